@@ -1,0 +1,265 @@
+// The kernel as Carillon sees it, and the epoll reactor on top.
+//
+// Everything here returns its value or a negated errno, so that Swift never reads `errno`. EINTR
+// is retried here; EAGAIN is a result; EBADF, EFAULT and ENOTSOCK are bugs and abort, and so does
+// EINVAL where all arguments are ours. Every system call, clock and random source goes through
+// one table, `cl_kernel`, so that a test can put a failing or a simulated kernel in its place.
+// (Threads, signals and the process's limits are not in it: no connection depends on them.)
+
+#pragma once
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#pragma clang assume_nonnull begin
+
+// MARK: - The kernel table
+
+/// The system calls, clocks and random source that the server uses.
+///
+/// Each member answers like the call of its name, but with a negated errno in place of -1. A
+/// member may fail with EINTR: the functions below retry it. `context` is handed to each call.
+typedef struct cl_kernel {
+  void *_Nullable context;
+  int (*socket)(void *_Nullable context, int domain, int type, int protocol);
+  int (*bind)(void *_Nullable context, int fd, const struct sockaddr *address, socklen_t length);
+  int (*listen)(void *_Nullable context, int fd, int backlog);
+  int (*accept4)(void *_Nullable context, int fd, struct sockaddr *_Nullable address,
+                 socklen_t *_Nullable length, int flags);
+  int (*connect)(void *_Nullable context, int fd, const struct sockaddr *address, socklen_t length);
+  int (*getsockname)(void *_Nullable context, int fd, struct sockaddr *address, socklen_t *length);
+  int (*setsockopt)(void *_Nullable context, int fd, int level, int name, const void *value,
+                    socklen_t length);
+  int (*getsockopt)(void *_Nullable context, int fd, int level, int name, void *value,
+                    socklen_t *length);
+  int (*shutdown)(void *_Nullable context, int fd, int how);
+  int (*close)(void *_Nullable context, int fd);
+  ssize_t (*recv)(void *_Nullable context, int fd, void *bytes, size_t count, int flags);
+  ssize_t (*send)(void *_Nullable context, int fd, const void *bytes, size_t count, int flags);
+  ssize_t (*sendmsg)(void *_Nullable context, int fd, const struct msghdr *message, int flags);
+  ssize_t (*read)(void *_Nullable context, int fd, void *bytes, size_t count);
+  ssize_t (*write)(void *_Nullable context, int fd, const void *bytes, size_t count);
+  int (*epoll_create1)(void *_Nullable context, int flags);
+  int (*epoll_ctl)(void *_Nullable context, int epoll, int operation, int fd,
+                   struct epoll_event *_Nullable event);
+  int (*epoll_wait)(void *_Nullable context, int epoll, struct epoll_event *events, int capacity,
+                    int timeout_ms);
+  int (*eventfd)(void *_Nullable context, unsigned initial, int flags);
+  int (*clock_gettime)(void *_Nullable context, int clock, struct timespec *time);
+  ssize_t (*getrandom)(void *_Nullable context, void *bytes, size_t count, unsigned flags);
+  int (*poll)(void *_Nullable context, struct pollfd *files, nfds_t count, int timeout_ms);
+} cl_kernel;
+
+/// The real kernel. Never null, never freed.
+const cl_kernel *cl_kernel_real(void);
+
+/// Milliseconds of CLOCK_MONOTONIC. Never fails: a failing clock aborts.
+uint64_t cl_monotonic_ms(const cl_kernel *kernel);
+/// Nanoseconds of CLOCK_MONOTONIC.
+uint64_t cl_monotonic_ns(const cl_kernel *kernel);
+/// Milliseconds since 1970 of CLOCK_REALTIME.
+int64_t cl_wall_ms(const cl_kernel *kernel);
+/// Fills `bytes` with random bytes fit for keys and ids. Never fails: it aborts.
+void cl_random(const cl_kernel *kernel, void *bytes, size_t count);
+
+// MARK: - Reactor
+
+/// Readiness of one file, as epoll says it, for one place in the caller's slab.
+typedef struct cl_event {
+  /// The place the file was added with.
+  uint32_t index;
+  /// The generation the file was added with: an event whose generation is not the place's
+  /// present one is for something that died earlier in the same batch.
+  uint32_t generation;
+  /// CL_READABLE, CL_WRITABLE, CL_HANGUP.
+  uint32_t readiness;
+  uint32_t reserved;
+} cl_event;
+_Static_assert(sizeof(cl_event) == 16, "Swift indexes cl_event as four words");
+
+enum {
+  /// Bytes (or a connection) to be had, or the peer has closed its side.
+  CL_READABLE = 1,
+  CL_WRITABLE = 2,
+  /// The connection is gone in both directions, or has an error pending (EPOLLHUP, EPOLLERR).
+  CL_HANGUP = 4,
+};
+
+typedef struct cl_reactor cl_reactor;
+
+/// Makes a reactor with its epoll and its wake-up eventfd. 0 or a negated errno.
+int cl_reactor_create(const cl_kernel *kernel, cl_reactor *_Nullable *_Nonnull reactor);
+void cl_reactor_destroy(cl_reactor *reactor);
+
+/// Watches `fd`, level-triggered, for `interest` (CL_READABLE | CL_WRITABLE; 0 watches for
+/// CL_HANGUP alone). 0 or a negated errno (ENOMEM, ENOSPC). Index and generation must not both be
+/// UINT32_MAX: that is the place of the reactor's own wake-up.
+int cl_reactor_add(cl_reactor *reactor, int fd, uint32_t interest, uint32_t index,
+                   uint32_t generation);
+/// Changes what a watched `fd` is watched for. 0 or a negated errno.
+int cl_reactor_modify(cl_reactor *reactor, int fd, uint32_t interest, uint32_t index,
+                      uint32_t generation);
+/// Stops watching `fd`. 0 or a negated errno (ENOENT: it was not watched). Closing the only
+/// descriptor of a file does the same.
+int cl_reactor_remove(cl_reactor *reactor, int fd);
+
+/// Waits up to `timeout_ms` (-1: for ever) and fills `events`, at most 512 at once. The wake-up is
+/// swallowed here: a woken wait may return 0. Returns how many were filled, or a negated errno.
+int cl_reactor_wait(cl_reactor *reactor, cl_event *events, int capacity, int timeout_ms);
+
+/// Ends the present or next wait. The only function here that any thread may call.
+void cl_reactor_wake(cl_reactor *reactor);
+
+// MARK: - Timers
+
+/// A hashed timer wheel with one timer for each place of the caller's slab. No allocation but when
+/// an index is larger than any before. Not thread-safe.
+typedef struct cl_wheel cl_wheel;
+
+/// `tick_ms` is the granularity, `slot_count` a power of two. Null when out of memory.
+cl_wheel *_Nullable cl_wheel_create(uint64_t now_ms, uint32_t tick_ms, uint32_t slot_count);
+void cl_wheel_destroy(cl_wheel *wheel);
+
+/// Sets the timer of `index` (below 2^31) to `deadline_ms`, in place of the one it had. One whose
+/// deadline has passed is due at the next tick. 0 or -ENOMEM; then the timer it had is still set.
+int cl_wheel_schedule(cl_wheel *wheel, uint32_t index, uint64_t deadline_ms);
+/// Takes the timer of `index` away, if it has one.
+void cl_wheel_cancel(cl_wheel *wheel, uint32_t index);
+/// Takes up to `capacity` timers whose deadline is at or before `now_ms`: never one before its
+/// deadline, and at most a tick after it. Returns how many; call again while it returns `capacity`.
+/// Between two calls any timer may be scheduled or cancelled.
+int cl_wheel_expire(cl_wheel *wheel, uint64_t now_ms, uint32_t *indexes, int capacity);
+/// Milliseconds from `now_ms` until the earliest timer may be due, rounded up so that a loop that
+/// sleeps that long does not spin; -1 when there is no timer. May be early by up to the wheel's
+/// circumference, never late by more than a tick.
+int cl_wheel_timeout(const cl_wheel *wheel, uint64_t now_ms);
+
+// MARK: - Sockets
+
+/// A peer's address in 20 bytes.
+typedef struct cl_address {
+  /// 4, 6, or 0 when it is not known.
+  uint8_t family;
+  uint8_t reserved;
+  /// In host order.
+  uint16_t port;
+  /// Network order; an IPv4 address takes the first four. An IPv4-mapped IPv6 address is IPv4.
+  uint8_t bytes[16];
+} cl_address;
+_Static_assert(sizeof(cl_address) == 20, "kept for every connection");
+
+/// A nonblocking listening socket with SO_REUSEADDR, SO_REUSEPORT and CLOEXEC on the numeric
+/// address `host`. With `port` 0 the kernel chooses. Returns the descriptor or a negated errno
+/// (-EINVAL: `host` is not a numeric address).
+int cl_listen(const cl_kernel *kernel, const char *host, uint16_t port, int backlog);
+/// The local port of a bound socket, or a negated errno.
+int cl_local_port(const cl_kernel *kernel, int fd);
+/// Begins a nonblocking TCP connection to a numeric address, CLOEXEC and TCP_NODELAY. Returns the
+/// descriptor (writable once connected; see cl_connect_result) or a negated errno.
+int cl_connect(const cl_kernel *kernel, const char *host, uint16_t port);
+/// 0 when the connection stands, a negated errno when it failed.
+int cl_connect_result(const cl_kernel *kernel, int fd);
+/// Writes `address`, without the port, as text into `text` (at least 46 bytes) and returns its
+/// length; an address that is not known is "unknown". -ENOSPC when `capacity` is less than that.
+int cl_address_text(const cl_address *address, char *text, size_t capacity);
+
+/// A listening socket in a reactor, with back-off when the machine runs out of something.
+///
+/// On EMFILE, ENFILE, ENOMEM or ENOBUFS the listener leaves the reactor for 10 ms, doubling to 1 s
+/// while it goes on, so that a full table of files costs no processor.
+typedef struct cl_acceptor cl_acceptor;
+
+/// Takes over `fd` (from cl_listen) and adds it to the reactor under (index, generation).
+/// `user_timeout_ms` is TCP_USER_TIMEOUT for accepted sockets; 0 leaves the system's. 0 or a
+/// negated errno; then `fd` is still the caller's.
+int cl_acceptor_create(cl_reactor *reactor, int fd, uint32_t index, uint32_t generation,
+                       uint32_t user_timeout_ms, cl_acceptor *_Nullable *_Nonnull acceptor);
+/// Closes the listener.
+void cl_acceptor_destroy(cl_acceptor *acceptor);
+/// Accepts one connection: nonblocking, CLOEXEC, TCP_NODELAY, TCP_USER_TIMEOUT. Returns its
+/// descriptor, -EAGAIN when there is none (or it is paused), or another negated errno when the
+/// acceptor has paused itself now (it counts in cl_acceptor_pauses). Connections that died in the
+/// queue (ECONNABORTED, EPROTO and what else accept(2) passes on from the network) are skipped
+/// here, a bounded number a call: the reactor reports the rest again.
+int cl_acceptor_accept(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer);
+/// Milliseconds until a paused acceptor wants cl_acceptor_resume; -1 when it is not paused.
+int cl_acceptor_timeout(const cl_acceptor *acceptor, uint64_t now_ms);
+/// Puts a paused acceptor back into the reactor when its pause is over.
+void cl_acceptor_resume(cl_acceptor *acceptor, uint64_t now_ms);
+/// How often accepting was paused since the start.
+uint64_t cl_acceptor_pauses(const cl_acceptor *acceptor);
+
+/// Receives up to `count` bytes. 0 when the peer has closed, -EAGAIN when there is nothing now.
+ssize_t cl_recv(const cl_kernel *kernel, int fd, void *bytes, size_t count);
+/// Sends up to `count` bytes without ever raising SIGPIPE. How many were taken, or a negated errno.
+ssize_t cl_send(const cl_kernel *kernel, int fd, const void *bytes, size_t count);
+/// Sends up to `count` pieces (at most 64) as cl_send does.
+ssize_t cl_send_pieces(const cl_kernel *kernel, int fd, const struct iovec *pieces, int count);
+/// Says end of stream to the peer. Errors of a connection that is gone already are no errors.
+void cl_shutdown_write(const cl_kernel *kernel, int fd);
+/// Closes `fd`. Never retried: on Linux the descriptor is gone whatever close says.
+void cl_close(const cl_kernel *kernel, int fd);
+/// Closes `fd` with a reset in place of an orderly end (SO_LINGER 0).
+void cl_abort(const cl_kernel *kernel, int fd);
+
+// MARK: - Threads, wake-ups and signals
+
+/// An eventfd that one thread sleeps on, closed with cl_close. The descriptor or a negated errno.
+int cl_wakeup_create(const cl_kernel *kernel);
+/// Wakes the sleeper, now or the next time it sleeps. Any thread.
+void cl_wakeup_signal(const cl_kernel *kernel, int fd);
+/// Sleeps until signalled or `timeout_ms` (-1: for ever) is over. True when signalled.
+bool cl_wakeup_wait(const cl_kernel *kernel, int fd, int timeout_ms);
+
+typedef struct cl_thread cl_thread;
+
+/// Runs `body(context)` on a new thread named `name` (at most 15 bytes, longer is cut), with every
+/// signal blocked but those that a thread's own fault raises, which must reach the crash handler.
+/// Unless `cpu` is -1 the thread is pinned to the `cpu`th, from 0, of the processors that this
+/// process may run on (cl_cpu_count). 0 or a negated errno (EINVAL: there is no such processor).
+int cl_thread_start(const char *name, int cpu, void (*body)(void *_Nullable context),
+                    void *_Nullable context, cl_thread *_Nullable *_Nonnull thread);
+/// Waits for the thread's end and frees it.
+void cl_thread_join(cl_thread *thread);
+/// Processors this process may run on.
+int cl_cpu_count(void);
+
+/// Blocks SIGTERM, SIGINT, SIGHUP and SIGUSR1 in this thread and those it starts, and ignores
+/// SIGPIPE: call it first in main.
+void cl_signals_block(void);
+/// Waits up to `timeout_ms` (-1: for ever) for one of the blocked signals. Its number, or 0.
+int cl_signals_wait(int timeout_ms);
+/// Raises the soft limit of open files to the hard one and returns it.
+uint64_t cl_raise_open_files(void);
+
+/// Returns memory that the heap holds free to the system.
+void cl_give_back_memory(void);
+
+// MARK: - Byte loops
+
+/// XORs `bytes` with the masking key `key` (its first wire byte lowest), starting `phase` bytes
+/// into the key's cycle: RFC 6455, section 5.3. The fastest variant that this processor has.
+void cl_unmask(uint8_t *bytes, size_t count, uint32_t key, size_t phase);
+/// The plain twin of cl_unmask.
+void cl_unmask_scalar(uint8_t *bytes, size_t count, uint32_t key, size_t phase);
+
+/// Where an incremental UTF-8 validation stands between two pieces. Zero it to begin.
+typedef struct cl_utf8 {
+  uint32_t state;
+} cl_utf8;
+
+/// Takes the next piece. False as soon as what came so far cannot begin valid UTF-8 (RFC 3629):
+/// also when the piece ends inside a character that can no longer become valid.
+bool cl_utf8_feed(cl_utf8 *utf8, const uint8_t *bytes, size_t count);
+/// The plain twin of cl_utf8_feed: one table-driven step a byte.
+bool cl_utf8_feed_scalar(cl_utf8 *utf8, const uint8_t *bytes, size_t count);
+/// True when no character is left unfinished.
+bool cl_utf8_complete(const cl_utf8 *utf8);
+
+#pragma clang assume_nonnull end

@@ -1,0 +1,71 @@
+// What the files of CReactor share and no caller sees.
+
+#pragma once
+
+#include <errno.h>
+
+#include "CReactor.h"
+
+#pragma clang assume_nonnull begin
+
+/// The value of `call`, asked again as long as it is -EINTR.
+///
+/// A signal that interrupts a system call says nothing about the call, so no caller should have to
+/// think of it. Not for close: there the descriptor is gone, and may be another thread's already.
+#define CL_RETRY(call)                                                                             \
+  ({                                                                                               \
+    __typeof__(call) cl_result;                                                                    \
+    do cl_result = (call);                                                                         \
+    while (cl_result == -EINTR);                                                                   \
+    cl_result;                                                                                     \
+  })
+
+/// Names the call and the error on stderr and aborts.
+_Noreturn void cl_fatal(const char *call, long result);
+
+/// Aborts when `result` can only come from a bug of ours: a descriptor that is not open, or not a
+/// socket, or memory that is not there. To go on would mean to write to someone else's connection.
+static inline void cl_check(const char *call, long result) {
+  if (__builtin_expect(result == -EBADF || result == -EFAULT || result == -ENOTSOCK, 0)) {
+    cl_fatal(call, result);
+  }
+}
+
+/// As cl_check, for calls whose arguments are all ours, so that EINVAL is a bug too.
+static inline void cl_check_arguments(const char *call, long result) {
+  cl_check(call, result);
+  if (__builtin_expect(result == -EINVAL, 0)) cl_fatal(call, result);
+}
+
+/// Milliseconds from `now_ns` until `deadline_ns`, rounded up; 0 when it has passed.
+static inline int cl_ms_until(uint64_t deadline_ns, uint64_t now_ns) {
+  if (deadline_ns <= now_ns) return 0;
+  uint64_t ms = (deadline_ns - now_ns + 999999) / 1000000;
+  return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+const cl_kernel *cl_reactor_kernel(const cl_reactor *reactor);
+
+/// An eventfd for wake-ups, CLOEXEC and nonblocking, or a negated errno.
+int cl_eventfd_create(const cl_kernel *kernel);
+/// Adds one to an eventfd. Any thread.
+void cl_eventfd_signal(const cl_kernel *kernel, int fd);
+/// Takes what an eventfd counted. True when that was anything.
+bool cl_eventfd_take(const cl_kernel *kernel, int fd);
+
+// The variants behind cl_unmask and cl_utf8_feed, here so that each can be tested against its twin
+// on one machine.
+
+#if defined(__x86_64__)
+/// Wants AVX2.
+void cl_unmask_avx2(uint8_t *bytes, size_t count, uint32_t key, size_t phase);
+void cl_unmask_sse2(uint8_t *bytes, size_t count, uint32_t key, size_t phase);
+/// Wants AVX2.
+bool cl_utf8_feed_avx2(cl_utf8 *utf8, const uint8_t *bytes, size_t count);
+#elif defined(__aarch64__)
+void cl_unmask_neon(uint8_t *bytes, size_t count, uint32_t key, size_t phase);
+#endif
+/// Skips runs of ASCII a word at a time and steps through the rest.
+bool cl_utf8_feed_words(cl_utf8 *utf8, const uint8_t *bytes, size_t count);
+
+#pragma clang assume_nonnull end

@@ -1,0 +1,338 @@
+// Sockets: addresses, listening, connecting, the acceptor, and the calls that move bytes.
+
+#define _GNU_SOURCE
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+// MARK: - Addresses
+
+typedef union socket_address {
+  struct sockaddr any;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+} socket_address;
+
+/// The length of the address that `host` is, or -EINVAL when it is no numeric address.
+static int parse_address(const char *host, uint16_t port, socket_address *address) {
+  memset(address, 0, sizeof(*address));
+  if (inet_pton(AF_INET, host, &address->v4.sin_addr) == 1) {
+    address->v4.sin_family = AF_INET;
+    address->v4.sin_port = htons(port);
+    return (int)sizeof(address->v4);
+  }
+  if (inet_pton(AF_INET6, host, &address->v6.sin6_addr) == 1) {
+    address->v6.sin6_family = AF_INET6;
+    address->v6.sin6_port = htons(port);
+    return (int)sizeof(address->v6);
+  }
+  return -EINVAL;
+}
+
+static cl_address peer_address(const socket_address *address, socklen_t length) {
+  cl_address peer = {0};
+  if (length >= sizeof(address->v4) && address->any.sa_family == AF_INET) {
+    peer.family = 4;
+    peer.port = ntohs(address->v4.sin_port);
+    memcpy(peer.bytes, &address->v4.sin_addr, 4);
+  } else if (length >= sizeof(address->v6) && address->any.sa_family == AF_INET6) {
+    peer.port = ntohs(address->v6.sin6_port);
+    // A client of 10.0.0.1 is one client, whichever kind of listener it came in by.
+    bool is_mapped = IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr);
+    peer.family = is_mapped ? 4 : 6;
+    memcpy(peer.bytes, address->v6.sin6_addr.s6_addr + (is_mapped ? 12 : 0), is_mapped ? 4 : 16);
+  }
+  return peer;
+}
+
+int cl_address_text(const cl_address *address, char *text, size_t capacity) {
+  if (capacity < INET6_ADDRSTRLEN) return -ENOSPC;
+  if (address->family == 4) {
+    inet_ntop(AF_INET, address->bytes, text, (socklen_t)capacity);
+  } else if (address->family == 6) {
+    inet_ntop(AF_INET6, address->bytes, text, (socklen_t)capacity);
+  } else {
+    memcpy(text, "unknown", sizeof("unknown"));
+  }
+  return (int)strlen(text);
+}
+
+// MARK: - Making sockets
+
+static int set_option(const cl_kernel *kernel, int fd, int level, int name, int value) {
+  int result =
+      CL_RETRY(kernel->setsockopt(kernel->context, fd, level, name, &value, sizeof(value)));
+  cl_check_arguments("setsockopt", result);
+  return result;
+}
+
+/// A nonblocking, CLOEXEC TCP socket, or a negated errno.
+static int make_socket(const cl_kernel *kernel, int family) {
+  int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  int fd = CL_RETRY(kernel->socket(kernel->context, family, type, 0));
+  cl_check_arguments("socket", fd);
+  return fd;
+}
+
+static int prepare_listener(const cl_kernel *kernel, int fd, const socket_address *address,
+                            socklen_t length, int backlog) {
+  int result = set_option(kernel, fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (result < 0) return result;
+  // Each shard has a listener of its own on the same port, and the kernel spreads connections.
+  result = set_option(kernel, fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (result < 0) return result;
+  if (address->any.sa_family == AF_INET6) {
+    // "::" takes IPv4 too, whatever the system's default is.
+    result = set_option(kernel, fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    if (result < 0) return result;
+  }
+  result = CL_RETRY(kernel->bind(kernel->context, fd, &address->any, length));
+  cl_check("bind", result);
+  if (result < 0) return result;
+  result = CL_RETRY(kernel->listen(kernel->context, fd, backlog));
+  cl_check_arguments("listen", result);
+  return result;
+}
+
+int cl_listen(const cl_kernel *kernel, const char *host, uint16_t port, int backlog) {
+  socket_address address;
+  int length = parse_address(host, port, &address);
+  if (length < 0) return length;
+  int fd = make_socket(kernel, address.any.sa_family);
+  if (fd < 0) return fd;
+  int result = prepare_listener(kernel, fd, &address, (socklen_t)length, backlog);
+  if (result < 0) {
+    cl_close(kernel, fd);
+    return result;
+  }
+  return fd;
+}
+
+int cl_local_port(const cl_kernel *kernel, int fd) {
+  socket_address address = {0};
+  socklen_t length = sizeof(address);
+  int result = CL_RETRY(kernel->getsockname(kernel->context, fd, &address.any, &length));
+  cl_check_arguments("getsockname", result);
+  if (result < 0) return result;
+  if (address.any.sa_family == AF_INET) return ntohs(address.v4.sin_port);
+  if (address.any.sa_family == AF_INET6) return ntohs(address.v6.sin6_port);
+  return -EAFNOSUPPORT;
+}
+
+/// Begins to connect. An interrupted connect goes on without us: asked again, it answers EALREADY,
+/// or EISCONN if it was fast.
+static int begin_connecting(const cl_kernel *kernel, int fd, const socket_address *address,
+                            socklen_t length) {
+  bool was_interrupted = false;
+  int result;
+  while ((result = kernel->connect(kernel->context, fd, &address->any, length)) == -EINTR) {
+    was_interrupted = true;
+  }
+  cl_check("connect", result);
+  if (result == -EINPROGRESS) return 0;
+  if (was_interrupted && (result == -EALREADY || result == -EISCONN)) return 0;
+  return result;
+}
+
+int cl_connect(const cl_kernel *kernel, const char *host, uint16_t port) {
+  socket_address address;
+  int length = parse_address(host, port, &address);
+  if (length < 0) return length;
+  int fd = make_socket(kernel, address.any.sa_family);
+  if (fd < 0) return fd;
+  int result = set_option(kernel, fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (result >= 0) result = begin_connecting(kernel, fd, &address, (socklen_t)length);
+  if (result < 0) {
+    cl_close(kernel, fd);
+    return result;
+  }
+  return fd;
+}
+
+int cl_connect_result(const cl_kernel *kernel, int fd) {
+  int error = 0;
+  socklen_t length = sizeof(error);
+  int result = CL_RETRY(
+      kernel->getsockopt(kernel->context, fd, SOL_SOCKET, SO_ERROR, &error, &length));
+  cl_check_arguments("getsockopt", result);
+  return result < 0 ? result : -error;
+}
+
+// MARK: - Acceptor
+
+enum {
+  PAUSE_FIRST_MS = 10,
+  PAUSE_LIMIT_MS = 1000,
+  /// Dead connections passed over in one call. The rest waits for the next turn, so that a storm
+  /// of them does not hold up the shard.
+  SKIP_LIMIT = 64,
+};
+
+struct cl_acceptor {
+  cl_reactor *reactor;
+  int fd;
+  uint32_t index;
+  uint32_t generation;
+  uint32_t user_timeout_ms;
+  bool is_paused;
+  /// How long the last pause was; 0 after a success.
+  uint32_t pause_ms;
+  uint64_t resume_ms;
+  uint64_t pauses;
+};
+
+int cl_acceptor_create(cl_reactor *reactor, int fd, uint32_t index, uint32_t generation,
+                       uint32_t user_timeout_ms, cl_acceptor **acceptor) {
+  *acceptor = NULL;
+  cl_acceptor *made = calloc(1, sizeof(*made));
+  if (made == NULL) return -ENOMEM;
+  *made = (cl_acceptor){
+      .reactor = reactor,
+      .fd = fd,
+      .index = index,
+      .generation = generation,
+      .user_timeout_ms = user_timeout_ms > INT32_MAX ? INT32_MAX : user_timeout_ms,
+  };
+  int result = cl_reactor_add(reactor, fd, CL_READABLE, index, generation);
+  if (result < 0) {
+    free(made);
+    return result;
+  }
+  *acceptor = made;
+  return 0;
+}
+
+void cl_acceptor_destroy(cl_acceptor *acceptor) {
+  // Closing would not take the listener out of the epoll where another process holds it too.
+  cl_reactor_remove(acceptor->reactor, acceptor->fd);
+  cl_close(cl_reactor_kernel(acceptor->reactor), acceptor->fd);
+  free(acceptor);
+}
+
+/// Whether accept passed on an error of the one connection that it took from the queue: accept(2).
+static bool concerns_one_connection(int result) {
+  switch (-result) {
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+    case ETIMEDOUT:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// The listener stays in the epoll, watched for nothing: to put it back cannot fail for want of the
+// very memory that ran out.
+static void pause_accepting(cl_acceptor *acceptor, uint64_t now_ms) {
+  uint32_t doubled = acceptor->pause_ms * 2;
+  acceptor->pause_ms = doubled == 0               ? PAUSE_FIRST_MS
+                       : doubled > PAUSE_LIMIT_MS ? PAUSE_LIMIT_MS
+                                                  : doubled;
+  acceptor->resume_ms = now_ms + acceptor->pause_ms;
+  acceptor->is_paused = true;
+  acceptor->pauses += 1;
+  cl_reactor_modify(acceptor->reactor, acceptor->fd, 0, acceptor->index, acceptor->generation);
+}
+
+int cl_acceptor_accept(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer) {
+  const cl_kernel *kernel = cl_reactor_kernel(acceptor->reactor);
+  // An event of the same batch as the failure that paused us.
+  if (acceptor->is_paused) return -EAGAIN;
+  for (int skipped = 0; skipped < SKIP_LIMIT; skipped += 1) {
+    socket_address address = {0};
+    socklen_t length = sizeof(address);
+    int fd = CL_RETRY(kernel->accept4(kernel->context, acceptor->fd, &address.any, &length,
+                                      SOCK_NONBLOCK | SOCK_CLOEXEC));
+    cl_check_arguments("accept4", fd);
+    if (fd >= 0) {
+      acceptor->pause_ms = 0;
+      *peer = peer_address(&address, length);
+      // A connection without these options still works; it is only slower, or later found dead.
+      set_option(kernel, fd, IPPROTO_TCP, TCP_NODELAY, 1);
+      if (acceptor->user_timeout_ms > 0) {
+        set_option(kernel, fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)acceptor->user_timeout_ms);
+      }
+      return fd;
+    }
+    if (fd == -EAGAIN) return fd;
+    if (concerns_one_connection(fd)) continue;
+    // EMFILE, ENFILE, ENOMEM, ENOBUFS; and what we have never heard of must not spin either.
+    pause_accepting(acceptor, now_ms);
+    return fd;
+  }
+  return -EAGAIN;
+}
+
+int cl_acceptor_timeout(const cl_acceptor *acceptor, uint64_t now_ms) {
+  if (!acceptor->is_paused) return -1;
+  return acceptor->resume_ms <= now_ms ? 0 : (int)(acceptor->resume_ms - now_ms);
+}
+
+void cl_acceptor_resume(cl_acceptor *acceptor, uint64_t now_ms) {
+  if (!acceptor->is_paused || now_ms < acceptor->resume_ms) return;
+  int result = cl_reactor_modify(acceptor->reactor, acceptor->fd, CL_READABLE, acceptor->index,
+                                 acceptor->generation);
+  if (result < 0) {
+    // Out of something again: the listener must not be forgotten, so try after another pause.
+    acceptor->resume_ms = now_ms + acceptor->pause_ms;
+    return;
+  }
+  acceptor->is_paused = false;
+}
+
+uint64_t cl_acceptor_pauses(const cl_acceptor *acceptor) { return acceptor->pauses; }
+
+// MARK: - Moving bytes
+
+ssize_t cl_recv(const cl_kernel *kernel, int fd, void *bytes, size_t count) {
+  ssize_t result = CL_RETRY(kernel->recv(kernel->context, fd, bytes, count, 0));
+  cl_check_arguments("recv", result);
+  return result;
+}
+
+ssize_t cl_send(const cl_kernel *kernel, int fd, const void *bytes, size_t count) {
+  ssize_t result = CL_RETRY(kernel->send(kernel->context, fd, bytes, count, MSG_NOSIGNAL));
+  cl_check_arguments("send", result);
+  return result;
+}
+
+ssize_t cl_send_pieces(const cl_kernel *kernel, int fd, const struct iovec *pieces, int count) {
+  struct msghdr message = {
+      // sendmsg only reads them; the struct is shared with recvmsg.
+      .msg_iov = (struct iovec *)pieces,
+      .msg_iovlen = (size_t)(count > 64 ? 64 : count),
+  };
+  ssize_t result = CL_RETRY(kernel->sendmsg(kernel->context, fd, &message, MSG_NOSIGNAL));
+  cl_check_arguments("sendmsg", result);
+  return result;
+}
+
+void cl_shutdown_write(const cl_kernel *kernel, int fd) {
+  int result = CL_RETRY(kernel->shutdown(kernel->context, fd, SHUT_WR));
+  cl_check_arguments("shutdown", result);
+}
+
+void cl_close(const cl_kernel *kernel, int fd) {
+  cl_check("close", kernel->close(kernel->context, fd));
+}
+
+void cl_abort(const cl_kernel *kernel, int fd) {
+  struct linger linger = {.l_onoff = 1, .l_linger = 0};
+  int result = CL_RETRY(kernel->setsockopt(kernel->context, fd, SOL_SOCKET, SO_LINGER, &linger,
+                                           sizeof(linger)));
+  cl_check_arguments("setsockopt", result);
+  cl_close(kernel, fd);
+}
