@@ -1,0 +1,307 @@
+// The timer wheel against a model that is a plain array of deadlines.
+
+#define _GNU_SOURCE
+
+#include "fixture.h"
+
+enum { TIMERS = 300 };
+
+/// What a wheel should know, in the simplest form.
+typedef struct model {
+  cl_wheel *wheel;
+  uint32_t tick_ms;
+  uint32_t slot_count;
+  uint64_t now_ms;
+  bool is_set[TIMERS];
+  uint64_t deadline_ms[TIMERS];
+  /// From when on the timer could have fired: its deadline, or when it was set if that was later.
+  uint64_t due_ms[TIMERS];
+} model;
+
+static void set_timer(model *model, uint32_t index, uint64_t deadline_ms) {
+  CHECK_EQUAL(cl_wheel_schedule(model->wheel, index, deadline_ms), 0);
+  model->is_set[index] = true;
+  model->deadline_ms[index] = deadline_ms;
+  model->due_ms[index] = deadline_ms > model->now_ms ? deadline_ms : model->now_ms;
+}
+
+static void cancel_timer(model *model, uint32_t index) {
+  cl_wheel_cancel(model->wheel, index);
+  model->is_set[index] = false;
+}
+
+/// A deadline of the kinds that could go wrong: past, now, near, at the wheel's turns, far.
+static uint64_t some_deadline(const model *model, rng *random) {
+  uint64_t tick = model->tick_ms, turn = tick * model->slot_count, now = model->now_ms;
+  switch (rng_below(random, 8)) {
+    case 0:
+      return now - rng_below(random, 2 * turn < now ? 2 * turn : now + 1);
+    case 1:
+      return now;
+    case 2:
+      return now + rng_below(random, 3 * tick + 1);
+    case 3:
+      return now + turn * (1 + rng_below(random, 3)) + rng_below(random, 2 * tick + 1) - tick;
+    case 4:
+      return now / tick * tick + tick * rng_below(random, 3 * model->slot_count);
+    case 5:
+      return rng_below(random, 50) == 0 ? UINT64_MAX - rng_below(random, 3)
+                                        : now + rng_below(random, 20 * turn);
+    default:
+      return now + rng_below(random, turn);
+  }
+}
+
+/// A random change to a random timer, as a handler between two calls of expire might make.
+static void change_something(model *model, rng *random) {
+  uint32_t index = (uint32_t)rng_below(random, TIMERS);
+  if (rng_below(random, 3) == 0) {
+    cancel_timer(model, index);
+  } else {
+    set_timer(model, index, some_deadline(model, random));
+  }
+}
+
+static void check_timeout(const model *model, bool has_expired) {
+  int timeout = cl_wheel_timeout(model->wheel, model->now_ms);
+  uint64_t earliest = UINT64_MAX;
+  bool any = false;
+  for (int i = 0; i < TIMERS; i += 1) {
+    if (!model->is_set[i]) continue;
+    any = true;
+    if (model->due_ms[i] < earliest) earliest = model->due_ms[i];
+  }
+  if (!any) {
+    CHECK_EQUAL(timeout, -1);
+    return;
+  }
+  CHECK(timeout >= 0);
+  uint64_t turn = (uint64_t)model->tick_ms * model->slot_count;
+  uint64_t wakes_ms = model->now_ms + (uint64_t)timeout;
+  // Never late by more than a tick, early by a turn at most, and a loop that has expired all does
+  // not spin.
+  if (earliest < model->now_ms) earliest = model->now_ms;
+  CHECK(earliest > UINT64_MAX - model->tick_ms || wakes_ms <= earliest + model->tick_ms);
+  CHECK(!has_expired || timeout > 0);
+  CHECK((uint64_t)timeout <= turn + model->tick_ms);
+}
+
+/// Expires what is due, by calls of random capacity, with changes between them. False when it gave
+/// up before the end, as a loop may that has other work.
+static bool expire(model *model, rng *random) {
+  uint32_t indexes[TIMERS];
+  int capacity, count;
+  int changes = (int)rng_below(random, 40);
+  bool gives_up = rng_below(random, 8) == 0;
+  do {
+    capacity = 1 + (int)rng_below(random, rng_below(random, 2) == 0 ? 4 : TIMERS);
+    count = cl_wheel_expire(model->wheel, model->now_ms, indexes, capacity);
+    CHECK(count >= 0 && count <= capacity);
+    for (int i = 0; i < count; i += 1) {
+      CHECK(indexes[i] < TIMERS);
+      CHECK(model->is_set[indexes[i]]);
+      CHECK(model->deadline_ms[indexes[i]] <= model->now_ms);
+      model->is_set[indexes[i]] = false;
+    }
+    for (; changes > 0 && rng_below(random, 3) != 0; changes -= 1) change_something(model, random);
+    if (gives_up && count == capacity) return false;
+  } while (count == capacity);
+  for (int i = 0; i < TIMERS; i += 1) {
+    if (!model->is_set[i] || model->due_ms[i] > model->now_ms) continue;
+    // What is still set is less than a tick late.
+    CHECK(model->now_ms - model->due_ms[i] < model->tick_ms);
+  }
+  return true;
+}
+
+static void run_model(rng *random, uint32_t tick_ms, uint32_t slot_count, int steps) {
+  model model = {.tick_ms = tick_ms, .slot_count = slot_count};
+  model.now_ms = rng_below(random, 2) == 0 ? rng_below(random, 10) : rng_below(random, 1 << 30);
+  model.wheel = cl_wheel_create(model.now_ms, tick_ms, slot_count);
+  CHECK(model.wheel != NULL);
+  uint64_t turn = (uint64_t)tick_ms * slot_count;
+  for (int step = 0; step < steps; step += 1) {
+    for (uint64_t i = rng_below(random, 6); i > 0; i -= 1) change_something(&model, random);
+    check_timeout(&model, false);
+    uint64_t kind = rng_below(random, 20);
+    if (kind < 6) {
+      int timeout = cl_wheel_timeout(model.wheel, model.now_ms);
+      model.now_ms += timeout > 0 ? (uint64_t)timeout : 0;
+    } else if (kind < 17) {
+      model.now_ms += rng_below(random, 3 * tick_ms + 1);
+    } else if (kind < 19) {
+      model.now_ms += rng_below(random, turn + 2 * tick_ms);
+    } else {
+      model.now_ms += rng_below(random, 5) * turn + rng_below(random, turn);
+    }
+    if (!expire(&model, random)) continue;
+    // Only what was set since the last expiry can be due at once.
+    uint32_t index;
+    while (cl_wheel_expire(model.wheel, model.now_ms, &index, 1) == 1) {
+      CHECK(model.is_set[index] && model.deadline_ms[index] <= model.now_ms);
+      model.is_set[index] = false;
+    }
+    check_timeout(&model, true);
+  }
+  cl_wheel_destroy(model.wheel);
+}
+
+TEST(wheel_model, "whatever is done to it, no timer fires early, twice, or a tick late") {
+  rng random = harness_rng();
+  const uint32_t ticks[] = {1, 3, 10, 100, 1000};
+  const uint32_t slots[] = {1, 2, 8, 64, 128, 1024};
+  for (size_t i = 0; i < 5; i += 1) {
+    for (size_t j = 0; j < 6; j += 1) run_model(&random, ticks[i], slots[j], 10000);
+  }
+}
+
+TEST(wheel_jump, "after a jump of the clock by days every timer fires once, and at once") {
+  cl_wheel *wheel = cl_wheel_create(1000, 100, 64);
+  CHECK(wheel != NULL);
+  for (uint32_t i = 0; i < 1000; i += 1) {
+    CHECK_EQUAL(cl_wheel_schedule(wheel, i, 1000 + (uint64_t)i * i * 7), 0);
+  }
+  CHECK_EQUAL(cl_wheel_schedule(wheel, 1000, 400000000), 0);
+  uint32_t indexes[7];
+  bool seen[1000] = {false};
+  int total = 0, count;
+  do {
+    count = cl_wheel_expire(wheel, 300000000, indexes, 7);
+    for (int i = 0; i < count; i += 1) {
+      CHECK(indexes[i] < 1000 && !seen[indexes[i]]);
+      seen[indexes[i]] = true;
+    }
+    total += count;
+  } while (count == 7);
+  CHECK_EQUAL(total, 1000);
+  CHECK_EQUAL(cl_wheel_expire(wheel, 399999999, indexes, 7), 0);
+  CHECK_EQUAL(cl_wheel_expire(wheel, 400000000, indexes, 7), 1);
+  CHECK_EQUAL(indexes[0], 1000);
+  CHECK_EQUAL(cl_wheel_timeout(wheel, 400000000), -1);
+  // A clock that goes back fires nothing and breaks nothing.
+  CHECK_EQUAL(cl_wheel_schedule(wheel, 1, 400000050), 0);
+  CHECK_EQUAL(cl_wheel_expire(wheel, 1000, indexes, 7), 0);
+  CHECK_EQUAL(cl_wheel_expire(wheel, 400000100, indexes, 7), 1);
+  cl_wheel_destroy(wheel);
+}
+
+// A stopped expiry stands on a timer; taking that timer away, and setting one in the same slot
+// afterwards, is the narrowest place of the wheel.
+TEST(wheel_stopped, "an expiry that stopped on a timer goes on when that timer is gone") {
+  for (int variant = 0; variant < 3; variant += 1) {
+    cl_wheel *wheel = cl_wheel_create(0, 10, 8);
+    CHECK(wheel != NULL);
+    for (uint32_t i = 0; i < 2; i += 1) CHECK_EQUAL(cl_wheel_schedule(wheel, i, 20), 0);
+    uint32_t index;
+    CHECK_EQUAL(cl_wheel_expire(wheel, 25, &index, 1), 1);
+    CHECK_EQUAL(index, 0);
+    cl_wheel_cancel(wheel, 1);
+    if (variant >= 1) CHECK_EQUAL(cl_wheel_schedule(wheel, 5, 15), 0);
+    if (variant == 2) CHECK_EQUAL(cl_wheel_schedule(wheel, 0, 12), 0);
+    for (int i = 0; i < variant; i += 1) {
+      CHECK_EQUAL(cl_wheel_expire(wheel, 25, &index, 1), 1);
+      CHECK_EQUAL(index, i == 0 ? 5 : 0);
+    }
+    CHECK_EQUAL(cl_wheel_expire(wheel, 25, &index, 1), 0);
+    CHECK_EQUAL(cl_wheel_timeout(wheel, 25), -1);
+    cl_wheel_destroy(wheel);
+  }
+}
+
+TEST(wheel_timeout, "the wait is until the earliest timer, though an earlier one was cancelled") {
+  cl_wheel *wheel = cl_wheel_create(0, 10, 128);
+  CHECK(wheel != NULL);
+  CHECK_EQUAL(cl_wheel_timeout(wheel, 0), -1);
+  for (uint32_t i = 0; i < 127; i += 1) {
+    CHECK_EQUAL(cl_wheel_schedule(wheel, i, 10 * i + 5), 0);
+  }
+  for (uint32_t i = 0; i < 127; i += 1) {
+    CHECK_EQUAL(cl_wheel_timeout(wheel, 3), 10 * (int)i + 10 - 3);
+    cl_wheel_cancel(wheel, i);
+  }
+  CHECK_EQUAL(cl_wheel_timeout(wheel, 3), -1);
+  // The same by firing in place of cancelling, and over the wheel's end.
+  uint32_t index;
+  CHECK_EQUAL(cl_wheel_expire(wheel, 640, &index, 1), 0);
+  for (uint32_t i = 0; i < 127; i += 1) {
+    CHECK_EQUAL(cl_wheel_schedule(wheel, i, 650 + 10 * i), 0);
+  }
+  for (uint32_t i = 0; i < 127; i += 1) {
+    CHECK_EQUAL(cl_wheel_timeout(wheel, 640 + 10 * i), 10);
+    CHECK_EQUAL(cl_wheel_expire(wheel, 650 + 10 * i, &index, 1), 1);
+    CHECK_EQUAL(index, i);
+  }
+  CHECK_EQUAL(cl_wheel_timeout(wheel, 5000), -1);
+  cl_wheel_destroy(wheel);
+}
+
+// Case 69, the wheel's part: a loop on virtual time, its waits by the wheel's own time-out.
+TEST(wheel_drift, "case 69: over 24 hours periodic timers keep within a tick of their times") {
+  enum { PERIODS = 6, TICK = 100, HOURS = 24 };
+  const uint64_t periods[PERIODS] = {250, 1000, 15000, 30000, 59999, 3600000};
+  fixture fixture;
+  fixture_init(&fixture);
+  fixture.kernel.has_virtual_clock = true;
+  const cl_kernel *kernel = &fixture.kernel.table;
+  uint64_t start = cl_monotonic_ms(kernel);
+  uint64_t last = start + HOURS * 3600000ULL;
+  cl_wheel *wheel = cl_wheel_create(start, TICK, 512);
+  CHECK(wheel != NULL);
+  uint64_t fired[PERIODS] = {0};
+  for (uint32_t i = 0; i < PERIODS; i += 1) {
+    CHECK_EQUAL(cl_wheel_schedule(wheel, i, start + periods[i]), 0);
+  }
+  uint64_t turns = 0;
+  while (cl_monotonic_ms(kernel) < last + TICK) {
+    turns += 1;
+    cl_event event;
+    int timeout = cl_wheel_timeout(wheel, cl_monotonic_ms(kernel));
+    CHECK(timeout > 0);
+    CHECK_EQUAL(cl_reactor_wait(fixture.reactor, &event, 1, timeout), 0);
+    uint64_t now = cl_monotonic_ms(kernel);
+    uint32_t indexes[PERIODS];
+    int count = cl_wheel_expire(wheel, now, indexes, PERIODS);
+    for (int i = 0; i < count; i += 1) {
+      uint32_t index = indexes[i];
+      fired[index] += 1;
+      uint64_t deadline = start + periods[index] * fired[index];
+      CHECK(now >= deadline);
+      CHECK(now - deadline < TICK);
+      CHECK_EQUAL(cl_wheel_schedule(wheel, index, deadline + periods[index]), 0);
+    }
+  }
+  for (int i = 0; i < PERIODS; i += 1) {
+    // Not one is missing; that there is none too many was checked at each.
+    CHECK(fired[i] >= HOURS * 3600000ULL / periods[i]);
+  }
+  // Each turn fires something, but for those that pass a far timer's slot a turn too early.
+  CHECK(turns < 2 * (fired[0] + fired[1]));
+  cl_wheel_destroy(wheel);
+  fixture_end(&fixture);
+}
+
+TEST(wheel_indexes, "any index below 2^31 may come first; the others stay untouched") {
+  cl_wheel *wheel = cl_wheel_create(0, 10, 8);
+  CHECK(wheel != NULL);
+  cl_wheel_cancel(wheel, 0);
+  cl_wheel_cancel(wheel, UINT32_MAX);
+  CHECK_EQUAL(cl_wheel_schedule(wheel, 100000, 50), 0);
+  CHECK_EQUAL(cl_wheel_schedule(wheel, 3, 50), 0);
+  cl_wheel_cancel(wheel, 99999);
+  CHECK_EQUAL(cl_wheel_schedule(wheel, 0x80000000, 50), -ENOMEM);
+  CHECK_EQUAL(cl_wheel_schedule(wheel, UINT32_MAX, 50), -ENOMEM);
+  uint32_t indexes[4];
+  CHECK_EQUAL(cl_wheel_expire(wheel, 49, indexes, 4), 0);
+  CHECK_EQUAL(cl_wheel_expire(wheel, 50, indexes, 4), 2);
+  CHECK_EQUAL(indexes[0], 100000);
+  CHECK_EQUAL(indexes[1], 3);
+  cl_wheel_destroy(wheel);
+}
+
+static void make_wheel_of_three_slots(void) { cl_wheel_create(0, 10, 3); }
+static void make_wheel_without_ticks(void) { cl_wheel_create(0, 0, 8); }
+
+TEST(wheel_bugs, "a wheel whose slots are no power of two, or without a tick, aborts") {
+  harness_check_abort(make_wheel_of_three_slots, "cl_wheel_create");
+  harness_check_abort(make_wheel_without_ticks, "cl_wheel_create");
+}
