@@ -5,6 +5,16 @@
 
 import PackageDescription
 
+// Tests scaffold with pointers and threads where strict memory safety would teach the reader
+// nothing; everything else holds for them as well.
+let strictTests: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
 let c: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-std=c17"])]
 
 let package = Package(
@@ -12,5 +22,6 @@ let package = Package(
   dependencies: [],
   targets: [
     .target(name: "CReactor", cSettings: c),
+    .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strictTests),
   ]
 )
