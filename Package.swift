@@ -5,6 +5,15 @@
 
 import PackageDescription
 
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
 // Tests scaffold with pointers and threads where strict memory safety would teach the reader
 // nothing; everything else holds for them as well.
 let strictTests: [SwiftSetting] = [
@@ -22,6 +31,10 @@ let package = Package(
   dependencies: [],
   targets: [
     .target(name: "CReactor", cSettings: c),
+    .target(name: "Broadcast", swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strictTests),
+    .testTarget(
+      name: "BroadcastTests", dependencies: ["Broadcast", "TestSupport"], path: "Tests/Broadcast",
+      swiftSettings: strictTests),
   ]
 )

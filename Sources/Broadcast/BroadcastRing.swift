@@ -1,0 +1,307 @@
+// The broadcast ring: what anyone offers, every consumer sees, all in one order.
+//
+// Bounded, lock-free, with ordinary strong references in its slots. Reclaiming memory is no problem
+// here because the consumers are few and fixed at birth (the shards): each has a cursor, and no
+// producer writes a slot before every cursor has passed it, so nothing is read while written.
+//
+//     position   p-4   p-3   p-2   p-1    p           positions count up for ever and wrap at 2^64;
+//              +-----+-----+-----+-----+-----+        slot = position & (capacity - 1)
+//     slots    |free |held |held | ... |free |
+//              +-----+-----+-----+-----+-----+
+//                     ^           ^     ^
+//                slowest cursor   |    tail: next to be claimed
+//                        other cursors
+//
+// A slot's sequence is position + 1 once that position is published, and an older lap's number
+// before. Equality is all that is ever asked of it, so where numbering starts and wraps is the same
+// to it. Tests/Models/ring.pml checks the protocol below.
+
+internal import Synchronization
+
+/// Many producers, a fixed set of consumers, every consumer sees every element in the same order.
+///
+/// A full ring refuses at once; nothing here waits or spins for another thread. An element is
+/// released when the last consumer has passed it, not when its slot is used again, so an idle ring
+/// holds nothing.
+///
+/// Invariant: `cursor(c) <= tail <= cursor(c) + capacity` for every consumer `c`, in wrapping
+/// order.
+@safe package final class BroadcastRing<Element: AnyObject & Sendable>: @unchecked Sendable {
+  // Proof of Sendable: all stored properties are constant. What `slots` points to is reached by
+  // atomics, except each slot's reference, which is handed from the one producer that claimed its
+  // position to the consumers by the slot's sequence, and from them to the next producer by their
+  // cursors; the argument stands at each access. `Element` itself is Sendable.
+
+  package let capacity: Int
+  private let mask: UInt64
+  private let parkers: [Parker]
+  /// The same parkers, to be reached without a retain and a release, which all producers' cores
+  /// would fight over.
+  private let parkerReferences: UnsafeMutablePointer<Unmanaged<Parker>>
+  private let slots: UnsafeMutablePointer<RingSlot>
+  /// `tail`, `gate`, then one cursor a consumer.
+  private let counters: CounterLines
+  /// A consumer shows its cursor at least every so many elements of a long batch.
+  ///
+  /// So producers are not held up by events that are done. 64 makes the store's cost vanish among
+  /// the events'; a ring smaller than four such strides shows it every quarter.
+  private let cursorStride: Int
+
+  /// Makes an empty ring whose first element gets the position `firstSequence`.
+  ///
+  /// `capacity` is a power of two; there is one consumer a parker, numbered as they are.
+  package init(capacity: Int, parkers: [Parker], firstSequence: UInt64 = 0) {
+    precondition(capacity > 0 && capacity & (capacity - 1) == 0, "capacity \(capacity)")
+    precondition(!parkers.isEmpty, "a ring without consumers would never free a slot")
+    self.capacity = capacity
+    self.mask = UInt64(capacity) - 1
+    self.parkers = parkers
+    self.cursorStride = max(1, min(64, capacity / 4))
+    self.counters = CounterLines(count: 2 + parkers.count, initialValue: firstSequence)
+    // SAFETY: fresh memory for one reference a parker, each initialized here.
+    unsafe parkerReferences = .allocate(capacity: parkers.count)
+    for (consumer, parker) in parkers.enumerated() {
+      unsafe (parkerReferences + consumer).initialize(to: .passUnretained(parker))
+    }
+    // SAFETY: fresh memory for `capacity` slots, each initialized once, before anyone else knows of
+    // it. Aligned so that a slot (32 bytes) never straddles a cache line.
+    let memory = unsafe UnsafeMutableRawPointer.allocate(
+      byteCount: capacity * MemoryLayout<RingSlot>.stride, alignment: 128)
+    unsafe slots = memory.bindMemory(to: RingSlot.self, capacity: capacity)
+    for offset in 0..<UInt64(capacity) {
+      let position = firstSequence &+ offset
+      // As if the lap before had been published: not `position + 1`, whatever `position` is.
+      let sequence = position &+ 1 &- UInt64(capacity)
+      unsafe (slots + Int(position & mask)).initialize(to: RingSlot(sequence: sequence))
+    }
+  }
+
+  deinit {
+    // SAFETY: no other thread has a reference to the ring any more, so every claim was published
+    // and no drain is under way. What some consumer did not pass is still owned by its slot.
+    for index in 0..<capacity {
+      if let reference = unsafe slots[index].reference {
+        unsafe Unmanaged<Element>.fromOpaque(reference).release()
+      }
+    }
+    unsafe slots.deinitialize(count: capacity)
+    unsafe slots.deallocate()
+    unsafe parkerReferences.deallocate()
+  }
+
+  /// Publishes one element to every consumer and wakes those that sleep; false if the ring is full.
+  ///
+  /// Any thread, also from within a drain's `body`.
+  package func offer(_ element: Element) -> Bool {
+    guard let claim = claim(upTo: 1) else { return false }
+    publish(element, at: claim.position)
+    unparkAll()
+    return true
+  }
+
+  /// Publishes as many of the first elements as fit, one after the other; answers how many.
+  ///
+  /// Any thread, also from within a drain's `body`. Claims the run at once, so no other producer's
+  /// element gets in between, and wakes once.
+  package func offer(contentsOf elements: ArraySlice<Element>) -> Int {
+    guard !elements.isEmpty, let claim = claim(upTo: elements.count) else { return 0 }
+    // Last to first. A consumer that waits for the run waits for its first position; when it sees
+    // that, it sees the whole run, and `parked` has to meet only that one store.
+    for offset in (0..<claim.count).reversed() {
+      publish(
+        elements[elements.startIndex + offset], at: claim.position &+ UInt64(offset))
+    }
+    unparkAll()
+    return claim.count
+  }
+
+  /// Hands this consumer's next elements to `body`, up to `limit` or the first unpublished one.
+  ///
+  /// The consumer's own thread only, one drain at a time; answers how many it handed over. A
+  /// producer that claimed a position and was descheduled just ends the batch: it unparks when it
+  /// has published. `body` may offer to this ring, whose room does not yet count up to the last
+  /// `cursorStride` elements of the drain under way.
+  package func drain(consumer: Int, limit: Int, _ body: (Element) -> Void) -> Int {
+    precondition(0 <= consumer && consumer < parkers.count, "consumer \(consumer)")
+    precondition(limit >= 0, "limit \(limit)")
+    let cursor = unsafe cursor(of: consumer)
+    // relaxed: this thread is the cursor's only writer.
+    let first = unsafe cursor.pointee.load(ordering: .relaxed)
+    var position = first
+    var shown = first
+    var count = 0
+    while count < limit {
+      let slot = unsafe slot(at: position)
+      // acquiring: pairs with the store in `publish`; the slot's reference and count, and what the
+      // reference points to, are visible after it.
+      guard unsafe slot.pointee.sequence.load(ordering: .acquiring) == position &+ 1 else { break }
+      // SAFETY: published, and not overwritten before this consumer's cursor passes it. The slot
+      // owns the reference until the last consumer leaves, and this one has not left: so there is
+      // nothing to retain.
+      guard let reference = unsafe slot.pointee.reference else {
+        preconditionFailure("position \(position) is published without an element")
+      }
+      unsafe Unmanaged<Element>.fromOpaque(reference)._withUnsafeGuaranteedRef { body($0) }
+      unsafe leave(slot)
+      position &+= 1
+      count += 1
+      if position &- shown == UInt64(cursorStride) {
+        unsafe show(position, cursor)
+        shown = position
+      }
+    }
+    if position != shown { unsafe show(position, cursor) }
+    return count
+  }
+
+  /// Whether this consumer's next element is published.
+  ///
+  /// The consumer's own thread only, outside of a drain: the second look of `Parker.park`.
+  package func hasWork(consumer: Int) -> Bool {
+    precondition(0 <= consumer && consumer < parkers.count, "consumer \(consumer)")
+    // relaxed: this thread is the cursor's only writer.
+    let position = unsafe cursor(of: consumer).pointee.load(ordering: .relaxed)
+    // sequentially consistent: step 4 of parking; pairs with the store in `publish`.
+    return unsafe slot(at: position).pointee.sequence.load(ordering: .sequentiallyConsistent)
+      == position &+ 1
+  }
+
+  /// How many positions are claimed and not passed by every consumer; for metrics, may be stale.
+  package var depth: Int {
+    // acquiring: pairs with the exchange in `claim`, so that the cursors read below are not older
+    // than the tail by more than what went on meanwhile.
+    let tail = unsafe counters[0].pointee.load(ordering: .acquiring)
+    let distance = Int64(bitPattern: tail &- slowestCursor())
+    return max(0, min(capacity, Int(distance)))
+  }
+
+  private func unparkAll() {
+    for consumer in 0..<parkers.count {
+      // SAFETY: in bounds, initialized, and kept alive by `parkers` as long as the ring.
+      unsafe parkerReferences[consumer]._withUnsafeGuaranteedRef { $0.unpark() }
+    }
+  }
+
+  /// Takes up to `limit` positions that no consumer needs any more; nil if there is none.
+  private func claim(upTo limit: Int) -> (position: UInt64, count: Int)? {
+    let tailCounter = unsafe counters[0]
+    let gateCounter = unsafe counters[1]
+    // acquiring: pairs with the exchange below. It keeps the cursors from being read before the
+    // tail: a full ring is then one that really was full.
+    var tail = unsafe tailCounter.pointee.load(ordering: .acquiring)
+    while true {
+      // acquiring: pairs with the store two lines below it, by whichever producer read the cursors,
+      // and through that with the cursors' own stores: all reads of slots before `gate` are over.
+      //
+      // Several producers write the gate and a slow one may set it back. That is sound: every
+      // value ever stored was at or behind every cursor when it was computed, cursors only advance,
+      // so a late or stale gate allows too little, never too much, and costs one more look.
+      var gate = unsafe gateCounter.pointee.load(ordering: .acquiring)
+      if room(from: gate, to: tail) < limit {
+        gate = slowestCursor()
+        // releasing: pairs with the load above.
+        unsafe gateCounter.pointee.store(gate, ordering: .releasing)
+      }
+      let room = room(from: gate, to: tail)
+      guard room > 0 else { return nil }
+      let count = min(limit, room)
+      // acquiring and releasing: pairs with itself and the loads of the tail. If the tail read
+      // above was stale, this fails, and nothing that was concluded from it is used: the tail only
+      // advances, so it does not come back to the same number (within 2^64 claims).
+      let (exchanged, current) = unsafe tailCounter.pointee.weakCompareExchange(
+        expected: tail, desired: tail &+ UInt64(count),
+        successOrdering: .acquiringAndReleasing, failureOrdering: .acquiring)
+      if exchanged { return (tail, count) }
+      tail = current
+    }
+  }
+
+  /// How many positions from `tail` on are free if all before `gate` have been passed.
+  private func room(from gate: UInt64, to tail: UInt64) -> Int {
+    // Signed: a stale tail may be behind the gate. Then the answer only has to be positive, so that
+    // the exchange is tried, fails, and brings the true tail.
+    let claimed = Int64(bitPattern: tail &- gate)
+    return claimed < 0 ? capacity : capacity - Int(claimed)
+  }
+
+  private func slowestCursor() -> UInt64 {
+    // acquiring: pairs with the store in `show`; the consumer's reads of what it passed are over.
+    var slowest = unsafe cursor(of: 0).pointee.load(ordering: .acquiring)
+    for consumer in 1..<max(1, parkers.count) {
+      // acquiring: as above.
+      let position = unsafe cursor(of: consumer).pointee.load(ordering: .acquiring)
+      if Int64(bitPattern: position &- slowest) < 0 { slowest = position }
+    }
+    return slowest
+  }
+
+  /// Fills a claimed slot and shows it to the consumers.
+  private func publish(_ element: Element, at position: UInt64) {
+    let slot = unsafe slot(at: position)
+    // SAFETY: the claim made this thread the only producer here, and `gate` put every consumer past
+    // the slot's last lap; the last of them took the old reference out before it moved its cursor.
+    assert(unsafe slot.pointee.reference == nil)
+    unsafe slot.pointee.reference = UnsafeRawPointer(
+      Unmanaged<Element>.passRetained(element).toOpaque())
+    // relaxed: nobody looks at the count before the sequence below says so.
+    unsafe slot.pointee.remaining.store(parkers.count, ordering: .relaxed)
+    // sequentially consistent: as a release it pairs with the load in `drain`; as step 1 of parking
+    // it pairs with the load in `hasWork`.
+    unsafe slot.pointee.sequence.store(position &+ 1, ordering: .sequentiallyConsistent)
+  }
+
+  /// Gives up this consumer's share in a slot; the last one takes the reference out.
+  private func leave(_ slot: UnsafeMutablePointer<RingSlot>) {
+    // acquiring: pairs with the subtraction below by the others. One is left and this thread has
+    // not left yet, so it is this one: the last needs no read-modify-write, and a ring with a
+    // single consumer none at all.
+    if unsafe slot.pointee.remaining.load(ordering: .acquiring) != 1 {
+      // acquiring and releasing: pairs with itself and the load above, so that whoever ends the
+      // element's life does so after every consumer's use of it.
+      let (_, left) = unsafe slot.pointee.remaining.subtract(
+        1, ordering: .acquiringAndReleasing)
+      guard left == 0 else { return }
+    }
+    // SAFETY: all others have left and do not look at the reference again in this lap; no producer
+    // comes before this thread's cursor has passed, which is after this.
+    guard let reference = unsafe slot.pointee.reference else { return }
+    unsafe slot.pointee.reference = nil
+    unsafe Unmanaged<Element>.fromOpaque(reference).release()
+  }
+
+  private func show(_ position: UInt64, _ cursor: UnsafeMutablePointer<Atomic<UInt64>>) {
+    // releasing: pairs with the load in `slowestCursor`. Everything this consumer did with the
+    // slots before `position` is done, the taking out included.
+    unsafe cursor.pointee.store(position, ordering: .releasing)
+  }
+
+  private func cursor(of consumer: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    unsafe counters[2 + consumer]
+  }
+
+  private func slot(at position: UInt64) -> UnsafeMutablePointer<RingSlot> {
+    // SAFETY: in bounds by `mask`; initialized for the whole life of the ring.
+    unsafe slots + Int(position & mask)
+  }
+}
+
+/// One place of the ring: 32 bytes, two to a cache line.
+///
+/// Not padded to a line of its own: under load batches are read and written in runs, and half the
+/// lines are half the traffic between cores.
+@unsafe struct RingSlot: ~Copyable {
+  /// The position last published here, plus one.
+  ///
+  /// Written by the producer that claimed it.
+  let sequence: Atomic<UInt64>
+  /// How many consumers have yet to pass what is published here.
+  let remaining = Atomic<Int>(0)
+  /// The published element, owned (+1); nil before it is published and after the last has passed.
+  var reference: UnsafeRawPointer?
+  private let padding: UInt64 = 0
+
+  init(sequence: UInt64) {
+    unsafe self.sequence = Atomic(sequence)
+    unsafe self.reference = nil
+  }
+}

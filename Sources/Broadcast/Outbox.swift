@@ -1,0 +1,150 @@
+// The outbox: what one connection still has to be sent, as ranges of frame logs.
+//
+// There may be 100,000 of these on a shard, nearly all empty or one range long: so the first range
+// lives in the connection itself, and only a second one allocates. Events that follow one another
+// in a log make one range; a gap (an event for someone else) or a change of log makes another.
+
+/// A run of bytes in one of the shard's frame logs.
+///
+/// Invariant: `from <= to`.
+package struct OutboxRange: Equatable {
+  // The log stands last in memory so that the outbox can put its index into the padding.
+  package var from: UInt64
+  package var to: UInt64
+  /// Which of the shard's frame logs.
+  package var log: UInt8
+
+  package init(log: UInt8, from: UInt64, to: UInt64) {
+    self.log = log
+    self.from = from
+    self.to = to
+  }
+
+  /// How many bytes it has.
+  package var count: Int { Int(to - from) }
+}
+
+/// What one connection still has to be sent: ranges of frame logs, in order.
+///
+/// 40 bytes; allocates nothing until there are two ranges, and gives that memory back when there is
+/// one again.
+///
+/// Invariant: no range is empty but `first` of an empty outbox; `rest` before `restIndex` is done
+/// with; the ranges add up to `byteCount`; ranges of one log ascend and do not overlap, because
+/// frames are appended as they are written; two neighbours that could be one are one.
+package struct Outbox {
+  private var first = OutboxRange(log: 0, from: 0, to: 0)
+  /// Where the live part of `rest` begins: ranges are taken from its front without moving them.
+  private var restIndex: UInt32 = 0
+  private var rest: [OutboxRange] = []
+  /// How many bytes are still to be sent.
+  package private(set) var byteCount: Int = 0
+
+  package init() {}
+
+  package var isEmpty: Bool { byteCount == 0 }
+
+  /// How many ranges there are; each costs at least one piece of a vectored send.
+  package var rangeCount: Int {
+    isEmpty ? 0 : 1 + rest.count - Int(restIndex)
+  }
+
+  /// The range at `index`, the next to be sent at 0.
+  package subscript(index: Int) -> OutboxRange {
+    precondition(0 <= index && index < rangeCount, "range \(index) of \(rangeCount)")
+    return index == 0 ? first : rest[Int(restIndex) + index - 1]
+  }
+
+  /// Adds the bytes `[from, to)` of a log; joins them to the last range if they continue it.
+  ///
+  /// An empty range adds nothing.
+  package mutating func append(log: UInt8, from: UInt64, to: UInt64) {
+    precondition(from <= to, "[\(from), \(to))")
+    guard from < to else { return }
+    if isEmpty {
+      first = OutboxRange(log: log, from: from, to: to)
+    } else if rest.isEmpty {
+      if first.log == log && first.to == from {
+        first.to = to
+      } else {
+        rest.append(OutboxRange(log: log, from: from, to: to))
+      }
+    } else if rest[rest.count - 1].log == log && rest[rest.count - 1].to == from {
+      rest[rest.count - 1].to = to
+    } else {
+      rest.append(OutboxRange(log: log, from: from, to: to))
+    }
+    byteCount += Int(to - from)
+    checkInvariants()
+  }
+
+  /// Says that the first `byteCount` bytes were sent.
+  package mutating func advance(by byteCount: Int) {
+    precondition(
+      0 <= byteCount && byteCount <= self.byteCount, "\(byteCount) of \(self.byteCount)")
+    self.byteCount -= byteCount
+    var left = byteCount
+    while left >= first.count && !rest.isEmpty {
+      left -= first.count
+      takeFirstOfRest()
+    }
+    first.from += UInt64(left)
+    checkInvariants()
+  }
+
+  /// Empties it and gives its memory back.
+  package mutating func removeAll() {
+    self = Outbox()
+    checkInvariants()
+  }
+
+  /// The first byte of `log` that is still to be sent; nil if there is none.
+  ///
+  /// Once the log's `start` is past it the connection has fallen out of the window. Looks at the
+  /// ranges in order, so it answers at the first one in the usual case.
+  package func oldestPosition(in log: UInt8) -> UInt64? {
+    guard !isEmpty else { return nil }
+    if first.log == log { return first.from }
+    for index in Int(restIndex)..<rest.count where rest[index].log == log {
+      return rest[index].from
+    }
+    return nil
+  }
+
+  private mutating func takeFirstOfRest() {
+    first = rest[Int(restIndex)]
+    restIndex += 1
+    if Int(restIndex) == rest.count {
+      rest = []
+      restIndex = 0
+    } else if restIndex >= 32 && Int(restIndex) > rest.count / 2 {
+      // Moves fewer ranges than were taken since the last time, so a range is moved once on
+      // average, and what is done with never outgrows what is not.
+      rest.removeFirst(Int(restIndex))
+      restIndex = 0
+    }
+  }
+
+  private func checkInvariants() {
+    assert(rest.isEmpty ? restIndex == 0 : Int(restIndex) < rest.count)
+    assert(!isEmpty || rest.isEmpty)
+    assert(areRangesSound())
+  }
+
+  /// The part of the invariant that takes a walk; debug builds only.
+  private func areRangesSound() -> Bool {
+    var ends: [UInt8: UInt64] = [:]
+    var total = 0
+    for index in 0..<rangeCount {
+      let range = self[index]
+      guard range.from < range.to else { return false }
+      if let end = ends[range.log], end > range.from { return false }
+      if index > 0, self[index - 1].log == range.log, self[index - 1].to == range.from {
+        return false
+      }
+      ends[range.log] = range.to
+      total += range.count
+    }
+    return total == byteCount
+  }
+}

@@ -1,0 +1,243 @@
+// The broadcast ring between real threads. Under the thread sanitizer these tests also check the
+// memory orders: a release weakened to relaxed passes here on x86 and is reported there.
+
+import Glibc
+import Synchronization
+import Testing
+
+@testable import Broadcast
+
+/// How a run is laid out: who produces how much into which ring.
+struct RingTopology: CustomTestStringConvertible, Sendable {
+  let producers: Int
+  let consumers: Int
+  let capacity: Int
+  let firstSequence: UInt64
+  /// Offers this many at once; 1 uses the offer of a single element.
+  let runLength: Int
+
+  var testDescription: String {
+    "\(producers) to \(consumers), capacity \(capacity), from \(firstSequence), by \(runLength)"
+  }
+
+  static let all: [RingTopology] = [
+    Self(producers: 1, consumers: 1, capacity: 1, firstSequence: 0, runLength: 1),
+    Self(producers: 1, consumers: 2, capacity: 4, firstSequence: 0xffff_fff8, runLength: 1),
+    Self(
+      producers: 2, consumers: 2, capacity: 2, firstSequence: 0xffff_ffff_ffff_fff8, runLength: 1),
+    Self(
+      producers: 3, consumers: 2, capacity: 8, firstSequence: 0xffff_ffff_ffff_fff8, runLength: 3),
+    Self(
+      producers: 2, consumers: 3, capacity: 64, firstSequence: 0x7fff_ffff_ffff_ff00, runLength: 1),
+    Self(producers: 2, consumers: 2, capacity: 1_024, firstSequence: 0, runLength: 50),
+    Self(producers: 2, consumers: 2, capacity: 1_024, firstSequence: 0, runLength: 1),
+  ]
+}
+
+/// What one consumer saw; written by its thread, read after it was joined.
+private final class Record: @unchecked Sendable {
+  var seen: [(producer: Int, number: Int)] = []
+}
+
+@Suite("Broadcast ring between threads")
+struct BroadcastRingThreadTests {
+  private static let countEach = 30_000
+
+  // Case 80, Case 82
+  @Test(
+    "all consumers see one sequence with everything in it and every producer's own order",
+    arguments: RingTopology.all)
+  func oneSequence(topology: RingTopology) {
+    let census = Census()
+    let ring = BroadcastRing<Item>(
+      capacity: topology.capacity, parkers: wakefulParkers(topology.consumers),
+      firstSequence: topology.firstSequence)
+    let records = (0..<topology.consumers).map { _ in Record() }
+    let total = topology.producers * Self.countEach
+    let producers = (0..<topology.producers).map { producer -> @Sendable () -> Void in
+      { produce(producer, into: ring, runLength: topology.runLength, census: census) }
+    }
+    let consumers = records.enumerated().map { consumer, record -> @Sendable () -> Void in
+      { consume(consumer, from: ring, total: total, into: record) }
+    }
+    runThreads(producers + consumers)
+
+    for record in records {
+      #expect(record.seen.count == total)
+      #expect(isSame(record.seen, records[0].seen), "one order for all")
+      var next = [Int](repeating: 0, count: topology.producers)
+      var isInOrder = true
+      for (producer, number) in record.seen {
+        isInOrder = isInOrder && number == next[producer]
+        next[producer] = number + 1
+      }
+      #expect(isInOrder, "a producer's own order")
+      #expect(next == [Int](repeating: Self.countEach, count: topology.producers))
+    }
+    #expect(census.count == 0, "all consumers have passed all elements")
+    #expect(ring.depth == 0)
+  }
+
+  private func produce(
+    _ producer: Int, into ring: BroadcastRing<Item>, runLength: Int, census: Census
+  ) {
+    var patience = Patience()
+    var number = 0
+    while number < Self.countEach {
+      let end = min(number + runLength, Self.countEach)
+      let items = (number..<end).map { Item(producer: producer, $0, census: census) }
+      let taken =
+        items.count == 1 ? (ring.offer(items[0]) ? 1 : 0) : ring.offer(contentsOf: items[...])
+      number += taken
+      if taken == 0, !patience.yield() {
+        Issue.record("the ring stays full at \(number)")
+        return
+      }
+    }
+  }
+
+  private func consume(
+    _ consumer: Int, from ring: BroadcastRing<Item>, total: Int, into record: Record
+  ) {
+    var generator = SeededGenerator(seed: runSeed &+ UInt64(consumer))
+    var patience = Patience()
+    record.seen.reserveCapacity(total)
+    while record.seen.count < total {
+      let limit = Int.random(in: 1...200, using: &generator)
+      let count = ring.drain(consumer: consumer, limit: limit) {
+        record.seen.append(($0.producer, $0.number))
+      }
+      if count == 0, !patience.yield() {
+        Issue.record("nothing comes after \(record.seen.count) of \(total)")
+        return
+      }
+    }
+  }
+
+  private func isSame(
+    _ left: [(producer: Int, number: Int)], _ right: [(producer: Int, number: Int)]
+  ) -> Bool {
+    left.elementsEqual(right) { $0.producer == $1.producer && $0.number == $1.number }
+  }
+
+  @Test("a run stays together however many producers there are")
+  func runsStayTogether() {
+    let ring = BroadcastRing<Item>(capacity: 64, parkers: wakefulParkers(1))
+    let record = Record()
+    let runs = 5_000
+    let runLength = 5
+    // An element's number is that of its run; a run that was cut is offered on as another run.
+    let producers = (0..<2).map { producer -> @Sendable () -> Void in
+      {
+        var patience = Patience()
+        var run = 0
+        var whole = 0
+        while whole < runs {
+          let items = (0..<runLength).map { _ in Item(producer: producer, run) }
+          let taken = ring.offer(contentsOf: items[...])
+          if taken == 0, !patience.yield() {
+            Issue.record("the ring stays full at run \(run)")
+            return
+          }
+          run += taken > 0 ? 1 : 0
+          whole += taken == runLength ? 1 : 0
+        }
+        while !ring.offer(Item(producer: producer, -1)), patience.yield() {}
+      }
+    }
+    let consumer: @Sendable () -> Void = {
+      var patience = Patience()
+      var ended = 0
+      while ended < 2 {
+        let count = ring.drain(consumer: 0, limit: 100) { item in
+          ended += item.number < 0 ? 1 : 0
+          record.seen.append((item.producer, item.number))
+        }
+        if count == 0, !patience.yield() { break }
+      }
+      #expect(ended == 2)
+    }
+    runThreads(producers + [consumer])
+    var finished: Set<Int> = []
+    var last: (producer: Int, number: Int) = (-1, -1)
+    for element in record.seen where element != last {
+      let key = element.producer << 32 | (element.number & 0xffff_ffff)
+      #expect(finished.insert(key).inserted, "run \(element) came in pieces")
+      last = element
+    }
+  }
+
+  @Test("a ring that is always full never takes an element and drops it")
+  func fullUnderContention() {
+    let ring = BroadcastRing<Item>(capacity: 2, parkers: wakefulParkers(1))
+    let accepted = Atomic<Int>(0)
+    let census = Census()
+    let producers = (0..<3).map { producer -> @Sendable () -> Void in
+      {
+        for number in 0..<20_000 where ring.offer(Item(producer: producer, number, census: census))
+        {
+          accepted.add(1, ordering: .relaxed)
+        }
+      }
+    }
+    let drained = Atomic<Int>(0)
+    let consumer: @Sendable () -> Void = {
+      for _ in 0..<60_000 {
+        drained.add(ring.drain(consumer: 0, limit: 2) { _ in }, ordering: .relaxed)
+      }
+    }
+    runThreads(producers + [consumer])
+    drained.add(ring.drain(consumer: 0, limit: .max) { _ in }, ordering: .relaxed)
+    #expect(accepted.load(ordering: .relaxed) == drained.load(ordering: .relaxed))
+    #expect(accepted.load(ordering: .relaxed) >= 2)
+    #expect(census.count == 0)
+  }
+
+  @Test("a ring that has room never refuses, however late a producer's view of it is")
+  func roomIsSeen() {
+    let producerCount = 3
+    let countEach = 20_000
+    let ring = BroadcastRing<Item>(
+      capacity: 4, parkers: wakefulParkers(1), firstSequence: 0xffff_ffff_ffff_fff8)
+    let passed = (0..<producerCount).map { _ in Passed() }
+    let refusals = Atomic<Int>(0)
+    // Each has one element in the ring at most: three of four slots.
+    let producers = (0..<producerCount).map { producer -> @Sendable () -> Void in
+      {
+        var patience = Patience()
+        for number in 0..<countEach {
+          if !ring.offer(Item(producer: producer, number)) {
+            refusals.add(1, ordering: .relaxed)
+            return
+          }
+          // acquiring: pairs with the consumer's store.
+          while passed[producer].count.load(ordering: .acquiring) <= number {
+            if !patience.yield() { return }
+          }
+        }
+      }
+    }
+    let consumer: @Sendable () -> Void = {
+      var patience = Patience()
+      var total = 0
+      while total < producerCount * countEach && refusals.load(ordering: .relaxed) == 0 {
+        var seen: [Item] = []
+        total += ring.drain(consumer: 0, limit: 4) { seen.append($0) }
+        // Only now has the cursor passed them.
+        for item in seen {
+          // releasing: pairs with the producer's load.
+          passed[item.producer].count.store(item.number + 1, ordering: .releasing)
+        }
+        if seen.isEmpty, !patience.yield() { break }
+      }
+      #expect(total == producerCount * countEach)
+    }
+    runThreads(producers + [consumer])
+    #expect(refusals.load(ordering: .relaxed) == 0)
+  }
+}
+
+/// How many of a producer's elements the consumer's cursor has passed.
+private final class Passed: Sendable {
+  let count = Atomic<Int>(0)
+}

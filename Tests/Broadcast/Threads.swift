@@ -1,0 +1,149 @@
+// Real threads, a real sleep and a seed for the tests of this folder.
+
+import Glibc
+import Synchronization
+
+@testable import Broadcast
+
+/// Runs each body on a thread of its own, all let go at once, and returns when all have ended.
+func runThreads(_ bodies: [@Sendable () -> Void]) {
+  let waiting = CountedStart(bodies.count)
+  let threads = bodies.map { body in
+    startThread {
+      waiting.arriveAndWait()
+      body()
+    }
+  }
+  for thread in threads { pthread_join(thread, nil) }
+}
+
+/// Makes all threads begin together, so that short tests overlap at all.
+private final class CountedStart: Sendable {
+  private let missing: Atomic<Int>
+
+  init(_ count: Int) { missing = Atomic(count) }
+
+  func arriveAndWait() {
+    // acquiring and releasing: pairs with itself in the other threads and with the load below.
+    missing.subtract(1, ordering: .acquiringAndReleasing)
+    // acquiring: pairs with the subtractions.
+    while missing.load(ordering: .acquiring) > 0 { sched_yield() }
+  }
+}
+
+private final class ThreadBody {
+  let body: @Sendable () -> Void
+  init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+}
+
+private func startThread(_ body: @escaping @Sendable () -> Void) -> pthread_t {
+  var thread = pthread_t()
+  let code = pthread_create(
+    &thread, nil,
+    { argument in
+      if let argument {
+        Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().body()
+      }
+      return nil
+    }, Unmanaged.passRetained(ThreadBody(body)).toOpaque())
+  precondition(code == 0, "pthread_create: \(code)")
+  return thread
+}
+
+/// A sleep that lasts until it is ended, for consumers under test.
+final class Sleep: @unchecked Sendable {
+  // Proof of Sendable: a semaphore is made for several threads.
+  private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+
+  init() { sem_init(semaphore, 0, 0) }
+
+  deinit {
+    sem_destroy(semaphore)
+    semaphore.deallocate()
+  }
+
+  func end() { sem_post(semaphore) }
+
+  /// Sleeps; false if nobody ended the sleep for as long as a test should ever take.
+  func untilEnded(seconds: Int = 20) -> Bool {
+    var deadline = timespec()
+    clock_gettime(CLOCK_REALTIME, &deadline)
+    deadline.tv_sec += seconds
+    while sem_timedwait(semaphore, &deadline) != 0 {
+      if errno != EINTR { return false }
+    }
+    return true
+  }
+}
+
+/// The seed of this run: `CARILLON_SEED`, or the time; whoever uses it shows it with each failure.
+let runSeed: UInt64 = {
+  if let text = getenv("CARILLON_SEED"), let seed = UInt64(String(cString: text)) { return seed }
+  var now = timespec()
+  clock_gettime(CLOCK_REALTIME, &now)
+  let seed = UInt64(now.tv_sec) &* 1_000_000_007 &+ UInt64(now.tv_nsec)
+  print("CARILLON_SEED=\(seed)")
+  return seed
+}()
+
+/// SplitMix64: the same numbers from the same seed.
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
+  }
+}
+
+/// What the rings of these tests carry: who made it and as which one; says when it is gone.
+final class Item: Sendable {
+  let producer: Int
+  let number: Int
+  private let census: Census?
+
+  init(producer: Int = 0, _ number: Int, census: Census? = nil) {
+    self.producer = producer
+    self.number = number
+    self.census = census
+    census?.add(1)
+  }
+
+  deinit { census?.add(-1) }
+}
+
+/// How many items are alive.
+final class Census: Sendable {
+  private let alive = Atomic<Int>(0)
+
+  func add(_ difference: Int) { alive.add(difference, ordering: .relaxed) }
+
+  var count: Int { alive.load(ordering: .relaxed) }
+}
+
+/// Parkers for consumers that never sleep.
+func wakefulParkers(_ count: Int) -> [Parker] {
+  (0..<count).map { _ in Parker(wake: {}) }
+}
+
+/// How long a test waits for another thread before it says that it waits in vain.
+struct Patience {
+  private var turns = 0
+  private var deadline: time_t = 0
+
+  /// Lets others run; false once a whole minute has gone by.
+  mutating func yield() -> Bool {
+    sched_yield()
+    turns += 1
+    if turns % 1_024 != 1 { return true }
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    if deadline == 0 { deadline = now.tv_sec + 60 }
+    return now.tv_sec < deadline
+  }
+}
