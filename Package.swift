@@ -32,6 +32,9 @@ let package = Package(
   targets: [
     .target(name: "CReactor", cSettings: c),
     .target(name: "Broadcast", swiftSettings: strict),
+    .executableTarget(
+      name: "RingContention", dependencies: ["Broadcast"], path: "Benchmarks/RingContention",
+      swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strictTests),
     .testTarget(
       name: "BroadcastTests", dependencies: ["Broadcast", "TestSupport"], path: "Tests/Broadcast",
