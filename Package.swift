@@ -32,12 +32,16 @@ let package = Package(
   targets: [
     .target(name: "CReactor", cSettings: c),
     .target(name: "Broadcast", swiftSettings: strict),
+    .target(name: "Wire", swiftSettings: strict),
     .executableTarget(
       name: "RingContention", dependencies: ["Broadcast"], path: "Benchmarks/RingContention",
       swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strictTests),
     .testTarget(
       name: "BroadcastTests", dependencies: ["Broadcast", "TestSupport"], path: "Tests/Broadcast",
+      swiftSettings: strictTests),
+    .testTarget(
+      name: "WireTests", dependencies: ["Wire", "TestSupport"], path: "Tests/Wire",
       swiftSettings: strictTests),
   ]
 )

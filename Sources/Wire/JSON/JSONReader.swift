@@ -1,0 +1,322 @@
+// Reading JSON: RFC 8259, strictly, and nothing beyond it.
+//
+// A pull reader over bytes: the caller says what it expects next and the reader takes it or throws.
+// No tree is built and nothing is hashed, so hostile documents (many keys, equal hashes, depth)
+// cost their length and no more. Everything goes forward once; only white space is looked at twice.
+
+/// What a document did wrong, and at which byte.
+package struct JSONViolation: Error, Equatable, Sendable {
+  /// Constant text, never a part of the document.
+  package let reason: String
+  /// The byte's index in the array that the reader was given.
+  package let position: Int
+
+  package init(reason: String, position: Int) {
+    self.reason = reason
+    self.position = position
+  }
+}
+
+/// What kind of value comes next.
+package enum JSONKind: Sendable, Equatable {
+  case object, array, string, number, boolean, null
+}
+
+/// Reads one JSON text from an array of bytes.
+///
+/// After a violation the reader's place is unspecified: the document is to be refused.
+///
+/// Invariant: `0 <= position <= end <= bytes.count` and `0 <= depth <= depthLimit`.
+package struct JSONReader {
+  /// The document, and whatever the caller has around it: ranges that are handed out index it.
+  package let bytes: [UInt8]
+  let end: Int
+  /// How deep containers may be nested: at most 64, as `skipValue` keeps a bit for each.
+  package let depthLimit: Int
+  /// The next byte to be read.
+  package internal(set) var position: Int
+  private var depth = 0
+
+  /// Makes a reader of all of `bytes`, or of a part that a caller has marked off.
+  package init(_ bytes: [UInt8], in range: Range<Int>? = nil, depthLimit: Int = 32) {
+    let range = range ?? 0..<bytes.count
+    precondition(0 <= range.lowerBound, "range: \(range)")
+    precondition(range.upperBound <= bytes.count, "range: \(range) of \(bytes.count)")
+    precondition(0...64 ~= depthLimit, "depthLimit: \(depthLimit)")
+    self.bytes = bytes
+    self.end = range.upperBound
+    self.position = range.lowerBound
+    self.depthLimit = depthLimit
+  }
+
+  /// Says what the next value is, from its first byte, without taking it.
+  package mutating func nextKind() throws(JSONViolation) -> JSONKind {
+    skipWhiteSpace()
+    guard let byte = peek() else { throw violation("unexpected end") }
+    switch byte {
+    case UInt8(ascii: "{"): return .object
+    case UInt8(ascii: "["): return .array
+    case UInt8(ascii: "\""): return .string
+    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return .number
+    case UInt8(ascii: "t"), UInt8(ascii: "f"): return .boolean
+    case UInt8(ascii: "n"): return .null
+    default: throw violation("value expected")
+    }
+  }
+
+  /// Reads an object, handing each member's name to the closure with the reader at its value.
+  ///
+  /// The closure takes the value; one that it leaves alone is skipped (and checked). Names come in
+  /// the order of the document, as often as they stand there.
+  package mutating func readObject(
+    _ member: (inout JSONReader, String) throws(JSONViolation) -> Void
+  ) throws(JSONViolation) {
+    try open(UInt8(ascii: "{"), else: "object expected")
+    skipWhiteSpace()
+    if !take(UInt8(ascii: "}")) {
+      repeat {
+        let name = try readString(else: "member name expected")
+        try takeColon()
+        skipWhiteSpace()
+        let valueStart = position
+        try member(&self, name)
+        if position == valueStart { _ = try skipValue() }
+        skipWhiteSpace()
+      } while take(UInt8(ascii: ","))
+      guard take(UInt8(ascii: "}")) else { throw violation("',' or '}' expected") }
+    }
+    depth -= 1
+  }
+
+  /// Reads an array, calling the closure with the reader at each element.
+  ///
+  /// The closure takes the value; one that it leaves alone is skipped (and checked).
+  package mutating func readArray(
+    _ element: (inout JSONReader) throws(JSONViolation) -> Void
+  ) throws(JSONViolation) {
+    try open(UInt8(ascii: "["), else: "array expected")
+    skipWhiteSpace()
+    if !take(UInt8(ascii: "]")) {
+      repeat {
+        skipWhiteSpace()
+        let valueStart = position
+        try element(&self)
+        if position == valueStart { _ = try skipValue() }
+        skipWhiteSpace()
+      } while take(UInt8(ascii: ","))
+      guard take(UInt8(ascii: "]")) else { throw violation("',' or ']' expected") }
+    }
+    depth -= 1
+  }
+
+  /// Reads a string.
+  package mutating func readString() throws(JSONViolation) -> String {
+    try readString(else: "string expected")
+  }
+
+  /// Reads `true` or `false`.
+  package mutating func readBool() throws(JSONViolation) -> Bool {
+    skipWhiteSpace()
+    switch peek() {
+    case UInt8(ascii: "t"):
+      try takeWord("true")
+      return true
+    case UInt8(ascii: "f"):
+      try takeWord("false")
+      return false
+    default: throw violation("boolean expected")
+    }
+  }
+
+  /// Reads `null`.
+  package mutating func readNull() throws(JSONViolation) {
+    skipWhiteSpace()
+    guard peek() == UInt8(ascii: "n") else { throw violation("null expected") }
+    try takeWord("null")
+  }
+
+  /// Reads a whole number that an `Int64` holds, written without fraction and exponent.
+  ///
+  /// `1.0` and `1e3` are refused: where an integer is meant, a second spelling is a mistake.
+  package mutating func readInteger() throws(JSONViolation) -> Int64 {
+    let number = try takeNumber()
+    guard number.isInteger else {
+      throw violation("integer expected", at: number.range.lowerBound)
+    }
+    var digits = number.range
+    let isNegative = bytes[digits.lowerBound] == UInt8(ascii: "-")
+    if isNegative { digits = (digits.lowerBound + 1)..<digits.upperBound }
+    // Gathered on its own side of zero, because the least Int64 has no positive counterpart.
+    var value: Int64 = 0
+    for index in digits {
+      let digit = Int64(bytes[index] - UInt8(ascii: "0"))
+      let (shifted, overflow) = value.multipliedReportingOverflow(by: 10)
+      let (sum, carry) = shifted.addingReportingOverflow(isNegative ? -digit : digit)
+      guard !overflow, !carry else {
+        throw violation("integer out of range", at: number.range.lowerBound)
+      }
+      value = sum
+    }
+    return value
+  }
+
+  /// Reads a number as the nearest `Double`; one beyond its range or over 128 bytes is refused.
+  package mutating func readDouble() throws(JSONViolation) -> Double {
+    let range = try takeNumber().range
+    // 128 bytes are many times what tells two Doubles apart, and bound the conversion's work.
+    guard range.count <= 128,
+      let value = Double(String(decoding: bytes[range], as: UTF8.self)), value.isFinite
+    else { throw violation("number out of range", at: range.lowerBound) }
+    return value
+  }
+
+  /// Passes over a whole value, checking all of it, and returns where its bytes are.
+  ///
+  /// Without recursion: of the containers around it only the kind is remembered, a bit each.
+  package mutating func skipValue() throws(JSONViolation) -> Range<Int> {
+    skipWhiteSpace()
+    let start = position
+    var objects: UInt64 = 0  // the lowest bit is the innermost container; set for an object
+    let outerDepth = depth
+    repeat {
+      // Here a value is due. A container that is not empty makes its first member's value due.
+      switch try nextKind() {
+      case .object:
+        try open(UInt8(ascii: "{"), else: "object expected")
+        objects = objects << 1 | 1
+        skipWhiteSpace()
+        if peek() != UInt8(ascii: "}") {
+          try skipName()
+          continue
+        }
+      case .array:
+        try open(UInt8(ascii: "["), else: "array expected")
+        objects = objects << 1
+        skipWhiteSpace()
+        if peek() != UInt8(ascii: "]") { continue }
+      case .string: _ = try takeString()
+      case .number: _ = try takeNumber()
+      case .boolean: _ = try readBool()
+      case .null: try readNull()
+      }
+      // Here a value is complete, or the innermost container is empty and about to be closed.
+      while depth > outerDepth {
+        skipWhiteSpace()
+        let isObject = objects & 1 != 0
+        if take(isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
+          objects >>= 1
+          depth -= 1
+        } else if take(UInt8(ascii: ",")) {
+          if isObject {
+            skipWhiteSpace()
+            try skipName()
+          }
+          break
+        } else {
+          throw violation(isObject ? "',' or '}' expected" : "',' or ']' expected")
+        }
+      }
+    } while depth > outerDepth
+    return start..<position
+  }
+
+  /// Checks that nothing but white space is left.
+  package mutating func finish() throws(JSONViolation) {
+    skipWhiteSpace()
+    guard position == end else { throw violation("end expected") }
+  }
+
+  func peek() -> UInt8? {
+    position < end ? bytes[position] : nil
+  }
+
+  func violation(_ reason: String) -> JSONViolation {
+    JSONViolation(reason: reason, position: position)
+  }
+
+  func violation(_ reason: String, at position: Int) -> JSONViolation {
+    JSONViolation(reason: reason, position: position)
+  }
+
+  mutating func skipWhiteSpace() {
+    while position < end {
+      switch bytes[position] {
+      case 0x20, 0x0A, 0x0D, 0x09: position += 1
+      default: return
+      }
+    }
+  }
+
+  mutating func take(_ byte: UInt8) -> Bool {
+    guard peek() == byte else { return false }
+    position += 1
+    return true
+  }
+
+  private mutating func open(_ byte: UInt8, else reason: String) throws(JSONViolation) {
+    skipWhiteSpace()
+    guard peek() == byte else { throw violation(reason) }
+    guard depth < depthLimit else { throw violation("nested too deep") }
+    depth += 1
+    position += 1
+  }
+
+  private mutating func takeColon() throws(JSONViolation) {
+    skipWhiteSpace()
+    guard take(UInt8(ascii: ":")) else { throw violation("':' expected") }
+  }
+
+  private mutating func skipName() throws(JSONViolation) {
+    guard peek() == UInt8(ascii: "\"") else { throw violation("member name expected") }
+    _ = try takeString()
+    try takeColon()
+  }
+
+  private mutating func takeWord(_ word: String) throws(JSONViolation) {
+    for letter in word.utf8 {
+      guard take(letter) else { throw violation("unknown word") }
+    }
+  }
+
+  private mutating func readString(else reason: String) throws(JSONViolation) -> String {
+    skipWhiteSpace()
+    guard peek() == UInt8(ascii: "\"") else { throw violation(reason) }
+    return text(of: try takeString())
+  }
+
+  /// Takes `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`.
+  private mutating func takeNumber() throws(JSONViolation) -> (range: Range<Int>, isInteger: Bool) {
+    skipWhiteSpace()
+    let start = position
+    guard let first = peek(), first == UInt8(ascii: "-") || isDigit(first) else {
+      throw violation("number expected")
+    }
+    _ = take(UInt8(ascii: "-"))
+    if !take(UInt8(ascii: "0")) {
+      try takeDigits()
+    } else if let next = peek(), isDigit(next) {
+      throw violation("leading zero")
+    }
+    var isInteger = true
+    if take(UInt8(ascii: ".")) {
+      isInteger = false
+      try takeDigits()
+    }
+    if take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) {
+      isInteger = false
+      if !take(UInt8(ascii: "+")) { _ = take(UInt8(ascii: "-")) }
+      try takeDigits()
+    }
+    return (start..<position, isInteger)
+  }
+
+  private mutating func takeDigits() throws(JSONViolation) {
+    let start = position
+    while position < end, isDigit(bytes[position]) { position += 1 }
+    guard position > start else { throw violation("digit expected") }
+  }
+
+  private func isDigit(_ byte: UInt8) -> Bool {
+    UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
+  }
+}
