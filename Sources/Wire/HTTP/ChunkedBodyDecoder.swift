@@ -1,0 +1,210 @@
+// Chunked bodies: RFC 9112, section 7.1.
+//
+// Sizes are hexadecimal digits and nothing else, lines end in CR LF and nothing else, extensions
+// are parsed (and ignored) so that they cannot hide a line end from one reader and show it to
+// another. Trailers are read with the rules of header fields and then dropped: nothing that comes
+// after the body can change what the head said.
+
+/// Reads a chunked body from bytes that arrive in pieces.
+package struct ChunkedBodyDecoder: Sendable {
+  private enum Stage: UInt8 {
+    case firstDigit, digits, extensionName, extensionNameMore, extensionValue, extensionToken
+    case extensionQuoted, extensionEscape, extensionEnd, sizeLineFeed
+    case data, dataReturn, dataLineFeed, trailers, complete
+  }
+
+  /// The most digits a size may have: what fits 64 bits.
+  private static let digitCountLimit = 16
+  private static let extensionBytesLimit = 256
+  private static let trailerLimits = HTTPLimits(
+    headBytes: 4_096, fieldCount: 16, fieldValueBytes: 2_048)
+
+  private static let forbiddenTrailers = [
+    "content-length", "transfer-encoding", "host", "connection", "authorization", "content-type",
+    "content-encoding", "cookie", "expect", "upgrade",
+  ]
+
+  private let bodyBytesLimit: Int
+  private var bodyByteCount = 0
+  private var stage = Stage.firstDigit
+  private var size: UInt64 = 0
+  private var digitCount = 0
+  private var extensionByteCount = 0
+  private var remaining = 0
+  private var trailers: [UInt8] = []
+  private var scanner: HTTPFieldScanner
+  private var violation: HTTPViolation?
+
+  package init(bodyBytesLimit: Int) {
+    self.bodyBytesLimit = bodyBytesLimit
+    scanner = HTTPFieldScanner(at: 0, limits: ChunkedBodyDecoder.trailerLimits)
+  }
+
+  /// Whether the body has been read to its end, trailers included.
+  package var isComplete: Bool { stage == .complete }
+
+  /// Reads on in `bytes`, which begin where the last call stopped; appends the data to `body`.
+  ///
+  /// Returns how many bytes belong to the body: all of them, until it is complete. A chunk that
+  /// would pass the limit is refused when its size is read (413), before any of it arrives.
+  package mutating func decode(
+    _ bytes: borrowing Span<UInt8>, into body: inout [UInt8]
+  ) throws(HTTPViolation) -> Int {
+    if let violation { throw violation }
+    do {
+      var index = 0
+      while index < bytes.count, stage != .complete {
+        switch stage {
+        case .data:
+          index = takeData(bytes, from: index, into: &body)
+        case .trailers:
+          index = try takeTrailers(bytes, from: index)
+        default:
+          try accept(bytes[index])
+          index += 1
+        }
+      }
+      return index
+    } catch {
+      violation = error
+      throw error
+    }
+  }
+
+  private mutating func takeData(
+    _ bytes: borrowing Span<UInt8>, from start: Int, into body: inout [UInt8]
+  ) -> Int {
+    let count = min(remaining, bytes.count - start)
+    body.reserveCapacity(body.count + count)
+    for index in start..<(start + count) { body.append(bytes[index]) }
+    remaining -= count
+    if remaining == 0 { stage = .dataReturn }
+    return start + count
+  }
+
+  // Trailers are kept only until their end is found, at most `trailerLimits.headBytes` of them.
+  private mutating func takeTrailers(
+    _ bytes: borrowing Span<UInt8>, from start: Int
+  ) throws(HTTPViolation) -> Int {
+    // Moved out and back, because the scanner may not be changed while a span of `self` is held.
+    var section: [UInt8] = []
+    swap(&section, &trailers)
+    let held = section.count
+    let count = min(bytes.count - start, ChunkedBodyDecoder.trailerLimits.headBytes - held)
+    for index in start..<(start + count) { section.append(bytes[index]) }
+    if try scanner.scan(section.span) {
+      for field in scanner.fields { try checkTrailer(field, in: section.span) }
+      stage = .complete
+      return start + scanner.position - held
+    }
+    swap(&section, &trailers)
+    return start + count
+  }
+
+  // Whoever sends one of these after the body hopes that somebody on the way obeys it
+  // (RFC 9110, section 6.5.1). Dropping it would be enough for us; the next hop is not us.
+  private func checkTrailer(
+    _ field: HTTPField, in bytes: borrowing Span<UInt8>
+  ) throws(HTTPViolation) {
+    for name in ChunkedBodyDecoder.forbiddenTrailers
+    where HTTPFields.matches(bytes, field.name, name) {
+      throw .malformed("field not allowed in trailers")
+    }
+  }
+
+  private mutating func accept(_ byte: UInt8) throws(HTTPViolation) {
+    switch stage {
+    case .firstDigit, .digits:
+      try acceptSize(byte)
+    case .sizeLineFeed:
+      guard byte == HTTPCharacter.lineFeed else { throw .malformed("malformed chunk size") }
+      try beginChunk()
+    case .dataReturn:
+      guard byte == HTTPCharacter.carriageReturn else { throw .malformed("malformed chunk end") }
+      stage = .dataLineFeed
+    case .dataLineFeed:
+      guard byte == HTTPCharacter.lineFeed else { throw .malformed("malformed chunk end") }
+      stage = .firstDigit
+    default:
+      extensionByteCount += 1
+      guard extensionByteCount <= ChunkedBodyDecoder.extensionBytesLimit else {
+        throw .malformed("chunk extension too long")
+      }
+      try acceptExtension(byte)
+    }
+  }
+
+  private mutating func acceptSize(_ byte: UInt8) throws(HTTPViolation) {
+    if let value = HTTPCharacter.hexValue(byte) {
+      if stage == .firstDigit {
+        size = 0
+        digitCount = 0
+        extensionByteCount = 0
+        stage = .digits
+      }
+      digitCount += 1
+      guard digitCount <= ChunkedBodyDecoder.digitCountLimit else {
+        throw .malformed("chunk size too long")
+      }
+      // Sixteen digits are 64 bits, so nothing is shifted out.
+      size = size << 4 | UInt64(value)
+      return
+    }
+    guard stage == .digits else { throw .malformed("malformed chunk size") }
+    try endSizeOrExtension(byte)
+  }
+
+  // What may follow a size, or an extension that is complete.
+  private mutating func endSizeOrExtension(_ byte: UInt8) throws(HTTPViolation) {
+    switch byte {
+    case HTTPCharacter.carriageReturn: stage = .sizeLineFeed
+    case 0x3B: stage = .extensionName
+    default: throw .malformed("malformed chunk size")
+    }
+  }
+
+  // *( ";" name [ "=" ( token / quoted-string ) ] ), without the white space that RFC 9112 calls
+  // bad: nobody sends it, and readers differ on it.
+  private mutating func acceptExtension(_ byte: UInt8) throws(HTTPViolation) {
+    switch stage {
+    case .extensionName where HTTPCharacter.isToken(byte):
+      stage = .extensionNameMore
+    case .extensionNameMore where HTTPCharacter.isToken(byte):
+      break
+    case .extensionNameMore where byte == 0x3D:
+      stage = .extensionValue
+    case .extensionValue where byte == 0x22:
+      stage = .extensionQuoted
+    case .extensionValue where HTTPCharacter.isToken(byte):
+      stage = .extensionToken
+    case .extensionToken where HTTPCharacter.isToken(byte):
+      break
+    case .extensionQuoted where byte == 0x22:
+      stage = .extensionEnd
+    case .extensionQuoted where byte == 0x5C:
+      stage = .extensionEscape
+    case .extensionQuoted where HTTPCharacter.isFieldValue(byte):
+      break
+    case .extensionEscape where HTTPCharacter.isFieldValue(byte):
+      stage = .extensionQuoted
+    case .extensionNameMore, .extensionToken, .extensionEnd:
+      try endSizeOrExtension(byte)
+    default:
+      throw .malformed("malformed chunk extension")
+    }
+  }
+
+  private mutating func beginChunk() throws(HTTPViolation) {
+    if size == 0 {
+      stage = .trailers
+      return
+    }
+    // The size is compared before it becomes an Int, so that it fits one.
+    guard size <= UInt64(max(0, bodyBytesLimit - bodyByteCount)) else {
+      throw HTTPViolation(status: 413, reason: "body too large")
+    }
+    remaining = Int(size)
+    bodyByteCount += remaining
+    stage = .data
+  }
+}

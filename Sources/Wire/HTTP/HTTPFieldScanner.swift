@@ -1,0 +1,133 @@
+// Header fields, read line by line as they arrive: RFC 9112, section 5.
+//
+// One scanner for the three places that have fields: request heads, response heads, trailers. It
+// keeps offsets into bytes that the caller holds, and remembers how far it has looked, so that a
+// head which arrives a byte at a time costs one pass in all. What RFC 9112 lets a recipient
+// repair (line folding, bare LF, white space before the colon) is refused: each repair is a
+// reading that the proxy in front of us may not share.
+
+/// Where one field lies in the bytes of its head.
+struct HTTPField: Sendable {
+  var nameStart: UInt32
+  var nameEnd: UInt32
+  var valueStart: UInt32
+  var valueEnd: UInt32
+
+  var nameCount: Int { Int(nameEnd &- nameStart) }
+  var name: Range<Int> { Int(nameStart)..<Int(nameEnd) }
+  var value: Range<Int> { Int(valueStart)..<Int(valueEnd) }
+}
+
+/// The state of a field section that is being read.
+///
+/// Invariant: `position` never decreases, and every offset in `fields` is at or below it.
+struct HTTPFieldScanner: Sendable {
+  private enum Stage: UInt8 {
+    case lineStart, name, leadingSpace, value, lineFeed, lastLineFeed
+  }
+
+  private(set) var fields: [HTTPField] = []
+  private(set) var position: Int
+  private var stage = Stage.lineStart
+  private var current = HTTPField(nameStart: 0, nameEnd: 0, valueStart: 0, valueEnd: 0)
+  private let limits: HTTPLimits
+
+  /// A scanner for the fields that begin at `position`.
+  init(at position: Int, limits: HTTPLimits) {
+    self.position = position
+    self.limits = limits
+  }
+
+  /// Reads on; true once the empty line that ends the section was read.
+  ///
+  /// `position` is then the first byte after it. `bytes` must be those of the call before, and
+  /// more.
+  mutating func scan(_ bytes: borrowing Span<UInt8>) throws(HTTPViolation) -> Bool {
+    // Offsets are kept in 32 bits, and no byte past the limit is looked at.
+    let end = min(bytes.count, limits.headBytes, Int(Int32.max))
+    while position < end {
+      switch stage {
+      case .lineStart:
+        try beginLine(bytes[position])
+      case .name:
+        try scanName(bytes, to: end)
+      case .leadingSpace:
+        if HTTPCharacter.isWhiteSpace(bytes[position]) {
+          position += 1
+        } else {
+          current.valueStart = UInt32(position)
+          stage = .value
+        }
+      case .value:
+        try scanValue(bytes, to: end)
+      case .lineFeed, .lastLineFeed:
+        guard bytes[position] == HTTPCharacter.lineFeed else {
+          throw .malformed("carriage return without line feed")
+        }
+        position += 1
+        if stage == .lastLineFeed { return true }
+        fields.append(current)
+        stage = .lineStart
+      }
+    }
+    guard position < limits.headBytes else { throw .headTooLarge("head too large") }
+    return false
+  }
+
+  private mutating func beginLine(_ byte: UInt8) throws(HTTPViolation) {
+    if byte == HTTPCharacter.carriageReturn {
+      position += 1
+      stage = .lastLineFeed
+      return
+    }
+    // A name's first character is checked here, so that a name is never empty and a line that
+    // begins with white space (a fold, or a line before the first field) is never a field.
+    guard HTTPCharacter.isToken(byte) else {
+      throw .malformed(
+        HTTPCharacter.isWhiteSpace(byte) ? "folded header line" : "invalid header name")
+    }
+    guard fields.count < limits.fieldCount else { throw .headTooLarge("too many header fields") }
+    if fields.isEmpty { fields.reserveCapacity(min(16, limits.fieldCount)) }
+    current.nameStart = UInt32(position)
+    stage = .name
+  }
+
+  private mutating func scanName(
+    _ bytes: borrowing Span<UInt8>, to end: Int
+  ) throws(HTTPViolation) {
+    let start = Int(current.nameStart)
+    let stop = start + min(end - start, limits.fieldNameBytes)
+    var index = position
+    while index < stop, HTTPCharacter.isToken(bytes[index]) { index += 1 }
+    position = index
+    guard index < end else { return }
+    guard bytes[index] == HTTPCharacter.colon else {
+      if HTTPCharacter.isToken(bytes[index]) { throw .headTooLarge("header name too long") }
+      throw .malformed("invalid header name")
+    }
+    current.nameEnd = UInt32(index)
+    position = index + 1
+    stage = .leadingSpace
+  }
+
+  private mutating func scanValue(
+    _ bytes: borrowing Span<UInt8>, to end: Int
+  ) throws(HTTPViolation) {
+    let start = Int(current.valueStart)
+    let stop = start + min(end - start, limits.fieldValueBytes)
+    var index = position
+    while index < stop, HTTPCharacter.isFieldValue(bytes[index]) { index += 1 }
+    position = index
+    guard index < end else { return }
+    guard bytes[index] == HTTPCharacter.carriageReturn else {
+      if HTTPCharacter.isFieldValue(bytes[index]) { throw .headTooLarge("header value too long") }
+      throw .malformed("invalid character in header value")
+    }
+    position = index + 1
+    // The value ends before the white space at its end. Trailing white space is walked once, here
+    // at the line's end, never again for each byte that arrives.
+    while index > start, HTTPCharacter.isWhiteSpace(bytes[index - 1]) { index -= 1 }
+    current.valueEnd = UInt32(index)
+    stage = .lineFeed
+  }
+}

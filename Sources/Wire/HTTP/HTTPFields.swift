@@ -1,0 +1,96 @@
+// The header fields of a message that has been read: one copy of its head and where things lie.
+//
+// Text is made only when somebody asks for it. A head costs two allocations, the bytes and the
+// offsets, however many fields it has; most fields are never looked at.
+
+/// The fields of one message head, in their order.
+package struct HTTPFields: Sendable {
+  let bytes: [UInt8]
+  let fields: [HTTPField]
+
+  init(bytes: [UInt8], fields: [HTTPField]) {
+    self.bytes = bytes
+    self.fields = fields
+  }
+
+  package var count: Int { fields.count }
+
+  /// The first value of a field.
+  ///
+  /// `name` is lower case. Bytes that are not UTF-8 come out as U+FFFD: a caller to whom the
+  /// difference matters asks for the bytes.
+  package func value(of name: String) -> String? {
+    guard let range = range(of: name) else { return nil }
+    return text(range)
+  }
+
+  /// The bytes of the first value of a field; `name` is lower case.
+  package func valueBytes(of name: String) -> ArraySlice<UInt8>? {
+    guard let range = range(of: name) else { return nil }
+    return bytes[range]
+  }
+
+  /// The values of all fields of this name, in their order; `name` is lower case.
+  package func values(of name: String) -> [String] {
+    var values: [String] = []
+    for field in fields where isNamed(field, name) { values.append(text(field.value)) }
+    return values
+  }
+
+  /// Whether a field that is a list of tokens has this one, in any of its lines.
+  ///
+  /// Letters match in either case (RFC 9110, section 7.6.1). Linear in the length of the values.
+  package func hasToken(_ token: String, in name: String) -> Bool {
+    for field in fields where isNamed(field, name) {
+      if HTTPFields.hasToken(token, in: bytes.span, field.value) { return true }
+    }
+    return false
+  }
+
+  func text(_ range: Range<Int>) -> String {
+    String(decoding: bytes[range], as: UTF8.self)
+  }
+
+  private func range(of name: String) -> Range<Int>? {
+    for field in fields where isNamed(field, name) { return field.value }
+    return nil
+  }
+
+  private func isNamed(_ field: HTTPField, _ name: String) -> Bool {
+    HTTPFields.matches(bytes.span, field.name, name)
+  }
+
+  /// Whether the bytes are this text, letters in either case; `text` is lower case.
+  static func matches(_ bytes: borrowing Span<UInt8>, _ range: Range<Int>, _ text: String) -> Bool {
+    let expected = text.utf8.span
+    guard range.count == expected.count else { return false }
+    for index in 0..<expected.count
+    where HTTPCharacter.lowercased(bytes[range.lowerBound + index]) != expected[index] {
+      return false
+    }
+    return true
+  }
+
+  /// Whether a comma-separated list has this element; `token` is lower case.
+  static func hasToken(
+    _ token: String, in bytes: borrowing Span<UInt8>, _ range: Range<Int>
+  ) -> Bool {
+    var start = range.lowerBound
+    while start < range.upperBound {
+      var end = start
+      while end < range.upperBound, bytes[end] != HTTPCharacter.comma { end += 1 }
+      if matches(bytes, trimmed(bytes, start..<end), token) { return true }
+      start = end + 1
+    }
+    return false
+  }
+
+  /// The range without the white space around it.
+  static func trimmed(_ bytes: borrowing Span<UInt8>, _ range: Range<Int>) -> Range<Int> {
+    var start = range.lowerBound
+    var end = range.upperBound
+    while start < end, HTTPCharacter.isWhiteSpace(bytes[start]) { start += 1 }
+    while end > start, HTTPCharacter.isWhiteSpace(bytes[end - 1]) { end -= 1 }
+    return start..<end
+  }
+}

@@ -1,0 +1,136 @@
+// Responses: RFC 9112, sections 4 and 6; RFC 9110, section 15.
+//
+// Whatever is put into a response, exactly one response comes out: names and values are made safe
+// here, at the last moment, and not trusted to have been checked where they came from. A header
+// that splits in two is an injection; one that arrives with a space in it is a bug report.
+
+/// A complete response with its body.
+package struct HTTPResponse: Sendable {
+  package var status: UInt16
+  package var body: [UInt8]
+  package var contentType: String?
+  /// Further fields; those that frame the message are written by `write` and ignored here.
+  package var fields: [(String, String)] = []
+
+  package init(status: UInt16, body: [UInt8] = [], contentType: String? = nil) {
+    self.status = status
+    self.body = body
+    self.contentType = contentType
+  }
+
+  /// The response to a request that broke the protocol; the caller closes after it.
+  package init(_ violation: HTTPViolation) {
+    self.init(status: violation.status)
+  }
+
+  /// Appends the response as it goes on the wire.
+  ///
+  /// `isHead` leaves the body out but not its length. A client of HTTP/1.0 (`minorVersion` 0) is
+  /// told that the connection is kept; one of HTTP/1.1 only that it is not.
+  package func write(
+    keepsAlive: Bool, isHead: Bool = false, minorVersion: Int = 1, into output: inout [UInt8]
+  ) {
+    // RFC 9110, section 8.6 and 15.4.5: these never have a body, and no length that says so.
+    let hasBody = status >= 200 && status != 204 && status != 304
+    output.reserveCapacity(output.count + 192 + (hasBody ? body.count : 0))
+    output.appendText("HTTP/1.1 ")
+    HTTPResponse.appendStatus(status, into: &output)
+    for (name, value) in fields where !HTTPResponse.isFraming(name) {
+      HTTPResponse.appendField(name, value, into: &output)
+    }
+    if hasBody {
+      if let contentType, !body.isEmpty {
+        HTTPResponse.appendField("Content-Type", contentType, into: &output)
+      }
+      output.appendText("Content-Length: ")
+      output.appendDecimal(body.count)
+      output.appendText("\r\n")
+    }
+    if !keepsAlive {
+      output.appendText("Connection: close\r\n")
+    } else if minorVersion == 0 {
+      output.appendText("Connection: keep-alive\r\n")
+    }
+    output.appendText("\r\n")
+    if hasBody, !isHead { output.append(contentsOf: body) }
+  }
+
+  /// Appends one field, made safe: for responses that are written by hand.
+  ///
+  /// A name that is not a token makes the field disappear. In the value, every control becomes a
+  /// space, line ends above all.
+  package static func appendField(_ name: String, _ value: String, into output: inout [UInt8]) {
+    guard !name.isEmpty, name.utf8.allSatisfy(HTTPCharacter.isToken) else { return }
+    output.appendText(name)
+    output.append(HTTPCharacter.colon)
+    output.append(HTTPCharacter.space)
+    for byte in value.utf8 {
+      output.append(HTTPCharacter.isFieldValue(byte) ? byte : HTTPCharacter.space)
+    }
+    output.append(HTTPCharacter.carriageReturn)
+    output.append(HTTPCharacter.lineFeed)
+  }
+
+  /// Appends the status and its reason phrase, with the line's end.
+  package static func appendStatus(_ status: UInt16, into output: inout [UInt8]) {
+    // The grammar has three digits; any other number can only be a mistake of ours.
+    let status = (100...599).contains(status) ? status : 500
+    output.appendDecimal(status)
+    output.append(HTTPCharacter.space)
+    output.appendText(reason(for: status))
+    output.appendText("\r\n")
+  }
+
+  private static func isFraming(_ name: String) -> Bool {
+    let bytes = name.utf8.span
+    return HTTPFields.matches(bytes, 0..<bytes.count, "content-length")
+      || HTTPFields.matches(bytes, 0..<bytes.count, "transfer-encoding")
+  }
+
+  /// The reason phrase of a status: RFC 9110, section 15, and RFC 6585.
+  package static func reason(for status: UInt16) -> String {
+    switch status {
+    case 100: "Continue"
+    case 101: "Switching Protocols"
+    case 200: "OK"
+    case 201: "Created"
+    case 202: "Accepted"
+    case 204: "No Content"
+    case 301: "Moved Permanently"
+    case 302: "Found"
+    case 303: "See Other"
+    case 304: "Not Modified"
+    case 307: "Temporary Redirect"
+    case 308: "Permanent Redirect"
+    case 400: "Bad Request"
+    case 401: "Unauthorized"
+    case 403: "Forbidden"
+    case 404: "Not Found"
+    case 405: "Method Not Allowed"
+    case 406: "Not Acceptable"
+    case 408: "Request Timeout"
+    case 409: "Conflict"
+    case 410: "Gone"
+    case 411: "Length Required"
+    case 412: "Precondition Failed"
+    case 413: "Content Too Large"
+    case 414: "URI Too Long"
+    case 415: "Unsupported Media Type"
+    case 416: "Range Not Satisfiable"
+    case 417: "Expectation Failed"
+    case 421: "Misdirected Request"
+    case 422: "Unprocessable Content"
+    case 426: "Upgrade Required"
+    case 428: "Precondition Required"
+    case 429: "Too Many Requests"
+    case 431: "Request Header Fields Too Large"
+    case 500: "Internal Server Error"
+    case 501: "Not Implemented"
+    case 502: "Bad Gateway"
+    case 503: "Service Unavailable"
+    case 504: "Gateway Timeout"
+    case 505: "HTTP Version Not Supported"
+    default: "Status"
+    }
+  }
+}

@@ -1,0 +1,165 @@
+// From a method and a path to what answers them.
+
+/// What a router has for a request.
+package enum RouteMatch<Route> {
+  /// The route, and what its parameters stand for in this path, decoded, in the pattern's order.
+  case found(Route, parameters: [String])
+  /// The path exists, with these methods: the value of an Allow field, in alphabetical order.
+  case methodNotAllowed(allow: String)
+  case notFound
+}
+
+extension RouteMatch: Sendable where Route: Sendable {}
+extension RouteMatch: Equatable where Route: Equatable {}
+
+/// A tree of path segments.
+///
+/// A pattern is literal segments and parameters: "/users/:id/online". A literal wins over a
+/// parameter, segment by segment from the left; where the literal leads nowhere for this method
+/// the parameter is tried. A request for HEAD is answered by the route for GET where it has none
+/// of its own. Paths are compared as they were sent: a literal with escapes in it is not found,
+/// and neither is a path with an empty segment. Matching a path without parameters allocates
+/// nothing; every node of the tree is visited at most once, whatever the path.
+package struct Router<Route: Sendable>: Sendable {
+  private struct Node {
+    var literals: [(segment: [UInt8], node: Int)] = []
+    var parameter: Int?
+    var routes: [(method: HTTPMethod, route: Route)] = []
+
+    func route(for method: HTTPMethod) -> Route? {
+      for entry in routes where entry.method == method { return entry.route }
+      return nil
+    }
+  }
+
+  /// The most segments a pattern may have, which bounds how deep any search goes.
+  private let segmentCountLimit = 16
+  private var nodes = [Node()]
+
+  package init() {}
+
+  /// Adds a route; a pattern that is there already for the method is a programming error.
+  package mutating func add(_ method: HTTPMethod, _ pattern: String, _ route: Route) {
+    precondition(pattern.utf8.first == HTTPCharacter.slash, "a pattern begins with /: \(pattern)")
+    var node = 0
+    var count = 0
+    for segment in pattern.utf8.dropFirst().split(
+      separator: HTTPCharacter.slash, omittingEmptySubsequences: false)
+    {
+      node = segment.first == HTTPCharacter.colon ? parameter(of: node) : literal(of: node, segment)
+      count += 1
+    }
+    precondition(count <= segmentCountLimit, "too many segments: \(pattern)")
+    precondition(nodes[node].route(for: method) == nil, "\(method.name) \(pattern) added twice")
+    nodes[node].routes.append((method, route))
+  }
+
+  private mutating func parameter(of node: Int) -> Int {
+    if let child = nodes[node].parameter { return child }
+    nodes.append(Node())
+    nodes[node].parameter = nodes.count - 1
+    return nodes.count - 1
+  }
+
+  private mutating func literal(of node: Int, _ segment: Substring.UTF8View) -> Int {
+    for entry in nodes[node].literals where entry.segment.elementsEqual(segment) {
+      return entry.node
+    }
+    nodes.append(Node())
+    nodes[node].literals.append((Array(segment), nodes.count - 1))
+    return nodes.count - 1
+  }
+
+  /// What answers this method and path; `path` is as it was sent, without the query.
+  package func match(_ method: HTTPMethod, path: String) -> RouteMatch<Route> {
+    let bytes = path.utf8.span
+    return match(method, bytes, in: 0..<bytes.count)
+  }
+
+  /// What answers this request, without making text of its path.
+  package func match(_ head: HTTPRequestHead) -> RouteMatch<Route> {
+    guard !head.target.path.isEmpty else { return match(head.method, path: "/") }
+    return match(head.method, head.fields.bytes.span, in: head.target.path)
+  }
+
+  private func match(
+    _ method: HTTPMethod, _ bytes: borrowing Span<UInt8>, in path: Range<Int>
+  ) -> RouteMatch<Route> {
+    guard let first = path.first, bytes[first] == HTTPCharacter.slash else { return .notFound }
+    var search = Search(method: method, path: path)
+    if let route = descend(from: 0, at: first, bytes, &search) {
+      var parameters: [String] = []
+      for range in search.parameters {
+        guard let text = Percent.decode(bytes, in: range, plusIsSpace: false) else {
+          return .notFound
+        }
+        parameters.append(text)
+      }
+      return .found(route, parameters: parameters)
+    }
+    guard search.methods != 0 else { return .notFound }
+    return .methodNotAllowed(allow: search.allow)
+  }
+
+  /// One walk down the tree.
+  private struct Search {
+    let method: HTTPMethod
+    let path: Range<Int>
+    var parameters: [Range<Int>] = []
+    /// The methods that the path has, one bit each, where it does not have the one asked for.
+    var methods: UInt16 = 0
+
+    var allow: String {
+      var names: [String] = []
+      for method in HTTPMethod.allCases where methods >> UInt16(method.rawValue) & 1 == 1 {
+        names.append(method.name)
+      }
+      return names.sorted().joined(separator: ", ")
+    }
+  }
+
+  // `slash` is where the next segment's slash stands, or the path's end. A path that is longer than
+  // every pattern runs out of nodes, so the depth is the tree's and never the peer's.
+  private func descend(
+    from node: Int, at slash: Int, _ bytes: borrowing Span<UInt8>,
+    _ search: inout Search
+  ) -> Route? {
+    guard slash < search.path.upperBound else { return route(at: node, &search) }
+    var end = slash + 1
+    while end < search.path.upperBound, bytes[end] != HTTPCharacter.slash { end += 1 }
+    let segment = (slash + 1)..<end
+    for entry in nodes[node].literals where isEqual(entry.segment, bytes, segment) {
+      if let route = descend(from: entry.node, at: end, bytes, &search) {
+        return route
+      }
+      break
+    }
+    guard let parameter = nodes[node].parameter, !segment.isEmpty else { return nil }
+    search.parameters.append(segment)
+    if let route = descend(from: parameter, at: end, bytes, &search) {
+      return route
+    }
+    search.parameters.removeLast()
+    return nil
+  }
+
+  private func route(at node: Int, _ search: inout Search) -> Route? {
+    if let route = nodes[node].route(for: search.method) { return route }
+    if search.method == .head, let route = nodes[node].route(for: .get) { return route }
+    for entry in nodes[node].routes {
+      search.methods |= 1 << UInt16(entry.method.rawValue)
+      if entry.method == .get { search.methods |= 1 << UInt16(HTTPMethod.head.rawValue) }
+    }
+    return nil
+  }
+
+  private func isEqual(
+    _ segment: [UInt8], _ bytes: borrowing Span<UInt8>, _ range: Range<Int>
+  ) -> Bool {
+    guard segment.count == range.count else { return false }
+    for index in 0..<segment.count where segment[index] != bytes[range.lowerBound + index] {
+      return false
+    }
+    return true
+  }
+}
