@@ -1,0 +1,70 @@
+// How frames make messages: RFC 6455, section 5.4.
+//
+// It sees headers only, before their payloads have arrived. So a message that would grow over the
+// limit is refused from the header of the frame that takes it there, and nothing is allocated or
+// read for what will not be kept.
+
+/// What a frame is to the message it belongs to.
+package enum FrameRole: Equatable, Sendable {
+  case control(WebSocketOpcode)
+  case data(isText: Bool, startsMessage: Bool, endsMessage: Bool)
+}
+
+/// Follows one direction of one connection, header by header.
+///
+/// Invariant: between messages both counts are zero; inside one, `1 <= fragmentCount <=
+/// fragmentCountLimit` and `0 <= messageByteCount`.
+package struct FrameSequence: Sendable {
+  /// The most bytes that the frames of one message may claim in sum.
+  ///
+  /// It may change at any time (an unauthenticated client is allowed less); a message under way is
+  /// measured by the new value at its next frame.
+  package var messageBytesLimit: Int
+  /// The most frames of one message, empty ones included: those cost their sender nothing.
+  package let fragmentCountLimit: Int
+
+  private var isText = false
+  private var fragmentCount = 0
+  private var messageByteCount = 0
+
+  package init(messageBytesLimit: Int, fragmentCountLimit: Int = 1_024) {
+    precondition(messageBytesLimit >= 0, "messageBytesLimit: \(messageBytesLimit)")
+    precondition(fragmentCountLimit >= 1, "fragmentCountLimit: \(fragmentCountLimit)")
+    self.messageBytesLimit = messageBytesLimit
+    self.fragmentCountLimit = fragmentCountLimit
+  }
+
+  /// Whether a message has begun and not ended.
+  package var isInsideMessage: Bool { fragmentCount > 0 }
+
+  /// Takes the next frame's header and says what the frame is.
+  ///
+  /// The order of checks: sequence (1002), then size (1009), then number of fragments (1008). After
+  /// a violation the sequence is as it was before the call; the connection is to be closed.
+  package mutating func accept(_ header: FrameHeader) throws(ProtocolViolation) -> FrameRole {
+    if header.opcode.isControl { return .control(header.opcode) }
+
+    let startsMessage = header.opcode != .continuation
+    if startsMessage {
+      guard !isInsideMessage else { throw .interleavedMessage }
+    } else {
+      guard isInsideMessage else { throw .strayContinuation }
+    }
+    let (byteCount, overflow) = messageByteCount.addingReportingOverflow(header.payloadLength)
+    guard !overflow, byteCount <= messageBytesLimit else { throw .messageTooBig }
+    guard fragmentCount < fragmentCountLimit else { throw .tooManyFragments }
+
+    if startsMessage { isText = header.opcode == .text }
+    fragmentCount = header.isFinal ? 0 : fragmentCount + 1
+    messageByteCount = header.isFinal ? 0 : byteCount
+    checkInvariants()
+    return .data(isText: isText, startsMessage: startsMessage, endsMessage: header.isFinal)
+  }
+
+  private func checkInvariants() {
+    assert(0 <= fragmentCount)
+    assert(fragmentCount <= fragmentCountLimit)
+    assert(0 <= messageByteCount)
+    assert(fragmentCount > 0 || messageByteCount == 0)
+  }
+}
