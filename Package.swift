@@ -30,9 +30,12 @@ let package = Package(
   name: "carillon",
   dependencies: [],
   targets: [
+    .systemLibrary(
+      name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(name: "CReactor", cSettings: c),
     .target(name: "Broadcast", swiftSettings: strict),
     .target(name: "Wire", swiftSettings: strict),
+    .target(name: "Cryptography", dependencies: ["COpenSSL"], swiftSettings: strict),
     .executableTarget(
       name: "RingContention", dependencies: ["Broadcast"], path: "Benchmarks/RingContention",
       swiftSettings: strict),
@@ -43,5 +46,8 @@ let package = Package(
     .testTarget(
       name: "WireTests", dependencies: ["Wire", "TestSupport"], path: "Tests/Wire",
       swiftSettings: strictTests),
+    .testTarget(
+      name: "CryptographyTests", dependencies: ["Cryptography", "TestSupport"],
+      path: "Tests/Cryptography", swiftSettings: strictTests),
   ]
 )
