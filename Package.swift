@@ -36,6 +36,7 @@ let package = Package(
     .target(name: "Broadcast", swiftSettings: strict),
     .target(name: "Wire", swiftSettings: strict),
     .target(name: "Cryptography", dependencies: ["COpenSSL"], swiftSettings: strict),
+    .target(name: "Tokens", dependencies: ["Cryptography", "Wire"], swiftSettings: strict),
     .executableTarget(
       name: "RingContention", dependencies: ["Broadcast"], path: "Benchmarks/RingContention",
       swiftSettings: strict),
@@ -49,5 +50,8 @@ let package = Package(
     .testTarget(
       name: "CryptographyTests", dependencies: ["Cryptography", "TestSupport"],
       path: "Tests/Cryptography", swiftSettings: strictTests),
+    .testTarget(
+      name: "TokensTests", dependencies: ["Tokens", "Cryptography", "Wire", "TestSupport"],
+      path: "Tests/Tokens", swiftSettings: strictTests),
   ]
 )

@@ -1,0 +1,66 @@
+// Making of tokens, for `carillon token`, the development server and the tests.
+//
+// Carillon issues tokens for whoever holds the secret and tries it out; in production the
+// application's own login does. So only what that needs is here: HMAC, and the claims that
+// `TokenVerifier` reads.
+
+internal import Cryptography
+internal import Wire
+
+/// Signs tokens with a shared secret.
+package enum TokenSigner {
+  /// A token for `userID` in compact form.
+  ///
+  /// A scope must not contain a space or a comma, which would make two of it. What is signed is not
+  /// checked: a token for an unusable user id is refused by the one who verifies it.
+  package static func sign(
+    userID: String,
+    scopes: [String] = [],
+    issuedAtSeconds: Int64,
+    expiresAtSeconds: Int64,
+    secret: [UInt8],
+    algorithm: SigningAlgorithm = .hs256,
+    keyIdentifier: String? = nil,
+    issuer: String? = nil,
+    audience: String? = nil
+  ) -> String {
+    var header: [UInt8] = []
+    header.appendText("{\"alg\":")
+    header.appendJSONString(algorithm.rawValue)
+    header.appendText(",\"typ\":\"JWT\"")
+    if let keyIdentifier { header.appendMember("kid", keyIdentifier) }
+    header.appendText("}")
+
+    var payload: [UInt8] = []
+    payload.appendText("{\"sub\":")
+    payload.appendJSONString(userID)
+    payload.appendText(",\"iat\":")
+    payload.appendDecimal(issuedAtSeconds)
+    payload.appendText(",\"exp\":")
+    payload.appendDecimal(expiresAtSeconds)
+    if !scopes.isEmpty { payload.appendMember("scope", scopes.joined(separator: " ")) }
+    if let issuer { payload.appendMember("iss", issuer) }
+    if let audience { payload.appendMember("aud", audience) }
+    payload.appendText("}")
+    return sign(header: header, payload: payload, secret: secret, algorithm: algorithm)
+  }
+
+  /// The compact form of any header and payload, whether they are valid or not.
+  package static func sign(
+    header: [UInt8], payload: [UInt8], secret: [UInt8], algorithm: SigningAlgorithm = .hs256
+  ) -> String {
+    let signed = Base64.encodeURL(header) + "." + Base64.encodeURL(payload)
+    let code = HMAC.authenticate(Array(signed.utf8), key: secret, using: algorithm.hash)
+    return signed + "." + Base64.encodeURL(code)
+  }
+}
+
+extension [UInt8] {
+  /// A comma and a member whose value is a string.
+  fileprivate mutating func appendMember(_ name: String, _ value: String) {
+    appendText(",")
+    appendJSONString(name)
+    appendText(":")
+    appendJSONString(value)
+  }
+}

@@ -1,0 +1,174 @@
+// Verification of JSON Web Tokens: RFC 7515, RFC 7519, and the practices of RFC 8725.
+//
+// The order is the security argument:
+//
+//     size → three parts → header → key → signature → payload → times → issuer, audience → claims
+//
+// Nothing of the payload is decoded before a configured key has signed it, so a stranger reaches
+// only the splitting of the text and the header. Of the header three members count: `alg`, which
+// must equal the key's; `kid`, which is looked up among the configured keys and nowhere else; and
+// `crit`, whose presence refuses the token. `jku`, `x5u`, `jwk` and `x5c` are never read: no token
+// brings its own key, or makes the server fetch one.
+
+internal import Wire
+
+/// Holds tokens against a policy.
+///
+/// A value without state: any thread may use any copy. Verifying reads no clock, file or network.
+package struct TokenVerifier: Sendable {
+  /// The longest token that is looked at.
+  package static let tokenBytesLimit = 8_192
+  /// How many scopes and roles, or audiences, a token may name.
+  package static let nameCountLimit = 64
+
+  package let policy: TokenPolicy
+
+  /// A policy without keys, or whose leeway is negative or over a day, is a programming error.
+  ///
+  /// Two keys of one identifier are none: during a rotation both are tried, as are all that have no
+  /// identifier.
+  package init(policy: TokenPolicy) {
+    precondition(!policy.keys.isEmpty, "no key is configured")
+    precondition(
+      (0...86_400).contains(policy.leewaySeconds), "leeway of \(policy.leewaySeconds) s")
+    self.policy = policy
+  }
+
+  /// What `token` says about its bearer, if it is valid at `nowSeconds` since 1970.
+  ///
+  /// With L for the leeway: `exp` holds while `now < exp + L`, `nbf` and `iat` from
+  /// `now >= nbf - L` on. Costs one HMAC over the token for each key of the identifier named.
+  package func verify(_ token: String, nowSeconds: Int64) throws(TokenError) -> Claims {
+    let token = try CompactToken(token, bytesLimit: Self.tokenBytesLimit)
+    let keys = try candidateKeys(header: MemberTable(token.header()))
+    let signature = try token.signature()
+    guard keys.contains(where: { $0.accepts(signature, over: token.signedBytes) }) else {
+      throw .badSignature
+    }
+    let claims = try MemberTable(token.payload())
+    let expiresAtSeconds = try checkTimes(claims, nowSeconds: nowSeconds)
+    try checkIssuer(claims)
+    try checkAudience(claims)
+    let scopes = try scopes(claims)
+    return Claims(
+      userID: try userID(claims),
+      isPublisher: scopes.contains { scope in
+        policy.publisherScopes.contains { $0.hasSameBytes(as: scope) }
+      },
+      scopes: scopes,
+      expiresAtSeconds: expiresAtSeconds)
+  }
+
+  /// The first second in which `verify` would refuse these claims as expired; nil means never.
+  package func endSeconds(of claims: Claims) -> Int64? {
+    claims.expiresAtSeconds.map { $0 + policy.leewaySeconds }
+  }
+
+  /// The keys that may have signed a token with this header, none of which has another algorithm.
+  ///
+  /// A token that names a key is held against the keys of that identifier alone, and one that names
+  /// none against the keys without: each bad token costs a bounded, known amount of work. A `kid`
+  /// is refused also where the only key has no identifier, since it then names nothing.
+  private func candidateKeys(header: MemberTable) throws(TokenError) -> [VerificationKey] {
+    guard !header.contains("crit") else { throw .unsupportedCritical }
+    guard case .string(let algorithm) = try header.value(of: "alg") else { throw .wrongAlgorithm }
+    let named: [VerificationKey]
+    switch try header.value(of: "kid") {
+    case nil: named = policy.keys.filter { $0.identifier == nil }
+    case .string(let kid):
+      named = policy.keys.filter { $0.identifier?.hasSameBytes(as: kid) ?? false }
+    case .number, .array, .other: throw .malformed
+    }
+    guard !named.isEmpty else { throw .unknownKey }
+    let candidates = named.filter { $0.algorithm.rawValue.hasSameBytes(as: algorithm) }
+    guard !candidates.isEmpty else { throw .wrongAlgorithm }
+    return candidates
+  }
+
+  /// Checks `exp`, `nbf` and `iat` and returns `exp`.
+  ///
+  /// No sum here can overflow: dates end with the year 9999, the leeway is at most a day, and `now`
+  /// is only compared.
+  private func checkTimes(
+    _ claims: MemberTable, nowSeconds: Int64
+  ) throws(TokenError) -> Int64? {
+    let expiry = try seconds("exp", of: claims)
+    let notBefore = try seconds("nbf", of: claims)
+    let issuedAt = try seconds("iat", of: claims)
+    if let expiry {
+      guard nowSeconds < expiry + policy.leewaySeconds else { throw .expired }
+    } else if policy.requiresExpiry {
+      throw .missingExpiry
+    }
+    if let notBefore, nowSeconds < notBefore - policy.leewaySeconds { throw .notYetValid }
+    if let issuedAt, nowSeconds < issuedAt - policy.leewaySeconds { throw .notYetValid }
+    return expiry
+  }
+
+  private func seconds(_ name: String, of claims: MemberTable) throws(TokenError) -> Int64? {
+    switch try claims.value(of: name) {
+    case nil: return nil
+    case .number(let number):
+      guard let seconds = NumericDate.seconds(number) else { throw .malformed }
+      return seconds
+    case .string, .array, .other: throw .malformed
+    }
+  }
+
+  private func checkIssuer(_ claims: MemberTable) throws(TokenError) {
+    guard let expected = policy.issuer else { return }
+    guard case .string(let issuer) = try claims.value(of: "iss"),
+      issuer.hasSameBytes(as: expected)
+    else { throw .wrongIssuer }
+  }
+
+  private func checkAudience(_ claims: MemberTable) throws(TokenError) {
+    guard let expected = policy.audience else { return }
+    switch try claims.value(of: "aud") {
+    case .string(let audience):
+      guard audience.hasSameBytes(as: expected) else { throw .wrongAudience }
+    case .array(let audiences):
+      guard audiences.count <= Self.nameCountLimit else { throw .tooLarge }
+      guard audiences.contains(where: { $0?.hasSameBytes(as: expected) ?? false }) else {
+        throw .wrongAudience
+      }
+    case nil, .number, .other: throw .wrongAudience
+    }
+  }
+
+  /// What the four claims of rights name.
+  ///
+  /// A string names several, parted by spaces (RFC 8693, section 4.2) or commas; an element of an
+  /// array names one. What is of another type names nothing and so grants nothing.
+  private func scopes(_ claims: MemberTable) throws(TokenError) -> [String] {
+    var scopes: [String] = []
+    for name in ["scope", "scopes", "role", "roles"] {
+      switch try claims.value(of: name) {
+      case .string(let names):
+        // By bytes: as Characters, a separator would merge with a combining mark after it.
+        let parts = names.utf8.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: ",") }
+        scopes += parts.map { String(Substring($0)) }
+      case .array(let names):
+        guard names.count <= Self.nameCountLimit else { throw .tooLarge }
+        scopes += names.compactMap { $0 }
+      case nil, .number, .other: continue
+      }
+      guard scopes.count <= Self.nameCountLimit else { throw .tooLarge }
+    }
+    return scopes
+  }
+
+  /// The first claim of a user id that is present, if it holds a usable one.
+  ///
+  /// Present and unusable is not absent: an issuer that writes `"sub": null` says that there is no
+  /// user, and the next claim may count in another namespace.
+  private func userID(_ claims: MemberTable) throws(TokenError) -> String? {
+    let names = policy.userClaim.map { [$0] } ?? ["sub", "user_id", "userId", "id"]
+    guard let name = names.first(where: claims.contains) else { return nil }
+    switch try claims.value(of: name) {
+    case .string(let text): return UserIdentifier.isValid(text) ? text : nil
+    case .number(let number): return UserIdentifier.decimal(number)
+    case nil, .array, .other: return nil
+    }
+  }
+}

@@ -1,0 +1,89 @@
+// Keys and the algorithms they are used with: RFC 7515, section 4.1; RFC 8725, section 3.1.
+//
+// A key carries its algorithm. A token only names one, and the name is compared with the key's; it
+// never chooses. That closes `alg: none` and the confusion of an RSA public key with an HMAC secret
+// at once, whatever kinds of keys there are.
+//
+// To add a kind of key (RS, PS, ES or EdDSA; a key of a JWKS is one of these that was read from a
+// document): its names in `SigningAlgorithm`, a case in `VerificationKey.Material`, a factory
+// beside `hmac`, and the branches that the compiler then asks for, all in this file. The verifier
+// sees `algorithm`, `identifier` and `accepts`, and does not know what kinds there are.
+
+internal import Cryptography
+
+/// A signature algorithm by its name in RFC 7518, section 3.1.
+package enum SigningAlgorithm: String, Sendable, CaseIterable {
+  case hs256 = "HS256"
+  case hs384 = "HS384"
+  case hs512 = "HS512"
+
+  /// The digest under the signature.
+  var hash: HMAC.Hash {
+    switch self {
+    case .hs256: .sha256
+    case .hs384: .sha384
+    case .hs512: .sha512
+    }
+  }
+}
+
+/// A key that tokens may be signed with.
+///
+/// Printing, interpolating, reflecting or dumping one shows its algorithm and its identifier, never
+/// its material.
+package struct VerificationKey: Sendable {
+  /// What verifies a signature; private, so that nothing can print it.
+  private enum Material: Sendable {
+    case hmac(secret: [UInt8])
+  }
+
+  /// The one algorithm that this key is used with.
+  package let algorithm: SigningAlgorithm
+  /// The `kid` by which tokens name this key, or nil for the key of tokens that name none.
+  package let identifier: String?
+  private let material: Material
+
+  /// A secret shared with whoever issues the tokens.
+  ///
+  /// The empty secret is a programming error, because everyone knows it. One shorter than RFC 7518,
+  /// section 3.2, asks for is accepted, see `isShort`.
+  package static func hmac(
+    secret: [UInt8], algorithm: SigningAlgorithm = .hs256, identifier: String? = nil
+  ) -> VerificationKey {
+    precondition(!secret.isEmpty, "the secret of \(algorithm.rawValue) is empty")
+    return VerificationKey(
+      algorithm: algorithm, identifier: identifier, material: .hmac(secret: secret))
+  }
+
+  /// Whether the secret is shorter than the digest, which RFC 7518, section 3.2, forbids.
+  ///
+  /// Deployments exist that live with such a secret, so it is for the server to warn of, once.
+  package var isShort: Bool {
+    switch material {
+    case .hmac(let secret): secret.count < algorithm.hash.byteCount
+    }
+  }
+
+  /// Whether `signature` is this key's over `message`.
+  ///
+  /// The time that it takes does not depend on how much of the signature is right.
+  func accepts(_ signature: [UInt8], over message: ArraySlice<UInt8>) -> Bool {
+    switch material {
+    case .hmac(let secret):
+      let expected = HMAC.authenticate(message, key: secret, using: algorithm.hash)
+      return ConstantTime.areEqual(signature, expected)
+    }
+  }
+}
+
+extension VerificationKey: CustomStringConvertible, CustomDebugStringConvertible,
+  CustomReflectable
+{
+  package var description: String {
+    identifier.map { "\(algorithm.rawValue) key \($0)" } ?? "\(algorithm.rawValue) key"
+  }
+
+  package var debugDescription: String { description }
+
+  package var customMirror: Mirror { Mirror(self, children: []) }
+}
