@@ -37,6 +37,7 @@ let package = Package(
     .target(name: "Wire", swiftSettings: strict),
     .target(name: "Cryptography", dependencies: ["COpenSSL"], swiftSettings: strict),
     .target(name: "Tokens", dependencies: ["Cryptography", "Wire"], swiftSettings: strict),
+    .target(name: "Notifications", dependencies: ["Wire"], swiftSettings: strict),
     .executableTarget(
       name: "RingContention", dependencies: ["Broadcast"], path: "Benchmarks/RingContention",
       swiftSettings: strict),
@@ -53,5 +54,8 @@ let package = Package(
     .testTarget(
       name: "TokensTests", dependencies: ["Tokens", "Cryptography", "Wire", "TestSupport"],
       path: "Tests/Tokens", swiftSettings: strictTests),
+    .testTarget(
+      name: "NotificationsTests", dependencies: ["Notifications", "Wire", "TestSupport"],
+      path: "Tests/Notifications", swiftSettings: strictTests),
   ]
 )

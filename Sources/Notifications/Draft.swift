@@ -1,0 +1,50 @@
+// What a publisher sends, checked once, here.
+//
+// Broken JSON is malformed (400) and wins over everything else that may be wrong; JSON that says
+// something impossible is invalid (422) and names the field. Fields that nobody knows are ignored;
+// `null` is the same as absent; a known field given twice is refused, because whoever looked at it
+// on the way may have looked at the other one.
+
+/// Why a publisher's body was refused.
+///
+/// Reasons are constant text, never the peer's bytes.
+package enum DraftError: Error, Equatable {
+  /// Not JSON: 400.
+  case malformed(reason: String)
+  /// JSON, but not a notification: 422.
+  case invalid(field: String, reason: String)
+}
+
+/// A valid notification and the users whom it is for.
+package struct Draft: Sendable {
+  package let content: Content
+  /// 1 to 10,000 ids, each once, in the order they were sent.
+  package let userIDs: [UserID]
+  /// Whether the users came as `user_ids`, which is answered with their ids alone.
+  package let isForMany: Bool
+
+  package static let userCountLimit = 10_000
+  package static let typeByteCountLimit = 64
+  package static let titleByteCountLimit = 256
+  package static let messageByteCountLimit = 4_096
+  package static let dataByteCountLimit = 16_384
+  package static let entityTypeByteCountLimit = 128
+  package static let entityIDByteCountLimit = 256
+  package static let groupKeyByteCountLimit = 256
+  package static let urlByteCountLimit = 2_048
+  package static let actionCountLimit = 4
+  package static let labelByteCountLimit = 128
+
+  package init(content: Content, userIDs: [UserID], isForMany: Bool) {
+    self.content = content
+    self.userIDs = userIDs
+    self.isForMany = isForMany
+  }
+
+  /// One pending notification a user, in the order of the users; `makeID` is called once for each.
+  package func expand(createdAt: Int64, makeID: () -> NotificationID) -> [PendingNotification] {
+    userIDs.map {
+      PendingNotification(id: makeID(), userID: $0, createdAt: createdAt, content: content)
+    }
+  }
+}

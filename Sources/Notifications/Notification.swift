@@ -1,0 +1,143 @@
+// The stored notification, and one on its way into the store.
+//
+// Times are milliseconds since 1970, UTC. `data` and `actions` are JSON text: it was validated when
+// it came in, and nothing inside looks into it again.
+
+/// One stored notification of one user.
+package struct Notification: Sendable, Equatable {
+  package var id: NotificationID
+  package var userID: UserID
+  package var type: String
+  package var priority: Priority
+  package var title: String
+  package var message: String
+  /// A JSON object as the publisher sent it, white space and line ends included; `{}` when absent.
+  package var data: [UInt8]
+  package var entityType: String?
+  package var entityID: String?
+  package var entityURL: String?
+  /// A JSON array of 1 to 4 objects `{"label","url"}`, without white space.
+  package var actions: [UInt8]?
+  package var groupKey: String?
+  package var readAt: Int64?
+  package var seenAt: Int64?
+  package var createdAt: Int64
+  package var expiresAt: Int64?
+  /// The store's commit sequence: strictly rising for each user, gaps allowed.
+  package var offset: UInt64
+
+  package init(
+    id: NotificationID, userID: UserID, content: Content, createdAt: Int64, offset: UInt64,
+    readAt: Int64? = nil, seenAt: Int64? = nil
+  ) {
+    self.id = id
+    self.userID = userID
+    type = content.type
+    priority = content.priority
+    title = content.title
+    message = content.message
+    data = content.data
+    entityType = content.entityType
+    entityID = content.entityID
+    entityURL = content.entityURL
+    actions = content.actions
+    groupKey = content.groupKey
+    expiresAt = content.expiresAt
+    self.createdAt = createdAt
+    self.readAt = readAt
+    self.seenAt = seenAt
+    self.offset = offset
+  }
+
+  package init(
+    id: NotificationID, userID: UserID, type: String, priority: Priority = .normal, title: String,
+    message: String = "", data: [UInt8] = Content.emptyObject, entityType: String? = nil,
+    entityID: String? = nil, entityURL: String? = nil, actions: [UInt8]? = nil,
+    groupKey: String? = nil, readAt: Int64? = nil, seenAt: Int64? = nil, createdAt: Int64,
+    expiresAt: Int64? = nil, offset: UInt64
+  ) {
+    self.id = id
+    self.userID = userID
+    self.type = type
+    self.priority = priority
+    self.title = title
+    self.message = message
+    self.data = data
+    self.entityType = entityType
+    self.entityID = entityID
+    self.entityURL = entityURL
+    self.actions = actions
+    self.groupKey = groupKey
+    self.readAt = readAt
+    self.seenAt = seenAt
+    self.createdAt = createdAt
+    self.expiresAt = expiresAt
+    self.offset = offset
+  }
+
+  /// Whether the user has read it; `readAt` says when.
+  package var isRead: Bool { readAt != nil }
+}
+
+/// What a publisher says, the same for each of the users it says it to.
+///
+/// An object, so that a publish to 10,000 users keeps the text once. Made by `Draft`, which checks
+/// it; whoever makes one otherwise answers for the limits.
+package final class Content: Sendable {
+  package let type: String
+  package let priority: Priority
+  package let title: String
+  package let message: String
+  package let data: [UInt8]
+  package let entityType: String?
+  package let entityID: String?
+  package let entityURL: String?
+  package let actions: [UInt8]?
+  package let groupKey: String?
+  package let expiresAt: Int64?
+
+  /// The JSON text `{}`.
+  package static let emptyObject: [UInt8] = [UInt8(ascii: "{"), UInt8(ascii: "}")]
+
+  package init(
+    type: String, priority: Priority = .normal, title: String, message: String = "",
+    data: [UInt8] = Content.emptyObject, entityType: String? = nil, entityID: String? = nil,
+    entityURL: String? = nil, actions: [UInt8]? = nil, groupKey: String? = nil,
+    expiresAt: Int64? = nil
+  ) {
+    self.type = type
+    self.priority = priority
+    self.title = title
+    self.message = message
+    self.data = data
+    self.entityType = entityType
+    self.entityID = entityID
+    self.entityURL = entityURL
+    self.actions = actions
+    self.groupKey = groupKey
+    self.expiresAt = expiresAt
+  }
+
+  /// Bytes of text that one stored copy takes, roughly.
+  package var byteCount: Int {
+    var count = type.utf8.count + title.utf8.count + message.utf8.count + data.count
+    count += (entityType?.utf8.count ?? 0) + (entityID?.utf8.count ?? 0)
+    count += (entityURL?.utf8.count ?? 0) + (groupKey?.utf8.count ?? 0) + (actions?.count ?? 0)
+    return count
+  }
+}
+
+/// A notification with its id and its user, on its way into the store.
+package struct PendingNotification: Sendable {
+  package let id: NotificationID
+  package let userID: UserID
+  package let createdAt: Int64
+  package let content: Content
+
+  package init(id: NotificationID, userID: UserID, createdAt: Int64, content: Content) {
+    self.id = id
+    self.userID = userID
+    self.createdAt = createdAt
+    self.content = content
+  }
+}

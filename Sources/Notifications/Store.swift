@@ -1,0 +1,131 @@
+// The store as everything else sees it.
+//
+// Commands go in, outcomes come back on the store's thread, and events come out in commit order.
+// SQLite is one store; a cluster's Redis is another. Nothing here blocks the caller.
+
+/// Keeps every user's inbox.
+///
+/// What is submitted is durable when its outcome arrives, and events are published after the commit
+/// and before the outcome. After `close` nothing may be submitted or read.
+package protocol Store: Sendable {
+  /// Names the history that offsets count in: 1 to 32 of `[0-9a-z]`.
+  var epoch: String { get }
+  /// Offsets at or below it were pruned: a cursor below it cannot be resumed.
+  var horizon: UInt64 { get }
+  /// Why the store refuses writes; nil while it takes them.
+  var failure: String? { get }
+  var metrics: StoreMetrics { get }
+
+  /// Hands a command in. False when the queue is full; `reply` is then never called.
+  func submit(_ command: StoreCommand, reply: @escaping @Sendable (StoreOutcome) -> Void) -> Bool
+  /// Asks a question. False when the queue is full; `reply` is then never called.
+  func read(_ query: StoreQuery, reply: @escaping @Sendable (StoreAnswer) -> Void) -> Bool
+  /// Finishes what was handed in, then stops the store's threads. Blocks until that is done.
+  func close()
+}
+
+/// What a store is asked to do.
+package enum StoreCommand: Sendable {
+  /// Stores all of `drafts` or none. `answer` is what a repeat of the key is answered with.
+  case publish(drafts: [PendingNotification], idempotency: IdempotencyKey?, answer: [UInt8])
+  /// Changes the user's own notifications, and nobody else's. `at` is milliseconds since 1970.
+  case change(user: UserID, InboxChange, at: Int64)
+}
+
+/// Names a publish, so that a retry of it is recognised for 24 hours.
+package struct IdempotencyKey: Sendable, Equatable {
+  /// Whose key it is: keys of different publishers never meet.
+  package let scope: String
+  package let key: String
+  /// The digest of the request's body.
+  package let digest: [UInt8]
+
+  package init(scope: String, key: String, digest: [UInt8]) {
+    self.scope = scope
+    self.key = key
+    self.digest = digest
+  }
+}
+
+/// What a user does to its inbox.
+///
+/// Everything is idempotent; reading also sees.
+package enum InboxChange: Sendable, Equatable {
+  case read([NotificationID])
+  case unread([NotificationID])
+  case seen([NotificationID])
+  case delete([NotificationID])
+  case readAll
+  case seenAll
+  case deleteAll
+}
+
+/// What became of a command.
+package enum StoreOutcome: Sendable, Equatable {
+  /// Durable.
+  case published
+  /// The idempotency key was seen before with the same body.
+  case repeated(answer: [UInt8])
+  /// The idempotency key was seen before with another body.
+  case conflict
+  /// Durable. `count` is how many rows of the user the change found: those of the ids that it
+  /// names, changed or not; for all of them, those that changed.
+  case changed(count: Int, Counts)
+  /// Nothing was stored, and the store takes no more writes until it is restarted.
+  case readOnly(reason: String)
+}
+
+/// What a store is asked.
+package enum StoreQuery: Sendable {
+  /// A page of the inbox, newest first. `limit` is 1 to 200.
+  case page(user: UserID, limit: Int, before: UInt64?, unreadOnly: Bool, type: String?)
+  case counts(user: UserID)
+  /// What a greeting needs: the commit sequence now, and the counts at it.
+  case position(user: UserID)
+  /// A page of a replay, oldest first. `limit` is 1 to 1,000.
+  case missed(user: UserID, after: UInt64, limit: Int)
+}
+
+/// What a store answers, read in one snapshot.
+package enum StoreAnswer: Sendable {
+  /// `next` is what to pass as `before`; nil on the last page.
+  case page([Notification], next: UInt64?, Counts)
+  case counts(Counts)
+  case position(UInt64, Counts)
+  /// `through` is the commit sequence of the snapshot. When `isLast` is true the user missed
+  /// nothing else up to it; else ask again after the last one. `total` is how many are missed
+  /// after the cursor in all, and 10,001 stands for any number above 10,000.
+  case missed([Notification], through: UInt64, isLast: Bool, total: Int?, Counts)
+  case failed(reason: String)
+}
+
+/// What a store has done since it was opened.
+package struct StoreMetrics: Sendable, Equatable {
+  /// The offset of the newest commit.
+  package var lastOffset: UInt64 = 0
+  /// Transactions that were made durable.
+  package var commits = 0
+  /// Commands that these transactions carried.
+  package var commands = 0
+  /// Notifications stored.
+  package var stored = 0
+  /// The most commands that one transaction carried.
+  package var largestGroup = 0
+  /// Commands that wait, or nearly so.
+  package var writeQueueDepth = 0
+  /// Questions that wait, or nearly so.
+  package var readQueueDepth = 0
+  package var reads = 0
+  /// Questions answered with `.failed`.
+  package var failedReads = 0
+  /// Commands answered with `.readOnly`.
+  package var refusedCommands = 0
+  /// Publishes that brought an id which the store has already: a bug of the caller's.
+  package var duplicateIDs = 0
+  /// Times that a stored row failed its checksum and was left out of an answer.
+  package var corruptRows = 0
+  /// Which row failed its checksum last.
+  package var lastCorruption: String?
+
+  package init() {}
+}

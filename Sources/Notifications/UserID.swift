@@ -1,0 +1,55 @@
+// Who a notification is for.
+//
+// A user id is text that the token's issuer chose. Two ids are the same exactly when their bytes
+// are: the store and the tokens compare bytes, and Swift's own `==` on strings would also join
+// the composed and the decomposed spelling of one letter, which are two users.
+
+/// The id of a user: 1 to 128 bytes of UTF-8 without control characters.
+package typealias UserID = String
+
+/// The rule that every user id obeys.
+package enum UserIDs {
+  package static let byteCountLimit = 128
+
+  /// Whether `id` may name a user.
+  package static func isValid(_ id: UserID) -> Bool {
+    let count = id.utf8.count
+    guard count >= 1, count <= byteCountLimit else { return false }
+    return !id.hasControlCharacter
+  }
+}
+
+/// A user id as a key of a dictionary or set: equal when the bytes are equal.
+package struct UserKey: Hashable, Sendable {
+  package let id: UserID
+
+  package init(_ id: UserID) {
+    self.id = id
+  }
+
+  package static func == (left: UserKey, right: UserKey) -> Bool {
+    guard left.id.utf8.count == right.id.utf8.count else { return false }
+    return left.id.utf8.elementsEqual(right.id.utf8)
+  }
+
+  /// Hashes the text, not the bytes.
+  ///
+  /// That is faster for short text, and lawful: equal bytes are equal text.
+  package func hash(into hasher: inout Hasher) {
+    id.hash(into: &hasher)
+  }
+}
+
+extension String {
+  /// Whether the text has a control character (category Cc: U+0000-001F and U+007F-009F).
+  var hasControlCharacter: Bool {
+    var previous: UInt8 = 0
+    for byte in utf8 {
+      if byte < 0x20 || byte == 0x7F { return true }
+      // U+0080-009F are C2 80 to C2 9F.
+      if previous == 0xC2 && byte < 0xA0 { return true }
+      previous = byte
+    }
+    return false
+  }
+}

@@ -1,0 +1,391 @@
+// What a publisher may send: each limit from both sides, each wrong type, each link.
+
+import Notifications
+import TestSupport
+import Testing
+
+private func parse(_ text: String) throws(DraftError) -> Draft {
+  let bytes = Array(text.utf8)
+  return try Draft.parse(bytes, in: 0..<bytes.count)
+}
+
+/// A draft that is valid but for `members`, which go in as they are.
+private func draft(_ members: String) throws(DraftError) -> Draft {
+  try parse("{\"user_id\":\"u\",\"type\":\"t\",\"title\":\"T\"\(members)}")
+}
+
+private func field(_ body: () throws(DraftError) -> Draft) -> String? {
+  do throws(DraftError) {
+    _ = try body()
+    return nil
+  } catch {
+    switch error {
+    case .malformed: return "malformed"
+    case .invalid(let field, _): return field
+    }
+  }
+}
+
+private func text(_ count: Int) -> String { String(repeating: "x", count: count) }
+
+@Suite("A publisher's JSON becomes a draft")
+struct DraftTests {
+  @Test("everything that is given arrives")
+  func complete() throws {
+    let draft = try parse(
+      """
+      {"user_id":"alice","type":"incident.created:p1_x-2","priority":"urgent","title":"Tïtle 🔔",
+       "message":"M","data":{ "b" : [1, 2.50], "a":null },"entity_type":"incident",
+       "entity_id":"42","entity_url":"/incidents/42?x=y#z",
+       "actions":[{"label":"Open \\"it\\"","url":"https://example.org/a","style":"loud"},
+                  {"url":"/b","label":"Two"}],
+       "group_key":"g","expires_at":"2026-01-31T12:00:00.5Z","unknown":{"deep":[{}]}}
+      """)
+    #expect(draft.userIDs == ["alice"])
+    #expect(!draft.isForMany)
+    let content = draft.content
+    #expect(content.type == "incident.created:p1_x-2")
+    #expect(content.priority == .urgent)
+    #expect(content.title == "Tïtle 🔔")
+    #expect(content.message == "M")
+    #expect(String(decoding: content.data, as: UTF8.self) == #"{ "b" : [1, 2.50], "a":null }"#)
+    #expect(content.entityType == "incident")
+    #expect(content.entityID == "42")
+    #expect(content.entityURL == "/incidents/42?x=y#z")
+    let actions =
+      #"[{"label":"Open \"it\"","url":"https://example.org/a"},"#
+      + #"{"label":"Two","url":"/b"}]"#
+    #expect(content.actions.map { String(decoding: $0, as: UTF8.self) } == actions)
+    #expect(content.groupKey == "g")
+    #expect(content.expiresAt == 1_769_860_800_500)
+  }
+
+  @Test("what is absent or null has its default")
+  func defaults() throws {
+    for members in [
+      "",
+      #","priority":null,"message":null,"data":null,"entity_url":null,"actions":null,"#
+        + #""group_key":null,"expires_at":null,"user_ids":null,"audience":null"#,
+      #","actions":[]"#,
+    ] {
+      let content = try draft(members).content
+      #expect(content.priority == .normal)
+      #expect(content.message == "")
+      #expect(content.data == Array("{}".utf8))
+      #expect(content.entityURL == nil)
+      #expect(content.actions == nil)
+      #expect(content.groupKey == nil)
+      #expect(content.expiresAt == nil)
+    }
+  }
+
+  @Test("only the given range is read")
+  func range() throws {
+    let line = #"{"user_id":"u","type":"t","title":"T"}"#
+    let bytes = Array(("garbage\n" + line + "\n{").utf8)
+    let draft = try Draft.parse(bytes, in: 8..<(8 + line.utf8.count))
+    #expect(draft.userIDs == ["u"])
+  }
+
+  @Test(
+    "a text at its limit is taken and one byte more is refused",
+    arguments: [
+      ("type", 64), ("title", 256), ("message", 4_096), ("entity_type", 128), ("entity_id", 256),
+      ("group_key", 256), ("user_id", 128),
+    ])
+  func textLimits(name: String, limit: Int) {
+    func parse(_ value: String) -> String? {
+      let required = ["user_id": "u", "type": "t", "title": "T"].merging([name: value]) { $1 }
+      let members = required.map { "\"\($0.key)\":\"\($0.value)\"" }.joined(separator: ",")
+      return field { () throws(DraftError) in
+        let bytes = Array("{\(members)}".utf8)
+        return try Draft.parse(bytes, in: 0..<bytes.count)
+      }
+    }
+    #expect(parse(text(limit)) == nil)
+    #expect(parse(text(limit + 1)) == name)
+    // Limits are bytes, not characters.
+    if name != "type" {
+      #expect(parse(String(repeating: "é", count: limit / 2)) == nil)
+      #expect(parse(String(repeating: "é", count: limit / 2) + "x") == name)
+    }
+    #expect(parse("") == (name == "type" || name == "user_id" ? name : nil))
+  }
+
+  @Test("data is taken to 16 KiB as sent, white space included")
+  func dataLimit() throws {
+    let frame = #"{"a":""}"#.utf8.count
+    let largest = "{\"a\":\"\(text(16_384 - frame))\"}"
+    #expect(try draft(",\"data\":\(largest)").content.data == Array(largest.utf8))
+    #expect(
+      field { () throws(DraftError) in
+        try draft(",\"data\":{\"a\":\"\(text(16_385 - frame))\"}")
+      } == "data")
+    let padded = "{" + String(repeating: " ", count: 16_383) + "}"
+    #expect(field { () throws(DraftError) in try draft(",\"data\":\(padded)") } == "data")
+    // White space around the value is not part of it.
+    let spaced = try draft(",\"data\" : \n\(largest)\t ")
+    #expect(spaced.content.data.count == 16_384)
+  }
+
+  @Test(
+    "a known field of the wrong type is invalid, whichever type it is",
+    arguments: [
+      "user_id", "user_ids", "type", "priority", "title", "message", "data", "entity_type",
+      "entity_id", "entity_url", "actions", "group_key", "expires_at",
+    ])
+  func wrongTypes(name: String) {
+    let values = ["true", "1", "-1.5e3", "\"\"", "\"x\"", "[]", "[1]", "{}", "{\"a\":1}"]
+    let allowed: (String) -> Bool =
+      switch name {
+      case "data": { $0.hasPrefix("{") }
+      case "actions": { $0 == "[]" }
+      case "user_ids": { _ in false }
+      case "type", "user_id": { $0 == "\"x\"" }
+      case "priority", "expires_at", "entity_url": { _ in false }
+      default: { $0.hasPrefix("\"") }
+      }
+    for value in values {
+      let others = ["user_id", "type", "title"]
+        .filter { $0 != name && !($0 == "user_id" && name == "user_ids") }
+        .map { "\"\($0)\":\"x\"" }
+      let json = "{" + (others + ["\"\(name)\":\(value)"]).joined(separator: ",") + "}"
+      let found = field { () throws(DraftError) in try parse(json) }
+      #expect(found == (allowed(value) ? nil : name), "\(json)")
+    }
+  }
+
+  @Test("type has its alphabet")
+  func typeAlphabet() {
+    for type in ["aZ09_.:-", "-", ":"] {
+      #expect(Draft.isValidType(type))
+    }
+    for type in ["", "a b", "ä", "a/b", "a\u{0}", "a\n", "a,b", "a+b", "a@", "[", "`", "{"] {
+      #expect(!Draft.isValidType(type), "\(type)")
+    }
+  }
+
+  @Test(
+    "a link is a path of the same origin, or https",
+    arguments: [
+      ("/", true), ("/a/b?c=d#e", true), ("/a//b", true), ("/é", true), ("/%2F", true),
+      ("https://example.org", true), ("HTTPS://example.org/x", true), ("https://[::1]/", true),
+      ("", false), ("//evil.example", false), ("/\\evil.example", false), ("\\\\evil", false),
+      ("/a\\b", false), ("http://example.org", false), ("https://", false), ("https:///x", false),
+      ("https:/x", false), ("https:x", false), ("https://?x", false), ("https://#x", false),
+      ("javascript:alert(1)", false), ("data:text/html,x", false), ("ftp://x", false),
+      ("a/b", false), ("?x", false), ("#x", false), (" /x", false), ("/a b", false),
+      ("/\t/evil.example", false), ("/\n/evil.example", false), ("/\u{0}", false),
+      ("/\u{7F}", false), ("/\u{85}", false), ("jAvascript://x", false), ("[ttps://x", false),
+      ("Https\u{1A}//x", false),
+    ])
+  func links(url: String, isValid: Bool) {
+    #expect(Draft.isValidURL(url) == isValid)
+    if isValid {
+      #expect(Draft.isValidURL(url + String(repeating: "x", count: 2_048 - url.utf8.count)))
+      #expect(!Draft.isValidURL(url + String(repeating: "x", count: 2_049 - url.utf8.count)))
+    }
+  }
+
+  @Test(
+    "actions are at most four of {label, url}",
+    arguments: [
+      (#"[{"label":"L","url":"/"}]"#, true),
+      (
+        #"[{"label":"L","url":"/"},{"label":"L","url":"/"},{"label":"L","url":"/"},"#
+          + #"{"label":"L","url":"/"}]"#, true
+      ),
+      (
+        #"[{"label":"L","url":"/"},{"label":"L","url":"/"},{"label":"L","url":"/"},"#
+          + #"{"label":"L","url":"/"},{"label":"L","url":"/"}]"#, false
+      ),
+      (#"[{"label":"L"}]"#, false), (#"[{"url":"/"}]"#, false), ("[{}]", false), ("[1]", false),
+      ("[null]", false), (#"[{"label":"","url":"/"}]"#, false),
+      (#"[{"label":1,"url":"/"}]"#, false), (#"[{"label":"L","url":null}]"#, false),
+      (#"[{"label":"L","url":"//x"}]"#, false),
+      (#"[{"label":"L","label":"M","url":"/"}]"#, false),
+      (#"[{"label":"L","url":"/","url":"/"}]"#, false), ("[[]]", false),
+    ])
+  func actions(json: String, isValid: Bool) {
+    let found = field { () throws(DraftError) in try draft(",\"actions\":\(json)") }
+    #expect(found == (isValid ? nil : "actions"))
+  }
+
+  @Test("a label at its limit is taken and one byte more is refused")
+  func labelLimit() {
+    for (count, expected) in [(128, nil), (129, "actions" as String?)] {
+      let found = field { () throws(DraftError) in
+        try draft(",\"actions\":[{\"label\":\"\(text(count))\",\"url\":\"/\"}]")
+      }
+      #expect(found == expected)
+    }
+  }
+
+  @Test("one user or many, not both and not none")
+  func users() throws {
+    func parse(_ members: String) -> String? {
+      field { () throws(DraftError) in
+        let bytes = Array("{\"type\":\"t\",\"title\":\"T\"\(members)}".utf8)
+        return try Draft.parse(bytes, in: 0..<bytes.count)
+      }
+    }
+    #expect(parse("") == "user_id")
+    #expect(parse(#","audience":"everyone""#) == "audience")
+    #expect(parse(#","audience":"everyone","user_id":"u""#) == nil)
+    #expect(parse(#","user_id":"u","user_ids":["v"]"#) == "user_ids")
+    #expect(parse(#","user_ids":[]"#) == "user_ids")
+    #expect(parse(#","user_ids":["a",1]"#) == "user_ids")
+    #expect(parse(#","user_ids":["a",""]"#) == "user_ids")
+    #expect(parse(#","user_ids":["a","b\u0007"]"#) == "user_ids")
+    #expect(parse(#","user_id":"a\u0000""#) == "user_id")
+  }
+
+  @Test("users come once each, in the order sent, and are told apart by their bytes")
+  func uniqueUsers() throws {
+    let draft = try parse(
+      #"{"type":"t","title":"T","user_ids":["b","a","b","\u00e9","e\u0301","a","c"]}"#)
+    #expect(draft.isForMany)
+    #expect(
+      draft.userIDs.map { Array($0.utf8) }
+        == ["b", "a", "\u{E9}", "e\u{301}", "c"].map { Array($0.utf8) })
+    var next: UInt64 = 0
+    let pending = draft.expand(createdAt: 9) {
+      next += 1
+      return NotificationID(milliseconds: 9, random: (0, next))
+    }
+    #expect(pending.map(\.userID) == draft.userIDs)
+    #expect(Set(pending.map(\.id)).count == 5)
+    #expect(pending.allSatisfy { $0.content === draft.content && $0.createdAt == 9 })
+  }
+
+  @Test("10,000 users are taken and one more is refused")
+  func userLimit() throws {
+    func json(_ count: Int) -> String {
+      let ids = (0..<count).map { "\"user-\($0)\"" }.joined(separator: ",")
+      return "{\"type\":\"t\",\"title\":\"T\",\"user_ids\":[\(ids)]}"
+    }
+    #expect(try parse(json(10_000)).userIDs.count == 10_000)
+    #expect(field { () throws(DraftError) in try parse(json(10_001)) } == "user_ids")
+  }
+
+  @Test(
+    "a known field given twice is refused",
+    arguments: [
+      "user_id", "type", "priority", "title", "message", "data", "entity_type", "entity_id",
+      "entity_url", "actions", "group_key", "expires_at", "user_ids", "audience",
+    ])
+  func duplicates(name: String) {
+    let found = field { () throws(DraftError) in
+      try parse(
+        "{\"user_id\":\"u\",\"type\":\"t\",\"title\":\"T\",\"\(name)\":null,\"\(name)\":null}")
+    }
+    #expect(found == name)
+    // The same under an escape: it is the name that counts, not its spelling.
+    let escaped = "\\u00" + String(name.utf8.first!, radix: 16) + name.dropFirst()
+    let again = field { () throws(DraftError) in
+      try parse(
+        "{\"\(name)\":null,\"\(escaped)\":null,\"user_id\":\"u\",\"type\":\"t\",\"title\":\"T\"}")
+    }
+    #expect(again == name)
+  }
+
+  @Test(
+    "broken JSON is malformed, also where a field before it is wrong",
+    arguments: [
+      "", " ", "{", "}", "{\"type\":1", "{\"type\":1,}", "{\"type\":1}x", "{\"type\":1}{}",
+      "{type:1}", "{'type':1}", "{\"title\":\"\u{1}\"}", "{\"title\":\"\\ud800\"}", "nul",
+      "{\"data\":{\"a\":01}}", "{\"data\":{\"a\":NaN}}", "\u{FEFF}{}", "{\"title\":\"x}",
+    ])
+  func malformed(json: String) {
+    #expect(field { () throws(DraftError) in try parse(json) } == "malformed", "\(json)")
+  }
+
+  @Test("JSON that is no object is invalid", arguments: ["1", "null", "[]", "\"x\"", "true"])
+  func notAnObject(json: String) {
+    #expect(field { () throws(DraftError) in try parse(json) } == "body")
+  }
+
+  @Test("bytes that are no UTF-8 are malformed")
+  func badUTF8() {
+    let head = Array(#"{"user_id":"u","type":"t","title":""#.utf8)
+    for bad: [UInt8] in [[0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80]] {
+      let bytes = head + bad + Array("\"}".utf8)
+      #expect(throws: DraftError.self) { try Draft.parse(bytes, in: 0..<bytes.count) }
+    }
+  }
+
+  // Case 33
+  @Test(
+    "a number of any size where a text belongs is refused, and in data it is kept as sent",
+    arguments: [
+      "0", "1", "-1", "32768", "65535", "65536", "2147483647", "2147483648", "4294967296",
+      "9223372036854775807", "9223372036854775808", "-9223372036854775809",
+      "18446744073709551615", "18446744073709551616", "1e308", "1e309", "-1e999999999", "0.1e-400",
+      String(repeating: "9", count: 400),
+    ])
+  func numbers(number: String) throws {
+    for name in ["message", "priority", "expires_at", "entity_id", "actions", "data", "group_key"] {
+      #expect(field { () throws(DraftError) in try draft(",\"\(name)\":\(number)") } == name)
+    }
+    let data = "{\"n\":\(number)}"
+    #expect(try draft(",\"data\":\(data)").content.data == Array(data.utf8))
+    // As text, times are the numbers that are computed with.
+    for time in [
+      number, "\(number)-01-01T00:00:00Z", "2026-01-01T00:00:00.\(number)Z",
+      "2026-01-01T00:00:00+\(number)", "9999-12-31T23:59:60Z", "0000-00-00T00:00:00Z",
+    ] {
+      _ = field { () throws(DraftError) in try draft(",\"expires_at\":\"\(time)\"") }
+    }
+    #expect(field { () throws(DraftError) in try draft(",\"expires_at\":\"\(number)\"") } != nil)
+  }
+
+  // Case 34
+  @Test("nesting stops at 32, in what is kept and in what is ignored")
+  func depth() {
+    for name in ["data", "unknown"] {
+      func parse(_ depth: Int) -> String? {
+        // The draft itself is one level.
+        let open = String(repeating: "{\"a\":", count: depth - 1)
+        let close = String(repeating: "}", count: depth - 1)
+        return field { () throws(DraftError) in try draft(",\"\(name)\":\(open)1\(close)") }
+      }
+      #expect(parse(32) == nil)
+      #expect(parse(33) == "malformed")
+      #expect(parse(100_000) == "malformed")
+    }
+    let brackets = String(repeating: "[", count: 100_000)
+    #expect(field { () throws(DraftError) in try parse(brackets) } == "malformed")
+    #expect(
+      field { () throws(DraftError) in try draft(",\"user_ids\":\(brackets)") } == "malformed")
+  }
+
+  // Case 34
+  @Test("100,000 members cost no more than reading them")
+  func manyMembers() throws {
+    let members = (0..<100_000).map { ",\"k\($0)\":0" }.joined()
+    #expect(try draft(members).userIDs == ["u"])
+  }
+
+  @Test("mutants of a valid draft are read or refused, never a trap")
+  func fuzz() throws {
+    var random = SeededGenerator.announced()
+    let vector =
+      Array(
+        #"{"user_id":"u","type":"t","title":"Té","data":{"a":[1e5,"\u00e9"]},"priority":"low","#
+          .utf8)
+      + Array(#""actions":[{"label":"L","url":"/"}],"expires_at":"2026-01-31T12:00:00Z"}"#.utf8)
+    var accepted = 0
+    for mutant in mutants(of: vector, count: 20_000, using: &random) {
+      do throws(DraftError) {
+        let draft = try Draft.parse(mutant, in: 0..<mutant.count)
+        accepted += 1
+        #expect(draft.userIDs.allSatisfy { UserIDs.isValid($0) })
+        #expect(Draft.isValidType(draft.content.type))
+        #expect(draft.content.title.utf8.count <= 256)
+      } catch {
+        continue
+      }
+    }
+    #expect(accepted > 0 && accepted < 20_000)
+  }
+}

@@ -1,0 +1,86 @@
+// Ids, users and priorities.
+
+import Notifications
+import TestSupport
+import Testing
+
+@Suite("RFC 9562, 5.7: notification ids")
+struct NotificationIDTests {
+  @Test("an id has the time, the version and the variant where the RFC puts them")
+  func layout() {
+    // The time of the RFC's own example, A.6.
+    let id = NotificationID(
+      milliseconds: 0x017F_22E2_79B0, random: (0xCC3, 0x18C4_DC0C_0C07_398F))
+    #expect(id.text == "017f22e2-79b0-7cc3-98c4-dc0c0c07398f")
+    let full = NotificationID(milliseconds: .max, random: (.max, .max))
+    #expect(full.text == "ffffffff-ffff-7fff-bfff-ffffffffffff")
+    let none = NotificationID(milliseconds: .min, random: (0, 0))
+    #expect(none.text == "00000000-0000-7000-8000-000000000000")
+  }
+
+  @Test("ids come back from their text, in either case, and rise with time")
+  func roundTrip() throws {
+    var random = SeededGenerator.announced()
+    var previous = ""
+    for time in Int64(1)...500 {
+      let id = NotificationID(milliseconds: time, random: (random.next(), random.next()))
+      #expect(NotificationID(id.text) == id)
+      #expect(NotificationID(id.text.uppercased()) == id)
+      #expect(id.text > previous)
+      previous = id.text
+    }
+  }
+
+  @Test(
+    "what is no id is nil",
+    arguments: [
+      "", "017f22e2-79b0-7cc3-98c4-dc0c0c07398", "017f22e2-79b0-7cc3-98c4-dc0c0c07398f0",
+      "017f22e2079b0-7cc3-98c4-dc0c0c07398f", "017f22e2-79b0-7cc3-98c4-dc0c0c07398g",
+      "017f22e279b07cc398c4dc0c0c07398f", "-17f22e2-79b0-7cc3-98c4-dc0c0c07398f",
+      "017f22e2-79b0-7cc3-98c4-dc0c0c0739é", "{17f22e2-79b0-7cc3-98c4-dc0c0c07398}",
+    ])
+  func invalid(text: String) {
+    #expect(NotificationID(text) == nil)
+  }
+}
+
+@Suite("User ids")
+struct UserIDTests {
+  @Test("1 to 128 bytes without control characters")
+  func rule() {
+    let valid = [
+      "a", " ", "é", "🔔", "user@example.org", "\u{A0}", String(repeating: "x", count: 128),
+    ]
+    for id in valid { #expect(UserIDs.isValid(id), "\(id)") }
+    let controls = (0...0x1F).map { $0 } + (0x7F...0x9F).map { $0 }
+    for value in controls {
+      let id = "a\(Character(Unicode.Scalar(UInt8(value))))b"
+      #expect(!UserIDs.isValid(id), "\(value)")
+    }
+    #expect(!UserIDs.isValid(""))
+    #expect(!UserIDs.isValid(String(repeating: "x", count: 129)))
+    #expect(!UserIDs.isValid(String(repeating: "é", count: 64) + "x"))
+  }
+
+  @Test("keys are equal when bytes are, and only then")
+  func keys() {
+    #expect(UserKey("a") == UserKey("a"))
+    #expect(UserKey("a") != UserKey("b"))
+    #expect(UserKey("\u{E9}") != UserKey("e\u{301}"))
+    // The same length and the same letter, its marks in another order.
+    #expect(UserKey("a\u{323}\u{307}") != UserKey("a\u{307}\u{323}"))
+    #expect("a\u{323}\u{307}" == "a\u{307}\u{323}")
+  }
+}
+
+@Suite("Priorities")
+struct PriorityTests {
+  @Test("names are the wire's, and nothing else is a priority")
+  func names() {
+    for priority in Priority.allCases { #expect(Priority(name: priority.name) == priority) }
+    #expect(Priority.allCases.map(\.name) == ["low", "normal", "high", "urgent"])
+    for name in ["", "Low", "NORMAL", "critical", " low", "0"] {
+      #expect(Priority(name: name) == nil)
+    }
+  }
+}
