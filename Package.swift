@@ -31,6 +31,8 @@ let package = Package(
   dependencies: [],
   targets: [
     .systemLibrary(
+      name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(
       name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(name: "CReactor", cSettings: c),
     .target(name: "Broadcast", swiftSettings: strict),
@@ -38,6 +40,10 @@ let package = Package(
     .target(name: "Cryptography", dependencies: ["COpenSSL"], swiftSettings: strict),
     .target(name: "Tokens", dependencies: ["Cryptography", "Wire"], swiftSettings: strict),
     .target(name: "Notifications", dependencies: ["Wire"], swiftSettings: strict),
+    .target(
+      name: "Storage",
+      dependencies: ["Notifications", "Broadcast", "Cryptography", "CReactor", "CSQLite"],
+      swiftSettings: strict),
     .executableTarget(
       name: "RingContention", dependencies: ["Broadcast"], path: "Benchmarks/RingContention",
       swiftSettings: strict),
@@ -57,5 +63,9 @@ let package = Package(
     .testTarget(
       name: "NotificationsTests", dependencies: ["Notifications", "Wire", "TestSupport"],
       path: "Tests/Notifications", swiftSettings: strictTests),
+    .testTarget(
+      name: "StorageTests",
+      dependencies: ["Storage", "Notifications", "Broadcast", "CReactor", "TestSupport"],
+      path: "Tests/Storage", swiftSettings: strictTests),
   ]
 )

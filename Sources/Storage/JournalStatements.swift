@@ -1,0 +1,89 @@
+// The journal's statements, compiled once.
+
+internal import Notifications
+
+/// Everything that the journal ever says to SQLite while it runs.
+///
+/// Counts change by differences that come in as parameters, so that counting is arithmetic inside
+/// the transaction and never a value that was read before it.
+final class JournalStatements {
+  let begin: Statement
+  let commit: Statement
+  let addToCounts: Statement
+  let changeCounts: Statement
+  let counts: Statement
+  let insert: Statement
+  let find: Statement
+  let markRead: Statement
+  let markUnread: Statement
+  let markSeen: Statement
+  let delete: Statement
+  let markAllRead: Statement
+  let markAllSeen: Statement
+  let deleteAll: Statement
+  let saveOffset: Statement
+  let findKey: Statement
+  let insertKey: Statement
+  let pruneKeys: Statement
+
+  init(_ connection: borrowing Connection) throws(StoreError) {
+    begin = try connection.prepare("BEGIN IMMEDIATE")
+    commit = try connection.prepare("COMMIT")
+    addToCounts = try connection.prepare(
+      """
+      INSERT INTO user (id, total, unread, unseen,
+        unread_low, unread_normal, unread_high, unread_urgent, version)
+      VALUES (?1, 1, 1, 1, ?2, ?3, ?4, ?5, ?6)
+      ON CONFLICT (id) DO UPDATE SET
+        total = total + 1, unread = unread + 1, unseen = unseen + 1,
+        unread_low = unread_low + ?2, unread_normal = unread_normal + ?3,
+        unread_high = unread_high + ?4, unread_urgent = unread_urgent + ?5, version = ?6
+      RETURNING \(CountsRow.columns)
+      """)
+    changeCounts = try connection.prepare(
+      """
+      UPDATE user SET
+        total = total + ?2, unread = unread + ?3, unseen = unseen + ?4,
+        unread_low = unread_low + ?5, unread_normal = unread_normal + ?6,
+        unread_high = unread_high + ?7, unread_urgent = unread_urgent + ?8, version = ?9
+      WHERE key = ?1 RETURNING \(CountsRow.columns)
+      """)
+    counts = try connection.prepare("SELECT \(CountsRow.columns) FROM user WHERE id = ?1")
+    insert = try connection.prepare(NotificationRow.insertion)
+    find = try connection.prepare(
+      """
+      SELECT offset, priority, read_at IS NULL, seen_at IS NULL
+      FROM notification WHERE id = ?1 AND user = ?2
+      """)
+    markRead = try connection.prepare(
+      """
+      UPDATE notification SET read_at = ?2, seen_at = coalesce(seen_at, ?2) WHERE offset = ?1
+      """)
+    markUnread = try connection.prepare("UPDATE notification SET read_at = NULL WHERE offset = ?1")
+    markSeen = try connection.prepare("UPDATE notification SET seen_at = ?2 WHERE offset = ?1")
+    delete = try connection.prepare("DELETE FROM notification WHERE offset = ?1")
+    markAllRead = try connection.prepare(
+      """
+      UPDATE notification SET read_at = ?2, seen_at = coalesce(seen_at, ?2)
+      WHERE user = ?1 AND read_at IS NULL
+      """)
+    markAllSeen = try connection.prepare(
+      "UPDATE notification SET seen_at = ?2 WHERE user = ?1 AND seen_at IS NULL")
+    deleteAll = try connection.prepare("DELETE FROM notification WHERE user = ?1")
+    saveOffset = try connection.prepare("UPDATE store SET last_offset = ?1")
+    findKey = try connection.prepare(
+      """
+      SELECT digest, answer FROM idempotency WHERE scope = ?1 AND key = ?2 AND created_at > ?3
+      """)
+    insertKey = try connection.prepare(
+      """
+      INSERT OR REPLACE INTO idempotency (scope, key, digest, answer, created_at)
+      VALUES (?1, ?2, ?3, ?4, ?5)
+      """)
+    pruneKeys = try connection.prepare(
+      """
+      DELETE FROM idempotency WHERE rowid IN
+        (SELECT rowid FROM idempotency WHERE created_at <= ?1 ORDER BY created_at LIMIT ?2)
+      """)
+  }
+}

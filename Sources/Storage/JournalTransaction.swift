@@ -1,0 +1,285 @@
+// One group of commands as one transaction.
+//
+// Every row that is stored and every command that changes something takes the next offset, and the
+// newest offset is saved in the same transaction: offsets rise strictly, also across a crash. A
+// command that changes nothing (a repeat, a second "read") takes none and writes nothing.
+
+internal import Notifications
+
+/// What a committed group leaves to be told.
+struct GroupResult {
+  var outcomes: [StoreOutcome] = []
+  var events: [Event] = []
+  var lastOffset: UInt64
+  var storedCount = 0
+  var duplicateIDCount = 0
+}
+
+/// Runs groups of commands on the journal's connection.
+final class JournalTransaction {
+  /// How long an idempotency key is known.
+  static let keyLifetimeMilliseconds: Int64 = 24 * 60 * 60 * 1_000
+  /// Keys forgotten in one transaction: more than come in with it, so that they cannot pile up, and
+  /// few enough to take no time.
+  static let pruneLimit: Int64 = 64
+
+  private let statements: JournalStatements
+  private var group = GroupResult(lastOffset: 0)
+  /// The latest time that any command brought.
+  private var clock: Int64 = 0
+  private var keyCount: Int64 = 0
+
+  init(_ connection: borrowing Connection) throws(StoreError) {
+    statements = try JournalStatements(connection)
+  }
+
+  /// Runs the group and commits it, or rolls everything back and throws.
+  func run(
+    _ submissions: ArraySlice<Submission>, after lastOffset: UInt64,
+    on connection: borrowing Connection
+  ) throws(StoreError) -> GroupResult {
+    var refused: Set<Int> = []
+    while true {
+      group = GroupResult(lastOffset: lastOffset)
+      keyCount = 0
+      var current: Int?
+      do throws(StoreError) {
+        try statements.begin.run()
+        for index in submissions.indices {
+          current = index
+          if refused.contains(index) {
+            group.outcomes.append(.readOnly(reason: "the id of a notification was used before"))
+          } else {
+            group.outcomes.append(try execute(submissions[index].command, on: connection))
+          }
+        }
+        current = nil
+        try finish(since: lastOffset)
+        group.duplicateIDCount = refused.count
+        return group
+      } catch {
+        rollBack(connection)
+        // An id that is there already is a bug of the caller's: that command is left out and the
+        // others are done again. At most once for each command, so this ends.
+        guard error.isUniqueness, let current, refused.insert(current).inserted else { throw error }
+      }
+    }
+  }
+
+  private func finish(since lastOffset: UInt64) throws(StoreError) {
+    if keyCount > 0 {
+      statements.pruneKeys.bind(1, clock - Self.keyLifetimeMilliseconds)
+      statements.pruneKeys.bind(2, keyCount + Self.pruneLimit)
+      try statements.pruneKeys.run()
+    }
+    if group.lastOffset != lastOffset {
+      statements.saveOffset.bind(1, Int64(bitPattern: group.lastOffset))
+      try statements.saveOffset.run()
+    }
+    try statements.commit.run()
+  }
+
+  private func rollBack(_ connection: borrowing Connection) {
+    guard connection.isInTransaction else { return }
+    // When even this fails the connection is given up with the transaction open, and recovery
+    // drops it: nothing of it can become durable.
+    try? connection.execute("ROLLBACK")
+  }
+
+  private func nextOffset() -> UInt64 {
+    group.lastOffset += 1
+    return group.lastOffset
+  }
+
+  private func execute(
+    _ command: StoreCommand, on connection: borrowing Connection
+  ) throws(StoreError) -> StoreOutcome {
+    switch command {
+    case .publish(let drafts, let key, let answer):
+      clock = max(clock, drafts.first?.createdAt ?? 0)
+      if let key, let known = try outcome(of: key, answer: answer) { return known }
+      for draft in drafts { try store(draft) }
+      return .published
+    case .change(let user, let change, let time):
+      clock = max(clock, time)
+      return try apply(change, user: user, time: time, on: connection)
+    }
+  }
+
+  // MARK: - Publishing
+
+  /// Nil when the key is new; it is then known from now on.
+  private func outcome(
+    of key: IdempotencyKey, answer: [UInt8]
+  ) throws(StoreError) -> StoreOutcome? {
+    statements.findKey.bind(1, key.scope)
+    statements.findKey.bind(2, key.key)
+    statements.findKey.bind(3, clock - Self.keyLifetimeMilliseconds)
+    defer { statements.findKey.reset() }
+    if try statements.findKey.step() {
+      guard statements.findKey.blob(0) == key.digest else { return .conflict }
+      return .repeated(answer: statements.findKey.blob(1))
+    }
+    keyCount += 1
+    statements.insertKey.bind(1, key.scope)
+    statements.insertKey.bind(2, key.key)
+    statements.insertKey.bind(3, key.digest)
+    statements.insertKey.bind(4, answer)
+    statements.insertKey.bind(5, clock)
+    try statements.insertKey.run()
+    return nil
+  }
+
+  private func store(_ draft: PendingNotification) throws(StoreError) {
+    let notification = Notification(
+      id: draft.id, userID: draft.userID, content: draft.content, createdAt: draft.createdAt,
+      offset: nextOffset())
+    let priority = notification.priority
+    statements.addToCounts.bind(1, draft.userID)
+    statements.addToCounts.bind(2, priority == .low ? 1 : 0)
+    statements.addToCounts.bind(3, priority == .normal ? 1 : 0)
+    statements.addToCounts.bind(4, priority == .high ? 1 : 0)
+    statements.addToCounts.bind(5, priority == .urgent ? 1 : 0)
+    statements.addToCounts.bind(6, Int64(bitPattern: notification.offset))
+    let row = try readCounts(statements.addToCounts)
+    NotificationRow.bind(notification, userKey: row.key, to: statements.insert)
+    try statements.insert.run()
+    group.storedCount += 1
+    group.events.append(
+      Event(
+        audience: .user(draft.userID), body: .stored(notification, row.counts),
+        timestamp: draft.createdAt, offset: notification.offset))
+  }
+
+  /// Runs a statement that returns one row of counts.
+  ///
+  /// All of its changes are made by the first
+  /// step, so resetting it then loses none.
+  private func readCounts(
+    _ statement: borrowing Statement
+  ) throws(StoreError) -> (key: Int64, counts: Counts) {
+    defer { statement.reset() }
+    guard try statement.step() else {
+      throw .sqlite(code: 0, message: "the counts of a user are gone")
+    }
+    return CountsRow.read(statement)
+  }
+
+  // MARK: - Changing
+
+  private func apply(
+    _ change: InboxChange, user: UserID, time: Int64, on connection: borrowing Connection
+  ) throws(StoreError) -> StoreOutcome {
+    guard let (key, counts) = try findUser(user) else {
+      return .changed(count: 0, Counts())
+    }
+    var found = 0
+    var changed: [NotificationID] = []
+    var difference = Counts()
+    switch change {
+    case .readAll, .seenAll, .deleteAll:
+      found = try applyToAll(change, key: key, counts: counts, time: time, on: connection)
+      guard found > 0 else { return .changed(count: 0, counts) }
+      difference = change.difference(from: counts)
+    case .read(let ids), .unread(let ids), .seen(let ids), .delete(let ids):
+      var done: Set<NotificationID> = []
+      for id in ids where done.insert(id).inserted {
+        guard let row = try findRow(id, key: key) else { continue }
+        found += 1
+        guard let step = change.difference(for: row) else { continue }
+        try apply(change, to: row, time: time)
+        difference.add(step)
+        changed.append(id)
+      }
+      guard !changed.isEmpty else { return .changed(count: found, counts) }
+    }
+    let offset = nextOffset()
+    let after = try changeCounts(key: key, by: difference, offset: offset)
+    group.events.append(
+      Event(
+        audience: .user(user), body: change.event(ids: changed, counts: after), timestamp: time,
+        offset: offset))
+    return .changed(count: found, after)
+  }
+
+  private func findUser(_ user: UserID) throws(StoreError) -> (key: Int64, counts: Counts)? {
+    statements.counts.bind(1, user)
+    defer { statements.counts.reset() }
+    guard try statements.counts.step() else { return nil }
+    return CountsRow.read(statements.counts)
+  }
+
+  private func findRow(_ id: NotificationID, key: Int64) throws(StoreError) -> FoundRow? {
+    statements.find.bind(1, NotificationRow.bytes(of: id))
+    statements.find.bind(2, key)
+    defer { statements.find.reset() }
+    guard try statements.find.step() else { return nil }
+    let rawPriority = UInt8(exactly: statements.find.integer(1))
+    return FoundRow(
+      offset: statements.find.integer(0),
+      priority: rawPriority.flatMap { Priority(rawValue: $0) } ?? .normal,
+      isUnread: statements.find.integer(2) != 0, isUnseen: statements.find.integer(3) != 0)
+  }
+
+  private func apply(
+    _ change: InboxChange, to row: FoundRow, time: Int64
+  ) throws(StoreError) {
+    switch change {
+    case .read, .readAll:
+      statements.markRead.bind(1, row.offset)
+      statements.markRead.bind(2, time)
+      try statements.markRead.run()
+    case .unread:
+      statements.markUnread.bind(1, row.offset)
+      try statements.markUnread.run()
+    case .seen, .seenAll:
+      statements.markSeen.bind(1, row.offset)
+      statements.markSeen.bind(2, time)
+      try statements.markSeen.run()
+    case .delete, .deleteAll:
+      statements.delete.bind(1, row.offset)
+      try statements.delete.run()
+    }
+  }
+
+  /// How many rows changed.
+  ///
+  /// The counts say beforehand whether there is anything to do, so that a
+  /// second "read all" does not walk through the inbox.
+  private func applyToAll(
+    _ change: InboxChange, key: Int64, counts: Counts, time: Int64,
+    on connection: borrowing Connection
+  ) throws(StoreError) -> Int {
+    switch change {
+    case .readAll where counts.unread > 0:
+      statements.markAllRead.bind(1, key)
+      statements.markAllRead.bind(2, time)
+      try statements.markAllRead.run()
+    case .seenAll where counts.unseen > 0:
+      statements.markAllSeen.bind(1, key)
+      statements.markAllSeen.bind(2, time)
+      try statements.markAllSeen.run()
+    case .deleteAll where counts.total > 0:
+      statements.deleteAll.bind(1, key)
+      try statements.deleteAll.run()
+    default:
+      return 0
+    }
+    return connection.changeCount
+  }
+
+  private func changeCounts(
+    key: Int64, by difference: Counts, offset: UInt64
+  ) throws(StoreError) -> Counts {
+    statements.changeCounts.bind(1, key)
+    statements.changeCounts.bind(2, Int64(difference.total))
+    statements.changeCounts.bind(3, Int64(difference.unread))
+    statements.changeCounts.bind(4, Int64(difference.unseen))
+    statements.changeCounts.bind(5, Int64(difference.byPriority.low))
+    statements.changeCounts.bind(6, Int64(difference.byPriority.normal))
+    statements.changeCounts.bind(7, Int64(difference.byPriority.high))
+    statements.changeCounts.bind(8, Int64(difference.byPriority.urgent))
+    statements.changeCounts.bind(9, Int64(bitPattern: offset))
+    return try readCounts(statements.changeCounts).counts
+  }
+}

@@ -1,0 +1,140 @@
+// A notification as a row: how it is written, how it is read, and how a bad one is found out.
+//
+// Each row carries the first eight bytes of the SHA-256 of everything about it that never changes,
+// the user's id and the offset included. So a flipped bit is noticed, and so is a sound row that a
+// broken index serves to another user.
+
+internal import Cryptography
+internal import Notifications
+
+/// The columns of table `notification`, in the order that statements here use.
+enum NotificationRow {
+  static let columns = """
+    offset, id, type, priority, title, message, data, entity_type, entity_id, entity_url, \
+    actions, group_key, created_at, expires_at, read_at, seen_at, checksum
+    """
+
+  static let insertion = """
+    INSERT INTO notification (user, \(columns))
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+    """
+
+  /// Binds a row to `insertion`.
+  static func bind(_ row: Notification, userKey: Int64, to statement: borrowing Statement) {
+    statement.bind(1, userKey)
+    statement.bind(2, Int64(bitPattern: row.offset))
+    statement.bind(3, bytes(of: row.id))
+    statement.bind(4, row.type)
+    statement.bind(5, Int64(row.priority.rawValue))
+    statement.bind(6, row.title)
+    statement.bind(7, row.message)
+    statement.bind(8, row.data)
+    statement.bind(9, row.entityType)
+    statement.bind(10, row.entityID)
+    statement.bind(11, row.entityURL)
+    statement.bind(12, row.actions)
+    statement.bind(13, row.groupKey)
+    statement.bind(14, row.createdAt)
+    statement.bind(15, row.expiresAt)
+    statement.bind(16, row.readAt)
+    statement.bind(17, row.seenAt)
+    statement.bind(18, checksum(of: row))
+  }
+
+  /// The row that a statement over `columns` stands on; nil when it is not what was written.
+  static func read(_ statement: borrowing Statement, userID: UserID) -> Notification? {
+    guard let id = id(from: statement.blob(1)),
+      let rawPriority = UInt8(exactly: statement.integer(3)),
+      let priority = Priority(rawValue: rawPriority)
+    else { return nil }
+    let row = Notification(
+      id: id, userID: userID, type: statement.text(2), priority: priority,
+      title: statement.text(4), message: statement.text(5), data: statement.blob(6),
+      entityType: statement.optionalText(7), entityID: statement.optionalText(8),
+      entityURL: statement.optionalText(9), actions: statement.optionalBlob(10),
+      groupKey: statement.optionalText(11), readAt: statement.optionalInteger(14),
+      seenAt: statement.optionalInteger(15), createdAt: statement.integer(12),
+      expiresAt: statement.optionalInteger(13), offset: UInt64(bitPattern: statement.integer(0)))
+    return checksum(of: row) == statement.integer(16) ? row : nil
+  }
+
+  static func bytes(of id: NotificationID) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(16)
+    append(id.high.byteSwapped, to: &bytes)
+    append(id.low.byteSwapped, to: &bytes)
+    return bytes
+  }
+
+  private static func id(from bytes: [UInt8]) -> NotificationID? {
+    guard bytes.count == 16 else { return nil }
+    let high = bytes[..<8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    let low = bytes[8...].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    return NotificationID(high: high, low: low)
+  }
+
+  /// The checksum of all that never changes.
+  ///
+  /// Lengths come first, so that no two rows of different
+  /// fields give the same bytes.
+  static func checksum(of row: Notification) -> Int64 {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(256 + row.message.utf8.count + row.data.count)
+    append(row.offset, to: &bytes)
+    append(row.id.high, to: &bytes)
+    append(row.id.low, to: &bytes)
+    append(UInt64(row.priority.rawValue), to: &bytes)
+    append(UInt64(bitPattern: row.createdAt), to: &bytes)
+    append(row.expiresAt == nil ? 0 : 1, to: &bytes)
+    append(UInt64(bitPattern: row.expiresAt ?? 0), to: &bytes)
+    append(row.userID, to: &bytes)
+    append(row.type, to: &bytes)
+    append(row.title, to: &bytes)
+    append(row.message, to: &bytes)
+    append(row.entityType, to: &bytes)
+    append(row.entityID, to: &bytes)
+    append(row.entityURL, to: &bytes)
+    append(row.groupKey, to: &bytes)
+    append(row.data, to: &bytes)
+    append(row.actions, to: &bytes)
+    let digest = Digest.sha256(bytes)
+    return Int64(bitPattern: digest[..<8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
+  }
+
+  private static func append(_ word: UInt64, to bytes: inout [UInt8]) {
+    for shift in stride(from: 0, to: 64, by: 8) {
+      bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
+    }
+  }
+
+  /// The length plus one, so that nil is not the empty text.
+  private static func append(_ text: String?, to bytes: inout [UInt8]) {
+    guard let text else { return append(0, to: &bytes) }
+    append(UInt64(text.utf8.count) + 1, to: &bytes)
+    bytes.append(contentsOf: text.utf8)
+  }
+
+  private static func append(_ blob: [UInt8]?, to bytes: inout [UInt8]) {
+    guard let blob else { return append(0, to: &bytes) }
+    append(UInt64(blob.count) + 1, to: &bytes)
+    bytes.append(contentsOf: blob)
+  }
+}
+
+/// The columns of table `user` that make up a user's counts.
+enum CountsRow {
+  static let columns =
+    "key, total, unread, unseen, unread_low, unread_normal, unread_high, unread_urgent, version"
+
+  /// The key and the counts of the row that a statement over `columns` stands on.
+  static func read(_ statement: borrowing Statement) -> (key: Int64, counts: Counts) {
+    let counts = Counts(
+      total: Int(statement.integer(1)), unread: Int(statement.integer(2)),
+      unseen: Int(statement.integer(3)),
+      byPriority: Counts.ByPriority(
+        low: Int(statement.integer(4)), normal: Int(statement.integer(5)),
+        high: Int(statement.integer(6)), urgent: Int(statement.integer(7))),
+      version: UInt64(bitPattern: statement.integer(8)))
+    return (statement.integer(0), counts)
+  }
+}

@@ -1,0 +1,251 @@
+// SQLite's two handles, with one owner each.
+//
+// Everything unsafe about SQLite is here; above this file there is none of it. Both handles are
+// confined to the thread that uses them: connections are opened without SQLite's own mutexes.
+
+internal import CSQLite
+
+/// A connection to a database file.
+///
+/// Closing it is its end of life.
+@safe struct Connection: ~Copyable {
+  private let handle: OpaquePointer
+
+  enum Mode {
+    case readWrite
+    case readOnly
+  }
+
+  /// Opens a file that exists.
+  init(path: String, mode: Mode, vfs: String?) throws(StoreError) {
+    var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE
+    switch mode {
+    case .readWrite: flags |= SQLITE_OPEN_READWRITE
+    case .readOnly: flags |= SQLITE_OPEN_READONLY
+    }
+    var opened: OpaquePointer?
+    // SAFETY: the strings live for the call; `opened` is written by it, also when it fails.
+    let result = unsafe sqlite3_open_v2(path, &opened, flags, vfs)
+    guard result == SQLITE_OK, let opened = unsafe opened else {
+      let error = StoreError.sqlite(code: result, message: Self.message(of: result))
+      unsafe sqlite3_close_v2(opened)
+      throw error
+    }
+    unsafe handle = opened
+  }
+
+  deinit {
+    // Statements that are still there keep the connection until they are finalized, so the order
+    // in which an owner lets go of its handles does not matter.
+    unsafe sqlite3_close_v2(handle)
+  }
+
+  /// Runs SQL that has no parameters and whose rows nobody wants.
+  func execute(_ sql: String) throws(StoreError) {
+    let result = unsafe sqlite3_exec(handle, sql, nil, nil, nil)
+    guard result == SQLITE_OK else { throw lastError(result) }
+  }
+
+  /// The first column of the first row, as text; empty when there is no row.
+  func value(of sql: String) throws(StoreError) -> String {
+    let statement = try prepare(sql)
+    return try statement.step() ? statement.text(0) : ""
+  }
+
+  /// Compiles one statement, to be kept.
+  func prepare(_ sql: String) throws(StoreError) -> Statement {
+    var prepared: OpaquePointer?
+    let flags = UInt32(SQLITE_PREPARE_PERSISTENT)
+    // SAFETY: the text lives for the call; the handle is open.
+    let result = unsafe sqlite3_prepare_v3(handle, sql, -1, flags, &prepared, nil)
+    guard result == SQLITE_OK, let prepared = unsafe prepared else { throw lastError(result) }
+    return unsafe Statement(prepared)
+  }
+
+  /// Whether a transaction is open.
+  var isInTransaction: Bool { unsafe sqlite3_get_autocommit(handle) == 0 }
+
+  /// Rows that the last statement changed.
+  var changeCount: Int { unsafe Int(sqlite3_changes64(handle)) }
+
+  func harden() throws(StoreError) {
+    let result = unsafe cs_harden(handle)
+    guard result == SQLITE_OK else { throw lastError(result) }
+  }
+
+  /// Leaves the write-ahead log as it is when the connection closes.
+  func keepLogOnClose() {
+    // Can only fail for an argument that SQLite does not know.
+    _ = unsafe cs_keep_log_on_close(handle)
+  }
+
+  /// Counts the pages of the write-ahead log into `pages` after each commit.
+  ///
+  /// This also switches SQLite's own checkpoints off, which hide their errors.
+  func countLogPages(into pages: LogPages) {
+    let count:
+      @convention(c) (
+        UnsafeMutableRawPointer?, OpaquePointer?, UnsafePointer<CChar>?, Int32
+      ) -> Int32 = { context, _, _, pageCount in
+        guard let context = unsafe context else { return SQLITE_OK }
+        // SAFETY: `context` is the `LogPages` below, which the owner keeps longer than the
+        // connection; SQLite calls this on the thread that commits.
+        unsafe Unmanaged<LogPages>.fromOpaque(context).takeUnretainedValue().count = Int(pageCount)
+        return SQLITE_OK
+      }
+    unsafe sqlite3_wal_hook(handle, count, Unmanaged.passUnretained(pages).toOpaque())
+  }
+
+  enum Checkpoint {
+    /// Copies what no reader stands in the way of.
+    case passive
+    /// Waits for the readers, copies everything, and begins the log anew.
+    case restart
+  }
+
+  /// Copies pages from the log into the file.
+  ///
+  /// A reader in the way is no error.
+  func checkpoint(_ kind: Checkpoint) throws(StoreError) {
+    let mode = kind == .passive ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_RESTART
+    let result = unsafe sqlite3_wal_checkpoint_v2(handle, nil, mode, nil, nil)
+    guard result == SQLITE_OK || result & 0xFF == SQLITE_BUSY else { throw lastError(result) }
+  }
+
+  private func lastError(_ code: Int32) -> StoreError {
+    StoreError.sqlite(code: code, message: Self.message(of: code))
+  }
+
+  /// SQLite's constant text for a code: what it says about a connection may quote a user's text.
+  static func message(of code: Int32) -> String {
+    guard let text = unsafe sqlite3_errstr(code) else { return "unknown error" }
+    return unsafe String(cString: text)
+  }
+}
+
+/// How many pages the write-ahead log has.
+///
+/// Confined to the journal's thread.
+final class LogPages {
+  var count = 0
+}
+
+/// A compiled statement.
+///
+/// Parameters count from 1, columns from 0.
+@safe struct Statement: ~Copyable {
+  private let handle: OpaquePointer
+
+  @unsafe fileprivate init(_ handle: OpaquePointer) {
+    unsafe self.handle = handle
+  }
+
+  deinit {
+    unsafe sqlite3_finalize(handle)
+  }
+
+  // Binding fails for an index that the statement does not have, which is a bug here, and for want
+  // of memory, after which nothing can be promised: both trap.
+
+  func bind(_ index: Int32, _ value: Int64) {
+    let result = unsafe sqlite3_bind_int64(handle, index, value)
+    precondition(result == SQLITE_OK, "bind \(index)")
+  }
+
+  func bind(_ index: Int32, _ value: Int64?) {
+    guard let value else { return bindNull(index) }
+    bind(index, value)
+  }
+
+  func bind(_ index: Int32, _ text: String) {
+    var text = text
+    let result = text.withUTF8 { bytes in
+      // SAFETY: SQLite copies `count` bytes before it returns.
+      unsafe cs_bind_text(handle, index, bytes.baseAddress, UInt64(bytes.count))
+    }
+    precondition(result == SQLITE_OK, "bind \(index)")
+  }
+
+  func bind(_ index: Int32, _ text: String?) {
+    guard let text else { return bindNull(index) }
+    bind(index, text)
+  }
+
+  func bind(_ index: Int32, _ blob: [UInt8]) {
+    let result = unsafe blob.withUnsafeBytes { bytes in
+      // SAFETY: as for text.
+      unsafe cs_bind_blob(handle, index, bytes.baseAddress, UInt64(bytes.count))
+    }
+    precondition(result == SQLITE_OK, "bind \(index)")
+  }
+
+  func bind(_ index: Int32, _ blob: [UInt8]?) {
+    guard let blob else { return bindNull(index) }
+    bind(index, blob)
+  }
+
+  private func bindNull(_ index: Int32) {
+    let result = unsafe sqlite3_bind_null(handle, index)
+    precondition(result == SQLITE_OK, "bind \(index)")
+  }
+
+  /// Goes on to the next row.
+  ///
+  /// False at the end.
+  func step() throws(StoreError) -> Bool {
+    let result = unsafe sqlite3_step(handle)
+    switch result {
+    case SQLITE_ROW: return true
+    case SQLITE_DONE: return false
+    default: throw StoreError.sqlite(code: result, message: Connection.message(of: result))
+    }
+  }
+
+  /// Runs a statement that gives no rows, and makes it ready for the next time.
+  func run() throws(StoreError) {
+    // The result of a reset repeats the error of the step, which has been thrown already.
+    defer { reset() }
+    _ = try step()
+  }
+
+  /// Makes the statement ready for the next time; it holds no lock afterwards.
+  func reset() {
+    unsafe sqlite3_reset(handle)
+  }
+
+  func isNull(_ column: Int32) -> Bool {
+    unsafe sqlite3_column_type(handle, column) == SQLITE_NULL
+  }
+
+  func integer(_ column: Int32) -> Int64 {
+    unsafe sqlite3_column_int64(handle, column)
+  }
+
+  func optionalInteger(_ column: Int32) -> Int64? {
+    isNull(column) ? nil : integer(column)
+  }
+
+  func text(_ column: Int32) -> String {
+    // The address first: asking for it may convert the value and so change its length.
+    guard let bytes = unsafe sqlite3_column_text(handle, column) else { return "" }
+    let count = unsafe Int(sqlite3_column_bytes(handle, column))
+    // SAFETY: SQLite keeps `count` bytes there until the next step, and they are copied now.
+    return unsafe String(
+      decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
+  }
+
+  func optionalText(_ column: Int32) -> String? {
+    isNull(column) ? nil : text(column)
+  }
+
+  func blob(_ column: Int32) -> [UInt8] {
+    guard let bytes = unsafe sqlite3_column_blob(handle, column) else { return [] }
+    let count = unsafe Int(sqlite3_column_bytes(handle, column))
+    // SAFETY: as for text.
+    return unsafe Array(UnsafeRawBufferPointer(start: bytes, count: count))
+  }
+
+  func optionalBlob(_ column: Int32) -> [UInt8]? {
+    isNull(column) ? nil : blob(column)
+  }
+}

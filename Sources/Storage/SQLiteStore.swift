@@ -1,0 +1,124 @@
+// The store in one SQLite file.
+//
+// It only hands things over: commands to the journal's thread, questions to the readers'. See
+// `Journal` for what is durable when, and `Reader` for what a snapshot promises.
+
+package import CReactor
+package import Notifications
+
+/// A store in a directory of its own, opened by one server at a time.
+///
+/// Any thread may use it. `close` must not be called from a reply or from `publish`: it waits for
+/// the threads that these run on.
+package final class SQLiteStore: Store {
+  package let epoch: String
+  package let horizon: UInt64
+
+  private let journal: Worker<Submission>
+  private let readers: [Worker<Question>]
+  private let state: Guarded<StoreState>
+  /// Nil once the store is closed.
+  private let directory: Guarded<DataDirectory?>
+
+  /// Opens or makes the store; starts the journal's thread and the readers'.
+  ///
+  /// `publish` is called on the journal's thread after a group's commit, in commit order, before
+  /// the group's replies; it must take all events and may wait.
+  package init(
+    _ configuration: StoreConfiguration, kernel: UnsafePointer<cl_kernel>? = nil,
+    publish: @escaping @Sendable ([Event]) -> Void
+  ) throws(StoreError) {
+    let directory = try DataDirectory(configuration.path)
+    // Whatever fails below, a temporary store leaves nothing behind.
+    defer { directory.forget() }
+    let kernel = unsafe KernelTable(kernel)
+    let state = Guarded(StoreState())
+    let writer = try Schema.openWriter(configuration, in: directory)
+    let identity = try Schema.readIdentity(writer)
+    state.withLock { $0.metrics.lastOffset = identity.lastOffset }
+    let journal = try Worker<Submission>(capacity: configuration.queueCapacity, kernel: kernel)
+    let loop = try Journal(
+      connection: writer, configuration: configuration, state: state,
+      lastOffset: identity.lastOffset, publish: publish)
+    var readers: [Worker<Question>] = []
+    do throws(StoreError) {
+      for index in 0..<configuration.readerCount {
+        let connection = try Schema.openReader(configuration, in: directory)
+        let reader = try Reader(connection: connection, state: state)
+        let worker = try Worker<Question>(
+          capacity: configuration.readQueueCapacity, kernel: kernel)
+        try worker.start(name: "store-read-\(index)", batchLimit: 64) { reader.process($0) }
+        readers.append(worker)
+      }
+      try directory.synchronize()
+      try journal.start(name: "store-journal", batchLimit: configuration.groupLimit) {
+        loop.process($0)
+      }
+    } catch {
+      for reader in readers { reader.stop() }
+      throw error
+    }
+    epoch = identity.epoch
+    horizon = identity.horizon
+    self.journal = journal
+    self.readers = readers
+    self.state = state
+    self.directory = Guarded(directory)
+  }
+
+  deinit {
+    close()
+  }
+
+  package var failure: String? { state.withLock { $0.failure } }
+
+  package var metrics: StoreMetrics {
+    var metrics = state.withLock { $0.metrics }
+    metrics.writeQueueDepth = journal.depth
+    metrics.readQueueDepth = readers.reduce(0) { $0 + $1.depth }
+    return metrics
+  }
+
+  package func submit(
+    _ command: StoreCommand, reply: @escaping @Sendable (StoreOutcome) -> Void
+  ) -> Bool {
+    journal.offer(Submission(command: command, reply: reply))
+  }
+
+  /// Asks the user's own reader, and another one only when that is full.
+  ///
+  /// So there is no counter that all shards would write to, and a user who asks too much has one
+  /// reader to wait for, not all of them.
+  package func read(
+    _ query: StoreQuery, reply: @escaping @Sendable (StoreAnswer) -> Void
+  ) -> Bool {
+    let question = Question(query: query, reply: reply)
+    let first = Int(UInt(bitPattern: query.user.hashValue) % UInt(readers.count))
+    for step in readers.indices where readers[(first + step) % readers.count].offer(question) {
+      return true
+    }
+    return false
+  }
+
+  package func close() {
+    let directory = self.directory.withLock { directory in
+      defer { directory = nil }
+      return directory
+    }
+    guard directory != nil else { return }
+    // Readers first: the last connection to close is then the one that can put the log in order.
+    for reader in readers { reader.stop() }
+    journal.stop()
+  }
+}
+
+extension StoreQuery {
+  /// Whose inbox it is about.
+  fileprivate var user: UserID {
+    switch self {
+    case .page(let user, _, _, _, _), .counts(let user), .position(let user),
+      .missed(let user, _, _):
+      user
+    }
+  }
+}

@@ -1,0 +1,174 @@
+// The database: what is in it, and the settings that durability rests on.
+//
+//     store         one row: the epoch, the newest offset, the horizon
+//     user          one row a user: the counts, changed in the transaction that changes the rows
+//     notification  keyed by offset, so that a new one goes to the end of the table; the index on
+//                   the user continues with the offset, which is the order of every page
+//     idempotency   what a repeated publish is answered with, for a day
+//
+// Every setting is read back: a store that is not durable refuses to open.
+
+internal import Cryptography
+
+/// The layout of the database file and its versions.
+enum Schema {
+  /// "CRLN" in the file's header.
+  static let applicationID = 0x4352_4C4E
+
+  /// The statements that lead from each version to the next.
+  ///
+  /// Only ever appended to.
+  static let migrations = [version1]
+
+  private static let version1 = """
+    CREATE TABLE store (
+      epoch TEXT NOT NULL,
+      last_offset INTEGER NOT NULL,
+      horizon INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE user (
+      key INTEGER PRIMARY KEY,
+      id TEXT NOT NULL UNIQUE,
+      total INTEGER NOT NULL,
+      unread INTEGER NOT NULL,
+      unseen INTEGER NOT NULL,
+      unread_low INTEGER NOT NULL,
+      unread_normal INTEGER NOT NULL,
+      unread_high INTEGER NOT NULL,
+      unread_urgent INTEGER NOT NULL,
+      version INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE notification (
+      offset INTEGER PRIMARY KEY,
+      user INTEGER NOT NULL,
+      id BLOB NOT NULL UNIQUE,
+      type TEXT NOT NULL,
+      priority INTEGER NOT NULL,
+      title TEXT NOT NULL,
+      message TEXT NOT NULL,
+      data BLOB NOT NULL,
+      entity_type TEXT,
+      entity_id TEXT,
+      entity_url TEXT,
+      actions BLOB,
+      group_key TEXT,
+      created_at INTEGER NOT NULL,
+      expires_at INTEGER,
+      read_at INTEGER,
+      seen_at INTEGER,
+      checksum INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX notification_user ON notification (user);
+    CREATE TABLE idempotency (
+      scope TEXT NOT NULL,
+      key TEXT NOT NULL,
+      digest BLOB NOT NULL,
+      answer BLOB NOT NULL,
+      created_at INTEGER NOT NULL,
+      UNIQUE (scope, key)
+    ) STRICT;
+    CREATE INDEX idempotency_created_at ON idempotency (created_at);
+    """
+
+  /// Opens the writer's connection: settings, checks, and whatever migration is due.
+  static func openWriter(
+    _ configuration: StoreConfiguration, in directory: DataDirectory
+  ) throws(StoreError) -> Connection {
+    let connection = try Connection(
+      path: directory.databasePath, mode: .readWrite, vfs: configuration.vfs)
+    try connection.harden()
+    try set("busy_timeout", to: "10000", on: connection)
+    try set("mmap_size", to: "0", on: connection)
+    try set("cell_size_check", to: "1", on: connection)
+    try set("cache_size", to: "-\(configuration.cacheKibibytes)", on: connection)
+    try checkOwner(of: connection, path: directory.path)
+    // WAL: readers never wait for the writer. FULL: the log is on the disk when a commit returns.
+    try set("journal_mode", to: "wal", on: connection)
+    try set("synchronous", to: directory.isTemporary ? "0" : "2", on: connection)
+    try set("journal_size_limit", to: "67108864", on: connection)
+    // Our own checkpoints take its place: this one would hide a failed sync.
+    try set("wal_autocheckpoint", to: "0", on: connection)
+    try migrate(connection)
+    return connection
+  }
+
+  /// Opens a reader's connection, after the writer's.
+  static func openReader(
+    _ configuration: StoreConfiguration, in directory: DataDirectory
+  ) throws(StoreError) -> Connection {
+    let connection = try Connection(
+      path: directory.databasePath, mode: .readOnly, vfs: configuration.vfs)
+    try connection.harden()
+    try set("query_only", to: "1", on: connection)
+    try set("busy_timeout", to: "10000", on: connection)
+    try set("mmap_size", to: "0", on: connection)
+    try set("cell_size_check", to: "1", on: connection)
+    try set("cache_size", to: "-\(max(64, configuration.cacheKibibytes / 4))", on: connection)
+    return connection
+  }
+
+  /// The store's name for its history, and how far that goes.
+  static func readIdentity(
+    _ connection: borrowing Connection
+  ) throws(StoreError) -> (epoch: String, lastOffset: UInt64, horizon: UInt64) {
+    let row = try connection.prepare("SELECT epoch, last_offset, horizon FROM store")
+    guard try row.step() else {
+      throw .sqlite(code: 0, message: "the store's own row is gone")
+    }
+    return (
+      row.text(0), UInt64(bitPattern: row.integer(1)), UInt64(bitPattern: row.integer(2))
+    )
+  }
+
+  /// Sets a pragma and reads it back.
+  private static func set(
+    _ name: String, to value: String, on connection: borrowing Connection
+  ) throws(StoreError) {
+    // Run to its end: some pragmas answer with a row, and only then take.
+    try connection.execute("PRAGMA \(name) = \(value)")
+    let found = try connection.value(of: "PRAGMA \(name)")
+    guard found == value else {
+      throw .pragmaRefused(name: name, expected: value, found: found)
+    }
+  }
+
+  /// Refuses a database of somebody else, before anything is written to it.
+  private static func checkOwner(
+    of connection: borrowing Connection, path: String
+  ) throws(StoreError) {
+    if try connection.value(of: "PRAGMA application_id") == "\(applicationID)" { return }
+    guard try connection.value(of: "SELECT count(*) FROM sqlite_schema") == "0" else {
+      throw .foreign(path: path)
+    }
+  }
+
+  /// Brings the database to the newest version, each step and its number in one transaction.
+  private static func migrate(_ connection: borrowing Connection) throws(StoreError) {
+    let found = Int(try connection.value(of: "PRAGMA user_version")) ?? 0
+    guard found >= 0, found <= migrations.count else { throw .newerVersion(found) }
+    for version in found..<migrations.count {
+      try connection.execute("BEGIN IMMEDIATE")
+      try connection.execute(migrations[version])
+      if version == 0 {
+        let store = try connection.prepare("INSERT INTO store VALUES (?1, 0, 0)")
+        store.bind(1, makeEpoch())
+        try store.run()
+      }
+      try connection.execute(
+        "PRAGMA application_id = \(applicationID); PRAGMA user_version = \(version + 1); COMMIT")
+    }
+  }
+
+  /// 16 random characters of `[0-9a-z]`: 82 bits, so that no two stores share a history's name.
+  private static func makeEpoch() -> String {
+    let alphabet = Array("0123456789abcdefghijklmnopqrstuvwxyz".utf8)
+    var epoch: [UInt8] = []
+    while epoch.count < 16 {
+      // 252 is seven times 36: bytes above it would favour the first letters.
+      for byte in SecureRandom.bytes(count: 32) where byte < 252 && epoch.count < 16 {
+        epoch.append(alphabet[Int(byte) % alphabet.count])
+      }
+    }
+    return String(decoding: epoch, as: UTF8.self)
+  }
+}

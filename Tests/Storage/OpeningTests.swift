@@ -1,0 +1,203 @@
+// Opening a store: whose it is, which version, which settings; and rows that went bad.
+
+import CSQLite
+import Glibc
+import Notifications
+import Storage
+import Testing
+
+@Suite("Opening a store", .timeLimit(.minutes(1)))
+struct OpeningTests {
+  @Test("what is stored, the epoch and the offsets survive a restart")
+  func restart() throws {
+    let directory = TemporaryDirectory()
+    var epoch = ""
+    do {
+      let fixture = try StoreFixture(in: directory)
+      epoch = fixture.store.epoch
+      fixture.publish("u", content: Content(type: "a", title: "first"))
+    }
+    let fixture = try StoreFixture(in: directory)
+    #expect(fixture.store.epoch == epoch)
+    #expect((12...32).contains(epoch.utf8.count))
+    #expect(epoch.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) })
+    #expect(fixture.store.horizon == 0)
+    #expect(fixture.store.metrics.lastOffset == 1)
+    fixture.publish("u", content: Content(type: "a", title: "second"))
+    #expect(fixture.inbox("u").map(\.title) == ["second", "first"])
+    #expect(fixture.inbox("u").map(\.offset) == [2, 1])
+    #expect(try StoreFixture().store.epoch != epoch)
+  }
+
+  @Test("deleting what is newest does not give its offset away again")
+  func offsetsAreNotReused() throws {
+    let directory = TemporaryDirectory()
+    do {
+      let fixture = try StoreFixture(in: directory)
+      for _ in 0..<3 { fixture.publish("u") }
+      _ = fixture.change("u", .deleteAll)
+    }
+    let fixture = try StoreFixture(in: directory)
+    fixture.publish("u")
+    #expect(fixture.inbox("u").map(\.offset) == [5])
+  }
+
+  @Test("a directory that is open is refused, and free again after closing")
+  func lock() throws {
+    let directory = TemporaryDirectory()
+    let first = try StoreFixture(in: directory)
+    #expect(throws: StoreError.alreadyOpen(path: directory.path)) {
+      _ = try StoreFixture(in: directory)
+    }
+    #expect(first.publish("u") == .published)
+    first.store.close()
+    let second = try StoreFixture(in: directory)
+    #expect(second.counts("u").total == 1)
+  }
+
+  @Test("a store of a newer version is refused and left as it is")
+  func newerVersion() throws {
+    let directory = TemporaryDirectory()
+    do { try StoreFixture(in: directory).publish("u") }
+    StoreFixture.sql("PRAGMA user_version = 2", at: directory.databasePath)
+    #expect(throws: StoreError.newerVersion(2)) { _ = try StoreFixture(in: directory) }
+    #expect(StoreFixture.sql("PRAGMA user_version", at: directory.databasePath) == "2")
+    StoreFixture.sql("PRAGMA user_version = 1", at: directory.databasePath)
+    #expect(try StoreFixture(in: directory).counts("u").total == 1)
+  }
+
+  @Test("a database of another program is refused and left as it is")
+  func foreign() throws {
+    let directory = TemporaryDirectory()
+    StoreFixture.sql("CREATE TABLE theirs (x)", at: directory.databasePath)
+    #expect(throws: StoreError.foreign(path: directory.path)) {
+      _ = try StoreFixture(in: directory)
+    }
+    let tables = "SELECT group_concat(name) FROM sqlite_schema"
+    #expect(StoreFixture.sql(tables, at: directory.databasePath) == "theirs")
+    #expect(StoreFixture.sql("PRAGMA journal_mode", at: directory.databasePath) == "delete")
+  }
+
+  @Test("a file system on which the log does not work is refused")
+  func pragmaReadBack() throws {
+    let files = FaultFileSystem(hasSharedMemory: false)
+    #expect {
+      _ = try StoreFixture(fileSystem: files)
+    } throws: { error in
+      guard case .pragmaRefused(let name, _, _)? = error as? StoreError else { return false }
+      return name == "journal_mode"
+    }
+  }
+
+  @Test("a path that cannot be a directory is an error with the call's name")
+  func badPath() throws {
+    #expect(throws: StoreError.system(call: "mkdir", code: ENOENT)) {
+      _ = try SQLiteStore(StoreConfiguration(path: "/nonexistent/carillon/data")) { _ in }
+    }
+  }
+
+  @Test("nobody else may read the files")
+  func permissions() throws {
+    let directory = TemporaryDirectory()
+    let path = directory.path + "/data"
+    let store = try SQLiteStore(StoreConfiguration(path: path)) { _ in }
+    defer {
+      store.close()
+      for name in ["carillon.db", "carillon.lock"] { unlink(path + "/" + name) }
+      rmdir(path)
+    }
+    for name in ["", "/carillon.db", "/carillon.db-wal", "/carillon.db-shm", "/carillon.lock"] {
+      var status = stat()
+      #expect(stat(path + name, &status) == 0, "\(name)")
+      #expect(status.st_mode & 0o077 == 0, "\(name)")
+    }
+  }
+
+  @Test("a store in memory works like any other and has no name in the file system")
+  func memory() throws {
+    let fixture = try StoreFixture { $0.path = ":memory:" }
+    for _ in 0..<100 { #expect(fixture.publish("u") == .published) }
+    #expect(fixture.counts("u").total == 100)
+    #expect(fixture.inbox("u").count == 100)
+    var open = 0
+    for descriptor in 0..<1_024 {
+      var target = [CChar](repeating: 0, count: 4_096)
+      guard readlink("/proc/self/fd/\(descriptor)", &target, target.count - 1) > 0 else { continue }
+      let path = String(
+        decoding: target.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      guard path.contains("/carillon-"), !path.contains("/carillon-test-") else { continue }
+      open += 1
+      #expect(path.hasSuffix(" (deleted)"))
+      let directory = path.split(separator: "/").dropLast().joined(separator: "/")
+      #expect(access("/" + directory, F_OK) != 0)
+    }
+    #expect(open >= 3)
+    fixture.store.close()
+  }
+
+  // Case 88
+  @Test(
+    "a row that was changed behind the store's back is left out and counted, never served",
+    arguments: [
+      "type = 'x'", "priority = 3", "title = 'U'", "message = 'M'", "data = x'7B20'",
+      "entity_type = 'e'", "entity_id = ''", "entity_url = '/'", "actions = x''",
+      "group_key = 'g'", "created_at = created_at + 1", "expires_at = 0", "id = x'00'",
+      "id = zeroblob(16)", "checksum = checksum + 1", "priority = 77", "offset = offset + 100",
+      "user = (SELECT key FROM user WHERE id = 'v')", "title = CAST(x'FF' AS TEXT)",
+    ])
+  func corruption(change: String) throws {
+    let fixture = try StoreFixture()
+    fixture.publish("v")
+    for title in ["one", "two", "three"] {
+      fixture.publish("u", content: Content(type: "t", title: title))
+    }
+    fixture.sql("UPDATE notification SET \(change) WHERE title = 'two'")
+    let sound = fixture.inbox("u")
+    #expect(sound.map(\.title) == ["three", "one"])
+    #expect(fixture.inbox("v").map(\.title) == ["T"])
+    #expect(fixture.store.metrics.corruptRows >= 1)
+    #expect(fixture.store.metrics.lastCorruption != nil)
+    guard
+      case .missed(let rows, _, let isLast, _, _) = fixture.read(
+        .missed(user: "u", after: 0, limit: 10))
+    else {
+      Issue.record("no replay")
+      return
+    }
+    #expect(rows.map(\.title) == ["one", "three"])
+    #expect(isLast)
+    // One bad row is no reason to stop.
+    #expect(fixture.store.failure == nil)
+    #expect(fixture.publish("u") == .published)
+  }
+
+  // Case 88
+  @Test("bits flipped in the file are found out: what is served is what was stored")
+  func flippedBits() throws {
+    let directory = TemporaryDirectory()
+    let titles = (0..<200).map { "title number \($0) of the bits" }
+    do {
+      let fixture = try StoreFixture(in: directory)
+      for title in titles { fixture.publish("u", content: Content(type: "t", title: title)) }
+    }
+    // Every title's text is in the file once; one bit of each tenth is turned.
+    var bytes = try #require(StoreFixture.contents(of: directory.databasePath))
+    var turned = 0
+    for title in titles.enumerated() where title.offset % 10 == 0 {
+      let text = Array(title.element.utf8)
+      for start in bytes.indices.dropLast(text.count)
+      where bytes[start] == text[0] && Array(bytes[start..<(start + text.count)]) == text {
+        bytes[start + 6 + turned % 5] ^= 1 << UInt8(turned % 7)
+        turned += 1
+        break
+      }
+    }
+    #expect(turned == 20)
+    StoreFixture.write(bytes, to: directory.databasePath)
+    let fixture = try StoreFixture(in: directory)
+    let served = Set(fixture.inbox("u").map(\.title))
+    #expect(served.count == 180)
+    #expect(served.isSubset(of: Set(titles)))
+    #expect(fixture.store.metrics.corruptRows == 20)
+  }
+}
