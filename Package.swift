@@ -45,6 +45,9 @@ let package = Package(
       dependencies: ["Notifications", "Broadcast", "Cryptography", "CReactor", "CSQLite"],
       swiftSettings: strict),
     .executableTarget(
+      name: "StoreWrite", dependencies: ["Notifications", "Storage"],
+      path: "Benchmarks/StoreWrite", swiftSettings: strict),
+    .executableTarget(
       name: "RingContention", dependencies: ["Broadcast"], path: "Benchmarks/RingContention",
       swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strictTests),
