@@ -44,6 +44,12 @@ let package = Package(
       name: "Storage",
       dependencies: ["Notifications", "Broadcast", "Cryptography", "CReactor", "CSQLite"],
       swiftSettings: strict),
+    .target(
+      name: "Server",
+      dependencies: [
+        "CReactor", "Broadcast", "Wire", "Cryptography", "Tokens", "Notifications", "Storage",
+      ],
+      swiftSettings: strict),
     .executableTarget(
       name: "StoreWrite", dependencies: ["Notifications", "Storage"],
       path: "Benchmarks/StoreWrite", swiftSettings: strict),
@@ -70,5 +76,11 @@ let package = Package(
       name: "StorageTests",
       dependencies: ["Storage", "Notifications", "Broadcast", "CReactor", "TestSupport"],
       path: "Tests/Storage", swiftSettings: strictTests),
+    .testTarget(
+      name: "ServerTests",
+      dependencies: [
+        "Server", "Broadcast", "CReactor", "Notifications", "Tokens", "Wire", "TestSupport",
+      ],
+      path: "Tests/Server", swiftSettings: strictTests),
   ]
 )

@@ -1,0 +1,110 @@
+// What a server is started with: addresses, keys and every bound that holds while it runs.
+//
+// Memory is bounded by the numbers here and by nothing else, so each of them says its unit and
+// what is done when it is reached.
+
+package import Tokens
+
+/// How a server is set up.
+///
+/// Immutable once it runs.
+package struct Configuration: Sendable {
+  /// A numeric address to listen on.
+  package var host = "127.0.0.1"
+  /// The port to listen on; 0 lets the kernel choose.
+  package var port: UInt16 = 8080
+  /// Reactor threads, each with a listening socket and connections of its own.
+  package var shardCount = 1
+  /// Whether shard N is pinned to processor N.
+  package var pinsShards = false
+  /// The directory of the store, or `:memory:` to keep nothing.
+  package var dataPath = ":memory:"
+  /// Whose tokens are accepted.
+  package var tokenPolicy: TokenPolicy
+  /// The value of `X-API-Key` that makes a caller a publisher.
+  ///
+  /// Nil: no such key.
+  package var apiKey: String?
+  /// Origins that a browser may come from, as `scheme://host[:port]`; `*` is every origin.
+  ///
+  /// Empty: this machine's own names only.
+  package var allowedOrigins: [String] = []
+  /// What is written to the log.
+  package var logLevel = LogLevel.info
+  /// The bounds.
+  package var limits = Limits()
+
+  /// A configuration with the defaults of the command.
+  package init(tokenPolicy: TokenPolicy) {
+    self.tokenPolicy = tokenPolicy
+  }
+}
+
+/// Every bound of a running server.
+package struct Limits: Sendable {
+  /// Places in the slab of a shard; a further connection is closed at once and counted.
+  package var connectionsPerShardLimit = 1 << 20
+  /// Bytes of an inbound WebSocket message; more closes with 1009.
+  package var messageBytesLimit = 512
+  /// Frames of a fragmented message; more closes with 1008.
+  package var fragmentCountLimit = 1_024
+  /// Bytes that a client may be behind before it is a slow consumer and closed with 1013.
+  package var backlogBytesLimit = 64 * 1_024
+  /// Bytes of a JSON request body; more is answered 413.
+  package var bodyBytesLimit = 64 * 1_024
+  /// Bytes of the body of a single publish: a notification, and 10,000 ids of its users.
+  package var publishBytesLimit = 2 * 1_024 * 1_024
+  /// Bytes of an NDJSON batch; more is answered 413.
+  package var batchBytesLimit = 8 * 1_024 * 1_024
+  /// Lines of an NDJSON batch; more is answered 413.
+  package var batchLinesLimit = 10_000
+  /// Bytes of request bodies that a shard holds at once, from their first byte until they are
+  /// answered, so also while the store has them; more is answered 503.
+  package var bodiesInFlightBytesLimit = 64 * 1_024 * 1_024
+  /// Bytes that a response queue holds before the connection's next requests wait.
+  package var responseBytesLimit = 64 * 1_024
+  /// Bytes of their own that a shard holds for clients that do not take them; past it no page is
+  /// read for anyone: 503, and 1013 for a session that resumes.
+  package var blockedBytesLimit = 256 * 1_024 * 1_024
+  /// Events that the ring holds; a publish into a full ring is answered 503.
+  package var ringCapacity = 4_096
+  /// Bytes of each frame log of a shard.
+  package var frameLogCapacity = 1 << 20
+  /// Missed notifications that a resuming client is sent; past it the client is told `resync`.
+  package var missedLimit = 10_000
+  /// Time from a request's first byte to the end of its head; past it 408.
+  package var headTimeoutMilliseconds: UInt64 = 10_000
+  /// Time from the end of a request's head to the end of its body; past it 408.
+  package var bodyTimeoutMilliseconds: UInt64 = 30_000
+  /// Time that a kept-alive connection may stay without a request.
+  package var idleTimeoutMilliseconds: UInt64 = 75_000
+  /// Time in which a client that is behind must take a byte.
+  package var progressTimeoutMilliseconds: UInt64 = 10_000
+  /// Time from our close frame to the end of the connection.
+  package var closeTimeoutMilliseconds: UInt64 = 1_000
+  /// Time that a drain may take in all before what is left is cut.
+  package var drainTimeoutMilliseconds: UInt64 = 10_000
+  /// TCP_USER_TIMEOUT of accepted connections: unacknowledged data ends them after this long.
+  package var tcpUserTimeoutMilliseconds: UInt32 = 30_000
+
+  /// The defaults.
+  package init() {}
+}
+
+/// How much is logged, from least to most.
+package enum LogLevel: UInt8, Sendable, Comparable {
+  case error, warning, info, debug
+
+  /// The level of that name, as LOG_LEVEL gives it.
+  package init?(name: String) {
+    switch name.lowercased() {
+    case "error": self = .error
+    case "warn", "warning": self = .warning
+    case "info": self = .info
+    case "debug", "trace": self = .debug
+    default: return nil
+    }
+  }
+
+  package static func < (a: LogLevel, b: LogLevel) -> Bool { a.rawValue < b.rawValue }
+}

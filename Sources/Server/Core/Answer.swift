@@ -1,0 +1,96 @@
+// Answers of the HTTP surface: `{"success":true,"data":…}` or `{"success":false,"error":{…}}`.
+
+internal import Wire
+
+/// One answer to one request.
+struct Answer {
+  var response: HTTPResponse
+  var status: UInt16
+  /// Whether the connection ends with it.
+  var endsConnection = false
+
+  /// A success whose data `write` writes.
+  static func success(_ status: UInt16 = 200, _ write: (inout [UInt8]) -> Void) -> Answer {
+    Answer.json(status, Answer.body(of: write))
+  }
+
+  /// The body of a success whose data `write` writes.
+  static func body(of write: (inout [UInt8]) -> Void) -> [UInt8] {
+    var json: [UInt8] = []
+    json.openObject()
+    json.member("success", true)
+    json.memberName("data")
+    write(&json)
+    json.closeObject()
+    return json
+  }
+
+  /// A success with an object as its data.
+  static func object(_ status: UInt16 = 200, _ write: (inout [UInt8]) -> Void) -> Answer {
+    success(status) { json in
+      json.openObject()
+      write(&json)
+      json.closeObject()
+    }
+  }
+
+  /// A refusal that says what was wrong and what to do.
+  static func failure(_ status: UInt16, _ code: String, _ message: String) -> Answer {
+    json(status, failureBody(code, message))
+  }
+
+  /// The body of a refusal.
+  static func failureBody(_ code: String, _ message: String) -> [UInt8] {
+    var json: [UInt8] = []
+    json.openObject()
+    json.member("success", false)
+    json.member(
+      "error",
+      object: { error in
+        error.member("code", code)
+        error.member("message", message)
+      })
+    json.closeObject()
+    return json
+  }
+
+  /// A refusal that passes: 503 with the time after which to try again.
+  static func unavailable(_ code: String, _ message: String) -> Answer {
+    failure(503, code, message).with("Retry-After", "1")
+  }
+
+  /// An answer whose body is JSON already.
+  static func json(_ status: UInt16, _ body: [UInt8]) -> Answer {
+    Answer(
+      response: HTTPResponse(
+        status: status, body: body, contentType: "application/json; charset=utf-8"),
+      status: status)
+  }
+
+  /// The same with one more field.
+  func with(_ name: String, _ value: String) -> Answer {
+    var copy = self
+    copy.response.fields.append((name, value))
+    return copy
+  }
+}
+
+/// A request that is not done, with the answer that says why.
+struct Refusal: Error {
+  let answer: Answer
+
+  init(_ status: UInt16, _ code: String, _ message: String) {
+    answer = .failure(status, code, message)
+  }
+
+  init(_ answer: Answer) { self.answer = answer }
+
+  /// 400: the request is malformed.
+  static func malformed(_ message: String) -> Refusal { Refusal(400, "malformed", message) }
+  /// 422: the request is well formed and wrong.
+  static func invalid(_ message: String) -> Refusal { Refusal(422, "invalid", message) }
+  /// 503: the store's queue is full.
+  static var busy: Refusal {
+    Refusal(.unavailable("busy", "the server is at its limit, try again"))
+  }
+}

@@ -1,0 +1,105 @@
+// Who a request comes from: a token in the header, the subprotocol or the query, or an API key.
+
+internal import CReactor
+internal import Cryptography
+internal import Tokens
+internal import Wire
+
+/// Who is calling.
+struct Caller {
+  /// The user that the token names; nil for an API key, and for a token without a usable id.
+  var user: String?
+  var isPublisher: Bool
+  /// When the token ends, with the leeway, in seconds; `Int64.max` when it does not.
+  var end: Int64
+  /// What an idempotency key of this caller's is unique within.
+  var scope: String { user.map { "user:" + $0 } ?? "key" }
+
+  /// Someone who has shown nothing.
+  static let anyone = Caller(user: nil, isPublisher: false, end: .max)
+}
+
+/// Why a caller is not known.
+enum AuthenticationFailure: Error {
+  case missing
+  case invalid(TokenError)
+  case noUser
+}
+
+extension Shard {
+  /// The token that a request carries, wherever it carries it.
+  ///
+  /// Never logged.
+  func token(of head: HTTPRequestHead, protocols: [String] = []) -> String? {
+    if let field = head.value(of: "authorization") {
+      let scheme = "bearer "
+      guard field.count > scheme.count, field.prefix(scheme.count).lowercased() == scheme else {
+        return ""
+      }
+      return String(field.dropFirst(scheme.count))
+    }
+    if protocols.count >= 2, protocols[0] == "bearer" { return protocols[1] }
+    if let raw = head.query {
+      // A query that cannot be read names no token; the endpoint says what is wrong with it.
+      if let query = try? QueryString(raw), let token = query["token"] { return token }
+    }
+    return nil
+  }
+
+  /// Who a request comes from.
+  func authenticate(
+    _ head: HTTPRequestHead, protocols: [String] = []
+  ) throws(AuthenticationFailure) -> Caller {
+    if let key = head.value(of: "x-api-key") {
+      guard let expected = core.configuration.apiKey,
+        ConstantTime.areEqual(Array(key.utf8), Array(expected.utf8))
+      else { throw .invalid(.badSignature) }
+      return Caller(user: nil, isPublisher: true, end: .max)
+    }
+    guard let token = token(of: head, protocols: protocols), !token.isEmpty else { throw .missing }
+    let claims: Claims
+    do throws(TokenError) {
+      claims = try core.verifier.verify(token, nowSeconds: wall / 1_000)
+    } catch {
+      throw .invalid(error)
+    }
+    return Caller(
+      user: claims.userID, isPublisher: claims.isPublisher,
+      end: core.verifier.endSeconds(of: claims) ?? .max)
+  }
+
+  /// Lets a request in to `endpoint`, or says why not.
+  func admit(
+    _ head: HTTPRequestHead, to endpoint: Endpoint, at place: UInt32
+  ) throws(Refusal) -> Caller {
+    switch endpoint.access {
+    case .anyone:
+      return .anyone
+    case .loopbackOrPublisher:
+      if table[place].peer.isLoopback { return .anyone }
+    case .user, .caller, .publisher:
+      break
+    }
+    let caller: Caller
+    do throws(AuthenticationFailure) {
+      caller = try authenticate(head)
+    } catch {
+      let reason =
+        switch error {
+        case .missing: "a token is needed: Authorization: Bearer, or ?token="
+        case .invalid(.expired): "the token has expired"
+        case .invalid, .noUser: "the token or key is not valid"
+        }
+      throw Refusal(
+        .failure(401, "unauthorized", reason).with("WWW-Authenticate", "Bearer"))
+    }
+    switch endpoint.access {
+    case .user where caller.user == nil:
+      throw Refusal(403, "forbidden", "this needs the token of a user")
+    case .publisher where !caller.isPublisher, .loopbackOrPublisher where !caller.isPublisher:
+      throw Refusal(403, "forbidden", "this needs a publisher's token or key")
+    case .user, .publisher, .loopbackOrPublisher, .anyone, .caller:
+      return caller
+    }
+  }
+}

@@ -1,0 +1,277 @@
+// What a shard keeps for one connection, and the slab that holds them.
+//
+// An idle connection owns no buffer: `partial` and `owned` are empty arrays, which allocate
+// nothing, and `task` is nil. What is left is this one struct in the slab, so its size is the
+// price of a connection; MemoryTests hold it to its bound.
+//
+// Order of what a connection still has to be sent, always:
+//
+//     owned  │ ranges of the outbox │ shared tail: [sharedThrough, end of the format's shared log)
+//
+// Invariant: a blocked connection (one whose socket took less than it was given) has no ranges in
+// its outbox. They are copied into `owned` when it blocks, so that no log has to wait for it.
+
+internal import Broadcast
+internal import CReactor
+internal import Notifications
+
+/// Where a connection is in its life.
+enum ConnectionState: UInt8 {
+  /// The place is free.
+  case free
+  /// Speaking HTTP.
+  case http
+  /// Speaking WebSocket, open in both directions.
+  case webSocket
+  /// Our close frame is on its way: what the client still sends is ignored.
+  case closing
+  /// Nothing more is sent: waiting for the peer's end of stream.
+  case lingering
+}
+
+/// What is true of a connection just now.
+struct ConnectionFlags: OptionSet {
+  let rawValue: UInt16
+  /// It is in this turn's set of connections that have something to send.
+  static let dirty = ConnectionFlags(rawValue: 1 << 0)
+  /// The socket took less than it was given; writability is awaited.
+  static let blocked = ConnectionFlags(rawValue: 1 << 1)
+  /// `owned` or `outbox` is not empty.
+  static let queued = ConnectionFlags(rawValue: 1 << 2)
+  /// Close once everything is sent.
+  static let closesWhenSent = ConnectionFlags(rawValue: 1 << 3)
+  /// A store's answer is awaited; no further request is read.
+  static let awaitsAnswer = ConnectionFlags(rawValue: 1 << 4)
+  /// `task` is a `Replay`: the store's missed notifications are sent before live ones.
+  static let replaying = ConnectionFlags(rawValue: 1 << 5)
+  /// A ping is unanswered.
+  static let pinged = ConnectionFlags(rawValue: 1 << 6)
+  /// The user is in the directory under this place.
+  static let listed = ConnectionFlags(rawValue: 1 << 7)
+  /// A request on this connection has been answered before.
+  static let usedBefore = ConnectionFlags(rawValue: 1 << 8)
+  /// Reading is paused until what is queued has been sent or answered.
+  static let readPaused = ConnectionFlags(rawValue: 1 << 9)
+  /// The peer has ended its side and is still owed something: there is nothing more to read.
+  static let peerEnded = ConnectionFlags(rawValue: 1 << 10)
+}
+
+/// One connection.
+///
+/// The fields that a broadcast touches come first and share a cache line.
+struct Connection {
+  var fd: Int32 = -1
+  /// Tells this connection's events from those of an earlier one in the same place.
+  var generation: UInt32 = 0
+  var flags: ConnectionFlags = []
+  var state = ConnectionState.free
+  /// The frame format of a WebSocket session.
+  var format: UInt8 = 0
+  /// What epoll watches for.
+  var interest: UInt8 = 0
+  /// Everything of the format's shared log before this was sent or is in the outbox.
+  var sharedThrough: UInt64 = 0
+  /// Ranges of frame logs to be sent after `owned`.
+  var outbox = Outbox()
+
+  /// Bytes of its own to be sent first; those before `ownedSent` were.
+  var owned: [UInt8] = []
+  var ownedSent = 0
+  /// Bytes of `owned` that the shard's sum of blocked bytes includes.
+  var blockedBytes = 0
+  /// The unfinished tail of what was received.
+  var partial: [UInt8] = []
+  /// What is under way: an `Exchange` while a request is, a `MessageAssembly` while a message is in
+  /// fragments, a `Replay` while one is resumed.
+  ///
+  /// Nil when idle.
+  var task: AnyObject?
+  /// The user of an open session.
+  var user: UserID = ""
+  /// The wall clock at which the token ends, in seconds; `Int64.max` when it does not.
+  var tokenEnd = Int64.max
+  /// When a byte last came from the peer.
+  var heardAt: UInt64 = 0
+  /// When the present state's time is up: of a request, of a close.
+  var deadline: UInt64 = .max
+  /// When a blocked connection last took a byte.
+  var progressAt: UInt64 = 0
+  var peer = cl_address()
+
+  /// Bytes queued for this connection alone.
+  var queuedByteCount: Int { owned.count - ownedSent + outbox.byteCount }
+}
+
+/// The connections of one shard, each in a place of its own.
+///
+/// Places are handed out lowest first, so connections lie in the order in which they came, which
+/// is the order in which a broadcast walks them. Chunks of places are allocated as they are needed
+/// and given back when the last connection in them has gone.
+///
+/// Invariant: bit `place` of `taken` is set exactly if the place's state is not `.free`.
+@safe final class ConnectionTable {
+  /// Places to a chunk.
+  static let chunkPlaces = 512
+
+  private var chunks: [UnsafeMutablePointer<Connection>?] = unsafe []
+  private var taken = PlaceSet()
+  private var lastGeneration: UInt32 = 0
+  /// Connections in the table.
+  private(set) var count = 0
+
+  deinit {
+    for index in unsafe chunks.indices {
+      guard let chunk = unsafe chunks[index] else { continue }
+      unsafe chunk.deinitialize(count: ConnectionTable.chunkPlaces)
+      unsafe chunk.deallocate()
+    }
+  }
+
+  /// Takes the lowest free place for `fd`; nil when `limit` connections are there already.
+  func insert(fd: Int32, limit: Int) -> UInt32? {
+    guard count < limit else { return nil }
+    let place = taken.insertLowestFree()
+    let chunk = Int(place) / ConnectionTable.chunkPlaces
+    while unsafe chunks.count <= chunk { unsafe chunks.append(nil) }
+    if unsafe chunks[chunk] == nil {
+      let made = UnsafeMutablePointer<Connection>.allocate(
+        capacity: ConnectionTable.chunkPlaces)
+      unsafe made.initialize(repeating: Connection(), count: ConnectionTable.chunkPlaces)
+      unsafe chunks[chunk] = made
+    }
+    lastGeneration &+= 1
+    count += 1
+    self[place].fd = fd
+    self[place].generation = lastGeneration
+    return place
+  }
+
+  /// Gives the place back; its generation never comes again in 2^32 connections.
+  func remove(_ place: UInt32) {
+    self[place] = Connection()
+    taken.remove(place)
+    count -= 1
+    let chunk = Int(place) / ConnectionTable.chunkPlaces
+    let first = UInt32(chunk * ConnectionTable.chunkPlaces)
+    if taken.isEmpty(from: first, count: ConnectionTable.chunkPlaces),
+      let empty = unsafe chunks[chunk]
+    {
+      unsafe empty.deinitialize(count: ConnectionTable.chunkPlaces)
+      unsafe empty.deallocate()
+      unsafe chunks[chunk] = nil
+    }
+  }
+
+  /// Whether `place` holds the connection of that generation.
+  func holds(_ place: UInt32, generation: UInt32) -> Bool {
+    taken.contains(place) && self[place].generation == generation
+  }
+
+  /// Whether a connection has `place`.
+  func contains(_ place: UInt32) -> Bool { taken.contains(place) }
+
+  /// Calls `body` with each taken place, lowest first.
+  ///
+  /// `body` may remove the place it is given.
+  func forEachPlace(_ body: (UInt32) -> Void) {
+    // A copy, so that `body` may change the set that is walked.
+    let places = taken
+    places.forEach(body)
+  }
+
+  /// The connection at `place`, which must be taken.
+  subscript(place: UInt32) -> Connection {
+    // Addressors, not `_read` and `_modify`: those copy into a frame of their own, which in an
+    // unoptimised build ended before a part of the copy was used, as the address sanitizer showed.
+    unsafeAddress { unsafe UnsafePointer(pointer(to: place)) }
+    unsafeMutableAddress { unsafe pointer(to: place) }
+  }
+
+  /// The address of a taken place's connection: valid until the place is removed.
+  func pointer(to place: UInt32) -> UnsafeMutablePointer<Connection> {
+    let index = Int(place)
+    // SAFETY: the chunk of a taken place is there, and the offset lies inside it. A place that is
+    // not taken may have no chunk, and then this traps.
+    return unsafe chunks[index / ConnectionTable.chunkPlaces]!
+      + index % ConnectionTable.chunkPlaces
+  }
+}
+
+/// A set of places as one bit each, walked lowest first.
+struct PlaceSet {
+  private var words: [UInt64] = []
+  /// Words before this one are all ones.
+  private var firstFree = 0
+  /// Places in the set.
+  private(set) var count = 0
+
+  var isEmpty: Bool { count == 0 }
+
+  func contains(_ place: UInt32) -> Bool {
+    let word = Int(place >> 6)
+    return word < words.count && words[word] & (1 << UInt64(place & 63)) != 0
+  }
+
+  /// Puts `place` in; false when it was in already.
+  @discardableResult
+  mutating func insert(_ place: UInt32) -> Bool {
+    let word = Int(place >> 6)
+    while words.count <= word { words.append(0) }
+    let bit: UInt64 = 1 << UInt64(place & 63)
+    guard words[word] & bit == 0 else { return false }
+    words[word] |= bit
+    count += 1
+    return true
+  }
+
+  @discardableResult
+  mutating func remove(_ place: UInt32) -> Bool {
+    let word = Int(place >> 6)
+    guard word < words.count else { return false }
+    let bit: UInt64 = 1 << UInt64(place & 63)
+    guard words[word] & bit != 0 else { return false }
+    words[word] &= ~bit
+    count -= 1
+    firstFree = min(firstFree, word)
+    return true
+  }
+
+  /// Puts the lowest place in that is not in.
+  mutating func insertLowestFree() -> UInt32 {
+    while firstFree < words.count, words[firstFree] == .max { firstFree += 1 }
+    if firstFree == words.count { words.append(0) }
+    let bit = (~words[firstFree]).trailingZeroBitCount
+    words[firstFree] |= 1 << UInt64(bit)
+    count += 1
+    return UInt32(firstFree << 6 + bit)
+  }
+
+  /// Whether none of the places [first, first + count) is in; both are multiples of 64.
+  func isEmpty(from first: UInt32, count: Int) -> Bool {
+    let start = Int(first) >> 6
+    guard start < words.count else { return true }
+    return words[start..<min(words.count, start + count >> 6)].allSatisfy { $0 == 0 }
+  }
+
+  /// Calls `body` with each place, lowest first.
+  ///
+  /// Places that `body` adds or removes in a mutable copy elsewhere do not matter: this walks what
+  /// was there when it began.
+  func forEach(_ body: (UInt32) -> Void) {
+    for (index, word) in words.enumerated() where word != 0 {
+      var rest = word
+      while rest != 0 {
+        let bit = rest.trailingZeroBitCount
+        rest &= rest - 1
+        body(UInt32(index << 6 + bit))
+      }
+    }
+  }
+
+  /// Empties the set and keeps its memory.
+  mutating func removeAll() {
+    for index in words.indices { words[index] = 0 }
+    count = 0
+    firstFree = 0
+  }
+}

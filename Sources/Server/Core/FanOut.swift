@@ -1,0 +1,227 @@
+// Fan-out: an event becomes finished frames once, and every connection it reaches gets a position.
+//
+// A format is a dialect with or without cursors. Each has one shared log, which holds only frames
+// that are for everyone of the format; so what a connection still has to get of it is one range,
+// [sharedThrough, end), and a broadcast touches no connection at all until it is flushed. Frames
+// for one user go to the shard's direct log, and the connection's outbox names their range.
+//
+// Invariant: between two flushes at most `Shard.flushBytes` and one frame more are appended to a
+// log, which is less than its capacity: nothing is overwritten before it was sent or copied.
+
+internal import Broadcast
+internal import Notifications
+internal import Wire
+
+/// One way of writing events, and who reads it.
+final class Format {
+  let dialect: any Dialect
+  /// Whether its clients are told their cursors.
+  let tellsCursors: Bool
+  /// Open sessions, walked in the order in which they came.
+  var members = PlaceSet()
+  /// Frames for all members.
+  let log: FrameLog
+  /// The log's end at the last flush.
+  var flushedEnd: UInt64 = 0
+  /// Ends of the frames that the log still holds, oldest first.
+  var frameEnds = FrameEnds()
+  var writer: FrameWriter
+
+  init(dialect: any Dialect, epoch: String?, capacity: Int) {
+    self.dialect = dialect
+    tellsCursors = epoch != nil
+    log = FrameLog(capacity: capacity)
+    writer = FrameWriter(epoch: epoch)
+  }
+}
+
+/// Ends of recent frames of a log, to find where a frame that was sent in part ends.
+struct FrameEnds {
+  private var ends: [UInt64] = []
+  private var dropped = 0
+
+  /// Notes a frame's end and forgets those that the log no longer holds.
+  mutating func append(_ end: UInt64, logStart: UInt64) {
+    while dropped < ends.count, ends[dropped] <= logStart { dropped += 1 }
+    if dropped > 64, dropped > ends.count / 2 {
+      ends.removeFirst(dropped)
+      dropped = 0
+    }
+    ends.append(end)
+  }
+
+  /// The end of the frame in which `position` lies, or `position` where it is an end itself.
+  func end(at position: UInt64) -> UInt64? {
+    var low = dropped
+    var high = ends.count
+    while low < high {
+      let middle = (low + high) / 2
+      if ends[middle] < position { low = middle + 1 } else { high = middle }
+    }
+    return low < ends.count ? ends[low] : nil
+  }
+}
+
+extension Shard {
+  /// Whether enough is waiting for everyone that one more look for input is cheap beside it.
+  var hasLargeFanOut: Bool {
+    formats.contains { $0.log.end != $0.flushedEnd && $0.members.count >= 64 }
+      && formats.allSatisfy { $0.log.end - $0.flushedEnd < Shard.flushBytes / 2 }
+  }
+
+  /// Hands `event` to the sessions that it is for.
+  func deliver(_ event: Event) {
+    if let offset = event.offset { heardThrough = max(heardThrough, offset) }
+    switch event.audience {
+    case .everyone:
+      if case .probe(let number) = event.body { return probeReturned(number) }
+      broadcast(event)
+    case .user(let user):
+      deliver(event, to: user)
+    case .users(let users):
+      for user in users { deliver(event, to: user) }
+    }
+  }
+
+  private func broadcast(_ event: Event) {
+    for format in formats where !format.members.isEmpty {
+      format.writer.removeAll()
+      format.dialect.write(event, to: &format.writer)
+      guard format.writer.count > 0 else { continue }
+      if format.log.end - format.flushedEnd + UInt64(format.writer.bytes.count) > Shard.flushBytes {
+        flush()
+      }
+      format.log.append(format.writer.bytes.span)
+      format.frameEnds.append(format.log.end, logStart: format.log.start)
+      metrics.add(.framesDelivered, format.members.count * format.writer.count)
+    }
+  }
+
+  private func deliver(_ event: Event, to user: UserID) {
+    guard directory.contains(user: user) else { return }
+    // Written at most once for each format, however many devices the user has.
+    var written = [(from: UInt64, to: UInt64)?](repeating: nil, count: formats.count)
+    var isFlushed = false
+    // A copy, because a delivery may end a session, and so change the directory.
+    places.removeAll(keepingCapacity: true)
+    directory.forEachPlace(of: user) { places.append($0) }
+    for place in places where table.contains(place) && table[place].state == .webSocket {
+      guard admits(event, at: place) else { continue }
+      let index = Int(table[place].format)
+      if written[index] == nil {
+        let format = formats[index]
+        format.writer.removeAll()
+        format.dialect.write(event, to: &format.writer)
+        // A flush in the middle would overtake nothing, but it must not come between the append
+        // and the ranges that name it: so only before the event's first frame.
+        if !isFlushed { flushDirectIfFull(adding: 4 * format.writer.bytes.count) }
+        isFlushed = true
+        let from = direct.end
+        if format.writer.count > 0 { direct.append(format.writer.bytes.span) }
+        written[index] = (from, direct.end)
+      }
+      guard let range = written[index], range.from != range.to, table.contains(place) else {
+        continue
+      }
+      queue(direct: range.from, range.to, at: place)
+      metrics.add(.framesDelivered, formats[index].writer.count)
+    }
+  }
+
+  /// Whether the session at `place` is to get `event` now; a replay takes note of those it is not.
+  private func admits(_ event: Event, at place: UInt32) -> Bool {
+    guard let offset = event.offset else { return true }
+    guard table[place].flags.contains(.replaying), let replay = table[place].task as? Replay else {
+      return true
+    }
+    return replay.admits(event, offset: offset)
+  }
+
+  private func flushDirectIfFull(adding byteCount: Int) {
+    if direct.end - directFlushed + UInt64(byteCount) > Shard.flushBytes { flush() }
+  }
+
+  /// Queues the range [from, to) of the direct log behind what the session at `place` has.
+  private func queue(direct from: UInt64, _ to: UInt64, at place: UInt32) {
+    guard table[place].state == .webSocket else { return }
+    if table[place].flags.contains(.blocked) {
+      takeSharedTail(at: place)
+      copyToOwned(direct, from: from, to: to, at: place)
+      checkBacklog(at: place)
+      return
+    }
+    let format = formats[Int(table[place].format)]
+    if table[place].sharedThrough != format.log.end {
+      table[place].outbox.append(
+        log: 1 + table[place].format, from: table[place].sharedThrough, to: format.log.end)
+      table[place].sharedThrough = format.log.end
+    }
+    table[place].outbox.append(log: 0, from: from, to: to)
+    markQueued(place)
+  }
+
+  /// Queues finished frames for the session at `place` alone.
+  func send(_ frames: [UInt8], to place: UInt32) {
+    guard !frames.isEmpty else { return }
+    if frames.count > Int(Shard.flushBytes) / 2 || table[place].flags.contains(.replaying) {
+      takeSharedTail(at: place)
+      spillOutbox(at: place)
+      table[place].owned.append(contentsOf: frames)
+      markQueued(place)
+      // Answers to a client that does not read add up, whatever it is being sent besides.
+      if table[place].flags.contains(.blocked) { checkBacklog(at: place) }
+      return
+    }
+    flushDirectIfFull(adding: frames.count)
+    // That flush may have ended the connection.
+    guard table.contains(place) else { return }
+    let from = direct.end
+    direct.append(frames.span)
+    queue(direct: from, direct.end, at: place)
+  }
+
+  /// Puts `place` among those that this turn's flush writes to.
+  func markQueued(_ place: UInt32) {
+    table[place].flags.insert(.queued)
+    if table[place].flags.contains(.blocked) { return }
+    dirty.insert(place)
+  }
+
+  /// The log that an outbox's range names.
+  func log(_ number: UInt8) -> FrameLog {
+    number == 0 ? direct : formats[Int(number) - 1].log
+  }
+
+  /// Makes the shared frames that `place` has not been sent part of what it owns.
+  func takeSharedTail(at place: UInt32) {
+    guard table[place].state == .webSocket else { return }
+    let format = formats[Int(table[place].format)]
+    let from = table[place].sharedThrough
+    guard from != format.log.end else { return }
+    spillOutbox(at: place)
+    copyToOwned(format.log, from: from, to: format.log.end, at: place)
+    table[place].sharedThrough = format.log.end
+    table[place].flags.insert(.queued)
+  }
+
+  /// Copies the outbox's ranges behind what the connection owns, so that it needs no log.
+  func spillOutbox(at place: UInt32) {
+    guard !table[place].outbox.isEmpty else { return }
+    for index in 0..<table[place].outbox.rangeCount {
+      let range = table[place].outbox[index]
+      copyToOwned(log(range.log), from: range.from, to: range.to, at: place)
+    }
+    table[place].outbox.removeAll()
+  }
+
+  private func copyToOwned(_ log: FrameLog, from: UInt64, to: UInt64, at place: UInt32) {
+    let count = Int(to - from)
+    let start = table[place].owned.count
+    table[place].owned.append(contentsOf: repeatElement(0, count: count))
+    // SAFETY: `count` bytes were just added at `start`, and an array overlaps no log.
+    unsafe table[place].owned.withUnsafeMutableBytes { bytes in
+      unsafe log.copy(from: from, to: to, into: bytes.baseAddress! + start)
+    }
+    table[place].flags.insert(.queued)
+  }
+}

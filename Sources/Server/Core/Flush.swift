@@ -1,0 +1,257 @@
+// Flush: at the end of a turn, everything that a connection has waiting goes out with one call.
+//
+// What a socket does not take blocks the connection: its ranges become bytes of its own, bounded by
+// `backlogBytesLimit`, and writability is awaited. A blocked connection that only has shared frames
+// waiting owns nothing: its position in the shared log is enough until it falls too far behind.
+
+internal import Broadcast
+internal import CReactor
+internal import Glibc
+internal import Notifications
+internal import Wire
+
+extension Shard {
+  /// Sends whatever is queued to whoever can take it.
+  func flush() {
+    for format in formats where format.log.end != format.flushedEnd { flushShared(format) }
+    if !dirty.isEmpty {
+      let places = dirty
+      dirty.removeAll()
+      places.forEach { place in
+        if table.contains(place) { flush(place) }
+      }
+    }
+    directFlushed = direct.end
+  }
+
+  /// Sends the shared frames of this turn to all members of `format`.
+  ///
+  /// The loop that the server exists for: for a member with nothing else waiting it is a look at
+  /// one cache line and one call. Nothing is retained, nothing is allocated.
+  private func flushShared(_ format: Format) {
+    let from = format.flushedEnd
+    let end = format.log.end
+    format.flushedEnd = end
+    let members = format.members
+    let byteCount = Int(end - from)
+    var sentToAll = 0
+    let kernel = kernel
+    let table = table
+    // SAFETY: the log is not appended to while its bytes are walked, a member's place is taken,
+    // and its address is not kept past its turn of the loop.
+    unsafe format.log.withBytes(from: from, to: end) { first, second in
+      members.forEach { place in
+        let connection = unsafe table.pointer(to: place)
+        let flags = unsafe connection.pointee.flags
+        if flags.isDisjoint(with: [.blocked, .queued]),
+          unsafe connection.pointee.sharedThrough == from
+        {
+          let sent = unsafe kernel.send(connection.pointee.fd, first, second)
+          if sent == byteCount {
+            unsafe connection.pointee.sharedThrough = end
+            sentToAll += 1
+          } else {
+            sharedSent(sent, at: place)
+          }
+        } else {
+          flushLeftOut(place, flags)
+        }
+      }
+    }
+    metrics.add(.bytesSent, sentToAll * byteCount)
+  }
+
+  /// A member took less than the shared frames.
+  private func sharedSent(_ sent: Int, at place: UInt32) {
+    if sent >= 0 {
+      table[place].sharedThrough += UInt64(sent)
+      metrics.add(.bytesSent, sent)
+      block(place)
+    } else if sent == -Int(EAGAIN) {
+      block(place)
+    } else {
+      drop(place, counting: .resets)
+    }
+  }
+
+  /// A member that the shared walk could not simply write to.
+  private func flushLeftOut(_ place: UInt32, _ flags: ConnectionFlags) {
+    if flags.contains(.blocked) {
+      checkBacklog(at: place)
+    } else {
+      dirty.insert(place)
+    }
+  }
+
+  /// Sends what the connection at `place` has waiting, in its order.
+  func flush(_ place: UInt32) {
+    guard flushOwned(place), flushOutbox(place), flushSharedTail(place) else { return }
+    table[place].flags.remove(.queued)
+    if table[place].flags.contains(.blocked) { unblock(place) }
+    if table.contains(place) { sentAll(place) }
+  }
+
+  /// False when the connection blocked or ended.
+  private func flushOwned(_ place: UInt32) -> Bool {
+    guard table[place].ownedSent < table[place].owned.count else { return true }
+    let fd = table[place].fd
+    let skipped = table[place].ownedSent
+    // SAFETY: the array is not changed while it is read.
+    let sent = unsafe table[place].owned.withUnsafeBytes { bytes in
+      unsafe kernel.send(fd, UnsafeRawBufferPointer(rebasing: bytes[skipped...]))
+    }
+    guard sent >= 0 else { return failed(place, sent) }
+    metrics.add(.bytesSent, sent)
+    table[place].ownedSent += sent
+    if table[place].ownedSent == table[place].owned.count {
+      table[place].owned = []
+      table[place].ownedSent = 0
+      return true
+    }
+    if sent > 0 { table[place].progressAt = now }
+    block(place)
+    return false
+  }
+
+  /// False when the connection blocked or ended.
+  private func flushOutbox(_ place: UInt32) -> Bool {
+    while !table[place].outbox.isEmpty {
+      let offered: Int
+      let sent: Int
+      let fd = table[place].fd
+      if table[place].outbox.rangeCount == 1 {
+        let range = table[place].outbox[0]
+        offered = range.count
+        // SAFETY: the log is not appended to while its bytes are sent.
+        sent = unsafe log(range.log).withBytes(from: range.from, to: range.to) {
+          unsafe kernel.send(fd, $0, $1)
+        }
+      } else {
+        // Many small pieces are cheaper to copy together than to hand to the kernel one by one.
+        offered = gather(place)
+        let pieces = unsafe gathered.region(at: 0, count: offered)
+        sent = unsafe kernel.send(fd, UnsafeRawBufferPointer(pieces))
+      }
+      guard sent >= 0 else { return failed(place, sent) }
+      metrics.add(.bytesSent, sent)
+      table[place].outbox.advance(by: sent)
+      if sent < offered {
+        block(place)
+        return false
+      }
+    }
+    return true
+  }
+
+  /// Copies as much of the outbox as fits into the gathering buffer, and says how much.
+  private func gather(_ place: UInt32) -> Int {
+    var count = 0
+    for index in 0..<table[place].outbox.rangeCount {
+      let range = table[place].outbox[index]
+      let taken = min(range.count, gathered.count - count)
+      guard taken > 0 else { break }
+      // SAFETY: `region` checks that the piece lies inside the buffer.
+      unsafe log(range.log).copy(
+        from: range.from, to: range.from + UInt64(taken),
+        into: gathered.region(at: count, count: taken).baseAddress!)
+      count += taken
+    }
+    return count
+  }
+
+  /// False when the connection blocked or ended.
+  private func flushSharedTail(_ place: UInt32) -> Bool {
+    guard table[place].state == .webSocket else { return true }
+    let log = formats[Int(table[place].format)].log
+    let from = table[place].sharedThrough
+    let end = log.end
+    guard from != end else { return true }
+    let fd = table[place].fd
+    // SAFETY: the log is not appended to while its bytes are sent.
+    let sent = unsafe log.withBytes(from: from, to: end) { unsafe kernel.send(fd, $0, $1) }
+    guard sent >= 0 else { return failed(place, sent) }
+    metrics.add(.bytesSent, sent)
+    table[place].sharedThrough += UInt64(sent)
+    if table[place].sharedThrough == end { return true }
+    if sent > 0 { table[place].progressAt = now }
+    block(place)
+    return false
+  }
+
+  private func failed(_ place: UInt32, _ result: Int) -> Bool {
+    if result == -Int(EAGAIN) {
+      block(place)
+    } else {
+      drop(place, counting: .resets)
+    }
+    return false
+  }
+
+  // MARK: Blocked connections
+
+  /// Awaits writability and frees the logs of what this connection has not taken.
+  private func block(_ place: UInt32) {
+    spillOutbox(at: place)
+    countBlocked(table[place].owned.count - table[place].ownedSent, at: place)
+    guard !table[place].flags.contains(.blocked) else { return }
+    table[place].flags.insert(.blocked)
+    table[place].progressAt = now
+    blockedCount += 1
+    updateInterest(place)
+    if table.contains(place) { scheduleTimer(place) }
+  }
+
+  private func unblock(_ place: UInt32) {
+    table[place].flags.remove(.blocked)
+    blockedCount -= 1
+    countBlocked(0, at: place)
+    // It has taken everything, so it is there; it was not pinged while it was behind.
+    table[place].heardAt = now
+    updateInterest(place)
+    if table.contains(place) { scheduleTimer(place) }
+  }
+
+  /// Brings the sum of blocked bytes up to date with this connection's.
+  func countBlocked(_ byteCount: Int, at place: UInt32) {
+    blockedBytes += byteCount - table[place].blockedBytes
+    table[place].blockedBytes = byteCount
+  }
+
+  /// Whether there is memory for one more page that its client may be slow to take.
+  var hasRoomForPage: Bool { blockedBytes < core.configuration.limits.blockedBytesLimit }
+
+  /// Cuts the connection at `place` off when it is further behind than allowed.
+  func checkBacklog(at place: UInt32) {
+    guard table[place].state == .webSocket else { return }
+    let log = formats[Int(table[place].format)].log
+    var behind = table[place].queuedByteCount
+    // A page of missed notifications is sent ahead of the client's pace, one at a time.
+    if table[place].flags.contains(.replaying) { behind = max(0, behind - Shard.missedBytesLimit) }
+    // The page counts for what is its own, not for what it leaves in the log: that is overwritten
+    // whoever replays.
+    behind += Int(log.end - table[place].sharedThrough)
+    let limit = core.configuration.limits.backlogBytesLimit
+    guard behind > limit else { return }
+    cutSlowConsumer(place)
+  }
+
+  /// Tells a slow consumer 1013, behind the frame that it was sent a part of.
+  func cutSlowConsumer(_ place: UInt32) {
+    metrics.add(.slowConsumers)
+    let format = formats[Int(table[place].format)]
+    if table[place].owned.isEmpty, table[place].outbox.isEmpty,
+      let end = format.frameEnds.end(at: table[place].sharedThrough)
+    {
+      let rest = Int(end - table[place].sharedThrough)
+      if rest > 0 {
+        // SAFETY: the bytes are held by the log: the backlog is far smaller than its capacity.
+        unsafe format.log.withBytes(from: table[place].sharedThrough, to: end) { first, second in
+          unsafe table[place].owned.append(contentsOf: first)
+          unsafe table[place].owned.append(contentsOf: second)
+        }
+      }
+    }
+    table[place].sharedThrough = format.log.end
+    close(place, code: 1013, reason: "too far behind, resume with your cursor")
+  }
+}

@@ -1,0 +1,352 @@
+// HTTP on a connection: requests one after the other, each answered before the next is begun.
+//
+// A request is refused as early as it can be: its head is judged (route, method, token, size)
+// before its body is read. A refusal before the body ends the connection, so that the body cannot
+// be taken for another request.
+
+internal import CReactor
+internal import Notifications
+internal import Wire
+
+/// The request under way on an HTTP connection.
+final class Exchange {
+  var parser = HTTPRequestHeadParser(limits: HTTPLimits())
+  var head: HTTPRequestHead?
+  var route: Endpoints.Match?
+  var caller: Caller?
+  var body: [UInt8] = []
+  /// Bytes of this request's that the shard's sum of bodies in flight includes.
+  var countedBytes = 0
+  /// Bytes of a body that has become a command, which the store still holds.
+  var heldBytes = 0
+  var chunked: ChunkedBodyDecoder?
+  var bodyLimit = 0
+  /// What the store's answer will be used for.
+  var pending: PendingAnswer?
+  /// Whether the peer has ended its side: the connection ends with this answer.
+  var isLast = false
+
+  /// Forgets the request and keeps the object for the next.
+  func reset() {
+    parser.reset()
+    head = nil
+    route = nil
+    caller = nil
+    body = []
+    heldBytes = 0
+    chunked = nil
+    pending = nil
+  }
+
+  /// Whether the connection can carry another request after this one.
+  var keepsAlive: Bool { !isLast && head?.keepsAlive == true }
+}
+
+/// A whole request, judged and ready to be answered.
+struct Request {
+  let place: UInt32
+  let head: HTTPRequestHead
+  let route: Endpoints.Match
+  let caller: Caller
+  let query: QueryString
+  let body: [UInt8]
+}
+
+extension Shard {
+  /// Handles the requests in the scratch's [from, end) and returns where the unfinished one begins.
+  func processHTTP(_ place: UInt32, from: Int, to end: Int) -> Int {
+    let generation = table[place].generation
+    var offset = from
+    do throws(HTTPViolation) {
+      while offset < end, table.holds(place, generation: generation), table[place].state == .http {
+        if table[place].flags.contains(.awaitsAnswer)
+          || table[place].queuedByteCount > core.configuration.limits.responseBytesLimit
+        {
+          // One request at a time: the rest waits here, and the peer's in its own buffers.
+          table[place].flags.insert(.readPaused)
+          updateInterest(place)
+          return offset
+        }
+        let exchange = exchange(at: place)
+        guard let head = exchange.head else {
+          let consumed = try processHead(exchange, place, from: offset, to: end)
+          if consumed == 0 { return offset }
+          offset += consumed
+          continue
+        }
+        guard let consumed = try processBody(exchange, head, place, from: offset, to: end) else {
+          return end
+        }
+        offset += consumed
+      }
+    } catch {
+      refuse(place, status: error.status, code: "bad_request", message: error.reason)
+      return end
+    }
+    return offset
+  }
+
+  private func exchange(at place: UInt32) -> Exchange {
+    if let exchange = table[place].task as? Exchange { return exchange }
+    let exchange = Exchange()
+    table[place].task = exchange
+    return exchange
+  }
+
+  /// Parses a head, judges it, and answers at once what needs no body.
+  ///
+  /// Returns the bytes taken; 0 when the head is not complete.
+  private func processHead(
+    _ exchange: Exchange, _ place: UInt32, from: Int, to end: Int
+  ) throws(HTTPViolation) -> Int {
+    let limits = core.configuration.limits
+    let head = try scratch.withSpan(from: from, to: end) { (bytes) throws(HTTPViolation) in
+      try exchange.parser.parse(bytes)
+    }
+    guard let head else {
+      if table[place].flags.contains(.usedBefore) {
+        // The first bytes of a further request start its clock.
+        table[place].flags.remove(.usedBefore)
+        table[place].deadline = now + limits.headTimeoutMilliseconds
+        scheduleTimer(place)
+      }
+      return 0
+    }
+    exchange.head = head
+    metrics.add(.requests)
+    if try beginUpgrade(head, at: place) { return head.byteCount }
+    guard judge(head, exchange, place) else { return head.byteCount }
+    if head.isChunked {
+      exchange.chunked = ChunkedBodyDecoder(bodyBytesLimit: exchange.bodyLimit)
+    } else if head.contentLength ?? 0 == 0 {
+      complete(exchange, head, place)
+      return head.byteCount
+    }
+    if head.expectsContinue {
+      table[place].owned.append(contentsOf: Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
+      markQueued(place)
+    }
+    table[place].deadline = now + limits.bodyTimeoutMilliseconds
+    scheduleTimer(place)
+    return head.byteCount
+  }
+
+  /// Decides by the head alone whether a request goes on.
+  ///
+  /// False when it was answered.
+  private func judge(_ head: HTTPRequestHead, _ exchange: Exchange, _ place: UInt32) -> Bool {
+    let match: Endpoints.Match
+    switch routes.match(head) {
+    case .found(let endpoint, let parameters):
+      match = Endpoints.Match(endpoint: endpoint, parameters: parameters)
+    case .methodNotAllowed(let allow):
+      if let preflight = core.origins.preflight(head, methods: allow) {
+        answerEarly(preflight, head, place)
+        return false
+      }
+      answerEarly(
+        .failure(405, "method_not_allowed", "use \(allow)").with("Allow", allow), head, place)
+      return false
+    case .notFound:
+      answerEarly(.failure(404, "not_found", "there is nothing at this path"), head, place)
+      return false
+    }
+    exchange.route = match
+    let limits = core.configuration.limits
+    exchange.bodyLimit =
+      switch match.endpoint {
+      case .publish: limits.publishBytesLimit
+      case .publishBatch: limits.batchBytesLimit
+      default: limits.bodyBytesLimit
+      }
+    do throws(Refusal) {
+      exchange.caller = try admit(head, to: match.endpoint, at: place)
+    } catch {
+      answerEarly(error.answer, head, place)
+      return false
+    }
+    if let length = head.contentLength, length > exchange.bodyLimit {
+      answerEarly(
+        .failure(413, "too_large", "a body here has at most \(exchange.bodyLimit) bytes"), head,
+        place)
+      return false
+    }
+    let claimed = head.contentLength ?? (head.isChunked ? exchange.bodyLimit : 0)
+    if bodyBytesInFlight + claimed > limits.bodiesInFlightBytesLimit {
+      answerEarly(Shard.tooManyBodies, head, place)
+      return false
+    }
+    return true
+  }
+
+  private static let tooManyBodies = Answer.unavailable("busy", "too many bodies at once")
+
+  /// Answers a request whose body, if it has one, will not be read.
+  private func answerEarly(_ answer: Answer, _ head: HTTPRequestHead, _ place: UInt32) {
+    let hasBody = head.isChunked || (head.contentLength ?? 0) > 0
+    if hasBody { exchange(at: place).isLast = true }
+    respond(answer, at: place)
+  }
+
+  /// Takes body bytes and answers when they are complete.
+  ///
+  /// Nil when all were taken and more are needed, else how many were taken.
+  private func processBody(
+    _ exchange: Exchange, _ head: HTTPRequestHead, _ place: UInt32, from: Int, to end: Int
+  ) throws(HTTPViolation) -> Int? {
+    let before = exchange.body.count
+    var consumed = 0
+    var isComplete = false
+    defer { countBody(of: exchange) }
+    if exchange.chunked != nil {
+      consumed = try scratch.withSpan(from: from, to: end) { (bytes) throws(HTTPViolation) in
+        try exchange.chunked!.decode(bytes, into: &exchange.body)
+      }
+      isComplete = exchange.chunked!.isComplete
+    } else {
+      let length = head.contentLength ?? 0
+      consumed = min(length - before, end - from)
+      if before == 0, consumed == length {
+        exchange.body = scratch.array(from: from, to: from + consumed)
+      } else {
+        if before == 0 { exchange.body.reserveCapacity(length) }
+        scratch.append(from: from, to: from + consumed, into: &exchange.body)
+      }
+      isComplete = exchange.body.count == length
+    }
+    guard isComplete else {
+      countBody(of: exchange)
+      // By the head alone there was room for each of many; it is not set aside for those that only
+      // claim it.
+      if bodyBytesInFlight > core.configuration.limits.bodiesInFlightBytesLimit {
+        exchange.isLast = true
+        respond(Shard.tooManyBodies, at: place)
+      }
+      return nil
+    }
+    complete(exchange, head, place)
+    return consumed
+  }
+
+  private func complete(_ exchange: Exchange, _ head: HTTPRequestHead, _ place: UInt32) {
+    let body = exchange.body
+    exchange.heldBytes = body.count
+    exchange.body = []
+    guard let route = exchange.route, let caller = exchange.caller else { return }
+    let query: QueryString
+    do throws(HTTPViolation) {
+      query = try QueryString(head.query ?? "")
+    } catch {
+      return respond(.failure(error.status, "bad_request", error.reason), at: place)
+    }
+    let request = Request(
+      place: place, head: head, route: route, caller: caller, query: query, body: body)
+    let result: EndpointResult
+    do throws(Refusal) {
+      result = try Endpoints.answer(request, on: self)
+    } catch {
+      result = .now(error.answer)
+    }
+    // A broadcast that has to make room in the ring flushes, and that may end this very connection.
+    guard table.contains(place) else { return }
+    switch result {
+    case .now(let answer):
+      respond(answer, at: place)
+    case .later(let pending):
+      exchange.pending = pending
+      table[place].flags.insert(.awaitsAnswer)
+      table[place].deadline = .max
+      scheduleTimer(place)
+    }
+  }
+
+  /// Writes the answer to the request under way and makes ready for the next.
+  func respond(_ answer: Answer, at place: UInt32) {
+    let exchange = exchange(at: place)
+    let keepsAlive = exchange.keepsAlive && !answer.endsConnection && drain == nil
+    if answer.status >= 400 { metrics.add(.refusedRequests) }
+    var response = answer.response
+    response.fields.append(("Date", date()))
+    if let head = exchange.head { response.fields += core.origins.fields(for: head) }
+    response.write(
+      keepsAlive: keepsAlive, isHead: exchange.head?.method == .head, into: &table[place].owned)
+    exchange.reset()
+    countBody(of: exchange)
+    table[place].flags.remove(.awaitsAnswer)
+    if !keepsAlive { return closeWhenSent(place) }
+    table[place].flags.insert(.usedBefore)
+    table[place].deadline = now + core.configuration.limits.idleTimeoutMilliseconds
+    scheduleTimer(place)
+    if table.contains(place) { markQueued(place) }
+  }
+
+  /// The time of day as HTTP writes it, made once a second.
+  private func date() -> String {
+    let second = wall / 1_000
+    if second != dateSecond {
+      dateSecond = second
+      dateText = HTTPDate.string(seconds: second)
+    }
+    return dateText
+  }
+
+  /// Answers something that cannot be a request of this server's, and ends the connection.
+  func refuse(_ place: UInt32, status: UInt16, code: String, message: String) {
+    metrics.add(.protocolViolations)
+    exchange(at: place).isLast = true
+    respond(.failure(status, code, message), at: place)
+  }
+
+  /// The time for a request, or for the next one to begin, is up.
+  func requestTimedOut(_ place: UInt32) {
+    let exchange = exchange(at: place)
+    // Nobody waits for an answer to a request that was not begun.
+    if table[place].partial.isEmpty, exchange.head == nil { return drop(place) }
+    metrics.add(.timedOut)
+    exchange.isLast = true
+    respond(.failure(408, "timeout", "the request took too long"), at: place)
+  }
+
+  /// The peer has ended its side; what it asked is still answered.
+  func endsAfterAnswer(_ place: UInt32) {
+    exchange(at: place).isLast = true
+    if !table[place].flags.contains(.awaitsAnswer) { closeWhenSent(place) }
+  }
+
+  /// Gives back what a request under way was holding.
+  func releaseExchange(_ place: UInt32) {
+    guard let exchange = table[place].task as? Exchange else { return }
+    exchange.reset()
+    countBody(of: exchange)
+    table[place].task = nil
+  }
+
+  /// Brings the sum of bodies in flight up to date with this one.
+  private func countBody(of exchange: Exchange) {
+    let count = exchange.body.count + exchange.heldBytes
+    bodyBytesInFlight += count - exchange.countedBytes
+    exchange.countedBytes = count
+  }
+
+  // MARK: The store's answers
+
+  func finish(_ place: UInt32, _ outcome: StoreOutcome) {
+    guard let exchange = table[place].task as? Exchange, let pending = exchange.pending else {
+      return
+    }
+    finish(place, Endpoints.answer(pending, outcome))
+  }
+
+  func finish(_ place: UInt32, _ answer: StoreAnswer) {
+    if table[place].flags.contains(.replaying) { return continueReplay(place, answer) }
+    guard let exchange = table[place].task as? Exchange, let pending = exchange.pending else {
+      return
+    }
+    finish(place, Endpoints.answer(pending, answer, epoch: core.store.epoch))
+  }
+
+  private func finish(_ place: UInt32, _ answer: Answer) {
+    respond(answer, at: place)
+    if table.contains(place) { resumeWhenFlushed(place) }
+  }
+}

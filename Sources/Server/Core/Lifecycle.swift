@@ -1,0 +1,246 @@
+// The life of a connection: accepted, watched by one timer, closed or dropped.
+
+internal import Broadcast
+internal import CReactor
+internal import Glibc
+internal import Notifications
+internal import Wire
+
+extension Shard {
+  /// Accepts what is waiting, up to the turn's share.
+  func acceptWaiting() {
+    for _ in 0..<Shard.acceptLimit {
+      var peer = cl_address()
+      guard let fd = acceptor?.accept(now: now, peer: &peer), fd >= 0 else {
+        if let acceptor = acceptor?.pauses {
+          metrics.add(.acceptPauses, Int(acceptor) - metrics.value(.acceptPauses))
+        }
+        return
+      }
+      admit(fd, from: peer)
+    }
+  }
+
+  private func admit(_ fd: Int32, from peer: cl_address) {
+    let limits = core.configuration.limits
+    guard let place = table.insert(fd: fd, limit: limits.connectionsPerShardLimit) else {
+      metrics.add(.refusedConnections)
+      return kernel.abort(fd)
+    }
+    metrics.add(.accepted)
+    table[place].state = .http
+    table[place].peer = peer
+    table[place].heardAt = now
+    table[place].deadline = now + limits.headTimeoutMilliseconds
+    table[place].interest = UInt8(Interest.readable.rawValue)
+    guard reactor.add(fd, .readable, place: place, generation: table[place].generation) else {
+      metrics.add(.refusedConnections)
+      return drop(place)
+    }
+    scheduleTimer(place)
+  }
+
+  /// Watches for what this connection can use just now, if that is not what it is watched for.
+  func updateInterest(_ place: UInt32) {
+    var interest: Interest = []
+    if table[place].flags.isDisjoint(with: [.readPaused, .peerEnded]) {
+      interest.insert(.readable)
+    }
+    if table[place].flags.contains(.blocked) { interest.insert(.writable) }
+    guard UInt8(interest.rawValue) != table[place].interest else { return }
+    table[place].interest = UInt8(interest.rawValue)
+    let generation = table[place].generation
+    if !reactor.modify(table[place].fd, interest, place: place, generation: generation) {
+      // Out of kernel memory: a connection that cannot be watched cannot be kept.
+      drop(place, counting: .resets)
+    }
+  }
+
+  // MARK: Timers
+
+  /// Sets the connection's one timer to the earliest of its deadlines.
+  func scheduleTimer(_ place: UInt32) {
+    let limits = core.configuration.limits
+    var at = table[place].deadline
+    if table[place].flags.contains(.blocked) {
+      at = min(at, table[place].progressAt + limits.progressTimeoutMilliseconds)
+    }
+    if table[place].state == .webSocket {
+      let heartbeat = formats[Int(table[place].format)].dialect.heartbeat
+      if !table[place].flags.contains(.blocked) {
+        at = min(at, table[place].heardAt + heartbeat.silenceLimitMilliseconds)
+      }
+      if let tokenEnd = tokenEndTime(place) { at = min(at, tokenEnd) }
+    }
+    if at == .max {
+      wheel.cancel(place)
+    } else if !wheel.schedule(place, at: at) {
+      drop(place, counting: .resets)
+    }
+  }
+
+  /// When the session's token ends, in monotonic time.
+  private func tokenEndTime(_ place: UInt32) -> UInt64? {
+    let end = table[place].tokenEnd
+    guard end != .max else { return nil }
+    let (milliseconds, overflow) = end.multipliedReportingOverflow(by: 1_000)
+    guard !overflow else { return nil }
+    return milliseconds <= wall ? now : now + UInt64(milliseconds - wall)
+  }
+
+  /// The connection's timer is due: something of it is, or was before it was put off.
+  func timerFired(at place: UInt32) {
+    let limits = core.configuration.limits
+    if now < amnestyUntil { forgiveSilence(of: place) }
+    let connection = table[place]
+    if connection.flags.contains(.blocked),
+      now >= connection.progressAt + limits.progressTimeoutMilliseconds
+    {
+      return drop(place, counting: .slowConsumers)
+    }
+    switch connection.state {
+    case .free:
+      return
+    case .http:
+      if now >= connection.deadline { return requestTimedOut(place) }
+    case .webSocket:
+      if !sessionTimerFired(place) { return }
+    case .closing, .lingering:
+      if now >= connection.deadline { return abandon(place) }
+    }
+    scheduleTimer(place)
+  }
+
+  /// Puts off to the amnesty's end what was due while this thread was away: the peer may have said
+  /// or taken something that waits behind this very turn.
+  private func forgiveSilence(of place: UInt32) {
+    let end = amnestyUntil
+    let progress = core.configuration.limits.progressTimeoutMilliseconds
+    table[place].progressAt = max(table[place].progressAt, end - min(end, progress))
+    if table[place].state == .http {
+      table[place].deadline = max(table[place].deadline, end)
+    } else if table[place].state == .webSocket {
+      let silence = formats[Int(table[place].format)].dialect.heartbeat.silenceLimitMilliseconds
+      table[place].heardAt = max(table[place].heardAt, end - min(end, silence))
+    }
+  }
+
+  /// False when the session has ended.
+  private func sessionTimerFired(_ place: UInt32) -> Bool {
+    let dialect = formats[Int(table[place].format)].dialect
+    if let end = tokenEndTime(place), end <= now {
+      metrics.add(.tokensExpired)
+      close(place, code: dialect.expiryCloseCode, reason: "token expired")
+      return false
+    }
+    let silence = now - min(now, table[place].heardAt)
+    // One that is behind is not pinged; that it takes bytes is watched instead, and more closely.
+    if silence >= dialect.heartbeat.silenceLimitMilliseconds,
+      !table[place].flags.contains(.blocked)
+    {
+      metrics.add(.timedOut)
+      close(place, code: 1001, reason: "no answer to ping")
+      return false
+    }
+    if now >= table[place].deadline {
+      table[place].deadline = now + dialect.heartbeat.pingIntervalMilliseconds
+      // A ping to a connection that is behind would only wait in the queue.
+      if !table[place].flags.contains(.blocked) {
+        var ping: [UInt8] = []
+        WebSocketFrame.append(.ping, payload: [], into: &ping)
+        send(ping, to: place)
+      }
+    }
+    return table.contains(place) && table[place].state == .webSocket
+  }
+
+  // MARK: Ending
+
+  /// Says goodbye with a close frame behind what is queued, then ends the connection.
+  func close(_ place: UInt32, code: UInt16, reason: String) {
+    guard table[place].state == .webSocket else { return }
+    takeSharedTail(at: place)
+    spillOutbox(at: place)
+    leaveSession(place)
+    var frame: [UInt8] = []
+    WebSocketFrame.appendClose(code: code, reason: reason, into: &frame)
+    table[place].owned.append(contentsOf: frame)
+    table[place].state = .closing
+    closeWhenSent(place)
+  }
+
+  /// Ends the connection once everything queued has been sent.
+  func closeWhenSent(_ place: UInt32) {
+    let limits = core.configuration.limits
+    let isBehind = table[place].flags.contains(.blocked)
+    var patience = limits.closeTimeoutMilliseconds * (isBehind ? 5 : 1)
+    if table[place].state == .http {
+      // An answer may be long: it has the time that one on a kept connection has.
+      patience = limits.idleTimeoutMilliseconds
+      table[place].state = .closing
+    }
+    releaseExchange(place)
+    table[place].task = nil
+    table[place].partial = []
+    table[place].deadline = now + patience
+    table[place].flags.remove([.awaitsAnswer, .readPaused])
+    table[place].flags.insert([.closesWhenSent, .queued])
+    updateInterest(place)
+    guard table.contains(place) else { return }
+    scheduleTimer(place)
+    if table.contains(place) { markQueued(place) }
+  }
+
+  /// Everything queued has been sent: what waited for that goes on.
+  func sentAll(_ place: UInt32) {
+    if table[place].flags.contains(.closesWhenSent) {
+      if table[place].flags.contains(.peerEnded) { return drop(place) }
+      // Not closed at once: with unread bytes in our receive queue that would reset the
+      // connection, and the reset would overtake the close frame.
+      table[place].flags.remove(.closesWhenSent)
+      table[place].state = .lingering
+      table[place].deadline = now + core.configuration.limits.closeTimeoutMilliseconds
+      kernel.shutdownWrite(table[place].fd)
+      scheduleTimer(place)
+    } else if table[place].flags.contains(.replaying) {
+      continueReplay(place)
+    } else {
+      resumeWhenFlushed(place)
+    }
+  }
+
+  /// A peer that does not end its side is not waited for.
+  private func abandon(_ place: UInt32) {
+    if table[place].state == .closing { metrics.add(.timedOut) }
+    drop(place)
+  }
+
+  /// Ends the connection at once and gives back everything it had.
+  func drop(_ place: UInt32, counting counter: Counter? = nil) {
+    guard table.contains(place) else { return }
+    if let counter { metrics.add(counter) }
+    leaveSession(place)
+    releaseExchange(place)
+    if table[place].flags.contains(.blocked) { blockedCount -= 1 }
+    countBlocked(0, at: place)
+    wheel.cancel(place)
+    dirty.remove(place)
+    let fd = table[place].fd
+    table.remove(place)
+    // Closing takes it out of epoll: nobody else has the descriptor.
+    kernel.close(fd)
+    // A herd that has left should not be remembered in the heap.
+    droppedSinceTrim += 1
+    if droppedSinceTrim >= 1_000, trimAt == .max { trimAt = now + 5_000 }
+  }
+
+  /// Takes the session at `place`, if there is one, out of fan-out.
+  private func leaveSession(_ place: UInt32) {
+    guard table[place].state == .webSocket else { return }
+    unlist(place)
+    formats[Int(table[place].format)].members.remove(place)
+    table[place].task = nil
+    table[place].flags.remove(.replaying)
+    metrics.add(.sessionsClosed)
+  }
+}

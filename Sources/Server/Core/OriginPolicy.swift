@@ -1,0 +1,78 @@
+// Which web pages may connect: the Origin check against cross-site WebSocket hijacking
+// (RFC 6455, section 10.2), and what a page of another origin may read of an answer (the Fetch
+// standard's CORS protocol). Both go by one list.
+
+internal import Wire
+
+/// Decides whether a browser's page may connect.
+struct OriginPolicy: Sendable {
+  private let allowed: [String]
+  private let allowsAll: Bool
+
+  /// `allowed` holds origins as a browser writes them; empty stands for this machine's own names,
+  /// on any port.
+  init(allowed: [String]) {
+    self.allowed = allowed.map { $0.lowercased() }
+    allowsAll = allowed.contains("*")
+  }
+
+  /// Whether a request with these Origin fields is allowed.
+  ///
+  /// A program that is no browser sends none and is told apart by its token alone; a browser cannot
+  /// leave it out.
+  func allows(_ origins: [String], host: String?, isSecure: Bool = false) -> Bool {
+    guard let first = origins.first else { return true }
+    guard origins.count == 1 else { return false }
+    let origin = first.lowercased()
+    // `null` is what a sandboxed frame or a local file sends: anybody's page can make one.
+    guard origin != "null", !origin.isEmpty else { return false }
+    if allowsAll || allowed.contains(origin) { return true }
+    if let host, origin == (isSecure ? "https://" : "http://") + host.lowercased() { return true }
+    return allowed.isEmpty && OriginPolicy.isLocal(origin)
+  }
+
+  /// The fields that let the page of a request read its answer; none when it may not.
+  func fields(for head: HTTPRequestHead) -> [(String, String)] {
+    let origins = head.values(of: "origin")
+    guard let origin = origins.first else { return [] }
+    // Whoever keeps answers must not hand one page's to another.
+    let vary = ("Vary", "Origin")
+    guard allows(origins, host: head.value(of: "host")) else { return [vary] }
+    return [
+      ("Access-Control-Allow-Origin", origin), vary,
+      ("Access-Control-Expose-Headers", "Retry-After, Idempotent-Replay"),
+    ]
+  }
+
+  /// The answer to a browser's question whether its page may send a request; nil when `head` is not
+  /// such a question.
+  func preflight(_ head: HTTPRequestHead, methods: String) -> Answer? {
+    guard head.method == .options, head.value(of: "access-control-request-method") != nil else {
+      return nil
+    }
+    let answer = Answer(response: HTTPResponse(status: 204), status: 204)
+    guard allows(head.values(of: "origin"), host: head.value(of: "host")) else { return answer }
+    return
+      answer
+      .with("Access-Control-Allow-Methods", methods)
+      .with(
+        "Access-Control-Allow-Headers",
+        "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-API-Key"
+      )
+      .with("Access-Control-Max-Age", "600")
+  }
+
+  private static func isLocal(_ origin: String) -> Bool {
+    for scheme in ["http://", "https://"] where origin.hasPrefix(scheme) {
+      let authority = origin.dropFirst(scheme.count)
+      for name in ["localhost", "127.0.0.1", "[::1]"] where authority.hasPrefix(name) {
+        let rest = authority.dropFirst(name.count)
+        if rest.isEmpty { return true }
+        if rest.first == ":", rest.count > 1, rest.dropFirst().allSatisfy({ "0"..."9" ~= $0 }) {
+          return true
+        }
+      }
+    }
+    return false
+  }
+}

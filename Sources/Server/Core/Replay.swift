@@ -1,0 +1,237 @@
+// Resuming: what was missed comes from the store in pages, then the session goes on live, with
+// nothing missing, doubled or out of order while publishing goes on.
+//
+// A session is listed before the first page is read, so it sees every event from then on. While it
+// replays, its stored notifications are not delivered but noted; pages are read until one was read
+// after the last noted one. Offsets decide the rest:
+//
+//     rows of the pages … through │ noted, not yet read │ live
+//
+// - A page is not looked at before every event that it includes has come out of the ring. A reader
+//   sees a commit before the shards do, and an event that came after the page would be told twice
+//   or, left out because its row was in the page, not told to a client that has the row's old state
+//   from an earlier one.
+// - A change (read, deleted) goes out at once. A page that was read before a change that the
+//   client was already told of is stale, and is read again; so counts never go back.
+//
+// If continuity cannot be proven the client is told `resync` with the present cursor, and goes on
+// live from there.
+
+internal import Broadcast
+internal import Notifications
+internal import Wire
+
+/// A resumption under way.
+final class Replay {
+  /// Everything up to here was sent.
+  var after: UInt64
+  /// The largest offset of what came by and was not delivered: notifications, and before the
+  /// greeting everything.
+  var notedThrough: UInt64 = 0
+  /// The largest offset of a change that was delivered.
+  var changedThrough: UInt64 = 0
+  /// Whether a page is on its way from the store.
+  var isReading = false
+  /// Whether the first page, which proves continuity, has come.
+  var isProven = false
+  /// Whether the client asked to begin now, not at a cursor.
+  let beginsNow: Bool
+  /// Whether the client has been told where it stands.
+  var isGreeted = false
+  /// Whether continuity is known to be lost, or was not asked for: the present position is read.
+  var isUnprovable: Bool
+  /// A message of the client's that is still in fragments.
+  var assembly: MessageAssembly?
+
+  init(after: UInt64, isUnprovable: Bool, beginsNow: Bool = false) {
+    self.after = after
+    self.isUnprovable = isUnprovable
+    self.beginsNow = beginsNow
+  }
+
+  /// Whether a live event is delivered now.
+  func admits(_ event: Event, offset: UInt64) -> Bool {
+    var isStored = false
+    if case .stored = event.body { isStored = true }
+    if isStored || !isGreeted {
+      notedThrough = max(notedThrough, offset)
+      return false
+    }
+    changedThrough = max(changedThrough, offset)
+    return true
+  }
+}
+
+/// An answer of the store's that is ahead of the ring.
+struct HeldAnswer {
+  let place: UInt32
+  let generation: UInt32
+  let answer: StoreAnswer
+  /// The offset of the newest commit that it includes.
+  let through: UInt64
+}
+
+extension StoreAnswer {
+  /// The offset of the newest commit that an answer to a session that resumes includes.
+  fileprivate var through: UInt64? {
+    switch self {
+    case .position(let offset, _): offset
+    case .missed(_, let through, _, _, _): through
+    case .page, .counts, .failed: nil
+    }
+  }
+}
+
+extension Shard {
+  /// Notifications read from the store at a time.
+  private static let pageLimit = 200
+  /// What a page of them takes at the most, as frames.
+  ///
+  /// The store ends a page behind the row that passes 128 KiB, a row is 26 KiB at the most, and of
+  /// a row's text a control character takes six bytes in place of one.
+  static let missedBytesLimit = 1_024 * 1_024
+  /// Frames of a last page up to this are queued like live ones.
+  private static let smallPageBytes = 16 * 1_024
+
+  /// Begins what `since=` asks for: a cursor, `0` for the beginning, or nothing for "from now on".
+  func beginReplay(_ since: String, at place: UInt32) {
+    metrics.add(.replays)
+    table[place].flags.insert(.replaying)
+    let epoch = core.store.epoch
+    let replay: Replay
+    if since == "0" {
+      replay = Replay(after: 0, isUnprovable: false)
+    } else if since.isEmpty {
+      replay = Replay(after: 0, isUnprovable: true, beginsNow: true)
+    } else if let cursor = Cursor(since), cursor.epoch == epoch {
+      replay = Replay(after: cursor.offset, isUnprovable: cursor.offset < core.store.horizon)
+    } else {
+      replay = Replay(after: 0, isUnprovable: true)
+    }
+    table[place].task = replay
+    if !replay.isUnprovable {
+      greet(place, cursor: Cursor(epoch: epoch, offset: replay.after))
+      replay.isGreeted = true
+    }
+    continueReplay(place)
+  }
+
+  /// Reads on when what was read before has been sent.
+  func continueReplay(_ place: UInt32) {
+    guard let replay = table[place].task as? Replay, !replay.isReading else { return }
+    let user = table[place].user
+    let query: StoreQuery =
+      replay.isUnprovable
+      ? .position(user: user)
+      : .missed(user: user, after: replay.after, limit: Shard.pageLimit)
+    let generation = table[place].generation
+    let mailbox = mailbox
+    replay.isReading =
+      hasRoomForPage
+      && core.store.read(query) { answer in
+        mailbox.append(.answer(place, generation: generation, answer))
+      }
+    if !replay.isReading {
+      close(place, code: 1013, reason: "the store is at its limit, try again")
+    }
+  }
+
+  /// Takes a page, or the present position.
+  func continueReplay(_ place: UInt32, _ answer: StoreAnswer) {
+    guard let replay = table[place].task as? Replay, table[place].state == .webSocket else {
+      return
+    }
+    if let through = answer.through, through > heardThrough {
+      heldAnswers.append(
+        HeldAnswer(
+          place: place, generation: table[place].generation, answer: answer, through: through))
+      return
+    }
+    replay.isReading = false
+    switch answer {
+    case .position(let offset, _):
+      begin(replay, at: offset, place)
+    case .missed(let page, let through, let isLast, let total, let counts):
+      take(page, through, isLast, total, counts, for: replay, at: place)
+    case .page, .counts, .failed:
+      close(place, code: 1011, reason: "the store cannot be read")
+    }
+  }
+
+  /// Takes the answers whose events have come by since.
+  func takeHeldAnswers() {
+    guard heldAnswers.contains(where: { $0.through <= heardThrough }) else { return }
+    let held = heldAnswers
+    heldAnswers.removeAll()
+    for one in held where table.holds(one.place, generation: one.generation) {
+      continueReplay(one.place, one.answer)
+    }
+  }
+
+  /// Goes on from the present position: asked for, or because continuity is lost.
+  private func begin(_ replay: Replay, at offset: UInt64, _ place: UInt32) {
+    // Nobody is told anything before it is told where it stands, so it begins behind all of it.
+    if !replay.isGreeted, replay.notedThrough > offset { return continueReplay(place) }
+    let cursor = Cursor(epoch: core.store.epoch, offset: offset)
+    replay.after = offset
+    replay.isUnprovable = false
+    replay.isProven = true
+    if !replay.isGreeted { greet(place, cursor: cursor) }
+    replay.isGreeted = true
+    if !replay.beginsNow {
+      metrics.add(.resyncs)
+      let format = formats[Int(table[place].format)]
+      format.writer.removeAll()
+      format.dialect.writeResync(cursor, time: wall, to: &format.writer)
+      send(format.writer.bytes, to: place)
+    }
+    if replay.notedThrough > offset || replay.changedThrough > offset {
+      continueReplay(place)
+    } else {
+      goLive(place)
+    }
+  }
+
+  private func take(
+    _ page: [Notification], _ through: UInt64, _ isLast: Bool, _ total: Int?, _ counts: Counts,
+    for replay: Replay, at place: UInt32
+  ) {
+    if !replay.isProven {
+      // A cursor from the future is one of a store that was since restored from a copy.
+      let isTooMuch = (total ?? page.count) > core.configuration.limits.missedLimit
+      if replay.after > through || isTooMuch {
+        replay.isUnprovable = true
+        return continueReplay(place)
+      }
+      replay.isProven = true
+    }
+    if replay.changedThrough > through { return continueReplay(place) }
+    let format = formats[Int(table[place].format)]
+    format.writer.removeAll()
+    for notification in page { format.dialect.writeMissed(notification, to: &format.writer) }
+    metrics.add(.replayedNotifications, page.count)
+    replay.after = isLast ? through : page.last?.offset ?? through
+    // Behind a large page the session does not go live before the client has taken it, so that
+    // what it is allowed to be behind is its own.
+    let isSmall = format.writer.bytes.count <= Shard.smallPageBytes
+    let isCaughtUp = isLast && isSmall && replay.notedThrough <= through
+    if isCaughtUp { format.dialect.writeResumed(counts, time: wall, to: &format.writer) }
+    let frames = format.writer.bytes
+    format.writer.removeAll()
+    if isCaughtUp {
+      goLive(place)
+      send(frames, to: place)
+    } else if frames.isEmpty {
+      continueReplay(place)
+    } else {
+      // The next page is read when this one has been taken: see `sentAll`.
+      send(frames, to: place)
+    }
+  }
+
+  private func goLive(_ place: UInt32) {
+    let assembly = (table[place].task as? Replay)?.assembly
+    table[place].flags.remove(.replaying)
+    table[place].task = assembly
+  }
+}

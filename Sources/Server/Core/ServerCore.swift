@@ -1,0 +1,68 @@
+// What all shards of a server share: immutable after start, or safe from every thread.
+//
+// A shard reaches another shard only through here: by the ring, which every shard sees whole, or
+// by the other's mailbox.
+
+internal import Broadcast
+internal import Notifications
+internal import Tokens
+internal import Wire
+
+/// A message to one shard.
+enum ShardMessage: Sendable {
+  /// The store's answer to a command of the connection at that place, with how many notifications
+  /// the command was to publish.
+  case outcome(UInt32, generation: UInt32, StoreOutcome, count: Int)
+  /// The store's answer to a query of the connection at that place.
+  case answer(UInt32, generation: UInt32, StoreAnswer)
+  /// A user's first connection on some shard came, or its last one there went. Sent to the user's
+  /// home shard, which alone knows how many users are connected.
+  case census(UserID, arrived: Bool)
+  /// Begin to send everybody away.
+  case drain
+  /// Everybody has gone and the store is closed: end.
+  case stop
+}
+
+/// The shared parts of a running server.
+final class ServerCore: Sendable {
+  let configuration: Configuration
+  let kernel: Kernel
+  let verifier: TokenVerifier
+  let origins: OriginPolicy
+  let ring: BroadcastRing<Event>
+  let parkers: [Parker]
+  let mailboxes: [Mailbox<ShardMessage>]
+  let metrics: [ShardMetrics]
+  let store: any Store
+  let log: Log
+  let startedAt: UInt64
+  /// The store's newest offset when this began: later ones come through the ring.
+  let firstOffset: UInt64
+
+  init(
+    configuration: Configuration, kernel: Kernel, ring: BroadcastRing<Event>, parkers: [Parker],
+    mailboxes: [Mailbox<ShardMessage>], store: any Store, log: Log
+  ) {
+    self.configuration = configuration
+    self.kernel = kernel
+    self.ring = ring
+    self.parkers = parkers
+    self.mailboxes = mailboxes
+    self.store = store
+    firstOffset = store.metrics.lastOffset
+    self.log = log
+    verifier = TokenVerifier(policy: configuration.tokenPolicy)
+    origins = OriginPolicy(allowed: configuration.allowedOrigins)
+    metrics = mailboxes.map { _ in ShardMetrics() }
+    startedAt = kernel.monotonicMilliseconds
+  }
+
+  /// The shard that keeps count of `user`.
+  func home(of user: UserID) -> Int {
+    // FNV-1a: the same on every shard, unlike Swift's own seeded hash is in another process.
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in user.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    return Int(hash % UInt64(mailboxes.count))
+  }
+}

@@ -1,0 +1,275 @@
+// A shard: one thread, one reactor, one listener, its own connections.
+//
+// Everything here belongs to the shard's thread. Other threads reach it by the ring and its
+// mailbox, and wake it through its parker. A turn goes
+//
+//     wait ─ read sockets ─ timers ─ mailbox ─ ring ─ flush
+//
+// and whatever a turn gathers for a connection is written at its end with one call. Under load the
+// turn gets longer, gathers more, and each write carries more.
+
+internal import Broadcast
+internal import CReactor
+internal import Notifications
+internal import Wire
+
+/// One reactor thread's state.
+///
+/// Not Sendable: made, used and freed on its own thread.
+final class Shard {
+  /// The place that the listener's events carry.
+  static let listenerPlace = UInt32.max
+  /// Events taken from the ring before the sockets are looked at again.
+  static let drainLimit = 1_024
+  /// Bytes added to a frame log before they are flushed in the middle of a turn: far enough below
+  /// a log's capacity that nothing unsent is ever overwritten.
+  static let flushBytes: UInt64 = 256 * 1_024
+  /// Connections accepted in one turn, so that a storm of them does not starve the others.
+  static let acceptLimit = 256
+  /// Times that a turn looks for more input before a large fan-out is flushed.
+  static let gatherLimit = 16
+
+  let index: Int
+  let core: ServerCore
+  let kernel: Kernel
+  let reactor: Reactor
+  let metrics: ShardMetrics
+  let parker: Parker
+  let mailbox: Mailbox<ShardMessage>
+  let routes = Endpoints.router()
+
+  let table = ConnectionTable()
+  var wheel: TimerWheel
+  var acceptor: Acceptor?
+  /// Where bytes are received and parsed.
+  let scratch = ScratchBuffer(byteCount: 128 * 1_024)
+  /// Where small pieces are put together to be sent.
+  ///
+  /// Not the scratch: a flush may come in the midst
+  /// of parsing, when much is answered, and what is not parsed yet lies there.
+  let gathered = ScratchBuffer(byteCount: 64 * 1_024)
+  var due = [UInt32](repeating: 0, count: 256)
+
+  /// Monotonic and wall-clock time of this turn.
+  var now: UInt64
+  var wall: Int64
+
+  /// Frames for one: replies, greetings, a user's notifications.
+  let direct: FrameLog
+  var directFlushed: UInt64 = 0
+  /// What is written for each dialect, without and with cursors.
+  let formats: [Format]
+  /// Connections that have something queued of their own.
+  var dirty = PlaceSet()
+  var directory = Directory()
+  /// Users whose home this shard is, with the number of shards they are connected to.
+  var census: [UserKey: Int] = [:]
+  var blockedCount = 0
+  /// Bytes of their own that blocked connections had left when they last took some.
+  var blockedBytes = 0
+  /// The second that `dateText` was written for.
+  var dateSecond: Int64 = .min
+  var dateText = ""
+  /// Bytes of request bodies that are being received or that the store still has.
+  var bodyBytesInFlight = 0
+  /// Until then nobody is declared silent: this thread itself was away.
+  var amnestyUntil: UInt64 = 0
+  /// The readiness probe that has not come back.
+  var probe: Probe?
+  var lastProbe: UInt64 = 0
+  var drain: Drain?
+  var isStopping = false
+  /// Connections whose waiting requests are read on once this turn has been flushed.
+  var resumable: [(place: UInt32, generation: UInt32)] = []
+  /// Every event of the store's up to this offset has come out of the ring.
+  var heardThrough: UInt64
+  /// The store's answers to sessions that resume, until what they include has come by.
+  var heldAnswers: [HeldAnswer] = []
+  /// The places of one event's user; kept for its memory.
+  var places: [UInt32] = []
+  /// Connections that ended since the heap was last given back.
+  var droppedSinceTrim = 0
+  var trimAt: UInt64 = .max
+
+  init(index: Int, core: ServerCore, reactor: Reactor, listener: Listener) throws(SystemError) {
+    self.index = index
+    self.core = core
+    self.reactor = reactor
+    kernel = core.kernel
+    metrics = core.metrics[index]
+    parker = core.parkers[index]
+    mailbox = core.mailboxes[index]
+    now = kernel.monotonicMilliseconds
+    wall = kernel.wallMilliseconds
+    wheel = TimerWheel(now: now)
+    heardThrough = core.firstOffset
+    let capacity = core.configuration.limits.frameLogCapacity
+    // What a blocked client may be behind, a turn's worth and a large frame: a log never overwrites
+    // what somebody still has to be sent.
+    precondition(
+      capacity >= Int(Shard.flushBytes) + core.configuration.limits.backlogBytesLimit + 131_072,
+      "frame log of \(capacity) bytes")
+    direct = FrameLog(capacity: capacity)
+    formats = DialectRegistry.all.flatMap { dialect in
+      [nil, core.store.epoch].map { Format(dialect: dialect, epoch: $0, capacity: capacity) }
+    }
+    acceptor = try Acceptor(
+      reactor: reactor, fd: listener.fd, place: Shard.listenerPlace,
+      userTimeoutMilliseconds: core.configuration.limits.tcpUserTimeoutMilliseconds)
+  }
+
+  /// Runs turns until told to stop.
+  func run() throws(SystemError) {
+    while !isStopping { try turn() }
+    table.forEachPlace { drop($0) }
+  }
+
+  /// One turn; see the file's opening.
+  func turn() throws(SystemError) {
+    var timeout = sleepLimit()
+    if timeout != 0 {
+      let ring = core.ring
+      let mailbox = mailbox
+      let index = index
+      if !parker.park(unless: { mailbox.hasWork || ring.hasWork(consumer: index) }) { timeout = 0 }
+    }
+    let before = now
+    var count = try reactor.wait(timeoutMilliseconds: timeout)
+    parker.resume()
+    readClocks(sleptFrom: before, timeout: timeout)
+    handleEvents(count)
+    runTimers()
+    deliverWaiting()
+    // A burst that is still arriving is worth a little patience: looking once more costs a system
+    // call, and a fan-out that is flushed twice costs one for each connection.
+    var rounds = 0
+    while hasLargeFanOut, rounds < Shard.gatherLimit {
+      count = try reactor.wait(timeoutMilliseconds: 0)
+      if count == 0 { break }
+      handleEvents(count)
+      deliverWaiting()
+      rounds += 1
+    }
+    flush()
+    resumeReading()
+    publishGauges()
+  }
+
+  private func readClocks(sleptFrom before: UInt64, timeout: Int32) {
+    now = kernel.monotonicMilliseconds
+    wall = kernel.wallMilliseconds
+    // A turn that took seconds (the process was stopped, the machine suspended) says nothing about
+    // the peers: their answers may be waiting behind this very turn.
+    if now &- before > UInt64(max(0, timeout)) + 2_000, timeout >= 0 {
+      amnestyUntil = now + 5_000
+    }
+  }
+
+  /// How long this turn may sleep: 0 when something is left to do, at most a second.
+  private func sleepLimit() -> Int32 {
+    if !dirty.isEmpty || !resumable.isEmpty || drain?.isDue(now) == true { return 0 }
+    if heldAnswers.contains(where: { $0.through <= heardThrough }) { return 0 }
+    var limit: Int32 = 1_000
+    let timer = wheel.timeout(now: now)
+    if timer >= 0 { limit = min(limit, timer) }
+    if let pause = acceptor?.timeout(now: now), pause >= 0 { limit = min(limit, pause) }
+    if drain != nil { limit = min(limit, Int32(Drain.paceMilliseconds)) }
+    return limit
+  }
+
+  private func handleEvents(_ count: Int) {
+    for index in 0..<count {
+      let event = reactor.event(index)
+      if event.index == Shard.listenerPlace {
+        acceptWaiting()
+      } else if table.holds(event.index, generation: event.generation) {
+        handle(Interest(rawValue: event.readiness), at: event.index)
+      }
+    }
+  }
+
+  /// Takes what other threads, and this turn's own requests, have sent.
+  private func deliverWaiting() {
+    _ = mailbox.drain(limit: 4_096) { receive($0) }
+    _ = core.ring.drain(consumer: index, limit: Shard.drainLimit) { deliver($0) }
+    takeHeldAnswers()
+  }
+
+  private func receive(_ message: ShardMessage) {
+    switch message {
+    case .outcome(let place, let generation, let outcome, let count):
+      if case .published = outcome { metrics.add(.published, count) }
+      if table.holds(place, generation: generation) { finish(place, outcome) }
+    case .answer(let place, let generation, let answer):
+      if table.holds(place, generation: generation) { finish(place, answer) }
+    case .census(let user, let arrived):
+      count(user, arrived: arrived)
+    case .drain:
+      beginDrain()
+    case .stop:
+      isStopping = true
+    }
+  }
+
+  private func runTimers() {
+    if let pause = acceptor?.timeout(now: now), pause == 0 { acceptor?.resume(now: now) }
+    var count = 0
+    repeat {
+      count = wheel.expire(now: now, into: &due)
+      for index in 0..<count where table.contains(due[index]) { timerFired(at: due[index]) }
+    } while count == due.count
+    expireProbe()
+    continueDrain()
+    if now >= trimAt {
+      trimAt = .max
+      droppedSinceTrim = 0
+      Memory.giveBack()
+    }
+  }
+
+  /// Says how many are here.
+  func publishGauges() {
+    metrics.set(.connections, table.count)
+    metrics.set(.sessions, directory.placeCount)
+    metrics.set(.users, core.mailboxes.count == 1 ? directory.userCount : census.count)
+    metrics.set(.blockedConnections, blockedCount)
+    metrics.set(.draining, drain == nil ? 0 : 1)
+  }
+
+  // MARK: Who is here
+
+  /// Lists the session at `place` under its user.
+  func list(_ place: UInt32) {
+    let user = table[place].user
+    let isFirst = !directory.contains(user: user)
+    directory.insert(place: place, user: user)
+    table[place].flags.insert(.listed)
+    if isFirst { tellHome(of: user, arrived: true) }
+  }
+
+  /// Takes the session at `place` off the list.
+  func unlist(_ place: UInt32) {
+    guard table[place].flags.contains(.listed) else { return }
+    let user = table[place].user
+    table[place].flags.remove(.listed)
+    directory.remove(place: place, user: user)
+    if !directory.contains(user: user) { tellHome(of: user, arrived: false) }
+  }
+
+  private func tellHome(of user: UserID, arrived: Bool) {
+    // One shard alone: its directory is the census.
+    guard core.mailboxes.count > 1 else { return }
+    let home = core.home(of: user)
+    if home == index {
+      count(user, arrived: arrived)
+    } else {
+      core.mailboxes[home].append(.census(user, arrived: arrived))
+    }
+  }
+
+  private func count(_ user: UserID, arrived: Bool) {
+    let key = UserKey(user)
+    let shards = (census[key] ?? 0) + (arrived ? 1 : -1)
+    census[key] = shards == 0 ? nil : shards
+  }
+}

@@ -1,0 +1,147 @@
+// From HTTP to WebSocket: the handshake, the Origin check, and the session's beginning.
+
+internal import Broadcast
+internal import CReactor
+internal import Cryptography
+internal import Notifications
+internal import Tokens
+internal import Wire
+
+extension Shard {
+  /// Answers a request to a dialect's path.
+  ///
+  /// False when the path is not a dialect's.
+  func beginUpgrade(_ head: HTTPRequestHead, at place: UInt32) throws(HTTPViolation) -> Bool {
+    // Nothing but a handshake is ever posted to a dialect's path in earnest, so the hot path of
+    // publishing does not look for one.
+    if head.method == .post, !WebSocketHandshake.isUpgrade(head) { return false }
+    guard let dialect = DialectRegistry.all.first(where: { $0.path == head.path }) else {
+      guard WebSocketHandshake.isUpgrade(head), head.method == .get else { return false }
+      respond(.failure(404, "not_found", "no WebSocket is served at this path").closing, at: place)
+      return true
+    }
+    do throws(Refusal) {
+      try upgrade(head, to: dialect, at: place)
+    } catch {
+      respond(error.answer.closing, at: place)
+    }
+    return true
+  }
+
+  private func upgrade(
+    _ head: HTTPRequestHead, to dialect: any Dialect, at place: UInt32
+  ) throws(Refusal) {
+    let request: UpgradeRequest
+    let query: QueryString
+    guard head.method != .get || WebSocketHandshake.isUpgrade(head) else {
+      throw Refusal(
+        Answer.failure(426, "upgrade_required", "this path speaks WebSocket")
+          .with("Sec-WebSocket-Version", "13").with("Upgrade", "websocket"))
+    }
+    do throws(HTTPViolation) {
+      request = try WebSocketHandshake.validate(head)
+      query = try QueryString(head.query ?? "")
+    } catch {
+      let answer = Answer.failure(error.status, "bad_upgrade", error.reason)
+      switch error.status {
+      case 405: throw Refusal(answer.with("Allow", "GET"))
+      case 426:
+        throw Refusal(
+          answer.with("Sec-WebSocket-Version", "13").with("Upgrade", "websocket"))
+      default: throw Refusal(answer)
+      }
+    }
+    if head.hasBody {
+      throw Refusal(400, "bad_upgrade", "an upgrade request has no body")
+    }
+    guard drain == nil else {
+      throw Refusal(.unavailable("draining", "the server is shutting down"))
+    }
+    let origins = head.values(of: "origin")
+    guard core.origins.allows(origins, host: head.value(of: "host")) else {
+      metrics.add(.originsRefused)
+      throw Refusal(403, "origin_not_allowed", "this origin is not in WEBSOCKET_CORS_ORIGINS")
+    }
+    let admitted = Result { () throws(AuthenticationFailure) in
+      try authenticateUser(head, protocols: request.protocols)
+    }
+    if case .failure(let failure) = admitted, case .refusedBeforeUpgrade = dialect.admission {
+      let reason =
+        switch failure {
+        case .missing: "a token is needed: Authorization: Bearer, ?token= or the bearer subprotocol"
+        case .invalid(.expired): "the token has expired"
+        case .invalid, .noUser: "the token is not valid"
+        }
+      throw Refusal(.failure(401, "unauthorized", reason).with("WWW-Authenticate", "Bearer"))
+    }
+    let key = Array((request.key + WebSocketHandshake.acceptSuffix).utf8)
+    WebSocketHandshake.writeResponse(
+      accept: Base64.encode(Digest.sha1(key)),
+      protocol: request.protocols.first == "bearer" ? "bearer" : nil,
+      into: &table[place].owned)
+    openSession(admitted, dialect, since: query["since"], at: place)
+  }
+
+  private func authenticateUser(
+    _ head: HTTPRequestHead, protocols: [String]
+  ) throws(AuthenticationFailure) -> Caller {
+    let caller = try authenticate(head, protocols: protocols)
+    guard caller.user != nil else { throw .noUser }
+    return caller
+  }
+
+  private func openSession(
+    _ admitted: Result<Caller, AuthenticationFailure>, _ dialect: any Dialect, since: String?,
+    at place: UInt32
+  ) {
+    releaseExchange(place)
+    let dialectIndex = DialectRegistry.all.firstIndex { $0.name == dialect.name } ?? 0
+    let index = 2 * dialectIndex + (since == nil ? 0 : 1)
+    table[place].state = .webSocket
+    table[place].format = UInt8(index)
+    table[place].sharedThrough = formats[index].log.end
+    table[place].flags.remove([.usedBefore, .awaitsAnswer])
+    table[place].deadline = now + dialect.heartbeat.pingIntervalMilliseconds
+    metrics.add(.sessionsOpened)
+    markQueued(place)
+    switch (admitted, dialect.admission) {
+    case (.success(let caller), _):
+      table[place].user = caller.user ?? ""
+      table[place].tokenEnd = caller.end
+      formats[index].members.insert(place)
+      list(place)
+      scheduleTimer(place)
+      if let since {
+        beginReplay(since, at: place)
+      } else {
+        greet(place, cursor: nil)
+      }
+    case (.failure(let failure), .closedAfterUpgrade(let missing, let invalid, let noUser)):
+      switch failure {
+      case .missing: close(place, code: missing, reason: "missing authentication token")
+      case .invalid: close(place, code: invalid, reason: "invalid or expired token")
+      case .noUser: close(place, code: noUser, reason: "invalid token payload")
+      }
+    case (.failure, .refusedBeforeUpgrade):
+      close(place, code: 1008, reason: "unauthorized")
+    }
+  }
+
+  /// Sends what a session begins with.
+  func greet(_ place: UInt32, cursor: Cursor?) {
+    let format = formats[Int(table[place].format)]
+    format.writer.removeAll()
+    format.dialect.write(
+      Greeting(user: table[place].user, time: wall, cursor: cursor), to: &format.writer)
+    send(format.writer.bytes, to: place)
+  }
+}
+
+extension Answer {
+  /// The same answer, after which the connection ends.
+  fileprivate var closing: Answer {
+    var copy = self
+    copy.endsConnection = true
+    return copy
+  }
+}

@@ -1,0 +1,140 @@
+// What a WebSocket client sends: frames to messages, control frames answered, violations closed
+// with the code that RFC 6455 gives them.
+
+internal import CReactor
+internal import Notifications
+internal import Wire
+
+/// A message of which only some fragments have come.
+final class MessageAssembly {
+  var sequence: FrameSequence
+  var isText = false
+  var utf8 = cl_utf8()
+  var bytes: [UInt8] = []
+
+  init(sequence: FrameSequence) { self.sequence = sequence }
+}
+
+extension Shard {
+  /// Handles the whole frames in the scratch's [from, end) and returns where the unfinished one
+  /// begins.
+  func processFrames(_ place: UInt32, from: Int, to end: Int) -> Int {
+    let generation = table[place].generation
+    var offset = from
+    do throws(ProtocolViolation) {
+      while offset < end {
+        let begin = offset
+        let header = try scratch.withSpan(from: begin, to: end) {
+          (bytes) throws(ProtocolViolation) in
+          try FrameHeader.parse(bytes)
+        }
+        guard let header else { return begin }
+        let payload = begin + header.byteCount
+        // The order and size of the frame are judged by its header, before its payload is awaited.
+        let isWhole = end - payload >= header.payloadLength
+        guard isWhole else {
+          try checkUnfinished(header, at: place)
+          return begin
+        }
+        offset = payload + header.payloadLength
+        try handle(header, payload: payload, to: offset, at: place)
+        guard table.holds(place, generation: generation), table[place].state == .webSocket else {
+          return end
+        }
+      }
+    } catch {
+      metrics.add(.protocolViolations)
+      close(place, code: error.closeCode, reason: error.reason)
+      return end
+    }
+    return offset
+  }
+
+  private func newSequence() -> FrameSequence {
+    let limits = core.configuration.limits
+    return FrameSequence(
+      messageBytesLimit: limits.messageBytesLimit, fragmentCountLimit: limits.fragmentCountLimit)
+  }
+
+  private func assembly(at place: UInt32) -> MessageAssembly? {
+    table[place].task as? MessageAssembly ?? (table[place].task as? Replay)?.assembly
+  }
+
+  private func setAssembly(_ assembly: MessageAssembly?, at place: UInt32) {
+    if let replay = table[place].task as? Replay {
+      replay.assembly = assembly
+    } else {
+      table[place].task = assembly
+    }
+  }
+
+  /// Judges a frame whose payload has not all come, without taking it.
+  private func checkUnfinished(_ header: FrameHeader, at place: UInt32) throws(ProtocolViolation) {
+    var sequence = assembly(at: place)?.sequence ?? newSequence()
+    _ = try sequence.accept(header)
+  }
+
+  private func handle(
+    _ header: FrameHeader, payload: Int, to end: Int, at place: UInt32
+  ) throws(ProtocolViolation) {
+    metrics.add(.framesReceived)
+    let assembly = assembly(at: place)
+    var sequence = assembly?.sequence ?? newSequence()
+    let role = try sequence.accept(header)
+    scratch.unmask(from: payload, to: end, key: header.maskingKey)
+    switch role {
+    case .control(let opcode):
+      try handleControl(opcode, scratch.array(from: payload, to: end), at: place)
+    case .data(let isText, let startsMessage, let endsMessage):
+      let current = assembly ?? MessageAssembly(sequence: sequence)
+      current.sequence = sequence
+      if startsMessage { current.isText = isText }
+      try append(payload: payload, to: end, endsMessage: endsMessage, to: current)
+      if endsMessage {
+        setAssembly(nil, at: place)
+        received(current, at: place)
+      } else if assembly == nil {
+        setAssembly(current, at: place)
+      }
+    }
+  }
+
+  private func append(
+    payload: Int, to end: Int, endsMessage: Bool, to message: MessageAssembly
+  ) throws(ProtocolViolation) {
+    if message.isText {
+      let isValid = scratch.feed(&message.utf8, from: payload, to: end)
+      guard isValid, !endsMessage || message.utf8.isComplete else {
+        throw ProtocolViolation(closeCode: 1007, reason: "text is not valid UTF-8")
+      }
+    }
+    scratch.append(from: payload, to: end, into: &message.bytes)
+  }
+
+  private func received(_ message: MessageAssembly, at place: UInt32) {
+    // No dialect gives binary messages a meaning; they are read and ignored.
+    guard message.isText else { return }
+    let format = formats[Int(table[place].format)]
+    format.writer.removeAll()
+    format.dialect.answer(message.bytes, time: wall, to: &format.writer)
+    send(format.writer.bytes, to: place)
+  }
+
+  private func handleControl(
+    _ opcode: WebSocketOpcode, _ payload: [UInt8], at place: UInt32
+  ) throws(ProtocolViolation) {
+    switch opcode {
+    case .ping:
+      // A client that pings and does not read gets no queue of pongs.
+      guard !table[place].flags.contains(.blocked) else { return metrics.add(.droppedPongs) }
+      var pong: [UInt8] = []
+      WebSocketFrame.append(.pong, payload: payload, into: &pong)
+      send(pong, to: place)
+    case .close:
+      let close = try WebSocketFrame.parseClose(payload)
+      self.close(place, code: close.code ?? 1000, reason: "")
+    case .pong, .continuation, .text, .binary:
+      break
+    }
+  }
+}

@@ -1,0 +1,97 @@
+// What a dialect is: how the one canonical event is written for one kind of client, and how that
+// client's messages are read.
+//
+// Adding a dialect is one file here with a type that conforms to `Dialect`, and one line in
+// `DialectRegistry.all`. A dialect keeps no state and does no input or output: it turns values
+// into text and text into values, on whichever shard asks.
+
+internal import Notifications
+internal import Wire
+
+/// When a client without a good token is turned away.
+enum Admission: Sendable {
+  /// The upgrade is answered 401.
+  case refusedBeforeUpgrade
+  /// The upgrade succeeds, then the connection is closed: no token, a bad one, one without a user.
+  case closedAfterUpgrade(missing: UInt16, invalid: UInt16, noUser: UInt16)
+}
+
+/// How the life of a client is watched.
+struct Heartbeat: Sendable {
+  /// A protocol ping is sent this often.
+  var pingIntervalMilliseconds: UInt64
+  /// A client not heard of for this long is gone.
+  var silenceLimitMilliseconds: UInt64
+}
+
+/// What a session begins with.
+struct Greeting {
+  var user: UserID
+  var time: Int64
+  /// For a client that asked to resume: where it stands.
+  var cursor: Cursor?
+}
+
+/// How one kind of client is spoken to.
+protocol Dialect: Sendable {
+  /// Its name, as `listen --dialect` takes it.
+  var name: String { get }
+  /// Where its clients connect.
+  var path: String { get }
+  var admission: Admission { get }
+  var heartbeat: Heartbeat { get }
+  /// The code that a session is closed with when its token ends.
+  var expiryCloseCode: UInt16 { get }
+
+  /// Writes the frames of `event`, or none if this dialect does not speak of such a thing.
+  func write(_ event: Event, to frames: inout FrameWriter)
+  /// Writes what a session begins with.
+  func write(_ greeting: Greeting, to frames: inout FrameWriter)
+  /// Tells a client that continuity cannot be proven: it reloads and goes on from `cursor`.
+  func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter)
+  /// Writes a notification that was missed; the counts follow once, behind the last of them.
+  func writeMissed(_ notification: Notification, to frames: inout FrameWriter)
+  /// Ends a resumption, after the last missed notification.
+  func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter)
+  /// Answers a client's text message.
+  func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter)
+}
+
+/// The dialects that a server speaks.
+enum DialectRegistry {
+  static let all: [any Dialect] = [FlatDialect(), EventDialect()]
+}
+
+/// Gathers finished WebSocket text frames.
+struct FrameWriter {
+  /// The frames, one behind the other, as they go on the wire.
+  private(set) var bytes: [UInt8] = []
+  /// How many there are.
+  private(set) var count = 0
+  /// The store's epoch, when this client is told its cursors.
+  let epoch: String?
+  private var payload: [UInt8] = []
+
+  init(epoch: String?) { self.epoch = epoch }
+
+  /// Writes one text frame whose payload `body` writes.
+  mutating func text(_ body: (inout [UInt8]) -> Void) {
+    payload.removeAll(keepingCapacity: true)
+    body(&payload)
+    WebSocketFrame.appendHeader(.text, payloadByteCount: payload.count, into: &bytes)
+    bytes.append(contentsOf: payload)
+    count += 1
+  }
+
+  /// The cursor at `offset`, for a client that is told its cursors.
+  func cursor(at offset: UInt64) -> String? {
+    epoch.map { Cursor(epoch: $0, offset: offset).description }
+  }
+
+  /// Forgets the frames and keeps the memory, unless there is much of it.
+  mutating func removeAll() {
+    bytes.removeAll(keepingCapacity: bytes.capacity <= 1 << 20)
+    if payload.capacity > 1 << 17 { payload = [] }
+    count = 0
+  }
+}

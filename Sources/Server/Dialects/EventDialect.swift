@@ -1,0 +1,138 @@
+// The `event` dialect: `{"event","data","timestamp"}` at GET /api/v1/ws/notifications, for clients
+// of incident-api.
+//
+// The upgrade always succeeds; a client without a good token is told so by the close code. A
+// client that asked to resume is told its cursors, and `resync` where continuity is lost.
+
+internal import Notifications
+internal import Wire
+
+/// Messages are `{"event","data","timestamp"}`.
+struct EventDialect: Dialect {
+  let name = "event"
+  let path = "/api/v1/ws/notifications"
+  let admission = Admission.closedAfterUpgrade(missing: 4001, invalid: 4002, noUser: 4003)
+  let heartbeat = Heartbeat(pingIntervalMilliseconds: 30_000, silenceLimitMilliseconds: 60_000)
+  let expiryCloseCode: UInt16 = 4002
+
+  func write(_ event: Event, to frames: inout FrameWriter) {
+    switch event.body {
+    case .stored(let notification, let counts):
+      write(notification, time: event.timestamp, to: &frames)
+      write(counts, time: event.timestamp, to: &frames)
+    case .read(let ids, let counts):
+      write("notification:read", ids, counts, time: event.timestamp, to: &frames)
+    case .deleted(let ids, let counts):
+      write("notification:deleted", ids, counts, time: event.timestamp, to: &frames)
+    case .unread(_, let counts), .seen(_, let counts), .readAll(let counts), .seenAll(let counts),
+      .deletedAll(let counts):
+      write(counts, time: event.timestamp, to: &frames)
+    case .system(let message):
+      frames.event("system:message", time: event.timestamp) { data in
+        data.member("message_type", message.messageType)
+        data.member("title", message.title)
+        data.member("message", message.message)
+        data.member("payload", json: message.payload)
+      }
+    case .liveUpdate(let update):
+      write("live:update", update, time: event.timestamp, to: &frames)
+    case .dataUpdate(let update):
+      write("data:update", update, time: event.timestamp, to: &frames)
+    case .probe:
+      break
+    }
+  }
+
+  private func write(
+    _ name: String, _ update: LiveUpdate, time: Int64, to frames: inout FrameWriter
+  ) {
+    frames.event(name, time: time) { data in
+      data.member("update_type", update.updateType)
+      data.member("payload", json: update.payload)
+    }
+  }
+
+  private func write(
+    _ name: String, _ ids: [NotificationID], _ counts: Counts, time: Int64,
+    to frames: inout FrameWriter
+  ) {
+    for id in ids {
+      frames.event(name, time: time) { data in data.member("id", id.text) }
+    }
+    write(counts, time: time, to: &frames)
+  }
+
+  private func write(
+    _ notification: Notification, time: Int64, to frames: inout FrameWriter
+  ) {
+    let cursor = frames.cursor(at: notification.offset)
+    frames.event("notification:new", time: time) { data in
+      data.member("id", notification.id.text)
+      data.member("type", notification.type)
+      data.member("priority", notification.priority.name)
+      data.member("title", notification.title)
+      data.member("message", notification.message)
+      data.member("entity_type", notification.entityType)
+      data.member("entity_id", notification.entityID)
+      data.member("entity_url", notification.entityURL)
+      data.member("is_read", notification.isRead)
+      data.member("created_at", time: notification.createdAt)
+      if notification.data.count > 2 { data.member("data", json: notification.data) }
+      if let cursor { data.member("cursor", cursor) }
+    }
+  }
+
+  private func write(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {
+    frames.event("stats:updated", time: time) { data in data.members(of: counts) }
+  }
+
+  func write(_ greeting: Greeting, to frames: inout FrameWriter) {
+    frames.event("connection:established", time: greeting.time) { data in
+      data.member("user_id", greeting.user)
+      data.member("timestamp", time: greeting.time)
+      data.member("message", "Connected to notification service")
+      if let cursor = greeting.cursor { data.member("cursor", cursor.description) }
+    }
+  }
+
+  func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter) {
+    frames.event("resync", time: time) { data in data.member("cursor", cursor.description) }
+  }
+
+  func writeMissed(_ notification: Notification, to frames: inout FrameWriter) {
+    write(notification, time: notification.createdAt, to: &frames)
+  }
+
+  /// The counts may have changed while the client was away, without a notification that it missed.
+  func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {
+    write(counts, time: time, to: &frames)
+  }
+
+  /// Answers `{"type":"ping"}`; anything else is ignored, as the reference server does.
+  func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {
+    guard MessageType.read(from: text) == "ping" else { return }
+    frames.text { json in
+      json.openObject()
+      json.member("event", "pong")
+      json.member("type", "pong")
+      json.member("data", object: { _ in })
+      json.member("timestamp", time: time)
+      json.closeObject()
+    }
+  }
+}
+
+extension FrameWriter {
+  /// Writes one `{"event","data","timestamp"}`.
+  fileprivate mutating func event(
+    _ name: String, time: Int64, _ data: (inout [UInt8]) -> Void
+  ) {
+    text { json in
+      json.openObject()
+      json.member("event", name)
+      json.member("data", object: data)
+      json.member("timestamp", time: time)
+      json.closeObject()
+    }
+  }
+}

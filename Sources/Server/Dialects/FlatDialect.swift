@@ -1,0 +1,81 @@
+// The `flat` dialect: one object a notification, at GET /api/ws, for clients of tradepulse.
+//
+// A client that asked to resume is told its cursors, and two things that its document does not
+// know: a first message of type `connected`, and `resync`.
+
+internal import Notifications
+internal import Wire
+
+/// Messages are `{"id","type","user_id","title","message","data","timestamp"}`.
+struct FlatDialect: Dialect {
+  let name = "flat"
+  let path = "/api/ws"
+  let admission = Admission.refusedBeforeUpgrade
+  let heartbeat = Heartbeat(pingIntervalMilliseconds: 54_000, silenceLimitMilliseconds: 60_000)
+  let expiryCloseCode: UInt16 = 1008
+
+  func write(_ event: Event, to frames: inout FrameWriter) {
+    switch event.body {
+    case .stored(let notification, _):
+      writeMissed(notification, to: &frames)
+    case .system(let message):
+      frames.text { json in
+        json.openObject()
+        json.member("id", message.id.text)
+        json.member("type", "info")
+        json.member("user_id", "")
+        json.member("title", message.title)
+        json.member("message", message.message)
+        json.member("data", json: message.payload)
+        json.member("timestamp", time: event.timestamp)
+        json.closeObject()
+      }
+    case .read, .unread, .seen, .deleted, .readAll, .seenAll, .deletedAll, .liveUpdate, .dataUpdate,
+      .probe:
+      break
+    }
+  }
+
+  func writeMissed(_ notification: Notification, to frames: inout FrameWriter) {
+    let cursor = frames.cursor(at: notification.offset)
+    frames.text { json in
+      json.openObject()
+      json.member("id", notification.id.text)
+      json.member("type", notification.type)
+      json.member("user_id", notification.userID)
+      json.member("title", notification.title)
+      json.member("message", notification.message)
+      json.member("data", json: notification.data)
+      json.member("timestamp", time: notification.createdAt)
+      if let cursor { json.member("cursor", cursor) }
+      json.closeObject()
+    }
+  }
+
+  func write(_ greeting: Greeting, to frames: inout FrameWriter) {
+    guard let cursor = greeting.cursor else { return }
+    frames.text { json in
+      json.openObject()
+      json.member("type", "connected")
+      json.member("user_id", greeting.user)
+      json.member("timestamp", time: greeting.time)
+      json.member("cursor", cursor.description)
+      json.closeObject()
+    }
+  }
+
+  func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter) {
+    frames.text { json in
+      json.openObject()
+      json.member("type", "resync")
+      json.member("timestamp", time: time)
+      json.member("cursor", cursor.description)
+      json.closeObject()
+    }
+  }
+
+  func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}
+
+  /// What a client says is read and ignored.
+  func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}
+}

@@ -1,0 +1,210 @@
+// The HTTP surface: what there is, where it is, and who may use it.
+
+internal import Broadcast
+internal import Notifications
+internal import Wire
+
+/// Something that can be asked of the server over HTTP.
+enum Endpoint: Sendable {
+  case publish, publishBatch, sendSystem, liveBroadcast
+  case list, unreadCount, stats, read, unread, readMany, readAll, seen, delete, deleteAll
+  case busStats, connectionStats, health, ready, metrics
+
+  /// Who may ask.
+  enum Access {
+    case anyone
+    /// Anybody with a good token or key.
+    case caller
+    /// A token that names a user.
+    case user
+    case publisher
+    /// A caller on this machine, or a publisher.
+    case loopbackOrPublisher
+  }
+
+  var access: Access {
+    switch self {
+    case .publish, .publishBatch, .sendSystem, .liveBroadcast: .publisher
+    case .list, .unreadCount, .stats, .read, .unread, .readMany, .readAll, .seen, .delete,
+      .deleteAll:
+      .user
+    case .busStats, .connectionStats: .caller
+    case .health, .ready: .anyone
+    case .metrics: .loopbackOrPublisher
+    }
+  }
+}
+
+/// What an endpoint says to a request.
+enum EndpointResult {
+  case now(Answer)
+  /// The store was asked; its answer is used for this.
+  case later(PendingAnswer)
+}
+
+/// What the store's answer to a request is used for.
+enum PendingAnswer {
+  /// A publish: the answer when it is durable.
+  case published(Answer)
+  /// A change of the user's inbox; one that names a notification is 404 when there is none.
+  case changed(names: Bool)
+  case page
+  case unreadCount
+  case stats
+  /// Readiness: the probe's return answers.
+  case probe
+}
+
+/// The table of endpoints, and what each does.
+enum Endpoints {
+  /// A request's endpoint with what its path names.
+  struct Match {
+    let endpoint: Endpoint
+    let parameters: [String]
+  }
+
+  /// The routes.
+  static func router() -> Router<Endpoint> {
+    var router = Router<Endpoint>()
+    let inbox = "/api/v1/notifications"
+    router.add(.post, inbox, .publish)
+    router.add(.post, inbox + "/batch", .publishBatch)
+    router.add(.get, inbox, .list)
+    router.add(.delete, inbox, .deleteAll)
+    router.add(.get, inbox + "/unread-count", .unreadCount)
+    router.add(.get, inbox + "/stats", .stats)
+    router.add(.put, inbox + "/read-all", .readAll)
+    router.add(.post, inbox + "/read", .readMany)
+    router.add(.put, inbox + "/seen", .seen)
+    router.add(.put, inbox + "/:id/read", .read)
+    router.add(.put, inbox + "/:id/unread", .unread)
+    router.add(.delete, inbox + "/:id", .delete)
+    router.add(.post, "/api/v1/websocket/send/system", .sendSystem)
+    router.add(.post, "/api/v1/websocket/live/broadcast", .liveBroadcast)
+    router.add(.get, "/api/v1/websocket/connections/stats", .connectionStats)
+    router.add(.get, "/api/notifications/stats", .busStats)
+    router.add(.get, "/healthz", .health)
+    router.add(.get, "/readyz", .ready)
+    router.add(.get, "/metrics", .metrics)
+    return router
+  }
+
+  /// Answers `request`, or asks the store.
+  static func answer(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    switch request.route.endpoint {
+    case .publish: try publish(request, on: shard)
+    case .publishBatch: try publishBatch(request, on: shard)
+    case .sendSystem: try sendSystem(request, on: shard)
+    case .liveBroadcast: try liveBroadcast(request, on: shard)
+    case .list: try list(request, on: shard)
+    case .unreadCount: try ask(.counts(user: user(of: request)), .unreadCount, request, on: shard)
+    case .stats: try ask(.counts(user: user(of: request)), .stats, request, on: shard)
+    case .read: try change(.read([id(of: request)]), naming: true, request, on: shard)
+    case .unread: try change(.unread([id(of: request)]), naming: true, request, on: shard)
+    case .delete: try change(.delete([id(of: request)]), naming: true, request, on: shard)
+    case .readMany: try change(.read(ids(of: request)), naming: false, request, on: shard)
+    case .readAll: try change(.readAll, naming: false, request, on: shard)
+    case .deleteAll: try change(.deleteAll, naming: false, request, on: shard)
+    case .seen: try seen(request, on: shard)
+    case .busStats: .now(busStats(on: shard))
+    case .connectionStats: .now(connectionStats(on: shard))
+    case .health: .now(.object { $0.member("status", "ok") })
+    case .ready: shard.sendProbe(for: request.place).map { .now($0) } ?? .later(.probe)
+    case .metrics: .now(MetricsText.answer(from: shard.core))
+    }
+  }
+
+  /// Turns the outcome of a command into the answer that was waiting for it.
+  static func answer(_ pending: PendingAnswer, _ outcome: StoreOutcome) -> Answer {
+    switch outcome {
+    case .published:
+      if case .published(let answer) = pending { return answer }
+    case .repeated(let body):
+      // The same request was made into the same kind of answer; the ids in it were the first one's.
+      if case .published(var answer) = pending {
+        answer.response.body = body
+        return answer.with("Idempotent-Replay", "true")
+      }
+    case .conflict:
+      return .failure(
+        409, "idempotency_conflict", "this Idempotency-Key was used with another body")
+    case .changed(let count, let counts):
+      if case .changed(let names) = pending {
+        if names, count == 0 {
+          return .failure(404, "not_found", "no such notification in this inbox")
+        }
+        return .object { data in
+          data.member("updated", count)
+          data.members(of: counts)
+        }
+      }
+    case .readOnly:
+      return .unavailable("read_only", "the store refuses writes until it is restarted")
+    }
+    return .failure(500, "internal", "the store answered something else")
+  }
+
+  /// Turns the answer of a query into the answer that was waiting for it.
+  static func answer(_ pending: PendingAnswer, _ answer: StoreAnswer, epoch: String) -> Answer {
+    switch (pending, answer) {
+    case (.page, .page(let notifications, let next, let counts)):
+      return page(notifications, next: next, counts)
+    case (.unreadCount, .counts(let counts)):
+      return .object { $0.member("count", counts.unread) }
+    case (.stats, .counts(let counts)):
+      return .object { $0.members(of: counts) }
+    case (_, .failed):
+      return .unavailable("unreadable", "the store cannot be read just now")
+    default:
+      return .failure(500, "internal", "the store answered something else")
+    }
+  }
+
+  // MARK: Asking the store
+
+  /// Asks the store and lets the request wait.
+  static func ask(
+    _ query: StoreQuery, _ pending: PendingAnswer, _ request: Request, on shard: Shard
+  ) throws(Refusal) -> EndpointResult {
+    let place = request.place
+    let generation = shard.table[place].generation
+    let mailbox = shard.mailbox
+    let isTaken = shard.core.store.read(query) { answer in
+      mailbox.append(.answer(place, generation: generation, answer))
+    }
+    guard isTaken else { throw .busy }
+    return .later(pending)
+  }
+
+  /// Hands the store a command and lets the request wait.
+  static func submit(
+    _ command: StoreCommand, _ pending: PendingAnswer, _ request: Request, on shard: Shard
+  ) throws(Refusal) -> EndpointResult {
+    let place = request.place
+    let generation = shard.table[place].generation
+    let mailbox = shard.mailbox
+    var count = 0
+    if case .publish(let drafts, _, _) = command { count = drafts.count }
+    let isTaken = shard.core.store.submit(command) { [count] outcome in
+      mailbox.append(.outcome(place, generation: generation, outcome, count: count))
+    }
+    guard isTaken else { throw .busy }
+    return .later(pending)
+  }
+
+  /// The user of a request whose endpoint needs one.
+  static func user(of request: Request) throws(Refusal) -> UserID {
+    guard let user = request.caller.user else {
+      throw Refusal(403, "forbidden", "this needs the token of a user")
+    }
+    return user
+  }
+
+  /// The notification that the path names.
+  static func id(of request: Request) throws(Refusal) -> NotificationID {
+    guard let text = request.route.parameters.first, let id = NotificationID(text) else {
+      throw Refusal(404, "not_found", "no such notification in this inbox")
+    }
+    return id
+  }
+}

@@ -1,0 +1,123 @@
+// The inbox of the token's user: pages of it, counts, and what the user does to it.
+
+internal import Notifications
+internal import Wire
+
+extension Endpoints {
+  /// Notifications to a page, unless the request says otherwise.
+  private static let defaultPage = 50
+  private static let largestPage = 200
+  /// Ids that one request may name.
+  private static let idsLimit = 1_000
+
+  /// `GET /api/v1/notifications`: a page, newest first.
+  static func list(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    let limit = try number("limit", in: request.query, 1...UInt64(largestPage))
+    let before = try number("before", in: request.query, 1...UInt64(Int64.max))
+    var unreadOnly = false
+    switch request.query["unread"] {
+    case nil, "false", "0": break
+    case "true", "1", "": unreadOnly = true
+    default: throw .invalid("unread: true or false")
+    }
+    guard shard.hasRoomForPage else { throw .busy }
+    let type = request.query["type"]
+    if let type, !Draft.isValidType(type) { throw .invalid("type: not a notification type") }
+    return try ask(
+      .page(
+        user: user(of: request), limit: limit.map { Int($0) } ?? defaultPage, before: before,
+        unreadOnly: unreadOnly, type: type),
+      .page, request, on: shard)
+  }
+
+  /// The answer with a page of the inbox.
+  ///
+  /// `next` is opaque to clients.
+  static func page(_ notifications: [Notification], next: UInt64?, _ counts: Counts) -> Answer {
+    .object { data in
+      data.memberName("notifications")
+      data.append(0x5B)
+      for (index, notification) in notifications.enumerated() {
+        if index > 0 { data.append(0x2C) }
+        data.appendNotification(notification)
+      }
+      data.append(0x5D)
+      if let next { data.member("next", String(next)) }
+      data.member("unread", counts.unread)
+      data.member("total", counts.total)
+    }
+  }
+
+  /// Changes the user's inbox.
+  static func change(
+    _ change: InboxChange, naming: Bool, _ request: Request, on shard: Shard
+  ) throws(Refusal) -> EndpointResult {
+    try submit(
+      .change(user: user(of: request), change, at: shard.wall), .changed(names: naming), request,
+      on: shard)
+  }
+
+  /// `PUT /api/v1/notifications/seen`: those that the body names, or all without a body.
+  static func seen(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    if request.body.isEmpty { return try change(.seenAll, naming: false, request, on: shard) }
+    return try change(.seen(ids(of: request)), naming: false, request, on: shard)
+  }
+
+  /// The `ids` of a request's body.
+  static func ids(of request: Request) throws(Refusal) -> [NotificationID] {
+    var reader = JSONReader(request.body)
+    var texts: [String]?
+    var isSound = true
+    do throws(JSONViolation) {
+      if try reader.nextKind() == .object {
+        try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONViolation) in
+          guard name == "ids", texts == nil, try reader.nextKind() == .array else {
+            if name == "ids" { isSound = false }
+            _ = try reader.skipValue()
+            return
+          }
+          texts = try readStrings(&reader)
+        }
+      } else {
+        _ = try reader.skipValue()
+      }
+      try reader.finish()
+    } catch {
+      throw .malformed(error.reason)
+    }
+    guard isSound, let texts, texts.count <= idsLimit else {
+      throw .invalid("ids: an array of at most \(idsLimit) strings")
+    }
+    // An id that is no UUID names nothing, like one that is not the user's.
+    return texts.compactMap { NotificationID($0) }
+  }
+
+  /// The strings of an array; what is no string counts as an id that names nothing.
+  private static func readStrings(_ reader: inout JSONReader) throws(JSONViolation) -> [String] {
+    var found: [String] = []
+    try reader.readArray { (reader: inout JSONReader) throws(JSONViolation) in
+      if try reader.nextKind() == .string {
+        found.append(try reader.readString())
+      } else {
+        found.append("")
+        _ = try reader.skipValue()
+      }
+    }
+    return found
+  }
+
+  /// A number in the query, checked digit by digit.
+  ///
+  /// Nil when it is not there.
+  static func number(
+    _ name: String, in query: QueryString, _ range: ClosedRange<UInt64>
+  ) throws(Refusal) -> UInt64? {
+    guard let text = query[name] else { return nil }
+    guard !text.isEmpty, text.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let number = UInt64(text),
+      range.contains(number)
+    else {
+      throw .invalid("\(name): a number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return number
+  }
+}

@@ -1,0 +1,74 @@
+// How many are here, and everything that is counted.
+
+internal import Broadcast
+internal import Notifications
+internal import Wire
+
+extension Endpoints {
+  /// `GET /api/notifications/stats`, as tradepulse's clients know it.
+  static func busStats(on shard: Shard) -> Answer {
+    stats("total_clients", on: shard)
+  }
+
+  /// `GET /api/v1/websocket/connections/stats`, as rooms-hub's clients know it.
+  static func connectionStats(on shard: Shard) -> Answer {
+    stats("total_connections", on: shard)
+  }
+
+  private static func stats(_ name: String, on shard: Shard) -> Answer {
+    // This shard's own numbers are of this very moment; the others' of their last turn.
+    shard.publishGauges()
+    return .object { data in
+      data.member("total_users", shard.core.metrics.total(.users))
+      data.member(name, shard.core.metrics.total(.sessions))
+      data.member("timestamp", time: shard.wall)
+    }
+  }
+}
+
+/// The metrics in Prometheus's text format.
+enum MetricsText {
+  static func answer(from core: ServerCore) -> Answer {
+    Answer(
+      response: HTTPResponse(
+        status: 200, body: Array(text(from: core).utf8),
+        contentType: "text/plain; version=0.0.4; charset=utf-8"),
+      status: 200)
+  }
+
+  private static func text(from core: ServerCore) -> String {
+    var text = ""
+    for counter in Counter.allCases {
+      text += "# TYPE carillon_\(counter.name) counter\n"
+      for (index, metrics) in core.metrics.enumerated() {
+        text += "carillon_\(counter.name){shard=\"\(index)\"} \(metrics.value(counter))\n"
+      }
+    }
+    for gauge in Gauge.allCases {
+      text += "# TYPE carillon_\(gauge.name) gauge\n"
+      for (index, metrics) in core.metrics.enumerated() {
+        text += "carillon_\(gauge.name){shard=\"\(index)\"} \(metrics.value(gauge))\n"
+      }
+    }
+    let store = core.store.metrics
+    let values: [(String, String, Int)] = [
+      ("ring_depth", "gauge", core.ring.depth),
+      ("ring_capacity", "gauge", core.ring.capacity),
+      ("store_read_only", "gauge", core.store.failure == nil ? 0 : 1),
+      ("store_commits_total", "counter", store.commits),
+      ("store_commands_total", "counter", store.commands),
+      ("store_stored_total", "counter", store.stored),
+      ("store_largest_group", "gauge", store.largestGroup),
+      ("store_write_queue_depth", "gauge", store.writeQueueDepth),
+      ("store_read_queue_depth", "gauge", store.readQueueDepth),
+      ("store_reads_total", "counter", store.reads),
+      ("store_failed_reads_total", "counter", store.failedReads),
+      ("store_refused_commands_total", "counter", store.refusedCommands),
+      ("store_corrupt_rows_total", "counter", store.corruptRows),
+    ]
+    for (name, kind, value) in values {
+      text += "# TYPE carillon_\(name) \(kind)\ncarillon_\(name) \(value)\n"
+    }
+    return text
+  }
+}

@@ -1,0 +1,140 @@
+// What a running server counts: every delivery, every refusal and every drop with its reason.
+//
+// Each shard has counters of its own, written by its thread alone and read by whichever thread
+// answers a scrape. All accesses are relaxed: a scrape may be a moment behind, and no counter
+// orders any other memory. The set of series is fixed at start: no label has a value that came
+// from outside, so nothing that a client sends adds one.
+
+internal import Synchronization
+
+/// What is counted.
+enum Counter: Int, CaseIterable {
+  case accepted, acceptPauses, refusedConnections
+  case requests, refusedRequests
+  case sessionsOpened, sessionsClosed
+  case framesDelivered, bytesSent, framesReceived
+  case published, broadcasts, ringFull
+  case slowConsumers, timedOut, tokensExpired, protocolViolations, originsRefused, resets
+  case replays, resyncs, replayedNotifications
+  case droppedPongs
+
+  /// The name of the series, without its prefix.
+  var name: String {
+    switch self {
+    case .accepted: "connections_accepted_total"
+    case .acceptPauses: "accept_pauses_total"
+    case .refusedConnections: "connections_refused_total"
+    case .requests: "http_requests_total"
+    case .refusedRequests: "http_requests_refused_total"
+    case .sessionsOpened: "sessions_opened_total"
+    case .sessionsClosed: "sessions_closed_total"
+    case .framesDelivered: "frames_delivered_total"
+    case .bytesSent: "bytes_sent_total"
+    case .framesReceived: "frames_received_total"
+    case .published: "notifications_published_total"
+    case .broadcasts: "broadcasts_total"
+    case .ringFull: "publishes_refused_ring_full_total"
+    case .slowConsumers: "disconnects_slow_consumer_total"
+    case .timedOut: "disconnects_timeout_total"
+    case .tokensExpired: "disconnects_token_expired_total"
+    case .protocolViolations: "disconnects_protocol_violation_total"
+    case .originsRefused: "origins_refused_total"
+    case .resets: "disconnects_reset_total"
+    case .replays: "replays_total"
+    case .resyncs: "resyncs_total"
+    case .replayedNotifications: "replayed_notifications_total"
+    case .droppedPongs: "pongs_dropped_total"
+    }
+  }
+}
+
+/// What stands at a value.
+enum Gauge: Int, CaseIterable {
+  case connections, sessions, users, blockedConnections, draining
+
+  /// The name of the series, without its prefix.
+  var name: String {
+    switch self {
+    case .connections: "connections"
+    case .sessions: "sessions"
+    case .users: "users"
+    case .blockedConnections: "connections_blocked"
+    case .draining: "draining"
+    }
+  }
+}
+
+/// The counters of one shard.
+final class ShardMetrics: Sendable {
+  // One allocation a counter, made together at start: two shards' counters may only meet in a
+  // cache line at the seam between two shards' allocations.
+  private let counters: [AtomicCell]
+  private let gauges: [AtomicCell]
+
+  init() {
+    counters = Counter.allCases.map { _ in AtomicCell() }
+    gauges = Gauge.allCases.map { _ in AtomicCell() }
+  }
+
+  /// Adds to a counter.
+  ///
+  /// The shard's own thread only.
+  func add(_ counter: Counter, _ amount: Int = 1) {
+    let cell = counters[counter.rawValue]
+    // relaxed, and a load and a store in place of a read-modify-write: one writer.
+    cell.value.store(cell.value.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
+  }
+
+  /// Sets a gauge.
+  ///
+  /// The shard's own thread only.
+  func set(_ gauge: Gauge, _ value: Int) {
+    // relaxed: a scrape may see the value of a moment ago.
+    gauges[gauge.rawValue].value.store(value, ordering: .relaxed)
+  }
+
+  /// The counter as it stands, or stood a moment ago.
+  func value(_ counter: Counter) -> Int {
+    // relaxed: see the file's opening.
+    counters[counter.rawValue].value.load(ordering: .relaxed)
+  }
+
+  /// The gauge as it stands, or stood a moment ago.
+  func value(_ gauge: Gauge) -> Int {
+    // relaxed: see the file's opening.
+    gauges[gauge.rawValue].value.load(ordering: .relaxed)
+  }
+}
+
+private final class AtomicCell: Sendable {
+  let value = Atomic<Int>(0)
+}
+
+extension [ShardMetrics] {
+  /// The sum over all shards.
+  func total(_ counter: Counter) -> Int { reduce(0) { $0 &+ $1.value(counter) } }
+  /// The sum over all shards.
+  func total(_ gauge: Gauge) -> Int { reduce(0) { $0 &+ $1.value(gauge) } }
+}
+
+/// Admits so many a second, from any thread, and counts the rest.
+final class RateGate: Sendable {
+  private let perSecondLimit: Int
+  private let second = Atomic<Int64>(0)
+  private let used = Atomic<Int>(0)
+  private let refused = Atomic<Int>(0)
+
+  init(perSecondLimit: Int) { self.perSecondLimit = perSecondLimit }
+
+  /// Whether one more is admitted in `second`, and how many were refused since the last one was.
+  func admit(second now: Int64) -> (isAdmitted: Bool, suppressed: Int) {
+    // relaxed throughout: the counts guard no other memory, and at the turn of a second two
+    // threads may each admit a line more than the limit, which is harmless.
+    if second.exchange(now, ordering: .relaxed) != now { used.store(0, ordering: .relaxed) }
+    guard used.wrappingAdd(1, ordering: .relaxed).newValue <= perSecondLimit else {
+      refused.wrappingAdd(1, ordering: .relaxed)
+      return (false, 0)
+    }
+    return (true, refused.exchange(0, ordering: .relaxed))
+  }
+}

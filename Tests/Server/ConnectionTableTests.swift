@@ -1,0 +1,130 @@
+// The slab of connections and its sets of places.
+
+import TestSupport
+import Testing
+
+@testable import Server
+
+@Suite("Connection slab")
+struct ConnectionTableTests {
+  @Test func `a connection is small enough that an idle one costs less than a third of a KiB`() {
+    #expect(MemoryLayout<Connection>.stride <= 256)
+  }
+
+  @Test func `what a broadcast looks at lies in the first cache line`() {
+    #expect(MemoryLayout<Connection>.offset(of: \.sharedThrough)! + 8 <= 64)
+    #expect(MemoryLayout<Connection>.offset(of: \.flags)! < 64)
+    #expect(MemoryLayout<Connection>.offset(of: \.fd)! < 64)
+  }
+
+  @Test func `places are handed out lowest first, so walking them is walking in order of arrival`()
+  {
+    let table = ConnectionTable()
+    let places = (0..<2_000).map { table.insert(fd: $0, limit: .max)! }
+    #expect(places == Array(0..<2_000))
+    table.remove(7)
+    table.remove(600)
+    #expect(table.insert(fd: 1, limit: .max) == 7)
+    #expect(table.insert(fd: 1, limit: .max) == 600)
+    #expect(table.insert(fd: 1, limit: .max) == 2_000)
+  }
+
+  // Case 61
+  @Test func `a place's next connection is not taken for the one before`() {
+    let table = ConnectionTable()
+    var earlier: [UInt32] = []
+    for _ in 0..<1_000 {
+      let place = table.insert(fd: 9, limit: .max)!
+      #expect(place == 0)
+      let generation = table[place].generation
+      for old in earlier.suffix(3) { #expect(!table.holds(place, generation: old)) }
+      #expect(table.holds(place, generation: generation))
+      table.remove(place)
+      #expect(!table.holds(place, generation: generation))
+      earlier.append(generation)
+    }
+  }
+
+  @Test func `nothing of a connection is left for the next one in its place`() {
+    let table = ConnectionTable()
+    let place = table.insert(fd: 3, limit: .max)!
+    table[place].user = "somebody"
+    table[place].owned = [1, 2, 3]
+    table[place].partial = [4]
+    table[place].flags = [.blocked, .queued]
+    table[place].sharedThrough = 99
+    table[place].state = .webSocket
+    table.remove(place)
+    let next = table.insert(fd: 4, limit: .max)!
+    #expect(next == place)
+    #expect(table[next].user == "" && table[next].owned == [] && table[next].partial == [])
+    #expect(table[next].flags == [] && table[next].sharedThrough == 0)
+    #expect(table[next].state == .free)
+  }
+
+  @Test func `a full table refuses`() {
+    let table = ConnectionTable()
+    for _ in 0..<10 { #expect(table.insert(fd: 1, limit: 10) != nil) }
+    #expect(table.insert(fd: 1, limit: 10) == nil)
+    table.remove(4)
+    #expect(table.insert(fd: 1, limit: 10) == 4)
+  }
+
+  @Test func `a place may be removed while all are walked`() {
+    let table = ConnectionTable()
+    for _ in 0..<1_500 { _ = table.insert(fd: 1, limit: .max) }
+    var walked = 0
+    table.forEachPlace { place in
+      walked += 1
+      table.remove(place)
+    }
+    #expect(walked == 1_500)
+    #expect(table.count == 0)
+  }
+}
+
+@Suite("Set of places")
+struct PlaceSetTests {
+  @Test func `it is a set that is walked in order`() {
+    var random = SeededGenerator.announced()
+    var set = PlaceSet()
+    var model: Set<UInt32> = []
+    for step in 0..<20_000 {
+      let place = UInt32.random(in: 0..<700, using: &random)
+      switch Int.random(in: 0..<4, using: &random) {
+      case 0: #expect(set.insert(place) == model.insert(place).inserted)
+      case 1: #expect(set.remove(place) == (model.remove(place) != nil))
+      case 2:
+        let lowest = (0...).first { !model.contains($0) }!
+        #expect(set.insertLowestFree() == lowest)
+        model.insert(lowest)
+        if model.count > 600 {
+          set.removeAll()
+          model.removeAll()
+        }
+      default: #expect(set.contains(place) == model.contains(place))
+      }
+      #expect(set.count == model.count)
+      if step % 500 == 0 {
+        var walked: [UInt32] = []
+        set.forEach { walked.append($0) }
+        #expect(walked == model.sorted())
+      }
+    }
+  }
+}
+
+@Suite("Ends of frames")
+struct FrameEndsTests {
+  @Test func `the end of the frame around a position is found among those still held`() {
+    var ends = FrameEnds()
+    for end in stride(from: UInt64(10), through: 10_000, by: 10) {
+      ends.append(end, logStart: end > 1_000 ? end - 1_000 : 0)
+    }
+    #expect(ends.end(at: 9_995) == 10_000)
+    #expect(ends.end(at: 9_990) == 9_990)
+    #expect(ends.end(at: 9_001) == 9_010)
+    #expect(ends.end(at: 10_000) == 10_000)
+    #expect(ends.end(at: 10_001) == nil)
+  }
+}

@@ -1,0 +1,58 @@
+// Shutting down: who is sent away, who is still answered, and what is cut.
+
+import Broadcast
+import Notifications
+import Testing
+
+@testable import Server
+
+@Suite("Drain")
+struct DrainTests {
+  // Case 95
+  @Test func `idle, asking and open connections each end as they should`() throws {
+    let fixture = try ShardFixture()
+    let session = try fixture.session("u")
+    let idle = try fixture.connect()
+    idle.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    _ = try EndpointTests.answer(to: idle, fixture)
+    let asking = try fixture.connect()
+    asking.send(EndpointTests.request("POST /api/v1/notifications", body: EndpointTests.draft))
+    try fixture.turn(until: { fixture.store.commands.count == 1 })
+    fixture.core.mailboxes[0].append(.drain)
+    try fixture.turn(3)
+    try fixture.pass(milliseconds: 200)
+    #expect(try session.frames().contains("close 1001"))
+    idle.receive()
+    #expect(idle.isEnded)
+    #expect(fixture.state(of: asking) == .http)
+    try fixture.store.answer(.published)
+    let answer = try EndpointTests.answer(to: asking, fixture)
+    #expect(answer.head.hasPrefix("HTTP/1.1 201"))
+    #expect(answer.head.contains("Connection: close"))
+    try fixture.turn(until: {
+      asking.receive()
+      return asking.isEnded
+    })
+    try fixture.pass(milliseconds: 2_000)
+    #expect(fixture.shard.table.count == 0)
+    #expect(fixture.core.metrics[0].value(.draining) == 1)
+  }
+
+  @Test func `a client that takes nothing does not hold the drain up past its end`() throws {
+    let fixture = try ShardFixture()
+    let peer = try fixture.session("u")
+    fixture.script.room[peer.serverDescriptor] = 0
+    try fixture.publish(TurnTests.broadcast(20_000))
+    let asking = try fixture.connect()
+    asking.send(EndpointTests.request("POST /api/v1/notifications", body: EndpointTests.draft))
+    try fixture.turn(until: { fixture.store.commands.count == 1 && fixture.isBlocked(peer) })
+    fixture.core.mailboxes[0].append(.drain)
+    try fixture.turn(2)
+    #expect(fixture.shard.table.count == 2)
+    try fixture.pass(milliseconds: fixture.core.configuration.limits.drainTimeoutMilliseconds + 100)
+    #expect(fixture.shard.table.count == 0)
+    // The store's answer to one who has gone is for nobody.
+    try fixture.store.answer(.published)
+    try fixture.turn(2)
+  }
+}

@@ -1,0 +1,112 @@
+// How connections end: nobody who is owed an answer is left with a part of it.
+
+import Notifications
+import Testing
+
+@testable import Server
+
+@Suite("The end of a connection")
+struct EndingTests {
+  /// A request for a page, which is the user's last.
+  static func lastRequest(close: Bool) -> String {
+    "GET /api/v1/notifications HTTP/1.1\r\nHost: x\r\n" + (close ? "Connection: close\r\n" : "")
+      + "Authorization: Bearer \(ShardFixture.token("u"))\r\n\r\n"
+  }
+
+  /// Answers the page that the shard has asked for with about 100 KiB.
+  static func answerPage(_ fixture: ShardFixture) throws {
+    try fixture.turn(until: { fixture.store.reads.count == 1 })
+    let content = String(repeating: "m", count: 4_000)
+    let page = (1...25).map { offset in
+      Notification(
+        id: NotificationID(high: 1, low: offset), userID: "u", type: "t", priority: .normal,
+        title: "t", message: content, data: Array("{}".utf8), createdAt: 0, offset: offset)
+    }
+    try fixture.store.answer(.page(page, next: nil, Counts(total: 25)))
+  }
+
+  /// Whether a whole answer of that size has come.
+  static func isWhole(_ peer: TestPeer) -> Bool {
+    peer.receive().count > 100_000 && peer.received.text.hasSuffix("\"total\":25}}")
+  }
+
+  @Test func `a client that has ended its side gets the whole of an answer that it takes slowly`()
+    throws
+  {
+    let fixture = try ShardFixture()
+    let peer = try fixture.connect()
+    peer.send(Self.lastRequest(close: false))
+    try fixture.turn(until: { fixture.store.reads.count == 1 })
+    peer.endSending()
+    try fixture.turn(until: {
+      fixture.shard.table[peer.place].flags.contains(.peerEnded)
+    })
+    fixture.script.room[peer.serverDescriptor] = 1_000
+    try Self.answerPage(fixture)
+    try fixture.turn(5)
+    fixture.script.room[peer.serverDescriptor] = nil
+    try fixture.turn(until: { Self.isWhole(peer) && peer.isEnded })
+    #expect(fixture.shard.table.count == 0)
+    #expect(fixture.core.metrics[0].value(.resets) == 0)
+  }
+
+  @Test func `a last answer may take longer than a close frame may, as long as it is taken`() throws
+  {
+    let fixture = try ShardFixture()
+    let peer = try fixture.connect()
+    fixture.script.room[peer.serverDescriptor] = 1_000
+    peer.send(Self.lastRequest(close: true))
+    try Self.answerPage(fixture)
+    for _ in 0..<5 {
+      try fixture.pass(milliseconds: 4_000)
+      fixture.script.room[peer.serverDescriptor] = 1_000
+    }
+    fixture.script.room[peer.serverDescriptor] = nil
+    try fixture.turn(until: { Self.isWhole(peer) })
+  }
+
+  // Case 65
+  @Test func `a last answer that is not taken at all is given up`() throws {
+    let fixture = try ShardFixture()
+    let peer = try fixture.connect()
+    fixture.script.room[peer.serverDescriptor] = 1_000
+    peer.send(Self.lastRequest(close: true))
+    try Self.answerPage(fixture)
+    try fixture.turn(3)
+    #expect(fixture.shard.table.count == 1)
+    try fixture.pass(milliseconds: 11_000)
+    #expect(fixture.shard.table.count == 0)
+  }
+
+  @Test func `pages that nobody takes are bounded together`() throws {
+    let fixture = try ShardFixture { $0.limits.blockedBytesLimit = 250_000 }
+    var peers: [TestPeer] = []
+    for _ in 0..<3 {
+      let peer = try fixture.connect()
+      fixture.script.room[peer.serverDescriptor] = 1_000
+      peer.send(Self.lastRequest(close: false))
+      try Self.answerPage(fixture)
+      try fixture.turn(until: { fixture.isBlocked(peer) })
+      peers.append(peer)
+    }
+    let next = try fixture.connect()
+    next.send(Self.lastRequest(close: false))
+    try fixture.turn(until: { next.receive().headEnd != nil })
+    #expect(next.received.text.hasPrefix("HTTP/1.1 503"))
+    let resuming = try fixture.session("u", since: "0")
+    var texts: [String] = []
+    try fixture.turn(until: {
+      texts += (try? resuming.frames()) ?? []
+      return texts.contains("close 1013")
+    })
+    // One takes its page, one goes away: there is room again.
+    fixture.script.room[peers[0].serverDescriptor] = nil
+    fixture.script.sends[peers[1].serverDescriptor] = [-104]
+    try fixture.turn(until: { Self.isWhole(peers[0]) && fixture.state(of: peers[1]) == .free })
+    next.received = []
+    next.send(Self.lastRequest(close: false))
+    try Self.answerPage(fixture)
+    try fixture.turn(until: { Self.isWhole(next) })
+    #expect(fixture.shard.blockedBytes < 110_000)
+  }
+}

@@ -1,0 +1,319 @@
+// One shard that a test turns by hand: real sockets, a clock that stands still until it is moved, a
+// store that answers when the test says so.
+//
+// Everything runs on the test's thread, so an order of events is written down and not waited for.
+
+import Broadcast
+import CReactor
+import Glibc
+import Notifications
+import Testing
+import Tokens
+import Wire
+
+@testable import Server
+
+/// What the shard's kernel does differently from the real one.
+final class KernelScript {
+  /// Milliseconds since the test began.
+  var elapsed: UInt64 = 0
+  /// What the next sends to a descriptor answer, in place of sending: a negated errno, or how many
+  /// bytes are taken at the most.
+  var sends: [Int32: [Int]] = [:]
+  /// Bytes that each descriptor is let take in all; nothing past them is.
+  var room: [Int32: Int] = [:]
+
+  fileprivate static func of(_ context: UnsafeMutableRawPointer?) -> KernelScript {
+    Unmanaged<KernelScript>.fromOpaque(context!).takeUnretainedValue()
+  }
+
+  /// How many of `count` bytes the descriptor takes now, or a negated errno.
+  fileprivate func take(_ descriptor: Int32, _ count: Int) -> Int {
+    if var script = sends[descriptor], !script.isEmpty {
+      let next = script.removeFirst()
+      sends[descriptor] = script
+      return min(next, count)
+    }
+    guard let left = room[descriptor] else { return count }
+    if left == 0 { return Int(-EAGAIN) }
+    let taken = min(left, count)
+    room[descriptor] = left - taken
+    return taken
+  }
+}
+
+/// A store that keeps what it was asked until the test answers.
+final class ScriptedStore: Store, @unchecked Sendable {
+  // Unchecked: a fixture's shard runs on the test's thread, and so does everything here.
+  let epoch = "test"
+  var horizon: UInt64 = 0
+  var failure: String?
+  var metrics = StoreMetrics()
+  var isFull = false
+  var reads: [(query: StoreQuery, reply: @Sendable (StoreAnswer) -> Void)] = []
+  var commands: [(command: StoreCommand, reply: @Sendable (StoreOutcome) -> Void)] = []
+
+  func submit(_ command: StoreCommand, reply: @escaping @Sendable (StoreOutcome) -> Void) -> Bool {
+    if isFull { return false }
+    commands.append((command, reply))
+    return true
+  }
+
+  func read(_ query: StoreQuery, reply: @escaping @Sendable (StoreAnswer) -> Void) -> Bool {
+    if isFull { return false }
+    reads.append((query, reply))
+    return true
+  }
+
+  func close() {}
+
+  /// Answers the oldest question.
+  func answer(_ answer: StoreAnswer) throws {
+    try #require(!reads.isEmpty, "nothing was asked")
+    reads.removeFirst().reply(answer)
+  }
+
+  /// Answers the oldest command.
+  func answer(_ outcome: StoreOutcome) throws {
+    try #require(!commands.isEmpty, "nothing was submitted")
+    commands.removeFirst().reply(outcome)
+  }
+}
+
+/// One shard, with what it needs.
+final class ShardFixture {
+  static let secret = Array("a secret of thirty-two bytes, ok?".utf8)
+  static let startWall: Int64 = 1_700_000_000_000
+
+  let script = KernelScript()
+  let store = ScriptedStore()
+  let core: ServerCore
+  let shard: Shard
+  private let port: UInt16
+  private let table: UnsafeMutablePointer<cl_kernel>
+
+  init(_ change: (inout Configuration) -> Void = { _ in }) throws {
+    var configuration = Configuration(tokenPolicy: TokenPolicy(keys: [.hmac(secret: Self.secret)]))
+    change(&configuration)
+    table = .allocate(capacity: 1)
+    table.initialize(to: cl_kernel_real().pointee)
+    table.pointee.context = Unmanaged.passUnretained(script).toOpaque()
+    table.pointee.clock_gettime = { context, clock, time in
+      let start = clock == CLOCK_REALTIME ? ShardFixture.startWall : 1_000_000
+      let now = Int(start) + Int(KernelScript.of(context).elapsed)
+      time.pointee = timespec(tv_sec: now / 1_000, tv_nsec: now % 1_000 * 1_000_000)
+      return 0
+    }
+    // A turn never sleeps long: whether something comes is asked by turning again.
+    table.pointee.epoll_wait = { context, epoll, events, capacity, timeout in
+      cl_kernel_real().pointee.epoll_wait(context, epoll, events, capacity, min(timeout, 1))
+    }
+    table.pointee.send = { context, descriptor, bytes, count, flags in
+      let taken = KernelScript.of(context).take(descriptor, count)
+      guard taken > 0 else { return taken }
+      let sent = Glibc.send(descriptor, bytes, taken, flags)
+      return sent < 0 ? Int(-errno) : sent
+    }
+    table.pointee.sendmsg = { context, descriptor, message, flags in
+      var copy = message.pointee
+      let count = (0..<copy.msg_iovlen).reduce(0) { $0 + copy.msg_iov[Int($1)].iov_len }
+      let taken = KernelScript.of(context).take(descriptor, count)
+      guard taken > 0 else { return taken }
+      if taken < count {
+        // As much of the first piece as there is room for.
+        let first = copy.msg_iov[0]
+        let sent = Glibc.send(descriptor, first.iov_base, min(taken, first.iov_len), flags)
+        return sent < 0 ? Int(-errno) : sent
+      }
+      let sent = Glibc.sendmsg(descriptor, &copy, flags)
+      return sent < 0 ? Int(-errno) : sent
+    }
+    let kernel = Kernel(table: UnsafePointer(table))
+    let listener = try Listener(kernel: kernel, host: "127.0.0.1", port: 0)
+    port = listener.port
+    let reactor = try Reactor(kernel: kernel)
+    let waker = reactor.waker
+    let parker = Parker(wake: { waker.wake() })
+    let ring = BroadcastRing<Event>(
+      capacity: configuration.limits.ringCapacity, parkers: [parker])
+    core = ServerCore(
+      configuration: configuration, kernel: kernel, ring: ring, parkers: [parker],
+      mailboxes: [Mailbox(capacity: .max, parker: parker)], store: store,
+      log: Log(level: .error))
+    shard = try Shard(index: 0, core: core, reactor: reactor, listener: listener)
+  }
+
+  deinit {
+    shard.table.forEachPlace { shard.drop($0) }
+    shard.acceptor = nil
+  }
+
+  func turn(_ count: Int = 1) throws {
+    for _ in 0..<count { try shard.turn() }
+  }
+
+  /// Turns until `condition` holds, and fails when it does not come to.
+  func turn(
+    until condition: () -> Bool, _ location: SourceLocation = #_sourceLocation
+  ) throws {
+    for _ in 0..<2_000 {
+      if condition() { return }
+      try shard.turn()
+    }
+    try #require(condition(), "did not come to pass", sourceLocation: location)
+  }
+
+  /// Moves the clock, with a turn a second as a shard's are, and then one more.
+  func pass(milliseconds: UInt64) throws {
+    var left = milliseconds
+    while left > 0 {
+      let step = min(left, 1_000)
+      script.elapsed += step
+      left -= step
+      try shard.turn()
+    }
+    try shard.turn()
+  }
+
+  /// Where the peer's connection is in its life; `.free` once it has ended.
+  func state(of peer: TestPeer) -> ConnectionState {
+    let isThere = shard.table.contains(peer.place)
+    guard isThere, shard.table[peer.place].generation == peer.generation else { return .free }
+    return shard.table[peer.place].state
+  }
+
+  func isBlocked(_ peer: TestPeer) -> Bool {
+    state(of: peer) != .free && shard.table[peer.place].flags.contains(.blocked)
+  }
+
+  func publish(_ event: Event) throws { try #require(core.ring.offer(event)) }
+
+  static func token(_ user: String, scopes: [String] = []) -> String {
+    let now = startWall / 1_000
+    return TokenSigner.sign(
+      userID: user, scopes: scopes, issuedAtSeconds: now, expiresAtSeconds: now + 86_400,
+      secret: secret)
+  }
+
+  /// A connection that the shard has accepted.
+  func connect() throws -> TestPeer {
+    let before = shard.table.count
+    let peer = try TestPeer(port: port)
+    try turn(until: { shard.table.count == before + 1 })
+    var place: UInt32 = 0
+    shard.table.forEachPlace { each in
+      if shard.table[each].generation > shard.table[place].generation { place = each }
+    }
+    peer.place = place
+    peer.generation = shard.table[place].generation
+    peer.serverDescriptor = shard.table[place].fd
+    return peer
+  }
+
+  /// An open session of `user`.
+  func session(
+    _ user: String, path: String = "/api/v1/ws/notifications", since: String? = nil
+  ) throws -> TestPeer {
+    let peer = try connect()
+    let query = since.map { "?since=" + $0 } ?? ""
+    peer.send(
+      "GET \(path)\(query) HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        + "Authorization: Bearer \(Self.token(user))\r\n\r\n")
+    try turn(until: { peer.receive().headEnd != nil })
+    peer.received.removeFirst(try #require(peer.received.headEnd))
+    return peer
+  }
+}
+
+/// A client's end of a connection.
+final class TestPeer {
+  let descriptor: Int32
+  var place: UInt32 = 0
+  var generation: UInt32 = 0
+  var serverDescriptor: Int32 = -1
+  /// What came and was not taken yet.
+  var received: [UInt8] = []
+  /// Whether the server has ended its side, or reset the connection.
+  private(set) var isEnded = false
+
+  init(port: UInt16) throws {
+    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    let result = withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    try #require(result == 0)
+    _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+  }
+
+  deinit { _ = Glibc.close(descriptor) }
+
+  func send(_ text: String) { send(Array(text.utf8)) }
+
+  func send(_ bytes: [UInt8]) {
+    let sent = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+    #expect(sent == bytes.count)
+  }
+
+  /// Sends a masked text message.
+  func say(_ text: String) {
+    var frame: [UInt8] = []
+    WebSocketFrame.append(.text, payload: Array(text.utf8), maskingKey: 0x1234_5678, into: &frame)
+    send(frame)
+  }
+
+  /// Says end of stream and goes on receiving.
+  func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+  /// Takes in what has come; all that was not taken yet.
+  @discardableResult
+  func receive() -> [UInt8] {
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = recv(descriptor, &buffer, buffer.count, 0)
+      if count > 0 {
+        received += buffer[..<count]
+      } else {
+        if count == 0 || errno != EAGAIN { isEnded = true }
+        return received
+      }
+    }
+  }
+
+  /// Takes the whole frames that have come: their texts, and a close frame as its code.
+  func frames() throws -> [String] {
+    receive()
+    var texts: [String] = []
+    while true {
+      let bytes = received
+      let parsed = try FrameHeader.parse(bytes.span, from: .server)
+      guard let header = parsed, received.count >= header.byteCount + header.payloadLength else {
+        break
+      }
+      let payload = Array(received[header.byteCount..<(header.byteCount + header.payloadLength)])
+      received.removeFirst(header.byteCount + header.payloadLength)
+      switch header.opcode {
+      case .close: texts.append("close \(try WebSocketFrame.parseClose(payload).code ?? 0)")
+      case .ping: texts.append("ping")
+      case .pong: texts.append("pong")
+      case .text, .binary, .continuation: texts.append(String(decoding: payload, as: UTF8.self))
+      }
+    }
+    return texts
+  }
+}
+
+extension [UInt8] {
+  /// Where the first head ends, if it is whole.
+  var headEnd: Int? {
+    firstRange(of: Array("\r\n\r\n".utf8))?.upperBound
+  }
+
+  var text: String { String(decoding: self, as: UTF8.self) }
+}

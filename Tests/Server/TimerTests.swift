@@ -1,0 +1,83 @@
+// Deadlines, by a clock that the test moves.
+
+import Notifications
+import Testing
+
+@testable import Server
+
+@Suite("Timers")
+struct TimerTests {
+  // Case 64
+  @Test func `a client that answers no ping is gone after the limit, and not before`() throws {
+    let fixture = try ShardFixture()
+    let peer = try fixture.session("u")
+    try fixture.pass(milliseconds: 59_000)
+    #expect(try peer.frames().filter { $0 == "ping" }.count == 1)
+    #expect(fixture.state(of: peer) == .webSocket)
+    try fixture.pass(milliseconds: 2_000)
+    #expect(try peer.frames().contains("close 1001"))
+  }
+
+  @Test func `a client that is behind and takes what it can is not taken for silent`() throws {
+    let fixture = try ShardFixture()
+    let peer = try fixture.session("u")
+    fixture.script.room[peer.serverDescriptor] = 0
+    try fixture.publish(TurnTests.broadcast(20_000))
+    try fixture.turn(until: { fixture.isBlocked(peer) })
+    for _ in 0..<20 {
+      try fixture.pass(milliseconds: 5_000)
+      fixture.script.room[peer.serverDescriptor] = 100
+    }
+    #expect(fixture.state(of: peer) == .webSocket)
+    fixture.script.room[peer.serverDescriptor] = nil
+    try fixture.turn(until: { !fixture.isBlocked(peer) })
+    try fixture.pass(milliseconds: 5_000)
+    #expect(fixture.state(of: peer) == .webSocket)
+  }
+
+  // Case 65
+  @Test func `a client that is behind and takes nothing is cut`() throws {
+    let fixture = try ShardFixture()
+    let peer = try fixture.session("u")
+    fixture.script.room[peer.serverDescriptor] = 0
+    try fixture.publish(TurnTests.broadcast(20_000))
+    try fixture.turn(until: { fixture.isBlocked(peer) })
+    try fixture.pass(milliseconds: 9_000)
+    #expect(fixture.state(of: peer) != .free)
+    try fixture.pass(milliseconds: 2_000)
+    #expect(fixture.state(of: peer) == .free)
+  }
+
+  // Case 68
+  @Test func `what was due while the process was stopped is due a little later`() throws {
+    let fixture = try ShardFixture()
+    let silent = try fixture.session("silent")
+    let slow = try fixture.session("slow")
+    let idle = try fixture.connect()
+    fixture.script.room[slow.serverDescriptor] = 0
+    try fixture.publish(TurnTests.broadcast(20_000))
+    try fixture.turn(until: { fixture.isBlocked(slow) })
+    fixture.script.elapsed += 70_000
+    try fixture.turn(2)
+    for peer in [silent, slow, idle] { #expect(fixture.state(of: peer) != .free) }
+    #expect(fixture.state(of: silent) == .webSocket)
+    // Which is not for ever.
+    try fixture.pass(milliseconds: 7_000)
+    for peer in [silent, slow, idle] { #expect(fixture.state(of: peer) == .free) }
+  }
+
+  // Case 50
+  @Test func `a session ends when its token does, whatever else is put off`() throws {
+    let fixture = try ShardFixture()
+    let peer = try fixture.session("u")
+    let end = (86_400 + 30) * 1_000
+    fixture.script.elapsed += UInt64(end) - 2_000
+    try fixture.turn(2)
+    peer.say("here")
+    try fixture.turn(2)
+    #expect(fixture.state(of: peer) == .webSocket)
+    fixture.script.elapsed += 4_000
+    try fixture.turn(2)
+    #expect(try peer.frames().contains("close 4002"))
+  }
+}

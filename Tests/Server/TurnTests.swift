@@ -1,0 +1,104 @@
+// What happens to one connection while a turn is at work on another.
+
+import Broadcast
+import Glibc
+import Notifications
+import Testing
+import Wire
+
+@testable import Server
+
+@Suite("A turn")
+struct TurnTests {
+  /// A broadcast of about `byteCount` bytes.
+  static func broadcast(_ byteCount: Int = 10) -> Event {
+    let message = SystemMessage(
+      id: DialectTests.id, messageType: "m", title: "t",
+      message: String(repeating: "x", count: byteCount), payload: Array("{}".utf8))
+    return Event(audience: .everyone, body: .system(message), timestamp: 0)
+  }
+
+  @Test func `a session is greeted, hears its events and answers a ping`() throws {
+    let fixture = try ShardFixture()
+    let peer = try fixture.session("u")
+    try fixture.publish(DialectTests.stored())
+    try fixture.publish(Self.broadcast())
+    peer.say(#"{"type":"ping"}"#)
+    var texts: [String] = []
+    try fixture.turn(until: {
+      texts += (try? peer.frames()) ?? []
+      return texts.count == 5
+    })
+    #expect(texts[0].contains("connection:established"))
+    #expect(texts.filter { $0.contains("notification:new") }.count == 1)
+    #expect(texts.filter { $0.contains("system:message") }.count == 1)
+    #expect(texts.filter { $0.contains(#""event":"pong""#) }.count == 1)
+  }
+
+  @Test func `what a flush gathers does not overwrite what is being read`() throws {
+    let fixture = try ShardFixture()
+    let peer = try fixture.session("u")
+    let other = try fixture.session("v")
+    try fixture.turn()
+    let shard = fixture.shard
+    // The other's outbox has two ranges of the direct log, which a flush gathers.
+    for _ in 0..<2 {
+      shard.send(frame("for v: " + String(repeating: "v", count: 4_000)), to: other.place)
+      shard.send(frame("for u"), to: peer.place)
+    }
+    // Pings enough that their answers do not fit into what is appended between two flushes.
+    var pings: [UInt8] = []
+    let payload = [UInt8](repeating: 0x70, count: 125)
+    while pings.count < 16 * 1_024 - 131 {
+      WebSocketFrame.append(.ping, payload: payload, maskingKey: 1, into: &pings)
+    }
+    fillDirectLog(shard, leaving: 200)
+    peer.send(pings)
+    var texts: [String] = []
+    try fixture.turn(until: {
+      texts += (try? peer.frames()) ?? []
+      return texts.filter { $0 == "pong" }.count == pings.count / 131
+        || texts.contains { $0.hasPrefix("close") }
+    })
+    #expect(!texts.contains { $0.hasPrefix("close") })
+    #expect(shard.table.contains(peer.place))
+  }
+
+  @Test func `a publisher that is gone when its broadcast makes room leaves nothing behind`()
+    throws
+  {
+    let fixture = try ShardFixture { $0.limits.ringCapacity = 4 }
+    let publisher = try fixture.connect()
+    let body = #"{"title":"t"}"#
+    let post =
+      "POST /api/v1/websocket/send/system HTTP/1.1\r\nHost: x\r\nContent-Length: \(body.utf8.count)"
+      + "\r\nAuthorization: Bearer \(ShardFixture.token("p", scopes: ["publish"]))\r\n\r\n\(body)"
+    let listener = try fixture.session("u")
+    try fixture.turn()
+    // What waits in the ring does not fit into what is appended between two flushes, so making room
+    // for the last broadcast flushes; and by then the publisher has reset its connection.
+    for _ in 0..<3 { try fixture.publish(Self.broadcast(100 * 1_024)) }
+    fixture.script.sends[publisher.serverDescriptor] = [-Int(ECONNRESET)]
+    publisher.send(post + post)
+    try fixture.turn(until: { !fixture.shard.table.contains(publisher.place) })
+    let next = try fixture.connect()
+    #expect(next.place == publisher.place)
+    next.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    try fixture.turn(until: { next.receive().headEnd != nil })
+    #expect(next.received.text.hasPrefix("HTTP/1.1 200"))
+    #expect(next.received.text.contains("\"status\":\"ok\""))
+    try fixture.turn(until: { (try? listener.frames())?.isEmpty == false })
+  }
+
+  private func frame(_ text: String) -> [UInt8] {
+    var frame: [UInt8] = []
+    WebSocketFrame.append(.text, payload: Array(text.utf8), into: &frame)
+    return frame
+  }
+
+  /// Appends to the direct log until there is only so much room before it is flushed.
+  private func fillDirectLog(_ shard: Shard, leaving byteCount: UInt64) {
+    let room = Shard.flushBytes - (shard.direct.end - shard.directFlushed)
+    shard.direct.append([UInt8](repeating: 0, count: Int(room - byteCount)).span)
+  }
+}
