@@ -50,6 +50,8 @@ let package = Package(
         "CReactor", "Broadcast", "Wire", "Cryptography", "Tokens", "Notifications", "Storage",
       ],
       swiftSettings: strict),
+    .target(
+      name: "LoadClient", dependencies: ["CReactor", "Wire"], swiftSettings: strict),
     .executableTarget(
       name: "StoreWrite", dependencies: ["Notifications", "Storage"],
       path: "Benchmarks/StoreWrite", swiftSettings: strict),
@@ -82,5 +84,8 @@ let package = Package(
         "Server", "Broadcast", "CReactor", "Notifications", "Tokens", "Wire", "TestSupport",
       ],
       path: "Tests/Server", swiftSettings: strictTests),
+    .testTarget(
+      name: "LoadClientTests", dependencies: ["CReactor", "LoadClient", "Wire", "TestSupport"],
+      path: "Tests/LoadClient", swiftSettings: strictTests),
   ]
 )

@@ -1,0 +1,136 @@
+// The publisher of a load test: one connection that pipelines ephemeral broadcasts.
+
+internal import Wire
+
+/// Publishes the run's messages over one pipelined connection, in the fleet's reactor.
+///
+/// What the socket does not take waits in `outgoing`, bounded by `outstandingLimit` requests.
+final class Broadcaster {
+  /// Its place in the poller, out of the fleet's way.
+  static let index = UInt32.max
+  /// The most requests without an answer.
+  ///
+  /// At the limit publishing waits, and the wait counts as latency, which begins at the intended
+  /// time.
+  static let outstandingLimit = 4_096
+
+  private let server: ServerURL
+  private let poller: Poller
+  private let ledger: MessageLedger
+  private let socket: Socket
+  private let fields: [HTTPField]
+  private let padding: String
+  private var reader = AnswerReader()
+  private var scratch: [UInt8] = []
+  private var outgoing: [UInt8] = []
+  private var sent = 0
+  private var waitsForRoom = true
+  private(set) var isConnected = false
+
+  private(set) var published = 0
+  /// Answered with a 2xx.
+  private(set) var accepted = 0
+  /// Answered otherwise: status and how often.
+  private(set) var refused: [Int: Int] = [:]
+  private(set) var failure: ClientError?
+
+  var outstanding: Int { published - accepted - refused.values.reduce(0, +) }
+
+  /// Begins to connect.
+  ///
+  /// `payloadBytes` is the size of the payload object, if that has room for the
+  /// run's mark, else the least that has.
+  init(
+    server: ServerURL, poller: Poller, ledger: MessageLedger, credentials: [HTTPField],
+    payloadBytes: Int
+  ) throws(ClientError) {
+    self.server = server
+    self.poller = poller
+    self.ledger = ledger
+    fields = credentials + [HTTPField("Content-Type", "application/json")]
+    // Braces, the mark, its digits and quotation mark; then `,"pad":""`.
+    let bare = 2 + ledger.prefix.count + 9
+    let pad = payloadBytes - bare - 9
+    padding = pad >= 0 ? ",\"pad\":\"\(String(repeating: "x", count: pad))\"" : ""
+    socket = try Socket(connectingTo: server)
+    try poller.add(socket, index: Self.index, forWriting: true)
+  }
+
+  private var isClosed = false
+
+  deinit { close() }
+
+  /// Queues one message that was meant to be sent at a time of the monotonic clock.
+  func enqueue(intendedAt nanoseconds: UInt64) {
+    var body = Array("{\"update_type\":\"bench\",\"payload\":{".utf8)
+    ledger.appendMark(ledger.issue(at: nanoseconds), into: &body)
+    body.appendText(padding)
+    body.appendText("}}")
+    let request = HTTPRequest(
+      "POST", "/api/v1/websocket/live/broadcast", fields: fields, body: body)
+    request.write(to: server, into: &outgoing)
+    published += 1
+  }
+
+  /// Sends what is queued, as far as the socket takes it.
+  func flush() throws(ClientError) {
+    while sent < outgoing.count {
+      switch socket.send(outgoing, from: sent) {
+      case .bytes(let count): sent += count
+      case .wouldBlock:
+        try setWaitsForRoom(true)
+        return
+      case .closed: throw .closedByServer
+      case .failed(let code): throw .system(call: "send", code: code)
+      }
+    }
+    outgoing.removeAll(keepingCapacity: true)
+    sent = 0
+    try setWaitsForRoom(false)
+  }
+
+  /// Takes one event of the poller.
+  func handle(_ readiness: Readiness) {
+    guard failure == nil else { return }
+    do throws(ClientError) {
+      if !isConnected {
+        if let code = socket.connectFailure() { throw .system(call: "connect", code: code) }
+        isConnected = true
+      }
+      if readiness.isReadable { try receive() }
+      if readiness.isWritable { try flush() }
+    } catch {
+      failure = error
+      close()
+    }
+  }
+
+  func close() {
+    guard !isClosed else { return }
+    isClosed = true
+    poller.remove(socket)
+    socket.close()
+  }
+
+  private func receive() throws(ClientError) {
+    switch reader.receive(from: socket, scratch: &scratch) {
+    case .bytes: break
+    case .wouldBlock: return
+    case .closed: throw .closedByServer
+    case .failed(let code): throw .system(call: "recv", code: code)
+    }
+    while let answer = try reader.next() {
+      if answer.isSuccess {
+        accepted += 1
+      } else {
+        refused[answer.status, default: 0] += 1
+      }
+    }
+  }
+
+  private func setWaitsForRoom(_ waits: Bool) throws(ClientError) {
+    guard waits != waitsForRoom else { return }
+    waitsForRoom = waits
+    try poller.modify(socket, index: Self.index, forWriting: waits)
+  }
+}

@@ -1,0 +1,28 @@
+// What can go wrong for a client of the server, in words that a command can print.
+
+/// A failure of a client's own connection, URL or conversation.
+package enum ClientError: Error, Equatable, CustomStringConvertible {
+  /// The text is no URL that this client can use, and why.
+  case badURL(String)
+  /// A system call failed with this errno.
+  case system(call: String, code: Int32)
+  /// The server answered a request for an upgrade with this status.
+  case upgradeRefused(status: Int)
+  /// The server closed the connection.
+  case closedByServer
+  /// What was waited for did not come in time.
+  case timedOut(String)
+  /// The server sent something that its protocol does not allow.
+  case malformed(String)
+
+  package var description: String {
+    switch self {
+    case .badURL(let reason): "bad URL: \(reason)"
+    case .system(let call, let code): "\(call) failed: \(SystemText.message(of: code))"
+    case .upgradeRefused(let status): "the server refused the WebSocket upgrade with \(status)"
+    case .closedByServer: "the server closed the connection"
+    case .timedOut(let what): "timed out: \(what)"
+    case .malformed(let what): "the server sent \(what)"
+    }
+  }
+}

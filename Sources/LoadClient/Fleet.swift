@@ -1,0 +1,209 @@
+// Many WebSocket connections on one thread: connecting them, reading them, letting them go.
+
+internal import Wire
+
+/// Connections to a server's WebSocket endpoint, all in one thread's reactor.
+///
+/// Their masking key and Sec-WebSocket-Key are constants and the server's accept is not verified:
+/// those guard browsers and proxies, of which a load test has none. Places in the poller are
+/// 0 ..< count.
+package final class Fleet {
+  private enum Phase { case connecting, upgrading, open, gone }
+
+  private struct Place {
+    var socket: Socket
+    var phase = Phase.connecting
+    var tail = FrameTail()
+    var subscription = Subscription()
+  }
+
+  /// Handshakes under way at once: enough to hide the round trips, below a listener's backlog.
+  private static let handshakesLimit = 256
+  /// The most bytes of one read, and so of one frame.
+  private static let scratchCapacity = 256 << 10
+
+  package let count: Int
+  private let server: ServerURL
+  private let target: (Int) -> String
+  private let poller: Poller
+  private let counter: MessageCounter
+  private var places: [Place] = []
+  private var scratch = [UInt8](repeating: 0, count: scratchCapacity)
+  private var handshakes = 0
+
+  package var tally: FleetTally { counter.tally }
+  /// Connections that were greeted and have not ended.
+  package private(set) var liveCount = 0
+  /// Messages that the live connections have received since they were greeted.
+  package private(set) var receivedByLive: UInt64 = 0
+  /// Why connections failed or ended, and how often.
+  package private(set) var endings: [String: Int] = [:]
+
+  init(
+    server: ServerURL, count: Int, poller: Poller, ledger: MessageLedger,
+    target: @escaping (Int) -> String
+  ) {
+    self.server = server
+    self.count = count
+    self.poller = poller
+    counter = MessageCounter(ledger: ledger)
+    self.target = target
+    places.reserveCapacity(count)
+  }
+
+  deinit { close() }
+
+  /// Whether every connection has been greeted or has failed.
+  var isSettled: Bool { places.count == count && handshakes == 0 }
+  /// Connections begun so far.
+  var startedCount: Int { places.count }
+
+  /// Begins as many connections as may be under way at once.
+  func startConnections() throws(ClientError) {
+    while places.count < count, handshakes < Self.handshakesLimit {
+      let socket = try Socket(connectingTo: server)
+      try poller.add(socket, index: UInt32(places.count), forWriting: true)
+      places.append(Place(socket: socket))
+      handshakes += 1
+    }
+  }
+
+  /// Sets all figures to zero; the connections stay.
+  func beginTally() { counter.tally = FleetTally() }
+
+  /// Ends every connection with a reset: no port is left in TIME_WAIT for the next fleet.
+  package func close() {
+    for place in places where place.phase != .gone { place.socket.abort() }
+    places = []
+    liveCount = 0
+    receivedByLive = 0
+    handshakes = 0
+  }
+
+  /// Takes one event of the poller.
+  func handle(_ readiness: Readiness) {
+    let index = Int(readiness.index)
+    guard index < places.count else { return }
+    do throws(ClientError) {
+      switch places[index].phase {
+      case .gone: return
+      case .connecting: if readiness.isWritable || readiness.isReadable { try upgrade(index) }
+      case .upgrading, .open: if readiness.isReadable { try receive(index) }
+      }
+    } catch {
+      end(index, because: error.description)
+    }
+  }
+
+  private func upgrade(_ index: Int) throws(ClientError) {
+    let socket = places[index].socket
+    if let code = socket.connectFailure() { throw .system(call: "connect", code: code) }
+    var request: [UInt8] = []
+    request.appendText("GET \(server.basePath)\(target(index)) HTTP/1.1\r\n")
+    request.appendText("Host: \(server.hostField)\r\n")
+    request.appendText("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n")
+    request.appendText("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+    // The first bytes of a connection: the kernel takes a request head whole.
+    guard socket.send(request) == .bytes(request.count) else { throw .closedByServer }
+    places[index].phase = .upgrading
+    try poller.modify(socket, index: UInt32(index), forWriting: false)
+  }
+
+  /// Reads once, which is fair to the others; what is left makes the next wait return at once.
+  private func receive(_ index: Int) throws(ClientError) {
+    let held = places[index].tail.restore(to: &scratch)
+    guard held < scratch.count else { throw .malformed("a frame of more than \(held) bytes") }
+    let received: Int
+    switch places[index].socket.receive(into: &scratch, at: held) {
+    case .bytes(let count): received = count
+    case .wouldBlock: return
+    case .closed: throw .closedByServer
+    case .failed(let code): throw .system(call: "recv", code: code)
+    }
+    counter.tally.bytesReceived &+= UInt64(received)
+    let end = held + received
+    // A second reference for the time of the scan; dropped before the next read writes.
+    let bytes = scratch
+    let scanned = try scan(index, bytes.span.extracting(0..<end))
+    places[index].tail.keep(scanned..<end, of: bytes)
+  }
+
+  /// Takes what is whole of the received bytes and says how many those were.
+  private func scan(
+    _ index: Int, _ bytes: borrowing Span<UInt8>
+  ) throws(ClientError) -> Int {
+    var start = 0
+    if places[index].phase == .upgrading {
+      guard let headByteCount = try acceptUpgrade(bytes) else { return 0 }
+      places[index].phase = .open
+      start = headByteCount
+    }
+    // A copy, so that the scan may come back to this object for a control frame.
+    var subscription = places[index].subscription
+    let wasGreeted = subscription.isGreeted
+    let receivedBefore = subscription.received
+    defer {
+      places[index].subscription = subscription
+      receivedByLive &+= subscription.received &- receivedBefore
+      if subscription.isGreeted, !wasGreeted {
+        handshakes -= 1
+        liveCount += 1
+      }
+    }
+    let socket = places[index].socket
+    let now = Host.nanoseconds()
+    return try counter.scan(bytes, from: start, for: &subscription, now: now) {
+      frame throws(ClientError) in
+      try Self.takeControl(frame, payload: frame.payload.map { bytes[$0] }, from: socket)
+    }
+  }
+
+  private static func takeControl(
+    _ frame: ScannedFrame, payload: [UInt8], from socket: Socket
+  ) throws(ClientError) {
+    switch frame.opcode {
+    case .ping:
+      var pong: [UInt8] = []
+      WebSocketFrame.append(.pong, payload: payload, maskingKey: 0x1234_5678, into: &pong)
+      // Nothing else is ever sent here, so a small frame always finds room; if not, all is lost.
+      guard socket.send(pong) == .bytes(pong.count) else { throw .closedByServer }
+    case .close:
+      let close = try? WebSocketFrame.parseClose(payload)  // A bad one has no code either.
+      throw .malformed("close \(close?.code.map(String.init) ?? "without a code")")
+    case .pong, .text, .binary, .continuation:
+      break
+    }
+  }
+
+  /// The size of the 101 answer's head; nil when it is not whole.
+  private func acceptUpgrade(_ bytes: borrowing Span<UInt8>) throws(ClientError) -> Int? {
+    var parser = HTTPResponseHeadParser()
+    do {
+      guard let head = try parser.parse(bytes) else { return nil }
+      guard head.status == 101 else { throw ClientError.upgradeRefused(status: Int(head.status)) }
+      return head.byteCount
+    } catch let error as HTTPViolation {
+      throw .malformed("a bad answer: \(error.reason)")
+    } catch let error as ClientError {
+      throw error
+    } catch {
+      throw .malformed("a bad answer")
+    }
+  }
+
+  private func end(_ index: Int, because reason: String) {
+    let place = places[index]
+    guard place.phase != .gone else { return }
+    if place.subscription.isGreeted {
+      liveCount -= 1
+      receivedByLive &-= place.subscription.received
+    } else {
+      handshakes -= 1
+    }
+    places[index].phase = .gone
+    places[index].tail = FrameTail()
+    place.socket.close()
+    counter.tally.disconnected += 1
+    endings[reason, default: 0] += 1
+  }
+}

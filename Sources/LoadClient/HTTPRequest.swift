@@ -1,0 +1,51 @@
+// The requests that a client makes, as bytes.
+
+internal import Wire
+
+/// A header field of a request.
+package struct HTTPField: Sendable, Equatable {
+  package let name: String
+  package let value: String
+
+  /// A field; control characters in the value, which would end it, are a caller's mistake.
+  package init(_ name: String, _ value: String) {
+    precondition(value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }, "control byte in \(name)")
+    self.name = name
+    self.value = value
+  }
+
+  package static func bearer(_ token: String) -> Self { Self("Authorization", "Bearer \(token)") }
+  package static func apiKey(_ key: String) -> Self { Self("X-API-Key", key) }
+}
+
+/// One request to a server.
+package struct HTTPRequest: Sendable {
+  package var method: String
+  /// Path and query, as they go on the wire, behind the server's base path.
+  package var target: String
+  package var fields: [HTTPField]
+  package var body: [UInt8]
+
+  package init(
+    _ method: String, _ target: String, fields: [HTTPField] = [], body: [UInt8] = []
+  ) {
+    self.method = method
+    self.target = target
+    self.fields = fields
+    self.body = body
+  }
+
+  /// Appends the request as it goes to `server`.
+  package func write(to server: ServerURL, into bytes: inout [UInt8]) {
+    bytes.appendText("\(method) \(server.basePath)\(target) HTTP/1.1\r\n")
+    bytes.appendText("Host: \(server.hostField)\r\n")
+    for field in fields { bytes.appendText("\(field.name): \(field.value)\r\n") }
+    if !body.isEmpty || method == "POST" || method == "PUT" {
+      bytes.appendText("Content-Length: ")
+      bytes.appendDecimal(body.count)
+      bytes.appendText("\r\n")
+    }
+    bytes.appendText("\r\n")
+    bytes.append(contentsOf: body)
+  }
+}

@@ -1,0 +1,291 @@
+// The load test: a fleet of `event` connections, one publisher, and a pace.
+//
+// Everything runs on the caller's thread, in one reactor, so the figures of a machine with few
+// processors are not those of the client's threads getting in each other's way.
+
+/// When the next message is published.
+package enum LoadPace: Sendable, Equatable, CustomStringConvertible {
+  /// Bursts of so many messages, pipelined: the next burst when every connection has the whole of
+  /// this one. With 1: the next message when every connection has this one.
+  case window(Int)
+  /// So many messages a second, whatever comes of them.
+  case rate(Double)
+
+  package var description: String {
+    switch self {
+    case .window(let count): "window \(count)"
+    case .rate(let perSecond): "rate \(perSecond)"
+    }
+  }
+}
+
+/// What a load test does.
+package struct LoadConfiguration: Sendable {
+  package var server: ServerURL
+  package var connections = 1_000
+  package var pace = LoadPace.window(1)
+  package var durationMilliseconds = 10_000
+  /// The size of the payload object of each message; at least about 40 bytes.
+  package var payloadBytes = 64
+  /// What the publisher proves itself with.
+  package var credentials: [HTTPField]
+  /// The token of connection 0, 1, 2...
+  package var token: @Sendable (Int) -> String
+  /// So long without any progress ends the measurement, or the attempt to connect.
+  package var stallMilliseconds = 10_000
+
+  package init(
+    server: ServerURL, credentials: [HTTPField], token: @escaping @Sendable (Int) -> String
+  ) {
+    self.server = server
+    self.credentials = credentials
+    self.token = token
+  }
+}
+
+/// How far a load test has come.
+package struct LoadProgress: Sendable {
+  package enum Phase: Sendable { case connecting, measuring }
+  package var phase: Phase
+  /// From 0 to 1.
+  package var fraction: Double
+  package var live: Int
+  package var accepted: Int
+  package var delivered: UInt64
+  package var latency: LatencyHistogram
+}
+
+/// Runs load tests.
+package enum LoadTest {
+  /// Connects, measures for the configured time, and leaves.
+  ///
+  /// `onProgress` is called about ten times a second.
+  package static func run(
+    _ configuration: LoadConfiguration, onProgress: ((LoadProgress) -> Void)? = nil
+  ) throws(ClientError) -> LoadReport {
+    let session = try LoadSession(configuration)
+    session.onProgress = onProgress
+    defer { session.close() }
+    try session.connect()
+    return try session.measure(
+      configuration.pace, milliseconds: configuration.durationMilliseconds)
+  }
+}
+
+/// A connected fleet and its publisher, for any number of measurements.
+///
+/// Confined to one thread.
+package final class LoadSession {
+  private static let progressNanoseconds: UInt64 = 100_000_000
+
+  private let configuration: LoadConfiguration
+  private let poller: Poller
+  private let ledger = MessageLedger()
+  private let fleet: Fleet
+  private var broadcaster: Broadcaster
+  private var connectSeconds = 0.0
+  private var nextProgress: UInt64 = 0
+  package var onProgress: ((LoadProgress) -> Void)?
+
+  package init(_ configuration: LoadConfiguration) throws(ClientError) {
+    self.configuration = configuration
+    poller = try Poller()
+    let token = configuration.token
+    fleet = Fleet(
+      server: configuration.server, count: configuration.connections, poller: poller,
+      ledger: ledger, target: { "/api/v1/ws/notifications?token=\(token($0))" })
+    broadcaster = try Broadcaster(
+      server: configuration.server, poller: poller, ledger: ledger,
+      credentials: configuration.credentials, payloadBytes: configuration.payloadBytes)
+  }
+
+  /// Connections that stand.
+  package var liveCount: Int { fleet.liveCount }
+  /// Why connections failed or ended, and how often.
+  package var endings: [String: Int] { fleet.endings }
+
+  /// Connects the fleet, each greeted, and the publisher.
+  ///
+  /// Connections that fail are counted in the reports; it is an error when none stands.
+  package func connect() throws(ClientError) {
+    let start = Host.nanoseconds()
+    try pump(until: { self.fleet.isSettled && self.broadcaster.isConnected }) {
+      () throws(ClientError) -> Int in
+      try self.fleet.startConnections()
+      self.progress(
+        .connecting,
+        Double(self.fleet.liveCount) / Double(max(1, self.configuration.connections)))
+      return self.fleet.startedCount + self.fleet.liveCount
+    }
+    connectSeconds = seconds(since: start)
+    guard fleet.isSettled, broadcaster.isConnected else {
+      throw .timedOut("connecting, \(fleet.liveCount) of \(fleet.count) stand")
+    }
+    guard fleet.liveCount > 0 || configuration.connections == 0 else {
+      let why = fleet.endings.max { $0.value < $1.value }?.key ?? "unknown"
+      throw .timedOut("no connection stands; most failed because \(why)")
+    }
+  }
+
+  /// Publishes at a pace for a time and waits until all was delivered that can be.
+  ///
+  /// With a window, at least one burst, however short the time.
+  package func measure(
+    _ pace: LoadPace, milliseconds: Int
+  ) throws(ClientError) -> LoadReport {
+    fleet.beginTally()
+    var report = LoadReport(pace: pace)
+    report.connections = configuration.connections
+    report.established = fleet.liveCount
+    report.connectSeconds = connectSeconds
+    let before = (
+      published: broadcaster.published, accepted: broadcaster.accepted,
+      refused: broadcaster.refused
+    )
+    let start = Host.nanoseconds()
+    let deadline = start &+ UInt64(clamping: milliseconds) &* 1_000_000
+    let finished: Bool
+    switch pace {
+    case .window(let count): finished = try publishBursts(of: max(1, count), until: deadline)
+    case .rate(let perSecond):
+      finished = try publish(perSecond: perSecond, from: start, until: deadline)
+    }
+    report.seconds = seconds(since: start)
+    report.hasStalled = !finished
+    report.published = broadcaster.published - before.published
+    report.accepted = broadcaster.accepted - before.accepted
+    report.refused = broadcaster.refused.reduce(into: [:]) { result, entry in
+      let count = entry.value - (before.refused[entry.key] ?? 0)
+      if count > 0 { result[entry.key] = count }
+    }
+    report.tally = fleet.tally
+    let owed = UInt64(report.accepted) &* UInt64(fleet.liveCount)
+    report.missing = owed > fleet.tally.delivered ? owed - fleet.tally.delivered : 0
+    report.endings = fleet.endings
+    return report
+  }
+
+  package func close() {
+    fleet.close()
+    broadcaster.close()
+  }
+
+  /// Everything that was accepted has reached every connection that stands.
+  private var isDelivered: Bool {
+    broadcaster.outstanding == 0
+      && fleet.receivedByLive == UInt64(broadcaster.accepted) &* UInt64(fleet.liveCount)
+  }
+
+  private var deliveryProgress: Int {
+    broadcaster.accepted &+ Int(truncatingIfNeeded: fleet.tally.bytesReceived)
+      &+ fleet.tally.disconnected
+  }
+
+  private func publishBursts(
+    of count: Int, until deadline: UInt64
+  ) throws(ClientError) -> Bool {
+    let start = Host.nanoseconds()
+    repeat {
+      let now = Host.nanoseconds()
+      for _ in 0..<count { broadcaster.enqueue(intendedAt: now) }
+      try broadcaster.flush()
+      let delivered = try pump(until: { self.isDelivered }) { () throws(ClientError) -> Int in
+        try self.checkPublisher()
+        self.progress(.measuring, from: start, until: deadline)
+        return self.deliveryProgress
+      }
+      guard delivered else { return false }
+    } while Host.nanoseconds() < deadline
+    return true
+  }
+
+  private func publish(
+    perSecond: Double, from start: UInt64, until deadline: UInt64
+  ) throws(ClientError) -> Bool {
+    let interval = 1e9 / max(perSecond, 0.001)
+    var issued = 0
+    while true {
+      let now = Host.nanoseconds()
+      var due = start &+ UInt64(Double(issued) * interval)
+      while due <= now, due < deadline,
+        broadcaster.outstanding < Broadcaster.outstandingLimit
+      {
+        broadcaster.enqueue(intendedAt: due)
+        issued += 1
+        due = start &+ UInt64(Double(issued) * interval)
+      }
+      try broadcaster.flush()
+      if due >= deadline { break }
+      // The kernel's timer is a millisecond coarse: the last one is polled away.
+      let wait = due > now ? Int((due - now) / 1_000_000) : 1
+      try pumpOnce(milliseconds: min(wait, 100))
+      try checkPublisher()
+      progress(.measuring, from: start, until: deadline)
+      if now > deadline &+ UInt64(configuration.stallMilliseconds) &* 1_000_000 { return false }
+    }
+    return try pump(until: { self.isDelivered }) { () throws(ClientError) -> Int in
+      try self.checkPublisher()
+      return self.deliveryProgress
+    }
+  }
+
+  /// Takes events until a condition holds; false when nothing moved for the stall time.
+  ///
+  /// `turn` runs before each wait and returns a number that changes with every progress.
+  @discardableResult
+  private func pump(
+    until condition: () -> Bool, turn: () throws(ClientError) -> Int
+  ) throws(ClientError) -> Bool {
+    var lastProgress = try turn()
+    var lastMove = Host.nanoseconds()
+    while !condition() {
+      try pumpOnce(milliseconds: 100)
+      let progress = try turn()
+      let now = Host.nanoseconds()
+      if progress != lastProgress {
+        lastProgress = progress
+        lastMove = now
+      } else if now &- lastMove > UInt64(configuration.stallMilliseconds) &* 1_000_000 {
+        return false
+      }
+    }
+    return true
+  }
+
+  private func pumpOnce(milliseconds: Int) throws(ClientError) {
+    let count = try poller.wait(milliseconds: milliseconds)
+    for position in 0..<count {
+      let readiness = poller[position]
+      if readiness.index == Broadcaster.index {
+        broadcaster.handle(readiness)
+      } else {
+        fleet.handle(readiness)
+      }
+    }
+  }
+
+  private func checkPublisher() throws(ClientError) {
+    if let failure = broadcaster.failure { throw failure }
+  }
+
+  private func progress(_ phase: LoadProgress.Phase, from start: UInt64, until end: UInt64) {
+    let elapsed = Double(Host.nanoseconds() &- start)
+    progress(phase, min(1, elapsed / max(1, Double(end &- start))))
+  }
+
+  private func progress(_ phase: LoadProgress.Phase, _ fraction: Double) {
+    guard let onProgress else { return }
+    let now = Host.nanoseconds()
+    guard now >= nextProgress else { return }
+    nextProgress = now &+ Self.progressNanoseconds
+    onProgress(
+      LoadProgress(
+        phase: phase, fraction: fraction, live: fleet.liveCount,
+        accepted: broadcaster.accepted, delivered: fleet.tally.delivered,
+        latency: fleet.tally.latency))
+  }
+
+  private func seconds(since start: UInt64) -> Double {
+    Double(Host.nanoseconds() &- start) / 1e9
+  }
+}

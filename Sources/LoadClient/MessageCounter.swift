@@ -1,0 +1,156 @@
+// Counting what connections are sent, and checking it while counting.
+//
+// Each message of a run must arrive on each connection once, and in the order of publishing. A
+// connection knows the sequence number that it expects, and the counter knows where in a payload
+// the number stands (the same place in every payload of a run), so the check is two comparisons of
+// eight bytes; only a surprise is searched for the run's mark and explained.
+
+internal import Wire
+
+/// What was seen on all connections since the figures were last set to zero.
+package struct FleetTally: Sendable {
+  /// Messages of the run that arrived, over all connections; those out of order not twice.
+  package internal(set) var delivered: UInt64 = 0
+  /// Messages that a connection should have seen before the one that it saw.
+  package internal(set) var skipped: UInt64 = 0
+  /// Messages that a connection had seen already, or that came after their successors.
+  package internal(set) var repeated: UInt64 = 0
+  /// Frames that are none of the run's: greetings, counts, other publishers' messages.
+  package internal(set) var otherFrames: UInt64 = 0
+  package internal(set) var bytesReceived: UInt64 = 0
+  /// Connections that ended.
+  package internal(set) var disconnected = 0
+  /// The size of a frame of the run, header included; 0 until one was seen.
+  package internal(set) var frameByteCount = 0
+  package internal(set) var latency = LatencyHistogram()
+
+  package init() {}
+}
+
+/// How far one connection has come in the run.
+struct Subscription {
+  /// Whether the server's greeting, the first text frame, has come.
+  private(set) var isGreeted = false
+  /// Messages received.
+  fileprivate(set) var received: UInt64 = 0
+  fileprivate var expected: UInt32 = 0
+
+  init() {}
+
+  fileprivate mutating func greet(expecting sequence: UInt32) {
+    isGreeted = true
+    expected = sequence
+  }
+}
+
+/// Scans what connections receive for the messages of one run.
+///
+/// Confined to the thread of its load test.
+final class MessageCounter {
+  var tally = FleetTally()
+  private let ledger: MessageLedger
+  /// Where in a payload of the run the sequence number's digits begin; 0 until one was found.
+  private var digitsOffset = 0
+
+  init(ledger: MessageLedger) {
+    self.ledger = ledger
+  }
+
+  /// Takes all whole frames from `start` on; returns where the first unfinished one begins.
+  ///
+  /// `now` is when the bytes were received. Control frames go to `control`.
+  func scan(
+    _ bytes: borrowing Span<UInt8>, from start: Int, for subscription: inout Subscription,
+    now: UInt64, control: (ScannedFrame) throws(ClientError) -> Void
+  ) throws(ClientError) -> Int {
+    var position = start
+    while true {
+      let frame: ScannedFrame
+      do throws(ProtocolViolation) {
+        if subscription.isGreeted {
+          position = try countMessages(bytes, from: position, for: &subscription, now: now)
+        }
+        guard let next = try FrameScanner.next(bytes, from: position) else { return position }
+        frame = next
+      } catch {
+        throw .malformed("a bad frame: \(error.reason)")
+      }
+      position = frame.payload.upperBound
+      if frame.opcode.isControl {
+        try control(frame)
+      } else {
+        takeData(frame, bytes, for: &subscription, now: now)
+      }
+    }
+  }
+
+  /// The hot loop: counts the messages that follow one another as they should.
+  ///
+  /// Returns where it stopped: at the first frame that is something else, or at the end. All of a
+  /// read arrived at one time, and those of one burst were meant to be sent at one time, so the
+  /// histogram is fed once a burst.
+  private func countMessages(
+    _ bytes: borrowing Span<UInt8>, from start: Int, for subscription: inout Subscription,
+    now: UInt64
+  ) throws(ProtocolViolation) -> Int {
+    guard digitsOffset > 0 else { return start }
+    let first = subscription.expected
+    var position = start
+    var expected = first
+    var sentAt: UInt64 = 0
+    var sameTime: UInt64 = 0
+    while let frame = try FrameScanner.next(bytes, from: position) {
+      let digits = frame.payload.lowerBound + digitsOffset
+      guard frame.opcode == .text, digits + 8 <= frame.payload.upperBound,
+        MessageLedger.load(bytes, at: digits) == ledger.expectedDigits(of: expected),
+        MessageLedger.load(bytes, at: digits - 8) == ledger.runDigits,
+        let intended = ledger.intendedTime(of: expected)
+      else { break }
+      position = frame.payload.upperBound
+      expected &+= 1
+      if intended != sentAt {
+        tally.latency.record(now &- sentAt, times: sameTime)
+        sentAt = intended
+        sameTime = 0
+      }
+      sameTime &+= 1
+    }
+    tally.latency.record(now &- sentAt, times: sameTime)
+    let counted = UInt64(expected &- first)
+    tally.delivered &+= counted
+    subscription.received &+= counted
+    subscription.expected = expected
+    return position
+  }
+
+  /// Takes a data frame that is not simply the next message.
+  private func takeData(
+    _ frame: ScannedFrame, _ bytes: borrowing Span<UInt8>, for subscription: inout Subscription,
+    now: UInt64
+  ) {
+    guard subscription.isGreeted else {
+      subscription.greet(expecting: ledger.next)
+      return
+    }
+    guard frame.opcode == .text, let found = ledger.find(in: bytes, frame.payload) else {
+      tally.otherFrames &+= 1
+      return
+    }
+    digitsOffset = found.offset
+    let size = frame.payload.count
+    tally.frameByteCount = size + (size < 126 ? 2 : size < 65_536 ? 4 : 10)
+    // Sequence numbers wrap; the nearer side tells the past from the future.
+    let ahead = Int32(bitPattern: found.sequence &- subscription.expected)
+    guard ahead >= 0 else {
+      tally.repeated &+= 1
+      return
+    }
+    tally.skipped &+= UInt64(ahead)
+    tally.delivered &+= 1
+    subscription.received &+= 1
+    subscription.expected = found.sequence &+ 1
+    if let intended = ledger.intendedTime(of: found.sequence) {
+      tally.latency.record(now &- intended)
+    }
+  }
+}

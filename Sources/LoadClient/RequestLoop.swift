@@ -1,0 +1,158 @@
+// Closed-loop HTTP load: connections that each ask again as soon as they are answered.
+
+/// What a request loop found.
+package struct RequestReport: Sendable {
+  package var seconds = 0.0
+  /// Requests answered with a 2xx.
+  package var succeeded = 0
+  /// Other answers: status and how often.
+  package var refused: [Int: Int] = [:]
+  /// What the `units` closure counted in those answers.
+  package var units = 0
+  /// From the moment a request was written to its answer.
+  package var latency = LatencyHistogram()
+  /// The body of the first answer that was no 2xx: why.
+  package var firstRefusal: [UInt8] = []
+
+  package var unitsPerSecond: Double { seconds > 0 ? Double(units) / seconds : 0 }
+}
+
+/// Keeps a number of keep-alive connections busy with one request each.
+///
+/// Confined to one thread.
+package final class RequestLoop {
+  private struct Place {
+    let socket: Socket
+    var reader = AnswerReader()
+    var outgoing: [UInt8] = []
+    var sent = 0
+    var startedAt: UInt64 = 0
+    var isConnected = false
+    var isIdle = true
+  }
+
+  private let server: ServerURL
+  private let poller: Poller
+  private let request: (Int) -> HTTPRequest
+  private let units: (HTTPAnswer) -> Int
+  private var places: [Place] = []
+  private var scratch: [UInt8] = []
+  private var issued = 0
+  private var isEnding = false
+  private var report = RequestReport()
+
+  /// Sends requests for a time, then waits for the answers that are due.
+  ///
+  /// `request` makes the n-th request, over all `connections` connections.
+  ///
+  /// `units` says how much one answer is worth: 1, or what a batch's answer lists.
+  package static func run(
+    server: ServerURL, connections: Int, milliseconds: Int, stallMilliseconds: Int = 10_000,
+    units: @escaping (HTTPAnswer) -> Int = { _ in 1 }, request: @escaping (Int) -> HTTPRequest
+  ) throws(ClientError) -> RequestReport {
+    let loop = try RequestLoop(
+      server: server, connections: connections, units: units, request: request)
+    defer { loop.close() }
+    return try loop.run(milliseconds: milliseconds, stallMilliseconds: stallMilliseconds)
+  }
+
+  private init(
+    server: ServerURL, connections: Int, units: @escaping (HTTPAnswer) -> Int,
+    request: @escaping (Int) -> HTTPRequest
+  ) throws(ClientError) {
+    self.server = server
+    self.units = units
+    self.request = request
+    poller = try Poller(capacity: 256)
+    for index in 0..<connections {
+      let socket = try Socket(connectingTo: server)
+      places.append(Place(socket: socket))
+      try poller.add(socket, index: UInt32(index), forWriting: true)
+    }
+  }
+
+  private func close() {
+    for place in places { place.socket.close() }
+  }
+
+  private func run(
+    milliseconds: Int, stallMilliseconds: Int
+  ) throws(ClientError) -> RequestReport {
+    let start = Host.nanoseconds()
+    let deadline = start &+ UInt64(clamping: milliseconds) &* 1_000_000
+    var lastMove = start
+    while !(isEnding && places.allSatisfy { $0.isIdle }) {
+      let count = try poller.wait(milliseconds: 100)
+      for position in 0..<count { try handle(poller[position]) }
+      let now = Host.nanoseconds()
+      if now >= deadline { isEnding = true }
+      if count > 0 { lastMove = now }
+      guard now &- lastMove <= UInt64(stallMilliseconds) &* 1_000_000 else {
+        throw .timedOut("waiting for answers")
+      }
+    }
+    report.seconds = Double(Host.nanoseconds() &- start) / 1e9
+    return report
+  }
+
+  private func handle(_ readiness: Readiness) throws(ClientError) {
+    let index = Int(readiness.index)
+    if !places[index].isConnected {
+      if let code = places[index].socket.connectFailure() {
+        throw .system(call: "connect", code: code)
+      }
+      places[index].isConnected = true
+      try poller.modify(places[index].socket, index: readiness.index, forWriting: false)
+      try ask(index)
+      return
+    }
+    if readiness.isWritable { try send(index) }
+    guard readiness.isReadable else { return }
+    switch places[index].reader.receive(from: places[index].socket, scratch: &scratch) {
+    case .bytes: break
+    case .wouldBlock: return
+    case .closed: throw .closedByServer
+    case .failed(let code): throw .system(call: "recv", code: code)
+    }
+    while let answer = try places[index].reader.next() {
+      report.latency.record(Host.nanoseconds() &- places[index].startedAt)
+      if answer.isSuccess {
+        report.succeeded += 1
+        report.units += units(answer)
+      } else {
+        if report.refused.isEmpty { report.firstRefusal = answer.body }
+        report.refused[answer.status, default: 0] += 1
+      }
+      places[index].isIdle = true
+      try ask(index)
+    }
+  }
+
+  private func ask(_ index: Int) throws(ClientError) {
+    guard !isEnding else { return }
+    places[index].outgoing.removeAll(keepingCapacity: true)
+    request(issued).write(to: server, into: &places[index].outgoing)
+    issued += 1
+    places[index].sent = 0
+    places[index].isIdle = false
+    places[index].startedAt = Host.nanoseconds()
+    try send(index)
+  }
+
+  private func send(_ index: Int) throws(ClientError) {
+    let wasWaiting = places[index].sent > 0
+    while places[index].sent < places[index].outgoing.count {
+      switch places[index].socket.send(places[index].outgoing, from: places[index].sent) {
+      case .bytes(let count): places[index].sent += count
+      case .wouldBlock:
+        try poller.modify(places[index].socket, index: UInt32(index), forWriting: true)
+        return
+      case .closed: throw .closedByServer
+      case .failed(let code): throw .system(call: "send", code: code)
+      }
+    }
+    if wasWaiting {
+      try poller.modify(places[index].socket, index: UInt32(index), forWriting: false)
+    }
+  }
+}

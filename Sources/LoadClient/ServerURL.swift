@@ -1,0 +1,76 @@
+// Where a server is: `http://host:port` or `ws://host:port`, with an optional path in front of
+// every target.
+
+internal import Glibc
+
+/// The address of a server, resolved.
+package struct ServerURL: Equatable, Sendable {
+  /// What a connection is made to: a numeric address.
+  package let numericHost: String
+  package let port: UInt16
+  /// What goes into the Host field: the name and port as they were given.
+  package let hostField: String
+  /// What stands in front of every target: empty, or begins with a slash and does not end with one.
+  package let basePath: String
+
+  package init(numericHost: String, port: UInt16) {
+    self.numericHost = numericHost
+    self.port = port
+    hostField = numericHost.contains(":") ? "[\(numericHost)]:\(port)" : "\(numericHost):\(port)"
+    basePath = ""
+  }
+
+  /// Parses a URL and resolves its host, which may wait for the name service.
+  package init(parsing text: String) throws(ClientError) {
+    guard let schemeEnd = text.firstRange(of: "://") else {
+      throw .badURL("\(text) does not begin with http:// or ws://")
+    }
+    let scheme = text[..<schemeEnd.lowerBound].lowercased()
+    switch scheme {
+    case "http", "ws": break
+    case "https", "wss": throw .badURL("this client speaks no TLS; use http:// or ws://")
+    default: throw .badURL("unknown scheme \(scheme)")
+    }
+    let rest = text[schemeEnd.upperBound...]
+    let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+    let path = rest[authority.endIndex...]
+    guard !path.contains("?"), !path.contains("#") else {
+      throw .badURL("\(text) has a query or a fragment")
+    }
+    guard !authority.contains("@") else { throw .badURL("\(text) names a user") }
+    let (host, port) = try Self.split(authority)
+    numericHost = try Self.resolve(host)
+    self.port = port
+    hostField = String(authority)
+    var base = path
+    while base.hasSuffix("/") { base = base.dropLast() }
+    basePath = String(base)
+  }
+
+  /// Splits `host`, `host:port`, `[address]` or `[address]:port`; the port is 80 when absent.
+  private static func split(_ authority: Substring) throws(ClientError) -> (String, UInt16) {
+    let host: Substring
+    let after: Substring
+    if authority.first == "[" {
+      guard let end = authority.firstIndex(of: "]") else { throw .badURL("an unclosed [") }
+      host = authority[authority.index(after: authority.startIndex)..<end]
+      after = authority[authority.index(after: end)...]
+    } else {
+      host = authority.prefix { $0 != ":" }
+      after = authority[host.endIndex...]
+    }
+    guard !host.isEmpty else { throw .badURL("no host") }
+    if after.isEmpty { return (String(host), 80) }
+    guard after.first == ":", let port = UInt16(after.dropFirst()), port > 0 else {
+      throw .badURL("bad port in \(authority)")
+    }
+    return (String(host), port)
+  }
+
+  private static func resolve(_ host: String) throws(ClientError) -> String {
+    guard let numeric = SystemText.resolve(host) else {
+      throw .badURL("the host \(host) is not known")
+    }
+    return numeric
+  }
+}

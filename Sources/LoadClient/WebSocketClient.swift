@@ -1,0 +1,237 @@
+// A WebSocket client for commands: connect, wait for the next message, answer pings.
+
+internal import Wire
+
+/// What a WebSocket server sent.
+package enum ClientMessage: Equatable, Sendable {
+  case text(String)
+  case binary([UInt8])
+  /// The server's close: its code (nil when it gave none) and reason. Nothing follows.
+  case closed(code: UInt16?, reason: String)
+}
+
+/// One WebSocket connection, waited for like a file that is read.
+///
+/// Confined to one thread. It answers pings and the server's close by itself. The server's
+/// Sec-WebSocket-Accept is not verified: that check guards against caches between, not against a
+/// server, which could compute it anyway.
+package final class WebSocketClient {
+  /// The most bytes of one message: above any that the server sends.
+  private static let messageBytesLimit = 16 << 20
+  private static let readByteCount = 64 << 10
+
+  private let socket: Socket
+  private let poller: Poller
+  private var received: [UInt8] = []
+  private var sequence = FrameSequence(messageBytesLimit: messageBytesLimit)
+  private var message: [UInt8] = []
+  private var isText = false
+  /// Our close frame is out; the server's ends the connection.
+  private var isClosing = false
+  private var isClosed = false
+  /// The subprotocol that the server chose.
+  package private(set) var subprotocol: String?
+
+  /// Connects, asks for the upgrade and waits for the 101.
+  package init(
+    to server: ServerURL, target: String, fields: [HTTPField] = [],
+    timeoutMilliseconds: Int = 10_000
+  ) throws(ClientError) {
+    poller = try Poller(capacity: 4)
+    socket = try Socket(connectingTo: server)
+    try poller.add(socket, index: 0, forWriting: true)
+    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    guard try wait(until: deadline) else {
+      throw .timedOut("connecting to \(server.hostField)")
+    }
+    if let code = socket.connectFailure() { throw .system(call: "connect", code: code) }
+    try poller.modify(socket, index: 0, forWriting: false)
+    let handshake = [
+      HTTPField("Upgrade", "websocket"), HTTPField("Connection", "Upgrade"),
+      HTTPField("Sec-WebSocket-Version", "13"),
+      HTTPField("Sec-WebSocket-Key", Base64.encode(Host.randomBytes(count: 16))),
+    ]
+    var request: [UInt8] = []
+    HTTPRequest("GET", target, fields: handshake + fields).write(to: server, into: &request)
+    try send(request, until: deadline)
+    try receiveUpgrade(until: deadline)
+  }
+
+  deinit { socket.close() }
+
+  /// The next message; nil when none came in time.
+  package func receive(timeoutMilliseconds: Int) throws(ClientError) -> ClientMessage? {
+    guard !isClosed else { throw .closedByServer }
+    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    while true {
+      do throws(ProtocolViolation) {
+        if let found = try nextMessage() { return found }
+      } catch {
+        sendClose(code: error.closeCode, reason: error.reason)
+        throw .malformed("a bad frame: \(error.reason)")
+      }
+      guard try receiveBytes(until: deadline) else { return nil }
+    }
+  }
+
+  /// Sends one text message.
+  package func sendText(_ text: String) throws(ClientError) {
+    guard !isClosed else { throw .closedByServer }
+    try send(frame(.text, Array(text.utf8)), until: Deadline(milliseconds: 10_000))
+  }
+
+  /// Says goodbye, waits a little for the server's own, and closes the connection.
+  package func close(code: UInt16 = 1000, timeoutMilliseconds: Int = 1_000) {
+    if !isClosed {
+      isClosing = true
+      sendClose(code: code, reason: "")
+      // Whatever the server says or fails to say now, the connection is at its end.
+      while let message = try? receive(timeoutMilliseconds: timeoutMilliseconds) {
+        if case .closed = message { break }
+      }
+    }
+    isClosed = true
+    socket.close()
+  }
+
+  /// Takes whole frames until one ends a message.
+  private func nextMessage() throws(ProtocolViolation) -> ClientMessage? {
+    var position = 0
+    defer { if position > 0 { received.removeSubrange(..<position) } }
+    while true {
+      let bytes = received
+      guard let frame = try FrameScanner.next(bytes.span, from: position) else {
+        try refuseOversized(from: position)
+        return nil
+      }
+      let header = FrameHeader(
+        isFinal: frame.isFinal, opcode: frame.opcode, isMasked: false, maskingKey: 0,
+        payloadLength: frame.payload.count, byteCount: frame.payload.lowerBound - position)
+      let role = try sequence.accept(header)
+      position = frame.payload.upperBound
+      if let found = try take(role, bytes[frame.payload]) { return found }
+    }
+  }
+
+  /// Refuses a frame by the size that its header claims, before it is gathered.
+  private func refuseOversized(from position: Int) throws(ProtocolViolation) {
+    let bytes = received
+    let rest = bytes.span.extracting(position..<bytes.count)
+    guard let header = try FrameHeader.parse(rest, from: .server) else { return }
+    guard header.payloadLength <= Self.messageBytesLimit else { throw .messageTooBig }
+  }
+
+  private func take(
+    _ role: FrameRole, _ payload: ArraySlice<UInt8>
+  ) throws(ProtocolViolation) -> ClientMessage? {
+    switch role {
+    case .control(.close):
+      let close = try WebSocketFrame.parseClose(Array(payload))
+      if !isClosing { sendClose(code: close.code ?? 1000, reason: "") }
+      isClosed = true
+      return .closed(code: close.code, reason: close.reason)
+    case .control(.ping):
+      // A pong that finds no room is missed by a server that does not read: its own affair.
+      _ = socket.send(frame(.pong, Array(payload)))
+      return nil
+    case .control:
+      return nil
+    case .data(let isText, let startsMessage, let endsMessage):
+      if startsMessage { self.isText = isText }
+      message.append(contentsOf: payload)
+      guard endsMessage else { return nil }
+      defer { message = [] }
+      guard self.isText else { return .binary(message) }
+      guard let text = String(validating: message, as: UTF8.self) else { throw .invalidUTF8 }
+      return .text(text)
+    }
+  }
+
+  private func receiveUpgrade(until deadline: Deadline) throws(ClientError) {
+    var parser = HTTPResponseHeadParser()
+    var head: HTTPResponseHead?
+    while head == nil {
+      guard try receiveBytes(until: deadline) else { throw .timedOut("waiting for the upgrade") }
+      let bytes = received
+      do throws(HTTPViolation) {
+        head = try parser.parse(bytes.span)
+      } catch {
+        throw .malformed("a bad answer: \(error.reason)")
+      }
+    }
+    guard let head, head.status == 101 else {
+      throw .upgradeRefused(status: Int(head?.status ?? 0))
+    }
+    received.removeSubrange(..<head.byteCount)
+    subprotocol = head.value(of: "sec-websocket-protocol")
+  }
+
+  /// Receives what there is, waiting for it; false when nothing came in time.
+  private func receiveBytes(until deadline: Deadline) throws(ClientError) -> Bool {
+    var scratch = [UInt8](repeating: 0, count: Self.readByteCount)
+    while true {
+      switch socket.receive(into: &scratch, at: 0) {
+      case .bytes(let count):
+        received.append(contentsOf: scratch[..<count])
+        return true
+      case .wouldBlock:
+        guard try wait(until: deadline) else { return false }
+      case .closed: throw .closedByServer
+      case .failed(let code): throw .system(call: "recv", code: code)
+      }
+    }
+  }
+
+  private func send(_ bytes: [UInt8], until deadline: Deadline) throws(ClientError) {
+    var sent = 0
+    while sent < bytes.count {
+      switch socket.send(bytes, from: sent) {
+      case .bytes(let count): sent += count
+      case .wouldBlock:
+        try poller.modify(socket, index: 0, forWriting: true)
+        guard try wait(until: deadline) else { throw .timedOut("sending") }
+        try poller.modify(socket, index: 0, forWriting: false)
+      case .closed: throw .closedByServer
+      case .failed(let code): throw .system(call: "send", code: code)
+      }
+    }
+  }
+
+  private func sendClose(code: UInt16, reason: String) {
+    var bytes: [UInt8] = []
+    WebSocketFrame.appendClose(code: code, reason: reason, maskingKey: maskingKey(), into: &bytes)
+    _ = socket.send(bytes)
+  }
+
+  private func frame(_ opcode: WebSocketOpcode, _ payload: [UInt8]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    WebSocketFrame.append(opcode, payload: payload, maskingKey: maskingKey(), into: &bytes)
+    return bytes
+  }
+
+  private func maskingKey() -> UInt32 {
+    Host.randomBytes(count: 4).reduce(0) { $0 << 8 | UInt32($1) }
+  }
+
+  private func wait(until deadline: Deadline) throws(ClientError) -> Bool {
+    try poller.wait(milliseconds: deadline.remainingMilliseconds) > 0
+  }
+}
+
+/// A moment of the monotonic clock, or never.
+struct Deadline {
+  private let nanoseconds: UInt64?
+
+  /// So many milliseconds from now; a negative number is never.
+  init(milliseconds: Int) {
+    nanoseconds =
+      milliseconds < 0 ? nil : Host.nanoseconds() &+ UInt64(milliseconds) &* 1_000_000
+  }
+
+  /// What is left, rounded up; -1 for ever.
+  var remainingMilliseconds: Int {
+    guard let nanoseconds else { return -1 }
+    let now = Host.nanoseconds()
+    return now >= nanoseconds ? 0 : Int((nanoseconds - now + 999_999) / 1_000_000)
+  }
+}

@@ -1,0 +1,197 @@
+// A load test against servers that lose, double, refuse and disconnect: it must say so.
+
+import Testing
+import Wire
+
+@testable import LoadClient
+
+/// What a broadcasting server does wrong.
+struct Faults: Sendable {
+  /// Message number (from 1) that the first connection does not get.
+  var lost: Int?
+  /// Message number that the first connection gets twice.
+  var doubled: Int?
+  /// Message number that is answered with 503 and sent to no one.
+  var refused: Int?
+  /// Message number at which the first connection is closed in its place.
+  var closesAt: Int?
+  /// Whether publishes are refused until every connection has answered its ping, from the fourth
+  /// on: by then the pongs, sent before the first, have come.
+  var demandsPongs = false
+  /// Whether the upgrade is answered with 401.
+  var refusesUpgrade = false
+}
+
+/// Broadcasts each POST's body to all upgraded peers.
+private final class BroadcastHandler: LoopbackHandler {
+  private let faults: Faults
+  private var listeners: [LoopbackPeer] = []
+  private var count = 0
+  private var pongs = 0
+
+  init(_ faults: Faults) { self.faults = faults }
+
+  func receive(_ bytes: [UInt8], from peer: LoopbackPeer) {
+    if listeners.contains(where: { $0 === peer }) {
+      if bytes.first == 0x8A, let header = try? FrameHeader.parse(bytes.span, from: .client) {
+        var payload = Array(bytes[header.byteCount...])
+        WebSocketFrame.applyMask(header.maskingKey, to: &payload)
+        if payload == [1, 2, 3] { pongs += 1 }
+      }
+      peer.consume(bytes.count)
+      return
+    }
+    while let headEnd = peer.received.headEnd {
+      let head = String(decoding: peer.received[..<headEnd], as: UTF8.self)
+      if head.hasPrefix("GET ") {
+        peer.consume(headEnd)
+        return upgrade(peer)
+      }
+      let length = head.split(separator: "\r\n").first { $0.hasPrefix("Content-Length: ") }
+      let bodyCount = length.flatMap { Int($0.dropFirst(16)) } ?? 0
+      guard peer.received.count >= headEnd + bodyCount else { return }
+      publish(Array(peer.received[headEnd..<headEnd + bodyCount]), answering: peer)
+      peer.consume(headEnd + bodyCount)
+    }
+  }
+
+  private func upgrade(_ peer: LoopbackPeer) {
+    guard !faults.refusesUpgrade else {
+      peer.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+      return
+    }
+    var greeting = Array(switchingProtocols.utf8)
+    WebSocketFrame.append(.text, payload: Array("{}".utf8), into: &greeting)
+    WebSocketFrame.append(.ping, payload: [1, 2, 3], into: &greeting)
+    peer.send(greeting)
+    listeners.append(peer)
+  }
+
+  private func publish(_ body: [UInt8], answering publisher: LoopbackPeer) {
+    count += 1
+    let lacksPongs = faults.demandsPongs && count > 3 && pongs < listeners.count
+    guard count != faults.refused, !lacksPongs else {
+      publisher.send("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+      return
+    }
+    var frame: [UInt8] = []
+    WebSocketFrame.append(.text, payload: body, into: &frame)
+    for (index, listener) in listeners.enumerated() {
+      if index == 0, count == faults.closesAt {
+        listener.close()
+      } else if index > 0 || count != faults.lost {
+        listener.send(index == 0 && count == faults.doubled ? frame + frame : frame)
+      }
+    }
+    publisher.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+  }
+}
+
+@Suite("Load tests against a server that errs", .serialized)
+struct LoadSessionTests {
+  private func run(
+    _ faults: Faults, _ pace: LoadPace = .window(4), stallMilliseconds: Int = 5_000
+  ) throws -> LoadReport {
+    let server = LoopbackServer { BroadcastHandler(faults) }
+    var configuration = configuration(for: server)
+    configuration.pace = pace
+    configuration.stallMilliseconds = stallMilliseconds
+    let report = try LoadTest.run(configuration)
+    withExtendedLifetime(server) {}
+    return report
+  }
+
+  private func configuration(for server: LoopbackServer) -> LoadConfiguration {
+    var configuration = LoadConfiguration(
+      server: server.url, credentials: [.apiKey("key")], token: { "token-\($0)" })
+    configuration.connections = 5
+    configuration.durationMilliseconds = 50
+    return configuration
+  }
+
+  @Test(
+    "everything that is published is delivered and timed",
+    arguments: [LoadPace.window(1), .window(7), .rate(400)])
+  func faultless(pace: LoadPace) throws {
+    let report = try run(Faults(), pace)
+    #expect(report.established == 5)
+    #expect(report.accepted > 0 && report.accepted == report.published)
+    #expect(report.tally.delivered == UInt64(report.accepted) * 5)
+    #expect(report.tally.latency.count == report.tally.delivered)
+    #expect(report.missing + report.tally.repeated + report.tally.skipped == 0)
+    #expect(!report.hasStalled && report.endings.isEmpty && report.refused.isEmpty)
+    #expect(report.tally.frameByteCount > 60)
+    if case .window(let count) = pace { #expect(report.accepted % count == 0) }
+    if case .rate = pace { #expect(report.accepted == 20) }
+  }
+
+  @Test("a message that one connection does not get stalls a window and is missing")
+  func loss() throws {
+    let report = try run(Faults(lost: 2), stallMilliseconds: 200)
+    #expect(report.hasStalled)
+    #expect(report.missing == 1)
+    #expect(report.tally.skipped == 1)
+  }
+
+  @Test("a message that comes twice is counted once, and as repeated")
+  func doubling() throws {
+    let report = try run(Faults(doubled: 3))
+    #expect(report.tally.repeated == 1)
+    #expect(report.missing == 0 && !report.hasStalled)
+    #expect(report.tally.delivered == UInt64(report.accepted) * 5)
+  }
+
+  @Test("pings are answered with their payload")
+  func pongs() throws {
+    let server = LoopbackServer { BroadcastHandler(Faults(demandsPongs: true)) }
+    let session = try LoadSession(configuration(for: server))
+    try session.connect()
+    for _ in 1...6 {
+      let report = try session.measure(.window(1), milliseconds: 0)
+      #expect(report.accepted == 1 && report.refused.isEmpty)
+    }
+    session.close()
+  }
+
+  @Test("a refused publish is owed to no one")
+  func refusal() throws {
+    let report = try run(Faults(refused: 2))
+    #expect(report.refused == [503: 1])
+    #expect(report.accepted == report.published - 1)
+    #expect(report.missing == 0 && !report.hasStalled)
+  }
+
+  @Test("a connection that ends is counted, and the others go on")
+  func disconnection() throws {
+    let report = try run(Faults(closesAt: 3))
+    #expect(report.tally.disconnected == 1)
+    #expect(report.endings.values.reduce(0, +) == 1)
+    #expect(!report.hasStalled)
+    #expect(report.accepted > 3)
+  }
+
+  @Test("a fleet of which nobody is let in is an error that says why")
+  func unauthorized() {
+    #expect {
+      try run(Faults(refusesUpgrade: true))
+    } throws: { error in
+      "\(error)".contains("401")
+    }
+  }
+
+  @Test("the report is valid JSON with every figure")
+  func json() throws {
+    let report = try run(Faults(refused: 2))
+    var reader = JSONReader(Array(report.json.utf8))
+    var names: Set<String> = []
+    try reader.readObject { reader, name throws(JSONViolation) in
+      names.insert(name)
+      _ = try reader.skipValue()
+    }
+    try reader.finish()
+    #expect(
+      names.isSuperset(of: [
+        "accepted", "delivered", "missing", "latency", "refused", "deliveries_per_second",
+      ]))
+  }
+}
