@@ -28,6 +28,9 @@ let c: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-std=c17"])]
 
 let package = Package(
   name: "carillon",
+  products: [
+    .executable(name: "carillon", targets: ["CarillonCommand"])
+  ],
   dependencies: [],
   targets: [
     .systemLibrary(
@@ -52,6 +55,10 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "LoadClient", dependencies: ["CReactor", "Wire"], swiftSettings: strict),
+    .executableTarget(
+      name: "CarillonCommand",
+      dependencies: ["CReactor", "Wire", "Cryptography", "Tokens", "Server", "LoadClient"],
+      swiftSettings: strict),
     .executableTarget(
       name: "StoreWrite", dependencies: ["Notifications", "Storage"],
       path: "Benchmarks/StoreWrite", swiftSettings: strict),

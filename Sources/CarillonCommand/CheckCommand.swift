@@ -1,0 +1,119 @@
+// `carillon check`: what is in force and where it came from, and which limits of this machine stand
+// in the way, with the command that lifts each.
+
+internal import CReactor
+internal import Wire
+
+/// `carillon check`.
+enum CheckCommand {
+  static let command = Command(
+    name: "check", summary: "show the configuration and this machine's limits",
+    flags: ServeSettings.flags + [Flag("json", nil, "print it as JSON")], run: run)
+
+  /// One limit of the machine.
+  private struct Limit {
+    let name: String
+    let value: String
+    let isEnough: Bool
+    let remedy: String
+  }
+
+  @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
+    let settings = try ServeSettings(arguments)
+    let limits = hostLimits()
+    if arguments.isOn("json") {
+      Terminal.print(json(settings, limits))
+    } else {
+      for entry in settings.entries {
+        Terminal.print(
+          "\(Program.padded(entry.name, 16)) \(Program.padded(entry.value, 28)) \(entry.source)")
+      }
+      Terminal.print("")
+      for limit in limits {
+        let mark = limit.isEnough ? "ok  " : "low "
+        Terminal.print("\(mark) \(Program.padded(limit.name, 28)) \(limit.value)")
+        if !limit.isEnough { Terminal.print("     lift it with: \(limit.remedy)") }
+      }
+    }
+    return 0
+  }
+
+  private static func hostLimits() -> [Limit] {
+    let files = cl_raise_open_files()
+    var limits = [
+      Limit(
+        name: "open files", value: "\(files)", isEnough: files >= 100_000,
+        remedy: "ulimit -n 1048576, or LimitNOFILE=1048576 in the unit")
+    ]
+    let leasts: [(name: String, path: String, least: Int, setting: String)] = [
+      ("backlog of a listener", "net/core/somaxconn", 4_096, "net.core.somaxconn=4096"),
+      (
+        "half-open connections", "net/ipv4/tcp_max_syn_backlog", 4_096,
+        "net.ipv4.tcp_max_syn_backlog=4096"
+      ),
+      ("open files of all", "fs/file-max", 1_000_000, "fs.file-max=2000000"),
+    ]
+    for number in leasts {
+      guard let text = ProcFile.read("/proc/sys/" + number.path), let value = Int(text) else {
+        continue
+      }
+      limits.append(
+        Limit(
+          name: number.name, value: text, isEnough: value >= number.least,
+          remedy: "sysctl -w \(number.setting)"))
+    }
+    if let range = numbers(in: "net/ipv4/ip_local_port_range"), range.count == 2 {
+      let count = range[1] - range[0] + 1
+      limits.append(
+        Limit(
+          name: "ports for outgoing", value: "\(count)", isEnough: count >= 50_000,
+          remedy: "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\" (load tests, proxies)"))
+    }
+    if let pages = numbers(in: "net/ipv4/tcp_mem"), pages.count == 3 {
+      // 100,000 connections with 8 KiB each in the kernel's queues.
+      let needed = 100_000 * 2
+      limits.append(
+        Limit(
+          name: "tcp memory, pages", value: "\(pages[2])", isEnough: pages[2] >= needed,
+          remedy: "sysctl -w net.ipv4.tcp_mem=\"\(needed / 2) \(needed * 3 / 4) \(needed)\""))
+    }
+    return limits
+  }
+
+  /// The numbers of a file under /proc/sys; nil when it cannot be read.
+  private static func numbers(in path: String) -> [Int]? {
+    ProcFile.read("/proc/sys/" + path)?.split { $0 == " " || $0 == "\t" }.compactMap { Int($0) }
+  }
+
+  private static func json(_ settings: ServeSettings, _ limits: [Limit]) -> String {
+    var json: [UInt8] = []
+    json.openObject()
+    json.member(
+      "settings",
+      object: { members in
+        for entry in settings.entries {
+          members.member(
+            entry.name,
+            object: { one in
+              one.member("value", entry.value)
+              one.member("source", entry.source)
+            })
+        }
+      })
+    json.member(
+      "limits",
+      object: { members in
+        for limit in limits {
+          members.member(
+            limit.name,
+            object: { one in
+              one.member("value", limit.value)
+              one.member("ok", limit.isEnough)
+              if !limit.isEnough { one.member("remedy", limit.remedy) }
+            })
+        }
+      })
+    json.closeObject()
+    return String(decoding: json, as: UTF8.self)
+  }
+}

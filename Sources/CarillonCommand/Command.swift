@@ -1,0 +1,86 @@
+// The commands of the program, its help, and what its exit status means: 0 done, 1 failed, 2 not
+// understood.
+
+internal import LoadClient
+
+/// One command.
+struct Command: Sendable {
+  let name: String
+  let summary: String
+  let flags: [Flag]
+  let run: @Sendable (Arguments) throws -> Int32
+}
+
+/// The program.
+enum Program {
+  /// The version, as `carillon version` prints it.
+  static let version = "0.1.0"
+
+  static let commands: [Command] = [
+    ServeCommand.command, TokenCommand.command, PublishCommand.command, ListenCommand.command,
+    BenchCommand.command, CheckCommand.command,
+    Command(name: "version", summary: "print the version", flags: []) { _ in
+      Terminal.print("carillon \(version)")
+      return 0
+    },
+  ]
+
+  /// Runs a command line and returns the exit status.
+  static func run(_ words: [String]) -> Int32 {
+    let rest = words.dropFirst()
+    guard let name = rest.first else {
+      Terminal.say(help)
+      return 2
+    }
+    if ["--help", "-h", "help"].contains(name) {
+      Terminal.print(help)
+      return 0
+    }
+    let word = name == "--version" ? "version" : name
+    guard let command = commands.first(where: { $0.name == word }) else {
+      Terminal.say("carillon: there is no command '\(name)'; see carillon --help")
+      return 2
+    }
+    if rest.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
+      Terminal.print(help(for: command))
+      return 0
+    }
+    do {
+      return try command.run(Arguments(rest.dropFirst(), flags: command.flags))
+    } catch let error as UsageError {
+      Terminal.say(
+        "carillon \(command.name): \(error.message); see carillon \(command.name) --help")
+      return 2
+    } catch ClientError.badURL(let reason) {
+      Terminal.say("carillon \(command.name): \(reason); see carillon \(command.name) --help")
+      return 2
+    } catch {
+      Terminal.say("carillon \(command.name): \(error)")
+      return 1
+    }
+  }
+
+  private static var help: String {
+    var text = "carillon: a real-time notification server\n\nUsage: carillon COMMAND [FLAGS]\n\n"
+    for command in commands { text += "  \(padded(command.name, 10)) \(command.summary)\n" }
+    return text + "\ncarillon COMMAND --help tells more of one."
+  }
+
+  private static func help(for command: Command) -> String {
+    var text = "carillon \(command.name): \(command.summary)\n"
+    for flag in command.flags {
+      let name =
+        flag.isSecret ? flag.environment[0] : "--\(flag.name)" + (flag.value.map { " \($0)" } ?? "")
+      text += "\n  \(padded(name, 26)) \(flag.help)"
+      if !flag.environment.isEmpty, !flag.isSecret {
+        text += " [\(flag.environment.joined(separator: ", "))]"
+      }
+    }
+    return text
+  }
+
+  /// `text` with spaces behind it, at least `width` wide.
+  static func padded(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(0, width - text.count))
+  }
+}

@@ -1,0 +1,83 @@
+// `carillon serve`: the server, until it is told to stop.
+
+internal import CReactor
+internal import Glibc
+internal import Server
+internal import Tokens
+
+/// `carillon serve`.
+enum ServeCommand {
+  static let command = Command(
+    name: "serve", summary: "run the server", flags: ServeSettings.flags, run: run)
+
+  @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
+    let settings = try ServeSettings(arguments)
+    // Before the first thread, so that every thread inherits it.
+    cl_signals_block()
+    let files = cl_raise_open_files()
+    let server: CarillonServer
+    do throws(ServerError) {
+      server = try CarillonServer(settings.configuration)
+    } catch {
+      if case .listen(let host, _, let reason) = error, reason.code == EINVAL {
+        throw UsageError("--host must be a numeric address, not '\(host)'")
+      }
+      throw error
+    }
+    let host = settings.configuration.host
+    let shown = host.contains(":") ? "[\(host)]" : host
+    let address = "http://\(shown):\(server.port)"
+    if settings.isDevelopment { introduce(settings, address) }
+    if settings.configuration.tokenPolicy.keys.contains(where: { $0.isShort }) {
+      Terminal.say("carillon: the secret is shorter than its digest; RFC 7518 asks for as much")
+    }
+    Terminal.say("carillon: at most \(files) open files; see carillon check")
+    Terminal.say("listening on \(address)")
+    waitForSignal()
+    Terminal.say("carillon: draining, once more ends at once")
+    server.stopInBackground { endProcess(0) }
+    waitForSignal()
+    Terminal.say("carillon: ended at once")
+    return 1
+  }
+
+  private static func waitForSignal() {
+    while true {
+      let signal = cl_signals_wait(-1)
+      if signal == SIGTERM || signal == SIGINT { return }
+    }
+  }
+
+  /// Shows a person what to paste next.
+  private static func introduce(_ settings: ServeSettings, _ address: String) {
+    let now = Host.now
+    let token = { (user: String, scopes: [String]) in
+      TokenSigner.sign(
+        userID: user, scopes: scopes, issuedAtSeconds: now, expiresAtSeconds: now + 86_400,
+        secret: Array(settings.secret.utf8),
+        algorithm: settings.configuration.tokenPolicy.keys[0].algorithm,
+        issuer: settings.configuration.tokenPolicy.issuer,
+        audience: settings.configuration.tokenPolicy.audience)
+    }
+    let socket = "ws" + address.dropFirst(4)
+    let publish =
+      "\(CommandLine.arguments[0]) publish --url \(address) --user alice"
+      + " --type info --title \"It rings\""
+    Terminal.say(
+      """
+      \(Terminal.bold("carillon \(Program.version), for development"))
+      The secret is new at each start, so tokens of an earlier one are refused.
+
+      In another terminal:
+
+        export TOKEN=\(token("alice", []))
+        export CARILLON_TOKEN=\(token("backend", ["publish"]))
+
+      Listen as alice:
+        websocat -n -t "\(socket)/api/v1/ws/notifications?token=$TOKEN"
+      Publish to her:
+        \(publish)
+
+      """)
+  }
+}

@@ -1,0 +1,147 @@
+// What a server is started with, and where each value came from: flags win over the environment,
+// the environment over defaults.
+
+internal import Cryptography
+internal import Server
+internal import Tokens
+internal import Wire
+
+/// The settings of `carillon serve`.
+struct ServeSettings {
+  /// One setting, for `carillon check`.
+  struct Entry {
+    let name: String
+    /// Never a secret: those show as set or not set.
+    let value: String
+    let source: String
+  }
+
+  var configuration: Configuration
+  var entries: [Entry] = []
+  let isDevelopment: Bool
+  /// The secret that tokens are signed with, for development's ready-made ones.
+  let secret: String
+
+  static let flags: [Flag] = [
+    Flag("host", "ADDRESS", environment: ["CARILLON_HOST"], "numeric address to listen on"),
+    Flag("port", "PORT", environment: ["CARILLON_PORT"], "port to listen on (8080)"),
+    Flag(
+      "data", "DIR", environment: ["CARILLON_DATA"],
+      "where notifications are kept; :memory: keeps nothing (carillon-data)"),
+    Flag(
+      "dev", nil, environment: ["CARILLON_DEV"],
+      "a random secret, ready-made tokens, loopback only"),
+    Flag("shards", "N", environment: ["CARILLON_SHARDS"], "reactor threads (one a processor)"),
+    Flag("pin", nil, environment: ["CARILLON_PIN"], "pin shard N to processor N"),
+    Flag("log-level", "LEVEL", environment: ["LOG_LEVEL"], "error, warning, info or debug"),
+    Flag(
+      "cors-origins", "LIST", environment: ["WEBSOCKET_CORS_ORIGINS"],
+      "origins that browsers may come from, with commas (this machine's names)"),
+    Flag(
+      "backlog-bytes", "N", environment: ["CARILLON_BACKLOG_BYTES"],
+      "how far behind a client may be (65536)"),
+    Flag(
+      "message-bytes", "N", environment: ["CARILLON_MESSAGE_BYTES"],
+      "how long a client's message may be (512)"),
+    Flag(
+      "jwt-secret", nil, environment: ["JWT_SECRET"], isSecret: true,
+      "what tokens are signed with"),
+    Flag(
+      "jwt-algorithm", "NAME", environment: ["JWT_ALGORITHM"], "HS256, HS384 or HS512 (HS256)"),
+    Flag("jwt-issuer", "TEXT", environment: ["JWT_ISSUER"], "what iss must be"),
+    Flag("jwt-audience", "TEXT", environment: ["JWT_AUDIENCE"], "what aud must name"),
+    Flag("jwt-leeway", "SECONDS", environment: ["JWT_LEEWAY"], "how far clocks may differ (30)"),
+    Flag("jwt-user-claim", "NAME", environment: ["JWT_USER_CLAIM"], "the claim with the user's id"),
+    Flag(
+      "jwt-require-exp", "0|1", environment: ["JWT_REQUIRE_EXP"],
+      "whether a token must have an end (1)"),
+    Flag(
+      "api-key", nil, environment: ["CARILLON_API_KEY"], isSecret: true,
+      "what X-API-Key makes a publisher"),
+  ]
+
+  /// Reads the settings.
+  ///
+  /// Without a key outside development it says what to set.
+  init(_ arguments: Arguments) throws(UsageError) {
+    isDevelopment = arguments.isOn("dev")
+    let given = arguments.value("jwt-secret") ?? ""
+    let apiKey = arguments.value("api-key")
+    guard isDevelopment || !given.isEmpty else {
+      throw UsageError(
+        "no key to verify tokens with: set JWT_SECRET, or try --dev for a server to play with")
+    }
+    secret = given.isEmpty ? Base64.encodeURL(SecureRandom.bytes(count: 32)) : given
+    let name = arguments.value("jwt-algorithm") ?? "HS256"
+    guard let algorithm = SigningAlgorithm(rawValue: name) else {
+      throw UsageError("--jwt-algorithm must be HS256, HS384 or HS512")
+    }
+    var policy = TokenPolicy(keys: [.hmac(secret: Array(secret.utf8), algorithm: algorithm)])
+    policy.issuer = arguments.value("jwt-issuer")
+    policy.audience = arguments.value("jwt-audience")
+    policy.leewaySeconds = Int64(try arguments.number("jwt-leeway", in: 0...30, otherwise: 30))
+    policy.userClaim = arguments.value("jwt-user-claim")
+    policy.requiresExpiry = try arguments.number("jwt-require-exp", in: 0...1, otherwise: 1) == 1
+    configuration = Configuration(tokenPolicy: policy)
+    configuration.apiKey = apiKey
+    try readAddresses(arguments)
+    try readLimits(arguments)
+    describe(arguments)
+  }
+
+  private mutating func readAddresses(_ arguments: Arguments) throws(UsageError) {
+    let host = arguments.value("host") ?? "127.0.0.1"
+    configuration.host = host == "localhost" ? "127.0.0.1" : host
+    if isDevelopment, !["127.0.0.1", "::1"].contains(configuration.host) {
+      throw UsageError("--dev listens on this machine only: its secrets are made to be shown")
+    }
+    configuration.port = UInt16(try arguments.number("port", in: 0...65_535, otherwise: 8_080))
+    configuration.dataPath =
+      arguments.value("data") ?? (isDevelopment ? ":memory:" : "carillon-data")
+    configuration.shardCount = try arguments.number(
+      "shards", in: 1...128, otherwise: Host.processorCount)
+    configuration.pinsShards = arguments.isOn("pin")
+    let origins = arguments.value("cors-origins") ?? ""
+    configuration.allowedOrigins = origins.split(separator: ",").map { origin in
+      String(origin).trimmed
+    }
+  }
+
+  private mutating func readLimits(_ arguments: Arguments) throws(UsageError) {
+    configuration.limits.backlogBytesLimit = try arguments.number(
+      "backlog-bytes", in: 4_096...(256 * 1_024), otherwise: configuration.limits.backlogBytesLimit)
+    configuration.limits.messageBytesLimit = try arguments.number(
+      "message-bytes", in: 125...65_536, otherwise: configuration.limits.messageBytesLimit)
+    if let name = arguments.value("log-level") {
+      guard let level = LogLevel(name: name) else {
+        throw UsageError("--log-level must be error, warning, info or debug")
+      }
+      configuration.logLevel = level
+    }
+  }
+
+  private mutating func describe(_ arguments: Arguments) {
+    let standard: [String: String] = [
+      "host": configuration.host, "port": "\(configuration.port)",
+      "data": configuration.dataPath, "shards": "\(configuration.shardCount)",
+      "jwt-algorithm": "HS256", "jwt-leeway": "30", "jwt-require-exp": "1", "log-level": "info",
+      "backlog-bytes": "\(configuration.limits.backlogBytesLimit)",
+      "message-bytes": "\(configuration.limits.messageBytesLimit)",
+      "cors-origins": "this machine's names", "dev": "off", "pin": "off",
+    ]
+    entries = ServeSettings.flags.map { flag in
+      guard let (value, source) = arguments.sourced(flag.name) else {
+        return Entry(name: flag.name, value: standard[flag.name] ?? "not set", source: "default")
+      }
+      return Entry(
+        name: flag.name, value: flag.isSecret ? "set" : value, source: source)
+    }
+  }
+}
+
+extension String {
+  /// The text without the spaces around it.
+  fileprivate var trimmed: String {
+    String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+  }
+}

@@ -1,0 +1,40 @@
+// `carillon token`: a token to try things with.
+
+internal import Tokens
+
+/// `carillon token`.
+enum TokenCommand {
+  static let command = Command(
+    name: "token", summary: "print a token signed with JWT_SECRET",
+    flags: [
+      Flag("user", "ID", "whose token it is"),
+      Flag("scope", "LIST", "scopes with commas; publish makes a publisher"),
+      Flag("ttl", "TIME", "how long it lasts (1h)"),
+      Flag(
+        "jwt-secret", nil, environment: ["JWT_SECRET"], isSecret: true, "what it is signed with"),
+      Flag(
+        "jwt-algorithm", "NAME", environment: ["JWT_ALGORITHM"], "HS256, HS384 or HS512 (HS256)"),
+      Flag("jwt-issuer", "TEXT", environment: ["JWT_ISSUER"], "its iss"),
+      Flag("jwt-audience", "TEXT", environment: ["JWT_AUDIENCE"], "its aud"),
+    ], run: run)
+
+  @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
+    let user = try arguments.required("user")
+    guard let secret = arguments.value("jwt-secret"), !secret.isEmpty else {
+      throw UsageError("JWT_SECRET is not set")
+    }
+    guard let algorithm = SigningAlgorithm(rawValue: arguments.value("jwt-algorithm") ?? "HS256")
+    else { throw UsageError("--jwt-algorithm must be HS256, HS384 or HS512") }
+    let scopes = (arguments.value("scope") ?? "").split(whereSeparator: { $0 == "," || $0 == " " })
+    let now = Host.now
+    let seconds = try arguments.duration("ttl", otherwise: 3_600_000) / 1_000
+    let (end, overflow) = now.addingReportingOverflow(seconds)
+    guard !overflow else { throw UsageError("--ttl is too long") }
+    Terminal.print(
+      TokenSigner.sign(
+        userID: user, scopes: scopes.map(String.init), issuedAtSeconds: now,
+        expiresAtSeconds: end, secret: Array(secret.utf8), algorithm: algorithm,
+        issuer: arguments.value("jwt-issuer"), audience: arguments.value("jwt-audience")))
+    return 0
+  }
+}
