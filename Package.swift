@@ -59,6 +59,10 @@ let package = Package(
       name: "CarillonCommand",
       dependencies: ["CReactor", "Wire", "Cryptography", "Tokens", "Server", "LoadClient"],
       swiftSettings: strict),
+    .executableTarget(name: "Floor", path: "Benchmarks/Floor", cSettings: c),
+    .executableTarget(
+      name: "FanOut", dependencies: ["CReactor", "LoadClient", "Tokens", "Wire"],
+      path: "Benchmarks/FanOut", swiftSettings: strict),
     .executableTarget(
       name: "StoreWrite", dependencies: ["Notifications", "Storage"],
       path: "Benchmarks/StoreWrite", swiftSettings: strict),

@@ -1,0 +1,139 @@
+// A server under measurement: started on its own processor, read through /proc, stopped by its id.
+
+internal import Glibc
+internal import LoadClient
+
+/// A process that this one started.
+///
+/// Stopped, at the latest, when it goes away.
+final class ChildProcess {
+  let processID: pid_t
+  private let inputDescriptor: Int32
+  private var isRunning = true
+
+  /// Starts a program on one processor, its output in a file.
+  ///
+  /// Its standard input is a pipe that stays open as long as this object, so that a child that
+  /// looks for its end does not outlive the driver, even one that is killed.
+  init(
+    _ arguments: [String], environment: [String: String] = [:], processor: Int?, output: String
+  ) throws {
+    var pipeEnds: [Int32] = [0, 0]
+    // SAFETY: pipe writes two descriptors into an array of two.
+    guard unsafe pipe(&pipeEnds) == 0 else { throw BenchmarkError("no pipe") }
+    let (input, kept) = (pipeEnds[0], pipeEnds[1])
+    // Neither is for children that are started later.
+    for end in pipeEnds { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    defer { _ = close(input) }
+    var started: pid_t?
+    try System.run(onProcessor: processor) {
+      started = Self.spawn(arguments, environment: environment, input: input, output: output)
+    }
+    guard let started else {
+      _ = close(kept)
+      throw BenchmarkError("cannot start \(arguments[0])")
+    }
+    processID = started
+    inputDescriptor = kept
+  }
+
+  deinit {
+    stop()
+    _ = close(inputDescriptor)
+  }
+
+  /// Nanoseconds of processor time that all threads have taken, system calls included.
+  func processorNanoseconds() -> UInt64 {
+    let tasks = "/proc/\(processID)/task"
+    return System.names(in: tasks).reduce(0) { sum, task in
+      let text = System.read("\(tasks)/\(task)/schedstat") ?? ""
+      return sum + (UInt64(text.prefix { $0 != " " }) ?? 0)
+    }
+  }
+
+  /// Bytes of memory in use, as the kernel counts them for the process: not its socket buffers.
+  func residentByteCount() -> Int {
+    let status = System.read("/proc/\(processID)/status") ?? ""
+    guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmRSS:") }) else {
+      return 0
+    }
+    return (Int(line.filter(\.isNumber)) ?? 0) * 1_024
+  }
+
+  /// Open files.
+  func fileCount() -> Int { System.names(in: "/proc/\(processID)/fd").count }
+
+  /// Whether the process has not ended.
+  func isAlive() -> Bool {
+    guard isRunning else { return false }
+    var status: Int32 = 0
+    // SAFETY: `status` is writable; the process is a child that was not waited for yet.
+    if unsafe waitpid(processID, &status, WNOHANG) != 0 { isRunning = false }
+    return isRunning
+  }
+
+  /// Asks the process to end, insists after 15 seconds, and waits for it.
+  func stop() {
+    guard isAlive() else { return }
+    _ = kill(processID, SIGTERM)
+    // An impatient user's signal cuts the patience short, not the stopping.
+    let hasEnded = (try? System.wait(seconds: 15) { !self.isAlive() }) ?? false
+    guard !hasEnded, isRunning else { return }
+    _ = kill(processID, SIGKILL)
+    var status: Int32 = 0
+    // SAFETY: `status` is writable; the process is a child that was not waited for yet.
+    _ = unsafe waitpid(processID, &status, 0)
+    isRunning = false
+  }
+
+  /// Looks at /readyz until it says yes.
+  func waitUntilReady(_ server: ServerURL) throws {
+    let isReady = try System.wait(seconds: 30) {
+      guard self.isAlive() else { throw BenchmarkError("the server ended before it was ready") }
+      // A server that does not listen yet refuses the connection: not ready.
+      guard let connection = try? HTTPConnection(to: server, timeoutMilliseconds: 1_000),
+        let answer = try? connection.perform(HTTPRequest("GET", "/readyz"))
+      else { return false }
+      return answer.isSuccess
+    }
+    guard isReady else { throw BenchmarkError("the server was not ready within 30 s") }
+  }
+
+  private static func spawn(
+    _ arguments: [String], environment: [String: String], input: Int32, output: String
+  ) -> pid_t? {
+    var actions = unsafe posix_spawn_file_actions_t()
+    var attributes = posix_spawnattr_t()
+    // SAFETY: both are initialised before use and destroyed once.
+    unsafe posix_spawn_file_actions_init(&actions)
+    unsafe posix_spawnattr_init(&attributes)
+    defer {
+      unsafe posix_spawn_file_actions_destroy(&actions)
+      unsafe posix_spawnattr_destroy(&attributes)
+    }
+    unsafe posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
+    unsafe posix_spawn_file_actions_addopen(
+      &actions, STDOUT_FILENO, output, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+    unsafe posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
+    // The driver blocks the signals that end it; its children shall not.
+    var noSignals = sigset_t()
+    unsafe sigemptyset(&noSignals)
+    unsafe posix_spawnattr_setsigmask(&attributes, &noSignals)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+
+    var variables = environment.map { "\($0.key)=\($0.value)" }
+    variables.append("PATH=/usr/bin:/bin")
+    var argumentPointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
+    var variablePointers = unsafe variables.map { unsafe strdup($0) } + [nil]
+    defer {
+      let all = unsafe argumentPointers + variablePointers
+      // SAFETY: each came from strdup above and is freed once; free(nil) does nothing.
+      unsafe all.forEach { unsafe free($0) }
+    }
+    var started: pid_t = 0
+    // SAFETY: both arrays end with nil, and everything they point to lives until after the call.
+    let status = unsafe posix_spawn(
+      &started, arguments[0], &actions, &attributes, &argumentPointers, &variablePointers)
+    return status == 0 ? started : nil
+  }
+}

@@ -1,0 +1,54 @@
+// What a connection that does nothing costs in memory, and whether it is all given back.
+
+internal import LoadClient
+
+struct IdleFigures {
+  let connections: Int
+  let residentBefore: Int
+  let residentWith: Int
+  let residentAfter: Int
+  let filesBefore: Int
+  let filesAfter: Int
+
+  var bytesPerConnection: Double {
+    Double(residentWith - residentBefore) / Double(connections)
+  }
+
+  /// Connects one user each, looks, and leaves again.
+  ///
+  /// One connection comes and goes before the first look, so that what the server allocates once
+  /// is not counted as the connections'.
+  static func measure(
+    _ options: Options, _ credentials: Credentials, _ server: RunningServer
+  ) throws -> IdleFigures {
+    try connectAndLeave(options, credentials, server, connections: 1) {}
+    let filesBefore = server.process.fileCount()
+    let residentBefore = server.process.residentByteCount()
+    var residentWith = 0
+    try connectAndLeave(options, credentials, server, connections: options.idleConnections) {
+      residentWith = server.process.residentByteCount()
+    }
+    return IdleFigures(
+      connections: options.idleConnections, residentBefore: residentBefore,
+      residentWith: residentWith, residentAfter: server.process.residentByteCount(),
+      filesBefore: filesBefore, filesAfter: server.process.fileCount())
+  }
+
+  private static func connectAndLeave(
+    _ options: Options, _ credentials: Credentials, _ server: RunningServer, connections: Int,
+    while connected: () -> Void
+  ) throws {
+    let files = server.process.fileCount()
+    let session = try LoadSession(
+      FanOutRounds.configuration(options, credentials, server, connections: connections))
+    try session.connect()
+    guard session.liveCount == connections else {
+      session.close()
+      throw BenchmarkError("\(session.liveCount) of \(connections) stand: \(session.endings)")
+    }
+    connected()
+    session.close()
+    // What is left after 30 s is left: the figures say so.
+    _ = try System.wait(seconds: 30) { server.process.fileCount() <= files }
+  }
+}

@@ -1,0 +1,77 @@
+// The driver's command line.
+
+/// What to measure, and how long.
+struct Options {
+  /// Who is measured, in the order in which the rounds alternate.
+  enum Target: String, CaseIterable { case server, joined, separate }
+
+  static let usage = """
+    usage: FanOut [--smoke] [--only fanout|idle|durable] [--connections 1000,10000]
+                  [--windows 1,16,256] [--rounds 5] [--round-ms 2000] [--payload 64]
+                  [--idle 15000] [--durable-seconds 5] [--targets server,joined,separate]
+                  [--frame BYTES] [--server PATH] [--json FILE]
+      --smoke      200 connections and three short rounds: that it works, not how fast
+      --targets    server: Carillon; joined, separate: the floor with one send for each
+                   connection and burst, or for each connection and message
+      --frame      the floor's frame size; measured from the server when that is a target
+    """
+
+  var sections: Set<String> = ["fanout", "idle", "durable"]
+  var connections = [1_000, 10_000]
+  var windows = [1, 16, 256]
+  var rounds = 5
+  var roundMilliseconds = 2_000
+  var payloadBytes = 64
+  var idleConnections = 15_000
+  var durableMilliseconds = 5_000
+  var targets: [Target] = [.server, .joined]
+  var frameByteCount = 180
+  var server = System.productDirectory() + "/carillon"
+  var floor = System.productDirectory() + "/Floor"
+  var jsonPath: String?
+  var isSmoke = false
+
+  /// Reads the arguments; nil when they are not to be understood.
+  init?(_ arguments: [String]) {
+    var rest = arguments[...]
+    // The smoke size first, so that every other flag can change it.
+    if rest.contains("--smoke") { makeSmoke() }
+    while let flag = rest.popFirst() {
+      if flag == "--smoke" { continue }
+      guard let value = rest.popFirst(), take(flag, value) else { return nil }
+    }
+  }
+
+  private mutating func makeSmoke() {
+    isSmoke = true
+    connections = [200]
+    windows = [1, 16]
+    rounds = 3
+    roundMilliseconds = 200
+    idleConnections = 500
+    durableMilliseconds = 500
+  }
+
+  private mutating func take(_ flag: String, _ value: String) -> Bool {
+    let numbers = value.split(separator: ",").compactMap { Int($0) }.filter { $0 > 0 }
+    let number = numbers.first
+    switch flag {
+    case "--connections" where !numbers.isEmpty: connections = numbers
+    case "--windows" where !numbers.isEmpty: windows = numbers
+    case "--rounds" where number != nil: rounds = number!
+    case "--round-ms" where number != nil: roundMilliseconds = number!
+    case "--payload" where number != nil: payloadBytes = number!
+    case "--idle" where number != nil: idleConnections = number!
+    case "--durable-seconds" where number != nil: durableMilliseconds = number! * 1_000
+    case "--frame" where number != nil: frameByteCount = number!
+    case "--server": server = value
+    case "--json": jsonPath = value
+    case "--only": sections = Set(value.split(separator: ",").map(String.init))
+    case "--targets":
+      targets = value.split(separator: ",").compactMap { Target(rawValue: String($0)) }
+      return !targets.isEmpty
+    default: return false
+    }
+    return true
+  }
+}

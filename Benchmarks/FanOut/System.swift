@@ -1,0 +1,151 @@
+// What the driver asks of the operating system: files of /proc, processors, directories.
+
+internal import CReactor
+internal import Glibc
+
+/// A step of the benchmark that could not be taken.
+struct BenchmarkError: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+}
+
+/// What a pinned thread runs, and how it failed.
+private final class PinnedWork {
+  private let body: () throws -> Void
+  private(set) var failure: (any Error)?
+
+  init(_ body: @escaping () throws -> Void) { self.body = body }
+
+  func run() {
+    do { try body() } catch { failure = error }
+  }
+}
+
+enum System {
+  /// A small file, whole; nil when it cannot be read.
+  static func read(_ path: String) -> String? {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { _ = Glibc.close(descriptor) }
+    var text: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 16 << 10)
+    while true {
+      // SAFETY: `piece` is writable for its count.
+      let count = unsafe Glibc.read(descriptor, &piece, piece.count)
+      guard count > 0 else { break }
+      text.append(contentsOf: piece[..<count])
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  static func write(_ text: String, to path: String) throws {
+    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw BenchmarkError("cannot write \(path)") }
+    defer { _ = Glibc.close(descriptor) }
+    let bytes = Array(text.utf8)
+    var written = 0
+    while written < bytes.count {
+      let rest = Array(bytes[written...])
+      // SAFETY: `rest` is readable for its count.
+      let count = unsafe Glibc.write(descriptor, rest, rest.count)
+      guard count > 0 else { throw BenchmarkError("cannot write \(path)") }
+      written += count
+    }
+  }
+
+  /// The names in a directory, without those that begin with a dot.
+  static func names(in path: String) -> [String] {
+    guard let directory = unsafe opendir(path) else { return [] }
+    defer { unsafe closedir(directory) }
+    var names: [String] = []
+    while let entry = unsafe readdir(directory) {
+      // SAFETY: the kernel ends each name with a zero, and the entry lives until the next readdir.
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) { characters in
+          unsafe String(cString: characters)
+        }
+      }
+      if !name.hasPrefix(".") { names.append(name) }
+    }
+    return names
+  }
+
+  /// The directory that this program lies in, where SwiftPM puts the others too.
+  static func productDirectory() -> String {
+    var text = [CChar](repeating: 0, count: 4_096)
+    // SAFETY: `text` is writable for its count, and one byte is left for the ending zero.
+    let count = unsafe readlink("/proc/self/exe", &text, text.count - 1)
+    let path = String(
+      decoding: text.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+  }
+
+  /// Processors that the driver may use.
+  ///
+  /// First asked on the main thread, which is not pinned.
+  static let processorCount = Int(cl_cpu_count())
+  /// Where a server under measurement runs, and where its load client does: nil when they share
+  /// the only one.
+  static var serverProcessor: Int? { processorCount > 1 ? 0 : nil }
+  private static var clientProcessor: Int? { processorCount > 1 ? 1 : nil }
+
+  /// Runs `body` on the load client's processor.
+  static func onClientProcessor<Result>(_ body: @escaping () throws -> Result) throws -> Result {
+    var result: Result?
+    try run(onProcessor: clientProcessor) { result = try body() }
+    guard let result else { throw BenchmarkError("the thread ran nothing") }
+    return result
+  }
+
+  /// Runs `body` on a thread that keeps to one processor, and waits for its end.
+  ///
+  /// Processors are numbered among those that this thread may use, so this is for the main thread.
+  /// A process that the thread starts inherits the processor. Without one, it runs here.
+  static func run(onProcessor processor: Int?, _ body: @escaping () throws -> Void) throws {
+    guard let processor else { return try body() }
+    let work = PinnedWork(body)
+    var thread: OpaquePointer?
+    // SAFETY: `work` outlives the thread, which is joined below.
+    let status = unsafe cl_thread_start(
+      "pinned", Int32(processor),
+      { context in
+        // SAFETY: the context is the work, which the starter holds until it has joined.
+        unsafe Unmanaged<PinnedWork>.fromOpaque(context!).takeUnretainedValue().run()
+      }, Unmanaged.passUnretained(work).toOpaque(), &thread)
+    guard status == 0, let started = unsafe thread else {
+      throw BenchmarkError("cannot start a thread on processor \(processor)")
+    }
+    // SAFETY: started above, joined once.
+    unsafe cl_thread_join(started)
+    if let failure = work.failure { throw failure }
+  }
+
+  /// Waits a moment between two looks at a condition, or until someone wants the program to end.
+  static func pause(milliseconds: Int) throws {
+    guard cl_signals_wait(Int32(milliseconds)) == 0 else { throw BenchmarkError("interrupted") }
+  }
+
+  /// Looks until `condition` holds; false when it did not within the time.
+  static func wait(seconds: Double, until condition: () throws -> Bool) throws -> Bool {
+    var left = Int(seconds * 50)
+    while try !condition() {
+      guard left > 0 else { return false }
+      left -= 1
+      try pause(milliseconds: 20)
+    }
+    return true
+  }
+
+  /// A port of loopback that nothing listens on now.
+  static func freePort() throws -> UInt16 {
+    // SAFETY: the kernel table is never freed.
+    let descriptor = unsafe cl_listen(cl_kernel_real(), "127.0.0.1", 0, 1)
+    guard descriptor >= 0 else { throw BenchmarkError("no free port") }
+    defer { unsafe cl_close(cl_kernel_real(), descriptor) }
+    // SAFETY: the kernel table is never freed.
+    let port = unsafe cl_local_port(cl_kernel_real(), descriptor)
+    guard port > 0 else { throw BenchmarkError("no free port") }
+    return UInt16(port)
+  }
+}

@@ -1,0 +1,381 @@
+// The floor of the fan-out benchmark: the least that a correct server on one thread must do.
+//
+// It speaks to the same load client over sockets of the same kind with the same options, takes the
+// same bytes of the same POSTs, and sends every connection frames of the same size. What it leaves
+// out is what a server adds: it checks no token, origin or Sec-WebSocket-Key (its 101 carries a
+// constant accept, which the load client does not verify), parses no JSON, unmasks and reads no
+// frame of a client, keeps no timer, no limit, no user index, no ring between threads and no
+// metrics. A ratio of a server's processor time to this program's is therefore the whole price of
+// being a server; it cannot go below one by cleverness, only by doing less than one send for each
+// connection and burst.
+//
+// POST /floor/separate/1 makes it send one frame with one send for each connection and message;
+// POST /floor/joined/W makes it wait for W messages and send them joined: one send for each
+// connection and W messages.
+//
+// Usage: Floor --port P --frame BYTES. It prints "listening PORT" and ends when its standard input
+// (a pipe) does, so it cannot outlive the benchmark that started it.
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+  files_limit = 20000,
+  events_capacity = 512,
+  request_capacity = 16 << 10,
+  scratch_capacity = 256 << 10,
+  window_limit = 4096,
+};
+
+/// What is on the other end of a file.
+enum kind { kind_none, kind_http, kind_websocket };
+
+/// One connection, found by its descriptor.
+struct connection {
+  enum kind kind;
+  /// Received and not yet parsed; only an unfinished request is kept.
+  char *request;
+  size_t request_count;
+  size_t request_capacity;
+  /// What the socket did not take.
+  char *unsent;
+  size_t unsent_count;
+};
+
+static struct connection connections[files_limit];
+/// The upgraded connections in the order they were accepted.
+static int listeners[files_limit];
+static int listener_count;
+static int epoll_fd;
+
+static size_t frame_count;
+static unsigned window = 1;
+static bool is_joined;
+static char *frames;
+static unsigned frames_held;
+static char scratch[scratch_capacity];
+
+/// Ends the program because a system call failed that must not.
+static void fail(const char *what) {
+  perror(what);
+  exit(1);
+}
+
+static void watch(int fd, int operation, uint32_t interest) {
+  struct epoll_event event = {.events = interest, .data.fd = fd};
+  if (epoll_ctl(epoll_fd, operation, fd, &event) < 0) fail("epoll_ctl");
+}
+
+static void close_connection(int fd) {
+  struct connection *connection = &connections[fd];
+  if (connection->kind == kind_websocket) {
+    int index = 0;
+    while (listeners[index] != fd) index++;
+    listener_count--;
+    memmove(&listeners[index], &listeners[index + 1],
+            (size_t)(listener_count - index) * sizeof listeners[0]);
+  }
+  free(connection->request);
+  free(connection->unsent);
+  *connection = (struct connection){.kind = kind_none};
+  close(fd);
+}
+
+/// Keeps what a socket did not take and asks to be told when it takes more.
+static void keep_unsent(int fd, const char *bytes, size_t count) {
+  struct connection *connection = &connections[fd];
+  char *grown = realloc(connection->unsent, connection->unsent_count + count);
+  if (grown == NULL) fail("realloc");
+  memcpy(grown + connection->unsent_count, bytes, count);
+  connection->unsent = grown;
+  if (connection->unsent_count == 0) watch(fd, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+  connection->unsent_count += count;
+}
+
+static void send_bytes(int fd, const char *bytes, size_t count) {
+  if (connections[fd].unsent_count > 0) {
+    keep_unsent(fd, bytes, count);
+    return;
+  }
+  ssize_t sent = send(fd, bytes, count, MSG_NOSIGNAL);
+  if (sent == (ssize_t)count) return;
+  if (sent < 0) {
+    // A connection that broke is closed when epoll says so, not in the middle of a walk.
+    if (errno != EAGAIN && errno != EINTR) return;
+    sent = 0;
+  }
+  keep_unsent(fd, bytes + sent, count - (size_t)sent);
+}
+
+static void send_unsent(int fd) {
+  struct connection *connection = &connections[fd];
+  ssize_t sent = send(fd, connection->unsent, connection->unsent_count, MSG_NOSIGNAL);
+  if (sent < 0) return;
+  connection->unsent_count -= (size_t)sent;
+  memmove(connection->unsent, connection->unsent + sent, connection->unsent_count);
+  if (connection->unsent_count > 0) return;
+  free(connection->unsent);
+  connection->unsent = NULL;
+  watch(fd, EPOLL_CTL_MOD, EPOLLIN);
+}
+
+/// Sends the finished frames to everyone, in one piece.
+static void broadcast(const char *bytes, size_t count) {
+  for (int index = 0; index < listener_count; index++) send_bytes(listeners[index], bytes, count);
+}
+
+/// Finishes the frame of one message: once for all connections, as a server does.
+/// False when the payload does not fit into a frame of the size asked for.
+static bool finish_frame(const char *body, size_t count, char *frame) {
+  static const char before[] =
+    "{\"event\":\"live:update\",\"data\":{\"update_type\":\"bench\",\"payload\":";
+  static const char after[] = "},\"timestamp\":\"2026-01-31T12:00:00.000Z\"";
+  const char *payload = memmem(body, count, "\"payload\":", 10);
+  if (payload == NULL) return false;
+  payload += 10;
+  // The payload is the body's last member: what follows it is the body's closing brace.
+  size_t payload_count = count - (size_t)(payload - body) - 1;
+
+  size_t position = 0;
+  frame[position++] = (char)0x81;
+  if (frame_count - 2 < 126) {
+    frame[position++] = (char)(frame_count - 2);
+  } else {
+    frame[position++] = 126;
+    frame[position++] = (char)((frame_count - 4) >> 8);
+    frame[position++] = (char)(frame_count - 4);
+  }
+  size_t least = sizeof before - 1 + payload_count + sizeof after - 1 + 1;
+  if (position + least > frame_count) return false;
+  memcpy(frame + position, before, sizeof before - 1);
+  position += sizeof before - 1;
+  memcpy(frame + position, payload, payload_count);
+  position += payload_count;
+  memcpy(frame + position, after, sizeof after - 1);
+  position += sizeof after - 1;
+  memset(frame + position, ' ', frame_count - position - 1);
+  frame[frame_count - 1] = '}';
+  return true;
+}
+
+/// Takes one message; sends when as many are there as one send shall carry.
+static bool publish(const char *body, size_t count) {
+  if (!finish_frame(body, count, frames + frames_held * frame_count)) return false;
+  frames_held++;
+  if (is_joined && frames_held < window) return true;
+  broadcast(frames, frames_held * frame_count);
+  frames_held = 0;
+  return true;
+}
+
+/// Turns an HTTP connection into one that hears the broadcasts, and greets it.
+static void upgrade(int fd) {
+  static const char answer[] =
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+  static const char greeting[] =
+    "{\"event\":\"connection:established\",\"data\":{\"user_id\":\"bench-00000\",\"timestamp\":"
+    "\"2026-01-31T12:00:00.000Z\",\"message\":\"Connected to notification service\"},"
+    "\"timestamp\":\"2026-01-31T12:00:00.000Z\"}";
+  char bytes[sizeof answer + sizeof greeting + 4];
+  size_t count = sizeof answer - 1;
+  memcpy(bytes, answer, count);
+  bytes[count++] = (char)0x81;
+  bytes[count++] = 126;
+  bytes[count++] = (char)((sizeof greeting - 1) >> 8);
+  bytes[count++] = (char)((sizeof greeting - 1) & 0xff);
+  memcpy(bytes + count, greeting, sizeof greeting - 1);
+  count += sizeof greeting - 1;
+
+  struct connection *connection = &connections[fd];
+  free(connection->request);
+  connection->request = NULL;
+  connection->request_count = connection->request_capacity = 0;
+  connection->kind = kind_websocket;
+  listeners[listener_count++] = fd;
+  send_bytes(fd, bytes, count);
+}
+
+/// The number after `name` in the head, or 0.
+static size_t field_number(const char *head, size_t count, const char *name) {
+  size_t name_count = strlen(name);
+  for (const char *line = head; (line = memchr(line, '\n', count - (size_t)(line - head)));) {
+    line++;
+    if ((size_t)(head + count - line) < name_count) break;
+    if (strncasecmp(line, name, name_count) == 0) return strtoul(line + name_count, NULL, 10);
+  }
+  return 0;
+}
+
+/// Carries out POST /floor/joined/W and POST /floor/separate/1.
+static bool configure(const char *path) {
+  bool joined = strncmp(path, "joined/", 7) == 0;
+  if (!joined && strncmp(path, "separate/", 9) != 0) return false;
+  unsigned long asked = strtoul(path + (joined ? 7 : 9), NULL, 10);
+  if (asked < 1 || asked > window_limit) return false;
+  is_joined = joined;
+  window = (unsigned)asked;
+  frames_held = 0;
+  return true;
+}
+
+/// Answers the requests of `bytes` that are complete. How many bytes they took; the answers are
+/// gathered and sent once, as a pipelining server does.
+static size_t answer_requests(int fd, const char *bytes, size_t count) {
+  static const char good[] =
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 26\r\n\r\n"
+    "{\"success\":true,\"data\":{}}";
+  static const char bad[] =
+    "HTTP/1.1 422 Unprocessable Content\r\nContent-Type: application/json\r\n"
+    "Content-Length: 17\r\n\r\n{\"success\":false}";
+  static char answers[64 << 10];
+  size_t answered = 0;
+  size_t taken = 0;
+  while (taken < count) {
+    const char *head = bytes + taken;
+    const char *end = memmem(head, count - taken, "\r\n\r\n", 4);
+    if (end == NULL) break;
+    size_t head_count = (size_t)(end - head) + 4;
+    if (strncmp(head, "GET /readyz", 11) != 0 && strncmp(head, "GET ", 4) == 0) {
+      upgrade(fd);
+      return count;
+    }
+    size_t body_count = field_number(head, head_count, "content-length:");
+    if (count - taken - head_count < body_count) break;
+    bool is_good = true;
+    if (strncmp(head, "POST /floor/", 12) == 0) {
+      is_good = configure(head + 12);
+    } else if (strncmp(head, "POST ", 5) == 0) {
+      is_good = publish(head + head_count, body_count);
+    }
+    if (answered + sizeof bad > sizeof answers) {
+      send_bytes(fd, answers, answered);
+      answered = 0;
+    }
+    size_t answer_count = is_good ? sizeof good - 1 : sizeof bad - 1;
+    memcpy(answers + answered, is_good ? good : bad, answer_count);
+    answered += answer_count;
+    taken += head_count + body_count;
+  }
+  if (answered > 0) send_bytes(fd, answers, answered);
+  return taken;
+}
+
+/// Reads what a connection has to say, and keeps only an unfinished request.
+static void read_connection(int fd) {
+  struct connection *connection = &connections[fd];
+  if (connection->request_count > 0) {
+    memcpy(scratch, connection->request, connection->request_count);
+  }
+  size_t held = connection->request_count;
+  ssize_t received = recv(fd, scratch + held, scratch_capacity - held, 0);
+  if (received < 0 && errno == EAGAIN) return;
+  if (received <= 0) {
+    close_connection(fd);
+    return;
+  }
+  if (connection->kind == kind_websocket) return;
+  held += (size_t)received;
+  size_t taken = answer_requests(fd, scratch, held);
+  size_t left = connection->kind == kind_websocket ? 0 : held - taken;
+  if (left > request_capacity) {
+    close_connection(fd);
+    return;
+  }
+  if (left > connection->request_capacity) {
+    char *grown = realloc(connection->request, left);
+    if (grown == NULL) fail("realloc");
+    connection->request = grown;
+    connection->request_capacity = left;
+  }
+  if (left > 0) memcpy(connection->request, scratch + taken, left);
+  connection->request_count = left;
+}
+
+static void accept_all(int listening_fd) {
+  for (;;) {
+    int fd = accept4(listening_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) return;
+    if (fd >= files_limit) {
+      close(fd);
+      continue;
+    }
+    int on = 1;
+    unsigned user_timeout_ms = 30000;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
+    connections[fd] = (struct connection){.kind = kind_http};
+    watch(fd, EPOLL_CTL_ADD, EPOLLIN);
+  }
+}
+
+/// Listens on loopback and says where.
+static int listen_on(uint16_t port) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) fail("socket");
+  int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) fail("bind");
+  if (listen(fd, 4096) < 0) fail("listen");
+  socklen_t length = sizeof address;
+  if (getsockname(fd, (struct sockaddr *)&address, &length) < 0) fail("getsockname");
+  printf("listening %u\n", ntohs(address.sin_port));
+  fflush(stdout);
+  return fd;
+}
+
+int main(int argc, char **argv) {
+  uint16_t port = 0;
+  for (int index = 1; index + 1 < argc; index += 2) {
+    if (strcmp(argv[index], "--port") == 0) port = (uint16_t)atoi(argv[index + 1]);
+    if (strcmp(argv[index], "--frame") == 0) frame_count = strtoul(argv[index + 1], NULL, 10);
+  }
+  if (frame_count < 128 || frame_count > 60000) {
+    fprintf(stderr, "usage: Floor --port P --frame BYTES (128 to 60000)\n");
+    return 2;
+  }
+  frames = malloc(frame_count * window_limit);
+  if (frames == NULL) fail("malloc");
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  signal(SIGPIPE, SIG_IGN);
+  epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_fd < 0) fail("epoll_create1");
+  int listening_fd = listen_on(port);
+  watch(listening_fd, EPOLL_CTL_ADD, EPOLLIN);
+  watch(STDIN_FILENO, EPOLL_CTL_ADD, EPOLLIN);
+
+  struct epoll_event events[events_capacity];
+  for (;;) {
+    int count = epoll_wait(epoll_fd, events, events_capacity, -1);
+    for (int index = 0; index < count; index++) {
+      int fd = events[index].data.fd;
+      if (fd == STDIN_FILENO) return 0;
+      if (fd == listening_fd) {
+        accept_all(fd);
+        continue;
+      }
+      if ((events[index].events & EPOLLOUT) && connections[fd].unsent_count > 0) send_unsent(fd);
+      if (events[index].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) read_connection(fd);
+    }
+  }
+}
