@@ -1,0 +1,111 @@
+# What one types here. `make` alone lists it.
+#
+# Every target brings what it needs: on a fresh Debian or Ubuntu with a Swift toolchain nothing has
+# to be installed beforehand, and whatever gets installed is named first. All that is made lands
+# under .build, so `make clean` leaves the repository as it was cloned.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help run test bench format lint tsan asan clean
+
+swift_test := swift test --disable-xctest
+# One binary that needs no Swift on the machine it is copied to.
+swift_release := swift build -c release --static-swift-stdlib
+carillon := .build/release/carillon
+venv := .build/venv
+setup := .build/setup.stamp
+sources := $(wildcard Sources Tests Benchmarks Package.swift)
+models := $(wildcard Tests/Models/run)
+# Room for more arguments: `make run ARGS="--port 9000"`.
+ARGS ?=
+
+help: ## list what can be made
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | \
+	  sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+run: $(setup) ## build the server and start it for development, on loopback
+	$(swift_release) --product carillon
+	exec $(carillon) serve --dev $(ARGS)
+
+# The order is from quick to slow, so that a mistake shows early.
+test: $(setup) $(venv)/ready.stamp ## run every test there is
+	@say() { printf '\n== %s\n' "$$1"; }
+	say "the reactor's tests, under the address and undefined behaviour sanitizers"
+	Tests/CReactor/run
+	say "unit tests"
+	$(swift_test)
+	if [ -n "$(models)" ]; then
+	  say "models of the ring and its parking"
+	  $(models)
+	fi
+	say "the ring under the thread sanitizer"
+	$(swift_test) --sanitize=thread --scratch-path .build/tsan --filter BroadcastTests
+	say "the server with real clients, end to end"
+	$(swift_release) --product carillon
+	PYTHONDONTWRITEBYTECODE=1 $(venv)/bin/pytest -c Tests/EndToEnd/pytest.ini Tests/EndToEnd
+	say "every test passed"
+
+bench: $(setup) ## measure the fan-out
+	$(swift_release) --product carillon
+	$(swift_release) --product Floor
+	$(swift_release) --product FanOut
+	.build/release/FanOut $(ARGS)
+
+format: ## put the Swift sources into shape
+	swift format --in-place --recursive $(sources)
+
+lint: ## check the shape of the Swift sources
+	swift format lint --strict --recursive $(sources)
+
+tsan: $(setup) ## run the unit tests under the thread sanitizer
+	$(swift_test) --sanitize=thread --scratch-path .build/tsan
+
+asan: $(setup) ## run the unit tests under the address sanitizer
+	Tests/CReactor/run
+	$(swift_test) --sanitize=address --scratch-path .build/asan
+
+clean: ## remove all that was made
+	rm -rf .build
+
+# Asks for what is used rather than for packages, so that it holds on any Linux; only installing
+# needs apt. Says nothing when nothing is missing.
+$(setup): Makefile
+	@missing=()
+	command -v git >/dev/null || missing+=(git)
+	command -v curl >/dev/null || missing+=(curl)
+	command -v pkg-config >/dev/null || missing+=(pkg-config)
+	pkg-config --exists libcrypto 2>/dev/null || missing+=(libssl-dev)
+	pkg-config --exists sqlite3 2>/dev/null || missing+=(libsqlite3-dev)
+	python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+	if [ -n "$(models)" ]; then
+	  command -v spin >/dev/null || missing+=(spin)
+	fi
+	if [ "$${#missing[@]}" -gt 0 ]; then
+	  echo "carillon needs, and installs now: $${missing[*]}"
+	  if ! command -v apt-get >/dev/null; then
+	    echo "There is no apt-get here: install these by hand and try again." >&2
+	    exit 1
+	  fi
+	  as_root=()
+	  if [ "$$(id -u)" -ne 0 ]; then as_root=(sudo); fi
+	  "$${as_root[@]}" apt-get update -qq
+	  "$${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends "$${missing[@]}"
+	fi
+	if ! command -v swift >/dev/null; then
+	  echo "There is no Swift toolchain on the PATH: https://www.swift.org/install/linux" >&2
+	  exit 1
+	fi
+	mkdir -p $(@D)
+	touch $@
+
+# The real clients of the end-to-end tests, in an environment of their own.
+$(venv)/ready.stamp: Tests/EndToEnd/requirements.txt $(setup)
+	@echo "carillon installs the test clients into $(venv)"
+	rm -rf $(venv)
+	python3 -m venv $(venv)
+	$(venv)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@

@@ -1,0 +1,107 @@
+"""Fixtures: one server that most tests share, and a maker of servers for those who break them."""
+
+import itertools
+import os
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from harness.clients import FLAT_PATH, FlatClient  # noqa: E402
+from harness.raw import RawWebSocket  # noqa: E402
+from harness.server import BINARY, Server  # noqa: E402
+from harness.tokens import user_token  # noqa: E402
+
+SEED = int(os.environ.get("CARILLON_SEED") or random.SystemRandom().randrange(2**32))
+
+
+def pytest_report_header():
+    return f"carillon: {BINARY}, CARILLON_SEED={SEED}"
+
+
+def pytest_configure():
+    assert BINARY.exists(), f"build the server first: {BINARY} is missing"
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("shared")).start()
+    yield server
+    try:
+        server.stop()
+    finally:
+        server.end()
+
+
+@pytest.fixture
+def server(shared_server):
+    """The shared server, which must have survived the test as the same process."""
+    pid = shared_server.pid
+    yield shared_server
+    assert shared_server.is_alive, f"the server ended:\n{shared_server.log()}"
+    assert shared_server.pid == pid
+    assert shared_server.request("GET", "/healthz").status == 200
+
+
+@pytest.fixture
+def make_server(tmp_path):
+    """Starts servers of a test's own; each that still runs at the end must end cleanly."""
+    made = []
+
+    def make(start=True, **options):
+        directory = tmp_path / f"server-{len(made)}"
+        directory.mkdir()
+        server = Server(directory, **options)
+        made.append(server)
+        return server.start() if start else server
+
+    yield make
+    try:
+        for server in made:
+            if server.process is not None and server.is_alive:
+                server.stop()
+    finally:
+        for server in made:
+            server.end()
+
+
+@pytest.fixture
+def upgraded(server):
+    """Opens raw connections to `flat`, and proves at the end that an innocent was served."""
+    path = f"{FLAT_PATH}?token={user_token('hostile')}"
+    with FlatClient(server, "innocent") as innocent:
+        opened = []
+
+        def open_one():
+            connection = RawWebSocket(server, path)
+            opened.append(connection)
+            return connection
+
+        yield open_one
+        server.publish("innocent", "meanwhile")
+        assert innocent.next(within=2)["title"] == "meanwhile"
+        for connection in opened:
+            connection.close()
+
+
+counter = itertools.count(1)
+
+
+@pytest.fixture
+def fresh_user():
+    """Makes user ids that no other test has used, for an inbox that starts empty."""
+
+    def make(name="user"):
+        return f"{name}-{next(counter)}"
+
+    return make
+
+
+@pytest.fixture
+def chance(request):
+    """A seeded generator; the seed is in the report's header and in each failing test's output."""
+    print(f"CARILLON_SEED={SEED}")
+    return random.Random(f"{SEED}/{request.node.nodeid}")

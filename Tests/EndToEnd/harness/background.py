@@ -1,0 +1,56 @@
+"""A command that runs beside the test: a thread gathers what it prints, line by line."""
+
+import subprocess
+import threading
+
+from harness.waiting import wait_until
+
+
+class Background:
+    """Runs until the `with` ends, then is ended. Its standard input stays open till then."""
+
+    def __init__(self, command, **options):
+        options.setdefault("stdin", subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        )
+        self.lines, self.errors = [], []
+        self.threads = [
+            threading.Thread(target=self._gather, args=source, daemon=True)
+            for source in ((self.process.stdout, self.lines), (self.process.stderr, self.errors))
+        ]
+        for thread in self.threads:
+            thread.start()
+
+    @staticmethod
+    def _gather(stream, into):
+        for line in stream:
+            into.append(line.rstrip("\n"))
+
+    def line_with(self, text, within=10.0):
+        """The first line that it printed with `text` in it."""
+
+        def found():
+            matching = [line for line in list(self.lines) if text in line]
+            if matching:
+                return matching[0]
+            assert self.process.poll() is None, f"it ended early: {self.lines} {self.errors}"
+            return None
+
+        return wait_until(f"a line with {text!r} in {self.lines}", found, within)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        for thread in self.threads:
+            thread.join(5)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()

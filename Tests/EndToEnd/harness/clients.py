@@ -1,0 +1,122 @@
+"""Browser-like clients of the two dialects, over the `websockets` package.
+
+They read in the order of arrival and skip nothing silently: a test that does not care about a
+frame says so.
+"""
+
+import json
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from harness.tokens import user_token
+
+EVENT_PATH = "/api/v1/ws/notifications"
+FLAT_PATH = "/api/ws"
+PATIENCE = 10.0
+
+
+class Client:
+    """What both dialects share: frames in, text out, the close code at the end."""
+
+    path = None
+
+    def __init__(self, server, user=None, token=None, since=None, by="query", **options):
+        self.user = user
+        if token is None and user is not None:
+            token = user_token(user)
+        query, headers, protocols = {"since": since}, {}, None
+        if by == "query":
+            query["token"] = token
+        elif by == "header":
+            headers["Authorization"] = f"Bearer {token}"
+        elif by == "subprotocol":
+            protocols = ["bearer", token]
+        options.setdefault("compression", None)
+        self.socket = connect(
+            server.websocket_url(self.path, **query),
+            additional_headers=headers,
+            subprotocols=protocols,
+            open_timeout=PATIENCE,
+            close_timeout=PATIENCE,
+            ping_interval=None,
+            proxy=None,
+            legacy=True,
+            # Reading goes on whatever the test does, so that the end of a connection is seen.
+            max_queue=None,
+            **options,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def close(self):
+        self.socket.close()
+
+    def send(self, text):
+        self.socket.send(text if isinstance(text, (str, bytes)) else json.dumps(text))
+
+    def next(self, within=PATIENCE):
+        """The next frame, whatever it is."""
+        try:
+            text = self.socket.recv(timeout=within)
+        except TimeoutError:
+            raise AssertionError(f"{self.user}: no frame within {within} s") from None
+        assert isinstance(text, str), "notifications travel in text frames"
+        return json.loads(text)
+
+    def close_code(self, within=PATIENCE):
+        """The code that the server closes with; frames that come before are read and dropped."""
+        try:
+            while True:
+                self.socket.recv(timeout=within)
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd is not None else 1006
+        except TimeoutError:
+            raise AssertionError(f"{self.user}: not closed within {within} s") from None
+
+
+class EventClient(Client):
+    """A client of `event`. Takes the greeting at once, because it is always the first frame."""
+
+    path = EVENT_PATH
+
+    def __init__(self, *arguments, greeted=True, **options):
+        super().__init__(*arguments, **options)
+        self.greeting = self.next() if greeted else None
+        if greeted:
+            assert self.greeting["event"] == "connection:established", self.greeting
+
+    def expect(self, event, within=PATIENCE):
+        """The next frame, which must be this event; returns its data."""
+        frame = self.next(within)
+        assert frame.get("event") == event, f"expected {event}, got {frame}"
+        return frame["data"]
+
+    def until(self, event, within=PATIENCE):
+        """Reads on to the next such event, over others."""
+        while True:
+            frame = self.next(within)
+            if frame.get("event") == event:
+                return frame["data"]
+
+    def answers(self):
+        """Proves that everything sent so far was taken in: a ping comes back behind it."""
+        self.send({"type": "ping"})
+        return self.until("pong")
+
+
+class FlatClient(Client):
+    """A client of `flat`, which has no greeting unless it asked to resume."""
+
+    path = FLAT_PATH
+
+    def __init__(self, *arguments, since=None, **options):
+        super().__init__(*arguments, since=since, **options)
+        self.greeting = None
+        if since is not None:
+            self.greeting = self.next()
+            assert self.greeting["type"] == "connected", self.greeting

@@ -1,0 +1,283 @@
+"""Raw sockets: for bytes that no decent client would send, and for judging every byte back.
+
+Everything that the server sends is parsed strictly here. A server that masks a frame, sends a
+length in the long form or an answer without a length fails whichever test was running.
+"""
+
+import base64
+import os
+import select
+import socket
+import struct
+import time
+from pathlib import Path
+
+from harness.server import Answer
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+PATIENCE = 10.0
+ZERO_MASK = b"\0\0\0\0"
+
+
+class Closed(Exception):
+    """The server ended the connection. `reset`: by RST, with our bytes unread."""
+
+    def __init__(self, received, reset):
+        super().__init__(f"closed after {received[-200:]!r}" + (" by reset" if reset else ""))
+        self.received = received
+        self.reset = reset
+
+
+class RawConnection:
+    """A TCP connection and a buffer."""
+
+    def __init__(self, server, timeout=PATIENCE):
+        self.socket = socket.create_connection(server.address, timeout=timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.socket.close()
+
+    def close(self):
+        self.socket.close()
+
+    def reset(self):
+        """Ends with RST, as a crashed peer does."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def half_close(self):
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def send_if_open(self, data):
+        """Sends what the server may already have refused."""
+        try:
+            self.socket.sendall(data)
+        except OSError:
+            pass  # The answer is what is judged, and it comes before the close.
+
+    def send_until_full(self, data):
+        """Sends until the peer has stopped reading and no more fits. Returns how much was sent."""
+        sent = 0
+        while sent < len(data) and select.select([], [self.socket], [], 0.2)[1]:
+            try:
+                sent += self.socket.send(data[sent : sent + 65_536], socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                continue
+            except ConnectionError:
+                break
+        self.sent_until_full = sent
+        return sent
+
+    def bytes_taken_by_peer(self):
+        """How much of what `send_until_full` sent has been read by the program at the other end.
+
+        What has not is still in one of the two kernel queues, and those the kernel shows.
+        """
+        seen = None
+        # Bytes on their way between the queues are in both or in neither.
+        while seen != (seen := self._waiting_bytes()):
+            pass
+        return self.sent_until_full - seen
+
+    def _waiting_bytes(self):
+        ends = (self.socket.getsockname()[1], self.socket.getpeername()[1])
+        waiting = {}
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            _, local, remote, _, queues = line.split()[:5]
+            ports = tuple(int(address.rpartition(":")[2], 16) for address in (local, remote))
+            if ports in (ends, ends[::-1]):
+                to_send, to_read = (int(count, 16) for count in queues.split(":"))
+                waiting[ports] = to_send if ports == ends else to_read
+        assert len(waiting) == 2, "one end is gone, and with it what it had not read"
+        return sum(waiting.values())
+
+    def read_some(self, within=PATIENCE):
+        self.socket.settimeout(max(within, 0.001))
+        try:
+            piece = self.socket.recv(65_536)
+        except TimeoutError:
+            raise AssertionError(
+                f"nothing within {within:.2f} s after {self.buffer[-200:]!r}"
+            ) from None
+        except ConnectionError:
+            raise Closed(self.buffer, reset=True) from None
+        if not piece:
+            raise Closed(self.buffer, reset=False)
+        self.buffer += piece
+
+    def read_until(self, mark, within=PATIENCE):
+        deadline = time.monotonic() + within
+        while mark not in self.buffer:
+            self.read_some(deadline - time.monotonic())
+        head, _, self.buffer = self.buffer.partition(mark)
+        return head + mark
+
+    def read_exactly(self, count, within=PATIENCE):
+        deadline = time.monotonic() + within
+        while len(self.buffer) < count:
+            self.read_some(deadline - time.monotonic())
+        taken, self.buffer = self.buffer[:count], self.buffer[count:]
+        return taken
+
+    def expect_end(self, within=1.0):
+        """The server must end the connection by then, and send nothing more before."""
+        try:
+            while True:
+                assert not self.buffer, f"bytes after the end: {self.buffer[:200]!r}"
+                self.read_some(within)
+        except Closed:
+            pass
+
+    def drain(self, within=2.0):
+        """Reads and drops all until the server ends the connection, however it does."""
+        try:
+            while True:
+                self.read_some(within)
+        except Closed:
+            self.buffer = b""
+
+    # HTTP.
+
+    def read_answer(self, is_head=False, within=PATIENCE):
+        head = self.read_until(b"\r\n\r\n", within).decode("latin-1")
+        lines = head[:-4].split("\r\n")
+        version, status = lines[0].split(" ")[:2]
+        assert version == "HTTP/1.1", head
+        fields = [tuple(part.strip() for part in line.split(":", 1)) for line in lines[1:]]
+        names = [name.lower() for name, _ in fields]
+        if int(status) < 200 or int(status) == 204:
+            assert "content-length" not in names, head
+            return Answer(int(status), fields, b"")
+        assert names.count("content-length") == 1, head
+        length = int(dict((name.lower(), value) for name, value in fields)["content-length"])
+        body = b"" if is_head else self.read_exactly(length, within)
+        return Answer(int(status), fields, body)
+
+
+class RawWebSocket(RawConnection):
+    """An upgraded connection, frame by frame."""
+
+    def __init__(self, server, path, headers=(), timeout=PATIENCE):
+        super().__init__(server, timeout)
+        self.send(upgrade_request(path, headers=headers))
+        self.answer = self.read_upgrade()
+
+    def read_upgrade(self):
+        head = self.read_until(b"\r\n\r\n").decode("latin-1")
+        assert head.startswith("HTTP/1.1 101 "), head
+        return head
+
+    def send_frame(self, opcode, payload=b"", final=True, mask=None, first=None):
+        self.send(frame(opcode, payload, final, mask, first))
+
+    def read_frame(self, within=PATIENCE):
+        """The next frame as (opcode, payload), held to the rules for a server."""
+        deadline = time.monotonic() + within
+        first, second = self.read_exactly(2, within)
+        assert first & 0x70 == 0, "the server set a reserved bit that nobody negotiated"
+        assert first & 0x80, "the server sends whole messages"
+        assert second & 0x80 == 0, "the server masked a frame"
+        length, opcode = second & 0x7F, first & 0x0F
+        if opcode >= 8:
+            assert length <= 125, "a control frame of more than 125 bytes"
+        if length == 126:
+            (length,) = struct.unpack("!H", self.read_exactly(2, deadline - time.monotonic()))
+            assert length > 125, "the length is not in its shortest form"
+        elif length == 127:
+            (length,) = struct.unpack("!Q", self.read_exactly(8, deadline - time.monotonic()))
+            assert length > 65_535, "the length is not in its shortest form"
+        return opcode, self.read_exactly(length, deadline - time.monotonic())
+
+    def read_close(self, within=PATIENCE):
+        """The code and reason of the next close frame; messages before it are passed over."""
+        deadline = time.monotonic() + within
+        while True:
+            opcode, payload = self.read_frame(deadline - time.monotonic())
+            if opcode == CLOSE:
+                if not payload:
+                    return None, ""
+                assert len(payload) >= 2
+                return struct.unpack("!H", payload[:2])[0], payload[2:].decode("utf-8")
+
+    def expect_close(self, code, within=PATIENCE):
+        """A close frame with that code, then the end of the connection within a second."""
+        got, reason = self.read_close(within)
+        assert got == code, f"expected close {code}, got {got} {reason!r}"
+        self.expect_end(1.0)
+
+    def expect_pong(self, payload, within=PATIENCE):
+        """The next pong, over text frames, is the answer to this ping."""
+        deadline = time.monotonic() + within
+        while True:
+            opcode, received = self.read_frame(deadline - time.monotonic())
+            assert opcode != CLOSE, f"closed: {received!r}"
+            if opcode == PONG:
+                assert received == payload
+                return
+
+    def answers(self):
+        """Proves that the server took in all that was sent and still talks."""
+        probe = os.urandom(8)
+        self.send_frame(PING, probe)
+        self.expect_pong(probe)
+
+
+def upgrade_request(path, headers=(), method="GET", version="HTTP/1.1", drop=(), key=None):
+    """An upgrade request, right but for what a test changes."""
+    fields = {
+        "Host": "localhost",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": key or base64.b64encode(os.urandom(16)).decode(),
+    }
+    for name in drop:
+        del fields[name]
+    lines = [f"{method} {path} {version}"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    lines += [f"{name}: {value}" for name, value in headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8")
+
+
+def frame_header(opcode, length, final=True, mask=ZERO_MASK, first=None, form=None):
+    """A frame's header. `form`: how many bytes hold the length, to choose a wrong one."""
+    byte = first if first is not None else (0x80 if final else 0) | opcode
+    if form is None:
+        form = 0 if length < 126 else 2 if length < 65_536 else 8
+    masked = 0 if mask is None else 0x80
+    if form == 0:
+        return struct.pack("!BB", byte, masked | length) + (mask or b"")
+    if form == 2:
+        return struct.pack("!BBH", byte, masked | 126, length) + (mask or b"")
+    return struct.pack("!BBQ", byte, masked | 127, length) + (mask or b"")
+
+
+def frame(opcode, payload=b"", final=True, mask=None, first=None):
+    """A whole masked frame. `mask=False` leaves the mask out."""
+    if mask is False:
+        return frame_header(opcode, len(payload), final, None, first) + payload
+    key = os.urandom(4) if mask is None else mask
+    repeated = (key * (len(payload) // 4 + 1))[: len(payload)]
+    masked = (int.from_bytes(payload, "big") ^ int.from_bytes(repeated, "big")).to_bytes(
+        len(payload), "big"
+    )
+    return frame_header(opcode, len(payload), final, key, first) + masked
+
+
+def close_payload(code, reason=b""):
+    return struct.pack("!H", code) + reason
+
+
+def exchange(server, data, within=PATIENCE):
+    """Sends bytes on a connection of their own and returns the first answer."""
+    with RawConnection(server) as connection:
+        connection.send_if_open(data)
+        return connection.read_answer(within=within)

@@ -1,0 +1,255 @@
+"""The release binary as a process: started, watched, stopped, killed."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import urlencode
+
+from harness.tokens import SECRET, user_token
+from harness.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[3]
+# The release build, unless another one is to be judged: one with a guard taken out, for example.
+BINARY = Path(os.environ.get("CARILLON_BINARY") or ROOT / ".build" / "release" / "carillon")
+API_KEY = "an-end-to-end-api-key"
+
+
+def free_port():
+    """A port that nobody listens on now; the kernel hands them out in turn, so nobody soon."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def run_carillon(*arguments, environment=None, stdin="", timeout=30):
+    """Runs the command to its end with an environment that holds nothing of the developer's."""
+    return subprocess.run(
+        [str(BINARY), *arguments],
+        input=stdin,
+        env=clean_environment(environment),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def clean_environment(additions=None):
+    # A debug build finds the toolchain's backtracer, which keeps a crashed process from ending.
+    base = {"PATH": os.environ["PATH"], "NO_COLOR": "1", "SWIFT_BACKTRACE": "enable=no"}
+    return {**base, **(additions or {})}
+
+
+class Answer:
+    """An HTTP answer: status, headers (lower-case) and the parsed body."""
+
+    def __init__(self, status, headers, body):
+        self.status = status
+        self.headers = {name.lower(): value for name, value in headers}
+        self.bytes = body
+
+    @property
+    def json(self):
+        return json.loads(self.bytes)
+
+    @property
+    def data(self):
+        assert self.json["success"] is True, self.bytes
+        return self.json["data"]
+
+    @property
+    def error(self):
+        assert self.json["success"] is False, self.bytes
+        return self.json["error"]
+
+    def __repr__(self):
+        return f"<{self.status} {self.bytes[:300]!r}>"
+
+
+class Server:
+    """One server process. `start` returns when it is ready, `stop` asserts a clean end."""
+
+    def __init__(self, directory, arguments=(), environment=None, preexec=None, data=None):
+        self.directory = Path(directory)
+        self.data = data if data is not None else str(self.directory / "data")
+        self.arguments = list(arguments)
+        self.environment = {
+            "JWT_SECRET": SECRET,
+            "CARILLON_API_KEY": API_KEY,
+            "LOG_LEVEL": "info",
+            **(environment or {}),
+        }
+        self.preexec = preexec
+        self.process = None
+        self.starts = 0
+
+    # The process.
+
+    def start(self):
+        self.port = free_port()
+        self.starts += 1
+        self.stdout_path = self.directory / f"stdout-{self.starts}.log"
+        self.stderr_path = self.directory / f"stderr-{self.starts}.log"
+        command = [str(BINARY), "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--data", self.data, *self.arguments]
+        with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=clean_environment(self.environment),
+                preexec_fn=self.preexec,
+            )
+        wait_until("the server is ready", self._is_ready, within=20)
+        return self
+
+    def _is_ready(self):
+        assert self.process.poll() is None, f"the server ended at start:\n{self.log()}"
+        try:
+            return self.request("GET", "/readyz", token=None).status == 200
+        except OSError:
+            return False
+
+    def stop(self, within=15):
+        """Asks it to end, and asserts that it ends well."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.wait(within)
+        assert status == 0, f"exit status {status}:\n{self.log()}"
+
+    def kill(self):
+        """What a power cut does to a process. Returns when it is gone."""
+        self.process.kill()
+        self.process.wait()
+
+    def wait(self, within):
+        try:
+            return self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            log = self.log()
+            self.kill()
+            raise AssertionError(f"the server did not end within {within} s:\n{log}") from None
+
+    def end(self):
+        """For clean-up: ends it if it still runs, whatever state a failed test left it in."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+    @property
+    def is_alive(self):
+        return self.process.poll() is None
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def log(self):
+        """All that it has said since the last start."""
+        parts = [self.stdout_path.read_text("utf-8", "replace")]
+        parts.append(self.stderr_path.read_text("utf-8", "replace"))
+        return "".join(parts)
+
+    # What the kernel knows about it.
+
+    def cpu_seconds(self):
+        """Processor time of all its threads, to the nanosecond: /proc counts in ticks of 10 ms."""
+        # How Linux writes the clock of another process: clock_getcpuclockid(3).
+        return time.clock_gettime(~self.pid << 3 | 2)
+
+    def resident_bytes(self):
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError("no VmRSS")
+
+    def open_file_count(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    # HTTP, through the client of Python's own library.
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def address(self):
+        return ("127.0.0.1", self.port)
+
+    def websocket_url(self, path, **query):
+        kept = {name.rstrip("_"): value for name, value in query.items() if value is not None}
+        return f"ws://127.0.0.1:{self.port}{path}" + (f"?{urlencode(kept)}" if kept else "")
+
+    def connection(self, timeout=15):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def request(self, method, path, token=None, body=None, headers=None, key=None, over=None):
+        """One request; `over` reuses a kept-alive connection."""
+        connection = over or self.connection()
+        sent = dict(headers or {})
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        if key is not None:
+            sent["X-API-Key"] = key
+        if body is not None and not isinstance(body, (bytes, str)):
+            body = json.dumps(body).encode()
+        if body is not None and not any(name.lower() == "content-type" for name in sent):
+            sent["Content-Type"] = "application/json"
+        try:
+            connection.request(method, path, body, sent)
+            response = connection.getresponse()
+            return Answer(response.status, response.getheaders(), response.read())
+        finally:
+            if over is None:
+                connection.close()
+
+    def publish(self, user, title="a title", type="info", over=None, **fields):
+        """Publishes one notification and returns it as the answer shows it."""
+        body = {"user_id": user, "type": type, "title": title, **fields}
+        answer = self.request("POST", "/api/v1/notifications", body=body, key=API_KEY, over=over)
+        assert answer.status == 201, answer
+        return answer.data
+
+    def publish_many(self, user, titles, type="info"):
+        """Publishes by the batch: one line a notification. Returns the answered lines."""
+        lines = [json.dumps({"user_id": user, "type": type, "title": title}) for title in titles]
+        answer = self.request(
+            "POST",
+            "/api/v1/notifications/batch",
+            body="\n".join(lines).encode() + b"\n",
+            headers={"Content-Type": "application/x-ndjson"},
+            key=API_KEY,
+        )
+        assert answer.status in (200, 201, 207), answer
+        return [json.loads(line) for line in answer.bytes.splitlines() if line.strip()]
+
+    def inbox(self, user, **query):
+        """The user's whole inbox, oldest first, gathered page by page."""
+        token = user_token(user)
+        gathered, before = [], None
+        with_connection = self.connection()
+        try:
+            while True:
+                asked = {"limit": 200, **query}
+                if before is not None:
+                    asked["before"] = before
+                path = f"/api/v1/notifications?{urlencode(asked)}"
+                page = self.request("GET", path, token, over=with_connection).data
+                gathered += page["notifications"]
+                before = page.get("next")
+                if before is None:
+                    return gathered[::-1]
+        finally:
+            with_connection.close()
+
+    def metrics(self):
+        return self.request("GET", "/metrics").bytes.decode()
+
+    def idle_share(self, over=0.5):
+        """The share of one core that it uses over the next moments; what an idle server spends."""
+        before, start = self.cpu_seconds(), time.monotonic()
+        time.sleep(over)  # The measurement is the passing of time itself.
+        return (self.cpu_seconds() - before) / (time.monotonic() - start)

@@ -1,0 +1,293 @@
+"""What happens when files run out, and when peers leave in every way and at every moment."""
+
+import contextlib
+import resource
+import socket
+import threading
+import time
+
+import pytest
+from harness.clients import FLAT_PATH, FlatClient
+from harness.raw import CLOSE, RawConnection, RawWebSocket, close_payload, frame, upgrade_request
+from harness.tokens import user_token
+from harness.waiting import wait_until
+
+
+def connect_without_waiting(server):
+    """Begins to connect; whether the server ever accepts is the server's affair."""
+    client = socket.socket()
+    client.setblocking(False)
+    client.connect_ex(server.address)
+    return client
+
+
+def test_a_server_out_of_files_idles_and_recovers(make_server, fresh_user):
+    # Case 56.
+    def few_files():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+
+    server, user = make_server(preexec=few_files), fresh_user()
+    pid = server.pid
+    with FlatClient(server, user) as early:
+        clients = [connect_without_waiting(server) for _ in range(1_000)]
+        try:
+            wait_until(
+                "the server is out of files", lambda: server.open_file_count() >= 240, within=10
+            )
+            wait_until("accepting has settled", lambda: server.idle_share(0.3) <= 0.10, within=10)
+            assert server.idle_share(over=3) <= 0.05, "it spins on accept"
+            # Who is already here is served; publishing takes a file, so it is over the socket.
+            early.socket.ping().wait(2)
+        finally:
+            for client in clients:
+                client.close()
+        wait_until("it recovers", lambda: can_connect(server), within=4)
+        server.publish(user, "after the drought")
+        assert early.next(within=2)["title"] == "after the drought"
+    wait_until("its files are free", lambda: server.open_file_count() < 60, within=10)
+    assert server.is_alive and server.pid == pid
+    starved = [line for line in server.metrics().splitlines() if "accept" in line]
+    assert any(float(line.rpartition(" ")[2]) > 0 for line in starved if line[:1] != "#"), starved
+
+
+def client_count(server):
+    stats = server.request("GET", "/api/notifications/stats", user_token("anyone"))
+    return stats.data["total_clients"]
+
+
+def can_connect(server):
+    try:
+        return server.request("GET", "/healthz", over=server.connection(timeout=1)).status == 200
+    except OSError:
+        return False
+
+
+# Case 60: RST and half-close in each state.
+
+
+def connecting(server):
+    return RawConnection(server)
+
+
+def in_the_head(server):
+    connection = RawConnection(server)
+    connection.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Half: ")
+    return connection
+
+
+def in_the_body(server):
+    connection = RawConnection(server)
+    connection.send(
+        b"POST /api/v1/notifications HTTP/1.1\r\nHost: x\r\nX-API-Key: an-end-to-end-api-key\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    )
+    return connection
+
+
+def in_a_chunk(server):
+    connection = RawConnection(server)
+    connection.send(
+        b"POST /api/v1/notifications HTTP/1.1\r\nHost: x\r\nX-API-Key: an-end-to-end-api-key\r\n"
+        b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{"
+    )
+    return connection
+
+
+def publishing(server):
+    body = b'{"user_id":"leaver","type":"info","title":"t"}'
+    connection = RawConnection(server)
+    connection.send(
+        b"POST /api/v1/notifications HTTP/1.1\r\nHost: x\r\nX-API-Key: an-end-to-end-api-key\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    )
+    return connection
+
+
+def pipelining(server):
+    connection = RawConnection(server)
+    connection.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+    return connection
+
+
+def in_the_upgrade(server):
+    connection = RawConnection(server)
+    connection.send(upgrade_request(leavers_path())[:-2])
+    return connection
+
+
+def just_upgraded(server):
+    connection = RawConnection(server)
+    connection.send(upgrade_request(leavers_path()))
+    return connection
+
+
+def opened(server):
+    return RawWebSocket(server, leavers_path())
+
+
+def in_a_frame(server):
+    connection = opened(server)
+    connection.send(frame(1, b"x" * 100)[:50])
+    return connection
+
+
+def in_a_message(server):
+    connection = opened(server)
+    connection.send_frame(1, b"x" * 100, final=False)
+    return connection
+
+
+def closing(server):
+    connection = opened(server)
+    connection.send_frame(CLOSE, close_payload(1000))
+    return connection
+
+
+def being_closed(server):
+    connection = opened(server)
+    connection.send_frame(1, b"x", mask=False)
+    return connection
+
+
+def resuming(server):
+    connection = RawConnection(server)
+    connection.send(upgrade_request(leavers_path() + "&since=0"))
+    return connection
+
+
+def leavers_path():
+    return f"{FLAT_PATH}?token={user_token('leaver')}"
+
+
+STATES = [
+    connecting,
+    in_the_head,
+    in_the_body,
+    in_a_chunk,
+    publishing,
+    pipelining,
+    in_the_upgrade,
+    just_upgraded,
+    opened,
+    in_a_frame,
+    in_a_message,
+    closing,
+    being_closed,
+    resuming,
+]
+
+
+@contextlib.contextmanager
+def broadcasting(server, user):
+    """Publishes without a pause as long as the `with` lasts."""
+    stopping = threading.Event()
+
+    def publish():
+        over = server.connection()
+        while not stopping.is_set():
+            server.publish(user, "going on", over=over, message="x" * 1_000)
+        over.close()
+
+    thread = threading.Thread(target=publish, daemon=True)
+    thread.start()
+    yield
+    stopping.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("how", ["reset", "half_close"])
+@pytest.mark.parametrize("state", STATES)
+def test_who_leaves_is_let_go_once(server, state, how):
+    before = server.open_file_count()
+    leavers = []
+    for _ in range(30):
+        connection = state(server)
+        getattr(connection, how)()
+        leavers.append(connection)
+    if how == "half_close":
+        # The other half is the server's to close, within its own time for each state.
+        for connection in leavers:
+            connection.drain(within=15)
+    wait_until("each file is closed", lambda: server.open_file_count() <= before, within=15)
+    for connection in leavers:
+        connection.close()
+
+
+def test_leaving_in_the_middle_of_a_broadcast_is_let_go_once(server, fresh_user):
+    before = server.open_file_count()
+    with FlatClient(server, "leaver") as innocent, broadcasting(server, "leaver"):
+        for _ in range(20):
+            staying = [opened(server) for _ in range(10)]
+            innocent.next()
+            for number, connection in enumerate(staying):
+                if number % 2:
+                    connection.reset()
+                else:
+                    connection.half_close()
+            for connection in staying[::2]:
+                connection.drain(within=15)
+                connection.close()
+        assert innocent.next()["title"] == "going on"
+    wait_until("each file is closed", lambda: server.open_file_count() <= before + 1, within=15)
+
+
+def test_a_server_that_everyone_left_is_idle(server):
+    # Case 60, after all of the above: no event of a dead connection keeps it turning.
+    for state in STATES:
+        for _ in range(5):
+            state(server).reset()
+    wait_until("it is idle", lambda: server.idle_share(0.5) <= 0.01, within=10)
+
+
+def test_a_file_number_that_is_used_again_hears_nothing_of_the_last(server, fresh_user):
+    # Case 61, over the wire: close and accept in the same turn, with data for the old one queued.
+    for _ in range(200):
+        old, new = fresh_user("old"), fresh_user("new")
+        first = RawWebSocket(server, f"{FLAT_PATH}?token={user_token(old)}")
+        first.send(frame(1, b"x" * 50) * 5)
+        first.reset()
+        with FlatClient(server, new) as second:
+            server.publish(old, "not for you")
+            server.publish(new, "for you")
+            assert second.next()["title"] == "for you"
+
+
+def test_a_client_that_stops_reading_is_cut_and_the_others_are_not(make_server, fresh_user):
+    # Case 62, small: 64 KiB behind is a slow consumer.
+    server, user = make_server(), fresh_user()
+    with FlatClient(server, user) as reader:
+        sleeper = RawConnection.__new__(RawWebSocket)
+        sleeper.socket = socket.socket()
+        sleeper.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        sleeper.socket.connect(server.address)
+        sleeper.buffer = b""
+        sleeper.send(upgrade_request(f"{FLAT_PATH}?since=0&token={user_token(user)}"))
+        sleeper.read_until(b"\r\n\r\n")
+        published = 0
+        wait_until("both are connected", lambda: client_count(server) == 2)
+        deadline = time.monotonic() + 60
+        while client_count(server) == 2:
+            assert time.monotonic() < deadline, f"never cut, after {published} messages"
+            lines = [f"n {number}" for number in range(published, published + 100)]
+            body = "\n".join(
+                f'{{"user_id":"{user}","type":"info","title":"{line}","message":"{"x" * 4_000}"}}'
+                for line in lines
+            )
+            answer = server.request(
+                "POST",
+                "/api/v1/notifications/batch",
+                body=body.encode(),
+                headers={"Content-Type": "application/x-ndjson"},
+                key="an-end-to-end-api-key",
+            )
+            assert answer.status in (200, 201, 207), answer
+            published += len(lines)
+            for line in lines:
+                assert reader.next()["title"] == line
+        sleeper.drain(within=5)
+        # Nothing is lost: it resumes from the store.
+        with FlatClient(server, user, since="0") as awake:
+            assert [awake.next()["title"] for _ in range(published)] == [
+                f"n {number}" for number in range(published)
+            ]

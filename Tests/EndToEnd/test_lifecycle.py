@@ -1,0 +1,278 @@
+"""Starting, refusing to start, and ending in order."""
+
+import base64
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from harness.background import Background
+from harness.clients import FLAT_PATH, EventClient, FlatClient
+from harness.raw import RawConnection, RawWebSocket
+from harness.server import BINARY, SECRET, clean_environment, free_port, run_carillon
+from harness.tokens import user_token
+from harness.waiting import wait_until
+
+COMMANDS = ["serve", "token", "publish", "listen", "check", "version"]
+
+
+# Ending.
+
+
+def test_sigterm_tells_every_client_and_ends_well(make_server, fresh_user):
+    server = make_server()
+    clients = [kind(server, fresh_user()) for kind in (EventClient, FlatClient) for _ in range(25)]
+    server.process.send_signal(signal.SIGTERM)
+    assert {client.close_code() for client in clients} <= {1001, 1012}
+    assert server.wait(within=10) == 0, server.log()
+    for client in clients:
+        client.close()
+
+
+def test_sigint_ends_it_as_well(make_server):
+    server = make_server()
+    server.process.send_signal(signal.SIGINT)
+    assert server.wait(within=10) == 0, server.log()
+
+
+def test_readiness_goes_before_the_clients_do(make_server):
+    server = make_server()
+    # So many that they are sent away in several batches.
+    path = f"{FLAT_PATH}?token={user_token('many')}"
+    clients = [RawWebSocket(server, path) for _ in range(800)]
+    with RawConnection(server) as watcher:
+        server.process.send_signal(signal.SIGTERM)
+        wait_until("the first client is told", lambda: any(has_heard(one) for one in clients))
+        assert not all(has_heard(one) for one in clients), "sent away all at once"
+        watcher.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = watcher.read_answer()
+        assert answer.status == 503, answer
+        assert answer.headers["connection"].lower() == "close"
+    for client in clients:
+        assert client.read_close()[0] in (1001, 1012)
+        client.close()
+    assert server.wait(within=15) == 0
+
+
+def has_heard(client):
+    """Whether something has come in, without taking it."""
+    return bool(select.select([client.socket], [], [], 0)[0])
+
+
+def test_what_was_being_published_at_the_end_is_answered_and_kept(make_server, fresh_user):
+    server, user = make_server(), fresh_user()
+    over, acknowledged = server.connection(), []
+    for number in range(50):
+        acknowledged.append(server.publish(user, str(number), over=over)["title"])
+    server.process.send_signal(signal.SIGTERM)
+    try:
+        for number in range(50, 10_000):
+            answer = server.request(
+                "POST",
+                "/api/v1/notifications",
+                key="an-end-to-end-api-key",
+                over=over,
+                body={"user_id": user, "type": "info", "title": str(number)},
+            )
+            if answer.status == 201:
+                acknowledged.append(str(number))
+            else:
+                assert answer.status == 503, answer
+                break
+    except OSError:
+        pass  # Closed between two requests, with no answer given.
+    assert server.wait(within=10) == 0
+    server.start()
+    inbox = [stored["title"] for stored in server.inbox(user)]
+    assert inbox[: len(acknowledged)] == acknowledged
+    assert len(inbox) <= len(acknowledged) + 1
+
+
+def test_a_second_sigterm_ends_it_now(make_server):
+    server = make_server()
+    stubborn = RawWebSocket(server, f"{FLAT_PATH}?token={user_token('stubborn')}")
+    server.process.send_signal(signal.SIGTERM)
+    stubborn.read_close()
+    server.process.send_signal(signal.SIGTERM)
+    # A drain that came to its end would say 0; this one still waits for the client's close.
+    assert server.wait(within=10) == 1
+    stubborn.close()
+
+
+def test_a_client_may_come_back_at_once_after_a_restart(make_server, fresh_user):
+    server, user = make_server(), fresh_user()
+    with FlatClient(server, user, since="0") as tab:
+        server.publish(user, "one")
+        cursor = tab.next()["cursor"]
+        server.process.send_signal(signal.SIGTERM)
+        tab.close_code()
+    server.wait(within=10)
+    server.start()
+    server.publish(user, "two")
+    with FlatClient(server, user, since=cursor) as tab:
+        assert tab.next()["title"] == "two"
+
+
+# Starting.
+
+
+def test_without_a_key_it_refuses_and_says_what_to_set(tmp_path):
+    refused = run_carillon("serve", "--port", str(free_port()), "--data", str(tmp_path / "data"))
+    assert refused.returncode != 0
+    assert "JWT_SECRET" in refused.stderr and "--dev" in refused.stderr, refused.stderr
+    assert "Fatal" not in refused.stderr
+
+
+def test_a_port_that_is_taken_is_said_plainly(make_server, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = run_carillon(
+            "serve",
+            "--port",
+            str(port),
+            "--data",
+            str(tmp_path / "data"),
+            environment={"JWT_SECRET": SECRET},
+        )
+    assert refused.returncode == 1, refused
+    assert str(port) in refused.stderr and "Fatal" not in refused.stderr, refused.stderr
+
+
+def test_a_data_directory_that_cannot_be_is_said_plainly(tmp_path):
+    (tmp_path / "file").write_text("not a directory")
+    refused = run_carillon(
+        "serve",
+        "--port",
+        str(free_port()),
+        "--data",
+        str(tmp_path / "file" / "data"),
+        environment={"JWT_SECRET": SECRET},
+    )
+    assert refused.returncode == 1, refused
+    assert "file" in refused.stderr and "Fatal" not in refused.stderr, refused.stderr
+
+
+def test_two_servers_do_not_share_a_store(make_server, tmp_path):
+    first = make_server()
+    refused = run_carillon(
+        "serve",
+        "--port",
+        str(free_port()),
+        "--data",
+        first.data,
+        environment={"JWT_SECRET": SECRET},
+    )
+    assert refused.returncode == 1, refused
+
+
+def test_dev_prints_commands_that_work_when_pasted(tmp_path):
+    port = free_port()
+    serve = [str(BINARY), "serve", "--dev", "--port", str(port)]
+    tools = {"PATH": f"{BINARY.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    with Background(serve, env=clean_environment(), cwd=tmp_path) as server:
+        line = f"listening on http://127.0.0.1:{port}"
+        wait_until("it listens", lambda: line in "\n".join(server.lines + server.errors))
+        said = "\n".join(server.lines + server.errors) + "\n"
+        exports = "\n".join(re.findall(r"^ *(export .*)$", said, re.MULTILINE))
+        # Under each heading the command is indented, and may go on in further lines.
+        listen, publish = (
+            re.search(heading + r".*:\n((?: +.*\n)+)", said)[1].strip()
+            for heading in ("Listen", "Publish")
+        )
+        pasted = ["bash", "-c", f"{exports}\nexec {listen}"]
+        with Background(pasted, env=tools, stdin=subprocess.PIPE) as listener:
+            listener.line_with("connection:established")
+            done = subprocess.run(
+                ["bash", "-c", f"{exports}\n{publish}"], env=tools, capture_output=True, timeout=10
+            )
+            assert done.returncode == 0, done
+            listener.line_with("notification:new")
+
+
+def test_it_says_where_it_listens(make_server):
+    server = make_server()
+    line = f"listening on http://127.0.0.1:{server.port}\n"
+    wait_until(line, lambda: line in server.stderr_path.read_text())
+
+
+# The command.
+
+
+def test_version_and_check_answer():
+    version = run_carillon("version")
+    assert version.returncode == 0 and version.stdout.strip(), version
+    check = run_carillon("check", environment={"JWT_SECRET": SECRET})
+    assert check.returncode in (0, 1), check
+    assert SECRET not in check.stdout + check.stderr
+    assert "JWT_SECRET" in check.stdout, check.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command):
+    helped = run_carillon(command, "--help")
+    assert helped.returncode == 0, helped
+    assert command in helped.stdout and not helped.stderr
+
+
+def test_help_names_every_command():
+    helped = run_carillon("--help")
+    assert helped.returncode == 0
+    for command in COMMANDS:
+        assert command in helped.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["serve", "--nonsense"],
+        ["serve", "--port"],
+        ["serve", "--port", "x"],
+        ["serve", "--port", "65536"],
+        ["serve", "--port=-1"],
+        ["serve", "--host", "not an address"],
+        ["token"],
+        ["token", "--user"],
+        ["token", "--user", "u", "--ttl", "soon"],
+        ["token", "--user", "u", "--ttl", "9" * 400],
+        ["publish"],
+        ["publish", "--url", "ftp://x"],
+        ["listen"],
+        ["listen", "--url", "http://127.0.0.1:1", "--token", "t", "--dialect", "klingon"],
+        ["version", "extra"],
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_on_the_command_line_is_2_and_explained(arguments):
+    wrong = run_carillon(*arguments, environment={"JWT_SECRET": SECRET})
+    assert wrong.returncode == 2, wrong
+    assert wrong.stderr.strip() and "Fatal" not in wrong.stderr
+    assert not wrong.stdout
+
+
+def test_a_flag_is_spelled_either_way_and_wins_over_the_environment():
+    def claims_of(*arguments, **environment):
+        made = run_carillon("token", *arguments, environment={"JWT_SECRET": SECRET, **environment})
+        assert made.returncode == 0, made
+        payload = made.stdout.strip().split(".")[1]
+        return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+
+    assert claims_of("--user=u")["sub"] == claims_of("--user", "u")["sub"] == "u"
+    short = claims_of("--user", "u", "--ttl", "10m")
+    assert short["exp"] - short["iat"] == 600
+    assert "publish" in str(claims_of("--user", "u", "--scope", "publish")["scope"])
+
+
+def test_a_port_flag_wins_over_the_environment(make_server):
+    server = make_server(environment={"CARILLON_PORT": "1"})
+    assert server.request("GET", "/healthz").status == 200

@@ -1,0 +1,293 @@
+"""Resuming with a cursor gives exactly what was missed, or says that it cannot."""
+
+import threading
+
+import pytest
+from harness.clients import EventClient, FlatClient
+from harness.waiting import wait_until
+
+DIALECTS = pytest.mark.parametrize("client", [EventClient, FlatClient])
+CUTS = 100
+
+
+class Publisher:
+    """Publishes to one user until it is told to stop, and knows what it published."""
+
+    def __init__(self, server, user):
+        self.server, self.user, self.ids = server, user, []
+        self.stopping = threading.Event()
+        self.failure = None
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self):
+        connection = self.server.connection()
+        try:
+            while not self.stopping.is_set():
+                title = f"n {len(self.ids)}"
+                self.ids.append(self.server.publish(self.user, title, over=connection)["id"])
+        except Exception as failure:  # Handed to the test's own thread, which raises it.
+            self.failure = failure
+        finally:
+            connection.close()
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exception):
+        self.stop()
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+        if self.failure is not None:
+            raise self.failure
+
+
+def cursor_of(frame):
+    """The cursor that a frame of either dialect shows, if it does."""
+    data = frame["data"] if "event" in frame else frame
+    return data.get("cursor")
+
+
+def notification_of(frame):
+    """The notification in a frame of either dialect; nothing for the other frames."""
+    if "event" in frame:
+        return frame["data"] if frame["event"] == "notification:new" else None
+    return frame if "title" in frame else None
+
+
+def is_resync(frame):
+    return "resync" in (frame.get("event"), frame.get("type"))
+
+
+def abandon(tab):
+    """Leaves without a word, as a phone in a tunnel does."""
+    tab.socket.socket.close()
+
+
+@DIALECTS
+def test_a_hundred_cuts_lose_nothing_and_double_nothing(server, fresh_user, chance, client):
+    """The client takes up every cursor that it is shown, the greeting's too, as clients do."""
+    user, cursor, seen = fresh_user(), "0", []
+
+    def read(tab):
+        nonlocal cursor
+        frame = tab.next()
+        assert not is_resync(frame), frame
+        cursor = cursor_of(frame) or cursor
+        notification = notification_of(frame)
+        if notification is not None:
+            assert cursor_of(frame), "a client that asked to resume is told each cursor"
+            seen.append(notification["id"])
+
+    with Publisher(server, user) as publisher:
+        for _ in range(CUTS):
+            tab = client(server, user, since=cursor)
+            cursor = cursor_of(tab.greeting)
+            goal = len(seen) + chance.randrange(12)
+            while len(seen) < goal:
+                read(tab)
+            chance.choice([tab.close, lambda: abandon(tab)])()
+    with client(server, user, since=cursor) as tab:
+        while len(seen) < len(publisher.ids):
+            read(tab)
+    assert len(publisher.ids) > CUTS
+    assert seen == publisher.ids
+
+
+@DIALECTS
+def test_what_was_missed_comes_before_what_is_new(server, fresh_user, client):
+    user = fresh_user()
+    with client(server, user, since="0") as tab:
+        server.publish(user, "seen")
+        cursor = next_cursor(tab)
+    server.publish_many(user, [f"missed {number}" for number in range(700)])
+    with client(server, user, since=cursor) as tab:
+        server.publish(user, "new")
+        expected = [f"missed {number}" for number in range(700)] + ["new"]
+        assert [next_title(tab) for _ in expected] == expected
+
+
+@DIALECTS
+def test_since_zero_is_from_the_beginning(server, fresh_user, client):
+    user = fresh_user()
+    titles = [f"n {number}" for number in range(300)]
+    server.publish_many(user, titles)
+    with client(server, user, since="0") as tab:
+        assert [next_title(tab) for _ in titles] == titles
+
+
+@DIALECTS
+def test_the_cursor_is_there_before_anything_happened(server, fresh_user, client):
+    user = fresh_user()
+    with client(server, user, since="0") as tab:
+        cursor = cursor_of(tab.greeting)
+        assert isinstance(cursor, str) and cursor
+    server.publish(user, "while away")
+    with client(server, user, since=cursor) as tab:
+        assert next_title(tab) == "while away"
+
+
+@DIALECTS
+def test_a_client_that_did_not_ask_sees_no_cursor(server, fresh_user, client):
+    user = fresh_user()
+    server.publish(user, "long ago")
+    with client(server, user) as tab:
+        assert tab.greeting is None or cursor_of(tab.greeting) is None
+        server.publish(user, "now")
+        frame = tab.next()
+        assert notification_of(frame)["title"] == "now", "and nothing of the past"
+        assert cursor_of(frame) is None
+
+
+@DIALECTS
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda epoch, offset: f"zzzzzzzz.{offset}",
+        lambda epoch, offset: f"{epoch}.{int(offset) + 1_000_000}",
+        lambda epoch, offset: f"{epoch}.{2**64 - 1}",
+        lambda epoch, offset: f"{epoch}.{2**64}",
+        lambda epoch, offset: f"{epoch}.-1",
+        lambda epoch, offset: f"{epoch}.{offset}.1",
+        lambda epoch, offset: f"{epoch}.",
+        lambda epoch, offset: "." + offset,
+        lambda epoch, offset: "12345",
+        lambda epoch, offset: "-1",
+        lambda epoch, offset: "x" * 5_000,
+        lambda epoch, offset: "\u2603",
+    ],
+    ids=[
+        "another epoch",
+        "the future",
+        "the far future",
+        "past 64 bits",
+        "negative",
+        "three parts",
+        "no offset",
+        "no epoch",
+        "a bare number",
+        "a negative number",
+        "long",
+        "not ASCII",
+    ],
+)
+def test_a_cursor_that_proves_nothing_is_told_so_once(server, fresh_user, client, spoil):
+    user = fresh_user()
+    with client(server, user, since="0") as tab:
+        server.publish_many(user, ["a", "b"])
+        good = [next_cursor(tab) for _ in range(2)][-1]
+    epoch, offset = good.split(".")
+    with client(server, user, since=spoil(epoch, offset)) as tab:
+        resync = tab.next()
+        assert is_resync(resync), resync
+        current = cursor_of(resync)
+        server.publish(user, "after")
+        frame = tab.next()
+        # Never a part of the past: the first notification is the one made since.
+        assert notification_of(frame)["title"] == "after", frame
+    with client(server, user, since=current) as tab:
+        assert next_title(tab) == "after"
+
+
+@DIALECTS
+def test_an_empty_cursor_asks_for_one_and_for_nothing_of_the_past(server, fresh_user, client):
+    user = fresh_user()
+    server.publish(user, "past")
+    with client(server, user, since="") as tab:
+        cursor = cursor_of(tab.greeting)
+        server.publish(user, "present")
+        assert next_title(tab) == "present"
+    with client(server, user, since=cursor) as tab:
+        assert next_title(tab) == "present"
+
+
+@DIALECTS
+def test_the_exact_shape_of_resync(server, fresh_user, client):
+    with client(server, fresh_user(), since="nonsense") as tab:
+        resync = tab.next()
+    if client is EventClient:
+        assert list(resync) == ["event", "data", "timestamp"]
+        assert resync["event"] == "resync" and set(resync["data"]) == {"cursor"}
+    else:
+        assert resync["type"] == "resync" and resync["cursor"]
+
+
+@DIALECTS
+def test_a_cursor_survives_a_restart_and_a_crash(make_server, fresh_user, client):
+    server, user = make_server(), fresh_user()
+    with client(server, user, since="0") as tab:
+        server.publish(user, "one")
+        cursor = next_cursor(tab)
+    server.publish(user, "two")
+    server.stop()
+    server.start()
+    with client(server, user, since=cursor) as tab:
+        assert next_title(tab) == "two"
+        server.publish(user, "three")
+        assert next_title(tab) == "three"
+    server.kill()
+    server.start()
+    with client(server, user, since=cursor) as tab:
+        assert [next_title(tab), next_title(tab)] == ["two", "three"]
+
+
+def test_one_cursor_serves_both_dialects(server, fresh_user):
+    user = fresh_user()
+    with FlatClient(server, user, since="0") as tab:
+        server.publish(user, "one")
+        cursor = next_cursor(tab)
+    server.publish(user, "two")
+    with EventClient(server, user, since=cursor) as tab:
+        assert next_title(tab) == "two"
+
+
+def test_a_store_that_was_emptied_knows_no_old_cursor(make_server, tmp_path, fresh_user):
+    user, first, second = fresh_user(), make_server(), make_server()
+    with FlatClient(first, user, since="0") as tab:
+        first.publish(user, "one")
+        cursor = next_cursor(tab)
+    second.publish(user, "elsewhere")
+    with FlatClient(second, user, since=cursor) as tab:
+        assert is_resync(tab.next()), "the same offset of another store proves nothing"
+
+
+def test_more_than_ten_thousand_missed_is_resync(make_server, fresh_user):
+    server, user = make_server(), fresh_user()
+    with FlatClient(server, user, since="0") as tab:
+        cursor = cursor_of(tab.greeting)
+    for start in range(0, 10_000, 5_000):
+        server.publish_many(user, [str(number) for number in range(start, start + 5_000)])
+    with FlatClient(server, user, since=cursor) as tab:
+        assert next_title(tab) == "0", "ten thousand are still replayed"
+    server.publish(user, "one too many")
+    with FlatClient(server, user, since=cursor) as tab:
+        assert is_resync(tab.next())
+
+
+def test_replaying_to_one_does_not_keep_another_waiting(server, fresh_user):
+    many, other = fresh_user("many"), fresh_user("other")
+    server.publish_many(many, [f"n {number}" for number in range(5_000)])
+    with FlatClient(server, many, since="0"), FlatClient(server, other) as tab:
+        server.publish(other, "prompt")
+        assert tab.next(within=2)["title"] == "prompt"
+
+
+def next_frame(tab):
+    """The next frame with a notification."""
+    return wait_until("a notification", lambda: found_in(tab.next()))
+
+
+def found_in(frame):
+    assert not is_resync(frame), frame
+    return frame if notification_of(frame) is not None else None
+
+
+def next_title(tab):
+    return notification_of(next_frame(tab))["title"]
+
+
+def next_cursor(tab):
+    return cursor_of(next_frame(tab))
