@@ -37,6 +37,7 @@ let package = Package(
       name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .systemLibrary(
       name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+
     .target(name: "CReactor", cSettings: c),
     .target(name: "Broadcast", swiftSettings: strict),
     .target(name: "Wire", swiftSettings: strict),
@@ -59,16 +60,20 @@ let package = Package(
       name: "CarillonCommand",
       dependencies: ["CReactor", "Wire", "Cryptography", "Tokens", "Server", "LoadClient"],
       swiftSettings: strict),
+
     .executableTarget(name: "Floor", path: "Benchmarks/Floor", cSettings: c),
     .executableTarget(
       name: "FanOut", dependencies: ["CReactor", "LoadClient", "Tokens", "Wire"],
       path: "Benchmarks/FanOut", swiftSettings: strict),
+
     .executableTarget(
       name: "StoreWrite", dependencies: ["Notifications", "Storage"],
       path: "Benchmarks/StoreWrite", swiftSettings: strict),
+
     .executableTarget(
       name: "RingContention", dependencies: ["Broadcast"], path: "Benchmarks/RingContention",
       swiftSettings: strict),
+
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strictTests),
     .testTarget(
       name: "BroadcastTests", dependencies: ["Broadcast", "TestSupport"], path: "Tests/Broadcast",
@@ -98,5 +103,8 @@ let package = Package(
     .testTarget(
       name: "LoadClientTests", dependencies: ["CReactor", "LoadClient", "Wire", "TestSupport"],
       path: "Tests/LoadClient", swiftSettings: strictTests),
+    .testTarget(
+      name: "TidyTests", dependencies: ["TestSupport"], path: "Tests/Tidy",
+      swiftSettings: strictTests),
   ]
 )

@@ -1,0 +1,175 @@
+// Each rule is seen to fail on the least that breaks it, and to pass the nearest thing that does
+// not: a rule that finds nothing may only be blind.
+
+import Testing
+
+@Suite("The rules find what they are for")
+struct RuleTests {
+  private func file(_ text: String, path: String = "Sources/Wire/Example.swift") -> SourceFile {
+    SourceFile(path: path, text: text)
+  }
+
+  @Test("a line of 101 columns, counted in characters")
+  func columns() {
+    let limit = Rules.columnsLimit
+    #expect(Rules.longLines(in: file(String(repeating: "é", count: limit))) == [])
+    let long = "short\n" + String(repeating: "x", count: limit + 1)
+    #expect(Rules.longLines(in: file(long)).map(\.line) == [2])
+  }
+
+  @Test("a file of 501 lines, with or without the last line break")
+  func fileLines() {
+    let fits = String(repeating: "x\n", count: Rules.fileLinesLimit)
+    #expect(Rules.longFile(file(fits)) == [])
+    #expect(Rules.longFile(file(fits + "x")).count == 1)
+    #expect(Rules.longFile(file(fits + "x\n")).count == 1)
+  }
+
+  @Test(
+    "a function of 71 lines, however it is declared",
+    arguments: [
+      "func f() {", "package static func f() {", "init() {", "init?(a: Int) {", "deinit {",
+      "private mutating func f() throws(E) {", "@Test func f() {", "func f(\n    a: Int\n  ) {",
+    ])
+  func functionLines(opening: String) {
+    func function(_ lines: Int) -> SourceFile {
+      let extra = opening.split(separator: "\n").count + 1
+      let body = String(repeating: "    x()\n", count: lines - extra)
+      return file("struct S {\n  \(opening)\n\(body)  }\n\n  func after() {}\n}\n")
+    }
+    let limit = Rules.functionLinesLimit
+    #expect(Rules.longFunctions(in: function(limit)) == [])
+    #expect(Rules.longFunctions(in: function(limit + 1)).map(\.line) == [2])
+  }
+
+  @Test("a requirement without a body is no function that runs to the end of the file")
+  func requirements() {
+    let body = String(repeating: "  x()\n", count: 100)
+    let source = "protocol P {\n  func f()\n  func g()\n}\nstruct S {\n\(body)}\n"
+    #expect(Rules.longFunctions(in: file(source)) == [])
+  }
+
+  @Test(
+    "a mark of something left over, as a word", arguments: ["TO" + "DO", "FIX" + "ME", "X" + "XX"])
+  func leftovers(mark: String) {
+    #expect(Rules.leftovers(in: file("// \(mark): later")).count == 1)
+    #expect(Rules.leftovers(in: file("let a = 1 // \(mark)")).count == 1)
+    #expect(Rules.leftovers(in: file("// \(mark)S and mas\(mark) are words of their own")) == [])
+  }
+
+  @Test("a path of one machine", arguments: ["work", "root", "home", "Users"])
+  func machinePaths(folder: String) {
+    #expect(Rules.machinePaths(in: file("let path = \"/\(folder)/me/carillon\"")).count == 1)
+    #expect(Rules.machinePaths(in: file("// see /\(folder)/x")).count == 1)
+    #expect(Rules.machinePaths(in: file("// GET /api/\(folder)/x is a target")) == [])
+    #expect(Rules.machinePaths(in: file("// all \(folder)/life and /\(folder)ing")) == [])
+  }
+
+  @Test("a file that does not open with a comment")
+  func openings() {
+    #expect(Rules.missingOpening(of: file("// What this is for.\nimport X\n")) == [])
+    for bad in ["", "\n// Late.", "import X", "//", "/// A type.", "// x"] {
+      #expect(Rules.missingOpening(of: file(bad)).count == 1, "\(bad)")
+    }
+  }
+
+  @Test("a ruler in a comment")
+  func banners() {
+    for bad in ["//" + "===---===//", "  // " + "------", "//////" + "////"] {
+      #expect(Rules.banners(in: file(bad)).count == 1, "\(bad)")
+    }
+    #expect(Rules.banners(in: file("// a - b\n//\n/// c\n// --flag value")) == [])
+  }
+
+  @Test(
+    "a claim without its proof",
+    arguments: [
+      "final class C: @unchecked Sendable {",
+      "nonisolated(unsafe) let x = 1",
+    ])
+  func claims(claim: String) {
+    #expect(Rules.unprovenClaims(in: file("\(claim)\n  var x = 1")).map(\.line) == [1])
+    #expect(Rules.unprovenClaims(in: file("// Proof.\n\(claim)")) == [])
+    #expect(Rules.unprovenClaims(in: file("\(claim)\n  // Proof.")) == [])
+    #expect(Rules.unprovenClaims(in: file("// It is \(claim)\nlet s = \"\(claim)\"\n\n")) == [])
+  }
+
+  @Test("unsafe code where there should be none")
+  func unsafeCode() {
+    let bad = "let a = unsafe pointer[0]"
+    #expect(Rules.misplacedUnsafe(in: file(bad)).count == 1)
+    #expect(Rules.misplacedUnsafe(in: file(bad, path: "Sources/Tokens/A/B.swift")).count == 1)
+    #expect(Rules.misplacedUnsafe(in: file(bad, path: "Sources/Storage/A.swift")) == [])
+    #expect(Rules.misplacedUnsafe(in: file("// unsafe\nlet unsafely = \"unsafe\"")) == [])
+  }
+
+  private static let manifest = """
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .target(name: "Broadcast", swiftSettings: strict),
+    .target(name: "Wire", swiftSettings: strict),
+    .target(
+      name: "Server",
+      dependencies: [
+        "Broadcast", "Wire",
+      ],
+      swiftSettings: strict),
+    """
+
+  @Test("the manifest is read as it is written")
+  func manifest() {
+    #expect(
+      ImportTable.targets(of: Self.manifest) == [
+        ManifestTarget(name: "CSQLite", dependencies: []),
+        ManifestTarget(name: "Broadcast", dependencies: []),
+        ManifestTarget(name: "Wire", dependencies: []),
+        ManifestTarget(name: "Server", dependencies: ["Broadcast", "Wire"]),
+      ])
+  }
+
+  @Test(
+    "an import that the table does not give",
+    arguments: [
+      ("Sources/Server/A.swift", "internal import Wire", true),
+      ("Sources/Server/A.swift", "internal import Glibc", true),
+      ("Sources/Server/A.swift", "internal import CSQLite", false),
+      ("Sources/Server/A.swift", "internal import Synchronization", false),
+      ("Sources/Server/Metrics.swift", "internal import Synchronization", true),
+      ("Sources/Broadcast/A.swift", "package import Synchronization", true),
+      ("Sources/Broadcast/A.swift", "import Glibc", false),
+      ("Sources/Wire/A.swift", "import Glibc", false),
+      ("Sources/Wire/A.swift", "@testable import Broadcast", false),
+      ("Sources/Wire/A.swift", "import struct Server.Shard", false),
+      ("Sources/Wire/A.swift", "// import Glibc", true),
+      ("Sources/Wire/A.swift", "let text = \"import Glibc\"", true),
+      ("Sources/Elsewhere/A.swift", "", false),
+    ])
+  func imports(path: String, line: String, isAllowed: Bool) {
+    let targets = ImportTable.targets(of: Self.manifest)
+    let findings = ImportTable.violations(in: file(line, path: path), targets: targets)
+    #expect(findings.isEmpty == isAllowed)
+  }
+
+  @Test("an arrow that points upward")
+  func arrows() {
+    let low = ManifestTarget(name: "Low", dependencies: ["High"])
+    let high = ManifestTarget(name: "High", dependencies: [])
+    #expect(ImportTable.upwardArrows(in: [low, high]) == ["Low → High"])
+    #expect(ImportTable.upwardArrows(in: [high, low]) == [])
+  }
+
+  @Test(
+    "code is told from text",
+    arguments: [
+      ("a // b\nc", "a     \nc"),
+      ("a /* b /* c */ d */ e", "a                   e"),
+      ("f(\"x\")", "f(   )"),
+      ("\"a\\\"b\" c", "       c"),
+      ("\"a\\(b(\"c\") + d)e\" f", "    b(   ) + d    f"),
+      ("#\"a\"b\"# c", "        c"),
+      ("#if DEBUG", "#if DEBUG"),
+      ("\"\"\"\na \"b\" c\n\"\"\" d", "   \n       \n    d"),
+    ])
+  func code(source: String, expected: String) {
+    #expect(SwiftCode(of: source).text == expected)
+  }
+}

@@ -1,0 +1,158 @@
+// The rules of the house as functions from text to findings: pure, so that each can be seen to
+// fail on an example as small as the rule.
+
+/// What a rule found, with the line that shows it.
+struct Finding: Equatable, CustomStringConvertible {
+  let path: String
+  let line: Int
+  let complaint: String
+
+  var description: String { "\(path):\(line): \(complaint)" }
+}
+
+enum Rules {
+  static let columnsLimit = 100
+  static let fileLinesLimit = 500
+  static let functionLinesLimit = 70
+
+  /// The targets that may hold memory by hand.
+  ///
+  /// The codecs, the tokens and the domain have none.
+  static let unsafeTargets: Set = [
+    "Broadcast", "Server", "Storage", "Cryptography", "LoadClient", "CarillonCommand",
+  ]
+
+  /// The findings in lines of which `isBad` is true; lines count from 1.
+  private static func lines(
+    of file: SourceFile, _ complaint: String, where isBad: (Substring) -> Bool
+  ) -> [Finding] {
+    zip(1..., file.lines).filter { isBad($1) }.map {
+      Finding(path: file.path, line: $0.0, complaint: complaint)
+    }
+  }
+
+  /// No line is longer than 100 columns.
+  static func longLines(in file: SourceFile) -> [Finding] {
+    lines(of: file, "longer than \(columnsLimit) columns") { $0.count > columnsLimit }
+  }
+
+  /// No file is longer than 500 lines: a longer one holds two ideas.
+  static func longFile(_ file: SourceFile) -> [Finding] {
+    let count = file.lines.count - (file.text.hasSuffix("\n") ? 1 : 0)
+    guard count > fileLinesLimit else { return [] }
+    return [Finding(path: file.path, line: count, complaint: "longer than \(fileLinesLimit) lines")]
+  }
+
+  /// No function is longer than 70 lines.
+  ///
+  /// Relies on the formatter: a body ends with the first brace at its declaration's own column.
+  static func longFunctions(in file: SourceFile) -> [Finding] {
+    let code = SwiftCode(of: file.text).text.split(
+      separator: "\n", omittingEmptySubsequences: false)
+    var findings: [Finding] = []
+    for (start, line) in code.enumerated() where isFunction(line) {
+      let column = line.prefix { $0 == " " }.count
+      guard let end = endOfBody(from: start, column: column, in: code) else { continue }
+      if end - start + 1 > functionLinesLimit {
+        findings.append(
+          Finding(
+            path: file.path, line: start + 1,
+            complaint: "a function of \(end - start + 1) lines, over \(functionLinesLimit)"))
+      }
+    }
+    return findings
+  }
+
+  private static func isFunction(_ line: Substring) -> Bool {
+    let words = line.split { !($0.isLetter || $0.isNumber || $0 == "_") }
+    guard let keyword = words.first(where: { !modifiers.contains($0) }) else { return false }
+    return keyword == "func" || keyword == "init" || keyword == "deinit" || keyword == "subscript"
+  }
+
+  private static let modifiers: Set<Substring> = [
+    "package", "public", "private", "internal", "fileprivate", "static", "final", "override",
+    "mutating", "nonmutating", "consuming", "borrowing", "convenience", "required", "nonisolated",
+    "unsafe", "inline", "always", "never", "Test", "inlinable",
+  ]
+
+  private static func endOfBody(from start: Int, column: Int, in code: [Substring]) -> Int? {
+    if code[start].contains("{"), code[start].last == "}" { return start }
+    for (index, line) in code.enumerated().dropFirst(start + 1) {
+      let indent = line.prefix { $0 == " " }.count
+      let rest = line.dropFirst(indent)
+      if rest.isEmpty || indent > column || rest.hasPrefix("#") { continue }
+      if indent == column, rest == "}" { return index }
+      // The signature goes on at the declaration's own column only with these.
+      if indent == column, [")", "{", "where "].contains(where: rest.hasPrefix) { continue }
+      return nil
+    }
+    return nil
+  }
+
+  /// Nothing is put off in a comment: what is left is an issue, not a mark in the source.
+  static func leftovers(in file: SourceFile) -> [Finding] {
+    let marks = ["TO" + "DO", "FIX" + "ME", "X" + "XX"]
+    return lines(of: file, "a mark of something left over") { line in
+      line.split { !($0.isLetter || $0.isNumber || $0 == "_") }.contains { word in
+        marks.contains(String(word))
+      }
+    }
+  }
+
+  /// No path of a machine that this was built on.
+  static func machinePaths(in file: SourceFile) -> [Finding] {
+    let folders = ["work", "root", "home", "Users", "tmp/wt"].map { "/" + $0 }
+    return lines(of: file, "names a path of one machine") { line in
+      folders.contains { folder in
+        line.ranges(of: folder).contains { range in
+          let before = line[..<range.lowerBound].last
+          let after = line[range.upperBound...].first
+          let isStart = before.map { !$0.isLetter && !$0.isNumber && !"._-~*)".contains($0) }
+          let isEnd = after == "/" || after == "-"
+          return isStart ?? true && isEnd
+        }
+      }
+    }
+  }
+
+  /// The comment that a file opens with says what it is for.
+  static func missingOpening(of file: SourceFile) -> [Finding] {
+    guard let first = file.lines.first, first.hasPrefix("// "), first.count > 10 else {
+      return [Finding(path: file.path, line: 1, complaint: "does not say what it is for")]
+    }
+    return []
+  }
+
+  /// No line of a comment is a ruler.
+  static func banners(in file: SourceFile) -> [Finding] {
+    lines(of: file, "a banner") { line in
+      let rest = line.drop { $0 == " " }
+      let marks = rest.dropFirst(2).filter { $0 != " " }
+      return rest.hasPrefix("//") && marks.count > 3 && marks.allSatisfy { "/=-*#~".contains($0) }
+    }
+  }
+
+  /// What the compiler is asked to believe has the proof beside it.
+  static func unprovenClaims(in file: SourceFile) -> [Finding] {
+    let code = SwiftCode(of: file.text).text.split(
+      separator: "\n", omittingEmptySubsequences: false)
+    let lines = file.lines
+    func isComment(_ index: Int) -> Bool {
+      lines.indices.contains(index) && lines[index].drop { $0 == " " }.hasPrefix("//")
+    }
+    return code.indices.filter { index in
+      let isClaim =
+        code[index].contains("@unchecked Sendable") || code[index].contains("nonisolated(unsafe)")
+      return isClaim && !isComment(index - 1) && !isComment(index + 1)
+    }.map { Finding(path: file.path, line: $0 + 1, complaint: "a claim without its proof") }
+  }
+
+  /// Memory by hand only where the design says so.
+  static func misplacedUnsafe(in file: SourceFile) -> [Finding] {
+    guard let target = file.target, !unsafeTargets.contains(target) else { return [] }
+    let code = SourceFile(path: file.path, text: SwiftCode(of: file.text).text)
+    return lines(of: code, "unsafe code in \(target)") { line in
+      line.split { !($0.isLetter || $0.isNumber || $0 == "_") }.contains("unsafe")
+    }
+  }
+}

@@ -1,0 +1,95 @@
+// The repository as it lies on disk: which files there are and what they say.
+//
+// Found from this file's own place, so the tests hold wherever a clone lies.
+
+import Glibc
+import Testing
+
+/// A text file of the repository.
+struct SourceFile: CustomTestStringConvertible {
+  /// Its path from the top of the repository.
+  let path: String
+  let text: String
+
+  var testDescription: String { path }
+  var isSwift: Bool { path.hasSuffix(".swift") }
+  var lines: [Substring] { text.split(separator: "\n", omittingEmptySubsequences: false) }
+
+  /// The target that it belongs to: the folder under Sources.
+  var target: String? {
+    let parts = path.split(separator: "/")
+    return parts.count > 2 && parts[0] == "Sources" ? String(parts[1]) : nil
+  }
+}
+
+/// The repository.
+enum SourceTree {
+  /// The top of the repository, three steps up from this file.
+  static let root = #filePath.split(separator: "/", omittingEmptySubsequences: false)
+    .dropLast(3).joined(separator: "/")
+
+  /// Endings of the files whose text we answer for.
+  private static let endings = [".swift", ".c", ".h", ".py", ".pml", ".ini", ".md", ".modulemap"]
+  /// Files without an ending that are ours as well.
+  private static let names = ["Makefile", "run"]
+
+  /// Every text file of ours, in the order of paths.
+  static let files: [SourceFile] =
+    ["Sources", "Tests", "Benchmarks", ".ci"]
+    .flatMap { walk($0) }
+    .map { SourceFile(path: $0, text: read($0)) }
+    + ["Package.swift", "Makefile", "README.md"]
+    .filter { access("\(root)/\($0)", R_OK) == 0 }
+    .map { SourceFile(path: $0, text: read($0)) }
+
+  static let swiftFiles = files.filter(\.isSwift)
+  static let productFiles = swiftFiles.filter { $0.target != nil }
+
+  /// The names at the top that a clone has, without those that `.gitignore` leaves out.
+  static let topLevel: [String] = {
+    let ignored = Set(
+      read(".gitignore").split(separator: "\n").map { line in
+        line.hasSuffix("/") ? line.dropLast() : line
+      })
+    return list("").filter { !ignored.contains($0[...]) }
+  }()
+
+  private static func walk(_ folder: String) -> [String] {
+    list(folder).flatMap { name -> [String] in
+      let path = "\(folder)/\(name)"
+      if isFolder(path) { return name.hasPrefix("__") ? [] : walk(path) }
+      return endings.contains(where: name.hasSuffix) || names.contains(name) ? [path] : []
+    }
+  }
+
+  private static func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return stat("\(root)/\(path)", &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  private static func list(_ folder: String) -> [String] {
+    guard let stream = opendir("\(root)/\(folder)") else { return [] }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+
+  static func read(_ path: String) -> String {
+    guard let file = fopen("\(root)/\(path)", "r") else { return "" }
+    defer { fclose(file) }
+    var bytes: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      let count = fread(&piece, 1, piece.count, file)
+      if count == 0 { break }
+      bytes += piece[..<count]
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
