@@ -5,14 +5,19 @@ internal import Wire
 
 /// `carillon listen`.
 enum ListenCommand {
-  private static let paths = ["flat": "/api/ws", "event": "/api/v1/ws/notifications"]
+  private static let paths = [
+    "flat": "/api/ws", "event": "/api/v1/ws/notifications", "inbox": "/api/notifications/ws",
+  ]
+  /// A heartbeat, and its answer, where the dialect sends it as a message.
+  private static let ping = #"{"type":"ping"}"#
+  private static let pong = #"{"type":"pong"}"#
 
   static let command = Command(
     name: "listen", summary: "print what arrives, one JSON a line",
     flags: [
       Flag("url", "URL", environment: ["CARILLON_URL"], "the server (http://127.0.0.1:8080)"),
       Flag("token", "TOKEN", environment: ["TOKEN"], "a user's token"),
-      Flag("dialect", "NAME", "flat or event (event)"),
+      Flag("dialect", "NAME", "flat, event or inbox (event)"),
       Flag("since", "CURSOR", "begin with what was missed since; 0 for everything"),
       Flag("count", "N", "end after so many messages"),
     ], run: run)
@@ -31,6 +36,9 @@ enum ListenCommand {
     var printed = 0
     while printed < count {
       switch try client.receive(timeoutMilliseconds: 60_000) {
+      case .text(Self.ping):
+        // Answered, and not printed: it is no news.
+        try client.sendText(Self.pong)
       case .text(let text):
         Terminal.print(text)
         printed += 1

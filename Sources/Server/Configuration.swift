@@ -46,6 +46,11 @@ package struct Limits: Sendable {
   package var connectionsPerShardLimit = 1 << 20
   /// Bytes of an inbound WebSocket message; more closes with 1009.
   package var messageBytesLimit = 512
+  /// Bytes of an inbound `auth` message, which carries a token: 8 KiB of it, and the rest.
+  ///
+  /// So many may be received before it is known what a message is; one that is longer than
+  /// `messageBytesLimit` and is something else closes with 1009.
+  package var authMessageBytesLimit = 8 * 1_024 + 256
   /// Frames of a fragmented message; more closes with 1008.
   package var fragmentCountLimit = 1_024
   /// Bytes that a client may be behind before it is a slow consumer and closed with 1013.
@@ -76,6 +81,8 @@ package struct Limits: Sendable {
   package var headTimeoutMilliseconds: UInt64 = 10_000
   /// Time from the end of a request's head to the end of its body; past it 408.
   package var bodyTimeoutMilliseconds: UInt64 = 30_000
+  /// Time from an upgrade without a token to the message that brings one; past it 1008.
+  package var authenticationTimeoutMilliseconds: UInt64 = 10_000
   /// Time that a kept-alive connection may stay without a request.
   package var idleTimeoutMilliseconds: UInt64 = 75_000
   /// Time in which a client that is behind must take a byte.

@@ -27,6 +27,8 @@ from harness.tokens import user_token
 from harness.waiting import wait_until
 
 LIMIT = 512
+# Of a message that brings a token.
+AUTH_LIMIT = 8 * 1024 + 256
 MEBIBYTE = 1 << 20
 
 
@@ -70,8 +72,14 @@ def test_the_limit_is_exact_for_one_frame(upgraded, opcode):
         at_limit.send_frame(opcode, b"x" * LIMIT)
         at_limit.answers()
     with upgraded() as above:
-        above.send(frame_header(opcode, LIMIT + 1))  # The header says it; no byte need follow.
+        if opcode == BINARY:
+            above.send(frame_header(opcode, LIMIT + 1))  # The header says it; no byte need follow.
+        else:
+            above.send_frame(opcode, b"x" * (LIMIT + 1))  # It might have been an auth message.
         above.expect_close(1009)
+    with upgraded() as far_above:
+        far_above.send(frame_header(opcode, AUTH_LIMIT + 1))
+        far_above.expect_close(1009)
 
 
 def test_the_limit_is_exact_for_the_sum_of_fragments(upgraded):
@@ -84,8 +92,12 @@ def test_the_limit_is_exact_for_the_sum_of_fragments(upgraded):
     with upgraded() as above:
         above.send_frame(TEXT, b"x" * (LIMIT - 2), final=False)
         above.answers()
-        above.send(frame_header(CONTINUATION, 3))
+        above.send_frame(CONTINUATION, b"xxx", final=False)  # And it never ends.
         above.expect_close(1009)
+    with upgraded() as far_above:
+        far_above.send_frame(TEXT, b"x" * LIMIT, final=False)
+        far_above.send(frame_header(CONTINUATION, AUTH_LIMIT - LIMIT + 1))
+        far_above.expect_close(1009)
     with upgraded() as wrapping:
         wrapping.send_frame(TEXT, b"x" * LIMIT, final=False)
         wrapping.send(frame_header(CONTINUATION, 2**63 - LIMIT, form=8))

@@ -1,60 +1,26 @@
 """Resuming with a cursor gives exactly what was missed, or says that it cannot."""
 
-import threading
-
 import pytest
-from harness.clients import EventClient, FlatClient
+from harness.clients import EventClient, FlatClient, InboxClient
+from harness.publisher import Publisher
 from harness.waiting import wait_until
 
-DIALECTS = pytest.mark.parametrize("client", [EventClient, FlatClient])
+DIALECTS = pytest.mark.parametrize("client", [EventClient, FlatClient, InboxClient])
 CUTS = 100
 
 
-class Publisher:
-    """Publishes to one user until it is told to stop, and knows what it published."""
-
-    def __init__(self, server, user):
-        self.server, self.user, self.ids = server, user, []
-        self.stopping = threading.Event()
-        self.failure = None
-        self.thread = threading.Thread(target=self._run, daemon=True)
-
-    def _run(self):
-        connection = self.server.connection()
-        try:
-            while not self.stopping.is_set():
-                title = f"n {len(self.ids)}"
-                self.ids.append(self.server.publish(self.user, title, over=connection)["id"])
-        except Exception as failure:  # Handed to the test's own thread, which raises it.
-            self.failure = failure
-        finally:
-            connection.close()
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *exception):
-        self.stop()
-
-    def stop(self):
-        self.stopping.set()
-        self.thread.join(30)
-        assert not self.thread.is_alive()
-        if self.failure is not None:
-            raise self.failure
-
-
 def cursor_of(frame):
-    """The cursor that a frame of either dialect shows, if it does."""
+    """The cursor that a frame of any dialect shows, if it does."""
     data = frame["data"] if "event" in frame else frame
     return data.get("cursor")
 
 
 def notification_of(frame):
-    """The notification in a frame of either dialect; nothing for the other frames."""
+    """The notification in a frame of any dialect; nothing for the other frames."""
     if "event" in frame:
         return frame["data"] if frame["event"] == "notification:new" else None
+    if "unreadCount" in frame:
+        return frame["notification"] if frame["type"] == "new_notification" else None
     return frame if "title" in frame else None
 
 
@@ -211,6 +177,8 @@ def test_the_exact_shape_of_resync(server, fresh_user, client):
     if client is EventClient:
         assert list(resync) == ["event", "data", "timestamp"]
         assert resync["event"] == "resync" and set(resync["data"]) == {"cursor"}
+    elif client is InboxClient:
+        assert set(resync) == {"type", "cursor"}
     else:
         assert resync["type"] == "resync" and resync["cursor"]
 
@@ -234,14 +202,15 @@ def test_a_cursor_survives_a_restart_and_a_crash(make_server, fresh_user, client
         assert [next_title(tab), next_title(tab)] == ["two", "three"]
 
 
-def test_one_cursor_serves_both_dialects(server, fresh_user):
+def test_one_cursor_serves_every_dialect(server, fresh_user):
     user = fresh_user()
     with FlatClient(server, user, since="0") as tab:
         server.publish(user, "one")
         cursor = next_cursor(tab)
     server.publish(user, "two")
-    with EventClient(server, user, since=cursor) as tab:
-        assert next_title(tab) == "two"
+    for client in (EventClient, InboxClient, FlatClient):
+        with client(server, user, since=cursor) as tab:
+            assert next_title(tab) == "two"
 
 
 def test_a_store_that_was_emptied_knows_no_old_cursor(make_server, tmp_path, fresh_user):

@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from harness.clients import EVENT_PATH, FLAT_PATH
+from harness.clients import EVENT_PATH, FLAT_PATH, INBOX_PATH
 from harness.raw import (
     CLOSE,
     PING,
@@ -44,7 +44,7 @@ def requests(token):
     get = f"GET {INBOX} HTTP/1.1\r\nHost: x\r\n"
     post = f"POST {INBOX} HTTP/1.1\r\nHost: x\r\n"
     key = f"X-API-Key: {API_KEY}\r\n"
-    for path in (EVENT_PATH, FLAT_PATH):
+    for path in (EVENT_PATH, FLAT_PATH, INBOX_PATH):
         yield upgrade_request(f"{path}?token={token}")
         yield upgrade_request(f"{path}?since=0&token={token}")
         yield upgrade_request(f"{path}?since={token}&token={token}")

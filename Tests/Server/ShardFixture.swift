@@ -188,10 +188,10 @@ final class ShardFixture {
 
   func publish(_ event: Event) throws { try #require(core.ring.offer(event)) }
 
-  static func token(_ user: String, scopes: [String] = []) -> String {
+  static func token(_ user: String, scopes: [String] = [], seconds: Int64 = 86_400) -> String {
     let now = startWall / 1_000
     return TokenSigner.sign(
-      userID: user, scopes: scopes, issuedAtSeconds: now, expiresAtSeconds: now + 86_400,
+      userID: user, scopes: scopes, issuedAtSeconds: now, expiresAtSeconds: now + seconds,
       secret: secret)
   }
 
@@ -210,16 +210,19 @@ final class ShardFixture {
     return peer
   }
 
-  /// An open session of `user`.
+  /// An open session of `user`, or of a client that has shown no token.
   func session(
-    _ user: String, path: String = "/api/v1/ws/notifications", since: String? = nil
+    _ user: String?, path: String = "/api/v1/ws/notifications", since: String? = nil,
+    seconds: Int64 = 86_400
   ) throws -> TestPeer {
     let peer = try connect()
     let query = since.map { "?since=" + $0 } ?? ""
+    let credentials =
+      user.map { "Authorization: Bearer \(Self.token($0, seconds: seconds))\r\n" } ?? ""
     peer.send(
       "GET \(path)\(query) HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        + "Authorization: Bearer \(Self.token(user))\r\n\r\n")
+        + "\(credentials)\r\n")
     try turn(until: { peer.receive().headEnd != nil })
     peer.received.removeFirst(try #require(peer.received.headEnd))
     return peer

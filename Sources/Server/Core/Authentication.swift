@@ -57,6 +57,11 @@ extension Shard {
       return Caller(user: nil, isPublisher: true, end: .max)
     }
     guard let token = token(of: head, protocols: protocols), !token.isEmpty else { throw .missing }
+    return try caller(of: token)
+  }
+
+  /// Whom a token names.
+  func caller(of token: String) throws(AuthenticationFailure) -> Caller {
     let claims: Claims
     do throws(TokenError) {
       claims = try core.verifier.verify(token, nowSeconds: wall / 1_000)

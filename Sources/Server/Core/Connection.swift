@@ -44,7 +44,7 @@ struct ConnectionFlags: OptionSet {
   static let awaitsAnswer = ConnectionFlags(rawValue: 1 << 4)
   /// `task` is a `Replay`: the store's missed notifications are sent before live ones.
   static let replaying = ConnectionFlags(rawValue: 1 << 5)
-  /// A ping is unanswered.
+  /// A ping that is a message is unanswered.
   static let pinged = ConnectionFlags(rawValue: 1 << 6)
   /// The user is in the directory under this place.
   static let listed = ConnectionFlags(rawValue: 1 << 7)
@@ -54,6 +54,8 @@ struct ConnectionFlags: OptionSet {
   static let readPaused = ConnectionFlags(rawValue: 1 << 9)
   /// The peer has ended its side and is still owed something: there is nothing more to read.
   static let peerEnded = ConnectionFlags(rawValue: 1 << 10)
+  /// Upgraded without a token: nobody yet, and no format's member, until a message brings one.
+  static let awaitsToken = ConnectionFlags(rawValue: 1 << 11)
 }
 
 /// One connection.
@@ -82,7 +84,8 @@ struct Connection {
   /// The unfinished tail of what was received.
   var partial: [UInt8] = []
   /// What is under way: an `Exchange` while a request is, a `MessageAssembly` while a message is in
-  /// fragments, a `Replay` while one is resumed.
+  /// fragments, a `Replay` while one is resumed, a `Fetch` while a page is read for the client, a
+  /// `Candidate` while a token is awaited.
   ///
   /// Nil when idle.
   var task: AnyObject?

@@ -131,10 +131,11 @@ extension Shard {
   /// Whether the session at `place` is to get `event` now; a replay takes note of those it is not.
   private func admits(_ event: Event, at place: UInt32) -> Bool {
     guard let offset = event.offset else { return true }
-    guard table[place].flags.contains(.replaying), let replay = table[place].task as? Replay else {
-      return true
+    if table[place].flags.contains(.replaying), let replay = table[place].task as? Replay {
+      return replay.admits(event, offset: offset)
     }
-    return replay.admits(event, offset: offset)
+    if let fetch = table[place].task as? Fetch { fetch.changedThrough = offset }
+    return true
   }
 
   private func flushDirectIfFull(adding byteCount: Int) {

@@ -338,7 +338,7 @@ extension Shard {
   }
 
   func finish(_ place: UInt32, _ answer: StoreAnswer) {
-    if table[place].flags.contains(.replaying) { return continueReplay(place, answer) }
+    if table[place].state == .webSocket { return takeWhenHeard(answer, at: place) }
     guard let exchange = table[place].task as? Exchange, let pending = exchange.pending else {
       return
     }

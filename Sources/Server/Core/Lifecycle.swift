@@ -128,6 +128,11 @@ extension Shard {
   /// False when the session has ended.
   private func sessionTimerFired(_ place: UInt32) -> Bool {
     let dialect = formats[Int(table[place].format)].dialect
+    if table[place].flags.contains(.awaitsToken), now >= table[place].deadline {
+      metrics.add(.timedOut)
+      close(place, code: dialect.expiryCloseCode, reason: "no token in time")
+      return false
+    }
     if let end = tokenEndTime(place), end <= now {
       metrics.add(.tokensExpired)
       close(place, code: dialect.expiryCloseCode, reason: "token expired")
@@ -145,13 +150,25 @@ extension Shard {
     if now >= table[place].deadline {
       table[place].deadline = now + dialect.heartbeat.pingIntervalMilliseconds
       // A ping to a connection that is behind would only wait in the queue.
-      if !table[place].flags.contains(.blocked) {
-        var ping: [UInt8] = []
-        WebSocketFrame.append(.ping, payload: [], into: &ping)
-        send(ping, to: place)
-      }
+      if !table[place].flags.contains(.blocked) { ping(place, dialect) }
     }
     return table.contains(place) && table[place].state == .webSocket
+  }
+
+  private func ping(_ place: UInt32, _ dialect: any Dialect) {
+    guard dialect.heartbeat.isByMessage else {
+      var ping: [UInt8] = []
+      WebSocketFrame.append(.ping, payload: [], into: &ping)
+      return send(ping, to: place)
+    }
+    if table[place].flags.contains(.pinged), now >= amnestyUntil {
+      metrics.add(.timedOut)
+      return close(place, code: 1001, reason: "no answer to ping")
+    }
+    table[place].flags.insert(.pinged)
+    var frames = FrameWriter(epoch: nil)
+    dialect.writePing(to: &frames)
+    send(frames.bytes, to: place)
   }
 
   // MARK: Ending

@@ -14,6 +14,9 @@
 // - A change (read, deleted) goes out at once. A page that was read before a change that the
 //   client was already told of is stale, and is read again; so counts never go back.
 //
+// A dialect that greets with the user's counts begins this way even when nothing is to be resumed:
+// its greeting waits for the first answer, and until then nothing else is told.
+//
 // If continuity cannot be proven the client is told `resync` with the present cursor, and goes on
 // live from there.
 
@@ -22,13 +25,12 @@ internal import Notifications
 internal import Wire
 
 /// A resumption under way.
-final class Replay {
+final class Replay: HoldsAssembly {
   /// Everything up to here was sent.
   var after: UInt64
-  /// The largest offset of what came by and was not delivered: notifications, and before the
-  /// greeting everything.
+  /// The largest offset of a notification that came by and was not delivered.
   var notedThrough: UInt64 = 0
-  /// The largest offset of a change that was delivered.
+  /// The largest offset of a change that came by, delivered unless it was before the greeting.
   var changedThrough: UInt64 = 0
   /// Whether a page is on its way from the store.
   var isReading = false
@@ -42,6 +44,8 @@ final class Replay {
   var isUnprovable: Bool
   /// A message of the client's that is still in fragments.
   var assembly: MessageAssembly?
+  /// What the client asked for meanwhile.
+  var wantedPage: PageRequest?
 
   init(after: UInt64, isUnprovable: Bool, beginsNow: Bool = false) {
     self.after = after
@@ -51,34 +55,13 @@ final class Replay {
 
   /// Whether a live event is delivered now.
   func admits(_ event: Event, offset: UInt64) -> Bool {
-    var isStored = false
-    if case .stored = event.body { isStored = true }
-    if isStored || !isGreeted {
+    if case .stored = event.body {
       notedThrough = max(notedThrough, offset)
       return false
     }
     changedThrough = max(changedThrough, offset)
-    return true
-  }
-}
-
-/// An answer of the store's that is ahead of the ring.
-struct HeldAnswer {
-  let place: UInt32
-  let generation: UInt32
-  let answer: StoreAnswer
-  /// The offset of the newest commit that it includes.
-  let through: UInt64
-}
-
-extension StoreAnswer {
-  /// The offset of the newest commit that an answer to a session that resumes includes.
-  fileprivate var through: UInt64? {
-    switch self {
-    case .position(let offset, _): offset
-    case .missed(_, let through, _, _, _): through
-    case .page, .counts, .failed: nil
-    }
+    // Nothing overtakes the greeting; what it is about is read after this change.
+    return isGreeted
   }
 }
 
@@ -93,9 +76,12 @@ extension Shard {
   /// Frames of a last page up to this are queued like live ones.
   private static let smallPageBytes = 16 * 1_024
 
-  /// Begins what `since=` asks for: a cursor, `0` for the beginning, or nothing for "from now on".
-  func beginReplay(_ since: String, at place: UInt32) {
-    metrics.add(.replays)
+  /// Begins what `since=` asks for: a cursor, `0` for the beginning, or nothing for "from now on",
+  /// which is also what a client is given that did not ask.
+  func beginReplay(_ since: String?, at place: UInt32) {
+    if since != nil { metrics.add(.replays) }
+    let since = since ?? ""
+    let greetsAtOnce = !formats[Int(table[place].format)].dialect.greetsWithCounts
     table[place].flags.insert(.replaying)
     let epoch = core.store.epoch
     let replay: Replay
@@ -109,8 +95,8 @@ extension Shard {
       replay = Replay(after: 0, isUnprovable: true)
     }
     table[place].task = replay
-    if !replay.isUnprovable {
-      greet(place, cursor: Cursor(epoch: epoch, offset: replay.after))
+    if !replay.isUnprovable, greetsAtOnce {
+      greet(place, cursor: Cursor(epoch: epoch, offset: replay.after), nil)
       replay.isGreeted = true
     }
     continueReplay(place)
@@ -141,16 +127,10 @@ extension Shard {
     guard let replay = table[place].task as? Replay, table[place].state == .webSocket else {
       return
     }
-    if let through = answer.through, through > heardThrough {
-      heldAnswers.append(
-        HeldAnswer(
-          place: place, generation: table[place].generation, answer: answer, through: through))
-      return
-    }
     replay.isReading = false
     switch answer {
-    case .position(let offset, _):
-      begin(replay, at: offset, place)
+    case .position(let offset, let counts):
+      begin(replay, at: offset, counts, place)
     case .missed(let page, let through, let isLast, let total, let counts):
       take(page, through, isLast, total, counts, for: replay, at: place)
     case .page, .counts, .failed:
@@ -158,25 +138,16 @@ extension Shard {
     }
   }
 
-  /// Takes the answers whose events have come by since.
-  func takeHeldAnswers() {
-    guard heldAnswers.contains(where: { $0.through <= heardThrough }) else { return }
-    let held = heldAnswers
-    heldAnswers.removeAll()
-    for one in held where table.holds(one.place, generation: one.generation) {
-      continueReplay(one.place, one.answer)
-    }
-  }
-
   /// Goes on from the present position: asked for, or because continuity is lost.
-  private func begin(_ replay: Replay, at offset: UInt64, _ place: UInt32) {
-    // Nobody is told anything before it is told where it stands, so it begins behind all of it.
-    if !replay.isGreeted, replay.notedThrough > offset { return continueReplay(place) }
+  private func begin(_ replay: Replay, at offset: UInt64, _ counts: Counts, _ place: UInt32) {
+    // Nobody is told anything before it is told where it stands. What was stored comes behind the
+    // greeting; a change that was not told has to be before it.
+    if !replay.isGreeted, replay.changedThrough > offset { return continueReplay(place) }
     let cursor = Cursor(epoch: core.store.epoch, offset: offset)
     replay.after = offset
     replay.isUnprovable = false
     replay.isProven = true
-    if !replay.isGreeted { greet(place, cursor: cursor) }
+    if !replay.isGreeted { greet(place, cursor: cursor, counts) }
     replay.isGreeted = true
     if !replay.beginsNow {
       metrics.add(.resyncs)
@@ -206,9 +177,16 @@ extension Shard {
       replay.isProven = true
     }
     if replay.changedThrough > through { return continueReplay(place) }
+    if !replay.isGreeted {
+      greet(place, cursor: Cursor(epoch: core.store.epoch, offset: replay.after), counts)
+      replay.isGreeted = true
+      guard table.contains(place), table[place].state == .webSocket else { return }
+    }
     let format = formats[Int(table[place].format)]
     format.writer.removeAll()
-    for notification in page { format.dialect.writeMissed(notification, to: &format.writer) }
+    for notification in page {
+      format.dialect.writeMissed(notification, counts, to: &format.writer)
+    }
     metrics.add(.replayedNotifications, page.count)
     replay.after = isLast ? through : page.last?.offset ?? through
     // Behind a large page the session does not go live before the client has taken it, so that
@@ -220,6 +198,7 @@ extension Shard {
     format.writer.removeAll()
     if isCaughtUp {
       goLive(place)
+      guard table[place].state == .webSocket else { return }
       send(frames, to: place)
     } else if frames.isEmpty {
       continueReplay(place)
@@ -230,8 +209,9 @@ extension Shard {
   }
 
   private func goLive(_ place: UInt32) {
-    let assembly = (table[place].task as? Replay)?.assembly
+    let replay = table[place].task as? Replay
     table[place].flags.remove(.replaying)
-    table[place].task = assembly
+    table[place].task = replay?.assembly
+    if let wanted = replay?.wantedPage { fetch(wanted, at: place) }
   }
 }

@@ -110,9 +110,13 @@ final class Shard {
       capacity >= Int(Shard.flushBytes) + core.configuration.limits.backlogBytesLimit + 131_072,
       "frame log of \(capacity) bytes")
     direct = FrameLog(capacity: capacity)
-    formats = DialectRegistry.all.flatMap { dialect in
-      [nil, core.store.epoch].map { Format(dialect: dialect, epoch: $0, capacity: capacity) }
-    }
+    // Those who have not shown a token yet are in a format of their own, behind the others, which
+    // has no members: nothing is ever written to its log.
+    formats =
+      DialectRegistry.all.flatMap { dialect in
+        [nil, core.store.epoch].map { Format(dialect: dialect, epoch: $0, capacity: capacity) }
+      }
+      + DialectRegistry.all.map { Format(dialect: $0, epoch: nil, capacity: capacity) }
     acceptor = try Acceptor(
       reactor: reactor, fd: listener.fd, place: Shard.listenerPlace,
       userTimeoutMilliseconds: core.configuration.limits.tcpUserTimeoutMilliseconds)

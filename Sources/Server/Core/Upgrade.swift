@@ -65,7 +65,7 @@ extension Shard {
     let admitted = Result { () throws(AuthenticationFailure) in
       try authenticateUser(head, protocols: request.protocols)
     }
-    if case .failure(let failure) = admitted, case .refusedBeforeUpgrade = dialect.admission {
+    if case .failure(let failure) = admitted, isRefused(failure, by: dialect.admission) {
       let reason =
         switch failure {
         case .missing: "a token is needed: Authorization: Bearer, ?token= or the bearer subprotocol"
@@ -82,6 +82,15 @@ extension Shard {
     openSession(admitted, dialect, since: query["since"], at: place)
   }
 
+  /// Whether a client is turned away before the upgrade.
+  private func isRefused(_ failure: AuthenticationFailure, by admission: Admission) -> Bool {
+    switch (admission, failure) {
+    case (.refusedBeforeUpgrade, _): true
+    case (.firstMessage, .missing), (.closedAfterUpgrade, _): false
+    case (.firstMessage, .invalid), (.firstMessage, .noUser): true
+    }
+  }
+
   private func authenticateUser(
     _ head: HTTPRequestHead, protocols: [String]
   ) throws(AuthenticationFailure) -> Caller {
@@ -95,44 +104,65 @@ extension Shard {
     at place: UInt32
   ) {
     releaseExchange(place)
-    let dialectIndex = DialectRegistry.all.firstIndex { $0.name == dialect.name } ?? 0
-    let index = 2 * dialectIndex + (since == nil ? 0 : 1)
     table[place].state = .webSocket
-    table[place].format = UInt8(index)
-    table[place].sharedThrough = formats[index].log.end
+    table[place].format = waitingFormat(of: dialect)
+    table[place].sharedThrough = formats[Int(table[place].format)].log.end
     table[place].flags.remove([.usedBefore, .awaitsAnswer])
-    table[place].deadline = now + dialect.heartbeat.pingIntervalMilliseconds
     metrics.add(.sessionsOpened)
     markQueued(place)
     switch (admitted, dialect.admission) {
     case (.success(let caller), _):
-      table[place].user = caller.user ?? ""
-      table[place].tokenEnd = caller.end
-      formats[index].members.insert(place)
-      list(place)
-      scheduleTimer(place)
-      if let since {
-        beginReplay(since, at: place)
-      } else {
-        greet(place, cursor: nil)
-      }
+      admit(caller, since: since, at: place)
     case (.failure(let failure), .closedAfterUpgrade(let missing, let invalid, let noUser)):
       switch failure {
       case .missing: close(place, code: missing, reason: "missing authentication token")
       case .invalid: close(place, code: invalid, reason: "invalid or expired token")
       case .noUser: close(place, code: noUser, reason: "invalid token payload")
       }
+    case (.failure, .firstMessage):
+      awaitToken(since: since, at: place)
     case (.failure, .refusedBeforeUpgrade):
       close(place, code: 1008, reason: "unauthorized")
     }
   }
 
+  /// The format of those who have not shown a token.
+  private func waitingFormat(of dialect: any Dialect) -> UInt8 {
+    let index = DialectRegistry.all.firstIndex { $0.name == dialect.name } ?? 0
+    return UInt8(2 * DialectRegistry.all.count + index)
+  }
+
+  /// Begins the session of a client that has shown who it is.
+  func admit(_ caller: Caller, since: String?, at place: UInt32) {
+    let dialect = formats[Int(table[place].format)].dialect
+    let dialectIndex = DialectRegistry.all.firstIndex { $0.name == dialect.name } ?? 0
+    let index = 2 * dialectIndex + (since == nil ? 0 : 1)
+    table[place].format = UInt8(index)
+    table[place].sharedThrough = formats[index].log.end
+    table[place].deadline = now + dialect.heartbeat.pingIntervalMilliseconds
+    table[place].user = caller.user ?? ""
+    table[place].tokenEnd = caller.end
+    formats[index].members.insert(place)
+    list(place)
+    scheduleTimer(place)
+    guard table.contains(place) else { return }
+    if since != nil || dialect.greetsWithCounts {
+      beginReplay(since, at: place)
+    } else {
+      greet(place, cursor: nil, nil)
+    }
+  }
+
   /// Sends what a session begins with.
-  func greet(_ place: UInt32, cursor: Cursor?) {
+  ///
+  /// `cursor` and `counts` are told to those who are to know them.
+  func greet(_ place: UInt32, cursor: Cursor?, _ counts: Counts?) {
     let format = formats[Int(table[place].format)]
     format.writer.removeAll()
-    format.dialect.write(
-      Greeting(user: table[place].user, time: wall, cursor: cursor), to: &format.writer)
+    let greeting = Greeting(
+      user: table[place].user, time: wall, cursor: format.tellsCursors ? cursor : nil,
+      counts: counts)
+    format.dialect.write(greeting, to: &format.writer)
     send(format.writer.bytes, to: place)
   }
 }

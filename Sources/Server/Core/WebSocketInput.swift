@@ -15,6 +15,11 @@ final class MessageAssembly {
   init(sequence: FrameSequence) { self.sequence = sequence }
 }
 
+/// Something under way that takes the place of a message in fragments, and so has to keep it.
+protocol HoldsAssembly: AnyObject {
+  var assembly: MessageAssembly? { get set }
+}
+
 extension Shard {
   /// Handles the whole frames in the scratch's [from, end) and returns where the unfinished one
   /// begins.
@@ -50,19 +55,32 @@ extension Shard {
     return offset
   }
 
-  private func newSequence() -> FrameSequence {
+  /// What judges the next frame: of the message under way, or of one that begins with `header`.
+  ///
+  /// Only text can be an `auth` message, which may be longer than others; and only as long as what
+  /// has come of it can still become one.
+  private func sequence(of assembly: MessageAssembly?, _ header: FrameHeader) -> FrameSequence {
     let limits = core.configuration.limits
-    return FrameSequence(
-      messageBytesLimit: limits.messageBytesLimit, fragmentCountLimit: limits.fragmentCountLimit)
+    let longest = max(limits.messageBytesLimit, limits.authMessageBytesLimit)
+    guard let assembly else {
+      return FrameSequence(
+        messageBytesLimit: header.opcode == .binary ? limits.messageBytesLimit : longest,
+        fragmentCountLimit: limits.fragmentCountLimit)
+    }
+    var sequence = assembly.sequence
+    if !AuthMessage.canBegin(assembly.bytes) {
+      sequence.messageBytesLimit = limits.messageBytesLimit
+    }
+    return sequence
   }
 
   private func assembly(at place: UInt32) -> MessageAssembly? {
-    table[place].task as? MessageAssembly ?? (table[place].task as? Replay)?.assembly
+    table[place].task as? MessageAssembly ?? (table[place].task as? any HoldsAssembly)?.assembly
   }
 
   private func setAssembly(_ assembly: MessageAssembly?, at place: UInt32) {
-    if let replay = table[place].task as? Replay {
-      replay.assembly = assembly
+    if let holder = table[place].task as? any HoldsAssembly {
+      holder.assembly = assembly
     } else {
       table[place].task = assembly
     }
@@ -70,7 +88,7 @@ extension Shard {
 
   /// Judges a frame whose payload has not all come, without taking it.
   private func checkUnfinished(_ header: FrameHeader, at place: UInt32) throws(ProtocolViolation) {
-    var sequence = assembly(at: place)?.sequence ?? newSequence()
+    var sequence = sequence(of: assembly(at: place), header)
     _ = try sequence.accept(header)
   }
 
@@ -79,7 +97,7 @@ extension Shard {
   ) throws(ProtocolViolation) {
     metrics.add(.framesReceived)
     let assembly = assembly(at: place)
-    var sequence = assembly?.sequence ?? newSequence()
+    var sequence = sequence(of: assembly, header)
     let role = try sequence.accept(header)
     scratch.unmask(from: payload, to: end, key: header.maskingKey)
     switch role {
@@ -92,7 +110,7 @@ extension Shard {
       try append(payload: payload, to: end, endsMessage: endsMessage, to: current)
       if endsMessage {
         setAssembly(nil, at: place)
-        received(current, at: place)
+        try received(current, at: place)
       } else if assembly == nil {
         setAssembly(current, at: place)
       }
@@ -109,12 +127,37 @@ extension Shard {
       }
     }
     scratch.append(from: payload, to: end, into: &message.bytes)
+    // What is too long and does not look like bringing a token is not waited for.
+    if !endsMessage, message.bytes.count > core.configuration.limits.messageBytesLimit,
+      !AuthMessage.canBegin(message.bytes)
+    {
+      throw .messageTooBig
+    }
   }
 
-  private func received(_ message: MessageAssembly, at place: UInt32) {
+  private func received(
+    _ message: MessageAssembly, at place: UInt32
+  ) throws(ProtocolViolation) {
+    let token = message.isText ? AuthMessage.token(in: message.bytes) : nil
+    if let token { return take(token: token, at: place) }
+    guard message.bytes.count <= core.configuration.limits.messageBytesLimit else {
+      throw .messageTooBig
+    }
+    let format = formats[Int(table[place].format)]
+    if table[place].flags.contains(.awaitsToken) {
+      return close(
+        place, code: format.dialect.expiryCloseCode, reason: "the first message must be auth")
+    }
     // No dialect gives binary messages a meaning; they are read and ignored.
     guard message.isText else { return }
-    let format = formats[Int(table[place].format)]
+    switch format.dialect.request(in: message.bytes) {
+    case .pong: table[place].flags.remove(.pinged)
+    case .fetch(let request): fetch(request, at: place)
+    case nil: answer(message, format, at: place)
+    }
+  }
+
+  private func answer(_ message: MessageAssembly, _ format: Format, at place: UInt32) {
     format.writer.removeAll()
     format.dialect.answer(message.bytes, time: wall, to: &format.writer)
     send(format.writer.bytes, to: place)

@@ -14,6 +14,9 @@ enum Admission: Sendable {
   case refusedBeforeUpgrade
   /// The upgrade succeeds, then the connection is closed: no token, a bad one, one without a user.
   case closedAfterUpgrade(missing: UInt16, invalid: UInt16, noUser: UInt16)
+  /// A bad token is answered 401; without one the upgrade succeeds, and the first message must be
+  /// an `auth` with a good one, in time.
+  case firstMessage
 }
 
 /// How the life of a client is watched.
@@ -22,6 +25,17 @@ struct Heartbeat: Sendable {
   var pingIntervalMilliseconds: UInt64
   /// A client not heard of for this long is gone.
   var silenceLimitMilliseconds: UInt64
+  /// Whether the ping is a message of the dialect's, which the client answers with one before the
+  /// next is due.
+  var isByMessage = false
+}
+
+/// What a client's message asks of the server, beyond an answer that the dialect itself can give.
+enum ClientRequest: Equatable {
+  /// The server's ping is answered.
+  case pong
+  /// A page of the inbox, newest first.
+  case fetch(PageRequest)
 }
 
 /// What a session begins with.
@@ -30,6 +44,8 @@ struct Greeting {
   var time: Int64
   /// For a client that asked to resume: where it stands.
   var cursor: Cursor?
+  /// For a dialect that greets with counts: the counts at which the session begins.
+  var counts: Counts?
 }
 
 /// How one kind of client is spoken to.
@@ -42,6 +58,8 @@ protocol Dialect: Sendable {
   var heartbeat: Heartbeat { get }
   /// The code that a session is closed with when its token ends.
   var expiryCloseCode: UInt16 { get }
+  /// Whether the greeting says the user's counts: then it waits for the store.
+  var greetsWithCounts: Bool { get }
 
   /// Writes the frames of `event`, or none if this dialect does not speak of such a thing.
   func write(_ event: Event, to frames: inout FrameWriter)
@@ -49,17 +67,34 @@ protocol Dialect: Sendable {
   func write(_ greeting: Greeting, to frames: inout FrameWriter)
   /// Tells a client that continuity cannot be proven: it reloads and goes on from `cursor`.
   func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter)
-  /// Writes a notification that was missed; the counts follow once, behind the last of them.
-  func writeMissed(_ notification: Notification, to frames: inout FrameWriter)
+  /// Writes a notification that was missed, in a page that was read at `counts`.
+  func writeMissed(_ notification: Notification, _ counts: Counts, to frames: inout FrameWriter)
   /// Ends a resumption, after the last missed notification.
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter)
   /// Answers a client's text message.
   func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter)
+  /// What a client's text message asks of the server; nil where `answer` is all there is to it.
+  func request(in text: [UInt8]) -> ClientRequest?
+  /// Writes the ping of a heartbeat by messages.
+  func writePing(to frames: inout FrameWriter)
+  /// Answers a fetch with as much of `page` as fits into `byteLimit`, but one at the least.
+  func writePage(
+    _ page: [Notification], _ counts: Counts, byteLimit: Int, to frames: inout FrameWriter)
+}
+
+/// What a dialect has that does not say otherwise.
+extension Dialect {
+  var greetsWithCounts: Bool { false }
+  func request(in text: [UInt8]) -> ClientRequest? { nil }
+  func writePing(to frames: inout FrameWriter) {}
+  func writePage(
+    _ page: [Notification], _ counts: Counts, byteLimit: Int, to frames: inout FrameWriter
+  ) {}
 }
 
 /// The dialects that a server speaks.
 enum DialectRegistry {
-  static let all: [any Dialect] = [FlatDialect(), EventDialect()]
+  static let all: [any Dialect] = [FlatDialect(), EventDialect(), InboxDialect()]
 }
 
 /// Gathers finished WebSocket text frames.

@@ -99,7 +99,9 @@ struct EventDialect: Dialect {
     frames.event("resync", time: time) { data in data.member("cursor", cursor.description) }
   }
 
-  func writeMissed(_ notification: Notification, to frames: inout FrameWriter) {
+  func writeMissed(
+    _ notification: Notification, _ counts: Counts, to frames: inout FrameWriter
+  ) {
     write(notification, time: notification.createdAt, to: &frames)
   }
 

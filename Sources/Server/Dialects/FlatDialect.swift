@@ -16,8 +16,8 @@ struct FlatDialect: Dialect {
 
   func write(_ event: Event, to frames: inout FrameWriter) {
     switch event.body {
-    case .stored(let notification, _):
-      writeMissed(notification, to: &frames)
+    case .stored(let notification, let counts):
+      writeMissed(notification, counts, to: &frames)
     case .system(let message):
       frames.text { json in
         json.openObject()
@@ -36,7 +36,9 @@ struct FlatDialect: Dialect {
     }
   }
 
-  func writeMissed(_ notification: Notification, to frames: inout FrameWriter) {
+  func writeMissed(
+    _ notification: Notification, _ counts: Counts, to frames: inout FrameWriter
+  ) {
     let cursor = frames.cursor(at: notification.offset)
     frames.text { json in
       json.openObject()
@@ -76,6 +78,6 @@ struct FlatDialect: Dialect {
 
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}
 
-  /// What a client says is read and ignored.
+  /// What a client says is read and ignored, but for a fresh token, which every dialect takes.
   func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}
 }

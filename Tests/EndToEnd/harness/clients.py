@@ -1,4 +1,4 @@
-"""Browser-like clients of the two dialects, over the `websockets` package.
+"""Browser-like clients of the WebSocket dialects, over the `websockets` package.
 
 They read in the order of arrival and skip nothing silently: a test that does not care about a
 frame says so.
@@ -13,11 +13,12 @@ from harness.tokens import user_token
 
 EVENT_PATH = "/api/v1/ws/notifications"
 FLAT_PATH = "/api/ws"
+INBOX_PATH = "/api/notifications/ws"
 PATIENCE = 10.0
 
 
 class Client:
-    """What both dialects share: frames in, text out, the close code at the end."""
+    """What the dialects share: frames in, text out, the close code at the end."""
 
     path = None
 
@@ -120,3 +121,32 @@ class FlatClient(Client):
         if since is not None:
             self.greeting = self.next()
             assert self.greeting["type"] == "connected", self.greeting
+
+
+class InboxClient(Client):
+    """A client of `inbox`. Takes the greeting at once, and answers the server's heartbeat."""
+
+    path = INBOX_PATH
+
+    def __init__(self, *arguments, greeted=True, **options):
+        super().__init__(*arguments, **options)
+        self.greeting = self.next() if greeted else None
+        if greeted:
+            assert self.greeting["type"] == "connected", self.greeting
+
+    def next(self, within=PATIENCE):
+        while True:
+            frame = super().next(within)
+            if frame != {"type": "ping"}:
+                return frame
+            self.send({"type": "pong"})
+
+    def auth(self, token):
+        self.send({"type": "auth", "token": token})
+
+    def answers(self):
+        """Proves that everything sent so far was taken in: a fetch is answered behind it."""
+        self.send({"type": "fetch_notifications", "limit": 1})
+        while (frame := self.next())["type"] != "notification_update":
+            pass
+        return frame

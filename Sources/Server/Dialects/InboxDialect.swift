@@ -1,0 +1,189 @@
+// The `inbox` dialect: a bell that knows its number, at GET /api/notifications/ws, for clients of
+// inbox-watch.
+//
+// The first message says how many are unread, and every one after it that changes the number says
+// the new one. The server's ping is a message, and the client answers it with one. A client that
+// asked to resume is told its cursors beside the notifications, and `resync`.
+
+internal import Notifications
+internal import Wire
+
+/// Messages are `{"type",…}` with camelCase members.
+struct InboxDialect: Dialect {
+  let name = "inbox"
+  let path = "/api/notifications/ws"
+  let admission = Admission.firstMessage
+  /// Silence is judged by the pongs, which come sooner; the limit here never ends a client first.
+  let heartbeat = Heartbeat(
+    pingIntervalMilliseconds: 30_000, silenceLimitMilliseconds: 90_000, isByMessage: true)
+  let expiryCloseCode: UInt16 = 1008
+  let greetsWithCounts = true
+
+  /// What is not stored is not for an inbox: the clients' document knows no message for it.
+  func write(_ event: Event, to frames: inout FrameWriter) {
+    switch event.body {
+    case .stored(let notification, let counts):
+      writeMissed(notification, counts, to: &frames)
+    case .read(let ids, let counts):
+      write(changed: ids, isRead: true, counts, to: &frames)
+    case .unread(let ids, let counts):
+      write(changed: ids, isRead: false, counts, to: &frames)
+    case .seen(_, let counts), .deleted(_, let counts), .readAll(let counts), .seenAll(let counts),
+      .deletedAll(let counts):
+      frames.message("notification_update", counts) { json in
+        json.member("notifications", json: Array("[]".utf8))
+      }
+    case .system, .liveUpdate, .dataUpdate, .probe:
+      break
+    }
+  }
+
+  /// One change is told by the number alone, several by an update that names them.
+  private func write(
+    changed ids: [NotificationID], isRead: Bool, _ counts: Counts, to frames: inout FrameWriter
+  ) {
+    if ids.count <= 1 { return frames.message("unread_count", counts) }
+    frames.message("notification_update", counts) { json in
+      json.memberName("notifications")
+      json.append(UInt8(ascii: "["))
+      for (index, id) in ids.enumerated() {
+        if index > 0 { json.append(UInt8(ascii: ",")) }
+        json.openObject()
+        json.member("id", id.text)
+        json.member("isRead", isRead)
+        json.closeObject()
+      }
+      json.append(UInt8(ascii: "]"))
+    }
+  }
+
+  func write(_ greeting: Greeting, to frames: inout FrameWriter) {
+    frames.text { json in
+      json.openObject()
+      json.member("type", "connected")
+      json.member("userId", greeting.user)
+      json.member("unreadCount", greeting.counts?.unread ?? 0)
+      if let cursor = greeting.cursor { json.member("cursor", cursor.description) }
+      json.closeObject()
+    }
+  }
+
+  func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter) {
+    frames.text { json in
+      json.openObject()
+      json.member("type", "resync")
+      json.member("cursor", cursor.description)
+      json.closeObject()
+    }
+  }
+
+  func writeMissed(
+    _ notification: Notification, _ counts: Counts, to frames: inout FrameWriter
+  ) {
+    let cursor = frames.cursor(at: notification.offset)
+    frames.text { json in
+      json.openObject()
+      json.member("type", "new_notification")
+      json.memberName("notification")
+      json.appendInboxNotification(notification)
+      json.member("unreadCount", counts.unread)
+      if let cursor { json.member("cursor", cursor) }
+      json.closeObject()
+    }
+  }
+
+  func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {
+    frames.message("unread_count", counts)
+  }
+
+  func writePing(to frames: inout FrameWriter) {
+    frames.text { $0.appendText(#"{"type":"ping"}"#) }
+  }
+
+  func writePage(
+    _ page: [Notification], _ counts: Counts, byteLimit: Int, to frames: inout FrameWriter
+  ) {
+    frames.message("notification_update", counts) { json in
+      json.memberName("notifications")
+      json.append(UInt8(ascii: "["))
+      for (index, notification) in page.enumerated() {
+        let before = json.count
+        if index > 0 { json.append(UInt8(ascii: ",")) }
+        json.appendInboxNotification(notification)
+        if index > 0, json.count > byteLimit {
+          json.removeSubrange(before...)
+          break
+        }
+      }
+      json.append(UInt8(ascii: "]"))
+    }
+  }
+
+  /// Understands `pong` and `fetch_notifications`; anything else is ignored.
+  func request(in text: [UInt8]) -> ClientRequest? {
+    var type: String?
+    var page = PageRequest()
+    var reader = JSONReader(text)
+    do throws(JSONViolation) {
+      try reader.readObject { (reader, name) throws(JSONViolation) in
+        switch (name, try reader.nextKind()) {
+        case ("type", .string): type = try reader.readString()
+        case ("limit", .number): page.limit = Int(clamping: try reader.readInteger())
+        case ("unreadOnly", .boolean): page.unreadOnly = try reader.readBool()
+        default: _ = try reader.skipValue()
+        }
+      }
+      try reader.finish()
+    } catch {
+      // Not JSON, so nothing that this dialect understands.
+      return nil
+    }
+    switch type {
+    case "pong": return .pong
+    case "fetch_notifications": return .fetch(page)
+    default: return nil
+    }
+  }
+
+  func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}
+}
+
+extension FrameWriter {
+  /// Writes `{"type","unreadCount"}` and the members that `rest` adds.
+  fileprivate mutating func message(
+    _ type: String, _ counts: Counts, _ rest: (inout [UInt8]) -> Void = { _ in }
+  ) {
+    text { json in
+      json.openObject()
+      json.member("type", type)
+      json.member("unreadCount", counts.unread)
+      rest(&json)
+      json.closeObject()
+    }
+  }
+}
+
+extension [UInt8] {
+  /// Writes a notification with the names that clients of inbox-watch know.
+  fileprivate mutating func appendInboxNotification(_ notification: Notification) {
+    openObject()
+    member("id", notification.id.text)
+    member("userId", notification.userID)
+    member("type", notification.type)
+    member("priority", notification.priority.name)
+    member("title", notification.title)
+    member("message", notification.message)
+    member("data", json: notification.data)
+    member("entityType", notification.entityType)
+    member("entityId", notification.entityID)
+    member("entityUrl", notification.entityURL)
+    member("actions", json: notification.actions ?? [0x5B, 0x5D])
+    member("groupKey", notification.groupKey)
+    member("isRead", notification.isRead)
+    member("readAt", time: notification.readAt)
+    member("seenAt", time: notification.seenAt)
+    member("createdAt", time: notification.createdAt)
+    member("expiresAt", time: notification.expiresAt)
+    closeObject()
+  }
+}

@@ -1,0 +1,38 @@
+"""A backend that goes on publishing while a test does something else."""
+
+import threading
+
+
+class Publisher:
+    """Publishes to one user until it is told to stop, and knows what it published."""
+
+    def __init__(self, server, user):
+        self.server, self.user, self.ids = server, user, []
+        self.stopping = threading.Event()
+        self.failure = None
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self):
+        connection = self.server.connection()
+        try:
+            while not self.stopping.is_set():
+                title = f"n {len(self.ids)}"
+                self.ids.append(self.server.publish(self.user, title, over=connection)["id"])
+        except Exception as failure:  # Handed to the test's own thread, which raises it.
+            self.failure = failure
+        finally:
+            connection.close()
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exception):
+        self.stop()
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+        if self.failure is not None:
+            raise self.failure

@@ -1,0 +1,405 @@
+"""The `inbox` dialect as clients of inbox-watch know it: each line of its message tables."""
+
+import asyncio
+import json
+
+import aiohttp
+import pytest
+from harness.background import Background
+from harness.clients import FLAT_PATH, INBOX_PATH, EventClient, FlatClient, InboxClient
+from harness.publisher import Publisher
+from harness.raw import CONTINUATION, PING, TEXT, RawWebSocket, frame, frame_header
+from harness.server import BINARY, clean_environment
+from harness.times import is_timestamp
+from harness.tokens import user_token
+from websockets.exceptions import InvalidStatus
+
+INBOX = "/api/v1/notifications"
+KEYS = [
+    "id",
+    "userId",
+    "type",
+    "priority",
+    "title",
+    "message",
+    "data",
+    "entityType",
+    "entityId",
+    "entityUrl",
+    "actions",
+    "groupKey",
+    "isRead",
+    "readAt",
+    "seenAt",
+    "createdAt",
+    "expiresAt",
+]
+AUTH_LIMIT = 8 * 1024 + 256
+MEBIBYTE = 1 << 20
+
+
+def unread_count(number):
+    return {"type": "unread_count", "unreadCount": number}
+
+
+def update(number, notifications):
+    return {"type": "notification_update", "unreadCount": number, "notifications": notifications}
+
+
+# Server to client.
+
+
+def test_connected_says_who_and_how_many(server, fresh_user):
+    user = fresh_user()
+    with InboxClient(server, user) as tab:
+        assert tab.greeting == {"type": "connected", "userId": user, "unreadCount": 0}
+    server.publish_many(user, ["one", "two", "three"])
+    with InboxClient(server, user) as tab:
+        assert tab.greeting == {"type": "connected", "userId": user, "unreadCount": 3}
+        assert tab.answers()["unreadCount"] == 3, "and nothing else comes by itself"
+
+
+def test_four_notifications_arrive_live(server, fresh_user):
+    user = fresh_user()
+    with InboxClient(server, user) as tab, InboxClient(server, fresh_user()) as other:
+        for number in range(1, 5):
+            server.publish(user, f"n {number}")
+            message = tab.next(within=1)
+            assert message["type"] == "new_notification"
+            assert message["notification"]["title"] == f"n {number}"
+            assert message["unreadCount"] == number
+        assert other.answers() == update(0, []), "nobody else hears of them"
+
+
+def test_the_exact_shape_of_a_notification(server, fresh_user):
+    user = fresh_user()
+    with InboxClient(server, user) as tab:
+        sparse = server.publish(user, "sparse")
+        message = tab.next()
+        assert list(message) == ["type", "notification", "unreadCount"]
+        shown = message["notification"]
+        assert list(shown) == KEYS
+        assert is_timestamp(shown["createdAt"])
+        assert [key for key in KEYS if shown[key] is None] == [
+            "entityType",
+            "entityId",
+            "entityUrl",
+            "groupKey",
+            "readAt",
+            "seenAt",
+            "expiresAt",
+        ]
+        assert (shown["id"], shown["userId"], shown["isRead"]) == (sparse["id"], user, False)
+        full = {
+            "message": "ünïcödé \U0001f514",
+            "priority": "urgent",
+            "data": {"big": 12345678901234567890123, "nested": [{"a": None}]},
+            "entity_type": "trade",
+            "entity_id": "trade-1",
+            "entity_url": "/trades/1",
+            "actions": [{"label": "Open", "url": "/trades/1"}],
+            "group_key": "trades",
+            "expires_at": "2099-01-31T12:00:00.000Z",
+        }
+        server.publish(user, "full", type="trade.done", **full)
+        shown = tab.next()["notification"]
+        assert list(shown) == KEYS
+        assert [shown[key] for key in KEYS[3:12]] == [
+            "urgent",
+            "full",
+            full["message"],
+            full["data"],
+            "trade",
+            "trade-1",
+            "/trades/1",
+            full["actions"],
+            "trades",
+        ]
+        assert (shown["type"], shown["expiresAt"]) == ("trade.done", full["expires_at"])
+
+
+def test_one_change_is_a_count_and_several_are_an_update(server, fresh_user):
+    user = fresh_user()
+    token = user_token(user)
+    ids = [server.publish(user, str(number))["id"] for number in range(5)]
+    with InboxClient(server, user) as one, InboxClient(server, user) as two:
+
+        def told(method, path, message, body=None):
+            answer = server.request(method, f"{INBOX}{path}", token, body=body)
+            assert answer.status == 200, answer
+            assert one.next() == message and two.next() == message
+
+        def named(chosen, is_read):
+            return [{"id": each, "isRead": is_read} for each in chosen]
+
+        told("PUT", f"/{ids[0]}/read", unread_count(4))
+        told("PUT", f"/{ids[0]}/unread", unread_count(5))
+        told("POST", "/read", update(3, named(ids[:2], True)), body={"ids": ids[:2]})
+        told("PUT", "/seen", update(3, []))
+        told("DELETE", f"/{ids[4]}", update(2, []))
+        told("PUT", "/read-all", update(0, []))
+        told("DELETE", "", update(0, []))
+
+
+def test_what_is_for_everyone_and_not_stored_is_not_for_an_inbox(server, fresh_user):
+    with InboxClient(server, fresh_user()) as tab, FlatClient(server, fresh_user()) as flat:
+        path = "/api/v1/websocket/send/system"
+        body = {"message_type": "m", "title": "t", "message": "m", "payload": {}}
+        assert server.request("POST", path, user_token("s", scope="publish"), body).status == 200
+        flat.next()
+        assert tab.answers() == update(0, [])
+
+
+# Client to server.
+
+
+def test_fetch_notifications_is_answered_with_a_page(server, fresh_user):
+    user = fresh_user()
+    titles = [f"n {number}" for number in range(60)]
+    server.publish_many(user, titles)
+    with InboxClient(server, user) as tab:
+
+        def fetched(**options):
+            tab.send({"type": "fetch_notifications", **options})
+            message = tab.next()
+            assert (message["type"], message["unreadCount"]) == ("notification_update", unread)
+            assert all(list(shown) == KEYS for shown in message["notifications"])
+            return [shown["title"] for shown in message["notifications"]]
+
+        unread = 60
+        assert fetched() == titles[:-51:-1], "fifty, newest first"
+        assert fetched(limit=2) == ["n 59", "n 58"]
+        assert fetched(limit=10_000) == titles[::-1]
+        newest = server.inbox(user)[-1]["id"]
+        server.request("PUT", f"{INBOX}/{newest}/read", user_token(user))
+        assert tab.next() == unread_count(59)
+        unread = 59
+        assert fetched(limit=1, unreadOnly=True) == ["n 58"]
+        assert fetched(limit=1, unreadOnly=False) == ["n 59"]
+
+
+def test_a_large_page_is_cut_where_the_client_can_take_it(server, fresh_user):
+    user = fresh_user()
+    for number in range(20):
+        server.publish(user, f"n {number}", message="x" * 4_000)
+    with InboxClient(server, user) as tab:
+        tab.send({"type": "fetch_notifications"})
+        shown = [each["title"] for each in tab.next()["notifications"]]
+        assert 4 <= len(shown) < 20 and shown == [f"n {19 - each}" for each in range(len(shown))]
+
+
+def test_what_means_nothing_is_ignored(server, fresh_user):
+    user = fresh_user()
+    with InboxClient(server, user) as tab:
+        for text in ("", "x", "[]", "{}", '{"type":1}', '{"type":"mark_read"}', b"\0", "pong"):
+            tab.send(text)
+        tab.send({"type": "pong"})  # Nobody asked.
+        server.publish(user, "after all that")
+        assert tab.next()["notification"]["title"] == "after all that"
+
+
+def test_aiohttp_clients_are_served_the_same(server, fresh_user):
+    user = fresh_user()
+
+    async def visit():
+        headers = {"Authorization": f"Bearer {user_token(user)}"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(server.websocket_url(INBOX_PATH), headers=headers) as tab,
+        ):
+            assert await tab.receive_json(timeout=10) == {
+                "type": "connected",
+                "userId": user,
+                "unreadCount": 0,
+            }
+            await asyncio.to_thread(server.publish, user, "one")
+            assert (await tab.receive_json(timeout=10))["unreadCount"] == 1
+            await tab.send_json({"type": "pong"})
+            await tab.send_json({"type": "fetch_notifications"})
+            page = await tab.receive_json(timeout=10)
+            assert [shown["title"] for shown in page["notifications"]] == ["one"]
+
+    asyncio.run(visit())
+
+
+def test_the_number_and_what_follows_fit_together_while_publishing_goes_on(
+    server, fresh_user, chance
+):
+    """Nothing is read, so the number is how many were published, and says which is next."""
+    user = fresh_user()
+    with Publisher(server, user):
+        for _ in range(60):
+            with InboxClient(server, user) as tab:
+                number, asked = tab.greeting["unreadCount"], 0
+                for _ in range(chance.randrange(12)):
+                    if chance.random() < 0.5:
+                        tab.send({"type": "fetch_notifications", "limit": 2})
+                        asked += 1
+                    message = tab.next()
+                    if message["type"] == "new_notification":
+                        assert message["notification"]["title"] == f"n {number}"
+                        number += 1
+                    elif message["type"] == "notification_update":
+                        newest = [each["title"] for each in message["notifications"]]
+                        expected = [f"n {number - 1}", f"n {number - 2}"]
+                        assert newest == [each for each in expected if "-" not in each]
+                        asked -= 1
+                    assert message["unreadCount"] == number, message
+                assert asked >= 0
+
+
+# Who is let in.
+
+
+@pytest.mark.parametrize("by", ["query", "header", "subprotocol"])
+def test_a_token_comes_with_the_upgrade(server, fresh_user, by):
+    user = fresh_user()
+    with InboxClient(server, user, by=by) as tab:
+        assert tab.greeting["userId"] == user
+        assert tab.socket.subprotocol == ("bearer" if by == "subprotocol" else None)
+    for bad in (user_token(user, ttl=-3_600), "x", user_token("")):
+        with pytest.raises(InvalidStatus) as refused:
+            InboxClient(server, token=bad, by=by)
+        assert refused.value.response.status_code == 401
+
+
+@pytest.mark.parametrize("since", [None, "0"])
+def test_a_token_comes_with_the_first_message(server, fresh_user, since):
+    user = fresh_user()
+    server.publish(user, "before")
+    with InboxClient(server, by=None, greeted=False, since=since) as tab:
+        tab.auth(user_token(user))
+        greeting = tab.next()
+        assert (greeting["type"], greeting["userId"]) == ("connected", user)
+        assert greeting["unreadCount"] == 1 and ("cursor" in greeting) == (since is not None)
+        if since is not None:
+            message = tab.next()
+            assert message["notification"]["title"] == "before" and message["cursor"]
+            assert tab.next() == unread_count(1)
+        server.publish(user, "after")
+        assert tab.next()["notification"]["title"] == "after"
+
+
+def first_messages():
+    yield "not a token", {"type": "auth", "token": "x"}
+    yield "an expired one", {"type": "auth", "token": user_token("u", ttl=-3_600)}
+    yield "nobody's", {"type": "auth", "token": user_token("")}
+    yield "no token", {"type": "auth"}
+    yield "another message", {"type": "fetch_notifications"}
+    yield "not JSON", "x"
+    yield "bytes", b"x"
+    yield "8 KiB", {"type": "auth", "token": "x" * 8_192}
+
+
+@pytest.mark.parametrize(
+    "message", [pytest.param(each, id=name) for name, each in first_messages()]
+)
+def test_a_bad_first_message_is_1008(server, message):
+    with InboxClient(server, by=None, greeted=False) as tab:
+        tab.send(message)
+        assert tab.close_code() == 1008
+
+
+# Tokens in messages, from the wrong side.
+
+
+def anonymous(server):
+    return RawWebSocket(server, INBOX_PATH)
+
+
+def test_only_an_auth_message_may_be_long(server):
+    text = json.dumps({"type": "auth", "token": "x" * 9_000}).encode()
+    at_limit = text[: AUTH_LIMIT - 2] + text[-2:]
+    with anonymous(server) as tab:
+        tab.send_frame(TEXT, at_limit)
+        tab.expect_close(1008)
+    with anonymous(server) as tab:
+        tab.send(frame_header(TEXT, AUTH_LIMIT + 1))
+        tab.expect_close(1009)
+    long = [
+        b'{"type":"pong","x":"' + b"x" * 1_000 + b'"}',
+        b'{"type":"auth","token":"' + b"x" * 1_000,
+        b"\0" * 513,
+        b"[" * 8_000,
+    ]
+    for message in long:
+        with anonymous(server) as tab:
+            tab.send_frame(TEXT, message)
+            tab.expect_close(1009)
+
+
+@pytest.mark.parametrize("cut", [1, 7, 600])
+def test_an_auth_message_in_fragments(server, fresh_user, cut):
+    token = user_token(fresh_user(), padding="x" * 400)
+    message = json.dumps({"type": "auth", "token": token}).encode()
+    assert 512 < len(message) < 1_024
+    pieces = [message[start : start + cut] for start in range(0, len(message), cut)]
+    with anonymous(server) as tab:
+        tab.send_frame(TEXT, pieces[0], final=False)
+        for piece in pieces[1:]:
+            tab.send(frame(PING) + frame(CONTINUATION, piece, final=False))
+        tab.send_frame(CONTINUATION)
+        while True:
+            opcode, payload = tab.read_frame()
+            if opcode == TEXT:
+                assert json.loads(payload)["type"] == "connected"
+                break
+
+
+def test_what_waits_for_a_token_holds_little(server):
+    before = server.resident_bytes()
+    held = [anonymous(server) for _ in range(300)]
+    try:
+        for tab in held:
+            tab.send(frame_header(TEXT, AUTH_LIMIT) + b"x" * (AUTH_LIMIT - 1))
+        with InboxClient(server, "bystander") as tab:
+            tab.answers()
+        assert server.resident_bytes() - before <= 300 * (2 * AUTH_LIMIT + 4_096) + MEBIBYTE
+    finally:
+        for tab in held:
+            tab.close()
+
+
+@pytest.mark.parametrize(
+    "client, code", [(EventClient, 4002), (FlatClient, 1008), (InboxClient, 1008)]
+)
+def test_nobody_becomes_another_by_message(server, fresh_user, client, code):
+    user, other = fresh_user(), fresh_user()
+    for bad in (user_token(other), user_token(user, ttl=-3_600), "x", None):
+        with client(server, user) as tab:
+            tab.send({"type": "auth", "token": user_token(user, padding="x" * 5_000)})
+            tab.send({"type": "auth", "token": user_token(user)})
+            server.publish(user, "still here")
+            tab.next()
+            tab.send({"type": "auth", "token": bad})
+            assert tab.close_code() == code
+
+
+@pytest.mark.parametrize("client", [EventClient, FlatClient, InboxClient])
+def test_a_fresh_token_outlives_the_first(make_server, fresh_user, client):
+    server, user = make_server(environment={"JWT_LEEWAY": "0"}), fresh_user()
+    with (
+        client(server, token=user_token(user, ttl=3)) as fresh,
+        client(server, token=user_token(user, ttl=3)) as stale,
+    ):
+        fresh.send({"type": "auth", "token": user_token(user)})
+        stale.close_code()
+        server.publish(user, "after the first token's end")
+        assert "after the first" in json.dumps(fresh.next())
+
+
+def test_flat_still_ignores_what_else_is_said(server):
+    with RawWebSocket(server, f"{FLAT_PATH}?token={user_token('flat')}") as tab:
+        for text in (b'{"type":"ping"}', b'{"type":"fetch_notifications"}', b"x", b'{"token":"x"}'):
+            tab.send_frame(TEXT, text)
+        tab.answers()
+
+
+def test_listen_speaks_it(server, fresh_user):
+    user = fresh_user()
+    command = [str(BINARY), "listen", "--url", server.url, "--token", user_token(user)]
+    command += ["--dialect", "inbox"]
+    with Background(command, env=clean_environment()) as listener:
+        assert json.loads(listener.line_with("connected"))["userId"] == user
+        server.publish(user, "heard")
+        assert json.loads(listener.line_with("heard"))["unreadCount"] == 1
