@@ -10,7 +10,7 @@ import time
 import urllib.parse
 
 import pytest
-from harness.clients import EVENT_PATH, FLAT_PATH, EventClient
+from harness.clients import EVENT_PATH, FLAT_PATH, INBOX_PATH, EventClient, InboxClient
 from harness.raw import (
     BINARY,
     CLOSE,
@@ -75,7 +75,7 @@ def test_no_number_in_a_query_is_a_trap(server, fresh_user, name):
     over.close()
 
 
-@pytest.mark.parametrize("path", [EVENT_PATH, FLAT_PATH])
+@pytest.mark.parametrize("path", [EVENT_PATH, FLAT_PATH, INBOX_PATH])
 def test_no_number_in_a_cursor_is_a_trap(server, path):
     token = user_token("trap-hunter")
     for number in NUMBERS:
@@ -261,6 +261,26 @@ def test_no_number_in_a_message_is_a_trap(server):
             for message in (f'{{"type":{number}}}', f'{{"type":"x","n":{number}}}', number):
                 tab.send(message[:512])
         tab.answers()
+
+
+def test_no_number_in_a_fetch_is_a_trap(server):
+    with InboxClient(server, "trap-hunter") as tab:
+        for number in NUMBERS:
+            tab.send(f'{{"type":"fetch_notifications","limit":{number}}}'[:512])
+        tab.answers()
+
+
+@pytest.mark.parametrize("name", ["since", "wait"])
+def test_no_number_in_a_poll_is_a_trap(server, fresh_user, name):
+    token = user_token(fresh_user())
+    for number in NUMBERS:
+        query = {"since": "", "wait": "0", name: number}
+        # A wait that is a good one is not waited for.
+        if name == "wait" and number.strip("0") == "1":
+            continue
+        path = f"{INBOX}/poll?{urllib.parse.urlencode(query)}"
+        answer = server.request("GET", path, token)
+        assert answer.status in (200, 400, 422), (number, answer)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ enum ConnectionState: UInt8 {
   case free
   /// Speaking HTTP.
   case http
-  /// Speaking WebSocket, open in both directions.
+  /// An open session: WebSocket in both directions, or an event stream to the client.
   case webSocket
   /// Our close frame is on its way: what the client still sends is ignored.
   case closing

@@ -46,6 +46,7 @@ extension Shard {
           hasSessions = true
         }
       case .http:
+        if let poll = (table[place].task as? Exchange)?.poll { return end(poll, at: place) }
         let isIdle =
           !table[place].flags.contains(.awaitsAnswer) && table[place].partial.isEmpty
           && (table[place].task as? Exchange)?.head == nil && table[place].queuedByteCount == 0

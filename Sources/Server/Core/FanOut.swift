@@ -31,7 +31,7 @@ final class Format {
     self.dialect = dialect
     tellsCursors = epoch != nil
     log = FrameLog(capacity: capacity)
-    writer = FrameWriter(epoch: epoch)
+    writer = FrameWriter(epoch: epoch, framing: dialect.framing)
   }
 }
 
@@ -105,7 +105,11 @@ extension Shard {
     // A copy, because a delivery may end a session, and so change the directory.
     places.removeAll(keepingCapacity: true)
     directory.forEachPlace(of: user) { places.append($0) }
-    for place in places where table.contains(place) && table[place].state == .webSocket {
+    for place in places where table.contains(place) {
+      guard table[place].state == .webSocket else {
+        wakePoll(event, at: place)
+        continue
+      }
       guard admits(event, at: place) else { continue }
       let index = Int(table[place].format)
       if written[index] == nil {
@@ -114,7 +118,7 @@ extension Shard {
         format.dialect.write(event, to: &format.writer)
         // A flush in the middle would overtake nothing, but it must not come between the append
         // and the ranges that name it: so only before the event's first frame.
-        if !isFlushed { flushDirectIfFull(adding: 4 * format.writer.bytes.count) }
+        if !isFlushed { flushDirectIfFull(adding: formats.count * format.writer.bytes.count) }
         isFlushed = true
         let from = direct.end
         if format.writer.count > 0 { direct.append(format.writer.bytes.span) }

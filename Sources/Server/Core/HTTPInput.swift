@@ -252,6 +252,8 @@ extension Shard {
     switch result {
     case .now(let answer):
       respond(answer, at: place)
+    case .stream(let since):
+      openStream(request, since: since)
     case .later(let pending):
       exchange.pending = pending
       table[place].flags.insert(.awaitsAnswer)
@@ -272,6 +274,7 @@ extension Shard {
       keepsAlive: keepsAlive, isHead: exchange.head?.method == .head, into: &table[place].owned)
     exchange.reset()
     countBody(of: exchange)
+    unlist(place)
     table[place].flags.remove(.awaitsAnswer)
     if !keepsAlive { return closeWhenSent(place) }
     table[place].flags.insert(.usedBefore)
@@ -281,7 +284,7 @@ extension Shard {
   }
 
   /// The time of day as HTTP writes it, made once a second.
-  private func date() -> String {
+  func date() -> String {
     let second = wall / 1_000
     if second != dateSecond {
       dateSecond = second
@@ -300,6 +303,7 @@ extension Shard {
   /// The time for a request, or for the next one to begin, is up.
   func requestTimedOut(_ place: UInt32) {
     let exchange = exchange(at: place)
+    if let poll = exchange.poll { return end(poll, at: place) }
     // Nobody waits for an answer to a request that was not begun.
     if table[place].partial.isEmpty, exchange.head == nil { return drop(place) }
     metrics.add(.timedOut)
@@ -309,7 +313,10 @@ extension Shard {
 
   /// The peer has ended its side; what it asked is still answered.
   func endsAfterAnswer(_ place: UInt32) {
-    exchange(at: place).isLast = true
+    let exchange = exchange(at: place)
+    exchange.isLast = true
+    // Whoever has gone while it waited leaves nothing behind.
+    if let poll = exchange.poll { return end(poll, at: place) }
     if !table[place].flags.contains(.awaitsAnswer) { closeWhenSent(place) }
   }
 
@@ -318,6 +325,7 @@ extension Shard {
     guard let exchange = table[place].task as? Exchange else { return }
     exchange.reset()
     countBody(of: exchange)
+    unlist(place)
     table[place].task = nil
   }
 
@@ -342,10 +350,11 @@ extension Shard {
     guard let exchange = table[place].task as? Exchange, let pending = exchange.pending else {
       return
     }
+    if case .poll(let poll) = pending { return continuePoll(poll, answer, at: place) }
     finish(place, Endpoints.answer(pending, answer, epoch: core.store.epoch))
   }
 
-  private func finish(_ place: UInt32, _ answer: Answer) {
+  func finish(_ place: UInt32, _ answer: Answer) {
     respond(answer, at: place)
     if table.contains(place) { resumeWhenFlushed(place) }
   }

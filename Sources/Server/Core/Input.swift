@@ -79,7 +79,10 @@ extension Shard {
       state = table[place].state
       switch state {
       case .http: consumed = processHTTP(place, from: consumed, to: byteCount)
-      case .webSocket: consumed = processFrames(place, from: consumed, to: byteCount)
+      case .webSocket where speaksToUs(place):
+        consumed = processFrames(place, from: consumed, to: byteCount)
+      // Whoever reads an event stream has nothing more to say.
+      case .webSocket: consumed = byteCount
       case .closing, .lingering, .free: consumed = byteCount
       }
       if table.holds(place, generation: generation), table[place].state == state { break }
@@ -90,6 +93,11 @@ extension Shard {
     } else if !table[place].partial.isEmpty {
       table[place].partial = []
     }
+  }
+
+  /// Whether the session at `place` is a WebSocket, which is spoken in both directions.
+  private func speaksToUs(_ place: UInt32) -> Bool {
+    formats[Int(table[place].format)].dialect.framing == .webSocket
   }
 
   /// The peer has said end of stream.
@@ -103,8 +111,11 @@ extension Shard {
       table[place].flags.insert(.peerEnded)
       if table[place].state == .http { endsAfterAnswer(place) }
       if table.contains(place) { updateInterest(place) }
-    case .webSocket:
+    case .webSocket where speaksToUs(place):
       drop(place, counting: .resets)
+    // That is how the reader of an event stream leaves.
+    case .webSocket:
+      drop(place)
     case .http, .closing, .lingering, .free:
       drop(place)
     }

@@ -80,7 +80,7 @@ extension Shard {
   }
 
   /// When the session's token ends, in monotonic time.
-  private func tokenEndTime(_ place: UInt32) -> UInt64? {
+  func tokenEndTime(_ place: UInt32) -> UInt64? {
     let end = table[place].tokenEnd
     guard end != .max else { return nil }
     let (milliseconds, overflow) = end.multipliedReportingOverflow(by: 1_000)
@@ -158,7 +158,7 @@ extension Shard {
   private func ping(_ place: UInt32, _ dialect: any Dialect) {
     guard dialect.heartbeat.isByMessage else {
       var ping: [UInt8] = []
-      WebSocketFrame.append(.ping, payload: [], into: &ping)
+      dialect.framing.writeHeartbeat(into: &ping)
       return send(ping, to: place)
     }
     if table[place].flags.contains(.pinged), now >= amnestyUntil {
@@ -173,14 +173,16 @@ extension Shard {
 
   // MARK: Ending
 
-  /// Says goodbye with a close frame behind what is queued, then ends the connection.
+  /// Says goodbye, with a close frame if it is a WebSocket, behind what is queued, then ends the
+  /// connection.
   func close(_ place: UInt32, code: UInt16, reason: String) {
     guard table[place].state == .webSocket else { return }
     takeSharedTail(at: place)
     spillOutbox(at: place)
     leaveSession(place)
     var frame: [UInt8] = []
-    WebSocketFrame.appendClose(code: code, reason: reason, into: &frame)
+    formats[Int(table[place].format)].dialect.framing.writeClose(
+      code: code, reason: reason, into: &frame)
     table[place].owned.append(contentsOf: frame)
     table[place].state = .closing
     closeWhenSent(place)

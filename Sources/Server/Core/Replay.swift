@@ -160,6 +160,10 @@ extension Shard {
       continueReplay(place)
     } else {
       goLive(place)
+      let format = formats[Int(table[place].format)]
+      format.writer.removeAll()
+      format.dialect.writeBegun(counts, time: wall, to: &format.writer)
+      send(format.writer.bytes, to: place)
     }
   }
 

@@ -15,7 +15,11 @@ extension Shard {
     // Nothing but a handshake is ever posted to a dialect's path in earnest, so the hot path of
     // publishing does not look for one.
     if head.method == .post, !WebSocketHandshake.isUpgrade(head) { return false }
-    guard let dialect = DialectRegistry.all.first(where: { $0.path == head.path }) else {
+    guard
+      let dialect = DialectRegistry.all.first(where: {
+        $0.framing == .webSocket && $0.path == head.path
+      })
+    else {
       guard WebSocketHandshake.isUpgrade(head), head.method == .get else { return false }
       respond(.failure(404, "not_found", "no WebSocket is served at this path").closing, at: place)
       return true
@@ -99,7 +103,8 @@ extension Shard {
     return caller
   }
 
-  private func openSession(
+  /// Begins the session of a connection that has been answered so far that it is one.
+  func openSession(
     _ admitted: Result<Caller, AuthenticationFailure>, _ dialect: any Dialect, since: String?,
     at place: UInt32
   ) {

@@ -48,12 +48,38 @@ struct Greeting {
   var counts: Counts?
 }
 
+/// What messages are put into on their way.
+enum Framing: Sendable {
+  /// Frames of a WebSocket, which also ends with one.
+  case webSocket
+  /// Events of a stream, which just ends.
+  case eventStream
+
+  /// Writes what keeps an idle connection alive.
+  func writeHeartbeat(into output: inout [UInt8]) {
+    switch self {
+    case .webSocket: WebSocketFrame.append(.ping, payload: [], into: &output)
+    case .eventStream: ServerSentEvent.append(comment: .empty, into: &output)
+    }
+  }
+
+  /// Says goodbye.
+  func writeClose(code: UInt16, reason: String, into output: inout [UInt8]) {
+    switch self {
+    case .webSocket: WebSocketFrame.appendClose(code: code, reason: reason, into: &output)
+    // The end of the stream is the whole of it: the client comes back by itself, with its cursor.
+    case .eventStream: break
+    }
+  }
+}
+
 /// How one kind of client is spoken to.
 protocol Dialect: Sendable {
   /// Its name, as `listen --dialect` takes it.
   var name: String { get }
   /// Where its clients connect.
   var path: String { get }
+  var framing: Framing { get }
   var admission: Admission { get }
   var heartbeat: Heartbeat { get }
   /// The code that a session is closed with when its token ends.
@@ -71,6 +97,8 @@ protocol Dialect: Sendable {
   func writeMissed(_ notification: Notification, _ counts: Counts, to frames: inout FrameWriter)
   /// Ends a resumption, after the last missed notification.
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter)
+  /// Tells a client that goes on from the present position, behind its greeting, the counts there.
+  func writeBegun(_ counts: Counts, time: Int64, to frames: inout FrameWriter)
   /// Answers a client's text message.
   func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter)
   /// What a client's text message asks of the server; nil where `answer` is all there is to it.
@@ -90,14 +118,18 @@ extension Dialect {
   func writePage(
     _ page: [Notification], _ counts: Counts, byteLimit: Int, to frames: inout FrameWriter
   ) {}
+  var framing: Framing { .webSocket }
+  func writeBegun(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}
 }
 
 /// The dialects that a server speaks.
 enum DialectRegistry {
-  static let all: [any Dialect] = [FlatDialect(), EventDialect(), InboxDialect()]
+  static let all: [any Dialect] = [
+    FlatDialect(), EventDialect(), InboxDialect(), StreamDialect(),
+  ]
 }
 
-/// Gathers finished WebSocket text frames.
+/// Gathers finished messages: WebSocket text frames, or events of a stream.
 struct FrameWriter {
   /// The frames, one behind the other, as they go on the wire.
   private(set) var bytes: [UInt8] = []
@@ -105,17 +137,40 @@ struct FrameWriter {
   private(set) var count = 0
   /// The store's epoch, when this client is told its cursors.
   let epoch: String?
+  let framing: Framing
   private var payload: [UInt8] = []
 
-  init(epoch: String?) { self.epoch = epoch }
+  init(epoch: String?, framing: Framing = .webSocket) {
+    self.epoch = epoch
+    self.framing = framing
+  }
 
-  /// Writes one text frame whose payload `body` writes.
-  mutating func text(_ body: (inout [UInt8]) -> Void) {
+  /// Writes one message whose text `body` writes.
+  ///
+  /// `offset` is where a client that has got so far would go on from, in a stream.
+  mutating func text(at offset: UInt64? = nil, _ body: (inout [UInt8]) -> Void) {
     payload.removeAll(keepingCapacity: true)
     body(&payload)
-    WebSocketFrame.appendHeader(.text, payloadByteCount: payload.count, into: &bytes)
-    bytes.append(contentsOf: payload)
+    switch framing {
+    case .webSocket:
+      WebSocketFrame.appendHeader(.text, payloadByteCount: payload.count, into: &bytes)
+      bytes.append(contentsOf: payload)
+    case .eventStream:
+      // JSON has line ends only between its tokens, where a space means the same, and a line of
+      // its own for each of them would make a small message large.
+      for index in payload.indices where payload[index] == 0x0A || payload[index] == 0x0D {
+        payload[index] = 0x20
+      }
+      var id: EventStreamLine?
+      if let offset, let epoch { id = EventStreamLine(Cursor(epoch: epoch, offset: offset)) }
+      ServerSentEvent.append(data: payload, id: id, into: &bytes)
+    }
     count += 1
+  }
+
+  /// Tells the client of a stream where it stands.
+  mutating func position(_ cursor: Cursor) {
+    ServerSentEvent.append(position: EventStreamLine(cursor), into: &bytes)
   }
 
   /// The cursor at `offset`, for a client that is told its cursors.

@@ -8,6 +8,7 @@ internal import Wire
 enum Endpoint: Sendable {
   case publish, publishBatch, sendSystem, liveBroadcast
   case list, unreadCount, stats, read, unread, readMany, readAll, seen, delete, deleteAll
+  case events, poll
   case busStats, connectionStats, health, ready, metrics
 
   /// Who may ask.
@@ -26,7 +27,7 @@ enum Endpoint: Sendable {
     switch self {
     case .publish, .publishBatch, .sendSystem, .liveBroadcast: .publisher
     case .list, .unreadCount, .stats, .read, .unread, .readMany, .readAll, .seen, .delete,
-      .deleteAll:
+      .deleteAll, .events, .poll:
       .user
     case .busStats, .connectionStats: .caller
     case .health, .ready: .anyone
@@ -40,6 +41,8 @@ enum EndpointResult {
   case now(Answer)
   /// The store was asked; its answer is used for this.
   case later(PendingAnswer)
+  /// The connection becomes an event stream that goes on from there.
+  case stream(since: String)
 }
 
 /// What the store's answer to a request is used for.
@@ -51,6 +54,10 @@ enum PendingAnswer {
   case page
   case unreadCount
   case stats
+  /// Where a poll begins; with a word that continuity is lost, if it is.
+  case position(isResync: Bool)
+  /// A poll that waits for something new.
+  case poll(Poll)
   /// Readiness: the probe's return answers.
   case probe
 }
@@ -73,6 +80,7 @@ enum Endpoints {
     router.add(.delete, inbox, .deleteAll)
     router.add(.get, inbox + "/unread-count", .unreadCount)
     router.add(.get, inbox + "/stats", .stats)
+    router.add(.get, inbox + "/poll", .poll)
     router.add(.put, inbox + "/read-all", .readAll)
     router.add(.post, inbox + "/read", .readMany)
     router.add(.put, inbox + "/seen", .seen)
@@ -83,6 +91,7 @@ enum Endpoints {
     router.add(.post, "/api/v1/websocket/live/broadcast", .liveBroadcast)
     router.add(.get, "/api/v1/websocket/connections/stats", .connectionStats)
     router.add(.get, "/api/notifications/stats", .busStats)
+    router.add(.get, StreamDialect().path, .events)
     router.add(.get, "/healthz", .health)
     router.add(.get, "/readyz", .ready)
     router.add(.get, "/metrics", .metrics)
@@ -106,6 +115,8 @@ enum Endpoints {
     case .readAll: try change(.readAll, naming: false, request, on: shard)
     case .deleteAll: try change(.deleteAll, naming: false, request, on: shard)
     case .seen: try seen(request, on: shard)
+    case .events: try events(request, on: shard)
+    case .poll: try poll(request, on: shard)
     case .busStats: .now(busStats(on: shard))
     case .connectionStats: .now(connectionStats(on: shard))
     case .health: .now(.object { $0.member("status", "ok") })
@@ -153,6 +164,8 @@ enum Endpoints {
       return .object { $0.member("count", counts.unread) }
     case (.stats, .counts(let counts)):
       return .object { $0.members(of: counts) }
+    case (.position(let isResync), .position(let offset, _)):
+      return polled([], Cursor(epoch: epoch, offset: offset), isResync: isResync)
     case (_, .failed):
       return .unavailable("unreadable", "the store cannot be read just now")
     default:

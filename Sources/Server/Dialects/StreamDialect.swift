@@ -1,0 +1,108 @@
+// The `sse` dialect: `{"type","data"}` as events of a stream, at GET /notifications/events, for
+// clients of ghostpay that cannot use WebSockets.
+//
+// The id of an event is the cursor behind it, and only what moves a client on has one: a change is
+// told at once also to a client that still waits for notifications from before it, and a client
+// without a new id keeps the one that it has.
+
+internal import Notifications
+internal import Wire
+
+/// Messages are `{"type","data"}`.
+struct StreamDialect: Dialect {
+  let name = "sse"
+  let path = "/notifications/events"
+  let framing = Framing.eventStream
+  let admission = Admission.refusedBeforeUpgrade
+  // A reader has nothing to say, so its silence means nothing. One that is gone does not
+  // acknowledge the comments, and the kernel ends its connection.
+  let heartbeat = Heartbeat(
+    pingIntervalMilliseconds: 15_000, silenceLimitMilliseconds: .max / 2)
+  /// Stands for the end of the stream.
+  let expiryCloseCode: UInt16 = 1008
+
+  func write(_ event: Event, to frames: inout FrameWriter) {
+    switch event.body {
+    case .stored(let notification, let counts):
+      writeMissed(notification, counts, to: &frames)
+      write(counts, to: &frames)
+    case .read(_, let counts), .unread(_, let counts), .seen(_, let counts),
+      .deleted(_, let counts), .readAll(let counts), .seenAll(let counts), .deletedAll(let counts):
+      write(counts, to: &frames)
+    case .system(let message):
+      frames.message("system_message") { data in
+        data.member("message_type", message.messageType)
+        data.member("title", message.title)
+        data.member("message", message.message)
+        data.member("payload", json: message.payload)
+      }
+    case .liveUpdate(let update):
+      write("live_update", update, to: &frames)
+    case .dataUpdate(let update):
+      write("data_update", update, to: &frames)
+    case .probe:
+      break
+    }
+  }
+
+  private func write(_ type: String, _ update: LiveUpdate, to frames: inout FrameWriter) {
+    frames.message(type) { data in
+      data.member("update_type", update.updateType)
+      data.member("payload", json: update.payload)
+    }
+  }
+
+  private func write(_ counts: Counts, to frames: inout FrameWriter) {
+    frames.message("unread_count") { data in data.member("count", counts.unread) }
+  }
+
+  /// The fields of `flat`, and whether the user has seen it nowhere yet.
+  func writeMissed(_ notification: Notification, _ counts: Counts, to frames: inout FrameWriter) {
+    frames.message("notification", at: notification.offset) { data in
+      data.member("id", notification.id.text)
+      data.member("type", notification.type)
+      data.member("user_id", notification.userID)
+      data.member("title", notification.title)
+      data.member("message", notification.message)
+      data.member("data", json: notification.data)
+      data.member("timestamp", time: notification.createdAt)
+      data.member("isNew", !notification.isRead && notification.seenAt == nil)
+    }
+  }
+
+  /// Only the cursor: whoever is cut off before anything happened still knows where it stood.
+  func write(_ greeting: Greeting, to frames: inout FrameWriter) {
+    if let cursor = greeting.cursor { frames.position(cursor) }
+  }
+
+  func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter) {
+    frames.message("resync", at: cursor.offset) { data in
+      data.member("cursor", cursor.description)
+    }
+  }
+
+  func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {
+    write(counts, to: &frames)
+  }
+
+  func writeBegun(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {
+    write(counts, to: &frames)
+  }
+
+  /// A stream has no way back.
+  func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}
+}
+
+extension FrameWriter {
+  /// Writes one `{"type","data"}`.
+  fileprivate mutating func message(
+    _ type: String, at offset: UInt64? = nil, _ data: (inout [UInt8]) -> Void
+  ) {
+    text(at: offset) { json in
+      json.openObject()
+      json.member("type", type)
+      json.member("data", object: data)
+      json.closeObject()
+    }
+  }
+}

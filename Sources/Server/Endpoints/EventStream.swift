@@ -1,0 +1,52 @@
+// `GET /notifications/events`: a request that becomes a session.
+//
+// The answer has no length and ends when the connection does. What follows its head is the fan-out
+// that WebSocket sessions get, with events of a stream in place of frames: the same logs, the same
+// replay, the same bound on how far behind a reader may be.
+
+internal import Notifications
+internal import Wire
+
+extension Endpoints {
+  /// Where the stream begins: behind the last event that the client knows, else at `since`, else
+  /// now.
+  ///
+  /// A browser that connects again sends both: the header is the newer.
+  static func events(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    let ids = request.head.values(of: "last-event-id")
+    guard ids.count <= 1 else { throw .malformed("one Last-Event-ID at the most") }
+    guard shard.drain == nil else {
+      throw Refusal(.unavailable("draining", "the server is shutting down"))
+    }
+    let since = ids.first.flatMap { $0.isEmpty ? nil : $0 } ?? request.query["since"] ?? ""
+    return .stream(since: since)
+  }
+}
+
+extension Shard {
+  /// Time that a client waits before it connects again.
+  private static let retryMilliseconds: UInt32 = 5_000
+
+  /// Answers the request with a stream.
+  func openStream(_ request: Request, since: String) {
+    let place = request.place
+    var head: [UInt8] = []
+    head.appendText("HTTP/1.1 ")
+    HTTPResponse.appendStatus(200, into: &head)
+    let fields =
+      [
+        ("Content-Type", "text/event-stream; charset=utf-8"), ("Cache-Control", "no-store"),
+        // Else nginx keeps events until it has a buffer full of them.
+        ("X-Accel-Buffering", "no"), ("Connection", "close"), ("Date", date()),
+      ] + core.origins.fields(for: request.head)
+    for (name, value) in fields { HTTPResponse.appendField(name, value, into: &head) }
+    head.appendText("\r\n")
+    if request.head.method == .head {
+      table[place].owned.append(contentsOf: head)
+      return closeWhenSent(place)
+    }
+    ServerSentEvent.append(retryMilliseconds: Shard.retryMilliseconds, into: &head)
+    table[place].owned.append(contentsOf: head)
+    openSession(.success(request.caller), StreamDialect(), since: since, at: place)
+  }
+}

@@ -1,0 +1,86 @@
+// Server-sent events: the WHATWG HTML standard, section 9.2.
+//
+// A stream is lines, and a line end in the wrong place is another field or another event: whoever
+// can put one into an id or a name writes events of his own into another's stream. So ids and names
+// are a type that has no line ends, and data is split wherever a parser would split it.
+
+/// Text that fits on one line of a stream: the id or the name of an event.
+package struct EventStreamLine: Equatable, Sendable {
+  package let text: String
+
+  package static let empty = EventStreamLine(known: "")
+
+  /// Nil where `text` has a line end, or a NUL, for which a parser ignores an id.
+  package init?(_ text: String) {
+    for byte in text.utf8 where byte == 0x0A || byte == 0x0D || byte == 0 { return nil }
+    self.text = text
+  }
+
+  /// The id of an event that a client goes on from.
+  package init(_ cursor: Cursor) { self.init(known: cursor.description) }
+
+  private init(known text: String) { self.text = text }
+}
+
+/// Writes the parts of an event stream.
+package enum ServerSentEvent {
+  /// Writes one event, which a parser dispatches with exactly these.
+  ///
+  /// Without an id the client keeps the one it has. In `data` each CR, LF and CRLF arrives as LF:
+  /// the format knows no other.
+  package static func append(
+    data: [UInt8], id: EventStreamLine? = nil, name: EventStreamLine? = nil,
+    into output: inout [UInt8]
+  ) {
+    output.reserveCapacity(output.count + data.count + 64)
+    if let id { append("id: ", id.text, into: &output) }
+    if let name { append("event: ", name.text, into: &output) }
+    var start = 0
+    var index = 0
+    while index < data.count {
+      let byte = data[index]
+      guard byte == 0x0A || byte == 0x0D else {
+        index += 1
+        continue
+      }
+      appendDataLine(data[start..<index], into: &output)
+      let isPair = byte == 0x0D && index + 1 < data.count && data[index + 1] == 0x0A
+      index += isPair ? 2 : 1
+      start = index
+    }
+    appendDataLine(data[start...], into: &output)
+    output.append(0x0A)
+  }
+
+  /// Tells the client where it stands, without an event.
+  package static func append(position id: EventStreamLine, into output: inout [UInt8]) {
+    append("id: ", id.text, into: &output)
+    output.append(0x0A)
+  }
+
+  /// Tells the client how long to wait before it connects again.
+  package static func append(retryMilliseconds: UInt32, into output: inout [UInt8]) {
+    output.appendText("retry: ")
+    output.appendDecimal(retryMilliseconds)
+    output.appendText("\n\n")
+  }
+
+  /// Writes what a parser skips, which keeps the connection alive.
+  package static func append(comment: EventStreamLine, into output: inout [UInt8]) {
+    append(": ", comment.text, into: &output)
+    output.append(0x0A)
+  }
+
+  private static func append(_ field: String, _ text: String, into output: inout [UInt8]) {
+    output.appendText(field)
+    output.appendText(text)
+    output.append(0x0A)
+  }
+
+  // The space is the one that a parser takes off, so data may begin with one of its own.
+  private static func appendDataLine(_ line: ArraySlice<UInt8>, into output: inout [UInt8]) {
+    output.appendText("data: ")
+    output.append(contentsOf: line)
+    output.append(0x0A)
+  }
+}

@@ -1,0 +1,149 @@
+"""A client of the event stream that reads as a browser's EventSource does, over `aiohttp`.
+
+Parsing follows the standard's text (WHATWG HTML, 9.2.6), and is strict beyond it: a line that no
+writer has a reason to write fails the test.
+"""
+
+import asyncio
+import json
+import queue
+import threading
+
+import aiohttp
+
+from harness.tokens import user_token
+
+STREAM_PATH = "/notifications/events"
+PATIENCE = 10.0
+ENDED = object()
+
+
+class StreamParser:
+    """Bytes to (last event id, event name, data), with what the stream says besides."""
+
+    def __init__(self):
+        self.buffer, self.data, self.name = b"", [], ""
+        self.last_id, self.retry, self.comments = "", None, 0
+
+    def feed(self, chunk):
+        # The server writes LF alone, so a CR would be one that got in from outside.
+        self.buffer += chunk
+        assert b"\r" not in self.buffer
+        *lines, self.buffer = self.buffer.split(b"\n")
+        return [event for line in lines for event in self._take(line.decode("utf-8"))]
+
+    def _take(self, line):
+        if not line:
+            data, name, self.data, self.name = self.data, self.name, [], ""
+            return [(self.last_id, name or "message", "\n".join(data))] if data else []
+        field, colon, value = line.partition(":")
+        assert colon, line
+        value = value.removeprefix(" ")
+        if field == "data":
+            self.data.append(value)
+        elif field == "id":
+            assert "\0" not in value
+            self.last_id = value
+        elif field == "event":
+            self.name = value
+        elif field == "retry":
+            self.retry = int(value)
+        else:
+            assert field == "", line
+            self.comments += 1
+        return []
+
+
+class StreamClient:
+    """One stream, read in a thread of its own; `next` takes the events in their order."""
+
+    def __init__(self, server, user=None, token=None, since=None, last_id=None, by="query"):
+        self.parser, self.events = StreamParser(), queue.Queue()
+        self.cursor = last_id
+        self.query, self.headers = {}, {"Accept": "text/event-stream"}
+        if since is not None:
+            self.query["since"] = since
+        if last_id is not None:
+            self.headers["Last-Event-ID"] = last_id
+        token = token if token is not None else user_token(user)
+        if by == "query":
+            self.query["token"] = token
+        else:
+            self.headers["Authorization"] = f"Bearer {token}"
+        self.url = server.url + STREAM_PATH
+        self.opened, self.leaving = threading.Event(), None
+        self.status = self.answer = self.failure = None
+        self.thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+        self.thread.start()
+        assert self.opened.wait(PATIENCE), "no answer"
+        if self.failure is not None:
+            raise self.failure
+
+    async def _run(self):
+        self.loop, self.leaving = asyncio.get_running_loop(), asyncio.Event()
+        reading = asyncio.create_task(self._read())
+        leaving = asyncio.create_task(self.leaving.wait())
+        done, _ = await asyncio.wait({reading, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        for task in {reading, leaving} - done:
+            task.cancel()
+        await asyncio.gather(reading, leaving, return_exceptions=True)
+        self.events.put(ENDED)
+        self.opened.set()
+
+    async def _read(self):
+        timeout = aiohttp.ClientTimeout(total=None)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(self.url, params=self.query, headers=self.headers) as response,
+            ):
+                self.status, self.answer = response.status, response.headers
+                if response.status != 200:
+                    self.body = await response.json()
+                    return
+                self.opened.set()
+                async for chunk in response.content.iter_any():
+                    for event in self.parser.feed(chunk):
+                        self.events.put((event, self.parser.last_id))
+        except Exception as failure:  # Handed to the test's own thread, which raises it.
+            self.failure = failure
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def close(self):
+        self.loop.call_soon_threadsafe(self.leaving.set) if self.thread.is_alive() else None
+        self.thread.join(PATIENCE)
+        assert not self.thread.is_alive()
+
+    def next(self, within=PATIENCE):
+        """The next message, as `onmessage` would get it; `cursor` is then its last event id."""
+        try:
+            taken = self.events.get(timeout=within)
+        except queue.Empty:
+            raise AssertionError(f"no event within {within} s") from None
+        assert taken is not ENDED, f"the stream ended: {self.failure}"
+        (self.cursor, name, data), _ = taken
+        assert name == "message", "ghostpay's clients listen to `onmessage` alone"
+        message = json.loads(data)
+        assert set(message) == {"type", "data"}, message
+        return message
+
+    def until(self, type, within=PATIENCE):
+        """Reads on to the next message of that type, over others; returns its data."""
+        while True:
+            message = self.next(within)
+            if message["type"] == type:
+                return message["data"]
+
+    def is_over(self, within=PATIENCE):
+        """Whether the server ends the stream; what comes before is read and dropped."""
+        while True:
+            try:
+                if self.events.get(timeout=within) is ENDED:
+                    return True
+            except queue.Empty:
+                return False

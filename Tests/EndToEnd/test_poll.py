@@ -1,0 +1,278 @@
+"""Long-polling: for clients behind firewalls that break everything else."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+
+import aiohttp
+import pytest
+from harness.clients import FlatClient
+from harness.streams import StreamClient
+from harness.tokens import user_token
+from harness.waiting import wait_until
+from test_resume import Publisher
+from test_sse import total
+
+POLL = "/api/v1/notifications/poll"
+CUTS = 50
+
+
+def poll(server, user, since=None, wait=0, over=None, token=None):
+    """One poll over Python's own client; returns its data."""
+    query = f"?wait={wait}" + (f"&since={since}" if since is not None else "")
+    answer = server.request("GET", POLL + query, token or user_token(user), over=over)
+    assert answer.status == 200, answer
+    data = answer.data
+    assert set(data) - {"resync"} == {"notifications", "cursor"}, data
+    return data
+
+
+class Waiting:
+    """A poll that waits, in a thread and an event loop of its own; `data` is its answer."""
+
+    def __init__(self, server, user, since, wait=25):
+        self.url = f"{server.url}{POLL}?since={since}&wait={wait}"
+        self.headers = {"Authorization": f"Bearer {user_token(user)}"}
+        self.status = self.data = self.failure = None
+        self.thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+        self.thread.start()
+
+    async def _run(self):
+        try:
+            async with (
+                aiohttp.ClientSession(headers=self.headers) as session,
+                session.get(self.url) as response,
+            ):
+                self.status = response.status
+                self.data = (await response.json())["data"]
+        except Exception as failure:  # Handed to the test's own thread, which raises it.
+            self.failure = failure
+
+    def result(self, within=10):
+        self.thread.join(within)
+        assert not self.thread.is_alive(), f"not answered within {within} s"
+        if self.failure is not None:
+            raise self.failure
+        assert self.status == 200
+        return self.data
+
+
+def titles(data):
+    return [notification["title"] for notification in data["notifications"]]
+
+
+def is_waiting(server, count=1):
+    """Waits until so many polls are listed, as sessions are."""
+    wait_until("the polls wait", lambda: total(server, "sessions") == count)
+
+
+def test_without_a_cursor_it_says_where_now_is(server, fresh_user):
+    user = fresh_user()
+    server.publish(user, "past")
+    data = poll(server, user, wait=25)
+    assert data["notifications"] == [] and "resync" not in data
+    server.publish(user, "new")
+    assert titles(poll(server, user, data["cursor"], wait=25)) == ["new"]
+
+
+def test_what_is_there_is_answered_at_once_oldest_first(server, fresh_user):
+    user = fresh_user()
+    server.publish_many(user, ["a", "b", "c"])
+    data = poll(server, user, "0", wait=25)
+    assert titles(data) == ["a", "b", "c"]
+    listed = server.request("GET", "/api/v1/notifications", user_token(user)).data
+    assert data["notifications"] == listed["notifications"][::-1]
+    assert poll(server, user, data["cursor"])["notifications"] == []
+
+
+def test_at_most_two_hundred_at_a_time(server, fresh_user):
+    user, seen, cursor = fresh_user(), [], "0"
+    server.publish_many(user, [f"n {number}" for number in range(450)])
+    sizes = []
+    while len(seen) < 450:
+        data = poll(server, user, cursor)
+        seen += titles(data)
+        cursor = data["cursor"]
+        sizes.append(len(data["notifications"]))
+    assert seen == [f"n {number}" for number in range(450)]
+    assert sizes == [200, 200, 50]
+
+
+def test_a_waiting_poll_is_woken_and_the_connection_kept(make_server, fresh_user):
+    server, user = make_server(), fresh_user()
+    cursor = poll(server, user)["cursor"]
+    started = time.monotonic()
+    waiting = Waiting(server, user, cursor)
+    is_waiting(server)
+    server.publish(user, "It rings")
+    assert titles(waiting.result()) == ["It rings"]
+    assert time.monotonic() - started < 20
+    is_waiting(server, 0)
+    connection = server.connection()
+    for title in ("one", "two"):
+        server.publish(user, title)
+        cursor_before, data = cursor, poll(server, user, cursor, wait=25, over=connection)
+        cursor = data["cursor"]
+        assert cursor != cursor_before and titles(data)[-1] == title
+    connection.close()
+
+
+def test_nobody_is_woken_by_what_is_for_others(make_server, fresh_user):
+    server, user, other = make_server(), fresh_user(), fresh_user("other")
+    cursor = poll(server, user)["cursor"]
+    waiting = Waiting(server, user, cursor, wait=2)
+    is_waiting(server)
+    server.publish(other, "theirs")
+    assert waiting.result()["notifications"] == []
+
+
+def test_time_runs_out_with_an_empty_answer(server, fresh_user):
+    user = fresh_user()
+    cursor = poll(server, user)["cursor"]
+    started = time.monotonic()
+    data = poll(server, user, cursor, wait=1)
+    assert 0.9 < time.monotonic() - started < 5
+    assert data["notifications"] == []
+    server.publish(user, "later")
+    assert titles(poll(server, user, data["cursor"])) == ["later"]
+
+
+@pytest.mark.parametrize("wait", ["61", "-1", "1.5", "", "x", "1e1", "9" * 40])
+def test_a_wait_that_is_none_is_refused(server, fresh_user, wait):
+    answer = server.request("GET", f"{POLL}?since=0&wait={wait}", user_token(fresh_user()))
+    assert answer.status == 422, answer
+
+
+def test_a_bad_token_is_answered_401(server):
+    assert server.request("GET", POLL).status == 401
+    assert server.request("GET", POLL, "nonsense").status == 401
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda epoch, offset: f"zzzzzzzz.{offset}",
+        lambda epoch, offset: f"{epoch}.{int(offset) + 1_000_000}",
+        lambda epoch, offset: f"{epoch}.{2**64 - 1}",
+        lambda epoch, offset: f"{epoch}.{10**40}",
+        lambda epoch, offset: f"{epoch}.-1",
+        lambda epoch, offset: "-1",
+        lambda epoch, offset: "x" * 5_000,
+    ],
+    ids=["unknown", "future", "far future", "huge", "negative", "bare negative", "long"],
+)
+def test_a_cursor_that_proves_nothing_is_told_so_at_once(server, fresh_user, spoil):
+    # Case 37.
+    user = fresh_user()
+    server.publish(user, "a")
+    cursor = poll(server, user)["cursor"]
+    data = poll(server, user, spoil(*cursor.split(".")), wait=25)
+    assert data == {"notifications": [], "cursor": data["cursor"], "resync": True}
+    server.publish(user, "after")
+    assert titles(poll(server, user, data["cursor"])) == ["after"]
+
+
+def test_another_users_cursor_reveals_nothing_of_theirs(server, fresh_user):
+    # Case 37.
+    user, other = fresh_user(), fresh_user("other")
+    server.publish(other, "theirs, before")
+    cursor = poll(server, other)["cursor"]
+    server.publish_many(other, ["theirs"] * 20)
+    server.publish(user, "mine")
+    assert titles(poll(server, user, cursor)) == ["mine"]
+
+
+def test_one_cursor_serves_every_transport(server, fresh_user):
+    user = fresh_user()
+    server.publish(user, "one")
+    cursor = poll(server, user, "0")["cursor"]
+    server.publish(user, "two")
+    with StreamClient(server, user, last_id=cursor) as stream:
+        assert stream.until("notification")["title"] == "two"
+        cursor = stream.cursor
+    server.publish(user, "three")
+    with FlatClient(server, user, since=cursor) as tab:
+        frame = tab.next()
+        assert frame["title"] == "three"
+    server.publish(user, "four")
+    assert titles(poll(server, user, frame["cursor"])) == ["four"]
+
+
+def test_polling_while_publishing_goes_on_misses_nothing(server, fresh_user, chance):
+    """Every other poll is given up in the middle, as a phone does that goes to sleep."""
+    user, cursor, seen, cuts = fresh_user(), "0", [], 0
+    token = user_token(user)
+    with Publisher(server, user) as publisher:
+        while cuts < CUTS:
+            if chance.random() < 0.5:
+                with socket.create_connection(server.address) as raw:
+                    line = f"GET {POLL}?since={cursor}&wait=25&token={token} HTTP/1.1\r\n"
+                    raw.sendall(f"{line}Host: x\r\n\r\n".encode())
+                    raw.settimeout(10)
+                    # Not all of it arrives, or none, and then nothing of it counts.
+                    raw.recv(chance.choice([1, 40]))
+                cuts += 1
+            else:
+                data = poll(server, user, cursor, wait=25)
+                assert "resync" not in data
+                seen += [notification["id"] for notification in data["notifications"]]
+                cursor = data["cursor"]
+    while len(seen) < len(publisher.ids):
+        data = poll(server, user, cursor, wait=5)
+        assert data["notifications"], "something is missing"
+        seen += [notification["id"] for notification in data["notifications"]]
+        cursor = data["cursor"]
+    assert seen == publisher.ids
+
+
+def test_polls_that_are_given_up_leave_nothing_behind(make_server, fresh_user):
+    server = make_server()
+    users = [fresh_user() for _ in range(200)]
+    cursor = poll(server, users[0])["cursor"]
+    before = server.open_file_count()
+    sockets = []
+    for user in users:
+        raw = socket.create_connection(server.address)
+        line = f"GET {POLL}?since={cursor}&wait=60&token={user_token(user)} HTTP/1.1\r\n"
+        raw.sendall(f"{line}Host: x\r\n\r\n".encode())
+        sockets.append(raw)
+    is_waiting(server, 200)
+    for raw in sockets:
+        raw.close()
+    is_waiting(server, 0)
+    wait_until("all descriptors are back", lambda: server.open_file_count() <= before)
+
+
+def test_who_ends_its_side_is_still_answered(server, fresh_user):
+    user = fresh_user()
+    cursor = poll(server, user)["cursor"]
+    with socket.create_connection(server.address) as raw:
+        line = f"GET {POLL}?since={cursor}&wait=60&token={user_token(user)} HTTP/1.1\r\n"
+        raw.sendall(f"{line}Host: x\r\n\r\n".encode())
+        raw.shutdown(socket.SHUT_WR)
+        raw.settimeout(10)
+        answer = b""
+        while chunk := raw.recv(4_096):
+            answer += chunk
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert json.loads(body)["data"] == {"notifications": [], "cursor": cursor}
+
+
+def test_nobody_waits_beyond_its_token(make_server, fresh_user):
+    server, user = make_server(environment={"JWT_LEEWAY": "0"}), fresh_user()
+    cursor = poll(server, user)["cursor"]
+    started = time.monotonic()
+    data = poll(server, user, cursor, wait=60, token=user_token(user, ttl=2))
+    assert data["notifications"] == [] and time.monotonic() - started < 8
+
+
+def test_a_draining_server_answers_those_who_wait(make_server, fresh_user):
+    server, user = make_server(), fresh_user()
+    cursor = poll(server, user)["cursor"]
+    waiting = Waiting(server, user, cursor, wait=60)
+    is_waiting(server)
+    server.stop(within=8)
+    assert waiting.result() == {"notifications": [], "cursor": cursor}
