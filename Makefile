@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test bench format lint tsan asan clean
+.PHONY: help run test bench format lint tsan asan guards clean
 
 swift_test := swift test --disable-xctest
 # One binary that needs no Swift on the machine it is copied to.
@@ -66,6 +66,9 @@ tsan: $(setup) ## run the unit tests under the thread sanitizer
 asan: $(setup) ## run the unit tests under the address sanitizer
 	Tests/CReactor/run
 	$(swift_test) --sanitize=address --scratch-path .build/asan
+
+guards: $(setup) $(venv)/ready.stamp ## take each guard out and see its tests fail; takes an hour
+	PYTEST=$(CURDIR)/$(venv)/bin/pytest Tests/Guards/run $(ARGS)
 
 clean: ## remove all that was made
 	rm -rf .build

@@ -114,6 +114,7 @@ static void check_embedded(const uint8_t *bytes, size_t count, size_t offset) {
   check_cuts(text, offset + count, offset, offset + count);
 }
 
+// Case 8.
 TEST(utf8_short, "all sequences of one and two bytes, at every offset, cut at every point") {
   for (unsigned value = 0; value < 0x10000; value += 1) {
     uint8_t bytes[2] = {(uint8_t)(value >> 8), (uint8_t)value};
@@ -176,6 +177,7 @@ TEST(utf8_quadruples, "sequences of four bytes with every lead and the borders o
   }
 }
 
+// Case 8.
 TEST(utf8_early, "a piece that ends in a character which cannot become valid is refused at once") {
   const char *hopeless[] = {"\xF4\x90", "\xE0\x80", "\xE0\x9F", "\xED\xA0", "\xF0\x80",
                             "\xF0\x8F", "\xC0",     "\xC1",     "\xF5",     "\xFF",
@@ -265,6 +267,7 @@ static void check_in_pieces(feed_function *feed, const uint8_t *bytes, size_t co
   CHECK(cl_utf8_complete(&utf8) == (viable == count && is_whole));
 }
 
+// Case 8.
 TEST(utf8_mutations, "valid texts pass and mutated ones fail at the piece that shows it") {
   enum { CAPACITY = 2000, ROUNDS = 20000 };
   rng random = harness_rng();

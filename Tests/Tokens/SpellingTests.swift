@@ -9,6 +9,7 @@ import Wire
 struct SpellingTests {
   static let token = Forge.token(#"{"sub":"user","exp":1800000000,"scope":"publish"}"#)
 
+  // Case 47
   @Test("none of 10,000 mutants of valid tokens is accepted")
   func mutants() throws {
     var random = SeededGenerator.announced("token mutants")
@@ -49,6 +50,7 @@ struct SpellingTests {
     return String(decoding: bytes, as: UTF8.self)
   }
 
+  // Case 47
   @Test("of the 64 last characters of a signature one is accepted")
   func lastCharacter() throws {
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/="
@@ -59,6 +61,7 @@ struct SpellingTests {
     #expect(accepted == String(last))
   }
 
+  // Case 47
   @Test("spare bits, padding and foreign characters are refused in parts that were signed so")
   func signedMisspellings() {
     // 16 bytes, so that the last of 22 characters has four spare bits.
@@ -95,6 +98,7 @@ struct SpellingTests {
     #expect(Forge.policy.refusal(of: Forge.sign("\(header).\(plain)")) == .malformed)
   }
 
+  // Case 47
   @Test("anything but three parts is refused")
   func parts() {
     let parts = Self.token.split(separator: ".").map(String.init)

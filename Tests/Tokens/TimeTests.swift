@@ -13,6 +13,7 @@ struct TimeTests {
     return policy
   }
 
+  // Case 49
   @Test("`exp` holds up to, and not in, the second `exp` + leeway", arguments: [0, 1, 30, 86_400])
   func expiry(leeway: Int64) {
     let policy = Self.policy(leewaySeconds: leeway)
@@ -27,6 +28,7 @@ struct TimeTests {
     #expect(refusal(1_000_000_000) == .expired)
   }
 
+  // Case 49
   @Test(
     "`nbf` and `iat` hold from the second that they name minus the leeway on",
     arguments: ["nbf", "iat"], [0, 1, 30, 86_400])
@@ -43,6 +45,7 @@ struct TimeTests {
     #expect(refusal(-1) == (leeway > 0 ? nil : .notYetValid))
   }
 
+  // Case 49
   @Test("the leeway is 30 seconds unless the policy says otherwise")
   func defaultLeeway() {
     let token = Forge.token(#"{"exp":\#(Self.date)}"#)
@@ -60,6 +63,7 @@ struct TimeTests {
     #expect(policy.refusal(of: token, at: Self.date - 10) == .notYetValid)
   }
 
+  // Case 49
   @Test("a token without `exp` is refused, unless the policy says otherwise")
   func missingExpiry() throws {
     let token = Forge.token(#"{"sub":"user"}"#)
@@ -114,6 +118,7 @@ struct TimeTests {
     "[1700000000]", "\"1e9\"", "NaN", "Infinity", "0x10", "1_000", "1700000000 1",
   ]
 
+  // Cases 33, 49
   @Test("what is no point in time is refused in each of the three", arguments: nonDates)
   func unreadable(value: String) {
     for leeway: Int64 in [0, 30, 86_400] {
