@@ -53,8 +53,8 @@ GUARDS = [
         4,
         "fragments are counted",
         FRAME_SEQUENCE,
-        "    guard fragmentCount < fragmentCountLimit else { throw .tooManyFragments }\n",
-        "",
+        "fragmentCount = header.isFinal ? 0 : fragmentCount + 1",
+        "fragmentCount = header.isFinal ? 0 : 1",
         (
             unit("FrameSequenceTests/fragmentCount"),
             wire("test_hostile_frames.py", "test_empty_fragments_are_counted"),
@@ -65,8 +65,9 @@ GUARDS = [
         4,
         "empty fragments are counted as well",
         FRAME_SEQUENCE,
-        "guard fragmentCount < fragmentCountLimit else",
-        "guard header.payloadLength == 0 || fragmentCount < fragmentCountLimit else",
+        "fragmentCount = header.isFinal ? 0 : fragmentCount + 1",
+        "fragmentCount = header.isFinal ? 0 : fragmentCount\n"
+        "      + (startsMessage || header.payloadLength > 0 ? 1 : 0)",
         (
             unit("FrameSequenceTests/fragmentCount"),
             wire("test_hostile_frames.py", "test_empty_fragments_are_counted"),
