@@ -151,7 +151,7 @@ GUARDS = [
         UTF8,
         "[0xED] = LEAD_ED,                 [0xEE ... 0xEF] = LEAD_3,",
         "[0xED] = LEAD_3,                  [0xEE ... 0xEF] = LEAD_3,",
-        (c("utf8"), wire("test_hostile_text.py", "invalid_text")),
+        (c("sequences of three bytes"), wire("test_hostile_text.py", "invalid_text")),
     ),
     Guard(
         10,

@@ -49,7 +49,7 @@ GUARDS = [
         BASE64,
         "    guard text.count % 4 != 1 else { return nil }\n",
         "",
-        (unit("SpellingTests"),),
+        (unit("Base64Tests"),),
     ),
     Guard(
         47,
@@ -137,7 +137,7 @@ GUARDS = [
         "a foreign page is refused",
         UPGRADE,
         'guard core.origins.allows(origins, host: head.value(of: "host")) else',
-        'guard core.origins.allows([], host: head.value(of: "host")) else',
+        'guard core.origins.allows(Array(origins.prefix(0)), host: head.value(of: "host")) else',
         (wire("test_origins.py", "from_elsewhere"), wire("test_origins.py", "cookie")),
     ),
     Guard(

@@ -24,7 +24,7 @@ GUARDS = [
         SOCKET,
         "uint32_t doubled = acceptor->pause_ms * 2;",
         "uint32_t doubled = acceptor->pause_ms;",
-        (c("exhaustion"), c("file_limit")),
+        (c("case 56: out of descriptors"), c("case 56: EMFILE")),
     ),
     Guard(
         56,
@@ -32,7 +32,7 @@ GUARDS = [
         SOCKET,
         "      acceptor->pause_ms = 0;\n",
         "",
-        (c("exhaustion"),),
+        (c("case 56"),),
     ),
     Guard(
         56,
@@ -40,7 +40,7 @@ GUARDS = [
         SOCKET,
         "    if (concerns_one_connection(fd)) continue;\n",
         "    if (concerns_one_connection(fd) || fd == -EDOM) continue;\n",
-        (c("exhaustion"),),
+        (c("case 56"),),
     ),
     Guard(
         56,
@@ -113,6 +113,6 @@ GUARDS = [
         REACTOR,
         "(uint64_t)generation << 32 | index",
         "(uint64_t)(generation > 0) << 32 | index",
-        (c("descriptor_reuse"),),
+        (c("case 61"),),
     ),
 ]
