@@ -19,7 +19,7 @@
 package struct Directory: Sendable {
   private static let unlinked = UInt32.max
 
-  private var firstPlaces: [UserKey: UInt32] = [:]
+  private var firstPlaces: [TextKey: UInt32] = [:]
   private var next: [UInt32] = []
   private var previous: [UInt32] = []
   package private(set) var placeCount = 0
@@ -36,14 +36,14 @@ package struct Directory: Sendable {
     makeRoom(for: place)
     let index = Int(place)
     precondition(next[index] == Self.unlinked, "place \(place) is in the directory already")
-    if let first = firstPlaces[UserKey(user)] {
+    if let first = firstPlaces[TextKey(user)] {
       let last = previous[Int(first)]
       next[Int(last)] = place
       previous[index] = last
       next[index] = first
       previous[Int(first)] = place
     } else {
-      firstPlaces[UserKey(user)] = place
+      firstPlaces[TextKey(user)] = place
       next[index] = place
       previous[index] = place
     }
@@ -57,7 +57,7 @@ package struct Directory: Sendable {
   package mutating func remove(place: UInt32, user: UserID) -> Bool {
     let index = Int(place)
     guard index < next.count, next[index] != Self.unlinked else { return false }
-    let key = UserKey(user)
+    let key = TextKey(user)
     let following = next[index]
     if following == place {
       precondition(firstPlaces[key] == place, "place \(place) is another user's")
@@ -74,14 +74,14 @@ package struct Directory: Sendable {
   }
 
   package func contains(user: UserID) -> Bool {
-    firstPlaces[UserKey(user)] != nil
+    firstPlaces[TextKey(user)] != nil
   }
 
   /// Calls `body` with each place of `user`, in the order of insertion.
   ///
   /// `body` must not change the directory; `places(of:)` gives a copy for that.
   package func forEachPlace(of user: UserID, _ body: (UInt32) -> Void) {
-    guard let first = firstPlaces[UserKey(user)] else { return }
+    guard let first = firstPlaces[TextKey(user)] else { return }
     var place = first
     repeat {
       body(place)

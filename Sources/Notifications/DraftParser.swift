@@ -183,7 +183,7 @@ private struct DraftFields {
 
   private mutating func takeUserIDs(from reader: inout JSONReader) throws(JSONViolation) {
     var ids: [UserID] = []
-    var known: Set<UserKey> = []
+    var known: Set<TextKey> = []
     var count = 0
     var reason: String?
     try reader.readArray { (reader: inout JSONReader) throws(JSONViolation) -> Void in
@@ -198,7 +198,7 @@ private struct DraftFields {
         reason = "must hold at most 10000 ids"
       } else if !UserIDs.isValid(id) {
         reason = "holds what is not a user id"
-      } else if known.insert(UserKey(id)).inserted {
+      } else if known.insert(TextKey(id)).inserted {
         ids.append(id)
       }
     }

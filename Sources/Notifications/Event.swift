@@ -5,6 +5,10 @@ package enum Audience: Sendable {
   case user(UserID)
   case users([UserID])
   case everyone
+  /// Those in the room, but for the connections of that user.
+  case room(RoomName, except: UserID?)
+  /// Those in any of the rooms, each once, but for the connections of that user.
+  case rooms([RoomName], except: UserID?)
 }
 
 /// One thing that happened: immutable, shared by every shard.
@@ -21,6 +25,9 @@ package final class Event: Sendable {
     case system(SystemMessage)
     case liveUpdate(LiveUpdate)
     case dataUpdate(LiveUpdate)
+    case room(RoomMessage)
+    case typing(TypingUpdate)
+    case presence(PresenceUpdate)
     /// Asks every shard to say that it has come this far; no client sees it.
     case probe(UInt64)
   }
@@ -46,7 +53,7 @@ package final class Event: Sendable {
       .seen(_, let counts), .deleted(_, let counts), .readAll(let counts), .seenAll(let counts),
       .deletedAll(let counts):
       counts
-    case .system, .liveUpdate, .dataUpdate, .probe:
+    case .system, .liveUpdate, .dataUpdate, .room, .typing, .presence, .probe:
       nil
     }
   }

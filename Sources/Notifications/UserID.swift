@@ -19,27 +19,6 @@ package enum UserIDs {
   }
 }
 
-/// A user id as a key of a dictionary or set: equal when the bytes are equal.
-package struct UserKey: Hashable, Sendable {
-  package let id: UserID
-
-  package init(_ id: UserID) {
-    self.id = id
-  }
-
-  package static func == (left: UserKey, right: UserKey) -> Bool {
-    guard left.id.utf8.count == right.id.utf8.count else { return false }
-    return left.id.utf8.elementsEqual(right.id.utf8)
-  }
-
-  /// Hashes the text, not the bytes.
-  ///
-  /// That is faster for short text, and lawful: equal bytes are equal text.
-  package func hash(into hasher: inout Hasher) {
-    id.hash(into: &hasher)
-  }
-}
-
 extension String {
   /// Whether the text has a control character (category Cc: U+0000-001F and U+007F-009F).
   var hasControlCharacter: Bool {

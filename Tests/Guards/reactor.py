@@ -63,8 +63,8 @@ GUARDS = [
         60,
         "the end of its side ends a session",
         INPUT,
-        "    case .webSocket:\n      drop(place, counting: .resets)\n",
-        "    case .webSocket:\n      break\n",
+        "    case .session:\n      drop(place, counting: .resets)\n",
+        "    case .session:\n      break\n",
         (wire("test_exhaustion.py", "let_go_once and half_close"),),
     ),
     Guard(

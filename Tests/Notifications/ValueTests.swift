@@ -64,11 +64,11 @@ struct UserIDTests {
 
   @Test("keys are equal when bytes are, and only then")
   func keys() {
-    #expect(UserKey("a") == UserKey("a"))
-    #expect(UserKey("a") != UserKey("b"))
-    #expect(UserKey("\u{E9}") != UserKey("e\u{301}"))
+    #expect(TextKey("a") == TextKey("a"))
+    #expect(TextKey("a") != TextKey("b"))
+    #expect(TextKey("\u{E9}") != TextKey("e\u{301}"))
     // The same length and the same letter, its marks in another order.
-    #expect(UserKey("a\u{323}\u{307}") != UserKey("a\u{307}\u{323}"))
+    #expect(TextKey("a\u{323}\u{307}") != TextKey("a\u{307}\u{323}"))
     #expect("a\u{323}\u{307}" == "a\u{307}\u{323}")
   }
 }

@@ -53,7 +53,7 @@ struct ConnectionTableTests {
     table[place].partial = [4]
     table[place].flags = [.blocked, .queued]
     table[place].sharedThrough = 99
-    table[place].state = .webSocket
+    table[place].state = .session
     table.remove(place)
     let next = table.insert(fd: 4, limit: .max)!
     #expect(next == place)

@@ -122,7 +122,7 @@ struct EventStreamTests {
     try fixture.store.answer(.position(0, ReplaySessionTests.counts(0)))
     try fixture.turn(3)
     fixture.script.room[peer.serverDescriptor] = 100
-    for _ in 0..<20 where fixture.shard.table[peer.place].state == .webSocket {
+    for _ in 0..<20 where fixture.shard.table[peer.place].state == .session {
       try fixture.publish(TurnTests.broadcast(8 * 1_024))
       try fixture.turn()
     }

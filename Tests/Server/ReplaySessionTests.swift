@@ -42,7 +42,7 @@ struct ReplaySessionTests {
     let shard = fixture.shard
     let generation = shard.table[peer.place].generation
     var largest = 0
-    for _ in 0..<4_000 where shard.table[peer.place].state == .webSocket {
+    for _ in 0..<4_000 where shard.table[peer.place].state == .session {
       for _ in 0..<16 { peer.say(#"{"type":"ping"}"#) }
       try fixture.turn()
       largest = max(largest, shard.table[peer.place].queuedByteCount)
@@ -66,7 +66,7 @@ struct ReplaySessionTests {
       other.receive()
       other.received = []
       let connection = fixture.shard.table[peer.place]
-      guard connection.state == .webSocket else { break }
+      guard connection.state == .session else { break }
       let log = fixture.shard.formats[Int(connection.format)].log
       #expect(connection.sharedThrough >= log.start)
     }
@@ -115,7 +115,7 @@ struct ReplaySessionTests {
     try fixture.store.answer(.position(4, Self.counts(4)))
     try fixture.turn(until: { fixture.store.reads.count == 1 })
     try fixture.store.answer(.position(5, Self.counts(5)))
-    try fixture.turn(until: { fixture.state(of: peer) == .webSocket && !peer.receive().isEmpty })
+    try fixture.turn(until: { fixture.state(of: peer) == .session && !peer.receive().isEmpty })
     let texts = try peer.frames()
     #expect(texts.count == 1 && texts[0].contains("connection:established"))
     #expect(texts[0].contains(#""cursor":"test.5""#))

@@ -13,7 +13,7 @@ struct TimerTests {
     let peer = try fixture.session("u")
     try fixture.pass(milliseconds: 59_000)
     #expect(try peer.frames().filter { $0 == "ping" }.count == 1)
-    #expect(fixture.state(of: peer) == .webSocket)
+    #expect(fixture.state(of: peer) == .session)
     try fixture.pass(milliseconds: 2_000)
     #expect(try peer.frames().contains("close 1001"))
   }
@@ -28,11 +28,11 @@ struct TimerTests {
       try fixture.pass(milliseconds: 5_000)
       fixture.script.room[peer.serverDescriptor] = 100
     }
-    #expect(fixture.state(of: peer) == .webSocket)
+    #expect(fixture.state(of: peer) == .session)
     fixture.script.room[peer.serverDescriptor] = nil
     try fixture.turn(until: { !fixture.isBlocked(peer) })
     try fixture.pass(milliseconds: 5_000)
-    #expect(fixture.state(of: peer) == .webSocket)
+    #expect(fixture.state(of: peer) == .session)
   }
 
   // Case 65
@@ -60,7 +60,7 @@ struct TimerTests {
     fixture.script.elapsed += 70_000
     try fixture.turn(2)
     for peer in [silent, slow, idle] { #expect(fixture.state(of: peer) != .free) }
-    #expect(fixture.state(of: silent) == .webSocket)
+    #expect(fixture.state(of: silent) == .session)
     // Which is not for ever.
     try fixture.pass(milliseconds: 7_000)
     for peer in [silent, slow, idle] { #expect(fixture.state(of: peer) == .free) }
@@ -75,7 +75,7 @@ struct TimerTests {
     try fixture.turn(2)
     peer.say("here")
     try fixture.turn(2)
-    #expect(fixture.state(of: peer) == .webSocket)
+    #expect(fixture.state(of: peer) == .session)
     fixture.script.elapsed += 4_000
     try fixture.turn(2)
     #expect(try peer.frames().contains("close 4002"))

@@ -200,7 +200,7 @@ struct InboxTests {
       #expect(fixture.store.submit(command) { _ in pending.change { $0 -= 1 } })
     }
     pending.wait { $0 == 0 }
-    var newest: [UserKey: Counts] = [:]
+    var newest: [TextKey: Counts] = [:]
     var last: UInt64 = 0
     for event in fixture.events.current {
       let offset = try #require(event.offset)
@@ -208,12 +208,12 @@ struct InboxTests {
       last = offset
       guard case .user(let user) = event.audience, let counts = event.counts else { continue }
       #expect(counts.version == offset)
-      newest[UserKey(user)] = counts
+      newest[TextKey(user)] = counts
     }
     #expect(last == fixture.store.metrics.lastOffset)
     for user in users {
       let rows = fixture.inbox(user)
-      var recount = Counts(total: rows.count, version: newest[UserKey(user)]?.version ?? 0)
+      var recount = Counts(total: rows.count, version: newest[TextKey(user)]?.version ?? 0)
       for row in rows {
         #expect(row.seenAt != nil || !row.isRead)
         if row.seenAt == nil { recount.unseen += 1 }
@@ -222,7 +222,7 @@ struct InboxTests {
         recount.byPriority[row.priority] += 1
       }
       #expect(fixture.counts(user) == recount)
-      #expect(newest[UserKey(user)] == recount)
+      #expect(newest[TextKey(user)] == recount)
       #expect(rows.map(\.offset) == rows.map(\.offset).sorted(by: >))
     }
   }

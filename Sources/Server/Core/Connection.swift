@@ -22,7 +22,7 @@ enum ConnectionState: UInt8 {
   /// Speaking HTTP.
   case http
   /// An open session: WebSocket in both directions, or an event stream to the client.
-  case webSocket
+  case session
   /// Our close frame is on its way: what the client still sends is ignored.
   case closing
   /// Nothing more is sent: waiting for the peer's end of stream.

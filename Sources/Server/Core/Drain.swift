@@ -38,7 +38,7 @@ extension Shard {
     table.forEachPlace { place in
       if isOver { return drop(place) }
       switch table[place].state {
-      case .webSocket:
+      case .session:
         if budget > 0 {
           budget -= 1
           close(place, code: 1001, reason: "the server is shutting down, come back")

@@ -80,6 +80,8 @@ extension Shard {
       deliver(event, to: user)
     case .users(let users):
       for user in users { deliver(event, to: user) }
+    case .room, .rooms:
+      break
     }
   }
 
@@ -106,7 +108,7 @@ extension Shard {
     places.removeAll(keepingCapacity: true)
     directory.forEachPlace(of: user) { places.append($0) }
     for place in places where table.contains(place) {
-      guard table[place].state == .webSocket else {
+      guard table[place].state == .session else {
         wakePoll(event, at: place)
         continue
       }
@@ -148,7 +150,7 @@ extension Shard {
 
   /// Queues the range [from, to) of the direct log behind what the session at `place` has.
   private func queue(direct from: UInt64, _ to: UInt64, at place: UInt32) {
-    guard table[place].state == .webSocket else { return }
+    guard table[place].state == .session else { return }
     if table[place].flags.contains(.blocked) {
       takeSharedTail(at: place)
       copyToOwned(direct, from: from, to: to, at: place)
@@ -199,7 +201,7 @@ extension Shard {
 
   /// Makes the shared frames that `place` has not been sent part of what it owns.
   func takeSharedTail(at place: UInt32) {
-    guard table[place].state == .webSocket else { return }
+    guard table[place].state == .session else { return }
     let format = formats[Int(table[place].format)]
     let from = table[place].sharedThrough
     guard from != format.log.end else { return }

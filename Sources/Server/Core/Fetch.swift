@@ -106,7 +106,7 @@ extension Shard {
   }
 
   private func take(_ answer: StoreAnswer, for fetch: Fetch, at place: UInt32) {
-    guard table[place].state == .webSocket else { return }
+    guard table[place].state == .session else { return }
     guard case .page(let page, _, let counts) = answer else {
       return close(place, code: 1011, reason: "the store cannot be read")
     }
@@ -118,7 +118,7 @@ extension Shard {
     formats[Int(table[place].format)].dialect.writePage(
       page, counts, byteLimit: byteLimit, to: &frames)
     send(frames.bytes, to: place)
-    guard table.contains(place), table[place].state == .webSocket, let next = fetch.next else {
+    guard table.contains(place), table[place].state == .session, let next = fetch.next else {
       return
     }
     self.fetch(next, at: place)

@@ -161,7 +161,7 @@ extension Shard {
 
   /// False when the connection blocked or ended.
   private func flushSharedTail(_ place: UInt32) -> Bool {
-    guard table[place].state == .webSocket else { return true }
+    guard table[place].state == .session else { return true }
     let log = formats[Int(table[place].format)].log
     let from = table[place].sharedThrough
     let end = log.end
@@ -222,7 +222,7 @@ extension Shard {
 
   /// Cuts the connection at `place` off when it is further behind than allowed.
   func checkBacklog(at place: UInt32) {
-    guard table[place].state == .webSocket else { return }
+    guard table[place].state == .session else { return }
     let log = formats[Int(table[place].format)].log
     var behind = table[place].queuedByteCount
     // A page of missed notifications is sent ahead of the client's pace, one at a time.

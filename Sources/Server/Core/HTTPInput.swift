@@ -346,7 +346,7 @@ extension Shard {
   }
 
   func finish(_ place: UInt32, _ answer: StoreAnswer) {
-    if table[place].state == .webSocket { return takeWhenHeard(answer, at: place) }
+    if table[place].state == .session { return takeWhenHeard(answer, at: place) }
     guard let exchange = table[place].task as? Exchange, let pending = exchange.pending else {
       return
     }

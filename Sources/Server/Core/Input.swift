@@ -79,16 +79,16 @@ extension Shard {
       state = table[place].state
       switch state {
       case .http: consumed = processHTTP(place, from: consumed, to: byteCount)
-      case .webSocket where speaksToUs(place):
+      case .session where speaksToUs(place):
         consumed = processFrames(place, from: consumed, to: byteCount)
       // Whoever reads an event stream has nothing more to say.
-      case .webSocket: consumed = byteCount
+      case .session: consumed = byteCount
       case .closing, .lingering, .free: consumed = byteCount
       }
       if table.holds(place, generation: generation), table[place].state == state { break }
     }
     guard table.holds(place, generation: generation) else { return }
-    if consumed < byteCount, table[place].state == .http || table[place].state == .webSocket {
+    if consumed < byteCount, table[place].state == .http || table[place].state == .session {
       table[place].partial = scratch.array(from: consumed, to: byteCount)
     } else if !table[place].partial.isEmpty {
       table[place].partial = []
@@ -111,10 +111,10 @@ extension Shard {
       table[place].flags.insert(.peerEnded)
       if table[place].state == .http { endsAfterAnswer(place) }
       if table.contains(place) { updateInterest(place) }
-    case .webSocket where speaksToUs(place):
+    case .session where speaksToUs(place):
       drop(place, counting: .resets)
     // That is how the reader of an event stream leaves.
-    case .webSocket:
+    case .session:
       drop(place)
     case .http, .closing, .lingering, .free:
       drop(place)

@@ -65,7 +65,7 @@ extension Shard {
     if table[place].flags.contains(.blocked) {
       at = min(at, table[place].progressAt + limits.progressTimeoutMilliseconds)
     }
-    if table[place].state == .webSocket {
+    if table[place].state == .session {
       let heartbeat = formats[Int(table[place].format)].dialect.heartbeat
       if !table[place].flags.contains(.blocked) {
         at = min(at, table[place].heardAt + heartbeat.silenceLimitMilliseconds)
@@ -103,7 +103,7 @@ extension Shard {
       return
     case .http:
       if now >= connection.deadline { return requestTimedOut(place) }
-    case .webSocket:
+    case .session:
       if !sessionTimerFired(place) { return }
     case .closing, .lingering:
       if now >= connection.deadline { return abandon(place) }
@@ -119,7 +119,7 @@ extension Shard {
     table[place].progressAt = max(table[place].progressAt, end - min(end, progress))
     if table[place].state == .http {
       table[place].deadline = max(table[place].deadline, end)
-    } else if table[place].state == .webSocket {
+    } else if table[place].state == .session {
       let silence = formats[Int(table[place].format)].dialect.heartbeat.silenceLimitMilliseconds
       table[place].heardAt = max(table[place].heardAt, end - min(end, silence))
     }
@@ -152,7 +152,7 @@ extension Shard {
       // A ping to a connection that is behind would only wait in the queue.
       if !table[place].flags.contains(.blocked) { ping(place, dialect) }
     }
-    return table.contains(place) && table[place].state == .webSocket
+    return table.contains(place) && table[place].state == .session
   }
 
   private func ping(_ place: UInt32, _ dialect: any Dialect) {
@@ -176,7 +176,7 @@ extension Shard {
   /// Says goodbye, with a close frame if it is a WebSocket, behind what is queued, then ends the
   /// connection.
   func close(_ place: UInt32, code: UInt16, reason: String) {
-    guard table[place].state == .webSocket else { return }
+    guard table[place].state == .session else { return }
     takeSharedTail(at: place)
     spillOutbox(at: place)
     leaveSession(place)
@@ -255,7 +255,7 @@ extension Shard {
 
   /// Takes the session at `place`, if there is one, out of fan-out.
   private func leaveSession(_ place: UInt32) {
-    guard table[place].state == .webSocket else { return }
+    guard table[place].state == .session else { return }
     unlist(place)
     formats[Int(table[place].format)].members.remove(place)
     table[place].task = nil

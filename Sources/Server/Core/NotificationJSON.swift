@@ -19,6 +19,42 @@ extension [UInt8] {
       })
   }
 
+  /// Writes the members of `{message_type, title, message, payload}`.
+  mutating func members(of message: SystemMessage) {
+    member("message_type", message.messageType)
+    member("title", message.title)
+    member("message", message.message)
+    member("payload", json: message.payload)
+  }
+
+  /// Writes the members of `{update_type, payload}`.
+  mutating func members(of update: LiveUpdate) {
+    member("update_type", update.updateType)
+    member("payload", json: update.payload)
+  }
+
+  /// Writes the members of `{room, notification_type, title, message, payload}`.
+  mutating func members(of message: RoomMessage) {
+    member("room", message.room)
+    member("notification_type", message.notificationType)
+    member("title", message.title)
+    member("message", message.message)
+    member("payload", json: message.payload)
+  }
+
+  /// Writes the members of `{room, user_id, is_typing}`.
+  mutating func members(of typing: TypingUpdate) {
+    member("room", typing.room)
+    member("user_id", typing.user)
+    member("is_typing", typing.isTyping)
+  }
+
+  /// Writes the members of `{user_id, status}`.
+  mutating func members(of presence: PresenceUpdate) {
+    member("user_id", presence.user)
+    member("status", presence.status.name)
+  }
+
   /// Writes a notification as REST shows it.
   mutating func appendNotification(_ notification: Notification) {
     openObject()

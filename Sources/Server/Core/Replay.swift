@@ -124,7 +124,7 @@ extension Shard {
 
   /// Takes a page, or the present position.
   func continueReplay(_ place: UInt32, _ answer: StoreAnswer) {
-    guard let replay = table[place].task as? Replay, table[place].state == .webSocket else {
+    guard let replay = table[place].task as? Replay, table[place].state == .session else {
       return
     }
     replay.isReading = false
@@ -184,7 +184,7 @@ extension Shard {
     if !replay.isGreeted {
       greet(place, cursor: Cursor(epoch: core.store.epoch, offset: replay.after), counts)
       replay.isGreeted = true
-      guard table.contains(place), table[place].state == .webSocket else { return }
+      guard table.contains(place), table[place].state == .session else { return }
     }
     let format = formats[Int(table[place].format)]
     format.writer.removeAll()
@@ -202,7 +202,7 @@ extension Shard {
     format.writer.removeAll()
     if isCaughtUp {
       goLive(place)
-      guard table[place].state == .webSocket else { return }
+      guard table[place].state == .session else { return }
       send(frames, to: place)
     } else if frames.isEmpty {
       continueReplay(place)

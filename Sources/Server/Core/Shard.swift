@@ -63,7 +63,7 @@ final class Shard {
   var dirty = PlaceSet()
   var directory = Directory()
   /// Users whose home this shard is, with the number of shards they are connected to.
-  var census: [UserKey: Int] = [:]
+  var census: [TextKey: Int] = [:]
   var blockedCount = 0
   /// Bytes of their own that blocked connections had left when they last took some.
   var blockedBytes = 0
@@ -272,7 +272,7 @@ final class Shard {
   }
 
   private func count(_ user: UserID, arrived: Bool) {
-    let key = UserKey(user)
+    let key = TextKey(user)
     let shards = (census[key] ?? 0) + (arrived ? 1 : -1)
     census[key] = shards == 0 ? nil : shards
   }

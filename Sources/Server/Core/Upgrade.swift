@@ -109,7 +109,7 @@ extension Shard {
     at place: UInt32
   ) {
     releaseExchange(place)
-    table[place].state = .webSocket
+    table[place].state = .session
     table[place].format = waitingFormat(of: dialect)
     table[place].sharedThrough = formats[Int(table[place].format)].log.end
     table[place].flags.remove([.usedBefore, .awaitsAnswer])

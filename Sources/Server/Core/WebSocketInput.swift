@@ -43,7 +43,7 @@ extension Shard {
         }
         offset = payload + header.payloadLength
         try handle(header, payload: payload, to: offset, at: place)
-        guard table.holds(place, generation: generation), table[place].state == .webSocket else {
+        guard table.holds(place, generation: generation), table[place].state == .session else {
           return end
         }
       }

@@ -125,7 +125,7 @@ extension Dialect {
 /// The dialects that a server speaks.
 enum DialectRegistry {
   static let all: [any Dialect] = [
-    FlatDialect(), EventDialect(), InboxDialect(), StreamDialect(),
+    FlatDialect(), EventDialect(), TypedDialect(), InboxDialect(), StreamDialect(),
   ]
 }
 

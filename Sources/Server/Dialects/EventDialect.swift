@@ -28,16 +28,17 @@ struct EventDialect: Dialect {
       .deletedAll(let counts):
       write(counts, time: event.timestamp, to: &frames)
     case .system(let message):
-      frames.event("system:message", time: event.timestamp) { data in
-        data.member("message_type", message.messageType)
-        data.member("title", message.title)
-        data.member("message", message.message)
-        data.member("payload", json: message.payload)
-      }
+      frames.event("system:message", time: event.timestamp) { $0.members(of: message) }
     case .liveUpdate(let update):
       write("live:update", update, time: event.timestamp, to: &frames)
     case .dataUpdate(let update):
       write("data:update", update, time: event.timestamp, to: &frames)
+    case .room(let message):
+      frames.event("room:message", time: event.timestamp) { $0.members(of: message) }
+    case .typing(let typing):
+      frames.event("typing", time: event.timestamp) { $0.members(of: typing) }
+    case .presence(let presence):
+      frames.event("presence", time: event.timestamp) { $0.members(of: presence) }
     case .probe:
       break
     }
@@ -46,10 +47,7 @@ struct EventDialect: Dialect {
   private func write(
     _ name: String, _ update: LiveUpdate, time: Int64, to frames: inout FrameWriter
   ) {
-    frames.event(name, time: time) { data in
-      data.member("update_type", update.updateType)
-      data.member("payload", json: update.payload)
-    }
+    frames.event(name, time: time) { $0.members(of: update) }
   }
 
   private func write(

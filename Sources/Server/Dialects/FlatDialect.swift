@@ -31,7 +31,7 @@ struct FlatDialect: Dialect {
         json.closeObject()
       }
     case .read, .unread, .seen, .deleted, .readAll, .seenAll, .deletedAll, .liveUpdate, .dataUpdate,
-      .probe:
+      .room, .typing, .presence, .probe:
       break
     }
   }

@@ -33,7 +33,7 @@ struct InboxDialect: Dialect {
       frames.message("notification_update", counts) { json in
         json.member("notifications", json: Array("[]".utf8))
       }
-    case .system, .liveUpdate, .dataUpdate, .probe:
+    case .system, .liveUpdate, .dataUpdate, .room, .typing, .presence, .probe:
       break
     }
   }

@@ -30,25 +30,19 @@ struct StreamDialect: Dialect {
       .deleted(_, let counts), .readAll(let counts), .seenAll(let counts), .deletedAll(let counts):
       write(counts, to: &frames)
     case .system(let message):
-      frames.message("system_message") { data in
-        data.member("message_type", message.messageType)
-        data.member("title", message.title)
-        data.member("message", message.message)
-        data.member("payload", json: message.payload)
-      }
+      frames.message("system_message") { $0.members(of: message) }
     case .liveUpdate(let update):
-      write("live_update", update, to: &frames)
+      frames.message("live_update") { $0.members(of: update) }
     case .dataUpdate(let update):
-      write("data_update", update, to: &frames)
+      frames.message("data_update") { $0.members(of: update) }
+    case .room(let message):
+      frames.message("room_notification") { $0.members(of: message) }
+    case .typing(let typing):
+      frames.message("typing_indicator") { $0.members(of: typing) }
+    case .presence(let presence):
+      frames.message("presence_update") { $0.members(of: presence) }
     case .probe:
       break
-    }
-  }
-
-  private func write(_ type: String, _ update: LiveUpdate, to frames: inout FrameWriter) {
-    frames.message(type) { data in
-      data.member("update_type", update.updateType)
-      data.member("payload", json: update.payload)
     }
   }
 

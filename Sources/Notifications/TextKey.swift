@@ -1,0 +1,25 @@
+// Names that come from outside, as keys.
+//
+// Two names are the same exactly when their bytes are: `==` on strings would also join the composed
+// and the decomposed spelling of one letter, which are two users, or two rooms.
+
+/// Text as a key of a dictionary or set: equal when the bytes are equal.
+package struct TextKey: Hashable, Sendable {
+  package let text: String
+
+  package init(_ text: String) {
+    self.text = text
+  }
+
+  package static func == (left: TextKey, right: TextKey) -> Bool {
+    guard left.text.utf8.count == right.text.utf8.count else { return false }
+    return left.text.utf8.elementsEqual(right.text.utf8)
+  }
+
+  /// Hashes the text, not the bytes.
+  ///
+  /// That is faster for short text, and lawful: equal bytes are equal text.
+  package func hash(into hasher: inout Hasher) {
+    text.hash(into: &hasher)
+  }
+}
