@@ -38,6 +38,9 @@ struct ServeSettings {
       "cors-origins", "LIST", environment: ["WEBSOCKET_CORS_ORIGINS"],
       "origins that browsers may come from, with commas (this machine's names)"),
     Flag(
+      "rooms", "POLICY", environment: ["CARILLON_ROOMS"],
+      "who may enter which room: open, or claimed by the token (open)"),
+    Flag(
       "backlog-bytes", "N", environment: ["CARILLON_BACKLOG_BYTES"],
       "how far behind a client may be (65536)"),
     Flag(
@@ -112,6 +115,12 @@ struct ServeSettings {
       "backlog-bytes", in: 4_096...(256 * 1_024), otherwise: configuration.limits.backlogBytesLimit)
     configuration.limits.messageBytesLimit = try arguments.number(
       "message-bytes", in: 125...65_536, otherwise: configuration.limits.messageBytesLimit)
+    if let name = arguments.value("rooms") {
+      guard let policy = RoomPolicy(rawValue: name) else {
+        throw UsageError("--rooms must be open or claimed")
+      }
+      configuration.roomPolicy = policy
+    }
     if let name = arguments.value("log-level") {
       guard let level = LogLevel(name: name) else {
         throw UsageError("--log-level must be error, warning, info or debug")
@@ -127,7 +136,7 @@ struct ServeSettings {
       "jwt-algorithm": "HS256", "jwt-leeway": "30", "jwt-require-exp": "1", "log-level": "info",
       "backlog-bytes": "\(configuration.limits.backlogBytesLimit)",
       "message-bytes": "\(configuration.limits.messageBytesLimit)",
-      "cors-origins": "this machine's names", "dev": "off", "pin": "off",
+      "rooms": "open", "cors-origins": "this machine's names", "dev": "off", "pin": "off",
     ]
     entries = ServeSettings.flags.map { flag in
       guard let (value, source) = arguments.sourced(flag.name) else {

@@ -9,6 +9,7 @@ enum TokenCommand {
     flags: [
       Flag("user", "ID", "whose token it is"),
       Flag("scope", "LIST", "scopes with commas; publish makes a publisher"),
+      Flag("rooms", "LIST", "rooms with commas that it may enter; * stands for any text"),
       Flag("ttl", "TIME", "how long it lasts (1h)"),
       Flag(
         "jwt-secret", nil, environment: ["JWT_SECRET"], isSecret: true, "what it is signed with"),
@@ -26,13 +27,15 @@ enum TokenCommand {
     guard let algorithm = SigningAlgorithm(rawValue: arguments.value("jwt-algorithm") ?? "HS256")
     else { throw UsageError("--jwt-algorithm must be HS256, HS384 or HS512") }
     let scopes = (arguments.value("scope") ?? "").split(whereSeparator: { $0 == "," || $0 == " " })
+    let rooms = (arguments.value("rooms") ?? "").split(separator: ",")
     let now = Host.now
     let seconds = try arguments.duration("ttl", otherwise: 3_600_000) / 1_000
     let (end, overflow) = now.addingReportingOverflow(seconds)
     guard !overflow else { throw UsageError("--ttl is too long") }
     Terminal.print(
       TokenSigner.sign(
-        userID: user, scopes: scopes.map(String.init), issuedAtSeconds: now,
+        userID: user, scopes: scopes.map(String.init), rooms: rooms.map(String.init),
+        issuedAtSeconds: now,
         expiresAtSeconds: end, secret: Array(secret.utf8), algorithm: algorithm,
         issuer: arguments.value("jwt-issuer"), audience: arguments.value("jwt-audience")))
     return 0

@@ -81,3 +81,39 @@ package struct PresenceUpdate: Sendable, Equatable {
     self.status = status
   }
 }
+
+/// Which rooms a token's claim names: each a name, in which `*` stands for any text or none.
+package enum RoomPattern {
+  /// Whether one of `patterns` names `room`.
+  package static func matches(_ patterns: [String], _ room: RoomName) -> Bool {
+    patterns.contains { matches($0, room) }
+  }
+
+  /// Whether `pattern` names `room`, byte by byte.
+  ///
+  /// Costs the product of the two lengths at the worst; both are at most a name long, for a pattern
+  /// that is longer names nothing.
+  package static func matches(_ pattern: String, _ room: RoomName) -> Bool {
+    guard pattern.utf8.count <= RoomNames.byteCountLimit else { return false }
+    let pattern = Array(pattern.utf8)
+    let room = Array(room.utf8)
+    var (inPattern, inRoom) = (0, 0)
+    // Where to go on when what follows the last star does not fit: the star takes a byte more.
+    var retry: (pattern: Int, room: Int)?
+    while inRoom < room.count {
+      if inPattern < pattern.count, pattern[inPattern] == UInt8(ascii: "*") {
+        inPattern += 1
+        retry = (inPattern, inRoom)
+      } else if inPattern < pattern.count, pattern[inPattern] == room[inRoom] {
+        inPattern += 1
+        inRoom += 1
+      } else if let last = retry {
+        retry = (last.pattern, last.room + 1)
+        (inPattern, inRoom) = (last.pattern, last.room + 1)
+      } else {
+        return false
+      }
+    }
+    return pattern[inPattern...].allSatisfy { $0 == UInt8(ascii: "*") }
+  }
+}

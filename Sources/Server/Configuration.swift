@@ -29,6 +29,8 @@ package struct Configuration: Sendable {
   ///
   /// Empty: this machine's own names only.
   package var allowedOrigins: [String] = []
+  /// Who may enter which room.
+  package var roomPolicy = RoomPolicy.open
   /// What is written to the log.
   package var logLevel = LogLevel.info
   /// The bounds.
@@ -75,6 +77,10 @@ package struct Limits: Sendable {
   package var ringCapacity = 4_096
   /// Bytes of each frame log of a shard.
   package var frameLogCapacity = 1 << 20
+  /// Rooms that one connection may be in; a further one is refused.
+  package var roomsPerConnectionLimit = 128
+  /// Rooms that there may be at once, shared out evenly among the shards; a further one is refused.
+  package var roomsLimit = 100_000
   /// Missed notifications that a resuming client is sent; past it the client is told `resync`.
   package var missedLimit = 10_000
   /// Time from a request's first byte to the end of its head; past it 408.

@@ -16,7 +16,7 @@ enum Counter: Int, CaseIterable {
   case published, broadcasts, ringFull
   case slowConsumers, timedOut, tokensExpired, protocolViolations, originsRefused, resets
   case replays, resyncs, replayedNotifications
-  case droppedPongs
+  case droppedPongs, roomsRefused
 
   /// The name of the series, without its prefix.
   var name: String {
@@ -44,13 +44,14 @@ enum Counter: Int, CaseIterable {
     case .resyncs: "resyncs_total"
     case .replayedNotifications: "replayed_notifications_total"
     case .droppedPongs: "pongs_dropped_total"
+    case .roomsRefused: "rooms_refused_total"
     }
   }
 }
 
 /// What stands at a value.
 enum Gauge: Int, CaseIterable {
-  case connections, sessions, users, blockedConnections, draining
+  case connections, sessions, users, rooms, blockedConnections, draining
 
   /// The name of the series, without its prefix.
   var name: String {
@@ -58,6 +59,7 @@ enum Gauge: Int, CaseIterable {
     case .connections: "connections"
     case .sessions: "sessions"
     case .users: "users"
+    case .rooms: "rooms"
     case .blockedConnections: "connections_blocked"
     case .draining: "draining"
     }

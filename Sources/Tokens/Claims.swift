@@ -10,17 +10,23 @@ package struct Claims: Sendable, Equatable {
   package var isPublisher: Bool
   /// What `scope`, `scopes`, `role` and `roles` name, in this order, at most 64.
   package var scopes: [String]
+  /// Names and patterns of rooms, as the claim `rooms` has them; empty without it.
+  ///
+  /// At most 128.
+  package var rooms: [String]
   /// `exp` as it stands in the token, the leeway not added; `TokenVerifier.endSeconds` adds it.
   ///
   /// From 0 to the end of the year 9999, so that it survives being turned into milliseconds.
   package var expiresAtSeconds: Int64?
 
   package init(
-    userID: String?, isPublisher: Bool, scopes: [String], expiresAtSeconds: Int64?
+    userID: String?, isPublisher: Bool, scopes: [String], rooms: [String] = [],
+    expiresAtSeconds: Int64?
   ) {
     self.userID = userID
     self.isPublisher = isPublisher
     self.scopes = scopes
+    self.rooms = rooms
     self.expiresAtSeconds = expiresAtSeconds
   }
 }

@@ -16,6 +16,7 @@ package enum TokenSigner {
   package static func sign(
     userID: String,
     scopes: [String] = [],
+    rooms: [String] = [],
     issuedAtSeconds: Int64,
     expiresAtSeconds: Int64,
     secret: [UInt8],
@@ -39,6 +40,7 @@ package enum TokenSigner {
     payload.appendText(",\"exp\":")
     payload.appendDecimal(expiresAtSeconds)
     if !scopes.isEmpty { payload.appendMember("scope", scopes.joined(separator: " ")) }
+    if !rooms.isEmpty { payload.appendMember("rooms", rooms) }
     if let issuer { payload.appendMember("iss", issuer) }
     if let audience { payload.appendMember("aud", audience) }
     payload.appendText("}")
@@ -62,5 +64,16 @@ extension [UInt8] {
     appendJSONString(name)
     appendText(":")
     appendJSONString(value)
+  }
+
+  /// A comma and a member whose value is an array of strings.
+  fileprivate mutating func appendMember(_ name: String, _ values: [String]) {
+    appendText(",")
+    appendJSONString(name)
+    for (index, value) in values.enumerated() {
+      appendText(index == 0 ? ":[" : ",")
+      appendJSONString(value)
+    }
+    appendText("]")
   }
 }

@@ -20,6 +20,8 @@ package struct TokenVerifier: Sendable {
   package static let tokenBytesLimit = 8_192
   /// How many scopes and roles, or audiences, a token may name.
   package static let nameCountLimit = 64
+  /// How many rooms a token may name.
+  package static let roomCountLimit = 128
 
   package let policy: TokenPolicy
 
@@ -56,6 +58,7 @@ package struct TokenVerifier: Sendable {
         policy.publisherScopes.contains { $0.hasSameBytes(as: scope) }
       },
       scopes: scopes,
+      rooms: try rooms(claims),
       expiresAtSeconds: expiresAtSeconds)
   }
 
@@ -156,6 +159,17 @@ package struct TokenVerifier: Sendable {
       guard scopes.count <= Self.nameCountLimit else { throw .tooLarge }
     }
     return scopes
+  }
+
+  /// What the claim `rooms` names: a string is one name, whatever is in it.
+  private func rooms(_ claims: MemberTable) throws(TokenError) -> [String] {
+    switch try claims.value(of: "rooms") {
+    case .string(let name): return [name]
+    case .array(let names):
+      guard names.count <= Self.roomCountLimit else { throw .tooLarge }
+      return names.compactMap { $0 }
+    case nil, .number, .other: return []
+    }
   }
 
   /// The first claim of a user id that is present, if it holds a usable one.

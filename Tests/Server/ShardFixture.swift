@@ -22,9 +22,17 @@ final class KernelScript {
   var sends: [Int32: [Int]] = [:]
   /// Bytes that each descriptor is let take in all; nothing past them is.
   var room: [Int32: Int] = [:]
+  /// Bytes that went to each descriptor since it was accepted.
+  fileprivate var sent: [Int32: Int] = [:]
 
   fileprivate static func of(_ context: UnsafeMutableRawPointer?) -> KernelScript {
     Unmanaged<KernelScript>.fromOpaque(context!).takeUnretainedValue()
+  }
+
+  fileprivate func note(_ count: Int, to descriptor: Int32) -> Int {
+    guard count >= 0 else { return Int(-errno) }
+    sent[descriptor, default: 0] += count
+    return count
   }
 
   /// How many of `count` bytes the descriptor takes now, or a negated errno.
@@ -112,7 +120,7 @@ final class ShardFixture {
       let taken = KernelScript.of(context).take(descriptor, count)
       guard taken > 0 else { return taken }
       let sent = Glibc.send(descriptor, bytes, taken, flags)
-      return sent < 0 ? Int(-errno) : sent
+      return KernelScript.of(context).note(sent, to: descriptor)
     }
     table.pointee.sendmsg = { context, descriptor, message, flags in
       var copy = message.pointee
@@ -123,10 +131,10 @@ final class ShardFixture {
         // As much of the first piece as there is room for.
         let first = copy.msg_iov[0]
         let sent = Glibc.send(descriptor, first.iov_base, min(taken, first.iov_len), flags)
-        return sent < 0 ? Int(-errno) : sent
+        return KernelScript.of(context).note(sent, to: descriptor)
       }
       let sent = Glibc.sendmsg(descriptor, &copy, flags)
-      return sent < 0 ? Int(-errno) : sent
+      return KernelScript.of(context).note(sent, to: descriptor)
     }
     let kernel = Kernel(table: UnsafePointer(table))
     let listener = try Listener(kernel: kernel, host: "127.0.0.1", port: 0)
@@ -207,7 +215,28 @@ final class ShardFixture {
     peer.place = place
     peer.generation = shard.table[place].generation
     peer.serverDescriptor = shard.table[place].fd
+    script.sent[peer.serverDescriptor] = nil
     return peer
+  }
+
+  /// Sends a message, and turns until it was read and what it led to was done.
+  func say(_ text: String, _ peer: TestPeer) throws {
+    let before = shard.metrics.value(.framesReceived)
+    peer.say(text)
+    try turn(until: { shard.metrics.value(.framesReceived) > before })
+    // To the home's mailbox, back, into the ring, and out of it.
+    try turn(3)
+  }
+
+  /// The frames that the shard has sent so far and that were not taken yet; the kernel may be slow
+  /// to bring them.
+  func frames(of peer: TestPeer) throws -> [String] {
+    while peer.receivedCount < script.sent[peer.serverDescriptor, default: 0], !peer.isEnded {
+      var watched = pollfd(fd: peer.descriptor, events: Int16(POLLIN), revents: 0)
+      try #require(poll(&watched, 1, 10_000) == 1, "what was sent does not arrive")
+      peer.receive()
+    }
+    return try peer.frames()
   }
 
   /// An open session of `user`, or of a client that has shown no token.
@@ -239,6 +268,8 @@ final class TestPeer {
   var received: [UInt8] = []
   /// Whether the server has ended its side, or reset the connection.
   private(set) var isEnded = false
+  /// Bytes that came in all.
+  private(set) var receivedCount = 0
 
   init(port: UInt16) throws {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -282,6 +313,7 @@ final class TestPeer {
       let count = recv(descriptor, &buffer, buffer.count, 0)
       if count > 0 {
         received += buffer[..<count]
+        receivedCount += count
       } else {
         if count == 0 || errno != EAGAIN { isEnded = true }
         return received

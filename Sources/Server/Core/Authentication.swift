@@ -12,6 +12,8 @@ struct Caller {
   var isPublisher: Bool
   /// When the token ends, with the leeway, in seconds; `Int64.max` when it does not.
   var end: Int64
+  /// Names and patterns of the rooms that the token claims.
+  var rooms: [String] = []
   /// What an idempotency key of this caller's is unique within.
   var scope: String { user.map { "user:" + $0 } ?? "key" }
 
@@ -70,7 +72,7 @@ extension Shard {
     }
     return Caller(
       user: claims.userID, isPublisher: claims.isPublisher,
-      end: core.verifier.endSeconds(of: claims) ?? .max)
+      end: core.verifier.endSeconds(of: claims) ?? .max, rooms: claims.rooms)
   }
 
   /// Lets a request in to `endpoint`, or says why not.

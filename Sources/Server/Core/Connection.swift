@@ -91,6 +91,8 @@ struct Connection {
   var task: AnyObject?
   /// The user of an open session.
   var user: UserID = ""
+  /// The rooms of an open session; nil while it is in none and may enter any.
+  var membership: Membership?
   /// The wall clock at which the token ends, in seconds; `Int64.max` when it does not.
   var tokenEnd = Int64.max
   /// When a byte last came from the peer.

@@ -23,6 +23,10 @@ final class Format {
   let log: FrameLog
   /// The log's end at the last flush.
   var flushedEnd: UInt64 = 0
+  /// Frames for those of rooms.
+  let roomLog: FrameLog
+  /// The end of the rooms' log at the last flush.
+  var roomFlushedEnd: UInt64 = 0
   /// Ends of the frames that the log still holds, oldest first.
   var frameEnds = FrameEnds()
   var writer: FrameWriter
@@ -31,6 +35,7 @@ final class Format {
     self.dialect = dialect
     tellsCursors = epoch != nil
     log = FrameLog(capacity: capacity)
+    roomLog = FrameLog(capacity: capacity)
     writer = FrameWriter(epoch: epoch, framing: dialect.framing)
   }
 }
@@ -65,8 +70,14 @@ struct FrameEnds {
 extension Shard {
   /// Whether enough is waiting for everyone that one more look for input is cheap beside it.
   var hasLargeFanOut: Bool {
-    formats.contains { $0.log.end != $0.flushedEnd && $0.members.count >= 64 }
-      && formats.allSatisfy { $0.log.end - $0.flushedEnd < Shard.flushBytes / 2 }
+    let isLarge =
+      (burst?.room.members.count ?? 0) >= 64
+      || formats.contains { $0.log.end != $0.flushedEnd && $0.members.count >= 64 }
+    return isLarge
+      && formats.allSatisfy {
+        $0.log.end - $0.flushedEnd < Shard.flushBytes / 2
+          && $0.roomLog.end - $0.roomFlushedEnd < Shard.flushBytes / 2
+      }
   }
 
   /// Hands `event` to the sessions that it is for.
@@ -80,12 +91,16 @@ extension Shard {
       deliver(event, to: user)
     case .users(let users):
       for user in users { deliver(event, to: user) }
-    case .room, .rooms:
-      break
+    case .room(let room, let user):
+      deliver(event, toRoom: room, except: user)
+    case .rooms(let rooms, let user):
+      noteStatus(event, in: rooms)
+      deliver(event, toRooms: rooms, except: user)
     }
   }
 
   private func broadcast(_ event: Event) {
+    settleBurst()
     for format in formats where !format.members.isEmpty {
       format.writer.removeAll()
       format.dialect.write(event, to: &format.writer)
@@ -129,7 +144,7 @@ extension Shard {
       guard let range = written[index], range.from != range.to, table.contains(place) else {
         continue
       }
-      queue(direct: range.from, range.to, at: place)
+      queue(log: 0, from: range.from, to: range.to, at: place)
       metrics.add(.framesDelivered, formats[index].writer.count)
     }
   }
@@ -144,16 +159,18 @@ extension Shard {
     return true
   }
 
-  private func flushDirectIfFull(adding byteCount: Int) {
+  /// Makes room in the direct log, where `byteCount` more would be too many before a flush.
+  func flushDirectIfFull(adding byteCount: Int) {
     if direct.end - directFlushed + UInt64(byteCount) > Shard.flushBytes { flush() }
   }
 
-  /// Queues the range [from, to) of the direct log behind what the session at `place` has.
-  private func queue(direct from: UInt64, _ to: UInt64, at place: UInt32) {
-    guard table[place].state == .session else { return }
+  /// Queues the range [from, to) of a log behind what the session at `place` has.
+  func queue(log number: UInt8, from: UInt64, to: UInt64, at place: UInt32) {
+    guard table[place].state == .session, from != to else { return }
+    settleBurst(for: place)
     if table[place].flags.contains(.blocked) {
       takeSharedTail(at: place)
-      copyToOwned(direct, from: from, to: to, at: place)
+      copyToOwned(log(number), from: from, to: to, at: place)
       checkBacklog(at: place)
       return
     }
@@ -163,7 +180,7 @@ extension Shard {
         log: 1 + table[place].format, from: table[place].sharedThrough, to: format.log.end)
       table[place].sharedThrough = format.log.end
     }
-    table[place].outbox.append(log: 0, from: from, to: to)
+    table[place].outbox.append(log: number, from: from, to: to)
     markQueued(place)
   }
 
@@ -184,7 +201,7 @@ extension Shard {
     guard table.contains(place) else { return }
     let from = direct.end
     direct.append(frames.span)
-    queue(direct: from, direct.end, at: place)
+    queue(log: 0, from: from, to: direct.end, at: place)
   }
 
   /// Puts `place` among those that this turn's flush writes to.
@@ -196,12 +213,15 @@ extension Shard {
 
   /// The log that an outbox's range names.
   func log(_ number: UInt8) -> FrameLog {
-    number == 0 ? direct : formats[Int(number) - 1].log
+    if number == 0 { return direct }
+    let index = Int(number) - 1
+    return index < formats.count ? formats[index].log : formats[index - formats.count].roomLog
   }
 
   /// Makes the shared frames that `place` has not been sent part of what it owns.
   func takeSharedTail(at place: UInt32) {
     guard table[place].state == .session else { return }
+    settleBurst(for: place)
     let format = formats[Int(table[place].format)]
     let from = table[place].sharedThrough
     guard from != format.log.end else { return }

@@ -14,6 +14,7 @@ extension Shard {
   /// Sends whatever is queued to whoever can take it.
   func flush() {
     for format in formats where format.log.end != format.flushedEnd { flushShared(format) }
+    flushBurst()
     if !dirty.isEmpty {
       let places = dirty
       dirty.removeAll()
@@ -190,7 +191,7 @@ extension Shard {
   // MARK: Blocked connections
 
   /// Awaits writability and frees the logs of what this connection has not taken.
-  private func block(_ place: UInt32) {
+  func block(_ place: UInt32) {
     spillOutbox(at: place)
     countBlocked(table[place].owned.count - table[place].ownedSent, at: place)
     guard !table[place].flags.contains(.blocked) else { return }

@@ -252,8 +252,8 @@ extension Shard {
     switch result {
     case .now(let answer):
       respond(answer, at: place)
-    case .stream(let since):
-      openStream(request, since: since)
+    case .stream(let since, let rooms):
+      openStream(request, since: since, rooms: rooms)
     case .later(let pending):
       exchange.pending = pending
       table[place].flags.insert(.awaitsAnswer)

@@ -39,6 +39,7 @@ extension Shard {
     } else {
       table[place].tokenEnd = caller.end
       scheduleTimer(place)
+      if table.contains(place) { setClaimedRooms(caller.rooms, at: place) }
     }
   }
 }

@@ -256,6 +256,7 @@ extension Shard {
   /// Takes the session at `place`, if there is one, out of fan-out.
   private func leaveSession(_ place: UInt32) {
     guard table[place].state == .session else { return }
+    leaveRooms(place)
     unlist(place)
     formats[Int(table[place].format)].members.remove(place)
     table[place].task = nil

@@ -49,6 +49,24 @@ extension [UInt8] {
     member("is_typing", typing.isTyping)
   }
 
+  /// Writes the members of `{room, members}`.
+  mutating func members(of news: RoomNews) {
+    member("room", news.room)
+    memberName("members")
+    append(UInt8(ascii: "["))
+    for (index, user) in news.members.enumerated() {
+      if index > 0 { append(UInt8(ascii: ",")) }
+      appendJSONString(user)
+    }
+    append(UInt8(ascii: "]"))
+  }
+
+  /// Writes the members of `{code, message}`.
+  mutating func members(ofError code: String, _ text: String) {
+    member("code", code)
+    member("message", text)
+  }
+
   /// Writes the members of `{user_id, status}`.
   mutating func members(of presence: PresenceUpdate) {
     member("user_id", presence.user)

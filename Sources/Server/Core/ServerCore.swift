@@ -18,6 +18,12 @@ enum ShardMessage: Sendable {
   /// A user's first connection on some shard came, or its last one there went. Sent to the user's
   /// home shard, which alone knows how many users are connected.
   case census(UserID, arrived: Bool)
+  /// A connection's question to a room whose home the shard is.
+  case room(RoomQuestion, RoomName, UserID, ReturnAddress)
+  /// What a room's home answers to the connection at that place.
+  case roomAnswer(UInt32, generation: UInt32, RoomAnswer, RoomName)
+  /// What a user whose home the shard is did.
+  case presence(PresenceNote, UserID)
   /// Begin to send everybody away.
   case drain
   /// Everybody has gone and the store is closed: end.
@@ -58,11 +64,11 @@ final class ServerCore: Sendable {
     startedAt = kernel.monotonicMilliseconds
   }
 
-  /// The shard that keeps count of `user`.
-  func home(of user: UserID) -> Int {
+  /// The shard that keeps count of the user, or of the members of the room, with that name.
+  func home(of name: String) -> Int {
     // FNV-1a: the same on every shard, unlike Swift's own seeded hash is in another process.
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in user.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     return Int(hash % UInt64(mailboxes.count))
   }
 }

@@ -64,6 +64,16 @@ final class Shard {
   var directory = Directory()
   /// Users whose home this shard is, with the number of shards they are connected to.
   var census: [TextKey: Int] = [:]
+  /// What connections of this shard are in, by the room's name.
+  var rooms: [TextKey: LocalRoom] = [:]
+  /// What is being said in a room and is in no outbox yet.
+  var burst: RoomBurst?
+  /// Members of the rooms whose home this shard is.
+  var rosters: [TextKey: Roster] = [:]
+  /// Who types in them.
+  var typists = DeadlineQueue<Typist>()
+  /// How users whose home this shard is are seen.
+  var presence = PresenceBook(graceMilliseconds: Shard.graceMilliseconds)
   var blockedCount = 0
   /// Bytes of their own that blocked connections had left when they last took some.
   var blockedBytes = 0
@@ -177,6 +187,7 @@ final class Shard {
     let timer = wheel.timeout(now: now)
     if timer >= 0 { limit = min(limit, timer) }
     if let pause = acceptor?.timeout(now: now), pause >= 0 { limit = min(limit, pause) }
+    if let due = nextDueAtHome { limit = min(limit, Int32(clamping: due - min(due, now))) }
     if drain != nil { limit = min(limit, Int32(Drain.paceMilliseconds)) }
     return limit
   }
@@ -208,6 +219,12 @@ final class Shard {
       if table.holds(place, generation: generation) { finish(place, answer) }
     case .census(let user, let arrived):
       count(user, arrived: arrived)
+    case .room(let question, let name, let user, let address):
+      answer(question, name, user, to: address)
+    case .roomAnswer(let place, let generation, let answer, let name):
+      if table.holds(place, generation: generation) { take(answer, of: name, at: place) }
+    case .presence(let note, let user):
+      take(note, of: user)
     case .drain:
       beginDrain()
     case .stop:
@@ -223,6 +240,7 @@ final class Shard {
       for index in 0..<count where table.contains(due[index]) { timerFired(at: due[index]) }
     } while count == due.count
     expireProbe()
+    expireAtHome()
     continueDrain()
     if now >= trimAt {
       trimAt = .max
@@ -236,6 +254,7 @@ final class Shard {
     metrics.set(.connections, table.count)
     metrics.set(.sessions, directory.placeCount)
     metrics.set(.users, core.mailboxes.count == 1 ? directory.userCount : census.count)
+    metrics.set(.rooms, rosters.count)
     metrics.set(.blockedConnections, blockedCount)
     metrics.set(.draining, drain == nil ? 0 : 1)
   }
@@ -262,7 +281,7 @@ final class Shard {
 
   private func tellHome(of user: UserID, arrived: Bool) {
     // One shard alone: its directory is the census.
-    guard core.mailboxes.count > 1 else { return }
+    guard core.mailboxes.count > 1 else { return noteConnected(user, arrived) }
     let home = core.home(of: user)
     if home == index {
       count(user, arrived: arrived)
@@ -273,7 +292,14 @@ final class Shard {
 
   private func count(_ user: UserID, arrived: Bool) {
     let key = TextKey(user)
-    let shards = (census[key] ?? 0) + (arrived ? 1 : -1)
+    let before = census[key] ?? 0
+    let shards = before + (arrived ? 1 : -1)
     census[key] = shards == 0 ? nil : shards
+    if before == 0 || shards == 0 { noteConnected(user, arrived) }
+  }
+
+  /// The first connection of a user whose home this shard is came, or the last one went.
+  private func noteConnected(_ user: UserID, _ arrived: Bool) {
+    if arrived { presence.arrived(user) } else { presence.left(user, at: now) }
   }
 }

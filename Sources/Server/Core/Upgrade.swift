@@ -78,12 +78,14 @@ extension Shard {
         }
       throw Refusal(.failure(401, "unauthorized", reason).with("WWW-Authenticate", "Bearer"))
     }
+    let rooms = try Shard.rooms(in: query, for: dialect)
+    if case .success(let caller) = admitted { try mayEnter(rooms, caller) }
     let key = Array((request.key + WebSocketHandshake.acceptSuffix).utf8)
     WebSocketHandshake.writeResponse(
       accept: Base64.encode(Digest.sha1(key)),
       protocol: request.protocols.first == "bearer" ? "bearer" : nil,
       into: &table[place].owned)
-    openSession(admitted, dialect, since: query["since"], at: place)
+    openSession(admitted, dialect, since: query["since"], rooms: rooms, at: place)
   }
 
   /// Whether a client is turned away before the upgrade.
@@ -106,7 +108,7 @@ extension Shard {
   /// Begins the session of a connection that has been answered so far that it is one.
   func openSession(
     _ admitted: Result<Caller, AuthenticationFailure>, _ dialect: any Dialect, since: String?,
-    at place: UInt32
+    rooms: [RoomName] = [], at place: UInt32
   ) {
     releaseExchange(place)
     table[place].state = .session
@@ -118,6 +120,9 @@ extension Shard {
     switch (admitted, dialect.admission) {
     case (.success(let caller), _):
       admit(caller, since: since, at: place)
+      for room in rooms where table.contains(place) && table[place].state == .session {
+        join(room, at: place)
+      }
     case (.failure(let failure), .closedAfterUpgrade(let missing, let invalid, let noUser)):
       switch failure {
       case .missing: close(place, code: missing, reason: "missing authentication token")
@@ -151,6 +156,7 @@ extension Shard {
     list(place)
     scheduleTimer(place)
     guard table.contains(place) else { return }
+    setClaimedRooms(caller.rooms, at: place)
     if since != nil || dialect.greetsWithCounts {
       beginReplay(since, at: place)
     } else {

@@ -153,6 +153,11 @@ extension Shard {
     switch format.dialect.request(in: message.bytes) {
     case .pong: table[place].flags.remove(.pinged)
     case .fetch(let request): fetch(request, at: place)
+    case .join(let room): join(room, at: place)
+    case .leave(let room): leave(room, at: place)
+    case .type(let room, let isTyping): type(isTyping, in: room, at: place)
+    case .status(let status): setStatus(status, at: place)
+    case .invalid(let code, let text): tellError(code, text, at: place)
     case nil: answer(message, format, at: place)
     }
   }

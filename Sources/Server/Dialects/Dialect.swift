@@ -36,6 +36,15 @@ enum ClientRequest: Equatable {
   case pong
   /// A page of the inbox, newest first.
   case fetch(PageRequest)
+  /// To be in a room, or no longer; the name is valid.
+  case join(RoomName)
+  case leave(RoomName)
+  /// The others in the room are told that the user types, or has stopped.
+  case type(RoomName, isTyping: Bool)
+  /// Those who share a room with the user are told how it is to be seen.
+  case status(PresenceStatus)
+  /// Nothing that the server understands: the client is told so.
+  case invalid(code: String, message: String)
 }
 
 /// What a session begins with.
@@ -46,6 +55,14 @@ struct Greeting {
   var cursor: Cursor?
   /// For a dialect that greets with counts: the counts at which the session begins.
   var counts: Counts?
+}
+
+/// What a client is told that asked to be in a room, or no longer.
+struct RoomNews {
+  let room: RoomName
+  /// Users in the room, in the order in which they came, those that came first.
+  let members: [UserID]
+  let isJoined: Bool
 }
 
 /// What messages are put into on their way.
@@ -86,6 +103,8 @@ protocol Dialect: Sendable {
   var expiryCloseCode: UInt16 { get }
   /// Whether the greeting says the user's counts: then it waits for the store.
   var greetsWithCounts: Bool { get }
+  /// Whether it has words for what happens in rooms: then `rooms=` in the query names some.
+  var hearsRooms: Bool { get }
 
   /// Writes the frames of `event`, or none if this dialect does not speak of such a thing.
   func write(_ event: Event, to frames: inout FrameWriter)
@@ -99,6 +118,10 @@ protocol Dialect: Sendable {
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter)
   /// Tells a client that goes on from the present position, behind its greeting, the counts there.
   func writeBegun(_ counts: Counts, time: Int64, to frames: inout FrameWriter)
+  /// Tells a client that it is in a room, or no longer.
+  func write(_ news: RoomNews, time: Int64, to frames: inout FrameWriter)
+  /// Tells a client what is wrong with what it asked.
+  func writeError(_ code: String, _ message: String, time: Int64, to frames: inout FrameWriter)
   /// Answers a client's text message.
   func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter)
   /// What a client's text message asks of the server; nil where `answer` is all there is to it.
@@ -113,8 +136,11 @@ protocol Dialect: Sendable {
 /// What a dialect has that does not say otherwise.
 extension Dialect {
   var greetsWithCounts: Bool { false }
+  var hearsRooms: Bool { false }
   func request(in text: [UInt8]) -> ClientRequest? { nil }
   func writePing(to frames: inout FrameWriter) {}
+  func write(_ news: RoomNews, time: Int64, to frames: inout FrameWriter) {}
+  func writeError(_ code: String, _ message: String, time: Int64, to frames: inout FrameWriter) {}
   func writePage(
     _ page: [Notification], _ counts: Counts, byteLimit: Int, to frames: inout FrameWriter
   ) {}

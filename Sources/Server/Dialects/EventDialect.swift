@@ -14,6 +14,7 @@ struct EventDialect: Dialect {
   let admission = Admission.closedAfterUpgrade(missing: 4001, invalid: 4002, noUser: 4003)
   let heartbeat = Heartbeat(pingIntervalMilliseconds: 30_000, silenceLimitMilliseconds: 60_000)
   let expiryCloseCode: UInt16 = 4002
+  let hearsRooms = true
 
   func write(_ event: Event, to frames: inout FrameWriter) {
     switch event.body {
@@ -106,6 +107,16 @@ struct EventDialect: Dialect {
   /// The counts may have changed while the client was away, without a notification that it missed.
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {
     write(counts, time: time, to: &frames)
+  }
+
+  func write(_ news: RoomNews, time: Int64, to frames: inout FrameWriter) {
+    frames.event(news.isJoined ? "room:joined" : "room:left", time: time) {
+      $0.members(of: news)
+    }
+  }
+
+  func writeError(_ code: String, _ message: String, time: Int64, to frames: inout FrameWriter) {
+    frames.event("error", time: time) { $0.members(ofError: code, message) }
   }
 
   /// Answers `{"type":"ping"}`; anything else is ignored, as the reference server does.

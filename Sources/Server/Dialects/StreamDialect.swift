@@ -20,6 +20,7 @@ struct StreamDialect: Dialect {
     pingIntervalMilliseconds: 15_000, silenceLimitMilliseconds: .max / 2)
   /// Stands for the end of the stream.
   let expiryCloseCode: UInt16 = 1008
+  let hearsRooms = true
 
   func write(_ event: Event, to frames: inout FrameWriter) {
     switch event.body {
@@ -81,6 +82,14 @@ struct StreamDialect: Dialect {
 
   func writeBegun(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {
     write(counts, to: &frames)
+  }
+
+  func write(_ news: RoomNews, time: Int64, to frames: inout FrameWriter) {
+    frames.message(news.isJoined ? "room_joined" : "room_left") { $0.members(of: news) }
+  }
+
+  func writeError(_ code: String, _ message: String, time: Int64, to frames: inout FrameWriter) {
+    frames.message("error") { $0.members(ofError: code, message) }
   }
 
   /// A stream has no way back.

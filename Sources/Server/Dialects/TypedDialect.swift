@@ -15,6 +15,7 @@ struct TypedDialect: Dialect {
   let admission = Admission.refusedBeforeUpgrade
   let heartbeat = Heartbeat(pingIntervalMilliseconds: 30_000, silenceLimitMilliseconds: 60_000)
   let expiryCloseCode: UInt16 = 1008
+  let hearsRooms = true
 
   func write(_ event: Event, to frames: inout FrameWriter) {
     let time = event.timestamp
@@ -70,7 +71,72 @@ struct TypedDialect: Dialect {
 
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}
 
-  func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}
+  func write(_ news: RoomNews, time: Int64, to frames: inout FrameWriter) {
+    frames.typed(news.isJoined ? "room_joined" : "room_left", time: time) {
+      $0.members(of: news)
+    }
+  }
+
+  func writeError(_ code: String, _ message: String, time: Int64, to frames: inout FrameWriter) {
+    frames.typed("error", time: time) { $0.members(ofError: code, message) }
+  }
+
+  /// Understands what rooms-hub's clients say; `ping` is answered by `answer`.
+  func request(in text: [UInt8]) -> ClientRequest? {
+    var type: String?
+    var data: RoomFields?
+    var reader = JSONReader(text)
+    do throws(JSONViolation) {
+      guard try reader.nextKind() == .object else {
+        return .invalid(code: "malformed", message: "a message is a JSON object")
+      }
+      try reader.readObject { (reader, name) throws(JSONViolation) in
+        switch (name, try reader.nextKind()) {
+        case ("type", .string): type = try reader.readString()
+        case ("data", .object): data = try RoomFields(&reader)
+        default: _ = try reader.skipValue()
+        }
+      }
+      try reader.finish()
+    } catch {
+      return .invalid(code: "malformed", message: "not JSON: \(error.reason)")
+    }
+    switch type {
+    case "ping": return nil
+    case "join_room": return data.room { .join($0) }
+    case "leave_room": return data.room { .leave($0) }
+    case "typing_indicator":
+      guard let isTyping = data?.isTyping else {
+        return .invalid(code: "invalid", message: "is_typing: true or false")
+      }
+      return data.room { .type($0, isTyping: isTyping) }
+    case "presence_update":
+      guard let status = data?.status.flatMap({ PresenceStatus(name: $0) }) else {
+        return .invalid(code: "invalid", message: RoomFields.statusRule)
+      }
+      return .status(status)
+    case nil: return .invalid(code: "malformed", message: "type: missing")
+    default:
+      return .invalid(
+        code: "unknown_type",
+        message: "use ping, join_room, leave_room, typing_indicator or presence_update")
+    }
+  }
+
+  /// Answers `{"type":"ping"}`.
+  func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {
+    frames.typed("pong", time: time) { _ in }
+  }
+}
+
+extension RoomFields? {
+  /// The request about the room that is named, if one may be.
+  fileprivate func room(_ request: (RoomName) -> ClientRequest) -> ClientRequest {
+    guard let room = self?.room, RoomNames.isValid(room) else {
+      return .invalid(code: "invalid", message: RoomFields.roomRule)
+    }
+    return request(room)
+  }
 }
 
 extension FrameWriter {

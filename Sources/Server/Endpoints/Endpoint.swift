@@ -9,6 +9,7 @@ enum Endpoint: Sendable {
   case publish, publishBatch, sendSystem, liveBroadcast
   case list, unreadCount, stats, read, unread, readMany, readAll, seen, delete, deleteAll
   case events, poll
+  case realtimeTyping, realtimePresence
   case busStats, connectionStats, health, ready, metrics
 
   /// Who may ask.
@@ -27,7 +28,7 @@ enum Endpoint: Sendable {
     switch self {
     case .publish, .publishBatch, .sendSystem, .liveBroadcast: .publisher
     case .list, .unreadCount, .stats, .read, .unread, .readMany, .readAll, .seen, .delete,
-      .deleteAll, .events, .poll:
+      .deleteAll, .events, .poll, .realtimeTyping, .realtimePresence:
       .user
     case .busStats, .connectionStats: .caller
     case .health, .ready: .anyone
@@ -41,8 +42,8 @@ enum EndpointResult {
   case now(Answer)
   /// The store was asked; its answer is used for this.
   case later(PendingAnswer)
-  /// The connection becomes an event stream that goes on from there.
-  case stream(since: String)
+  /// The connection becomes an event stream that goes on from there, in these rooms.
+  case stream(since: String, rooms: [RoomName])
 }
 
 /// What the store's answer to a request is used for.
@@ -58,6 +59,8 @@ enum PendingAnswer {
   case position(isResync: Bool)
   /// A poll that waits for something new.
   case poll(Poll)
+  /// A home shard knows whether it is done: the answer if it is, and if not.
+  case home(Answer, refusal: Answer)
   /// Readiness: the probe's return answers.
   case probe
 }
@@ -89,6 +92,8 @@ enum Endpoints {
     router.add(.delete, inbox + "/:id", .delete)
     router.add(.post, "/api/v1/websocket/send/system", .sendSystem)
     router.add(.post, "/api/v1/websocket/live/broadcast", .liveBroadcast)
+    router.add(.post, "/api/v1/websocket/realtime/typing", .realtimeTyping)
+    router.add(.post, "/api/v1/websocket/realtime/presence", .realtimePresence)
     router.add(.get, "/api/v1/websocket/connections/stats", .connectionStats)
     router.add(.get, "/api/notifications/stats", .busStats)
     router.add(.get, StreamDialect().path, .events)
@@ -117,6 +122,8 @@ enum Endpoints {
     case .seen: try seen(request, on: shard)
     case .events: try events(request, on: shard)
     case .poll: try poll(request, on: shard)
+    case .realtimeTyping: try realtimeTyping(request, on: shard)
+    case .realtimePresence: try realtimePresence(request, on: shard)
     case .busStats: .now(busStats(on: shard))
     case .connectionStats: .now(connectionStats(on: shard))
     case .health: .now(.object { $0.member("status", "ok") })

@@ -18,8 +18,10 @@ extension Endpoints {
     guard shard.drain == nil else {
       throw Refusal(.unavailable("draining", "the server is shutting down"))
     }
+    let rooms = try Shard.rooms(in: request.query, for: StreamDialect())
+    try shard.mayEnter(rooms, request.caller)
     let since = ids.first.flatMap { $0.isEmpty ? nil : $0 } ?? request.query["since"] ?? ""
-    return .stream(since: since)
+    return .stream(since: since, rooms: rooms)
   }
 }
 
@@ -28,7 +30,7 @@ extension Shard {
   private static let retryMilliseconds: UInt32 = 5_000
 
   /// Answers the request with a stream.
-  func openStream(_ request: Request, since: String) {
+  func openStream(_ request: Request, since: String, rooms: [RoomName]) {
     let place = request.place
     var head: [UInt8] = []
     head.appendText("HTTP/1.1 ")
@@ -47,6 +49,6 @@ extension Shard {
     }
     ServerSentEvent.append(retryMilliseconds: Shard.retryMilliseconds, into: &head)
     table[place].owned.append(contentsOf: head)
-    openSession(.success(request.caller), StreamDialect(), since: since, at: place)
+    openSession(.success(request.caller), StreamDialect(), since: since, rooms: rooms, at: place)
   }
 }

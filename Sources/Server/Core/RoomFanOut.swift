@@ -1,0 +1,205 @@
+// Fan-out to a room: the price of a broadcast, for those who are in it.
+//
+// Frames for rooms go to a log of their own in each format. What is said in one room, one message
+// after the other, is a burst: one range of that log for each format, which is everybody's in the
+// room and is written down nowhere else. At the flush it goes straight from the log to each member,
+// as a broadcast does. Only when something else comes in between (another room speaks, a member is
+// told something of its own, or goes) is the burst put into the members' outboxes, so that everyone
+// gets everything in the order in which it happened.
+//
+// Invariant: what is in the burst is in no member's outbox, and is newer than all that is.
+
+internal import Broadcast
+internal import CReactor
+internal import Glibc
+internal import Notifications
+internal import Wire
+
+/// A room as one shard sees it: its connections here.
+final class LocalRoom {
+  let name: RoomName
+  /// The places of its members, lowest first.
+  private(set) var members: [UInt32] = []
+  /// How many of them have each format.
+  private(set) var formatCounts: [Int]
+
+  init(name: RoomName, formatCount: Int) {
+    self.name = name
+    formatCounts = [Int](repeating: 0, count: formatCount)
+  }
+
+  func insert(_ place: UInt32, format: UInt8) {
+    let index = self.index(of: place)
+    precondition(index == members.count || members[index] != place, "\(place) is in the room")
+    members.insert(place, at: index)
+    formatCounts[Int(format)] += 1
+  }
+
+  func remove(_ place: UInt32, format: UInt8) {
+    let index = self.index(of: place)
+    precondition(index < members.count && members[index] == place, "\(place) is not in the room")
+    members.remove(at: index)
+    formatCounts[Int(format)] -= 1
+  }
+
+  func contains(_ place: UInt32) -> Bool {
+    let index = self.index(of: place)
+    return index < members.count && members[index] == place
+  }
+
+  /// Where `place` stands, or would stand.
+  private func index(of place: UInt32) -> Int {
+    var low = 0
+    var high = members.count
+    while low < high {
+      let middle = (low + high) / 2
+      if members[middle] < place { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}
+
+/// What is being said in one room, and where it begins in each format's log.
+struct RoomBurst {
+  let room: LocalRoom
+  var from: [UInt64]
+}
+
+extension Shard {
+  /// Says `event` to those of a room.
+  func deliver(_ event: Event, toRoom name: RoomName, except user: UserID?) {
+    guard let room = rooms[TextKey(name)] else { return }
+    if let user, directory.places(of: user).contains(where: room.contains) {
+      return deliver(event, to: room.members, except: user)
+    }
+    if burst?.room !== room { settleBurst() }
+    for (index, format) in formats.enumerated() where room.formatCounts[index] > 0 {
+      format.writer.removeAll()
+      format.dialect.write(event, to: &format.writer)
+      guard format.writer.count > 0 else { continue }
+      let added = UInt64(format.writer.bytes.count)
+      if format.roomLog.end - format.roomFlushedEnd + added > Shard.flushBytes { flush() }
+      if burst == nil { burst = RoomBurst(room: room, from: formats.map { $0.roomLog.end }) }
+      format.roomLog.append(format.writer.bytes.span)
+      metrics.add(.framesDelivered, room.formatCounts[index] * format.writer.count)
+    }
+  }
+
+  /// Says `event` to those of several rooms, once to each.
+  func deliver(_ event: Event, toRooms names: [RoomName], except user: UserID?) {
+    let local = names.compactMap { rooms[TextKey($0)] }
+    if local.count == 1 { return deliver(event, toRoom: local[0].name, except: user) }
+    var places = PlaceSet()
+    for room in local { for place in room.members { places.insert(place) } }
+    var all: [UInt32] = []
+    places.forEach { all.append($0) }
+    deliver(event, to: all, except: user)
+  }
+
+  /// Says `event` to the sessions at `places`, but for those of `user`.
+  private func deliver(_ event: Event, to places: [UInt32], except user: UserID?) {
+    var written = [(from: UInt64, to: UInt64)?](repeating: nil, count: formats.count)
+    var isFlushed = false
+    let left = user.map { Set(directory.places(of: $0)) } ?? []
+    for place in places where table.contains(place) && !left.contains(place) {
+      guard table[place].state == .session else { continue }
+      let index = Int(table[place].format)
+      let format = formats[index]
+      if written[index] == nil {
+        format.writer.removeAll()
+        format.dialect.write(event, to: &format.writer)
+        // Before the event's first frame alone: see `deliver(_:to:)` for one user.
+        if !isFlushed { flushDirectIfFull(adding: formats.count * format.writer.bytes.count) }
+        isFlushed = true
+        let from = direct.end
+        if format.writer.count > 0 { direct.append(format.writer.bytes.span) }
+        written[index] = (from, direct.end)
+      }
+      guard let range = written[index], range.from != range.to, table.contains(place) else {
+        continue
+      }
+      queue(log: 0, from: range.from, to: range.to, at: place)
+      metrics.add(.framesDelivered, format.writer.count)
+    }
+  }
+
+  /// Puts what is being said in a room into its members' outboxes.
+  func settleBurst() {
+    guard let current = burst else { return }
+    burst = nil
+    for place in current.room.members where table.contains(place) {
+      let index = Int(table[place].format)
+      queue(
+        log: roomLogNumber(of: index), from: current.from[index], to: formats[index].roomLog.end,
+        at: place)
+    }
+  }
+
+  /// The same, if the connection at `place` is one of them: something of its own comes next.
+  func settleBurst(for place: UInt32) {
+    guard let current = burst, table[place].membership != nil, current.room.contains(place) else {
+      return
+    }
+    settleBurst()
+  }
+
+  /// Sends what is being said in a room straight to its members.
+  ///
+  /// The same loop as for a broadcast: see `flushShared`.
+  func flushBurst() {
+    if let current = burst {
+      burst = nil
+      for index in formats.indices where formats[index].roomLog.end != current.from[index] {
+        flush(current, format: index)
+      }
+    }
+    for format in formats { format.roomFlushedEnd = format.roomLog.end }
+  }
+
+  private func flush(_ burst: RoomBurst, format index: Int) {
+    let format = formats[index]
+    let (from, end) = (burst.from[index], format.roomLog.end)
+    let (byteCount, sharedEnd) = (Int(end - from), format.log.end)
+    let members = burst.room.members
+    let kernel = kernel
+    let table = table
+    var sentToAll = 0
+    // SAFETY: the log is not appended to while its bytes are walked, a place is looked at while it
+    // is taken, and its address is not kept past its turn of the loop.
+    unsafe format.roomLog.withBytes(from: from, to: end) { first, second in
+      for place in members where table.contains(place) {
+        let connection = unsafe table.pointer(to: place)
+        guard unsafe Int(connection.pointee.format) == index else { continue }
+        if unsafe connection.pointee.flags.isDisjoint(with: [.blocked, .queued]),
+          unsafe connection.pointee.sharedThrough == sharedEnd
+        {
+          let sent = unsafe kernel.send(connection.pointee.fd, first, second)
+          if sent == byteCount {
+            sentToAll += 1
+          } else {
+            sentInPart(sent, of: (from, end), format: index, at: place)
+          }
+        } else {
+          queue(log: roomLogNumber(of: index), from: from, to: end, at: place)
+        }
+      }
+    }
+    metrics.add(.bytesSent, sentToAll * byteCount)
+  }
+
+  /// A member took less than what was said.
+  private func sentInPart(
+    _ sent: Int, of range: (from: UInt64, to: UInt64), format index: Int, at place: UInt32
+  ) {
+    guard sent >= 0 || sent == -Int(EAGAIN) else { return drop(place, counting: .resets) }
+    metrics.add(.bytesSent, max(0, sent))
+    table[place].outbox.append(
+      log: roomLogNumber(of: index), from: range.from + UInt64(max(0, sent)), to: range.to)
+    table[place].flags.insert(.queued)
+    block(place)
+    if table.contains(place) { checkBacklog(at: place) }
+  }
+
+  /// The number by which an outbox names the log of a format's rooms.
+  private func roomLogNumber(of format: Int) -> UInt8 { UInt8(1 + formats.count + format) }
+}

@@ -1,0 +1,178 @@
+// Homes: what one shard knows of a room, or of a user, over all shards.
+//
+// Each room and each user has a home shard, chosen by its name. There a room's members are counted
+// and its typists watched, and there a user's presence is kept. Everything comes in by mailbox, in
+// the order in which each shard sent it, and what is to be told goes out by the ring.
+
+internal import Broadcast
+internal import Notifications
+
+/// What a connection asks of a room's home.
+enum RoomQuestion: Sendable {
+  case enter, leave
+  /// Who is there, asked by one who is.
+  case look
+  case type(Bool)
+  /// The connection has ended; no answer.
+  case abandon
+}
+
+/// What a room's home answers.
+enum RoomAnswer: Sendable {
+  case entered([Roster.Entry])
+  case left([Roster.Entry])
+  /// There are as many rooms as there may be.
+  case full
+  case typed
+  case notInRoom
+}
+
+/// What a user's home is told.
+enum PresenceNote: Sendable {
+  case entered(RoomName)
+  case exited(RoomName, isEnding: Bool)
+  /// An address is answered whether the user is connected at all.
+  case set(PresenceStatus, answerTo: ReturnAddress?)
+}
+
+/// Who types in which room, until it says so again.
+struct Typist: Sendable {
+  let room: RoomName
+  let user: UserID
+}
+
+extension Shard {
+  /// Time after which somebody who said to be typing has stopped.
+  private static let typingMilliseconds: UInt64 = 5_000
+  /// Saying it again sooner than this changes nothing, so that nobody fills the queue by that.
+  private static let typingRenewalMilliseconds: UInt64 = 500
+  /// Members that are named to one who enters or leaves.
+  static let namedMembersLimit = 100
+  /// Time after a user's last connection until the user is offline.
+  static let graceMilliseconds: UInt64 = 3_000
+
+  /// Answers a question to a room whose home this is.
+  func answer(
+    _ question: RoomQuestion, _ name: RoomName, _ user: UserID, to address: ReturnAddress
+  ) {
+    switch question {
+    case .enter:
+      let share = core.configuration.limits.roomsLimit / core.mailboxes.count
+      guard rosters[TextKey(name)] != nil || rosters.count < max(1, share) else {
+        return reply(.full, name, to: address)
+      }
+      rosters[TextKey(name), default: Roster()].enter(user)
+      reply(.entered(named(name)), name, to: address)
+    case .look:
+      reply(.entered(named(name)), name, to: address)
+    case .leave:
+      exit(user, from: name)
+      reply(.left(named(name)), name, to: address)
+    case .abandon:
+      exit(user, from: name)
+    case .type(let isTyping):
+      guard rosters[TextKey(name)]?.contains(user) == true else {
+        return reply(.notInRoom, name, to: address)
+      }
+      setTyping(isTyping, user, in: name)
+      reply(.typed, name, to: address)
+    }
+  }
+
+  private func named(_ name: RoomName) -> [Roster.Entry] {
+    rosters[TextKey(name)]?.entries(limit: Shard.namedMembersLimit) ?? []
+  }
+
+  private func reply(_ answer: RoomAnswer, _ name: RoomName, to address: ReturnAddress) {
+    core.mailboxes[address.shard].append(
+      .roomAnswer(address.place, generation: address.generation, answer, name))
+  }
+
+  private func exit(_ user: UserID, from name: RoomName) {
+    guard rosters[TextKey(name)]?.contains(user) == true else { return }
+    let isTyping = rosters[TextKey(name)]?.typingEnd(of: user) != nil
+    let isGone = rosters[TextKey(name)]?.exit(user) == true
+    if isGone, isTyping { tellTyping(false, user, in: name) }
+    if rosters[TextKey(name)]?.isEmpty == true { rosters[TextKey(name)] = nil }
+  }
+
+  private func setTyping(_ isTyping: Bool, _ user: UserID, in name: RoomName) {
+    let until = isTyping ? now + Shard.typingMilliseconds : nil
+    if let until, let end = rosters[TextKey(name)]?.typingEnd(of: user),
+      until < end + Shard.typingRenewalMilliseconds
+    {
+      return
+    }
+    if let until { typists.append(Typist(room: name, user: user), at: until) }
+    if rosters[TextKey(name)]?.setTyping(user, until: until) == true {
+      tellTyping(isTyping, user, in: name)
+    }
+  }
+
+  private func tellTyping(_ isTyping: Bool, _ user: UserID, in name: RoomName) {
+    let update = TypingUpdate(room: name, user: user, isTyping: isTyping)
+    _ = offer(
+      Event(audience: .room(name, except: user), body: .typing(update), timestamp: wall))
+  }
+
+  /// Takes a note of what a user whose home this is did.
+  func take(_ note: PresenceNote, of user: UserID) {
+    switch note {
+    case .entered(let room):
+      tell(presence.entered(room, user))
+    case .exited(let room, let isEnding):
+      presence.exited(room, user, isEnding: isEnding, at: now)
+    case .set(let status, let address):
+      let isConnected = isHere(user)
+      if let address {
+        core.mailboxes[address.shard].append(
+          .roomAnswer(
+            address.place, generation: address.generation, isConnected ? .typed : .notInRoom, ""))
+      }
+      // Nothing is remembered of those who are not here: it would never be forgotten.
+      if isConnected { tell(presence.set(status, of: user)) }
+    }
+  }
+
+  /// Whether a user whose home this is has a connection somewhere, or had one a moment ago.
+  func isHere(_ user: UserID) -> Bool {
+    let isConnected =
+      core.mailboxes.count == 1 ? directory.contains(user: user) : census[TextKey(user)] != nil
+    return isConnected || presence.isInGrace(user)
+  }
+
+  /// Settles what has become due here as a home.
+  func expireAtHome() {
+    while let telling = presence.expire(at: now) { tell(telling) }
+    while let typist = typists.takeFirst(dueAt: now) {
+      guard let end = rosters[TextKey(typist.room)]?.typingEnd(of: typist.user), end <= now else {
+        continue
+      }
+      if rosters[TextKey(typist.room)]?.setTyping(typist.user, until: nil) == true {
+        tellTyping(false, typist.user, in: typist.room)
+      }
+    }
+  }
+
+  /// When `expireAtHome` has something to do.
+  var nextDueAtHome: UInt64? {
+    switch (presence.nextDeadline, typists.next) {
+    case (let a?, let b?): min(a, b)
+    case (let a, let b): a ?? b
+    }
+  }
+
+  private func tell(_ telling: PresenceBook.Telling?) {
+    guard let telling, !telling.rooms.isEmpty else { return }
+    _ = offer(
+      Event(
+        audience: .rooms(telling.rooms, except: telling.update.user),
+        body: .presence(telling.update), timestamp: wall))
+  }
+
+  /// Notes for those who enter later how a member of a room that is at home here wants to be seen.
+  func noteStatus(_ event: Event, in names: [RoomName]) {
+    guard case .presence(let update) = event.body else { return }
+    for name in names { rosters[TextKey(name)]?.set(update.status, of: update.user) }
+  }
+}

@@ -1,0 +1,279 @@
+// Rooms as a connection knows them: what it asks for, and what it is in.
+//
+// A shard knows its own connections' rooms. Who is in a room over all shards its home shard knows,
+// and answers every question about it by mailbox; with one shard that is this shard's own mailbox.
+// A client may ask for a room and leave it again before the first answer is there: answers come in
+// the order of the questions, and what the client wanted last is what holds when none is awaited
+// any more. Until then nothing that is said in the room reaches it.
+
+internal import Broadcast
+internal import Notifications
+internal import Wire
+
+/// Who may enter which room.
+package enum RoomPolicy: String, Sendable {
+  /// Anybody any room.
+  case open
+  /// Only rooms that the claim `rooms` of the token names.
+  case claimed
+}
+
+/// The rooms of one connection.
+///
+/// Invariant: `names` has each room once, those the client is in and those that an answer is
+/// awaited for.
+final class Membership {
+  struct Entry {
+    let name: RoomName
+    /// Whether the client wants to be in it.
+    var isWanted = true
+    /// Whether it hears what is said in it.
+    var isInside = false
+    /// Answers that are awaited.
+    var awaited = 0
+  }
+
+  var entries: [Entry] = []
+  /// What the token's claim names; nil when every room may be entered.
+  var allowed: [String]?
+
+  func index(of name: RoomName) -> Int? {
+    entries.firstIndex { TextKey($0.name) == TextKey(name) }
+  }
+
+  func mayEnter(_ name: RoomName) -> Bool {
+    allowed.map { RoomPattern.matches($0, name) } ?? true
+  }
+}
+
+/// Where an answer goes.
+struct ReturnAddress: Sendable {
+  let shard: Int
+  let place: UInt32
+  let generation: UInt32
+}
+
+extension Shard {
+  /// Rooms that a query may name.
+  private static let namedRoomsLimit = 128
+  /// What a room is told with when it cannot be had.
+  private static let notInRoom = ("not_in_room", "you are not in this room")
+
+  /// The names of the rooms that the connection at `place` hears.
+  func rooms(at place: UInt32) -> [RoomName] {
+    table[place].membership?.entries.filter(\.isInside).map(\.name) ?? []
+  }
+
+  /// The rooms that `rooms=` in a query names, parted by commas, for a session to begin in.
+  static func rooms(
+    in query: QueryString, for dialect: any Dialect
+  ) throws(Refusal) -> [RoomName] {
+    guard dialect.hearsRooms, let text = query["rooms"], !text.isEmpty else { return [] }
+    // By bytes: as Characters, a comma would merge with a combining mark after it.
+    let names = text.utf8.split(
+      separator: UInt8(ascii: ","), maxSplits: namedRoomsLimit, omittingEmptySubsequences: false
+    ).map { String(Substring($0)) }
+    guard names.count <= namedRoomsLimit else {
+      throw .malformed("rooms: at most \(namedRoomsLimit)")
+    }
+    guard names.allSatisfy({ RoomNames.isValid($0) }) else {
+      throw .malformed("rooms: each 1 to \(RoomNames.byteCountLimit) bytes, none empty")
+    }
+    return names
+  }
+
+  /// Refuses a caller whose token does not name all of `rooms`, where it has to.
+  func mayEnter(_ rooms: [RoomName], _ caller: Caller) throws(Refusal) {
+    guard core.configuration.roomPolicy == .claimed else { return }
+    guard rooms.allSatisfy({ RoomPattern.matches(caller.rooms, $0) }) else {
+      metrics.add(.roomsRefused)
+      throw Refusal(403, "forbidden", "the token does not name all of these rooms")
+    }
+  }
+
+  /// Takes over what a token says of rooms, when the session begins and when a fresh one comes.
+  func setClaimedRooms(_ claimed: [String], at place: UInt32) {
+    guard core.configuration.roomPolicy == .claimed else { return }
+    let membership = table[place].membership ?? Membership()
+    table[place].membership = membership
+    membership.allowed = claimed
+    for entry in membership.entries where entry.isWanted && !membership.mayEnter(entry.name) {
+      leave(entry.name, at: place)
+      guard table.contains(place), table[place].state == .session else { return }
+    }
+  }
+
+  /// The client asks to be in a room.
+  func join(_ name: RoomName, at place: UInt32) {
+    let membership = table[place].membership ?? Membership()
+    guard membership.mayEnter(name) else {
+      metrics.add(.roomsRefused)
+      return tellError("forbidden", "your token does not name this room", at: place)
+    }
+    if let index = membership.index(of: name) {
+      let isNew = !membership.entries[index].isWanted
+      membership.entries[index].isWanted = true
+      membership.entries[index].awaited += 1
+      return ask(isNew ? .enter : .look, name, at: place)
+    }
+    let limit = core.configuration.limits.roomsPerConnectionLimit
+    guard membership.entries.count < limit else {
+      metrics.add(.roomsRefused)
+      return tellError("too_many_rooms", "a connection is in at most \(limit) rooms", at: place)
+    }
+    membership.entries.append(Membership.Entry(name: name, awaited: 1))
+    table[place].membership = membership
+    ask(.enter, name, at: place)
+  }
+
+  /// The client asks to be in a room no longer.
+  func leave(_ name: RoomName, at place: UInt32) {
+    guard let membership = table[place].membership, let index = membership.index(of: name),
+      membership.entries[index].isWanted
+    else {
+      return tellError(Shard.notInRoom.0, Shard.notInRoom.1, at: place)
+    }
+    membership.entries[index].isWanted = false
+    membership.entries[index].awaited += 1
+    step(outOf: index, of: membership, isEnding: false, at: place)
+    ask(.leave, name, at: place)
+  }
+
+  /// The client says that it types in a room, or has stopped.
+  func type(_ isTyping: Bool, in name: RoomName, at place: UInt32) {
+    guard let membership = table[place].membership, let index = membership.index(of: name),
+      membership.entries[index].isInside
+    else {
+      return tellError(Shard.notInRoom.0, Shard.notInRoom.1, at: place)
+    }
+    ask(.type(isTyping), name, at: place)
+  }
+
+  /// The client says how its user wants to be seen.
+  func setStatus(_ status: PresenceStatus, at place: UInt32) {
+    tell(.set(status, answerTo: nil), homeOf: table[place].user)
+  }
+
+  /// Takes the connection at `place` out of all rooms: it ends.
+  func leaveRooms(_ place: UInt32) {
+    guard let membership = table[place].membership else { return }
+    settleBurst(for: place)
+    for index in membership.entries.indices {
+      step(outOf: index, of: membership, isEnding: true, at: place)
+      if membership.entries[index].isWanted {
+        ask(.abandon, membership.entries[index].name, at: place)
+      }
+    }
+    table[place].membership = nil
+  }
+
+  // MARK: Answers
+
+  /// Takes the answer of a room's home.
+  func take(_ answer: RoomAnswer, of name: RoomName, at place: UInt32) {
+    if table[place].state == .http { return finishRequest(answer, at: place) }
+    guard table[place].state == .session, let membership = table[place].membership,
+      let index = membership.index(of: name)
+    else { return }
+    switch answer {
+    case .entered(let entries):
+      settle(index, of: membership, at: place)
+      tell(entries, of: name, isJoined: true, at: place)
+    case .left(let entries):
+      settle(index, of: membership, at: place)
+      tell(entries, of: name, isJoined: false, at: place)
+    case .full:
+      membership.entries[index].isWanted = false
+      settle(index, of: membership, at: place)
+      metrics.add(.roomsRefused)
+      tellError("too_many_rooms", "the server has as many rooms as it may have", at: place)
+    case .typed, .notInRoom:
+      break
+    }
+  }
+
+  /// One answer fewer is awaited; after the last what the client wants holds.
+  private func settle(_ index: Int, of membership: Membership, at place: UInt32) {
+    membership.entries[index].awaited -= 1
+    guard membership.entries[index].awaited == 0 else { return }
+    if membership.entries[index].isWanted {
+      step(into: index, of: membership, at: place)
+    } else {
+      membership.entries.remove(at: index)
+      if membership.entries.isEmpty, membership.allowed == nil { table[place].membership = nil }
+    }
+  }
+
+  private func step(into index: Int, of membership: Membership, at place: UInt32) {
+    guard !membership.entries[index].isInside else { return }
+    let name = membership.entries[index].name
+    membership.entries[index].isInside = true
+    let room = rooms[TextKey(name)] ?? LocalRoom(name: name, formatCount: formats.count)
+    // A burst is for those who were there when it was said.
+    if burst?.room === room { settleBurst() }
+    rooms[TextKey(name)] = room
+    room.insert(place, format: table[place].format)
+    tell(.entered(name), homeOf: table[place].user)
+  }
+
+  private func step(
+    outOf index: Int, of membership: Membership, isEnding: Bool, at place: UInt32
+  ) {
+    guard membership.entries[index].isInside else { return }
+    let name = membership.entries[index].name
+    membership.entries[index].isInside = false
+    guard let room = rooms[TextKey(name)] else { return }
+    if burst?.room === room { settleBurst() }
+    room.remove(place, format: table[place].format)
+    if room.members.isEmpty { rooms[TextKey(name)] = nil }
+    tell(.exited(name, isEnding: isEnding), homeOf: table[place].user)
+  }
+
+  private func ask(_ question: RoomQuestion, _ name: RoomName, at place: UInt32) {
+    ask(question, name, of: table[place].user, at: place)
+  }
+
+  /// Asks the home of a room for the session or the request at `place`.
+  func ask(_ question: RoomQuestion, _ name: RoomName, of user: UserID, at place: UInt32) {
+    core.mailboxes[core.home(of: name)].append(.room(question, name, user, address(of: place)))
+  }
+
+  /// Where the answer to the message or the request at `place` goes.
+  func address(of place: UInt32) -> ReturnAddress {
+    ReturnAddress(shard: index, place: place, generation: table[place].generation)
+  }
+
+  /// Tells the home shard of `user` what a connection of the user did.
+  func tell(_ note: PresenceNote, homeOf user: UserID) {
+    core.mailboxes[core.home(of: user)].append(.presence(note, user))
+  }
+
+  // MARK: Telling the client
+
+  private func tell(
+    _ entries: [Roster.Entry], of name: RoomName, isJoined: Bool, at place: UInt32
+  ) {
+    let format = formats[Int(table[place].format)]
+    format.writer.removeAll()
+    format.dialect.write(
+      RoomNews(room: name, members: entries.map(\.user), isJoined: isJoined), time: wall,
+      to: &format.writer)
+    // Those who are there and want to be seen otherwise: whoever comes later was not told.
+    for entry in entries where isJoined && entry.status != .online {
+      let update = PresenceUpdate(user: entry.user, status: entry.status)
+      guard !(TextKey(entry.user) == TextKey(table[place].user)) else { continue }
+      format.dialect.write(
+        Event(audience: .user(table[place].user), body: .presence(update), timestamp: wall),
+        to: &format.writer)
+    }
+    send(format.writer.bytes, to: place)
+  }
+
+  /// Tells the client what is wrong with what it asked, in a dialect that has a word for it.
+  func tellError(_ code: String, _ message: String, at place: UInt32) {
+    let format = formats[Int(table[place].format)]
+    format.writer.removeAll()
+    format.dialect.writeError(code, message, time: wall, to: &format.writer)
+    send(format.writer.bytes, to: place)
+  }
+}

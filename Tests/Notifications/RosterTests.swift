@@ -1,0 +1,266 @@
+// Rosters, the presence book and patterns of rooms: each against a plain model, or line by line.
+
+import Notifications
+import TestSupport
+import Testing
+
+@Suite("Roster")
+struct RosterTests {
+  @Test func `a user with two connections is one member until both have left`() {
+    var roster = Roster()
+    let entering = [roster.enter("a"), roster.enter("a")]
+    #expect(entering == [true, false])
+    #expect(roster.count == 1)
+    let isGone = roster.exit("a")
+    #expect(!isGone)
+    #expect(roster.contains("a"))
+    let exiting = [roster.exit("a"), roster.exit("a")]
+    #expect(exiting == [true, false])
+    #expect(roster.isEmpty)
+  }
+
+  @Test func `members stand in the order in which they came`() {
+    var roster = Roster()
+    for user in ["c", "a", "b"] { roster.enter(user) }
+    #expect(roster.entries(limit: 10).map(\.user) == ["c", "a", "b"])
+    roster.exit("a")
+    roster.enter("a")
+    roster.enter("d")
+    #expect(roster.entries(limit: 10).map(\.user) == ["c", "b", "a", "d"])
+    #expect(roster.entries(limit: 2).map(\.user) == ["c", "b"])
+  }
+
+  @Test func `a status is told of members, and forgotten with them`() {
+    var roster = Roster()
+    roster.set(.away, of: "a")
+    #expect(roster.isEmpty)
+    roster.enter("a")
+    roster.set(.away, of: "a")
+    #expect(roster.entries(limit: 1) == [Roster.Entry(user: "a", status: .away)])
+    roster.exit("a")
+    roster.enter("a")
+    #expect(roster.entries(limit: 1) == [Roster.Entry(user: "a", status: .online)])
+  }
+
+  @Test func `typing is news once, and stopping is`() {
+    var roster = Roster()
+    let stranger = roster.setTyping("a", until: 1)
+    #expect(!stranger)
+    roster.enter("a")
+    let typing = [roster.setTyping("a", until: 1), roster.setTyping("a", until: 2)]
+    #expect(typing == [true, false])
+    #expect(roster.typingEnd(of: "a") == 2)
+    let stopping = [roster.setTyping("a", until: nil), roster.setTyping("a", until: nil)]
+    #expect(stopping == [true, false])
+  }
+
+  @Test func `coming and going at random agrees with a plain list`() {
+    var random = SeededGenerator.announced()
+    var roster = Roster()
+    var model: [(user: String, connections: Int)] = []
+    for _ in 0..<20_000 {
+      let user = "u\(Int.random(in: 0..<40, using: &random))"
+      let index = model.firstIndex { $0.user == user }
+      if Bool.random(using: &random) {
+        let isFirst = roster.enter(user)
+        #expect(isFirst == (index == nil))
+        if let index { model[index].connections += 1 } else { model.append((user, 1)) }
+      } else {
+        let isLast = index.map { model[$0].connections == 1 } ?? false
+        let isGone = roster.exit(user)
+        #expect(isGone == isLast)
+        if let index {
+          model[index].connections -= 1
+          if isLast { model.remove(at: index) }
+        }
+      }
+      #expect(roster.count == model.count)
+    }
+    #expect(roster.entries(limit: .max).map(\.user) == model.map(\.user))
+  }
+}
+
+@Suite("Presence book")
+struct PresenceBookTests {
+  static func told(_ telling: PresenceBook.Telling?) -> String? {
+    telling.map { "\($0.update.user) \($0.update.status.name) in \($0.rooms)" }
+  }
+
+  @Test func `a user is told of to a room once, and of its end three seconds after it`() {
+    var book = PresenceBook(graceMilliseconds: 3_000)
+    book.arrived("a")
+    let first = book.entered("r", "a")
+    #expect(Self.told(first) == #"a online in ["r"]"#)
+    let again = book.entered("r", "a")
+    #expect(again == nil)
+    book.exited("r", "a", isEnding: true, at: 0)
+    book.exited("r", "a", isEnding: true, at: 0)
+    book.left("a", at: 0)
+    #expect(book.isInGrace("a"))
+    let early = book.expire(at: 2_999)
+    #expect(early == nil)
+    var last: [String] = []
+    while let telling = book.expire(at: 3_000) {
+      if !telling.rooms.isEmpty { last.append(Self.told(telling) ?? "") }
+    }
+    #expect(last == [#"a offline in ["r"]"#])
+    #expect(book.count == 0)
+    #expect(!book.isInGrace("a"))
+  }
+
+  @Test func `a page that is loaded again is told of nowhere`() {
+    var book = PresenceBook(graceMilliseconds: 3_000)
+    book.arrived("a")
+    #expect(book.entered("r", "a") != nil)
+    book.left("a", at: 0)
+    book.exited("r", "a", isEnding: true, at: 0)
+    book.arrived("a")
+    let back = book.entered("r", "a")
+    #expect(back == nil)
+    while let telling = book.expire(at: 10_000) { #expect(telling.rooms == []) }
+    let busy = book.set(.busy, of: "a")
+    #expect(Self.told(busy) == #"a busy in ["r"]"#)
+  }
+
+  @Test func `a later departure is settled by its own time`() {
+    var book = PresenceBook(graceMilliseconds: 3_000)
+    _ = book.entered("r", "a")
+    book.exited("r", "a", isEnding: true, at: 0)
+    book.left("a", at: 0)
+    book.arrived("a")
+    _ = book.entered("r", "a")
+    book.exited("r", "a", isEnding: true, at: 2_000)
+    book.left("a", at: 2_000)
+    while let telling = book.expire(at: 4_999) { #expect(telling.rooms == []) }
+    #expect(book.isInGrace("a"))
+    var told: [String] = []
+    while let telling = book.expire(at: 5_000) { told += telling.rooms }
+    #expect(told == ["r"])
+  }
+
+  @Test func `a status is told in all rooms, and only when it is news`() {
+    var book = PresenceBook(graceMilliseconds: 3_000)
+    _ = book.entered("r", "a")
+    _ = book.entered("s", "a")
+    let away = book.set(.away, of: "a")
+    #expect(Self.told(away) == #"a away in ["r", "s"]"#)
+    let unchanged = book.set(.away, of: "a")
+    #expect(unchanged == nil)
+    let entered = book.entered("t", "a")
+    #expect(Self.told(entered) == #"a away in ["t"]"#)
+    book.exited("s", "a", isEnding: false, at: 0)
+    let online = book.set(.online, of: "a")
+    #expect(Self.told(online) == #"a online in ["r", "t"]"#)
+  }
+
+  @Test func `whoever is seen as offline comes and goes unseen`() {
+    var book = PresenceBook(graceMilliseconds: 3_000)
+    let hidden = book.set(.offline, of: "a")
+    #expect(hidden == nil)
+    let entered = book.entered("r", "a")
+    #expect(entered == nil)
+    book.exited("r", "a", isEnding: true, at: 0)
+    book.left("a", at: 0)
+    while let telling = book.expire(at: 3_000) { #expect(telling.rooms == []) }
+    #expect(book.count == 0)
+    #expect(book.status(of: "a") == .online)
+  }
+
+  @Test func `a room that a tab was in is forgotten when the user stays without it`() {
+    var book = PresenceBook(graceMilliseconds: 3_000)
+    _ = book.entered("r", "a")
+    book.exited("r", "a", isEnding: true, at: 0)
+    #expect(book.count == 1)
+    while book.expire(at: 3_000) != nil {}
+    #expect(book.count == 0)
+    let nobody = book.set(.away, of: "a")
+    #expect(nobody == nil)
+  }
+
+  @Test func `nothing is left of users who came and went at random`() {
+    var random = SeededGenerator.announced()
+    var book = PresenceBook(graceMilliseconds: 3_000)
+    var now: UInt64 = 0
+    var rooms: [String: [String]] = [:]
+    for _ in 0..<10_000 {
+      now += UInt64.random(in: 0..<500, using: &random)
+      let user = "u\(Int.random(in: 0..<10, using: &random))"
+      switch Int.random(in: 0..<5, using: &random) {
+      case 0:
+        let room = "r\(Int.random(in: 0..<4, using: &random))"
+        if rooms[user] == nil { book.arrived(user) }
+        rooms[user, default: []].append(room)
+        _ = book.entered(room, user)
+      case 1:
+        if let room = rooms[user]?.popLast() {
+          book.exited(room, user, isEnding: Bool.random(using: &random), at: now)
+        }
+      case 2:
+        for room in rooms[user] ?? [] { book.exited(room, user, isEnding: true, at: now) }
+        if rooms[user] != nil { book.left(user, at: now) }
+        rooms[user] = nil
+      case 3:
+        if rooms[user] != nil {
+          _ = book.set(PresenceStatus.allCases.randomElement(using: &random)!, of: user)
+        }
+      default: while book.expire(at: now) != nil {}
+      }
+    }
+    for (user, inside) in rooms {
+      for room in inside { book.exited(room, user, isEnding: true, at: now) }
+      book.left(user, at: now)
+    }
+    while book.expire(at: now + 3_000) != nil {}
+    #expect(book.count == 0)
+    #expect(book.nextDeadline == nil)
+  }
+}
+
+@Suite("Names of rooms")
+struct RoomNameTests {
+  @Test(arguments: [
+    ("r1", "r1", true), ("r1", "r2", false), ("*", "anything", true), ("*", "", true),
+    ("team:*", "team:a:b", true), ("team:*", "teams", false), ("*:read", "a:b:read", true),
+    ("a*c*e", "abcde", true), ("a*c*e", "abcd", false), ("a**b", "ab", true), ("", "a", false),
+    ("a", "A", false), ("é*", "e\u{301}x", false), ("*a*b", "aab", true), ("*ab", "aab", true),
+    ("a*", "a", true), ("a*a", "a", false),
+  ])
+  func `a star stands for any text or none`(pattern: String, room: String, matches: Bool) {
+    #expect(RoomPattern.matches(pattern, room) == matches)
+  }
+
+  // Case 54
+  @Test func `no pattern costs more than the product of two names`() {
+    let room = String(repeating: "a", count: RoomNames.byteCountLimit)
+    let pattern = String(repeating: "*a", count: RoomNames.byteCountLimit / 2 - 1) + "b"
+    let patterns = [String](repeating: pattern, count: 128)
+    let spent = processorTime { #expect(!RoomPattern.matches(patterns, room)) }
+    #expect(spent < .milliseconds(500))
+    let longer = String(repeating: "*", count: RoomNames.byteCountLimit + 1)
+    #expect(!RoomPattern.matches(longer, room))
+  }
+
+  @Test func `a name has bytes, not too many, and no control character`() {
+    #expect(RoomNames.isValid(String(repeating: "r", count: 128)))
+    #expect(!RoomNames.isValid(String(repeating: "r", count: 129)))
+    #expect(!RoomNames.isValid(""))
+    #expect(!RoomNames.isValid("a\nb"))
+  }
+}
+
+@Suite("Deadline queue")
+struct DeadlineQueueTests {
+  @Test func `entries come out in their order, when they are due`() {
+    var queue = DeadlineQueue<Int>()
+    for number in 0..<200 { queue.append(number, at: UInt64(number / 2)) }
+    #expect(queue.next == 0)
+    var taken: [Int] = []
+    for now in 0..<UInt64(100) {
+      while let number = queue.takeFirst(dueAt: now) { taken.append(number) }
+      #expect(taken.count == 2 * Int(now + 1))
+    }
+    #expect(taken == Array(0..<200))
+    #expect(queue.next == nil)
+    #expect(queue.count == 0)
+  }
+}

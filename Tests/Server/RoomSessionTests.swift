@@ -1,0 +1,392 @@
+// Rooms on one shard: who hears what is said in one, in which order, and what is told of typing and
+// presence.
+
+import Broadcast
+import Glibc
+import Notifications
+import Testing
+import Tokens
+
+@testable import Server
+
+@Suite("Room sessions")
+struct RoomSessionTests {
+  static let path = "/ws/connect"
+
+  static func said(_ text: String, in room: String = "r", except user: String? = nil) -> Event {
+    Event(
+      audience: .room(room, except: user),
+      body: .room(
+        RoomMessage(
+          room: room, notificationType: "t", title: text, message: "",
+          payload: Content.emptyObject)), timestamp: 0)
+  }
+
+  static func system(_ text: String) -> Event {
+    Event(
+      audience: .everyone,
+      body: .system(
+        SystemMessage(
+          id: DialectTests.id, messageType: "t", title: text, message: "",
+          payload: Content.emptyObject)), timestamp: 0)
+  }
+
+  static func own(_ text: String, _ user: String) -> Event {
+    Event(
+      audience: .user(user),
+      body: .liveUpdate(LiveUpdate(updateType: text, payload: Content.emptyObject)), timestamp: 0)
+  }
+
+  static func message(_ type: String, _ data: String = "{}") -> String {
+    #"{"type":"\#(type)","data":\#(data)}"#
+  }
+
+  static func member(
+    _ user: String, of room: String = "r", _ fixture: ShardFixture
+  ) throws -> TestPeer {
+    let peer = try fixture.session(user, path: path)
+    try fixture.say(message("join_room", #"{"room":"\#(room)"}"#), peer)
+    var frames: [String] = []
+    try fixture.turn(until: {
+      frames += (try? fixture.frames(of: peer)) ?? []
+      return frames.contains { $0.contains("room_joined") }
+    })
+    return peer
+  }
+
+  /// What a peer was told, as the texts that tests give things: titles, types of updates, or the
+  /// type of the message.
+  static func heard(_ fixture: ShardFixture, _ peer: TestPeer) throws -> [String] {
+    try fixture.frames(of: peer).map { frame in
+      for mark in [
+        #""title":""#, #""update_type":""#, #""status":""#, #""is_typing":"#, #""type":""#,
+      ] {
+        guard let found = frame.firstRange(of: mark) else { continue }
+        return String(frame[found.upperBound...].prefix { !"\",}".contains($0) })
+      }
+      return frame
+    }
+  }
+
+  @Test func `what is said in a room is heard in it and nowhere else, in its order`() throws {
+    let fixture = try ShardFixture()
+    let inside = try Self.member("a", fixture)
+    let both = try Self.member("b", fixture)
+    try fixture.say(Self.message("join_room", #"{"room":"s"}"#), both)
+    let outside = try fixture.session("c", path: Self.path)
+    try fixture.turn(4)
+    _ = try Self.heard(fixture, both)
+    _ = try Self.heard(fixture, inside)
+    // A burst, interrupted by everything that may come between.
+    try fixture.publish(Self.said("1"))
+    try fixture.publish(Self.said("2"))
+    try fixture.publish(Self.own("3", "b"))
+    try fixture.publish(Self.said("4"))
+    try fixture.publish(Self.system("5"))
+    try fixture.publish(Self.said("6"))
+    try fixture.publish(Self.said("7", in: "s"))
+    try fixture.publish(Self.said("8"))
+    try fixture.publish(Self.said("9", except: "b"))
+    try fixture.publish(Self.said("10"))
+    try fixture.turn(4)
+    #expect(try Self.heard(fixture, both) == ["1", "2", "3", "4", "5", "6", "7", "8", "10"])
+    #expect(try Self.heard(fixture, inside) == ["1", "2", "4", "5", "6", "8", "9", "10"])
+    #expect(try Self.heard(fixture, outside) == ["5"])
+  }
+
+  @Test func `what a socket takes only a part of arrives whole and in order`() throws {
+    let fixture = try ShardFixture()
+    let peer = try Self.member("a", fixture)
+    let other = try Self.member("b", fixture)
+    fixture.script.sends[peer.serverDescriptor] = [10, Int(-EAGAIN)]
+    try fixture.publish(Self.said("1"))
+    try fixture.publish(Self.said("2"))
+    try fixture.turn()
+    #expect(fixture.isBlocked(peer))
+    try fixture.publish(Self.said("3"))
+    try fixture.publish(Self.system("4"))
+    var heard: [String] = []
+    try fixture.turn(until: {
+      heard += (try? Self.heard(fixture, peer)) ?? []
+      return heard.contains("4")
+    })
+    #expect(heard.filter { Int($0) != nil } == ["1", "2", "3", "4"])
+    #expect(try Self.heard(fixture, other).filter { Int($0) != nil } == ["1", "2", "3", "4"])
+  }
+
+  @Test func `a member that is too far behind is cut off, and the others are not`() throws {
+    let fixture = try ShardFixture { $0.limits.backlogBytesLimit = 4_096 }
+    let slow = try Self.member("a", fixture)
+    let healthy = try Self.member("b", fixture)
+    fixture.script.room[slow.serverDescriptor] = 0
+    var heard = 0
+    for number in 0..<200 {
+      try fixture.publish(Self.said("\(number)"))
+      try fixture.turn()
+      heard += try Self.heard(fixture, healthy).filter { Int($0) != nil }.count
+    }
+    #expect(heard == 200)
+    #expect(fixture.state(of: slow) == .closing)
+    #expect(fixture.shard.metrics.value(.slowConsumers) == 1)
+    fixture.script.room[slow.serverDescriptor] = nil
+    try fixture.turn(until: {
+      slow.receive(); return slow.isEnded || fixture.state(of: slow) == .lingering
+    })
+    #expect(try fixture.frames(of: slow).last == "close 1013")
+    #expect(fixture.shard.rooms[TextKey("r")]?.members.count == 1)
+  }
+
+  @Test func `whoever left hears nothing of after it, and all of before it`() throws {
+    let fixture = try ShardFixture()
+    let peer = try Self.member("a", fixture)
+    try fixture.publish(Self.said("1"))
+    try fixture.say(Self.message("leave_room", #"{"room":"r"}"#), peer)
+    try fixture.turn(4)
+    try fixture.publish(Self.said("2"))
+    try fixture.turn(4)
+    let heard = try Self.heard(fixture, peer)
+    #expect(!heard.contains("2"))
+    #expect(heard.last == "room_left")
+    #expect(fixture.shard.rooms.isEmpty)
+    #expect(fixture.shard.rosters.isEmpty)
+    #expect(fixture.shard.table[peer.place].membership == nil)
+  }
+
+  @Test func `joining, leaving and joining at once ends inside, once`() throws {
+    let fixture = try ShardFixture()
+    let peer = try fixture.session("a", path: Self.path)
+    for type in ["join_room", "leave_room", "join_room", "join_room"] {
+      try fixture.say(Self.message(type, #"{"room":"r"}"#), peer)
+    }
+    try fixture.turn(6)
+    #expect(
+      try Self.heard(fixture, peer) == ["room_joined", "room_left", "room_joined", "room_joined"])
+    try fixture.publish(Self.said("1"))
+    try fixture.turn(2)
+    #expect(try Self.heard(fixture, peer) == ["1"])
+    try fixture.say(Self.message("leave_room", #"{"room":"r"}"#), peer)
+    try fixture.turn(3)
+    #expect(fixture.shard.rosters.isEmpty)
+  }
+
+  @Test func `nothing is left of rooms whose members are gone`() throws {
+    let fixture = try ShardFixture()
+    for _ in 0..<3 {
+      let peers = try (0..<8).map { number in
+        try Self.member("u\(number / 2)", of: "r\(number % 3)", fixture)
+      }
+      peers[0].say(Self.message("leave_room", #"{"room":"r0"}"#))
+      try fixture.turn(2)
+      for peer in peers { fixture.shard.drop(peer.place) }
+      try fixture.turn(3)
+    }
+    #expect(fixture.shard.rooms.isEmpty)
+    #expect(fixture.shard.rosters.isEmpty)
+    try fixture.pass(milliseconds: 4_000)
+    #expect(fixture.shard.presence.count == 0)
+    #expect(fixture.shard.typists.count == 0)
+  }
+}
+
+@Suite("Typing and presence")
+struct PresenceSessionTests {
+  private typealias Rooms = RoomSessionTests
+
+  @Test func `typing is told to the others, once, and clears itself after five seconds`() throws {
+    let fixture = try ShardFixture()
+    let typist = try Rooms.member("a", fixture)
+    let second = try Rooms.member("a", fixture)
+    let other = try Rooms.member("b", fixture)
+    try fixture.turn(3)
+    for peer in [typist, second, other] { _ = try Rooms.heard(fixture, peer) }
+    try fixture.say(Rooms.message("typing_indicator", #"{"room":"r","is_typing":true}"#), typist)
+    try fixture.turn(4)
+    #expect(try Rooms.heard(fixture, other) == ["true"])
+    // Said again, it lasts from then on.
+    try fixture.pass(milliseconds: 3_000)
+    try fixture.say(Rooms.message("typing_indicator", #"{"room":"r","is_typing":true}"#), typist)
+    try fixture.turn(4)
+    try fixture.pass(milliseconds: 4_000)
+    let between = try Rooms.heard(fixture, other)
+    #expect(between == [])
+    try fixture.pass(milliseconds: 1_000)
+    #expect(try Rooms.heard(fixture, other) == ["false"])
+    #expect(try Rooms.heard(fixture, typist) == [])
+    #expect(try Rooms.heard(fixture, second) == [])
+    #expect(fixture.shard.typists.count == 0)
+  }
+
+  @Test func `a typist that goes types no longer`() throws {
+    let fixture = try ShardFixture()
+    let typist = try Rooms.member("a", fixture)
+    let other = try Rooms.member("b", fixture)
+    try fixture.turn(3)
+    _ = try Rooms.heard(fixture, other)
+    try fixture.say(Rooms.message("typing_indicator", #"{"room":"r","is_typing":true}"#), typist)
+    try fixture.turn(4)
+    fixture.shard.drop(typist.place)
+    try fixture.turn(4)
+    #expect(try Rooms.heard(fixture, other) == ["true", "false"])
+  }
+
+  @Test func `typing in a room that one is not in is an error, and the connection stays`() throws {
+    let fixture = try ShardFixture()
+    let peer = try Rooms.member("a", fixture)
+    try fixture.say(Rooms.message("typing_indicator", #"{"room":"s","is_typing":true}"#), peer)
+    try fixture.say(Rooms.message("leave_room", #"{"room":"s"}"#), peer)
+    try fixture.turn(3)
+    let frames = try fixture.frames(of: peer)
+    #expect(frames.count == 2 && frames.allSatisfy { $0.contains(#""code":"not_in_room""#) })
+    #expect(fixture.state(of: peer) == .session)
+  }
+
+  @Test func `others hear of a user that comes, changes, and is gone for three seconds`() throws {
+    let fixture = try ShardFixture()
+    let other = try Rooms.member("b", fixture)
+    let stranger = try Rooms.member("c", of: "s", fixture)
+    try fixture.turn(3)
+    _ = try Rooms.heard(fixture, other)
+    let peer = try Rooms.member("a", fixture)
+    try fixture.turn(3)
+    #expect(try Rooms.heard(fixture, other) == ["online"])
+    try fixture.say(Rooms.message("presence_update", #"{"status":"away"}"#), peer)
+    try fixture.turn(3)
+    #expect(try Rooms.heard(fixture, other) == ["away"])
+    let late = try Rooms.member("d", fixture)
+    try fixture.turn(3)
+    #expect(try Rooms.heard(fixture, late) == [])
+    _ = try Rooms.heard(fixture, other)
+    fixture.shard.drop(peer.place)
+    try fixture.pass(milliseconds: 2_900)
+    #expect(try Rooms.heard(fixture, other) == [])
+    try fixture.pass(milliseconds: 200)
+    #expect(try Rooms.heard(fixture, other) == ["offline"])
+    #expect(try Rooms.heard(fixture, stranger) == [])
+  }
+
+  @Test func `whoever enters is told who wants to be seen otherwise`() throws {
+    let fixture = try ShardFixture()
+    let peer = try Rooms.member("a", fixture)
+    try fixture.say(Rooms.message("presence_update", #"{"status":"busy"}"#), peer)
+    try fixture.turn(3)
+    let late = try fixture.session("b", path: Rooms.path)
+    try fixture.say(Rooms.message("join_room", #"{"room":"r"}"#), late)
+    try fixture.turn(4)
+    let frames = try fixture.frames(of: late)
+    #expect(frames.first?.contains(#""members":["a","b"]"#) == true)
+    #expect(frames.last?.contains(#""data":{"user_id":"a","status":"busy"}"#) == true)
+  }
+
+  @Test func `a page that is loaded again flickers for nobody`() throws {
+    let fixture = try ShardFixture()
+    let other = try Rooms.member("b", fixture)
+    let peer = try Rooms.member("a", fixture)
+    try fixture.turn(3)
+    _ = try Rooms.heard(fixture, other)
+    fixture.shard.drop(peer.place)
+    try fixture.pass(milliseconds: 1_000)
+    let again = try Rooms.member("a", fixture)
+    try fixture.pass(milliseconds: 10_000)
+    #expect(fixture.state(of: again) == .session)
+    let told = try Rooms.heard(fixture, other).filter { $0 != "ping" }
+    #expect(told == [])
+  }
+}
+
+@Suite("Room policy and limits")
+struct RoomPolicyTests {
+  private static func claimed(_ configuration: inout Configuration) {
+    configuration.roomPolicy = .claimed
+  }
+
+  private static func session(
+    _ fixture: ShardFixture, rooms: [String], query: String = ""
+  ) throws -> TestPeer {
+    let now = ShardFixture.startWall / 1_000
+    let token = TokenSigner.sign(
+      userID: "a", rooms: rooms, issuedAtSeconds: now, expiresAtSeconds: now + 3_600,
+      secret: ShardFixture.secret)
+    let peer = try fixture.connect()
+    peer.send(
+      "GET /ws/connect\(query) HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+        + "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer \(token)\r\n\r\n")
+    try fixture.turn(until: { peer.receive().headEnd != nil })
+    return peer
+  }
+
+  private static func frames(_ fixture: ShardFixture, _ peer: TestPeer) throws -> [String] {
+    if let end = peer.received.headEnd { peer.received.removeFirst(end) }
+    return try fixture.frames(of: peer)
+  }
+
+  @Test func `a token opens the rooms that it names, and a fresh one others`() throws {
+    let fixture = try ShardFixture(Self.claimed)
+    let peer = try Self.session(fixture, rooms: ["team:*"])
+    _ = try Self.frames(fixture, peer)
+    for room in ["team:1", "other"] {
+      try fixture.say(RoomSessionTests.message("join_room", #"{"room":"\#(room)"}"#), peer)
+    }
+    try fixture.turn(4)
+    let answers = try fixture.frames(of: peer)
+    #expect(answers.contains { $0.contains("room_joined") && $0.contains("team:1") })
+    #expect(answers.contains { $0.contains(#""code":"forbidden""#) })
+    let now = ShardFixture.startWall / 1_000
+    let fresh = TokenSigner.sign(
+      userID: "a", rooms: ["other"], issuedAtSeconds: now, expiresAtSeconds: now + 3_600,
+      secret: ShardFixture.secret)
+    try fixture.say(#"{"type":"auth","token":"\#(fresh)"}"#, peer)
+    try fixture.say(RoomSessionTests.message("join_room", #"{"room":"other"}"#), peer)
+    try fixture.turn(4)
+    let later = try fixture.frames(of: peer)
+    #expect(later.contains { $0.contains("room_left") && $0.contains("team:1") })
+    #expect(later.contains { $0.contains("room_joined") && $0.contains("other") })
+    #expect(fixture.shard.rooms(at: peer.place) == ["other"])
+  }
+
+  @Test func `rooms in the query are entered, or refused before the upgrade`() throws {
+    let fixture = try ShardFixture(Self.claimed)
+    let peer = try Self.session(fixture, rooms: ["r*"], query: "?rooms=r1,r2")
+    try fixture.turn(4)
+    #expect(fixture.shard.rooms(at: peer.place) == ["r1", "r2"])
+    let refused = try Self.session(fixture, rooms: ["r*"], query: "?rooms=r1,s")
+    #expect(refused.received.text.hasPrefix("HTTP/1.1 403 "))
+  }
+
+  // Case 38
+  @Test func `no more than 128 rooms in a query`() throws {
+    let fixture = try ShardFixture()
+    let names = (0..<129).map { "r\($0)" }
+    let full = try Self.session(
+      fixture, rooms: [], query: "?rooms=" + names.dropLast().joined(separator: ","))
+    try fixture.turn(4)
+    #expect(fixture.shard.rooms(at: full.place).count == 128)
+    let over = try Self.session(fixture, rooms: [], query: "?rooms=" + names.joined(separator: ","))
+    #expect(over.received.text.hasPrefix("HTTP/1.1 400 "))
+    let empty = try Self.session(fixture, rooms: [], query: "?rooms=a,,b")
+    #expect(empty.received.text.hasPrefix("HTTP/1.1 400 "))
+  }
+
+  // Case 38
+  @Test func `a further room than a connection may have is an error, and so is one of the server`()
+    throws
+  {
+    let fixture = try ShardFixture {
+      $0.limits.roomsPerConnectionLimit = 2
+      $0.limits.roomsLimit = 3
+    }
+    let first = try RoomSessionTests.member("a", of: "1", fixture)
+    try fixture.say(RoomSessionTests.message("join_room", #"{"room":"2"}"#), first)
+    try fixture.say(RoomSessionTests.message("join_room", #"{"room":"3"}"#), first)
+    try fixture.turn(4)
+    #expect(try fixture.frames(of: first).contains { $0.contains(#""code":"too_many_rooms""#) })
+    #expect(fixture.shard.rosters.count == 2)
+    let second = try RoomSessionTests.member("b", of: "3", fixture)
+    try fixture.say(RoomSessionTests.message("join_room", #"{"room":"4"}"#), second)
+    try fixture.turn(4)
+    #expect(try fixture.frames(of: second).contains { $0.contains(#""code":"too_many_rooms""#) })
+    #expect(fixture.shard.rooms(at: second.place) == ["3"])
+    #expect(fixture.shard.rosters.count == 3)
+    #expect(fixture.shard.metrics.value(.roomsRefused) == 2)
+  }
+}
