@@ -77,6 +77,15 @@ package struct Limits: Sendable {
   package var frameLogCapacity = 1 << 20
   /// Missed notifications that a resuming client is sent; past it the client is told `resync`.
   package var missedLimit = 10_000
+  /// Questions to all shards that a shard has under way at once; a further one is answered 503.
+  package var surveysLimit = 64
+  /// Connections of its own that a user is told of.
+  package var listedConnectionsLimit = 1_000
+  /// Names of clients' programs that a shard keeps to share among its connections; past it they
+  /// are gathered anew.
+  package var userAgentsLimit = 1_024
+  /// Time in which all shards have to answer a question; past it 503.
+  package var surveyTimeoutMilliseconds: UInt64 = 2_000
   /// Time from a request's first byte to the end of its head; past it 408.
   package var headTimeoutMilliseconds: UInt64 = 10_000
   /// Time from the end of a request's head to the end of its body; past it 408.

@@ -13,7 +13,7 @@ enum Counter: Int, CaseIterable {
   case requests, refusedRequests
   case sessionsOpened, sessionsClosed
   case framesDelivered, bytesSent, framesReceived
-  case published, broadcasts, ringFull
+  case published, relayedLost, broadcasts, ringFull
   case slowConsumers, timedOut, tokensExpired, protocolViolations, originsRefused, resets
   case replays, resyncs, replayedNotifications
   case droppedPongs
@@ -32,6 +32,7 @@ enum Counter: Int, CaseIterable {
     case .bytesSent: "bytes_sent_total"
     case .framesReceived: "frames_received_total"
     case .published: "notifications_published_total"
+    case .relayedLost: "relayed_notifications_lost_total"
     case .broadcasts: "broadcasts_total"
     case .ringFull: "publishes_refused_ring_full_total"
     case .slowConsumers: "disconnects_slow_consumer_total"

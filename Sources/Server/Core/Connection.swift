@@ -100,6 +100,10 @@ struct Connection {
   /// When a blocked connection last took a byte.
   var progressAt: UInt64 = 0
   var peer = cl_address()
+  /// What the client's program calls itself, shared with others of the same name.
+  var userAgent = ""
+  /// The wall clock at which the user's session or poll was listed, in milliseconds.
+  var connectedAt: Int64 = 0
 
   /// Bytes queued for this connection alone.
   var queuedByteCount: Int { owned.count - ownedSent + outbox.byteCount }

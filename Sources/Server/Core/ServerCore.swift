@@ -18,6 +18,15 @@ enum ShardMessage: Sendable {
   /// A user's first connection on some shard came, or its last one there went. Sent to the user's
   /// home shard, which alone knows how many users are connected.
   case census(UserID, arrived: Bool)
+  /// A question about the shard's own connections; the answer goes to whoever asks all shards.
+  case survey(SurveyQuestion, reply: @Sendable (SurveyAnswer) -> Void)
+  /// One shard's answer to the survey of that number.
+  case surveyed(UInt64, SurveyAnswer)
+  /// Ask all shards, for somebody who is on none of them.
+  case inquiry(SurveyQuestion, done: @Sendable (SurveyResult) -> Void)
+  /// The store's answer to a publish that nobody waits for, with how many notifications it was to
+  /// publish and the bytes of its body.
+  case relayed(StoreOutcome, count: Int, byteCount: Int)
   /// Begin to send everybody away.
   case drain
   /// Everybody has gone and the store is closed: end.

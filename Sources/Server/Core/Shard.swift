@@ -77,6 +77,10 @@ final class Shard {
   /// The readiness probe that has not come back.
   var probe: Probe?
   var lastProbe: UInt64 = 0
+  /// What all shards have been asked and not all have answered, oldest first.
+  var surveys: [Survey] = []
+  var lastSurvey: UInt64 = 0
+  var userAgents: UserAgents
   var drain: Drain?
   var isStopping = false
   /// Connections whose waiting requests are read on once this turn has been flushed.
@@ -103,6 +107,7 @@ final class Shard {
     wall = kernel.wallMilliseconds
     wheel = TimerWheel(now: now)
     heardThrough = core.firstOffset
+    userAgents = UserAgents(countLimit: core.configuration.limits.userAgentsLimit)
     let capacity = core.configuration.limits.frameLogCapacity
     // What a blocked client may be behind, a turn's worth and a large frame: a log never overwrites
     // what somebody still has to be sent.
@@ -125,6 +130,7 @@ final class Shard {
   /// Runs turns until told to stop.
   func run() throws(SystemError) {
     while !isStopping { try turn() }
+    abandonSurveys()
     table.forEachPlace { drop($0) }
   }
 
@@ -177,6 +183,9 @@ final class Shard {
     let timer = wheel.timeout(now: now)
     if timer >= 0 { limit = min(limit, timer) }
     if let pause = acceptor?.timeout(now: now), pause >= 0 { limit = min(limit, pause) }
+    if let survey = surveys.first {
+      limit = min(limit, Int32(clamping: survey.endsAt - min(now, survey.endsAt)))
+    }
     if drain != nil { limit = min(limit, Int32(Drain.paceMilliseconds)) }
     return limit
   }
@@ -208,6 +217,19 @@ final class Shard {
       if table.holds(place, generation: generation) { finish(place, answer) }
     case .census(let user, let arrived):
       count(user, arrived: arrived)
+    case .survey(let question, let reply):
+      reply(answer(question))
+    case .surveyed(let number, let answer):
+      take(answer, ofSurvey: number)
+    case .inquiry(let question, let done):
+      if !beginSurvey(question, for: .outside(done)) { done(.failure(.busy)) }
+    case .relayed(let outcome, let count, let byteCount):
+      bodyBytesInFlight -= byteCount
+      if case .published = outcome {
+        metrics.add(.published, count)
+      } else {
+        metrics.add(.relayedLost, count)
+      }
     case .drain:
       beginDrain()
     case .stop:
@@ -223,6 +245,7 @@ final class Shard {
       for index in 0..<count where table.contains(due[index]) { timerFired(at: due[index]) }
     } while count == due.count
     expireProbe()
+    expireSurveys()
     continueDrain()
     if now >= trimAt {
       trimAt = .max
@@ -248,6 +271,7 @@ final class Shard {
     let isFirst = !directory.contains(user: user)
     directory.insert(place: place, user: user)
     table[place].flags.insert(.listed)
+    table[place].connectedAt = wall
     if isFirst { tellHome(of: user, arrived: true) }
   }
 

@@ -78,6 +78,7 @@ extension Shard {
         }
       throw Refusal(.failure(401, "unauthorized", reason).with("WWW-Authenticate", "Bearer"))
     }
+    table[place].userAgent = userAgents.shared(userAgent(of: head))
     let key = Array((request.key + WebSocketHandshake.acceptSuffix).utf8)
     WebSocketHandshake.writeResponse(
       accept: Base64.encode(Digest.sha1(key)),

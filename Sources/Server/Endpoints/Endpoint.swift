@@ -6,9 +6,11 @@ internal import Wire
 
 /// Something that can be asked of the server over HTTP.
 enum Endpoint: Sendable {
-  case publish, publishBatch, sendSystem, liveBroadcast
+  case publish, publishBatch, sendNotification
+  case sendSystem, sendRoom, liveUpdate, liveData, liveBroadcast
   case list, unreadCount, stats, read, unread, readMany, readAll, seen, delete, deleteAll
   case events, poll
+  case ownConnections, usersOnline, userOnline, disconnect
   case busStats, connectionStats, health, ready, metrics
 
   /// Who may ask.
@@ -25,9 +27,11 @@ enum Endpoint: Sendable {
 
   var access: Access {
     switch self {
-    case .publish, .publishBatch, .sendSystem, .liveBroadcast: .publisher
+    case .publish, .publishBatch, .sendNotification, .sendSystem, .sendRoom, .liveUpdate,
+      .liveData, .liveBroadcast, .usersOnline, .userOnline, .disconnect:
+      .publisher
     case .list, .unreadCount, .stats, .read, .unread, .readMany, .readAll, .seen, .delete,
-      .deleteAll, .events, .poll:
+      .deleteAll, .events, .poll, .ownConnections:
       .user
     case .busStats, .connectionStats: .caller
     case .health, .ready: .anyone
@@ -60,6 +64,8 @@ enum PendingAnswer {
   case poll(Poll)
   /// Readiness: the probe's return answers.
   case probe
+  /// All shards have been asked: the last one's answer answers.
+  case survey
 }
 
 /// The table of endpoints, and what each does.
@@ -87,9 +93,10 @@ enum Endpoints {
     router.add(.put, inbox + "/:id/read", .read)
     router.add(.put, inbox + "/:id/unread", .unread)
     router.add(.delete, inbox + "/:id", .delete)
-    router.add(.post, "/api/v1/websocket/send/system", .sendSystem)
-    router.add(.post, "/api/v1/websocket/live/broadcast", .liveBroadcast)
-    router.add(.get, "/api/v1/websocket/connections/stats", .connectionStats)
+    addHubRoutes(to: &router)
+    router.add(.get, "/api/v1/users/online", .usersOnline)
+    router.add(.get, "/api/v1/users/:id/online", .userOnline)
+    router.add(.post, "/api/v1/disconnect", .disconnect)
     router.add(.get, "/api/notifications/stats", .busStats)
     router.add(.get, StreamDialect().path, .events)
     router.add(.get, "/healthz", .health)
@@ -98,12 +105,31 @@ enum Endpoints {
     return router
   }
 
+  /// The routes of rooms-hub's clients and backends, some of which are also elsewhere.
+  private static func addHubRoutes(to router: inout Router<Endpoint>) {
+    let hub = "/api/v1/websocket"
+    router.add(.get, hub + "/notifications", .list)
+    router.add(.put, hub + "/notifications/:id/read", .read)
+    router.add(.post, hub + "/send/notification", .sendNotification)
+    router.add(.post, hub + "/send/system", .sendSystem)
+    router.add(.post, hub + "/send/room", .sendRoom)
+    router.add(.post, hub + "/live/update", .liveUpdate)
+    router.add(.post, hub + "/live/data", .liveData)
+    router.add(.post, hub + "/live/broadcast", .liveBroadcast)
+    router.add(.get, hub + "/connections/stats", .connectionStats)
+    router.add(.get, hub + "/connections/user", .ownConnections)
+  }
+
   /// Answers `request`, or asks the store.
   static func answer(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     switch request.route.endpoint {
     case .publish: try publish(request, on: shard)
     case .publishBatch: try publishBatch(request, on: shard)
+    case .sendNotification: try sendNotification(request, on: shard)
     case .sendSystem: try sendSystem(request, on: shard)
+    case .sendRoom: try sendRoom(request, on: shard)
+    case .liveUpdate: try liveUpdate(request, on: shard)
+    case .liveData: try liveData(request, on: shard)
     case .liveBroadcast: try liveBroadcast(request, on: shard)
     case .list: try list(request, on: shard)
     case .unreadCount: try ask(.counts(user: user(of: request)), .unreadCount, request, on: shard)
@@ -117,6 +143,10 @@ enum Endpoints {
     case .seen: try seen(request, on: shard)
     case .events: try events(request, on: shard)
     case .poll: try poll(request, on: shard)
+    case .ownConnections: try ownConnections(request, on: shard)
+    case .usersOnline: try usersOnline(request, on: shard)
+    case .userOnline: try userOnline(request, on: shard)
+    case .disconnect: try disconnect(request, on: shard)
     case .busStats: .now(busStats(on: shard))
     case .connectionStats: .now(connectionStats(on: shard))
     case .health: .now(.object { $0.member("status", "ok") })

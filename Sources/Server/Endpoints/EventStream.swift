@@ -30,6 +30,7 @@ extension Shard {
   /// Answers the request with a stream.
   func openStream(_ request: Request, since: String) {
     let place = request.place
+    table[place].userAgent = userAgents.shared(userAgent(of: request.head))
     var head: [UInt8] = []
     head.appendText("HTTP/1.1 ")
     HTTPResponse.appendStatus(200, into: &head)

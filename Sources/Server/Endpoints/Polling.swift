@@ -96,6 +96,7 @@ extension Shard {
     let place = request.place
     table[place].user = user
     table[place].tokenEnd = request.caller.end
+    table[place].userAgent = userAgents.shared(userAgent(of: request.head))
     // Nobody is served beyond its token.
     let endsAt = min(now + waitMilliseconds, tokenEndTime(place) ?? .max)
     let poll = Poll(user: user, after: after, endsAt: endsAt)
