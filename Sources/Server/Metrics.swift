@@ -10,6 +10,8 @@ internal import Synchronization
 /// What is counted.
 enum Counter: Int, CaseIterable {
   case accepted, acceptPauses, refusedConnections
+  case refusedByAddress, refusedByAddressRate, refusedUnauthenticated
+  case sessionsRefused, sessionsReplaced, messagesRefused, messageFloods, publishesRefused
   case requests, refusedRequests
   case sessionsOpened, sessionsClosed
   case framesDelivered, bytesSent, framesReceived
@@ -24,6 +26,14 @@ enum Counter: Int, CaseIterable {
     case .accepted: "connections_accepted_total"
     case .acceptPauses: "accept_pauses_total"
     case .refusedConnections: "connections_refused_total"
+    case .refusedByAddress: "connections_refused_address_total"
+    case .refusedByAddressRate: "connections_refused_address_rate_total"
+    case .refusedUnauthenticated: "connections_refused_unauthenticated_total"
+    case .sessionsRefused: "sessions_refused_user_total"
+    case .sessionsReplaced: "sessions_replaced_total"
+    case .messagesRefused: "messages_refused_rate_total"
+    case .messageFloods: "disconnects_message_rate_total"
+    case .publishesRefused: "publishes_refused_rate_total"
     case .requests: "http_requests_total"
     case .refusedRequests: "http_requests_refused_total"
     case .sessionsOpened: "sessions_opened_total"
@@ -50,7 +60,7 @@ enum Counter: Int, CaseIterable {
 
 /// What stands at a value.
 enum Gauge: Int, CaseIterable {
-  case connections, sessions, users, blockedConnections, draining
+  case connections, sessions, users, blockedConnections, unauthenticated, draining
 
   /// The name of the series, without its prefix.
   var name: String {
@@ -59,6 +69,7 @@ enum Gauge: Int, CaseIterable {
     case .sessions: "sessions"
     case .users: "users"
     case .blockedConnections: "connections_blocked"
+    case .unauthenticated: "connections_unauthenticated"
     case .draining: "draining"
     }
   }

@@ -11,6 +11,7 @@
 // A failed write is final. After a failed sync Linux may have dropped the pages and will call the
 // next sync good, so trying again proves nothing; the store keeps what it had and says so.
 
+internal import Broadcast
 internal import Notifications
 
 /// A command and where its outcome goes.

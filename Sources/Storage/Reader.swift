@@ -5,6 +5,7 @@
 // is at or below the offset was in the answer, what is above it comes from the ring. Rows, bytes
 // and rows looked at are bounded, so no question holds a snapshot, and with it the log, for long.
 
+internal import Broadcast
 internal import Notifications
 
 /// A question and where its answer goes.

@@ -3,6 +3,7 @@
 // It only hands things over: commands to the journal's thread, questions to the readers'. See
 // `Journal` for what is durable when, and `Reader` for what a snapshot promises.
 
+internal import Broadcast
 package import CReactor
 package import Notifications
 

@@ -59,6 +59,11 @@ struct Answer {
     failure(503, code, message).with("Retry-After", "1")
   }
 
+  /// A refusal of too much: 429 with the time after which to try again.
+  static func tooMany(_ code: String, _ message: String, afterSeconds seconds: UInt64) -> Answer {
+    failure(429, code, message).with("Retry-After", "\(seconds)")
+  }
+
   /// An answer whose body is JSON already.
   static func json(_ status: UInt16, _ body: [UInt8]) -> Answer {
     Answer(

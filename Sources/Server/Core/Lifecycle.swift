@@ -27,7 +27,7 @@ extension Shard {
       metrics.add(.refusedConnections)
       return kernel.abort(fd)
     }
-    metrics.add(.accepted)
+    // Before the quotas are asked, so that whatever happens to it gives back what it took of them.
     table[place].state = .http
     table[place].peer = peer
     table[place].heardAt = now
@@ -37,6 +37,12 @@ extension Shard {
       metrics.add(.refusedConnections)
       return drop(place)
     }
+    do throws(DoorRefusal) {
+      try passDoor(place)
+    } catch {
+      return turnAway(place, error)
+    }
+    metrics.add(.accepted)
     scheduleTimer(place)
   }
 
@@ -242,6 +248,7 @@ extension Shard {
     releaseExchange(place)
     if table[place].flags.contains(.blocked) { blockedCount -= 1 }
     countBlocked(0, at: place)
+    leaveQuotas(place)
     wheel.cancel(place)
     dirty.remove(place)
     let fd = table[place].fd

@@ -18,6 +18,8 @@ enum ShardMessage: Sendable {
   /// A user's first connection on some shard came, or its last one there went. Sent to the user's
   /// home shard, which alone knows how many users are connected.
   case census(UserID, arrived: Bool)
+  /// The session at that place is its user's oldest and has to give way to a newer one.
+  case replaced(UInt32, generation: UInt32)
   /// Begin to send everybody away.
   case drain
   /// Everybody has gone and the store is closed: end.
@@ -36,6 +38,7 @@ final class ServerCore: Sendable {
   let metrics: [ShardMetrics]
   let store: any Store
   let log: Log
+  let quotas: Quotas
   let startedAt: UInt64
   /// The store's newest offset when this began: later ones come through the ring.
   let firstOffset: UInt64
@@ -53,6 +56,7 @@ final class ServerCore: Sendable {
     firstOffset = store.metrics.lastOffset
     self.log = log
     verifier = TokenVerifier(policy: configuration.tokenPolicy)
+    quotas = Quotas(configuration.limits)
     origins = OriginPolicy(allowed: configuration.allowedOrigins)
     metrics = mailboxes.map { _ in ShardMetrics() }
     startedAt = kernel.monotonicMilliseconds

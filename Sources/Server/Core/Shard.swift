@@ -64,6 +64,9 @@ final class Shard {
   var directory = Directory()
   /// Users whose home this shard is, with the number of shards they are connected to.
   var census: [TextKey: Int] = [:]
+  /// Connections that have not shown who they are, and those that are being turned away.
+  var unauthenticatedCount = 0
+  var turnedAwayCount = 0
   var blockedCount = 0
   /// Bytes of their own that blocked connections had left when they last took some.
   var blockedBytes = 0
@@ -208,6 +211,8 @@ final class Shard {
       if table.holds(place, generation: generation) { finish(place, answer) }
     case .census(let user, let arrived):
       count(user, arrived: arrived)
+    case .replaced(let place, let generation):
+      if table.holds(place, generation: generation) { endReplaced(place) }
     case .drain:
       beginDrain()
     case .stop:
@@ -237,6 +242,7 @@ final class Shard {
     metrics.set(.sessions, directory.placeCount)
     metrics.set(.users, core.mailboxes.count == 1 ? directory.userCount : census.count)
     metrics.set(.blockedConnections, blockedCount)
+    metrics.set(.unauthenticated, unauthenticatedCount)
     metrics.set(.draining, drain == nil ? 0 : 1)
   }
 
@@ -255,6 +261,7 @@ final class Shard {
   func unlist(_ place: UInt32) {
     guard table[place].flags.contains(.listed) else { return }
     let user = table[place].user
+    uncountSession(at: place)
     table[place].flags.remove(.listed)
     directory.remove(place: place, user: user)
     if !directory.contains(user: user) { tellHome(of: user, arrived: false) }

@@ -78,6 +78,10 @@ extension Shard {
         }
       throw Refusal(.failure(401, "unauthorized", reason).with("WWW-Authenticate", "Bearer"))
     }
+    if case .success(let caller) = admitted, let user = caller.user {
+      authenticated(place)
+      guard countSession(of: user, at: place) else { throw Refusal(Shard.tooManySessions) }
+    }
     let key = Array((request.key + WebSocketHandshake.acceptSuffix).utf8)
     WebSocketHandshake.writeResponse(
       accept: Base64.encode(Digest.sha1(key)),

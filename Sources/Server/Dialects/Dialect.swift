@@ -103,6 +103,10 @@ protocol Dialect: Sendable {
   func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter)
   /// What a client's text message asks of the server; nil where `answer` is all there is to it.
   func request(in text: [UInt8]) -> ClientRequest?
+  /// Whether a client that sends too many messages is told so, rather than closed with 1008.
+  var forgivesTooManyMessages: Bool { get }
+  /// Tells a client that a message was not taken because there were too many.
+  func writeTooManyMessages(time: Int64, to frames: inout FrameWriter)
   /// Writes the ping of a heartbeat by messages.
   func writePing(to frames: inout FrameWriter)
   /// Answers a fetch with as much of `page` as fits into `byteLimit`, but one at the least.
@@ -114,6 +118,8 @@ protocol Dialect: Sendable {
 extension Dialect {
   var greetsWithCounts: Bool { false }
   func request(in text: [UInt8]) -> ClientRequest? { nil }
+  var forgivesTooManyMessages: Bool { false }
+  func writeTooManyMessages(time: Int64, to frames: inout FrameWriter) {}
   func writePing(to frames: inout FrameWriter) {}
   func writePage(
     _ page: [Notification], _ counts: Counts, byteLimit: Int, to frames: inout FrameWriter

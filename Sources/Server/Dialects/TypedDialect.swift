@@ -15,6 +15,7 @@ struct TypedDialect: Dialect {
   let admission = Admission.refusedBeforeUpgrade
   let heartbeat = Heartbeat(pingIntervalMilliseconds: 30_000, silenceLimitMilliseconds: 60_000)
   let expiryCloseCode: UInt16 = 1008
+  let forgivesTooManyMessages = true
 
   func write(_ event: Event, to frames: inout FrameWriter) {
     let time = event.timestamp
@@ -69,6 +70,13 @@ struct TypedDialect: Dialect {
   }
 
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}
+
+  func writeTooManyMessages(time: Int64, to frames: inout FrameWriter) {
+    frames.typed("error", time: time) { data in
+      data.member("code", "rate_limited")
+      data.member("message", "too many messages: this one was not taken, send fewer")
+    }
+  }
 
   func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}
 }

@@ -51,7 +51,11 @@ enum MetricsText {
       }
     }
     let store = core.store.metrics
+    let quotas = core.quotas.sizes(at: core.kernel.monotonicNanoseconds)
     let values: [(String, String, Int)] = [
+      ("quota_addresses", "gauge", quotas.addresses),
+      ("quota_users", "gauge", quotas.users),
+      ("quota_rate_buckets", "gauge", quotas.buckets),
       ("ring_depth", "gauge", core.ring.depth),
       ("ring_capacity", "gauge", core.ring.capacity),
       ("store_read_only", "gauge", core.store.failure == nil ? 0 : 1),
