@@ -89,7 +89,7 @@ final class ShardFixture {
   let store = ScriptedStore()
   let core: ServerCore
   let shard: Shard
-  private let port: UInt16
+  let port: UInt16
   private let table: UnsafeMutablePointer<cl_kernel>
 
   init(_ change: (inout Configuration) -> Void = { _ in }) throws {
@@ -262,6 +262,11 @@ final class TestPeer {
   func send(_ bytes: [UInt8]) {
     let sent = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     #expect(sent == bytes.count)
+  }
+
+  /// Sends what the server may have refused to hear already.
+  func sendIfOpen(_ text: String) {
+    _ = Glibc.send(descriptor, text, text.utf8.count, Int32(MSG_NOSIGNAL))
   }
 
   /// Sends a masked text message.

@@ -168,7 +168,7 @@ extension Shard {
   }
 
   /// The seconds that `nanoseconds` take, rounded up; a refusal is never for no time at all.
-  private static func wholeSeconds(_ nanoseconds: UInt64) -> UInt64 {
+  static func wholeSeconds(_ nanoseconds: UInt64) -> UInt64 {
     max(1, nanoseconds / 1_000_000_000 + (nanoseconds % 1_000_000_000 == 0 ? 0 : 1))
   }
 }
