@@ -3,13 +3,14 @@
 The servers here are told their limits: a default does not count callers from this machine.
 """
 
+import json
 import time
 
 import pytest
 from harness.clients import EVENT_PATH, FLAT_PATH, INBOX_PATH, EventClient, FlatClient
 from harness.raw import PING, TEXT, RawConnection, RawWebSocket, frame, upgrade_request
-from harness.server import API_KEY
-from harness.tokens import publisher_token, user_token
+from harness.server import API_KEY, run_carillon
+from harness.tokens import SECRET, publisher_token, user_token
 from harness.waiting import wait_until
 
 INBOX = "/api/v1/notifications"
@@ -291,3 +292,51 @@ def test_a_default_does_not_count_this_machine(limited):
     assert total(server, "connections_refused_total") == 0
     for one in [*kept, *several]:
         one.close()
+
+
+# The flags.
+
+STANDARD = {
+    "connections-per-address": "100, but for this machine",
+    "connections-per-user": "20, but for this machine",
+    "when-user-full": "reject",
+    "connect-rate": "20/100, but for this machine",
+    "message-rate": "50/200, but for this machine",
+    "publish-rate": "0",
+}
+
+
+def settings(*flags, environment=None):
+    secret = {"JWT_SECRET": SECRET, **(environment or {})}
+    done = run_carillon("check", "--json", *flags, environment=secret)
+    assert done.returncode == 0, done
+    return json.loads(done.stdout)["settings"]
+
+
+def test_check_shows_each_limit_and_where_it_came_from():
+    shown = settings()
+    assert {name: shown[name]["value"] for name in STANDARD} == STANDARD
+    for name, value in zip(STANDARD, ["7", "0", "replace", "5/9", "5", "0"], strict=True):
+        assert settings(f"--{name}", value)[name] == {"value": value, "source": f"--{name}"}
+        variable = "CARILLON_" + name.upper().replace("-", "_")
+        by_environment = settings(environment={variable: value})[name]
+        assert by_environment == {"value": value, "source": variable}
+
+
+@pytest.mark.parametrize(
+    "flag, value",
+    [
+        ("connections-per-address", "-1"),
+        ("connections-per-user", "many"),
+        ("when-user-full", "wait"),
+        ("connect-rate", "5/0"),
+        ("connect-rate", "5/"),
+        ("message-rate", "1/2/3"),
+        ("message-rate", "1000001"),
+        ("publish-rate", "/5"),
+        ("publish-rate", "1.5"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused(flag, value):
+    done = run_carillon("check", f"--{flag}={value}", environment={"JWT_SECRET": SECRET})
+    assert done.returncode == 2 and f"--{flag} must be" in done.stderr, done

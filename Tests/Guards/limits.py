@@ -109,7 +109,7 @@ GUARDS = [
         UPGRADE,
         "      guard countSession(of: user, at: place) else"
         " { throw Refusal(Shard.tooManySessions) }\n",
-        "",
+        "      _ = countSession(of: user, at: place)\n",
         (unit("LimitingTests/refusedUpgrade"), wire("test_limits.py", "before_the_upgrade")),
     ),
     Guard(
@@ -137,7 +137,7 @@ GUARDS = [
         POLLING,
         "    guard countSession(of: user, at: place) else"
         " { throw Refusal(Shard.tooManySessions) }\n",
-        "",
+        "    _ = countSession(of: user, at: place)\n",
         (unit("LimitingTests/refusedRequest"), wire("test_limits.py", "a_stream_and_a_poll")),
     ),
     Guard(
@@ -210,7 +210,7 @@ GUARDS = [
         "a bucket that is empty gives nothing",
         RATES,
         "    guard next <= horizon else { return next - horizon }\n",
-        "",
+        "    _ = horizon\n",
         (
             unit("RateLimitTests/.*one by one"),
             unit("LimitingTests/.*connection too soon"),
