@@ -104,7 +104,7 @@ struct TokenBucket: Equatable {
 struct BucketTable<Key: Hashable> {
   /// Buckets that are kept before any are looked through.
   private static var smallest: Int { 1_024 }
-  /// Time between two times that all are looked through: a millisecond's work for 65,536.
+  /// Time between two times that all are looked through, which takes 2 ms for 65,536.
   private static var sweepNanoseconds: UInt64 { 1_000_000_000 }
 
   private let limit: RateLimit

@@ -199,10 +199,8 @@ final class Quotas: Sendable {
 
   /// Lets a connection from that address in, or says why not.
   ///
-  /// `isCounted`: then `leave` is called when it has ended.
-  func enter(
-    from peer: cl_address, at now: UInt64
-  ) throws(DoorRefusal) -> Bool {
+  /// True: it was counted, and `leave` is called once it has ended.
+  func enter(from peer: cl_address, at now: UInt64) throws(DoorRefusal) -> Bool {
     let isHome = peer.isLoopback
     let isRated = !connectRate.isOff && (countsLoopback.attempts || !isHome)
     let isCounted = applies(connectionsPerAddress, isHome)
