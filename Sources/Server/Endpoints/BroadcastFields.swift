@@ -60,7 +60,14 @@ struct BroadcastFields {
     _ request: Request, _ fields: Set<Field>, payload kind: PayloadKind = .object
   ) throws(Refusal) {
     try Endpoints.requireJSON(request)
-    var reader = JSONReader(request.body)
+    try self.init(request.body, fields, payload: kind)
+  }
+
+  /// Reads a body.
+  init(
+    _ body: [UInt8], _ fields: Set<Field>, payload kind: PayloadKind = .object
+  ) throws(Refusal) {
+    var reader = JSONReader(body)
     do throws(JSONViolation) {
       if try reader.nextKind() == .object {
         try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONViolation) in

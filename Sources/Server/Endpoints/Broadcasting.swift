@@ -7,12 +7,20 @@ internal import Wire
 extension Endpoints {
   /// `POST /api/v1/websocket/send/system`: to everyone connected.
   static func sendSystem(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
-    let fields = try BroadcastFields(request, [.messageType, .title, .message, .payload])
-    let message = SystemMessage(
-      id: makeID(on: shard), messageType: fields.optional(.messageType) ?? "info",
+    try requireJSON(request)
+    let message = try systemMessage(in: request.body, id: makeID(on: shard))
+    return try tell(.system(message), to: .everyone, on: shard)
+  }
+
+  /// The message that a body describes.
+  static func systemMessage(
+    in body: [UInt8], id: NotificationID
+  ) throws(Refusal) -> SystemMessage {
+    let fields = try BroadcastFields(body, [.messageType, .title, .message, .payload])
+    return SystemMessage(
+      id: id, messageType: fields.optional(.messageType) ?? "info",
       title: try fields.text(.title), message: fields.optional(.message) ?? "",
       payload: fields.payload)
-    return try tell(.system(message), to: .everyone, on: shard)
   }
 
   /// `POST /api/v1/websocket/send/room`: to those who are in the room.
@@ -41,9 +49,14 @@ extension Endpoints {
 
   /// `POST /api/v1/websocket/live/broadcast`: a data update to everyone connected.
   static func liveBroadcast(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
-    let fields = try BroadcastFields(request, [.updateType, .payload], payload: .anyValue)
-    let update = LiveUpdate(updateType: try fields.text(.updateType), payload: fields.payload)
-    return try tell(.dataUpdate(update), to: .everyone, on: shard)
+    try requireJSON(request)
+    return try tell(.dataUpdate(try update(in: request.body)), to: .everyone, on: shard)
+  }
+
+  /// The update that a body describes.
+  static func update(in body: [UInt8]) throws(Refusal) -> LiveUpdate {
+    let fields = try BroadcastFields(body, [.updateType, .payload], payload: .anyValue)
+    return LiveUpdate(updateType: try fields.text(.updateType), payload: fields.payload)
   }
 
   private static func userUpdate(in request: Request) throws(Refusal) -> (UserID, LiveUpdate) {
