@@ -11,6 +11,7 @@ struct EventStreamParserTests {
     ("data: a\n\n", ["a"]), ("data:a\n\ndata:  b\n\n", ["a", " b"]),
     ("data: a\r\n\r\ndata: b\r\rdata: c\n\n", ["a", "b", "c"]),
     ("data: a\ndata\ndata: b\n\n", ["a\n\nb"]), ("data\n\n", [""]),
+    ("data: a\r\ndata: b\r\n\r\n", ["a\nb"]),
     ("id: 7\nevent: x\nretry: 5000\n\n: comment\n\n", []),
     ("id: 7\ndata: a\nevent: x\n\n", ["a"]), ("dat: a\n\ndata : b\n\n data: c\n\n", []),
     ("data: not ended\n", []), ("\n\n\ndata: a\n\n\n\n", ["a"]),
