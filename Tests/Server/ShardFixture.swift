@@ -80,7 +80,9 @@ final class ScriptedStore: Store, @unchecked Sendable {
   }
 }
 
-/// One shard, with what it needs.
+/// One shard, with what it needs, or several that share a ring.
+///
+/// Each listens on a port of its own, so that a test says where a connection goes.
 final class ShardFixture {
   static let secret = Array("a secret of thirty-two bytes, ok?".utf8)
   static let startWall: Int64 = 1_700_000_000_000
@@ -88,11 +90,13 @@ final class ShardFixture {
   let script = KernelScript()
   let store = ScriptedStore()
   let core: ServerCore
-  let shard: Shard
-  private let port: UInt16
+  /// The shard, or the first of several.
+  var shard: Shard { shards[0] }
+  let shards: [Shard]
+  let ports: [UInt16]
   private let table: UnsafeMutablePointer<cl_kernel>
 
-  init(_ change: (inout Configuration) -> Void = { _ in }) throws {
+  init(shardCount: Int = 1, _ change: (inout Configuration) -> Void = { _ in }) throws {
     var configuration = Configuration(tokenPolicy: TokenPolicy(keys: [.hmac(secret: Self.secret)]))
     change(&configuration)
     table = .allocate(capacity: 1)
@@ -129,27 +133,38 @@ final class ShardFixture {
       return sent < 0 ? Int(-errno) : sent
     }
     let kernel = Kernel(table: UnsafePointer(table))
-    let listener = try Listener(kernel: kernel, host: "127.0.0.1", port: 0)
-    port = listener.port
-    let reactor = try Reactor(kernel: kernel)
-    let waker = reactor.waker
-    let parker = Parker(wake: { waker.wake() })
+    let listeners = try (0..<shardCount).map { _ in
+      try Listener(kernel: kernel, host: "127.0.0.1", port: 0)
+    }
+    ports = listeners.map(\.port)
+    let reactors = try listeners.map { _ in try Reactor(kernel: kernel) }
+    let parkers = reactors.map { reactor in
+      let waker = reactor.waker
+      return Parker(wake: { waker.wake() })
+    }
     let ring = BroadcastRing<Event>(
-      capacity: configuration.limits.ringCapacity, parkers: [parker])
-    core = ServerCore(
-      configuration: configuration, kernel: kernel, ring: ring, parkers: [parker],
-      mailboxes: [Mailbox(capacity: .max, parker: parker)], store: store,
+      capacity: configuration.limits.ringCapacity, parkers: parkers)
+    let core = ServerCore(
+      configuration: configuration, kernel: kernel, ring: ring, parkers: parkers,
+      mailboxes: parkers.map { Mailbox(capacity: .max, parker: $0) }, store: store,
       log: Log(level: .error))
-    shard = try Shard(index: 0, core: core, reactor: reactor, listener: listener)
+    self.core = core
+    shards = try listeners.indices.map { index in
+      try Shard(index: index, core: core, reactor: reactors[index], listener: listeners[index])
+    }
   }
 
   deinit {
-    shard.table.forEachPlace { shard.drop($0) }
-    shard.acceptor = nil
+    for shard in shards {
+      shard.table.forEachPlace { shard.drop($0) }
+      shard.acceptor = nil
+    }
   }
 
   func turn(_ count: Int = 1) throws {
-    for _ in 0..<count { try shard.turn() }
+    for _ in 0..<count {
+      for shard in shards { try shard.turn() }
+    }
   }
 
   /// Turns until `condition` holds, and fails when it does not come to.
@@ -158,7 +173,7 @@ final class ShardFixture {
   ) throws {
     for _ in 0..<2_000 {
       if condition() { return }
-      try shard.turn()
+      try turn()
     }
     try #require(condition(), "did not come to pass", sourceLocation: location)
   }
@@ -170,9 +185,9 @@ final class ShardFixture {
       let step = min(left, 1_000)
       script.elapsed += step
       left -= step
-      try shard.turn()
+      try turn()
     }
-    try shard.turn()
+    try turn()
   }
 
   /// Where the peer's connection is in its life; `.free` once it has ended.
@@ -195,10 +210,11 @@ final class ShardFixture {
       secret: secret)
   }
 
-  /// A connection that the shard has accepted.
-  func connect() throws -> TestPeer {
+  /// A connection that the shard, or another one, has accepted.
+  func connect(to index: Int = 0) throws -> TestPeer {
+    let shard = shards[index]
     let before = shard.table.count
-    let peer = try TestPeer(port: port)
+    let peer = try TestPeer(port: ports[index])
     try turn(until: { shard.table.count == before + 1 })
     var place: UInt32 = 0
     shard.table.forEachPlace { each in
@@ -213,16 +229,16 @@ final class ShardFixture {
   /// An open session of `user`, or of a client that has shown no token.
   func session(
     _ user: String?, path: String = "/api/v1/ws/notifications", since: String? = nil,
-    seconds: Int64 = 86_400
+    seconds: Int64 = 86_400, fields: String = "", on index: Int = 0
   ) throws -> TestPeer {
-    let peer = try connect()
+    let peer = try connect(to: index)
     let query = since.map { "?since=" + $0 } ?? ""
     let credentials =
       user.map { "Authorization: Bearer \(Self.token($0, seconds: seconds))\r\n" } ?? ""
     peer.send(
       "GET \(path)\(query) HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        + "\(credentials)\r\n")
+        + "\(credentials)\(fields)\r\n")
     try turn(until: { peer.receive().headEnd != nil })
     peer.received.removeFirst(try #require(peer.received.headEnd))
     return peer

@@ -176,7 +176,7 @@ final class Shard {
   }
 
   /// How long this turn may sleep: 0 when something is left to do, at most a second.
-  private func sleepLimit() -> Int32 {
+  func sleepLimit() -> Int32 {
     if !dirty.isEmpty || !resumable.isEmpty || drain?.isDue(now) == true { return 0 }
     if heldAnswers.contains(where: { $0.through <= heardThrough }) { return 0 }
     var limit: Int32 = 1_000
