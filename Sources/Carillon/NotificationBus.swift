@@ -118,6 +118,17 @@ public actor NotificationBus {
     return try await store(draft).map(\.text)
   }
 
+  /// Stores a notification once, in every user's inbox: also in that of one who comes later.
+  ///
+  /// Else as for one user.
+  public func publishToEveryone(
+    _ content: NotificationContent
+  ) async throws(BusError) -> String {
+    let draft = try content.draft { $0.member("audience", "everyone") }
+    // Stored once, and so one id.
+    return try await store(draft)[0].text
+  }
+
   private func store(_ draft: Draft) async throws(BusError) -> [NotificationID] {
     try checkRunning()
     var ids: [NotificationID]?
@@ -126,13 +137,10 @@ public actor NotificationBus {
       if ids == nil { continuation.resume(returning: nil) }
     }
     guard let outcome, let ids else { throw .busy }
-    switch outcome {
-    case .published: return ids
-    case .readOnly(let reason): throw .readOnly(reason: reason)
-    case .repeated, .conflict, .changed:
-      // Of retried requests and of inboxes: a publish without a key is answered by neither.
-      preconditionFailure("the store answered a publish with \(outcome)")
-    }
+    if case .readOnly(let reason) = outcome { throw .readOnly(reason: reason) }
+    // The other answers are to retried requests and to changes of an inbox.
+    precondition(outcome == .published, "the store answered a publish with \(outcome)")
+    return ids
   }
 
   // MARK: Telling those who are connected

@@ -52,6 +52,17 @@ struct NotificationBusTests {
     await bus.stop()
   }
 
+  @Test("what is for everyone is in each inbox, also of one who never came before")
+  func publishingToEveryone() async throws {
+    let bus = try startBus { $0.shardCount = 2 }
+    let alice = try Listener("alice", at: bus)
+    let id = try await bus.publishToEveryone(news)
+    #expect(try alice.next().contains(#""data":{"id":"\#(id)""#))
+    let newcomer = try Listener("newcomer", at: bus, since: "0")
+    #expect(try newcomer.next().contains(#""data":{"id":"\#(id)""#))
+    await bus.stop()
+  }
+
   @Test("what was published is there when another bus opens the same store")
   func durability() async throws {
     let directory = TemporaryDirectory()
