@@ -6,10 +6,10 @@ internal import Notifications
 internal import Wire
 
 extension Endpoints {
-  /// `POST /api/v1/notifications`: 201 once it is durable.
+  /// `POST /api/v1/notifications`: 201 once it is durable, for one user, many or everyone.
   static func publish(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     try requireJSON(request)
-    let draft = try draft(in: request.body, 0..<request.body.count)
+    let draft = try draft(in: request.body, 0..<request.body.count, at: shard.wall)
     let pending = expand(draft, on: shard)
     let answer = Answer.success(201) { json in write(pending, of: draft, into: &json) }
     let key = try idempotencyKey(of: request)
@@ -39,7 +39,7 @@ extension Endpoints {
         throw Refusal(413, "too_large", "a batch has at most \(linesLimit) lines")
       }
       do throws(Refusal) {
-        let draft = try draft(in: bytes, range)
+        let draft = try draft(in: bytes, range, at: shard.wall)
         let pending = expand(draft, on: shard)
         guard all.count + pending.count <= linesLimit else {
           throw Refusal(413, "too_large", "a batch makes at most \(linesLimit) notifications")
@@ -106,9 +106,13 @@ extension Endpoints {
     }
   }
 
-  private static func draft(in bytes: [UInt8], _ range: Range<Int>) throws(Refusal) -> Draft {
+  private static func draft(
+    in bytes: [UInt8], _ range: Range<Int>, at now: Int64
+  ) throws(Refusal) -> Draft {
     do throws(DraftError) {
-      return try Draft.parse(bytes, in: range)
+      let draft = try Draft.parse(bytes, in: range)
+      try draft.checkExpiry(at: now)
+      return draft
     } catch {
       switch error {
       case .malformed(let reason): throw .malformed(reason)
