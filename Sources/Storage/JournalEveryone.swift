@@ -95,12 +95,14 @@ final class EveryoneStatements {
 extension JournalTransaction {
   // MARK: - Publishing
 
+  /// Lets the oldest go for so many new ones, with one event however many that are.
+  func makeRoom(for count: Int, time: Int64) throws(StoreError) {
+    let displaced = everyone.rows.prefix(max(0, everyone.rows.count + count - everyoneLimit))
+    try removeForEveryone(Array(displaced), time: time)
+    group.displacedCount += displaced.count
+  }
+
   func storeForEveryone(_ draft: PendingNotification) throws(StoreError) {
-    let excess = everyone.rows.count + 1 - everyoneLimit
-    if excess > 0 {
-      try removeForEveryone(Array(everyone.rows.prefix(excess)), time: draft.createdAt)
-      group.displacedCount += excess
-    }
     let notification = Notification(
       id: draft.id, userID: draft.userID, content: draft.content, createdAt: draft.createdAt,
       offset: nextOffset())
@@ -152,11 +154,9 @@ extension JournalTransaction {
     return everyoneStatements.addUser.integer(0)
   }
 
-  /// Writes down what the user of that key does: to those of `views`, or to all.
-  func applyForEveryone(
-    _ change: InboxChange, _ views: [EveryoneState.State], key: Int64, time: Int64
-  ) throws(StoreError) {
-    for state in views {
+  /// Writes down what has become of some for the user of that key.
+  func put(_ states: [EveryoneState.State], key: Int64) throws(StoreError) {
+    for state in states {
       let statements = everyoneStatements
       statements.putState.bind(1, key)
       statements.putState.bind(2, state.offset)
@@ -165,17 +165,23 @@ extension JournalTransaction {
       statements.putState.bind(5, state.view == nil ? 1 : 0)
       try statements.putState.run()
     }
+  }
+
+  /// Writes down that the user of that key does it to all.
+  func applyToAllForEveryone(
+    _ change: InboxChange, key: Int64, time: Int64
+  ) throws(StoreError) {
     guard let newest = everyone.rows.last?.offset else { return }
     switch change {
-    case .readAll: try mark(everyoneStatements.markRead, newest, key, time)
-    case .seenAll: try mark(everyoneStatements.markSeen, newest, key, time)
-    case .deleteAll: try mark(everyoneStatements.markDeleted, newest, key, nil)
-    case .read, .unread, .seen, .delete: return
-    }
-    switch change {
-    case .readAll: try mend(everyoneStatements.mendRead, key, time)
-    case .seenAll: try mend(everyoneStatements.mendSeen, key, time)
-    default: try mend(everyoneStatements.forgetStates, key, nil)
+    case .readAll, .read, .unread:
+      try mark(everyoneStatements.markRead, newest, key, time)
+      try mend(everyoneStatements.mendRead, key, time)
+    case .seenAll, .seen:
+      try mark(everyoneStatements.markSeen, newest, key, time)
+      try mend(everyoneStatements.mendSeen, key, time)
+    case .deleteAll, .delete:
+      try mark(everyoneStatements.markDeleted, newest, key, nil)
+      try mend(everyoneStatements.forgetStates, key, nil)
     }
   }
 

@@ -119,10 +119,14 @@ final class JournalTransaction {
     case .publish(let drafts, let key, let answer):
       clock = max(clock, drafts.first?.createdAt ?? 0)
       if let key, let known = try outcome(of: key, answer: answer) { return known }
+      let commonCount = drafts.reduce(0) { $0 + ($1.isForEveryone ? 1 : 0) }
+      if commonCount > 0 { try makeRoom(for: commonCount, time: clock) }
       for draft in drafts {
         try draft.isForEveryone ? storeForEveryone(draft) : store(draft)
         if let time = draft.content.expiresAt { nextExpiry = min(nextExpiry ?? .max, time) }
       }
+      // More than there is room for may have come at once.
+      if commonCount > everyoneLimit { try makeRoom(for: 0, time: clock) }
       return .published
     case .change(let user, let change, let time):
       clock = max(clock, time)
@@ -213,6 +217,8 @@ final class JournalTransaction {
     var found = 0
     var changed: [NotificationID] = []
     var difference = Counts()
+    // Of those for everyone: how many a change of all changes, or what becomes of those named.
+    var commonCount = 0
     var views: [EveryoneState.State] = []
     switch change {
     case .readAll, .seenAll, .deleteAll:
@@ -221,7 +227,8 @@ final class JournalTransaction {
           change, key: known.key, counts: known.own, time: time, on: connection)
         if found > 0 { difference = change.difference(from: known.own) }
       }
-      found += change.count(in: everyone.counts(for: state))
+      commonCount = change.count(in: everyone.counts(for: state))
+      found += commonCount
       guard found > 0 else { return .changed(count: 0, try totals(of: known)) }
     case .read(let ids), .unread(let ids), .seen(let ids), .delete(let ids):
       var done: Set<NotificationID> = []
@@ -244,7 +251,8 @@ final class JournalTransaction {
     }
     let key: Int64
     if let known { key = known.key } else { key = try addUser(user) }
-    try applyForEveryone(change, views, key: key, time: time)
+    try put(views, key: key)
+    if commonCount > 0 { try applyToAllForEveryone(change, key: key, time: time) }
     let offset = nextOffset()
     let after = try totals(of: changeCounts(key: key, by: difference, offset: offset))
     group.events.append(

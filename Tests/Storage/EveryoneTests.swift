@@ -150,6 +150,26 @@ struct EveryoneTests {
     #expect(fixture.store.nextExpiry == nil)
   }
 
+  @Test("more at once than there is room for displace the oldest with one event, and each other")
+  func manyAtOnce() throws {
+    let fixture = try StoreFixture { $0.everyoneLimit = 3 }
+    let drafts = (0..<8).map { _ in fixture.draftForEveryone() }
+    func publish(_ some: ArraySlice<PendingNotification>) {
+      _ = fixture.submit(.publish(drafts: Array(some), idempotency: nil, answer: []))
+    }
+    publish(drafts[..<2])
+    publish(drafts[2..<4])
+    publish(drafts[4...])
+    #expect(fixture.inbox("u").map(\.id) == [drafts[7].id, drafts[6].id, drafts[5].id])
+    #expect(fixture.counts("u").total == 3)
+    #expect(fixture.store.metrics.displaced == 5)
+    let gone = fixture.events.current.compactMap { event -> [NotificationID]? in
+      if case .expiredForEveryone(let ids) = event.body { ids } else { nil }
+    }
+    let ids = drafts.map(\.id)
+    #expect(gone == [[ids[0]], Array(ids[1...3]), [ids[4]]])
+  }
+
   @Test("a row that is not what was written is left out")
   func corrupt() throws {
     let fixture = try StoreFixture()

@@ -29,6 +29,8 @@ extension Endpoints {
     var start = 0
     let bytes = request.body
     let linesLimit = shard.core.configuration.limits.batchLinesLimit
+    let everyoneLimit = shard.core.configuration.limits.batchEveryoneLimit
+    var everyoneCount = 0
     while start < bytes.count {
       let end = bytes[start...].firstIndex(of: 0x0A) ?? bytes.count
       let range = start..<end
@@ -43,6 +45,11 @@ extension Endpoints {
         let pending = expand(draft, on: shard)
         guard all.count + pending.count <= linesLimit else {
           throw Refusal(413, "too_large", "a batch makes at most \(linesLimit) notifications")
+        }
+        if draft.isForEveryone { everyoneCount += 1 }
+        guard everyoneCount <= everyoneLimit else {
+          throw Refusal(
+            413, "too_large", "a batch has at most \(everyoneLimit) lines for everyone")
         }
         all.append(contentsOf: pending)
         body.append(contentsOf: Answer.body { json in writeIDs(pending, of: draft, into: &json) })
