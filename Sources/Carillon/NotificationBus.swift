@@ -100,7 +100,7 @@ public actor NotificationBus {
   public func publish(
     _ content: NotificationContent, to user: String
   ) async throws(BusError) -> String {
-    let draft = try content.draft { $0.member("user_id", user) }
+    let draft = try content.draft(at: server.wallMilliseconds) { $0.member("user_id", user) }
     // One user, and so one id.
     return try await store(draft)[0].text
   }
@@ -112,7 +112,7 @@ public actor NotificationBus {
   public func publish(
     _ content: NotificationContent, to users: [String]
   ) async throws(BusError) -> [String] {
-    let draft = try content.draft {
+    let draft = try content.draft(at: server.wallMilliseconds) {
       $0.member("user_ids", json: JSONValue.array(users.map { .string($0) }).text)
     }
     return try await store(draft).map(\.text)
@@ -124,7 +124,7 @@ public actor NotificationBus {
   public func publishToEveryone(
     _ content: NotificationContent
   ) async throws(BusError) -> String {
-    let draft = try content.draft { $0.member("audience", "everyone") }
+    let draft = try content.draft(at: server.wallMilliseconds) { $0.member("audience", "everyone") }
     // Stored once, and so one id.
     return try await store(draft)[0].text
   }

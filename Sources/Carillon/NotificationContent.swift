@@ -74,7 +74,9 @@ public struct NotificationContent: Sendable, Equatable {
   }
 
   /// The draft of this content for those whom `writeAudience` names.
-  func draft(for writeAudience: (inout [UInt8]) -> Void) throws(BusError) -> Draft {
+  func draft(
+    at now: Int64, for writeAudience: (inout [UInt8]) -> Void
+  ) throws(BusError) -> Draft {
     var json: [UInt8] = []
     json.openObject()
     writeAudience(&json)
@@ -95,7 +97,9 @@ public struct NotificationContent: Sendable, Equatable {
     json.member("expires_at", time: expiresAtMilliseconds)
     json.closeObject()
     do throws(DraftError) {
-      return try Draft.parse(json, in: 0..<json.count)
+      let draft = try Draft.parse(json, in: 0..<json.count)
+      try draft.checkExpiry(at: now)
+      return draft
     } catch {
       switch error {
       case .malformed(let reason): throw .invalid(field: "body", reason: reason)

@@ -12,6 +12,10 @@ package protocol Store: Sendable {
   var epoch: String { get }
   /// Offsets at or below it were pruned: a cursor below it cannot be resumed.
   var horizon: UInt64 { get }
+  /// When the next notification is due to expire, in milliseconds since 1970: nil when none will.
+  ///
+  /// Never too late, and it may be too early: what was due may have been deleted.
+  var nextExpiry: Int64? { get }
   /// Why the store refuses writes; nil while it takes them.
   var failure: String? { get }
   var metrics: StoreMetrics { get }
@@ -30,6 +34,8 @@ package enum StoreCommand: Sendable {
   case publish(drafts: [PendingNotification], idempotency: IdempotencyKey?, answer: [UInt8])
   /// Changes the user's own notifications, and nobody else's. `at` is milliseconds since 1970.
   case change(user: UserID, InboxChange, at: Int64)
+  /// Takes what has expired by then out of every inbox, so many at a time.
+  case expire(at: Int64)
 }
 
 /// Names a publish, so that a retry of it is recognised for 24 hours.
@@ -71,6 +77,8 @@ package enum StoreOutcome: Sendable, Equatable {
   /// Durable. `count` is how many rows of the user the change found: those of the ids that it
   /// names, changed or not; for all of them, those that changed.
   case changed(count: Int, Counts)
+  /// Durable. More may be due when this was all that one command takes.
+  case expired(hasMore: Bool)
   /// Nothing was stored, and the store takes no more writes until it is restarted.
   case readOnly(reason: String)
 }
@@ -109,6 +117,10 @@ package struct StoreMetrics: Sendable, Equatable {
   package var commands = 0
   /// Notifications stored.
   package var stored = 0
+  /// Notifications that expired.
+  package var expired = 0
+  /// Notifications for everyone that had to go because there were too many.
+  package var displaced = 0
   /// The most commands that one transaction carried.
   package var largestGroup = 0
   /// Commands that wait, or nearly so.

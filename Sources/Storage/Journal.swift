@@ -23,6 +23,7 @@ struct Submission: Sendable {
     switch command {
     case .publish(let drafts, _, _): max(1, drafts.count)
     case .change(_, let change, _): max(1, change.idCount)
+    case .expire: StoreConfiguration.defaultExpiryLimit
     }
   }
 }
@@ -31,6 +32,8 @@ struct Submission: Sendable {
 struct StoreState {
   var metrics = StoreMetrics()
   var failure: String?
+  /// See `Store.nextExpiry`.
+  var nextExpiry: Int64?
 }
 
 /// Owns the connection that writes.
@@ -53,7 +56,7 @@ final class Journal {
     state: Guarded<StoreState>, lastOffset: UInt64,
     publish: @escaping @Sendable ([Event]) -> Void
   ) throws(StoreError) {
-    transaction = try JournalTransaction(connection)
+    transaction = try JournalTransaction(connection, configuration)
     connection.countLogPages(into: logPages)
     self.connection = connection
     self.configuration = configuration
@@ -61,6 +64,9 @@ final class Journal {
     self.lastOffset = lastOffset
     self.publish = publish
   }
+
+  /// See `Store.nextExpiry`.
+  var nextExpiry: Int64? { transaction.nextExpiry }
 
   /// Works through what was waiting, in groups of up to `groupLimit` rows.
   func process(_ batch: [Submission]) {
@@ -132,6 +138,9 @@ final class Journal {
       state.metrics.commits += 1
       state.metrics.commands += commandCount
       state.metrics.stored += result.storedCount
+      state.metrics.expired += result.expiredCount
+      state.metrics.displaced += result.displacedCount
+      state.nextExpiry = nextExpiry
       state.metrics.duplicateIDs += result.duplicateIDCount
       state.metrics.largestGroup = max(state.metrics.largestGroup, commandCount)
     }

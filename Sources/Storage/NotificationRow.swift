@@ -66,7 +66,7 @@ enum NotificationRow {
     return bytes
   }
 
-  private static func id(from bytes: [UInt8]) -> NotificationID? {
+  static func id(from bytes: [UInt8]) -> NotificationID? {
     guard bytes.count == 16 else { return nil }
     let high = bytes[..<8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     let low = bytes[8...].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
@@ -121,10 +121,14 @@ enum NotificationRow {
   }
 }
 
-/// The columns of table `user` that make up a user's counts.
+/// The columns of table `user` that make up a user's counts, and the marks behind them.
 enum CountsRow {
   static let columns =
-    "key, total, unread, unseen, unread_low, unread_normal, unread_high, unread_urgent, version"
+    """
+    key, total, unread, unseen, unread_low, unread_normal, unread_high, unread_urgent, version, \
+    everyone_read_through, everyone_read_at, everyone_seen_through, everyone_seen_at, \
+    everyone_deleted_through
+    """
 
   /// The key and the counts of the row that a statement over `columns` stands on.
   static func read(_ statement: borrowing Statement) -> (key: Int64, counts: Counts) {

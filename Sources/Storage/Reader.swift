@@ -30,6 +30,9 @@ final class Reader {
   private let begin: Statement
   private let end: Statement
   private let position: Statement
+  private let everyoneRow: EveryoneRow
+  /// What is for everyone, as in the present snapshot.
+  private var everyone = EveryoneList(version: 0)
   private let counts: Statement
   private let newest: Statement
   private let missed: Statement
@@ -41,7 +44,8 @@ final class Reader {
   ) throws(StoreError) {
     begin = try connection.prepare("BEGIN")
     end = try connection.prepare("END")
-    position = try connection.prepare("SELECT last_offset FROM store")
+    position = try connection.prepare("SELECT last_offset, everyone_version FROM store")
+    everyoneRow = try EveryoneRow(connection)
     counts = try connection.prepare("SELECT \(CountsRow.columns) FROM user WHERE id = ?1")
     newest = try connection.prepare(
       """
@@ -88,9 +92,9 @@ final class Reader {
       let filter = PageFilter(unreadOnly: unreadOnly, type: type)
       return try page(of: user, limit: limit, before: before, filter)
     case .counts(let user):
-      return .counts(try readCounts(of: user).counts)
+      return .counts(try readUser(user).counts)
     case .position(let user):
-      return .position(through, try readCounts(of: user).counts)
+      return .position(through, try readUser(user).counts)
     case .missed(let user, let after, let limit):
       return try page(missedBy: user, after: after, limit: limit, through: through)
     }
@@ -112,84 +116,130 @@ final class Reader {
     guard try position.step() else {
       throw .sqlite(code: 0, message: "the store's own row is gone")
     }
+    let version = UInt64(bitPattern: position.integer(1))
+    if version != everyone.version { everyone = try everyoneRow.readList(version: version) }
     return UInt64(bitPattern: position.integer(0))
   }
 
-  private func readCounts(of user: UserID) throws(StoreError) -> (key: Int64?, counts: Counts) {
+  /// A user's key, counts, and what it did to what is for everyone.
+  private struct FoundUser {
+    /// No user's where the store does not know it.
+    var key: Int64 = -1
+    var counts = Counts()
+    var state = EveryoneState()
+  }
+
+  private func readUser(_ user: UserID) throws(StoreError) -> FoundUser {
     counts.bind(1, user)
     defer { counts.reset() }
-    guard try counts.step() else { return (nil, Counts()) }
-    let row = CountsRow.read(counts)
-    return (row.key, row.counts)
+    var found = FoundUser()
+    var row: UserRow?
+    if try counts.step() {
+      let read = UserRow(counts)
+      row = read
+      found.key = read.key
+      found.counts = read.own
+    }
+    found.counts.version = max(found.counts.version, everyone.version)
+    guard !everyone.isEmpty else { return found }
+    found.state = try everyoneRow.readState(of: row?.key, marks: row?.marks ?? EveryoneMarks())
+    found.counts.add(everyone.counts(for: found.state))
+    return found
   }
 
   private func page(
     of user: UserID, limit: Int, before: UInt64?, _ filter: PageFilter
   ) throws(StoreError) -> StoreAnswer {
-    let (key, counts) = try readCounts(of: user)
-    guard let key else { return .page([], next: nil, counts) }
-    newest.bind(1, key)
-    newest.bind(2, Self.rowID(before ?? .max))
+    let found = try readUser(user)
+    let before = Self.rowID(before ?? .max)
+    newest.bind(1, found.key)
+    newest.bind(2, before)
     defer { newest.reset() }
+    var shared = EveryoneWalk(
+      everyone, found.state, from: everyone.firstIndex(behind: before - 1) - 1, by: -1)
     let limit = min(max(limit, 1), Self.pageLimit)
     var rows: [Notification] = []
     var byteCount = 0
     var scanned = 0
     var last: UInt64?
-    while try newest.step() {
+    var hasOwn = try newest.step()
+    while hasOwn || shared.current != nil {
+      // The larger offset comes first.
+      var common: EveryoneWalk.Step?
+      if let next = shared.current, !hasOwn || next.row.offset > newest.integer(0) { common = next }
+      let isAdmitted = common.map { filter.admits($0) } ?? filter.admits(newest)
       // There is another one for the next page.
       let isFull = rows.count == limit || byteCount >= Self.pageByteLimit
-      if isFull && filter.admits(newest) { return .page(rows, next: last, counts) }
-      if scanned == Self.scanLimit { return .page(rows, next: last, counts) }
+      if isFull && isAdmitted { return .page(rows, next: last, found.counts) }
+      if scanned == Self.scanLimit { return .page(rows, next: last, found.counts) }
       scanned += 1
-      if isFull { continue }
-      last = UInt64(bitPattern: newest.integer(0))
-      guard filter.admits(newest), let row = readRow(newest, of: user) else { continue }
-      byteCount += row.byteCount
-      rows.append(row)
+      if !isFull {
+        last = UInt64(bitPattern: common?.row.offset ?? newest.integer(0))
+        if isAdmitted, let row = try readRow(common, newest, of: user) {
+          byteCount += row.byteCount
+          rows.append(row)
+        }
+      }
+      if common == nil { hasOwn = try newest.step() } else { shared.advance() }
     }
-    return .page(rows, next: nil, counts)
+    return .page(rows, next: nil, found.counts)
   }
 
   private func page(
     missedBy user: UserID, after: UInt64, limit: Int, through: UInt64
   ) throws(StoreError) -> StoreAnswer {
-    let (key, counts) = try readCounts(of: user)
-    guard let key else { return .missed([], through: through, isLast: true, total: 0, counts) }
-    let total = try countMissed(key: key, after: after)
-    missed.bind(1, key)
-    missed.bind(2, Self.rowID(after))
+    let found = try readUser(user)
+    let after = Self.rowID(after)
+    var shared = EveryoneWalk(
+      everyone, found.state, from: everyone.firstIndex(behind: after), by: 1)
+    let total = min(
+      try countMissed(key: found.key, after: after) + shared.count, Int(Self.missedCountLimit))
+    missed.bind(1, found.key)
+    missed.bind(2, after)
     defer { missed.reset() }
     let limit = min(max(limit, 1), Self.missedLimit)
     var rows: [Notification] = []
     var byteCount = 0
-    while try missed.step() {
+    var hasOwn = try missed.step()
+    while hasOwn || shared.current != nil {
       if rows.count == limit || byteCount >= Self.missedByteLimit {
-        return .missed(rows, through: through, isLast: false, total: total, counts)
+        return .missed(rows, through: through, isLast: false, total: total, found.counts)
       }
-      guard let row = readRow(missed, of: user) else { continue }
-      byteCount += row.byteCount
-      rows.append(row)
+      // The smaller offset comes first.
+      var common: EveryoneWalk.Step?
+      if let next = shared.current, !hasOwn || next.row.offset < missed.integer(0) { common = next }
+      if let row = try readRow(common, missed, of: user) {
+        byteCount += row.byteCount
+        rows.append(row)
+      }
+      if common == nil { hasOwn = try missed.step() } else { shared.advance() }
     }
-    return .missed(rows, through: through, isLast: true, total: total, counts)
+    return .missed(rows, through: through, isLast: true, total: total, found.counts)
   }
 
-  private func countMissed(key: Int64, after: UInt64) throws(StoreError) -> Int {
+  private func countMissed(key: Int64, after: Int64) throws(StoreError) -> Int {
     missedCount.bind(1, key)
-    missedCount.bind(2, Self.rowID(after))
+    missedCount.bind(2, after)
     missedCount.bind(3, Self.missedCountLimit)
     defer { missedCount.reset() }
     guard try missedCount.step() else { return 0 }
     return Int(missedCount.integer(0))
   }
 
-  /// The row that the statement stands on.
+  /// The row for everyone, or else the one that the statement stands on.
   ///
   /// A row that is not what was written is left out, and
   /// counted: it is better missing than wrong.
-  private func readRow(_ statement: borrowing Statement, of user: UserID) -> Notification? {
-    if let row = NotificationRow.read(statement, userID: user) { return row }
-    let offset = statement.integer(0)
+  private func readRow(
+    _ common: EveryoneWalk.Step?, _ statement: borrowing Statement, of user: UserID
+  ) throws(StoreError) -> Notification? {
+    if let common {
+      let row = try everyoneRow.read(common.row.offset, as: common.view, by: user)
+      if let row { return row }
+    } else if let row = NotificationRow.read(statement, userID: user) {
+      return row
+    }
+    let offset = common?.row.offset ?? statement.integer(0)
     state.withLock { state in
       state.metrics.corruptRows += 1
       state.metrics.lastCorruption = "the notification at offset \(offset) fails its checksum"
@@ -203,10 +253,65 @@ final class Reader {
   }
 }
 
+/// The notifications for everyone that a user has not deleted, in order or in reverse.
+private struct EveryoneWalk {
+  struct Step {
+    let row: EveryoneList.Row
+    let view: EveryoneView
+  }
+
+  private let list: EveryoneList
+  private let state: EveryoneState
+  private let step: Int
+  private var index: Int
+  private(set) var current: Step?
+
+  init(_ list: EveryoneList, _ state: EveryoneState, from index: Int, by step: Int) {
+    self.list = list
+    self.state = state
+    self.step = step
+    self.index = index
+    find()
+  }
+
+  mutating func advance() {
+    index += step
+    find()
+  }
+
+  /// How many are left.
+  var count: Int {
+    var rest = self
+    var count = 0
+    while rest.current != nil {
+      count += 1
+      rest.advance()
+    }
+    return count
+  }
+
+  private mutating func find() {
+    current = nil
+    while list.rows.indices.contains(index) {
+      let row = list.rows[index]
+      if let view = state.view(of: row.offset) {
+        current = Step(row: row, view: view)
+        return
+      }
+      index += step
+    }
+  }
+}
+
 /// Which rows a page shows.
 private struct PageFilter {
   let unreadOnly: Bool
   let type: String?
+
+  func admits(_ step: EveryoneWalk.Step) -> Bool {
+    if unreadOnly && step.view.readAt != nil { return false }
+    return type.map { step.row.type.utf8.elementsEqual($0.utf8) } ?? true
+  }
 
   /// Whether the row that a statement over the notification's columns stands on is shown.
   func admits(_ statement: borrowing Statement) -> Bool {

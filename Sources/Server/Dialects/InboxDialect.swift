@@ -33,7 +33,8 @@ struct InboxDialect: Dialect {
       frames.message("notification_update", counts) { json in
         json.member("notifications", json: Array("[]".utf8))
       }
-    case .system, .liveUpdate, .dataUpdate, .room, .typing, .presence, .probe:
+    case .storedForEveryone, .expiredForEveryone, .system, .liveUpdate, .dataUpdate, .room,
+      .typing, .presence, .probe:
       break
     }
   }
@@ -94,6 +95,11 @@ struct InboxDialect: Dialect {
 
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {
     frames.message("unread_count", counts)
+  }
+
+  /// A notification has its count with it.
+  func writeCaughtUp(_ counts: Counts, hasSent: Bool, time: Int64, to frames: inout FrameWriter) {
+    if !hasSent { frames.message("unread_count", counts) }
   }
 
   func writePing(to frames: inout FrameWriter) {

@@ -179,6 +179,8 @@ enum Endpoints {
           data.members(of: counts)
         }
       }
+    case .expired:
+      break
     case .readOnly:
       return .unavailable("read_only", "the store refuses writes until it is restarted")
     }
