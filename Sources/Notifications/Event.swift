@@ -22,6 +22,8 @@ package final class Event: Sendable {
     case readAll(Counts)
     case seenAll(Counts)
     case deletedAll(Counts)
+    /// Only the counts changed: what was stored is silent, for its user does not want to hear it.
+    case counted(Counts)
     case system(SystemMessage)
     case liveUpdate(LiveUpdate)
     case dataUpdate(LiveUpdate)
@@ -51,7 +53,7 @@ package final class Event: Sendable {
     switch body {
     case .stored(_, let counts), .read(_, let counts), .unread(_, let counts),
       .seen(_, let counts), .deleted(_, let counts), .readAll(let counts), .seenAll(let counts),
-      .deletedAll(let counts):
+      .deletedAll(let counts), .counted(let counts):
       counts
     case .system, .liveUpdate, .dataUpdate, .room, .typing, .presence, .probe:
       nil

@@ -25,10 +25,12 @@ package struct Notification: Sendable, Equatable {
   package var expiresAt: Int64?
   /// The store's commit sequence: strictly rising for each user, gaps allowed.
   package var offset: UInt64
+  /// Whether its user did not want to hear it when it was stored: see `Preferences`.
+  package var isSilent: Bool
 
   package init(
     id: NotificationID, userID: UserID, content: Content, createdAt: Int64, offset: UInt64,
-    readAt: Int64? = nil, seenAt: Int64? = nil
+    readAt: Int64? = nil, seenAt: Int64? = nil, isSilent: Bool = false
   ) {
     self.id = id
     self.userID = userID
@@ -47,6 +49,7 @@ package struct Notification: Sendable, Equatable {
     self.readAt = readAt
     self.seenAt = seenAt
     self.offset = offset
+    self.isSilent = isSilent
   }
 
   package init(
@@ -54,7 +57,7 @@ package struct Notification: Sendable, Equatable {
     message: String = "", data: [UInt8] = Content.emptyObject, entityType: String? = nil,
     entityID: String? = nil, entityURL: String? = nil, actions: [UInt8]? = nil,
     groupKey: String? = nil, readAt: Int64? = nil, seenAt: Int64? = nil, createdAt: Int64,
-    expiresAt: Int64? = nil, offset: UInt64
+    expiresAt: Int64? = nil, offset: UInt64, isSilent: Bool = false
   ) {
     self.id = id
     self.userID = userID
@@ -73,6 +76,7 @@ package struct Notification: Sendable, Equatable {
     self.createdAt = createdAt
     self.expiresAt = expiresAt
     self.offset = offset
+    self.isSilent = isSilent
   }
 
   /// Whether the user has read it; `readAt` says when.

@@ -30,8 +30,8 @@ struct FlatDialect: Dialect {
         json.member("timestamp", time: event.timestamp)
         json.closeObject()
       }
-    case .read, .unread, .seen, .deleted, .readAll, .seenAll, .deletedAll, .liveUpdate, .dataUpdate,
-      .room, .typing, .presence, .probe:
+    case .read, .unread, .seen, .deleted, .readAll, .seenAll, .deletedAll, .counted, .liveUpdate,
+      .dataUpdate, .room, .typing, .presence, .probe:
       break
     }
   }

@@ -33,6 +33,8 @@ struct InboxDialect: Dialect {
       frames.message("notification_update", counts) { json in
         json.member("notifications", json: Array("[]".utf8))
       }
+    case .counted(let counts):
+      frames.message("unread_count", counts)
     case .system, .liveUpdate, .dataUpdate, .room, .typing, .presence, .probe:
       break
     }

@@ -27,7 +27,8 @@ struct StreamDialect: Dialect {
       writeMissed(notification, counts, to: &frames)
       write(counts, to: &frames)
     case .read(_, let counts), .unread(_, let counts), .seen(_, let counts),
-      .deleted(_, let counts), .readAll(let counts), .seenAll(let counts), .deletedAll(let counts):
+      .deleted(_, let counts), .readAll(let counts), .seenAll(let counts), .deletedAll(let counts),
+      .counted(let counts):
       write(counts, to: &frames)
     case .system(let message):
       frames.message("system_message") { $0.members(of: message) }

@@ -33,7 +33,8 @@ struct TypedDialect: Dialect {
       frames.typed("typing_indicator", time: time) { $0.members(of: typing) }
     case .presence(let presence):
       frames.typed("presence_update", time: time) { $0.members(of: presence) }
-    case .read, .unread, .seen, .deleted, .readAll, .seenAll, .deletedAll, .probe:
+    case .read, .unread, .seen, .deleted, .readAll, .seenAll, .deletedAll, .counted,
+      .probe:
       break
     }
   }
