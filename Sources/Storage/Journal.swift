@@ -23,6 +23,8 @@ struct Submission: Sendable {
     switch command {
     case .publish(let drafts, _, _): max(1, drafts.count)
     case .change(_, let change, _): max(1, change.idCount)
+    case .changeGroup: JournalTransaction.groupChangeLimit
+    case .setPreferences: 1
     }
   }
 }
@@ -132,6 +134,7 @@ final class Journal {
       state.metrics.commits += 1
       state.metrics.commands += commandCount
       state.metrics.stored += result.storedCount
+      state.metrics.silent += result.silentCount
       state.metrics.duplicateIDs += result.duplicateIDCount
       state.metrics.largestGroup = max(state.metrics.largestGroup, commandCount)
     }

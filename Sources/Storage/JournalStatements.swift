@@ -9,6 +9,7 @@ internal import Notifications
 final class JournalStatements {
   let begin: Statement
   let commit: Statement
+  /// Its rows end with the user's preferences.
   let addToCounts: Statement
   let changeCounts: Statement
   let counts: Statement
@@ -25,6 +26,10 @@ final class JournalStatements {
   let findKey: Statement
   let insertKey: Statement
   let pruneKeys: Statement
+  let findGroup: Statement
+  let findInGroup: Statement
+  let setPreferences: Statement
+  let dropPreferences: Statement
 
   init(_ connection: borrowing Connection) throws(StoreError) {
     begin = try connection.prepare("BEGIN IMMEDIATE")
@@ -38,7 +43,7 @@ final class JournalStatements {
         total = total + 1, unread = unread + 1, unseen = unseen + 1,
         unread_low = unread_low + ?2, unread_normal = unread_normal + ?3,
         unread_high = unread_high + ?4, unread_urgent = unread_urgent + ?5, version = ?6
-      RETURNING \(CountsRow.columns)
+      RETURNING \(CountsRow.columns), preferences
       """)
     changeCounts = try connection.prepare(
       """
@@ -85,5 +90,26 @@ final class JournalStatements {
       DELETE FROM idempotency WHERE rowid IN
         (SELECT rowid FROM idempotency WHERE created_at <= ?1 ORDER BY created_at LIMIT ?2)
       """)
+    findGroup = try connection.prepare(
+      """
+      SELECT user.key, notification.group_key FROM notification
+      JOIN user ON user.key = notification.user
+      WHERE notification.id = ?1 AND user.id = ?2 AND notification.group_key IS NOT NULL
+      """)
+    findInGroup = try connection.prepare(
+      """
+      SELECT id FROM notification INDEXED BY notification_group
+      WHERE user = ?1 AND group_key = ?2 AND id <> ?3
+        AND CASE WHEN read_at IS NULL THEN ?5 ELSE ?4 END
+      ORDER BY offset DESC LIMIT ?6
+      """)
+    setPreferences = try connection.prepare(
+      """
+      INSERT INTO user (id, total, unread, unseen,
+        unread_low, unread_normal, unread_high, unread_urgent, version, preferences)
+      VALUES (?1, 0, 0, 0, 0, 0, 0, 0, 0, ?2)
+      ON CONFLICT (id) DO UPDATE SET preferences = ?2
+      """)
+    dropPreferences = try connection.prepare("UPDATE user SET preferences = NULL WHERE id = ?1")
   }
 }

@@ -12,6 +12,7 @@ struct GroupResult {
   var events: [Event] = []
   var lastOffset: UInt64
   var storedCount = 0
+  var silentCount = 0
   var duplicateIDCount = 0
 }
 
@@ -23,7 +24,7 @@ final class JournalTransaction {
   /// few enough to take no time.
   static let pruneLimit: Int64 = 64
 
-  private let statements: JournalStatements
+  let statements: JournalStatements
   private var group = GroupResult(lastOffset: 0)
   /// The latest time that any command brought.
   private var clock: Int64 = 0
@@ -103,6 +104,13 @@ final class JournalTransaction {
     case .change(let user, let change, let time):
       clock = max(clock, time)
       return try apply(change, user: user, time: time, on: connection)
+    case .changeGroup(let user, let id, let change, let time):
+      clock = max(clock, time)
+      let resolved = try resolve(change, of: id, user: user)
+      return try apply(resolved, user: user, time: time, on: connection)
+    case .setPreferences(let user, let preferences):
+      try setPreferences(preferences, of: user)
+      return .saved
     }
   }
 
@@ -131,24 +139,20 @@ final class JournalTransaction {
   }
 
   private func store(_ draft: PendingNotification) throws(StoreError) {
+    let offset = nextOffset()
+    let row = try countStored(draft, offset: offset)
     let notification = Notification(
       id: draft.id, userID: draft.userID, content: draft.content, createdAt: draft.createdAt,
-      offset: nextOffset())
-    let priority = notification.priority
-    statements.addToCounts.bind(1, draft.userID)
-    statements.addToCounts.bind(2, priority == .low ? 1 : 0)
-    statements.addToCounts.bind(3, priority == .normal ? 1 : 0)
-    statements.addToCounts.bind(4, priority == .high ? 1 : 0)
-    statements.addToCounts.bind(5, priority == .urgent ? 1 : 0)
-    statements.addToCounts.bind(6, Int64(bitPattern: notification.offset))
-    let row = try readCounts(statements.addToCounts)
+      offset: offset, isSilent: row.isSilent)
     NotificationRow.bind(notification, userKey: row.key, to: statements.insert)
     try statements.insert.run()
     group.storedCount += 1
+    if row.isSilent { group.silentCount += 1 }
     group.events.append(
       Event(
-        audience: .user(draft.userID), body: .stored(notification, row.counts),
-        timestamp: draft.createdAt, offset: notification.offset))
+        audience: .user(draft.userID),
+        body: row.isSilent ? .counted(row.counts) : .stored(notification, row.counts),
+        timestamp: draft.createdAt, offset: offset))
   }
 
   /// Runs a statement that returns one row of counts.

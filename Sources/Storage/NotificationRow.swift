@@ -11,12 +11,12 @@ internal import Notifications
 enum NotificationRow {
   static let columns = """
     offset, id, type, priority, title, message, data, entity_type, entity_id, entity_url, \
-    actions, group_key, created_at, expires_at, read_at, seen_at, checksum
+    actions, group_key, created_at, expires_at, read_at, seen_at, checksum, is_silent
     """
 
   static let insertion = """
     INSERT INTO notification (user, \(columns))
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
     """
 
   /// Binds a row to `insertion`.
@@ -39,6 +39,7 @@ enum NotificationRow {
     statement.bind(16, row.readAt)
     statement.bind(17, row.seenAt)
     statement.bind(18, checksum(of: row))
+    statement.bind(19, row.isSilent ? 1 : 0)
   }
 
   /// The row that a statement over `columns` stands on; nil when it is not what was written.
@@ -54,9 +55,13 @@ enum NotificationRow {
       entityURL: statement.optionalText(9), actions: statement.optionalBlob(10),
       groupKey: statement.optionalText(11), readAt: statement.optionalInteger(14),
       seenAt: statement.optionalInteger(15), createdAt: statement.integer(12),
-      expiresAt: statement.optionalInteger(13), offset: UInt64(bitPattern: statement.integer(0)))
+      expiresAt: statement.optionalInteger(13), offset: UInt64(bitPattern: statement.integer(0)),
+      isSilent: isSilent(statement))
     return checksum(of: row) == statement.integer(16) ? row : nil
   }
+
+  /// Whether the row that a statement over `columns` stands on does not ring.
+  static func isSilent(_ statement: borrowing Statement) -> Bool { statement.integer(17) != 0 }
 
   static func bytes(of id: NotificationID) -> [UInt8] {
     var bytes: [UInt8] = []
@@ -66,7 +71,7 @@ enum NotificationRow {
     return bytes
   }
 
-  private static func id(from bytes: [UInt8]) -> NotificationID? {
+  static func id(from bytes: [UInt8]) -> NotificationID? {
     guard bytes.count == 16 else { return nil }
     let high = bytes[..<8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     let low = bytes[8...].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
@@ -97,6 +102,8 @@ enum NotificationRow {
     append(row.groupKey, to: &bytes)
     append(row.data, to: &bytes)
     append(row.actions, to: &bytes)
+    // Only where it is set: rows from before there was such a thing stay as they were written.
+    if row.isSilent { append(1, to: &bytes) }
     let digest = Digest.sha256(bytes)
     return Int64(bitPattern: digest[..<8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
   }

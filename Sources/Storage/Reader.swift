@@ -17,13 +17,11 @@ struct Question: Sendable {
 ///
 /// Confined to its thread, once it runs.
 final class Reader {
-  static let pageLimit = 200
-  static let pageByteLimit = 2 << 20
   static let missedLimit = 1_000
   static let missedByteLimit = 1 << 17
   /// One more than the missed notifications that a client may resume over.
   static let missedCountLimit: Int64 = 10_001
-  /// Rows that one page looks at while it searches for those that its filter lets through.
+  /// Rows that one page of a replay looks at while it passes over silent ones.
   static let scanLimit = 10_000
 
   private let connection: Connection
@@ -31,7 +29,8 @@ final class Reader {
   private let end: Statement
   private let position: Statement
   private let counts: Statement
-  private let newest: Statement
+  private let pages: InboxPages
+  private let preferences: Statement
   private let missed: Statement
   private let missedCount: Statement
   private let state: Guarded<StoreState>
@@ -43,11 +42,8 @@ final class Reader {
     end = try connection.prepare("END")
     position = try connection.prepare("SELECT last_offset FROM store")
     counts = try connection.prepare("SELECT \(CountsRow.columns) FROM user WHERE id = ?1")
-    newest = try connection.prepare(
-      """
-      SELECT \(NotificationRow.columns) FROM notification INDEXED BY notification_user
-      WHERE user = ?1 AND offset < ?2 ORDER BY offset DESC
-      """)
+    pages = try InboxPages(connection)
+    preferences = try connection.prepare("SELECT preferences FROM user WHERE id = ?1")
     missed = try connection.prepare(
       """
       SELECT \(NotificationRow.columns) FROM notification INDEXED BY notification_user
@@ -84,15 +80,21 @@ final class Reader {
     // The first read takes the snapshot that the others see.
     let through = try readPosition()
     switch query {
-    case .page(let user, let limit, let before, let unreadOnly, let type):
-      let filter = PageFilter(unreadOnly: unreadOnly, type: type)
-      return try page(of: user, limit: limit, before: before, filter)
+    case .page(let user, let limit, let before, let unreadOnly, let type, let grouping):
+      let (key, counts) = try readCounts(of: user)
+      guard let key else { return .page([], next: nil, counts) }
+      let filter = PageFilter(unreadOnly: unreadOnly, type: type, grouping: grouping)
+      return try pages.page(key: key, limit: limit, before: before, filter, counts) {
+        readRow($0, of: user)
+      }
     case .counts(let user):
       return .counts(try readCounts(of: user).counts)
     case .position(let user):
       return .position(through, try readCounts(of: user).counts)
     case .missed(let user, let after, let limit):
       return try page(missedBy: user, after: after, limit: limit, through: through)
+    case .preferences(let user):
+      return .preferences(try readPreferences(of: user))
     }
   }
 
@@ -123,39 +125,22 @@ final class Reader {
     return (row.key, row.counts)
   }
 
-  private func page(
-    of user: UserID, limit: Int, before: UInt64?, _ filter: PageFilter
-  ) throws(StoreError) -> StoreAnswer {
-    let (key, counts) = try readCounts(of: user)
-    guard let key else { return .page([], next: nil, counts) }
-    newest.bind(1, key)
-    newest.bind(2, Self.rowID(before ?? .max))
-    defer { newest.reset() }
-    let limit = min(max(limit, 1), Self.pageLimit)
-    var rows: [Notification] = []
-    var byteCount = 0
-    var scanned = 0
-    var last: UInt64?
-    while try newest.step() {
-      // There is another one for the next page.
-      let isFull = rows.count == limit || byteCount >= Self.pageByteLimit
-      if isFull && filter.admits(newest) { return .page(rows, next: last, counts) }
-      if scanned == Self.scanLimit { return .page(rows, next: last, counts) }
-      scanned += 1
-      if isFull { continue }
-      last = UInt64(bitPattern: newest.integer(0))
-      guard filter.admits(newest), let row = readRow(newest, of: user) else { continue }
-      byteCount += row.byteCount
-      rows.append(row)
+  private func readPreferences(of user: UserID) throws(StoreError) -> Preferences {
+    preferences.bind(1, user)
+    defer { preferences.reset() }
+    guard try preferences.step(), let document = preferences.optionalBlob(0) else {
+      return Preferences()
     }
-    return .page(rows, next: nil, counts)
+    if let read = PreferencesRow.read(document) { return read }
+    noteCorruption("the preferences of a user cannot be read")
+    return Preferences()
   }
 
   private func page(
     missedBy user: UserID, after: UInt64, limit: Int, through: UInt64
   ) throws(StoreError) -> StoreAnswer {
     let (key, counts) = try readCounts(of: user)
-    guard let key else { return .missed([], through: through, isLast: true, total: 0, counts) }
+    guard let key else { return .missed([], through: through, next: nil, total: 0, counts) }
     let total = try countMissed(key: key, after: after)
     missed.bind(1, key)
     missed.bind(2, Self.rowID(after))
@@ -163,15 +148,21 @@ final class Reader {
     let limit = min(max(limit, 1), Self.missedLimit)
     var rows: [Notification] = []
     var byteCount = 0
+    var scanned = 0
+    var last = after
     while try missed.step() {
-      if rows.count == limit || byteCount >= Self.missedByteLimit {
-        return .missed(rows, through: through, isLast: false, total: total, counts)
+      let isFull = rows.count == limit || byteCount >= Self.missedByteLimit
+      if isFull || scanned == Self.scanLimit {
+        return .missed(rows, through: through, next: last, total: total, counts)
       }
+      scanned += 1
+      last = UInt64(bitPattern: missed.integer(0))
+      if NotificationRow.isSilent(missed) { continue }
       guard let row = readRow(missed, of: user) else { continue }
       byteCount += row.byteCount
       rows.append(row)
     }
-    return .missed(rows, through: through, isLast: true, total: total, counts)
+    return .missed(rows, through: through, next: nil, total: total, counts)
   }
 
   private func countMissed(key: Int64, after: UInt64) throws(StoreError) -> Int {
@@ -189,39 +180,19 @@ final class Reader {
   /// counted: it is better missing than wrong.
   private func readRow(_ statement: borrowing Statement, of user: UserID) -> Notification? {
     if let row = NotificationRow.read(statement, userID: user) { return row }
-    let offset = statement.integer(0)
+    noteCorruption("the notification at offset \(statement.integer(0)) fails its checksum")
+    return nil
+  }
+
+  private func noteCorruption(_ what: String) {
     state.withLock { state in
       state.metrics.corruptRows += 1
-      state.metrics.lastCorruption = "the notification at offset \(offset) fails its checksum"
+      state.metrics.lastCorruption = what
     }
-    return nil
   }
 
   /// Offsets come from outside in cursors, so they may be larger than any that SQLite can hold.
   private static func rowID(_ offset: UInt64) -> Int64 {
     Int64(clamping: offset)
-  }
-}
-
-/// Which rows a page shows.
-private struct PageFilter {
-  let unreadOnly: Bool
-  let type: String?
-
-  /// Whether the row that a statement over the notification's columns stands on is shown.
-  func admits(_ statement: borrowing Statement) -> Bool {
-    if unreadOnly && !statement.isNull(14) { return false }
-    if let type { return statement.text(2) == type }
-    return true
-  }
-}
-
-extension Notification {
-  /// Bytes that the row takes in an answer, roughly.
-  fileprivate var byteCount: Int {
-    var count = 256 + type.utf8.count + title.utf8.count + message.utf8.count + data.count
-    count += (entityType?.utf8.count ?? 0) + (entityID?.utf8.count ?? 0)
-    count += (entityURL?.utf8.count ?? 0) + (groupKey?.utf8.count ?? 0) + (actions?.count ?? 0)
-    return count
   }
 }

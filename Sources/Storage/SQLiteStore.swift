@@ -116,8 +116,8 @@ extension StoreQuery {
   /// Whose inbox it is about.
   fileprivate var user: UserID {
     switch self {
-    case .page(let user, _, _, _, _), .counts(let user), .position(let user),
-      .missed(let user, _, _):
+    case .page(let user, _, _, _, _, _), .counts(let user), .position(let user),
+      .missed(let user, _, _), .preferences(let user):
       user
     }
   }

@@ -1,9 +1,11 @@
 // The database: what is in it, and the settings that durability rests on.
 //
 //     store         one row: the epoch, the newest offset, the horizon
-//     user          one row a user: the counts, changed in the transaction that changes the rows
+//     user          one row a user: the counts, changed in the transaction that changes the rows,
+//                   and the preferences, which are NULL for who never set any
 //     notification  keyed by offset, so that a new one goes to the end of the table; the index on
-//                   the user continues with the offset, which is the order of every page
+//                   the user continues with the offset, which is the order of every page, and so
+//                   does the one on the group, which has only rows that are in one
 //     idempotency   what a repeated publish is answered with, for a day
 //
 // Every setting is read back: a store that is not durable refuses to open.
@@ -18,7 +20,7 @@ enum Schema {
   /// The statements that lead from each version to the next.
   ///
   /// Only ever appended to.
-  static let migrations = [version1]
+  static let migrations = [version1, preferencesAndGroups]
 
   private static let version1 = """
     CREATE TABLE store (
@@ -68,6 +70,14 @@ enum Schema {
       UNIQUE (scope, key)
     ) STRICT;
     CREATE INDEX idempotency_created_at ON idempotency (created_at);
+    """
+
+  /// The index ends with the rowid, as every index does, and that is the offset.
+  private static let preferencesAndGroups = """
+    ALTER TABLE user ADD COLUMN preferences BLOB;
+    ALTER TABLE notification ADD COLUMN is_silent INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX notification_group ON notification (user, group_key)
+      WHERE group_key IS NOT NULL;
     """
 
   /// Opens the writer's connection: settings, checks, and whatever migration is due.

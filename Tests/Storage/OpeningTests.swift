@@ -59,10 +59,11 @@ struct OpeningTests {
   func newerVersion() throws {
     let directory = TemporaryDirectory()
     do { try StoreFixture(in: directory).publish("u") }
-    StoreFixture.sql("PRAGMA user_version = 2", at: directory.databasePath)
-    #expect(throws: StoreError.newerVersion(2)) { _ = try StoreFixture(in: directory) }
-    #expect(StoreFixture.sql("PRAGMA user_version", at: directory.databasePath) == "2")
-    StoreFixture.sql("PRAGMA user_version = 1", at: directory.databasePath)
+    let version = StoreFixture.sql("PRAGMA user_version", at: directory.databasePath)
+    StoreFixture.sql("PRAGMA user_version = 99", at: directory.databasePath)
+    #expect(throws: StoreError.newerVersion(99)) { _ = try StoreFixture(in: directory) }
+    #expect(StoreFixture.sql("PRAGMA user_version", at: directory.databasePath) == "99")
+    StoreFixture.sql("PRAGMA user_version = \(version)", at: directory.databasePath)
     #expect(try StoreFixture(in: directory).counts("u").total == 1)
   }
 
@@ -158,14 +159,14 @@ struct OpeningTests {
     #expect(fixture.store.metrics.corruptRows >= 1)
     #expect(fixture.store.metrics.lastCorruption != nil)
     guard
-      case .missed(let rows, _, let isLast, _, _) = fixture.read(
+      case .missed(let rows, _, let next, _, _) = fixture.read(
         .missed(user: "u", after: 0, limit: 10))
     else {
       Issue.record("no replay")
       return
     }
     #expect(rows.map(\.title) == ["one", "three"])
-    #expect(isLast)
+    #expect(next == nil)
     // One bad row is no reason to stop.
     #expect(fixture.store.failure == nil)
     #expect(fixture.publish("u") == .published)

@@ -131,9 +131,9 @@ extension Shard {
     switch answer {
     case .position(let offset, let counts):
       begin(replay, at: offset, counts, place)
-    case .missed(let page, let through, let isLast, let total, let counts):
-      take(page, through, isLast, total, counts, for: replay, at: place)
-    case .page, .counts, .failed:
+    case .missed(let page, let through, let next, let total, let counts):
+      take(page, through, next, total, counts, for: replay, at: place)
+    case .page, .counts, .preferences, .failed:
       close(place, code: 1011, reason: "the store cannot be read")
     }
   }
@@ -168,7 +168,7 @@ extension Shard {
   }
 
   private func take(
-    _ page: [Notification], _ through: UInt64, _ isLast: Bool, _ total: Int?, _ counts: Counts,
+    _ page: [Notification], _ through: UInt64, _ next: UInt64?, _ total: Int?, _ counts: Counts,
     for replay: Replay, at place: UInt32
   ) {
     if !replay.isProven {
@@ -192,11 +192,11 @@ extension Shard {
       format.dialect.writeMissed(notification, counts, to: &format.writer)
     }
     metrics.add(.replayedNotifications, page.count)
-    replay.after = isLast ? through : page.last?.offset ?? through
+    replay.after = next ?? through
     // Behind a large page the session does not go live before the client has taken it, so that
     // what it is allowed to be behind is its own.
     let isSmall = format.writer.bytes.count <= Shard.smallPageBytes
-    let isCaughtUp = isLast && isSmall && replay.notedThrough <= through
+    let isCaughtUp = next == nil && isSmall && replay.notedThrough <= through
     if isCaughtUp { format.dialect.writeResumed(counts, time: wall, to: &format.writer) }
     let frames = format.writer.bytes
     format.writer.removeAll()

@@ -106,8 +106,11 @@ protocol Dialect: Sendable {
   /// Writes the ping of a heartbeat by messages.
   func writePing(to frames: inout FrameWriter)
   /// Answers a fetch with as much of `page` as fits into `byteLimit`, but one at the least.
+  ///
+  /// `groups` says by its offset how many a notification stands for, where it does.
   func writePage(
-    _ page: [Notification], _ counts: Counts, byteLimit: Int, to frames: inout FrameWriter)
+    _ page: [Notification], _ counts: Counts, groups: [UInt64: Int], byteLimit: Int,
+    to frames: inout FrameWriter)
 }
 
 /// What a dialect has that does not say otherwise.
@@ -116,7 +119,8 @@ extension Dialect {
   func request(in text: [UInt8]) -> ClientRequest? { nil }
   func writePing(to frames: inout FrameWriter) {}
   func writePage(
-    _ page: [Notification], _ counts: Counts, byteLimit: Int, to frames: inout FrameWriter
+    _ page: [Notification], _ counts: Counts, groups: [UInt64: Int], byteLimit: Int,
+    to frames: inout FrameWriter
   ) {}
   var framing: Framing { .webSocket }
   func writeBegun(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}

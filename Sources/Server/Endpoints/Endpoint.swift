@@ -8,6 +8,7 @@ internal import Wire
 enum Endpoint: Sendable {
   case publish, publishBatch, sendSystem, liveBroadcast
   case list, unreadCount, stats, read, unread, readMany, readAll, seen, delete, deleteAll
+  case preferences, setPreferences
   case events, poll
   case busStats, connectionStats, health, ready, metrics
 
@@ -27,7 +28,7 @@ enum Endpoint: Sendable {
     switch self {
     case .publish, .publishBatch, .sendSystem, .liveBroadcast: .publisher
     case .list, .unreadCount, .stats, .read, .unread, .readMany, .readAll, .seen, .delete,
-      .deleteAll, .events, .poll:
+      .deleteAll, .preferences, .setPreferences, .events, .poll:
       .user
     case .busStats, .connectionStats: .caller
     case .health, .ready: .anyone
@@ -52,6 +53,9 @@ enum PendingAnswer {
   /// A change of the user's inbox; one that names a notification is 404 when there is none.
   case changed(names: Bool)
   case page
+  case preferences
+  /// A change of what the store keeps beside the inbox: the answer when it is durable.
+  case saved(Answer)
   case unreadCount
   case stats
   /// Where a poll begins; with a word that continuity is lost, if it is.
@@ -87,6 +91,8 @@ enum Endpoints {
     router.add(.put, inbox + "/:id/read", .read)
     router.add(.put, inbox + "/:id/unread", .unread)
     router.add(.delete, inbox + "/:id", .delete)
+    router.add(.get, "/api/v1/preferences", .preferences)
+    router.add(.put, "/api/v1/preferences", .setPreferences)
     router.add(.post, "/api/v1/websocket/send/system", .sendSystem)
     router.add(.post, "/api/v1/websocket/live/broadcast", .liveBroadcast)
     router.add(.get, "/api/v1/websocket/connections/stats", .connectionStats)
@@ -108,13 +114,16 @@ enum Endpoints {
     case .list: try list(request, on: shard)
     case .unreadCount: try ask(.counts(user: user(of: request)), .unreadCount, request, on: shard)
     case .stats: try ask(.counts(user: user(of: request)), .stats, request, on: shard)
-    case .read: try change(.read([id(of: request)]), naming: true, request, on: shard)
-    case .unread: try change(.unread([id(of: request)]), naming: true, request, on: shard)
-    case .delete: try change(.delete([id(of: request)]), naming: true, request, on: shard)
+    case .read: try change(.read, request, on: shard)
+    case .unread: try change(.unread, request, on: shard)
+    case .delete: try change(.delete, request, on: shard)
     case .readMany: try change(.read(ids(of: request)), naming: false, request, on: shard)
     case .readAll: try change(.readAll, naming: false, request, on: shard)
     case .deleteAll: try change(.deleteAll, naming: false, request, on: shard)
     case .seen: try seen(request, on: shard)
+    case .preferences:
+      try ask(.preferences(user: user(of: request)), .preferences, request, on: shard)
+    case .setPreferences: try setPreferences(request, on: shard)
     case .events: try events(request, on: shard)
     case .poll: try poll(request, on: shard)
     case .busStats: .now(busStats(on: shard))
@@ -149,6 +158,8 @@ enum Endpoints {
           data.members(of: counts)
         }
       }
+    case .saved:
+      if case .saved(let answer) = pending { return answer }
     case .readOnly:
       return .unavailable("read_only", "the store refuses writes until it is restarted")
     }
@@ -158,8 +169,10 @@ enum Endpoints {
   /// Turns the answer of a query into the answer that was waiting for it.
   static func answer(_ pending: PendingAnswer, _ answer: StoreAnswer, epoch: String) -> Answer {
     switch (pending, answer) {
-    case (.page, .page(let notifications, let next, let counts)):
-      return page(notifications, next: next, counts)
+    case (.page, .page(let notifications, let next, let counts, let groups)):
+      return page(notifications, next: next, counts, groups: groups)
+    case (.preferences, .preferences(let preferences)):
+      return .of(preferences)
     case (.unreadCount, .counts(let counts)):
       return .object { $0.member("count", counts.unread) }
     case (.stats, .counts(let counts)):

@@ -128,19 +128,24 @@ extension Shard {
     poll.isReading = false
     let epoch = core.store.epoch
     switch answer {
-    case .missed(let page, let through, let isLast, let total, _):
+    case .missed(let page, let through, let next, let total, _):
       let isTooMuch = (total ?? page.count) > core.configuration.limits.missedLimit
       if poll.after > through || isTooMuch {
         metrics.add(.resyncs)
         if !ask(.position(user: poll.user), poll, at: place) { finish(place, Shard.busy) }
         return
       }
-      poll.after = isLast ? through : page.last?.offset ?? through
-      if page.isEmpty, !poll.isEnding, now < poll.endsAt { return wait(poll, at: place) }
+      poll.after = next ?? through
+      if page.isEmpty, !poll.isEnding, now < poll.endsAt {
+        if next == nil { return wait(poll, at: place) }
+        // Nothing but silent ones so far.
+        if !read(poll, at: place) { finish(place, Shard.busy) }
+        return
+      }
       finish(place, Endpoints.polled(page, Cursor(epoch: epoch, offset: poll.after)))
     case .position(let offset, _):
       finish(place, Endpoints.polled([], Cursor(epoch: epoch, offset: offset), isResync: true))
-    case .page, .counts, .failed:
+    case .page, .counts, .preferences, .failed:
       finish(place, .unavailable("unreadable", "the store cannot be read just now"))
     }
   }

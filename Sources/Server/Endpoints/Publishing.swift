@@ -98,7 +98,7 @@ extension Endpoints {
 
   // MARK: Reading the request
 
-  private static func requireJSON(_ request: Request) throws(Refusal) {
+  static func requireJSON(_ request: Request) throws(Refusal) {
     // Absent is taken for JSON; a form that a foreign page can send without asking is not.
     guard let type = request.head.value(of: "content-type") else { return }
     guard type.lowercased().hasPrefix("application/json") else {

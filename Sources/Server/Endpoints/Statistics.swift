@@ -58,6 +58,7 @@ enum MetricsText {
       ("store_commits_total", "counter", store.commits),
       ("store_commands_total", "counter", store.commands),
       ("store_stored_total", "counter", store.stored),
+      ("store_silent_total", "counter", store.silent),
       ("store_largest_group", "gauge", store.largestGroup),
       ("store_write_queue_depth", "gauge", store.writeQueueDepth),
       ("store_read_queue_depth", "gauge", store.readQueueDepth),
