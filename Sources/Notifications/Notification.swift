@@ -6,6 +6,7 @@
 /// One stored notification of one user.
 package struct Notification: Sendable, Equatable {
   package var id: NotificationID
+  /// Whose inbox it was read from; empty for one that is for everyone and not yet in any.
   package var userID: UserID
   package var type: String
   package var priority: Priority
@@ -134,13 +135,26 @@ package final class Content: Sendable {
 /// A notification with its id and its user, on its way into the store.
 package struct PendingNotification: Sendable {
   package let id: NotificationID
+  /// Empty when it is for everyone.
   package let userID: UserID
+  /// Whether it is stored once, for every inbox.
+  package let isForEveryone: Bool
   package let createdAt: Int64
   package let content: Content
 
   package init(id: NotificationID, userID: UserID, createdAt: Int64, content: Content) {
     self.id = id
     self.userID = userID
+    isForEveryone = false
+    self.createdAt = createdAt
+    self.content = content
+  }
+
+  /// A notification for everyone.
+  package init(forEveryone id: NotificationID, createdAt: Int64, content: Content) {
+    self.id = id
+    userID = ""
+    isForEveryone = true
     self.createdAt = createdAt
     self.content = content
   }

@@ -12,6 +12,10 @@ package protocol Store: Sendable {
   var epoch: String { get }
   /// Offsets at or below it were pruned: a cursor below it cannot be resumed.
   var horizon: UInt64 { get }
+  /// When the next notification is due to expire, in milliseconds since 1970: nil when none will.
+  ///
+  /// Never too late, and it may be too early: what was due may have been deleted.
+  var nextExpiry: Int64? { get }
   /// Why the store refuses writes; nil while it takes them.
   var failure: String? { get }
   var metrics: StoreMetrics { get }
@@ -31,10 +35,12 @@ package enum StoreCommand: Sendable {
   /// Changes the user's own notifications, and nobody else's. `at` is milliseconds since 1970.
   case change(user: UserID, InboxChange, at: Int64)
   /// Changes the user's notification and all others of its group, up to 1,000 in all; of a larger
-  /// group those that need it, newest first.
+  /// group those that need it.
   case changeGroup(user: UserID, of: NotificationID, GroupChange, at: Int64)
   /// Replaces the user's preferences: they hold for what is stored from then on.
   case setPreferences(user: UserID, Preferences)
+  /// Takes what has expired by then out of every inbox, so many at a time.
+  case expire(at: Int64)
 }
 
 /// Names a publish, so that a retry of it is recognised for 24 hours.
@@ -83,6 +89,8 @@ package enum StoreOutcome: Sendable, Equatable {
   case changed(count: Int, Counts)
   /// Durable: the preferences are set.
   case saved
+  /// Durable. More may be due when this was all that one command takes.
+  case expired(hasMore: Bool)
   /// Nothing was stored, and the store takes no more writes until it is restarted.
   case readOnly(reason: String)
 }
@@ -141,6 +149,10 @@ package struct StoreMetrics: Sendable, Equatable {
   package var stored = 0
   /// Those of them that are silent, by their users' preferences.
   package var silent = 0
+  /// Notifications that expired.
+  package var expired = 0
+  /// Notifications for everyone that had to go because there were too many.
+  package var displaced = 0
   /// The most commands that one transaction carried.
   package var largestGroup = 0
   /// Commands that wait, or nearly so.

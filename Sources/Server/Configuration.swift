@@ -63,6 +63,10 @@ package struct Limits: Sendable {
   package var batchBytesLimit = 8 * 1_024 * 1_024
   /// Lines of an NDJSON batch; more is answered 413.
   package var batchLinesLimit = 10_000
+  /// Lines of an NDJSON batch that are for everyone; more is answered 413.
+  ///
+  /// Each is read once for every session that is open.
+  package var batchEveryoneLimit = 100
   /// Bytes of request bodies that a shard holds at once, from their first byte until they are
   /// answered, so also while the store has them; more is answered 503.
   package var bodiesInFlightBytesLimit = 64 * 1_024 * 1_024

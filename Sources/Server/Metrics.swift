@@ -15,7 +15,7 @@ enum Counter: Int, CaseIterable {
   case framesDelivered, bytesSent, framesReceived
   case published, broadcasts, ringFull
   case slowConsumers, timedOut, tokensExpired, protocolViolations, originsRefused, resets
-  case replays, resyncs, replayedNotifications
+  case replays, resyncs, replayedNotifications, catchUps
   case droppedPongs
 
   /// The name of the series, without its prefix.
@@ -43,6 +43,7 @@ enum Counter: Int, CaseIterable {
     case .replays: "replays_total"
     case .resyncs: "resyncs_total"
     case .replayedNotifications: "replayed_notifications_total"
+    case .catchUps: "catch_ups_total"
     case .droppedPongs: "pongs_dropped_total"
     }
   }

@@ -21,9 +21,17 @@ struct PageFilter {
   /// Whether every row of a group passes.
   var admitsAll: Bool { !unreadOnly && type == nil }
 
+  /// Whether what is for everyone passes, as the user sees it.
+  func admits(_ step: EveryoneWalk.Step) -> Bool {
+    if case .only(let group) = grouping, step.row.groupKey.map(TextKey.init) != TextKey(group) {
+      return false
+    }
+    return admits(isUnread: step.view.readAt == nil, type: step.row.type)
+  }
+
   func admits(isUnread: Bool, type: @autoclosure () -> String) -> Bool {
     if unreadOnly && !isUnread { return false }
-    if let wanted = self.type { return type() == wanted }
+    if let wanted = self.type { return TextKey(type()) == TextKey(wanted) }
     return true
   }
 
@@ -31,6 +39,13 @@ struct PageFilter {
   func admits(_ statement: borrowing Statement) -> Bool {
     admits(isUnread: statement.isNull(14), type: statement.text(2))
   }
+}
+
+/// A user's inbox: its own notifications, by its key, and what is for everyone.
+struct Inbox {
+  let key: Int64
+  let everyone: EveryoneList
+  let state: EveryoneState
 }
 
 /// Reads pages over a reader's connection.
@@ -44,7 +59,7 @@ final class InboxPages {
   /// Rows of its group that one row is compared and counted with.
   static let groupScanLimit = 1_000
   /// Rows that one page counts; it ends behind the row that reaches it.
-  static let countLimit = 40_000
+  static let countLimit = 20_000
 
   private let newest: Statement
   private let newestOfGroup: Statement
@@ -80,40 +95,54 @@ final class InboxPages {
       """)
   }
 
-  /// A page of the inbox of the user with that key.
+  /// A page of the inbox.
   ///
-  /// `read` makes a notification of the row that a statement stands on; nil for one that is not
-  /// what was written, which is left out.
+  /// `read` makes a notification of what is for everyone, or else of the row that a statement
+  /// stands on; nil for one that is not what was written, which is left out.
   func page(
-    key: Int64, limit: Int, before: UInt64?, _ filter: PageFilter, _ counts: Counts,
-    read: (borrowing Statement) -> Notification?
+    of inbox: Inbox, limit: Int, before: UInt64?, _ filter: PageFilter, _ counts: Counts,
+    read: (EveryoneWalk.Step?, borrowing Statement) throws(StoreError) -> Notification?
   ) throws(StoreError) -> StoreAnswer {
-    var page = Page(limit: min(max(limit, 1), Self.pageLimit))
+    var page = Page(
+      key: inbox.key, filter: filter,
+      groups: EveryoneGroups(inbox.everyone, inbox.state, filter),
+      limit: min(max(limit, 1), Self.pageLimit))
     // Offsets come from outside in cursors, and may be larger than any that SQLite can hold.
     let before = Int64(clamping: before ?? .max)
+    var shared = EveryoneWalk(
+      inbox.everyone, inbox.state, from: inbox.everyone.firstIndex(behind: before - 1) - 1, by: -1)
     if case .only(let group) = filter.grouping {
-      newestOfGroup.bind(1, key)
+      newestOfGroup.bind(1, inbox.key)
       newestOfGroup.bind(2, before)
       newestOfGroup.bind(3, group)
-      try fill(&page, from: newestOfGroup, key: key, filter, read: read)
+      try fill(&page, from: newestOfGroup, &shared, read: read)
     } else {
-      newest.bind(1, key)
+      newest.bind(1, inbox.key)
       newest.bind(2, before)
-      try fill(&page, from: newest, key: key, filter, read: read)
+      try fill(&page, from: newest, &shared, read: read)
     }
-    return .page(page.rows, next: page.next, counts, groups: page.groups)
+    return .page(page.rows, next: page.next, counts, groups: page.counts)
   }
 
-  /// What a page has so far.
+  /// A page's question, and what it has so far.
   private struct Page {
+    let key: Int64
+    let filter: PageFilter
+    let groups: EveryoneGroups
     let limit: Int
     var rows: [Notification] = []
-    var groups: [UInt64: Int] = [:]
+    var counts: [UInt64: Int] = [:]
     var next: UInt64?
     var byteCount = 0
+    var scannedRows = 0
     var countedRows = 0
 
-    init(limit: Int) { self.limit = limit }
+    init(key: Int64, filter: PageFilter, groups: EveryoneGroups, limit: Int) {
+      self.key = key
+      self.filter = filter
+      self.groups = groups
+      self.limit = limit
+    }
 
     var isFull: Bool {
       rows.count == limit || byteCount >= InboxPages.pageByteLimit
@@ -122,53 +151,65 @@ final class InboxPages {
   }
 
   private func fill(
-    _ page: inout Page, from statement: borrowing Statement, key: Int64, _ filter: PageFilter,
-    read: (borrowing Statement) -> Notification?
+    _ page: inout Page, from own: borrowing Statement, _ shared: inout EveryoneWalk,
+    read: (EveryoneWalk.Step?, borrowing Statement) throws(StoreError) -> Notification?
   ) throws(StoreError) {
-    defer { statement.reset() }
-    var scanned = 0
+    defer { own.reset() }
     var last: UInt64?
-    while try statement.step() {
+    var hasOwn = try own.step()
+    while hasOwn || shared.current != nil {
       page.next = last
-      if scanned >= Self.scanLimit { return }
-      scanned += 1
-      let offset = UInt64(bitPattern: statement.integer(0))
-      if try isShown(statement, key: key, filter, &scanned) {
+      if page.scannedRows >= Self.scanLimit { return }
+      page.scannedRows += 1
+      // The larger offset comes first.
+      var common: EveryoneWalk.Step?
+      if let next = shared.current, !hasOwn || next.row.offset > own.integer(0) { common = next }
+      let offset = common?.row.offset ?? own.integer(0)
+      let passes = common.map { page.filter.admits($0) } ?? page.filter.admits(own)
+      let group = common.map(\.row.groupKey) ?? own.optionalText(11)
+      if passes, try isShown(offset, group, &page) {
         // There is another one for the next page.
         if page.isFull { return }
-        if let row = read(statement) {
+        if let row = try read(common, own) {
           page.byteCount += row.byteCount
-          if filter.grouping == .collapsed, let group = row.groupKey {
-            let found = try count(group, from: statement.integer(0), key: key, filter)
-            page.countedRows += found.scanned
-            page.groups[offset] = found.count
-          }
           page.rows.append(row)
+          if page.filter.grouping == .collapsed, let group { try count(group, offset, &page) }
         }
       }
-      last = offset
+      last = UInt64(bitPattern: offset)
+      if common == nil { hasOwn = try own.step() } else { shared.advance() }
     }
     page.next = nil
   }
 
-  /// Whether the row that `statement` stands on passes, and no newer one of its group does where
-  /// the page is collapsed.
+  /// Whether no newer one of its group passes, where the page is collapsed.
   private func isShown(
-    _ statement: borrowing Statement, key: Int64, _ filter: PageFilter, _ scanned: inout Int
+    _ offset: Int64, _ group: String?, _ page: inout Page
   ) throws(StoreError) -> Bool {
-    guard filter.admits(statement) else { return false }
-    guard filter.grouping == .collapsed, let group = statement.optionalText(11) else { return true }
-    newerOfGroup.bind(1, key)
+    guard page.filter.grouping == .collapsed, let group else { return true }
+    if page.groups.hasNewer(group, than: offset) { return false }
+    newerOfGroup.bind(1, page.key)
     newerOfGroup.bind(2, group)
-    newerOfGroup.bind(3, statement.integer(0))
+    newerOfGroup.bind(3, offset)
     defer { newerOfGroup.reset() }
     for _ in 0..<Self.groupScanLimit {
       guard try newerOfGroup.step() else { return true }
-      scanned += 1
+      page.scannedRows += 1
       let isUnread = newerOfGroup.integer(0) != 0
-      if filter.admits(isUnread: isUnread, type: newerOfGroup.text(1)) { return false }
+      if page.filter.admits(isUnread: isUnread, type: newerOfGroup.text(1)) { return false }
     }
     return true
+  }
+
+  /// Counts those of a group that pass, from the one at `offset` downwards, among the user's first
+  /// `groupScanLimit`.
+  private func count(
+    _ group: String, _ offset: Int64, _ page: inout Page
+  ) throws(StoreError) {
+    let own = try count(group, from: offset, key: page.key, page.filter)
+    page.countedRows += own.scanned
+    let count = own.count + page.groups.count(group, through: offset)
+    page.counts[UInt64(bitPattern: offset)] = min(count, Self.groupScanLimit)
   }
 
   /// How many of a group pass, from the row at `offset` downwards, among the first

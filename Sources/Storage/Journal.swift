@@ -25,6 +25,7 @@ struct Submission: Sendable {
     case .change(_, let change, _): max(1, change.idCount)
     case .changeGroup: JournalTransaction.groupChangeLimit
     case .setPreferences: 1
+    case .expire: StoreConfiguration.defaultExpiryLimit
     }
   }
 }
@@ -33,6 +34,8 @@ struct Submission: Sendable {
 struct StoreState {
   var metrics = StoreMetrics()
   var failure: String?
+  /// See `Store.nextExpiry`.
+  var nextExpiry: Int64?
 }
 
 /// Owns the connection that writes.
@@ -55,7 +58,7 @@ final class Journal {
     state: Guarded<StoreState>, lastOffset: UInt64,
     publish: @escaping @Sendable ([Event]) -> Void
   ) throws(StoreError) {
-    transaction = try JournalTransaction(connection)
+    transaction = try JournalTransaction(connection, configuration)
     connection.countLogPages(into: logPages)
     self.connection = connection
     self.configuration = configuration
@@ -63,6 +66,9 @@ final class Journal {
     self.lastOffset = lastOffset
     self.publish = publish
   }
+
+  /// See `Store.nextExpiry`.
+  var nextExpiry: Int64? { transaction.nextExpiry }
 
   /// Works through what was waiting, in groups of up to `groupLimit` rows.
   func process(_ batch: [Submission]) {
@@ -135,6 +141,9 @@ final class Journal {
       state.metrics.commands += commandCount
       state.metrics.stored += result.storedCount
       state.metrics.silent += result.silentCount
+      state.metrics.expired += result.expiredCount
+      state.metrics.displaced += result.displacedCount
+      state.nextExpiry = nextExpiry
       state.metrics.duplicateIDs += result.duplicateIDCount
       state.metrics.largestGroup = max(state.metrics.largestGroup, commandCount)
     }

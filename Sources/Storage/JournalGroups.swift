@@ -7,39 +7,60 @@ extension JournalTransaction {
   static let groupChangeLimit = 1_000
 
   /// The change, by ids: the notification that names the group, and the others of it that are not
-  /// yet as they should be, newest first.
+  /// yet as they should be.
   func resolve(
     _ change: GroupChange, of id: NotificationID, user: UserID
   ) throws(StoreError) -> InboxChange {
-    guard let (key, group) = try findGroup(of: id, user: user) else { return change.change([id]) }
-    statements.findInGroup.bind(1, key)
+    let known = try findUser(user)
+    let state = try state(of: known)
+    var ids = [id]
+    var named = try findGroup(of: id, key: known?.key)
+    if named == nil, let row = everyone.row(id), state.view(of: row.offset) != nil {
+      named = row.groupKey
+    }
+    guard let group = named else { return change.change(ids) }
+    for row in everyone.rows where row.groupKey.map(TextKey.init) == TextKey(group) {
+      guard row.id != id, let view = state.view(of: row.offset) else { continue }
+      if change.concerns(isUnread: view.readAt == nil), ids.count < Self.groupChangeLimit {
+        ids.append(row.id)
+      }
+    }
+    guard let known else { return change.change(ids) }
+    statements.findInGroup.bind(1, known.key)
     statements.findInGroup.bind(2, group)
     statements.findInGroup.bind(3, NotificationRow.bytes(of: id))
-    // Whether read ones are to change, and unread ones.
-    statements.findInGroup.bind(4, change == .read ? 0 : 1)
-    statements.findInGroup.bind(5, change == .unread ? 0 : 1)
-    statements.findInGroup.bind(6, Int64(Self.groupChangeLimit - 1))
+    statements.findInGroup.bind(4, change.concerns(isUnread: false) ? 1 : 0)
+    statements.findInGroup.bind(5, change.concerns(isUnread: true) ? 1 : 0)
+    statements.findInGroup.bind(6, Int64(Self.groupChangeLimit - ids.count))
     defer { statements.findInGroup.reset() }
-    var ids = [id]
     while try statements.findInGroup.step() {
-      if let other = NotificationRow.id(from: statements.findInGroup.blob(0)) { ids.append(other) }
+      let other = NotificationRow.id(from: statements.findInGroup.blob(0))
+      if let other { ids.append(other) }
     }
     return change.change(ids)
   }
 
-  /// Nil when the user has no such notification, or it is in no group.
-  private func findGroup(
-    of id: NotificationID, user: UserID
-  ) throws(StoreError) -> (key: Int64, group: String)? {
+  /// The group of one of the user's own; nil when there is none, or it is in no group.
+  private func findGroup(of id: NotificationID, key: Int64?) throws(StoreError) -> String? {
+    guard let key else { return nil }
     statements.findGroup.bind(1, NotificationRow.bytes(of: id))
-    statements.findGroup.bind(2, user)
+    statements.findGroup.bind(2, key)
     defer { statements.findGroup.reset() }
     guard try statements.findGroup.step() else { return nil }
-    return (statements.findGroup.integer(0), statements.findGroup.text(1))
+    return statements.findGroup.optionalText(0)
   }
 }
 
 extension GroupChange {
+  /// Whether there is something to do about a notification in that state.
+  fileprivate func concerns(isUnread: Bool) -> Bool {
+    switch self {
+    case .read: isUnread
+    case .unread: !isUnread
+    case .delete: true
+    }
+  }
+
   fileprivate func change(_ ids: [NotificationID]) -> InboxChange {
     switch self {
     case .read: .read(ids)

@@ -23,13 +23,13 @@ extension JournalTransaction {
   /// Counts a new notification and says who its user is and whether it is silent.
   func countStored(
     _ draft: PendingNotification, offset: UInt64
-  ) throws(StoreError) -> (key: Int64, counts: Counts, isSilent: Bool) {
+  ) throws(StoreError) -> (user: UserRow, isSilent: Bool) {
     try countStored(draft, offset: offset, statements.addToCounts)
   }
 
   private func countStored(
     _ draft: PendingNotification, offset: UInt64, _ statement: borrowing Statement
-  ) throws(StoreError) -> (key: Int64, counts: Counts, isSilent: Bool) {
+  ) throws(StoreError) -> (user: UserRow, isSilent: Bool) {
     let content = draft.content
     statement.bind(1, draft.userID)
     statement.bind(2, content.priority == .low ? 1 : 0)
@@ -42,12 +42,12 @@ extension JournalTransaction {
     guard try statement.step() else {
       throw .sqlite(code: 0, message: "the counts of a user are gone")
     }
-    let (key, counts) = CountsRow.read(statement)
-    guard let document = statement.optionalBlob(9) else { return (key, counts, false) }
+    let user = UserRow(statement)
+    guard let document = statement.optionalBlob(UserRow.columnCount) else { return (user, false) }
     let isSilent =
       PreferencesRow.read(document)?.isSilent(
         type: content.type, priority: content.priority, createdAt: draft.createdAt) ?? false
-    return (key, counts, isSilent)
+    return (user, isSilent)
   }
 }
 

@@ -75,7 +75,8 @@ final class JournalStatements {
     markAllSeen = try connection.prepare(
       "UPDATE notification SET seen_at = ?2 WHERE user = ?1 AND seen_at IS NULL")
     deleteAll = try connection.prepare("DELETE FROM notification WHERE user = ?1")
-    saveOffset = try connection.prepare("UPDATE store SET last_offset = ?1")
+    saveOffset = try connection.prepare(
+      "UPDATE store SET last_offset = ?1, everyone_version = ?2")
     findKey = try connection.prepare(
       """
       SELECT digest, answer FROM idempotency WHERE scope = ?1 AND key = ?2 AND created_at > ?3
@@ -92,9 +93,7 @@ final class JournalStatements {
       """)
     findGroup = try connection.prepare(
       """
-      SELECT user.key, notification.group_key FROM notification
-      JOIN user ON user.key = notification.user
-      WHERE notification.id = ?1 AND user.id = ?2 AND notification.group_key IS NOT NULL
+      SELECT group_key FROM notification WHERE id = ?1 AND user = ?2
       """)
     findInGroup = try connection.prepare(
       """

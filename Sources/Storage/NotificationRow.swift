@@ -19,7 +19,7 @@ enum NotificationRow {
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
     """
 
-  /// Binds a row to `insertion`.
+  /// Binds a row to `insertion`, but for whether it is silent, which comes last.
   static func bind(_ row: Notification, userKey: Int64, to statement: borrowing Statement) {
     statement.bind(1, userKey)
     statement.bind(2, Int64(bitPattern: row.offset))
@@ -39,7 +39,6 @@ enum NotificationRow {
     statement.bind(16, row.readAt)
     statement.bind(17, row.seenAt)
     statement.bind(18, checksum(of: row))
-    statement.bind(19, row.isSilent ? 1 : 0)
   }
 
   /// The row that a statement over `columns` stands on; nil when it is not what was written.
@@ -128,10 +127,14 @@ enum NotificationRow {
   }
 }
 
-/// The columns of table `user` that make up a user's counts.
+/// The columns of table `user` that make up a user's counts, and the marks behind them.
 enum CountsRow {
   static let columns =
-    "key, total, unread, unseen, unread_low, unread_normal, unread_high, unread_urgent, version"
+    """
+    key, total, unread, unseen, unread_low, unread_normal, unread_high, unread_urgent, version, \
+    everyone_read_through, everyone_read_at, everyone_seen_through, everyone_seen_at, \
+    everyone_deleted_through
+    """
 
   /// The key and the counts of the row that a statement over `columns` stands on.
   static func read(_ statement: borrowing Statement) -> (key: Int64, counts: Counts) {

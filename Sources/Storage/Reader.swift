@@ -28,6 +28,9 @@ final class Reader {
   private let begin: Statement
   private let end: Statement
   private let position: Statement
+  private let everyoneRow: EveryoneRow
+  /// What is for everyone, as in the present snapshot.
+  private var everyone = EveryoneList(version: 0)
   private let counts: Statement
   private let pages: InboxPages
   private let preferences: Statement
@@ -40,7 +43,8 @@ final class Reader {
   ) throws(StoreError) {
     begin = try connection.prepare("BEGIN")
     end = try connection.prepare("END")
-    position = try connection.prepare("SELECT last_offset FROM store")
+    position = try connection.prepare("SELECT last_offset, everyone_version FROM store")
+    everyoneRow = try EveryoneRow(connection)
     counts = try connection.prepare("SELECT \(CountsRow.columns) FROM user WHERE id = ?1")
     pages = try InboxPages(connection)
     preferences = try connection.prepare("SELECT preferences FROM user WHERE id = ?1")
@@ -81,16 +85,17 @@ final class Reader {
     let through = try readPosition()
     switch query {
     case .page(let user, let limit, let before, let unreadOnly, let type, let grouping):
-      let (key, counts) = try readCounts(of: user)
-      guard let key else { return .page([], next: nil, counts) }
       let filter = PageFilter(unreadOnly: unreadOnly, type: type, grouping: grouping)
-      return try pages.page(key: key, limit: limit, before: before, filter, counts) {
-        readRow($0, of: user)
+      let found = try readUser(user)
+      let inbox = Inbox(key: found.key, everyone: everyone, state: found.state)
+      return try pages.page(of: inbox, limit: limit, before: before, filter, found.counts) {
+        (common, own) throws(StoreError) in
+        try readRow(common, own, of: user)
       }
     case .counts(let user):
-      return .counts(try readCounts(of: user).counts)
+      return .counts(try readUser(user).counts)
     case .position(let user):
-      return .position(through, try readCounts(of: user).counts)
+      return .position(through, try readUser(user).counts)
     case .missed(let user, let after, let limit):
       return try page(missedBy: user, after: after, limit: limit, through: through)
     case .preferences(let user):
@@ -114,15 +119,35 @@ final class Reader {
     guard try position.step() else {
       throw .sqlite(code: 0, message: "the store's own row is gone")
     }
+    let version = UInt64(bitPattern: position.integer(1))
+    if version != everyone.version { everyone = try everyoneRow.readList(version: version) }
     return UInt64(bitPattern: position.integer(0))
   }
 
-  private func readCounts(of user: UserID) throws(StoreError) -> (key: Int64?, counts: Counts) {
+  /// A user's key, counts, and what it did to what is for everyone.
+  private struct FoundUser {
+    /// No user's where the store does not know it.
+    var key: Int64 = -1
+    var counts = Counts()
+    var state = EveryoneState()
+  }
+
+  private func readUser(_ user: UserID) throws(StoreError) -> FoundUser {
     counts.bind(1, user)
     defer { counts.reset() }
-    guard try counts.step() else { return (nil, Counts()) }
-    let row = CountsRow.read(counts)
-    return (row.key, row.counts)
+    var found = FoundUser()
+    var row: UserRow?
+    if try counts.step() {
+      let read = UserRow(counts)
+      row = read
+      found.key = read.key
+      found.counts = read.own
+    }
+    found.counts.version = max(found.counts.version, everyone.version)
+    guard !everyone.isEmpty else { return found }
+    found.state = try everyoneRow.readState(of: row?.key, marks: row?.marks ?? EveryoneMarks())
+    found.counts.add(everyone.counts(for: found.state))
+    return found
   }
 
   private func readPreferences(of user: UserID) throws(StoreError) -> Preferences {
@@ -139,48 +164,66 @@ final class Reader {
   private func page(
     missedBy user: UserID, after: UInt64, limit: Int, through: UInt64
   ) throws(StoreError) -> StoreAnswer {
-    let (key, counts) = try readCounts(of: user)
-    guard let key else { return .missed([], through: through, next: nil, total: 0, counts) }
-    let total = try countMissed(key: key, after: after)
-    missed.bind(1, key)
-    missed.bind(2, Self.rowID(after))
+    let found = try readUser(user)
+    let after = Self.rowID(after)
+    var shared = EveryoneWalk(
+      everyone, found.state, from: everyone.firstIndex(behind: after), by: 1)
+    let total = min(
+      try countMissed(key: found.key, after: after) + shared.count, Int(Self.missedCountLimit))
+    missed.bind(1, found.key)
+    missed.bind(2, after)
     defer { missed.reset() }
     let limit = min(max(limit, 1), Self.missedLimit)
     var rows: [Notification] = []
     var byteCount = 0
     var scanned = 0
     var last = after
-    while try missed.step() {
+    var hasOwn = try missed.step()
+    while hasOwn || shared.current != nil {
       let isFull = rows.count == limit || byteCount >= Self.missedByteLimit
       if isFull || scanned == Self.scanLimit {
-        return .missed(rows, through: through, next: last, total: total, counts)
+        let next = UInt64(bitPattern: last)
+        return .missed(rows, through: through, next: next, total: total, found.counts)
       }
       scanned += 1
-      last = UInt64(bitPattern: missed.integer(0))
-      if NotificationRow.isSilent(missed) { continue }
-      guard let row = readRow(missed, of: user) else { continue }
-      byteCount += row.byteCount
-      rows.append(row)
+      // The smaller offset comes first.
+      var common: EveryoneWalk.Step?
+      if let next = shared.current, !hasOwn || next.row.offset < missed.integer(0) { common = next }
+      last = common?.row.offset ?? missed.integer(0)
+      let isSilent = common == nil && NotificationRow.isSilent(missed)
+      if !isSilent, let row = try readRow(common, missed, of: user) {
+        byteCount += row.byteCount
+        rows.append(row)
+      }
+      if common == nil { hasOwn = try missed.step() } else { shared.advance() }
     }
-    return .missed(rows, through: through, next: nil, total: total, counts)
+    return .missed(rows, through: through, next: nil, total: total, found.counts)
   }
 
-  private func countMissed(key: Int64, after: UInt64) throws(StoreError) -> Int {
+  private func countMissed(key: Int64, after: Int64) throws(StoreError) -> Int {
     missedCount.bind(1, key)
-    missedCount.bind(2, Self.rowID(after))
+    missedCount.bind(2, after)
     missedCount.bind(3, Self.missedCountLimit)
     defer { missedCount.reset() }
     guard try missedCount.step() else { return 0 }
     return Int(missedCount.integer(0))
   }
 
-  /// The row that the statement stands on.
+  /// The row for everyone, or else the one that the statement stands on.
   ///
   /// A row that is not what was written is left out, and
   /// counted: it is better missing than wrong.
-  private func readRow(_ statement: borrowing Statement, of user: UserID) -> Notification? {
-    if let row = NotificationRow.read(statement, userID: user) { return row }
-    noteCorruption("the notification at offset \(statement.integer(0)) fails its checksum")
+  private func readRow(
+    _ common: EveryoneWalk.Step?, _ statement: borrowing Statement, of user: UserID
+  ) throws(StoreError) -> Notification? {
+    if let common {
+      let row = try everyoneRow.read(common.row.offset, as: common.view, by: user)
+      if let row { return row }
+    } else if let row = NotificationRow.read(statement, userID: user) {
+      return row
+    }
+    let offset = common?.row.offset ?? statement.integer(0)
+    noteCorruption("the notification at offset \(offset) fails its checksum")
     return nil
   }
 

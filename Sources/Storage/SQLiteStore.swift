@@ -40,6 +40,7 @@ package final class SQLiteStore: Store {
     let loop = try Journal(
       connection: writer, configuration: configuration, state: state,
       lastOffset: identity.lastOffset, publish: publish)
+    state.withLock { $0.nextExpiry = loop.nextExpiry }
     var readers: [Worker<Question>] = []
     do throws(StoreError) {
       for index in 0..<configuration.readerCount {
@@ -69,6 +70,8 @@ package final class SQLiteStore: Store {
   deinit {
     close()
   }
+
+  package var nextExpiry: Int64? { state.withLock { $0.nextExpiry } }
 
   package var failure: String? { state.withLock { $0.failure } }
 

@@ -132,7 +132,7 @@ struct DraftTests {
     "a known field of the wrong type is invalid, whichever type it is",
     arguments: [
       "user_id", "user_ids", "type", "priority", "title", "message", "data", "entity_type",
-      "entity_id", "entity_url", "actions", "group_key", "expires_at",
+      "entity_id", "entity_url", "actions", "group_key", "expires_at", "audience",
     ])
   func wrongTypes(name: String) {
     let values = ["true", "1", "-1.5e3", "\"\"", "\"x\"", "[]", "[1]", "{}", "{\"a\":1}"]
@@ -142,7 +142,7 @@ struct DraftTests {
       case "actions": { $0 == "[]" }
       case "user_ids": { _ in false }
       case "type", "user_id": { $0 == "\"x\"" }
-      case "priority", "expires_at", "entity_url": { _ in false }
+      case "priority", "expires_at", "entity_url", "audience": { _ in false }
       default: { $0.hasPrefix("\"") }
       }
     for value in values {
@@ -221,7 +221,7 @@ struct DraftTests {
     }
   }
 
-  @Test("one user or many, not both and not none")
+  @Test("one user, many or everyone, not two of them and not none")
   func users() throws {
     func parse(_ members: String) -> String? {
       field { () throws(DraftError) in
@@ -230,8 +230,11 @@ struct DraftTests {
       }
     }
     #expect(parse("") == "user_id")
-    #expect(parse(#","audience":"everyone""#) == "audience")
-    #expect(parse(#","audience":"everyone","user_id":"u""#) == nil)
+    #expect(parse(#","audience":"everyone""#) == nil)
+    #expect(parse(#","audience":"all""#) == "audience")
+    #expect(parse(#","audience":["everyone"]"#) == "audience")
+    #expect(parse(#","audience":"everyone","user_id":"u""#) == "audience")
+    #expect(parse(#","audience":"everyone","user_ids":["u"]"#) == "audience")
     #expect(parse(#","user_id":"u","user_ids":["v"]"#) == "user_ids")
     #expect(parse(#","user_ids":[]"#) == "user_ids")
     #expect(parse(#","user_ids":["a",1]"#) == "user_ids")

@@ -191,7 +191,7 @@ struct ReplaySessionTests {
 }
 
 /// What a client makes of its frames.
-private struct ResumingClient {
+struct ResumingClient {
   var rows: [UInt64] = []
   var version: UInt64 = 0
   /// Nothing came twice, out of order, or with counts that go back.

@@ -47,6 +47,7 @@ final class ScriptedStore: Store, @unchecked Sendable {
   // Unchecked: a fixture's shard runs on the test's thread, and so does everything here.
   let epoch = "test"
   var horizon: UInt64 = 0
+  var nextExpiry: Int64?
   var failure: String?
   var metrics = StoreMetrics()
   var isFull = false

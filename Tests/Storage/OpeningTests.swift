@@ -59,11 +59,14 @@ struct OpeningTests {
   func newerVersion() throws {
     let directory = TemporaryDirectory()
     do { try StoreFixture(in: directory).publish("u") }
-    let version = StoreFixture.sql("PRAGMA user_version", at: directory.databasePath)
-    StoreFixture.sql("PRAGMA user_version = 99", at: directory.databasePath)
-    #expect(throws: StoreError.newerVersion(99)) { _ = try StoreFixture(in: directory) }
-    #expect(StoreFixture.sql("PRAGMA user_version", at: directory.databasePath) == "99")
-    StoreFixture.sql("PRAGMA user_version = \(version)", at: directory.databasePath)
+    let path = directory.databasePath
+    let version = try #require(Int(StoreFixture.sql("PRAGMA user_version", at: path)))
+    StoreFixture.sql("PRAGMA user_version = \(version + 1)", at: path)
+    #expect(throws: StoreError.newerVersion(version + 1)) {
+      _ = try StoreFixture(in: directory)
+    }
+    #expect(StoreFixture.sql("PRAGMA user_version", at: path) == "\(version + 1)")
+    StoreFixture.sql("PRAGMA user_version = \(version)", at: path)
     #expect(try StoreFixture(in: directory).counts("u").total == 1)
   }
 

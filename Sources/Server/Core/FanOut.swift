@@ -74,8 +74,11 @@ extension Shard {
     if let offset = event.offset { heardThrough = max(heardThrough, offset) }
     switch event.audience {
     case .everyone:
-      if case .probe(let number) = event.body { return probeReturned(number) }
-      broadcast(event)
+      switch event.body {
+      case .probe(let number): probeReturned(number)
+      case .storedForEveryone, .expiredForEveryone: catchUp(event)
+      default: broadcast(event)
+      }
     case .user(let user):
       deliver(event, to: user)
     case .users(let users):

@@ -61,7 +61,8 @@ extension [UInt8] {
   mutating func appendNotification(_ notification: Notification, groupCount: Int? = nil) {
     openObject()
     member("id", notification.id.text)
-    member("user_id", notification.userID)
+    // Nobody's own when it is for everyone.
+    member("user_id", notification.userID.isEmpty ? nil : notification.userID)
     member("type", notification.type)
     member("priority", notification.priority.name)
     member("title", notification.title)

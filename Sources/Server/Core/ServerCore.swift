@@ -15,6 +15,10 @@ enum ShardMessage: Sendable {
   case outcome(UInt32, generation: UInt32, StoreOutcome, count: Int)
   /// The store's answer to a query of the connection at that place.
   case answer(UInt32, generation: UInt32, StoreAnswer)
+  /// The store's answer to one that reads what is for everyone.
+  case caughtUp(UInt32, generation: UInt32, StoreAnswer)
+  /// The store has taken out what had expired.
+  case swept(StoreOutcome)
   /// A user's first connection on some shard came, or its last one there went. Sent to the user's
   /// home shard, which alone knows how many users are connected.
   case census(UserID, arrived: Bool)

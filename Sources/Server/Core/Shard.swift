@@ -85,6 +85,11 @@ final class Shard {
   var heardThrough: UInt64
   /// The store's answers to sessions that resume, until what they include has come by.
   var heldAnswers: [HeldAnswer] = []
+  /// Those who wait to read what is for everyone.
+  var catchUps = CatchUps()
+  /// When the store is looked at next for what has expired, and whether it is at it.
+  var sweepAt: UInt64 = 0
+  var isSweeping = false
   /// The places of one event's user; kept for its memory.
   var places: [UInt32] = []
   /// Connections that ended since the heap was last given back.
@@ -178,6 +183,10 @@ final class Shard {
     if timer >= 0 { limit = min(limit, timer) }
     if let pause = acceptor?.timeout(now: now), pause >= 0 { limit = min(limit, pause) }
     if drain != nil { limit = min(limit, Int32(Drain.paceMilliseconds)) }
+    // Else an answer of the store's says when to go on.
+    if catchUps.isWaiting, catchUps.readCount < CatchUps.readLimit {
+      limit = min(limit, Int32(CatchUps.pauseMilliseconds))
+    }
     return limit
   }
 
@@ -197,6 +206,7 @@ final class Shard {
     _ = mailbox.drain(limit: 4_096) { receive($0) }
     _ = core.ring.drain(consumer: index, limit: Shard.drainLimit) { deliver($0) }
     takeHeldAnswers()
+    readCatchUps()
   }
 
   private func receive(_ message: ShardMessage) {
@@ -206,6 +216,11 @@ final class Shard {
       if table.holds(place, generation: generation) { finish(place, outcome) }
     case .answer(let place, let generation, let answer):
       if table.holds(place, generation: generation) { finish(place, answer) }
+    case .caughtUp(let place, let generation, let answer):
+      catchUps.readCount -= 1
+      if table.holds(place, generation: generation) { finish(place, answer) }
+    case .swept(let outcome):
+      continueSweep(outcome)
     case .census(let user, let arrived):
       count(user, arrived: arrived)
     case .drain:
@@ -223,6 +238,7 @@ final class Shard {
       for index in 0..<count where table.contains(due[index]) { timerFired(at: due[index]) }
     } while count == due.count
     expireProbe()
+    sweepExpired()
     continueDrain()
     if now >= trimAt {
       trimAt = .max

@@ -97,6 +97,9 @@ protocol Dialect: Sendable {
   func writeMissed(_ notification: Notification, _ counts: Counts, to frames: inout FrameWriter)
   /// Ends a resumption, after the last missed notification.
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter)
+  /// Ends the notifications for everyone that a live session was sent by `writeMissed`; there may
+  /// have been none.
+  func writeCaughtUp(_ counts: Counts, hasSent: Bool, time: Int64, to frames: inout FrameWriter)
   /// Tells a client that goes on from the present position, behind its greeting, the counts there.
   func writeBegun(_ counts: Counts, time: Int64, to frames: inout FrameWriter)
   /// Answers a client's text message.
@@ -123,6 +126,9 @@ extension Dialect {
     to frames: inout FrameWriter
   ) {}
   var framing: Framing { .webSocket }
+  func writeCaughtUp(_ counts: Counts, hasSent: Bool, time: Int64, to frames: inout FrameWriter) {
+    writeResumed(counts, time: time, to: &frames)
+  }
   func writeBegun(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}
 }
 

@@ -39,7 +39,7 @@ struct EventDialect: Dialect {
       frames.event("typing", time: event.timestamp) { $0.members(of: typing) }
     case .presence(let presence):
       frames.event("presence", time: event.timestamp) { $0.members(of: presence) }
-    case .probe:
+    case .storedForEveryone, .expiredForEveryone, .probe:
       break
     }
   }

@@ -35,7 +35,8 @@ struct InboxDialect: Dialect {
       }
     case .counted(let counts):
       frames.message("unread_count", counts)
-    case .system, .liveUpdate, .dataUpdate, .room, .typing, .presence, .probe:
+    case .storedForEveryone, .expiredForEveryone, .system, .liveUpdate, .dataUpdate, .room,
+      .typing, .presence, .probe:
       break
     }
   }
@@ -96,6 +97,11 @@ struct InboxDialect: Dialect {
 
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {
     frames.message("unread_count", counts)
+  }
+
+  /// A notification has its count with it.
+  func writeCaughtUp(_ counts: Counts, hasSent: Bool, time: Int64, to frames: inout FrameWriter) {
+    if !hasSent { frames.message("unread_count", counts) }
   }
 
   func writePing(to frames: inout FrameWriter) {

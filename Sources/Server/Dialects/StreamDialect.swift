@@ -42,7 +42,7 @@ struct StreamDialect: Dialect {
       frames.message("typing_indicator") { $0.members(of: typing) }
     case .presence(let presence):
       frames.message("presence_update") { $0.members(of: presence) }
-    case .probe:
+    case .storedForEveryone, .expiredForEveryone, .probe:
       break
     }
   }

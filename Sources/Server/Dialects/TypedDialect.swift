@@ -34,7 +34,7 @@ struct TypedDialect: Dialect {
     case .presence(let presence):
       frames.typed("presence_update", time: time) { $0.members(of: presence) }
     case .read, .unread, .seen, .deleted, .readAll, .seenAll, .deletedAll, .counted,
-      .probe:
+      .storedForEveryone, .expiredForEveryone, .probe:
       break
     }
   }

@@ -160,6 +160,8 @@ enum Endpoints {
       }
     case .saved:
       if case .saved(let answer) = pending { return answer }
+    case .expired:
+      break
     case .readOnly:
       return .unavailable("read_only", "the store refuses writes until it is restarted")
     }

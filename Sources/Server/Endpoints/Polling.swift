@@ -111,7 +111,11 @@ extension Shard {
 
   /// Asks the store for what is newer; false when it takes no more questions.
   private func read(_ poll: Poll, at place: UInt32) -> Bool {
-    ask(.missed(user: poll.user, after: poll.after, limit: Shard.pollLimit), poll, at: place)
+    ask(question(of: poll), poll, at: place)
+  }
+
+  func question(of poll: Poll) -> StoreQuery {
+    .missed(user: poll.user, after: poll.after, limit: Shard.pollLimit)
   }
 
   private func ask(_ query: StoreQuery, _ poll: Poll, at place: UInt32) -> Bool {
@@ -164,11 +168,22 @@ extension Shard {
 
   /// Something happened to the user of the request at `place`, which waits for it if it is a poll.
   func wakePoll(_ event: Event, at place: UInt32) {
-    guard case .stored = event.body, let offset = event.offset,
+    guard let offset = event.offset,
       let poll = (table[place].task as? Exchange)?.poll, offset > poll.after
     else { return }
-    poll.notedThrough = max(poll.notedThrough, offset)
-    if !poll.isReading, !read(poll, at: place) { finish(place, Shard.busy) }
+    switch event.body {
+    case .stored:
+      poll.notedThrough = max(poll.notedThrough, offset)
+      if !poll.isReading, !read(poll, at: place) { finish(place, Shard.busy) }
+    case .storedForEveryone:
+      // As many as there are polls: they take turns.
+      poll.notedThrough = max(poll.notedThrough, offset)
+      if poll.isReading { return }
+      poll.isReading = true
+      awaitCatchUp(place)
+    default:
+      return
+    }
   }
 
   /// Answers the poll with nothing, or with what the store is about to say.

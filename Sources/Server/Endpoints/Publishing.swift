@@ -6,10 +6,10 @@ internal import Notifications
 internal import Wire
 
 extension Endpoints {
-  /// `POST /api/v1/notifications`: 201 once it is durable.
+  /// `POST /api/v1/notifications`: 201 once it is durable, for one user, many or everyone.
   static func publish(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     try requireJSON(request)
-    let draft = try draft(in: request.body, 0..<request.body.count)
+    let draft = try draft(in: request.body, 0..<request.body.count, at: shard.wall)
     let pending = expand(draft, on: shard)
     let answer = Answer.success(201) { json in write(pending, of: draft, into: &json) }
     let key = try idempotencyKey(of: request)
@@ -29,6 +29,8 @@ extension Endpoints {
     var start = 0
     let bytes = request.body
     let linesLimit = shard.core.configuration.limits.batchLinesLimit
+    let everyoneLimit = shard.core.configuration.limits.batchEveryoneLimit
+    var everyoneCount = 0
     while start < bytes.count {
       let end = bytes[start...].firstIndex(of: 0x0A) ?? bytes.count
       let range = start..<end
@@ -39,10 +41,15 @@ extension Endpoints {
         throw Refusal(413, "too_large", "a batch has at most \(linesLimit) lines")
       }
       do throws(Refusal) {
-        let draft = try draft(in: bytes, range)
+        let draft = try draft(in: bytes, range, at: shard.wall)
         let pending = expand(draft, on: shard)
         guard all.count + pending.count <= linesLimit else {
           throw Refusal(413, "too_large", "a batch makes at most \(linesLimit) notifications")
+        }
+        if draft.isForEveryone { everyoneCount += 1 }
+        guard everyoneCount <= everyoneLimit else {
+          throw Refusal(
+            413, "too_large", "a batch has at most \(everyoneLimit) lines for everyone")
         }
         all.append(contentsOf: pending)
         body.append(contentsOf: Answer.body { json in writeIDs(pending, of: draft, into: &json) })
@@ -106,9 +113,13 @@ extension Endpoints {
     }
   }
 
-  private static func draft(in bytes: [UInt8], _ range: Range<Int>) throws(Refusal) -> Draft {
+  private static func draft(
+    in bytes: [UInt8], _ range: Range<Int>, at now: Int64
+  ) throws(Refusal) -> Draft {
     do throws(DraftError) {
-      return try Draft.parse(bytes, in: range)
+      let draft = try Draft.parse(bytes, in: range)
+      try draft.checkExpiry(at: now)
+      return draft
     } catch {
       switch error {
       case .malformed(let reason): throw .malformed(reason)

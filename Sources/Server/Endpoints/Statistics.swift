@@ -59,6 +59,8 @@ enum MetricsText {
       ("store_commands_total", "counter", store.commands),
       ("store_stored_total", "counter", store.stored),
       ("store_silent_total", "counter", store.silent),
+      ("store_expired_total", "counter", store.expired),
+      ("store_displaced_total", "counter", store.displaced),
       ("store_largest_group", "gauge", store.largestGroup),
       ("store_write_queue_depth", "gauge", store.writeQueueDepth),
       ("store_read_queue_depth", "gauge", store.readQueueDepth),
