@@ -80,7 +80,13 @@ struct SilentEventTests {
     #expect(peer.receive().isEmpty)
     try fixture.publish(ReplaySessionTests.stored(7))
     try fixture.turn(until: { fixture.store.reads.count == 1 })
-    // So many silent ones that the store did not come to the end.
+    try fixture.store.answer(PollTests.page([7], through: 9))
+    try fixture.turn(until: { PollTests.isAnswered(peer, with: #""cursor":"test.9""#) })
+  }
+
+  @Test func `a poll goes on reading where the store did not come to the end`() throws {
+    let fixture = try ShardFixture()
+    let peer = try PollTests.poll(fixture)
     try fixture.store.answer(ReplaySessionTests.page([], through: 9, next: 6))
     try fixture.turn(until: { fixture.store.reads.count == 1 })
     guard case .missed("u", after: 6, _) = fixture.store.reads[0].query else {
