@@ -243,6 +243,23 @@ struct DraftTests {
     #expect(parse(#","user_id":"a\u0000""#) == "user_id")
   }
 
+  @Test("a notification for everyone has no user, and one that is over is refused")
+  func everyoneAndExpiry() throws {
+    let text = #"{"audience":"everyone","type":"t","title":"T","#
+    let bytes = Array((text + #""expires_at":"2026-01-31T12:00:00Z"}"#).utf8)
+    let draft = try Draft.parse(bytes, in: 0..<bytes.count)
+    #expect(draft.isForEveryone && !draft.isForMany && draft.userIDs.isEmpty)
+    let pending = draft.expand(createdAt: 9) { NotificationID(milliseconds: 9, random: (0, 1)) }
+    #expect(pending.count == 1 && pending[0].isForEveryone && pending[0].userID.isEmpty)
+    let end = try #require(draft.content.expiresAt)
+    try draft.checkExpiry(at: end - 1)
+    let refused = field { () throws(DraftError) in
+      try draft.checkExpiry(at: end)
+      return draft
+    }
+    #expect(refused == "expires_at")
+  }
+
   @Test("users come once each, in the order sent, and are told apart by their bytes")
   func uniqueUsers() throws {
     let draft = try parse(

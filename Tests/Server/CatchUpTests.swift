@@ -334,6 +334,7 @@ struct CatchUpTests {
       var published = 0
       var steps = 0
       while steps < 80 || published < committed.count
+        || fixture.shard.heardThrough < UInt64(committed.count)
         || fixture.shard.table[peer.place].flags.contains(.replaying)
       {
         steps += 1
