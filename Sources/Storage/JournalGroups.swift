@@ -26,15 +26,15 @@ extension JournalTransaction {
       }
     }
     guard let known else { return change.change(ids) }
-    statements.findInGroup.bind(1, known.key)
-    statements.findInGroup.bind(2, group)
-    statements.findInGroup.bind(3, NotificationRow.bytes(of: id))
-    statements.findInGroup.bind(4, change.concerns(isUnread: false) ? 1 : 0)
-    statements.findInGroup.bind(5, change.concerns(isUnread: true) ? 1 : 0)
-    statements.findInGroup.bind(6, Int64(Self.groupChangeLimit - ids.count))
-    defer { statements.findInGroup.reset() }
-    while try statements.findInGroup.step() {
-      let other = NotificationRow.id(from: statements.findInGroup.blob(0))
+    statements.groups.others.bind(1, known.key)
+    statements.groups.others.bind(2, group)
+    statements.groups.others.bind(3, NotificationRow.bytes(of: id))
+    statements.groups.others.bind(4, change.concerns(isUnread: false) ? 1 : 0)
+    statements.groups.others.bind(5, change.concerns(isUnread: true) ? 1 : 0)
+    statements.groups.others.bind(6, Int64(Self.groupChangeLimit - ids.count))
+    defer { statements.groups.others.reset() }
+    while try statements.groups.others.step() {
+      let other = NotificationRow.id(from: statements.groups.others.blob(0))
       if let other { ids.append(other) }
     }
     return change.change(ids)
@@ -43,11 +43,11 @@ extension JournalTransaction {
   /// The group of one of the user's own; nil when there is none, or it is in no group.
   private func findGroup(of id: NotificationID, key: Int64?) throws(StoreError) -> String? {
     guard let key else { return nil }
-    statements.findGroup.bind(1, NotificationRow.bytes(of: id))
-    statements.findGroup.bind(2, key)
-    defer { statements.findGroup.reset() }
-    guard try statements.findGroup.step() else { return nil }
-    return statements.findGroup.optionalText(0)
+    statements.groups.find.bind(1, NotificationRow.bytes(of: id))
+    statements.groups.find.bind(2, key)
+    defer { statements.groups.find.reset() }
+    guard try statements.groups.find.step() else { return nil }
+    return statements.groups.find.optionalText(0)
   }
 }
 
@@ -67,5 +67,26 @@ extension GroupChange {
     case .unread: .unread(ids)
     case .delete: .delete(ids)
     }
+  }
+}
+
+/// The statements that find groups, on the journal's connection.
+final class GroupStatements {
+  let find: Statement
+  /// The ids of a group, but for one of them.
+  let others: Statement
+
+  init(_ connection: borrowing Connection) throws(StoreError) {
+    find = try connection.prepare(
+      """
+      SELECT group_key FROM notification WHERE id = ?1 AND user = ?2
+      """)
+    others = try connection.prepare(
+      """
+      SELECT id FROM notification INDEXED BY notification_group
+      WHERE user = ?1 AND group_key = ?2 AND id <> ?3
+        AND CASE WHEN read_at IS NULL THEN ?5 ELSE ?4 END
+      ORDER BY offset DESC LIMIT ?6
+      """)
   }
 }

@@ -11,12 +11,12 @@ extension JournalTransaction {
   /// They are in no inbox and nobody is told of them, so they take no offset.
   func setPreferences(_ preferences: Preferences, of user: UserID) throws(StoreError) {
     if preferences.isEmpty {
-      statements.dropPreferences.bind(1, user)
-      try statements.dropPreferences.run()
+      statements.preferences.drop.bind(1, user)
+      try statements.preferences.drop.run()
     } else {
-      statements.setPreferences.bind(1, user)
-      statements.setPreferences.bind(2, preferences.json)
-      try statements.setPreferences.run()
+      statements.preferences.set.bind(1, user)
+      statements.preferences.set.bind(2, preferences.json)
+      try statements.preferences.set.run()
     }
   }
 
@@ -60,5 +60,22 @@ enum PreferencesRow {
     } catch {
       return nil
     }
+  }
+}
+
+/// The statements that keep preferences, on the journal's connection.
+final class PreferencesStatements {
+  let set: Statement
+  let drop: Statement
+
+  init(_ connection: borrowing Connection) throws(StoreError) {
+    set = try connection.prepare(
+      """
+      INSERT INTO user (id, total, unread, unseen,
+        unread_low, unread_normal, unread_high, unread_urgent, version, preferences)
+      VALUES (?1, 0, 0, 0, 0, 0, 0, 0, 0, ?2)
+      ON CONFLICT (id) DO UPDATE SET preferences = ?2
+      """)
+    drop = try connection.prepare("UPDATE user SET preferences = NULL WHERE id = ?1")
   }
 }

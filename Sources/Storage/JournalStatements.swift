@@ -26,10 +26,8 @@ final class JournalStatements {
   let findKey: Statement
   let insertKey: Statement
   let pruneKeys: Statement
-  let findGroup: Statement
-  let findInGroup: Statement
-  let setPreferences: Statement
-  let dropPreferences: Statement
+  let groups: GroupStatements
+  let preferences: PreferencesStatements
 
   init(_ connection: borrowing Connection) throws(StoreError) {
     begin = try connection.prepare("BEGIN IMMEDIATE")
@@ -91,24 +89,7 @@ final class JournalStatements {
       DELETE FROM idempotency WHERE rowid IN
         (SELECT rowid FROM idempotency WHERE created_at <= ?1 ORDER BY created_at LIMIT ?2)
       """)
-    findGroup = try connection.prepare(
-      """
-      SELECT group_key FROM notification WHERE id = ?1 AND user = ?2
-      """)
-    findInGroup = try connection.prepare(
-      """
-      SELECT id FROM notification INDEXED BY notification_group
-      WHERE user = ?1 AND group_key = ?2 AND id <> ?3
-        AND CASE WHEN read_at IS NULL THEN ?5 ELSE ?4 END
-      ORDER BY offset DESC LIMIT ?6
-      """)
-    setPreferences = try connection.prepare(
-      """
-      INSERT INTO user (id, total, unread, unseen,
-        unread_low, unread_normal, unread_high, unread_urgent, version, preferences)
-      VALUES (?1, 0, 0, 0, 0, 0, 0, 0, 0, ?2)
-      ON CONFLICT (id) DO UPDATE SET preferences = ?2
-      """)
-    dropPreferences = try connection.prepare("UPDATE user SET preferences = NULL WHERE id = ?1")
+    groups = try GroupStatements(connection)
+    preferences = try PreferencesStatements(connection)
   }
 }
