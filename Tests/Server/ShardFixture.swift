@@ -7,6 +7,7 @@ import Broadcast
 import CReactor
 import Glibc
 import Notifications
+import TestSupport
 import Testing
 import Tokens
 import Wire
@@ -17,14 +18,34 @@ import Wire
 final class KernelScript {
   /// Milliseconds since the test began.
   var elapsed: UInt64 = 0
+  /// By how much somebody has set the wall clock, in milliseconds.
+  var wallShift: Int64 = 0
+  /// Of 1,000 receives, sends and waits so many are interrupted by a signal before they begin.
+  var interruptedPermille = 0
+  /// Of 1,000 receives and sends so many move one byte and no more.
+  var shortPermille = 0
+  /// What decides which of them.
+  var generator = SeededGenerator(seed: 1)
+  /// Sockets that the kernel does not know.
+  let crowd = Crowd()
   /// What the next sends to a descriptor answer, in place of sending: a negated errno, or how many
   /// bytes are taken at the most.
   var sends: [Int32: [Int]] = [:]
   /// Bytes that each descriptor is let take in all; nothing past them is.
   var room: [Int32: Int] = [:]
 
-  fileprivate static func of(_ context: UnsafeMutableRawPointer?) -> KernelScript {
+  static func of(_ context: UnsafeMutableRawPointer?) -> KernelScript {
     Unmanaged<KernelScript>.fromOpaque(context!).takeUnretainedValue()
+  }
+
+  private func strikes(_ permille: Int) -> Bool {
+    permille > 0 && Int.random(in: 0..<1_000, using: &generator) < permille
+  }
+
+  /// How many of `count` bytes the call moves at the most, or -EINTR.
+  fileprivate func cut(_ count: Int) -> Int {
+    if strikes(interruptedPermille) { return Int(-EINTR) }
+    return strikes(shortPermille) ? min(1, count) : count
   }
 
   /// How many of `count` bytes the descriptor takes now, or a negated errno.
@@ -34,7 +55,7 @@ final class KernelScript {
       sends[descriptor] = script
       return min(next, count)
     }
-    guard let left = room[descriptor] else { return count }
+    guard let left = room[descriptor] else { return cut(count) }
     if left == 0 { return Int(-EAGAIN) }
     let taken = min(left, count)
     room[descriptor] = left - taken
@@ -99,16 +120,34 @@ final class ShardFixture {
     table.initialize(to: cl_kernel_real().pointee)
     table.pointee.context = Unmanaged.passUnretained(script).toOpaque()
     table.pointee.clock_gettime = { context, clock, time in
-      let start = clock == CLOCK_REALTIME ? ShardFixture.startWall : 1_000_000
-      let now = Int(start) + Int(KernelScript.of(context).elapsed)
+      let script = KernelScript.of(context)
+      let start =
+        clock == CLOCK_REALTIME ? ShardFixture.startWall + script.wallShift : 1_000_000
+      let now = Int(start) + Int(script.elapsed)
       time.pointee = timespec(tv_sec: now / 1_000, tv_nsec: now % 1_000 * 1_000_000)
       return 0
     }
     // A turn never sleeps long: whether something comes is asked by turning again.
     table.pointee.epoll_wait = { context, epoll, events, capacity, timeout in
-      cl_kernel_real().pointee.epoll_wait(context, epoll, events, capacity, min(timeout, 1))
+      let script = KernelScript.of(context)
+      if script.cut(1) < 0 { return -EINTR }
+      let timeout = script.crowd.isReady ? 0 : min(timeout, 1)
+      let count = cl_kernel_real().pointee.epoll_wait(context, epoll, events, capacity, timeout)
+      return count < 0 ? count : script.crowd.fill(events, from: count, to: capacity)
     }
+    table.pointee.recv = { context, descriptor, bytes, count, flags in
+      let script = KernelScript.of(context)
+      let moved = script.cut(count)
+      guard moved >= 0 else { return moved }
+      if let socket = script.crowd[descriptor] { return socket.receive(into: bytes, moved) }
+      let received = Glibc.recv(descriptor, bytes, moved, flags)
+      return received < 0 ? Int(-errno) : received
+    }
+    Crowd.install(in: table)
     table.pointee.send = { context, descriptor, bytes, count, flags in
+      if let socket = KernelScript.of(context).crowd[descriptor] {
+        return socket.take(UnsafeRawBufferPointer(start: bytes, count: count))
+      }
       let taken = KernelScript.of(context).take(descriptor, count)
       guard taken > 0 else { return taken }
       let sent = Glibc.send(descriptor, bytes, taken, flags)
@@ -116,6 +155,9 @@ final class ShardFixture {
     }
     table.pointee.sendmsg = { context, descriptor, message, flags in
       var copy = message.pointee
+      if let socket = KernelScript.of(context).crowd[descriptor] {
+        return socket.take(copy)
+      }
       let count = (0..<copy.msg_iovlen).reduce(0) { $0 + copy.msg_iov[Int($1)].iov_len }
       let taken = KernelScript.of(context).take(descriptor, count)
       guard taken > 0 else { return taken }
@@ -146,6 +188,8 @@ final class ShardFixture {
   deinit {
     shard.table.forEachPlace { shard.drop($0) }
     shard.acceptor = nil
+    // What is left is closed when the reactor goes, and the script may be gone by then.
+    table.update(from: cl_kernel_real(), count: 1)
   }
 
   func turn(_ count: Int = 1) throws {
@@ -292,15 +336,23 @@ final class TestPeer {
   /// Takes the whole frames that have come: their texts, and a close frame as its code.
   func frames() throws -> [String] {
     receive()
+    return try received.takeFrames()
+  }
+}
+
+extension [UInt8] {
+  /// Takes the whole frames at the beginning: their texts, and a close frame as its code.
+  mutating func takeFrames() throws -> [String] {
     var texts: [String] = []
+    var taken = 0
     while true {
-      let bytes = received
+      let bytes = self[taken...]
       let parsed = try FrameHeader.parse(bytes.span, from: .server)
-      guard let header = parsed, received.count >= header.byteCount + header.payloadLength else {
+      guard let header = parsed, bytes.count >= header.byteCount + header.payloadLength else {
         break
       }
-      let payload = Array(received[header.byteCount..<(header.byteCount + header.payloadLength)])
-      received.removeFirst(header.byteCount + header.payloadLength)
+      let payload = Array(bytes.dropFirst(header.byteCount).prefix(header.payloadLength))
+      taken += header.byteCount + header.payloadLength
       switch header.opcode {
       case .close: texts.append("close \(try WebSocketFrame.parseClose(payload).code ?? 0)")
       case .ping: texts.append("ping")
@@ -308,11 +360,10 @@ final class TestPeer {
       case .text, .binary, .continuation: texts.append(String(decoding: payload, as: UTF8.self))
       }
     }
+    removeFirst(taken)
     return texts
   }
-}
 
-extension [UInt8] {
   /// Where the first head ends, if it is whole.
   var headEnd: Int? {
     firstRange(of: Array("\r\n\r\n".utf8))?.upperBound
