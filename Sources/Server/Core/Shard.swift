@@ -72,6 +72,8 @@ final class Shard {
   var dateText = ""
   /// Bytes of request bodies that are being received or that the store still has.
   var bodyBytesInFlight = 0
+  /// Bytes received in this turn.
+  var bytesReadInTurn = 0
   /// Until then nobody is declared silent: this thread itself was away.
   var amnestyUntil: UInt64 = 0
   /// The readiness probe that has not come back.
@@ -141,13 +143,18 @@ final class Shard {
     var count = try reactor.wait(timeoutMilliseconds: timeout)
     parker.resume()
     readClocks(sleptFrom: before, timeout: timeout)
+    let framesBefore = metrics.value(.framesReceived)
+    bytesReadInTurn = 0
     handleEvents(count)
     runTimers()
     deliverWaiting()
     // A burst that is still arriving is worth a little patience: looking once more costs a system
-    // call, and a fan-out that is flushed twice costs one for each connection.
+    // call, and a fan-out that is flushed twice costs one for each connection. Not so a flood: it
+    // would have those who are waiting for the fan-out wait for each of its shares.
     var rounds = 0
-    while hasLargeFanOut, rounds < Shard.gatherLimit {
+    while hasLargeFanOut, rounds < Shard.gatherLimit, bytesReadInTurn < Shard.readBytesPerTurn,
+      metrics.value(.framesReceived) - framesBefore < Shard.framesPerTurn
+    {
       count = try reactor.wait(timeoutMilliseconds: 0)
       if count == 0 { break }
       handleEvents(count)
