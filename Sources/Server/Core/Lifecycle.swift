@@ -88,6 +88,20 @@ extension Shard {
     return milliseconds <= wall ? now : now + UInt64(milliseconds - wall)
   }
 
+  /// Sets anew the timers of those whose token ends by the wall clock, which was set, or went on
+  /// while the machine slept and the monotonic clock did not.
+  func wallClockJumped() {
+    table.forEachPlace { place in
+      if table[place].state != .session {
+        guard (table[place].task as? Exchange)?.poll != nil, let end = tokenEndTime(place) else {
+          return
+        }
+        table[place].deadline = min(table[place].deadline, end)
+      }
+      scheduleTimer(place)
+    }
+  }
+
   /// The connection's timer is due: something of it is, or was before it was put off.
   func timerFired(at place: UInt32) {
     let limits = core.configuration.limits

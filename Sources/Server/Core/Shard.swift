@@ -28,6 +28,8 @@ final class Shard {
   static let acceptLimit = 256
   /// Times that a turn looks for more input before a large fan-out is flushed.
   static let gatherLimit = 16
+  /// By how much more than the monotonic clock the wall clock moves when it has been set.
+  static let wallJumpMilliseconds: UInt64 = 500
 
   let index: Int
   let core: ServerCore
@@ -167,8 +169,11 @@ final class Shard {
   }
 
   private func readClocks(sleptFrom before: UInt64, timeout: Int32) {
+    let wallBefore = wall
     now = kernel.monotonicMilliseconds
     wall = kernel.wallMilliseconds
+    let gain = (wall &- wallBefore) &- Int64(truncatingIfNeeded: now &- before)
+    if gain.magnitude > Shard.wallJumpMilliseconds { wallClockJumped() }
     // A turn that took seconds (the process was stopped, the machine suspended) says nothing about
     // the peers: their answers may be waiting behind this very turn.
     if now &- before > UInt64(max(0, timeout)) + 2_000, timeout >= 0 {
