@@ -65,9 +65,9 @@ final class VirtualSocket {
   /// Takes the whole frames that have come.
   func frames() throws -> [String] { try received.takeFrames() }
 
-  /// Takes whatever it is sent from now on.
-  func open() {
-    room = nil
+  /// Takes so many bytes more, and nil is whatever it is sent from now on.
+  func open(for byteCount: Int? = nil) {
+    room = byteCount
     crowd?.mayBeReady(self)
   }
 

@@ -197,6 +197,8 @@ extension Shard {
     var frame: [UInt8] = []
     formats[Int(table[place].format)].dialect.framing.writeClose(
       code: code, reason: reason, into: &frame)
+    // Thousands may be cut off at once, each as far behind as it may be.
+    table[place].owned.reserveCapacity(table[place].owned.count + frame.count)
     table[place].owned.append(contentsOf: frame)
     table[place].state = .closing
     closeWhenSent(place)

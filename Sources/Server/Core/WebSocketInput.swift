@@ -157,20 +157,7 @@ extension Shard {
     }
   }
 
-  /// Sends the answers of this turn so far once they are many: a burst is answered while it is read,
-  /// and whoever turns out not to read has no more of them waiting than that.
-  ///
-  /// False when the connection ended by it.
-  private func sendsAnswers(_ place: UInt32) -> Bool {
-    let limit = core.configuration.limits.backlogBytesLimit / 2
-    if !table[place].flags.contains(.blocked), table[place].queuedByteCount > limit {
-      flush(place)
-    }
-    return table.contains(place) && table[place].state == .session
-  }
-
   private func answer(_ message: MessageAssembly, _ format: Format, at place: UInt32) {
-    guard sendsAnswers(place) else { return }
     format.writer.removeAll()
     format.dialect.answer(message.bytes, time: wall, to: &format.writer)
     send(format.writer.bytes, to: place)
@@ -181,7 +168,6 @@ extension Shard {
   ) throws(ProtocolViolation) {
     switch opcode {
     case .ping:
-      guard sendsAnswers(place) else { return }
       // A client that pings and does not read gets no queue of pongs.
       guard !table[place].flags.contains(.blocked) else { return metrics.add(.droppedPongs) }
       var pong: [UInt8] = []
