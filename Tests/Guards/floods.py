@@ -130,7 +130,7 @@ GUARDS = [
         62,
         "what was sent is forgotten",
         FLUSH,
-        "guard sent >= Shard.ownedStepBytes, sent >=",
+        "guard sent >= 4 * Shard.ownedStepBytes, sent >=",
         "guard sent >= .max - 1, sent >=",
         (unit("SlowReaderTests/what"),),
     ),

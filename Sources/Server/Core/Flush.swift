@@ -12,7 +12,7 @@ internal import Wire
 
 extension Shard {
   /// In steps of so many bytes a blocked connection's own bytes grow.
-  static let ownedStepBytes = 16 * 1_024
+  static let ownedStepBytes = 4 * 1_024
 
   /// Sends whatever is queued to whoever can take it.
   func flush() {
@@ -123,7 +123,7 @@ extension Shard {
   /// Not each time, so that a large answer which is taken in small pieces is not moved for each.
   private func forgetSent(_ place: UInt32) {
     let sent = table[place].ownedSent
-    guard sent >= Shard.ownedStepBytes, sent >= (table[place].owned.count - sent) / 4 else {
+    guard sent >= 4 * Shard.ownedStepBytes, sent >= (table[place].owned.count - sent) / 4 else {
       return
     }
     table[place].owned.removeFirst(sent)
