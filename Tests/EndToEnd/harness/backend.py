@@ -13,12 +13,14 @@ from harness.server import API_KEY
 class Backend:
     """One connection; one request at a time."""
 
-    def __init__(self, server):
-        self.server = server
+    def __init__(self, server, source=None):
+        self.server, self.source = server, source
         self.reader = self.writer = None
 
     async def __aenter__(self):
-        self.reader, self.writer = await asyncio.open_connection(*self.server.address)
+        self.reader, self.writer = await asyncio.open_connection(
+            *self.server.address, local_addr=self.source
+        )
         return self
 
     async def __aexit__(self, *exception):
