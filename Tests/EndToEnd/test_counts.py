@@ -220,9 +220,7 @@ async def operate_one_after_another(server, chance):
         await with_backends(server, sources, inboxes, work)
         length = {inbox.user: len(inbox.model.history) for inbox in inboxes}
         # The first of the history is before anything happened, which `event` does not tell.
-        await told_so_many(
-            devices, lambda each: length[each.user] - (each.dialect.name == "event")
-        )
+        await told_so_many(devices, lambda each: length[each.user] - (each.dialect.name == "event"))
         for task in listening:
             task.cancel()
         for wanderer in wanderers:
@@ -332,9 +330,7 @@ async def operate_at_once(server, chance):
                 await asyncio.sleep(0.02)
         counts = {each.user: len(each.told) for each in devices if each.dialect.name == "event"}
         # What begins with the counts was told of none before anything happened.
-        await told_so_many(
-            devices, lambda each: counts[each.user] + (each.dialect.name != "event")
-        )
+        await told_so_many(devices, lambda each: counts[each.user] + (each.dialect.name != "event"))
         for task in listening:
             task.cancel()
     return crowds, devices, ends

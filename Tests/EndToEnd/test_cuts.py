@@ -210,7 +210,9 @@ def test_cuts_lose_nothing_and_double_nothing(make_server, chance):
         for reader in (each for each in readers if each.user == user):
             assert reader.titles == inbox, (reader.dialect, user)
             assert reader.resyncs == 0
-    cuts, inside = (sum(getattr(each, name) for each in readers) for name in ("cuts", "cuts_inside"))
+    cuts, inside = (
+        sum(getattr(each, name) for each in readers) for name in ("cuts", "cuts_inside")
+    )
     assert cuts == CUTS and inside > CUTS // 20
     assert all(each.cuts for each in readers), "every client was cut"
     print(f"{cuts} cuts, {inside} within a message; {publishing.made} published,", end=" ")

@@ -37,9 +37,7 @@ def test_a_bell_that_answers_stays_and_one_that_does_not_is_gone(server, fresh_u
         assert (alive.greetings, dead.greetings) == (1, 2), "and it has connected again"
 
 
-@pytest.mark.parametrize(
-    "path, interval", [(FLAT_PATH, 54), (EVENT_PATH, 30), (TYPED_PATH, 30)]
-)
+@pytest.mark.parametrize("path, interval", [(FLAT_PATH, 54), (EVENT_PATH, 30), (TYPED_PATH, 30)])
 def test_a_client_is_pinged_at_its_documents_interval(server, fresh_user, path, interval):
     url = f"{path}?token={user_token(fresh_user())}"
     with RawWebSocket(server, url) as alive, RawWebSocket(server, url) as silent:

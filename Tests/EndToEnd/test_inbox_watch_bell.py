@@ -62,9 +62,7 @@ def test_it_rings_again_after_each_cut(server, ringing):
         wait_until("it appears", lambda: bell.unread_count == number)
 
 
-def test_what_came_while_it_was_away_is_in_the_greeting_and_the_list(
-    make_server, fresh_user
-):
+def test_what_came_while_it_was_away_is_in_the_greeting_and_the_list(make_server, fresh_user):
     server, user = make_server(), fresh_user()
     with BackgroundProxy(server) as proxy, Bell(proxy.websocket_url, user_token(user)) as bell:
         wait_until("the green dot", lambda: bell.is_connected)
