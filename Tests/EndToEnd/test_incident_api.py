@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from harness.background import Background
-from harness.bounded import send
+from harness.rooms import TypedClient, send
 from harness.clients import EVENT_PATH, EventClient
 from harness.hook import NotificationHook
 from harness.proxy import BackgroundProxy
@@ -362,3 +362,46 @@ def test_aiohttp_is_told_of_the_servers_end(make_server, fresh_user):
     server.stop()
     hook.thread.join(10)
     assert hook.close_codes == [1001]
+
+
+# Beyond the document: what is live for this user, and the rooms that it asked to hear.
+
+
+@pytest.mark.parametrize("path, name", [("update", "live:update"), ("data", "data:update")])
+def test_live_updates_for_one_user(server, fresh_user, path, name):
+    user = fresh_user()
+    with EventClient(server, user) as tab, EventClient(server, fresh_user()) as stranger:
+        send(server, f"live/{path}", {"user_id": user, **UPDATE})
+        assert next_frame(tab) == (name, UPDATE)
+        assert next_frame_is_pong(stranger)
+
+
+def test_rooms_that_it_named_are_heard(server, fresh_user):
+    first, second, third = (fresh_user("room") for _ in range(3))
+    rooms = {"rooms": f"{first},{second}"}
+    with (
+        EventClient(server, fresh_user(), query=rooms) as tab,
+        EventClient(server, fresh_user()) as outside,
+        TypedClient(server, fresh_user()) as member,
+    ):
+        for room in (first, second, third):
+            member.join(room)
+        online = {"user_id": member.user, "status": "online"}
+        assert tab.until("presence") == online
+        for room in (third, second, first):
+            message = {
+                "room": room,
+                "notification_type": "n",
+                "title": "t",
+                "message": "m",
+                "payload": {"n": 1},
+            }
+            send(server, "send/room", message)
+            assert member.until("room_notification") == message
+            if room != third:
+                assert tab.until("room:message") == message
+        member.say("typing_indicator", room=first, is_typing=True)
+        assert tab.until("typing") == {"room": first, "user_id": member.user, "is_typing": True}
+        member.say("presence_update", status="busy")
+        assert tab.until("presence") == {"user_id": member.user, "status": "busy"}
+        assert next_frame_is_pong(outside)
