@@ -27,17 +27,29 @@ class TypedClient(Client):
 
     def __init__(self, server, *arguments, **options):
         super().__init__(server, *arguments, **options)
-        self.server = server
+        self.server, self.named = server, set()
 
     def say(self, type, **data):
         self.send({"type": type, "data": data})
 
     def frame(self, within=PATIENCE):
-        """The next frame as (type, data); each has the three fields of every frame."""
-        frame = self.next(within)
-        assert list(frame) == ["type", "data", "timestamp"], frame
-        assert is_timestamp(frame["timestamp"]), frame
-        return frame["type"], frame["data"]
+        """The next frame as (type, data); each has the three fields of every frame.
+
+        A member that was named to it came before it, but perhaps so shortly before that the word
+        of it is still on its way: that one word is passed over.
+        """
+        while True:
+            frame = self.next(within)
+            assert list(frame) == ["type", "data", "timestamp"], frame
+            assert is_timestamp(frame["timestamp"]), frame
+            type, data = frame["type"], frame["data"]
+            if type == "room_joined":
+                self.named |= set(data["members"]) - {self.user}
+            if type == "presence_update" and data["user_id"] in self.named:
+                self.named.remove(data["user_id"])
+                if data["status"] == "online":
+                    continue
+            return type, data
 
     def join(self, room):
         """Joins, over what others do meanwhile; returns the members."""
