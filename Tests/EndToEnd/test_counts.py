@@ -14,7 +14,6 @@ from collections import deque
 from contextlib import AsyncExitStack
 
 import pytest
-from harness.addresses import Sources
 from harness.backend import Backend
 from harness.counts import PRIORITIES, InboxModel, as_told, count_told, counts_in, recount
 from harness.dialects import DIALECTS
@@ -34,14 +33,12 @@ TIME = 1_500 if IS_FULL else 100
 class Device:
     """One device that stays connected and keeps each count that it is told."""
 
-    def __init__(self, server, dialect, user, source):
-        self.server, self.dialect, self.user, self.source = server, dialect, user, source
+    def __init__(self, server, dialect, user):
+        self.server, self.dialect, self.user = server, dialect, user
         self.token, self.told, self.since = user_token(user), [], None
 
     async def connect(self):
-        self.reader, self.writer = await asyncio.open_connection(
-            *self.server.address, local_addr=self.source
-        )
+        self.reader, self.writer = await asyncio.open_connection(*self.server.address)
         self.parser = self.dialect.parser(self.token)
         self.writer.write(self.dialect.opening(self.token, self.since))
 
@@ -185,18 +182,12 @@ async def told_so_many(devices, count_for):
 async def operate_one_after_another(server, chance):
     """Random operations of many users at once, each user's in turn."""
     inboxes = [Inbox(f"owner-{n:02}", random.Random(chance.random())) for n in range(USERS)]
-    sources = Sources()
-    devices = [
-        Device(server, dialect, inbox.user, sources.next())
-        for inbox in inboxes
-        for dialect in COUNTING
-    ]
+    devices = [Device(server, dialect, inbox.user) for inbox in inboxes for dialect in COUNTING]
     wanderers = [
         Wanderer(
             server,
             COUNTING[number % 3],
             inbox.user,
-            sources.next(),
             chance=random.Random(chance.random()),
         )
         for number, inbox in enumerate(inboxes)
@@ -217,7 +208,7 @@ async def operate_one_after_another(server, chance):
             await device.open()
         listening = [group.create_task(device.listen()) for device in devices]
         wandering = [group.create_task(wanderer.wander()) for wanderer in wanderers]
-        await with_backends(server, sources, inboxes, work)
+        await with_backends(server, inboxes, work)
         length = {inbox.user: len(inbox.model.history) for inbox in inboxes}
         # The first of the history is before anything happened, which `event` does not tell.
         await told_so_many(devices, lambda each: length[each.user] - (each.dialect.name == "event"))
@@ -231,15 +222,12 @@ async def operate_one_after_another(server, chance):
     return inboxes, devices, wanderers
 
 
-async def with_backends(server, sources, inboxes, work):
+async def with_backends(server, inboxes, work):
     """Runs `work` for every inbox, each with connections of its own to operate from."""
 
     async def one(inbox):
         async with AsyncExitStack() as opened:
-            backends = [
-                await opened.enter_async_context(Backend(server, sources.next()))
-                for _ in range(BACKENDS)
-            ]
+            backends = [await opened.enter_async_context(Backend(server)) for _ in range(BACKENDS)]
             await work(inbox, backends)
 
     async with asyncio.TaskGroup() as group:
@@ -299,9 +287,8 @@ class Crowd:
 
 async def operate_at_once(server, chance):
     crowds = [Crowd(f"crowd-{n:02}", random.Random(chance.random())) for n in range(10)]
-    sources = Sources()
     devices = [
-        Device(server, dialect, crowd.user, sources.next())
+        Device(server, dialect, crowd.user)
         for crowd in crowds
         for dialect in [*COUNTING, COUNTING[0]]
     ]
@@ -322,7 +309,7 @@ async def operate_at_once(server, chance):
         for device in devices:
             await device.open()
         listening = [group.create_task(device.listen()) for device in devices]
-        await with_backends(server, sources, crowds, work)
+        await with_backends(server, crowds, work)
         ends = {crowd.user: crowd.published - crowd.read for crowd in crowds}
         last = {crowd.user: crowd.published + crowd.read for crowd in crowds}
         for device in devices:

@@ -13,14 +13,12 @@ from harness.server import API_KEY
 class Backend:
     """One connection; one request at a time."""
 
-    def __init__(self, server, source=None):
-        self.server, self.source = server, source
+    def __init__(self, server):
+        self.server = server
         self.reader = self.writer = None
 
     async def __aenter__(self):
-        self.reader, self.writer = await asyncio.open_connection(
-            *self.server.address, local_addr=self.source
-        )
+        self.reader, self.writer = await asyncio.open_connection(*self.server.address)
         return self
 
     async def __aexit__(self, *exception):
