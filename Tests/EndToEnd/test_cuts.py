@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness.backend import Backend
+from harness.backend import EVERYONE, Backend
 from harness.dialects import DIALECTS
 from harness.proxy import Proxy, reset_when_closed
 from harness.raw import TEXT, frame
@@ -129,7 +129,7 @@ class Reader:
 
 
 class Publishing:
-    """Publishes at the rate until told to stop, in the three ways that there are."""
+    """Publishes at the rate until told to stop, in all the ways that there are."""
 
     def __init__(self, server, users, chance):
         self.server, self.users, self.chance = server, users, chance
@@ -142,7 +142,8 @@ class Publishing:
                 ahead = self.made / RATE - (time.monotonic() - start)
                 if ahead > 0:
                     await asyncio.sleep(ahead)
-                await self.chance.choice([self.one, self.one, self.several, self.batch])(backend)
+                ways = [self.one] * 6 + [self.several] * 3 + [self.batch] * 3 + [self.everyone]
+                await self.chance.choice(ways)(backend)
         self.rate = self.made / (time.monotonic() - start)
 
     def count(self, user):
@@ -160,6 +161,10 @@ class Publishing:
         users = self.chance.sample(self.users, self.chance.randrange(2, len(self.users) + 1))
         title = [self.count(user) for user in users][-1]
         await backend.publish(users, title)
+
+    async def everyone(self, backend):
+        title = [self.count(user) for user in self.users][-1]
+        await backend.publish(EVERYONE, title)
 
     async def batch(self, backend):
         users = self.chance.choices(self.users, k=self.chance.randrange(1, 30))

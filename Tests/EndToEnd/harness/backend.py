@@ -9,6 +9,9 @@ import json
 
 from harness.server import API_KEY
 
+# In place of a user: all there are, and all there will be.
+EVERYONE = object()
+
 
 class Backend:
     """One connection; one request at a time."""
@@ -46,13 +49,14 @@ class Backend:
         return json.loads(answer)["data"]
 
     async def publish(self, users, title, **fields):
-        """Publishes to one user (a string) or several (a list); returns the id or the ids."""
-        name = "user_id" if isinstance(users, str) else "user_ids"
-        body = json.dumps({name: users, "type": "info", "title": title, **fields}).encode()
+        """Publishes to one user (a string), several (a list) or everyone; returns the id or ids."""
+        name = "user_ids" if isinstance(users, list) else "user_id"
+        to = {name: users} if users != EVERYONE else {"audience": "everyone"}
+        body = json.dumps({**to, "type": "info", "title": title, **fields}).encode()
         status, answer = await self.request("POST", "/api/v1/notifications", body=body)
         assert status == 201, (status, answer)
         data = json.loads(answer)["data"]
-        return data["id"] if isinstance(users, str) else data["ids"]
+        return data["ids"] if isinstance(users, list) else data["id"]
 
     async def publish_batch(self, lines):
         """Publishes `lines`, objects, by the batch; returns the ids in their order."""

@@ -70,14 +70,51 @@ def as_told(dialect, counts):
     return counts if dialect.name == "event" else counts[1]
 
 
-def recount(directory):
-    """The counts of every user, counted over the rows of a stopped server's database."""
+def recount(directory, users):
+    """The counts of these users, counted over the rows of a stopped server's database."""
     database = sqlite3.connect(f"file:{Path(directory) / 'carillon.db'}?mode=ro", uri=True)
-    each = ", ".join(f"sum(read_at IS NULL AND priority = {number})" for number in range(4))
-    rows = database.execute(
-        "SELECT user.id, count(*), sum(read_at IS NULL),"
-        f" sum(read_at IS NULL AND seen_at IS NULL), {each}"
-        " FROM notification JOIN user ON user.key = notification.user GROUP BY user.id"
+    try:
+        return {
+            user: counted([*own_rows(database, user), *shared_rows(database, user)])
+            for user in users
+        }
+    finally:
+        database.close()
+
+
+def counted(rows):
+    """The counts over rows of (priority, when it was read, when it was seen)."""
+    unread = [priority for priority, read_at, _ in rows if read_at is None]
+    unseen = sum(read_at is None and seen_at is None for _, read_at, seen_at in rows)
+    return len(rows), len(unread), unseen, *(unread.count(number) for number in range(4))
+
+
+def own_rows(database, user):
+    return database.execute(
+        "SELECT priority, read_at, seen_at FROM notification"
+        " JOIN user ON user.key = notification.user WHERE user.id = ?",
+        (user,),
     ).fetchall()
-    database.close()
-    return {user: tuple(counts) for user, *counts in rows}
+
+
+def shared_rows(database, user):
+    """What is for everyone, as this user's marks and states have it."""
+    key, read, seen, deleted = database.execute(
+        "SELECT key, everyone_read_through, everyone_seen_through, everyone_deleted_through"
+        " FROM user WHERE id = ?",
+        (user,),
+    ).fetchone() or (None, 0, 0, 0)
+    states = {
+        offset: state
+        for offset, *state in database.execute(
+            "SELECT offset, read_at, seen_at, is_deleted FROM everyone_state WHERE user = ?", (key,)
+        )
+    }
+    for offset, priority in database.execute("SELECT offset, priority FROM everyone").fetchall():
+        # A state is the whole truth; without one the marks say how far everything was done.
+        read_at, seen_at, is_deleted = states.get(
+            offset,
+            (0 if offset <= read else None, 0 if offset <= seen else None, offset <= deleted),
+        )
+        if not is_deleted:
+            yield priority, read_at, seen_at
