@@ -14,18 +14,18 @@ EVERYONE = object()
 
 
 class Backend:
-    """One connection; one request at a time."""
+    """One connection, opened by the first request; one request at a time."""
 
     def __init__(self, server):
         self.server = server
         self.reader = self.writer = None
 
     async def __aenter__(self):
-        self.reader, self.writer = await asyncio.open_connection(*self.server.address)
         return self
 
     async def __aexit__(self, *exception):
-        self.writer.close()
+        if self.writer is not None:
+            self.writer.close()
 
     async def request(self, method, path, token=None, body=b"", kind="application/json"):
         """Returns the status and the body's bytes. Without a token it speaks as the publisher."""
@@ -33,6 +33,9 @@ class Backend:
         head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{who}\r\n"
         if body:
             head += f"Content-Type: {kind}\r\n"
+        if self.writer is None:
+            # The server lets go of who connects and asks for nothing.
+            self.reader, self.writer = await asyncio.open_connection(*self.server.address)
         self.writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         answer = await self.reader.readuntil(b"\r\n\r\n")
         status, length = int(answer[9:12]), None

@@ -45,24 +45,39 @@ class Proxy:
             writer.close()
 
     async def _serve(self, reader, writer):
+        # At the end of a test it is cancelled wherever it is, and has nothing to say to that.
+        with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+            to_reader, to_writer = await self._connect(writer)
+            both = {writer, to_writer}
+            self.open |= both
+            try:
+                is_cut = await self._pass_both(reader, writer, to_reader, to_writer)
+                if is_cut:
+                    for each in both:
+                        reset_when_closed(each)
+            finally:
+                for each in both:
+                    each.close()
+                self.open -= both
+
+    async def _connect(self, writer):
         try:
-            to_reader, to_writer = await asyncio.open_connection(*self.server.address)
-        except OSError:
+            return await asyncio.open_connection(*self.server.address)
+        except BaseException:
             writer.close()
-            return
-        both = {writer, to_writer}
-        self.open |= both
+            raise
+
+    async def _pass_both(self, reader, writer, to_reader, to_writer):
+        """Passes on until one side has ended; whether it was this proxy that ended it."""
         forward = asyncio.create_task(self._pass(reader, to_writer, None))
         backward = asyncio.create_task(self._pass(to_reader, writer, self.allowance()))
-        done, rest = await asyncio.wait({forward, backward}, return_when=asyncio.FIRST_COMPLETED)
-        for task in rest:
-            task.cancel()
-        is_cut = any(task.result() for task in done)
-        for each in both:
-            if is_cut:
-                reset_when_closed(each)
-            each.close()
-        self.open -= both
+        both = {forward, backward}
+        try:
+            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            return any(task.result() for task in done)
+        finally:
+            for task in both:
+                task.cancel()
 
     @staticmethod
     async def _pass(reader, writer, allowance):
