@@ -29,7 +29,8 @@ let c: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-std=c17"])]
 let package = Package(
   name: "carillon",
   products: [
-    .executable(name: "carillon", targets: ["CarillonCommand"])
+    .executable(name: "carillon", targets: ["CarillonCommand"]),
+    .library(name: "Carillon", targets: ["Carillon"]),
   ],
   dependencies: [],
   targets: [
@@ -54,6 +55,12 @@ let package = Package(
         "CReactor", "Broadcast", "Wire", "Cryptography", "Tokens", "Notifications", "Storage",
       ],
       swiftSettings: strict),
+    .target(
+      name: "Carillon",
+      dependencies: ["Wire", "Cryptography", "Tokens", "Notifications", "Server"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "EmbeddingExample", dependencies: ["Carillon"], swiftSettings: strict),
     .target(
       name: "LoadClient", dependencies: ["CReactor", "Wire"], swiftSettings: strict),
     .executableTarget(
@@ -103,6 +110,10 @@ let package = Package(
     .testTarget(
       name: "LoadClientTests", dependencies: ["CReactor", "LoadClient", "Wire", "TestSupport"],
       path: "Tests/LoadClient", swiftSettings: strictTests),
+    .testTarget(
+      name: "CarillonTests",
+      dependencies: ["Carillon", "LoadClient", "Server", "Tokens", "Wire", "TestSupport"],
+      path: "Tests/Carillon", swiftSettings: strictTests),
     .testTarget(
       name: "TidyTests", dependencies: ["TestSupport"], path: "Tests/Tidy",
       swiftSettings: strictTests),

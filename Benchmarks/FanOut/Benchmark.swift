@@ -46,17 +46,18 @@ struct Benchmark {
   private func runFanOut(_ report: inout Report) throws {
     say("fan-out")
     var servers: [Options.Target: RunningServer] = [:]
-    defer { for server in servers.values { server.process.stop() } }
+    defer { for (target, server) in servers where target != .room { server.process.stop() } }
     var frameByteCount = options.frameByteCount
-    if options.targets.contains(.server) {
+    if options.targets.contains(where: { $0 == .server || $0 == .room }) {
       let server = try RunningServer.carillon(
         options, credentials, data: ":memory:", name: "server")
       servers[.server] = server
+      servers[.room] = server
       frameByteCount = try System.onClientProcessor {
         try FanOutRounds.frameByteCount(options, credentials, server)
       }
     }
-    for target in options.targets where target != .server {
+    for target in options.targets where servers[target] == nil {
       servers[target] = try RunningServer.floor(
         options, frameByteCount: frameByteCount, name: target.rawValue)
     }

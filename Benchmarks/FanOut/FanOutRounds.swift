@@ -50,14 +50,18 @@ struct FanOutRounds {
 
   private mutating func runRound(_ target: Options.Target, _ server: RunningServer) throws {
     let session = try LoadSession(
-      Self.configuration(options, credentials, server, connections: connections))
+      Self.configuration(
+        options, credentials, server, connections: connections,
+        room: target == .room ? "all" : nil))
     defer { session.close() }
     try session.connect()
     guard session.liveCount == connections else {
       throw BenchmarkError("\(session.liveCount) of \(connections) stand: \(session.endings)")
     }
     for window in options.windows {
-      if target != .server { try server.configureFloor(target, window: window) }
+      if target == .joined || target == .separate {
+        try server.configureFloor(target, window: window)
+      }
       _ = try session.measure(
         .window(window), milliseconds: min(Self.warmUpMilliseconds, options.roundMilliseconds))
       let before = server.process.processorNanoseconds()
@@ -95,13 +99,15 @@ struct FanOutRounds {
   }
 
   static func configuration(
-    _ options: Options, _ credentials: Credentials, _ server: RunningServer, connections: Int
+    _ options: Options, _ credentials: Credentials, _ server: RunningServer, connections: Int,
+    room: String? = nil
   ) -> LoadConfiguration {
     var configuration = LoadConfiguration(
       server: server.url, credentials: credentials.publisher,
       token: { credentials.token(user: $0) })
     configuration.connections = connections
     configuration.payloadBytes = options.payloadBytes
+    configuration.room = room
     return configuration
   }
 }

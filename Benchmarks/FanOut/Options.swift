@@ -3,15 +3,16 @@
 /// What to measure, and how long.
 struct Options {
   /// Who is measured, in the order in which the rounds alternate.
-  enum Target: String, CaseIterable { case server, joined, separate }
+  enum Target: String, CaseIterable { case server, room, joined, separate }
 
   static let usage = """
     usage: FanOut [--smoke] [--only fanout|idle|durable] [--connections 1000,10000]
                   [--windows 1,16,256] [--rounds 5] [--round-ms 2000] [--payload 64]
-                  [--idle 15000] [--durable-seconds 5] [--targets server,joined,separate]
+                  [--idle 15000] [--durable-seconds 5] [--targets server,room,joined,separate]
                   [--frame BYTES] [--server PATH] [--json FILE]
       --smoke      200 connections and three short rounds: that it works, not how fast
-      --targets    server: Carillon; joined, separate: the floor with one send for each
+      --targets    server: Carillon, to everyone; room: the same server, to a room that all are
+                   in; joined, separate: the floor with one send for each
                    connection and burst, or for each connection and message
       --frame      the floor's frame size; measured from the server when that is a target
     """
@@ -24,7 +25,7 @@ struct Options {
   var payloadBytes = 64
   var idleConnections = 15_000
   var durableMilliseconds = 5_000
-  var targets: [Target] = [.server, .joined]
+  var targets: [Target] = [.server, .room, .joined]
   var frameByteCount = 180
   var server = System.productDirectory() + "/carillon"
   var floor = System.productDirectory() + "/Floor"

@@ -26,7 +26,7 @@ enum CheckCommand {
     } else {
       for entry in settings.entries {
         Terminal.print(
-          "\(Program.padded(entry.name, 16)) \(Program.padded(entry.value, 28)) \(entry.source)")
+          "\(Program.padded(entry.name, 24)) \(Program.padded(entry.value, 28)) \(entry.source)")
       }
       Terminal.print("")
       for limit in limits {

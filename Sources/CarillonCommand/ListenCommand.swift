@@ -1,41 +1,76 @@
-// `carillon listen`: print what arrives, one JSON a line.
+// `carillon listen`: print what arrives, one JSON a line, until Ctrl-C.
 
+internal import CReactor
+internal import Glibc
 internal import LoadClient
 internal import Wire
 
 /// `carillon listen`.
 enum ListenCommand {
-  private static let paths = [
-    "flat": "/api/ws", "event": "/api/v1/ws/notifications", "inbox": "/api/notifications/ws",
-  ]
-  /// A heartbeat, and its answer, where the dialect sends it as a message.
-  private static let ping = #"{"type":"ping"}"#
-  private static let pong = #"{"type":"pong"}"#
-
   static let command = Command(
     name: "listen", summary: "print what arrives, one JSON a line",
     flags: [
       Flag("url", "URL", environment: ["CARILLON_URL"], "the server (http://127.0.0.1:8080)"),
       Flag("token", "TOKEN", environment: ["TOKEN"], "a user's token"),
-      Flag("dialect", "NAME", "flat, event or inbox (event)"),
+      Flag("dialect", "NAME", "event, flat, inbox, typed or sse (event)"),
+      Flag("room", "LIST", "rooms to be in, with commas; for event, typed and sse"),
       Flag("since", "CURSOR", "begin with what was missed since; 0 for everything"),
       Flag("count", "N", "end after so many messages"),
     ], run: run)
 
   @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
     let server = try ServerURL(parsing: arguments.value("url") ?? "http://127.0.0.1:8080")
-    let token = try arguments.required("token")
-    let dialect = arguments.value("dialect") ?? "event"
-    guard let path = paths[dialect] else {
-      throw UsageError("--dialect must be one of \(paths.keys.sorted().joined(separator: ", "))")
+    let fields = [try Credentials.bearer(arguments.required("token"))]
+    let name = arguments.value("dialect") ?? "event"
+    guard let dialect = ListenDialect(rawValue: name) else {
+      let names = ListenDialect.allCases.map(\.rawValue).sorted().joined(separator: ", ")
+      throw UsageError("--dialect must be one of \(names)")
+    }
+    let rooms = (arguments.value("room") ?? "").split(separator: ",").map(String.init)
+    guard rooms.isEmpty || dialect.roomsAre != .nowhere else {
+      throw UsageError("--room is for event, typed and sse; \(name) has no rooms")
     }
     let count = try arguments.number("count", in: 1...Int.max, otherwise: .max)
-    var target = path
-    if let since = arguments.value("since") { target += "?since=\(Percent.encode(since))" }
-    let client = try WebSocketClient(to: server, target: target, fields: [.bearer(token)])
+    let target = dialect.target(since: arguments.value("since"), rooms: rooms)
+    // Once connected, a signal waits until it is asked for: the connection is then ended in order.
+    guard dialect == .sse else {
+      let client = try WebSocketClient(to: server, target: target, fields: fields)
+      cl_signals_block()
+      if dialect.roomsAre == .joined { try join(rooms, client) }
+      return try printMessages(of: client, count: count)
+    }
+    let client = try EventStreamClient(to: server, target: target, fields: fields)
+    cl_signals_block()
+    return try printEvents(of: client, count: count)
+  }
+
+  /// How long one wait may be: so late a signal is noticed at the latest.
+  private static let waitMilliseconds = 250
+  /// A heartbeat, and its answer, where the dialect sends it as a message.
+  private static let ping = #"{"type":"ping"}"#
+  private static let pong = #"{"type":"pong"}"#
+
+  /// Whether somebody wants an end: Ctrl-C, or a polite kill.
+  private static var isEnded: Bool {
+    let signal = cl_signals_wait(0)
+    return signal == SIGINT || signal == SIGTERM || signal == SIGHUP
+  }
+
+  private static func join(_ rooms: [String], _ client: WebSocketClient) throws(ClientError) {
+    for room in rooms {
+      var json: [UInt8] = []
+      json.openObject()
+      json.member("type", "join_room")
+      json.member("data", object: { $0.member("room", room) })
+      json.closeObject()
+      try client.sendText(String(decoding: json, as: UTF8.self))
+    }
+  }
+
+  private static func printMessages(of client: WebSocketClient, count: Int) throws -> Int32 {
     var printed = 0
-    while printed < count {
-      switch try client.receive(timeoutMilliseconds: 60_000) {
+    while printed < count, !isEnded {
+      switch try client.receive(timeoutMilliseconds: waitMilliseconds) {
       case .text(Self.ping):
         // Answered, and not printed: it is no news.
         try client.sendText(Self.pong)
@@ -51,5 +86,56 @@ enum ListenCommand {
     }
     client.close()
     return 0
+  }
+
+  private static func printEvents(of client: EventStreamClient, count: Int) throws -> Int32 {
+    var printed = 0
+    while printed < count, !isEnded {
+      guard let data = try client.receive(timeoutMilliseconds: waitMilliseconds) else { continue }
+      // JSON may be written over several lines, and a line end in it is only ever a space.
+      Terminal.print(data.split(separator: "\n").joined(separator: " "))
+      printed += 1
+    }
+    client.close()
+    return 0
+  }
+}
+
+/// A way of being told, by the name that the server's documentation has for it.
+private enum ListenDialect: String, CaseIterable {
+  case flat, event, typed, inbox, sse
+
+  /// How a client says which rooms it wants to be in.
+  enum Rooms {
+    case nowhere, inQuery, joined
+  }
+
+  var roomsAre: Rooms {
+    switch self {
+    case .flat, .inbox: .nowhere
+    case .event, .sse: .inQuery
+    case .typed: .joined
+    }
+  }
+
+  private var path: String {
+    switch self {
+    case .flat: "/api/ws"
+    case .event: "/api/v1/ws/notifications"
+    case .typed: "/ws/connect"
+    case .inbox: "/api/notifications/ws"
+    case .sse: "/notifications/events"
+    }
+  }
+
+  /// Path and query.
+  func target(since: String?, rooms: [String]) -> String {
+    var query: [String] = []
+    if let since { query.append("since=\(Percent.encode(since))") }
+    if roomsAre == .inQuery, !rooms.isEmpty {
+      // The comma parts the names, so it stands as it is.
+      query.append("rooms=" + rooms.map(Percent.encode).joined(separator: ","))
+    }
+    return query.isEmpty ? path : path + "?" + query.joined(separator: "&")
   }
 }

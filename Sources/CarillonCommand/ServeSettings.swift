@@ -47,6 +47,24 @@ struct ServeSettings {
       "message-bytes", "N", environment: ["CARILLON_MESSAGE_BYTES"],
       "how long a client's message may be (512)"),
     Flag(
+      "connections-per-address", "N", environment: ["CARILLON_CONNECTIONS_PER_ADDRESS"],
+      "connections of one address, or IPv6 network of 64 bits; 0 is no limit (100)"),
+    Flag(
+      "connections-per-user", "N", environment: ["CARILLON_CONNECTIONS_PER_USER"],
+      "sessions of one user; 0 is no limit (20)"),
+    Flag(
+      "when-user-full", "reject|replace", environment: ["CARILLON_WHEN_USER_FULL"],
+      "whether one more is refused or takes the oldest's place (reject)"),
+    Flag(
+      "connect-rate", "N[/BURST]", environment: ["CARILLON_CONNECT_RATE"],
+      "connections an address may begin in a second; 0 is no limit (20/100)"),
+    Flag(
+      "message-rate", "N[/BURST]", environment: ["CARILLON_MESSAGE_RATE"],
+      "messages a connection may send in a second; 0 is no limit (50/200)"),
+    Flag(
+      "publish-rate", "N[/BURST]", environment: ["CARILLON_PUBLISH_RATE"],
+      "requests a publisher may make in a second; 0 is no limit (0)"),
+    Flag(
       "jwt-secret", nil, environment: ["JWT_SECRET"], isSecret: true,
       "what tokens are signed with"),
     Flag(
@@ -121,12 +139,34 @@ struct ServeSettings {
       }
       configuration.roomPolicy = policy
     }
+    try readQuotas(arguments)
     if let name = arguments.value("log-level") {
       guard let level = LogLevel(name: name) else {
         throw UsageError("--log-level must be error, warning, info or debug")
       }
       configuration.logLevel = level
     }
+  }
+
+  /// What is not given stays nil: a default that does not count this machine's own connections.
+  private mutating func readQuotas(_ arguments: Arguments) throws(UsageError) {
+    if arguments.value("connections-per-address") != nil {
+      configuration.limits.connectionsPerAddressLimit = try arguments.number(
+        "connections-per-address", in: 0...1_000_000, otherwise: 0)
+    }
+    if arguments.value("connections-per-user") != nil {
+      configuration.limits.sessionsPerUserLimit = try arguments.number(
+        "connections-per-user", in: 0...1_000_000, otherwise: 0)
+    }
+    if let name = arguments.value("when-user-full") {
+      guard let policy = FullUserPolicy(rawValue: name) else {
+        throw UsageError("--when-user-full must be reject or replace")
+      }
+      configuration.limits.whenUserFull = policy
+    }
+    configuration.limits.connectRate = try arguments.rate("connect-rate")
+    configuration.limits.messageRate = try arguments.rate("message-rate")
+    configuration.limits.publishRate = try arguments.rate("publish-rate") ?? .off
   }
 
   private mutating func describe(_ arguments: Arguments) {
@@ -137,6 +177,10 @@ struct ServeSettings {
       "backlog-bytes": "\(configuration.limits.backlogBytesLimit)",
       "message-bytes": "\(configuration.limits.messageBytesLimit)",
       "rooms": "open", "cors-origins": "this machine's names", "dev": "off", "pin": "off",
+      "connections-per-address": "100, but for this machine",
+      "connections-per-user": "20, but for this machine", "when-user-full": "reject",
+      "connect-rate": "20/100, but for this machine",
+      "message-rate": "50/200, but for this machine", "publish-rate": "0",
     ]
     entries = ServeSettings.flags.map { flag in
       guard let (value, source) = arguments.sourced(flag.name) else {
@@ -145,6 +189,25 @@ struct ServeSettings {
       return Entry(
         name: flag.name, value: flag.isSecret ? "set" : value, source: source)
     }
+  }
+}
+
+extension Arguments {
+  /// A rate as `N`, or `N/BURST`; without one, as many at once as in a second.
+  ///
+  /// Nil when it is not given.
+  fileprivate func rate(_ name: String) throws(UsageError) -> RateLimit? {
+    guard let (text, source) = sourced(name) else { return nil }
+    let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+    let numbers = parts.map { Int($0) ?? -1 }
+    guard numbers.count <= 2, let perSecond = numbers.first, let burst = numbers.last,
+      (0...RateLimit.highest).contains(perSecond),
+      (perSecond == 0 ? 0...RateLimit.highest : 1...RateLimit.highest).contains(burst)
+    else {
+      throw UsageError(
+        "\(source) must be N or N/BURST, both from 1 to \(RateLimit.highest), or 0 for no limit")
+    }
+    return perSecond == 0 ? .off : RateLimit(perSecond: perSecond, burst: burst)
   }
 }
 

@@ -20,6 +20,9 @@ final class Broadcaster {
   private let socket: Socket
   private let fields: [HTTPField]
   private let padding: String
+  private let path: String
+  /// The body before the payload's members.
+  private let opening: [UInt8]
   private var reader = AnswerReader()
   private var scratch: [UInt8] = []
   private var outgoing: [UInt8] = []
@@ -42,12 +45,20 @@ final class Broadcaster {
   /// run's mark, else the least that has.
   init(
     server: ServerURL, poller: Poller, ledger: MessageLedger, credentials: [HTTPField],
-    payloadBytes: Int
+    payloadBytes: Int, room: String?
   ) throws(ClientError) {
     self.server = server
     self.poller = poller
     self.ledger = ledger
     fields = credentials + [HTTPField("Content-Type", "application/json")]
+    if let room {
+      path = "/api/v1/websocket/send/room"
+      opening = Array(
+        "{\"room\":\"\(room)\",\"notification_type\":\"bench\",\"title\":\"\",\"payload\":{".utf8)
+    } else {
+      path = "/api/v1/websocket/live/broadcast"
+      opening = Array("{\"update_type\":\"bench\",\"payload\":{".utf8)
+    }
     // Braces, the mark, its digits and quotation mark; then `,"pad":""`.
     let bare = 2 + ledger.prefix.count + 9
     let pad = payloadBytes - bare - 9
@@ -62,12 +73,11 @@ final class Broadcaster {
 
   /// Queues one message that was meant to be sent at a time of the monotonic clock.
   func enqueue(intendedAt nanoseconds: UInt64) {
-    var body = Array("{\"update_type\":\"bench\",\"payload\":{".utf8)
+    var body = opening
     ledger.appendMark(ledger.issue(at: nanoseconds), into: &body)
     body.appendText(padding)
     body.appendText("}}")
-    let request = HTTPRequest(
-      "POST", "/api/v1/websocket/live/broadcast", fields: fields, body: body)
+    let request = HTTPRequest("POST", path, fields: fields, body: body)
     request.write(to: server, into: &outgoing)
     published += 1
   }

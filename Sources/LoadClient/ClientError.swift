@@ -8,6 +8,8 @@ package enum ClientError: Error, Equatable, CustomStringConvertible {
   case system(call: String, code: Int32)
   /// The server answered a request for an upgrade with this status.
   case upgradeRefused(status: Int)
+  /// The server answered a request for an event stream with this status.
+  case refused(status: Int)
   /// The server closed the connection.
   case closedByServer
   /// What was waited for did not come in time.
@@ -20,6 +22,7 @@ package enum ClientError: Error, Equatable, CustomStringConvertible {
     case .badURL(let reason): "bad URL: \(reason)"
     case .system(let call, let code): "\(call) failed: \(SystemText.message(of: code))"
     case .upgradeRefused(let status): "the server refused the WebSocket upgrade with \(status)"
+    case .refused(let status): "the server refused the event stream with \(status)"
     case .closedByServer: "the server closed the connection"
     case .timedOut(let what): "timed out: \(what)"
     case .malformed(let what): "the server sent \(what)"

@@ -27,6 +27,10 @@ package struct LoadConfiguration: Sendable {
   package var durationMilliseconds = 10_000
   /// The size of the payload object of each message; at least about 40 bytes.
   package var payloadBytes = 64
+  /// The room that all connections are in and that the messages are for.
+  ///
+  /// Nil: they are for everyone. Of letters, digits and `-._~`, for it stands in a query.
+  package var room: String?
   /// What the publisher proves itself with.
   package var credentials: [HTTPField]
   /// The token of connection 0, 1, 2...
@@ -91,12 +95,14 @@ package final class LoadSession {
     self.configuration = configuration
     poller = try Poller()
     let token = configuration.token
+    let room = configuration.room.map { "&rooms=" + $0 } ?? ""
     fleet = Fleet(
       server: configuration.server, count: configuration.connections, poller: poller,
-      ledger: ledger, target: { "/api/v1/ws/notifications?token=\(token($0))" })
+      ledger: ledger, target: { "/api/v1/ws/notifications?token=\(token($0))\(room)" })
     broadcaster = try Broadcaster(
       server: configuration.server, poller: poller, ledger: ledger,
-      credentials: configuration.credentials, payloadBytes: configuration.payloadBytes)
+      credentials: configuration.credentials, payloadBytes: configuration.payloadBytes,
+      room: configuration.room)
   }
 
   /// Connections that stand.

@@ -89,6 +89,18 @@ package struct Directory: Sendable {
     } while place != first
   }
 
+  /// How many places `user` has.
+  package func count(of user: UserID) -> Int {
+    var count = 0
+    forEachPlace(of: user) { _ in count += 1 }
+    return count
+  }
+
+  /// Calls `body` with each user, in no order.
+  package func forEachUser(_ body: (TextKey) -> Void) {
+    for user in firstPlaces.keys { body(user) }
+  }
+
   package func places(of user: UserID) -> [UInt32] {
     var places: [UInt32] = []
     forEachPlace(of: user) { places.append($0) }

@@ -15,13 +15,15 @@ package enum DraftError: Error, Equatable {
   case invalid(field: String, reason: String)
 }
 
-/// A valid notification and the users whom it is for.
+/// A valid notification and whom it is for.
 package struct Draft: Sendable {
   package let content: Content
-  /// 1 to 10,000 ids, each once, in the order they were sent.
+  /// 1 to 10,000 ids, each once, in the order they were sent; none when it is for everyone.
   package let userIDs: [UserID]
   /// Whether the users came as `user_ids`, which is answered with their ids alone.
   package let isForMany: Bool
+  /// Whether it is stored once, for every inbox.
+  package let isForEveryone: Bool
 
   package static let userCountLimit = 10_000
   package static let typeByteCountLimit = 64
@@ -39,11 +41,31 @@ package struct Draft: Sendable {
     self.content = content
     self.userIDs = userIDs
     self.isForMany = isForMany
+    isForEveryone = false
   }
 
-  /// One pending notification a user, in the order of the users; `makeID` is called once for each.
+  /// A notification for everyone.
+  package init(forEveryone content: Content) {
+    self.content = content
+    userIDs = []
+    isForMany = false
+    isForEveryone = true
+  }
+
+  /// Refuses a notification that would have expired before it came.
+  package func checkExpiry(at now: Int64) throws(DraftError) {
+    if let expiresAt = content.expiresAt, expiresAt <= now {
+      throw .invalid(field: "expires_at", reason: "must be in the future")
+    }
+  }
+
+  /// One pending notification a user, in the order of the users, or one for everyone; `makeID` is
+  /// called once for each.
   package func expand(createdAt: Int64, makeID: () -> NotificationID) -> [PendingNotification] {
-    userIDs.map {
+    if isForEveryone {
+      return [PendingNotification(forEveryone: makeID(), createdAt: createdAt, content: content)]
+    }
+    return userIDs.map {
       PendingNotification(id: makeID(), userID: $0, createdAt: createdAt, content: content)
     }
   }

@@ -95,7 +95,6 @@ private struct DraftFields {
   private var actions: [UInt8]?
   private var expiresAt: Int64?
   private var userIDs: [UserID]?
-  private var hasAudience = false
 
   mutating func refuse(_ field: String, _ reason: String) {
     if problem == nil { problem = (field, reason) }
@@ -135,9 +134,6 @@ private struct DraftFields {
       try takeUserIDs(from: &reader)
     case (.actions, .array):
       try takeActions(from: &reader)
-    case (.audience, _):
-      hasAudience = true
-      _ = try reader.skipValue()
     case (.data, _), (.userIDs, _), (.actions, _):
       refuse(field, field == .data ? "must be an object" : "must be an array")
       _ = try reader.skipValue()
@@ -169,10 +165,12 @@ private struct DraftFields {
     case .groupKey: check(text, of: field, limit: Draft.groupKeyByteCountLimit)
     case .entityURL:
       if !Draft.isValidURL(text) { refuse(field, "must be a path of this origin, or https") }
+    case .audience:
+      if text != "everyone" { refuse(field, "must be everyone") }
     case .expiresAt:
       expiresAt = RFC3339.parse(text)
       if expiresAt == nil { refuse(field, "must be a time as in RFC 3339") }
-    case .data, .userIDs, .actions, .audience:
+    case .data, .userIDs, .actions:
       break
     }
   }
@@ -243,15 +241,15 @@ private struct DraftFields {
   /// Puts everything together, or throws the first thing that was wrong.
   func makeDraft() throws(DraftError) -> Draft {
     if let problem { throw .invalid(field: problem.field, reason: problem.reason) }
-    let isForMany = userIDs != nil
-    let users: [UserID]
-    switch (texts[.userID], userIDs) {
-    case (.some, .some): throw .invalid(field: "user_ids", reason: "given beside user_id")
-    case (.some(let id), nil): users = [id]
-    case (nil, .some(let ids)): users = ids
-    case (nil, nil):
-      if hasAudience { throw .invalid(field: "audience", reason: "not supported") }
-      throw .invalid(field: "user_id", reason: "missing")
+    let users: [UserID]?
+    switch (texts[.userID], userIDs, texts[.audience]) {
+    case (.some, .some, _): throw .invalid(field: "user_ids", reason: "given beside user_id")
+    case (.some, nil, .some): throw .invalid(field: "audience", reason: "given beside user_id")
+    case (nil, .some, .some): throw .invalid(field: "audience", reason: "given beside user_ids")
+    case (.some(let id), nil, nil): users = [id]
+    case (nil, .some(let ids), nil): users = ids
+    case (nil, nil, .some): users = nil
+    case (nil, nil, nil): throw .invalid(field: "user_id", reason: "missing")
     }
     guard let type = texts[.type] else { throw .invalid(field: "type", reason: "missing") }
     guard let title = texts[.title] else { throw .invalid(field: "title", reason: "missing") }
@@ -259,7 +257,8 @@ private struct DraftFields {
       type: type, priority: priority, title: title, message: texts[.message] ?? "", data: data,
       entityType: texts[.entityType], entityID: texts[.entityID], entityURL: texts[.entityURL],
       actions: actions, groupKey: texts[.groupKey], expiresAt: expiresAt)
-    return Draft(content: content, userIDs: users, isForMany: isForMany)
+    guard let users else { return Draft(forEveryone: content) }
+    return Draft(content: content, userIDs: users, isForMany: userIDs != nil)
   }
 }
 

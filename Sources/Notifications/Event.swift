@@ -22,6 +22,13 @@ package final class Event: Sendable {
     case readAll(Counts)
     case seenAll(Counts)
     case deletedAll(Counts)
+    /// Only the counts changed: what was stored is silent, for its user does not want to hear it.
+    case counted(Counts)
+    /// A notification for everyone is in every inbox from this offset on, in each with the user's
+    /// own counts: a shard reads it for each of its sessions, in its place among the user's own.
+    case storedForEveryone
+    /// Notifications for everyone have left every inbox.
+    case expiredForEveryone([NotificationID])
     case system(SystemMessage)
     case liveUpdate(LiveUpdate)
     case dataUpdate(LiveUpdate)
@@ -51,9 +58,10 @@ package final class Event: Sendable {
     switch body {
     case .stored(_, let counts), .read(_, let counts), .unread(_, let counts),
       .seen(_, let counts), .deleted(_, let counts), .readAll(let counts), .seenAll(let counts),
-      .deletedAll(let counts):
+      .deletedAll(let counts), .counted(let counts):
       counts
-    case .system, .liveUpdate, .dataUpdate, .room, .typing, .presence, .probe:
+    case .storedForEveryone, .expiredForEveryone, .system, .liveUpdate, .dataUpdate, .room,
+      .typing, .presence, .probe:
       nil
     }
   }

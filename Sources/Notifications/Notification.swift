@@ -6,6 +6,7 @@
 /// One stored notification of one user.
 package struct Notification: Sendable, Equatable {
   package var id: NotificationID
+  /// Whose inbox it was read from; empty for one that is for everyone and not yet in any.
   package var userID: UserID
   package var type: String
   package var priority: Priority
@@ -25,10 +26,12 @@ package struct Notification: Sendable, Equatable {
   package var expiresAt: Int64?
   /// The store's commit sequence: strictly rising for each user, gaps allowed.
   package var offset: UInt64
+  /// Whether its user did not want to hear it when it was stored: see `Preferences`.
+  package var isSilent: Bool
 
   package init(
     id: NotificationID, userID: UserID, content: Content, createdAt: Int64, offset: UInt64,
-    readAt: Int64? = nil, seenAt: Int64? = nil
+    readAt: Int64? = nil, seenAt: Int64? = nil, isSilent: Bool = false
   ) {
     self.id = id
     self.userID = userID
@@ -47,6 +50,7 @@ package struct Notification: Sendable, Equatable {
     self.readAt = readAt
     self.seenAt = seenAt
     self.offset = offset
+    self.isSilent = isSilent
   }
 
   package init(
@@ -54,7 +58,7 @@ package struct Notification: Sendable, Equatable {
     message: String = "", data: [UInt8] = Content.emptyObject, entityType: String? = nil,
     entityID: String? = nil, entityURL: String? = nil, actions: [UInt8]? = nil,
     groupKey: String? = nil, readAt: Int64? = nil, seenAt: Int64? = nil, createdAt: Int64,
-    expiresAt: Int64? = nil, offset: UInt64
+    expiresAt: Int64? = nil, offset: UInt64, isSilent: Bool = false
   ) {
     self.id = id
     self.userID = userID
@@ -73,6 +77,7 @@ package struct Notification: Sendable, Equatable {
     self.createdAt = createdAt
     self.expiresAt = expiresAt
     self.offset = offset
+    self.isSilent = isSilent
   }
 
   /// Whether the user has read it; `readAt` says when.
@@ -130,13 +135,26 @@ package final class Content: Sendable {
 /// A notification with its id and its user, on its way into the store.
 package struct PendingNotification: Sendable {
   package let id: NotificationID
+  /// Empty when it is for everyone.
   package let userID: UserID
+  /// Whether it is stored once, for every inbox.
+  package let isForEveryone: Bool
   package let createdAt: Int64
   package let content: Content
 
   package init(id: NotificationID, userID: UserID, createdAt: Int64, content: Content) {
     self.id = id
     self.userID = userID
+    isForEveryone = false
+    self.createdAt = createdAt
+    self.content = content
+  }
+
+  /// A notification for everyone.
+  package init(forEveryone id: NotificationID, createdAt: Int64, content: Content) {
+    self.id = id
+    userID = ""
+    isForEveryone = true
     self.createdAt = createdAt
     self.content = content
   }

@@ -12,6 +12,10 @@ package protocol Store: Sendable {
   var epoch: String { get }
   /// Offsets at or below it were pruned: a cursor below it cannot be resumed.
   var horizon: UInt64 { get }
+  /// When the next notification is due to expire, in milliseconds since 1970: nil when none will.
+  ///
+  /// Never too late, and it may be too early: what was due may have been deleted.
+  var nextExpiry: Int64? { get }
   /// Why the store refuses writes; nil while it takes them.
   var failure: String? { get }
   var metrics: StoreMetrics { get }
@@ -30,6 +34,13 @@ package enum StoreCommand: Sendable {
   case publish(drafts: [PendingNotification], idempotency: IdempotencyKey?, answer: [UInt8])
   /// Changes the user's own notifications, and nobody else's. `at` is milliseconds since 1970.
   case change(user: UserID, InboxChange, at: Int64)
+  /// Changes the user's notification and all others of its group, up to 1,000 in all; of a larger
+  /// group those that need it.
+  case changeGroup(user: UserID, of: NotificationID, GroupChange, at: Int64)
+  /// Replaces the user's preferences: they hold for what is stored from then on.
+  case setPreferences(user: UserID, Preferences)
+  /// Takes what has expired by then out of every inbox, so many at a time.
+  case expire(at: Int64)
 }
 
 /// Names a publish, so that a retry of it is recognised for 24 hours.
@@ -60,6 +71,11 @@ package enum InboxChange: Sendable, Equatable {
   case deleteAll
 }
 
+/// What a user does to all that share a group key.
+package enum GroupChange: Sendable, Equatable {
+  case read, unread, delete
+}
+
 /// What became of a command.
 package enum StoreOutcome: Sendable, Equatable {
   /// Durable.
@@ -71,6 +87,10 @@ package enum StoreOutcome: Sendable, Equatable {
   /// Durable. `count` is how many rows of the user the change found: those of the ids that it
   /// names, changed or not; for all of them, those that changed.
   case changed(count: Int, Counts)
+  /// Durable: the preferences are set.
+  case saved
+  /// Durable. More may be due when this was all that one command takes.
+  case expired(hasMore: Bool)
   /// Nothing was stored, and the store takes no more writes until it is restarted.
   case readOnly(reason: String)
 }
@@ -78,24 +98,42 @@ package enum StoreOutcome: Sendable, Equatable {
 /// What a store is asked.
 package enum StoreQuery: Sendable {
   /// A page of the inbox, newest first. `limit` is 1 to 200.
-  case page(user: UserID, limit: Int, before: UInt64?, unreadOnly: Bool, type: String?)
+  case page(
+    user: UserID, limit: Int, before: UInt64?, unreadOnly: Bool, type: String?,
+    grouping: PageGrouping = .collapsed)
   case counts(user: UserID)
   /// What a greeting needs: the commit sequence now, and the counts at it.
   case position(user: UserID)
   /// A page of a replay, oldest first. `limit` is 1 to 1,000.
   case missed(user: UserID, after: UInt64, limit: Int)
+  case preferences(user: UserID)
+}
+
+/// What a page does with notifications that share a group key.
+package enum PageGrouping: Sendable, Equatable {
+  /// Of each group only the newest that the filter lets through.
+  case collapsed
+  /// Each for itself.
+  case separate
+  /// Those of one group alone, each for itself.
+  case only(String)
 }
 
 /// What a store answers, read in one snapshot.
 package enum StoreAnswer: Sendable {
-  /// `next` is what to pass as `before`; nil on the last page.
-  case page([Notification], next: UInt64?, Counts)
+  /// `next` is what to pass as `before`; nil on the last page. `groups` says by its offset how many
+  /// a notification stands for, itself included, where it stands for its group: of the group's
+  /// newest 1,000, those that the filter lets through.
+  case page([Notification], next: UInt64?, Counts, groups: [UInt64: Int] = [:])
   case counts(Counts)
   case position(UInt64, Counts)
-  /// `through` is the commit sequence of the snapshot. When `isLast` is true the user missed
-  /// nothing else up to it; else ask again after the last one. `total` is how many are missed
-  /// after the cursor in all, and 10,001 stands for any number above 10,000.
-  case missed([Notification], through: UInt64, isLast: Bool, total: Int?, Counts)
+  /// `through` is the commit sequence of the snapshot. `next` is what to pass as `after`, also when
+  /// the page is empty; nil when the user missed nothing else up to `through`. Silent ones are not
+  /// missed. `total` is how many were stored after the cursor in all, silent ones included, and
+  /// 10,001 stands for any number above 10,000.
+  case missed([Notification], through: UInt64, next: UInt64?, total: Int?, Counts)
+  /// Those of a user who never set any ask for nothing.
+  case preferences(Preferences)
   case failed(reason: String)
 }
 
@@ -109,6 +147,12 @@ package struct StoreMetrics: Sendable, Equatable {
   package var commands = 0
   /// Notifications stored.
   package var stored = 0
+  /// Those of them that are silent, by their users' preferences.
+  package var silent = 0
+  /// Notifications that expired.
+  package var expired = 0
+  /// Notifications for everyone that had to go because there were too many.
+  package var displaced = 0
   /// The most commands that one transaction carried.
   package var largestGroup = 0
   /// Commands that wait, or nearly so.

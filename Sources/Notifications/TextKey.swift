@@ -3,8 +3,8 @@
 // Two names are the same exactly when their bytes are: `==` on strings would also join the composed
 // and the decomposed spelling of one letter, which are two users, or two rooms.
 
-/// Text as a key of a dictionary or set: equal when the bytes are equal.
-package struct TextKey: Hashable, Sendable {
+/// Text as a key of a dictionary or set: equal when the bytes are equal, and ordered as they are.
+package struct TextKey: Hashable, Comparable, Sendable {
   package let text: String
 
   package init(_ text: String) {
@@ -14,6 +14,15 @@ package struct TextKey: Hashable, Sendable {
   package static func == (left: TextKey, right: TextKey) -> Bool {
     guard left.text.utf8.count == right.text.utf8.count else { return false }
     return left.text.utf8.elementsEqual(right.text.utf8)
+  }
+
+  package static func < (left: TextKey, right: TextKey) -> Bool {
+    // By index over the bytes: half the time of the views' own comparison, where many are sorted.
+    let (one, other) = (left.text.utf8.span, right.text.utf8.span)
+    for index in 0..<min(one.count, other.count) where one[index] != other[index] {
+      return one[index] < other[index]
+    }
+    return one.count < other.count
   }
 
   /// Hashes the text, not the bytes.

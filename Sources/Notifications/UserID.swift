@@ -21,7 +21,7 @@ package enum UserIDs {
 
 extension String {
   /// Whether the text has a control character (category Cc: U+0000-001F and U+007F-009F).
-  var hasControlCharacter: Bool {
+  package var hasControlCharacter: Bool {
     var previous: UInt8 = 0
     for byte in utf8 {
       if byte < 0x20 || byte == 0x7F { return true }

@@ -24,7 +24,7 @@ package enum ServerError: Error, CustomStringConvertible {
 
 /// A running server.
 package final class CarillonServer: Sendable {
-  private let core: ServerCore
+  let core: ServerCore
   private let threads: [Thread]
   /// The port it listens on.
   package let port: UInt16
@@ -137,6 +137,7 @@ package final class CarillonServer: Sendable {
     core.store.close()
     for mailbox in core.mailboxes { mailbox.append(.stop) }
     for thread in threads { thread.join() }
+    answerLateInquiries()
   }
 
   /// Stops on a thread of its own and calls `done` there.

@@ -46,6 +46,42 @@ package struct Configuration: Sendable {
 package struct Limits: Sendable {
   /// Places in the slab of a shard; a further connection is closed at once and counted.
   package var connectionsPerShardLimit = 1 << 20
+  /// Connections of one IPv4 address, or one IPv6 network of 64 bits, over all shards; a further
+  /// one is answered 429 before anything of it is read.
+  ///
+  /// 0: as many as come. Nil: 100, and those from this machine are not counted.
+  package var connectionsPerAddressLimit: Int?
+  /// Sessions and waiting polls of one user over all shards.
+  ///
+  /// 0: as many as come. Nil: 20, and those from this machine are not counted.
+  package var sessionsPerUserLimit: Int?
+  /// What becomes of a user's session past `sessionsPerUserLimit`.
+  package var whenUserFull = FullUserPolicy.reject
+  /// Connections of a shard that have shown no good token or key: HTTP without one, and WebSockets
+  /// whose token is awaited; a further one is answered 503.
+  ///
+  /// 0: as many as come. Nil: a tenth of `connectionsPerShardLimit`, and those from this machine
+  /// are not counted.
+  package var unauthenticatedPerShardLimit: Int?
+  /// Connections of a shard that are being told 429 or 503 for having come; a further one is closed
+  /// without a word.
+  package var turnedAwayPerShardLimit = 1_024
+  /// Connections that an address may begin; one too soon is answered 429.
+  ///
+  /// Nil: 20 a second and 100 at once, and those from this machine are not counted.
+  package var connectRate: RateLimit?
+  /// Messages, pings and pongs that a WebSocket may send; one too many closes with 1008, or is
+  /// answered with an error where the dialect has one.
+  ///
+  /// Nil: 50 a second and 200 at once, and those from this machine are not counted.
+  package var messageRate: RateLimit?
+  /// Requests to publish by one user's tokens, or by the API key; one too soon is answered 429.
+  ///
+  /// A request counts as one, however much it publishes.
+  package var publishRate = RateLimit.off
+  /// Addresses, and publishers, whose rate is remembered; those that come when as many are in use
+  /// share one.
+  package var rateBucketCountLimit = 65_536
   /// Bytes of an inbound WebSocket message; more closes with 1009.
   package var messageBytesLimit = 512
   /// Bytes of an inbound `auth` message, which carries a token: 8 KiB of it, and the rest.
@@ -65,6 +101,10 @@ package struct Limits: Sendable {
   package var batchBytesLimit = 8 * 1_024 * 1_024
   /// Lines of an NDJSON batch; more is answered 413.
   package var batchLinesLimit = 10_000
+  /// Lines of an NDJSON batch that are for everyone; more is answered 413.
+  ///
+  /// Each is read once for every session that is open.
+  package var batchEveryoneLimit = 100
   /// Bytes of request bodies that a shard holds at once, from their first byte until they are
   /// answered, so also while the store has them; more is answered 503.
   package var bodiesInFlightBytesLimit = 64 * 1_024 * 1_024
@@ -83,6 +123,15 @@ package struct Limits: Sendable {
   package var roomsLimit = 100_000
   /// Missed notifications that a resuming client is sent; past it the client is told `resync`.
   package var missedLimit = 10_000
+  /// Questions to all shards that a shard has under way at once; a further one is answered 503.
+  package var surveysLimit = 64
+  /// Connections of its own that a user is told of.
+  package var listedConnectionsLimit = 1_000
+  /// Names of clients' programs that a shard keeps to share among its connections; past it they
+  /// are gathered anew.
+  package var userAgentsLimit = 1_024
+  /// Time in which all shards have to answer a question; past it 503.
+  package var surveyTimeoutMilliseconds: UInt64 = 2_000
   /// Time from a request's first byte to the end of its head; past it 408.
   package var headTimeoutMilliseconds: UInt64 = 10_000
   /// Time from the end of a request's head to the end of its body; past it 408.
@@ -102,6 +151,14 @@ package struct Limits: Sendable {
 
   /// The defaults.
   package init() {}
+}
+
+/// What becomes of a user's session past the limit.
+package enum FullUserPolicy: String, Sendable {
+  /// It is answered 429, or closed with 1008.
+  case reject
+  /// It is let in, and the user's oldest is ended.
+  case replace
 }
 
 /// How much is logged, from least to most.

@@ -10,12 +10,14 @@ internal import Synchronization
 /// What is counted.
 enum Counter: Int, CaseIterable {
   case accepted, acceptPauses, refusedConnections
+  case refusedByAddress, refusedByAddressRate, refusedUnauthenticated
+  case sessionsRefused, sessionsReplaced, messagesRefused, messageFloods, publishesRefused
   case requests, refusedRequests
   case sessionsOpened, sessionsClosed
   case framesDelivered, bytesSent, framesReceived
-  case published, broadcasts, ringFull
+  case published, relayedLost, broadcasts, ringFull
   case slowConsumers, timedOut, tokensExpired, protocolViolations, originsRefused, resets
-  case replays, resyncs, replayedNotifications
+  case replays, resyncs, replayedNotifications, catchUps
   case droppedPongs, roomsRefused
 
   /// The name of the series, without its prefix.
@@ -24,6 +26,14 @@ enum Counter: Int, CaseIterable {
     case .accepted: "connections_accepted_total"
     case .acceptPauses: "accept_pauses_total"
     case .refusedConnections: "connections_refused_total"
+    case .refusedByAddress: "connections_refused_address_total"
+    case .refusedByAddressRate: "connections_refused_address_rate_total"
+    case .refusedUnauthenticated: "connections_refused_unauthenticated_total"
+    case .sessionsRefused: "sessions_refused_user_total"
+    case .sessionsReplaced: "sessions_replaced_total"
+    case .messagesRefused: "messages_refused_rate_total"
+    case .messageFloods: "disconnects_message_rate_total"
+    case .publishesRefused: "publishes_refused_rate_total"
     case .requests: "http_requests_total"
     case .refusedRequests: "http_requests_refused_total"
     case .sessionsOpened: "sessions_opened_total"
@@ -32,6 +42,7 @@ enum Counter: Int, CaseIterable {
     case .bytesSent: "bytes_sent_total"
     case .framesReceived: "frames_received_total"
     case .published: "notifications_published_total"
+    case .relayedLost: "relayed_notifications_lost_total"
     case .broadcasts: "broadcasts_total"
     case .ringFull: "publishes_refused_ring_full_total"
     case .slowConsumers: "disconnects_slow_consumer_total"
@@ -43,6 +54,7 @@ enum Counter: Int, CaseIterable {
     case .replays: "replays_total"
     case .resyncs: "resyncs_total"
     case .replayedNotifications: "replayed_notifications_total"
+    case .catchUps: "catch_ups_total"
     case .droppedPongs: "pongs_dropped_total"
     case .roomsRefused: "rooms_refused_total"
     }
@@ -51,7 +63,7 @@ enum Counter: Int, CaseIterable {
 
 /// What stands at a value.
 enum Gauge: Int, CaseIterable {
-  case connections, sessions, users, rooms, blockedConnections, draining
+  case connections, sessions, users, rooms, blockedConnections, unauthenticated, draining
 
   /// The name of the series, without its prefix.
   var name: String {
@@ -61,6 +73,7 @@ enum Gauge: Int, CaseIterable {
     case .users: "users"
     case .rooms: "rooms"
     case .blockedConnections: "connections_blocked"
+    case .unauthenticated: "connections_unauthenticated"
     case .draining: "draining"
     }
   }

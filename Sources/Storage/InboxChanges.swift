@@ -8,6 +8,23 @@ struct FoundRow {
   let priority: Priority
   let isUnread: Bool
   let isUnseen: Bool
+
+  /// The row of a statement that begins with these four.
+  init(_ statement: borrowing Statement) {
+    offset = statement.integer(0)
+    priority =
+      UInt8(exactly: statement.integer(1)).flatMap { Priority(rawValue: $0) } ?? .normal
+    isUnread = statement.integer(2) != 0
+    isUnseen = statement.integer(3) != 0
+  }
+
+  /// A notification for everyone, as the user sees it.
+  init(_ row: EveryoneList.Row, _ view: EveryoneView) {
+    offset = row.offset
+    priority = row.priority
+    isUnread = view.readAt == nil
+    isUnseen = view.seenAt == nil
+  }
 }
 
 extension InboxChange {
@@ -56,6 +73,32 @@ extension InboxChange {
       difference.byPriority.subtract(counts.byPriority)
     }
     return difference
+  }
+
+  /// How many of a user's notifications a change of all of them changes.
+  func count(in counts: Counts) -> Int {
+    switch self {
+    case .readAll, .read, .unread: counts.unread
+    case .seenAll, .seen: counts.unseen
+    case .deleteAll, .delete: counts.total
+    }
+  }
+
+  /// What the user sees of a notification for everyone after this.
+  func state(of offset: Int64, after view: EveryoneView, time: Int64) -> EveryoneState.State {
+    var view = view
+    switch self {
+    case .read, .readAll:
+      view.readAt = time
+      view.seenAt = view.seenAt ?? time
+    case .unread:
+      view.readAt = nil
+    case .seen, .seenAll:
+      view.seenAt = time
+    case .delete, .deleteAll:
+      return EveryoneState.State(offset: offset, view: nil)
+    }
+    return EveryoneState.State(offset: offset, view: view)
   }
 
   func event(ids: [NotificationID], counts: Counts) -> Event.Body {

@@ -11,6 +11,7 @@
 // A failed write is final. After a failed sync Linux may have dropped the pages and will call the
 // next sync good, so trying again proves nothing; the store keeps what it had and says so.
 
+internal import Broadcast
 internal import Notifications
 
 /// A command and where its outcome goes.
@@ -23,6 +24,9 @@ struct Submission: Sendable {
     switch command {
     case .publish(let drafts, _, _): max(1, drafts.count)
     case .change(_, let change, _): max(1, change.idCount)
+    case .changeGroup: JournalTransaction.groupChangeLimit
+    case .setPreferences: 1
+    case .expire: StoreConfiguration.defaultExpiryLimit
     }
   }
 }
@@ -31,6 +35,8 @@ struct Submission: Sendable {
 struct StoreState {
   var metrics = StoreMetrics()
   var failure: String?
+  /// See `Store.nextExpiry`.
+  var nextExpiry: Int64?
 }
 
 /// Owns the connection that writes.
@@ -53,7 +59,7 @@ final class Journal {
     state: Guarded<StoreState>, lastOffset: UInt64,
     publish: @escaping @Sendable ([Event]) -> Void
   ) throws(StoreError) {
-    transaction = try JournalTransaction(connection)
+    transaction = try JournalTransaction(connection, configuration)
     connection.countLogPages(into: logPages)
     self.connection = connection
     self.configuration = configuration
@@ -61,6 +67,9 @@ final class Journal {
     self.lastOffset = lastOffset
     self.publish = publish
   }
+
+  /// See `Store.nextExpiry`.
+  var nextExpiry: Int64? { transaction.nextExpiry }
 
   /// Works through what was waiting, in groups of up to `groupLimit` rows.
   func process(_ batch: [Submission]) {
@@ -132,6 +141,10 @@ final class Journal {
       state.metrics.commits += 1
       state.metrics.commands += commandCount
       state.metrics.stored += result.storedCount
+      state.metrics.silent += result.silentCount
+      state.metrics.expired += result.expiredCount
+      state.metrics.displaced += result.displacedCount
+      state.nextExpiry = nextExpiry
       state.metrics.duplicateIDs += result.duplicateIDCount
       state.metrics.largestGroup = max(state.metrics.largestGroup, commandCount)
     }

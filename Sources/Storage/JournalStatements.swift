@@ -9,6 +9,7 @@ internal import Notifications
 final class JournalStatements {
   let begin: Statement
   let commit: Statement
+  /// Its rows end with the user's preferences.
   let addToCounts: Statement
   let changeCounts: Statement
   let counts: Statement
@@ -25,6 +26,8 @@ final class JournalStatements {
   let findKey: Statement
   let insertKey: Statement
   let pruneKeys: Statement
+  let groups: GroupStatements
+  let preferences: PreferencesStatements
 
   init(_ connection: borrowing Connection) throws(StoreError) {
     begin = try connection.prepare("BEGIN IMMEDIATE")
@@ -38,7 +41,7 @@ final class JournalStatements {
         total = total + 1, unread = unread + 1, unseen = unseen + 1,
         unread_low = unread_low + ?2, unread_normal = unread_normal + ?3,
         unread_high = unread_high + ?4, unread_urgent = unread_urgent + ?5, version = ?6
-      RETURNING \(CountsRow.columns)
+      RETURNING \(CountsRow.columns), preferences
       """)
     changeCounts = try connection.prepare(
       """
@@ -70,7 +73,8 @@ final class JournalStatements {
     markAllSeen = try connection.prepare(
       "UPDATE notification SET seen_at = ?2 WHERE user = ?1 AND seen_at IS NULL")
     deleteAll = try connection.prepare("DELETE FROM notification WHERE user = ?1")
-    saveOffset = try connection.prepare("UPDATE store SET last_offset = ?1")
+    saveOffset = try connection.prepare(
+      "UPDATE store SET last_offset = ?1, everyone_version = ?2")
     findKey = try connection.prepare(
       """
       SELECT digest, answer FROM idempotency WHERE scope = ?1 AND key = ?2 AND created_at > ?3
@@ -85,5 +89,7 @@ final class JournalStatements {
       DELETE FROM idempotency WHERE rowid IN
         (SELECT rowid FROM idempotency WHERE created_at <= ?1 ORDER BY created_at LIMIT ?2)
       """)
+    groups = try GroupStatements(connection)
+    preferences = try PreferencesStatements(connection)
   }
 }

@@ -12,6 +12,9 @@ struct GroupResult {
   var events: [Event] = []
   var lastOffset: UInt64
   var storedCount = 0
+  var silentCount = 0
+  var expiredCount = 0
+  var displacedCount = 0
   var duplicateIDCount = 0
 }
 
@@ -23,14 +26,30 @@ final class JournalTransaction {
   /// few enough to take no time.
   static let pruneLimit: Int64 = 64
 
-  private let statements: JournalStatements
-  private var group = GroupResult(lastOffset: 0)
+  let statements: JournalStatements
+  let everyoneRow: EveryoneRow
+  let everyoneStatements: EveryoneStatements
+  let everyoneLimit: Int
+  let expiryLimit: Int
+  /// What is for everyone now: as in the database, and put back with it.
+  var everyone: EveryoneList
+  /// See `Store.nextExpiry`.
+  var nextExpiry: Int64?
+  var group = GroupResult(lastOffset: 0)
   /// The latest time that any command brought.
   private var clock: Int64 = 0
   private var keyCount: Int64 = 0
 
-  init(_ connection: borrowing Connection) throws(StoreError) {
+  init(
+    _ connection: borrowing Connection, _ configuration: StoreConfiguration
+  ) throws(StoreError) {
     statements = try JournalStatements(connection)
+    everyoneStatements = try EveryoneStatements(connection)
+    everyoneRow = try EveryoneRow(connection)
+    everyone = try everyoneRow.readList(version: everyoneRow.readVersion())
+    everyoneLimit = configuration.everyoneLimit
+    expiryLimit = configuration.expiryLimit
+    nextExpiry = try findNextExpiry()
   }
 
   /// Runs the group and commits it, or rolls everything back and throws.
@@ -39,6 +58,7 @@ final class JournalTransaction {
     on connection: borrowing Connection
   ) throws(StoreError) -> GroupResult {
     var refused: Set<Int> = []
+    let before = (everyone, nextExpiry)
     while true {
       group = GroupResult(lastOffset: lastOffset)
       keyCount = 0
@@ -59,6 +79,7 @@ final class JournalTransaction {
         return group
       } catch {
         rollBack(connection)
+        (everyone, nextExpiry) = before
         // An id that is there already is a bug of the caller's: that command is left out and the
         // others are done again. At most once for each command, so this ends.
         guard error.isUniqueness, let current, refused.insert(current).inserted else { throw error }
@@ -74,6 +95,7 @@ final class JournalTransaction {
     }
     if group.lastOffset != lastOffset {
       statements.saveOffset.bind(1, Int64(bitPattern: group.lastOffset))
+      statements.saveOffset.bind(2, Int64(bitPattern: everyone.version))
       try statements.saveOffset.run()
     }
     try statements.commit.run()
@@ -86,7 +108,7 @@ final class JournalTransaction {
     try? connection.execute("ROLLBACK")
   }
 
-  private func nextOffset() -> UInt64 {
+  func nextOffset() -> UInt64 {
     group.lastOffset += 1
     return group.lastOffset
   }
@@ -98,11 +120,28 @@ final class JournalTransaction {
     case .publish(let drafts, let key, let answer):
       clock = max(clock, drafts.first?.createdAt ?? 0)
       if let key, let known = try outcome(of: key, answer: answer) { return known }
-      for draft in drafts { try store(draft) }
+      let commonCount = drafts.reduce(0) { $0 + ($1.isForEveryone ? 1 : 0) }
+      if commonCount > 0 { try makeRoom(for: commonCount, time: clock) }
+      for draft in drafts {
+        try draft.isForEveryone ? storeForEveryone(draft) : store(draft)
+        if let time = draft.content.expiresAt { nextExpiry = min(nextExpiry ?? .max, time) }
+      }
+      // More than there is room for may have come at once.
+      if commonCount > everyoneLimit { try makeRoom(for: 0, time: clock) }
       return .published
     case .change(let user, let change, let time):
       clock = max(clock, time)
       return try apply(change, user: user, time: time, on: connection)
+    case .changeGroup(let user, let id, let change, let time):
+      clock = max(clock, time)
+      let resolved = try resolve(change, of: id, user: user)
+      return try apply(resolved, user: user, time: time, on: connection)
+    case .setPreferences(let user, let preferences):
+      try setPreferences(preferences, of: user)
+      return .saved
+    case .expire(let time):
+      clock = max(clock, time)
+      return .expired(hasMore: try expire(at: time, on: connection))
     }
   }
 
@@ -131,38 +170,46 @@ final class JournalTransaction {
   }
 
   private func store(_ draft: PendingNotification) throws(StoreError) {
+    let offset = nextOffset()
+    let (row, isSilent) = try countStored(draft, offset: offset)
     let notification = Notification(
       id: draft.id, userID: draft.userID, content: draft.content, createdAt: draft.createdAt,
-      offset: nextOffset())
-    let priority = notification.priority
-    statements.addToCounts.bind(1, draft.userID)
-    statements.addToCounts.bind(2, priority == .low ? 1 : 0)
-    statements.addToCounts.bind(3, priority == .normal ? 1 : 0)
-    statements.addToCounts.bind(4, priority == .high ? 1 : 0)
-    statements.addToCounts.bind(5, priority == .urgent ? 1 : 0)
-    statements.addToCounts.bind(6, Int64(bitPattern: notification.offset))
-    let row = try readCounts(statements.addToCounts)
+      offset: offset, isSilent: isSilent)
+    let counts = try totals(of: row)
     NotificationRow.bind(notification, userKey: row.key, to: statements.insert)
+    statements.insert.bind(19, isSilent ? 1 : 0)
     try statements.insert.run()
     group.storedCount += 1
+    if isSilent { group.silentCount += 1 }
     group.events.append(
       Event(
-        audience: .user(draft.userID), body: .stored(notification, row.counts),
-        timestamp: draft.createdAt, offset: notification.offset))
+        audience: .user(draft.userID),
+        body: isSilent ? .counted(counts) : .stored(notification, counts),
+        timestamp: draft.createdAt, offset: offset))
   }
 
-  /// Runs a statement that returns one row of counts.
+  /// Runs a statement that returns the row of one user.
   ///
-  /// All of its changes are made by the first
-  /// step, so resetting it then loses none.
-  private func readCounts(
-    _ statement: borrowing Statement
-  ) throws(StoreError) -> (key: Int64, counts: Counts) {
+  /// All of its changes are made by the first step, so resetting it then loses none.
+  func readUser(_ statement: borrowing Statement) throws(StoreError) -> UserRow {
     defer { statement.reset() }
     guard try statement.step() else {
       throw .sqlite(code: 0, message: "the counts of a user are gone")
     }
-    return CountsRow.read(statement)
+    return UserRow(statement)
+  }
+
+  /// The user's own counts and what is for everyone; nil is a user that the store does not know.
+  func totals(of user: UserRow?) throws(StoreError) -> Counts {
+    var counts = user?.own ?? Counts()
+    if !everyone.isEmpty { counts.add(everyone.counts(for: try state(of: user))) }
+    counts.version = max(counts.version, everyone.version)
+    return counts
+  }
+
+  func state(of user: UserRow?) throws(StoreError) -> EveryoneState {
+    if everyone.isEmpty { return EveryoneState() }
+    return try everyoneRow.readState(of: user?.key, marks: user?.marks ?? EveryoneMarks())
   }
 
   // MARK: - Changing
@@ -170,31 +217,49 @@ final class JournalTransaction {
   private func apply(
     _ change: InboxChange, user: UserID, time: Int64, on connection: borrowing Connection
   ) throws(StoreError) -> StoreOutcome {
-    guard let (key, counts) = try findUser(user) else {
-      return .changed(count: 0, Counts())
-    }
+    let known = try findUser(user)
+    let state = try state(of: known)
     var found = 0
     var changed: [NotificationID] = []
     var difference = Counts()
+    // Of those for everyone: how many a change of all changes, or what becomes of those named.
+    var commonCount = 0
+    var views: [EveryoneState.State] = []
     switch change {
     case .readAll, .seenAll, .deleteAll:
-      found = try applyToAll(change, key: key, counts: counts, time: time, on: connection)
-      guard found > 0 else { return .changed(count: 0, counts) }
-      difference = change.difference(from: counts)
+      if let known {
+        found = try applyToAll(
+          change, key: known.key, counts: known.own, time: time, on: connection)
+        if found > 0 { difference = change.difference(from: known.own) }
+      }
+      commonCount = change.count(in: everyone.counts(for: state))
+      found += commonCount
+      guard found > 0 else { return .changed(count: 0, try totals(of: known)) }
     case .read(let ids), .unread(let ids), .seen(let ids), .delete(let ids):
       var done: Set<NotificationID> = []
       for id in ids where done.insert(id).inserted {
-        guard let row = try findRow(id, key: key) else { continue }
-        found += 1
-        guard let step = change.difference(for: row) else { continue }
-        try apply(change, to: row, time: time)
-        difference.add(step)
+        if let row = try findRow(id, key: known?.key) {
+          found += 1
+          guard let step = change.difference(for: row) else { continue }
+          try apply(change, to: row, time: time)
+          difference.add(step)
+        } else if let row = everyone.row(id), let view = state.view(of: row.offset) {
+          found += 1
+          guard change.difference(for: FoundRow(row, view)) != nil else { continue }
+          views.append(change.state(of: row.offset, after: view, time: time))
+        } else {
+          continue
+        }
         changed.append(id)
       }
-      guard !changed.isEmpty else { return .changed(count: found, counts) }
+      guard !changed.isEmpty else { return .changed(count: found, try totals(of: known)) }
     }
+    let key: Int64
+    if let known { key = known.key } else { key = try addUser(user) }
+    try put(views, key: key)
+    if commonCount > 0 { try applyToAllForEveryone(change, key: key, time: time) }
     let offset = nextOffset()
-    let after = try changeCounts(key: key, by: difference, offset: offset)
+    let after = try totals(of: changeCounts(key: key, by: difference, offset: offset))
     group.events.append(
       Event(
         audience: .user(user), body: change.event(ids: changed, counts: after), timestamp: time,
@@ -202,23 +267,20 @@ final class JournalTransaction {
     return .changed(count: found, after)
   }
 
-  private func findUser(_ user: UserID) throws(StoreError) -> (key: Int64, counts: Counts)? {
+  func findUser(_ user: UserID) throws(StoreError) -> UserRow? {
     statements.counts.bind(1, user)
     defer { statements.counts.reset() }
     guard try statements.counts.step() else { return nil }
-    return CountsRow.read(statements.counts)
+    return UserRow(statements.counts)
   }
 
-  private func findRow(_ id: NotificationID, key: Int64) throws(StoreError) -> FoundRow? {
+  private func findRow(_ id: NotificationID, key: Int64?) throws(StoreError) -> FoundRow? {
+    guard let key else { return nil }
     statements.find.bind(1, NotificationRow.bytes(of: id))
     statements.find.bind(2, key)
     defer { statements.find.reset() }
     guard try statements.find.step() else { return nil }
-    let rawPriority = UInt8(exactly: statements.find.integer(1))
-    return FoundRow(
-      offset: statements.find.integer(0),
-      priority: rawPriority.flatMap { Priority(rawValue: $0) } ?? .normal,
-      isUnread: statements.find.integer(2) != 0, isUnseen: statements.find.integer(3) != 0)
+    return FoundRow(statements.find)
   }
 
   private func apply(
@@ -268,9 +330,9 @@ final class JournalTransaction {
     return connection.changeCount
   }
 
-  private func changeCounts(
+  func changeCounts(
     key: Int64, by difference: Counts, offset: UInt64
-  ) throws(StoreError) -> Counts {
+  ) throws(StoreError) -> UserRow {
     statements.changeCounts.bind(1, key)
     statements.changeCounts.bind(2, Int64(difference.total))
     statements.changeCounts.bind(3, Int64(difference.unread))
@@ -280,6 +342,6 @@ final class JournalTransaction {
     statements.changeCounts.bind(7, Int64(difference.byPriority.high))
     statements.changeCounts.bind(8, Int64(difference.byPriority.urgent))
     statements.changeCounts.bind(9, Int64(bitPattern: offset))
-    return try readCounts(statements.changeCounts).counts
+    return try readUser(statements.changeCounts)
   }
 }

@@ -11,15 +11,15 @@ internal import Notifications
 enum NotificationRow {
   static let columns = """
     offset, id, type, priority, title, message, data, entity_type, entity_id, entity_url, \
-    actions, group_key, created_at, expires_at, read_at, seen_at, checksum
+    actions, group_key, created_at, expires_at, read_at, seen_at, checksum, is_silent
     """
 
   static let insertion = """
     INSERT INTO notification (user, \(columns))
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
     """
 
-  /// Binds a row to `insertion`.
+  /// Binds a row to `insertion`, but for whether it is silent, which comes last.
   static func bind(_ row: Notification, userKey: Int64, to statement: borrowing Statement) {
     statement.bind(1, userKey)
     statement.bind(2, Int64(bitPattern: row.offset))
@@ -54,9 +54,13 @@ enum NotificationRow {
       entityURL: statement.optionalText(9), actions: statement.optionalBlob(10),
       groupKey: statement.optionalText(11), readAt: statement.optionalInteger(14),
       seenAt: statement.optionalInteger(15), createdAt: statement.integer(12),
-      expiresAt: statement.optionalInteger(13), offset: UInt64(bitPattern: statement.integer(0)))
+      expiresAt: statement.optionalInteger(13), offset: UInt64(bitPattern: statement.integer(0)),
+      isSilent: isSilent(statement))
     return checksum(of: row) == statement.integer(16) ? row : nil
   }
+
+  /// Whether the row that a statement over `columns` stands on does not ring.
+  static func isSilent(_ statement: borrowing Statement) -> Bool { statement.integer(17) != 0 }
 
   static func bytes(of id: NotificationID) -> [UInt8] {
     var bytes: [UInt8] = []
@@ -66,7 +70,7 @@ enum NotificationRow {
     return bytes
   }
 
-  private static func id(from bytes: [UInt8]) -> NotificationID? {
+  static func id(from bytes: [UInt8]) -> NotificationID? {
     guard bytes.count == 16 else { return nil }
     let high = bytes[..<8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     let low = bytes[8...].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
@@ -97,6 +101,8 @@ enum NotificationRow {
     append(row.groupKey, to: &bytes)
     append(row.data, to: &bytes)
     append(row.actions, to: &bytes)
+    // Only where it is set: rows from before there was such a thing stay as they were written.
+    if row.isSilent { append(1, to: &bytes) }
     let digest = Digest.sha256(bytes)
     return Int64(bitPattern: digest[..<8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
   }
@@ -121,10 +127,14 @@ enum NotificationRow {
   }
 }
 
-/// The columns of table `user` that make up a user's counts.
+/// The columns of table `user` that make up a user's counts, and the marks behind them.
 enum CountsRow {
   static let columns =
-    "key, total, unread, unseen, unread_low, unread_normal, unread_high, unread_urgent, version"
+    """
+    key, total, unread, unseen, unread_low, unread_normal, unread_high, unread_urgent, version, \
+    everyone_read_through, everyone_read_at, everyone_seen_through, everyone_seen_at, \
+    everyone_deleted_through
+    """
 
   /// The key and the counts of the row that a statement over `columns` stands on.
   static func read(_ statement: borrowing Statement) -> (key: Int64, counts: Counts) {

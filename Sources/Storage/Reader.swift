@@ -5,6 +5,7 @@
 // is at or below the offset was in the answer, what is above it comes from the ring. Rows, bytes
 // and rows looked at are bounded, so no question holds a snapshot, and with it the log, for long.
 
+internal import Broadcast
 internal import Notifications
 
 /// A question and where its answer goes.
@@ -17,21 +18,23 @@ struct Question: Sendable {
 ///
 /// Confined to its thread, once it runs.
 final class Reader {
-  static let pageLimit = 200
-  static let pageByteLimit = 2 << 20
   static let missedLimit = 1_000
   static let missedByteLimit = 1 << 17
   /// One more than the missed notifications that a client may resume over.
   static let missedCountLimit: Int64 = 10_001
-  /// Rows that one page looks at while it searches for those that its filter lets through.
+  /// Rows that one page of a replay looks at while it passes over silent ones.
   static let scanLimit = 10_000
 
   private let connection: Connection
   private let begin: Statement
   private let end: Statement
   private let position: Statement
+  private let everyoneRow: EveryoneRow
+  /// What is for everyone, as in the present snapshot.
+  private var everyone = EveryoneList(version: 0)
   private let counts: Statement
-  private let newest: Statement
+  private let pages: InboxPages
+  private let preferences: Statement
   private let missed: Statement
   private let missedCount: Statement
   private let state: Guarded<StoreState>
@@ -41,13 +44,11 @@ final class Reader {
   ) throws(StoreError) {
     begin = try connection.prepare("BEGIN")
     end = try connection.prepare("END")
-    position = try connection.prepare("SELECT last_offset FROM store")
+    position = try connection.prepare("SELECT last_offset, everyone_version FROM store")
+    everyoneRow = try EveryoneRow(connection)
     counts = try connection.prepare("SELECT \(CountsRow.columns) FROM user WHERE id = ?1")
-    newest = try connection.prepare(
-      """
-      SELECT \(NotificationRow.columns) FROM notification INDEXED BY notification_user
-      WHERE user = ?1 AND offset < ?2 ORDER BY offset DESC
-      """)
+    pages = try InboxPages(connection)
+    preferences = try connection.prepare("SELECT preferences FROM user WHERE id = ?1")
     missed = try connection.prepare(
       """
       SELECT \(NotificationRow.columns) FROM notification INDEXED BY notification_user
@@ -84,15 +85,22 @@ final class Reader {
     // The first read takes the snapshot that the others see.
     let through = try readPosition()
     switch query {
-    case .page(let user, let limit, let before, let unreadOnly, let type):
-      let filter = PageFilter(unreadOnly: unreadOnly, type: type)
-      return try page(of: user, limit: limit, before: before, filter)
+    case .page(let user, let limit, let before, let unreadOnly, let type, let grouping):
+      let filter = PageFilter(unreadOnly: unreadOnly, type: type, grouping: grouping)
+      let found = try readUser(user)
+      let inbox = Inbox(key: found.key, everyone: everyone, state: found.state)
+      return try pages.page(of: inbox, limit: limit, before: before, filter, found.counts) {
+        (common, own) throws(StoreError) in
+        try readRow(common, own, of: user)
+      }
     case .counts(let user):
-      return .counts(try readCounts(of: user).counts)
+      return .counts(try readUser(user).counts)
     case .position(let user):
-      return .position(through, try readCounts(of: user).counts)
+      return .position(through, try readUser(user).counts)
     case .missed(let user, let after, let limit):
       return try page(missedBy: user, after: after, limit: limit, through: through)
+    case .preferences(let user):
+      return .preferences(try readPreferences(of: user))
     }
   }
 
@@ -112,116 +120,123 @@ final class Reader {
     guard try position.step() else {
       throw .sqlite(code: 0, message: "the store's own row is gone")
     }
+    let version = UInt64(bitPattern: position.integer(1))
+    if version != everyone.version { everyone = try everyoneRow.readList(version: version) }
     return UInt64(bitPattern: position.integer(0))
   }
 
-  private func readCounts(of user: UserID) throws(StoreError) -> (key: Int64?, counts: Counts) {
-    counts.bind(1, user)
-    defer { counts.reset() }
-    guard try counts.step() else { return (nil, Counts()) }
-    let row = CountsRow.read(counts)
-    return (row.key, row.counts)
+  /// A user's key, counts, and what it did to what is for everyone.
+  private struct FoundUser {
+    /// No user's where the store does not know it.
+    var key: Int64 = -1
+    var counts = Counts()
+    var state = EveryoneState()
   }
 
-  private func page(
-    of user: UserID, limit: Int, before: UInt64?, _ filter: PageFilter
-  ) throws(StoreError) -> StoreAnswer {
-    let (key, counts) = try readCounts(of: user)
-    guard let key else { return .page([], next: nil, counts) }
-    newest.bind(1, key)
-    newest.bind(2, Self.rowID(before ?? .max))
-    defer { newest.reset() }
-    let limit = min(max(limit, 1), Self.pageLimit)
-    var rows: [Notification] = []
-    var byteCount = 0
-    var scanned = 0
-    var last: UInt64?
-    while try newest.step() {
-      // There is another one for the next page.
-      let isFull = rows.count == limit || byteCount >= Self.pageByteLimit
-      if isFull && filter.admits(newest) { return .page(rows, next: last, counts) }
-      if scanned == Self.scanLimit { return .page(rows, next: last, counts) }
-      scanned += 1
-      if isFull { continue }
-      last = UInt64(bitPattern: newest.integer(0))
-      guard filter.admits(newest), let row = readRow(newest, of: user) else { continue }
-      byteCount += row.byteCount
-      rows.append(row)
+  private func readUser(_ user: UserID) throws(StoreError) -> FoundUser {
+    counts.bind(1, user)
+    defer { counts.reset() }
+    var found = FoundUser()
+    var row: UserRow?
+    if try counts.step() {
+      let read = UserRow(counts)
+      row = read
+      found.key = read.key
+      found.counts = read.own
     }
-    return .page(rows, next: nil, counts)
+    found.counts.version = max(found.counts.version, everyone.version)
+    guard !everyone.isEmpty else { return found }
+    found.state = try everyoneRow.readState(of: row?.key, marks: row?.marks ?? EveryoneMarks())
+    found.counts.add(everyone.counts(for: found.state))
+    return found
+  }
+
+  private func readPreferences(of user: UserID) throws(StoreError) -> Preferences {
+    preferences.bind(1, user)
+    defer { preferences.reset() }
+    guard try preferences.step(), let document = preferences.optionalBlob(0) else {
+      return Preferences()
+    }
+    if let read = PreferencesRow.read(document) { return read }
+    noteCorruption("the preferences of a user cannot be read")
+    return Preferences()
   }
 
   private func page(
     missedBy user: UserID, after: UInt64, limit: Int, through: UInt64
   ) throws(StoreError) -> StoreAnswer {
-    let (key, counts) = try readCounts(of: user)
-    guard let key else { return .missed([], through: through, isLast: true, total: 0, counts) }
-    let total = try countMissed(key: key, after: after)
-    missed.bind(1, key)
-    missed.bind(2, Self.rowID(after))
+    let found = try readUser(user)
+    let after = Self.rowID(after)
+    var shared = EveryoneWalk(
+      everyone, found.state, from: everyone.firstIndex(behind: after), by: 1)
+    let total = min(
+      try countMissed(key: found.key, after: after) + shared.count, Int(Self.missedCountLimit))
+    missed.bind(1, found.key)
+    missed.bind(2, after)
     defer { missed.reset() }
     let limit = min(max(limit, 1), Self.missedLimit)
     var rows: [Notification] = []
     var byteCount = 0
-    while try missed.step() {
-      if rows.count == limit || byteCount >= Self.missedByteLimit {
-        return .missed(rows, through: through, isLast: false, total: total, counts)
+    var scanned = 0
+    var last = after
+    var hasOwn = try missed.step()
+    while hasOwn || shared.current != nil {
+      let isFull = rows.count == limit || byteCount >= Self.missedByteLimit
+      if isFull || scanned == Self.scanLimit {
+        let next = UInt64(bitPattern: last)
+        return .missed(rows, through: through, next: next, total: total, found.counts)
       }
-      guard let row = readRow(missed, of: user) else { continue }
-      byteCount += row.byteCount
-      rows.append(row)
+      scanned += 1
+      // The smaller offset comes first.
+      var common: EveryoneWalk.Step?
+      if let next = shared.current, !hasOwn || next.row.offset < missed.integer(0) { common = next }
+      last = common?.row.offset ?? missed.integer(0)
+      let isSilent = common == nil && NotificationRow.isSilent(missed)
+      if !isSilent, let row = try readRow(common, missed, of: user) {
+        byteCount += row.byteCount
+        rows.append(row)
+      }
+      if common == nil { hasOwn = try missed.step() } else { shared.advance() }
     }
-    return .missed(rows, through: through, isLast: true, total: total, counts)
+    return .missed(rows, through: through, next: nil, total: total, found.counts)
   }
 
-  private func countMissed(key: Int64, after: UInt64) throws(StoreError) -> Int {
+  private func countMissed(key: Int64, after: Int64) throws(StoreError) -> Int {
     missedCount.bind(1, key)
-    missedCount.bind(2, Self.rowID(after))
+    missedCount.bind(2, after)
     missedCount.bind(3, Self.missedCountLimit)
     defer { missedCount.reset() }
     guard try missedCount.step() else { return 0 }
     return Int(missedCount.integer(0))
   }
 
-  /// The row that the statement stands on.
+  /// The row for everyone, or else the one that the statement stands on.
   ///
   /// A row that is not what was written is left out, and
   /// counted: it is better missing than wrong.
-  private func readRow(_ statement: borrowing Statement, of user: UserID) -> Notification? {
-    if let row = NotificationRow.read(statement, userID: user) { return row }
-    let offset = statement.integer(0)
+  private func readRow(
+    _ common: EveryoneWalk.Step?, _ statement: borrowing Statement, of user: UserID
+  ) throws(StoreError) -> Notification? {
+    if let common {
+      let row = try everyoneRow.read(common.row.offset, as: common.view, by: user)
+      if let row { return row }
+    } else if let row = NotificationRow.read(statement, userID: user) {
+      return row
+    }
+    let offset = common?.row.offset ?? statement.integer(0)
+    noteCorruption("the notification at offset \(offset) fails its checksum")
+    return nil
+  }
+
+  private func noteCorruption(_ what: String) {
     state.withLock { state in
       state.metrics.corruptRows += 1
-      state.metrics.lastCorruption = "the notification at offset \(offset) fails its checksum"
+      state.metrics.lastCorruption = what
     }
-    return nil
   }
 
   /// Offsets come from outside in cursors, so they may be larger than any that SQLite can hold.
   private static func rowID(_ offset: UInt64) -> Int64 {
     Int64(clamping: offset)
-  }
-}
-
-/// Which rows a page shows.
-private struct PageFilter {
-  let unreadOnly: Bool
-  let type: String?
-
-  /// Whether the row that a statement over the notification's columns stands on is shown.
-  func admits(_ statement: borrowing Statement) -> Bool {
-    if unreadOnly && !statement.isNull(14) { return false }
-    if let type { return statement.text(2) == type }
-    return true
-  }
-}
-
-extension Notification {
-  /// Bytes that the row takes in an answer, roughly.
-  fileprivate var byteCount: Int {
-    var count = 256 + type.utf8.count + title.utf8.count + message.utf8.count + data.count
-    count += (entityType?.utf8.count ?? 0) + (entityID?.utf8.count ?? 0)
-    count += (entityURL?.utf8.count ?? 0) + (groupKey?.utf8.count ?? 0) + (actions?.count ?? 0)
-    return count
   }
 }

@@ -3,6 +3,7 @@
 // It only hands things over: commands to the journal's thread, questions to the readers'. See
 // `Journal` for what is durable when, and `Reader` for what a snapshot promises.
 
+internal import Broadcast
 package import CReactor
 package import Notifications
 
@@ -40,6 +41,7 @@ package final class SQLiteStore: Store {
     let loop = try Journal(
       connection: writer, configuration: configuration, state: state,
       lastOffset: identity.lastOffset, publish: publish)
+    state.withLock { $0.nextExpiry = loop.nextExpiry }
     var readers: [Worker<Question>] = []
     do throws(StoreError) {
       for index in 0..<configuration.readerCount {
@@ -69,6 +71,8 @@ package final class SQLiteStore: Store {
   deinit {
     close()
   }
+
+  package var nextExpiry: Int64? { state.withLock { $0.nextExpiry } }
 
   package var failure: String? { state.withLock { $0.failure } }
 
@@ -116,8 +120,8 @@ extension StoreQuery {
   /// Whose inbox it is about.
   fileprivate var user: UserID {
     switch self {
-    case .page(let user, _, _, _, _), .counts(let user), .position(let user),
-      .missed(let user, _, _):
+    case .page(let user, _, _, _, _, _), .counts(let user), .position(let user),
+      .missed(let user, _, _), .preferences(let user):
       user
     }
   }

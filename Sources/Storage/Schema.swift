@@ -1,9 +1,13 @@
 // The database: what is in it, and the settings that durability rests on.
 //
 //     store         one row: the epoch, the newest offset, the horizon
-//     user          one row a user: the counts, changed in the transaction that changes the rows
+//     user          one row a user: the counts, changed in the transaction that changes the rows,
+//                   and the preferences, which are NULL for who never set any
 //     notification  keyed by offset, so that a new one goes to the end of the table; the index on
-//                   the user continues with the offset, which is the order of every page
+//                   the user continues with the offset, which is the order of every page, and so
+//                   does the one on the group, which has only rows that are in one
+//     everyone      what is in every inbox, once; `everyone_state` what a user did to one of them,
+//                   beside the user's marks; `everyone_gone` those whose states are to be forgotten
 //     idempotency   what a repeated publish is answered with, for a day
 //
 // Every setting is read back: a store that is not durable refuses to open.
@@ -18,7 +22,7 @@ enum Schema {
   /// The statements that lead from each version to the next.
   ///
   /// Only ever appended to.
-  static let migrations = [version1]
+  static let migrations = [version1, version2, version3]
 
   private static let version1 = """
     CREATE TABLE store (
@@ -68,6 +72,55 @@ enum Schema {
       UNIQUE (scope, key)
     ) STRICT;
     CREATE INDEX idempotency_created_at ON idempotency (created_at);
+    """
+
+  /// Notifications for everyone, and expiry.
+  private static let version2 = """
+    ALTER TABLE store ADD COLUMN everyone_version INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE user ADD COLUMN everyone_read_through INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE user ADD COLUMN everyone_read_at INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE user ADD COLUMN everyone_seen_through INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE user ADD COLUMN everyone_seen_at INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE user ADD COLUMN everyone_deleted_through INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE everyone (
+      offset INTEGER PRIMARY KEY,
+      id BLOB NOT NULL UNIQUE,
+      type TEXT NOT NULL,
+      priority INTEGER NOT NULL,
+      title TEXT NOT NULL,
+      message TEXT NOT NULL,
+      data BLOB NOT NULL,
+      entity_type TEXT,
+      entity_id TEXT,
+      entity_url TEXT,
+      actions BLOB,
+      group_key TEXT,
+      created_at INTEGER NOT NULL,
+      expires_at INTEGER,
+      checksum INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE everyone_state (
+      user INTEGER NOT NULL,
+      offset INTEGER NOT NULL,
+      read_at INTEGER,
+      seen_at INTEGER,
+      is_deleted INTEGER NOT NULL,
+      PRIMARY KEY (user, offset)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX everyone_state_offset ON everyone_state (offset);
+    CREATE TABLE everyone_gone (offset INTEGER PRIMARY KEY) STRICT;
+    CREATE INDEX notification_expires_at ON notification (expires_at)
+      WHERE expires_at IS NOT NULL;
+    """
+
+  /// Preferences, and groups.
+  ///
+  /// The index ends with the rowid, as every index does, and that is the offset.
+  private static let version3 = """
+    ALTER TABLE user ADD COLUMN preferences BLOB;
+    ALTER TABLE notification ADD COLUMN is_silent INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX notification_group ON notification (user, group_key)
+      WHERE group_key IS NOT NULL;
     """
 
   /// Opens the writer's connection: settings, checks, and whatever migration is due.
@@ -150,7 +203,8 @@ enum Schema {
       try connection.execute("BEGIN IMMEDIATE")
       try connection.execute(migrations[version])
       if version == 0 {
-        let store = try connection.prepare("INSERT INTO store VALUES (?1, 0, 0)")
+        let store = try connection.prepare(
+          "INSERT INTO store (epoch, last_offset, horizon) VALUES (?1, 0, 0)")
         store.bind(1, makeEpoch())
         try store.run()
       }

@@ -8,6 +8,13 @@ package struct StoreConfiguration: Sendable {
   package var queueCapacity: Int
   /// Questions that may wait for each reader.
   package var readQueueCapacity: Int
+  /// Live notifications for everyone; a further one takes the place of the oldest.
+  ///
+  /// The journal and each reader keep what counting needs of them in memory, about 200 bytes each.
+  package var everyoneLimit: Int
+  /// Notifications that one command takes out of the inboxes because they have expired.
+  package var expiryLimit: Int
+  package static let defaultExpiryLimit = 256
   /// Rows that one transaction takes, unless a single command brings more.
   package var groupLimit: Int
   package var readerCount: Int
@@ -30,14 +37,18 @@ package struct StoreConfiguration: Sendable {
 
   package init(
     path: String, queueCapacity: Int = 8_192, readQueueCapacity: Int = 8_192,
-    groupLimit: Int = 4_096, readerCount: Int = 2, checkpointPages: Int = 4_096,
+    groupLimit: Int = 4_096, everyoneLimit: Int = 1_000,
+    expiryLimit: Int = Self.defaultExpiryLimit, readerCount: Int = 2, checkpointPages: Int = 4_096,
     logPagesLimit: Int = 32_768, cacheKibibytes: Int = 32_768, vfs: String? = nil
   ) {
     precondition(queueCapacity > 0 && readQueueCapacity > 0 && groupLimit > 0 && readerCount > 0)
+    precondition(everyoneLimit > 0 && expiryLimit > 0)
     self.path = path
     self.queueCapacity = queueCapacity
     self.readQueueCapacity = readQueueCapacity
     self.groupLimit = groupLimit
+    self.everyoneLimit = everyoneLimit
+    self.expiryLimit = expiryLimit
     self.readerCount = readerCount
     self.checkpointPages = checkpointPages
     self.logPagesLimit = logPagesLimit

@@ -193,17 +193,46 @@ def test_no_number_in_a_path_or_a_list_of_ids_is_a_trap(server, fresh_user):
     over.close()
 
 
-@pytest.mark.parametrize("path", ["live/broadcast", "send/system"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/disconnect",
+        *(
+            f"/api/v1/websocket/{path}"
+            for path in (
+                "live/broadcast",
+                "live/data",
+                "live/update",
+                "send/notification",
+                "send/room",
+                "send/system",
+            )
+        ),
+    ],
+)
 def test_no_number_in_a_broadcast_is_a_trap(server, path):
     over = server.connection()
-    for name in ("update_type", "message_type", "title", "message", "payload"):
+    good = {"update_type": "t", "notification_type": "t", "title": "t", "user_id": "u", "room": "r"}
+    for name in (*good, "message_type", "message", "payload", "reason"):
+        rest = json.dumps({other: value for other, value in good.items() if other != name})[1:]
         for number in NUMBERS:
-            fields = {"update_type": "t", "message_type": "t", "title": "t"}
-            fields.pop(name, None)
-            body = f'{{"{name}":{number},{json.dumps(fields)[1:]}'.encode()
-            url = f"/api/v1/websocket/{path}"
-            answer = server.request("POST", url, body=body, key=API_KEY, over=over)
-            assert answer.status in (200, 202, 400, 422), (name, number, answer)
+            for value in (number, f'"{number}"', f"[{number}]"):
+                body = f'{{"{name}":{value},{rest}'.encode()
+                answer = server.request("POST", path, body=body, key=API_KEY, over=over)
+                assert answer.status in (200, 201, 400, 422), (name, value, answer)
+    over.close()
+
+
+@pytest.mark.parametrize("name", ["limit", "after"])
+def test_no_number_in_who_is_online_is_a_trap(server, name):
+    over = server.connection()
+    for number in NUMBERS:
+        path = f"/api/v1/users/online?{urllib.parse.urlencode({name: number})}"
+        answer = server.request("GET", path, key=API_KEY, over=over)
+        assert answer.status in ((200,) if name == "after" else (200, 422)), (number, answer)
+        path = f"/api/v1/users/{urllib.parse.quote(number, safe='') or 'x'}/online"
+        answer = server.request("GET", path, key=API_KEY, over=over)
+        assert answer.status in (200, 422), (number, answer)
     over.close()
 
 
@@ -290,6 +319,11 @@ def test_no_number_in_a_poll_is_a_trap(server, fresh_user, name):
         ("check", "shards"),
         ("check", "message-bytes"),
         ("check", "backlog-bytes"),
+        ("check", "connections-per-address"),
+        ("check", "connections-per-user"),
+        ("check", "connect-rate"),
+        ("check", "message-rate"),
+        ("check", "publish-rate"),
         ("check", "jwt-leeway"),
         ("check", "jwt-require-exp"),
         ("token", "ttl"),

@@ -75,10 +75,14 @@ struct DirectoryTests {
       }
       let user = "user-\(Int.random(in: 0..<40, using: &random))"
       #expect(directory.places(of: user) == model[user] ?? [])
+      #expect(directory.count(of: user) == model[user]?.count ?? 0)
       #expect(directory.contains(user: user) == (model[user] != nil))
       #expect(directory.userCount == model.count)
       #expect(directory.placeCount == owners.count)
     }
+    var users: [String] = []
+    directory.forEachUser { users.append($0.text) }
+    #expect(users.sorted() == model.keys.sorted())
   }
 
   @Test("a place that is there already is a programming error")

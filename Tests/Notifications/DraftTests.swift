@@ -132,7 +132,7 @@ struct DraftTests {
     "a known field of the wrong type is invalid, whichever type it is",
     arguments: [
       "user_id", "user_ids", "type", "priority", "title", "message", "data", "entity_type",
-      "entity_id", "entity_url", "actions", "group_key", "expires_at",
+      "entity_id", "entity_url", "actions", "group_key", "expires_at", "audience",
     ])
   func wrongTypes(name: String) {
     let values = ["true", "1", "-1.5e3", "\"\"", "\"x\"", "[]", "[1]", "{}", "{\"a\":1}"]
@@ -142,7 +142,7 @@ struct DraftTests {
       case "actions": { $0 == "[]" }
       case "user_ids": { _ in false }
       case "type", "user_id": { $0 == "\"x\"" }
-      case "priority", "expires_at", "entity_url": { _ in false }
+      case "priority", "expires_at", "entity_url", "audience": { _ in false }
       default: { $0.hasPrefix("\"") }
       }
     for value in values {
@@ -221,7 +221,7 @@ struct DraftTests {
     }
   }
 
-  @Test("one user or many, not both and not none")
+  @Test("one user, many or everyone, not two of them and not none")
   func users() throws {
     func parse(_ members: String) -> String? {
       field { () throws(DraftError) in
@@ -230,14 +230,34 @@ struct DraftTests {
       }
     }
     #expect(parse("") == "user_id")
-    #expect(parse(#","audience":"everyone""#) == "audience")
-    #expect(parse(#","audience":"everyone","user_id":"u""#) == nil)
+    #expect(parse(#","audience":"everyone""#) == nil)
+    #expect(parse(#","audience":"all""#) == "audience")
+    #expect(parse(#","audience":["everyone"]"#) == "audience")
+    #expect(parse(#","audience":"everyone","user_id":"u""#) == "audience")
+    #expect(parse(#","audience":"everyone","user_ids":["u"]"#) == "audience")
     #expect(parse(#","user_id":"u","user_ids":["v"]"#) == "user_ids")
     #expect(parse(#","user_ids":[]"#) == "user_ids")
     #expect(parse(#","user_ids":["a",1]"#) == "user_ids")
     #expect(parse(#","user_ids":["a",""]"#) == "user_ids")
     #expect(parse(#","user_ids":["a","b\u0007"]"#) == "user_ids")
     #expect(parse(#","user_id":"a\u0000""#) == "user_id")
+  }
+
+  @Test("a notification for everyone has no user, and one that is over is refused")
+  func everyoneAndExpiry() throws {
+    let text = #"{"audience":"everyone","type":"t","title":"T","#
+    let bytes = Array((text + #""expires_at":"2026-01-31T12:00:00Z"}"#).utf8)
+    let draft = try Draft.parse(bytes, in: 0..<bytes.count)
+    #expect(draft.isForEveryone && !draft.isForMany && draft.userIDs.isEmpty)
+    let pending = draft.expand(createdAt: 9) { NotificationID(milliseconds: 9, random: (0, 1)) }
+    #expect(pending.count == 1 && pending[0].isForEveryone && pending[0].userID.isEmpty)
+    let end = try #require(draft.content.expiresAt)
+    try draft.checkExpiry(at: end - 1)
+    let refused = field { () throws(DraftError) in
+      try draft.checkExpiry(at: end)
+      return draft
+    }
+    #expect(refused == "expires_at")
   }
 
   @Test("users come once each, in the order sent, and are told apart by their bytes")

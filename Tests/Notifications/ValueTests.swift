@@ -71,6 +71,20 @@ struct UserIDTests {
     #expect(TextKey("a\u{323}\u{307}") != TextKey("a\u{307}\u{323}"))
     #expect("a\u{323}\u{307}" == "a\u{307}\u{323}")
   }
+
+  @Test("keys are ordered as their bytes are, a shorter one before those that it begins")
+  func order() {
+    let ordered = [
+      "", "B", "a", "a\u{0}", "aa", "b", "ea", "e\u{301}", "z", "\u{E9}", "\u{FF5E}",
+    ]
+    for (index, text) in ordered.enumerated() {
+      for (other, later) in ordered.enumerated() {
+        #expect((TextKey(text) < TextKey(later)) == (index < other), "\(text) \(later)")
+      }
+    }
+    // Above U+FFFF the bytes and the units of UTF-16 disagree.
+    #expect(TextKey("\u{FF5E}") < TextKey("\u{1F600}"))
+  }
 }
 
 @Suite("Priorities")

@@ -19,9 +19,9 @@ struct FetchTests {
 
   private static func question(_ fixture: ShardFixture) throws -> (limit: Int, unreadOnly: Bool) {
     try fixture.turn(until: { !fixture.store.reads.isEmpty })
-    guard case .page("u", let limit, nil, let unreadOnly, nil) = fixture.store.reads[0].query
-    else {
-      Issue.record("not a page of the user's: \(fixture.store.reads[0].query)")
+    let query = fixture.store.reads[0].query
+    guard case .page("u", let limit, nil, let unreadOnly, nil, .collapsed) = query else {
+      Issue.record("not a page of the user's: \(query)")
       return (0, false)
     }
     return (limit, unreadOnly)

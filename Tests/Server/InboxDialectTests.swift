@@ -87,14 +87,14 @@ struct InboxDialectTests {
     let size = Self.notification.utf8.count
     for (limit, count) in [(0, 1), (size, 1), (2 * size + 70, 2), (10 * size, 3)] {
       let texts = try DialectTests.texts {
-        InboxDialect().writePage([one, one, one], counts, byteLimit: limit, to: &$0)
+        InboxDialect().writePage([one, one, one], counts, groups: [:], byteLimit: limit, to: &$0)
       }
       let list = Array(repeating: Self.notification, count: count).joined(separator: ",")
       #expect(
         texts == [#"{"type":"notification_update","unreadCount":2,"notifications":[\#(list)]}"#])
     }
     let empty = try DialectTests.texts {
-      InboxDialect().writePage([], counts, byteLimit: 100, to: &$0)
+      InboxDialect().writePage([], counts, groups: [:], byteLimit: 100, to: &$0)
     }
     #expect(empty == [#"{"type":"notification_update","unreadCount":2,"notifications":[]}"#])
   }

@@ -82,7 +82,7 @@ struct InboxSessionTests {
     #expect(try peer.frames() == [Self.connected(0)])
     try fixture.store.answer(
       .missed(
-        [ReplaySessionTests.notification(1)], through: 1, isLast: true, total: 1, Self.counts(1)))
+        [ReplaySessionTests.notification(1)], through: 1, next: nil, total: 1, Self.counts(1)))
     try fixture.turn(3)
     let frames = try peer.frames()
     #expect(frames.count == 2 && frames[0].contains("new_notification"))
@@ -98,7 +98,7 @@ struct InboxSessionTests {
     #expect(try peer.frames() == [])
     try fixture.store.answer(
       .missed(
-        [ReplaySessionTests.notification(8)], through: 8, isLast: true, total: 1, Self.counts(8)))
+        [ReplaySessionTests.notification(8)], through: 8, next: nil, total: 1, Self.counts(8)))
     try fixture.turn(3)
     let frames = try peer.frames()
     try #require(frames.count == 3)

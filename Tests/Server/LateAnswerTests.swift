@@ -90,7 +90,7 @@ struct LateAnswerTests {
       id: NotificationID(high: 1, low: 1), userID: "a", type: "t", priority: .normal,
       title: "for a alone", message: "", data: Array("{}".utf8), createdAt: 0, offset: 1)
     try fixture.store.answer(
-      .missed([secret], through: 1, isLast: true, total: 1, Counts(total: 1)))
+      .missed([secret], through: 1, next: nil, total: 1, Counts(total: 1)))
     try fixture.turn(5)
     let frames = try peer.frames()
     #expect(!frames.contains { $0.contains("for a alone") }, "\(frames)")

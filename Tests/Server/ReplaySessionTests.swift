@@ -27,10 +27,10 @@ struct ReplaySessionTests {
   }
 
   static func page(
-    _ offsets: [UInt64], through: UInt64, isLast: Bool = true
+    _ offsets: [UInt64], through: UInt64, next: UInt64? = nil
   ) -> StoreAnswer {
     .missed(
-      offsets.map { notification($0) }, through: through, isLast: isLast, total: offsets.count,
+      offsets.map { notification($0) }, through: through, next: next, total: offsets.count,
       counts(through))
   }
 
@@ -82,7 +82,7 @@ struct ReplaySessionTests {
     let peer = try fixture.session("u", since: "0")
     var texts: [String] = []
     try fixture.turn(until: { fixture.store.reads.count == 1 })
-    try fixture.store.answer(Self.page([1], through: 2, isLast: false))
+    try fixture.store.answer(Self.page([1], through: 2, next: 1))
     try fixture.turn(until: { fixture.store.reads.count == 1 })
     // The first notification is deleted now: the reader sees it before the ring brings it.
     try fixture.store.answer(Self.page([2], through: 3))
@@ -176,7 +176,7 @@ struct ReplaySessionTests {
         try fixture.store.answer(
           .missed(
             page.map { notification($0) }, through: UInt64(committed.count),
-            isLast: page.count == left.count, total: left.count,
+            next: page.count == left.count ? nil : page.last, total: left.count,
             counts(UInt64(committed.count))))
       default: try fixture.turn()
       }
@@ -191,7 +191,7 @@ struct ReplaySessionTests {
 }
 
 /// What a client makes of its frames.
-private struct ResumingClient {
+struct ResumingClient {
   var rows: [UInt64] = []
   var version: UInt64 = 0
   /// Nothing came twice, out of order, or with counts that go back.

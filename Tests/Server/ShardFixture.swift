@@ -7,6 +7,7 @@ import Broadcast
 import CReactor
 import Glibc
 import Notifications
+import TestSupport
 import Testing
 import Tokens
 import Wire
@@ -17,6 +18,16 @@ import Wire
 final class KernelScript {
   /// Milliseconds since the test began.
   var elapsed: UInt64 = 0
+  /// By how much somebody has set the wall clock, in milliseconds.
+  var wallShift: Int64 = 0
+  /// Of 1,000 receives, sends and waits so many are interrupted by a signal before they begin.
+  var interruptedPermille = 0
+  /// Of 1,000 receives and sends so many move one byte and no more.
+  var shortPermille = 0
+  /// What decides which of them.
+  var generator = SeededGenerator(seed: 1)
+  /// Sockets that the kernel does not know.
+  let crowd = Crowd()
   /// What the next sends to a descriptor answer, in place of sending: a negated errno, or how many
   /// bytes are taken at the most.
   var sends: [Int32: [Int]] = [:]
@@ -25,7 +36,7 @@ final class KernelScript {
   /// Bytes that went to each descriptor since it was accepted.
   fileprivate var sent: [Int32: Int] = [:]
 
-  fileprivate static func of(_ context: UnsafeMutableRawPointer?) -> KernelScript {
+  static func of(_ context: UnsafeMutableRawPointer?) -> KernelScript {
     Unmanaged<KernelScript>.fromOpaque(context!).takeUnretainedValue()
   }
 
@@ -35,6 +46,16 @@ final class KernelScript {
     return count
   }
 
+  private func strikes(_ permille: Int) -> Bool {
+    permille > 0 && Int.random(in: 0..<1_000, using: &generator) < permille
+  }
+
+  /// How many of `count` bytes the call moves at the most, or -EINTR.
+  fileprivate func cut(_ count: Int) -> Int {
+    if strikes(interruptedPermille) { return Int(-EINTR) }
+    return strikes(shortPermille) ? min(1, count) : count
+  }
+
   /// How many of `count` bytes the descriptor takes now, or a negated errno.
   fileprivate func take(_ descriptor: Int32, _ count: Int) -> Int {
     if var script = sends[descriptor], !script.isEmpty {
@@ -42,7 +63,7 @@ final class KernelScript {
       sends[descriptor] = script
       return min(next, count)
     }
-    guard let left = room[descriptor] else { return count }
+    guard let left = room[descriptor] else { return cut(count) }
     if left == 0 { return Int(-EAGAIN) }
     let taken = min(left, count)
     room[descriptor] = left - taken
@@ -55,6 +76,7 @@ final class ScriptedStore: Store, @unchecked Sendable {
   // Unchecked: a fixture's shard runs on the test's thread, and so does everything here.
   let epoch = "test"
   var horizon: UInt64 = 0
+  var nextExpiry: Int64?
   var failure: String?
   var metrics = StoreMetrics()
   var isFull = false
@@ -88,7 +110,9 @@ final class ScriptedStore: Store, @unchecked Sendable {
   }
 }
 
-/// One shard, with what it needs.
+/// One shard, with what it needs, or several that share a ring.
+///
+/// Each listens on a port of its own, so that a test says where a connection goes.
 final class ShardFixture {
   static let secret = Array("a secret of thirty-two bytes, ok?".utf8)
   static let startWall: Int64 = 1_700_000_000_000
@@ -96,27 +120,76 @@ final class ShardFixture {
   let script = KernelScript()
   let store = ScriptedStore()
   let core: ServerCore
-  let shard: Shard
-  private let port: UInt16
+  /// The shard, or the first of several.
+  var shard: Shard { shards[0] }
+  let shards: [Shard]
+  let ports: [UInt16]
   private let table: UnsafeMutablePointer<cl_kernel>
 
-  init(_ change: (inout Configuration) -> Void = { _ in }) throws {
+  init(shardCount: Int = 1, _ change: (inout Configuration) -> Void = { _ in }) throws {
     var configuration = Configuration(tokenPolicy: TokenPolicy(keys: [.hmac(secret: Self.secret)]))
     change(&configuration)
     table = .allocate(capacity: 1)
     table.initialize(to: cl_kernel_real().pointee)
     table.pointee.context = Unmanaged.passUnretained(script).toOpaque()
+    Self.script(table)
+    let kernel = Kernel(table: UnsafePointer(table))
+    let listeners = try (0..<shardCount).map { _ in
+      try Listener(kernel: kernel, host: "127.0.0.1", port: 0)
+    }
+    ports = listeners.map(\.port)
+    let reactors = try listeners.map { _ in try Reactor(kernel: kernel) }
+    let parkers = reactors.map { reactor in
+      let waker = reactor.waker
+      return Parker(wake: { waker.wake() })
+    }
+    let ring = BroadcastRing<Event>(
+      capacity: configuration.limits.ringCapacity, parkers: parkers)
+    let core = ServerCore(
+      configuration: configuration, kernel: kernel, ring: ring, parkers: parkers,
+      mailboxes: parkers.map { Mailbox(capacity: .max, parker: $0) }, store: store,
+      log: Log(level: .error))
+    self.core = core
+    shards = try listeners.indices.map { index in
+      try Shard(index: index, core: core, reactor: reactors[index], listener: listeners[index])
+    }
+  }
+
+  /// Puts the script before the real kernel.
+  private static func script(_ table: UnsafeMutablePointer<cl_kernel>) {
     table.pointee.clock_gettime = { context, clock, time in
-      let start = clock == CLOCK_REALTIME ? ShardFixture.startWall : 1_000_000
-      let now = Int(start) + Int(KernelScript.of(context).elapsed)
+      let script = KernelScript.of(context)
+      let start =
+        clock == CLOCK_REALTIME ? ShardFixture.startWall + script.wallShift : 1_000_000
+      let now = Int(start) + Int(script.elapsed)
       time.pointee = timespec(tv_sec: now / 1_000, tv_nsec: now % 1_000 * 1_000_000)
       return 0
     }
     // A turn never sleeps long: whether something comes is asked by turning again.
     table.pointee.epoll_wait = { context, epoll, events, capacity, timeout in
-      cl_kernel_real().pointee.epoll_wait(context, epoll, events, capacity, min(timeout, 1))
+      let script = KernelScript.of(context)
+      if script.cut(1) < 0 { return -EINTR }
+      let timeout = script.crowd.isReady ? 0 : min(timeout, 1)
+      let count = cl_kernel_real().pointee.epoll_wait(context, epoll, events, capacity, timeout)
+      return count < 0 ? count : script.crowd.fill(events, from: count, to: capacity)
     }
+    table.pointee.recv = { context, descriptor, bytes, count, flags in
+      let script = KernelScript.of(context)
+      let moved = script.cut(count)
+      guard moved >= 0 else { return moved }
+      if let socket = script.crowd[descriptor] { return socket.receive(into: bytes, moved) }
+      let received = Glibc.recv(descriptor, bytes, moved, flags)
+      return received < 0 ? Int(-errno) : received
+    }
+    Crowd.install(in: table)
+    scriptSending(table)
+  }
+
+  private static func scriptSending(_ table: UnsafeMutablePointer<cl_kernel>) {
     table.pointee.send = { context, descriptor, bytes, count, flags in
+      if let socket = KernelScript.of(context).crowd[descriptor] {
+        return socket.take(UnsafeRawBufferPointer(start: bytes, count: count))
+      }
       let taken = KernelScript.of(context).take(descriptor, count)
       guard taken > 0 else { return taken }
       let sent = Glibc.send(descriptor, bytes, taken, flags)
@@ -124,6 +197,9 @@ final class ShardFixture {
     }
     table.pointee.sendmsg = { context, descriptor, message, flags in
       var copy = message.pointee
+      if let socket = KernelScript.of(context).crowd[descriptor] {
+        return socket.take(copy)
+      }
       let count = (0..<copy.msg_iovlen).reduce(0) { $0 + copy.msg_iov[Int($1)].iov_len }
       let taken = KernelScript.of(context).take(descriptor, count)
       guard taken > 0 else { return taken }
@@ -136,28 +212,21 @@ final class ShardFixture {
       let sent = Glibc.sendmsg(descriptor, &copy, flags)
       return KernelScript.of(context).note(sent, to: descriptor)
     }
-    let kernel = Kernel(table: UnsafePointer(table))
-    let listener = try Listener(kernel: kernel, host: "127.0.0.1", port: 0)
-    port = listener.port
-    let reactor = try Reactor(kernel: kernel)
-    let waker = reactor.waker
-    let parker = Parker(wake: { waker.wake() })
-    let ring = BroadcastRing<Event>(
-      capacity: configuration.limits.ringCapacity, parkers: [parker])
-    core = ServerCore(
-      configuration: configuration, kernel: kernel, ring: ring, parkers: [parker],
-      mailboxes: [Mailbox(capacity: .max, parker: parker)], store: store,
-      log: Log(level: .error))
-    shard = try Shard(index: 0, core: core, reactor: reactor, listener: listener)
   }
 
   deinit {
-    shard.table.forEachPlace { shard.drop($0) }
-    shard.acceptor = nil
+    for shard in shards {
+      shard.table.forEachPlace { shard.drop($0) }
+      shard.acceptor = nil
+    }
+    // What is left is closed when the reactor goes, and the script may be gone by then.
+    table.update(from: cl_kernel_real(), count: 1)
   }
 
   func turn(_ count: Int = 1) throws {
-    for _ in 0..<count { try shard.turn() }
+    for _ in 0..<count {
+      for shard in shards { try shard.turn() }
+    }
   }
 
   /// Turns until `condition` holds, and fails when it does not come to.
@@ -166,7 +235,7 @@ final class ShardFixture {
   ) throws {
     for _ in 0..<2_000 {
       if condition() { return }
-      try shard.turn()
+      try turn()
     }
     try #require(condition(), "did not come to pass", sourceLocation: location)
   }
@@ -178,9 +247,9 @@ final class ShardFixture {
       let step = min(left, 1_000)
       script.elapsed += step
       left -= step
-      try shard.turn()
+      try turn()
     }
-    try shard.turn()
+    try turn()
   }
 
   /// Where the peer's connection is in its life; `.free` once it has ended.
@@ -203,10 +272,11 @@ final class ShardFixture {
       secret: secret)
   }
 
-  /// A connection that the shard has accepted.
-  func connect() throws -> TestPeer {
+  /// A connection that the shard, or another one, has accepted.
+  func connect(to index: Int = 0) throws -> TestPeer {
+    let shard = shards[index]
     let before = shard.table.count
-    let peer = try TestPeer(port: port)
+    let peer = try TestPeer(port: ports[index])
     try turn(until: { shard.table.count == before + 1 })
     var place: UInt32 = 0
     shard.table.forEachPlace { each in
@@ -242,16 +312,16 @@ final class ShardFixture {
   /// An open session of `user`, or of a client that has shown no token.
   func session(
     _ user: String?, path: String = "/api/v1/ws/notifications", since: String? = nil,
-    seconds: Int64 = 86_400
+    seconds: Int64 = 86_400, fields: String = "", on index: Int = 0
   ) throws -> TestPeer {
-    let peer = try connect()
+    let peer = try connect(to: index)
     let query = since.map { "?since=" + $0 } ?? ""
     let credentials =
       user.map { "Authorization: Bearer \(Self.token($0, seconds: seconds))\r\n" } ?? ""
     peer.send(
       "GET \(path)\(query) HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        + "\(credentials)\r\n")
+        + "\(credentials)\(fields)\r\n")
     try turn(until: { peer.receive().headEnd != nil })
     peer.received.removeFirst(try #require(peer.received.headEnd))
     return peer
@@ -295,6 +365,11 @@ final class TestPeer {
     #expect(sent == bytes.count)
   }
 
+  /// Sends what the server may have refused to hear already.
+  func sendIfOpen(_ text: String) {
+    _ = Glibc.send(descriptor, text, text.utf8.count, Int32(MSG_NOSIGNAL))
+  }
+
   /// Sends a masked text message.
   func say(_ text: String) {
     var frame: [UInt8] = []
@@ -324,15 +399,23 @@ final class TestPeer {
   /// Takes the whole frames that have come: their texts, and a close frame as its code.
   func frames() throws -> [String] {
     receive()
+    return try received.takeFrames()
+  }
+}
+
+extension [UInt8] {
+  /// Takes the whole frames at the beginning: their texts, and a close frame as its code.
+  mutating func takeFrames() throws -> [String] {
     var texts: [String] = []
+    var taken = 0
     while true {
-      let bytes = received
+      let bytes = self[taken...]
       let parsed = try FrameHeader.parse(bytes.span, from: .server)
-      guard let header = parsed, received.count >= header.byteCount + header.payloadLength else {
+      guard let header = parsed, bytes.count >= header.byteCount + header.payloadLength else {
         break
       }
-      let payload = Array(received[header.byteCount..<(header.byteCount + header.payloadLength)])
-      received.removeFirst(header.byteCount + header.payloadLength)
+      let payload = Array(bytes.dropFirst(header.byteCount).prefix(header.payloadLength))
+      taken += header.byteCount + header.payloadLength
       switch header.opcode {
       case .close: texts.append("close \(try WebSocketFrame.parseClose(payload).code ?? 0)")
       case .ping: texts.append("ping")
@@ -340,11 +423,10 @@ final class TestPeer {
       case .text, .binary, .continuation: texts.append(String(decoding: payload, as: UTF8.self))
       }
     }
+    removeFirst(taken)
     return texts
   }
-}
 
-extension [UInt8] {
   /// Where the first head ends, if it is whole.
   var headEnd: Int? {
     firstRange(of: Array("\r\n\r\n".utf8))?.upperBound

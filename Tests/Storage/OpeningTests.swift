@@ -59,10 +59,14 @@ struct OpeningTests {
   func newerVersion() throws {
     let directory = TemporaryDirectory()
     do { try StoreFixture(in: directory).publish("u") }
-    StoreFixture.sql("PRAGMA user_version = 2", at: directory.databasePath)
-    #expect(throws: StoreError.newerVersion(2)) { _ = try StoreFixture(in: directory) }
-    #expect(StoreFixture.sql("PRAGMA user_version", at: directory.databasePath) == "2")
-    StoreFixture.sql("PRAGMA user_version = 1", at: directory.databasePath)
+    let path = directory.databasePath
+    let version = try #require(Int(StoreFixture.sql("PRAGMA user_version", at: path)))
+    StoreFixture.sql("PRAGMA user_version = \(version + 1)", at: path)
+    #expect(throws: StoreError.newerVersion(version + 1)) {
+      _ = try StoreFixture(in: directory)
+    }
+    #expect(StoreFixture.sql("PRAGMA user_version", at: path) == "\(version + 1)")
+    StoreFixture.sql("PRAGMA user_version = \(version)", at: path)
     #expect(try StoreFixture(in: directory).counts("u").total == 1)
   }
 
@@ -158,14 +162,14 @@ struct OpeningTests {
     #expect(fixture.store.metrics.corruptRows >= 1)
     #expect(fixture.store.metrics.lastCorruption != nil)
     guard
-      case .missed(let rows, _, let isLast, _, _) = fixture.read(
+      case .missed(let rows, _, let next, _, _) = fixture.read(
         .missed(user: "u", after: 0, limit: 10))
     else {
       Issue.record("no replay")
       return
     }
     #expect(rows.map(\.title) == ["one", "three"])
-    #expect(isLast)
+    #expect(next == nil)
     // One bad row is no reason to stop.
     #expect(fixture.store.failure == nil)
     #expect(fixture.publish("u") == .published)

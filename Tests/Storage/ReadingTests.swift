@@ -10,13 +10,13 @@ struct ReadingTests {
     _ fixture: StoreFixture, _ user: UserID, after: UInt64, limit: Int = 1_000
   ) -> (rows: [Notification], through: UInt64, isLast: Bool, total: Int?, counts: Counts) {
     guard
-      case .missed(let rows, let through, let isLast, let total, let counts) = fixture.read(
+      case .missed(let rows, let through, let next, let total, let counts) = fixture.read(
         .missed(user: user, after: after, limit: limit))
     else {
       Issue.record("no replay")
       return ([], 0, false, nil, Counts())
     }
-    return (rows, through, isLast, total, counts)
+    return (rows, through, next == nil, total, counts)
   }
 
   /// Publishes `count` notifications of `user`, with others' in between.

@@ -121,23 +121,24 @@ final class StoreFixture {
 
   func page(
     _ user: UserID, limit: Int = 200, before: UInt64? = nil, unreadOnly: Bool = false,
-    type: String? = nil
-  ) -> (rows: [Notification], next: UInt64?, counts: Counts) {
+    type: String? = nil, grouping: PageGrouping = .collapsed
+  ) -> (rows: [Notification], next: UInt64?, counts: Counts, groups: [UInt64: Int]) {
     let query = StoreQuery.page(
-      user: user, limit: limit, before: before, unreadOnly: unreadOnly, type: type)
-    guard case .page(let rows, let next, let counts) = read(query) else {
+      user: user, limit: limit, before: before, unreadOnly: unreadOnly, type: type,
+      grouping: grouping)
+    guard case .page(let rows, let next, let counts, let groups) = read(query) else {
       Issue.record("no page")
-      return ([], nil, Counts())
+      return ([], nil, Counts(), [:])
     }
-    return (rows, next, counts)
+    return (rows, next, counts, groups)
   }
 
   /// All of the inbox, newest first, through as many pages as it takes.
-  func inbox(_ user: UserID) -> [Notification] {
+  func inbox(_ user: UserID, grouping: PageGrouping = .separate) -> [Notification] {
     var rows: [Notification] = []
     var before: UInt64?
     repeat {
-      let page = page(user, before: before)
+      let page = page(user, before: before, grouping: grouping)
       rows += page.rows
       before = page.next
     } while before != nil

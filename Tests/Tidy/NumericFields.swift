@@ -48,6 +48,8 @@ enum NumericFields {
     hunted("Tokens/NumericDate.swift seconds", "Tokens/Time", "unreadable"),
     hunted("Notifications/NotificationID.swift init", "Notifications/Value", "invalid"),
     hunted("Notifications/NotificationID.swift hexValue", "Notifications/Value", "invalid"),
+    hunted(
+      "Notifications/PreferencesParser.swift twoDigits", "Notifications/Preferences", "everyText"),
     Place(
       name: "Server/Endpoints/Inbox.swift number",
       hunter: "Tests/EndToEnd/test_trap_hunt.py test_no_number_in_a_query_is_a_trap"),

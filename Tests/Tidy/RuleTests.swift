@@ -136,6 +136,7 @@ struct RuleTests {
       ("Sources/Server/Metrics.swift", "internal import Synchronization", true),
       ("Sources/Broadcast/A.swift", "package import Synchronization", true),
       ("Sources/Broadcast/A.swift", "import Glibc", false),
+      ("Sources/Broadcast/Guarded.swift", "import Glibc", true),
       ("Sources/Wire/A.swift", "import Glibc", false),
       ("Sources/Wire/A.swift", "@testable import Broadcast", false),
       ("Sources/Wire/A.swift", "import struct Server.Shard", false),

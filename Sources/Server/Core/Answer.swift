@@ -59,6 +59,11 @@ struct Answer {
     failure(503, code, message).with("Retry-After", "1")
   }
 
+  /// A refusal of too much: 429 with the time after which to try again.
+  static func tooMany(_ code: String, _ message: String, afterSeconds seconds: UInt64) -> Answer {
+    failure(429, code, message).with("Retry-After", "\(seconds)")
+  }
+
   /// An answer whose body is JSON already.
   static func json(_ status: UInt16, _ body: [UInt8]) -> Answer {
     Answer(
@@ -78,12 +83,19 @@ struct Answer {
 /// A request that is not done, with the answer that says why.
 struct Refusal: Error {
   let answer: Answer
+  /// The answer's message, for a caller who is not asked over HTTP; nil where only the answer says
+  /// it.
+  let message: String?
 
   init(_ status: UInt16, _ code: String, _ message: String) {
     answer = .failure(status, code, message)
+    self.message = message
   }
 
-  init(_ answer: Answer) { self.answer = answer }
+  init(_ answer: Answer) {
+    self.answer = answer
+    message = nil
+  }
 
   /// 400: the request is malformed.
   static func malformed(_ message: String) -> Refusal { Refusal(400, "malformed", message) }

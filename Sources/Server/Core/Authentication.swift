@@ -100,6 +100,7 @@ extension Shard {
       throw Refusal(
         .failure(401, "unauthorized", reason).with("WWW-Authenticate", "Bearer"))
     }
+    authenticated(place)
     switch endpoint.access {
     case .user where caller.user == nil:
       throw Refusal(403, "forbidden", "this needs the token of a user")

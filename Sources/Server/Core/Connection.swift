@@ -31,7 +31,7 @@ enum ConnectionState: UInt8 {
 
 /// What is true of a connection just now.
 struct ConnectionFlags: OptionSet {
-  let rawValue: UInt16
+  let rawValue: UInt32
   /// It is in this turn's set of connections that have something to send.
   static let dirty = ConnectionFlags(rawValue: 1 << 0)
   /// The socket took less than it was given; writability is awaited.
@@ -56,6 +56,14 @@ struct ConnectionFlags: OptionSet {
   static let peerEnded = ConnectionFlags(rawValue: 1 << 10)
   /// Upgraded without a token: nobody yet, and no format's member, until a message brings one.
   static let awaitsToken = ConnectionFlags(rawValue: 1 << 11)
+  /// Its address' count includes it.
+  static let countedByAddress = ConnectionFlags(rawValue: 1 << 16)
+  /// Its user's count of sessions includes it.
+  static let countedByUser = ConnectionFlags(rawValue: 1 << 17)
+  /// It has not shown who it is, and the shard's count of such includes it.
+  static let unauthenticated = ConnectionFlags(rawValue: 1 << 18)
+  /// It came too many, and is only being told so.
+  static let turnedAway = ConnectionFlags(rawValue: 1 << 19)
 }
 
 /// One connection.
@@ -102,6 +110,12 @@ struct Connection {
   /// When a blocked connection last took a byte.
   var progressAt: UInt64 = 0
   var peer = cl_address()
+  /// What the client's program calls itself, shared with others of the same name.
+  var userAgent = ""
+  /// The wall clock at which the user's session or poll was listed, in milliseconds.
+  var connectedAt: Int64 = 0
+  /// Its share of messages.
+  var messages = TokenBucket()
 
   /// Bytes queued for this connection alone.
   var queuedByteCount: Int { owned.count - ownedSent + outbox.byteCount }

@@ -85,8 +85,11 @@ extension Shard {
     if let offset = event.offset { heardThrough = max(heardThrough, offset) }
     switch event.audience {
     case .everyone:
-      if case .probe(let number) = event.body { return probeReturned(number) }
-      broadcast(event)
+      switch event.body {
+      case .probe(let number): probeReturned(number)
+      case .storedForEveryone, .expiredForEveryone: catchUp(event)
+      default: broadcast(event)
+      }
     case .user(let user):
       deliver(event, to: user)
     case .users(let users):
@@ -168,6 +171,13 @@ extension Shard {
   func queue(log number: UInt8, from: UInt64, to: UInt64, at place: UInt32) {
     guard table[place].state == .session, from != to else { return }
     settleBurst(for: place)
+    // Not all at the turn's end: what a client then turned out not to take would become bytes of
+    // its own, so many times what anybody may be behind as it has devices.
+    let limit = core.configuration.limits.backlogBytesLimit / 2
+    if !table[place].flags.contains(.blocked), table[place].queuedByteCount > limit {
+      flush(place)
+      guard table.contains(place), table[place].state == .session else { return }
+    }
     if table[place].flags.contains(.blocked) {
       takeSharedTail(at: place)
       copyToOwned(log(number), from: from, to: to, at: place)
@@ -244,6 +254,11 @@ extension Shard {
   private func copyToOwned(_ log: FrameLog, from: UInt64, to: UInt64, at place: UInt32) {
     let count = Int(to - from)
     let start = table[place].owned.count
+    if start + count > table[place].owned.capacity {
+      // By doubling, an array would come to hold twice what a client may be behind.
+      let step = Shard.ownedStepBytes
+      table[place].owned.reserveCapacity((start + count + step - 1) / step * step)
+    }
     table[place].owned.append(contentsOf: repeatElement(0, count: count))
     // SAFETY: `count` bytes were just added at `start`, and an array overlaps no log.
     unsafe table[place].owned.withUnsafeMutableBytes { bytes in

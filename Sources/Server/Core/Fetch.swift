@@ -48,8 +48,8 @@ extension StoreAnswer {
     switch self {
     case .position(let offset, _): offset
     case .missed(_, let through, _, _, _): through
-    case .page(_, _, let counts): counts.version
-    case .counts, .failed: nil
+    case .page(_, _, let counts, _): counts.version
+    case .counts, .preferences, .failed: nil
     }
   }
 }
@@ -107,7 +107,7 @@ extension Shard {
 
   private func take(_ answer: StoreAnswer, for fetch: Fetch, at place: UInt32) {
     guard table[place].state == .session else { return }
-    guard case .page(let page, _, let counts) = answer else {
+    guard case .page(let page, _, let counts, let groups) = answer else {
       return close(place, code: 1011, reason: "the store cannot be read")
     }
     if fetch.changedThrough > counts.version { return read(fetch, at: place) }
@@ -116,7 +116,7 @@ extension Shard {
     // Half of what a client may be behind, so that the answer alone does not make it a slow one.
     let byteLimit = core.configuration.limits.backlogBytesLimit / 2
     formats[Int(table[place].format)].dialect.writePage(
-      page, counts, byteLimit: byteLimit, to: &frames)
+      page, counts, groups: groups, byteLimit: byteLimit, to: &frames)
     send(frames.bytes, to: place)
     guard table.contains(place), table[place].state == .session, let next = fetch.next else {
       return

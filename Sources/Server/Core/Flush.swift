@@ -11,6 +11,9 @@ internal import Notifications
 internal import Wire
 
 extension Shard {
+  /// In steps of so many bytes a blocked connection's own bytes grow.
+  static let ownedStepBytes = 4 * 1_024
+
   /// Sends whatever is queued to whoever can take it.
   func flush() {
     for format in formats where format.log.end != format.flushedEnd { flushShared(format) }
@@ -110,8 +113,22 @@ extension Shard {
       return true
     }
     if sent > 0 { table[place].progressAt = now }
+    forgetSent(place)
     block(place)
     return false
+  }
+
+  /// Gives back the room of what was sent: a client that is always a little behind would never be
+  /// rid of it.
+  ///
+  /// Not each time, so that a large answer which is taken in small pieces is not moved for each.
+  private func forgetSent(_ place: UInt32) {
+    let sent = table[place].ownedSent
+    guard sent >= 4 * Shard.ownedStepBytes, sent >= (table[place].owned.count - sent) / 4 else {
+      return
+    }
+    table[place].owned.removeFirst(sent)
+    table[place].ownedSent = 0
   }
 
   /// False when the connection blocked or ended.

@@ -160,7 +160,9 @@ extension Shard {
       default: limits.bodyBytesLimit
       }
     do throws(Refusal) {
-      exchange.caller = try admit(head, to: match.endpoint, at: place)
+      let caller = try admit(head, to: match.endpoint, at: place)
+      try takePublish(by: caller, head, to: match.endpoint)
+      exchange.caller = caller
     } catch {
       answerEarly(error.answer, head, place)
       return false

@@ -35,6 +35,10 @@ extension Shard {
     if let candidate {
       table[place].flags.remove(.awaitsToken)
       table[place].task = nil
+      authenticated(place)
+      guard countSession(of: user, at: place) else {
+        return close(place, code: 1008, reason: "too many connections of this user")
+      }
       admit(caller, since: candidate.since, at: place)
     } else {
       table[place].tokenEnd = caller.end

@@ -11,6 +11,9 @@ extension Shard {
   static let readBytes = 16 * 1_024
   /// Bytes read from one connection in a turn, so that a fire hose does not starve the others.
   static let readBytesPerTurn = 512 * 1_024
+  /// Frames after which a connection is read no further in a turn: of the smallest ones more fit
+  /// into its bytes than a turn has time for.
+  static let framesPerTurn = 8_192
 
   /// Handles readiness of the connection at `place`.
   func handle(_ readiness: Interest, at place: UInt32) {
@@ -31,8 +34,11 @@ extension Shard {
 
   private func read(_ place: UInt32) {
     let generation = table[place].generation
+    let frames = metrics.value(.framesReceived)
     var total = 0
-    while total < Shard.readBytesPerTurn {
+    while total < Shard.readBytesPerTurn,
+      metrics.value(.framesReceived) - frames < Shard.framesPerTurn
+    {
       let kept = table[place].partial.count
       if kept > 0 { scratch.copy(table[place].partial, at: 0) }
       let limit = min(readLimit(place), scratch.count - kept)
@@ -44,6 +50,7 @@ extension Shard {
         return
       }
       total += count
+      bytesReadInTurn += count
       table[place].heardAt = now
       process(place, byteCount: kept + count)
       guard table.holds(place, generation: generation),

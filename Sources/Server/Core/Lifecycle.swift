@@ -27,7 +27,7 @@ extension Shard {
       metrics.add(.refusedConnections)
       return kernel.abort(fd)
     }
-    metrics.add(.accepted)
+    // Before the quotas are asked, so that whatever happens to it gives back what it took of them.
     table[place].state = .http
     table[place].peer = peer
     table[place].heardAt = now
@@ -37,6 +37,12 @@ extension Shard {
       metrics.add(.refusedConnections)
       return drop(place)
     }
+    do throws(DoorRefusal) {
+      try passDoor(place)
+    } catch {
+      return turnAway(place, error)
+    }
+    metrics.add(.accepted)
     scheduleTimer(place)
   }
 
@@ -86,6 +92,20 @@ extension Shard {
     let (milliseconds, overflow) = end.multipliedReportingOverflow(by: 1_000)
     guard !overflow else { return nil }
     return milliseconds <= wall ? now : now + UInt64(milliseconds - wall)
+  }
+
+  /// Sets anew the timers of those whose token ends by the wall clock, which was set, or went on
+  /// while the machine slept and the monotonic clock did not.
+  func wallClockJumped() {
+    table.forEachPlace { place in
+      if table[place].state != .session {
+        guard (table[place].task as? Exchange)?.poll != nil, let end = tokenEndTime(place) else {
+          return
+        }
+        table[place].deadline = min(table[place].deadline, end)
+      }
+      scheduleTimer(place)
+    }
   }
 
   /// The connection's timer is due: something of it is, or was before it was put off.
@@ -183,6 +203,8 @@ extension Shard {
     var frame: [UInt8] = []
     formats[Int(table[place].format)].dialect.framing.writeClose(
       code: code, reason: reason, into: &frame)
+    // Thousands may be cut off at once, each as far behind as it may be.
+    table[place].owned.reserveCapacity(table[place].owned.count + frame.count)
     table[place].owned.append(contentsOf: frame)
     table[place].state = .closing
     closeWhenSent(place)
@@ -242,6 +264,7 @@ extension Shard {
     releaseExchange(place)
     if table[place].flags.contains(.blocked) { blockedCount -= 1 }
     countBlocked(0, at: place)
+    leaveQuotas(place)
     wheel.cancel(place)
     dirty.remove(place)
     let fd = table[place].fd

@@ -74,10 +74,13 @@ extension [UInt8] {
   }
 
   /// Writes a notification as REST shows it.
-  mutating func appendNotification(_ notification: Notification) {
+  ///
+  /// `groupCount` is how many it stands for, where it stands for its group.
+  mutating func appendNotification(_ notification: Notification, groupCount: Int? = nil) {
     openObject()
     member("id", notification.id.text)
-    member("user_id", notification.userID)
+    // Nobody's own when it is for everyone.
+    member("user_id", notification.userID.isEmpty ? nil : notification.userID)
     member("type", notification.type)
     member("priority", notification.priority.name)
     member("title", notification.title)
@@ -88,6 +91,7 @@ extension [UInt8] {
     member("entity_url", notification.entityURL)
     member("actions", json: notification.actions ?? [0x5B, 0x5D])
     member("group_key", notification.groupKey)
+    if let groupCount { member("group_count", groupCount) }
     member("is_read", notification.isRead)
     member("read_at", time: notification.readAt)
     member("seen_at", time: notification.seenAt)

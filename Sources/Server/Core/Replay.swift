@@ -46,11 +46,22 @@ final class Replay: HoldsAssembly {
   var assembly: MessageAssembly?
   /// What the client asked for meanwhile.
   var wantedPage: PageRequest?
+  /// Whether the session was live and only reads what is for everyone: the client knows of nothing.
+  let isCatchUp: Bool
+  /// Whether a notification was sent.
+  var hasSent = false
+  /// What has left every inbox meanwhile: told at the end.
+  var gone: [NotificationID] = []
+  /// The fetch that was under way when a session began to catch up: its page is still to come.
+  var fetch: Fetch?
 
-  init(after: UInt64, isUnprovable: Bool, beginsNow: Bool = false) {
+  init(
+    after: UInt64, isUnprovable: Bool, beginsNow: Bool = false, isCatchUp: Bool = false
+  ) {
     self.after = after
     self.isUnprovable = isUnprovable
     self.beginsNow = beginsNow
+    self.isCatchUp = isCatchUp
   }
 
   /// Whether a live event is delivered now.
@@ -67,7 +78,7 @@ final class Replay: HoldsAssembly {
 
 extension Shard {
   /// Notifications read from the store at a time.
-  private static let pageLimit = 200
+  static let pageLimit = 200
   /// What a page of them takes at the most, as frames.
   ///
   /// The store ends a page behind the row that passes 128 KiB, a row is 26 KiB at the most, and of
@@ -105,6 +116,10 @@ extension Shard {
   /// Reads on when what was read before has been sent.
   func continueReplay(_ place: UInt32) {
     guard let replay = table[place].task as? Replay, !replay.isReading else { return }
+    if replay.isCatchUp {
+      replay.isReading = true
+      return awaitCatchUp(place)
+    }
     let user = table[place].user
     let query: StoreQuery =
       replay.isUnprovable
@@ -124,16 +139,16 @@ extension Shard {
 
   /// Takes a page, or the present position.
   func continueReplay(_ place: UInt32, _ answer: StoreAnswer) {
-    guard let replay = table[place].task as? Replay, table[place].state == .session else {
-      return
-    }
+    guard let replay = table[place].task as? Replay, table[place].state == .session,
+      !takeLate(answer, for: replay)
+    else { return }
     replay.isReading = false
     switch answer {
     case .position(let offset, let counts):
       begin(replay, at: offset, counts, place)
-    case .missed(let page, let through, let isLast, let total, let counts):
-      take(page, through, isLast, total, counts, for: replay, at: place)
-    case .page, .counts, .failed:
+    case .missed(let page, let through, let next, let total, let counts):
+      take(page, through, next, total, counts, for: replay, at: place)
+    case .page, .counts, .preferences, .failed:
       close(place, code: 1011, reason: "the store cannot be read")
     }
   }
@@ -168,7 +183,7 @@ extension Shard {
   }
 
   private func take(
-    _ page: [Notification], _ through: UInt64, _ isLast: Bool, _ total: Int?, _ counts: Counts,
+    _ page: [Notification], _ through: UInt64, _ next: UInt64?, _ total: Int?, _ counts: Counts,
     for replay: Replay, at place: UInt32
   ) {
     if !replay.isProven {
@@ -191,13 +206,18 @@ extension Shard {
     for notification in page {
       format.dialect.writeMissed(notification, counts, to: &format.writer)
     }
-    metrics.add(.replayedNotifications, page.count)
-    replay.after = isLast ? through : page.last?.offset ?? through
+    if !page.isEmpty { replay.hasSent = true }
+    replay.after = next ?? through
     // Behind a large page the session does not go live before the client has taken it, so that
     // what it is allowed to be behind is its own.
     let isSmall = format.writer.bytes.count <= Shard.smallPageBytes
-    let isCaughtUp = isLast && isSmall && replay.notedThrough <= through
-    if isCaughtUp { format.dialect.writeResumed(counts, time: wall, to: &format.writer) }
+    let isCaughtUp = next == nil && isSmall && replay.notedThrough <= through
+    if isCaughtUp { writeEnd(of: replay, counts, to: format, at: place) }
+    if replay.isCatchUp {
+      metrics.add(.framesDelivered, format.writer.count)
+    } else {
+      metrics.add(.replayedNotifications, page.count)
+    }
     let frames = format.writer.bytes
     format.writer.removeAll()
     if isCaughtUp {
@@ -212,9 +232,33 @@ extension Shard {
     }
   }
 
+  /// Writes what a replay ends with: what has gone meanwhile, and the counts.
+  private func writeEnd(
+    of replay: Replay, _ counts: Counts, to format: Format, at place: UInt32
+  ) {
+    if !replay.gone.isEmpty {
+      let event = Event(
+        audience: .user(table[place].user), body: .deleted(replay.gone, counts), timestamp: wall)
+      format.dialect.write(event, to: &format.writer)
+    } else if replay.isCatchUp {
+      format.dialect.writeCaughtUp(
+        counts, hasSent: replay.hasSent, time: wall, to: &format.writer)
+    } else {
+      format.dialect.writeResumed(counts, time: wall, to: &format.writer)
+    }
+  }
+
   private func goLive(_ place: UInt32) {
     let replay = table[place].task as? Replay
     table[place].flags.remove(.replaying)
+    if let late = replay?.fetch {
+      // Its page was read before what was told since, so it is read again when it comes.
+      late.changedThrough = .max
+      late.assembly = replay?.assembly
+      late.next = replay?.wantedPage ?? late.next
+      table[place].task = late
+      return
+    }
     table[place].task = replay?.assembly
     if let wanted = replay?.wantedPage { fetch(wanted, at: place) }
   }

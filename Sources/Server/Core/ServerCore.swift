@@ -15,6 +15,10 @@ enum ShardMessage: Sendable {
   case outcome(UInt32, generation: UInt32, StoreOutcome, count: Int)
   /// The store's answer to a query of the connection at that place.
   case answer(UInt32, generation: UInt32, StoreAnswer)
+  /// The store's answer to one that reads what is for everyone.
+  case caughtUp(UInt32, generation: UInt32, StoreAnswer)
+  /// The store has taken out what had expired.
+  case swept(StoreOutcome)
   /// A user's first connection on some shard came, or its last one there went. Sent to the user's
   /// home shard, which alone knows how many users are connected.
   case census(UserID, arrived: Bool)
@@ -24,6 +28,17 @@ enum ShardMessage: Sendable {
   case roomAnswer(UInt32, generation: UInt32, RoomAnswer, RoomName)
   /// What a user whose home the shard is did.
   case presence(PresenceNote, UserID)
+  /// A question about the shard's own connections; the answer goes to whoever asks all shards.
+  case survey(SurveyQuestion, reply: @Sendable (SurveyAnswer) -> Void)
+  /// One shard's answer to the survey of that number.
+  case surveyed(UInt64, SurveyAnswer)
+  /// Ask all shards, for somebody who is on none of them.
+  case inquiry(SurveyQuestion, done: @Sendable (SurveyResult) -> Void)
+  /// The store's answer to a publish that nobody waits for, with how many notifications it was to
+  /// publish and the bytes of its body.
+  case relayed(StoreOutcome, count: Int, byteCount: Int)
+  /// The session at that place is its user's oldest and has to give way to a newer one.
+  case replaced(UInt32, generation: UInt32)
   /// Begin to send everybody away.
   case drain
   /// Everybody has gone and the store is closed: end.
@@ -42,6 +57,7 @@ final class ServerCore: Sendable {
   let metrics: [ShardMetrics]
   let store: any Store
   let log: Log
+  let quotas: Quotas
   let startedAt: UInt64
   /// The store's newest offset when this began: later ones come through the ring.
   let firstOffset: UInt64
@@ -59,6 +75,7 @@ final class ServerCore: Sendable {
     firstOffset = store.metrics.lastOffset
     self.log = log
     verifier = TokenVerifier(policy: configuration.tokenPolicy)
+    quotas = Quotas(configuration.limits)
     origins = OriginPolicy(allowed: configuration.allowedOrigins)
     metrics = mailboxes.map { _ in ShardMetrics() }
     startedAt = kernel.monotonicMilliseconds

@@ -28,6 +28,8 @@ final class Shard {
   static let acceptLimit = 256
   /// Times that a turn looks for more input before a large fan-out is flushed.
   static let gatherLimit = 16
+  /// By how much more than the monotonic clock the wall clock moves when it has been set.
+  static let wallJumpMilliseconds: UInt64 = 500
 
   let index: Int
   let core: ServerCore
@@ -74,6 +76,9 @@ final class Shard {
   var typists = DeadlineQueue<Typist>()
   /// How users whose home this shard is are seen.
   var presence = PresenceBook(graceMilliseconds: Shard.graceMilliseconds)
+  /// Connections that have not shown who they are, and those that are being turned away.
+  var unauthenticatedCount = 0
+  var turnedAwayCount = 0
   var blockedCount = 0
   /// Bytes of their own that blocked connections had left when they last took some.
   var blockedBytes = 0
@@ -82,11 +87,17 @@ final class Shard {
   var dateText = ""
   /// Bytes of request bodies that are being received or that the store still has.
   var bodyBytesInFlight = 0
+  /// Bytes received in this turn.
+  var bytesReadInTurn = 0
   /// Until then nobody is declared silent: this thread itself was away.
   var amnestyUntil: UInt64 = 0
   /// The readiness probe that has not come back.
   var probe: Probe?
   var lastProbe: UInt64 = 0
+  /// What all shards have been asked and not all have answered, oldest first.
+  var surveys: [Survey] = []
+  var lastSurvey: UInt64 = 0
+  var userAgents: UserAgents
   var drain: Drain?
   var isStopping = false
   /// Connections whose waiting requests are read on once this turn has been flushed.
@@ -95,6 +106,11 @@ final class Shard {
   var heardThrough: UInt64
   /// The store's answers to sessions that resume, until what they include has come by.
   var heldAnswers: [HeldAnswer] = []
+  /// Those who wait to read what is for everyone.
+  var catchUps = CatchUps()
+  /// When the store is looked at next for what has expired, and whether it is at it.
+  var sweepAt: UInt64 = 0
+  var isSweeping = false
   /// The places of one event's user; kept for its memory.
   var places: [UInt32] = []
   /// Connections that ended since the heap was last given back.
@@ -113,6 +129,7 @@ final class Shard {
     wall = kernel.wallMilliseconds
     wheel = TimerWheel(now: now)
     heardThrough = core.firstOffset
+    userAgents = UserAgents(countLimit: core.configuration.limits.userAgentsLimit)
     let capacity = core.configuration.limits.frameLogCapacity
     // What a blocked client may be behind, a turn's worth and a large frame: a log never overwrites
     // what somebody still has to be sent.
@@ -135,6 +152,7 @@ final class Shard {
   /// Runs turns until told to stop.
   func run() throws(SystemError) {
     while !isStopping { try turn() }
+    abandonSurveys()
     table.forEachPlace { drop($0) }
   }
 
@@ -151,13 +169,18 @@ final class Shard {
     var count = try reactor.wait(timeoutMilliseconds: timeout)
     parker.resume()
     readClocks(sleptFrom: before, timeout: timeout)
+    let framesBefore = metrics.value(.framesReceived)
+    bytesReadInTurn = 0
     handleEvents(count)
     runTimers()
     deliverWaiting()
     // A burst that is still arriving is worth a little patience: looking once more costs a system
-    // call, and a fan-out that is flushed twice costs one for each connection.
+    // call, and a fan-out that is flushed twice costs one for each connection. Not so a flood: it
+    // would have those who are waiting for the fan-out wait for each of its shares.
     var rounds = 0
-    while hasLargeFanOut, rounds < Shard.gatherLimit {
+    while hasLargeFanOut, rounds < Shard.gatherLimit, bytesReadInTurn < Shard.readBytesPerTurn,
+      metrics.value(.framesReceived) - framesBefore < Shard.framesPerTurn
+    {
       count = try reactor.wait(timeoutMilliseconds: 0)
       if count == 0 { break }
       handleEvents(count)
@@ -170,8 +193,11 @@ final class Shard {
   }
 
   private func readClocks(sleptFrom before: UInt64, timeout: Int32) {
+    let wallBefore = wall
     now = kernel.monotonicMilliseconds
     wall = kernel.wallMilliseconds
+    let gain = (wall &- wallBefore) &- Int64(truncatingIfNeeded: now &- before)
+    if gain.magnitude > Shard.wallJumpMilliseconds { wallClockJumped() }
     // A turn that took seconds (the process was stopped, the machine suspended) says nothing about
     // the peers: their answers may be waiting behind this very turn.
     if now &- before > UInt64(max(0, timeout)) + 2_000, timeout >= 0 {
@@ -180,7 +206,7 @@ final class Shard {
   }
 
   /// How long this turn may sleep: 0 when something is left to do, at most a second.
-  private func sleepLimit() -> Int32 {
+  func sleepLimit() -> Int32 {
     if !dirty.isEmpty || !resumable.isEmpty || drain?.isDue(now) == true { return 0 }
     if heldAnswers.contains(where: { $0.through <= heardThrough }) { return 0 }
     var limit: Int32 = 1_000
@@ -188,7 +214,14 @@ final class Shard {
     if timer >= 0 { limit = min(limit, timer) }
     if let pause = acceptor?.timeout(now: now), pause >= 0 { limit = min(limit, pause) }
     if let due = nextDueAtHome { limit = min(limit, Int32(clamping: due - min(due, now))) }
+    if let survey = surveys.first {
+      limit = min(limit, Int32(clamping: survey.endsAt - min(now, survey.endsAt)))
+    }
     if drain != nil { limit = min(limit, Int32(Drain.paceMilliseconds)) }
+    // Else an answer of the store's says when to go on.
+    if catchUps.isWaiting, catchUps.readCount < CatchUps.readLimit {
+      limit = min(limit, Int32(CatchUps.pauseMilliseconds))
+    }
     return limit
   }
 
@@ -208,6 +241,7 @@ final class Shard {
     _ = mailbox.drain(limit: 4_096) { receive($0) }
     _ = core.ring.drain(consumer: index, limit: Shard.drainLimit) { deliver($0) }
     takeHeldAnswers()
+    readCatchUps()
   }
 
   private func receive(_ message: ShardMessage) {
@@ -217,6 +251,11 @@ final class Shard {
       if table.holds(place, generation: generation) { finish(place, outcome) }
     case .answer(let place, let generation, let answer):
       if table.holds(place, generation: generation) { finish(place, answer) }
+    case .caughtUp(let place, let generation, let answer):
+      catchUps.readCount -= 1
+      if table.holds(place, generation: generation) { finish(place, answer) }
+    case .swept(let outcome):
+      continueSweep(outcome)
     case .census(let user, let arrived):
       count(user, arrived: arrived)
     case .room(let question, let name, let user, let address):
@@ -225,6 +264,21 @@ final class Shard {
       if table.holds(place, generation: generation) { take(answer, of: name, at: place) }
     case .presence(let note, let user):
       take(note, of: user)
+    case .survey(let question, let reply):
+      reply(answer(question))
+    case .surveyed(let number, let answer):
+      take(answer, ofSurvey: number)
+    case .inquiry(let question, let done):
+      if !beginSurvey(question, for: .outside(done)) { done(.failure(.busy)) }
+    case .relayed(let outcome, let count, let byteCount):
+      bodyBytesInFlight -= byteCount
+      if case .published = outcome {
+        metrics.add(.published, count)
+      } else {
+        metrics.add(.relayedLost, count)
+      }
+    case .replaced(let place, let generation):
+      if table.holds(place, generation: generation) { endReplaced(place) }
     case .drain:
       beginDrain()
     case .stop:
@@ -241,6 +295,8 @@ final class Shard {
     } while count == due.count
     expireProbe()
     expireAtHome()
+    expireSurveys()
+    sweepExpired()
     continueDrain()
     if now >= trimAt {
       trimAt = .max
@@ -256,6 +312,7 @@ final class Shard {
     metrics.set(.users, core.mailboxes.count == 1 ? directory.userCount : census.count)
     metrics.set(.rooms, rosters.count)
     metrics.set(.blockedConnections, blockedCount)
+    metrics.set(.unauthenticated, unauthenticatedCount)
     metrics.set(.draining, drain == nil ? 0 : 1)
   }
 
@@ -267,6 +324,7 @@ final class Shard {
     let isFirst = !directory.contains(user: user)
     directory.insert(place: place, user: user)
     table[place].flags.insert(.listed)
+    table[place].connectedAt = wall
     if isFirst { tellHome(of: user, arrived: true) }
   }
 
@@ -274,6 +332,7 @@ final class Shard {
   func unlist(_ place: UInt32) {
     guard table[place].flags.contains(.listed) else { return }
     let user = table[place].user
+    uncountSession(at: place)
     table[place].flags.remove(.listed)
     directory.remove(place: place, user: user)
     if !directory.contains(user: user) { tellHome(of: user, arrived: false) }

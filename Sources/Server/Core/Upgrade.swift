@@ -80,6 +80,11 @@ extension Shard {
     }
     let rooms = try Shard.rooms(in: query, for: dialect)
     if case .success(let caller) = admitted { try mayEnter(rooms, caller) }
+    table[place].userAgent = userAgents.shared(userAgent(of: head))
+    if case .success(let caller) = admitted, let user = caller.user {
+      authenticated(place)
+      guard countSession(of: user, at: place) else { throw Refusal(Shard.tooManySessions) }
+    }
     let key = Array((request.key + WebSocketHandshake.acceptSuffix).utf8)
     WebSocketHandshake.writeResponse(
       accept: Base64.encode(Digest.sha1(key)),

@@ -102,6 +102,7 @@ extension Shard {
     scratch.unmask(from: payload, to: end, key: header.maskingKey)
     switch role {
     case .control(let opcode):
+      guard opcode == .close || takeMessage(at: place) else { return }
       try handleControl(opcode, scratch.array(from: payload, to: end), at: place)
     case .data(let isText, let startsMessage, let endsMessage):
       let current = assembly ?? MessageAssembly(sequence: sequence)
@@ -110,6 +111,7 @@ extension Shard {
       try append(payload: payload, to: end, endsMessage: endsMessage, to: current)
       if endsMessage {
         setAssembly(nil, at: place)
+        guard takeMessage(isText: current.isText, at: place) else { return }
         try received(current, at: place)
       } else if assembly == nil {
         setAssembly(current, at: place)

@@ -116,6 +116,9 @@ protocol Dialect: Sendable {
   func writeMissed(_ notification: Notification, _ counts: Counts, to frames: inout FrameWriter)
   /// Ends a resumption, after the last missed notification.
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter)
+  /// Ends the notifications for everyone that a live session was sent by `writeMissed`; there may
+  /// have been none.
+  func writeCaughtUp(_ counts: Counts, hasSent: Bool, time: Int64, to frames: inout FrameWriter)
   /// Tells a client that goes on from the present position, behind its greeting, the counts there.
   func writeBegun(_ counts: Counts, time: Int64, to frames: inout FrameWriter)
   /// Tells a client that it is in a room, or no longer.
@@ -126,11 +129,16 @@ protocol Dialect: Sendable {
   func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter)
   /// What a client's text message asks of the server; nil where `answer` is all there is to it.
   func request(in text: [UInt8]) -> ClientRequest?
+  /// Whether a client that sends too many messages is told so, rather than closed with 1008.
+  var forgivesTooManyMessages: Bool { get }
   /// Writes the ping of a heartbeat by messages.
   func writePing(to frames: inout FrameWriter)
   /// Answers a fetch with as much of `page` as fits into `byteLimit`, but one at the least.
+  ///
+  /// `groups` says by its offset how many a notification stands for, where it does.
   func writePage(
-    _ page: [Notification], _ counts: Counts, byteLimit: Int, to frames: inout FrameWriter)
+    _ page: [Notification], _ counts: Counts, groups: [UInt64: Int], byteLimit: Int,
+    to frames: inout FrameWriter)
 }
 
 /// What a dialect has that does not say otherwise.
@@ -138,13 +146,18 @@ extension Dialect {
   var greetsWithCounts: Bool { false }
   var hearsRooms: Bool { false }
   func request(in text: [UInt8]) -> ClientRequest? { nil }
+  var forgivesTooManyMessages: Bool { false }
   func writePing(to frames: inout FrameWriter) {}
   func write(_ news: RoomNews, time: Int64, to frames: inout FrameWriter) {}
   func writeError(_ code: String, _ message: String, time: Int64, to frames: inout FrameWriter) {}
   func writePage(
-    _ page: [Notification], _ counts: Counts, byteLimit: Int, to frames: inout FrameWriter
+    _ page: [Notification], _ counts: Counts, groups: [UInt64: Int], byteLimit: Int,
+    to frames: inout FrameWriter
   ) {}
   var framing: Framing { .webSocket }
+  func writeCaughtUp(_ counts: Counts, hasSent: Bool, time: Int64, to frames: inout FrameWriter) {
+    writeResumed(counts, time: time, to: &frames)
+  }
   func writeBegun(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}
 }
 

@@ -26,7 +26,7 @@ struct EventDialect: Dialect {
     case .deleted(let ids, let counts):
       write("notification:deleted", ids, counts, time: event.timestamp, to: &frames)
     case .unread(_, let counts), .seen(_, let counts), .readAll(let counts), .seenAll(let counts),
-      .deletedAll(let counts):
+      .deletedAll(let counts), .counted(let counts):
       write(counts, time: event.timestamp, to: &frames)
     case .system(let message):
       frames.event("system:message", time: event.timestamp) { $0.members(of: message) }
@@ -40,7 +40,7 @@ struct EventDialect: Dialect {
       frames.event("typing", time: event.timestamp) { $0.members(of: typing) }
     case .presence(let presence):
       frames.event("presence", time: event.timestamp) { $0.members(of: presence) }
-    case .probe:
+    case .storedForEveryone, .expiredForEveryone, .probe:
       break
     }
   }

@@ -30,8 +30,9 @@ struct FlatDialect: Dialect {
         json.member("timestamp", time: event.timestamp)
         json.closeObject()
       }
-    case .read, .unread, .seen, .deleted, .readAll, .seenAll, .deletedAll, .liveUpdate, .dataUpdate,
-      .room, .typing, .presence, .probe:
+    case .read, .unread, .seen, .deleted, .readAll, .seenAll, .deletedAll, .counted,
+      .storedForEveryone, .expiredForEveryone, .liveUpdate, .dataUpdate, .room, .typing, .presence,
+      .probe:
       break
     }
   }

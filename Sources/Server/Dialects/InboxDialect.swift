@@ -33,7 +33,10 @@ struct InboxDialect: Dialect {
       frames.message("notification_update", counts) { json in
         json.member("notifications", json: Array("[]".utf8))
       }
-    case .system, .liveUpdate, .dataUpdate, .room, .typing, .presence, .probe:
+    case .counted(let counts):
+      frames.message("unread_count", counts)
+    case .storedForEveryone, .expiredForEveryone, .system, .liveUpdate, .dataUpdate, .room,
+      .typing, .presence, .probe:
       break
     }
   }
@@ -96,12 +99,18 @@ struct InboxDialect: Dialect {
     frames.message("unread_count", counts)
   }
 
+  /// A notification has its count with it.
+  func writeCaughtUp(_ counts: Counts, hasSent: Bool, time: Int64, to frames: inout FrameWriter) {
+    if !hasSent { frames.message("unread_count", counts) }
+  }
+
   func writePing(to frames: inout FrameWriter) {
     frames.text { $0.appendText(#"{"type":"ping"}"#) }
   }
 
   func writePage(
-    _ page: [Notification], _ counts: Counts, byteLimit: Int, to frames: inout FrameWriter
+    _ page: [Notification], _ counts: Counts, groups: [UInt64: Int], byteLimit: Int,
+    to frames: inout FrameWriter
   ) {
     frames.message("notification_update", counts) { json in
       json.memberName("notifications")
@@ -109,7 +118,7 @@ struct InboxDialect: Dialect {
       for (index, notification) in page.enumerated() {
         let before = json.count
         if index > 0 { json.append(UInt8(ascii: ",")) }
-        json.appendInboxNotification(notification)
+        json.appendInboxNotification(notification, groupCount: groups[notification.offset])
         if index > 0, json.count > byteLimit {
           json.removeSubrange(before...)
           break
@@ -165,7 +174,11 @@ extension FrameWriter {
 
 extension [UInt8] {
   /// Writes a notification with the names that clients of inbox-watch know.
-  fileprivate mutating func appendInboxNotification(_ notification: Notification) {
+  ///
+  /// `groupCount` is how many it stands for, where it stands for its group.
+  fileprivate mutating func appendInboxNotification(
+    _ notification: Notification, groupCount: Int? = nil
+  ) {
     openObject()
     member("id", notification.id.text)
     member("userId", notification.userID)
@@ -179,6 +192,7 @@ extension [UInt8] {
     member("entityUrl", notification.entityURL)
     member("actions", json: notification.actions ?? [0x5B, 0x5D])
     member("groupKey", notification.groupKey)
+    if let groupCount { member("groupCount", groupCount) }
     member("isRead", notification.isRead)
     member("readAt", time: notification.readAt)
     member("seenAt", time: notification.seenAt)

@@ -28,7 +28,8 @@ struct StreamDialect: Dialect {
       writeMissed(notification, counts, to: &frames)
       write(counts, to: &frames)
     case .read(_, let counts), .unread(_, let counts), .seen(_, let counts),
-      .deleted(_, let counts), .readAll(let counts), .seenAll(let counts), .deletedAll(let counts):
+      .deleted(_, let counts), .readAll(let counts), .seenAll(let counts), .deletedAll(let counts),
+      .counted(let counts):
       write(counts, to: &frames)
     case .system(let message):
       frames.message("system_message") { $0.members(of: message) }
@@ -42,7 +43,7 @@ struct StreamDialect: Dialect {
       frames.message("typing_indicator") { $0.members(of: typing) }
     case .presence(let presence):
       frames.message("presence_update") { $0.members(of: presence) }
-    case .probe:
+    case .storedForEveryone, .expiredForEveryone, .probe:
       break
     }
   }

@@ -16,6 +16,7 @@ struct TypedDialect: Dialect {
   let heartbeat = Heartbeat(pingIntervalMilliseconds: 30_000, silenceLimitMilliseconds: 60_000)
   let expiryCloseCode: UInt16 = 1008
   let hearsRooms = true
+  let forgivesTooManyMessages = true
 
   func write(_ event: Event, to frames: inout FrameWriter) {
     let time = event.timestamp
@@ -34,7 +35,8 @@ struct TypedDialect: Dialect {
       frames.typed("typing_indicator", time: time) { $0.members(of: typing) }
     case .presence(let presence):
       frames.typed("presence_update", time: time) { $0.members(of: presence) }
-    case .read, .unread, .seen, .deleted, .readAll, .seenAll, .deletedAll, .probe:
+    case .read, .unread, .seen, .deleted, .readAll, .seenAll, .deletedAll, .counted,
+      .storedForEveryone, .expiredForEveryone, .probe:
       break
     }
   }

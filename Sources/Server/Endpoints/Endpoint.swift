@@ -6,10 +6,12 @@ internal import Wire
 
 /// Something that can be asked of the server over HTTP.
 enum Endpoint: Sendable {
-  case publish, publishBatch, sendSystem, liveBroadcast
+  case publish, publishBatch, sendNotification
+  case sendSystem, sendRoom, liveUpdate, liveData, liveBroadcast
   case list, unreadCount, stats, read, unread, readMany, readAll, seen, delete, deleteAll
+  case preferences, setPreferences
   case events, poll
-  case realtimeTyping, realtimePresence
+  case realtimeTyping, realtimePresence, ownConnections, usersOnline, userOnline, disconnect
   case busStats, connectionStats, health, ready, metrics
 
   /// Who may ask.
@@ -26,9 +28,12 @@ enum Endpoint: Sendable {
 
   var access: Access {
     switch self {
-    case .publish, .publishBatch, .sendSystem, .liveBroadcast: .publisher
+    case .publish, .publishBatch, .sendNotification, .sendSystem, .sendRoom, .liveUpdate,
+      .liveData, .liveBroadcast, .usersOnline, .userOnline, .disconnect:
+      .publisher
     case .list, .unreadCount, .stats, .read, .unread, .readMany, .readAll, .seen, .delete,
-      .deleteAll, .events, .poll, .realtimeTyping, .realtimePresence:
+      .deleteAll, .preferences, .setPreferences, .events, .poll, .realtimeTyping,
+      .realtimePresence, .ownConnections:
       .user
     case .busStats, .connectionStats: .caller
     case .health, .ready: .anyone
@@ -53,6 +58,9 @@ enum PendingAnswer {
   /// A change of the user's inbox; one that names a notification is 404 when there is none.
   case changed(names: Bool)
   case page
+  case preferences
+  /// A change of what the store keeps beside the inbox: the answer when it is durable.
+  case saved(Answer)
   case unreadCount
   case stats
   /// Where a poll begins; with a word that continuity is lost, if it is.
@@ -63,6 +71,8 @@ enum PendingAnswer {
   case home(Answer, refusal: Answer)
   /// Readiness: the probe's return answers.
   case probe
+  /// All shards have been asked: the last one's answer answers.
+  case survey
 }
 
 /// The table of endpoints, and what each does.
@@ -90,11 +100,12 @@ enum Endpoints {
     router.add(.put, inbox + "/:id/read", .read)
     router.add(.put, inbox + "/:id/unread", .unread)
     router.add(.delete, inbox + "/:id", .delete)
-    router.add(.post, "/api/v1/websocket/send/system", .sendSystem)
-    router.add(.post, "/api/v1/websocket/live/broadcast", .liveBroadcast)
-    router.add(.post, "/api/v1/websocket/realtime/typing", .realtimeTyping)
-    router.add(.post, "/api/v1/websocket/realtime/presence", .realtimePresence)
-    router.add(.get, "/api/v1/websocket/connections/stats", .connectionStats)
+    router.add(.get, "/api/v1/preferences", .preferences)
+    router.add(.put, "/api/v1/preferences", .setPreferences)
+    addHubRoutes(to: &router)
+    router.add(.get, "/api/v1/users/online", .usersOnline)
+    router.add(.get, "/api/v1/users/:id/online", .userOnline)
+    router.add(.post, "/api/v1/disconnect", .disconnect)
     router.add(.get, "/api/notifications/stats", .busStats)
     router.add(.get, StreamDialect().path, .events)
     router.add(.get, "/healthz", .health)
@@ -103,27 +114,55 @@ enum Endpoints {
     return router
   }
 
+  /// The routes of rooms-hub's clients and backends, some of which are also elsewhere.
+  private static func addHubRoutes(to router: inout Router<Endpoint>) {
+    let hub = "/api/v1/websocket"
+    router.add(.get, hub + "/notifications", .list)
+    router.add(.put, hub + "/notifications/:id/read", .read)
+    router.add(.post, hub + "/send/notification", .sendNotification)
+    router.add(.post, hub + "/send/system", .sendSystem)
+    router.add(.post, hub + "/send/room", .sendRoom)
+    router.add(.post, hub + "/live/update", .liveUpdate)
+    router.add(.post, hub + "/live/data", .liveData)
+    router.add(.post, hub + "/live/broadcast", .liveBroadcast)
+    router.add(.post, hub + "/realtime/typing", .realtimeTyping)
+    router.add(.post, hub + "/realtime/presence", .realtimePresence)
+    router.add(.get, hub + "/connections/stats", .connectionStats)
+    router.add(.get, hub + "/connections/user", .ownConnections)
+  }
+
   /// Answers `request`, or asks the store.
   static func answer(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     switch request.route.endpoint {
     case .publish: try publish(request, on: shard)
     case .publishBatch: try publishBatch(request, on: shard)
+    case .sendNotification: try sendNotification(request, on: shard)
     case .sendSystem: try sendSystem(request, on: shard)
+    case .sendRoom: try sendRoom(request, on: shard)
+    case .liveUpdate: try liveUpdate(request, on: shard)
+    case .liveData: try liveData(request, on: shard)
     case .liveBroadcast: try liveBroadcast(request, on: shard)
     case .list: try list(request, on: shard)
     case .unreadCount: try ask(.counts(user: user(of: request)), .unreadCount, request, on: shard)
     case .stats: try ask(.counts(user: user(of: request)), .stats, request, on: shard)
-    case .read: try change(.read([id(of: request)]), naming: true, request, on: shard)
-    case .unread: try change(.unread([id(of: request)]), naming: true, request, on: shard)
-    case .delete: try change(.delete([id(of: request)]), naming: true, request, on: shard)
+    case .read: try change(.read, request, on: shard)
+    case .unread: try change(.unread, request, on: shard)
+    case .delete: try change(.delete, request, on: shard)
     case .readMany: try change(.read(ids(of: request)), naming: false, request, on: shard)
     case .readAll: try change(.readAll, naming: false, request, on: shard)
     case .deleteAll: try change(.deleteAll, naming: false, request, on: shard)
     case .seen: try seen(request, on: shard)
+    case .preferences:
+      try ask(.preferences(user: user(of: request)), .preferences, request, on: shard)
+    case .setPreferences: try setPreferences(request, on: shard)
     case .events: try events(request, on: shard)
     case .poll: try poll(request, on: shard)
     case .realtimeTyping: try realtimeTyping(request, on: shard)
     case .realtimePresence: try realtimePresence(request, on: shard)
+    case .ownConnections: try ownConnections(request, on: shard)
+    case .usersOnline: try usersOnline(request, on: shard)
+    case .userOnline: try userOnline(request, on: shard)
+    case .disconnect: try disconnect(request, on: shard)
     case .busStats: .now(busStats(on: shard))
     case .connectionStats: .now(connectionStats(on: shard))
     case .health: .now(.object { $0.member("status", "ok") })
@@ -156,6 +195,10 @@ enum Endpoints {
           data.members(of: counts)
         }
       }
+    case .saved:
+      if case .saved(let answer) = pending { return answer }
+    case .expired:
+      break
     case .readOnly:
       return .unavailable("read_only", "the store refuses writes until it is restarted")
     }
@@ -165,8 +208,10 @@ enum Endpoints {
   /// Turns the answer of a query into the answer that was waiting for it.
   static func answer(_ pending: PendingAnswer, _ answer: StoreAnswer, epoch: String) -> Answer {
     switch (pending, answer) {
-    case (.page, .page(let notifications, let next, let counts)):
-      return page(notifications, next: next, counts)
+    case (.page, .page(let notifications, let next, let counts, let groups)):
+      return page(notifications, next: next, counts, groups: groups)
+    case (.preferences, .preferences(let preferences)):
+      return .of(preferences)
     case (.unreadCount, .counts(let counts)):
       return .object { $0.member("count", counts.unread) }
     case (.stats, .counts(let counts)):

@@ -32,6 +32,12 @@ extension Shard {
   /// Answers the request with a stream.
   func openStream(_ request: Request, since: String, rooms: [RoomName]) {
     let place = request.place
+    table[place].userAgent = userAgents.shared(userAgent(of: request.head))
+    if request.head.method != .head, let user = request.caller.user,
+      !countSession(of: user, at: place)
+    {
+      return respond(Shard.tooManySessions, at: place)
+    }
     var head: [UInt8] = []
     head.appendText("HTTP/1.1 ")
     HTTPResponse.appendStatus(200, into: &head)

@@ -14,11 +14,14 @@ extension Endpoints {
   static func list(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let limit = try number("limit", in: request.query, 1...UInt64(largestPage))
     let before = try number("before", in: request.query, 1...UInt64(Int64.max))
-    var unreadOnly = false
-    switch request.query["unread"] {
-    case nil, "false", "0": break
-    case "true", "1", "": unreadOnly = true
-    default: throw .invalid("unread: true or false")
+    let unreadOnly = try flag("unread", in: request.query) ?? false
+    let isCollapsed = try flag("collapse", in: request.query) ?? true
+    var grouping = isCollapsed ? PageGrouping.collapsed : .separate
+    if let group = request.query["group_key"] {
+      guard 1...Draft.groupKeyByteCountLimit ~= group.utf8.count else {
+        throw .invalid("group_key: 1 to \(Draft.groupKeyByteCountLimit) bytes")
+      }
+      grouping = .only(group)
     }
     guard shard.hasRoomForPage else { throw .busy }
     let type = request.query["type"]
@@ -26,20 +29,22 @@ extension Endpoints {
     return try ask(
       .page(
         user: user(of: request), limit: limit.map { Int($0) } ?? defaultPage, before: before,
-        unreadOnly: unreadOnly, type: type),
+        unreadOnly: unreadOnly, type: type, grouping: grouping),
       .page, request, on: shard)
   }
 
   /// The answer with a page of the inbox.
   ///
   /// `next` is opaque to clients.
-  static func page(_ notifications: [Notification], next: UInt64?, _ counts: Counts) -> Answer {
+  static func page(
+    _ notifications: [Notification], next: UInt64?, _ counts: Counts, groups: [UInt64: Int]
+  ) -> Answer {
     .object { data in
       data.memberName("notifications")
       data.append(0x5B)
       for (index, notification) in notifications.enumerated() {
         if index > 0 { data.append(0x2C) }
-        data.appendNotification(notification)
+        data.appendNotification(notification, groupCount: groups[notification.offset])
       }
       data.append(0x5D)
       if let next { data.member("next", String(next)) }
@@ -55,6 +60,25 @@ extension Endpoints {
     try submit(
       .change(user: user(of: request), change, at: shard.wall), .changed(names: naming), request,
       on: shard)
+  }
+
+  /// Changes the notification that the path names; with `?group=true` all of its group.
+  static func change(
+    _ change: GroupChange, _ request: Request, on shard: Shard
+  ) throws(Refusal) -> EndpointResult {
+    let id = try id(of: request)
+    if try flag("group", in: request.query) ?? false {
+      return try submit(
+        .changeGroup(user: user(of: request), of: id, change, at: shard.wall),
+        .changed(names: true), request, on: shard)
+    }
+    let change: InboxChange =
+      switch change {
+      case .read: .read([id])
+      case .unread: .unread([id])
+      case .delete: .delete([id])
+      }
+    return try Self.change(change, naming: true, request, on: shard)
   }
 
   /// `PUT /api/v1/notifications/seen`: those that the body names, or all without a body.
@@ -104,6 +128,16 @@ extension Endpoints {
       }
     }
     return found
+  }
+
+  /// A yes or no in the query; nil when it is not there.
+  static func flag(_ name: String, in query: QueryString) throws(Refusal) -> Bool? {
+    switch query[name] {
+    case nil: return nil
+    case "false", "0": return false
+    case "true", "1", "": return true
+    default: throw .invalid("\(name): true or false")
+    }
   }
 
   /// A number in the query, checked digit by digit.

@@ -94,8 +94,10 @@ extension Shard {
     _ request: Request, user: UserID, after: UInt64, waitMilliseconds: UInt64
   ) throws(Refusal) -> EndpointResult {
     let place = request.place
+    guard countSession(of: user, at: place) else { throw Refusal(Shard.tooManySessions) }
     table[place].user = user
     table[place].tokenEnd = request.caller.end
+    table[place].userAgent = userAgents.shared(userAgent(of: request.head))
     // Nobody is served beyond its token.
     let endsAt = min(now + waitMilliseconds, tokenEndTime(place) ?? .max)
     let poll = Poll(user: user, after: after, endsAt: endsAt)
@@ -111,7 +113,11 @@ extension Shard {
 
   /// Asks the store for what is newer; false when it takes no more questions.
   private func read(_ poll: Poll, at place: UInt32) -> Bool {
-    ask(.missed(user: poll.user, after: poll.after, limit: Shard.pollLimit), poll, at: place)
+    ask(question(of: poll), poll, at: place)
+  }
+
+  func question(of poll: Poll) -> StoreQuery {
+    .missed(user: poll.user, after: poll.after, limit: Shard.pollLimit)
   }
 
   private func ask(_ query: StoreQuery, _ poll: Poll, at place: UInt32) -> Bool {
@@ -128,19 +134,24 @@ extension Shard {
     poll.isReading = false
     let epoch = core.store.epoch
     switch answer {
-    case .missed(let page, let through, let isLast, let total, _):
+    case .missed(let page, let through, let next, let total, _):
       let isTooMuch = (total ?? page.count) > core.configuration.limits.missedLimit
       if poll.after > through || isTooMuch {
         metrics.add(.resyncs)
         if !ask(.position(user: poll.user), poll, at: place) { finish(place, Shard.busy) }
         return
       }
-      poll.after = isLast ? through : page.last?.offset ?? through
-      if page.isEmpty, !poll.isEnding, now < poll.endsAt { return wait(poll, at: place) }
+      poll.after = next ?? through
+      if page.isEmpty, !poll.isEnding, now < poll.endsAt {
+        if next == nil { return wait(poll, at: place) }
+        // Nothing but silent ones so far.
+        if !read(poll, at: place) { finish(place, Shard.busy) }
+        return
+      }
       finish(place, Endpoints.polled(page, Cursor(epoch: epoch, offset: poll.after)))
     case .position(let offset, _):
       finish(place, Endpoints.polled([], Cursor(epoch: epoch, offset: offset), isResync: true))
-    case .page, .counts, .failed:
+    case .page, .counts, .preferences, .failed:
       finish(place, .unavailable("unreadable", "the store cannot be read just now"))
     }
   }
@@ -159,11 +170,22 @@ extension Shard {
 
   /// Something happened to the user of the request at `place`, which waits for it if it is a poll.
   func wakePoll(_ event: Event, at place: UInt32) {
-    guard case .stored = event.body, let offset = event.offset,
+    guard let offset = event.offset,
       let poll = (table[place].task as? Exchange)?.poll, offset > poll.after
     else { return }
-    poll.notedThrough = max(poll.notedThrough, offset)
-    if !poll.isReading, !read(poll, at: place) { finish(place, Shard.busy) }
+    switch event.body {
+    case .stored:
+      poll.notedThrough = max(poll.notedThrough, offset)
+      if !poll.isReading, !read(poll, at: place) { finish(place, Shard.busy) }
+    case .storedForEveryone:
+      // As many as there are polls: they take turns.
+      poll.notedThrough = max(poll.notedThrough, offset)
+      if poll.isReading { return }
+      poll.isReading = true
+      awaitCatchUp(place)
+    default:
+      return
+    }
   }
 
   /// Answers the poll with nothing, or with what the store is about to say.

@@ -1,4 +1,7 @@
-// Publishing: one notification, a batch of them, and broadcasts that are not stored.
+// Publishing what is stored: one notification, or a batch of them.
+//
+// A publisher is answered once the store has it on disk. One that asked for less (`ack=relayed`) is
+// answered as soon as the store has taken the command; what becomes of it then is only counted.
 
 internal import Broadcast
 internal import Cryptography
@@ -6,12 +9,34 @@ internal import Notifications
 internal import Wire
 
 extension Endpoints {
-  /// `POST /api/v1/notifications`: 201 once it is durable.
+  /// `POST /api/v1/notifications`: 201 once it is durable, for one user, many or everyone.
   static func publish(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     try requireJSON(request)
-    let draft = try draft(in: request.body, 0..<request.body.count)
+    let draft = try draft(in: request.body, 0..<request.body.count, at: shard.wall)
+    return try publish(draft, request, on: shard)
+  }
+
+  /// `POST /api/v1/websocket/send/notification`: the same in rooms-hub's words.
+  static func sendNotification(
+    _ request: Request, on shard: Shard
+  ) throws(Refusal) -> EndpointResult {
+    let fields = try BroadcastFields(
+      request, [.userID, .notificationType, .title, .message, .payload])
+    let user = try fields.text(.userID)
+    let content = Content(
+      type: try fields.text(.notificationType), title: try fields.text(.title),
+      message: fields.optional(.message) ?? "", data: fields.payload)
+    let draft = Draft(content: content, userIDs: [user], isForMany: false)
+    return try publish(draft, request, on: shard)
+  }
+
+  private static func publish(
+    _ draft: Draft, _ request: Request, on shard: Shard
+  ) throws(Refusal) -> EndpointResult {
+    let isRelayed = try isRelayed(request)
     let pending = expand(draft, on: shard)
     let answer = Answer.success(201) { json in write(pending, of: draft, into: &json) }
+    if isRelayed { return try relay(pending, answer, request, on: shard) }
     let key = try idempotencyKey(of: request)
     return try submit(
       .publish(
@@ -23,12 +48,15 @@ extension Endpoints {
   ///
   /// A line that is refused does not keep the others from being stored.
   static func publishBatch(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    let isRelayed = try isRelayed(request)
     var all: [PendingNotification] = []
     var body: [UInt8] = []
     var lines = 0
     var start = 0
     let bytes = request.body
     let linesLimit = shard.core.configuration.limits.batchLinesLimit
+    let everyoneLimit = shard.core.configuration.limits.batchEveryoneLimit
+    var everyoneCount = 0
     while start < bytes.count {
       let end = bytes[start...].firstIndex(of: 0x0A) ?? bytes.count
       let range = start..<end
@@ -39,10 +67,15 @@ extension Endpoints {
         throw Refusal(413, "too_large", "a batch has at most \(linesLimit) lines")
       }
       do throws(Refusal) {
-        let draft = try draft(in: bytes, range)
+        let draft = try draft(in: bytes, range, at: shard.wall)
         let pending = expand(draft, on: shard)
         guard all.count + pending.count <= linesLimit else {
           throw Refusal(413, "too_large", "a batch makes at most \(linesLimit) notifications")
+        }
+        if draft.isForEveryone { everyoneCount += 1 }
+        guard everyoneCount <= everyoneLimit else {
+          throw Refusal(
+            413, "too_large", "a batch has at most \(everyoneLimit) lines for everyone")
         }
         all.append(contentsOf: pending)
         body.append(contentsOf: Answer.body { json in writeIDs(pending, of: draft, into: &json) })
@@ -56,45 +89,53 @@ extension Endpoints {
       response: HTTPResponse(status: 200, body: body, contentType: "application/x-ndjson"),
       status: 200)
     if all.isEmpty { return .now(answer) }
+    if isRelayed { return try relay(all, answer, request, on: shard) }
     let key = try idempotencyKey(of: request)
     return try submit(
       .publish(drafts: all, idempotency: key, answer: key == nil ? [] : body), .published(answer),
       request, on: shard)
   }
 
-  /// `POST /api/v1/websocket/send/system`: to everyone connected, not stored.
-  static func sendSystem(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
-    try requireJSON(request)
-    let fields = try BroadcastFields(request.body)
-    guard let title = fields.title else { throw .invalid("title: missing") }
-    let id = makeID(on: shard)
-    let message = SystemMessage(
-      id: id, messageType: fields.messageType ?? "info", title: title,
-      message: fields.message ?? "", payload: fields.payload ?? Content.emptyObject)
-    return try broadcast(.system(message), on: shard)
-  }
+  // MARK: Answering early
 
-  /// `POST /api/v1/websocket/live/broadcast`: a data update to everyone connected, not stored.
-  static func liveBroadcast(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
-    try requireJSON(request)
-    let fields = try BroadcastFields(request.body)
-    guard let type = fields.updateType else { throw .invalid("update_type: missing") }
-    let update = LiveUpdate(updateType: type, payload: fields.payload ?? Content.emptyObject)
-    return try broadcast(.dataUpdate(update), on: shard)
-  }
-
-  private static func broadcast(
-    _ body: Event.Body, on shard: Shard
-  ) throws(Refusal) -> EndpointResult {
-    let event = Event(audience: .everyone, body: body, timestamp: shard.wall)
-    guard shard.offer(event) else {
-      throw Refusal(.unavailable("ring_full", "the server is at its limit, try again"))
+  /// Whether the publisher asks to be answered before its notifications are durable.
+  private static func isRelayed(_ request: Request) throws(Refusal) -> Bool {
+    switch request.query["ack"] {
+    case nil, "stored":
+      return false
+    case "relayed":
+      // What a repeat of the key is to be answered only the store knows.
+      guard request.head.values(of: "idempotency-key").isEmpty else {
+        throw .invalid("ack: relayed cannot be combined with Idempotency-Key")
+      }
+      return true
+    default:
+      throw .invalid("ack: stored or relayed")
     }
-    shard.metrics.add(.broadcasts)
-    return .now(broadcastAnswer)
   }
 
-  private static let broadcastAnswer = Answer.object { _ in }
+  /// Hands the notifications to the store and answers at once.
+  private static func relay(
+    _ pending: [PendingNotification], _ answer: Answer, _ request: Request, on shard: Shard
+  ) throws(Refusal) -> EndpointResult {
+    if let reason = shard.core.store.failure {
+      throw Refusal(.unavailable("read_only", "the store refuses writes: \(reason)"))
+    }
+    let mailbox = shard.mailbox
+    let count = pending.count
+    let byteCount = request.body.count
+    let command = StoreCommand.publish(drafts: pending, idempotency: nil, answer: [])
+    let isTaken = shard.core.store.submit(command) { outcome in
+      mailbox.append(.relayed(outcome, count: count, byteCount: byteCount))
+    }
+    guard isTaken else { throw .busy }
+    // The store has the body's text until then, and the connection may bring the next meanwhile.
+    shard.bodyBytesInFlight += byteCount
+    var relayed = answer
+    relayed.status = 202
+    relayed.response.status = 202
+    return .now(relayed)
+  }
 
   // MARK: Reading the request
 
@@ -106,9 +147,13 @@ extension Endpoints {
     }
   }
 
-  private static func draft(in bytes: [UInt8], _ range: Range<Int>) throws(Refusal) -> Draft {
+  private static func draft(
+    in bytes: [UInt8], _ range: Range<Int>, at now: Int64
+  ) throws(Refusal) -> Draft {
     do throws(DraftError) {
-      return try Draft.parse(bytes, in: range)
+      let draft = try Draft.parse(bytes, in: range)
+      try draft.checkExpiry(at: now)
+      return draft
     } catch {
       switch error {
       case .malformed(let reason): throw .malformed(reason)
@@ -123,14 +168,18 @@ extension Endpoints {
     guard keys.count == 1, !key.isEmpty, key.utf8.count <= 255 else {
       throw Refusal(400, "bad_idempotency_key", "one Idempotency-Key of 1 to 255 bytes")
     }
-    // One line as a batch is another request than the same text by itself, and answered otherwise.
-    let isBatch = request.route.endpoint == .publishBatch
+    // The same text is another request elsewhere: as a batch of one line, or in other words.
+    let kind =
+      switch request.route.endpoint {
+      case .publishBatch: "batch\n"
+      case .sendNotification: "send\n"
+      default: ""
+      }
     return IdempotencyKey(
-      scope: request.caller.scope, key: key,
-      digest: Digest.sha256(isBatch ? Array("batch\n".utf8) + request.body : request.body))
+      scope: request.caller.scope, key: key, digest: Digest.sha256(Array(kind.utf8) + request.body))
   }
 
-  private static func makeID(on shard: Shard) -> NotificationID {
+  static func makeID(on shard: Shard) -> NotificationID {
     NotificationID(milliseconds: shard.wall, random: shard.kernel.randomWords())
   }
 
@@ -171,78 +220,5 @@ extension Endpoints {
       json.append(0x22)
     }
     json.closeObject()
-  }
-}
-
-/// The fields of the ephemeral broadcasts.
-private struct BroadcastFields {
-  var messageType: String?
-  var title: String?
-  var message: String?
-  var updateType: String?
-  var payload: [UInt8]?
-
-  /// Reads a body; a field with the wrong type, or given twice, is refused.
-  init(_ body: [UInt8]) throws(Refusal) {
-    var reader = JSONReader(body)
-    var fields = (
-      messageType: String?.none, title: String?.none, message: String?.none,
-      updateType: String?.none, payload: [UInt8]?.none
-    )
-    var problem: String?
-    do throws(JSONViolation) {
-      if try reader.nextKind() == .object {
-        try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONViolation) in
-          switch name {
-          case "message_type": try read(&fields.messageType, name, 64, &reader, &problem)
-          case "title": try read(&fields.title, name, 256, &reader, &problem)
-          case "message": try read(&fields.message, name, 4_096, &reader, &problem)
-          case "update_type": try read(&fields.updateType, name, 64, &reader, &problem)
-          case "payload":
-            if fields.payload != nil { problem = problem ?? "payload: given twice" }
-            let range = try reader.skipValue()
-            if range.count > 16_384 { problem = problem ?? "payload: over 16 KiB" }
-            fields.payload = Array(body[range])
-          default: _ = try reader.skipValue()
-          }
-        }
-      } else {
-        problem = "body: not an object"
-        _ = try reader.skipValue()
-      }
-      try reader.finish()
-    } catch {
-      throw .malformed(error.reason)
-    }
-    if let problem { throw .invalid(problem) }
-    (messageType, title, message, updateType, payload) = fields
-  }
-}
-
-private func read(
-  _ field: inout String?, _ name: String, _ bytesLimit: Int, _ reader: inout JSONReader,
-  _ problem: inout String?
-) throws(JSONViolation) {
-  guard try reader.nextKind() == .string else {
-    problem = problem ?? "\(name): must be a string"
-    _ = try reader.skipValue()
-    return
-  }
-  if field != nil { problem = problem ?? "\(name): given twice" }
-  let text = try reader.readString()
-  if text.utf8.count > bytesLimit { problem = problem ?? "\(name): over \(bytesLimit) bytes" }
-  field = text
-}
-
-extension Shard {
-  /// Puts an event of this shard's own into the ring.
-  ///
-  /// False when it is full even after this shard has taken what waits at its own end.
-  func offer(_ event: Event) -> Bool {
-    if core.ring.offer(event) { return true }
-    _ = core.ring.drain(consumer: index, limit: core.ring.capacity) { deliver($0) }
-    if core.ring.offer(event) { return true }
-    metrics.add(.ringFull)
-    return false
   }
 }

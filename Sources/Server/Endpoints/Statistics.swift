@@ -51,13 +51,20 @@ enum MetricsText {
       }
     }
     let store = core.store.metrics
+    let quotas = core.quotas.sizes(at: core.kernel.monotonicNanoseconds)
     let values: [(String, String, Int)] = [
+      ("quota_addresses", "gauge", quotas.addresses),
+      ("quota_users", "gauge", quotas.users),
+      ("quota_rate_buckets", "gauge", quotas.buckets),
       ("ring_depth", "gauge", core.ring.depth),
       ("ring_capacity", "gauge", core.ring.capacity),
       ("store_read_only", "gauge", core.store.failure == nil ? 0 : 1),
       ("store_commits_total", "counter", store.commits),
       ("store_commands_total", "counter", store.commands),
       ("store_stored_total", "counter", store.stored),
+      ("store_silent_total", "counter", store.silent),
+      ("store_expired_total", "counter", store.expired),
+      ("store_displaced_total", "counter", store.displaced),
       ("store_largest_group", "gauge", store.largestGroup),
       ("store_write_queue_depth", "gauge", store.writeQueueDepth),
       ("store_read_queue_depth", "gauge", store.readQueueDepth),

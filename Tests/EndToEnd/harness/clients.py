@@ -22,11 +22,13 @@ class Client:
 
     path = None
 
-    def __init__(self, server, user=None, token=None, since=None, by="query", **options):
+    def __init__(
+        self, server, user=None, token=None, since=None, by="query", query=None, **options
+    ):
         self.user = user
         if token is None and user is not None:
             token = user_token(user)
-        query, headers, protocols = {"since": since}, {}, None
+        query, headers, protocols = {"since": since, **(query or {})}, {}, None
         if by == "query":
             query["token"] = token
         elif by == "header":

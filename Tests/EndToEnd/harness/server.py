@@ -233,7 +233,7 @@ class Server:
         with_connection = self.connection()
         try:
             while True:
-                asked = {"limit": 200, **query}
+                asked = {"limit": 200, "collapse": "false", **query}
                 if before is not None:
                     asked["before"] = before
                 path = f"/api/v1/notifications?{urlencode(asked)}"

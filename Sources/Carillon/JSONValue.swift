@@ -1,0 +1,92 @@
+// JSON for what a notification carries besides its text, written down as Swift literals or taken
+// over from an encoder.
+//
+// A value is its JSON text from the start: nothing looks into it again but the checks that every
+// publisher's body goes through.
+
+internal import Wire
+
+/// A JSON value.
+///
+/// Literals make one, `["symbol": "AAPL", "pnl": 125.5]`, and the factories do where a value is not
+/// known when the program is written: `["symbol": .string(symbol), "pnl": .number(profit)]`.
+public struct JSONValue: Sendable, Equatable {
+  /// Exactly one JSON value, without anything around it.
+  let text: [UInt8]
+
+  private init(text: [UInt8]) { self.text = text }
+
+  /// The value that `text` says, kept as it is written: what a JSON encoder made, for example.
+  ///
+  /// Throws `BusError.invalid` where it is not JSON, or is nested deeper than 32.
+  public init(parsing text: String) throws(BusError) {
+    let bytes = Array(text.utf8)
+    var reader = JSONReader(bytes)
+    do throws(JSONViolation) {
+      let range = try reader.skipValue()
+      try reader.finish()
+      self.init(text: Array(bytes[range]))
+    } catch {
+      throw .invalid(field: "json", reason: error.reason)
+    }
+  }
+
+  /// A string.
+  public static func string(_ value: String) -> JSONValue {
+    var text: [UInt8] = []
+    text.appendJSONString(value)
+    return JSONValue(text: text)
+  }
+
+  /// A whole number.
+  public static func number(_ value: Int) -> JSONValue { JSONValue(text: Array("\(value)".utf8)) }
+
+  /// A number; `null` for an infinity or what is not a number, which JSON cannot say.
+  public static func number(_ value: Double) -> JSONValue {
+    value.isFinite ? JSONValue(text: Array("\(value)".utf8)) : .null
+  }
+
+  /// True or false.
+  public static func bool(_ value: Bool) -> JSONValue {
+    JSONValue(text: Array(value ? "true".utf8 : "false".utf8))
+  }
+
+  /// Nothing.
+  public static let null = JSONValue(text: Array("null".utf8))
+
+  /// A list.
+  public static func array(_ elements: [JSONValue]) -> JSONValue {
+    let joined = elements.map(\.text).joined(separator: [UInt8(ascii: ",")])
+    return JSONValue(text: [UInt8(ascii: "[")] + joined + [UInt8(ascii: "]")])
+  }
+
+  /// An object with the members in the order in which they are given.
+  public static func object(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
+    object(members.map { ($0.key, $0.value) })
+  }
+
+  fileprivate static func object(_ members: [(String, JSONValue)]) -> JSONValue {
+    var text = [UInt8(ascii: "{")]
+    for (index, member) in members.enumerated() {
+      if index > 0 { text.append(UInt8(ascii: ",")) }
+      text.appendJSONString(member.0)
+      text.append(UInt8(ascii: ":"))
+      text.append(contentsOf: member.1.text)
+    }
+    text.append(UInt8(ascii: "}"))
+    return JSONValue(text: text)
+  }
+}
+
+extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
+  ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral, ExpressibleByNilLiteral,
+  ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
+{
+  public init(stringLiteral value: String) { self = .string(value) }
+  public init(integerLiteral value: Int) { self = .number(value) }
+  public init(floatLiteral value: Double) { self = .number(value) }
+  public init(booleanLiteral value: Bool) { self = .bool(value) }
+  public init(nilLiteral: ()) { self = .null }
+  public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+  public init(dictionaryLiteral elements: (String, JSONValue)...) { self = .object(elements) }
+}

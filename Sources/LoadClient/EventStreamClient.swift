@@ -1,0 +1,129 @@
+// A client of server-sent events for commands: connect, wait for the next event.
+
+internal import Wire
+
+/// One event stream, waited for like a file that is read.
+///
+/// Confined to one thread. It does not connect again by itself: a command that ends says so.
+package final class EventStreamClient {
+  private static let readByteCount = 64 << 10
+
+  private let socket: Socket
+  private let poller: Poller
+  private var parser = EventStreamParser()
+  /// Nil where the stream is not cut into chunks.
+  private var decoder: ChunkedBodyDecoder?
+  /// Received and not yet decoded, where it is.
+  private var undecoded: [UInt8] = []
+  /// The last chunk has come, and nothing follows.
+  private var isComplete = false
+
+  /// Connects, asks for the stream and waits for the 200.
+  package init(
+    to server: ServerURL, target: String, fields: [HTTPField] = [],
+    timeoutMilliseconds: Int = 10_000
+  ) throws(ClientError) {
+    poller = try Poller(capacity: 4)
+    socket = try Socket(connectingTo: server)
+    try poller.add(socket, index: 0, forWriting: true)
+    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    guard try wait(until: deadline) else { throw .timedOut("connecting to \(server.hostField)") }
+    if let code = socket.connectFailure() { throw .system(call: "connect", code: code) }
+    var request: [UInt8] = []
+    HTTPRequest("GET", target, fields: [HTTPField("Accept", "text/event-stream")] + fields)
+      .write(to: server, into: &request)
+    try send(request, until: deadline)
+    try poller.modify(socket, index: 0, forWriting: false)
+    try receiveHead(until: deadline)
+  }
+
+  deinit { socket.close() }
+
+  /// The data of the next event; nil when none came in time.
+  package func receive(timeoutMilliseconds: Int) throws(ClientError) -> String? {
+    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    while true {
+      if let event = parser.next() { return event }
+      guard !isComplete else { throw .closedByServer }
+      guard let bytes = try receiveBytes(until: deadline) else { return nil }
+      try take(bytes)
+    }
+  }
+
+  package func close() { socket.close() }
+
+  private func receiveHead(until deadline: Deadline) throws(ClientError) {
+    var parser = HTTPResponseHeadParser()
+    var received: [UInt8] = []
+    while true {
+      guard let bytes = try receiveBytes(until: deadline) else {
+        throw .timedOut("waiting for an answer")
+      }
+      received.append(contentsOf: bytes)
+      let head: HTTPResponseHead?
+      do throws(HTTPViolation) {
+        head = try parser.parse(received.span)
+      } catch {
+        throw .malformed("a bad answer: \(error.reason)")
+      }
+      guard let head else { continue }
+      guard head.status == 200 else { throw .refused(status: Int(head.status)) }
+      let type = head.value(of: "content-type")?.lowercased() ?? ""
+      guard type.hasPrefix("text/event-stream") else {
+        throw .malformed("something else than an event stream")
+      }
+      if head.isChunked { decoder = ChunkedBodyDecoder(bodyBytesLimit: .max) }
+      return try take(received[head.byteCount...])
+    }
+  }
+
+  private func take(_ bytes: ArraySlice<UInt8>) throws(ClientError) {
+    guard decoder != nil else { return try parse(bytes) }
+    undecoded.append(contentsOf: bytes)
+    let input = undecoded
+    var output: [UInt8] = []
+    do throws(HTTPViolation) {
+      let count = try decoder?.decode(input.span, into: &output) ?? 0
+      undecoded.removeFirst(count)
+    } catch {
+      throw .malformed("a bad chunked body: \(error.reason)")
+    }
+    try parse(output[...])
+    isComplete = decoder?.isComplete ?? false
+  }
+
+  private func parse(_ bytes: ArraySlice<UInt8>) throws(ClientError) {
+    guard parser.append(bytes) else { throw .malformed("an event that is too long") }
+  }
+
+  /// Receives what there is, waiting for it; nil when nothing came in time.
+  private func receiveBytes(until deadline: Deadline) throws(ClientError) -> ArraySlice<UInt8>? {
+    var scratch = [UInt8](repeating: 0, count: Self.readByteCount)
+    while true {
+      switch socket.receive(into: &scratch, at: 0) {
+      case .bytes(let count): return scratch[..<count]
+      case .wouldBlock:
+        guard try wait(until: deadline) else { return nil }
+      case .closed: throw .closedByServer
+      case .failed(let code): throw .system(call: "recv", code: code)
+      }
+    }
+  }
+
+  private func send(_ bytes: [UInt8], until deadline: Deadline) throws(ClientError) {
+    var sent = 0
+    while sent < bytes.count {
+      switch socket.send(bytes, from: sent) {
+      case .bytes(let count): sent += count
+      case .wouldBlock:
+        guard try wait(until: deadline) else { throw .timedOut("sending a request") }
+      case .closed: throw .closedByServer
+      case .failed(let code): throw .system(call: "send", code: code)
+      }
+    }
+  }
+
+  private func wait(until deadline: Deadline) throws(ClientError) -> Bool {
+    try poller.wait(milliseconds: deadline.remainingMilliseconds) > 0
+  }
+}

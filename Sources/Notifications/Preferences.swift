@@ -1,0 +1,209 @@
+// What a user wants to be told of, by which channels, and when.
+//
+// The server obeys it where a notification is stored: one that its user does not want to hear is
+// *silent*. It is stored, stands in the inbox and is counted like any other, but it does not ring:
+// no device is told of it, neither live nor when it resumes nor when it polls; all are told the
+// new counts. That is decided once, in the transaction that stores it, and kept with its row, so
+// that every device and every resumption sees the same, whatever the user wishes later.
+
+internal import Wire
+
+/// A user's wishes.
+///
+/// Invariant: `rules` has at most 256 entries, each named by a type or by `otherTypes`, and `json`
+/// has at most 16 KiB. `Preferences.parse` sees to it; whoever makes one otherwise answers for it.
+package struct Preferences: Sendable, Equatable {
+  /// By which ways a type of notification may reach the user.
+  package struct Channels: Sendable, Equatable {
+    /// Live: on every transport of this server, the event stream and the polls included.
+    package var websocket: Bool
+    package var email: Bool
+    package var webhook: Bool
+    package var push: Bool
+
+    package init(
+      websocket: Bool = true, email: Bool = true, webhook: Bool = true, push: Bool = true
+    ) {
+      self.websocket = websocket
+      self.email = email
+      self.webhook = webhook
+      self.push = push
+    }
+  }
+
+  /// What a user wishes for one type of notification.
+  package struct Rule: Sendable, Equatable {
+    package var isMuted: Bool
+    package var channels: Channels
+
+    package init(isMuted: Bool = false, channels: Channels = Channels()) {
+      self.isMuted = isMuted
+      self.channels = channels
+    }
+  }
+
+  /// By the notification's type; `otherTypes` is for those that have no rule of their own.
+  package var rules: [String: Rule]
+  package var quietHours: QuietHours?
+
+  /// The name of the rule for every type that has none; no type can be called that.
+  package static let otherTypes = "*"
+  package static let ruleCountLimit = 256
+  package static let documentByteCountLimit = 16_384
+
+  package init(rules: [String: Rule] = [:], quietHours: QuietHours? = nil) {
+    self.rules = rules
+    self.quietHours = quietHours
+  }
+
+  /// Whether they ask for nothing, like those of a user who never set any.
+  package var isEmpty: Bool { rules.isEmpty && quietHours == nil }
+
+  /// The rule for a type: its own, else the one for other types, else everything is wanted.
+  package func rule(for type: String) -> Rule {
+    rules[type] ?? rules[Self.otherTypes] ?? Rule()
+  }
+
+  /// Whether a notification does not ring: its type is muted or kept off the live channel, or it
+  /// was made in quiet hours and is not urgent.
+  ///
+  /// A muted type stays muted however urgent it is. `createdAt` is milliseconds since 1970.
+  package func isSilent(type: String, priority: Priority, createdAt: Int64) -> Bool {
+    let rule = rule(for: type)
+    if rule.isMuted || !rule.channels.websocket { return true }
+    guard priority != .urgent, let quietHours else { return false }
+    return quietHours.contains(createdAt)
+  }
+
+  /// The document: everything spelled out, in one order, without white space.
+  ///
+  /// The same wishes always give the same bytes, and parsing them gives the same wishes.
+  package var json: [UInt8] {
+    var json: [UInt8] = []
+    json.openObject()
+    json.member(
+      "types",
+      object: { json in
+        for (type, rule) in rules.sorted(by: { $0.key < $1.key }) {
+          json.member(type, object: { $0.members(of: rule) })
+        }
+      })
+    json.memberName("quiet_hours")
+    if let quietHours {
+      json.openObject()
+      json.members(of: quietHours)
+      json.closeObject()
+    } else {
+      json.appendText("null")
+    }
+    json.closeObject()
+    return json
+  }
+}
+
+/// The hours in which only what is urgent rings, by the user's own clock.
+///
+/// Invariant: `start` and `end` are in 0..<1440 and differ; `utcOffset` is in -840...840; `days` is
+/// not empty.
+package struct QuietHours: Sendable, Equatable {
+  /// A day of the week; the raw value counts from Monday.
+  package enum Day: Int, Sendable, CaseIterable {
+    case monday, tuesday, wednesday, thursday, friday, saturday, sunday
+
+    /// The day as the wire spells it.
+    package var name: String {
+      switch self {
+      case .monday: "mon"
+      case .tuesday: "tue"
+      case .wednesday: "wed"
+      case .thursday: "thu"
+      case .friday: "fri"
+      case .saturday: "sat"
+      case .sunday: "sun"
+      }
+    }
+  }
+
+  /// The first quiet minute of a span, counted from midnight.
+  package let start: Int
+  /// The first minute that is not quiet any more; before `start` where a span goes past midnight.
+  package let end: Int
+  /// Minutes that the user's clock is ahead of UTC.
+  package let utcOffset: Int
+  /// The days on which a span begins; it may end on the next.
+  package let days: Set<Day>
+
+  package static let minutesPerDay = 1_440
+  package static let utcOffsetLimit = 14 * 60
+
+  package init(start: Int, end: Int, utcOffset: Int = 0, days: Set<Day> = Set(Day.allCases)) {
+    precondition(0..<Self.minutesPerDay ~= start, "start: \(start)")
+    precondition(0..<Self.minutesPerDay ~= end && end != start, "end: \(end)")
+    precondition(-Self.utcOffsetLimit...Self.utcOffsetLimit ~= utcOffset, "offset: \(utcOffset)")
+    precondition(!days.isEmpty, "no days")
+    self.start = start
+    self.end = end
+    self.utcOffset = utcOffset
+    self.days = days
+  }
+
+  /// Whether a moment, in milliseconds since 1970, is in them.
+  package func contains(_ milliseconds: Int64) -> Bool {
+    // Divided first, so that the offset never leads past what the integer holds.
+    let minute = Self.floor(milliseconds, 60_000).quotient + Int64(utcOffset)
+    let (day, ofDay) = Self.floor(minute, Int64(Self.minutesPerDay))
+    let minuteOfDay = Int(ofDay)
+    if start < end { return start <= minuteOfDay && minuteOfDay < end && begins(on: day) }
+    if minuteOfDay >= start { return begins(on: day) }
+    return minuteOfDay < end && begins(on: day - 1)
+  }
+
+  private func begins(on day: Int64) -> Bool {
+    // The first day of 1970 was a Thursday.
+    let index = Self.floor(day + Int64(Day.thursday.rawValue), 7).remainder
+    return Day(rawValue: Int(index)).map { days.contains($0) } ?? false
+  }
+
+  /// Division that rounds down, so that times before 1970 are on the right day.
+  private static func floor(
+    _ number: Int64, _ divisor: Int64
+  ) -> (quotient: Int64, remainder: Int64) {
+    let (quotient, remainder) = number.quotientAndRemainder(dividingBy: divisor)
+    return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
+  }
+}
+
+extension [UInt8] {
+  fileprivate mutating func members(of rule: Preferences.Rule) {
+    member("muted", rule.isMuted)
+    member(
+      "channels",
+      object: { json in
+        json.member("websocket", rule.channels.websocket)
+        json.member("email", rule.channels.email)
+        json.member("webhook", rule.channels.webhook)
+        json.member("push", rule.channels.push)
+      })
+  }
+
+  fileprivate mutating func members(of hours: QuietHours) {
+    member("start", Self.clock(hours.start))
+    member("end", Self.clock(hours.end))
+    member("utc_offset", (hours.utcOffset < 0 ? "-" : "+") + Self.clock(abs(hours.utcOffset)))
+    // Left out where it says nothing.
+    guard hours.days.count < QuietHours.Day.allCases.count else { return }
+    memberName("days")
+    append(0x5B)
+    for day in QuietHours.Day.allCases where hours.days.contains(day) {
+      if last != 0x5B { append(0x2C) }
+      appendJSONString(day.name)
+    }
+    append(0x5D)
+  }
+
+  /// Minutes as `HH:MM`.
+  private static func clock(_ minutes: Int) -> String {
+    func twoDigits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    return twoDigits(minutes / 60) + ":" + twoDigits(minutes % 60)
+  }
+}

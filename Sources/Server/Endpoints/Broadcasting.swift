@@ -1,0 +1,94 @@
+// What is told to whoever is connected now, and not stored: to everyone, to a room, to one user.
+
+internal import Broadcast
+internal import Notifications
+internal import Wire
+
+extension Endpoints {
+  /// `POST /api/v1/websocket/send/system`: to everyone connected.
+  static func sendSystem(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    try requireJSON(request)
+    let message = try systemMessage(in: request.body, id: makeID(on: shard))
+    return try tell(.system(message), to: .everyone, on: shard)
+  }
+
+  /// The message that a body describes.
+  static func systemMessage(
+    in body: [UInt8], id: NotificationID
+  ) throws(Refusal) -> SystemMessage {
+    let fields = try BroadcastFields(body, [.messageType, .title, .message, .payload])
+    return SystemMessage(
+      id: id, messageType: fields.optional(.messageType) ?? "info",
+      title: try fields.text(.title), message: fields.optional(.message) ?? "",
+      payload: fields.payload)
+  }
+
+  /// `POST /api/v1/websocket/send/room`: to those who are in the room.
+  static func sendRoom(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    let fields = try BroadcastFields(
+      request, [.room, .notificationType, .title, .message, .payload])
+    let room = try fields.text(.room)
+    let message = RoomMessage(
+      room: room, notificationType: try fields.text(.notificationType),
+      title: try fields.text(.title), message: fields.optional(.message) ?? "",
+      payload: fields.payload)
+    return try tell(.room(message), to: .room(room, except: nil), on: shard)
+  }
+
+  /// `POST /api/v1/websocket/live/update`: to one user's devices.
+  static func liveUpdate(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    let (user, update) = try userUpdate(in: request)
+    return try tell(.liveUpdate(update), to: .user(user), on: shard)
+  }
+
+  /// `POST /api/v1/websocket/live/data`: to one user's devices.
+  static func liveData(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    let (user, update) = try userUpdate(in: request)
+    return try tell(.dataUpdate(update), to: .user(user), on: shard)
+  }
+
+  /// `POST /api/v1/websocket/live/broadcast`: a data update to everyone connected.
+  static func liveBroadcast(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    try requireJSON(request)
+    return try tell(.dataUpdate(try update(in: request.body)), to: .everyone, on: shard)
+  }
+
+  /// The update that a body describes.
+  static func update(in body: [UInt8]) throws(Refusal) -> LiveUpdate {
+    let fields = try BroadcastFields(body, [.updateType, .payload], payload: .anyValue)
+    return LiveUpdate(updateType: try fields.text(.updateType), payload: fields.payload)
+  }
+
+  private static func userUpdate(in request: Request) throws(Refusal) -> (UserID, LiveUpdate) {
+    let fields = try BroadcastFields(
+      request, [.userID, .updateType, .payload], payload: .anyValue)
+    let user = try fields.text(.userID)
+    return (user, LiveUpdate(updateType: try fields.text(.updateType), payload: fields.payload))
+  }
+
+  private static func tell(
+    _ body: Event.Body, to audience: Audience, on shard: Shard
+  ) throws(Refusal) -> EndpointResult {
+    let event = Event(audience: audience, body: body, timestamp: shard.wall)
+    guard shard.offer(event) else {
+      throw Refusal(.unavailable("ring_full", "the server is at its limit, try again"))
+    }
+    shard.metrics.add(.broadcasts)
+    return .now(told)
+  }
+
+  private static let told = Answer.object { _ in }
+}
+
+extension Shard {
+  /// Puts an event of this shard's own into the ring.
+  ///
+  /// False when it is full even after this shard has taken what waits at its own end.
+  func offer(_ event: Event) -> Bool {
+    if core.ring.offer(event) { return true }
+    _ = core.ring.drain(consumer: index, limit: core.ring.capacity) { deliver($0) }
+    if core.ring.offer(event) { return true }
+    metrics.add(.ringFull)
+    return false
+  }
+}

@@ -1,0 +1,108 @@
+// Who is connected: a user's own connections, and for publishers everybody's; and sending one away.
+//
+// All of them are asked of every shard, because a user's devices are wherever the kernel put them.
+
+internal import Notifications
+internal import Wire
+
+extension Endpoints {
+  /// Users to a page, unless the request says otherwise.
+  private static let defaultUsers = 1_000
+
+  /// `GET /api/v1/websocket/connections/user`: the caller's own, the longest connected first.
+  static func ownConnections(
+    _ request: Request, on shard: Shard
+  ) throws(Refusal) -> EndpointResult {
+    guard shard.hasRoomForPage else { throw .busy }
+    return try shard.ask(.connections(of: user(of: request)), for: request)
+  }
+
+  /// `GET /api/v1/users/online`: a page of those who are connected, in the order of their bytes.
+  static func usersOnline(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    let limit = try number("limit", in: request.query, 1...UInt64(ConnectedUsers.largestLimit))
+    guard shard.hasRoomForPage else { throw .busy }
+    return try shard.ask(
+      .users(
+        limit: limit.map { Int($0) } ?? defaultUsers, after: request.query["after"], online: true),
+      for: request)
+  }
+
+  /// `GET /api/v1/users/:id/online`: whether, how the user wants to be seen, and over how many
+  /// connections; a moment after the last one went that is none, and the user still online.
+  static func userOnline(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    guard let user = request.route.parameters.first, UserIDs.isValid(user) else {
+      throw .invalid("id: not a user id")
+    }
+    return try shard.ask(.presence(of: user), for: request)
+  }
+
+  /// `POST /api/v1/disconnect`: ends the user's sessions and answers the polls that wait.
+  static func disconnect(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    let fields = try BroadcastFields(request, [.userID, .reason])
+    let reason = fields.optional(.reason) ?? DisconnectReasons.standard
+    return try shard.ask(.disconnect(fields.text(.userID), reason: reason), for: request)
+  }
+
+  /// The answer to the request that asked all shards.
+  static func answer(_ question: SurveyQuestion, _ result: SurveyResult) -> Answer {
+    switch (question, result) {
+    case (.connections, .success(.connections(let connections))):
+      return .object { data in write(connections, into: &data) }
+    case (.users, .success(.users(let page))):
+      return .object { data in write(page, into: &data) }
+    case (.presence(let user), .success(.presence(let presence))):
+      return .object { data in
+        data.member("user_id", user)
+        data.member("online", presence.status != nil)
+        data.member("connections", presence.connections)
+        data.member("status", (presence.status ?? .offline).name)
+      }
+    case (.disconnect, .success(.count(let count))):
+      return .object { data in data.member("disconnected", count) }
+    case (_, .failure(.late)):
+      return .unavailable("late", "a part of the server did not answer in time, try again")
+    case (_, .failure(.busy)):
+      return Refusal.busy.answer
+    case (_, .failure(.stopping)):
+      return .unavailable("draining", "the server is shutting down")
+    case (_, .success):
+      return .failure(500, "internal", "the shards answered something else")
+    }
+  }
+
+  private static func write(_ connections: [ConnectionSummary], into data: inout [UInt8]) {
+    data.memberName("connections")
+    data.append(0x5B)
+    for (index, connection) in connections.enumerated() {
+      if index > 0 { data.append(0x2C) }
+      data.openObject()
+      data.member("id", connection.id)
+      data.member("dialect", connection.dialect)
+      data.member("connected_at", time: connection.connectedAt)
+      data.member("remote_address", connection.remoteAddress)
+      data.member("user_agent", connection.userAgent.isEmpty ? nil : connection.userAgent)
+      data.member("rooms", texts: connection.rooms)
+      data.closeObject()
+    }
+    data.append(0x5D)
+  }
+
+  private static func write(_ page: ConnectedUsers, into data: inout [UInt8]) {
+    data.member("users", texts: page.users)
+    data.member("total", page.total)
+    if let next = page.next { data.member("next", next) }
+  }
+}
+
+extension [UInt8] {
+  /// Writes a member whose value is an array of strings.
+  fileprivate mutating func member(_ name: String, texts: [String]) {
+    memberName(name)
+    append(0x5B)
+    for (index, text) in texts.enumerated() {
+      if index > 0 { append(0x2C) }
+      appendJSONString(text)
+    }
+    append(0x5D)
+  }
+}

@@ -1,0 +1,35 @@
+// `GET` and `PUT /api/v1/preferences`: what the user of the token wants to hear.
+//
+// The document is replaced as a whole, and both answer with all of it spelled out, so that what is
+// shown can be changed and handed in again.
+
+internal import Notifications
+internal import Wire
+
+extension Endpoints {
+  /// Replaces the user's preferences; they hold for what is published from the answer on.
+  static func setPreferences(
+    _ request: Request, on shard: Shard
+  ) throws(Refusal) -> EndpointResult {
+    try requireJSON(request)
+    let preferences: Preferences
+    do throws(PreferencesError) {
+      preferences = try Preferences.parse(request.body)
+    } catch {
+      switch error {
+      case .malformed(let reason): throw .malformed(reason)
+      case .invalid(let field, let reason): throw .invalid("\(field): \(reason)")
+      }
+    }
+    return try submit(
+      .setPreferences(user: user(of: request), preferences), .saved(.of(preferences)), request,
+      on: shard)
+  }
+}
+
+extension Answer {
+  /// A user's preferences.
+  static func of(_ preferences: Preferences) -> Answer {
+    .success { $0.append(contentsOf: preferences.json) }
+  }
+}

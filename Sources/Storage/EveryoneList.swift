@@ -1,0 +1,158 @@
+// What is for everyone, in memory: stored once, counted for each user by arithmetic.
+//
+// A notification for everyone is one row, however many users there are. What a user did to it is
+// told by the user's marks (everything up to an offset is read, seen or deleted) and by states,
+// each of which is the whole truth about one notification and one user. So publishing for everyone
+// and expiring touch no row of any user, and "read all" moves a mark.
+//
+//     rows      3   8   20   21   40        the user's part of the counts:
+//     sums    0   1   2    3    4   5       rows behind the mark, then what the states say
+//                     ▲ read through 8      otherwise
+//
+// The journal has one list, which is always the present one; each reader has one that it renews in
+// its snapshot when the version there is another.
+
+internal import Notifications
+
+/// The live notifications for everyone, oldest first.
+///
+/// Invariant: offsets rise strictly, and `sums` is one longer than `rows`.
+struct EveryoneList {
+  struct Row {
+    let offset: Int64
+    let id: NotificationID
+    let type: String
+    let priority: Priority
+    let expiresAt: Int64?
+    let groupKey: String?
+  }
+
+  private(set) var rows: [Row] = []
+  /// The offset of the commit that last changed which rows there are.
+  var version: UInt64
+  /// By priority, how many of the first N rows there are.
+  private var sums = [Counts.ByPriority()]
+  private var offsets: [NotificationID: Int64] = [:]
+
+  init(version: UInt64) {
+    self.version = version
+  }
+
+  var isEmpty: Bool { rows.isEmpty }
+
+  /// Adds a row that is newer than all others.
+  mutating func append(_ row: Row) {
+    assert(rows.last.map { $0.offset < row.offset } ?? true)
+    var sum = sums[rows.count]
+    sum[row.priority] += 1
+    rows.append(row)
+    sums.append(sum)
+    offsets[row.id] = row.offset
+  }
+
+  /// Takes out all rows that `isGone` names.
+  mutating func remove(where isGone: (Row) -> Bool) {
+    let left = rows.filter { !isGone($0) }
+    self = EveryoneList(version: version)
+    for row in left { append(row) }
+  }
+
+  /// The row of that id.
+  func row(_ id: NotificationID) -> Row? {
+    guard let offset = offsets[id] else { return nil }
+    return rows[firstIndex(behind: offset - 1)]
+  }
+
+  /// The index of the first row whose offset is larger, or the number of rows.
+  func firstIndex(behind offset: Int64) -> Int {
+    var low = 0
+    var high = rows.count
+    while low < high {
+      let middle = (low + high) / 2
+      if rows[middle].offset <= offset { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  /// What the rows add to the counts of a user.
+  func counts(for user: EveryoneState) -> Counts {
+    guard !rows.isEmpty else { return Counts(version: version) }
+    let marks = user.marks
+    let unread = firstIndex(behind: max(marks.readThrough, marks.deletedThrough))
+    var counts = Counts(
+      total: rows.count - firstIndex(behind: marks.deletedThrough), unread: rows.count - unread,
+      unseen: rows.count - firstIndex(behind: max(marks.seenThrough, marks.deletedThrough)),
+      byPriority: sums[rows.count], version: version)
+    counts.byPriority.subtract(sums[unread])
+    for state in user.states {
+      let index = firstIndex(behind: state.offset - 1)
+      // A state outlives its row for a while.
+      guard index < rows.count, rows[index].offset == state.offset else { continue }
+      counts.take(marks.view(of: state.offset), rows[index].priority, times: -1)
+      counts.take(state.view, rows[index].priority, times: 1)
+    }
+    return counts
+  }
+}
+
+/// What a user sees of a notification for everyone that it has not deleted.
+struct EveryoneView: Equatable {
+  var readAt: Int64?
+  var seenAt: Int64?
+}
+
+/// Up to where a user has read, seen and deleted everything, and when it last did so.
+///
+/// Invariant: `readThrough <= seenThrough`, for reading also sees.
+struct EveryoneMarks: Equatable {
+  var readThrough: Int64 = 0
+  var readAt: Int64 = 0
+  var seenThrough: Int64 = 0
+  var seenAt: Int64 = 0
+  var deletedThrough: Int64 = 0
+
+  /// What the marks alone say; nil when it is deleted.
+  func view(of offset: Int64) -> EveryoneView? {
+    if offset <= deletedThrough { return nil }
+    return EveryoneView(
+      readAt: offset <= readThrough ? readAt : nil, seenAt: offset <= seenThrough ? seenAt : nil)
+  }
+}
+
+/// What one user has done to the notifications for everyone.
+struct EveryoneState {
+  /// The whole truth about one of them.
+  struct State {
+    let offset: Int64
+    /// Nil when it is deleted.
+    let view: EveryoneView?
+  }
+
+  var marks = EveryoneMarks()
+  /// In order of their offsets.
+  var states: [State] = []
+
+  /// What the user sees of the notification at `offset`; nil when the user has deleted it.
+  func view(of offset: Int64) -> EveryoneView? {
+    var low = 0
+    var high = states.count
+    while low < high {
+      let middle = (low + high) / 2
+      if states[middle].offset < offset { low = middle + 1 } else { high = middle }
+    }
+    if low < states.count, states[low].offset == offset { return states[low].view }
+    return marks.view(of: offset)
+  }
+}
+
+extension Counts {
+  /// Counts one notification in or out.
+  fileprivate mutating func take(_ view: EveryoneView?, _ priority: Priority, times: Int) {
+    guard let view else { return }
+    total += times
+    if view.seenAt == nil { unseen += times }
+    guard view.readAt == nil else { return }
+    unread += times
+    byPriority[priority] += times
+  }
+}

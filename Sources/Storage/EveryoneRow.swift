@@ -1,0 +1,112 @@
+// The tables of what is for everyone: how they are read, by the journal and by the readers.
+//
+// A row has the checksum of a notification without a user: it is no user's own.
+
+internal import Notifications
+
+/// The statements that read what is for everyone, on one connection.
+final class EveryoneRow {
+  /// The columns of `NotificationRow.columns`; what a user did to it comes from elsewhere.
+  private static let columns = """
+    offset, id, type, priority, title, message, data, entity_type, entity_id, entity_url, \
+    actions, group_key, created_at, expires_at, NULL, NULL, checksum, 0
+    """
+
+  /// Takes what `NotificationRow.bind` binds.
+  static let insertion = """
+    INSERT INTO everyone (offset, id, type, priority, title, message, data, entity_type, \
+    entity_id, entity_url, actions, group_key, created_at, expires_at, checksum)
+    VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?18)
+    """
+
+  private let versionColumn: Statement
+  private let all: Statement
+  private let one: Statement
+  private let states: Statement
+
+  init(_ connection: borrowing Connection) throws(StoreError) {
+    versionColumn = try connection.prepare("SELECT everyone_version FROM store")
+    all = try connection.prepare(
+      "SELECT offset, id, type, priority, expires_at, group_key FROM everyone ORDER BY offset")
+    one = try connection.prepare("SELECT \(Self.columns) FROM everyone WHERE offset = ?1")
+    states = try connection.prepare(
+      """
+      SELECT offset, read_at, seen_at, is_deleted FROM everyone_state
+      WHERE user = ?1 ORDER BY offset
+      """)
+  }
+
+  /// The version of the list in the database.
+  func readVersion() throws(StoreError) -> UInt64 {
+    defer { versionColumn.reset() }
+    guard try versionColumn.step() else {
+      throw .sqlite(code: 0, message: "the store's own row is gone")
+    }
+    return UInt64(bitPattern: versionColumn.integer(0))
+  }
+
+  func readList(version: UInt64) throws(StoreError) -> EveryoneList {
+    var list = EveryoneList(version: version)
+    defer { all.reset() }
+    while try all.step() {
+      // What is not as it was written is left out: better missing than wrong.
+      guard let id = NotificationRow.id(from: all.blob(1)),
+        let rawPriority = UInt8(exactly: all.integer(3)),
+        let priority = Priority(rawValue: rawPriority)
+      else { continue }
+      list.append(
+        EveryoneList.Row(
+          offset: all.integer(0), id: id, type: all.text(2), priority: priority,
+          expiresAt: all.optionalInteger(4), groupKey: all.optionalText(5)))
+    }
+    return list
+  }
+
+  /// What the user of that key has done; nil is a user that the store does not know.
+  func readState(of key: Int64?, marks: EveryoneMarks) throws(StoreError) -> EveryoneState {
+    var state = EveryoneState(marks: marks)
+    guard let key else { return state }
+    states.bind(1, key)
+    defer { states.reset() }
+    while try states.step() {
+      let view = EveryoneView(
+        readAt: states.optionalInteger(1), seenAt: states.optionalInteger(2))
+      state.states.append(
+        EveryoneState.State(
+          offset: states.integer(0), view: states.integer(3) == 0 ? view : nil))
+    }
+    return state
+  }
+
+  /// The row as that user sees it; nil when it is not what was written.
+  func read(_ offset: Int64, as view: EveryoneView, by user: UserID) throws(StoreError)
+    -> Notification?
+  {
+    one.bind(1, offset)
+    defer { one.reset() }
+    guard try one.step(), var row = NotificationRow.read(one, userID: "") else { return nil }
+    row.userID = user
+    row.readAt = view.readAt
+    row.seenAt = view.seenAt
+    return row
+  }
+}
+
+/// A user as the journal and the readers find it.
+struct UserRow {
+  let key: Int64
+  /// Of the user's own notifications.
+  let own: Counts
+  let marks: EveryoneMarks
+  /// How many columns `CountsRow.columns` has.
+  static let columnCount: Int32 = 14
+
+  /// The row that a statement over `CountsRow.columns` stands on.
+  init(_ statement: borrowing Statement) {
+    (key, own) = CountsRow.read(statement)
+    marks = EveryoneMarks(
+      readThrough: statement.integer(9), readAt: statement.integer(10),
+      seenThrough: statement.integer(11), seenAt: statement.integer(12),
+      deletedThrough: statement.integer(13))
+  }
+}

@@ -1,0 +1,310 @@
+// What is for everyone, in the journal's transaction.
+//
+// Publishing for everyone and letting go of it write one row and touch no user, whatever the number
+// of users. A user who reads one writes a state; one who reads all moves a mark and mends the
+// states that there are.
+
+internal import Notifications
+
+/// The statements of the journal's about what is for everyone, and about expiry.
+final class EveryoneStatements {
+  let insert: Statement
+  let delete: Statement
+  let insertGone: Statement
+  let addUser: Statement
+  let putState: Statement
+  let markRead: Statement
+  let mendRead: Statement
+  let markSeen: Statement
+  let mendSeen: Statement
+  let markDeleted: Statement
+  let forgetStates: Statement
+  let findGone: Statement
+  let sweepStates: Statement
+  let deleteGone: Statement
+  let due: Statement
+  let firstDue: Statement
+
+  init(_ connection: borrowing Connection) throws(StoreError) {
+    insert = try connection.prepare(EveryoneRow.insertion)
+    delete = try connection.prepare("DELETE FROM everyone WHERE offset = ?1")
+    insertGone = try connection.prepare("INSERT INTO everyone_gone (offset) VALUES (?1)")
+    addUser = try connection.prepare(
+      """
+      INSERT INTO user (id, total, unread, unseen,
+        unread_low, unread_normal, unread_high, unread_urgent, version)
+      VALUES (?1, 0, 0, 0, 0, 0, 0, 0, 0) RETURNING key
+      """)
+    putState = try connection.prepare(
+      """
+      INSERT OR REPLACE INTO everyone_state (user, offset, read_at, seen_at, is_deleted)
+      VALUES (?1, ?2, ?3, ?4, ?5)
+      """)
+    // A mark that is there already keeps its time.
+    markRead = try connection.prepare(
+      """
+      UPDATE user SET
+        everyone_read_at = iif(everyone_read_through = ?2, everyone_read_at, ?3),
+        everyone_seen_at = iif(everyone_seen_through = ?2, everyone_seen_at, ?3),
+        everyone_read_through = ?2, everyone_seen_through = ?2
+      WHERE key = ?1
+      """)
+    mendRead = try connection.prepare(
+      """
+      UPDATE everyone_state SET read_at = ?2, seen_at = coalesce(seen_at, ?2)
+      WHERE user = ?1 AND read_at IS NULL AND is_deleted = 0
+      """)
+    markSeen = try connection.prepare(
+      """
+      UPDATE user SET
+        everyone_seen_at = iif(everyone_seen_through = ?2, everyone_seen_at, ?3),
+        everyone_seen_through = ?2
+      WHERE key = ?1
+      """)
+    mendSeen = try connection.prepare(
+      """
+      UPDATE everyone_state SET seen_at = ?2
+      WHERE user = ?1 AND seen_at IS NULL AND is_deleted = 0
+      """)
+    markDeleted = try connection.prepare(
+      "UPDATE user SET everyone_deleted_through = ?2 WHERE key = ?1")
+    forgetStates = try connection.prepare("DELETE FROM everyone_state WHERE user = ?1")
+    findGone = try connection.prepare("SELECT offset FROM everyone_gone LIMIT 1")
+    sweepStates = try connection.prepare(
+      """
+      DELETE FROM everyone_state WHERE (user, offset) IN
+        (SELECT user, offset FROM everyone_state INDEXED BY everyone_state_offset
+         WHERE offset = ?1 LIMIT ?2)
+      """)
+    deleteGone = try connection.prepare("DELETE FROM everyone_gone WHERE offset = ?1")
+    due = try connection.prepare(
+      """
+      SELECT offset, priority, read_at IS NULL, seen_at IS NULL, notification.id, user, user.id
+      FROM notification INDEXED BY notification_expires_at
+      CROSS JOIN user ON user.key = notification.user
+      WHERE expires_at IS NOT NULL AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2
+      """)
+    firstDue = try connection.prepare(
+      """
+      SELECT expires_at FROM notification INDEXED BY notification_expires_at
+      WHERE expires_at IS NOT NULL ORDER BY expires_at LIMIT 1
+      """)
+  }
+}
+
+extension JournalTransaction {
+  // MARK: - Publishing
+
+  /// Lets the oldest go for so many new ones, with one event however many that are.
+  func makeRoom(for count: Int, time: Int64) throws(StoreError) {
+    let displaced = everyone.rows.prefix(max(0, everyone.rows.count + count - everyoneLimit))
+    try removeForEveryone(Array(displaced), time: time)
+    group.displacedCount += displaced.count
+  }
+
+  func storeForEveryone(_ draft: PendingNotification) throws(StoreError) {
+    let notification = Notification(
+      id: draft.id, userID: draft.userID, content: draft.content, createdAt: draft.createdAt,
+      offset: nextOffset())
+    NotificationRow.bind(notification, userKey: 0, to: everyoneStatements.insert)
+    try everyoneStatements.insert.run()
+    everyone.append(
+      EveryoneList.Row(
+        offset: Int64(bitPattern: notification.offset), id: draft.id, type: notification.type,
+        priority: notification.priority, expiresAt: notification.expiresAt,
+        groupKey: notification.groupKey))
+    everyone.version = notification.offset
+    group.storedCount += 1
+    group.events.append(
+      Event(
+        audience: .everyone, body: .storedForEveryone, timestamp: draft.createdAt,
+        offset: notification.offset))
+  }
+
+  /// Takes the rows out of every inbox; what users did to them is forgotten little by little.
+  private func removeForEveryone(
+    _ rows: [EveryoneList.Row], time: Int64
+  ) throws(StoreError) {
+    guard !rows.isEmpty else { return }
+    for row in rows {
+      everyoneStatements.delete.bind(1, row.offset)
+      try everyoneStatements.delete.run()
+      everyoneStatements.insertGone.bind(1, row.offset)
+      try everyoneStatements.insertGone.run()
+    }
+    let gone = Set(rows.map(\.offset))
+    everyone.remove { gone.contains($0.offset) }
+    let offset = nextOffset()
+    everyone.version = offset
+    // At once: there are states to forget.
+    nextExpiry = 0
+    group.events.append(
+      Event(
+        audience: .everyone, body: .expiredForEveryone(rows.map(\.id)), timestamp: time,
+        offset: offset))
+  }
+
+  // MARK: - Changing
+
+  func addUser(_ user: UserID) throws(StoreError) -> Int64 {
+    everyoneStatements.addUser.bind(1, user)
+    defer { everyoneStatements.addUser.reset() }
+    guard try everyoneStatements.addUser.step() else {
+      throw .sqlite(code: 0, message: "a user cannot be added")
+    }
+    return everyoneStatements.addUser.integer(0)
+  }
+
+  /// Writes down what has become of some for the user of that key.
+  func put(_ states: [EveryoneState.State], key: Int64) throws(StoreError) {
+    for state in states {
+      let statements = everyoneStatements
+      statements.putState.bind(1, key)
+      statements.putState.bind(2, state.offset)
+      statements.putState.bind(3, state.view?.readAt)
+      statements.putState.bind(4, state.view?.seenAt)
+      statements.putState.bind(5, state.view == nil ? 1 : 0)
+      try statements.putState.run()
+    }
+  }
+
+  /// Writes down that the user of that key does it to all.
+  func applyToAllForEveryone(
+    _ change: InboxChange, key: Int64, time: Int64
+  ) throws(StoreError) {
+    guard let newest = everyone.rows.last?.offset else { return }
+    switch change {
+    case .readAll, .read, .unread:
+      try mark(everyoneStatements.markRead, newest, key, time)
+      try mend(everyoneStatements.mendRead, key, time)
+    case .seenAll, .seen:
+      try mark(everyoneStatements.markSeen, newest, key, time)
+      try mend(everyoneStatements.mendSeen, key, time)
+    case .deleteAll, .delete:
+      try mark(everyoneStatements.markDeleted, newest, key, nil)
+      try mend(everyoneStatements.forgetStates, key, nil)
+    }
+  }
+
+  private func mark(
+    _ statement: borrowing Statement, _ newest: Int64, _ key: Int64, _ time: Int64?
+  ) throws(StoreError) {
+    statement.bind(1, key)
+    statement.bind(2, newest)
+    if let time { statement.bind(3, time) }
+    try statement.run()
+  }
+
+  private func mend(
+    _ statement: borrowing Statement, _ key: Int64, _ time: Int64?
+  ) throws(StoreError) {
+    statement.bind(1, key)
+    if let time { statement.bind(2, time) }
+    try statement.run()
+  }
+
+  // MARK: - Expiry
+
+  /// States of notifications that are gone, forgotten in one transaction.
+  private static let sweptStateLimit = 1_024
+
+  /// Takes what is due out of every inbox, up to the limits of one command.
+  ///
+  /// True when there may be more.
+  func expire(at time: Int64, on connection: borrowing Connection) throws(StoreError) -> Bool {
+    let rows = everyone.rows.filter { $0.expiresAt.map { $0 <= time } ?? false }
+    try removeForEveryone(Array(rows.prefix(expiryLimit)), time: time)
+    let ownCount = try expireOwn(at: time)
+    group.expiredCount += min(rows.count, expiryLimit) + ownCount
+    let hasMoreStates = try sweepStates(on: connection)
+    nextExpiry = try findNextExpiry()
+    return rows.count > expiryLimit || ownCount == expiryLimit || hasMoreStates
+  }
+
+  /// What one user loses.
+  private struct Loss {
+    let user: UserID
+    let key: Int64
+    var ids: [NotificationID] = []
+    var difference = Counts()
+  }
+
+  /// What is due, up to the limit, by user in the order in which it is.
+  private func findDue(
+    _ due: borrowing Statement, at time: Int64
+  ) throws(StoreError) -> ([Loss], offsets: [Int64]) {
+    due.bind(1, time)
+    due.bind(2, Int64(expiryLimit))
+    defer { due.reset() }
+    var losses: [Loss] = []
+    var indexes: [Int64: Int] = [:]
+    var offsets: [Int64] = []
+    while try due.step() {
+      let key = due.integer(5)
+      let index = indexes[key] ?? losses.count
+      if index == losses.count {
+        indexes[key] = index
+        losses.append(Loss(user: due.text(6), key: key))
+      }
+      let row = FoundRow(due)
+      offsets.append(row.offset)
+      if let id = NotificationRow.id(from: due.blob(4)) { losses[index].ids.append(id) }
+      if let step = InboxChange.deleteAll.difference(for: row) {
+        losses[index].difference.add(step)
+      }
+    }
+    return (losses, offsets)
+  }
+
+  private func expireOwn(at time: Int64) throws(StoreError) -> Int {
+    let (losses, offsets) = try findDue(everyoneStatements.due, at: time)
+    for offset in offsets {
+      statements.delete.bind(1, offset)
+      try statements.delete.run()
+    }
+    for loss in losses {
+      let offset = nextOffset()
+      let counts = try totals(
+        of: changeCounts(key: loss.key, by: loss.difference, offset: offset))
+      group.events.append(
+        Event(
+          audience: .user(loss.user), body: .deleted(loss.ids, counts), timestamp: time,
+          offset: offset))
+    }
+    return offsets.count
+  }
+
+  /// Forgets what users did to what is gone; true when some is left.
+  private func sweepStates(on connection: borrowing Connection) throws(StoreError) -> Bool {
+    var left = Self.sweptStateLimit
+    while left > 0, let offset = try findGone() {
+      everyoneStatements.sweepStates.bind(1, offset)
+      everyoneStatements.sweepStates.bind(2, Int64(left))
+      try everyoneStatements.sweepStates.run()
+      let count = connection.changeCount
+      // One more for the row itself, so that many without a state are not all swept at once.
+      if count < left {
+        everyoneStatements.deleteGone.bind(1, offset)
+        try everyoneStatements.deleteGone.run()
+      }
+      left -= count + 1
+    }
+    return try findGone() != nil
+  }
+
+  private func findGone() throws(StoreError) -> Int64? {
+    defer { everyoneStatements.findGone.reset() }
+    return try everyoneStatements.findGone.step() ? everyoneStatements.findGone.integer(0) : nil
+  }
+
+  /// When something is due next; 0 when there are states to forget.
+  func findNextExpiry() throws(StoreError) -> Int64? {
+    if try findGone() != nil { return 0 }
+    var next = everyone.rows.lazy.compactMap(\.expiresAt).min()
+    defer { everyoneStatements.firstDue.reset() }
+    if try everyoneStatements.firstDue.step() {
+      next = min(next ?? .max, everyoneStatements.firstDue.integer(0))
+    }
+    return next
+  }
+}

@@ -1,0 +1,276 @@
+// The bus with real clients: what it stores, whom it tells, and what it refuses.
+
+import LoadClient
+import Server
+import Testing
+import Tokens
+import Wire
+
+@testable import Carillon
+
+@Suite("A bus in the program's own process", .serialized)
+struct NotificationBusTests {
+  private let news = NotificationContent(type: "info", title: "news")
+
+  @Test("what is published is on its user's devices, and in the inbox for one that comes later")
+  func publishing() async throws {
+    let bus = try startBus()
+    let alice = try Listener("alice", at: bus)
+    let content = NotificationContent(
+      type: "trade.created", title: "Trade \"created\"", message: "für Älice\n", priority: .high,
+      data: ["symbol": "AAPL", "pnl": 125.5, "lots": [1, 2]], entityType: "trade",
+      entityID: "t-1", entityURL: "/trades/t-1",
+      actions: [.init(label: "Open", url: "/trades/t-1")], groupKey: "trades",
+      expiresAtMilliseconds: 4_102_444_800_000)
+    let id = try await bus.publish(content, to: "alice")
+    let late = try Listener("alice", at: bus, since: "0")
+    for listener in [alice, late] {
+      let text = try listener.next()
+      #expect(
+        text.contains(
+          #""data":{"id":"\#(id)","type":"trade.created","priority":"high","#
+            + #""title":"Trade \"created\"","message":"für Älice\n","entity_type":"trade","#
+            + #""entity_id":"t-1","entity_url":"/trades/t-1","is_read":false,"#))
+      #expect(text.contains(#""data":{"symbol":"AAPL","pnl":125.5,"lots":[1,2]}"#))
+    }
+    await bus.stop()
+  }
+
+  @Test("each of several users gets it once, and the ids come in their order")
+  func publishingToMany() async throws {
+    let bus = try startBus { $0.shardCount = 2 }
+    let listeners = [try Listener("alice", at: bus), try Listener("bob", at: bus)]
+    let ids = try await bus.publish(news, to: ["alice", "bob", "alice", "carol"])
+    #expect(Set(ids).count == 3)
+    for (listener, id) in zip(listeners, ids) {
+      #expect(try listener.next().contains(#""data":{"id":"\#(id)""#))
+    }
+    // Nobody got it twice: the next that comes is the next that is published.
+    _ = try await bus.publish(
+      NotificationContent(type: "info", title: "more"), to: ["alice", "bob"])
+    for listener in listeners { #expect(try listener.next().contains(#""title":"more""#)) }
+    await bus.stop()
+  }
+
+  @Test("what is for everyone is in each inbox, also of one who never came before")
+  func publishingToEveryone() async throws {
+    let bus = try startBus { $0.shardCount = 2 }
+    let alice = try Listener("alice", at: bus)
+    let id = try await bus.publishToEveryone(news)
+    #expect(try alice.next().contains(#""data":{"id":"\#(id)""#))
+    let newcomer = try Listener("newcomer", at: bus, since: "0")
+    #expect(try newcomer.next().contains(#""data":{"id":"\#(id)""#))
+    await bus.stop()
+  }
+
+  @Test("what was published is there when another bus opens the same store")
+  func durability() async throws {
+    let directory = TemporaryDirectory()
+    let first = try startBus { $0.dataPath = directory.path }
+    let id = try await first.publish(news, to: "alice")
+    #expect(throws: BusError.self) { try startBus { $0.dataPath = directory.path } }
+    await first.stop()
+    let second = try startBus { $0.dataPath = directory.path }
+    #expect(try Listener("alice", at: second, since: "0").next().contains(id))
+    await second.stop()
+  }
+
+  @Test(
+    "content over the limits of the HTTP API is refused with the field",
+    arguments: [
+      ("type", NotificationContent(type: "no spaces", title: "t")),
+      ("title", NotificationContent(type: "t", title: String(repeating: "x", count: 257))),
+      (
+        "message",
+        NotificationContent(type: "t", title: "t", message: String(repeating: "x", count: 4_097))
+      ),
+      ("data", NotificationContent(type: "t", title: "t", data: [1, 2])),
+      ("entity_url", NotificationContent(type: "t", title: "t", entityURL: "//evil")),
+      (
+        "actions",
+        NotificationContent(
+          type: "t", title: "t", actions: [.init(label: "x", url: "javascript:alert(1)")])
+      ),
+    ])
+  func refusedContent(field: String, content: NotificationContent) async throws {
+    let bus = try startBus()
+    #expect(await refusedField { _ = try await bus.publish(content, to: "alice") } == field)
+    await bus.stop()
+  }
+
+  @Test("users that cannot be are refused")
+  func refusedUsers() async throws {
+    let bus = try startBus()
+    #expect(await refusedField { _ = try await bus.publish(news, to: "") } == "user_id")
+    #expect(await refusedField { _ = try await bus.publish(news, to: "a\nb") } == "user_id")
+    #expect(await refusedField { _ = try await bus.publish(news, to: []) } == "user_ids")
+    let many = (0...10_000).map(String.init)
+    #expect(await refusedField { _ = try await bus.publish(news, to: many) } == "user_ids")
+    #expect(
+      await refusedField { try await bus.broadcastToUsers(many, .systemMessage(title: "t")) }
+        == "users")
+    #expect(
+      await refusedField { try await bus.broadcastToUsers([], .systemMessage(title: "t")) }
+        == "users")
+    #expect(await refusedField { _ = try bus.makeToken(for: "") } == "user")
+    await bus.stop()
+  }
+
+  @Test("a live message reaches those it is for, each once, and nobody else")
+  func telling() async throws {
+    let bus = try startBus { $0.shardCount = 2 }
+    let alice = try Listener("alice", at: bus)
+    let phone = try Listener("alice", at: bus)
+    let bob = try Listener("bob", at: bus)
+    try await bus.sendToUser("alice", .liveUpdate(type: "price", payload: 187.25))
+    try await bus.broadcastToUsers(
+      ["alice", "bob", "bob"], .dataUpdate(type: "board", payload: [3, 1]))
+    try await bus.broadcastToAll(
+      .systemMessage(type: "maintenance", title: "Noon", message: "m", payload: ["a": nil]))
+    let price = #"{"event":"live:update","data":{"update_type":"price","payload":187.25}"#
+    let board = #"{"event":"data:update","data":{"update_type":"board","payload":[3,1]}"#
+    let noon =
+      #"{"event":"system:message","data":{"message_type":"maintenance","title":"Noon","#
+      + #""message":"m","payload":{"a":null}}"#
+    for device in [alice, phone] {
+      for expected in [price, board, noon] { #expect(try device.next().hasPrefix(expected)) }
+    }
+    for expected in [board, noon] { #expect(try bob.next().hasPrefix(expected)) }
+    await bus.stop()
+  }
+
+  @Test(
+    "a live message over the limits is refused with the field",
+    arguments: [
+      ("update_type", LiveMessage.liveUpdate(type: String(repeating: "x", count: 65), payload: 1)),
+      (
+        "payload",
+        .dataUpdate(type: "t", payload: .string(String(repeating: "x", count: 16_384)))
+      ),
+      ("title", .systemMessage(title: String(repeating: "x", count: 257))),
+    ])
+  func refusedMessages(field: String, message: LiveMessage) async throws {
+    let bus = try startBus()
+    #expect(await refusedField { try await bus.broadcastToAll(message) } == field)
+    await bus.stop()
+  }
+
+  @Test("a full ring is an error that passes")
+  func fullRing() async throws {
+    var configuration = Configuration(tokenPolicy: TokenPolicy(keys: [.hmac(secret: [1])]))
+    configuration.port = 0
+    configuration.limits.ringCapacity = 2
+    let bus = NotificationBus(
+      try CarillonServer(configuration), BusConfiguration(dataPath: "", tokenSecret: ""))
+    let message = LiveMessage.systemMessage(title: "t")
+    let isRefused = await comesTrue {
+      do throws(BusError) {
+        try await bus.broadcastToAll(message)
+        return false
+      } catch {
+        return error == .busy
+      }
+    }
+    #expect(isRefused)
+    #expect(await comesTrue { (try? await bus.broadcastToAll(message)) != nil })
+    await bus.stop()
+  }
+
+  @Test("users and connections are counted, until they go")
+  func counting() async throws {
+    let bus = try startBus { $0.shardCount = 2 }
+    #expect(bus.stats == .init(totalUsers: 0, totalConnections: 0))
+    let devices = [try Listener("alice", at: bus), try Listener("alice", at: bus)]
+    let bob = try Listener("bob", at: bus)
+    #expect(await comesTrue { bus.stats == .init(totalUsers: 2, totalConnections: 3) })
+    for device in devices { device.client.close() }
+    #expect(await comesTrue { bus.stats == .init(totalUsers: 1, totalConnections: 1) })
+    bob.client.close()
+    #expect(await comesTrue { bus.stats == .init(totalUsers: 0, totalConnections: 0) })
+    await bus.stop()
+  }
+
+  @Test("who is connected is asked of every shard")
+  func online() async throws {
+    let bus = try startBus { $0.shardCount = 2 }
+    #expect(try await bus.isUserConnected("alice") == false)
+    let listeners = try ["carol", "alice", "bob"].map { try Listener($0, at: bus) }
+    for user in ["alice", "bob", "carol"] { #expect(try await bus.isUserConnected(user)) }
+    #expect(try await bus.isUserConnected("dave") == false)
+    let all = try await bus.connectedUsers()
+    #expect(all == .init(users: ["alice", "bob", "carol"], total: 3, next: nil))
+    let page = try await bus.connectedUsers(limit: 2)
+    #expect(page == .init(users: ["alice", "bob"], total: 3, next: "bob"))
+    let rest = try await bus.connectedUsers(limit: 2, after: page.next)
+    #expect(rest.users == ["carol"] && rest.next == nil)
+    for limit in [0, 10_001, Int.min] {
+      #expect(await refusedField { _ = try await bus.connectedUsers(limit: limit) } == "limit")
+    }
+    listeners[1].client.close()
+    #expect(try await comesTrue { try await !bus.isUserConnected("alice") })
+    await bus.stop()
+  }
+
+  @Test("two buses in one process know nothing of each other")
+  func twoBuses() async throws {
+    let first = try startBus()
+    let second = try startBus()
+    #expect(first.port != second.port)
+    let here = try Listener("alice", at: first)
+    let there = try Listener("alice", at: second)
+    _ = try await first.publish(NotificationContent(type: "info", title: "first"), to: "alice")
+    try await second.broadcastToAll(.systemMessage(title: "second"))
+    #expect(try here.next().contains(#""title":"first""#))
+    #expect(try there.next().contains(#""title":"second""#))
+    #expect(throws: ClientError.self) {
+      let token = try first.makeToken(for: "alice")
+      let url = ServerURL(numericHost: "127.0.0.1", port: UInt16(second.port))
+      _ = try WebSocketClient(to: url, target: "/api/ws", fields: [.bearer(token)])
+    }
+    await first.stop()
+    _ = try await second.publish(NotificationContent(type: "info", title: "still"), to: "alice")
+    #expect(try there.next().contains(#""title":"still""#))
+    await second.stop()
+  }
+
+  @Test("a bus that was stopped has sent its clients away and does nothing more")
+  func stopping() async throws {
+    let bus = try startBus()
+    let alice = try Listener("alice", at: bus)
+    async let one: Void = bus.stop()
+    async let other: Void = bus.stop()
+    _ = await (one, other)
+    #expect(try alice.closeCode() == 1001)
+    let news = news
+    await #expect(throws: BusError.stopped) { try await bus.publish(news, to: "alice") }
+    await #expect(throws: BusError.stopped) { try await bus.publish(news, to: ["alice"]) }
+    let message = LiveMessage.systemMessage(title: "t")
+    await #expect(throws: BusError.stopped) { try await bus.sendToUser("alice", message) }
+    await #expect(throws: BusError.stopped) { try await bus.broadcastToUsers(["a"], message) }
+    await #expect(throws: BusError.stopped) { try await bus.broadcastToAll(message) }
+    await #expect(throws: BusError.stopped) { try await bus.isUserConnected("alice") }
+    await #expect(throws: BusError.stopped) { try await bus.connectedUsers() }
+    #expect(bus.stats == .init(totalUsers: 0, totalConnections: 0))
+    await bus.stop()
+  }
+
+  @Test("a bus that nobody holds any more stops")
+  func letGo() async throws {
+    var bus: NotificationBus? = try startBus()
+    let alice = try Listener("alice", at: try #require(bus))
+    bus = nil
+    #expect(try alice.closeCode() == 1001)
+  }
+
+  /// The field that `BusError.invalid` names; nil where nothing is thrown.
+  private func refusedField(_ body: () async throws -> Void) async -> String? {
+    do {
+      try await body()
+      return nil
+    } catch BusError.invalid(let field, _) {
+      return field
+    } catch {
+      return "\(error)"
+    }
+  }
+}

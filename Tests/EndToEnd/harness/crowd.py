@@ -1,0 +1,127 @@
+"""Thousands of connections from one thread: nonblocking sockets under one epoll."""
+
+import collections
+import select
+import socket
+import struct
+import time
+
+
+class Member:
+    """One connection of the crowd. Bytes that come are gathered in `received`."""
+
+    def __init__(self, crowd, number, receive_buffer=None):
+        self.crowd, self.number = crowd, number
+        self.socket = socket.socket()
+        if receive_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.setblocking(False)
+        self.socket.connect_ex(crowd.server.address)
+        # Views, so that what is sent to thousands exists once.
+        self.waiting, self.received = collections.deque(), b""
+        self.reads, self.ended = True, False
+
+    def send(self, data):
+        if data:
+            self.waiting.append(memoryview(data))
+        self.crowd.watch(self)
+
+    def sleep(self):
+        """Stops reading."""
+        self.reads = False
+        self.crowd.watch(self)
+
+    def wake(self):
+        self.reads = True
+        self.crowd.watch(self)
+
+    def reset(self):
+        """Ends with RST."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+    def close(self):
+        if self.socket.fileno() >= 0:
+            self.crowd.forget(self)
+            self.socket.close()
+
+    def handle(self, events):
+        if events & select.EPOLLOUT and self.waiting:
+            try:
+                sent = self.socket.send(self.waiting[0])
+                self.waiting[0] = self.waiting[0][sent:]
+                if not self.waiting[0]:
+                    self.waiting.popleft()
+            except BlockingIOError:
+                pass
+            except OSError:
+                self.waiting.clear()
+            self.crowd.watch(self)
+        if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+            try:
+                data = self.socket.recv(1 << 18)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            self.received += data
+            if not data:
+                self.ended = True
+                self.waiting.clear()
+                self.crowd.forget(self)
+
+
+class Crowd:
+    """Makes members and turns their loop."""
+
+    def __init__(self, server):
+        self.server = server
+        self.epoll = select.epoll()
+        self.members = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        for member in list(self.members.values()):
+            member.close()
+        self.epoll.close()
+
+    def connect(self, count=1, data=b"", **options):
+        """New members; `data` is what each begins with, or a function of its number."""
+        made = []
+        for number in range(count):
+            member = Member(self, number, **options)
+            self.members[member.socket.fileno()] = member
+            self.epoll.register(member.socket, select.EPOLLIN | select.EPOLLOUT)
+            member.send(data(number) if callable(data) else data)
+            made.append(member)
+            # So that no more wait to be accepted than the server lets wait.
+            if number % 500 == 499:
+                self.turn()
+        return made
+
+    def watch(self, member):
+        if member.ended or member.socket.fileno() not in self.members:
+            return
+        events = (select.EPOLLIN if member.reads else 0) | (
+            select.EPOLLOUT if member.waiting else 0
+        )
+        self.epoll.modify(member.socket, events)
+
+    def forget(self, member):
+        if self.members.pop(member.socket.fileno(), None) is not None:
+            self.epoll.unregister(member.socket)
+
+    def turn(self, timeout=0.02):
+        for number, events in self.epoll.poll(timeout, 4_096):
+            member = self.members.get(number)
+            if member is not None:
+                member.handle(events)
+
+    def until(self, claim, condition, within=30.0):
+        """Turns until the condition holds."""
+        deadline = time.monotonic() + within
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {within} s: {claim}"
+            self.turn()

@@ -1,0 +1,90 @@
+"""incident-api's `useNotificationWebSocket` hook over `aiohttp`, in an event loop of its own."""
+
+import asyncio
+import json
+import threading
+
+import aiohttp
+
+from harness.clients import EVENT_PATH
+
+
+class NotificationHook:
+    """The hook with its options and return values under their own names.
+
+    The document counts in milliseconds; intervals are arguments, and small here. Callbacks are
+    called from the hook's thread.
+    """
+
+    def __init__(self, url, token=None, **options):
+        self.url = url + EVENT_PATH + (f"?token={token}" if token is not None else "")
+        self.on = {
+            name: options.pop(name, lambda *_: None)
+            for name in (
+                "onNotification",
+                "onStatsUpdate",
+                "onConnect",
+                "onDisconnect",
+                "onError",
+                "onMessage",
+            )
+        }
+        self.auto_reconnect = options.pop("autoReconnect", True)
+        self.interval = options.pop("reconnectInterval", 50) / 1_000
+        self.max_attempts = options.pop("maxReconnectAttempts", 10)
+        assert not options, options
+        self.connection_state, self.last_message, self.close_codes = "disconnected", None, []
+        self.attempts, self.socket, self.thread = 0, None, None
+
+    @property
+    def is_connected(self):
+        return self.connection_state == "connected"
+
+    def connect(self):
+        self.wanted = True
+        self.thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+        self.thread.start()
+
+    def disconnect(self):
+        self.wanted = False
+        if self.is_connected:
+            asyncio.run_coroutine_threadsafe(self.socket.close(code=1000), self.loop).result(10)
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+
+    def send(self, message):
+        text = json.dumps(message)
+        asyncio.run_coroutine_threadsafe(self.socket.send_str(text), self.loop).result(10)
+
+    async def _run(self):
+        self.loop = asyncio.get_running_loop()
+        while self.wanted and self.attempts <= self.max_attempts:
+            self.connection_state = "connecting"
+            try:
+                await self._live()
+            except (aiohttp.ClientError, OSError) as failure:
+                self.connection_state = "error"
+                self.on["onError"](failure)
+            if not self.auto_reconnect:
+                return
+            self.attempts += 1
+            await asyncio.sleep(self.interval)
+
+    async def _live(self):
+        async with aiohttp.ClientSession() as session, session.ws_connect(self.url) as self.socket:
+            async for message in self.socket:
+                self._take(message.json())
+            self.close_codes.append(self.socket.close_code)
+        self.connection_state = "disconnected"
+        self.on["onDisconnect"]()
+
+    def _take(self, message):
+        self.last_message = message
+        if message["event"] == "connection:established":
+            self.attempts, self.connection_state = 0, "connected"
+            self.on["onConnect"]()
+        elif message["event"] == "notification:new":
+            self.on["onNotification"](message["data"])
+        elif message["event"] == "stats:updated":
+            self.on["onStatsUpdate"](message["data"])
+        self.on["onMessage"](message)

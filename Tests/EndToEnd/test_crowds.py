@@ -1,0 +1,363 @@
+"""Thousands at once: who will not leave, begin or read, and those whose time is up."""
+
+import contextlib
+import json
+import os
+import re
+import struct
+import time
+
+import pytest
+from harness.clients import EVENT_PATH, FLAT_PATH, INBOX_PATH, EventClient, FlatClient
+from harness.crowd import Crowd
+from harness.raw import CLOSE, PING, TEXT, close_payload, frame, upgrade_request
+from harness.server import API_KEY
+from harness.sizes import size
+from harness.streams import STREAM_PATH
+from harness.tokens import user_token
+from harness.waiting import wait_until
+
+TYPED_PATH = "/ws/connect"
+POLL_PATH = "/api/v1/notifications/poll"
+SYSTEM = "/api/v1/websocket/send/system"
+MEBIBYTE = 1 << 20
+
+
+def get(path, token, **fields):
+    lines = [f"GET {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {token}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def is_upgraded(member):
+    return b"\r\n\r\n" in member.received
+
+
+def frames_of(member):
+    """Whole frames behind the answer to the upgrade, as (opcode, payload)."""
+    data, at, frames = member.received, member.received.index(b"\r\n\r\n") + 4, []
+    while at + 2 <= len(data):
+        length, start = data[at + 1] & 0x7F, at + 2
+        if length == 126:
+            length, start = struct.unpack("!H", data[at + 2 : at + 4])[0], at + 4
+        elif length == 127:
+            length, start = struct.unpack("!Q", data[at + 2 : at + 10])[0], at + 10
+        if start + length > len(data):
+            break
+        frames.append((data[at] & 0x0F, data[start : start + length]))
+        at = start + length
+    assert at <= len(data)
+    return frames
+
+
+def close_of(member):
+    closes = [payload for opcode, payload in frames_of(member) if opcode == CLOSE]
+    assert len(closes) == 1, closes
+    return struct.unpack("!H", closes[0][:2])[0] if closes[0] else None
+
+
+def broadcast(server, title, message="m"):
+    body = {"message_type": "m", "title": title, "message": message, "payload": {}}
+    answer = server.request("POST", SYSTEM, key=API_KEY, body=body)
+    assert answer.status == 200, answer
+
+
+# Case 12.
+
+REASONS = [
+    (frame(0, b"", first=0xF1), 1002),
+    (frame(0, b"", first=0x83), 1002),
+    (frame(TEXT, b"x", mask=False), 1002),
+    (frame(TEXT, b"\xff"), 1007),
+    (frame(TEXT, b"x" * 600), 1009),
+    (frame(PING, b"x", final=False), 1002),
+    (frame(CLOSE, close_payload(1005)), 1002),
+    (frame(CLOSE, b"\x03"), 1002),
+    (frame(CLOSE, close_payload(4_321, b"a secret of the client's")), 4_321),
+]
+
+
+def test_each_close_says_the_same_however_often_and_after_whatever(server):
+    # The same violation is told in the same bytes, which are text, each time.
+    expected = {}
+    request = upgrade_request(f"{FLAT_PATH}?token={user_token('closer')}")
+    left = size(2_000, full=100_000)
+    with Crowd(server) as crowd:
+        while left > 0:
+            count = min(left, 500)
+            left -= count
+            # What memory there is has just held something else.
+            noise = frame(PING, os.urandom(125)) * 3
+            members = crowd.connect(
+                count, lambda number: request + noise + REASONS[number % len(REASONS)][0]
+            )
+            crowd.until("all are closed", lambda: all(member.ended for member in members))
+            for number, member in enumerate(members):
+                *before, (opcode, payload) = frames_of(member)
+                assert [each for each, _ in before] == [10] * 3 and opcode == CLOSE
+                assert len(payload) <= 125
+                kind = number % len(REASONS)
+                assert struct.unpack("!H", payload[:2])[0] == REASONS[kind][1]
+                assert payload[2:].decode("ascii").isprintable()
+                assert expected.setdefault(kind, payload) == payload
+                member.close()
+    assert len(expected) == len(REASONS)
+
+
+# Case 13.
+
+
+def test_nobody_who_spoils_the_end_of_a_connection_keeps_one(make_server):
+    server = make_server()
+    request = upgrade_request(f"{FLAT_PATH}?token={user_token('leaver')}")
+    goodbye = frame(CLOSE, close_payload(1000))
+    before = server.open_file_count()
+    with FlatClient(server, "innocent") as innocent, Crowd(server) as crowd:
+        members = crowd.connect(size(1_000, full=5_000), request)
+        crowd.until("all are upgraded", lambda: all(map(is_upgraded, members)), within=60)
+        start = time.monotonic()
+        flood = frame(TEXT, b"x" * 500) * (10 * MEBIBYTE // 506)
+        for number, member in enumerate(members):
+            if number % 4 == 0:
+                member.send(goodbye)
+                member.send(flood)  # Ten megabytes behind the close.
+            elif number % 4 == 1:
+                member.sleep()
+                member.send(frame(TEXT, b"\xff"))  # Our close is never answered, or read.
+            elif number % 4 == 2:
+                member.send(goodbye * 2)
+            else:
+                member.send(goodbye)  # And then its end is never closed.
+        crowd.until(
+            "no file of theirs is left",
+            lambda: server.open_file_count() <= before + 2,
+            within=10 + len(members) / 100,
+        )
+        print(f"all gone after {time.monotonic() - start:.1f} s")
+        broadcast(server, "meanwhile")
+        assert innocent.next()["title"] == "meanwhile"
+        polite = members[2::4] + members[3::4]
+        crowd.until("they have read the end", lambda: all(member.ended for member in polite))
+        for member in polite:
+            assert close_of(member) == 1000
+    assert server.is_alive
+
+
+# Case 28.
+
+
+def test_thousands_who_never_finish_a_head_are_sent_away(make_server):
+    server = make_server()
+    before = server.open_file_count()
+
+    def connections():
+        shards = re.findall(r"^carillon_connections{.*} (\d+)$", server.metrics(), re.MULTILINE)
+        return sum(map(int, shards))
+
+    with Crowd(server) as crowd:
+        slow = crowd.connect(size(2_000, full=15_000), b"GET / HTTP/1.1\r\n")
+        crowd.until("all are there", lambda: connections() >= len(slow))
+        start, sent = time.monotonic(), 0
+        deadline = start + 10 + 2 + len(slow) / 1_000
+        served = attempts = 0
+        while not all(member.ended for member in slow):
+            assert time.monotonic() < deadline, sum(not member.ended for member in slow)
+            if time.monotonic() - start >= sent * 3:
+                sent += 1
+                for member in slow:
+                    if not member.ended:
+                        member.send(b"X")
+            attempts += 1
+            served += server.request("GET", "/healthz").status == 200
+            crowd.turn(0.1)
+        for member in slow:
+            assert member.received.startswith(b"HTTP/1.1 408 "), member.received
+        assert served == attempts > 20
+    wait_until("their files are closed", lambda: server.open_file_count() <= before + 1)
+
+
+# Case 50.
+
+
+def test_a_thousand_sessions_end_with_their_token(make_server):
+    leeway = 1
+    server = make_server(environment={"JWT_LEEWAY": str(leeway)})
+    count, life = 1_000, 8
+    paths = [FLAT_PATH, EVENT_PATH, TYPED_PATH, INBOX_PATH, STREAM_PATH, POLL_PATH]
+
+    def begin(number):
+        path, token = paths[number % len(paths)], user_token(f"u{number}", ttl=life)
+        if path == STREAM_PATH:
+            return get(path, token)
+        if path == POLL_PATH:
+            return get(f"{path}?since=0&wait=60", token, Connection="close")
+        return upgrade_request(path, [("Authorization", f"Bearer {token}")])
+
+    def is_refreshed(number):
+        return number % len(paths) < 4 and number % 12 < 6
+
+    with Crowd(server) as crowd:
+        made = time.time()
+        members = crowd.connect(count, begin)
+
+        def clients():
+            stats = server.request("GET", "/api/notifications/stats", user_token("anyone"))
+            return stats.data["total_clients"]
+
+        crowd.until("all are there", lambda: clients() == count, within=60)
+        latest = time.time() + life + leeway
+        for number, member in enumerate(members):
+            if is_refreshed(number):
+                auth = {"type": "auth", "token": user_token(f"u{number}")}
+                member.send(frame(TEXT, json.dumps(auth).encode()))
+        while time.time() < made + life + leeway - 1:
+            crowd.turn(0.1)
+        assert not any(member.ended for member in members), "too early"
+        refreshed = sum(map(is_refreshed, range(count)))
+        # The clock of the machine is one, and a busy one may be late: the exact second is a test
+        # of its own, on a clock that stands still.
+        crowd.until("their time is over", lambda: clients() == refreshed, within=life + 10)
+        print(f"the last was gone {time.time() - latest:.2f} s after its end")
+        ending = [m for n, m in enumerate(members) if not is_refreshed(n)]
+        crowd.until("all of them know", lambda: all(member.ended for member in ending))
+        sizes = [len(member.received) for member in ending]
+        broadcast(server, "afterwards")
+        for number in range(0, count, 50):
+            server.publish(f"u{number}", "afterwards")
+        staying = [m for n, m in enumerate(members) if is_refreshed(n) and n % len(paths) != 3]
+        crowd.until(
+            "the others hear it", lambda: all(b"afterwards" in m.received for m in staying)
+        )
+        assert [len(member.received) for member in ending] == sizes
+        for number, member in enumerate(members):
+            if not is_refreshed(number) and number % len(paths) < 4:
+                assert close_of(member) == (4002 if number % len(paths) == 1 else 1008)
+
+
+# Case 62.
+
+
+@pytest.mark.parametrize("audience", ["everyone", "one user"])
+def test_readers_that_sleep_are_bounded_and_cut_and_the_others_lose_nothing(make_server, audience):
+    server = make_server(data=":memory:")
+    count = size(500, full=5_000)
+    request = upgrade_request(f"{FLAT_PATH}?token={user_token('sleeper')}")
+    with contextlib.ExitStack() as stack:
+        crowd = stack.enter_context(Crowd(server))
+        # Once, so that what the server keeps for ever after is not counted.
+        warm = crowd.connect(count, request)
+        crowd.until("they are upgraded", lambda: all(map(is_upgraded, warm)), within=60)
+        for member in warm:
+            member.close()
+        wait_until("they are gone", lambda: server.open_file_count() < 60, within=30)
+        readers = crowd.connect(20, request)
+        sleepers = crowd.connect(count, request, receive_buffer=4_096)
+        everyone = readers + sleepers
+        crowd.until("all are upgraded", lambda: all(map(is_upgraded, everyone)), within=60)
+        for member in sleepers:
+            member.sleep()
+        before = largest = server.resident_bytes()
+        sent = 0
+
+        def connections():
+            stats = server.request("GET", "/api/notifications/stats", user_token("anyone"))
+            return stats.data["total_clients"]
+
+        deadline = time.monotonic() + 60
+        while connections() > len(readers):
+            assert time.monotonic() < deadline, f"{connections()} are left after {sent}"
+            if audience == "everyone":
+                for _ in range(20):
+                    broadcast(server, f"n {sent}", "x" * 4_000)
+                    sent += 1
+            else:
+                titles = [f"n {sent + each}" for each in range(500)]
+                server.publish_many("sleeper", titles)
+                sent += len(titles)
+            largest = max(largest, server.resident_bytes())
+            crowd.turn(0)
+        largest = max(largest, server.resident_bytes())
+        allowed = count * 64 * 1_024 * 1.1 + 8 * MEBIBYTE
+        print(f"{count} sleepers: {(largest - before) / count:.0f} bytes each at the most")
+        assert largest - before <= allowed, (largest - before, allowed)
+
+        def heard(reader):
+            texts = [json.loads(text) for opcode, text in frames_of(reader) if opcode == TEXT]
+            return [text["title"] for text in texts]
+
+        expected = [f"n {number}" for number in range(sent)]
+        last = f'"n {sent - 1}"'.encode()
+        crowd.until("it was all read", lambda: all(last in r.received for r in readers))
+        assert all(heard(reader) == expected for reader in readers)
+        assert not any(reader.ended for reader in readers)
+        for member in sleepers:
+            member.close()
+        wait_until("their files are closed", lambda: server.open_file_count() < 60, within=30)
+        stored = sent * 1_024 if audience == "one user" else 0
+        wait_until(
+            "its memory is back",
+            lambda: server.resident_bytes() <= before * 1.05 + 4 * MEBIBYTE + stored,
+            within=30,
+        )
+
+
+# Case 66.
+
+
+def test_nothing_of_one_connection_is_ever_seen_by_another(make_server):
+    server = make_server(environment={"LOG_LEVEL": "debug"})
+    count = size(3_000, full=1_000_000)
+
+    def canary(number, what):
+        return f"canary-{number:09d}-{what:-<16}-" + os.urandom(16).hex()
+
+    found = re.compile(rb"canary-(\d{9})-")
+    done, ended = 0, 0
+    with Crowd(server) as crowd:
+        while done < count:
+            batch = min(250, count - done)
+            numbers = range(done, done + batch)
+            done += batch
+
+            def begin(offset, first=numbers.start):
+                number = first + offset
+                token = user_token(canary(number, "user")[:60], secret=canary(number, "claim"))
+                fields = [
+                    ("User-Agent", canary(number, "agent")),
+                    ("Cookie", "c=" + canary(number, "cookie")),
+                    ("X-Other", canary(number, "field")),
+                ]
+                kind = number % 4
+                if kind == 0:
+                    path = f"{EVENT_PATH}?token={token}&q={canary(number, 'query')}"
+                    data = upgrade_request(path, fields)
+                    data += frame(PING, canary(number, "ping").encode())
+                    data += frame(TEXT, canary(number, "text").encode())
+                    data += frame(TEXT, b"half" + canary(number, "half").encode(), final=False)
+                    return data + frame(CLOSE, close_payload(1000, canary(number, "bye").encode()))
+                if kind == 1:
+                    fields.append(("Authorization", f"Bearer {token}"))
+                    data = upgrade_request(FLAT_PATH, fields)
+                    ping = frame(PING, canary(number, "ping").encode())
+                    return data + ping + frame(TEXT, b"\xff")
+                if kind == 2:
+                    return get(f"/{canary(number, 'path')}?x", token, Connection="close")
+                # Half of a head, and then it is gone.
+                return get(STREAM_PATH, token, X_Half=canary(number, "half"))[:-2]
+
+            members = crowd.connect(batch, begin)
+            crowd.until(
+                "those who ask are answered",
+                lambda members=members, numbers=numbers: all(
+                    member.ended or number % 4 == 3
+                    for number, member in zip(numbers, members, strict=True)
+                ),
+            )
+            for number, member in zip(numbers, members, strict=True):
+                foreign = {int(each) for each in found.findall(member.received)} - {number}
+                assert not foreign, (number, member.received)
+                ended += member.ended
+                member.reset() if number % 8 == 3 else member.close()
+    assert ended >= count * 3 // 4
+    everything = server.log().encode() + server.metrics().encode()
+    assert not found.search(everything), everything

@@ -1,0 +1,302 @@
+"""Clients that send as much as they can: what it costs the server, by its own processor time."""
+
+import contextlib
+import time
+
+import pytest
+from harness.clients import EVENT_PATH, FLAT_PATH, EventClient
+from harness.crowd import Crowd
+from harness.raw import PING, PONG, TEXT, RawConnection, RawWebSocket, frame, upgrade_request
+from harness.sizes import size
+from harness.tokens import assemble, base64url, user_token
+from harness.waiting import wait_until
+
+INBOX = "/api/v1/notifications"
+MEBIBYTE = 1 << 20
+
+
+def at_rest(server, before):
+    """Whether memory is back where it was: within 5% and 4 MiB."""
+    return server.resident_bytes() <= before * 1.05 + 4 * MEBIBYTE
+
+
+# Case 9.
+
+
+def test_a_million_pings_of_a_sleeping_reader_cost_no_memory(make_server, fresh_user):
+    # One shard, so that everything here is about the same memory.
+    server, user = make_server(arguments=["--shards", "1"]), fresh_user()
+    pings = frame(PING, b"p" * 125, mask=b"abcd") * 1_000
+    request = upgrade_request(f"{FLAT_PATH}?token={user_token(user)}")
+    with EventClient(server, user) as innocent, Crowd(server) as crowd:
+        # Another one reads, so that what the server keeps for everybody is there beforehand.
+        (reader,) = crowd.connect(data=request + pings * 20)
+        crowd.until("it is answered", lambda: len(reader.received) > 20_000 * 127)
+        (sleeper,) = crowd.connect(data=request, receive_buffer=4_096)
+        crowd.until("it is upgraded", lambda: b"\r\n\r\n" in sleeper.received)
+        sleeper.sleep()
+        before = largest = server.resident_bytes()
+        for number in range(size(200, full=1_000)):
+            sleeper.send(pings)
+            while sleeper.waiting and not sleeper.ended:
+                crowd.turn()
+            largest = max(largest, server.resident_bytes())
+            if number % 50 == 0:
+                innocent.answers()
+        assert largest - before <= 256 * 1_024, largest - before
+    wait_until("its memory is back", lambda: at_rest(server, before))
+
+
+# Case 15.
+
+
+def test_a_flood_of_small_frames_takes_a_bounded_share_of_the_server(make_server, fresh_user):
+    server, user = make_server(), fresh_user()
+    count = size(500_000, full=10_000_000)
+    confetti = frame(PONG, b"", mask=b"abcd") * 50_000
+    with EventClient(server, user) as innocent, Crowd(server) as crowd:
+        (attacker,) = crowd.connect(data=upgrade_request(f"{FLAT_PATH}?token={user_token('c')}"))
+        crowd.until("it is upgraded", lambda: b"\r\n\r\n" in attacker.received)
+        before = server.cpu_seconds()
+        for number in range(count // 50_000):
+            attacker.send(confetti)
+            server.publish(user, f"n {number}")
+            while attacker.waiting:
+                crowd.turn()
+            assert innocent.until("notification:new")["title"] == f"n {number}"
+        attacker.received = b""
+        attacker.send(frame(PING, b"last"))
+        crowd.until("all of it was read", lambda: attacker.received == b"\x8a\x04last")
+        spent = server.cpu_seconds() - before
+    # At 10,000,000 a minute that is less than 60% of one processor.
+    assert spent <= 0.6 * 60 * count / 10_000_000, spent
+
+
+# Case 25.
+
+
+def test_a_long_head_by_the_byte_costs_no_more_a_byte_than_a_short_one(server):
+    def drip(length, heads):
+        head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: "
+        head += b"v" * (length - len(head) - 4) + b"\r\n\r\n"
+        before = server.cpu_seconds()
+        with RawConnection(server) as connection:
+            for _ in range(heads):
+                for at in range(len(head)):
+                    connection.send(head[at : at + 1])
+                assert connection.read_answer().status == 200
+        return server.cpu_seconds() - before
+
+    # As many bytes either way, so as many wake-ups and calls: what differs is what is read again.
+    short = min(drip(512, heads=16) for _ in range(3))
+    long = min(drip(8_192, heads=1) for _ in range(3))
+    assert long <= 3 * short, (long, short)
+
+
+# Case 26.
+
+
+LISTS = [
+    ("Sec-WebSocket-Protocol", b"b", b" ", b"x"),
+    ("Sec-WebSocket-Protocol", b"b", b",", b"x"),
+    ("Sec-WebSocket-Extensions", b'a; b="', b"\\", b""),
+    ("Sec-WebSocket-Extensions", b"a", b";,", b'"'),
+    ("Connection", b"Upgrade", b", ", b"x"),
+    ("Cookie", b"a", b'="; ', b"x"),
+    ("Origin", b"http://", b"localhost:", b"x"),
+    ("Authorization", b"Bearer ", b".", b"x"),
+]
+
+
+@pytest.mark.parametrize("name, start, filler, end", LISTS)
+def test_a_list_of_eight_kibibytes_costs_eight_times_one_of_one(server, name, start, filler, end):
+    def cost(length):
+        value = (start + filler * length)[: length - len(end)] + end
+        request = upgrade_request(EVENT_PATH, [(name, value.decode())])
+        least = None
+        for _ in range(5):
+            before = server.cpu_seconds()
+            for _ in range(20):
+                with RawConnection(server) as connection:
+                    connection.send(request)
+                    connection.read_until(b"\r\n\r\n")
+            spent = server.cpu_seconds() - before
+            least = spent if least is None else min(least, spent)
+        return least
+
+    assert cost(8_000) <= 10 * cost(1_000)
+
+
+# Case 35.
+
+
+def test_no_path_user_or_agent_leaves_a_series_or_memory_behind(make_server):
+    server = make_server()
+
+    def series():
+        return {line.split(" ")[0] for line in server.metrics().splitlines() if line[:1] != "#"}
+
+    def flood(first, count):
+        with RawConnection(server) as connection:
+            for start in range(first, first + count, 500):
+                batch = range(start, start + 500)
+                lines = []
+                for number in batch:
+                    token = user_token(f"user-{number}")
+                    path = f"/{number:x}/path-{number}" if number % 2 else INBOX + "/unread-count"
+                    lines.append(
+                        f"GET {path}?n={number} HTTP/1.1\r\nHost: h{number}\r\n"
+                        f"User-Agent: agent-{number}\r\nAuthorization: Bearer {token}\r\n\r\n"
+                    )
+                connection.send("".join(lines).encode())
+                for number in batch:
+                    assert connection.read_answer().status == (404 if number % 2 else 200)
+
+    flood(0, 2_000)
+    before, resident = series(), server.resident_bytes()
+    assert len(before) <= 500
+    flood(2_000, size(20_000, full=1_000_000))
+    assert series() == before
+    wait_until("its memory is back", lambda: at_rest(server, resident), within=30)
+
+
+# Cases 38 and 54: what a token, a list or a query may hold, and what it costs to say so.
+
+
+def names(count):
+    return [f"n{number}" for number in range(count)]
+
+
+def claims(members):
+    return ('{"sub":"u","exp":%d,%s}' % (time.time() + 600, members)).encode()
+
+
+def nested(depth):
+    return '"a":' + "[" * depth + "]" * depth
+
+
+def listed(name, count):
+    return f'"{name}":[{",".join(chr(34) + each + chr(34) for each in names(count))}]'
+
+
+def padded(count):
+    """A good token of exactly so many bytes."""
+    for filler in range(count * 3 // 4 - 200, count):
+        token = assemble(b'{"alg":"HS256"}', claims('"a":"%s"' % ("x" * filler)))
+        if len(token) == count:
+            return token
+    raise AssertionError("no such token")
+
+
+HEADER = b'{"alg":"HS256"}'
+TOKENS = {
+    "one scope": (lambda: assemble(HEADER, claims(listed("scopes", 1))), 200),
+    "64 scopes": (lambda: assemble(HEADER, claims(listed("scopes", 64))), 200),
+    "65 scopes": (lambda: assemble(HEADER, claims(listed("scopes", 65))), 401),
+    "129 roles": (lambda: assemble(HEADER, claims(listed("roles", 129))), 401),
+    "800 roles": (lambda: assemble(HEADER, claims(listed("roles", 800))), 401),
+    "100,000 roles": (lambda: assemble(HEADER, claims(listed("roles", 100_000))), 414),
+    "500 channels": (lambda: assemble(HEADER, claims(listed("channels", 500))), 200),
+    "500 names": (
+        lambda: assemble(HEADER, claims(",".join(f'"{name}":1' for name in names(500)))),
+        200,
+    ),
+    "8 KiB": (lambda: padded(8_192), 200),
+    "8 KiB and one": (lambda: padded(8_193), 401),
+    "depth 30": (lambda: assemble(HEADER, claims(nested(30))), 200),
+    "depth 100": (lambda: assemble(HEADER, claims(nested(100))), 401),
+    "depth 2,500": (lambda: assemble(HEADER, claims(nested(2_500))), 401),
+    "a header of depth 2,500": (
+        lambda: assemble(b'{"alg":"HS256",%s}' % nested(2_500).encode(), claims('"a":1')),
+        401,
+    ),
+    "a million dots": (lambda: "." * 8_000, 401),
+    "an unsigned 8 KiB": (lambda: f"{base64url(HEADER)}.{'A' * 8_000}.AAAA", 401),
+}
+
+
+@pytest.mark.parametrize("kind", TOKENS)
+def test_a_bloated_token_costs_less_than_a_millisecond(server, kind):
+    # Case 54.
+    make, status = TOKENS[kind]
+    request = f"GET {INBOX}/unread-count?token={make()} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    least = None
+    with contextlib.ExitStack() as stack:
+        connection = stack.enter_context(RawConnection(server))
+        for _ in range(5):
+            before = server.cpu_seconds()
+            for _ in range(20):
+                connection.send_if_open(request)
+                assert connection.read_answer().status == status
+                if status == 414:
+                    connection = stack.enter_context(RawConnection(server))
+            spent = (server.cpu_seconds() - before) / 20
+            least = spent if least is None else min(least, spent)
+    assert least <= 0.001, least
+
+
+@pytest.mark.parametrize("count", [1, 32, 33, 129, 2_000])
+def test_so_many_subprotocols_and_no_more(server, count):
+    # Case 38.
+    protocols = ",".join(["bearer", user_token("u"), *names(count - 2)][:count])
+    query = f"?token={user_token('u')}" if count == 1 else ""
+    before = server.cpu_seconds()
+    for _ in range(20):
+        with RawConnection(server) as connection:
+            fields = [("Sec-WebSocket-Protocol", protocols)]
+            connection.send_if_open(upgrade_request(FLAT_PATH + query, fields))
+            head = connection.read_until(b"\r\n\r\n")
+            expected = b"101" if count <= 32 else b"431" if len(protocols) > 8_192 else b"400"
+            assert head.startswith(b"HTTP/1.1 " + expected), head
+    assert (server.cpu_seconds() - before) / 20 <= 0.005
+
+
+@pytest.mark.parametrize("count", [1, 64, 65, 129, 1_000])
+def test_so_many_parameters_and_no_more(server, count):
+    # Case 38.
+    parameters = "&".join(f"{name}=1" for name in names(count))
+    request = (
+        f"GET {INBOX}/unread-count?{parameters} HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {user_token('u')}\r\n\r\n"
+    ).encode()
+    before = server.cpu_seconds()
+    with RawConnection(server) as connection:
+        for _ in range(20):
+            connection.send(request)
+            assert connection.read_answer().status == (200 if count <= 64 else 400)
+    assert (server.cpu_seconds() - before) / 20 <= 0.005
+
+
+@pytest.mark.parametrize("count, status", [(1, 200), (1_000, 200), (1_001, 422), (100_000, 413)])
+def test_so_many_ids_and_no_more(server, count, status):
+    # Case 38.
+    before = server.cpu_seconds()
+    ids = {"ids": names(count)}
+    answer = server.request("POST", f"{INBOX}/read", user_token("u"), ids)
+    assert answer.status == status, answer
+    # A command waits for its commit; what is counted is work.
+    assert server.cpu_seconds() - before <= 0.020
+
+
+def test_a_flood_of_messages_is_answered_or_cut(make_server, fresh_user):
+    # Case 9, for messages: the answers to a client that does not read are bounded like pongs.
+    server, user = make_server(arguments=["--shards", "1"]), fresh_user()
+    asks = frame(TEXT, b'{"type":"ping"}', mask=b"abcd") * 2_000
+    with EventClient(server, user) as innocent, Crowd(server) as crowd:
+        (sleeper,) = crowd.connect(
+            data=upgrade_request(f"{EVENT_PATH}?token={user_token(user)}"), receive_buffer=4_096
+        )
+        crowd.until("it is upgraded", lambda: b"\r\n\r\n" in sleeper.received)
+        (reader,) = crowd.connect(data=upgrade_request(f"{EVENT_PATH}?token={user_token(user)}"))
+        for _ in range(10):
+            reader.send(asks)
+        crowd.until("it is answered", lambda: reader.received.count(b'"pong"') >= 20_000)
+        sleeper.sleep()
+        before = largest = server.resident_bytes()
+        for _ in range(100):
+            sleeper.send(asks)
+            while sleeper.waiting and not sleeper.ended:
+                crowd.turn()
+            largest = max(largest, server.resident_bytes())
+        assert largest - before <= 512 * 1_024, largest - before
+        innocent.answers()

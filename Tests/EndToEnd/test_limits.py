@@ -1,0 +1,342 @@
+"""Who is too many or too fast is told so in the way of each transport, over all shards together.
+
+The servers here are told their limits: a default does not count callers from this machine.
+"""
+
+import json
+import time
+
+import pytest
+from harness.clients import EVENT_PATH, FLAT_PATH, INBOX_PATH, EventClient, FlatClient
+from harness.raw import PING, TEXT, RawConnection, RawWebSocket, frame, upgrade_request
+from harness.server import API_KEY, run_carillon
+from harness.tokens import SECRET, publisher_token, user_token
+from harness.waiting import wait_until
+
+INBOX = "/api/v1/notifications"
+STREAM = "/notifications/events"
+POLL = f"{INBOX}/poll?since=0&wait=60"
+TYPED_PATH = "/ws/connect"
+SOCKETS = [FLAT_PATH, EVENT_PATH, TYPED_PATH, INBOX_PATH]
+
+
+@pytest.fixture
+def limited(make_server):
+    """Starts a server of two shards with these flags."""
+
+    def make(*flags):
+        return make_server(arguments=["--shards", "2", *flags])
+
+    return make
+
+
+def total(server, name, over=None):
+    """A series of the metrics, summed over the shards."""
+    text = server.request("GET", "/metrics", over=over).bytes.decode()
+    lines = [line for line in text.splitlines() if line.startswith(f"carillon_{name}")]
+    assert lines, name
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+def refused_at_the_door(connection):
+    """The 429 or 503 that a connection is answered before it says anything; None if it is not."""
+    connection.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = connection.read_answer()
+    if answer.status == 200:
+        return None
+    assert answer.headers["connection"] == "close"
+    assert int(answer.headers["retry-after"]) >= 1
+    connection.expect_end()
+    return answer
+
+
+def asked(server, path, user):
+    connection = RawConnection(server)
+    connection.send(
+        f"GET {path} HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {user_token(user)}\r\n\r\n".encode()
+    )
+    return connection
+
+
+def upgrade(server, path, user):
+    connection = RawConnection(server)
+    connection.send(upgrade_request(f"{path}?token={user_token(user)}"))
+    return connection
+
+
+# Case 63: connections.
+
+
+def test_an_address_has_as_many_connections_as_it_may_have_over_all_shards(limited):
+    # Case 63.
+    server = limited("--connections-per-address", "20")
+    watcher = server.connection()
+    wait_until(
+        "only the watcher is here", lambda: total(server, "connections{", over=watcher) == 1
+    )
+    kept = []
+    for _ in range(19):
+        kept.append(RawConnection(server))
+        assert refused_at_the_door(kept[-1]) is None
+    for _ in range(5):
+        with RawConnection(server) as one:
+            answer = refused_at_the_door(one)
+            assert answer.status == 429, answer
+            assert answer.error["code"] == "too_many_connections"
+    assert total(server, "connections_refused_address_total", over=watcher) == 5
+    # Both shards had a share of them.
+    shards = [total(server, f'connections{{shard="{n}"', over=watcher) for n in (0, 1)]
+    assert min(shards) >= 1, shards
+    # One leaves, one comes.
+    kept.pop().close()
+    wait_until("there is room", lambda: can_connect(server), within=5)
+    for connection in kept:
+        connection.close()
+    wait_until("all are gone", lambda: total(server, "connections{", over=watcher) == 1)
+    assert total(server, "quota_addresses", over=watcher) == 1
+    watcher.close()
+
+
+def can_connect(server):
+    with RawConnection(server) as connection:
+        return refused_at_the_door(connection) is None
+
+
+def test_whoever_connects_too_often_is_let_in_after_retry_after(limited):
+    # Case 63.
+    server = limited("--connect-rate", "2/10")
+    answer = None
+    for _ in range(1_000):
+        with RawConnection(server) as connection:
+            answer = refused_at_the_door(connection)
+        if answer is not None:
+            break
+    assert answer is not None, "nobody was refused"
+    assert answer.status == 429 and answer.error["code"] == "rate_limited"
+    time.sleep(int(answer.headers["retry-after"]))  # As it was told.
+    with RawConnection(server) as connection:
+        assert refused_at_the_door(connection) is None
+
+
+def test_two_thousand_connections_leave_nothing_behind(limited):
+    # Case 63.
+    server = limited("--connections-per-address", "1000", "--connect-rate", "100000")
+    for _ in range(20):
+        several = [RawConnection(server) for _ in range(100)]
+        for number, connection in enumerate(several):
+            if number % 3 == 0:
+                connection.reset()
+            elif number % 3 == 1:
+                connection.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                connection.close()
+            else:
+                connection.close()
+    watcher = server.connection()
+    wait_until("all are gone", lambda: total(server, "connections{", over=watcher) == 1)
+    assert total(server, "quota_addresses", over=watcher) == 1
+    assert total(server, "connections_unauthenticated", over=watcher) == 0
+    watcher.close()
+
+
+# Case 63: sessions of a user.
+
+
+@pytest.mark.parametrize("path", SOCKETS)
+def test_a_socket_past_its_users_limit_is_429_before_the_upgrade(limited, path):
+    # Case 63.
+    server = limited("--connections-per-user", "3")
+    kept = [upgrade(server, path, "u") for _ in range(3)]
+    for connection in kept:
+        assert connection.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+    with upgrade(server, path, "u") as one:
+        answer = one.read_answer()
+        assert answer.status == 429 and answer.error["code"] == "too_many_connections"
+        assert int(answer.headers["retry-after"]) >= 1
+        one.expect_end()
+    with upgrade(server, path, "another") as other:
+        assert other.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+    kept.pop().close()
+
+    def is_let_in():
+        with upgrade(server, path, "u") as one:
+            return one.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+
+    wait_until("there is room", is_let_in)
+    for connection in kept:
+        connection.close()
+    wait_until("nobody is counted", lambda: total(server, "quota_users") == 0)
+
+
+@pytest.mark.parametrize("path", [STREAM, POLL])
+def test_a_stream_and_a_poll_past_the_users_limit_are_429(limited, path):
+    server = limited("--connections-per-user", "1")
+    with FlatClient(server, "u"):
+        with asked(server, path, "u") as one:
+            answer = one.read_answer()
+            assert answer.status == 429 and answer.error["code"] == "too_many_connections"
+            # The connection was not too many: it can be asked for something else.
+            one.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert one.read_answer().status == 200
+    wait_until("nobody is counted", lambda: total(server, "quota_users") == 0)
+
+
+def test_a_token_in_a_message_finds_the_user_full(limited):
+    server = limited("--connections-per-user", "1")
+    with FlatClient(server, "u"):
+        with RawWebSocket(server, INBOX_PATH) as socket:
+            socket.send_frame(TEXT, f'{{"type":"auth","token":"{user_token("u")}"}}'.encode())
+            socket.expect_close(1008)
+
+
+def test_the_newest_takes_the_place_of_the_oldest_on_whichever_shard(limited):
+    server = limited("--connections-per-user", "2", "--when-user-full", "replace")
+    clients = [EventClient(server, "u") for _ in range(2)]
+    for _ in range(20):
+        clients.append(EventClient(server, "u"))
+        assert clients.pop(0).close_code() == 1008
+    server.publish("u", "to both")
+    for client in clients:
+        assert client.expect("notification:new")["title"] == "to both"
+    # A stream has no code: it just ends.
+    with asked(server, STREAM, "u") as stream:
+        stream.read_until(b"retry: 5000")
+        assert clients.pop(0).close_code() == 1008
+        third = EventClient(server, "u")
+        assert clients.pop(0).close_code() == 1008
+        fourth = EventClient(server, "u")
+        stream.drain(within=10)
+        third.close()
+        fourth.close()
+    wait_until("nobody is counted", lambda: total(server, "quota_users") == 0)
+    assert total(server, "sessions_replaced_total") == 23
+
+
+def test_a_poll_that_is_replaced_is_answered(limited):
+    server = limited("--connections-per-user", "1", "--when-user-full", "replace")
+    cursor = server.request("GET", f"{INBOX}/poll", user_token("u")).data["cursor"]
+    with asked(server, f"{INBOX}/poll?since={cursor}&wait=60", "u") as waiting:
+        wait_until("it waits", lambda: total(server, "quota_users") == 1)
+        with EventClient(server, "u"):
+            answer = waiting.read_answer()
+            assert answer.status == 200
+            assert answer.data == {"notifications": [], "cursor": cursor}
+
+
+# Rates.
+
+
+@pytest.mark.parametrize("path", [FLAT_PATH, EVENT_PATH, INBOX_PATH])
+@pytest.mark.parametrize("opcode", [TEXT, PING])
+def test_too_many_messages_close_with_1008(limited, path, opcode):
+    server = limited("--message-rate", "1/20")
+    with RawWebSocket(server, f"{path}?token={user_token('u')}") as socket:
+        for _ in range(60):
+            socket.send_if_open(frame(opcode, b"{}"))
+        socket.expect_close(1008)
+    assert total(server, "disconnects_message_rate_total") == 1
+
+
+def test_typed_is_told_and_stays_until_it_is_a_flood(limited):
+    server = limited("--message-rate", "1/20")
+    with RawWebSocket(server, f"{TYPED_PATH}?token={user_token('u')}") as socket:
+        for _ in range(60):
+            socket.send_frame(TEXT, b'{"type":"nothing"}')
+        server.publish("u", "still here")
+        received = b""
+        while b"still here" not in received:
+            opcode, payload = socket.read_frame()
+            assert opcode == TEXT
+            received += payload
+        assert received.count(b'"code":"rate_limited"') >= 30
+        for _ in range(300):
+            socket.send_if_open(frame(TEXT, b"{}"))
+        socket.expect_close(1008)
+
+
+@pytest.mark.parametrize("by", ["key", "token"])
+def test_whoever_publishes_too_often_is_served_after_retry_after(limited, by):
+    server = limited("--publish-rate", "2/5")
+    who = {"key": API_KEY} if by == "key" else {"token": publisher_token()}
+    body = {"user_id": "u", "type": "info", "title": "t"}
+
+    def publish():
+        return server.request("POST", INBOX, body=body, **who)
+
+    accepted = 0
+    while (answer := publish()).status == 201:
+        accepted += 1
+        assert accepted < 1_000
+    assert accepted >= 5
+    assert answer.status == 429 and answer.error["code"] == "rate_limited"
+    time.sleep(int(answer.headers["retry-after"]))  # As it was told.
+    assert publish().status == 201
+    # Another publisher has a rate of its own.
+    other = {"token": publisher_token("another")}
+    assert server.request("POST", INBOX, body=body, **other).status == 201
+    assert len(server.inbox("u")) == accepted + 2
+
+
+# Defaults.
+
+
+def test_a_default_does_not_count_this_machine(limited):
+    server = limited()
+    kept = [FlatClient(server, "u") for _ in range(30)]
+    several = [RawConnection(server) for _ in range(150)]
+    for connection in several:
+        assert refused_at_the_door(connection) is None
+    for _ in range(300):
+        kept[0].send("a message")
+    kept[0].socket.ping().wait(10)
+    assert total(server, "connections_refused_total") == 0
+    for one in [*kept, *several]:
+        one.close()
+
+
+# The flags.
+
+STANDARD = {
+    "connections-per-address": "100, but for this machine",
+    "connections-per-user": "20, but for this machine",
+    "when-user-full": "reject",
+    "connect-rate": "20/100, but for this machine",
+    "message-rate": "50/200, but for this machine",
+    "publish-rate": "0",
+}
+
+
+def settings(*flags, environment=None):
+    secret = {"JWT_SECRET": SECRET, **(environment or {})}
+    done = run_carillon("check", "--json", *flags, environment=secret)
+    assert done.returncode == 0, done
+    return json.loads(done.stdout)["settings"]
+
+
+def test_check_shows_each_limit_and_where_it_came_from():
+    shown = settings()
+    assert {name: shown[name]["value"] for name in STANDARD} == STANDARD
+    for name, value in zip(STANDARD, ["7", "0", "replace", "5/9", "5", "0"], strict=True):
+        assert settings(f"--{name}", value)[name] == {"value": value, "source": f"--{name}"}
+        variable = "CARILLON_" + name.upper().replace("-", "_")
+        by_environment = settings(environment={variable: value})[name]
+        assert by_environment == {"value": value, "source": variable}
+
+
+@pytest.mark.parametrize(
+    "flag, value",
+    [
+        ("connections-per-address", "-1"),
+        ("connections-per-user", "many"),
+        ("when-user-full", "wait"),
+        ("connect-rate", "5/0"),
+        ("connect-rate", "5/"),
+        ("message-rate", "1/2/3"),
+        ("message-rate", "1000001"),
+        ("publish-rate", "/5"),
+        ("publish-rate", "1.5"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused(flag, value):
+    done = run_carillon("check", f"--{flag}={value}", environment={"JWT_SECRET": SECRET})
+    assert done.returncode == 2 and f"--{flag} must be" in done.stderr, done

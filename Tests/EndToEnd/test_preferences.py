@@ -1,0 +1,160 @@
+"""Preferences: what a user does not want to hear is kept and counted, and rings nowhere."""
+
+import datetime
+
+import pytest
+from harness.clients import EventClient, FlatClient, InboxClient
+from harness.streams import StreamClient
+from harness.tokens import user_token
+
+PATH = "/api/v1/preferences"
+INBOX = "/api/v1/notifications"
+NOTHING = {"types": {}, "quiet_hours": None}
+ALL_ON = {"websocket": True, "email": True, "webhook": True, "push": True}
+MUTED = {"types": {"noise": {"muted": True}}}
+
+
+def prefer(server, user, document):
+    answer = server.request("PUT", PATH, user_token(user), body=document)
+    assert answer.status == 200, answer
+    return answer.data
+
+
+def preferences(server, user):
+    answer = server.request("GET", PATH, user_token(user))
+    assert answer.status == 200, answer
+    return answer.data
+
+
+def test_the_document_is_replaced_as_a_whole_and_shown_as_a_whole(server, fresh_user):
+    user = fresh_user()
+    assert preferences(server, user) == NOTHING
+    quiet = {"start": "22:00", "end": "07:00", "utc_offset": "+02:00"}
+    comment = {"muted": True, "channels": {"email": False}}
+    written = prefer(server, user, {"types": {"comment": comment}, "quiet_hours": quiet})
+    assert written == {
+        "types": {"comment": {"muted": True, "channels": {**ALL_ON, "email": False}}},
+        "quiet_hours": quiet,
+    }
+    assert preferences(server, user) == written
+    assert prefer(server, user, written) == written, "what is shown can be handed in again"
+    assert preferences(server, fresh_user()) == NOTHING, "each user has its own"
+    assert prefer(server, user, MUTED)["quiet_hours"] is None
+    assert set(preferences(server, user)["types"]) == {"noise"}
+    assert prefer(server, user, {}) == NOTHING
+    assert preferences(server, user) == NOTHING
+
+
+@pytest.mark.parametrize(
+    "body, status, named",
+    [
+        (b"{", 400, ""),
+        (b"", 400, ""),
+        (b"[]", 422, "body"),
+        (b'{"types":{"comment":{"muted":"yes"}}}', 422, "types.comment.muted: must be true or fal"),
+        (b'{"types":{},"types":{}}', 422, "types: given twice"),
+        (b'{"types":{"a b":{}}}', 422, "types"),
+        (b'{"quiet_hours":{"start":"22:00","end":"25:00"}}', 422, "quiet_hours.end"),
+        (b'{"quiet_hours":{"start":"22:00","end":"22:00"}}', 422, "quiet_hours"),
+        (b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}", 400, ""),
+        (b'{"x":"' + b"x" * (1 << 17) + b'"}', 413, ""),
+    ],
+)
+def test_a_document_that_is_wrong_is_refused_and_nothing_changes(
+    server, fresh_user, body, status, named
+):
+    user = fresh_user()
+    before = prefer(server, user, MUTED)
+    answer = server.request("PUT", PATH, user_token(user), body=body)
+    assert answer.status == status, answer
+    assert answer.error["message"].startswith(named)
+    assert preferences(server, user) == before
+
+
+def test_only_the_user_sees_and_sets_them(server, fresh_user):
+    assert server.request("GET", PATH).status == 401
+    assert server.request("PUT", PATH, body={}).status == 401
+    assert server.request("DELETE", PATH, user_token(fresh_user())).status == 405
+
+
+def test_what_is_muted_is_stored_and_counted_and_rings_on_no_transport(server, fresh_user):
+    user = fresh_user()
+    token = user_token(user)
+    prefer(server, user, MUTED)
+    start = server.request("GET", f"{INBOX}/poll", token).data["cursor"]
+    with (
+        EventClient(server, user) as event,
+        FlatClient(server, user) as flat,
+        InboxClient(server, user) as inbox,
+        StreamClient(server, user) as stream,
+    ):
+        assert stream.until("unread_count") == {"count": 0}
+        silent = server.publish(user, "psst", type="noise", priority="urgent")
+        heard = server.publish(user, "hello", type="info")
+        # The counts of the silent one, then the other: nothing came between.
+        assert event.expect("stats:updated")["unread"] == 1
+        assert event.expect("notification:new")["id"] == heard["id"]
+        assert event.expect("stats:updated")["unread"] == 2
+        assert flat.next()["id"] == heard["id"]
+        assert inbox.next() == {"type": "unread_count", "unreadCount": 1}
+        assert inbox.next()["notification"]["id"] == heard["id"]
+        assert stream.next() == {"type": "unread_count", "data": {"count": 1}}
+        assert stream.next()["data"]["id"] == heard["id"]
+    assert server.inbox(user) == [silent, heard], "it is in the inbox like any other"
+    assert server.request("GET", f"{INBOX}/unread-count", token).data == {"count": 2}
+    polled = server.request("GET", f"{INBOX}/poll?since={start}&wait=0", token).data
+    assert [row["id"] for row in polled["notifications"]] == [heard["id"]]
+    assert server.metrics().count("carillon_store_silent_total") == 2
+
+
+def test_a_client_that_resumes_passes_over_what_is_silent(server, fresh_user):
+    user = fresh_user()
+    token = user_token(user)
+    start = server.request("GET", f"{INBOX}/poll", token).data["cursor"]
+    prefer(server, user, MUTED)
+    server.publish_many(user, [f"n {number}" for number in range(300)], type="noise")
+    # Wished otherwise since: what was silent stays so.
+    prefer(server, user, {})
+    heard = server.publish(user, "hello", type="noise")
+    for since in (start, "0"):
+        with EventClient(server, user, since=since) as event:
+            new = event.expect("notification:new")
+            assert new["id"] == heard["id"]
+            assert event.expect("stats:updated")["unread"] == 301
+            event.answers()
+        with StreamClient(server, user, last_id=start) as stream:
+            assert stream.until("notification")["id"] == heard["id"]
+    with FlatClient(server, user, since=new["cursor"]) as flat:
+        again = server.publish(user, "again")
+        assert flat.next()["id"] == again["id"]
+
+
+def test_in_quiet_hours_only_what_is_urgent_rings(server, fresh_user):
+    user = fresh_user()
+    now = datetime.datetime.now(datetime.UTC)
+    hour = datetime.timedelta(hours=6)
+
+    def span(start, end):
+        return {"quiet_hours": {"start": f"{start:%H:%M}", "end": f"{end:%H:%M}"}}
+
+    with FlatClient(server, user) as flat:
+        prefer(server, user, span(now - hour, now + hour))
+        server.publish(user, "quiet", priority="high")
+        urgent = server.publish(user, "fire", priority="urgent")
+        assert flat.next()["id"] == urgent["id"]
+        prefer(server, user, span(now + hour, now - hour))
+        loud = server.publish(user, "loud")
+        assert flat.next()["id"] == loud["id"]
+    assert len(server.inbox(user)) == 3
+
+
+def test_they_are_kept_over_a_crash(make_server, fresh_user):
+    server, user = make_server(), fresh_user()
+    written = prefer(server, user, MUTED)
+    server.kill()
+    server.start()
+    assert preferences(server, user) == written
+    with FlatClient(server, user) as flat:
+        server.publish(user, "psst", type="noise")
+        heard = server.publish(user, "hello")
+        assert flat.next()["id"] == heard["id"]

@@ -1,0 +1,381 @@
+// What is for everyone, turn by turn: each session reads it in its place among its user's own.
+
+import Broadcast
+import Notifications
+import TestSupport
+import Testing
+import Wire
+
+@testable import Server
+
+@Suite("Catching up with what is for everyone")
+struct CatchUpTests {
+  static func everyone(_ offset: UInt64) -> Event {
+    Event(audience: .everyone, body: .storedForEveryone, timestamp: 0, offset: offset)
+  }
+
+  static func expired(_ offset: UInt64, _ ids: [NotificationID]) -> Event {
+    Event(audience: .everyone, body: .expiredForEveryone(ids), timestamp: 0, offset: offset)
+  }
+
+  /// A live session that has taken what it began with.
+  static func live(
+    _ fixture: ShardFixture, _ dialect: any Dialect = EventDialect(), since: String? = "test.0"
+  ) throws -> TestPeer {
+    let peer: TestPeer
+    if dialect.framing == .eventStream {
+      peer = try EventStreamTests.stream(fixture, "u", lastID: since)
+    } else {
+      peer = try fixture.session("u", path: dialect.path, since: since)
+    }
+    if since != nil {
+      try fixture.turn(until: { !fixture.store.reads.isEmpty })
+      try fixture.store.answer(ReplaySessionTests.page([], through: 0))
+    }
+    try fixture.turn(until: {
+      !fixture.shard.table[peer.place].flags.contains(.replaying)
+        && fixture.state(of: peer) == .session
+    })
+    try fixture.turn(2)
+    peer.receive()
+    peer.received = []
+    return peer
+  }
+
+  /// Turns until the store is asked for what comes behind `offset`.
+  static func awaitQuestion(_ fixture: ShardFixture, after offset: UInt64) throws {
+    try fixture.turn(until: { !fixture.store.reads.isEmpty })
+    guard case .missed("u", offset, _) = fixture.store.reads[0].query else {
+      Issue.record("\(fixture.store.reads[0].query)")
+      return
+    }
+  }
+
+  /// The text without the times at which things were said.
+  static func timeless(_ bytes: [UInt8]) -> String {
+    var text = bytes.text
+    let name = #""timestamp":""#
+    while let start = text.firstRange(of: name) {
+      text.removeSubrange(start.lowerBound..<text.index(start.upperBound, offsetBy: 25))
+    }
+    return text
+  }
+
+  @Test func `it comes between the user's own, however the events come`() throws {
+    let fixture = try ShardFixture()
+    let peer = try Self.live(fixture, since: nil)
+    try fixture.publish(ReplaySessionTests.stored(1))
+    try fixture.publish(Self.everyone(2))
+    try fixture.publish(ReplaySessionTests.stored(3))
+    try Self.awaitQuestion(fixture, after: 1)
+    #expect(ReplaySessionTests.titles(try peer.frames()) == ["n1", "stats"])
+    try fixture.publish(Self.everyone(4))
+    try fixture.turn(2)
+    #expect(fixture.store.reads.count == 1)
+    // Read before the fourth.
+    try fixture.store.answer(ReplaySessionTests.page([2, 3], through: 3))
+    try Self.awaitQuestion(fixture, after: 3)
+    try fixture.store.answer(ReplaySessionTests.page([4], through: 4))
+    try fixture.turn(3)
+    try fixture.publish(ReplaySessionTests.stored(5))
+    try fixture.turn(3)
+    #expect(
+      ReplaySessionTests.titles(try peer.frames()) == ["n2", "n3", "n4", "stats", "n5", "stats"])
+    let metrics = fixture.core.metrics[0]
+    #expect(metrics.value(.catchUps) == 1)
+    #expect(metrics.value(.replays) == 0 && metrics.value(.replayedNotifications) == 0)
+    #expect(metrics.value(.resyncs) == 0)
+  }
+
+  @Test("a client is told of it in the words of a live one", arguments: [true, false])
+  func words(tellsCursors: Bool) throws {
+    for dialect in DialectRegistry.all where dialect.framing == .webSocket || tellsCursors {
+      let fixture = try ShardFixture()
+      let peer: TestPeer
+      if tellsCursors {
+        peer = try Self.live(fixture, dialect)
+      } else if dialect.greetsWithCounts {
+        peer = try InboxSessionTests.greeted(fixture)
+      } else {
+        peer = try Self.live(fixture, dialect, since: nil)
+      }
+      try fixture.publish(Self.everyone(1))
+      try Self.awaitQuestion(fixture, after: 0)
+      try fixture.store.answer(ReplaySessionTests.page([1], through: 1))
+      try fixture.turn(3)
+      var frames = FrameWriter(epoch: tellsCursors ? "test" : nil, framing: dialect.framing)
+      dialect.write(ReplaySessionTests.stored(1), to: &frames)
+      #expect(Self.timeless(peer.receive()) == Self.timeless(frames.bytes), "\(dialect.name)")
+      #expect(!peer.received.isEmpty)
+    }
+  }
+
+  @Test func `a client is told that it has expired as if it had been deleted`() throws {
+    for dialect in DialectRegistry.all {
+      let fixture = try ShardFixture()
+      let peer = try Self.live(fixture, dialect)
+      try fixture.publish(Self.expired(1, [DialectTests.id]))
+      try Self.awaitQuestion(fixture, after: 0)
+      try fixture.store.answer(ReplaySessionTests.page([], through: 1))
+      try fixture.turn(3)
+      var frames = FrameWriter(epoch: "test", framing: dialect.framing)
+      let deleted = Event(
+        audience: .user("u"), body: .deleted([DialectTests.id], ReplaySessionTests.counts(1)),
+        timestamp: 0)
+      dialect.write(deleted, to: &frames)
+      #expect(Self.timeless(peer.receive()) == Self.timeless(frames.bytes), "\(dialect.name)")
+    }
+  }
+
+  @Test func `an inbox whose part of it is gone again is told the number`() throws {
+    let fixture = try ShardFixture()
+    let peer = try InboxSessionTests.greeted(fixture)
+    try fixture.publish(Self.everyone(1))
+    try Self.awaitQuestion(fixture, after: 0)
+    try fixture.store.answer(ReplaySessionTests.page([], through: 1))
+    try fixture.turn(3)
+    #expect(try peer.frames() == [#"{"type":"unread_count","unreadCount":0}"#])
+  }
+
+  @Test func `a session that resumes reads on, and is told once`() throws {
+    let fixture = try ShardFixture()
+    let peer = try fixture.session("u", since: "test.0")
+    try Self.awaitQuestion(fixture, after: 0)
+    try fixture.publish(ReplaySessionTests.stored(1))
+    try fixture.publish(Self.everyone(2))
+    try fixture.publish(Self.expired(3, [NotificationID(high: 1, low: 1)]))
+    try fixture.turn(2)
+    #expect(fixture.store.reads.count == 1)
+    try fixture.store.answer(ReplaySessionTests.page([1], through: 1))
+    // Read before something went away: stale.
+    try Self.awaitQuestion(fixture, after: 0)
+    try fixture.store.answer(ReplaySessionTests.page([2], through: 3))
+    try fixture.turn(3)
+    let texts = try peer.frames()
+    #expect(
+      ReplaySessionTests.titles(texts)
+        == ["connection:established", "n2", "notification:deleted", "stats"])
+    #expect(fixture.core.metrics[0].value(.catchUps) == 0)
+  }
+
+  @Test(
+    "a fetch that is under way is answered behind it, whichever comes first",
+    arguments: [true, false])
+  func fetching(pageComesFirst: Bool) throws {
+    let fixture = try ShardFixture()
+    let peer = try InboxSessionTests.greeted(fixture)
+    peer.say(#"{"type":"fetch_notifications","limit":7}"#)
+    try fixture.turn(until: { fixture.store.reads.count == 1 })
+    try fixture.publish(Self.everyone(1))
+    try fixture.turn(until: { fixture.store.reads.count == 2 })
+    let page = StoreAnswer.page([], next: nil, InboxSessionTests.counts(0))
+    let missed = ReplaySessionTests.page([1], through: 1)
+    let reads = fixture.store.reads
+    fixture.store.reads = []
+    if pageComesFirst {
+      reads[0].reply(page)
+      try fixture.turn(3)
+      reads[1].reply(missed)
+    } else {
+      reads[1].reply(missed)
+      try fixture.turn(3)
+      reads[0].reply(page)
+    }
+    try fixture.turn(until: { fixture.store.reads.count == 1 })
+    let query = fixture.store.reads[0].query
+    guard case .page("u", 7, nil, false, nil, .collapsed) = query else {
+      Issue.record("\(query)")
+      return
+    }
+    let told = try peer.frames()
+    #expect(told.count == 1 && told[0].contains("new_notification"))
+    try fixture.store.answer(.page([], next: nil, InboxSessionTests.counts(1)))
+    try fixture.turn(3)
+    #expect(
+      try peer.frames() == [
+        #"{"type":"notification_update","unreadCount":1,"notifications":[]}"#
+      ])
+  }
+
+  @Test func `a message in fragments goes on across it`() throws {
+    let fixture = try ShardFixture()
+    let peer = try Self.live(fixture, since: nil)
+    func fragment(_ text: String, _ first: UInt8) {
+      peer.send([first, UInt8(0x80 | text.utf8.count), 0, 0, 0, 0] + Array(text.utf8))
+    }
+    fragment(#"{"type":"#, 0x01)
+    try fixture.turn(3)
+    try fixture.publish(Self.everyone(1))
+    try Self.awaitQuestion(fixture, after: 0)
+    try fixture.store.answer(ReplaySessionTests.page([1], through: 1))
+    try fixture.turn(3)
+    #expect(ReplaySessionTests.titles(try peer.frames()) == ["n1", "stats"])
+    fragment(#""ping"}"#, 0x80)
+    try fixture.turn(3)
+    #expect(try peer.frames().first?.contains("pong") == true)
+  }
+
+  @Test func `a client that takes nothing is sent it in order when it does`() throws {
+    let fixture = try ShardFixture()
+    let peer = try Self.live(fixture, since: nil)
+    fixture.script.room[peer.serverDescriptor] = 10
+    try fixture.publish(ReplaySessionTests.stored(1))
+    try fixture.turn(2)
+    #expect(fixture.isBlocked(peer))
+    try fixture.publish(Self.everyone(2))
+    try Self.awaitQuestion(fixture, after: 1)
+    try fixture.store.answer(ReplaySessionTests.page([2], through: 2))
+    try fixture.turn(2)
+    try fixture.publish(ReplaySessionTests.stored(3))
+    try fixture.turn(2)
+    fixture.script.room[peer.serverDescriptor] = nil
+    try fixture.turn(until: { !fixture.isBlocked(peer) })
+    #expect(
+      ReplaySessionTests.titles(try peer.frames())
+        == ["n1", "stats", "n2", "stats", "n3", "stats"])
+  }
+
+  @Test func `one that has shown no token is told nothing`() throws {
+    let fixture = try ShardFixture()
+    let peer = try fixture.session(nil, path: InboxSessionTests.path)
+    try fixture.publish(Self.everyone(1))
+    try fixture.turn(3)
+    #expect(fixture.store.reads.isEmpty)
+    #expect(try peer.frames() == [])
+  }
+
+  @Test func `a poll is woken by it, also when it comes while the store is read`() throws {
+    let fixture = try ShardFixture()
+    let peer = try PollTests.poll(fixture)
+    try fixture.publish(Self.everyone(6))
+    try fixture.turn(2)
+    try fixture.store.answer(ReplaySessionTests.page([], through: 5))
+    try Self.awaitQuestion(fixture, after: 5)
+    try fixture.store.answer(ReplaySessionTests.page([], through: 6))
+    try fixture.turn(2)
+    #expect(peer.receive().isEmpty)
+    try fixture.publish(Self.everyone(7))
+    try Self.awaitQuestion(fixture, after: 6)
+    try fixture.store.answer(ReplaySessionTests.page([7], through: 7))
+    try fixture.turn(until: { PollTests.isAnswered(peer, with: #""cursor":"test.7""#) })
+    #expect(peer.received.text.contains(#""title":"n7""#))
+  }
+
+  @Test func `so many read at once, and nobody is sent away while the store is at its limit`()
+    throws
+  {
+    let fixture = try ShardFixture()
+    let peers = try (0..<150).map { _ in try Self.live(fixture, since: nil) }
+    fixture.store.isFull = true
+    try fixture.publish(Self.everyone(1))
+    try fixture.turn(3)
+    fixture.store.isFull = false
+    try fixture.turn(2)
+    #expect(fixture.store.reads.isEmpty, "it waits before it asks again")
+    try fixture.pass(milliseconds: CatchUps.pauseMilliseconds)
+    #expect(fixture.store.reads.count == CatchUps.readLimit)
+    // One of them leaves, and so do two that wait.
+    for index in [0, 100, 101] { fixture.shard.drop(peers[index].place) }
+    var answered = 0
+    while answered < 148 {
+      try fixture.turn(until: { !fixture.store.reads.isEmpty })
+      #expect(fixture.store.reads.count <= CatchUps.readLimit)
+      try fixture.store.answer(ReplaySessionTests.page([1], through: 1))
+      answered += 1
+    }
+    try fixture.turn(3)
+    for (index, peer) in peers.enumerated() where ![0, 100, 101].contains(index) {
+      #expect(ReplaySessionTests.titles(try peer.frames()) == ["n1", "stats"])
+    }
+    #expect(fixture.shard.catchUps.readCount == 0)
+    #expect(fixture.store.reads.isEmpty)
+  }
+
+  @Test func `one that cannot keep up with what expires is cut off`() throws {
+    let fixture = try ShardFixture()
+    let peer = try Self.live(fixture)
+    for offset in 1...9 {
+      let ids = (0..<256).map { NotificationID(high: UInt64(offset), low: $0) }
+      try fixture.publish(Self.expired(UInt64(offset), ids))
+      try fixture.turn(2)
+    }
+    #expect(try peer.frames().last == "close 1013")
+    #expect(fixture.core.metrics[0].value(.slowConsumers) == 1)
+  }
+
+  /// The store and the ring as one history, as for a session that resumes; this one is live.
+  @Test func `nothing is lost, doubled or out of order, whatever comes when`() throws {
+    var random = SeededGenerator.announced()
+    for _ in 0..<30 {
+      let fixture = try ShardFixture()
+      var rows: [UInt64] = []
+      var committed: [Event] = []
+      func commit() {
+        let offset = UInt64(committed.count + 1)
+        switch random.next() % 6 {
+        case 0 where !rows.isEmpty:
+          let victim = rows.remove(at: Int(random.next() % UInt64(rows.count)))
+          let ids = [NotificationID(high: 1, low: victim)]
+          let body = Event.Body.deleted(ids, ReplaySessionTests.counts(offset))
+          committed.append(
+            random.next() % 2 == 0
+              ? Self.expired(offset, ids)
+              : Event(audience: .user("u"), body: body, timestamp: 0, offset: offset))
+        case 1...3:
+          rows.append(offset)
+          committed.append(Self.everyone(offset))
+        default:
+          rows.append(offset)
+          committed.append(ReplaySessionTests.stored(offset))
+        }
+      }
+      let peer = try Self.live(fixture, since: nil)
+      var client = ResumingClient()
+      var published = 0
+      var steps = 0
+      while steps < 80 || published < committed.count
+        || fixture.shard.heardThrough < UInt64(committed.count)
+        || fixture.shard.table[peer.place].flags.contains(.replaying)
+      {
+        steps += 1
+        switch random.next() % 4 {
+        case 0 where steps < 60: commit()
+        case 1 where published < committed.count:
+          try fixture.publish(committed[published])
+          published += 1
+        case 2 where !fixture.store.reads.isEmpty:
+          guard case .missed(_, let after, _) = fixture.store.reads[0].query else { continue }
+          let left = rows.filter { $0 > after }
+          let page = Array(left.prefix(2))
+          try fixture.store.answer(
+            .missed(
+              page.map { ReplaySessionTests.notification($0) }, through: UInt64(committed.count),
+              next: page.count == left.count ? nil : page.last, total: left.count,
+              ReplaySessionTests.counts(UInt64(committed.count))))
+        default: try fixture.turn()
+        }
+        try client.take(peer.frames())
+      }
+      try fixture.turn(3)
+      try client.take(peer.frames())
+      #expect(client.isSound)
+      #expect(client.rows == rows, "\(client.log)")
+      #expect(client.version == UInt64(committed.count) || committed.isEmpty)
+    }
+  }
+}
+
+extension ReplaySessionTests {
+  /// What the frames of the `event` dialect are about: a title, `stats`, or the event's name.
+  static func titles(_ texts: [String]) -> [String] {
+    texts.map { text in
+      if text.contains("stats:updated") { return "stats" }
+      for name in [#""title":""#, #""event":""#] {
+        if let start = text.firstRange(of: name)?.upperBound {
+          return String(text[start...].prefix { $0 != "\"" })
+        }
+      }
+      return text
+    }
+  }
+}

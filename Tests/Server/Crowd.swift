@@ -1,0 +1,294 @@
+// Sockets that only the fixture's kernel knows: as many as a test wants, and none of them a file.
+//
+// A process may open so many files and no more, and each connection over loopback is two of them.
+// These stand behind the table of system calls instead: what a peer said is read by `recv`, what it
+// is sent is kept or counted, and readiness is level-triggered as epoll's is.
+
+import CReactor
+import Glibc
+import Testing
+import Tokens
+import Wire
+
+@testable import Server
+
+/// One socket of the crowd, as seen from the peer's end.
+final class VirtualSocket {
+  let descriptor: Int32
+  private weak var crowd: Crowd?
+  var place: UInt32 = 0
+  var generation: UInt32 = 0
+  /// What was said and not read by the server yet, from `readCount` on.
+  private var said: [UInt8] = []
+  private var readCount = 0
+  /// What came and was not taken yet.
+  var received: [UInt8] = []
+  /// Bytes that came in all.
+  private(set) var receivedCount = 0
+  /// Whether what comes is kept, or only counted.
+  var keeps = true
+  /// Bytes that it takes still; nil is without end.
+  var room: Int?
+  /// Whether the server has ended its side, or closed the connection.
+  fileprivate(set) var isEnded = false
+  /// What the server's epoll keeps for it, and waits for.
+  fileprivate var mark: UInt64?
+  fileprivate var interest: UInt32 = 0
+
+  fileprivate init(_ descriptor: Int32, _ crowd: Crowd) {
+    self.descriptor = descriptor
+    self.crowd = crowd
+  }
+
+  /// Bytes that the server has not read.
+  var unreadCount: Int { said.count - readCount }
+
+  func send(_ bytes: [UInt8]) {
+    if readCount == said.count {
+      said = bytes
+      readCount = 0
+    } else {
+      said += bytes
+    }
+    crowd?.mayBeReady(self)
+  }
+
+  func send(_ text: String) { send(Array(text.utf8)) }
+
+  /// Sends a masked text message.
+  func say(_ text: String) {
+    var frame: [UInt8] = []
+    WebSocketFrame.append(.text, payload: Array(text.utf8), maskingKey: 0x1234_5678, into: &frame)
+    send(frame)
+  }
+
+  /// Takes the whole frames that have come.
+  func frames() throws -> [String] { try received.takeFrames() }
+
+  /// Takes so many bytes more, and nil is whatever it is sent from now on.
+  func open(for byteCount: Int? = nil) {
+    room = byteCount
+    crowd?.mayBeReady(self)
+  }
+
+  func receive(into bytes: UnsafeMutableRawPointer, _ limit: Int) -> Int {
+    guard unreadCount > 0 else { return Int(-EAGAIN) }
+    let count = min(limit, unreadCount)
+    said.withUnsafeBytes { source in
+      bytes.copyMemory(from: source.baseAddress! + readCount, byteCount: count)
+    }
+    readCount += count
+    return count
+  }
+
+  func take(_ bytes: UnsafeRawBufferPointer) -> Int {
+    let count = min(bytes.count, room ?? .max)
+    guard count > 0 else { return Int(-EAGAIN) }
+    if let room { self.room = room - count }
+    if keeps { received += bytes.prefix(count) }
+    receivedCount += count
+    return count
+  }
+
+  func take(_ message: msghdr) -> Int {
+    var total = 0
+    for index in 0..<Int(message.msg_iovlen) {
+      let piece = message.msg_iov[index]
+      let bytes = UnsafeRawBufferPointer(start: piece.iov_base, count: piece.iov_len)
+      let taken = take(bytes)
+      guard taken > 0 else { return total > 0 ? total : taken }
+      total += taken
+      if taken < bytes.count { break }
+    }
+    return total
+  }
+
+  fileprivate var readiness: UInt32 {
+    var ready: UInt32 = 0
+    if unreadCount > 0 { ready |= EPOLLIN.rawValue }
+    if room != 0 { ready |= EPOLLOUT.rawValue }
+    return ready & interest
+  }
+}
+
+/// The sockets, and what the server's kernel says of them.
+final class Crowd {
+  /// No descriptor of the real kernel's is as large.
+  private static let firstDescriptor: Int32 = 1 << 24
+  /// Of the listener: see `Shard.listenerPlace`.
+  private static let listenerMark = UInt64(UInt32.max)
+
+  private var sockets: [VirtualSocket] = []
+  /// Connections made that the server has not accepted.
+  private var arrivals = 0
+  /// Those that may be ready, each once or more.
+  private var candidates: [Int32] = []
+
+  subscript(descriptor: Int32) -> VirtualSocket? {
+    guard descriptor >= Self.firstDescriptor else { return nil }
+    return sockets[Int(descriptor - Self.firstDescriptor)]
+  }
+
+  var isReady: Bool {
+    arrivals > 0 || candidates.contains { self[$0].map { $0.readiness != 0 } ?? false }
+  }
+
+  /// One that connects.
+  func arrive() -> VirtualSocket {
+    let socket = VirtualSocket(Self.firstDescriptor + Int32(sockets.count), self)
+    sockets.append(socket)
+    arrivals += 1
+    return socket
+  }
+
+  fileprivate func mayBeReady(_ socket: VirtualSocket) {
+    if socket.readiness != 0 { candidates.append(socket.descriptor) }
+  }
+
+  private func accept() -> Int32 {
+    guard arrivals > 0 else { return -EAGAIN }
+    arrivals -= 1
+    return sockets[sockets.count - 1 - arrivals].descriptor
+  }
+
+  /// Adds what is ready behind the first `count` events, and says how many there are then.
+  func fill(
+    _ events: UnsafeMutablePointer<epoll_event>, from count: Int32, to capacity: Int32
+  ) -> Int32 {
+    var filled = Int(count)
+    if arrivals > 0, filled < capacity {
+      events[filled] = epoll_event(
+        events: EPOLLIN.rawValue, data: epoll_data_t(u64: Self.listenerMark))
+      filled += 1
+    }
+    // Each once, in the order in which they became so; who stays ready goes behind the others.
+    var isTaken = Set<Int32>()
+    var later: [Int32] = []
+    var again: [Int32] = []
+    for descriptor in candidates {
+      guard let socket = self[descriptor], let mark = socket.mark, socket.readiness != 0,
+        isTaken.insert(descriptor).inserted
+      else { continue }
+      guard filled < capacity else {
+        later.append(descriptor)
+        continue
+      }
+      events[filled] = epoll_event(events: socket.readiness, data: epoll_data_t(u64: mark))
+      filled += 1
+      again.append(descriptor)
+    }
+    candidates = later + again
+    return Int32(filled)
+  }
+
+  private func control(_ operation: Int32, _ descriptor: Int32, _ event: epoll_event?) {
+    guard let socket = self[descriptor] else { return }
+    socket.mark = operation == EPOLL_CTL_DEL ? nil : event?.data.u64
+    socket.interest = event?.events ?? 0
+    mayBeReady(socket)
+  }
+
+  private func end(_ descriptor: Int32, isClosed: Bool) {
+    guard let socket = self[descriptor] else { return }
+    socket.isEnded = true
+    if isClosed { socket.mark = nil }
+  }
+
+  /// Puts the crowd before the real kernel, in the calls that only look at a descriptor.
+  static func install(in table: UnsafeMutablePointer<cl_kernel>) {
+    table.pointee.accept4 = { context, listener, address, length, flags in
+      let real = cl_kernel_real().pointee
+      let descriptor = real.accept4(context, listener, address, length, flags)
+      guard descriptor == -EAGAIN else { return descriptor }
+      let virtual = KernelScript.of(context).crowd.accept()
+      guard virtual >= 0, let address else { return virtual }
+      // From this machine, whom the quotas' defaults do not count.
+      var loopback = sockaddr_in()
+      loopback.sin_family = sa_family_t(AF_INET)
+      loopback.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+      withUnsafeMutablePointer(to: &loopback) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address.pointee = $0.pointee }
+      }
+      length?.pointee = socklen_t(MemoryLayout<sockaddr_in>.size)
+      return virtual
+    }
+    table.pointee.setsockopt = { context, descriptor, level, name, value, length in
+      if KernelScript.of(context).crowd[descriptor] != nil { return 0 }
+      return cl_kernel_real().pointee.setsockopt(context, descriptor, level, name, value, length)
+    }
+    table.pointee.shutdown = { context, descriptor, how in
+      let crowd = KernelScript.of(context).crowd
+      guard crowd[descriptor] != nil else {
+        return cl_kernel_real().pointee.shutdown(context, descriptor, how)
+      }
+      crowd.end(descriptor, isClosed: false)
+      return 0
+    }
+    table.pointee.close = { context, descriptor in
+      let crowd = KernelScript.of(context).crowd
+      guard crowd[descriptor] != nil else {
+        return cl_kernel_real().pointee.close(context, descriptor)
+      }
+      crowd.end(descriptor, isClosed: true)
+      return 0
+    }
+    table.pointee.epoll_ctl = { context, epoll, operation, descriptor, event in
+      let crowd = KernelScript.of(context).crowd
+      guard crowd[descriptor] != nil else {
+        return cl_kernel_real().pointee.epoll_ctl(context, epoll, operation, descriptor, event)
+      }
+      crowd.control(operation, descriptor, event?.pointee)
+      return 0
+    }
+  }
+}
+
+extension ShardFixture {
+  /// A socket of the crowd that the shard has accepted.
+  func arrive() throws -> VirtualSocket {
+    let before = core.metrics[0].value(.accepted)
+    let socket = script.crowd.arrive()
+    try turn(until: { core.metrics[0].value(.accepted) == before + 1 })
+    shard.table.forEachPlace { place in
+      if shard.table[place].fd == socket.descriptor {
+        socket.place = place
+        socket.generation = shard.table[place].generation
+      }
+    }
+    return socket
+  }
+
+  /// An open session of `user` in the crowd, its answer taken.
+  func arrive(
+    _ user: String, path: String = "/api/v1/ws/notifications", query: String = "",
+    seconds: Int64 = 86_400
+  ) throws -> VirtualSocket {
+    let socket = try arrive()
+    socket.send(Self.request(path + query, token: Self.token(user, seconds: seconds)))
+    try turn(until: { socket.received.headEnd != nil })
+    socket.received.removeFirst(try #require(socket.received.headEnd))
+    return socket
+  }
+
+  /// What begins at a target: a stream or a poll, else a WebSocket.
+  static func request(_ target: String, token: String) -> String {
+    let path = target.prefix { $0 != "?" }
+    if path.hasSuffix("/events") || path.hasSuffix("/poll") {
+      return "GET \(target) HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \(token)\r\n\r\n"
+    }
+    return "GET \(target) HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+      + "Authorization: Bearer \(token)\r\n\r\n"
+  }
+
+  /// Where the socket's connection is in its life; `.free` once it has ended.
+  func state(of socket: VirtualSocket) -> ConnectionState {
+    guard shard.table.holds(socket.place, generation: socket.generation) else { return .free }
+    return shard.table[socket.place].state
+  }
+
+  /// Bytes that the server holds for the socket's connection alone.
+  func queuedByteCount(of socket: VirtualSocket) -> Int {
+    state(of: socket) == .free ? 0 : shard.table[socket.place].queuedByteCount
+  }
+}

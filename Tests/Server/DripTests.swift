@@ -1,0 +1,116 @@
+// The same conversation, whole and by the byte: the server's side of it is the same to the byte.
+//
+// The messages are those of the Autobahn test suite's groups 1 (framing) and 5 (fragmentation), as
+// far as they are within a client's limit, in the dialect that answers what it understands.
+
+import Notifications
+import TestSupport
+import Testing
+import Wire
+
+@testable import Server
+
+@Suite("Messages that drip in")
+struct DripTests {
+  struct Conversation: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    let wire: [UInt8]
+  }
+
+  /// One frame, masked.
+  static func frame(
+    _ opcode: WebSocketOpcode, _ text: String = "", isFinal: Bool = true
+  ) -> [UInt8] {
+    var bytes: [UInt8] = []
+    WebSocketFrame.append(
+      opcode, payload: Array(text.utf8), maskingKey: 0xA1B2_C3D4, into: &bytes)
+    // Afterwards, because a writer refuses to make a control frame of fragments.
+    if !isFinal { bytes[0] &= 0x7F }
+    return bytes
+  }
+
+  static let close: [UInt8] = {
+    var bytes: [UInt8] = []
+    WebSocketFrame.appendClose(code: 1000, reason: "", maskingKey: 5, into: &bytes)
+    return bytes
+  }()
+
+  /// Something that is answered, so that a transcript shows that the message before it was taken.
+  static let question = frame(.text, #"{"type":"ping"}"#)
+
+  static let conversations: [Conversation] = {
+    var all: [Conversation] = []
+    func add(_ name: String, _ pieces: [UInt8]...) {
+      all.append(Conversation(testDescription: name, wire: Array(pieces.joined())))
+    }
+    for size in [0, 1, 125, 126, 127, 128, 511, 512, 513, 8_449] {
+      let text = String(repeating: "*", count: size)
+      add("1.1, text of \(size)", frame(.text, text), question, close)
+      add("1.2, binary of \(size)", frame(.binary, text), question, close)
+    }
+    add("5.1, fragmented ping", frame(.ping, "a", isFinal: false), frame(.continuation, "b"))
+    add("5.2, fragmented pong", frame(.pong, "a", isFinal: false), frame(.continuation, "b"))
+    add(
+      "5.3, two fragments", frame(.text, #"{"type":"#, isFinal: false),
+      frame(.continuation, #""ping"}"#), close)
+    add(
+      "5.6, a ping between two fragments", frame(.text, #"{"type":"#, isFinal: false),
+      frame(.ping, "between"), frame(.continuation, #""ping"}"#), close)
+    add("5.9, nothing to continue", frame(.continuation, "x", isFinal: true), question)
+    add("5.12, nothing to continue", frame(.continuation, "x", isFinal: false), question)
+    add("5.15, a stray continuation behind a message", question, frame(.continuation, "x"))
+    add("5.18, text in the midst of text", frame(.text, "a", isFinal: false), frame(.text, "b"))
+    add(
+      "5.19, pings and five fragments", frame(.text, #"{"ty"#, isFinal: false),
+      frame(.continuation, #"pe":"#, isFinal: false), frame(.ping, "one"),
+      frame(.continuation, #""pi"#, isFinal: false), frame(.continuation, "n", isFinal: false),
+      frame(.ping, "two"), frame(.continuation, #"g"}"#), close)
+    let empty = frame(.continuation, isFinal: false)
+    add("empty fragments", frame(.text, isFinal: false), empty, empty, frame(.continuation), close)
+    return all
+  }()
+
+  /// All that the server sends, to the end of the connection.
+  static func transcript(_ pieces: [ArraySlice<UInt8>]) throws -> [UInt8] {
+    let fixture = try ShardFixture()
+    let socket = try fixture.arrive("u")
+    try fixture.turn(until: { !socket.received.isEmpty })
+    socket.received = []
+    for piece in pieces where !socket.isEnded {
+      socket.send(Array(piece))
+      try fixture.turn(until: { socket.unreadCount == 0 || socket.isEnded })
+    }
+    try fixture.turn(until: { socket.isEnded })
+    return socket.received
+  }
+
+  // Case 14
+  @Test(
+    "whole, by the byte and split at each offset it is one conversation", arguments: conversations)
+  func drip(_ conversation: Conversation) throws {
+    let wire = conversation.wire
+    let whole = try Self.transcript([wire[...]])
+    try #require(!whole.isEmpty)
+    // By the byte it is quadratic to send, and what is long enough to matter starts over for each
+    // read; 1,200 bytes are more than any header and message of the limit.
+    guard wire.count <= 1_200 else {
+      for step in [1, 7, 126] where step > 1 || size(0, full: 1) == 1 {
+        let pieces = stride(from: 0, to: wire.count, by: step).map {
+          wire[$0..<min($0 + step, wire.count)]
+        }
+        #expect(try Self.transcript(pieces) == whole, "pieces of \(step)")
+      }
+      return
+    }
+    for feed in [ByteFeed.byByte(wire)] + Self.splits(wire) {
+      #expect(try Self.transcript(feed.pieces) == whole, "\(feed)")
+    }
+  }
+
+  /// Splits at each offset near an edge of a frame, and at each at all in the full size.
+  static func splits(_ wire: [UInt8]) -> [ByteFeed] {
+    let step = size(wire.count / 40 + 1, full: 1)
+    return (1..<wire.count).filter { $0 < 16 || wire.count - $0 < 16 || $0.isMultiple(of: step) }
+      .map { ByteFeed.split(wire, at: $0) }
+  }
+}

@@ -1,0 +1,444 @@
+// What somebody is told who is too many or too fast, on each transport, and that nothing of it is
+// left when everybody has gone.
+
+import Broadcast
+import Notifications
+import TestSupport
+import Testing
+import Wire
+
+@testable import Server
+
+@Suite("At the limits")
+struct LimitingTests {
+  static func fixture(_ change: (inout Limits) -> Void) throws -> ShardFixture {
+    try ShardFixture { change(&$0.limits) }
+  }
+
+  /// The head of what the peer is answered before it has said anything.
+  private static func answerAtDoor(_ peer: TestPeer, _ fixture: ShardFixture) throws -> String {
+    let answer = try EndpointTests.answer(to: peer, fixture)
+    try fixture.turn(until: {
+      peer.receive()
+      return peer.isEnded
+    })
+    return answer.head + answer.body
+  }
+
+  private static func count(_ counter: Counter, _ fixture: ShardFixture) -> Int {
+    fixture.core.metrics[0].value(counter)
+  }
+
+  private static func sizes(_ fixture: ShardFixture) -> QuotaSizes {
+    fixture.core.quotas.sizes(at: .max)
+  }
+
+  // MARK: At the door
+
+  // Case 63
+  @Test func `a connection past its address' limit is told so, unread, and stays out`() throws {
+    let fixture = try Self.fixture { $0.connectionsPerAddressLimit = 3 }
+    let first = try (0..<3).map { _ in try fixture.connect() }
+    let one = try fixture.connect()
+    let text = try Self.answerAtDoor(one, fixture)
+    #expect(text.hasPrefix("HTTP/1.1 429 "))
+    #expect(text.contains("Retry-After: 5\r\n") && text.contains("Connection: close\r\n"))
+    #expect(text.contains(#""code":"too_many_connections""#))
+    #expect(Self.count(.refusedByAddress, fixture) == 1)
+    #expect(Self.count(.refusedConnections, fixture) == 1)
+    #expect(Self.count(.accepted, fixture) == 3)
+    // What it says after that is not read as a request.
+    one.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    let wait = fixture.shard.table[one.place].heardAt
+    try fixture.pass(milliseconds: 1)
+    try fixture.turn(until: { fixture.shard.table[one.place].heardAt > wait })
+    #expect(Self.count(.requests, fixture) == 0)
+    // It may stay as long as a closing one may, and that gives it no place among the three.
+    try fixture.pass(milliseconds: 2_000)
+    #expect(fixture.state(of: one) == .free)
+    #expect(fixture.shard.turnedAwayCount == 0)
+    first[0].endSending()
+    try fixture.turn(until: { fixture.shard.table.count == 2 })
+    let next = try fixture.connect()
+    next.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    #expect(try EndpointTests.answer(to: next, fixture).head.hasPrefix("HTTP/1.1 200"))
+  }
+
+  @Test func `a connection too soon is told when to come, and is let in then`() throws {
+    let fixture = try Self.fixture { $0.connectRate = RateLimit(perSecond: 1, burst: 2) }
+    let early = try (0..<2).map { _ in try fixture.connect() }
+    #expect(early.allSatisfy { fixture.state(of: $0) == .http })
+    var refused: [TestPeer] = []
+    for _ in 0..<5 {
+      refused.append(try fixture.connect())
+      let text = try Self.answerAtDoor(refused[refused.count - 1], fixture)
+      #expect(text.hasPrefix("HTTP/1.1 429 ") && text.contains("Retry-After: 1\r\n"))
+      #expect(text.contains(#""code":"rate_limited""#))
+    }
+    #expect(Self.count(.refusedByAddressRate, fixture) == 5)
+    try fixture.pass(milliseconds: 1_000)
+    let later = try fixture.connect()
+    #expect(fixture.state(of: later) == .http)
+    let again = try fixture.connect()
+    #expect(fixture.state(of: again) != .http)
+  }
+
+  @Test func `seconds are rounded up`() throws {
+    let fixture = try Self.fixture { $0.connectRate = RateLimit(perSecond: 1, burst: 3) }
+    let peers = try (0..<4).map { _ in try fixture.connect() }
+    #expect(try Self.answerAtDoor(peers[3], fixture).contains("Retry-After: 1\r\n"))
+    try fixture.pass(milliseconds: 1)
+    let later = try fixture.connect()
+    #expect(try Self.answerAtDoor(later, fixture).contains("Retry-After: 1\r\n"))
+    #expect(Shard.wholeSeconds(1) == 1 && Shard.wholeSeconds(1_000_000_000) == 1)
+    #expect(Shard.wholeSeconds(1_000_000_001) == 2 && Shard.wholeSeconds(0) == 1)
+    #expect(Shard.wholeSeconds(.max) == 18_446_744_074)
+  }
+
+  @Test func `of those that are being turned away there is a bounded number`() throws {
+    let fixture = try Self.fixture { limits in
+      limits.connectionsPerAddressLimit = 1
+      limits.turnedAwayPerShardLimit = 3
+    }
+    let first = try fixture.connect()
+    let others = try (0..<3).map { _ in try fixture.connect() }
+    #expect(fixture.shard.turnedAwayCount == 3)
+    let last = try TestPeer(port: fixture.ports[0])
+    try fixture.turn(until: {
+      last.receive()
+      return last.isEnded
+    })
+    #expect(last.received.isEmpty)
+    #expect(fixture.shard.turnedAwayCount == 3 && fixture.shard.table.count == 4)
+    #expect(Self.count(.refusedByAddress, fixture) == 4)
+    for peer in others { #expect(peer.receive().text.hasPrefix("HTTP/1.1 429 ")) }
+    try fixture.pass(milliseconds: 3_000)
+    #expect(fixture.shard.turnedAwayCount == 0 && fixture.shard.table.count == 1)
+    #expect(fixture.state(of: first) == .http)
+  }
+
+  // Case 63
+  @Test func `those that have shown no token are bounded, and one that shows it makes room`() throws
+  {
+    let fixture = try Self.fixture { $0.unauthenticatedPerShardLimit = 2 }
+    let peers = try (0..<2).map { _ in try fixture.connect() }
+    let text = try Self.answerAtDoor(try fixture.connect(), fixture)
+    #expect(text.hasPrefix("HTTP/1.1 503 ") && text.contains("Retry-After: "))
+    #expect(Self.count(.refusedUnauthenticated, fixture) == 1)
+    // A request that needs no token shows none, and a bad one is none.
+    peers[0].send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    _ = try EndpointTests.answer(to: peers[0], fixture)
+    peers[0].send("GET /api/v1/notifications HTTP/1.1\r\nHost: x\r\nX-API-Key: no\r\n\r\n")
+    _ = try EndpointTests.answer(to: peers[0], fixture)
+    #expect(fixture.shard.unauthenticatedCount == 2)
+    peers[0].send(
+      "GET /api/notifications/stats HTTP/1.1\r\nHost: x\r\n"
+        + "Authorization: Bearer \(ShardFixture.token("u"))\r\n\r\n")
+    _ = try EndpointTests.answer(to: peers[0], fixture)
+    #expect(fixture.shard.unauthenticatedCount == 1)
+    let session = try fixture.session("u")
+    #expect(fixture.state(of: session) == .session)
+    #expect(fixture.shard.unauthenticatedCount == 1)
+    // A WebSocket that still owes its token counts until it has shown it.
+    let waiting = try fixture.session(nil, path: "/api/notifications/ws")
+    #expect(fixture.shard.unauthenticatedCount == 2)
+    waiting.say(#"{"type":"auth","token":"\#(ShardFixture.token("u"))"}"#)
+    try fixture.turn(until: { fixture.shard.unauthenticatedCount == 1 })
+    for peer in [peers[0], peers[1], session, waiting] { peer.endSending() }
+    try fixture.turn(until: { fixture.shard.table.count <= 1 })
+    #expect(fixture.shard.unauthenticatedCount == 0)
+  }
+
+  // Case 63
+  @Test func `however two thousand connections end, what was counted is uncounted`() throws {
+    let fixture = try Self.fixture { limits in
+      limits.connectionsPerAddressLimit = 4
+      limits.sessionsPerUserLimit = 2
+      limits.unauthenticatedPerShardLimit = 4
+      limits.connectRate = RateLimit(perSecond: 1_000_000, burst: 1_000_000)
+    }
+    var random = SeededGenerator.announced()
+    let token = ShardFixture.token("u")
+    var open: [TestPeer] = []
+    for _ in 0..<2_000 {
+      if open.count == 6 { open.remove(at: Int.random(in: 0..<6, using: &random)) }
+      let peer = try TestPeer(port: fixture.ports[0])
+      try fixture.turn()
+      switch Int.random(in: 0..<5, using: &random) {
+      case 0: peer.sendIfOpen("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+      case 1:
+        peer.sendIfOpen("GET /notifications/events?token=\(token) HTTP/1.1\r\nHost: x\r\n\r\n")
+      case 2:
+        peer.sendIfOpen(
+          "GET /api/v1/notifications/poll?since=test.5&token=\(token) HTTP/1.1\r\nHost: x\r\n\r\n")
+      case 3: peer.endSending()
+      default: break
+      }
+      open.append(peer)
+      try fixture.turn(Int.random(in: 0..<3, using: &random))
+      #expect(Self.sizes(fixture).addresses <= 1)
+    }
+    open = []
+    while !fixture.store.reads.isEmpty { try fixture.store.answer(PollTests.page([], through: 5)) }
+    try fixture.pass(milliseconds: 3_000)
+    try fixture.turn(until: { fixture.shard.table.count == 0 })
+    #expect(Self.sizes(fixture) == QuotaSizes(addresses: 0, users: 0, buckets: 0))
+    #expect(fixture.shard.unauthenticatedCount == 0 && fixture.shard.turnedAwayCount == 0)
+    #expect(Self.count(.refusedByAddress, fixture) > 0)
+  }
+
+  // MARK: Sessions of a user
+
+  private static let polling = "/api/v1/notifications/poll?since=test.5&wait=60"
+
+  private static func ask(_ path: String, _ fixture: ShardFixture) throws -> TestPeer {
+    let peer = try fixture.connect()
+    peer.send(
+      "GET \(path) HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \(ShardFixture.token("u"))\r\n\r\n")
+    return peer
+  }
+
+  private static func upgrade(_ path: String, _ fixture: ShardFixture) throws -> TestPeer {
+    try fixture.session("u", path: path)
+  }
+
+  // Case 63
+  @Test(
+    "a WebSocket past its user's limit is answered 429 before it is one",
+    arguments: ["/api/ws", "/api/v1/ws/notifications", "/ws/connect", "/api/notifications/ws"])
+  func refusedUpgrade(path: String) throws {
+    let fixture = try Self.fixture { $0.sessionsPerUserLimit = 1 }
+    let first = try Self.upgrade("/api/ws", fixture)
+    let other = try fixture.session("somebody else", path: path)
+    #expect(fixture.state(of: first) == .session && fixture.state(of: other) == .session)
+    let peer = try fixture.connect()
+    peer.send(Self.upgradeRequest(path))
+    let answer = try EndpointTests.answer(to: peer, fixture)
+    #expect(answer.head.hasPrefix("HTTP/1.1 429 ") && answer.head.contains("Retry-After: "))
+    #expect(answer.head.contains("Connection: close"))
+    #expect(Self.count(.sessionsRefused, fixture) == 1)
+  }
+
+  private static func upgradeRequest(_ path: String) -> String {
+    "GET \(path) HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+      + "Authorization: Bearer \(ShardFixture.token("u"))\r\n\r\n"
+  }
+
+  @Test(
+    "a stream and a poll past the user's limit are answered 429, and the connection stays",
+    arguments: ["/notifications/events", polling])
+  func refusedRequest(path: String) throws {
+    let fixture = try Self.fixture { $0.sessionsPerUserLimit = 1 }
+    let first = try Self.upgrade("/api/ws", fixture)
+    let peer = try Self.ask(path, fixture)
+    let answer = try EndpointTests.answer(to: peer, fixture)
+    #expect(answer.head.hasPrefix("HTTP/1.1 429 ") && answer.head.contains("Retry-After: "))
+    #expect(!answer.head.contains("Connection: close"))
+    #expect(fixture.state(of: peer) == .http)
+    // A head of the stream opens none, so it is not counted.
+    peer.send(
+      "HEAD /notifications/events HTTP/1.1\r\nHost: x\r\n"
+        + "Authorization: Bearer \(ShardFixture.token("u"))\r\n\r\n")
+    try fixture.turn(until: { peer.receive().text.hasPrefix("HTTP/1.1 200") })
+    first.endSending()
+    try fixture.turn(until: { fixture.state(of: first) == .free })
+    let next = try Self.upgrade("/api/ws", fixture)
+    #expect(fixture.state(of: next) == .session)
+  }
+
+  @Test func `a token that comes in a message finds the user full and is closed with 1008`() throws
+  {
+    let fixture = try Self.fixture { $0.sessionsPerUserLimit = 1 }
+    let first = try Self.upgrade("/api/ws", fixture)
+    let peer = try fixture.session(nil, path: "/api/notifications/ws")
+    peer.say(#"{"type":"auth","token":"\#(ShardFixture.token("u"))"}"#)
+    try fixture.turn(until: { fixture.state(of: peer) != .session })
+    try fixture.turn(2)
+    #expect(try peer.frames() == ["close 1008"])
+    #expect(Self.count(.sessionsRefused, fixture) == 1)
+    #expect(fixture.state(of: first) == .session)
+  }
+
+  @Test func `a poll counts while it waits, and not between two`() throws {
+    let fixture = try Self.fixture { $0.sessionsPerUserLimit = 1 }
+    let peer = try Self.ask(Self.polling, fixture)
+    try fixture.turn(until: { fixture.store.reads.count == 1 })
+    #expect(Self.sizes(fixture).users == 1)
+    let other = try Self.ask(Self.polling, fixture)
+    #expect(try EndpointTests.answer(to: other, fixture).head.hasPrefix("HTTP/1.1 429 "))
+    try fixture.store.answer(PollTests.page([6], through: 6))
+    #expect(try EndpointTests.answer(to: peer, fixture).head.hasPrefix("HTTP/1.1 200"))
+    #expect(Self.sizes(fixture).users == 0)
+    // One that the store does not take is not counted either.
+    fixture.store.isFull = true
+    let refused = try Self.ask(Self.polling, fixture)
+    #expect(try EndpointTests.answer(to: refused, fixture).head.hasPrefix("HTTP/1.1 503 "))
+    #expect(Self.sizes(fixture).users == 0)
+  }
+
+  @Test func `where the newest wins, the oldest is ended as its transport ends`() throws {
+    let fixture = try Self.fixture { limits in
+      limits.sessionsPerUserLimit = 1
+      limits.whenUserFull = .replace
+    }
+    let socket = try Self.upgrade("/api/v1/ws/notifications", fixture)
+    let stream = try Self.ask("/notifications/events", fixture)
+    try fixture.turn(until: { fixture.state(of: socket) != .session })
+    try fixture.turn(2)
+    #expect(try socket.frames().last == "close 1008")
+    try fixture.turn(until: { stream.receive().text.contains("retry: 5000") })
+    let poll = try Self.ask(Self.polling, fixture)
+    try fixture.turn(until: {
+      stream.receive()
+      return stream.isEnded
+    })
+    // Answered with what there is, once the store has said what that is.
+    let last = try Self.upgrade("/api/ws", fixture)
+    try fixture.turn(2)
+    let read = try #require(
+      fixture.store.reads.firstIndex { if case .missed = $0.query { true } else { false } })
+    fixture.store.reads.remove(at: read).reply(PollTests.page([], through: 5))
+    #expect(try EndpointTests.answer(to: poll, fixture).head.hasPrefix("HTTP/1.1 200"))
+    #expect(fixture.state(of: last) == .session)
+    #expect(Self.count(.sessionsReplaced, fixture) == 3)
+    #expect(fixture.shard.directory.placeCount == 1)
+    last.endSending()
+    try fixture.turn(until: { fixture.state(of: last) == .free })
+    #expect(Self.sizes(fixture).users == 0)
+  }
+
+  // MARK: Rates
+
+  /// Turns until the shard has had so many frames in all.
+  private static func hear(_ frames: Int, _ fixture: ShardFixture) throws {
+    try fixture.turn(until: { count(.framesReceived, fixture) == frames })
+    try fixture.turn()
+  }
+
+  @Test(
+    "too many messages close with 1008",
+    arguments: ["/api/ws", "/api/v1/ws/notifications", "/api/notifications/ws"])
+  func closedForMessages(path: String) throws {
+    let fixture = try Self.fixture { $0.messageRate = RateLimit(perSecond: 1, burst: 3) }
+    let peer = try fixture.session("u", path: path)
+    for _ in 0..<3 { peer.say("{}") }
+    try Self.hear(3, fixture)
+    #expect(fixture.state(of: peer) == .session)
+    try fixture.pass(milliseconds: 1_000)
+    peer.say("{}")
+    try Self.hear(4, fixture)
+    #expect(fixture.state(of: peer) == .session)
+    peer.say("{}")
+    try fixture.turn(until: { fixture.state(of: peer) != .session })
+    try fixture.turn(2)
+    #expect(try peer.frames().last == "close 1008")
+    #expect(Self.count(.messagesRefused, fixture) == 1)
+    #expect(Self.count(.messageFloods, fixture) == 1)
+  }
+
+  @Test func `pings and binary messages count too, and a close frame is heard at any rate`() throws
+  {
+    let fixture = try Self.fixture { $0.messageRate = RateLimit(perSecond: 1, burst: 2) }
+    let peer = try fixture.session("u", path: "/api/ws")
+    peer.sendFrame(.ping)
+    peer.sendFrame(.binary)
+    try Self.hear(2, fixture)
+    #expect(try peer.frames() == ["pong"])
+    peer.sendFrame(.close)
+    try fixture.turn(until: { fixture.state(of: peer) != .session })
+    try fixture.turn(2)
+    #expect(try peer.frames() == ["close 1000"])
+    let other = try fixture.session("u", path: "/api/ws")
+    for _ in 0..<3 { other.sendFrame(.ping) }
+    try fixture.turn(until: { fixture.state(of: other) != .session })
+    try fixture.turn(2)
+    #expect(try other.frames() == ["pong", "pong", "close 1008"])
+  }
+
+  @Test func `typed says of each that it was not taken, and closes on a flood`() throws {
+    let fixture = try Self.fixture { $0.messageRate = RateLimit(perSecond: 1, burst: 2) }
+    let peer = try fixture.session("u", path: "/ws/connect")
+    for _ in 0..<2 { peer.say("{}") }
+    try Self.hear(2, fixture)
+    _ = try peer.frames()
+    for _ in 0..<3 { peer.say(#"{"type":"ping"}"#) }
+    peer.sendFrame(.ping)
+    peer.sendFrame(.binary)
+    try Self.hear(7, fixture)
+    let told = try peer.frames()
+    #expect(told.count == 3)
+    for text in told {
+      #expect(text.hasPrefix(#"{"type":"error","data":{"code":"rate_limited","message":""#))
+    }
+    #expect(fixture.state(of: peer) == .session)
+    #expect(Self.count(.messagesRefused, fixture) == 5)
+    // Two taken and five refused: thirteen more make ten times the two.
+    for _ in 0..<13 { peer.say("{}") }
+    try Self.hear(20, fixture)
+    #expect(fixture.state(of: peer) == .session)
+    peer.say("{}")
+    try fixture.turn(until: { fixture.state(of: peer) != .session })
+    try fixture.turn(2)
+    #expect(try peer.frames().last == "close 1008")
+    #expect(Self.count(.messageFloods, fixture) == 1)
+  }
+
+  @Test func `one that does not read is not told`() throws {
+    let fixture = try Self.fixture { $0.messageRate = RateLimit(perSecond: 1, burst: 1) }
+    let peer = try fixture.session("u", path: "/ws/connect")
+    peer.say("{}")
+    try Self.hear(1, fixture)
+    fixture.script.room[peer.serverDescriptor] = 0
+    peer.say("{}")
+    try fixture.turn(until: { fixture.isBlocked(peer) })
+    let queued = fixture.shard.table[peer.place].queuedByteCount
+    for _ in 0..<5 { peer.say("{}") }
+    try fixture.turn(until: { Self.count(.messagesRefused, fixture) == 6 })
+    #expect(fixture.shard.table[peer.place].queuedByteCount == queued)
+  }
+
+  @Test(
+    "whatever publishes counts as one request, and one too soon is 429",
+    arguments: [
+      "/api/v1/notifications", "/api/v1/notifications/batch", "/api/v1/websocket/send/system",
+      "/api/v1/websocket/live/broadcast",
+    ])
+  func publishRate(path: String) throws {
+    let fixture = try Self.fixture { $0.publishRate = RateLimit(perSecond: 1, burst: 2) }
+    let line = "POST \(path)"
+    var peers: [TestPeer] = []
+    func isRefused(_ user: String) throws -> Bool {
+      let peer = try fixture.connect()
+      peers.append(peer)
+      peer.send(EndpointTests.request(line, user: user))
+      let answer = try EndpointTests.answer(to: peer, fixture)
+      if answer.head.hasPrefix("HTTP/1.1 429 ") {
+        #expect(answer.head.contains("Retry-After: 1\r\n"))
+        #expect(answer.body.contains(#""code":"rate_limited""#))
+        return true
+      }
+      return false
+    }
+    #expect(try [isRefused("p"), isRefused("p"), isRefused("p")] == [false, false, true])
+    #expect(try !isRefused("another"))
+    try fixture.pass(milliseconds: 1_000)
+    #expect(try [isRefused("p"), isRefused("p")] == [false, true])
+    #expect(Self.count(.publishesRefused, fixture) == 2)
+    // What publishes nothing is not counted.
+    let peer = try fixture.connect()
+    for _ in 0..<5 {
+      peer.send(EndpointTests.request("GET /api/notifications/stats", user: "p"))
+      #expect(try EndpointTests.answer(to: peer, fixture).head.hasPrefix("HTTP/1.1 200"))
+    }
+  }
+}
+
+extension TestPeer {
+  /// Sends an empty frame.
+  fileprivate func sendFrame(_ opcode: WebSocketOpcode) {
+    var frame: [UInt8] = []
+    WebSocketFrame.append(opcode, payload: [], maskingKey: 0x1234_5678, into: &frame)
+    send(frame)
+  }
+}

@@ -1,0 +1,226 @@
+// The quotas by themselves: whom they count together, whom not at all, that they are exact when
+// many threads come at once, and that nothing is left when everybody has gone.
+
+import CReactor
+import TestSupport
+import Testing
+
+@testable import Server
+
+@Suite("Quotas")
+struct QuotaTests {
+  static func v4(_ a: UInt8, _ b: UInt8, _ c: UInt8, _ d: UInt8, port: UInt16 = 1) -> cl_address {
+    var address = cl_address()
+    address.family = 4
+    address.port = port
+    (address.bytes.0, address.bytes.1, address.bytes.2, address.bytes.3) = (a, b, c, d)
+    return address
+  }
+
+  /// An IPv6 address by the first and the last of its eight parts, and the fourth.
+  static func v6(_ first: UInt16, network: UInt8, host: UInt8) -> cl_address {
+    var address = cl_address()
+    address.family = 6
+    address.bytes.0 = UInt8(first >> 8)
+    address.bytes.1 = UInt8(first & 0xFF)
+    address.bytes.7 = network
+    address.bytes.15 = host
+    return address
+  }
+
+  private static func limits(_ change: (inout Limits) -> Void) -> Limits {
+    var limits = Limits()
+    limits.connectRate = .off
+    change(&limits)
+    return limits
+  }
+
+  private static func refusal(_ quotas: Quotas, _ peer: cl_address) -> DoorRefusal? {
+    do throws(DoorRefusal) {
+      _ = try quotas.enter(from: peer, at: 0)
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  @Test func `an IPv4 address is one, whatever the port, and an IPv6 network of 64 bits is`() {
+    #expect(AddressKey(Self.v4(10, 1, 2, 3)) == AddressKey(Self.v4(10, 1, 2, 3, port: 9)))
+    #expect(AddressKey(Self.v4(10, 1, 2, 3)) != AddressKey(Self.v4(10, 1, 2, 4)))
+    #expect(AddressKey(Self.v4(10, 1, 2, 3)) != AddressKey(Self.v4(11, 1, 2, 3)))
+    let one = Self.v6(0x2001, network: 1, host: 1)
+    #expect(AddressKey(one) == AddressKey(Self.v6(0x2001, network: 1, host: 200)))
+    #expect(AddressKey(one) != AddressKey(Self.v6(0x2001, network: 2, host: 1)))
+    #expect(AddressKey(one) != AddressKey(Self.v6(0x2002, network: 1, host: 1)))
+    // The family counts: 0.0.0.1 and a network whose number is 1.
+    #expect(AddressKey(Self.v4(0, 0, 0, 1)) != AddressKey(Self.v6(0, network: 1, host: 1)))
+  }
+
+  // Case 63
+  @Test func `the hundredth connection of an address is let in, and one more is not`() throws {
+    let quotas = Quotas(Self.limits { _ in })
+    for peer in [Self.v4(192, 0, 2, 1), Self.v6(0x2001, network: 1, host: 1)] {
+      for _ in 0..<100 { #expect(try quotas.enter(from: peer, at: 0)) }
+      #expect(Self.refusal(quotas, peer) == .address)
+      quotas.leave(peer, at: 0)
+      #expect(Self.refusal(quotas, peer) == nil)
+      #expect(Self.refusal(quotas, peer) == .address)
+    }
+    #expect(Self.refusal(quotas, Self.v4(192, 0, 2, 2)) == nil)
+    #expect(Self.refusal(quotas, Self.v6(0x2001, network: 1, host: 99)) == .address)
+    #expect(Self.refusal(quotas, Self.v6(0x2001, network: 2, host: 1)) == nil)
+  }
+
+  @Test func `a default does not count this machine, a number that was given does`() throws {
+    let home = Self.v4(127, 0, 0, 1)
+    let quotas = Quotas(Limits())
+    for _ in 0..<1_000 { #expect(try !quotas.enter(from: home, at: 0)) }
+    #expect(!quotas.countsSessions(from: home) && !quotas.countsMessages(from: home))
+    #expect(!quotas.countsUnauthenticated(from: home))
+    #expect(quotas.sizes(at: 0) == QuotaSizes(addresses: 0, users: 0, buckets: 0))
+    let away = Self.v4(192, 0, 2, 1)
+    #expect(quotas.countsSessions(from: away) && quotas.countsMessages(from: away))
+    #expect(quotas.countsUnauthenticated(from: away))
+
+    let given = Quotas(
+      Self.limits { limits in
+        limits.connectionsPerAddressLimit = 3
+        limits.sessionsPerUserLimit = 2
+        limits.unauthenticatedPerShardLimit = 5
+        limits.messageRate = RateLimit(perSecond: 1, burst: 1)
+      })
+    for _ in 0..<3 { #expect(Self.refusal(given, home) == nil) }
+    #expect(Self.refusal(given, home) == .address)
+    #expect(given.countsSessions(from: home) && given.countsMessages(from: home))
+    #expect(given.countsUnauthenticated(from: home))
+  }
+
+  @Test func `none is no limit, for anybody`() throws {
+    let quotas = Quotas(
+      Self.limits { limits in
+        limits.connectionsPerAddressLimit = 0
+        limits.sessionsPerUserLimit = 0
+        limits.unauthenticatedPerShardLimit = 0
+        limits.messageRate = .off
+      })
+    let away = Self.v4(192, 0, 2, 1)
+    for _ in 0..<10_000 { #expect(try !quotas.enter(from: away, at: 0)) }
+    #expect(!quotas.countsSessions(from: away) && !quotas.countsMessages(from: away))
+    #expect(!quotas.countsUnauthenticated(from: away))
+    for _ in 0..<10_000 { #expect(quotas.publish(by: "key", at: 0) == nil) }
+  }
+
+  @Test func `an address may come as often as its rate says, refused or not`() throws {
+    var limits = Limits()
+    limits.connectionsPerAddressLimit = 1
+    let quotas = Quotas(limits)
+    let peer = Self.v4(192, 0, 2, 1)
+    #expect(Self.refusal(quotas, peer) == nil)
+    // One that is refused for the count has come all the same.
+    for _ in 1..<100 { #expect(Self.refusal(quotas, peer) == .address) }
+    #expect(Self.refusal(quotas, peer) == .addressRate(wait: 50_000_000))
+    #expect(Self.refusal(quotas, Self.v4(192, 0, 2, 2)) == nil)
+    // The bucket outlives the connection.
+    quotas.leave(peer, at: 0)
+    #expect(Self.refusal(quotas, peer) == .addressRate(wait: 50_000_000))
+    #expect(try quotas.enter(from: peer, at: 50_000_000))
+  }
+
+  @Test func `the oldest gives way, then the next oldest, and one that gave way is not uncounted`()
+  {
+    let quotas = Quotas(
+      Self.limits { limits in
+        limits.sessionsPerUserLimit = 3
+        limits.whenUserFull = .replace
+      })
+    let places = (0..<6).map { SessionPlace(shard: $0 % 2, place: UInt32($0), generation: 7) }
+    for place in places[..<3] { #expect(quotas.begin("u", at: place) == .admitted) }
+    #expect(quotas.begin("u", at: places[3]) == .replaces(places[0]))
+    quotas.end("u", at: places[0])
+    quotas.end("u", at: places[2])
+    #expect(quotas.begin("u", at: places[4]) == .admitted)
+    #expect(quotas.begin("u", at: places[5]) == .replaces(places[1]))
+    for place in places { quotas.end("u", at: place) }
+    #expect(quotas.sizes(at: 0).users == 0)
+  }
+
+  @Test func `users are told apart by their bytes`() {
+    let quotas = Quotas(Self.limits { $0.sessionsPerUserLimit = 1 })
+    let place = SessionPlace(shard: 0, place: 1, generation: 1)
+    #expect(quotas.begin("caf\u{E9}", at: place) == .admitted)
+    #expect(quotas.begin("cafe\u{301}", at: place) == .admitted)
+    #expect(quotas.begin("caf\u{E9}", at: place) == .refused)
+  }
+
+  // Case 63
+  @Test(
+    "threads that come at once are let in up to the limit exactly, and leave nothing behind",
+    arguments: [FullUserPolicy.reject, .replace])
+  func threads(policy: FullUserPolicy) throws {
+    let quotas = Quotas(
+      Self.limits { limits in
+        limits.connectionsPerAddressLimit = 40
+        limits.sessionsPerUserLimit = 20
+        limits.whenUserFull = policy
+      })
+    let peer = Self.v4(127, 0, 0, 1)
+    let tallies = (0..<4).map { _ in Tally() }
+    // More than there is room for, from each of four shards; none leaves.
+    try Self.onThreads(4) { shard in
+      for number in 0..<30 {
+        if Self.refusal(quotas, peer) == nil { tallies[shard].entered += 1 }
+        let place = SessionPlace(shard: shard, place: UInt32(number), generation: 0)
+        if quotas.begin("u", at: place) == .admitted { tallies[shard].begun += 1 }
+      }
+    }
+    #expect(tallies.reduce(0) { $0 + $1.entered } == 40)
+    #expect(tallies.reduce(0) { $0 + $1.begun } == 20)
+    for _ in 0..<40 { quotas.leave(peer, at: 0) }
+    for shard in 0..<4 {
+      for number in 0..<30 where policy == .replace {
+        quotas.end("u", at: SessionPlace(shard: shard, place: UInt32(number), generation: 0))
+      }
+    }
+    if policy == .reject {
+      for number in 0..<20 {
+        quotas.end("u", at: SessionPlace(shard: 0, place: UInt32(number), generation: 0))
+      }
+    }
+    #expect(quotas.sizes(at: 0) == QuotaSizes(addresses: 0, users: 0, buckets: 0))
+  }
+
+  // Case 63
+  @Test func `after a hundred thousand comings and goings the tables are empty`() throws {
+    var limits = Limits()
+    limits.connectRate = RateLimit(perSecond: 1_000, burst: 1_000)
+    let quotas = Quotas(limits)
+    try Self.onThreads(4) { shard in
+      for number in 0..<25_000 {
+        let peer = Self.v4(192, 0, UInt8(number >> 6 & 0x0F), UInt8(number & 0x3F))
+        let now = UInt64(number) * 1_000_000
+        guard (try? quotas.enter(from: peer, at: now)) == true else { continue }
+        let place = SessionPlace(shard: shard, place: UInt32(number), generation: 0)
+        if quotas.begin("user-\(number % 100)", at: place) != .refused {
+          quotas.end("user-\(number % 100)", at: place)
+        }
+        quotas.leave(peer, at: now)
+      }
+    }
+    let sizes = quotas.sizes(at: 30_000_000_000)
+    #expect(sizes == QuotaSizes(addresses: 0, users: 0, buckets: 0))
+  }
+
+  /// What one thread was granted.
+  private final class Tally: @unchecked Sendable {
+    // Unchecked: one thread's own, and read once that has ended.
+    var entered = 0
+    var begun = 0
+  }
+
+  private static func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) throws {
+    let threads = try (0..<count).map { index in
+      try Thread(name: "quota-\(index)", processor: nil) { body(index) }
+    }
+    for thread in threads { thread.join() }
+  }
+}

@@ -1,0 +1,67 @@
+// When the store is told that something has expired.
+
+import Notifications
+import Testing
+
+@testable import Server
+
+@Suite("The sweep of what has expired")
+struct SweepTests {
+  private func times(_ fixture: ShardFixture) -> [Int64] {
+    fixture.store.commands.compactMap {
+      if case .expire(let time) = $0.command { time } else { nil }
+    }
+  }
+
+  @Test func `the store is told when something is due, and at most once a second`() throws {
+    let fixture = try ShardFixture()
+    let due = ShardFixture.startWall + 5_000
+    fixture.store.nextExpiry = due
+    try fixture.pass(milliseconds: 4_900)
+    #expect(times(fixture).isEmpty)
+    try fixture.pass(milliseconds: 1_100)
+    #expect(times(fixture).count == 1)
+    #expect(times(fixture)[0] >= due)
+    // One at a time, however long it takes.
+    try fixture.pass(milliseconds: 3_000)
+    #expect(times(fixture).count == 1)
+    try fixture.store.answer(.expired(hasMore: false))
+    try fixture.turn(3)
+    #expect(times(fixture).isEmpty)
+    try fixture.pass(milliseconds: 1_000)
+    #expect(times(fixture).count == 1)
+    fixture.store.nextExpiry = nil
+    try fixture.store.answer(.expired(hasMore: false))
+    try fixture.pass(milliseconds: 3_000)
+    #expect(times(fixture).isEmpty)
+  }
+
+  @Test func `what is left is taken out at once`() throws {
+    let fixture = try ShardFixture()
+    fixture.store.nextExpiry = ShardFixture.startWall
+    try fixture.turn(2)
+    for _ in 0..<5 {
+      #expect(times(fixture).count == 1)
+      try fixture.store.answer(.expired(hasMore: true))
+      try fixture.turn(2)
+    }
+  }
+
+  @Test func `a store that takes no writes is left alone, and so is one that closes`() throws {
+    let fixture = try ShardFixture()
+    fixture.store.nextExpiry = ShardFixture.startWall
+    fixture.store.failure = "the disk"
+    try fixture.pass(milliseconds: 2_000)
+    #expect(times(fixture).isEmpty)
+    fixture.store.failure = nil
+    fixture.store.isFull = true
+    try fixture.pass(milliseconds: 2_000)
+    fixture.store.isFull = false
+    try fixture.pass(milliseconds: 2_000)
+    #expect(times(fixture).count == 1)
+    fixture.shard.beginDrain()
+    try fixture.store.answer(.expired(hasMore: true))
+    try fixture.pass(milliseconds: 2_000)
+    #expect(times(fixture).isEmpty)
+  }
+}

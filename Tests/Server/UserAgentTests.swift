@@ -1,0 +1,65 @@
+// Names of clients' programs: shared, cut and bounded.
+
+import Notifications
+import Testing
+
+@testable import Server
+
+@Suite("Names of clients' programs")
+struct UserAgentTests {
+  @Test(
+    "a name is cut behind the last whole character that fits",
+    arguments: [
+      ("", ""), (String(repeating: "x", count: 256), String(repeating: "x", count: 256)),
+      (String(repeating: "x", count: 257), String(repeating: "x", count: 256)),
+      (String(repeating: "é", count: 129), String(repeating: "é", count: 128)),
+      ("x" + String(repeating: "é", count: 128), "x" + String(repeating: "é", count: 127)),
+      ("xy" + String(repeating: "😀", count: 64), "xy" + String(repeating: "😀", count: 63)),
+    ])
+  func bounded(text: String, kept: String) {
+    #expect(UserAgents.bounded(text) == kept)
+    #expect(UserAgents.bounded(text).utf8.count <= UserAgents.byteCountLimit)
+  }
+
+  @Test func `connections that say the same have one text between them`() {
+    var agents = UserAgents(countLimit: 4)
+    let one = agents.shared("Mozilla/5.0 (X11; Linux x86_64)")
+    let two = agents.shared(["Mozilla/5.0 (X11; ", "Linux x86_64)"].joined())
+    #expect(Self.address(of: one) == Self.address(of: two))
+    #expect(agents.count == 1)
+  }
+
+  @Test func `made-up names do not make the table grow, and one that is there stays`() {
+    var agents = UserAgents(countLimit: 4)
+    for number in 1...4 { #expect(agents.shared("program \(number)") == "program \(number)") }
+    #expect(agents.shared("program 2") == "program 2" && agents.shared("") == "")
+    #expect(agents.count == 4)
+    for number in 5...1_000 {
+      #expect(agents.shared("program \(number)") == "program \(number)")
+      #expect(agents.count <= 4)
+    }
+  }
+
+  /// Where the bytes of a long text are.
+  private static func address(of text: String) -> UInt {
+    var text = text
+    return text.withUTF8 { UInt(bitPattern: $0.baseAddress) }
+  }
+}
+
+@Suite("The first of many users")
+struct UserSelectionTests {
+  @Test func `the first users come out in order, whatever order they came in`() {
+    let users = (0..<500).map { "user \(1_000 + $0)" }
+    for limit in [1, 2, 7, 250, 499, 500, 501] {
+      for after in [nil, "", "user 1000", "user 1100", "user 1499", "z"] {
+        var selection = UserSelection(limit: limit, after: after)
+        for user in users.shuffled() { selection.offer(TextKey(user)) }
+        let page = selection.finish()
+        let expected = users.filter { $0 > after ?? "" }
+        #expect(page.users == Array(expected.prefix(limit)), "\(limit) \(after ?? "")")
+        #expect(page.hasMore == (expected.count > limit) && page.total == 500)
+      }
+    }
+  }
+}

@@ -1,0 +1,226 @@
+// Preferences as the store keeps and obeys them: what is silent is stored and counted, and rings
+// nowhere.
+
+import Notifications
+import Storage
+import TestSupport
+import Testing
+
+@Suite("Preferences in the store", .timeLimit(.minutes(2)))
+struct SilenceTests {
+  private static let muted = Preferences(rules: ["muted": .init(isMuted: true)])
+
+  private func preferences(_ fixture: StoreFixture, _ user: UserID) -> Preferences? {
+    guard case .preferences(let preferences) = fixture.read(.preferences(user: user)) else {
+      return nil
+    }
+    return preferences
+  }
+
+  private func missed(
+    _ fixture: StoreFixture, _ user: UserID, after: UInt64 = 0, limit: Int = 1_000
+  ) throws -> (offsets: [UInt64], through: UInt64, next: UInt64?, total: Int?) {
+    let answer = fixture.read(.missed(user: user, after: after, limit: limit))
+    guard case .missed(let rows, let through, let next, let total, _) = answer else {
+      throw StoreError.sqlite(code: 0, message: "\(answer)")
+    }
+    return (rows.map(\.offset), through, next, total)
+  }
+
+  private func publish(_ fixture: StoreFixture, _ user: UserID, _ types: [String]) {
+    let drafts = types.map { fixture.draft(user, content: Content(type: $0, title: $0)) }
+    #expect(fixture.submit(.publish(drafts: drafts, idempotency: nil, answer: [])) == .published)
+  }
+
+  /// What was told since `count` events, in short.
+  private func told(_ fixture: StoreFixture, since count: Int = 0) -> [String] {
+    fixture.events.current.dropFirst(count).map { event in
+      switch event.body {
+      case .stored(let notification, let counts): "\(notification.type) \(counts.unread)"
+      case .counted(let counts): "counted \(counts.unread)"
+      default: "something else"
+      }
+    }
+  }
+
+  @Test("preferences are kept, replaced, dropped, and each user's own")
+  func keeping() throws {
+    let directory = TemporaryDirectory()
+    let full = Preferences(
+      rules: ["*": .init(channels: .init(websocket: false)), "a": .init(isMuted: true)],
+      quietHours: QuietHours(start: 1, end: 0, utcOffset: -840, days: [.sunday]))
+    do {
+      let fixture = try StoreFixture(in: directory)
+      #expect(preferences(fixture, "u") == Preferences())
+      #expect(fixture.submit(.setPreferences(user: "u", Self.muted)) == .saved)
+      #expect(preferences(fixture, "u") == Self.muted)
+      #expect(fixture.submit(.setPreferences(user: "u", full)) == .saved)
+      #expect(preferences(fixture, "v") == Preferences())
+      #expect(fixture.counts("u") == Counts(), "they are no notification")
+      #expect(fixture.events.current.isEmpty)
+      #expect(fixture.store.metrics.lastOffset == 0)
+    }
+    let fixture = try StoreFixture(in: directory)
+    #expect(preferences(fixture, "u") == full)
+    fixture.publish("u")
+    #expect(preferences(fixture, "u") == full)
+    #expect(fixture.counts("u").total == 1)
+    #expect(fixture.submit(.setPreferences(user: "u", Preferences())) == .saved)
+    #expect(preferences(fixture, "u") == Preferences())
+    #expect(fixture.sql("SELECT preferences IS NULL FROM user WHERE id = 'u'") == "1")
+    #expect(fixture.counts("u").total == 1)
+    // Nothing is asked for by somebody of whom nothing is known: no row is made for that.
+    #expect(fixture.submit(.setPreferences(user: "w", Preferences())) == .saved)
+    #expect(fixture.sql("SELECT count(*) FROM user WHERE id = 'w'") == "0")
+  }
+
+  @Test("what is muted is stored and counted, but told by its counts alone")
+  func muting() throws {
+    let fixture = try StoreFixture()
+    _ = fixture.submit(.setPreferences(user: "u", Self.muted))
+    publish(fixture, "u", ["a", "muted", "muted", "b"])
+    publish(fixture, "v", ["muted"])
+    #expect(told(fixture) == ["a 1", "counted 2", "counted 3", "b 4", "muted 1"])
+    #expect(fixture.events.current.map(\.offset) == [1, 2, 3, 4, 5])
+    #expect(fixture.inbox("u").map(\.type) == ["b", "muted", "muted", "a"])
+    #expect(fixture.inbox("u").map(\.isSilent) == [false, true, true, false])
+    #expect(fixture.counts("u").total == 4)
+    #expect(fixture.counts("u").unread == 4)
+    #expect(fixture.store.metrics.stored == 5)
+    #expect(fixture.store.metrics.silent == 2)
+    #expect(try missed(fixture, "u").offsets == [1, 4])
+    #expect(try missed(fixture, "u", after: 1).offsets == [4])
+    #expect(try missed(fixture, "v").offsets == [5])
+    // It is a notification like any other for everything else.
+    let silent = fixture.inbox("u")[1].id
+    guard case .changed(1, let counts) = fixture.change("u", .read([silent])) else {
+      Issue.record("not found")
+      return
+    }
+    #expect(counts.unread == 3)
+  }
+
+  @Test("quiet hours are judged by when the notification was made, and urgent ones ring")
+  func quietHours() throws {
+    let fixture = try StoreFixture()
+    let night = Preferences(quietHours: QuietHours(start: 0, end: 60))
+    _ = fixture.submit(.setPreferences(user: "u", night))
+    let hour: Int64 = 3_600_000
+    let urgent = Content(type: "t", priority: .urgent, title: "T")
+    fixture.publish("u", at: 24 * hour)
+    fixture.publish("u", at: 25 * hour)
+    fixture.publish("u", content: urgent, at: 24 * hour)
+    fixture.publish("u", at: 25 * hour - 1)
+    #expect(told(fixture) == ["counted 1", "t 2", "t 3", "counted 4"])
+  }
+
+  @Test("a wish holds for what is stored behind it, also in the same group, and for nothing before")
+  func order() throws {
+    let fixture = try StoreFixture()
+    publish(fixture, "u", ["muted"])
+    _ = fixture.submit(.setPreferences(user: "u", Self.muted))
+    publish(fixture, "u", ["muted"])
+    _ = fixture.submit(.setPreferences(user: "u", Preferences()))
+    publish(fixture, "u", ["muted"])
+    #expect(told(fixture) == ["muted 1", "counted 2", "muted 3"])
+    // Handed in without waiting: one group, or several, the order is the same.
+    let done = Latch(0)
+    for isMuted in [true, false, true] {
+      let wish = isMuted ? Self.muted : Preferences()
+      #expect(
+        fixture.store.submit(.setPreferences(user: "g", wish)) { _ in done.change { $0 += 1 } })
+      let draft = fixture.draft("g", content: Content(type: "muted", title: "T"))
+      #expect(
+        fixture.store.submit(.publish(drafts: [draft], idempotency: nil, answer: [])) { _ in
+          done.change { $0 += 1 }
+        })
+    }
+    done.wait { $0 == 6 }
+    #expect(told(fixture, since: 3) == ["counted 1", "muted 2", "counted 3"])
+  }
+
+  @Test("what was decided when it was stored is what a resumption sees, whatever is wished then")
+  func decided() throws {
+    let directory = TemporaryDirectory()
+    do {
+      let fixture = try StoreFixture(in: directory)
+      _ = fixture.submit(.setPreferences(user: "u", Self.muted))
+      publish(fixture, "u", ["muted", "a"])
+      let other = Preferences(rules: ["a": .init(isMuted: true)])
+      _ = fixture.submit(.setPreferences(user: "u", other))
+    }
+    let fixture = try StoreFixture(in: directory)
+    #expect(try missed(fixture, "u").offsets == [2])
+    #expect(fixture.inbox("u").map(\.isSilent) == [false, true])
+    #expect(fixture.store.metrics.corruptRows == 0)
+    // The mark is under the checksum: nobody makes it ring by turning one bit.
+    fixture.sql("UPDATE notification SET is_silent = 0 WHERE offset = 1")
+    #expect(try missed(fixture, "u").offsets == [2])
+    #expect(fixture.store.metrics.corruptRows == 1)
+  }
+
+  @Test("a replay over nothing but silent ones goes on in bounded steps and loses none behind them")
+  func boundedReplay() throws {
+    let fixture = try StoreFixture()
+    _ = fixture.submit(.setPreferences(user: "u", Self.muted))
+    publish(fixture, "u", ["a"])
+    for _ in 0..<3 { publish(fixture, "u", Array(repeating: "muted", count: 4_000)) }
+    publish(fixture, "u", ["b"])
+    let first = try missed(fixture, "u", after: 1)
+    #expect(first.offsets == [])
+    #expect(first.next == 10_001)
+    #expect(first.total == 10_001)
+    let second = try missed(fixture, "u", after: 10_001)
+    #expect(second.offsets == [12_002])
+    #expect(second.next == nil)
+    #expect(second.total == 2_001)
+    var offsets: [UInt64] = []
+    var next: UInt64? = 0
+    while let after = next {
+      let page = try missed(fixture, "u", after: after, limit: 1)
+      offsets += page.offsets
+      next = page.next
+    }
+    #expect(offsets == [1, 12_002])
+  }
+
+  @Test("preferences that cannot be read ring, are told as none, and are counted")
+  func damaged() throws {
+    let fixture = try StoreFixture()
+    _ = fixture.submit(.setPreferences(user: "u", Self.muted))
+    fixture.sql("UPDATE user SET preferences = x'7b22'")
+    publish(fixture, "u", ["muted"])
+    #expect(told(fixture) == ["muted 1"])
+    #expect(preferences(fixture, "u") == Preferences())
+    #expect(fixture.store.metrics.corruptRows == 1)
+    #expect(fixture.store.failure == nil)
+  }
+
+  @Test("a store from before there were preferences and groups is brought up, with all that it has")
+  func migration() throws {
+    let directory = TemporaryDirectory()
+    let grouped = Content(type: "t", title: "T", groupKey: "g")
+    do {
+      let fixture = try StoreFixture(in: directory)
+      fixture.publish("u", content: grouped)
+      fixture.publish("u", content: grouped)
+    }
+    let version = try #require(
+      Int(StoreFixture.sql("PRAGMA user_version", at: directory.databasePath)))
+    StoreFixture.sql(
+      """
+      DROP INDEX notification_group;
+      ALTER TABLE notification DROP COLUMN is_silent;
+      ALTER TABLE user DROP COLUMN preferences;
+      PRAGMA user_version = \(version - 1);
+      """, at: directory.databasePath)
+    let fixture = try StoreFixture(in: directory)
+    #expect(fixture.sql("PRAGMA user_version") == "\(version)")
+    #expect(try missed(fixture, "u").offsets == [1, 2])
+    #expect(fixture.page("u").groups == [2: 2])
+    #expect(fixture.store.metrics.corruptRows == 0)
+    _ = fixture.submit(.setPreferences(user: "u", Self.muted))
+    publish(fixture, "u", ["muted"])
+    #expect(fixture.inbox("u").map(\.isSilent) == [true, false, false])
+  }
+}
