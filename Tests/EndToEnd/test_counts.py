@@ -8,7 +8,6 @@ in that order, and the last must be what the rows say.
 
 import asyncio
 import itertools
-import os
 import random
 import uuid
 from collections import deque
@@ -19,8 +18,8 @@ from harness.backend import EVERYONE, Backend
 from harness.counts import PRIORITIES, InboxModel, as_told, count_told, counts_in, recount
 from harness.dialects import DIALECTS
 from harness.tokens import user_token
+from harness.sizes import IS_FULL
 
-IS_FULL = os.environ.get("CARILLON_FULL") == "1"
 OPERATIONS = 60_000 if IS_FULL else 1_500
 SHARED_OPERATIONS = 20_000 if IS_FULL else 750
 CROWDED_OPERATIONS = 20_000 if IS_FULL else 750

@@ -6,7 +6,6 @@ its connections must be its inbox, each once and in order.
 """
 
 import asyncio
-import os
 import random
 import sqlite3
 import time
@@ -18,8 +17,8 @@ from harness.dialects import DIALECTS
 from harness.proxy import Proxy, reset_when_closed
 from harness.raw import TEXT, frame
 from harness.tokens import user_token
+from harness.sizes import IS_FULL
 
-IS_FULL = os.environ.get("CARILLON_FULL") == "1"
 CUTS = 2_000 if IS_FULL else 300
 USERS = 8
 RATE = 200

@@ -4,7 +4,6 @@ The exact seconds are tested in process, where the clock is the test's.
 """
 
 import json
-import os
 import time
 
 import pytest
@@ -15,10 +14,7 @@ from harness.raw import CLOSE, PING, PONG, RawWebSocket
 from harness.tokens import user_token
 from harness.waiting import wait_until
 
-pytestmark = [
-    pytest.mark.skipif(os.environ.get("CARILLON_FULL") != "1", reason="waits for real minutes"),
-    pytest.mark.timeout(300),
-]
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_a_bell_that_answers_stays_and_one_that_does_not_is_gone(server, fresh_user):

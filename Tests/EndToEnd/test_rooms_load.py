@@ -5,7 +5,6 @@ Each room's messages are published one after another, so each member must hear t
 
 import asyncio
 import json
-import os
 import sys
 import time
 from collections import Counter
@@ -15,8 +14,8 @@ import pytest
 from harness.background import Background
 from harness.backend import Backend
 from harness.rooms import HUB, send
+from harness.sizes import IS_FULL
 
-IS_FULL = os.environ.get("CARILLON_FULL") == "1"
 USERS, ROOMS, MESSAGES = (5_000, 500, 10_000) if IS_FULL else (500, 50, 1_000)
 ROOMS_OF_A_USER = 2
 PUBLISHERS = 8

@@ -46,6 +46,8 @@ extension Shard {
   private static let typingMilliseconds: UInt64 = 5_000
   /// Saying it again sooner than this changes nothing, so that nobody fills the queue by that.
   private static let typingRenewalMilliseconds: UInt64 = 500
+  /// What becomes due at home is settled so often at the most, unless there is a turn anyway.
+  private static let homeSlotMilliseconds: UInt64 = 100
   /// Members that are named to one who enters or leaves.
   static let namedMembersLimit = 100
   /// Time after a user's last connection until the user is offline.
@@ -154,12 +156,13 @@ extension Shard {
     }
   }
 
-  /// When `expireAtHome` has something to do.
+  /// When `expireAtHome` has something to do that is worth waking up for.
+  ///
+  /// Not for each of a herd that has left: a turn for each cost three times what serving it did.
   var nextDueAtHome: UInt64? {
-    switch (presence.nextDeadline, typists.next) {
-    case (let a?, let b?): min(a, b)
-    case (let a, let b): a ?? b
-    }
+    let slot = Shard.homeSlotMilliseconds
+    return [presence.nextDeadline, typists.next].compactMap { $0 }.min()
+      .map { ($0 + slot - 1) / slot * slot }
   }
 
   private func tell(_ telling: PresenceBook.Telling?) {
