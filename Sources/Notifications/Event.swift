@@ -7,8 +7,6 @@ package enum Audience: Sendable {
   case everyone
   /// Those in the room, but for the connections of that user.
   case room(RoomName, except: UserID?)
-  /// Those in any of the rooms, each once, but for the connections of that user.
-  case rooms([RoomName], except: UserID?)
 }
 
 /// One thing that happened: immutable, shared by every shard.

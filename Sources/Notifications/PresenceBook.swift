@@ -29,6 +29,10 @@ package struct PresenceBook: Sendable {
 
   private struct Entry {
     var status = PresenceStatus.online
+    /// When a change of the status was last told.
+    var toldAt: UInt64?
+    /// Whether another one waits for its time.
+    var hasChanged = false
     /// When the user's last connection went; nil while there is one.
     var leftAt: UInt64?
     var visits: [TextKey: Visit] = [:]
@@ -37,17 +41,23 @@ package struct PresenceBook: Sendable {
   }
 
   private let graceMilliseconds: UInt64
+  private let changeMilliseconds: UInt64
   private var entries: [TextKey: Entry] = [:]
   private var departures = DeadlineQueue<UserID>()
+  /// Users whose status has changed again too soon to be told.
+  private var changes = DeadlineQueue<UserID>()
 
-  package init(graceMilliseconds: UInt64) {
+  package init(graceMilliseconds: UInt64, changeMilliseconds: UInt64 = 1_000) {
     self.graceMilliseconds = graceMilliseconds
+    self.changeMilliseconds = changeMilliseconds
   }
 
   package var count: Int { entries.count }
 
   /// When `expire` has something to do; nil when it has not.
-  package var nextDeadline: UInt64? { departures.next }
+  package var nextDeadline: UInt64? {
+    [departures.next, changes.next].compactMap { $0 }.min()
+  }
 
   /// How the user is seen while it is connected.
   package func status(of user: UserID) -> PresenceStatus {
@@ -107,18 +117,42 @@ package struct PresenceBook: Sendable {
   }
 
   /// The user says how it wants to be seen.
-  package mutating func set(_ status: PresenceStatus, of user: UserID) -> Telling? {
+  ///
+  /// Told at once, but no more often than once a `changeMilliseconds`: what it says in between is
+  /// told when they are over, if it is still news then.
+  package mutating func set(
+    _ status: PresenceStatus, of user: UserID, at now: UInt64
+  ) -> Telling? {
     var entry = entries[TextKey(user)] ?? Entry()
+    defer { entries[TextKey(user)] = entry.isEmpty ? nil : entry }
     entry.status = status
+    if let toldAt = entry.toldAt, now < toldAt &+ changeMilliseconds {
+      if !entry.hasChanged { changes.append(user, at: toldAt &+ changeMilliseconds) }
+      entry.hasChanged = true
+      return nil
+    }
     let telling = PresenceBook.tell(user, &entry)
-    entries[TextKey(user)] = entry.isEmpty ? nil : entry
+    if telling != nil { entry.toldAt = now }
     return telling
+  }
+
+  /// Tells what a user said too soon; nil when nobody is due any more.
+  private mutating func tellChange(at now: UInt64) -> Telling? {
+    guard let user = changes.takeFirst(dueAt: now) else { return nil }
+    let nobody = Telling(update: PresenceUpdate(user: user, status: .offline), rooms: [])
+    guard var entry = entries[TextKey(user)], entry.hasChanged else { return nobody }
+    entry.hasChanged = false
+    let telling = PresenceBook.tell(user, &entry)
+    if telling != nil { entry.toldAt = now }
+    entries[TextKey(user)] = entry.isEmpty ? nil : entry
+    return telling ?? nobody
   }
 
   /// Settles what the grace period has run out for; nil when nothing is due any more.
   ///
   /// A telling without rooms says that there was something to settle and nobody to tell.
   package mutating func expire(at now: UInt64) -> Telling? {
+    if let telling = tellChange(at: now) { return telling }
     guard let user = departures.takeFirst(dueAt: now) else { return nil }
     let nobody = Telling(update: PresenceUpdate(user: user, status: .offline), rooms: [])
     guard var entry = entries[TextKey(user)] else { return nobody }

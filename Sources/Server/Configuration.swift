@@ -121,6 +121,11 @@ package struct Limits: Sendable {
   package var roomsPerConnectionLimit = 128
   /// Rooms that there may be at once, shared out evenly among the shards; a further one is refused.
   package var roomsLimit = 100_000
+  /// Members of the largest room in which typing and presence are told.
+  ///
+  /// Each is told to everybody there, so that among n members who come, they alone would be n² / 2
+  /// messages.
+  package var presenceMembersLimit = 256
   /// Missed notifications that a resuming client is sent; past it the client is told `resync`.
   package var missedLimit = 10_000
   /// Questions to all shards that a shard has under way at once; a further one is answered 503.

@@ -18,7 +18,7 @@ enum Counter: Int, CaseIterable {
   case published, relayedLost, broadcasts, ringFull
   case slowConsumers, timedOut, tokensExpired, protocolViolations, originsRefused, resets
   case replays, resyncs, replayedNotifications, catchUps
-  case droppedPongs, roomsRefused
+  case droppedPongs, roomsRefused, presenceUntold
 
   /// The name of the series, without its prefix.
   var name: String {
@@ -57,6 +57,7 @@ enum Counter: Int, CaseIterable {
     case .catchUps: "catch_ups_total"
     case .droppedPongs: "pongs_dropped_total"
     case .roomsRefused: "rooms_refused_total"
+    case .presenceUntold: "presence_untold_total"
     }
   }
 }

@@ -118,7 +118,7 @@ struct PresenceBookTests {
     let back = book.entered("r", "a")
     #expect(back == nil)
     while let telling = book.expire(at: 10_000) { #expect(telling.rooms == []) }
-    let busy = book.set(.busy, of: "a")
+    let busy = book.set(.busy, of: "a", at: 0)
     #expect(Self.told(busy) == #"a busy in ["r"]"#)
   }
 
@@ -142,20 +142,26 @@ struct PresenceBookTests {
     var book = PresenceBook(graceMilliseconds: 3_000)
     _ = book.entered("r", "a")
     _ = book.entered("s", "a")
-    let away = book.set(.away, of: "a")
+    let away = book.set(.away, of: "a", at: 0)
     #expect(Self.told(away) == #"a away in ["r", "s"]"#)
-    let unchanged = book.set(.away, of: "a")
+    let unchanged = book.set(.away, of: "a", at: 0)
     #expect(unchanged == nil)
     let entered = book.entered("t", "a")
     #expect(Self.told(entered) == #"a away in ["t"]"#)
     book.exited("s", "a", isEnding: false, at: 0)
-    let online = book.set(.online, of: "a")
+    let soon = book.set(.online, of: "a", at: 999)
+    #expect(soon == nil)
+    let still = book.set(.away, of: "a", at: 999)
+    #expect(still == nil)
+    // What was taken back before it was told is told to nobody.
+    while let telling = book.expire(at: 1_000) { #expect(telling.rooms == []) }
+    let online = book.set(.online, of: "a", at: 1_000)
     #expect(Self.told(online) == #"a online in ["r", "t"]"#)
   }
 
   @Test func `whoever is seen as offline comes and goes unseen`() {
     var book = PresenceBook(graceMilliseconds: 3_000)
-    let hidden = book.set(.offline, of: "a")
+    let hidden = book.set(.offline, of: "a", at: 0)
     #expect(hidden == nil)
     let entered = book.entered("r", "a")
     #expect(entered == nil)
@@ -173,7 +179,7 @@ struct PresenceBookTests {
     #expect(book.count == 1)
     while book.expire(at: 3_000) != nil {}
     #expect(book.count == 0)
-    let nobody = book.set(.away, of: "a")
+    let nobody = book.set(.away, of: "a", at: 0)
     #expect(nobody == nil)
   }
 
@@ -201,7 +207,7 @@ struct PresenceBookTests {
         rooms[user] = nil
       case 3:
         if rooms[user] != nil {
-          _ = book.set(PresenceStatus.allCases.randomElement(using: &random)!, of: user)
+          _ = book.set(PresenceStatus.allCases.randomElement(using: &random)!, of: user, at: now)
         }
       default: while book.expire(at: now) != nil {}
       }

@@ -277,6 +277,41 @@ struct PresenceSessionTests {
     #expect(frames.last?.contains(#""data":{"user_id":"a","status":"busy"}"#) == true)
   }
 
+  @Test func `in a room of too many nobody is told who types, comes or goes`() throws {
+    let fixture = try ShardFixture { $0.limits.presenceMembersLimit = 2 }
+    let first = try Rooms.member("a", fixture)
+    let second = try Rooms.member("b", fixture)
+    try fixture.turn(3)
+    #expect(try Rooms.heard(fixture, first) == ["online"])
+    let third = try Rooms.member("c", fixture)
+    try fixture.say(Rooms.message("typing_indicator", #"{"room":"r","is_typing":true}"#), second)
+    try fixture.say(Rooms.message("presence_update", #"{"status":"away"}"#), second)
+    try fixture.turn(3)
+    #expect(try Rooms.heard(fixture, first) == [])
+    #expect(fixture.shard.metrics.value(.presenceUntold) == 3)
+    // Whoever enters is told all the same.
+    let fourth = try fixture.session("d", path: Rooms.path)
+    try fixture.say(Rooms.message("join_room", #"{"room":"r"}"#), fourth)
+    #expect(try fixture.frames(of: fourth).last?.contains(#""status":"away""#) == true)
+    #expect(fixture.state(of: third) == .session)
+  }
+
+  @Test func `a status that flickers is told once a second`() throws {
+    let fixture = try ShardFixture()
+    let other = try Rooms.member("b", fixture)
+    let peer = try Rooms.member("a", fixture)
+    try fixture.turn(3)
+    _ = try Rooms.heard(fixture, other)
+    for status in ["away", "busy", "online", "busy"] {
+      try fixture.say(Rooms.message("presence_update", #"{"status":"\#(status)"}"#), peer)
+    }
+    #expect(try Rooms.heard(fixture, other) == ["away"])
+    try fixture.pass(milliseconds: 1_000)
+    #expect(try Rooms.heard(fixture, other) == ["busy"])
+    try fixture.pass(milliseconds: 5_000)
+    #expect(try Rooms.heard(fixture, other) == [])
+  }
+
   @Test func `a page that is loaded again flickers for nobody`() throws {
     let fixture = try ShardFixture()
     let other = try Rooms.member("b", fixture)

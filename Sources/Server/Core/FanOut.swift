@@ -96,9 +96,6 @@ extension Shard {
       for user in users { deliver(event, to: user) }
     case .room(let room, let user):
       deliver(event, toRoom: room, except: user)
-    case .rooms(let rooms, let user):
-      noteStatus(event, in: rooms)
-      deliver(event, toRooms: rooms, except: user)
     }
   }
 

@@ -85,17 +85,6 @@ extension Shard {
     }
   }
 
-  /// Says `event` to those of several rooms, once to each.
-  func deliver(_ event: Event, toRooms names: [RoomName], except user: UserID?) {
-    let local = names.compactMap { rooms[TextKey($0)] }
-    if local.count == 1 { return deliver(event, toRoom: local[0].name, except: user) }
-    var places = PlaceSet()
-    for room in local { for place in room.members { places.insert(place) } }
-    var all: [UInt32] = []
-    places.forEach { all.append($0) }
-    deliver(event, to: all, except: user)
-  }
-
   /// Says `event` to the sessions at `places`, but for those of `user`.
   private func deliver(_ event: Event, to places: [UInt32], except user: UserID?) {
     var written = [(from: UInt64, to: UInt64)?](repeating: nil, count: formats.count)

@@ -113,8 +113,22 @@ extension Shard {
 
   private func tellTyping(_ isTyping: Bool, _ user: UserID, in name: RoomName) {
     let update = TypingUpdate(room: name, user: user, isTyping: isTyping)
-    _ = offer(
-      Event(audience: .room(name, except: user), body: .typing(update), timestamp: wall))
+    tell(.typing(update), in: name, except: user)
+  }
+
+  /// Tells those of a room whose home this is how a user is to be seen.
+  func tell(_ update: PresenceUpdate, in name: RoomName) {
+    // For those who enter later.
+    rosters[TextKey(name)]?.set(update.status, of: update.user)
+    tell(.presence(update), in: name, except: update.user)
+  }
+
+  /// Tells those of a room what one of them does, unless they are too many for that.
+  private func tell(_ body: Event.Body, in name: RoomName, except user: UserID) {
+    let limit = core.configuration.limits.presenceMembersLimit
+    guard let count = rosters[TextKey(name)]?.count, count <= limit,
+      offer(Event(audience: .room(name, except: user), body: body, timestamp: wall))
+    else { return metrics.add(.presenceUntold) }
   }
 
   /// Takes a note of what a user whose home this is did.
@@ -132,7 +146,7 @@ extension Shard {
             address.place, generation: address.generation, isConnected ? .typed : .notInRoom, ""))
       }
       // Nothing is remembered of those who are not here: it would never be forgotten.
-      if isConnected { tell(presence.set(status, of: user)) }
+      if isConnected { tell(presence.set(status, of: user, at: now)) }
     }
   }
 
@@ -166,16 +180,9 @@ extension Shard {
   }
 
   private func tell(_ telling: PresenceBook.Telling?) {
-    guard let telling, !telling.rooms.isEmpty else { return }
-    _ = offer(
-      Event(
-        audience: .rooms(telling.rooms, except: telling.update.user),
-        body: .presence(telling.update), timestamp: wall))
-  }
-
-  /// Notes for those who enter later how a member of a room that is at home here wants to be seen.
-  func noteStatus(_ event: Event, in names: [RoomName]) {
-    guard case .presence(let update) = event.body else { return }
-    for name in names { rosters[TextKey(name)]?.set(update.status, of: update.user) }
+    guard let telling else { return }
+    for room in telling.rooms {
+      core.mailboxes[core.home(of: room)].append(.roomPresence(telling.update, room))
+    }
   }
 }

@@ -26,6 +26,8 @@ enum ShardMessage: Sendable {
   case room(RoomQuestion, RoomName, UserID, ReturnAddress)
   /// What a room's home answers to the connection at that place.
   case roomAnswer(UInt32, generation: UInt32, RoomAnswer, RoomName)
+  /// How a user is to be seen from now on by those in a room whose home the shard is.
+  case roomPresence(PresenceUpdate, RoomName)
   /// What a user whose home the shard is did.
   case presence(PresenceNote, UserID)
   /// A question about the shard's own connections; the answer goes to whoever asks all shards.

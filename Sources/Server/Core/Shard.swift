@@ -262,6 +262,8 @@ final class Shard {
       answer(question, name, user, to: address)
     case .roomAnswer(let place, let generation, let answer, let name):
       if table.holds(place, generation: generation) { take(answer, of: name, at: place) }
+    case .roomPresence(let update, let name):
+      tell(update, in: name)
     case .presence(let note, let user):
       take(note, of: user)
     case .survey(let question, let reply):
