@@ -45,8 +45,8 @@ final class Log: Sendable {
   /// Whether a line can be written without waiting.
   private var hasRoom: Bool {
     var watched = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-    // SAFETY: one structure, live for the call, which does not wait. A pipe is writable while it has
-    // a page to spare, and a line is shorter.
+    // SAFETY: one structure, live for the call, which does not wait. A pipe is writable while it
+    // has a page to spare, and a line is shorter.
     return unsafe poll(&watched, 1, 0) == 1
   }
 }
