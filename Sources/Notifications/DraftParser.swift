@@ -162,7 +162,10 @@ private struct DraftFields {
     case .message: check(text, of: field, limit: Draft.messageByteCountLimit)
     case .entityType: check(text, of: field, limit: Draft.entityTypeByteCountLimit)
     case .entityID: check(text, of: field, limit: Draft.entityIDByteCountLimit)
-    case .groupKey: check(text, of: field, limit: Draft.groupKeyByteCountLimit)
+    case .groupKey:
+      check(text, of: field, limit: Draft.groupKeyByteCountLimit)
+      // A group without a name would be one of strangers.
+      if text.isEmpty { texts[field] = nil }
     case .entityURL:
       if !Draft.isValidURL(text) { refuse(field, "must be a path of this origin, or https") }
     case .audience:

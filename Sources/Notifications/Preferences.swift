@@ -5,6 +5,10 @@
 // no device is told of it, neither live nor when it resumes nor when it polls; all are told the
 // new counts. That is decided once, in the transaction that stores it, and kept with its row, so
 // that every device and every resumption sees the same, whatever the user wishes later.
+//
+// One for everyone is stored once, for users who wish differently. It is silent to those who do not
+// want to hear it at the moment when it is read for them: it is stepped over in the same way, and
+// may ring later for a device that resumes when its user wishes otherwise.
 
 internal import Wire
 

@@ -153,4 +153,10 @@ final class RateGate: Sendable {
     }
     return (true, refused.exchange(0, ordering: .relaxed))
   }
+
+  /// Counts so many as refused that had been admitted, or told as refused, and came to nothing.
+  func refuse(_ count: Int) {
+    // relaxed: see `admit`.
+    refused.wrappingAdd(count, ordering: .relaxed)
+  }
 }

@@ -23,6 +23,7 @@ struct EveryoneList {
     let id: NotificationID
     let type: String
     let priority: Priority
+    let createdAt: Int64
     let expiresAt: Int64?
     let groupKey: String?
   }

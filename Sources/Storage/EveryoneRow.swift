@@ -27,7 +27,10 @@ final class EveryoneRow {
   init(_ connection: borrowing Connection) throws(StoreError) {
     versionColumn = try connection.prepare("SELECT everyone_version FROM store")
     all = try connection.prepare(
-      "SELECT offset, id, type, priority, expires_at, group_key FROM everyone ORDER BY offset")
+      """
+      SELECT offset, id, type, priority, created_at, expires_at, group_key FROM everyone
+      ORDER BY offset
+      """)
     one = try connection.prepare("SELECT \(Self.columns) FROM everyone WHERE offset = ?1")
     states = try connection.prepare(
       """
@@ -57,7 +60,8 @@ final class EveryoneRow {
       list.append(
         EveryoneList.Row(
           offset: all.integer(0), id: id, type: all.text(2), priority: priority,
-          expiresAt: all.optionalInteger(4), groupKey: all.optionalText(5)))
+          createdAt: all.integer(4), expiresAt: all.optionalInteger(5),
+          groupKey: all.optionalText(6)))
     }
     return list
   }

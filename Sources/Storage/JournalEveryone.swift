@@ -111,8 +111,8 @@ extension JournalTransaction {
     everyone.append(
       EveryoneList.Row(
         offset: Int64(bitPattern: notification.offset), id: draft.id, type: notification.type,
-        priority: notification.priority, expiresAt: notification.expiresAt,
-        groupKey: notification.groupKey))
+        priority: notification.priority, createdAt: notification.createdAt,
+        expiresAt: notification.expiresAt, groupKey: notification.groupKey))
     everyone.version = notification.offset
     group.storedCount += 1
     group.events.append(

@@ -4,6 +4,9 @@
 // offset in the answer and the rows in it belong together. That is what makes resuming exact: what
 // is at or below the offset was in the answer, what is above it comes from the ring. Rows, bytes
 // and rows looked at are bounded, so no question holds a snapshot, and with it the log, for long.
+//
+// Whether a notification of a user's own rings was decided when it was stored. One for everyone is
+// stored once, so whether it rings is decided here, by what its user wishes at this moment.
 
 internal import Broadcast
 internal import Notifications
@@ -22,7 +25,7 @@ final class Reader {
   static let missedByteLimit = 1 << 17
   /// One more than the missed notifications that a client may resume over.
   static let missedCountLimit: Int64 = 10_001
-  /// Rows that one page of a replay looks at while it passes over silent ones.
+  /// Rows that one page of a replay looks at while it passes over silent and damaged ones.
   static let scanLimit = 10_000
 
   private let connection: Connection
@@ -179,6 +182,8 @@ final class Reader {
     var byteCount = 0
     var scanned = 0
     var last = after
+    // Read once there is something for everyone, which they may keep silent.
+    var wishes: Preferences?
     var hasOwn = try missed.step()
     while hasOwn || shared.current != nil {
       let isFull = rows.count == limit || byteCount >= Self.missedByteLimit
@@ -191,7 +196,13 @@ final class Reader {
       var common: EveryoneWalk.Step?
       if let next = shared.current, !hasOwn || next.row.offset < missed.integer(0) { common = next }
       last = common?.row.offset ?? missed.integer(0)
-      let isSilent = common == nil && NotificationRow.isSilent(missed)
+      let isSilent: Bool
+      if let common {
+        if wishes == nil { wishes = try readPreferences(of: user) }
+        isSilent = wishes?.isSilent(common.row) ?? false
+      } else {
+        isSilent = NotificationRow.isSilent(missed)
+      }
       if !isSilent, let row = try readRow(common, missed, of: user) {
         byteCount += row.byteCount
         rows.append(row)
@@ -238,5 +249,12 @@ final class Reader {
   /// Offsets come from outside in cursors, so they may be larger than any that SQLite can hold.
   private static func rowID(_ offset: UInt64) -> Int64 {
     Int64(clamping: offset)
+  }
+}
+
+extension Preferences {
+  /// Whether a notification for everyone does not ring for the user whose wishes these are.
+  fileprivate func isSilent(_ row: EveryoneList.Row) -> Bool {
+    isSilent(type: row.type, priority: row.priority, createdAt: row.createdAt)
   }
 }

@@ -4,8 +4,11 @@ import datetime
 
 import pytest
 from harness.clients import EventClient, FlatClient, InboxClient
+from harness.rooms import TypedClient
 from harness.streams import StreamClient
 from harness.tokens import user_token
+from test_everyone import next_titles, publish_for_everyone
+from test_poll import Waiting, is_waiting, poll
 
 PATH = "/api/v1/preferences"
 INBOX = "/api/v1/notifications"
@@ -158,3 +161,96 @@ def test_they_are_kept_over_a_crash(make_server, fresh_user):
         server.publish(user, "psst", type="noise")
         heard = server.publish(user, "hello")
         assert flat.next()["id"] == heard["id"]
+
+
+def test_what_is_for_everyone_does_not_ring_where_it_is_muted(make_server, fresh_user):
+    # A server of its own: what is for everyone would be in every other test's inboxes.
+    server, user, other = make_server(), fresh_user(), fresh_user("other")
+    prefer(server, user, MUTED)
+    with (
+        EventClient(server, user) as event,
+        FlatClient(server, user) as flat,
+        TypedClient(server, user) as typed,
+        InboxClient(server, user) as inbox,
+        StreamClient(server, user) as stream,
+        EventClient(server, other) as elsewhere,
+    ):
+        assert stream.until("unread_count") == {"count": 0}
+        silent = publish_for_everyone(server, "psst", type="noise", priority="urgent")
+        assert elsewhere.expect("notification:new")["id"] == silent["id"]
+        # The counts alone, on those who are told counts.
+        assert event.expect("stats:updated")["unread"] == 1
+        assert inbox.next() == {"type": "unread_count", "unreadCount": 1}
+        assert stream.next() == {"type": "unread_count", "data": {"count": 1}}
+        heard = publish_for_everyone(server, "hello")
+        assert event.expect("notification:new")["id"] == heard["id"]
+        assert event.expect("stats:updated")["unread"] == 2
+        assert flat.next()["id"] == heard["id"]
+        assert typed.next()["data"]["title"] == "hello"
+        assert inbox.next()["notification"]["id"] == heard["id"]
+        assert stream.next()["data"]["id"] == heard["id"]
+    assert [row["id"] for row in server.inbox(user)] == [silent["id"], heard["id"]]
+    count = server.request("GET", f"{INBOX}/unread-count", user_token(user))
+    assert count.data == {"count": 2}
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        MUTED,
+        {"types": {"noise": {"channels": {"websocket": False}}}},
+        {"types": {"*": {"muted": True}, "info": {}}},
+    ],
+    ids=["muted", "channel off", "all others muted"],
+)
+def test_who_comes_back_passes_over_what_is_for_everyone_and_muted(
+    make_server, fresh_user, wishes
+):
+    server, user = make_server(), fresh_user()
+    prefer(server, user, wishes)
+    start = poll(server, user)["cursor"]
+    for number in range(3):
+        publish_for_everyone(server, f"psst {number}", type="noise")
+    publish_for_everyone(server, "hello")
+    publish_for_everyone(server, "psst", type="noise")
+    for client, since in (
+        (EventClient, {"since": start}),
+        (FlatClient, {"since": start}),
+        (InboxClient, {"since": start}),
+        (TypedClient, {"since": start}),
+        (StreamClient, {"last_id": start}),
+    ):
+        with client(server, user, **since) as tab:
+            assert next_titles(tab, 1) == ["hello"], client
+            own = server.publish(user, "own")
+            assert next_titles(tab, 1) == ["own"], client
+            assert server.request("DELETE", f"{INBOX}/{own['id']}", user_token(user)).status < 300
+    assert [row["title"] for row in poll(server, user, since=start)["notifications"]] == ["hello"]
+    # Wished otherwise since: what is for everyone is silent as long as its user wishes it.
+    prefer(server, user, {})
+    rows = poll(server, user, since=start)["notifications"]
+    assert [row["title"] for row in rows] == ["psst 0", "psst 1", "psst 2", "hello", "psst"]
+
+
+def test_a_poll_waits_on_over_what_is_for_everyone_and_muted(make_server, fresh_user):
+    server, user = make_server(), fresh_user()
+    prefer(server, user, MUTED)
+    start = poll(server, user)["cursor"]
+    waiting = Waiting(server, user, start)
+    is_waiting(server)
+    publish_for_everyone(server, "psst", type="noise")
+    heard = publish_for_everyone(server, "hello")
+    assert [row["id"] for row in waiting.result()["notifications"]] == [heard["id"]]
+
+
+def test_quiet_hours_silence_what_is_for_everyone_unless_it_is_urgent(make_server, fresh_user):
+    server, user = make_server(), fresh_user()
+    now = datetime.datetime.now(datetime.UTC)
+    hours = datetime.timedelta(hours=6)
+    quiet = {"start": f"{now - hours:%H:%M}", "end": f"{now + hours:%H:%M}"}
+    prefer(server, user, {"quiet_hours": quiet})
+    with FlatClient(server, user) as flat:
+        publish_for_everyone(server, "quiet", priority="high")
+        urgent = publish_for_everyone(server, "fire", priority="urgent")
+        assert flat.next()["id"] == urgent["id"]
+    assert len(server.inbox(user)) == 2

@@ -66,7 +66,7 @@ struct DraftTests {
       "",
       #","priority":null,"message":null,"data":null,"entity_url":null,"actions":null,"#
         + #""group_key":null,"expires_at":null,"user_ids":null,"audience":null"#,
-      #","actions":[]"#,
+      #","actions":[],"group_key":"""#,
     ] {
       let content = try draft(members).content
       #expect(content.priority == .normal)

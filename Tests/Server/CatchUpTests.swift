@@ -137,6 +137,29 @@ struct CatchUpTests {
     #expect(try peer.frames() == [#"{"type":"unread_count","unreadCount":0}"#])
   }
 
+  @Test func `an inbox is told the number when what follows a notification does not ring`() throws {
+    let fixture = try ShardFixture()
+    let peer = try InboxSessionTests.greeted(fixture)
+    func page(_ offsets: [UInt64], through: UInt64) -> StoreAnswer {
+      let rows = offsets.map { ReplaySessionTests.notification($0) }
+      let counts = InboxSessionTests.counts(through)
+      return .missed(rows, through: through, next: nil, total: rows.count, counts)
+    }
+    try fixture.publish(Self.everyone(1))
+    try Self.awaitQuestion(fixture, after: 0)
+    try fixture.publish(Self.everyone(2))
+    try fixture.turn(2)
+    // Read before the second, which its user has muted.
+    try fixture.store.answer(page([1], through: 1))
+    try Self.awaitQuestion(fixture, after: 1)
+    try fixture.store.answer(page([], through: 2))
+    try fixture.turn(3)
+    let told = try peer.frames()
+    #expect(told.count == 2)
+    #expect(told.first?.contains(#""new_notification""#) == true)
+    #expect(told.last == #"{"type":"unread_count","unreadCount":2}"#)
+  }
+
   @Test func `a session that resumes reads on, and is told once`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u", since: "test.0")

@@ -126,7 +126,10 @@ final class ShardFixture {
   let ports: [UInt16]
   private let table: UnsafeMutablePointer<cl_kernel>
 
-  init(shardCount: Int = 1, _ change: (inout Configuration) -> Void = { _ in }) throws {
+  init(
+    shardCount: Int = 1, log: Log = Log(level: .error),
+    _ change: (inout Configuration) -> Void = { _ in }
+  ) throws {
     var configuration = Configuration(tokenPolicy: TokenPolicy(keys: [.hmac(secret: Self.secret)]))
     change(&configuration)
     table = .allocate(capacity: 1)
@@ -148,7 +151,7 @@ final class ShardFixture {
     let core = ServerCore(
       configuration: configuration, kernel: kernel, ring: ring, parkers: parkers,
       mailboxes: parkers.map { Mailbox(capacity: .max, parker: $0) }, store: store,
-      log: Log(level: .error))
+      log: log)
     self.core = core
     shards = try listeners.indices.map { index in
       try Shard(index: index, core: core, reactor: reactors[index], listener: listeners[index])

@@ -116,6 +116,21 @@ struct ReadingTests {
     #expect(second.next == nil)
   }
 
+  @Test("a replay over nothing but damaged rows goes on in bounded steps")
+  func boundedReplayOverDamage() throws {
+    let fixture = try StoreFixture()
+    for _ in 0..<3 { fill(fixture, "u", count: 5_000) }
+    fixture.sql("UPDATE notification SET title = 'other'")
+    fixture.publish("u")
+    let first = missed(fixture, "u", after: 0)
+    #expect(first.rows.isEmpty && !first.isLast)
+    #expect(fixture.store.metrics.corruptRows == 10_000)
+    // Every second row is a neighbour's.
+    let second = missed(fixture, "u", after: 20_000)
+    #expect(second.rows.map(\.offset) == [30_001] && second.isLast)
+    #expect(fixture.store.metrics.corruptRows == 15_000)
+  }
+
   @Test("a page of large rows ends by its bytes")
   func byteLimit() throws {
     let fixture = try StoreFixture()

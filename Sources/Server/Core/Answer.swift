@@ -6,6 +6,8 @@ internal import Wire
 struct Answer {
   var response: HTTPResponse
   var status: UInt16
+  /// What a refusal calls itself, which is never text of a client's; nil for what is none.
+  var code: String?
   /// Whether the connection ends with it.
   var endsConnection = false
 
@@ -36,7 +38,9 @@ struct Answer {
 
   /// A refusal that says what was wrong and what to do.
   static func failure(_ status: UInt16, _ code: String, _ message: String) -> Answer {
-    json(status, failureBody(code, message))
+    var answer = json(status, failureBody(code, message))
+    answer.code = code
+    return answer
   }
 
   /// The body of a refusal.

@@ -36,7 +36,7 @@ extension Shard {
     let isOver = now >= drain.endsAt
     var hasSessions = false
     table.forEachPlace { place in
-      if isOver { return drop(place) }
+      if isOver { return drop(place, because: "the server is shutting down") }
       switch table[place].state {
       case .session:
         if budget > 0 {

@@ -195,11 +195,13 @@ extension Shard {
 
   /// Says goodbye, with a close frame if it is a WebSocket, behind what is queued, then ends the
   /// connection.
-  func close(_ place: UInt32, code: UInt16, reason: String) {
+  ///
+  /// `logged` is what the log says where the reason is not this server's own.
+  func close(_ place: UInt32, code: UInt16, reason: String, logged: String? = nil) {
     guard table[place].state == .session else { return }
     takeSharedTail(at: place)
     spillOutbox(at: place)
-    leaveSession(place)
+    leaveSession(place, because: logged ?? "closed with \(code), \(reason)")
     var frame: [UInt8] = []
     formats[Int(table[place].format)].dialect.framing.writeClose(
       code: code, reason: reason, into: &frame)
@@ -257,10 +259,14 @@ extension Shard {
   }
 
   /// Ends the connection at once and gives back everything it had.
-  func drop(_ place: UInt32, counting counter: Counter? = nil) {
+  ///
+  /// `reason` is what the log says of a session that was open.
+  func drop(
+    _ place: UInt32, counting counter: Counter? = nil, because reason: String? = nil
+  ) {
     guard table.contains(place) else { return }
     if let counter { metrics.add(counter) }
-    leaveSession(place)
+    leaveSession(place, because: reason ?? Shard.ending(counter))
     releaseExchange(place)
     if table[place].flags.contains(.blocked) { blockedCount -= 1 }
     countBlocked(0, at: place)
@@ -277,8 +283,9 @@ extension Shard {
   }
 
   /// Takes the session at `place`, if there is one, out of fan-out.
-  private func leaveSession(_ place: UInt32) {
+  private func leaveSession(_ place: UInt32, because reason: @autoclosure () -> String) {
     guard table[place].state == .session else { return }
+    logEnd(at: place, because: reason())
     leaveRooms(place)
     unlist(place)
     formats[Int(table[place].format)].members.remove(place)

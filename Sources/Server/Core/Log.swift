@@ -1,6 +1,11 @@
-// The log: lines on standard error, at most ten a second.
+// The log: lines on standard error, at most ten a second, and as many for debugging.
 //
-// No caller passes it a token, a URL or any other text of a client, so none can be in it.
+// No caller passes it a token, a URL or any other text of a client, so none can be in it, but for
+// the id of a user whose token was good.
+//
+// Lines for debugging are written by shards, about each connection. They have a rate of their own,
+// so that a herd of clients keeps no error from the log, and one that would have to wait for the
+// log's reader is left out: a shard waits for nobody.
 
 internal import CReactor
 internal import Glibc
@@ -10,18 +15,22 @@ final class Log: Sendable {
   private let level: LogLevel
   private let descriptor: Int32
   private let gate: RateGate
+  private let debugGate: RateGate
 
   init(level: LogLevel, descriptor: Int32 = 2) {
     self.level = level
     self.descriptor = descriptor
     gate = RateGate(perSecondLimit: 10)
+    debugGate = RateGate(perSecondLimit: 10)
   }
 
   /// Writes `message` if its level is asked for and the second's lines are not used up.
   func write(_ level: LogLevel, at wall: Int64, _ message: @autoclosure () -> String) {
     guard level <= self.level else { return }
+    let gate = level == .debug ? debugGate : gate
     let admitted = gate.admit(second: wall / 1_000)
     guard admitted.isAdmitted else { return }
+    guard level != .debug || hasRoom else { return gate.refuse(admitted.suppressed + 1) }
     var line = ""
     if admitted.suppressed > 0 { line += "carillon: \(admitted.suppressed) lines were left out\n" }
     line += "carillon: \(message())\n"
@@ -31,5 +40,13 @@ final class Log: Sendable {
     _ = unsafe bytes.withUnsafeMutableBytes {
       unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
     }
+  }
+
+  /// Whether a line can be written without waiting.
+  private var hasRoom: Bool {
+    var watched = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    // SAFETY: one structure, live for the call, which does not wait. A pipe is writable while it
+    // has a page to spare, and a line is shorter.
+    return unsafe poll(&watched, 1, 0) == 1
   }
 }

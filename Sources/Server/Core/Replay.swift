@@ -48,8 +48,10 @@ final class Replay: HoldsAssembly {
   var wantedPage: PageRequest?
   /// Whether the session was live and only reads what is for everyone: the client knows of nothing.
   let isCatchUp: Bool
-  /// Whether a notification was sent.
-  var hasSent = false
+  /// The version of the counts that the last notification was sent with.
+  ///
+  /// What came behind it and does not ring has made them newer.
+  var sentVersion: UInt64?
   /// What has left every inbox meanwhile: told at the end.
   var gone: [NotificationID] = []
   /// The fetch that was under way when a session began to catch up: its page is still to come.
@@ -206,7 +208,7 @@ extension Shard {
     for notification in page {
       format.dialect.writeMissed(notification, counts, to: &format.writer)
     }
-    if !page.isEmpty { replay.hasSent = true }
+    if !page.isEmpty { replay.sentVersion = counts.version }
     replay.after = next ?? through
     // Behind a large page the session does not go live before the client has taken it, so that
     // what it is allowed to be behind is its own.
@@ -242,7 +244,7 @@ extension Shard {
       format.dialect.write(event, to: &format.writer)
     } else if replay.isCatchUp {
       format.dialect.writeCaughtUp(
-        counts, hasSent: replay.hasSent, time: wall, to: &format.writer)
+        counts, hasSent: replay.sentVersion == counts.version, time: wall, to: &format.writer)
     } else {
       format.dialect.writeResumed(counts, time: wall, to: &format.writer)
     }

@@ -153,7 +153,7 @@ final class Shard {
   func run() throws(SystemError) {
     while !isStopping { try turn() }
     abandonSurveys()
-    table.forEachPlace { drop($0) }
+    table.forEachPlace { drop($0, because: "the server has ended") }
   }
 
   /// One turn; see the file's opening.

@@ -223,7 +223,7 @@ extension Shard {
       if let poll = (table[place].task as? Exchange)?.poll {
         end(poll, at: place)
       } else {
-        close(place, code: 1008, reason: reason)
+        close(place, code: 1008, reason: reason, logged: "disconnected by a publisher")
       }
     }
     return count

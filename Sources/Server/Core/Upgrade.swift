@@ -21,12 +21,15 @@ extension Shard {
       })
     else {
       guard WebSocketHandshake.isUpgrade(head), head.method == .get else { return false }
-      respond(.failure(404, "not_found", "no WebSocket is served at this path").closing, at: place)
+      let answer = Answer.failure(404, "not_found", "no WebSocket is served at this path")
+      logRefusal(of: answer, by: "no dialect", at: place)
+      respond(answer.closing, at: place)
       return true
     }
     do throws(Refusal) {
       try upgrade(head, to: dialect, at: place)
     } catch {
+      logRefusal(of: error.answer, by: dialect.name, at: place)
       respond(error.answer.closing, at: place)
     }
     return true
@@ -159,6 +162,7 @@ extension Shard {
     table[place].tokenEnd = caller.end
     formats[index].members.insert(place)
     list(place)
+    logBeginning(at: place)
     scheduleTimer(place)
     guard table.contains(place) else { return }
     setClaimedRooms(caller.rooms, at: place)

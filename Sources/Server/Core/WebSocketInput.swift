@@ -182,7 +182,8 @@ extension Shard {
       send(pong, to: place)
     case .close:
       let close = try WebSocketFrame.parseClose(payload)
-      self.close(place, code: close.code ?? 1000, reason: "")
+      let code = close.code ?? 1000
+      self.close(place, code: code, reason: "", logged: "closed by the client with \(code)")
     case .pong, .continuation, .text, .binary:
       break
     }

@@ -118,6 +118,8 @@ protocol Dialect: Sendable {
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter)
   /// Ends the notifications for everyone that a live session was sent by `writeMissed`; there may
   /// have been none.
+  ///
+  /// `hasSent` is whether one was sent with these counts.
   func writeCaughtUp(_ counts: Counts, hasSent: Bool, time: Int64, to frames: inout FrameWriter)
   /// Tells a client that goes on from the present position, behind its greeting, the counts there.
   func writeBegun(_ counts: Counts, time: Int64, to frames: inout FrameWriter)

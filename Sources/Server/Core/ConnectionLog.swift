@@ -1,0 +1,65 @@
+// What the log says of connections at debug: who came, by which dialect and from where, how each
+// session ended, and who was turned away at the upgrade.
+//
+// The one text from outside in these lines is the id of a user whose token was good, in JSON's
+// quotes. What a client or a publisher gives as its reason is not written: anything may be in it.
+
+internal import CReactor
+internal import Notifications
+internal import Wire
+
+extension Shard {
+  /// A session has begun.
+  func logBeginning(at place: UInt32) {
+    core.log.write(.debug, at: wall, "\(sessionName(at: place)) began: \(origin(of: place))")
+  }
+
+  /// The session at `place` is about to end; one that never showed whose it is was turned away.
+  func logEnd(at place: UInt32, because reason: @autoclosure () -> String) {
+    guard table[place].flags.contains(.listed) else {
+      let dialect = formats[Int(table[place].format)].dialect.name
+      return logRefusal(by: dialect, reason(), at: place)
+    }
+    // By the wall clock, which may have been set back meanwhile.
+    let (duration, overflow) = wall.subtractingReportingOverflow(table[place].connectedAt)
+    let milliseconds = overflow ? 0 : max(0, duration)
+    core.log.write(
+      .debug, at: wall,
+      """
+      \(sessionName(at: place)) ended after \(milliseconds) ms, \(reason()): \(origin(of: place))
+      """)
+  }
+
+  /// An upgrade was refused.
+  func logRefusal(of answer: Answer, by dialect: String, at place: UInt32) {
+    logRefusal(by: dialect, "\(answer.status) \(answer.code ?? "")", at: place)
+  }
+
+  private func logRefusal(
+    by dialect: String, _ reason: @autoclosure () -> String, at place: UInt32
+  ) {
+    core.log.write(
+      .debug, at: wall,
+      "refused, \(reason()): \(dialect), shard \(index), \(table[place].peer.text)")
+  }
+
+  /// Why a connection was dropped, by what it was counted as.
+  static func ending(_ counter: Counter?) -> String {
+    switch counter {
+    case .slowConsumers: "too far behind"
+    case .resets: "the connection was lost"
+    default: "the client left"
+    }
+  }
+
+  private func sessionName(at place: UInt32) -> String {
+    var quoted: [UInt8] = []
+    quoted.appendJSONString(table[place].user)
+    return "session of \(String(decoding: quoted, as: UTF8.self))"
+  }
+
+  private func origin(of place: UInt32) -> String {
+    let dialect = formats[Int(table[place].format)].dialect.name
+    return "\(dialect), shard \(index), \(table[place].peer.text)"
+  }
+}

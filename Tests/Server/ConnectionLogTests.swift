@@ -1,0 +1,183 @@
+// What the log says of connections: at debug alone, never more than its rate, never a secret.
+
+import Glibc
+import Notifications
+import Testing
+
+@testable import Server
+
+/// A log that is read by the test: a pipe.
+private final class ReadLog {
+  let log: Log
+  private let ends: (read: Int32, write: Int32)
+
+  init(_ level: LogLevel) throws {
+    var descriptors: [Int32] = [-1, -1]
+    try #require(pipe(&descriptors) == 0)
+    ends = (descriptors[0], descriptors[1])
+    _ = fcntl(ends.read, F_SETFL, O_NONBLOCK)
+    log = Log(level: level, descriptor: ends.write)
+  }
+
+  deinit {
+    close(ends.read)
+    close(ends.write)
+  }
+
+  /// The lines that have come since, without what every line begins with.
+  func lines() -> [String] {
+    let start = "carillon: "
+    return drain().text.split(separator: "\n").map { line in
+      #expect(line.hasPrefix(start))
+      return String(line.dropFirst(start.count))
+    }
+  }
+
+  /// Takes what has come since, whatever it is.
+  @discardableResult
+  func drain() -> [UInt8] {
+    var taken: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = read(ends.read, &buffer, buffer.count)
+      guard count > 0 else { return taken }
+      taken += buffer[..<count]
+    }
+  }
+
+  /// Leaves no room for another line.
+  func fill() {
+    _ = fcntl(ends.write, F_SETFL, O_NONBLOCK)
+    let line = [UInt8](repeating: UInt8(ascii: "x"), count: 1 << 12)
+    while write(ends.write, line, line.count) > 0 {}
+    _ = fcntl(ends.write, F_SETFL, 0)
+  }
+}
+
+@Suite("What the log says of connections", .timeLimit(.minutes(1)))
+struct ConnectionLogTests {
+  static let flat = "/api/ws"
+
+  /// How a session ends.
+  enum End: CaseIterable {
+    case goodbye, loss, expiry, disconnection, violation
+
+    /// What the log says of it.
+    var text: String {
+      switch self {
+      case .goodbye: "closed by the client with 1000"
+      case .loss: "the connection was lost"
+      case .expiry: "closed with 1008, token expired"
+      case .disconnection: "disconnected by a publisher"
+      case .violation: "closed with 1002, client frame not masked"
+      }
+    }
+  }
+
+  private func end(_ peer: TestPeer, by end: End, _ fixture: ShardFixture) throws {
+    switch end {
+    case .goodbye: peer.send([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8])
+    case .loss: peer.endSending()
+    case .expiry: try fixture.pass(milliseconds: 40_000)
+    case .disconnection:
+      let publisher = try fixture.connect()
+      let body = #"{"user_id":"u\"1","reason":"a secret"}"#
+      publisher.send(
+        "POST /api/v1/disconnect HTTP/1.1\r\nHost: x\r\n"
+          + "Authorization: Bearer \(ShardFixture.token("p", scopes: ["publish"]))\r\n"
+          + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
+    case .violation: peer.send([0x81, 0x01, 0x78])
+    }
+    try fixture.turn(until: { fixture.state(of: peer) != .session })
+  }
+
+  @Test("a session is told of when it begins and when it ends, with why", arguments: End.allCases)
+  func sessions(end: End) throws {
+    let log = try ReadLog(.debug)
+    let fixture = try ShardFixture(log: log.log)
+    let peer = try fixture.session("u\"1", path: Self.flat, seconds: end == .expiry ? 5 : 86_400)
+    #expect(log.lines() == [#"session of "u\"1" began: flat, shard 0, 127.0.0.1"#])
+    try fixture.pass(milliseconds: 1_500)
+    try self.end(peer, by: end, fixture)
+    let told = try #require(log.lines().first { $0.contains(" ended ") })
+    let start = #"session of "u\"1" ended after "#
+    #expect(told.hasPrefix(start))
+    #expect(told.hasSuffix(" ms, \(end.text): flat, shard 0, 127.0.0.1"))
+    let milliseconds = Int(told.dropFirst(start.count).prefix { $0 != " " })
+    #expect(end == .expiry ? milliseconds! >= 35_000 : milliseconds == 1_500)
+  }
+
+  @Test("a clock that is set back makes no time run backwards")
+  func clock() throws {
+    let log = try ReadLog(.debug)
+    let fixture = try ShardFixture(log: log.log)
+    let peer = try fixture.session("u", path: Self.flat)
+    fixture.script.wallShift = -60_000
+    try fixture.turn()
+    try end(peer, by: .goodbye, fixture)
+    #expect(log.lines().last?.contains(" ended after 0 ms, ") == true)
+  }
+
+  private static let upgrade =
+    " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+  @Test(
+    "an upgrade that is refused is told of with why, and so is one that is closed at once",
+    arguments: [
+      ("\(flat)?token=x\(upgrade)", "401 unauthorized: flat"),
+      ("\(flat)\(upgrade)Origin: https://else.where\r\n", "403 origin_not_allowed: flat"),
+      ("/nowhere?token=x\(upgrade)", "404 not_found: no dialect"),
+      (
+        "/api/v1/ws/notifications\(upgrade)",
+        "closed with 4001, missing authentication token: event"
+      ),
+    ])
+  func refusals(request: String, told: String) throws {
+    let log = try ReadLog(.debug)
+    let fixture = try ShardFixture(log: log.log)
+    let peer = try fixture.connect()
+    peer.send("GET \(request)\r\n")
+    try fixture.turn(until: { peer.receive().headEnd != nil })
+    #expect(log.lines() == ["refused, \(told), shard 0, 127.0.0.1"])
+  }
+
+  @Test("below debug nothing is said of them", arguments: [LogLevel.error, .warning, .info])
+  func levels(level: LogLevel) throws {
+    let log = try ReadLog(level)
+    let fixture = try ShardFixture(log: log.log)
+    let peer = try fixture.session("u", path: Self.flat)
+    try end(peer, by: .goodbye, fixture)
+    _ = try fixture.session(nil, path: Self.flat)
+    #expect(log.lines().isEmpty)
+  }
+
+  @Test("a herd takes ten lines a second, and none of those that are for errors")
+  func rate() throws {
+    let log = try ReadLog(.debug)
+    let fixture = try ShardFixture(log: log.log)
+    let peers = try (0..<25).map { try fixture.session("u\($0)", path: Self.flat) }
+    #expect(peers.count == 25)
+    #expect(log.lines().count == 10)
+    log.log.write(.error, at: ShardFixture.startWall, "an error")
+    #expect(log.lines() == ["an error"])
+    try fixture.pass(milliseconds: 1_000)
+    try end(peers[0], by: .goodbye, fixture)
+    let told = log.lines()
+    #expect(told.first == "15 lines were left out" && told.count == 2)
+  }
+
+  @Test("a shard does not wait for whoever reads the log")
+  func fullPipe() throws {
+    let log = try ReadLog(.debug)
+    let fixture = try ShardFixture(log: log.log)
+    log.fill()
+    let peer = try fixture.session("u", path: Self.flat)
+    #expect(fixture.state(of: peer) == .session)
+    log.drain()
+    try fixture.pass(milliseconds: 1_000)
+    try end(peer, by: .goodbye, fixture)
+    let told = log.lines()
+    #expect(told.first == "1 lines were left out" && told.count == 2)
+  }
+}
