@@ -80,12 +80,13 @@ static int make_socket(const cl_kernel *kernel, int family) {
 }
 
 static int prepare_listener(const cl_kernel *kernel, int fd, const socket_address *address,
-                            socklen_t length, int backlog) {
+                            socklen_t length, int backlog, bool joins) {
   int result = set_option(kernel, fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (result < 0) return result;
-  // Each shard has a listener of its own on the same port, and the kernel spreads connections.
-  result = set_option(kernel, fd, SOL_SOCKET, SO_REUSEPORT, 1);
-  if (result < 0) return result;
+  if (joins) {
+    result = set_option(kernel, fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (result < 0) return result;
+  }
   if (address->any.sa_family == AF_INET6) {
     // "::" takes IPv4 too, whatever the system's default is.
     result = set_option(kernel, fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
@@ -94,23 +95,38 @@ static int prepare_listener(const cl_kernel *kernel, int fd, const socket_addres
   result = CL_RETRY(kernel->bind(kernel->context, fd, &address->any, length));
   cl_check("bind", result);
   if (result < 0) return result;
+  if (!joins) {
+    // Only now: with it, bind would have succeeded beside the listener of another server of this
+    // user's, and the two would share out the connections between them.
+    result = set_option(kernel, fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (result < 0) return result;
+  }
   result = CL_RETRY(kernel->listen(kernel->context, fd, backlog));
   cl_check_arguments("listen", result);
   return result;
 }
 
-int cl_listen(const cl_kernel *kernel, const char *host, uint16_t port, int backlog) {
+static int make_listener(const cl_kernel *kernel, const char *host, uint16_t port, int backlog,
+                         bool joins) {
   socket_address address;
   int length = parse_address(host, port, &address);
   if (length < 0) return length;
   int fd = make_socket(kernel, address.any.sa_family);
   if (fd < 0) return fd;
-  int result = prepare_listener(kernel, fd, &address, (socklen_t)length, backlog);
+  int result = prepare_listener(kernel, fd, &address, (socklen_t)length, backlog, joins);
   if (result < 0) {
     cl_close(kernel, fd);
     return result;
   }
   return fd;
+}
+
+int cl_listen(const cl_kernel *kernel, const char *host, uint16_t port, int backlog) {
+  return make_listener(kernel, host, port, backlog, false);
+}
+
+int cl_listen_beside(const cl_kernel *kernel, const char *host, uint16_t port, int backlog) {
+  return make_listener(kernel, host, port, backlog, true);
 }
 
 int cl_local_port(const cl_kernel *kernel, int fd) {

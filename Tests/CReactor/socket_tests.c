@@ -80,7 +80,9 @@ TEST(shared_port, "two listeners share a port, and both are given connections") 
   int first = cl_listen(kernel, "127.0.0.1", 0, 512);
   CHECK(first >= 0);
   int port = cl_local_port(kernel, first);
-  int second = cl_listen(kernel, "127.0.0.1", (uint16_t)port, 512);
+  // Another server's is told so, even one of the same user's.
+  CHECK_EQUAL(cl_listen(kernel, "127.0.0.1", (uint16_t)port, 512), -EADDRINUSE);
+  int second = cl_listen_beside(kernel, "127.0.0.1", (uint16_t)port, 512);
   CHECK(second >= 0);
   CHECK_EQUAL(cl_local_port(kernel, second), port);
   CHECK_EQUAL(int_option(first, SOL_SOCKET, SO_REUSEADDR), 1);

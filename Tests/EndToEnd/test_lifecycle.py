@@ -276,3 +276,13 @@ def test_a_flag_is_spelled_either_way_and_wins_over_the_environment():
 def test_a_port_flag_wins_over_the_environment(make_server):
     server = make_server(environment={"CARILLON_PORT": "1"})
     assert server.request("GET", "/healthz").status == 200
+
+
+@pytest.mark.parametrize("shards", ["1", "2"])
+def test_a_second_server_on_a_port_is_told_so(make_server, shards):
+    server = make_server(arguments=["--shards", shards])
+    port = str(server.address[1])
+    arguments = ["serve", "--port", port, "--data", ":memory:", "--shards", shards]
+    second = run_carillon(*arguments, environment={"JWT_SECRET": "x" * 32})
+    assert second.returncode == 1 and "cannot listen" in second.stderr
+    assert server.request("GET", "/healthz").status == 200

@@ -156,8 +156,11 @@ _Static_assert(sizeof(cl_address) == 20, "kept for every connection");
 
 /// A nonblocking listening socket with SO_REUSEADDR, SO_REUSEPORT and CLOEXEC on the numeric
 /// address `host`. With `port` 0 the kernel chooses. Returns the descriptor or a negated errno
-/// (-EINVAL: `host` is not a numeric address).
+/// (-EINVAL: `host` is not a numeric address; -EADDRINUSE: somebody listens there).
 int cl_listen(const cl_kernel *kernel, const char *host, uint16_t port, int backlog);
+/// The same beside a listener of this process on the same address, which the kernel then shares
+/// out the connections with.
+int cl_listen_beside(const cl_kernel *kernel, const char *host, uint16_t port, int backlog);
 /// The local port of a bound socket, or a negated errno.
 int cl_local_port(const cl_kernel *kernel, int fd);
 /// Begins a nonblocking TCP connection to a numeric address, CLOEXEC and TCP_NODELAY. Returns the

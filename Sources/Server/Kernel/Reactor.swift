@@ -145,8 +145,15 @@ struct Listener {
   /// The port it is bound to.
   let port: UInt16
 
-  init(kernel: Kernel, host: String, port: UInt16) throws(SystemError) {
-    fd = try SystemError.check(unsafe cl_listen(kernel.table, host, port, 4_096), "listen")
+  /// Listens; a further one is beside a listener of this process on the same port.
+  init(
+    kernel: Kernel, host: String, port: UInt16, isFurther: Bool = false
+  ) throws(SystemError) {
+    let result =
+      isFurther
+      ? unsafe cl_listen_beside(kernel.table, host, port, 4_096)
+      : unsafe cl_listen(kernel.table, host, port, 4_096)
+    fd = try SystemError.check(result, "listen")
     self.port = UInt16(
       truncatingIfNeeded: try SystemError.check(
         unsafe cl_local_port(kernel.table, fd), "getsockname"))
