@@ -196,8 +196,7 @@ extension Shard {
   /// Says goodbye, with a close frame if it is a WebSocket, behind what is queued, then ends the
   /// connection.
   func close(_ place: UInt32, code: UInt16, reason: String) {
-    guard table[place].state == .session else { return }
-    takeSharedTail(at: place)
+    guard table[place].state == .session, takeSharedTail(at: place) else { return }
     spillOutbox(at: place)
     leaveSession(place)
     var frame: [UInt8] = []

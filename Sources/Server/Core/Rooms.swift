@@ -128,6 +128,8 @@ extension Shard {
 
   /// The client asks to be in a room no longer.
   func leave(_ name: RoomName, at place: UInt32) {
+    // What was said before is heard; whoever that ends has left all rooms.
+    guard settleBurst(for: place) else { return }
     guard let membership = table[place].membership, let index = membership.index(of: name),
       membership.entries[index].isWanted
     else {
@@ -157,7 +159,6 @@ extension Shard {
   /// Takes the connection at `place` out of all rooms: it ends.
   func leaveRooms(_ place: UInt32) {
     guard let membership = table[place].membership else { return }
-    settleBurst(for: place)
     for index in membership.entries.indices {
       step(outOf: index, of: membership, isEnding: true, at: place)
       if membership.entries[index].isWanted {
@@ -223,7 +224,6 @@ extension Shard {
     let name = membership.entries[index].name
     membership.entries[index].isInside = false
     guard let room = rooms[TextKey(name)] else { return }
-    if burst?.room === room { settleBurst() }
     room.remove(place, format: table[place].format)
     if room.members.isEmpty { rooms[TextKey(name)] = nil }
     tell(.exited(name, isEnding: isEnding), homeOf: table[place].user)
