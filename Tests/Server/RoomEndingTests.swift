@@ -127,4 +127,34 @@ struct RoomEndingTests {
     #expect(fixture.shard.metrics.value(.slowConsumers) == 1)
     #expect(try Rooms.heard(fixture, healthy) == [Self.half, "1"])
   }
+
+  @Test func `one that enters a room that was full goes on from the last answer`() throws {
+    let fixture = try ShardFixture { $0.limits.roomsLimit = 1 }
+    let first = try Rooms.member("a", of: "1", fixture)
+    let second = try fixture.session("b", path: Rooms.path)
+    // Refused, then let in: the room of the other has gone between the two.
+    fixture.shard.join("2", at: second.place)
+    fixture.shard.leave("2", at: second.place)
+    fixture.shard.leave("1", at: first.place)
+    fixture.shard.join("2", at: second.place)
+    try fixture.turn(6)
+    #expect(
+      try Rooms.heard(fixture, second) == ["error", "room_left", "room_joined"])
+    #expect(fixture.shard.rooms(at: second.place) == ["2"])
+    fixture.shard.leave("2", at: second.place)
+    try fixture.turn(4)
+    #expect(fixture.shard.rosters.isEmpty)
+  }
+
+  @Test func `one that asks twice to enter a room that cannot be had is told so twice`() throws {
+    let fixture = try ShardFixture { $0.limits.roomsLimit = 1 }
+    let first = try Rooms.member("a", of: "1", fixture)
+    let second = try fixture.session("b", path: Rooms.path)
+    fixture.shard.join("2", at: second.place)
+    fixture.shard.join("2", at: second.place)
+    try fixture.turn(6)
+    #expect(try Rooms.heard(fixture, second) == ["error", "error"])
+    #expect(fixture.shard.table[second.place].membership == nil)
+    #expect(fixture.shard.rooms(at: first.place) == ["1"])
+  }
 }

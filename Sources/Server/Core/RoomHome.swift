@@ -20,6 +20,8 @@ enum RoomQuestion: Sendable {
 /// What a room's home answers.
 enum RoomAnswer: Sendable {
   case entered([Roster.Entry])
+  /// Who is there.
+  case seen([Roster.Entry])
   case left([Roster.Entry])
   /// There are as many rooms as there may be.
   case full
@@ -64,7 +66,7 @@ extension Shard {
       rosters[TextKey(name), default: Roster()].enter(user)
       reply(.entered(named(name)), name, to: address)
     case .look:
-      reply(.entered(named(name)), name, to: address)
+      reply(.seen(named(name)), name, to: address)
     case .leave:
       exit(user, from: name)
       reply(.left(named(name)), name, to: address)
