@@ -46,7 +46,8 @@ struct Typist: Sendable {
 extension Shard {
   /// Time after which somebody who said to be typing has stopped.
   private static let typingMilliseconds: UInt64 = 5_000
-  /// Saying it again sooner than this changes nothing, so that nobody fills the queue by that.
+  /// Saying it again sooner than this changes nothing, nor does stopping and beginning again, so
+  /// that nobody fills the queue by that.
   private static let typingRenewalMilliseconds: UInt64 = 500
   /// Members that are named to one who enters or leaves.
   static let namedMembersLimit = 100
@@ -99,13 +100,15 @@ extension Shard {
   }
 
   private func setTyping(_ isTyping: Bool, _ user: UserID, in name: RoomName) {
-    let until = isTyping ? now + Shard.typingMilliseconds : nil
-    if let until, let end = rosters[TextKey(name)]?.typingEnd(of: user),
-      until < end + Shard.typingRenewalMilliseconds
-    {
-      return
+    var until = isTyping ? now + Shard.typingMilliseconds : nil
+    if let latest = until, let watched = rosters[TextKey(name)]?.watchEnd(of: user) {
+      if latest < watched + Shard.typingRenewalMilliseconds {
+        // It is looked at then anyway.
+        until = watched
+      } else {
+        typists.append(Typist(room: name, user: user), at: latest)
+      }
     }
-    if let until { typists.append(Typist(room: name, user: user), at: until) }
     if rosters[TextKey(name)]?.setTyping(user, until: until) == true {
       tellTyping(isTyping, user, in: name)
     }
