@@ -201,7 +201,12 @@ extension Shard {
       spillOutbox(at: place)
       table[place].owned.append(contentsOf: frames)
       markQueued(place)
-      // Answers to a client that does not read add up, whatever it is being sent besides.
+      // Answers add up, whatever the client is being sent besides: past what it may be behind they
+      // are written in the midst of a turn, where nothing is read on for it yet.
+      let limit = core.configuration.limits.backlogBytesLimit + Shard.missedBytesLimit
+      if !table[place].flags.contains(.blocked), table[place].queuedByteCount > limit {
+        guard flushOwned(place) else { return }
+      }
       if table[place].flags.contains(.blocked) { checkBacklog(at: place) }
       return
     }

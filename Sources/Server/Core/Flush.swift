@@ -93,8 +93,8 @@ extension Shard {
     if table.contains(place) { sentAll(place) }
   }
 
-  /// False when the connection blocked or ended.
-  private func flushOwned(_ place: UInt32) -> Bool {
+  /// Sends what is the connection's own; false when it blocked or ended.
+  func flushOwned(_ place: UInt32) -> Bool {
     guard table[place].ownedSent < table[place].owned.count else { return true }
     let fd = table[place].fd
     let skipped = table[place].ownedSent
