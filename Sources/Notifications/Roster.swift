@@ -29,6 +29,8 @@ package struct Roster: Sendable {
     var status = PresenceStatus.online
     /// When it stops typing unless it says so again; nil when it is not typing.
     var typingUntil: UInt64?
+    /// The latest time of which that was said, also when it has stopped since.
+    var watchedUntil: UInt64 = 0
     var next: Int?
     var previous: Int?
   }
@@ -107,11 +109,17 @@ package struct Roster: Sendable {
     guard let place = places[TextKey(user)] else { return false }
     let wasTyping = members[place].typingUntil != nil
     members[place].typingUntil = until
+    if let until { members[place].watchedUntil = until }
     return wasTyping != (until != nil)
   }
 
   /// When a member stops typing by itself; nil when it is not typing, or no member.
   package func typingEnd(of user: UserID) -> UInt64? {
     places[TextKey(user)].flatMap { members[$0].typingUntil }
+  }
+
+  /// The latest time at which a member was to stop by itself, also when it has stopped before.
+  package func watchEnd(of user: UserID) -> UInt64 {
+    places[TextKey(user)].map { members[$0].watchedUntil } ?? 0
   }
 }

@@ -230,10 +230,15 @@ def test_the_number_and_what_follows_fit_together_while_publishing_goes_on(
     What is read from the store at once is shown with the number of that moment, which may be ahead
     of what has been shown; then what it is ahead by comes before anything else. It never goes back.
     """
-    user = fresh_user()
+    user, cursor, known = fresh_user(), "0", 0
+
+    def begin(tab, since):
+        """What it has been shown before, and the number that it is greeted with."""
+        number = tab.greeting["unreadCount"]
+        return (number if since is None else known), number
 
     def read(tab):
-        nonlocal shown, number
+        nonlocal shown, number, cursor, known
         message = tab.next()
         assert message["unreadCount"] >= number, message
         number = message["unreadCount"]
@@ -241,6 +246,8 @@ def test_the_number_and_what_follows_fit_together_while_publishing_goes_on(
             assert message["notification"]["title"] == f"n {shown}"
             shown += 1
             assert number >= shown, message
+            if "cursor" in message:
+                cursor, known = message["cursor"], shown
             return
         assert number == shown, message
         if message["type"] == "notification_update":
@@ -250,14 +257,15 @@ def test_the_number_and_what_follows_fit_together_while_publishing_goes_on(
 
     with Publisher(server, user) as publisher:
         for _ in range(60):
-            with InboxClient(server, user) as tab:
-                shown = number = tab.greeting["unreadCount"]
+            since = chance.choice([None, cursor])
+            with InboxClient(server, user, since=since) as tab:
+                shown, number = begin(tab, since)
                 for _ in range(chance.randrange(12)):
                     if chance.random() < 0.5:
                         tab.send({"type": "fetch_notifications", "limit": 2})
                     read(tab)
-        with InboxClient(server, user) as tab:
-            shown = number = tab.greeting["unreadCount"]
+        with InboxClient(server, user, since=cursor) as tab:
+            shown, number = begin(tab, cursor)
             publisher.stop()
             while shown < len(publisher.ids):
                 read(tab)

@@ -45,8 +45,8 @@ GUARDS = [
         2,
         "the limit is the configured one",
         FRAMES_IN,
-        "messageBytesLimit: limits.messageBytesLimit,",
-        "messageBytesLimit: 512,",
+        "guard message.bytes.count <= core.configuration.limits.messageBytesLimit else {",
+        "guard message.bytes.count <= 512 else {",
         (wire("test_hostile_frames.py", "configured"),),
     ),
     Guard(

@@ -63,8 +63,8 @@ GUARDS = [
         60,
         "the end of its side ends a session",
         INPUT,
-        "    case .session:\n      drop(place, counting: .resets)\n",
-        "    case .session:\n      break\n",
+        "    case .session where speaksToUs(place):\n      drop(place, counting: .resets)\n",
+        "    case .session where speaksToUs(place):\n      break\n",
         (wire("test_exhaustion.py", "let_go_once and half_close"),),
     ),
     Guard(
@@ -95,8 +95,8 @@ GUARDS = [
         61,
         "the store's answer is for one generation of its place",
         SHARD,
-        "if table.holds(place, generation: generation) { finish(place, answer) }",
-        "if table.contains(place), generation > 0 { finish(place, answer) }",
+        "let answer):\n      if table.holds(place, generation: generation) { finish(",
+        "let answer):\n      if table.contains(place), generation > 0 { finish(",
         (unit("LateAnswerTests"),),
     ),
     Guard(

@@ -166,8 +166,7 @@ extension Shard {
 
   /// Queues the range [from, to) of a log behind what the session at `place` has.
   func queue(log number: UInt8, from: UInt64, to: UInt64, at place: UInt32) {
-    guard table[place].state == .session, from != to else { return }
-    settleBurst(for: place)
+    guard table[place].state == .session, from != to, settleBurst(for: place) else { return }
     // Not all at the turn's end: what a client then turned out not to take would become bytes of
     // its own, so many times what anybody may be behind as it has devices.
     let limit = core.configuration.limits.backlogBytesLimit / 2
@@ -176,7 +175,7 @@ extension Shard {
       guard table.contains(place), table[place].state == .session else { return }
     }
     if table[place].flags.contains(.blocked) {
-      takeSharedTail(at: place)
+      guard takeSharedTail(at: place) else { return }
       copyToOwned(log(number), from: from, to: to, at: place)
       checkBacklog(at: place)
       return
@@ -195,11 +194,16 @@ extension Shard {
   func send(_ frames: [UInt8], to place: UInt32) {
     guard !frames.isEmpty else { return }
     if frames.count > Int(Shard.flushBytes) / 2 || table[place].flags.contains(.replaying) {
-      takeSharedTail(at: place)
+      guard takeSharedTail(at: place) else { return }
       spillOutbox(at: place)
       table[place].owned.append(contentsOf: frames)
       markQueued(place)
-      // Answers to a client that does not read add up, whatever it is being sent besides.
+      // Answers add up, whatever the client is being sent besides: past what it may be behind they
+      // are written in the midst of a turn, where nothing is read on for it yet.
+      let limit = core.configuration.limits.backlogBytesLimit + Shard.missedBytesLimit
+      if !table[place].flags.contains(.blocked), table[place].queuedByteCount > limit {
+        guard flushOwned(place) else { return }
+      }
       if table[place].flags.contains(.blocked) { checkBacklog(at: place) }
       return
     }
@@ -226,16 +230,19 @@ extension Shard {
   }
 
   /// Makes the shared frames that `place` has not been sent part of what it owns.
-  func takeSharedTail(at place: UInt32) {
-    guard table[place].state == .session else { return }
-    settleBurst(for: place)
+  ///
+  /// False when the session has ended on the way.
+  func takeSharedTail(at place: UInt32) -> Bool {
+    guard table[place].state == .session else { return true }
+    guard settleBurst(for: place) else { return false }
     let format = formats[Int(table[place].format)]
     let from = table[place].sharedThrough
-    guard from != format.log.end else { return }
+    guard from != format.log.end else { return true }
     spillOutbox(at: place)
     copyToOwned(format.log, from: from, to: format.log.end, at: place)
     table[place].sharedThrough = format.log.end
     table[place].flags.insert(.queued)
+    return true
   }
 
   /// Copies the outbox's ranges behind what the connection owns, so that it needs no log.

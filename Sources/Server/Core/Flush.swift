@@ -39,10 +39,12 @@ extension Shard {
     let members = format.members
     let byteCount = Int(end - from)
     var sentToAll = 0
+    var blocked: [UInt32] = []
     let kernel = kernel
     let table = table
     // SAFETY: the log is not appended to while its bytes are walked, a member's place is taken,
-    // and its address is not kept past its turn of the loop.
+    // because no turn of the loop ends another member's connection, and its address is not kept
+    // past its turn of the loop.
     unsafe format.log.withBytes(from: from, to: end) { first, second in
       members.forEach { place in
         let connection = unsafe table.pointer(to: place)
@@ -57,12 +59,17 @@ extension Shard {
           } else {
             sharedSent(sent, at: place)
           }
+        } else if flags.contains(.blocked) {
+          blocked.append(place)
         } else {
-          flushLeftOut(place, flags)
+          dirty.insert(place)
         }
       }
     }
     metrics.add(.bytesSent, sentToAll * byteCount)
+    // Behind the walk: to cut one of them off settles the burst of its room, and that writes to
+    // others, who may be gone then.
+    for place in blocked where table.contains(place) { checkBacklog(at: place) }
   }
 
   /// A member took less than the shared frames.
@@ -78,15 +85,6 @@ extension Shard {
     }
   }
 
-  /// A member that the shared walk could not simply write to.
-  private func flushLeftOut(_ place: UInt32, _ flags: ConnectionFlags) {
-    if flags.contains(.blocked) {
-      checkBacklog(at: place)
-    } else {
-      dirty.insert(place)
-    }
-  }
-
   /// Sends what the connection at `place` has waiting, in its order.
   func flush(_ place: UInt32) {
     guard flushOwned(place), flushOutbox(place), flushSharedTail(place) else { return }
@@ -95,8 +93,8 @@ extension Shard {
     if table.contains(place) { sentAll(place) }
   }
 
-  /// False when the connection blocked or ended.
-  private func flushOwned(_ place: UInt32) -> Bool {
+  /// Sends what is the connection's own; false when it blocked or ended.
+  func flushOwned(_ place: UInt32) -> Bool {
     guard table[place].ownedSent < table[place].owned.count else { return true }
     let fd = table[place].fd
     let skipped = table[place].ownedSent
@@ -255,6 +253,8 @@ extension Shard {
 
   /// Tells a slow consumer 1013, behind the frame that it was sent a part of.
   func cutSlowConsumer(_ place: UInt32) {
+    // Here and not by `close`: what is put in may be what cuts it off.
+    guard settleBurst(for: place) else { return }
     metrics.add(.slowConsumers)
     let format = formats[Int(table[place].format)]
     if table[place].owned.isEmpty, table[place].outbox.isEmpty,

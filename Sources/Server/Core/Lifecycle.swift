@@ -198,8 +198,7 @@ extension Shard {
   ///
   /// `logged` is what the log says where the reason is not this server's own.
   func close(_ place: UInt32, code: UInt16, reason: String, logged: String? = nil) {
-    guard table[place].state == .session else { return }
-    takeSharedTail(at: place)
+    guard table[place].state == .session, takeSharedTail(at: place) else { return }
     spillOutbox(at: place)
     leaveSession(place, because: logged ?? "closed with \(code), \(reason)")
     var frame: [UInt8] = []

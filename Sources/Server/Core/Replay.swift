@@ -166,12 +166,14 @@ extension Shard {
     replay.isProven = true
     if !replay.isGreeted { greet(place, cursor: cursor, counts) }
     replay.isGreeted = true
+    guard table.contains(place), table[place].state == .session else { return }
     if !replay.beginsNow {
       metrics.add(.resyncs)
       let format = formats[Int(table[place].format)]
       format.writer.removeAll()
       format.dialect.writeResync(cursor, time: wall, to: &format.writer)
       send(format.writer.bytes, to: place)
+      guard table.contains(place), table[place].state == .session else { return }
     }
     if replay.notedThrough > offset || replay.changedThrough > offset {
       continueReplay(place)

@@ -125,11 +125,14 @@ extension Shard {
   }
 
   /// The same, if the connection at `place` is one of them: something of its own comes next.
-  func settleBurst(for place: UInt32) {
+  ///
+  /// False when that has ended the session: it could not be written to, or was too far behind.
+  func settleBurst(for place: UInt32) -> Bool {
     guard let current = burst, table[place].membership != nil, current.room.contains(place) else {
-      return
+      return true
     }
     settleBurst()
+    return table.contains(place) && table[place].state == .session
   }
 
   /// Sends what is being said in a room straight to its members.

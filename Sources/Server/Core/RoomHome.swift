@@ -20,6 +20,8 @@ enum RoomQuestion: Sendable {
 /// What a room's home answers.
 enum RoomAnswer: Sendable {
   case entered([Roster.Entry])
+  /// Who is there.
+  case seen([Roster.Entry])
   case left([Roster.Entry])
   /// There are as many rooms as there may be.
   case full
@@ -44,7 +46,8 @@ struct Typist: Sendable {
 extension Shard {
   /// Time after which somebody who said to be typing has stopped.
   private static let typingMilliseconds: UInt64 = 5_000
-  /// Saying it again sooner than this changes nothing, so that nobody fills the queue by that.
+  /// Saying it again sooner than this changes nothing, nor does stopping and beginning again, so
+  /// that nobody fills the queue by that.
   private static let typingRenewalMilliseconds: UInt64 = 500
   /// What becomes due at home is settled so often at the most, unless there is a turn anyway.
   private static let homeSlotMilliseconds: UInt64 = 100
@@ -66,7 +69,7 @@ extension Shard {
       rosters[TextKey(name), default: Roster()].enter(user)
       reply(.entered(named(name)), name, to: address)
     case .look:
-      reply(.entered(named(name)), name, to: address)
+      reply(.seen(named(name)), name, to: address)
     case .leave:
       exit(user, from: name)
       reply(.left(named(name)), name, to: address)
@@ -99,13 +102,15 @@ extension Shard {
   }
 
   private func setTyping(_ isTyping: Bool, _ user: UserID, in name: RoomName) {
-    let until = isTyping ? now + Shard.typingMilliseconds : nil
-    if let until, let end = rosters[TextKey(name)]?.typingEnd(of: user),
-      until < end + Shard.typingRenewalMilliseconds
-    {
-      return
+    var until = isTyping ? now + Shard.typingMilliseconds : nil
+    if let latest = until, let watched = rosters[TextKey(name)]?.watchEnd(of: user) {
+      if latest < watched + Shard.typingRenewalMilliseconds {
+        // It is looked at then anyway.
+        until = watched
+      } else {
+        typists.append(Typist(room: name, user: user), at: latest)
+      }
     }
-    if let until { typists.append(Typist(room: name, user: user), at: until) }
     if rosters[TextKey(name)]?.setTyping(user, until: until) == true {
       tellTyping(isTyping, user, in: name)
     }

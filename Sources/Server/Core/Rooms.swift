@@ -29,8 +29,11 @@ final class Membership {
     var isWanted = true
     /// Whether it hears what is said in it.
     var isInside = false
-    /// Answers that are awaited.
+    /// Whether the home had let it in when it last answered.
+    var isEntered = false
+    /// Answers that are awaited, and how many of them say whether it is let in.
     var awaited = 0
+    var entering = 0
   }
 
   var entries: [Entry] = []
@@ -114,6 +117,7 @@ extension Shard {
       let isNew = !membership.entries[index].isWanted
       membership.entries[index].isWanted = true
       membership.entries[index].awaited += 1
+      if isNew { membership.entries[index].entering += 1 }
       return ask(isNew ? .enter : .look, name, at: place)
     }
     let limit = core.configuration.limits.roomsPerConnectionLimit
@@ -121,13 +125,15 @@ extension Shard {
       metrics.add(.roomsRefused)
       return tellError("too_many_rooms", "a connection is in at most \(limit) rooms", at: place)
     }
-    membership.entries.append(Membership.Entry(name: name, awaited: 1))
+    membership.entries.append(Membership.Entry(name: name, awaited: 1, entering: 1))
     table[place].membership = membership
     ask(.enter, name, at: place)
   }
 
   /// The client asks to be in a room no longer.
   func leave(_ name: RoomName, at place: UInt32) {
+    // What was said before is heard; whoever that ends has left all rooms.
+    guard settleBurst(for: place) else { return }
     guard let membership = table[place].membership, let index = membership.index(of: name),
       membership.entries[index].isWanted
     else {
@@ -157,7 +163,6 @@ extension Shard {
   /// Takes the connection at `place` out of all rooms: it ends.
   func leaveRooms(_ place: UInt32) {
     guard let membership = table[place].membership else { return }
-    settleBurst(for: place)
     for index in membership.entries.indices {
       step(outOf: index, of: membership, isEnding: true, at: place)
       if membership.entries[index].isWanted {
@@ -177,19 +182,32 @@ extension Shard {
     else { return }
     switch answer {
     case .entered(let entries):
+      membership.entries[index].entering -= 1
+      membership.entries[index].isEntered = true
       settle(index, of: membership, at: place)
       tell(entries, of: name, isJoined: true, at: place)
+    case .seen(let entries):
+      let isEntered = membership.entries[index].isEntered
+      settle(index, of: membership, at: place)
+      if isEntered { tell(entries, of: name, isJoined: true, at: place) } else { tellFull(place) }
     case .left(let entries):
+      membership.entries[index].isEntered = false
       settle(index, of: membership, at: place)
       tell(entries, of: name, isJoined: false, at: place)
     case .full:
-      membership.entries[index].isWanted = false
+      membership.entries[index].entering -= 1
+      // Not where it has left since and asked again: then the next answer decides.
+      if membership.entries[index].entering == 0 { membership.entries[index].isWanted = false }
       settle(index, of: membership, at: place)
       metrics.add(.roomsRefused)
-      tellError("too_many_rooms", "the server has as many rooms as it may have", at: place)
+      tellFull(place)
     case .typed, .notInRoom:
       break
     }
+  }
+
+  private func tellFull(_ place: UInt32) {
+    tellError("too_many_rooms", "the server has as many rooms as it may have", at: place)
   }
 
   /// One answer fewer is awaited; after the last what the client wants holds.
@@ -223,7 +241,6 @@ extension Shard {
     let name = membership.entries[index].name
     membership.entries[index].isInside = false
     guard let room = rooms[TextKey(name)] else { return }
-    if burst?.room === room { settleBurst() }
     room.remove(place, format: table[place].format)
     if room.members.isEmpty { rooms[TextKey(name)] = nil }
     tell(.exited(name, isEnding: isEnding), homeOf: table[place].user)

@@ -238,7 +238,9 @@ final class Shard {
 
   /// Takes what other threads, and this turn's own requests, have sent.
   private func deliverWaiting() {
-    _ = mailbox.drain(limit: 4_096) { receive($0) }
+    // All that is there, however much the clients have said: with a fixed share a flood would find
+    // more of it waiting at every turn. What is posted meanwhile waits for the next.
+    _ = mailbox.drain(limit: mailbox.count) { receive($0) }
     _ = core.ring.drain(consumer: index, limit: Shard.drainLimit) { deliver($0) }
     takeHeldAnswers()
     readCatchUps()

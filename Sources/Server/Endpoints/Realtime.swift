@@ -47,7 +47,7 @@ extension Shard {
     }
     switch answer {
     case .typed: finish(place, success)
-    case .notInRoom, .entered, .left, .full: finish(place, refusal)
+    case .notInRoom, .entered, .seen, .left, .full: finish(place, refusal)
     }
   }
 }

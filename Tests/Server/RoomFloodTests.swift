@@ -1,0 +1,93 @@
+// Clients that say as much of rooms as they can: what waits for the homes, what is watched and what
+// is kept to be sent are bounded.
+
+import Broadcast
+import Notifications
+import TestSupport
+import Testing
+import Wire
+
+@testable import Server
+
+@Suite("Floods of rooms")
+struct RoomFloodTests {
+  private typealias Rooms = RoomSessionTests
+
+  private static func frames(_ text: String, count: Int) -> [UInt8] {
+    var frame: [UInt8] = []
+    WebSocketFrame.append(.text, payload: Array(text.utf8), maskingKey: 0x1234_5678, into: &frame)
+    return [UInt8](repeatElement(frame, count: count).joined())
+  }
+
+  private static func typing(_ isTyping: Bool) -> String {
+    Rooms.message("typing_indicator", #"{"room":"r","is_typing":\#(isTyping)}"#)
+  }
+
+  @Test func `what clients say in one turn does not wait behind that of the turns before`() throws {
+    let fixture = try ShardFixture()
+    let sockets = try ["a", "b", "c"].map { try fixture.arrive($0, path: Rooms.path) }
+    for socket in sockets { fixture.shard.join("r", at: socket.place) }
+    try fixture.turn(4)
+    let count = 3_000
+    var largest = 0
+    for _ in 0..<8 {
+      for socket in sockets { socket.send(Self.frames(Self.typing(true), count: count)) }
+      try fixture.turn(until: { sockets.allSatisfy { $0.unreadCount == 0 } })
+      largest = max(largest, fixture.shard.mailbox.count)
+    }
+    // What was said in a turn, and the answers to that.
+    #expect(largest <= 2 * sockets.count * count)
+  }
+
+  @Test func `typing on and off all the time is watched a few times`() throws {
+    let fixture = try ShardFixture()
+    let typist = try fixture.arrive("a", path: Rooms.path)
+    let other = try fixture.arrive("b", path: Rooms.path)
+    for socket in [typist, other] { fixture.shard.join("r", at: socket.place) }
+    try fixture.turn(4)
+    _ = try other.frames()
+    var largest = 0
+    for _ in 0..<400 {
+      for isTyping in [true, false, true] {
+        typist.say(Self.typing(isTyping))
+        try fixture.turn(until: { typist.unreadCount == 0 })
+      }
+      try fixture.pass(milliseconds: 20)
+      largest = max(largest, fixture.shard.typists.count)
+    }
+    // One each half second.
+    #expect(largest <= 11)
+    _ = try other.frames()
+    try fixture.pass(milliseconds: 4_400)
+    #expect(try other.frames().isEmpty)
+    try fixture.pass(milliseconds: 700)
+    #expect(try other.frames().filter { $0.contains(#""is_typing":false"#) }.count == 1)
+    #expect(fixture.shard.typists.count == 0)
+  }
+
+  @Test func `answers to a client that resumes are bounded within a turn`() throws {
+    let fixture = try ShardFixture()
+    // A room whose members fill an answer.
+    for number in 0..<100 {
+      let name = "member-\(number)-" + String(repeating: "n", count: 100)
+      let member = try fixture.arrive(name, path: Rooms.path)
+      member.keeps = false
+      fixture.shard.join("r", at: member.place)
+    }
+    try fixture.turn(4)
+    let sleeper = try fixture.arrive("sleeper", path: Rooms.path, query: "?since=0")
+    fixture.shard.join("r", at: sleeper.place)
+    try fixture.turn(4)
+    #expect(fixture.shard.table[sleeper.place].flags.contains(.replaying))
+    sleeper.room = 0
+    sleeper.send(Self.frames(Rooms.message("join_room", #"{"room":"r"}"#), count: 4_000))
+    var largest = 0
+    for _ in 0..<10 {
+      try fixture.turn()
+      largest = max(largest, fixture.queuedByteCount(of: sleeper))
+    }
+    let limits = fixture.core.configuration.limits
+    #expect(largest <= limits.backlogBytesLimit + Shard.missedBytesLimit + 16 * 1_024)
+    #expect(largest > Shard.missedBytesLimit)
+  }
+}

@@ -1,0 +1,250 @@
+// Rooms at random, against a plain model: what each session was there for it hears, once and in
+// the order in which it happened; and of those who have gone nothing is left.
+//
+// Events are handed to the shards one by one, between them whatever else may happen in a turn, so
+// that the model knows who was where when each of them came.
+
+import Broadcast
+import Glibc
+import Notifications
+import TestSupport
+import Testing
+
+@testable import Server
+
+/// A session, and what it has to hear.
+private final class Listener {
+  let peer: TestPeer
+  let shard: Int
+  let user: String
+  /// The numbers of the events that it was there for.
+  var due: [Int] = []
+  var heard: [String] = []
+  /// Rooms that it asked for last.
+  var wanted: Set<TextKey> = []
+  /// Whether the socket was made to fail.
+  var isBroken = false
+  /// Whether the server said goodbye when it was asked to.
+  var isClosed = false
+
+  init(_ peer: TestPeer, shard: Int, user: String) {
+    self.peer = peer
+    self.shard = shard
+    self.user = user
+  }
+}
+
+private final class RoomModel {
+  static let roomNames = ["a", "b", "\u{E9}", "e\u{301}", "e"]
+  static let users = ["u", "v", "w", "x"]
+  static let sessionsLimit = 14
+
+  let fixture: ShardFixture
+  var random: SeededGenerator
+  var listeners: [Listener] = []
+  var gone: [Listener] = []
+  var lastNumber = 0
+
+  init(_ random: SeededGenerator, roomsLimit: Int) throws {
+    self.random = random
+    fixture = try ShardFixture(shardCount: 2) {
+      $0.limits.roomsLimit = roomsLimit
+      $0.limits.backlogBytesLimit = 16_384
+      // So that they are counted at all.
+      $0.limits.sessionsPerUserLimit = 1_000
+      $0.limits.connectionsPerAddressLimit = 1_000
+    }
+  }
+
+  private func draw(_ range: Range<Int>) -> Int { Int.random(in: range, using: &random) }
+
+  private func room() -> String { Self.roomNames.randomElement(using: &random)! }
+
+  private func isOpen(_ listener: Listener) -> Bool {
+    let table = fixture.shards[listener.shard].table
+    return table.holds(listener.peer.place, generation: listener.peer.generation)
+      && table[listener.peer.place].state == .session
+  }
+
+  private func rooms(of listener: Listener) -> Set<TextKey> {
+    Set(fixture.shards[listener.shard].rooms(at: listener.peer.place).map { TextKey($0) })
+  }
+
+  private func isIn(_ room: String, _ listener: Listener) -> Bool {
+    rooms(of: listener).contains(TextKey(room))
+  }
+
+  /// Puts those aside who have ended.
+  private func sortOut() {
+    gone += listeners.filter { !isOpen($0) }
+    listeners.removeAll { !isOpen($0) }
+  }
+
+  // MARK: What happens
+
+  func step() throws {
+    sortOut()
+    switch draw(0..<100) {
+    case 0..<55: happen()
+    case 55..<60: for shard in fixture.shards { shard.flush() }
+    case 60..<70: try fixture.turn()
+    case 70..<72: try listen()
+    case 72..<73: if !fixture.store.reads.isEmpty { try answerStore() }
+    default:
+      guard let listener = listeners.randomElement(using: &random) else { return try listen() }
+      act(listener)
+    }
+  }
+
+  private func listen() throws {
+    guard listeners.count < Self.sessionsLimit else { return }
+    let user = Self.users.randomElement(using: &random)!
+    let shard = draw(0..<2)
+    let path = draw(0..<3) == 0 ? "/api/v1/ws/notifications" : RoomSessionTests.path
+    let since = draw(0..<4) == 0 ? "" : nil
+    let peer = try fixture.session(user, path: path, since: since, on: shard)
+    listeners.append(Listener(peer, shard: shard, user: user))
+  }
+
+  private func answerStore() throws {
+    try fixture.store.answer(.position(0, ReplaySessionTests.counts(0)))
+  }
+
+  /// One session does something, or something happens to it.
+  private func act(_ listener: Listener) {
+    let shard = fixture.shards[listener.shard]
+    let (place, fd) = (listener.peer.place, listener.peer.serverDescriptor)
+    let room = room()
+    switch draw(0..<20) {
+    case 0..<6:
+      shard.join(room, at: place)
+      listener.wanted.insert(TextKey(room))
+    case 6..<9:
+      shard.leave(room, at: place)
+      listener.wanted.remove(TextKey(room))
+    case 9: shard.type(draw(0..<2) == 0, in: room, at: place)
+    case 10: shard.setStatus(PresenceStatus.allCases.randomElement(using: &random)!, at: place)
+    case 11..<14: fixture.script.room[fd] = draw(0..<2) == 0 ? 0 : draw(0..<6_000)
+    case 14..<17: fixture.script.room[fd] = nil
+    case 17: fixture.script.sends[fd] = [draw(1..<300), Int(-EAGAIN)]
+    case 18 where draw(0..<2) == 0:
+      listener.isClosed = true
+      shard.close(place, code: 1008, reason: "")
+    case 18: shard.drop(place)
+    default:
+      guard draw(0..<2) == 0 else { return }
+      listener.isBroken = true
+      fixture.script.sends[fd] = [Int(-EPIPE)]
+    }
+  }
+
+  /// An event comes out of the ring.
+  private func happen() {
+    lastNumber += 1
+    let text = "#\(lastNumber)#" + String(repeating: "x", count: draw(0..<8) == 0 ? 3_000 : 10)
+    let event: Event
+    let hears: (Listener) -> Bool
+    let user = Self.users.randomElement(using: &random)!
+    switch draw(0..<10) {
+    case 0..<6:
+      let room = room()
+      let left = draw(0..<5) == 0 ? user : nil
+      event = RoomSessionTests.said(text, in: room, except: left)
+      hears = { self.isIn(room, $0) && $0.user != left }
+    case 6..<8:
+      event = RoomSessionTests.system(text)
+      hears = { _ in true }
+    default:
+      event = RoomSessionTests.own(text, user)
+      hears = { $0.user == user }
+    }
+    for listener in listeners where hears(listener) { listener.due.append(lastNumber) }
+    for shard in fixture.shards { shard.deliver(event) }
+    sortOut()
+  }
+
+  // MARK: What must hold
+
+  /// Lets everything come to rest, and compares.
+  func compare(isUnlimited: Bool) throws {
+    for descriptor in fixture.script.room.keys { fixture.script.room[descriptor] = nil }
+    while !fixture.store.reads.isEmpty { try answerStore() }
+    try fixture.turn(8)
+    sortOut()
+    var members: [TextKey: Set<String>] = [:]
+    for listener in listeners {
+      let rooms = rooms(of: listener)
+      if isUnlimited { #expect(rooms == listener.wanted) }
+      for room in rooms { members[room, default: []].insert(listener.user) }
+      let place = listener.peer.place
+      #expect(fixture.shards[listener.shard].table[place].queuedByteCount == 0)
+    }
+    var rosters: [TextKey: Set<String>] = [:]
+    for shard in fixture.shards {
+      #expect(shard.burst == nil)
+      for (room, roster) in shard.rosters {
+        rosters[room] = Set(roster.entries(limit: 1_000).map(\.user))
+      }
+    }
+    #expect(rosters == members)
+    for listener in listeners + gone { try hear(listener) }
+    gone.removeAll { listener in
+      let table = fixture.shards[listener.shard].table
+      return !table.holds(listener.peer.place, generation: listener.peer.generation)
+    }
+  }
+
+  /// Compares what came with what was due.
+  private func hear(_ listener: Listener) throws {
+    listener.heard += try fixture.frames(of: listener.peer)
+    let close = listener.heard.firstIndex { $0.hasPrefix("close") }
+    if let close { #expect(close == listener.heard.count - 1, "behind the close frame") }
+    let numbers = listener.heard.compactMap { frame in
+      frame.split(separator: "#", omittingEmptySubsequences: false).dropFirst().first
+        .flatMap { Int($0) }
+    }
+    if isOpen(listener) || (close != nil && listener.isClosed) {
+      #expect(numbers == listener.due, "\(listener.user) on \(listener.shard)")
+    } else {
+      #expect(listener.due.starts(with: numbers), "\(listener.user) on \(listener.shard), gone")
+    }
+  }
+
+  /// Lets everybody go, and looks for what is left.
+  func finish() throws {
+    sortOut()
+    for listener in listeners { fixture.shards[listener.shard].drop(listener.peer.place) }
+    try fixture.pass(milliseconds: 12_000)
+    for shard in fixture.shards {
+      #expect(shard.table.count == 0)
+      #expect(shard.rooms.isEmpty && shard.rosters.isEmpty && shard.census.isEmpty)
+      #expect(shard.presence.count == 0 && shard.presence.nextDeadline == nil)
+      #expect(shard.typists.count == 0)
+      #expect(shard.directory.userCount == 0 && shard.directory.placeCount == 0)
+      #expect(shard.blockedCount == 0 && shard.blockedBytes == 0)
+      #expect(shard.unauthenticatedCount == 0 && shard.turnedAwayCount == 0)
+      #expect(shard.formats.allSatisfy { $0.members.isEmpty })
+    }
+    let sizes = fixture.core.quotas.sizes(at: .max)
+    #expect(sizes == QuotaSizes(addresses: 0, users: 0, buckets: 0))
+  }
+}
+
+@Suite("Rooms at random")
+struct RoomModelTests {
+  @Test(
+    "everybody hears what it is there for, in its order, and nothing is left",
+    arguments: [100_000, 4])
+  func agrees(roomsLimit: Int) throws {
+    var random = SeededGenerator.announced("rooms, \(roomsLimit)")
+    for _ in 0..<6 {
+      let model = try RoomModel(
+        SeededGenerator(seed: random.next()), roomsLimit: roomsLimit)
+      for _ in 0..<12 {
+        for _ in 0..<150 { try model.step() }
+        try model.compare(isUnlimited: roomsLimit > 4)
+      }
+      try model.finish()
+    }
+  }
+}

@@ -1,0 +1,88 @@
+// What clients of the typed dialect may say, damaged at random: a connection stays whatever its
+// text is, each message that is not understood is answered, and nothing is left of any of it.
+
+import Notifications
+import TestSupport
+import Testing
+import Wire
+
+@testable import Server
+
+@Suite("Typed dialect: damaged messages")
+struct TypedFuzzTests {
+  private static let messages = [
+    #"{"type":"ping"}"#,
+    #"{"type":"join_room","data":{"room":"lobby"}}"#,
+    #"{"type":"leave_room","data":{"room":"lobby"}}"#,
+    #"{"type":"join_room","data":{"room":"r\u00e9\ud83d\ude00"}}"#,
+    #"{"type":"typing_indicator","data":{"room":"lobby","is_typing":true}}"#,
+    #"{"type":"typing_indicator","data":{"is_typing":false,"room":"lobby"}}"#,
+    #"{"type":"presence_update","data":{"status":"away"}}"#,
+    #"{"data":{"status":"offline","x":[1,-2.5e3,null]},"type":"presence_update"}"#,
+    #"{"type":"auth","token":"a.b.c"}"#,
+  ].map { Array($0.utf8) }
+
+  private static func frame(_ payload: [UInt8]) -> [UInt8] {
+    var frame: [UInt8] = []
+    WebSocketFrame.append(.text, payload: payload, maskingKey: 0x1234_5678, into: &frame)
+    return frame
+  }
+
+  private static func isText(_ bytes: [UInt8]) -> Bool {
+    String(validating: bytes, as: UTF8.self) != nil
+  }
+
+  @Test func `a connection stays whatever its text is, and what is wrong is answered`() throws {
+    var random = SeededGenerator.announced()
+    let fixture = try ShardFixture()
+    let socket = try fixture.arrive("a", path: RoomSessionTests.path)
+    let dialect = TypedDialect()
+    for _ in 0..<500 {
+      var sent: [UInt8] = []
+      var invalidCount = 0
+      for _ in 0..<200 {
+        let message = Self.messages.randomElement(using: &random)!
+        let mutant = mutants(of: message, count: 1, using: &random)[0]
+        guard Self.isText(mutant), AuthMessage.token(in: mutant) == nil else { continue }
+        if case .invalid = dialect.request(in: mutant) { invalidCount += 1 }
+        sent += Self.frame(mutant)
+      }
+      let last = #"{"type":"status","data":{}}"#
+      socket.send(sent + Self.frame(Array(last.utf8)))
+      try fixture.turn(until: { socket.unreadCount == 0 })
+      // To the homes and back.
+      try fixture.turn(4)
+      try #require(fixture.state(of: socket) == .session)
+      let frames = try socket.frames()
+      let errors = frames.filter { $0.hasPrefix(#"{"type":"error""#) }
+      let own = [#""not_in_room""#, #""too_many_rooms""#]
+      let wrong = errors.filter { error in !own.contains { error.contains($0) } }
+      #expect(wrong.count == invalidCount + 1)
+    }
+    fixture.shard.drop(socket.place)
+    try fixture.pass(milliseconds: 12_000)
+    #expect(fixture.shard.rosters.isEmpty && fixture.shard.rooms.isEmpty)
+    #expect(fixture.shard.presence.count == 0 && fixture.shard.typists.count == 0)
+  }
+
+  @Test func `what is no text, or a token that is not good, ends the connection`() throws {
+    var random = SeededGenerator.announced()
+    let fixture = try ShardFixture()
+    var ends: [String: Int] = [:]
+    for _ in 0..<3_000 {
+      let message = Self.messages.randomElement(using: &random)!
+      let mutant = mutants(of: message, count: 1, using: &random)[0]
+      let isAuth = Self.isText(mutant) && AuthMessage.token(in: mutant) != nil
+      guard !Self.isText(mutant) || isAuth else { continue }
+      let socket = try fixture.arrive("a", path: RoomSessionTests.path)
+      socket.send(Self.frame(mutant))
+      try fixture.turn(until: { fixture.state(of: socket) != .session })
+      try fixture.turn(2)
+      let end = try socket.frames().last ?? "nothing"
+      #expect(end == (isAuth ? "close 1008" : "close 1007"))
+      ends[end, default: 0] += 1
+      fixture.shard.drop(socket.place)
+    }
+    #expect(ends.count == 2)
+  }
+}
