@@ -75,10 +75,15 @@ package enum PresenceStatus: UInt8, Sendable, CaseIterable {
 package struct PresenceUpdate: Sendable, Equatable {
   package let user: UserID
   package let status: PresenceStatus
+  /// Names the occasion, where it is told in several rooms: whoever is in two of them is told once.
+  ///
+  /// 0: in one room alone.
+  package let occasion: UInt64
 
-  package init(user: UserID, status: PresenceStatus) {
+  package init(user: UserID, status: PresenceStatus, occasion: UInt64 = 0) {
     self.user = user
     self.status = status
+    self.occasion = occasion
   }
 }
 

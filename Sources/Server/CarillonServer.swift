@@ -65,7 +65,8 @@ package final class CarillonServer: Sendable {
     for _ in 0..<max(1, configuration.shardCount) {
       let port = listeners.first?.port ?? configuration.port
       do throws(SystemError) {
-        listeners.append(try Listener(
+        listeners.append(
+          try Listener(
             kernel: kernel, host: configuration.host, port: port,
             isFurther: !listeners.isEmpty))
       } catch {

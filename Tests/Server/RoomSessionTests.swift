@@ -296,6 +296,22 @@ struct PresenceSessionTests {
     #expect(fixture.state(of: third) == .session)
   }
 
+  @Test func `whoever shares two rooms with a user is told once`() throws {
+    let fixture = try ShardFixture()
+    let other = try Rooms.member("b", fixture)
+    let third = try Rooms.member("c", of: "s", fixture)
+    let peer = try Rooms.member("a", fixture)
+    for each in [other, peer] {
+      try fixture.say(Rooms.message("join_room", #"{"room":"s"}"#), each)
+    }
+    try fixture.turn(3)
+    for each in [other, third] { _ = try Rooms.heard(fixture, each) }
+    try fixture.say(Rooms.message("presence_update", #"{"status":"busy"}"#), peer)
+    try fixture.turn(3)
+    #expect(try Rooms.heard(fixture, other) == ["busy"])
+    #expect(try Rooms.heard(fixture, third) == ["busy"])
+  }
+
   @Test func `a status that flickers is told once a second`() throws {
     let fixture = try ShardFixture()
     let other = try Rooms.member("b", fixture)

@@ -69,6 +69,9 @@ extension Shard {
   /// Says `event` to those of a room.
   func deliver(_ event: Event, toRoom name: RoomName, except user: UserID?) {
     guard let room = rooms[TextKey(name)] else { return }
+    if case .presence(let update) = event.body, update.occasion != 0 {
+      return deliver(event, to: untold(room.members, on: update.occasion), except: user)
+    }
     if let user, directory.places(of: user).contains(where: room.contains) {
       return deliver(event, to: room.members, except: user)
     }
@@ -84,6 +87,21 @@ extension Shard {
       metrics.add(.framesDelivered, room.formatCounts[index] * format.writer.count)
     }
   }
+
+  /// Those of `members` who were not told on this occasion in another room, and now are.
+  ///
+  /// Of the latest occasions alone, which is enough for those of one moment: to be told twice is
+  /// harmless.
+  private func untold(_ members: [UInt32], on occasion: UInt64) -> [UInt32] {
+    var latest = occasions.first { $0.number == occasion }?.told ?? PlaceSet()
+    let untold = members.filter { latest.insert($0) }
+    occasions.removeAll { $0.number == occasion }
+    if occasions.count == Shard.occasionsLimit { occasions.removeFirst() }
+    occasions.append((occasion, latest))
+    return untold
+  }
+
+  private static let occasionsLimit = 8
 
   /// Says `event` to the sessions at `places`, but for those of `user`.
   private func deliver(_ event: Event, to places: [UInt32], except user: UserID?) {

@@ -185,9 +185,16 @@ extension Shard {
   }
 
   private func tell(_ telling: PresenceBook.Telling?) {
-    guard let telling else { return }
+    guard let telling, !telling.rooms.isEmpty else { return }
+    var update = telling.update
+    if telling.rooms.count > 1 {
+      lastOccasion += 1
+      // The shard's number in the low byte: no other home gives the same.
+      let occasion = lastOccasion << 8 | UInt64(index & 0xFF)
+      update = PresenceUpdate(user: update.user, status: update.status, occasion: occasion)
+    }
     for room in telling.rooms {
-      core.mailboxes[core.home(of: room)].append(.roomPresence(telling.update, room))
+      core.mailboxes[core.home(of: room)].append(.roomPresence(update, room))
     }
   }
 }

@@ -74,6 +74,10 @@ final class Shard {
   var rosters: [TextKey: Roster] = [:]
   /// Who types in them.
   var typists = DeadlineQueue<Typist>()
+  /// The last occasion on which presence was told in several rooms from here as a home.
+  var lastOccasion: UInt64 = 0
+  /// Who has been told already on the latest of such occasions, whoever's they are.
+  var occasions: [(number: UInt64, told: PlaceSet)] = []
   /// How users whose home this shard is are seen.
   var presence = PresenceBook(graceMilliseconds: Shard.graceMilliseconds)
   /// Connections that have not shown who they are, and those that are being turned away.
