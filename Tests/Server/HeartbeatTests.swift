@@ -17,7 +17,9 @@ struct HeartbeatTests {
 
   @Test(
     "a client is pinged at its dialect's interval, and one that answers stays",
-    arguments: [("/api/ws", UInt64(54_000)), ("/api/v1/ws/notifications", 30_000)])
+    arguments: [
+      ("/api/ws", UInt64(54_000)), ("/api/v1/ws/notifications", 30_000), ("/ws/connect", 30_000),
+    ])
   func pings(path: String, interval: UInt64) throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u", path: path)
@@ -36,7 +38,7 @@ struct HeartbeatTests {
 
   @Test(
     "a client that answers no ping is closed a minute after it was last heard of",
-    arguments: ["/api/ws", "/api/v1/ws/notifications"])
+    arguments: ["/api/ws", "/api/v1/ws/notifications", "/ws/connect"])
   func silence(path: String) throws {
     let fixture = try ShardFixture()
     let silent = try fixture.session("u", path: path)
