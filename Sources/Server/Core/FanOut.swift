@@ -91,9 +91,9 @@ extension Shard {
       default: broadcast(event)
       }
     case .user(let user):
-      deliver(event, to: user)
+      deliver(event, toUser: user)
     case .users(let users):
-      for user in users { deliver(event, to: user) }
+      for user in users { deliver(event, toUser: user) }
     case .room(let room, let user):
       deliver(event, toRoom: room, except: user)
     }
@@ -114,14 +114,19 @@ extension Shard {
     }
   }
 
-  private func deliver(_ event: Event, to user: UserID) {
+  private func deliver(_ event: Event, toUser user: UserID) {
     guard directory.contains(user: user) else { return }
-    // Written at most once for each format, however many devices the user has.
-    var written = [(from: UInt64, to: UInt64)?](repeating: nil, count: formats.count)
-    var isFlushed = false
     // A copy, because a delivery may end a session, and so change the directory.
     places.removeAll(keepingCapacity: true)
     directory.forEachPlace(of: user) { places.append($0) }
+    deliver(event, to: places)
+  }
+
+  /// Hands `event` to what is at `places`: sessions, and polls that wait.
+  func deliver(_ event: Event, to places: [UInt32]) {
+    // Written at most once for each format, however many there are.
+    var written = [(from: UInt64, to: UInt64)?](repeating: nil, count: formats.count)
+    var isFlushed = false
     for place in places where table.contains(place) {
       guard table[place].state == .session else {
         wakePoll(event, at: place)
@@ -160,7 +165,7 @@ extension Shard {
   }
 
   /// Makes room in the direct log, where `byteCount` more would be too many before a flush.
-  func flushDirectIfFull(adding byteCount: Int) {
+  private func flushDirectIfFull(adding byteCount: Int) {
     if direct.end - directFlushed + UInt64(byteCount) > Shard.flushBytes { flush() }
   }
 

@@ -70,10 +70,11 @@ extension Shard {
   func deliver(_ event: Event, toRoom name: RoomName, except user: UserID?) {
     guard let room = rooms[TextKey(name)] else { return }
     if case .presence(let update) = event.body, update.occasion != 0 {
-      return deliver(event, to: untold(room.members, on: update.occasion), except: user)
+      let untold = untold(room.members, on: update.occasion)
+      return deliver(event, to: others(than: user, among: untold))
     }
     if let user, directory.places(of: user).contains(where: room.contains) {
-      return deliver(event, to: room.members, except: user)
+      return deliver(event, to: others(than: user, among: room.members))
     }
     if burst?.room !== room { settleBurst() }
     for (index, format) in formats.enumerated() where room.formatCounts[index] > 0 {
@@ -103,31 +104,10 @@ extension Shard {
 
   private static let occasionsLimit = 8
 
-  /// Says `event` to the sessions at `places`, but for those of `user`.
-  private func deliver(_ event: Event, to places: [UInt32], except user: UserID?) {
-    var written = [(from: UInt64, to: UInt64)?](repeating: nil, count: formats.count)
-    var isFlushed = false
+  /// The places without those of `user`.
+  private func others(than user: UserID?, among places: [UInt32]) -> [UInt32] {
     let left = user.map { Set(directory.places(of: $0)) } ?? []
-    for place in places where table.contains(place) && !left.contains(place) {
-      guard table[place].state == .session else { continue }
-      let index = Int(table[place].format)
-      let format = formats[index]
-      if written[index] == nil {
-        format.writer.removeAll()
-        format.dialect.write(event, to: &format.writer)
-        // Before the event's first frame alone: see `deliver(_:to:)` for one user.
-        if !isFlushed { flushDirectIfFull(adding: formats.count * format.writer.bytes.count) }
-        isFlushed = true
-        let from = direct.end
-        if format.writer.count > 0 { direct.append(format.writer.bytes.span) }
-        written[index] = (from, direct.end)
-      }
-      guard let range = written[index], range.from != range.to, table.contains(place) else {
-        continue
-      }
-      queue(log: 0, from: range.from, to: range.to, at: place)
-      metrics.add(.framesDelivered, format.writer.count)
-    }
+    return places.filter { !left.contains($0) }
   }
 
   /// Puts what is being said in a room into its members' outboxes.
