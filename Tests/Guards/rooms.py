@@ -1,4 +1,4 @@
-"""Guards of rooms: who is in one, what ends whom in the midst of it, and what a flood is held to."""
+"""Guards of rooms: who is in one, what ends whom in its midst, and what a flood is held to."""
 
 from guard import Guard, unit
 

@@ -236,8 +236,8 @@ final class ShardFixture {
   func turn(
     until condition: () -> Bool, _ location: SourceLocation = #_sourceLocation
   ) throws {
-    // By the clock, not by turns: one that finds a socket writable does not wait, and the kernel may
-    // take its time to bring what a peer has sent.
+    // By the clock, not by turns: one that finds a socket writable does not wait, and the kernel
+    // may take its time to bring what a peer has sent.
     let start = ContinuousClock.now
     while start.duration(to: .now) < .seconds(20) {
       if condition() { return }
