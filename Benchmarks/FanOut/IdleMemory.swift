@@ -28,6 +28,10 @@ struct IdleFigures {
     try connectAndLeave(options, credentials, server, connections: options.idleConnections) {
       residentWith = server.process.residentByteCount()
     }
+    // Back to rest within 30 s; who has just left is remembered for three of them.
+    _ = try System.wait(seconds: 30) {
+      server.process.residentByteCount() <= residentBefore + residentBefore / 20 + (4 << 20)
+    }
     return IdleFigures(
       connections: options.idleConnections, residentBefore: residentBefore,
       residentWith: residentWith, residentAfter: server.process.residentByteCount(),
