@@ -20,6 +20,7 @@ enum NumericFields {
   static let parsing = ["Wire", "Tokens", "Notifications", "Server"]
 
   static let places: [Place] = [
+    hunted("Wire/EngineIO/EngineIOPacket.swift init", "Wire/EngineIO/EngineIOPacket", "everyByte"),
     hunted("Wire/HTTP/ChunkedBodyDecoder.swift acceptSize", "Wire/HTTP/ChunkedBody", "anySize"),
     hunted("Wire/HTTP/HTTPFraming.swift length", "Wire/HTTP/HTTPFraming", "anyNumber"),
     hunted("Wire/HTTP/HTTPResponseHead.swift accept", "Wire/HTTP/HTTPResponse", "anyStatus"),
