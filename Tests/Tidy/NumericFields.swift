@@ -31,6 +31,12 @@ enum NumericFields {
     hunted("Wire/JSON/JSONString.swift hexadecimalValue", "Wire/JSON/JSONFuzz", "mutatedDocuments"),
     hunted(
       "Wire/JSON/JSONString.swift checkedHexadecimal", "Wire/JSON/JSONFuzz", "mutatedDocuments"),
+    hunted(
+      "Wire/SocketIO/SocketIOContents.swift integer", "Wire/SocketIO/SocketIOPacket", "anyNum"),
+    hunted("Wire/SocketIO/SocketIOPacket.swift init", "Wire/SocketIO/SocketIOPacket", "everyByte"),
+    hunted(
+      "Wire/SocketIO/SocketIOPacketParser.swift takeDecimal", "Wire/SocketIO/SocketIOPacket",
+      "anyNumber"),
     hunted("Wire/Text/Cursor.swift parseOffset", "Wire/Text/Cursor", "refused"),
     hunted("Wire/Text/Percent.swift decode", "Wire/HTTP/QueryString", "everyByte"),
     hunted("Wire/Text/Percent.swift isEscape", "Wire/HTTP/QueryString", "everyByte"),
