@@ -57,6 +57,7 @@ enum NumericFields {
     hunted("Notifications/NotificationID.swift hexValue", "Notifications/Value", "invalid"),
     hunted(
       "Notifications/PreferencesParser.swift twoDigits", "Notifications/Preferences", "everyText"),
+    hunted("Notifications/RecoveryID.swift init", "Notifications/RecoveryID", "refused"),
     Place(
       name: "Server/Endpoints/Inbox.swift number",
       hunter: "Tests/EndToEnd/test_trap_hunt.py test_no_number_in_a_query_is_a_trap"),

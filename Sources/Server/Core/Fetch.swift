@@ -49,7 +49,7 @@ extension StoreAnswer {
     case .position(let offset, _): offset
     case .missed(_, let through, _, _, _): through
     case .page(_, _, let counts, _): counts.version
-    case .counts, .preferences, .failed: nil
+    case .counts, .preferences, .keptRooms, .failed: nil
     }
   }
 }

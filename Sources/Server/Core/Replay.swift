@@ -150,7 +150,7 @@ extension Shard {
       begin(replay, at: offset, counts, place)
     case .missed(let page, let through, let next, let total, let counts):
       take(page, through, next, total, counts, for: replay, at: place)
-    case .page, .counts, .preferences, .failed:
+    case .page, .counts, .preferences, .keptRooms, .failed:
       close(place, code: 1011, reason: "the store cannot be read")
     }
   }
