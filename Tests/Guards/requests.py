@@ -13,6 +13,7 @@ DATES = "Sources/Tokens/NumericDate.swift"
 INPUT = "Sources/Server/Core/Input.swift"
 UPGRADE = "Sources/Server/Core/Upgrade.swift"
 INBOX = "Sources/Server/Endpoints/Inbox.swift"
+BODIES = "Sources/Server/Endpoints/BroadcastFields.swift"
 
 GUARDS = [
     Guard(
@@ -210,6 +211,17 @@ GUARDS = [
         "      range.contains(number)\n",
         "      number >= 0\n",
         (wire("test_trap_hunt.py", "in_a_query and (limit or before)"),),
+    ),
+    Guard(
+        33,
+        "a number of a payment is one that every client reads as the same",
+        BODIES,
+        "if numbers.contains(number) {",
+        "if numbers.contains(number) || number != 0 {",
+        (
+            unit("PaymentTests/wrong"),
+            wire("test_http_rooms_hub.py", "what_is_sent_of_a_payment"),
+        ),
     ),
     Guard(
         33,

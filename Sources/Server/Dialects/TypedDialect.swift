@@ -29,6 +29,8 @@ struct TypedDialect: Dialect {
       frames.typed("live_update", time: time) { $0.members(of: update) }
     case .dataUpdate(let update):
       frames.typed("data_update", time: time) { $0.members(of: update) }
+    case .payment(let payment):
+      frames.typed("payment_update", time: time) { $0.members(of: payment) }
     case .room(let message):
       frames.typed("room_notification", time: time) { $0.members(of: message) }
     case .typing(let typing):

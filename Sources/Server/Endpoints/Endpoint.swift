@@ -7,7 +7,7 @@ internal import Wire
 /// Something that can be asked of the server over HTTP.
 enum Endpoint: Sendable {
   case publish, publishBatch, sendNotification
-  case sendSystem, sendRoom, liveUpdate, liveData, liveBroadcast
+  case sendSystem, sendRoom, liveUpdate, liveData, livePayment, liveBroadcast
   case list, unreadCount, stats, read, unread, readMany, readAll, seen, delete, deleteAll
   case preferences, setPreferences
   case events, poll
@@ -29,7 +29,7 @@ enum Endpoint: Sendable {
   var access: Access {
     switch self {
     case .publish, .publishBatch, .sendNotification, .sendSystem, .sendRoom, .liveUpdate,
-      .liveData, .liveBroadcast, .usersOnline, .userOnline, .disconnect:
+      .liveData, .livePayment, .liveBroadcast, .usersOnline, .userOnline, .disconnect:
       .publisher
     case .list, .unreadCount, .stats, .read, .unread, .readMany, .readAll, .seen, .delete,
       .deleteAll, .preferences, .setPreferences, .events, .poll, .realtimeTyping,
@@ -124,6 +124,7 @@ enum Endpoints {
     router.add(.post, hub + "/send/room", .sendRoom)
     router.add(.post, hub + "/live/update", .liveUpdate)
     router.add(.post, hub + "/live/data", .liveData)
+    router.add(.post, hub + "/live/payment", .livePayment)
     router.add(.post, hub + "/live/broadcast", .liveBroadcast)
     router.add(.post, hub + "/realtime/typing", .realtimeTyping)
     router.add(.post, hub + "/realtime/presence", .realtimePresence)
@@ -141,6 +142,7 @@ enum Endpoints {
     case .sendRoom: try sendRoom(request, on: shard)
     case .liveUpdate: try liveUpdate(request, on: shard)
     case .liveData: try liveData(request, on: shard)
+    case .livePayment: try livePayment(request, on: shard)
     case .liveBroadcast: try liveBroadcast(request, on: shard)
     case .list: try list(request, on: shard)
     case .unreadCount: try ask(.counts(user: user(of: request)), .unreadCount, request, on: shard)
