@@ -73,7 +73,10 @@ GUARDS = [
         CONTENTS,
         "        0..<Int64(attachmentCount) ~= number,\n",
         "",
-        (unit("SocketIOPacketTests/placeholderNumber"), unit("SocketIOViolationTests/placeholders")),
+        (
+            unit("SocketIOPacketTests/placeholderNumber"),
+            unit("SocketIOViolationTests/placeholders"),
+        ),
     ),
     Guard(
         39,
