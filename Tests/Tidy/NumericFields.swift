@@ -32,7 +32,8 @@ enum NumericFields {
     hunted(
       "Wire/JSON/JSONString.swift checkedHexadecimal", "Wire/JSON/JSONFuzz", "mutatedDocuments"),
     hunted(
-      "Wire/SocketIO/SocketIOContents.swift integer", "Wire/SocketIO/SocketIOPacket", "anyNum"),
+      "Wire/SocketIO/SocketIOContents.swift integer", "Wire/SocketIO/SocketIOPacket",
+      "placeholderNumber"),
     hunted("Wire/SocketIO/SocketIOPacket.swift init", "Wire/SocketIO/SocketIOPacket", "everyByte"),
     hunted(
       "Wire/SocketIO/SocketIOPacketParser.swift takeDecimal", "Wire/SocketIO/SocketIOPacket",

@@ -208,7 +208,7 @@ struct SocketIOPacketTests {
 
   // Case 33
   @Test("a placeholder's number is that of an attachment", arguments: hostileNumbers)
-  func anyNum(text: String) {
+  func placeholderNumber(text: String) {
     let violation = packetViolation("51-[\"a\",{\"_placeholder\":true,\"num\":\(text)}]")
     #expect(violation != nil)
     if UInt64(text).map({ "\($0)" == text }) == true || ["-1", "1.5", "1e400"].contains(text) {
