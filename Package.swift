@@ -31,6 +31,8 @@ let package = Package(
   products: [
     .executable(name: "carillon", targets: ["CarillonCommand"]),
     .library(name: "Carillon", targets: ["Carillon"]),
+    // For tests alone: what the conformance cases of Engine.IO and Socket.IO are run against.
+    .executable(name: "carillon-socketio-fixture", targets: ["SocketIOFixture"]),
   ],
   dependencies: [],
   targets: [
@@ -81,6 +83,9 @@ let package = Package(
       name: "RingContention", dependencies: ["Broadcast"], path: "Benchmarks/RingContention",
       swiftSettings: strict),
 
+    .executableTarget(
+      name: "SocketIOFixture", dependencies: ["CReactor", "Cryptography", "Server", "Tokens"],
+      path: "Tests/SocketIOFixture", swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strictTests),
     .testTarget(
       name: "BroadcastTests", dependencies: ["Broadcast", "TestSupport"], path: "Tests/Broadcast",

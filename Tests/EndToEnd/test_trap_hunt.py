@@ -327,6 +327,8 @@ def test_no_number_in_a_poll_is_a_trap(server, fresh_user, name):
         ("check", "connect-rate"),
         ("check", "message-rate"),
         ("check", "publish-rate"),
+        ("check", "socketio-ping-interval"),
+        ("check", "socketio-ping-timeout"),
         ("check", "jwt-leeway"),
         ("check", "jwt-require-exp"),
         ("token", "ttl"),

@@ -156,7 +156,7 @@ extension Shard {
 
   /// Whether the session at `place` is to get `event` now; a replay takes note of those it is not.
   private func admits(_ event: Event, at place: UInt32) -> Bool {
-    guard let offset = event.offset else { return true }
+    guard let offset = event.offset else { return !table[place].flags.contains(.ungreeted) }
     if table[place].flags.contains(.replaying), let replay = table[place].task as? Replay {
       return replay.admits(event, offset: offset)
     }
@@ -186,6 +186,7 @@ extension Shard {
       return
     }
     let format = formats[Int(table[place].format)]
+    if table[place].flags.contains(.ungreeted) { table[place].sharedThrough = format.log.end }
     if table[place].sharedThrough != format.log.end {
       table[place].outbox.append(
         log: 1 + table[place].format, from: table[place].sharedThrough, to: format.log.end)
@@ -199,18 +200,7 @@ extension Shard {
   func send(_ frames: [UInt8], to place: UInt32) {
     guard !frames.isEmpty else { return }
     if frames.count > Int(Shard.flushBytes) / 2 || table[place].flags.contains(.replaying) {
-      guard takeSharedTail(at: place) else { return }
-      spillOutbox(at: place)
-      table[place].owned.append(contentsOf: frames)
-      markQueued(place)
-      // Answers add up, whatever the client is being sent besides: past what it may be behind they
-      // are written in the midst of a turn, where nothing is read on for it yet.
-      let limit = core.configuration.limits.backlogBytesLimit + Shard.missedBytesLimit
-      if !table[place].flags.contains(.blocked), table[place].queuedByteCount > limit {
-        guard flushOwned(place) else { return }
-      }
-      if table[place].flags.contains(.blocked) { checkBacklog(at: place) }
-      return
+      return appendOwned(frames, to: place)
     }
     flushDirectIfFull(adding: frames.count)
     // That flush may have ended the connection.
@@ -218,6 +208,21 @@ extension Shard {
     let from = direct.end
     direct.append(frames.span)
     queue(log: 0, from: from, to: direct.end, at: place)
+  }
+
+  /// Makes finished frames bytes of the session's own, behind what it has.
+  func appendOwned(_ frames: [UInt8], to place: UInt32) {
+    guard takeSharedTail(at: place) else { return }
+    spillOutbox(at: place)
+    table[place].owned.append(contentsOf: frames)
+    markQueued(place)
+    // Answers add up, whatever the client is being sent besides: past what it may be behind they
+    // are written in the midst of a turn, where nothing is read on for it yet.
+    let limit = core.configuration.limits.backlogBytesLimit + Shard.missedBytesLimit
+    if !table[place].flags.contains(.blocked), table[place].queuedByteCount > limit {
+      guard flushOwned(place) else { return }
+    }
+    if table[place].flags.contains(.blocked) { checkBacklog(at: place) }
   }
 
   /// Puts `place` among those that this turn's flush writes to.
@@ -241,6 +246,7 @@ extension Shard {
     guard table[place].state == .session else { return true }
     guard settleBurst(for: place) else { return false }
     let format = formats[Int(table[place].format)]
+    if table[place].flags.contains(.ungreeted) { table[place].sharedThrough = format.log.end }
     let from = table[place].sharedThrough
     guard from != format.log.end else { return true }
     spillOutbox(at: place)

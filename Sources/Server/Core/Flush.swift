@@ -49,7 +49,7 @@ extension Shard {
       members.forEach { place in
         let connection = unsafe table.pointer(to: place)
         let flags = unsafe connection.pointee.flags
-        if flags.isDisjoint(with: [.blocked, .queued]),
+        if flags.isDisjoint(with: [.blocked, .queued, .polling, .guest]),
           unsafe connection.pointee.sharedThrough == from
         {
           let sent = unsafe kernel.send(connection.pointee.fd, first, second)
@@ -87,6 +87,7 @@ extension Shard {
 
   /// Sends what the connection at `place` has waiting, in its order.
   func flush(_ place: UInt32) {
+    if !table[place].flags.isDisjoint(with: .socketless) { return flushWithoutSocket(place) }
     guard flushOwned(place), flushOutbox(place), flushSharedTail(place) else { return }
     table[place].flags.remove(.queued)
     if table[place].flags.contains(.blocked) { unblock(place) }
@@ -95,6 +96,10 @@ extension Shard {
 
   /// Sends what is the connection's own; false when it blocked or ended.
   func flushOwned(_ place: UInt32) -> Bool {
+    if !table[place].flags.isDisjoint(with: .socketless) {
+      flushWithoutSocket(place)
+      return table.contains(place) && !table[place].flags.contains(.blocked)
+    }
     guard table[place].ownedSent < table[place].owned.count else { return true }
     let fd = table[place].fd
     let skipped = table[place].ownedSent
@@ -177,7 +182,9 @@ extension Shard {
 
   /// False when the connection blocked or ended.
   private func flushSharedTail(_ place: UInt32) -> Bool {
-    guard table[place].state == .session else { return true }
+    guard table[place].state == .session, !table[place].flags.contains(.ungreeted) else {
+      return true
+    }
     let log = formats[Int(table[place].format)].log
     let from = table[place].sharedThrough
     let end = log.end
@@ -217,7 +224,7 @@ extension Shard {
     if table.contains(place) { scheduleTimer(place) }
   }
 
-  private func unblock(_ place: UInt32) {
+  func unblock(_ place: UInt32) {
     table[place].flags.remove(.blocked)
     blockedCount -= 1
     countBlocked(0, at: place)

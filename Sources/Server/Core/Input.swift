@@ -144,6 +144,13 @@ extension Shard {
     let waiting = resumable
     resumable.removeAll(keepingCapacity: true)
     for (place, generation) in waiting where table.holds(place, generation: generation) {
+      // What came behind the word by which a WebSocket took its session over.
+      if table[place].state == .session, !table[place].partial.isEmpty {
+        let kept = table[place].partial
+        scratch.copy(kept, at: 0)
+        process(place, byteCount: kept.count)
+        continue
+      }
       guard table[place].state == .http, !table[place].flags.contains(.awaitsAnswer) else {
         continue
       }

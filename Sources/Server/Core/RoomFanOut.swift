@@ -160,7 +160,8 @@ extension Shard {
       for place in members where table.contains(place) {
         let connection = unsafe table.pointer(to: place)
         guard unsafe Int(connection.pointee.format) == index else { continue }
-        if unsafe connection.pointee.flags.isDisjoint(with: [.blocked, .queued]),
+        if unsafe connection.pointee.flags.isDisjoint(
+          with: [.blocked, .queued, .polling, .guest]),
           unsafe connection.pointee.sharedThrough == sharedEnd
         {
           let sent = unsafe kernel.send(connection.pointee.fd, first, second)

@@ -39,6 +39,12 @@ enum ShardMessage: Sendable {
   /// The store's answer to a publish that nobody waits for, with how many notifications it was to
   /// publish and the bytes of its body.
   case relayed(StoreOutcome, count: Int, byteCount: Int)
+  /// The store's answer to what an event of Socket.IO asked of it.
+  case marked(UInt32, generation: UInt32, acknowledgementID: UInt64?, StoreOutcome)
+  /// The rooms that a client of Socket.IO which came back was in.
+  case keptRooms(UInt32, generation: UInt32, RecoveryID, [RoomName])
+  /// A connection that asks for a session which lives on the shard.
+  case handedOver(HandedConnection)
   /// The session at that place is its user's oldest and has to give way to a newer one.
   case replaced(UInt32, generation: UInt32)
   /// Begin to send everybody away.

@@ -11,6 +11,8 @@ enum Endpoint: Sendable {
   case list, unreadCount, stats, read, unread, readMany, readAll, seen, delete, deleteAll
   case preferences, setPreferences
   case events, poll
+  /// Packets of Engine.IO, which has its paths and answers for itself.
+  case enginePost
   case realtimeTyping, realtimePresence, ownConnections, usersOnline, userOnline, disconnect
   case busStats, connectionStats, health, ready, metrics
 
@@ -36,7 +38,7 @@ enum Endpoint: Sendable {
       .realtimePresence, .ownConnections:
       .user
     case .busStats, .connectionStats: .caller
-    case .health, .ready: .anyone
+    case .health, .ready, .enginePost: .anyone
     case .metrics: .loopbackOrPublisher
     }
   }
@@ -69,6 +71,8 @@ enum PendingAnswer {
   case poll(Poll)
   /// A home shard knows whether it is done: the answer if it is, and if not.
   case home(Answer, refusal: Answer)
+  /// A poll of Engine.IO that waits for what its session is sent.
+  case enginePoll
   /// Readiness: the probe's return answers.
   case probe
   /// All shards have been asked: the last one's answer answers.
@@ -159,6 +163,7 @@ enum Endpoints {
     case .setPreferences: try setPreferences(request, on: shard)
     case .events: try events(request, on: shard)
     case .poll: try poll(request, on: shard)
+    case .enginePost: .now(shard.receiveEngine(request))
     case .realtimeTyping: try realtimeTyping(request, on: shard)
     case .realtimePresence: try realtimePresence(request, on: shard)
     case .ownConnections: try ownConnections(request, on: shard)

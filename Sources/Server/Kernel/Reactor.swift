@@ -52,6 +52,13 @@ internal import CReactor
     unsafe cl_reactor_modify(raw, fd, interest.rawValue, place, generation) >= 0
   }
 
+  /// Watches `fd` no longer.
+  ///
+  /// False when the kernel knows of no such thing.
+  func remove(_ fd: Int32) -> Bool {
+    unsafe cl_reactor_remove(raw, fd) >= 0
+  }
+
   /// Waits and returns how many events there are; read them with `event(_:)`.
   func wait(timeoutMilliseconds: Int32) throws(SystemError) -> Int {
     // SAFETY: `events` has room for `capacity`.
@@ -110,7 +117,7 @@ struct Interest: OptionSet {
 }
 
 /// A listening socket that rests when the machine has run out of something.
-@safe struct Acceptor: ~Copyable {
+@safe final class Acceptor {
   private let raw: OpaquePointer
 
   /// Adds the listening `fd` to `reactor` under (`place`, 0) and owns it from then on.

@@ -8,7 +8,7 @@
 ///
 /// Invariant: `position <= end + 1`, and it is `end + 1` when there are no more packets.
 package struct EngineIOPayload {
-  static let separator: UInt8 = 0x1E
+  package static let separator: UInt8 = 0x1E
 
   /// The body, and whatever the caller has around it: the packets' ranges index it.
   package let bytes: [UInt8]
