@@ -196,6 +196,14 @@ extension Shard {
     markQueued(place)
   }
 
+  /// Writes messages in the place's own format, and queues them for it.
+  func write(to place: UInt32, _ body: (inout FrameWriter) -> Void) {
+    let format = formats[Int(table[place].format)]
+    format.writer.removeAll()
+    body(&format.writer)
+    send(format.writer.bytes, to: place)
+  }
+
   /// Queues finished frames for the session at `place` alone.
   func send(_ frames: [UInt8], to place: UInt32) {
     guard !frames.isEmpty else { return }

@@ -195,9 +195,7 @@ extension Shard {
       return close(place, code: 1001, reason: "no answer to ping")
     }
     table[place].flags.insert(.pinged)
-    var frames = FrameWriter(epoch: nil)
-    dialect.writePing(to: &frames)
-    send(frames.bytes, to: place)
+    write(to: place) { dialect.writePing(to: &$0) }
   }
 
   // MARK: Ending

@@ -308,12 +308,14 @@ final class Shard {
       } else {
         metrics.add(.relayedLost, count)
       }
-    case .marked(let place, let generation, let id, let outcome):
-      if table.holds(place, generation: generation) { acknowledge(id, outcome, at: place) }
+    case .marked(let place, let generation, let marking, let outcome):
+      if table.holds(place, generation: generation) { acknowledge(marking, outcome, at: place) }
     case .keptRooms(let place, let generation, let recovery, let rooms):
       if table.holds(place, generation: generation) {
         takeKeptRooms(rooms, of: recovery, at: place)
       }
+    case .recovered(let recovery, let user, let address):
+      letGo(recovery, of: user, otherThan: address)
     case .handedOver(let connection):
       adopt(connection)
     case .replaced(let place, let generation):

@@ -31,8 +31,8 @@ struct SocketIONotifications: SocketIOApplication {
     case .subscribe:
       client.succeed(event)
       if client.isThere(place) { client.shard.fetch(PageRequest(limit: 1), at: place) }
-    case .change(let change):
-      client.shard.submit(change, for: event, of: client, at: place)
+    case .read(let change, let namesOne):
+      client.shard.submit(change, namesOne: namesOne, for: event, of: client, at: place)
     case .token(let token):
       client.shard.take(token: token, for: event, of: client, at: place)
     case .ping:
@@ -40,6 +40,9 @@ struct SocketIONotifications: SocketIOApplication {
       client.emit("pong", [])
     case .client(.invalid(let code, let message)):
       client.fail(event, code, message, at: place)
+    case .client(.type(let room, _)) where !client.isIn(room, at: place),
+      .client(.leave(let room)) where !client.isIn(room, at: place):
+      client.fail(event, "not_in_room", "you are not in this room", at: place)
     case .client(let request):
       client.succeed(event)
       if client.isThere(place) { client.shard.take(request, at: place) }
@@ -71,10 +74,18 @@ struct SocketIOConnectFields {
   }
 }
 
+/// What the outcome of `mark_as_read` is used for.
+struct SocketIOMarking: Sendable {
+  let acknowledgementID: UInt64?
+  /// Whether it is wrong when there is no such notification.
+  let namesOne: Bool
+}
+
 /// What an event asks for.
 private enum SocketIORequest {
   case subscribe, ping
-  case change(InboxChange)
+  /// `namesOne` is whether it is wrong when there is no such notification.
+  case read(InboxChange, namesOne: Bool)
   case token(String)
   case client(ClientRequest)
 
@@ -90,22 +101,29 @@ private enum SocketIORequest {
       let token = SocketIOConnectFields(data.first == UInt8(ascii: "{") ? data : nil).token
       self =
         token.map { .token($0) } ?? .client(.invalid(code: "invalid", message: "token: a text"))
-    default:
+    case "join_room", "leave_room", "typing_indicator", "presence_update":
       self = .client(ClientRequest(type: event.name, data: RoomFields(data)))
+    default:
+      self = .client(
+        .invalid(
+          code: "unknown_event",
+          message: "use subscribe_notifications, mark_as_read, join_room, leave_room, "
+            + "typing_indicator, presence_update, ping or auth"))
     }
   }
 
   /// `{id}`, `{ids}` or `{all:true}`.
   private static func reading(_ data: [UInt8]) -> SocketIORequest {
     var ids: [String]?
+    var namesOne = false
     var isAll = false
     var reader = JSONReader(data)
     do throws(JSONViolation) {
       guard try reader.nextKind() == .object else { return wrongIDs }
       try reader.readObject { (reader, name) throws(JSONViolation) in
         switch (name, try reader.nextKind()) {
-        case ("id", .string): ids = [try reader.readString()]
-        case ("ids", .array): ids = try Endpoints.readStrings(&reader)
+        case ("id", .string): (ids, namesOne) = ([try reader.readString()], true)
+        case ("ids", .array): (ids, namesOne) = (try Endpoints.readStrings(&reader), false)
         case ("all", .boolean): isAll = try reader.readBool()
         default: _ = try reader.skipValue()
         }
@@ -113,10 +131,10 @@ private enum SocketIORequest {
     } catch {
       return wrongIDs
     }
-    if isAll { return .change(.readAll) }
+    if isAll { return .read(.readAll, namesOne: false) }
     guard let ids, ids.count <= idsLimit else { return wrongIDs }
     // An id that is no UUID names nothing, like one that is not the user's.
-    return .change(.read(ids.compactMap { NotificationID($0) }))
+    return .read(.read(ids.compactMap { NotificationID($0) }), namesOne: namesOne)
   }
 
   private static let wrongIDs = SocketIORequest.client(
@@ -127,6 +145,12 @@ extension SocketIOClient {
   /// Whether the session at `place` is still this client's.
   fileprivate func isThere(_ place: UInt32) -> Bool {
     shard.engineSession(session.id) === session && session.index(atPlace: place) != nil
+  }
+
+  /// Whether the client has asked to be in that room and not left it since.
+  fileprivate func isIn(_ room: RoomName, at place: UInt32) -> Bool {
+    let membership = shard.table[place].membership
+    return membership?.index(of: room).map { membership?.entries[$0].isWanted == true } ?? false
   }
 
   /// Acknowledges an event that was done.
@@ -147,14 +171,16 @@ extension SocketIOClient {
 extension Shard {
   /// Hands the store what an event asks of it; the outcome acknowledges the event.
   fileprivate func submit(
-    _ change: InboxChange, for event: SocketIOEvent, of client: SocketIOClient, at place: UInt32
+    _ change: InboxChange, namesOne: Bool, for event: SocketIOEvent, of client: SocketIOClient,
+    at place: UInt32
   ) {
     let generation = table[place].generation
     let mailbox = mailbox
-    let id = event.acknowledgementID
+    let marking = SocketIOMarking(
+      acknowledgementID: event.acknowledgementID, namesOne: namesOne)
     let command = StoreCommand.change(user: table[place].user, change, at: wall)
     let isTaken = core.store.submit(command) { outcome in
-      mailbox.append(.marked(place, generation: generation, acknowledgementID: id, outcome))
+      mailbox.append(.marked(place, generation: generation, marking, outcome))
     }
     if !isTaken {
       client.fail(event, "busy", "the server is at its limit, try again", at: place)
@@ -162,14 +188,19 @@ extension Shard {
   }
 
   /// Acknowledges the event that the store was handed.
-  func acknowledge(_ id: UInt64?, _ outcome: StoreOutcome, at place: UInt32) {
+  func acknowledge(_ marking: SocketIOMarking, _ outcome: StoreOutcome, at place: UInt32) {
     guard let session = table[place].engine as? SocketIOSession,
       let index = session.index(atPlace: place)
     else { return }
     let client = SocketIOClient(
       shard: self, session: session, namespace: session.sockets[index].namespace)
-    let event = SocketIOEvent(name: "", arguments: [], attachments: [], acknowledgementID: id)
-    if case .changed = outcome { return client.succeed(event) }
+    let event = SocketIOEvent(
+      name: "mark_as_read", arguments: [], attachments: [],
+      acknowledgementID: marking.acknowledgementID)
+    if case .changed(let count, _) = outcome {
+      guard marking.namesOne, count == 0 else { return client.succeed(event) }
+      return client.fail(event, "not_found", "no such notification in this inbox", at: place)
+    }
     client.fail(event, "read_only", "the store refuses writes until it is restarted", at: place)
   }
 

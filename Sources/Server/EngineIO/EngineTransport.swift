@@ -20,6 +20,9 @@ struct EngineFormats {
 }
 
 extension Shard {
+  /// Packets in the body that a poll is answered with: python-engineio takes no more.
+  private static let packetsPerPoll = 16
+
   /// Begins a session at `place` with what its client is told first.
   @discardableResult
   func openEngine(
@@ -59,14 +62,6 @@ extension Shard {
       }
     }
     return session
-  }
-
-  /// Writes messages in the place's own format, and queues them for it.
-  func write(to place: UInt32, _ body: (inout FrameWriter) -> Void) {
-    let format = formats[Int(table[place].format)]
-    format.writer.removeAll()
-    body(&format.writer)
-    send(format.writer.bytes, to: place)
   }
 
   /// Sends a message of binary data.
@@ -167,21 +162,33 @@ extension Shard {
       table[place].flags.remove(.queued)
       return
     }
-    let payload = takeOwned(place)
+    let payload = takeOwned(place, packetLimit: Shard.packetsPerPoll)
     session.poll = nil
     // A client that is about to go over to a WebSocket waits for its poll to be answered.
     answerPoll(poll, payload.isEmpty ? [EngineIOPacketType.noop.byte] : payload)
-    if table.contains(place), table[place].engine === session { sentAll(place) }
+    guard table.contains(place), table[place].engine === session else { return }
+    if table[place].owned.isEmpty { sentAll(place) } else { block(place) }
   }
 
-  /// Takes what the connection owns, as the packets of one body.
-  private func takeOwned(_ place: UInt32) -> [UInt8] {
-    var payload = table[place].owned
-    payload.removeFirst(table[place].ownedSent)
-    table[place].owned = []
-    table[place].ownedSent = 0
+  /// Takes the first packets that the connection owns, for one body.
+  private func takeOwned(_ place: UInt32, packetLimit: Int) -> [UInt8] {
+    let owned = table[place].owned
+    var end = table[place].ownedSent
+    var count = 0
+    while end < owned.count, count < packetLimit {
+      if owned[end] == EngineIOPayload.separator { count += 1 }
+      end += 1
+    }
+    var payload = Array(owned[table[place].ownedSent..<end])
     if payload.last == EngineIOPayload.separator { payload.removeLast() }
     metrics.add(.bytesSent, payload.count)
+    if end < owned.count {
+      table[place].ownedSent = end
+      countBlocked(owned.count - end, at: place)
+      return payload
+    }
+    table[place].owned = []
+    table[place].ownedSent = 0
     table[place].flags.remove(.queued)
     if table[place].flags.contains(.blocked) { unblock(place) }
     return payload
@@ -285,10 +292,11 @@ extension Shard {
       return closeFramed(place, code: code, reason: reason, logged: reason)
     }
     spillOutbox(at: place)
-    table[place].owned.append(last.byte)
     let poll = session.poll
     session.poll = nil
-    let payload = takeOwned(place)
+    var payload = takeOwned(place, packetLimit: Shard.packetsPerPoll - 1)
+    if !payload.isEmpty { payload.append(EngineIOPayload.separator) }
+    payload.append(last.byte)
     drop(place, because: reason)
     if let poll, table.holds(poll.place, generation: poll.generation) {
       answerPoll(poll, payload)

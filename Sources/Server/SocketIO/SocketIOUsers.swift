@@ -24,6 +24,18 @@ extension RecoveryID {
     RecoveryID(bytes: SecureRandom.bytes(count: byteCount)) ?? RecoveryID(high: 0, low: 0)
   }
 
+  /// What a client is told to recover by: the id, whose it is, and where it begins.
+  func text(for user: UserID, from cursor: Cursor) -> String {
+    "\(text).\(seal(of: user)).\(cursor)"
+  }
+
+  /// By this a session is seen to be another user's.
+  ///
+  /// No secret: whoever makes one up for itself finds nothing of anybody else's under it.
+  func seal(of user: UserID) -> String {
+    Base64.encodeURL(Array(Digest.sha256(bytes + Array(user.utf8)).prefix(9)))
+  }
+
   /// The socket's id: always the same for one recovery id, which cannot be told from it.
   var socketID: String { Base64.encodeURL(Array(Digest.sha256(bytes).prefix(15))) }
 }
@@ -32,15 +44,15 @@ extension SocketIOResumption {
   /// What a client says that was here before; nil unless it is what it was told.
   ///
   /// Its own cursor is newer than that with which it began; whoever received nothing has none.
-  init?(_ fields: SocketIOConnectFields) {
-    guard let text = fields.recovery, text.utf8.count > RecoveryID.textCount + 1 else { return nil }
-    let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-    guard parts.count == 2, let recovery = RecoveryID(String(parts[0])),
-      Cursor(String(parts[1])) != nil
+  init?(_ fields: SocketIOConnectFields, of user: UserID) {
+    guard let text = fields.recovery else { return nil }
+    let parts = text.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
+    guard parts.count == 3, let recovery = RecoveryID(String(parts[0])),
+      parts[1] == recovery.seal(of: user), Cursor(String(parts[2])) != nil
     else { return nil }
     self.text = text
     self.recovery = recovery
-    cursor = fields.offset ?? String(parts[1])
+    cursor = fields.offset ?? String(parts[2])
   }
 }
 
@@ -65,7 +77,7 @@ extension Shard {
       return refuse(client, "this user has too many connections")
     }
     guard let index = session.index(ofNamespace: client.namespace) else { return }
-    let resumption = recovers ? SocketIOResumption(fields) : nil
+    let resumption = recovers ? SocketIOResumption(fields, of: user) : nil
     session.sockets[index].place = place
     session.sockets[index].resumption = resumption
     settleBeginning(of: session)
@@ -127,11 +139,32 @@ extension Shard {
     session.sockets[index].resumption = nil
     if isResumed, let resumption {
       session.sockets[index].recovery = resumption.recovery
+      let note = ShardMessage.recovered(
+        resumption.recovery, table[place].user, at: address(of: place))
+      for mailbox in core.mailboxes { mailbox.append(note) }
       return SocketIdentity(id: resumption.recovery.socketID, recovery: resumption.text)
     }
     let recovery = session.sockets[index].recovery
     return SocketIdentity(
-      id: recovery.socketID, recovery: cursor.map { recovery.text + "." + $0.description })
+      id: recovery.socketID,
+      recovery: cursor.map { recovery.text(for: table[place].user, from: $0) })
+  }
+
+  /// Ends the connection on which a client was that has come back on another.
+  ///
+  /// The network may have ended it without a word; and a client is in one place.
+  func letGo(_ recovery: RecoveryID, of user: UserID, otherThan address: ReturnAddress) {
+    for place in directory.places(of: user) where table.contains(place) {
+      let isIt =
+        address.shard == index && address.place == place
+        && address.generation == table[place].generation
+      guard !isIt, let session = table[place].engine as? SocketIOSession,
+        let index = session.index(atPlace: place), session.sockets[index].recovery == recovery
+      else { continue }
+      // What it leaves is the other's now.
+      session.sockets[index].recovery = .random()
+      endEngine(session, because: "taken up on another connection", code: 1001)
+    }
   }
 
   // MARK: Rooms that outlive the connection
