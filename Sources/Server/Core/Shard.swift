@@ -117,8 +117,8 @@ final class Shard {
   var isSweeping = false
   /// The places of one event's user; kept for its memory.
   var places: [UInt32] = []
-  /// Connections that ended since the heap was last given back.
-  var droppedSinceTrim = 0
+  /// Bytes that connections have freed since the heap was last given back, about.
+  var freedSinceTrim = 0
   var trimAt: UInt64 = .max
 
   init(index: Int, core: ServerCore, reactor: Reactor, listener: Listener) throws(SystemError) {
@@ -308,7 +308,7 @@ final class Shard {
     continueDrain()
     if now >= trimAt {
       trimAt = .max
-      droppedSinceTrim = 0
+      freedSinceTrim = 0
       Memory.giveBack()
     }
   }
