@@ -154,6 +154,14 @@ GUARDS = [
     ),
     Guard(
         62,
+        "a burst in a room is no longer than what a client may be behind",
+        "Sources/Server/Core/RoomFanOut.swift",
+        "        || format.roomLog.end - begun + added > limit\n",
+        "        || format.roomLog.end - begun + added > 64 * limit\n",
+        (unit("SlowReaderTests/asleep"),),
+    ),
+    Guard(
+        62,
         "the heap is given back by bytes",
         LIFECYCLE,
         "noteFreed(Shard.connectionBytes + table[place].owned.count)",
