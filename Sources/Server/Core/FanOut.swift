@@ -172,17 +172,22 @@ extension Shard {
   /// Queues the range [from, to) of a log behind what the session at `place` has.
   func queue(log number: UInt8, from: UInt64, to: UInt64, at place: UInt32) {
     guard table[place].state == .session, from != to, settleBurst(for: place) else { return }
+    let count = Int(to - from)
     // Not all at the turn's end: what a client then turned out not to take would become bytes of
     // its own, so many times what anybody may be behind as it has devices.
     let limit = core.configuration.limits.backlogBytesLimit / 2
-    if !table[place].flags.contains(.blocked), table[place].queuedByteCount > limit {
+    let waiting = queuedByteCount(of: place)
+    if !table[place].flags.contains(.blocked), waiting > 0, waiting + count > limit {
       flush(place)
       guard table.contains(place), table[place].state == .session else { return }
     }
     if table[place].flags.contains(.blocked) {
-      guard takeSharedTail(at: place) else { return }
+      // Before it is copied: what a client is cut off for is not held for it as well.
+      checkBacklog(at: place, adding: count)
+      guard table.contains(place), table[place].state == .session, takeSharedTail(at: place) else {
+        return
+      }
       copyToOwned(log(number), from: from, to: to, at: place)
-      checkBacklog(at: place)
       return
     }
     let format = formats[Int(table[place].format)]
@@ -276,12 +281,8 @@ extension Shard {
 
   private func copyToOwned(_ log: FrameLog, from: UInt64, to: UInt64, at place: UInt32) {
     let count = Int(to - from)
+    makeRoom(for: count, at: place)
     let start = table[place].owned.count
-    if start + count > table[place].owned.capacity {
-      // By doubling, an array would come to hold twice what a client may be behind.
-      let step = Shard.ownedStepBytes
-      table[place].owned.reserveCapacity((start + count + step - 1) / step * step)
-    }
     table[place].owned.append(contentsOf: repeatElement(0, count: count))
     // SAFETY: `count` bytes were just added at `start`, and an array overlaps no log.
     unsafe table[place].owned.withUnsafeMutableBytes { bytes in

@@ -111,6 +111,8 @@ extension Shard {
     metrics.add(.bytesSent, sent)
     table[place].ownedSent += sent
     if table[place].ownedSent == table[place].owned.count {
+      // What is answered and taken at once comes and goes in the same memory.
+      if table[place].flags.contains(.blocked) { noteFreed(table[place].owned.count) }
       table[place].owned = []
       table[place].ownedSent = 0
       return true
@@ -132,6 +134,24 @@ extension Shard {
     }
     table[place].owned.removeFirst(sent)
     table[place].ownedSent = 0
+  }
+
+  /// Makes room for `count` more bytes behind what the connection owns.
+  ///
+  /// In steps: by doubling, an array would come to hold twice what a client may be behind. And
+  /// where what was sent lies, as far as that reaches, because else a client would be held that on
+  /// top of what it is behind; but not for less than half a step, or all that a client owns would
+  /// be moved for each frame that it is sent.
+  func makeRoom(for count: Int, at place: UInt32) {
+    guard table[place].owned.count + count > table[place].owned.capacity else { return }
+    let step = Shard.ownedStepBytes
+    if table[place].ownedSent >= step / 2 {
+      table[place].owned.removeFirst(table[place].ownedSent)
+      table[place].ownedSent = 0
+    }
+    let needed = table[place].owned.count + count
+    guard needed > table[place].owned.capacity else { return }
+    table[place].owned.reserveCapacity((needed + step - 1) / step * step)
   }
 
   /// False when the connection blocked or ended.
@@ -243,8 +263,15 @@ extension Shard {
   /// Whether there is memory for one more page that its client may be slow to take.
   var hasRoomForPage: Bool { blockedBytes < core.configuration.limits.blockedBytesLimit }
 
-  /// Cuts the connection at `place` off when it is further behind than allowed.
-  func checkBacklog(at place: UInt32) {
+  /// Bytes that the session at `place` still has to be sent, of its own and of what all are sent.
+  func queuedByteCount(of place: UInt32) -> Int {
+    let log = formats[Int(table[place].format)].log
+    return table[place].queuedByteCount + Int(log.end - table[place].sharedThrough)
+  }
+
+  /// Cuts the connection at `place` off when it is further behind than allowed, or would be with
+  /// `count` bytes more.
+  func checkBacklog(at place: UInt32, adding count: Int = 0) {
     guard table[place].state == .session else { return }
     let log = formats[Int(table[place].format)].log
     var behind = table[place].queuedByteCount
@@ -252,7 +279,7 @@ extension Shard {
     if table[place].flags.contains(.replaying) { behind = max(0, behind - Shard.missedBytesLimit) }
     // The page counts for what is its own, not for what it leaves in the log: that is overwritten
     // whoever replays.
-    behind += Int(log.end - table[place].sharedThrough)
+    behind += Int(log.end - table[place].sharedThrough) + count
     let limit = core.configuration.limits.backlogBytesLimit
     guard behind > limit else { return }
     cutSlowConsumer(place)

@@ -21,11 +21,10 @@ extension Shard {
       flush(place)
       guard table.contains(place) else { return }
     }
-    if readiness.contains(.readable) {
-      if !table[place].flags.isDisjoint(with: [.readPaused, .peerEnded]) {
-        if readiness.contains(.hangup) { drop(place, counting: .resets) }
-        return
-      }
+    // One that is not being read is not watched for that; its reset is seen all the same.
+    if readiness.contains(.readable),
+      table[place].flags.isDisjoint(with: [.readPaused, .peerEnded])
+    {
       read(place)
     } else if readiness.contains(.hangup) {
       drop(place, counting: .resets)

@@ -292,15 +292,27 @@ extension Shard {
     dirty.remove(place)
     let poll = table[place].engine.flatMap { $0.place == place ? $0.poll : nil }
     let fd = table[place].fd
+    noteFreed(Shard.connectionBytes + table[place].owned.count)
     table.remove(place)
     // Closing takes it out of epoll: nobody else has the descriptor.
     if fd >= 0 { kernel.close(fd) }
     if let poll, table.holds(poll.place, generation: poll.generation) {
       finish(poll.place, .refusal(.unknownSession))
     }
-    // A herd that has left should not be remembered in the heap.
-    droppedSinceTrim += 1
-    if droppedSinceTrim >= 1_000, trimAt == .max { trimAt = now + 5_000 }
+  }
+
+  /// What a connection takes that owns nothing, about.
+  private static let connectionBytes = 512
+  /// What may stay in the heap of those that have left.
+  private static let trimBytes = 512 * 1_024
+
+  /// Has the heap given back soon when much of it is free: a herd that has left, or has caught up,
+  /// should not be remembered in it.
+  ///
+  /// By bytes: a few of those that were far behind leave as much as a thousand that were not.
+  func noteFreed(_ byteCount: Int) {
+    freedSinceTrim += byteCount
+    if freedSinceTrim >= Shard.trimBytes, trimAt == .max { trimAt = now + 5_000 }
   }
 
   /// Takes the session at `place`, if there is one, out of fan-out.

@@ -46,7 +46,7 @@ final class Shard {
   var wheel: TimerWheel
   var acceptors: [Acceptor] = []
   /// Where bytes are received and parsed.
-  let scratch = ScratchBuffer(byteCount: 128 * 1_024)
+  let scratch: ScratchBuffer
   /// Where small pieces are put together to be sent.
   ///
   /// Not the scratch: a flush may come in the midst
@@ -125,8 +125,8 @@ final class Shard {
   var isSweeping = false
   /// The places of one event's user; kept for its memory.
   var places: [UInt32] = []
-  /// Connections that ended since the heap was last given back.
-  var droppedSinceTrim = 0
+  /// Bytes that connections have freed since the heap was last given back, about.
+  var freedSinceTrim = 0
   var trimAt: UInt64 = .max
 
   init(index: Int, core: ServerCore, reactor: Reactor, listeners: [Listener]) throws(SystemError) {
@@ -141,6 +141,9 @@ final class Shard {
     wall = kernel.wallMilliseconds
     wheel = TimerWheel(now: now)
     heardThrough = core.firstOffset
+    // An unfinished message lies there before what is received next.
+    let longest = core.configuration.engines.reduce(0) { max($0, $1.settings.messageBytesLimit) }
+    scratch = ScratchBuffer(byteCount: 128 * 1_024 + longest)
     userAgents = UserAgents(countLimit: core.configuration.limits.userAgentsLimit)
     let capacity = core.configuration.limits.frameLogCapacity
     // What a blocked client may be behind, a turn's worth and a large frame: a log never overwrites
@@ -341,7 +344,7 @@ final class Shard {
     continueDrain()
     if now >= trimAt {
       trimAt = .max
-      droppedSinceTrim = 0
+      freedSinceTrim = 0
       Memory.giveBack()
     }
   }
