@@ -69,8 +69,11 @@ let package = Package(
       swiftSettings: strict),
 
     .executableTarget(name: "Floor", path: "Benchmarks/Floor", cSettings: c),
+    .target(
+      name: "BenchmarkSupport", dependencies: ["CReactor", "LoadClient", "Tokens", "Wire"],
+      path: "Benchmarks/Support", swiftSettings: strict),
     .executableTarget(
-      name: "FanOut", dependencies: ["CReactor", "LoadClient", "Tokens", "Wire"],
+      name: "FanOut", dependencies: ["BenchmarkSupport", "CReactor", "LoadClient"],
       path: "Benchmarks/FanOut", swiftSettings: strict),
 
     .executableTarget(
