@@ -75,6 +75,9 @@ let package = Package(
     .executableTarget(
       name: "FanOut", dependencies: ["BenchmarkSupport", "CReactor", "LoadClient"],
       path: "Benchmarks/FanOut", swiftSettings: strict),
+    .executableTarget(
+      name: "Innocents", dependencies: ["BenchmarkSupport", "CReactor", "LoadClient", "Wire"],
+      path: "Benchmarks/Innocents", swiftSettings: strict),
 
     .executableTarget(
       name: "StoreWrite", dependencies: ["Notifications", "Storage"],
