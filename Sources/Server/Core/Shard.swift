@@ -149,8 +149,9 @@ final class Shard {
       }
       + DialectRegistry.all.map { Format(dialect: $0, epoch: nil, capacity: capacity) }
     acceptor = try Acceptor(
-      reactor: reactor, fd: listener.fd, place: Shard.listenerPlace,
-      userTimeoutMilliseconds: core.configuration.limits.tcpUserTimeoutMilliseconds)
+      reactor: reactor, kernel: kernel, fd: listener.fd, place: Shard.listenerPlace,
+      userTimeoutMilliseconds: core.configuration.limits.tcpUserTimeoutMilliseconds,
+      unsentBytesLimit: core.configuration.limits.unsentBytesLimit)
   }
 
   /// Runs turns until told to stop.
