@@ -19,19 +19,30 @@ struct SlowReaderTests {
       offset: offset)
   }
 
+  /// Whom a burst is for.
+  enum Audience: CaseIterable { case oneUser, everyone, room }
+
   // Case 62
   @Test(
     "of many devices that take nothing none is held more than the limit for, whatever the burst",
-    arguments: [true, false])
-  func asleep(isForOne: Bool) throws {
+    arguments: Audience.allCases, [false, true])
+  func asleep(audience: Audience, areSentAPart: Bool) throws {
     let fixture = try ShardFixture()
     let limit = fixture.core.configuration.limits.backlogBytesLimit
-    let reader = try fixture.arrive("u", path: "/api/ws")
+    let path = audience == .room ? RoomSessionTests.path : "/api/ws"
+    let reader = try fixture.arrive("u", path: path)
     let sleepers = try (0..<size(200, full: 5_000)).map { _ in
-      try fixture.arrive("u", path: "/api/ws")
+      try fixture.arrive("u", path: path)
+    }
+    if audience == .room {
+      for socket in [reader] + sleepers { fixture.shard.join("r", at: socket.place) }
+      try fixture.turn(4)
+      _ = try reader.frames()
     }
     for sleeper in sleepers {
       sleeper.room = 0
+      // As far as into the midst of a frame.
+      if areSentAPart { sleeper.open(for: 1_500) }
       sleeper.keeps = false
     }
     var told: UInt64 = 0
@@ -39,11 +50,13 @@ struct SlowReaderTests {
     for _ in 0..<4 {
       for _ in 0..<220 {
         told += 1
-        let event = Self.stored(told)
-        try fixture.publish(
-          isForOne
-            ? event
-            : Event(audience: .everyone, body: TurnTests.broadcast(1_000).body, timestamp: 0))
+        switch audience {
+        case .oneUser: try fixture.publish(Self.stored(told))
+        case .everyone: try fixture.publish(TurnTests.broadcast(1_000))
+        case .room:
+          let said = TurnTests.broadcast(1_000).body
+          try fixture.publish(Event(audience: .room("r", except: nil), body: said, timestamp: 0))
+        }
       }
       try fixture.turn()
       for sleeper in sleepers where fixture.state(of: sleeper) != .free {

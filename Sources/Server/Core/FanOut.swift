@@ -29,6 +29,8 @@ final class Format {
   var roomFlushedEnd: UInt64 = 0
   /// Ends of the frames that the log still holds, oldest first.
   var frameEnds = FrameEnds()
+  /// The same of the rooms' log.
+  var roomFrameEnds = FrameEnds()
   var writer: FrameWriter
 
   init(dialect: any Dialect, epoch: String?, capacity: Int) {
@@ -180,9 +182,11 @@ extension Shard {
       guard table.contains(place), table[place].state == .session else { return }
     }
     if table[place].flags.contains(.blocked) {
+      // Looked at before the copy: what is said in a room in one turn is up to four times what
+      // anybody may be behind, and would be that for each of thousands who sleep.
+      guard !isTooFarBehind(place, adding: Int(to - from)) else { return cutSlowConsumer(place) }
       guard takeSharedTail(at: place) else { return }
       copyToOwned(log(number), from: from, to: to, at: place)
-      checkBacklog(at: place)
       return
     }
     let format = formats[Int(table[place].format)]

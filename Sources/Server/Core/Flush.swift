@@ -238,17 +238,20 @@ extension Shard {
 
   /// Cuts the connection at `place` off when it is further behind than allowed.
   func checkBacklog(at place: UInt32) {
-    guard table[place].state == .session else { return }
+    guard table[place].state == .session, isTooFarBehind(place) else { return }
+    cutSlowConsumer(place)
+  }
+
+  /// Whether the session at `place` is further behind than allowed, or would be with so much more.
+  func isTooFarBehind(_ place: UInt32, adding byteCount: Int = 0) -> Bool {
     let log = formats[Int(table[place].format)].log
-    var behind = table[place].queuedByteCount
+    var behind = table[place].queuedByteCount + byteCount
     // A page of missed notifications is sent ahead of the client's pace, one at a time.
     if table[place].flags.contains(.replaying) { behind = max(0, behind - Shard.missedBytesLimit) }
     // The page counts for what is its own, not for what it leaves in the log: that is overwritten
     // whoever replays.
     behind += Int(log.end - table[place].sharedThrough)
-    let limit = core.configuration.limits.backlogBytesLimit
-    guard behind > limit else { return }
-    cutSlowConsumer(place)
+    return behind > core.configuration.limits.backlogBytesLimit
   }
 
   /// Tells a slow consumer 1013, behind the frame that it was sent a part of.

@@ -85,6 +85,7 @@ extension Shard {
       if format.roomLog.end - format.roomFlushedEnd + added > Shard.flushBytes { flush() }
       if burst == nil { burst = RoomBurst(room: room, from: formats.map { $0.roomLog.end }) }
       format.roomLog.append(format.writer.bytes.span)
+      format.roomFrameEnds.append(format.roomLog.end, logStart: format.roomLog.start)
       metrics.add(.framesDelivered, room.formatCounts[index] * format.writer.count)
     }
   }
@@ -183,11 +184,16 @@ extension Shard {
   ) {
     guard sent >= 0 || sent == -Int(EAGAIN) else { return drop(place, counting: .resets) }
     metrics.add(.bytesSent, max(0, sent))
-    table[place].outbox.append(
-      log: roomLogNumber(of: index), from: range.from + UInt64(max(0, sent)), to: range.to)
+    let from = range.from + UInt64(max(0, sent))
+    // Of more than anybody may be behind, no more is kept than ends the frame that was begun.
+    let isTooFar = isTooFarBehind(place, adding: Int(range.to - from))
+    let end = isTooFar ? formats[index].roomFrameEnds.end(at: from) ?? range.to : range.to
+    if from < end {
+      table[place].outbox.append(log: roomLogNumber(of: index), from: from, to: end)
+    }
     table[place].flags.insert(.queued)
     block(place)
-    if table.contains(place) { checkBacklog(at: place) }
+    if isTooFar, table.contains(place) { cutSlowConsumer(place) }
   }
 
   /// The number by which an outbox names the log of a format's rooms.
