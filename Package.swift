@@ -71,9 +71,15 @@ let package = Package(
       swiftSettings: strict),
 
     .executableTarget(name: "Floor", path: "Benchmarks/Floor", cSettings: c),
+    .target(
+      name: "BenchmarkSupport", dependencies: ["CReactor", "LoadClient", "Tokens", "Wire"],
+      path: "Benchmarks/Support", swiftSettings: strict),
     .executableTarget(
-      name: "FanOut", dependencies: ["CReactor", "LoadClient", "Tokens", "Wire"],
+      name: "FanOut", dependencies: ["BenchmarkSupport", "CReactor", "LoadClient"],
       path: "Benchmarks/FanOut", swiftSettings: strict),
+    .executableTarget(
+      name: "Innocents", dependencies: ["BenchmarkSupport", "CReactor", "LoadClient", "Wire"],
+      path: "Benchmarks/Innocents", swiftSettings: strict),
 
     .executableTarget(
       name: "StoreWrite", dependencies: ["Notifications", "Storage"],

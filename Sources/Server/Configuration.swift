@@ -101,6 +101,11 @@ package struct Limits: Sendable {
   package var fragmentCountLimit = 1_024
   /// Bytes that a client may be behind before it is a slow consumer and closed with 1013.
   package var backlogBytesLimit = 64 * 1_024
+  /// Bytes that the kernel takes for a connection beyond those that it may send at once.
+  ///
+  /// Left to itself it takes megabytes for a client that does not read, thousands of whom have all
+  /// of TCP's memory: then nobody's connection on the machine is served well.
+  package var unsentBytesLimit: UInt32 = 128 * 1_024
   /// Bytes of a JSON request body; more is answered 413.
   package var bodyBytesLimit = 64 * 1_024
   /// Bytes of the body of a single publish: a notification, and 10,000 ids of its users.

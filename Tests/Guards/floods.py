@@ -130,6 +130,14 @@ GUARDS = [
     ),
     Guard(
         62,
+        "the kernel takes little for a client that does not read",
+        "Sources/CReactor/socket.c",
+        "return set_option(kernel, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, value);",
+        "return value < 0 ? set_option(kernel, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, value) : 0;",
+        (c("the kernel takes"),),
+    ),
+    Guard(
+        62,
         "what was sent is forgotten",
         FLUSH,
         "guard sent >= 4 * Shard.ownedStepBytes, sent >=",

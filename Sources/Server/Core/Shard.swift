@@ -171,8 +171,10 @@ final class Shard {
     for (index, listener) in listeners.enumerated() {
       acceptors.append(
         try Acceptor(
-          reactor: reactor, fd: listener.fd, place: Shard.listenerPlace - UInt32(index),
-          userTimeoutMilliseconds: core.configuration.limits.tcpUserTimeoutMilliseconds))
+          reactor: reactor, kernel: kernel, fd: listener.fd,
+          place: Shard.listenerPlace - UInt32(index),
+          userTimeoutMilliseconds: core.configuration.limits.tcpUserTimeoutMilliseconds,
+          unsentBytesLimit: core.configuration.limits.unsentBytesLimit))
     }
   }
 

@@ -121,9 +121,14 @@ struct Interest: OptionSet {
   private let raw: OpaquePointer
 
   /// Adds the listening `fd` to `reactor` under (`place`, 0) and owns it from then on.
-  init(reactor: Reactor, fd: Int32, place: UInt32, userTimeoutMilliseconds: UInt32)
-    throws(SystemError)
-  {
+  ///
+  /// `unsentBytesLimit` is what the kernel takes for a connection beyond what it may send.
+  init(
+    reactor: Reactor, kernel: Kernel, fd: Int32, place: UInt32, userTimeoutMilliseconds: UInt32,
+    unsentBytesLimit: UInt32
+  ) throws(SystemError) {
+    _ = try SystemError.check(
+      unsafe cl_limit_unsent(kernel.table, fd, unsentBytesLimit), "setsockopt")
     var made: OpaquePointer?
     _ = try SystemError.check(
       unsafe cl_acceptor_create(reactor.raw, fd, place, 0, userTimeoutMilliseconds, &made),
