@@ -26,10 +26,12 @@ from harness.engineio import (
     expect_refused,
     open_client,
     read_open,
+    request,
     target,
 )
-from harness.raw import BINARY, CONTINUATION, TEXT, exchange, upgrade_request
+from harness.raw import BINARY, CONTINUATION, TEXT, RawConnection, exchange, upgrade_request
 from harness.sizes import size
+from harness.waiting import wait_until
 
 ROUNDS = size(1, full=100)
 UNKNOWN_SID = "AAAAAAAAAAAAAAAAAAAAAA"
@@ -290,6 +292,24 @@ def test_two_polls_at_once_close_the_session(engine):
         client.expect_closed()
         bystander.send("4untouched")
         assert bystander.next() == "4untouched"
+
+
+def test_of_two_posts_at_once_neither_is_torn(engine):
+    """The document has the session closed; who sees a post when it is whole may take both."""
+    with PollingClient(engine) as client:
+        whole = request("POST", client.target, b"4first, and long in coming")
+        first = RawConnection(engine)
+        first.send(whole[:-10])
+        wait_until("half of it is read", first.is_read)
+        answer = client.post(b"4second")
+        first.send_if_open(whole[-10:])
+        if answer.status == 200:
+            assert first.read_answer().bytes == b"ok"
+            assert client.poll() == ["4second", "4first, and long in coming"]
+        else:
+            assert answer.status == 400
+            client.expect_closed()
+        first.close()
 
 
 @pytest.mark.parametrize("text", [b"", b"abc", b"7", b"9hello", b" 4", b"\x1e", b"b AQIDBA=="])
