@@ -54,6 +54,14 @@ def test_a_session_that_does_not_answer_is_closed(make_engine, transport):
             expect_error(ask(engine, sid=client.sid), 1)
 
 
+def test_a_session_that_nobody_polls_is_closed_all_the_same(make_engine):
+    engine = make_engine(shards=1)
+    with PollingClient(engine) as client, PollingClient(engine) as younger:
+        # What began before this one is over when this one is.
+        younger.expect_closed()
+        expect_error(ask(engine, sid=client.sid), 1)
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_session_that_answers_stays(make_engine, transport):
     engine = make_engine(ping_interval=150, ping_timeout=1_500)

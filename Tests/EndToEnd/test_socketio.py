@@ -150,11 +150,22 @@ def test_leaving_main_leaves_the_others_open(opened):
     opened.echoes(namespace="/custom")
 
 
-def test_leaving_a_custom_namespace_leaves_main_open(opened):
+@pytest.mark.parametrize("packet", ["41/custom,", "41/custom"])
+def test_leaving_a_custom_namespace_leaves_main_open(opened, packet):
     opened.connect()
     opened.connect("/custom")
-    opened.send("41/custom,")
+    opened.send(packet)
     opened.echoes()
+
+
+def test_leaving_all_namespaces_leaves_the_transport_open(make_engine):
+    engine = make_engine(ping_interval=200, ping_timeout=60_000)
+    with SocketIOClient(engine) as client:
+        client.connect()
+        client.send("41")
+        for _ in range(3):
+            assert client.engine.read() == "2"
+            client.send("3")
 
 
 @pytest.mark.parametrize("namespace", ["/", "/custom"])
