@@ -15,6 +15,7 @@ from harness.engineio import (
     ENGINE_PATH,
     ERRORS,
     PLAIN,
+    SOCKET_PATH,
     TRANSPORTS,
     Attempt,
     PollingClient,
@@ -124,7 +125,7 @@ def test_the_errors_are_the_reference_servers(engine):
 
 def test_a_session_is_known_at_its_own_path_alone(engine):
     with PollingClient(engine) as client:
-        expect_error(ask(engine, path="/socket.io/", sid=client.sid), 1)
+        expect_error(ask(engine, path=SOCKET_PATH, sid=client.sid), 1)
         client.send("4mine")
         assert client.next() == "4mine"
 
@@ -141,13 +142,14 @@ def test_a_sid_holds_a_hundred_and_twenty_eight_random_bits(make_engine):
     requests.close()
     assert len(set(sids)) == count
     assert set("".join(sids)) <= set(string.ascii_letters + string.digits + "-_")
-    length = len(sids[0])
-    assert length >= 22 and {len(sid) for sid in sids} == {length}
-    bits = 0.0
+    length, bits, varied = len(sids[0]), 0.0, 0
+    assert {len(sid) for sid in sids} == {length}
     for place in range(length):
         found = collections.Counter(sid[place] for sid in sids)
-        assert len(found) > 1, f"the same character at {place} in all of them"
         bits -= sum(n / count * math.log2(n / count) for n in found.values())
+        varied += len(found) > 1
+    # A character or two may say which shard it is, the same to all who came on one connection.
+    assert varied >= 22, varied
     # What is seen in so many is a fifth of a bit less than what is there.
     assert bits >= 127.5, bits
 
@@ -410,25 +412,27 @@ def test_each_request_may_reach_another_shard(make_engine, shards):
             client.expect_closed()
 
 
-def test_pages_from_ours_may_and_others_may_not(make_engine):
+def test_pages_from_ours_may_and_others_may_not(make_server):
     ours, theirs = "https://ours.example", "https://theirs.example"
-    engine = make_engine(environment={"WEBSOCKET_CORS_ORIGINS": ours})
+    # The product, because the test-only server lets every page in.
+    server = make_server(environment={"WEBSOCKET_CORS_ORIGINS": ours})
     asked = [("Access-Control-Request-Method", "POST")]
     asked.append(("Access-Control-Request-Headers", "content-type"))
-    preflight = ask(engine, "OPTIONS", headers=[("Origin", ours), *asked])
+    preflight = ask(server, "OPTIONS", headers=[("Origin", ours), *asked], path=SOCKET_PATH)
     assert preflight.status == 204, preflight
     assert preflight.headers["access-control-allow-origin"] == ours
     assert "POST" in preflight.headers["access-control-allow-methods"]
     assert "content-type" in preflight.headers["access-control-allow-headers"].lower()
-    answer = ask(engine, headers=[("Origin", ours)])
+    answer = ask(server, headers=[("Origin", ours)], path=SOCKET_PATH)
     assert answer.status == 200 and answer.headers["access-control-allow-origin"] == ours
     assert "origin" in answer.headers["vary"].lower()
-    refused = ask(engine, headers=[("Origin", ours)], sid=UNKNOWN_SID)
+    refused = ask(server, headers=[("Origin", ours)], path=SOCKET_PATH, sid=UNKNOWN_SID)
     assert refused.headers["access-control-allow-origin"] == ours
-    foreign = ask(engine, "OPTIONS", headers=[("Origin", theirs), *asked])
+    foreign = ask(server, "OPTIONS", headers=[("Origin", theirs), *asked], path=SOCKET_PATH)
     assert "access-control-allow-origin" not in foreign.headers
-    assert "access-control-allow-origin" not in ask(engine, headers=[("Origin", theirs)]).headers
-    path = target(ENGINE_PATH, "websocket")
+    answer = ask(server, headers=[("Origin", theirs)], path=SOCKET_PATH)
+    assert "access-control-allow-origin" not in answer.headers
+    path = target(SOCKET_PATH, "websocket")
     for origin, status in ((ours, 101), (theirs, 403)):
-        with Attempt(engine, path, [("Origin", origin)]) as attempt:
+        with Attempt(server, path, [("Origin", origin)]) as attempt:
             assert attempt.answer.startswith(f"HTTP/1.1 {status} "), attempt.answer

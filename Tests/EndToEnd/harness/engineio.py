@@ -6,6 +6,7 @@ either. A packet is a `str` that begins with its type, or the `bytes` of a binar
 
 import base64
 import collections
+import itertools
 import json
 import os
 import re
@@ -53,8 +54,8 @@ class EngineServer(Server):
     """
 
     def __init__(self, directory, environment=None, **options):
-        flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-        super().__init__(directory, arguments=flags)
+        flags = [(f"--{name.replace('_', '-')}", str(value)) for name, value in options.items()]
+        super().__init__(directory, arguments=itertools.chain(*flags))
         self.environment = {"LOG_LEVEL": "info", **(environment or {})}
 
     def command(self):
