@@ -7,6 +7,7 @@ import pytest
 from harness.engineio import (
     ENGINE_PATH,
     SOCKET_PATH,
+    Ended,
     PollingClient,
     Requests,
     WebSocketClient,
@@ -23,6 +24,8 @@ MEBIBYTE = 1 << 20
 MEGABYTE = 1_000_000
 CALM = {"ping_interval": 60_000, "ping_timeout": 60_000, "connect_timeout": 60_000}
 BOTH = ["polling", "websocket"]
+# Ten of these are the 640 KiB that a connection may make the server hold.
+ATTACHMENT_LIMIT = 65_536
 
 
 def at_rest(engine, before):
@@ -124,24 +127,36 @@ def test_attachments_that_do_not_come_are_waited_for_ten_seconds(engine):
 
 
 @pytest.mark.parametrize("transport", BOTH)
-def test_attachments_count_in_the_message_they_belong_to(make_engine, transport):
-    engine = make_engine(max_payload=300_000, **CALM)
+def test_an_attachment_is_as_large_as_a_message_and_no_larger(make_engine, transport):
+    engine = make_engine(max_payload=ATTACHMENT_LIMIT, **CALM)
+    # In base64 three bytes are four, and the text that announces them counts, too.
+    largest = ATTACHMENT_LIMIT - 64 if transport == "websocket" else ATTACHMENT_LIMIT // 4 * 3 - 3
     with SocketIOClient(engine, transport) as client:
         client.connect()
-        fitting = [bytes(95_000)] * 3
-        for packet in event("message", *fitting):
+        for packet in event("message", *[bytes(largest)] * 10):
             client.send(packet)
-        client.expect(*event("message-back", *fitting))
-        client.send(announcing(10, 10), bytes(110_000))
-        client.send(bytes(110_000))
-        client.send_if_taken(bytes(110_000))
+        client.expect(*event("message-back", *[bytes(largest)] * 10))
+        client.send(announcing(10, 10), bytes(largest // 2))
+        if transport == "websocket":
+            client.send(bytes(ATTACHMENT_LIMIT + 1))
+            client.expect_closed()
+        else:
+            assert client.engine.post(encode([bytes(ATTACHMENT_LIMIT)])).status == 413
+
+
+def test_ten_attachments_count_with_the_text_that_announces_them(make_engine):
+    engine = make_engine(max_payload=ATTACHMENT_LIMIT, **CALM)
+    with SocketIOClient(engine) as client:
+        client.connect()
+        client.send(*event("message", *[bytes(ATTACHMENT_LIMIT)] * 10))
         client.expect_closed()
+        assert client.engine.code == 1009
 
 
 def test_what_is_held_for_attachments_is_bounded(make_engine):
-    limit, count = 640 * 1_024, size(40, full=400)
-    engine = make_engine(max_payload=limit, shards=1, **CALM)
-    piece = frame(BINARY, bytes(limit // 10 - 100), mask=b"abcd")
+    count = size(40, full=400)
+    engine = make_engine(max_payload=ATTACHMENT_LIMIT, shards=1, **CALM)
+    piece = frame(BINARY, bytes(ATTACHMENT_LIMIT - 64), mask=b"abcd")
     opening = frame(TEXT, b"40") + frame(TEXT, announcing(10, 10).encode())
 
     def hold(stack, how_many):
@@ -160,8 +175,8 @@ def test_what_is_held_for_attachments_is_bounded(make_engine):
     before = engine.resident_bytes()
     with contextlib.ExitStack() as stack:
         held = hold(stack, count)
-        assert engine.resident_bytes() - before <= count * limit + 4 * MEBIBYTE
-        # They were held, so the last piece is all that was missing.
+        assert engine.resident_bytes() - before <= count * 10 * ATTACHMENT_LIMIT + 4 * MEBIBYTE
+        # It was held for them, so the last piece is all that was missing.
         for socket in held:
             socket.send(piece)
             while socket.read_frame()[0] != BINARY:
@@ -180,9 +195,9 @@ def repeated(packet):
 BODIES = {
     "pongs": (ENGINE_PATH, b"3", 200),
     "no operation": (ENGINE_PATH, b"6", 200),
-    "too early for Socket.IO": (SOCKET_PATH, b"4", None),
-    "acknowledgements": (SOCKET_PATH, b"430[]", None),
-    "no packet": (ENGINE_PATH, b"x", 400),
+    "messages": (ENGINE_PATH, b"4", 200),
+    "messages of no namespace": (SOCKET_PATH, b"4", 400),
+    "no packets": (ENGINE_PATH, b"x", 400),
     "nothing": (ENGINE_PATH, b"", 400),
 }
 
@@ -194,35 +209,13 @@ def test_a_megabyte_of_small_packets_costs_twenty_milliseconds(engine, kind):
     assert MEGABYTE - len(packet) - 1 <= len(body) <= MEGABYTE
     for _ in range(5):
         with PollingClient(engine, path) as client:
-            if path == SOCKET_PATH and packet != b"4":
-                client.send("40")
-                assert client.next().startswith("40") and client.next() == '42["auth",{}]'
             before = engine.cpu_seconds()
-            answer = client.post(body)
+            assert client.post(body).status == status
             spent = engine.cpu_seconds() - before
-            assert answer.status in ([200, 400] if status is None else [status])
             least = spent if least is None else min(least, spent)
+            # Over already where so many echoes were more than a session may be owed.
+            client.post(b"1")
     assert least <= 0.020, least
-
-
-def test_a_megabyte_of_messages_is_answered_or_refused_at_the_price_of_its_bytes(engine):
-    body, least = repeated(b"4"), None
-    for _ in range(5):
-        with PollingClient(engine) as client:
-            before = engine.cpu_seconds()
-            answer = client.post(body)
-            if answer.status == 200:
-                heard = client.poll()
-                while len(heard) < MEGABYTE // 2:
-                    heard += client.poll()
-                assert heard == ["4"] * (MEGABYTE // 2)
-            else:
-                assert answer.status == 400
-                client.expect_closed()
-            spent = engine.cpu_seconds() - before
-            least = spent if least is None else min(least, spent)
-    # There and back.
-    assert least <= 0.040, least
 
 
 def test_a_session_that_ended_takes_no_body(engine):
@@ -251,10 +244,10 @@ def test_who_posts_and_never_polls_is_cut_or_bounded(make_engine):
 def test_who_sends_and_never_reads_is_cut_or_held_back(make_engine):
     engine = make_engine(shards=1, **CALM)
     with WebSocketClient(engine) as client:
-        client.send("4" + "x" * (MEGABYTE - 1))
+        client.send("4" + "x" * 99_999)
         client.next()
     before = largest = engine.resident_bytes()
-    message = frame(TEXT, b"4" + b"x" * (MEGABYTE - 1), mask=b"abcd")
+    message = frame(TEXT, b"4" + b"x" * 99_999, mask=b"abcd") * 10
     with WebSocketClient(engine) as client, WebSocketClient(engine) as innocent:
         for number in range(size(60, full=300)):
             taken = client.socket.send_until_full(message)
@@ -373,15 +366,15 @@ def test_questions_that_nobody_answers_are_bounded(make_engine):
         client.connect()
         for packet in event("ask") * count:
             client.engine.socket.send_if_open(frame(TEXT, packet.encode()))
-        open_questions = most = heard = 0
-        with contextlib.suppress(Closed):
-            while heard < 2 * count:
-                opcode, packet = client.engine.socket.read_frame()
-                if opcode == CLOSE:
-                    break
-                heard += 1
-                open_questions += 1 if b"question" in packet else -1
-                most = max(most, open_questions)
+        questions = given_up = most = 0
+        with contextlib.suppress(Closed, Ended):
+            # One too many is given up at once, or is the end; the others are in their time.
+            while given_up < count:
+                if client.next() == event("unanswered")[0]:
+                    given_up += 1
+                else:
+                    questions += 1
+                most = max(most, questions - given_up)
         assert 0 < most <= 1_024, most
 
 

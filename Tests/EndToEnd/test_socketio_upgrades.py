@@ -4,7 +4,9 @@
 
 import asyncio
 import collections
+import json
 import random
+import re
 import secrets
 import time
 
@@ -171,8 +173,9 @@ async def overtake(http, engine, seed):
     await racer.hear(2 + 2 * asks)
     opening, told, *events = racer.heard
     assert opening.startswith('40{"sid":') and told == '42["auth",{}]'
-    questions = [each for each in events if "question" in each]
-    assert questions == [f'42{number}["question",{number}]' for number in range(asks)]
+    questions = [re.fullmatch(r'42\d+(\["question",\d+\])', each) for each in events]
+    questions = [json.loads(found[1]) for found in questions if found]
+    assert questions == [["question", number] for number in range(asks)]
     assert events.count('42["unanswered"]') == asks
     await racer.socket.close()
 
@@ -251,12 +254,13 @@ def test_no_guess_reaches_a_session(engine, chance):
         guessed = guesses(owner.sid, count, chance)
         attacker = Requests(engine)
         for _ in range(count // 100):
-            for number in range(100):
-                path = f"{ENGINE_PATH}?EIO=4&transport=polling&sid={next(guessed)}"
-                method, body = ("GET", None) if number % 2 else ("POST", b"4hijacked")
-                attacker.ask(method, path, body)
-            for _ in range(100):
+            for _ in range(99):
+                attacker.ask("GET", f"{ENGINE_PATH}?EIO=4&transport=polling&sid={next(guessed)}")
+            for _ in range(99):
                 expect_error(attacker.answer(), 1)
+            # By itself, for a body that nobody wants ends its connection.
+            path = f"{ENGINE_PATH}?EIO=4&transport=polling&sid={next(guessed)}"
+            expect_error(attacker.exchange("POST", path, b"4hijacked"), 1)
         attacker.close()
         for sid in (owner.sid[:-1], owner.sid.swapcase(), owner.sid + "A"):
             expect_refused(engine, target(ENGINE_PATH, "websocket", sid))
