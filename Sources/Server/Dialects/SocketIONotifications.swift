@@ -144,7 +144,7 @@ private enum SocketIORequest {
 extension SocketIOClient {
   /// Whether the session at `place` is still this client's.
   fileprivate func isThere(_ place: UInt32) -> Bool {
-    shard.engineSession(session.id) === session && session.index(atPlace: place) != nil
+    !session.hasEnded && session.index(atPlace: place) != nil
   }
 
   /// Whether the client has asked to be in that room and not left it since.

@@ -167,22 +167,22 @@ extension Shard {
   /// Takes the packets of a body.
   func receiveEngine(_ request: Request) -> Answer {
     guard let session = (table[request.place].task as? Exchange)?.engine,
-      engineSession(session.id) === session
+      !session.hasEnded
     else { return .refusal(.unknownSession) }
     session.isPosting = false
     var payload = EngineIOPayload(request.body)
     do throws(ProtocolViolation) {
       while let packet = try payload.next() {
         guard takeMessage(isText: !packet.isBinary, at: session.place) else {
-          if engineSession(session.id) === session { continue }
+          if !session.hasEnded { continue }
           return .refusal(.unknownSession)
         }
         try receive(packet, in: request.body, for: session)
-        guard engineSession(session.id) === session else { break }
+        guard !session.hasEnded else { break }
       }
     } catch {
       metrics.add(.protocolViolations)
-      if engineSession(session.id) === session { endEngine(session, because: error.reason) }
+      if !session.hasEnded { endEngine(session, because: error.reason) }
       return .refusal(.badRequest)
     }
     return Answer(

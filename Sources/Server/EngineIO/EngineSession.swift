@@ -54,6 +54,8 @@ class EngineSession {
   let path: Int
   /// Its place in the slab.
   let place: UInt32
+  /// Whether it is over: its place may be another's by now.
+  var hasEnded = false
   /// The request that waits for what the session is sent.
   var poll: PlaceReference?
   /// Whether a body is being received for it.

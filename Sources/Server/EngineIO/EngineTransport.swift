@@ -83,6 +83,8 @@ extension Shard {
     case .message:
       try receiveMessage(packet, in: bytes, for: session)
     case .pong:
+      // One that answers nothing puts off nothing.
+      guard table[session.place].flags.contains(.pinged) else { return }
       table[session.place].flags.remove(.pinged)
       let interval = core.configuration.engines[session.path].settings.pingIntervalMilliseconds
       table[session.place].deadline = now + interval
@@ -305,9 +307,9 @@ extension Shard {
 
   /// Takes a session that ends, or has lost its socket, off what names it.
   func leaveEngine(_ session: EngineSession, _ place: UInt32) {
-    guard session.place == place, engineSessions.removeValue(forKey: session.id) != nil else {
-      return
-    }
+    guard session.place == place, !session.hasEnded else { return }
+    session.hasEnded = true
+    engineSessions[session.id] = nil
     if let session = session as? SocketIOSession { endSockets(of: session) }
     if let probe = session.probe, table.holds(probe.place, generation: probe.generation) {
       session.probe = nil

@@ -46,7 +46,7 @@ extension Shard {
       throw .inNamespaceAlready
     case .disconnect:
       application.left(client)
-      if engineSession(session.id) === session { remove(client, tellsClient: false) }
+      if !session.hasEnded { remove(client, tellsClient: false) }
     case .event, .binaryEvent:
       guard session.sockets[index].isConnected else { return }
       guard let event = SocketIOEvent(message) else { throw .namelessEvent }
@@ -168,7 +168,7 @@ extension Shard {
       namespace: client.namespace, endsAt: now + timeoutMilliseconds, completion)
     guard let id else { return completion(nil) }
     emit(event, arguments, attachments, acknowledgementID: id, to: client)
-    guard engineSession(session.id) === session else { return }
+    guard !session.hasEnded else { return }
     scheduleTimer(session.place)
   }
 
@@ -178,7 +178,7 @@ extension Shard {
       let event = application.keepAliveEvent
     else { return }
     for socket in session.sockets where socket.isConnected {
-      guard engineSession(session.id) === session else { return }
+      guard !session.hasEnded else { return }
       emit(
         event, [], [], acknowledgementID: nil,
         to: SocketIOClient(shard: self, session: session, namespace: socket.namespace))
@@ -205,14 +205,14 @@ extension Shard {
     for entry in session.acknowledgements?.removeAll(ofNamespace: client.namespace) ?? [] {
       entry.completion(nil)
     }
-    guard engineSession(session.id) === session else { return }
+    guard !session.hasEnded else { return }
     if tellsClient {
       let name = name(ofNamespaceOf: client)
       write(to: session.place) { frames in
         frames.packet { SocketIOPacket.appendDisconnect(namespace: name, into: &$0) }
       }
     }
-    guard session.sockets.isEmpty, engineSession(session.id) === session else { return }
+    guard session.sockets.isEmpty, !session.hasEnded else { return }
     // Whoever is in no namespace has the time of one who has just come.
     let settings = core.configuration.engines[session.path].settings
     session.beginsBy = now + settings.connectTimeoutMilliseconds
