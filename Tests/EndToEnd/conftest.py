@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from harness.clients import FLAT_PATH, FlatClient  # noqa: E402
+from harness.engineio import EngineServer, WebSocketClient  # noqa: E402
 from harness.raw import RawWebSocket  # noqa: E402
 from harness.server import BINARY, Server  # noqa: E402
 from harness.sizes import size  # noqa: E402
@@ -88,6 +89,60 @@ def upgraded(server):
         assert innocent.next(within=2)["title"] == "meanwhile"
         for connection in opened:
             connection.close()
+
+
+@pytest.fixture(scope="module")
+def engine_process(tmp_path_factory):
+    """The test-only Socket.IO server, where nothing comes between: no heartbeat, no time-out.
+
+    One shard, so that what was read first is done first, whichever connection it came on.
+    """
+    times = {"ping_interval": 60_000, "ping_timeout": 60_000, "connect_timeout": 60_000}
+    engine = EngineServer(tmp_path_factory.mktemp("engine"), shards=1, **times).start()
+    yield engine
+    try:
+        engine.stop()
+    finally:
+        engine.end()
+
+
+@pytest.fixture
+def engine(engine_process):
+    """The module's Socket.IO server, which must have survived the test as the same process."""
+    yield engine_process
+    assert engine_process.is_alive, f"the server ended:\n{engine_process.log()}"
+    with WebSocketClient(engine_process) as innocent:
+        innocent.send("4still here")
+        assert innocent.next() == "4still here"
+
+
+@pytest.fixture
+def make_engine(tmp_path):
+    """Starts Socket.IO servers of a test's own; each must end cleanly."""
+    made = []
+
+    def make(environment=None, **options):
+        directory = tmp_path / f"engine-{len(made)}"
+        directory.mkdir()
+        made.append(EngineServer(directory, environment, **options))
+        return made[-1].start()
+
+    yield make
+    try:
+        for engine in made:
+            assert engine.is_alive, f"the server ended:\n{engine.log()}"
+            engine.stop()
+    finally:
+        for engine in made:
+            engine.end()
+
+
+def pytest_generate_tests(metafunc):
+    """A module that sets `ROUNDS` has each of its tests run so many times."""
+    rounds = getattr(metafunc.module, "ROUNDS", 1)
+    if rounds > 1:
+        metafunc.fixturenames.append("round_number")
+        metafunc.parametrize("round_number", range(rounds))
 
 
 counter = itertools.count(1)

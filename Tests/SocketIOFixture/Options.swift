@@ -53,6 +53,8 @@ struct FixtureOptions {
     configuration.allowedOrigins = ["*"]
     // The cases are as fast as they can be, and none is about being too fast.
     configuration.limits.messageRate = .off
+    // What was sent at once is echoed at once, and nobody polls for it before all of it was sent.
+    configuration.limits.backlogBytesLimit = 512 * 1_024
     configuration.engines = [
       EnginePath("/engine.io/", .messages(EngineEcho()), settings),
       EnginePath("/socket.io/", .socketIO(SocketIOEcho()), settings),

@@ -85,19 +85,25 @@ class RawConnection:
         # Bytes on their way between the queues are in both or in neither.
         while seen != (seen := self._waiting_bytes()):
             pass
-        return self.sent_until_full - seen
+        assert len(seen) == 2, "one end is gone, and with it what it had not read"
+        return self.sent_until_full - sum(seen.values())
+
+    def is_read(self):
+        """Whether the program at the other end has read all that was sent, or is gone."""
+        return sum(self._waiting_bytes().values()) == 0
 
     def _waiting_bytes(self):
+        """What waits to be sent at this end, and what waits to be read at the other."""
         ends = (self.socket.getsockname()[1], self.socket.getpeername()[1])
         waiting = {}
-        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-            _, local, remote, _, queues = line.split()[:5]
-            ports = tuple(int(address.rpartition(":")[2], 16) for address in (local, remote))
-            if ports in (ends, ends[::-1]):
-                to_send, to_read = (int(count, 16) for count in queues.split(":"))
-                waiting[ports] = to_send if ports == ends else to_read
-        assert len(waiting) == 2, "one end is gone, and with it what it had not read"
-        return sum(waiting.values())
+        for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+            for line in Path(table).read_text().splitlines()[1:]:
+                _, local, remote, _, queues = line.split()[:5]
+                ports = tuple(int(address.rpartition(":")[2], 16) for address in (local, remote))
+                if ports in (ends, ends[::-1]):
+                    to_send, to_read = (int(count, 16) for count in queues.split(":"))
+                    waiting[ports] = to_send if ports == ends else to_read
+        return waiting
 
     def read_some(self, within=PATIENCE):
         self.socket.settimeout(max(within, 0.001))

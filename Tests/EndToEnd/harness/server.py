@@ -94,11 +94,9 @@ class Server:
         self.starts += 1
         self.stdout_path = self.directory / f"stdout-{self.starts}.log"
         self.stderr_path = self.directory / f"stderr-{self.starts}.log"
-        command = [str(BINARY), "serve", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--data", self.data, *self.arguments]
         with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
             self.process = subprocess.Popen(
-                command,
+                self.command(),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -107,6 +105,11 @@ class Server:
             )
         wait_until("the server is ready", self._is_ready, within=20)
         return self
+
+    def command(self):
+        """What is run, and how; a server of another make says so here."""
+        line = [str(BINARY), "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        return [*line, "--data", self.data, *self.arguments]
 
     def _is_ready(self):
         assert self.process.poll() is None, f"the server ended at start:\n{self.log()}"

@@ -1,0 +1,241 @@
+"""Engine.IO 4, case by case: heartbeat, the end of a session, and its upgrade to WebSocket."""
+
+# Case 41.
+
+import time
+
+import pytest
+from harness.engineio import (
+    ENGINE_PATH,
+    TRANSPORTS,
+    PollingClient,
+    WebSocketClient,
+    ask,
+    expect_error,
+    expect_refused,
+    open_client,
+    target,
+)
+from harness.raw import CLOSE
+from harness.sizes import size
+from harness.waiting import wait_until
+
+ROUNDS = size(1, full=100)
+
+
+# Heartbeat.
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_ping_comes_every_interval_and_one_at_a_time(make_engine, transport):
+    engine, start = make_engine(ping_interval=200, ping_timeout=60_000), time.monotonic()
+    client = begin(transport, engine)
+    with client:
+        for number in range(1, 5):
+            assert next_beat(client) == ["2"]
+            # The clock of this test started before the server's.
+            assert time.monotonic() - start >= 0.2 * number - 0.01
+            client.send("3")
+
+
+def next_beat(client):
+    """What one poll brings, or one frame."""
+    return client.poll() if isinstance(client, PollingClient) else [client.read()]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_session_that_does_not_answer_is_closed(make_engine, transport):
+    engine, start = make_engine(), time.monotonic()
+    client = begin(transport, engine)
+    with client:
+        assert client.expect_closed() == []
+        assert 0.49 <= time.monotonic() - start < 10
+        if transport != "polling":
+            expect_error(ask(engine, sid=client.sid), 1)
+
+
+def test_a_session_that_nobody_polls_is_closed_all_the_same(make_engine):
+    engine = make_engine(shards=1)
+    with PollingClient(engine) as client, PollingClient(engine) as younger:
+        # What began before this one is over when this one is.
+        younger.expect_closed()
+        expect_error(ask(engine, sid=client.sid), 1)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_session_that_answers_stays(make_engine, transport):
+    engine = make_engine(ping_interval=150, ping_timeout=1_500)
+    with begin(transport, engine) as client:
+        beats, start = 0, time.monotonic()
+        # For longer than it would be left without an answer.
+        while time.monotonic() - start < 2:
+            assert next_beat(client) == ["2"]
+            client.send("3")
+            beats += 1
+        assert 2 <= beats <= (time.monotonic() - start) / 0.14 + 1
+        client.send("4alive")
+        assert client.next() == "4alive"
+
+
+def begin(transport, engine):
+    """A client that goes over to WebSocket, if it does, without having polled once.
+
+    So that no heartbeat is answered to the polling that it left.
+    """
+    if transport != "upgraded":
+        return open_client(transport, engine)
+    with PollingClient(engine) as polling:
+        client = WebSocketClient(engine, sid=polling.sid)
+    client.send("2probe", "5")
+    assert client.read() == "3probe"
+    return client
+
+
+# The end of a session.
+
+
+def test_a_client_that_polls_says_goodbye(engine):
+    with PollingClient(engine) as client:
+        client.begin_poll()
+        client.send("1")
+        assert client.poll() == ["6"]
+        expect_error(ask(engine, sid=client.sid), 1)
+        expect_error(client.post(b"4hello"), 1)
+
+
+def test_a_client_on_a_websocket_says_goodbye(engine):
+    with WebSocketClient(engine) as client:
+        client.send("1")
+        assert client.expect_closed() == []
+        expect_error(ask(engine, sid=client.sid), 1)
+
+
+def test_what_was_sent_before_goodbye_is_heard(engine):
+    # What waits for a poll is lost with the session; a WebSocket brings it before its end.
+    with WebSocketClient(engine) as client:
+        client.send("4last", "1")
+        assert client.expect_closed() == ["4last"]
+
+
+@pytest.mark.parametrize("how", ["close frame", "end", "reset"])
+def test_a_websocket_that_ends_takes_the_session_with_it(engine, how):
+    with WebSocketClient(engine) as client:
+        if how == "close frame":
+            client.socket.send_frame(CLOSE, b"\x03\xe8")
+            client.expect_closed()
+        elif how == "end":
+            client.close()
+        else:
+            client.socket.reset()
+        # A session that is there is refused for its transport, one that is gone is not known.
+        wait_until(
+            "the session is gone",
+            lambda: ask(engine, sid=client.sid).json["code"] == 1,
+        )
+
+
+# The upgrade.
+
+
+def test_a_session_goes_over_to_websocket(engine):
+    with PollingClient(engine) as polling:
+        polling.send("4by polling")
+        assert polling.next() == "4by polling"
+        polling.begin_poll()
+        with WebSocketClient(engine, sid=polling.sid) as client:
+            client.send("2probe")
+            assert client.read() == "3probe"
+            assert polling.poll() == ["6"]
+            client.send("5")
+            client.send("4by websocket", b"\x00")
+            assert [client.read(), client.read()] == ["4by websocket", b"\x00"]
+
+
+def test_polls_go_on_until_the_upgrade_is_done(engine):
+    """A client stops polling when its poll comes back, and it may have begun another meanwhile."""
+    with PollingClient(engine) as polling:
+        with WebSocketClient(engine, sid=polling.sid) as client:
+            client.send("2probe")
+            assert client.read() == "3probe"
+            polling.send("4still by polling")
+            assert polling.next() == "4still by polling"
+            polling.begin_poll()
+            assert polling.poll() == ["6"]
+            client.send("5", "4done")
+            assert client.read() == "4done"
+
+
+def test_what_waits_for_a_poll_comes_over_the_websocket(engine):
+    with PollingClient(engine) as polling:
+        polling.send("4one", b"two", "4three")
+        with WebSocketClient(engine, sid=polling.sid) as client:
+            client.send("2probe", "5")
+            assert [client.read() for _ in range(4)] == ["3probe", "4one", b"two", "4three"]
+
+
+def test_a_poll_that_waits_when_the_upgrade_is_done_is_let_go(engine):
+    with PollingClient(engine) as polling:
+        polling.begin_poll()
+        with WebSocketClient(engine, sid=polling.sid) as client:
+            client.send("2probe", "5", "4done")
+            assert [client.read(), client.read()] == ["3probe", "4done"]
+            assert polling.poll() == ["6"]
+
+
+def test_requests_of_an_upgraded_session_are_refused(engine):
+    with open_client("upgraded", engine) as client:
+        for _ in range(3):
+            expect_error(ask(engine, sid=client.sid), 3)
+            expect_error(ask(engine, "POST", body=b"4stray", sid=client.sid), 3)
+            client.send("4mine")
+            assert client.read() == "4mine"
+
+
+@pytest.mark.parametrize("transport", ["websocket", "upgraded"])
+def test_a_second_websocket_for_a_session_is_closed(engine, transport):
+    # Case 42.
+    with open_client(transport, engine) as client:
+        for _ in range(3):
+            expect_refused(engine, target(ENGINE_PATH, "websocket", client.sid))
+            client.send("4mine")
+            assert client.read() == "4mine"
+
+
+def test_a_second_websocket_while_the_first_one_probes_is_closed(engine):
+    # Case 42.
+    with PollingClient(engine) as polling:
+        with WebSocketClient(engine, sid=polling.sid) as client:
+            client.send("2probe")
+            assert client.read() == "3probe"
+            expect_refused(engine, target(ENGINE_PATH, "websocket", polling.sid))
+            client.send("5", "4mine")
+            assert client.read() == "4mine"
+
+
+@pytest.mark.parametrize("packet", ["4hello", "2", "2probes", "3probe", "1", "6", "abc", "", b"5"])
+def test_a_probe_that_is_none_ends_the_websocket_and_not_the_session(engine, packet):
+    with PollingClient(engine) as polling:
+        with WebSocketClient(engine, sid=polling.sid) as client:
+            client.send(packet)
+            assert client.expect_closed() == []
+        polling.send("4still here")
+        assert polling.next() == "4still here"
+        with polling.upgrade() as client:
+            client.send("4and here")
+            assert client.next() == "4and here"
+
+
+@pytest.mark.parametrize("packet", [None, "2probe"], ids=["silent", "probed"])
+def test_a_websocket_that_ends_before_the_upgrade_changes_nothing(engine, packet):
+    with PollingClient(engine) as polling:
+        with WebSocketClient(engine, sid=polling.sid) as client:
+            if packet is not None:
+                client.send(packet)
+                assert client.read() == "3probe"
+            client.socket.send_frame(CLOSE, b"\x03\xe8")
+            client.expect_closed()
+        polling.send("4still here")
+        assert polling.next() == "4still here"
+        with polling.upgrade() as client:
+            client.send("4and here")
+            assert client.next() == "4and here"
