@@ -28,6 +28,7 @@ class Proxy:
 
     def __init__(self, server, allowance=lambda: None):
         self.server, self.allowance, self.open = server, allowance, set()
+        self.is_down = False
 
     async def __aenter__(self):
         self.listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -51,7 +52,7 @@ class Proxy:
             both = {writer, to_writer}
             self.open |= both
             try:
-                is_cut = await self._pass_both(reader, writer, to_reader, to_writer)
+                is_cut = self.is_down or await self._pass_both(reader, writer, to_reader, to_writer)
                 if is_cut:
                     for each in both:
                         reset_when_closed(each)
@@ -119,6 +120,14 @@ class BackgroundProxy:
     def cut(self):
         """Resets all that goes through it; new connections are let through."""
         self.loop.call_soon_threadsafe(self.proxy.cut)
+
+    def go_down(self):
+        """Resets all that goes through it and lets nothing through any more."""
+        self.proxy.is_down = True
+        self.cut()
+
+    def come_up(self):
+        self.proxy.is_down = False
 
     def websocket_url(self, path, **query):
         """As the server's own, but through here."""
