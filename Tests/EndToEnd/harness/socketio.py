@@ -76,17 +76,22 @@ class Client:
     # What it was told: ["connect", id, recovered], ["connect_error", message],
     # ["disconnect", reason] and ["event", name, argument…].
 
+    def entry(self, within=PATIENCE):
+        """The next entry of the log."""
+        deadline = time.monotonic() + within
+        while self.at == len(self.log):
+            left = deadline - time.monotonic()
+            assert left > 0, f"{self.name}: nothing within {within} s after {self.log[-9:]}"
+            self.log += self._take(left)
+        self.at += 1
+        return self.log[self.at - 1]
+
     def next(self, within=PATIENCE):
         """The next entry of the log, over the application's keep-alive."""
         deadline = time.monotonic() + within
-        while True:
-            while self.at == len(self.log):
-                left = deadline - time.monotonic()
-                assert left > 0, f"{self.name}: nothing within {within} s after {self.log}"
-                self.log += self._take(left)
-            entry, self.at = self.log[self.at], self.at + 1
-            if entry[:2] != ["event", "ping"]:
-                return entry
+        while (entry := self.entry(deadline - time.monotonic()))[:2] == ["event", "ping"]:
+            pass
+        return entry
 
     def until(self, kind, within=PATIENCE):
         """Reads on to the next entry of that kind, over others; returns what it says."""

@@ -13,13 +13,28 @@ import sys
 import threading
 from pathlib import Path
 
-from harness.socketio import PATIENCE, RECONNECTION, Client, EventLoop
+from harness.socketio import (
+    PATIENCE,
+    POLLING,
+    RECONNECTION,
+    UPGRADE,
+    WEBSOCKET,
+    Client,
+    EventLoop,
+    PythonClient,
+)
 from playwright.async_api import async_playwright
 
 CLIENTS = Path(__file__).resolve().parents[1] / "clients"
 SOCKET_IO = Path(sys.prefix) / "share" / "socket.io.min.js"
 # Debian's name, and those that other distributions have for it.
 CHROMIUMS = ["chromium", "chromium-browser", "google-chrome"]
+SWITCHES = [
+    # Its sandbox refuses to run as root, which is who runs in a container.
+    "--no-sandbox",
+    # It would ask a person whether a page may connect to this machine.
+    "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets",
+]
 # Where Debian has the packages of Node.
 NODE_PATH = "/usr/share/nodejs"
 
@@ -163,7 +178,7 @@ class Chromium:
         self.spare = []
 
     def take(self, url):
-        """A page at `url` with the client and a new driver in it."""
+        """A page that comes from `url`, with the client and a new driver in it."""
         if self.browser is None:
             self.events = EventLoop()
             self.browser = self.events.run(self._launch())
@@ -187,13 +202,15 @@ class Chromium:
         path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
         assert path, f"none of {CHROMIUMS} is on the PATH"
         self.playwright = await async_playwright().start()
-        # Its sandbox refuses to run as root, which is who runs in a container.
-        return await self.playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        return await self.playwright.chromium.launch(executable_path=path, args=SWITCHES)
 
     async def _new_page(self, url):
         # In a profile of its own, so that no page waits for the connections of another.
         context = await self.browser.new_context()
         page = await context.new_page()
+        # Written here, so that it can be of any origin.
+        page_text = "<!doctype html><title>A page with a bell</title>"
+        await page.route(url, lambda route: route.fulfill(body=page_text, content_type="text/html"))
         await page.goto(url)
         for script in (SOCKET_IO, CLIENTS / "driver.js"):
             await page.add_script_tag(path=script)
@@ -215,12 +232,12 @@ class ChromiumClient(ScriptClient):
     name = "chromium"
     sends_headers = False
 
-    def __init__(self, *arguments, page_url=None, **options):
-        self.page_url = page_url
+    def __init__(self, *arguments, origin=None, **options):
+        self.origin = origin
         super().__init__(*arguments, **options)
 
     def _start(self):
-        self.page = CHROMIUM.take(self.page_url or f"{self.url}/healthz")
+        self.page = CHROMIUM.take(f"{self.origin or self.url}/a-page")
 
     def _do(self, command, *values, within=PATIENCE):
         call = "([name, ...values]) => driver[name](...values)"
@@ -242,3 +259,28 @@ class SecondSocket(ScriptClient):
         self.taken, self._do = 0, self.first._do
         options = {"auth": self.request.auth}
         self.place = self._do("openBeside", self.first.place, self.request.namespace, options)
+
+
+class Way:
+    """A client and the transports that it may use."""
+
+    def __init__(self, kind, transports):
+        self.kind, self.transports = kind, transports
+        self.recovers = kind.recovers
+
+    def __repr__(self):
+        return f"{self.kind.name}-{'-then-'.join(self.transports)}"
+
+    def open(self, server, user=None, **request):
+        return self.kind(server, user, transports=self.transports, **request)
+
+    def can_send(self, by):
+        """Whether a token can be there; no page can put one into a WebSocket's head."""
+        return by != "header" or self.kind.sends_headers or self.transports[0] == "polling"
+
+
+WAYS = [
+    Way(kind, transports)
+    for kind in (PythonClient, NodeClient, ChromiumClient)
+    for transports in (POLLING, WEBSOCKET, UPGRADE)
+]
