@@ -7,7 +7,8 @@ import asyncio
 import contextlib
 import socket
 import struct
-import threading
+
+from harness.event_loop import EventLoop
 
 RESET = struct.pack("ii", 1, 0)
 
@@ -99,19 +100,15 @@ class BackgroundProxy:
     """A proxy in a thread of its own, for clients that do not live in asyncio."""
 
     def __init__(self, server):
-        self.proxy, self.loop = Proxy(server), asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.proxy, self.events = Proxy(server), EventLoop()
 
     def __enter__(self):
-        self.thread.start()
-        asyncio.run_coroutine_threadsafe(self.proxy.__aenter__(), self.loop).result(10)
+        self.events.run(self.proxy.__aenter__())
         return self
 
     def __exit__(self, *exception):
-        asyncio.run_coroutine_threadsafe(self.proxy.__aexit__(), self.loop).result(10)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
-        self.loop.close()
+        self.events.run(self.proxy.__aexit__())
+        self.events.close()
 
     @property
     def address(self):
@@ -119,7 +116,7 @@ class BackgroundProxy:
 
     def cut(self):
         """Resets all that goes through it; new connections are let through."""
-        self.loop.call_soon_threadsafe(self.proxy.cut)
+        self.events.loop.call_soon_threadsafe(self.proxy.cut)
 
     def go_down(self):
         """Resets all that goes through it and lets nothing through any more."""

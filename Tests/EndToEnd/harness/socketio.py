@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 import socketio
+from harness.event_loop import EventLoop
 from harness.tokens import user_token
 
 PATIENCE = 10.0
@@ -141,23 +142,6 @@ class Client:
         return answer
 
 
-class EventLoop:
-    """An event loop in a thread of its own, for clients that live in one."""
-
-    def __init__(self):
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self.thread.start()
-
-    def run(self, coroutine, within=3 * PATIENCE):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(within)
-
-    def close(self):
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(PATIENCE)
-        self.loop.close()
-
-
 class PythonClient(Client):
     """python-socketio's client. It knows nothing of recovery."""
 
@@ -246,10 +230,6 @@ class PythonClient(Client):
             # Without the farewell of `disconnect`: a test that is over waits for nobody.
             await self.socket.eio.disconnect(abort=True)
             await self.socket.shutdown()
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
 
         self.events.run(leave())
         self.events.close()

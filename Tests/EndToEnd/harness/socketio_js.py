@@ -13,6 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
+from harness.event_loop import EventLoop
 from harness.socketio import (
     PATIENCE,
     POLLING,
@@ -20,7 +21,6 @@ from harness.socketio import (
     UPGRADE,
     WEBSOCKET,
     Client,
-    EventLoop,
     PythonClient,
 )
 from playwright.async_api import async_playwright

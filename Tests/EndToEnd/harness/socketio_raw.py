@@ -150,7 +150,7 @@ class PollingParser:
 
     def __init__(self, session):
         self.session, self.replies, self.sid = session, b"", None
-        self.head, self.buffer = HTTPHead(200), b""
+        self.head, self.buffer, self.has_posted = HTTPHead(200), b"", False
 
     @property
     def is_inside(self):
@@ -165,8 +165,7 @@ class PollingParser:
             return []
         assert len(self.buffer) == length, "an answer that nobody asked for"
         body, self.buffer, self.head = self.buffer.decode(), b"", HTTPHead(200)
-        # What is answered to a POST is no packet.
-        packets = body.split(SEPARATOR) if body != "ok" else []
+        packets = [] if self.has_posted else body.split(SEPARATOR)
         if self.sid is None:
             self.sid = json.loads(packets[0][1:])["sid"]
         told = [each for packet in packets for each in self.session.hear(packet)]
@@ -175,7 +174,8 @@ class PollingParser:
 
     def _next_request(self):
         to = path("polling", sid=self.sid)
-        if not self.session.to_say:
+        self.has_posted = bool(self.session.to_say)
+        if not self.has_posted:
             return request("GET", to)
         body = SEPARATOR.join(self.session.to_say).encode()
         self.session.to_say.clear()
