@@ -12,7 +12,7 @@ from harness.proxy import BackgroundProxy
 from harness.rooms import TypedClient, send
 from harness.socketio import PythonClient
 from harness.socketio_fixture import EchoServer
-from harness.socketio_js import WAYS, ChromiumClient
+from harness.socketio_js import WAYS, ChromiumClient, NodeClient
 from harness.times import is_timestamp
 from harness.tokens import publisher_token, user_token
 from harness.waiting import wait_until
@@ -76,7 +76,7 @@ def test_a_namespace_that_is_not_there_is_refused(server, fresh_user, way):
 @EACH
 def test_the_connection_ends_with_its_token(make_server, fresh_user, way):
     server, user = make_server(environment={"JWT_LEEWAY": "0"}), fresh_user()
-    with way.open(server, user, token=user_token(user, ttl=3)) as tab:
+    with way.open(server, user, token=user_token(user, ttl=2)) as tab:
         joined(tab)
         (reason,) = tab.until("disconnect")
         assert reason in ("io server disconnect", "server disconnect")
@@ -132,6 +132,31 @@ def test_the_document_from_the_connection_to_the_badge(server, fresh_user, way):
         wait_until("it is as it will be", lambda: is_settled(tab))
         assert tab.state["id"] and tab.state["connected"]
         assert tab.answers() == 1
+
+
+@pytest.mark.parametrize("kind", [NodeClient, ChromiumClient], ids=lambda kind: kind.name)
+def test_the_code_of_the_document_as_it_stands_there(make_server, fresh_user, kind):
+    server, user = make_server(arguments=["--socketio-ping-interval", "300"]), fresh_user()
+    with kind(server, user, runs_page=True) as page:
+
+        def shown_until(*last):
+            shown = []
+            while shown[-1:] != [list(last)]:
+                shown.append(page.entry())
+            return shown
+
+        shown = shown_until("log", "Successfully subscribed to notifications")
+        assert shown.count(["log", "Connected to notification system"]) == 1
+        made = server.publish(user, "Released", type="escrow.released")
+        shown = shown_until("badge", 1)
+        assert ["alert", "Released"] in shown
+        assert [each[2]["id"] for each in shown if each[1] == "New notification received:"] == [
+            made["id"]
+        ]
+        assert ["log", "Unread count updated:", 1] in shown
+        shown_until("log", "Ping received from server")
+        server.stop()
+        shown_until("log", "Disconnected from notification system")
 
 
 @EACH

@@ -35,6 +35,14 @@ function makeDriver(io) {
       return watch(sockets[place].io.socket(namespace, options));
     },
 
+    // Runs the page of ghostpay's document; what it shows is in the log.
+    openPage(server, token) {
+      const place = sockets.length;
+      const show = (...shown) => tell(place, ...shown);
+      sockets.push(globalThis.ghostPayPage(io, server, token, show));
+      return place;
+    },
+
     // The log from `start` on, as soon as there is anything, or what there is after `within` ms.
     take(start, within) {
       return new Promise((resolve) => {

@@ -16,6 +16,7 @@ globalThis.FileReader = class {
     this.onload();
   }
 };
+require("./ghostpay.js");
 require("./driver.js");
 
 const driver = globalThis.makeDriver(require(clientPath));

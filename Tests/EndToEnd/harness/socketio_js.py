@@ -65,12 +65,19 @@ class ScriptClient(Client):
 
     recovers = True
 
+    def __init__(self, *arguments, runs_page=False, **options):
+        self.runs_page = runs_page
+        super().__init__(*arguments, **options)
+
     def _open(self):
         self.taken = 0
         self._start()
         try:
-            url = self.url + self.request.namespace + self.request.query
-            self.place = self._do("open", url, self.options())
+            if self.runs_page:
+                self.place = self._do("openPage", self.url, self.request.token)
+            else:
+                url = self.url + self.request.namespace + self.request.query
+                self.place = self._do("open", url, self.options())
         except BaseException:
             self.close()
             raise
@@ -212,7 +219,7 @@ class Chromium:
         page_text = "<!doctype html><title>A page with a bell</title>"
         await page.route(url, lambda route: route.fulfill(body=page_text, content_type="text/html"))
         await page.goto(url)
-        for script in (SOCKET_IO, CLIENTS / "driver.js"):
+        for script in (SOCKET_IO, CLIENTS / "ghostpay.js", CLIENTS / "driver.js"):
             await page.add_script_tag(path=script)
         return page
 
