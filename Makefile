@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test bench format lint tsan asan guards clean
+.PHONY: help run test bench innocents format lint tsan asan guards clean
 
 swift_test := swift test --disable-xctest
 # One binary that needs no Swift on the machine it is copied to.
@@ -25,7 +25,7 @@ ARGS ?=
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | \
-	  sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	  sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 run: $(setup) ## build the server and start it for development, on loopback
 	$(swift_release) --product carillon
@@ -54,6 +54,11 @@ bench: $(setup) ## measure the fan-out
 	$(swift_release) --product Floor
 	$(swift_release) --product FanOut
 	.build/release/FanOut $(ARGS)
+
+innocents: $(setup) ## measure what floods cost the clients that do no harm
+	$(swift_release) --product carillon
+	$(swift_release) --product Innocents
+	.build/release/Innocents $(ARGS)
 
 format: ## put the Swift sources into shape
 	swift format --in-place --recursive $(sources)

@@ -31,6 +31,8 @@ let package = Package(
   products: [
     .executable(name: "carillon", targets: ["CarillonCommand"]),
     .library(name: "Carillon", targets: ["Carillon"]),
+    // For tests alone: what the conformance cases of Engine.IO and Socket.IO are run against.
+    .executable(name: "carillon-socketio-fixture", targets: ["SocketIOFixture"]),
   ],
   dependencies: [],
   targets: [
@@ -69,9 +71,15 @@ let package = Package(
       swiftSettings: strict),
 
     .executableTarget(name: "Floor", path: "Benchmarks/Floor", cSettings: c),
+    .target(
+      name: "BenchmarkSupport", dependencies: ["CReactor", "LoadClient", "Tokens", "Wire"],
+      path: "Benchmarks/Support", swiftSettings: strict),
     .executableTarget(
-      name: "FanOut", dependencies: ["CReactor", "LoadClient", "Tokens", "Wire"],
+      name: "FanOut", dependencies: ["BenchmarkSupport", "CReactor", "LoadClient"],
       path: "Benchmarks/FanOut", swiftSettings: strict),
+    .executableTarget(
+      name: "Innocents", dependencies: ["BenchmarkSupport", "CReactor", "LoadClient", "Wire"],
+      path: "Benchmarks/Innocents", swiftSettings: strict),
 
     .executableTarget(
       name: "StoreWrite", dependencies: ["Notifications", "Storage"],
@@ -81,6 +89,9 @@ let package = Package(
       name: "RingContention", dependencies: ["Broadcast"], path: "Benchmarks/RingContention",
       swiftSettings: strict),
 
+    .executableTarget(
+      name: "SocketIOFixture", dependencies: ["CReactor", "Cryptography", "Server", "Tokens"],
+      path: "Tests/SocketIOFixture", swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strictTests),
     .testTarget(
       name: "BroadcastTests", dependencies: ["Broadcast", "TestSupport"], path: "Tests/Broadcast",

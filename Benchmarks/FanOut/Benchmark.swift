@@ -7,7 +7,7 @@
 // the server and for the floor alike. Left out: networks with loss and delay, TLS, compression,
 // clients that are slow or hostile, and more than one shard.
 
-internal import CReactor
+internal import BenchmarkSupport
 internal import LoadClient
 
 struct Benchmark {
@@ -26,7 +26,7 @@ struct Benchmark {
     if options.sections.contains("idle"), options.targets.contains(.server) {
       say("idle memory")
       let server = try RunningServer.carillon(
-        options, credentials, data: ":memory:", name: "idle")
+        at: options.server, credentials, data: ":memory:", name: "idle")
       defer { server.process.stop() }
       report.add(
         try System.onClientProcessor {
@@ -50,7 +50,7 @@ struct Benchmark {
     var frameByteCount = options.frameByteCount
     if options.targets.contains(where: { $0 == .server || $0 == .room }) {
       let server = try RunningServer.carillon(
-        options, credentials, data: ":memory:", name: "server")
+        at: options.server, credentials, data: ":memory:", name: "server")
       servers[.server] = server
       servers[.room] = server
       frameByteCount = try System.onClientProcessor {
@@ -80,7 +80,7 @@ struct Benchmark {
     try remove(directory)
     defer { try? remove(directory) }  // A leftover is removed by the next run.
     let server = try RunningServer.carillon(
-      options, credentials, data: directory, name: "durable")
+      at: options.server, credentials, data: directory, name: "durable")
     defer { server.process.stop() }
     report.add(
       try System.onClientProcessor {
@@ -97,14 +97,8 @@ struct Benchmark {
   }
 
   private var machine: [(String, String)] {
-    let cpuinfo = System.read("/proc/cpuinfo") ?? ""
-    let model = cpuinfo.split(separator: "\n").first { $0.hasPrefix("model name") }
-    let kernel = System.read("/proc/sys/kernel/osrelease") ?? ""
     let isPinned = System.processorCount > 1
-    return [
-      ("processor", model.map { String($0.drop { $0 != ":" }.dropFirst(2)) } ?? "unknown"),
-      ("processors", "\(System.processorCount)"),
-      ("kernel", kernel.split(separator: "\n").first.map(String.init) ?? "unknown"),
+    return System.description + [
       ("pinning", isPinned ? "server on 0, load client on 1" : "none: one processor"),
       ("command", CommandLine.arguments.joined(separator: " ")),
       ("rounds", "\(options.rounds) of \(options.roundMilliseconds) ms each, medians"),

@@ -1,5 +1,6 @@
 // How many notifications a second become durable: in batches, and one a request.
 
+internal import BenchmarkSupport
 internal import Glibc
 internal import LoadClient
 

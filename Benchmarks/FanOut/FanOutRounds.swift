@@ -4,6 +4,7 @@
 // within the run (A B A B), each round connects anew, and the medians of the rounds are compared,
 // never two runs. All windows of a round are measured on the same connections.
 
+internal import BenchmarkSupport
 internal import LoadClient
 
 /// What was measured of one target with so many connections and such bursts.

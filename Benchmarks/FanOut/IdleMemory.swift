@@ -1,5 +1,6 @@
 // What a connection that does nothing costs in memory, and whether it is all given back.
 
+internal import BenchmarkSupport
 internal import LoadClient
 
 struct IdleFigures {

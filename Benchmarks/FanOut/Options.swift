@@ -1,5 +1,7 @@
 // The driver's command line.
 
+internal import BenchmarkSupport
+
 /// What to measure, and how long.
 struct Options {
   /// Who is measured, in the order in which the rounds alternate.

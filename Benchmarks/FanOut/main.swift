@@ -1,5 +1,6 @@
 // Measures Carillon's fan-out, idle memory and durable publishing on this machine.
 
+internal import BenchmarkSupport
 internal import CReactor
 internal import Glibc
 

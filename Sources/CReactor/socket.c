@@ -129,6 +129,11 @@ int cl_listen_beside(const cl_kernel *kernel, const char *host, uint16_t port, i
   return make_listener(kernel, host, port, backlog, true);
 }
 
+int cl_limit_unsent(const cl_kernel *kernel, int fd, uint32_t byte_count) {
+  int value = byte_count > INT32_MAX ? INT32_MAX : (int)byte_count;
+  return set_option(kernel, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, value);
+}
+
 int cl_local_port(const cl_kernel *kernel, int fd) {
   socket_address address = {0};
   socklen_t length = sizeof(address);

@@ -175,6 +175,7 @@ public actor NotificationBus {
         switch message {
         case .liveUpdate: try server.liveUpdate(in: message.body)
         case .dataUpdate: try server.dataUpdate(in: message.body)
+        case .paymentUpdate: try server.paymentUpdate(in: message.body)
         case .systemMessage: try server.systemMessage(in: message.body)
         }
     } catch {

@@ -23,7 +23,9 @@ struct ServeSettings {
   let secret: String
 
   static let flags: [Flag] = [
-    Flag("host", "ADDRESS", environment: ["CARILLON_HOST"], "numeric address to listen on"),
+    Flag(
+      "host", "ADDRESS", environment: ["CARILLON_HOST"],
+      "numeric addresses to listen on, with commas (127.0.0.1)"),
     Flag("port", "PORT", environment: ["CARILLON_PORT"], "port to listen on (8080)"),
     Flag(
       "data", "DIR", environment: ["CARILLON_DATA"],
@@ -64,6 +66,15 @@ struct ServeSettings {
     Flag(
       "publish-rate", "N[/BURST]", environment: ["CARILLON_PUBLISH_RATE"],
       "requests a publisher may make in a second; 0 is no limit (0)"),
+    Flag(
+      "socketio-recovery", "on|off", environment: ["CARILLON_SOCKETIO_RECOVERY"],
+      "whether clients of Socket.IO go on where they were (on)"),
+    Flag(
+      "socketio-ping-interval", "MS", environment: ["CARILLON_SOCKETIO_PING_INTERVAL"],
+      "how often clients of Socket.IO are pinged (25000)"),
+    Flag(
+      "socketio-ping-timeout", "MS", environment: ["CARILLON_SOCKETIO_PING_TIMEOUT"],
+      "how long they may take to answer (20000)"),
     Flag(
       "jwt-secret", nil, environment: ["JWT_SECRET"], isSecret: true,
       "what tokens are signed with"),
@@ -111,9 +122,15 @@ struct ServeSettings {
   }
 
   private mutating func readAddresses(_ arguments: Arguments) throws(UsageError) {
-    let host = arguments.value("host") ?? "127.0.0.1"
-    configuration.host = host == "localhost" ? "127.0.0.1" : host
-    if isDevelopment, !["127.0.0.1", "::1"].contains(configuration.host) {
+    let hosts = (arguments.value("host") ?? "127.0.0.1").split(
+      separator: ",", omittingEmptySubsequences: false
+    ).map { $0 == "localhost" ? "127.0.0.1" : String($0).trimmed }
+    guard hosts.count <= Configuration.hostLimit else {
+      throw UsageError("--host takes at most \(Configuration.hostLimit) addresses")
+    }
+    configuration.host = hosts[0]
+    configuration.furtherHosts = Array(hosts.dropFirst())
+    if isDevelopment, !hosts.allSatisfy({ ["127.0.0.1", "::1"].contains($0) }) {
       throw UsageError("--dev listens on this machine only: its secrets are made to be shown")
     }
     configuration.port = UInt16(try arguments.number("port", in: 0...65_535, otherwise: 8_080))
@@ -140,12 +157,29 @@ struct ServeSettings {
       configuration.roomPolicy = policy
     }
     try readQuotas(arguments)
+    try readSocketIO(arguments)
     if let name = arguments.value("log-level") {
       guard let level = LogLevel(name: name) else {
         throw UsageError("--log-level must be error, warning, info or debug")
       }
       configuration.logLevel = level
     }
+  }
+
+  private mutating func readSocketIO(_ arguments: Arguments) throws(UsageError) {
+    let recovery = arguments.value("socketio-recovery") ?? "on"
+    guard ["on", "off"].contains(recovery) else {
+      throw UsageError("--socketio-recovery must be on or off")
+    }
+    var settings = EngineSettings()
+    let range = 100...3_600_000
+    settings.pingIntervalMilliseconds = UInt64(
+      try arguments.number(
+        "socketio-ping-interval", in: range, otherwise: Int(settings.pingIntervalMilliseconds)))
+    settings.pingTimeoutMilliseconds = UInt64(
+      try arguments.number(
+        "socketio-ping-timeout", in: range, otherwise: Int(settings.pingTimeoutMilliseconds)))
+    configuration.engines = [.notifications(recovers: recovery == "on", settings)]
   }
 
   /// What is not given stays nil: a default that does not count this machine's own connections.
@@ -176,7 +210,9 @@ struct ServeSettings {
       "jwt-algorithm": "HS256", "jwt-leeway": "30", "jwt-require-exp": "1", "log-level": "info",
       "backlog-bytes": "\(configuration.limits.backlogBytesLimit)",
       "message-bytes": "\(configuration.limits.messageBytesLimit)",
-      "rooms": "open", "cors-origins": "this machine's names", "dev": "off", "pin": "off",
+      "socketio-recovery": "on", "socketio-ping-interval": "25000",
+      "socketio-ping-timeout": "20000", "rooms": "open", "cors-origins": "this machine's names",
+      "dev": "off", "pin": "off",
       "connections-per-address": "100, but for this machine",
       "connections-per-user": "20, but for this machine", "when-user-full": "reject",
       "connect-rate": "20/100, but for this machine",

@@ -30,6 +30,7 @@ package final class Event: Sendable {
     case system(SystemMessage)
     case liveUpdate(LiveUpdate)
     case dataUpdate(LiveUpdate)
+    case payment(PaymentUpdate)
     case room(RoomMessage)
     case typing(TypingUpdate)
     case presence(PresenceUpdate)
@@ -58,8 +59,8 @@ package final class Event: Sendable {
       .seen(_, let counts), .deleted(_, let counts), .readAll(let counts), .seenAll(let counts),
       .deletedAll(let counts), .counted(let counts):
       counts
-    case .storedForEveryone, .expiredForEveryone, .system, .liveUpdate, .dataUpdate, .room,
-      .typing, .presence, .probe:
+    case .storedForEveryone, .expiredForEveryone, .system, .liveUpdate, .dataUpdate, .payment,
+      .room, .typing, .presence, .probe:
       nil
     }
   }

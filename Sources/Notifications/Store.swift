@@ -12,7 +12,8 @@ package protocol Store: Sendable {
   var epoch: String { get }
   /// Offsets at or below it were pruned: a cursor below it cannot be resumed.
   var horizon: UInt64 { get }
-  /// When the next notification is due to expire, in milliseconds since 1970: nil when none will.
+  /// When the next notification is due to expire, or kept rooms are due to be forgotten, in
+  /// milliseconds since 1970: nil when none will.
   ///
   /// Never too late, and it may be too early: what was due may have been deleted.
   var nextExpiry: Int64? { get }
@@ -39,7 +40,14 @@ package enum StoreCommand: Sendable {
   case changeGroup(user: UserID, of: NotificationID, GroupChange, at: Int64)
   /// Replaces the user's preferences: they hold for what is stored from then on.
   case setPreferences(user: UserID, Preferences)
-  /// Takes what has expired by then out of every inbox, so many at a time.
+  /// Replaces the rooms that are kept for the user's session; none of them is nothing to keep.
+  ///
+  /// `endsAt` is when they are forgotten, in milliseconds since 1970; nil while the connection
+  /// lives. Whoever submits it bounds the rooms. Of a user's sessions so many are kept, those that
+  /// end last. A session that is kept for another user is left as it is.
+  case keepRooms(session: RecoveryID, user: UserID, rooms: [RoomName], endsAt: Int64?)
+  /// Takes what has expired by then out of every inbox, and forgets the rooms whose time is over,
+  /// so many at a time.
   case expire(at: Int64)
 }
 
@@ -87,7 +95,7 @@ package enum StoreOutcome: Sendable, Equatable {
   /// Durable. `count` is how many rows of the user the change found: those of the ids that it
   /// names, changed or not; for all of them, those that changed.
   case changed(count: Int, Counts)
-  /// Durable: the preferences are set.
+  /// Durable: the preferences are set, or the rooms are kept.
   case saved
   /// Durable. More may be due when this was all that one command takes.
   case expired(hasMore: Bool)
@@ -107,6 +115,8 @@ package enum StoreQuery: Sendable {
   /// A page of a replay, oldest first. `limit` is 1 to 1,000.
   case missed(user: UserID, after: UInt64, limit: Int)
   case preferences(user: UserID)
+  /// The rooms that are kept for the user's session.
+  case keptRooms(session: RecoveryID, user: UserID)
 }
 
 /// What a page does with notifications that share a group key.
@@ -134,6 +144,9 @@ package enum StoreAnswer: Sendable {
   case missed([Notification], through: UInt64, next: UInt64?, total: Int?, Counts)
   /// Those of a user who never set any ask for nothing.
   case preferences(Preferences)
+  /// None where none are kept, where their time is over, and where they are another user's: nobody
+  /// learns which.
+  case keptRooms([RoomName])
   case failed(reason: String)
 }
 

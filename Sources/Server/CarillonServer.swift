@@ -37,10 +37,10 @@ package final class CarillonServer: Sendable {
   /// The same over another kernel, which a test has scripted.
   init(_ configuration: Configuration, kernel: Kernel) throws(ServerError) {
     let listeners = try CarillonServer.listen(configuration, kernel)
-    port = listeners[0].port
+    port = listeners[0][0].port
     var reactors: [Reactor] = []
     do throws(SystemError) {
-      for _ in listeners { reactors.append(try Reactor(kernel: kernel)) }
+      for _ in 0..<configuration.shardCount { reactors.append(try Reactor(kernel: kernel)) }
     } catch {
       throw .system(error)
     }
@@ -58,20 +58,21 @@ package final class CarillonServer: Sendable {
     threads = try CarillonServer.startShards(core, reactors, listeners)
   }
 
+  /// Every shard's listeners, one for each address and all on the first one's port.
   private static func listen(
     _ configuration: Configuration, _ kernel: Kernel
-  ) throws(ServerError) -> [Listener] {
-    var listeners: [Listener] = []
-    for _ in 0..<max(1, configuration.shardCount) {
-      let port = listeners.first?.port ?? configuration.port
-      do throws(SystemError) {
-        listeners.append(
-          try Listener(
-            kernel: kernel, host: configuration.host, port: port,
-            isFurther: !listeners.isEmpty))
-      } catch {
-        for listener in listeners { kernel.close(listener.fd) }
-        throw .listen(host: configuration.host, port: port, error)
+  ) throws(ServerError) -> [[Listener]] {
+    var listeners = [[Listener]](repeating: [], count: configuration.shardCount)
+    for host in [configuration.host] + configuration.furtherHosts {
+      for shard in listeners.indices {
+        let port = listeners[0].first?.port ?? configuration.port
+        do throws(SystemError) {
+          listeners[shard].append(
+            try Listener(kernel: kernel, host: host, port: port, isFurther: shard > 0))
+        } catch {
+          for listener in listeners.joined() { kernel.close(listener.fd) }
+          throw .listen(host: host, port: port, error)
+        }
       }
     }
     return listeners
@@ -96,19 +97,19 @@ package final class CarillonServer: Sendable {
   }
 
   private static func startShards(
-    _ core: ServerCore, _ reactors: [Reactor], _ listeners: [Listener]
+    _ core: ServerCore, _ reactors: [Reactor], _ listeners: [[Listener]]
   ) throws(ServerError) -> [Thread] {
     var threads: [Thread] = []
     for index in reactors.indices {
       let reactor = reactors[index]
-      let listener = listeners[index]
+      let listeners = listeners[index]
       do throws(SystemError) {
         threads.append(
           try Thread(
             name: "shard-\(index)", processor: core.configuration.pinsShards ? index : nil
           ) {
             do throws(SystemError) {
-              try Shard(index: index, core: core, reactor: reactor, listener: listener).run()
+              try Shard(index: index, core: core, reactor: reactor, listeners: listeners).run()
             } catch {
               // A shard without its epoll is no shard: better to be restarted than half alive.
               core.log.write(.error, at: core.kernel.wallMilliseconds, "shard \(index): \(error)")

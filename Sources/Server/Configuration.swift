@@ -9,8 +9,13 @@ package import Tokens
 ///
 /// Immutable once it runs.
 package struct Configuration: Sendable {
+  /// Addresses that may be listened on at once.
+  package static let hostLimit = Shard.listenerLimit
+
   /// A numeric address to listen on.
   package var host = "127.0.0.1"
+  /// Numeric addresses to listen on besides, at most 15.
+  package var furtherHosts: [String] = []
   /// The port to listen on; 0 lets the kernel choose.
   package var port: UInt16 = 8080
   /// Reactor threads, each with a listening socket and connections of its own.
@@ -31,6 +36,8 @@ package struct Configuration: Sendable {
   package var allowedOrigins: [String] = []
   /// Who may enter which room.
   package var roomPolicy = RoomPolicy.open
+  /// Where Engine.IO is served, and what is spoken over it there.
+  package var engines: [EnginePath]
   /// What is written to the log.
   package var logLevel = LogLevel.info
   /// The bounds.
@@ -39,6 +46,7 @@ package struct Configuration: Sendable {
   /// A configuration with the defaults of the command.
   package init(tokenPolicy: TokenPolicy) {
     self.tokenPolicy = tokenPolicy
+    engines = [.notifications()]
   }
 }
 
@@ -93,6 +101,11 @@ package struct Limits: Sendable {
   package var fragmentCountLimit = 1_024
   /// Bytes that a client may be behind before it is a slow consumer and closed with 1013.
   package var backlogBytesLimit = 64 * 1_024
+  /// Bytes that the kernel takes for a connection beyond those that it may send at once.
+  ///
+  /// Left to itself it takes megabytes for a client that does not read, thousands of whom have all
+  /// of TCP's memory: then nobody's connection on the machine is served well.
+  package var unsentBytesLimit: UInt32 = 128 * 1_024
   /// Bytes of a JSON request body; more is answered 413.
   package var bodyBytesLimit = 64 * 1_024
   /// Bytes of the body of a single publish: a notification, and 10,000 ids of its users.

@@ -19,6 +19,7 @@ enum Counter: Int, CaseIterable {
   case slowConsumers, timedOut, tokensExpired, protocolViolations, originsRefused, resets
   case replays, resyncs, replayedNotifications, catchUps
   case droppedPongs, roomsRefused, presenceUntold
+  case engineUpgrades, connectionsHandedOver, roomsUnkept
 
   /// The name of the series, without its prefix.
   var name: String {
@@ -58,6 +59,9 @@ enum Counter: Int, CaseIterable {
     case .droppedPongs: "pongs_dropped_total"
     case .roomsRefused: "rooms_refused_total"
     case .presenceUntold: "presence_untold_total"
+    case .engineUpgrades: "engine_upgrades_total"
+    case .connectionsHandedOver: "connections_handed_over_total"
+    case .roomsUnkept: "rooms_unkept_total"
     }
   }
 }

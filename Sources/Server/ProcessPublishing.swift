@@ -66,6 +66,15 @@ extension CarillonServer {
     }
   }
 
+  /// The update that a body of `POST …/live/payment` describes.
+  package func paymentUpdate(in body: [UInt8]) throws(UnusableBody) -> Event.Body {
+    do throws(Refusal) {
+      return .payment(try Endpoints.paymentUpdate(in: body))
+    } catch {
+      throw UnusableBody(error)
+    }
+  }
+
   private func makeNotificationID() -> NotificationID {
     NotificationID(milliseconds: wallMilliseconds, random: core.kernel.randomWords())
   }

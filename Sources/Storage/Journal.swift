@@ -25,7 +25,7 @@ struct Submission: Sendable {
     case .publish(let drafts, _, _): max(1, drafts.count)
     case .change(_, let change, _): max(1, change.idCount)
     case .changeGroup: JournalTransaction.groupChangeLimit
-    case .setPreferences: 1
+    case .setPreferences, .keepRooms: 1
     case .expire: StoreConfiguration.defaultExpiryLimit
     }
   }
@@ -70,6 +70,17 @@ final class Journal {
 
   /// See `Store.nextExpiry`.
   var nextExpiry: Int64? { transaction.nextExpiry }
+
+  /// Gives the rooms of connections that the last run left open an end: those connections are gone.
+  ///
+  /// Before anything else is done. A store that cannot write that down is read-only from the start.
+  func endLiveRooms(at end: Int64) {
+    do throws(StoreError) {
+      try transaction.endLiveRooms(at: end, on: connection)
+    } catch {
+      fail(error)
+    }
+  }
 
   /// Works through what was waiting, in groups of up to `groupLimit` rows.
   func process(_ batch: [Submission]) {

@@ -216,9 +216,11 @@ extension JournalTransaction {
     try removeForEveryone(Array(rows.prefix(expiryLimit)), time: time)
     let ownCount = try expireOwn(at: time)
     group.expiredCount += min(rows.count, expiryLimit) + ownCount
+    let forgottenCount = try forgetRooms(at: time, on: connection)
     let hasMoreStates = try sweepStates(on: connection)
     nextExpiry = try findNextExpiry()
-    return rows.count > expiryLimit || ownCount == expiryLimit || hasMoreStates
+    return rows.count > expiryLimit || ownCount == expiryLimit || forgottenCount == expiryLimit
+      || hasMoreStates
   }
 
   /// What one user loses.
@@ -301,6 +303,7 @@ extension JournalTransaction {
   func findNextExpiry() throws(StoreError) -> Int64? {
     if try findGone() != nil { return 0 }
     var next = everyone.rows.lazy.compactMap(\.expiresAt).min()
+    if let end = try findFirstEnd() { next = min(next ?? .max, end) }
     defer { everyoneStatements.firstDue.reset() }
     if try everyoneStatements.firstDue.step() {
       next = min(next ?? .max, everyoneStatements.firstDue.integer(0))

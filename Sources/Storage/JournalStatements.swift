@@ -28,6 +28,7 @@ final class JournalStatements {
   let pruneKeys: Statement
   let groups: GroupStatements
   let preferences: PreferencesStatements
+  let keptRooms: KeptRoomsStatements
 
   init(_ connection: borrowing Connection) throws(StoreError) {
     begin = try connection.prepare("BEGIN IMMEDIATE")
@@ -91,5 +92,6 @@ final class JournalStatements {
       """)
     groups = try GroupStatements(connection)
     preferences = try PreferencesStatements(connection)
+    keptRooms = try KeptRoomsStatements(connection)
   }
 }

@@ -31,6 +31,7 @@ final class JournalTransaction {
   let everyoneStatements: EveryoneStatements
   let everyoneLimit: Int
   let expiryLimit: Int
+  let keptSessionsLimit: Int
   /// What is for everyone now: as in the database, and put back with it.
   var everyone: EveryoneList
   /// See `Store.nextExpiry`.
@@ -49,6 +50,7 @@ final class JournalTransaction {
     everyone = try everyoneRow.readList(version: everyoneRow.readVersion())
     everyoneLimit = configuration.everyoneLimit
     expiryLimit = configuration.expiryLimit
+    keptSessionsLimit = configuration.keptSessionsLimit
     nextExpiry = try findNextExpiry()
   }
 
@@ -138,6 +140,9 @@ final class JournalTransaction {
       return try apply(resolved, user: user, time: time, on: connection)
     case .setPreferences(let user, let preferences):
       try setPreferences(preferences, of: user)
+      return .saved
+    case .keepRooms(let session, let user, let rooms, let endsAt):
+      try keepRooms(rooms, of: session, user: user, endsAt: endsAt, on: connection)
       return .saved
     case .expire(let time):
       clock = max(clock, time)

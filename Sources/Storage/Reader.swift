@@ -38,12 +38,14 @@ final class Reader {
   private let counts: Statement
   private let pages: InboxPages
   private let preferences: Statement
+  private let keptRooms: Statement
   private let missed: Statement
   private let missedCount: Statement
   private let state: Guarded<StoreState>
+  private let kernel: KernelTable
 
   init(
-    connection: consuming Connection, state: Guarded<StoreState>
+    connection: consuming Connection, state: Guarded<StoreState>, kernel: KernelTable
   ) throws(StoreError) {
     begin = try connection.prepare("BEGIN")
     end = try connection.prepare("END")
@@ -52,6 +54,7 @@ final class Reader {
     counts = try connection.prepare("SELECT \(CountsRow.columns) FROM user WHERE id = ?1")
     pages = try InboxPages(connection)
     preferences = try connection.prepare("SELECT preferences FROM user WHERE id = ?1")
+    keptRooms = try connection.prepare(KeptRoomsRow.selection)
     missed = try connection.prepare(
       """
       SELECT \(NotificationRow.columns) FROM notification INDEXED BY notification_user
@@ -64,6 +67,7 @@ final class Reader {
       """)
     self.connection = connection
     self.state = state
+    self.kernel = kernel
   }
 
   func process(_ batch: [Question]) {
@@ -104,6 +108,8 @@ final class Reader {
       return try page(missedBy: user, after: after, limit: limit, through: through)
     case .preferences(let user):
       return .preferences(try readPreferences(of: user))
+    case .keptRooms(let session, let user):
+      return .keptRooms(try readKeptRooms(of: session, user: user))
     }
   }
 
@@ -163,6 +169,19 @@ final class Reader {
     if let read = PreferencesRow.read(document) { return read }
     noteCorruption("the preferences of a user cannot be read")
     return Preferences()
+  }
+
+  private func readKeptRooms(
+    of session: RecoveryID, user: UserID
+  ) throws(StoreError) -> [RoomName] {
+    keptRooms.bind(1, session.bytes)
+    keptRooms.bind(2, user)
+    keptRooms.bind(3, kernel.wallMilliseconds)
+    defer { keptRooms.reset() }
+    guard try keptRooms.step() else { return [] }
+    if let rooms = KeptRoomsRow.read(keptRooms, session: session, user: user) { return rooms }
+    noteCorruption("the rooms kept for a session fail their checksum")
+    return []
   }
 
   private func page(

@@ -41,12 +41,13 @@ package final class SQLiteStore: Store {
     let loop = try Journal(
       connection: writer, configuration: configuration, state: state,
       lastOffset: identity.lastOffset, publish: publish)
+    loop.endLiveRooms(at: kernel.wallMilliseconds + configuration.keptRoomsMilliseconds)
     state.withLock { $0.nextExpiry = loop.nextExpiry }
     var readers: [Worker<Question>] = []
     do throws(StoreError) {
       for index in 0..<configuration.readerCount {
         let connection = try Schema.openReader(configuration, in: directory)
-        let reader = try Reader(connection: connection, state: state)
+        let reader = try Reader(connection: connection, state: state, kernel: kernel)
         let worker = try Worker<Question>(
           capacity: configuration.readQueueCapacity, kernel: kernel)
         try worker.start(name: "store-read-\(index)", batchLimit: 64) { reader.process($0) }
@@ -117,11 +118,11 @@ package final class SQLiteStore: Store {
 }
 
 extension StoreQuery {
-  /// Whose inbox it is about.
+  /// Whom it is about.
   fileprivate var user: UserID {
     switch self {
     case .page(let user, _, _, _, _, _), .counts(let user), .position(let user),
-      .missed(let user, _, _), .preferences(let user):
+      .missed(let user, _, _), .preferences(let user), .keptRooms(_, let user):
       user
     }
   }

@@ -8,6 +8,9 @@
 //                   does the one on the group, which has only rows that are in one
 //     everyone      what is in every inbox, once; `everyone_state` what a user did to one of them,
 //                   beside the user's marks; `everyone_gone` those whose states are to be forgotten
+//     kept_rooms    the rooms of sessions that may be taken up again, and when they are forgotten,
+//                   which is NULL while the connection lives; it names its user itself, so that
+//                   nothing of a session is left behind it
 //     idempotency   what a repeated publish is answered with, for a day
 //
 // Every setting is read back: a store that is not durable refuses to open.
@@ -22,7 +25,7 @@ enum Schema {
   /// The statements that lead from each version to the next.
   ///
   /// Only ever appended to.
-  static let migrations = [version1, version2, version3]
+  static let migrations = [version1, version2, version3, version4]
 
   private static let version1 = """
     CREATE TABLE store (
@@ -121,6 +124,24 @@ enum Schema {
     ALTER TABLE notification ADD COLUMN is_silent INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX notification_group ON notification (user, group_key)
       WHERE group_key IS NOT NULL;
+    """
+
+  /// Rooms that outlive a connection.
+  ///
+  /// A table with rowids, although its key is another: rows may be 17 KiB, too large for the leaves
+  /// of an index, and the rowid says which of two is older. What a user has is judged by the first
+  /// index alone, and what is due by the second; NULL is the first in both.
+  private static let version4 = """
+    CREATE TABLE kept_rooms (
+      key INTEGER PRIMARY KEY,
+      session BLOB NOT NULL UNIQUE,
+      user TEXT NOT NULL,
+      ends_at INTEGER,
+      checksum INTEGER NOT NULL,
+      rooms BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX kept_rooms_user ON kept_rooms (user, ends_at);
+    CREATE INDEX kept_rooms_ends_at ON kept_rooms (ends_at);
     """
 
   /// Opens the writer's connection: settings, checks, and whatever migration is due.

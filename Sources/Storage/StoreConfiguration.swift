@@ -15,6 +15,14 @@ package struct StoreConfiguration: Sendable {
   /// Notifications that one command takes out of the inboxes because they have expired.
   package var expiryLimit: Int
   package static let defaultExpiryLimit = 256
+  /// Sessions of one user whose rooms are kept; a further one takes the place of the one that ends
+  /// first.
+  ///
+  /// Each is as large as the names of its rooms, which the connection's own limit bounds.
+  package var keptSessionsLimit: Int
+  /// How long the rooms of connections that the last run left open are kept, from the moment at
+  /// which the store is opened.
+  package var keptRoomsMilliseconds: Int64
   /// Rows that one transaction takes, unless a single command brings more.
   package var groupLimit: Int
   package var readerCount: Int
@@ -38,17 +46,21 @@ package struct StoreConfiguration: Sendable {
   package init(
     path: String, queueCapacity: Int = 8_192, readQueueCapacity: Int = 8_192,
     groupLimit: Int = 4_096, everyoneLimit: Int = 1_000,
-    expiryLimit: Int = Self.defaultExpiryLimit, readerCount: Int = 2, checkpointPages: Int = 4_096,
-    logPagesLimit: Int = 32_768, cacheKibibytes: Int = 32_768, vfs: String? = nil
+    expiryLimit: Int = Self.defaultExpiryLimit, keptSessionsLimit: Int = 64,
+    keptRoomsMilliseconds: Int64 = 24 * 60 * 60 * 1_000, readerCount: Int = 2,
+    checkpointPages: Int = 4_096, logPagesLimit: Int = 32_768, cacheKibibytes: Int = 32_768,
+    vfs: String? = nil
   ) {
     precondition(queueCapacity > 0 && readQueueCapacity > 0 && groupLimit > 0 && readerCount > 0)
-    precondition(everyoneLimit > 0 && expiryLimit > 0)
+    precondition(everyoneLimit > 0 && expiryLimit > 0 && keptSessionsLimit > 0)
     self.path = path
     self.queueCapacity = queueCapacity
     self.readQueueCapacity = readQueueCapacity
     self.groupLimit = groupLimit
     self.everyoneLimit = everyoneLimit
     self.expiryLimit = expiryLimit
+    self.keptSessionsLimit = keptSessionsLimit
+    self.keptRoomsMilliseconds = keptRoomsMilliseconds
     self.readerCount = readerCount
     self.checkpointPages = checkpointPages
     self.logPagesLimit = logPagesLimit

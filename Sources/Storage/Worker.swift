@@ -14,6 +14,9 @@ internal import CReactor
   init(_ pointer: UnsafePointer<cl_kernel>?) {
     unsafe self.pointer = pointer ?? cl_kernel_real()
   }
+
+  /// The time of day, in milliseconds since 1970.
+  var wallMilliseconds: Int64 { unsafe cl_wall_ms(pointer) }
 }
 
 /// An eventfd that one thread sleeps on.

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -38,6 +39,7 @@ static void check_connection(const char *listen_host, const char *connect_host, 
   CHECK(port > 0);
   cl_acceptor *acceptor;
   CHECK_EQUAL(cl_acceptor_create(reactor, listener, 1, 1, 31000, &acceptor), 0);
+  CHECK_EQUAL(cl_limit_unsent(kernel, listener, 131072), 0);
 
   int client = cl_connect(kernel, connect_host, (uint16_t)port);
   check_closes_on_exec(client);
@@ -50,6 +52,7 @@ static void check_connection(const char *listen_host, const char *connect_host, 
   CHECK_EQUAL(cl_connect_result(kernel, client), 0);
   CHECK_EQUAL(int_option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
   CHECK_EQUAL(int_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 31000);
+  CHECK_EQUAL(int_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 131072);
   CHECK_EQUAL(peer.family, family);
   CHECK_EQUAL(peer.reserved, 0);
   CHECK_EQUAL(peer.port, cl_local_port(kernel, client));
@@ -132,6 +135,43 @@ TEST(socket_failures, "a socket that cannot be made leaks nothing and says why")
     CHECK_EQUAL(kernel.faults[steps[i].call], 1);
     CHECK_EQUAL(kernel.open_files, 0);
   }
+}
+
+// Case 62
+TEST(unsent, "for a client that does not read the kernel takes no more than it was told to") {
+  const cl_kernel *kernel = cl_kernel_real();
+  fixture fixture;
+  fixture_init(&fixture);
+  uint16_t port;
+  cl_acceptor *acceptor;
+  int listener = fixture_listen(&fixture, &port);
+  CHECK_EQUAL(cl_acceptor_create(fixture.reactor, listener, 1, 1, 0, &acceptor), 0);
+  CHECK_EQUAL(cl_limit_unsent(kernel, listener, 65536), 0);
+  int client = connect_real(port);
+  wait_readable(listener);
+  cl_address peer;
+  int fd = cl_acceptor_accept(acceptor, 0, &peer);
+  CHECK(fd >= 0);
+  static char bytes[1024];
+  size_t taken = 0;
+  for (;;) {
+    ssize_t count = cl_send(kernel, fd, bytes, sizeof(bytes));
+    if (count < 0) {
+      CHECK_EQUAL(count, -EAGAIN);
+      break;
+    }
+    taken += (size_t)count;
+  }
+  // What the client's side took is not the sender's any more; and the limit is looked at before a
+  // piece is taken, so one piece of at most 64 KiB may go past it.
+  int received;
+  CHECK_EQUAL(ioctl(client, FIONREAD, &received), 0);
+  CHECK(taken >= (size_t)received);
+  CHECK(taken - (size_t)received <= 2 * 65536);
+  cl_close(&fixture.kernel.table, fd);
+  cl_close(kernel, client);
+  cl_acceptor_destroy(acceptor);
+  fixture_end(&fixture);
 }
 
 TEST(option_failures, "an accepted connection whose options fail is served all the same") {

@@ -16,7 +16,7 @@ func startBus(_ change: (inout BusConfiguration) -> Void = { _ in }) throws -> N
   return try NotificationBus.start(configuration)
 }
 
-/// A client of one user in the `event` dialect, greeted.
+/// A client of one user: in the `event` dialect, greeted, or in `typed`, which greets nobody.
 final class Listener {
   let client: WebSocketClient
 
@@ -27,6 +27,12 @@ final class Listener {
       target: "/api/v1/ws/notifications" + (since.map { "?since=\($0)" } ?? ""),
       fields: [.bearer(try bus.makeToken(for: user))])
     #expect(try next().contains("connection:established"))
+  }
+
+  init(typed user: String, at bus: NotificationBus) throws {
+    client = try WebSocketClient(
+      to: ServerURL(numericHost: "127.0.0.1", port: UInt16(bus.port)), target: "/ws/connect",
+      fields: [.bearer(try bus.makeToken(for: user))])
   }
 
   /// The next message that is no statistics of the inbox.

@@ -139,6 +139,27 @@ struct NotificationBusTests {
     await bus.stop()
   }
 
+  @Test("a payment is told as it was said, in the dialects that have a message for it")
+  func payments() async throws {
+    let bus = try startBus { $0.shardCount = 2 }
+    let typed = try Listener(typed: "alice", at: bus)
+    let event = try Listener("alice", at: bus)
+    let ids: [(said: JSONValue, heard: String)] = [
+      (123, "123"), ("pi_3Nx", #""pi_3Nx""#), ("123", #""123""#),
+    ]
+    for id in ids {
+      try await bus.sendToUser(
+        "alice", .paymentUpdate(id: id.said, amount: 1_000, currency: "usd", status: "succeeded"))
+      #expect(
+        try typed.next().hasPrefix(
+          #"{"type":"payment_update","data":{"payment_id":\#(id.heard),"amount":1000,"#
+            + #""currency":"usd","status":"succeeded"},"timestamp":"#))
+    }
+    try await bus.sendToUser("alice", .systemMessage(title: "Noon"))
+    #expect(try event.next().hasPrefix(#"{"event":"system:message""#))
+    await bus.stop()
+  }
+
   @Test(
     "a live message over the limits is refused with the field",
     arguments: [
@@ -148,6 +169,11 @@ struct NotificationBusTests {
         .dataUpdate(type: "t", payload: .string(String(repeating: "x", count: 16_384)))
       ),
       ("title", .systemMessage(title: String(repeating: "x", count: 257))),
+      ("payment_id", .paymentUpdate(id: 1.5, amount: 1, currency: "usd", status: "s")),
+      ("payment_id", .paymentUpdate(id: nil, amount: 1, currency: "usd", status: "s")),
+      ("amount", .paymentUpdate(id: 1, amount: .min, currency: "usd", status: "s")),
+      ("currency", .paymentUpdate(id: 1, amount: 1, currency: "", status: "s")),
+      ("status", .paymentUpdate(id: 1, amount: 1, currency: "usd", status: "not yet")),
     ])
   func refusedMessages(field: String, message: LiveMessage) async throws {
     let bus = try startBus()

@@ -1,6 +1,8 @@
 """What happens when files run out, and when peers leave in every way and at every moment."""
 
 import contextlib
+import itertools
+import re
 import resource
 import socket
 import threading
@@ -246,6 +248,38 @@ def test_leaving_in_the_middle_of_a_broadcast_is_let_go_once(server, fresh_user)
                 connection.close()
         assert innocent.next()["title"] == "going on"
     wait_until("each file is closed", lambda: server.open_file_count() <= before + 1, within=15)
+
+
+def request_count(server):
+    counts = re.findall(r"^carillon_http_requests_total{.*} (\d+)$", server.metrics(), re.MULTILINE)
+    return sum(map(int, counts))
+
+
+def test_a_reset_is_seen_of_a_connection_that_is_not_read(make_server):
+    # Case 60, where nothing else would show it: an answer is awaited for longer than the test, and
+    # what was sent behind the request has the server read no further.
+    server = make_server()
+
+    def request(path):
+        lines = [f"GET {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {user_token('leaver')}"]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+    poll = "/api/v1/notifications/poll"
+    with RawConnection(server) as connection:
+        connection.send(request(poll))
+        cursor = connection.read_answer().data["cursor"]
+    before = server.open_file_count()
+    asked = request_count(server)
+    leavers = [RawConnection(server) for _ in range(20)]
+    for connection in leavers:
+        connection.send(request(f"{poll}?wait=25&since={cursor}") + request("/healthz"))
+    # Asking for the count is a request as well.
+    asking = itertools.count(asked + len(leavers) + 1)
+    wait_until("they wait", lambda: request_count(server) >= next(asking), within=10)
+    assert server.open_file_count() >= before + len(leavers)
+    for connection in leavers:
+        connection.reset()
+    wait_until("each file is closed", lambda: server.open_file_count() <= before, within=10)
 
 
 def test_a_server_that_everyone_left_is_idle(server):

@@ -102,6 +102,7 @@ LISTS = [
     ("Sec-WebSocket-Extensions", b'a; b="', b"\\", b""),
     ("Sec-WebSocket-Extensions", b"a", b";,", b'"'),
     ("Connection", b"Upgrade", b", ", b"x"),
+    ("Connection", b"b", b" ", b"x, Upgrade"),
     ("Cookie", b"a", b'="; ', b"x"),
     ("Origin", b"http://", b"localhost:", b"x"),
     ("Authorization", b"Bearer ", b".", b"x"),

@@ -22,6 +22,14 @@ SENDS = {
     "live/data": {"user_id": "u", "update_type": "t"},
     "live/broadcast": {"update_type": "t"},
 }
+PAYMENT = {
+    "user_id": "u",
+    "payment_id": 123,
+    "amount": 1000,
+    "currency": "usd",
+    "status": "succeeded",
+}
+POSTS = [*SENDS, "live/payment"]
 READS = ["notifications", "connections/user", "connections/stats"]
 
 
@@ -172,9 +180,9 @@ def test_what_relayed_cannot_promise_is_422(server, fresh_user):
 # Refusals, the same everywhere.
 
 
-@pytest.mark.parametrize("path", SENDS)
+@pytest.mark.parametrize("path", POSTS)
 def test_only_a_publisher_sends(server, path):
-    body = SENDS[path]
+    body = SENDS.get(path, PAYMENT)
     assert send(server, path, body, key=None).status == 401
     assert send(server, path, body, key="wrong").status == 401
     assert send(server, path, body, key=None, token=user_token("u")).status == 403
@@ -209,6 +217,28 @@ def test_what_is_sent_is_checked(server, path):
     assert exchange(server, head.encode()).status == 413
 
 
+def test_what_is_sent_of_a_payment_is_checked(server):
+    def status(body):
+        return send(server, "live/payment", body).status
+
+    for name, good in PAYMENT.items():
+        missing = {other: value for other, value in PAYMENT.items() if other != name}
+        answer = send(server, "live/payment", missing)
+        assert answer.status == 422 and f"{name}: missing" == answer.error["message"]
+        wrong = [[], {}, True, "", 10.5, 2**53, "1000" if name == "amount" else "x" * 129]
+        for value in wrong if isinstance(good, int) else [*wrong, 7]:
+            answer = send(server, "live/payment", {**PAYMENT, name: value})
+            assert answer.status == 422 and answer.error["message"].startswith(f"{name}: ")
+        twice = json.dumps(PAYMENT)[:-1] + f',"{name}":{json.dumps(good)}}}'
+        assert status(twice.encode()) == 422
+    for body in (b"", b"{", b'{"currency":"\xff"}'):
+        assert status(body) == 400
+    for body in (b"[]", b"null", b'"text"'):
+        assert status(body) == 422
+    assert status({**PAYMENT, "unknown": "x" * 60_000}) == 200
+    assert status({**PAYMENT, "unknown": "x" * 70_000}) == 413
+
+
 @pytest.mark.parametrize(
     "room", ["", "x" * 129, "a\u0000b", "a\u0085b", "a\nb"], ids=lambda room: repr(room[:4])
 )
@@ -217,9 +247,9 @@ def test_what_is_no_room_is_422(server, room):
     assert answer.status == 422 and answer.error["message"].startswith("room: ")
 
 
-@pytest.mark.parametrize("path", [*SENDS, *READS, "notifications/x/read"])
+@pytest.mark.parametrize("path", [*POSTS, *READS, "notifications/x/read"])
 def test_each_path_says_its_methods(server, path):
-    methods = "POST" if path in SENDS else "PUT" if path.endswith("/read") else "GET, HEAD"
+    methods = "POST" if path in POSTS else "PUT" if path.endswith("/read") else "GET, HEAD"
     for method in ("DELETE", "PATCH"):
         answer = server.request(method, f"{HUB}/{path}", key=API_KEY)
         assert answer.status == 405 and answer.headers["allow"] == methods

@@ -351,6 +351,22 @@ def test_system_message_is_exactly_the_documents(server, meet):
         assert (type, list(data)) == ("system_message", list(body)) and data == body
 
 
+def test_payment_update_is_exactly_the_documents(server, meet):
+    one, stranger = meet(2)
+    body = {"payment_id": 123, "amount": 1000, "currency": "usd", "status": "succeeded"}
+    with TypedClient(server, one.user) as phone:
+        assert send(server, "live/payment", {"user_id": one.user, **body}) == {}
+        for tab in (one, phone):
+            type, data = tab.frame()
+            assert (type, list(data)) == ("payment_update", list(body)) and data == body
+    stranger.hears_nothing()
+    for id in ("pi_3Nx", "123", "ä \"1\"", 0, -1, 2**53 - 1):
+        send(server, "live/payment", {"user_id": one.user, **body, "payment_id": id})
+        type, data = one.frame()
+        assert type == "payment_update" and data["payment_id"] == id
+    assert server.inbox(one.user) == [], "how a payment stands is not kept"
+
+
 def tell_room(server, room, title, **fields):
     body = {"room": room, "notification_type": "n", "title": title, "message": "", "payload": {}}
     return send(server, "send/room", {**body, **fields})

@@ -15,6 +15,7 @@ NOTIFICATION = {
     "message": "Your payment of $10.00 has been processed",
     "payload": {"payment_id": 123, "amount": 1000},
 }
+PAYMENT = {"payment_id": 123, "amount": 1000, "currency": "usd", "status": "succeeded"}
 SYSTEM = {
     "message_type": "maintenance",
     "title": "Scheduled Maintenance",
@@ -203,6 +204,7 @@ POSTS = {
     "send/room": {"room": "r", **NOTIFICATION},
     "live/update": {"user_id": "u", **UPDATE},
     "live/data": {"user_id": "u", **UPDATE},
+    "live/payment": {"user_id": "u", **PAYMENT},
     "live/broadcast": UPDATE,
 }
 

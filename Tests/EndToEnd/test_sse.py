@@ -5,6 +5,7 @@ import socket
 import time
 
 import pytest
+from harness.clients import EventClient, FlatClient, InboxClient
 from harness.server import API_KEY
 from harness.streams import STREAM_PATH, StreamClient
 from harness.times import is_timestamp
@@ -15,6 +16,7 @@ from test_resume import Publisher
 CUTS = 50
 SYSTEM = "/api/v1/websocket/send/system"
 BROADCAST = "/api/v1/websocket/live/broadcast"
+PAYMENT = "/api/v1/websocket/live/payment"
 ORIGIN = "http://localhost:3000"
 
 
@@ -76,6 +78,26 @@ def test_what_is_for_everyone_comes_under_its_typed_names(server, fresh_user):
         body = {"update_type": "price", "payload": {"y": 2}}
         assert server.request("POST", BROADCAST, publisher_token(), body).status == 200
         assert tab.next() == {"type": "data_update", "data": body}
+
+
+def test_a_payment_comes_under_its_typed_name_and_only_where_there_is_one(server, fresh_user):
+    user = fresh_user()
+    body = {"payment_id": "pi_1", "amount": 1000, "currency": "usd", "status": "succeeded"}
+    with (
+        StreamClient(server, user) as tab,
+        EventClient(server, user) as event,
+        FlatClient(server, user) as flat,
+        InboxClient(server, user) as inbox,
+    ):
+        tab.next()
+        said = {"user_id": user, **body}
+        assert server.request("POST", PAYMENT, publisher_token(), said).status == 200
+        assert tab.next() == {"type": "payment_update", "data": body}
+        # What is published behind it is the next that the others hear.
+        server.publish(user, "next")
+        assert event.next()["event"] == "notification:new"
+        assert flat.next()["title"] == "next"
+        assert inbox.next()["notification"]["title"] == "next"
 
 
 def test_raw_line_ends_in_data_do_not_end_the_line(server, fresh_user):

@@ -202,6 +202,7 @@ def test_no_number_in_a_path_or_a_list_of_ids_is_a_trap(server, fresh_user):
             for path in (
                 "live/broadcast",
                 "live/data",
+                "live/payment",
                 "live/update",
                 "send/notification",
                 "send/room",
@@ -213,6 +214,8 @@ def test_no_number_in_a_path_or_a_list_of_ids_is_a_trap(server, fresh_user):
 def test_no_number_in_a_broadcast_is_a_trap(server, path):
     over = server.connection()
     good = {"update_type": "t", "notification_type": "t", "title": "t", "user_id": "u", "room": "r"}
+    if path.endswith("/payment"):
+        good = {"user_id": "u", "payment_id": 1, "amount": 1, "currency": "usd", "status": "s"}
     for name in (*good, "message_type", "message", "payload", "reason"):
         rest = json.dumps({other: value for other, value in good.items() if other != name})[1:]
         for number in NUMBERS:
@@ -324,6 +327,8 @@ def test_no_number_in_a_poll_is_a_trap(server, fresh_user, name):
         ("check", "connect-rate"),
         ("check", "message-rate"),
         ("check", "publish-rate"),
+        ("check", "socketio-ping-interval"),
+        ("check", "socketio-ping-timeout"),
         ("check", "jwt-leeway"),
         ("check", "jwt-require-exp"),
         ("token", "ttl"),

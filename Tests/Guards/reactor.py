@@ -54,10 +54,9 @@ GUARDS = [
         60,
         "a reset ends a connection that is not being read",
         INPUT,
-        "        if readiness.contains(.hangup) { drop(place, counting: .resets) }\n"
-        "        return\n",
-        "        return\n",
-        (wire("test_exhaustion.py", "let_go_once or everyone_left"),),
+        "    } else if readiness.contains(.hangup) {\n",
+        "    } else if readiness.isEmpty {\n",
+        (wire("test_exhaustion.py", "reset_is_seen"),),
     ),
     Guard(
         60,

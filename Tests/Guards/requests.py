@@ -1,4 +1,4 @@
-"""Guards of HTTP, of the upgrade, and of numbers and nesting: cases 24 to 34."""
+"""Guards of HTTP, of the upgrade, of streams, and of numbers and nesting: cases 24 to 36."""
 
 from guard import Guard, unit, wire
 
@@ -13,6 +13,10 @@ DATES = "Sources/Tokens/NumericDate.swift"
 INPUT = "Sources/Server/Core/Input.swift"
 UPGRADE = "Sources/Server/Core/Upgrade.swift"
 INBOX = "Sources/Server/Endpoints/Inbox.swift"
+BODIES = "Sources/Server/Endpoints/BroadcastFields.swift"
+CHARACTER = "Sources/Wire/HTTP/HTTPCharacter.swift"
+RESPONSE = "Sources/Wire/HTTP/HTTPResponse.swift"
+EVENTS = "Sources/Wire/SSE/ServerSentEvent.swift"
 
 GUARDS = [
     Guard(
@@ -213,6 +217,17 @@ GUARDS = [
     ),
     Guard(
         33,
+        "a number of a payment is one that every client reads as the same",
+        BODIES,
+        "if numbers.contains(number) {",
+        "if numbers.contains(number) || number != 0 {",
+        (
+            unit("PaymentTests/wrong"),
+            wire("test_http_rooms_hub.py", "what_is_sent_of_a_payment"),
+        ),
+    ),
+    Guard(
+        33,
         "every place that reads a number is known",
         CURSOR,
         "  private static func parseOffset(",
@@ -235,5 +250,107 @@ GUARDS = [
         "guard pairCount <= QueryString.pairCountLimit else",
         "guard pairCount >= 0 else",
         (unit("QueryStringTests/pairCount"), wire("test_trap_hunt.py", "many_pairs")),
+    ),
+    Guard(
+        25,
+        "a value is read on where it was left",
+        FIELDS,
+        "let stop = start + min(end - start, limits.fieldValueBytes)\n    var index = position",
+        "let stop = start + min(end - start, limits.fieldValueBytes)\n    var index = start",
+        (unit("HTTPHeadLimitTests/looksOnce"),),
+    ),
+    Guard(
+        27,
+        "a token is ASCII",
+        CHARACTER,
+        "return byte < 128 && members >> UInt64(byte & 63) & 1 == 1",
+        "return members >> UInt64(byte & 63) & 1 == 1",
+        (
+            unit("HTTPHeadViolationTests/everyByte"),
+            wire("test_hostile_http.py", "taken_or_refused and in_a_name"),
+        ),
+    ),
+    Guard(
+        27,
+        "a value has no controls",
+        CHARACTER,
+        "byte >= 0x20 && byte != 0x7F || byte == tab",
+        "byte >= 0x20 || byte == tab",
+        (
+            unit("HTTPHeadViolationTests/everyByte"),
+            wire("test_hostile_http.py", "taken_or_refused and in_a_value"),
+            wire("test_hostile_http.py", "taken_or_refused and in_a_cookie"),
+        ),
+    ),
+    Guard(
+        27,
+        "a target is visible ASCII",
+        CHARACTER,
+        "byte > 0x20 && byte < 0x7F && byte != 0x23",
+        "byte > 0x20 && byte != 0x23",
+        (
+            unit("HTTPHeadViolationTests/everyByte"),
+            wire("test_hostile_http.py", "taken_or_refused and in_a_path"),
+            wire("test_hostile_http.py", "taken_or_refused and in_a_query"),
+        ),
+    ),
+    Guard(
+        27,
+        "no value ends its line in an answer",
+        RESPONSE,
+        "output.append(HTTPCharacter.isFieldValue(byte) ? byte : HTTPCharacter.space)",
+        "output.append(byte)",
+        (unit("HTTPResponseTests/injection"),),
+    ),
+    Guard(
+        27,
+        "no name is anything but a token in an answer",
+        RESPONSE,
+        "guard !name.isEmpty, name.utf8.allSatisfy(HTTPCharacter.isToken) else { return }",
+        "guard !name.isEmpty else { return }",
+        (unit("HTTPResponseTests/injection"),),
+    ),
+    Guard(
+        27,
+        "what escapes stand for is UTF-8",
+        "Sources/Wire/Text/Percent.swift",
+        "return String(validating: decoded, as: UTF8.self)",
+        "return String(decoding: decoded, as: UTF8.self)",
+        (unit("QueryStringTests/everyByte"),),
+    ),
+    Guard(
+        35,
+        "names of clients' programs are counted",
+        "Sources/Server/Core/UserAgents.swift",
+        "if known.count >= countLimit, !known",
+        "if known.count >= .max - 1, !known",
+        (unit("UserAgentTests/.*made-up names"),),
+    ),
+    Guard(
+        35,
+        "a series is called the same whatever has come",
+        "Sources/Server/Endpoints/Statistics.swift",
+        r"carillon_\(counter.name){shard=\"\(index)\"} \(metrics.value(counter))",
+        r"carillon_\(counter.name){shard=\"\(index).\(metrics.value(counter))\"} 1",
+        (
+            wire("test_http.py", "adds_a_series"),
+            wire("test_floods.py", "leaves_a_series"),
+        ),
+    ),
+    Guard(
+        36,
+        "an id and a name stay on their line",
+        EVENTS,
+        "for byte in text.utf8 where byte == 0x0A || byte == 0x0D || byte == 0 { return nil }",
+        "for byte in text.utf8 where byte == 0x0A || byte == 0 { return nil }",
+        (unit("ServerSentEventTests/random"),),
+    ),
+    Guard(
+        36,
+        "data is split wherever a parser would split it",
+        EVENTS,
+        "      guard byte == 0x0A || byte == 0x0D else {\n",
+        "      guard byte == 0x0A else {\n",
+        (unit("ServerSentEventTests/random"),),
     ),
 ]

@@ -234,10 +234,11 @@ struct BroadcastFieldsTests {
     let asking = try fixture.connect()
     // The second shard has not taken these, so the ring stays full.
     for _ in 0..<4 { try fixture.publish(TurnTests.broadcast()) }
-    for path in ["/live/update", "/live/data", "/send/room"] {
+    for path in ["/live/update", "/live/data", "/live/payment", "/send/room"] {
       asking.send(
         EndpointTests.request(
-          "POST \(Self.hub)\(path)", body: try #require(Self.good[path])))
+          "POST \(Self.hub)\(path)",
+          body: path == "/live/payment" ? PaymentTests.body() : try #require(Self.good[path])))
       for _ in 0..<2_000 where asking.receive().headEnd == nil { try fixture.shard.turn() }
       #expect(asking.received.text.hasPrefix("HTTP/1.1 503"))
       #expect(asking.received.text.contains("Retry-After"))

@@ -66,6 +66,12 @@ private final class RoomModel {
       && table[listener.peer.place].state == .session
   }
 
+  /// Whether the session has been told that it began: nothing else is told to it before.
+  private func isGreeted(_ listener: Listener) -> Bool {
+    let table = fixture.shards[listener.shard].table
+    return isOpen(listener) && !table[listener.peer.place].flags.contains(.ungreeted)
+  }
+
   private func rooms(of listener: Listener) -> Set<TextKey> {
     Set(fixture.shards[listener.shard].rooms(at: listener.peer.place).map { TextKey($0) })
   }
@@ -158,7 +164,9 @@ private final class RoomModel {
       event = RoomSessionTests.own(text, user)
       hears = { $0.user == user }
     }
-    for listener in listeners where hears(listener) { listener.due.append(lastNumber) }
+    for listener in listeners where hears(listener) && isGreeted(listener) {
+      listener.due.append(lastNumber)
+    }
     for shard in fixture.shards { shard.deliver(event) }
     sortOut()
   }

@@ -154,7 +154,7 @@ final class ShardFixture {
       log: log)
     self.core = core
     shards = try listeners.indices.map { index in
-      try Shard(index: index, core: core, reactor: reactors[index], listener: listeners[index])
+      try Shard(index: index, core: core, reactor: reactors[index], listeners: [listeners[index]])
     }
   }
 
@@ -220,7 +220,7 @@ final class ShardFixture {
   deinit {
     for shard in shards {
       shard.table.forEachPlace { shard.drop($0) }
-      shard.acceptor = nil
+      shard.acceptors = []
     }
     // What is left is closed when the reactor goes, and the script may be gone by then.
     table.update(from: cl_kernel_real(), count: 1)

@@ -1,6 +1,7 @@
 // Clients that take less than they are sent: what is held for each is bounded, and the others get
 // everything.
 
+import Broadcast
 import Notifications
 import TestSupport
 import Testing
@@ -19,45 +20,91 @@ struct SlowReaderTests {
       offset: offset)
   }
 
+  /// Whom a burst is for, and how it reaches them.
+  enum Burst: CaseIterable {
+    case user, everyone, room, userBehindEveryone, roomBehindUser
+
+    func event(_ number: UInt64) -> Event {
+      let text = String(repeating: "m", count: 1_000)
+      let everyone = Event(
+        audience: .everyone, body: TurnTests.broadcast(1_000).body, timestamp: 0)
+      return switch self {
+      case .user: stored(number)
+      case .everyone: everyone
+      case .room: RoomSessionTests.said(text)
+      case .userBehindEveryone: number % 220 == 0 ? stored(number) : everyone
+      case .roomBehindUser: number % 220 < 20 ? stored(number) : RoomSessionTests.said(text)
+      }
+    }
+  }
+
   // Case 62
   @Test(
     "of many devices that take nothing none is held more than the limit for, whatever the burst",
-    arguments: [true, false])
-  func asleep(isForOne: Bool) throws {
+    arguments: Burst.allCases, [0, 5_000])
+  func asleep(burst: Burst, taken: Int) throws {
     let fixture = try ShardFixture()
     let limit = fixture.core.configuration.limits.backlogBytesLimit
-    let reader = try fixture.arrive("u", path: "/api/ws")
-    let sleepers = try (0..<size(200, full: 5_000)).map { _ in
-      try fixture.arrive("u", path: "/api/ws")
+    let reader = try fixture.arrive("u", path: "/ws/connect")
+    let sleepers = try (0..<size(40, full: 1_000)).map { _ in
+      try fixture.arrive("u", path: "/ws/connect")
     }
+    for socket in [reader] + sleepers { fixture.shard.join("r", at: socket.place) }
+    try fixture.turn(4)
+    _ = try reader.frames()
+    // Only now, so that nobody is behind when the burst comes.
     for sleeper in sleepers {
-      sleeper.room = 0
       sleeper.keeps = false
+      sleeper.room = 0
     }
     var told: UInt64 = 0
-    // All of a burst in one turn, four times what anybody may be behind.
-    for _ in 0..<4 {
-      for _ in 0..<220 {
+    // All of a burst in one turn, four times what anybody may be behind; and for those who take
+    // something, a little before it that has them behind already.
+    for count in (taken == 0 ? [] : [20, 20]) + [220, 220, 220, 220] {
+      for _ in 0..<count {
         told += 1
-        let event = Self.stored(told)
-        try fixture.publish(
-          isForOne
-            ? event
-            : Event(audience: .everyone, body: TurnTests.broadcast(1_000).body, timestamp: 0))
+        try fixture.publish(burst.event(told))
       }
       try fixture.turn()
       for sleeper in sleepers where fixture.state(of: sleeper) != .free {
         let owned = fixture.shard.table[sleeper.place].owned
         try #require(owned.capacity <= limit + limit / 10, "\(owned.count) of \(owned.capacity)")
+        if count == 20 { sleeper.open(for: taken) }
       }
+      try fixture.turn()
     }
     #expect(fixture.core.metrics[0].value(.slowConsumers) == sleepers.count)
-    #expect(try reader.frames().count == Int(told))
+    let heard = try reader.frames().filter { $0.contains("mmm") || $0.contains("xxx") }
+    #expect(heard.count == Int(told))
     #expect(fixture.state(of: reader) == .session)
     // And then they are gone, with all that was held for them.
     try fixture.pass(milliseconds: 6_000)
     #expect(fixture.shard.table.count == 1)
     #expect(fixture.shard.blockedBytes == 0)
+  }
+
+  // Case 62
+  @Test("the heap is given back after the last of a herd as well", arguments: [true, false])
+  func afterwards(areGone: Bool) throws {
+    let fixture = try ShardFixture()
+    // Each of a few that were far behind has much to give back.
+    for _ in 0..<2 {
+      let sleepers = try (0..<20).map { _ in try fixture.arrive("u", path: "/api/ws") }
+      for sleeper in sleepers { sleeper.room = 0 }
+      for offset in 1...50 { try fixture.publish(Self.stored(UInt64(offset))) }
+      try fixture.turn(2)
+      #expect(sleepers.allSatisfy(fixture.isBehind))
+      #expect(fixture.shard.trimAt == .max)
+      for sleeper in sleepers {
+        if areGone { fixture.shard.drop(sleeper.place) } else { sleeper.open() }
+      }
+      try fixture.turn(2)
+      #expect(!sleepers.contains(where: fixture.isBehind))
+      #expect(fixture.shard.trimAt == fixture.shard.now + 5_000)
+      try fixture.pass(milliseconds: 5_000)
+      #expect(fixture.shard.trimAt == .max)
+      for sleeper in sleepers where !areGone { fixture.shard.drop(sleeper.place) }
+    }
   }
 
   // Case 62
@@ -86,6 +133,31 @@ struct SlowReaderTests {
     }
     #expect(titles == (1...2_000).map { "n\($0)" })
     #expect(fixture.shard.table[peer.place].owned.capacity == 0)
+  }
+
+  // Case 62
+  @Test func `answers that a client has taken are not kept while it is always a little behind`()
+    throws
+  {
+    let fixture = try ShardFixture()
+    let peer = try fixture.arrive()
+    let request = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    peer.send(request)
+    try fixture.turn(until: { peer.receivedCount > 0 })
+    let answerBytes = peer.receivedCount
+    peer.keeps = false
+    peer.room = 0
+    peer.send(String(repeating: request, count: 100))
+    try fixture.turn(2)
+    var largest = 0
+    for _ in 0..<500 {
+      peer.send(String(repeating: request, count: 20))
+      peer.open(for: 20 * answerBytes)
+      try fixture.turn()
+      try #require(fixture.isBehind(peer))
+      largest = max(largest, fixture.shard.table[peer.place].owned.capacity)
+    }
+    #expect(largest <= 4 * fixture.core.configuration.limits.responseBytesLimit)
   }
 
   /// What the notification at that offset takes on the wire.

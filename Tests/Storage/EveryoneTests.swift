@@ -229,6 +229,7 @@ struct EveryoneTests {
     }
     StoreFixture.sql(
       """
+      DROP TABLE kept_rooms;
       DROP INDEX notification_group;
       ALTER TABLE notification DROP COLUMN is_silent;
       ALTER TABLE user DROP COLUMN preferences;

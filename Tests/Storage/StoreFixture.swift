@@ -48,14 +48,14 @@ final class StoreFixture {
 
   init(
     in directory: TemporaryDirectory = TemporaryDirectory(), fileSystem: FaultFileSystem? = nil,
-    configure: (inout StoreConfiguration) -> Void = { _ in }
+    clock: WallClock? = nil, configure: (inout StoreConfiguration) -> Void = { _ in }
   ) throws(StoreError) {
     self.directory = directory
     self.fileSystem = fileSystem
     var configuration = StoreConfiguration(path: directory.path, vfs: fileSystem?.name)
     configure(&configuration)
     let events = self.events
-    store = try SQLiteStore(configuration) { published in
+    store = try SQLiteStore(configuration, kernel: clock?.kernel) { published in
       fileSystem?.state.change { $0.trace.append("publish \(published.count)") }
       events.change { $0 += published }
     }

@@ -20,6 +20,7 @@ enum NumericFields {
   static let parsing = ["Wire", "Tokens", "Notifications", "Server"]
 
   static let places: [Place] = [
+    hunted("Wire/EngineIO/EngineIOPacket.swift init", "Wire/EngineIO/EngineIOPacket", "everyByte"),
     hunted("Wire/HTTP/ChunkedBodyDecoder.swift acceptSize", "Wire/HTTP/ChunkedBody", "anySize"),
     hunted("Wire/HTTP/HTTPFraming.swift length", "Wire/HTTP/HTTPFraming", "anyNumber"),
     hunted("Wire/HTTP/HTTPResponseHead.swift accept", "Wire/HTTP/HTTPResponse", "anyStatus"),
@@ -30,6 +31,13 @@ enum NumericFields {
     hunted("Wire/JSON/JSONString.swift hexadecimalValue", "Wire/JSON/JSONFuzz", "mutatedDocuments"),
     hunted(
       "Wire/JSON/JSONString.swift checkedHexadecimal", "Wire/JSON/JSONFuzz", "mutatedDocuments"),
+    hunted(
+      "Wire/SocketIO/SocketIOContents.swift integer", "Wire/SocketIO/SocketIOPacket",
+      "placeholderNumber"),
+    hunted("Wire/SocketIO/SocketIOPacket.swift init", "Wire/SocketIO/SocketIOPacket", "everyByte"),
+    hunted(
+      "Wire/SocketIO/SocketIOPacketParser.swift takeDecimal", "Wire/SocketIO/SocketIOPacket",
+      "anyNumber"),
     hunted("Wire/Text/Cursor.swift parseOffset", "Wire/Text/Cursor", "refused"),
     hunted("Wire/Text/Percent.swift decode", "Wire/HTTP/QueryString", "everyByte"),
     hunted("Wire/Text/Percent.swift isEscape", "Wire/HTTP/QueryString", "everyByte"),
@@ -50,9 +58,11 @@ enum NumericFields {
     hunted("Notifications/NotificationID.swift hexValue", "Notifications/Value", "invalid"),
     hunted(
       "Notifications/PreferencesParser.swift twoDigits", "Notifications/Preferences", "everyText"),
+    hunted("Notifications/RecoveryID.swift init", "Notifications/RecoveryID", "refused"),
     Place(
       name: "Server/Endpoints/Inbox.swift number",
       hunter: "Tests/EndToEnd/test_trap_hunt.py test_no_number_in_a_query_is_a_trap"),
+    hunted("Server/Endpoints/BroadcastFields.swift takeNumber", "Server/Payment", "wrong"),
     Place(
       name: "Server/Dialects/InboxDialect.swift request",
       hunter: "Tests/EndToEnd/test_trap_hunt.py test_no_number_in_a_fetch_is_a_trap"),

@@ -161,6 +161,10 @@ int cl_listen(const cl_kernel *kernel, const char *host, uint16_t port, int back
 /// The same beside a listener of this process on the same address, which the kernel then shares
 /// out the connections with.
 int cl_listen_beside(const cl_kernel *kernel, const char *host, uint16_t port, int backlog);
+/// Bounds what the kernel takes for each connection that `fd`, a listener, accepts from now on, but
+/// cannot put on the wire yet (TCP_NOTSENT_LOWAT, which connections inherit). What is on its way is
+/// not bounded by it, so whoever reads is sent to as fast as before. 0 or a negated errno.
+int cl_limit_unsent(const cl_kernel *kernel, int fd, uint32_t byte_count);
 /// The local port of a bound socket, or a negated errno.
 int cl_local_port(const cl_kernel *kernel, int fd);
 /// Begins a nonblocking TCP connection to a numeric address, CLOEXEC and TCP_NODELAY. Returns the

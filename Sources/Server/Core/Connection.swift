@@ -64,6 +64,14 @@ struct ConnectionFlags: OptionSet {
   static let unauthenticated = ConnectionFlags(rawValue: 1 << 18)
   /// It came too many, and is only being told so.
   static let turnedAway = ConnectionFlags(rawValue: 1 << 19)
+  /// A session that has no socket of its own: what it is sent leaves through polls.
+  static let polling = ConnectionFlags(rawValue: 1 << 20)
+  /// A further namespace of a session, whose messages leave through the session's own place.
+  static let guest = ConnectionFlags(rawValue: 1 << 21)
+  /// What began is not told to the client yet, and nothing else may be before it.
+  static let ungreeted = ConnectionFlags(rawValue: 1 << 22)
+  /// There is no socket to write to.
+  static let socketless: ConnectionFlags = [.polling, .guest]
 }
 
 /// One connection.
@@ -101,6 +109,8 @@ struct Connection {
   var user: UserID = ""
   /// The rooms of an open session; nil while it is in none and may enter any.
   var membership: Membership?
+  /// The session of Engine.IO that the place belongs to; nil for all others.
+  var engine: EngineSession?
   /// The wall clock at which the token ends, in seconds; `Int64.max` when it does not.
   var tokenEnd = Int64.max
   /// When a byte last came from the peer.
@@ -147,6 +157,8 @@ struct Connection {
   }
 
   /// Takes the lowest free place for `fd`; nil when `limit` connections are there already.
+  ///
+  /// A place without a socket has -1.
   func insert(fd: Int32, limit: Int) -> UInt32? {
     guard count < limit else { return nil }
     let place = taken.insertLowestFree()
@@ -191,11 +203,13 @@ struct Connection {
 
   /// Calls `body` with each taken place, lowest first.
   ///
-  /// `body` may remove the place it is given.
+  /// `body` may remove places; one that is gone when its turn comes is passed over.
   func forEachPlace(_ body: (UInt32) -> Void) {
     // A copy, so that `body` may change the set that is walked.
     let places = taken
-    places.forEach(body)
+    places.forEach { place in
+      if taken.contains(place) { body(place) }
+    }
   }
 
   /// The connection at `place`, which must be taken.

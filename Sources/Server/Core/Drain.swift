@@ -51,11 +51,11 @@ extension Shard {
           !table[place].flags.contains(.awaitsAnswer) && table[place].partial.isEmpty
           && (table[place].task as? Exchange)?.head == nil && table[place].queuedByteCount == 0
         // A connection that has just come may still bring its first request, a health check say.
-        if isIdle, table[place].flags.contains(.usedBefore) || acceptor == nil { drop(place) }
+        if isIdle, table[place].flags.contains(.usedBefore) || acceptors.isEmpty { drop(place) }
       case .closing, .lingering, .free:
         break
       }
     }
-    if !hasSessions, acceptor != nil { acceptor = nil }
+    if !hasSessions { acceptors = [] }
   }
 }

@@ -156,7 +156,7 @@ extension Shard {
 
   /// Whether the session at `place` is to get `event` now; a replay takes note of those it is not.
   private func admits(_ event: Event, at place: UInt32) -> Bool {
-    guard let offset = event.offset else { return true }
+    guard let offset = event.offset else { return !table[place].flags.contains(.ungreeted) }
     if table[place].flags.contains(.replaying), let replay = table[place].task as? Replay {
       return replay.admits(event, offset: offset)
     }
@@ -172,20 +172,26 @@ extension Shard {
   /// Queues the range [from, to) of a log behind what the session at `place` has.
   func queue(log number: UInt8, from: UInt64, to: UInt64, at place: UInt32) {
     guard table[place].state == .session, from != to, settleBurst(for: place) else { return }
+    let count = Int(to - from)
     // Not all at the turn's end: what a client then turned out not to take would become bytes of
     // its own, so many times what anybody may be behind as it has devices.
     let limit = core.configuration.limits.backlogBytesLimit / 2
-    if !table[place].flags.contains(.blocked), table[place].queuedByteCount > limit {
+    let waiting = queuedByteCount(of: place)
+    if !table[place].flags.contains(.blocked), waiting > 0, waiting + count > limit {
       flush(place)
       guard table.contains(place), table[place].state == .session else { return }
     }
     if table[place].flags.contains(.blocked) {
-      guard takeSharedTail(at: place) else { return }
+      // Before it is copied: what a client is cut off for is not held for it as well.
+      checkBacklog(at: place, adding: count)
+      guard table.contains(place), table[place].state == .session, takeSharedTail(at: place) else {
+        return
+      }
       copyToOwned(log(number), from: from, to: to, at: place)
-      checkBacklog(at: place)
       return
     }
     let format = formats[Int(table[place].format)]
+    if table[place].flags.contains(.ungreeted) { table[place].sharedThrough = format.log.end }
     if table[place].sharedThrough != format.log.end {
       table[place].outbox.append(
         log: 1 + table[place].format, from: table[place].sharedThrough, to: format.log.end)
@@ -195,22 +201,19 @@ extension Shard {
     markQueued(place)
   }
 
+  /// Writes messages in the place's own format, and queues them for it.
+  func write(to place: UInt32, _ body: (inout FrameWriter) -> Void) {
+    let format = formats[Int(table[place].format)]
+    format.writer.removeAll()
+    body(&format.writer)
+    send(format.writer.bytes, to: place)
+  }
+
   /// Queues finished frames for the session at `place` alone.
   func send(_ frames: [UInt8], to place: UInt32) {
     guard !frames.isEmpty else { return }
     if frames.count > Int(Shard.flushBytes) / 2 || table[place].flags.contains(.replaying) {
-      guard takeSharedTail(at: place) else { return }
-      spillOutbox(at: place)
-      table[place].owned.append(contentsOf: frames)
-      markQueued(place)
-      // Answers add up, whatever the client is being sent besides: past what it may be behind they
-      // are written in the midst of a turn, where nothing is read on for it yet.
-      let limit = core.configuration.limits.backlogBytesLimit + Shard.missedBytesLimit
-      if !table[place].flags.contains(.blocked), table[place].queuedByteCount > limit {
-        guard flushOwned(place) else { return }
-      }
-      if table[place].flags.contains(.blocked) { checkBacklog(at: place) }
-      return
+      return appendOwned(frames, to: place)
     }
     flushDirectIfFull(adding: frames.count)
     // That flush may have ended the connection.
@@ -218,6 +221,21 @@ extension Shard {
     let from = direct.end
     direct.append(frames.span)
     queue(log: 0, from: from, to: direct.end, at: place)
+  }
+
+  /// Makes finished frames bytes of the session's own, behind what it has.
+  func appendOwned(_ frames: [UInt8], to place: UInt32) {
+    guard takeSharedTail(at: place) else { return }
+    spillOutbox(at: place)
+    table[place].owned.append(contentsOf: frames)
+    markQueued(place)
+    // Answers add up, whatever the client is being sent besides: past what it may be behind they
+    // are written in the midst of a turn, where nothing is read on for it yet.
+    let limit = core.configuration.limits.backlogBytesLimit + Shard.missedBytesLimit
+    if !table[place].flags.contains(.blocked), table[place].queuedByteCount > limit {
+      guard flushOwned(place) else { return }
+    }
+    if table[place].flags.contains(.blocked) { checkBacklog(at: place) }
   }
 
   /// Puts `place` among those that this turn's flush writes to.
@@ -241,6 +259,7 @@ extension Shard {
     guard table[place].state == .session else { return true }
     guard settleBurst(for: place) else { return false }
     let format = formats[Int(table[place].format)]
+    if table[place].flags.contains(.ungreeted) { table[place].sharedThrough = format.log.end }
     let from = table[place].sharedThrough
     guard from != format.log.end else { return true }
     spillOutbox(at: place)
@@ -262,12 +281,8 @@ extension Shard {
 
   private func copyToOwned(_ log: FrameLog, from: UInt64, to: UInt64, at place: UInt32) {
     let count = Int(to - from)
+    makeRoom(for: count, at: place)
     let start = table[place].owned.count
-    if start + count > table[place].owned.capacity {
-      // By doubling, an array would come to hold twice what a client may be behind.
-      let step = Shard.ownedStepBytes
-      table[place].owned.reserveCapacity((start + count + step - 1) / step * step)
-    }
     table[place].owned.append(contentsOf: repeatElement(0, count: count))
     // SAFETY: `count` bytes were just added at `start`, and an array overlaps no log.
     unsafe table[place].owned.withUnsafeMutableBytes { bytes in

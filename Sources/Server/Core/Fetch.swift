@@ -49,7 +49,7 @@ extension StoreAnswer {
     case .position(let offset, _): offset
     case .missed(_, let through, _, _, _): through
     case .page(_, _, let counts, _): counts.version
-    case .counts, .preferences, .failed: nil
+    case .counts, .preferences, .keptRooms, .failed: nil
     }
   }
 }
@@ -112,12 +112,12 @@ extension Shard {
     }
     if fetch.changedThrough > counts.version { return read(fetch, at: place) }
     table[place].task = fetch.assembly
-    var frames = FrameWriter(epoch: nil)
     // Half of what a client may be behind, so that the answer alone does not make it a slow one.
     let byteLimit = core.configuration.limits.backlogBytesLimit / 2
-    formats[Int(table[place].format)].dialect.writePage(
-      page, counts, groups: groups, byteLimit: byteLimit, to: &frames)
-    send(frames.bytes, to: place)
+    let dialect = formats[Int(table[place].format)].dialect
+    write(to: place) { frames in
+      dialect.writePage(page, counts, groups: groups, byteLimit: byteLimit, to: &frames)
+    }
     guard table.contains(place), table[place].state == .session, let next = fetch.next else {
       return
     }

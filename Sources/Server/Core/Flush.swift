@@ -49,7 +49,7 @@ extension Shard {
       members.forEach { place in
         let connection = unsafe table.pointer(to: place)
         let flags = unsafe connection.pointee.flags
-        if flags.isDisjoint(with: [.blocked, .queued]),
+        if flags.isDisjoint(with: [.blocked, .queued, .polling, .guest]),
           unsafe connection.pointee.sharedThrough == from
         {
           let sent = unsafe kernel.send(connection.pointee.fd, first, second)
@@ -87,6 +87,7 @@ extension Shard {
 
   /// Sends what the connection at `place` has waiting, in its order.
   func flush(_ place: UInt32) {
+    if !table[place].flags.isDisjoint(with: .socketless) { return flushWithoutSocket(place) }
     guard flushOwned(place), flushOutbox(place), flushSharedTail(place) else { return }
     table[place].flags.remove(.queued)
     if table[place].flags.contains(.blocked) { unblock(place) }
@@ -95,6 +96,10 @@ extension Shard {
 
   /// Sends what is the connection's own; false when it blocked or ended.
   func flushOwned(_ place: UInt32) -> Bool {
+    if !table[place].flags.isDisjoint(with: .socketless) {
+      flushWithoutSocket(place)
+      return table.contains(place) && !table[place].flags.contains(.blocked)
+    }
     guard table[place].ownedSent < table[place].owned.count else { return true }
     let fd = table[place].fd
     let skipped = table[place].ownedSent
@@ -106,6 +111,8 @@ extension Shard {
     metrics.add(.bytesSent, sent)
     table[place].ownedSent += sent
     if table[place].ownedSent == table[place].owned.count {
+      // What is answered and taken at once comes and goes in the same memory.
+      if table[place].flags.contains(.blocked) { noteFreed(table[place].owned.count) }
       table[place].owned = []
       table[place].ownedSent = 0
       return true
@@ -127,6 +134,24 @@ extension Shard {
     }
     table[place].owned.removeFirst(sent)
     table[place].ownedSent = 0
+  }
+
+  /// Makes room for `count` more bytes behind what the connection owns.
+  ///
+  /// In steps: by doubling, an array would come to hold twice what a client may be behind. And
+  /// where what was sent lies, as far as that reaches, because else a client would be held that on
+  /// top of what it is behind; but not for less than half a step, or all that a client owns would
+  /// be moved for each frame that it is sent.
+  func makeRoom(for count: Int, at place: UInt32) {
+    guard table[place].owned.count + count > table[place].owned.capacity else { return }
+    let step = Shard.ownedStepBytes
+    if table[place].ownedSent >= step / 2 {
+      table[place].owned.removeFirst(table[place].ownedSent)
+      table[place].ownedSent = 0
+    }
+    let needed = table[place].owned.count + count
+    guard needed > table[place].owned.capacity else { return }
+    table[place].owned.reserveCapacity((needed + step - 1) / step * step)
   }
 
   /// False when the connection blocked or ended.
@@ -177,7 +202,9 @@ extension Shard {
 
   /// False when the connection blocked or ended.
   private func flushSharedTail(_ place: UInt32) -> Bool {
-    guard table[place].state == .session else { return true }
+    guard table[place].state == .session, !table[place].flags.contains(.ungreeted) else {
+      return true
+    }
     let log = formats[Int(table[place].format)].log
     let from = table[place].sharedThrough
     let end = log.end
@@ -217,7 +244,7 @@ extension Shard {
     if table.contains(place) { scheduleTimer(place) }
   }
 
-  private func unblock(_ place: UInt32) {
+  func unblock(_ place: UInt32) {
     table[place].flags.remove(.blocked)
     blockedCount -= 1
     countBlocked(0, at: place)
@@ -236,8 +263,15 @@ extension Shard {
   /// Whether there is memory for one more page that its client may be slow to take.
   var hasRoomForPage: Bool { blockedBytes < core.configuration.limits.blockedBytesLimit }
 
-  /// Cuts the connection at `place` off when it is further behind than allowed.
-  func checkBacklog(at place: UInt32) {
+  /// Bytes that the session at `place` still has to be sent, of its own and of what all are sent.
+  func queuedByteCount(of place: UInt32) -> Int {
+    let log = formats[Int(table[place].format)].log
+    return table[place].queuedByteCount + Int(log.end - table[place].sharedThrough)
+  }
+
+  /// Cuts the connection at `place` off when it is further behind than allowed, or would be with
+  /// `count` bytes more.
+  func checkBacklog(at place: UInt32, adding count: Int = 0) {
     guard table[place].state == .session else { return }
     let log = formats[Int(table[place].format)].log
     var behind = table[place].queuedByteCount
@@ -245,7 +279,7 @@ extension Shard {
     if table[place].flags.contains(.replaying) { behind = max(0, behind - Shard.missedBytesLimit) }
     // The page counts for what is its own, not for what it leaves in the log: that is overwritten
     // whoever replays.
-    behind += Int(log.end - table[place].sharedThrough)
+    behind += Int(log.end - table[place].sharedThrough) + count
     let limit = core.configuration.limits.backlogBytesLimit
     guard behind > limit else { return }
     cutSlowConsumer(place)

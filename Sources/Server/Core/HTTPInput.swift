@@ -23,6 +23,9 @@ final class Exchange {
   var bodyLimit = 0
   /// What the store's answer will be used for.
   var pending: PendingAnswer?
+  /// The session of Engine.IO that the request is for, and what it is to do there.
+  var engine: EngineSession?
+  var errand = EngineErrand.post
   /// Whether the peer has ended its side: the connection ends with this answer.
   var isLast = false
 
@@ -36,6 +39,8 @@ final class Exchange {
     heldBytes = 0
     chunked = nil
     pending = nil
+    if errand == .post { engine?.isPosting = false }
+    engine = nil
   }
 
   /// Whether the connection can carry another request after this one.
@@ -86,7 +91,7 @@ extension Shard {
     return offset
   }
 
-  private func exchange(at place: UInt32) -> Exchange {
+  func exchange(at place: UInt32) -> Exchange {
     if let exchange = table[place].task as? Exchange { return exchange }
     let exchange = Exchange()
     table[place].task = exchange
@@ -114,8 +119,13 @@ extension Shard {
     }
     exchange.head = head
     metrics.add(.requests)
-    if try beginUpgrade(head, at: place) { return head.byteCount }
-    guard judge(head, exchange, place) else { return head.byteCount }
+    switch beginEngine(head, at: place, from: from, to: end) {
+    case .taken: return head.byteCount
+    case .takesBody: break
+    case .notOurs:
+      if try beginUpgrade(head, at: place) { return head.byteCount }
+      guard judge(head, exchange, place) else { return head.byteCount }
+    }
     if head.isChunked {
       exchange.chunked = ChunkedBodyDecoder(bodyBytesLimit: exchange.bodyLimit)
     } else if head.contentLength ?? 0 == 0 {
@@ -173,18 +183,23 @@ extension Shard {
         place)
       return false
     }
-    let claimed = head.contentLength ?? (head.isChunked ? exchange.bodyLimit : 0)
-    if bodyBytesInFlight + claimed > limits.bodiesInFlightBytesLimit {
+    guard hasRoomForBody(head, limit: exchange.bodyLimit) else {
       answerEarly(Shard.tooManyBodies, head, place)
       return false
     }
     return true
   }
 
-  private static let tooManyBodies = Answer.unavailable("busy", "too many bodies at once")
+  /// Whether the body that a head announces may be received beside the others.
+  func hasRoomForBody(_ head: HTTPRequestHead, limit: Int) -> Bool {
+    let claimed = head.contentLength ?? (head.isChunked ? limit : 0)
+    return bodyBytesInFlight + claimed <= core.configuration.limits.bodiesInFlightBytesLimit
+  }
+
+  static let tooManyBodies = Answer.unavailable("busy", "too many bodies at once")
 
   /// Answers a request whose body, if it has one, will not be read.
-  private func answerEarly(_ answer: Answer, _ head: HTTPRequestHead, _ place: UInt32) {
+  func answerEarly(_ answer: Answer, _ head: HTTPRequestHead, _ place: UInt32) {
     let hasBody = head.isChunked || (head.contentLength ?? 0) > 0
     if hasBody { exchange(at: place).isLast = true }
     respond(answer, at: place)
@@ -319,12 +334,14 @@ extension Shard {
     exchange.isLast = true
     // Whoever has gone while it waited leaves nothing behind.
     if let poll = exchange.poll { return end(poll, at: place) }
+    if exchange.engine != nil, exchange.errand == .poll { return drop(place) }
     if !table[place].flags.contains(.awaitsAnswer) { closeWhenSent(place) }
   }
 
   /// Gives back what a request under way was holding.
   func releaseExchange(_ place: UInt32) {
     guard let exchange = table[place].task as? Exchange else { return }
+    engineRequestGone(exchange)
     exchange.reset()
     countBody(of: exchange)
     unlist(place)

@@ -21,11 +21,10 @@ extension Shard {
       flush(place)
       guard table.contains(place) else { return }
     }
-    if readiness.contains(.readable) {
-      if !table[place].flags.isDisjoint(with: [.readPaused, .peerEnded]) {
-        if readiness.contains(.hangup) { drop(place, counting: .resets) }
-        return
-      }
+    // One that is not being read is not watched for that; its reset is seen all the same.
+    if readiness.contains(.readable),
+      table[place].flags.isDisjoint(with: [.readPaused, .peerEnded])
+    {
       read(place)
     } else if readiness.contains(.hangup) {
       drop(place, counting: .resets)
@@ -144,6 +143,13 @@ extension Shard {
     let waiting = resumable
     resumable.removeAll(keepingCapacity: true)
     for (place, generation) in waiting where table.holds(place, generation: generation) {
+      // What came behind the word by which a WebSocket took its session over.
+      if table[place].state == .session, !table[place].partial.isEmpty {
+        let kept = table[place].partial
+        scratch.copy(kept, at: 0)
+        process(place, byteCount: kept.count)
+        continue
+      }
       guard table[place].state == .http, !table[place].flags.contains(.awaitsAnswer) else {
         continue
       }

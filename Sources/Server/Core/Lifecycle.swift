@@ -7,14 +7,15 @@ internal import Notifications
 internal import Wire
 
 extension Shard {
-  /// Accepts what is waiting, up to the turn's share.
-  func acceptWaiting() {
+  /// Accepts what is waiting at one listener, up to the turn's share.
+  func acceptWaiting(at index: Int) {
     for _ in 0..<Shard.acceptLimit {
       var peer = cl_address()
-      guard let fd = acceptor?.accept(now: now, peer: &peer), fd >= 0 else {
-        if let acceptor = acceptor?.pauses {
-          metrics.add(.acceptPauses, Int(acceptor) - metrics.value(.acceptPauses))
-        }
+      guard index < acceptors.count else { return }
+      let fd = acceptors[index].accept(now: now, peer: &peer)
+      guard fd >= 0 else {
+        let pauses = acceptors.reduce(0) { $0 + $1.pauses }
+        metrics.add(.acceptPauses, Int(pauses) - metrics.value(.acceptPauses))
         return
       }
       admit(fd, from: peer)
@@ -53,6 +54,7 @@ extension Shard {
       interest.insert(.readable)
     }
     if table[place].flags.contains(.blocked) { interest.insert(.writable) }
+    guard table[place].fd >= 0 else { return }
     guard UInt8(interest.rawValue) != table[place].interest else { return }
     table[place].interest = UInt8(interest.rawValue)
     let generation = table[place].generation
@@ -67,13 +69,14 @@ extension Shard {
   /// Sets the connection's one timer to the earliest of its deadlines.
   func scheduleTimer(_ place: UInt32) {
     let limits = core.configuration.limits
-    var at = table[place].deadline
-    if table[place].flags.contains(.blocked) {
+    var at = table[place].engine.map { engineDeadline($0, place) } ?? table[place].deadline
+    // Whoever polls is behind between two polls; its pings watch it.
+    if table[place].flags.contains(.blocked), !table[place].flags.contains(.polling) {
       at = min(at, table[place].progressAt + limits.progressTimeoutMilliseconds)
     }
     if table[place].state == .session {
       let heartbeat = formats[Int(table[place].format)].dialect.heartbeat
-      if !table[place].flags.contains(.blocked) {
+      if !table[place].flags.contains(.blocked), table[place].engine == nil {
         at = min(at, table[place].heardAt + heartbeat.silenceLimitMilliseconds)
       }
       if let tokenEnd = tokenEndTime(place) { at = min(at, tokenEnd) }
@@ -113,7 +116,7 @@ extension Shard {
     let limits = core.configuration.limits
     if now < amnestyUntil { forgiveSilence(of: place) }
     let connection = table[place]
-    if connection.flags.contains(.blocked),
+    if connection.flags.contains(.blocked), !connection.flags.contains(.polling),
       now >= connection.progressAt + limits.progressTimeoutMilliseconds
     {
       return drop(place, counting: .slowConsumers)
@@ -147,7 +150,13 @@ extension Shard {
 
   /// False when the session has ended.
   private func sessionTimerFired(_ place: UInt32) -> Bool {
+    if let session = table[place].engine { return engineTimerFired(session, place) }
     let dialect = formats[Int(table[place].format)].dialect
+    if table[place].task is EngineProbe, now >= table[place].deadline {
+      metrics.add(.timedOut)
+      close(place, code: 1000, reason: "no upgrade in time")
+      return false
+    }
     if table[place].flags.contains(.awaitsToken), now >= table[place].deadline {
       metrics.add(.timedOut)
       close(place, code: dialect.expiryCloseCode, reason: "no token in time")
@@ -186,9 +195,7 @@ extension Shard {
       return close(place, code: 1001, reason: "no answer to ping")
     }
     table[place].flags.insert(.pinged)
-    var frames = FrameWriter(epoch: nil)
-    dialect.writePing(to: &frames)
-    send(frames.bytes, to: place)
+    write(to: place) { dialect.writePing(to: &$0) }
   }
 
   // MARK: Ending
@@ -198,6 +205,17 @@ extension Shard {
   ///
   /// `logged` is what the log says where the reason is not this server's own.
   func close(_ place: UInt32, code: UInt16, reason: String, logged: String? = nil) {
+    guard let session = table[place].engine else {
+      return closeFramed(place, code: code, reason: reason, logged: logged)
+    }
+    // A client of Socket.IO does not come back by itself when its namespace is ended, and does when
+    // its connection is.
+    if code == 1008, disconnectNamespace(at: place) { return }
+    endEngine(session, because: logged ?? reason, code: code)
+  }
+
+  /// The same for a place that has its own way to end behind it.
+  func closeFramed(_ place: UInt32, code: UInt16, reason: String, logged: String? = nil) {
     guard table[place].state == .session, takeSharedTail(at: place) else { return }
     spillOutbox(at: place)
     leaveSession(place, because: logged ?? "closed with \(code), \(reason)")
@@ -272,24 +290,47 @@ extension Shard {
     leaveQuotas(place)
     wheel.cancel(place)
     dirty.remove(place)
+    let poll = table[place].engine.flatMap { $0.place == place ? $0.poll : nil }
     let fd = table[place].fd
+    noteFreed(Shard.connectionBytes + table[place].owned.count)
     table.remove(place)
     // Closing takes it out of epoll: nobody else has the descriptor.
-    kernel.close(fd)
-    // A herd that has left should not be remembered in the heap.
-    droppedSinceTrim += 1
-    if droppedSinceTrim >= 1_000, trimAt == .max { trimAt = now + 5_000 }
+    if fd >= 0 { kernel.close(fd) }
+    if let poll, table.holds(poll.place, generation: poll.generation) {
+      finish(poll.place, .refusal(.unknownSession))
+    }
+  }
+
+  /// What a connection takes that owns nothing, about.
+  private static let connectionBytes = 512
+  /// What may stay in the heap of those that have left.
+  private static let trimBytes = 512 * 1_024
+
+  /// Has the heap given back soon when much of it is free: a herd that has left, or has caught up,
+  /// should not be remembered in it.
+  ///
+  /// By bytes: a few of those that were far behind leave as much as a thousand that were not.
+  func noteFreed(_ byteCount: Int) {
+    freedSinceTrim += byteCount
+    if freedSinceTrim >= Shard.trimBytes, trimAt == .max { trimAt = now + 5_000 }
   }
 
   /// Takes the session at `place`, if there is one, out of fan-out.
   private func leaveSession(_ place: UInt32, because reason: @autoclosure () -> String) {
     guard table[place].state == .session else { return }
+    if let session = table[place].engine { leaveEngine(session, place) }
+    if let probe = table[place].task as? EngineProbe { leaveProbe(probe, place) }
+    leaveFanOut(place, because: reason())
+    metrics.add(.sessionsClosed)
+  }
+
+  /// Takes the user's session at `place` off everything by which it is found.
+  func leaveFanOut(_ place: UInt32, because reason: @autoclosure () -> String) {
     logEnd(at: place, because: reason())
     leaveRooms(place)
     unlist(place)
     formats[Int(table[place].format)].members.remove(place)
     table[place].task = nil
-    table[place].flags.remove(.replaying)
-    metrics.add(.sessionsClosed)
+    table[place].flags.remove([.replaying, .ungreeted])
   }
 }

@@ -38,23 +38,7 @@ extension Shard {
 
   /// Answers a connection that came too many, and ends it.
   func turnAway(_ place: UInt32, _ refusal: DoorRefusal) {
-    metrics.add(.refusedConnections)
-    let answer: Answer
-    switch refusal {
-    case .address:
-      metrics.add(.refusedByAddress)
-      answer = .tooMany(
-        "too_many_connections", "this address has too many connections",
-        afterSeconds: Shard.retrySeconds)
-    case .addressRate(let wait):
-      metrics.add(.refusedByAddressRate)
-      answer = .tooMany(
-        "rate_limited", "this address connects too often",
-        afterSeconds: Shard.wholeSeconds(wait))
-    case .unauthenticated:
-      metrics.add(.refusedUnauthenticated)
-      answer = .unavailable("busy", "too many connections that have not shown a token")
-    }
+    let answer = answer(to: refusal)
     guard turnedAwayCount < core.configuration.limits.turnedAwayPerShardLimit else {
       return drop(place)
     }
@@ -65,6 +49,26 @@ extension Shard {
     response.fields.append(("Date", date()))
     response.write(keepsAlive: false, isHead: false, into: &table[place].owned)
     closeWhenSent(place)
+  }
+
+  /// What a connection that came too many is told; it is counted as such.
+  func answer(to refusal: DoorRefusal) -> Answer {
+    metrics.add(.refusedConnections)
+    switch refusal {
+    case .address:
+      metrics.add(.refusedByAddress)
+      return .tooMany(
+        "too_many_connections", "this address has too many connections",
+        afterSeconds: Shard.retrySeconds)
+    case .addressRate(let wait):
+      metrics.add(.refusedByAddressRate)
+      return .tooMany(
+        "rate_limited", "this address connects too often",
+        afterSeconds: Shard.wholeSeconds(wait))
+    case .unauthenticated:
+      metrics.add(.refusedUnauthenticated)
+      return .unavailable("busy", "too many connections that have not shown a token")
+    }
   }
 
   /// Gives back what the connection at `place` had of the quotas.

@@ -33,6 +33,17 @@ extension [UInt8] {
     member("payload", json: update.payload)
   }
 
+  /// Writes the members of `{payment_id, amount, currency, status}`.
+  mutating func members(of update: PaymentUpdate) {
+    switch update.payment {
+    case .number(let number): member("payment_id", Int(number))
+    case .text(let text): member("payment_id", text)
+    }
+    member("amount", Int(update.amount))
+    member("currency", update.currency)
+    member("status", update.status)
+  }
+
   /// Writes the members of `{room, notification_type, title, message, payload}`.
   mutating func members(of message: RoomMessage) {
     member("room", message.room)

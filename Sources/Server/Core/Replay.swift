@@ -40,6 +40,9 @@ final class Replay: HoldsAssembly {
   let beginsNow: Bool
   /// Whether the client has been told where it stands.
   var isGreeted = false
+  /// What the client is to be let into once it has been.
+  var rooms: [RoomName] = []
+  var keptRooms: (RecoveryID, [RoomName])?
   /// Whether continuity is known to be lost, or was not asked for: the present position is read.
   var isUnprovable: Bool
   /// A message of the client's that is still in fragments.
@@ -64,6 +67,15 @@ final class Replay: HoldsAssembly {
     self.isUnprovable = isUnprovable
     self.beginsNow = beginsNow
     self.isCatchUp = isCatchUp
+  }
+
+  /// Notes a room that the client is to be let into once it is greeted.
+  func hold(_ room: RoomName, limit: Int) {
+    // One more than it may be in: it is told so when it comes to that.
+    guard !rooms.contains(where: { TextKey($0) == TextKey(room) }), rooms.count <= limit else {
+      return
+    }
+    rooms.append(room)
   }
 
   /// Whether a live event is delivered now.
@@ -150,7 +162,7 @@ extension Shard {
       begin(replay, at: offset, counts, place)
     case .missed(let page, let through, let next, let total, let counts):
       take(page, through, next, total, counts, for: replay, at: place)
-    case .page, .counts, .preferences, .failed:
+    case .page, .counts, .preferences, .keptRooms, .failed:
       close(place, code: 1011, reason: "the store cannot be read")
     }
   }
@@ -201,7 +213,9 @@ extension Shard {
     }
     if replay.changedThrough > through { return continueReplay(place) }
     if !replay.isGreeted {
-      greet(place, cursor: Cursor(epoch: core.store.epoch, offset: replay.after), counts)
+      greet(
+        place, cursor: Cursor(epoch: core.store.epoch, offset: replay.after), counts,
+        isResumed: true)
       replay.isGreeted = true
       guard table.contains(place), table[place].state == .session else { return }
     }

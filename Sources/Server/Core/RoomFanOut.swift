@@ -77,12 +77,20 @@ extension Shard {
       return deliver(event, to: others(than: user, among: room.members))
     }
     if burst?.room !== room { settleBurst() }
+    let limit = UInt64(core.configuration.limits.backlogBytesLimit)
     for (index, format) in formats.enumerated() where room.formatCounts[index] > 0 {
       format.writer.removeAll()
       format.dialect.write(event, to: &format.writer)
       guard format.writer.count > 0 else { continue }
       let added = UInt64(format.writer.bytes.count)
-      if format.roomLog.end - format.roomFlushedEnd + added > Shard.flushBytes { flush() }
+      let begun = burst?.from[index] ?? format.roomLog.end
+      // A burst is no longer than what a client may be behind: of one that takes nothing of it, all
+      // of it becomes its own.
+      if format.roomLog.end - format.roomFlushedEnd + added > Shard.flushBytes
+        || format.roomLog.end - begun + added > limit
+      {
+        flush()
+      }
       if burst == nil { burst = RoomBurst(room: room, from: formats.map { $0.roomLog.end }) }
       format.roomLog.append(format.writer.bytes.span)
       metrics.add(.framesDelivered, room.formatCounts[index] * format.writer.count)
@@ -160,7 +168,8 @@ extension Shard {
       for place in members where table.contains(place) {
         let connection = unsafe table.pointer(to: place)
         guard unsafe Int(connection.pointee.format) == index else { continue }
-        if unsafe connection.pointee.flags.isDisjoint(with: [.blocked, .queued]),
+        if unsafe connection.pointee.flags.isDisjoint(
+          with: [.blocked, .queued, .polling, .guest]),
           unsafe connection.pointee.sharedThrough == sharedEnd
         {
           let sent = unsafe kernel.send(connection.pointee.fd, first, second)

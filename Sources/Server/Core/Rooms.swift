@@ -108,6 +108,10 @@ extension Shard {
 
   /// The client asks to be in a room.
   func join(_ name: RoomName, at place: UInt32) {
+    // Nothing is said to it before it is told where it stands.
+    if table[place].flags.contains(.ungreeted), let replay = table[place].task as? Replay {
+      return replay.hold(name, limit: core.configuration.limits.roomsPerConnectionLimit)
+    }
     let membership = table[place].membership ?? Membership()
     guard membership.mayEnter(name) else {
       metrics.add(.roomsRefused)
@@ -132,6 +136,7 @@ extension Shard {
 
   /// The client asks to be in a room no longer.
   func leave(_ name: RoomName, at place: UInt32) {
+    (table[place].task as? Replay)?.rooms.removeAll { TextKey($0) == TextKey(name) }
     // What was said before is heard; whoever that ends has left all rooms.
     guard settleBurst(for: place) else { return }
     guard let membership = table[place].membership, let index = membership.index(of: name),
@@ -220,6 +225,7 @@ extension Shard {
       membership.entries.remove(at: index)
       if membership.entries.isEmpty, membership.allowed == nil { table[place].membership = nil }
     }
+    roomsChanged(at: place)
   }
 
   private func step(into index: Int, of membership: Membership, at place: UInt32) {

@@ -39,6 +39,15 @@ enum ShardMessage: Sendable {
   /// The store's answer to a publish that nobody waits for, with how many notifications it was to
   /// publish and the bytes of its body.
   case relayed(StoreOutcome, count: Int, byteCount: Int)
+  /// The store's answer to what an event of Socket.IO asked of it.
+  case marked(UInt32, generation: UInt32, SocketIOMarking, StoreOutcome)
+  /// The rooms that a client of Socket.IO which came back was in.
+  case keptRooms(UInt32, generation: UInt32, RecoveryID, [RoomName])
+  /// A client of Socket.IO that came back has that id on the connection at that place of a shard,
+  /// and on no other.
+  case recovered(RecoveryID, UserID, at: ReturnAddress)
+  /// A connection that asks for a session which lives on the shard.
+  case handedOver(HandedConnection)
   /// The session at that place is its user's oldest and has to give way to a newer one.
   case replaced(UInt32, generation: UInt32)
   /// Begin to send everybody away.

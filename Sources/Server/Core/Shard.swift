@@ -17,8 +17,10 @@ internal import Wire
 ///
 /// Not Sendable: made, used and freed on its own thread.
 final class Shard {
-  /// The place that the listener's events carry.
+  /// The place that the first listener's events carry; the others' are those before it.
   static let listenerPlace = UInt32.max
+  /// Listeners that a shard may have.
+  static let listenerLimit = 16
   /// Events taken from the ring before the sockets are looked at again.
   static let drainLimit = 1_024
   /// Bytes added to a frame log before they are flushed in the middle of a turn: far enough below
@@ -42,9 +44,9 @@ final class Shard {
 
   let table = ConnectionTable()
   var wheel: TimerWheel
-  var acceptor: Acceptor?
+  var acceptors: [Acceptor] = []
   /// Where bytes are received and parsed.
-  let scratch = ScratchBuffer(byteCount: 128 * 1_024)
+  let scratch: ScratchBuffer
   /// Where small pieces are put together to be sent.
   ///
   /// Not the scratch: a flush may come in the midst
@@ -61,6 +63,12 @@ final class Shard {
   var directFlushed: UInt64 = 0
   /// What is written for each dialect, without and with cursors.
   let formats: [Format]
+  /// Where those of each path of Engine.IO are among them.
+  let engineFormats: [EngineFormats]
+  /// Sessions of Engine.IO that live here.
+  var engineSessions: [EngineID: UInt32] = [:]
+  /// The place that has just been given the socket whose bytes are being looked at.
+  var heir: PlaceReference?
   /// Connections that have something queued of their own.
   var dirty = PlaceSet()
   var directory = Directory()
@@ -117,11 +125,11 @@ final class Shard {
   var isSweeping = false
   /// The places of one event's user; kept for its memory.
   var places: [UInt32] = []
-  /// Connections that ended since the heap was last given back.
-  var droppedSinceTrim = 0
+  /// Bytes that connections have freed since the heap was last given back, about.
+  var freedSinceTrim = 0
   var trimAt: UInt64 = .max
 
-  init(index: Int, core: ServerCore, reactor: Reactor, listener: Listener) throws(SystemError) {
+  init(index: Int, core: ServerCore, reactor: Reactor, listeners: [Listener]) throws(SystemError) {
     self.index = index
     self.core = core
     self.reactor = reactor
@@ -133,6 +141,9 @@ final class Shard {
     wall = kernel.wallMilliseconds
     wheel = TimerWheel(now: now)
     heardThrough = core.firstOffset
+    // An unfinished message lies there before what is received next.
+    let longest = core.configuration.engines.reduce(0) { max($0, $1.settings.messageBytesLimit) }
+    scratch = ScratchBuffer(byteCount: 128 * 1_024 + longest)
     userAgents = UserAgents(countLimit: core.configuration.limits.userAgentsLimit)
     let capacity = core.configuration.limits.frameLogCapacity
     // What a blocked client may be behind, a turn's worth and a large frame: a log never overwrites
@@ -143,14 +154,28 @@ final class Shard {
     direct = FrameLog(capacity: capacity)
     // Those who have not shown a token yet are in a format of their own, behind the others, which
     // has no members: nothing is ever written to its log.
-    formats =
+    var formats =
       DialectRegistry.all.flatMap { dialect in
         [nil, core.store.epoch].map { Format(dialect: dialect, epoch: $0, capacity: capacity) }
       }
       + DialectRegistry.all.map { Format(dialect: $0, epoch: nil, capacity: capacity) }
-    acceptor = try Acceptor(
-      reactor: reactor, fd: listener.fd, place: Shard.listenerPlace,
-      userTimeoutMilliseconds: core.configuration.limits.tcpUserTimeoutMilliseconds)
+    engineFormats = core.configuration.engines.map { engine in
+      let first = formats.count
+      formats += engine.formats(epoch: core.store.epoch, capacity: capacity)
+      return EngineFormats(first: first)
+    }
+    // What an outbox numbers: the direct log, and two of each format.
+    precondition(2 * formats.count < UInt8.max, "\(formats.count) formats")
+    self.formats = formats
+    precondition(listeners.count <= Shard.listenerLimit, "\(listeners.count) listeners")
+    for (index, listener) in listeners.enumerated() {
+      acceptors.append(
+        try Acceptor(
+          reactor: reactor, kernel: kernel, fd: listener.fd,
+          place: Shard.listenerPlace - UInt32(index),
+          userTimeoutMilliseconds: core.configuration.limits.tcpUserTimeoutMilliseconds,
+          unsentBytesLimit: core.configuration.limits.unsentBytesLimit))
+    }
   }
 
   /// Runs turns until told to stop.
@@ -216,7 +241,10 @@ final class Shard {
     var limit: Int32 = 1_000
     let timer = wheel.timeout(now: now)
     if timer >= 0 { limit = min(limit, timer) }
-    if let pause = acceptor?.timeout(now: now), pause >= 0 { limit = min(limit, pause) }
+    for acceptor in acceptors {
+      let pause = acceptor.timeout(now: now)
+      if pause >= 0 { limit = min(limit, pause) }
+    }
     if let due = nextDueAtHome { limit = min(limit, Int32(clamping: due - min(due, now))) }
     if let survey = surveys.first {
       limit = min(limit, Int32(clamping: survey.endsAt - min(now, survey.endsAt)))
@@ -232,8 +260,8 @@ final class Shard {
   private func handleEvents(_ count: Int) {
     for index in 0..<count {
       let event = reactor.event(index)
-      if event.index == Shard.listenerPlace {
-        acceptWaiting()
+      if event.index > Shard.listenerPlace - UInt32(Shard.listenerLimit) {
+        acceptWaiting(at: Int(Shard.listenerPlace - event.index))
       } else if table.holds(event.index, generation: event.generation) {
         handle(Interest(rawValue: event.readiness), at: event.index)
       }
@@ -285,6 +313,16 @@ final class Shard {
       } else {
         metrics.add(.relayedLost, count)
       }
+    case .marked(let place, let generation, let marking, let outcome):
+      if table.holds(place, generation: generation) { acknowledge(marking, outcome, at: place) }
+    case .keptRooms(let place, let generation, let recovery, let rooms):
+      if table.holds(place, generation: generation) {
+        takeKeptRooms(rooms, of: recovery, at: place)
+      }
+    case .recovered(let recovery, let user, let address):
+      letGo(recovery, of: user, otherThan: address)
+    case .handedOver(let connection):
+      adopt(connection)
     case .replaced(let place, let generation):
       if table.holds(place, generation: generation) { endReplaced(place) }
     case .drain:
@@ -295,7 +333,7 @@ final class Shard {
   }
 
   private func runTimers() {
-    if let pause = acceptor?.timeout(now: now), pause == 0 { acceptor?.resume(now: now) }
+    for acceptor in acceptors where acceptor.timeout(now: now) == 0 { acceptor.resume(now: now) }
     var count = 0
     repeat {
       count = wheel.expire(now: now, into: &due)
@@ -308,7 +346,7 @@ final class Shard {
     continueDrain()
     if now >= trimAt {
       trimAt = .max
-      droppedSinceTrim = 0
+      freedSinceTrim = 0
       Memory.giveBack()
     }
   }

@@ -88,12 +88,17 @@ extension Shard {
       authenticated(place)
       guard countSession(of: user, at: place) else { throw Refusal(Shard.tooManySessions) }
     }
+    acceptWebSocket(request, at: place)
+    openSession(admitted, dialect, since: query["since"], rooms: rooms, at: place)
+  }
+
+  /// Writes the answer that makes a WebSocket of the connection.
+  func acceptWebSocket(_ request: UpgradeRequest, at place: UInt32) {
     let key = Array((request.key + WebSocketHandshake.acceptSuffix).utf8)
     WebSocketHandshake.writeResponse(
       accept: Base64.encode(Digest.sha1(key)),
       protocol: request.protocols.first == "bearer" ? "bearer" : nil,
       into: &table[place].owned)
-    openSession(admitted, dialect, since: query["since"], rooms: rooms, at: place)
   }
 
   /// Whether a client is turned away before the upgrade.
@@ -105,8 +110,8 @@ extension Shard {
     }
   }
 
-  private func authenticateUser(
-    _ head: HTTPRequestHead, protocols: [String]
+  func authenticateUser(
+    _ head: HTTPRequestHead, protocols: [String] = []
   ) throws(AuthenticationFailure) -> Caller {
     let caller = try authenticate(head, protocols: protocols)
     guard caller.user != nil else { throw .noUser }
@@ -118,18 +123,15 @@ extension Shard {
     _ admitted: Result<Caller, AuthenticationFailure>, _ dialect: any Dialect, since: String?,
     rooms: [RoomName] = [], at place: UInt32
   ) {
-    releaseExchange(place)
-    table[place].state = .session
-    table[place].format = waitingFormat(of: dialect)
-    table[place].sharedThrough = formats[Int(table[place].format)].log.end
-    table[place].flags.remove([.usedBefore, .awaitsAnswer])
-    metrics.add(.sessionsOpened)
-    markQueued(place)
+    beginSession(at: place, format: Int(waitingFormat(of: dialect)))
     switch (admitted, dialect.admission) {
     case (.success(let caller), _):
       admit(caller, since: since, at: place)
-      for room in rooms where table.contains(place) && table[place].state == .session {
-        join(room, at: place)
+      guard table.contains(place), table[place].state == .session else { return }
+      if table[place].flags.contains(.ungreeted), let replay = table[place].task as? Replay {
+        replay.rooms = rooms
+      } else {
+        enter(rooms, at: place)
       }
     case (.failure(let failure), .closedAfterUpgrade(let missing, let invalid, let noUser)):
       switch failure {
@@ -144,6 +146,24 @@ extension Shard {
     }
   }
 
+  /// Makes a session of the connection at `place`, in a format that has no members.
+  func beginSession(at place: UInt32, format: Int) {
+    releaseExchange(place)
+    table[place].state = .session
+    table[place].format = UInt8(format)
+    table[place].sharedThrough = formats[format].log.end
+    table[place].flags.remove([.usedBefore, .awaitsAnswer])
+    metrics.add(.sessionsOpened)
+    markQueued(place)
+  }
+
+  /// Lets the session at `place` into the rooms that it asked for when it began.
+  func enter(_ rooms: [RoomName], at place: UInt32) {
+    for room in rooms where table.contains(place) && table[place].state == .session {
+      join(room, at: place)
+    }
+  }
+
   /// The format of those who have not shown a token.
   private func waitingFormat(of dialect: any Dialect) -> UInt8 {
     let index = DialectRegistry.all.firstIndex { $0.name == dialect.name } ?? 0
@@ -155,35 +175,53 @@ extension Shard {
     let dialect = formats[Int(table[place].format)].dialect
     let dialectIndex = DialectRegistry.all.firstIndex { $0.name == dialect.name } ?? 0
     let index = 2 * dialectIndex + (since == nil ? 0 : 1)
+    table[place].deadline = now + dialect.heartbeat.pingIntervalMilliseconds
+    enter(caller, format: index, since: since, at: place)
+  }
+
+  /// Makes the session at `place` its user's, in that format.
+  func enter(_ caller: Caller, format index: Int, since: String?, at place: UInt32) {
     table[place].format = UInt8(index)
     table[place].sharedThrough = formats[index].log.end
-    table[place].deadline = now + dialect.heartbeat.pingIntervalMilliseconds
     table[place].user = caller.user ?? ""
     table[place].tokenEnd = caller.end
-    formats[index].members.insert(place)
+    table[place].flags.insert(.ungreeted)
     list(place)
     logBeginning(at: place)
     scheduleTimer(place)
     guard table.contains(place) else { return }
     setClaimedRooms(caller.rooms, at: place)
-    if since != nil || dialect.greetsWithCounts {
+    if since != nil || formats[index].dialect.greetsWithCounts {
       beginReplay(since, at: place)
     } else {
       greet(place, cursor: nil, nil)
     }
   }
 
-  /// Sends what a session begins with.
+  /// Sends what a session begins with; from here on it hears what is said to all.
   ///
-  /// `cursor` and `counts` are told to those who are to know them.
-  func greet(_ place: UInt32, cursor: Cursor?, _ counts: Counts?) {
+  /// `cursor` and `counts` are told to those who are to know them; `isResumed` is whether what was
+  /// missed follows.
+  func greet(_ place: UInt32, cursor: Cursor?, _ counts: Counts?, isResumed: Bool = false) {
     let format = formats[Int(table[place].format)]
-    format.writer.removeAll()
+    table[place].flags.remove(.ungreeted)
+    table[place].sharedThrough = format.log.end
+    format.members.insert(place)
+    let cursor = format.tellsCursors ? cursor : nil
     let greeting = Greeting(
-      user: table[place].user, time: wall, cursor: format.tellsCursors ? cursor : nil,
-      counts: counts)
+      user: table[place].user, time: wall, cursor: cursor, counts: counts, isResumed: isResumed,
+      socket: identity(at: place, cursor: cursor, isResumed: isResumed))
+    format.writer.removeAll()
     format.dialect.write(greeting, to: &format.writer)
     send(format.writer.bytes, to: place)
+    guard table.contains(place), table[place].state == .session,
+      let replay = table[place].task as? Replay
+    else { return }
+    enter(replay.rooms, at: place)
+    if let (recovery, rooms) = replay.keptRooms, table.contains(place) {
+      replay.isGreeted = true
+      takeKeptRooms(rooms, of: recovery, at: place)
+    }
   }
 }
 

@@ -44,6 +44,7 @@ extension Shard {
         offset = payload + header.payloadLength
         try handle(header, payload: payload, to: offset, at: place)
         guard table.holds(place, generation: generation), table[place].state == .session else {
+          bequeath(from: offset, to: end)
           return end
         }
       }
@@ -59,8 +60,14 @@ extension Shard {
   ///
   /// Only text can be an `auth` message, which may be longer than others; and only as long as what
   /// has come of it can still become one.
-  private func sequence(of assembly: MessageAssembly?, _ header: FrameHeader) -> FrameSequence {
+  private func sequence(
+    of assembly: MessageAssembly?, _ header: FrameHeader, at place: UInt32
+  ) -> FrameSequence {
     let limits = core.configuration.limits
+    if let limit = engineMessageLimit(at: place) {
+      return assembly?.sequence
+        ?? FrameSequence(messageBytesLimit: limit, fragmentCountLimit: limits.fragmentCountLimit)
+    }
     let longest = max(limits.messageBytesLimit, limits.authMessageBytesLimit)
     guard let assembly else {
       return FrameSequence(
@@ -74,7 +81,24 @@ extension Shard {
     return sequence
   }
 
-  private func assembly(at place: UInt32) -> MessageAssembly? {
+  /// Gives what is left of the scratch's [from, end) to the place that has its socket now.
+  private func bequeath(from: Int, to end: Int) {
+    guard let heir = heir else { return }
+    self.heir = nil
+    guard from < end, table.holds(heir.place, generation: heir.generation) else { return }
+    table[heir.place].partial = scratch.array(from: from, to: end)
+    resumable.append((heir.place, heir.generation))
+  }
+
+  /// Bytes of a message to a session of Engine.IO; nil for others.
+  private func engineMessageLimit(at place: UInt32) -> Int? {
+    let probe = (table[place].task as? EngineProbe).flatMap { engineSession($0.id) }
+    guard let session = table[place].engine ?? probe else { return nil }
+    // A digit stands before what counts.
+    return 1 + core.configuration.engines[session.path].settings.messageBytesLimit
+  }
+
+  func assembly(at place: UInt32) -> MessageAssembly? {
     table[place].task as? MessageAssembly ?? (table[place].task as? any HoldsAssembly)?.assembly
   }
 
@@ -88,7 +112,7 @@ extension Shard {
 
   /// Judges a frame whose payload has not all come, without taking it.
   private func checkUnfinished(_ header: FrameHeader, at place: UInt32) throws(ProtocolViolation) {
-    var sequence = sequence(of: assembly(at: place), header)
+    var sequence = sequence(of: assembly(at: place), header, at: place)
     _ = try sequence.accept(header)
   }
 
@@ -97,7 +121,7 @@ extension Shard {
   ) throws(ProtocolViolation) {
     metrics.add(.framesReceived)
     let assembly = assembly(at: place)
-    var sequence = sequence(of: assembly, header)
+    var sequence = sequence(of: assembly, header, at: place)
     let role = try sequence.accept(header)
     scratch.unmask(from: payload, to: end, key: header.maskingKey)
     switch role {
@@ -108,7 +132,7 @@ extension Shard {
       let current = assembly ?? MessageAssembly(sequence: sequence)
       current.sequence = sequence
       if startsMessage { current.isText = isText }
-      try append(payload: payload, to: end, endsMessage: endsMessage, to: current)
+      try append(payload: payload, to: end, endsMessage: endsMessage, to: current, at: place)
       if endsMessage {
         setAssembly(nil, at: place)
         guard takeMessage(isText: current.isText, at: place) else { return }
@@ -120,7 +144,7 @@ extension Shard {
   }
 
   private func append(
-    payload: Int, to end: Int, endsMessage: Bool, to message: MessageAssembly
+    payload: Int, to end: Int, endsMessage: Bool, to message: MessageAssembly, at place: UInt32
   ) throws(ProtocolViolation) {
     if message.isText {
       let isValid = scratch.feed(&message.utf8, from: payload, to: end)
@@ -130,7 +154,8 @@ extension Shard {
     }
     scratch.append(from: payload, to: end, into: &message.bytes)
     // What is too long and does not look like bringing a token is not waited for.
-    if !endsMessage, message.bytes.count > core.configuration.limits.messageBytesLimit,
+    if !endsMessage, engineMessageLimit(at: place) == nil,
+      message.bytes.count > core.configuration.limits.messageBytesLimit,
       !AuthMessage.canBegin(message.bytes)
     {
       throw .messageTooBig
@@ -140,6 +165,7 @@ extension Shard {
   private func received(
     _ message: MessageAssembly, at place: UInt32
   ) throws(ProtocolViolation) {
+    if try receiveEngine(message, at: place) { return }
     let token = message.isText ? AuthMessage.token(in: message.bytes) : nil
     if let token { return take(token: token, at: place) }
     guard message.bytes.count <= core.configuration.limits.messageBytesLimit else {
@@ -152,7 +178,16 @@ extension Shard {
     }
     // No dialect gives binary messages a meaning; they are read and ignored.
     guard message.isText else { return }
-    switch format.dialect.request(in: message.bytes) {
+    if let request = format.dialect.request(in: message.bytes) {
+      take(request, at: place)
+    } else {
+      answer(message, format, at: place)
+    }
+  }
+
+  /// Does what the client of the session at `place` asks for.
+  func take(_ request: ClientRequest, at place: UInt32) {
+    switch request {
     case .pong: table[place].flags.remove(.pinged)
     case .fetch(let request): fetch(request, at: place)
     case .join(let room): join(room, at: place)
@@ -160,7 +195,6 @@ extension Shard {
     case .type(let room, let isTyping): type(isTyping, in: room, at: place)
     case .status(let status): setStatus(status, at: place)
     case .invalid(let code, let text): tellError(code, text, at: place)
-    case nil: answer(message, format, at: place)
     }
   }
 
@@ -183,7 +217,11 @@ extension Shard {
     case .close:
       let close = try WebSocketFrame.parseClose(payload)
       let code = close.code ?? 1000
-      self.close(place, code: code, reason: "", logged: "closed by the client with \(code)")
+      let logged = "closed by the client with \(code)"
+      if let session = table[place].engine {
+        return endEngine(session, because: logged, code: code)
+      }
+      self.close(place, code: code, reason: "", logged: logged)
     case .pong, .continuation, .text, .binary:
       break
     }

@@ -55,6 +55,10 @@ struct Greeting {
   var cursor: Cursor?
   /// For a dialect that greets with counts: the counts at which the session begins.
   var counts: Counts?
+  /// Whether what the client missed follows.
+  var isResumed = false
+  /// By what a client of Socket.IO knows itself.
+  var socket: SocketIdentity?
 }
 
 /// What a client is told that asked to be in a room, or no longer.
@@ -71,12 +75,16 @@ enum Framing: Sendable {
   case webSocket
   /// Events of a stream, which just ends.
   case eventStream
+  /// Packets of Engine.IO, each with the separator behind it, for the bodies of polls.
+  case packets
 
   /// Writes what keeps an idle connection alive.
   func writeHeartbeat(into output: inout [UInt8]) {
     switch self {
     case .webSocket: WebSocketFrame.append(.ping, payload: [], into: &output)
     case .eventStream: ServerSentEvent.append(comment: .empty, into: &output)
+    // Engine.IO has pings of its own.
+    case .packets: break
     }
   }
 
@@ -85,7 +93,7 @@ enum Framing: Sendable {
     switch self {
     case .webSocket: WebSocketFrame.appendClose(code: code, reason: reason, into: &output)
     // The end of the stream is the whole of it: the client comes back by itself, with its cursor.
-    case .eventStream: break
+    case .eventStream, .packets: break
     }
   }
 }
@@ -205,8 +213,21 @@ struct FrameWriter {
       var id: EventStreamLine?
       if let offset, let epoch { id = EventStreamLine(Cursor(epoch: epoch, offset: offset)) }
       ServerSentEvent.append(data: payload, id: id, into: &bytes)
+    case .packets:
+      bytes.append(contentsOf: payload)
+      bytes.append(EngineIOPayload.separator)
     }
     count += 1
+  }
+
+  /// Writes one message of binary data, as text where only text can go or is wanted.
+  mutating func binary(_ data: [UInt8], asText: Bool) {
+    if framing == .webSocket, !asText {
+      WebSocketFrame.append(.binary, payload: data, into: &bytes)
+      count += 1
+    } else {
+      text { EngineIOPacket.appendBase64(data, into: &$0) }
+    }
   }
 
   /// Tells the client of a stream where it stands.

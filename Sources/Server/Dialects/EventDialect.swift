@@ -40,7 +40,8 @@ struct EventDialect: Dialect {
       frames.event("typing", time: event.timestamp) { $0.members(of: typing) }
     case .presence(let presence):
       frames.event("presence", time: event.timestamp) { $0.members(of: presence) }
-    case .storedForEveryone, .expiredForEveryone, .probe:
+    // These clients know no message about payments.
+    case .payment, .storedForEveryone, .expiredForEveryone, .probe:
       break
     }
   }

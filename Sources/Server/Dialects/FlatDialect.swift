@@ -31,8 +31,8 @@ struct FlatDialect: Dialect {
         json.closeObject()
       }
     case .read, .unread, .seen, .deleted, .readAll, .seenAll, .deletedAll, .counted,
-      .storedForEveryone, .expiredForEveryone, .liveUpdate, .dataUpdate, .room, .typing, .presence,
-      .probe:
+      .storedForEveryone, .expiredForEveryone, .liveUpdate, .dataUpdate, .payment, .room, .typing,
+      .presence, .probe:
       break
     }
   }

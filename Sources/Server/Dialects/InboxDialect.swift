@@ -35,8 +35,8 @@ struct InboxDialect: Dialect {
       }
     case .counted(let counts):
       frames.message("unread_count", counts)
-    case .storedForEveryone, .expiredForEveryone, .system, .liveUpdate, .dataUpdate, .room,
-      .typing, .presence, .probe:
+    case .storedForEveryone, .expiredForEveryone, .system, .liveUpdate, .dataUpdate, .payment,
+      .room, .typing, .presence, .probe:
       break
     }
   }

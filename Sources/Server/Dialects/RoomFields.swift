@@ -27,4 +27,45 @@ struct RoomFields {
     }
     (room, isTyping, status) = fields
   }
+
+  /// Reads an object that stands alone; nil where it is none.
+  init?(_ json: [UInt8]) {
+    var reader = JSONReader(json)
+    guard (try? reader.nextKind()) == .object, let fields = try? RoomFields(&reader) else {
+      return nil
+    }
+    self = fields
+  }
+}
+
+extension ClientRequest {
+  /// What a message of that type asks for, by what it says.
+  init(type: String, data: RoomFields?) {
+    switch type {
+    case "join_room": self = data.room { .join($0) }
+    case "leave_room": self = data.room { .leave($0) }
+    case "typing_indicator":
+      self =
+        data?.isTyping.map { isTyping in data.room { .type($0, isTyping: isTyping) } }
+        ?? .invalid(code: "invalid", message: "is_typing: true or false")
+    case "presence_update":
+      self =
+        data?.status.flatMap { PresenceStatus(name: $0) }.map { .status($0) }
+        ?? .invalid(code: "invalid", message: RoomFields.statusRule)
+    default:
+      self = .invalid(
+        code: "unknown_type",
+        message: "use ping, join_room, leave_room, typing_indicator or presence_update")
+    }
+  }
+}
+
+extension RoomFields? {
+  /// The request about the room that is named, if one may be.
+  fileprivate func room(_ request: (RoomName) -> ClientRequest) -> ClientRequest {
+    guard let room = self?.room, RoomNames.isValid(room) else {
+      return .invalid(code: "invalid", message: RoomFields.roomRule)
+    }
+    return request(room)
+  }
 }

@@ -37,6 +37,8 @@ struct StreamDialect: Dialect {
       frames.message("live_update") { $0.members(of: update) }
     case .dataUpdate(let update):
       frames.message("data_update") { $0.members(of: update) }
+    case .payment(let payment):
+      frames.message("payment_update") { $0.members(of: payment) }
     case .room(let message):
       frames.message("room_notification") { $0.members(of: message) }
     case .typing(let typing):

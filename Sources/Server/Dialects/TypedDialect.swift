@@ -29,6 +29,8 @@ struct TypedDialect: Dialect {
       frames.typed("live_update", time: time) { $0.members(of: update) }
     case .dataUpdate(let update):
       frames.typed("data_update", time: time) { $0.members(of: update) }
+    case .payment(let payment):
+      frames.typed("payment_update", time: time) { $0.members(of: payment) }
     case .room(let message):
       frames.typed("room_notification", time: time) { $0.members(of: message) }
     case .typing(let typing):
@@ -103,41 +105,13 @@ struct TypedDialect: Dialect {
     } catch {
       return .invalid(code: "malformed", message: "not JSON: \(error.reason)")
     }
-    switch type {
-    case "ping": return nil
-    case "join_room": return data.room { .join($0) }
-    case "leave_room": return data.room { .leave($0) }
-    case "typing_indicator":
-      guard let isTyping = data?.isTyping else {
-        return .invalid(code: "invalid", message: "is_typing: true or false")
-      }
-      return data.room { .type($0, isTyping: isTyping) }
-    case "presence_update":
-      guard let status = data?.status.flatMap({ PresenceStatus(name: $0) }) else {
-        return .invalid(code: "invalid", message: RoomFields.statusRule)
-      }
-      return .status(status)
-    case nil: return .invalid(code: "malformed", message: "type: missing")
-    default:
-      return .invalid(
-        code: "unknown_type",
-        message: "use ping, join_room, leave_room, typing_indicator or presence_update")
-    }
+    guard let type else { return .invalid(code: "malformed", message: "type: missing") }
+    return type == "ping" ? nil : ClientRequest(type: type, data: data)
   }
 
   /// Answers `{"type":"ping"}`.
   func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {
     frames.typed("pong", time: time) { _ in }
-  }
-}
-
-extension RoomFields? {
-  /// The request about the room that is named, if one may be.
-  fileprivate func room(_ request: (RoomName) -> ClientRequest) -> ClientRequest {
-    guard let room = self?.room, RoomNames.isValid(room) else {
-      return .invalid(code: "invalid", message: RoomFields.roomRule)
-    }
-    return request(room)
   }
 }
 

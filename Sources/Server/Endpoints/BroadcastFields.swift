@@ -1,5 +1,5 @@
-// The bodies of rooms-hub's endpoints and of those that are alike: an object of short texts and a
-// payload.
+// The bodies of rooms-hub's endpoints and of those that are alike: an object of short texts, whole
+// numbers and a payload.
 //
 // The rules are those of a draft. Broken JSON is malformed (400) and wins over everything else;
 // the first field that is wrong is named (422); `null` is the same as absent, but where a payload
@@ -20,16 +20,25 @@ struct BroadcastFields {
     case title
     case message
     case reason
+    /// How a user wants to be seen.
     case status
     case isTyping = "is_typing"
+    case paymentID = "payment_id"
+    case amount
+    case currency
+    /// How a payment stands, which is called as the other status is.
+    case paymentStatus
     case payload
+
+    /// What it is called in a body.
+    var name: String { self == .paymentStatus ? Field.status.rawValue : rawValue }
 
     /// Why `text` cannot be this field's; nil when it can.
     fileprivate func problem(with text: String) -> String? {
       switch self {
       case .userID: UserIDs.isValid(text) ? nil : "not a user id"
       case .room: RoomNames.isValid(text) ? nil : "not the name of a room"
-      case .notificationType:
+      case .notificationType, .currency, .paymentStatus:
         Draft.isValidType(text) ? nil : "must be 1 to 64 of [A-Za-z0-9_.:-]"
       case .messageType, .updateType: tooLong(text, Draft.typeByteCountLimit)
       case .title: tooLong(text, Draft.titleByteCountLimit)
@@ -38,7 +47,10 @@ struct BroadcastFields {
         DisconnectReasons.isValid(text)
           ? nil : "at most \(DisconnectReasons.byteCountLimit) bytes without control characters"
       case .status: PresenceStatus(name: text) == nil ? "online, away, busy or offline" : nil
-      case .isTyping, .payload: nil
+      case .paymentID:
+        PaymentRules.isValidID(text)
+          ? nil : "1 to \(PaymentRules.idByteCountLimit) bytes without control characters"
+      case .isTyping, .amount, .payload: nil
       }
     }
 
@@ -53,6 +65,7 @@ struct BroadcastFields {
   }
 
   private var texts: [Field: String] = [:]
+  private var numbers: [Field: Int64] = [:]
   /// The payload as it was sent; an empty object when it is absent.
   private(set) var payload = Content.emptyObject
   /// What `is_typing` says; nil when it is absent.
@@ -76,7 +89,7 @@ struct BroadcastFields {
     do throws(JSONViolation) {
       if try reader.nextKind() == .object {
         try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONViolation) in
-          guard let field = Field(rawValue: name), fields.contains(field) else {
+          guard let field = fields.first(where: { $0.name == name }) else {
             _ = try reader.skipValue()
             return
           }
@@ -95,8 +108,20 @@ struct BroadcastFields {
 
   /// A field that must be there.
   func text(_ field: Field) throws(Refusal) -> String {
-    guard let text = texts[field] else { throw .invalid("\(field.rawValue): missing") }
+    guard let text = texts[field] else { throw .invalid("\(field.name): missing") }
     return text
+  }
+
+  /// A number that must be there.
+  func number(_ field: Field) throws(Refusal) -> Int64 {
+    guard let number = numbers[field] else { throw .invalid("\(field.name): missing") }
+    return number
+  }
+
+  /// The payment's id, which must be there, as a number or as text.
+  func paymentID() throws(Refusal) -> PaymentID {
+    if let number = numbers[.paymentID] { return .number(number) }
+    return .text(try text(.paymentID))
   }
 
   /// A field that may be there.
@@ -111,7 +136,7 @@ struct BroadcastFields {
     _ field: Field, _ payloadKind: PayloadKind, from reader: inout JSONReader
   ) throws(JSONViolation) {
     guard taken.insert(field).inserted else {
-      refuse("\(field.rawValue): given twice")
+      refuse("\(field.name): given twice")
       _ = try reader.skipValue()
       return
     }
@@ -130,14 +155,35 @@ struct BroadcastFields {
     case (.isTyping, _):
       refuse("is_typing: must be true or false")
       _ = try reader.skipValue()
+    case (.amount, .number), (.paymentID, .number):
+      takeNumber(field, try reader.skipValue(), of: reader.bytes)
+    case (.amount, _):
+      refuse("amount: must be a whole number")
+      _ = try reader.skipValue()
     case (_, .string):
       let text = try reader.readString()
       texts[field] = text
-      if let reason = field.problem(with: text) { refuse("\(field.rawValue): \(reason)") }
+      if let reason = field.problem(with: text) { refuse("\(field.name): \(reason)") }
     default:
-      refuse("\(field.rawValue): must be a string")
+      let kinds = field == .paymentID ? "a string or a whole number" : "a string"
+      refuse("\(field.name): must be \(kinds)")
       _ = try reader.skipValue()
     }
+  }
+
+  /// Takes the number in `range`, which is good JSON, but perhaps none that is meant here: so it is
+  /// read by itself, and what is wrong with it is no break of the body.
+  private mutating func takeNumber(_ field: Field, _ range: Range<Int>, of bytes: [UInt8]) {
+    let numbers = PaymentRules.numbers
+    var reader = JSONReader(bytes, in: range)
+    do throws(JSONViolation) {
+      let number = try reader.readInteger()
+      if numbers.contains(number) { return self.numbers[field] = number }
+    } catch {
+      // With a fraction or an exponent, or too long: refused like one that is out of range.
+    }
+    refuse(
+      "\(field.name): must be a whole number of \(numbers.lowerBound) to \(numbers.upperBound)")
   }
 
   private mutating func takePayload(_ range: Range<Int>, of bytes: [UInt8]) {

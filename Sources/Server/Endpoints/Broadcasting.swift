@@ -66,6 +66,28 @@ extension Endpoints {
     return (user, LiveUpdate(updateType: try fields.text(.updateType), payload: fields.payload))
   }
 
+  /// `POST /api/v1/websocket/live/payment`: to one user's devices.
+  static func livePayment(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    let fields = try BroadcastFields(request, paymentFields.union([.userID]))
+    let user = try fields.text(.userID)
+    return try tell(.payment(try paymentUpdate(in: fields)), to: .user(user), on: shard)
+  }
+
+  /// The update of a payment that a body describes.
+  static func paymentUpdate(in body: [UInt8]) throws(Refusal) -> PaymentUpdate {
+    try paymentUpdate(in: try BroadcastFields(body, paymentFields))
+  }
+
+  private static func paymentUpdate(in fields: BroadcastFields) throws(Refusal) -> PaymentUpdate {
+    PaymentUpdate(
+      payment: try fields.paymentID(), amount: try fields.number(.amount),
+      currency: try fields.text(.currency), status: try fields.text(.paymentStatus))
+  }
+
+  private static let paymentFields: Set<BroadcastFields.Field> = [
+    .paymentID, .amount, .currency, .paymentStatus,
+  ]
+
   private static func tell(
     _ body: Event.Body, to audience: Audience, on shard: Shard
   ) throws(Refusal) -> EndpointResult {

@@ -7,10 +7,12 @@ internal import Wire
 /// Something that can be asked of the server over HTTP.
 enum Endpoint: Sendable {
   case publish, publishBatch, sendNotification
-  case sendSystem, sendRoom, liveUpdate, liveData, liveBroadcast
+  case sendSystem, sendRoom, liveUpdate, liveData, livePayment, liveBroadcast
   case list, unreadCount, stats, read, unread, readMany, readAll, seen, delete, deleteAll
   case preferences, setPreferences
   case events, poll
+  /// Packets of Engine.IO, which has its paths and answers for itself.
+  case enginePost
   case realtimeTyping, realtimePresence, ownConnections, usersOnline, userOnline, disconnect
   case busStats, connectionStats, health, ready, metrics
 
@@ -29,14 +31,14 @@ enum Endpoint: Sendable {
   var access: Access {
     switch self {
     case .publish, .publishBatch, .sendNotification, .sendSystem, .sendRoom, .liveUpdate,
-      .liveData, .liveBroadcast, .usersOnline, .userOnline, .disconnect:
+      .liveData, .livePayment, .liveBroadcast, .usersOnline, .userOnline, .disconnect:
       .publisher
     case .list, .unreadCount, .stats, .read, .unread, .readMany, .readAll, .seen, .delete,
       .deleteAll, .preferences, .setPreferences, .events, .poll, .realtimeTyping,
       .realtimePresence, .ownConnections:
       .user
     case .busStats, .connectionStats: .caller
-    case .health, .ready: .anyone
+    case .health, .ready, .enginePost: .anyone
     case .metrics: .loopbackOrPublisher
     }
   }
@@ -69,6 +71,8 @@ enum PendingAnswer {
   case poll(Poll)
   /// A home shard knows whether it is done: the answer if it is, and if not.
   case home(Answer, refusal: Answer)
+  /// A poll of Engine.IO that waits for what its session is sent.
+  case enginePoll
   /// Readiness: the probe's return answers.
   case probe
   /// All shards have been asked: the last one's answer answers.
@@ -124,6 +128,7 @@ enum Endpoints {
     router.add(.post, hub + "/send/room", .sendRoom)
     router.add(.post, hub + "/live/update", .liveUpdate)
     router.add(.post, hub + "/live/data", .liveData)
+    router.add(.post, hub + "/live/payment", .livePayment)
     router.add(.post, hub + "/live/broadcast", .liveBroadcast)
     router.add(.post, hub + "/realtime/typing", .realtimeTyping)
     router.add(.post, hub + "/realtime/presence", .realtimePresence)
@@ -141,6 +146,7 @@ enum Endpoints {
     case .sendRoom: try sendRoom(request, on: shard)
     case .liveUpdate: try liveUpdate(request, on: shard)
     case .liveData: try liveData(request, on: shard)
+    case .livePayment: try livePayment(request, on: shard)
     case .liveBroadcast: try liveBroadcast(request, on: shard)
     case .list: try list(request, on: shard)
     case .unreadCount: try ask(.counts(user: user(of: request)), .unreadCount, request, on: shard)
@@ -157,6 +163,7 @@ enum Endpoints {
     case .setPreferences: try setPreferences(request, on: shard)
     case .events: try events(request, on: shard)
     case .poll: try poll(request, on: shard)
+    case .enginePost: .now(shard.receiveEngine(request))
     case .realtimeTyping: try realtimeTyping(request, on: shard)
     case .realtimePresence: try realtimePresence(request, on: shard)
     case .ownConnections: try ownConnections(request, on: shard)

@@ -117,7 +117,7 @@ extension Endpoints {
   }
 
   /// The strings of an array; what is no string counts as an id that names nothing.
-  private static func readStrings(_ reader: inout JSONReader) throws(JSONViolation) -> [String] {
+  static func readStrings(_ reader: inout JSONReader) throws(JSONViolation) -> [String] {
     var found: [String] = []
     try reader.readArray { (reader: inout JSONReader) throws(JSONViolation) in
       if try reader.nextKind() == .string {

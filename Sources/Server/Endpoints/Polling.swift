@@ -151,7 +151,7 @@ extension Shard {
       finish(place, Endpoints.polled(page, Cursor(epoch: epoch, offset: poll.after)))
     case .position(let offset, _):
       finish(place, Endpoints.polled([], Cursor(epoch: epoch, offset: offset), isResync: true))
-    case .page, .counts, .preferences, .failed:
+    case .page, .counts, .preferences, .keptRooms, .failed:
       finish(place, .unavailable("unreadable", "the store cannot be read just now"))
     }
   }

@@ -52,6 +52,13 @@ internal import CReactor
     unsafe cl_reactor_modify(raw, fd, interest.rawValue, place, generation) >= 0
   }
 
+  /// Watches `fd` no longer.
+  ///
+  /// False when the kernel knows of no such thing.
+  func remove(_ fd: Int32) -> Bool {
+    unsafe cl_reactor_remove(raw, fd) >= 0
+  }
+
   /// Waits and returns how many events there are; read them with `event(_:)`.
   func wait(timeoutMilliseconds: Int32) throws(SystemError) -> Int {
     // SAFETY: `events` has room for `capacity`.
@@ -110,13 +117,18 @@ struct Interest: OptionSet {
 }
 
 /// A listening socket that rests when the machine has run out of something.
-@safe struct Acceptor: ~Copyable {
+@safe final class Acceptor {
   private let raw: OpaquePointer
 
   /// Adds the listening `fd` to `reactor` under (`place`, 0) and owns it from then on.
-  init(reactor: Reactor, fd: Int32, place: UInt32, userTimeoutMilliseconds: UInt32)
-    throws(SystemError)
-  {
+  ///
+  /// `unsentBytesLimit` is what the kernel takes for a connection beyond what it may send.
+  init(
+    reactor: Reactor, kernel: Kernel, fd: Int32, place: UInt32, userTimeoutMilliseconds: UInt32,
+    unsentBytesLimit: UInt32
+  ) throws(SystemError) {
+    _ = try SystemError.check(
+      unsafe cl_limit_unsent(kernel.table, fd, unsentBytesLimit), "setsockopt")
     var made: OpaquePointer?
     _ = try SystemError.check(
       unsafe cl_acceptor_create(reactor.raw, fd, place, 0, userTimeoutMilliseconds, &made),

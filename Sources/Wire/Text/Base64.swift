@@ -16,24 +16,39 @@ package enum Base64 {
 
   /// Encodes with the standard alphabet and padding.
   package static func encode(_ bytes: [UInt8]) -> String {
-    var text = encode(bytes, alphabet: standardAlphabet)
-    while text.count % 4 != 0 { text.append(UInt8(ascii: "=")) }
+    var text: [UInt8] = []
+    text.reserveCapacity((bytes.count / 3 + 1) * 4)
+    append(bytes, into: &text)
     return String(decoding: text, as: UTF8.self)
+  }
+
+  /// Appends the same to text that is there already.
+  package static func append(_ bytes: [UInt8], into text: inout [UInt8]) {
+    encode(bytes, alphabet: standardAlphabet, into: &text)
+    let padding = (3 - bytes.count % 3) % 3
+    text.append(contentsOf: repeatElement(UInt8(ascii: "="), count: padding))
   }
 
   /// Encodes with the URL-safe alphabet, without padding.
   package static func encodeURL(_ bytes: [UInt8]) -> String {
-    String(decoding: encode(bytes, alphabet: urlAlphabet), as: UTF8.self)
+    var text: [UInt8] = []
+    text.reserveCapacity((bytes.count / 3 + 1) * 4)
+    encode(bytes, alphabet: urlAlphabet, into: &text)
+    return String(decoding: text, as: UTF8.self)
   }
 
   /// Decodes the standard alphabet with its padding; nil unless the text is exactly right.
   package static func decode(_ text: String) -> [UInt8]? {
-    let span = text.utf8.span
-    guard span.count % 4 == 0 else { return nil }
-    var count = span.count
+    decode(text.utf8.span)
+  }
+
+  /// Decodes the standard alphabet with its padding; nil unless the text is exactly right.
+  package static func decode(_ text: borrowing Span<UInt8>) -> [UInt8]? {
+    guard text.count % 4 == 0 else { return nil }
+    var count = text.count
     // At most two: with three the quantum's one digit is refused below, as is any `=` further in.
-    while count > 0, span.count - count < 2, span[count - 1] == UInt8(ascii: "=") { count -= 1 }
-    return decode(span.extracting(first: count), values: standardValues)
+    while count > 0, text.count - count < 2, text[count - 1] == UInt8(ascii: "=") { count -= 1 }
+    return decode(text.extracting(first: count), values: standardValues)
   }
 
   /// Decodes the URL-safe alphabet without padding; nil unless the text is exactly right.
@@ -41,9 +56,7 @@ package enum Base64 {
     decode(text, values: urlValues)
   }
 
-  private static func encode(_ bytes: [UInt8], alphabet: [UInt8]) -> [UInt8] {
-    var text: [UInt8] = []
-    text.reserveCapacity((bytes.count / 3 + 1) * 4)
+  private static func encode(_ bytes: [UInt8], alphabet: [UInt8], into text: inout [UInt8]) {
     var index = 0
     while index < bytes.count {
       let taken = min(3, bytes.count - index)
@@ -56,7 +69,6 @@ package enum Base64 {
       }
       index += taken
     }
-    return text
   }
 
   private static func decode(_ text: borrowing Span<UInt8>, values: [UInt8]) -> [UInt8]? {

@@ -1,9 +1,13 @@
 // What a WebSocket peer did wrong: RFC 6455, section 7.4.
 //
+// Protocols that are spoken over a WebSocket end a connection in the same way, and so have the same
+// violations, each protocol listing its own beside its codec.
+//
 // A violation carries the close code with which the connection ends and a constant text. Nothing of
 // what the peer sent is in it, so it may go into a close frame and into a log as it is.
 
-/// A breach of the WebSocket protocol by the peer, and the close code that answers it.
+/// A breach by the peer of the WebSocket protocol, or of one over it, and the close code that
+/// answers it.
 package struct ProtocolViolation: Error, Equatable, Sendable {
   package let closeCode: UInt16
   /// Constant text, at most 123 bytes of ASCII, so that it fits into a close frame.
@@ -35,7 +39,7 @@ extension ProtocolViolation {
   package static var tooManyFragments: Self { Self(closeCode: 1008, reason: "too many fragments") }
   package static var messageTooBig: Self { Self(closeCode: 1009, reason: "message too big") }
 
-  private static func protocolError(_ reason: String) -> Self {
+  static func protocolError(_ reason: String) -> Self {
     Self(closeCode: 1002, reason: reason)
   }
 }

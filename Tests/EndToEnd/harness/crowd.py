@@ -43,6 +43,7 @@ class Member:
     def close(self):
         if self.socket.fileno() >= 0:
             self.crowd.forget(self)
+            self.crowd.open.discard(self)
             self.socket.close()
 
     def handle(self, events):
@@ -78,12 +79,14 @@ class Crowd:
         self.server = server
         self.epoll = select.epoll()
         self.members = {}
+        # Whose sockets are not closed yet: also of those whose connection has ended.
+        self.open = set()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
-        for member in list(self.members.values()):
+        for member in list(self.open):
             member.close()
         self.epoll.close()
 
@@ -93,6 +96,7 @@ class Crowd:
         for number in range(count):
             member = Member(self, number, **options)
             self.members[member.socket.fileno()] = member
+            self.open.add(member)
             self.epoll.register(member.socket, select.EPOLLIN | select.EPOLLOUT)
             member.send(data(number) if callable(data) else data)
             made.append(member)

@@ -4,10 +4,10 @@ internal import CReactor
 internal import Glibc
 
 /// A step of the benchmark that could not be taken.
-struct BenchmarkError: Error, CustomStringConvertible {
-  let description: String
+package struct BenchmarkError: Error, CustomStringConvertible {
+  package let description: String
 
-  init(_ description: String) { self.description = description }
+  package init(_ description: String) { self.description = description }
 }
 
 /// What a pinned thread runs, and how it failed.
@@ -22,9 +22,10 @@ private final class PinnedWork {
   }
 }
 
-enum System {
+/// What the driver asks of the operating system.
+package enum System {
   /// A small file, whole; nil when it cannot be read.
-  static func read(_ path: String) -> String? {
+  package static func read(_ path: String) -> String? {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { _ = Glibc.close(descriptor) }
@@ -39,7 +40,7 @@ enum System {
     return String(decoding: text, as: UTF8.self)
   }
 
-  static func write(_ text: String, to path: String) throws {
+  package static func write(_ text: String, to path: String) throws {
     let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw BenchmarkError("cannot write \(path)") }
     defer { _ = Glibc.close(descriptor) }
@@ -55,7 +56,7 @@ enum System {
   }
 
   /// The names in a directory, without those that begin with a dot.
-  static func names(in path: String) -> [String] {
+  package static func names(in path: String) -> [String] {
     guard let directory = unsafe opendir(path) else { return [] }
     defer { unsafe closedir(directory) }
     var names: [String] = []
@@ -71,27 +72,58 @@ enum System {
     return names
   }
 
-  /// The directory that this program lies in, where SwiftPM puts the others too.
-  static func productDirectory() -> String {
+  /// Nanoseconds that all threads of a process (an id, or `self`) have had a processor, and those
+  /// that they have waited for one while others had it.
+  package static func processorNanoseconds(
+    ofProcess process: String
+  ) -> (taken: UInt64, waited: UInt64) {
+    let tasks = "/proc/\(process)/task"
+    return names(in: tasks).reduce((0, 0)) { sum, task in
+      let fields = (read("\(tasks)/\(task)/schedstat") ?? "").split(separator: " ")
+      guard fields.count > 1 else { return sum }
+      return (sum.0 + (UInt64(fields[0]) ?? 0), sum.1 + (UInt64(fields[1]) ?? 0))
+    }
+  }
+
+  /// The path of this program.
+  package static func productPath() -> String {
     var text = [CChar](repeating: 0, count: 4_096)
     // SAFETY: `text` is writable for its count, and one byte is left for the ending zero.
     let count = unsafe readlink("/proc/self/exe", &text, text.count - 1)
-    let path = String(
-      decoding: text.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return String(decoding: text.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// The directory that this program lies in, where SwiftPM puts the others too.
+  package static func productDirectory() -> String {
+    let path = productPath()
     return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+  }
+
+  /// The machine, for a report: names and values.
+  package static var description: [(String, String)] {
+    let cpuinfo = read("/proc/cpuinfo") ?? ""
+    let model = cpuinfo.split(separator: "\n").first { $0.hasPrefix("model name") }
+    let kernel = read("/proc/sys/kernel/osrelease") ?? ""
+    return [
+      ("processor", model.map { String($0.drop { $0 != ":" }.dropFirst(2)) } ?? "unknown"),
+      ("processors", "\(processorCount)"),
+      ("kernel", kernel.split(separator: "\n").first.map(String.init) ?? "unknown"),
+    ]
   }
 
   /// Processors that the driver may use.
   ///
   /// First asked on the main thread, which is not pinned.
-  static let processorCount = Int(cl_cpu_count())
+  package static let processorCount = Int(cl_cpu_count())
   /// Where a server under measurement runs, and where its load client does: nil when they share
   /// the only one.
-  static var serverProcessor: Int? { processorCount > 1 ? 0 : nil }
+  package static var serverProcessor: Int? { processorCount > 1 ? 0 : nil }
   private static var clientProcessor: Int? { processorCount > 1 ? 1 : nil }
 
   /// Runs `body` on the load client's processor.
-  static func onClientProcessor<Result>(_ body: @escaping () throws -> Result) throws -> Result {
+  package static func onClientProcessor<Result>(_ body: @escaping () throws -> Result) throws
+    -> Result
+  {
     var result: Result?
     try run(onProcessor: clientProcessor) { result = try body() }
     guard let result else { throw BenchmarkError("the thread ran nothing") }
@@ -102,7 +134,7 @@ enum System {
   ///
   /// Processors are numbered among those that this thread may use, so this is for the main thread.
   /// A process that the thread starts inherits the processor. Without one, it runs here.
-  static func run(onProcessor processor: Int?, _ body: @escaping () throws -> Void) throws {
+  package static func run(onProcessor processor: Int?, _ body: @escaping () throws -> Void) throws {
     guard let processor else { return try body() }
     let work = PinnedWork(body)
     var thread: OpaquePointer?
@@ -122,12 +154,12 @@ enum System {
   }
 
   /// Waits a moment between two looks at a condition, or until someone wants the program to end.
-  static func pause(milliseconds: Int) throws {
+  package static func pause(milliseconds: Int) throws {
     guard cl_signals_wait(Int32(milliseconds)) == 0 else { throw BenchmarkError("interrupted") }
   }
 
   /// Looks until `condition` holds; false when it did not within the time.
-  static func wait(seconds: Double, until condition: () throws -> Bool) throws -> Bool {
+  package static func wait(seconds: Double, until condition: () throws -> Bool) throws -> Bool {
     var left = Int(seconds * 50)
     while try !condition() {
       guard left > 0 else { return false }
@@ -138,7 +170,7 @@ enum System {
   }
 
   /// A port of loopback that nothing listens on now.
-  static func freePort() throws -> UInt16 {
+  package static func freePort() throws -> UInt16 {
     // SAFETY: the kernel table is never freed.
     let descriptor = unsafe cl_listen(cl_kernel_real(), "127.0.0.1", 0, 1)
     guard descriptor >= 0 else { throw BenchmarkError("no free port") }

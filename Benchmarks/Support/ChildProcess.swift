@@ -1,13 +1,13 @@
 // A server under measurement: started on its own processor, read through /proc, stopped by its id.
 
-internal import Glibc
-internal import LoadClient
+package import Glibc
+package import LoadClient
 
 /// A process that this one started.
 ///
 /// Stopped, at the latest, when it goes away.
-final class ChildProcess {
-  let processID: pid_t
+package final class ChildProcess {
+  package let processID: pid_t
   private let inputDescriptor: Int32
   private var isRunning = true
 
@@ -15,7 +15,7 @@ final class ChildProcess {
   ///
   /// Its standard input is a pipe that stays open as long as this object, so that a child that
   /// looks for its end does not outlive the driver, even one that is killed.
-  init(
+  package init(
     _ arguments: [String], environment: [String: String] = [:], processor: Int?, output: String
   ) throws {
     var pipeEnds: [Int32] = [0, 0]
@@ -43,16 +43,17 @@ final class ChildProcess {
   }
 
   /// Nanoseconds of processor time that all threads have taken, system calls included.
-  func processorNanoseconds() -> UInt64 {
-    let tasks = "/proc/\(processID)/task"
-    return System.names(in: tasks).reduce(0) { sum, task in
-      let text = System.read("\(tasks)/\(task)/schedstat") ?? ""
-      return sum + (UInt64(text.prefix { $0 != " " }) ?? 0)
-    }
+  package func processorNanoseconds() -> UInt64 {
+    System.processorNanoseconds(ofProcess: "\(processID)").taken
+  }
+
+  /// Nanoseconds that all threads have waited for a processor while others had it.
+  package func waitedNanoseconds() -> UInt64 {
+    System.processorNanoseconds(ofProcess: "\(processID)").waited
   }
 
   /// Bytes of memory in use, as the kernel counts them for the process: not its socket buffers.
-  func residentByteCount() -> Int {
+  package func residentByteCount() -> Int {
     let status = System.read("/proc/\(processID)/status") ?? ""
     guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmRSS:") }) else {
       return 0
@@ -61,10 +62,10 @@ final class ChildProcess {
   }
 
   /// Open files.
-  func fileCount() -> Int { System.names(in: "/proc/\(processID)/fd").count }
+  package func fileCount() -> Int { System.names(in: "/proc/\(processID)/fd").count }
 
   /// Whether the process has not ended.
-  func isAlive() -> Bool {
+  package func isAlive() -> Bool {
     guard isRunning else { return false }
     var status: Int32 = 0
     // SAFETY: `status` is writable; the process is a child that was not waited for yet.
@@ -73,7 +74,7 @@ final class ChildProcess {
   }
 
   /// Asks the process to end, insists after 15 seconds, and waits for it.
-  func stop() {
+  package func stop() {
     guard isAlive() else { return }
     _ = kill(processID, SIGTERM)
     // An impatient user's signal cuts the patience short, not the stopping.
@@ -87,7 +88,7 @@ final class ChildProcess {
   }
 
   /// Looks at /readyz until it says yes.
-  func waitUntilReady(_ server: ServerURL) throws {
+  package func waitUntilReady(_ server: ServerURL) throws {
     let isReady = try System.wait(seconds: 30) {
       guard self.isAlive() else { throw BenchmarkError("the server ended before it was ready") }
       // A server that does not listen yet refuses the connection: not ready.

@@ -1,0 +1,118 @@
+// What the rounds found of each attack, and the verdict on it.
+
+internal import BenchmarkSupport
+internal import LoadClient
+
+/// A window beside an attack.
+struct AttackedWindow {
+  let window: Window
+  let progress: AttackProgress
+  let attackerCores: Double
+  /// Bytes by which the server grew, from before the attackers came.
+  let residentGrowth: Int
+}
+
+/// The windows of one attack, one of each kind a round.
+struct Finding {
+  /// What p99 may be, however small it is without an attack.
+  static let p99LimitNanoseconds = 50_000_000.0
+  /// What one client that sends small frames may take of the server's processors.
+  static let shareLimit = 0.6
+  /// What the server may hold for a client that does not read.
+  static let heldBytesLimit = 64 * 1_024
+
+  let attack: Attack
+  var quiet: [Window] = []
+  var attacked: [AttackedWindow] = []
+
+  var quietP99: Double { median(quiet.map { Double($0.latency.quantile(0.99)) }) }
+  var attackedP99: Double {
+    median(attacked.map { Double($0.window.latency.quantile(0.99)) })
+  }
+  var lost: Int { (quiet + attacked.map(\.window)).reduce(0) { $0 + $1.lost } }
+  var refused: Int { (quiet + attacked.map(\.window)).reduce(0) { $0 + $1.refused } }
+  /// What the attack takes of the server's processors, beyond what the innocents do.
+  var share: Double {
+    median(zip(attacked, quiet).map { $0.window.serverCores - $1.serverCores })
+  }
+  var residentGrowth: Int { attacked.map(\.residentGrowth).max() ?? 0 }
+
+  /// What is not as it must be; empty: nothing.
+  func complaints(_ options: Options) -> [String] {
+    var complaints: [String] = []
+    if attackedP99 > max(2 * quietP99, Self.p99LimitNanoseconds) { complaints.append("p99") }
+    if lost > 0 { complaints.append("\(lost) lost") }
+    if refused > 0 { complaints.append("\(refused) publishes refused") }
+    switch attack {
+    case .confetti:
+      if share > Self.shareLimit { complaints.append("share of the server") }
+    case .sleepers, .crowd:
+      let limit = options.sleepers * Self.heldBytesLimit
+      if residentGrowth > limit + limit / 10 { complaints.append("memory") }
+    case .blizzard, .pings: break
+    }
+    // An attack that did not take place proves nothing.
+    if attacked.contains(where: { $0.progress.sent == 0 }) { complaints.append("no attack") }
+    return complaints
+  }
+}
+
+extension Report {
+  mutating func add(_ finding: Finding, _ options: Options) {
+    let complaints = finding.complaints(options)
+    if !complaints.isEmpty { fault() }
+    let windows = finding.attacked.map(\.window)
+    add(figure("quiet before \(finding.attack)", finding.quiet, "", []))
+    let attackers = median(finding.attacked.map(\.attackerCores))
+    let frames = median(windows.map(\.framesPerMinute))
+    let slow = median(windows.map { Double($0.slowConsumers) })
+    let begun = finding.attacked.map(\.progress.begun).max() ?? 0
+    let sent = median(finding.attacked.map { Double($0.progress.sent) })
+    let growth = Double(finding.residentGrowth) / 1_048_576
+    let kind =
+      switch finding.attack {
+      case .confetti, .blizzard, .pings: "\(grouped(Int(frames))) frames/min"
+      case .sleepers, .crowd:
+        "\(grouped(Int(sent))) messages, \(Int(slow)) of \(grouped(begun)) cut off"
+      }
+    add(
+      figure(
+        "beside \(finding.attack)", windows,
+        ", attackers \(decimals(attackers, 2)) cores, the server's for them "
+          + "\(decimals(finding.share, 2)), \(kind), RSS +\(decimals(growth, 1)) MiB: "
+          + (complaints.isEmpty ? "good" : "BAD: " + complaints.joined(separator: ", ")),
+        [
+          ("attacker_cores", attackers), ("share_cores", finding.share),
+          ("frames_per_minute", frames), ("slow_consumers", slow), ("sent", sent),
+          ("pongs_dropped", median(windows.map { Double($0.pongsDropped) })),
+          ("connections_begun", Double(begun)), ("resident_growth", Double(finding.residentGrowth)),
+          ("good", complaints.isEmpty ? 1 : 0),
+        ]))
+  }
+
+  private func figure(
+    _ name: String, _ windows: [Window], _ more: String, _ values: [(String, Double)]
+  ) -> Figure {
+    func middle(_ value: (Window) -> Double) -> Double { median(windows.map(value)) }
+    let p50 = middle { Double($0.latency.quantile(0.5)) }
+    let p99 = middle { Double($0.latency.quantile(0.99)) }
+    let most = windows.map(\.latency.maximum).max() ?? 0
+    let lost = windows.reduce(0) { $0 + $1.lost }
+    let delivered = windows.reduce(0) { $0 + Double($1.latency.count) }
+    let server = middle(\.serverCores)
+    let client = middle(\.clientCores)
+    let serverWait = middle(\.serverWaitCores)
+    let clientWait = middle(\.clientWaitCores)
+    return Figure(
+      name: name,
+      text: "p50 \(decimals(p50 / 1e6, 2)) p99 \(decimals(p99 / 1e6, 2)) "
+        + "max \(milliseconds(most)) ms, \(grouped(Int(delivered))) delivered, \(lost) lost, "
+        + "server \(decimals(server, 2)) cores and \(decimals(serverWait, 2)) awaited, "
+        + "innocents \(decimals(client, 2)) and \(decimals(clientWait, 2))" + more,
+      values: [
+        ("p50_ns", p50), ("p99_ns", p99), ("max_ns", Double(most)), ("delivered", delivered),
+        ("lost", Double(lost)), ("server_cores", server), ("client_cores", client),
+        ("server_wait_cores", serverWait), ("client_wait_cores", clientWait),
+      ] + values)
+  }
+}

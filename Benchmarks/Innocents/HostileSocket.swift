@@ -1,0 +1,81 @@
+// A client's connection that waits in the kernel and not in a reactor: for those who send as fast
+// as they can, or who never read, a loop around one call is the least that they can cost.
+
+internal import BenchmarkSupport
+internal import Glibc
+internal import LoadClient
+internal import Wire
+
+/// A blocking TCP connection to a server on this machine.
+///
+/// Confined to one thread; closed when it goes away.
+final class HostileSocket {
+  /// So long at most a call waits, so that its thread can look at something else in between.
+  private static let waitMilliseconds = 100
+
+  private let descriptor: Int32
+
+  /// Connects with room for so many received bytes: as few as the kernel allows, or its own choice.
+  init(port: UInt16, receiveBytes: Int32?) throws {
+    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    guard descriptor >= 0 else { throw BenchmarkError("no socket: errno \(errno)") }
+    if var bytes = receiveBytes {
+      // SAFETY: the option is an integer of that size.
+      _ = unsafe setsockopt(
+        descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, socklen_t(MemoryLayout<Int32>.size))
+    }
+    var wait = timeval(tv_sec: 0, tv_usec: Self.waitMilliseconds * 1_000)
+    // SAFETY: the option is a timeval of that size.
+    _ = unsafe setsockopt(
+      descriptor, SOL_SOCKET, SO_SNDTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    // SAFETY: the address is a sockaddr_in, and its size is given.
+    let status = unsafe withUnsafePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+        unsafe connect(descriptor, generic, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    guard status == 0 else {
+      let code = errno
+      _ = close(descriptor)
+      throw BenchmarkError("cannot connect: errno \(code)")
+    }
+  }
+
+  deinit { _ = close(descriptor) }
+
+  /// Asks for a WebSocket and waits for the answer.
+  func upgrade(_ target: String, on server: ServerURL) throws {
+    var request: [UInt8] = []
+    HTTPRequest(
+      "GET", target,
+      fields: [
+        HTTPField("Upgrade", "websocket"), HTTPField("Connection", "Upgrade"),
+        HTTPField("Sec-WebSocket-Version", "13"),
+        HTTPField("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+      ]
+    ).write(to: server, into: &request)
+    guard send(request[...]) == request.count else { throw BenchmarkError("no room to ask") }
+    var answer = [UInt8](repeating: 0, count: 16)
+    // SAFETY: `answer` is writable for its count.
+    let count = unsafe recv(descriptor, &answer, answer.count, 0)
+    guard count >= 12, String(decoding: answer[9..<12], as: UTF8.self) == "101" else {
+      throw BenchmarkError("not upgraded: \(String(decoding: answer, as: UTF8.self))")
+    }
+  }
+
+  /// Sends what the kernel takes in a moment and says how much that was; nil when the server has
+  /// ended the connection.
+  func send(_ bytes: ArraySlice<UInt8>) -> Int? {
+    unsafe bytes.withUnsafeBytes { buffer in
+      guard let start = buffer.baseAddress else { return 0 }
+      // SAFETY: the buffer is readable for its count.
+      let count = unsafe Glibc.send(descriptor, start, buffer.count, Int32(MSG_NOSIGNAL))
+      if count >= 0 { return count }
+      return errno == EAGAIN || errno == EINTR ? 0 : nil
+    }
+  }
+}

@@ -1,0 +1,88 @@
+// One window of a round: the innocents are published to at a pace, and everything is looked at
+// that tells what that took.
+
+internal import BenchmarkSupport
+internal import LoadClient
+
+/// The server's own counts at one time, over all shards.
+struct ServerCounts {
+  private let text: String
+
+  init(of server: RunningServer) throws {
+    let answer = try HTTPConnection(to: server.url).perform(HTTPRequest("GET", "/metrics"))
+    guard answer.isSuccess else { throw BenchmarkError("no /metrics: \(answer.status)") }
+    text = String(decoding: answer.body, as: UTF8.self)
+  }
+
+  /// The values of a series, one a shard.
+  func shards(_ name: String) -> [Int] {
+    text.split(separator: "\n").filter { $0.hasPrefix("carillon_\(name){") }
+      .compactMap { line in line.lastIndex(of: " ").flatMap { Int(line[$0...].dropFirst()) } }
+  }
+
+  func total(_ name: String) -> Int { shards(name).reduce(0, +) }
+}
+
+/// What was seen in one window.
+struct Window {
+  let latency: LatencyHistogram
+  /// Messages that innocents were owed and did not get, got twice or out of order, and innocents
+  /// who were cut off.
+  let lost: Int
+  /// Publishes for the innocents that were not accepted.
+  let refused: Int
+  /// Processors' worth of time that the server and the innocents took.
+  let serverCores: Double
+  let clientCores: Double
+  /// And that they waited for while somebody else had the processors: what is late because of that
+  /// is late because of the machine.
+  let serverWaitCores: Double
+  let clientWaitCores: Double
+  let residentBefore: Int
+  let residentMost: Int
+  let framesPerMinute: Double
+  /// How many connections were cut off for being behind, and pongs that were left out.
+  let slowConsumers: Int
+  let pongsDropped: Int
+
+  /// Publishes to a fleet for a time and waits until all was delivered that can be.
+  static func measure(
+    _ session: LoadSession, _ options: Options, _ server: RunningServer
+  ) throws -> Window {
+    let counts = try ServerCounts(of: server)
+    let residentBefore = server.process.residentByteCount()
+    var residentMost = residentBefore
+    let serverBefore = server.process.processorNanoseconds()
+    let serverWaitBefore = server.process.waitedNanoseconds()
+    let clientBefore = System.processorNanoseconds(ofProcess: "self")
+    let start = Host.nanoseconds()
+    let live = session.liveCount
+    session.onProgress = { _ in
+      residentMost = max(residentMost, server.process.residentByteCount())
+    }
+    defer { session.onProgress = nil }
+    let report = try session.measure(
+      .rate(Double(options.rate)), milliseconds: options.windowMilliseconds)
+    let elapsed = Double(max(1, Host.nanoseconds() &- start))
+    let serverSpent = server.process.processorNanoseconds() &- serverBefore
+    let serverWait = server.process.waitedNanoseconds() &- serverWaitBefore
+    let clientAfter = System.processorNanoseconds(ofProcess: "self")
+    let clientSpent = clientAfter.taken &- clientBefore.taken
+    let clientWait = clientAfter.waited &- clientBefore.waited
+    let countsAfter = try ServerCounts(of: server)
+    func gain(_ name: String) -> Int { countsAfter.total(name) - counts.total(name) }
+    let tally = report.tally
+    return Window(
+      latency: tally.latency,
+      lost: Int(clamping: report.missing + tally.skipped + tally.repeated)
+        + live - session.liveCount,
+      refused: report.refused.values.reduce(0, +), serverCores: Double(serverSpent) / elapsed,
+      clientCores: Double(clientSpent) / elapsed,
+      serverWaitCores: Double(serverWait) / elapsed, clientWaitCores: Double(clientWait) / elapsed,
+      residentBefore: residentBefore,
+      residentMost: residentMost,
+      framesPerMinute: Double(gain("frames_received_total")) * 60e9 / elapsed,
+      slowConsumers: gain("disconnects_slow_consumer_total"),
+      pongsDropped: gain("pongs_dropped_total"))
+  }
+}

@@ -1,0 +1,28 @@
+// Measures what a flood costs the clients that do no harm.
+
+internal import BenchmarkSupport
+internal import CReactor
+internal import Glibc
+
+cl_signals_block()
+_ = cl_raise_open_files()
+
+let arguments = Array(CommandLine.arguments.dropFirst())
+do {
+  // The attackers are this same program in a process of its own.
+  if arguments.first == AttackOrder.word {
+    guard let order = AttackOrder(arguments), let credentials = Credentials.inherited else {
+      exit(2)
+    }
+    try Attacker(order, credentials).run()
+    exit(0)
+  }
+  guard let options = Options(arguments) else {
+    say(Options.usage)
+    exit(2)
+  }
+  exit(try Benchmark(options).run() ? 0 : 1)
+} catch {
+  say("Innocents: \(error)")
+  exit(1)
+}

@@ -1,0 +1,93 @@
+// Starting what is measured, and the secrets that it knows its callers by.
+
+internal import Glibc
+package import LoadClient
+internal import Tokens
+
+/// The secrets of this run: random, known to the driver and to the servers that it starts.
+package struct Credentials: Sendable {
+  private let secret: String
+  private let apiKey: String
+
+  package init() {
+    secret = Self.hexadecimal(byteCount: 32)
+    apiKey = Self.hexadecimal(byteCount: 24)
+  }
+
+  private init(secret: String, apiKey: String) {
+    self.secret = secret
+    self.apiKey = apiKey
+  }
+
+  /// Those in the environment of this process, which a driver has started; nil: there are none.
+  package static var inherited: Credentials? {
+    // SAFETY: nothing here changes the environment, so what is found lives on.
+    guard let secret = unsafe getenv("JWT_SECRET"), let apiKey = unsafe getenv("CARILLON_API_KEY")
+    else { return nil }
+    // SAFETY: each ends with a zero.
+    return unsafe Credentials(secret: String(cString: secret), apiKey: String(cString: apiKey))
+  }
+
+  /// What a server is started with, so that it accepts these.
+  package var environment: [String: String] { ["JWT_SECRET": secret, "CARILLON_API_KEY": apiKey] }
+  package var publisher: [HTTPField] { [.apiKey(apiKey)] }
+
+  /// The token of the n-th user, good for two hours.
+  package func token(user number: Int) -> String {
+    let now = Int64(time(nil))
+    return TokenSigner.sign(
+      userID: Self.userID(number), scopes: [], issuedAtSeconds: now,
+      expiresAtSeconds: now + 7_200, secret: Array(secret.utf8))
+  }
+
+  package static func userID(_ number: Int) -> String {
+    let digits = String(number)
+    return "bench-" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+  }
+
+  private static func hexadecimal(byteCount: Int) -> String {
+    Host.randomBytes(count: byteCount).reduce(into: "") { text, byte in
+      text += String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
+    }
+  }
+}
+
+/// A server that stands ready, and how it is reached.
+package struct RunningServer {
+  package let process: ChildProcess
+  package let url: ServerURL
+
+  /// Carillon, with so many shards, on a processor of its own or (nil) on any.
+  package static func carillon(
+    at path: String, _ credentials: Credentials, data: String, shards: Int = 1,
+    processor: Int? = System.serverProcessor, name: String
+  ) throws -> RunningServer {
+    let port = try System.freePort()
+    let arguments = [
+      path, "serve", "--host", "127.0.0.1", "--port", "\(port)", "--shards", "\(shards)",
+      "--data", data,
+    ]
+    return try start(
+      arguments, environment: credentials.environment, port: port, processor: processor,
+      name: name)
+  }
+
+  /// Any program that answers /readyz on `port`; what it prints goes to a file of that name beside
+  /// the benchmark.
+  package static func start(
+    _ arguments: [String], environment: [String: String], port: UInt16, processor: Int?,
+    name: String
+  ) throws -> RunningServer {
+    let output = System.productPath() + "-\(name).log"
+    let process = try ChildProcess(
+      arguments, environment: environment, processor: processor, output: output)
+    let url = ServerURL(numericHost: "127.0.0.1", port: port)
+    do {
+      try process.waitUntilReady(url)
+    } catch {
+      process.stop()
+      throw BenchmarkError("\(arguments[0]): \(error); see \(output)")
+    }
+    return RunningServer(process: process, url: url)
+  }
+}

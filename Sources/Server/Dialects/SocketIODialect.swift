@@ -1,0 +1,138 @@
+// The `socketio` dialect: events of Socket.IO in `/notifications` and `/`, for clients of ghostpay.
+//
+// What happens is told under the names that ghostpay's document has, and else under those of the
+// `typed` dialect. An event that a client can go on from has one more argument, its cursor, which
+// Socket.IO's clients keep and bring back when they recover their state.
+
+internal import Notifications
+internal import Wire
+
+/// Messages are packets of Socket.IO for one namespace.
+struct SocketIODialect: Dialect {
+  static let servedAt = "/socket.io/"
+  /// The namespaces in which it is spoken.
+  static let namespaces = ["/notifications", "/"]
+
+  let name = "socketio"
+  let path = SocketIODialect.servedAt
+  let admission = Admission.firstMessage
+  let expiryCloseCode: UInt16 = 1008
+  /// CONNECT is answered when it is known whether the client's state could be recovered.
+  let greetsWithCounts = true
+  let forgivesTooManyMessages = true
+  let namespace: String
+  let framing: Framing
+  let heartbeat: Heartbeat
+
+  func write(_ event: Event, to frames: inout FrameWriter) {
+    switch event.body {
+    case .stored(let notification, let counts):
+      write(notification, to: &frames)
+      write(counts, to: &frames)
+    case .read(_, let counts), .unread(_, let counts), .seen(_, let counts),
+      .deleted(_, let counts), .readAll(let counts), .seenAll(let counts),
+      .deletedAll(let counts), .counted(let counts):
+      write(counts, to: &frames)
+    case .system(let message):
+      frames.event("system_message", in: namespace) { $0.members(of: message) }
+    case .liveUpdate(let update):
+      frames.event("live_update", in: namespace) { $0.members(of: update) }
+    case .dataUpdate(let update):
+      frames.event("data_update", in: namespace) { $0.members(of: update) }
+    case .room(let message):
+      frames.event("room_notification", in: namespace) { $0.members(of: message) }
+    case .typing(let typing):
+      frames.event("typing_indicator", in: namespace) { $0.members(of: typing) }
+    case .presence(let presence):
+      frames.event("presence_update", in: namespace) { $0.members(of: presence) }
+    case .payment(let payment):
+      frames.event("payment_update", in: namespace) { $0.members(of: payment) }
+    case .storedForEveryone, .expiredForEveryone, .probe:
+      break
+    }
+  }
+
+  /// The fields of the `flat` dialect, and whether the user has not read it yet.
+  private func write(_ notification: Notification, to frames: inout FrameWriter) {
+    let cursor = frames.cursor(at: notification.offset)
+    frames.event("notification", in: namespace, cursor: cursor) { json in
+      json.member("id", notification.id.text)
+      json.member("type", notification.type)
+      json.member("user_id", notification.userID)
+      json.member("title", notification.title)
+      json.member("message", notification.message)
+      json.member("data", json: notification.data)
+      json.member("timestamp", time: notification.createdAt)
+      json.member("isNew", !notification.isRead)
+    }
+  }
+
+  private func write(_ counts: Counts, to frames: inout FrameWriter) {
+    frames.event("unread_count", in: namespace) { $0.member("count", counts.unread) }
+  }
+
+  func write(_ greeting: Greeting, to frames: inout FrameWriter) {
+    guard let socket = greeting.socket else { return }
+    frames.packet { packet in
+      SocketIOPacket.appendConnected(
+        sessionID: socket.id, privateSessionID: socket.recovery, namespace: namespace,
+        into: &packet)
+    }
+    // What a resumption ends with says them too, and newer.
+    if let counts = greeting.counts, !greeting.isResumed { write(counts, to: &frames) }
+  }
+
+  /// The protocol's own word for it is that CONNECT was answered with a new `pid`.
+  func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter) {}
+
+  func writeMissed(
+    _ notification: Notification, _ counts: Counts, to frames: inout FrameWriter
+  ) {
+    write(notification, to: &frames)
+  }
+
+  func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {
+    write(counts, to: &frames)
+  }
+
+  func write(_ news: RoomNews, time: Int64, to frames: inout FrameWriter) {
+    frames.event(news.isJoined ? "room_joined" : "room_left", in: namespace) {
+      $0.members(of: news)
+    }
+  }
+
+  func writeError(_ code: String, _ message: String, time: Int64, to frames: inout FrameWriter) {
+    frames.event("error", in: namespace) { $0.members(ofError: code, message) }
+  }
+
+  /// A page is only asked for on account of the counts that come with it.
+  func writePage(
+    _ page: [Notification], _ counts: Counts, groups: [UInt64: Int], byteLimit: Int,
+    to frames: inout FrameWriter
+  ) {
+    write(counts, to: &frames)
+  }
+
+  /// What clients say comes as events: see `SocketIONotifications`.
+  func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}
+}
+
+extension FrameWriter {
+  /// Writes one event with an object and, for a client that is told its cursors, the cursor.
+  fileprivate mutating func event(
+    _ name: String, in namespace: String, cursor: String? = nil,
+    _ members: (inout [UInt8]) -> Void
+  ) {
+    packet { packet in
+      SocketIOPacket.appendEvent(name, namespace: namespace, into: &packet) { arguments in
+        arguments.openObject()
+        members(&arguments)
+        arguments.closeObject()
+        if let cursor {
+          arguments.append(UInt8(ascii: ","))
+          arguments.appendJSONString(cursor)
+        }
+      }
+    }
+  }
+}

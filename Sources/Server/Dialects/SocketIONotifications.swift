@@ -1,0 +1,219 @@
+// What clients of the `socketio` dialect say: who they are, that they want notifications, what they
+// have read, and what those of the `typed` dialect say about rooms, typing and presence.
+//
+// An event that wants to be acknowledged is: with `{"success":true}`, or with what is wrong. One
+// that does not is told what is wrong by the event `error`.
+
+internal import Broadcast
+internal import Notifications
+internal import Wire
+
+/// The application whose namespaces are sessions of users.
+struct SocketIONotifications: SocketIOApplication {
+  let namespaces = SocketIODialect.namespaces
+  /// An application's keep-alive, which ghostpay's clients listen for.
+  let keepAliveEvent: String? = "ping"
+  /// Whether a client that comes back goes on where it was.
+  let recovers: Bool
+
+  func connect(_ client: SocketIOClient, payload: [UInt8]?) {
+    client.shard.begin(client, SocketIOConnectFields(payload), recovers: recovers)
+  }
+
+  func left(_ client: SocketIOClient) {
+    client.shard.forgetRooms(of: client)
+  }
+
+  func received(_ event: SocketIOEvent, from client: SocketIOClient) {
+    let index = client.session.index(ofNamespace: client.namespace)
+    guard let place = index.flatMap({ client.session.sockets[$0].place }) else { return }
+    switch SocketIORequest(event) {
+    case .subscribe:
+      client.succeed(event)
+      if client.isThere(place) { client.shard.fetch(PageRequest(limit: 1), at: place) }
+    case .read(let change, let namesOne):
+      client.shard.submit(change, namesOne: namesOne, for: event, of: client, at: place)
+    case .token(let token):
+      client.shard.take(token: token, for: event, of: client, at: place)
+    case .ping:
+      client.succeed(event)
+      client.emit("pong", [])
+    case .client(.invalid(let code, let message)):
+      client.fail(event, code, message, at: place)
+    case .client(.type(let room, _)) where !client.isIn(room, at: place),
+      .client(.leave(let room)) where !client.isIn(room, at: place):
+      client.fail(event, "not_in_room", "you are not in this room", at: place)
+    case .client(let request):
+      client.succeed(event)
+      if client.isThere(place) { client.shard.take(request, at: place) }
+    }
+  }
+}
+
+/// What the payload of CONNECT says: the members of the wrong type count as absent.
+struct SocketIOConnectFields {
+  var token: String?
+  /// What a client that was here before was told to recover by, and the last cursor it has.
+  var recovery: String?
+  var offset: String?
+
+  init(_ payload: [UInt8]?) {
+    guard let payload else { return }
+    var fields = (token: String?.none, recovery: String?.none, offset: String?.none)
+    var reader = JSONReader(payload)
+    // The packet was read already: nothing of it can be wrong.
+    try? reader.readObject { (reader, name) throws(JSONViolation) in
+      switch (name, try reader.nextKind()) {
+      case ("token", .string): fields.token = try reader.readString()
+      case ("pid", .string): fields.recovery = try reader.readString()
+      case ("offset", .string): fields.offset = try reader.readString()
+      default: _ = try reader.skipValue()
+      }
+    }
+    (token, recovery, offset) = fields
+  }
+}
+
+/// What the outcome of `mark_as_read` is used for.
+struct SocketIOMarking: Sendable {
+  let acknowledgementID: UInt64?
+  /// Whether it is wrong when there is no such notification.
+  let namesOne: Bool
+}
+
+/// What an event asks for.
+private enum SocketIORequest {
+  case subscribe, ping
+  /// `namesOne` is whether it is wrong when there is no such notification.
+  case read(InboxChange, namesOne: Bool)
+  case token(String)
+  case client(ClientRequest)
+
+  private static let idsLimit = 1_000
+
+  init(_ event: SocketIOEvent) {
+    let data = event.arguments.first ?? []
+    switch event.name {
+    case "subscribe_notifications": self = .subscribe
+    case "ping": self = .ping
+    case "mark_as_read": self = SocketIORequest.reading(data)
+    case "auth":
+      let token = SocketIOConnectFields(data.first == UInt8(ascii: "{") ? data : nil).token
+      self =
+        token.map { .token($0) } ?? .client(.invalid(code: "invalid", message: "token: a text"))
+    case "join_room", "leave_room", "typing_indicator", "presence_update":
+      self = .client(ClientRequest(type: event.name, data: RoomFields(data)))
+    default:
+      self = .client(
+        .invalid(
+          code: "unknown_event",
+          message: "use subscribe_notifications, mark_as_read, join_room, leave_room, "
+            + "typing_indicator, presence_update, ping or auth"))
+    }
+  }
+
+  /// `{id}`, `{ids}` or `{all:true}`.
+  private static func reading(_ data: [UInt8]) -> SocketIORequest {
+    var ids: [String]?
+    var namesOne = false
+    var isAll = false
+    var reader = JSONReader(data)
+    do throws(JSONViolation) {
+      guard try reader.nextKind() == .object else { return wrongIDs }
+      try reader.readObject { (reader, name) throws(JSONViolation) in
+        switch (name, try reader.nextKind()) {
+        case ("id", .string): (ids, namesOne) = ([try reader.readString()], true)
+        case ("ids", .array): (ids, namesOne) = (try Endpoints.readStrings(&reader), false)
+        case ("all", .boolean): isAll = try reader.readBool()
+        default: _ = try reader.skipValue()
+        }
+      }
+    } catch {
+      return wrongIDs
+    }
+    if isAll { return .read(.readAll, namesOne: false) }
+    guard let ids, ids.count <= idsLimit else { return wrongIDs }
+    // An id that is no UUID names nothing, like one that is not the user's.
+    return .read(.read(ids.compactMap { NotificationID($0) }), namesOne: namesOne)
+  }
+
+  private static let wrongIDs = SocketIORequest.client(
+    .invalid(code: "invalid", message: "id, ids (at most \(idsLimit)) or all: which to mark"))
+}
+
+extension SocketIOClient {
+  /// Whether the session at `place` is still this client's.
+  fileprivate func isThere(_ place: UInt32) -> Bool {
+    !session.hasEnded && session.index(atPlace: place) != nil
+  }
+
+  /// Whether the client has asked to be in that room and not left it since.
+  fileprivate func isIn(_ room: RoomName, at place: UInt32) -> Bool {
+    let membership = shard.table[place].membership
+    return membership?.index(of: room).map { membership?.entries[$0].isWanted == true } ?? false
+  }
+
+  /// Acknowledges an event that was done.
+  func succeed(_ event: SocketIOEvent) {
+    acknowledge(event, [Array(#"{"success":true}"#.utf8)])
+  }
+
+  /// Says what is wrong with an event.
+  func fail(_ event: SocketIOEvent, _ code: String, _ message: String, at place: UInt32) {
+    if event.wantsAcknowledgement {
+      acknowledge(event, [Answer.failureBody(code, message)])
+    } else {
+      shard.tellError(code, message, at: place)
+    }
+  }
+}
+
+extension Shard {
+  /// Hands the store what an event asks of it; the outcome acknowledges the event.
+  fileprivate func submit(
+    _ change: InboxChange, namesOne: Bool, for event: SocketIOEvent, of client: SocketIOClient,
+    at place: UInt32
+  ) {
+    let generation = table[place].generation
+    let mailbox = mailbox
+    let marking = SocketIOMarking(
+      acknowledgementID: event.acknowledgementID, namesOne: namesOne)
+    let command = StoreCommand.change(user: table[place].user, change, at: wall)
+    let isTaken = core.store.submit(command) { outcome in
+      mailbox.append(.marked(place, generation: generation, marking, outcome))
+    }
+    if !isTaken {
+      client.fail(event, "busy", "the server is at its limit, try again", at: place)
+    }
+  }
+
+  /// Acknowledges the event that the store was handed.
+  func acknowledge(_ marking: SocketIOMarking, _ outcome: StoreOutcome, at place: UInt32) {
+    guard let session = table[place].engine as? SocketIOSession,
+      let index = session.index(atPlace: place)
+    else { return }
+    let client = SocketIOClient(
+      shard: self, session: session, namespace: session.sockets[index].namespace)
+    let event = SocketIOEvent(
+      name: "mark_as_read", arguments: [], attachments: [],
+      acknowledgementID: marking.acknowledgementID)
+    if case .changed(let count, _) = outcome {
+      guard marking.namesOne, count == 0 else { return client.succeed(event) }
+      return client.fail(event, "not_found", "no such notification in this inbox", at: place)
+    }
+    client.fail(event, "read_only", "the store refuses writes until it is restarted", at: place)
+  }
+
+  /// Takes a fresh token; one that is not good, or another user's, ends the namespace.
+  fileprivate func take(
+    token: String, for event: SocketIOEvent, of client: SocketIOClient, at place: UInt32
+  ) {
+    guard let caller = try? caller(of: token), caller.user == table[place].user else {
+      return remove(client, tellsClient: true)
+    }
+    table[place].tokenEnd = caller.end
+    scheduleTimer(place)
+    client.succeed(event)
+    if client.isThere(place) { setClaimedRooms(caller.rooms, at: place) }
+  }
+}

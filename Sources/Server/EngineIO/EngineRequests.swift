@@ -1,0 +1,267 @@
+// The requests of Engine.IO: what begins a session, waits for it, brings it messages, or is to take
+// it over. Protocol version 4, "Handshake" and "HTTP long-polling"; what the document leaves open
+// is answered as the reference server answers it.
+//
+// A request is judged by its head. One for a session of another shard goes there with its
+// connection, whose bytes begin at that request: so a session is touched by its own shard alone.
+
+internal import Broadcast
+internal import CReactor
+internal import Cryptography
+internal import Notifications
+internal import Wire
+
+/// What became of a request's head.
+enum EngineStep {
+  /// It is not for a path of Engine.IO.
+  case notOurs
+  /// It is answered, or waits, or its connection is something else now.
+  case taken
+  /// It goes on with its body.
+  case takesBody
+}
+
+extension Shard {
+  private static let methods = "GET, POST"
+
+  /// Takes a request whose head lies at the beginning of the scratch's [from, end).
+  func beginEngine(
+    _ head: HTTPRequestHead, at place: UInt32, from: Int, to end: Int
+  ) -> EngineStep {
+    guard let path = core.configuration.engines.firstIndex(where: { $0.matches(head.path) }) else {
+      return .notOurs
+    }
+    if let preflight = core.origins.preflight(head, methods: Shard.methods) {
+      answerEarly(preflight, head, place)
+      return .taken
+    }
+    do throws(EngineIORefusal) {
+      return try take(head, path: path, at: place, from: from, to: end)
+    } catch {
+      refuse(head, error, at: place)
+      return .taken
+    }
+  }
+
+  private func refuse(_ head: HTTPRequestHead, _ refusal: EngineIORefusal, at place: UInt32) {
+    var answer = Answer.refusal(refusal)
+    // Whoever wanted a WebSocket has nothing else to say.
+    answer.endsConnection = WebSocketHandshake.isUpgrade(head)
+    logRefusal(of: answer, by: "engine.io", at: place)
+    answerEarly(answer, head, place)
+  }
+
+  private func take(
+    _ head: HTTPRequestHead, path: Int, at place: UInt32, from: Int, to end: Int
+  ) throws(EngineIORefusal) -> EngineStep {
+    guard let query = try? QueryString(head.query ?? "") else { throw .badRequest }
+    guard let transport = query["transport"].flatMap({ EngineIOTransport(rawValue: $0) }) else {
+      throw .unknownTransport
+    }
+    if let text = query["sid"], !text.isEmpty {
+      guard let id = EngineID(text), id.shard < core.mailboxes.count else {
+        throw .unknownSession
+      }
+      if id.shard != index {
+        handOver(place, unread: scratch.array(from: from, to: end), to: id.shard)
+        return .taken
+      }
+      guard let session = engineSession(id), session.path == path else { throw .unknownSession }
+      return try take(head, transport, for: session, at: place)
+    }
+    guard head.method == .get else { throw .badHandshakeMethod }
+    guard (transport == .webSocket) == WebSocketHandshake.isUpgrade(head) else { throw .badRequest }
+    guard query["EIO"] == "4" else { throw .unsupportedProtocolVersion }
+    let usesBase64 = query["b64"].map { $0 != "0" && $0 != "false" } ?? false
+    if drain != nil {
+      answerEarly(.unavailable("draining", "the server is shutting down"), head, place)
+    } else if transport == .webSocket {
+      try openOverWebSocket(head, path: path, usesBase64: usesBase64, at: place)
+    } else {
+      openByPolling(head, path: path, usesBase64: usesBase64, at: place)
+    }
+    return .taken
+  }
+
+  /// The session of that id, if this shard has it.
+  func engineSession(_ id: EngineID) -> EngineSession? {
+    engineSessions[id].flatMap { table[$0].engine }
+  }
+
+  /// A request that names a session of this shard's.
+  private func take(
+    _ head: HTTPRequestHead, _ transport: EngineIOTransport, for session: EngineSession,
+    at place: UInt32
+  ) throws(EngineIORefusal) -> EngineStep {
+    let isPolling = table[session.place].flags.contains(.polling)
+    if WebSocketHandshake.isUpgrade(head) {
+      guard transport == .webSocket else { throw .badRequest }
+      try beginProbe(head, of: session, isPolling: isPolling, at: place)
+      return .taken
+    }
+    guard transport == .polling, isPolling else { throw .badRequest }
+    table[session.place].heardAt = now
+    switch head.method {
+    case .get:
+      // Two at once: one of them would be answered with what the other's reader has to have.
+      guard session.poll == nil else {
+        endEngine(session, because: "two polls at once")
+        throw .badRequest
+      }
+      wait(for: session, at: place)
+      return .taken
+    case .post:
+      guard !session.isPosting else {
+        endEngine(session, because: "two bodies at once")
+        throw .badRequest
+      }
+      return try awaitBody(head, for: session, at: place)
+    default:
+      throw .badRequest
+    }
+  }
+
+  // MARK: Polls
+
+  /// Lets the request at `place` wait for what its session is sent.
+  private func wait(for session: EngineSession, at place: UInt32) {
+    let exchange = exchange(at: place)
+    exchange.engine = session
+    exchange.errand = .poll
+    exchange.pending = .enginePoll
+    session.poll = PlaceReference(place: place, generation: table[place].generation)
+    table[place].flags.insert(.awaitsAnswer)
+    table[place].deadline = .max
+    scheduleTimer(place)
+    // There may be something for it already.
+    table[session.place].flags.insert(.queued)
+    dirty.insert(session.place)
+  }
+
+  // MARK: Bodies
+
+  private func awaitBody(
+    _ head: HTTPRequestHead, for session: EngineSession, at place: UInt32
+  ) throws(EngineIORefusal) -> EngineStep {
+    let exchange = exchange(at: place)
+    let limit = core.configuration.engines[session.path].settings.bodyBytesLimit
+    exchange.route = Endpoints.Match(endpoint: .enginePost, parameters: [])
+    exchange.caller = .anyone
+    exchange.bodyLimit = limit
+    if let length = head.contentLength, length > limit {
+      endEngine(session, because: "a body of \(length) bytes")
+      answerEarly(
+        .failure(413, "too_large", "a body here has at most \(limit) bytes"), head, place)
+      return .taken
+    }
+    guard hasRoomForBody(head, limit: limit) else {
+      answerEarly(Shard.tooManyBodies, head, place)
+      return .taken
+    }
+    exchange.engine = session
+    exchange.errand = .post
+    session.isPosting = true
+    return .takesBody
+  }
+
+  /// Takes the packets of a body.
+  func receiveEngine(_ request: Request) -> Answer {
+    guard let session = (table[request.place].task as? Exchange)?.engine,
+      !session.hasEnded
+    else { return .refusal(.unknownSession) }
+    session.isPosting = false
+    var payload = EngineIOPayload(request.body)
+    do throws(ProtocolViolation) {
+      while let packet = try payload.next() {
+        guard takeMessage(isText: !packet.isBinary, at: session.place) else {
+          if !session.hasEnded { continue }
+          return .refusal(.unknownSession)
+        }
+        try receive(packet, in: request.body, for: session)
+        guard !session.hasEnded else { break }
+      }
+    } catch {
+      metrics.add(.protocolViolations)
+      if !session.hasEnded { endEngine(session, because: error.reason) }
+      return .refusal(.badRequest)
+    }
+    return Answer(
+      response: HTTPResponse(status: 200, body: Array("ok".utf8), contentType: "text/html"),
+      status: 200)
+  }
+
+  // MARK: Beginning
+
+  private func openByPolling(
+    _ head: HTTPRequestHead, path: Int, usesBase64: Bool, at place: UInt32
+  ) {
+    guard let own = table.insert(fd: -1, limit: core.configuration.limits.connectionsPerShardLimit)
+    else {
+      metrics.add(.refusedConnections)
+      return answerEarly(
+        .unavailable("busy", "the server has as many connections as it may have"), head, place)
+    }
+    table[own].state = .http
+    table[own].peer = table[place].peer
+    do throws(DoorRefusal) {
+      try passDoor(own)
+    } catch {
+      drop(own)
+      return answerEarly(answer(to: error), head, place)
+    }
+    table[own].flags.insert(.polling)
+    table[own].userAgent = userAgents.shared(userAgent(of: head))
+    let session = openEngine(
+      at: own, path: path, usesBase64: usesBase64, opener: try? authenticateUser(head))
+    wait(for: session, at: place)
+  }
+
+  private func openOverWebSocket(
+    _ head: HTTPRequestHead, path: Int, usesBase64: Bool, at place: UInt32
+  ) throws(EngineIORefusal) {
+    guard try becomeWebSocket(head, at: place) else { return }
+    openEngine(
+      at: place, path: path, usesBase64: usesBase64, opener: try? authenticateUser(head))
+  }
+
+  /// Answers the handshake of a WebSocket; false when the request was refused with another answer.
+  func becomeWebSocket(
+    _ head: HTTPRequestHead, at place: UInt32
+  ) throws(EngineIORefusal) -> Bool {
+    let request: UpgradeRequest
+    do throws(HTTPViolation) {
+      request = try WebSocketHandshake.validate(head)
+    } catch {
+      throw .badRequest
+    }
+    guard !head.hasBody else { throw .badRequest }
+    guard core.origins.allows(head.values(of: "origin"), host: head.value(of: "host")) else {
+      metrics.add(.originsRefused)
+      throw .forbidden
+    }
+    table[place].userAgent = userAgents.shared(userAgent(of: head))
+    acceptWebSocket(request, at: place)
+    return true
+  }
+}
+
+extension Answer {
+  /// The refusal as the reference server says it.
+  static func refusal(_ refusal: EngineIORefusal) -> Answer {
+    var body: [UInt8] = []
+    refusal.append(into: &body)
+    var answer = Answer(
+      response: HTTPResponse(
+        status: UInt16(refusal.status), body: body, contentType: "application/json"),
+      status: UInt16(refusal.status))
+    answer.code = "engine_\(refusal.rawValue)"
+    return answer
+  }
+
+  /// What a poll is answered with.
+  static func payload(_ bytes: [UInt8]) -> Answer {
+    let response = HTTPResponse(
+      status: 200, body: bytes, contentType: "text/plain; charset=UTF-8")
+    return Answer(response: response, status: 200).with("Cache-Control", "no-store")
+  }
+}

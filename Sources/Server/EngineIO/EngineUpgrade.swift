@@ -1,0 +1,153 @@
+// A WebSocket takes a polled session over, and nothing is lost or doubled. Protocol version 4,
+// "Upgrade".
+//
+//     client                          server
+//     WebSocket with the sid    →     a probe: 101
+//     2probe                    →     ← 3probe; the waiting poll, and any that comes, is answered
+//     5                         →     the session's place gets the socket; what is queued follows
+//
+// The client says `5` when no request of it is under way any more, so what was handed to polls
+// arrived before it, and all else is sent through the socket.
+
+internal import Broadcast
+internal import CReactor
+internal import Notifications
+internal import Wire
+
+extension Shard {
+  private static let probePayload = Array("2probe".utf8)
+
+  /// Takes a WebSocket that names a session.
+  func beginProbe(
+    _ head: HTTPRequestHead, of session: EngineSession, isPolling: Bool, at place: UInt32
+  ) throws(EngineIORefusal) {
+    guard try becomeWebSocket(head, at: place) else { return }
+    let format = engineFormats[session.path].index(slot: 0, isPolling: false)
+    beginSession(at: place, format: format)
+    guard isPolling, session.probe == nil else {
+      // As the reference does: a WebSocket too many is closed, and the session goes on.
+      return close(place, code: 1000, reason: "the session has a WebSocket already")
+    }
+    let timeout = core.configuration.engines[session.path].settings.upgradeTimeoutMilliseconds
+    table[place].task = EngineProbe(id: session.id)
+    table[place].deadline = now + timeout
+    session.probe = PlaceReference(place: place, generation: table[place].generation)
+    scheduleTimer(place)
+  }
+
+  /// Takes a message of a WebSocket that is to take a session over.
+  func continueProbe(_ probe: EngineProbe, _ message: MessageAssembly, at place: UInt32) {
+    guard message.isText, let session = engineSession(probe.id),
+      session.probe?.place == place
+    else { return close(place, code: 1002, reason: "not a probe") }
+    if !session.isProbed, message.bytes == Shard.probePayload {
+      session.isProbed = true
+      table[session.place].flags.insert(.queued)
+      dirty.insert(session.place)
+      write(to: place) { frames in
+        frames.text { packet in
+          EngineIOPacket.append(.pong, into: &packet) { $0.appendText("probe") }
+        }
+      }
+    } else if session.isProbed, message.bytes == [EngineIOPacketType.upgrade.byte] {
+      takeOver(session, from: place)
+    } else {
+      close(place, code: 1002, reason: "not a probe")
+    }
+  }
+
+  /// The WebSocket that was to take a session over has ended: the session goes on as it was.
+  func leaveProbe(_ probe: EngineProbe, _ place: UInt32) {
+    guard let session = engineSession(probe.id), session.probe?.place == place else { return }
+    session.probe = nil
+    session.isProbed = false
+  }
+
+  /// Gives the session's place the socket of the connection at `other`.
+  private func takeOver(_ session: EngineSession, from other: UInt32) {
+    let place = session.place
+    session.probe = nil
+    session.isProbed = false
+    table[other].task = nil
+    // Whoever says that it has gone over has no poll under way, or reads it no more.
+    if let poll = session.poll, table.holds(poll.place, generation: poll.generation) {
+      session.poll = nil
+      finish(poll.place, .payload([EngineIOPacketType.noop.byte]))
+    }
+    // The pong that proved it may not have been written yet.
+    flush(other)
+    guard table.contains(place), table.contains(other), settleForTakeOver(session) else { return }
+    guard !table[other].flags.contains(.blocked) else {
+      return endEngine(session, because: "the WebSocket did not take its first bytes")
+    }
+    let pending = table[place].owned[table[place].ownedSent...]
+    table[place].owned = EngineIOPayload.webSocketFrames(of: Array(pending))
+    table[place].ownedSent = 0
+    if table[place].flags.contains(.blocked) { unblock(place) }
+    table[place].flags.remove(.polling)
+    for each in places(of: session) { setFraming(of: each, session, isPolling: false) }
+    let fd = table[other].fd
+    table[other].fd = -1
+    let generation = table[place].generation
+    table[place].fd = fd
+    table[place].interest = UInt8(Interest.readable.rawValue)
+    table[place].heardAt = now
+    drop(other, because: "its session has its socket")
+    guard reactor.modify(fd, .readable, place: place, generation: generation) else {
+      return drop(place, counting: .resets)
+    }
+    heir = PlaceReference(place: place, generation: generation)
+    metrics.add(.engineUpgrades)
+    markQueued(place)
+    scheduleTimer(place)
+    for each in places(of: session) where each != place { markQueued(each) }
+  }
+
+  /// Makes everything that the session's places have waiting bytes of its own place.
+  ///
+  /// False when it has ended on the way.
+  private func settleForTakeOver(_ session: EngineSession) -> Bool {
+    for each in places(of: session) where each != session.place {
+      if table.contains(each) { flushWithoutSocket(each) }
+    }
+    guard table.contains(session.place), takeSharedTail(at: session.place) else { return false }
+    spillOutbox(at: session.place)
+    return table[session.place].engine === session
+  }
+
+  /// The session's own place and those of its further namespaces.
+  private func places(of session: EngineSession) -> [UInt32] {
+    let further = (session as? SocketIOSession)?.sockets.compactMap(\.place) ?? []
+    return [session.place] + further.filter { $0 != session.place }
+  }
+
+  /// Moves `place` to the same words in another framing.
+  private func setFraming(of place: UInt32, _ session: EngineSession, isPolling: Bool) {
+    let before = Int(table[place].format)
+    let slot = (before - engineFormats[session.path].first) / 2
+    let after = engineFormats[session.path].index(slot: slot, isPolling: isPolling)
+    for room in rooms(at: place) {
+      rooms[TextKey(room)]?.remove(place, format: UInt8(before))
+      rooms[TextKey(room)]?.insert(place, format: UInt8(after))
+    }
+    if formats[before].members.remove(place) { formats[after].members.insert(place) }
+    table[place].format = UInt8(after)
+    table[place].sharedThrough = formats[after].log.end
+  }
+}
+
+extension EngineIOPayload {
+  /// The packets of a body that the server wrote, as messages of a WebSocket.
+  static func webSocketFrames(of body: [UInt8]) -> [UInt8] {
+    var frames: [UInt8] = []
+    for packet in body.split(separator: separator) {
+      if packet.first == UInt8(ascii: "b"), let data = Base64.decode(Array(packet.dropFirst()).span)
+      {
+        WebSocketFrame.append(.binary, payload: data, into: &frames)
+      } else {
+        WebSocketFrame.append(.text, payload: Array(packet), into: &frames)
+      }
+    }
+    return frames
+  }
+}

@@ -1,0 +1,301 @@
+// Socket.IO over a session of Engine.IO: protocol version 5.
+//
+// A client connects to namespaces, one after the other, and sends events in them. What breaks the
+// protocol ends the session, as in the reference: a packet for a namespace that the client is not
+// in, a second CONNECT, a reserved name, an attachment that is not due.
+
+internal import Notifications
+internal import Wire
+
+extension Shard {
+  /// Takes a message of the session's client.
+  func receive(
+    _ packet: EngineIOPacket, in bytes: [UInt8], for session: SocketIOSession,
+    of application: any SocketIOApplication
+  ) throws(ProtocolViolation) {
+    let settings = core.configuration.engines[session.path].settings
+    var assembly =
+      session.assembly?.assembly
+      ?? SocketIOAssembly(
+        bytesLimit: SocketIOPacket.attachmentCountLimit * settings.messageBytesLimit)
+    // Out of the session, so that there is one owner and nothing is copied.
+    let endsAt = session.assembly?.endsAt ?? now + PendingAssembly.timeoutMilliseconds
+    session.assembly = nil
+    let message =
+      packet.isBinary
+      ? try assembly.accept(binary: try packet.binaryData(in: bytes))
+      : try assembly.accept(text: bytes, in: packet.payload)
+    if let message { return try take(message, for: session, of: application) }
+    session.assembly = PendingAssembly(assembly, endsAt: endsAt)
+    scheduleTimer(session.place)
+  }
+
+  private func take(
+    _ message: SocketIOMessage, for session: SocketIOSession,
+    of application: any SocketIOApplication
+  ) throws(ProtocolViolation) {
+    let packet = message.packet
+    let namespace = application.namespaces.firstIndex(of: packet.namespace)
+    guard let namespace, let index = session.index(ofNamespace: namespace) else {
+      guard packet.type == .connect else { throw .notInNamespace }
+      return connect(message, to: namespace, session, application)
+    }
+    let client = SocketIOClient(shard: self, session: session, namespace: namespace)
+    switch packet.type {
+    case .connect, .connectError:
+      throw .inNamespaceAlready
+    case .disconnect:
+      application.left(client)
+      if !session.hasEnded { remove(client, tellsClient: false) }
+    case .event, .binaryEvent:
+      guard session.sockets[index].isConnected else { return }
+      guard let event = SocketIOEvent(message) else { throw .namelessEvent }
+      application.received(event, from: client)
+    case .acknowledgement, .binaryAcknowledgement:
+      guard let id = packet.acknowledgementID,
+        let entry = session.acknowledgements?.remove(id, namespace: namespace)
+      else { return }
+      scheduleTimer(session.place)
+      entry.completion(SocketIOReply(message))
+    }
+  }
+
+  private func connect(
+    _ message: SocketIOMessage, to namespace: Int?, _ session: SocketIOSession,
+    _ application: any SocketIOApplication
+  ) {
+    guard let namespace else {
+      return write(to: session.place) { frames in
+        frames.packet {
+          SocketIOPacket.appendConnectError(
+            message: "Invalid namespace", namespace: message.packet.namespace, into: &$0)
+        }
+      }
+    }
+    session.sockets.append(
+      SocketIOSocket(namespace: namespace, recovery: .random(), place: nil, resumption: nil))
+    application.connect(
+      SocketIOClient(shard: self, session: session, namespace: namespace),
+      payload: message.packet.data.map { Array(message.bytes[$0]) })
+  }
+
+  // MARK: What an application says
+
+  /// The name of the client's namespace.
+  func name(ofNamespaceOf client: SocketIOClient) -> String {
+    guard case .socketIO(let application) = core.configuration.engines[client.session.path].use
+    else { return SocketIOPacket.mainNamespace }
+    return application.namespaces[client.namespace]
+  }
+
+  /// Tells the client that it is connected.
+  func accept(_ client: SocketIOClient) {
+    guard let index = client.session.index(ofNamespace: client.namespace) else { return }
+    settleBeginning(of: client.session)
+    client.session.sockets[index].isConnected = true
+    let name = name(ofNamespaceOf: client)
+    let id = client.session.sockets[index].recovery.socketID
+    write(to: client.session.place) { frames in
+      frames.packet {
+        SocketIOPacket.appendConnected(sessionID: id, namespace: name, into: &$0)
+      }
+    }
+  }
+
+  /// Tells the client that it is not let in.
+  func refuse(_ client: SocketIOClient, _ message: String) {
+    let name = name(ofNamespaceOf: client)
+    client.session.sockets.removeAll { $0.namespace == client.namespace }
+    write(to: client.session.place) { frames in
+      frames.packet {
+        SocketIOPacket.appendConnectError(message: message, namespace: name, into: &$0)
+      }
+    }
+  }
+
+  /// The session's client has connected to a namespace: it has the time it wants.
+  func settleBeginning(of session: SocketIOSession) {
+    session.beginsBy = .max
+    scheduleTimer(session.place)
+  }
+
+  func emit(
+    _ event: String, _ arguments: [[UInt8]], _ attachments: [[UInt8]], acknowledgementID: UInt64?,
+    to client: SocketIOClient
+  ) {
+    let name = name(ofNamespaceOf: client)
+    let count = attachments.isEmpty ? nil : attachments.count
+    write(attachments, to: client) { packet in
+      SocketIOPacket.appendEvent(
+        event, namespace: name, acknowledgementID: acknowledgementID, attachmentCount: count,
+        into: &packet
+      ) { $0.appendArguments(arguments) }
+    }
+  }
+
+  func acknowledge(
+    _ id: UInt64, _ arguments: [[UInt8]], _ attachments: [[UInt8]], to client: SocketIOClient
+  ) {
+    let name = name(ofNamespaceOf: client)
+    let count = attachments.isEmpty ? nil : attachments.count
+    write(attachments, to: client) { packet in
+      SocketIOPacket.appendAcknowledgement(
+        id, namespace: name, attachmentCount: count, into: &packet
+      ) { $0.appendArguments(arguments) }
+    }
+  }
+
+  /// Writes a packet and its attachments, with nothing between them.
+  private func write(
+    _ attachments: [[UInt8]], to client: SocketIOClient, _ packet: (inout [UInt8]) -> Void
+  ) {
+    guard client.session.index(ofNamespace: client.namespace) != nil else { return }
+    let usesBase64 = client.session.usesBase64
+    write(to: client.session.place) { frames in
+      frames.packet(packet)
+      for attachment in attachments { frames.binary(attachment, asText: usesBase64) }
+    }
+  }
+
+  func ask(
+    _ event: String, _ arguments: [[UInt8]], _ attachments: [[UInt8]], timeoutMilliseconds: UInt64,
+    _ client: SocketIOClient, _ completion: @escaping (SocketIOReply?) -> Void
+  ) {
+    let session = client.session
+    let pending = session.acknowledgements ?? PendingAcknowledgements()
+    session.acknowledgements = pending
+    let id = pending.insert(
+      namespace: client.namespace, endsAt: now + timeoutMilliseconds, completion)
+    guard let id else { return completion(nil) }
+    emit(event, arguments, attachments, acknowledgementID: id, to: client)
+    guard !session.hasEnded else { return }
+    scheduleTimer(session.place)
+  }
+
+  /// Sends the application's own keep-alive to whoever is connected.
+  func keepAlive(_ session: SocketIOSession) {
+    guard case .socketIO(let application) = core.configuration.engines[session.path].use,
+      let event = application.keepAliveEvent
+    else { return }
+    for socket in session.sockets where socket.isConnected {
+      guard !session.hasEnded else { return }
+      emit(
+        event, [], [], acknowledgementID: nil,
+        to: SocketIOClient(shard: self, session: session, namespace: socket.namespace))
+    }
+  }
+
+  /// Gives up what nobody answered in time, and who did not bring what it announced.
+  func expireAcknowledgements(of session: SocketIOSession) {
+    for entry in session.acknowledgements?.removeEnded(at: now) ?? [] { entry.completion(nil) }
+    if let pending = session.assembly, pending.endsAt <= now {
+      metrics.add(.timedOut)
+      endEngine(session, because: "attachments are missing")
+    }
+  }
+
+  // MARK: Leaving
+
+  /// Takes a client out of a namespace.
+  func remove(_ client: SocketIOClient, tellsClient: Bool) {
+    let session = client.session
+    guard let index = session.index(ofNamespace: client.namespace) else { return }
+    let socket = session.sockets.remove(at: index)
+    if let place = socket.place { leaveNamespace(place, session) }
+    for entry in session.acknowledgements?.removeAll(ofNamespace: client.namespace) ?? [] {
+      entry.completion(nil)
+    }
+    guard !session.hasEnded else { return }
+    if tellsClient {
+      let name = name(ofNamespaceOf: client)
+      write(to: session.place) { frames in
+        frames.packet { SocketIOPacket.appendDisconnect(namespace: name, into: &$0) }
+      }
+    }
+    guard session.sockets.isEmpty, !session.hasEnded else { return }
+    // Whoever is in no namespace has the time of one who has just come.
+    let settings = core.configuration.engines[session.path].settings
+    session.beginsBy = now + settings.connectTimeoutMilliseconds
+    scheduleTimer(session.place)
+  }
+
+  /// The session ends: so do its further places, and nobody answers any more.
+  func endSockets(of session: SocketIOSession) {
+    let sockets = session.sockets
+    session.sockets = []
+    for socket in sockets {
+      keepRooms(of: socket, session)
+      if let place = socket.place, place != session.place, table.contains(place) { drop(place) }
+    }
+    for entry in session.acknowledgements?.removeAll(ofNamespace: nil) ?? [] {
+      entry.completion(nil)
+    }
+  }
+
+  /// Ends the namespace whose session has `place`, and tells the client.
+  ///
+  /// False when there is none: then it is the session that is to end.
+  func disconnectNamespace(at place: UInt32) -> Bool {
+    guard let session = table[place].engine as? SocketIOSession,
+      let index = session.index(atPlace: place)
+    else { return false }
+    let namespace = session.sockets[index].namespace
+    remove(
+      SocketIOClient(shard: self, session: session, namespace: namespace), tellsClient: true)
+    return true
+  }
+}
+
+// What is wrong with a packet that is well formed.
+extension ProtocolViolation {
+  fileprivate static let notInNamespace = ProtocolViolation(
+    closeCode: 1002, reason: "not connected to the namespace")
+  fileprivate static let inNamespaceAlready = ProtocolViolation(
+    closeCode: 1002, reason: "connected to the namespace already")
+  fileprivate static let namelessEvent = ProtocolViolation(
+    closeCode: 1002, reason: "an event without a name")
+}
+
+extension FrameWriter {
+  /// Writes one packet of Socket.IO, as a message of Engine.IO.
+  mutating func packet(_ body: (inout [UInt8]) -> Void) {
+    text { EngineIOPacket.append(.message, into: &$0, body) }
+  }
+}
+
+extension [UInt8] {
+  /// Appends JSON texts with commas between them.
+  fileprivate mutating func appendArguments(_ arguments: [[UInt8]]) {
+    for (index, argument) in arguments.enumerated() {
+      if index > 0 { append(UInt8(ascii: ",")) }
+      append(contentsOf: argument)
+    }
+  }
+}
+
+extension SocketIOMessage {
+  /// The arguments of an event or an acknowledgement, each as JSON.
+  fileprivate var arguments: [[UInt8]] {
+    var found: [[UInt8]] = []
+    // It was read once already: nothing of it can be wrong.
+    try? packet.readArguments(in: bytes) { (reader, _) throws(JSONViolation) in
+      found.append(Array(bytes[try reader.skipValue()]))
+    }
+    return found
+  }
+}
+
+extension SocketIOEvent {
+  fileprivate init?(_ message: SocketIOMessage) {
+    guard let name = message.packet.eventName else { return nil }
+    self.init(
+      name: name, arguments: message.arguments, attachments: message.attachments,
+      acknowledgementID: message.packet.acknowledgementID)
+  }
+}
+
+extension SocketIOReply {
+  fileprivate init(_ message: SocketIOMessage) {
+    self.init(arguments: message.arguments, attachments: message.attachments)
+  }
+}

@@ -1,0 +1,127 @@
+// What the journal does for sessions that may be taken up again: keeps their rooms, and forgets
+// them in time.
+//
+// They are in no inbox and nobody is told of them, so they take no offset. The file does not grow
+// with what clients do: a user has so many sessions in it, and a session ends. One whose connection
+// lives has no end yet; when the store is opened again that connection is gone, whatever the last
+// run came to, and the session gets its end then.
+
+internal import Notifications
+
+extension JournalTransaction {
+  /// Replaces what is kept for the session; without rooms there is nothing to keep.
+  ///
+  /// A session of another user's is left as it is.
+  func keepRooms(
+    _ rooms: [RoomName], of session: RecoveryID, user: UserID, endsAt: Int64?,
+    on connection: borrowing Connection
+  ) throws(StoreError) {
+    let kept = statements.keptRooms
+    guard !rooms.isEmpty else {
+      kept.drop.bind(1, session.bytes)
+      kept.drop.bind(2, user)
+      return try kept.drop.run()
+    }
+    let names = KeptRoomsRow.bytes(of: rooms)
+    let checksum = KeptRoomsRow.checksum(of: names, session: session, user: user)
+    func run(_ statement: borrowing Statement) throws(StoreError) -> Bool {
+      statement.bind(1, session.bytes)
+      statement.bind(2, user)
+      statement.bind(3, endsAt)
+      statement.bind(4, checksum)
+      statement.bind(5, names)
+      try statement.run()
+      return connection.changeCount > 0
+    }
+    // Most often it is there already, and then the user has no more of them than before.
+    if try !run(kept.replace), try run(kept.insert) {
+      kept.trim.bind(1, user)
+      kept.trim.bind(2, Int64(keptSessionsLimit))
+      try kept.trim.run()
+    }
+    if let endsAt { nextExpiry = min(nextExpiry ?? .max, endsAt) }
+  }
+
+  /// Forgets the rooms whose time is over, up to the limit; says how many sessions that were.
+  func forgetRooms(at time: Int64, on connection: borrowing Connection) throws(StoreError) -> Int {
+    statements.keptRooms.forget.bind(1, time)
+    statements.keptRooms.forget.bind(2, Int64(expiryLimit))
+    try statements.keptRooms.forget.run()
+    return connection.changeCount
+  }
+
+  /// When the first of those that have an end is over.
+  func findFirstEnd() throws(StoreError) -> Int64? {
+    defer { statements.keptRooms.firstEnd.reset() }
+    guard try statements.keptRooms.firstEnd.step() else { return nil }
+    return statements.keptRooms.firstEnd.integer(0)
+  }
+
+  /// Sessions that get their end in one transaction when the store is opened.
+  private static let endedLimit = 16_384
+
+  /// Gives an end to all that have none.
+  ///
+  /// There may be as many as there were connections, so the log is copied into the file and begun
+  /// anew between one transaction and the next. What a crash leaves over is done the next time.
+  func endLiveRooms(at end: Int64, on connection: borrowing Connection) throws(StoreError) {
+    while true {
+      statements.keptRooms.endLive.bind(1, end)
+      statements.keptRooms.endLive.bind(2, Int64(Self.endedLimit))
+      try statements.keptRooms.endLive.run()
+      let count = connection.changeCount
+      if count > 0 { nextExpiry = min(nextExpiry ?? .max, end) }
+      guard count == Self.endedLimit else { return }
+      try connection.checkpoint(.restart)
+    }
+  }
+}
+
+/// The statements that keep rooms, on the journal's connection.
+final class KeptRoomsStatements {
+  let replace: Statement
+  let insert: Statement
+  let drop: Statement
+  /// Of the user's sessions all but those that end last; of two that end at once, or not at all,
+  /// the older one is the first to go.
+  let trim: Statement
+  let forget: Statement
+  let firstEnd: Statement
+  let endLive: Statement
+
+  init(_ connection: borrowing Connection) throws(StoreError) {
+    replace = try connection.prepare(
+      """
+      UPDATE kept_rooms SET ends_at = ?3, checksum = ?4, rooms = ?5
+      WHERE session = ?1 AND user = ?2
+      """)
+    insert = try connection.prepare(
+      """
+      INSERT INTO kept_rooms (session, user, ends_at, checksum, rooms)
+      VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (session) DO NOTHING
+      """)
+    drop = try connection.prepare("DELETE FROM kept_rooms WHERE session = ?1 AND user = ?2")
+    trim = try connection.prepare(
+      """
+      DELETE FROM kept_rooms WHERE key IN
+        (SELECT key FROM kept_rooms INDEXED BY kept_rooms_user WHERE user = ?1
+         ORDER BY ends_at DESC NULLS FIRST, key DESC LIMIT -1 OFFSET ?2)
+      """)
+    forget = try connection.prepare(
+      """
+      DELETE FROM kept_rooms WHERE key IN
+        (SELECT key FROM kept_rooms INDEXED BY kept_rooms_ends_at
+         WHERE ends_at <= ?1 ORDER BY ends_at LIMIT ?2)
+      """)
+    firstEnd = try connection.prepare(
+      """
+      SELECT ends_at FROM kept_rooms INDEXED BY kept_rooms_ends_at
+      WHERE ends_at IS NOT NULL ORDER BY ends_at LIMIT 1
+      """)
+    endLive = try connection.prepare(
+      """
+      UPDATE kept_rooms SET ends_at = ?1 WHERE key IN
+        (SELECT key FROM kept_rooms INDEXED BY kept_rooms_ends_at WHERE ends_at IS NULL LIMIT ?2)
+      """)
+  }
+}

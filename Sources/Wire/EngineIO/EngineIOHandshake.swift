@@ -1,0 +1,81 @@
+// How a session of Engine.IO begins, or is refused: protocol version 4, "Handshake".
+//
+// The refusals are those of the reference server: the document does not list them, but clients
+// know them.
+
+/// How packets travel.
+package enum EngineIOTransport: String, Sendable, CaseIterable {
+  case polling
+  case webSocket = "websocket"
+}
+
+/// What a session is told in its first packet, which is of type `open`.
+package struct EngineIOHandshake: Equatable, Sendable {
+  package let sessionID: String
+  /// What the session may be taken to from its first transport.
+  package let upgrades: [EngineIOTransport]
+  package let pingIntervalMilliseconds: Int
+  package let pingTimeoutMilliseconds: Int
+  /// The most bytes of a body that the client may send by polling.
+  package let payloadBytesLimit: Int
+
+  package init(
+    sessionID: String, upgrades: [EngineIOTransport], pingIntervalMilliseconds: Int,
+    pingTimeoutMilliseconds: Int, payloadBytesLimit: Int
+  ) {
+    self.sessionID = sessionID
+    self.upgrades = upgrades
+    self.pingIntervalMilliseconds = pingIntervalMilliseconds
+    self.pingTimeoutMilliseconds = pingTimeoutMilliseconds
+    self.payloadBytesLimit = payloadBytesLimit
+  }
+
+  /// Appends the payload of the open packet.
+  package func append(into bytes: inout [UInt8]) {
+    bytes.openObject()
+    bytes.member("sid", sessionID)
+    bytes.memberName("upgrades")
+    bytes.append(UInt8(ascii: "["))
+    for (index, transport) in upgrades.enumerated() {
+      if index > 0 { bytes.append(UInt8(ascii: ",")) }
+      bytes.appendJSONString(transport.rawValue)
+    }
+    bytes.append(UInt8(ascii: "]"))
+    bytes.member("pingInterval", pingIntervalMilliseconds)
+    bytes.member("pingTimeout", pingTimeoutMilliseconds)
+    bytes.member("maxPayload", payloadBytesLimit)
+    bytes.closeObject()
+  }
+}
+
+/// Why a request is refused, numbered as the reference server does.
+package enum EngineIORefusal: Int, Error, Sendable, CaseIterable {
+  case unknownTransport = 0
+  case unknownSession = 1
+  case badHandshakeMethod = 2
+  case badRequest = 3
+  case forbidden = 4
+  case unsupportedProtocolVersion = 5
+
+  /// The status of the HTTP answer.
+  package var status: Int { self == .forbidden ? 403 : 400 }
+
+  package var message: String {
+    switch self {
+    case .unknownTransport: "Transport unknown"
+    case .unknownSession: "Session ID unknown"
+    case .badHandshakeMethod: "Bad handshake method"
+    case .badRequest: "Bad request"
+    case .forbidden: "Forbidden"
+    case .unsupportedProtocolVersion: "Unsupported protocol version"
+    }
+  }
+
+  /// Appends the body of the HTTP answer.
+  package func append(into bytes: inout [UInt8]) {
+    bytes.openObject()
+    bytes.member("code", rawValue)
+    bytes.member("message", message)
+    bytes.closeObject()
+  }
+}

@@ -1,0 +1,93 @@
+// Several packets in one HTTP body: Engine.IO protocol version 4, "HTTP long-polling".
+//
+// Packets are parted by U+001E, which no JSON text contains as it is. A body of a megabyte may hold
+// half a million packets, so they are handed out one by one: nothing is allocated for them, and the
+// whole costs two looks at each byte.
+
+/// Reads the packets of a body, one after the other.
+///
+/// Invariant: `position <= end + 1`, and it is `end + 1` when there are no more packets.
+package struct EngineIOPayload {
+  package static let separator: UInt8 = 0x1E
+
+  /// The body, and whatever the caller has around it: the packets' ranges index it.
+  package let bytes: [UInt8]
+  private let end: Int
+  /// Where the next packet begins.
+  private var position: Int
+
+  /// Makes a reader of all of `bytes`, or of a part that a caller has marked off.
+  package init(_ bytes: [UInt8], in range: Range<Int>? = nil) {
+    let range = range ?? 0..<bytes.count
+    precondition(0 <= range.lowerBound, "range: \(range)")
+    precondition(range.upperBound <= bytes.count, "range: \(range) of \(bytes.count)")
+    self.bytes = bytes
+    self.end = range.upperBound
+    self.position = range.lowerBound
+  }
+
+  /// Takes the next packet; nil after the last.
+  ///
+  /// A body without a packet, or with a separator before none, is a violation, and so is text that
+  /// is not UTF-8. After a violation there are no more packets, as in the reference.
+  package mutating func next() throws(ProtocolViolation) -> EngineIOPacket? {
+    guard position <= end else { return nil }
+    let start = position
+    position = end + 1
+    var index = start
+    var union: UInt8 = 0
+    while index < end, bytes[index] != EngineIOPayload.separator {
+      union |= bytes[index]
+      index += 1
+    }
+    // Most packets are ASCII, and then a look at the bits of all bytes together was enough.
+    guard union < 0x80 || isUTF8(start..<index) else { throw .invalidUTF8 }
+    let packet = try EngineIOPacket.decode(text: bytes, in: start..<index)
+    position = index + 1
+    return packet
+  }
+
+  private func isUTF8(_ range: Range<Int>) -> Bool {
+    do {
+      _ = try UTF8Span(validating: bytes.span.extracting(range))
+      return true
+    } catch {
+      return false
+    }
+  }
+}
+
+/// Writes the packets of a body, one after the other.
+package struct EngineIOPayloadWriter {
+  /// The body so far.
+  package private(set) var bytes: [UInt8] = []
+
+  package init() {}
+
+  /// Writes a packet whose payload `body` writes: JSON, or other text without U+001E.
+  package mutating func append(
+    _ type: EngineIOPacketType, _ body: (inout [UInt8]) -> Void = { _ in }
+  ) {
+    separate()
+    let start = bytes.count
+    EngineIOPacket.append(type, into: &bytes, body)
+    assert(!bytes[start...].contains(EngineIOPayload.separator), "a separator in a packet")
+  }
+
+  /// Writes a packet that is there as text already, its type included.
+  package mutating func append(packet text: ArraySlice<UInt8>) {
+    assert(!text.isEmpty && !text.contains(EngineIOPayload.separator), "not one packet")
+    separate()
+    bytes.append(contentsOf: text)
+  }
+
+  /// Writes a message of binary data.
+  package mutating func append(binary data: [UInt8]) {
+    separate()
+    EngineIOPacket.appendBase64(data, into: &bytes)
+  }
+
+  private mutating func separate() {
+    if !bytes.isEmpty { bytes.append(EngineIOPayload.separator) }
+  }
+}

@@ -1,0 +1,121 @@
+// What the JSON of a Socket.IO packet is searched for: protocol version 5, "Packet encoding".
+//
+// All of it is checked in one pass, and the same pass finds the event's name and, where binary data
+// belongs to the packet, the objects `{"_placeholder":true,"num":N}` that stand for it.
+
+/// Collects while it reads.
+struct SocketIOContents {
+  private enum Name { case text(String), number, missing }
+
+  /// An object that says it is a placeholder.
+  struct Candidate {
+    let range: Range<Int>
+    /// Where its number is; nil where it has none, or has members besides.
+    let number: Range<Int>?
+  }
+
+  private let findsPlaceholders: Bool
+  private var name = Name.missing
+  /// At most one more than a packet may have attachments.
+  private(set) var candidates: [Candidate] = []
+
+  init(findsPlaceholders: Bool) { self.findsPlaceholders = findsPlaceholders }
+
+  /// Reads one JSON text to its end; an event's must be an array.
+  mutating func read(_ reader: inout JSONReader, isEvent: Bool) throws(JSONViolation) {
+    if isEvent {
+      var isFirst = true
+      try reader.readArray { (reader) throws(JSONViolation) in
+        if isFirst { try readName(&reader) } else { try readValue(&reader) }
+        isFirst = false
+      }
+    } else {
+      try readValue(&reader)
+    }
+    try reader.finish()
+  }
+
+  /// The name of the event that was read; nil for one that is a number.
+  func checkedEventName() throws(ProtocolViolation) -> String? {
+    switch name {
+    case .text(let text):
+      guard !SocketIOPacket.reservedEventNames.contains(text) else { throw .reservedEventName }
+      return text
+    case .number: return nil
+    case .missing: throw .invalidPacketData
+    }
+  }
+
+  /// The placeholders that were found, of which there must be exactly one for each attachment.
+  ///
+  /// The reference lets one attachment stand in many places, and in none. No encoder writes either,
+  /// and the first makes a small message large for whoever puts the data in its places.
+  func placeholders(
+    for attachmentCount: Int, in bytes: [UInt8]
+  ) throws(ProtocolViolation) -> [SocketIOPlaceholder] {
+    guard candidates.count == attachmentCount else { throw .invalidPlaceholder }
+    var placeholders: [SocketIOPlaceholder] = []
+    for candidate in candidates {
+      guard let range = candidate.number,
+        let number = SocketIOContents.integer(at: range, in: bytes),
+        0..<Int64(attachmentCount) ~= number,
+        !placeholders.contains(where: { $0.attachment == number })
+      else { throw .invalidPlaceholder }
+      placeholders.append(
+        SocketIOPlaceholder(range: candidate.range, attachment: Int(number)))
+    }
+    return placeholders
+  }
+
+  private mutating func readName(_ reader: inout JSONReader) throws(JSONViolation) {
+    switch try reader.nextKind() {
+    case .string: name = .text(try reader.readString())
+    case .number:
+      name = .number
+      _ = try reader.skipValue()
+    case .object, .array, .boolean, .null: _ = try reader.skipValue()
+    }
+  }
+
+  // Goes into containers by recursion, which the reader's limit on depth bounds.
+  private mutating func readValue(_ reader: inout JSONReader) throws(JSONViolation) {
+    guard findsPlaceholders else {
+      _ = try reader.skipValue()
+      return
+    }
+    switch try reader.nextKind() {
+    case .array:
+      try reader.readArray { (reader) throws(JSONViolation) in try readValue(&reader) }
+    case .object: try readObject(&reader)
+    case .string, .number, .boolean, .null: _ = try reader.skipValue()
+    }
+  }
+
+  private mutating func readObject(_ reader: inout JSONReader) throws(JSONViolation) {
+    let start = reader.position
+    var isPlaceholder = false
+    var number: Range<Int>?
+    var memberCount = 0
+    try reader.readObject { (reader, name) throws(JSONViolation) in
+      memberCount += 1
+      switch (name, try reader.nextKind()) {
+      case ("_placeholder", .boolean): isPlaceholder = try reader.readBool()
+      case ("num", .number): number = try reader.skipValue()
+      default: try readValue(&reader)
+      }
+    }
+    // One more than may be is enough to refuse the packet.
+    guard isPlaceholder, candidates.count <= SocketIOPacket.attachmentCountLimit else { return }
+    candidates.append(
+      Candidate(range: start..<reader.position, number: memberCount == 2 ? number : nil))
+  }
+
+  private static func integer(at range: Range<Int>, in bytes: [UInt8]) -> Int64? {
+    var reader = JSONReader(bytes, in: range)
+    do throws(JSONViolation) {
+      return try reader.readInteger()
+    } catch {
+      return nil
+    }
+  }
+}

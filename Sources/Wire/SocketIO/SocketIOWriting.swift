@@ -1,0 +1,111 @@
+// Writing packets of Socket.IO: protocol version 5, "Packet encoding".
+//
+// Each packet is written behind what is there already, which may be the type of the Engine.IO
+// message that carries it; so one is written once and serves any number of connections. Names and
+// numbers here are the server's own, or were read by the parser: none can break a packet.
+
+extension SocketIOPacket {
+  /// Appends what a client begins with in a namespace; `data` is an object, or nothing.
+  package static func appendConnect(
+    to namespace: String = mainNamespace, data: [UInt8] = [], into bytes: inout [UInt8]
+  ) {
+    appendHeader(.connect, namespace: namespace, into: &bytes)
+    bytes.append(contentsOf: data)
+  }
+
+  /// Appends the answer to a client that is let in.
+  ///
+  /// `privateSessionID` is for clients that may recover their state: they show it when they return.
+  package static func appendConnected(
+    sessionID: String, privateSessionID: String? = nil, namespace: String = mainNamespace,
+    into bytes: inout [UInt8]
+  ) {
+    appendHeader(.connect, namespace: namespace, into: &bytes)
+    bytes.openObject()
+    bytes.member("sid", sessionID)
+    if let privateSessionID { bytes.member("pid", privateSessionID) }
+    bytes.closeObject()
+  }
+
+  /// Appends the answer to a client that is not let in; `data` is JSON.
+  package static func appendConnectError(
+    message: String, data: [UInt8]? = nil, namespace: String = mainNamespace,
+    into bytes: inout [UInt8]
+  ) {
+    appendHeader(.connectError, namespace: namespace, into: &bytes)
+    bytes.openObject()
+    bytes.member("message", message)
+    if let data { bytes.member("data", json: data) }
+    bytes.closeObject()
+  }
+
+  /// Appends the end of a namespace's conversation.
+  package static func appendDisconnect(
+    namespace: String = mainNamespace, into bytes: inout [UInt8]
+  ) {
+    appendHeader(.disconnect, namespace: namespace, into: &bytes)
+  }
+
+  /// Appends an event whose arguments `arguments` writes as JSON, with commas between them.
+  ///
+  /// With an `attachmentCount` it is a binary event, and the arguments have a placeholder for each
+  /// of the attachments, which follow as binary messages.
+  package static func appendEvent(
+    _ name: String, namespace: String = mainNamespace, acknowledgementID: UInt64? = nil,
+    attachmentCount: Int? = nil, into bytes: inout [UInt8],
+    arguments: (inout [UInt8]) -> Void = { _ in }
+  ) {
+    assert(!reservedEventNames.contains(name), "event: \(name)")
+    appendHeader(
+      attachmentCount == nil ? .event : .binaryEvent, attachmentCount: attachmentCount,
+      namespace: namespace, acknowledgementID: acknowledgementID, into: &bytes)
+    bytes.append(UInt8(ascii: "["))
+    bytes.appendJSONString(name)
+    bytes.append(UInt8(ascii: ","))
+    let start = bytes.count
+    arguments(&bytes)
+    if bytes.count == start { bytes.removeLast() }
+    bytes.append(UInt8(ascii: "]"))
+  }
+
+  /// Appends the acknowledgement of an event, with what `arguments` writes as for an event.
+  package static func appendAcknowledgement(
+    _ id: UInt64, namespace: String = mainNamespace, attachmentCount: Int? = nil,
+    into bytes: inout [UInt8], arguments: (inout [UInt8]) -> Void = { _ in }
+  ) {
+    appendHeader(
+      attachmentCount == nil ? .acknowledgement : .binaryAcknowledgement,
+      attachmentCount: attachmentCount, namespace: namespace, acknowledgementID: id, into: &bytes)
+    bytes.append(UInt8(ascii: "["))
+    arguments(&bytes)
+    bytes.append(UInt8(ascii: "]"))
+  }
+
+  /// Appends what stands for an attachment among the arguments.
+  package static func appendPlaceholder(_ attachment: Int, into bytes: inout [UInt8]) {
+    precondition(0..<attachmentCountLimit ~= attachment, "attachment: \(attachment)")
+    bytes.openObject()
+    bytes.member("_placeholder", true)
+    bytes.member("num", attachment)
+    bytes.closeObject()
+  }
+
+  private static func appendHeader(
+    _ type: SocketIOPacketType, attachmentCount: Int? = nil, namespace: String,
+    acknowledgementID: UInt64? = nil, into bytes: inout [UInt8]
+  ) {
+    assert(namespace.utf8.first == UInt8(ascii: "/"), "namespace: \(namespace)")
+    assert(!namespace.utf8.contains(UInt8(ascii: ",")), "namespace: \(namespace)")
+    bytes.append(type.byte)
+    if let attachmentCount {
+      precondition(0...attachmentCountLimit ~= attachmentCount, "attachments: \(attachmentCount)")
+      bytes.appendDecimal(attachmentCount)
+      bytes.append(UInt8(ascii: "-"))
+    }
+    if namespace != mainNamespace {
+      bytes.appendText(namespace)
+      bytes.append(UInt8(ascii: ","))
+    }
+    if let acknowledgementID { bytes.appendDecimal(acknowledgementID) }
+  }
+}

@@ -1,0 +1,43 @@
+// The fixture's applications.
+
+internal import Server
+
+/// Gives every message back.
+struct EngineEcho: EngineApplication {
+  func received(text: [UInt8], from client: EngineClient) { client.send(text: text) }
+  func received(binary: [UInt8], from client: EngineClient) { client.send(binary: binary) }
+}
+
+/// Tells what a client connected with, gives `message` back as `message-back`, acknowledges
+/// `message-with-ack` with its arguments, and on `ask` asks the client the same as `question`.
+struct SocketIOEcho: SocketIOApplication {
+  private static let askTimeoutMilliseconds: UInt64 = 200
+
+  let namespaces = ["/", "/custom"]
+
+  func connect(_ client: SocketIOClient, payload: [UInt8]?) {
+    client.accept()
+    client.emit("auth", [payload ?? Array("{}".utf8)])
+  }
+
+  func received(_ event: SocketIOEvent, from client: SocketIOClient) {
+    switch event.name {
+    case "message":
+      client.emit("message-back", event.arguments, attachments: event.attachments)
+    case "message-with-ack":
+      client.acknowledge(event, event.arguments, attachments: event.attachments)
+    case "ask":
+      client.ask(
+        "question", event.arguments, attachments: event.attachments,
+        timeoutMilliseconds: SocketIOEcho.askTimeoutMilliseconds
+      ) { reply in
+        guard let reply else { return client.emit("unanswered", []) }
+        client.emit("answered", reply.arguments, attachments: reply.attachments)
+      }
+    default:
+      break
+    }
+  }
+
+  func left(_ client: SocketIOClient) {}
+}

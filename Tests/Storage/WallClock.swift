@@ -1,0 +1,30 @@
+// A time of day that stands still until a test moves it.
+
+import CReactor
+import Glibc
+
+/// The real kernel with a time of day of its own.
+final class WallClock: @unchecked Sendable {
+  // Unchecked: the table is constant once it is made, and the time is in a latch.
+
+  /// Milliseconds since 1970.
+  let now: Latch<Int64>
+  let kernel: UnsafePointer<cl_kernel>
+  /// All that were ever made: a store uses its kernel until its last descriptor is closed.
+  private static let made = Latch<[WallClock]>([])
+
+  init(_ milliseconds: Int64) {
+    now = Latch(milliseconds)
+    let table = UnsafeMutablePointer<cl_kernel>.allocate(capacity: 1)
+    table.initialize(to: cl_kernel_real().pointee)
+    kernel = UnsafePointer(table)
+    table.pointee.context = Unmanaged.passUnretained(self).toOpaque()
+    table.pointee.clock_gettime = { context, clock, time in
+      guard clock == CLOCK_REALTIME else { return clock_gettime(clock, time) == 0 ? 0 : -errno }
+      let now = Unmanaged<WallClock>.fromOpaque(context!).takeUnretainedValue().now.current
+      time.pointee = timespec(tv_sec: Int(now / 1_000), tv_nsec: Int(now % 1_000) * 1_000_000)
+      return 0
+    }
+    Self.made.change { $0.append(self) }
+  }
+}
