@@ -46,6 +46,7 @@ test: $(setup) $(venv)/ready.stamp ## run every test there is
 	$(swift_test) --sanitize=thread --scratch-path .build/tsan --filter BroadcastTests
 	say "the server with real clients, end to end"
 	$(swift_release) --product carillon
+	$(swift_release) --product carillon-socketio-fixture
 	PYTHONDONTWRITEBYTECODE=1 $(venv)/bin/pytest -c Tests/EndToEnd/pytest.ini Tests/EndToEnd
 	say "every test passed"
 

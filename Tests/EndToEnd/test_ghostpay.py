@@ -10,6 +10,7 @@ import time
 import pytest
 from harness.proxy import BackgroundProxy
 from harness.rooms import TypedClient, send
+from harness.shards import own_connections
 from harness.socketio import PythonClient
 from harness.socketio_fixture import EchoServer
 from harness.socketio_js import WAYS, ChromiumClient, NodeClient
@@ -37,12 +38,6 @@ def joined(tab, count=0):
 
 def total_clients(server):
     return server.request("GET", STATS, user_token("anyone")).data["total_clients"]
-
-
-def told_on(tab):
-    """What the server says to the connection of `tab` about itself."""
-    path = "/api/v1/websocket/connections/user"
-    return tab.server.request("GET", path, user_token(tab.user)).data["connections"]
 
 
 # Authentication.
@@ -407,7 +402,7 @@ def test_whoever_leaves_is_gone_and_whoever_is_sent_away_knows(make_server, fres
     with way.open(server, user) as tab:
         joined(tab)
         assert total_clients(server) == 1
-        (connection,) = told_on(tab)
+        (connection,) = own_connections(server, user)
         assert connection["dialect"] == "socketio"
         body = {"user_id": user}
         answer = server.request("POST", "/api/v1/disconnect", publisher_token(), body)
