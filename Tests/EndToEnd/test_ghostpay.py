@@ -71,7 +71,7 @@ def test_a_namespace_that_is_not_there_is_refused(server, fresh_user, way):
 @EACH
 def test_the_connection_ends_with_its_token(make_server, fresh_user, way):
     server, user = make_server(environment={"JWT_LEEWAY": "0"}), fresh_user()
-    with way.open(server, user, token=user_token(user, ttl=2)) as tab:
+    with way.open(server, user, token=lambda: user_token(user, ttl=3)) as tab:
         joined(tab)
         (reason,) = tab.until("disconnect")
         assert reason in ("io server disconnect", "server disconnect")

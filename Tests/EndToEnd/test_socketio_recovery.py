@@ -11,9 +11,8 @@ import pytest
 from harness.proxy import BackgroundProxy
 from harness.publisher import Publisher
 from harness.rooms import send
-from harness.shards import own_connections
 from harness.socketio_js import WAYS
-from harness.socketio_raw import SOCKET_IO_DIALECTS, RawClient
+from harness.socketio_raw import SOCKET_IO_DIALECTS, SPACE, RawClient, connect_packet
 from harness.tokens import user_token
 from harness.waiting import wait_until
 from test_cuts import SHARDS, cut_all, move_horizon
@@ -167,11 +166,6 @@ def test_while_publishing_goes_on(server, fresh_user, visit, chance, way):
 # What else is kept, and what is not.
 
 
-def rooms_of(tab):
-    """The rooms of each connection that its user has."""
-    return [connection["rooms"] for connection in own_connections(tab.server, tab.user)]
-
-
 @SCRIPTS
 def test_rooms_are_kept(make_server, fresh_user, visit, way):
     server = make_server()
@@ -182,7 +176,6 @@ def test_rooms_are_kept(make_server, fresh_user, visit, way):
         with interruption(tab):
             pass
         assert tab.connected(within=20) == [id, True]
-        wait_until("in its room again", lambda: rooms_of(tab) == [[room]])
         send(server, "send/room", {"room": room, **ROOM_MESSAGE})
         assert tab.event("room_notification") == {"room": room, **ROOM_MESSAGE}
     assert tab.call("leave_room", {"room": room}) == [{"success": True}]
@@ -358,6 +351,21 @@ def test_the_session_of_another_user_is_not_had_by_its_name(server, fresh_user):
     with RawClient(server, victim, {"pid": owned["pid"]}) as raw:
         assert raw.answer() == owned
         assert [raw.title(), raw.title()] == ["a secret", "a secret"]
+
+
+def test_nothing_of_one_user_is_told_to_the_next_on_its_connection(server, fresh_user):
+    # Signs out while the store still reads what it missed, and another user signs in.
+    one, other = fresh_user(), fresh_user()
+    with RawClient(server, one) as raw:
+        pid = raw.answer()["pid"]
+    server.publish_many(one, numbered(0, 150))
+    for _ in range(50):
+        with RawClient(server, one, {"pid": pid}) as raw:
+            raw.send(f"41{SPACE},")
+            raw.send(connect_packet(token=user_token(other)))
+            while not (said := raw.said()).startswith("40") or f'"{pid}"' in said:
+                assert said.startswith(("40", "42")), said
+            assert raw.event()[:2] == ["unread_count", {"count": 0}]
 
 
 def test_whoever_comes_back_takes_the_place_of_who_it_was(server, fresh_user):

@@ -58,7 +58,9 @@ extension Shard {
     table.forEachPlace { place in
       guard table.contains(place) else { return }
       switch table[place].state {
-      case .session where !table[place].flags.contains(.awaitsToken):
+      // Only a user's: what a session without one would read, the user that it gets later would be
+      // given for its own.
+      case .session where table[place].flags.contains(.listed):
         catchUp(event, offset, at: place)
       case .http:
         wakePoll(event, at: place)

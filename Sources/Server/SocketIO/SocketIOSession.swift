@@ -36,6 +36,8 @@ final class SocketIOSession: EngineSession {
   var assembly: PendingAssembly?
   /// What the server has asked and the client has not answered.
   var acknowledgements: PendingAcknowledgements?
+  /// Whether a namespace has, or has had, the session's own place.
+  var hasGivenPlace = false
 
   /// Where the socket of that namespace is among the sockets.
   func index(ofNamespace namespace: Int) -> Int? {

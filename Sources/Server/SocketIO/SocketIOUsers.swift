@@ -91,9 +91,14 @@ extension Shard {
     }
   }
 
-  /// The session's own place if no namespace has it, else a further one.
-  private func placeForNamespace(of session: EngineSession) -> UInt32? {
-    if !table[session.place].flags.contains(.listed) { return session.place }
+  /// The session's own place for the first namespace, else a further one.
+  ///
+  /// A place that was left is not given again: what its user asked the store is answered to it.
+  private func placeForNamespace(of session: SocketIOSession) -> UInt32? {
+    guard session.hasGivenPlace else {
+      session.hasGivenPlace = true
+      return session.place
+    }
     let limit = core.configuration.limits.connectionsPerShardLimit
     guard let place = table.insert(fd: -1, limit: limit) else { return nil }
     table[place].state = .http

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -28,7 +29,12 @@ class Request:
     namespace: str = NOTIFICATIONS
     transports: tuple = tuple(UPGRADE)
     by: str | None = "query"
-    token: str | None = None
+    token: str | Callable | None = None
+
+    def settle(self):
+        """Makes the token now, if it is one that does not last long: a page takes time to open."""
+        if callable(self.token):
+            self.token = self.token()
 
     @property
     def query(self):
@@ -156,6 +162,7 @@ class PythonClient(Client):
             raise
 
     async def _connect(self):
+        self.request.settle()
         self.wake = asyncio.Event()
         self.socket = socketio.AsyncClient(
             reconnection_delay=RECONNECTION,

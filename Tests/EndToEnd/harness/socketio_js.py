@@ -73,6 +73,7 @@ class ScriptClient(Client):
         self.taken = 0
         self._start()
         try:
+            self.request.settle()
             if self.runs_page:
                 self.place = self._do("openPage", self.url, self.request.token)
             else:

@@ -81,15 +81,17 @@ class RawClient(Client):
         self.opening = json.loads(self.packet("0"))
         self.send(connect_packet(**{"token": user_token(user), **(auth or {})}))
 
-    def packet(self, kind, within=10):
-        """What follows the next packet of that kind, over the transport's own pings."""
-        while True:
-            text = self.socket.recv(timeout=within)
-            if text == "2":
-                self.send("3")
-            else:
-                assert text.startswith(kind), text
-                return text[len(kind) :]
+    def said(self, within=10):
+        """The next packet, over the transport's own pings, which it answers."""
+        while (text := self.socket.recv(timeout=within)) == "2":
+            self.send("3")
+        return text
+
+    def packet(self, kind):
+        """What follows the next packet, which must be of that kind."""
+        text = self.said()
+        assert text.startswith(kind), text
+        return text[len(kind) :]
 
     def answer(self):
         """The answer to CONNECT."""
