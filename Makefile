@@ -17,6 +17,7 @@ swift_release := swift build -c release --static-swift-stdlib
 carillon := .build/release/carillon
 venv := .build/venv
 setup := .build/setup.stamp
+test_setup := .build/test-setup.stamp
 sources := $(wildcard Sources Tests Benchmarks Package.swift)
 models := $(wildcard Tests/Models/run)
 # Room for more arguments: `make run ARGS="--port 9000"`.
@@ -45,6 +46,7 @@ test: $(setup) $(venv)/ready.stamp ## run every test there is
 	$(swift_test) --sanitize=thread --scratch-path .build/tsan --filter BroadcastTests
 	say "the server with real clients, end to end"
 	$(swift_release) --product carillon
+	$(swift_release) --product carillon-socketio-fixture
 	PYTHONDONTWRITEBYTECODE=1 $(venv)/bin/pytest -c Tests/EndToEnd/pytest.ini Tests/EndToEnd
 	say "every test passed"
 
@@ -78,6 +80,24 @@ guards: $(setup) $(venv)/ready.stamp ## take each guard out and see its tests fa
 clean: ## remove all that was made
 	rm -rf .build
 
+# Installs the packages that are its arguments; says nothing when there are none.
+define install
+install() {
+  if [ "$$#" -eq 0 ]; then return; fi
+  echo "carillon needs, and installs now: $$*"
+  if ! command -v apt-get >/dev/null; then
+    echo "There is no apt-get here: install these by hand and try again." >&2
+    exit 1
+  fi
+  local as_root=()
+  if [ "$$(id -u)" -ne 0 ]; then as_root=(sudo); fi
+  "$${as_root[@]}" apt-get update -qq
+  "$${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "$$@"
+}
+install
+endef
+
 # Asks for what is used rather than for packages, so that it holds on any Linux; only installing
 # needs apt. Says nothing when nothing is missing.
 $(setup): Makefile
@@ -91,18 +111,7 @@ $(setup): Makefile
 	if [ -n "$(models)" ]; then
 	  command -v spin >/dev/null || missing+=(spin)
 	fi
-	if [ "$${#missing[@]}" -gt 0 ]; then
-	  echo "carillon needs, and installs now: $${missing[*]}"
-	  if ! command -v apt-get >/dev/null; then
-	    echo "There is no apt-get here: install these by hand and try again." >&2
-	    exit 1
-	  fi
-	  as_root=()
-	  if [ "$$(id -u)" -ne 0 ]; then as_root=(sudo); fi
-	  "$${as_root[@]}" apt-get update -qq
-	  "$${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-	    apt-get install -y -qq --no-install-recommends "$${missing[@]}"
-	fi
+	$(install) "$${missing[@]}"
 	if ! command -v swift >/dev/null; then
 	  echo "There is no Swift toolchain on the PATH: https://www.swift.org/install/linux" >&2
 	  exit 1
@@ -110,10 +119,32 @@ $(setup): Makefile
 	mkdir -p $(@D)
 	touch $@
 
-# The real clients of the end-to-end tests, in an environment of their own.
-$(venv)/ready.stamp: Tests/EndToEnd/requirements.txt $(setup)
+# What the end-to-end tests alone need: two homes for Socket.IO's JavaScript client.
+$(test_setup): $(setup)
+	@missing=()
+	command -v node >/dev/null || missing+=(nodejs)
+	for module in ws xmlhttprequest; do
+	  NODE_PATH=/usr/share/nodejs node -e "require('$$module')" 2>/dev/null || \
+	    missing+=("node-$$module")
+	done
+	command -v chromium chromium-browser google-chrome >/dev/null || missing+=(chromium)
+	[ -n "$$(find /usr/share/fonts -name 'DejaVu*' -print -quit 2>/dev/null)" ] || \
+	  missing+=(fonts-dejavu-core)
+	$(install) "$${missing[@]}"
+	touch $@
+
+# The real clients of the end-to-end tests, in an environment of their own. The JavaScript client
+# comes as one file out of a wheel.
+client_lists := Tests/EndToEnd/requirements.txt Tests/EndToEnd/clients/requirements.txt
+$(venv)/ready.stamp: $(client_lists) $(test_setup)
 	@echo "carillon installs the test clients into $(venv)"
 	rm -rf $(venv)
 	python3 -m venv $(venv)
 	$(venv)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	$(venv)/bin/pip download --quiet --disable-pip-version-check --no-deps \
+	  --dest $(venv)/wheels --requirement $(word 2,$^)
+	$(venv)/bin/python -m zipfile --extract $(venv)/wheels/nicegui-*.whl $(venv)/wheels
+	mkdir -p $(venv)/share
+	mv $(venv)/wheels/nicegui/static/socket.io.min.js $(venv)/share
+	rm -r $(venv)/wheels
 	touch $@

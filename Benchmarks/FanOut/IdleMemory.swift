@@ -4,6 +4,7 @@ internal import BenchmarkSupport
 internal import LoadClient
 
 struct IdleFigures {
+  let dialect: LoadDialect
   let connections: Int
   let residentBefore: Int
   let residentWith: Int
@@ -20,13 +21,17 @@ struct IdleFigures {
   /// One connection comes and goes before the first look, so that what the server allocates once
   /// is not counted as the connections'.
   static func measure(
-    _ options: Options, _ credentials: Credentials, _ server: RunningServer
+    _ dialect: LoadDialect, _ options: Options, _ credentials: Credentials,
+    _ server: RunningServer
   ) throws -> IdleFigures {
-    try connectAndLeave(options, credentials, server, connections: 1) {}
+    var configuration = FanOutRounds.configuration(options, credentials, server, connections: 1)
+    configuration.dialect = dialect
+    try connectAndLeave(configuration, server) {}
     let filesBefore = server.process.fileCount()
     let residentBefore = server.process.residentByteCount()
     var residentWith = 0
-    try connectAndLeave(options, credentials, server, connections: options.idleConnections) {
+    configuration.connections = options.idleConnections
+    try connectAndLeave(configuration, server) {
       residentWith = server.process.residentByteCount()
     }
     // Back to rest within 30 s; who has just left is remembered for three of them.
@@ -34,22 +39,21 @@ struct IdleFigures {
       server.process.residentByteCount() <= residentBefore + residentBefore / 20 + (4 << 20)
     }
     return IdleFigures(
-      connections: options.idleConnections, residentBefore: residentBefore,
+      dialect: dialect, connections: options.idleConnections, residentBefore: residentBefore,
       residentWith: residentWith, residentAfter: server.process.residentByteCount(),
       filesBefore: filesBefore, filesAfter: server.process.fileCount())
   }
 
   private static func connectAndLeave(
-    _ options: Options, _ credentials: Credentials, _ server: RunningServer, connections: Int,
-    while connected: () -> Void
+    _ configuration: LoadConfiguration, _ server: RunningServer, while connected: () -> Void
   ) throws {
     let files = server.process.fileCount()
-    let session = try LoadSession(
-      FanOutRounds.configuration(options, credentials, server, connections: connections))
+    let session = try LoadSession(configuration)
     try session.connect()
-    guard session.liveCount == connections else {
+    guard session.liveCount == configuration.connections else {
       session.close()
-      throw BenchmarkError("\(session.liveCount) of \(connections) stand: \(session.endings)")
+      throw BenchmarkError(
+        "\(session.liveCount) of \(configuration.connections) stand: \(session.endings)")
     }
     connected()
     session.close()

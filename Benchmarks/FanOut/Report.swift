@@ -40,7 +40,7 @@ extension Report {
   mutating func add(_ idle: IdleFigures) {
     add(
       Figure(
-        name: "idle memory \(idle.connections)",
+        name: "idle memory \(idle.connections), \(idle.dialect)",
         text: "\(decimals(idle.bytesPerConnection, 0)) bytes/connection, RSS "
           + "\(mebibytes(idle.residentBefore)) -> \(mebibytes(idle.residentWith)) -> "
           + "\(mebibytes(idle.residentAfter)) MiB, files \(idle.filesBefore) -> "

@@ -14,7 +14,7 @@ package final class Fleet {
     var socket: Socket
     var phase = Phase.connecting
     var tail = FrameTail()
-    var subscription = Subscription()
+    var subscription: Subscription
   }
 
   /// Handshakes under way at once: enough to hide the round trips, below a listener's backlog.
@@ -25,6 +25,7 @@ package final class Fleet {
   package let count: Int
   private let server: ServerURL
   private let target: (Int) -> String
+  private let dialect: LoadDialect
   private let poller: Poller
   private let counter: MessageCounter
   private var places: [Place] = []
@@ -41,13 +42,14 @@ package final class Fleet {
 
   init(
     server: ServerURL, count: Int, poller: Poller, ledger: MessageLedger,
-    target: @escaping (Int) -> String
+    dialect: LoadDialect = .event, target: @escaping (Int) -> String
   ) {
     self.server = server
     self.count = count
     self.poller = poller
     counter = MessageCounter(ledger: ledger)
     self.target = target
+    self.dialect = dialect
     places.reserveCapacity(count)
   }
 
@@ -63,7 +65,9 @@ package final class Fleet {
     while places.count < count, handshakes < Self.handshakesLimit {
       let socket = try Socket(connectingTo: server)
       try poller.add(socket, index: UInt32(places.count), forWriting: true)
-      places.append(Place(socket: socket))
+      places.append(
+        Place(
+          socket: socket, subscription: Subscription(greetingCount: dialect.greetingCount)))
       handshakes += 1
     }
   }
@@ -137,6 +141,10 @@ package final class Fleet {
       guard let headByteCount = try acceptUpgrade(bytes) else { return 0 }
       places[index].phase = .open
       start = headByteCount
+      let opening = dialect.opening
+      guard opening.isEmpty || places[index].socket.send(opening) == .bytes(opening.count) else {
+        throw .closedByServer
+      }
     }
     // A copy, so that the scan may come back to this object for a control frame.
     var subscription = places[index].subscription

@@ -3,6 +3,8 @@
 // Everything runs on the caller's thread, in one reactor, so the figures of a machine with few
 // processors are not those of the client's threads getting in each other's way.
 
+internal import Wire
+
 /// When the next message is published.
 package enum LoadPace: Sendable, Equatable, CustomStringConvertible {
   /// Bursts of so many messages, pipelined: the next burst when every connection has the whole of
@@ -19,6 +21,32 @@ package enum LoadPace: Sendable, Equatable, CustomStringConvertible {
   }
 }
 
+/// How the clients of a load test are spoken to.
+package enum LoadDialect: Sendable {
+  case event, socketIO
+
+  /// Where they connect, a token and more of the query behind it.
+  fileprivate var target: String {
+    switch self {
+    case .event: "/api/v1/ws/notifications?token="
+    case .socketIO: "/socket.io/?EIO=4&transport=websocket&token="
+    }
+  }
+
+  /// Messages with which they are greeted: of Socket.IO, the session's, the namespace's, and the
+  /// count of what is unread.
+  var greetingCount: Int { self == .event ? 1 : 3 }
+
+  /// The frames that they send first.
+  var opening: [UInt8] {
+    guard self == .socketIO else { return [] }
+    var frames: [UInt8] = []
+    WebSocketFrame.append(
+      .text, payload: Array("40/notifications,".utf8), maskingKey: 0x1234_5678, into: &frames)
+    return frames
+  }
+}
+
 /// What a load test does.
 package struct LoadConfiguration: Sendable {
   package var server: ServerURL
@@ -27,6 +55,7 @@ package struct LoadConfiguration: Sendable {
   package var durationMilliseconds = 10_000
   /// The size of the payload object of each message; at least about 40 bytes.
   package var payloadBytes = 64
+  package var dialect = LoadDialect.event
   /// The room that all connections are in and that the messages are for.
   ///
   /// Nil: they are for everyone. Of letters, digits and `-._~`, for it stands in a query.
@@ -98,7 +127,8 @@ package final class LoadSession {
     let room = configuration.room.map { "&rooms=" + $0 } ?? ""
     fleet = Fleet(
       server: configuration.server, count: configuration.connections, poller: poller,
-      ledger: ledger, target: { "/api/v1/ws/notifications?token=\(token($0))\(room)" })
+      ledger: ledger, dialect: configuration.dialect,
+      target: { configuration.dialect.target + token($0) + room })
     broadcaster = try Broadcaster(
       server: configuration.server, poller: poller, ledger: ledger,
       credentials: configuration.credentials, payloadBytes: configuration.payloadBytes,

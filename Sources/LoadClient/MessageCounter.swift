@@ -29,16 +29,19 @@ package struct FleetTally: Sendable {
 
 /// How far one connection has come in the run.
 struct Subscription {
-  /// Whether the server's greeting, the first text frame, has come.
+  /// Whether the server's greeting has come.
   private(set) var isGreeted = false
+  /// Messages of the greeting that are still to come.
+  private var greetingCount: Int
   /// Messages received.
   fileprivate(set) var received: UInt64 = 0
   fileprivate var expected: UInt32 = 0
 
-  init() {}
+  init(greetingCount: Int) { self.greetingCount = greetingCount }
 
   fileprivate mutating func greet(expecting sequence: UInt32) {
-    isGreeted = true
+    greetingCount -= 1
+    isGreeted = greetingCount == 0
     expected = sequence
   }
 }

@@ -104,8 +104,9 @@ package struct Limits: Sendable {
   /// Bytes that the kernel takes for a connection beyond those that it may send at once.
   ///
   /// Left to itself it takes megabytes for a client that does not read, thousands of whom have all
-  /// of TCP's memory: then nobody's connection on the machine is served well.
-  package var unsentBytesLimit: UInt32 = 128 * 1_024
+  /// of TCP's memory: then nobody's connection on the machine is served well. But what comes at
+  /// once, a batch of a thousand for one user say, has to find room before its reader has had time.
+  package var unsentBytesLimit: UInt32 = 1_024 * 1_024
   /// Bytes of a JSON request body; more is answered 413.
   package var bodyBytesLimit = 64 * 1_024
   /// Bytes of the body of a single publish: a notification, and 10,000 ids of its users.

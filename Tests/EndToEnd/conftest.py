@@ -15,6 +15,7 @@ from harness.engineio import EngineServer, WebSocketClient  # noqa: E402
 from harness.raw import RawWebSocket  # noqa: E402
 from harness.server import BINARY, Server  # noqa: E402
 from harness.sizes import size  # noqa: E402
+from harness.socketio_js import CHROMIUM  # noqa: E402
 from harness.tokens import user_token  # noqa: E402
 
 # Waits for real minutes; the exact seconds are tested in process, where the clock is the test's.
@@ -28,6 +29,10 @@ def pytest_report_header():
 
 def pytest_configure():
     assert BINARY.exists(), f"build the server first: {BINARY} is missing"
+
+
+def pytest_unconfigure():
+    CHROMIUM.close()
 
 
 @pytest.fixture(scope="session")

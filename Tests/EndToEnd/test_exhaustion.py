@@ -265,10 +265,11 @@ def test_a_reset_is_seen_of_a_connection_that_is_not_read(make_server):
         return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
     poll = "/api/v1/notifications/poll"
+    # Before there was anybody, who might be counted while it goes.
+    before = server.open_file_count()
     with RawConnection(server) as connection:
         connection.send(request(poll))
         cursor = connection.read_answer().data["cursor"]
-    before = server.open_file_count()
     asked = request_count(server)
     leavers = [RawConnection(server) for _ in range(20)]
     for connection in leavers:

@@ -31,7 +31,8 @@ def test_a_million_pings_of_a_sleeping_reader_cost_no_memory(make_server, fresh_
     with EventClient(server, user) as innocent, Crowd(server) as crowd:
         # Another one reads, so that what the server keeps for everybody is there beforehand.
         (reader,) = crowd.connect(data=request + pings * 20)
-        crowd.until("it is answered", lambda: len(reader.received) > 20_000 * 127)
+        # Not to all: one that is behind for a moment is not answered for that.
+        crowd.until("it is answered", lambda: len(reader.received) > 5_000 * 127)
         (sleeper,) = crowd.connect(data=request, receive_buffer=4_096)
         crowd.until("it is upgraded", lambda: b"\r\n\r\n" in sleeper.received)
         sleeper.sleep()

@@ -36,7 +36,7 @@ struct ServedStream {
 /// One connection's receiving, without the connection.
 struct Receiver {
   let counter: MessageCounter
-  var subscription = Subscription()
+  var subscription = Subscription(greetingCount: 1)
   var tail = FrameTail()
   var scratch = [UInt8](repeating: 0, count: 200_000)
   var controls: [WebSocketOpcode] = []

@@ -29,7 +29,9 @@ enum SourceTree {
     .dropLast(3).joined(separator: "/")
 
   /// Endings of the files whose text we answer for.
-  private static let endings = [".swift", ".c", ".h", ".py", ".pml", ".ini", ".md", ".modulemap"]
+  private static let endings = [
+    ".swift", ".c", ".h", ".py", ".js", ".pml", ".ini", ".md", ".modulemap",
+  ]
   /// Files without an ending that are ours as well.
   private static let names = ["Makefile", "run"]
 

@@ -160,6 +160,8 @@ extension Shard {
     if table[place].flags.contains(.replaying), let replay = table[place].task as? Replay {
       return replay.admits(event, offset: offset)
     }
+    // What it begins with is read later than this was stored.
+    if table[place].flags.contains(.ungreeted) { return false }
     if let fetch = table[place].task as? Fetch { fetch.changedThrough = offset }
     return true
   }
@@ -171,7 +173,9 @@ extension Shard {
 
   /// Queues the range [from, to) of a log behind what the session at `place` has.
   func queue(log number: UInt8, from: UInt64, to: UInt64, at place: UInt32) {
-    guard table[place].state == .session, from != to, settleBurst(for: place) else { return }
+    guard table[place].state == .session, from != to, settleBurst(for: place),
+      number == 0 || !table[place].flags.contains(.ungreeted)
+    else { return }
     let count = Int(to - from)
     // Not all at the turn's end: what a client then turned out not to take would become bytes of
     // its own, so many times what anybody may be behind as it has devices.

@@ -269,6 +269,18 @@ extension Shard {
     return table[place].queuedByteCount + Int(log.end - table[place].sharedThrough)
   }
 
+  /// How far behind the session at `place` may be.
+  ///
+  /// One that is polled is always behind between two polls, and has no kernel to keep for it what
+  /// comes meanwhile.
+  private func backlogBytesLimit(of place: UInt32) -> Int {
+    let limit = core.configuration.limits.backlogBytesLimit
+    guard table[place].flags.contains(.polling) else { return limit }
+    // No further than a log goes back.
+    let held = core.configuration.limits.frameLogCapacity - Int(Shard.flushBytes) - 131_072
+    return min(4 * limit, held)
+  }
+
   /// Cuts the connection at `place` off when it is further behind than allowed, or would be with
   /// `count` bytes more.
   func checkBacklog(at place: UInt32, adding count: Int = 0) {
@@ -280,8 +292,7 @@ extension Shard {
     // The page counts for what is its own, not for what it leaves in the log: that is overwritten
     // whoever replays.
     behind += Int(log.end - table[place].sharedThrough) + count
-    let limit = core.configuration.limits.backlogBytesLimit
-    guard behind > limit else { return }
+    guard behind > backlogBytesLimit(of: place) else { return }
     cutSlowConsumer(place)
   }
 

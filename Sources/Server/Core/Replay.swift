@@ -42,7 +42,6 @@ final class Replay: HoldsAssembly {
   var isGreeted = false
   /// What the client is to be let into once it has been.
   var rooms: [RoomName] = []
-  var keptRooms: (RecoveryID, [RoomName])?
   /// Whether continuity is known to be lost, or was not asked for: the present position is read.
   var isUnprovable: Bool
   /// A message of the client's that is still in fragments.

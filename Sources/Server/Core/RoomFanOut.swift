@@ -169,7 +169,7 @@ extension Shard {
         let connection = unsafe table.pointer(to: place)
         guard unsafe Int(connection.pointee.format) == index else { continue }
         if unsafe connection.pointee.flags.isDisjoint(
-          with: [.blocked, .queued, .polling, .guest]),
+          with: [.blocked, .queued, .polling, .guest, .ungreeted]),
           unsafe connection.pointee.sharedThrough == sharedEnd
         {
           let sent = unsafe kernel.send(connection.pointee.fd, first, second)

@@ -212,6 +212,7 @@ extension Shard {
   }
 
   private func tellFull(_ place: UInt32) {
+    if table[place].flags.contains(.ungreeted) { return }
     tellError("too_many_rooms", "the server has as many rooms as it may have", at: place)
   }
 
@@ -225,7 +226,7 @@ extension Shard {
       membership.entries.remove(at: index)
       if membership.entries.isEmpty, membership.allowed == nil { table[place].membership = nil }
     }
-    roomsChanged(at: place)
+    if table[place].engine != nil { roomsChanged(at: place) }
   }
 
   private func step(into index: Int, of membership: Membership, at place: UInt32) {
@@ -276,6 +277,8 @@ extension Shard {
   private func tell(
     _ entries: [Roster.Entry], of name: RoomName, isJoined: Bool, at place: UInt32
   ) {
+    // A client that comes back knows where it was.
+    if table[place].flags.contains(.ungreeted) { return }
     let format = formats[Int(table[place].format)]
     format.writer.removeAll()
     format.dialect.write(

@@ -42,7 +42,7 @@ enum ShardMessage: Sendable {
   /// The store's answer to what an event of Socket.IO asked of it.
   case marked(UInt32, generation: UInt32, SocketIOMarking, StoreOutcome)
   /// The rooms that a client of Socket.IO which came back was in.
-  case keptRooms(UInt32, generation: UInt32, RecoveryID, [RoomName])
+  case keptRooms(UInt32, generation: UInt32, [RoomName])
   /// A client of Socket.IO that came back has that id on the connection at that place of a shard,
   /// and on no other.
   case recovered(RecoveryID, UserID, at: ReturnAddress)

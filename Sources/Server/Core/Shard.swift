@@ -315,10 +315,8 @@ final class Shard {
       }
     case .marked(let place, let generation, let marking, let outcome):
       if table.holds(place, generation: generation) { acknowledge(marking, outcome, at: place) }
-    case .keptRooms(let place, let generation, let recovery, let rooms):
-      if table.holds(place, generation: generation) {
-        takeKeptRooms(rooms, of: recovery, at: place)
-      }
+    case .keptRooms(let place, let generation, let rooms):
+      if table.holds(place, generation: generation) { takeKeptRooms(rooms, at: place) }
     case .recovered(let recovery, let user, let address):
       letGo(recovery, of: user, otherThan: address)
     case .handedOver(let connection):

@@ -180,7 +180,11 @@ extension Shard {
   }
 
   /// Makes the session at `place` its user's, in that format.
-  func enter(_ caller: Caller, format index: Int, since: String?, at place: UInt32) {
+  ///
+  /// One that is `held` is greeted and goes on from `since` when it is told to.
+  func enter(
+    _ caller: Caller, format index: Int, since: String?, isHeld: Bool = false, at place: UInt32
+  ) {
     table[place].format = UInt8(index)
     table[place].sharedThrough = formats[index].log.end
     table[place].user = caller.user ?? ""
@@ -191,6 +195,7 @@ extension Shard {
     scheduleTimer(place)
     guard table.contains(place) else { return }
     setClaimedRooms(caller.rooms, at: place)
+    if isHeld { return }
     if since != nil || formats[index].dialect.greetsWithCounts {
       beginReplay(since, at: place)
     } else {
@@ -204,13 +209,14 @@ extension Shard {
   /// missed follows.
   func greet(_ place: UInt32, cursor: Cursor?, _ counts: Counts?, isResumed: Bool = false) {
     let format = formats[Int(table[place].format)]
+    let cursor = format.tellsCursors ? cursor : nil
+    let identity = identity(at: place, cursor: cursor, isResumed: isResumed)
     table[place].flags.remove(.ungreeted)
     table[place].sharedThrough = format.log.end
     format.members.insert(place)
-    let cursor = format.tellsCursors ? cursor : nil
     let greeting = Greeting(
       user: table[place].user, time: wall, cursor: cursor, counts: counts, isResumed: isResumed,
-      socket: identity(at: place, cursor: cursor, isResumed: isResumed))
+      socket: identity)
     format.writer.removeAll()
     format.dialect.write(greeting, to: &format.writer)
     send(format.writer.bytes, to: place)
@@ -218,10 +224,6 @@ extension Shard {
       let replay = table[place].task as? Replay
     else { return }
     enter(replay.rooms, at: place)
-    if let (recovery, rooms) = replay.keptRooms, table.contains(place) {
-      replay.isGreeted = true
-      takeKeptRooms(rooms, of: recovery, at: place)
-    }
   }
 }
 

@@ -85,7 +85,7 @@ extension Shard {
     let isPolling = table[session.place].flags.contains(.polling)
     let format = engineFormats[session.path].index(
       slot: 1 + client.namespace, isPolling: isPolling)
-    enter(caller, format: format, since: resumption?.cursor, at: place)
+    enter(caller, format: format, since: nil, isHeld: resumption != nil, at: place)
     if let resumption, table.contains(place), table[place].state == .session {
       askForRooms(resumption.recovery, at: place)
     }
@@ -137,11 +137,16 @@ extension Shard {
     session.sockets[index].isConnected = true
     let resumption = session.sockets[index].resumption
     session.sockets[index].resumption = nil
+    if resumption != nil, !isResumed { leaveKeptRooms(place) }
     if isResumed, let resumption {
       session.sockets[index].recovery = resumption.recovery
       let note = ShardMessage.recovered(
         resumption.recovery, table[place].user, at: address(of: place))
       for mailbox in core.mailboxes { mailbox.append(note) }
+      // They were kept for a while only.
+      if !wantedRooms(at: place).isEmpty {
+        keepRooms(of: session.sockets[index], session, endsAt: nil)
+      }
       return SocketIdentity(id: resumption.recovery.socketID, recovery: resumption.text)
     }
     let recovery = session.sockets[index].recovery
@@ -162,41 +167,67 @@ extension Shard {
         let index = session.index(atPlace: place), session.sockets[index].recovery == recovery
       else { continue }
       // What it leaves is the other's now.
-      session.sockets[index].recovery = .random()
+      session.sockets[index].isConnected = false
       endEngine(session, because: "taken up on another connection", code: 1001)
     }
   }
 
   // MARK: Rooms that outlive the connection
 
-  /// Asks the store which rooms a client that came back was in.
+  /// Asks the store which rooms a client that came back was in: it is in them again before it is
+  /// told so.
+  ///
+  /// By way of a command: what its last connection left behind is on its way to the disk, perhaps,
+  /// and a reader sees what is there.
   private func askForRooms(_ recovery: RecoveryID, at place: UInt32) {
-    let generation = table[place].generation
-    let mailbox = mailbox
-    // When the queue is full, the resumption has ended the session as well.
-    _ = core.store.read(.keptRooms(session: recovery, user: table[place].user)) { answer in
-      guard case .keptRooms(let rooms) = answer else { return }
-      mailbox.append(.keptRooms(place, generation: generation, recovery, rooms))
+    let (generation, user) = (table[place].generation, table[place].user)
+    let (mailbox, store) = (mailbox, core.store)
+    let none = ShardMessage.keptRooms(place, generation: generation, [])
+    let nothing = StoreCommand.keepRooms(session: .random(), user: user, rooms: [], endsAt: 0)
+    let isTaken = store.submit(nothing) { _ in
+      let isAsked = store.read(.keptRooms(session: recovery, user: user)) { answer in
+        guard case .keptRooms(let rooms) = answer else { return mailbox.append(none) }
+        mailbox.append(.keptRooms(place, generation: generation, rooms))
+      }
+      if !isAsked { mailbox.append(none) }
     }
+    if !isTaken { close(place, code: 1013, reason: "the store is at its limit, try again") }
   }
 
-  /// Lets a client that came back into the rooms it was in, if its state was recovered.
-  func takeKeptRooms(_ rooms: [RoomName], of recovery: RecoveryID, at place: UInt32) {
-    guard let session = table[place].engine as? SocketIOSession,
-      let index = session.index(atPlace: place)
-    else { return }
-    if let replay = table[place].task as? Replay, !replay.isGreeted {
-      replay.keptRooms = (recovery, rooms)
+  /// The rooms of a client that came back are known: it enters them, and goes on once it has.
+  func takeKeptRooms(_ rooms: [RoomName], at place: UInt32) {
+    guard table[place].flags.contains(.ungreeted), !table[place].flags.contains(.replaying) else {
       return
     }
-    guard session.sockets[index].recovery == recovery else { return }
-    for room in rooms where table.contains(place) && table[place].state == .session {
-      join(room, at: place)
-    }
+    // The token may name fewer than the last one did.
+    let membership = table[place].membership
+    let allowed = rooms.filter { RoomNames.isValid($0) && membership?.mayEnter($0) != false }
+    enter(allowed, at: place)
+    if table.contains(place) { continueRecovery(at: place) }
+  }
+
+  /// Goes on where the client was, if no room's answer is awaited any more.
+  private func continueRecovery(at place: UInt32) {
+    guard let session = table[place].engine as? SocketIOSession,
+      let index = session.index(atPlace: place), !table[place].flags.contains(.replaying),
+      let resumption = session.sockets[index].resumption,
+      table[place].membership?.entries.allSatisfy({ $0.awaited == 0 }) != false
+    else { return }
+    beginReplay(resumption.cursor, at: place)
+  }
+
+  /// Nothing could be recovered after all: nor are the rooms.
+  private func leaveKeptRooms(_ place: UInt32) {
+    let allowed = table[place].membership?.allowed
+    leaveRooms(place)
+    guard allowed != nil else { return }
+    table[place].membership = Membership()
+    table[place].membership?.allowed = allowed
   }
 
   /// The rooms of the session at `place` have changed.
   func roomsChanged(at place: UInt32) {
+    if table[place].flags.contains(.ungreeted) { return continueRecovery(at: place) }
     guard let session = table[place].engine as? SocketIOSession,
       let index = session.index(atPlace: place)
     else { return }
@@ -205,9 +236,10 @@ extension Shard {
 
   /// The connection of a socket ends, and its client may come back.
   func keepRooms(of socket: SocketIOSocket, _ session: SocketIOSession) {
-    guard let place = socket.place, table.contains(place), !wantedRooms(at: place).isEmpty else {
-      return
-    }
+    // Those that it has just left count: the store may not know yet that it has.
+    guard socket.isConnected, let place = socket.place, table.contains(place),
+      table[place].membership?.entries.isEmpty == false
+    else { return }
     keepRooms(of: socket, session, endsAt: wall + Shard.keepMilliseconds)
   }
 
@@ -215,7 +247,9 @@ extension Shard {
   func forgetRooms(of client: SocketIOClient) {
     guard let index = client.session.index(ofNamespace: client.namespace) else { return }
     let socket = client.session.sockets[index]
-    guard let place = socket.place, !wantedRooms(at: place).isEmpty else { return }
+    guard let place = socket.place, table[place].membership?.entries.isEmpty == false else {
+      return
+    }
     keep([], of: socket, client.session, at: place, endsAt: nil)
   }
 

@@ -71,7 +71,7 @@ class WebSocketParser:
             start = end
             assert first & 0xF0 == 0x80, "whole messages, and no reserved bit"
             if first & 0x0F == TEXT:
-                messages.append(self._take(json.loads(payload)))
+                messages += self._read(payload)
             elif first & 0x0F == PING:
                 self.replies += frame(PONG, payload)
             elif first & 0x0F == CLOSE:
@@ -96,10 +96,11 @@ class WebSocketParser:
         end = self.body + length
         return end if len(self.buffer) >= end else None
 
-    def _take(self, message):
+    def _read(self, payload):
+        message = json.loads(payload)
         if message == {"type": "ping"}:
             self.replies += frame(TEXT, b'{"type":"pong"}')
-        return message
+        return [message]
 
 
 class EventStreamParser(StreamParser):
@@ -158,6 +159,9 @@ class PollParser:
 class Dialect:
     """How one dialect is asked for and read."""
 
+    # Where a client is that knows nothing yet.
+    beginning = "0"
+
     def __init__(self, name, path, told):
         self.name, self.path, self.told = name, path, told
 
@@ -169,7 +173,7 @@ class Dialect:
         query = {"token": token} | ({} if since is None else {"since": since})
         return upgrade_request(f"{self.path}?{urlencode(query)}")
 
-    def parser(self, token):
+    def parser(self, token, since=None):
         return WebSocketParser()
 
 
@@ -182,7 +186,7 @@ class EventStream(Dialect):
         line = f"GET {self.path}?{urlencode(query)} HTTP/1.1\r\nHost: localhost\r\n"
         return f"{line}Accept: text/event-stream\r\n{position}\r\n".encode()
 
-    def parser(self, token):
+    def parser(self, token, since=None):
         return EventStreamParser()
 
 
@@ -191,7 +195,7 @@ class Poll(Dialect):
         query = {"wait": 25, "token": token} | ({} if since is None else {"since": since})
         return f"GET {self.path}?{urlencode(query)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
-    def parser(self, token):
+    def parser(self, token, since=None):
         return PollParser(lambda cursor: self.opening(token, cursor))
 
 

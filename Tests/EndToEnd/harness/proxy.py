@@ -7,7 +7,8 @@ import asyncio
 import contextlib
 import socket
 import struct
-import threading
+
+from harness.event_loop import EventLoop
 
 RESET = struct.pack("ii", 1, 0)
 
@@ -28,6 +29,7 @@ class Proxy:
 
     def __init__(self, server, allowance=lambda: None):
         self.server, self.allowance, self.open = server, allowance, set()
+        self.is_down = False
 
     async def __aenter__(self):
         self.listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -51,7 +53,7 @@ class Proxy:
             both = {writer, to_writer}
             self.open |= both
             try:
-                is_cut = await self._pass_both(reader, writer, to_reader, to_writer)
+                is_cut = self.is_down or await self._pass_both(reader, writer, to_reader, to_writer)
                 if is_cut:
                     for each in both:
                         reset_when_closed(each)
@@ -98,19 +100,15 @@ class BackgroundProxy:
     """A proxy in a thread of its own, for clients that do not live in asyncio."""
 
     def __init__(self, server):
-        self.proxy, self.loop = Proxy(server), asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.proxy, self.events = Proxy(server), EventLoop()
 
     def __enter__(self):
-        self.thread.start()
-        asyncio.run_coroutine_threadsafe(self.proxy.__aenter__(), self.loop).result(10)
+        self.events.run(self.proxy.__aenter__())
         return self
 
     def __exit__(self, *exception):
-        asyncio.run_coroutine_threadsafe(self.proxy.__aexit__(), self.loop).result(10)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
-        self.loop.close()
+        self.events.run(self.proxy.__aexit__())
+        self.events.close()
 
     @property
     def address(self):
@@ -118,7 +116,15 @@ class BackgroundProxy:
 
     def cut(self):
         """Resets all that goes through it; new connections are let through."""
-        self.loop.call_soon_threadsafe(self.proxy.cut)
+        self.events.loop.call_soon_threadsafe(self.proxy.cut)
+
+    def go_down(self):
+        """Resets all that goes through it and lets nothing through any more."""
+        self.proxy.is_down = True
+        self.cut()
+
+    def come_up(self):
+        self.proxy.is_down = False
 
     def websocket_url(self, path, **query):
         """As the server's own, but through here."""
