@@ -253,7 +253,10 @@ def test_no_guess_reaches_a_session(engine, chance):
     with PollingClient(engine) as owner:
         guessed = guesses(owner.sid, count, chance)
         attacker = Requests(engine)
-        for _ in range(count // 100):
+        for number in range(count // 100):
+            if number % 100 == 0:
+                owner.send("4mine alone")
+                assert owner.next() == "4mine alone"
             for _ in range(99):
                 attacker.ask("GET", f"{ENGINE_PATH}?EIO=4&transport=polling&sid={next(guessed)}")
             for _ in range(99):
@@ -264,5 +267,5 @@ def test_no_guess_reaches_a_session(engine, chance):
         attacker.close()
         for sid in (owner.sid[:-1], owner.sid.swapcase(), owner.sid + "A"):
             expect_refused(engine, target(ENGINE_PATH, "websocket", sid))
-        owner.send("4mine alone")
-        assert owner.poll() == ["4mine alone"]
+        owner.send("4mine still")
+        assert owner.next() == "4mine still"

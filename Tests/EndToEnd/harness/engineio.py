@@ -203,9 +203,12 @@ class PollingClient:
 
     def begin_poll(self):
         """Sends a poll and returns when the server has taken it."""
+        self._ask()
+        wait_until("the poll is taken", self.polling.connection.is_read)
+
+    def _ask(self):
         assert not self.waits
         self.polling.ask("GET", self.target)
-        wait_until("the poll is taken", self.polling.connection.is_read)
         self.waits = True
 
     def end_poll(self, within=PATIENCE):
@@ -217,7 +220,7 @@ class PollingClient:
     def poll(self, within=PATIENCE):
         """The packets of one poll."""
         if not self.waits:
-            self.begin_poll()
+            self._ask()
         return self.packets_of(self.end_poll(within))
 
     def next(self, within=PATIENCE):
@@ -236,7 +239,7 @@ class PollingClient:
         deadline, seen = time.monotonic() + within, list(self.received)
         while True:
             if not self.waits:
-                self.begin_poll()
+                self._ask()
             answer = self.end_poll(deadline - time.monotonic())
             if answer.status != 200:
                 expect_error(answer, 1)
