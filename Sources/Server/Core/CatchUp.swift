@@ -74,6 +74,9 @@ extension Shard {
     let replay: Replay
     if let known = table[place].task as? Replay {
       replay = known
+    } else if table[place].flags.contains(.ungreeted) {
+      // It is still to begin, and reads this then: nothing overtakes its greeting.
+      return
     } else {
       replay = Replay(after: offset - 1, isUnprovable: false, isCatchUp: true)
       // Nothing was lost: up to here the session was told everything.
