@@ -111,21 +111,24 @@ def test_whoever_begins_with_something_else_is_closed(opened, packet):
     opened.expect_closed()
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
 @pytest.mark.parametrize("packet", [None, "40/random"], ids=["nothing", "unknown"])
 def test_whoever_connects_to_nothing_is_closed(make_engine, transport, packet):
-    engine, start = make_engine(connect_timeout=400, ping_interval=60_000), time.monotonic()
+    # Enough for one packet and its answer on a machine that has much else to do.
+    allowed = 0.4 if packet is None else 2
+    engine = make_engine(connect_timeout=int(allowed * 1_000), ping_interval=60_000)
+    start = time.monotonic()
     with SocketIOClient(engine, transport) as silent:
         if packet is not None:
             silent.send(packet)
             silent.expect('44/random,{"message":"Invalid namespace"}')
         silent.expect_closed()
-        assert 0.39 <= time.monotonic() - start < 10
+        assert allowed - 0.01 <= time.monotonic() - start < 10
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_whoever_connects_in_time_stays(make_engine, transport):
-    engine = make_engine(connect_timeout=1_500, ping_interval=60_000)
+    engine = make_engine(connect_timeout=2_500, ping_interval=60_000)
     with SocketIOClient(engine, transport) as client, SocketIOClient(engine) as silent:
         client.connect("/custom")
         # This one began later, so the other's time is over when its own is.
