@@ -5,14 +5,17 @@ test has to. A client that is away is one that the network cut off and lets in a
 """
 
 import contextlib
+import json
 from pathlib import Path
 
 import pytest
+from harness.engineio import PollingClient
 from harness.proxy import BackgroundProxy
 from harness.publisher import Publisher
 from harness.rooms import send
+from harness.server import API_KEY
 from harness.socketio_js import WAYS
-from harness.socketio_raw import SOCKET_IO_DIALECTS, SPACE, RawClient, connect_packet
+from harness.socketio_raw import PATH, SOCKET_IO_DIALECTS, SPACE, RawClient, connect_packet
 from harness.tokens import user_token
 from harness.waiting import wait_until
 from test_cuts import SHARDS, cut_all, move_horizon
@@ -409,3 +412,44 @@ def test_many_sessions_that_nobody_comes_back_to_cost_little(make_server, fresh_
 @pytest.mark.timeout(450)
 def test_cuts_lose_nothing_and_double_nothing(make_server, chance):
     cut_all(make_server(arguments=SHARDS), chance, SOCKET_IO_DIALECTS)
+
+
+def test_two_namespaces_of_one_connection_both_hear_all_that_was_missed(server, fresh_user):
+    # Several pages each, through polls that bring a few packets at a time.
+    user, count = fresh_user(), 450
+    token = user_token(user)
+
+    def connect(client, known):
+        for space in ("/notifications,", "/,"):
+            client.send(f"40{space}" + json.dumps({"token": token, **known.get(space, {})}))
+
+    def hear(client, wanted):
+        """Listens until both have heard so many, and tells their ids and what each heard."""
+        known, heard = {}, {"/notifications,": [], "/,": []}
+        while len(known) < 2 or any(len(told) < wanted for told in heard.values()):
+            packet = client.next()
+            space = "/notifications," if packet[2:].startswith("/notifications,") else "/,"
+            body = json.loads(packet[2:].removeprefix("/notifications,"))
+            if packet[1] == "0":
+                known[space] = {"pid": body["pid"]}
+            elif body[0] == "notification":
+                heard[space].append(body[1]["title"])
+        return known, heard
+
+    with PollingClient(server, PATH) as client:
+        connect(client, {})
+        before, _ = hear(client, 0)
+    lines = "".join(
+        json.dumps({"user_id": user, "type": "t", "title": str(number), "message": "m" * 400}) + "\n"
+        for number in range(count)
+    )
+    headers = {"Content-Type": "application/x-ndjson"}
+    answer = server.request(
+        "POST", "/api/v1/notifications/batch", body=lines, key=API_KEY, headers=headers
+    )
+    assert answer.status == 200
+    with PollingClient(server, PATH) as client:
+        connect(client, before)
+        known, heard = hear(client, count)
+    assert known == before
+    assert heard == {space: [str(number) for number in range(count)] for space in heard}

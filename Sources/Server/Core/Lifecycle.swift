@@ -267,6 +267,7 @@ extension Shard {
     } else {
       resumeWhenFlushed(place)
     }
+    if table.contains(place), table[place].engine?.place == place { continueGuests(of: place) }
   }
 
   /// A peer that does not end its side is not waited for.

@@ -213,6 +213,7 @@ extension Shard {
     table[own].userAgent = userAgents.shared(userAgent(of: head))
     let session = openEngine(
       at: own, path: path, usesBase64: usesBase64, opener: try? authenticateUser(head))
+    guard !session.hasEnded else { return answerEarly(Refusal.busy.answer, head, place) }
     wait(for: session, at: place)
   }
 

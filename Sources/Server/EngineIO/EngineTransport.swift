@@ -217,6 +217,15 @@ extension Shard {
     if !table[carrier].flags.contains(.blocked) { sentAll(place) }
   }
 
+  /// What a session's further namespaces had waiting went out through its own place: they go on.
+  func continueGuests(of place: UInt32) {
+    guard let session = table[place].engine as? SocketIOSession else { return }
+    for guest in session.sockets.compactMap(\.place) where guest != place {
+      guard table.contains(guest), table[guest].flags.contains(.replaying) else { continue }
+      continueReplay(guest)
+    }
+  }
+
   // MARK: Watching
 
   /// The timer of a place of Engine.IO's is due; false when the session has ended.
