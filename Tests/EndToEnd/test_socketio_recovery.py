@@ -439,10 +439,8 @@ def test_two_namespaces_of_one_connection_both_hear_all_that_was_missed(server, 
     with PollingClient(server, PATH) as client:
         connect(client, {})
         before, _ = hear(client, 0)
-    lines = "".join(
-        json.dumps({"user_id": user, "type": "t", "title": str(number), "message": "m" * 400}) + "\n"
-        for number in range(count)
-    )
+    text = {"user_id": user, "type": "t", "message": "m" * 400}
+    lines = "".join(json.dumps({**text, "title": str(n)}) + "\n" for n in range(count))
     headers = {"Content-Type": "application/x-ndjson"}
     answer = server.request(
         "POST", "/api/v1/notifications/batch", body=lines, key=API_KEY, headers=headers

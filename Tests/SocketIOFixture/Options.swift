@@ -13,8 +13,8 @@ struct FixtureOptions {
     """
 
   private var port: UInt16 = 3_000
-  // One: then what a client says on two connections is heard in the order in which it said it, as by
-  // the reference, and the official suites count on that.
+  // One: then what a client says on two connections is heard in the order in which it said it, as
+  // by the reference, and the official suites count on that.
   private var shards = 1
   private var settings = EngineSettings()
 
