@@ -50,8 +50,12 @@ struct PlaceReference: Equatable {
 /// A class for what is spoken over it may derive from this one, so that a session is one object.
 class EngineSession {
   let id: EngineID
+  private let pathNumber: Int32
+  private let messageLimit: Int32
   /// Which of the server's paths it was opened at.
-  let path: Int
+  var path: Int { Int(pathNumber) }
+  /// Bytes of one message, as it was told: here, because each packet of a body is held to it.
+  var messageBytesLimit: Int { Int(messageLimit) }
   /// Its place in the slab.
   let place: UInt32
   /// Whether it is over: its place may be another's by now.
@@ -71,10 +75,12 @@ class EngineSession {
   var beginsBy: UInt64
 
   init(
-    id: EngineID, path: Int, place: UInt32, usesBase64: Bool, opener: Caller?, beginsBy: UInt64
+    id: EngineID, path: Int, messageBytesLimit: Int, place: UInt32, usesBase64: Bool,
+    opener: Caller?, beginsBy: UInt64
   ) {
     self.id = id
-    self.path = path
+    pathNumber = Int32(clamping: path)
+    messageLimit = Int32(clamping: messageBytesLimit)
     self.place = place
     self.usesBase64 = usesBase64
     self.opener = opener

@@ -35,11 +35,12 @@ extension Shard {
     switch engine.use {
     case .messages:
       session = EngineSession(
-        id: id, path: path, place: place, usesBase64: usesBase64, opener: opener, beginsBy: .max)
+        id: id, path: path, messageBytesLimit: settings.messageBytesLimit, place: place,
+        usesBase64: usesBase64, opener: opener, beginsBy: .max)
     case .socketIO:
       session = SocketIOSession(
-        id: id, path: path, place: place, usesBase64: usesBase64, opener: opener,
-        beginsBy: now + settings.connectTimeoutMilliseconds)
+        id: id, path: path, messageBytesLimit: settings.messageBytesLimit, place: place,
+        usesBase64: usesBase64, opener: opener, beginsBy: now + settings.connectTimeoutMilliseconds)
     }
     engineSessions[id] = place
     let isPolling = table[place].flags.contains(.polling)
@@ -77,8 +78,7 @@ extension Shard {
   func receive(
     _ packet: EngineIOPacket, in bytes: [UInt8], for session: EngineSession
   ) throws(ProtocolViolation) {
-    let limit = core.configuration.engines[session.path].settings.messageBytesLimit
-    guard packet.payload.count <= limit else { throw .messageTooBig }
+    guard packet.payload.count <= session.messageBytesLimit else { throw .messageTooBig }
     switch packet.type {
     case .message:
       try receiveMessage(packet, in: bytes, for: session)
