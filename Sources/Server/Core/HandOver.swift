@@ -33,12 +33,11 @@ extension Shard {
       reactor.remove(table[place].fd)
     else { return drop(place, counting: .resets) }
     let flags = table[place].flags
+    let limits = core.configuration.limits
     let handed = HandedConnection(
       fd: table[place].fd, peer: table[place].peer, unread: unread,
-      messages: table[place].messages,
-      deadline: now
-        + core.configuration.limits
-        .headTimeoutMilliseconds, isCountedByAddress: flags.contains(.countedByAddress),
+      messages: table[place].messages, deadline: now + limits.headTimeoutMilliseconds,
+      isCountedByAddress: flags.contains(.countedByAddress),
       isUnauthenticated: flags.contains(.unauthenticated),
       isUsedBefore: flags.contains(.usedBefore))
     // It takes along what it was counted as.
