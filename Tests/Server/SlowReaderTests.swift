@@ -84,6 +84,39 @@ struct SlowReaderTests {
   }
 
   // Case 62
+  @Test(
+    "a client that only had no time to read has the kernel's room for a burst, once",
+    arguments: Burst.allCases)
+  func awake(burst: Burst) throws {
+    let fixture = try ShardFixture()
+    let (late, asleep, slow) = try (
+      fixture.arrive("u", path: "/ws/connect"), fixture.arrive("u", path: "/ws/connect"),
+      fixture.arrive("u", path: "/ws/connect")
+    )
+    for socket in [late, asleep, slow] { fixture.shard.join("r", at: socket.place) }
+    try fixture.turn(4)
+    _ = try late.frames()
+    for socket in [late, asleep, slow] { socket.room = 0 }
+    for socket in [late, asleep] { socket.burstRoom = 1 << 20 }
+    let limits = fixture.core.configuration.limits
+    late.sleptMilliseconds = limits.sleepMilliseconds - 1
+    asleep.sleptMilliseconds = limits.sleepMilliseconds
+    try fixture.tell(burst, 1...220)
+    #expect(fixture.state(of: late) == .session)
+    #expect(fixture.state(of: asleep) != .session && fixture.state(of: slow) != .session)
+    #expect(asleep.burstRoom == 1 << 20, "asked of the kernel for one that is asleep")
+    #expect(fixture.core.metrics[0].value(.slowConsumers) == 2)
+    late.open()
+    try fixture.turn(2)
+    #expect(try late.frames().filter { $0.contains("mmm") || $0.contains("xxx") }.count == 220)
+    // Not another time.
+    late.room = 0
+    late.burstRoom = 1 << 20
+    try fixture.tell(burst, 221...440)
+    #expect(fixture.state(of: late) != .session)
+  }
+
+  // Case 62
   @Test("the heap is given back after the last of a herd as well", arguments: [true, false])
   func afterwards(areGone: Bool) throws {
     let fixture = try ShardFixture()
@@ -169,6 +202,15 @@ struct SlowReaderTests {
 }
 
 extension ShardFixture {
+  /// Publishes a burst in two turns: of what is for everyone a client that takes none is found too
+  /// far behind in the second.
+  fileprivate func tell(_ burst: SlowReaderTests.Burst, _ numbers: ClosedRange<UInt64>) throws {
+    for number in numbers.dropLast() { try publish(burst.event(number)) }
+    try turn()
+    try publish(burst.event(numbers.last!))
+    try turn()
+  }
+
   fileprivate func isBehind(_ socket: VirtualSocket) -> Bool {
     state(of: socket) != .free && shard.table[socket.place].flags.contains(.blocked)
   }

@@ -70,6 +70,8 @@ struct ConnectionFlags: OptionSet {
   static let guest = ConnectionFlags(rawValue: 1 << 21)
   /// What began is not told to the client yet, and nothing else may be before it.
   static let ungreeted = ConnectionFlags(rawValue: 1 << 22)
+  /// The kernel has been told to take a burst for it.
+  static let deepened = ConnectionFlags(rawValue: 1 << 23)
   /// There is no socket to write to.
   static let socketless: ConnectionFlags = [.polling, .guest]
 }

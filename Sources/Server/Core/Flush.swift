@@ -283,8 +283,34 @@ extension Shard {
 
   /// Cuts the connection at `place` off when it is further behind than allowed, or would be with
   /// `count` bytes more.
+  ///
+  /// One that only had no time to read yet is given more of the kernel's room first.
   func checkBacklog(at place: UInt32, adding count: Int = 0) {
-    guard table[place].state == .session else { return }
+    guard isTooFarBehind(place, adding: count) else { return }
+    if isDeepened(place) {
+      // It stays blocked until the kernel says that there is room, but that may have been a while.
+      _ = flushOwned(place) && flushOutbox(place) && flushSharedTail(place)
+      guard table.contains(place), isTooFarBehind(place, adding: count) else { return }
+    }
+    cutSlowConsumer(place)
+  }
+
+  /// Whether the kernel takes a burst for the connection at `place`: has it do so, but for a client
+  /// that is asleep, and would only have so much more held for it.
+  private func isDeepened(_ place: UInt32) -> Bool {
+    if table[place].flags.contains(.deepened) { return true }
+    let limits = core.configuration.limits
+    let fd = table[place].fd
+    guard fd >= 0, limits.unsentBurstBytesLimit > limits.unsentBytesLimit,
+      !kernel.isAsleep(fd, milliseconds: limits.sleepMilliseconds)
+    else { return false }
+    table[place].flags.insert(.deepened)
+    kernel.limitUnsent(fd, to: limits.unsentBurstBytesLimit)
+    return true
+  }
+
+  private func isTooFarBehind(_ place: UInt32, adding count: Int) -> Bool {
+    guard table[place].state == .session else { return false }
     let log = formats[Int(table[place].format)].log
     var behind = table[place].queuedByteCount
     // A page of missed notifications is sent ahead of the client's pace, one at a time.
@@ -292,8 +318,7 @@ extension Shard {
     // The page counts for what is its own, not for what it leaves in the log: that is overwritten
     // whoever replays.
     behind += Int(log.end - table[place].sharedThrough) + count
-    guard behind > backlogBytesLimit(of: place) else { return }
-    cutSlowConsumer(place)
+    return behind > backlogBytesLimit(of: place)
   }
 
   /// Tells a slow consumer 1013, behind the frame that it was sent a part of.
