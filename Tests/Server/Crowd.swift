@@ -115,7 +115,8 @@ final class VirtualSocket {
 
   /// Says what TCP_INFO does of one whose window is closed; the offsets are those of `tcp_info` in
   /// the kernel's interface.
-  fileprivate func describe(into bytes: UnsafeMutableRawPointer, _ length: inout socklen_t) -> Int32 {
+  fileprivate func describe(into bytes: UnsafeMutableRawPointer, _ length: inout socklen_t) -> Int32
+  {
     guard length >= 232 else { return -EINVAL }
     memset(bytes, 0, Int(length))
     bytes.storeBytes(of: sleptMilliseconds, toByteOffset: 44, as: UInt32.self)
