@@ -8,8 +8,8 @@
 //
 //     owned  │ ranges of the outbox │ shared tail: [sharedThrough, end of the format's shared log)
 //
-// Invariant: a blocked connection (one whose socket took less than it was given) has no ranges in
-// its outbox. They are copied into `owned` when it blocks, so that no log has to wait for it.
+// Invariant: the ranges of a blocked connection (one whose socket took less than it was given) are
+// copied into `owned` before their log comes round to them, so that no log has to wait for it.
 
 internal import Broadcast
 internal import CReactor

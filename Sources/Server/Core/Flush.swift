@@ -1,8 +1,8 @@
 // Flush: at the end of a turn, everything that a connection has waiting goes out with one call.
 //
-// What a socket does not take blocks the connection: its ranges become bytes of its own, bounded by
-// `backlogBytesLimit`, and writability is awaited. A blocked connection that only has shared frames
-// waiting owns nothing: its position in the shared log is enough until it falls too far behind.
+// What a socket does not take blocks the connection, and writability is awaited. It leans on the
+// logs: positions in them are enough until it falls too far behind, by `backlogBytesLimit`, or
+// until a log comes round to them, when its ranges become bytes of its own.
 
 internal import Broadcast
 internal import CReactor
@@ -26,6 +26,7 @@ extension Shard {
       }
     }
     directFlushed = direct.end
+    liftLeaning()
   }
 
   /// Sends the shared frames of this turn to all members of `format`.
@@ -232,9 +233,9 @@ extension Shard {
 
   // MARK: Blocked connections
 
-  /// Awaits writability and frees the logs of what this connection has not taken.
+  /// Awaits writability.
   func block(_ place: UInt32) {
-    spillOutbox(at: place)
+    if mayLean(place) { lean(place) } else { spillOutbox(at: place) }
     countBlocked(table[place].owned.count - table[place].ownedSent, at: place)
     guard !table[place].flags.contains(.blocked) else { return }
     table[place].flags.insert(.blocked)
@@ -244,7 +245,53 @@ extension Shard {
     if table.contains(place) { scheduleTimer(place) }
   }
 
+  /// Whether the connection at `place`, blocked, may have ranges of logs to be sent.
+  ///
+  /// So many that they cost more than a small frame each would are copied together; and what has no
+  /// socket is always behind between two polls.
+  func mayLean(_ place: UInt32) -> Bool {
+    table[place].flags.isDisjoint(with: .socketless)
+      && table[place].outbox.rangeCount < Shard.leaningRangesLimit
+  }
+
+  private static let leaningRangesLimit = 32
+
+  /// Notes that the ranges of the connection at `place` are needed on.
+  func lean(_ place: UInt32) {
+    guard !table[place].outbox.isEmpty else { return }
+    leaning.insert(place)
+    for index in 0..<table[place].outbox.rangeCount {
+      let range = table[place].outbox[index]
+      leaningFrom[Int(range.log)] = min(leaningFrom[Int(range.log)] ?? .max, range.from)
+    }
+  }
+
+  /// Copies what blocked connections have in the logs once one of these is about to come round to
+  /// it: before the next flush it is added to by no more than a flush's worth and a large frame.
+  private func liftLeaning() {
+    guard !leaning.isEmpty else { return }
+    let isDue = leaningFrom.indices.contains { number in
+      guard let from = leaningFrom[number] else { return false }
+      let log = log(UInt8(number))
+      return log.end - from + Shard.flushBytes + 131_072 > UInt64(log.capacity)
+    }
+    guard isDue else { return }
+    let places = leaning
+    places.forEach { place in
+      stopLeaning(place)
+      spillOutbox(at: place)
+      countBlocked(table[place].owned.count - table[place].ownedSent, at: place)
+    }
+  }
+
+  /// Forgets that the connection at `place` needs anything of the logs.
+  func stopLeaning(_ place: UInt32) {
+    guard leaning.remove(place), leaning.isEmpty else { return }
+    for number in leaningFrom.indices { leaningFrom[number] = nil }
+  }
+
   func unblock(_ place: UInt32) {
+    stopLeaning(place)
     table[place].flags.remove(.blocked)
     blockedCount -= 1
     countBlocked(0, at: place)
@@ -327,17 +374,14 @@ extension Shard {
     guard settleBurst(for: place) else { return }
     metrics.add(.slowConsumers)
     let format = formats[Int(table[place].format)]
-    if table[place].owned.isEmpty, table[place].outbox.isEmpty,
-      let end = format.frameEnds.end(at: table[place].sharedThrough)
-    {
-      let rest = Int(end - table[place].sharedThrough)
-      if rest > 0 {
-        // SAFETY: the bytes are held by the log: the backlog is far smaller than its capacity.
-        unsafe format.log.withBytes(from: table[place].sharedThrough, to: end) { first, second in
-          unsafe table[place].owned.append(contentsOf: first)
-          unsafe table[place].owned.append(contentsOf: second)
-        }
-      }
+    if table[place].ownedSent == table[place].owned.count {
+      var next = OutboxRange(
+        log: 1 + table[place].format, from: table[place].sharedThrough, to: format.log.end)
+      if !table[place].outbox.isEmpty { next = table[place].outbox[0] }
+      table[place].outbox.removeAll()
+      // The log holds it: a backlog is far smaller than its capacity.
+      let end = min(frameEnds(of: next.log).end(at: next.from) ?? next.to, next.to)
+      if end > next.from { copyToOwned(log(next.log), from: next.from, to: end, at: place) }
     }
     table[place].sharedThrough = format.log.end
     close(place, code: 1013, reason: "too far behind, resume with your cursor")
