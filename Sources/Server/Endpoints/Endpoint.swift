@@ -14,6 +14,7 @@ enum Endpoint: Sendable {
   /// Packets of Engine.IO, which has its paths and answers for itself.
   case enginePost
   case realtimeTyping, realtimePresence, ownConnections, usersOnline, userOnline, disconnect
+  case userConnections, userNotifications
   case busStats, connectionStats, health, ready, metrics
 
   /// Who may ask.
@@ -31,7 +32,8 @@ enum Endpoint: Sendable {
   var access: Access {
     switch self {
     case .publish, .publishBatch, .sendNotification, .sendSystem, .sendRoom, .liveUpdate,
-      .liveData, .livePayment, .liveBroadcast, .usersOnline, .userOnline, .disconnect:
+      .liveData, .livePayment, .liveBroadcast, .usersOnline, .userOnline, .disconnect,
+      .userConnections, .userNotifications:
       .publisher
     case .list, .unreadCount, .stats, .read, .unread, .readMany, .readAll, .seen, .delete,
       .deleteAll, .preferences, .setPreferences, .events, .poll, .realtimeTyping,
@@ -109,6 +111,8 @@ enum Endpoints {
     addHubRoutes(to: &router)
     router.add(.get, "/api/v1/users/online", .usersOnline)
     router.add(.get, "/api/v1/users/:id/online", .userOnline)
+    router.add(.get, "/api/v1/users/:id/connections", .userConnections)
+    router.add(.get, "/api/v1/users/:id/notifications", .userNotifications)
     router.add(.post, "/api/v1/disconnect", .disconnect)
     router.add(.get, "/api/notifications/stats", .busStats)
     router.add(.get, StreamDialect().path, .events)
@@ -148,7 +152,7 @@ enum Endpoints {
     case .liveData: try liveData(request, on: shard)
     case .livePayment: try livePayment(request, on: shard)
     case .liveBroadcast: try liveBroadcast(request, on: shard)
-    case .list: try list(request, on: shard)
+    case .list: try list(request, of: user(of: request), on: shard)
     case .unreadCount: try ask(.counts(user: user(of: request)), .unreadCount, request, on: shard)
     case .stats: try ask(.counts(user: user(of: request)), .stats, request, on: shard)
     case .read: try change(.read, request, on: shard)
@@ -166,10 +170,12 @@ enum Endpoints {
     case .enginePost: .now(shard.receiveEngine(request))
     case .realtimeTyping: try realtimeTyping(request, on: shard)
     case .realtimePresence: try realtimePresence(request, on: shard)
-    case .ownConnections: try ownConnections(request, on: shard)
+    case .ownConnections: try connections(of: user(of: request), request, on: shard)
     case .usersOnline: try usersOnline(request, on: shard)
     case .userOnline: try userOnline(request, on: shard)
     case .disconnect: try disconnect(request, on: shard)
+    case .userConnections: try connections(of: namedUser(in: request), request, on: shard)
+    case .userNotifications: try list(request, of: namedUser(in: request), on: shard)
     case .busStats: .now(busStats(on: shard))
     case .connectionStats: .now(connectionStats(on: shard))
     case .health: .now(.object { $0.member("status", "ok") })
@@ -268,6 +274,14 @@ enum Endpoints {
   static func user(of request: Request) throws(Refusal) -> UserID {
     guard let user = request.caller.user else {
       throw Refusal(403, "forbidden", "this needs the token of a user")
+    }
+    return user
+  }
+
+  /// The user that the path names, whether or not anybody of that id was ever heard of.
+  static func namedUser(in request: Request) throws(Refusal) -> UserID {
+    guard let user = request.route.parameters.first, UserIDs.isValid(user) else {
+      throw .invalid("id: not a user id")
     }
     return user
   }
