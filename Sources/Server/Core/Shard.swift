@@ -57,6 +57,11 @@ final class Shard {
   /// Monotonic and wall-clock time of this turn.
   var now: UInt64
   var wall: Int64
+  /// Monotonic time of the turn's last look at the sockets.
+  var nowNanoseconds: UInt64
+  /// When the published events were taken of which frames wait for the flush: no more runs than a
+  /// turn takes events from the ring.
+  var unflushed: [(takenAt: UInt64, count: Int)] = []
 
   /// Frames for one: replies, greetings, a user's notifications.
   let direct: FrameLog
@@ -137,7 +142,8 @@ final class Shard {
     metrics = core.metrics[index]
     parker = core.parkers[index]
     mailbox = core.mailboxes[index]
-    now = kernel.monotonicMilliseconds
+    nowNanoseconds = kernel.monotonicNanoseconds
+    now = nowNanoseconds / 1_000_000
     wall = kernel.wallMilliseconds
     wheel = TimerWheel(now: now)
     heardThrough = core.firstOffset
@@ -212,6 +218,7 @@ final class Shard {
     {
       count = try reactor.wait(timeoutMilliseconds: 0)
       if count == 0 { break }
+      nowNanoseconds = kernel.monotonicNanoseconds
       handleEvents(count)
       deliverWaiting()
       rounds += 1
@@ -223,7 +230,8 @@ final class Shard {
 
   private func readClocks(sleptFrom before: UInt64, timeout: Int32) {
     let wallBefore = wall
-    now = kernel.monotonicMilliseconds
+    nowNanoseconds = kernel.monotonicNanoseconds
+    now = nowNanoseconds / 1_000_000
     wall = kernel.wallMilliseconds
     let gain = (wall &- wallBefore) &- Int64(truncatingIfNeeded: now &- before)
     if gain.magnitude > Shard.wallJumpMilliseconds { wallClockJumped() }

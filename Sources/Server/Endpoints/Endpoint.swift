@@ -262,7 +262,7 @@ enum Endpoints {
     let generation = shard.table[place].generation
     let mailbox = shard.mailbox
     var count = 0
-    if case .publish(let drafts, _, _) = command { count = drafts.count }
+    if case .publish(let drafts, _, _, _) = command { count = drafts.count }
     let isTaken = shard.core.store.submit(command) { [count] outcome in
       mailbox.append(.outcome(place, generation: generation, outcome, count: count))
     }
