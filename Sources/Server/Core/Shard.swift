@@ -115,6 +115,8 @@ final class Shard {
   var surveys: [Survey] = []
   var lastSurvey: UInt64 = 0
   var userAgents: UserAgents
+  /// What those are told who watch the metrics from here; nil when nobody does.
+  var metricsFeed: MetricsFeed?
   var drain: Drain?
   var isStopping = false
   /// Connections whose waiting requests are read on once this turn has been flushed.
@@ -170,6 +172,7 @@ final class Shard {
       formats += engine.formats(epoch: core.store.epoch, capacity: capacity)
       return EngineFormats(first: first)
     }
+    formats.append(Format(dialect: MetricsDialect(), epoch: nil, capacity: capacity))
     // What an outbox numbers: the direct log, and two of each format.
     precondition(2 * formats.count < UInt8.max, "\(formats.count) formats")
     self.formats = formats
@@ -256,6 +259,9 @@ final class Shard {
     if let due = nextDueAtHome { limit = min(limit, Int32(clamping: due - min(due, now))) }
     if let survey = surveys.first {
       limit = min(limit, Int32(clamping: survey.endsAt - min(now, survey.endsAt)))
+    }
+    if let feed = metricsFeed {
+      limit = min(limit, Int32(clamping: feed.nextAt - min(now, feed.nextAt)))
     }
     if drain != nil { limit = min(limit, Int32(Drain.paceMilliseconds)) }
     // Else an answer of the store's says when to go on.
@@ -349,6 +355,7 @@ final class Shard {
     expireAtHome()
     expireSurveys()
     sweepExpired()
+    tellMetrics()
     continueDrain()
     if now >= trimAt {
       trimAt = .max

@@ -15,7 +15,7 @@ enum Endpoint: Sendable {
   case enginePost
   case realtimeTyping, realtimePresence, ownConnections, usersOnline, userOnline, disconnect
   case userConnections, userNotifications
-  case busStats, connectionStats, health, ready, metrics
+  case busStats, connectionStats, health, ready, metrics, metricsStream
 
   /// Who may ask.
   enum Access {
@@ -33,7 +33,7 @@ enum Endpoint: Sendable {
     switch self {
     case .publish, .publishBatch, .sendNotification, .sendSystem, .sendRoom, .liveUpdate,
       .liveData, .livePayment, .liveBroadcast, .usersOnline, .userOnline, .disconnect,
-      .userConnections, .userNotifications:
+      .userConnections, .userNotifications, .metricsStream:
       .publisher
     case .list, .unreadCount, .stats, .read, .unread, .readMany, .readAll, .seen, .delete,
       .deleteAll, .preferences, .setPreferences, .events, .poll, .realtimeTyping,
@@ -53,6 +53,8 @@ enum EndpointResult {
   case later(PendingAnswer)
   /// The connection becomes an event stream that goes on from there, in these rooms.
   case stream(since: String, rooms: [RoomName])
+  /// The connection becomes a stream of what is counted.
+  case metricsStream
 }
 
 /// What the store's answer to a request is used for.
@@ -119,6 +121,7 @@ enum Endpoints {
     router.add(.get, "/healthz", .health)
     router.add(.get, "/readyz", .ready)
     router.add(.get, "/metrics", .metrics)
+    router.add(.get, MetricsDialect().path, .metricsStream)
     return router
   }
 
@@ -181,6 +184,7 @@ enum Endpoints {
     case .health: .now(.object { $0.member("status", "ok") })
     case .ready: shard.sendProbe(for: request.place).map { .now($0) } ?? .later(.probe)
     case .metrics: .now(MetricsText.answer(from: shard.core))
+    case .metricsStream: try metricsStream(request, on: shard)
     }
   }
 
