@@ -338,6 +338,16 @@ def open_client(transport, server, path=ENGINE_PATH):
     return client.upgrade() if transport == "upgraded" else client
 
 
+def expect_answer(client):
+    """Proves that the session still talks, whatever is spoken at its path."""
+    if client.path == ENGINE_PATH:
+        client.send("4still here")
+        assert client.next() == "4still here"
+    else:
+        client.send("40/nowhere")
+        assert client.next() == '44/nowhere,{"message":"Invalid namespace"}'
+
+
 class Attempt(RawWebSocket):
     """An upgrade that may be refused."""
 
