@@ -14,6 +14,7 @@ from harness.engineio import (
     expect_answer,
     expect_error,
     expect_refused,
+    expect_upgrade,
     open_client,
     target,
 )
@@ -144,8 +145,7 @@ def test_a_session_goes_over_to_websocket(engine, path, first):
         if first == "poll":
             polling.begin_poll()
         with WebSocketClient(engine, path, polling.sid) as client:
-            client.send("2probe")
-            assert client.read() == "3probe"
+            client.probe()
             assert polling.poll() == ["6"]
             client.send("5")
             expect_answer(client)
@@ -161,8 +161,7 @@ def test_polls_go_on_until_the_upgrade_is_done(engine):
     """A client stops polling when its poll comes back, and it may have begun another meanwhile."""
     with PollingClient(engine) as polling:
         with WebSocketClient(engine, sid=polling.sid) as client:
-            client.send("2probe")
-            assert client.read() == "3probe"
+            client.probe()
             polling.send("4still by polling")
             assert polling.next() == "4still by polling"
             polling.begin_poll()
@@ -209,8 +208,7 @@ def test_a_second_websocket_while_the_first_one_probes_is_closed(engine):
     # Case 42.
     with PollingClient(engine) as polling:
         with WebSocketClient(engine, sid=polling.sid) as client:
-            client.send("2probe")
-            assert client.read() == "3probe"
+            client.probe()
             expect_refused(engine, target(ENGINE_PATH, "websocket", polling.sid))
             client.send("5", "4mine")
             assert client.read() == "4mine"
@@ -222,11 +220,7 @@ def test_a_probe_that_is_none_ends_the_websocket_and_not_the_session(engine, pac
         with WebSocketClient(engine, sid=polling.sid) as client:
             client.send(packet)
             assert client.expect_closed() == []
-        polling.send("4still here")
-        assert polling.next() == "4still here"
-        with polling.upgrade() as client:
-            client.send("4and here")
-            assert client.next() == "4and here"
+        expect_upgrade(polling)
 
 
 @pytest.mark.parametrize("packet", [None, "2probe"], ids=["silent", "probed"])
@@ -238,8 +232,4 @@ def test_a_websocket_that_ends_before_the_upgrade_changes_nothing(engine, packet
                 assert client.read() == "3probe"
             client.socket.send_frame(CLOSE, b"\x03\xe8")
             client.expect_closed()
-        polling.send("4still here")
-        assert polling.next() == "4still here"
-        with polling.upgrade() as client:
-            client.send("4and here")
-            assert client.next() == "4and here"
+        expect_upgrade(polling)
