@@ -260,6 +260,16 @@ struct EngineSessionTests {
     try fixture.expectEmpty()
   }
 
+  @Test func `a session that is dropped answers the poll that waits for it`() throws {
+    let fixture = try ShardFixture.engine()
+    let poller = try Poller(fixture)
+    try poller.begin()
+    fixture.shard.drop(try #require(poller.session).place)
+    #expect(try poller.poll(isBegun: true).status == 400)
+    poller.leave()
+    try fixture.expectEmpty()
+  }
+
   // MARK: Draining
 
   @Test func `a drain tells those who poll and those on a WebSocket, and opens no more`() throws {

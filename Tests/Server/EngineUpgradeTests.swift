@@ -59,6 +59,21 @@ struct EngineUpgradeTests {
     #expect(try poller.poll().status == 400)
   }
 
+  @Test func `a poll that waits still when the session goes over is let go`() throws {
+    let fixture = try ShardFixture.engine()
+    let poller = try Poller(fixture)
+    try poller.begin()
+    let peer = try fixture.webSocket(sid: poller.sid)
+    // In one packet: nothing is sent between the probe and the upgrade.
+    var bytes: [UInt8] = []
+    for text in ["2probe", "5", "4a"] {
+      WebSocketFrame.append(.text, payload: Array(text.utf8), maskingKey: 7, into: &bytes)
+    }
+    peer.send(bytes)
+    #expect(try fixture.frames(2, of: peer) == ["3probe", "4a"])
+    #expect(try poller.packets(isBegun: true) == ["6"])
+  }
+
   @Test func `what lies behind the upgrade in one packet is the session's`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try Poller(fixture)

@@ -219,12 +219,14 @@ struct SocketIONamespaceTests {
     let places = (0..<3).map { #"{"_placeholder":true,"num":\#($0)}"# }.joined(separator: ",")
     peer.say(#"453-["x",\#(places)]"#)
     try fixture.turn(until: { (try? Self.session(sid, fixture).assembly) != nil })
-    try fixture.pass(milliseconds: 6_000)
-    peer.say(binary: [1])
-    try fixture.pass(milliseconds: 3_000)
-    peer.say(binary: [2])
-    try fixture.turn(3)
-    #expect(fixture.engineSession(sid) != nil)
+    let end = try #require(try Self.session(sid, fixture).assembly).endsAt
+    for (number, wait) in [(UInt8(1), UInt64(6_000)), (2, 3_000)] {
+      try fixture.pass(milliseconds: wait)
+      let before = fixture.shard.metrics.value(.framesReceived)
+      peer.say(binary: [number])
+      try fixture.turn(until: { fixture.shard.metrics.value(.framesReceived) > before })
+      #expect(try Self.session(sid, fixture).assembly?.endsAt == end)
+    }
     try fixture.pass(milliseconds: 1_000)
     #expect(try fixture.frames(1, of: peer) == ["close 1000"])
     #expect(fixture.engineSession(sid) == nil)

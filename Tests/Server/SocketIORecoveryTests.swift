@@ -296,26 +296,32 @@ struct SocketIORecoveryTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `who goes while the store is asked leaves nothing, and the answers find nobody`()
-    throws
-  {
+  @Test func `who goes while the store is asked leaves nothing, least of all to the next`() throws {
     let fixture = try ShardFixture.engine()
-    let (first, firstSID, pid) = try Self.connected("u", fixture)
-    first.leave()
-    try fixture.turn(until: { fixture.engineSession(firstSID) == nil })
-    let (peer, sid) = try Self.returning("u", pid, offset: "test.5", fixture)
+    var pids: [String] = []
+    for user in ["u", "v"] {
+      let (peer, sid, pid) = try Self.connected(user, fixture)
+      peer.leave()
+      try fixture.turn(until: { fixture.engineSession(sid) == nil })
+      pids.append(pid)
+    }
+    try fixture.expectEmpty()
+    let (peer, sid) = try Self.returning("u", pids[0], offset: "test.5", fixture)
     try fixture.turn(until: { !fixture.store.commands.isEmpty })
     peer.leave()
     try fixture.turn(until: { fixture.engineSession(sid) == nil })
-    // Another one has its place by now.
-    let (next, _) = try Self.open(fixture, saying: Self.connecting("v"))
-    try fixture.store.answer(.saved)
-    try fixture.turn(until: { fixture.store.reads.count == 2 })
-    try fixture.store.answer(.keptRooms(["r"]))
-    try Self.answerPosition(5, fixture)
-    _ = try fixture.frames(2, of: next)
+    // Another one has its place by now, and waits for its own rooms.
+    let (next, _) = try Self.returning("v", pids[1], offset: "test.5", fixture)
+    try #require(next.place == peer.place)
+    try fixture.turn(until: { fixture.store.commands.count == 2 })
+    try Self.answerRooms(["r"], fixture)
     try fixture.turn(3)
-    #expect(fixture.shard.rooms.isEmpty)
+    #expect(fixture.shard.rooms.isEmpty && fixture.store.reads.isEmpty)
+    try Self.answerRooms(["s"], fixture)
+    try fixture.turn(until: { !fixture.store.reads.isEmpty })
+    try fixture.store.answer(ReplaySessionTests.page([], through: 5))
+    #expect(try Self.member("pid", of: try fixture.frames(2, of: next)[0]) == pids[1])
+    #expect(fixture.shard.rooms.keys.map(\.text) == ["s"])
     next.leave()
     try fixture.expectEmpty()
   }
