@@ -32,8 +32,10 @@ export class Plot extends EventTarget {
   /** @type {Sample[]} */
   #samples = [];
   #now = 0;
-  /** @type {number | null} */
+  /** The moment that is read, here or on another plot. @type {number | null} */
   #reading = null;
+  /** Whether it is read here: only then the values are beside it. */
+  #isRead = false;
   #isDue = false;
   #options;
   #format;
@@ -104,6 +106,7 @@ export class Plot extends EventTarget {
   /** Points at a moment that another plot is read at; null for none. @param {number | null} time */
   point(time) {
     this.#reading = time;
+    this.#isRead = false;
     this.draw();
   }
 
@@ -147,8 +150,9 @@ export class Plot extends EventTarget {
 
   /** @param {number | null} time */
   #read(time) {
-    if (time === this.#reading) return;
+    if (time === this.#reading && this.#isRead) return;
     this.#reading = time;
+    this.#isRead = time !== null;
     this.draw();
     this.dispatchEvent(new CustomEvent('read', { detail: time }));
   }
@@ -336,8 +340,8 @@ export class Plot extends EventTarget {
     const age = shown && last ? Math.round((shown.time - last.time) / 1_000) : 0;
     this.area.setAttribute('aria-valuenow', String(Math.max(age, -SPAN_MILLISECONDS / 1_000)));
     this.area.setAttribute('aria-valuetext', shown ? this.#sentence(shown) : 'nothing yet');
-    this.tip.hidden = !read;
-    if (read) this.#placeTip(read);
+    this.tip.hidden = !(read && this.#isRead);
+    if (read && this.#isRead) this.#placeTip(read);
   }
 
   /** @param {Sample} sample */
