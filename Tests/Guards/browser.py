@@ -54,7 +54,8 @@ GUARDS = [
         "no page of another origin reads the demo's tokens",
         BROWSER,
         'answer.readers = .ownOrigin\n    return protected(answer)\n      .with("Cache-Control"',
-        'return protected(answer)\n      .with("Cache-Control"',
+        "answer.readers = .configuredOrigins\n"
+        '    return protected(answer)\n      .with("Cache-Control"',
         (unit("DemoTokensTests"), wire("test_client_files.py", "another_origin")),
     ),
     Guard(
