@@ -39,7 +39,8 @@ const claimsOf = (token = '') => {
   }
 };
 
-const userOf = (token) => {
+/** Whose it says that it is. */
+export const userOf = (token) => {
   const { sub, user_id, userId, id } = claimsOf(token);
   return `${sub ?? user_id ?? userId ?? id ?? ''}`;
 };
