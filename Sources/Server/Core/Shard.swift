@@ -40,7 +40,7 @@ final class Shard {
   let metrics: ShardMetrics
   let parker: Parker
   let mailbox: Mailbox<ShardMessage>
-  let routes = Endpoints.router()
+  let routes: Router<Endpoint>
 
   let table = ConnectionTable()
   var wheel: TimerWheel
@@ -152,6 +152,7 @@ final class Shard {
     nowNanoseconds = kernel.monotonicNanoseconds
     now = nowNanoseconds / 1_000_000
     wall = kernel.wallMilliseconds
+    routes = Endpoints.router(hasDemo: core.configuration.demoTokens != nil)
     wheel = TimerWheel(now: now)
     heardThrough = core.firstOffset
     // An unfinished message lies there before what is received next.

@@ -1,0 +1,489 @@
+// @ts-check
+import { Connection } from './connection.js';
+import { CarillonError } from './error.js';
+import { NotificationStore, notification } from './store.js';
+import { Tabs } from './tabs.js';
+
+/** Tabs understand each other only where this is the same. */
+const VERSION = 1;
+/** Ids that are remembered, so that nothing is announced twice. */
+const SEEN = 1_000;
+const INBOX = '/api/v1/notifications';
+const REALTIME = '/api/v1/websocket/realtime/';
+
+const defaults = {
+  url: '/',
+  transports: ['websocket', 'sse', 'poll'],
+  reconnectInterval: 5_000,
+  maxReconnectAttempts: Infinity,
+  autoReconnect: true,
+  capacity: 50,
+  shared: true,
+  rooms: [],
+  random: Math.random,
+  clock: {
+    now: () => Date.now(),
+    setTimeout: (run, time) => setTimeout(run, time),
+    clearTimeout: (timer) => clearTimeout(timer),
+  },
+};
+
+/** What a token says, unproven. */
+const claimsOf = (token = '') => {
+  try {
+    const text = atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'));
+    const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes)) ?? {};
+  } catch {
+    return {};
+  }
+};
+
+/** Whose it says that it is. */
+export const userOf = (token) => {
+  const { sub, user_id, userId, id } = claimsOf(token);
+  return `${sub ?? user_id ?? userId ?? id ?? ''}`;
+};
+
+/**
+ * One user's client in one page.
+ *
+ * Of the tabs that share a connection one leads: it alone connects, and tells the others what it
+ * hears. All take that in the same way, so all show the same.
+ */
+export class Carillon extends EventTarget {
+  #token;
+  #user = '';
+  /** Fetches a token. */
+  #source;
+  #asking;
+  #isOld = false;
+  #renewal;
+  #connection;
+  #tabs;
+  #rooms;
+  #seen = new Set();
+  #state = 'disconnected';
+  #cursor = '';
+  #isWanted = false;
+  /** Whether this tab knows what there is; one that follows takes no news before. */
+  #isCurrent = false;
+  #ending = new AbortController();
+
+  constructor(options = {}) {
+    super();
+    const { fetch, WebSocket, EventSource, BroadcastChannel, navigator, location } = globalThis;
+    const page = { fetch: fetch.bind(globalThis), WebSocket, EventSource, BroadcastChannel };
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    this.options = { ...defaults, ...page, locks: navigator?.locks, ...Object.fromEntries(given) };
+    this.url = new URL(this.options.url, location?.href).href.replace(/\/+$/, '');
+    this.store = options.store ?? new NotificationStore(this.options);
+    this.store.bind({
+      request: this.request.bind(this),
+      failed: this.#failed,
+      share: (step) => this.#tabs?.post({ kind: 'step', step }),
+    });
+    this.#rooms = new Set(this.options.rooms);
+    this.#take(options.token);
+    this.#connection = new Connection({
+      options: this.options,
+      token: () => this.#fresh(),
+      renew: () => this.#renew(),
+      lead: () => this.#lead(),
+      rooms: () => this.#allRooms(),
+      address: (path) => {
+        const rooms = this.#allRooms();
+        const query = { token: this.#token, since: this.#cursor, ...(rooms && { rooms }) };
+        return `${this.url + path}?${new URLSearchParams(query)}`;
+      },
+      probe: () => this.request('GET', `${INBOX}/unread-count`),
+      change: this.#change,
+      opened: () => {
+        this.#change('connected');
+        this.#planRenewal();
+        // Changes leave no trace in what is replayed.
+        this.#load();
+      },
+      begin: (cursor) => this.#cursor || this.#move(cursor),
+      told: this.#told,
+      pull: this.#pull,
+      changed: this.#pullAll,
+      frame: this.#frame,
+      failed: this.#failed,
+      ended: () => this.#tabs?.yield(),
+      isAsleep: () => globalThis.document?.hidden && navigator.onLine === false,
+    });
+    this.#watch();
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  get isLeader() {
+    return !!this.#tabs?.isLeader;
+  }
+
+  get cursor() {
+    return this.#cursor || undefined;
+  }
+
+  get rooms() {
+    return [...this.#rooms];
+  }
+
+  get user() {
+    return this.#user;
+  }
+
+  /** Whether any tab of this user's is. */
+  get isVisible() {
+    const others = [...(this.#tabs?.peers.values() ?? [])];
+    return !globalThis.document?.hidden || others.some((peer) => peer.isVisible);
+  }
+
+  connect() {
+    if (this.#ending.signal.aborted) return;
+    this.#isWanted = true;
+    if (!this.#connection.isRunning && this.#state !== 'connected') this.#setState('connecting');
+    this.#connection.start();
+  }
+
+  /** Leaves until `connect`; the other tabs go on. */
+  disconnect() {
+    this.#isWanted = false;
+    this.#leave();
+  }
+
+  /** Ends for good. */
+  close() {
+    this.disconnect();
+    this.#ending.abort();
+    this.store.bind();
+  }
+
+  join(room) {
+    this.#rooms.add(room);
+    this.#roomsChanged();
+  }
+
+  leave(room) {
+    this.#rooms.delete(room);
+    this.#roomsChanged();
+  }
+
+  /** Uses it from now on, and hands it over where there is a connection. */
+  setToken(token) {
+    this.#take(token);
+    if (this.#isWanted && this.#state !== 'connected') this.connect();
+  }
+
+  list(query = {}) {
+    const asked = Object.entries(query).filter(([, value]) => value != null);
+    return this.request('GET', `${INBOX}?${new URLSearchParams(asked)}`);
+  }
+
+  typing(room, isTyping = true) {
+    return this.request('POST', `${REALTIME}typing`, { room, is_typing: isTyping });
+  }
+
+  presence(status) {
+    return this.request('POST', `${REALTIME}presence`, { status });
+  }
+
+  /** The data of an answer. */
+  async request(method, path, body, signal) {
+    for (let isAgain = false; ; isAgain = true) {
+      const headers = { Authorization: `Bearer ${await this.#fresh()}` };
+      if (body !== undefined) headers['Content-Type'] = 'application/json';
+      const sent = { method, headers, body: JSON.stringify(body), signal, cache: 'no-store' };
+      let response, answer;
+      try {
+        response = await this.options.fetch(this.url + path, sent);
+        answer = await response.json().catch(() => {});
+      } catch (cause) {
+        throw new CarillonError(0, 'network', `the server was not reached: ${cause}`);
+      }
+      const { status } = response;
+      if (response.ok && answer) return answer.data;
+      if (status === 401 && !isAgain && this.#renew()) continue;
+      const { code = 'http', message = `status ${status}` } = answer?.error ?? {};
+      const wait = Number(response.headers.get('Retry-After')) * 1_000;
+      throw new CarillonError(status, code, message, wait || undefined);
+    }
+  }
+
+  // The token.
+
+  #take(token) {
+    if (typeof token === 'string') return this.#use(token);
+    this.#source = token;
+    this.#isOld = true;
+  }
+
+  #use(token) {
+    const isSame = token === this.#token;
+    const last = this.#user;
+    this.#token = token;
+    this.#user = userOf(token);
+    this.#isOld = false;
+    if (last && last !== this.#user) {
+      // Nothing of the other one's stays.
+      this.#leave();
+      this.#cursor = '';
+      this.stats = undefined;
+      this.#seen.clear();
+      this.store.reset();
+      if (this.#isWanted) this.connect();
+    } else if (!isSame) {
+      if (this.isLeader) this.#connection.handOver(token);
+      else this.#tabs?.post({ kind: 'token', token });
+      this.#planRenewal();
+    }
+  }
+
+  /** A token that is still good, as far as one can tell. */
+  async #fresh() {
+    const { clock } = this.options;
+    if (claimsOf(this.#token).exp * 1_000 < clock.now()) this.#isOld = true;
+    if (this.#token && !(this.#source && this.#isOld)) return this.#token;
+    this.#asking ??= (async () => {
+      try {
+        const token = await this.#source();
+        if (typeof token !== 'string') throw 'not a string';
+        this.#use(token);
+      } catch (cause) {
+        throw new CarillonError(0, 'token', `there is no token: ${cause}`);
+      } finally {
+        this.#asking = undefined;
+      }
+    })();
+    await this.#asking;
+    return this.#token;
+  }
+
+  /** Whether another one can be had. */
+  #renew() {
+    this.#isOld = true;
+    return !!this.#source;
+  }
+
+  /** Has a fresh one before this one ends. */
+  #planRenewal() {
+    const { clock } = this.options;
+    clock.clearTimeout(this.#renewal);
+    const left = claimsOf(this.#token).exp * 1_000 - clock.now();
+    if (!this.#source || !this.isLeader || !(left > 0)) return;
+    const renew = () => this.isLeader && this.#renew() && this.#fresh().catch(this.#failed);
+    const time = Math.max(left * 0.9, left - 60_000);
+    this.#renewal = clock.setTimeout(renew, Math.min(time, 2 ** 31 - 1));
+  }
+
+  // The tabs.
+
+  async #lead() {
+    const { options } = this;
+    const isShared = options.shared && this.#user;
+    const tabs = (this.#tabs ??= new Tabs(
+      `carillon/${VERSION} ${this.url} ${this.#user}`,
+      isShared ? options : {},
+      {
+        is: () => ({ rooms: this.rooms, isVisible: !globalThis.document?.hidden }),
+        hear: this.#hear,
+        moved: () => this.isLeader && this.#connection.follow(),
+        welcome: (to) => this.#tell({ to }),
+      },
+    ));
+    if (tabs.isLeader) return;
+    await tabs.lead();
+    this.#isCurrent = true;
+    if (this.#cursor) this.#tell();
+  }
+
+  /** Tells other tabs all that there is. */
+  #tell(more = {}) {
+    const { stats } = this;
+    const all = { state: this.#state, cursor: this.#cursor, stats, inbox: this.store.snapshot() };
+    this.#tabs?.post({ kind: 'all', ...all, ...more });
+  }
+
+  /** What another tab says. */
+  #hear = ({ kind, state, cursor, stats, inbox, step, told, token }) => {
+    if (kind === 'token') {
+      if (this.isLeader && userOf(token) === this.#user) this.#use(token);
+    } else if (kind === 'all' && !this.isLeader) {
+      this.#isCurrent = true;
+      this.#cursor = cursor;
+      this.store.restore(inbox);
+      this.#count(stats);
+      this.#setState(state);
+    } else if (this.#isCurrent) {
+      if (state && !this.isLeader) this.#setState(state);
+      if (cursor) this.#cursor = cursor;
+      if (step) this.store.mirror(step);
+      if (told) this.#digest(...told);
+    }
+  };
+
+  /** The rooms of every tab. */
+  #allRooms() {
+    const peers = [...(this.#tabs?.peers.values() ?? [])];
+    return [...new Set([...peers.flatMap(({ rooms }) => rooms), ...this.#rooms])].sort().join();
+  }
+
+  #roomsChanged() {
+    this.#tabs?.introduce();
+    if (this.isLeader) this.#connection.follow();
+  }
+
+  #leave() {
+    this.#connection.stop();
+    this.#tabs?.close();
+    this.#tabs = undefined;
+    this.#isCurrent = false;
+    this.options.clock.clearTimeout(this.#renewal);
+    this.#setState('disconnected');
+  }
+
+  // What the server says.
+
+  #told = (event, data, timestamp) => {
+    if (typeof event !== 'string' || typeof data !== 'object' || !data) return;
+    try {
+      this.#tabs?.post({ kind: 'told', told: [event, data, timestamp] });
+      this.#digest(event, data, timestamp);
+    } catch (error) {
+      this.#failed(error);
+    }
+  };
+
+  /** Takes what was told to the tab that leads. */
+  #digest(event, { cursor, ...data }, timestamp) {
+    if (typeof cursor === 'string') this.#cursor = cursor;
+    if (event === 'notification:new') {
+      if (typeof data.id !== 'string') return;
+      if (this.#seen.has(data.id)) return;
+      this.#seen.add(data.id);
+      if (this.#seen.size > SEEN) this.#seen.delete(this.#seen.values().next().value);
+      data = notification(data);
+    }
+    const isStored = /^(notification|stats):/.test(event);
+    const isStale = isStored ? this.store.receive(event, data) : event === 'resync';
+    if (isStale && this.isLeader) this.#load();
+    if (event === 'stats:updated') this.#count(data);
+    else if (isStored) this.#emit(event === 'notification:new' ? 'notification' : event.slice(13), data);
+    else if (event === 'resync') this.#emit('resync');
+    else if (event !== 'connection:established' && (!data.room || this.#rooms.has(data.room)))
+      this.#emit('message', { event, data });
+    this.#emit('event', { event, data, timestamp });
+  }
+
+  #count(stats) {
+    if (!stats || JSON.stringify(stats) === JSON.stringify(this.stats)) return;
+    this.stats = stats;
+    this.#emit('stats', stats);
+  }
+
+  #move(cursor) {
+    if (!cursor) return;
+    this.#cursor = cursor;
+    this.#tabs?.post({ kind: 'cursor', cursor });
+  }
+
+  /** Asks for what is newer than the cursor. */
+  #pull = async (wait = 0, signal = undefined, opened = () => {}) => {
+    const query = new URLSearchParams({ since: this.#cursor, wait: `${wait}` });
+    const answer = await this.request('GET', `${INBOX}/poll?${query}`, undefined, signal);
+    const { notifications, cursor, resync } = answer;
+    opened();
+    this.#frame('in', JSON.stringify(answer));
+    for (const each of notifications) this.#told('notification:new', each, each.created_at);
+    if (resync) this.#told('resync', { cursor });
+    else this.#move(cursor);
+    this.#told('stats:updated', await this.request('GET', `${INBOX}/stats`, undefined, signal));
+    return notifications.length;
+  };
+
+  #pullAll = this.#once(async () => {
+    while (await this.#pull());
+  });
+
+  /** Loads the list that the store shows. */
+  #load = this.#once(async () => {
+    this.store.beginLoad();
+    const path = `${INBOX}?limit=${this.store.capacity}&collapse=false`;
+    const counts = this.stats ?? this.request('GET', `${INBOX}/stats`);
+    const page = await this.request('GET', path);
+    if (!this.isLeader) return;
+    if (this.store.load(page)) this.#load();
+    this.#tell();
+    const stats = await counts;
+    if (!this.stats) this.#told('stats:updated', stats);
+  });
+
+  /** Does it once for all reasons that come while it is under way, and again after a failure. */
+  #once(run) {
+    let isDue = false;
+    let isRunning = false;
+    const start = async () => {
+      isDue = true;
+      if (isRunning) return;
+      isRunning = true;
+      try {
+        while (isDue && this.isLeader) {
+          isDue = false;
+          await run();
+        }
+      } catch (error) {
+        this.#failed(error);
+        const { clock, reconnectInterval } = this.options;
+        const again = () => this.isLeader && this.#state === 'connected' && start();
+        clock.setTimeout(again, Math.max(reconnectInterval, error.retryAfter ?? 0));
+      } finally {
+        isRunning = false;
+      }
+    };
+    return start;
+  }
+
+  // The page.
+
+  #watch() {
+    const connection = this.#connection;
+    const on = (target, name, run) =>
+      target?.addEventListener?.(name, run, { signal: this.#ending.signal });
+    on(globalThis.document, 'visibilitychange', () => {
+      this.#tabs?.introduce();
+      if (!document.hidden) connection.wake();
+    });
+    on(globalThis, 'online', () => connection.wake(true));
+    on(globalThis, 'offline', () => connection.check());
+    // A page that is kept for the way back may hold neither a connection nor a lock.
+    on(globalThis, 'pagehide', () => this.#leave());
+    on(globalThis, 'pageshow', ({ persisted }) => persisted && this.#isWanted && this.connect());
+  }
+
+  #change = (state) => {
+    this.#setState(state);
+    if (this.isLeader) this.#tabs.post({ kind: 'state', state });
+  };
+
+  #setState(state) {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.store.setState(state);
+    this.#emit('state', state);
+  }
+
+  #frame = (direction, text) => {
+    this.#emit('frame', { direction, text, time: this.options.clock.now() });
+  };
+
+  #failed = (error) => {
+    if (!this.#ending.signal.aborted) this.#emit('error', error);
+  };
+
+  #emit(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}

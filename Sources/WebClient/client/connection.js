@@ -1,0 +1,174 @@
+// @ts-check
+import { CarillonError } from './error.js';
+import { transports } from './transports.js';
+
+/** A way that is not the first choice is kept for so long, then the first one is tried again. */
+const DETOUR = 300_000;
+/** What ended sooner did not really work. */
+const STABLE = 5_000;
+const LONGEST_PAUSE = 60_000;
+
+/**
+ * Keeps one connection for a client, its host: opens it, judges how it ended, waits, opens it again.
+ *
+ * Invariant: only the loop that `#run` names does anything.
+ */
+export class Connection {
+  #run;
+  #link;
+  #wake;
+  /** The way that worked last. */
+  #index = 0;
+  #leftFirst = 0;
+  #openedAt = 0;
+  #attempts = 0;
+  #refusals = 0;
+  #reopens = false;
+
+  constructor(host) {
+    this.host = host;
+    this.options = host.options;
+  }
+
+  get isRunning() {
+    return !!this.#run;
+  }
+
+  start() {
+    if (this.#run) return this.wake();
+    this.#attempts = this.#refusals = 0;
+    this.#keep((this.#run = {}));
+  }
+
+  stop() {
+    this.#run = undefined;
+    this.#link?.close?.();
+    this.#wake?.();
+  }
+
+  /** There is a reason to believe that it works now, or has ended unnoticed. */
+  wake(isElsewhere = false) {
+    if (isElsewhere) this.#attempts = 0;
+    this.#wake?.();
+    if (!isElsewhere || !this.#index) return this.check();
+    this.#index = 0;
+    this.#reopen();
+  }
+
+  check() {
+    this.#link?.check?.();
+  }
+
+  /** Opens it anew if it would hear other rooms then. */
+  follow() {
+    if (this.#link && this.#link.rooms !== this.host.rooms()) this.#reopen();
+  }
+
+  #reopen() {
+    this.#reopens = !!this.#link?.close;
+    this.#link?.close?.();
+  }
+
+  /** Gives it a fresh token. Polls take it by themselves. */
+  handOver(token) {
+    const link = this.#link;
+    if (!this.#openedAt || !link) return;
+    const shown = '{"type":"auth","token":"…"}';
+    if (link.send) link.send(JSON.stringify({ type: 'auth', token }), shown);
+    else if (link.name === 'sse') this.#reopen();
+  }
+
+  async #keep(run) {
+    for (let quiet = false; run === this.#run; ) {
+      const end = await this.#attempt(run, quiet).catch((error) => ({ error }));
+      if (run !== this.#run) return;
+      const lasted = this.#openedAt && this.options.clock.now() - this.#openedAt;
+      this.#openedAt = 0;
+      quiet = this.#reopens;
+      this.#reopens = false;
+      if (quiet) continue;
+      const pause = this.#judge(end ?? {}, lasted);
+      if (pause === undefined) {
+        this.#run = undefined;
+        return this.host.ended();
+      }
+      await this.#pause(run, pause);
+    }
+  }
+
+  async #attempt(run, quiet) {
+    const { host, options } = this;
+    const { now } = options.clock;
+    await host.token();
+    if (run === this.#run) await host.lead();
+    if (run !== this.#run) return;
+    if (!quiet) host.change('connecting');
+    if (now() - this.#leftFirst > DETOUR) this.#index = 0;
+    let end;
+    for (let index = this.#index, isReached = false; index < options.transports.length; ) {
+      end = await this.#open(options.transports[index], index);
+      if (run !== this.#run || this.#reopens || end.opened) return end;
+      // It may be the server that is away, or the token. If it is neither, this way is blocked.
+      if (isReached) index++;
+      else await host.probe();
+      if (run !== this.#run) return;
+      isReached = true;
+    }
+    this.#index = 0;
+    return end;
+  }
+
+  async #open(name, index) {
+    const { host, options } = this;
+    const opened = () => {
+      this.#openedAt = options.clock.now();
+      if (index && !this.#index) this.#leftFirst = this.#openedAt;
+      this.#index = index;
+      host.opened();
+    };
+    this.#link = { ...host, name, rooms: host.rooms(), opened };
+    try {
+      return await transports[name](this.#link);
+    } catch (error) {
+      return { error };
+    } finally {
+      this.#link = undefined;
+    }
+  }
+
+  /** The time until the next attempt; none if there is none. */
+  #judge({ code = 0, reason, opened, error }, lasted) {
+    const { host, options } = this;
+    const { reconnectInterval, maxReconnectAttempts, autoReconnect, random } = options;
+    if (lasted >= Math.min(STABLE, reconnectInterval)) this.#attempts = this.#refusals = 0;
+    const isTokenless = error?.code === 'token';
+    const refused =
+      isTokenless || [4001, 4002, 4003, 1008].includes(code) || [401, 403].includes(error?.status);
+    error ??= new CarillonError(code, refused ? 'refused' : 'lost', reason || 'connection lost');
+    if (refused || !opened) host.failed(error);
+    // A token that is refused may simply have been old.
+    const isRenewed = refused && host.renew();
+    if (isRenewed && !isTokenless && !this.#refusals++) return 0;
+    const isOver = this.#attempts >= maxReconnectAttempts;
+    host.change(refused || (isOver && autoReconnect) ? 'error' : 'disconnected');
+    if (isOver || !autoReconnect || (refused && !isRenewed)) return undefined;
+    // Twice as long each time, and half of it by chance: those who lost a server together do not
+    // come back together.
+    const full = reconnectInterval * 2 ** Math.min(this.#attempts, 30);
+    if (!this.#attempts++ && code === 1013) return 0;
+    if (this.#attempts === 1 && (code === 1012 || code === 1001)) return 100 + random() * 900;
+    return Math.max(Math.min(full, LONGEST_PAUSE) * (0.5 + random() / 2), error.retryAfter ?? 0);
+  }
+
+  async #pause(run, time) {
+    const { clock } = this.options;
+    await new Promise((resolve) => {
+      const timer = clock.setTimeout(resolve, time);
+      this.#wake = () => resolve(clock.clearTimeout(timer));
+    });
+    while (run === this.#run && this.host.isAsleep()) {
+      await new Promise((resolve) => (this.#wake = resolve));
+    }
+    this.#wake = undefined;
+  }
+}

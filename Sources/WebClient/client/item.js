@@ -1,0 +1,107 @@
+// @ts-check
+import { button, CarillonElement, lead, make, setText } from './element.js';
+import { iconOf, kindOf } from './kinds.js';
+import { keepTime } from './time.js';
+
+/**
+ * `<carillon-item>`: one notification, or the newest of a group.
+ *
+ * What a person does is told first (`carillon-open`, `-action`, `-read`, `-dismiss`, `-expand`);
+ * unless that is prevented the item then does it to its store.
+ */
+export class CarillonItem extends CarillonElement {
+  #it;
+  #group;
+  #drawn;
+  #icon = make('span', 'icon');
+  /** A click anywhere on the item is one on this: a link, or a button where it leads nowhere. */
+  #title = make('a', 'title', { dir: 'auto', tabIndex: 0 });
+  #message = make('p', 'message', { dir: 'auto' });
+  #time = make('time', 'time');
+  #priority = make('span', 'priority');
+  #more = button('more', () => this.#tell('expand'));
+  #actions = make('div', 'actions');
+  #mark = make('span', 'mark', { role: 'img' });
+  #dismiss = button('dismiss', () => this.dismiss(), iconOf('cross'));
+
+  constructor() {
+    super('item');
+    this.root.append(make('div', 'item', {}, this.#icon,
+      make('div', 'body', {}, this.#title, this.#message,
+        make('div', 'meta', {}, this.#time, this.#priority, this.#more), this.#actions),
+      this.#mark, this.#dismiss));
+    this.#title.onclick = this.#title.onauxclick = (event) => this.#follow(event, 'open');
+    this.#title.onkeydown = (event) => {
+      if (this.#title.href || !'Enter '.includes(event.key)) return;
+      event.preventDefault();
+      this.#title.click();
+    };
+  }
+
+  get notification() { return this.#it; }
+  set notification(notification) {
+    this.#it = notification;
+    this.update();
+  }
+
+  /** `{count, expanded}` where it stands for its group. */
+  get group() { return this.#group; }
+  set group(group) {
+    this.#group = group;
+    this.update();
+  }
+
+  focus(options) { this.#title.focus(options); }
+
+  dismiss() {
+    if (this.#tell('dismiss')) this.store.remove(this.#it.id);
+  }
+
+  #tell(name, more) {
+    return this.tell(name, { notification: this.#it, group: this.#group, ...more });
+  }
+
+  /** Who follows a link has read the notification. */
+  #follow(event, name, action) {
+    if (event.button > 1) return;
+    const { href } = event.currentTarget;
+    if (!href) this.toggleAttribute('expanded');
+    if (!this.#tell(name, { url: href, action })) event.preventDefault();
+    else if (!this.#it.is_read && this.#tell('read')) this.store.markAsRead(this.#it.id);
+  }
+
+  render() {
+    const it = this.#it;
+    if (!it) return;
+    const { count = 1, expanded = false } = this.#group ?? {};
+    const isStack = count > 1 && !expanded;
+    this.toggleAttribute('unread', !it.is_read);
+    this.toggleAttribute('stacked', isStack);
+    this.dataset.priority = it.priority;
+    setText(this.#title, it.title);
+    setText(this.#message, it.message ?? '');
+    keepTime(this.#time, it.created_at, this.language);
+    setText(this.#priority, ['high', 'urgent'].includes(it.priority) ? this.word(it.priority) : '');
+    setText(this.#more, this.word(expanded ? 'less' : 'more', { n: count - 1 }));
+    this.#more.hidden = count < 2;
+    this.#more.ariaExpanded = expanded;
+    this.#mark.ariaLabel = this.word('onlyUnread');
+    this.#dismiss.title = this.word(isStack ? 'dismissAll' : 'dismiss', { n: count });
+    this.#dismiss.ariaLabel = `${this.#dismiss.title}: ${it.title}`;
+    // The rest only where it differs: it may have the focus.
+    const drawn = JSON.stringify([it.type, it.entity_url, it.actions]);
+    if (this.#drawn === drawn) return;
+    this.#drawn = drawn;
+    const { icon, color } = kindOf(it.type);
+    this.#icon.replaceChildren(iconOf(icon));
+    this.#icon.style.color = `var(--_${color}, ${color})`;
+    this.#title.role = lead(this.#title, it.entity_url) ? null : 'button';
+    this.#actions.replaceChildren();
+    for (const action of Array.isArray(it.actions) ? it.actions : []) {
+      const link = make('a', 'action', { dir: 'auto' }, `${action?.label}`);
+      link.onclick = (event) => this.#follow(event, 'action', action);
+      // What may not be followed is not offered.
+      if (lead(link, action?.url)) this.#actions.append(link);
+    }
+  }
+}

@@ -1,0 +1,296 @@
+// @ts-check
+
+/** How long a change that was granted waits to be told like one of another device. */
+const SETTLES_WITHIN = 2_000;
+/** How long a change of another tab is believed without an answer. */
+const FORGOTTEN_WITHIN = 15_000;
+const INBOX = '/api/v1/notifications';
+const EMPTY = { list: [], total: 0, unread: 0 };
+
+const unreadOf = (list) => list.filter((n) => !n.is_read).length;
+
+const text = (value, other = null) => (typeof value === 'string' ? value : other);
+
+/** A notification in one form, whichever way it came. */
+export const notification = (fields) => {
+  const { data, actions } = fields;
+  return Object.freeze({
+    id: text(fields.id, ''),
+    type: text(fields.type, 'info'),
+    priority: text(fields.priority, 'normal'),
+    title: text(fields.title, ''),
+    message: text(fields.message, ''),
+    entity_type: text(fields.entity_type),
+    entity_id: text(fields.entity_id),
+    entity_url: text(fields.entity_url),
+    group_key: text(fields.group_key),
+    is_read: fields.is_read === true,
+    created_at: text(fields.created_at ?? fields.timestamp, new Date().toISOString()),
+    actions: Array.isArray(actions) ? actions : [],
+    data: data ?? {},
+  });
+};
+
+/**
+ * What an inbox looks like after a change; the same object where it looks like that already.
+ *
+ * A change of all is one of the `ids` that there were, and of the older ones that are not listed.
+ */
+const after = (inbox, { ids, isAll = false, isRemoval = false }) => {
+  const hits = new Set(inbox.list.filter((n) => ids.includes(n.id) && (isRemoval || !n.is_read)));
+  const list = isRemoval
+    ? inbox.list.filter((n) => !hits.has(n))
+    : inbox.list.map((n) => (hits.has(n) ? Object.freeze({ ...n, is_read: true }) : n));
+  let { total } = inbox;
+  if (isRemoval) total = isAll ? list.length : total - hits.size;
+  const unread = isAll ? unreadOf(list) : inbox.unread - unreadOf([...hits]);
+  const isSame = !hits.size && total === inbox.total && unread === inbox.unread;
+  return isSame ? inbox : { list, total, unread };
+};
+
+/**
+ * The newest notifications and the unread count, as a store of Svelte's contract.
+ *
+ * It shows what the server said, and over it the changes that are not answered yet: so a change
+ * shows at once, does not flicker back, and is gone when it is refused.
+ */
+export class NotificationStore {
+  #inbox = EMPTY;
+  #changes = [];
+  /** Ids that the server does not know. */
+  #own = new Set();
+  /** What is told while the list is loaded. */
+  #journal;
+  /** Whether something was told of one that is not listed. */
+  #isExcused = false;
+  #state = 'disconnected';
+  #subscribers = new Set();
+  #value;
+  #client;
+
+  constructor({ capacity = 50 } = {}) {
+    // No page of the inbox has more.
+    this.capacity = Math.min(capacity, 200);
+    this.#show();
+  }
+
+  subscribe(run) {
+    const subscriber = { run };
+    this.#subscribers.add(subscriber);
+    run(this.#value);
+    return () => void this.#subscribers.delete(subscriber);
+  }
+
+  get value() {
+    return this.#value;
+  }
+
+  // What a page does. Each resolves to whether it was granted.
+
+  add(fields) {
+    const item = notification({ id: `own-${Math.random()}`, ...fields });
+    return this.#do({ add: item });
+  }
+
+  markAsRead(id) {
+    return this.#ask({ ids: [id] }, 'PUT', `/${encodeURIComponent(id)}/read`);
+  }
+
+  markAllAsRead() {
+    return this.#ask({ isAll: true }, 'PUT', '/read-all');
+  }
+
+  remove(id) {
+    return this.#ask({ ids: [id], isRemoval: true }, 'DELETE', `/${encodeURIComponent(id)}`);
+  }
+
+  clear() {
+    return this.#ask({ isAll: true, isRemoval: true }, 'DELETE', '');
+  }
+
+  setConnected(isConnected) {
+    this.setState(isConnected ? 'connected' : 'disconnected');
+  }
+
+  async #ask(what, method, path) {
+    const client = this.#client;
+    const key = Math.random();
+    const change = { key, ids: this.#value.notifications.map(({ id }) => id), ...what };
+    // Without a client there is no server to ask: who has logged out clears the page alone.
+    if (!client || (!what.isAll && this.#own.has(change.ids[0]))) return this.#do({ own: change });
+    this.#do({ begin: change });
+    let isGranted = true;
+    try {
+      await client.request(method, INBOX + path);
+    } catch (error) {
+      // What is gone need not be removed.
+      isGranted = !!what.isRemoval && error.status === 404;
+      if (!isGranted) client.failed(error);
+    }
+    return this.#do({ key, isGranted });
+  }
+
+  /** Here and in the other tabs. */
+  #do(step) {
+    this.#client?.share(step);
+    this.mirror(step);
+    return Promise.resolve(step.isGranted ?? true);
+  }
+
+  // What a client does with it.
+
+  bind(client) {
+    this.#client = client;
+  }
+
+  setState(state) {
+    this.#state = state;
+    this.#show();
+  }
+
+  /** Does what a page of some tab did. */
+  mirror({ add, own, begin, key, isGranted }) {
+    const change = this.#changes.find((each) => each.key === key);
+    if (add) {
+      if (this.#knows(add.id)) return;
+      this.#own.add(add.id);
+      this.#insert(add);
+    } else if (own) {
+      this.#inbox = after(this.#inbox, own);
+    } else if (begin) {
+      this.#changes.push(begin);
+      setTimeout(() => this.#drop(begin), FORGOTTEN_WITHIN);
+    } else if (change && !isGranted) {
+      this.#drop(change);
+    } else if (change) {
+      change.isDone = true;
+      setTimeout(() => {
+        if (this.#changes.includes(change)) this.#inbox = after(this.#inbox, change);
+        this.#drop(change);
+      }, SETTLES_WITHIN);
+    }
+    this.#show();
+  }
+
+  #drop(change) {
+    this.#changes = this.#changes.filter((each) => each !== change);
+    this.#show();
+  }
+
+  /** What is told from now on is also told to the list that is being loaded. */
+  beginLoad() {
+    this.#journal = [];
+  }
+
+  /** Takes the inbox as the server had it; whether it has to be loaded again. */
+  load({ notifications, total, unread }) {
+    const own = this.#inbox.list.filter((n) => this.#own.has(n.id));
+    this.#inbox = { list: notifications.map(notification), total, unread };
+    own.forEach((item) => this.#insert(item));
+    this.#isExcused = false;
+    const journal = this.#journal ?? [];
+    this.#journal = undefined;
+    const isStale = journal.filter(([event, data]) => this.#take(event, data)).length > 0;
+    this.#show();
+    return isStale;
+  }
+
+  /** Takes what the server tells; whether the list has to be loaded to agree with it. */
+  receive(event, data) {
+    this.#journal?.push([event, data]);
+    const isStale = this.#take(event, data);
+    this.#show();
+    return isStale && !this.#journal;
+  }
+
+  #knows(id) {
+    return this.#inbox.list.some((n) => n.id === id);
+  }
+
+  #take(event, data) {
+    if (event === 'stats:updated') return this.#count(data);
+    const { id } = data;
+    const isNew = event === 'notification:new';
+    if (!this.#knows(id)) {
+      if (isNew) this.#insert(data);
+      else this.#isExcused = true;
+    } else if (isNew) {
+      this.#own.delete(id);
+    } else {
+      const isRemoval = event === 'notification:deleted';
+      this.#inbox = after(this.#inbox, { ids: [id], isRemoval });
+    }
+    return false;
+  }
+
+  #count({ total, unread }) {
+    if (!(total >= 0 && unread >= 0)) return false;
+    // What was done to all is told by the counts alone.
+    if (!total || !unread) {
+      const ids = this.#inbox.list.map(({ id }) => id).filter((id) => !this.#own.has(id));
+      this.#inbox = after(this.#inbox, { ids, isAll: true, isRemoval: !total });
+    }
+    const { list, ...counted } = this.#inbox;
+    const own = list.filter((n) => this.#own.has(n.id));
+    total += own.length;
+    unread += unreadOf(own);
+    const isExplained =
+      this.#isExcused || (total === counted.total && unread === counted.unread);
+    this.#isExcused = false;
+    this.#inbox = { list, total, unread };
+    return !isExplained || list.length < Math.min(total, this.capacity);
+  }
+
+  #insert(item) {
+    const { list, total, unread } = this.#inbox;
+    // Newest first; of two of one moment, the one that was told later.
+    const place = list.findIndex((n) => n.created_at <= item.created_at);
+    const index = place < 0 ? list.length : place;
+    // Older than all that are listed: the server has counted it already.
+    if (index >= this.capacity) return;
+    this.#inbox = {
+      list: [...list.slice(0, index), item, ...list.slice(index)].slice(0, this.capacity),
+      total: total + 1,
+      unread: unread + (item.is_read ? 0 : 1),
+    };
+  }
+
+  #show() {
+    let shown = this.#inbox;
+    // What is granted and told is over.
+    this.#changes = this.#changes.filter((each) => !each.isDone || after(shown, each) !== shown);
+    for (const change of this.#changes) shown = after(shown, change);
+    this.#value = Object.freeze({
+      notifications: Object.freeze(shown.list),
+      unreadCount: Math.max(0, shown.unread),
+      connected: this.#state === 'connected',
+      state: this.#state,
+    });
+    for (const { run } of [...this.#subscribers]) {
+      try {
+        run(this.#value);
+      } catch (error) {
+        reportError(error);
+      }
+    }
+  }
+
+  /** All that another tab needs to show the same. */
+  snapshot() {
+    return { inbox: this.#inbox, changes: this.#changes, own: this.#own };
+  }
+
+  reset() {
+    this.#changes = [];
+    this.restore({ inbox: EMPTY, changes: [], own: new Set() });
+  }
+
+  restore({ inbox, changes, own }) {
+    this.#inbox = inbox;
+    this.#own = own;
+    // Those of this tab that the other has not heard of stay.
+    const keys = this.#changes.map(({ key }) => key);
+    for (const begin of changes) if (!keys.includes(begin.key)) this.mirror({ begin });
+    this.#show();
+  }
+}

@@ -1,0 +1,156 @@
+// @ts-check
+// The cable between one client and the server, which a person can pull out.
+//
+// A client gets its `WebSocket`, `EventSource` and `fetch` from here. While the cable is out, what
+// was open ends as it does when a network goes away (nobody says goodbye, 1006), and nothing new
+// comes up. The client does not know of it: what it does then, it does in earnest.
+
+/** @typedef {'WebSocket' | 'EventSource'} Kind */
+
+const LOST = 1006;
+
+/** Tells `change` when it is pulled out or put in. */
+export class Cable extends EventTarget {
+  #isIn = true;
+  /** @type {Set<Line>} */
+  #lines = new Set();
+  /** Ends the requests that wait for an answer. */
+  #cut = new AbortController();
+
+  constructor() {
+    super();
+    const cable = this;
+    this.WebSocket = class extends Line {
+      /** @param {string} url */
+      constructor(url) {
+        super(cable, () => new WebSocket(url), 'WebSocket');
+      }
+    };
+    this.EventSource = class extends Line {
+      /** @param {string} url */
+      constructor(url) {
+        super(cable, () => new EventSource(url), 'EventSource');
+      }
+    };
+    /** @param {RequestInfo | URL} address @param {RequestInit} [options] */
+    this.fetch = async (address, options = {}) => {
+      if (!this.#isIn) throw new TypeError('the cable is out');
+      const cut = this.#cut.signal;
+      const signal = options.signal ? AbortSignal.any([options.signal, cut]) : cut;
+      return fetch(address, { ...options, signal });
+    };
+  }
+
+  get isIn() {
+    return this.#isIn;
+  }
+
+  pull() {
+    if (!this.#isIn) return;
+    this.#isIn = false;
+    this.#cut.abort(new TypeError('the cable was pulled'));
+    for (const line of [...this.#lines]) line.lose();
+    this.dispatchEvent(new Event('change'));
+  }
+
+  putIn() {
+    if (this.#isIn) return;
+    this.#isIn = true;
+    this.#cut = new AbortController();
+    this.dispatchEvent(new Event('change'));
+  }
+
+  /** @param {Line} line */
+  add(line) {
+    this.#lines.add(line);
+  }
+
+  /** @param {Line} line */
+  remove(line) {
+    this.#lines.delete(line);
+  }
+}
+
+/** A socket or a stream that goes through a cable, and ends with it. */
+class Line extends EventTarget {
+  /** @type {any} */
+  #real = null;
+  #cable;
+  #kind;
+  #isOver = false;
+  /** What the browser's own ones are called with. @type {any} */
+  onopen = null;
+  /** @type {any} */
+  onmessage = null;
+  /** @type {any} */
+  onerror = null;
+  /** @type {any} */
+  onclose = null;
+
+  /**
+   * @param {Cable} cable
+   * @param {() => WebSocket | EventSource} open
+   * @param {Kind} kind
+   */
+  constructor(cable, open, kind) {
+    super();
+    this.#cable = cable;
+    this.#kind = kind;
+    if (!cable.isIn) {
+      queueMicrotask(() => this.lose());
+      return;
+    }
+    cable.add(this);
+    const real = (this.#real = open());
+    real.addEventListener('open', () => this.#tell(new Event('open')));
+    real.addEventListener('message', (/** @type {any} */ { data, lastEventId, origin }) =>
+      this.#tell(new MessageEvent('message', { data, lastEventId, origin })),
+    );
+    real.addEventListener('error', () => this.#tell(new Event('error')));
+    real.addEventListener('close', (/** @type {any} */ { code, reason, wasClean }) => {
+      this.#tell(new CloseEvent('close', { code, reason, wasClean }));
+      this.#end();
+    });
+  }
+
+  get readyState() {
+    return this.#real && !this.#isOver ? this.#real.readyState : this.#kind === 'WebSocket' ? 3 : 2;
+  }
+
+  get bufferedAmount() {
+    return this.#real?.bufferedAmount ?? 0;
+  }
+
+  /** @param {string} text */
+  send(text) {
+    if (!this.#isOver) this.#real?.send(text);
+  }
+
+  /** @param {[number?, string?]} how */
+  close(...how) {
+    this.#real?.close(...how);
+    if (this.#kind === 'EventSource') this.#end();
+  }
+
+  /** Ends it as if the other side were suddenly not there. */
+  lose() {
+    if (this.#isOver) return;
+    this.#tell(new Event('error'));
+    if (this.#kind === 'WebSocket') this.#tell(new CloseEvent('close', { code: LOST }));
+    this.#end();
+    this.#real?.close();
+  }
+
+  #end() {
+    this.#isOver = true;
+    this.#cable.remove(this);
+  }
+
+  /** @param {Event} event */
+  #tell(event) {
+    if (this.#isOver) return;
+    const heard = /** @type {any} */ (this)[`on${event.type}`];
+    if (typeof heard === 'function') heard.call(this, event);
+    this.dispatchEvent(event);
+  }
+}

@@ -1,0 +1,100 @@
+// @ts-check
+// The operator's console: the door, and what lies behind it.
+//
+// The token is in this tab's session storage and in the requests, never in the page's address.
+
+import { Backend } from './backend.js';
+import { Dashboard } from './dashboard.js';
+import { find } from './dom.js';
+import { MetricsFeed } from './metrics-feed.js';
+import { OnlineUsers } from './online-users.js';
+import { startTheme } from './theme.js';
+import { UserLookup } from './user-lookup.js';
+
+const KEY = 'carillon-console-token';
+const ASKED = '/api/v1/users/online?limit=1';
+
+const gate = find('#gate');
+const board = find('#board');
+const token = find('#token');
+const error = find('#sign-in-error');
+
+/** Ends what an open console runs; nothing while it is closed. */
+let close = () => {};
+
+startTheme(find('#theme'));
+
+/** @param {string} [message] */
+function showGate(message = '') {
+  close();
+  close = () => {};
+  sessionStorage.removeItem(KEY);
+  gate.hidden = false;
+  for (const each of [board, find('#sign-out'), find('#feed-state')]) each.hidden = true;
+  error.textContent = message;
+  token.value = '';
+  token.focus();
+}
+
+/** @param {string} publisher */
+function showBoard(publisher) {
+  close();
+  sessionStorage.setItem(KEY, publisher);
+  gate.hidden = true;
+  for (const each of [board, find('#sign-out'), find('#feed-state')]) each.hidden = false;
+  const backend = new Backend(() => publisher);
+  const leaves = new AbortController();
+  const feed = new MetricsFeed(publisher);
+  const users = new OnlineUsers(backend, (user) => lookup.open(user), leaves.signal);
+  const lookup = new UserLookup(backend, leaves.signal);
+  new Dashboard(feed, leaves.signal);
+  // An event stream that ends does not say why; an ordinary request does.
+  feed.addEventListener('refused', async () => {
+    try {
+      await backend.request('GET', ASKED);
+    } catch (failure) {
+      if (!leaves.signal.aborted && isAboutToken(failure)) showGate(refusal(failure));
+    }
+  });
+  let wasLive = false;
+  feed.addEventListener('state', () => {
+    // After an absence who is there may be somebody else.
+    if (feed.state === 'live' && wasLive) users.refresh();
+    wasLive ||= feed.state === 'live';
+  });
+  addEventListener('online', () => feed.hurry(), { signal: leaves.signal });
+  close = () => {
+    leaves.abort();
+    feed.close();
+  };
+}
+
+/** @param {any} failure */
+const isAboutToken = (failure) => failure.isAboutToken === true;
+
+/** @param {any} failure */
+const refusal = (failure) =>
+  failure.status === 403
+    ? 'This token is no publisher’s: it has no scope to publish.'
+    : 'The server does not accept this token: it may have ended, or the server’s key is another.';
+
+/** @param {string} publisher */
+async function enter(publisher) {
+  try {
+    await new Backend(() => publisher).request('GET', ASKED);
+  } catch (failure) {
+    showGate(isAboutToken(failure) ? refusal(failure) : String(/** @type {any} */ (failure).message));
+    return;
+  }
+  showBoard(publisher);
+}
+
+find('#sign-in').addEventListener('submit', (/** @type {Event} */ event) => {
+  event.preventDefault();
+  enter(token.value.trim());
+});
+find('#sign-out').addEventListener('click', () => showGate());
+
+const kept = sessionStorage.getItem(KEY);
+if (kept) showBoard(kept);
+else showGate();

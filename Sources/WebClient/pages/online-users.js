@@ -1,0 +1,66 @@
+// @ts-check
+// Who is online: a page at a time, each name a way to look that user up.
+
+import { find, make } from './dom.js';
+
+const PAGE = 25;
+
+export class OnlineUsers {
+  #backend;
+  #open;
+  /** What the shown page began after, and what the next one begins after. @type {string | null} */
+  #after = null;
+  /** @type {string | null} */
+  #next = null;
+  /** Answers of an older request are not shown. */
+  #asked = 0;
+  #list = find('#online-users');
+
+  /**
+   * @param {import('./backend.js').Backend} backend
+   * @param {(user: string) => void} open
+   * @param {AbortSignal} signal
+   */
+  constructor(backend, open, signal) {
+    this.#backend = backend;
+    this.#open = open;
+    find('#online-refresh').addEventListener('click', () => this.refresh(), { signal });
+    find('#online-first').addEventListener('click', () => this.#show(null), { signal });
+    find('#online-next').addEventListener('click', () => this.#show(this.#next), { signal });
+    this.#list.replaceChildren();
+    this.refresh();
+  }
+
+  refresh() {
+    return this.#show(this.#after);
+  }
+
+  /** @param {string | null} after */
+  async #show(after) {
+    this.#asked += 1;
+    const asked = this.#asked;
+    const query = new URLSearchParams({ limit: String(PAGE) });
+    if (after !== null) query.set('after', after);
+    const error = find('#online-error');
+    try {
+      const page = await this.#backend.request('GET', `/api/v1/users/online?${query}`);
+      if (asked !== this.#asked) return;
+      error.textContent = '';
+      this.#after = after;
+      this.#next = page.next ?? null;
+      find('#online-total').textContent = String(page.total);
+      this.#list.replaceChildren(...page.users.map((/** @type {string} */ user) => this.#item(user)));
+      if (!page.users.length) this.#list.append(make('li', { class: 'empty' }, 'Nobody.'));
+    } catch (failure) {
+      if (asked === this.#asked) error.textContent = /** @type {Error} */ (failure).message;
+    }
+    find('#online-first').disabled = this.#after === null;
+    find('#online-next').disabled = this.#next === null;
+  }
+
+  /** @param {string} user */
+  #item(user) {
+    const open = make('button', { type: 'button', class: 'link', click: () => this.#open(user) }, user);
+    return make('li', {}, make('bdi', {}, open));
+  }
+}

@@ -1,0 +1,135 @@
+// @ts-check
+// One user's side of the demo: the bell, the inbox, the room, the raw frames, and the cable.
+//
+// Invariant: one client at a time; what belonged to an earlier one is closed before the next.
+
+import { Carillon } from '../carillon.js';
+import { Cable } from './cable.js';
+import { find, make } from './dom.js';
+import { FrameLog } from './frame-log.js';
+import { RoomChat } from './room-chat.js';
+import { currentTheme, theme } from './theme.js';
+
+/** What a person may have the client use. @type {Record<string, string[]>} */
+const TRANSPORTS = {
+  automatic: ['websocket', 'sse', 'poll'],
+  websocket: ['websocket'],
+  sse: ['sse'],
+  poll: ['poll'],
+};
+/** A demo is watched: it need not wait as long as a product would. */
+const RECONNECT_MILLISECONDS = 1_000;
+const STATES = {
+  connecting: 'Connecting…',
+  connected: 'Connected',
+  disconnected: 'Reconnecting…',
+  error: 'Refused',
+};
+
+export class Pane {
+  #user;
+  #token;
+  #backend;
+  #cable = new Cable();
+  #frames;
+  #leaves = new AbortController();
+  /** @type {any} */
+  #client;
+  /** @type {HTMLElement[]} */
+  #elements = [];
+
+  /**
+   * @param {string} user
+   * @param {() => Promise<string>} token a fresh one
+   * @param {import('./backend.js').Backend} backend
+   * @param {HTMLElement} root
+   */
+  constructor(user, token, backend, root) {
+    this.#user = user;
+    this.#token = token;
+    this.#backend = backend;
+    this.root = root;
+    root.dataset.user = user;
+    root.setAttribute('aria-label', user);
+    find('.user', root).textContent = user;
+    find('.face', root).textContent = user.slice(0, 1).toUpperCase();
+    this.#frames = new FrameLog(root);
+    find('.cable', root).addEventListener('change', (/** @type {any} */ { target }) => {
+      if (target.checked) this.#cable.putIn();
+      else this.#cable.pull();
+    });
+    this.#cable.addEventListener('change', () => this.#plug());
+    find('.transport', root).addEventListener('change', () => this.#start());
+    theme.addEventListener('change', () => this.#colour());
+    this.#start();
+  }
+
+  /** Makes a client, and the elements that show it. */
+  #start() {
+    this.#leaves.abort();
+    this.#client?.close();
+    const leaves = (this.#leaves = new AbortController());
+    const { WebSocket, EventSource, fetch } = this.#cable;
+    const client = new Carillon({
+      token: this.#token,
+      transports: TRANSPORTS[find('.transport', this.root).value],
+      reconnectInterval: RECONNECT_MILLISECONDS,
+      // Two users on one page, each with a connection to look at.
+      shared: false,
+      WebSocket,
+      EventSource,
+      fetch,
+    });
+    this.#client = client;
+    const listen = (/** @type {string} */ type, /** @type {(detail: any) => void} */ hear) =>
+      client.addEventListener(
+        type,
+        (/** @type {any} */ event) => hear(event.detail),
+        { signal: leaves.signal },
+      );
+    listen('frame', (frame) => this.#frames.add(frame));
+    listen('state', () => this.#showState());
+    listen('message', (message) => this.#hear(message));
+    this.#show(client);
+    new RoomChat(this.#user, client, this.#backend, this.root, leaves.signal);
+    this.#showState();
+    client.connect();
+  }
+
+  /** @param {any} client */
+  #show(client) {
+    this.#elements = ['bell', 'list', 'toast'].map((name) => {
+      const element = make(`carillon-${name}`);
+      // Before it is in the page, where it would otherwise take the page's own client.
+      element.client = client;
+      find(`.${name}-place`, this.root).replaceChildren(element);
+      return element;
+    });
+    this.#colour();
+  }
+
+  #colour() {
+    for (const element of this.#elements) element.setAttribute('theme', currentTheme());
+  }
+
+  #plug() {
+    find('.cable-text', this.root).textContent = this.#cable.isIn ? 'Cable in' : 'Cable out';
+    this.root.classList.toggle('cut', !this.#cable.isIn);
+    // A browser would say `online`; the client then tries at once.
+    if (this.#cable.isIn) this.#client.connect();
+  }
+
+  #showState() {
+    const chip = find('.state', this.root);
+    const state = /** @type {keyof typeof STATES} */ (this.#client.state);
+    chip.className = `chip state ${state}`;
+    chip.textContent = STATES[state];
+  }
+
+  /** What is told to all or to one and is not kept. @param {{event: string, data: any}} message */
+  #hear({ event, data }) {
+    if (event !== 'system:message') return;
+    const notice = find('.notice', this.root);
+    notice.textContent = [data.title, data.message].filter(Boolean).join(': ');
+  }
+}

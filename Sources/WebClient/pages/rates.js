@@ -1,0 +1,91 @@
+// @ts-check
+// From totals that only rise to what happened in a second.
+//
+// A total that fell, a clock that went back or another number of shards is a server that began
+// anew: what lies between the two is not known, so there is a gap and never a negative figure.
+
+/**
+ * @typedef {{count: number, p50: number, p99: number, max: number}} Latency microseconds
+ * @typedef {Record<string, number> & {latency: Latency}} ShardTotals
+ * @typedef {{time: number, shards: ShardTotals[]}} Snapshot
+ *
+ * @typedef {Record<string, number | null>} Figures per second, or as they stand
+ * @typedef {{time: number, total: Figures, shards: Figures[]}} Sample
+ */
+
+export const GAUGES = ['connections', 'sessions', 'users', 'rooms', 'blocked'];
+export const TOTALS = ['delivered', 'bytes_sent', 'published', 'slow_consumers', 'received'];
+
+/** Longer than this between two snapshots is a gap: the feed tells one a second. */
+export const GAP_MILLISECONDS = 3_500;
+
+/** @param {any} value */
+const number = (value) => (Number.isFinite(value) ? Number(value) : 0);
+
+export class Rates {
+  /** @type {Snapshot | null} */
+  #last = null;
+
+  /** Forgets what it compares with, as after another connection. */
+  restart() {
+    this.#last = null;
+  }
+
+  /**
+   * What happened up to `snapshot`.
+   *
+   * @param {Snapshot} snapshot
+   * @returns {Sample}
+   */
+  sample(snapshot) {
+    const last = this.#last;
+    this.#last = snapshot;
+    const seconds = last ? (snapshot.time - last.time) / 1_000 : 0;
+    const goesOn =
+      last !== null &&
+      seconds > 0 &&
+      seconds * 1_000 <= GAP_MILLISECONDS &&
+      last.shards.length === snapshot.shards.length &&
+      snapshot.shards.every((shard, index) =>
+        TOTALS.every((name) => number(shard[name]) >= number(last.shards[index][name])),
+      );
+    const shards = snapshot.shards.map((shard, index) => {
+      /** @type {Figures} */
+      const figures = {};
+      for (const name of GAUGES) figures[name] = number(shard[name]);
+      for (const name of TOTALS) {
+        const before = goesOn && last ? number(last.shards[index][name]) : null;
+        figures[name] = before === null ? null : (number(shard[name]) - before) / seconds;
+      }
+      const { count, p50, p99, max } = shard.latency ?? {};
+      const isMeasured = number(count) > 0;
+      figures.p50 = isMeasured ? number(p50) : null;
+      figures.p99 = isMeasured ? number(p99) : null;
+      figures.max = isMeasured ? number(max) : null;
+      return figures;
+    });
+    return { time: snapshot.time, total: total(shards), shards };
+  }
+}
+
+/**
+ * Counts and rates add up. Percentiles do not: the total shows the slowest shard's.
+ *
+ * @param {Figures[]} shards
+ * @returns {Figures}
+ */
+function total(shards) {
+  /** @type {Figures} */
+  const figures = {};
+  for (const name of [...GAUGES, ...TOTALS]) {
+    const values = shards.map((shard) => shard[name]);
+    figures[name] = values.includes(null)
+      ? null
+      : values.reduce((sum, value) => Number(sum) + Number(value), 0);
+  }
+  for (const name of ['p50', 'p99', 'max']) {
+    const values = shards.map((shard) => shard[name]).filter((value) => value !== null);
+    figures[name] = values.length ? Math.max(...values.map(Number)) : null;
+  }
+  return figures;
+}

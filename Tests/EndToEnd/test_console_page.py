@@ -1,0 +1,472 @@
+"""The operator's console, as an operator uses it, in Chromium."""
+
+import contextlib
+import re
+
+import pytest
+from harness.browser import new_context
+from harness.clients import EventClient
+from harness.pages import (
+    HOSTILE,
+    assert_fit,
+    assert_quiet,
+    keep,
+    lasting_address,
+    open_own_page,
+    wait_for,
+)
+from harness.tokens import publisher_token, user_token
+from harness.waiting import wait_until
+from playwright.sync_api import expect
+from websockets.exceptions import ConnectionClosed
+
+SCHEMES = ["light", "dark"]
+TILES = ["Connections", "Users", "Deliveries", "p50", "p99", "Slow consumers"]
+
+
+@pytest.fixture
+def open_console(browser, server):
+    """Opens consoles, signed in unless told otherwise; each must have been quiet at the end."""
+    with contextlib.ExitStack() as stack:
+        pages = []
+
+        def open_one(token=None, url=None, at=None, unreachable=False, signs_in=True, **options):
+            context = new_context(browser, at or server, **options)
+            stack.callback(context.close)
+            page = open_own_page(context, "/console", server=at or server, url=url)
+            pages.append((page, unreachable))
+            if signs_in:
+                sign_in(page, token or publisher_token())
+                expect(page.locator("#board")).to_be_visible()
+            return page
+
+        yield open_one
+        for page, unreachable in pages:
+            assert_quiet(page, unreachable)
+
+
+def sign_in(page, token):
+    page.get_by_label("Publisher token").fill(token)
+    page.get_by_label("Publisher token").press("Enter")
+
+
+def tile(page, name):
+    """The figure that is shown under that name."""
+    return page.locator(".tile", has=page.locator("dt", has_text=name)).locator(".figure")
+
+
+def cell(page, column, row="tfoot"):
+    """What the table of shards shows."""
+    heads = page.locator("#shards thead th").all_inner_texts()
+    return page.locator(f"#shards {row} tr").first.locator("th, td").nth(heads.index(column))
+
+
+def is_live(page):
+    expect(page.locator("#feed-state")).to_have_text("Live")
+
+
+def look_up(page, user):
+    page.get_by_label("User id").fill(user)
+    page.get_by_role("button", name="Look up").click()
+
+
+# The door.
+
+
+def test_only_a_publisher_comes_in(open_console):
+    page = open_console(signs_in=False)
+    error = page.locator("#sign-in-error")
+    for token, words in [
+        ("nonsense", "does not accept this token"),
+        (publisher_token(ttl=-3_600), "does not accept this token"),
+        (user_token("alice"), "no publisher"),
+    ]:
+        sign_in(page, token)
+        expect(error).to_contain_text(words)
+        expect(page.locator("#board")).to_be_hidden()
+        assert page.evaluate("sessionStorage.length") == 0
+    # Each refusal is an answer that the browser complains of.
+    page.said[:] = [each for each in page.said if "the server responded with" not in each]
+    assert_fit(page)
+    sign_in(page, publisher_token())
+    expect(page.locator("#board")).to_be_visible()
+
+
+def test_the_token_stays_in_the_tab_and_out_of_the_address(open_console, server):
+    page = open_console()
+    is_live(page)
+    assert page.url == f"{server.url}/console"
+    page.reload()
+    expect(page.locator("#board")).to_be_visible()
+    assert page.evaluate("localStorage.length") == 0
+    assert page.context.cookies() == []
+    # Another tab of the same browser has to ask again.
+    other = open_own_page(page.context, "/console", server=server)
+    expect(other.locator("#gate")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.locator("#gate")).to_be_visible()
+    assert page.evaluate("sessionStorage.length") == 0
+    page.reload()
+    expect(page.locator("#gate")).to_be_visible()
+    expect(page.get_by_label("Publisher token")).to_have_value("")
+
+
+# The figures.
+
+
+def test_the_figures_are_those_of_the_server(make_server, open_console):
+    server = make_server(arguments=["--shards", "2"])
+    page = open_console(at=server)
+    is_live(page)
+    for name in TILES:
+        expect(tile(page, name)).to_be_visible()
+    with contextlib.ExitStack() as stack:
+        for number in range(12):
+            stack.enter_context(EventClient(server, f"user-{number % 4}"))
+        expect(cell(page, "Sessions")).to_have_text("12")
+        expect(tile(page, "Users")).to_have_text("4")
+        # The rows of the shards add up to the last one.
+        rows = page.locator("#shards tbody tr")
+        expect(rows).to_have_count(2)
+        wait_for(
+            page,
+            """() => {
+              const cells = [...document.querySelectorAll('#shards tbody tr td:nth-child(3)')];
+              return cells.reduce((sum, cell) => sum + Number(cell.textContent), 0) === 12;
+            }""",
+        )
+        assert tile(page, "p99").inner_text() == "–"
+        # What is delivered shows as a rate and as a latency, for the second in which it was.
+        wait_until("it shows", lambda: publish_and_look(server, page), within=15)
+        expect(page.locator(".plot").nth(2).locator(".unseen")).to_contain_text(
+            re.compile(r"p99: now .*highest [\d.]+ (µs|ms|s)")
+        )
+    expect(cell(page, "Sessions")).to_have_text("0")
+
+
+def publish_and_look(server, page):
+    for number in range(20):
+        server.publish(f"user-{number % 4}")
+    delivered, p99 = tile(page, "Deliveries").inner_text(), tile(page, "p99").inner_text()
+    return re.match(r"[1-9].*/s$", delivered) and re.match(r"[\d.]+ (µs|ms|s)$", p99)
+
+
+def test_plots_are_drawn_crisp_and_split_by_shard(make_server, open_console):
+    server = make_server(arguments=["--shards", "2"])
+    page = open_console(at=server, device_scale_factor=2)
+    is_live(page)
+    plots = page.locator(".plot")
+    expect(plots).to_have_count(6)
+    with EventClient(server, "alice"):
+        wait_for(page, "() => document.querySelector('#shards tbody tr')")
+        wait_for(page, "() => document.querySelector('.plot-area').ariaValueNow !== null")
+        # Something of the first line's colour is on each canvas, in the pixels of the screen.
+        wait_for(
+            page,
+            """() => [...document.querySelectorAll('.plot')].every((plot) => {
+              const canvas = plot.querySelector('canvas');
+              if (canvas.width !== Math.round(canvas.getBoundingClientRect().width * 2)) return false;
+              const pen = canvas.getContext('2d');
+              const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
+              return data.some((part, index) => index % 4 === 3 && part > 0);
+            })""",
+        )
+        expect(plots.first.locator(".legend li")).to_have_text(
+            [re.compile("^connections"), re.compile("^users")]
+        )
+        page.get_by_text("Per shard").click()
+        for plot in plots.all():
+            expect(plot.locator(".legend li")).to_have_count(2)
+            expect(plot.locator(".legend li").nth(1)).to_contain_text("shard 1")
+        page.get_by_text("Total", exact=True).first.click()
+        expect(plots.first.locator(".legend li").first).to_contain_text("connections")
+
+
+def test_a_plot_is_read_by_pointer_and_by_keyboard(open_console):
+    page = open_console()
+    is_live(page)
+    plot = page.locator(".plot").first
+    area = plot.get_by_role("slider")
+    expect(plot.locator(".tip")).to_be_hidden()
+    # So that there is something to the left.
+    wait_for(page, "() => performance.now() > 0 && /now \\d/.test("
+             "document.querySelector('.plot .unseen').textContent)")
+    expect(area).to_have_attribute("aria-valuetext", re.compile(r"\d: connections [\d,]+, users \d"))
+    area.focus()
+    wait_until("an older moment is read", lambda: older(page, area), within=15)
+    expect(plot.locator(".tip")).to_be_visible()
+    expect(plot.locator(".tip")).to_contain_text("users")
+    page.keyboard.press("Home")
+    page.keyboard.press("Escape")
+    expect(plot.locator(".tip")).to_be_hidden()
+    box = area.bounding_box()
+    page.mouse.move(box["x"] + box["width"] - 14, box["y"] + box["height"] / 2)
+    expect(plot.locator(".tip")).to_be_visible()
+    # The others point at the same moment, and show no values of their own over their lines.
+    expect(page.locator(".tip:visible")).to_have_count(1)
+    page.mouse.move(0, 0)
+    expect(plot.locator(".tip")).to_be_hidden()
+
+
+def older(page, area):
+    page.keyboard.press("ArrowLeft")
+    return int(area.get_attribute("aria-valuenow")) < 0
+
+
+RATES = """
+async () => {
+  const { Rates } = await import('/client/pages/rates.js');
+  const latency = { count: 0, p50: 0, p99: 0, max: 0 };
+  const snapshot = (time, ...delivered) => ({ time, shards: delivered.map((total) => (
+    { connections: 1, delivered: total, bytes_sent: 0, published: 0, slow_consumers: 0,
+      received: 0, latency })) });
+  const rates = new Rates();
+  const of = (...values) => {
+    const { total, shards } = rates.sample(snapshot(...values));
+    return [total.delivered, ...shards.map((shard) => shard.delivered)];
+  };
+  const all = [of(1000, 10, 0), of(2000, 15, 1), of(2500, 20, 1), of(3500, 3, 0),
+    of(4500, 4, 2), of(4400, 5, 3), of(5400, 6, 3), of(6400, 6), of(7400, 9), of(60000, 90)];
+  rates.restart();
+  all.push(of(61000, 91));
+  const { total, shards } = new Rates().sample({ time: 1, shards: [
+    { latency: { count: 2, p50: 100, p99: 300, max: 400 } },
+    { latency: { count: 9, p50: 90, p99: 800, max: 900 } }, { latency }, {}] });
+  return [all, [total.p50, total.p99, total.max, shards[2].p99, total.connections]];
+}
+"""
+
+
+def test_rates_have_gaps_where_the_totals_began_anew(open_console):
+    page = open_console()
+    rates, latency = page.evaluate(RATES)
+    assert rates == [
+        [None, None, None],  # the first says nothing yet
+        [6, 5, 1],
+        [10, 10, 0],  # in half a second
+        [None, None, None],  # a total fell: another server
+        [3, 1, 2],
+        [None, None, None],  # the clock went back
+        [1, 1, 0],
+        [None, None],  # another number of shards
+        [3, 3],
+        [None, None],  # too long ago
+        [None, None],  # another connection
+    ]
+    # Percentiles do not add up; the slowest shard's are shown.
+    assert latency == [100, 800, 900, None, 0]
+
+
+# Users.
+
+
+def test_a_user_is_looked_up_written_to_and_sent_away(open_console, server, fresh_user):
+    user = fresh_user("looked-up")
+    for number in range(13):
+        server.publish(user, f"n {number}", type="trade.created", message="ten AAPL")
+    page = open_console()
+    look_up(page, user)
+    expect(page.locator("#user-name")).to_have_text(user)
+    expect(page.locator("#user-presence")).to_have_text("offline")
+    expect(page.locator("#connections")).to_have_text("None.")
+    titles = page.locator("#inbox td:nth-child(4)")
+    expect(titles).to_have_text([f"n {number}" for number in range(12, 2, -1)])
+    expect(page.locator("#inbox-counts")).to_have_text("13 unread of 13")
+    expect(page.get_by_role("button", name="Newest")).to_be_disabled()
+    page.get_by_role("button", name="Older").click()
+    expect(titles).to_have_text(["n 2", "n 1", "n 0"])
+    expect(page.get_by_role("button", name="Older")).to_be_disabled()
+    page.get_by_role("button", name="Newest").click()
+    expect(titles).to_have_count(10)
+    with EventClient(server, user, query={"rooms": "lobby"}) as client:
+        page.locator("#user-refresh").click()
+        expect(page.locator("#user-presence")).to_have_text("online, 1 connection")
+        expect(page.locator("#connections tr")).to_have_count(1)
+        for text in ("event", "127.0.0.1", "lobby"):
+            expect(page.locator("#connections")).to_contain_text(text)
+        page.locator("#test [name=title]").fill("Is this on?")
+        page.locator("#test [name=priority]").select_option("urgent")
+        page.get_by_role("button", name="Send").click()
+        expect(page.locator("#user-done")).to_have_text(f"Sent to {user}.")
+        expect(titles.first).to_have_text("Is this on?")
+        told = read_until(client, "notification:new")
+        assert (told["title"], told["priority"]) == ("Is this on?", "urgent")
+        # Asked, and thought better of.
+        page.locator("#disconnect").click()
+        expect(page.get_by_role("dialog")).to_contain_text(f"Disconnect {user}?")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_be_hidden()
+        expect(page.locator("#user-presence")).to_have_text("online, 1 connection")
+        page.locator("#disconnect").click()
+        page.get_by_role("button", name="Keep").click()
+        page.locator("#disconnect").click()
+        page.get_by_label("Reason").fill("the account was closed")
+        page.get_by_role("dialog").get_by_role("button", name="Disconnect").click()
+        expect(page.locator("#user-done")).to_have_text(f"Ended 1 session of {user}.")
+        with pytest.raises(ConnectionClosed) as ended:
+            while True:
+                client.next()
+        assert ended.value.rcvd.reason == "the account was closed"
+        expect(page.locator("#connections")).to_have_text("None.")
+    # What the server refuses is said in its own words.
+    page.locator("#test [name=type]").fill("not a type")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#user-error")).to_contain_text("type")
+    page.said[:] = [each for each in page.said if "422" not in each]
+
+
+def read_until(client, event):
+    while (frame := client.next())["event"] != event:
+        pass
+    return frame["data"]
+
+
+def test_who_is_online_page_by_page(make_server, open_console):
+    server = make_server()
+    users = sorted(f"u{number:02}" for number in range(30))
+    with contextlib.ExitStack() as stack:
+        for user in users:
+            stack.enter_context(EventClient(server, user))
+        page = open_console(at=server)
+        names = page.locator("#online-users li")
+        expect(names).to_have_text(users[:25])
+        expect(page.locator("#online-total")).to_have_text("30")
+        page.get_by_role("button", name="Next page").click()
+        expect(names).to_have_text(users[25:])
+        expect(page.get_by_role("button", name="Next page")).to_be_disabled()
+        page.get_by_role("button", name="u27").click()
+        expect(page.locator("#user-name")).to_have_text("u27")
+        expect(page.locator("#user-presence")).to_have_text("online, 1 connection")
+        page.get_by_role("button", name="First page").click()
+        expect(names).to_have_text(users[:25])
+
+
+def test_a_late_answer_is_not_shown_of_another_user(open_console, server, fresh_user):
+    slow, quick = fresh_user("slow"), fresh_user("quick")
+    server.publish(slow, "of the slow one")
+    server.publish(quick, "of the quick one")
+    page = open_console()
+    held = []
+    page.route(f"**/users/{slow}/**", lambda route: held.append(route))
+    look_up(page, slow)
+    wait_until("it asks", lambda: page.evaluate("1") and len(held) == 3)
+    look_up(page, quick)
+    expect(page.locator("#inbox td:nth-child(4)")).to_have_text(["of the quick one"])
+    with page.expect_response(f"**/users/{slow}/notifications**"):
+        for route in held:
+            route.fallback()
+    expect(page.locator("#user-name")).to_have_text(quick)
+    expect(page.locator("#inbox td:nth-child(4)")).to_have_text(["of the quick one"])
+
+
+def test_hostile_texts_are_texts(open_console, server):
+    with contextlib.ExitStack() as stack:
+        for number, text in enumerate(HOSTILE):
+            user = text[:100]
+            stack.enter_context(
+                EventClient(server, user, user_agent_header=text.encode("ascii", "ignore").decode())
+            )
+            server.publish(user, text, message=text, type="x")
+        page = open_console()
+        for text in HOSTILE:
+            look_up(page, text)
+            expect(page.locator("#user-name")).to_have_text(text)
+            expect(page.locator("#inbox td:nth-child(4)")).to_have_text([text])
+            expect(page.locator("#inbox td:nth-child(5)")).to_have_text([text])
+            page.locator("#disconnect").click()
+            expect(page.locator("#disconnect-user")).to_have_text(text)
+            page.keyboard.press("Escape")
+            expect(page.locator("#online-users")).to_contain_text(text)
+        assert page.locator("main script, main img, main svg").count() == 0
+
+
+# What goes wrong.
+
+
+def test_it_says_that_it_is_stale_and_goes_on_with_another_server(make_server, open_console):
+    server = make_server()
+    with lasting_address(server) as url:
+        page = open_console(at=server, url=url, unreachable=True)
+        is_live(page)
+        server.kill()
+        expect(page.locator("#feed-state")).to_contain_text("Stale: last figures")
+        expect(page.locator("#board")).to_have_class(re.compile("stale"))
+        page.get_by_role("button", name="Refresh").first.click()
+        expect(page.locator("#online-error")).to_have_text("The server cannot be reached.")
+        server.start()
+        is_live(page)
+        expect(page.locator("#board")).not_to_have_class(re.compile("stale"))
+        expect(page.locator("#online-error")).to_have_text("")
+        with EventClient(server, "alice"):
+            expect(cell(page, "Sessions")).to_have_text("1")
+        # No figure came of the totals having begun anew.
+        assert "-" not in page.locator("#tiles").inner_text()
+
+
+def test_a_token_that_another_server_refuses_is_asked_for_again(make_server, open_console):
+    server = make_server()
+    with lasting_address(server) as url:
+        page = open_console(at=server, url=url, unreachable=True)
+        is_live(page)
+        server.kill()
+        server.environment["JWT_SECRET"] = "another secret of more than thirty-two bytes"
+        server.start()
+        expect(page.locator("#gate")).to_be_visible()
+        expect(page.locator("#sign-in-error")).to_contain_text("does not accept this token")
+        assert page.evaluate("sessionStorage.length") == 0
+
+
+# How it looks.
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_it_can_be_read_by_everyone(make_server, open_console, scheme):
+    server = make_server(arguments=["--shards", "2"])
+    with EventClient(server, "alice", query={"rooms": "lobby"}), EventClient(server, "bob"):
+        for number in range(12):
+            server.publish("alice", f"Trade {number}", type="trade.created", message="10 AAPL")
+        page = open_console(at=server, color_scheme=scheme)
+        is_live(page)
+        look_up(page, "alice")
+        expect(page.locator("#inbox tr")).to_have_count(10)
+        wait_until("it has moved", lambda: publish_and_look(server, page) is None or True)
+        assert_fit(page)
+        keep(page, f"console-{scheme}")
+        page.get_by_role("button", name=f"Show it {'light' if scheme == 'dark' else 'dark'}").click()
+        wait_for(
+            page,
+            "(scheme) => getComputedStyle(document.documentElement).colorScheme === scheme",
+            "light" if scheme == "dark" else "dark",
+        )
+        assert_fit(page)
+
+
+def test_everything_is_done_from_the_keyboard(open_console, server, fresh_user):
+    user = fresh_user("keyboard")
+    server.publish(user, "hello")
+    page = open_console(signs_in=False)
+    page.keyboard.insert_text(publisher_token())
+    page.keyboard.press("Enter")
+    expect(page.locator("#board")).to_be_visible()
+    tab_to(page, "#user-id")
+    page.keyboard.insert_text(user)
+    page.keyboard.press("Enter")
+    expect(page.locator("#user-name")).to_have_text(user)
+    tab_to(page, "#disconnect")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert page.evaluate("document.activeElement.id") == "disconnect-reason"
+    page.keyboard.press("Escape")
+    # The focus comes back to where it was.
+    wait_for(page, "() => document.activeElement.id === 'disconnect'")
+    tab_to(page, "#test button")
+    page.keyboard.press("Enter")
+    expect(page.locator("#user-done")).to_have_text(f"Sent to {user}.")
+
+
+def tab_to(page, selector, most=80):
+    for _ in range(most):
+        if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"no Tab comes to {selector}")

@@ -1,0 +1,440 @@
+"""The demo, as a person tries it who decides on Carillon, in Chromium.
+
+It is the manual test of three references in one: rooms-hub's HTML client (connect, a token, a room,
+typing, presence), ghostpay's and inbox-watch's look at what arrives.
+"""
+
+import contextlib
+import json
+import re
+import statistics
+from urllib.parse import urlparse
+
+import pytest
+from harness.browser import new_context
+from harness.pages import (
+    HOSTILE,
+    assert_fit,
+    assert_quiet,
+    keep,
+    lasting_address,
+    open_own_page,
+    wait_for,
+)
+from harness.waiting import wait_until
+from playwright.sync_api import expect
+
+ALICE, BOB = 0, 1
+BOTH = [ALICE, BOB]
+FIRST_PAINT_MILLISECONDS = 200
+
+
+@pytest.fixture
+def demo_server(make_server):
+    # A secret of its own, as `--dev` makes one: another at each start.
+    return make_server(arguments=["--dev", "--shards", "2"], environment={"JWT_SECRET": ""})
+
+
+@pytest.fixture
+def open_demo(browser, demo_server):
+    """Opens the demo in profiles of their own; each page must have been quiet at the end."""
+    with contextlib.ExitStack() as stack:
+        pages = []
+
+        def open_one(url=None, unreachable=False, connects=True, **options):
+            context = new_context(browser, demo_server, **options)
+            stack.callback(context.close)
+            page = open_own_page(context, "/", server=demo_server, url=url)
+            pages.append((page, unreachable))
+            if connects:
+                for each in BOTH:
+                    is_connected(page, each)
+            return page
+
+        yield open_one
+        for page, unreachable in pages:
+            assert_quiet(page, unreachable)
+
+
+def pane(page, index):
+    return page.locator(".pane").nth(index)
+
+
+def state(page, index):
+    return pane(page, index).locator(".state")
+
+
+def is_connected(page, index):
+    expect(state(page, index)).to_have_text("Connected", timeout=20_000)
+
+
+def titles(page, index):
+    """What the user's list shows, newest first."""
+    return pane(page, index).locator("carillon-list carillon-item [part~=title]")
+
+
+def shows(page, index, expected):
+    expect(titles(page, index)).to_have_text(expected, timeout=20_000)
+
+
+def badge(page, index):
+    return pane(page, index).locator("carillon-bell [part~=badge]").first
+
+
+def publish(page, to, title=None, **fields):
+    form = page.locator("#publish")
+    form.locator("[name=to]").select_option(to)
+    for name, value in {"title": title, **fields}.items():
+        if value is not None:
+            form.locator(f"[name={name}]").fill(str(value))
+    form.get_by_role("button", name="Publish", exact=True).click()
+    count = fields.get("count", 1)
+    expect(form.locator(".done")).to_contain_text(f"Published {count} of {count}")
+
+
+def frames(page, index):
+    """The texts of the frames, newest first."""
+    return pane(page, index).locator(".frames code").all_inner_texts()
+
+
+def plug(page, index):
+    pane(page, index).locator(".switch").click()
+
+
+# Publishing.
+
+
+def test_what_is_published_rings_where_it_should(open_demo):
+    page = open_demo()
+    publish(page, "user:alice", "for alice")
+    shows(page, ALICE, ["for alice"])
+    expect(badge(page, ALICE)).to_have_text("1")
+    publish(page, "user:bob", "for bob")
+    shows(page, BOB, ["for bob"])
+    publish(page, "users", "for both")
+    publish(page, "everyone", "for everyone")
+    shows(page, ALICE, ["for everyone", "for both", "for alice"])
+    shows(page, BOB, ["for everyone", "for both", "for bob"])
+    expect(badge(page, BOB)).to_have_text("3")
+    # It is kept: another page of the same users has it.
+    other = open_demo()
+    shows(other, ALICE, ["for everyone", "for both", "for alice"])
+
+
+def test_all_fields_arrive(open_demo):
+    page = open_demo()
+    page.get_by_role("button", name="Incident").click()
+    publish(page, "user:alice", group_key="incidents", data='{"a": [1]}')
+    item = pane(page, ALICE).locator("carillon-list carillon-item").first
+    expect(item).to_contain_text("Incident INC-2024-001")
+    expect(item).to_contain_text("The database in eu-west does not answer.")
+    wait_for(page, "() => document.querySelector('.frames').textContent.includes('\"urgent\"')")
+    new = next(json.loads(text) for text in whole_frames(page) if '"notification:new"' in text)
+    shown = new["data"]
+    assert shown["type"] == "incident_created" and shown["priority"] == "urgent"
+    assert shown["entity_url"] == "/incidents/1" and shown["data"] == {"a": [1]}
+    assert [each["label"] for each in shown["actions"]] == ["Acknowledge", "Runbook"]
+    assert shown["group_key"] == "incidents"
+
+
+def whole_frames(page):
+    """Opens every frame of alice and reads it."""
+    for summary in pane(page, ALICE).locator(".frames summary").all():
+        summary.click()
+    whole = pane(page, ALICE).locator(".frames pre")
+    expect(whole.first).not_to_be_empty()
+    return whole.all_inner_texts()
+
+
+def test_as_many_as_one_likes_and_as_often(open_demo):
+    page = open_demo()
+    publish(page, "user:alice", "n", count=5, interval=0.05)
+    shows(page, ALICE, [f"n ({number}/5)" for number in (5, 4, 3, 2, 1)])
+    form = page.locator("#publish")
+    form.locator("[name=count]").fill("1000")
+    form.locator("[name=interval]").fill("0.01")
+    form.get_by_role("button", name="Publish", exact=True).click()
+    expect(form.locator(".done")).to_contain_text("Published 3 of 1000")
+    form.get_by_role("button", name="Stop").click()
+    expect(form.get_by_role("button", name="Stop")).to_be_hidden()
+    said = form.locator(".done").inner_text()
+    # Nothing is published after it was stopped: another one is the newest.
+    publish(page, "user:alice", "the last", count=1)
+    expect(titles(page, ALICE).first).to_have_text("the last")
+    assert said.startswith("Published") and " of 1000" in said
+
+
+def test_four_three_seconds_apart_each_within_a_second(open_demo):
+    page = open_demo()
+    page.clock.install()
+    page.reload()
+    for each in BOTH:
+        is_connected(page, each)
+    page.locator("#publish [name=to]").select_option("users")
+    page.get_by_role("button", name="Four, three seconds apart").click()
+    for number in range(1, 5):
+        expected = [f"Trade created ({each}/4)" for each in range(number, 0, -1)]
+        for each in BOTH:
+            shows(page, each, expected)
+        page.clock.run_for(2_900)
+        for each in BOTH:
+            shows(page, each, expected)
+        page.clock.run_for(100)
+    expect(page.locator("#publish .done")).to_contain_text("Published 4 of 4")
+
+
+def test_what_the_server_refuses_is_said(open_demo):
+    page = open_demo()
+    form = page.locator("#publish")
+    page.get_by_text("Link, actions, group, data").click()
+    for name, value, words in [
+        ("type", "not a type", "type"),
+        ("entity_url", "javascript:alert(1)", "entity_url"),
+        ("data", "{broken", "Data is no JSON"),
+        ("data", "[]", "data"),
+    ]:
+        field = form.locator(f"[name={name}]")
+        before = field.input_value()
+        field.fill(value)
+        form.get_by_role("button", name="Publish", exact=True).click()
+        expect(form.locator("p.error")).to_contain_text(words)
+        field.fill(before)
+    page.said[:] = [each for each in page.said if "the server responded with" not in each]
+    publish(page, "user:alice", "and now it works")
+    expect(form.locator("p.error")).to_have_text("")
+    shows(page, ALICE, ["and now it works"])
+
+
+def test_hostile_texts_are_texts(open_demo):
+    page = open_demo()
+    page.locator(".room-enter").nth(ALICE).click()
+    expect(pane(page, ALICE).locator(".person")).to_have_count(1)
+    for text in HOSTILE:
+        publish(page, "users", text, message=text)
+        publish(page, "system", text)
+        expect(pane(page, BOB).locator(".notice")).to_contain_text(text)
+        page.locator("#publish [name=room]").evaluate("(each) => { each.value = 'lobby' }")
+        publish(page, "room", text, message=text)
+        expect(pane(page, ALICE).locator(".said").last).to_have_text(text)
+    for each in BOTH:
+        shows(page, each, HOSTILE[::-1])
+        assert pane(page, each).locator("script, img").count() == 0
+
+
+# Rooms.
+
+
+def test_a_room_with_typing_and_presence(open_demo):
+    page = open_demo()
+    alice, bob = pane(page, ALICE), pane(page, BOB)
+    expect(alice.get_by_label("Say in the room")).to_be_disabled()
+    for each in (alice, bob):
+        each.get_by_role("button", name="Join").click()
+        expect(each.get_by_role("button", name="Leave")).to_be_visible()
+    for each in (alice, bob):
+        expect(each.locator(".person")).to_have_count(2)
+    bob.get_by_label("Presence").select_option("busy")
+    expect(alice.locator(".person.busy")).to_have_text("bob busy")
+    said = bob.get_by_label("Say in the room")
+    said.press_sequentially("Hello")
+    expect(alice.locator(".typing")).to_have_text("bob is typing…")
+    # One does not hear oneself typing.
+    expect(bob.locator(".typing")).to_have_text("")
+    said.press("Enter")
+    expect(said).to_have_value("")
+    expect(alice.locator(".said")).to_have_text(["Hello"])
+    expect(bob.locator(".line.own .said")).to_have_text(["Hello"])
+    expect(alice.locator(".typing")).to_have_text("")
+    # Whoever stops typing is not typing any more, also without a word.
+    said.press_sequentially("x")
+    expect(alice.locator(".typing")).to_have_text("bob is typing…")
+    expect(alice.locator(".typing")).to_have_text("", timeout=15_000)
+    # Who left hears nothing.
+    alice.get_by_role("button", name="Leave").click()
+    expect(alice.get_by_label("Say in the room")).to_be_disabled()
+    is_connected(page, ALICE)
+    said.fill("Are you there?")
+    said.press("Enter")
+    expect(bob.locator(".said")).to_have_text(["Hello", "Are you there?"])
+    expect(alice.locator(".said")).to_have_text(["Hello"])
+    # A room is entered again by itself after the cable was out.
+    plug(page, BOB)
+    expect(state(page, BOB)).to_have_text("Reconnecting…")
+    plug(page, BOB)
+    is_connected(page, BOB)
+    publish(page, "room", "a title", room="lobby", message="from the backend")
+    expect(bob.locator(".said").last).to_have_text("from the backend")
+
+
+# The cable, and the server.
+
+
+@pytest.mark.parametrize("transport", ["automatic", "websocket", "sse", "poll"])
+def test_a_pulled_cable_loses_nothing(open_demo, transport):
+    page = open_demo()
+    pane(page, ALICE).get_by_label("Transport").select_option(transport)
+    is_connected(page, ALICE)
+    publish(page, "users", "before")
+    shows(page, ALICE, ["before"])
+    plug(page, ALICE)
+    expect(state(page, ALICE)).to_have_text(re.compile("Reconnecting|Connecting"))
+    expect(pane(page, ALICE).locator(".cable-text")).to_have_text("Cable out")
+    publish(page, "users", "missed", count=3, interval=0)
+    shows(page, BOB, [f"missed ({number}/3)" for number in (3, 2, 1)] + ["before"])
+    shows(page, ALICE, ["before"])
+    plug(page, ALICE)
+    is_connected(page, ALICE)
+    shows(page, ALICE, [f"missed ({number}/3)" for number in (3, 2, 1)] + ["before"])
+    publish(page, "users", "after", count=1)
+    expect(titles(page, ALICE).first).to_have_text("after")
+    expect(titles(page, ALICE)).to_have_count(5)
+    expect(badge(page, ALICE)).to_have_text("5")
+
+
+def test_the_server_is_killed_and_comes_back_with_another_secret(demo_server, open_demo):
+    with lasting_address(demo_server) as url:
+        page = open_demo(url=url, unreachable=True)
+        publish(page, "users", "before")
+        demo_server.kill()
+        for each in BOTH:
+            expect(state(page, each)).not_to_have_text("Connected")
+        page.get_by_role("button", name="Publish", exact=True).click()
+        expect(page.locator("#publish p.error")).to_have_text("The server cannot be reached.")
+        demo_server.start()
+        for each in BOTH:
+            is_connected(page, each)
+        # The page's tokens were of the other secret; fresh ones are fetched, and nothing is lost.
+        publish(page, "users", "after")
+        for each in BOTH:
+            shows(page, each, ["after", "before"])
+
+
+# The frames.
+
+
+def test_the_raw_frames_of_each(open_demo):
+    page = open_demo()
+    alice = pane(page, ALICE)
+    publish(page, "user:alice", "seen raw")
+    expect(alice.locator(".frames code").filter(has_text="seen raw")).to_have_count(1)
+    assert not any("seen raw" in text for text in frames(page, BOB))
+    frame = alice.locator(".frames li").filter(has_text="seen raw")
+    expect(frame.get_by_role("img", name="received")).to_be_visible()
+    expect(frame.locator("time")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d\.\d{3}$"))
+    frame.locator("summary").click()
+    whole = json.loads(frame.locator("pre").inner_text())
+    assert whole["event"] == "notification:new" and whole["data"]["title"] == "seen raw"
+    alice.get_by_role("button", name="Clear").click()
+    expect(alice.locator(".frames li")).to_have_count(0)
+    alice.get_by_role("button", name="Pause").click()
+    publish(page, "user:alice", "unseen")
+    shows(page, ALICE, ["unseen", "seen raw"])
+    expect(alice.locator(".frames-note")).to_contain_text("passed unseen")
+    expect(alice.locator(".frames li")).to_have_count(0)
+    alice.get_by_role("button", name="Go on").click()
+    publish(page, "user:alice", "again")
+    expect(alice.locator(".frames code").filter(has_text="again")).to_have_count(1)
+
+
+def test_what_is_sent_is_a_frame_too_and_old_ones_go(open_demo):
+    page = open_demo()
+    alice = pane(page, ALICE)
+    # The client asks whether it is still there when the page thinks that the network has gone.
+    page.evaluate("dispatchEvent(new Event('offline'))")
+    expect(alice.get_by_role("img", name="sent").first).to_be_visible()
+    publish(page, "user:alice", "many", count=150, interval=0)
+    expect(titles(page, ALICE).first).to_have_text("many (150/150)")
+    expect(alice.locator(".frames li")).to_have_count(200)
+    assert len(frames(page, ALICE)) == 200
+
+
+# The page itself.
+
+
+def test_the_first_paint_is_quick(browser, demo_server):
+    paints = []
+    for _ in range(7):
+        # In a new profile: nothing of it is in a cache.
+        with contextlib.closing(new_context(browser, demo_server)) as context:
+            page = open_own_page(context, "/", server=demo_server)
+            paints.append(wait_until("it is painted", lambda page=page: page.evaluate(PAINT)))
+    print("first contentful paint, ms:", " ".join(f"{each:.0f}" for each in sorted(paints)))
+    # What others run on this machine at the same time is not the page's doing.
+    assert statistics.median(paints) < FIRST_PAINT_MILLISECONDS, paints
+
+
+PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+
+MODULES = """
+() => ({
+  preloaded: [...document.querySelectorAll('link[rel=modulepreload]')].map((each) => each.href),
+  loaded: performance.getEntriesByType('resource').map((each) => each.name)
+    .filter((name) => name.split('?')[0].endsWith('.js')),
+  unlike: performance.getEntriesByType('resource').filter((each) => each.responseStatus >= 300)
+    .map((each) => each.name),
+})
+"""
+
+
+@pytest.mark.parametrize("path", ["/", "/console"])
+def test_what_is_preloaded_is_what_is_needed(browser, demo_server, path):
+    with contextlib.closing(new_context(browser, demo_server)) as context:
+        page = open_own_page(context, path, server=demo_server)
+        page.wait_for_load_state("networkidle")
+        asked = page.evaluate(MODULES)
+        preloaded = {urlparse(each).path for each in asked["preloaded"]}
+        # Nothing in vain, and nothing that waits for another module to ask for it.
+        assert preloaded == {urlparse(each).path for each in asked["loaded"]}
+        assert asked["unlike"] == []
+        assert_quiet(page)
+
+
+def test_the_console_opens_with_the_demos_publisher(open_demo):
+    page = open_demo()
+    page.get_by_role("link", name="console").click()
+    expect(page.locator("#board")).to_be_visible()
+    expect(page.locator("#online-users li")).to_have_text(["alice", "bob"])
+    assert urlparse(page.url).path == "/console" and "?" not in page.url
+
+
+def test_a_server_that_gives_no_tokens_is_said(browser, demo_server):
+    with contextlib.closing(new_context(browser, demo_server)) as context:
+        context.route("**/demo/tokens", lambda route: route.abort())
+        page = open_own_page(context, "/", server=demo_server)
+        expect(page.locator("#page-error")).to_contain_text("The demo cannot begin")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_is_good_to_look_at(open_demo, scheme):
+    page = open_demo(color_scheme=scheme, viewport={"width": 1440, "height": 1000})
+    for name in ("Trade", "Incident", "Payment", "Import", "Hostile"):
+        page.get_by_role("button", name=name).click()
+        publish(page, "users")
+    for each, text in zip(BOTH, ("Good morning, bob.", "Hello alice!"), strict=True):
+        pane(page, each).get_by_role("button", name="Join").click()
+        expect(pane(page, each).get_by_role("button", name="Leave")).to_be_visible()
+        is_connected(page, each)
+        expect(pane(page, each).locator(".person").first).to_be_visible()
+        pane(page, each).get_by_label("Say in the room").fill(text)
+        pane(page, each).get_by_label("Say in the room").press("Enter")
+        expect(pane(page, each).locator(".said").last).to_have_text(text)
+    expect(titles(page, BOB)).to_have_count(5)
+    assert_fit(page)
+    keep(page, f"demo-{scheme}")
+    pane(page, ALICE).locator("carillon-bell").click()
+    plug(page, BOB)
+    expect(state(page, BOB)).to_have_text("Reconnecting…")
+    assert_fit(page)
+    keep(page, f"demo-bell-{scheme}")
+    other = "light" if scheme == "dark" else "dark"
+    page.get_by_role("button", name=f"Show it {other}").click()
+    expect(pane(page, ALICE).locator("carillon-bell")).to_have_attribute("theme", other)
+    assert_fit(page)
+
+
+def test_it_fits_a_small_screen(open_demo):
+    page = open_demo(viewport={"width": 390, "height": 844}, device_scale_factor=2)
+    publish(page, "users", "W" * 200)
+    expect(titles(page, BOB)).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    keep(page, "demo-small")
