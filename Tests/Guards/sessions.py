@@ -139,6 +139,6 @@ GUARDS = [
         FAN_OUT,
         "number == 0 || !table[place].flags.contains(.ungreeted)",
         "number < .max || !table[place].flags.contains(.ungreeted)",
-        (unit("SocketIORecoveryTests"), unit("RoomModelTests")),
+        (unit("SocketIORecoveryTests"),),
     ),
 ]
