@@ -7,7 +7,7 @@ from harness.socketio_js import CLIENTS
 PREPARE = """async () => {
   const { Carillon } = await import('/client/carillon.js');
   window.start = async (options = {}, net = {}) => {
-    const all = fakes();
+    const all = Object.assign(window, fakes());
     Object.assign(all.net, net);
     const client = new Carillon({ ...all.options, ...options });
     const states = [], errors = [];
@@ -16,7 +16,7 @@ PREPARE = """async () => {
     client.connect();
     await all.pass(0);
     const times = () => all.sockets.map(({ at }) => at - 1_000_000);
-    return Object.assign(window, all, { client, states, errors, times });
+    Object.assign(window, { client, states, errors, times });
   };
   window.gaps = () => times().slice(1).map((time, i) => time - times()[i]);
   window.refuse = (socket) => socket.end(1006);
