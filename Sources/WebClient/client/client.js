@@ -225,8 +225,8 @@ export class Carillon extends EventTarget {
       this.store.reset();
       if (this.#isWanted) this.connect();
     } else if (!isSame) {
+      this.#tabs?.post({ kind: 'token', token });
       if (this.isLeader) this.#connection.handOver(token);
-      else this.#tabs?.post({ kind: 'token', token });
       this.#planRenewal();
     }
   }
@@ -288,7 +288,7 @@ export class Carillon extends EventTarget {
 
   #hear = ({ kind, state, cursor, stats, inbox, step, told, token }) => {
     if (kind === 'token') {
-      if (this.isLeader && userOf(token) === this.#user) this.#use(token);
+      if (userOf(token) === this.#user) this.#use(token);
     } else if (kind === 'all' && !this.isLeader) {
       this.#isCurrent = true;
       this.#cursor = cursor;

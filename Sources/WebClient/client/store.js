@@ -143,7 +143,11 @@ export class NotificationStore {
     this.#show();
   }
 
-  /** Does what some tab did. @param {any} step */
+  /**
+   * Does what some tab did.
+   *
+   * @param {any} step
+   */
   mirror({ add, own, begin, key, isGranted }) {
     const change = this.#changes.find((each) => each.key === key);
     if (add) {
