@@ -205,6 +205,24 @@ def test_a_fresh_token_is_handed_over_on_a_live_connection(own, make_context, fr
     assert '\\"auth\\"' in frames and new not in frames, "a token is shown to nobody"
 
 
+def test_a_function_that_comes_later_is_asked_at_once(own, make_context, fresh_user):
+    user = fresh_user()
+    tab = Tab(make_context(own), own, user, token=user_token(user, ttl=60)).connected()
+    tab.evaluate(
+        """(token) => {
+          globalThis.calls = 0;
+          globalThis.source = () => (calls++, token);
+          client.setToken(source);
+        }""",
+        user_token(user),
+    )
+    tab.until("told('frame').some(({text}) => text.includes('auth'))")
+    # The same again is no news.
+    tab.evaluate("client.setToken(source)")
+    assert tab.evaluate("client.list().then(() => calls)") == 1
+    assert tab.states == ["connecting", "connected"]
+
+
 def is_over(server, token):
     return server.request("GET", UNREAD, token).status == 401
 

@@ -175,6 +175,7 @@ export class Carillon extends EventTarget {
   setToken(token) {
     this.#take(token);
     if (this.#isWanted && this.#state !== 'connected') this.connect();
+    else if (this.#isWanted) this.#fresh().catch(this.#failed);
   }
 
   list(query = {}) {
@@ -213,6 +214,7 @@ export class Carillon extends EventTarget {
 
   #take(token) {
     if (typeof token === 'string') return this.#use(token);
+    if (token === this.#source) return;
     this.#source = token;
     this.#isOld = true;
   }
