@@ -175,9 +175,8 @@ def test_messages_of_others_in_the_channel_do_no_harm(own, make_context, fresh_u
           const next = new BroadcastChannel(`carillon/2 ${client.url} ${client.user}`);
           next.postMessage({ kind: 'state', state: 'error', from: 'x' });
           const same = new BroadcastChannel(`carillon/1 ${client.url} ${client.user}`);
-          for (const junk of [null, 1, 'text', [], {}, { kind: 'state' }, { kind: 'nothing', from: 'x' }]) {
-            same.postMessage(junk);
-          }
+          const junk = [null, 1, 'text', [], {}, { kind: 'state', state: 'error' }];
+          for (const each of [...junk, { kind: 'nothing', from: 'x' }]) same.postMessage(each);
         }"""
     )
     own.publish(user, "after")
@@ -203,3 +202,17 @@ def test_a_fresh_token_of_one_tab_serves_all(make_server, make_context, fresh_us
     for tab in (leader, follower):
         tab.until("titles().length > 0")
         assert tab.states == ["connecting", "connected"]
+
+
+def test_a_leader_whose_token_ends_lets_another_lead(make_server, make_context, fresh_user):
+    server = make_server(environment={"JWT_LEEWAY": "0"})
+    context, user = make_context(server), fresh_user()
+    first = Tab(context, server, user, token=user_token(user, ttl=3)).connected()
+    second = Tab(context, server, user).connected()
+    assert leaders([first, second]) == [first]
+    second.until("client.isLeader && client.state === 'connected'")
+    server.publish(user, "for both")
+    for tab in (first, second):
+        tab.until("titles().length === 1 && client.state === 'connected'")
+    assert first.told("state") == ["connecting", "connected", "error", "connecting", "connected"]
+    assert connection_count(server) == 1
