@@ -11,7 +11,7 @@ SOCKETS = b"Upgrade: websocket"
 STREAMS = b"GET /notifications/events"
 REFUSED = {"websocket": [], "sse": [SOCKETS], "poll": [SOCKETS, STREAMS]}
 WAYS = pytest.mark.parametrize("way", REFUSED)
-DIALECTS = {"websocket": "event", "sse": "sse"}
+DIALECTS = {"websocket": "event", "sse": "sse", "poll": "poll"}
 FIELDS = {
     "id", "type", "priority", "title", "message", "entity_type", "entity_id", "entity_url",
     "group_key", "is_read", "created_at", "actions", "data",
@@ -39,8 +39,7 @@ def behind(make_server, make_context, fresh_user):
 def takes(tab, way):
     """Whether the tab's connection is of that kind, as the server knows it."""
     dialects = [each["dialect"] for each in own_connections(tab.server, tab.user)]
-    # Polls are no connections.
-    return dialects == ([DIALECTS[way]] if way in DIALECTS else [])
+    return dialects == [DIALECTS[way]]
 
 
 @WAYS

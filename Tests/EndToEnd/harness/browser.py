@@ -60,7 +60,9 @@ def serve_client(context, server):
         headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache"}
         return route.fulfill(body=path.read_bytes(), content_type=kind, headers=headers)
 
-    context.route(lambda url: "/client/" in url, fulfill)
+    # A pattern, which is looked at in the browser's driver: a function would be asked here for each
+    # request, and pages would stand still while a test waits for something else.
+    context.route(re.compile("/client/"), fulfill)
 
 
 def new_context(browser, server, **options):
