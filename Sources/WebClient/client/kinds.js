@@ -13,12 +13,12 @@ const ICONS = {
   bell: 'M4 18l2-2v-5a6 6 0 0 1 12 0v5l2 2zM10 21h4',
 };
 
-// Types are an open set: the first word that fits decides, as in tradepulse's table for its own.
+// The first that fits decides.
 const WORDS = [
-  [/fail|error|declin|reject/, 'cross', 'red'],
+  [/fail|error|declin/, 'cross', 'red'],
   [/delet|remov|cancel/, 'trash', 'gray'],
-  [/succe|complet|paid|releas|resolv|approv/, 'check', 'green'],
-  [/incident|alert|warn|mainten|expir|security/, 'alert', 'amber'],
+  [/succe|complet|paid|releas|resolv/, 'check', 'green'],
+  [/incident|alert|warn|mainten|expir/, 'alert', 'amber'],
   [/comment|message|mention|reply/, 'chat', 'blue'],
   [/payment|invoice|escrow|subscription/, 'card', 'purple'],
   [/import|export|file/, 'folder', 'purple'],
@@ -26,11 +26,10 @@ const WORDS = [
   [/updat|info|system/, 'info', 'blue'],
   [/^/, 'bell', 'blue'],
 ];
-const SOUNDS = { green: [660, 880], red: [440, 330], amber: [587, 587] };
+const SOUNDS = { green: [660, 880], red: [440, 330] };
 const kinds = new Map();
 let audio;
 
-/** Says how a type looks and sounds. */
 export const setKind = (type, kind) => void kinds.set(type, kind);
 
 export const kindOf = (type) => {
@@ -39,7 +38,6 @@ export const kindOf = (type) => {
   return { sound: SOUNDS[kind.color] ?? [784], ...kind };
 };
 
-/** An icon by its name or path. */
 export const iconOf = (name) => {
   const [svg, path] = ['svg', 'path'].map((tag) =>
     document.createElementNS('http://www.w3.org/2000/svg', tag));
@@ -50,7 +48,7 @@ export const iconOf = (name) => {
   return svg;
 };
 
-/** Browsers let a page sound once a person has done something in it. */
+/** Browsers demand that a person was active in the page. */
 export const ring = (type) => {
   if (!navigator.userActivation?.hasBeenActive) return;
   audio ??= new AudioContext();
