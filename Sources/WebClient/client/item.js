@@ -80,7 +80,6 @@ export class CarillonItem extends CarillonElement {
     this.#drawn = drawn;
     const { icon, color } = kindOf(it.type);
     this.#icon.replaceChildren(iconOf(icon));
-    // Of CSS, or of the palette.
     for (const value of [color, `var(--_${color})`]) this.#icon.style.color = value;
     this.#title.role = lead(this.#title, it.entity_url) ? null : 'button';
     this.#actions.replaceChildren();

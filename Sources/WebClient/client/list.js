@@ -48,7 +48,7 @@ export class CarillonList extends CarillonPanel {
     });
     on('read', ({ id }) => this.#read((it) => it.id === id));
     on('deleted', ({ id }) => this.#keep((it) => it.id !== id));
-    // What happens to all is told so.
+    // What happens to all.
     on('stats', ({ total, unread }) => {
       if (!total) this.#keep(() => false);
       if (!unread) this.#read(() => true);
@@ -109,7 +109,6 @@ export class CarillonList extends CarillonPanel {
   }
 
   render() {
-    // Read elsewhere in the page.
     const read = new Set(this.value.notifications.map((it) => it.is_read && it.id));
     this.#read(({ id }) => read.has(id));
     super.render();

@@ -11,7 +11,6 @@ export class CarillonPanel extends CarillonElement {
   #count = make('span', 'count');
   #markAll = button('text', () => this.store.markAllAsRead());
   #clearAll = button('text', () => {
-    // There is no way back.
     if (this.#isSure) this.store.clear();
     this.#ask(!this.#isSure);
   });

@@ -34,13 +34,13 @@ export class CarillonToast extends CarillonElement {
     const item = Object.assign(new CarillonItem(), { notification });
     const isUrgent = (it) => it.notification.priority === 'urgent';
     const timeout = isUrgent(item) ? 0 : +(this.getAttribute('timeout') ?? 6_000);
-    // A clock that can be stopped.
+    // A clock.
     const time = item.animate([], timeout || Infinity);
     time.onfinish = () => this.#close((it) => it === item);
     this.root.prepend(item);
     this.#times.set(item, time);
-    if (this.#times.size > +(this.getAttribute('max') ?? 3)) {
-      const all = [...this.#times.keys()];
+    const all = [...this.#times.keys()];
+    if (all.length > 3) {
       const oldest = all.find((it) => !isUrgent(it)) ?? all[0];
       this.#close((it) => it === oldest);
     }
