@@ -9,8 +9,7 @@ import { CarillonStatus } from './status.js';
 export class CarillonBell extends CarillonElement {
   #token;
   #badge = make('span', 'badge');
-  #icon = iconOf('bell');
-  #button = button('bell', null, this.#icon, this.#badge,
+  #button = button('bell', null, iconOf('bell'), this.#badge,
     Object.assign(new CarillonStatus(), { ariaHidden: 'true', role: 'none' }));
   #panel = Object.assign(new CarillonPanel(), { popover: 'auto', role: 'dialog', part: 'panel' });
 
@@ -47,8 +46,6 @@ export class CarillonBell extends CarillonElement {
       const types = this.getAttribute('sound');
       // One tab of the browser sounds.
       if (this.client.isLeader && (types === '' || types?.split(' ').includes(type))) ring(type);
-      if (matchMedia('(prefers-reduced-motion)').matches) return;
-      this.#icon.animate({ rotate: ['0deg', '15deg', '-15deg', '0deg'] }, 500);
     });
     this.listen(window, 'resize scroll', () => this.#place());
   }
@@ -77,4 +74,4 @@ export class CarillonBell extends CarillonElement {
   }
 }
 
-customElements.define('carillon-bell', CarillonBell);
+CarillonBell.define('carillon-bell');

@@ -21,13 +21,13 @@ export const setText = (element, text) => {
 
 /** To this site or by https: no script, nor a user's name that looks like a host. */
 export const lead = (link, url) => {
-  link.removeAttribute('href');
-  if (!url || !URL.canParse(url, location.href)) return false;
-  const { href, origin, protocol, username } = new URL(url, location.href);
+  link.href = url;
+  const { origin, protocol, username } = link;
   const isOurs = origin === location.origin && protocol === location.protocol;
-  if (username || (!isOurs && protocol !== 'https:')) return false;
-  Object.assign(link, { href, target: isOurs ? '' : '_blank', rel: 'noopener noreferrer' });
-  return true;
+  const isSafe = url && !username && (isOurs || protocol === 'https:');
+  if (!isSafe) link.removeAttribute('href');
+  Object.assign(link, { target: isOurs ? '' : '_blank', rel: 'noopener noreferrer' });
+  return isSafe;
 };
 
 const languages = {};
@@ -44,8 +44,9 @@ const say = (live, text) => {
   region.textContent = text;
 };
 
-export class CarillonElement extends HTMLElement {
-  static observedAttributes = ['lang', 'label', 'href', 'types', 'token'];
+export class CarillonElement extends /** @type {any} */ (HTMLElement) {
+  static observedAttributes = ['lang', 'label', 'href', 'token'];
+  static define(name) { customElements.define(name, /** @type {any} */ (this)); }
 
   #given = {};
   #frame = 0;
@@ -70,7 +71,7 @@ export class CarillonElement extends HTMLElement {
     const { host } = this.getRootNode();
     return host instanceof CarillonElement ? host : null;
   }
-  #find(name) { return this.#given[name] ?? this.#host?.#find(name); }
+  #find(name) { return this.#given[name] ?? (this.#host && this.#host.#find(name)); }
   #give(given) {
     Object.assign(this.#given, given);
     if (this.isConnected) this.#attach();
@@ -126,9 +127,8 @@ export class CarillonElement extends HTMLElement {
     }));
   }
 
-  /** For those who listen to the page: told once, and a burst as one. */
+  /** Said once, and a burst as one. */
   hear(listener) {
-    // What was not there before is not heard.
     for (const live of ['polite', 'assertive']) say(live, '');
     this.listen(this.client, 'notification', ({ detail }) => {
       listener?.(detail);

@@ -92,4 +92,4 @@ export class CarillonItem extends CarillonElement {
   }
 }
 
-customElements.define('carillon-item', CarillonItem);
+CarillonItem.define('carillon-item');

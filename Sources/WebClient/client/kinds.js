@@ -15,16 +15,16 @@ const ICONS = {
 
 // The first that fits decides.
 const WORDS = [
-  [/fail|error|declin/, 'cross', 'red'],
-  [/delet|remov|cancel/, 'trash', 'gray'],
-  [/succe|complet|paid|releas|resolv/, 'check', 'green'],
-  [/incident|alert|warn|mainten|expir/, 'alert', 'amber'],
-  [/comment|message|mention|reply/, 'chat', 'blue'],
-  [/payment|invoice|escrow|subscription/, 'card', 'purple'],
-  [/import|export|file/, 'folder', 'purple'],
-  [/creat/, 'check', 'green'],
-  [/updat|info|system/, 'info', 'blue'],
-  [/^/, 'bell', 'blue'],
+  ['fail|error|declin', 'cross', 'red'],
+  ['delet|remov|cancel', 'trash', 'gray'],
+  ['succe|complet|paid|releas|resolv', 'check', 'green'],
+  ['incident|alert|warn|mainten|expir', 'alert', 'amber'],
+  ['comment|message|mention|reply', 'chat', 'blue'],
+  ['payment|invoice|escrow|subscription', 'card', 'purple'],
+  ['import|export|file', 'folder', 'purple'],
+  ['creat', 'check', 'green'],
+  ['updat|info|system', 'info', 'blue'],
+  ['', 'bell', 'blue'],
 ];
 const SOUNDS = { green: [660, 880], red: [440, 330] };
 const kinds = new Map();
@@ -33,7 +33,7 @@ let audio;
 export const setKind = (type, kind) => void kinds.set(type, kind);
 
 export const kindOf = (type) => {
-  const [, icon, color] = WORDS.find(([word]) => word.test(type));
+  const [, icon, color] = WORDS.find(([word]) => RegExp(word).test(type));
   const kind = { icon, color, ...kinds.get(type) };
   return { sound: SOUNDS[kind.color] ?? [784], ...kind };
 };
@@ -50,7 +50,7 @@ export const iconOf = (name) => {
 
 /** Browsers demand that a person was active in the page. */
 export const ring = (type) => {
-  if (!navigator.userActivation?.hasBeenActive) return;
+  if (!navigator['userActivation']?.hasBeenActive) return;
   audio ??= new AudioContext();
   const volume = new GainNode(audio);
   volume.connect(audio.destination);

@@ -2,7 +2,7 @@
 import { button, make, setText } from './element.js';
 import { CarillonPanel } from './panel.js';
 
-const FAILED = 'Notifications could not be loaded';
+const LOADING = 'Loading…', FAILED = 'Notifications could not be loaded';
 
 /** The whole inbox, by pages and filtered, and live. */
 export class CarillonList extends CarillonPanel {
@@ -12,7 +12,7 @@ export class CarillonList extends CarillonPanel {
   /** An answer to an earlier question comes too late. */
   #asked = 0;
   #late = [];
-  #types = new Set();
+  #types = new Set(['']);
   #unread = button('filter', () => {
     this.#unread.ariaPressed = `${!this.#isUnread}`;
     this.reload();
@@ -31,8 +31,8 @@ export class CarillonList extends CarillonPanel {
   get #isUnread() { return this.#unread.ariaPressed === 'true'; }
   get rows() { return this.#all; }
   get blank() {
-    return { loading: 'Loading…', failed: FAILED }[this.#state]
-      ?? (this.#isUnread || this.#type.value ? 'Nothing matches these filters' : super.blank);
+    return this.#state
+      || (this.#isUnread || this.#type.value ? 'Nothing matches these filters' : super.blank);
   }
 
   attached() {
@@ -67,20 +67,20 @@ export class CarillonList extends CarillonPanel {
   /** Neither ids nor times tell the order. */
   #add(some, place) {
     const ids = new Set(this.#all.map(({ id }) => id));
-    this.#all = this.#all.toSpliced(place, 0, ...some.filter(({ id }) => !ids.has(id)));
+    this.#all.splice(place, 0, ...some.filter(({ id }) => !ids.has(id)));
     for (const { type } of some) this.#types.add(type);
   }
 
   async reload(before) {
     const asked = this.#asked += 1;
     this.#next = before;
-    this.#state = 'loading';
+    this.#state = LOADING;
     this.#late = [];
     this.update();
     const page = await this.ask(this.client.list({ before, unread: this.#isUnread,
       limit: this.getAttribute('page-size') ?? 20, type: this.#type.value || null }));
     if (asked !== this.#asked) return;
-    this.#state = page ? '' : 'failed';
+    this.#state = page ? '' : FAILED;
     if (page) {
       if (!before) this.#all = [];
       this.#add(page.notifications, Infinity);
@@ -91,7 +91,7 @@ export class CarillonList extends CarillonPanel {
   }
 
   async #loadMore() {
-    if (this.#state === 'loading') return;
+    if (this.#state === LOADING) return;
     const { childElementCount } = this.list;
     await this.reload(this.#next);
     this.list.children[childElementCount]?.focus();
@@ -112,22 +112,21 @@ export class CarillonList extends CarillonPanel {
     const read = new Set(this.value.notifications.map((it) => it.is_read && it.id));
     this.#read(({ id }) => read.has(id));
     super.render();
-    const isLoading = this.#state === 'loading';
-    const hasFailed = this.#state === 'failed';
-    this.list.ariaBusy = isLoading;
+    const hasFailed = this.#state === FAILED;
+    this.list.ariaBusy = this.#state === LOADING;
     this.#unread.ariaPressed = this.#isUnread;
     setText(this.#unread, this.word('Unread only'));
     this.#type.ariaLabel = this.word('All types');
-    ['', ...this.getAttribute('types')?.split(' ') ?? this.#types].forEach((type, index) => {
+    [...this.#types].forEach((type, index) => {
       const option = this.#type.options[index] ?? this.#type.appendChild(make('option', ''));
       option.value = type;
       setText(option, this.word(type || 'All types').replace(/[._:-]+/g, ' '));
     });
-    setText(this.#more, !this.#next && !hasFailed ? ''
-      : this.word(isLoading ? 'Loading…' : hasFailed ? 'Try again' : 'Load more'));
-    const end = hasFailed ? FAILED : isLoading || this.#next ? '' : 'That’s everything';
-    setText(this.#end, this.#all.length ? this.word(end) : '');
+    const more = hasFailed ? 'Try again' : this.#next && (this.#state || 'Load more');
+    const end = hasFailed ? FAILED : !this.#next && !this.#state && 'That’s everything';
+    setText(this.#more, more ? this.word(more) : '');
+    setText(this.#end, end && this.#all.length ? this.word(end) : '');
   }
 }
 
-customElements.define('carillon-list', CarillonList);
+CarillonList.define('carillon-list');

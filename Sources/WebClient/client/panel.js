@@ -102,7 +102,7 @@ export class CarillonPanel extends CarillonElement {
   }
 
   #collapsed() {
-    const groups = Map.groupBy(this.rows, (it) => it.group_key || it);
+    const groups = Map['groupBy'](this.rows, (it) => it.group_key || it);
     return [...groups].flatMap(([key, [head, ...rest]]) => {
       const count = [head, ...rest].reduce((sum, it) => sum + (it.group_count ?? 1), 0);
       if (count < 2) return [[head]];
@@ -141,4 +141,4 @@ export class CarillonPanel extends CarillonElement {
   }
 }
 
-customElements.define('carillon-panel', CarillonPanel);
+CarillonPanel.define('carillon-panel');

@@ -1,5 +1,5 @@
 // @ts-check
-// How the elements look: a page sets `--carillon-…`, and `--_…` is what comes of it.
+// A page sets `--carillon-…`; `--_…` is what comes of it.
 
 const palette = {
   surface: '#fff, #1b1e25',

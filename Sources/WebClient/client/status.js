@@ -31,4 +31,4 @@ export class CarillonStatus extends CarillonElement {
   }
 }
 
-customElements.define('carillon-status', CarillonStatus);
+CarillonStatus.define('carillon-status');

@@ -8,8 +8,8 @@ const draw = (language, element) => {
   const then = Date.parse(element.dateTime);
   const age = Date.now() - then;
   const [length, unit] = age < HOUR ? [MINUTE, 'minute'] : age < DAY ? [HOUR, 'hour'] : [DAY, 'day'];
-  const format = (numeric, ...value) =>
-    new Intl.RelativeTimeFormat(language, { style: 'narrow', numeric }).format(...value);
+  const format = (numeric, count, unit) =>
+    new Intl.RelativeTimeFormat(language, { style: 'narrow', numeric }).format(count, unit);
   const text = age < MINUTE ? format('auto', 0, 'second')
     : age < 7 * DAY ? format('always', -Math.floor(age / length), unit)
     : new Date(then).toLocaleDateString(language, { dateStyle: 'medium' });

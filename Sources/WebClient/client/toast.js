@@ -65,4 +65,4 @@ export class CarillonToast extends CarillonElement {
   }
 }
 
-customElements.define('carillon-toast', CarillonToast);
+CarillonToast.define('carillon-toast');
