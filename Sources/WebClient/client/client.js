@@ -4,9 +4,9 @@ import { CarillonError } from './error.js';
 import { NotificationStore, notification } from './store.js';
 import { Tabs } from './tabs.js';
 
-/** Tabs understand each other only where this is the same. */
+/** Of what tabs say to each other. */
 const VERSION = 1;
-/** Ids that are remembered, so that nothing is announced twice. */
+/** Ids that are remembered: nothing is announced twice. */
 const SEEN = 1_000;
 const INBOX = '/api/v1/notifications';
 const REALTIME = '/api/v1/websocket/realtime/';
@@ -28,7 +28,6 @@ const defaults = {
   },
 };
 
-/** What a token says, unproven. */
 const claimsOf = (token = '') => {
   try {
     const text = atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'));
@@ -39,7 +38,6 @@ const claimsOf = (token = '') => {
   }
 };
 
-/** Whose it says that it is. */
 export const userOf = (token) => {
   const { sub, user_id, userId, id } = claimsOf(token);
   return `${sub ?? user_id ?? userId ?? id ?? ''}`;
@@ -48,13 +46,11 @@ export const userOf = (token) => {
 /**
  * One user's client in one page.
  *
- * Of the tabs that share a connection one leads: it alone connects, and tells the others what it
- * hears. All take that in the same way, so all show the same.
+ * The tab that leads connects, and tells the others what it hears; all digest it in the same way.
  */
 export class Carillon extends EventTarget {
   #token;
   #user = '';
-  /** Fetches a token. */
   #source;
   #asking;
   #isOld = false;
@@ -66,7 +62,7 @@ export class Carillon extends EventTarget {
   #state = 'disconnected';
   #cursor = '';
   #isWanted = false;
-  /** Whether this tab knows what there is; one that follows takes no news before. */
+  /** Whether it knows what there is: it takes no news before. */
   #isCurrent = false;
   #ending = new AbortController();
 
@@ -77,7 +73,7 @@ export class Carillon extends EventTarget {
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     this.options = { ...defaults, ...page, locks: navigator?.locks, ...Object.fromEntries(given) };
     this.url = new URL(this.options.url, location?.href).href.replace(/\/+$/, '');
-    this.store = options.store ?? new NotificationStore(this.options);
+    this.store = options.store ?? new NotificationStore({ capacity: this.options.capacity });
     this.store.bind({
       request: this.request.bind(this),
       failed: this.#failed,
@@ -101,7 +97,7 @@ export class Carillon extends EventTarget {
       opened: () => {
         this.#change('connected');
         this.#planRenewal();
-        // Changes leave no trace in what is replayed.
+        // What is replayed says nothing of changes.
         this.#load();
       },
       begin: (cursor) => this.#cursor || this.#move(cursor),
@@ -141,7 +137,6 @@ export class Carillon extends EventTarget {
     return this.#user;
   }
 
-  /** Whether any tab of this user's is. */
   get isVisible() {
     const others = [...(this.#tabs?.peers.values() ?? [])];
     return !globalThis.document?.hidden || others.some((peer) => peer.isVisible);
@@ -154,13 +149,11 @@ export class Carillon extends EventTarget {
     this.#connection.start();
   }
 
-  /** Leaves until `connect`; the other tabs go on. */
   disconnect() {
     this.#isWanted = false;
     this.#leave();
   }
 
-  /** Ends for good. */
   close() {
     this.disconnect();
     this.#ending.abort();
@@ -177,7 +170,6 @@ export class Carillon extends EventTarget {
     this.#roomsChanged();
   }
 
-  /** Uses it from now on, and hands it over where there is a connection. */
   setToken(token) {
     this.#take(token);
     if (this.#isWanted && this.#state !== 'connected') this.connect();
@@ -196,7 +188,6 @@ export class Carillon extends EventTarget {
     return this.request('POST', `${REALTIME}presence`, { status });
   }
 
-  /** The data of an answer. */
   async request(method, path, body, signal) {
     for (let isAgain = false; ; isAgain = true) {
       const headers = { Authorization: `Bearer ${await this.#fresh()}` };
@@ -217,8 +208,6 @@ export class Carillon extends EventTarget {
       throw new CarillonError(status, code, message, wait || undefined);
     }
   }
-
-  // The token.
 
   #take(token) {
     if (typeof token === 'string') return this.#use(token);
@@ -241,13 +230,12 @@ export class Carillon extends EventTarget {
       this.store.reset();
       if (this.#isWanted) this.connect();
     } else if (!isSame) {
+      this.#tabs?.post({ kind: 'token', token });
       if (this.isLeader) this.#connection.handOver(token);
-      else this.#tabs?.post({ kind: 'token', token });
       this.#planRenewal();
     }
   }
 
-  /** A token that is still good, as far as one can tell. */
   async #fresh() {
     const { clock } = this.options;
     if (claimsOf(this.#token).exp * 1_000 < clock.now()) this.#isOld = true;
@@ -267,13 +255,11 @@ export class Carillon extends EventTarget {
     return this.#token;
   }
 
-  /** Whether another one can be had. */
   #renew() {
     this.#isOld = true;
     return !!this.#source;
   }
 
-  /** Has a fresh one before this one ends. */
   #planRenewal() {
     const { clock } = this.options;
     clock.clearTimeout(this.#renewal);
@@ -284,38 +270,30 @@ export class Carillon extends EventTarget {
     this.#renewal = clock.setTimeout(renew, Math.min(time, 2 ** 31 - 1));
   }
 
-  // The tabs.
-
   async #lead() {
-    const { options } = this;
-    const isShared = options.shared && this.#user;
-    const tabs = (this.#tabs ??= new Tabs(
-      `carillon/${VERSION} ${this.url} ${this.#user}`,
-      isShared ? options : {},
-      {
-        is: () => ({ rooms: this.rooms, isVisible: !globalThis.document?.hidden }),
-        hear: this.#hear,
-        moved: () => this.isLeader && this.#connection.follow(),
-        welcome: (to) => this.#tell({ to }),
-      },
-    ));
+    const { shared, locks, BroadcastChannel } = this.options;
+    const name = `carillon/${VERSION} ${this.url} ${this.#user}`;
+    const tabs = (this.#tabs ??= new Tabs(name, shared && this.#user && locks, BroadcastChannel, {
+      is: () => ({ rooms: this.rooms, isVisible: !globalThis.document?.hidden }),
+      hear: this.#hear,
+      moved: () => this.isLeader && this.#connection.follow(),
+      welcome: (to) => this.#tell({ to }),
+    }));
     if (tabs.isLeader) return;
     await tabs.lead();
     this.#isCurrent = true;
     if (this.#cursor) this.#tell();
   }
 
-  /** Tells other tabs all that there is. */
   #tell(more = {}) {
     const { stats } = this;
     const all = { state: this.#state, cursor: this.#cursor, stats, inbox: this.store.snapshot() };
     this.#tabs?.post({ kind: 'all', ...all, ...more });
   }
 
-  /** What another tab says. */
   #hear = ({ kind, state, cursor, stats, inbox, step, told, token }) => {
     if (kind === 'token') {
-      if (this.isLeader && userOf(token) === this.#user) this.#use(token);
+      if (userOf(token) === this.#user) this.#use(token);
     } else if (kind === 'all' && !this.isLeader) {
       this.#isCurrent = true;
       this.#cursor = cursor;
@@ -330,7 +308,6 @@ export class Carillon extends EventTarget {
     }
   };
 
-  /** The rooms of every tab. */
   #allRooms() {
     const peers = [...(this.#tabs?.peers.values() ?? [])];
     return [...new Set([...peers.flatMap(({ rooms }) => rooms), ...this.#rooms])].sort().join();
@@ -350,8 +327,6 @@ export class Carillon extends EventTarget {
     this.#setState('disconnected');
   }
 
-  // What the server says.
-
   #told = (event, data, timestamp) => {
     if (typeof event !== 'string' || typeof data !== 'object' || !data) return;
     try {
@@ -362,7 +337,6 @@ export class Carillon extends EventTarget {
     }
   };
 
-  /** Takes what was told to the tab that leads. */
   #digest(event, { cursor, ...data }, timestamp) {
     if (typeof cursor === 'string') this.#cursor = cursor;
     if (event === 'notification:new') {
@@ -395,7 +369,6 @@ export class Carillon extends EventTarget {
     this.#tabs?.post({ kind: 'cursor', cursor });
   }
 
-  /** Asks for what is newer than the cursor. */
   #pull = async (wait = 0, signal = undefined, opened = () => {}) => {
     const query = new URLSearchParams({ since: this.#cursor, wait: `${wait}` });
     const answer = await this.request('GET', `${INBOX}/poll?${query}`, undefined, signal);
@@ -413,20 +386,19 @@ export class Carillon extends EventTarget {
     while (await this.#pull());
   });
 
-  /** Loads the list that the store shows. */
   #load = this.#once(async () => {
     this.store.beginLoad();
-    const path = `${INBOX}?limit=${this.store.capacity}&collapse=false`;
-    const counts = this.stats ?? this.request('GET', `${INBOX}/stats`);
-    const page = await this.request('GET', path);
+    const [page, stats] = await Promise.all([
+      this.request('GET', `${INBOX}?limit=${this.store.capacity}&collapse=false`),
+      this.stats ?? this.request('GET', `${INBOX}/stats`),
+    ]);
     if (!this.isLeader) return;
     if (this.store.load(page)) this.#load();
     this.#tell();
-    const stats = await counts;
     if (!this.stats) this.#told('stats:updated', stats);
   });
 
-  /** Does it once for all reasons that come while it is under way, and again after a failure. */
+  /** Once for all reasons that come meanwhile, and again after a failure. */
   #once(run) {
     let isDue = false;
     let isRunning = false;
@@ -451,8 +423,6 @@ export class Carillon extends EventTarget {
     return start;
   }
 
-  // The page.
-
   #watch() {
     const connection = this.#connection;
     const on = (target, name, run) =>
@@ -463,7 +433,7 @@ export class Carillon extends EventTarget {
     });
     on(globalThis, 'online', () => connection.wake(true));
     on(globalThis, 'offline', () => connection.check());
-    // A page that is kept for the way back may hold neither a connection nor a lock.
+    // A page that is kept for the way back may hold neither a socket nor a lock.
     on(globalThis, 'pagehide', () => this.#leave());
     on(globalThis, 'pageshow', ({ persisted }) => persisted && this.#isWanted && this.connect());
   }
