@@ -140,7 +140,7 @@ def test_filters_by_type_and_by_what_is_unread(server, context, fresh_user):
     only.click()
     expect_titles(shown, ["not of this type"])
     shown.get_by_role("button", name="Dismiss: not of this type").click(force=True)
-    expect(shown.get_by_text("Nothing matches these filters")).to_be_visible()
+    expect(shown.get_by_text("Nothing matches")).to_be_visible()
     assert_calm(page)
 
 
@@ -214,12 +214,12 @@ def test_an_error_is_said_and_can_be_tried_again(server, context, fresh_user):
     expect(retry).to_be_visible()
     # What is there stays.
     expect_titles(shown, titles(12, 2))
-    expect(shown.get_by_text("Notifications could not be loaded")).to_be_visible()
+    expect(shown.get_by_text("This could not be loaded")).to_be_visible()
     until(page, "told.some(([name]) => name === 'error')")
     page.unroute(asked)
     retry.click()
     expect_titles(shown, titles(12, 0))
-    expect(shown.get_by_text("Notifications could not be loaded")).to_be_hidden()
+    expect(shown.get_by_text("This could not be loaded")).to_be_hidden()
     assert_calm(page)
 
 
@@ -228,7 +228,7 @@ def test_a_list_that_cannot_be_loaded_at_all_says_so(server, context, fresh_user
     server.publish(user, "there")
     context.route("**/api/v1/notifications?*limit=10*", lambda route: route.abort())
     page, shown = open_list(context, server, user)
-    expect(shown.get_by_text("Notifications could not be loaded").first).to_be_visible()
+    expect(shown.get_by_text("This could not be loaded").first).to_be_visible()
     screenshot(page, "elements-list-failed")
     context.unroute("**/api/v1/notifications?*limit=10*")
     choose(shown, "Try again")

@@ -1,5 +1,5 @@
 // @ts-check
-// The bell and its family; elements.d.ts tells what they take.
+// What they take is in elements.d.ts.
 
 export * from './bell.js';
 export * from './item.js';

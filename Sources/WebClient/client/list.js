@@ -2,7 +2,7 @@
 import { button, make, setText } from './element.js';
 import { CarillonPanel } from './panel.js';
 
-const LOADING = 'Loading…', FAILED = 'Notifications could not be loaded';
+const LOADING = 'Loading…', FAILED = 'This could not be loaded';
 
 /** The whole inbox, by pages and filtered, and live. */
 export class CarillonList extends CarillonPanel {
@@ -32,7 +32,7 @@ export class CarillonList extends CarillonPanel {
   get rows() { return this.#all; }
   get blank() {
     return this.#state
-      || (this.#isUnread || this.#type.value ? 'Nothing matches these filters' : super.blank);
+      || (this.#isUnread || this.#type.value ? 'Nothing matches' : super.blank);
   }
 
   attached() {

@@ -32,6 +32,7 @@ export class CarillonPanel extends CarillonElement {
   focus(options) { this.heading.focus(options); }
 
   get rows() { return this.value.notifications; }
+  /** @returns {string} */
   get blank() { return this.value.state === 'connecting' ? 'Loading…' : 'You’re all caught up'; }
 
   #ask(isSure) {
@@ -133,7 +134,7 @@ export class CarillonPanel extends CarillonElement {
     // Disabled ones would lose the focus.
     this.#markAll.ariaDisabled = !n;
     this.#clearAll.ariaDisabled = !this.rows.length;
-    setText(this.#all, this.word('See all notifications'));
+    setText(this.#all, this.word('See all'));
     this.#all.hidden = !lead(this.#all, this.getAttribute('href'));
     this.#draw();
     this.empty.hidden = this.rows.length > 0;

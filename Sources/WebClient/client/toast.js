@@ -4,7 +4,7 @@ import { CarillonItem } from './item.js';
 
 /** What is new, in a corner, for a while; but urgent ones stay. */
 export class CarillonToast extends CarillonElement {
-  /** Times stand still while a person is at them, or away. */
+  /** They stop while a person is there, or away. */
   #times = new Map();
 
   constructor() {
