@@ -120,7 +120,7 @@ def test_a_click_focuses_the_page_and_follows_the_url(server, open_tab, url, ope
     assert tab.evaluate("opened") == expected
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "http://a.example", "\\"])
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "http://a.example"])
 def test_no_other_url_is_followed(open_tab, url):
     """The server refuses these; a client does not take its word for it."""
     tab = open_tab()

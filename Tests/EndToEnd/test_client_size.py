@@ -1,4 +1,4 @@
-"""What the browser client weighs, as it is served: compressed, without a build step to shrink it."""
+"""What the browser client weighs, as it is served: compressed, and as people read it."""
 
 import gzip
 import re

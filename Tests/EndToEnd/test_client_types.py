@@ -40,8 +40,9 @@ def exported(entry, context, server):
 
 
 USE = """
-import { Carillon, CarillonError, configure, notificationStore, wsClient } from 'CLIENT/carillon.js';
-import { nativeNotifications, requestPermission, NotificationStore } from 'CLIENT/carillon.js';
+import { Carillon, CarillonError, NotificationStore, configure } from 'CLIENT/carillon.js';
+import { nativeNotifications, requestPermission } from 'CLIENT/carillon.js';
+import { notificationStore, wsClient } from 'CLIENT/carillon.js';
 import type { State, StoreValue } from 'CLIENT/carillon.js';
 import { useNotificationWebSocket } from 'CLIENT/react.js';
 
@@ -63,7 +64,7 @@ requestPermission().then((answer) => answer === 'granted');
 wsClient.connect('token');
 const connected: boolean = wsClient.isConnected();
 new NotificationStore({ capacity: 10 }).clear();
-const { isConnected, connectionState, connect, disconnect, lastMessage } = useNotificationWebSocket({
+const hook = useNotificationWebSocket({
   onNotification: (notification) => notification.title,
   onStatsUpdate: (stats) => stats.unread,
   onConnect: () => {},
@@ -73,6 +74,7 @@ const { isConnected, connectionState, connect, disconnect, lastMessage } = useNo
   reconnectInterval: 5000,
   maxReconnectAttempts: 10,
 });
+const { isConnected, connectionState, connect, disconnect, lastMessage } = hook;
 """
 MISUSES = [
     "client.list({ limit: 'ten' })",

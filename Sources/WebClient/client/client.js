@@ -9,6 +9,13 @@ const VERSION = 1;
 /** Ids that are remembered: nothing is announced twice. */
 const SEEN = 1_000;
 const INBOX = '/api/v1/notifications';
+/** The events that say what is stored. */
+const NAMES = Object.assign(Object.create(null), {
+  'notification:new': 'notification',
+  'notification:read': 'read',
+  'notification:deleted': 'deleted',
+  'stats:updated': 'stats',
+});
 const REALTIME = '/api/v1/websocket/realtime/';
 
 const defaults = {
@@ -173,6 +180,7 @@ export class Carillon extends EventTarget {
   setToken(token) {
     this.#take(token);
     if (this.#isWanted && this.#state !== 'connected') this.connect();
+    else if (this.#isWanted) this.#fresh().catch(this.#failed);
   }
 
   list(query = {}) {
@@ -211,6 +219,7 @@ export class Carillon extends EventTarget {
 
   #take(token) {
     if (typeof token === 'string') return this.#use(token);
+    if (token === this.#source) return;
     this.#source = token;
     this.#isOld = true;
   }
@@ -346,12 +355,12 @@ export class Carillon extends EventTarget {
       if (this.#seen.size > SEEN) this.#seen.delete(this.#seen.values().next().value);
       data = notification(data);
     }
-    const isStored = /^(notification|stats):/.test(event);
-    const isStale = isStored ? this.store.receive(event, data) : event === 'resync';
+    const name = NAMES[event];
+    const isStale = name ? this.store.receive(event, data) : event === 'resync';
     if (isStale && this.isLeader) this.#load();
-    if (event === 'stats:updated') this.#count(data);
-    else if (isStored) this.#emit(event === 'notification:new' ? 'notification' : event.slice(13), data);
-    else if (event === 'resync') this.#emit('resync');
+    if (name === 'stats') this.#count(data);
+    else if (name) this.#emit(name, data);
+    else if (event === 'resync') this.#emit(event);
     else if (event !== 'connection:established' && (!data.room || this.#rooms.has(data.room)))
       this.#emit('message', { event, data });
     this.#emit('event', { event, data, timestamp });

@@ -9,7 +9,7 @@ const STABLE = 5_000;
 const LONGEST_PAUSE = 60_000;
 
 /**
- * Keeps one connection for a client, its host: opens it, judges how it ended, waits, opens it again.
+ * Keeps one connection for a client, its host: opens it, judges how it ended, waits, and again.
  *
  * Invariant: only the loop that `#run` names does anything.
  */
@@ -72,7 +72,8 @@ export class Connection {
   /** Polls take a fresh token by themselves. */
   handOver(token) {
     const link = this.#openedAt && this.#link;
-    if (link?.send) link.send(JSON.stringify({ type: 'auth', token }), '{"type":"auth","token":"…"}');
+    const message = (text) => JSON.stringify({ type: 'auth', token: text });
+    if (link?.send) link.send(message(token), message('…'));
     else if (link?.name === 'sse') this.#reopen();
   }
 

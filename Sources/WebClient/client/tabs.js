@@ -47,8 +47,9 @@ export class Tabs {
 
   #meet({ from, is, isNew }) {
     if (!this.peers.has(from)) {
+      const { signal } = this.#ending;
       const gone = () => this.peers.delete(from) && this.host.moved();
-      this.locks.request(`${this.name} ${from}`, { signal: this.#ending.signal }, gone).catch(() => {});
+      this.locks.request(`${this.name} ${from}`, { signal }, gone).catch(() => {});
     }
     this.peers.set(from, is);
     if (isNew) {

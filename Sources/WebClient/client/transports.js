@@ -1,6 +1,6 @@
 // @ts-check
 // The ways to the server: each tells its link what it hears, in the words of the `event` dialect,
-// and resolves with how it ended. None comes back by itself: that takes the newest token and cursor.
+// and resolves with how it ended. None comes back by itself: the token and the cursor may be new.
 
 const OPENS_WITHIN = 10_000;
 const PING_EVERY = 25_000;
