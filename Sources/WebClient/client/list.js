@@ -2,160 +2,131 @@
 import { button, make, setText } from './element.js';
 import { CarillonPanel } from './panel.js';
 
-/**
- * `<carillon-list>`: the whole inbox, a page at a time, filtered by type and by what is unread.
- *
- * What comes, is read or is deleted anywhere shows without a reload. What is read while only the
- * unread are shown stays, so that nothing jumps away under a person's hand.
- */
+const LOADING = 'Loading…', FAILED = 'This could not be loaded';
+
+/** The whole inbox, by pages and filtered, and live. */
 export class CarillonList extends CarillonPanel {
-  /** The newest first. */
   #all = [];
-  /** Where the next page begins, and where the one began that was asked for last. */
   #next;
-  #before;
-  /** Each question has a number: an answer to an earlier one comes too late. */
+  #state = '';
+  /** An answer to an earlier question comes too late. */
   #asked = 0;
-  #state = 'loading';
-  #wasAway = false;
-  /** What was told while a page was on its way. */
   #late = [];
-  #types = new Set();
-  #isUnread = false;
-  #filters = [false, true].map((isUnread) => button('filter', () => {
-    this.#isUnread = isUnread;
+  #types = new Set(['']);
+  #unread = button('filter', () => {
+    this.#unread.ariaPressed = `${!this.#isUnread}`;
     this.reload();
-  }));
+  });
   #type = make('select', 'types', { onchange: () => this.reload() });
-  #more = button('more', () => this.#load(this.#next));
-  #retry = button('more', () => this.#load(this.#before));
-  #note = make('p', 'note', { role: 'status' });
+  #more = button('load', () => this.#loadMore());
+  #end = make('p', 'end');
 
   constructor() {
     super('list');
-    this.header.after(make('div', 'filters', {}, ...this.#filters, this.#type));
-    this.empty.after(this.#note, this.#more, this.#retry);
+    this.heading.after(this.status);
+    this.header.after(make('div', 'filters', {}, this.#unread, this.#type));
+    this.empty.after(this.#more, this.#end);
   }
 
+  get #isUnread() { return this.#unread.ariaPressed === 'true'; }
   get rows() { return this.#all; }
   get blank() {
-    return this.#state || (this.#isUnread || this.#type.value ? 'noMatch' : 'empty');
+    return this.#state
+      || (this.#isUnread || this.#type.value ? 'Nothing matches' : super.blank);
   }
 
   attached() {
     super.attached();
     const on = (type, change) => this.listen(this.client, type, ({ detail }) => {
       change(detail);
-      // Again over a page that was asked for before it.
+      // And to the page that was asked for before.
       if (this.#state) this.#late.push(() => change(detail));
       this.update();
     });
     on('notification', (it) => {
-      this.#types.add(it.type);
-      if (!this.#type.value || this.#type.value === it.type) this.#merge([it]);
+      if (!this.#type.value || this.#type.value === it.type) this.#add([it], 0);
     });
     on('read', ({ id }) => this.#read((it) => it.id === id));
     on('deleted', ({ id }) => this.#keep((it) => it.id !== id));
-    // What happens to all at once is told as a number.
+    // What happens to all.
     on('stats', ({ total, unread }) => {
       if (!total) this.#keep(() => false);
       if (!unread) this.#read(() => true);
     });
-    // What was read or deleted while it was away is told to nobody.
-    this.listen(this.client, 'state', ({ detail }) => {
-      if (detail !== 'connected') this.#wasAway = true;
-      else if (this.#wasAway) this.reload();
+    // What was read or deleted meanwhile is not told.
+    this.listen(this.client, 'state resync', ({ detail }) => {
+      if ((detail ?? 'connected') === 'connected') this.reload();
     });
-    this.listen(this.client, 'resync', () => this.reload());
-    this.reload();
+    if (this.client) this.reload();
   }
 
   #keep(which) { this.#all = this.#all.filter(which); }
   #read(which) {
     this.#all = this.#all.map((it) => it.is_read || !which(it) ? it : { ...it, is_read: true });
   }
-  /** Puts them where they belong, each once. */
-  #merge(some) {
-    const ids = new Set(some.map(({ id }) => id));
-    this.#keep(({ id }) => !ids.has(id));
-    const rank = (it) => it.created_at + it.id;
-    this.#all = [...this.#all, ...some].sort((a, b) => rank(a) < rank(b) ? 1 : -1);
+  /** Neither ids nor times tell the order. */
+  #add(some, place) {
+    const ids = new Set(this.#all.map(({ id }) => id));
+    this.#all.splice(place, 0, ...some.filter(({ id }) => !ids.has(id)));
+    for (const { type } of some) this.#types.add(type);
   }
 
-  /** Asks for the first page anew; what is there stays until it comes. */
-  reload() {
-    this.#wasAway = false;
-    this.#load();
-  }
-
-  async #load(before) {
+  async reload(before) {
     const asked = this.#asked += 1;
-    const query = { limit: this.getAttribute('page-size') ?? 20, before, type: this.#type.value,
-      unread: this.#isUnread };
-    this.#before = before;
-    this.#state = 'loading';
+    this.#next = before;
+    this.#state = LOADING;
     this.#late = [];
     this.update();
-    const page = await this.#page(query);
+    const page = await this.ask(this.client.list({ before, unread: this.#isUnread,
+      limit: this.getAttribute('page-size') ?? 20, type: this.#type.value || null }));
     if (asked !== this.#asked) return;
-    this.#state = page ? '' : 'failed';
+    this.#state = page ? '' : FAILED;
     if (page) {
       if (!before) this.#all = [];
-      this.#merge(page.notifications);
+      this.#add(page.notifications, Infinity);
       this.#next = page.next;
-      for (const { type } of this.#all) this.#types.add(type);
       for (const change of this.#late) change();
     }
-    this.update();
+    this.render();
   }
 
-  #page(query) {
-    return this.ask('GET', `?${new URLSearchParams(Object.entries(query).filter(([, it]) => it))}`);
+  async #loadMore() {
+    if (this.#state === LOADING) return;
+    const { childElementCount } = this.list;
+    await this.reload(this.#next);
+    this.list.children[childElementCount]?.focus();
   }
 
-  async expand(notification) {
-    super.expand(notification);
-    const { group_key } = notification;
-    if (!this.open.has(group_key)) return;
-    const page = await this.#page({ limit: 200, group_key });
-    if (!page) return;
+  async expand({ group_key }) {
+    super.expand({ group_key });
+    const page = this.open.has(group_key) && 
+      await this.ask(this.client.list({ limit: 200, group_key }));
+    const place = this.#all.findIndex((it) => it.group_key === group_key);
+    if (!page || place < 0) return;
     this.#keep((it) => it.group_key !== group_key);
-    this.#merge(page.notifications);
+    this.#add(page.notifications, place);
     this.update();
   }
 
   render() {
-    // What was read in another element of the page shows here at once.
-    const read = new Set();
-    for (const it of this.value.notifications ?? []) if (it.is_read) read.add(it.id);
+    const read = new Set(this.value.notifications.map((it) => it.is_read && it.id));
     this.#read(({ id }) => read.has(id));
     super.render();
-    const isLoading = this.#state === 'loading';
-    this.list.ariaBusy = `${isLoading}`;
-    this.#filters.forEach((filter, index) => {
-      setText(filter, this.word(index ? 'onlyUnread' : 'all'));
-      filter.ariaPressed = `${this.#isUnread === !!index}`;
+    const hasFailed = this.#state === FAILED;
+    this.list.ariaBusy = this.#state === LOADING;
+    this.#unread.ariaPressed = this.#isUnread;
+    setText(this.#unread, this.word('Unread only'));
+    this.#type.ariaLabel = this.word('All types');
+    [...this.#types].forEach((type, index) => {
+      const option = this.#type.options[index] ?? this.#type.appendChild(make('option', ''));
+      option.value = type;
+      setText(option, this.word(type || 'All types').replace(/[._:-]+/g, ' '));
     });
-    this.#drawTypes();
-    this.#more.hidden = !this.#next || this.#state === 'failed';
-    this.#more.disabled = isLoading;
-    setText(this.#more, this.word(isLoading ? 'loading' : 'loadMore'));
-    this.#retry.hidden = this.#state !== 'failed';
-    setText(this.#retry, this.word('retry'));
-    setText(this.#note, !this.#state && !this.#next && this.#all.length ? this.word('end')
-      : !this.#retry.hidden && this.#all.length ? this.word('failed') : '');
-  }
-
-  #drawTypes() {
-    const given = this.getAttribute('types')?.split(' ') ?? [...this.#types].sort();
-    this.#type.ariaLabel = this.word('type');
-    ['', ...given].forEach((value, index) => {
-      const key = value ? `type:${value}` : 'type';
-      const word = this.word(key);
-      const option = this.#type.options[index] ?? make('option', '');
-      if (!option.isConnected) this.#type.append(option);
-      option.value = value;
-      setText(option, word === key ? value : word);
-    });
+    const more = hasFailed ? 'Try again' : this.#next && (this.#state || 'Load more');
+    const end = hasFailed ? FAILED : !this.#next && !this.#state && 'That’s everything';
+    setText(this.#more, more ? this.word(more) : '');
+    setText(this.#end, end && this.#all.length ? this.word(end) : '');
   }
 }
+
+CarillonList.define('carillon-list');

@@ -1,7 +1,10 @@
 // @ts-check
 import { CarillonElement, make, setText } from './element.js';
 
-/** `<carillon-status>`: whether notifications come in real time, as a dot and a word. */
+const WORDS = { connected: 'Real-time', reconnecting: 'Reconnecting…', connecting: 'Connecting…',
+  offline: 'Offline' };
+
+/** Whether notifications come in real time. */
 export class CarillonStatus extends CarillonElement {
   #word = make('span', 'label');
   #wasConnected = false;
@@ -14,16 +17,18 @@ export class CarillonStatus extends CarillonElement {
   attached() {
     this.role ??= 'status';
     this.follow();
-    for (const type of ['online', 'offline']) this.listen(window, type, () => this.update());
+    this.listen(window, 'online offline', () => this.update());
   }
 
   render() {
     let { connected, state } = this.value;
     this.#wasConnected ||= connected;
-    if (connected) state = 'connected';
-    else if (!navigator.onLine) state = 'offline';
-    else if (this.#wasConnected && state === 'connecting') state = 'reconnecting';
+    const comesBack = { disconnected: this.client?.isWanted, connecting: this.#wasConnected };
+    state = connected ? 'connected' : !navigator.onLine ? 'offline'
+      : comesBack[state] ? 'reconnecting' : state;
     this.dataset.state = state;
-    setText(this.#word, this.word(state));
+    setText(this.#word, this.word(WORDS[state] ?? 'Disconnected'));
   }
 }
+
+CarillonStatus.define('carillon-status');
