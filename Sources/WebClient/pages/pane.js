@@ -98,8 +98,9 @@ export class Pane {
 
   /** @param {any} client */
   #show(client) {
+    const corner = { position: `bottom-${this.root.previousElementSibling ? 'end' : 'start'}`, max: 2 };
     this.#elements = ['bell', 'list', 'toast'].map((name) => {
-      const element = make(`carillon-${name}`);
+      const element = make(`carillon-${name}`, name === 'toast' ? corner : {});
       // Before it is in the page, where it would otherwise take the page's own client.
       element.client = client;
       find(`.${name}-place`, this.root).replaceChildren(element);
