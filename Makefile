@@ -107,6 +107,7 @@ $(setup): Makefile
 	command -v pkg-config >/dev/null || missing+=(pkg-config)
 	pkg-config --exists libcrypto 2>/dev/null || missing+=(libssl-dev)
 	pkg-config --exists sqlite3 2>/dev/null || missing+=(libsqlite3-dev)
+	pkg-config --exists zlib 2>/dev/null || missing+=(zlib1g-dev)
 	python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 	if [ -n "$(models)" ]; then
 	  command -v spin >/dev/null || missing+=(spin)

@@ -25,6 +25,8 @@ let strictTests: [SwiftSetting] = [
 ]
 
 let c: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-std=c17"])]
+// #embed is of C23.
+let c23: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-std=c23"])]
 
 let package = Package(
   name: "carillon",
@@ -40,11 +42,13 @@ let package = Package(
       name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .systemLibrary(
       name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     .target(name: "CReactor", cSettings: c),
+    .target(name: "WebClient", exclude: ["client", "pages"], cSettings: c23),
     .target(name: "Broadcast", swiftSettings: strict),
     .target(name: "Wire", swiftSettings: strict),
-    .target(name: "Cryptography", dependencies: ["COpenSSL"], swiftSettings: strict),
+    .target(name: "Cryptography", dependencies: ["COpenSSL", "CZlib"], swiftSettings: strict),
     .target(name: "Tokens", dependencies: ["Cryptography", "Wire"], swiftSettings: strict),
     .target(name: "Notifications", dependencies: ["Wire"], swiftSettings: strict),
     .target(
@@ -54,7 +58,8 @@ let package = Package(
     .target(
       name: "Server",
       dependencies: [
-        "CReactor", "Broadcast", "Wire", "Cryptography", "Tokens", "Notifications", "Storage",
+        "CReactor", "WebClient", "Broadcast", "Wire", "Cryptography", "Tokens", "Notifications",
+        "Storage",
       ],
       swiftSettings: strict),
     .target(
@@ -100,7 +105,7 @@ let package = Package(
       name: "WireTests", dependencies: ["Wire", "TestSupport"], path: "Tests/Wire",
       swiftSettings: strictTests),
     .testTarget(
-      name: "CryptographyTests", dependencies: ["Cryptography", "TestSupport"],
+      name: "CryptographyTests", dependencies: ["Cryptography", "CZlib", "TestSupport"],
       path: "Tests/Cryptography", swiftSettings: strictTests),
     .testTarget(
       name: "TokensTests", dependencies: ["Tokens", "Cryptography", "Wire", "TestSupport"],

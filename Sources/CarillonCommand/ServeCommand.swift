@@ -51,14 +51,7 @@ enum ServeCommand {
   /// Shows a person what to paste next.
   private static func introduce(_ settings: ServeSettings, _ address: String) {
     let now = Host.now
-    let token = { (user: String, scopes: [String]) in
-      TokenSigner.sign(
-        userID: user, scopes: scopes, issuedAtSeconds: now, expiresAtSeconds: now + 86_400,
-        secret: Array(settings.secret.utf8),
-        algorithm: settings.configuration.tokenPolicy.keys[0].algorithm,
-        issuer: settings.configuration.tokenPolicy.issuer,
-        audience: settings.configuration.tokenPolicy.audience)
-    }
+    let tokens = DevelopmentTokens(settings.configuration.tokenPolicy, secret: settings.secret)
     let socket = "ws" + address.dropFirst(4)
     let publish =
       "\(CommandLine.arguments[0]) publish --url \(address) --user alice"
@@ -70,8 +63,12 @@ enum ServeCommand {
 
       In another terminal:
 
-        export TOKEN=\(token("alice", []))
-        export CARILLON_TOKEN=\(token("backend", ["publish"]))
+        export TOKEN=\(tokens.token("alice", at: now))
+        export CARILLON_TOKEN=\(tokens.token("backend", scopes: ["publish"], at: now))
+
+      See it in a browser:
+        \(address)/          two users and their bells, to play with
+        \(address)/console   what an operator sees
 
       Listen as alice:
         websocat -n -t "\(socket)/api/v1/ws/notifications?token=$TOKEN"

@@ -116,6 +116,9 @@ struct ServeSettings {
     policy.requiresExpiry = try arguments.number("jwt-require-exp", in: 0...1, otherwise: 1) == 1
     configuration = Configuration(tokenPolicy: policy)
     configuration.apiKey = apiKey
+    if isDevelopment {
+      configuration.demoTokens = DevelopmentTokens(policy, secret: secret).demo(at:)
+    }
     try readAddresses(arguments)
     try readLimits(arguments)
     describe(arguments)

@@ -38,6 +38,10 @@ package struct Configuration: Sendable {
   package var roomPolicy = RoomPolicy.open
   /// Where Engine.IO is served, and what is spoken over it there.
   package var engines: [EnginePath]
+  /// Makes the tokens of the demo, good from a second since 1970 on; nil: there is no demo.
+  ///
+  /// For development alone: whoever reaches the server is told them. Called on a shard's thread.
+  package var demoTokens: (@Sendable (_ nowSeconds: Int64) -> DemoTokens)?
   /// What is written to the log.
   package var logLevel = LogLevel.info
   /// The bounds.
@@ -47,6 +51,20 @@ package struct Configuration: Sendable {
   package init(tokenPolicy: TokenPolicy) {
     self.tokenPolicy = tokenPolicy
     engines = [.notifications()]
+  }
+}
+
+/// What the demo's page is given: users to be, and the publisher who writes to them.
+package struct DemoTokens: Sendable {
+  /// The users, in their order on the page, each with a token of theirs.
+  package let users: [(id: String, token: String)]
+  /// A token that may publish.
+  package let publisher: String
+
+  /// Takes the tokens as they are.
+  package init(users: [(id: String, token: String)], publisher: String) {
+    self.users = users
+    self.publisher = publisher
   }
 }
 

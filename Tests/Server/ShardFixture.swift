@@ -127,7 +127,7 @@ final class ShardFixture {
   private let table: UnsafeMutablePointer<cl_kernel>
 
   init(
-    shardCount: Int = 1, log: Log = Log(level: .error),
+    shardCount: Int = 1, log: Log = Log(level: .error), files: ClientFiles = .embedded,
     _ change: (inout Configuration) -> Void = { _ in }
   ) throws {
     var configuration = Configuration(tokenPolicy: TokenPolicy(keys: [.hmac(secret: Self.secret)]))
@@ -151,7 +151,7 @@ final class ShardFixture {
     let core = ServerCore(
       configuration: configuration, kernel: kernel, ring: ring, parkers: parkers,
       mailboxes: parkers.map { Mailbox(capacity: .max, parker: $0) }, store: store,
-      log: log)
+      log: log, files: files)
     self.core = core
     shards = try listeners.indices.map { index in
       try Shard(index: index, core: core, reactor: reactors[index], listeners: [listeners[index]])

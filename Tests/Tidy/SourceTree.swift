@@ -30,7 +30,8 @@ enum SourceTree {
 
   /// Endings of the files whose text we answer for.
   private static let endings = [
-    ".swift", ".c", ".h", ".py", ".js", ".pml", ".ini", ".md", ".modulemap",
+    ".swift", ".c", ".h", ".py", ".js", ".ts", ".css", ".html", ".svg", ".pml", ".ini", ".md",
+    ".modulemap",
   ]
   /// Files without an ending that are ours as well.
   private static let names = ["Makefile", "run"]
@@ -55,6 +56,13 @@ enum SourceTree {
       })
     return list("").filter { !ignored.contains($0[...]) }
   }()
+
+  /// Every file in a folder and its folders, of whatever kind, in order.
+  static func paths(in folder: String) -> [String] {
+    list(folder).flatMap { name in
+      isFolder("\(folder)/\(name)") ? paths(in: "\(folder)/\(name)") : ["\(folder)/\(name)"]
+    }.sorted()
+  }
 
   private static func walk(_ folder: String) -> [String] {
     list(folder).flatMap { name -> [String] in

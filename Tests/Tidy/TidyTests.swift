@@ -63,10 +63,24 @@ struct TidyTests {
   @Test("arrows between targets point downward only")
   func arrows() {
     #expect(ImportTable.upwardArrows(in: targets) == [])
-    // The two that all others stand on know nothing.
-    for name in ["Wire", "Broadcast", "CReactor"] {
+    // Those that all others stand on know nothing, and neither does what is only bytes to us.
+    for name in ["Wire", "Broadcast", "CReactor", "WebClient"] {
       #expect(targets.first { $0.name == name }?.dependencies == [])
     }
+  }
+
+  @Test("what is for browsers is in the table of the binary, all of it and each once")
+  func webClient() {
+    let folder = "Sources/WebClient/"
+    let table = SourceTree.files.first { $0.path == folder + "WebClient.c" }
+    let listed = (table?.lines ?? []).compactMap { line in
+      line.firstMatch(of: /^#define FILE "(.+)"$/).map { String($0.1) }
+    }
+    let files = ["client", "pages"].flatMap { SourceTree.paths(in: folder + $0) }
+    #expect(!files.isEmpty)
+    #expect(listed.sorted() == files.map { String($0.dropFirst(folder.count)) })
+    // The order is the folders': two who add a file each add it in two places.
+    #expect(listed == listed.sorted())
   }
 
   @Test("the top of the repository holds these six and dotfiles")

@@ -10,6 +10,19 @@ struct Answer {
   var code: String?
   /// Whether the connection ends with it.
   var endsConnection = false
+  /// Which pages may read it.
+  var readers = Readers.configuredOrigins
+  /// Whether the same body is sent to many, who then hold one copy of it together.
+  var isShared = false
+
+  /// The pages that a browser lets read an answer.
+  enum Readers {
+    /// Those of the origins that may connect.
+    case configuredOrigins
+    case everyOrigin
+    /// Those that the server itself has served.
+    case ownOrigin
+  }
 
   /// A success whose data `write` writes.
   static func success(_ status: UInt16 = 200, _ write: (inout [UInt8]) -> Void) -> Answer {

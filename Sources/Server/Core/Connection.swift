@@ -8,6 +8,10 @@
 //
 //     owned  │ ranges of the outbox │ shared tail: [sharedThrough, end of the format's shared log)
 //
+// While it speaks HTTP:
+//
+//     owned  │ lent
+//
 // Invariant: a blocked connection (one whose socket took less than it was given) has no ranges in
 // its outbox. They are copied into `owned` when it blocks, so that no log has to wait for it.
 
@@ -74,6 +78,14 @@ struct ConnectionFlags: OptionSet {
   static let socketless: ConnectionFlags = [.polling, .guest]
 }
 
+/// The body of an answer that many are sent: all hold one copy, and each its own place in it.
+final class Lent {
+  let bytes: [UInt8]
+  var sent = 0
+
+  init(bytes: [UInt8]) { self.bytes = bytes }
+}
+
 /// One connection.
 ///
 /// The fields that a broadcast touches come first and share a cache line.
@@ -95,6 +107,8 @@ struct Connection {
   /// Bytes of its own to be sent first; those before `ownedSent` were.
   var owned: [UInt8] = []
   var ownedSent = 0
+  /// What is sent after `owned` and is not its own; nil: nothing.
+  var lent: Lent?
   /// Bytes of `owned` that the shard's sum of blocked bytes includes.
   var blockedBytes = 0
   /// The unfinished tail of what was received.
@@ -128,7 +142,9 @@ struct Connection {
   var messages = TokenBucket()
 
   /// Bytes queued for this connection alone.
-  var queuedByteCount: Int { owned.count - ownedSent + outbox.byteCount }
+  var queuedByteCount: Int {
+    owned.count - ownedSent + outbox.byteCount + (lent.map { $0.bytes.count - $0.sent } ?? 0)
+  }
 }
 
 /// The connections of one shard, each in a place of its own.

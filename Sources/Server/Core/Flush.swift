@@ -94,12 +94,13 @@ extension Shard {
     if table.contains(place) { sentAll(place) }
   }
 
-  /// Sends what is the connection's own; false when it blocked or ended.
+  /// Sends what is the connection's own, and what it is lent; false when it blocked or ended.
   func flushOwned(_ place: UInt32) -> Bool {
     if !table[place].flags.isDisjoint(with: .socketless) {
       flushWithoutSocket(place)
       return table.contains(place) && !table[place].flags.contains(.blocked)
     }
+    if let lent = table[place].lent { return flush(lent, at: place) }
     guard table[place].ownedSent < table[place].owned.count else { return true }
     let fd = table[place].fd
     let skipped = table[place].ownedSent
@@ -121,6 +122,37 @@ extension Shard {
     forgetSent(place)
     block(place)
     return false
+  }
+
+  /// Sends a head with the body that the connection is lent; false when it blocked or ended.
+  ///
+  /// A reader that is slow is owed as much as any other and holds nothing of it: what it has not
+  /// taken is a place in bytes that are there anyway.
+  private func flush(_ lent: Lent, at place: UInt32) -> Bool {
+    let fd = table[place].fd
+    let skipped = table[place].ownedSent
+    // SAFETY: neither array is changed while it is read.
+    let sent = unsafe table[place].owned.withUnsafeBytes { own in
+      unsafe lent.bytes.withUnsafeBytes { bytes in
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[lent.sent...])
+        guard skipped < own.count else { return unsafe kernel.send(fd, rest) }
+        return unsafe kernel.send(fd, UnsafeRawBufferPointer(rebasing: own[skipped...]), rest)
+      }
+    }
+    guard sent >= 0 else { return failed(place, sent) }
+    metrics.add(.bytesSent, sent)
+    if sent > 0 { table[place].progressAt = now }
+    let ownCount = min(sent, table[place].owned.count - skipped)
+    table[place].ownedSent += ownCount
+    lent.sent += sent - ownCount
+    guard lent.sent == lent.bytes.count else {
+      block(place)
+      return false
+    }
+    table[place].owned = []
+    table[place].ownedSent = 0
+    table[place].lent = nil
+    return true
   }
 
   /// Gives back the room of what was sent: a client that is always a little behind would never be

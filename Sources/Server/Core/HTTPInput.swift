@@ -66,6 +66,8 @@ extension Shard {
       while offset < end, table.holds(place, generation: generation), table[place].state == .http {
         if table[place].flags.contains(.awaitsAnswer)
           || table[place].queuedByteCount > core.configuration.limits.responseBytesLimit
+          // Nothing can be put behind what is lent.
+          || table[place].lent != nil
         {
           // One request at a time: the rest waits here, and the peer's in its own buffers.
           table[place].flags.insert(.readPaused)
@@ -286,9 +288,17 @@ extension Shard {
     if answer.status >= 400 { metrics.add(.refusedRequests) }
     var response = answer.response
     response.fields.append(("Date", date()))
-    if let head = exchange.head { response.fields += core.origins.fields(for: head) }
+    switch answer.readers {
+    case .configuredOrigins:
+      if let head = exchange.head { response.fields += core.origins.fields(for: head) }
+    case .everyOrigin: response.fields.append(("Access-Control-Allow-Origin", "*"))
+    case .ownOrigin: break
+    }
+    let isHead = exchange.head?.method == .head
+    let isLent = answer.isShared && !isHead
     response.write(
-      keepsAlive: keepsAlive, isHead: exchange.head?.method == .head, into: &table[place].owned)
+      keepsAlive: keepsAlive, isHead: isHead || isLent, into: &table[place].owned)
+    if isLent { table[place].lent = Lent(bytes: response.body) }
     exchange.reset()
     countBody(of: exchange)
     unlist(place)
@@ -323,6 +333,8 @@ extension Shard {
     if let poll = exchange.poll { return end(poll, at: place) }
     // Nobody waits for an answer to a request that was not begun.
     if table[place].partial.isEmpty, exchange.head == nil { return drop(place) }
+    // Nor can anybody be told in the midst of an answer that was not taken in all that time.
+    if table[place].lent != nil { return drop(place, counting: .timedOut) }
     metrics.add(.timedOut)
     exchange.isLast = true
     respond(.failure(408, "timeout", "the request took too long"), at: place)

@@ -64,13 +64,22 @@ struct OriginPolicy: Sendable {
 
   private static func isLocal(_ origin: String) -> Bool {
     for scheme in ["http://", "https://"] where origin.hasPrefix(scheme) {
-      let authority = origin.dropFirst(scheme.count)
-      for name in ["localhost", "127.0.0.1", "[::1]"] where authority.hasPrefix(name) {
-        let rest = authority.dropFirst(name.count)
-        if rest.isEmpty { return true }
-        if rest.first == ":", rest.count > 1, rest.dropFirst().allSatisfy({ "0"..."9" ~= $0 }) {
-          return true
-        }
+      if Loopback.isNamed(by: String(origin.dropFirst(scheme.count))) { return true }
+    }
+    return false
+  }
+}
+
+/// This machine, as it is called from itself.
+enum Loopback {
+  /// Whether an authority, a host with or without a port, is one of this machine's own names.
+  static func isNamed(by authority: String) -> Bool {
+    let authority = authority.lowercased()
+    for name in ["localhost", "127.0.0.1", "[::1]"] where authority.hasPrefix(name) {
+      let rest = authority.dropFirst(name.count)
+      if rest.isEmpty { return true }
+      if rest.first == ":", rest.count > 1, rest.dropFirst().allSatisfy({ "0"..."9" ~= $0 }) {
+        return true
       }
     }
     return false

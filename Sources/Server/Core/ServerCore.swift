@@ -69,13 +69,16 @@ final class ServerCore: Sendable {
   let store: any Store
   let log: Log
   let quotas: Quotas
+  /// What browsers are given.
+  let files: ClientFiles
   let startedAt: UInt64
   /// The store's newest offset when this began: later ones come through the ring.
   let firstOffset: UInt64
 
   init(
     configuration: Configuration, kernel: Kernel, ring: BroadcastRing<Event>, parkers: [Parker],
-    mailboxes: [Mailbox<ShardMessage>], store: any Store, log: Log
+    mailboxes: [Mailbox<ShardMessage>], store: any Store, log: Log,
+    files: ClientFiles = .embedded
   ) {
     self.configuration = configuration
     self.kernel = kernel
@@ -83,6 +86,7 @@ final class ServerCore: Sendable {
     self.parkers = parkers
     self.mailboxes = mailboxes
     self.store = store
+    self.files = files
     firstOffset = store.metrics.lastOffset
     self.log = log
     verifier = TokenVerifier(policy: configuration.tokenPolicy)

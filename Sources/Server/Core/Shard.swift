@@ -40,7 +40,7 @@ final class Shard {
   let metrics: ShardMetrics
   let parker: Parker
   let mailbox: Mailbox<ShardMessage>
-  let routes = Endpoints.router()
+  let routes: Router<Endpoint>
 
   let table = ConnectionTable()
   var wheel: TimerWheel
@@ -139,6 +139,7 @@ final class Shard {
     mailbox = core.mailboxes[index]
     now = kernel.monotonicMilliseconds
     wall = kernel.wallMilliseconds
+    routes = Endpoints.router(hasDemo: core.configuration.demoTokens != nil)
     wheel = TimerWheel(now: now)
     heardThrough = core.firstOffset
     // An unfinished message lies there before what is received next.

@@ -15,6 +15,8 @@ enum Endpoint: Sendable {
   case enginePost
   case realtimeTyping, realtimePresence, ownConnections, usersOnline, userOnline, disconnect
   case busStats, connectionStats, health, ready, metrics
+  /// What browsers load.
+  case clientFile, console, demo, demoTokens
 
   /// Who may ask.
   enum Access {
@@ -38,7 +40,7 @@ enum Endpoint: Sendable {
       .realtimePresence, .ownConnections:
       .user
     case .busStats, .connectionStats: .caller
-    case .health, .ready, .enginePost: .anyone
+    case .health, .ready, .enginePost, .clientFile, .console, .demo, .demoTokens: .anyone
     case .metrics: .loopbackOrPublisher
     }
   }
@@ -87,8 +89,8 @@ enum Endpoints {
     let parameters: [String]
   }
 
-  /// The routes.
-  static func router() -> Router<Endpoint> {
+  /// The routes, with those of the demo or without.
+  static func router(hasDemo: Bool) -> Router<Endpoint> {
     var router = Router<Endpoint>()
     let inbox = "/api/v1/notifications"
     router.add(.post, inbox, .publish)
@@ -115,6 +117,12 @@ enum Endpoints {
     router.add(.get, "/healthz", .health)
     router.add(.get, "/readyz", .ready)
     router.add(.get, "/metrics", .metrics)
+    router.add(.get, "/client/*", .clientFile)
+    router.add(.get, "/console", .console)
+    if hasDemo {
+      router.add(.get, "/", .demo)
+      router.add(.get, "/demo/tokens", .demoTokens)
+    }
     return router
   }
 
@@ -175,6 +183,10 @@ enum Endpoints {
     case .health: .now(.object { $0.member("status", "ok") })
     case .ready: shard.sendProbe(for: request.place).map { .now($0) } ?? .later(.probe)
     case .metrics: .now(MetricsText.answer(from: shard.core))
+    case .clientFile: .now(try clientFile(request, on: shard))
+    case .console: .now(try page("console.html", request, on: shard))
+    case .demo: .now(try page("demo.html", request, on: shard))
+    case .demoTokens: .now(try demoTokens(request, on: shard))
     }
   }
 

@@ -6,12 +6,13 @@ import { Tabs } from './tabs.js';
 
 /** Tabs understand each other only where this is the same. */
 const VERSION = 1;
-/** Ids that are remembered so that nothing is announced twice. */
+/** Ids that are remembered, so that nothing is announced twice. */
 const SEEN = 1_000;
 const INBOX = '/api/v1/notifications';
-const LONGEST_TIMER = 2 ** 31 - 1;
+const REALTIME = '/api/v1/websocket/realtime/';
 
-const defaults = () => ({
+const defaults = {
+  url: '/',
   transports: ['websocket', 'sse', 'poll'],
   reconnectInterval: 5_000,
   maxReconnectAttempts: Infinity,
@@ -22,18 +23,13 @@ const defaults = () => ({
   random: Math.random,
   clock: {
     now: () => Date.now(),
-    setTimeout: (/** @type {any} */ run, /** @type {number} */ time) => setTimeout(run, time),
-    clearTimeout: (/** @type {any} */ timer) => clearTimeout(timer),
+    setTimeout: (run, time) => setTimeout(run, time),
+    clearTimeout: (timer) => clearTimeout(timer),
   },
-  fetch: (/** @type {any} */ ...values) => fetch(.../** @type {[any]} */ (values)),
-  WebSocket: globalThis.WebSocket,
-  EventSource: globalThis.EventSource,
-  BroadcastChannel: globalThis.BroadcastChannel,
-  locks: globalThis.navigator?.locks,
-});
+};
 
-/** What a token says, unproven: the server alone can tell. @param {string} token */
-const claimsOf = (token) => {
+/** What a token says, unproven. */
+const claimsOf = (token = '') => {
   try {
     const text = atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'));
     const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
@@ -43,79 +39,74 @@ const claimsOf = (token) => {
   }
 };
 
-/** @param {string} token @returns {string} */
 const userOf = (token) => {
   const { sub, user_id, userId, id } = claimsOf(token);
-  return String(sub ?? user_id ?? userId ?? id ?? '');
+  return `${sub ?? user_id ?? userId ?? id ?? ''}`;
 };
 
 /**
  * One user's client in one page.
  *
  * Of the tabs that share a connection one leads: it alone connects, and tells the others what it
- * hears. Every tab takes that in the same way, the leader too, so all show the same.
+ * hears. All take that in the same way, so all show the same.
  */
 export class Carillon extends EventTarget {
-  /** @type {string | undefined} */
   #token;
-  /** @type {(() => any) | undefined} */
+  #user = '';
+  /** Fetches a token. */
   #source;
-  /** @type {Promise<string> | undefined} */
   #asking;
-  /** @type {any} */
+  #isOld = false;
   #renewal;
-  /** @type {Connection} */
   #connection;
-  /** @type {Tabs | undefined} */
   #tabs;
-  /** What each other tab has: its rooms, and whether it is visible. @type {Map<string, any>} */
-  #peers = new Map();
-  /** @type {Set<string>} */
   #rooms;
-  /** @type {Set<string>} */
   #seen = new Set();
   #state = 'disconnected';
   #cursor = '';
   #isWanted = false;
-  #isLoading = false;
-  #isStale = false;
-  #isPulling = false;
-  #isChanged = false;
-  /** Whether a follower has been told what there is; it takes no news before. */
+  /** Whether this tab knows what there is; one that follows takes no news before. */
   #isCurrent = false;
   #ending = new AbortController();
 
-  /** @param {any} [options] */
   constructor(options = {}) {
     super();
+    const { fetch, WebSocket, EventSource, BroadcastChannel, navigator, location } = globalThis;
+    const page = { fetch: fetch.bind(globalThis), WebSocket, EventSource, BroadcastChannel };
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    this.options = { ...defaults(), ...Object.fromEntries(given) };
-    const base = globalThis.location?.href;
-    this.url = new URL(options.url ?? '/', base).href.replace(/\/+$/, '');
-    this.store = options.store ?? new NotificationStore({ capacity: this.options.capacity });
+    this.options = { ...defaults, ...page, locks: navigator?.locks, ...Object.fromEntries(given) };
+    this.url = new URL(this.options.url, location?.href).href.replace(/\/+$/, '');
+    this.store = options.store ?? new NotificationStore(this.options);
     this.store.bind({
       request: this.request.bind(this),
       failed: this.#failed,
-      share: (/** @type {any} */ change) => this.#share({ kind: 'change', change }),
+      share: (step) => this.#tabs?.post({ kind: 'step', step }),
     });
     this.#rooms = new Set(this.options.rooms);
-    /** What the server counted last. @type {any} */
-    this.stats = undefined;
-    this.#keep(options.token);
+    this.#take(options.token);
     this.#connection = new Connection({
       options: this.options,
       token: () => this.#fresh(),
-      renewToken: () => this.#renew(),
+      renew: () => this.#renew(),
       lead: () => this.#lead(),
-      address: this.#address,
       rooms: () => this.#allRooms(),
+      address: (path) => {
+        const rooms = this.#allRooms();
+        const query = { token: this.#token, since: this.#cursor, ...(rooms && { rooms }) };
+        return `${this.url + path}?${new URLSearchParams(query)}`;
+      },
       probe: () => this.request('GET', `${INBOX}/unread-count`),
-      changeState: (/** @type {string} */ state) => this.#change(state),
-      opened: this.#opened,
-      begin: (/** @type {string} */ cursor) => this.#cursor || this.#move(cursor),
+      change: this.#change,
+      opened: () => {
+        this.#change('connected');
+        this.#planRenewal();
+        // Changes leave no trace in what is replayed.
+        this.#load();
+      },
+      begin: (cursor) => this.#cursor || this.#move(cursor),
       told: this.#told,
       pull: this.#pull,
-      pullSoon: this.#pullSoon,
+      changed: this.#pullAll,
       frame: this.#frame,
       failed: this.#failed,
       ended: () => this.#tabs?.yield(),
@@ -140,18 +131,15 @@ export class Carillon extends EventTarget {
     return [...this.#rooms];
   }
 
-  /** The user of the token; empty as long as there is none. */
   get user() {
-    return userOf(this.#token ?? '');
+    return this.#user;
   }
 
-  /** Whether a tab of this browser that shows this user's notifications is visible. */
+  /** Whether any tab of this user's is. */
   get isVisible() {
-    const others = [...this.#peers.values()];
+    const others = [...(this.#tabs?.peers.values() ?? [])];
     return !globalThis.document?.hidden || others.some((peer) => peer.isVisible);
   }
-
-  // The connection.
 
   connect() {
     if (this.#ending.signal.aborted) return;
@@ -160,7 +148,7 @@ export class Carillon extends EventTarget {
     this.#connection.start();
   }
 
-  /** Leaves until `connect`. The other tabs go on. */
+  /** Leaves until `connect`; the other tabs go on. */
   disconnect() {
     this.#isWanted = false;
     this.#leave();
@@ -170,326 +158,245 @@ export class Carillon extends EventTarget {
   close() {
     this.disconnect();
     this.#ending.abort();
-    this.options.clock.clearTimeout(this.#renewal);
-    this.store.bind(undefined);
+    this.store.bind();
   }
 
-  #leave() {
-    this.#connection.stop();
-    this.#tabs?.post({ kind: 'bye' });
-    this.#tabs?.close();
-    this.#tabs = undefined;
-    this.#peers.clear();
-    this.#isCurrent = false;
-    this.#setState('disconnected');
-  }
-
-  /** Hears this room too. @param {string} room */
   join(room) {
     this.#rooms.add(room);
     this.#roomsChanged();
   }
 
-  /** @param {string} room */
   leave(room) {
     this.#rooms.delete(room);
     this.#roomsChanged();
   }
 
-  /** Uses a fresh token from now on, and hands it over where there is a connection. */
-  setToken(/** @type {any} */ token) {
-    const user = this.user;
-    this.#keep(token);
-    if (typeof token === 'string') this.#use(token, user);
-    if (!this.#isWanted) return;
-    if (!this.#connection.isRunning || this.#state !== 'connected') this.connect();
+  /** Uses it from now on, and hands it over where there is a connection. */
+  setToken(token) {
+    this.#take(token);
+    if (this.#isWanted && this.#state !== 'connected') this.connect();
   }
 
-  // What the server does for the token's user.
-
-  /**
-   * A page of the inbox.
-   *
-   * @param {Record<string, any>} [query]
-   */
   list(query = {}) {
     const asked = Object.entries(query).filter(([, value]) => value != null);
     return this.request('GET', `${INBOX}?${new URLSearchParams(asked)}`);
   }
 
-  /** @param {string} room @param {boolean} [isTyping] */
   typing(room, isTyping = true) {
-    const body = { room, is_typing: isTyping };
-    return this.request('POST', '/api/v1/websocket/realtime/typing', body);
+    return this.request('POST', `${REALTIME}typing`, { room, is_typing: isTyping });
   }
 
-  /** @param {string} status online, away, busy or offline */
   presence(status) {
-    return this.request('POST', '/api/v1/websocket/realtime/presence', { status });
+    return this.request('POST', `${REALTIME}presence`, { status });
   }
 
-  /**
-   * The data of an answer.
-   *
-   * @param {string} method
-   * @param {string} path
-   * @param {any} [body]
-   * @param {AbortSignal} [signal]
-   * @returns {Promise<any>}
-   */
+  /** The data of an answer. */
   async request(method, path, body, signal) {
     for (let isAgain = false; ; isAgain = true) {
-      /** @type {Record<string, string>} */
       const headers = { Authorization: `Bearer ${await this.#fresh()}` };
       if (body !== undefined) headers['Content-Type'] = 'application/json';
+      const sent = { method, headers, body: JSON.stringify(body), signal, cache: 'no-store' };
       let response, answer;
       try {
-        const text = body === undefined ? undefined : JSON.stringify(body);
-        const sent = { method, headers, body: text, signal, cache: 'no-store', credentials: 'omit' };
         response = await this.options.fetch(this.url + path, sent);
-        answer = await response.json().catch(() => undefined);
+        answer = await response.json().catch(() => {});
       } catch (cause) {
-        throw new CarillonError(0, 'network', `the server cannot be reached: ${cause}`);
+        throw new CarillonError(0, 'network', `the server was not reached: ${cause}`);
       }
       const { status } = response;
       if (response.ok && answer) return answer.data;
       if (status === 401 && !isAgain && this.#renew()) continue;
       const { code = 'http', message = `status ${status}` } = answer?.error ?? {};
-      const wait = Number(response.headers.get('Retry-After')) * 1_000 || undefined;
-      throw new CarillonError(status, code, message, wait);
+      const wait = Number(response.headers.get('Retry-After')) * 1_000;
+      throw new CarillonError(status, code, message, wait || undefined);
     }
   }
 
   // The token.
 
-  /** @param {any} token */
-  #keep(token) {
-    if (typeof token !== 'function') return void (this.#token ??= token);
+  #take(token) {
+    if (typeof token === 'string') return this.#use(token);
     this.#source = token;
-    this.#token = undefined;
+    this.#isOld = true;
   }
 
-  /** Takes a token that differs. @param {string} token @param {string} user before it */
-  #use(token, user) {
-    if (token === this.#token && user === this.user) return;
+  #use(token) {
+    const isSame = token === this.#token;
+    const last = this.#user;
     this.#token = token;
-    if (user && user !== this.user) return this.#forget();
-    if (this.isLeader) this.#connection.handOver(token);
-    else this.#tabs?.post({ kind: 'token', token });
-    this.#planRenewal();
-  }
-
-  /** It is another user's: nothing of the old one's stays. */
-  #forget() {
-    this.#leave();
-    this.#cursor = '';
-    this.#seen.clear();
-    this.stats = undefined;
-    this.store.restore();
-    if (this.#isWanted) this.connect();
-  }
-
-  /** A token that is not about to end, asked for where it can be. @returns {Promise<string>} */
-  async #fresh() {
-    const ends = claimsOf(this.#token ?? '').exp * 1_000;
-    if (this.#token && !(this.#source && ends < this.options.clock.now())) return this.#token;
-    if (!this.#source) throw new CarillonError(0, 'token', 'there is no token');
-    this.#asking ??= (async () => this.#source?.())().finally(() => (this.#asking = undefined));
-    const user = this.user;
-    let token;
-    try {
-      token = await this.#asking;
-    } catch (cause) {
-      throw new CarillonError(0, 'token', `no token could be had: ${cause}`);
+    this.#user = userOf(token);
+    this.#isOld = false;
+    if (last && last !== this.#user) {
+      // Nothing of the other one's stays.
+      this.#leave();
+      this.#cursor = '';
+      this.stats = undefined;
+      this.#seen.clear();
+      this.store.reset();
+      if (this.#isWanted) this.connect();
+    } else if (!isSame) {
+      if (this.isLeader) this.#connection.handOver(token);
+      else this.#tabs?.post({ kind: 'token', token });
+      this.#planRenewal();
     }
-    if (typeof token !== 'string' || !token) throw new CarillonError(0, 'token', 'not a token');
-    this.#use(token, user);
-    return token;
   }
 
-  /** Whether another token can be asked for. */
+  /** A token that is still good, as far as one can tell. */
+  async #fresh() {
+    const { clock } = this.options;
+    if (claimsOf(this.#token).exp * 1_000 < clock.now()) this.#isOld = true;
+    if (this.#token && !(this.#source && this.#isOld)) return this.#token;
+    this.#asking ??= (async () => {
+      try {
+        const token = await this.#source();
+        if (typeof token !== 'string') throw 'not a string';
+        this.#use(token);
+      } catch (cause) {
+        throw new CarillonError(0, 'token', `there is no token: ${cause}`);
+      } finally {
+        this.#asking = undefined;
+      }
+    })();
+    await this.#asking;
+    return this.#token;
+  }
+
+  /** Whether another one can be had. */
   #renew() {
-    if (this.#source) this.#token = undefined;
+    this.#isOld = true;
     return !!this.#source;
   }
 
-  /** Asks for a fresh token before this one ends. */
+  /** Has a fresh one before this one ends. */
   #planRenewal() {
     const { clock } = this.options;
     clock.clearTimeout(this.#renewal);
-    const left = claimsOf(this.#token ?? '').exp * 1_000 - clock.now();
-    if (!this.#source || !(left > 0)) return;
-    const time = Math.min(Math.max(left * 0.9, left - 60_000), LONGEST_TIMER);
-    this.#renewal = clock.setTimeout(async () => {
-      if (!this.isLeader) return;
-      const old = this.#token;
-      this.#token = undefined;
-      try {
-        await this.#fresh();
-      } catch (error) {
-        this.#token ??= old;
-        this.#failed(error);
-      }
-    }, time);
+    const left = claimsOf(this.#token).exp * 1_000 - clock.now();
+    if (!this.#source || !this.isLeader || !(left > 0)) return;
+    const renew = () => this.isLeader && this.#renew() && this.#fresh().catch(this.#failed);
+    const time = Math.max(left * 0.9, left - 60_000);
+    this.#renewal = clock.setTimeout(renew, Math.min(time, 2 ** 31 - 1));
   }
 
   // The tabs.
 
   async #lead() {
-    if (!this.#tabs) {
-      const { user, options } = this;
-      const name = `carillon/${VERSION} ${this.url} ${user}`;
-      const isShared = options.shared && user && options.locks;
-      this.#tabs = new Tabs(name, isShared ? options : {}, this.#hear);
-      this.#introduce();
-    }
-    const tabs = this.#tabs;
+    const { options } = this;
+    const isShared = options.shared && this.#user;
+    const tabs = (this.#tabs ??= new Tabs(
+      `carillon/${VERSION} ${this.url} ${this.#user}`,
+      isShared ? options : {},
+      {
+        is: () => ({ rooms: this.rooms, isVisible: !globalThis.document?.hidden }),
+        hear: this.#hear,
+        moved: () => this.isLeader && this.#connection.follow(),
+        welcome: (to) => this.#tell({ to }),
+      },
+    ));
     if (tabs.isLeader) return;
     await tabs.lead();
-    if (this.#cursor && tabs.isLeader) tabs.post(this.#snapshot());
+    this.#isCurrent = true;
+    if (this.#cursor) this.#tell();
   }
 
-  #introduce() {
-    const isVisible = !globalThis.document?.hidden;
-    this.#tabs?.post({ kind: 'hello', rooms: [...this.#rooms], isVisible });
+  /** Tells other tabs all that there is. */
+  #tell(more = {}) {
+    const { stats } = this;
+    const all = { state: this.#state, cursor: this.#cursor, stats, inbox: this.store.snapshot() };
+    this.#tabs?.post({ kind: 'all', ...all, ...more });
   }
 
-  #snapshot() {
-    return {
-      kind: 'snapshot',
-      state: this.#state,
-      cursor: this.#cursor,
-      stats: this.stats,
-      peers: [...this.#peers],
-      store: this.store.snapshot(),
-    };
-  }
-
-  /** Tells the other tabs. @param {any} message */
-  #share(message) {
-    this.#tabs?.post(message);
-  }
-
-  /** What another tab says. @param {any} message */
-  #hear = (message) => {
-    const { kind, from } = message;
-    if (kind === 'hello') {
-      this.#peers.set(from, { rooms: message.rooms, isVisible: message.isVisible });
-      if (!this.isLeader) return;
-      this.#tabs?.post({ ...this.#snapshot(), to: from });
-      this.#connection.reopenIfMoved();
-    } else if (kind === 'bye') {
-      this.#peers.delete(from);
-    } else if (kind === 'token') {
-      if (this.isLeader && userOf(message.token) === this.user) this.#use(message.token, this.user);
-    } else if (kind === 'snapshot') {
-      if (this.isLeader) return;
+  /** What another tab says. */
+  #hear = ({ kind, state, cursor, stats, inbox, step, told, token }) => {
+    if (kind === 'token') {
+      if (this.isLeader && userOf(token) === this.#user) this.#use(token);
+    } else if (kind === 'all' && !this.isLeader) {
       this.#isCurrent = true;
-      this.#cursor = message.cursor;
-      for (const [id, peer] of message.peers) if (id !== this.#tabs?.id) this.#peers.set(id, peer);
-      this.store.restore(message.store);
-      this.#count(message.stats);
-      this.#setState(message.state);
-    } else if (!this.#isCurrent && !this.isLeader) {
-      // It is in the snapshot that comes.
-    } else if (kind === 'state') {
-      if (!this.isLeader) this.#setState(message.state);
-    } else if (kind === 'cursor') {
-      this.#cursor = message.cursor;
-    } else if (kind === 'change') {
-      this.store.mirror(message.change);
-    } else if (kind === 'told') {
-      this.#take(message.event, message.data, message.timestamp);
+      this.#cursor = cursor;
+      this.store.restore(inbox);
+      this.#count(stats);
+      this.#setState(state);
+    } else if (this.#isCurrent) {
+      if (state && !this.isLeader) this.#setState(state);
+      if (cursor) this.#cursor = cursor;
+      if (step) this.store.mirror(step);
+      if (told) this.#digest(...told);
     }
   };
 
-  // What the connection says.
-
-  /** @param {string} path */
-  #address = (path) => {
-    const rooms = this.#allRooms();
-    const query = new URLSearchParams({ token: this.#token ?? '', since: this.#cursor });
-    if (rooms) query.set('rooms', rooms);
-    return `${this.url}${path}?${query}`;
-  };
-
-  /** Those of every tab. */
+  /** The rooms of every tab. */
   #allRooms() {
-    const others = [...this.#peers.values()].flatMap((peer) => peer.rooms);
-    return [...new Set([...others, ...this.#rooms])].sort().join();
+    const peers = [...(this.#tabs?.peers.values() ?? [])];
+    return [...new Set([...peers.flatMap(({ rooms }) => rooms), ...this.#rooms])].sort().join();
   }
 
-  #opened = () => {
-    this.#change('connected');
-    this.#planRenewal();
-    // Changes leave no trace in what is replayed, so the list may be another.
-    void this.#load();
-  };
+  #roomsChanged() {
+    this.#tabs?.introduce();
+    if (this.isLeader) this.#connection.follow();
+  }
 
-  /** @param {string} direction @param {string} text */
-  #frame = (direction, text) => {
-    this.#emit('frame', { direction, text, time: this.options.clock.now() });
-  };
+  #leave() {
+    this.#connection.stop();
+    this.#tabs?.close();
+    this.#tabs = undefined;
+    this.#isCurrent = false;
+    this.options.clock.clearTimeout(this.#renewal);
+    this.#setState('disconnected');
+  }
 
-  /** @param {any} event @param {any} data @param {any} [timestamp] */
+  // What the server says.
+
   #told = (event, data, timestamp) => {
     if (typeof event !== 'string' || typeof data !== 'object' || !data) return;
     try {
-      this.#share({ kind: 'told', event, data, timestamp });
-      this.#take(event, data, timestamp);
+      this.#tabs?.post({ kind: 'told', told: [event, data, timestamp] });
+      this.#digest(event, data, timestamp);
     } catch (error) {
       this.#failed(error);
     }
   };
 
-  /** Takes what the server told, here or to the tab that leads. */
-  #take(/** @type {string} */ event, /** @type {any} */ { cursor, ...data }, /** @type {any} */ timestamp) {
+  /** Takes what was told to the tab that leads. */
+  #digest(event, { cursor, ...data }, timestamp) {
     if (event === 'notification:new') {
       if (typeof data.id !== 'string') return;
       if (cursor) this.#cursor = cursor;
       if (this.#seen.has(data.id)) return;
       this.#seen.add(data.id);
-      if (this.#seen.size > SEEN) this.#seen.delete(this.#seen.values().next().value ?? '');
+      if (this.#seen.size > SEEN) this.#seen.delete(this.#seen.values().next().value);
       data = notification(data);
-      this.store.receive(event, data);
-      this.#emit('notification', data);
-    } else if (event === 'notification:read' || event === 'notification:deleted') {
-      this.store.receive(event, data);
-      this.#emit(event.slice(13), data);
-    } else if (event === 'stats:updated') {
-      if (this.store.receive(event, data) && this.isLeader) void this.#load();
-      this.#count(data);
-    } else if (event === 'resync') {
-      this.#cursor = cursor;
-      this.#emit('resync');
-      if (this.isLeader) void this.#load();
-    } else if (event === 'connection:established') {
-      this.#cursor ||= cursor ?? '';
-    } else if (!data.room || this.#rooms.has(data.room)) {
-      this.#emit('message', { event, data });
+    } else if (event === 'resync' || event === 'connection:established') {
+      if (cursor) this.#cursor = cursor;
     }
+    const isStored = /^(notification|stats):/.test(event);
+    const isStale = isStored ? this.store.receive(event, data) : event === 'resync';
+    if (isStale && this.isLeader) this.#load();
+    if (event === 'stats:updated') this.#count(data);
+    else if (isStored) this.#emit(event === 'notification:new' ? 'notification' : event.slice(13), data);
+    else if (event === 'resync') this.#emit('resync');
+    else if (event !== 'connection:established' && (!data.room || this.#rooms.has(data.room)))
+      this.#emit('message', { event, data });
     this.#emit('event', { event, data, timestamp });
   }
 
-  /** @param {any} stats */
   #count(stats) {
     if (!stats || JSON.stringify(stats) === JSON.stringify(this.stats)) return;
     this.stats = stats;
     this.#emit('stats', stats);
   }
 
-  /** @param {string} cursor */
   #move(cursor) {
     if (!cursor) return;
     this.#cursor = cursor;
-    this.#share({ kind: 'cursor', cursor });
+    this.#tabs?.post({ kind: 'cursor', cursor });
   }
 
-  /** Asks for what is newer than the cursor. @param {number} wait @param {AbortSignal} [signal] */
-  #pull = async (wait, signal) => {
+  /** Asks for what is newer than the cursor. */
+  #pull = async (wait = 0, signal = undefined, opened = () => {}) => {
     const query = new URLSearchParams({ since: this.#cursor, wait: `${wait}` });
     const answer = await this.request('GET', `${INBOX}/poll?${query}`, undefined, signal);
     const { notifications, cursor, resync } = answer;
+    opened();
     this.#frame('in', JSON.stringify(answer));
     for (const each of notifications) this.#told('notification:new', each, each.created_at);
     if (resync) this.#told('resync', { cursor });
@@ -498,89 +405,70 @@ export class Carillon extends EventTarget {
     return notifications.length;
   };
 
-  /** The same, once for any number of reasons at a time. */
-  #pullSoon = async () => {
-    this.#isChanged = true;
-    if (this.#isPulling) return;
-    this.#isPulling = true;
-    try {
-      while (this.#isChanged) {
-        this.#isChanged = false;
-        while ((await this.#pull(0)) > 0);
-      }
-    } catch (error) {
-      this.#failed(error);
-      this.#again(this.#pullSoon, error);
-    } finally {
-      this.#isPulling = false;
-    }
-  };
+  #pullAll = this.#once(async () => {
+    while (await this.#pull());
+  });
 
   /** Loads the list that the store shows. */
-  #load = async () => {
-    this.#isStale = true;
-    if (this.#isLoading) return;
-    this.#isLoading = true;
-    try {
-      while (this.#isStale && this.isLeader) {
-        this.#isStale = false;
-        this.store.beginLoad();
-        const path = `${INBOX}?limit=${this.store.capacity}&collapse=false`;
-        const stats = !this.stats && this.request('GET', `${INBOX}/stats`);
-        const page = await this.request('GET', path);
-        if (!this.isLeader) break;
-        if (this.store.load(page)) this.#isStale = true;
-        this.#share(this.#snapshot());
-        const counts = await stats;
-        if (counts && !this.stats) this.#told('stats:updated', counts);
+  #load = this.#once(async () => {
+    this.store.beginLoad();
+    const path = `${INBOX}?limit=${this.store.capacity}&collapse=false`;
+    const counts = this.stats ?? this.request('GET', `${INBOX}/stats`);
+    const page = await this.request('GET', path);
+    if (!this.isLeader) return;
+    if (this.store.load(page)) this.#load();
+    this.#tell();
+    const stats = await counts;
+    if (!this.stats) this.#told('stats:updated', stats);
+  });
+
+  /** Does it once for all reasons that come while it is under way, and again after a failure. */
+  #once(run) {
+    let isDue = false;
+    let isRunning = false;
+    const start = async () => {
+      isDue = true;
+      if (isRunning) return;
+      isRunning = true;
+      try {
+        while (isDue && this.isLeader) {
+          isDue = false;
+          await run();
+        }
+      } catch (error) {
+        this.#failed(error);
+        const { clock, reconnectInterval } = this.options;
+        const again = () => this.isLeader && this.#state === 'connected' && start();
+        clock.setTimeout(again, Math.max(reconnectInterval, error.retryAfter ?? 0));
+      } finally {
+        isRunning = false;
       }
-    } catch (error) {
-      this.#failed(error);
-      this.#again(this.#load, error);
-    } finally {
-      this.#isLoading = false;
-    }
-  };
-
-  /** Tries again later, if there is still a connection then. */
-  #again(/** @type {() => any} */ run, /** @type {any} */ error) {
-    const { clock, reconnectInterval } = this.options;
-    const time = Math.max(reconnectInterval, error.retryAfter ?? 0);
-    clock.setTimeout(() => this.isLeader && this.#state === 'connected' && run(), time);
-  }
-
-  #roomsChanged() {
-    this.#introduce();
-    if (this.isLeader) this.#connection.reopenIfMoved();
+    };
+    return start;
   }
 
   // The page.
 
   #watch() {
-    const { signal } = this.#ending;
-    const on = (/** @type {any} */ target, /** @type {string} */ name, /** @type {any} */ run) =>
-      target?.addEventListener?.(name, run, { signal });
     const connection = this.#connection;
+    const on = (target, name, run) =>
+      target?.addEventListener?.(name, run, { signal: this.#ending.signal });
     on(globalThis.document, 'visibilitychange', () => {
-      this.#introduce();
+      this.#tabs?.introduce();
       if (!document.hidden) connection.wake();
     });
     on(globalThis, 'online', () => connection.wake(true));
     on(globalThis, 'offline', () => connection.check());
-    // A page that is kept for going back may hold neither a connection nor the lead.
+    // A page that is kept for the way back may hold neither a connection nor a lock.
     on(globalThis, 'pagehide', () => this.#leave());
-    on(globalThis, 'pageshow', (/** @type {any} */ { persisted }) => {
-      if (persisted && this.#isWanted) this.connect();
-    });
+    on(globalThis, 'pageshow', ({ persisted }) => persisted && this.#isWanted && this.connect());
   }
 
-  /** @param {string} state */
-  #change(state) {
+  #change = (state) => {
     this.#setState(state);
-    if (this.isLeader) this.#share({ kind: 'state', state });
-  }
+    if (this.isLeader) this.#tabs.post({ kind: 'state', state });
+  };
 
-  /** @param {string} state */
   #setState(state) {
     if (state === this.#state) return;
     this.#state = state;
@@ -588,12 +476,14 @@ export class Carillon extends EventTarget {
     this.#emit('state', state);
   }
 
-  /** @param {any} error */
+  #frame = (direction, text) => {
+    this.#emit('frame', { direction, text, time: this.options.clock.now() });
+  };
+
   #failed = (error) => {
     if (!this.#ending.signal.aborted) this.#emit('error', error);
   };
 
-  /** @param {string} name @param {any} [detail] */
   #emit(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }

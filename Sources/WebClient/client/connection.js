@@ -1,5 +1,4 @@
 // @ts-check
-import { Backoff } from './backoff.js';
 import { CarillonError } from './error.js';
 import { transports } from './transports.js';
 
@@ -7,34 +6,28 @@ import { transports } from './transports.js';
 const DETOUR = 300_000;
 /** What ended sooner did not really work. */
 const STABLE = 5_000;
-
-/** @param {number | undefined} code @param {any} error */
-const isRefusal = (code, error) =>
-  [4001, 4002, 4003, 1008].includes(code ?? 0) || [401, 403].includes(error?.status);
+const LONGEST_PAUSE = 60_000;
 
 /**
- * Keeps one connection for a client: opens it, judges how it ended, waits, and opens it again.
+ * Keeps one connection for a client, its host: opens it, judges how it ended, waits, opens it again.
  *
- * Invariant: at most one loop runs, and only the one that `#run` names does anything.
+ * Invariant: only the loop that `#run` names does anything.
  */
 export class Connection {
-  /** @type {object | undefined} */
   #run;
-  /** @type {any} */
   #link;
-  /** @type {(() => void) | undefined} */
   #wake;
+  /** The way that worked last. */
   #index = 0;
   #leftFirst = 0;
   #openedAt = 0;
+  #attempts = 0;
   #refusals = 0;
   #reopens = false;
 
-  /** @param {any} host the client */
   constructor(host) {
     this.host = host;
     this.options = host.options;
-    this.backoff = new Backoff(this.options.reconnectInterval, this.options.random);
   }
 
   get isRunning() {
@@ -43,9 +36,8 @@ export class Connection {
 
   start() {
     if (this.#run) return this.wake();
-    this.backoff.reset();
-    this.#refusals = 0;
-    void this.#keep((this.#run = {}));
+    this.#attempts = this.#refusals = 0;
+    this.#keep((this.#run = {}));
   }
 
   stop() {
@@ -54,16 +46,9 @@ export class Connection {
     this.#wake?.();
   }
 
-  /**
-   * There is a reason to believe that it works now, or that it has ended unnoticed.
-   *
-   * @param {boolean} [isElsewhere] whether this may be another network
-   */
+  /** There is a reason to believe that it works now, or has ended unnoticed. */
   wake(isElsewhere = false) {
-    if (isElsewhere) {
-      this.backoff.reset();
-      this.#index = 0;
-    }
+    if (isElsewhere) this.#attempts = this.#index = 0;
     this.#wake?.();
     this.check();
   }
@@ -72,62 +57,50 @@ export class Connection {
     this.#link?.check?.();
   }
 
-  /** Opens it anew with a token that cannot be handed over. */
-  reopen() {
-    if (!this.#link?.close) return;
-    this.#reopens = true;
-    this.#link.close();
-  }
-
   /** Opens it anew if it would hear other rooms then. */
-  reopenIfMoved() {
-    if (this.#link && this.#link.rooms !== this.host.rooms()) this.reopen();
+  follow() {
+    if (this.#link && this.#link.rooms !== this.host.rooms()) this.#reopen();
   }
 
-  /** @param {string} token */
+  #reopen() {
+    this.#reopens = true;
+    this.#link.close?.();
+  }
+
+  /** Gives it a fresh token. Polls take it by themselves. */
   handOver(token) {
-    if (!this.#openedAt) return;
-    if (this.#link?.send) {
-      this.#link.send(JSON.stringify({ type: 'auth', token }), '{"type":"auth","token":"…"}');
-    } else if (this.#link?.isBoundToToken) {
-      this.reopen();
-    }
+    const link = this.#link;
+    if (!this.#openedAt || !link) return;
+    const shown = '{"type":"auth","token":"…"}';
+    if (link.send) link.send(JSON.stringify({ type: 'auth', token }), shown);
+    else if (link.name === 'sse') this.#reopen();
   }
 
-  /** @param {object} run */
   async #keep(run) {
     for (let quiet = false; run === this.#run; ) {
-      /** @type {any} */
-      let end;
-      try {
-        end = await this.#attempt(run, quiet);
-      } catch (error) {
-        end = { error };
-      }
+      const end = await this.#attempt(run, quiet).catch((error) => ({ error }));
       if (run !== this.#run) return;
       const lasted = this.#openedAt && this.options.clock.now() - this.#openedAt;
       this.#openedAt = 0;
       quiet = this.#reopens;
       this.#reopens = false;
       if (quiet) continue;
-      const delay = this.#judge(end, lasted);
-      if (delay === undefined) {
+      const pause = this.#judge(end ?? {}, lasted);
+      if (pause === undefined) {
         this.#run = undefined;
         return this.host.ended();
       }
-      await this.#pause(run, delay);
+      await this.#pause(run, pause);
     }
   }
 
-  /** @param {object} run @param {boolean} quiet @returns {Promise<any>} */
   async #attempt(run, quiet) {
     const { host, options } = this;
-    await host.token();
-    if (run !== this.#run) return;
-    await host.lead();
-    if (run !== this.#run) return;
-    if (!quiet) host.changeState('connecting');
     const { now } = options.clock;
+    await host.token();
+    if (run === this.#run) await host.lead();
+    if (run !== this.#run) return;
+    if (!quiet) host.change('connecting');
     if (now() - this.#leftFirst > DETOUR) this.#index = 0;
     let end;
     for (let index = this.#index, isReached = false; index < options.transports.length; ) {
@@ -148,74 +121,54 @@ export class Connection {
     return end;
   }
 
-  /** @param {string} name @returns {Promise<any>} */
   async #open(name) {
     const { host, options } = this;
-    const link = (this.#link = {
-      options,
-      rooms: host.rooms(),
-      isBoundToToken: name === 'sse',
-      address: host.address,
-      frame: host.frame,
-      told: host.told,
-      begin: host.begin,
-      pull: host.pull,
-      changed: host.pullSoon,
-      opened: () => {
-        this.#openedAt = options.clock.now();
-        host.opened();
-      },
-    });
+    const opened = () => {
+      this.#openedAt = options.clock.now();
+      host.opened();
+    };
+    this.#link = { ...host, name, rooms: host.rooms(), opened };
     try {
-      return await transports[name](link);
+      return await transports[name](this.#link);
     } catch (error) {
-      return { opened: false, error };
+      return { error };
     } finally {
-      if (this.#link === link) this.#link = undefined;
+      this.#link = undefined;
     }
   }
 
-  /**
-   * The time until the next attempt; none if there is none.
-   *
-   * @param {any} end
-   * @param {number} lasted
-   * @returns {number | undefined}
-   */
-  #judge({ code, reason, error } = {}, lasted) {
-    const { host, backoff, options } = this;
-    if (lasted >= STABLE || lasted > options.reconnectInterval) {
-      backoff.reset();
-      this.#refusals = 0;
-    }
+  /** The time until the next attempt; none if there is none. */
+  #judge({ code = 0, reason, opened, error }, lasted) {
+    const { host, options } = this;
+    const { reconnectInterval, maxReconnectAttempts, autoReconnect, random } = options;
+    if (lasted >= Math.min(STABLE, reconnectInterval)) this.#attempts = this.#refusals = 0;
     const isTokenless = error?.code === 'token';
-    const refused = isTokenless || isRefusal(code, error);
-    error ??= new CarillonError(code ?? 0, refused ? 'refused' : 'lost', reason || 'connection lost');
-    host.failed(error);
-    if (refused) {
-      if (!host.renewToken()) return void host.changeState('error');
-      // The token may simply have been old.
-      if (!isTokenless && !this.#refusals++) return 0;
-    }
-    host.changeState(refused ? 'error' : 'disconnected');
-    if (!options.autoReconnect) return undefined;
-    if (backoff.attempts >= options.maxReconnectAttempts) return void host.changeState('error');
-    const isFirst = !backoff.attempts;
-    const delay = backoff.next();
-    if (isFirst && code === 1013) return 0;
-    if (isFirst && (code === 1012 || code === 1001)) return 100 + options.random() * 900;
-    return Math.max(delay, error.retryAfter ?? 0);
+    const refused =
+      isTokenless || [4001, 4002, 4003, 1008].includes(code) || [401, 403].includes(error?.status);
+    error ??= new CarillonError(code, refused ? 'refused' : 'lost', reason || 'connection lost');
+    if (refused || !opened) host.failed(error);
+    // A token that is refused may simply have been old.
+    const isRenewed = refused && host.renew();
+    if (isRenewed && !isTokenless && !this.#refusals++) return 0;
+    const isOver = this.#attempts >= maxReconnectAttempts;
+    host.change(refused || (isOver && autoReconnect) ? 'error' : 'disconnected');
+    if (isOver || !autoReconnect || (refused && !isRenewed)) return undefined;
+    // Twice as long each time, and half of it by chance: those who lost a server together do not
+    // come back together.
+    const full = reconnectInterval * 2 ** Math.min(this.#attempts, 30);
+    if (!this.#attempts++ && code === 1013) return 0;
+    if (this.#attempts === 1 && (code === 1012 || code === 1001)) return 100 + random() * 900;
+    return Math.max(Math.min(full, LONGEST_PAUSE) * (0.5 + random() / 2), error.retryAfter ?? 0);
   }
 
-  /** @param {object} run @param {number} time */
   async #pause(run, time) {
     const { clock } = this.options;
     await new Promise((resolve) => {
       const timer = clock.setTimeout(resolve, time);
-      this.#wake = () => (clock.clearTimeout(timer), resolve(0));
+      this.#wake = () => resolve(clock.clearTimeout(timer));
     });
     while (run === this.#run && this.host.isAsleep()) {
-      await new Promise((resolve) => (this.#wake = () => resolve(0)));
+      await new Promise((resolve) => (this.#wake = resolve));
     }
     this.#wake = undefined;
   }

@@ -1,6 +1,6 @@
 // @ts-check
 
-/** What the server refused, or what never reached it (then `status` is 0). */
+/** What the server refused, or what never reached it: then `status` is 0. */
 export class CarillonError extends Error {
   name = 'CarillonError';
 
@@ -12,8 +12,6 @@ export class CarillonError extends Error {
    */
   constructor(status, code, message, retryAfter) {
     super(message);
-    this.status = status;
-    this.code = code;
-    this.retryAfter = retryAfter;
+    Object.assign(this, { status, code, retryAfter });
   }
 }

@@ -7,9 +7,12 @@ enum HTTPCharacter {
   static let lineFeed: UInt8 = 0x0A
   static let carriageReturn: UInt8 = 0x0D
   static let space: UInt8 = 0x20
+  static let quote: UInt8 = 0x22
+  static let asterisk: UInt8 = 0x2A
   static let comma: UInt8 = 0x2C
   static let slash: UInt8 = 0x2F
   static let colon: UInt8 = 0x3A
+  static let semicolon: UInt8 = 0x3B
   static let question: UInt8 = 0x3F
 
   /// What a token is made of (RFC 9110, section 5.6.2): method and field names.

@@ -16,14 +16,18 @@ extension RouteMatch: Equatable where Route: Equatable {}
 ///
 /// A pattern is literal segments and parameters: "/users/:id/online". A literal wins over a
 /// parameter, segment by segment from the left; where the literal leads nowhere for this method
-/// the parameter is tried. A request for HEAD is answered by the route for GET where it has none
-/// of its own. Paths are compared as they were sent: a literal with escapes in it is not found,
-/// and neither is a path with an empty segment. Matching a path without parameters allocates
-/// nothing; every node of the tree is visited at most once, whatever the path.
+/// the parameter is tried, and at last what stands for all the rest: "/files/*" is every path below
+/// "/files/", which becomes the last parameter, slashes and all. A request for HEAD is answered by
+/// the route for GET where it has none of its own. Paths are compared as they were sent: a literal
+/// with escapes in it is not found, and neither is a path with an empty segment, but for one in
+/// such a rest. Matching a path without parameters allocates nothing; every node of the tree is
+/// visited at most once, whatever the path.
 package struct Router<Route: Sendable>: Sendable {
   private struct Node {
     var literals: [(segment: [UInt8], node: Int)] = []
     var parameter: Int?
+    /// The node of what stands for all the rest.
+    var rest: Int?
     var routes: [(method: HTTPMethod, route: Route)] = []
 
     func route(for method: HTTPMethod) -> Route? {
@@ -46,18 +50,25 @@ package struct Router<Route: Sendable>: Sendable {
     for segment in pattern.utf8.dropFirst().split(
       separator: HTTPCharacter.slash, omittingEmptySubsequences: false)
     {
-      node = segment.first == HTTPCharacter.colon ? parameter(of: node) : literal(of: node, segment)
+      node = child(of: node, segment)
       count += 1
     }
     precondition(count <= segmentCountLimit, "too many segments: \(pattern)")
+    precondition(!pattern.contains("*/"), "something is behind *: \(pattern)")
     precondition(nodes[node].route(for: method) == nil, "\(method.name) \(pattern) added twice")
     nodes[node].routes.append((method, route))
   }
 
-  private mutating func parameter(of node: Int) -> Int {
-    if let child = nodes[node].parameter { return child }
+  private mutating func child(of node: Int, _ segment: Substring.UTF8View) -> Int {
+    if segment.first == HTTPCharacter.colon { return child(of: node, \.parameter) }
+    if segment.elementsEqual([HTTPCharacter.asterisk]) { return child(of: node, \.rest) }
+    return literal(of: node, segment)
+  }
+
+  private mutating func child(of node: Int, _ path: WritableKeyPath<Node, Int?>) -> Int {
+    if let child = nodes[node][keyPath: path] { return child }
     nodes.append(Node())
-    nodes[node].parameter = nodes.count - 1
+    nodes[node][keyPath: path] = nodes.count - 1
     return nodes.count - 1
   }
 
@@ -134,11 +145,17 @@ package struct Router<Route: Sendable>: Sendable {
       }
       break
     }
-    guard let parameter = nodes[node].parameter, !segment.isEmpty else { return nil }
-    search.parameters.append(segment)
-    if let route = descend(from: parameter, at: end, bytes, &search) {
-      return route
+    if let parameter = nodes[node].parameter, !segment.isEmpty {
+      search.parameters.append(segment)
+      if let route = descend(from: parameter, at: end, bytes, &search) {
+        return route
+      }
+      search.parameters.removeLast()
     }
+    let rest = (slash + 1)..<search.path.upperBound
+    guard let node = nodes[node].rest, !rest.isEmpty else { return nil }
+    search.parameters.append(rest)
+    if let route = route(at: node, &search) { return route }
     search.parameters.removeLast()
     return nil
   }

@@ -19,6 +19,10 @@ struct RouterTests {
     router.add(.get, "/u/:user/d/:device", "device")
     router.add(.head, "/own", "own head")
     router.add(.get, "/own", "own get")
+    router.add(.get, "/f/*", "files")
+    router.add(.get, "/f/:id/meta", "meta")
+    router.add(.get, "/f/list", "file list")
+    router.add(.post, "/f/list", "file post")
     return router
   }()
 
@@ -48,6 +52,19 @@ struct RouterTests {
     (.get, "/api/ws/", .notFound), (.get, "/n/7/8", .notFound), (.get, "/n/%", .notFound),
     (.get, "/n/%4", .notFound), (.get, "/n/%FF", .notFound), (.get, "/n/%zz", .notFound),
     (.put, "/n/7/read/x", .notFound), (.get, "/n?x", .notFound),
+    (.get, "/f/a", .found("files", parameters: ["a"])),
+    (.get, "/f/a/b/c/", .found("files", parameters: ["a/b/c/"])),
+    (.get, "/f//a", .found("files", parameters: ["/a"])),
+    (.get, "/f/../a%2F%2E", .found("files", parameters: ["../a/."])),
+    (.head, "/f/a/b", .found("files", parameters: ["a/b"])),
+    // What is more exact is preferred, and the rest has what it has not.
+    (.get, "/f/list", .found("file list", parameters: [])),
+    (.get, "/f/a/meta", .found("meta", parameters: ["a"])),
+    (.get, "/f/list/meta", .found("meta", parameters: ["list"])),
+    (.get, "/f/a/meta/b", .found("files", parameters: ["a/meta/b"])),
+    (.put, "/f/list", .methodNotAllowed(allow: "GET, HEAD, POST")),
+    (.post, "/f/a/b", .methodNotAllowed(allow: "GET, HEAD")),
+    (.get, "/f/", .notFound), (.get, "/f", .notFound), (.get, "/f/%zz", .notFound),
   ]
 
   @Test("a path finds its route, or is told what it has", arguments: vectors)

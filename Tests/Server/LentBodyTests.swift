@@ -1,0 +1,152 @@
+// Answers that many are sent in one copy: what slow readers of them hold, and that each gets all.
+
+import TestSupport
+import Testing
+
+@testable import Server
+
+@Suite("Bodies that are lent")
+struct LentBodyTests {
+  static let large: [UInt8] = {
+    var generator = SeededGenerator(seed: 7)
+    return (0..<200_000).map { _ in UInt8.random(in: 0x20...0x7E, using: &generator) }
+  }()
+  static let files = ClientFiles([
+    SourceFile(path: "client/large.js", bytes: large),
+    SourceFile(path: "client/small.js", bytes: Array("export {}\n".utf8)),
+  ])
+
+  static func request(_ name: String, _ fields: String = "") -> String {
+    "GET /client/\(files.hash)/\(name) HTTP/1.1\r\nHost: x\r\n\(fields)\r\n"
+  }
+
+  /// Where the connection's lent bytes lie.
+  private static func address(_ peer: TestPeer, _ fixture: ShardFixture) -> Int? {
+    fixture.shard.table[peer.place].lent?.bytes.withUnsafeBytes { Int(bitPattern: $0.baseAddress) }
+  }
+
+  @Test func `a crowd of slow readers holds one copy between them`() throws {
+    let fixture = try ShardFixture(files: Self.files)
+    let peers = try (0..<50).map { _ in try fixture.connect() }
+    for (index, peer) in peers.enumerated() {
+      // Some have not even been sent the whole head.
+      fixture.script.room[peer.serverDescriptor] = index * 500
+      peer.send(Self.request("large.js"))
+    }
+    try fixture.turn(until: { peers.allSatisfy(fixture.isBlocked) })
+    #expect(Set(peers.map { Self.address($0, fixture) }).count == 1)
+    #expect(Self.address(peers[0], fixture) != nil)
+    for peer in peers {
+      let connection = fixture.shard.table[peer.place]
+      #expect(connection.owned.capacity < 1_024)
+      #expect(connection.queuedByteCount > 150_000)
+    }
+    #expect(fixture.shard.blockedBytes < 50 * 1_024)
+    // Each takes it at its own pace, a part of the head and single bytes among them.
+    var generator = SeededGenerator(seed: 9)
+    var left = peers
+    while !left.isEmpty {
+      for peer in left {
+        let room = [0, 1, 100, 9_999, 70_000].randomElement(using: &generator)!
+        fixture.script.room[peer.serverDescriptor, default: 0] += room
+      }
+      try fixture.turn(2)
+      left.removeAll { !fixture.isBlocked($0) }
+    }
+    for peer in peers {
+      try Self.expectLarge(peer, fixture)
+      #expect(fixture.shard.table[peer.place].lent == nil)
+      #expect(fixture.shard.table[peer.place].owned.isEmpty)
+    }
+    #expect(fixture.shard.blockedBytes == 0)
+  }
+
+  private static func expectLarge(_ peer: TestPeer, _ fixture: ShardFixture) throws {
+    try fixture.turn(until: {
+      guard let end = peer.receive().headEnd else { return false }
+      return peer.received.count >= end + large.count
+    })
+    let end = try #require(peer.received.headEnd)
+    #expect(Array(peer.received[end...].prefix(large.count)) == large)
+    peer.received.removeFirst(end + large.count)
+  }
+
+  @Test func `requests that come behind it are answered behind it`() throws {
+    let fixture = try ShardFixture(files: Self.files)
+    let peer = try fixture.connect()
+    fixture.script.room[peer.serverDescriptor] = 1_000
+    let health = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    peer.send(Self.request("large.js") + health + Self.request("large.js") + health)
+    try fixture.turn(until: { fixture.isBlocked(peer) })
+    #expect(fixture.core.metrics[0].value(.requests) == 1)
+    fixture.script.room[peer.serverDescriptor] = .max
+    for _ in 0..<2 {
+      try Self.expectLarge(peer, fixture)
+      let (head, body) = try EndpointTests.answer(to: peer, fixture)
+      #expect(head.hasPrefix("HTTP/1.1 200"))
+      #expect(body.contains("ok"))
+    }
+    #expect(fixture.core.metrics[0].value(.requests) == 4)
+  }
+
+  @Test func `a connection that ends with it ends behind its last byte`() throws {
+    for endsSending in [false, true] {
+      let fixture = try ShardFixture(files: Self.files)
+      let peer = try fixture.connect()
+      fixture.script.room[peer.serverDescriptor] = 1_000
+      peer.send(Self.request("large.js", endsSending ? "" : "Connection: close\r\n"))
+      if endsSending { peer.endSending() }
+      try fixture.turn(until: { fixture.isBlocked(peer) })
+      fixture.script.room[peer.serverDescriptor] = .max
+      try fixture.turn(until: {
+        peer.receive()
+        return peer.isEnded
+      })
+      try Self.expectLarge(peer, fixture)
+      #expect(peer.received.isEmpty)
+    }
+  }
+
+  @Test func `who takes single bytes and is interrupted gets it whole`() throws {
+    let fixture = try ShardFixture(files: Self.files)
+    let peer = try fixture.connect()
+    fixture.script.shortPermille = 500
+    fixture.script.interruptedPermille = 200
+    for _ in 0..<20 {
+      peer.send(Self.request("small.js"))
+      let (head, body) = try EndpointTests.answer(to: peer, fixture)
+      #expect(head.hasPrefix("HTTP/1.1 200"))
+      #expect(body == "export {}\n")
+    }
+  }
+
+  @Test func `whoever stops taking it is cut off like any slow reader`() throws {
+    let fixture = try ShardFixture(files: Self.files)
+    let peer = try fixture.connect()
+    fixture.script.room[peer.serverDescriptor] = 1_000
+    peer.send(Self.request("large.js"))
+    try fixture.turn(until: { fixture.isBlocked(peer) })
+    try fixture.pass(milliseconds: 9_000)
+    #expect(fixture.state(of: peer) == .http)
+    try fixture.pass(milliseconds: 2_000)
+    #expect(fixture.state(of: peer) == .free)
+    #expect(fixture.core.metrics[0].value(.slowConsumers) == 1)
+  }
+
+  @Test func `nothing is said in the midst of it to whoever takes too long`() throws {
+    let fixture = try ShardFixture(files: Self.files)
+    let peer = try fixture.connect()
+    fixture.script.room[peer.serverDescriptor] = 1_000
+    // With a part of a next request, which alone would be answered 408.
+    peer.send(Self.request("large.js") + "GET /hea")
+    try fixture.turn(until: { fixture.isBlocked(peer) })
+    for _ in 0..<80 where fixture.state(of: peer) != .free {
+      fixture.script.room[peer.serverDescriptor, default: 0] += 10
+      try fixture.pass(milliseconds: 1_000)
+    }
+    #expect(fixture.state(of: peer) == .free)
+    #expect(fixture.core.metrics[0].value(.timedOut) == 1)
+    let end = try #require(peer.receive().headEnd)
+    #expect(Self.large.starts(with: peer.received[end...]))
+  }
+}
