@@ -44,12 +44,18 @@ package final class Event: Sendable {
   package let timestamp: Int64
   /// The commit offset of what the store did; nil for what was never stored.
   package let offset: UInt64?
+  /// When the request that published it was taken, in nanoseconds of the monotonic clock; nil for
+  /// what nobody published, and for what is not sent as it comes.
+  package let takenAt: UInt64?
 
-  package init(audience: Audience, body: Body, timestamp: Int64, offset: UInt64? = nil) {
+  package init(
+    audience: Audience, body: Body, timestamp: Int64, offset: UInt64? = nil, takenAt: UInt64? = nil
+  ) {
     self.audience = audience
     self.body = body
     self.timestamp = timestamp
     self.offset = offset
+    self.takenAt = takenAt
   }
 
   /// The user's totals after this event, where it changed them.

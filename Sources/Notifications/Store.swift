@@ -31,8 +31,11 @@ package protocol Store: Sendable {
 
 /// What a store is asked to do.
 package enum StoreCommand: Sendable {
-  /// Stores all of `drafts` or none. `answer` is what a repeat of the key is answered with.
-  case publish(drafts: [PendingNotification], idempotency: IdempotencyKey?, answer: [UInt8])
+  /// Stores all of `drafts` or none. `answer` is what a repeat of the key is answered with, and
+  /// `takenAt` what their events say.
+  case publish(
+    drafts: [PendingNotification], idempotency: IdempotencyKey?, answer: [UInt8],
+    takenAt: UInt64? = nil)
   /// Changes the user's own notifications, and nobody else's. `at` is milliseconds since 1970.
   case change(user: UserID, InboxChange, at: Int64)
   /// Changes the user's notification and all others of its group, up to 1,000 in all; of a larger

@@ -164,6 +164,8 @@ package struct Limits: Sendable {
   package var surveysLimit = 64
   /// Connections of its own that a user is told of.
   package var listedConnectionsLimit = 1_000
+  /// Streams of metrics that a shard serves at once; a further one is answered 503.
+  package var metricsStreamsPerShardLimit = 16
   /// Names of clients' programs that a shard keeps to share among its connections; past it they
   /// are gathered anew.
   package var userAgentsLimit = 1_024

@@ -90,19 +90,39 @@ final class ShardMetrics: Sendable {
   // cache line at the seam between two shards' allocations.
   private let counters: [AtomicCell]
   private let gauges: [AtomicCell]
+  /// From a publish to the socket, by the buckets of `LatencyScale`.
+  private let latencyBuckets: [AtomicCell]
+  private let latencyNanoseconds = AtomicCell()
 
   init() {
     counters = Counter.allCases.map { _ in AtomicCell() }
     gauges = Gauge.allCases.map { _ in AtomicCell() }
+    latencyBuckets = (0..<LatencyScale.bucketCount).map { _ in AtomicCell() }
   }
 
   /// Adds to a counter.
   ///
   /// The shard's own thread only.
   func add(_ counter: Counter, _ amount: Int = 1) {
-    let cell = counters[counter.rawValue]
-    // relaxed, and a load and a store in place of a read-modify-write: one writer.
-    cell.value.store(cell.value.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
+    counters[counter.rawValue].add(amount)
+  }
+
+  /// Counts that so many events took so long.
+  ///
+  /// The shard's own thread only.
+  func addLatency(nanoseconds: UInt64, count: Int) {
+    latencyBuckets[LatencyScale.bucket(nanoseconds: nanoseconds)].add(count)
+    latencyNanoseconds.add(Int(truncatingIfNeeded: nanoseconds) &* count)
+  }
+
+  /// How long events took until now, or a moment ago.
+  ///
+  /// A reading may have the one half of what is counted just then and not the other.
+  var latencies: LatencyCounts {
+    // relaxed: see the file's opening.
+    LatencyCounts(
+      counts: latencyBuckets.map { $0.value.load(ordering: .relaxed) },
+      sumNanoseconds: latencyNanoseconds.value.load(ordering: .relaxed))
   }
 
   /// Sets a gauge.
@@ -128,6 +148,12 @@ final class ShardMetrics: Sendable {
 
 private final class AtomicCell: Sendable {
   let value = Atomic<Int>(0)
+
+  /// Adds to the value, of which there is one writer.
+  func add(_ amount: Int) {
+    // relaxed, and a load and a store in place of a read-modify-write: one writer.
+    value.store(value.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
+  }
 }
 
 extension [ShardMetrics] {

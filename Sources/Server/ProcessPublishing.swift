@@ -30,13 +30,19 @@ extension CarillonServer {
   ) -> [NotificationID]? {
     let pending = draft.expand(createdAt: wallMilliseconds) { makeNotificationID() }
     let isTaken = core.store.submit(
-      .publish(drafts: pending, idempotency: nil, answer: []), reply: reply)
+      .publish(
+        drafts: pending, idempotency: nil, answer: [],
+        takenAt: core.kernel.monotonicNanoseconds),
+      reply: reply)
     return isTaken ? pending.map(\.id) : nil
   }
 
   /// Tells those connected now something that is not stored; false when the ring is full.
   package func tell(_ audience: Audience, _ body: Event.Body) -> Bool {
-    core.ring.offer(Event(audience: audience, body: body, timestamp: wallMilliseconds))
+    core.ring.offer(
+      Event(
+        audience: audience, body: body, timestamp: wallMilliseconds,
+        takenAt: core.kernel.monotonicNanoseconds))
   }
 
   /// The message that a body of `POST …/send/system` describes.

@@ -22,7 +22,7 @@ struct Submission: Sendable {
   /// Rows that the command may write.
   var rowCount: Int {
     switch command {
-    case .publish(let drafts, _, _): max(1, drafts.count)
+    case .publish(let drafts, _, _, _): max(1, drafts.count)
     case .change(_, let change, _): max(1, change.idCount)
     case .changeGroup: JournalTransaction.groupChangeLimit
     case .setPreferences, .keepRooms: 1

@@ -119,13 +119,13 @@ final class JournalTransaction {
     _ command: StoreCommand, on connection: borrowing Connection
   ) throws(StoreError) -> StoreOutcome {
     switch command {
-    case .publish(let drafts, let key, let answer):
+    case .publish(let drafts, let key, let answer, let takenAt):
       clock = max(clock, drafts.first?.createdAt ?? 0)
       if let key, let known = try outcome(of: key, answer: answer) { return known }
       let commonCount = drafts.reduce(0) { $0 + ($1.isForEveryone ? 1 : 0) }
       if commonCount > 0 { try makeRoom(for: commonCount, time: clock) }
       for draft in drafts {
-        try draft.isForEveryone ? storeForEveryone(draft) : store(draft)
+        try draft.isForEveryone ? storeForEveryone(draft) : store(draft, takenAt)
         if let time = draft.content.expiresAt { nextExpiry = min(nextExpiry ?? .max, time) }
       }
       // More than there is room for may have come at once.
@@ -174,7 +174,7 @@ final class JournalTransaction {
     return nil
   }
 
-  private func store(_ draft: PendingNotification) throws(StoreError) {
+  private func store(_ draft: PendingNotification, _ takenAt: UInt64?) throws(StoreError) {
     let offset = nextOffset()
     let (row, isSilent) = try countStored(draft, offset: offset)
     let notification = Notification(
@@ -190,7 +190,7 @@ final class JournalTransaction {
       Event(
         audience: .user(draft.userID),
         body: isSilent ? .counted(counts) : .stored(notification, counts),
-        timestamp: draft.createdAt, offset: offset))
+        timestamp: draft.createdAt, offset: offset, takenAt: takenAt))
   }
 
   /// Runs a statement that returns the row of one user.

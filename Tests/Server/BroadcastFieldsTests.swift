@@ -84,7 +84,8 @@ struct BroadcastFieldsTests {
       EndpointTests.request(
         "POST \(Self.hub)/send/notification", fields: "Idempotency-Key: k\r\n", body: body))
     try fixture.turn(until: { fixture.store.commands.count == 1 })
-    guard case .publish(let drafts, let key?, let kept) = fixture.store.commands[0].command else {
+    let command = fixture.store.commands[0].command
+    guard case .publish(let drafts, let key?, let kept, _) = command else {
       Issue.record("the store was asked something else")
       return
     }
@@ -102,7 +103,7 @@ struct BroadcastFieldsTests {
         "POST /api/v1/notifications", fields: "Idempotency-Key: k\r\n",
         body: #"{"type":"t","# + body.dropFirst()))
     try fixture.turn(until: { fixture.store.commands.count == 1 })
-    guard case .publish(_, let other?, _) = fixture.store.commands[0].command else {
+    guard case .publish(_, let other?, _, _) = fixture.store.commands[0].command else {
       Issue.record("the key did not reach the store")
       return
     }
@@ -120,7 +121,7 @@ struct BroadcastFieldsTests {
       asking.send(
         EndpointTests.request("POST \(path)", fields: "Idempotency-Key: k\r\n", body: body))
       try fixture.turn(until: { fixture.store.commands.count == 1 })
-      if case .publish(_, let key?, _) = fixture.store.commands[0].command {
+      if case .publish(_, let key?, _, _) = fixture.store.commands[0].command {
         digests.insert(key.digest)
       }
       try fixture.store.answer(.published)
@@ -265,7 +266,7 @@ struct RelayedTests {
     peer.send(EndpointTests.request("POST \(path)?ack=relayed", body: body))
     let answer = try EndpointTests.answer(to: peer, fixture)
     #expect(answer.head.hasPrefix("HTTP/1.1 202"))
-    guard case .publish(let drafts, nil, _) = fixture.store.commands.first?.command else {
+    guard case .publish(let drafts, nil, _, _) = fixture.store.commands.first?.command else {
       Issue.record("the store was asked something else")
       return
     }

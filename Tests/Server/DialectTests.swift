@@ -69,6 +69,33 @@ struct DialectTests {
     #expect(texts[0].contains(#""data":{"a":1},"cursor":"abc.42"},"timestamp""#))
   }
 
+  @Test func `event: actions, group and expiry where there are any, for a client that resumes`()
+    throws
+  {
+    let actions = #"[{"label":"Open","url":"/x"}]"#
+    let notification = Notification(
+      id: Self.id, userID: "u", type: "t", title: "", actions: Array(actions.utf8), groupKey: "g",
+      createdAt: Self.time, expiresAt: Self.time, offset: 42)
+    let rest =
+      #""actions":\#(actions),"group_key":"g","expires_at":"\#(Self.timeText)","cursor":"abc.42"}"#
+    let live = Event(
+      audience: .user("u"), body: .stored(notification, Self.counts), timestamp: Self.time)
+    let writers: [(inout FrameWriter) -> Void] = [
+      { EventDialect().write(live, to: &$0) },
+      { EventDialect().writeMissed(notification, Self.counts, to: &$0) },
+    ]
+    for write in writers {
+      #expect(try Self.texts(epoch: "abc", write)[0].contains(rest))
+      let plain = try Self.texts(write)[0]
+      for name in ["actions", "group_key", "expires_at", "cursor"] {
+        #expect(!plain.contains(name))
+      }
+    }
+    // Not as null: what there is none of is not told.
+    let bare = try Self.texts(epoch: "abc") { EventDialect().write(Self.stored(), to: &$0) }[0]
+    #expect(bare.contains(#""created_at":"\#(Self.timeText)","cursor":"abc.42"}"#))
+  }
+
   @Test func `flat: one object a notification, and nothing about counts`() throws {
     let texts = try Self.texts {
       FlatDialect().write(Self.stored(data: #"{"pnl":125.50}"#), to: &$0)

@@ -87,7 +87,7 @@ struct EndpointTests {
       try fixture.turn(2)
     }
     try fixture.turn(until: { !fixture.store.commands.isEmpty || peer.receive().headEnd != nil })
-    guard case .publish(let drafts, _, _) = fixture.store.commands.first?.command else {
+    guard case .publish(let drafts, _, _, _) = fixture.store.commands.first?.command else {
       Issue.record("\(peer.received.text)")
       return
     }
@@ -103,7 +103,7 @@ struct EndpointTests {
       Self.request(
         "POST /api/v1/notifications/batch", fields: "Idempotency-Key: k\r\n", body: Self.draft))
     try fixture.turn(until: { fixture.store.commands.count == 1 })
-    guard case .publish(_, let key?, let stored) = fixture.store.commands[0].command else {
+    guard case .publish(_, let key?, let stored, _) = fixture.store.commands[0].command else {
       Issue.record("the key did not reach the store")
       return
     }
@@ -125,7 +125,7 @@ struct EndpointTests {
       Self.request("POST /api/v1/notifications", fields: "Idempotency-Key: k\r\n", body: Self.draft)
     )
     try fixture.turn(until: { fixture.store.commands.count == 1 })
-    guard case .publish(_, let other?, _) = fixture.store.commands[0].command else {
+    guard case .publish(_, let other?, _, _) = fixture.store.commands[0].command else {
       Issue.record("the key did not reach the store")
       return
     }

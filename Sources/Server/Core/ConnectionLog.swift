@@ -16,7 +16,8 @@ extension Shard {
 
   /// The session at `place` is about to end; one that never showed whose it is was turned away.
   func logEnd(at place: UInt32, because reason: @autoclosure () -> String) {
-    guard table[place].flags.contains(.listed) else {
+    let isWatcher = Int(table[place].format) == formats.count - 1
+    guard table[place].flags.contains(.listed) || isWatcher else {
       let dialect = formats[Int(table[place].format)].dialect.name
       return logRefusal(by: dialect, reason(), at: place)
     }

@@ -82,6 +82,24 @@ extension Shard {
 
   /// Hands `event` to the sessions that it is for.
   func deliver(_ event: Event) {
+    let framesBefore = metrics.value(.framesDelivered)
+    pass(event)
+    if let takenAt = event.takenAt, metrics.value(.framesDelivered) != framesBefore {
+      awaitFlush(takenAt: takenAt)
+    }
+  }
+
+  /// Notes when an event was taken that is measured when it has been sent.
+  private func awaitFlush(takenAt: UInt64) {
+    // What was published in one turn was taken at one moment.
+    if let last = unflushed.indices.last, unflushed[last].takenAt == takenAt {
+      unflushed[last].count += 1
+    } else {
+      unflushed.append((takenAt, 1))
+    }
+  }
+
+  private func pass(_ event: Event) {
     if let offset = event.offset { heardThrough = max(heardThrough, offset) }
     switch event.audience {
     case .everyone:
@@ -105,13 +123,18 @@ extension Shard {
       format.writer.removeAll()
       format.dialect.write(event, to: &format.writer)
       guard format.writer.count > 0 else { continue }
-      if format.log.end - format.flushedEnd + UInt64(format.writer.bytes.count) > Shard.flushBytes {
-        flush()
-      }
-      format.log.append(format.writer.bytes.span)
-      format.frameEnds.append(format.log.end, logStart: format.log.start)
+      appendWritten(to: format)
       metrics.add(.framesDelivered, format.members.count * format.writer.count)
     }
+  }
+
+  /// Puts what was just written for all members of `format` where the flush finds it.
+  func appendWritten(to format: Format) {
+    if format.log.end - format.flushedEnd + UInt64(format.writer.bytes.count) > Shard.flushBytes {
+      flush()
+    }
+    format.log.append(format.writer.bytes.span)
+    format.frameEnds.append(format.log.end, logStart: format.log.start)
   }
 
   private func deliver(_ event: Event, toUser user: UserID) {

@@ -26,6 +26,16 @@ extension Shard {
       }
     }
     directFlushed = direct.end
+    if !unflushed.isEmpty { measureFlushed() }
+  }
+
+  /// Counts how long the events took whose frames have just been sent.
+  private func measureFlushed() {
+    let end = kernel.monotonicNanoseconds
+    for (takenAt, count) in unflushed {
+      metrics.addLatency(nanoseconds: end - min(end, takenAt), count: count)
+    }
+    unflushed.removeAll(keepingCapacity: unflushed.capacity <= Shard.drainLimit)
   }
 
   /// Sends the shared frames of this turn to all members of `format`.

@@ -273,6 +273,8 @@ extension Shard {
       respond(answer, at: place)
     case .stream(let since, let rooms):
       openStream(request, since: since, rooms: rooms)
+    case .metricsStream:
+      openMetricsStream(request)
     case .later(let pending):
       exchange.pending = pending
       table[place].flags.insert(.awaitsAnswer)

@@ -57,6 +57,11 @@ final class Shard {
   /// Monotonic and wall-clock time of this turn.
   var now: UInt64
   var wall: Int64
+  /// Monotonic time of the turn's last look at the sockets.
+  var nowNanoseconds: UInt64
+  /// When the published events were taken of which frames wait for the flush: no more runs than a
+  /// turn takes events from the ring.
+  var unflushed: [(takenAt: UInt64, count: Int)] = []
 
   /// Frames for one: replies, greetings, a user's notifications.
   let direct: FrameLog
@@ -110,6 +115,8 @@ final class Shard {
   var surveys: [Survey] = []
   var lastSurvey: UInt64 = 0
   var userAgents: UserAgents
+  /// What those are told who watch the metrics from here; nil when nobody does.
+  var metricsFeed: MetricsFeed?
   var drain: Drain?
   var isStopping = false
   /// Connections whose waiting requests are read on once this turn has been flushed.
@@ -137,7 +144,8 @@ final class Shard {
     metrics = core.metrics[index]
     parker = core.parkers[index]
     mailbox = core.mailboxes[index]
-    now = kernel.monotonicMilliseconds
+    nowNanoseconds = kernel.monotonicNanoseconds
+    now = nowNanoseconds / 1_000_000
     wall = kernel.wallMilliseconds
     routes = Endpoints.router(hasDemo: core.configuration.demoTokens != nil)
     wheel = TimerWheel(now: now)
@@ -165,6 +173,7 @@ final class Shard {
       formats += engine.formats(epoch: core.store.epoch, capacity: capacity)
       return EngineFormats(first: first)
     }
+    formats.append(Format(dialect: MetricsDialect(), epoch: nil, capacity: capacity))
     // What an outbox numbers: the direct log, and two of each format.
     precondition(2 * formats.count < UInt8.max, "\(formats.count) formats")
     self.formats = formats
@@ -213,6 +222,7 @@ final class Shard {
     {
       count = try reactor.wait(timeoutMilliseconds: 0)
       if count == 0 { break }
+      nowNanoseconds = kernel.monotonicNanoseconds
       handleEvents(count)
       deliverWaiting()
       rounds += 1
@@ -224,7 +234,8 @@ final class Shard {
 
   private func readClocks(sleptFrom before: UInt64, timeout: Int32) {
     let wallBefore = wall
-    now = kernel.monotonicMilliseconds
+    nowNanoseconds = kernel.monotonicNanoseconds
+    now = nowNanoseconds / 1_000_000
     wall = kernel.wallMilliseconds
     let gain = (wall &- wallBefore) &- Int64(truncatingIfNeeded: now &- before)
     if gain.magnitude > Shard.wallJumpMilliseconds { wallClockJumped() }
@@ -249,6 +260,9 @@ final class Shard {
     if let due = nextDueAtHome { limit = min(limit, Int32(clamping: due - min(due, now))) }
     if let survey = surveys.first {
       limit = min(limit, Int32(clamping: survey.endsAt - min(now, survey.endsAt)))
+    }
+    if let feed = metricsFeed {
+      limit = min(limit, Int32(clamping: feed.nextAt - min(now, feed.nextAt)))
     }
     if drain != nil { limit = min(limit, Int32(Drain.paceMilliseconds)) }
     // Else an answer of the store's says when to go on.
@@ -342,6 +356,7 @@ final class Shard {
     expireAtHome()
     expireSurveys()
     sweepExpired()
+    tellMetrics()
     continueDrain()
     if now >= trimAt {
       trimAt = .max

@@ -2,7 +2,8 @@
 // of incident-api.
 //
 // The upgrade always succeeds; a client without a good token is told so by the close code. A
-// client that asked to resume is told its cursors, and `resync` where continuity is lost.
+// client that asked to resume is told its cursors, `resync` where continuity is lost, and of a
+// notification also what the reference server does not know: actions, group and expiry.
 
 internal import Notifications
 internal import Wire
@@ -78,7 +79,11 @@ struct EventDialect: Dialect {
       data.member("is_read", notification.isRead)
       data.member("created_at", time: notification.createdAt)
       if notification.data.count > 2 { data.member("data", json: notification.data) }
-      if let cursor { data.member("cursor", cursor) }
+      guard let cursor else { return }
+      if let actions = notification.actions { data.member("actions", json: actions) }
+      if let group = notification.groupKey { data.member("group_key", group) }
+      if let end = notification.expiresAt { data.member("expires_at", time: end) }
+      data.member("cursor", cursor)
     }
   }
 

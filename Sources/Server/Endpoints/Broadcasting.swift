@@ -91,7 +91,8 @@ extension Endpoints {
   private static func tell(
     _ body: Event.Body, to audience: Audience, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
-    let event = Event(audience: audience, body: body, timestamp: shard.wall)
+    let event = Event(
+      audience: audience, body: body, timestamp: shard.wall, takenAt: shard.nowNanoseconds)
     guard shard.offer(event) else {
       throw Refusal(.unavailable("ring_full", "the server is at its limit, try again"))
     }

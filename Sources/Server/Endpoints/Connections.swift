@@ -9,12 +9,13 @@ extension Endpoints {
   /// Users to a page, unless the request says otherwise.
   private static let defaultUsers = 1_000
 
-  /// `GET /api/v1/websocket/connections/user`: the caller's own, the longest connected first.
-  static func ownConnections(
-    _ request: Request, on shard: Shard
+  /// `GET /api/v1/websocket/connections/user`: the caller's own, the longest connected first; and
+  /// `GET /api/v1/users/:id/connections`, for publishers, that user's.
+  static func connections(
+    of user: UserID, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
     guard shard.hasRoomForPage else { throw .busy }
-    return try shard.ask(.connections(of: user(of: request)), for: request)
+    return try shard.ask(.connections(of: user), for: request)
   }
 
   /// `GET /api/v1/users/online`: a page of those who are connected, in the order of their bytes.
@@ -30,10 +31,7 @@ extension Endpoints {
   /// `GET /api/v1/users/:id/online`: whether, how the user wants to be seen, and over how many
   /// connections; a moment after the last one went that is none, and the user still online.
   static func userOnline(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
-    guard let user = request.route.parameters.first, UserIDs.isValid(user) else {
-      throw .invalid("id: not a user id")
-    }
-    return try shard.ask(.presence(of: user), for: request)
+    try shard.ask(.presence(of: namedUser(in: request)), for: request)
   }
 
   /// `POST /api/v1/disconnect`: ends the user's sessions and answers the polls that wait.

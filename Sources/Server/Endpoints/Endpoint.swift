@@ -14,7 +14,8 @@ enum Endpoint: Sendable {
   /// Packets of Engine.IO, which has its paths and answers for itself.
   case enginePost
   case realtimeTyping, realtimePresence, ownConnections, usersOnline, userOnline, disconnect
-  case busStats, connectionStats, health, ready, metrics
+  case userConnections, userNotifications
+  case busStats, connectionStats, health, ready, metrics, metricsStream
   /// What browsers load.
   case clientFile, console, demo, demoTokens
 
@@ -33,7 +34,8 @@ enum Endpoint: Sendable {
   var access: Access {
     switch self {
     case .publish, .publishBatch, .sendNotification, .sendSystem, .sendRoom, .liveUpdate,
-      .liveData, .livePayment, .liveBroadcast, .usersOnline, .userOnline, .disconnect:
+      .liveData, .livePayment, .liveBroadcast, .usersOnline, .userOnline, .disconnect,
+      .userConnections, .userNotifications, .metricsStream:
       .publisher
     case .list, .unreadCount, .stats, .read, .unread, .readMany, .readAll, .seen, .delete,
       .deleteAll, .preferences, .setPreferences, .events, .poll, .realtimeTyping,
@@ -53,6 +55,8 @@ enum EndpointResult {
   case later(PendingAnswer)
   /// The connection becomes an event stream that goes on from there, in these rooms.
   case stream(since: String, rooms: [RoomName])
+  /// The connection becomes a stream of what is counted.
+  case metricsStream
 }
 
 /// What the store's answer to a request is used for.
@@ -111,12 +115,15 @@ enum Endpoints {
     addHubRoutes(to: &router)
     router.add(.get, "/api/v1/users/online", .usersOnline)
     router.add(.get, "/api/v1/users/:id/online", .userOnline)
+    router.add(.get, "/api/v1/users/:id/connections", .userConnections)
+    router.add(.get, "/api/v1/users/:id/notifications", .userNotifications)
     router.add(.post, "/api/v1/disconnect", .disconnect)
     router.add(.get, "/api/notifications/stats", .busStats)
     router.add(.get, StreamDialect().path, .events)
     router.add(.get, "/healthz", .health)
     router.add(.get, "/readyz", .ready)
     router.add(.get, "/metrics", .metrics)
+    router.add(.get, MetricsDialect().path, .metricsStream)
     router.add(.get, "/client/*", .clientFile)
     router.add(.get, "/console", .console)
     if hasDemo {
@@ -156,7 +163,7 @@ enum Endpoints {
     case .liveData: try liveData(request, on: shard)
     case .livePayment: try livePayment(request, on: shard)
     case .liveBroadcast: try liveBroadcast(request, on: shard)
-    case .list: try list(request, on: shard)
+    case .list: try list(request, of: user(of: request), on: shard)
     case .unreadCount: try ask(.counts(user: user(of: request)), .unreadCount, request, on: shard)
     case .stats: try ask(.counts(user: user(of: request)), .stats, request, on: shard)
     case .read: try change(.read, request, on: shard)
@@ -174,15 +181,18 @@ enum Endpoints {
     case .enginePost: .now(shard.receiveEngine(request))
     case .realtimeTyping: try realtimeTyping(request, on: shard)
     case .realtimePresence: try realtimePresence(request, on: shard)
-    case .ownConnections: try ownConnections(request, on: shard)
+    case .ownConnections: try connections(of: user(of: request), request, on: shard)
     case .usersOnline: try usersOnline(request, on: shard)
     case .userOnline: try userOnline(request, on: shard)
     case .disconnect: try disconnect(request, on: shard)
+    case .userConnections: try connections(of: namedUser(in: request), request, on: shard)
+    case .userNotifications: try list(request, of: namedUser(in: request), on: shard)
     case .busStats: .now(busStats(on: shard))
     case .connectionStats: .now(connectionStats(on: shard))
     case .health: .now(.object { $0.member("status", "ok") })
     case .ready: shard.sendProbe(for: request.place).map { .now($0) } ?? .later(.probe)
     case .metrics: .now(MetricsText.answer(from: shard.core))
+    case .metricsStream: try metricsStream(request, on: shard)
     case .clientFile: .now(try clientFile(request, on: shard))
     case .console: .now(try page("console.html", request, on: shard))
     case .demo: .now(try page("demo.html", request, on: shard))
@@ -268,7 +278,7 @@ enum Endpoints {
     let generation = shard.table[place].generation
     let mailbox = shard.mailbox
     var count = 0
-    if case .publish(let drafts, _, _) = command { count = drafts.count }
+    if case .publish(let drafts, _, _, _) = command { count = drafts.count }
     let isTaken = shard.core.store.submit(command) { [count] outcome in
       mailbox.append(.outcome(place, generation: generation, outcome, count: count))
     }
@@ -280,6 +290,14 @@ enum Endpoints {
   static func user(of request: Request) throws(Refusal) -> UserID {
     guard let user = request.caller.user else {
       throw Refusal(403, "forbidden", "this needs the token of a user")
+    }
+    return user
+  }
+
+  /// The user that the path names, whether or not anybody of that id was ever heard of.
+  static func namedUser(in request: Request) throws(Refusal) -> UserID {
+    guard let user = request.route.parameters.first, UserIDs.isValid(user) else {
+      throw .invalid("id: not a user id")
     }
     return user
   }

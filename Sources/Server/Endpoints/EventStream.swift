@@ -38,6 +38,15 @@ extension Shard {
     {
       return respond(Shard.tooManySessions, at: place)
     }
+    guard beginStream(request) else { return }
+    openSession(.success(request.caller), StreamDialect(), since: since, rooms: rooms, at: place)
+  }
+
+  /// Writes the head of a stream, and the time to come back after.
+  ///
+  /// False when that is all that was asked for.
+  func beginStream(_ request: Request) -> Bool {
+    let place = request.place
     var head: [UInt8] = []
     head.appendText("HTTP/1.1 ")
     HTTPResponse.appendStatus(200, into: &head)
@@ -51,10 +60,11 @@ extension Shard {
     head.appendText("\r\n")
     if request.head.method == .head {
       table[place].owned.append(contentsOf: head)
-      return closeWhenSent(place)
+      closeWhenSent(place)
+      return false
     }
     ServerSentEvent.append(retryMilliseconds: Shard.retryMilliseconds, into: &head)
     table[place].owned.append(contentsOf: head)
-    openSession(.success(request.caller), StreamDialect(), since: since, rooms: rooms, at: place)
+    return true
   }
 }

@@ -1,4 +1,5 @@
-// The inbox of the token's user: pages of it, counts, and what the user does to it.
+// The inbox of the token's user: pages of it, counts, and what the user does to it. A publisher may
+// read pages of anybody's, and change none.
 
 internal import Notifications
 internal import Wire
@@ -10,8 +11,11 @@ extension Endpoints {
   /// Ids that one request may name.
   private static let idsLimit = 1_000
 
-  /// `GET /api/v1/notifications`: a page, newest first.
-  static func list(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+  /// `GET /api/v1/notifications`: a page, newest first; and `GET /api/v1/users/:id/notifications`,
+  /// for publishers, one of that user's inbox.
+  static func list(
+    _ request: Request, of user: UserID, on shard: Shard
+  ) throws(Refusal) -> EndpointResult {
     let limit = try number("limit", in: request.query, 1...UInt64(largestPage))
     let before = try number("before", in: request.query, 1...UInt64(Int64.max))
     let unreadOnly = try flag("unread", in: request.query) ?? false
@@ -28,7 +32,7 @@ extension Endpoints {
     if let type, !Draft.isValidType(type) { throw .invalid("type: not a notification type") }
     return try ask(
       .page(
-        user: user(of: request), limit: limit.map { Int($0) } ?? defaultPage, before: before,
+        user: user, limit: limit.map { Int($0) } ?? defaultPage, before: before,
         unreadOnly: unreadOnly, type: type, grouping: grouping),
       .page, request, on: shard)
   }

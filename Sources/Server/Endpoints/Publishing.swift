@@ -40,7 +40,8 @@ extension Endpoints {
     let key = try idempotencyKey(of: request)
     return try submit(
       .publish(
-        drafts: pending, idempotency: key, answer: key == nil ? [] : answer.response.body),
+        drafts: pending, idempotency: key, answer: key == nil ? [] : answer.response.body,
+        takenAt: shard.nowNanoseconds),
       .published(answer), request, on: shard)
   }
 
@@ -92,8 +93,10 @@ extension Endpoints {
     if isRelayed { return try relay(all, answer, request, on: shard) }
     let key = try idempotencyKey(of: request)
     return try submit(
-      .publish(drafts: all, idempotency: key, answer: key == nil ? [] : body), .published(answer),
-      request, on: shard)
+      .publish(
+        drafts: all, idempotency: key, answer: key == nil ? [] : body,
+        takenAt: shard.nowNanoseconds),
+      .published(answer), request, on: shard)
   }
 
   // MARK: Answering early
@@ -124,7 +127,8 @@ extension Endpoints {
     let mailbox = shard.mailbox
     let count = pending.count
     let byteCount = request.body.count
-    let command = StoreCommand.publish(drafts: pending, idempotency: nil, answer: [])
+    let command = StoreCommand.publish(
+      drafts: pending, idempotency: nil, answer: [], takenAt: shard.nowNanoseconds)
     let isTaken = shard.core.store.submit(command) { outcome in
       mailbox.append(.relayed(outcome, count: count, byteCount: byteCount))
     }

@@ -50,6 +50,7 @@ enum MetricsText {
         text += "carillon_\(gauge.name){shard=\"\(index)\"} \(metrics.value(gauge))\n"
       }
     }
+    appendLatencies(of: core.metrics, to: &text)
     let store = core.store.metrics
     let quotas = core.quotas.sizes(at: core.kernel.monotonicNanoseconds)
     let values: [(String, String, Int)] = [
@@ -77,5 +78,34 @@ enum MetricsText {
       text += "# TYPE carillon_\(name) \(kind)\ncarillon_\(name) \(value)\n"
     }
     return text
+  }
+
+  /// One histogram for all shards: a series for each end of a bucket is enough without theirs.
+  private static func appendLatencies(of shards: [ShardMetrics], to text: inout String) {
+    let name = "carillon_publish_to_socket_seconds"
+    var all = LatencyCounts()
+    for shard in shards { all.add(shard.latencies) }
+    text += "# TYPE \(name) histogram\n"
+    var (done, bucket) = (0, 0)
+    for exponent in LatencyScale.toldExponents {
+      while bucket < LatencyScale.bucketCount(below: exponent) {
+        done &+= all.counts[bucket]
+        bucket += 1
+      }
+      let end = seconds(nanoseconds: 1_000 << exponent)
+      text += "\(name)_bucket{le=\"\(end)\"} \(done)\n"
+    }
+    text += "\(name)_bucket{le=\"+Inf\"} \(all.count)\n"
+    text += "\(name)_sum \(seconds(nanoseconds: all.sumNanoseconds))\n"
+    text += "\(name)_count \(all.count)\n"
+  }
+
+  /// A time in seconds, to its last digit that is not zero.
+  static func seconds(nanoseconds: Int) -> String {
+    let fraction = String(nanoseconds % 1_000_000_000)
+    let digits = String(repeating: "0", count: 9 - fraction.count) + fraction
+    let end = digits.lastIndex { $0 != "0" }
+    let told = end.map { digits[...$0] } ?? "0"
+    return "\(nanoseconds / 1_000_000_000).\(told)"
   }
 }

@@ -57,6 +57,8 @@ class StreamParser:
 class StreamClient:
     """One stream, read in a thread of its own; `next` takes the events in their order."""
 
+    path = STREAM_PATH
+
     def __init__(self, server, user=None, token=None, since=None, last_id=None, by="query"):
         self.parser, self.events = StreamParser(), queue.Queue()
         self.cursor = last_id
@@ -70,7 +72,7 @@ class StreamClient:
             self.query["token"] = token
         else:
             self.headers["Authorization"] = f"Bearer {token}"
-        self.url = server.url + STREAM_PATH
+        self.url = server.url + self.path
         self.opened, self.leaving = threading.Event(), None
         self.status = self.answer = self.failure = None
         self.thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)

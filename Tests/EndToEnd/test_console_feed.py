@@ -1,0 +1,321 @@
+"""What the operator's console is fed with: a stream of metrics, and anybody's inbox and devices."""
+
+import contextlib
+import re
+import urllib.parse
+
+import pytest
+from harness.clients import EventClient
+from harness.raw import RawConnection
+from harness.server import API_KEY
+from harness.shards import spread
+from harness.streams import StreamClient
+from harness.times import is_timestamp
+from harness.tokens import publisher_token, user_token
+from harness.waiting import wait_until
+from test_sse import total
+
+STREAM = "/api/v1/metrics/stream"
+SYSTEM = "/api/v1/websocket/send/system"
+HISTOGRAM = "carillon_publish_to_socket_seconds"
+STREAMS_LIMIT = 16
+QUIET = {"count": 0, "p50": 0, "p99": 0, "max": 0}
+FIELDS = [
+    "connections", "sessions", "users", "rooms", "blocked", "delivered", "bytes_sent",
+    "published", "slow_consumers", "received", "latency",
+]  # fmt: skip
+
+
+class Watcher(StreamClient):
+    """A console that watches, by a publisher's token unless it is given another."""
+
+    path = STREAM
+
+    def __init__(self, server, token=None, **options):
+        super().__init__(server, token=token or publisher_token(), **options)
+
+    def shards(self):
+        """What the next event says of each shard."""
+        message = self.next()
+        assert message["type"] == "metrics" and list(message["data"]) == ["time", "shards"]
+        assert isinstance(message["data"]["time"], int)
+        shards = message["data"]["shards"]
+        assert all(list(shard) == FIELDS for shard in shards)
+        return shards
+
+    def until_shards(self, claim, condition):
+        """Reads on to the first event that is so; a second passes between two of them."""
+        for _ in range(15):
+            shards = self.shards()
+            if condition(shards):
+                return shards
+        raise AssertionError(f"never told: {claim} (last: {shards})")
+
+
+def summed(shards, name):
+    return sum(shard[name] for shard in shards)
+
+
+# The stream of metrics.
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("by", ["query", "header"])
+def test_what_is_counted_moves_with_what_happens(make_server, shards, by):
+    server = make_server(arguments=["--shards", str(shards)])
+    with contextlib.ExitStack() as stack:
+        watcher = stack.enter_context(Watcher(server, by=by))
+        first = watcher.shards()
+        assert len(first) == shards and summed(first, "connections") >= 1
+        assert summed(first, "sessions") == 0 and watcher.parser.retry == 5_000
+        assert [shard["latency"] for shard in first] == [QUIET] * shards
+        clients = spread(stack, lambda: EventClient(server, "u"), server)
+        said = watcher.until_shards(
+            "all are there", lambda told: summed(told, "sessions") == len(clients)
+        )
+        assert summed(said, "users") == 1
+        assert all(shard["connections"] >= shard["sessions"] > 0 for shard in said)
+        for _ in range(3):
+            server.publish("u")
+        body = {"message_type": "m", "title": "t", "message": "", "payload": {}}
+        assert server.request("POST", SYSTEM, publisher_token(), body).status == 200
+        # Each of the four counts on each shard, where each has somebody for it.
+        counted, lists = [0] * shards, []
+
+        def all_came(told):
+            lists.append([shard["latency"] for shard in told])
+            for number, shard in enumerate(told):
+                counted[number] += shard["latency"]["count"]
+            return counted == [4] * shards and summed(told, "published") == 4
+
+        said = watcher.until_shards("four published", all_came)
+        # A notification is two frames, with its counts.
+        assert summed(said, "delivered") - summed(first, "delivered") == 7 * len(clients)
+        assert summed(said, "bytes_sent") > summed(first, "bytes_sent")
+        for latency in sum(lists, []):
+            assert list(latency) == ["count", "p50", "p99", "max"]
+            if latency["count"] == 0:
+                assert latency == QUIET
+            else:
+                # On this machine, with a disk between: more than nothing, and no minute.
+                assert 0 < latency["p50"] <= latency["p99"] <= latency["max"] < 60_000_000
+        clients[0].answers()
+        watcher.until_shards("a ping", lambda told: summed(told, "received") >= 1)
+    wait_until("everybody has gone", lambda: total(server, "sessions") == 0)
+
+
+def test_a_user_may_not_watch(server):
+    answer = server.request("GET", STREAM)
+    assert answer.status == 401 and answer.error["code"] == "unauthorized"
+    assert server.request("GET", f"{STREAM}?token=nonsense").status == 401
+    assert server.request("GET", STREAM, key="another key").status == 401
+    for asked in (f"{STREAM}?token={user_token('u')}", STREAM):
+        answer = server.request("GET", asked, user_token("u") if asked == STREAM else None)
+        assert answer.status == 403 and answer.error["code"] == "forbidden"
+    answer = server.request("POST", STREAM, key=API_KEY)
+    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_head_of_the_answer(server, method):
+    with RawConnection(server) as connection:
+        line = f"{method} {STREAM} HTTP/1.1\r\nHost: x\r\nX-API-Key: {API_KEY}\r\n\r\n"
+        connection.send(line.encode())
+        head = connection.read_until(b"\r\n\r\n").decode()
+        assert head.startswith("HTTP/1.1 200 ")
+        for line in ("Content-Type: text/event-stream", "Cache-Control: no-store"):
+            assert line in head
+        assert "Content-Length" not in head
+        if method == "GET":
+            assert connection.read_until(b"}\n\n").startswith(b"retry: 5000\n\ndata: {")
+        else:
+            connection.expect_end()
+
+
+def test_one_too_many_is_refused_until_another_leaves(make_server):
+    server = make_server(arguments=["--shards", "1"])
+    with contextlib.ExitStack() as stack:
+        watchers = [stack.enter_context(Watcher(server)) for _ in range(STREAMS_LIMIT)]
+        for watcher in watchers:
+            watcher.shards()
+        for method in ("GET", "HEAD"):
+            answer = server.request(method, STREAM, key=API_KEY)
+            assert answer.status == 503 and "retry-after" in answer.headers
+        # Others are served as ever.
+        assert server.request("GET", "/healthz").status == 200
+        watchers.pop().close()
+        wait_until("one has left", lambda: total(server, "connections") == STREAMS_LIMIT)
+        stack.enter_context(Watcher(server)).shards()
+    # Whoever watches is a connection, and nobody who is online.
+    assert server.request("GET", "/api/v1/users/online", key=API_KEY).data["total"] == 0
+
+
+def test_it_ends_with_its_token_and_with_the_server(make_server):
+    server = make_server(arguments=["--jwt-leeway", "0"])
+    with Watcher(server, token=publisher_token(ttl=2)) as watcher:
+        assert watcher.is_over()
+    assert total(server, "disconnects_token_expired_total") == 1
+    with Watcher(server) as watcher:
+        watcher.shards()
+        server.stop()
+        assert watcher.is_over()
+
+
+def test_nobody_watching_costs_nothing(make_server):
+    server = make_server()
+    with Watcher(server) as watcher:
+        watcher.shards()
+    wait_until("it has left", lambda: total(server, "connections") == 1)
+    sent = total(server, "bytes_sent_total")
+    with Watcher(server) as watcher:
+        watcher.shards()
+        watcher.shards()
+        # The answers to this test's own scrapes, and two events.
+        assert sent < total(server, "bytes_sent_total") < sent + 30_000
+
+
+def test_a_scrape_gets_a_histogram_in_few_series(make_server):
+    server = make_server(arguments=["--shards", "2"])
+
+    def series():
+        return re.findall(rf"^{HISTOGRAM}_(\w+)(?:{{le=\"(.*)\"}})? (.*)$", server.metrics(), re.M)
+
+    names = [(kind, end) for kind, end, _ in series()]
+    assert len(names) <= 25 and len(set(names)) == len(names)
+    with EventClient(server, "u") as client:
+        for number in range(5):
+            server.publish("u", str(number))
+            assert client.until("notification:new")["title"] == str(number)
+        wait_until("all are counted", lambda: int(series()[-1][2]) == 5)
+        told = series()
+    assert [(kind, end) for kind, end, _ in told] == names
+    counts = [int(count) for kind, _, count in told if kind == "bucket"]
+    ends = [float(end) for kind, end, _ in told if kind == "bucket"]
+    assert counts == sorted(counts) and counts[-1] == 5 and ends == sorted(ends)
+    assert ends[-1] == float("inf")
+    assert [kind for kind, _, _ in told[-2:]] == ["sum", "count"] and 0 < float(told[-2][2]) < 60
+    # Within the 500 that all have together.
+    assert len([line for line in server.metrics().splitlines() if line[:1] != "#"]) <= 500
+
+
+# Anybody's devices and inbox, for publishers.
+
+
+def path_of(user, what):
+    return f"/api/v1/users/{urllib.parse.quote(user, safe='')}/{what}"
+
+
+@pytest.mark.parametrize("what", ["connections", "notifications"])
+def test_only_a_publisher_looks_at_others(server, what):
+    path = path_of("u", what)
+    assert server.request("GET", path).status == 401
+    # Not even at its own: that has a path of its own.
+    assert server.request("GET", path, user_token("u")).status == 403
+    assert server.request("GET", path, publisher_token()).status == 200
+    assert server.request("GET", path, key=API_KEY).status == 200
+    assert server.request("HEAD", path, key=API_KEY).bytes == b""
+    answer = server.request("DELETE", path, key=API_KEY)
+    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("what", ["connections", "notifications"])
+@pytest.mark.parametrize("id", ["x" * 129, "a%00b", "a%C2%85"])
+def test_what_is_no_user_id_is_422(server, what, id):
+    answer = server.request("GET", f"/api/v1/users/{id}/{what}", key=API_KEY)
+    assert answer.status == 422 and answer.error["message"].startswith("id: ")
+
+
+@pytest.mark.parametrize("what", ["connections", "notifications"])
+def test_a_path_that_is_no_text_is_404(server, what):
+    for id in ("%FF", "%ED%A0%80", ""):
+        path = f"/api/v1/users/{id}/{what}"
+        assert server.request("GET", path, key=API_KEY).status in (400, 404), path
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_publisher_sees_a_users_connections(make_server, shards):
+    server, user = make_server(arguments=["--shards", str(shards)]), "é/a b"
+    path = path_of(user, "connections")
+    assert server.request("GET", path, key=API_KEY).data == {"connections": []}
+    with contextlib.ExitStack() as stack:
+        rooms = {"rooms": "support"}
+        opened = spread(stack, lambda: EventClient(server, user, query=rooms), server)
+        stack.enter_context(StreamClient(server, user))
+        own = "/api/v1/websocket/connections/user"
+
+        def told():
+            return server.request("GET", path, key=API_KEY).data["connections"]
+
+        wait_until("all are there", lambda: len(told()) == len(opened) + 1)
+        wait_until(
+            "all are in their room",
+            lambda: [one["rooms"] for one in told()].count(["support"]) == len(opened),
+        )
+        assert told() == server.request("GET", own, user_token(user)).data["connections"]
+        assert sorted({one["dialect"] for one in told()}) == ["event", "sse"]
+        assert all(one["remote_address"] == "127.0.0.1" for one in told())
+        assert all(is_timestamp(one["connected_at"]) for one in told())
+    gone = {"connections": []}
+    wait_until("all have gone", lambda: server.request("GET", path, key=API_KEY).data == gone)
+
+
+def test_a_publisher_reads_a_users_inbox_and_changes_nothing(server, fresh_user):
+    user = fresh_user()
+    made = [
+        server.publish(user, str(number), type="even" if number % 2 == 0 else "odd")
+        for number in range(5)
+    ]
+    token = user_token(user)
+    read = f"/api/v1/notifications/{made[4]['id']}/read"
+    assert server.request("PUT", read, token).status == 200
+    theirs, own = path_of(user, "notifications"), "/api/v1/notifications"
+    for query in ("", "?limit=2", "?unread=true", "?type=odd", "?collapse=false&limit=3"):
+        page = server.request("GET", theirs + query, key=API_KEY).data
+        assert page == server.request("GET", own + query, token).data, query
+    page = server.request("GET", f"{theirs}?limit=2", key=API_KEY).data
+    assert [one["title"] for one in page["notifications"]] == ["4", "3"]
+    assert (page["unread"], page["total"]) == (4, 5)
+    rest = server.request("GET", f"{theirs}?limit=200&before={page['next']}", key=API_KEY).data
+    assert [one["title"] for one in rest["notifications"]] == ["2", "1", "0"]
+    assert "next" not in rest
+    # To have been looked at by an operator is not to have been seen.
+    counts = server.request("GET", "/api/v1/notifications/stats", token).data
+    assert (counts["unread"], counts["unseen"]) == (4, 4)
+    # A publisher's own inbox is another.
+    assert server.request("GET", own, publisher_token(fresh_user())).data["total"] == 0
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=201", "limit=x", "before=0", "before=-1", "unread=2", "type=%00"]
+)
+def test_a_query_that_cannot_be_is_422(server, query):
+    for path in (path_of("u", "notifications"), "/api/v1/notifications"):
+        answer = server.request("GET", f"{path}?{query}", publisher_token("u"))
+        assert answer.status == 422, (path, answer)
+        assert answer.error["message"].startswith(query.split("=")[0] + ": ")
+
+
+# What a notification shows to a client that resumes.
+
+
+def test_actions_group_and_expiry_are_told_to_whoever_resumes(server, fresh_user):
+    user = fresh_user()
+    extensions = {
+        "actions": [{"label": "Open", "url": "/x"}],
+        "group_key": "g",
+        "expires_at": "2099-01-31T12:00:00.000Z",
+    }
+    with EventClient(server, user) as plain, EventClient(server, user, since="") as resuming:
+        server.publish(user, "with", **extensions)
+        server.publish(user, "without")
+        told = resuming.until("notification:new")
+        assert {name: told[name] for name in extensions} == extensions
+        bare = resuming.until("notification:new")
+        assert bare["title"] == "without" and not set(bare) & set(extensions)
+        for title in ("with", "without"):
+            seen = plain.until("notification:new")
+            assert seen["title"] == title and not set(seen) & {*extensions, "cursor"}
+        since = bare["cursor"].split(".")[0] + ".0"
+    with EventClient(server, user, since=since) as again:
+        missed = again.until("notification:new")
+        assert {name: missed[name] for name in extensions} == extensions

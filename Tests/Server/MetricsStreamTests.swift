@@ -1,0 +1,227 @@
+// The stream that the operator's page is fed with, turn by turn.
+
+import Broadcast
+import Notifications
+import Testing
+import Wire
+
+@testable import Server
+
+@Suite("A stream of metrics")
+struct MetricsStreamTests {
+  /// Asks for a stream and takes the answer's head.
+  static func open(
+    _ fixture: ShardFixture, token: String = ShardFixture.token("p", scopes: ["publish"]),
+    method: String = "GET"
+  ) throws -> (peer: TestPeer, head: String) {
+    let peer = try fixture.connect()
+    peer.send("\(method) /api/v1/metrics/stream?token=\(token) HTTP/1.1\r\nHost: x\r\n\r\n")
+    try fixture.turn(until: { peer.receive().headEnd != nil })
+    let end = try #require(peer.received.headEnd)
+    defer { peer.received.removeFirst(end) }
+    return (peer, Array(peer.received[..<end]).text)
+  }
+
+  /// An open stream whose beginning has been taken.
+  static func watch(_ fixture: ShardFixture) throws -> TestPeer {
+    let (peer, head) = try open(fixture)
+    #expect(head.hasPrefix("HTTP/1.1 200 "))
+    try fixture.turn(until: { peer.receive().text.hasSuffix("}\n\n") })
+    peer.received = []
+    return peer
+  }
+
+  /// The events that have come since it was last asked, which must be whole.
+  static func taken(_ fixture: ShardFixture, _ peer: TestPeer) throws -> [String] {
+    // What was sent is there on loopback, but for a moment.
+    _ = try fixture.turn()
+    defer { peer.received = [] }
+    let text = peer.receive().text
+    guard !text.isEmpty else { return [] }
+    #expect(text.hasSuffix("\n\n"))
+    return text.split(separator: "\n").map(String.init)
+  }
+
+  static let quiet =
+    #""blocked":0,"delivered":0,"bytes_sent":0,"published":0,"slow_consumers":0,"received":0,"#
+    + #""latency":{"count":0,"p50":0,"p99":0,"max":0}}"#
+
+  @Test func `the first event comes at once, with all shards in their order`() throws {
+    let fixture = try ShardFixture(shardCount: 2)
+    let other = try fixture.session("u", on: 1)
+    defer { withExtendedLifetime(other) {} }
+    try fixture.turn(2)
+    let sent = fixture.core.metrics[1].value(.bytesSent)
+    let (peer, head) = try Self.open(fixture)
+    #expect(head.contains("Content-Type: text/event-stream"))
+    try fixture.turn(until: { peer.receive().text.hasSuffix("}\n\n") })
+    let home = fixture.core.home(of: "u")
+    let shards = [0, 1].map { index in
+      #"{"connections":1,"sessions":\#(index),"users":\#(index == home ? 1 : 0),"rooms":0,"#
+        + Self.quiet.replacing(
+          #""bytes_sent":0"#, with: #""bytes_sent":\#(index == 1 ? sent : 0)"#)
+    }
+    #expect(
+      peer.received.text
+        == "retry: 5000\n\ndata: {\"type\":\"metrics\",\"data\":{\"time\":\(ShardFixture.startWall),"
+        + "\"shards\":[\(shards.joined(separator: ","))]}}\n\n")
+  }
+
+  @Test func `one event a second, for all who watch from the shard`() throws {
+    let fixture = try ShardFixture()
+    let one = try Self.watch(fixture)
+    fixture.script.elapsed += 500
+    let two = try Self.watch(fixture)
+    fixture.script.elapsed += 499
+    try fixture.turn()
+    #expect(try Self.taken(fixture, one) == [] && Self.taken(fixture, two) == [])
+    fixture.script.elapsed += 1
+    try fixture.turn()
+    let (first, second) = try (Self.taken(fixture, one), Self.taken(fixture, two))
+    #expect(first.count == 1 && first == second)
+    #expect(first[0].contains("\"time\":\(ShardFixture.startWall + 1_000),"))
+    for _ in 0..<5 {
+      fixture.script.elapsed += 1_000
+      try fixture.turn()
+      #expect(try Self.taken(fixture, one).count == 1)
+    }
+    // A thread that was away tells once.
+    fixture.script.elapsed += 60_000
+    try fixture.turn(3)
+    #expect(try Self.taken(fixture, one).count == 1)
+  }
+
+  @Test func `a turn is taken for the next second, and none when nobody watches`() throws {
+    let fixture = try ShardFixture()
+    #expect(fixture.shard.metricsFeed == nil)
+    let peer = try Self.watch(fixture)
+    fixture.script.elapsed += 700
+    try fixture.turn()
+    #expect(fixture.shard.sleepLimit() <= 300)
+    peer.endSending()
+    try fixture.turn(until: { fixture.shard.table.count == 0 })
+    try fixture.pass(milliseconds: 1_000)
+    #expect(fixture.shard.metricsFeed == nil)
+    #expect(fixture.core.metrics[0].value(.resets) == 0)
+  }
+
+  @Test func `latencies are those of the last second, totals those since the start`() throws {
+    let fixture = try ShardFixture()
+    let other = try fixture.session("u")
+    defer { withExtendedLifetime(other) {} }
+    let peer = try Self.watch(fixture)
+    for expected in [#"{"count":2,"p50":8192,"p99":8192,"max":8192}"#, LatencyTests.none] {
+      if expected != LatencyTests.none {
+        try fixture.publish(LatencyTests.published(fixture, ago: 7))
+        try fixture.publish(LatencyTests.published(fixture, ago: 7))
+      }
+      fixture.script.elapsed += 1
+      try fixture.turn()
+      fixture.script.elapsed += 999
+      try fixture.turn()
+      let events = try Self.taken(fixture, peer)
+      #expect(events.count == 1 && events[0].contains("\"latency\":\(expected)}"), "\(events)")
+      #expect(events[0].contains(#""delivered":2,"#))
+    }
+  }
+
+  @Test func `only a publisher may watch`() throws {
+    let fixture = try ShardFixture { $0.apiKey = "a key" }
+    #expect(
+      try Self.open(fixture, token: ShardFixture.token("u")).head.hasPrefix("HTTP/1.1 403 "))
+    #expect(try Self.open(fixture, token: "").head.hasPrefix("HTTP/1.1 401 "))
+    let peer = try fixture.connect()
+    peer.send("GET /api/v1/metrics/stream HTTP/1.1\r\nHost: x\r\nX-API-Key: a key\r\n\r\n")
+    try fixture.turn(until: { peer.receive().text.contains("data: ") })
+    #expect(fixture.shard.metricsFormat.members.count == 1)
+  }
+
+  @Test func `a watcher is a connection, and nobody who is online`() throws {
+    let fixture = try ShardFixture { $0.limits.sessionsPerUserLimit = 1 }
+    let peers = try (0..<2).map { _ in try Self.watch(fixture) }
+    defer { withExtendedLifetime(peers) {} }
+    #expect(fixture.core.metrics[0].value(.connections) == 2)
+    #expect(fixture.core.metrics[0].value(.sessions) == 0)
+    #expect(fixture.shard.directory.placeCount == 0)
+  }
+
+  @Test func `no more than are served, and a place that is given back is free`() throws {
+    let fixture = try ShardFixture { $0.limits.metricsStreamsPerShardLimit = 2 }
+    let one = try Self.watch(fixture)
+    let two = try Self.watch(fixture)
+    defer { withExtendedLifetime(two) {} }
+    #expect(try Self.open(fixture).head.hasPrefix("HTTP/1.1 503 "))
+    #expect(try Self.open(fixture, method: "HEAD").head.hasPrefix("HTTP/1.1 503 "))
+    one.endSending()
+    try fixture.turn(until: { fixture.shard.metricsFormat.members.count == 1 })
+    _ = try Self.watch(fixture)
+    #expect(Limits().metricsStreamsPerShardLimit == 16)
+  }
+
+  @Test func `HEAD is answered, and watches nothing`() throws {
+    let fixture = try ShardFixture()
+    let (peer, head) = try Self.open(fixture, method: "HEAD")
+    #expect(head.hasPrefix("HTTP/1.1 200 ") && peer.received.isEmpty)
+    try fixture.turn(until: {
+      peer.receive()
+      return peer.isEnded
+    })
+    #expect(peer.received.isEmpty && fixture.shard.metricsFeed == nil)
+  }
+
+  @Test func `it ends with its token`() throws {
+    let fixture = try ShardFixture()
+    let (peer, _) = try Self.open(
+      fixture, token: ShardFixture.token("p", scopes: ["publish"], seconds: 60))
+    // With thirty seconds of leeway.
+    for _ in 0..<90 {
+      #expect(!peer.isEnded)
+      try fixture.pass(milliseconds: 1_000)
+      peer.receive()
+    }
+    try fixture.turn(until: {
+      peer.receive()
+      return peer.isEnded
+    })
+    #expect(fixture.core.metrics[0].value(.tokensExpired) == 1)
+    #expect(fixture.shard.metricsFormat.members.isEmpty)
+  }
+
+  @Test func `a reader that takes nothing is cut off at the bound of all others`() throws {
+    let fixture = try ShardFixture { $0.limits.progressTimeoutMilliseconds = .max / 4 }
+    let peer = try Self.watch(fixture)
+    fixture.script.room[peer.serverDescriptor] = 100
+    let limit = fixture.core.configuration.limits.backlogBytesLimit
+    for _ in 0..<1_000 where fixture.state(of: peer) == .session {
+      #expect(fixture.shard.queuedByteCount(of: peer.place) <= limit)
+      try fixture.pass(milliseconds: 1_000)
+    }
+    #expect(fixture.core.metrics[0].value(.slowConsumers) == 1)
+    #expect(fixture.shard.metricsFormat.members.isEmpty)
+  }
+
+  @Test func `a shutdown ends it, and no other begins`() throws {
+    let fixture = try ShardFixture()
+    let peer = try Self.watch(fixture)
+    let waiting = try fixture.connect()
+    fixture.core.mailboxes[0].append(.drain)
+    try fixture.turn()
+    let token = ShardFixture.token("p", scopes: ["publish"])
+    waiting.send("GET /api/v1/metrics/stream?token=\(token) HTTP/1.1\r\nHost: x\r\n\r\n")
+    try fixture.turn(until: {
+      peer.receive()
+      return peer.isEnded && waiting.receive().headEnd != nil
+    })
+    #expect(waiting.received.text.hasPrefix("HTTP/1.1 503 "))
+  }
+
+  @Test func `who watches hears nothing else`() throws {
+    let fixture = try ShardFixture()
+    let peer = try Self.watch(fixture)
+    try fixture.publish(TurnTests.broadcast())
+    try fixture.publish(CatchUpTests.everyone(1))
+    try fixture.turn(3)
+    #expect(try Self.taken(fixture, peer) == [])
+    #expect(fixture.store.reads.isEmpty)
+  }
+}
