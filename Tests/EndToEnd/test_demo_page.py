@@ -84,6 +84,7 @@ def badge(page, index):
 def publish(page, to, title=None, **fields):
     form = page.locator("#publish")
     form.locator("[name=to]").select_option(to)
+    form.locator("details").evaluate("(each) => { each.open = true }")
     for name, value in {"title": title, **fields}.items():
         if value is not None:
             form.locator(f"[name={name}]").fill(str(value))
@@ -324,7 +325,7 @@ def test_the_raw_frames_of_each(open_demo):
     frame.locator("summary").click()
     whole = json.loads(frame.locator("pre").inner_text())
     assert whole["event"] == "notification:new" and whole["data"]["title"] == "seen raw"
-    alice.get_by_role("button", name="Clear").click()
+    alice.get_by_role("button", name="Clear", exact=True).click()
     expect(alice.locator(".frames li")).to_have_count(0)
     alice.get_by_role("button", name="Pause").click()
     publish(page, "user:alice", "unseen")
@@ -346,6 +347,53 @@ def test_what_is_sent_is_a_frame_too_and_old_ones_go(open_demo):
     expect(titles(page, ALICE).first).to_have_text("many (150/150)")
     expect(alice.locator(".frames li")).to_have_count(200)
     assert len(frames(page, ALICE)) == 200
+
+
+# What is shown beside the list.
+
+
+def test_toasts_for_whoever_wants_them(open_demo):
+    page = open_demo()
+    publish(page, "users", "without a toast")
+    shows(page, ALICE, ["without a toast"])
+    assert page.locator("carillon-toast").count() == 0
+    pane(page, ALICE).get_by_label("Toasts").check()
+    publish(page, "users", "with a toast")
+    toast = page.locator("carillon-toast carillon-item")
+    expect(toast).to_contain_text("with a toast")
+    pane(page, ALICE).get_by_label("Toasts").uncheck()
+    assert page.locator("carillon-toast").count() == 0
+    shows(page, ALICE, ["with a toast", "without a toast"])
+
+
+NATIVE = """
+window.shown = [];
+window.Notification = class {
+  static permission = 'default';
+  static async requestPermission() { return (Notification.permission = window.answer); }
+  constructor(title) { window.shown.push(title); }
+};
+Object.defineProperty(Document.prototype, 'hidden', { get: () => window.isAway === true });
+"""
+
+
+def test_the_desktop_is_asked_for_on_a_click_alone(open_demo):
+    page = open_demo()
+    page.evaluate(NATIVE)
+    for answer, words in [("denied", "denied"), ("granted", "Shown on the desktop")]:
+        page.evaluate("(answer) => { Notification.permission = 'default'; window.answer = answer }", answer)
+        pane(page, ALICE).get_by_label("Desktop").click()
+        expect(pane(page, ALICE).locator(".notice")).to_contain_text(words)
+    expect(pane(page, ALICE).get_by_label("Desktop")).to_be_checked()
+    publish(page, "users", "looked at")
+    shows(page, ALICE, ["looked at"])
+    page.evaluate("window.isAway = true")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    publish(page, "users", "not looked at")
+    # Of the two users one asked for it.
+    wait_for(page, "() => window.shown.join() === 'not looked at'")
+    expect(badge(page, BOB)).to_have_text("2")
+    assert page.evaluate("window.shown") == ["not looked at"]
 
 
 # The page itself.
