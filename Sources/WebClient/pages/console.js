@@ -83,7 +83,9 @@ async function enter(publisher) {
   try {
     await new Backend(() => publisher).request('GET', ASKED);
   } catch (failure) {
-    showGate(isAboutToken(failure) ? refusal(failure) : String(/** @type {any} */ (failure).message));
+    showGate(
+      isAboutToken(failure) ? refusal(failure) : String(/** @type {any} */ (failure).message),
+    );
     return;
   }
   showBoard(publisher);

@@ -27,10 +27,32 @@ const TILES = [
 
 /** The plots: title, format, least step, and the members, the first of which is split by shard. */
 const PLOTS = [
-  { title: 'Connections and users', format: 'count', least: 1, members: [['connections', 'connections'], ['users', 'users']] },
-  { title: 'Deliveries', format: 'rate', least: 1, members: [['delivered', 'delivered'], ['published', 'published']] },
-  { title: 'Publish to socket', format: 'latency', least: 50, note: SLOWEST, members: [['p99', 'p99'], ['p50', 'p50']] },
-  { title: 'Slow consumers', format: 'rate', least: 1, note: 'cut off for lagging', members: [['slow_consumers', 'cut off']] },
+  {
+    title: 'Connections and users',
+    format: 'count',
+    least: 1,
+    members: [['connections', 'connections'], ['users', 'users']],
+  },
+  {
+    title: 'Deliveries',
+    format: 'rate',
+    least: 1,
+    members: [['delivered', 'delivered'], ['published', 'published']],
+  },
+  {
+    title: 'Publish to socket',
+    format: 'latency',
+    least: 50,
+    note: SLOWEST,
+    members: [['p99', 'p99'], ['p50', 'p50']],
+  },
+  {
+    title: 'Slow consumers',
+    format: 'rate',
+    least: 1,
+    note: 'cut off for lagging',
+    members: [['slow_consumers', 'cut off']],
+  },
   { title: 'Bytes sent', format: 'bytes', least: 100, members: [['bytes_sent', 'sent']] },
   { title: 'Messages from clients', format: 'rate', least: 1, members: [['received', 'received']] },
 ];
@@ -73,7 +95,10 @@ export class Dashboard {
     this.#buildTiles();
     this.#buildPlots();
     this.#buildTable();
-    feed.addEventListener('sample', (event) => this.#take(/** @type {CustomEvent} */ (event).detail));
+    feed.addEventListener(
+      'sample',
+      (event) => this.#take(/** @type {CustomEvent} */ (event).detail),
+    );
     feed.addEventListener('state', () => this.#showState());
     for (const input of document.querySelectorAll('input[name=split]')) {
       input.addEventListener('change', () => this.#split(), { signal });
@@ -87,7 +112,13 @@ export class Dashboard {
     const tiles = TILES.map(([label, , , note]) => {
       const value = make('dd', { class: 'figure' }, '–');
       this.#values.push(value);
-      return make('div', { class: 'tile' }, make('dt', {}, label), value, make('dd', { class: 'note' }, note));
+      return make(
+        'div',
+        { class: 'tile' },
+        make('dt', {}, label),
+        value,
+        make('dd', { class: 'note' }, note),
+      );
     });
     find('#tiles').replaceChildren(...tiles);
   }
@@ -106,7 +137,9 @@ export class Dashboard {
 
   #buildTable() {
     const heads = ['Shard', ...COLUMNS.map(([head]) => head)];
-    find('#shards thead tr').replaceChildren(...heads.map((head) => make('th', { scope: 'col' }, head)));
+    find('#shards thead tr').replaceChildren(
+      ...heads.map((head) => make('th', { scope: 'col' }, head)),
+    );
     find('#shards tbody').replaceChildren();
     find('#shards tfoot').replaceChildren();
   }
@@ -126,7 +159,9 @@ export class Dashboard {
     this.#values.forEach((value, index) => {
       value.textContent = text(sample.total, TILES[index][1], TILES[index][2]);
     });
-    find('#shards tbody').replaceChildren(...sample.shards.map((shard, index) => row(String(index), shard)));
+    find('#shards tbody').replaceChildren(
+      ...sample.shards.map((shard, index) => row(String(index), shard)),
+    );
     find('#shards tfoot').replaceChildren(row('Total', sample.total));
     this.#redraw();
   }
@@ -137,13 +172,13 @@ export class Dashboard {
     PLOTS.forEach(({ members }, index) => {
       const series = isSplit
         ? Array.from({ length: this.#shardCount }, (_, shard) => ({
-            label: members.length > 1 ? `shard ${shard}, ${members[0][1]}` : `shard ${shard}`,
-            of: (/** @type {Sample} */ sample) => sample.shards[shard]?.[members[0][0]] ?? null,
-          }))
+          label: members.length > 1 ? `shard ${shard}, ${members[0][1]}` : `shard ${shard}`,
+          of: (/** @type {Sample} */ sample) => sample.shards[shard]?.[members[0][0]] ?? null,
+        }))
         : members.map(([member, label]) => ({
-            label,
-            of: (/** @type {Sample} */ sample) => sample.total[member],
-          }));
+          label,
+          of: (/** @type {Sample} */ sample) => sample.total[member],
+        }));
       this.#plots[index].show(series);
     });
   }

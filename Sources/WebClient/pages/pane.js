@@ -137,7 +137,9 @@ export class Pane {
   }
 
   #colour() {
-    for (const element of this.root.querySelectorAll('carillon-bell, carillon-list, carillon-toast')) {
+    for (
+      const element of this.root.querySelectorAll('carillon-bell, carillon-list, carillon-toast')
+    ) {
       element.setAttribute('theme', currentTheme());
     }
   }

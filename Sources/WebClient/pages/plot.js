@@ -87,7 +87,7 @@ export class Plot extends EventTarget {
           make('span', { class: `swatch line-${index % 8}`, 'data-dash': dashIndex(index) }),
           make('span', {}, label),
           make('output', { 'aria-hidden': 'true' }),
-        ),
+        )
       ),
     );
     this.draw();
@@ -134,7 +134,14 @@ export class Plot extends EventTarget {
 
   /** @param {KeyboardEvent} event */
   #step(event) {
-    const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageUp: 30, PageDown: -30 };
+    const steps = {
+      ArrowLeft: -1,
+      ArrowDown: -1,
+      ArrowRight: 1,
+      ArrowUp: 1,
+      PageUp: 30,
+      PageDown: -30,
+    };
     const last = this.#samples.length - 1;
     if (event.key === 'Escape') return this.#read(null);
     if (last < 0) return;
@@ -193,7 +200,8 @@ export class Plot extends EventTarget {
     const bottom = box.height - BOTTOM;
     const y = (/** @type {number} */ value) => bottom - (value / top) * (bottom - TOP);
     const x = (/** @type {number} */ time) =>
-      box.width - RIGHT - ((this.#now - time) / SPAN_MILLISECONDS) * (box.width - RIGHT - this.#left);
+      box.width - RIGHT -
+      ((this.#now - time) / SPAN_MILLISECONDS) * (box.width - RIGHT - this.#left);
     this.#paintAxes(pen, steps, labels, x, y, style.color, ratio);
     const colours = this.#colours();
     this.#series.forEach((series, index) => this.#paintLine(pen, series, index, colours, x, y));
@@ -354,7 +362,9 @@ export class Plot extends EventTarget {
   #summary(last) {
     if (!last) return `${this.#options.title}: nothing yet.`;
     const parts = this.#series.map(({ label, of }) => {
-      const values = /** @type {number[]} */ (this.#samples.map(of).filter((value) => value !== null));
+      const values = /** @type {number[]} */ (this.#samples.map(of).filter((value) =>
+        value !== null
+      ));
       if (!values.length) return `${label}: none`;
       const [low, high] = [Math.min(...values), Math.max(...values)].map(this.#format);
       return `${label}: now ${this.#text(of(last))}, lowest ${low}, highest ${high}`;
@@ -376,9 +386,12 @@ export class Plot extends EventTarget {
         make('span', { class: `swatch line-${index % 8}`, 'data-dash': dashIndex(index) }),
         make('span', {}, label),
         make('b', {}, this.#text(of(sample))),
-      ),
+      )
     );
-    this.tip.replaceChildren(make('div', { class: 'when' }, exactClock.format(sample.time)), ...rows);
+    this.tip.replaceChildren(
+      make('div', { class: 'when' }, exactClock.format(sample.time)),
+      ...rows,
+    );
     const share = 1 - (this.#now - sample.time) / SPAN_MILLISECONDS;
     const at = this.#left + share * (this.#width - this.#left - RIGHT);
     const isRight = at > this.#width / 2;
