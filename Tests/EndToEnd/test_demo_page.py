@@ -65,7 +65,7 @@ def state(page, index):
 
 
 def is_connected(page, index):
-    expect(state(page, index)).to_have_text("Connected", timeout=20_000)
+    expect(state(page, index)).to_have_text("Connected")
 
 
 def titles(page, index):
@@ -74,7 +74,7 @@ def titles(page, index):
 
 
 def shows(page, index, expected):
-    expect(titles(page, index)).to_have_text(expected, timeout=20_000)
+    expect(titles(page, index)).to_have_text(expected)
 
 
 def badge(page, index):
@@ -155,7 +155,7 @@ def test_as_many_as_one_likes_and_as_often(open_demo):
     form.locator("[name=count]").fill("1000")
     form.locator("[name=interval]").fill("0.01")
     form.get_by_role("button", name="Publish", exact=True).click()
-    expect(form.locator(".done")).to_contain_text("Published 3 of 1000")
+    expect(form.locator(".done")).to_contain_text(re.compile(r"Published \d+ of 1000"))
     form.get_by_role("button", name="Stop").click()
     expect(form.get_by_role("button", name="Stop")).to_be_hidden()
     said = form.locator(".done").inner_text()
@@ -249,7 +249,7 @@ def test_a_room_with_typing_and_presence(open_demo):
     # Whoever stops typing is not typing any more, also without a word.
     said.press_sequentially("x")
     expect(alice.locator(".typing")).to_have_text("bob is typing…")
-    expect(alice.locator(".typing")).to_have_text("", timeout=15_000)
+    expect(alice.locator(".typing")).to_have_text("")
     # Who left hears nothing.
     alice.get_by_role("button", name="Leave").click()
     expect(alice.get_by_label("Say in the room")).to_be_disabled()
@@ -337,16 +337,16 @@ def test_the_raw_frames_of_each(open_demo):
     expect(alice.locator(".frames code").filter(has_text="again")).to_have_count(1)
 
 
-def test_what_is_sent_is_a_frame_too_and_old_ones_go(open_demo):
+def test_what_is_sent_is_a_frame_too_and_old_ones_go(demo_server, open_demo):
     page = open_demo()
     alice = pane(page, ALICE)
     # The client asks whether it is still there when the page thinks that the network has gone.
     page.evaluate("dispatchEvent(new Event('offline'))")
     expect(alice.get_by_role("img", name="sent").first).to_be_visible()
-    publish(page, "user:alice", "many", count=150, interval=0)
-    expect(titles(page, ALICE).first).to_have_text("many (150/150)")
+    demo_server.publish_many("alice", [f"n {number}" for number in range(250)])
+    expect(alice.locator(".frames code").first).to_contain_text("stats:updated")
+    expect(alice.locator(".frames code").filter(has_text='"n 249"')).to_have_count(1)
     expect(alice.locator(".frames li")).to_have_count(200)
-    assert len(frames(page, ALICE)) == 200
 
 
 # What is shown beside the list.
@@ -381,7 +381,9 @@ def test_the_desktop_is_asked_for_on_a_click_alone(open_demo):
     page = open_demo()
     page.evaluate(NATIVE)
     for answer, words in [("denied", "denied"), ("granted", "Shown on the desktop")]:
-        page.evaluate("(answer) => { Notification.permission = 'default'; window.answer = answer }", answer)
+        page.evaluate(
+            "(answer) => { Notification.permission = 'default'; window.answer = answer }", answer
+        )
         pane(page, ALICE).get_by_label("Desktop").click()
         expect(pane(page, ALICE).locator(".notice")).to_contain_text(words)
     expect(pane(page, ALICE).get_by_label("Desktop")).to_be_checked()

@@ -31,6 +31,7 @@ function showGate(message = '') {
   sessionStorage.removeItem(KEY);
   gate.hidden = false;
   for (const each of [board, find('#sign-out'), find('#feed-state')]) each.hidden = true;
+  find('#feed-age').textContent = '';
   error.textContent = message;
   token.value = '';
   token.focus();

@@ -13,6 +13,7 @@ import { formats } from './units.js';
  * @typedef {import('./rates.js').Figures} Figures
  */
 
+const STATES = { connecting: 'Connecting…', live: 'Live', stale: 'Stale' };
 const SLOWEST = 'of the slowest shard';
 
 /** What is worth a figure of its own: [label, member, format, note]. */
@@ -195,10 +196,11 @@ export class Dashboard {
     const { state, lastArrival } = this.#feed;
     this.#board.classList.toggle('stale', state === 'stale');
     this.#chip.className = `chip ${state}`;
+    // Beside what is told to those who listen, which a second more is not worth.
     const seconds = Math.round((Date.now() - lastArrival) / 1_000);
-    if (state === 'live') this.#chip.textContent = 'Live';
-    else if (state === 'stale') this.#chip.textContent = `Stale: last figures ${seconds} s ago`;
-    else this.#chip.textContent = 'Connecting…';
+    find('#feed-age').textContent = state === 'stale' ? `last figures ${seconds} s ago` : '';
+    const words = /** @type {Record<string, string>} */ (STATES)[state];
+    if (this.#chip.textContent !== words) this.#chip.textContent = words;
     this.#redraw();
   }
 }

@@ -341,9 +341,10 @@ export class Plot extends EventTarget {
     const last = this.#samples[this.#samples.length - 1];
     const read = this.#reading === null ? null : this.#nearest(this.#reading);
     const shown = read ?? last;
-    this.legend.querySelectorAll('output').forEach((output, index) => {
-      output.textContent = shown ? this.#text(this.#series[index].of(shown)) : '–';
-    });
+    const outputs = [...this.legend.querySelectorAll('output')];
+    for (const [index, { of }] of this.#series.entries()) {
+      outputs[index].textContent = shown ? this.#text(of(shown)) : '–';
+    }
     this.summary.textContent = this.#summary(last);
     const age = shown && last ? Math.round((shown.time - last.time) / 1_000) : 0;
     this.area.setAttribute('aria-valuenow', String(Math.max(age, -SPAN_MILLISECONDS / 1_000)));
@@ -401,7 +402,7 @@ export class Plot extends EventTarget {
 }
 
 /** @param {number} index */
-const dashIndex = (index) => index % DASHES.length;
+const dashIndex = (index) => (index + Math.floor(index / 8)) % DASHES.length;
 
 /**
  * A run without a gap; a single point is a dot.
