@@ -152,6 +152,23 @@ def publish_and_look(server, page, users=("user-0", "user-1")):
     return re.match(r"[1-9].*/s$", delivered) and re.match(r"[\d.]+ (µs|ms|s)$", p99)
 
 
+# Whether a plot has, in the pixels of the screen, some of its first line's colour and of its
+# second's, and they are not one.
+LINE_IS_DRAWN = """
+(index) => {
+  const plot = document.querySelectorAll('.plot')[index];
+  const canvas = plot.querySelector('canvas');
+  if (canvas.width !== Math.round(canvas.getBoundingClientRect().width * 2)) return false;
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const pixels = new Set();
+  for (let at = 0; at < data.length; at += 4) pixels.add(data.slice(at, at + 4).join());
+  const colors = [...plot.querySelectorAll('.legend .swatch')].map((swatch) =>
+    getComputedStyle(swatch).color.match(/\\d+/g).slice(0, 3).join());
+  return new Set(colors).size === 2 && colors.every((color) => pixels.has(`${color},255`));
+}
+"""
+
+
 def test_plots_are_drawn_crisp_and_split_by_shard(make_server, open_console):
     server = make_server(arguments=["--shards", "2"])
     page = open_console(at=server, device_scale_factor=2)
@@ -159,20 +176,8 @@ def test_plots_are_drawn_crisp_and_split_by_shard(make_server, open_console):
     plots = page.locator(".plot")
     expect(plots).to_have_count(6)
     with EventClient(server, "alice"):
-        wait_for(page, "() => document.querySelector('#shards tbody tr')")
-        wait_for(page, "() => document.querySelector('.plot-area').ariaValueNow !== null")
-        # Something of the first line's colour is on each canvas, in the pixels of the screen.
-        wait_for(
-            page,
-            """() => [...document.querySelectorAll('.plot')].every((plot) => {
-              const canvas = plot.querySelector('canvas');
-              const { width } = canvas.getBoundingClientRect();
-              if (canvas.width !== Math.round(width * 2)) return false;
-              const pen = canvas.getContext('2d');
-              const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
-              return data.some((part, index) => index % 4 === 3 && part > 0);
-            })""",
-        )
+        wait_for(page, LINE_IS_DRAWN, 0)
+        wait_for(page, LINE_IS_DRAWN, 1)
         expect(plots.first.locator(".legend li")).to_have_text(
             [re.compile("^connections"), re.compile("^users")]
         )
