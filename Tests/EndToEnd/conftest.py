@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from harness.browser import launched, new_context  # noqa: E402
 from harness.clients import FLAT_PATH, FlatClient  # noqa: E402
 from harness.engineio import EngineServer, WebSocketClient  # noqa: E402
 from harness.raw import RawWebSocket  # noqa: E402
@@ -94,6 +95,35 @@ def upgraded(server):
         assert innocent.next(within=2)["title"] == "meanwhile"
         for connection in opened:
             connection.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium for all tests that drive pages; it starts with the first."""
+    with launched() as one:
+        yield one
+
+
+@pytest.fixture
+def context(browser, server):
+    """A profile of the test's own, for pages of the shared server."""
+    one = new_context(browser, server)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def make_context(browser):
+    """Makes profiles for pages of a test's own servers."""
+    made = []
+
+    def make(server, **options):
+        made.append(new_context(browser, server, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,10 @@ export interface Notification {
   readonly is_read: boolean;
   /** RFC 3339. */
   readonly created_at: string;
-  readonly data?: Record<string, unknown>;
-  readonly actions?: readonly { label: string; url: string }[];
-  readonly group_key?: string;
+  readonly data: Record<string, unknown>;
+  /** As the publisher wrote them; a client that shows them checks what they are. */
+  readonly actions: readonly { label: string; url: string }[];
+  readonly group_key: string | null;
 }
 
 export interface Stats {

@@ -39,7 +39,8 @@ const claimsOf = (token = '') => {
   }
 };
 
-const userOf = (token) => {
+/** Whose it says that it is. */
+export const userOf = (token) => {
   const { sub, user_id, userId, id } = claimsOf(token);
   return `${sub ?? user_id ?? userId ?? id ?? ''}`;
 };
@@ -358,15 +359,13 @@ export class Carillon extends EventTarget {
 
   /** Takes what was told to the tab that leads. */
   #digest(event, { cursor, ...data }, timestamp) {
+    if (typeof cursor === 'string') this.#cursor = cursor;
     if (event === 'notification:new') {
       if (typeof data.id !== 'string') return;
-      if (cursor) this.#cursor = cursor;
       if (this.#seen.has(data.id)) return;
       this.#seen.add(data.id);
       if (this.#seen.size > SEEN) this.#seen.delete(this.#seen.values().next().value);
       data = notification(data);
-    } else if (event === 'resync' || event === 'connection:established') {
-      if (cursor) this.#cursor = cursor;
     }
     const isStored = /^(notification|stats):/.test(event);
     const isStale = isStored ? this.store.receive(event, data) : event === 'resync';

@@ -48,9 +48,11 @@ export class Connection {
 
   /** There is a reason to believe that it works now, or has ended unnoticed. */
   wake(isElsewhere = false) {
-    if (isElsewhere) this.#attempts = this.#index = 0;
+    if (isElsewhere) this.#attempts = 0;
     this.#wake?.();
-    this.check();
+    if (!isElsewhere || !this.#index) return this.check();
+    this.#index = 0;
+    this.#reopen();
   }
 
   check() {
@@ -63,8 +65,8 @@ export class Connection {
   }
 
   #reopen() {
-    this.#reopens = true;
-    this.#link.close?.();
+    this.#reopens = !!this.#link?.close;
+    this.#link?.close?.();
   }
 
   /** Gives it a fresh token. Polls take it by themselves. */
@@ -104,13 +106,8 @@ export class Connection {
     if (now() - this.#leftFirst > DETOUR) this.#index = 0;
     let end;
     for (let index = this.#index, isReached = false; index < options.transports.length; ) {
-      end = await this.#open(options.transports[index]);
-      if (run !== this.#run || this.#reopens) return;
-      if (end.opened) {
-        if (index && !this.#index) this.#leftFirst = now();
-        this.#index = index;
-        return end;
-      }
+      end = await this.#open(options.transports[index], index);
+      if (run !== this.#run || this.#reopens || end.opened) return end;
       // It may be the server that is away, or the token. If it is neither, this way is blocked.
       if (isReached) index++;
       else await host.probe();
@@ -121,10 +118,12 @@ export class Connection {
     return end;
   }
 
-  async #open(name) {
+  async #open(name, index) {
     const { host, options } = this;
     const opened = () => {
       this.#openedAt = options.clock.now();
+      if (index && !this.#index) this.#leftFirst = this.#openedAt;
+      this.#index = index;
       host.opened();
     };
     this.#link = { ...host, name, rooms: host.rooms(), opened };

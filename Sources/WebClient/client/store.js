@@ -9,23 +9,25 @@ const EMPTY = { list: [], total: 0, unread: 0 };
 
 const unreadOf = (list) => list.filter((n) => !n.is_read).length;
 
+const text = (value, other = null) => (typeof value === 'string' ? value : other);
+
 /** A notification in one form, whichever way it came. */
 export const notification = (fields) => {
-  const { data, actions, group_key } = fields;
+  const { data, actions } = fields;
   return Object.freeze({
-    id: `${fields.id}`,
-    type: `${fields.type ?? 'info'}`,
-    priority: `${fields.priority ?? 'normal'}`,
-    title: `${fields.title ?? ''}`,
-    message: `${fields.message ?? ''}`,
-    entity_type: fields.entity_type ?? null,
-    entity_id: fields.entity_id ?? null,
-    entity_url: fields.entity_url ?? null,
-    is_read: !!fields.is_read,
-    created_at: `${fields.created_at ?? fields.timestamp ?? new Date().toISOString()}`,
-    ...(data && { data }),
-    ...(Array.isArray(actions) && { actions }),
-    ...(group_key && { group_key }),
+    id: text(fields.id, ''),
+    type: text(fields.type, 'info'),
+    priority: text(fields.priority, 'normal'),
+    title: text(fields.title, ''),
+    message: text(fields.message, ''),
+    entity_type: text(fields.entity_type),
+    entity_id: text(fields.entity_id),
+    entity_url: text(fields.entity_url),
+    group_key: text(fields.group_key),
+    is_read: fields.is_read === true,
+    created_at: text(fields.created_at ?? fields.timestamp, new Date().toISOString()),
+    actions: Array.isArray(actions) ? actions : [],
+    data: data ?? {},
   });
 };
 
@@ -34,7 +36,7 @@ export const notification = (fields) => {
  *
  * A change of all is one of the `ids` that there were, and of the older ones that are not listed.
  */
-const after = (inbox, { isRemoval, ids, isAll }) => {
+const after = (inbox, { ids, isAll = false, isRemoval = false }) => {
   const hits = new Set(inbox.list.filter((n) => ids.includes(n.id) && (isRemoval || !n.is_read)));
   const list = isRemoval
     ? inbox.list.filter((n) => !hits.has(n))

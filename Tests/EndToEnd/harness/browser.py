@@ -4,16 +4,19 @@ Each page is of a server's own origin. Its client's files come from the server; 
 not have them, because it was built before they were, is helped out from the sources.
 """
 
+import contextlib
 import mimetypes
 import re
 import shutil
 from pathlib import Path
 
 from harness.server import ROOT
-from harness.socketio_js import CHROMIUMS, SWITCHES
-from playwright.sync_api import sync_playwright
+from harness.socketio_js import CHROMIUMS, CLIENTS, SWITCHES
+from harness.tokens import user_token
+from playwright.sync_api import TimeoutError, sync_playwright
 
 WEB_CLIENT = ROOT / "Sources" / "WebClient"
+TAB = CLIENTS / "tab.js"
 BLANK = "/a-page"
 BLANK_TEXT = "<!doctype html><meta charset=utf-8><title>A page</title><body></body>"
 # What a page and a test may wait for.
@@ -22,26 +25,15 @@ MILLISECONDS = 1_000
 CLIENT_FILE = re.compile(r"/client/(?:~/|[0-9a-f]{16,}/)?([\w./-]+)$")
 
 
-class Chromium:
-    """One headless Chromium for all tests; it starts with the first."""
-
-    def __init__(self):
-        self.playwright = self.browser = None
-
-    def launch(self):
-        if self.browser is None:
-            path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
-            assert path, f"none of {CHROMIUMS} is on the PATH"
-            self.playwright = sync_playwright().start()
-            # Notifications of its own are of no use without a screen; see `grant` in the contexts.
-            self.browser = self.playwright.chromium.launch(executable_path=path, args=SWITCHES)
-        return self.browser
-
-    def close(self):
-        if self.browser is not None:
-            self.browser.close()
-            self.playwright.stop()
-            self.browser = self.playwright = None
+@contextlib.contextmanager
+def launched():
+    """One headless Chromium, as long as the `with` lasts."""
+    path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    assert path, f"none of {CHROMIUMS} is on the PATH"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=SWITCHES)
+        yield browser
+        browser.close()
 
 
 def client_file(url):
@@ -68,7 +60,9 @@ def serve_client(context, server):
         headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache"}
         return route.fulfill(body=path.read_bytes(), content_type=kind, headers=headers)
 
-    context.route(lambda url: "/client/" in url, fulfill)
+    # A pattern, which is looked at in the browser's driver: a function would be asked here for each
+    # request, and pages would stand still while a test waits for something else.
+    context.route(re.compile("/client/"), fulfill)
 
 
 def new_context(browser, server, **options):
@@ -94,5 +88,59 @@ def open_page(context, path, *, server=None, url=None, text=BLANK_TEXT, wait_unt
     return page
 
 
+class Tab:
+    """A page with a client in it, made by `clients/tab.js`."""
+
+    def __init__(self, context, server, user=None, *, path=BLANK, page_url=None, **options):
+        self.server, self.user = server, user
+        self.page = open_page(context, path, server=server, url=page_url)
+        self.page.add_script_tag(path=TAB)
+        self.open(**options)
+
+    def open(self, **options):
+        """Makes a client that connects; `token=None` for one that has no token."""
+        if "token" not in options and self.user is not None:
+            options["token"] = user_token(self.user)
+        self.page.evaluate("(options) => openClient(options)", options)
+
+    def evaluate(self, code, value=None):
+        return self.page.evaluate(code, value)
+
+    def until(self, condition, value=None, within=PATIENCE):
+        """Waits until an expression is true in the page, and returns what it is then."""
+        try:
+            handle = self.page.wait_for_function(condition, arg=value, timeout=within * 1_000)
+            return handle.json_value()
+        except TimeoutError:
+            state = self.page.evaluate("[client.state, log.slice(-20)]")
+            raise AssertionError(f"not within {within} s: {condition} ({state})") from None
+
+    def connected(self):
+        self.until("client.state === 'connected'")
+        return self
+
+    def told(self, name):
+        """The details of the events of that name so far."""
+        return self.evaluate("(name) => told(name)", name)
+
+    @property
+    def titles(self):
+        """Of all notifications that were announced, in order."""
+        return self.evaluate("titles()")
+
+    @property
+    def listed(self):
+        return self.evaluate("listed()")
+
+    @property
+    def states(self):
+        return self.told("state")
+
+    def close(self):
+        assert_no_errors(self.page)
+        self.page.close()
+
+
 def assert_no_errors(page):
+    """Nothing in the page threw what nobody caught."""
     assert page.uncaught == [], page.uncaught

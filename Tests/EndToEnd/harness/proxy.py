@@ -96,11 +96,31 @@ class Proxy:
         return False
 
 
+class Firewall(Proxy):
+    """Cuts each connection on which something is asked for that it refuses.
+
+    It lets through what it does not know, as those do that look for an `Upgrade`.
+    """
+
+    def __init__(self, server, refused):
+        super().__init__(server)
+        self.refused = list(refused)
+
+    async def _pass(self, reader, writer, allowance):
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                if any(each in data for each in self.refused):
+                    return True
+                writer.write(data)
+                await writer.drain()
+        return False
+
+
 class BackgroundProxy:
     """A proxy in a thread of its own, for clients that do not live in asyncio."""
 
-    def __init__(self, server):
-        self.proxy, self.events = Proxy(server), EventLoop()
+    def __init__(self, server, proxy=None):
+        self.proxy, self.events = proxy or Proxy(server), EventLoop()
 
     def __enter__(self):
         self.events.run(self.proxy.__aenter__())
@@ -125,6 +145,10 @@ class BackgroundProxy:
 
     def come_up(self):
         self.proxy.is_down = False
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.address[1]}"
 
     def websocket_url(self, path, **query):
         """As the server's own, but through here."""

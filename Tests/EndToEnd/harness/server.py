@@ -89,8 +89,9 @@ class Server:
 
     # The process.
 
-    def start(self):
-        self.port = free_port()
+    def start(self, port=None):
+        """On a port that is free, or where it was before, for clients that come back by themselves."""
+        self.port = port or free_port()
         self.starts += 1
         self.stdout_path = self.directory / f"stdout-{self.starts}.log"
         self.stderr_path = self.directory / f"stderr-{self.starts}.log"

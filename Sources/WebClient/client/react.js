@@ -1,0 +1,105 @@
+// @ts-check
+// incident-api's hook, in React 18 or newer.
+//
+// React comes from `configure({ React })`, else it is the global one.
+
+import { Carillon, settings } from './carillon.js';
+import { userOf } from './client.js';
+
+/** Clients in use: a page has one for each server and user. */
+const clients = new Set();
+
+/** A client that several components may use; the last one that lets go of it ends it. */
+const take = ({ url = '/', token, ...options }) => {
+  const key = `${url} ${typeof token === 'string' ? userOf(token) : ''}`;
+  const source = typeof token === 'string' ? undefined : token;
+  let shared = [...clients].find((each) => each.key === key && each.source === source);
+  if (shared) {
+    shared.client.setToken(token);
+  } else {
+    shared = { key, source, client: new Carillon({ url, token, ...options }), count: 0 };
+    clients.add(shared);
+  }
+  shared.count++;
+  clearTimeout(shared.ending);
+  return shared;
+};
+
+const release = (shared) => {
+  if (--shared.count) return;
+  // A component that React takes down to put it up again at once keeps its connection.
+  shared.ending = setTimeout(() => {
+    clients.delete(shared);
+    shared.client.close();
+  });
+};
+
+/** @type {import('./react').useNotificationWebSocket} */
+export const useNotificationWebSocket = (options = {}) => {
+  const React = settings().React ?? globalThis.React;
+  const { useCallback, useEffect, useRef, useState } = React;
+  const { React: _, ...common } = settings();
+  const { onNotification, onStatsUpdate, onConnect, onDisconnect, onError, ...own } = options;
+  const { url, token, autoReconnect, reconnectInterval, maxReconnectAttempts = 10 } = {
+    ...common,
+    ...own,
+  };
+
+  const [connectionState, setState] = useState('disconnected');
+  const [lastMessage, setLastMessage] = useState(null);
+  const shared = useRef(undefined);
+  // Handlers are new with each rendering, and no reason to connect again.
+  const handlers = useRef(options);
+  useEffect(() => {
+    handlers.current = options;
+  });
+
+  useEffect(() => {
+    // Nobody is logged in yet.
+    if (!token) return undefined;
+    const mine = take({
+      ...common,
+      ...own,
+      url,
+      token,
+      autoReconnect,
+      reconnectInterval,
+      maxReconnectAttempts,
+    });
+    const { client } = mine;
+    shared.current = mine;
+    let isConnected = false;
+    const follow = (state) => {
+      setState(state);
+      if (isConnected === (state === 'connected')) return;
+      isConnected = !isConnected;
+      handlers.current[isConnected ? 'onConnect' : 'onDisconnect']?.();
+    };
+    const listeners = {
+      state: follow,
+      notification: (data) => handlers.current.onNotification?.(data),
+      stats: (data) => handlers.current.onStatsUpdate?.(data),
+      error: (error) => handlers.current.onError?.(error),
+      event: setLastMessage,
+    };
+    const ending = new AbortController();
+    for (const [name, run] of Object.entries(listeners)) {
+      client.addEventListener(name, ({ detail }) => run(detail), { signal: ending.signal });
+    }
+    if (client.state === 'disconnected') client.connect();
+    follow(client.state);
+    // Who comes late is told what is known.
+    if (client.stats) handlers.current.onStatsUpdate?.(client.stats);
+    return () => {
+      ending.abort();
+      shared.current = undefined;
+      follow('disconnected');
+      release(mine);
+    };
+  }, [url, token, autoReconnect, reconnectInterval, maxReconnectAttempts]);
+
+  const connect = useCallback(() => shared.current?.client.connect(), []);
+  const disconnect = useCallback(() => shared.current?.client.disconnect(), []);
+  const isConnected = connectionState === 'connected';
+  return { isConnected, connectionState, connect, disconnect, lastMessage };
+};

@@ -1,0 +1,380 @@
+"""The browser client's connection: how it begins, is lost, comes back, and keeps its token."""
+
+import json
+
+import pytest
+from harness.browser import Tab, assert_no_errors
+from harness.proxy import BackgroundProxy
+from harness.rooms import TypedClient, send
+from harness.server import API_KEY
+from harness.shards import own_connections
+from harness.tokens import user_token
+from harness.waiting import wait_until
+
+UNREAD = "/api/v1/notifications/unread-count"
+BAD = user_token("forged")[:-4] + "AAAA"
+
+
+@pytest.fixture
+def own(make_server):
+    """A server that can be killed, and comes back at the same address."""
+    return make_server(environment={"JWT_LEEWAY": "0"})
+
+
+def cut_off(tab, server):
+    server.kill()
+    tab.until("client.state !== 'connected'")
+
+
+# States, and what was missed.
+
+
+def test_the_states_are_told_in_order(own, make_context, fresh_user):
+    tab = Tab(make_context(own), own, fresh_user()).connected()
+    assert tab.states == ["connecting", "connected"]
+    cut_off(tab, own)
+    tab.until("told('state').length >= 5")
+    assert tab.states[:5] == ["connecting", "connected", "disconnected", "connecting", "disconnected"]
+    own.start(own.port)
+    tab.connected()
+    assert tab.states[-2:] == ["connecting", "connected"]
+    assert "error" not in tab.states
+    tab.evaluate("client.disconnect()")
+    assert tab.states[-1] == "disconnected"
+    wait_until("it is gone", lambda: own_connections(own, tab.user) == [])
+    tab.evaluate("client.connect()")
+    tab.connected()
+    assert tab.states[-3:] == ["disconnected", "connecting", "connected"]
+    assert_no_errors(tab.page)
+
+
+@pytest.mark.parametrize("missed", [3, 60], ids=["within the list", "beyond the list"])
+def test_what_was_missed_is_announced_once_and_in_order(own, make_context, fresh_user, missed):
+    tab = Tab(make_context(own), own, fresh_user()).connected()
+    own.publish(tab.user, "live")
+    tab.until("titles().length === 1")
+    expected = ["live"]
+    for number in range(2):
+        cut_off(tab, own)
+        own.start(own.port)
+        titles = [f"{number}/{each}" for each in range(missed)]
+        own.publish_many(tab.user, titles)
+        expected += titles
+        tab.until("(last) => titles().includes(last)", titles[-1])
+    tab.connected()
+    assert tab.titles == expected
+    tab.until("(count) => store.value.unreadCount === count", len(expected))
+    assert tab.listed == expected[:-51:-1]
+
+
+def test_what_changed_elsewhere_meanwhile_is_seen_afterwards(own, make_context, fresh_user):
+    user = fresh_user()
+    a, b, c = (own.publish(user, title)["id"] for title in "abc")
+    own.request("PUT", f"/api/v1/notifications/{a}/read", user_token(user))
+    tab = Tab(make_context(own), own, user).connected()
+    tab.until("store.value.unreadCount === 2")
+    cut_off(tab, own)
+    own.start(own.port)
+    # The counts are as before, and yet it is another inbox.
+    for path in (f"{a}/unread", f"{b}/read"):
+        answer = own.request("PUT", f"/api/v1/notifications/{path}", user_token(user))
+        assert answer.status == 200
+    tab.until(
+        "(ids) => store.value.notifications.map((n) => n.is_read).join() === 'false,true,false'"
+    )
+    assert tab.titles == []
+
+
+def test_where_continuity_is_lost_it_reloads_and_goes_on(own, make_context, fresh_user):
+    tab = Tab(make_context(own), own, fresh_user()).connected()
+    own.publish(tab.user, "in the old store")
+    tab.until("titles().length === 1")
+    cut_off(tab, own)
+    # Before the client hears of it.
+    port, own.data = own.port, own.data + "-anew"
+    own.start()
+    own.publish(tab.user, "in the new store")
+    own.stop()
+    own.start(port)
+    tab.until("told('resync').length === 1 && listed().join() === 'in the new store'")
+    own.publish(tab.user, "live again")
+    tab.until("titles().join() === 'in the old store,live again'")
+    assert tab.listed == ["live again", "in the new store"]
+    cut_off(tab, own)
+    own.start(own.port)
+    own.publish(tab.user, "missed")
+    tab.until("titles().length === 3")
+    assert len(tab.told("resync")) == 1
+
+
+def test_a_disconnect_while_it_connects_leaves_nothing(own, make_context, fresh_user):
+    tab = Tab(make_context(own), own, fresh_user()).connected()
+    for _ in range(5):
+        tab.evaluate("client.disconnect(); client.connect(); client.disconnect()")
+    assert tab.evaluate("client.state") == "disconnected"
+    wait_until("no connection", lambda: own_connections(own, tab.user) == [])
+    tab.evaluate("client.connect(); client.disconnect(); client.connect(); client.connect()")
+    tab.connected()
+    wait_until("one connection", lambda: len(own_connections(own, tab.user)) == 1)
+    tab.evaluate("client.close(); client.connect()")
+    wait_until("closed for good", lambda: own_connections(own, tab.user) == [])
+    assert tab.evaluate("client.state") == "disconnected"
+    assert_no_errors(tab.page)
+
+
+def test_a_publisher_that_disconnects_the_user(server, context, fresh_user):
+    user = fresh_user()
+    # With a token that is what it is, there is nothing to come back with.
+    tab = Tab(context, server, user).connected()
+    asks = Tab(context, server, user, shared=False, token=[user_token(user)]).connected()
+    body = {"user_id": user, "reason": "out"}
+    assert server.request("POST", "/api/v1/disconnect", key=API_KEY, body=body).status == 200
+    tab.until("client.state === 'error'")
+    asks.until("tokensAsked() === 2 && client.state === 'connected'")
+    assert tab.told("error")[-1]["status"] == 1008
+
+
+# The network.
+
+
+def test_it_comes_back_at_once_when_the_browser_is_online_again(own, make_context, fresh_user):
+    context = make_context(own)
+    with BackgroundProxy(own) as proxy:
+        # Only the event brings it back within the test's time.
+        options = {"url": proxy.url, "reconnectInterval": 120_000}
+        tab = Tab(context, own, fresh_user(), **options).connected()
+        context.set_offline(True)
+        proxy.go_down()
+        tab.until("client.state === 'disconnected'")
+        own.publish(tab.user, "meanwhile")
+        proxy.come_up()
+        context.set_offline(False)
+        tab.connected()
+        tab.until("titles().join() === 'meanwhile'")
+
+
+def test_it_comes_back_at_once_when_the_page_is_visible_again(own, make_context, fresh_user):
+    tab = Tab(make_context(own), own, fresh_user(), reconnectInterval=120_000).connected()
+    cut_off(tab, own)
+    own.start(own.port)
+    tab.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    tab.connected()
+
+
+def test_a_page_that_is_left_and_come_back_to(own, make_context, fresh_user):
+    """As a browser does that keeps pages for the way back: it freezes no connection."""
+    context, user = make_context(own), fresh_user()
+    first, second = (Tab(context, own, user).connected() for _ in range(2))
+    first.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+    assert first.evaluate("[client.state, client.isLeader]") == ["disconnected", False]
+    second.until("client.isLeader && client.state === 'connected'")
+    own.publish(user, "meanwhile")
+    second.until("titles().length === 1")
+    first.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    first.until("client.state === 'connected' && listed().join() === 'meanwhile'")
+    assert len(own_connections(own, user)) == 1
+
+
+def test_a_page_of_another_origin(own, make_context, fresh_user):
+    other = own.url.replace("127.0.0.1", "localhost")
+    tab = Tab(make_context(own), own, fresh_user(), page_url=other, url=own.url).connected()
+    assert tab.evaluate("location.origin !== new URL(client.url).origin")
+    own.publish(tab.user, "across")
+    tab.until("titles().length === 1")
+    assert tab.evaluate("store.markAllAsRead()") is True
+    assert own.inbox(tab.user)[0]["is_read"]
+
+
+# The token.
+
+
+def test_a_fresh_token_is_handed_over_on_a_live_connection(own, make_context, fresh_user):
+    user = fresh_user()
+    old, new = user_token(user, ttl=3), user_token(user)
+    tab = Tab(make_context(own), own, user, token=old).connected()
+    (before,) = own_connections(own, user)
+    tab.evaluate("(token) => client.setToken(token)", new)
+    wait_until("the old one has ended", lambda: is_over(own, old), within=10)
+    own.publish(user, "after that")
+    tab.until("titles().length === 1")
+    (after,) = own_connections(own, user)
+    assert after["id"] == before["id"]
+    assert tab.states == ["connecting", "connected"]
+    frames = json.dumps(tab.told("frame"))
+    assert '\\"auth\\"' in frames and new not in frames, "a token is shown to nobody"
+
+
+def is_over(server, token):
+    return server.request("GET", UNREAD, token).status == 401
+
+
+@pytest.mark.parametrize("transport", ["websocket", "sse", "poll"])
+def test_a_token_that_is_fetched_is_renewed_before_it_ends(own, make_context, fresh_user, transport):
+    user = fresh_user()
+    short = user_token(user, ttl=4)
+    options = {"token": [short, user_token(user)], "transports": [transport]}
+    tab = Tab(make_context(own), own, user, **options).connected()
+    tab.until("tokensAsked() === 2")
+    wait_until("the first one has ended", lambda: is_over(own, short), within=10)
+    own.publish(user, "after that")
+    tab.until("titles().length === 1")
+    assert tab.states == ["connecting", "connected"]
+    assert tab.evaluate("tokensAsked()") == 2
+
+
+@pytest.mark.parametrize("transport", ["websocket", "sse", "poll"])
+@pytest.mark.parametrize("fault", ["forged", "ended", "nonsense"])
+def test_a_refused_token_is_asked_for_anew(server, context, fresh_user, transport, fault):
+    user = fresh_user()
+    bad = {
+        "forged": user_token(user)[:-4] + "AAAA",
+        "ended": user_token(user, ttl=-60),
+        "nonsense": "nonsense",
+    }
+    options = {"token": [bad[fault], user_token(user)], "transports": [transport]}
+    tab = Tab(context, server, user, **options).connected()
+    assert tab.states == ["connecting", "connected"]
+    assert tab.evaluate("[tokensAsked(), client.user]") == [2, user]
+    server.publish(user, "hello")
+    tab.until("titles().length === 1")
+
+
+@pytest.mark.parametrize("transport", ["websocket", "sse", "poll"])
+def test_a_token_that_ends_without_another_is_an_error_until_there_is_one(
+    own, make_context, fresh_user, transport
+):
+    user = fresh_user()
+    token = user_token(user, ttl=3)
+    tab = Tab(make_context(own), own, user, token=token, transports=[transport]).connected()
+    tab.until("client.state === 'error'")
+    assert tab.states[-1] == "error"
+    assert tab.told("error")[-1]["status"] in (4002, 401)
+    own.publish(user, "missed")
+    tab.evaluate("(token) => client.setToken(token)", user_token(user))
+    tab.connected()
+    tab.until("titles().join() === 'missed'")
+
+
+@pytest.mark.parametrize("token", [None, BAD], ids=["none", "forged"])
+def test_without_a_good_token_it_does_not_go_on_trying(server, context, token):
+    tab = Tab(context, server, token=token)
+    tab.until("client.state === 'error'")
+    assert tab.states == ["connecting", "error"]
+    assert len(tab.told("error")) == 1
+    tab.evaluate("client.disconnect()")
+    # While it is not wanted, a token is just kept.
+    tab.evaluate("(token) => client.setToken(token)", user_token("somebody"))
+    assert tab.evaluate("client.state") == "disconnected"
+    tab.evaluate("client.connect()")
+    tab.connected()
+
+
+def test_a_token_that_cannot_be_had_is_asked_for_again_later(server, context, fresh_user):
+    user = fresh_user()
+    tab = Tab(context, server, user, token=["!no", "!no", user_token(user)]).connected()
+    assert tab.evaluate("tokensAsked()") == 3
+    assert tab.states == ["connecting", "error", "connected"] or tab.states == [
+        "connecting", "error", "connecting", "connected"
+    ]
+    assert [each["code"] for each in tab.told("error")] == ["token", "token"]
+
+
+def test_the_token_of_another_user_leaves_nothing_of_the_first(server, context, fresh_user):
+    one, other = fresh_user(), fresh_user()
+    server.publish(one, "the first one's")
+    server.publish(other, "the other one's")
+    tab = Tab(context, server, one).connected()
+    tab.until("listed().join() === \"the first one's\"")
+    tab.evaluate("(token) => client.setToken(token)", user_token(other))
+    tab.until("client.state === 'connected' && listed().join() === \"the other one's\"")
+    assert tab.evaluate("[client.user, store.value.unreadCount]") == [other, 1]
+    wait_until("the first one is gone", lambda: own_connections(server, one) == [])
+    server.publish(one, "not for this page")
+    server.publish(other, "for this page")
+    tab.until("titles().length > 0")
+    assert tab.titles == ["for this page"]
+
+
+# What else the server tells.
+
+
+def test_rooms_typing_and_presence(server, context, fresh_user):
+    room = fresh_user("room")
+    tab = Tab(context, server, fresh_user(), rooms=[room]).connected()
+    heard = "JSON.stringify(told('message'))"
+    with TypedClient(server, fresh_user("hub")) as hub:
+        hub.join(room)
+        tab.until("(user) => " + heard + ".includes(user)", hub.user)
+        tab.evaluate("(room) => client.typing(room)", room)
+        typing = {"room": room, "user_id": tab.user, "is_typing": True}
+        assert hub.until("typing_indicator") == typing
+        tab.evaluate("client.presence('busy')")
+        assert hub.until("presence_update") == {"user_id": tab.user, "status": "busy"}
+        hub.say("typing_indicator", room=room, is_typing=True)
+        tab.until("told('message').some(({event}) => event === 'typing')")
+        body = {"room": room, "notification_type": "chat", "title": "t", "message": "m"}
+        send(server, "send/room", {**body, "payload": {"a": 1}})
+        tab.until("told('message').some(({event}) => event === 'room:message')")
+        tab.evaluate("(room) => client.leave(room)", room)
+    tab.until("client.rooms.length === 0 && client.state === 'connected'")
+
+
+@pytest.mark.parametrize("transport", ["websocket", "sse"])
+def test_what_is_for_everyone_and_for_one(server, context, fresh_user, transport):
+    tab = Tab(context, server, fresh_user(), transports=[transport]).connected()
+    system = {"message_type": "maintenance", "title": "t", "message": "m", "payload": {"x": 1}}
+    update = {"update_type": "price", "payload": {"y": [2]}}
+    send(server, "send/system", system)
+    send(server, "live/update", {"user_id": tab.user, **update})
+    send(server, "live/data", {"user_id": tab.user, **update})
+    tab.until("told('message').length >= 3")
+    assert tab.told("message")[:3] == [
+        {"event": "system:message", "data": system},
+        {"event": "live:update", "data": update},
+        {"event": "data:update", "data": update},
+    ]
+    # The hook of incident-api sees them among all the rest.
+    told = [each["event"] for each in tab.told("event")]
+    assert [each for each in told if each in NAMES] == NAMES
+
+
+NAMES = ["system:message", "live:update", "data:update"]
+HOSTILE = [
+    "", "nonsense", "null", "0", "[]", "{}", '"text"', "[[[[[", '{"event":5,"data":{}}',
+    '{"event":"notification:new"}', '{"event":"notification:new","data":null}',
+    '{"event":"notification:new","data":[]}', '{"event":"notification:new","data":{}}',
+    '{"event":"notification:new","data":{"id":{"toString":1},"title":{"toString":"x"}}}',
+    '{"event":"notification:new","data":{"id":"x1","title":{"toString":"x"},"actions":5}}',
+    '{"event":"notification:new","data":{"id":"x2","title":["<b>"],"created_at":7,"cursor":{}}}',
+    '{"event":"notification:read","data":{"id":{"a":1}}}', '{"event":"notification:read","data":"x"}',
+    '{"event":"notification:deleted","data":{}}', '{"event":"notification:other","data":{"id":"x"}}',
+    '{"event":"stats:updated","data":{}}', '{"event":"stats:updated","data":{"total":"x"}}',
+    '{"event":"stats:updated","data":{"total":-1,"unread":-5}}', '{"event":"resync","data":{}}',
+    '{"event":"resync","data":{"cursor":{}}}', '{"event":"typing","data":{"room":{}}}',
+    '{"event":"__proto__","data":{"__proto__":{"x":1}}}', '{"event":"constructor","data":{}}',
+    '{"event":"unheard:of","data":{"a":1}}', '{"event":"pong","data":null}',
+]
+
+
+def test_what_a_hostile_server_says_throws_nothing(server, context, fresh_user):
+    """It plays between the client and the server, and the client goes on with both."""
+    user, routes = fresh_user(), []
+
+    def meddle(route):
+        to_server = route.connect_to_server()
+        routes.append(route)
+        to_server.on_message(lambda text: route.send(text))
+
+    context.route_web_socket("**/ws/notifications*", meddle)
+    tab = Tab(context, server, user).connected()
+    for text in HOSTILE:
+        routes[0].send(text)
+    routes[0].send(b"\x00\xff")
+    server.publish(user, "and then this")
+    tab.until("titles().includes('and then this')")
+    assert tab.evaluate("client.state") == "connected"
+    told = {each["event"] for each in tab.told("message")}
+    assert "unheard:of" in told
+    assert_no_errors(tab.page)
+    tab.until("listed().includes('and then this')")
+    assert tab.evaluate("typeof store.value.unreadCount === 'number' && !({}).x")

@@ -1,0 +1,161 @@
+"""WebSocket first, then an event stream, then long-polling: all three tell the same."""
+
+import pytest
+from harness.browser import Tab, assert_no_errors
+from harness.proxy import BackgroundProxy, Firewall
+from harness.shards import own_connections
+from harness.tokens import user_token
+from harness.waiting import wait_until
+
+SOCKETS = b"Upgrade: websocket"
+STREAMS = b"GET /notifications/events"
+REFUSED = {"websocket": [], "sse": [SOCKETS], "poll": [SOCKETS, STREAMS]}
+WAYS = pytest.mark.parametrize("way", REFUSED)
+DIALECTS = {"websocket": "event", "sse": "sse", "poll": "poll"}
+FIELDS = {
+    "id", "type", "priority", "title", "message", "entity_type", "entity_id", "entity_url",
+    "group_key", "is_read", "created_at", "actions", "data",
+}  # fmt: skip
+
+
+@pytest.fixture
+def behind(make_server, make_context, fresh_user):
+    """Opens a tab behind a firewall that leaves it one way."""
+    server, proxies = make_server(), []
+
+    def open_one(way, **options):
+        firewall = Firewall(server, REFUSED[way])
+        proxies.append(BackgroundProxy(server, firewall).__enter__())
+        url = proxies[-1].url
+        tab = Tab(make_context(server), server, fresh_user(), page_url=url, **options).connected()
+        tab.proxy, tab.firewall = proxies[-1], firewall
+        return tab
+
+    yield open_one
+    for proxy in proxies:
+        proxy.__exit__(None, None, None)
+
+
+def takes(tab, way):
+    """Whether the tab's connection is of that kind, as the server knows it."""
+    dialects = [each["dialect"] for each in own_connections(tab.server, tab.user)]
+    return dialects == [DIALECTS[way]]
+
+
+@WAYS
+def test_each_way_is_taken_when_those_before_it_are_blocked(behind, way):
+    tab = behind(way)
+    wait_until(f"it is {way}", lambda: takes(tab, way))
+    assert tab.states == ["connecting", "connected"]
+    tab.server.publish(tab.user, "hello")
+    tab.until("titles().length === 1 && store.value.unreadCount === 1")
+    assert_no_errors(tab.page)
+
+
+@WAYS
+def test_each_way_tells_the_same(behind, way):
+    tab = behind(way)
+    full = {
+        "message": "m", "type": "trade.created", "priority": "urgent", "entity_type": "trade",
+        "entity_id": "7", "entity_url": "/trades/7", "data": {"pnl": 125.5},
+        "actions": [{"label": "See", "url": "/see"}], "group_key": "g",
+    }  # fmt: skip
+    made = tab.server.publish(tab.user, "full", **full)
+    tab.until("titles().length === 1 && told('stats').at(-1)?.unread === 1")
+    (shown,) = tab.told("notification")
+    assert set(shown) == FIELDS
+    fields = set(full) | {"id", "title", "is_read", "created_at"}
+    if way == "websocket":
+        # Servers tell these on the socket to those who resume, or with the list.
+        fields -= {"actions", "group_key"}
+    assert {name: shown[name] for name in fields} == {name: made[name] for name in fields}
+    stats = {"total": 1, "unread": 1, "unseen": 1}
+    assert tab.told("stats")[-1] == {
+        **stats, "by_priority": {"low": 0, "normal": 0, "high": 0, "urgent": 1}
+    }
+
+
+@WAYS
+def test_what_another_device_does_shows(behind, way):
+    tab = behind(way)
+    token = user_token(tab.user)
+    ids = [tab.server.publish(tab.user, title)["id"] for title in "abcd"]
+    tab.until("store.value.unreadCount === 4 && listed().length === 4")
+
+    def does(method, path, condition):
+        answer = tab.server.request(method, f"/api/v1/notifications{path}", token)
+        assert answer.status == 200, answer
+        # A poll is told of nothing but notifications, so it sees the rest with the next one.
+        if way == "poll":
+            tab.server.publish(tab.user, "wakes it")
+            tab.until("listed()[0] === 'wakes it'")
+            tab.evaluate("void store.remove(store.value.notifications[0].id)")
+        tab.until(condition)
+
+    of = "store.value.notifications.find((n) => n.title === '{}')"
+    does("PUT", f"/{ids[0]}/read", of.format("a") + ".is_read && store.value.unreadCount === 3")
+    does("PUT", f"/{ids[0]}/unread", "!" + of.format("a") + ".is_read")
+    does("DELETE", f"/{ids[3]}", "listed().join() === 'c,b,a' && store.value.unreadCount === 3")
+    does("PUT", "/read-all", "store.value.unreadCount === 0 && " + of.format("b") + ".is_read")
+    does("DELETE", "", "listed().length === 0")
+
+
+@WAYS
+def test_each_way_resumes_across_a_restart(behind, way):
+    tab = behind(way)
+    expected = []
+
+    def publish(title):
+        expected.append(title)
+        tab.server.publish(tab.user, title)
+
+    publish("live")
+    tab.until("titles().length === 1")
+    for number in range(3):
+        tab.server.kill()
+        tab.until("client.state !== 'connected'")
+        tab.server.start(tab.server.port)
+        for each in range(5):
+            publish(f"{number}/{each}")
+        tab.until("(last) => titles().includes(last)", expected[-1])
+        tab.connected()
+        publish(f"{number} live")
+        tab.until("(last) => titles().includes(last)", expected[-1])
+    assert tab.titles == expected
+    tab.until("(count) => store.value.unreadCount === count", len(expected))
+    assert tab.listed == expected[::-1]
+    wait_until(f"it is still {way}", lambda: takes(tab, way))
+    assert_no_errors(tab.page)
+
+
+def test_a_server_that_is_away_is_not_taken_for_a_block(behind):
+    tab = behind("websocket")
+    for _ in range(3):
+        tab.server.kill()
+        tab.until("told('state').filter((each) => each === 'disconnected').length > 2")
+        tab.server.start(tab.server.port)
+        tab.connected()
+        assert takes(tab, "websocket")
+
+
+def test_in_another_network_the_first_way_is_tried_again(behind):
+    tab = behind("poll")
+    tab.firewall.refused.clear()
+    tab.evaluate("dispatchEvent(new Event('online'))")
+    wait_until("it has a WebSocket", lambda: takes(tab, "websocket"), within=10)
+
+
+@pytest.mark.parametrize("way", ["sse", "poll"])
+def test_rooms_are_changed_and_typing_is_told(behind, way, fresh_user):
+    tab, room = behind(way), fresh_user("room")
+    tab.evaluate("(room) => client.join(room)", room)
+    if way == "sse":
+        wait_until("it is in the room", lambda: own_rooms(tab) == [room])
+        tab.evaluate("(room) => client.leave(room)", room)
+        wait_until("it has left the room", lambda: own_rooms(tab) == [])
+    assert tab.states == ["connecting", "connected"]
+
+
+def own_rooms(tab):
+    found = own_connections(tab.server, tab.user)
+    return found[0]["rooms"] if len(found) == 1 else None
