@@ -5,17 +5,14 @@ import { iconOf, ring } from './kinds.js';
 import { CarillonPanel } from './panel.js';
 import { CarillonStatus } from './status.js';
 
-/**
- * `<carillon-bell>`: a button with the number of unread notifications, which opens the panel.
- *
- * With `token` (and `url`) it connects the page's own client, which the other elements share.
- */
+/** `<carillon-bell>`: a button with the number of unread notifications, which opens the panel. */
 export class CarillonBell extends CarillonElement {
   static observedAttributes = [...super.observedAttributes, 'url', 'token'];
 
   #badge = make('span', 'badge');
   #icon = iconOf('bell');
-  #button = button('bell', null, this.#icon, this.#badge, new CarillonStatus());
+  #button = button('bell', null, this.#icon, this.#badge, 
+    Object.assign(new CarillonStatus(), { ariaHidden: 'true', role: 'none' }));
   #panel = Object.assign(new CarillonPanel(), { popover: 'auto', role: 'dialog', part: 'panel' });
 
   constructor() {
@@ -29,7 +26,7 @@ export class CarillonBell extends CarillonElement {
       if (!this.open) return;
       this.#place();
       this.#panel.focus();
-      // Whoever looks has seen what is new; that shows nowhere, so neither does a refusal.
+      // That it was seen shows nowhere, so neither does a refusal.
       this.client?.request('PUT', '/api/v1/notifications/seen').catch(() => {});
     });
     this.#panel.addEventListener('focusout', ({ relatedTarget }) => {
@@ -42,11 +39,6 @@ export class CarillonBell extends CarillonElement {
 
   focus(options) { this.#button.focus(options); }
 
-  connectedCallback() {
-    this.#sign();
-    super.connectedCallback();
-  }
-
   attributeChangedCallback(name) {
     if (this.isConnected && (name === 'token' || name === 'url')) this.#sign();
     super.attributeChangedCallback();
@@ -55,10 +47,12 @@ export class CarillonBell extends CarillonElement {
   #sign() {
     const [url, token] = ['url', 'token'].map((name) => this.getAttribute(name));
     if (url) configure({ url });
+    // The page's client, which the other elements share.
     if (token) wsClient.connect(token);
   }
 
   attached() {
+    this.#sign();
     this.follow();
     this.hear(({ type }) => {
       const types = this.getAttribute('sound');
@@ -67,10 +61,9 @@ export class CarillonBell extends CarillonElement {
       if (matchMedia('(prefers-reduced-motion: reduce)').matches) return;
       this.#icon.animate({ rotate: ['0deg', '14deg', '-12deg', '8deg', '0deg'] }, 700);
     });
-    for (const type of ['resize', 'scroll']) this.listen(window, type, () => this.#place());
+    this.listen(window, 'resize scroll', () => this.#place());
   }
 
-  /** Below the button, at its end, and wholly on the screen. */
   #place() {
     if (!this.open) return;
     const { left, right, bottom } = this.#button.getBoundingClientRect();
@@ -83,7 +76,7 @@ export class CarillonBell extends CarillonElement {
 
   render() {
     const { unreadCount: n = 0 } = this.value;
-    const label = this.getAttribute('label') ?? this.word('title');
+    const { label } = this;
     setText(this.#badge, n > 99 ? '99+' : n ? n.toLocaleString(this.language) : '');
     this.#button.ariaLabel = n ? `${label}, ${this.word('unread', { n })}` : label;
     this.#button.ariaExpanded = `${this.open}`;

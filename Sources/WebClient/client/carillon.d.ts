@@ -142,6 +142,8 @@ export class Carillon extends EventTarget {
   readonly store: NotificationStore;
   readonly state: State;
   readonly isLeader: boolean;
+  /** Whether it comes back by itself when it is not connected. */
+  readonly isWanted: boolean;
   readonly isVisible: boolean;
   readonly cursor: string | undefined;
   readonly stats: Stats | undefined;

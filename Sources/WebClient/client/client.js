@@ -120,6 +120,11 @@ export class Carillon extends EventTarget {
     return this.#state;
   }
 
+  /** Whether it comes back by itself when it is not connected. */
+  get isWanted() {
+    return this.#isWanted;
+  }
+
   get isLeader() {
     return !!this.#tabs?.isLeader;
   }

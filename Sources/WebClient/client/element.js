@@ -5,7 +5,7 @@ import { defaultClient, notificationStore } from './carillon.js';
 import { sheetOf } from './sheets.js';
 import { wordFor } from './words.js';
 
-/** Makes an element whose class and part is `name`. Text goes in as a text node, never else. */
+/** Class and part are `name`. Text goes in as a text node, never else. */
 export const make = (tag, name, given, ...children) => {
   const element = Object.assign(document.createElement(tag), { className: name, part: name }, given);
   element.append(...children);
@@ -15,15 +15,12 @@ export const make = (tag, name, given, ...children) => {
 export const button = (name, onclick, ...children) =>
   make('button', name, { type: 'button', onclick }, ...children);
 
-/** Sets a text only where it differs, so that what a person selected stays selected. */
+/** What a person has selected stays selected. */
 export const setText = (element, text) => {
   if (element.textContent !== text) element.textContent = text;
 };
 
-/**
- * Leads a link to this page's origin, or anywhere by https: never to a script, nor to a URL with
- * a user's name, which looks like another's. Whether it leads there.
- */
+/** Leads to this site or by https, never to a script, nor to a user's name that looks like a host. */
 export const lead = (link, url) => {
   link.removeAttribute('href');
   if (!url || !URL.canParse(url, location.href)) return false;
@@ -34,7 +31,6 @@ export const lead = (link, url) => {
   return true;
 };
 
-/** What is told to those who listen to the page: the regions, what waits, and what was told. */
 const regions = {}, told = new Set();
 let waiting = [];
 
@@ -45,15 +41,13 @@ const say = (live, text) => {
   region.textContent = text;
 };
 
-/** Draws at most once a frame, however much happens. */
 export class CarillonElement extends HTMLElement {
   static observedAttributes = ['lang', 'label', 'href', 'types'];
 
   #given = {};
   #frame = 0;
   #attachment = new AbortController();
-  /** What the store held last. */
-  value = /** @type {any} */ ({});
+  value;
   root = this.attachShadow({ mode: 'open' });
 
   constructor(...sheets) {
@@ -70,8 +64,8 @@ export class CarillonElement extends HTMLElement {
   set strings(strings) { this.#give({ strings }); }
 
   get #host() {
-    const { host } = /** @type {any} */ (this.getRootNode());
-    return host instanceof CarillonElement ? host : undefined;
+    const { host } = this.getRootNode();
+    return host instanceof CarillonElement ? host : null;
   }
   #find(name) { return this.#given[name] ?? this.#host?.#find(name); }
   #give(given) {
@@ -80,21 +74,20 @@ export class CarillonElement extends HTMLElement {
   }
 
   get language() {
-    const { lang } = /** @type {any} */ (this.closest('[lang]')) ?? {};
-    return lang || this.#host?.language || navigator.language;
+    return this.closest('[lang]')?.lang || this.#host?.language || navigator.language;
   }
 
-  /** The word for `key`, with `values` in its places. */
-  word(key, values = {}) {
+  word(key, values) {
     return wordFor(key, this.language, this.strings)
       .replace(/\{(\w+)\}/g, (_, name) => values[name].toLocaleString(this.language));
   }
 
+  get label() { return this.getAttribute('label') ?? this.word('title'); }
+
   connectedCallback() {
     // What was set before the element was defined hides the property.
-    for (const name of ['client', 'store', 'strings', 'notification']) {
-      if (!Object.hasOwn(this, name)) continue;
-      const value = this[name];
+    for (const name of Object.keys(this)) {
+      const { [name]: value } = this;
       delete this[name];
       this[name] = value;
     }
@@ -114,29 +107,30 @@ export class CarillonElement extends HTMLElement {
     }
   }
 
-  /** Listens until it leaves the page or has another client. */
-  listen(target, type, listener) {
-    target?.addEventListener(type, listener, { signal: this.#attachment.signal });
+  listen(target, types, listener) {
+    for (const type of types.split(' ')) {
+      target?.addEventListener(type, listener, { signal: this.#attachment.signal });
+    }
   }
 
-  /** Follows the store; the page's client may come later, or another one. */
   follow() {
     const { client, store } = this;
     this.#attachment.signal.addEventListener('abort', store.subscribe((value) => {
       this.value = value;
+      // The page's client may come later.
       if (this.client === client) this.update();
       else this.#attach();
     }));
   }
 
-  /** Tells what is new to those who listen to the page: once for all elements, a burst as one. */
+  /** Tells those who listen to the page what is new: once for all elements, and a burst as one. */
   hear(listener) {
-    // Regions are there before there is anything to tell, else the first would not be heard.
+    // A region has to be there before there is anything to tell.
     for (const live of ['polite', 'assertive']) say(live, '');
     this.listen(this.client, 'notification', ({ detail }) => {
       listener?.(detail);
       if (told.has(detail.id)) return;
-      told.add(detail.id);
+      if (told.add(detail.id).size > 999) told.clear();
       if (waiting.push(detail) > 1) return;
       setTimeout(() => {
         const n = waiting.length;

@@ -3,18 +3,13 @@ import { button, CarillonElement, lead, make, setText } from './element.js';
 import { iconOf, kindOf } from './kinds.js';
 import { keepTime } from './time.js';
 
-/**
- * `<carillon-item>`: one notification, or the newest of a group.
- *
- * What a person does is told first (`carillon-open`, `-action`, `-read`, `-dismiss`, `-expand`);
- * unless that is prevented the item then does it to its store.
- */
+/** `<carillon-item>`: one notification, or the newest of a group. */
 export class CarillonItem extends CarillonElement {
   #it;
   #group;
   #drawn;
   #icon = make('span', 'icon');
-  /** A click anywhere on the item is one on this: a link, or a button where it leads nowhere. */
+  /** Covers the item: a link, or a button where it leads nowhere. */
   #title = make('a', 'title', { dir: 'auto', tabIndex: 0 });
   #message = make('p', 'message', { dir: 'auto' });
   #time = make('time', 'time');
@@ -32,7 +27,7 @@ export class CarillonItem extends CarillonElement {
       this.#mark, this.#dismiss));
     this.#title.onclick = this.#title.onauxclick = (event) => this.#follow(event, 'open');
     this.#title.onkeydown = (event) => {
-      if (this.#title.href || !'Enter '.includes(event.key)) return;
+      if (this.#title.href || !/^( |Enter)$/.test(event.key)) return;
       event.preventDefault();
       this.#title.click();
     };
@@ -44,7 +39,6 @@ export class CarillonItem extends CarillonElement {
     this.update();
   }
 
-  /** `{count, expanded}` where it stands for its group. */
   get group() { return this.#group; }
   set group(group) {
     this.#group = group;
@@ -61,7 +55,6 @@ export class CarillonItem extends CarillonElement {
     return this.tell(name, { notification: this.#it, group: this.#group, ...more });
   }
 
-  /** Who follows a link has read the notification. */
   #follow(event, name, action) {
     if (event.button > 1) return;
     const { href } = event.currentTarget;
@@ -81,20 +74,21 @@ export class CarillonItem extends CarillonElement {
     setText(this.#title, it.title);
     setText(this.#message, it.message ?? '');
     keepTime(this.#time, it.created_at, this.language);
-    setText(this.#priority, ['high', 'urgent'].includes(it.priority) ? this.word(it.priority) : '');
+    setText(this.#priority, /high|urgent/.test(it.priority) ? this.word(it.priority) : '');
     setText(this.#more, this.word(expanded ? 'less' : 'more', { n: count - 1 }));
     this.#more.hidden = count < 2;
     this.#more.ariaExpanded = expanded;
     this.#mark.ariaLabel = this.word('onlyUnread');
     this.#dismiss.title = this.word(isStack ? 'dismissAll' : 'dismiss', { n: count });
     this.#dismiss.ariaLabel = `${this.#dismiss.title}: ${it.title}`;
-    // The rest only where it differs: it may have the focus.
+    // What may have the focus is not drawn anew for nothing.
     const drawn = JSON.stringify([it.type, it.entity_url, it.actions]);
     if (this.#drawn === drawn) return;
     this.#drawn = drawn;
     const { icon, color } = kindOf(it.type);
     this.#icon.replaceChildren(iconOf(icon));
-    this.#icon.style.color = `var(--_${color}, ${color})`;
+    // Of the palette or not; what is no value is not taken.
+    for (const value of [color, `var(--_${color}, ${color})`]) this.#icon.style.color = value;
     this.#title.role = lead(this.#title, it.entity_url) ? null : 'button';
     this.#actions.replaceChildren();
     for (const action of Array.isArray(it.actions) ? it.actions : []) {

@@ -13,30 +13,29 @@ const ICONS = {
   bell: 'M4 18l2-2v-5a6 6 0 0 1 12 0v5l2 2zM10 21h4',
 };
 
-// The set of types is open, so the first word that a type has in it decides. For the types of
-// tradepulse it is tradepulse's table.
+// Types are an open set: the first word that fits decides, as in tradepulse's table for its own.
 const WORDS = [
-  [/fail|error|declin|reject|overdue/, 'cross', 'red'],
+  [/fail|error|declin|reject/, 'cross', 'red'],
   [/delet|remov|cancel/, 'trash', 'gray'],
   [/succe|complet|paid|releas|resolv|approv/, 'check', 'green'],
   [/incident|alert|warn|mainten|expir|security/, 'alert', 'amber'],
   [/comment|message|mention|reply/, 'chat', 'blue'],
   [/payment|invoice|escrow|subscription/, 'card', 'purple'],
-  [/import|export|file|csv/, 'folder', 'purple'],
+  [/import|export|file/, 'folder', 'purple'],
   [/creat/, 'check', 'green'],
   [/updat|info|system/, 'info', 'blue'],
   [/^/, 'bell', 'blue'],
 ];
 const SOUNDS = { green: [660, 880], red: [440, 330], amber: [587, 587] };
-const kinds = {};
+const kinds = new Map();
 let audio;
 
-/** Says how notifications of `type` look and sound; elements.d.ts has the fields. */
-export const setKind = (type, kind) => void (kinds[`.${type}`] = kind);
+/** Says how a type looks and sounds. */
+export const setKind = (type, kind) => void kinds.set(type, kind);
 
 export const kindOf = (type) => {
   const [, icon, color] = WORDS.find(([word]) => word.test(type));
-  const kind = { icon, color, ...kinds[`.${type}`] };
+  const kind = { icon, color, ...kinds.get(type) };
   return { sound: SOUNDS[kind.color] ?? [784], ...kind };
 };
 
@@ -45,22 +44,23 @@ export const iconOf = (name) => {
   const [svg, path] = ['svg', 'path'].map((tag) =>
     document.createElementNS('http://www.w3.org/2000/svg', tag));
   svg.setAttribute('viewBox', '0 0 24 24');
-  svg.setAttribute('aria-hidden', 'true');
+  svg.ariaHidden = 'true';
   path.setAttribute('d', ICONS[name] ?? name);
   svg.append(path);
   return svg;
 };
 
-/** Plays the tone of a type, once a person has done something in the page: browsers demand it. */
+/** Browsers let a page sound once a person has done something in it. */
 export const ring = (type) => {
   if (!navigator.userActivation?.hasBeenActive) return;
   audio ??= new AudioContext();
+  const volume = new GainNode(audio);
+  volume.connect(audio.destination);
   kindOf(type).sound.forEach((frequency, index) => {
     const start = audio.currentTime + index / 8;
     const tone = new OscillatorNode(audio, { frequency });
-    const volume = new GainNode(audio);
     volume.gain.setValueAtTime(0.1, start).exponentialRampToValueAtTime(0.001, start + 0.3);
-    tone.connect(volume).connect(audio.destination);
+    tone.connect(volume);
     tone.start(start);
     tone.stop(start + 0.3);
   });

@@ -4,7 +4,7 @@ import { CarillonItem } from './item.js';
 import { iconOf } from './kinds.js';
 import { CarillonStatus } from './status.js';
 
-/** `<carillon-panel>`: the newest notifications, in the page or dropped down from a bell. */
+/** `<carillon-panel>`: the newest notifications, in a page or dropped down from a bell. */
 export class CarillonPanel extends CarillonElement {
   #items = new Map();
   #isSure = false;
@@ -18,29 +18,22 @@ export class CarillonPanel extends CarillonElement {
   #all = make('a', 'all');
   heading = make('h2', 'title', { tabIndex: -1 });
   list = make('div', 'list', { role: 'list' });
-  empty = make('div', 'empty');
+  empty = make('div', 'empty', { role: 'status' });
+  status = new CarillonStatus();
   header = make('header', 'header', {}, this.heading, this.#count, this.#markAll, this.#clearAll);
-  /** The groups that are open. */
   open = new Set();
 
   constructor(sheet = 'panel') {
     super('rows', sheet);
     this.root.append(this.header, make('div', 'scroll', {}, this.list, this.empty),
-      make('footer', 'footer', {}, new CarillonStatus(), this.#all));
+      make('footer', 'footer', {}, this.status, this.#all));
     this.#clearAll.onblur = () => this.#ask(false);
-    this.addEventListener('keydown', this.#press);
-    this.root.addEventListener('carillon-expand', ({ detail }) => this.expand(detail.notification));
-    this.root.addEventListener('carillon-read', (event) =>
-      this.#whole(event, 'PUT', '/read?group=true'));
-    this.root.addEventListener('carillon-dismiss', (event) =>
-      this.#whole(event, 'DELETE', '?group=true'));
   }
 
   focus(options) { this.heading.focus(options); }
 
-  /** What it shows, the newest first. */
   get rows() { return this.value.notifications; }
-  /** What it says when that is nothing. */
+  /** The word for an empty list. */
   get blank() { return this.rows.length || this.value.state !== 'connecting' ? 'empty' : 'loading'; }
 
   #ask(isSure) {
@@ -48,21 +41,19 @@ export class CarillonPanel extends CarillonElement {
     this.update();
   }
 
-  /** Opens or closes a group. */
   expand({ group_key }) {
     if (!this.open.delete(group_key)) this.open.add(group_key);
     this.update();
   }
 
-  /** Does to the whole of a closed group what is done to it; the server tells of each. */
-  #whole(event, method, query) {
+  /** What is done to a closed group is done to all of it; the server tells of each. */
+  #whole(event, method, path) {
     const { notification, group } = event.detail;
     if (!this.client || !group || group.expanded) return;
     event.preventDefault();
-    this.ask(method, `/${notification.id}${query}`);
+    this.ask(method, `/${notification.id}${path}?group=true`);
   }
 
-  /** Asks the server; what comes of a refusal is told. */
   async ask(method, path) {
     try {
       return await this.client.request(method, `/api/v1/notifications${path}`);
@@ -71,24 +62,21 @@ export class CarillonPanel extends CarillonElement {
     }
   }
 
-  /** Arrow keys go from one item to the next, Delete dismisses. */
   #press(event) {
     const all = [...this.list.children];
     const path = event.composedPath();
     const place = all.findIndex((item) => path.includes(item));
-    const next = {
-      ArrowDown: Math.min(place + 1, all.length - 1), ArrowUp: Math.max(place - 1, 0),
-      Home: 0, End: all.length - 1,
+    const item = {
+      ArrowDown: all[place + 1], ArrowUp: all[place - 1], Home: all[0], End: all.at(-1),
+      Delete: all[place],
     }[event.key];
-    const isDelete = event.key === 'Delete';
-    const item = all[isDelete ? place : next];
     if (!item || path[0].matches('select')) return;
     event.preventDefault();
-    if (isDelete) item.dismiss();
+    if (event.key === 'Delete') item.dismiss();
     else item.focus();
   }
 
-  /** Items are kept while others come and go; the focus of one that goes passes to the next. */
+  /** Items stay while others come and go; the focus of one that goes passes to the next. */
   #draw() {
     const before = [...this.list.children];
     const place = before.indexOf(this.root.activeElement);
@@ -110,11 +98,9 @@ export class CarillonPanel extends CarillonElement {
     next.find((item) => item.isConnected).focus();
   }
 
-  /** One for each group that is closed: `[notification, group, isMember]`. */
   #collapsed() {
     const groups = Map.groupBy(this.rows, (it) => it.group_key || it);
     return [...groups].flatMap(([key, [head, ...rest]]) => {
-      // A page of the server shows one for all of its group, and says of how many.
       const count = [head, ...rest].reduce((sum, it) => sum + (it.group_count ?? 1), 0);
       if (count < 2) return [[head]];
       const expanded = this.open.has(key);
@@ -124,7 +110,7 @@ export class CarillonPanel extends CarillonElement {
     });
   }
 
-  /** Disables a button without losing the focus. */
+  /** A disabled button would lose the focus. */
   #disable(element, isDisabled) {
     if (isDisabled && element === this.root.activeElement) this.heading.focus();
     element.disabled = isDisabled;
@@ -134,12 +120,16 @@ export class CarillonPanel extends CarillonElement {
     this.role ??= 'region';
     this.hear();
     this.follow();
+    this.listen(this, 'keydown', (event) => this.#press(event));
+    this.listen(this.root, 'carillon-expand', ({ detail }) => this.expand(detail.notification));
+    this.listen(this.root, 'carillon-read', (event) => this.#whole(event, 'PUT', '/read'));
+    this.listen(this.root, 'carillon-dismiss', (event) => this.#whole(event, 'DELETE', ''));
   }
 
   render() {
     const { unreadCount = 0 } = this.value;
-    this.ariaLabel = this.getAttribute('label') ?? this.word('title');
-    setText(this.heading, this.ariaLabel);
+    this.ariaLabel = this.label;
+    setText(this.heading, this.label);
     setText(this.#count, unreadCount ? this.word('unread', { n: unreadCount }) : '');
     setText(this.#markAll, this.word('markAll'));
     setText(this.#clearAll, this.word(this.#isSure ? 'clearSure' : 'clearAll'));

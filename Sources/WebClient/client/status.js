@@ -14,15 +14,15 @@ export class CarillonStatus extends CarillonElement {
   attached() {
     this.role ??= 'status';
     this.follow();
-    for (const type of ['online', 'offline']) this.listen(window, type, () => this.update());
+    this.listen(window, 'online offline', () => this.update());
   }
 
   render() {
     let { connected, state } = this.value;
     this.#wasConnected ||= connected;
-    if (connected) state = 'connected';
-    else if (!navigator.onLine) state = 'offline';
-    else if (this.#wasConnected && state === 'connecting') state = 'reconnecting';
+    const comesBack = { disconnected: this.client?.isWanted, connecting: this.#wasConnected };
+    state = connected ? 'connected' : !navigator.onLine ? 'offline'
+      : comesBack[state] ? 'reconnecting' : state;
     this.dataset.state = state;
     setText(this.#word, this.word(state));
   }

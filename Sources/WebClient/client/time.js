@@ -1,15 +1,14 @@
 // @ts-check
-// Times that stay true: one timer for all the times of a page.
+// Times that stay true: one timer for all those of a page.
 
 const MINUTE = 60_000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 const shown = new Map();
 
-/** How long ago ("5m ago"); after a week the date. A clock that is behind the server's: "now". */
+/** "5m ago", after a week the date; "now" where the server's clock is ahead. */
 const draw = (language, element) => {
   const then = Date.parse(element.dateTime);
-  const age = Math.max(0, Date.now() - then);
-  const [length, unit] = /** @type {const} */ (
-    age < HOUR ? [MINUTE, 'minute'] : age < DAY ? [HOUR, 'hour'] : [DAY, 'day']);
+  const age = Date.now() - then;
+  const [length, unit] = age < HOUR ? [MINUTE, 'minute'] : age < DAY ? [HOUR, 'hour'] : [DAY, 'day'];
   const format = (numeric, ...value) =>
     new Intl.RelativeTimeFormat(language, { style: 'narrow', numeric }).format(...value);
   const text = age < MINUTE ? format('auto', 0, 'second')
@@ -23,7 +22,7 @@ const drawAll = () => document.hidden || shown.forEach(draw);
 setInterval(drawAll, 5_000);
 document.addEventListener('visibilitychange', drawAll);
 
-/** Keeps what a time element says true while it is in the page. */
+/** Keeps it true while it is in the page. */
 export const keepTime = (element, time, language) => {
   element.dateTime = time;
   element.hidden = isNaN(Date.parse(time));

@@ -1,5 +1,5 @@
 // @ts-check
-// The words of the elements: English here, other languages by `setStrings`.
+// The words of the elements: English here, others by `setStrings`.
 
 const languages = { en: {
   title: 'Notifications',
@@ -34,7 +34,7 @@ const languages = { en: {
   urgent: 'Urgent',
 } };
 
-/** Adds a language to the page (`de`, `pt-BR`), or changes words of one that is there. */
+/** Adds a language (`de`, `pt-BR`), or changes words of one. */
 export const setStrings = (language, strings) =>
   void (languages[language] = { ...languages[language], ...strings });
 

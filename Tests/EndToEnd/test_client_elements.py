@@ -1,0 +1,474 @@
+"""The bell, its panel, items and toasts in real pages: what they show and what they do."""
+
+import pytest
+from harness.elements import (
+    assert_calm,
+    badge,
+    bell,
+    connected,
+    expect_badge,
+    expect_titles,
+    open_elements,
+    open_panel,
+    panel,
+    screenshot,
+    until,
+)
+from harness.tokens import user_token
+from harness.waiting import wait_until
+from playwright.sync_api import expect
+
+INBOX = "/api/v1/notifications"
+HOSTILE = [
+    "<script>window.hit = 1</script>",
+    '<img src="/x" onerror="window.hit = 1">',
+    '"><svg onload=window.hit=1>',
+    "&lt;b&gt; {{7*7}} ${window.hit=1}",
+    "\u202egnp.exe\u202c and \u2066isolated",
+]
+REFUSED = [
+    "javascript:window.hit=1",
+    " \tjavascript:window.hit=1",
+    "JaVaScRiPt:window.hit=1",
+    "data:text/html,<script>window.hit=1</script>",
+    "blob:http://127.0.0.1/4c1e",
+    "http://elsewhere.example/",
+    "//elsewhere.example/",
+    "https://bank.example@elsewhere.example/",
+    "https://[",
+    "",
+]
+# One notification without a server: the store is the page's own.
+ALONE = """(given) => {
+  const store = new core.NotificationStore();
+  const item = document.createElement('carillon-item');
+  Object.assign(item, { store, notification: {
+    id: 'n-1', type: 'info', priority: 'normal', title: 'It rings', message: '', is_read: false,
+    created_at: new Date().toISOString(), ...given } });
+  document.body.append(item);
+}"""
+
+
+def unread(server, user):
+    return server.request("GET", f"{INBOX}/unread-count", user_token(user)).data["count"]
+
+
+def test_two_pages_count_up_live_and_what_is_read_on_one_empties_the_other(
+    server, make_context, fresh_user
+):
+    user = fresh_user()
+    pages = [connected(open_elements(make_context(server), server, bell(user))) for _ in range(2)]
+    for page in pages:
+        expect(badge(page)).to_be_hidden()
+    for count in range(1, 4):
+        server.publish(user, f"number {count}")
+        for page in pages:
+            expect_badge(page, str(count))
+    first, second = pages
+    open_panel(first)
+    open_panel(second)
+    panel(first).get_by_text("number 2").click()
+    expect_badge(second, "2")
+    expect(panel(second).locator("carillon-item[unread]")).to_have_count(2)
+    panel(first).get_by_role("button", name="Mark all read").click()
+    for page in pages:
+        expect(badge(page)).to_be_hidden()
+        expect(panel(page).locator("carillon-item[unread]")).to_have_count(0)
+    assert unread(server, user) == 0
+    for page in pages:
+        assert_calm(page)
+
+
+def test_the_badge_says_no_more_than_99(server, context, fresh_user):
+    user = fresh_user()
+    server.publish_many(user, [f"n {index}" for index in range(101)])
+    page = connected(open_elements(context, server, bell(user)))
+    expect_badge(page, "99+")
+    expect(page.get_by_role("button", name="Notifications, 101 unread")).to_be_visible()
+
+
+def test_dismiss_and_clear_go_to_the_server(server, context, fresh_user):
+    user = fresh_user()
+    for title in ("one", "two", "three"):
+        server.publish(user, title)
+    page = connected(open_elements(context, server, bell(user)))
+    expect_badge(page, "3")
+    opened = open_panel(page)
+    expect_titles(opened, ["three", "two", "one"])
+    opened.get_by_text("two").hover()
+    opened.get_by_role("button", name="Dismiss: two").click()
+    expect_titles(opened, ["three", "one"])
+    wait_until("it is deleted", lambda: len(server.inbox(user)) == 2)
+    opened.get_by_role("button", name="Clear all").click()
+    # It is asked once, and an answer elsewhere is a no.
+    sure = opened.get_by_role("button", name="Really clear all?")
+    expect(sure).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(sure).to_have_count(0)
+    assert len(server.inbox(user)) == 2
+    opened.get_by_role("button", name="Clear all").click()
+    sure.click()
+    expect(opened.get_by_text("You’re all caught up")).to_be_visible()
+    wait_until("all are deleted", lambda: server.inbox(user) == [])
+    assert_calm(page)
+
+
+def test_what_is_hostile_shows_as_letters(server, context, fresh_user):
+    user = fresh_user()
+    body = f"<header>{bell(user)}</header><main><carillon-list></carillon-list></main>"
+    page = connected(open_elements(context, server, body + "<carillon-toast></carillon-toast>"))
+    long = "<b>4 KB</b> " + "ש\u202eא<i>" * 450
+    for title in HOSTILE:
+        server.publish(user, title, message=title)
+    server.publish(user, "long", message=long[:2_000])
+    opened = open_panel(page)
+    expected = ["long", *reversed(HOSTILE)]
+    for scope in (opened, page.locator("carillon-list")):
+        expect(scope.locator("carillon-item")).to_have_count(len(expected))
+        shown = scope.locator("carillon-item .title").evaluate_all(
+            "(all) => all.map((it) => it.textContent)"
+        )
+        assert shown == expected
+    message = opened.locator("carillon-item .message").first
+    assert message.evaluate("(it) => it.textContent") == long[:2_000]
+    # What overrides the direction ends with its own text.
+    directions = opened.locator(".title, .message").evaluate_all(
+        "(all) => all.map((it) => getComputedStyle(it).unicodeBidi)"
+    )
+    assert set(directions) <= {"isolate", "plaintext"} and directions
+    made = page.evaluate("all().map((it) => it.localName)")
+    assert not {"script", "img", "b", "i"} & set(made[made.index("body") :])
+    assert page.evaluate("window.hit") is None
+    assert opened.evaluate("(it) => it.scrollWidth <= it.clientWidth + 2")
+    screenshot(page, "elements-hostile")
+    assert_calm(page)
+
+
+@pytest.mark.parametrize("url", REFUSED)
+def test_a_link_that_could_run_or_deceive_leads_nowhere(server, context, url):
+    page = open_elements(context, server, "")
+    actions = [{"label": "Do it", "url": url}, {"label": "Go on", "url": "/on"}, None, "x"]
+    page.evaluate(ALONE, {"entity_url": url, "actions": actions})
+    item = page.locator("carillon-item")
+    expect(item.locator(".action")).to_have_text(["Go on"])
+    title = item.get_by_role("button", name="It rings", exact=True)
+    assert title.get_attribute("href") is None
+    title.click()
+    assert page.evaluate("window.hit") is None
+    assert page.url == server.url + "/a-page"
+    assert_calm(page)
+
+
+def test_a_click_marks_as_read_and_follows(server, context, fresh_user):
+    user = fresh_user()
+    server.publish(user, "Elsewhere", entity_url="https://example.com/a?b=1#c")
+    server.publish(user, "Close by", entity_url="/incidents/7")
+    page = connected(open_elements(context, server, bell(user)))
+    opened = open_panel(page)
+    foreign = opened.get_by_role("link", name="Elsewhere")
+    expect(foreign).to_have_attribute("href", "https://example.com/a?b=1#c")
+    expect(foreign).to_have_attribute("rel", "noopener noreferrer")
+    expect(foreign).to_have_attribute("target", "_blank")
+    page.route("**/incidents/7", lambda route: route.fulfill(body="there"))
+    # Anywhere on the item.
+    opened.locator("carillon-item", has_text="Close by").locator("time").click(force=True)
+    page.wait_for_url("**/incidents/7")
+    wait_until("it is read", lambda: unread(server, user) == 1)
+
+
+def test_a_page_may_follow_by_itself(server, context, fresh_user):
+    user = fresh_user()
+    server.publish(user, "Here", entity_url="/incidents/7")
+    page = connected(open_elements(context, server, bell(user)))
+    page.evaluate("addEventListener('carillon-open', (event) => event.preventDefault())")
+    open_panel(page).get_by_role("link", name="Here").click()
+    until(page, "told.length")
+    ((name, detail),) = page.evaluate("told")
+    assert (name, detail["url"]) == ("open", server.url + "/incidents/7")
+    assert page.url == server.url + "/a-page"
+    assert unread(server, user) == 1
+
+
+def test_those_of_a_group_collapse_and_go_together(server, context, fresh_user):
+    user = fresh_user()
+    for title, group in (("a", "g"), ("alone", None), ("b", "g"), ("c", "g")):
+        server.publish(user, title, group_key=group)
+    page = connected(open_elements(context, server, bell(user)))
+    opened = open_panel(page)
+    expect_titles(opened, ["c", "alone"])
+    more = opened.get_by_role("button", name="2 more")
+    expect(more).to_have_attribute("aria-expanded", "false")
+    more.click()
+    expect_titles(opened, ["c", "b", "a", "alone"])
+    less = opened.get_by_role("button", name="Show less")
+    expect(less).to_have_attribute("aria-expanded", "true")
+    less.click()
+    opened.get_by_role("button", name="c", exact=True).click()
+    expect_badge(page, "1")
+    opened.get_by_text("alone").hover()
+    opened.locator("carillon-item", has_text="2 more").hover()
+    opened.get_by_role("button", name="Dismiss all 3: c").click()
+    expect_titles(opened, ["alone"])
+    assert [each["title"] for each in server.inbox(user)] == ["alone"]
+    assert_calm(page)
+
+
+def test_after_a_crash_of_the_server_the_missed_ones_appear_once(make_server, make_context):
+    server = make_server()
+    body = f"{bell('ann')}<carillon-list></carillon-list><carillon-toast></carillon-toast>"
+    page = connected(open_elements(make_context(server), server, body))
+    server.publish("ann", "before")
+    opened = open_panel(page)
+    expect_titles(opened, ["before"])
+    status = opened.locator("carillon-status")
+    expect(status).to_have_text("Real-time")
+    server.kill()
+    expect(status).to_have_text("Reconnecting…")
+    # Nobody of the page hears of these as they are published.
+    server.start(port=server.port)
+    for title in ("missed 1", "missed 2"):
+        server.publish("ann", title)
+    expect(status).to_have_text("Real-time")
+    expect_badge(page, "3")
+    server.publish("ann", "after")
+    for scope in (opened, page.locator("carillon-list")):
+        expect_titles(scope, ["after", "missed 2", "missed 1", "before"])
+    expect_badge(page, "4")
+    shown = page.locator("carillon-toast carillon-item .title").all_text_contents()
+    assert len(shown) == len(set(shown))
+    assert_calm(page)
+
+
+def test_who_leaves_on_purpose_is_not_said_to_come_back(server, context, fresh_user):
+    body = f"{bell(fresh_user())}<carillon-status></carillon-status>"
+    page = connected(open_elements(context, server, body))
+    status = page.locator("body > carillon-status")
+    expect(status).to_have_text("Real-time")
+    page.evaluate("core.defaultClient().disconnect()")
+    expect(status).to_have_text("Disconnected")
+    page.evaluate("core.defaultClient().connect()")
+    expect(status).to_have_text("Real-time")
+
+
+# Toasts.
+
+
+def toasts(page):
+    return page.locator("carillon-toast carillon-item")
+
+
+def test_a_toast_goes_after_its_time_unless_a_person_is_at_it(server, context, fresh_user):
+    user = fresh_user()
+    body = f'{bell(user)}<carillon-toast timeout="700"></carillon-toast>'
+    page = connected(open_elements(context, server, body))
+    server.publish(user, "stays", priority="urgent")
+    expect(toasts(page)).to_have_count(1)
+    toasts(page).hover()
+    server.publish(user, "passes")
+    expect(toasts(page)).to_have_count(2)
+    held = "all().filter((it) => it.localName === 'carillon-item').flatMap((it) =>" + (
+        " it.getAnimations()).filter((it) => !it.effect.getKeyframes().length)"
+    )
+    until(page, f"{held}.every((it) => it.playState === 'paused')")
+    page.mouse.move(0, 0)
+    expect(toasts(page)).to_have_count(1)
+    expect(toasts(page).locator(".title")).to_have_text("stays")
+    # Put away, it is still in the inbox.
+    toasts(page).hover()
+    page.get_by_role("button", name="Dismiss: stays").click()
+    expect(page.locator("carillon-toast")).to_be_hidden()
+    assert len(server.inbox(user)) == 2
+    assert_calm(page)
+
+
+def test_of_many_toasts_a_few_are_shown_and_the_rest_counted(server, context, fresh_user):
+    user = fresh_user()
+    body = f'{bell(user)}<carillon-toast timeout="0" max="2"></carillon-toast>'
+    page = connected(open_elements(context, server, body))
+    server.publish(user, "fire", priority="urgent")
+    for index in range(4):
+        server.publish(user, f"n {index}")
+    expect(toasts(page).locator(".title")).to_have_text(["n 3", "fire"])
+    expect(page.locator("carillon-toast .rest")).to_have_text("3 more")
+
+
+def test_a_toast_of_what_was_read_elsewhere_goes(server, context, fresh_user):
+    user = fresh_user()
+    body = f'{bell(user)}<carillon-toast timeout="0"></carillon-toast>'
+    page = connected(open_elements(context, server, body))
+    made = server.publish(user, "read on the phone")
+    expect(toasts(page)).to_have_count(1)
+    server.request("PUT", f"{INBOX}/{made['id']}/read", user_token(user))
+    expect(page.locator("carillon-toast")).to_be_hidden()
+
+
+# Times.
+
+
+def test_times_stay_true(server, context):
+    page = open_elements(context, server, "", clock="2026-03-01T12:00:00Z")
+    page.evaluate(ALONE, {"created_at": "2026-03-01T12:00:00.000Z"})
+    time = page.locator("carillon-item time")
+    minute, hour = 60_000, 3_600_000
+    for wait, text in (
+        (10_000, "now"),
+        (5 * minute, "5m ago"),
+        (2 * hour, "2h ago"),
+        (48 * hour, "2d ago"),
+        (144 * hour, "Mar 1, 2026"),
+    ):
+        page.clock.fast_forward(wait)
+        expect(time).to_have_text(text)
+    expect(time).to_have_attribute("datetime", "2026-03-01T12:00:00.000Z")
+
+
+def test_a_clock_that_is_behind_shows_no_future(server, context):
+    page = open_elements(context, server, "", clock="2026-03-01T12:00:00Z")
+    page.evaluate(ALONE, {"created_at": "2026-03-01T12:03:00.000Z"})
+    expect(page.locator("carillon-item time")).to_have_text("now")
+    page.evaluate("document.querySelector('carillon-item').remove()")
+    page.evaluate(ALONE, {"created_at": "not a time"})
+    expect(page.locator("carillon-item time")).to_be_hidden()
+    assert_calm(page)
+
+
+# Sounds.
+
+
+def test_it_sounds_only_when_asked_and_after_a_gesture(server, context, fresh_user):
+    user = fresh_user()
+    context.add_init_script(
+        "window.tones = []; const start = OscillatorNode.prototype.start;"
+        "OscillatorNode.prototype.start = function (...at) {"
+        " tones.push(Math.round(this.frequency.value)); start.apply(this, at); };"
+        # To look into a page is a gesture in it, for Chromium; only the mouse's is meant here.
+        "window.hasBeenActive = false; addEventListener('click', () => { hasBeenActive = true });"
+        "Object.defineProperty(navigator, 'userActivation', { get: () => ({ hasBeenActive }) });"
+    )
+    page = connected(open_elements(context, server, bell(user)))
+    server.publish(user, "silent: nobody asked")
+    expect_badge(page, "1")
+    set_sound = "(types) => document.querySelector('carillon-bell').setAttribute('sound', types)"
+    page.evaluate(set_sound, "")
+    server.publish(user, "silent: no gesture")
+    expect_badge(page, "2")
+    assert page.evaluate("tones") == []
+    open_panel(page)
+    server.publish(user, "sounds", type="error")
+    until(page, "tones.length === 2")
+    assert page.evaluate("tones") == [440, 330]
+    page.evaluate(set_sound, "success csv.import")
+    server.publish(user, "silent: not of these types", type="error")
+    server.publish(user, "sounds", type="success")
+    until(page, "tones.length > 2")
+    assert page.evaluate("tones") == [440, 330, 660, 880]
+    assert_calm(page)
+
+
+# How a page uses them.
+
+
+def test_elements_without_a_client_share_the_one_of_the_page(server, context, fresh_user):
+    user = fresh_user()
+    body = "<carillon-status></carillon-status><carillon-panel></carillon-panel>"
+    page = open_elements(context, server, body)
+    # They were there before anybody logged in.
+    page.evaluate("(token) => core.wsClient.connect(token)", user_token(user))
+    connected(page)
+    made = server.publish(user, "for the page")
+    expect_titles(page.locator("carillon-panel"), ["for the page"])
+    expect(page.locator("body > carillon-status")).to_have_text("Real-time")
+    page.evaluate("core.wsClient.disconnect()")
+    page.evaluate("(token) => core.wsClient.connect(token)", user_token(user))
+    server.request("DELETE", f"{INBOX}/{made['id']}", user_token(user))
+    expect_titles(page.locator("carillon-panel"), [])
+    stats = server.request("GET", "/api/v1/websocket/connections/user", user_token(user)).data
+    assert len(stats["connections"]) == 1
+
+
+def test_clients_of_their_own_keep_two_users_apart(server, context, fresh_user):
+    users = [fresh_user("left"), fresh_user("right")]
+    page = open_elements(context, server, "<carillon-bell></carillon-bell>" * 2)
+    page.evaluate(
+        """(tokens) => tokens.forEach((token, index) => {
+          const client = new core.Carillon({ token, shared: false });
+          client.connect();
+          document.querySelectorAll('carillon-bell')[index].client = client;
+        })""",
+        [user_token(user) for user in users],
+    )
+    badges = page.locator("carillon-bell .badge")
+    server.publish(users[0], "left 1")
+    server.publish(users[0], "left 2")
+    server.publish(users[1], "right 1")
+    expect(badges.nth(0)).to_have_text("2")
+    expect(badges.nth(1)).to_have_text("1")
+    assert_calm(page)
+
+
+def test_what_is_set_before_the_elements_are_defined_counts(server, context):
+    page = context.new_page()
+    body = "<!doctype html><body><carillon-item></carillon-item></body>"
+    page.route(
+        server.url + "/a-page", lambda it: it.fulfill(body=body, content_type="text/html")
+    )
+    page.goto(server.url + "/a-page")
+    page.evaluate(
+        """async () => {
+          const item = document.querySelector('carillon-item');
+          item.notification = { id: 'n', type: 'info', title: 'Early', is_read: false };
+          item.strings = { dismiss: 'Weg' };
+          await import('/client/elements.js');
+        }"""
+    )
+    expect(page.locator("carillon-item .title")).to_have_text("Early")
+    expect(page.get_by_role("button", name="Weg: Early")).to_be_attached()
+
+
+def test_words_types_and_colours_are_the_page_s(server, context, fresh_user):
+    user = fresh_user()
+    page = open_elements(context, server, bell(user), lang="de-AT")
+    page.evaluate(
+        """() => {
+          elements.setStrings('de', { title: 'Mitteilungen', unread: '{n} ungelesen' });
+          elements.setKind('ship', { icon: 'M2 12h20', color: 'rgb(1, 2, 3)' });
+          document.querySelector('carillon-bell').style.setProperty('--carillon-surface', 'beige');
+        }"""
+    )
+    connected(page)
+    server.publish(user, "Ahoy", type="ship")
+    expect(page.get_by_role("button", name="Mitteilungen, 1 ungelesen")).to_be_visible()
+    opened = open_panel(page)
+    expect(opened).to_have_css("background-color", "rgb(245, 245, 220)")
+    expect(opened.locator(".icon")).to_have_css("color", "rgb(1, 2, 3)")
+    expect(opened.locator(".icon path")).to_have_attribute("d", "M2 12h20")
+    # Its language's own words for times too.
+    expect(opened.locator("time")).to_have_text("jetzt")
+
+
+@pytest.mark.parametrize(
+    "type, color, icon",
+    [
+        ("trade.created", "green", "check"),
+        ("trade.updated", "blue", "info"),
+        ("trade.deleted", "gray", "trash"),
+        ("journal.created", "green", "check"),
+        ("journal.updated", "blue", "info"),
+        ("csv.import", "purple", "folder"),
+        ("error", "red", "cross"),
+        ("info", "blue", "info"),
+        ("success", "green", "check"),
+        ("payment_succeeded", "green", "check"),
+        ("payment_failed", "red", "cross"),
+        ("incident_created", "amber", "alert"),
+        ("escrow.opened", "purple", "card"),
+        ("maintenance", "amber", "alert"),
+        ("anything:else", "blue", "bell"),
+    ],
+)
+def test_the_table_of_types(server, context, type, color, icon):
+    page = open_elements(context, server, "")
+    kind = page.evaluate(
+        "async (type) => (await import('/client/kinds.js')).kindOf(type)", type
+    )
+    assert (kind["color"], kind["icon"]) == (color, icon)
