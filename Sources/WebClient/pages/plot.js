@@ -1,5 +1,5 @@
 // @ts-check
-// One plot of the last five minutes: lines over time, on a canvas that is crisp on any screen.
+// One plot of at most the last five minutes: lines over time, on a canvas that is crisp on any screen.
 //
 // It is read by pointer, by keyboard (it is a slider over time) and as text. The colours come from
 // the style sheet, through the legend's own swatches, so light and dark need no second table.
@@ -9,7 +9,10 @@ import { GAP_MILLISECONDS } from './rates.js';
 import { axisSteps, formats } from './units.js';
 
 export const SPAN_MILLISECONDS = 300_000;
+/** What is drawn at least: a page that was just opened has little to show yet. */
+const LEAST_SPAN = 60_000;
 const MINUTE = 60_000;
+const QUARTER = 15_000;
 const TOP = 10;
 const BOTTOM = 22;
 const RIGHT = 10;
@@ -17,6 +20,11 @@ const RIGHT = 10;
 const DASHES = [[], [6, 3], [2, 2], [8, 3, 2, 3]];
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const secondsClock = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+});
 const exactClock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 
 /**
@@ -32,6 +40,7 @@ export class Plot extends EventTarget {
   /** @type {Sample[]} */
   #samples = [];
   #now = 0;
+  #span = SPAN_MILLISECONDS;
   /** The moment that is read, here or on another plot. @type {number | null} */
   #reading = null;
   /** Whether it is read here: only then the values are beside it. */
@@ -100,6 +109,8 @@ export class Plot extends EventTarget {
   update(samples, now) {
     this.#samples = samples;
     this.#now = now;
+    const age = samples.length ? now - samples[0].time : 0;
+    this.#span = Math.min(Math.max(age, LEAST_SPAN), SPAN_MILLISECONDS);
     this.draw();
   }
 
@@ -128,7 +139,7 @@ export class Plot extends EventTarget {
     const x = event.clientX - this.area.getBoundingClientRect().left;
     const share = (x - this.#left) / (this.#width - this.#left - RIGHT);
     if (share < 0 || share > 1) return this.#read(null);
-    const sample = this.#nearest(this.#now - (1 - share) * SPAN_MILLISECONDS);
+    const sample = this.#nearest(this.#now - (1 - share) * this.#span);
     this.#read(sample ? sample.time : null);
   }
 
@@ -201,7 +212,7 @@ export class Plot extends EventTarget {
     const y = (/** @type {number} */ value) => bottom - (value / top) * (bottom - TOP);
     const x = (/** @type {number} */ time) =>
       box.width - RIGHT -
-      ((this.#now - time) / SPAN_MILLISECONDS) * (box.width - RIGHT - this.#left);
+      ((this.#now - time) / this.#span) * (box.width - RIGHT - this.#left);
     this.#paintAxes(pen, steps, labels, x, y, style.color, ratio);
     const colours = this.#colours();
     this.#series.forEach((series, index) => this.#paintLine(pen, series, index, colours, x, y));
@@ -249,8 +260,10 @@ export class Plot extends EventTarget {
     });
     pen.textBaseline = 'alphabetic';
     pen.textAlign = 'center';
-    const first = Math.ceil((this.#now - SPAN_MILLISECONDS) / MINUTE) * MINUTE;
-    for (let time = first; time <= this.#now; time += MINUTE) {
+    const isShort = this.#span <= 2 * MINUTE;
+    const step = isShort ? QUARTER : MINUTE;
+    const first = Math.ceil((this.#now - this.#span) / step) * step;
+    for (let time = first; time <= this.#now; time += step) {
       const at = x(time);
       pen.globalAlpha = 0.14;
       pen.beginPath();
@@ -258,7 +271,7 @@ export class Plot extends EventTarget {
       pen.lineTo(crisp(at), this.#height - BOTTOM);
       pen.stroke();
       pen.globalAlpha = 1;
-      const text = clock.format(time);
+      const text = (isShort ? secondsClock : clock).format(time);
       const half = pen.measureText(text).width / 2;
       if (at - half > this.#left - 8 && at + half < this.#width) {
         pen.fillText(text, at, this.#height - 6);
@@ -275,7 +288,7 @@ export class Plot extends EventTarget {
    * @param {(value: number) => number} y
    */
   #paintLine(pen, { of }, index, colours, x, y) {
-    const from = this.#now - SPAN_MILLISECONDS;
+    const from = this.#now - this.#span;
     pen.save();
     pen.beginPath();
     pen.rect(this.#left, 0, this.#width - this.#left, this.#height);
@@ -393,7 +406,7 @@ export class Plot extends EventTarget {
       make('div', { class: 'when' }, exactClock.format(sample.time)),
       ...rows,
     );
-    const share = 1 - (this.#now - sample.time) / SPAN_MILLISECONDS;
+    const share = 1 - (this.#now - sample.time) / this.#span;
     const at = this.#left + share * (this.#width - this.#left - RIGHT);
     const isRight = at > this.#width / 2;
     this.tip.style.left = isRight ? 'auto' : `${at + 12}px`;
