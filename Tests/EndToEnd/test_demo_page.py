@@ -11,7 +11,7 @@ import statistics
 from urllib.parse import urlparse
 
 import pytest
-from harness.browser import new_context
+from harness.browser import BLANK, new_context, open_page
 from harness.pages import (
     HOSTILE,
     assert_fit,
@@ -402,18 +402,23 @@ def test_the_desktop_is_asked_for_on_a_click_alone(open_demo):
 
 
 def test_the_first_paint_is_quick(browser, demo_server):
-    paints = []
+    paints = {"/": [], BLANK: []}
     for _ in range(7):
-        # In a new profile: nothing of it is in a cache.
-        with contextlib.closing(new_context(browser, demo_server)) as context:
-            page = open_own_page(context, "/", server=demo_server)
-            paints.append(wait_until("it is painted", lambda page=page: page.evaluate(PAINT)))
-    print("first contentful paint, ms:", " ".join(f"{each:.0f}" for each in sorted(paints)))
-    # What others run on this machine at the same time is not the page's doing.
-    assert statistics.median(paints) < FIRST_PAINT_MILLISECONDS, paints
+        for path, times in paints.items():
+            # In a new profile: nothing of it is in a cache.
+            with contextlib.closing(new_context(browser, demo_server)) as context:
+                page = open_page(context, path, server=demo_server, text="<!doctype html>Hello")
+                wait_for(page, PAINT)
+                times.append(page.evaluate(PAINT))
+        last = (f"{path} {times[-1]:.0f}" for path, times in paints.items())
+        print("first contentful paint, ms:", *last)
+    demo, blank = (statistics.median(times) for times in paints.values())
+    # A machine that is busy with something else takes long for a page of one word too; what the
+    # demo can be blamed for is how many times as long it takes.
+    assert demo < max(FIRST_PAINT_MILLISECONDS, 4 * blank), paints
 
 
-PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
 MODULES = """
 () => ({
@@ -471,9 +476,10 @@ def test_it_is_good_to_look_at(open_demo, scheme):
     expect(titles(page, BOB)).to_have_count(5)
     assert_fit(page)
     keep(page, f"demo-{scheme}")
-    pane(page, ALICE).locator("carillon-bell").click()
     plug(page, BOB)
     expect(state(page, BOB)).to_have_text("Reconnecting…")
+    pane(page, ALICE).locator("carillon-bell").click()
+    expect(pane(page, ALICE).get_by_role("dialog")).to_be_visible()
     assert_fit(page)
     keep(page, f"demo-bell-{scheme}")
     other = "light" if scheme == "dark" else "dark"
