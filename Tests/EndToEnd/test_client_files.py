@@ -6,6 +6,7 @@ from contextlib import closing
 from urllib.parse import urlsplit
 
 import pytest
+from harness.browser import BLANK, assert_no_errors, open_page
 from harness.raw import RawConnection, exchange
 from harness.server import ROOT
 from harness.tokens import publisher_token, user_token
@@ -207,6 +208,24 @@ def test_files_are_for_other_sites_too_and_change_nothing_for_the_rest(server):
     assert "access-control-allow-origin" not in inbox.headers
     page = get(server, "/console", **foreign)
     assert "access-control-allow-origin" not in page.headers
+
+
+def test_a_page_of_another_site_imports_the_client(server, context):
+    page = open_page(context, BLANK, url="http://localhost:1")
+    found = page.evaluate(
+        """async (origin) => {
+          const client = await import(origin + '/client/carillon.js')
+          const again = await import(origin + '/client/0123456789abcdef/carillon.js')
+          return [typeof client.Carillon, again.Carillon === client.Carillon]
+        }""",
+        server.url,
+    )
+    # Both ways lead into the one folder, where each module is loaded once.
+    assert found == ["function", True]
+    loaded = page.evaluate("performance.getEntriesByType('resource').map(each => each.name)")
+    base = server.url + folder(server)
+    assert f"{base}connection.js" in loaded, loaded
+    assert_no_errors(page)
 
 
 def test_a_connection_carries_many_files(server):

@@ -89,6 +89,17 @@ struct LentBodyTests {
     #expect(fixture.core.metrics[0].value(.requests) == 4)
   }
 
+  @Test func `many that come at once are answered in their order`() throws {
+    let fixture = try ShardFixture(files: Self.files)
+    let peer = try fixture.connect()
+    let health = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    peer.send(String(repeating: Self.request("small.js") + health, count: 20))
+    for _ in 0..<20 {
+      #expect(try EndpointTests.answer(to: peer, fixture).body == "export {}\n")
+      #expect(try EndpointTests.answer(to: peer, fixture).body.contains("ok"))
+    }
+  }
+
   @Test func `a connection that ends with it ends behind its last byte`() throws {
     for endsSending in [false, true] {
       let fixture = try ShardFixture(files: Self.files)

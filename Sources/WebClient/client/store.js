@@ -124,7 +124,7 @@ export class NotificationStore {
       await client.request(method, INBOX + path);
     } catch (error) {
       // What is gone need not be removed.
-      isGranted = what.isRemoval && error.status === 404;
+      isGranted = !!what.isRemoval && error.status === 404;
       if (!isGranted) client.failed(error);
     }
     return this.#do({ key, isGranted });
