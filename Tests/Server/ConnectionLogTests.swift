@@ -107,6 +107,20 @@ struct ConnectionLogTests {
     #expect(end == .expiry ? milliseconds! >= 35_000 : milliseconds == 1_500)
   }
 
+  @Test("whoever watches the metrics is told of like a session, by the user of the token")
+  func watchers() throws {
+    let log = try ReadLog(.debug)
+    let fixture = try ShardFixture(log: log.log)
+    let peer = try MetricsStreamTests.watch(fixture)
+    #expect(log.lines() == [#"session of "p" began: metrics, shard 0, 127.0.0.1"#])
+    try fixture.pass(milliseconds: 1_000)
+    peer.endSending()
+    try fixture.turn(until: { fixture.state(of: peer) == .free })
+    #expect(
+      log.lines()
+        == [#"session of "p" ended after 1000 ms, the client left: metrics, shard 0, 127.0.0.1"#])
+  }
+
   @Test("a clock that is set back makes no time run backwards")
   func clock() throws {
     let log = try ReadLog(.debug)

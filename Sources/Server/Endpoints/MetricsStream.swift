@@ -128,6 +128,7 @@ extension Shard {
     let place = request.place
     guard beginStream(request) else { return }
     beginSession(at: place, format: formats.count - 1)
+    table[place].user = request.caller.user ?? ""
     table[place].tokenEnd = request.caller.end
     table[place].connectedAt = wall
     table[place].deadline = .max
