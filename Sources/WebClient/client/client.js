@@ -416,13 +416,13 @@ export class Carillon extends EventTarget {
   /** Loads the list that the store shows. */
   #load = this.#once(async () => {
     this.store.beginLoad();
-    const path = `${INBOX}?limit=${this.store.capacity}&collapse=false`;
-    const counts = this.stats ?? this.request('GET', `${INBOX}/stats`);
-    const page = await this.request('GET', path);
+    const [page, stats] = await Promise.all([
+      this.request('GET', `${INBOX}?limit=${this.store.capacity}&collapse=false`),
+      this.stats ?? this.request('GET', `${INBOX}/stats`),
+    ]);
     if (!this.isLeader) return;
     if (this.store.load(page)) this.#load();
     this.#tell();
-    const stats = await counts;
     if (!this.stats) this.#told('stats:updated', stats);
   });
 

@@ -87,9 +87,12 @@ export const useNotificationWebSocket = (options = {}) => {
       client.addEventListener(name, ({ detail }) => run(detail), { signal: ending.signal });
     }
     if (client.state === 'disconnected') client.connect();
-    follow(client.state);
-    // Who comes late is told what is known.
-    if (client.stats) handlers.current.onStatsUpdate?.(client.stats);
+    // Who comes late is told what is known, unless it is gone again, as React does to find mistakes.
+    queueMicrotask(() => {
+      if (ending.signal.aborted) return;
+      follow(client.state);
+      if (client.stats) handlers.current.onStatsUpdate?.(client.stats);
+    });
     return () => {
       ending.abort();
       shared.current = undefined;
