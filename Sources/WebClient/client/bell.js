@@ -21,6 +21,9 @@ export class CarillonBell extends CarillonElement {
     this.#button.ariaHasPopup = 'dialog';
     // The browser closes it, by Escape and by a click elsewhere.
     this.#button.popoverTargetElement = this.#panel;
+    this.#panel.addEventListener('beforetoggle', () => {
+      if (this.open && this.root.activeElement === this.#panel) this.focus();
+    });
     this.#panel.addEventListener('toggle', () => {
       this.update();
       if (!this.open) return;

@@ -49,7 +49,7 @@ export class CarillonList extends CarillonPanel {
       this.update();
     });
     on('notification', (it) => {
-      if (!this.#type.value || this.#type.value === it.type) this.#merge([it]);
+      if (!this.#type.value || this.#type.value === it.type) this.#add([it], 0);
     });
     on('read', ({ id }) => this.#read((it) => it.id === id));
     on('deleted', ({ id }) => this.#keep((it) => it.id !== id));
@@ -71,11 +71,10 @@ export class CarillonList extends CarillonPanel {
   #read(which) {
     this.#all = this.#all.map((it) => it.is_read || !which(it) ? it : { ...it, is_read: true });
   }
-  #merge(some) {
-    const ids = new Set(some.map(({ id }) => id));
-    const rank = (it) => it.created_at + it.id;
-    this.#keep(({ id }) => !ids.has(id));
-    this.#all = [...this.#all, ...some].sort((a, b) => rank(a) < rank(b) ? 1 : -1);
+  /** The order is the server's: ids and times do not tell it. */
+  #add(some, place) {
+    const ids = new Set(this.#all.map(({ id }) => id));
+    this.#all = this.#all.toSpliced(place, 0, ...some.filter(({ id }) => !ids.has(id)));
     for (const { type } of some) this.#types.add(type);
   }
 
@@ -96,7 +95,7 @@ export class CarillonList extends CarillonPanel {
     this.#state = page ? '' : 'failed';
     if (page) {
       if (!before) this.#all = [];
-      this.#merge(page.notifications);
+      this.#add(page.notifications, Infinity);
       this.#next = page.next;
       for (const change of this.#late) change();
     }
@@ -119,9 +118,10 @@ export class CarillonList extends CarillonPanel {
     super.expand(notification);
     const { group_key } = notification;
     const page = this.open.has(group_key) && await this.#page({ limit: 200, group_key });
-    if (!page) return;
+    const place = this.#all.findIndex((it) => it.group_key === group_key);
+    if (!page || place < 0) return;
     this.#keep((it) => it.group_key !== group_key);
-    this.#merge(page.notifications);
+    this.#add(page.notifications, place);
     this.update();
   }
 
@@ -147,6 +147,7 @@ export class CarillonList extends CarillonPanel {
     const isMore = this.#next || this.#state === 'failed';
     setText(this.#more, isMore ? this.word({ loading: 'loading', failed: 'retry' }[this.#state]
       ?? 'loadMore') : '');
-    setText(this.#end, isMore || this.#state || !this.#all.length ? '' : this.word('end'));
+    const end = { failed: 'failed', '': !isMore && 'end' }[this.#state];
+    setText(this.#end, this.#all.length && end ? this.word(end) : '');
   }
 }

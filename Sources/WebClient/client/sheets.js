@@ -59,14 +59,15 @@ svg { display: block; inline-size: 1em; fill: none; stroke: currentColor; stroke
 .title:focus-visible { outline: 0 }
 .title:focus-visible::after { ${ring} outline-offset: -3px; border-radius: 8px }
 :host([unread]) .title, .priority, .more, .action { font-weight: 600 }
-.message { color: var(--_muted); white-space: pre-line; display: -webkit-box; overflow: hidden;
+.title, .message { display: -webkit-box; overflow: hidden; text-align: match-parent;
   -webkit-box-orient: vertical; -webkit-line-clamp: var(--carillon-lines, 3) }
-:host([expanded]) .message { display: block }
+:host([expanded]) :is(.title, .message) { display: block }
+.message { color: var(--_muted); white-space: pre-line }
 .meta, .actions { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 12px;
   margin-block-start: 4px; font-size: 12px; color: var(--_muted) }
 .priority { color: var(--_amber) }
 :host([data-priority=urgent]) .priority { color: var(--_red) }
-.more { padding: 3px 0 }
+.more { padding: 4px 0 }
 .more, .action { position: relative }
 .actions { gap: 8px }
 .action { ${card} padding: 4px 12px; border-radius: 8px; font-size: 13px }
@@ -85,7 +86,7 @@ carillon-item + carillon-item:not([member]) { border-block-start: 1px solid var(
 .title { font-size: 16px; outline: 0 }
 .count { font-size: 12px; font-weight: 600; color: var(--_accent) }
 .count, .count:empty + * { margin-inline-end: auto }
-.header button { font-size: 13px; font-weight: 600 }
+.header button { font-size: 13px; font-weight: 600; padding: 4px }
 .scroll { flex: auto; overflow-y: auto; overscroll-behavior: contain; border: solid var(--_border);
   border-width: 1px 0 }
 .footer { justify-content: space-between; font-size: 13px; font-weight: 600 }
@@ -94,7 +95,7 @@ carillon-item + carillon-item:not([member]) { border-block-start: 1px solid var(
 
   panel: `
 :host([popover]) { position: fixed; inset: auto; margin: 0; padding: 0; ${shadow}
-  inline-size: min(var(--carillon-panel-width, 400px), 100vw - 16px);
+  inline-size: min(var(--carillon-panel-width, 420px), 100vw - 16px);
   max-block-size: min(var(--carillon-panel-height, 560px), var(--_room, 100vh)) }
 :host([popover]:not(:popover-open)) { display: none }`,
 

@@ -1,0 +1,433 @@
+"""That everyone can use the elements: keys, names and roles, contrast, motion, direction."""
+
+import re
+
+import pytest
+from harness.elements import (
+    assert_calm,
+    bell,
+    connected,
+    expect_badge,
+    expect_titles,
+    open_elements,
+    open_panel,
+    panel,
+    screenshot,
+    until,
+)
+from harness.tokens import user_token
+from harness.waiting import wait_until
+from playwright.sync_api import expect
+
+SAMPLES = [
+    dict(type="trade.created", title="Trade created", message="Successfully created trade for AAPL"),
+    dict(type="csv.import", title="Import completed", message="1,204 rows were imported."),
+    dict(type="trade.deleted", title="Trade removed", message="The trade for TSLA was removed."),
+    dict(
+        type="payment_failed",
+        title="Payment failed",
+        message="The card ending in 4242 was declined.",
+        priority="high",
+        entity_url="https://billing.example.com/invoices/77",
+        actions=[{"label": "Update card", "url": "/billing"}],
+    ),
+    dict(type="comment", title="Ada replied", message="“Ship it on Monday.”", group_key="t"),
+    dict(type="comment", title="Grace replied", message="“The log is ready.”", group_key="t"),
+    dict(type="incident_created", title="New incident", message="INC-001", priority="urgent"),
+    dict(type="info", title="A long title that wraps onto a second line", message="Lorem " * 60),
+    dict(type="welcome", title="Welcome", message="مرحبا بالعالم"),
+]
+BODY = (
+    "<header><b>Acme</b>{bell}</header>"
+    '<main><carillon-list page-size="5"></carillon-list></main>'
+    '<carillon-toast timeout="0" position="bottom-end"></carillon-toast>'
+)
+# Where the focus is, through the shadows.
+FOCUS = """(() => {
+  let at = document.activeElement;
+  while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+  return at && `${at.className || at.localName}:${at.ariaLabel ?? at.textContent}`;
+})()"""
+# Each text that is to be seen: its colour and all that lies behind it, as [text, ratio, size].
+CONTRASTS = """(() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+  const rgba = (color) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data].map((value) => value / 255);
+  };
+  const over = ([r, g, b, a], below) =>
+    [r, g, b].map((value, index) => value * a + below[index] * (1 - a));
+  const luminance = (color) => {
+    const [r, g, b] = color.map((value) =>
+      value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (element) => {
+    if (!element) return rgba(matchMedia('(prefers-color-scheme: dark)').matches ? '#000' : '#fff');
+    const { backgroundColor } = getComputedStyle(element);
+    const parent = element.assignedSlot ?? element.parentElement ?? element.getRootNode().host;
+    const own = rgba(backgroundColor);
+    return own[3] === 1 ? own : over(own, behind(parent));
+  };
+  const isSeen = (element) => element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })
+    && !element.matches(':disabled') && element.getClientRects().length;
+  return all().filter((element) => isSeen(element) && (element.localName === 'svg'
+      || [...element.childNodes].some((it) => it.nodeType === 3 && it.data.trim())))
+    .map((element) => {
+      const below = behind(element).slice(0, 3);
+      const { color, fontSize } = getComputedStyle(element);
+      const [high, low] = [luminance(over(rgba(color), below)), luminance(below)]
+        .sort((a, b) => b - a);
+      const name = element.localName === 'svg' ? 'svg' : element.textContent.slice(0, 40);
+      return [name, (high + 0.05) / (low + 0.05), fontSize, element.className.baseVal ?? element.className];
+    });
+})()"""
+
+
+# How many things move.
+MOVING = """all().flatMap((it) => it.getAnimations())
+  .filter((it) => it.effect.getKeyframes().length && it.playState === 'running').length"""
+
+
+def fill(server, user):
+    for sample in SAMPLES:
+        server.publish(user, **sample)
+
+
+def everything(context, server, user, body=BODY, **options):
+    """A page with all of the elements, some notifications in them, and one that is new."""
+    fill(server, user)
+    markup = body.format(bell=bell(user, href="/notifications"))
+    page = connected(open_elements(context, server, markup, **options))
+    expect_badge(page, str(len(SAMPLES)))
+    shown = page.locator("carillon-list")
+    expect(shown.locator("carillon-item")).to_have_count(5 if shown.count() else 0)
+    return page
+
+
+def focus(page):
+    return page.evaluate(FOCUS)
+
+
+def expect_focus(page, pattern):
+    wait_until(f"the focus is on {pattern}", lambda: re.search(pattern, focus(page) or ""))
+
+
+def test_all_of_it_by_keys_alone(server, context, fresh_user):
+    user = fresh_user()
+    page = everything(context, server, user, body="{bell}<a href='#end'>the next</a>")
+    opener = page.get_by_role("button", name=re.compile("^Notifications, . unread$"))
+    page.keyboard.press("Tab")
+    expect(opener).to_be_focused()
+    expect(opener).to_have_attribute("aria-haspopup", "dialog")
+    expect(opener).to_have_attribute("aria-expanded", "false")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Notifications")).to_be_visible()
+    expect(opener).to_have_attribute("aria-expanded", "true")
+    expect_focus(page, "^title:Notifications")
+    # Through the items and to their ends.
+    for key, title in (
+        ("ArrowDown", "Welcome"),
+        ("ArrowDown", "A long title"),
+        ("End", "Trade created"),
+        ("ArrowDown", "Trade created"),
+        ("ArrowUp", "Import completed"),
+        ("Home", "Welcome"),
+        ("ArrowUp", "Welcome"),
+        ("ArrowDown", "A long title"),
+    ):
+        page.keyboard.press(key)
+        expect_focus(page, f"^title:{title}")
+    # What is dismissed hands the focus on.
+    page.keyboard.press("Delete")
+    expect_focus(page, "^title:New incident")
+    expect_badge(page, "8")
+    page.keyboard.press("Enter")
+    expect_badge(page, "7")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    expect_focus(page, "^more:1 more")
+    page.keyboard.press("Enter")
+    expect_focus(page, "^more:Show less")
+    expect(panel(page).locator("carillon-item")).to_have_count(8)
+    page.keyboard.press("Tab")
+    expect_focus(page, "^dismiss:Dismiss: Grace")
+    # And back to where it came from.
+    page.keyboard.press("Escape")
+    expect(panel(page)).to_be_hidden()
+    expect(opener).to_be_focused()
+    expect(opener).to_have_attribute("aria-expanded", "false")
+    page.keyboard.press(" ")
+    expect_focus(page, "^title:Notifications")
+    # Whoever goes on leaves it behind.
+    page.keyboard.press("Shift+Tab")
+    expect(opener).to_be_focused()
+    page.keyboard.press("Tab")
+    expect_focus(page, "^text:Mark all read")
+    page.keyboard.press("Enter")
+    expect(page.locator("carillon-bell .badge")).to_be_hidden()
+    expect(page.get_by_role("button", name="Notifications", exact=True)).to_be_visible()
+    # A button that can do no more does not take the focus with it.
+    expect_focus(page, "^title:Notifications")
+    page.evaluate("document.querySelector('a').focus()")
+    expect(panel(page)).to_be_hidden()
+    assert_calm(page)
+
+
+def test_the_focus_survives_what_others_do(server, context, fresh_user):
+    user = fresh_user()
+    body = "{bell}<main><carillon-list></carillon-list></main>"
+    fill(server, user)
+    page = connected(open_elements(context, server, body.format(bell=bell(user))))
+    shown = page.locator("carillon-list")
+    shown.get_by_role("button", name="Trade removed", exact=True).focus()
+    server.publish(user, "on top")
+    expect(shown.locator("carillon-item .title").first).to_have_text("on top")
+    expect_focus(page, "^title:Trade removed")
+    (own,) = [each for each in server.inbox(user) if each["title"] == "Trade removed"]
+    server.request("DELETE", f"/api/v1/notifications/{own['id']}", user_token(user))
+    expect_focus(page, "^title:Import completed")
+    server.request("DELETE", "/api/v1/notifications", user_token(user))
+    expect_focus(page, "^title:Notifications")
+
+
+def test_the_ring_of_the_focus_is_to_be_seen(server, context, fresh_user):
+    page = everything(context, server, fresh_user())
+    seen = 0
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        ring = page.evaluate(
+            """(() => {
+              let at = document.activeElement;
+              while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+              if (!at || at === document.body) return null;
+              const isRound = (style) => style.outlineStyle !== 'none' && style.outlineWidth !== '0px';
+              return isRound(getComputedStyle(at)) || isRound(getComputedStyle(at, '::after'));
+            })()"""
+        )
+        if ring is None:
+            break
+        assert ring, focus(page)
+        seen += 1
+    assert seen > 15
+
+
+# What assistive technology is given.
+
+
+def nodes(page):
+    """The page as the browser tells it to assistive technology."""
+    session = page.context.new_cdp_session(page)
+    tree = session.send("Accessibility.getFullAXTree")["nodes"]
+    session.detach()
+    return [node for node in tree if not node["ignored"]]
+
+
+def value(node, name):
+    return node.get(name, {}).get("value", "")
+
+
+def test_roles_and_names(server, context, fresh_user):
+    user = fresh_user()
+    page = everything(context, server, user)
+    open_panel(page)
+    server.publish(user, "brand new")
+    expect(page.locator("carillon-toast carillon-item")).to_have_count(1)
+    tree = nodes(page)
+    named = ("button", "link", "combobox", "dialog", "region", "image", "heading", "option")
+    for node in tree:
+        if value(node, "role") in named:
+            assert value(node, "name").strip(), node
+    roles = [value(node, "role") for node in tree]
+    assert {"list", "listitem", "dialog", "region", "status", "combobox"} <= set(roles)
+    assert roles.count("listitem") >= 10
+    unread = [node for node in tree if value(node, "role") == "image"]
+    assert {value(node, "name") for node in unread} == {"Unread"}
+    # No button in a button, no link in a link, nothing twice by the same id.
+    interactive = "a, button, select, [role=button]"
+    assert page.evaluate(f"all().filter((it) => it.matches('{interactive}')).length") > 20
+    assert page.evaluate(
+        f"all().filter((it) => it.matches('{interactive}') && it.parentElement?.closest("
+        f"'{interactive}')).length"
+    ) == 0
+    ids = page.evaluate("all().map((it) => it.id).filter(Boolean)")
+    assert len(ids) == len(set(ids))
+    # Whatever can be pressed is large enough: 24 by 24, as WCAG 2.2 has it.
+    small = page.evaluate(
+        """all().filter((it) => it.matches('button, select, .action') && it.checkVisibility())
+          .map((it) => [it.textContent || it.ariaLabel, it.getBoundingClientRect()])
+          .filter(([, { width, height }]) => width < 24 || height < 24)
+          .map(([name, { width, height }]) => [name, width, height])"""
+    )
+    assert small == []
+
+
+def test_what_is_new_is_told_once(server, context, fresh_user):
+    user = fresh_user()
+    body = "{bell}<carillon-list></carillon-list><carillon-toast></carillon-toast>"
+    page = connected(open_elements(context, server, body.format(bell=bell(user))))
+    regions = page.locator("body > [aria-live]")
+    expect(regions).to_have_count(2)
+    server.publish(user, "one")
+    until(page, "heard.length === 1")
+    server.publish(user, "fire", priority="urgent")
+    until(page, "heard.length === 2")
+    assert page.evaluate("heard") == [
+        ["polite", "New notification: one"],
+        ["assertive", "New notification: fire"],
+    ]
+    server.publish_many(user, [f"n {index}" for index in range(40)])
+    expect_badge(page, "42")
+    until(page, "heard.at(-1)[1].endsWith('new notifications')")
+    # A burst is told as numbers, and not one by one.
+    told = [text for _, text in page.evaluate("heard")[2:]]
+    assert len(told) < 10
+    counts = [int(text.split()[0]) if text[0].isdigit() else 1 for text in told]
+    until(page, "heard.length > 2")
+    assert sum(counts) <= 40
+    assert_calm(page)
+
+
+# Looks.
+
+
+def settled(page):
+    """Waits until what moves has come to its place; a bell that is not connected would pulse on."""
+    until(page, f"!({MOVING})")
+
+
+def assert_contrast(page):
+    measured = page.evaluate(CONTRASTS)
+    assert len(measured) > 30
+    for name, ratio, size, kind in measured:
+        # Signs and large texts may have less: WCAG 2.2, 1.4.3 and 1.4.11.
+        least = 3 if name == "svg" or float(size[:-2]) >= 24 else 4.5
+        assert ratio >= least, (name, kind, size, round(ratio, 2))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast(server, make_context, fresh_user, scheme):
+    user = fresh_user()
+    context = make_context(server, color_scheme=scheme, viewport={"width": 1_100, "height": 900})
+    page = everything(context, server, user)
+    screenshot(page, f"elements-list-{scheme}")
+    assert_contrast(page)
+    opened = open_panel(page)
+    server.publish(user, **SAMPLES[3])
+    server.publish(user, **SAMPLES[6])
+    expect(page.locator("carillon-toast carillon-item")).to_have_count(2)
+    expect_badge(page, str(len(SAMPLES) + 2))
+    opened.locator("carillon-item").nth(2).hover()
+    settled(page)
+    screenshot(page, f"elements-open-{scheme}")
+    assert_contrast(page)
+    opened.get_by_role("button", name="Mark all read").click()
+    expect(opened.locator("carillon-item[unread]")).to_have_count(0)
+    page.mouse.move(0, 0)
+    screenshot(page, f"elements-read-{scheme}")
+    assert_contrast(page)
+
+
+def test_a_page_chooses_light_or_dark_for_all_of_it(server, make_context, fresh_user):
+    context = make_context(server, color_scheme="light")
+    page = everything(context, server, fresh_user())
+    dark = "rgb(27, 30, 37)"
+    opened = open_panel(page)
+    expect(opened).to_have_css("background-color", "rgb(255, 255, 255)")
+    page.evaluate("document.querySelector('carillon-bell').setAttribute('theme', 'dark')")
+    expect(opened).to_have_css("background-color", dark)
+    expect(opened.locator(".title").first).to_have_css("color", "rgb(236, 238, 242)")
+    expect(page.locator("carillon-list")).to_have_css("background-color", "rgb(255, 255, 255)")
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_nothing_moves_for_those_who_do_not_want_it(server, make_context, fresh_user, motion):
+    user = fresh_user()
+    context = make_context(server, reduced_motion=motion)
+    # Counts what begins to move, because it is soon over.
+    context.add_init_script(
+        "window.moved = 0; const animate = Element.prototype.animate;"
+        "Element.prototype.animate = function (frames, options) {"
+        "  if (Object.keys(frames).length) moved += 1;"
+        "  return animate.call(this, frames, options); };"
+        "addEventListener('animationstart', () => { moved += 1 }, true);"
+    )
+    page = everything(context, server, user)
+    server.publish(user, "new")
+    expect(page.locator("carillon-toast carillon-item")).to_have_count(1)
+    expect_badge(page, "10")
+    if motion == "reduce":
+        assert page.evaluate("moved") == 0
+        assert page.evaluate(MOVING) == 0
+    else:
+        until(page, "moved > 0")
+
+
+def test_it_mirrors_where_one_reads_from_right_to_left(server, make_context, fresh_user):
+    user = fresh_user()
+    context = make_context(server, viewport={"width": 1_100, "height": 900})
+    left = everything(context, server, user)
+    other = fresh_user()
+    right = everything(context, server, other, dir="rtl", lang="ar")
+    places = {}
+    for page, name, who in ((left, "ltr", user), (right, "rtl", other)):
+        opened = open_panel(page)
+        server.publish(who, "new", message="مرحبا بالعالم")
+        expect(page.locator("carillon-toast carillon-item")).to_have_count(1)
+        settled(page)
+        screenshot(page, f"elements-open-{name}")
+
+        def middle(locator):
+            box = locator.first.bounding_box()
+            return box["x"] + box["width"] / 2
+
+        places[name] = {
+            "bell": middle(page.locator("carillon-bell .bell")),
+            "panel": middle(opened),
+            "icon": middle(opened.locator("carillon-item .icon")),
+            "badge": middle(page.locator("carillon-bell .badge"))
+            - middle(page.locator("carillon-bell .bell")),
+            "toast": middle(page.locator("carillon-toast")),
+            "filter": middle(page.locator("carillon-list .filter")),
+        }
+    width = 1_100
+    for part, place in places["ltr"].items():
+        mirrored = -place if part == "badge" else width - place
+        # Words differ in width, and so what is beside them.
+        assert abs(places["rtl"][part] - mirrored) < 20, (part, places)
+    assert places["ltr"]["bell"] > width / 2 > places["rtl"]["bell"]
+
+
+@pytest.mark.parametrize("width", [320, 375])
+def test_it_fits_a_phone(server, make_context, fresh_user, width):
+    user = fresh_user()
+    context = make_context(server, viewport={"width": width, "height": 640}, has_touch=True)
+    page = everything(context, server, user)
+    opened = open_panel(page)
+    server.publish(user, "w" * 200)
+    expect(page.locator("carillon-toast carillon-item")).to_have_count(1)
+    expect_titles(page.locator("carillon-toast"), ["w" * 200])
+    settled(page)
+    screenshot(page, f"elements-phone-{width}")
+    for element in (opened, page.locator("carillon-toast"), page.locator("carillon-list")):
+        box = element.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    # All of the panel can be reached.
+    box = opened.bounding_box()
+    assert box["y"] + box["height"] <= 640
+    assert_calm(page)
+
+
+def test_colours_of_the_system_keep_what_is_told_by_colour(server, make_context, fresh_user):
+    context = make_context(server, forced_colors="active")
+    page = everything(context, server, fresh_user())
+    open_panel(page)
+    for part in (".mark", ".dot", ".badge"):
+        colors = page.locator(f"carillon-bell {part}").evaluate_all(
+            "(all) => all.map((it) => getComputedStyle(it).backgroundColor)"
+        )
+        assert set(colors).isdisjoint({"rgba(0, 0, 0, 0)", "rgb(255, 255, 255)"}), part
+    screenshot(page, "elements-forced-colors")
