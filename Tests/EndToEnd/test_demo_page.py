@@ -267,6 +267,21 @@ def test_a_room_with_typing_and_presence(open_demo):
     expect(bob.locator(".said").last).to_have_text("from the backend")
 
 
+def test_a_room_over_the_event_stream_and_none_by_polling(open_demo):
+    page = open_demo()
+    alice = pane(page, ALICE)
+    alice.get_by_label("Transport").select_option("sse")
+    is_connected(page, ALICE)
+    alice.get_by_role("button", name="Join").click()
+    expect(alice.locator(".person")).to_have_text(["alice online"])
+    publish(page, "room", "a title", room="lobby", message="over the stream")
+    expect(alice.locator(".said")).to_have_text(["over the stream"])
+    alice.get_by_label("Transport").select_option("poll")
+    is_connected(page, ALICE)
+    expect(alice.get_by_role("button", name="Join")).to_be_disabled()
+    expect(alice.locator(".people")).to_have_text("Long-polling hears no rooms.")
+
+
 # The cable, and the server.
 
 

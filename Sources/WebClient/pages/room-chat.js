@@ -80,12 +80,18 @@ export class RoomChat {
   #showRoom() {
     const isIn = this.#room !== '';
     find('.room-enter', this.#root).textContent = isIn ? 'Leave' : 'Join';
+    find('.room-enter', this.#root).disabled = !this.#hearsRooms;
     find('.room-name', this.#root).readOnly = isIn;
     find('.say-fields', this.#root).disabled = !isIn;
     find('.say', this.#root).placeholder = isIn
       ? `Say something in ${this.#room}`
       : 'Join a room first';
     this.#showPeople();
+  }
+
+  /** What is said in a room is not stored, and a poll brings what is. */
+  get #hearsRooms() {
+    return find('.transport', this.#root).value !== 'poll';
   }
 
   #forget() {
@@ -147,7 +153,8 @@ export class RoomChat {
     const people = [...this.#people].map(([user, status]) =>
       make('li', { class: `person ${status}` }, make('bdi', {}, user), ` ${status}`)
     );
-    const nobody = make('li', { class: 'empty' }, this.#room ? 'Entering…' : 'In no room.');
+    const outside = this.#hearsRooms ? 'In no room.' : 'Long-polling hears no rooms.';
+    const nobody = make('li', { class: 'empty' }, this.#room ? 'Entering…' : outside);
     find('.people', this.#root).replaceChildren(...(people.length ? people : [nobody]));
   }
 
