@@ -120,13 +120,17 @@ $(setup): Makefile
 	mkdir -p $(@D)
 	touch $@
 
-# What the end-to-end tests alone need: two homes for Socket.IO's JavaScript client.
+# What the end-to-end tests alone need: homes for the JavaScript clients, React for the page of a
+# hook, and the compiler that knows whether the browser client is what its types say.
 $(test_setup): $(setup)
 	@missing=()
 	command -v node >/dev/null || missing+=(nodejs)
 	for module in ws xmlhttprequest; do
 	  NODE_PATH=/usr/share/nodejs node -e "require('$$module')" 2>/dev/null || \
 	    missing+=("node-$$module")
+	done
+	for module in react react-dom typescript; do
+	  [ -d "/usr/share/nodejs/$$module" ] || missing+=("node-$$module")
 	done
 	command -v chromium chromium-browser google-chrome >/dev/null || missing+=(chromium)
 	[ -n "$$(find /usr/share/fonts -name 'DejaVu*' -print -quit 2>/dev/null)" ] || \

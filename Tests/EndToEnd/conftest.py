@@ -97,9 +97,12 @@ def upgraded(server):
             connection.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """One Chromium for all tests that drive pages; it starts with the first."""
+    """One Chromium for a module's tests that drive pages.
+
+    Not for all of them: its event loop runs in the tests' own thread, where no other could.
+    """
     with launched() as one:
         yield one
 

@@ -7,7 +7,7 @@ from harness.socketio_js import CLIENTS
 PREPARE = """async () => {
   const { Carillon } = await import('/client/carillon.js');
   window.start = async (options = {}, net = {}) => {
-    const all = fakes();
+    const all = Object.assign(window, fakes());
     Object.assign(all.net, net);
     const client = new Carillon({ ...all.options, ...options });
     const states = [], errors = [];
@@ -16,7 +16,7 @@ PREPARE = """async () => {
     client.connect();
     await all.pass(0);
     const times = () => all.sockets.map(({ at }) => at - 1_000_000);
-    return Object.assign(window, all, { client, states, errors, times });
+    Object.assign(window, { client, states, errors, times });
   };
   window.gaps = () => times().slice(1).map((time, i) => time - times()[i]);
   window.refuse = (socket) => socket.end(1006);
@@ -130,7 +130,8 @@ def test_a_refused_token_is_fetched_anew_at_once_and_then_patiently(page, code):
           await pass(20);
           net.socket = (socket) => socket.say('connection:established');
           await pass(7_500);
-          return [atOnce, later, sockets.length, client.state, count, new Set(sockets.map((s) => s.url)).size];
+          const urls = new Set(sockets.map((socket) => socket.url));
+          return [atOnce, later, sockets.length, client.state, count, urls.size];
         }""",
         code,
     ) == [[2, "error"], 2, 4, "connected", 4, 4]
@@ -187,7 +188,7 @@ def test_doubt_is_settled_sooner(page):
 def test_a_socket_that_hangs_is_given_up_and_the_next_way_is_taken(page):
     assert page.evaluate(
         """async () => {
-          const poll = () => ({ data: { notifications: [], cursor: 'e.1', total: 0, unread: 0, count: 0 } });
+          const poll = () => ({ data: { notifications: [], cursor: 'e.1', total: 0, unread: 0 } });
           await start({ transports: ['websocket', 'poll'] }, { socket: () => {}, answer: poll });
           await pass(9_000);
           const before = [client.state, sockets.length];
@@ -227,11 +228,66 @@ def test_nothing_is_tried_while_nobody_looks_and_there_is_no_network(page):
     ) == [1, "connected", 2]
 
 
+def test_a_server_that_has_just_come_back_is_not_taken_for_a_block(page):
+    """The first attempt fails, and then the server is there: the same way is tried again."""
+    assert page.evaluate(
+        """async () => {
+          let count = 0;
+          const socket = (each) => (count++ ? each.say('connection:established') : refuse(each));
+          await start({ transports: ['websocket', 'poll'] }, { socket });
+          const polls = asked.filter(({ path }) => path.includes('wait='));
+          return [client.state, sockets.length, polls.length];
+        }"""
+    ) == ["connected", 2, 0]
+
+
+def test_what_is_told_twice_is_announced_once(page):
+    assert page.evaluate(
+        """async () => {
+          const titles = [];
+          await start();
+          client.addEventListener('notification', ({ detail }) => titles.push(detail.title));
+          const say = (title) =>
+            sockets.at(-1).say('notification:new', { id: title, title, cursor: `e.${title}` });
+          say('a');
+          say('a');
+          sockets[0].end(1013);
+          await pass(0);
+          say('a');
+          say('b');
+          return [titles, client.cursor];
+        }"""
+    ) == [["a", "b"], "e.b"]
+
+
+def test_a_granted_change_is_kept_until_it_is_told(page):
+    """What the server said before it may arrive after its answer, on another connection."""
+    assert page.evaluate(
+        """async () => {
+          const list = { notifications: [{ id: 'a' }, { id: 'b' }], total: 2, unread: 2 };
+          const answer = (path) => ({ data: path.includes('?limit=') ? list : {} });
+          await start({}, { answer });
+          const shown = [];
+          client.store.subscribe(({ unreadCount }) => {
+            if (shown.at(-1) !== unreadCount) shown.push(unreadCount);
+          });
+          const granted = await client.store.markAsRead('a');
+          sockets[0].say('stats:updated', { total: 2, unread: 2 });
+          await settle();
+          sockets[0].say('notification:read', { id: 'a' });
+          sockets[0].say('stats:updated', { total: 2, unread: 1 });
+          await settle();
+          return [granted, shown, asked.filter(({ path }) => path.includes('?limit=')).length];
+        }"""
+    ) == [True, [2, 1], 1]
+
+
 def test_https_becomes_wss_and_the_path_of_the_server_stays(page):
     urls = page.evaluate(
         """async () => {
           const found = [];
-          for (const url of ['https://a.example', 'http://a.example/', '/', 'https://a.example/notify/']) {
+          const other = 'https://a.example';
+          for (const url of [other, 'http://a.example/', '/', `${other}/notify/`]) {
             await start({ url, token: 'a+b/c=' , rooms: ['x', 'a b'] });
             found.push(sockets[0].url, asked[0].path);
           }

@@ -353,9 +353,8 @@ def test_tradepulse_s_log_in_and_log_out(server, alone, fresh_user):
     }
     assert alone.evaluate("carillon.wsClient.isConnected()") is False
     alone.evaluate("(token) => carillon.wsClient.connect(token)", user_token(user))
-    alone.wait_for_function(
-        "carillon.notificationStore.value.notifications.map((n) => n.title).join() === 'live,before'"
-    )
+    listed = "carillon.notificationStore.value.notifications.map((n) => n.title).join()"
+    alone.wait_for_function(f"{listed} === 'live,before'")
     assert [each["is_read"] for each in server.inbox(user)] == [False, False]
     assert_no_errors(alone)
 

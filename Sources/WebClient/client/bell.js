@@ -5,13 +5,11 @@ import { iconOf, ring } from './kinds.js';
 import { CarillonPanel } from './panel.js';
 import { CarillonStatus } from './status.js';
 
-/** `<carillon-bell>`: a button with the number of unread notifications, which opens the panel. */
+/** The number of unread notifications, which opens the panel. */
 export class CarillonBell extends CarillonElement {
-  static observedAttributes = [...super.observedAttributes, 'url', 'token'];
-
+  #token;
   #badge = make('span', 'badge');
-  #icon = iconOf('bell');
-  #button = button('bell', null, this.#icon, this.#badge, 
+  #button = button('bell', null, iconOf('bell'), this.#badge,
     Object.assign(new CarillonStatus(), { ariaHidden: 'true', role: 'none' }));
   #panel = Object.assign(new CarillonPanel(), { popover: 'auto', role: 'dialog', part: 'panel' });
 
@@ -19,7 +17,7 @@ export class CarillonBell extends CarillonElement {
     super('bell');
     this.root.append(this.#button, this.#panel);
     this.#button.ariaHasPopup = 'dialog';
-    // The browser closes it, by Escape and by a click elsewhere.
+    // By this Escape and a click elsewhere close it.
     this.#button.popoverTargetElement = this.#panel;
     this.#panel.addEventListener('beforetoggle', () => {
       if (this.open && this.root.activeElement === this.#panel) this.focus();
@@ -29,7 +27,7 @@ export class CarillonBell extends CarillonElement {
       if (!this.open) return;
       this.#place();
       this.#panel.focus();
-      // That it was seen shows nowhere, so neither does a refusal.
+      // This shows nowhere, so neither does a refusal.
       this.client?.request('PUT', '/api/v1/notifications/seen').catch(() => {});
     });
     this.#panel.addEventListener('focusout', ({ relatedTarget }) => {
@@ -42,27 +40,12 @@ export class CarillonBell extends CarillonElement {
 
   focus(options) { this.#button.focus(options); }
 
-  attributeChangedCallback(name) {
-    if (this.isConnected && (name === 'token' || name === 'url')) this.#sign();
-    super.attributeChangedCallback();
-  }
-
-  #sign() {
-    const [url, token] = ['url', 'token'].map((name) => this.getAttribute(name));
-    if (url) configure({ url });
-    // The page's client, which the other elements share.
-    if (token) wsClient.connect(token);
-  }
-
   attached() {
-    this.#sign();
     this.follow();
     this.hear(({ type }) => {
       const types = this.getAttribute('sound');
       // One tab of the browser sounds.
       if (this.client.isLeader && (types === '' || types?.split(' ').includes(type))) ring(type);
-      if (matchMedia('(prefers-reduced-motion: reduce)').matches) return;
-      this.#icon.animate({ rotate: ['0deg', '14deg', '-12deg', '8deg', '0deg'] }, 700);
     });
     this.listen(window, 'resize scroll', () => this.#place());
   }
@@ -70,20 +53,25 @@ export class CarillonBell extends CarillonElement {
   #place() {
     if (!this.open) return;
     const { left, right, bottom } = this.#button.getBoundingClientRect();
-    const width = this.#panel.offsetWidth;
-    const start = getComputedStyle(this).direction === 'rtl' ? left : right - width;
-    Object.assign(this.#panel.style, { top: `${bottom + 8}px`,
-      left: `${Math.max(8, Math.min(start, innerWidth - width - 8))}px` });
-    this.#panel.style.setProperty('--_room', `${innerHeight - bottom - 16}px`);
+    const end = this.matches(':dir(rtl)') ? left : innerWidth - right;
+    const { offsetWidth, style } = this.#panel;
+    style.insetInlineEnd = `${Math.max(8, Math.min(end, innerWidth - offsetWidth - 8))}px`;
+    style.top = `${bottom + 8}px`;
+    style.setProperty('--_room', `${innerHeight - bottom - 16}px`);
   }
 
   render() {
+    const [url, token] = ['url', 'token'].map((name) => this.getAttribute(name));
+    if (url) configure({ url });
+    if (token && token !== this.#token) wsClient.connect(this.#token = token);
     const { unreadCount: n = 0 } = this.value;
     const { label } = this;
-    setText(this.#badge, n > 99 ? '99+' : n ? n.toLocaleString(this.language) : '');
-    this.#button.ariaLabel = n ? `${label}, ${this.word('unread', { n })}` : label;
+    setText(this.#badge, n > 99 ? '99+' : n ? this.word('{n}', { n }) : '');
+    this.#button.ariaLabel = n ? `${label}, ${this.word('{n} unread', { n })}` : label;
     this.#button.ariaExpanded = `${this.open}`;
     this.#panel.setAttribute('label', label);
     this.#panel.setAttribute('href', this.getAttribute('href') ?? '');
   }
 }
+
+CarillonBell.define('carillon-bell');

@@ -169,9 +169,19 @@ export class Carillon extends EventTarget {
     run: (event: CarillonEventMap[Name]) => void,
     options?: boolean | AddEventListenerOptions
   ): void;
+  addEventListener(
+    name: string,
+    run: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions
+  ): void;
   removeEventListener<Name extends keyof CarillonEventMap>(
     name: Name,
     run: (event: CarillonEventMap[Name]) => void,
+    options?: boolean | EventListenerOptions
+  ): void;
+  removeEventListener(
+    name: string,
+    run: EventListenerOrEventListenerObject | null,
     options?: boolean | EventListenerOptions
   ): void;
 }

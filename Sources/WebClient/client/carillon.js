@@ -1,7 +1,5 @@
 // @ts-check
-// Carillon in a page: the connection, its store, and what a page needs without elements.
-//
-// The types are in carillon.d.ts.
+// Carillon in a page. carillon.d.ts says what each of these does.
 
 export { Carillon } from './client.js';
 export { CarillonError } from './error.js';

@@ -4,11 +4,18 @@ import { CarillonError } from './error.js';
 import { NotificationStore, notification } from './store.js';
 import { Tabs } from './tabs.js';
 
-/** Tabs understand each other only where this is the same. */
+/** Of what tabs say to each other. */
 const VERSION = 1;
-/** Ids that are remembered, so that nothing is announced twice. */
+/** Ids that are remembered: nothing is announced twice. */
 const SEEN = 1_000;
 const INBOX = '/api/v1/notifications';
+/** The events that say what is stored. */
+const NAMES = Object.assign(Object.create(null), {
+  'notification:new': 'notification',
+  'notification:read': 'read',
+  'notification:deleted': 'deleted',
+  'stats:updated': 'stats',
+});
 const REALTIME = '/api/v1/websocket/realtime/';
 
 const defaults = {
@@ -28,7 +35,6 @@ const defaults = {
   },
 };
 
-/** What a token says, unproven. */
 const claimsOf = (token = '') => {
   try {
     const text = atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'));
@@ -39,7 +45,6 @@ const claimsOf = (token = '') => {
   }
 };
 
-/** Whose it says that it is. */
 export const userOf = (token) => {
   const { sub, user_id, userId, id } = claimsOf(token);
   return `${sub ?? user_id ?? userId ?? id ?? ''}`;
@@ -48,13 +53,11 @@ export const userOf = (token) => {
 /**
  * One user's client in one page.
  *
- * Of the tabs that share a connection one leads: it alone connects, and tells the others what it
- * hears. All take that in the same way, so all show the same.
+ * The tab that leads connects, and tells the others what it hears; all digest it in the same way.
  */
 export class Carillon extends EventTarget {
   #token;
   #user = '';
-  /** Fetches a token. */
   #source;
   #asking;
   #isOld = false;
@@ -66,7 +69,7 @@ export class Carillon extends EventTarget {
   #state = 'disconnected';
   #cursor = '';
   #isWanted = false;
-  /** Whether this tab knows what there is; one that follows takes no news before. */
+  /** Whether it knows what there is: it takes no news before. */
   #isCurrent = false;
   #ending = new AbortController();
 
@@ -77,7 +80,7 @@ export class Carillon extends EventTarget {
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     this.options = { ...defaults, ...page, locks: navigator?.locks, ...Object.fromEntries(given) };
     this.url = new URL(this.options.url, location?.href).href.replace(/\/+$/, '');
-    this.store = options.store ?? new NotificationStore(this.options);
+    this.store = options.store ?? new NotificationStore({ capacity: this.options.capacity });
     this.store.bind({
       request: this.request.bind(this),
       failed: this.#failed,
@@ -101,7 +104,7 @@ export class Carillon extends EventTarget {
       opened: () => {
         this.#change('connected');
         this.#planRenewal();
-        // Changes leave no trace in what is replayed.
+        // What is replayed says nothing of changes.
         this.#load();
       },
       begin: (cursor) => this.#cursor || this.#move(cursor),
@@ -141,7 +144,6 @@ export class Carillon extends EventTarget {
     return this.#user;
   }
 
-  /** Whether any tab of this user's is. */
   get isVisible() {
     const others = [...(this.#tabs?.peers.values() ?? [])];
     return !globalThis.document?.hidden || others.some((peer) => peer.isVisible);
@@ -154,13 +156,11 @@ export class Carillon extends EventTarget {
     this.#connection.start();
   }
 
-  /** Leaves until `connect`; the other tabs go on. */
   disconnect() {
     this.#isWanted = false;
     this.#leave();
   }
 
-  /** Ends for good. */
   close() {
     this.disconnect();
     this.#ending.abort();
@@ -177,10 +177,10 @@ export class Carillon extends EventTarget {
     this.#roomsChanged();
   }
 
-  /** Uses it from now on, and hands it over where there is a connection. */
   setToken(token) {
     this.#take(token);
     if (this.#isWanted && this.#state !== 'connected') this.connect();
+    else if (this.#isWanted) this.#fresh().catch(this.#failed);
   }
 
   list(query = {}) {
@@ -196,7 +196,6 @@ export class Carillon extends EventTarget {
     return this.request('POST', `${REALTIME}presence`, { status });
   }
 
-  /** The data of an answer. */
   async request(method, path, body, signal) {
     for (let isAgain = false; ; isAgain = true) {
       const headers = { Authorization: `Bearer ${await this.#fresh()}` };
@@ -218,10 +217,9 @@ export class Carillon extends EventTarget {
     }
   }
 
-  // The token.
-
   #take(token) {
     if (typeof token === 'string') return this.#use(token);
+    if (token === this.#source) return;
     this.#source = token;
     this.#isOld = true;
   }
@@ -241,13 +239,12 @@ export class Carillon extends EventTarget {
       this.store.reset();
       if (this.#isWanted) this.connect();
     } else if (!isSame) {
+      this.#tabs?.post({ kind: 'token', token });
       if (this.isLeader) this.#connection.handOver(token);
-      else this.#tabs?.post({ kind: 'token', token });
       this.#planRenewal();
     }
   }
 
-  /** A token that is still good, as far as one can tell. */
   async #fresh() {
     const { clock } = this.options;
     if (claimsOf(this.#token).exp * 1_000 < clock.now()) this.#isOld = true;
@@ -267,13 +264,11 @@ export class Carillon extends EventTarget {
     return this.#token;
   }
 
-  /** Whether another one can be had. */
   #renew() {
     this.#isOld = true;
     return !!this.#source;
   }
 
-  /** Has a fresh one before this one ends. */
   #planRenewal() {
     const { clock } = this.options;
     clock.clearTimeout(this.#renewal);
@@ -284,38 +279,30 @@ export class Carillon extends EventTarget {
     this.#renewal = clock.setTimeout(renew, Math.min(time, 2 ** 31 - 1));
   }
 
-  // The tabs.
-
   async #lead() {
-    const { options } = this;
-    const isShared = options.shared && this.#user;
-    const tabs = (this.#tabs ??= new Tabs(
-      `carillon/${VERSION} ${this.url} ${this.#user}`,
-      isShared ? options : {},
-      {
-        is: () => ({ rooms: this.rooms, isVisible: !globalThis.document?.hidden }),
-        hear: this.#hear,
-        moved: () => this.isLeader && this.#connection.follow(),
-        welcome: (to) => this.#tell({ to }),
-      },
-    ));
+    const { shared, locks, BroadcastChannel } = this.options;
+    const name = `carillon/${VERSION} ${this.url} ${this.#user}`;
+    const tabs = (this.#tabs ??= new Tabs(name, shared && this.#user && locks, BroadcastChannel, {
+      is: () => ({ rooms: this.rooms, isVisible: !globalThis.document?.hidden }),
+      hear: this.#hear,
+      moved: () => this.isLeader && this.#connection.follow(),
+      welcome: (to) => this.#tell({ to }),
+    }));
     if (tabs.isLeader) return;
     await tabs.lead();
     this.#isCurrent = true;
     if (this.#cursor) this.#tell();
   }
 
-  /** Tells other tabs all that there is. */
   #tell(more = {}) {
     const { stats } = this;
     const all = { state: this.#state, cursor: this.#cursor, stats, inbox: this.store.snapshot() };
     this.#tabs?.post({ kind: 'all', ...all, ...more });
   }
 
-  /** What another tab says. */
   #hear = ({ kind, state, cursor, stats, inbox, step, told, token }) => {
     if (kind === 'token') {
-      if (this.isLeader && userOf(token) === this.#user) this.#use(token);
+      if (userOf(token) === this.#user) this.#use(token);
     } else if (kind === 'all' && !this.isLeader) {
       this.#isCurrent = true;
       this.#cursor = cursor;
@@ -330,7 +317,6 @@ export class Carillon extends EventTarget {
     }
   };
 
-  /** The rooms of every tab. */
   #allRooms() {
     const peers = [...(this.#tabs?.peers.values() ?? [])];
     return [...new Set([...peers.flatMap(({ rooms }) => rooms), ...this.#rooms])].sort().join();
@@ -350,8 +336,6 @@ export class Carillon extends EventTarget {
     this.#setState('disconnected');
   }
 
-  // What the server says.
-
   #told = (event, data, timestamp) => {
     if (typeof event !== 'string' || typeof data !== 'object' || !data) return;
     try {
@@ -362,7 +346,6 @@ export class Carillon extends EventTarget {
     }
   };
 
-  /** Takes what was told to the tab that leads. */
   #digest(event, { cursor, ...data }, timestamp) {
     if (typeof cursor === 'string') this.#cursor = cursor;
     if (event === 'notification:new') {
@@ -372,12 +355,12 @@ export class Carillon extends EventTarget {
       if (this.#seen.size > SEEN) this.#seen.delete(this.#seen.values().next().value);
       data = notification(data);
     }
-    const isStored = /^(notification|stats):/.test(event);
-    const isStale = isStored ? this.store.receive(event, data) : event === 'resync';
+    const name = NAMES[event];
+    const isStale = name ? this.store.receive(event, data) : event === 'resync';
     if (isStale && this.isLeader) this.#load();
-    if (event === 'stats:updated') this.#count(data);
-    else if (isStored) this.#emit(event === 'notification:new' ? 'notification' : event.slice(13), data);
-    else if (event === 'resync') this.#emit('resync');
+    if (name === 'stats') this.#count(data);
+    else if (name) this.#emit(name, data);
+    else if (event === 'resync') this.#emit(event);
     else if (event !== 'connection:established' && (!data.room || this.#rooms.has(data.room)))
       this.#emit('message', { event, data });
     this.#emit('event', { event, data, timestamp });
@@ -395,7 +378,6 @@ export class Carillon extends EventTarget {
     this.#tabs?.post({ kind: 'cursor', cursor });
   }
 
-  /** Asks for what is newer than the cursor. */
   #pull = async (wait = 0, signal = undefined, opened = () => {}) => {
     const query = new URLSearchParams({ since: this.#cursor, wait: `${wait}` });
     const answer = await this.request('GET', `${INBOX}/poll?${query}`, undefined, signal);
@@ -413,7 +395,6 @@ export class Carillon extends EventTarget {
     while (await this.#pull());
   });
 
-  /** Loads the list that the store shows. */
   #load = this.#once(async () => {
     this.store.beginLoad();
     const [page, stats] = await Promise.all([
@@ -426,7 +407,7 @@ export class Carillon extends EventTarget {
     if (!this.stats) this.#told('stats:updated', stats);
   });
 
-  /** Does it once for all reasons that come while it is under way, and again after a failure. */
+  /** Once for all reasons that come meanwhile, and again after a failure. */
   #once(run) {
     let isDue = false;
     let isRunning = false;
@@ -451,8 +432,6 @@ export class Carillon extends EventTarget {
     return start;
   }
 
-  // The page.
-
   #watch() {
     const connection = this.#connection;
     const on = (target, name, run) =>
@@ -463,7 +442,7 @@ export class Carillon extends EventTarget {
     });
     on(globalThis, 'online', () => connection.wake(true));
     on(globalThis, 'offline', () => connection.check());
-    // A page that is kept for the way back may hold neither a connection nor a lock.
+    // A page that is kept for the way back may hold neither a socket nor a lock.
     on(globalThis, 'pagehide', () => this.#leave());
     on(globalThis, 'pageshow', ({ persisted }) => persisted && this.#isWanted && this.connect());
   }

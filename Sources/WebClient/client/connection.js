@@ -2,14 +2,14 @@
 import { CarillonError } from './error.js';
 import { transports } from './transports.js';
 
-/** A way that is not the first choice is kept for so long, then the first one is tried again. */
+/** So long another way than the first is kept. */
 const DETOUR = 300_000;
 /** What ended sooner did not really work. */
 const STABLE = 5_000;
 const LONGEST_PAUSE = 60_000;
 
 /**
- * Keeps one connection for a client, its host: opens it, judges how it ended, waits, opens it again.
+ * Keeps one connection for a client, its host: opens it, judges how it ended, waits, and again.
  *
  * Invariant: only the loop that `#run` names does anything.
  */
@@ -17,7 +17,7 @@ export class Connection {
   #run;
   #link;
   #wake;
-  /** The way that worked last. */
+  /** Of the way that worked last. */
   #index = 0;
   #leftFirst = 0;
   #openedAt = 0;
@@ -46,7 +46,7 @@ export class Connection {
     this.#wake?.();
   }
 
-  /** There is a reason to believe that it works now, or has ended unnoticed. */
+  /** It may work now, or have ended unnoticed. */
   wake(isElsewhere = false) {
     if (isElsewhere) this.#attempts = 0;
     this.#wake?.();
@@ -69,13 +69,12 @@ export class Connection {
     this.#link?.close?.();
   }
 
-  /** Gives it a fresh token. Polls take it by themselves. */
+  /** Polls take a fresh token by themselves. */
   handOver(token) {
-    const link = this.#link;
-    if (!this.#openedAt || !link) return;
-    const shown = '{"type":"auth","token":"…"}';
-    if (link.send) link.send(JSON.stringify({ type: 'auth', token }), shown);
-    else if (link.name === 'sse') this.#reopen();
+    const link = this.#openedAt && this.#link;
+    const message = (text) => JSON.stringify({ type: 'auth', token: text });
+    if (link?.send) link.send(message(token), message('…'));
+    else if (link?.name === 'sse') this.#reopen();
   }
 
   async #keep(run) {
@@ -86,24 +85,22 @@ export class Connection {
       this.#openedAt = 0;
       quiet = this.#reopens;
       this.#reopens = false;
-      if (quiet) continue;
-      const pause = this.#judge(end ?? {}, lasted);
+      const pause = quiet ? 0 : this.#judge(end ?? {}, lasted);
       if (pause === undefined) {
         this.#run = undefined;
         return this.host.ended();
       }
-      await this.#pause(run, pause);
+      if (!quiet) await this.#pause(run, pause);
     }
   }
 
   async #attempt(run, quiet) {
     const { host, options } = this;
-    const { now } = options.clock;
     await host.token();
     if (run === this.#run) await host.lead();
     if (run !== this.#run) return;
     if (!quiet) host.change('connecting');
-    if (now() - this.#leftFirst > DETOUR) this.#index = 0;
+    if (options.clock.now() - this.#leftFirst > DETOUR) this.#index = 0;
     let end;
     for (let index = this.#index, isReached = false; index < options.transports.length; ) {
       end = await this.#open(options.transports[index], index);
@@ -146,18 +143,18 @@ export class Connection {
       isTokenless || [4001, 4002, 4003, 1008].includes(code) || [401, 403].includes(error?.status);
     error ??= new CarillonError(code, refused ? 'refused' : 'lost', reason || 'connection lost');
     if (refused || !opened) host.failed(error);
-    // A token that is refused may simply have been old.
+    // It may simply have been old.
     const isRenewed = refused && host.renew();
     if (isRenewed && !isTokenless && !this.#refusals++) return 0;
-    const isOver = this.#attempts >= maxReconnectAttempts;
-    host.change(refused || (isOver && autoReconnect) ? 'error' : 'disconnected');
+    const isOver = autoReconnect && this.#attempts >= maxReconnectAttempts;
+    host.change(refused || isOver ? 'error' : 'disconnected');
     if (isOver || !autoReconnect || (refused && !isRenewed)) return undefined;
-    // Twice as long each time, and half of it by chance: those who lost a server together do not
-    // come back together.
-    const full = reconnectInterval * 2 ** Math.min(this.#attempts, 30);
-    if (!this.#attempts++ && code === 1013) return 0;
-    if (this.#attempts === 1 && (code === 1012 || code === 1001)) return 100 + random() * 900;
-    return Math.max(Math.min(full, LONGEST_PAUSE) * (0.5 + random() / 2), error.retryAfter ?? 0);
+    const full = Math.min(reconnectInterval * 2 ** this.#attempts, LONGEST_PAUSE);
+    const isFirst = !this.#attempts++;
+    if (isFirst && code === 1013) return 0;
+    if (isFirst && (code === 1012 || code === 1001)) return 100 + random() * 900;
+    // Half of it by chance: those who lost a server together do not come back together.
+    return Math.max(full * (0.5 + random() / 2), error.retryAfter ?? 0);
   }
 
   async #pause(run, time) {

@@ -2,33 +2,28 @@
 import { Carillon } from './client.js';
 import { NotificationStore } from './store.js';
 
-/**
- * What is one for the page. It is kept with the page and not with the module, because a page may
- * have this module twice: under the address that it wrote, and under the one that this led to.
- *
- * @type {{store?: NotificationStore, client?: Carillon, options: any}}
- */
-const page = ((/** @type {any} */ (globalThis))[Symbol.for('carillon/1')] ??= { options: {} });
+// Kept with the page, which may have this module twice: under the address that it wrote, and under
+// the one that this leads to.
+const page = (globalThis[Symbol.for('carillon/1')] ??= {
+  options: {},
+  store: new NotificationStore(),
+});
 
-/** What `configure` was told. @returns {any} */
 export const settings = () => page.options;
 
-/** Says once for the page what clients are made with. @param {any} options */
+/** Says once what the page's clients are made with. */
 export const configure = (options) => void Object.assign(page.options, options);
 
-/** The page's own store, as tradepulse has it. */
-export const notificationStore = (page.store ??= new NotificationStore());
+export const notificationStore = page.store;
 
-/** The client behind `notificationStore`, when there is one. */
+/** The client behind it, while there is one. */
 export const defaultClient = () => page.client;
 
-/** tradepulse's three methods. */
+/** tradepulse's. */
 export const wsClient = {
-  /** @param {any} token */
   connect(token) {
     if (page.client) return page.client.setToken(token);
-    const { React, ...options } = page.options;
-    page.client = new Carillon({ ...options, token, store: notificationStore });
+    page.client = new Carillon({ ...page.options, token, store: page.store });
     page.client.connect();
   },
 
@@ -37,7 +32,5 @@ export const wsClient = {
     page.client = undefined;
   },
 
-  isConnected() {
-    return page.client?.state === 'connected';
-  },
+  isConnected: () => page.client?.state === 'connected',
 };

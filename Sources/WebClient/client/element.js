@@ -2,10 +2,9 @@
 // What all the elements have in common.
 
 import { defaultClient, notificationStore } from './carillon.js';
-import { sheetOf } from './sheets.js';
-import { wordFor } from './words.js';
+import { sheets } from './sheets.js';
 
-/** Class and part are `name`. Text goes in as a text node, never else. */
+/** Text goes in as a text node, never else. */
 export const make = (tag, name, given, ...children) => {
   const element = Object.assign(document.createElement(tag), { className: name, part: name }, given);
   element.append(...children);
@@ -15,34 +14,39 @@ export const make = (tag, name, given, ...children) => {
 export const button = (name, onclick, ...children) =>
   make('button', name, { type: 'button', onclick }, ...children);
 
-/** What a person has selected stays selected. */
+// What a person has selected stays selected.
 export const setText = (element, text) => {
   if (element.textContent !== text) element.textContent = text;
 };
 
-/** Leads to this site or by https, never to a script, nor to a user's name that looks like a host. */
+/** To this site or by https: no script, nor a user's name that looks like a host. */
 export const lead = (link, url) => {
-  link.removeAttribute('href');
-  if (!url || !URL.canParse(url, location.href)) return false;
-  const { href, origin, protocol, username } = new URL(url, location.href);
+  link.href = url;
+  const { origin, protocol, username } = link;
   const isOurs = origin === location.origin && protocol === location.protocol;
-  if (username || (!isOurs && protocol !== 'https:')) return false;
-  Object.assign(link, { href, target: isOurs ? '' : '_blank', rel: 'noopener noreferrer' });
-  return true;
+  const isSafe = url && !username && (isOurs || protocol === 'https:');
+  if (!isSafe) link.removeAttribute('href');
+  Object.assign(link, { target: isOurs ? '' : '_blank', rel: 'noopener noreferrer' });
+  return isSafe;
 };
 
-const regions = {}, told = new Set();
+const languages = {};
+export const setStrings = (language, strings) =>
+  void (languages[language] = { ...languages[language], ...strings });
+
+const regions = {};
 let waiting = [];
 
 const say = (live, text) => {
   const region = regions[live] ??= make('div', '', { ariaLive: live });
-  Object.assign(region.style, { position: 'fixed', clipPath: 'inset(50%)' });
+  region.style.cssText = 'position: fixed; clip-path: circle(0)';
   if (!region.isConnected) document.body.append(region);
   region.textContent = text;
 };
 
-export class CarillonElement extends HTMLElement {
-  static observedAttributes = ['lang', 'label', 'href', 'types'];
+export class CarillonElement extends /** @type {any} */ (HTMLElement) {
+  static observedAttributes = ['lang', 'label', 'href', 'token'];
+  static define(name) { customElements.define(name, /** @type {any} */ (this)); }
 
   #given = {};
   #frame = 0;
@@ -50,12 +54,12 @@ export class CarillonElement extends HTMLElement {
   value;
   root = this.attachShadow({ mode: 'open' });
 
-  constructor(...sheets) {
+  constructor(...names) {
     super();
-    this.root.adoptedStyleSheets = ['base', ...sheets].map(sheetOf);
+    this.root.adoptedStyleSheets = ['base', ...names].map((name) => sheets[name]);
   }
 
-  // Its own, else of the element that it is a part of, else the page's.
+  // Its own, or of the element around it, or the page's.
   get client() { return this.#find('client') ?? (this.#find('store') ? null : defaultClient()); }
   set client(client) { this.#give({ client }); }
   get store() { return this.#find('store') ?? this.client?.store ?? notificationStore; }
@@ -67,7 +71,7 @@ export class CarillonElement extends HTMLElement {
     const { host } = this.getRootNode();
     return host instanceof CarillonElement ? host : null;
   }
-  #find(name) { return this.#given[name] ?? this.#host?.#find(name); }
+  #find(name) { return this.#given[name] ?? (this.#host && this.#host.#find(name)); }
   #give(given) {
     Object.assign(this.#given, given);
     if (this.isConnected) this.#attach();
@@ -76,18 +80,18 @@ export class CarillonElement extends HTMLElement {
   get language() {
     return this.closest('[lang]')?.lang || this.#host?.language || navigator.language;
   }
+  get label() { return this.getAttribute('label') ?? this.word('Notifications'); }
 
-  word(key, values) {
-    return wordFor(key, this.language, this.strings)
-      .replace(/\{(\w+)\}/g, (_, name) => values[name].toLocaleString(this.language));
+  word(english, values) {
+    const { language } = this;
+    const { [english]: word = english } =
+      { ...languages[language.split('-')[0]], ...languages[language], ...this.strings };
+    return word.replace(/\{(\w+)\}/g, (_, name) => values[name].toLocaleString(language));
   }
 
-  get label() { return this.getAttribute('label') ?? this.word('title'); }
-
   connectedCallback() {
-    // What was set before the element was defined hides the property.
-    for (const name of Object.keys(this)) {
-      const { [name]: value } = this;
+    // What was set before it was defined hides the property.
+    for (const [name, value] of Object.entries(this)) {
       delete this[name];
       this[name] = value;
     }
@@ -123,25 +127,22 @@ export class CarillonElement extends HTMLElement {
     }));
   }
 
-  /** Tells those who listen to the page what is new: once for all elements, and a burst as one. */
+  /** Said once, and a burst as one. */
   hear(listener) {
-    // A region has to be there before there is anything to tell.
     for (const live of ['polite', 'assertive']) say(live, '');
     this.listen(this.client, 'notification', ({ detail }) => {
       listener?.(detail);
-      if (told.has(detail.id)) return;
-      if (told.add(detail.id).size > 999) told.clear();
-      if (waiting.push(detail) > 1) return;
+      if (waiting.includes(detail) || waiting.push(detail) > 1) return;
       setTimeout(() => {
         const n = waiting.length;
         say(waiting.some((it) => it.priority === 'urgent') ? 'assertive' : 'polite',
-          n > 1 ? this.word('newMany', { n }) : this.word('newOne', detail));
+          this.word(n > 1 ? '{n} new notifications' : 'New notification: {title}',
+            { n, ...detail }));
         waiting = [];
       }, 200);
     });
   }
 
-  /** Tells who uses the element; whether it is to go on. */
   tell(name, detail) {
     return this.dispatchEvent(new CustomEvent(
       `carillon-${name}`, { detail, bubbles: true, composed: true, cancelable: true }));

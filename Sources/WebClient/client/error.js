@@ -4,13 +4,7 @@
 export class CarillonError extends Error {
   name = 'CarillonError';
 
-  /**
-   * @param {number} status of HTTP, or the close code of a WebSocket
-   * @param {string} code
-   * @param {string} message
-   * @param {number} [retryAfter] milliseconds
-   */
-  constructor(status, code, message, retryAfter) {
+  constructor(status, code, message, retryAfter = undefined) {
     super(message);
     Object.assign(this, { status, code, retryAfter });
   }

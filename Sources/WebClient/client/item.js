@@ -3,13 +3,12 @@ import { button, CarillonElement, lead, make, setText } from './element.js';
 import { iconOf, kindOf } from './kinds.js';
 import { keepTime } from './time.js';
 
-/** `<carillon-item>`: one notification, or the newest of a group. */
+/** One notification, or the newest of a group. */
 export class CarillonItem extends CarillonElement {
   #it;
-  #group;
   #drawn;
   #icon = make('span', 'icon');
-  /** Covers the item: a link, or a button where it leads nowhere. */
+  // A button where it leads nowhere.
   #title = make('a', 'title', { dir: 'auto', tabIndex: 0 });
   #message = make('p', 'message', { dir: 'auto' });
   #time = make('time', 'time');
@@ -18,6 +17,8 @@ export class CarillonItem extends CarillonElement {
   #actions = make('div', 'actions');
   #mark = make('span', 'mark', { role: 'img' });
   #dismiss = button('dismiss', () => this.dismiss(), iconOf('cross'));
+  /** `{ count, expanded }`. */
+  group;
 
   constructor() {
     super('item');
@@ -25,7 +26,7 @@ export class CarillonItem extends CarillonElement {
       make('div', 'body', {}, this.#title, this.#message,
         make('div', 'meta', {}, this.#time, this.#priority, this.#more), this.#actions),
       this.#mark, this.#dismiss));
-    this.#title.onclick = this.#title.onauxclick = (event) => this.#follow(event, 'open');
+    this.#title.onclick = (event) => this.#follow(event, 'open');
     this.#title.onkeydown = (event) => {
       if (this.#title.href || !/^( |Enter)$/.test(event.key)) return;
       event.preventDefault();
@@ -39,12 +40,6 @@ export class CarillonItem extends CarillonElement {
     this.update();
   }
 
-  get group() { return this.#group; }
-  set group(group) {
-    this.#group = group;
-    this.update();
-  }
-
   focus(options) { this.#title.focus(options); }
 
   dismiss() {
@@ -52,43 +47,40 @@ export class CarillonItem extends CarillonElement {
   }
 
   #tell(name, more) {
-    return this.tell(name, { notification: this.#it, group: this.#group, ...more });
+    return this.tell(name, { notification: this.#it, group: this.group, ...more });
   }
 
   #follow(event, name, action) {
-    if (event.button > 1) return;
-    const { href } = event.currentTarget;
-    if (!href) this.toggleAttribute('expanded');
-    if (!this.#tell(name, { url: href, action })) event.preventDefault();
+    const url = event.currentTarget.href;
+    if (!url) this.toggleAttribute('expanded');
+    if (!this.#tell(name, { url, action })) event.preventDefault();
     else if (!this.#it.is_read && this.#tell('read')) this.store.markAsRead(this.#it.id);
   }
 
   render() {
     const it = this.#it;
     if (!it) return;
-    const { count = 1, expanded = false } = this.#group ?? {};
-    const isStack = count > 1 && !expanded;
+    const { count: n = 1, expanded = false } = this.group ?? {};
+    const isStack = n > 1 && !expanded;
     this.toggleAttribute('unread', !it.is_read);
     this.toggleAttribute('stacked', isStack);
-    this.dataset.priority = it.priority;
     setText(this.#title, it.title);
     setText(this.#message, it.message ?? '');
     keepTime(this.#time, it.created_at, this.language);
     setText(this.#priority, /high|urgent/.test(it.priority) ? this.word(it.priority) : '');
-    setText(this.#more, this.word(expanded ? 'less' : 'more', { n: count - 1 }));
-    this.#more.hidden = count < 2;
+    setText(this.#more,
+      n < 2 ? '' : expanded ? this.word('Show less') : this.word('{n} more', { n: n - 1 }));
     this.#more.ariaExpanded = expanded;
-    this.#mark.ariaLabel = this.word('onlyUnread');
-    this.#dismiss.title = this.word(isStack ? 'dismissAll' : 'dismiss', { n: count });
+    this.#mark.ariaLabel = this.word('Unread');
+    this.#dismiss.title = this.word(isStack ? 'Dismiss all {n}' : 'Dismiss', { n });
     this.#dismiss.ariaLabel = `${this.#dismiss.title}: ${it.title}`;
-    // What may have the focus is not drawn anew for nothing.
+    // What may have the focus stays.
     const drawn = JSON.stringify([it.type, it.entity_url, it.actions]);
     if (this.#drawn === drawn) return;
     this.#drawn = drawn;
     const { icon, color } = kindOf(it.type);
     this.#icon.replaceChildren(iconOf(icon));
-    // Of the palette or not; what is no value is not taken.
-    for (const value of [color, `var(--_${color}, ${color})`]) this.#icon.style.color = value;
+    for (const value of [color, `var(--_${color})`]) this.#icon.style.color = value;
     this.#title.role = lead(this.#title, it.entity_url) ? null : 'button';
     this.#actions.replaceChildren();
     for (const action of Array.isArray(it.actions) ? it.actions : []) {
@@ -99,3 +91,5 @@ export class CarillonItem extends CarillonElement {
     }
   }
 }
+
+CarillonItem.define('carillon-item');

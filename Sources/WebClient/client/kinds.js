@@ -13,33 +13,31 @@ const ICONS = {
   bell: 'M4 18l2-2v-5a6 6 0 0 1 12 0v5l2 2zM10 21h4',
 };
 
-// Types are an open set: the first word that fits decides, as in tradepulse's table for its own.
+// The first that fits decides.
 const WORDS = [
-  [/fail|error|declin|reject/, 'cross', 'red'],
-  [/delet|remov|cancel/, 'trash', 'gray'],
-  [/succe|complet|paid|releas|resolv|approv/, 'check', 'green'],
-  [/incident|alert|warn|mainten|expir|security/, 'alert', 'amber'],
-  [/comment|message|mention|reply/, 'chat', 'blue'],
-  [/payment|invoice|escrow|subscription/, 'card', 'purple'],
-  [/import|export|file/, 'folder', 'purple'],
-  [/creat/, 'check', 'green'],
-  [/updat|info|system/, 'info', 'blue'],
-  [/^/, 'bell', 'blue'],
+  ['fail|error|declin', 'cross', 'red'],
+  ['delet|remov|cancel', 'trash', 'gray'],
+  ['succe|complet|paid|releas|resolv', 'check', 'green'],
+  ['incident|alert|warn|mainten|expir', 'alert', 'amber'],
+  ['comment|message|mention|reply', 'chat', 'blue'],
+  ['payment|invoice|escrow|subscription', 'card', 'purple'],
+  ['import|export|file', 'folder', 'purple'],
+  ['creat', 'check', 'green'],
+  ['updat|info|system', 'info', 'blue'],
+  ['', 'bell', 'blue'],
 ];
-const SOUNDS = { green: [660, 880], red: [440, 330], amber: [587, 587] };
+const SOUNDS = { green: [660, 880], red: [440, 330] };
 const kinds = new Map();
 let audio;
 
-/** Says how a type looks and sounds. */
 export const setKind = (type, kind) => void kinds.set(type, kind);
 
 export const kindOf = (type) => {
-  const [, icon, color] = WORDS.find(([word]) => word.test(type));
+  const [, icon, color] = WORDS.find(([word]) => RegExp(word).test(type));
   const kind = { icon, color, ...kinds.get(type) };
   return { sound: SOUNDS[kind.color] ?? [784], ...kind };
 };
 
-/** An icon by its name or path. */
 export const iconOf = (name) => {
   const [svg, path] = ['svg', 'path'].map((tag) =>
     document.createElementNS('http://www.w3.org/2000/svg', tag));
@@ -50,9 +48,9 @@ export const iconOf = (name) => {
   return svg;
 };
 
-/** Browsers let a page sound once a person has done something in it. */
+/** Browsers demand that a person was active in the page. */
 export const ring = (type) => {
-  if (!navigator.userActivation?.hasBeenActive) return;
+  if (!navigator['userActivation']?.hasBeenActive) return;
   audio ??= new AudioContext();
   const volume = new GainNode(audio);
   volume.connect(audio.destination);

@@ -4,14 +4,13 @@ import { CarillonItem } from './item.js';
 import { iconOf } from './kinds.js';
 import { CarillonStatus } from './status.js';
 
-/** `<carillon-panel>`: the newest notifications, in a page or dropped down from a bell. */
+/** The newest notifications, in a page or dropped down from a bell. */
 export class CarillonPanel extends CarillonElement {
   #items = new Map();
   #isSure = false;
   #count = make('span', 'count');
   #markAll = button('text', () => this.store.markAllAsRead());
   #clearAll = button('text', () => {
-    // There is no way back, so it is asked once.
     if (this.#isSure) this.store.clear();
     this.#ask(!this.#isSure);
   });
@@ -33,8 +32,8 @@ export class CarillonPanel extends CarillonElement {
   focus(options) { this.heading.focus(options); }
 
   get rows() { return this.value.notifications; }
-  /** The word for an empty list. */
-  get blank() { return this.rows.length || this.value.state !== 'connecting' ? 'empty' : 'loading'; }
+  /** @returns {string} */
+  get blank() { return this.value.state === 'connecting' ? 'Loading…' : 'You’re all caught up'; }
 
   #ask(isSure) {
     this.#isSure = isSure;
@@ -46,17 +45,18 @@ export class CarillonPanel extends CarillonElement {
     this.update();
   }
 
-  /** What is done to a closed group is done to all of it; the server tells of each. */
+  /** To all of a closed group; the server tells of each. */
   #whole(event, method, path) {
     const { notification, group } = event.detail;
     if (!this.client || !group || group.expanded) return;
     event.preventDefault();
-    this.ask(method, `/${notification.id}${path}?group=true`);
+    this.ask(this.client.request(
+      method, `/api/v1/notifications/${notification.id}${path}?group=true`));
   }
 
-  async ask(method, path) {
+  async ask(answer) {
     try {
-      return await this.client.request(method, `/api/v1/notifications${path}`);
+      return await answer;
     } catch (error) {
       this.tell('error', { error });
     }
@@ -76,30 +76,34 @@ export class CarillonPanel extends CarillonElement {
     else item.focus();
   }
 
-  /** Items stay while others come and go; the focus of one that goes passes to the next. */
   #draw() {
     const before = [...this.list.children];
     const place = before.indexOf(this.root.activeElement);
     const rows = this.#collapsed();
-    const kept = new Map();
+    const ids = new Set(rows.map(([{ id }]) => id));
+    this.#items.forEach((item, id) => {
+      if (ids.has(id)) return;
+      item.remove();
+      this.#items.delete(id);
+    });
     rows.forEach(([notification, group, isMember], index) => {
       const { id } = notification;
-      const item = this.#items.get(id) ?? Object.assign(new CarillonItem(), { role: 'listitem' });
-      kept.set(id, item);
-      Object.assign(item, { notification, group });
+      if (!this.#items.has(id)) {
+        this.#items.set(id, Object.assign(new CarillonItem(), { role: 'listitem' }));
+      }
+      const item = Object.assign(this.#items.get(id), { group, notification });
       item.toggleAttribute('member', !!isMember);
       const at = this.list.children[index];
       if (at !== item) this.list.insertBefore(item, at ?? null);
     });
-    this.#items.forEach((item, id) => kept.has(id) || item.remove());
-    this.#items = kept;
     if (place < 0 || before[place].isConnected) return;
-    const next = [...before.slice(place), ...before.slice(0, place).reverse(), this.heading];
-    next.find((item) => item.isConnected).focus();
+    // The next one, else the last.
+    const next = before.slice(place).find((item) => item.isConnected) ?? this.list.lastChild;
+    (next ?? this.heading).focus();
   }
 
   #collapsed() {
-    const groups = Map.groupBy(this.rows, (it) => it.group_key || it);
+    const groups = Map['groupBy'](this.rows, (it) => it.group_key || it);
     return [...groups].flatMap(([key, [head, ...rest]]) => {
       const count = [head, ...rest].reduce((sum, it) => sum + (it.group_count ?? 1), 0);
       if (count < 2) return [[head]];
@@ -108,12 +112,6 @@ export class CarillonPanel extends CarillonElement {
       return [[{ ...head, is_read }, { count, expanded }],
         ...expanded ? rest.map((it) => [it, null, true]) : []];
     });
-  }
-
-  /** A disabled button would lose the focus. */
-  #disable(element, isDisabled) {
-    if (isDisabled && element === this.root.activeElement) this.heading.focus();
-    element.disabled = isDisabled;
   }
 
   attached() {
@@ -127,18 +125,21 @@ export class CarillonPanel extends CarillonElement {
   }
 
   render() {
-    const { unreadCount = 0 } = this.value;
+    const { unreadCount: n } = this.value;
     this.ariaLabel = this.label;
     setText(this.heading, this.label);
-    setText(this.#count, unreadCount ? this.word('unread', { n: unreadCount }) : '');
-    setText(this.#markAll, this.word('markAll'));
-    setText(this.#clearAll, this.word(this.#isSure ? 'clearSure' : 'clearAll'));
-    this.#disable(this.#markAll, !unreadCount);
-    this.#disable(this.#clearAll, !this.rows.length);
-    setText(this.#all, this.word('seeAll'));
+    setText(this.#count, n ? this.word('{n} unread', { n }) : '');
+    setText(this.#markAll, this.word('Mark all read'));
+    setText(this.#clearAll, this.word(this.#isSure ? 'Really clear all?' : 'Clear all'));
+    // Disabled ones would lose the focus.
+    this.#markAll.ariaDisabled = !n;
+    this.#clearAll.ariaDisabled = !this.rows.length;
+    setText(this.#all, this.word('See all'));
     this.#all.hidden = !lead(this.#all, this.getAttribute('href'));
     this.#draw();
     this.empty.hidden = this.rows.length > 0;
     if (!this.empty.hidden) this.empty.replaceChildren(iconOf('bell'), this.word(this.blank));
   }
 }
+
+CarillonPanel.define('carillon-panel');

@@ -87,7 +87,7 @@ export const useNotificationWebSocket = (options = {}) => {
       client.addEventListener(name, ({ detail }) => run(detail), { signal: ending.signal });
     }
     if (client.state === 'disconnected') client.connect();
-    // Who comes late is told what is known, unless it is gone again, as React does to find mistakes.
+    // Who comes late is told what is known, if it is still there: React takes it away to try it.
     queueMicrotask(() => {
       if (ending.signal.aborted) return;
       follow(client.state);

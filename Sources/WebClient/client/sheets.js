@@ -1,6 +1,5 @@
 // @ts-check
-// How the elements look: a page sets `--carillon-…`, and `--_…` is what comes of it. Sides are
-// logical, so that all of it mirrors where one reads from right to left.
+// A page sets `--carillon-…`; `--_…` is what comes of it.
 
 const palette = {
   surface: '#fff, #1b1e25',
@@ -33,12 +32,12 @@ const css = {
 :host([theme=light]) { --carillon-color-scheme: light }
 :host([theme=dark]) { --carillon-color-scheme: dark }
 * { box-sizing: border-box; margin: 0 }
-[hidden], :empty:is(a, button, div, p, .badge, .count, .priority) { display: none !important }
+[hidden], :empty:is(a, button, div, p, .badge, .priority) { display: none !important }
 a { color: var(--_accent); text-decoration: none }
 button, select { font: inherit; color: var(--_accent); background: none; border: 0;
   padding: 4px 8px; border-radius: 8px; cursor: pointer }
-:is(button, .action):hover:not(:disabled) { background: var(--_hover) }
-button:disabled { color: var(--_muted); cursor: default }
+:is(button, .action):hover { background: var(--_hover) }
+[aria-disabled=true] { color: var(--_muted); cursor: default }
 :focus-visible { ${ring} outline-offset: 1px }
 svg { display: block; inline-size: 1em; fill: none; stroke: currentColor; stroke-width: 2;
   stroke-linecap: round; stroke-linejoin: round }
@@ -65,8 +64,7 @@ svg { display: block; inline-size: 1em; fill: none; stroke: currentColor; stroke
 .message { color: var(--_muted); white-space: pre-line }
 .meta, .actions { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 12px;
   margin-block-start: 4px; font-size: 12px; color: var(--_muted) }
-.priority { color: var(--_amber) }
-:host([data-priority=urgent]) .priority { color: var(--_red) }
+.priority { color: var(--_red); text-transform: capitalize }
 .more { padding: 4px 0 }
 .more, .action { position: relative }
 .actions { gap: 8px }
@@ -84,8 +82,7 @@ carillon-item + carillon-item:not([member]) { border-block-start: 1px solid var(
 .header, .filters, .footer { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 8px;
   padding: 12px 16px }
 .title { font-size: 16px; outline: 0 }
-.count { font-size: 12px; font-weight: 600; color: var(--_accent) }
-.count, .count:empty + * { margin-inline-end: auto }
+.count { font-size: 12px; font-weight: 600; color: var(--_accent); margin-inline-end: auto }
 .header button { font-size: 13px; font-weight: 600; padding: 4px }
 .scroll { flex: auto; overflow-y: auto; overscroll-behavior: contain; border: solid var(--_border);
   border-width: 1px 0 }
@@ -120,15 +117,13 @@ carillon-status::part(label) { display: none }
 carillon-status::part(dot) { box-shadow: 0 0 0 2px var(--_surface) }`,
 
   toast: `
-:host(:popover-open) { position: fixed; inset: auto; inset-block-start: 16px;
-  inset-inline-end: 16px; inline-size: min(380px, 100vw - 32px); padding: 0; border: 0;
+:host(:popover-open) { position: fixed; display: grid; gap: 10px; inset: 16px 16px auto auto;
+  inset-inline: auto 16px; inline-size: min(380px, 100vw - 32px); padding: 0; border: 0;
   background: none; overflow: visible }
 :host([position^=bottom]) { inset-block: auto 16px }
 :host([position$=start]) { inset-inline: 16px auto }
-.stack { display: grid; gap: 10px }
-carillon-item, .rest { ${card} ${shadow} overflow: hidden; animation: come .2s }
-carillon-item { --carillon-unread: var(--_surface) }
-.rest { margin: 8px auto; inline-size: max-content; padding: 4px 12px; color: var(--_muted) }
+carillon-item { ${card} ${shadow} overflow: hidden; animation: come .2s;
+  --carillon-unread: var(--_surface) }
 @keyframes come { from { opacity: 0; translate: 0 -12px } }`,
 
   list: `
@@ -142,10 +137,7 @@ carillon-item { --carillon-unread: var(--_surface) }
 .footer { display: none }`,
 };
 
-const sheets = {};
+export const sheets = {};
 
-/** Constructed, once for the page: a page that forbids inline styles allows that. */
-export const sheetOf = (name) => {
-  if (!sheets[name]) (sheets[name] = new CSSStyleSheet()).replaceSync(css[name]);
-  return sheets[name];
-};
+// A page that forbids inline styles allows this.
+for (const name in css) (sheets[name] = new CSSStyleSheet()).replaceSync(css[name]);

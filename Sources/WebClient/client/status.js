@@ -1,7 +1,10 @@
 // @ts-check
 import { CarillonElement, make, setText } from './element.js';
 
-/** `<carillon-status>`: whether notifications come in real time, as a dot and a word. */
+const WORDS = { connected: 'Real-time', reconnecting: 'Reconnecting…', connecting: 'Connecting…',
+  offline: 'Offline' };
+
+/** Whether notifications come in real time. */
 export class CarillonStatus extends CarillonElement {
   #word = make('span', 'label');
   #wasConnected = false;
@@ -24,6 +27,8 @@ export class CarillonStatus extends CarillonElement {
     state = connected ? 'connected' : !navigator.onLine ? 'offline'
       : comesBack[state] ? 'reconnecting' : state;
     this.dataset.state = state;
-    setText(this.#word, this.word(state));
+    setText(this.#word, this.word(WORDS[state] ?? 'Disconnected'));
   }
 }
+
+CarillonStatus.define('carillon-status');

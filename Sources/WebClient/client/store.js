@@ -1,9 +1,9 @@
 // @ts-check
 
-/** How long a change that was granted waits to be told like one of another device. */
-const SETTLES_WITHIN = 2_000;
-/** How long a change of another tab is believed without an answer. */
-const FORGOTTEN_WITHIN = 15_000;
+/** A change that was granted is also told, like one of another device. */
+const TOLD_WITHIN = 2_000;
+/** The tab that made a change may be gone before its answer. */
+const ANSWERED_WITHIN = 15_000;
 const INBOX = '/api/v1/notifications';
 const EMPTY = { list: [], total: 0, unread: 0 };
 
@@ -11,7 +11,7 @@ const unreadOf = (list) => list.filter((n) => !n.is_read).length;
 
 const text = (value, other = null) => (typeof value === 'string' ? value : other);
 
-/** A notification in one form, whichever way it came. */
+/** One form, whichever way it came. */
 export const notification = (fields) => {
   const { data, actions } = fields;
   return Object.freeze({
@@ -32,9 +32,9 @@ export const notification = (fields) => {
 };
 
 /**
- * What an inbox looks like after a change; the same object where it looks like that already.
+ * An inbox after a change; the same object where it looks like that already.
  *
- * A change of all is one of the `ids` that there were, and of the older ones that are not listed.
+ * A change of all is one of `ids`, those that were listed, and of all older ones.
  */
 const after = (inbox, { ids, isAll = false, isRemoval = false }) => {
   const hits = new Set(inbox.list.filter((n) => ids.includes(n.id) && (isRemoval || !n.is_read)));
@@ -49,19 +49,19 @@ const after = (inbox, { ids, isAll = false, isRemoval = false }) => {
 };
 
 /**
- * The newest notifications and the unread count, as a store of Svelte's contract.
+ * The newest notifications and the unread count.
  *
- * It shows what the server said, and over it the changes that are not answered yet: so a change
- * shows at once, does not flicker back, and is gone when it is refused.
+ * It shows what the server said, and over it the changes that are not answered yet: these show at
+ * once, do not flicker back, and are gone when they are refused.
  */
 export class NotificationStore {
   #inbox = EMPTY;
   #changes = [];
-  /** Ids that the server does not know. */
+  /** Ids that only the page knows. */
   #own = new Set();
-  /** What is told while the list is loaded. */
+  /** What is told during a load. */
   #journal;
-  /** Whether something was told of one that is not listed. */
+  /** Whether one was told of that is not listed. */
   #isExcused = false;
   #state = 'disconnected';
   #subscribers = new Set();
@@ -69,7 +69,6 @@ export class NotificationStore {
   #client;
 
   constructor({ capacity = 50 } = {}) {
-    // No page of the inbox has more.
     this.capacity = Math.min(capacity, 200);
     this.#show();
   }
@@ -84,8 +83,6 @@ export class NotificationStore {
   get value() {
     return this.#value;
   }
-
-  // What a page does. Each resolves to whether it was granted.
 
   add(fields) {
     const item = notification({ id: `own-${Math.random()}`, ...fields });
@@ -116,28 +113,26 @@ export class NotificationStore {
     const client = this.#client;
     const key = Math.random();
     const change = { key, ids: this.#value.notifications.map(({ id }) => id), ...what };
-    // Without a client there is no server to ask: who has logged out clears the page alone.
+    // Who has logged out clears the page alone.
     if (!client || (!what.isAll && this.#own.has(change.ids[0]))) return this.#do({ own: change });
     this.#do({ begin: change });
     let isGranted = true;
     try {
       await client.request(method, INBOX + path);
     } catch (error) {
-      // What is gone need not be removed.
       isGranted = !!what.isRemoval && error.status === 404;
       if (!isGranted) client.failed(error);
     }
     return this.#do({ key, isGranted });
   }
 
-  /** Here and in the other tabs. */
   #do(step) {
     this.#client?.share(step);
     this.mirror(step);
     return Promise.resolve(step.isGranted ?? true);
   }
 
-  // What a client does with it.
+  // For the client.
 
   bind(client) {
     this.#client = client;
@@ -148,7 +143,11 @@ export class NotificationStore {
     this.#show();
   }
 
-  /** Does what a page of some tab did. */
+  /**
+   * Does what some tab did.
+   *
+   * @param {any} step
+   */
   mirror({ add, own, begin, key, isGranted }) {
     const change = this.#changes.find((each) => each.key === key);
     if (add) {
@@ -159,7 +158,7 @@ export class NotificationStore {
       this.#inbox = after(this.#inbox, own);
     } else if (begin) {
       this.#changes.push(begin);
-      setTimeout(() => this.#drop(begin), FORGOTTEN_WITHIN);
+      setTimeout(() => this.#drop(begin), ANSWERED_WITHIN);
     } else if (change && !isGranted) {
       this.#drop(change);
     } else if (change) {
@@ -167,7 +166,7 @@ export class NotificationStore {
       setTimeout(() => {
         if (this.#changes.includes(change)) this.#inbox = after(this.#inbox, change);
         this.#drop(change);
-      }, SETTLES_WITHIN);
+      }, TOLD_WITHIN);
     }
     this.#show();
   }
@@ -177,12 +176,11 @@ export class NotificationStore {
     this.#show();
   }
 
-  /** What is told from now on is also told to the list that is being loaded. */
   beginLoad() {
     this.#journal = [];
   }
 
-  /** Takes the inbox as the server had it; whether it has to be loaded again. */
+  /** Whether it has to be loaded again. */
   load({ notifications, total, unread }) {
     const own = this.#inbox.list.filter((n) => this.#own.has(n.id));
     this.#inbox = { list: notifications.map(notification), total, unread };
@@ -195,7 +193,7 @@ export class NotificationStore {
     return isStale;
   }
 
-  /** Takes what the server tells; whether the list has to be loaded to agree with it. */
+  /** Takes what the server tells; whether that takes a load to agree with. */
   receive(event, data) {
     this.#journal?.push([event, data]);
     const isStale = this.#take(event, data);
@@ -225,7 +223,7 @@ export class NotificationStore {
 
   #count({ total, unread }) {
     if (!(total >= 0 && unread >= 0)) return false;
-    // What was done to all is told by the counts alone.
+    // Of what was done to all, only this is told.
     if (!total || !unread) {
       const ids = this.#inbox.list.map(({ id }) => id).filter((id) => !this.#own.has(id));
       this.#inbox = after(this.#inbox, { ids, isAll: true, isRemoval: !total });
@@ -243,10 +241,9 @@ export class NotificationStore {
 
   #insert(item) {
     const { list, total, unread } = this.#inbox;
-    // Newest first; of two of one moment, the one that was told later.
     const place = list.findIndex((n) => n.created_at <= item.created_at);
     const index = place < 0 ? list.length : place;
-    // Older than all that are listed: the server has counted it already.
+    // The server has counted it already.
     if (index >= this.capacity) return;
     this.#inbox = {
       list: [...list.slice(0, index), item, ...list.slice(index)].slice(0, this.capacity),
@@ -257,7 +254,6 @@ export class NotificationStore {
 
   #show() {
     let shown = this.#inbox;
-    // What is granted and told is over.
     this.#changes = this.#changes.filter((each) => !each.isDone || after(shown, each) !== shown);
     for (const change of this.#changes) shown = after(shown, change);
     this.#value = Object.freeze({
@@ -275,7 +271,6 @@ export class NotificationStore {
     }
   }
 
-  /** All that another tab needs to show the same. */
   snapshot() {
     return { inbox: this.#inbox, changes: this.#changes, own: this.#own };
   }
@@ -288,7 +283,7 @@ export class NotificationStore {
   restore({ inbox, changes, own }) {
     this.#inbox = inbox;
     this.#own = own;
-    // Those of this tab that the other has not heard of stay.
+    // Those of this tab stay.
     const keys = this.#changes.map(({ key }) => key);
     for (const begin of changes) if (!keys.includes(begin.key)) this.mirror({ begin });
     this.#show();

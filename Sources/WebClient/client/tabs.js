@@ -1,26 +1,22 @@
 // @ts-check
 
 /**
- * The tabs of one browser that share a connection: who there is, who leads, and what they tell each
- * other.
+ * The tabs of a browser that share a connection.
  *
- * Locks are the proof: each tab holds one of its own as long as it is there, and whoever holds the
- * common one leads. The browser hands it on when that tab is gone, however it went.
+ * Each holds a lock of its own as long as it is there, and whoever holds the common one leads: the
+ * browser hands it on when that tab is gone, however it went.
  */
 export class Tabs {
   id = Math.random().toString(36).slice(2);
   isLeader = false;
-  /** What each other tab says of itself. */
   peers = new Map();
   #channel;
   #release;
   #ending = new AbortController();
 
-  /** The host says what this tab `is`, hears the others, and is told when they `moved`. */
-  constructor(name, { locks, BroadcastChannel }, host) {
+  constructor(name, locks, BroadcastChannel, host) {
     this.name = name;
     this.host = host;
-    // A page that may have neither is alone.
     if (!locks || !BroadcastChannel) return;
     try {
       this.#channel = new BroadcastChannel(name);
@@ -33,11 +29,10 @@ export class Tabs {
       if (data.kind === 'hello') this.#meet(data);
       else host.hear(data);
     };
-    // Nobody hears of a tab before its lock is held: others take its absence for its end.
+    // Its lock comes first: without one it would seem to be gone.
     this.#hold(this.id, () => this.introduce({ isNew: true }));
   }
 
-  /** Holds a lock until this tab is gone, or lets go of it. */
   #hold(part, run) {
     const { signal } = this.#ending;
     return this.locks.request(`${this.name} ${part}`, { signal }, () => {
@@ -52,8 +47,9 @@ export class Tabs {
 
   #meet({ from, is, isNew }) {
     if (!this.peers.has(from)) {
+      const { signal } = this.#ending;
       const gone = () => this.peers.delete(from) && this.host.moved();
-      this.locks.request(`${this.name} ${from}`, { signal: this.#ending.signal }, gone).catch(() => {});
+      this.locks.request(`${this.name} ${from}`, { signal }, gone).catch(() => {});
     }
     this.peers.set(from, is);
     if (isNew) {
@@ -67,7 +63,6 @@ export class Tabs {
     this.post({ kind: 'hello', is: this.host.is(), ...more });
   }
 
-  /** Resolves when this tab leads. */
   lead() {
     return new Promise((resolve) => {
       const begin = () => {
@@ -79,7 +74,6 @@ export class Tabs {
     });
   }
 
-  /** Lets another tab lead. */
   yield() {
     this.isLeader = false;
     this.#release?.();

@@ -1,18 +1,15 @@
 // @ts-check
-// The ways to the server. Each takes a link (see connection.js), tells it what it hears in the words
-// of the `event` dialect, and resolves when it has ended. None comes back by itself: whoever does
-// needs the newest token and cursor.
+// The ways to the server: each tells its link what it hears, in the words of the `event` dialect,
+// and resolves with how it ended. None comes back by itself: the token and the cursor may be new.
 
 const OPENS_WITHIN = 10_000;
 const PING_EVERY = 25_000;
 const PONG_WITHIN = 10_000;
-/** Where there is a reason for doubt. */
 const PONG_SOON = 4_000;
 const POLL_SECONDS = 25;
-/** Nobody closed it: RFC 6455, 7.1.5. */
 const LOST = 1006;
 
-/** What the event stream calls otherwise; in the rest, the first `_` is a `:`. */
+/** Of the stream; in the rest, the first `_` is a `:`. */
 const NAMES = {
   room_notification: 'room:message',
   typing_indicator: 'typing',
@@ -41,13 +38,13 @@ export const transports = {
         // A server that says why was reached.
         resolve({ opened: opened || code !== LOST, code, reason });
       };
-      const within = (time, then) => {
+      const within = (time, then = () => end(LOST, 'no answer')) => {
         clock.clearTimeout(timer);
         timer = clock.setTimeout(then, time);
       };
       const ping = (time) => {
         link.send('{"type":"ping"}');
-        within(time, () => end(LOST, 'no answer'));
+        within(time);
       };
       link.close = () => end(1000);
       link.check = () => opened && ping(PONG_SOON);
@@ -58,7 +55,6 @@ export const transports = {
       };
       socket.onclose = ({ code, reason }) => end(code, reason);
       socket.onmessage = ({ data: text }) => {
-        // Whatever comes shows that it lives.
         within(PING_EVERY, () => ping(PONG_WITHIN));
         link.frame('in', text);
         const { event, data, timestamp } = parse(text);
@@ -68,11 +64,10 @@ export const transports = {
         }
         if (event !== 'pong') link.told(event, data, timestamp);
       };
-      within(OPENS_WITHIN, () => end(LOST, 'no greeting'));
+      within(OPENS_WITHIN);
     }),
 
-  // Only a signal for what is stored: it shows less of a notification than the other ways, so that
-  // is pulled.
+  // It shows less of a notification than the other ways, so those are pulled.
   sse: (link) =>
     new Promise((resolve) => {
       const { clock, EventSource } = link.options;

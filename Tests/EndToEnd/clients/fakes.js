@@ -67,7 +67,9 @@ globalThis.fakes = () => {
     /** What becomes of each socket. */
     socket: (socket) => socket.say('connection:established', { cursor: 'e.1' }),
     /** What is answered: a status, and what to its body and head. */
-    answer: (path) => ({ data: path.includes('?limit=') ? { notifications: [], total: 0, unread: 0 } : {} }),
+    answer: (path) => ({
+      data: path.includes('?limit=') ? { notifications: [], total: 0, unread: 0 } : {},
+    }),
   };
   const asked = [];
   const fetch = async (url) => {
@@ -79,8 +81,8 @@ globalThis.fakes = () => {
     return { ok: status < 400, status, headers, json: async () => ({ data, error }) };
   };
   const options = {
-    clock, WebSocket, fetch, random: () => 0.5, shared: false, token: 'a.b.c', transports: ['websocket'],
-    reconnectInterval: 5_000,
+    clock, WebSocket, fetch, random: () => 0.5, shared: false, token: 'a.b.c',
+    transports: ['websocket'], reconnectInterval: 5_000,
   };
   return { ...options, options, net, sockets, asked, settle, pass, timers, time: () => now };
 };

@@ -90,7 +90,7 @@ class Server:
     # The process.
 
     def start(self, port=None):
-        """On a port that is free, or where it was before, for clients that come back by themselves."""
+        """On a free port, or where it was, for clients that come back by themselves."""
         self.port = port or free_port()
         self.starts += 1
         self.stdout_path = self.directory / f"stdout-{self.starts}.log"
