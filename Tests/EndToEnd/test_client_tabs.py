@@ -202,3 +202,17 @@ def test_a_fresh_token_of_one_tab_serves_all(make_server, make_context, fresh_us
     for tab in (leader, follower):
         tab.until("titles().length > 0")
         assert tab.states == ["connecting", "connected"]
+
+
+def test_a_leader_whose_token_ends_lets_another_lead(make_server, make_context, fresh_user):
+    server = make_server(environment={"JWT_LEEWAY": "0"})
+    context, user = make_context(server), fresh_user()
+    first = Tab(context, server, user, token=user_token(user, ttl=3)).connected()
+    second = Tab(context, server, user).connected()
+    assert leaders([first, second]) == [first]
+    second.until("client.isLeader && client.state === 'connected'")
+    server.publish(user, "for both")
+    for tab in (first, second):
+        tab.until("titles().length === 1 && client.state === 'connected'")
+    assert first.told("state") == ["connecting", "connected", "error", "connecting", "connected"]
+    assert connection_count(server) == 1
