@@ -11,7 +11,7 @@ import statistics
 from urllib.parse import urlparse
 
 import pytest
-from harness.browser import new_context
+from harness.browser import BLANK, new_context, open_page
 from harness.pages import (
     HOSTILE,
     assert_fit,
@@ -65,7 +65,7 @@ def state(page, index):
 
 
 def is_connected(page, index):
-    expect(state(page, index)).to_have_text("Connected", timeout=20_000)
+    expect(state(page, index)).to_have_text("Connected")
 
 
 def titles(page, index):
@@ -74,7 +74,7 @@ def titles(page, index):
 
 
 def shows(page, index, expected):
-    expect(titles(page, index)).to_have_text(expected, timeout=20_000)
+    expect(titles(page, index)).to_have_text(expected)
 
 
 def badge(page, index):
@@ -84,6 +84,7 @@ def badge(page, index):
 def publish(page, to, title=None, **fields):
     form = page.locator("#publish")
     form.locator("[name=to]").select_option(to)
+    form.locator("details").evaluate("(each) => { each.open = true }")
     for name, value in {"title": title, **fields}.items():
         if value is not None:
             form.locator(f"[name={name}]").fill(str(value))
@@ -154,7 +155,7 @@ def test_as_many_as_one_likes_and_as_often(open_demo):
     form.locator("[name=count]").fill("1000")
     form.locator("[name=interval]").fill("0.01")
     form.get_by_role("button", name="Publish", exact=True).click()
-    expect(form.locator(".done")).to_contain_text("Published 3 of 1000")
+    expect(form.locator(".done")).to_contain_text(re.compile(r"Published \d+ of 1000"))
     form.get_by_role("button", name="Stop").click()
     expect(form.get_by_role("button", name="Stop")).to_be_hidden()
     said = form.locator(".done").inner_text()
@@ -248,7 +249,7 @@ def test_a_room_with_typing_and_presence(open_demo):
     # Whoever stops typing is not typing any more, also without a word.
     said.press_sequentially("x")
     expect(alice.locator(".typing")).to_have_text("bob is typing…")
-    expect(alice.locator(".typing")).to_have_text("", timeout=15_000)
+    expect(alice.locator(".typing")).to_have_text("")
     # Who left hears nothing.
     alice.get_by_role("button", name="Leave").click()
     expect(alice.get_by_label("Say in the room")).to_be_disabled()
@@ -266,6 +267,21 @@ def test_a_room_with_typing_and_presence(open_demo):
     expect(bob.locator(".said").last).to_have_text("from the backend")
 
 
+def test_a_room_over_the_event_stream_and_none_by_polling(open_demo):
+    page = open_demo()
+    alice = pane(page, ALICE)
+    alice.get_by_label("Transport").select_option("sse")
+    is_connected(page, ALICE)
+    alice.get_by_role("button", name="Join").click()
+    expect(alice.locator(".person")).to_have_text(["alice online"])
+    publish(page, "room", "a title", room="lobby", message="over the stream")
+    expect(alice.locator(".said")).to_have_text(["over the stream"])
+    alice.get_by_label("Transport").select_option("poll")
+    is_connected(page, ALICE)
+    expect(alice.get_by_role("button", name="Join")).to_be_disabled()
+    expect(alice.locator(".people")).to_have_text("Long-polling hears no rooms.")
+
+
 # The cable, and the server.
 
 
@@ -277,7 +293,9 @@ def test_a_pulled_cable_loses_nothing(open_demo, transport):
     publish(page, "users", "before")
     shows(page, ALICE, ["before"])
     plug(page, ALICE)
-    expect(state(page, ALICE)).to_have_text(re.compile("Reconnecting|Connecting"))
+    # At once: a poll that waits for an answer would else be answered after 25 s.
+    away = re.compile("Reconnecting|Connecting")
+    expect(state(page, ALICE)).to_have_text(away, timeout=15_000)
     expect(pane(page, ALICE).locator(".cable-text")).to_have_text("Cable out")
     publish(page, "users", "missed", count=3, interval=0)
     shows(page, BOB, [f"missed ({number}/3)" for number in (3, 2, 1)] + ["before"])
@@ -289,6 +307,19 @@ def test_a_pulled_cable_loses_nothing(open_demo, transport):
     expect(titles(page, ALICE).first).to_have_text("after")
     expect(titles(page, ALICE)).to_have_count(5)
     expect(badge(page, ALICE)).to_have_text("5")
+
+
+def test_a_cable_that_is_put_in_again_is_noticed_at_once(open_demo):
+    page = open_demo()
+    page.clock.install()
+    page.reload()
+    is_connected(page, ALICE)
+    plug(page, ALICE)
+    expect(state(page, ALICE)).to_have_text("Reconnecting…")
+    # By then it tries once a minute.
+    page.clock.run_for(600_000)
+    plug(page, ALICE)
+    expect(state(page, ALICE)).to_have_text("Connected", timeout=15_000)
 
 
 def test_the_server_is_killed_and_comes_back_with_another_secret(demo_server, open_demo):
@@ -324,7 +355,7 @@ def test_the_raw_frames_of_each(open_demo):
     frame.locator("summary").click()
     whole = json.loads(frame.locator("pre").inner_text())
     assert whole["event"] == "notification:new" and whole["data"]["title"] == "seen raw"
-    alice.get_by_role("button", name="Clear").click()
+    alice.get_by_role("button", name="Clear", exact=True).click()
     expect(alice.locator(".frames li")).to_have_count(0)
     alice.get_by_role("button", name="Pause").click()
     publish(page, "user:alice", "unseen")
@@ -336,34 +367,88 @@ def test_the_raw_frames_of_each(open_demo):
     expect(alice.locator(".frames code").filter(has_text="again")).to_have_count(1)
 
 
-def test_what_is_sent_is_a_frame_too_and_old_ones_go(open_demo):
+def test_what_is_sent_is_a_frame_too_and_old_ones_go(demo_server, open_demo):
     page = open_demo()
     alice = pane(page, ALICE)
     # The client asks whether it is still there when the page thinks that the network has gone.
     page.evaluate("dispatchEvent(new Event('offline'))")
     expect(alice.get_by_role("img", name="sent").first).to_be_visible()
-    publish(page, "user:alice", "many", count=150, interval=0)
-    expect(titles(page, ALICE).first).to_have_text("many (150/150)")
+    demo_server.publish_many("alice", [f"n {number}" for number in range(250)])
+    expect(alice.locator(".frames code").first).to_contain_text("stats:updated")
+    expect(alice.locator(".frames code").filter(has_text='"n 249"')).to_have_count(1)
     expect(alice.locator(".frames li")).to_have_count(200)
-    assert len(frames(page, ALICE)) == 200
+
+
+# What is shown beside the list.
+
+
+def test_toasts_for_whoever_wants_them(open_demo):
+    page = open_demo()
+    publish(page, "users", "without a toast")
+    shows(page, ALICE, ["without a toast"])
+    assert page.locator("carillon-toast").count() == 0
+    pane(page, ALICE).get_by_label("Toasts").check()
+    publish(page, "users", "with a toast")
+    toast = page.locator("carillon-toast carillon-item")
+    expect(toast).to_contain_text("with a toast")
+    pane(page, ALICE).get_by_label("Toasts").uncheck()
+    assert page.locator("carillon-toast").count() == 0
+    shows(page, ALICE, ["with a toast", "without a toast"])
+
+
+NATIVE = """
+window.shown = [];
+window.Notification = class {
+  static permission = 'default';
+  static async requestPermission() { return (Notification.permission = window.answer); }
+  constructor(title) { window.shown.push(title); }
+};
+Object.defineProperty(Document.prototype, 'hidden', { get: () => window.isAway === true });
+"""
+
+
+def test_the_desktop_is_asked_for_on_a_click_alone(open_demo):
+    page = open_demo()
+    page.evaluate(NATIVE)
+    for answer, words in [("denied", "denied"), ("granted", "Shown on the desktop")]:
+        page.evaluate(
+            "(answer) => { Notification.permission = 'default'; window.answer = answer }", answer
+        )
+        pane(page, ALICE).get_by_label("Desktop").click()
+        expect(pane(page, ALICE).locator(".notice")).to_contain_text(words)
+    expect(pane(page, ALICE).get_by_label("Desktop")).to_be_checked()
+    publish(page, "users", "looked at")
+    shows(page, ALICE, ["looked at"])
+    page.evaluate("window.isAway = true")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    publish(page, "users", "not looked at")
+    # Of the two users one asked for it.
+    wait_for(page, "() => window.shown.join() === 'not looked at'")
+    expect(badge(page, BOB)).to_have_text("2")
+    assert page.evaluate("window.shown") == ["not looked at"]
 
 
 # The page itself.
 
 
 def test_the_first_paint_is_quick(browser, demo_server):
-    paints = []
+    paints = {"/": [], BLANK: []}
     for _ in range(7):
-        # In a new profile: nothing of it is in a cache.
-        with contextlib.closing(new_context(browser, demo_server)) as context:
-            page = open_own_page(context, "/", server=demo_server)
-            paints.append(wait_until("it is painted", lambda page=page: page.evaluate(PAINT)))
-    print("first contentful paint, ms:", " ".join(f"{each:.0f}" for each in sorted(paints)))
-    # What others run on this machine at the same time is not the page's doing.
-    assert statistics.median(paints) < FIRST_PAINT_MILLISECONDS, paints
+        for path, times in paints.items():
+            # In a new profile: nothing of it is in a cache.
+            with contextlib.closing(new_context(browser, demo_server)) as context:
+                page = open_page(context, path, server=demo_server, text="<!doctype html>Hello")
+                wait_for(page, PAINT)
+                times.append(page.evaluate(PAINT))
+        last = (f"{path} {times[-1]:.0f}" for path, times in paints.items())
+        print("first contentful paint, ms:", *last)
+    demo, blank = (statistics.median(times) for times in paints.values())
+    # A machine that is busy with something else takes long for a page of one word too; what the
+    # demo can be blamed for is how many times as long it takes.
+    assert demo < max(FIRST_PAINT_MILLISECONDS, 4 * blank), paints
 
 
-PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
 MODULES = """
 () => ({
@@ -421,9 +506,10 @@ def test_it_is_good_to_look_at(open_demo, scheme):
     expect(titles(page, BOB)).to_have_count(5)
     assert_fit(page)
     keep(page, f"demo-{scheme}")
-    pane(page, ALICE).locator("carillon-bell").click()
     plug(page, BOB)
     expect(state(page, BOB)).to_have_text("Reconnecting…")
+    pane(page, ALICE).locator("carillon-bell").click()
+    expect(pane(page, ALICE).get_by_role("dialog")).to_be_visible()
     assert_fit(page)
     keep(page, f"demo-bell-{scheme}")
     other = "light" if scheme == "dark" else "dark"

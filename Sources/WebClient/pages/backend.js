@@ -58,7 +58,11 @@ export class Backend {
     try {
       answer = await response.json();
     } catch {
-      throw new RequestError(response.status, 'malformed', `The answer ${response.status} was no JSON.`);
+      throw new RequestError(
+        response.status,
+        'malformed',
+        `The answer ${response.status} was no JSON.`,
+      );
     }
     if (response.ok && answer.success) return answer.data;
     const { code = 'unknown', message = `The answer was ${response.status}.` } = answer.error ?? {};

@@ -103,8 +103,10 @@ class Line extends EventTarget {
     cable.add(this);
     const real = (this.#real = open());
     real.addEventListener('open', () => this.#tell(new Event('open')));
-    real.addEventListener('message', (/** @type {any} */ { data, lastEventId, origin }) =>
-      this.#tell(new MessageEvent('message', { data, lastEventId, origin })),
+    real.addEventListener(
+      'message',
+      (/** @type {any} */ { data, lastEventId, origin }) =>
+        this.#tell(new MessageEvent('message', { data, lastEventId, origin })),
     );
     real.addEventListener('error', () => this.#tell(new Event('error')));
     real.addEventListener('close', (/** @type {any} */ { code, reason, wasClean }) => {

@@ -31,6 +31,7 @@ function showGate(message = '') {
   sessionStorage.removeItem(KEY);
   gate.hidden = false;
   for (const each of [board, find('#sign-out'), find('#feed-state')]) each.hidden = true;
+  find('#feed-age').textContent = '';
   error.textContent = message;
   token.value = '';
   token.focus();
@@ -83,7 +84,9 @@ async function enter(publisher) {
   try {
     await new Backend(() => publisher).request('GET', ASKED);
   } catch (failure) {
-    showGate(isAboutToken(failure) ? refusal(failure) : String(/** @type {any} */ (failure).message));
+    showGate(
+      isAboutToken(failure) ? refusal(failure) : String(/** @type {any} */ (failure).message),
+    );
     return;
   }
   showBoard(publisher);

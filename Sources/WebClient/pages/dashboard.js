@@ -13,6 +13,7 @@ import { formats } from './units.js';
  * @typedef {import('./rates.js').Figures} Figures
  */
 
+const STATES = { connecting: 'Connecting…', live: 'Live', stale: 'Stale' };
 const SLOWEST = 'of the slowest shard';
 
 /** What is worth a figure of its own: [label, member, format, note]. */
@@ -27,10 +28,32 @@ const TILES = [
 
 /** The plots: title, format, least step, and the members, the first of which is split by shard. */
 const PLOTS = [
-  { title: 'Connections and users', format: 'count', least: 1, members: [['connections', 'connections'], ['users', 'users']] },
-  { title: 'Deliveries', format: 'rate', least: 1, members: [['delivered', 'delivered'], ['published', 'published']] },
-  { title: 'Publish to socket', format: 'latency', least: 50, note: SLOWEST, members: [['p99', 'p99'], ['p50', 'p50']] },
-  { title: 'Slow consumers', format: 'rate', least: 1, note: 'cut off for lagging', members: [['slow_consumers', 'cut off']] },
+  {
+    title: 'Connections and users',
+    format: 'count',
+    least: 1,
+    members: [['connections', 'connections'], ['users', 'users']],
+  },
+  {
+    title: 'Deliveries',
+    format: 'rate',
+    least: 1,
+    members: [['delivered', 'delivered'], ['published', 'published']],
+  },
+  {
+    title: 'Publish to socket',
+    format: 'latency',
+    least: 50,
+    note: SLOWEST,
+    members: [['p99', 'p99'], ['p50', 'p50']],
+  },
+  {
+    title: 'Slow consumers',
+    format: 'rate',
+    least: 1,
+    note: 'cut off for lagging',
+    members: [['slow_consumers', 'cut off']],
+  },
   { title: 'Bytes sent', format: 'bytes', least: 100, members: [['bytes_sent', 'sent']] },
   { title: 'Messages from clients', format: 'rate', least: 1, members: [['received', 'received']] },
 ];
@@ -73,7 +96,10 @@ export class Dashboard {
     this.#buildTiles();
     this.#buildPlots();
     this.#buildTable();
-    feed.addEventListener('sample', (event) => this.#take(/** @type {CustomEvent} */ (event).detail));
+    feed.addEventListener(
+      'sample',
+      (event) => this.#take(/** @type {CustomEvent} */ (event).detail),
+    );
     feed.addEventListener('state', () => this.#showState());
     for (const input of document.querySelectorAll('input[name=split]')) {
       input.addEventListener('change', () => this.#split(), { signal });
@@ -87,7 +113,13 @@ export class Dashboard {
     const tiles = TILES.map(([label, , , note]) => {
       const value = make('dd', { class: 'figure' }, '–');
       this.#values.push(value);
-      return make('div', { class: 'tile' }, make('dt', {}, label), value, make('dd', { class: 'note' }, note));
+      return make(
+        'div',
+        { class: 'tile' },
+        make('dt', {}, label),
+        value,
+        make('dd', { class: 'note' }, note),
+      );
     });
     find('#tiles').replaceChildren(...tiles);
   }
@@ -106,7 +138,9 @@ export class Dashboard {
 
   #buildTable() {
     const heads = ['Shard', ...COLUMNS.map(([head]) => head)];
-    find('#shards thead tr').replaceChildren(...heads.map((head) => make('th', { scope: 'col' }, head)));
+    find('#shards thead tr').replaceChildren(
+      ...heads.map((head) => make('th', { scope: 'col' }, head)),
+    );
     find('#shards tbody').replaceChildren();
     find('#shards tfoot').replaceChildren();
   }
@@ -126,7 +160,9 @@ export class Dashboard {
     this.#values.forEach((value, index) => {
       value.textContent = text(sample.total, TILES[index][1], TILES[index][2]);
     });
-    find('#shards tbody').replaceChildren(...sample.shards.map((shard, index) => row(String(index), shard)));
+    find('#shards tbody').replaceChildren(
+      ...sample.shards.map((shard, index) => row(String(index), shard)),
+    );
     find('#shards tfoot').replaceChildren(row('Total', sample.total));
     this.#redraw();
   }
@@ -137,13 +173,13 @@ export class Dashboard {
     PLOTS.forEach(({ members }, index) => {
       const series = isSplit
         ? Array.from({ length: this.#shardCount }, (_, shard) => ({
-            label: members.length > 1 ? `shard ${shard}, ${members[0][1]}` : `shard ${shard}`,
-            of: (/** @type {Sample} */ sample) => sample.shards[shard]?.[members[0][0]] ?? null,
-          }))
+          label: members.length > 1 ? `shard ${shard}, ${members[0][1]}` : `shard ${shard}`,
+          of: (/** @type {Sample} */ sample) => sample.shards[shard]?.[members[0][0]] ?? null,
+        }))
         : members.map(([member, label]) => ({
-            label,
-            of: (/** @type {Sample} */ sample) => sample.total[member],
-          }));
+          label,
+          of: (/** @type {Sample} */ sample) => sample.total[member],
+        }));
       this.#plots[index].show(series);
     });
   }
@@ -160,10 +196,11 @@ export class Dashboard {
     const { state, lastArrival } = this.#feed;
     this.#board.classList.toggle('stale', state === 'stale');
     this.#chip.className = `chip ${state}`;
+    // Beside what is told to those who listen, which a second more is not worth.
     const seconds = Math.round((Date.now() - lastArrival) / 1_000);
-    if (state === 'live') this.#chip.textContent = 'Live';
-    else if (state === 'stale') this.#chip.textContent = `Stale: last figures ${seconds} s ago`;
-    else this.#chip.textContent = 'Connecting…';
+    find('#feed-age').textContent = state === 'stale' ? `last figures ${seconds} s ago` : '';
+    const words = /** @type {Record<string, string>} */ (STATES)[state];
+    if (this.#chip.textContent !== words) this.#chip.textContent = words;
     this.#redraw();
   }
 }

@@ -57,7 +57,12 @@ try {
     new Pane(id, token, backend, root);
   }
   // In this tab only, as if the operator had typed it there.
-  find('#to-console').addEventListener('click', () => sessionStorage.setItem(CONSOLE_KEY, held.token));
+  find('#to-console').addEventListener(
+    'click',
+    () => sessionStorage.setItem(CONSOLE_KEY, held.token),
+  );
 } catch (failure) {
-  find('#page-error').textContent = `The demo cannot begin: ${/** @type {Error} */ (failure).message}.`;
+  find('#page-error').textContent = `The demo cannot begin: ${
+    /** @type {Error} */ (failure).message
+  }.`;
 }

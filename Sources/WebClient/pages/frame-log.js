@@ -95,7 +95,11 @@ function line({ direction, text, time }) {
       make(
         'summary',
         {},
-        make('span', { class: `way ${direction}`, role: 'img', 'aria-label': isIn ? 'received' : 'sent' }, isIn ? '↓' : '↑'),
+        make('span', {
+          class: `way ${direction}`,
+          role: 'img',
+          'aria-label': isIn ? 'received' : 'sent',
+        }, isIn ? '↓' : '↑'),
         make('time', {}, clock.format(time)),
         make('code', {}, text.slice(0, LINE_LENGTH)),
       ),

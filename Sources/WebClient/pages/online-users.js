@@ -49,7 +49,9 @@ export class OnlineUsers {
       this.#after = after;
       this.#next = page.next ?? null;
       find('#online-total').textContent = String(page.total);
-      this.#list.replaceChildren(...page.users.map((/** @type {string} */ user) => this.#item(user)));
+      this.#list.replaceChildren(
+        ...page.users.map((/** @type {string} */ user) => this.#item(user)),
+      );
       if (!page.users.length) this.#list.append(make('li', { class: 'empty' }, 'Nobody.'));
     } catch (failure) {
       if (asked === this.#asked) error.textContent = /** @type {Error} */ (failure).message;
@@ -60,7 +62,11 @@ export class OnlineUsers {
 
   /** @param {string} user */
   #item(user) {
-    const open = make('button', { type: 'button', class: 'link', click: () => this.#open(user) }, user);
+    const open = make(
+      'button',
+      { type: 'button', class: 'link', click: () => this.#open(user) },
+      user,
+    );
     return make('li', {}, make('bdi', {}, open));
   }
 }

@@ -3,7 +3,7 @@
 //
 // Invariant: one client at a time; what belonged to an earlier one is closed before the next.
 
-import { Carillon } from '../carillon.js';
+import { Carillon, nativeNotifications, requestPermission } from '../carillon.js';
 import { Cable } from './cable.js';
 import { find, make } from './dom.js';
 import { FrameLog } from './frame-log.js';
@@ -35,8 +35,6 @@ export class Pane {
   #leaves = new AbortController();
   /** @type {any} */
   #client;
-  /** @type {HTMLElement[]} */
-  #elements = [];
 
   /**
    * @param {string} user
@@ -60,11 +58,13 @@ export class Pane {
     });
     this.#cable.addEventListener('change', () => this.#plug());
     find('.transport', root).addEventListener('change', () => this.#start());
+    find('.toasts', root).addEventListener('change', () => this.#showToasts());
+    find('.desktop', root).addEventListener('change', () => this.#ask());
     theme.addEventListener('change', () => this.#colour());
     this.#start();
   }
 
-  /** Makes a client, and the elements that show it. */
+  /** Makes a client, and what shows what it hears. */
   #start() {
     this.#leaves.abort();
     this.#client?.close();
@@ -90,26 +90,58 @@ export class Pane {
     listen('frame', (frame) => this.#frames.add(frame));
     listen('state', () => this.#showState());
     listen('message', (message) => this.#hear(message));
-    this.#show(client);
+    this.#show();
+    const stop = nativeNotifications(client, {
+      filter: () => find('.desktop', this.root).checked,
+      icon: find('.mark').src,
+    });
+    leaves.signal.addEventListener('abort', stop);
     new RoomChat(this.#user, client, this.#backend, this.root, leaves.signal);
     this.#showState();
     client.connect();
   }
 
-  /** @param {any} client */
-  #show(client) {
-    this.#elements = ['bell', 'list', 'toast'].map((name) => {
-      const element = make(`carillon-${name}`);
-      // Before it is in the page, where it would otherwise take the page's own client.
-      element.client = client;
-      find(`.${name}-place`, this.root).replaceChildren(element);
-      return element;
-    });
-    this.#colour();
+  #show() {
+    this.#place('bell');
+    this.#place('list');
+    this.#showToasts();
+  }
+
+  #showToasts() {
+    const isWanted = find('.toasts', this.root).checked;
+    // Each user's in a corner of its own.
+    const position = this.root.previousElementSibling ? 'bottom-end' : 'bottom-start';
+    if (isWanted) this.#place('toast', { position, max: 2 });
+    else find('.toast-place', this.root).replaceChildren();
+  }
+
+  /**
+   * @param {string} name
+   * @param {Record<string, any>} [attributes]
+   */
+  #place(name, attributes) {
+    const element = make(`carillon-${name}`, { theme: currentTheme(), ...attributes });
+    // Before it is in the page, where it would otherwise take the page's own client.
+    element.client = this.#client;
+    find(`.${name}-place`, this.root).replaceChildren(element);
+  }
+
+  /** May the browser show them outside of the page? Asked on a person's click. */
+  async #ask() {
+    const box = find('.desktop', this.root);
+    if (!box.checked) return;
+    const answer = await requestPermission();
+    box.checked = answer === 'granted';
+    if (answer === 'granted') this.#say('Shown on the desktop while this page is not looked at.');
+    else this.#say(`The browser does not show notifications outside of the page: ${answer}.`);
   }
 
   #colour() {
-    for (const element of this.#elements) element.setAttribute('theme', currentTheme());
+    for (
+      const element of this.root.querySelectorAll('carillon-bell, carillon-list, carillon-toast')
+    ) {
+      element.setAttribute('theme', currentTheme());
+    }
   }
 
   #plug() {
@@ -129,7 +161,11 @@ export class Pane {
   /** What is told to all or to one and is not kept. @param {{event: string, data: any}} message */
   #hear({ event, data }) {
     if (event !== 'system:message') return;
-    const notice = find('.notice', this.root);
-    notice.textContent = [data.title, data.message].filter(Boolean).join(': ');
+    this.#say([data.title, data.message].filter(Boolean).join(': '));
+  }
+
+  /** @param {string} text */
+  #say(text) {
+    find('.notice', this.root).textContent = text;
   }
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// One plot of the last five minutes: lines over time, on a canvas that is crisp on any screen.
+// One plot of at most the last five minutes: lines over time, on a canvas that is crisp on any screen.
 //
 // It is read by pointer, by keyboard (it is a slider over time) and as text. The colours come from
 // the style sheet, through the legend's own swatches, so light and dark need no second table.
@@ -9,7 +9,10 @@ import { GAP_MILLISECONDS } from './rates.js';
 import { axisSteps, formats } from './units.js';
 
 export const SPAN_MILLISECONDS = 300_000;
+/** What is drawn at least: a page that was just opened has little to show yet. */
+const LEAST_SPAN = 60_000;
 const MINUTE = 60_000;
+const QUARTER = 15_000;
 const TOP = 10;
 const BOTTOM = 22;
 const RIGHT = 10;
@@ -17,6 +20,11 @@ const RIGHT = 10;
 const DASHES = [[], [6, 3], [2, 2], [8, 3, 2, 3]];
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const secondsClock = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+});
 const exactClock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 
 /**
@@ -32,6 +40,7 @@ export class Plot extends EventTarget {
   /** @type {Sample[]} */
   #samples = [];
   #now = 0;
+  #span = SPAN_MILLISECONDS;
   /** The moment that is read, here or on another plot. @type {number | null} */
   #reading = null;
   /** Whether it is read here: only then the values are beside it. */
@@ -87,7 +96,7 @@ export class Plot extends EventTarget {
           make('span', { class: `swatch line-${index % 8}`, 'data-dash': dashIndex(index) }),
           make('span', {}, label),
           make('output', { 'aria-hidden': 'true' }),
-        ),
+        )
       ),
     );
     this.draw();
@@ -100,6 +109,8 @@ export class Plot extends EventTarget {
   update(samples, now) {
     this.#samples = samples;
     this.#now = now;
+    const age = samples.length ? now - samples[0].time : 0;
+    this.#span = Math.min(Math.max(age, LEAST_SPAN), SPAN_MILLISECONDS);
     this.draw();
   }
 
@@ -128,13 +139,20 @@ export class Plot extends EventTarget {
     const x = event.clientX - this.area.getBoundingClientRect().left;
     const share = (x - this.#left) / (this.#width - this.#left - RIGHT);
     if (share < 0 || share > 1) return this.#read(null);
-    const sample = this.#nearest(this.#now - (1 - share) * SPAN_MILLISECONDS);
+    const sample = this.#nearest(this.#now - (1 - share) * this.#span);
     this.#read(sample ? sample.time : null);
   }
 
   /** @param {KeyboardEvent} event */
   #step(event) {
-    const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageUp: 30, PageDown: -30 };
+    const steps = {
+      ArrowLeft: -1,
+      ArrowDown: -1,
+      ArrowRight: 1,
+      ArrowUp: 1,
+      PageUp: 30,
+      PageDown: -30,
+    };
     const last = this.#samples.length - 1;
     if (event.key === 'Escape') return this.#read(null);
     if (last < 0) return;
@@ -193,7 +211,8 @@ export class Plot extends EventTarget {
     const bottom = box.height - BOTTOM;
     const y = (/** @type {number} */ value) => bottom - (value / top) * (bottom - TOP);
     const x = (/** @type {number} */ time) =>
-      box.width - RIGHT - ((this.#now - time) / SPAN_MILLISECONDS) * (box.width - RIGHT - this.#left);
+      box.width - RIGHT -
+      ((this.#now - time) / this.#span) * (box.width - RIGHT - this.#left);
     this.#paintAxes(pen, steps, labels, x, y, style.color, ratio);
     const colours = this.#colours();
     this.#series.forEach((series, index) => this.#paintLine(pen, series, index, colours, x, y));
@@ -241,8 +260,10 @@ export class Plot extends EventTarget {
     });
     pen.textBaseline = 'alphabetic';
     pen.textAlign = 'center';
-    const first = Math.ceil((this.#now - SPAN_MILLISECONDS) / MINUTE) * MINUTE;
-    for (let time = first; time <= this.#now; time += MINUTE) {
+    const isShort = this.#span <= 2 * MINUTE;
+    const step = isShort ? QUARTER : MINUTE;
+    const first = Math.ceil((this.#now - this.#span) / step) * step;
+    for (let time = first; time <= this.#now; time += step) {
       const at = x(time);
       pen.globalAlpha = 0.14;
       pen.beginPath();
@@ -250,7 +271,7 @@ export class Plot extends EventTarget {
       pen.lineTo(crisp(at), this.#height - BOTTOM);
       pen.stroke();
       pen.globalAlpha = 1;
-      const text = clock.format(time);
+      const text = (isShort ? secondsClock : clock).format(time);
       const half = pen.measureText(text).width / 2;
       if (at - half > this.#left - 8 && at + half < this.#width) {
         pen.fillText(text, at, this.#height - 6);
@@ -267,7 +288,7 @@ export class Plot extends EventTarget {
    * @param {(value: number) => number} y
    */
   #paintLine(pen, { of }, index, colours, x, y) {
-    const from = this.#now - SPAN_MILLISECONDS;
+    const from = this.#now - this.#span;
     pen.save();
     pen.beginPath();
     pen.rect(this.#left, 0, this.#width - this.#left, this.#height);
@@ -333,9 +354,10 @@ export class Plot extends EventTarget {
     const last = this.#samples[this.#samples.length - 1];
     const read = this.#reading === null ? null : this.#nearest(this.#reading);
     const shown = read ?? last;
-    this.legend.querySelectorAll('output').forEach((output, index) => {
-      output.textContent = shown ? this.#text(this.#series[index].of(shown)) : '–';
-    });
+    const outputs = [...this.legend.querySelectorAll('output')];
+    for (const [index, { of }] of this.#series.entries()) {
+      outputs[index].textContent = shown ? this.#text(of(shown)) : '–';
+    }
     this.summary.textContent = this.#summary(last);
     const age = shown && last ? Math.round((shown.time - last.time) / 1_000) : 0;
     this.area.setAttribute('aria-valuenow', String(Math.max(age, -SPAN_MILLISECONDS / 1_000)));
@@ -354,7 +376,9 @@ export class Plot extends EventTarget {
   #summary(last) {
     if (!last) return `${this.#options.title}: nothing yet.`;
     const parts = this.#series.map(({ label, of }) => {
-      const values = /** @type {number[]} */ (this.#samples.map(of).filter((value) => value !== null));
+      const values = /** @type {number[]} */ (this.#samples.map(of).filter((value) =>
+        value !== null
+      ));
       if (!values.length) return `${label}: none`;
       const [low, high] = [Math.min(...values), Math.max(...values)].map(this.#format);
       return `${label}: now ${this.#text(of(last))}, lowest ${low}, highest ${high}`;
@@ -376,10 +400,13 @@ export class Plot extends EventTarget {
         make('span', { class: `swatch line-${index % 8}`, 'data-dash': dashIndex(index) }),
         make('span', {}, label),
         make('b', {}, this.#text(of(sample))),
-      ),
+      )
     );
-    this.tip.replaceChildren(make('div', { class: 'when' }, exactClock.format(sample.time)), ...rows);
-    const share = 1 - (this.#now - sample.time) / SPAN_MILLISECONDS;
+    this.tip.replaceChildren(
+      make('div', { class: 'when' }, exactClock.format(sample.time)),
+      ...rows,
+    );
+    const share = 1 - (this.#now - sample.time) / this.#span;
     const at = this.#left + share * (this.#width - this.#left - RIGHT);
     const isRight = at > this.#width / 2;
     this.tip.style.left = isRight ? 'auto' : `${at + 12}px`;
@@ -388,7 +415,7 @@ export class Plot extends EventTarget {
 }
 
 /** @param {number} index */
-const dashIndex = (index) => index % DASHES.length;
+const dashIndex = (index) => (index + Math.floor(index / 8)) % DASHES.length;
 
 /**
  * A run without a gap; a single point is a dot.

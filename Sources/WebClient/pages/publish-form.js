@@ -15,29 +15,47 @@ const USERS = ['alice', 'bob'];
 const EXAMPLES = [
   {
     name: 'Trade',
-    type: 'trade.created', priority: 'normal', title: 'Trade created',
-    message: 'Bought 10 AAPL at 187.42.', group_key: 'trades', entity_url: '/trades/7',
+    type: 'trade.created',
+    priority: 'normal',
+    title: 'Trade created',
+    message: 'Bought 10 AAPL at 187.42.',
+    group_key: 'trades',
+    entity_url: '/trades/7',
     data: { symbol: 'AAPL', pnl: 125.5 },
   },
   {
     name: 'Incident',
-    type: 'incident_created', priority: 'urgent', title: 'Incident INC-2024-001',
-    message: 'The database in eu-west does not answer.', entity_url: '/incidents/1',
-    actions: [{ label: 'Acknowledge', url: '/incidents/1/ack' }, { label: 'Runbook', url: 'https://example.org/runbook' }],
+    type: 'incident_created',
+    priority: 'urgent',
+    title: 'Incident INC-2024-001',
+    message: 'The database in eu-west does not answer.',
+    entity_url: '/incidents/1',
+    actions: [{ label: 'Acknowledge', url: '/incidents/1/ack' }, {
+      label: 'Runbook',
+      url: 'https://example.org/runbook',
+    }],
   },
   {
     name: 'Payment',
-    type: 'payment_succeeded', priority: 'normal', title: 'Payment successful',
-    message: 'Your payment of $10.00 has been processed.', data: { payment_id: 123, amount: 1000 },
+    type: 'payment_succeeded',
+    priority: 'normal',
+    title: 'Payment successful',
+    message: 'Your payment of $10.00 has been processed.',
+    data: { payment_id: 123, amount: 1000 },
   },
   {
     name: 'Import',
-    type: 'csv.import', priority: 'low', title: 'Import finished',
-    message: '1,204 rows, 3 of them left out.', group_key: 'imports',
+    type: 'csv.import',
+    priority: 'low',
+    title: 'Import finished',
+    message: '1,204 rows, 3 of them left out.',
+    group_key: 'imports',
   },
   {
     name: 'Hostile',
-    type: 'error', priority: 'high', title: '<script>alert(1)</script>',
+    type: 'error',
+    priority: 'high',
+    title: '<script>alert(1)</script>',
     message: '<img src=x onerror=alert(2)> \u202Ethgir ot tfel',
   },
 ];
@@ -60,8 +78,11 @@ export class PublishForm {
       const { count, interval } = this.#fields;
       this.#series(Number(count), Number(interval));
     });
-    const on = (/** @type {string} */ selector, /** @type {string} */ type, /** @type {any} */ act) =>
-      find(selector, form).addEventListener(type, act);
+    const on = (
+      /** @type {string} */ selector,
+      /** @type {string} */ type,
+      /** @type {any} */ act,
+    ) => find(selector, form).addEventListener(type, act);
     on('.stop', 'click', () => this.#run.abort());
     on('.four', 'click', () => form.reportValidity() && this.#series(4, 3));
     on('.add-action', 'click', () => this.#addAction());
@@ -106,9 +127,19 @@ export class PublishForm {
     const row = make(
       'div',
       { class: 'row' },
-      make('input', { class: 'grow label', 'aria-label': 'Label', placeholder: 'Label', value: label }),
+      make('input', {
+        class: 'grow label',
+        'aria-label': 'Label',
+        placeholder: 'Label',
+        value: label,
+      }),
       make('input', { class: 'grow url', 'aria-label': 'Link', placeholder: '/path', value: url }),
-      make('button', { type: 'button', class: 'quiet', 'aria-label': 'Remove this action', click: () => row.remove() }, '×'),
+      make('button', {
+        type: 'button',
+        class: 'quiet',
+        'aria-label': 'Remove this action',
+        click: () => row.remove(),
+      }, '×'),
     );
     rows.append(row);
     if (!label) find('.label', row).focus();
@@ -165,9 +196,14 @@ export class PublishForm {
       const start = performance.now();
       for (let index = 0; index < count; index += 1) {
         // By the clock and not by the answers, so that a slow answer does not move the rest.
-        const isStopped = await pause(start + index * seconds * 1_000 - performance.now(), run.signal);
+        const isStopped = await pause(
+          start + index * seconds * 1_000 - performance.now(),
+          run.signal,
+        );
         if (isStopped) break;
-        const numbered = count > 1 ? { ...body, title: `${body.title} (${index + 1}/${count})` } : body;
+        const numbered = count > 1
+          ? { ...body, title: `${body.title} (${index + 1}/${count})` }
+          : body;
         const asked = performance.now();
         await this.#backend.request('POST', path, numbered);
         if (run !== this.#run) return;

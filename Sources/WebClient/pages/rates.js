@@ -41,13 +41,12 @@ export class Rates {
     const last = this.#last;
     this.#last = snapshot;
     const seconds = last ? (snapshot.time - last.time) / 1_000 : 0;
-    const goesOn =
-      last !== null &&
+    const goesOn = last !== null &&
       seconds > 0 &&
       seconds * 1_000 <= GAP_MILLISECONDS &&
       last.shards.length === snapshot.shards.length &&
       snapshot.shards.every((shard, index) =>
-        TOTALS.every((name) => number(shard[name]) >= number(last.shards[index][name])),
+        TOTALS.every((name) => number(shard[name]) >= number(last.shards[index][name]))
       );
     const shards = snapshot.shards.map((shard, index) => {
       /** @type {Figures} */

@@ -40,8 +40,11 @@ export class RoomChat {
     this.#client = client;
     this.#backend = backend;
     this.#root = root;
-    const on = (/** @type {string} */ selector, /** @type {string} */ type, /** @type {any} */ act) =>
-      find(selector, root).addEventListener(type, act, { signal });
+    const on = (
+      /** @type {string} */ selector,
+      /** @type {string} */ type,
+      /** @type {any} */ act,
+    ) => find(selector, root).addEventListener(type, act, { signal });
     on('.room-form', 'submit', (/** @type {Event} */ event) => {
       event.preventDefault();
       this.#enterOrLeave();
@@ -52,7 +55,9 @@ export class RoomChat {
     });
     on('.say', 'input', () => this.#type());
     on('.presence', 'change', () => this.#setPresence());
-    client.addEventListener('message', (/** @type {any} */ { detail }) => this.#hear(detail), { signal });
+    client.addEventListener('message', (/** @type {any} */ { detail }) => this.#hear(detail), {
+      signal,
+    });
     signal.addEventListener('abort', () => this.#forget());
     this.#showRoom();
   }
@@ -75,10 +80,18 @@ export class RoomChat {
   #showRoom() {
     const isIn = this.#room !== '';
     find('.room-enter', this.#root).textContent = isIn ? 'Leave' : 'Join';
+    find('.room-enter', this.#root).disabled = !this.#hearsRooms;
     find('.room-name', this.#root).readOnly = isIn;
     find('.say-fields', this.#root).disabled = !isIn;
-    find('.say', this.#root).placeholder = isIn ? `Say something in ${this.#room}` : 'Join a room first';
+    find('.say', this.#root).placeholder = isIn
+      ? `Say something in ${this.#room}`
+      : 'Join a room first';
     this.#showPeople();
+  }
+
+  /** What is said in a room is not stored, and a poll brings what is. */
+  get #hearsRooms() {
+    return find('.transport', this.#root).value !== 'poll';
   }
 
   #forget() {
@@ -96,7 +109,11 @@ export class RoomChat {
   /** @param {{event: string, data: any}} message */
   #hear({ event, data }) {
     if (event === 'room:joined' && data.room === this.#room) {
-      this.#people = new Map(data.members.map((/** @type {string} */ user) => [user, this.#people.get(user) ?? 'online']));
+      this.#people = new Map(
+        data.members.map((
+          /** @type {string} */ user,
+        ) => [user, this.#people.get(user) ?? 'online']),
+      );
       this.#showPeople();
     } else if (event === 'presence' && this.#room) {
       if (data.status === 'offline') this.#people.delete(data.user_id);
@@ -127,14 +144,17 @@ export class RoomChat {
   #showTyping() {
     const names = [...this.#typing.keys()];
     const verb = names.length === 1 ? 'is' : 'are';
-    find('.typing', this.#root).textContent = names.length ? `${names.join(', ')} ${verb} typing…` : '';
+    find('.typing', this.#root).textContent = names.length
+      ? `${names.join(', ')} ${verb} typing…`
+      : '';
   }
 
   #showPeople() {
     const people = [...this.#people].map(([user, status]) =>
-      make('li', { class: `person ${status}` }, make('bdi', {}, user), ` ${status}`),
+      make('li', { class: `person ${status}` }, make('bdi', {}, user), ` ${status}`)
     );
-    const nobody = make('li', { class: 'empty' }, this.#room ? 'Entering…' : 'In no room.');
+    const outside = this.#hearsRooms ? 'In no room.' : 'Long-polling hears no rooms.';
+    const nobody = make('li', { class: 'empty' }, this.#room ? 'Entering…' : outside);
     find('.people', this.#root).replaceChildren(...(people.length ? people : [nobody]));
   }
 
@@ -147,7 +167,13 @@ export class RoomChat {
       make(
         'li',
         { class: isOwn ? 'line own' : 'line' },
-        make('span', { class: 'who' }, make('bdi', {}, from || title), ' ', timeElement(Date.now())),
+        make(
+          'span',
+          { class: 'who' },
+          make('bdi', {}, from || title),
+          ' ',
+          timeElement(Date.now()),
+        ),
         make('bdi', { class: 'said' }, from ? message : message || title),
       ),
     );

@@ -22,7 +22,9 @@ function scaled(value, prefixes) {
 
 /** @type {Record<string, (value: number) => string>} */
 export const formats = {
-  count: (value) => (Math.abs(value) < 10_000 ? plain.format(value) : scaled(value, ['', ' k', ' M', ' G'])),
+  count: (
+    value,
+  ) => (Math.abs(value) < 10_000 ? plain.format(value) : scaled(value, ['', ' k', ' M', ' G'])),
   rate: (value) => `${scaled(value, ['', ' k', ' M', ' G'])}/s`,
   bytes: (value) => `${scaled(value, [' B', ' kB', ' MB', ' GB'])}/s`,
   latency: (value) => scaled(value, [' µs', ' ms', ' s']),

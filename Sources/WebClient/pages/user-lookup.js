@@ -27,7 +27,11 @@ export class UserLookup {
    */
   constructor(backend, signal) {
     this.#backend = backend;
-    const on = (/** @type {string} */ selector, /** @type {string} */ type, /** @type {any} */ act) =>
+    const on = (
+      /** @type {string} */ selector,
+      /** @type {string} */ type,
+      /** @type {any} */ act,
+    ) =>
       find(selector).addEventListener(
         type,
         (/** @type {Event} */ event) => {
@@ -88,7 +92,10 @@ export class UserLookup {
   async #loadInbox(before, isCurrent) {
     const query = new URLSearchParams({ limit: String(PAGE) });
     if (before !== null) query.set('before', before);
-    const page = await this.#backend.request('GET', `${userPath(this.#user)}/notifications?${query}`);
+    const page = await this.#backend.request(
+      'GET',
+      `${userPath(this.#user)}/notifications?${query}`,
+    );
     if (!isCurrent()) return;
     this.#older = page.next ?? null;
     find('#inbox-counts').textContent = `${page.unread} unread of ${page.total}`;
@@ -121,7 +128,9 @@ export class UserLookup {
     const body = { user_id: this.#user, ...(reason && { reason }) };
     this.#show(async (isCurrent) => {
       const { disconnected } = await this.#backend.request('POST', '/api/v1/disconnect', body);
-      if (isCurrent()) this.#done.textContent = `Ended ${count(disconnected, 'session')} of ${this.#user}.`;
+      if (isCurrent()) {
+        this.#done.textContent = `Ended ${count(disconnected, 'session')} of ${this.#user}.`;
+      }
       await this.#refresh();
     });
   }

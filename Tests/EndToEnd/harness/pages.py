@@ -9,10 +9,13 @@ from pathlib import Path
 from harness.browser import PATIENCE, open_page
 from harness.proxy import BackgroundProxy
 from harness.server import ROOT
+from playwright.sync_api import expect
 
 # Where a person, or the CI, looks at what was seen.
 SCREENSHOTS = Path(os.environ.get("CARILLON_SCREENSHOTS") or ROOT / ".build" / "screenshots")
 MILLISECONDS = 1_000
+# On a busy machine too.
+expect.set_options(timeout=2 * PATIENCE * MILLISECONDS)
 
 # What a page does with a text that it takes for markup, each in its own way.
 HOSTILE = [
@@ -41,7 +44,8 @@ FAULTS = """
     if (!name(each)) faults.push(`no name: ${each.outerHTML.slice(0, 120)}`);
   }
   for (const table of document.querySelectorAll('table')) {
-    if (table.checkVisibility() && !table.querySelector('thead th[scope=col]')) faults.push(`no heads: ${table.id}`);
+    const isSeen = table.checkVisibility();
+    if (isSeen && !table.querySelector('thead th[scope=col]')) faults.push(`no heads: ${table.id}`);
   }
   const ids = [...document.querySelectorAll('[id]')].map((each) => each.id);
   for (const id of new Set(ids.filter((id, index) => ids.indexOf(id) !== index))) {
