@@ -295,6 +295,25 @@ def test_a_resync_loads_the_list_again_and_moves_the_cursor(page):
     ) == [1, 2, "f.9"]
 
 
+def test_what_is_older_than_the_list_is_not_counted_again(page):
+    """It was missed, and the list that was loaded meanwhile has counted it."""
+    assert page.evaluate(
+        """async () => {
+          const item = (id) => ({ id, title: id, created_at: `2026-01-0${id}T00:00:00.000Z` });
+          const list = { notifications: [item('3'), item('2')], total: 3, unread: 3 };
+          const answer = (path) => ({ data: path.includes('?limit=') ? list : {} });
+          await start({ capacity: 2 }, { answer });
+          const shown = [];
+          client.store.subscribe(({ unreadCount, notifications }) =>
+            shown.push([unreadCount, ...notifications.map(({ id }) => id)].join()));
+          sockets[0].say('notification:new', item('1'));
+          sockets[0].say('stats:updated', { total: 3, unread: 3 });
+          await settle();
+          return [...new Set(shown)];
+        }"""
+    ) == ["3,3,2"]
+
+
 def test_https_becomes_wss_and_the_path_of_the_server_stays(page):
     urls = page.evaluate(
         """async () => {
