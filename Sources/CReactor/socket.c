@@ -3,8 +3,9 @@
 #define _GNU_SOURCE
 
 #include <arpa/inet.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,6 +133,21 @@ int cl_listen_beside(const cl_kernel *kernel, const char *host, uint16_t port, i
 int cl_limit_unsent(const cl_kernel *kernel, int fd, uint32_t byte_count) {
   int value = byte_count > INT32_MAX ? INT32_MAX : (int)byte_count;
   return set_option(kernel, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, value);
+}
+
+bool cl_is_asleep(const cl_kernel *kernel, int fd, uint32_t milliseconds) {
+  // Whoever reads has room for a page at the least before long; a window that is never opened
+  // further than this stays open by what the kernel keeps for the socket's own structures.
+  enum { closed_window = 4096 };
+  struct tcp_info info = {0};
+  socklen_t length = sizeof(info);
+  int result =
+      CL_RETRY(kernel->getsockopt(kernel->context, fd, IPPROTO_TCP, TCP_INFO, &info, &length));
+  cl_check_arguments("getsockopt", result);
+  size_t needed = offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof(info.tcpi_snd_wnd);
+  if (result < 0 || length < needed) return false;
+  return info.tcpi_notsent_bytes > 0 && info.tcpi_snd_wnd < closed_window &&
+         info.tcpi_last_data_sent >= milliseconds;
 }
 
 int cl_local_port(const cl_kernel *kernel, int fd) {

@@ -12,6 +12,8 @@ package struct RecoveryID: Hashable, Sendable {
 
   package static let byteCount = 16
   package static let textCount = 22
+  /// Time for which the rooms of a session are kept once its connection has ended.
+  package static let keptMilliseconds: Int64 = 24 * 60 * 60 * 1_000
 
   package init(high: UInt64, low: UInt64) {
     self.high = high

@@ -121,10 +121,16 @@ package struct Limits: Sendable {
   package var backlogBytesLimit = 64 * 1_024
   /// Bytes that the kernel takes for a connection beyond those that it may send at once.
   ///
-  /// Left to itself it takes megabytes for a client that does not read, thousands of whom have all
-  /// of TCP's memory: then nobody's connection on the machine is served well. But what comes at
-  /// once, a batch of a thousand for one user say, has to find room before its reader has had time.
-  package var unsentBytesLimit: UInt32 = 1_024 * 1_024
+  /// Left to itself it takes megabytes for a client that does not read. To fill those of thousands
+  /// takes seconds, in which nobody else is served, and all of TCP's memory.
+  package var unsentBytesLimit: UInt32 = 128 * 1_024
+  /// The same for a client that is too far behind for the first time and not asleep.
+  ///
+  /// What comes at once, a batch of a thousand for one user say, has to find room before its reader
+  /// has had time.
+  package var unsentBurstBytesLimit: UInt32 = 1_024 * 1_024
+  /// A client that has read nothing for so long, though there was something to read, is asleep.
+  package var sleepMilliseconds: UInt32 = 100
   /// Bytes of a JSON request body; more is answered 413.
   package var bodyBytesLimit = 64 * 1_024
   /// Bytes of the body of a single publish: a notification, and 10,000 ids of its users.

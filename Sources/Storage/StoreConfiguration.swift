@@ -1,5 +1,7 @@
 // The numbers that bound a store.
 
+internal import Notifications
+
 /// Where a store lives and how much it may hold in memory.
 package struct StoreConfiguration: Sendable {
   /// A directory, made when it is not there; or `:memory:`, which keeps nothing.
@@ -47,7 +49,7 @@ package struct StoreConfiguration: Sendable {
     path: String, queueCapacity: Int = 8_192, readQueueCapacity: Int = 8_192,
     groupLimit: Int = 4_096, everyoneLimit: Int = 1_000,
     expiryLimit: Int = Self.defaultExpiryLimit, keptSessionsLimit: Int = 64,
-    keptRoomsMilliseconds: Int64 = 24 * 60 * 60 * 1_000, readerCount: Int = 2,
+    keptRoomsMilliseconds: Int64 = RecoveryID.keptMilliseconds, readerCount: Int = 2,
     checkpointPages: Int = 4_096, logPagesLimit: Int = 32_768, cacheKibibytes: Int = 32_768,
     vfs: String? = nil
   ) {

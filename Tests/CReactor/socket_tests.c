@@ -174,6 +174,43 @@ TEST(unsent, "for a client that does not read the kernel takes no more than it w
   fixture_end(&fixture);
 }
 
+// Case 62
+TEST(asleep, "a client is asleep that has read nothing for so long though something waits") {
+  const cl_kernel *kernel = cl_kernel_real();
+  fixture fixture;
+  fixture_init(&fixture);
+  uint16_t port;
+  cl_acceptor *acceptor;
+  int listener = fixture_listen(&fixture, &port);
+  CHECK_EQUAL(cl_acceptor_create(fixture.reactor, listener, 1, 1, 0, &acceptor), 0);
+  int client = connect_real(port);
+  wait_readable(listener);
+  cl_address peer;
+  int fd = cl_acceptor_accept(acceptor, 0, &peer);
+  CHECK(fd >= 0);
+  CHECK(!cl_is_asleep(kernel, fd, 0));
+  static char bytes[65536];
+  while (cl_send(kernel, fd, bytes, sizeof(bytes)) > 0) {}
+  CHECK(!cl_is_asleep(kernel, fd, 3600000));
+  uint64_t end = cl_monotonic_ms(kernel) + 30000;
+  while (!cl_is_asleep(kernel, fd, 20) && cl_monotonic_ms(kernel) < end) {}
+  CHECK(cl_is_asleep(kernel, fd, 20));
+  // One that has read everything is awake, however long ago that was.
+  while (cl_recv(kernel, client, bytes, sizeof(bytes)) > 0 || cl_is_asleep(kernel, fd, 0)) {
+    CHECK(cl_monotonic_ms(kernel) < end);
+  }
+  // A kernel that cannot say says no.
+  fault_kernel_add(&fixture.kernel, CALL_GETSOCKOPT, EOPNOTSUPP, 1000, -1);
+  while (cl_send(kernel, fd, bytes, sizeof(bytes)) > 0) {}
+  while (!cl_is_asleep(kernel, fd, 20) && cl_monotonic_ms(kernel) < end) {}
+  CHECK(cl_is_asleep(kernel, fd, 20));
+  CHECK(!cl_is_asleep(&fixture.kernel.table, fd, 20));
+  cl_close(&fixture.kernel.table, fd);
+  cl_close(kernel, client);
+  cl_acceptor_destroy(acceptor);
+  fixture_end(&fixture);
+}
+
 TEST(option_failures, "an accepted connection whose options fail is served all the same") {
   fixture fixture;
   fixture_init(&fixture);

@@ -12,7 +12,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from harness.browser import launched, new_context  # noqa: E402
 from harness.clients import FLAT_PATH, FlatClient  # noqa: E402
-from harness.engineio import EngineServer, WebSocketClient  # noqa: E402
+from harness.engineio import (  # noqa: E402
+    ENGINE_PATH,
+    SOCKET_PATH,
+    EngineServer,
+    WebSocketClient,
+)
+from harness.official import cases_of  # noqa: E402
 from harness.raw import RawWebSocket  # noqa: E402
 from harness.server import BINARY, Server  # noqa: E402
 from harness.sizes import size  # noqa: E402
@@ -173,6 +179,20 @@ def make_engine(tmp_path):
     finally:
         for engine in made:
             engine.end()
+
+
+@pytest.fixture(params=[ENGINE_PATH, SOCKET_PATH], ids=["engine.io", "socket.io"])
+def path(request):
+    """Where Engine.IO is served: by itself, and beneath Socket.IO."""
+    return request.param
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks what retells a case of the official suites, for `-m official`."""
+    for item in items:
+        for case in cases_of(item):
+            item.add_marker(pytest.mark.official(case.name))
 
 
 def pytest_generate_tests(metafunc):

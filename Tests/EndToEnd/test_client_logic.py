@@ -282,6 +282,19 @@ def test_a_granted_change_is_kept_until_it_is_told(page):
     ) == [True, [2, 1], 1]
 
 
+def test_a_resync_loads_the_list_again_and_moves_the_cursor(page):
+    assert page.evaluate(
+        """async () => {
+          const loads = () => asked.filter(({ path }) => path.includes('?limit=')).length;
+          await start();
+          const before = loads();
+          sockets[0].say('resync', { cursor: 'f.9' });
+          await settle();
+          return [before, loads(), client.cursor];
+        }"""
+    ) == [1, 2, "f.9"]
+
+
 def test_https_becomes_wss_and_the_path_of_the_server_stays(page):
     urls = page.evaluate(
         """async () => {

@@ -67,12 +67,12 @@ def test_a_websocket_opens_a_session(engine):
         assert client.opening == {"sid": client.sid, "upgrades": [], **expected}
 
 
-def test_the_open_packet_says_what_is_in_force(make_engine):
-    engine = make_engine()
-    for transport in ("polling", "websocket"):
-        with open_client(transport, engine) as client:
-            said = [client.opening[name] for name in ("pingInterval", "pingTimeout", "maxPayload")]
-            assert said == [300, 200, MEGABYTE]
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+def test_the_open_packet_says_what_is_in_force(make_engine, path, transport):
+    with open_client(transport, make_engine(), path) as client:
+        said = [client.opening[name] for name in ("pingInterval", "pingTimeout", "maxPayload")]
+        assert said == [300, 200, MEGABYTE]
+        assert client.opening["upgrades"] == (["websocket"] if transport == "polling" else [])
 
 
 def test_a_parameter_that_nobody_knows_is_passed_over(engine):
@@ -84,25 +84,31 @@ VERSIONS = [None, "", "3", "5", "44", "4.0", "04", "+4", "abc", "9" * 40]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_another_version_of_the_protocol_is_refused(engine, version):
-    expect_error(ask(engine, EIO=version), 5)
-    refused = target(ENGINE_PATH, "websocket", EIO=version)
-    assert exchange(engine, upgrade_request(refused)).status == 400
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+def test_another_version_of_the_protocol_is_refused(engine, path, transport, version):
+    if transport == "polling":
+        expect_error(ask(engine, path=path, EIO=version), 5)
+    else:
+        refused = target(path, "websocket", EIO=version)
+        expect_error(exchange(engine, upgrade_request(refused)), 5)
 
 
 NAMES = [None, "", "abc", "Polling", "webtransport", "flashsocket", "polling,websocket"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_another_transport_is_refused(engine, name):
-    expect_error(ask(engine, transport=name), 0)
-    assert exchange(engine, upgrade_request(target(ENGINE_PATH, name))).status == 400
-    expect_error(ask(engine, transport=name, sid=UNKNOWN_SID), 0)
+@pytest.mark.parametrize("is_upgrade", [False, True], ids=["request", "upgrade"])
+def test_another_transport_is_refused(engine, path, is_upgrade, name):
+    if is_upgrade:
+        expect_error(exchange(engine, upgrade_request(target(path, name))), 0)
+    else:
+        expect_error(ask(engine, path=path, transport=name), 0)
+        expect_error(ask(engine, path=path, transport=name, sid=UNKNOWN_SID), 0)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-def test_another_method_opens_no_session(engine, method):
-    expect_error(ask(engine, method, body=b"4hello"), 2)
+def test_another_method_opens_no_session(engine, path, method):
+    expect_error(ask(engine, method, path=path, body=b"4hello"), 2)
 
 
 def test_a_websocket_session_is_not_opened_by_a_plain_request(engine):
@@ -220,7 +226,8 @@ def test_a_payload_in_chunks_is_a_payload(engine):
         assert [client.next(), client.next()] == ["4hello", "4ab"]
 
 
-TEXTS = ["", "€", "\U0001f514 é\u2028\ufeff\0\r\n\t", '{"a":[1,"2"]}', "b64", "4", "x" * 100_000]
+TEXTS = ["hello", "", "€", "\U0001f514 é\u2028\ufeff\0\r\n\t", '{"a":[1,"2"]}', "b64", "4"]
+TEXTS += ["x" * 100_000]
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
@@ -305,6 +312,17 @@ def test_two_polls_at_once_close_the_session(engine):
         assert second.status == 400
         assert client.poll() == ["1"]
         client.expect_closed()
+        bystander.send("4untouched")
+        assert bystander.next() == "4untouched"
+
+
+def test_a_poll_that_is_cancelled_closes_the_session(engine):
+    with PollingClient(engine) as client, PollingClient(engine) as bystander:
+        client.begin_poll()
+        client.polling.close()
+        # What it would have brought is lost, and there is no telling what that was.
+        wait_until("the session is closed", lambda: client.post(b"4hello").status == 400)
+        expect_error(client.post(b"4hello"), 1)
         bystander.send("4untouched")
         assert bystander.next() == "4untouched"
 

@@ -11,8 +11,10 @@ from harness.engineio import (
     PollingClient,
     WebSocketClient,
     ask,
+    expect_answer,
     expect_error,
     expect_refused,
+    expect_upgrade,
     open_client,
     target,
 )
@@ -27,14 +29,14 @@ ROUNDS = size(1, full=100)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_ping_comes_every_interval_and_one_at_a_time(make_engine, transport):
-    engine, start = make_engine(ping_interval=200, ping_timeout=60_000), time.monotonic()
-    client = begin(transport, engine)
-    with client:
-        for number in range(1, 5):
+def test_a_ping_comes_every_interval_and_one_at_a_time(make_engine, path, transport):
+    times = {"ping_interval": 150, "ping_timeout": 60_000, "connect_timeout": 60_000}
+    engine, start = make_engine(**times), time.monotonic()
+    with begin(transport, engine, path) as client:
+        for number in range(1, 4):
             assert next_beat(client) == ["2"]
             # The clock of this test started before the server's.
-            assert time.monotonic() - start >= 0.2 * number - 0.01
+            assert time.monotonic() - start >= 0.15 * number - 0.01
             client.send("3")
 
 
@@ -44,22 +46,21 @@ def next_beat(client):
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_session_that_does_not_answer_is_closed(make_engine, transport):
-    engine, start = make_engine(), time.monotonic()
-    client = begin(transport, engine)
-    with client:
+def test_a_session_that_does_not_answer_is_closed(make_engine, path, transport):
+    engine, start = make_engine(connect_timeout=60_000), time.monotonic()
+    with begin(transport, engine, path) as client:
         assert client.expect_closed() == []
         assert 0.49 <= time.monotonic() - start < 10
         if transport != "polling":
-            expect_error(ask(engine, sid=client.sid), 1)
+            expect_error(ask(engine, path=path, sid=client.sid), 1)
 
 
-def test_a_session_that_nobody_polls_is_closed_all_the_same(make_engine):
-    engine = make_engine(shards=1)
-    with PollingClient(engine) as client, PollingClient(engine) as younger:
+def test_a_session_that_nobody_polls_is_closed_all_the_same(make_engine, path):
+    engine = make_engine(shards=1, connect_timeout=60_000)
+    with PollingClient(engine, path) as client, PollingClient(engine, path) as younger:
         # What began before this one is over when this one is.
         younger.expect_closed()
-        expect_error(ask(engine, sid=client.sid), 1)
+        expect_error(ask(engine, path=path, sid=client.sid), 1)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -77,15 +78,15 @@ def test_a_session_that_answers_stays(make_engine, transport):
         assert client.next() == "4alive"
 
 
-def begin(transport, engine):
+def begin(transport, engine, path=ENGINE_PATH):
     """A client that goes over to WebSocket, if it does, without having polled once.
 
     So that no heartbeat is answered to the polling that it left.
     """
     if transport != "upgraded":
-        return open_client(transport, engine)
-    with PollingClient(engine) as polling:
-        client = WebSocketClient(engine, sid=polling.sid)
+        return open_client(transport, engine, path)
+    with PollingClient(engine, path) as polling:
+        client = WebSocketClient(engine, path, polling.sid)
     client.send("2probe", "5")
     assert client.read() == "3probe"
     return client
@@ -94,20 +95,20 @@ def begin(transport, engine):
 # The end of a session.
 
 
-def test_a_client_that_polls_says_goodbye(engine):
-    with PollingClient(engine) as client:
+def test_a_client_that_polls_says_goodbye(engine, path):
+    with PollingClient(engine, path) as client:
         client.begin_poll()
         client.send("1")
         assert client.poll() == ["6"]
-        expect_error(ask(engine, sid=client.sid), 1)
+        expect_error(ask(engine, path=path, sid=client.sid), 1)
         expect_error(client.post(b"4hello"), 1)
 
 
-def test_a_client_on_a_websocket_says_goodbye(engine):
-    with WebSocketClient(engine) as client:
+def test_a_client_on_a_websocket_says_goodbye(engine, path):
+    with WebSocketClient(engine, path) as client:
         client.send("1")
         assert client.expect_closed() == []
-        expect_error(ask(engine, sid=client.sid), 1)
+        expect_error(ask(engine, path=path, sid=client.sid), 1)
 
 
 def test_what_was_sent_before_goodbye_is_heard(engine):
@@ -137,26 +138,30 @@ def test_a_websocket_that_ends_takes_the_session_with_it(engine, how):
 # The upgrade.
 
 
-def test_a_session_goes_over_to_websocket(engine):
-    with PollingClient(engine) as polling:
-        polling.send("4by polling")
-        assert polling.next() == "4by polling"
-        polling.begin_poll()
-        with WebSocketClient(engine, sid=polling.sid) as client:
-            client.send("2probe")
-            assert client.read() == "3probe"
+@pytest.mark.parametrize("first", ["poll", "probe"])
+def test_a_session_goes_over_to_websocket(engine, path, first):
+    with PollingClient(engine, path) as polling:
+        expect_answer(polling)
+        if first == "poll":
+            polling.begin_poll()
+        with WebSocketClient(engine, path, polling.sid) as client:
+            client.probe()
             assert polling.poll() == ["6"]
             client.send("5")
-            client.send("4by websocket", b"\x00")
-            assert [client.read(), client.read()] == ["4by websocket", b"\x00"]
+            expect_answer(client)
+
+
+def test_binary_is_raw_once_a_session_went_over(engine):
+    with open_client("upgraded", engine) as client:
+        client.send("4by websocket", b"\x00")
+        assert [client.read(), client.read()] == ["4by websocket", b"\x00"]
 
 
 def test_polls_go_on_until_the_upgrade_is_done(engine):
     """A client stops polling when its poll comes back, and it may have begun another meanwhile."""
     with PollingClient(engine) as polling:
         with WebSocketClient(engine, sid=polling.sid) as client:
-            client.send("2probe")
-            assert client.read() == "3probe"
+            client.probe()
             polling.send("4still by polling")
             assert polling.next() == "4still by polling"
             polling.begin_poll()
@@ -182,31 +187,28 @@ def test_a_poll_that_waits_when_the_upgrade_is_done_is_let_go(engine):
             assert polling.poll() == ["6"]
 
 
-def test_requests_of_an_upgraded_session_are_refused(engine):
-    with open_client("upgraded", engine) as client:
+def test_requests_of_an_upgraded_session_are_refused(engine, path):
+    with open_client("upgraded", engine, path) as client:
         for _ in range(3):
-            expect_error(ask(engine, sid=client.sid), 3)
-            expect_error(ask(engine, "POST", body=b"4stray", sid=client.sid), 3)
-            client.send("4mine")
-            assert client.read() == "4mine"
+            expect_error(ask(engine, path=path, sid=client.sid), 3)
+            expect_error(ask(engine, "POST", body=b"4stray", path=path, sid=client.sid), 3)
+            expect_answer(client)
 
 
 @pytest.mark.parametrize("transport", ["websocket", "upgraded"])
-def test_a_second_websocket_for_a_session_is_closed(engine, transport):
+def test_a_second_websocket_for_a_session_is_closed(engine, path, transport):
     # Case 42.
-    with open_client(transport, engine) as client:
+    with open_client(transport, engine, path) as client:
         for _ in range(3):
-            expect_refused(engine, target(ENGINE_PATH, "websocket", client.sid))
-            client.send("4mine")
-            assert client.read() == "4mine"
+            expect_refused(engine, target(path, "websocket", client.sid))
+            expect_answer(client)
 
 
 def test_a_second_websocket_while_the_first_one_probes_is_closed(engine):
     # Case 42.
     with PollingClient(engine) as polling:
         with WebSocketClient(engine, sid=polling.sid) as client:
-            client.send("2probe")
-            assert client.read() == "3probe"
+            client.probe()
             expect_refused(engine, target(ENGINE_PATH, "websocket", polling.sid))
             client.send("5", "4mine")
             assert client.read() == "4mine"
@@ -218,11 +220,7 @@ def test_a_probe_that_is_none_ends_the_websocket_and_not_the_session(engine, pac
         with WebSocketClient(engine, sid=polling.sid) as client:
             client.send(packet)
             assert client.expect_closed() == []
-        polling.send("4still here")
-        assert polling.next() == "4still here"
-        with polling.upgrade() as client:
-            client.send("4and here")
-            assert client.next() == "4and here"
+        expect_upgrade(polling)
 
 
 @pytest.mark.parametrize("packet", [None, "2probe"], ids=["silent", "probed"])
@@ -234,8 +232,4 @@ def test_a_websocket_that_ends_before_the_upgrade_changes_nothing(engine, packet
                 assert client.read() == "3probe"
             client.socket.send_frame(CLOSE, b"\x03\xe8")
             client.expect_closed()
-        polling.send("4still here")
-        assert polling.next() == "4still here"
-        with polling.upgrade() as client:
-            client.send("4and here")
-            assert client.next() == "4and here"
+        expect_upgrade(polling)

@@ -8,11 +8,11 @@ import contextlib
 import time
 
 import pytest
+from harness.engineio import EngineServer
 from harness.proxy import BackgroundProxy
 from harness.rooms import TypedClient, send
 from harness.shards import own_connections
 from harness.socketio_clients import PythonClient
-from harness.socketio_fixture import EchoServer
 from harness.socketio_js import WAYS, ChromiumClient, NodeClient
 from harness.times import is_timestamp
 from harness.tokens import publisher_token, user_token
@@ -353,9 +353,13 @@ def test_bytes_are_refused_and_the_connection_stays(server, fresh_user, way):
 
 
 @pytest.fixture(scope="module")
-def echo():
-    with EchoServer() as server:
+def echo(tmp_path_factory):
+    server = EngineServer(tmp_path_factory.mktemp("echo")).start()
+    try:
         yield server
+        server.stop()
+    finally:
+        server.end()
 
 
 @EACH

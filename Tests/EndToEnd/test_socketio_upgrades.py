@@ -23,6 +23,7 @@ from harness.engineio import (
     encode,
     expect_error,
     expect_refused,
+    expect_upgrade,
     read_open,
     target,
 )
@@ -196,25 +197,19 @@ def test_a_probe_that_is_not_finished_ends_and_the_session_goes_on(make_engine, 
     with PollingClient(engine) as polling:
         with WebSocketClient(engine, sid=polling.sid) as client:
             if probes:
-                client.send("2probe")
-                assert client.read() == "3probe"
+                client.probe()
             polling.send("4meanwhile")
             assert polling.next() == "4meanwhile"
             assert client.expect_closed() == []
             assert 0.49 <= time.monotonic() - start < 10
-        polling.send("4afterwards")
-        assert polling.next() == "4afterwards"
-        with polling.upgrade() as client:
-            client.send("4upgraded")
-            assert client.next() == "4upgraded"
+        expect_upgrade(polling)
 
 
 def test_a_probe_is_given_ten_seconds(engine):
     start = time.monotonic()
     with PollingClient(engine) as polling:
         with WebSocketClient(engine, sid=polling.sid) as client:
-            client.send("2probe")
-            assert client.read() == "3probe"
+            client.probe()
             assert client.expect_closed(within=15) == []
             assert time.monotonic() - start >= 9.9
         polling.send("4afterwards")
@@ -224,8 +219,7 @@ def test_a_probe_is_given_ten_seconds(engine):
 def test_a_session_that_ends_takes_its_probe_along(engine):
     with PollingClient(engine) as polling:
         with WebSocketClient(engine, sid=polling.sid) as client:
-            client.send("2probe")
-            assert client.read() == "3probe"
+            client.probe()
             polling.send("1")
             assert client.expect_closed() == []
         polling.expect_closed()

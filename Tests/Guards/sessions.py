@@ -18,7 +18,10 @@ GUARDS = [
         PROTOCOL,
         "if let pending = session.assembly, pending.endsAt <= now {",
         "if let pending = session.assembly, pending.endsAt <= now, now == 0 {",
-        (wire("test_socketio_abuse.py", "attachments_that_do_not_come"),),
+        (
+            unit("SocketIONamespaceTests"),
+            wire("test_socketio_abuse.py", "attachments_that_do_not_come"),
+        ),
     ),
     Guard(
         40,
@@ -26,7 +29,7 @@ GUARDS = [
         REQUESTS,
         "guard session.poll == nil else {",
         "guard session.poll?.place != place else {",
-        (wire("test_engineio.py", "two_polls_at_once"),),
+        (unit("EngineSessionTests"), wire("test_engineio.py", "two_polls_at_once")),
     ),
     Guard(
         41,
@@ -34,7 +37,7 @@ GUARDS = [
         TRANSPORT,
         "if now >= session.beginsBy {",
         "if now >= session.beginsBy, now == 0 {",
-        (wire("test_socketio.py", "whoever_connects_to_nothing"),),
+        (unit("SocketIONamespaceTests"), wire("test_socketio.py", "whoever_connects_to_nothing")),
     ),
     Guard(
         41,
@@ -42,7 +45,10 @@ GUARDS = [
         TRANSPORT,
         "private static let packetsPerPoll = 16",
         "private static let packetsPerPoll = 1_600",
-        (wire("test_ghostpay.py", "a_burst_comes_whole and python-polling"),),
+        (
+            unit("EngineSessionTests"),
+            wire("test_ghostpay.py", "a_burst_comes_whole and python-polling"),
+        ),
     ),
     Guard(
         41,
@@ -50,7 +56,10 @@ GUARDS = [
         REQUESTS,
         "if id.shard != index {",
         "if id.shard != index, id.shard == 255 {",
-        (wire("test_engineio.py", "each_request_may_reach_another_shard"),),
+        (
+            unit("EngineUpgradeTests"),
+            wire("test_engineio.py", "each_request_may_reach_another_shard"),
+        ),
     ),
     Guard(
         42,
@@ -59,6 +68,7 @@ GUARDS = [
         "table[place].owned = EngineIOPayload.webSocketFrames(of: Array(pending))",
         "table[place].owned = EngineIOPayload.webSocketFrames(of: Array(pending.prefix(0)))",
         (
+            unit("EngineUpgradeTests"),
             wire("test_engineio_sessions.py", "what_waits_for_a_poll"),
             wire("test_socketio_upgrades.py", "nothing_is_lost_or_doubled"),
         ),
@@ -69,7 +79,10 @@ GUARDS = [
         LIFECYCLE,
         "if table[place].task is EngineProbe, now >= table[place].deadline {",
         "if table[place].task is EngineProbe, now >= table[place].deadline, now == 0 {",
-        (wire("test_socketio_upgrades.py", "probe_that_is_not_finished"),),
+        (
+            unit("EngineUpgradeTests"),
+            wire("test_socketio_upgrades.py", "probe_that_is_not_finished"),
+        ),
     ),
     Guard(
         43,
@@ -77,7 +90,10 @@ GUARDS = [
         SESSION,
         "guard entries.count < PendingAcknowledgements.countLimit else { return nil }",
         "guard entries.count < 100 * PendingAcknowledgements.countLimit else { return nil }",
-        (wire("test_socketio_abuse.py", "questions_that_nobody_answers"),),
+        (
+            unit("SocketIONamespaceTests"),
+            wire("test_socketio_abuse.py", "questions_that_nobody_answers"),
+        ),
     ),
     Guard(
         37,
@@ -85,7 +101,10 @@ GUARDS = [
         USERS,
         "parts[1] == recovery.seal(of: user), Cursor",
         "!parts[1].isEmpty, Cursor",
-        (wire("test_socketio_recovery.py", "session_of_another_user"),),
+        (
+            unit("SocketIORecoveryTests"),
+            wire("test_socketio_recovery.py", "session_of_another_user"),
+        ),
     ),
     Guard(
         37,
@@ -93,7 +112,10 @@ GUARDS = [
         USERS,
         "for mailbox in core.mailboxes { mailbox.append(note) }",
         "for mailbox in core.mailboxes.prefix(0) { mailbox.append(note) }",
-        (wire("test_socketio_recovery.py", "whoever_comes_back_takes"),),
+        (
+            unit("SocketIORecoveryTests"),
+            wire("test_socketio_recovery.py", "whoever_comes_back_takes"),
+        ),
     ),
     Guard(
         66,
@@ -117,6 +139,6 @@ GUARDS = [
         FAN_OUT,
         "number == 0 || !table[place].flags.contains(.ungreeted)",
         "number < .max || !table[place].flags.contains(.ungreeted)",
-        (unit("RoomModelTests"),),
+        (unit("SocketIORecoveryTests"),),
     ),
 ]

@@ -118,13 +118,24 @@ struct PlaceSetTests {
 struct FrameEndsTests {
   @Test func `the end of the frame around a position is found among those still held`() {
     var ends = FrameEnds()
-    for end in stride(from: UInt64(10), through: 10_000, by: 10) {
-      ends.append(end, logStart: end > 1_000 ? end - 1_000 : 0)
+    for end in stride(from: UInt64(300), through: 300_000, by: 300) {
+      ends.append(end, logStart: end > 30_000 ? end - 30_000 : 0)
     }
-    #expect(ends.end(at: 9_995) == 10_000)
-    #expect(ends.end(at: 9_990) == 9_990)
-    #expect(ends.end(at: 9_001) == 9_010)
-    #expect(ends.end(at: 10_000) == 10_000)
-    #expect(ends.end(at: 10_001) == nil)
+    #expect(ends.end(at: 299_950) == 300_000)
+    #expect(ends.end(at: 299_700) == 299_700)
+    #expect(ends.end(at: 270_001) == 270_300)
+    #expect(ends.end(at: 300_000) == 300_000)
+    #expect(ends.end(at: 300_001) == nil)
+  }
+
+  @Test
+  func `of small frames the end of one soon behind a position is found, or the log's is next`() {
+    var ends = FrameEnds()
+    for end in stride(from: UInt64(10), through: 10_000, by: 10) { ends.append(end, logStart: 0) }
+    for position in UInt64(0)...9_700 {
+      let end = ends.end(at: position)!
+      #expect(end % 10 == 0 && end >= position && end < position + 270)
+    }
+    #expect(ends.end(at: 9_999) == nil)
   }
 }

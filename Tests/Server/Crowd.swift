@@ -29,6 +29,10 @@ final class VirtualSocket {
   var keeps = true
   /// Bytes that it takes still; nil is without end.
   var room: Int?
+  /// Bytes that it takes besides once the kernel has been told to take a burst.
+  var burstRoom = 0
+  /// For how long its program has read nothing, though there was something.
+  var sleptMilliseconds: UInt32 = 0
   /// Whether the server has ended its side, or closed the connection.
   fileprivate(set) var isEnded = false
   /// What the server's epoll keeps for it, and waits for.
@@ -101,6 +105,23 @@ final class VirtualSocket {
       if taken < bytes.count { break }
     }
     return total
+  }
+
+  /// The server tells the kernel how much to take for it.
+  fileprivate func limitUnsent() {
+    room = room.map { $0 + burstRoom }
+    burstRoom = 0
+  }
+
+  /// Says what TCP_INFO does of one whose window is closed; the offsets are those of `tcp_info` in
+  /// the kernel's interface.
+  fileprivate func describe(into bytes: UnsafeMutableRawPointer, _ length: inout socklen_t) -> Int32
+  {
+    guard length >= 232 else { return -EINVAL }
+    memset(bytes, 0, Int(length))
+    bytes.storeBytes(of: sleptMilliseconds, toByteOffset: 44, as: UInt32.self)
+    bytes.storeBytes(of: 1, toByteOffset: 144, as: UInt32.self)
+    return 0
   }
 
   fileprivate var readiness: UInt32 {
@@ -213,8 +234,17 @@ final class Crowd {
       return virtual
     }
     table.pointee.setsockopt = { context, descriptor, level, name, value, length in
-      if KernelScript.of(context).crowd[descriptor] != nil { return 0 }
+      if let socket = KernelScript.of(context).crowd[descriptor] {
+        if name == TCP_NOTSENT_LOWAT { socket.limitUnsent() }
+        return 0
+      }
       return cl_kernel_real().pointee.setsockopt(context, descriptor, level, name, value, length)
+    }
+    table.pointee.getsockopt = { context, descriptor, level, name, value, length in
+      guard let socket = KernelScript.of(context).crowd[descriptor] else {
+        return cl_kernel_real().pointee.getsockopt(context, descriptor, level, name, value, length)
+      }
+      return name == TCP_INFO ? socket.describe(into: value, &length.pointee) : 0
     }
     table.pointee.shutdown = { context, descriptor, how in
       let crowd = KernelScript.of(context).crowd

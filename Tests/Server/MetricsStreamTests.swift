@@ -61,10 +61,11 @@ struct MetricsStreamTests {
         + Self.quiet.replacing(
           #""bytes_sent":0"#, with: #""bytes_sent":\#(index == 1 ? sent : 0)"#)
     }
+    let data =
+      #"{"time":\#(ShardFixture.startWall),"shards":[\#(shards.joined(separator: ","))]}"#
     #expect(
       peer.received.text
-        == "retry: 5000\n\ndata: {\"type\":\"metrics\",\"data\":{\"time\":\(ShardFixture.startWall),"
-        + "\"shards\":[\(shards.joined(separator: ","))]}}\n\n")
+        == "retry: 5000\n\n" + #"data: {"type":"metrics","data":\#(data)}"# + "\n\n")
   }
 
   @Test func `one event a second, for all who watch from the shard`() throws {

@@ -161,10 +161,15 @@ int cl_listen(const cl_kernel *kernel, const char *host, uint16_t port, int back
 /// The same beside a listener of this process on the same address, which the kernel then shares
 /// out the connections with.
 int cl_listen_beside(const cl_kernel *kernel, const char *host, uint16_t port, int backlog);
-/// Bounds what the kernel takes for each connection that `fd`, a listener, accepts from now on, but
-/// cannot put on the wire yet (TCP_NOTSENT_LOWAT, which connections inherit). What is on its way is
-/// not bounded by it, so whoever reads is sent to as fast as before. 0 or a negated errno.
+/// Bounds what the kernel takes for the connection `fd`, or for each that `fd`, a listener, accepts
+/// from now on, but cannot put on the wire yet (TCP_NOTSENT_LOWAT, which connections inherit). What
+/// is on its way is not bounded by it, so whoever reads is sent to as fast as before. 0 or a
+/// negated errno.
 int cl_limit_unsent(const cl_kernel *kernel, int fd, uint32_t byte_count);
+/// Whether the program at the other end of the connection `fd` has read nothing for so long: its
+/// kernel has closed the window and nothing could be sent, though something waits. A network that
+/// stands still is none of it. False where the kernel cannot say.
+bool cl_is_asleep(const cl_kernel *kernel, int fd, uint32_t milliseconds);
 /// The local port of a bound socket, or a negated errno.
 int cl_local_port(const cl_kernel *kernel, int fd);
 /// Begins a nonblocking TCP connection to a numeric address, CLOEXEC and TCP_NODELAY. Returns the

@@ -12,8 +12,8 @@
 //
 //     owned  │ lent
 //
-// Invariant: a blocked connection (one whose socket took less than it was given) has no ranges in
-// its outbox. They are copied into `owned` when it blocks, so that no log has to wait for it.
+// Invariant: the ranges of a blocked connection (one whose socket took less than it was given) are
+// copied into `owned` before their log comes round to them, so that no log has to wait for it.
 
 internal import Broadcast
 internal import CReactor
@@ -74,6 +74,8 @@ struct ConnectionFlags: OptionSet {
   static let guest = ConnectionFlags(rawValue: 1 << 21)
   /// What began is not told to the client yet, and nothing else may be before it.
   static let ungreeted = ConnectionFlags(rawValue: 1 << 22)
+  /// The kernel has been told to take a burst for it.
+  static let deepened = ConnectionFlags(rawValue: 1 << 23)
   /// There is no socket to write to.
   static let socketless: ConnectionFlags = [.polling, .guest]
 }

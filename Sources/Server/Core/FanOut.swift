@@ -27,8 +27,9 @@ final class Format {
   let roomLog: FrameLog
   /// The end of the rooms' log at the last flush.
   var roomFlushedEnd: UInt64 = 0
-  /// Ends of the frames that the log still holds, oldest first.
+  /// Ends of frames that the logs still hold.
   var frameEnds = FrameEnds()
+  var roomFrameEnds = FrameEnds()
   var writer: FrameWriter
 
   init(dialect: any Dialect, epoch: String?, capacity: Int) {
@@ -40,13 +41,17 @@ final class Format {
   }
 }
 
-/// Ends of recent frames of a log, to find where a frame that was sent in part ends.
+/// Ends of recent frames of a log, oldest first, to find where one that was sent in part ends.
 struct FrameEnds {
+  /// Of small frames not each is noted, so that there are thousands of ends to a log at the most.
+  private static let leastStep: UInt64 = 256
+
   private var ends: [UInt64] = []
   private var dropped = 0
 
   /// Notes a frame's end and forgets those that the log no longer holds.
   mutating func append(_ end: UInt64, logStart: UInt64) {
+    if let last = ends.last, end - last < FrameEnds.leastStep { return }
     while dropped < ends.count, ends[dropped] <= logStart { dropped += 1 }
     if dropped > 64, dropped > ends.count / 2 {
       ends.removeFirst(dropped)
@@ -55,7 +60,8 @@ struct FrameEnds {
     ends.append(end)
   }
 
-  /// The end of the frame in which `position` lies, or `position` where it is an end itself.
+  /// An end at or behind `position`: of the frame in which it lies, or of one soon behind that; nil
+  /// where the log's own end is the next.
   func end(at position: UInt64) -> UInt64? {
     var low = dropped
     var high = ends.count
@@ -166,7 +172,7 @@ extension Shard {
         if !isFlushed { flushDirectIfFull(adding: formats.count * format.writer.bytes.count) }
         isFlushed = true
         let from = direct.end
-        if format.writer.count > 0 { direct.append(format.writer.bytes.span) }
+        if format.writer.count > 0 { appendDirect(format.writer.bytes) }
         written[index] = (from, direct.end)
       }
       guard let range = written[index], range.from != range.to, table.contains(place) else {
@@ -209,13 +215,14 @@ extension Shard {
       guard table.contains(place), table[place].state == .session else { return }
     }
     if table[place].flags.contains(.blocked) {
-      // Before it is copied: what a client is cut off for is not held for it as well.
+      // Before it is held for it: what a client is cut off for is not.
       checkBacklog(at: place, adding: count)
-      guard table.contains(place), table[place].state == .session, takeSharedTail(at: place) else {
-        return
+      guard table.contains(place), table[place].state == .session else { return }
+      if !mayLean(place) {
+        guard takeSharedTail(at: place) else { return }
+        spillOutbox(at: place)
+        return copyToOwned(log(number), from: from, to: to, at: place)
       }
-      copyToOwned(log(number), from: from, to: to, at: place)
-      return
     }
     let format = formats[Int(table[place].format)]
     if table[place].flags.contains(.ungreeted) { table[place].sharedThrough = format.log.end }
@@ -225,6 +232,7 @@ extension Shard {
       table[place].sharedThrough = format.log.end
     }
     table[place].outbox.append(log: number, from: from, to: to)
+    if table[place].flags.contains(.blocked) { lean(place) }
     markQueued(place)
   }
 
@@ -246,8 +254,13 @@ extension Shard {
     // That flush may have ended the connection.
     guard table.contains(place) else { return }
     let from = direct.end
-    direct.append(frames.span)
+    appendDirect(frames)
     queue(log: 0, from: from, to: direct.end, at: place)
+  }
+
+  private func appendDirect(_ frames: [UInt8]) {
+    direct.append(frames.span)
+    directFrameEnds.append(direct.end, logStart: direct.start)
   }
 
   /// Makes finished frames bytes of the session's own, behind what it has.
@@ -279,6 +292,14 @@ extension Shard {
     return index < formats.count ? formats[index].log : formats[index - formats.count].roomLog
   }
 
+  /// Ends of the frames in the log that an outbox's range names.
+  func frameEnds(of number: UInt8) -> FrameEnds {
+    if number == 0 { return directFrameEnds }
+    let index = Int(number) - 1
+    return index < formats.count
+      ? formats[index].frameEnds : formats[index - formats.count].roomFrameEnds
+  }
+
   /// Makes the shared frames that `place` has not been sent part of what it owns.
   ///
   /// False when the session has ended on the way.
@@ -306,7 +327,7 @@ extension Shard {
     table[place].outbox.removeAll()
   }
 
-  private func copyToOwned(_ log: FrameLog, from: UInt64, to: UInt64, at place: UInt32) {
+  func copyToOwned(_ log: FrameLog, from: UInt64, to: UInt64, at place: UInt32) {
     let count = Int(to - from)
     makeRoom(for: count, at: place)
     let start = table[place].owned.count

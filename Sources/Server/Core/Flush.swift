@@ -1,8 +1,8 @@
 // Flush: at the end of a turn, everything that a connection has waiting goes out with one call.
 //
-// What a socket does not take blocks the connection: its ranges become bytes of its own, bounded by
-// `backlogBytesLimit`, and writability is awaited. A blocked connection that only has shared frames
-// waiting owns nothing: its position in the shared log is enough until it falls too far behind.
+// What a socket does not take blocks the connection, and writability is awaited. It leans on the
+// logs: positions in them are enough until it falls too far behind, by `backlogBytesLimit`, or
+// until a log comes round to them, when its ranges become bytes of its own.
 
 internal import Broadcast
 internal import CReactor
@@ -26,6 +26,7 @@ extension Shard {
       }
     }
     directFlushed = direct.end
+    liftLeaning()
     if !unflushed.isEmpty { measureFlushed() }
   }
 
@@ -274,9 +275,9 @@ extension Shard {
 
   // MARK: Blocked connections
 
-  /// Awaits writability and frees the logs of what this connection has not taken.
+  /// Awaits writability.
   func block(_ place: UInt32) {
-    spillOutbox(at: place)
+    if mayLean(place) { lean(place) } else { spillOutbox(at: place) }
     countBlocked(table[place].owned.count - table[place].ownedSent, at: place)
     guard !table[place].flags.contains(.blocked) else { return }
     table[place].flags.insert(.blocked)
@@ -286,7 +287,53 @@ extension Shard {
     if table.contains(place) { scheduleTimer(place) }
   }
 
+  /// Whether the connection at `place`, blocked, may have ranges of logs to be sent.
+  ///
+  /// So many that they cost more than a small frame each would are copied together; and what has no
+  /// socket is always behind between two polls.
+  func mayLean(_ place: UInt32) -> Bool {
+    table[place].flags.isDisjoint(with: .socketless)
+      && table[place].outbox.rangeCount < Shard.leaningRangesLimit
+  }
+
+  private static let leaningRangesLimit = 32
+
+  /// Notes that the ranges of the connection at `place` are needed on.
+  func lean(_ place: UInt32) {
+    guard !table[place].outbox.isEmpty else { return }
+    leaning.insert(place)
+    for index in 0..<table[place].outbox.rangeCount {
+      let range = table[place].outbox[index]
+      leaningFrom[Int(range.log)] = min(leaningFrom[Int(range.log)] ?? .max, range.from)
+    }
+  }
+
+  /// Copies what blocked connections have in the logs once one of these is about to come round to
+  /// it: before the next flush it is added to by no more than a flush's worth and a large frame.
+  private func liftLeaning() {
+    guard !leaning.isEmpty else { return }
+    let isDue = leaningFrom.indices.contains { number in
+      guard let from = leaningFrom[number] else { return false }
+      let log = log(UInt8(number))
+      return log.end - from + Shard.flushBytes + 131_072 > UInt64(log.capacity)
+    }
+    guard isDue else { return }
+    let places = leaning
+    places.forEach { place in
+      stopLeaning(place)
+      spillOutbox(at: place)
+      countBlocked(table[place].owned.count - table[place].ownedSent, at: place)
+    }
+  }
+
+  /// Forgets that the connection at `place` needs anything of the logs.
+  func stopLeaning(_ place: UInt32) {
+    guard leaning.remove(place), leaning.isEmpty else { return }
+    for number in leaningFrom.indices { leaningFrom[number] = nil }
+  }
+
   func unblock(_ place: UInt32) {
+    stopLeaning(place)
     table[place].flags.remove(.blocked)
     blockedCount -= 1
     countBlocked(0, at: place)
@@ -325,8 +372,34 @@ extension Shard {
 
   /// Cuts the connection at `place` off when it is further behind than allowed, or would be with
   /// `count` bytes more.
+  ///
+  /// One that only had no time to read yet is given more of the kernel's room first.
   func checkBacklog(at place: UInt32, adding count: Int = 0) {
-    guard table[place].state == .session else { return }
+    guard isTooFarBehind(place, adding: count) else { return }
+    if isDeepened(place) {
+      // It stays blocked until the kernel says that there is room, but that may have been a while.
+      _ = flushOwned(place) && flushOutbox(place) && flushSharedTail(place)
+      guard table.contains(place), isTooFarBehind(place, adding: count) else { return }
+    }
+    cutSlowConsumer(place)
+  }
+
+  /// Whether the kernel takes a burst for the connection at `place`: has it do so, but for a client
+  /// that is asleep, and would only have so much more held for it.
+  private func isDeepened(_ place: UInt32) -> Bool {
+    if table[place].flags.contains(.deepened) { return true }
+    let limits = core.configuration.limits
+    let fd = table[place].fd
+    guard fd >= 0, limits.unsentBurstBytesLimit > limits.unsentBytesLimit,
+      !kernel.isAsleep(fd, milliseconds: limits.sleepMilliseconds)
+    else { return false }
+    table[place].flags.insert(.deepened)
+    kernel.limitUnsent(fd, to: limits.unsentBurstBytesLimit)
+    return true
+  }
+
+  private func isTooFarBehind(_ place: UInt32, adding count: Int) -> Bool {
+    guard table[place].state == .session else { return false }
     let log = formats[Int(table[place].format)].log
     var behind = table[place].queuedByteCount
     // A page of missed notifications is sent ahead of the client's pace, one at a time.
@@ -334,8 +407,7 @@ extension Shard {
     // The page counts for what is its own, not for what it leaves in the log: that is overwritten
     // whoever replays.
     behind += Int(log.end - table[place].sharedThrough) + count
-    guard behind > backlogBytesLimit(of: place) else { return }
-    cutSlowConsumer(place)
+    return behind > backlogBytesLimit(of: place)
   }
 
   /// Tells a slow consumer 1013, behind the frame that it was sent a part of.
@@ -344,17 +416,14 @@ extension Shard {
     guard settleBurst(for: place) else { return }
     metrics.add(.slowConsumers)
     let format = formats[Int(table[place].format)]
-    if table[place].owned.isEmpty, table[place].outbox.isEmpty,
-      let end = format.frameEnds.end(at: table[place].sharedThrough)
-    {
-      let rest = Int(end - table[place].sharedThrough)
-      if rest > 0 {
-        // SAFETY: the bytes are held by the log: the backlog is far smaller than its capacity.
-        unsafe format.log.withBytes(from: table[place].sharedThrough, to: end) { first, second in
-          unsafe table[place].owned.append(contentsOf: first)
-          unsafe table[place].owned.append(contentsOf: second)
-        }
-      }
+    if table[place].ownedSent == table[place].owned.count {
+      var next = OutboxRange(
+        log: 1 + table[place].format, from: table[place].sharedThrough, to: format.log.end)
+      if !table[place].outbox.isEmpty { next = table[place].outbox[0] }
+      table[place].outbox.removeAll()
+      // The log holds it: a backlog is far smaller than its capacity.
+      let end = min(frameEnds(of: next.log).end(at: next.from) ?? next.to, next.to)
+      if end > next.from { copyToOwned(log(next.log), from: next.from, to: end, at: place) }
     }
     table[place].sharedThrough = format.log.end
     close(place, code: 1013, reason: "too far behind, resume with your cursor")

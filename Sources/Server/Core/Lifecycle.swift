@@ -291,6 +291,7 @@ extension Shard {
     leaveQuotas(place)
     wheel.cancel(place)
     dirty.remove(place)
+    stopLeaning(place)
     let poll = table[place].engine.flatMap { $0.place == place ? $0.poll : nil }
     let fd = table[place].fd
     noteFreed(Shard.connectionBytes + table[place].owned.count)

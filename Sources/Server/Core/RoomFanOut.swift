@@ -93,6 +93,7 @@ extension Shard {
       }
       if burst == nil { burst = RoomBurst(room: room, from: formats.map { $0.roomLog.end }) }
       format.roomLog.append(format.writer.bytes.span)
+      format.roomFrameEnds.append(format.roomLog.end, logStart: format.roomLog.start)
       metrics.add(.framesDelivered, room.formatCounts[index] * format.writer.count)
     }
   }

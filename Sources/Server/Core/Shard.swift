@@ -66,6 +66,11 @@ final class Shard {
   /// Frames for one: replies, greetings, a user's notifications.
   let direct: FrameLog
   var directFlushed: UInt64 = 0
+  var directFrameEnds = FrameEnds()
+  /// Blocked connections that may have ranges of logs to be sent, and where in each log the first
+  /// of those begins, or did; nil where none does.
+  var leaning = PlaceSet()
+  var leaningFrom: [UInt64?]
   /// What is written for each dialect, without and with cursors.
   let formats: [Format]
   /// Where those of each path of Engine.IO are among them.
@@ -177,6 +182,7 @@ final class Shard {
     // What an outbox numbers: the direct log, and two of each format.
     precondition(2 * formats.count < UInt8.max, "\(formats.count) formats")
     self.formats = formats
+    leaningFrom = [UInt64?](repeating: nil, count: 1 + 2 * formats.count)
     precondition(listeners.count <= Shard.listenerLimit, "\(listeners.count) listeners")
     for (index, listener) in listeners.enumerated() {
       acceptors.append(

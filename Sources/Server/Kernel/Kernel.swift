@@ -42,6 +42,18 @@ package struct SystemError: Error, CustomStringConvertible {
   /// Time of day, since 1970.
   var wallMilliseconds: Int64 { unsafe cl_wall_ms(table) }
 
+  /// Bounds what is taken for the connection beyond what may be sent at once.
+  ///
+  /// A kernel that does not know of such bounds has its own.
+  func limitUnsent(_ fd: Int32, to byteCount: UInt32) {
+    _ = unsafe cl_limit_unsent(table, fd, byteCount)
+  }
+
+  /// Whether the client has read nothing for so long, though there was something to read.
+  func isAsleep(_ fd: Int32, milliseconds: UInt32) -> Bool {
+    unsafe cl_is_asleep(table, fd, milliseconds)
+  }
+
   /// Lets other threads run for a moment.
   ///
   /// Never on a shard's thread.

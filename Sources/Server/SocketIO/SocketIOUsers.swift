@@ -57,9 +57,6 @@ extension SocketIOResumption {
 }
 
 extension Shard {
-  /// Time for which the rooms of a client that is gone are kept.
-  private static let keepMilliseconds: Int64 = 24 * 60 * 60 * 1_000
-
   /// Begins a user's session in a namespace.
   func begin(_ client: SocketIOClient, _ fields: SocketIOConnectFields, recovers: Bool) {
     let session = client.session
@@ -245,7 +242,7 @@ extension Shard {
     guard socket.isConnected, let place = socket.place, table.contains(place),
       table[place].membership?.entries.isEmpty == false
     else { return }
-    keepRooms(of: socket, session, endsAt: wall + Shard.keepMilliseconds)
+    keepRooms(of: socket, session, endsAt: wall + RecoveryID.keptMilliseconds)
   }
 
   /// The client leaves by itself: nothing of it is to be recovered.

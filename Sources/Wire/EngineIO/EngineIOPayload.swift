@@ -56,38 +56,3 @@ package struct EngineIOPayload {
     }
   }
 }
-
-/// Writes the packets of a body, one after the other.
-package struct EngineIOPayloadWriter {
-  /// The body so far.
-  package private(set) var bytes: [UInt8] = []
-
-  package init() {}
-
-  /// Writes a packet whose payload `body` writes: JSON, or other text without U+001E.
-  package mutating func append(
-    _ type: EngineIOPacketType, _ body: (inout [UInt8]) -> Void = { _ in }
-  ) {
-    separate()
-    let start = bytes.count
-    EngineIOPacket.append(type, into: &bytes, body)
-    assert(!bytes[start...].contains(EngineIOPayload.separator), "a separator in a packet")
-  }
-
-  /// Writes a packet that is there as text already, its type included.
-  package mutating func append(packet text: ArraySlice<UInt8>) {
-    assert(!text.isEmpty && !text.contains(EngineIOPayload.separator), "not one packet")
-    separate()
-    bytes.append(contentsOf: text)
-  }
-
-  /// Writes a message of binary data.
-  package mutating func append(binary data: [UInt8]) {
-    separate()
-    EngineIOPacket.appendBase64(data, into: &bytes)
-  }
-
-  private mutating func separate() {
-    if !bytes.isEmpty { bytes.append(EngineIOPayload.separator) }
-  }
-}

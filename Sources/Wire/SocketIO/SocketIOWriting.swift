@@ -5,14 +5,6 @@
 // numbers here are the server's own, or were read by the parser: none can break a packet.
 
 extension SocketIOPacket {
-  /// Appends what a client begins with in a namespace; `data` is an object, or nothing.
-  package static func appendConnect(
-    to namespace: String = mainNamespace, data: [UInt8] = [], into bytes: inout [UInt8]
-  ) {
-    appendHeader(.connect, namespace: namespace, into: &bytes)
-    bytes.append(contentsOf: data)
-  }
-
   /// Appends the answer to a client that is let in.
   ///
   /// `privateSessionID` is for clients that may recover their state: they show it when they return.
@@ -79,15 +71,6 @@ extension SocketIOPacket {
     bytes.append(UInt8(ascii: "["))
     arguments(&bytes)
     bytes.append(UInt8(ascii: "]"))
-  }
-
-  /// Appends what stands for an attachment among the arguments.
-  package static func appendPlaceholder(_ attachment: Int, into bytes: inout [UInt8]) {
-    precondition(0..<attachmentCountLimit ~= attachment, "attachment: \(attachment)")
-    bytes.openObject()
-    bytes.member("_placeholder", true)
-    bytes.member("num", attachment)
-    bytes.closeObject()
   }
 
   private static func appendHeader(

@@ -131,12 +131,11 @@ class EventStreamParser(StreamParser):
         return super()._take(line)
 
 
-class PollParser:
-    """Answers to polls on one connection; `replies` is the next poll."""
+class AnswerParser:
+    """Answers on one connection, one at a time; `replies` is the next request."""
 
-    def __init__(self, request):
-        self.request, self.replies = request, b""
-        self.head, self.buffer = HTTPHead(200), b""
+    def __init__(self):
+        self.head, self.buffer, self.replies = HTTPHead(200), b"", b""
 
     @property
     def is_inside(self):
@@ -150,8 +149,19 @@ class PollParser:
         if len(self.buffer) < length:
             return []
         assert len(self.buffer) == length, "an answer that nobody asked for"
-        answer = json.loads(self.buffer)["data"]
-        self.head, self.buffer = HTTPHead(200), b""
+        body, self.head, self.buffer = self.buffer, HTTPHead(200), b""
+        return self._read(body)
+
+
+class PollParser(AnswerParser):
+    """Answers to polls."""
+
+    def __init__(self, request):
+        super().__init__()
+        self.request = request
+
+    def _read(self, body):
+        answer = json.loads(body)["data"]
         self.replies += self.request(answer["cursor"])
         return [answer]
 

@@ -251,8 +251,7 @@ class PollingClient:
         self.begin_poll()
         successor = WebSocketClient(self.server, self.path, self.sid)
         successor.opening = self.opening
-        successor.send("2probe")
-        assert successor.read() == "3probe"
+        successor.probe()
         assert self.poll() == ["6"]
         successor.send("5")
         self.close()
@@ -293,6 +292,11 @@ class WebSocketClient:
                 self.socket.send_frame(BINARY, packet)
             else:
                 self.socket.send_frame(TEXT, packet.encode())
+
+    def probe(self):
+        """Shows that it works, to the session that it is to take over."""
+        self.send("2probe")
+        assert self.read() == "3probe"
 
     def read(self, within=PATIENCE):
         """The next packet, whatever it is."""
@@ -336,6 +340,23 @@ def open_client(transport, server, path=ENGINE_PATH):
         return WebSocketClient(server, path)
     client = PollingClient(server, path)
     return client.upgrade() if transport == "upgraded" else client
+
+
+def expect_answer(client):
+    """Proves that the session still talks, whatever is spoken at its path."""
+    if client.path == ENGINE_PATH:
+        client.send("4still here")
+        assert client.next() == "4still here"
+    else:
+        client.send("40/nowhere")
+        assert client.next() == '44/nowhere,{"message":"Invalid namespace"}'
+
+
+def expect_upgrade(polling):
+    """Proves that a polled session still talks and can still go over to WebSocket."""
+    expect_answer(polling)
+    with polling.upgrade() as client:
+        expect_answer(client)
 
 
 class Attempt(RawWebSocket):

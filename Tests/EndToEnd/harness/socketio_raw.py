@@ -9,7 +9,7 @@ import json
 from urllib.parse import urlencode
 
 from harness.clients import Client
-from harness.dialects import Dialect, HTTPHead, Told, WebSocketParser
+from harness.dialects import AnswerParser, Dialect, Told, WebSocketParser
 from harness.raw import TEXT, frame, upgrade_request
 from harness.tokens import user_token
 
@@ -147,27 +147,15 @@ class SocketIOParser(WebSocketParser):
         return told
 
 
-class PollingParser:
-    """Packets out of answers; `replies` is the next request, and there is always one."""
+class PollingParser(AnswerParser):
+    """Packets out of answers to polls and posts."""
 
     def __init__(self, session):
-        self.session, self.replies, self.sid = session, b"", None
-        self.head, self.buffer, self.has_posted = HTTPHead(200), b"", False
+        super().__init__()
+        self.session, self.sid, self.has_posted = session, None, False
 
-    @property
-    def is_inside(self):
-        return bool(self.buffer)
-
-    def feed(self, data):
-        self.buffer += self.head.feed(data)
-        if self.head.fields is None:
-            return []
-        length = int(self.head.fields["content-length"])
-        if len(self.buffer) < length:
-            return []
-        assert len(self.buffer) == length, "an answer that nobody asked for"
-        body, self.buffer, self.head = self.buffer.decode(), b"", HTTPHead(200)
-        packets = [] if self.has_posted else body.split(SEPARATOR)
+    def _read(self, body):
+        packets = [] if self.has_posted else body.decode().split(SEPARATOR)
         if self.sid is None:
             self.sid = json.loads(packets[0][1:])["sid"]
         told = [each for packet in packets for each in self.session.hear(packet)]

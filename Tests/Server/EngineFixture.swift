@@ -1,0 +1,234 @@
+// Clients of Engine.IO and Socket.IO for a shard that a test turns by hand, and applications that
+// do what a test says.
+//
+// A packet is a text that begins with its type, as on the wire.
+
+import Cryptography
+import Notifications
+import Testing
+import Wire
+
+@testable import Server
+
+/// Gives every message back.
+struct Echo: EngineApplication {
+  func received(text: [UInt8], from client: EngineClient) { client.send(text: text) }
+  func received(binary: [UInt8], from client: EngineClient) { client.send(binary: binary) }
+}
+
+/// Gives every event back, asks on `ask`, refuses `/closed`, and keeps what it was told.
+final class Namespaces: SocketIOApplication, @unchecked Sendable {
+  // Unchecked: a fixture's shard runs on the test's thread, and so does everything here.
+  static let askTimeoutMilliseconds: UInt64 = 5_000
+
+  let namespaces = ["/", "/other", "/closed"]
+  var keepAliveEvent: String?
+  /// The payloads of those who came.
+  private(set) var payloads: [String?] = []
+  /// The namespaces that were left.
+  private(set) var left: [Int] = []
+  /// What was answered to each question; nil to one that was not.
+  private(set) var replies: [String?] = []
+
+  func connect(_ client: SocketIOClient, payload: [UInt8]?) {
+    payloads.append(payload?.text)
+    if client.namespace == 2 { client.refuse("closed") } else { client.accept() }
+  }
+
+  func received(_ event: SocketIOEvent, from client: SocketIOClient) {
+    if event.wantsAcknowledgement {
+      client.acknowledge(event, event.arguments, attachments: event.attachments)
+    } else if event.name == "ask" {
+      client.ask(
+        "question", event.arguments, timeoutMilliseconds: Self.askTimeoutMilliseconds
+      ) { [unowned self] reply in
+        replies.append(reply.map { $0.arguments.map(\.text).joined(separator: ",") })
+      }
+    } else {
+      client.emit(event.name, event.arguments, attachments: event.attachments)
+    }
+  }
+
+  func left(_ client: SocketIOClient) { left.append(client.namespace) }
+}
+
+extension ShardFixture {
+  static let pingInterval: UInt64 = 20_000
+  static let pingTimeout: UInt64 = 10_000
+  static let connectTimeout: UInt64 = 15_000
+
+  /// A server of Engine.IO at `/engine.io/` and of Socket.IO at `/namespaces/` and `/socket.io/`.
+  static func engine(
+    _ application: Namespaces = Namespaces(), shardCount: Int = 1,
+    _ change: (inout Configuration) -> Void = { _ in },
+    settings changeSettings: (inout EngineSettings) -> Void = { _ in }
+  ) throws -> ShardFixture {
+    var settings = EngineSettings()
+    settings.pingIntervalMilliseconds = pingInterval
+    settings.pingTimeoutMilliseconds = pingTimeout
+    settings.connectTimeoutMilliseconds = connectTimeout
+    changeSettings(&settings)
+    return try ShardFixture(shardCount: shardCount) { configuration in
+      configuration.limits.messageRate = .off
+      configuration.engines = [
+        EnginePath("/engine.io/", .messages(Echo()), settings),
+        EnginePath("/namespaces/", .socketIO(application), settings),
+        .notifications(settings),
+      ]
+      change(&configuration)
+    }
+  }
+
+  /// What the shard keeps of that sid.
+  func engineSession(_ sid: String, on index: Int = 0) -> EngineSession? {
+    EngineID(sid).flatMap { shards[index].engineSession($0) }
+  }
+
+  /// Whether nothing at all is left of the connections that were here, and of what they were sent.
+  func isEmpty(_ index: Int = 0) -> Bool {
+    let shard = shards[index]
+    return shard.table.count == 0 && shard.engineSessions.isEmpty
+      && shard.directory.placeCount == 0 && shard.rooms.isEmpty
+      && shard.blockedCount == 0 && shard.blockedBytes == 0
+      && shard.unauthenticatedCount == 0 && shard.bodyBytesInFlight == 0
+  }
+
+  /// Fails unless everything is given back once the peers have gone and been forgotten.
+  func expectEmpty(_ location: SourceLocation = #_sourceLocation) throws {
+    try turn(until: { shards.indices.allSatisfy { isEmpty($0) } }, location)
+  }
+
+  /// Sends a request; `sid` and what else the query has stand in `query`.
+  func request(
+    _ method: String, _ path: String, _ query: String, body: String? = nil, on peer: TestPeer
+  ) {
+    let length = body.map { "Content-Length: \($0.utf8.count)\r\n" } ?? ""
+    peer.send(
+      "\(method) \(path)?EIO=4&transport=polling\(query) HTTP/1.1\r\nHost: x\r\n\(length)\r\n"
+        + (body ?? ""))
+  }
+
+  /// The status and the body of the next answer.
+  func answer(to peer: TestPeer) throws -> (status: Int, body: String) {
+    let (head, body) = try EndpointTests.answer(to: peer, self)
+    return (try #require(Int(head.dropFirst("HTTP/1.1 ".count).prefix(3))), body)
+  }
+
+  /// A session over a WebSocket, or one that is to take `sid` over.
+  func webSocket(
+    _ path: String = "/engine.io/", sid: String? = nil, on index: Int = 0
+  ) throws -> TestPeer {
+    let named = sid.map { "&sid=\($0)" } ?? ""
+    return try session(nil, path: "\(path)?EIO=4&transport=websocket\(named)", on: index)
+  }
+
+  /// Takes the open packet off what has come, and says the sid in it.
+  func takeOpening(of peer: TestPeer) throws -> String {
+    var frames: [String] = []
+    try turn(until: {
+      frames += (try? self.frames(of: peer)) ?? []
+      return !frames.isEmpty
+    })
+    #expect(frames.count == 1)
+    return try Poller.sid(in: frames[0])
+  }
+
+  /// Turns until so many frames came, which are all.
+  func frames(_ count: Int, of peer: TestPeer) throws -> [String] {
+    var found: [String] = []
+    try turn(until: {
+      found += (try? frames(of: peer)) ?? []
+      return found.count >= count
+    })
+    return found
+  }
+}
+
+/// A session that is polled: one connection for the polls, one for what is said.
+final class Poller {
+  let fixture: ShardFixture
+  let path: String
+  let index: Int
+  private(set) var polls: TestPeer
+  private(set) var posts: TestPeer
+  let opening: String
+  let sid: String
+
+  init(_ fixture: ShardFixture, _ path: String = "/engine.io/", on index: Int = 0) throws {
+    self.fixture = fixture
+    self.path = path
+    self.index = index
+    polls = try fixture.connect(to: index)
+    posts = try fixture.connect(to: index)
+    fixture.request("GET", path, "", on: polls)
+    opening = try fixture.answer(to: polls).body
+    sid = try Self.sid(in: opening)
+  }
+
+  static func sid(in opening: String) throws -> String {
+    let mark = try #require(opening.firstRange(of: #"0{"sid":""#))
+    return String(opening[mark.upperBound...].prefix { $0 != "\"" })
+  }
+
+  var session: EngineSession? { fixture.engineSession(sid) }
+
+  /// Sends a poll, and turns until the shard has it waiting or has answered it.
+  func begin() throws {
+    polls = try alive(polls)
+    fixture.request("GET", path, "&sid=\(sid)", on: polls)
+    try fixture.turn(until: { self.session?.poll != nil || !self.polls.receive().isEmpty })
+  }
+
+  /// The connection, or another where the server has ended it: it had nothing to say for long.
+  private func alive(_ peer: TestPeer) throws -> TestPeer {
+    peer.receive()
+    guard peer.isEnded else { return peer }
+    peer.leave()
+    return try fixture.connect(to: index)
+  }
+
+  /// The status and packets that a poll is answered with, begun now unless it was before.
+  func poll(isBegun: Bool = false) throws -> (status: Int, packets: [String]) {
+    if !isBegun { try begin() }
+    let (status, body) = try fixture.answer(to: polls)
+    return (status, body.split(separator: "\u{1e}").map { String($0) })
+  }
+
+  /// What a poll brings that must be good.
+  func packets(isBegun: Bool = false) throws -> [String] {
+    let (status, packets) = try poll(isBegun: isBegun)
+    #expect(status == 200)
+    return packets
+  }
+
+  /// Sends packets in one body, and says the status of the answer.
+  @discardableResult
+  func post(_ packets: String...) throws -> Int {
+    try post(packets)
+  }
+
+  func post(_ packets: [String]) throws -> Int {
+    let body = packets.joined(separator: "\u{1e}")
+    posts = try alive(posts)
+    fixture.request("POST", path, "&sid=\(sid)", body: body, on: posts)
+    return try fixture.answer(to: posts).status
+  }
+
+  /// Ends both connections.
+  func leave() {
+    polls.leave()
+    posts.leave()
+  }
+}
+
+extension TestPeer {
+  /// Ends the connection from its own side, in both directions.
+  func leave() { endSending() }
+
+  /// Sends a masked binary message.
+  func say(binary: [UInt8]) {
+    var frame: [UInt8] = []
+    WebSocketFrame.append(.binary, payload: binary, maskingKey: 0x1234_5678, into: &frame)
+    send(frame)
+  }
+}

@@ -1,0 +1,296 @@
+// Sessions of Engine.IO on one shard, turn by turn: begun, polled, watched, bounded and ended, with
+// nothing left of them. Protocol version 4.
+
+import Broadcast
+import CReactor
+import Notifications
+import Testing
+
+@testable import Server
+
+@Suite("Engine.IO 4: sessions")
+struct EngineSessionTests {
+  static func value(_ counter: Counter, _ fixture: ShardFixture) -> Int {
+    fixture.shard.metrics.value(counter)
+  }
+
+  @Test func `a session that is polled has a place of its own, without a socket`() throws {
+    let fixture = try ShardFixture.engine()
+    let poller = try Poller(fixture)
+    #expect(
+      poller.opening == #"0{"sid":"\#(poller.sid)","upgrades":["websocket"],"pingInterval":20000,"#
+        + #""pingTimeout":10000,"maxPayload":65536}"#)
+    let session = try #require(poller.session)
+    #expect(fixture.shard.table[session.place].fd == -1)
+    #expect(fixture.shard.table[session.place].flags.contains(.polling))
+    // Two requests' connections, and the session.
+    #expect(fixture.shard.table.count == 3)
+    #expect(try poller.post("1") == 200)
+    poller.leave()
+    try fixture.expectEmpty()
+  }
+
+  @Test func `a poll waits for as long as there is nothing, and brings what comes`() throws {
+    let fixture = try ShardFixture.engine()
+    let poller = try Poller(fixture)
+    try poller.begin()
+    try fixture.pass(milliseconds: ShardFixture.pingInterval - 1_000)
+    #expect(poller.polls.receive().isEmpty)
+    try poller.post("4a", "4b")
+    #expect(try poller.packets(isBegun: true) == ["4a", "4b"])
+    #expect(poller.session?.poll == nil)
+  }
+
+  @Test func `what nobody has polled for waits, and comes sixteen packets at a time`() throws {
+    let fixture = try ShardFixture.engine()
+    let poller = try Poller(fixture)
+    let sent = (0..<40).map { "4\($0)" }
+    for packet in sent { try poller.post(packet) }
+    let session = try #require(poller.session)
+    try fixture.turn(2)
+    #expect(fixture.shard.table[session.place].flags.contains(.blocked))
+    #expect(fixture.shard.blockedBytes > 0)
+    let polls = try (0..<3).map { _ in try poller.packets() }
+    #expect(polls.map(\.count) == [16, 16, 8] && polls.flatMap { $0 } == sent)
+    #expect(fixture.shard.blockedBytes == 0 && fixture.shard.blockedCount == 0)
+    #expect(fixture.shard.table[session.place].owned.isEmpty)
+  }
+
+  @Test func `whoever never polls is cut off at the bound of its backlog`() throws {
+    let fixture = try ShardFixture.engine(Namespaces(), { $0.limits.backlogBytesLimit = 8_192 })
+    let poller = try Poller(fixture)
+    let packet = "4" + String(repeating: "x", count: 1_000)
+    var largest = 0
+    for _ in 0..<50 {
+      guard let place = poller.session?.place else { break }
+      largest = max(largest, fixture.shard.table[place].queuedByteCount)
+      _ = try poller.post(packet)
+      try fixture.turn(2)
+    }
+    #expect(poller.session == nil)
+    // Four times that of a client whose kernel takes what comes.
+    #expect(largest > 3 * 8_192 && largest <= 4 * 8_192)
+    #expect(Self.value(.slowConsumers, fixture) == 1)
+    #expect(try poller.poll().status == 400)
+    poller.leave()
+    try fixture.expectEmpty()
+  }
+
+  // Case 40
+  @Test func `two polls at once end the session, and the one that came first says so`() throws {
+    let fixture = try ShardFixture.engine()
+    let poller = try Poller(fixture)
+    try poller.begin()
+    let second = try fixture.connect()
+    fixture.request("GET", poller.path, "&sid=\(poller.sid)", on: second)
+    #expect(try fixture.answer(to: second).status == 400)
+    #expect(try poller.packets(isBegun: true) == ["1"])
+    #expect(fixture.shard.engineSessions.isEmpty)
+    poller.leave()
+    second.leave()
+    try fixture.expectEmpty()
+  }
+
+  @Test func `two bodies at once end the session, and neither is taken any more`() throws {
+    let fixture = try ShardFixture.engine()
+    let poller = try Poller(fixture)
+    let first = try fixture.connect()
+    first.send(
+      "POST \(poller.path)?EIO=4&transport=polling&sid=\(poller.sid) HTTP/1.1\r\nHost: x\r\n"
+        + "Content-Length: 6\r\n\r\n4fir")
+    try fixture.turn(until: { poller.session?.isPosting == true })
+    #expect(try poller.post("4second") == 400)
+    first.sendIfOpen("st")
+    #expect(try fixture.answer(to: first).status == 400)
+    #expect(try poller.poll().status == 400)
+    poller.leave()
+    first.leave()
+    try fixture.expectEmpty()
+  }
+
+  @Test func `a body that says it is too large ends the session before it comes`() throws {
+    let fixture = try ShardFixture.engine { _ in
+    } settings: {
+      $0.bodyBytesLimit = 100
+    }
+    let poller = try Poller(fixture)
+    #expect(try poller.post(String(repeating: "4", count: 100)) == 200)
+    _ = try poller.packets()
+    poller.posts.send(
+      "POST \(poller.path)?EIO=4&transport=polling&sid=\(poller.sid) HTTP/1.1\r\nHost: x\r\n"
+        + "Content-Length: 101\r\n\r\n")
+    #expect(try fixture.answer(to: poller.posts).status == 413)
+    #expect(fixture.shard.engineSessions.isEmpty)
+  }
+
+  @Test func `a packet of a body is held to the bound of a message`() throws {
+    let fixture = try ShardFixture.engine { _ in
+    } settings: {
+      $0.messageBytesLimit = 10
+    }
+    let poller = try Poller(fixture)
+    #expect(try poller.post("4123456789x") == 200)
+    #expect(try poller.post("4ok", "4123456789xy") == 400)
+    #expect(poller.session == nil)
+    #expect(Self.value(.protocolViolations, fixture) == 1)
+  }
+
+  @Test(arguments: [true, false])
+  func `a body that is cut short, or a poll, ends the session it was for`(isPoll: Bool) throws {
+    let fixture = try ShardFixture.engine()
+    let poller = try Poller(fixture)
+    let bystander = try Poller(fixture)
+    if isPoll {
+      try poller.begin()
+      poller.polls.leave()
+    } else {
+      poller.posts.send(
+        "POST \(poller.path)?EIO=4&transport=polling&sid=\(poller.sid) HTTP/1.1\r\nHost: x\r\n"
+          + "Content-Length: 6\r\n\r\n4fi")
+      try fixture.turn(until: { poller.session?.isPosting == true })
+      poller.posts.leave()
+    }
+    try fixture.turn(until: { poller.session == nil })
+    #expect(bystander.session != nil)
+    try bystander.post("1")
+    poller.leave()
+    bystander.leave()
+    try fixture.expectEmpty()
+  }
+
+  // MARK: Heartbeat
+
+  @Test func `a ping comes at its time, and a pong puts the next one off`() throws {
+    let fixture = try ShardFixture.engine()
+    let poller = try Poller(fixture)
+    try poller.begin()
+    for _ in 0..<3 {
+      try fixture.pass(milliseconds: ShardFixture.pingInterval - 1_000)
+      #expect(poller.polls.receive().isEmpty)
+      try fixture.pass(milliseconds: 1_000)
+      #expect(try poller.packets(isBegun: true) == ["2"])
+      // As late as it may be.
+      try poller.begin()
+      try fixture.pass(milliseconds: ShardFixture.pingTimeout - 1_000)
+      try poller.post("3")
+    }
+    #expect(Self.value(.timedOut, fixture) == 0)
+  }
+
+  @Test(arguments: ["polling", "websocket"])
+  func `who does not answer a ping is gone when its time is up, not before`(how: String) throws {
+    let fixture = try ShardFixture.engine()
+    var poller = how == "polling" ? try Poller(fixture) : nil
+    let socket = how == "polling" ? nil : try fixture.webSocket()
+    let sid = try socket.map { try fixture.takeOpening(of: $0) } ?? poller?.sid ?? ""
+    try fixture.pass(milliseconds: ShardFixture.pingInterval + ShardFixture.pingTimeout - 1_000)
+    #expect(fixture.engineSession(sid) != nil)
+    // The ping waits for a poll, and whoever says anything else has not answered it.
+    try poller?.post("4a")
+    if let socket { try fixture.say("4a", socket) }
+    try fixture.pass(milliseconds: 1_000)
+    #expect(fixture.engineSession(sid) == nil)
+    #expect(Self.value(.timedOut, fixture) == 1)
+    if let socket { #expect(try fixture.frames(3, of: socket) == ["2", "4a", "close 1000"]) }
+    socket?.leave()
+    poller?.leave()
+    poller = nil
+    try fixture.expectEmpty()
+  }
+
+  @Test func `a pong that answers nothing puts nothing off`() throws {
+    let fixture = try ShardFixture.engine()
+    let poller = try Poller(fixture)
+    try fixture.pass(milliseconds: ShardFixture.pingInterval - 1_000)
+    try poller.post("3")
+    try fixture.pass(milliseconds: 1_000)
+    #expect(try poller.packets() == ["2"])
+  }
+
+  @Test func `a ping of the client's ends the session`() throws {
+    let fixture = try ShardFixture.engine()
+    let peer = try fixture.webSocket()
+    let sid = try fixture.takeOpening(of: peer)
+    peer.say("2")
+    #expect(try fixture.frames(1, of: peer) == ["close 1002"])
+    #expect(fixture.engineSession(sid) == nil)
+  }
+
+  // MARK: Ending
+
+  @Test func `goodbye is answered behind what waited`() throws {
+    let fixture = try ShardFixture.engine()
+    let poller = try Poller(fixture)
+    try poller.post("4a")
+    #expect(try poller.packets() == ["4a"])
+    try poller.begin()
+    #expect(try poller.post("4b", "1", "4never heard") == 200)
+    #expect(try poller.packets(isBegun: true) == ["4b", "6"])
+    #expect(try poller.post("4late") == 400)
+    poller.leave()
+    try fixture.expectEmpty()
+  }
+
+  @Test func `a client that closes its WebSocket leaves nothing behind`() throws {
+    let fixture = try ShardFixture.engine()
+    let peers = try (0..<3).map { _ in try fixture.webSocket() }
+    for peer in peers {
+      let sid = try fixture.takeOpening(of: peer)
+      // What it was sent and does not take.
+      fixture.script.room[peer.serverDescriptor] = 0
+      for _ in 0..<10 { peer.say("4" + String(repeating: "x", count: 2_000)) }
+      try fixture.turn(until: { fixture.shard.table[peer.place].queuedByteCount > 20_000 })
+      #expect(fixture.engineSession(sid) != nil)
+    }
+    #expect(fixture.shard.engineSessions.count == 3)
+    for peer in peers { peer.leave() }
+    try fixture.pass(milliseconds: 60_000)
+    try fixture.expectEmpty()
+  }
+
+  @Test func `as many sessions as places, and the next is refused and leaves nothing`() throws {
+    let fixture = try ShardFixture.engine(
+      Namespaces(), { $0.limits.connectionsPerShardLimit = 3 })
+    let poller = try Poller(fixture)
+    fixture.request("GET", "/engine.io/", "", on: poller.posts)
+    #expect(try fixture.answer(to: poller.posts).status == 503)
+    #expect(fixture.shard.engineSessions.count == 1)
+    try poller.post("1")
+    poller.leave()
+    try fixture.expectEmpty()
+  }
+
+  @Test func `a session that is dropped answers the poll that waits for it`() throws {
+    let fixture = try ShardFixture.engine()
+    let poller = try Poller(fixture)
+    try poller.begin()
+    fixture.shard.drop(try #require(poller.session).place)
+    #expect(try poller.poll(isBegun: true).status == 400)
+    poller.leave()
+    try fixture.expectEmpty()
+  }
+
+  // MARK: Draining
+
+  @Test func `a drain tells those who poll and those on a WebSocket, and opens no more`() throws {
+    let fixture = try ShardFixture.engine()
+    let poller = try Poller(fixture)
+    let peer = try fixture.webSocket()
+    _ = try fixture.takeOpening(of: peer)
+    try poller.post("4last")
+    let late = try fixture.connect()
+    late.send("GET /engine.io/?EIO=4&tr")
+    try fixture.turn(until: { !fixture.shard.table[late.place].partial.isEmpty })
+    fixture.core.mailboxes[0].append(.drain)
+    try poller.begin()
+    try fixture.pass(milliseconds: 200)
+    #expect(try poller.packets(isBegun: true).first == "4last")
+    #expect(try fixture.frames(1, of: peer) == ["close 1001"])
+    #expect(fixture.shard.engineSessions.isEmpty)
+    late.send("ansport=polling HTTP/1.1\r\nHost: x\r\n\r\n")
+    #expect(try fixture.answer(to: late).status == 503)
+    for each in [peer, late] { each.leave() }
+    poller.leave()
+    try fixture.expectEmpty()
+  }
+}

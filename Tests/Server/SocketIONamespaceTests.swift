@@ -1,0 +1,286 @@
+// Namespaces, events, acknowledgements and attachments of Socket.IO 5 on one shard, turn by turn.
+
+import Broadcast
+import Notifications
+import Testing
+import Wire
+
+@testable import Server
+
+@Suite("Socket.IO 5: namespaces")
+struct SocketIONamespaceTests {
+  static let path = "/namespaces/"
+
+  /// A client over a WebSocket that has just come.
+  static func open(_ fixture: ShardFixture) throws -> (peer: TestPeer, sid: String) {
+    let peer = try fixture.webSocket(path)
+    return (peer, try fixture.takeOpening(of: peer))
+  }
+
+  /// One that is in the main namespace.
+  static func connected(_ fixture: ShardFixture) throws -> (peer: TestPeer, sid: String) {
+    let (peer, sid) = try open(fixture)
+    peer.say("40")
+    #expect(try fixture.frames(1, of: peer)[0].hasPrefix(#"40{"sid":""#))
+    return (peer, sid)
+  }
+
+  static func session(_ sid: String, _ fixture: ShardFixture) throws -> SocketIOSession {
+    try #require(fixture.engineSession(sid) as? SocketIOSession)
+  }
+
+  @Test func `each namespace is entered for itself, left for itself, and entered again`() throws {
+    let application = Namespaces()
+    let fixture = try ShardFixture.engine(application)
+    let (peer, sid) = try Self.connected(fixture)
+    peer.say(#"40/other,{"a":1}"#)
+    #expect(try fixture.frames(1, of: peer)[0].hasPrefix(#"40/other,{"sid":""#))
+    #expect(application.payloads == [nil, #"{"a":1}"#])
+    peer.say(#"42/other,["x",1]"#)
+    #expect(try fixture.frames(1, of: peer) == [#"42/other,["x",1]"#])
+    peer.say("41")
+    peer.say(#"42/other,["x",2]"#)
+    #expect(try fixture.frames(1, of: peer) == [#"42/other,["x",2]"#])
+    #expect(application.left == [0])
+    #expect(try Self.session(sid, fixture).sockets.map(\.namespace) == [1])
+    peer.say("40")
+    #expect(try fixture.frames(1, of: peer)[0].hasPrefix(#"40{"sid":""#))
+    peer.leave()
+    try fixture.expectEmpty()
+  }
+
+  @Test func `who is refused is told why, is nowhere, and may try elsewhere`() throws {
+    let application = Namespaces()
+    let fixture = try ShardFixture.engine(application)
+    let (peer, sid) = try Self.open(fixture)
+    peer.say("40/closed,")
+    peer.say("40/nowhere,")
+    let refusals = [
+      #"44/closed,{"message":"closed"}"#, #"44/nowhere,{"message":"Invalid namespace"}"#,
+    ]
+    #expect(try fixture.frames(2, of: peer) == refusals)
+    #expect(try Self.session(sid, fixture).sockets.isEmpty)
+    #expect(application.payloads.count == 1, "nobody is asked about a namespace that is not")
+    peer.say("40")
+    #expect(try fixture.frames(1, of: peer)[0].hasPrefix(#"40{"sid":""#))
+  }
+
+  @Test(arguments: ["40", #"42/other,["x"]"#, "41/other,", "44{}", #"42["disconnect"]"#, "4x"])
+  func `what breaks the protocol ends the session, and nothing behind it is heard`(
+    packet: String
+  ) throws {
+    let fixture = try ShardFixture.engine()
+    let (peer, sid) = try Self.connected(fixture)
+    peer.say(packet)
+    peer.say(#"42["x"]"#)
+    #expect(try fixture.frames(1, of: peer) == ["close 1002"])
+    #expect(fixture.engineSession(sid) == nil)
+    #expect(fixture.shard.metrics.value(.protocolViolations) == 1)
+    peer.leave()
+    try fixture.expectEmpty()
+  }
+
+  @Test func `whoever enters no namespace in time is closed, refused ones too`() throws {
+    let fixture = try ShardFixture.engine()
+    let (idle, idleSID) = try Self.open(fixture)
+    let (refused, refusedSID) = try Self.open(fixture)
+    let (inside, insideSID) = try Self.connected(fixture)
+    refused.say("40/closed,")
+    try fixture.pass(milliseconds: ShardFixture.connectTimeout - 1_000)
+    #expect([idleSID, refusedSID].allSatisfy { fixture.engineSession($0) != nil })
+    try fixture.pass(milliseconds: 1_000)
+    #expect([idleSID, refusedSID].allSatisfy { fixture.engineSession($0) == nil })
+    #expect(fixture.engineSession(insideSID) != nil)
+    #expect(try fixture.frames(1, of: idle) == ["close 1000"])
+    #expect(fixture.shard.metrics.value(.timedOut) == 2)
+    withExtendedLifetime(inside) {}
+  }
+
+  @Test func `whoever has left every namespace has the time of one who has just come`() throws {
+    let fixture = try ShardFixture.engine { _ in
+    } settings: {
+      $0.pingIntervalMilliseconds = 600_000
+    }
+    let (peer, sid) = try Self.connected(fixture)
+    try fixture.pass(milliseconds: 60_000)
+    peer.say("41")
+    try fixture.turn(until: { (try? Self.session(sid, fixture).sockets.isEmpty) == true })
+    try fixture.pass(milliseconds: ShardFixture.connectTimeout - 1_000)
+    #expect(fixture.engineSession(sid) != nil)
+    try fixture.pass(milliseconds: 1_000)
+    #expect(fixture.engineSession(sid) == nil)
+  }
+
+  @Test func `the application's keep-alive goes with each ping, to whoever is connected`() throws {
+    let application = Namespaces()
+    application.keepAliveEvent = "alive"
+    let fixture = try ShardFixture.engine(application)
+    let (peer, _) = try Self.connected(fixture)
+    peer.say("40/other,")
+    _ = try fixture.frames(1, of: peer)
+    try fixture.pass(milliseconds: ShardFixture.pingInterval)
+    #expect(try fixture.frames(3, of: peer) == ["2", #"42["alive"]"#, #"42/other,["alive"]"#])
+  }
+
+  // MARK: Acknowledgements
+
+  @Test func `an acknowledgement counts once, and in its own namespace`() throws {
+    let application = Namespaces()
+    let fixture = try ShardFixture.engine(application)
+    let (peer, sid) = try Self.connected(fixture)
+    peer.say("40/other,")
+    _ = try fixture.frames(1, of: peer)
+    peer.say(#"42["ask",7]"#)
+    #expect(try fixture.frames(1, of: peer) == [#"421["question",7]"#])
+    peer.say("43/other,1[0]")
+    peer.say("432[0]")
+    try fixture.turn(3)
+    #expect(application.replies.isEmpty)
+    peer.say("431[1,2]")
+    peer.say("431[3]")
+    try fixture.turn(until: { !application.replies.isEmpty })
+    try fixture.turn(3)
+    #expect(application.replies == ["1,2"])
+    #expect(try Self.session(sid, fixture).acknowledgements?.entries.isEmpty == true)
+  }
+
+  @Test func `what nobody answers is given up at its time, each at its own`() throws {
+    let application = Namespaces()
+    let fixture = try ShardFixture.engine(application)
+    let (peer, _) = try Self.connected(fixture)
+    peer.say(#"42["ask",1]"#)
+    _ = try fixture.frames(1, of: peer)
+    try fixture.pass(milliseconds: 3_000)
+    peer.say(#"42["ask",2]"#)
+    _ = try fixture.frames(1, of: peer)
+    try fixture.pass(milliseconds: Namespaces.askTimeoutMilliseconds - 4_000)
+    #expect(application.replies.isEmpty)
+    try fixture.pass(milliseconds: 1_000)
+    #expect(application.replies == [nil])
+    peer.say(#"431["late"]"#)
+    peer.say(#"432["in time"]"#)
+    try fixture.turn(until: { application.replies.count > 1 })
+    #expect(application.replies == [nil, #""in time""#])
+  }
+
+  @Test(arguments: ["41", "1", "end"])
+  func `who leaves owes nothing: each question is given up at once`(how: String) throws {
+    let application = Namespaces()
+    let fixture = try ShardFixture.engine(application)
+    let (peer, _) = try Self.connected(fixture)
+    for _ in 0..<3 { peer.say(#"42["ask"]"#) }
+    _ = try fixture.frames(3, of: peer)
+    if how == "end" { peer.leave() } else { peer.say(how) }
+    try fixture.turn(until: { !application.replies.isEmpty })
+    #expect(application.replies == [nil, nil, nil])
+  }
+
+  // Case 43
+  @Test func `one client owes a thousand and twenty-four answers at the most`() throws {
+    let application = Namespaces()
+    let fixture = try ShardFixture.engine(application)
+    let (peer, sid) = try Self.connected(fixture)
+    for _ in 0..<PendingAcknowledgements.countLimit + 2 {
+      peer.say(#"42["ask"]"#)
+      _ = try fixture.frames(of: peer)
+      try fixture.turn()
+    }
+    try fixture.turn(until: { application.replies.count == 2 })
+    #expect(application.replies == [nil, nil])
+    let session = try Self.session(sid, fixture)
+    #expect(session.acknowledgements?.entries.count == PendingAcknowledgements.countLimit)
+    peer.say("1")
+    try fixture.turn(until: { application.replies.count == 2 + 1_024 })
+  }
+
+  // MARK: Attachments
+
+  @Test func `attachments are put together over polls, and given back raw on a WebSocket`() throws {
+    let fixture = try ShardFixture.engine()
+    let poller = try Poller(fixture, Self.path)
+    try poller.post("40")
+    _ = try poller.packets()
+    let event = #"["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#
+    try poller.post("452-" + event)
+    try poller.post("bAQ==")
+    #expect(try Self.session(poller.sid, fixture).assembly != nil)
+    let peer = try fixture.webSocket(Self.path, sid: poller.sid)
+    peer.say("2probe")
+    peer.say("5")
+    peer.say(binary: [2])
+    #expect(try fixture.frames(4, of: peer) == ["3probe", "452-" + event, "\u{1}", "\u{2}"])
+    #expect(try Self.session(poller.sid, fixture).assembly == nil)
+  }
+
+  // Case 39
+  @Test func `attachments have ten seconds from their packet on, however they trickle`() throws {
+    let fixture = try ShardFixture.engine()
+    let (peer, sid) = try Self.connected(fixture)
+    let places = (0..<3).map { #"{"_placeholder":true,"num":\#($0)}"# }.joined(separator: ",")
+    peer.say(#"453-["x",\#(places)]"#)
+    try fixture.turn(until: { (try? Self.session(sid, fixture).assembly) != nil })
+    let end = try #require(try Self.session(sid, fixture).assembly).endsAt
+    for (number, wait) in [(UInt8(1), UInt64(6_000)), (2, 3_000)] {
+      try fixture.pass(milliseconds: wait)
+      let before = fixture.shard.metrics.value(.framesReceived)
+      peer.say(binary: [number])
+      try fixture.turn(until: { fixture.shard.metrics.value(.framesReceived) > before })
+      #expect(try Self.session(sid, fixture).assembly?.endsAt == end)
+    }
+    try fixture.pass(milliseconds: 1_000)
+    #expect(try fixture.frames(1, of: peer) == ["close 1000"])
+    #expect(fixture.engineSession(sid) == nil)
+    #expect(fixture.shard.metrics.value(.timedOut) == 1)
+    peer.leave()
+    try fixture.expectEmpty()
+  }
+
+  // Case 39
+  @Test(arguments: [
+    #"4511-["x"]"#, #"45-1-["x"]"#, #"451000000000-["x"]"#, #"451.5-["x"]"#, #"451e400-["x"]"#,
+  ])
+  func `more attachments than ten, or a count that is none, ends the session`(
+    packet: String
+  ) throws {
+    let fixture = try ShardFixture.engine()
+    let (peer, sid) = try Self.connected(fixture)
+    peer.say(packet)
+    #expect(try fixture.frames(1, of: peer)[0].hasPrefix("close "))
+    #expect(fixture.engineSession(sid) == nil)
+  }
+
+  // Case 39
+  @Test func `text where an attachment is due, and one that is not due, end the session`() throws {
+    let fixture = try ShardFixture.engine()
+    for isText in [true, false] {
+      let (peer, sid) = try Self.connected(fixture)
+      if isText {
+        peer.say(#"451-["x",{"_placeholder":true,"num":0}]"#)
+        peer.say(#"42["x"]"#)
+      } else {
+        peer.say(binary: [1])
+      }
+      #expect(try fixture.frames(1, of: peer) == ["close 1002"])
+      #expect(fixture.engineSession(sid) == nil)
+    }
+  }
+
+  // Case 39
+  @Test func `an attachment is held to the bound of a message`() throws {
+    let fixture = try ShardFixture.engine { _ in
+    } settings: {
+      $0.messageBytesLimit = 1_000
+    }
+    let (peer, sid) = try Self.connected(fixture)
+    let event = #"451-["x",{"_placeholder":true,"num":0}]"#
+    peer.say(event)
+    peer.say(binary: [UInt8](repeating: 7, count: 1_000))
+    #expect(try fixture.frames(2, of: peer)[1].utf8.count == 1_000)
+    peer.say(event)
+    peer.say(binary: [UInt8](repeating: 7, count: 1_001))
+    #expect(try fixture.frames(1, of: peer) == ["close 1009"])
+    #expect(fixture.engineSession(sid) == nil)
+    peer.leave()
+    try fixture.expectEmpty()
+  }
+}
