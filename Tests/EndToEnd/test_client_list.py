@@ -93,6 +93,23 @@ def test_what_comes_while_a_page_is_on_its_way_is_not_lost(server, context, fres
     assert_calm(page)
 
 
+def test_what_is_told_and_in_the_page_too_counts_once(server, context, fresh_user):
+    user = fresh_user()
+    page, shown = open_list(context, server, user)
+    expect(shown.get_by_text("You’re all caught up")).to_be_visible()
+    held = []
+    page.route("**/api/v1/notifications?*unread=true*", lambda route: held.append(route))
+    choose(shown, "Unread only")
+    wait_until("the page has asked", lambda: page.evaluate("1") and held)
+    server.publish(user, "one of a group", group_key="g")
+    expect_titles(shown, ["one of a group"])
+    for route in held:
+        route.continue_()
+    expect(shown.locator("[aria-busy=true]")).to_have_count(0)
+    expect_titles(shown, ["one of a group"])
+    expect(shown.locator(".more")).to_be_hidden()
+
+
 def test_an_answer_that_comes_too_late_changes_nothing(server, context, fresh_user):
     user = fresh_user()
     server.publish(user, "an error", type="error")
@@ -107,7 +124,10 @@ def test_an_answer_that_comes_too_late_changes_nothing(server, context, fresh_us
     types.select_option("info")
     expect_titles(shown, ["an info"])
     for route in held:
-        route.continue_()
+        with page.expect_response(lambda answer: "type=error" in answer.url) as answer:
+            route.continue_()
+        answer.value.finished()
+    page.evaluate("new Promise((end) => requestAnimationFrame(() => setTimeout(end)))")
     expect_titles(shown, ["an info"])
     types.select_option("")
     expect_titles(shown, ["an info", "an error"])

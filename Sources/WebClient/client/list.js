@@ -48,7 +48,6 @@ export class CarillonList extends CarillonPanel {
     });
     on('read', ({ id }) => this.#read((it) => it.id === id));
     on('deleted', ({ id }) => this.#keep((it) => it.id !== id));
-    // What happens to all.
     on('stats', ({ total, unread }) => {
       if (!total) this.#keep(() => false);
       if (!unread) this.#read(() => true);

@@ -59,6 +59,7 @@ svg { display: block; inline-size: 1em; fill: none; stroke: currentColor; stroke
 .title:focus-visible::after { ${ring} outline-offset: -3px; border-radius: 8px }
 :host([unread]) .title, .priority, .more, .action { font-weight: 600 }
 .title, .message { display: -webkit-box; overflow: hidden; text-align: match-parent;
+  text-align: -webkit-match-parent;
   -webkit-box-orient: vertical; -webkit-line-clamp: var(--carillon-lines, 3) }
 :host([expanded]) :is(.title, .message) { display: block }
 .message { color: var(--_muted); white-space: pre-line }
@@ -128,9 +129,9 @@ carillon-item { ${card} ${shadow} overflow: hidden; animation: come .2s;
 
   list: `
 .filters { padding-block-start: 0 }
-.filter[aria-pressed=true] { background: var(--_unread); font-weight: 600; ${ring}
-  outline-width: 1px }
-.types { ${card} margin-inline-start: auto; border-radius: 8px }
+.filter, .types { ${card} border-radius: 8px }
+.filter[aria-pressed=true] { background: var(--_unread); border-color: currentColor }
+.types { margin-inline-start: auto }
 [aria-busy=true] { opacity: .6 }
 .load { ${card} display: block; margin: 12px auto; padding: 6px 16px }
 .end { padding: 12px; text-align: center; color: var(--_muted) }

@@ -34,7 +34,6 @@ export class CarillonToast extends CarillonElement {
     const item = Object.assign(new CarillonItem(), { notification });
     const isUrgent = (it) => it.notification.priority === 'urgent';
     const timeout = isUrgent(item) ? 0 : +(this.getAttribute('timeout') ?? 6_000);
-    // A clock.
     const time = item.animate([], timeout || Infinity);
     time.onfinish = () => this.#close((it) => it === item);
     this.root.prepend(item);
