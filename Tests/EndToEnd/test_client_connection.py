@@ -395,6 +395,7 @@ def test_what_a_hostile_server_says_throws_nothing(server, context, fresh_user):
     assert tab.evaluate("client.state") == "connected"
     told = {each["event"] for each in tab.told("message")}
     assert "unheard:of" in told
+    assert tab.told("error") == []
     assert_no_errors(tab.page)
     tab.until("listed().includes('and then this')")
     assert tab.evaluate("typeof store.value.unreadCount === 'number' && !({}).x")

@@ -290,9 +290,14 @@ def test_a_resync_loads_the_list_again_and_moves_the_cursor(page):
           const before = loads();
           sockets[0].say('resync', { cursor: 'f.9' });
           await settle();
-          return [before, loads(), client.cursor];
+          const after = loads();
+          // What is no cursor, and what is no count, is none.
+          sockets[0].say('resync', { cursor: { a: 1 } });
+          sockets[0].say('stats:updated', { total: 'x', unread: {} });
+          await settle();
+          return [before, after, client.cursor, client.store.value.unreadCount];
         }"""
-    ) == [1, 2, "f.9"]
+    ) == [1, 2, "f.9", 0]
 
 
 def test_what_is_older_than_the_list_is_not_counted_again(page):

@@ -133,6 +133,10 @@ def test_a_new_rendering_is_no_reason_to_connect_again(react, server, fresh_user
     react.until(f"renders >= {before} + 3")
     assert len(react.sockets) == 1
     assert react.said(0, "connect") == [None]
+    # Nor is it that one component takes another's place.
+    react.show(None, options)
+    react.until_text("Status: connected 🟢 Connected (0)", 1)
+    assert len(react.sockets) == 1
 
 
 def test_a_token_that_is_not_there_yet_and_a_fresh_one(react, server, fresh_user):
