@@ -7,11 +7,10 @@ typing, presence), ghostpay's and inbox-watch's look at what arrives.
 import contextlib
 import json
 import re
-import statistics
 from urllib.parse import urlparse
 
 import pytest
-from harness.browser import BLANK, new_context, open_page
+from harness.browser import new_context
 from harness.pages import (
     HOSTILE,
     assert_fit,
@@ -21,12 +20,10 @@ from harness.pages import (
     open_own_page,
     wait_for,
 )
-from harness.waiting import wait_until
 from playwright.sync_api import expect
 
 ALICE, BOB = 0, 1
 BOTH = [ALICE, BOB]
-FIRST_PAINT_MILLISECONDS = 200
 
 
 @pytest.fixture
@@ -429,49 +426,6 @@ def test_the_desktop_is_asked_for_on_a_click_alone(open_demo):
 
 
 # The page itself.
-
-
-def test_the_first_paint_is_quick(browser, demo_server):
-    paints = {"/": [], BLANK: []}
-    for _ in range(7):
-        for path, times in paints.items():
-            # In a new profile: nothing of it is in a cache.
-            with contextlib.closing(new_context(browser, demo_server)) as context:
-                page = open_page(context, path, server=demo_server, text="<!doctype html>Hello")
-                wait_for(page, PAINT)
-                times.append(page.evaluate(PAINT))
-        last = (f"{path} {times[-1]:.0f}" for path, times in paints.items())
-        print("first contentful paint, ms:", *last)
-    demo, blank = (statistics.median(times) for times in paints.values())
-    # A machine that is busy with something else takes long for a page of one word too; what the
-    # demo can be blamed for is how many times as long it takes.
-    assert demo < max(FIRST_PAINT_MILLISECONDS, 4 * blank), paints
-
-
-PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-
-MODULES = """
-() => ({
-  preloaded: [...document.querySelectorAll('link[rel=modulepreload]')].map((each) => each.href),
-  loaded: performance.getEntriesByType('resource').map((each) => each.name)
-    .filter((name) => name.split('?')[0].endsWith('.js')),
-  unlike: performance.getEntriesByType('resource').filter((each) => each.responseStatus >= 300)
-    .map((each) => each.name),
-})
-"""
-
-
-@pytest.mark.parametrize("path", ["/", "/console"])
-def test_what_is_preloaded_is_what_is_needed(browser, demo_server, path):
-    with contextlib.closing(new_context(browser, demo_server)) as context:
-        page = open_own_page(context, path, server=demo_server)
-        page.wait_for_load_state("networkidle")
-        asked = page.evaluate(MODULES)
-        preloaded = {urlparse(each).path for each in asked["preloaded"]}
-        # Nothing in vain, and nothing that waits for another module to ask for it.
-        assert preloaded == {urlparse(each).path for each in asked["loaded"]}
-        assert asked["unlike"] == []
-        assert_quiet(page)
 
 
 def test_the_console_opens_with_the_demos_publisher(open_demo):

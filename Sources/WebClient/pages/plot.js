@@ -1,5 +1,6 @@
 // @ts-check
-// One plot of at most the last five minutes: lines over time, on a canvas that is crisp on any screen.
+// One plot of at most the last five minutes: lines over time, on a canvas that is crisp on any
+// screen.
 //
 // It is read by pointer, by keyboard (it is a slider over time) and as text. The colours come from
 // the style sheet, through the legend's own swatches, so light and dark need no second table.
