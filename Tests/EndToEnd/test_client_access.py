@@ -20,7 +20,7 @@ from harness.waiting import wait_until
 from playwright.sync_api import expect
 
 SAMPLES = [
-    dict(type="trade.created", title="Trade created", message="Successfully created trade for AAPL"),
+    dict(type="trade.created", title="Trade created", message="The trade for AAPL was made."),
     dict(type="csv.import", title="Import completed", message="1,204 rows were imported."),
     dict(type="trade.deleted", title="Trade removed", message="The trade for TSLA was removed."),
     dict(
@@ -71,7 +71,8 @@ CONTRASTS = """(() => {
     const own = rgba(backgroundColor);
     return own[3] === 1 ? own : over(own, behind(parent));
   };
-  const isSeen = (element) => element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })
+  const isSeen = (element) =>
+    element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })
     && !element.matches(':disabled') && element.getClientRects().length;
   return all().filter((element) => isSeen(element) && (element.localName === 'svg'
       || [...element.childNodes].some((it) => it.nodeType === 3 && it.data.trim())))
@@ -81,7 +82,8 @@ CONTRASTS = """(() => {
       const [high, low] = [luminance(over(rgba(color), below)), luminance(below)]
         .sort((a, b) => b - a);
       const name = element.localName === 'svg' ? 'svg' : element.textContent.slice(0, 40);
-      return [name, (high + 0.05) / (low + 0.05), fontSize, element.className.baseVal ?? element.className];
+      const kind = element.className.baseVal ?? element.className;
+      return [name, (high + 0.05) / (low + 0.05), fontSize, kind];
     });
 })()"""
 
@@ -209,7 +211,8 @@ def test_the_ring_of_the_focus_is_to_be_seen(server, context, fresh_user):
               let at = document.activeElement;
               while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
               if (!at || at === document.body) return null;
-              const isRound = (style) => style.outlineStyle !== 'none' && style.outlineWidth !== '0px';
+              const isRound = ({ outlineStyle, outlineWidth }) =>
+                outlineStyle !== 'none' && outlineWidth !== '0px';
               return isRound(getComputedStyle(at)) || isRound(getComputedStyle(at, '::after'));
             })()"""
         )

@@ -432,7 +432,8 @@ def test_words_types_and_colours_are_the_page_s(server, context, fresh_user):
     page = open_elements(context, server, bell(user), lang="de-AT")
     page.evaluate(
         """() => {
-          elements.setStrings('de', { Notifications: 'Mitteilungen', '{n} unread': '{n} ungelesen' });
+          elements.setStrings('de',
+            { Notifications: 'Mitteilungen', '{n} unread': '{n} ungelesen' });
           elements.setKind('ship', { icon: 'M2 12h20', color: 'rgb(1, 2, 3)' });
           document.querySelector('carillon-bell').style.setProperty('--carillon-surface', 'beige');
         }"""

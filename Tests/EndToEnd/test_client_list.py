@@ -1,4 +1,4 @@
-"""inbox-watch's notifications page: the whole inbox by pages, with filters, live without a reload."""
+"""inbox-watch's notifications page: the whole inbox by pages, with filters, and live."""
 
 from harness.elements import (
     assert_calm,

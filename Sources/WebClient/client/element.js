@@ -6,7 +6,8 @@ import { sheets } from './sheets.js';
 
 /** Text goes in as a text node, never else. */
 export const make = (tag, name, given, ...children) => {
-  const element = Object.assign(document.createElement(tag), { className: name, part: name }, given);
+  const element = Object.assign(
+    document.createElement(tag), { className: name, part: name }, given);
   element.append(...children);
   return element;
 };

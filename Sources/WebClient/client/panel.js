@@ -33,7 +33,9 @@ export class CarillonPanel extends CarillonElement {
 
   get rows() { return this.value.notifications; }
   /** @returns {string} */
-  get blank() { return this.value.state === 'connecting' ? 'Loading…' : 'You’re all caught up'; }
+  get blank() {
+    return this.value.state === 'connecting' ? 'Loading…' : 'You’re all caught up';
+  }
 
   #ask(isSure) {
     this.#isSure = isSure;

@@ -7,7 +7,8 @@ const shown = new Map();
 const draw = (language, element) => {
   const then = Date.parse(element.dateTime);
   const age = Date.now() - then;
-  const [length, unit] = age < HOUR ? [MINUTE, 'minute'] : age < DAY ? [HOUR, 'hour'] : [DAY, 'day'];
+  const [length, unit] =
+    age < HOUR ? [MINUTE, 'minute'] : age < DAY ? [HOUR, 'hour'] : [DAY, 'day'];
   const format = (numeric, count, unit) =>
     new Intl.RelativeTimeFormat(language, { style: 'narrow', numeric }).format(count, unit);
   const text = age < MINUTE ? format('auto', 0, 'second')
