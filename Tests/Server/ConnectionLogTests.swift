@@ -54,7 +54,7 @@ private final class ReadLog {
   }
 }
 
-@Suite("What the log says of connections", .timeLimit(.minutes(1)))
+@Suite("What the log says of connections", .timeLimit(.minutes(10)))
 struct ConnectionLogTests {
   static let flat = "/api/ws"
 

@@ -7,7 +7,7 @@ import Tokens
 
 @testable import Server
 
-@Suite("Questions from outside the shards", .timeLimit(.minutes(1)))
+@Suite("Questions from outside the shards", .timeLimit(.minutes(10)))
 struct InquiryTests {
   static func server(
     shards: Int = 2, _ change: (inout Configuration) -> Void = { _ in }

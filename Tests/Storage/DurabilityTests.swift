@@ -5,7 +5,7 @@ import Notifications
 import Storage
 import Testing
 
-@Suite("A publish is durable before anyone hears of it", .timeLimit(.minutes(2)))
+@Suite("A publish is durable before anyone hears of it", .timeLimit(.minutes(10)))
 struct DurabilityTests {
   // Case 85
   @Test("a group is synced, then published, then answered")

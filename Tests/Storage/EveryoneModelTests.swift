@@ -73,7 +73,7 @@ private struct InboxModel {
   }
 }
 
-@Suite("The store against a model", .timeLimit(.minutes(3)))
+@Suite("The store against a model", .timeLimit(.minutes(10)))
 struct EveryoneModelTests {
   private static let everyoneLimit = 12
   // The last two never get one of their own.

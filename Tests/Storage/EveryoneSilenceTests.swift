@@ -6,7 +6,7 @@ import Storage
 import TestSupport
 import Testing
 
-@Suite("Preferences and what is for everyone", .timeLimit(.minutes(2)))
+@Suite("Preferences and what is for everyone", .timeLimit(.minutes(10)))
 struct EveryoneSilenceTests {
   private static let muted = Preferences(rules: ["muted": .init(isMuted: true)])
 

@@ -5,7 +5,7 @@ import Storage
 import TestSupport
 import Testing
 
-@Suite("Notifications for everyone", .timeLimit(.minutes(2)))
+@Suite("Notifications for everyone", .timeLimit(.minutes(10)))
 struct EveryoneTests {
   @Test("one is in every inbox, also of a user that the store has never heard of")
   func everywhere() throws {

@@ -5,7 +5,7 @@ import Storage
 import TestSupport
 import Testing
 
-@Suite("Expiry", .timeLimit(.minutes(2)))
+@Suite("Expiry", .timeLimit(.minutes(10)))
 struct ExpiryTests {
   private func content(_ expiresAt: Int64?, _ priority: Priority = .normal) -> Content {
     Content(type: "t", priority: priority, title: "T", expiresAt: expiresAt)

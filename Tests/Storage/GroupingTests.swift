@@ -6,7 +6,7 @@ import Storage
 import TestSupport
 import Testing
 
-@Suite("Groups of an inbox", .timeLimit(.minutes(2)))
+@Suite("Groups of an inbox", .timeLimit(.minutes(10)))
 struct GroupingTests {
   private func publish(
     _ fixture: StoreFixture, _ groups: [String?], type: String = "t", user: UserID = "u"

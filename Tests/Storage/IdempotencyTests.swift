@@ -4,7 +4,7 @@ import Notifications
 import Storage
 import Testing
 
-@Suite("An idempotency key makes a retried publish a no-op", .timeLimit(.minutes(1)))
+@Suite("An idempotency key makes a retried publish a no-op", .timeLimit(.minutes(10)))
 struct IdempotencyTests {
   private static let day: Int64 = 24 * 60 * 60 * 1_000
   private static let start: Int64 = 1_700_000_000_000

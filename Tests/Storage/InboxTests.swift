@@ -5,7 +5,7 @@ import Storage
 import TestSupport
 import Testing
 
-@Suite("Changing an inbox", .timeLimit(.minutes(2)))
+@Suite("Changing an inbox", .timeLimit(.minutes(10)))
 struct InboxTests {
   private func bodies(_ fixture: StoreFixture, since count: Int) -> [Event.Body] {
     fixture.events.current.dropFirst(count).map(\.body)

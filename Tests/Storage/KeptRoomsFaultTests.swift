@@ -8,7 +8,7 @@ import Testing
 
 @testable import Storage
 
-@Suite("Rooms that outlive a connection, and what may go wrong", .timeLimit(.minutes(2)))
+@Suite("Rooms that outlive a connection, and what may go wrong", .timeLimit(.minutes(10)))
 struct KeptRoomsFaultTests {
   // Case 86
   @Test("a store that takes no more writes says so, and goes on telling what it kept")

@@ -22,7 +22,7 @@ extension StoreFixture {
   }
 }
 
-@Suite("Rooms that outlive a connection", .timeLimit(.minutes(2)))
+@Suite("Rooms that outlive a connection", .timeLimit(.minutes(10)))
 struct KeptRoomsTests {
   @Test("rooms are kept, replaced and dropped, and leave nothing else behind")
   func keeping() throws {

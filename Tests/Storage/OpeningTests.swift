@@ -6,7 +6,7 @@ import Notifications
 import Storage
 import Testing
 
-@Suite("Opening a store", .timeLimit(.minutes(1)))
+@Suite("Opening a store", .timeLimit(.minutes(10)))
 struct OpeningTests {
   @Test("what is stored, the epoch and the offsets survive a restart")
   func restart() throws {

@@ -4,7 +4,7 @@ import Notifications
 import Storage
 import Testing
 
-@Suite("Reading an inbox", .timeLimit(.minutes(1)))
+@Suite("Reading an inbox", .timeLimit(.minutes(10)))
 struct ReadingTests {
   private func missed(
     _ fixture: StoreFixture, _ user: UserID, after: UInt64, limit: Int = 1_000

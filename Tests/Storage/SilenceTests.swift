@@ -6,7 +6,7 @@ import Storage
 import TestSupport
 import Testing
 
-@Suite("Preferences in the store", .timeLimit(.minutes(2)))
+@Suite("Preferences in the store", .timeLimit(.minutes(10)))
 struct SilenceTests {
   private static let muted = Preferences(rules: ["muted": .init(isMuted: true)])
 

@@ -78,7 +78,7 @@ export interface FollowDetail extends ItemDetail {
   action?: { label: string; url: string };
 }
 
-/** Adds words of a language (`de`, `pt-BR`) for the whole page; those of `type`s are by its name. */
+/** Adds words of a language (`de`, `pt-BR`) for the page; those of `type`s are by its name. */
 export function setStrings(language: string, strings: Strings): void;
 
 /** Says how a type looks and sounds, before it is shown. */
