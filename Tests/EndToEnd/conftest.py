@@ -116,7 +116,7 @@ def browser():
 @pytest.fixture
 def context(browser, server):
     """A profile of the test's own, for pages of the shared server."""
-    one = new_context(browser, server)
+    one = new_context(browser)
     yield one
     one.close()
 
@@ -127,7 +127,7 @@ def make_context(browser):
     made = []
 
     def make(server, **options):
-        made.append(new_context(browser, server, **options))
+        made.append(new_context(browser, **options))
         return made[-1]
 
     yield make

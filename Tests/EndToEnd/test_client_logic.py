@@ -25,7 +25,7 @@ PREPARE = """async () => {
 
 @pytest.fixture(scope="module")
 def page_context(browser, shared_server):
-    one = new_context(browser, shared_server)
+    one = new_context(browser)
     yield one
     one.close()
 

@@ -31,7 +31,7 @@ def open_console(browser, server):
         pages = []
 
         def open_one(token=None, url=None, at=None, unreachable=False, signs_in=True, **options):
-            context = new_context(browser, at or server, **options)
+            context = new_context(browser, **options)
             stack.callback(context.close)
             page = open_own_page(context, "/console", server=at or server, url=url)
             pages.append((page, unreachable))

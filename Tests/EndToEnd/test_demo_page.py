@@ -39,7 +39,7 @@ def open_demo(browser, demo_server):
         pages = []
 
         def open_one(url=None, unreachable=False, connects=True, **options):
-            context = new_context(browser, demo_server, **options)
+            context = new_context(browser, **options)
             stack.callback(context.close)
             page = open_own_page(context, "/", server=demo_server, url=url)
             pages.append((page, unreachable))
@@ -437,7 +437,7 @@ def test_the_console_opens_with_the_demos_publisher(open_demo):
 
 
 def test_a_server_that_gives_no_tokens_is_said(browser, demo_server):
-    with contextlib.closing(new_context(browser, demo_server)) as context:
+    with contextlib.closing(new_context(browser)) as context:
         context.route("**/demo/tokens", lambda route: route.abort())
         page = open_own_page(context, "/", server=demo_server)
         expect(page.locator("#page-error")).to_contain_text("The demo cannot begin")

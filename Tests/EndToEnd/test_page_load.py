@@ -21,7 +21,7 @@ def test_the_first_paint_is_quick(browser, demo_server):
     for _ in range(7):
         for path, times in paints.items():
             # In a new profile: nothing of it is in a cache.
-            with contextlib.closing(new_context(browser, demo_server)) as context:
+            with contextlib.closing(new_context(browser)) as context:
                 page = open_page(context, path, server=demo_server, text="<!doctype html>Hello")
                 wait_for(page, PAINT)
                 times.append(page.evaluate(PAINT))
@@ -48,7 +48,7 @@ MODULES = """
 
 @pytest.mark.parametrize("path", ["/", "/console"])
 def test_what_is_preloaded_is_what_is_needed(browser, demo_server, path):
-    with contextlib.closing(new_context(browser, demo_server)) as context:
+    with contextlib.closing(new_context(browser)) as context:
         page = open_own_page(context, path, server=demo_server)
         page.wait_for_load_state("networkidle")
         asked = page.evaluate(MODULES)

@@ -1,14 +1,7 @@
-"""Pages in a real Chromium, which import the browser client as a site would.
-
-Each page is of a server's own origin. Its client's files come from the server; a server that does
-not have them, because it was built before they were, is helped out from the sources.
-"""
+"""Pages in a real Chromium, which import the browser client as a site would: from the server."""
 
 import contextlib
-import mimetypes
-import re
 import shutil
-from pathlib import Path
 
 from harness.server import ROOT
 from harness.socketio_js import CHROMIUMS, CLIENTS, SWITCHES
@@ -22,7 +15,6 @@ BLANK_TEXT = "<!doctype html><meta charset=utf-8><title>A page</title><body></bo
 # What a page and a test may wait for.
 PATIENCE = 15
 MILLISECONDS = 1_000
-CLIENT_FILE = re.compile(r"/client/(?:~/|[0-9a-f]{16,}/)?([\w./-]+)$")
 
 
 @contextlib.contextmanager
@@ -36,40 +28,10 @@ def launched():
         browser.close()
 
 
-def client_file(url):
-    """The client's file that a URL names; none if there is none."""
-    found = CLIENT_FILE.search(url.split("?")[0])
-    if not found:
-        return None
-    folder = "" if found[1].startswith("pages/") else "client/"
-    path = (WEB_CLIENT / (folder + found[1])).resolve()
-    return path if path.is_file() and WEB_CLIENT in path.parents else None
-
-
-def serve_client(context, server):
-    """Helps a server out with the client's files, if it has none."""
-    if server.request("GET", "/client/carillon.js").status != 404:
-        return
-
-    def fulfill(route):
-        path = client_file(route.request.url)
-        if path is None:
-            return route.fulfill(status=404)
-        kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
-        # Pages of other origins may use it too.
-        headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache"}
-        return route.fulfill(body=path.read_bytes(), content_type=kind, headers=headers)
-
-    # A pattern, which is looked at in the browser's driver: a function would be asked here for each
-    # request, and pages would stand still while a test waits for something else.
-    context.route(re.compile("/client/"), fulfill)
-
-
-def new_context(browser, server, **options):
-    """A profile of its own, whose pages find the client at the server's origin."""
+def new_context(browser, **options):
+    """A profile of its own."""
     context = browser.new_context(**options)
     context.set_default_timeout(PATIENCE * MILLISECONDS)
-    serve_client(context, server)
     return context
 
 
