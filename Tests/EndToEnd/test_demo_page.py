@@ -168,15 +168,19 @@ def test_four_three_seconds_apart_each_within_a_second(open_demo):
     page.reload()
     for each in BOTH:
         is_connected(page, each)
+    # From here on only the test lets time pass, however busy the machine is.
+    page.clock.pause_at(page.evaluate("Date.now() + 1_000"))
     page.locator("#publish [name=to]").select_option("users")
     page.get_by_role("button", name="Four, three seconds apart").click()
     for number in range(1, 5):
         expected = [f"Trade created ({each}/4)" for each in range(number, 0, -1)]
-        for each in BOTH:
-            shows(page, each, expected)
-        page.clock.run_for(2_900)
-        for each in BOTH:
-            shows(page, each, expected)
+        passed = 0
+        while [titles(page, each).all_inner_texts() for each in BOTH] != [expected, expected]:
+            assert passed < 1_000, f"number {number} is not there within a second"
+            page.clock.run_for(10)
+            passed += 10
+        page.clock.run_for(2_900 - passed)
+        assert titles(page, ALICE).all_inner_texts() == expected
         page.clock.run_for(100)
     expect(page.locator("#publish .done")).to_contain_text("Published 4 of 4")
 
@@ -307,7 +311,8 @@ def test_a_pulled_cable_loses_nothing(open_demo, transport):
 
 
 def test_a_cable_that_is_put_in_again_is_noticed_at_once(open_demo):
-    page = open_demo()
+    # In ten minutes that pass at once the other user may give up on a server that had no time.
+    page = open_demo(unreachable=True)
     page.clock.install()
     page.reload()
     is_connected(page, ALICE)
