@@ -291,7 +291,8 @@ export class Carillon extends EventTarget {
     if (tabs.isLeader) return;
     await tabs.lead();
     this.#isCurrent = true;
-    if (this.#cursor) this.#tell();
+    // What it heard last of the one before may be old.
+    if (this.#cursor) this.#tell({ state: 'connecting' });
   }
 
   #tell(more = {}) {
