@@ -197,7 +197,9 @@ extension Shard {
 
   /// Makes room in the direct log, where `byteCount` more would be too many before a flush.
   private func flushDirectIfFull(adding byteCount: Int) {
-    if direct.end - directFlushed + UInt64(byteCount) > Shard.flushBytes { flush() }
+    if direct.end - directFlushed + UInt64(byteCount) > Shard.flushBytes {
+      flush(before: UInt64(byteCount))
+    }
   }
 
   /// Queues the range [from, to) of a log behind what the session at `place` has.

@@ -14,8 +14,9 @@ extension Shard {
   /// In steps of so many bytes a blocked connection's own bytes grow.
   static let ownedStepBytes = 4 * 1_024
 
-  /// Sends whatever is queued to whoever can take it.
-  func flush() {
+  /// Sends whatever is queued to whoever can take it; `byteCount` is what a log is added to next,
+  /// where that may be more than a flush's worth.
+  func flush(before byteCount: UInt64 = 0) {
     for format in formats where format.log.end != format.flushedEnd { flushShared(format) }
     flushBurst()
     if !dirty.isEmpty {
@@ -26,7 +27,7 @@ extension Shard {
       }
     }
     directFlushed = direct.end
-    liftLeaning()
+    liftLeaning(before: max(byteCount, Shard.flushBytes + 131_072))
     if !unflushed.isEmpty { measureFlushed() }
   }
 
@@ -309,13 +310,14 @@ extension Shard {
   }
 
   /// Copies what blocked connections have in the logs once one of these is about to come round to
-  /// it: before the next flush it is added to by no more than a flush's worth and a large frame.
-  private func liftLeaning() {
+  /// it: before the next flush it is added to by no more than `byteCount`, a flush's worth and a
+  /// large frame at the least.
+  private func liftLeaning(before byteCount: UInt64) {
     guard !leaning.isEmpty else { return }
     let isDue = leaningFrom.indices.contains { number in
       guard let from = leaningFrom[number] else { return false }
       let log = log(UInt8(number))
-      return log.end - from + Shard.flushBytes + 131_072 > UInt64(log.capacity)
+      return log.end - from + byteCount > UInt64(log.capacity)
     }
     guard isDue else { return }
     let places = leaning
