@@ -217,6 +217,14 @@ GUARDS = [
         (unit("SlowReaderTests/afterwards"),),
     ),
     Guard(
+        62,
+        "nobody leans on what a long event is about to overwrite",
+        FAN_OUT,
+        "    flush(before: UInt64(byteCount))",
+        "    flush()",
+        (unit("SlowReaderTests/longest"),),
+    ),
+    Guard(
         66,
         "a place that is given back is emptied",
         "Sources/Server/Core/Connection.swift",

@@ -186,6 +186,59 @@ struct SlowReaderTests {
     #expect(fixture.shard.leaning.isEmpty && fixture.shard.leaningFrom.allSatisfy { $0 == nil })
   }
 
+  /// Nearly as long as may be: six bytes on the wire for each of its text.
+  private static let longest: Notification = {
+    let url = "https://" + String(repeating: "u", count: Draft.urlByteCountLimit - 8)
+    let action = #"{"label":"l","url":"\#(url)"}"#
+    let actions = [String](repeating: action, count: Draft.actionCountLimit)
+    return Notification(
+      id: NotificationID(high: 1, low: 1), userID: "u", type: "t",
+      title: String(repeating: "\u{1}", count: Draft.titleByteCountLimit),
+      message: String(repeating: "\u{1}", count: Draft.messageByteCountLimit),
+      data: Array(#"{"x":"\#(String(repeating: "x", count: 16_000))"}"#.utf8), entityURL: url,
+      actions: Array("[\(actions.joined(separator: ","))]".utf8), createdAt: 0, offset: 1)
+  }()
+
+  @Test(
+    "an event that is long in many dialects overwrites nothing of those who are behind",
+    arguments: [560, 590, 610, 630])
+  func longest(kilobytesBehind: Int) throws {
+    let fixture = try ShardFixture()
+    let devices = try DialectRegistry.all.flatMap { dialect in
+      try ["", "?since=test.0"].map { query in
+        let device = try fixture.arrive("u", path: dialect.path, query: query)
+        if !query.isEmpty { try fixture.store.answer(ReplaySessionTests.page([], through: 0)) }
+        return device
+      }
+    }
+    let (behind, other) = (try fixture.arrive("v"), try fixture.arrive("w"))
+    try fixture.turn(4)
+    _ = try behind.frames()
+    behind.room = 0
+    let start = fixture.shard.direct.end
+    for number in 1...12 {
+      try fixture.publish(RoomSessionTests.own("#\(number)#" + Self.text, "v"))
+    }
+    while fixture.shard.direct.end - start < kilobytesBehind * 1_024 {
+      for _ in 0..<10 { try fixture.publish(RoomSessionTests.own(Self.text, "w")) }
+      try fixture.turn()
+      other.received = []
+    }
+    let end = fixture.shard.direct.end
+    try fixture.publish(
+      Event(
+        audience: .user("u"), body: .stored(Self.longest, Counts(total: 1)), timestamp: 0, offset: 1
+      ))
+    try fixture.turn()
+    #expect(fixture.shard.direct.end - end > Shard.flushBytes + 131_072)
+    // A stream is told of it and no more.
+    #expect(devices.count { $0.received.count > 40_000 } == 8)
+    behind.open()
+    try fixture.turn(2)
+    let heard = try behind.frames().compactMap { $0.split(separator: "#").dropFirst().first }
+    #expect(heard.map(String.init) == (1...12).map { "\($0)" })
+  }
+
   // Case 62
   @Test func `small ranges that are many are copied together, in their order`() throws {
     let fixture = try ShardFixture()

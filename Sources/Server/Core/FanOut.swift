@@ -5,7 +5,7 @@
 // [sharedThrough, end), and a broadcast touches no connection at all until it is flushed. Frames
 // for one user go to the shard's direct log, and the connection's outbox names their range.
 //
-// Invariant: between two flushes at most `Shard.flushBytes` and one frame more are appended to a
+// Invariant: between two flushes at most `Shard.flushBytes` and one event more are appended to a
 // log, which is less than its capacity: nothing is overwritten before it was sent or copied.
 
 internal import Broadcast
@@ -71,6 +71,13 @@ struct FrameEnds {
     }
     return low < ends.count ? ends[low] : nil
   }
+}
+
+/// Where one format's frames of an event are in the direct log, [from, to), and how many they are.
+private struct DirectRange {
+  let from: UInt64
+  let to: UInt64
+  let frameCount: Int
 }
 
 extension Shard {
@@ -153,9 +160,7 @@ extension Shard {
 
   /// Hands `event` to what is at `places`: sessions, and polls that wait.
   func deliver(_ event: Event, to places: [UInt32]) {
-    // Written at most once for each format, however many there are.
-    var written = [(from: UInt64, to: UInt64)?](repeating: nil, count: formats.count)
-    var isFlushed = false
+    let written = writeDirect(event, for: places)
     for place in places where table.contains(place) {
       guard table[place].state == .session else {
         wakePoll(event, at: place)
@@ -163,24 +168,43 @@ extension Shard {
       }
       guard admits(event, at: place) else { continue }
       let index = Int(table[place].format)
-      if written[index] == nil {
-        let format = formats[index]
+      guard let range = written[index] else { continue }
+      queue(log: 0, from: range.from, to: range.to, at: place)
+      metrics.add(.framesDelivered, range.frameCount)
+    }
+  }
+
+  /// Puts `event` into the direct log, once for each format of the sessions at `places`, and says
+  /// where: nil for a format that nobody there has, or that has no words for it.
+  ///
+  /// All of it behind one flush: that would overtake nothing in the middle, but must not come
+  /// between a range and those who are to be sent it.
+  private func writeDirect(_ event: Event, for places: [UInt32]) -> [DirectRange?] {
+    var written = [DirectRange?](repeating: nil, count: formats.count)
+    var byteCount = 0
+    for place in places where table.contains(place) && table[place].state == .session {
+      let index = Int(table[place].format)
+      guard written[index] == nil else { continue }
+      written[index] = DirectRange(from: 0, to: 0, frameCount: 0)
+      let format = formats[index]
+      format.writer.removeAll()
+      format.dialect.write(event, to: &format.writer)
+      byteCount += format.writer.bytes.count
+    }
+    let isFlushed = flushDirectIfFull(adding: byteCount)
+    for index in written.indices where written[index] != nil {
+      let format = formats[index]
+      // The flush may have had other words for somebody of this format.
+      if isFlushed {
         format.writer.removeAll()
         format.dialect.write(event, to: &format.writer)
-        // A flush in the middle would overtake nothing, but it must not come between the append
-        // and the ranges that name it: so only before the event's first frame.
-        if !isFlushed { flushDirectIfFull(adding: formats.count * format.writer.bytes.count) }
-        isFlushed = true
-        let from = direct.end
-        if format.writer.count > 0 { appendDirect(format.writer.bytes) }
-        written[index] = (from, direct.end)
       }
-      guard let range = written[index], range.from != range.to, table.contains(place) else {
-        continue
-      }
-      queue(log: 0, from: range.from, to: range.to, at: place)
-      metrics.add(.framesDelivered, formats[index].writer.count)
+      let (from, frameCount) = (direct.end, format.writer.count)
+      if frameCount > 0 { appendDirect(format.writer.bytes) }
+      written[index] =
+        frameCount > 0 ? DirectRange(from: from, to: direct.end, frameCount: frameCount) : nil
     }
+    return written
   }
 
   /// Whether the session at `place` is to get `event` now; a replay takes note of those it is not.
@@ -195,11 +219,13 @@ extension Shard {
     return true
   }
 
-  /// Makes room in the direct log, where `byteCount` more would be too many before a flush.
-  private func flushDirectIfFull(adding byteCount: Int) {
-    if direct.end - directFlushed + UInt64(byteCount) > Shard.flushBytes {
-      flush(before: UInt64(byteCount))
-    }
+  /// Makes room in the direct log, where `byteCount` more would be too many before a flush; whether
+  /// there was one.
+  @discardableResult
+  private func flushDirectIfFull(adding byteCount: Int) -> Bool {
+    guard direct.end - directFlushed + UInt64(byteCount) > Shard.flushBytes else { return false }
+    flush(before: UInt64(byteCount))
+    return true
   }
 
   /// Queues the range [from, to) of a log behind what the session at `place` has.
