@@ -43,7 +43,7 @@ test: $(setup) $(venv)/ready.stamp ## run every test there is
 	  $(models)
 	fi
 	say "the ring under the thread sanitizer"
-	$(swift_test) --sanitize=thread --scratch-path .build/tsan --filter BroadcastTests
+	Tests/Broadcast/races
 	say "the server with real clients, end to end"
 	$(swift_release) --product carillon
 	$(swift_release) --product carillon-socketio-fixture
