@@ -459,6 +459,7 @@ def test_everything_is_done_from_the_keyboard(open_console, server, fresh_user):
     user = fresh_user("keyboard")
     server.publish(user, "hello")
     page = open_console(signs_in=False)
+    expect(page.locator("#token")).to_be_focused()
     page.keyboard.insert_text(publisher_token())
     page.keyboard.press("Enter")
     expect(page.locator("#board")).to_be_visible()

@@ -37,7 +37,8 @@ PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startT
 
 MODULES = """
 () => ({
-  preloaded: [...document.querySelectorAll('link[rel=modulepreload]')].map((each) => each.href),
+  named: [...document.querySelectorAll('link[rel=modulepreload], script[src]')]
+    .map((each) => each.href ?? each.src),
   loaded: performance.getEntriesByType('resource').map((each) => each.name)
     .filter((name) => name.split('?')[0].endsWith('.js')),
   unlike: performance.getEntriesByType('resource').filter((each) => each.responseStatus >= 300)
@@ -47,13 +48,13 @@ MODULES = """
 
 
 @pytest.mark.parametrize("path", ["/", "/console"])
-def test_what_is_preloaded_is_what_is_needed(browser, demo_server, path):
+def test_what_a_page_names_is_what_it_needs(browser, demo_server, path):
     with contextlib.closing(new_context(browser)) as context:
         page = open_own_page(context, path, server=demo_server)
         page.wait_for_load_state("networkidle")
         asked = page.evaluate(MODULES)
-        preloaded = {urlparse(each).path for each in asked["preloaded"]}
+        named = {urlparse(each).path for each in asked["named"]}
         # Nothing in vain, and nothing that waits for another module to ask for it.
-        assert preloaded == {urlparse(each).path for each in asked["loaded"]}
+        assert named == {urlparse(each).path for each in asked["loaded"]}
         assert asked["unlike"] == []
         assert_quiet(page)

@@ -134,6 +134,48 @@ struct ClientFilesTests {
 
   // MARK: In which form
 
+  @Test func `a script is sent without what only people read`() {
+    let cases = [
+      ("// @ts-check\n\n// Why.\nlet a = 1;  // here\n", "let a = 1;  // here\n"),
+      ("/** One. */\n  /** Two,\n   * three. */\n  f();\n", "f();\n"),
+      ("  /** @type {any} */ a,\n", "/** @type {any} */ a,\n"),
+      ("/*\n// a\n*/\nb\n/* c */ d /* e */\n", "b\n/* c */ d /* e */\n"),
+      ("a = '*/';\n  b\n", "a = '*/';\nb\n"),
+      // There every space is meant.
+      ("a = `\n  // b\n\n  /* c */\n`;\n  d\n", "a = `\n  // b\n\n  /* c */\n`;\nd\n"),
+      ("a = `${`b`}\n  c`;\n  d = `e`;\n  f\n", "a = `${`b`}\n  c`;\nd = `e`;\nf\n"),
+      ("// a `quote`'s ` in a comment\n  b\n", "b\n"),
+      ("/* ` */\n  a", "a\n"), ("", ""), ("\n", ""), ("//", ""), ("/*", ""), ("*/", "*/\n"),
+    ]
+    for (source, bare) in cases {
+      #expect(BareScript.of(Array(source.utf8)).text == bare, "\(source)")
+    }
+  }
+
+  @Test func `of what is in the binary each script keeps its code, and nothing else loses any`() {
+    for file in SourceFile.embedded() {
+      let name = file.path.replacing("client/", with: "", maxReplacements: 1)
+      guard
+        case .file(let sent) = ClientFiles.embedded.place(
+          of: "\(ClientFiles.embedded.hash)/\(name)")
+      else {
+        #expect(file.path.hasSuffix(".html"))
+        continue
+      }
+      guard file.path.hasSuffix(".js") else {
+        #expect(sent.plain.bytes == file.bytes, "\(name)")
+        continue
+      }
+      // What the rules of a line would be wrong about is not written.
+      #expect(file.bytes.count { $0 == UInt8(ascii: "`") } % 2 == 0, "\(name)")
+      let code = { (bytes: [UInt8]) in
+        bytes.text.split(separator: "\n").map { $0.drop { $0 == " " } }
+          .filter { !$0.isEmpty && !$0.hasPrefix("/") && !$0.hasPrefix("*") }
+      }
+      #expect(code(sent.plain.bytes) == code(file.bytes), "\(name)")
+    }
+  }
+
   @Test func `whoever takes gzip is sent it, and told so`() throws {
     let path = "\(Self.folder)/carillon.js"
     let plain = try Self.get(path)

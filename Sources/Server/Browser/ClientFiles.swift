@@ -80,7 +80,9 @@ struct ClientFiles: Sendable {
       } else {
         let isClient = source.path.hasPrefix("client/")
         let name = isClient ? String(source.path.dropFirst("client/".count)) : source.path
-        let file = ClientFile(source.bytes, contentType: type)
+        let isScript = source.path.hasSuffix(".js")
+        let bytes = isScript ? BareScript.of(source.bytes) : source.bytes
+        let file = ClientFile(bytes, contentType: type)
         precondition(files.updateValue(file, forKey: name) == nil, "\(name) twice")
       }
     }

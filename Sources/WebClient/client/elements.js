@@ -1,11 +1,164 @@
 // @ts-check
-// What they take is in elements.d.ts.
+// What a page takes, as elements.d.ts says; and here the two that announce: the bell and the toast.
 
-export * from './bell.js';
-export * from './item.js';
-export { setKind } from './kinds.js';
-export * from './list.js';
-export * from './panel.js';
-export * from './status.js';
-export * from './toast.js';
+import { configure, wsClient } from './carillon.js';
+import { button, CarillonElement, make, setText } from './element.js';
+import { CarillonItem, iconOf, kindOf } from './item.js';
+import { CarillonPanel, CarillonStatus } from './panel.js';
+
 export { setStrings } from './element.js';
+export { CarillonItem, setKind } from './item.js';
+export { CarillonList, CarillonPanel, CarillonStatus } from './panel.js';
+
+let audio;
+
+/** Browsers demand that a person was active in the page. */
+const ring = (type) => {
+  if (!navigator['userActivation']?.hasBeenActive) return;
+  audio ??= new AudioContext();
+  const volume = new GainNode(audio);
+  volume.connect(audio.destination);
+  kindOf(type).sound.forEach((frequency, index) => {
+    const start = audio.currentTime + index / 8;
+    const tone = new OscillatorNode(audio, { frequency });
+    volume.gain.setValueAtTime(0.1, start).exponentialRampToValueAtTime(0.001, start + 0.3);
+    tone.connect(volume);
+    tone.start(start);
+    tone.stop(start + 0.3);
+  });
+};
+
+/** The number of unread notifications, which opens the panel. */
+export class CarillonBell extends CarillonElement {
+  #token;
+  #badge = make('span', 'badge');
+  #button = button('bell', null, iconOf('bell'), this.#badge,
+    Object.assign(new CarillonStatus(), { ariaHidden: 'true', role: 'none' }));
+  #panel = Object.assign(new CarillonPanel(), { popover: 'auto', role: 'dialog', part: 'panel' });
+
+  constructor() {
+    super('bell');
+    this.root.append(this.#button, this.#panel);
+    this.#button.ariaHasPopup = 'dialog';
+    // By this Escape and a click elsewhere close it.
+    this.#button.popoverTargetElement = this.#panel;
+    this.#panel.addEventListener('beforetoggle', () => {
+      if (this.open && this.root.activeElement === this.#panel) this.focus();
+    });
+    this.#panel.addEventListener('toggle', () => {
+      this.update();
+      if (!this.open) return;
+      this.#place();
+      this.#panel.focus();
+      // This shows nowhere, so neither does a refusal.
+      this.client?.request('PUT', '/api/v1/notifications/seen').catch(() => {});
+    });
+    this.#panel.addEventListener('focusout', ({ relatedTarget }) => {
+      if (relatedTarget && !this.root.contains(relatedTarget)) this.open = false;
+    });
+  }
+
+  get open() { return this.#panel.matches(':popover-open'); }
+  set open(isOpen) { this.#panel.togglePopover(isOpen); }
+
+  focus(options) { this.#button.focus(options); }
+
+  attached() {
+    this.follow();
+    this.hear(({ type }) => {
+      const types = this.getAttribute('sound');
+      // One tab of the browser sounds.
+      if (this.client.isLeader && (types === '' || types?.split(' ').includes(type))) ring(type);
+    });
+    this.listen(window, 'resize scroll', () => this.#place());
+  }
+
+  #place() {
+    if (!this.open) return;
+    const { left, right, bottom } = this.#button.getBoundingClientRect();
+    const end = this.matches(':dir(rtl)') ? left : innerWidth - right;
+    const { offsetWidth, style } = this.#panel;
+    style.insetInlineEnd = `${Math.max(8, Math.min(end, innerWidth - offsetWidth - 8))}px`;
+    style.top = `${bottom + 8}px`;
+    style.setProperty('--_room', `${innerHeight - bottom - 16}px`);
+  }
+
+  render() {
+    const [url, token] = ['url', 'token'].map((name) => this.getAttribute(name));
+    if (url) configure({ url });
+    if (token && token !== this.#token) wsClient.connect(this.#token = token);
+    const { unreadCount: n = 0 } = this.value;
+    const { label } = this;
+    setText(this.#badge, n > 99 ? '99+' : n ? this.word('{n}', { n }) : '');
+    this.#button.ariaLabel = n ? `${label}, ${this.word('{n} unread', { n })}` : label;
+    this.#button.ariaExpanded = `${this.open}`;
+    this.#panel.setAttribute('label', label);
+    this.#panel.setAttribute('href', this.getAttribute('href') ?? '');
+  }
+}
+
+CarillonBell.define('carillon-bell');
+
+/** What is new, in a corner, for a while; but urgent ones stay. */
+export class CarillonToast extends CarillonElement {
+  /** They stop while a person is there, or away. */
+  #times = new Map();
+
+  constructor() {
+    super('toast');
+    for (const type of ['open', 'dismiss']) {
+      this.root.addEventListener(`carillon-${type}`, (event) => {
+        // Put away here, it is still in the inbox.
+        if (type === 'dismiss') event.preventDefault();
+        this.#close((item) => item === event.target);
+      });
+    }
+  }
+
+  attached() {
+    // Above all else, dialogs too.
+    Object.assign(this, { role: 'region', popover: 'manual' });
+    this.follow();
+    this.hear((it) => this.add(it));
+    this.listen(this.client, 'read deleted', ({ detail }) =>
+      this.#close(({ notification }) => notification.id === detail.id));
+    this.listen(document, 'visibilitychange', () => this.update());
+    this.listen(this, 'pointerenter pointerleave focusin focusout', () => this.update());
+    this.listen(this, 'keydown', ({ key }) => this.#close(() => key === 'Escape'));
+  }
+
+  add(notification) {
+    const item = Object.assign(new CarillonItem(), { notification });
+    const isUrgent = (it) => it.notification.priority === 'urgent';
+    const timeout = isUrgent(item) ? 0 : +(this.getAttribute('timeout') ?? 6_000);
+    const time = item.animate([], timeout || Infinity);
+    time.onfinish = () => this.#close((it) => it === item);
+    this.root.prepend(item);
+    this.#times.set(item, time);
+    const all = [...this.#times.keys()];
+    if (all.length > 3) {
+      const oldest = all.find((it) => !isUrgent(it)) ?? all[0];
+      this.#close((it) => it === oldest);
+    }
+    this.update();
+  }
+
+  #close(which) {
+    for (const item of this.#times.keys()) {
+      if (which(item)) {
+        this.#times.delete(item);
+        item.remove();
+      }
+    }
+    this.update();
+  }
+
+  render() {
+    this.ariaLabel = this.label;
+    this.togglePopover(this.#times.size > 0);
+    const isHeld = document.hidden || this.matches(':hover, :focus-within');
+    for (const time of this.#times.values()) isHeld ? time.pause() : time.play();
+  }
+}
+
+CarillonToast.define('carillon-toast');

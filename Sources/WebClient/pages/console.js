@@ -8,7 +8,6 @@ import { Dashboard } from './dashboard.js';
 import { find } from './dom.js';
 import { MetricsFeed } from './metrics-feed.js';
 import { OnlineUsers } from './online-users.js';
-import { startTheme } from './theme.js';
 import { UserLookup } from './user-lookup.js';
 
 const KEY = 'carillon-console-token';
@@ -21,8 +20,6 @@ const error = find('#sign-in-error');
 
 /** Ends what an open console runs; nothing while it is closed. */
 let close = () => {};
-
-startTheme(find('#theme'));
 
 /** @param {string} [message] */
 function showGate(message = '') {

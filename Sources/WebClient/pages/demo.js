@@ -8,7 +8,6 @@ import { Backend, RequestError } from './backend.js';
 import { find } from './dom.js';
 import { Pane } from './pane.js';
 import { PublishForm } from './publish-form.js';
-import { startTheme } from './theme.js';
 
 const CONSOLE_KEY = 'carillon-console-token';
 
@@ -43,7 +42,7 @@ class DemoBackend extends Backend {
   }
 }
 
-startTheme(find('#theme'));
+find('main').hidden = false;
 try {
   const { users, publisher } = await tokens();
   const held = { token: publisher };
