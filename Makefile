@@ -47,7 +47,9 @@ test: $(setup) $(venv)/ready.stamp ## run every test there is
 	say "the server with real clients, end to end"
 	$(swift_release) --product carillon
 	$(swift_release) --product carillon-socketio-fixture
-	PYTHONDONTWRITEBYTECODE=1 $(venv)/bin/pytest -c Tests/EndToEnd/pytest.ini Tests/EndToEnd
+	# Two files at a time: the tests wait more than they compute.
+	PYTHONDONTWRITEBYTECODE=1 $(venv)/bin/pytest -c Tests/EndToEnd/pytest.ini --numprocesses 2 \
+	  --dist loadfile Tests/EndToEnd
 	say "every test passed"
 
 bench: $(setup) ## measure the fan-out

@@ -28,6 +28,8 @@ from harness.tokens import user_token  # noqa: E402
 # Waits for real minutes; the exact seconds are tested in process, where the clock is the test's.
 collect_ignore = size(["test_heartbeats.py"], [])
 SEED = int(os.environ.get("CARILLON_SEED") or random.SystemRandom().randrange(2**32))
+# The workers that share the tests among them share the seed.
+os.environ["CARILLON_SEED"] = str(SEED)
 
 
 def pytest_report_header():

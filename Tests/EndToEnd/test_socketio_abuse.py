@@ -399,9 +399,10 @@ def test_namespaces_that_do_not_exist_leave_nothing_behind(make_engine):
 
     with SocketIOClient(engine) as client:
         client.connect()
-        ask_for(client, range(1_000))
+        # The heap finds its size once, somewhere in the first ones.
+        ask_for(client, range(count // 5))
         before = engine.resident_bytes()
-        ask_for(client, range(1_000, 1_000 + count))
+        ask_for(client, range(count // 5, count))
         client.echoes()
         assert engine.resident_bytes() - before <= MEBIBYTE
 
@@ -418,12 +419,13 @@ def test_sessions_that_are_opened_and_left_are_forgotten(make_engine):
             for _ in range(100):
                 assert requests.answer().status == 200
 
-    open_many(size(5_000, full=20_000))
-    before = engine.resident_bytes()
-    for _ in range(5):
+    at_ends = []
+    for _ in range(6):
+        open_many(size(5_000, full=20_000))
         with PollingClient(engine) as last:
             # Those that came before this one are gone when this one is.
             last.expect_closed()
-        open_many(size(5_000, full=20_000))
-    assert at_rest(engine, before), (engine.resident_bytes(), before)
+        at_ends.append(engine.resident_bytes())
+    # How many are there at once is a matter of how fast they come, so not before that.
+    assert at_rest(engine, at_ends[0]), at_ends
     requests.close()
