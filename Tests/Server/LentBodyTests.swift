@@ -12,7 +12,7 @@ struct LentBodyTests {
     return (0..<200_000).map { _ in UInt8.random(in: 0x20...0x7E, using: &generator) }
   }()
   static let files = ClientFiles([
-    SourceFile(path: "client/large.js", bytes: large),
+    SourceFile(path: "client/large.css", bytes: large),
     SourceFile(path: "client/small.js", bytes: Array("export {}\n".utf8)),
   ])
 
@@ -31,7 +31,7 @@ struct LentBodyTests {
     for (index, peer) in peers.enumerated() {
       // Some have not even been sent the whole head.
       fixture.script.room[peer.serverDescriptor] = index * 500
-      peer.send(Self.request("large.js"))
+      peer.send(Self.request("large.css"))
     }
     try fixture.turn(until: { peers.allSatisfy(fixture.isBlocked) })
     #expect(Set(peers.map { Self.address($0, fixture) }).count == 1)
@@ -76,7 +76,7 @@ struct LentBodyTests {
     let peer = try fixture.connect()
     fixture.script.room[peer.serverDescriptor] = 1_000
     let health = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-    peer.send(Self.request("large.js") + health + Self.request("large.js") + health)
+    peer.send(Self.request("large.css") + health + Self.request("large.css") + health)
     try fixture.turn(until: { fixture.isBlocked(peer) })
     #expect(fixture.core.metrics[0].value(.requests) == 1)
     fixture.script.room[peer.serverDescriptor] = .max
@@ -105,7 +105,7 @@ struct LentBodyTests {
       let fixture = try ShardFixture(files: Self.files)
       let peer = try fixture.connect()
       fixture.script.room[peer.serverDescriptor] = 1_000
-      peer.send(Self.request("large.js", endsSending ? "" : "Connection: close\r\n"))
+      peer.send(Self.request("large.css", endsSending ? "" : "Connection: close\r\n"))
       if endsSending { peer.endSending() }
       try fixture.turn(until: { fixture.isBlocked(peer) })
       fixture.script.room[peer.serverDescriptor] = .max
@@ -135,7 +135,7 @@ struct LentBodyTests {
     let fixture = try ShardFixture(files: Self.files)
     let peer = try fixture.connect()
     fixture.script.room[peer.serverDescriptor] = 1_000
-    peer.send(Self.request("large.js"))
+    peer.send(Self.request("large.css"))
     try fixture.turn(until: { fixture.isBlocked(peer) })
     try fixture.pass(milliseconds: 9_000)
     #expect(fixture.state(of: peer) == .http)
@@ -149,7 +149,7 @@ struct LentBodyTests {
     let peer = try fixture.connect()
     fixture.script.room[peer.serverDescriptor] = 1_000
     // With a part of a next request, which alone would be answered 408.
-    peer.send(Self.request("large.js") + "GET /hea")
+    peer.send(Self.request("large.css") + "GET /hea")
     try fixture.turn(until: { fixture.isBlocked(peer) })
     for _ in 0..<80 where fixture.state(of: peer) != .free {
       fixture.script.room[peer.serverDescriptor, default: 0] += 10
