@@ -38,12 +38,11 @@ test: $(setup) $(venv)/ready.stamp ## run every test there is
 	Tests/CReactor/run
 	say "unit tests"
 	$(swift_test)
-	if [ -n "$(models)" ]; then
-	  say "models of the ring and its parking"
-	  $(models)
-	fi
-	say "the ring under the thread sanitizer"
+	say "the ring under the thread sanitizer, beside models of it and its parking"
+	$(or $(models),true) >.build/models.log 2>&1 &
 	Tests/Broadcast/races
+	wait $$! || { cat .build/models.log; exit 1; }
+	cat .build/models.log
 	say "the server with real clients, end to end"
 	$(swift_release) --product carillon
 	$(swift_release) --product carillon-socketio-fixture

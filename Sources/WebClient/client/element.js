@@ -3,8 +3,7 @@
 
 import { defaultClient, notificationStore } from './carillon.js';
 
-// A page sets `--carillon-…`; `--_…` is what comes of it.
-
+// A page sets `--carillon-…`; `--_…` is what comes of it. First for light, then for dark.
 const palette = {
   surface: '#fff, #1b1e25',
   hover: '#f3f5f8, #262a33',
@@ -174,11 +173,14 @@ export const lead = (link, url) => {
   return isSafe;
 };
 
+// By the language's tag; an element's own `strings` come before these.
 const languages = {};
 export const setStrings = (language, strings) =>
   void (languages[language] = { ...languages[language], ...strings });
 
+// One for each way of telling, for all elements of a page: readers speak what changes in it.
 const regions = {};
+/** What is about to be said together. */
 let waiting = [];
 
 const say = (live, text) => {
@@ -188,6 +190,12 @@ const say = (live, text) => {
   region.textContent = text;
 };
 
+/**
+ * An element with a shadow root, which draws the store's value once a frame.
+ *
+ * Its listeners and its subscription end with its attachment: it may be moved, and given another
+ * client, as often as one likes.
+ */
 export class CarillonElement extends /** @type {any} */ (HTMLElement) {
   static observedAttributes = ['lang', 'label', 'href', 'token'];
   static define(name) { customElements.define(name, /** @type {any} */ (this)); }
@@ -226,6 +234,7 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
   }
   get label() { return this.getAttribute('label') ?? this.word('Notifications'); }
 
+  /** The words of the element's language for an English text, and values in place of `{names}`. */
   word(english, values) {
     const { language } = this;
     const { [english]: word = english } =
@@ -261,6 +270,7 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
     }
   }
 
+  /** Draws what the store says, now and with each change. */
   follow() {
     const { client, store } = this;
     this.#attachment.signal.addEventListener('abort', store.subscribe((value) => {
@@ -287,11 +297,13 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
     });
   }
 
+  /** Dispatches `carillon-name`; false when a listener has done it in another way. */
   tell(name, detail) {
     return this.dispatchEvent(new CustomEvent(
       `carillon-${name}`, { detail, bubbles: true, composed: true, cancelable: true }));
   }
 
+  /** Draws it in the next frame, once for all that changes until then. */
   update() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;

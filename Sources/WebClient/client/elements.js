@@ -12,7 +12,7 @@ export { CarillonList, CarillonPanel, CarillonStatus } from './panel.js';
 
 let audio;
 
-/** Browsers demand that a person was active in the page. */
+/** The sound of a type. Browsers demand that a person was active in the page. */
 const ring = (type) => {
   if (!navigator['userActivation']?.hasBeenActive) return;
   audio ??= new AudioContext();
@@ -73,6 +73,7 @@ export class CarillonBell extends CarillonElement {
     this.listen(window, 'resize scroll', () => this.#place());
   }
 
+  /** Puts the panel below the button, within the window. */
   #place() {
     if (!this.open) return;
     const { left, right, bottom } = this.#button.getBoundingClientRect();

@@ -15,7 +15,7 @@ const ICONS = {
   bell: 'M4 18l2-2v-5a6 6 0 0 1 12 0v5l2 2zM10 21h4',
 };
 
-// The first that fits decides.
+// What of a type's name says its icon and colour; the first that fits decides.
 const WORDS = [
   ['fail|error|declin', 'cross', 'red'],
   ['delet|remov|cancel', 'trash', 'gray'],
@@ -49,7 +49,7 @@ export const iconOf = (name) => {
   return svg;
 };
 
-// Times stay true by one timer for the page.
+// Times stay true by one timer for the page: each element that shows one, and its language.
 const MINUTE = 60_000, HOUR = 3_600_000, DAY = 86_400_000;
 const times = new Map();
 

@@ -1,5 +1,5 @@
 // @ts-check
-// The inbox as rows: the newest in a panel, all of it in a list; and below it how it is kept.
+// The inbox as rows: the newest in a panel, all of it in a list; and whether they are live.
 
 import { button, CarillonElement, lead, make, setText } from './element.js';
 import { CarillonItem, iconOf } from './item.js';
@@ -7,7 +7,7 @@ import { CarillonItem, iconOf } from './item.js';
 const WORDS = { connected: 'Real-time', reconnecting: 'Reconnecting…', connecting: 'Connecting…',
   offline: 'Offline' };
 
-/** Whether notifications come in real time. */
+/** Whether notifications come in real time: a dot, and the word for it. */
 export class CarillonStatus extends CarillonElement {
   #word = make('span', 'label');
   #wasConnected = false;
@@ -38,6 +38,7 @@ CarillonStatus.define('carillon-status');
 
 /** The newest notifications, in a page or dropped down from a bell. */
 export class CarillonPanel extends CarillonElement {
+  /** The element of each notification shown, by its id: they are kept, so the focus is. */
   #items = new Map();
   #isSure = false;
   #count = make('span', 'count');
@@ -110,6 +111,7 @@ export class CarillonPanel extends CarillonElement {
     else item.focus();
   }
 
+  /** Brings the list's elements in line with the rows; who had the focus on one keeps it there. */
   #draw() {
     const before = [...this.list.children];
     const place = before.indexOf(this.root.activeElement);
@@ -136,6 +138,10 @@ export class CarillonPanel extends CarillonElement {
     (next ?? this.heading).focus();
   }
 
+  /**
+   * The rows as they are shown: a group is its newest with a count, and the others when it is open.
+   * Each is a notification, its group or null, and whether it is a member of one above it.
+   */
   #collapsed() {
     const groups = Map['groupBy'](this.rows, (it) => it.group_key || it);
     return [...groups].flatMap(([key, [head, ...rest]]) => {
@@ -187,6 +193,7 @@ export class CarillonList extends CarillonPanel {
   #state = '';
   /** An answer to an earlier question comes too late. */
   #asked = 0;
+  /** What is told while a page is on its way, to be done to it as well. */
   #late = [];
   #types = new Set(['']);
   #unread = button('filter', () => {
