@@ -112,6 +112,7 @@ $(setup): Makefile
 	python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 	if [ -n "$(models)" ]; then
 	  command -v spin >/dev/null || missing+=(spin)
+	  command -v cc >/dev/null || missing+=(gcc libc6-dev)
 	fi
 	$(install) "$${missing[@]}"
 	if ! command -v swift >/dev/null; then
