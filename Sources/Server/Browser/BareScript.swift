@@ -1,5 +1,5 @@
-// A script as browsers run it: without the lines that only people read, which are a sixth of what
-// would be sent.
+// A script as browsers run it: without the lines that only people read, so that comments in the
+// sources cost nobody's connection anything.
 //
 // No statement is changed. Comments that share a line with code stay, and so does all that is
 // inside a template literal, where every space is meant.
