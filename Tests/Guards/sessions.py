@@ -118,6 +118,22 @@ GUARDS = [
         ),
     ),
     Guard(
+        37,
+        "a client is where it went last",
+        USERS,
+        "guard session.openedAt <= openedAt else {",
+        "guard session.openedAt <= .max - openedAt else {",
+        (unit("SocketIORecoveryTests"),),
+    ),
+    Guard(
+        37,
+        "the shard that it left is told so",
+        USERS,
+        "core.mailboxes[address.shard].append(note)",
+        "_ = note",
+        (unit("SocketIORecoveryTests"),),
+    ),
+    Guard(
         66,
         "a place that was left is not given to the next user",
         USERS,

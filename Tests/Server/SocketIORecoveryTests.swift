@@ -296,6 +296,35 @@ struct SocketIORecoveryTests {
     try fixture.expectEmpty()
   }
 
+  @Test func `what a client said where it was before does not end where it is now`() throws {
+    let fixture = try ShardFixture.engine()
+    let (first, firstSID, pid) = try Self.connected("u", fixture)
+    first.leave()
+    try fixture.turn(until: { fixture.engineSession(firstSID) == nil })
+    var opened: [(peer: TestPeer, sid: String)] = []
+    for _ in 0..<2 {
+      let peer = try fixture.webSocket(Self.path)
+      opened.append((peer, try fixture.takeOpening(of: peer)))
+      try fixture.pass(milliseconds: 1)
+    }
+    // It gave the first up and went on with the second; the first's words are taken up last.
+    for (peer, _) in opened.reversed() {
+      peer.say(Self.connecting("u", more: #","pid":"\#(pid)","offset":"test.5""#))
+      try Self.answerRooms([], fixture)
+      try fixture.turn(until: { !fixture.store.reads.isEmpty })
+      try fixture.store.answer(ReplaySessionTests.page([], through: 5))
+      #expect(try fixture.frames(1, of: peer)[0].hasPrefix("40/notifications,{"))
+    }
+    try fixture.turn(until: { fixture.engineSession(opened[0].sid) == nil })
+    #expect(fixture.engineSession(opened[1].sid) != nil)
+    #expect(fixture.shard.directory.placeCount == 1)
+    try fixture.publish(ReplaySessionTests.stored(6))
+    #expect(Self.members("title", of: try fixture.frames(2, of: opened[1].peer)) == ["n6"])
+    for (peer, _) in opened { peer.leave() }
+    try fixture.pass(milliseconds: 30_000)
+    try fixture.expectEmpty()
+  }
+
   @Test func `who goes while the store is asked leaves nothing, least of all to the next`() throws {
     let fixture = try ShardFixture.engine()
     var pids: [String] = []

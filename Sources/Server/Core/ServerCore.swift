@@ -44,8 +44,8 @@ enum ShardMessage: Sendable {
   /// The rooms that a client of Socket.IO which came back was in.
   case keptRooms(UInt32, generation: UInt32, [RoomName])
   /// A client of Socket.IO that came back has that id on the connection at that place of a shard,
-  /// and on no other.
-  case recovered(RecoveryID, UserID, at: ReturnAddress)
+  /// which it opened then, and on none that it opened earlier.
+  case recovered(RecoveryID, UserID, openedAt: UInt64, at: ReturnAddress)
   /// A connection that asks for a session which lives on the shard.
   case handedOver(HandedConnection)
   /// The session at that place is its user's oldest and has to give way to a newer one.

@@ -338,8 +338,8 @@ final class Shard {
       if table.holds(place, generation: generation) { acknowledge(marking, outcome, at: place) }
     case .keptRooms(let place, let generation, let rooms):
       if table.holds(place, generation: generation) { takeKeptRooms(rooms, at: place) }
-    case .recovered(let recovery, let user, let address):
-      letGo(recovery, of: user, otherThan: address)
+    case .recovered(let recovery, let user, let openedAt, let address):
+      letGo(recovery, of: user, openedAt: openedAt, at: address)
     case .handedOver(let connection):
       adopt(connection)
     case .replaced(let place, let generation):

@@ -73,10 +73,13 @@ class EngineSession {
   let opener: Caller?
   /// When it is ended unless what is spoken over it has begun.
   var beginsBy: UInt64
+  /// Monotonic nanoseconds, by a look at the clock of its own: a client that opens one, hears its
+  /// answer and then opens another has the later with the later time, whichever shards they are on.
+  let openedAt: UInt64
 
   init(
     id: EngineID, path: Int, messageBytesLimit: Int, place: UInt32, usesBase64: Bool,
-    opener: Caller?, beginsBy: UInt64
+    opener: Caller?, beginsBy: UInt64, openedAt: UInt64
   ) {
     self.id = id
     pathNumber = Int32(clamping: path)
@@ -85,6 +88,7 @@ class EngineSession {
     self.usesBase64 = usesBase64
     self.opener = opener
     self.beginsBy = beginsBy
+    self.openedAt = openedAt
   }
 }
 

@@ -31,16 +31,18 @@ extension Shard {
     let engine = core.configuration.engines[path]
     let settings = engine.settings
     let id = EngineID.random(on: index)
+    let openedAt = kernel.monotonicNanoseconds
     let session: EngineSession
     switch engine.use {
     case .messages:
       session = EngineSession(
         id: id, path: path, messageBytesLimit: settings.messageBytesLimit, place: place,
-        usesBase64: usesBase64, opener: opener, beginsBy: .max)
+        usesBase64: usesBase64, opener: opener, beginsBy: .max, openedAt: openedAt)
     case .socketIO:
       session = SocketIOSession(
         id: id, path: path, messageBytesLimit: settings.messageBytesLimit, place: place,
-        usesBase64: usesBase64, opener: opener, beginsBy: now + settings.connectTimeoutMilliseconds)
+        usesBase64: usesBase64, opener: opener,
+        beginsBy: now + settings.connectTimeoutMilliseconds, openedAt: openedAt)
     }
     engineSessions[id] = place
     let isPolling = table[place].flags.contains(.polling)

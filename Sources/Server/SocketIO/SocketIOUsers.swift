@@ -143,7 +143,7 @@ extension Shard {
     if isResumed, let resumption {
       session.sockets[index].recovery = resumption.recovery
       let note = ShardMessage.recovered(
-        resumption.recovery, table[place].user, at: address(of: place))
+        resumption.recovery, table[place].user, openedAt: session.openedAt, at: address(of: place))
       for mailbox in core.mailboxes { mailbox.append(note) }
       // They were kept for a while only.
       if !wantedRooms(at: place).isEmpty {
@@ -157,10 +157,15 @@ extension Shard {
       recovery: cursor.map { recovery.text(for: table[place].user, from: $0) })
   }
 
-  /// Ends the connection on which a client was that has come back on another.
+  /// Ends the connection on which a client was that has come back on the one at `address`.
   ///
-  /// The network may have ended it without a word; and a client is in one place.
-  func letGo(_ recovery: RecoveryID, of user: UserID, otherThan address: ReturnAddress) {
+  /// The network may have ended it without a word; and a client is in one place: where it went
+  /// last. That is not always what came last: what it said before it was cut off may be taken up
+  /// behind what it said when it was back. Then the one at `address` is the one that was left, and
+  /// its shard is told where the client is.
+  func letGo(
+    _ recovery: RecoveryID, of user: UserID, openedAt: UInt64, at address: ReturnAddress
+  ) {
     for place in directory.places(of: user) where table.contains(place) {
       let isIt =
         address.shard == index && address.place == place
@@ -168,6 +173,12 @@ extension Shard {
       guard !isIt, let session = table[place].engine as? SocketIOSession,
         let index = session.index(atPlace: place), session.sockets[index].recovery == recovery
       else { continue }
+      guard session.openedAt <= openedAt else {
+        let note = ShardMessage.recovered(
+          recovery, user, openedAt: session.openedAt, at: self.address(of: place))
+        core.mailboxes[address.shard].append(note)
+        continue
+      }
       // What it leaves is the other's now.
       session.sockets[index].isConnected = false
       endEngine(session, because: "taken up on another connection", code: 1001)
