@@ -1,4 +1,4 @@
-"""Fixtures: one server that most tests share, and a maker of servers for those who break them."""
+"""Fixtures: a server that a file's tests share, and a maker of servers for those who break them."""
 
 import itertools
 import os
@@ -44,8 +44,9 @@ def pytest_unconfigure():
     CHROMIUM.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_server(tmp_path_factory):
+    """One for each file: what a test finds there does not depend on which files went before."""
     server = Server(tmp_path_factory.mktemp("shared")).start()
     yield server
     try:
