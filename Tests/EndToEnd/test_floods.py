@@ -6,7 +6,7 @@ import time
 import pytest
 from harness.clients import EVENT_PATH, FLAT_PATH, EventClient
 from harness.crowd import Crowd
-from harness.raw import PING, PONG, TEXT, RawConnection, RawWebSocket, frame, upgrade_request
+from harness.raw import PING, PONG, TEXT, RawConnection, frame, upgrade_request
 from harness.sizes import size
 from harness.tokens import assemble, base64url, user_token
 from harness.waiting import wait_until

@@ -8,7 +8,6 @@ import pytest
 from harness.clients import EVENT_PATH, FLAT_PATH, INBOX_PATH
 from harness.raw import (
     CLOSE,
-    PING,
     TEXT,
     Closed,
     RawConnection,
