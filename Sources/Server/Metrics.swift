@@ -14,7 +14,7 @@ enum Counter: Int, CaseIterable {
   case sessionsRefused, sessionsReplaced, messagesRefused, messageFloods, publishesRefused
   case requests, refusedRequests
   case sessionsOpened, sessionsClosed
-  case framesDelivered, bytesSent, framesReceived
+  case framesDelivered, bytesSent, framesReceived, bytesReceived
   case published, relayedLost, broadcasts, ringFull
   case slowConsumers, timedOut, tokensExpired, protocolViolations, originsRefused, resets
   case replays, resyncs, replayedNotifications, catchUps
@@ -42,6 +42,7 @@ enum Counter: Int, CaseIterable {
     case .framesDelivered: "frames_delivered_total"
     case .bytesSent: "bytes_sent_total"
     case .framesReceived: "frames_received_total"
+    case .bytesReceived: "bytes_received_total"
     case .published: "notifications_published_total"
     case .relayedLost: "relayed_notifications_lost_total"
     case .broadcasts: "broadcasts_total"

@@ -13,7 +13,6 @@ from harness.streams import StreamClient
 from harness.times import is_timestamp
 from harness.tokens import publisher_token, user_token
 from harness.waiting import wait_until
-from test_sse import total
 
 STREAM = "/api/v1/metrics/stream"
 SYSTEM = "/api/v1/websocket/send/system"
@@ -101,7 +100,7 @@ def test_what_is_counted_moves_with_what_happens(make_server, shards, by):
                 assert 0 < latency["p50"] <= latency["p99"] <= latency["max"] < 60_000_000
         clients[0].answers()
         watcher.until_shards("a ping", lambda told: summed(told, "received") >= 1)
-    wait_until("everybody has gone", lambda: total(server, "sessions") == 0)
+    wait_until("everybody has gone", lambda: server.total("sessions") == 0)
 
 
 def test_a_user_may_not_watch(server):
@@ -144,7 +143,7 @@ def test_one_too_many_is_refused_until_another_leaves(make_server):
         # Others are served as ever.
         assert server.request("GET", "/healthz").status == 200
         watchers.pop().close()
-        wait_until("one has left", lambda: total(server, "connections") == STREAMS_LIMIT)
+        wait_until("one has left", lambda: server.total("connections") == STREAMS_LIMIT)
         stack.enter_context(Watcher(server)).shards()
     # Whoever watches is a connection, and nobody who is online.
     assert server.request("GET", "/api/v1/users/online", key=API_KEY).data["total"] == 0
@@ -154,7 +153,7 @@ def test_it_ends_with_its_token_and_with_the_server(make_server):
     server = make_server(arguments=["--jwt-leeway", "0"])
     with Watcher(server, token=publisher_token(ttl=2)) as watcher:
         assert watcher.is_over()
-    assert total(server, "disconnects_token_expired_total") == 1
+    assert server.total("disconnects_token_expired_total") == 1
     with Watcher(server) as watcher:
         watcher.shards()
         server.stop()
@@ -165,13 +164,13 @@ def test_nobody_watching_costs_nothing(make_server):
     server = make_server()
     with Watcher(server) as watcher:
         watcher.shards()
-    wait_until("it has left", lambda: total(server, "connections") == 1)
-    sent = total(server, "bytes_sent_total")
+    wait_until("it has left", lambda: server.total("connections") == 1)
+    sent = server.total("bytes_sent_total")
     with Watcher(server) as watcher:
         watcher.shards()
         watcher.shards()
         # The answers to this test's own scrapes, and two events.
-        assert sent < total(server, "bytes_sent_total") < sent + 30_000
+        assert sent < server.total("bytes_sent_total") < sent + 30_000
 
 
 def test_a_scrape_gets_a_histogram_in_few_series(make_server):

@@ -11,7 +11,6 @@ from harness.streams import StreamClient
 from harness.tokens import user_token
 from harness.waiting import wait_until
 from test_poll import Waiting, poll
-from test_sse import total
 
 INBOX = "/api/v1/notifications"
 # Published for everyone while a user's own are.
@@ -115,9 +114,9 @@ def test_every_dialect_says_what_it_says_of_a_live_one(server, fresh_user):
         assert flat.next()["title"] == "next"
         assert typed.next()["data"]["title"] == "next"
         assert stream.next()["data"]["title"] == "next"
-    assert total(server, "catch_ups_total") == 6
+    assert server.total("catch_ups_total") == 6
     # The stream's beginning is one; none of these is.
-    assert total(server, "replays_total") == 1
+    assert server.total("replays_total") == 1
 
 
 def test_each_user_reads_and_deletes_it_alone_on_every_device(server, fresh_user):
@@ -202,7 +201,7 @@ def test_a_poll_that_waits_is_answered(server, fresh_user):
     user = fresh_user()
     cursor = poll(server, user)["cursor"]
     waiting = Waiting(server, user, cursor)
-    wait_until("the poll is listed", lambda: total(server, "sessions") == 1)
+    wait_until("the poll is listed", lambda: server.total("sessions") == 1)
     answer = publish_for_everyone(server)
     data = waiting.result()
     assert [row["id"] for row in data["notifications"]] == [answer["id"]]

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import re
 import resource
 import socket
 import threading
@@ -250,14 +249,8 @@ def test_leaving_in_the_middle_of_a_broadcast_is_let_go_once(server, fresh_user)
     wait_until("each file is closed", lambda: server.open_file_count() <= before + 1, within=15)
 
 
-def total(server, name):
-    counts = re.findall(rf"^carillon_{name}{{.*}} (\d+)$", server.metrics(), re.MULTILINE)
-    assert counts, name
-    return sum(map(int, counts))
-
-
 def request_count(server):
-    return total(server, "http_requests_total")
+    return server.total("http_requests_total")
 
 
 def test_a_reset_is_seen_of_a_connection_that_is_not_read(make_server):
@@ -274,7 +267,7 @@ def test_a_reset_is_seen_of_a_connection_that_is_not_read(make_server):
         connection.send(request(poll))
         cursor = connection.read_answer().data["cursor"]
     # But for the one that asks.
-    wait_until("nobody is there", lambda: total(server, "connections") == 1, within=10)
+    wait_until("nobody is there", lambda: server.total("connections") == 1, within=10)
     asked = request_count(server)
     leavers = [RawConnection(server) for _ in range(20)]
     for connection in leavers:
@@ -283,11 +276,11 @@ def test_a_reset_is_seen_of_a_connection_that_is_not_read(make_server):
     asking = itertools.count(asked + len(leavers) + 1)
     wait_until("they wait", lambda: request_count(server) >= next(asking), within=10)
     here = 1 + len(leavers)
-    wait_until("they are here", lambda: total(server, "connections") == here, within=10)
+    wait_until("they are here", lambda: server.total("connections") == here, within=10)
     held = server.open_file_count()
     for connection in leavers:
         connection.reset()
-    wait_until("each has ended", lambda: total(server, "connections") == 1, within=10)
+    wait_until("each has ended", lambda: server.total("connections") == 1, within=10)
     assert server.open_file_count() <= held - len(leavers) + 1
 
 

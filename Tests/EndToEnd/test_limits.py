@@ -30,14 +30,6 @@ def limited(make_server):
     return make
 
 
-def total(server, name, over=None):
-    """A series of the metrics, summed over the shards."""
-    text = server.request("GET", "/metrics", over=over).bytes.decode()
-    lines = [line for line in text.splitlines() if line.startswith(f"carillon_{name}")]
-    assert lines, name
-    return sum(float(line.rpartition(" ")[2]) for line in lines)
-
-
 def refused_at_the_door(connection):
     """The 429 or 503 that a connection is answered before it says anything; None if it is not."""
     connection.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -72,9 +64,7 @@ def test_an_address_has_as_many_connections_as_it_may_have_over_all_shards(limit
     # Case 63.
     server = limited("--connections-per-address", "20")
     watcher = server.connection()
-    wait_until(
-        "only the watcher is here", lambda: total(server, "connections{", over=watcher) == 1
-    )
+    wait_until("only the watcher is here", lambda: server.total("connections", over=watcher) == 1)
     kept = []
     for _ in range(19):
         kept.append(RawConnection(server))
@@ -84,17 +74,17 @@ def test_an_address_has_as_many_connections_as_it_may_have_over_all_shards(limit
             answer = refused_at_the_door(one)
             assert answer.status == 429, answer
             assert answer.error["code"] == "too_many_connections"
-    assert total(server, "connections_refused_address_total", over=watcher) == 5
+    assert server.total("connections_refused_address_total", over=watcher) == 5
     # Both shards had a share of them.
-    shards = [total(server, f'connections{{shard="{n}"', over=watcher) for n in (0, 1)]
+    shards = [server.total("connections", shard=n, over=watcher) for n in (0, 1)]
     assert min(shards) >= 1, shards
     # One leaves, one comes.
     kept.pop().close()
     wait_until("there is room", lambda: can_connect(server), within=5)
     for connection in kept:
         connection.close()
-    wait_until("all are gone", lambda: total(server, "connections{", over=watcher) == 1)
-    assert total(server, "quota_addresses", over=watcher) == 1
+    wait_until("all are gone", lambda: server.total("connections", over=watcher) == 1)
+    assert server.total("quota_addresses", over=watcher) == 1
     watcher.close()
 
 
@@ -133,9 +123,9 @@ def test_two_thousand_connections_leave_nothing_behind(limited):
             else:
                 connection.close()
     watcher = server.connection()
-    wait_until("all are gone", lambda: total(server, "connections{", over=watcher) == 1)
-    assert total(server, "quota_addresses", over=watcher) == 1
-    assert total(server, "connections_unauthenticated", over=watcher) == 0
+    wait_until("all are gone", lambda: server.total("connections", over=watcher) == 1)
+    assert server.total("quota_addresses", over=watcher) == 1
+    assert server.total("connections_unauthenticated", over=watcher) == 0
     watcher.close()
 
 
@@ -165,7 +155,7 @@ def test_a_socket_past_its_users_limit_is_429_before_the_upgrade(limited, path):
     wait_until("there is room", is_let_in)
     for connection in kept:
         connection.close()
-    wait_until("nobody is counted", lambda: total(server, "quota_users") == 0)
+    wait_until("nobody is counted", lambda: server.total("quota_users") == 0)
 
 
 @pytest.mark.parametrize("path", [STREAM, POLL])
@@ -178,7 +168,7 @@ def test_a_stream_and_a_poll_past_the_users_limit_are_429(limited, path):
             # The connection was not too many: it can be asked for something else.
             one.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             assert one.read_answer().status == 200
-    wait_until("nobody is counted", lambda: total(server, "quota_users") == 0)
+    wait_until("nobody is counted", lambda: server.total("quota_users") == 0)
 
 
 def test_a_token_in_a_message_finds_the_user_full(limited):
@@ -208,15 +198,15 @@ def test_the_newest_takes_the_place_of_the_oldest_on_whichever_shard(limited):
         stream.drain(within=10)
         third.close()
         fourth.close()
-    wait_until("nobody is counted", lambda: total(server, "quota_users") == 0)
-    assert total(server, "sessions_replaced_total") == 23
+    wait_until("nobody is counted", lambda: server.total("quota_users") == 0)
+    assert server.total("sessions_replaced_total") == 23
 
 
 def test_a_poll_that_is_replaced_is_answered(limited):
     server = limited("--connections-per-user", "1", "--when-user-full", "replace")
     cursor = server.request("GET", f"{INBOX}/poll", user_token("u")).data["cursor"]
     with asked(server, f"{INBOX}/poll?since={cursor}&wait=60", "u") as waiting:
-        wait_until("it waits", lambda: total(server, "quota_users") == 1)
+        wait_until("it waits", lambda: server.total("quota_users") == 1)
         with EventClient(server, "u"):
             answer = waiting.read_answer()
             assert answer.status == 200
@@ -234,7 +224,7 @@ def test_too_many_messages_close_with_1008(limited, path, opcode):
         for _ in range(60):
             socket.send_if_open(frame(opcode, b"{}"))
         socket.expect_close(1008)
-    assert total(server, "disconnects_message_rate_total") == 1
+    assert server.total("disconnects_message_rate_total") == 1
 
 
 def test_typed_is_told_and_stays_until_it_is_a_flood(limited):
@@ -289,7 +279,7 @@ def test_a_default_does_not_count_this_machine(limited):
     for _ in range(300):
         kept[0].send("a message")
     kept[0].socket.ping().wait(10)
-    assert total(server, "connections_refused_total") == 0
+    assert server.total("connections_refused_total") == 0
     for one in [*kept, *several]:
         one.close()
 

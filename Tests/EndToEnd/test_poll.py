@@ -13,7 +13,6 @@ from harness.streams import StreamClient
 from harness.tokens import user_token
 from harness.waiting import wait_until
 from test_resume import Publisher
-from test_sse import total
 
 POLL = "/api/v1/notifications/poll"
 CUTS = 50
@@ -65,7 +64,7 @@ def titles(data):
 
 def is_waiting(server, count=1):
     """Waits until so many polls are listed, as sessions are."""
-    wait_until("the polls wait", lambda: total(server, "sessions") == count)
+    wait_until("the polls wait", lambda: server.total("sessions") == count)
 
 
 def test_without_a_cursor_it_says_where_now_is(server, fresh_user):

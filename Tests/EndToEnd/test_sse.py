@@ -20,14 +20,6 @@ PAYMENT = "/api/v1/websocket/live/payment"
 ORIGIN = "http://localhost:3000"
 
 
-def total(server, name):
-    """The sum of a metric over all shards."""
-    lines = server.metrics().splitlines()
-    values = [line.split()[-1] for line in lines if line.startswith(f"carillon_{name}{{")]
-    assert values, f"no such metric: {name}"
-    return sum(map(int, values))
-
-
 def titles(tab, count):
     return [tab.until("notification")["title"] for _ in range(count)]
 
@@ -185,7 +177,7 @@ def test_a_stream_ends_with_its_token(make_server, fresh_user):
         tab.next()
         assert tab.is_over()
         assert time.monotonic() - started < 8
-    assert total(server, "disconnects_token_expired_total") == 1
+    assert server.total("disconnects_token_expired_total") == 1
 
 
 def test_a_draining_server_ends_its_streams(make_server, fresh_user):
@@ -328,7 +320,7 @@ def test_a_slow_reader_is_cut_and_resumes(make_server, fresh_user):
     with StreamClient(server, user) as tab:
         tab.next()
         deadline = time.monotonic() + 60
-        while total(server, "disconnects_slow_consumer_total") == 0:
+        while server.total("disconnects_slow_consumer_total") == 0:
             assert time.monotonic() < deadline, f"never cut, after {published}"
             lines = [f"n {number} " + "x" * 240 for number in range(published, published + 200)]
             server.publish_many(user, lines)
@@ -369,4 +361,4 @@ def test_readers_that_come_and_go_leave_nothing_behind(make_server, fresh_user):
         assert raw.recv(64).startswith(b"HTTP/1.1 200")
         raw.close()
     wait_until("all descriptors are back", lambda: server.open_file_count() <= before)
-    wait_until("no session is left", lambda: total(server, "sessions") == 0)
+    wait_until("no session is left", lambda: server.total("sessions") == 0)

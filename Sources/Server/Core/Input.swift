@@ -50,6 +50,7 @@ extension Shard {
       }
       total += count
       bytesReadInTurn += count
+      metrics.add(.bytesReceived, count)
       table[place].heardAt = now
       process(place, byteCount: kept + count)
       guard table.holds(place, generation: generation),

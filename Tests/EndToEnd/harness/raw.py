@@ -73,20 +73,7 @@ class RawConnection:
                 continue
             except ConnectionError:
                 break
-        self.sent_until_full = sent
         return sent
-
-    def bytes_taken_by_peer(self):
-        """How much of what `send_until_full` sent has been read by the program at the other end.
-
-        What has not is still in one of the two kernel queues, and those the kernel shows.
-        """
-        seen = None
-        # Bytes on their way between the queues are in both or in neither.
-        while seen != (seen := self._waiting_bytes()):
-            pass
-        assert len(seen) == 2, "one end is gone, and with it what it had not read"
-        return self.sent_until_full - sum(seen.values())
 
     def is_read(self):
         """Whether the program at the other end has read all that was sent, or is gone."""

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -251,6 +252,14 @@ class Server:
 
     def metrics(self):
         return self.request("GET", "/metrics").bytes.decode()
+
+    def total(self, name, shard=None, over=None):
+        """The value of a metric, of one shard or summed over all."""
+        labels = "(?:{.*})?" if shard is None else f'{{shard="{shard}"}}'
+        text = self.request("GET", "/metrics", over=over).bytes.decode()
+        values = re.findall(rf"^carillon_{name}{labels} (\d+)$", text, re.MULTILINE)
+        assert values, f"no such metric: {name}"
+        return sum(map(int, values))
 
     def idle_share(self, over=0.5):
         """The share of one core that it uses over the next moments; what an idle server spends."""
