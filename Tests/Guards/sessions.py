@@ -134,6 +134,22 @@ GUARDS = [
         (unit("SocketIORecoveryTests"),),
     ),
     Guard(
+        37,
+        "the rooms of who is back are kept for more than a while",
+        USERS,
+        "keepRooms(of: session.sockets[index], session, endsAt: nil)\n      }",
+        "}",
+        (unit("SocketIORecoveryTests"),),
+    ),
+    Guard(
+        37,
+        "and its rooms are those of where it is",
+        USERS,
+        "keepRooms(of: session.sockets[index], session, endsAt: nil)\n        continue",
+        "continue",
+        (unit("SocketIORecoveryTests"),),
+    ),
+    Guard(
         66,
         "a place that was left is not given to the next user",
         USERS,

@@ -229,6 +229,11 @@ struct SocketIORecoveryTests {
     #expect(try fixture.frames(of: peer).isEmpty)
     try fixture.store.answer(ReplaySessionTests.page([], through: 5))
     #expect(try fixture.frames(2, of: peer)[0].hasPrefix("40/notifications,{"))
+    // No longer for a while only.
+    guard case .keepRooms(_, "u", ["r"], nil)? = fixture.store.commands.last?.command else {
+      Issue.record("\(fixture.store.commands.map(\.command))")
+      return
+    }
     try fixture.publish(RoomSessionTests.said("hello"))
     #expect(try fixture.frames(1, of: peer)[0].contains("hello"))
     peer.leave()
@@ -307,17 +312,26 @@ struct SocketIORecoveryTests {
       opened.append((peer, try fixture.takeOpening(of: peer)))
       try fixture.pass(milliseconds: 1)
     }
-    // It gave the first up and went on with the second; the first's words are taken up last.
-    for (peer, _) in opened.reversed() {
+    func comeBack(_ peer: TestPeer) throws {
       peer.say(Self.connecting("u", more: #","pid":"\#(pid)","offset":"test.5""#))
-      try Self.answerRooms([], fixture)
+      try Self.answerRooms(["r"], fixture)
       try fixture.turn(until: { !fixture.store.reads.isEmpty })
       try fixture.store.answer(ReplaySessionTests.page([], through: 5))
-      #expect(try fixture.frames(1, of: peer)[0].hasPrefix("40/notifications,{"))
+      #expect(try fixture.frames(2, of: peer)[0].hasPrefix("40/notifications,{"))
     }
+    // It gave the first up and went on with the second; the first's words are taken up last.
+    try comeBack(opened[1].peer)
+    opened[1].peer.say(#"42/notifications,["leave_room",{"room":"r"}]"#)
+    _ = try fixture.frames(1, of: opened[1].peer)
+    while !fixture.store.commands.isEmpty { try fixture.store.answer(.saved) }
+    try comeBack(opened[0].peer)
     try fixture.turn(until: { fixture.engineSession(opened[0].sid) == nil })
     #expect(fixture.engineSession(opened[1].sid) != nil)
     #expect(fixture.shard.directory.placeCount == 1)
+    guard case .keepRooms(_, "u", [], nil)? = fixture.store.commands.last?.command else {
+      Issue.record("\(fixture.store.commands.map(\.command))")
+      return
+    }
     try fixture.publish(ReplaySessionTests.stored(6))
     #expect(Self.members("title", of: try fixture.frames(2, of: opened[1].peer)) == ["n6"])
     for (peer, _) in opened { peer.leave() }

@@ -177,6 +177,8 @@ extension Shard {
         let note = ShardMessage.recovered(
           recovery, user, openedAt: session.openedAt, at: self.address(of: place))
         core.mailboxes[address.shard].append(note)
+        // It has noted the rooms that it found, and they may be others by now.
+        keepRooms(of: session.sockets[index], session, endsAt: nil)
         continue
       }
       // What it leaves is the other's now.
