@@ -17,7 +17,7 @@ from harness.clients import FLAT_PATH, EventClient, FlatClient
 from harness.raw import RawConnection, RawWebSocket
 from harness.server import BINARY, SECRET, clean_environment, free_port, run_carillon
 from harness.tokens import user_token
-from harness.waiting import wait_until
+from harness.waiting import is_ready, wait_until
 
 COMMANDS = ["serve", "token", "publish", "listen", "check", "version"]
 
@@ -62,7 +62,7 @@ def test_readiness_goes_before_the_clients_do(make_server):
 
 def has_heard(client):
     """Whether something has come in, without taking it."""
-    return bool(select.select([client.socket], [], [], 0)[0])
+    return is_ready(client.socket, select.POLLIN)
 
 
 def test_what_was_being_published_at_the_end_is_answered_and_kept(make_server, fresh_user):

@@ -129,3 +129,13 @@ class Crowd:
         while not condition():
             assert time.monotonic() < deadline, f"not within {within} s: {claim}"
             self.turn()
+
+    def keep_sending(self, member, data, until, within=30.0):
+        """Has a member say `data` again and again, until the condition holds."""
+
+        def is_true():
+            if not member.waiting:
+                member.send(data)
+            return until()
+
+        self.until("it has said enough", is_true, within)

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from harness.server import Answer
+from harness.waiting import is_ready
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 PATIENCE = 10.0
@@ -66,7 +67,7 @@ class RawConnection:
     def send_until_full(self, data):
         """Sends until the peer has stopped reading and no more fits. Returns how much was sent."""
         sent = 0
-        while sent < len(data) and select.select([], [self.socket], [], 0.2)[1]:
+        while sent < len(data) and is_ready(self.socket, select.POLLOUT, 0.2):
             try:
                 sent += self.socket.send(data[sent : sent + 65_536], socket.MSG_DONTWAIT)
             except BlockingIOError:

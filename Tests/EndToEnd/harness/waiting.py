@@ -1,6 +1,17 @@
 """Waiting for a condition: always with a deadline, always able to say what did not happen."""
 
+import select
 import time
+
+
+def is_ready(socket, event, within=0.0):
+    """Whether `socket` can be read (`POLLIN`) or written (`POLLOUT`), or has ended, in that time.
+
+    By poll, since the files of a test's process have numbers that select does not take.
+    """
+    poll = select.poll()
+    poll.register(socket, event)
+    return bool(poll.poll(within * 1_000))
 
 
 def wait_until(claim, condition, within=5.0, every=0.01):
