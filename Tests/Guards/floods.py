@@ -7,6 +7,7 @@ SHARD = "Sources/Server/Core/Shard.swift"
 FAN_OUT = "Sources/Server/Core/FanOut.swift"
 FLUSH = "Sources/Server/Core/Flush.swift"
 LIFECYCLE = "Sources/Server/Core/Lifecycle.swift"
+WEB_SOCKET_IN = "Sources/Server/Core/WebSocketInput.swift"
 HTTP_IN = "Sources/Server/Core/HTTPInput.swift"
 REPLAY = "Sources/Server/Core/Replay.swift"
 FRAME = "Sources/Wire/WebSocket/WebSocketFrame.swift"
@@ -20,6 +21,14 @@ GUARDS = [
         "waiting > 0, waiting + count > limit {\n      flush(place)",
         "waiting < 0, waiting + count > limit {\n      flush(place)",
         (unit("FloodTests/pingsUnread"), unit("SlowReaderTests/asleep")),
+    ),
+    Guard(
+        9,
+        "pings of a client that does not read are not answered",
+        WEB_SOCKET_IN,
+        "guard !table[place].flags.contains(.blocked) else { return metrics",
+        "guard !table[place].flags.contains(.blocked) || true else { return metrics",
+        (wire("test_floods.py", "million_pings"),),
     ),
     Guard(
         12,
