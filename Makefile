@@ -9,16 +9,28 @@ SHELL := /bin/bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test bench innocents format lint tsan asan guards clean
+languages := swift c python shell js
+.PHONY: help run test bench innocents format lint tsan asan guards clean \
+  $(addprefix format-,$(languages)) $(addprefix lint-,$(languages))
 
 swift_test := swift test --disable-xctest
 # One binary that needs no Swift on the machine it is copied to.
 swift_release := swift build -c release --static-swift-stdlib
 carillon := .build/release/carillon
 venv := .build/venv
+tools := .build/tools
 setup := .build/setup.stamp
 test_setup := .build/test-setup.stamp
 sources := $(wildcard Sources Tests Benchmarks Package.swift)
+folders := $(wildcard .ci Sources Tests Benchmarks)
+c_files = $(shell find $(folders) -name '*.[ch]')
+# Scripts without an ending are found by their first line.
+scripts = $(shell find $(folders) -type f ! -name '*.*' -exec grep -lE '^#!.*\b$(1)$$' {} +)
+python_files = $(folders) $(call scripts,python3)
+shell_files = $(call scripts,bash)
+# Not HTML: the formatter shifts what is around a label or a paragraph and leaves its inside.
+js_files = $(shell find $(folders) -name '*.js' -o -name '*.ts' -o -name '*.css')
+deno := DENO_DIR=.build/deno DENO_NO_UPDATE_CHECK=1 $(tools)/bin/deno
 models := $(wildcard Tests/Models/run)
 # Room for more arguments: `make run ARGS="--port 9000"`.
 ARGS ?=
@@ -62,11 +74,54 @@ innocents: $(setup) ## measure what floods cost the clients that do no harm
 	$(swift_release) --product Innocents
 	.build/release/Innocents $(ARGS)
 
-format: ## put the Swift sources into shape
+# `make format-c` or `make lint-c` takes one language alone.
+format: $(addprefix format-,$(languages)) ## put all sources into shape
+
+lint: $(addprefix lint-,$(languages)) ## check all sources: their shape, and for likely faults
+
+format-swift:
 	swift format --in-place --recursive $(sources)
 
-lint: ## check the shape of the Swift sources
+lint-swift:
 	swift format lint --strict --recursive $(sources)
+
+format-c: $(tools)/ready.stamp
+	$(tools)/bin/clang-format -i $(c_files)
+
+lint-c: $(tools)/ready.stamp
+	$(tools)/bin/clang-format --dry-run -Werror $(c_files)
+	# The standards are those of Package.swift.
+	tidy() {
+	  local standard=$$1
+	  shift
+	  printf '%s\n' "$$@" | xargs -P "$$(nproc)" -I{} $(tools)/bin/clang-tidy --quiet {} -- \
+	    -std="$$standard" -ISources/CReactor -ISources/CReactor/include -ISources/WebClient/include
+	}
+	tidy c17 $(filter-out Sources/WebClient/%,$(filter %.c,$(c_files)))
+	tidy c23 $(filter Sources/WebClient/%.c,$(c_files))
+
+format-python: $(tools)/ready.stamp
+	$(tools)/bin/ruff check --no-cache --quiet --select I --fix $(python_files)
+	$(tools)/bin/ruff format --no-cache $(python_files)
+
+lint-python: $(tools)/ready.stamp
+	$(tools)/bin/ruff format --no-cache --check $(python_files)
+	$(tools)/bin/ruff check --no-cache $(python_files)
+
+format-shell: $(tools)/ready.stamp
+	$(tools)/bin/shfmt --indent 2 --write $(shell_files)
+
+lint-shell: $(tools)/ready.stamp
+	$(tools)/bin/shfmt --indent 2 --diff $(shell_files)
+	$(tools)/bin/shellcheck $(shell_files)
+
+format-js: $(tools)/ready.stamp
+	$(deno) fmt --config .deno.jsonc $(js_files)
+
+lint-js: $(tools)/ready.stamp
+	$(deno) fmt --check --config .deno.jsonc $(js_files)
+	$(deno) lint --config .deno.jsonc $(js_files)
+	$(deno) check --quiet --config .deno.jsonc $(wildcard Sources/WebClient/*/*.js)
 
 tsan: $(setup) ## run the unit tests under the thread sanitizer
 	$(swift_test) --sanitize=thread --scratch-path .build/tsan
@@ -154,4 +209,13 @@ $(venv)/ready.stamp: $(client_lists) $(test_setup)
 	mkdir -p $(venv)/share
 	mv $(venv)/wheels/nicegui/static/socket.io.min.js $(venv)/share
 	rm -r $(venv)/wheels
+	touch $@
+
+# The formatters and linters, as finished programs out of wheels.
+$(tools)/ready.stamp: .ci/lint-requirements.txt $(setup)
+	@echo "carillon installs the formatters and linters into $(tools)"
+	rm -rf $(tools)
+	python3 -m venv $(tools)
+	$(tools)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: \
+	  --requirement $<
 	touch $@
