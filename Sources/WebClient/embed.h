@@ -3,6 +3,7 @@
 // Included once for each file, and therefore without a guard: a macro cannot have a directive in
 // it. The size is that of a second copy which is never made.
 
+// clang-format off: it takes the braces around a directive for those of a block.
     {.name = FILE,
      .bytes = (const uint8_t[]){
 #embed FILE
@@ -10,5 +11,6 @@
      .count = sizeof((const uint8_t[]){
 #embed FILE
      })},
+// clang-format on
 
 #undef FILE
