@@ -142,7 +142,7 @@ static void broadcast(const char *bytes, size_t count) {
 /// False when the payload does not fit into a frame of the size asked for.
 static bool finish_frame(const char *body, size_t count, char *frame) {
   static const char before[] =
-    "{\"event\":\"live:update\",\"data\":{\"update_type\":\"bench\",\"payload\":";
+      "{\"event\":\"live:update\",\"data\":{\"update_type\":\"bench\",\"payload\":";
   static const char after[] = "},\"timestamp\":\"2026-01-31T12:00:00.000Z\"";
   const char *payload = memmem(body, count, "\"payload\":", 10);
   if (payload == NULL) return false;
@@ -185,12 +185,12 @@ static bool publish(const char *body, size_t count) {
 /// Turns an HTTP connection into one that hears the broadcasts, and greets it.
 static void upgrade(int fd) {
   static const char answer[] =
-    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
   static const char greeting[] =
-    "{\"event\":\"connection:established\",\"data\":{\"user_id\":\"bench-00000\",\"timestamp\":"
-    "\"2026-01-31T12:00:00.000Z\",\"message\":\"Connected to notification service\"},"
-    "\"timestamp\":\"2026-01-31T12:00:00.000Z\"}";
+      "{\"event\":\"connection:established\",\"data\":{\"user_id\":\"bench-00000\",\"timestamp\":"
+      "\"2026-01-31T12:00:00.000Z\",\"message\":\"Connected to notification service\"},"
+      "\"timestamp\":\"2026-01-31T12:00:00.000Z\"}";
   char bytes[sizeof answer + sizeof greeting + 4];
   size_t count = sizeof answer - 1;
   memcpy(bytes, answer, count);
@@ -237,11 +237,11 @@ static bool configure(const char *path) {
 /// gathered and sent once, as a pipelining server does.
 static size_t answer_requests(int fd, const char *bytes, size_t count) {
   static const char good[] =
-    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 26\r\n\r\n"
-    "{\"success\":true,\"data\":{}}";
+      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 26\r\n\r\n"
+      "{\"success\":true,\"data\":{}}";
   static const char bad[] =
-    "HTTP/1.1 422 Unprocessable Content\r\nContent-Type: application/json\r\n"
-    "Content-Length: 17\r\n\r\n{\"success\":false}";
+      "HTTP/1.1 422 Unprocessable Content\r\nContent-Type: application/json\r\n"
+      "Content-Length: 17\r\n\r\n{\"success\":false}";
   static char answers[64 << 10];
   size_t answered = 0;
   size_t taken = 0;

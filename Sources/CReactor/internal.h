@@ -12,12 +12,12 @@
 ///
 /// A signal that interrupts a system call says nothing about the call, so no caller should have to
 /// think of it. Not for close: there the descriptor is gone, and may be another thread's already.
-#define CL_RETRY(call)                                                                             \
-  ({                                                                                               \
-    __typeof__(call) cl_result;                                                                    \
-    do cl_result = (call);                                                                         \
-    while (cl_result == -EINTR);                                                                   \
-    cl_result;                                                                                     \
+#define CL_RETRY(call)           \
+  ({                             \
+    __typeof__(call) cl_result;  \
+    do cl_result = (call);       \
+    while (cl_result == -EINTR); \
+    cl_result;                   \
   })
 
 /// Names the call and the error on stderr and aborts.

@@ -194,8 +194,8 @@ int cl_connect(const cl_kernel *kernel, const char *host, uint16_t port) {
 int cl_connect_result(const cl_kernel *kernel, int fd) {
   int error = 0;
   socklen_t length = sizeof(error);
-  int result = CL_RETRY(
-      kernel->getsockopt(kernel->context, fd, SOL_SOCKET, SO_ERROR, &error, &length));
+  int result =
+      CL_RETRY(kernel->getsockopt(kernel->context, fd, SOL_SOCKET, SO_ERROR, &error, &length));
   cl_check_arguments("getsockopt", result);
   return result < 0 ? result : -error;
 }
@@ -368,8 +368,8 @@ void cl_close(const cl_kernel *kernel, int fd) {
 
 void cl_abort(const cl_kernel *kernel, int fd) {
   struct linger linger = {.l_onoff = 1, .l_linger = 0};
-  int result = CL_RETRY(kernel->setsockopt(kernel->context, fd, SOL_SOCKET, SO_LINGER, &linger,
-                                           sizeof(linger)));
+  int result = CL_RETRY(
+      kernel->setsockopt(kernel->context, fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
   cl_check_arguments("setsockopt", result);
   cl_close(kernel, fd);
 }

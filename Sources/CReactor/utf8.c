@@ -49,13 +49,20 @@ enum {
 };
 
 static const uint8_t class_of[256] = {
-    [0x00 ... 0x7F] = ASCII,          [0x80 ... 0x8F] = CONTINUATION_8,
-    [0x90 ... 0x9F] = CONTINUATION_9, [0xA0 ... 0xBF] = CONTINUATION_AB,
-    [0xC0 ... 0xC1] = NEVER,          [0xC2 ... 0xDF] = LEAD_2,
-    [0xE0] = LEAD_E0,                 [0xE1 ... 0xEC] = LEAD_3,
-    [0xED] = LEAD_ED,                 [0xEE ... 0xEF] = LEAD_3,
-    [0xF0] = LEAD_F0,                 [0xF1 ... 0xF3] = LEAD_4,
-    [0xF4] = LEAD_F4,                 [0xF5 ... 0xFF] = NEVER,
+    [0x00 ... 0x7F] = ASCII,
+    [0x80 ... 0x8F] = CONTINUATION_8,
+    [0x90 ... 0x9F] = CONTINUATION_9,
+    [0xA0 ... 0xBF] = CONTINUATION_AB,
+    [0xC0 ... 0xC1] = NEVER,
+    [0xC2 ... 0xDF] = LEAD_2,
+    [0xE0] = LEAD_E0,
+    [0xE1 ... 0xEC] = LEAD_3,
+    [0xED] = LEAD_ED,
+    [0xEE ... 0xEF] = LEAD_3,
+    [0xF0] = LEAD_F0,
+    [0xF1 ... 0xF3] = LEAD_4,
+    [0xF4] = LEAD_F4,
+    [0xF5 ... 0xFF] = NEVER,
 };
 
 #define NO REJECT
@@ -219,9 +226,9 @@ AVX2 __m256i errors_of(__m256i input, __m256i previous) {
 /// Nonzero where a character that begins near the end of `input` goes on behind it.
 AVX2 __m256i unfinished_in(__m256i input) {
   const char all = (char)0xFF;
-  __m256i finished = _mm256_setr_epi8(
-      all, all, all, all, all, all, all, all, all, all, all, all, all, all, all, all, all, all, all,
-      all, all, all, all, all, all, all, all, all, all, (char)0xEF, (char)0xDF, (char)0xBF);
+  __m256i finished = _mm256_setr_epi8(all, all, all, all, all, all, all, all, all, all, all, all,
+                                      all, all, all, all, all, all, all, all, all, all, all, all,
+                                      all, all, all, all, all, (char)0xEF, (char)0xDF, (char)0xBF);
   return _mm256_subs_epu8(input, finished);
 }
 

@@ -9,8 +9,7 @@
 
 guarded_page guarded_page_make(void) {
   size_t size = (size_t)sysconf(_SC_PAGESIZE);
-  uint8_t *all =
-      mmap(NULL, 3 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  uint8_t *all = mmap(NULL, 3 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   CHECK(all != MAP_FAILED);
   CHECK(mprotect(all + size, size, PROT_READ | PROT_WRITE) == 0);
   return (guarded_page){.bytes = all + size, .size = size};

@@ -13,27 +13,27 @@
 #include "internal.h"
 
 /// Defines and registers a test whose name is a claim.
-#define TEST(function, claim)                                                       \
-  static void function(void);                                                       \
-  __attribute__((constructor)) static void register_##function(void) {              \
-    harness_register(claim, function);                                              \
-  }                                                                                 \
+#define TEST(function, claim)                                          \
+  static void function(void);                                          \
+  __attribute__((constructor)) static void register_##function(void) { \
+    harness_register(claim, function);                                 \
+  }                                                                    \
   static void function(void)
 
 /// Ends the test as failed unless `condition` holds. On the test's own thread only.
-#define CHECK(condition)                                                            \
-  do {                                                                              \
-    if (!(condition)) harness_fail(__FILE__, __LINE__, #condition);                 \
+#define CHECK(condition)                                            \
+  do {                                                              \
+    if (!(condition)) harness_fail(__FILE__, __LINE__, #condition); \
   } while (0)
 
 /// As CHECK for two whole numbers, which it prints.
-#define CHECK_EQUAL(left, right)                                                    \
-  do {                                                                              \
-    long long left_value = (long long)(left), right_value = (long long)(right);     \
-    if (left_value != right_value) {                                                \
-      printf("    %lld is not %lld\n", left_value, right_value);                    \
-      harness_fail(__FILE__, __LINE__, #left " == " #right);                        \
-    }                                                                               \
+#define CHECK_EQUAL(left, right)                                                \
+  do {                                                                          \
+    long long left_value = (long long)(left), right_value = (long long)(right); \
+    if (left_value != right_value) {                                            \
+      printf("    %lld is not %lld\n", left_value, right_value);                \
+      harness_fail(__FILE__, __LINE__, #left " == " #right);                    \
+    }                                                                           \
   } while (0)
 
 void harness_register(const char *claim, void (*body)(void));

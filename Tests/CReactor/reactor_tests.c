@@ -165,9 +165,9 @@ TEST(descriptor_reuse, "case 61: an event for a closed connection never reaches 
         place.generation += 1;
         reused += place.fd == old;
         was_replaced = true;
-        CHECK_EQUAL(cl_reactor_add(fixture.reactor, place.fd, CL_READABLE, CONNECTION,
-                                   place.generation),
-                    0);
+        CHECK_EQUAL(
+            cl_reactor_add(fixture.reactor, place.fd, CL_READABLE, CONNECTION, place.generation),
+            0);
         continue;
       }
       CHECK_EQUAL(events[i].index, CONNECTION);
@@ -191,9 +191,7 @@ TEST(descriptor_reuse, "case 61: an event for a closed connection never reaches 
 
 // MARK: - No byte is stranded
 
-static uint8_t pattern(uint64_t position) {
-  return (uint8_t)(position * 0x9E3779B97F4A7C15 >> 56);
-}
+static uint8_t pattern(uint64_t position) { return (uint8_t)(position * 0x9E3779B97F4A7C15 >> 56); }
 
 static int unread(int fd) {
   int count = 0;

@@ -122,8 +122,11 @@ TEST(socket_failures, "a socket that cannot be made leaks nothing and says why")
   const struct {
     enum fault_call call;
     int error;
-  } steps[] = {{CALL_SOCKET, EMFILE},   {CALL_SETSOCKOPT, ENOBUFS},   {CALL_BIND, EADDRINUSE},
-               {CALL_LISTEN, EADDRINUSE}, {CALL_CONNECT, EADDRNOTAVAIL}};
+  } steps[] = {{CALL_SOCKET, EMFILE},
+               {CALL_SETSOCKOPT, ENOBUFS},
+               {CALL_BIND, EADDRINUSE},
+               {CALL_LISTEN, EADDRINUSE},
+               {CALL_CONNECT, EADDRNOTAVAIL}};
   for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i += 1) {
     fault_kernel kernel;
     fault_kernel_init(&kernel, harness_rng());
@@ -292,8 +295,7 @@ TEST(address_text, "an address is written as people write it") {
   };
   for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i += 1) {
     char text[46];
-    CHECK_EQUAL(cl_address_text(&table[i].address, text, sizeof(text)),
-                (int)strlen(table[i].text));
+    CHECK_EQUAL(cl_address_text(&table[i].address, text, sizeof(text)), (int)strlen(table[i].text));
     CHECK(strcmp(text, table[i].text) == 0);
   }
   char text[45];

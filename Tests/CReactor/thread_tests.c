@@ -71,7 +71,8 @@ static void read_name(void *context) {
 }
 
 TEST(thread_names, "a thread bears its name, and a long name is cut") {
-  const char *names[][2] = {{"journal", "journal"}, {"exactly-fifteen", "exactly-fifteen"},
+  const char *names[][2] = {{"journal", "journal"},
+                            {"exactly-fifteen", "exactly-fifteen"},
                             {"a name that is too long", "a name that is "}};
   for (size_t i = 0; i < 3; i += 1) {
     named named = {.go = cl_wakeup_create(cl_kernel_real())};

@@ -10,13 +10,13 @@ typedef struct variant {
 /// The variants that this processor can run, by number; false when there are no more.
 static bool variant_at(int number, variant *variant) {
   const struct variant all[] = {
-    {"dispatched", cl_unmask},
-    {"scalar", cl_unmask_scalar},
+      {"dispatched", cl_unmask},
+      {"scalar", cl_unmask_scalar},
 #if defined(__x86_64__)
-    {"sse2", cl_unmask_sse2},
-    {"avx2", __builtin_cpu_supports("avx2") ? cl_unmask_avx2 : cl_unmask_sse2},
+      {"sse2", cl_unmask_sse2},
+      {"avx2", __builtin_cpu_supports("avx2") ? cl_unmask_avx2 : cl_unmask_sse2},
 #elif defined(__aarch64__)
-    {"neon", cl_unmask_neon},
+      {"neon", cl_unmask_neon},
 #endif
   };
   if (number >= (int)(sizeof(all) / sizeof(all[0]))) return false;

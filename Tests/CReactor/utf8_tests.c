@@ -15,11 +15,11 @@ typedef struct variant {
 /// The variants that this processor can run, by number; false when there are no more.
 static bool variant_at(int number, variant *variant) {
   const struct variant all[] = {
-    {"dispatched", cl_utf8_feed},
-    {"scalar", cl_utf8_feed_scalar},
-    {"words", cl_utf8_feed_words},
+      {"dispatched", cl_utf8_feed},
+      {"scalar", cl_utf8_feed_scalar},
+      {"words", cl_utf8_feed_words},
 #if defined(__x86_64__)
-    {"avx2", __builtin_cpu_supports("avx2") ? cl_utf8_feed_avx2 : cl_utf8_feed_words},
+      {"avx2", __builtin_cpu_supports("avx2") ? cl_utf8_feed_avx2 : cl_utf8_feed_words},
 #endif
   };
   if (number >= (int)(sizeof(all) / sizeof(all[0]))) return false;
@@ -179,9 +179,8 @@ TEST(utf8_quadruples, "sequences of four bytes with every lead and the borders o
 
 // Case 8.
 TEST(utf8_early, "a piece that ends in a character which cannot become valid is refused at once") {
-  const char *hopeless[] = {"\xF4\x90", "\xE0\x80", "\xE0\x9F", "\xED\xA0", "\xF0\x80",
-                            "\xF0\x8F", "\xC0",     "\xC1",     "\xF5",     "\xFF",
-                            "\x80",     "\xBF"};
+  const char *hopeless[] = {"\xF4\x90", "\xE0\x80", "\xE0\x9F", "\xED\xA0", "\xF0\x80", "\xF0\x8F",
+                            "\xC0",     "\xC1",     "\xF5",     "\xFF",     "\x80",     "\xBF"};
   const char *hopeful[] = {"\xF4\x8F", "\xE0\xA0", "\xED\x9F", "\xF0\x90", "\xC2",
                            "\xDF",     "\xE1",     "\xEE\x80", "\xF3\xBF"};
   uint8_t text[256];
