@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
+
 from harness.elements import (
     assert_calm,
     bell,
@@ -17,7 +19,6 @@ from harness.elements import (
 )
 from harness.tokens import user_token
 from harness.waiting import wait_until
-from playwright.sync_api import expect
 
 SAMPLES = [
     dict(type="trade.created", title="Trade created", message="The trade for AAPL was made."),
@@ -257,10 +258,13 @@ def test_roles_and_names(server, context, fresh_user):
     # No button in a button, no link in a link, nothing twice by the same id.
     interactive = "a, button, select, [role=button]"
     assert page.evaluate(f"all().filter((it) => it.matches('{interactive}')).length") > 20
-    assert page.evaluate(
-        f"all().filter((it) => it.matches('{interactive}') && it.parentElement?.closest("
-        f"'{interactive}')).length"
-    ) == 0
+    assert (
+        page.evaluate(
+            f"all().filter((it) => it.matches('{interactive}') && it.parentElement?.closest("
+            f"'{interactive}')).length"
+        )
+        == 0
+    )
     ids = page.evaluate("all().map((it) => it.id).filter(Boolean)")
     assert len(ids) == len(set(ids))
     # Whatever can be pressed is large enough: 24 by 24, as WCAG 2.2 has it.

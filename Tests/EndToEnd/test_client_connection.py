@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from harness.browser import Tab, assert_no_errors
 from harness.proxy import BackgroundProxy
 from harness.rooms import TypedClient, send
@@ -293,7 +294,10 @@ def test_a_token_that_cannot_be_had_is_asked_for_again_later(server, context, fr
     tab = Tab(context, server, user, token=["!no", "!no", user_token(user)]).connected()
     assert tab.evaluate("tokensAsked()") == 3
     assert tab.states == ["connecting", "error", "connected"] or tab.states == [
-        "connecting", "error", "connecting", "connected"
+        "connecting",
+        "error",
+        "connecting",
+        "connected",
     ]
     assert [each["code"] for each in tab.told("error")] == ["token", "token"]
 
@@ -303,7 +307,7 @@ def test_the_token_of_another_user_leaves_nothing_of_the_first(server, context, 
     server.publish(one, "the first one's")
     server.publish(other, "the other one's")
     tab = Tab(context, server, one).connected()
-    tab.until("listed().join() === \"the first one's\"")
+    tab.until('listed().join() === "the first one\'s"')
     tab.evaluate("(token) => client.setToken(token)", user_token(other))
     tab.until("client.state === 'connected' && listed().join() === \"the other one's\"")
     assert tab.evaluate("[client.user, store.value.unreadCount]") == [other, 1]
@@ -359,20 +363,36 @@ def test_what_is_for_everyone_and_for_one(server, context, fresh_user, transport
 
 NAMES = ["system:message", "live:update", "data:update"]
 HOSTILE = [
-    "", "nonsense", "null", "0", "[]", "{}", '"text"', "[[[[[", '{"event":5,"data":{}}',
-    '{"event":"notification:new"}', '{"event":"notification:new","data":null}',
-    '{"event":"notification:new","data":[]}', '{"event":"notification:new","data":{}}',
+    "",
+    "nonsense",
+    "null",
+    "0",
+    "[]",
+    "{}",
+    '"text"',
+    "[[[[[",
+    '{"event":5,"data":{}}',
+    '{"event":"notification:new"}',
+    '{"event":"notification:new","data":null}',
+    '{"event":"notification:new","data":[]}',
+    '{"event":"notification:new","data":{}}',
     '{"event":"notification:new","data":{"id":{"toString":1},"title":{"toString":"x"}}}',
     '{"event":"notification:new","data":{"id":"x1","title":{"toString":"x"},"actions":5}}',
     '{"event":"notification:new","data":{"id":"x2","title":["<b>"],"created_at":7,"cursor":{}}}',
     '{"event":"notification:read","data":{"id":{"a":1}}}',
-    '{"event":"notification:read","data":"x"}', '{"event":"notification:deleted","data":{}}',
+    '{"event":"notification:read","data":"x"}',
+    '{"event":"notification:deleted","data":{}}',
     '{"event":"notification:other","data":{"id":"x"}}',
-    '{"event":"stats:updated","data":{}}', '{"event":"stats:updated","data":{"total":"x"}}',
-    '{"event":"stats:updated","data":{"total":-1,"unread":-5}}', '{"event":"resync","data":{}}',
-    '{"event":"resync","data":{"cursor":{}}}', '{"event":"typing","data":{"room":{}}}',
-    '{"event":"__proto__","data":{"__proto__":{"x":1}}}', '{"event":"constructor","data":{}}',
-    '{"event":"unheard:of","data":{"a":1}}', '{"event":"pong","data":null}',
+    '{"event":"stats:updated","data":{}}',
+    '{"event":"stats:updated","data":{"total":"x"}}',
+    '{"event":"stats:updated","data":{"total":-1,"unread":-5}}',
+    '{"event":"resync","data":{}}',
+    '{"event":"resync","data":{"cursor":{}}}',
+    '{"event":"typing","data":{"room":{}}}',
+    '{"event":"__proto__","data":{"__proto__":{"x":1}}}',
+    '{"event":"constructor","data":{}}',
+    '{"event":"unheard:of","data":{"a":1}}',
+    '{"event":"pong","data":null}',
 ]
 
 

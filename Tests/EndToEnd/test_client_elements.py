@@ -1,6 +1,8 @@
 """The bell, its panel, items and toasts in real pages: what they show and what they do."""
 
 import pytest
+from playwright.sync_api import expect
+
 from harness.elements import (
     assert_calm,
     badge,
@@ -16,7 +18,6 @@ from harness.elements import (
 )
 from harness.tokens import user_token
 from harness.waiting import wait_until
-from playwright.sync_api import expect
 
 INBOX = "/api/v1/notifications"
 HOSTILE = [
@@ -411,9 +412,7 @@ def test_clients_of_their_own_keep_two_users_apart(server, context, fresh_user):
 def test_what_is_set_before_the_elements_are_defined_counts(server, context):
     page = context.new_page()
     body = "<!doctype html><body><carillon-item></carillon-item></body>"
-    page.route(
-        server.url + "/a-page", lambda it: it.fulfill(body=body, content_type="text/html")
-    )
+    page.route(server.url + "/a-page", lambda it: it.fulfill(body=body, content_type="text/html"))
     page.goto(server.url + "/a-page")
     page.evaluate(
         """async () => {

@@ -6,6 +6,7 @@ from contextlib import closing
 from urllib.parse import urlsplit
 
 import pytest
+
 from harness.browser import BLANK, assert_no_errors, open_page
 from harness.raw import RawConnection, exchange
 from harness.server import ROOT

@@ -1,5 +1,7 @@
 """inbox-watch's notifications page: the whole inbox by pages, with filters, and live."""
 
+from playwright.sync_api import expect
+
 from harness.elements import (
     assert_calm,
     bell,
@@ -12,7 +14,6 @@ from harness.elements import (
 )
 from harness.tokens import user_token
 from harness.waiting import wait_until
-from playwright.sync_api import expect
 
 INBOX = "/api/v1/notifications"
 

@@ -1,6 +1,7 @@
 """When the browser client tries again, with a clock and a network that the test moves by hand."""
 
 import pytest
+
 from harness.browser import BLANK, assert_no_errors, new_context, open_page
 from harness.socketio_js import CLIENTS
 

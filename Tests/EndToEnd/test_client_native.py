@@ -1,6 +1,7 @@
 """Notifications outside of the page: asked for on a click, shown when nobody looks."""
 
 import pytest
+
 from harness.browser import Tab
 
 # What a browser has, without a screen to show it on.

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from harness.browser import BLANK, PATIENCE, assert_no_errors, open_page
 from harness.shards import own_connections
 from harness.socketio_js import CLIENTS, NODE_PATH

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from harness.browser import WEB_CLIENT
 
 CLIENT = WEB_CLIENT / "client"

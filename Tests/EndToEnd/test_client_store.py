@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from harness.browser import BLANK, Tab, assert_no_errors, open_page
 from harness.tokens import user_token
 from harness.waiting import wait_until
@@ -349,7 +350,10 @@ def test_tradepulse_s_log_in_and_log_out(server, alone, fresh_user):
     alone.evaluate("carillon.wsClient.disconnect(); void carillon.notificationStore.clear()")
     value = alone.evaluate("carillon.notificationStore.value")
     assert value == {
-        "notifications": [], "unreadCount": 0, "connected": False, "state": "disconnected"
+        "notifications": [],
+        "unreadCount": 0,
+        "connected": False,
+        "state": "disconnected",
     }
     assert alone.evaluate("carillon.wsClient.isConnected()") is False
     alone.evaluate("(token) => carillon.wsClient.connect(token)", user_token(user))

@@ -1,6 +1,7 @@
 """One connection for a browser, however many of its tabs are open."""
 
 import pytest
+
 from harness.browser import Tab, assert_no_errors
 from harness.server import API_KEY
 from harness.shards import own_connections

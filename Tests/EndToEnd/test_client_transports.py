@@ -1,6 +1,7 @@
 """WebSocket first, then an event stream, then long-polling: all three tell the same."""
 
 import pytest
+
 from harness.browser import Tab, assert_no_errors
 from harness.proxy import BackgroundProxy, Firewall
 from harness.shards import own_connections
@@ -71,7 +72,8 @@ def test_each_way_tells_the_same(behind, way):
     assert {name: shown[name] for name in fields} == {name: made[name] for name in fields}
     stats = {"total": 1, "unread": 1, "unseen": 1}
     assert tab.told("stats")[-1] == {
-        **stats, "by_priority": {"low": 0, "normal": 0, "high": 0, "urgent": 1}
+        **stats,
+        "by_priority": {"low": 0, "normal": 0, "high": 0, "urgent": 1},
     }
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import pytest
+
 from harness.browser import BLANK, WEB_CLIENT, open_page
 
 CLIENT = WEB_CLIENT / "client"

@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import pytest
+
 from harness.background import Background
 from harness.server import API_KEY, BINARY, clean_environment, run_carillon
 from harness.tokens import user_token
@@ -54,9 +55,7 @@ def knock_until(listener, title, send):
 def test_publish_repeats_at_a_pace_and_prints_an_answer_a_line(server, fresh_user):
     user = fresh_user("paced")
     start = time.monotonic()
-    done = publish(
-        server, "--user", user, "--title", "Test %d", "--count", "4", "--every", "50ms"
-    )
+    done = publish(server, "--user", user, "--title", "Test %d", "--count", "4", "--every", "50ms")
     # Four have three pauses between them; a machine that is busy makes them only longer.
     assert time.monotonic() - start >= 0.15
     assert done.returncode == 0, done.stderr

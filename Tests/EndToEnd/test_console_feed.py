@@ -5,6 +5,7 @@ import re
 import urllib.parse
 
 import pytest
+
 from harness.clients import EventClient
 from harness.raw import RawConnection
 from harness.server import API_KEY

@@ -4,6 +4,9 @@ import contextlib
 import re
 
 import pytest
+from playwright.sync_api import expect
+from websockets.exceptions import ConnectionClosed
+
 from harness.browser import new_context
 from harness.clients import EventClient
 from harness.pages import (
@@ -17,8 +20,6 @@ from harness.pages import (
 )
 from harness.tokens import publisher_token, user_token
 from harness.waiting import wait_until
-from playwright.sync_api import expect
-from websockets.exceptions import ConnectionClosed
 
 SCHEMES = ["light", "dark"]
 TILES = ["Connections", "Users", "Deliveries", "p50", "p99", "Slow consumers"]

@@ -14,11 +14,12 @@ from collections import deque
 from contextlib import AsyncExitStack
 
 import pytest
+
 from harness.backend import EVERYONE, Backend
 from harness.counts import PRIORITIES, InboxModel, as_told, count_told, counts_in, recount
 from harness.dialects import DIALECTS
-from harness.tokens import user_token
 from harness.sizes import IS_FULL
+from harness.tokens import user_token
 
 OPERATIONS = 60_000 if IS_FULL else 1_500
 SHARED_OPERATIONS = 20_000 if IS_FULL else 750

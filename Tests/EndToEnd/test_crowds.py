@@ -9,6 +9,7 @@ import struct
 import time
 
 import pytest
+
 from harness.clients import EVENT_PATH, FLAT_PATH, INBOX_PATH, FlatClient
 from harness.crowd import Crowd
 from harness.raw import CLOSE, PING, TEXT, close_payload, frame, upgrade_request
@@ -234,9 +235,7 @@ def test_a_thousand_sessions_end_with_their_token(make_server):
         for number in range(0, count, 50):
             server.publish(f"u{number}", "afterwards")
         staying = [m for n, m in enumerate(members) if is_refreshed(n) and n % len(paths) != 3]
-        crowd.until(
-            "the others hear it", lambda: all(b"afterwards" in m.received for m in staying)
-        )
+        crowd.until("the others hear it", lambda: all(b"afterwards" in m.received for m in staying))
         assert [len(member.received) for member in ending] == sizes
         for number, member in enumerate(members):
             if not is_refreshed(number) and number % len(paths) < 4:

@@ -12,12 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
+
 from harness.backend import EVERYONE, Backend
 from harness.dialects import DIALECTS
 from harness.proxy import Proxy, reset_when_closed
 from harness.raw import TEXT, frame
-from harness.tokens import user_token
 from harness.sizes import IS_FULL
+from harness.tokens import user_token
 
 CUTS = 2_000 if IS_FULL else 300
 USERS = 8

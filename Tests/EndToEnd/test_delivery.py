@@ -3,12 +3,13 @@
 import time
 
 import pytest
+from websockets.exceptions import InvalidStatus
+
 from harness.clients import EVENT_PATH, FLAT_PATH, EventClient, FlatClient
 from harness.server import API_KEY
 from harness.times import is_timestamp
 from harness.tokens import sign, user_token
 from harness.waiting import wait_until
-from websockets.exceptions import InvalidStatus
 
 FULL = {
     "message": "Successfully created trade for AAPL — ünïcödé \U0001f514",

@@ -10,6 +10,8 @@ import re
 from urllib.parse import urlparse
 
 import pytest
+from playwright.sync_api import expect
+
 from harness.browser import new_context
 from harness.pages import (
     HOSTILE,
@@ -20,7 +22,6 @@ from harness.pages import (
     open_own_page,
     wait_for,
 )
-from playwright.sync_api import expect
 
 ALICE, BOB = 0, 1
 BOTH = [ALICE, BOB]

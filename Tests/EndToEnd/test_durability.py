@@ -6,6 +6,7 @@ import resource
 import signal
 
 import aiohttp
+
 from harness.clients import EventClient
 from harness.server import API_KEY
 from harness.tokens import user_token

@@ -11,6 +11,7 @@ import math
 import string
 
 import pytest
+
 from harness.engineio import (
     ENGINE_PATH,
     ERRORS,
@@ -132,9 +133,10 @@ def test_the_errors_are_the_reference_servers(engine):
         5: {"EIO": "3"},
     }.items():
         answer = ask(engine, **query)
-        assert answer.bytes == json.dumps(
-            {"code": code, "message": ERRORS[code]}, separators=(",", ":")
-        ).encode()
+        assert (
+            answer.bytes
+            == json.dumps({"code": code, "message": ERRORS[code]}, separators=(",", ":")).encode()
+        )
 
 
 def test_a_session_is_known_at_its_own_path_alone(engine):

@@ -5,6 +5,7 @@
 import time
 
 import pytest
+
 from harness.engineio import (
     ENGINE_PATH,
     TRANSPORTS,

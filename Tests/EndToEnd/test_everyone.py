@@ -4,13 +4,14 @@ import json
 import threading
 
 import pytest
+from test_poll import Waiting, poll
+
 from harness.clients import Client, EventClient, FlatClient, InboxClient
 from harness.publisher import Publisher
 from harness.server import API_KEY
 from harness.streams import StreamClient
 from harness.tokens import user_token
 from harness.waiting import wait_until
-from test_poll import Waiting, poll
 
 INBOX = "/api/v1/notifications"
 # Published for everyone while a user's own are.
@@ -42,9 +43,7 @@ def server(make_server):
 
 def publish_for_everyone(server, title="for everyone", over=None, headers=None, **fields):
     body = {"audience": "everyone", "type": "info", "title": title, **fields}
-    answer = server.request(
-        "POST", INBOX, body=body, key=API_KEY, over=over, headers=headers
-    )
+    answer = server.request("POST", INBOX, body=body, key=API_KEY, over=over, headers=headers)
     assert answer.status == 201, answer
     return answer.data
 
@@ -94,7 +93,10 @@ def test_every_dialect_says_what_it_says_of_a_live_one(server, fresh_user):
         assert new["id"] == answer["id"] and new["data"] == {"a": 1} and not new["is_read"]
         both = {"low": 0, "normal": 1, "high": 0, "urgent": 1}
         assert event.expect("stats:updated") == {
-            "total": 2, "unread": 2, "unseen": 2, "by_priority": both
+            "total": 2,
+            "unread": 2,
+            "unseen": 2,
+            "by_priority": both,
         }
         assert elsewhere.expect("notification:new")["id"] == answer["id"]
         assert elsewhere.expect("stats:updated")["total"] == 1

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+
 from harness.clients import FLAT_PATH, FlatClient
 from harness.raw import CLOSE, RawConnection, RawWebSocket, close_payload, frame, upgrade_request
 from harness.tokens import user_token

@@ -3,12 +3,13 @@
 import datetime
 
 import pytest
+from test_poll import poll
+
 from harness.clients import EventClient, FlatClient, InboxClient
 from harness.server import API_KEY
 from harness.streams import StreamClient
 from harness.tokens import user_token
 from harness.waiting import wait_until
-from test_poll import poll
 
 INBOX = "/api/v1/notifications"
 
@@ -73,7 +74,9 @@ def test_it_leaves_the_inbox_and_every_device_is_told(server, fresh_user, audien
         left = event.expect("stats:updated")
         assert (left["total"], left["unread"], left["unseen"]) == (1, 1, 1)
         assert inbox.next() == {
-            "type": "notification_update", "unreadCount": 1, "notifications": []
+            "type": "notification_update",
+            "unreadCount": 1,
+            "notifications": [],
         }
         while (message := stream.next()) != {"type": "unread_count", "data": {"count": 2}}:
             assert message["type"] in ("notification", "unread_count"), message
@@ -100,9 +103,7 @@ def test_what_expired_while_away_is_not_told(server, fresh_user, audience):
 
 
 @AUDIENCES
-def test_what_expired_while_the_server_was_down_goes_when_it_is_back(
-    server, fresh_user, audience
-):
+def test_what_expired_while_the_server_was_down_goes_when_it_is_back(server, fresh_user, audience):
     user = fresh_user()
     publish(server, audience(user), "short", 2)
     publish(server, audience(user), "kept")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from harness.background import Background
 from harness.clients import EVENT_PATH, FLAT_PATH
 from harness.server import API_KEY, BINARY, SECRET, clean_environment, run_carillon

@@ -4,6 +4,7 @@ import contextlib
 import time
 
 import pytest
+
 from harness.clients import EVENT_PATH, FLAT_PATH, EventClient
 from harness.crowd import Crowd
 from harness.raw import PING, PONG, TEXT, RawConnection, frame, upgrade_request

@@ -8,6 +8,7 @@ import contextlib
 import time
 
 import pytest
+
 from harness.engineio import EngineServer
 from harness.proxy import BackgroundProxy
 from harness.rooms import TypedClient, send

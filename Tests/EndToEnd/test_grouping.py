@@ -1,6 +1,7 @@
 """Groups: notifications that share a group key collapse in the inbox."""
 
 import pytest
+
 from harness.clients import EventClient, InboxClient
 from harness.tokens import user_token
 

@@ -7,6 +7,7 @@ import json
 import time
 
 import pytest
+
 from harness.bell import Bell
 from harness.clients import EVENT_PATH, FLAT_PATH
 from harness.dialects import TYPED_PATH

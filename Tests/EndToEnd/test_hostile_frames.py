@@ -9,6 +9,7 @@ import json
 import struct
 
 import pytest
+
 from harness.clients import EVENT_PATH, FLAT_PATH
 from harness.raw import (
     BINARY,

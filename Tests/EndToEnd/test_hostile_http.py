@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from harness.clients import EVENT_PATH, FLAT_PATH
 from harness.raw import PING, TEXT, RawConnection, RawWebSocket, exchange, frame, upgrade_request
 from harness.server import API_KEY

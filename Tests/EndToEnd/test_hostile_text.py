@@ -5,6 +5,7 @@ kind of torn, overlong, forbidden and impossible character. Python's own decoder
 """
 
 import pytest
+
 from harness.raw import CONTINUATION, PING, TEXT, frame
 
 # After each beginning one of these makes the character whole: its second byte may be confined to

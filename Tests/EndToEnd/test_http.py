@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from harness.clients import EVENT_PATH, FLAT_PATH
 from harness.raw import RawConnection, exchange
 from harness.server import API_KEY

@@ -5,6 +5,8 @@ import json
 import re
 
 import pytest
+from test_poll import Waiting, poll
+
 from harness.clients import EventClient, FlatClient
 from harness.raw import exchange
 from harness.server import API_KEY
@@ -12,7 +14,6 @@ from harness.shards import HUB, own_connections, spread
 from harness.streams import StreamClient
 from harness.tokens import publisher_token, user_token
 from harness.waiting import wait_until
-from test_poll import Waiting, poll
 
 SENDS = {
     "send/notification": {"user_id": "u", "notification_type": "t", "title": "t"},
@@ -130,9 +131,7 @@ def test_an_update_is_told_to_its_user_and_not_stored(
 
 @pytest.mark.parametrize("ack, status", [("relayed", 202), ("stored", 201)])
 @pytest.mark.parametrize("path", ["/api/v1/notifications", f"{HUB}/send/notification"])
-def test_a_relayed_publish_is_stored_and_told_all_the_same(
-    server, fresh_user, path, ack, status
-):
+def test_a_relayed_publish_is_stored_and_told_all_the_same(server, fresh_user, path, ack, status):
     user = fresh_user()
     body = {"user_id": user, "type": "t", "notification_type": "t", "title": "t"}
     with EventClient(server, user) as tab:

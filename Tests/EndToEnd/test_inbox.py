@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+
 from harness.tokens import user_token
 
 INBOX = "/api/v1/notifications"

@@ -5,6 +5,8 @@ import json
 
 import aiohttp
 import pytest
+from websockets.exceptions import InvalidStatus
+
 from harness.background import Background
 from harness.clients import FLAT_PATH, INBOX_PATH, EventClient, FlatClient, InboxClient
 from harness.publisher import Publisher
@@ -12,7 +14,6 @@ from harness.raw import CONTINUATION, PING, TEXT, RawWebSocket, frame, frame_hea
 from harness.server import BINARY, clean_environment
 from harness.times import is_timestamp
 from harness.tokens import user_token
-from websockets.exceptions import InvalidStatus
 
 INBOX = "/api/v1/notifications"
 KEYS = [

@@ -4,6 +4,7 @@ The messages one by one are in `test_inbox_watch.py`.
 """
 
 import pytest
+
 from harness.bell import Bell
 from harness.proxy import BackgroundProxy
 from harness.tokens import user_token

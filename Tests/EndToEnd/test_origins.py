@@ -1,6 +1,7 @@
 """RFC 6455, 10.2: which pages a browser may connect from."""
 
 import pytest
+
 from harness.clients import EVENT_PATH, FLAT_PATH
 from harness.raw import RawConnection, RawWebSocket, exchange, upgrade_request
 from harness.tokens import user_token

@@ -5,6 +5,7 @@ import statistics
 from urllib.parse import urlparse
 
 import pytest
+
 from harness.browser import BLANK, new_context, open_page
 from harness.pages import assert_quiet, open_own_page, wait_for
 

@@ -8,11 +8,12 @@ import time
 
 import aiohttp
 import pytest
+from test_resume import Publisher
+
 from harness.clients import FlatClient
 from harness.streams import StreamClient
 from harness.tokens import user_token
 from harness.waiting import wait_until
-from test_resume import Publisher
 
 POLL = "/api/v1/notifications/poll"
 CUTS = 50

@@ -3,12 +3,13 @@
 import datetime
 
 import pytest
+from test_everyone import next_titles, publish_for_everyone
+from test_poll import Waiting, is_waiting, poll
+
 from harness.clients import EventClient, FlatClient, InboxClient
 from harness.rooms import TypedClient
 from harness.streams import StreamClient
 from harness.tokens import user_token
-from test_everyone import next_titles, publish_for_everyone
-from test_poll import Waiting, is_waiting, poll
 
 PATH = "/api/v1/preferences"
 INBOX = "/api/v1/notifications"
@@ -203,9 +204,7 @@ def test_what_is_for_everyone_does_not_ring_where_it_is_muted(make_server, fresh
     ],
     ids=["muted", "channel off", "all others muted"],
 )
-def test_who_comes_back_passes_over_what_is_for_everyone_and_muted(
-    make_server, fresh_user, wishes
-):
+def test_who_comes_back_passes_over_what_is_for_everyone_and_muted(make_server, fresh_user, wishes):
     server, user = make_server(), fresh_user()
     prefer(server, user, wishes)
     start = poll(server, user)["cursor"]

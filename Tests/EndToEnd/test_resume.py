@@ -1,6 +1,7 @@
 """Resuming with a cursor gives exactly what was missed, or says that it cannot."""
 
 import pytest
+
 from harness.clients import EventClient, FlatClient, InboxClient
 from harness.publisher import Publisher
 from harness.waiting import wait_until

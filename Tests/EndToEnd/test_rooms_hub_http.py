@@ -1,6 +1,7 @@
 """rooms-hub's REST endpoints line by line, and what its clients are told of each."""
 
 import pytest
+
 from harness.clients import EventClient, FlatClient
 from harness.rooms import HUB, TypedClient, act_over_http, send
 from harness.server import API_KEY

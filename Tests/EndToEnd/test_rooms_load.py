@@ -11,8 +11,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from harness.background import Background
+
 from harness.backend import Backend
+from harness.background import Background
 from harness.rooms import HUB, send
 from harness.sizes import IS_FULL
 

@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from harness.clients import EVENT_PATH, FLAT_PATH, INBOX_PATH
 from harness.raw import (
     CLOSE,

@@ -7,6 +7,7 @@ import re
 import time
 
 import pytest
+
 from harness.engineio import SOCKET_PATH, TRANSPORTS, ask, expect_error
 from harness.raw import PATIENCE
 from harness.sizes import size

@@ -4,6 +4,7 @@ import contextlib
 import time
 
 import pytest
+
 from harness.engineio import (
     ENGINE_PATH,
     SOCKET_PATH,

@@ -2,13 +2,14 @@
 
 import json
 
+from test_crowds import TYPED_PATH, broadcast, frames_of, is_upgraded
+
 from harness.clients import FLAT_PATH
 from harness.crowd import Crowd
 from harness.raw import TEXT, frame, upgrade_request
 from harness.sizes import size
 from harness.socketio_raw import SPACE, connect_packet, path
 from harness.tokens import user_token
-from test_crowds import TYPED_PATH, broadcast, frames_of, is_upgraded
 
 # Nobody is asked for signs of life while the crowd gathers: a heartbeat is not what is tested.
 QUIET = ["--socketio-ping-interval", "600000"]
@@ -48,9 +49,7 @@ def test_one_message_reaches_socketio_and_the_plain_dialects_alike(make_server):
             plain += gather(crowd, server, f"{name} is here", half, request(where), is_upgraded)
         packet = frame(TEXT, connect_packet(token=user_token("anyone")).encode())
         handshake = upgrade_request(path("websocket"))
-        through = gather(
-            crowd, server, "socketio is here", count, handshake, greeted, packet
-        )
+        through = gather(crowd, server, "socketio is here", count, handshake, greeted, packet)
         broadcast(server, "to all of them", "\u2028")
         mark = b"to all of them"
         everyone = plain + through

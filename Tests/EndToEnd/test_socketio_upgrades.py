@@ -12,6 +12,7 @@ import time
 
 import aiohttp
 import pytest
+
 from harness.engineio import (
     ENGINE_PATH,
     SOCKET_PATH,

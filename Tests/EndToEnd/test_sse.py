@@ -5,13 +5,14 @@ import socket
 import time
 
 import pytest
+from test_resume import Publisher
+
 from harness.clients import EventClient, FlatClient, InboxClient
 from harness.server import API_KEY
 from harness.streams import STREAM_PATH, StreamClient
 from harness.times import is_timestamp
 from harness.tokens import publisher_token, sign, user_token
 from harness.waiting import wait_until
-from test_resume import Publisher
 
 CUTS = 50
 SYSTEM = "/api/v1/websocket/send/system"

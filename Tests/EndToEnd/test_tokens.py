@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+
 from harness.clients import EventClient
 from harness.tokens import SECRET, assemble, sign, user_token
 

