@@ -160,29 +160,32 @@ export class Carillon extends EventTarget {
   leave(room: string): void;
   list(query?: ListQuery): Promise<Page>;
   request<Data = any>(
-    method: string, path: string, body?: unknown, signal?: AbortSignal
+    method: string,
+    path: string,
+    body?: unknown,
+    signal?: AbortSignal,
   ): Promise<Data>;
   typing(room: string, isTyping?: boolean): Promise<unknown>;
   presence(status: PresenceStatus): Promise<unknown>;
   addEventListener<Name extends keyof CarillonEventMap>(
     name: Name,
     run: (event: CarillonEventMap[Name]) => void,
-    options?: boolean | AddEventListenerOptions
+    options?: boolean | AddEventListenerOptions,
   ): void;
   addEventListener(
     name: string,
     run: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions
+    options?: boolean | AddEventListenerOptions,
   ): void;
   removeEventListener<Name extends keyof CarillonEventMap>(
     name: Name,
     run: (event: CarillonEventMap[Name]) => void,
-    options?: boolean | EventListenerOptions
+    options?: boolean | EventListenerOptions,
   ): void;
   removeEventListener(
     name: string,
     run: EventListenerOrEventListenerObject | null,
-    options?: boolean | EventListenerOptions
+    options?: boolean | EventListenerOptions,
   ): void;
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 import { Connection } from './connection.js';
 import { CarillonError } from './error.js';
-import { NotificationStore, notification } from './store.js';
+import { notification, NotificationStore } from './store.js';
 import { Tabs } from './tabs.js';
 
 /** Of what tabs say to each other. */
@@ -197,7 +197,7 @@ export class Carillon extends EventTarget {
   }
 
   async request(method, path, body, signal) {
-    for (let isAgain = false; ; isAgain = true) {
+    for (let isAgain = false;; isAgain = true) {
       const headers = { Authorization: `Bearer ${await this.#fresh()}` };
       if (body !== undefined) headers['Content-Type'] = 'application/json';
       const sent = { method, headers, body: JSON.stringify(body), signal, cache: 'no-store' };
@@ -362,8 +362,9 @@ export class Carillon extends EventTarget {
     if (name === 'stats') this.#count(data);
     else if (name) this.#emit(name, data);
     else if (event === 'resync') this.#emit(event);
-    else if (event !== 'connection:established' && (!data.room || this.#rooms.has(data.room)))
+    else if (event !== 'connection:established' && (!data.room || this.#rooms.has(data.room))) {
       this.#emit('message', { event, data });
+    }
     this.#emit('event', { event, data, timestamp });
   }
 

@@ -37,7 +37,7 @@ export class Connection {
   start() {
     if (this.#run) return this.wake();
     this.#attempts = this.#refusals = 0;
-    this.#keep((this.#run = {}));
+    this.#keep(this.#run = {});
   }
 
   stop() {
@@ -78,7 +78,7 @@ export class Connection {
   }
 
   async #keep(run) {
-    for (let quiet = false; run === this.#run; ) {
+    for (let quiet = false; run === this.#run;) {
       const end = await this.#attempt(run, quiet).catch((error) => ({ error }));
       if (run !== this.#run) return;
       const lasted = this.#openedAt && this.options.clock.now() - this.#openedAt;
@@ -102,7 +102,7 @@ export class Connection {
     if (!quiet) host.change('connecting');
     if (options.clock.now() - this.#leftFirst > DETOUR) this.#index = 0;
     let end;
-    for (let index = this.#index, isReached = false; index < options.transports.length; ) {
+    for (let index = this.#index, isReached = false; index < options.transports.length;) {
       end = await this.#open(options.transports[index], index);
       if (run !== this.#run || this.#reopens || end.opened) return end;
       // It may be the server that is away, or the token. If it is neither, this way is blocked.
@@ -139,8 +139,8 @@ export class Connection {
     const { reconnectInterval, maxReconnectAttempts, autoReconnect, random } = options;
     if (lasted >= Math.min(STABLE, reconnectInterval)) this.#attempts = this.#refusals = 0;
     const isTokenless = error?.code === 'token';
-    const refused =
-      isTokenless || [4001, 4002, 4003, 1008].includes(code) || [401, 403].includes(error?.status);
+    const refused = isTokenless || [4001, 4002, 4003, 1008].includes(code) ||
+      [401, 403].includes(error?.status);
     error ??= new CarillonError(code, refused ? 'refused' : 'lost', reason || 'connection lost');
     if (refused || !opened) host.failed(error);
     // It may simply have been old.

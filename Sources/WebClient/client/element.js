@@ -21,7 +21,8 @@ const palette = {
   amber: '#8f5500, #f5b74e',
 };
 const colors = Object.entries(palette).map(([name, pair]) =>
-  `--_${name}: var(--carillon-${name}, light-dark(${pair}));`);
+  `--_${name}: var(--carillon-${name}, light-dark(${pair}));`
+);
 const card = `background: var(--_surface); border: 1px solid var(--_border);
   border-radius: var(--carillon-radius, 12px);`;
 const shadow = 'box-shadow: var(--carillon-shadow, 0 12px 40px #0003, 0 2px 8px #0002);';
@@ -149,7 +150,10 @@ for (const name in css) (sheets[name] = new CSSStyleSheet()).replaceSync(css[nam
 /** Text goes in as a text node, never else. */
 export const make = (tag, name, given, ...children) => {
   const element = Object.assign(
-    document.createElement(tag), { className: name, part: name }, given);
+    document.createElement(tag),
+    { className: name, part: name },
+    given,
+  );
   element.append(...children);
   return element;
 };
@@ -198,7 +202,9 @@ const say = (live, text) => {
  */
 export class CarillonElement extends /** @type {any} */ (HTMLElement) {
   static observedAttributes = ['lang', 'label', 'href', 'token'];
-  static define(name) { customElements.define(name, /** @type {any} */ (this)); }
+  static define(name) {
+    customElements.define(name, /** @type {any} */ (this));
+  }
 
   #given = {};
   #frame = 0;
@@ -212,18 +218,32 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
   }
 
   // Its own, or of the element around it, or the page's.
-  get client() { return this.#find('client') ?? (this.#find('store') ? null : defaultClient()); }
-  set client(client) { this.#give({ client }); }
-  get store() { return this.#find('store') ?? this.client?.store ?? notificationStore; }
-  set store(store) { this.#give({ store }); }
-  get strings() { return this.#find('strings'); }
-  set strings(strings) { this.#give({ strings }); }
+  get client() {
+    return this.#find('client') ?? (this.#find('store') ? null : defaultClient());
+  }
+  set client(client) {
+    this.#give({ client });
+  }
+  get store() {
+    return this.#find('store') ?? this.client?.store ?? notificationStore;
+  }
+  set store(store) {
+    this.#give({ store });
+  }
+  get strings() {
+    return this.#find('strings');
+  }
+  set strings(strings) {
+    this.#give({ strings });
+  }
 
   get #host() {
     const { host } = this.getRootNode();
     return host instanceof CarillonElement ? host : null;
   }
-  #find(name) { return this.#given[name] ?? (this.#host && this.#host.#find(name)); }
+  #find(name) {
+    return this.#given[name] ?? (this.#host && this.#host.#find(name));
+  }
   #give(given) {
     Object.assign(this.#given, given);
     if (this.isConnected) this.#attach();
@@ -232,13 +252,18 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
   get language() {
     return this.closest('[lang]')?.lang || this.#host?.language || navigator.language;
   }
-  get label() { return this.getAttribute('label') ?? this.word('Notifications'); }
+  get label() {
+    return this.getAttribute('label') ?? this.word('Notifications');
+  }
 
   /** The words of the element's language for an English text, and values in place of `{names}`. */
   word(english, values) {
     const { language } = this;
-    const { [english]: word = english } =
-      { ...languages[language.split('-')[0]], ...languages[language], ...this.strings };
+    const { [english]: word = english } = {
+      ...languages[language.split('-')[0]],
+      ...languages[language],
+      ...this.strings,
+    };
     return word.replace(/\{(\w+)\}/g, (_, name) => values[name].toLocaleString(language));
   }
 
@@ -251,8 +276,12 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
     this.#attach();
   }
 
-  disconnectedCallback() { this.#attachment.abort(); }
-  attributeChangedCallback() { this.update(); }
+  disconnectedCallback() {
+    this.#attachment.abort();
+  }
+  attributeChangedCallback() {
+    this.update();
+  }
 
   #attach() {
     this.#attachment.abort();
@@ -273,12 +302,15 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
   /** Draws what the store says, now and with each change. */
   follow() {
     const { client, store } = this;
-    this.#attachment.signal.addEventListener('abort', store.subscribe((value) => {
-      this.value = value;
-      // The page's client may come later.
-      if (this.client === client) this.update();
-      else this.#attach();
-    }));
+    this.#attachment.signal.addEventListener(
+      'abort',
+      store.subscribe((value) => {
+        this.value = value;
+        // The page's client may come later.
+        if (this.client === client) this.update();
+        else this.#attach();
+      }),
+    );
   }
 
   /** Said once, and a burst as one. */
@@ -289,9 +321,13 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
       if (waiting.includes(detail) || waiting.push(detail) > 1) return;
       setTimeout(() => {
         const n = waiting.length;
-        say(waiting.some((it) => it.priority === 'urgent') ? 'assertive' : 'polite',
-          this.word(n > 1 ? '{n} new notifications' : 'New notification: {title}',
-            { n, ...detail }));
+        say(
+          waiting.some((it) => it.priority === 'urgent') ? 'assertive' : 'polite',
+          this.word(n > 1 ? '{n} new notifications' : 'New notification: {title}', {
+            n,
+            ...detail,
+          }),
+        );
         waiting = [];
       }, 200);
     });
@@ -299,8 +335,12 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
 
   /** Dispatches `carillon-name`; false when a listener has done it in another way. */
   tell(name, detail) {
-    return this.dispatchEvent(new CustomEvent(
-      `carillon-${name}`, { detail, bubbles: true, composed: true, cancelable: true }));
+    return this.dispatchEvent(
+      new CustomEvent(
+        `carillon-${name}`,
+        { detail, bubbles: true, composed: true, cancelable: true },
+      ),
+    );
   }
 
   /** Draws it in the next frame, once for all that changes until then. */

@@ -32,8 +32,13 @@ const ring = (type) => {
 export class CarillonBell extends CarillonElement {
   #token;
   #badge = make('span', 'badge');
-  #button = button('bell', null, iconOf('bell'), this.#badge,
-    Object.assign(new CarillonStatus(), { ariaHidden: 'true', role: 'none' }));
+  #button = button(
+    'bell',
+    null,
+    iconOf('bell'),
+    this.#badge,
+    Object.assign(new CarillonStatus(), { ariaHidden: 'true', role: 'none' }),
+  );
   #panel = Object.assign(new CarillonPanel(), { popover: 'auto', role: 'dialog', part: 'panel' });
 
   constructor() {
@@ -58,10 +63,16 @@ export class CarillonBell extends CarillonElement {
     });
   }
 
-  get open() { return this.#panel.matches(':popover-open'); }
-  set open(isOpen) { this.#panel.togglePopover(isOpen); }
+  get open() {
+    return this.#panel.matches(':popover-open');
+  }
+  set open(isOpen) {
+    this.#panel.togglePopover(isOpen);
+  }
 
-  focus(options) { this.#button.focus(options); }
+  focus(options) {
+    this.#button.focus(options);
+  }
 
   attached() {
     this.follow();
@@ -121,8 +132,11 @@ export class CarillonToast extends CarillonElement {
     Object.assign(this, { role: 'region', popover: 'manual' });
     this.follow();
     this.hear((it) => this.add(it));
-    this.listen(this.client, 'read deleted', ({ detail }) =>
-      this.#close(({ notification }) => notification.id === detail.id));
+    this.listen(
+      this.client,
+      'read deleted',
+      ({ detail }) => this.#close(({ notification }) => notification.id === detail.id),
+    );
     this.listen(document, 'visibilitychange', () => this.update());
     this.listen(this, 'pointerenter pointerleave focusin focusout', () => this.update());
     this.listen(this, 'keydown', ({ key }) => this.#close(() => key === 'Escape'));

@@ -41,7 +41,8 @@ export const kindOf = (type) => {
 
 export const iconOf = (name) => {
   const [svg, path] = ['svg', 'path'].map((tag) =>
-    document.createElementNS('http://www.w3.org/2000/svg', tag));
+    document.createElementNS('http://www.w3.org/2000/svg', tag)
+  );
   svg.setAttribute('viewBox', '0 0 24 24');
   svg.ariaHidden = 'true';
   path.setAttribute('d', ICONS[name] ?? name);
@@ -56,12 +57,17 @@ const times = new Map();
 const drawTime = (language, element) => {
   const then = Date.parse(element.dateTime);
   const age = Date.now() - then;
-  const [length, unit] =
-    age < HOUR ? [MINUTE, 'minute'] : age < DAY ? [HOUR, 'hour'] : [DAY, 'day'];
+  const [length, unit] = age < HOUR
+    ? [MINUTE, 'minute']
+    : age < DAY
+    ? [HOUR, 'hour']
+    : [DAY, 'day'];
   const format = (numeric, count, unit) =>
     new Intl.RelativeTimeFormat(language, { style: 'narrow', numeric }).format(count, unit);
-  const text = age < MINUTE ? format('auto', 0, 'second')
-    : age < 7 * DAY ? format('always', -Math.floor(age / length), unit)
+  const text = age < MINUTE
+    ? format('auto', 0, 'second')
+    : age < 7 * DAY
+    ? format('always', -Math.floor(age / length), unit)
     : new Date(then).toLocaleDateString(language, { dateStyle: 'medium' });
   setText(element, text);
   if (!element.isConnected) times.delete(element);
@@ -99,10 +105,25 @@ export class CarillonItem extends CarillonElement {
 
   constructor() {
     super('item');
-    this.root.append(make('div', 'item', {}, this.#icon,
-      make('div', 'body', {}, this.#title, this.#message,
-        make('div', 'meta', {}, this.#time, this.#priority, this.#more), this.#actions),
-      this.#mark, this.#dismiss));
+    this.root.append(
+      make(
+        'div',
+        'item',
+        {},
+        this.#icon,
+        make(
+          'div',
+          'body',
+          {},
+          this.#title,
+          this.#message,
+          make('div', 'meta', {}, this.#time, this.#priority, this.#more),
+          this.#actions,
+        ),
+        this.#mark,
+        this.#dismiss,
+      ),
+    );
     this.#title.onclick = (event) => this.#follow(event, 'open');
     this.#title.onkeydown = (event) => {
       if (this.#title.href || !/^( |Enter)$/.test(event.key)) return;
@@ -111,13 +132,17 @@ export class CarillonItem extends CarillonElement {
     };
   }
 
-  get notification() { return this.#it; }
+  get notification() {
+    return this.#it;
+  }
   set notification(notification) {
     this.#it = notification;
     this.update();
   }
 
-  focus(options) { this.#title.focus(options); }
+  focus(options) {
+    this.#title.focus(options);
+  }
 
   dismiss() {
     if (this.#tell('dismiss')) this.store.remove(this.#it.id);
@@ -145,8 +170,10 @@ export class CarillonItem extends CarillonElement {
     setText(this.#message, it.message ?? '');
     keepTime(this.#time, it.created_at, this.language);
     setText(this.#priority, /high|urgent/.test(it.priority) ? this.word(it.priority) : '');
-    setText(this.#more,
-      n < 2 ? '' : expanded ? this.word('Show less') : this.word('{n} more', { n: n - 1 }));
+    setText(
+      this.#more,
+      n < 2 ? '' : expanded ? this.word('Show less') : this.word('{n} more', { n: n - 1 }),
+    );
     this.#more.ariaExpanded = expanded;
     this.#mark.ariaLabel = this.word('Unread');
     this.#dismiss.title = this.word(isStack ? 'Dismiss all {n}' : 'Dismiss', { n });

@@ -4,8 +4,12 @@
 import { button, CarillonElement, lead, make, setText } from './element.js';
 import { CarillonItem, iconOf } from './item.js';
 
-const WORDS = { connected: 'Real-time', reconnecting: 'Reconnecting…', connecting: 'Connecting…',
-  offline: 'Offline' };
+const WORDS = {
+  connected: 'Real-time',
+  reconnecting: 'Reconnecting…',
+  connecting: 'Connecting…',
+  offline: 'Offline',
+};
 
 /** Whether notifications come in real time: a dot, and the word for it. */
 export class CarillonStatus extends CarillonElement {
@@ -27,8 +31,13 @@ export class CarillonStatus extends CarillonElement {
     let { connected, state } = this.value;
     this.#wasConnected ||= connected;
     const comesBack = { disconnected: this.client?.isWanted, connecting: this.#wasConnected };
-    state = connected ? 'connected' : !navigator.onLine ? 'offline'
-      : comesBack[state] ? 'reconnecting' : state;
+    state = connected
+      ? 'connected'
+      : !navigator.onLine
+      ? 'offline'
+      : comesBack[state]
+      ? 'reconnecting'
+      : state;
     this.dataset.state = state;
     setText(this.#word, this.word(WORDS[state] ?? 'Disconnected'));
   }
@@ -57,14 +66,21 @@ export class CarillonPanel extends CarillonElement {
 
   constructor(sheet = 'panel') {
     super('rows', sheet);
-    this.root.append(this.header, make('div', 'scroll', {}, this.list, this.empty),
-      make('footer', 'footer', {}, this.status, this.#all));
+    this.root.append(
+      this.header,
+      make('div', 'scroll', {}, this.list, this.empty),
+      make('footer', 'footer', {}, this.status, this.#all),
+    );
     this.#clearAll.onblur = () => this.#ask(false);
   }
 
-  focus(options) { this.heading.focus(options); }
+  focus(options) {
+    this.heading.focus(options);
+  }
 
-  get rows() { return this.value.notifications; }
+  get rows() {
+    return this.value.notifications;
+  }
   /** @returns {string} */
   get blank() {
     return this.value.state === 'connecting' ? 'Loading…' : 'You’re all caught up';
@@ -86,7 +102,9 @@ export class CarillonPanel extends CarillonElement {
     if (!this.client || !group || group.expanded) return;
     event.preventDefault();
     this.ask(this.client.request(
-      method, `/api/v1/notifications/${notification.id}${path}?group=true`));
+      method,
+      `/api/v1/notifications/${notification.id}${path}?group=true`,
+    ));
   }
 
   async ask(answer) {
@@ -102,7 +120,10 @@ export class CarillonPanel extends CarillonElement {
     const path = event.composedPath();
     const place = all.findIndex((item) => path.includes(item));
     const item = {
-      ArrowDown: all[place + 1], ArrowUp: all[place - 1], Home: all[0], End: all.at(-1),
+      ArrowDown: all[place + 1],
+      ArrowUp: all[place - 1],
+      Home: all[0],
+      End: all.at(-1),
       Delete: all[place],
     }[event.key];
     if (!item || path[0].matches('select')) return;
@@ -149,8 +170,10 @@ export class CarillonPanel extends CarillonElement {
       if (count < 2) return [[head]];
       const expanded = this.open.has(key);
       const is_read = head.is_read && (expanded || rest.every((it) => it.is_read));
-      return [[{ ...head, is_read }, { count, expanded }],
-        ...expanded ? rest.map((it) => [it, null, true]) : []];
+      return [
+        [{ ...head, is_read }, { count, expanded }],
+        ...expanded ? rest.map((it) => [it, null, true]) : [],
+      ];
     });
   }
 
@@ -211,21 +234,26 @@ export class CarillonList extends CarillonPanel {
     this.empty.after(this.#more, this.#end);
   }
 
-  get #isUnread() { return this.#unread.ariaPressed === 'true'; }
-  get rows() { return this.#all; }
+  get #isUnread() {
+    return this.#unread.ariaPressed === 'true';
+  }
+  get rows() {
+    return this.#all;
+  }
   get blank() {
-    return this.#state
-      || (this.#isUnread || this.#type.value ? 'Nothing matches' : super.blank);
+    return this.#state ||
+      (this.#isUnread || this.#type.value ? 'Nothing matches' : super.blank);
   }
 
   attached() {
     super.attached();
-    const on = (type, change) => this.listen(this.client, type, ({ detail }) => {
-      change(detail);
-      // And to the page that was asked for before.
-      if (this.#state) this.#late.push(() => change(detail));
-      this.update();
-    });
+    const on = (type, change) =>
+      this.listen(this.client, type, ({ detail }) => {
+        change(detail);
+        // And to the page that was asked for before.
+        if (this.#state) this.#late.push(() => change(detail));
+        this.update();
+      });
     on('notification', (it) => {
       if (!this.#type.value || this.#type.value === it.type) this.#add([it], 0);
     });
@@ -242,7 +270,9 @@ export class CarillonList extends CarillonPanel {
     if (this.client) this.reload();
   }
 
-  #keep(which) { this.#all = this.#all.filter(which); }
+  #keep(which) {
+    this.#all = this.#all.filter(which);
+  }
   #read(which) {
     this.#all = this.#all.map((it) => it.is_read || !which(it) ? it : { ...it, is_read: true });
   }
@@ -259,8 +289,14 @@ export class CarillonList extends CarillonPanel {
     this.#state = LOADING;
     this.#late = [];
     this.update();
-    const page = await this.ask(this.client.list({ before, unread: this.#isUnread,
-      limit: this.getAttribute('page-size') ?? 20, type: this.#type.value || null }));
+    const page = await this.ask(
+      this.client.list({
+        before,
+        unread: this.#isUnread,
+        limit: this.getAttribute('page-size') ?? 20,
+        type: this.#type.value || null,
+      }),
+    );
     if (asked !== this.#asked) return;
     this.#state = page ? '' : FAILED;
     if (page) {
@@ -281,7 +317,7 @@ export class CarillonList extends CarillonPanel {
 
   async expand({ group_key }) {
     super.expand({ group_key });
-    const page = this.open.has(group_key) && 
+    const page = this.open.has(group_key) &&
       await this.ask(this.client.list({ limit: 200, group_key }));
     const place = this.#all.findIndex((it) => it.group_key === group_key);
     if (!page || place < 0) return;

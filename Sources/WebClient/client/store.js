@@ -232,8 +232,7 @@ export class NotificationStore {
     const own = list.filter((n) => this.#own.has(n.id));
     total += own.length;
     unread += unreadOf(own);
-    const isExplained =
-      this.#isExcused || (total === counted.total && unread === counted.unread);
+    const isExplained = this.#isExcused || (total === counted.total && unread === counted.unread);
     this.#isExcused = false;
     this.#inbox = { list, total, unread };
     return !isExplained || list.length < Math.min(total, this.capacity);

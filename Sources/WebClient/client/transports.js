@@ -101,7 +101,7 @@ export const transports = {
     let opened = false;
     link.close = () => ending.abort();
     try {
-      for (let wait = 0; ; wait = POLL_SECONDS) {
+      for (let wait = 0;; wait = POLL_SECONDS) {
         const start = clock.now();
         const count = await link.pull(wait, ending.signal, () => {
           if (!opened) link.opened();

@@ -3,7 +3,7 @@
 // A command is a method of the driver, and its answer is what it returns or what that promises.
 // Whatever the client tells goes into one log in the order in which it was told, and `take` gives
 // the log out from a place on. JSON has no bytes: they travel as `{"$bytes": "…base64…"}`.
-"use strict";
+'use strict';
 
 function makeDriver(io) {
   const log = [];
@@ -17,10 +17,10 @@ function makeDriver(io) {
 
   function watch(socket) {
     const place = sockets.push(socket) - 1;
-    socket.on("connect", () => tell(place, "connect", socket.id, !!socket.recovered));
-    socket.on("connect_error", (error) => tell(place, "connect_error", error.message));
-    socket.on("disconnect", (reason) => tell(place, "disconnect", reason));
-    socket.onAny((event, ...values) => tell(place, "event", event, ...values));
+    socket.on('connect', () => tell(place, 'connect', socket.id, !!socket.recovered));
+    socket.on('connect_error', (error) => tell(place, 'connect_error', error.message));
+    socket.on('disconnect', (reason) => tell(place, 'disconnect', reason));
+    socket.onAny((event, ...values) => tell(place, 'event', event, ...values));
     return place;
   }
 
@@ -118,7 +118,7 @@ function packed(value) {
 }
 
 function unpacked(value) {
-  if (value !== null && typeof value === "object" && typeof value.$bytes === "string") {
+  if (value !== null && typeof value === 'object' && typeof value.$bytes === 'string') {
     return Uint8Array.from(atob(value.$bytes), (character) => character.charCodeAt(0)).buffer;
   }
   return mapped(value, unpacked);
@@ -128,7 +128,7 @@ function mapped(value, change) {
   if (Array.isArray(value)) {
     return value.map(change);
   }
-  if (value !== null && typeof value === "object") {
+  if (value !== null && typeof value === 'object') {
     const pairs = Object.entries(value).map(([name, each]) => [name, change(each)]);
     return Object.fromEntries(pairs);
   }

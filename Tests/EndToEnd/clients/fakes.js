@@ -81,8 +81,14 @@ globalThis.fakes = () => {
     return { ok: status < 400, status, headers, json: async () => ({ data, error }) };
   };
   const options = {
-    clock, WebSocket, fetch, random: () => 0.5, shared: false, token: 'a.b.c',
-    transports: ['websocket'], reconnectInterval: 5_000,
+    clock,
+    WebSocket,
+    fetch,
+    random: () => 0.5,
+    shared: false,
+    token: 'a.b.c',
+    transports: ['websocket'],
+    reconnectInterval: 5_000,
   };
   return { ...options, options, net, sockets, asked, settle, pass, timers, time: () => now };
 };

@@ -1,10 +1,10 @@
 // The page of ghostpay's document, its code as it stands there. What it would show goes to `tell`.
-"use strict";
+'use strict';
 
 globalThis.ghostPayPage = function ghostPayPage(io, server, jwtToken, tell) {
-  const console = { log: (...said) => tell("log", ...said) };
-  const showNotificationAlert = (notification) => tell("alert", notification.title);
-  const updateNotificationBadge = (count) => tell("badge", count);
+  const console = { log: (...said) => tell('log', ...said) };
+  const showNotificationAlert = (notification) => tell('alert', notification.title);
+  const updateNotificationBadge = (count) => tell('badge', count);
 
   // Connect to the notification WebSocket
   const socket = io(`${server}/notifications`, {
@@ -14,24 +14,24 @@ globalThis.ghostPayPage = function ghostPayPage(io, server, jwtToken, tell) {
   });
 
   // Handle connection events
-  socket.on("connect", () => {
-    console.log("Connected to notification system");
+  socket.on('connect', () => {
+    console.log('Connected to notification system');
     // Subscribe to notifications
-    socket.emit("subscribe_notifications", {}, (response) => {
+    socket.emit('subscribe_notifications', {}, (response) => {
       if (response.success) {
-        console.log("Successfully subscribed to notifications");
+        console.log('Successfully subscribed to notifications');
       }
     });
   });
 
   // Handle disconnection
-  socket.on("disconnect", () => {
-    console.log("Disconnected from notification system");
+  socket.on('disconnect', () => {
+    console.log('Disconnected from notification system');
   });
 
   // Listen for new notifications
-  socket.on("notification", (notification) => {
-    console.log("New notification received:", notification);
+  socket.on('notification', (notification) => {
+    console.log('New notification received:', notification);
     // Update UI or show notification to user
     if (notification.isNew) {
       showNotificationAlert(notification);
@@ -39,15 +39,15 @@ globalThis.ghostPayPage = function ghostPayPage(io, server, jwtToken, tell) {
   });
 
   // Listen for unread count updates
-  socket.on("unread_count", (data) => {
-    console.log("Unread count updated:", data.count);
+  socket.on('unread_count', (data) => {
+    console.log('Unread count updated:', data.count);
     // Update badge or counter in UI
     updateNotificationBadge(data.count);
   });
 
   // Handle ping messages to keep connection alive
-  socket.on("ping", () => {
-    console.log("Ping received from server");
+  socket.on('ping', () => {
+    console.log('Ping received from server');
   });
 
   return socket;

@@ -39,7 +39,8 @@ globalThis.mount = async (all, { isStrict = true, from = 'global' } = {}) => {
   const root = ReactDOM.createRoot(container);
   globalThis.show = (bells) => {
     const each = bells.map((options, index) =>
-      options && React.createElement(Bell, { key: index, index, options }));
+      options && React.createElement(Bell, { key: index, index, options })
+    );
     root.render(isStrict ? React.createElement(React.StrictMode, null, each) : each);
   };
   globalThis.said = (index, name) =>

@@ -4,7 +4,15 @@
 // again; a text in it that begins with `!` stands for one that cannot be had.
 
 const EVENTS = [
-  'state', 'notification', 'stats', 'read', 'deleted', 'resync', 'frame', 'message', 'event',
+  'state',
+  'notification',
+  'stats',
+  'read',
+  'deleted',
+  'resync',
+  'frame',
+  'message',
+  'event',
   'error',
 ];
 
