@@ -86,10 +86,10 @@ lint-swift:
 	swift format lint --strict --recursive $(sources)
 
 format-c: $(tools)/ready.stamp
-	$(tools)/bin/clang-format -i $(c_files)
+	@$(tools)/bin/clang-format -i $(c_files)
 
 lint-c: $(tools)/ready.stamp
-	$(tools)/bin/clang-format --dry-run -Werror $(c_files)
+	@$(tools)/bin/clang-format --dry-run -Werror $(c_files)
 	# The standards are those of Package.swift.
 	tidy() {
 	  local standard=$$1
@@ -101,25 +101,25 @@ lint-c: $(tools)/ready.stamp
 	tidy c23 $(filter Sources/WebClient/%.c,$(c_files))
 
 format-python: $(tools)/ready.stamp
-	$(tools)/bin/ruff check --no-cache --quiet --select I --fix $(python_files)
+	@$(tools)/bin/ruff check --no-cache --quiet --select I --fix $(python_files)
 	$(tools)/bin/ruff format --no-cache $(python_files)
 
 lint-python: $(tools)/ready.stamp
-	$(tools)/bin/ruff format --no-cache --check $(python_files)
+	@$(tools)/bin/ruff format --no-cache --check $(python_files)
 	$(tools)/bin/ruff check --no-cache $(python_files)
 
 format-shell: $(tools)/ready.stamp
-	$(tools)/bin/shfmt --indent 2 --write $(shell_files)
+	@$(tools)/bin/shfmt --indent 2 --write $(shell_files)
 
 lint-shell: $(tools)/ready.stamp
-	$(tools)/bin/shfmt --indent 2 --diff $(shell_files)
+	@$(tools)/bin/shfmt --indent 2 --diff $(shell_files)
 	$(tools)/bin/shellcheck $(shell_files)
 
 format-js: $(tools)/ready.stamp
-	$(deno) fmt --config .deno.jsonc $(js_files)
+	@$(deno) fmt --config .deno.jsonc $(js_files)
 
 lint-js: $(tools)/ready.stamp
-	$(deno) fmt --check --config .deno.jsonc $(js_files)
+	@$(deno) fmt --check --config .deno.jsonc $(js_files)
 	$(deno) lint --config .deno.jsonc $(js_files)
 	$(deno) check --quiet --config .deno.jsonc $(wildcard Sources/WebClient/*/*.js)
 
@@ -212,7 +212,7 @@ $(venv)/ready.stamp: $(client_lists) $(test_setup)
 	touch $@
 
 # The formatters and linters, as finished programs out of wheels.
-$(tools)/ready.stamp: .ci/lint-requirements.txt $(setup)
+$(tools)/ready.stamp: .ci/lint-requirements.txt | $(setup)
 	@echo "carillon installs the formatters and linters into $(tools)"
 	rm -rf $(tools)
 	python3 -m venv $(tools)

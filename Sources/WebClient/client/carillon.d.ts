@@ -159,6 +159,7 @@ export class Carillon extends EventTarget {
   join(room: string): void;
   leave(room: string): void;
   list(query?: ListQuery): Promise<Page>;
+  // deno-lint-ignore no-explicit-any -- The caller names the type of the answer, or leaves it open.
   request<Data = any>(
     method: string,
     path: string,

@@ -184,7 +184,7 @@ export class Carillon extends EventTarget {
   }
 
   list(query = {}) {
-    const asked = Object.entries(query).filter(([, value]) => value != null);
+    const asked = Object.entries(query).filter(([, value]) => (value ?? null) !== null);
     return this.request('GET', `${INBOX}?${new URLSearchParams(asked)}`);
   }
 
@@ -252,6 +252,7 @@ export class Carillon extends EventTarget {
     this.#asking ??= (async () => {
       try {
         const token = await this.#source();
+        // deno-lint-ignore no-throw-literal -- It becomes the end of the message below.
         if (typeof token !== 'string') throw 'not a string';
         this.#use(token);
       } catch (cause) {

@@ -22,6 +22,7 @@ export interface HookResult {
   connectionState: State;
   connect: () => void;
   disconnect: () => void;
+  // deno-lint-ignore no-explicit-any -- Fields are read without a cast once `event` is known.
   lastMessage: ServerEvent<any> | null;
 }
 

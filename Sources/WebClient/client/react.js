@@ -34,11 +34,12 @@ const release = (shared) => {
   });
 };
 
-/** @type {import('./react').useNotificationWebSocket} */
+/** @type {import('./react.js').useNotificationWebSocket} */
 export const useNotificationWebSocket = (options = {}) => {
   const React = settings().React ?? globalThis.React;
   const { useCallback, useEffect, useRef, useState } = React;
   const { React: _, ...common } = settings();
+  // deno-lint-ignore no-unused-vars -- Named to be left out of `own`: the client knows no handlers.
   const { onNotification, onStatsUpdate, onConnect, onDisconnect, onError, ...own } = options;
   const { url, token, autoReconnect, reconnectInterval, maxReconnectAttempts = 10 } = {
     ...common,

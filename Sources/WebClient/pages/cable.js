@@ -19,19 +19,8 @@ export class Cable extends EventTarget {
 
   constructor() {
     super();
-    const cable = this;
-    this.WebSocket = class extends Line {
-      /** @param {string} url */
-      constructor(url) {
-        super(cable, () => new WebSocket(url), 'WebSocket');
-      }
-    };
-    this.EventSource = class extends Line {
-      /** @param {string} url */
-      constructor(url) {
-        super(cable, () => new EventSource(url), 'EventSource');
-      }
-    };
+    this.WebSocket = linesOf(this, (url) => new WebSocket(url), 'WebSocket');
+    this.EventSource = linesOf(this, (url) => new EventSource(url), 'EventSource');
     /** @param {RequestInfo | URL} address @param {RequestInit} [options] */
     this.fetch = async (address, options = {}) => {
       if (!this.#isIn) throw new TypeError('the cable is out');
@@ -156,3 +145,18 @@ class Line extends EventTarget {
     this.dispatchEvent(event);
   }
 }
+
+/**
+ * The class of the lines of one kind through a cable.
+ *
+ * @param {Cable} cable
+ * @param {(url: string) => WebSocket | EventSource} open
+ * @param {Kind} kind
+ */
+const linesOf = (cable, open, kind) =>
+  class extends Line {
+    /** @param {string} url */
+    constructor(url) {
+      super(cable, () => open(url), kind);
+    }
+  };
