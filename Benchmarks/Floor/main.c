@@ -72,6 +72,7 @@ static char scratch[scratch_capacity];
 /// Ends the program because a system call failed that must not.
 static void fail(const char *what) {
   perror(what);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread.
   exit(1);
 }
 
@@ -296,14 +297,15 @@ static void read_connection(int fd) {
     close_connection(fd);
     return;
   }
+  connection->request_count = left;
+  if (left == 0) return;
   if (left > connection->request_capacity) {
     char *grown = realloc(connection->request, left);
     if (grown == NULL) fail("realloc");
     connection->request = grown;
     connection->request_capacity = left;
   }
-  if (left > 0) memcpy(connection->request, scratch + taken, left);
-  connection->request_count = left;
+  memcpy(connection->request, scratch + taken, left);
 }
 
 static void accept_all(int listening_fd) {
@@ -336,18 +338,29 @@ static int listen_on(uint16_t port) {
   socklen_t length = sizeof address;
   if (getsockname(fd, (struct sockaddr *)&address, &length) < 0) fail("getsockname");
   printf("listening %u\n", ntohs(address.sin_port));
-  fflush(stdout);
+  (void)fflush(stdout);
   return fd;
+}
+
+/// False when an argument is no number in its bounds.
+static bool read_arguments(int argc, char **argv, uint16_t *port) {
+  for (int index = 1; index + 1 < argc; index += 2) {
+    char *end = NULL;
+    unsigned long number = strtoul(argv[index + 1], &end, 10);
+    if (*end != 0) return false;
+    if (strcmp(argv[index], "--port") == 0) {
+      if (number > UINT16_MAX) return false;
+      *port = (uint16_t)number;
+    }
+    if (strcmp(argv[index], "--frame") == 0) frame_count = number;
+  }
+  return frame_count >= 128 && frame_count <= 60000;
 }
 
 int main(int argc, char **argv) {
   uint16_t port = 0;
-  for (int index = 1; index + 1 < argc; index += 2) {
-    if (strcmp(argv[index], "--port") == 0) port = (uint16_t)atoi(argv[index + 1]);
-    if (strcmp(argv[index], "--frame") == 0) frame_count = strtoul(argv[index + 1], NULL, 10);
-  }
-  if (frame_count < 128 || frame_count > 60000) {
-    fprintf(stderr, "usage: Floor --port P --frame BYTES (128 to 60000)\n");
+  if (!read_arguments(argc, argv, &port)) {
+    (void)fprintf(stderr, "usage: Floor --port P --frame BYTES (128 to 60000)\n");
     return 2;
   }
   frames = malloc(frame_count * window_limit);
@@ -357,7 +370,7 @@ int main(int argc, char **argv) {
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
   }
-  signal(SIGPIPE, SIG_IGN);
+  if (signal(SIGPIPE, SIG_IGN) == SIG_ERR) fail("signal");
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (epoll_fd < 0) fail("epoll_create1");
   int listening_fd = listen_on(port);

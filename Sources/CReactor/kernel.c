@@ -169,8 +169,9 @@ const cl_kernel *cl_kernel_real(void) { return &real_kernel; }
 
 void cl_fatal(const char *call, long result) {
   int error = (int)-result;
+  char reason[128];
   dprintf(STDERR_FILENO, "carillon: %s failed in a way that only a bug explains: %s (%d)\n", call,
-          strerror(error), error);
+          strerror_r(error, reason, sizeof(reason)), error);
   abort();
 }
 

@@ -144,7 +144,7 @@ static sigset_t handled_signals(void) {
 void cl_signals_block(void) {
   sigset_t set = handled_signals();
   pthread_sigmask(SIG_BLOCK, &set, NULL);
-  signal(SIGPIPE, SIG_IGN);
+  if (signal(SIGPIPE, SIG_IGN) == SIG_ERR) cl_fatal("signal", -errno);
 }
 
 int cl_signals_wait(int timeout_ms) {
@@ -153,7 +153,7 @@ int cl_signals_wait(int timeout_ms) {
   uint64_t deadline_ns =
       timeout_ms > 0 ? cl_monotonic_ns(kernel) + (uint64_t)timeout_ms * 1000000 : 0;
   for (;;) {
-    struct timespec left = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000};
+    struct timespec left = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000L};
     int result = timeout_ms < 0 ? sigwaitinfo(&set, NULL) : sigtimedwait(&set, NULL, &left);
     if (result > 0) return result;
     if (errno != EINTR) return 0;

@@ -159,7 +159,7 @@ static int fault_epoll_ctl(void *context, int epoll, int operation, int fd,
 /// a signal comes.
 static void pass_time(fault_kernel *kernel, int timeout_ms, bool is_interrupted) {
   if (timeout_ms < 0 && !is_interrupted) {
-    fprintf(stderr, "a wait on a virtual clock would never end\n");
+    (void)fprintf(stderr, "a wait on a virtual clock would never end\n");
     abort();
   }
   uint64_t ns = timeout_ms < 0 ? 1000000 : (uint64_t)timeout_ms * 1000000;

@@ -30,7 +30,7 @@ void harness_register(const char *claim, void (*body)(void)) {
 
 void harness_fail(const char *file, int line, const char *condition) {
   printf("    %s:%d: %s\n", file, line, condition);
-  fflush(stdout);
+  (void)fflush(stdout);
   longjmp(end_of_test, 1);
 }
 
@@ -60,7 +60,7 @@ rng harness_rng(void) {
 int harness_run_child(void (*body)(void), char *message, size_t capacity) {
   int ends[2];
   CHECK(pipe(ends) == 0);
-  fflush(stdout);
+  (void)fflush(stdout);
   pid_t child = fork();
   CHECK(child >= 0);
   if (child == 0) {
@@ -69,7 +69,7 @@ int harness_run_child(void (*body)(void), char *message, size_t capacity) {
     close(ends[1]);
     bool failed = setjmp(end_of_test) != 0;
     if (!failed) body();
-    fflush(stdout);
+    (void)fflush(stdout);
     _exit(failed ? 1 : 0);
   }
   close(ends[1]);
@@ -112,6 +112,7 @@ static double seconds(void) {
 }
 
 int main(int count, char **arguments) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet.
   const char *given = getenv("CARILLON_SEED");
   seed = given != NULL ? strtoull(given, NULL, 0)
                        : (uint64_t)time(NULL) * 1000003 + (uint64_t)getpid();
@@ -129,11 +130,11 @@ int main(int count, char **arguments) {
       failed += 1;
     }
     printf("%s %s (%.2f s)\n", holds ? "ok    " : "FAILED", tests[i].claim, seconds() - start);
-    fflush(stdout);
+    (void)fflush(stdout);
   }
   printf("%d passed, %d failed\n", passed, failed);
   if (failed == 0) return 0;
   // A test that was left in its middle has leaked; that is no news.
-  fflush(stdout);
+  (void)fflush(stdout);
   _exit(1);
 }

@@ -199,6 +199,17 @@ static int unread(int fd) {
   return count;
 }
 
+/// Sends bytes of the pattern from `sent` on, up to `until`. Returns how many were taken.
+static uint64_t send_pattern(int fd, uint64_t sent, uint64_t until) {
+  uint8_t bytes[65537];
+  size_t count = (size_t)(until - sent);
+  CHECK(count <= sizeof(bytes));
+  for (size_t i = 0; i < count; i += 1) bytes[i] = pattern(sent + i);
+  ssize_t taken = cl_send(cl_kernel_real(), fd, bytes, count);
+  CHECK(taken > 0 || taken == -EAGAIN);
+  return taken > 0 ? (uint64_t)taken : 0;
+}
+
 // Case 58, as far as it is this level's: bursts against a reader that takes one piece a turn, some
 // of them short, some of them refused, and stops there.
 TEST(no_stranded_bytes, "case 58: while bytes are unread, every turn reports them") {
@@ -214,16 +225,12 @@ TEST(no_stranded_bytes, "case 58: while bytes are unread, every turn reports the
   CHECK_EQUAL(cl_reactor_add(fixture.reactor, ends[0], CL_READABLE, 1, 1), 0);
   const uint64_t bursts[] = {1, 16384, 65536, 65537};
   uint64_t sent = 0, received = 0;
-  uint8_t bytes[65537];
+  uint8_t bytes[16384];
   for (int round = 0; round < 400; round += 1) {
     uint64_t until = sent + bursts[rng_below(&random, 4)];
     while (received < until) {
       if (sent < until && rng_below(&random, 4) != 0) {
-        size_t count = (size_t)(until - sent);
-        for (size_t i = 0; i < count; i += 1) bytes[i] = pattern(sent + i);
-        ssize_t taken = cl_send(cl_kernel_real(), ends[1], bytes, count);
-        CHECK(taken > 0 || taken == -EAGAIN);
-        if (taken > 0) sent += (uint64_t)taken;
+        sent += send_pattern(ends[1], sent, until);
       }
       bool must_report = unread(ends[0]) > 0;
       cl_event event;

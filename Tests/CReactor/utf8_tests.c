@@ -40,7 +40,7 @@ static verdict character(const uint8_t *bytes, size_t count) {
                   : (lead & 0xF8) == 0xF0 ? 4
                                           : 0;
   if (length == 0 || count > length) return WRONG;
-  uint32_t low = length == 1 ? lead : lead & (0x7Fu >> length);
+  uint32_t low = length == 1 ? lead : lead & (0x7FU >> length);
   for (size_t i = 1; i < count; i += 1) {
     if ((bytes[i] & 0xC0) != 0x80) return WRONG;
     low = low << 6 | (bytes[i] & 0x3F);

@@ -43,7 +43,7 @@ static uint64_t some_deadline(const model *model, rng *random) {
     case 3:
       return now + turn * (1 + rng_below(random, 3)) + rng_below(random, 2 * tick + 1) - tick;
     case 4:
-      return now / tick * tick + tick * rng_below(random, 3 * model->slot_count);
+      return now / tick * tick + tick * rng_below(random, (uint64_t)3 * model->slot_count);
     case 5:
       return rng_below(random, 50) == 0 ? UINT64_MAX - rng_below(random, 3)
                                         : now + rng_below(random, 20 * turn);
@@ -128,9 +128,9 @@ static void run_model(rng *random, uint32_t tick_ms, uint32_t slot_count, int st
       int timeout = cl_wheel_timeout(model.wheel, model.now_ms);
       model.now_ms += timeout > 0 ? (uint64_t)timeout : 0;
     } else if (kind < 17) {
-      model.now_ms += rng_below(random, 3 * tick_ms + 1);
+      model.now_ms += rng_below(random, (uint64_t)3 * tick_ms + 1);
     } else if (kind < 19) {
-      model.now_ms += rng_below(random, turn + 2 * tick_ms);
+      model.now_ms += rng_below(random, turn + (uint64_t)2 * tick_ms);
     } else {
       model.now_ms += rng_below(random, 5) * turn + rng_below(random, turn);
     }
