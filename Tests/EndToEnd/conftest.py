@@ -10,20 +10,20 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness.browser import launched, new_context  # noqa: E402
-from harness.clients import FLAT_PATH, FlatClient  # noqa: E402
-from harness.engineio import (  # noqa: E402
+from harness.browser import launched, new_context
+from harness.clients import FLAT_PATH, FlatClient
+from harness.engineio import (
     ENGINE_PATH,
     SOCKET_PATH,
     EngineServer,
     WebSocketClient,
 )
-from harness.official import cases_of  # noqa: E402
-from harness.raw import RawWebSocket  # noqa: E402
-from harness.server import BINARY, Server  # noqa: E402
-from harness.sizes import size  # noqa: E402
-from harness.socketio_js import CHROMIUM  # noqa: E402
-from harness.tokens import user_token  # noqa: E402
+from harness.official import cases_of
+from harness.raw import RawWebSocket
+from harness.server import BINARY, Server
+from harness.sizes import size
+from harness.socketio_js import CHROMIUM
+from harness.tokens import user_token
 
 # Waits for real minutes; the exact seconds are tested in process, where the clock is the test's.
 collect_ignore = size(["test_heartbeats.py"], [])

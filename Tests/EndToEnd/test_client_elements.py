@@ -267,7 +267,8 @@ def test_a_toast_goes_after_its_time_unless_a_person_is_at_it(server, context, f
     toasts(page).hover()
     server.publish(user, "passes")
     expect(toasts(page)).to_have_count(2)
-    held = "all().filter((it) => it.localName === 'carillon-item').flatMap((it) =>" + (
+    held = (
+        "all().filter((it) => it.localName === 'carillon-item').flatMap((it) =>"
         " it.getAnimations()).filter((it) => !it.effect.getKeyframes().length)"
     )
     until(page, f"{held}.every((it) => it.playState === 'paused')")

@@ -78,7 +78,7 @@ def test_every_file_is_served_as_it_stands_in_the_source(server):
         assert plain.status == 200, name
         if source.suffix == ".js":
             assert code(plain.bytes) == code(source.read_bytes()), name
-            assert not re.search(rb"^ *//", plain.bytes, re.M), name
+            assert not re.search(rb"^ *//", plain.bytes, re.MULTILINE), name
         else:
             assert plain.bytes == source.read_bytes(), name
         assert "content-encoding" not in plain.headers
@@ -115,7 +115,9 @@ def test_every_import_of_a_module_leads_to_a_file_of_the_same_folder(server):
         if source.suffix != ".js":
             continue
         text = source.read_text()
-        for found in re.findall(r"^\s*(?:import|export)\b[^'\"]*?\bfrom '([^']+)'", text, re.M):
+        for found in re.findall(
+            r"^\s*(?:import|export)\b[^'\"]*?\bfrom '([^']+)'", text, re.MULTILINE
+        ):
             path = urlsplit(found).path
             assert path.startswith("."), f"{name} imports {path}"
             target = (base + name).rsplit("/", 1)[0]

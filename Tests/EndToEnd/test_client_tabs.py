@@ -21,10 +21,7 @@ def own(make_server):
 
 
 def open_tabs(context, server, user, count=5, **options):
-    tabs = []
-    for _ in range(count):
-        tabs.append(Tab(context, server, user, **options).connected())
-    return tabs
+    return [Tab(context, server, user, **options).connected() for _ in range(count)]
 
 
 def leaders(tabs):

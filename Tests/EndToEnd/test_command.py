@@ -85,19 +85,21 @@ def test_publish_to_a_room_reaches_those_who_listen_there(server, fresh_user):
         assert json.loads(done.stdout)["success"] is True
 
     outside = fresh_user("stranger")
-    with listen(server, fresh_user("guest"), "--dialect", "typed", "--room", room) as guest:
-        with listen(server, outside, "--dialect", "typed") as stranger:
-            knock_until(stranger, "knock", lambda: server.publish(outside, "knock"))
-            knock_until(guest, "in here", send)
-            message = next(json.loads(line) for line in guest.lines if "in here" in line)
-            assert message["type"] == "room_notification"
-            assert message["data"]["room"] == room
-            assert message["data"]["notification_type"] == "chat"
-            assert message["data"]["message"] == "hello"
-            assert message["data"]["payload"] == {"n": 1}
-            server.publish(outside, "after that")
-            stranger.line_with("after that")
-            assert "in here" not in heard(stranger)
+    with (
+        listen(server, fresh_user("guest"), "--dialect", "typed", "--room", room) as guest,
+        listen(server, outside, "--dialect", "typed") as stranger,
+    ):
+        knock_until(stranger, "knock", lambda: server.publish(outside, "knock"))
+        knock_until(guest, "in here", send)
+        message = next(json.loads(line) for line in guest.lines if "in here" in line)
+        assert message["type"] == "room_notification"
+        assert message["data"]["room"] == room
+        assert message["data"]["notification_type"] == "chat"
+        assert message["data"]["message"] == "hello"
+        assert message["data"]["payload"] == {"n": 1}
+        server.publish(outside, "after that")
+        stranger.line_with("after that")
+        assert "in here" not in heard(stranger)
 
 
 @pytest.mark.parametrize(

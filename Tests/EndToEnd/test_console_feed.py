@@ -1,6 +1,7 @@
 """What the operator's console is fed with: a stream of metrics, and anybody's inbox and devices."""
 
 import contextlib
+import itertools
 import re
 import urllib.parse
 
@@ -92,7 +93,7 @@ def test_what_is_counted_moves_with_what_happens(make_server, shards, by):
         # A notification is two frames, with its counts.
         assert summed(said, "delivered") - summed(first, "delivered") == 7 * len(clients)
         assert summed(said, "bytes_sent") > summed(first, "bytes_sent")
-        for latency in sum(lists, []):
+        for latency in itertools.chain.from_iterable(lists):
             assert list(latency) == ["count", "p50", "p99", "max"]
             if latency["count"] == 0:
                 assert latency == QUIET
@@ -178,7 +179,9 @@ def test_a_scrape_gets_a_histogram_in_few_series(make_server):
     server = make_server(arguments=["--shards", "2"])
 
     def series():
-        return re.findall(rf"^{HISTOGRAM}_(\w+)(?:{{le=\"(.*)\"}})? (.*)$", server.metrics(), re.M)
+        return re.findall(
+            rf"^{HISTOGRAM}_(\w+)(?:{{le=\"(.*)\"}})? (.*)$", server.metrics(), re.MULTILINE
+        )
 
     names = [(kind, end) for kind, end, _ in series()]
     assert len(names) <= 25 and len(set(names)) == len(names)

@@ -316,8 +316,7 @@ def test_a_user_is_looked_up_written_to_and_sent_away(open_console, server, fres
         page.get_by_role("dialog").get_by_role("button", name="Disconnect").click()
         expect(page.locator("#user-done")).to_have_text(f"Ended 1 session of {user}.")
         with pytest.raises(ConnectionClosed) as ended:
-            while True:
-                client.next()
+            read_to_the_end(client)
         assert ended.value.rcvd.reason == "the account was closed"
         expect(page.locator("#connections")).to_have_text("None.")
     # What the server refuses is said in its own words.
@@ -331,6 +330,11 @@ def read_until(client, event):
     while (frame := client.next())["event"] != event:
         pass
     return frame["data"]
+
+
+def read_to_the_end(client):
+    while True:
+        client.next()
 
 
 def test_who_is_online_page_by_page(make_server, open_console):
@@ -373,7 +377,7 @@ def test_a_late_answer_is_not_shown_of_another_user(open_console, server, fresh_
 
 def test_hostile_texts_are_texts(open_console, server):
     with contextlib.ExitStack() as stack:
-        for number, text in enumerate(HOSTILE):
+        for text in HOSTILE:
             user = text[:100]
             stack.enter_context(
                 EventClient(server, user, user_agent_header=text.encode("ascii", "ignore").decode())

@@ -199,7 +199,8 @@ async def told_all(devices, inboxes, is_exact):
         # The first of the history is before anything happened, which `event` does not tell.
         length = {user: len(model.history) for user, model in models.items()}
         skipped = {device: device.dialect.name == "event" for device in devices}
-        return await told_so_many(devices, lambda each: length[each.user] - skipped[each])
+        await told_so_many(devices, lambda each: length[each.user] - skipped[each])
+        return
     for device in devices:
         last = as_told(device.dialect, models[device.user].counts)
         while not device.told or device.told[-1] != last:

@@ -6,6 +6,7 @@ its connections must be its inbox, each once and in order.
 """
 
 import asyncio
+import contextlib
 import random
 import sqlite3
 import time
@@ -107,19 +108,15 @@ class Reader:
 
     async def cut_after_time(self, address, chance):
         streams = await self.connect(address)
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(chance.uniform(0, 0.4)):
                 await self.read(streams)
-        except TimeoutError:
-            pass
         self.leave(streams, chance)
 
     async def cut_by_the_network(self, through, chance):
         streams = await self.connect(through)
-        try:
+        with contextlib.suppress(ConnectionError):
             await self.read(streams)
-        except ConnectionError:
-            pass
         self.leave(streams, chance)
 
     def leave(self, streams, chance):
@@ -140,7 +137,7 @@ class Publishing:
 
     def __init__(self, server, users, chance):
         self.server, self.users, self.chance = server, users, chance
-        self.made, self.published, self.is_over = 0, {user: 0 for user in users}, False
+        self.made, self.published, self.is_over = 0, dict.fromkeys(users, 0), False
 
     async def run(self):
         start = time.monotonic()

@@ -160,15 +160,14 @@ def test_binary_is_raw_once_a_session_went_over(engine):
 
 def test_polls_go_on_until_the_upgrade_is_done(engine):
     """A client stops polling when its poll comes back, and it may have begun another meanwhile."""
-    with PollingClient(engine) as polling:
-        with WebSocketClient(engine, sid=polling.sid) as client:
-            client.probe()
-            polling.send("4still by polling")
-            assert polling.next() == "4still by polling"
-            polling.begin_poll()
-            assert polling.poll() == ["6"]
-            client.send("5", "4done")
-            assert client.read() == "4done"
+    with PollingClient(engine) as polling, WebSocketClient(engine, sid=polling.sid) as client:
+        client.probe()
+        polling.send("4still by polling")
+        assert polling.next() == "4still by polling"
+        polling.begin_poll()
+        assert polling.poll() == ["6"]
+        client.send("5", "4done")
+        assert client.read() == "4done"
 
 
 def test_what_waits_for_a_poll_comes_over_the_websocket(engine):
@@ -207,12 +206,11 @@ def test_a_second_websocket_for_a_session_is_closed(engine, path, transport):
 
 def test_a_second_websocket_while_the_first_one_probes_is_closed(engine):
     # Case 42.
-    with PollingClient(engine) as polling:
-        with WebSocketClient(engine, sid=polling.sid) as client:
-            client.probe()
-            expect_refused(engine, target(ENGINE_PATH, "websocket", polling.sid))
-            client.send("5", "4mine")
-            assert client.read() == "4mine"
+    with PollingClient(engine) as polling, WebSocketClient(engine, sid=polling.sid) as client:
+        client.probe()
+        expect_refused(engine, target(ENGINE_PATH, "websocket", polling.sid))
+        client.send("5", "4mine")
+        assert client.read() == "4mine"
 
 
 @pytest.mark.parametrize("packet", ["4hello", "2", "2probes", "3probe", "1", "6", "abc", "", b"5"])

@@ -224,7 +224,7 @@ class EveryonePublisher(threading.Thread):
             for number in range(COUNT):
                 publish_for_everyone(self.server, f"all {number}", over=connection)
             connection.close()
-        except Exception as failure:  # Handed to the test's own thread, which raises it.
+        except Exception as failure:  # noqa: BLE001 The test's own thread raises it.
             self.failure = failure
 
     def finish(self):

@@ -84,7 +84,7 @@ def test_it_leaves_the_inbox_and_every_device_is_told(server, fresh_user, audien
         # `flat` knows no such thing: what comes next is the next notification.
         server.publish(user, "next")
         assert [flat.next()["title"] for _ in "123"] == ["short", "kept", "next"]
-    assert [row["id"] for row in server.inbox(user)][0] == kept
+    assert server.inbox(user)[0]["id"] == kept
     token = user_token(user)
     assert server.request("PUT", f"{INBOX}/{short}/read", token).status == 404
     assert server.request("DELETE", f"{INBOX}/{short}", token).status == 404

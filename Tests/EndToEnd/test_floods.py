@@ -176,7 +176,7 @@ def names(count):
 
 
 def claims(members):
-    return ('{"sub":"u","exp":%d,%s}' % (time.time() + 600, members)).encode()
+    return f'{{"sub":"u","exp":{int(time.time()) + 600},{members}}}'.encode()
 
 
 def nested(depth):

@@ -388,17 +388,16 @@ def test_bytes_and_all_that_json_has_go_both_ways(echo, way):
 
 @EACH
 def test_it_comes_back_by_itself(server, fresh_user, way):
-    with BackgroundProxy(server) as proxy:
-        with way.open(server, fresh_user(), through=proxy) as tab:
-            joined(tab)
-            for number in range(3):
-                proxy.go_down()
-                tab.until("disconnect")
-                proxy.come_up()
-                tab.connected()
-                server.publish(tab.user, f"n {number}")
-                while tab.event("notification")["title"] != f"n {number}":
-                    pass
+    with BackgroundProxy(server) as proxy, way.open(server, fresh_user(), through=proxy) as tab:
+        joined(tab)
+        for number in range(3):
+            proxy.go_down()
+            tab.until("disconnect")
+            proxy.come_up()
+            tab.connected()
+            server.publish(tab.user, f"n {number}")
+            while tab.event("notification")["title"] != f"n {number}":
+                pass
 
 
 @EACH

@@ -94,13 +94,13 @@ def test_data_is_there_when_it_is_not_empty_and_what_is_absent_is_null(server, f
     user = fresh_user()
     with EventClient(server, user) as tab:
         server.publish(user, "bare", data={})
-        event, data = next_frame(tab)
+        _, data = next_frame(tab)
         assert list(data) == NOTIFICATION
         assert [data[name] for name in NOTIFICATION[5:8]] == [None, None, None]
         assert (data["priority"], data["message"], data["is_read"]) == ("normal", "", False)
         next_frame(tab)
         server.publish(user, "full", data={"severity": 1}, group_key="g", actions=[])
-        event, data = next_frame(tab)
+        _, data = next_frame(tab)
         assert list(data) == [*NOTIFICATION, "data"] and data["data"] == {"severity": 1}
 
 

@@ -162,22 +162,20 @@ def test_a_socket_past_its_users_limit_is_429_before_the_upgrade(limited, path):
 @pytest.mark.parametrize("path", [STREAM, POLL])
 def test_a_stream_and_a_poll_past_the_users_limit_are_429(limited, path):
     server = limited("--connections-per-user", "1")
-    with FlatClient(server, "u"):
-        with asked(server, path, "u") as one:
-            answer = one.read_answer()
-            assert answer.status == 429 and answer.error["code"] == "too_many_connections"
-            # The connection was not too many: it can be asked for something else.
-            one.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert one.read_answer().status == 200
+    with FlatClient(server, "u"), asked(server, path, "u") as one:
+        answer = one.read_answer()
+        assert answer.status == 429 and answer.error["code"] == "too_many_connections"
+        # The connection was not too many: it can be asked for something else.
+        one.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert one.read_answer().status == 200
     wait_until("nobody is counted", lambda: server.total("quota_users") == 0)
 
 
 def test_a_token_in_a_message_finds_the_user_full(limited):
     server = limited("--connections-per-user", "1")
-    with FlatClient(server, "u"):
-        with RawWebSocket(server, INBOX_PATH) as socket:
-            socket.send_frame(TEXT, f'{{"type":"auth","token":"{user_token("u")}"}}'.encode())
-            socket.expect_close(1008)
+    with FlatClient(server, "u"), RawWebSocket(server, INBOX_PATH) as socket:
+        socket.send_frame(TEXT, f'{{"type":"auth","token":"{user_token("u")}"}}'.encode())
+        socket.expect_close(1008)
 
 
 def test_the_newest_takes_the_place_of_the_oldest_on_whichever_shard(limited):

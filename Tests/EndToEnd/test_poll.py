@@ -47,7 +47,7 @@ class Waiting:
             ):
                 self.status = response.status
                 self.data = (await response.json())["data"]
-        except Exception as failure:  # Handed to the test's own thread, which raises it.
+        except Exception as failure:  # noqa: BLE001 The test's own thread raises it.
             self.failure = failure
 
     def result(self, within=10):

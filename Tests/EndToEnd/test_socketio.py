@@ -267,7 +267,7 @@ def test_binary_arguments_are_acknowledged(connected):
 def test_so_many_attachments_stand_among_other_arguments(opened, namespace, count, chance):
     opened.connect(namespace)
     attached = [chance.randbytes(chance.choice([0, 1, 200, 70_000 // count])) for _ in range(count)]
-    arguments = [each for pair in zip(attached, range(count)) for each in pair]
+    arguments = [each for pair in zip(attached, range(count), strict=True) for each in pair]
     opened.send(*event("message", *arguments, namespace=namespace))
     opened.expect(*event("message-back", *arguments, namespace=namespace))
     opened.send(*event("message-with-ack", *arguments, namespace=namespace, ack=3))

@@ -241,7 +241,7 @@ def test_who_posts_and_never_polls_is_cut_or_bounded(make_engine):
         client.next()
     before = largest = engine.resident_bytes()
     with PollingClient(engine) as client:
-        for number in range(size(60, full=300)):
+        for _ in range(size(60, full=300)):
             answer = client.post(b"4" + b"x" * (MEGABYTE - 1))
             largest = max(largest, engine.resident_bytes())
             if answer.status != 200:

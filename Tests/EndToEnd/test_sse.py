@@ -96,7 +96,7 @@ def test_a_payment_comes_under_its_typed_name_and_only_where_there_is_one(server
 def test_raw_line_ends_in_data_do_not_end_the_line(server, fresh_user):
     # Case 36: JSON allows line ends between its tokens, and the store keeps what was sent.
     user = fresh_user()
-    raw = '{"user_id":"%s","type":"t","title":"x","data":{"a":\r\n\n\r1,\n"id":2}}' % user
+    raw = f'{{"user_id":"{user}","type":"t","title":"x","data":{{"a":\r\n\n\r1,\n"id":2}}}}'
     with StreamClient(server, user) as tab:
         tab.next()
         answer = server.request("POST", "/api/v1/notifications", body=raw.encode(), key=API_KEY)

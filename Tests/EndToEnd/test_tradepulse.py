@@ -368,7 +368,7 @@ def test_curl_and_websocat_as_the_document_uses_them(server, fresh_user):
     user = fresh_user()
     token = user_token(user)
     curl = ["curl", "-s", "-H", f"Authorization: Bearer {token}", f"{server.url}{STATS}"]
-    asked = subprocess.run(curl, capture_output=True, text=True, timeout=20)
+    asked = subprocess.run(curl, capture_output=True, text=True, timeout=20, check=True)
     assert json.loads(asked.stdout)["success"] is True
     url = server.websocket_url(FLAT_PATH, token=token)
     with Background([str(WEBSOCAT), "-t", url], stdin=subprocess.PIPE) as websocat:

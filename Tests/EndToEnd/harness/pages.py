@@ -1,4 +1,4 @@
-"""The server's own pages in Chromium: opened, watched for what nobody should see, kept as pictures."""
+"""The server's own pages in Chromium: opened, watched for errors, kept as pictures."""
 
 import os
 import re

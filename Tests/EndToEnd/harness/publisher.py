@@ -18,7 +18,7 @@ class Publisher:
             while not self.stopping.is_set():
                 title = f"n {len(self.ids)}"
                 self.ids.append(self.server.publish(self.user, title, over=connection)["id"])
-        except Exception as failure:  # Handed to the test's own thread, which raises it.
+        except Exception as failure:  # noqa: BLE001 The test's own thread raises it.
             self.failure = failure
         finally:
             connection.close()

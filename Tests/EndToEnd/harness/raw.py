@@ -5,6 +5,7 @@ length in the long form or an answer without a length fails whichever test was r
 """
 
 import base64
+import contextlib
 import os
 import select
 import socket
@@ -58,11 +59,9 @@ class RawConnection:
         self.socket.sendall(data)
 
     def send_if_open(self, data):
-        """Sends what the server may already have refused."""
-        try:
+        """Sends data that the server may already have refused: its answer precedes the close."""
+        with contextlib.suppress(OSError):
             self.socket.sendall(data)
-        except OSError:
-            pass  # The answer is what is judged, and it comes before the close.
 
     def send_until_full(self, data):
         """Sends until the peer has stopped reading and no more fits. Returns how much was sent."""
@@ -151,7 +150,7 @@ class RawConnection:
             assert "content-length" not in names, head
             return Answer(int(status), fields, b"")
         assert names.count("content-length") == 1, head
-        length = int(dict((name.lower(), value) for name, value in fields)["content-length"])
+        length = int({name.lower(): value for name, value in fields}["content-length"])
         body = b"" if is_head else self.read_exactly(length, within)
         return Answer(int(status), fields, body)
 

@@ -36,6 +36,7 @@ def run_carillon(*arguments, environment=None, stdin="", timeout=30):
         capture_output=True,
         text=True,
         timeout=timeout,
+        check=False,
     )
 
 
@@ -96,14 +97,14 @@ class Server:
         self.starts += 1
         self.stdout_path = self.directory / f"stdout-{self.starts}.log"
         self.stderr_path = self.directory / f"stderr-{self.starts}.log"
-        with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
+        with self.stdout_path.open("wb") as out, self.stderr_path.open("wb") as err:
             self.process = subprocess.Popen(
                 self.command(),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
                 env=clean_environment(self.environment),
-                preexec_fn=self.preexec,
+                preexec_fn=self.preexec,  # noqa: PLW1509 It sets limits and takes no lock.
             )
         wait_until("the server is ready", self._is_ready, within=20)
         return self
@@ -172,7 +173,7 @@ class Server:
         raise AssertionError("no VmRSS")
 
     def open_file_count(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     # HTTP, through the client of Python's own library.
 

@@ -178,10 +178,9 @@ class PythonClient(Client):
 
         self.socket.on("connect", lambda: tell("connect", self.socket.get_sid(space), False), space)
         self.socket.on("disconnect", lambda reason: tell("disconnect", reason), space)
-        # Its data is what the server's object has for a message, or that object.
         self.socket.on(
             "connect_error",
-            lambda data: tell("connect_error", data["message"] if "message" in data else data),
+            lambda data: tell("connect_error", message_of(data)),
             space,
         )
         self.socket.on("*", lambda event, *values: tell("event", event, *values), space)
@@ -241,3 +240,8 @@ class PythonClient(Client):
 
         self.events.run(leave())
         self.events.close()
+
+
+def message_of(data):
+    """The data of a `connect_error`: the message of the server's object, or else that object."""
+    return data.get("message", data) if isinstance(data, dict) else data

@@ -62,7 +62,7 @@ def unpacked(value):
 
 
 class ScriptClient(Client):
-    """The JavaScript client, wherever it runs: `_start` brings the driver up, `_do` asks it."""
+    """The JavaScript client, wherever it runs: `_start` brings the driver up, `do` asks it."""
 
     recovers = True
 
@@ -76,10 +76,10 @@ class ScriptClient(Client):
         try:
             self.request.settle()
             if self.runs_page:
-                self.place = self._do("openPage", self.url, self.request.token)
+                self.place = self.do("openPage", self.url, self.request.token)
             else:
                 url = self.url + self.request.namespace + self.request.query
-                self.place = self._do("open", url, self.options())
+                self.place = self.do("open", url, self.options())
         except BaseException:
             self.close()
             raise
@@ -100,37 +100,37 @@ class ScriptClient(Client):
 
     def _take(self, within):
         wait = within + PATIENCE
-        entries = self._do("take", self.taken, within * 1_000, within=wait)
+        entries = self.do("take", self.taken, within * 1_000, within=wait)
         self.taken += len(entries)
         # Several sockets have one log.
         return [unpacked(entry) for place, *entry in entries if place == self.place]
 
     def _emit(self, event, values):
-        self._do("emit", self.place, event, *packed(values))
+        self.do("emit", self.place, event, *packed(values))
 
     def _call(self, event, values, within):
         milliseconds = within * 1_000
         wait = within + PATIENCE
-        answer = self._do("call", self.place, milliseconds, event, *packed(values), within=wait)
+        answer = self.do("call", self.place, milliseconds, event, *packed(values), within=wait)
         return unpacked(answer)
 
     @property
     def state(self):
-        return self._do("state", self.place)
+        return self.do("state", self.place)
 
     def present(self, **auth):
         """What it hands over when it connects again."""
-        self._do("present", self.place, auth)
+        self.do("present", self.place, auth)
 
     def connect(self):
-        self._do("connect", self.place)
+        self.do("connect", self.place)
 
     def disconnect(self):
-        self._do("disconnect", self.place)
+        self.do("disconnect", self.place)
 
     def close_engine(self):
         """Ends the connection beneath, which the client then makes anew."""
-        self._do("closeEngine", self.place)
+        self.do("closeEngine", self.place)
 
 
 class NodeClient(ScriptClient):
@@ -153,7 +153,7 @@ class NodeClient(ScriptClient):
             self.answers_read.put(line)
         self.answers_read.put(None)
 
-    def _do(self, command, *values, within=PATIENCE):
+    def do(self, command, *values, within=PATIENCE):
         self.process.stdin.write(json.dumps([command, *values]) + "\n")
         self.process.stdin.flush()
         try:
@@ -248,12 +248,12 @@ class ChromiumClient(ScriptClient):
     def _start(self):
         self.page = CHROMIUM.take(f"{self.origin or self.url}/a-page")
 
-    def _do(self, command, *values, within=PATIENCE):
+    def do(self, command, *values, within=PATIENCE):
         call = "([name, ...values]) => driver[name](...values)"
         return CHROMIUM.evaluate(self.page, call, [command, *values], within)
 
     def close(self):
-        self._do("close")
+        self.do("close")
         CHROMIUM.give_back(self.page)
 
 
@@ -265,9 +265,9 @@ class SecondSocket(ScriptClient):
         super().__init__(first.server, first.user, by="auth", namespace=namespace)
 
     def _open(self):
-        self.taken, self._do = 0, self.first._do
+        self.taken, self.do = 0, self.first.do
         options = {"auth": self.request.auth}
-        self.place = self._do("openBeside", self.first.place, self.request.namespace, options)
+        self.place = self.do("openBeside", self.first.place, self.request.namespace, options)
 
 
 class Way:

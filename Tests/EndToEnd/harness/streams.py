@@ -107,7 +107,7 @@ class StreamClient:
                 async for chunk in response.content.iter_any():
                     for event in self.parser.feed(chunk):
                         self.events.put((event, self.parser.last_id))
-        except Exception as failure:  # Handed to the test's own thread, which raises it.
+        except Exception as failure:  # noqa: BLE001 The test's own thread raises it.
             self.failure = failure
 
     def __enter__(self):
