@@ -29,7 +29,7 @@ scripts = $(shell find $(folders) -type f ! -name '*.*' -exec grep -lE '^#!.*\b$
 python_files = $(folders) $(call scripts,python3)
 shell_files = $(call scripts,bash)
 # Not HTML: the formatter shifts what is around a label or a paragraph and leaves its inside.
-js_files = $(shell find $(folders) -name '*.js' -o -name '*.ts' -o -name '*.css')
+js_files = $(shell find $(folders) -regextype posix-extended -regex '.*\.([cm]?js|ts|css)')
 deno := DENO_DIR=.build/deno DENO_NO_UPDATE_CHECK=1 $(tools)/bin/deno
 models := $(wildcard Tests/Models/run)
 # Room for more arguments: `make run ARGS="--port 9000"`.
