@@ -53,6 +53,7 @@ static const uint8_t class_of[256] = {
     [0x90 ... 0x9F] = CONTINUATION_9, [0xA0 ... 0xBF] = CONTINUATION_AB,
     [0xC0 ... 0xC1] = NEVER,          [0xC2 ... 0xDF] = LEAD_2,
     [0xE0] = LEAD_E0,                 [0xE1 ... 0xEC] = LEAD_3,
+    // guard: utf8-surrogates
     [0xED] = LEAD_ED,                 [0xEE ... 0xEF] = LEAD_3,
     [0xF0] = LEAD_F0,                 [0xF1 ... 0xF3] = LEAD_4,
     [0xF4] = LEAD_F4,                 [0xF5 ... 0xFF] = NEVER,
