@@ -16,9 +16,8 @@ PYTEST = os.environ.get("PYTEST") or str(
 )
 # A test that hangs without its guard fails; one that hangs with it is unsound.
 PATIENCE_SECONDS = 300
-BUILD_PATIENCE_SECONDS = 900
-# All tests of a kind, or of a file.
-SOUND_PATIENCE_SECONDS = 1800
+# For a build, and for all tests of a kind or of a file.
+LONG_PATIENCE_SECONDS = 3600
 
 
 def copied_tree(root):
@@ -57,15 +56,15 @@ def is_clean(root):
 
 
 class Run:
-    """Runs guards in a tree, which is restored after each."""
+    """Runs guards in a tree, the checkout at `root` or its copy, which is restored after each."""
 
-    def __init__(self, tree, kinds):
+    def __init__(self, root, tree, kinds):
         self.tree = tree
         self.kinds = kinds
-        self.places = markers.find(tree)
+        self.places = markers.find(root)
         # Each test with True, False or the reason that it cannot be judged, with all guards.
         self.sound = {}
-        self.logs = tree / ".build" / "guard-logs"
+        self.logs = root / ".build" / "guards" / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
 
     def all(self, guards):
@@ -133,7 +132,7 @@ class Run:
         log = self.logs / "with-all-guards.log"
         reason = self.build({test[0] for test in tests}, log)
         for group in groups.values():
-            result = reason or self.judge(group, log, SOUND_PATIENCE_SECONDS)
+            result = reason or self.judge(group, log, LONG_PATIENCE_SECONDS)
             for test in group:
                 alone = reason is None and result is not True and len(group) > 1
                 self.sound[test] = self.judge([test], log) if alone else result
@@ -170,7 +169,7 @@ class Run:
         """None when it is built, else the reason. One build makes the tests and the programs."""
         if kinds == {"c"}:
             return None
-        status, said = self.call(["swift", "build", "--build-tests"], log, BUILD_PATIENCE_SECONDS)
+        status, said = self.call(["swift", "build", "--build-tests"], log, LONG_PATIENCE_SECONDS)
         if status == 0:
             return None
         errors = [line for line in said.splitlines() if "error:" in line]
