@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 languages := swift c python shell js
-.PHONY: help run test bench innocents format lint tsan asan guards clean \
+.PHONY: help run test bench innocents format lint tsan asan guard guards clean \
   $(addprefix format-,$(languages)) $(addprefix lint-,$(languages))
 
 swift_test := swift test --disable-xctest
@@ -46,6 +46,9 @@ run: $(setup) ## build the server and start it for development, on loopback
 # The order is from quick to slow, so that a mistake shows early.
 test: $(setup) $(venv)/ready.stamp ## run every test there is
 	@say() { printf '\n== %s\n' "$$1"; }
+	say "each guard has its place in the sources and its tests"
+	python3 -B -m unittest discover --quiet -s Tests/Guards
+	Tests/Guards/run --check
 	say "the reactor's tests, under the address and undefined behaviour sanitizers"
 	Tests/CReactor/run
 	say "unit tests"
@@ -130,7 +133,10 @@ asan: $(setup) ## run the unit tests under the address sanitizer
 	Tests/CReactor/run
 	$(swift_test) --sanitize=address --scratch-path .build/asan
 
-guards: $(setup) $(venv)/ready.stamp ## take each guard out and see its tests fail; takes an hour
+guard: $(setup) $(venv)/ready.stamp ## disable one guard, chosen at random, and see its tests fail
+	PYTEST=$(CURDIR)/$(venv)/bin/pytest Tests/Guards/run --random $(ARGS)
+
+guards: $(setup) $(venv)/ready.stamp ## disable each guard and see its tests fail; takes an hour
 	PYTEST=$(CURDIR)/$(venv)/bin/pytest Tests/Guards/run $(ARGS)
 
 clean: ## remove all that was made

@@ -32,6 +32,7 @@ internal import Glibc
   /// Calls `body` with the value while nobody else has it.
   package func withLock<Result>(_ body: (inout State) -> Result) -> Result {
     // SAFETY: initialized until `deinit`.
+    // guard: mutex-locked
     unsafe pthread_mutex_lock(mutex)
     defer { unsafe pthread_mutex_unlock(mutex) }
     return body(&state)

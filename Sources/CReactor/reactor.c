@@ -80,6 +80,7 @@ static uint32_t readiness(uint32_t events) {
 }
 
 static uint64_t place_of(uint32_t index, uint32_t generation) {
+  // guard: epoll-generation
   uint64_t place = (uint64_t)generation << 32 | index;
   if (place == WAKE_PLACE) cl_fatal("epoll_ctl", -EINVAL);
   return place;

@@ -132,6 +132,7 @@ int cl_listen_beside(const cl_kernel *kernel, const char *host, uint16_t port, i
 
 int cl_limit_unsent(const cl_kernel *kernel, int fd, uint32_t byte_count) {
   int value = byte_count > INT32_MAX ? INT32_MAX : (int)byte_count;
+  // guard: kernel-unsent-bytes
   return set_option(kernel, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, value);
 }
 
@@ -274,6 +275,7 @@ static bool concerns_one_connection(int result) {
 // The listener stays in the epoll, watched for nothing: to put it back cannot fail for want of the
 // very memory that ran out.
 static void pause_accepting(cl_acceptor *acceptor, uint64_t now_ms) {
+  // guard: accept-pause-doubles
   uint32_t doubled = acceptor->pause_ms * 2;
   acceptor->pause_ms = doubled == 0               ? PAUSE_FIRST_MS
                        : doubled > PAUSE_LIMIT_MS ? PAUSE_LIMIT_MS
@@ -295,6 +297,7 @@ int cl_acceptor_accept(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer)
                                       SOCK_NONBLOCK | SOCK_CLOEXEC));
     cl_check_arguments("accept4", fd);
     if (fd >= 0) {
+      // guard: accept-resets-pause
       acceptor->pause_ms = 0;
       *peer = peer_address(&address, length);
       // A connection without these options still works; it is only slower, or later found dead.
@@ -305,8 +308,10 @@ int cl_acceptor_accept(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer)
       return fd;
     }
     if (fd == -EAGAIN) return fd;
+    // guard: accept-pauses-at-unknown-error
     if (concerns_one_connection(fd)) continue;
     // EMFILE, ENFILE, ENOMEM, ENOBUFS; and what we have never heard of must not spin either.
+    // guard: accept-pauses-at-file-limit
     pause_accepting(acceptor, now_ms);
     return fd;
   }
@@ -341,6 +346,7 @@ ssize_t cl_recv(const cl_kernel *kernel, int fd, void *bytes, size_t count) {
 }
 
 ssize_t cl_send(const cl_kernel *kernel, int fd, const void *bytes, size_t count) {
+  // guard: send-retries-eintr
   ssize_t result = CL_RETRY(kernel->send(kernel->context, fd, bytes, count, MSG_NOSIGNAL));
   cl_check_arguments("send", result);
   return result;

@@ -57,6 +57,7 @@ static const uint8_t class_of[256] = {
     [0xC2 ... 0xDF] = LEAD_2,
     [0xE0] = LEAD_E0,
     [0xE1 ... 0xEC] = LEAD_3,
+    // guard: utf8-surrogates
     [0xED] = LEAD_ED,
     [0xEE ... 0xEF] = LEAD_3,
     [0xF0] = LEAD_F0,

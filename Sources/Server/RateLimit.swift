@@ -72,6 +72,7 @@ struct TokenBucket: Equatable {
   mutating func take(_ limit: RateLimit, at now: UInt64) -> UInt64? {
     let next = max(fullAt, now).addingUpToMax(limit.tokenNanoseconds)
     let horizon = now.addingUpToMax(limit.bucketNanoseconds)
+    // guard: empty-bucket-refuses
     guard next <= horizon else { return next - horizon }
     fullAt = next
     return nil
@@ -134,7 +135,10 @@ struct BucketTable<Key: Hashable> {
       buckets[key] = known
       return wait
     }
+    // guard: full-buckets-removed
+    // guard: bucket-sweep-interval
     if buckets.count >= sweepCount, now >= nextSweep { forgetFull(at: now) }
+    // guard: bucket-count
     guard buckets.count < capacity else { return shared.take(limit, at: now) }
     var bucket = TokenBucket()
     let wait = bucket.take(limit, at: now)
@@ -158,6 +162,7 @@ struct BucketTable<Key: Hashable> {
 extension UInt64 {
   /// The sum, or the largest number when it is larger.
   fileprivate func addingUpToMax(_ other: UInt64) -> UInt64 {
+    // guard: time-addition-saturates
     let (sum, overflow) = addingReportingOverflow(other)
     return overflow ? .max : sum
   }

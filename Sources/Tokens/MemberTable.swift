@@ -32,6 +32,7 @@ struct MemberTable {
     } catch {
       throw .malformed
     }
+    // guard: claim-given-once
     guard !hasDuplicate else { throw .malformed }
     self.bytes = bytes
     self.ranges = ranges

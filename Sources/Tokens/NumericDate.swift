@@ -20,6 +20,7 @@ enum NumericDate {
   static func seconds(_ number: ArraySlice<UInt8>) -> Int64? {
     var reader = JSONReader(Array(number))
     // A number that a Double cannot hold is refused by the reader; the reason is of no use here.
+    // guard: numeric-date-fits-int64
     guard let seconds = try? reader.readDouble(),
       seconds >= 0, seconds < Double(latestSeconds + 1)
     else { return nil }

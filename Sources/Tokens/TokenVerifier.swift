@@ -41,9 +41,11 @@ package struct TokenVerifier: Sendable {
   /// With L for the leeway: `exp` holds while `now < exp + L`, `nbf` and `iat` from
   /// `now >= nbf - L` on. Costs one HMAC over the token for each key of the identifier named.
   package func verify(_ token: String, nowSeconds: Int64) throws(TokenError) -> Claims {
+    // guard: token-bytes
     let token = try CompactToken(token, bytesLimit: Self.tokenBytesLimit)
     let keys = try candidateKeys(header: MemberTable(token.header()))
     let signature = try token.signature()
+    // guard: empty-signature
     guard keys.contains(where: { $0.accepts(signature, over: token.signedBytes) }) else {
       throw .badSignature
     }
@@ -83,7 +85,9 @@ package struct TokenVerifier: Sendable {
     case .number, .array, .other: throw .malformed
     }
     guard !named.isEmpty else { throw .unknownKey }
+    // guard: algorithm-of-the-key
     let candidates = named.filter { $0.algorithm.rawValue.hasSameBytes(as: algorithm) }
+    // guard: algorithm-none
     guard !candidates.isEmpty else { throw .wrongAlgorithm }
     return candidates
   }
@@ -99,11 +103,14 @@ package struct TokenVerifier: Sendable {
     let notBefore = try seconds("nbf", of: claims)
     let issuedAt = try seconds("iat", of: claims)
     if let expiry {
+      // guard: token-exp-second
       guard nowSeconds < expiry + policy.leewaySeconds else { throw .expired }
-    } else if policy.requiresExpiry {
+    } else if policy.requiresExpiry {  // guard: token-exp-required
       throw .missingExpiry
     }
+    // guard: token-nbf-second
     if let notBefore, nowSeconds < notBefore - policy.leewaySeconds { throw .notYetValid }
+    // guard: token-iat-second
     if let issuedAt, nowSeconds < issuedAt - policy.leewaySeconds { throw .notYetValid }
     return expiry
   }

@@ -1,93 +1,77 @@
 """Guards of what browsers load: cases 33, 53 and 62."""
 
+from edits import always, remove, replace, rewrite
 from guard import Guard, unit, wire
-
-CODING = "Sources/Wire/HTTP/ContentCoding.swift"
-FILES = "Sources/Server/Browser/ClientFiles.swift"
-ENDPOINT = "Sources/Server/Endpoints/Endpoint.swift"
-BROWSER = "Sources/Server/Endpoints/BrowserClient.swift"
-HTTP_IN = "Sources/Server/Core/HTTPInput.swift"
 
 GUARDS = [
     Guard(
         33,
         "a coding of weight nought is not sent",
-        CODING,
-        "if gzip > 0, gzip >= weights.identity ?? 0 { return .gzip }",
-        "if weights.gzip != nil || gzip > 0, gzip >= weights.identity ?? 0 { return .gzip }",
+        "coding-of-weight-zero",
+        replace("if", "if weights.gzip != nil ||"),
         (unit("ContentCodingTests"), wire("test_client_files.py", "coding_is_one")),
     ),
     Guard(
         33,
         "a weight is at most one",
-        CODING,
-        "return weight <= 1_000 ? weight : nil",
-        "return weight",
+        "coding-weight-limit",
+        rewrite("return @1 <= @2 ? @3 : nil", "return @3"),
         (unit("ContentCodingTests"),),
     ),
     Guard(
         53,
         "the demo's tokens are told to this machine's names alone",
-        BROWSER,
-        "guard let host = request.head.host, Loopback.isNamed(by: host) else {",
-        "guard let host = request.head.host, !host.isEmpty else {",
+        "demo-tokens-on-loopback-names",
+        always(2),
         (unit("DemoTokensTests"), wire("test_client_files.py", "made_to_lead_here")),
     ),
     Guard(
         53,
         "a name is the whole of one of this machine's",
-        "Sources/Server/Core/OriginPolicy.swift",
-        "if rest.isEmpty { return true }",
-        "if !rest.isEmpty || rest.isEmpty { return true }",
+        "loopback-name-is-whole",
+        always(),
         (unit("DemoTokensTests"), unit("OriginPolicyTests")),
     ),
     Guard(
         53,
         "the demo is there in development alone",
-        ENDPOINT,
-        "    if hasDemo {\n",
-        "    if hasDemo || !hasDemo {\n",
+        "demo-in-development",
+        always(),
         (unit("ClientFilesTests"), wire("test_client_files.py", "development_alone")),
     ),
     Guard(
         53,
         "no page of another origin reads the demo's tokens",
-        BROWSER,
-        'answer.readers = .ownOrigin\n    return protected(answer)\n      .with("Cache-Control"',
-        "answer.readers = .configuredOrigins\n"
-        '    return protected(answer)\n      .with("Cache-Control"',
+        "demo-tokens-same-origin",
+        replace(".ownOrigin", ".configuredOrigins"),
         (unit("DemoTokensTests"), wire("test_client_files.py", "another_origin")),
     ),
     Guard(
         53,
         "what is of an earlier build is not kept as if it were of that one",
-        FILES,
-        "return folder == hash ? .file(file) : .moved(address(of: name))",
-        "return folder.isEmpty ? .moved(address(of: name)) : .file(file)",
+        "client-file-of-earlier-build",
+        rewrite("return @1 == @2 ? @3 : @4", "return @1.isEmpty ? @4 : @3"),
         (unit("ClientFilesTests/moved"), wire("test_client_files.py", "after_an_upgrade")),
     ),
     Guard(
         62,
         "slow readers of one file hold one copy",
-        HTTP_IN,
-        "let isLent = answer.isShared && !isHead",
-        "let isLent = answer.isShared && response.body.isEmpty",
+        "client-file-body-shared",
+        rewrite("let @1 = @2", "let @1 = @2 && false"),
         (unit("LentBodyTests"),),
     ),
     Guard(
         62,
         "nothing is answered before what is lent was taken",
-        HTTP_IN,
-        "          || table[place].lent != nil\n",
-        "",
+        "no-answer-before-shared-body",
+        remove(),
         (unit("LentBodyTests"), wire("test_client_files.py", "at_once_come_in_order")),
     ),
     Guard(
         62,
         "nothing is said in the midst of what is lent",
-        HTTP_IN,
-        "    if table[place].lent != nil { return drop(place, counting: .timedOut) }\n",
-        "",
+        "no-answer-inside-shared-body",
+        remove(),
         (unit("LentBodyTests"),),
     ),
 ]

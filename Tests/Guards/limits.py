@@ -1,25 +1,14 @@
 """Guards of the quotas: who is too many, who is too fast: case 63."""
 
+from edits import always, drop_condition, instead, never, remove, replace, rewrite
 from guard import Guard, unit, wire
-
-QUOTAS = "Sources/Server/Core/Quotas.swift"
-LIMITING = "Sources/Server/Core/Limiting.swift"
-RATES = "Sources/Server/RateLimit.swift"
-SHARD = "Sources/Server/Core/Shard.swift"
-STREAM = "Sources/Server/Endpoints/EventStream.swift"
-POLLING = "Sources/Server/Endpoints/Polling.swift"
-UPGRADE = "Sources/Server/Core/Upgrade.swift"
-IN_BAND = "Sources/Server/Core/InBandToken.swift"
-MESSAGES = "Sources/Server/Core/WebSocketInput.swift"
-MUTEX = "Sources/Broadcast/Guarded.swift"
 
 GUARDS = [
     Guard(
         63,
         "connections of an address are counted",
-        QUOTAS,
-        "    guard count < limit else { return false }\n",
-        "",
+        "connections-per-address",
+        remove(),
         (
             unit("QuotaTests/.*hundredth connection"),
             unit("LimitingTests/.*stays out"),
@@ -29,25 +18,22 @@ GUARDS = [
     Guard(
         63,
         "an IPv6 network is one address",
-        QUOTAS,
-        "    let low = [bytes.4, bytes.5, bytes.6, bytes.7]\n",
-        "    let low = [bytes.4, bytes.5, bytes.6, bytes.15]\n",
+        "ipv6-network-prefix",
+        replace(".7", ".15"),
         (unit("QuotaTests/.*whatever the port"),),
     ),
     Guard(
         63,
         "a default does not count this machine",
-        QUOTAS,
-        "      countsLoopback = given != nil\n",
-        "      countsLoopback = true\n",
+        "loopback-not-counted",
+        rewrite("@1 = @2", "@1 = true"),
         (unit("QuotaTests/.*does not count this machine"), wire("test_limits.py", "a_default")),
     ),
     Guard(
         63,
         "an address of which nobody is left is forgotten",
-        QUOTAS,
-        "connections[address] = count > 1 ? count - 1 : nil",
-        "connections[address] = count - 1",
+        "empty-address-forgotten",
+        replace("= @1 > 1 ? @2 : nil", "= @2"),
         (
             unit("QuotaTests/.*hundred thousand"),
             unit("LimitingTests/.*two thousand"),
@@ -56,68 +42,57 @@ GUARDS = [
     Guard(
         63,
         "a session that gave way is not uncounted again",
-        QUOTAS,
-        "      guard let index = open.places.firstIndex(of: place) else { return }\n",
-        "      let index = open.places.firstIndex(of: place) ?? 0\n",
+        "replaced-session-counted-once",
+        rewrite("guard let @1 else { @2 }", "let @1 ?? 0"),
         (unit("QuotaTests/.*oldest gives way"),),
     ),
     Guard(
         63,
         "the tables have a mutex",
-        MUTEX,
-        "    unsafe pthread_mutex_lock(mutex)\n    defer { unsafe pthread_mutex_unlock(mutex) }\n",
-        "",
+        "mutex-locked",
+        remove(statements=2),
         (unit("QuotaTests/.*hundred thousand"),),
     ),
     Guard(
         63,
         "of those that are turned away few are kept",
-        LIMITING,
-        "    guard turnedAwayCount < core.configuration.limits.turnedAwayPerShardLimit else {\n"
-        "      return drop(place)\n    }\n",
-        "",
+        "turned-away-bounded",
+        remove(),
         (unit("LimitingTests/.*bounded number"),),
     ),
     Guard(
         63,
         "those without a token are bounded",
-        LIMITING,
-        "    if isUnknown, unauthenticatedCount >= quotas.unauthenticatedLimit"
-        " { throw .unauthenticated }\n",
-        "",
+        "unauthenticated-bounded",
+        remove(),
         (unit("LimitingTests/.*shown no token are bounded"),),
     ),
     Guard(
         63,
         "what has ended gives back what it had",
-        LIMITING,
-        "    uncountSession(at: place)\n    authenticated(place)\n",
-        "",
+        "quotas-returned-at-end",
+        remove(statements=2),
         (unit("LimitingTests/.*two thousand"), wire("test_limits.py", "nothing_behind")),
     ),
     Guard(
         63,
         "a poll that was answered is uncounted",
-        SHARD,
-        "    uncountSession(at: place)\n",
-        "",
+        "poll-uncounted-when-answered",
+        remove(),
         (unit("LimitingTests/.*not between two"),),
     ),
     Guard(
         63,
         "a WebSocket of a full user is refused",
-        UPGRADE,
-        "      guard countSession(of: user, at: place) else"
-        " { throw Refusal(Shard.tooManySessions) }\n",
-        "      _ = countSession(of: user, at: place)\n",
+        "session-quota-websocket",
+        rewrite("guard @1 else { @2 }", "_ = @1"),
         (unit("LimitingTests/refusedUpgrade"), wire("test_limits.py", "before_the_upgrade")),
     ),
     Guard(
         63,
         "a token in a message of a full user is refused",
-        IN_BAND,
-        "guard countSession(of: user, at: place) else {",
-        "guard countSession(of: user, at: place) || true else {",
+        "session-quota-in-band-token",
+        always(),
         (
             unit("LimitingTests/.*token that comes in a message"),
             wire("test_limits.py", "finds_the_user_full"),
@@ -126,26 +101,22 @@ GUARDS = [
     Guard(
         63,
         "a stream of a full user is refused",
-        STREAM,
-        "      !countSession(of: user, at: place)\n",
-        "      !countSession(of: user, at: place), place == .max\n",
+        "session-quota-stream",
+        never(3),
         (unit("LimitingTests/refusedRequest"), wire("test_limits.py", "a_stream_and_a_poll")),
     ),
     Guard(
         63,
         "a poll of a full user is refused",
-        POLLING,
-        "    guard countSession(of: user, at: place) else"
-        " { throw Refusal(Shard.tooManySessions) }\n",
-        "    _ = countSession(of: user, at: place)\n",
+        "session-quota-poll",
+        rewrite("guard @1 else { @2 }", "_ = @1"),
         (unit("LimitingTests/refusedRequest"), wire("test_limits.py", "a_stream_and_a_poll")),
     ),
     Guard(
         63,
         "the newest session ends the oldest",
-        LIMITING,
-        '      close(place, code: 1008, reason: "replaced by a newer connection")\n',
-        "      return\n",
+        "newest-session-closes-oldest",
+        instead("return"),
         (
             unit("LimitingTests/.*newest wins"),
             wire("test_limits.py", "takes_the_place"),
@@ -154,9 +125,8 @@ GUARDS = [
     Guard(
         63,
         "the newest session ends a poll that waits",
-        LIMITING,
-        "      end(poll, at: place)\n",
-        "      poll.isEnding = poll.isEnding && true\n",
+        "newest-session-ends-waiting-poll",
+        rewrite("@1(@2, at: @3)", "_ = @2"),
         (
             unit("LimitingTests/.*newest wins"),
             wire("test_limits.py", "replaced_is_answered"),
@@ -165,9 +135,8 @@ GUARDS = [
     Guard(
         63,
         "messages are counted",
-        MESSAGES,
-        "        guard takeMessage(isText: current.isText, at: place) else { return }\n",
-        "",
+        "message-rate",
+        remove(),
         (
             unit("LimitingTests/closedForMessages"),
             wire("test_limits.py", "close_with_1008 or until_it_is_a_flood"),
@@ -176,41 +145,36 @@ GUARDS = [
     Guard(
         63,
         "control frames are counted, but for the last",
-        MESSAGES,
-        "guard opcode == .close || takeMessage(at: place) else { return }",
-        "guard takeMessage(at: place) else { return }",
+        "control-frame-rate",
+        replace("guard @1 || @2 else", "guard @2 else"),
         (unit("LimitingTests/.*a close frame is heard"),),
     ),
     Guard(
         63,
         "a flood is closed in any dialect",
-        LIMITING,
-        "guard draw == .over, format",
-        "guard format",
+        "message-flood-closes",
+        drop_condition(1),
         (unit("LimitingTests/.*closes on a flood"), wire("test_limits.py", "a_flood")),
     ),
     Guard(
         63,
         "who does not read is not told",
-        LIMITING,
-        "guard isText, !table[place].flags.contains(.blocked) else",
-        "guard isText else",
+        "no-error-to-blocked-client",
+        drop_condition(2),
         (unit("LimitingTests/.*does not read is not told"),),
     ),
     Guard(
         63,
         "publishes are counted",
-        LIMITING,
-        "    guard endpoint.access == .publisher, head.method == .post,\n",
-        "    guard endpoint.access == .anyone, head.method == .post,\n",
+        "publish-rate",
+        never(1),
         (unit("LimitingTests/publishRate"), wire("test_limits.py", "publishes_too_often")),
     ),
     Guard(
         63,
         "a bucket that is empty gives nothing",
-        RATES,
-        "    guard next <= horizon else { return next - horizon }\n",
-        "    _ = horizon\n",
+        "empty-bucket-refuses",
+        rewrite("guard @1 <= @2 else { @3 }", "_ = @2"),
         (
             unit("RateLimitTests/.*one by one"),
             unit("LimitingTests/.*connection too soon"),
@@ -219,42 +183,40 @@ GUARDS = [
     Guard(
         63,
         "seconds are rounded up",
-        LIMITING,
-        " + (nanoseconds % 1_000_000_000 == 0 ? 0 : 1))",
-        ")",
+        "retry-after-rounds-up",
+        replace("+ (@1 ? 0 : 1)", ""),
         (unit("LimitingTests/.*rounded up"),),
     ),
     Guard(
         63,
         "buckets are bounded",
-        RATES,
-        "    guard buckets.count < capacity else { return shared.take(limit, at: now) }\n",
-        "",
+        "bucket-count",
+        remove(),
         (unit("BucketTableTests/.*never larger"),),
     ),
     Guard(
         63,
         "full buckets are forgotten",
-        RATES,
-        "    if buckets.count >= sweepCount, now >= nextSweep { forgetFull(at: now) }\n",
-        "",
+        "full-buckets-removed",
+        remove(),
         (unit("BucketTableTests/.*long before the capacity"),),
     ),
     Guard(
         63,
         "all buckets are looked through once a second at the most",
-        RATES,
-        "if buckets.count >= sweepCount, now >= nextSweep {",
-        "if buckets.count >= sweepCount {",
+        "bucket-sweep-interval",
+        drop_condition(2),
         (unit("BucketTableTests/.*every caller of a storm"),),
     ),
     Guard(
         63,
         "time stops at its end",
-        RATES,
-        "    let (sum, overflow) = addingReportingOverflow(other)\n"
-        "    return overflow ? .max : sum\n",
-        "    return self + other\n",
+        "time-addition-saturates",
+        rewrite(
+            "let (@1, @2) = addingReportingOverflow(@3)\nreturn @2 ? .max : @1",
+            "return self + @3",
+            statements=2,
+        ),
         (unit("RateLimitTests/endOfTime"),),
     ),
 ]

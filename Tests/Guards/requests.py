@@ -1,39 +1,21 @@
 """Guards of HTTP, of the upgrade, of streams, and of numbers and nesting: cases 24 to 36."""
 
+from edits import after, always, before, drop_condition, never, remove, replace, rewrite
 from guard import Guard, unit, wire
-
-HANDSHAKE = "Sources/Wire/WebSocket/WebSocketHandshake.swift"
-FIELDS = "Sources/Wire/HTTP/HTTPFieldScanner.swift"
-FRAMING = "Sources/Wire/HTTP/HTTPFraming.swift"
-CHUNKS = "Sources/Wire/HTTP/ChunkedBodyDecoder.swift"
-QUERY = "Sources/Wire/HTTP/QueryString.swift"
-JSON = "Sources/Wire/JSON/JSONReader.swift"
-CURSOR = "Sources/Wire/Text/Cursor.swift"
-DATES = "Sources/Tokens/NumericDate.swift"
-INPUT = "Sources/Server/Core/Input.swift"
-UPGRADE = "Sources/Server/Core/Upgrade.swift"
-INBOX = "Sources/Server/Endpoints/Inbox.swift"
-BODIES = "Sources/Server/Endpoints/BroadcastFields.swift"
-CHARACTER = "Sources/Wire/HTTP/HTTPCharacter.swift"
-RESPONSE = "Sources/Wire/HTTP/HTTPResponse.swift"
-EVENTS = "Sources/Wire/SSE/ServerSentEvent.swift"
 
 GUARDS = [
     Guard(
         24,
         "fields are counted",
-        FIELDS,
-        "    guard fields.count < limits.fieldCount else {"
-        ' throw .headTooLarge("too many header fields") }\n',
-        "",
+        "header-field-count",
+        remove(),
         (unit("HTTPHeadLimitTests/fieldCount"), wire("test_hostile_http.py", "sixty_four")),
     ),
     Guard(
         24,
         "a value is bounded while it arrives",
-        FIELDS,
-        "let stop = start + min(end - start, limits.fieldValueBytes)",
-        "let stop = end",
+        "header-value-bytes",
+        rewrite("let @1 = @2 + min(@3 - @4, @5)", "let @1 = @3"),
         (
             unit("HTTPHeadLimitTests/valueBytes"),
             wire("test_hostile_http.py", "eight_kibibytes or refused_at_the_limit"),
@@ -42,67 +24,57 @@ GUARDS = [
     Guard(
         24,
         "a head is bounded while it arrives",
-        FIELDS,
-        '    guard position < limits.headBytes else { throw .headTooLarge("head too large") }\n',
-        "",
+        "request-head-bytes",
+        remove(),
         (unit("HTTPHeadLimitTests/endlessField"),),
     ),
     Guard(
         24,
         "of a connection that was refused no more is read",
-        INPUT,
-        "if table[place].state == .closing || table[place].state == .lingering {",
-        "if total < 0 {",
+        "no-reads-after-refusal",
+        never(),
         (wire("test_hostile_http.py", "little_is_read"),),
     ),
     Guard(
         30,
         "a chunk size has at most sixteen digits",
-        CHUNKS,
-        "guard digitCount <= ChunkedBodyDecoder.digitCountLimit else",
-        "guard digitCount <= 400 else",
+        "chunk-size-digits",
+        replace("<= @1 else", "<= 400 else"),
         (unit("ChunkedBodyTests"), wire("test_hostile_http.py", "as_the_grammar_says")),
     ),
     Guard(
         30,
         "a chunk ends with CR LF",
-        CHUNKS,
-        "      guard byte == HTTPCharacter.carriageReturn else {"
-        ' throw .malformed("malformed chunk end") }\n',
-        "",
+        "chunk-ends-with-crlf",
+        remove(),
         (unit("ChunkedBodyTests"),),
     ),
     Guard(
         30,
         "a size ends with CR LF",
-        CHUNKS,
-        "    case HTTPCharacter.carriageReturn: stage = .sizeLineFeed\n",
-        "    case HTTPCharacter.carriageReturn: stage = .sizeLineFeed\n"
-        "    case HTTPCharacter.lineFeed: try beginChunk()\n",
+        "chunk-size-ends-with-crlf",
+        after("case HTTPCharacter.lineFeed: try beginChunk()"),
         (unit("ChunkedBodyTests"), wire("test_hostile_http.py", "as_the_grammar_says")),
     ),
     Guard(
         30,
         "a chunk's extension is bounded",
-        CHUNKS,
-        "guard extensionByteCount <= ChunkedBodyDecoder.extensionBytesLimit else",
-        "guard extensionByteCount >= 0 else",
+        "chunk-extension-bytes",
+        replace("<= @1 else", ">= 0 else"),
         (unit("ChunkedBodyTests"), wire("test_hostile_http.py", "as_the_grammar_says")),
     ),
     Guard(
         30,
         "chunks are bounded by their sum",
-        CHUNKS,
-        "guard size <= UInt64(max(0, bodyBytesLimit - bodyByteCount)) else",
-        "guard size <= UInt64(max(0, bodyBytesLimit)) else",
+        "chunk-sum-limit",
+        replace("max(0, @1 - @2)", "max(0, @1)"),
         (unit("ChunkedBodyTests/sumLimit"), wire("test_hostile_http.py", "by_their_sum")),
     ),
     Guard(
         32,
         "an upgrade is a GET",
-        HANDSHAKE,
-        "guard head.method == .get else",
-        "guard head.method != .connect else",
+        "upgrade-is-get",
+        replace("== .get", "!= .connect"),
         (
             unit("WebSocketHandshakeTests/requestLine"),
             wire("test_hostile_http.py", "breaks_a_rule"),
@@ -111,10 +83,8 @@ GUARDS = [
     Guard(
         32,
         "an upgrade is HTTP/1.1",
-        HANDSHAKE,
-        "    guard head.minorVersion >= 1 else {"
-        ' throw .malformed("a WebSocket needs HTTP/1.1") }\n',
-        "",
+        "upgrade-is-http-1-1",
+        remove(),
         (
             unit("WebSocketHandshakeTests/requestLine"),
             wire("test_hostile_http.py", "breaks_a_rule"),
@@ -123,52 +93,50 @@ GUARDS = [
     Guard(
         32,
         "an upgrade says so in Connection",
-        HANDSHAKE,
-        'guard head.hasToken("upgrade", in: "connection") else',
-        'guard head.value(of: "upgrade") != nil else',
+        "upgrade-in-connection-header",
+        always(),
         (unit("WebSocketHandshakeTests/refused"), wire("test_hostile_http.py", "breaks_a_rule")),
     ),
     Guard(
         32,
         "the version is 13",
-        HANDSHAKE,
-        'guard head.values(of: "sec-websocket-version") == ["13"] else',
-        'guard head.value(of: "sec-websocket-version") != nil else',
+        "websocket-version-13",
+        always(),
         (unit("WebSocketHandshakeTests/refused"), wire("test_hostile_http.py", "another_version")),
     ),
     Guard(
         32,
         "another version is told which one is spoken",
-        UPGRADE,
-        'answer.with("Sec-WebSocket-Version", "13").with("Upgrade", "websocket")',
-        'answer.with("Upgrade", "websocket")',
+        "upgrade-names-its-version",
+        replace('.with("Sec-WebSocket-Version", "13")', ""),
         (wire("test_hostile_http.py", "another_version"),),
     ),
     Guard(
         32,
         "a key is one, and of 16 bytes",
-        HANDSHAKE,
-        "guard keys.count == 1, keys[0].utf8.count == 24, Base64.decode(keys[0])?.count == 16 else",
-        "guard keys.count >= 1 else",
+        "websocket-key",
+        replace("guard @1 == 1, @2 else", "guard @1 >= 1 else"),
         (unit("WebSocketHandshakeTests/refused"), wire("test_hostile_http.py", "breaks_a_rule")),
     ),
     Guard(
         32,
         "a frame behind the request is read when the request was",
-        INPUT,
-        "if table.holds(place, generation: generation), table[place].state == state { break }",
-        "if table.holds(place, generation: generation), state != .free { break }",
+        "frame-after-upgrade-request",
+        always(2),
         (wire("test_hostile_http.py", "frame_behind"),),
     ),
     Guard(
         33,
         "a Content-Length that overflows is refused",
-        FRAMING,
-        "      let (product, isTooLarge) = length.multipliedReportingOverflow(by: 10)\n"
-        "      let (sum, carries) = product.addingReportingOverflow(Int(byte &- 0x30))\n"
-        '      guard !isTooLarge, !carries else { throw .malformed("Content-Length too large") }\n'
-        "      length = sum\n",
-        "      length = length * 10 + Int(byte &- 0x30)\n",
+        "content-length-overflow",
+        rewrite(
+            "let (@1) = @2.multipliedReportingOverflow(by: 10)\n"
+            "let (@3) = @4.addingReportingOverflow(@5)\n"
+            "guard @6 else { @7 }\n"
+            "@2 = @8",
+            "@2 = @2 * 10 + @5",
+            statements=4,
+        ),
         (
             unit("HTTPFramingTests/anyNumber"),
             wire("test_trap_hunt.py", "number_in_a_field and Content"),
@@ -177,50 +145,47 @@ GUARDS = [
     Guard(
         33,
         "a chunk size is compared before it becomes an Int",
-        CHUNKS,
-        "guard size <= UInt64(max(0, bodyBytesLimit - bodyByteCount)) else",
-        "guard size <= UInt64.max / 2 + 9 else",
+        "chunk-size-fits-int",
+        replace("<= @1 else", "<= UInt64.max / 2 + 9 else"),
         (unit("ChunkedBodyTests/anySize"),),
     ),
     Guard(
         33,
         "a cursor's offset that overflows is none",
-        CURSOR,
-        "      let (shifted, overflow) = value.multipliedReportingOverflow(by: 10)\n"
-        "      guard !overflow else { return nil }\n",
-        "      let shifted = value * 10\n",
+        "cursor-offset-overflow",
+        rewrite(
+            "let (@1, @2) = @3.multipliedReportingOverflow(by: 10)\nguard !@2 else { @4 }",
+            "let @1 = @3 * 10",
+            statements=2,
+        ),
         (unit("CursorTests"), wire("test_trap_hunt.py", "in_a_cursor")),
     ),
     Guard(
         33,
         "a JSON integer that overflows is refused",
-        JSON,
-        "guard !overflow, !carry else",
-        "guard !carry || overflow else",
+        "json-integer-overflow",
+        replace("guard !@1, !@2 else", "guard !@2 || @1 else"),
         (unit("JSONNumberTests"),),
     ),
     Guard(
         33,
         "a date that no Int64 holds is none",
-        DATES,
-        "seconds >= 0, seconds < Double(latestSeconds + 1)",
-        "seconds >= 0",
+        "numeric-date-fits-int64",
+        drop_condition(3),
         (unit("TimeTests/unreadable"), wire("test_trap_hunt.py", "in_a_token")),
     ),
     Guard(
         33,
         "a number in a query is within its range",
-        INBOX,
-        "      range.contains(number)\n",
-        "      number >= 0\n",
+        "query-number-range",
+        always(4),
         (wire("test_trap_hunt.py", "in_a_query and (limit or before)"),),
     ),
     Guard(
         33,
         "a number of a payment is one that every client reads as the same",
-        BODIES,
-        "if numbers.contains(number) {",
-        "if numbers.contains(number) || number != 0 {",
+        "payment-number-range",
+        replace("contains(@1) {", "contains(@1) || @1 != 0 {"),
         (
             unit("PaymentTests/wrong"),
             wire("test_http_rooms_hub.py", "what_is_sent_of_a_payment"),
@@ -229,42 +194,36 @@ GUARDS = [
     Guard(
         33,
         "every place that reads a number is known",
-        CURSOR,
-        "  private static func parseOffset(",
-        "  private static func parseOther(_ value: Int) -> Int { value * 10 + 1 }\n\n"
-        "  private static func parseOffset(",
+        "numeric-readers-are-listed",
+        before("private static func parseOther(_ value: Int) -> Int { value * 10 + 1 }\n"),
         (unit("NumericFieldTests/completeness"),),
     ),
     Guard(
         34,
         "JSON nests 32 deep",
-        JSON,
-        '    guard depth < depthLimit else { throw violation("nested too deep") }\n',
-        "",
+        "json-depth",
+        remove(),
         (unit("JSONCostTests"), wire("test_trap_hunt.py", "thirty_two_deep")),
     ),
     Guard(
         34,
         "a query has 64 pairs",
-        QUERY,
-        "guard pairCount <= QueryString.pairCountLimit else",
-        "guard pairCount >= 0 else",
+        "query-pair-count",
+        replace("<= @1 else", ">= 0 else"),
         (unit("QueryStringTests/pairCount"), wire("test_trap_hunt.py", "many_pairs")),
     ),
     Guard(
         25,
         "a value is read on where it was left",
-        FIELDS,
-        "let stop = start + min(end - start, limits.fieldValueBytes)\n    var index = position",
-        "let stop = start + min(end - start, limits.fieldValueBytes)\n    var index = start",
+        "header-value-scanned-once",
+        rewrite("var @1 = @2", "var @1 = start"),
         (unit("HTTPHeadLimitTests/looksOnce"),),
     ),
     Guard(
         27,
         "a token is ASCII",
-        CHARACTER,
-        "return byte < 128 && members >> UInt64(byte & 63) & 1 == 1",
-        "return members >> UInt64(byte & 63) & 1 == 1",
+        "token-is-ascii",
+        rewrite("return @1 && @2", "return @2"),
         (
             unit("HTTPHeadViolationTests/everyByte"),
             wire("test_hostile_http.py", "taken_or_refused and in_a_name"),
@@ -273,9 +232,8 @@ GUARDS = [
     Guard(
         27,
         "a value has no controls",
-        CHARACTER,
-        "byte >= 0x20 && byte != 0x7F || byte == tab",
-        "byte >= 0x20 || byte == tab",
+        "field-value-has-no-controls",
+        replace("&& @1 != 0x7F", ""),
         (
             unit("HTTPHeadViolationTests/everyByte"),
             wire("test_hostile_http.py", "taken_or_refused and in_a_value"),
@@ -285,9 +243,8 @@ GUARDS = [
     Guard(
         27,
         "a target is visible ASCII",
-        CHARACTER,
-        "byte > 0x20 && byte < 0x7F && byte != 0x23",
-        "byte > 0x20 && byte != 0x23",
+        "target-is-visible-ascii",
+        replace("&& @1 < 0x7F", ""),
         (
             unit("HTTPHeadViolationTests/everyByte"),
             wire("test_hostile_http.py", "taken_or_refused and in_a_path"),
@@ -297,41 +254,39 @@ GUARDS = [
     Guard(
         27,
         "no value ends its line in an answer",
-        RESPONSE,
-        "output.append(HTTPCharacter.isFieldValue(byte) ? byte : HTTPCharacter.space)",
-        "output.append(byte)",
+        "response-value-keeps-its-line",
+        replace("(@1 ? @2 : @3)", "(@2)"),
         (unit("HTTPResponseTests/injection"),),
     ),
     Guard(
         27,
         "no name is anything but a token in an answer",
-        RESPONSE,
-        "guard !name.isEmpty, name.utf8.allSatisfy(HTTPCharacter.isToken) else { return }",
-        "guard !name.isEmpty else { return }",
+        "response-name-is-token",
+        drop_condition(2),
         (unit("HTTPResponseTests/injection"),),
     ),
     Guard(
         27,
         "what escapes stand for is UTF-8",
-        "Sources/Wire/Text/Percent.swift",
-        "return String(validating: decoded, as: UTF8.self)",
-        "return String(decoding: decoded, as: UTF8.self)",
+        "percent-escapes-are-utf8",
+        replace("validating:", "decoding:"),
         (unit("QueryStringTests/everyByte"),),
     ),
     Guard(
         35,
         "names of clients' programs are counted",
-        "Sources/Server/Core/UserAgents.swift",
-        "if known.count >= countLimit, !known",
-        "if known.count >= .max - 1, !known",
+        "user-agent-count",
+        replace(">= @1,", ">= .max - 1,"),
         (unit("UserAgentTests/.*made-up names"),),
     ),
     Guard(
         35,
         "a series is called the same whatever has come",
-        "Sources/Server/Endpoints/Statistics.swift",
-        r"carillon_\(counter.name){shard=\"\(index)\"} \(metrics.value(counter))",
-        r"carillon_\(counter.name){shard=\"\(index).\(metrics.value(counter))\"} 1",
+        "metric-names-are-fixed",
+        replace(
+            r'"carillon_\(counter.name){shard=\"\(index)\"} \(metrics.value(counter))\n"',
+            r'"carillon_\(counter.name){shard=\"\(index).\(metrics.value(counter))\"} 1\n"',
+        ),
         (
             wire("test_http.py", "adds_a_series"),
             wire("test_floods.py", "leaves_a_series"),
@@ -340,17 +295,15 @@ GUARDS = [
     Guard(
         36,
         "an id and a name stay on their line",
-        EVENTS,
-        "for byte in text.utf8 where byte == 0x0A || byte == 0x0D || byte == 0 { return nil }",
-        "for byte in text.utf8 where byte == 0x0A || byte == 0 { return nil }",
+        "sse-field-keeps-its-line",
+        replace("|| @1 == 0x0D", ""),
         (unit("ServerSentEventTests/random"),),
     ),
     Guard(
         36,
         "data is split wherever a parser would split it",
-        EVENTS,
-        "      guard byte == 0x0A || byte == 0x0D else {\n",
-        "      guard byte == 0x0A else {\n",
+        "sse-data-line-ends",
+        replace("|| @1 == 0x0D", ""),
         (unit("ServerSentEventTests/random"),),
     ),
 ]

@@ -1,23 +1,14 @@
 """Guards of the sessions of Engine.IO and Socket.IO in the server: cases 39 to 43, and recovery."""
 
+from edits import always, never, remove, replace, rewrite
 from guard import Guard, unit, wire
-
-REQUESTS = "Sources/Server/EngineIO/EngineRequests.swift"
-TRANSPORT = "Sources/Server/EngineIO/EngineTransport.swift"
-UPGRADE = "Sources/Server/EngineIO/EngineUpgrade.swift"
-PROTOCOL = "Sources/Server/SocketIO/SocketIOProtocol.swift"
-SESSION = "Sources/Server/SocketIO/SocketIOSession.swift"
-USERS = "Sources/Server/SocketIO/SocketIOUsers.swift"
-LIFECYCLE = "Sources/Server/Core/Lifecycle.swift"
-FAN_OUT = "Sources/Server/Core/FanOut.swift"
 
 GUARDS = [
     Guard(
         39,
         "attachments are waited for ten seconds",
-        PROTOCOL,
-        "if let pending = session.assembly, pending.endsAt <= now {",
-        "if let pending = session.assembly, pending.endsAt <= now, now == 0 {",
+        "attachment-timeout",
+        never(2),
         (
             unit("SocketIONamespaceTests"),
             wire("test_socketio_abuse.py", "attachments_that_do_not_come"),
@@ -26,25 +17,22 @@ GUARDS = [
     Guard(
         40,
         "one poll at a time",
-        REQUESTS,
-        "guard session.poll == nil else {",
-        "guard session.poll?.place != place else {",
+        "one-poll-at-a-time",
+        always(),
         (unit("EngineSessionTests"), wire("test_engineio.py", "two_polls_at_once")),
     ),
     Guard(
         41,
         "a client has so long to begin",
-        TRANSPORT,
-        "if now >= session.beginsBy {",
-        "if now >= session.beginsBy, now == 0 {",
+        "connect-timeout",
+        never(),
         (unit("SocketIONamespaceTests"), wire("test_socketio.py", "whoever_connects_to_nothing")),
     ),
     Guard(
         41,
         "a poll brings what python-engineio takes",
-        TRANSPORT,
-        "private static let packetsPerPoll = 16",
-        "private static let packetsPerPoll = 1_600",
+        "packets-per-poll",
+        replace("16", "1_600"),
         (
             unit("EngineSessionTests"),
             wire("test_ghostpay.py", "a_burst_comes_whole and python-polling"),
@@ -53,9 +41,8 @@ GUARDS = [
     Guard(
         41,
         "a request is taken to its session's shard",
-        REQUESTS,
-        "if id.shard != index {",
-        "if id.shard != index, id.shard == 255 {",
+        "request-migrates-to-session-shard",
+        never(),
         (
             unit("EngineUpgradeTests"),
             wire("test_engineio.py", "each_request_may_reach_another_shard"),
@@ -64,9 +51,8 @@ GUARDS = [
     Guard(
         42,
         "what waits for a poll goes along to the WebSocket",
-        UPGRADE,
-        "table[place].owned = EngineIOPayload.webSocketFrames(of: Array(pending))",
-        "table[place].owned = EngineIOPayload.webSocketFrames(of: Array(pending.prefix(0)))",
+        "pending-packets-upgrade",
+        replace("Array(@1)", "Array(@1.prefix(0))"),
         (
             unit("EngineUpgradeTests"),
             wire("test_engineio_sessions.py", "what_waits_for_a_poll"),
@@ -76,9 +62,8 @@ GUARDS = [
     Guard(
         42,
         "a probe has so long",
-        LIFECYCLE,
-        "if table[place].task is EngineProbe, now >= table[place].deadline {",
-        "if table[place].task is EngineProbe, now >= table[place].deadline, now == 0 {",
+        "probe-timeout",
+        never(2),
         (
             unit("EngineUpgradeTests"),
             wire("test_socketio_upgrades.py", "probe_that_is_not_finished"),
@@ -87,9 +72,8 @@ GUARDS = [
     Guard(
         43,
         "a client owes so many answers and no more",
-        SESSION,
-        "guard entries.count < PendingAcknowledgements.countLimit else { return nil }",
-        "guard entries.count < 100 * PendingAcknowledgements.countLimit else { return nil }",
+        "pending-acknowledgements",
+        replace("<", "< 100 *"),
         (
             unit("SocketIONamespaceTests"),
             wire("test_socketio_abuse.py", "questions_that_nobody_answers"),
@@ -98,9 +82,8 @@ GUARDS = [
     Guard(
         37,
         "a state is one user's",
-        USERS,
-        "parts[1] == recovery.seal(of: user), Cursor",
-        "!parts[1].isEmpty, Cursor",
+        "recovery-sealed-to-user",
+        always(3),
         (
             unit("SocketIORecoveryTests"),
             wire("test_socketio_recovery.py", "session_of_another_user"),
@@ -109,9 +92,8 @@ GUARDS = [
     Guard(
         37,
         "a client is in one place",
-        USERS,
-        "for mailbox in core.mailboxes { mailbox.append(note) }",
-        "for mailbox in core.mailboxes.prefix(0) { mailbox.append(note) }",
+        "recovered-elsewhere-is-posted",
+        replace("in @1 {", "in @1.prefix(0) {"),
         (
             unit("SocketIORecoveryTests"),
             wire("test_socketio_recovery.py", "whoever_comes_back_takes"),
@@ -120,57 +102,50 @@ GUARDS = [
     Guard(
         37,
         "a client is where it went last",
-        USERS,
-        "guard session.openedAt <= openedAt else {",
-        "guard session.openedAt <= .max - openedAt else {",
+        "latest-recovery-wins",
+        replace("<=", "<= .max -"),
         (unit("SocketIORecoveryTests"),),
     ),
     Guard(
         37,
         "the shard that it left is told so",
-        USERS,
-        "core.mailboxes[address.shard].append(note)",
-        "_ = note",
+        "left-shard-is-notified",
+        rewrite("@1.append(@2)", "_ = @2"),
         (unit("SocketIORecoveryTests"),),
     ),
     Guard(
         37,
         "the rooms of who is back are kept for more than a while",
-        USERS,
-        "keepRooms(of: session.sockets[index], session, endsAt: nil)\n      }",
-        "}",
+        "recovered-rooms-kept",
+        remove(),
         (unit("SocketIORecoveryTests"),),
     ),
     Guard(
         37,
         "and its rooms are those of where it is",
-        USERS,
-        "keepRooms(of: session.sockets[index], session, endsAt: nil)\n        continue",
-        "continue",
+        "recovered-rooms-updated",
+        remove(),
         (unit("SocketIORecoveryTests"),),
     ),
     Guard(
         66,
         "a place that was left is not given to the next user",
-        USERS,
-        "guard session.hasGivenPlace else {",
-        "guard session.hasGivenPlace, table[session.place].flags.contains(.listed) else {",
+        "left-slot-not-reused",
+        replace("guard @1 else", "guard @1, table[session.place].flags.contains(.listed) else"),
         (wire("test_socketio_recovery.py", "nothing_of_one_user"),),
     ),
     Guard(
         37,
         "a further namespace goes on with what it missed",
-        TRANSPORT,
-        "for guest in session.sockets.compactMap(\\.place) where guest != place {",
-        "for guest in session.sockets.compactMap(\\.place) where guest == .max {",
+        "secondary-namespace-resumes",
+        replace("!= @1 {", "== .max {"),
         (wire("test_socketio_recovery.py", "two_namespaces_of_one"),),
     ),
     Guard(
         37,
         "nothing is said before the greeting",
-        FAN_OUT,
-        "number == 0 || !table[place].flags.contains(.ungreeted)",
-        "number < .max || !table[place].flags.contains(.ungreeted)",
+        "nothing-before-greeting",
+        always(4),
         (unit("SocketIORecoveryTests"),),
     ),
 ]

@@ -102,6 +102,7 @@ struct ClientFiles: Sendable {
     let folder = path[..<slash]
     let name = String(path[path.index(after: slash)...])
     guard ClientFiles.isDigest(folder), let file = files[name] else { return nil }
+    // guard: client-file-of-earlier-build
     return folder == hash ? .file(file) : .moved(address(of: name))
   }
 

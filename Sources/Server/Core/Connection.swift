@@ -188,6 +188,7 @@ struct Connection {
       unsafe made.initialize(repeating: Connection(), count: ConnectionTable.chunkPlaces)
       unsafe chunks[chunk] = made
     }
+    // guard: generation-increments
     lastGeneration &+= 1
     count += 1
     self[place].fd = fd
@@ -197,6 +198,7 @@ struct Connection {
 
   /// Gives the place back; its generation never comes again in 2^32 connections.
   func remove(_ place: UInt32) {
+    // guard: slot-cleared
     self[place] = Connection()
     taken.remove(place)
     count -= 1

@@ -224,12 +224,15 @@ extension Shard {
   @discardableResult
   private func flushDirectIfFull(adding byteCount: Int) -> Bool {
     guard direct.end - directFlushed + UInt64(byteCount) > Shard.flushBytes else { return false }
+    // guard: flush-before-long-event
     flush(before: UInt64(byteCount))
     return true
   }
 
   /// Queues the range [from, to) of a log behind what the session at `place` has.
   func queue(log number: UInt8, from: UInt64, to: UInt64, at place: UInt32) {
+    // guard: nothing-queued-after-close-frame
+    // guard: nothing-before-greeting
     guard table[place].state == .session, from != to, settleBurst(for: place),
       number == 0 || !table[place].flags.contains(.ungreeted)
     else { return }
@@ -238,6 +241,7 @@ extension Shard {
     // its own, so many times what anybody may be behind as it has devices.
     let limit = core.configuration.limits.backlogBytesLimit / 2
     let waiting = queuedByteCount(of: place)
+    // guard: answers-flushed-while-made
     if !table[place].flags.contains(.blocked), waiting > 0, waiting + count > limit {
       flush(place)
       guard table.contains(place), table[place].state == .session else { return }
@@ -300,6 +304,7 @@ extension Shard {
     // Answers add up, whatever the client is being sent besides: past what it may be behind they
     // are written in the midst of a turn, where nothing is read on for it yet.
     let limit = core.configuration.limits.backlogBytesLimit + Shard.missedBytesLimit
+    // guard: resumed-answers-flushed
     if !table[place].flags.contains(.blocked), table[place].queuedByteCount > limit {
       guard flushOwned(place) else { return }
     }

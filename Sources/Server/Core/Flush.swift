@@ -72,6 +72,7 @@ extension Shard {
             sharedSent(sent, at: place)
           }
         } else if flags.contains(.blocked) {
+          // guard: no-cut-during-broadcast
           blocked.append(place)
         } else {
           dirty.insert(place)
@@ -125,6 +126,7 @@ extension Shard {
     table[place].ownedSent += sent
     if table[place].ownedSent == table[place].owned.count {
       // What is answered and taken at once comes and goes in the same memory.
+      // guard: freed-bytes-on-catch-up
       if table[place].flags.contains(.blocked) { noteFreed(table[place].owned.count) }
       table[place].owned = []
       table[place].ownedSent = 0
@@ -173,6 +175,7 @@ extension Shard {
   /// Not each time, so that a large answer which is taken in small pieces is not moved for each.
   private func forgetSent(_ place: UInt32) {
     let sent = table[place].ownedSent
+    // guard: sent-bytes-released
     guard sent >= 4 * Shard.ownedStepBytes, sent >= (table[place].owned.count - sent) / 4 else {
       return
     }
@@ -189,6 +192,7 @@ extension Shard {
   func makeRoom(for count: Int, at place: UInt32) {
     guard table[place].owned.count + count > table[place].owned.capacity else { return }
     let step = Shard.ownedStepBytes
+    // guard: sent-bytes-make-room
     if table[place].ownedSent >= step / 2 {
       table[place].owned.removeFirst(table[place].ownedSent)
       table[place].ownedSent = 0
@@ -294,6 +298,7 @@ extension Shard {
   /// socket is always behind between two polls.
   func mayLean(_ place: UInt32) -> Bool {
     table[place].flags.isDisjoint(with: .socketless)
+      // guard: small-ranges-copied
       && table[place].outbox.rangeCount < Shard.leaningRangesLimit
   }
 
@@ -319,6 +324,7 @@ extension Shard {
       let log = log(UInt8(number))
       return log.end - from + byteCount > UInt64(log.capacity)
     }
+    // guard: ranges-copied-before-overwrite
     guard isDue else { return }
     let places = leaning
     places.forEach { place in
@@ -378,6 +384,7 @@ extension Shard {
   /// One that only had no time to read yet is given more of the kernel's room first.
   func checkBacklog(at place: UInt32, adding count: Int = 0) {
     guard isTooFarBehind(place, adding: count) else { return }
+    // guard: raised-send-buffer
     if isDeepened(place) {
       // It stays blocked until the kernel says that there is room, but that may have been a while.
       _ = flushOwned(place) && flushOutbox(place) && flushSharedTail(place)
@@ -392,6 +399,7 @@ extension Shard {
     if table[place].flags.contains(.deepened) { return true }
     let limits = core.configuration.limits
     let fd = table[place].fd
+    // guard: zero-window-send-buffer
     guard fd >= 0, limits.unsentBurstBytesLimit > limits.unsentBytesLimit,
       !kernel.isAsleep(fd, milliseconds: limits.sleepMilliseconds)
     else { return false }
@@ -409,12 +417,14 @@ extension Shard {
     // The page counts for what is its own, not for what it leaves in the log: that is overwritten
     // whoever replays.
     behind += Int(log.end - table[place].sharedThrough) + count
+    // guard: backlog-bytes
     return behind > backlogBytesLimit(of: place)
   }
 
   /// Tells a slow consumer 1013, behind the frame that it was sent a part of.
   func cutSlowConsumer(_ place: UInt32) {
     // Here and not by `close`: what is put in may be what cuts it off.
+    // guard: batch-cut-once
     guard settleBurst(for: place) else { return }
     metrics.add(.slowConsumers)
     let format = formats[Int(table[place].format)]
@@ -422,6 +432,7 @@ extension Shard {
       var next = OutboxRange(
         log: 1 + table[place].format, from: table[place].sharedThrough, to: format.log.end)
       if !table[place].outbox.isEmpty { next = table[place].outbox[0] }
+      // guard: slow-consumer-outbox-cleared
       table[place].outbox.removeAll()
       // The log holds it: a backlog is far smaller than its capacity.
       let end = min(frameEnds(of: next.log).end(at: next.from) ?? next.to, next.to)

@@ -67,6 +67,7 @@ extension Shard {
         if table[place].flags.contains(.awaitsAnswer)
           || table[place].queuedByteCount > core.configuration.limits.responseBytesLimit
           // Nothing can be put behind what is lent.
+          // guard: no-answer-before-shared-body
           || table[place].lent != nil
         {
           // One request at a time: the rest waits here, and the peer's in its own buffers.
@@ -138,6 +139,7 @@ extension Shard {
       table[place].owned.append(contentsOf: Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
       markQueued(place)
     }
+    // guard: body-timeout
     table[place].deadline = now + limits.bodyTimeoutMilliseconds
     scheduleTimer(place)
     return head.byteCount
@@ -160,6 +162,7 @@ extension Shard {
         .failure(405, "method_not_allowed", "use \(allow)").with("Allow", allow), head, place)
       return false
     case .notFound:
+      // guard: response-without-request-path
       answerEarly(.failure(404, "not_found", "there is nothing at this path"), head, place)
       return false
     }
@@ -297,6 +300,7 @@ extension Shard {
     case .ownOrigin: break
     }
     let isHead = exchange.head?.method == .head
+    // guard: client-file-body-shared
     let isLent = answer.isShared && !isHead
     response.write(
       keepsAlive: keepsAlive, isHead: isHead || isLent, into: &table[place].owned)
@@ -325,6 +329,7 @@ extension Shard {
   /// Answers something that cannot be a request of this server's, and ends the connection.
   func refuse(_ place: UInt32, status: UInt16, code: String, message: String) {
     metrics.add(.protocolViolations)
+    // guard: log-without-malformed-input
     exchange(at: place).isLast = true
     respond(.failure(status, code, message), at: place)
   }
@@ -336,6 +341,7 @@ extension Shard {
     // Nobody waits for an answer to a request that was not begun.
     if table[place].partial.isEmpty, exchange.head == nil { return drop(place) }
     // Nor can anybody be told in the midst of an answer that was not taken in all that time.
+    // guard: no-answer-inside-shared-body
     if table[place].lent != nil { return drop(place, counting: .timedOut) }
     metrics.add(.timedOut)
     exchange.isLast = true

@@ -36,11 +36,13 @@ extension Shard {
       table[place].flags.remove(.awaitsToken)
       table[place].task = nil
       authenticated(place)
+      // guard: session-quota-in-band-token
       guard countSession(of: user, at: place) else {
         return close(place, code: 1008, reason: "too many connections of this user")
       }
       admit(caller, since: candidate.since, at: place)
     } else {
+      // guard: fresh-token-extends-session
       table[place].tokenEnd = caller.end
       scheduleTimer(place)
       if table.contains(place) { setClaimedRooms(caller.rooms, at: place) }

@@ -26,7 +26,7 @@ extension Shard {
       table[place].flags.isDisjoint(with: [.readPaused, .peerEnded])
     {
       read(place)
-    } else if readiness.contains(.hangup) {
+    } else if readiness.contains(.hangup) {  // guard: hangup-without-reading
       drop(place, counting: .resets)
     }
   }
@@ -35,6 +35,7 @@ extension Shard {
     let generation = table[place].generation
     let frames = metrics.value(.framesReceived)
     var total = 0
+    // guard: frames-per-turn
     while total < Shard.readBytesPerTurn,
       metrics.value(.framesReceived) - frames < Shard.framesPerTurn
     {
@@ -58,6 +59,7 @@ extension Shard {
       else { return }
       // Less than was asked for: there is no more now, and asking again would only say so.
       if count < limit { return }
+      // guard: no-reads-after-refusal
       if table[place].state == .closing || table[place].state == .lingering {
         // Whoever floods a connection that is ending is not read any further. It has until the
         // deadline to read what was sent to it, and its own end is seen as a hang-up.
@@ -92,10 +94,12 @@ extension Shard {
       case .session: consumed = byteCount
       case .closing, .lingering, .free: consumed = byteCount
       }
+      // guard: frame-after-upgrade-request
       if table.holds(place, generation: generation), table[place].state == state { break }
     }
     guard table.holds(place, generation: generation) else { return }
     if consumed < byteCount, table[place].state == .http || table[place].state == .session {
+      // guard: partial-message-kept
       table[place].partial = scratch.array(from: consumed, to: byteCount)
     } else if !table[place].partial.isEmpty {
       table[place].partial = []
@@ -119,6 +123,7 @@ extension Shard {
       if table[place].state == .http { endsAfterAnswer(place) }
       if table.contains(place) { updateInterest(place) }
     case .session where speaksToUs(place):
+      // guard: half-close-ends-session
       drop(place, counting: .resets)
     // That is how the reader of an event stream leaves.
     case .session:

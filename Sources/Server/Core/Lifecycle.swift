@@ -32,6 +32,7 @@ extension Shard {
     table[place].state = .http
     table[place].peer = peer
     table[place].heardAt = now
+    // guard: head-timeout
     table[place].deadline = now + limits.headTimeoutMilliseconds
     table[place].interest = UInt8(Interest.readable.rawValue)
     guard reactor.add(fd, .readable, place: place, generation: table[place].generation) else {
@@ -114,6 +115,7 @@ extension Shard {
   /// The connection's timer is due: something of it is, or was before it was put off.
   func timerFired(at place: UInt32) {
     let limits = core.configuration.limits
+    // guard: stall-grace-period
     if now < amnestyUntil { forgiveSilence(of: place) }
     let connection = table[place]
     if connection.flags.contains(.blocked), !connection.flags.contains(.polling),
@@ -129,6 +131,7 @@ extension Shard {
     case .session:
       if !sessionTimerFired(place) { return }
     case .closing, .lingering:
+      // guard: closing-deadline
       if now >= connection.deadline { return abandon(place) }
     }
     scheduleTimer(place)
@@ -152,6 +155,7 @@ extension Shard {
   private func sessionTimerFired(_ place: UInt32) -> Bool {
     if let session = table[place].engine { return engineTimerFired(session, place) }
     let dialect = formats[Int(table[place].format)].dialect
+    // guard: probe-timeout
     if table[place].task is EngineProbe, now >= table[place].deadline {
       metrics.add(.timedOut)
       close(place, code: 1000, reason: "no upgrade in time")
@@ -216,6 +220,7 @@ extension Shard {
 
   /// The same for a place that has its own way to end behind it.
   func closeFramed(_ place: UInt32, code: UInt16, reason: String, logged: String? = nil) {
+    // guard: batch-end-closes-once
     guard table[place].state == .session, takeSharedTail(at: place) else { return }
     spillOutbox(at: place)
     leaveSession(place, because: logged ?? "closed with \(code), \(reason)")
@@ -294,9 +299,11 @@ extension Shard {
     stopLeaning(place)
     let poll = table[place].engine.flatMap { $0.place == place ? $0.poll : nil }
     let fd = table[place].fd
+    // guard: freed-bytes-on-close
     noteFreed(Shard.connectionBytes + table[place].owned.count)
     table.remove(place)
     // Closing takes it out of epoll: nobody else has the descriptor.
+    // guard: descriptor-closed
     if fd >= 0 { kernel.close(fd) }
     if let poll, table.holds(poll.place, generation: poll.generation) {
       finish(poll.place, .refusal(.unknownSession))

@@ -25,6 +25,7 @@ extension Shard {
     let peer = table[place].peer
     let quotas = core.quotas
     let isUnknown = quotas.countsUnauthenticated(from: peer)
+    // guard: unauthenticated-bounded
     if isUnknown, unauthenticatedCount >= quotas.unauthenticatedLimit { throw .unauthenticated }
     if try quotas.enter(from: peer, at: now.nanosecondsOfMilliseconds) {
       table[place].flags.insert(.countedByAddress)
@@ -39,6 +40,7 @@ extension Shard {
   /// Answers a connection that came too many, and ends it.
   func turnAway(_ place: UInt32, _ refusal: DoorRefusal) {
     let answer = answer(to: refusal)
+    // guard: turned-away-bounded
     guard turnedAwayCount < core.configuration.limits.turnedAwayPerShardLimit else {
       return drop(place)
     }
@@ -73,6 +75,7 @@ extension Shard {
 
   /// Gives back what the connection at `place` had of the quotas.
   func leaveQuotas(_ place: UInt32) {
+    // guard: quotas-returned-at-end
     uncountSession(at: place)
     authenticated(place)
     let flags = table[place].flags
@@ -124,8 +127,10 @@ extension Shard {
   /// Ends a session whose user has begun one more than it may have.
   func endReplaced(_ place: UInt32) {
     if table[place].state == .session {
+      // guard: newest-session-closes-oldest
       close(place, code: 1008, reason: "replaced by a newer connection")
     } else if let poll = (table[place].task as? Exchange)?.poll {
+      // guard: newest-session-ends-waiting-poll
       end(poll, at: place)
     }
   }
@@ -141,6 +146,7 @@ extension Shard {
     by caller: Caller, _ head: HTTPRequestHead, to endpoint: Endpoint
   ) throws(Refusal) {
     // Whatever a publisher posts goes out to somebody.
+    // guard: publish-rate
     guard endpoint.access == .publisher, head.method == .post,
       let wait = core.quotas.publish(by: caller.scope, at: now.nanosecondsOfMilliseconds)
     else { return }
@@ -158,12 +164,14 @@ extension Shard {
     guard draw != .within else { return true }
     let format = formats[Int(table[place].format)]
     metrics.add(.messagesRefused)
+    // guard: message-flood-closes
     guard draw == .over, format.dialect.forgivesTooManyMessages else {
       metrics.add(.messageFloods)
       close(place, code: 1008, reason: "too many messages")
       return false
     }
     // One that does not read what it is told gets no queue of it.
+    // guard: no-error-to-blocked-client
     guard isText, !table[place].flags.contains(.blocked) else { return false }
     tellError(
       "rate_limited", "too many messages: this one was not taken, send fewer", at: place)
@@ -172,6 +180,7 @@ extension Shard {
 
   /// The seconds that `nanoseconds` take, rounded up; a refusal is never for no time at all.
   static func wholeSeconds(_ nanoseconds: UInt64) -> UInt64 {
+    // guard: retry-after-rounds-up
     max(1, nanoseconds / 1_000_000_000 + (nanoseconds % 1_000_000_000 == 0 ? 0 : 1))
   }
 }

@@ -22,10 +22,13 @@ struct OriginPolicy: Sendable {
   /// leave it out.
   func allows(_ origins: [String], host: String?, isSecure: Bool = false) -> Bool {
     guard let first = origins.first else { return true }
+    // guard: single-origin
     guard origins.count == 1 else { return false }
     let origin = first.lowercased()
     // `null` is what a sandboxed frame or a local file sends: anybody's page can make one.
     guard origin != "null", !origin.isEmpty else { return false }
+    // guard: origin-is-not-a-prefix
+    // guard: origin-is-not-a-suffix
     if allowsAll || allowed.contains(origin) { return true }
     if let host, origin == (isSecure ? "https://" : "http://") + host.lowercased() { return true }
     return allowed.isEmpty && OriginPolicy.isLocal(origin)
@@ -77,6 +80,7 @@ enum Loopback {
     let authority = authority.lowercased()
     for name in ["localhost", "127.0.0.1", "[::1]"] where authority.hasPrefix(name) {
       let rest = authority.dropFirst(name.count)
+      // guard: loopback-name-is-whole
       if rest.isEmpty { return true }
       if rest.first == ":", rest.count > 1, rest.dropFirst().allSatisfy({ "0"..."9" ~= $0 }) {
         return true

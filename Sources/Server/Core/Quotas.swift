@@ -27,6 +27,7 @@ struct AddressKey: Hashable {
     family = address.family
     let bytes = address.bytes
     let high = [bytes.0, bytes.1, bytes.2, bytes.3]
+    // guard: ipv6-network-prefix
     let low = [bytes.4, bytes.5, bytes.6, bytes.7]
     prefix = (address.family == 4 ? high : high + low).reduce(0) { $0 &* 256 &+ UInt64($1) }
   }
@@ -95,6 +96,7 @@ struct QuotaTable {
   /// False when the address has `limit` connections already.
   mutating func enter(_ address: AddressKey, limit: Int) -> Bool {
     let count = connections[address] ?? 0
+    // guard: connections-per-address
     guard count < limit else { return false }
     connections[address] = count + 1
     return true
@@ -102,6 +104,7 @@ struct QuotaTable {
 
   mutating func leave(_ address: AddressKey, at now: UInt64) {
     guard let count = connections[address] else { return }
+    // guard: empty-address-forgotten
     connections[address] = count > 1 ? count - 1 : nil
     if count <= 1 { attempts.forget(address, at: now) }
   }
@@ -126,6 +129,7 @@ struct QuotaTable {
   mutating func end(_ user: TextKey, at place: SessionPlace, whenFull policy: FullUserPolicy) {
     guard var open = sessions[user] else { return }
     if policy == .replace {
+      // guard: replaced-session-counted-once
       guard let index = open.places.firstIndex(of: place) else { return }
       open.places.remove(at: index)
     }
@@ -154,6 +158,7 @@ final class Quotas: Sendable {
     init(_ given: Int?, standard: Int) {
       let limit = given ?? standard
       self.limit = limit == 0 ? .max : limit
+      // guard: loopback-not-counted
       countsLoopback = given != nil
     }
   }

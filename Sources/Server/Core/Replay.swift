@@ -114,6 +114,7 @@ extension Shard {
     } else if since.isEmpty {
       replay = Replay(after: 0, isUnprovable: true, beginsNow: true)
     } else if let cursor = Cursor(since), cursor.epoch == epoch {
+      // guard: cursor-before-horizon
       replay = Replay(after: cursor.offset, isUnprovable: cursor.offset < core.store.horizon)
     } else {
       replay = Replay(after: 0, isUnprovable: true)

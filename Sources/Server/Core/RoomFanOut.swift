@@ -87,6 +87,7 @@ extension Shard {
       // A burst is no longer than what a client may be behind: of one that takes nothing of it, all
       // of it becomes its own.
       if format.roomLog.end - format.roomFlushedEnd + added > Shard.flushBytes
+        // guard: room-batch-bytes
         || format.roomLog.end - begun + added > limit
       {
         flush()

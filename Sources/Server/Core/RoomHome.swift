@@ -63,6 +63,7 @@ extension Shard {
     switch question {
     case .enter:
       let share = core.configuration.limits.roomsLimit / core.mailboxes.count
+      // guard: rooms-of-server
       guard rosters[TextKey(name)] != nil || rosters.count < max(1, share) else {
         return reply(.full, name, to: address)
       }
@@ -104,6 +105,7 @@ extension Shard {
   private func setTyping(_ isTyping: Bool, _ user: UserID, in name: RoomName) {
     var until = isTyping ? now + Shard.typingMilliseconds : nil
     if let latest = until, let watched = rosters[TextKey(name)]?.watchEnd(of: user) {
+      // guard: typing-renewal
       if latest < watched + Shard.typingRenewalMilliseconds {
         // It is looked at then anyway.
         until = watched

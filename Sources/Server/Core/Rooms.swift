@@ -88,6 +88,7 @@ extension Shard {
   /// Refuses a caller whose token does not name all of `rooms`, where it has to.
   func mayEnter(_ rooms: [RoomName], _ caller: Caller) throws(Refusal) {
     guard core.configuration.roomPolicy == .claimed else { return }
+    // guard: query-rooms-in-token
     guard rooms.allSatisfy({ RoomPattern.matches(caller.rooms, $0) }) else {
       metrics.add(.roomsRefused)
       throw Refusal(403, "forbidden", "the token does not name all of these rooms")
@@ -113,6 +114,7 @@ extension Shard {
       return replay.hold(name, limit: core.configuration.limits.roomsPerConnectionLimit)
     }
     let membership = table[place].membership ?? Membership()
+    // guard: requested-rooms-in-token
     guard membership.mayEnter(name) else {
       metrics.add(.roomsRefused)
       return tellError("forbidden", "your token does not name this room", at: place)
@@ -125,6 +127,7 @@ extension Shard {
       return ask(isNew ? .enter : .look, name, at: place)
     }
     let limit = core.configuration.limits.roomsPerConnectionLimit
+    // guard: rooms-per-connection
     guard membership.entries.count < limit else {
       metrics.add(.roomsRefused)
       return tellError("too_many_rooms", "a connection is in at most \(limit) rooms", at: place)
@@ -138,6 +141,7 @@ extension Shard {
   func leave(_ name: RoomName, at place: UInt32) {
     (table[place].task as? Replay)?.rooms.removeAll { TextKey($0) == TextKey(name) }
     // What was said before is heard; whoever that ends has left all rooms.
+    // guard: leaving-member-gets-earlier-messages
     guard settleBurst(for: place) else { return }
     guard let membership = table[place].membership, let index = membership.index(of: name),
       membership.entries[index].isWanted
@@ -167,6 +171,7 @@ extension Shard {
 
   /// Takes the connection at `place` out of all rooms: it ends.
   func leaveRooms(_ place: UInt32) {
+    // guard: ending-connection-gets-no-batch
     guard let membership = table[place].membership else { return }
     for index in membership.entries.indices {
       step(outOf: index, of: membership, isEnding: true, at: place)
@@ -194,6 +199,7 @@ extension Shard {
     case .seen(let entries):
       let isEntered = membership.entries[index].isEntered
       settle(index, of: membership, at: place)
+      // guard: refused-room-not-entered
       if isEntered { tell(entries, of: name, isJoined: true, at: place) } else { tellFull(place) }
     case .left(let entries):
       membership.entries[index].isEntered = false
@@ -202,6 +208,7 @@ extension Shard {
     case .full:
       membership.entries[index].entering -= 1
       // Not where it has left since and asked again: then the next answer decides.
+      // guard: last-answer-decides-room
       if membership.entries[index].entering == 0 { membership.entries[index].isWanted = false }
       settle(index, of: membership, at: place)
       metrics.add(.roomsRefused)
@@ -235,6 +242,7 @@ extension Shard {
     membership.entries[index].isInside = true
     let room = rooms[TextKey(name)] ?? LocalRoom(name: name, formatCount: formats.count)
     // A burst is for those who were there when it was said.
+    // guard: entering-member-gets-no-earlier-messages
     if burst?.room === room { settleBurst() }
     rooms[TextKey(name)] = room
     room.insert(place, format: table[place].format)

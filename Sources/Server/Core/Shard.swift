@@ -223,6 +223,7 @@ final class Shard {
     // call, and a fan-out that is flushed twice costs one for each connection. Not so a flood: it
     // would have those who are waiting for the fan-out wait for each of its shares.
     var rounds = 0
+    // guard: no-gathering-after-flood
     while hasLargeFanOut, rounds < Shard.gatherLimit, bytesReadInTurn < Shard.readBytesPerTurn,
       metrics.value(.framesReceived) - framesBefore < Shard.framesPerTurn
     {
@@ -244,6 +245,7 @@ final class Shard {
     now = nowNanoseconds / 1_000_000
     wall = kernel.wallMilliseconds
     let gain = (wall &- wallBefore) &- Int64(truncatingIfNeeded: now &- before)
+    // guard: wall-clock-jump
     if gain.magnitude > Shard.wallJumpMilliseconds { wallClockJumped() }
     // A turn that took seconds (the process was stopped, the machine suspended) says nothing about
     // the peers: their answers may be waiting behind this very turn.
@@ -283,7 +285,7 @@ final class Shard {
       let event = reactor.event(index)
       if event.index > Shard.listenerPlace - UInt32(Shard.listenerLimit) {
         acceptWaiting(at: Int(Shard.listenerPlace - event.index))
-      } else if table.holds(event.index, generation: event.generation) {
+      } else if table.holds(event.index, generation: event.generation) {  // guard: event-generation
         handle(Interest(rawValue: event.readiness), at: event.index)
       }
     }
@@ -293,6 +295,7 @@ final class Shard {
   private func deliverWaiting() {
     // All that is there, however much the clients have said: with a fixed share a flood would find
     // more of it waiting at every turn. What is posted meanwhile waits for the next.
+    // guard: mailbox-drained-whole
     _ = mailbox.drain(limit: mailbox.count) { receive($0) }
     _ = core.ring.drain(consumer: index, limit: Shard.drainLimit) { deliver($0) }
     takeHeldAnswers()
@@ -303,8 +306,10 @@ final class Shard {
     switch message {
     case .outcome(let place, let generation, let outcome, let count):
       if case .published = outcome { metrics.add(.published, count) }
+      // guard: outcome-generation
       if table.holds(place, generation: generation) { finish(place, outcome) }
     case .answer(let place, let generation, let answer):
+      // guard: answer-generation
       if table.holds(place, generation: generation) { finish(place, answer) }
     case .caughtUp(let place, let generation, let answer):
       catchUps.readCount -= 1
@@ -352,6 +357,7 @@ final class Shard {
   }
 
   private func runTimers() {
+    // guard: accept-resumes
     for acceptor in acceptors where acceptor.timeout(now: now) == 0 { acceptor.resume(now: now) }
     var count = 0
     repeat {
@@ -398,6 +404,7 @@ final class Shard {
   func unlist(_ place: UInt32) {
     guard table[place].flags.contains(.listed) else { return }
     let user = table[place].user
+    // guard: poll-uncounted-when-answered
     uncountSession(at: place)
     table[place].flags.remove(.listed)
     directory.remove(place: place, user: user)

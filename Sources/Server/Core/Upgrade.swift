@@ -53,6 +53,7 @@ extension Shard {
       switch error.status {
       case 405: throw Refusal(answer.with("Allow", "GET"))
       case 426:
+        // guard: upgrade-names-its-version
         throw Refusal(
           answer.with("Sec-WebSocket-Version", "13").with("Upgrade", "websocket"))
       default: throw Refusal(answer)
@@ -61,10 +62,12 @@ extension Shard {
     if head.hasBody {
       throw Refusal(400, "bad_upgrade", "an upgrade request has no body")
     }
+    // guard: log-without-url
     guard drain == nil else {
       throw Refusal(.unavailable("draining", "the server is shutting down"))
     }
     let origins = head.values(of: "origin")
+    // guard: foreign-origin
     guard core.origins.allows(origins, host: head.value(of: "host")) else {
       metrics.add(.originsRefused)
       throw Refusal(403, "origin_not_allowed", "this origin is not in WEBSOCKET_CORS_ORIGINS")
@@ -86,6 +89,7 @@ extension Shard {
     table[place].userAgent = userAgents.shared(userAgent(of: head))
     if case .success(let caller) = admitted, let user = caller.user {
       authenticated(place)
+      // guard: session-quota-websocket
       guard countSession(of: user, at: place) else { throw Refusal(Shard.tooManySessions) }
     }
     acceptWebSocket(request, at: place)

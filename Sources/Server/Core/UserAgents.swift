@@ -26,6 +26,7 @@ struct UserAgents {
   mutating func shared(_ text: String) -> String {
     guard !text.isEmpty else { return "" }
     // Those that have it keep it; who comes later shares what is gathered from here on.
+    // guard: user-agent-count
     if known.count >= countLimit, !known.contains(TextKey(text)) { known.removeAll() }
     return known.insert(TextKey(text)).memberAfterInsert.text
   }

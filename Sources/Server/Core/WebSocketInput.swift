@@ -38,6 +38,7 @@ extension Shard {
         // The order and size of the frame are judged by its header, before its payload is awaited.
         let isWhole = end - payload >= header.payloadLength
         guard isWhole else {
+          // guard: claim-checked-before-payload
           try checkUnfinished(header, at: place)
           return begin
         }
@@ -126,6 +127,7 @@ extension Shard {
     scratch.unmask(from: payload, to: end, key: header.maskingKey)
     switch role {
     case .control(let opcode):
+      // guard: control-frame-rate
       guard opcode == .close || takeMessage(at: place) else { return }
       try handleControl(opcode, scratch.array(from: payload, to: end), at: place)
     case .data(let isText, let startsMessage, let endsMessage):
@@ -135,6 +137,7 @@ extension Shard {
       try append(payload: payload, to: end, endsMessage: endsMessage, to: current, at: place)
       if endsMessage {
         setAssembly(nil, at: place)
+        // guard: message-rate
         guard takeMessage(isText: current.isText, at: place) else { return }
         try received(current, at: place)
       } else if assembly == nil {
@@ -148,6 +151,8 @@ extension Shard {
   ) throws(ProtocolViolation) {
     if message.isText {
       let isValid = scratch.feed(&message.utf8, from: payload, to: end)
+      // guard: text-checked-per-frame
+      // guard: text-ends-with-whole-character
       guard isValid, !endsMessage || message.utf8.isComplete else {
         throw ProtocolViolation(closeCode: 1007, reason: "text is not valid UTF-8")
       }
@@ -168,6 +173,7 @@ extension Shard {
     if try receiveEngine(message, at: place) { return }
     let token = message.isText ? AuthMessage.token(in: message.bytes) : nil
     if let token { return take(token: token, at: place) }
+    // guard: message-limit-is-configured
     guard message.bytes.count <= core.configuration.limits.messageBytesLimit else {
       throw .messageTooBig
     }
@@ -210,6 +216,7 @@ extension Shard {
     switch opcode {
     case .ping:
       // A client that pings and does not read gets no queue of pongs.
+      // guard: no-pongs-to-blocked-client
       guard !table[place].flags.contains(.blocked) else { return metrics.add(.droppedPongs) }
       var pong: [UInt8] = []
       WebSocketFrame.append(.pong, payload: payload, into: &pong)

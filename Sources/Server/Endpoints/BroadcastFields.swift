@@ -178,6 +178,7 @@ struct BroadcastFields {
     var reader = JSONReader(bytes, in: range)
     do throws(JSONViolation) {
       let number = try reader.readInteger()
+      // guard: payment-number-range
       if numbers.contains(number) { return self.numbers[field] = number }
     } catch {
       // With a fraction or an exponent, or too long: refused like one that is out of range.

@@ -54,6 +54,7 @@ extension Endpoints {
     guard let make = shard.core.configuration.demoTokens else {
       throw Refusal(404, "not_found", "there is nothing at this path")
     }
+    // guard: demo-tokens-on-loopback-names
     guard let host = request.head.host, Loopback.isNamed(by: host) else {
       var refusal = Answer.failure(403, "forbidden", "tokens are told to this machine's names only")
       refusal.readers = .ownOrigin
@@ -73,6 +74,7 @@ extension Endpoints {
       data.append(UInt8(ascii: "]"))
       data.member("publisher", tokens.publisher)
     }
+    // guard: demo-tokens-same-origin
     answer.readers = .ownOrigin
     return protected(answer)
       .with("Cache-Control", "no-store")

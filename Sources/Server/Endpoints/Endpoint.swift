@@ -126,6 +126,7 @@ enum Endpoints {
     router.add(.get, MetricsDialect().path, .metricsStream)
     router.add(.get, "/client/*", .clientFile)
     router.add(.get, "/console", .console)
+    // guard: demo-in-development
     if hasDemo {
       router.add(.get, "/", .demo)
       router.add(.get, "/demo/tokens", .demoTokens)

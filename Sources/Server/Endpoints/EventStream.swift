@@ -33,6 +33,7 @@ extension Shard {
   func openStream(_ request: Request, since: String, rooms: [RoomName]) {
     let place = request.place
     table[place].userAgent = userAgents.shared(userAgent(of: request.head))
+    // guard: session-quota-stream
     if request.head.method != .head, let user = request.caller.user,
       !countSession(of: user, at: place)
     {

@@ -151,6 +151,7 @@ extension Endpoints {
     _ name: String, in query: QueryString, _ range: ClosedRange<UInt64>
   ) throws(Refusal) -> UInt64? {
     guard let text = query[name] else { return nil }
+    // guard: query-number-range
     guard !text.isEmpty, text.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let number = UInt64(text),
       range.contains(number)
     else {

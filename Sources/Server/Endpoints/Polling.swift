@@ -94,6 +94,7 @@ extension Shard {
     _ request: Request, user: UserID, after: UInt64, waitMilliseconds: UInt64
   ) throws(Refusal) -> EndpointResult {
     let place = request.place
+    // guard: session-quota-poll
     guard countSession(of: user, at: place) else { throw Refusal(Shard.tooManySessions) }
     table[place].user = user
     table[place].tokenEnd = request.caller.end

@@ -41,6 +41,7 @@ enum MetricsText {
     for counter in Counter.allCases {
       text += "# TYPE carillon_\(counter.name) counter\n"
       for (index, metrics) in core.metrics.enumerated() {
+        // guard: metric-names-are-fixed
         text += "carillon_\(counter.name){shard=\"\(index)\"} \(metrics.value(counter))\n"
       }
     }

@@ -62,6 +62,7 @@ extension Shard {
       guard let id = EngineID(text), id.shard < core.mailboxes.count else {
         throw .unknownSession
       }
+      // guard: request-migrates-to-session-shard
       if id.shard != index {
         handOver(place, unread: scratch.array(from: from, to: end), to: id.shard)
         return .taken
@@ -104,6 +105,7 @@ extension Shard {
     switch head.method {
     case .get:
       // Two at once: one of them would be answered with what the other's reader has to have.
+      // guard: one-poll-at-a-time
       guard session.poll == nil else {
         endEngine(session, because: "two polls at once")
         throw .badRequest

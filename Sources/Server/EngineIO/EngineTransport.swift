@@ -21,7 +21,7 @@ struct EngineFormats {
 
 extension Shard {
   /// Packets in the body that a poll is answered with: python-engineio takes no more.
-  private static let packetsPerPoll = 16
+  private static let packetsPerPoll = 16  // guard: packets-per-poll
 
   /// Begins a session at `place` with what its client is told first.
   @discardableResult
@@ -222,6 +222,7 @@ extension Shard {
   /// What a session's further namespaces had waiting went out through its own place: they go on.
   func continueGuests(of place: UInt32) {
     guard let session = table[place].engine as? SocketIOSession else { return }
+    // guard: secondary-namespace-resumes
     for guest in session.sockets.compactMap(\.place) where guest != place {
       guard table.contains(guest), table[guest].flags.contains(.replaying) else { continue }
       continueReplay(guest)
@@ -241,6 +242,7 @@ extension Shard {
       }
     }
     guard place == session.place else { return true }
+    // guard: connect-timeout
     if now >= session.beginsBy {
       metrics.add(.timedOut)
       endEngine(session, because: "no namespace in time")

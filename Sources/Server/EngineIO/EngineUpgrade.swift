@@ -81,6 +81,7 @@ extension Shard {
       return endEngine(session, because: "the WebSocket did not take its first bytes")
     }
     let pending = table[place].owned[table[place].ownedSent...]
+    // guard: pending-packets-upgrade
     table[place].owned = EngineIOPayload.webSocketFrames(of: Array(pending))
     table[place].ownedSent = 0
     if table[place].flags.contains(.blocked) { unblock(place) }

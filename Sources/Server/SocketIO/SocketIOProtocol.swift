@@ -188,6 +188,7 @@ extension Shard {
   /// Gives up what nobody answered in time, and who did not bring what it announced.
   func expireAcknowledgements(of session: SocketIOSession) {
     for entry in session.acknowledgements?.removeEnded(at: now) ?? [] { entry.completion(nil) }
+    // guard: attachment-timeout
     if let pending = session.assembly, pending.endsAt <= now {
       metrics.add(.timedOut)
       endEngine(session, because: "attachments are missing")

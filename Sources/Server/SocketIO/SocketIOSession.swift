@@ -86,6 +86,7 @@ final class PendingAcknowledgements {
   func insert(
     namespace: Int, endsAt: UInt64, _ completion: @escaping (SocketIOReply?) -> Void
   ) -> UInt64? {
+    // guard: pending-acknowledgements
     guard entries.count < PendingAcknowledgements.countLimit else { return nil }
     lastID += 1
     entries.append(

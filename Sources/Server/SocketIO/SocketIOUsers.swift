@@ -47,6 +47,7 @@ extension SocketIOResumption {
   init?(_ fields: SocketIOConnectFields, of user: UserID) {
     guard let text = fields.recovery else { return nil }
     let parts = text.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
+    // guard: recovery-sealed-to-user
     guard parts.count == 3, let recovery = RecoveryID(String(parts[0])),
       parts[1] == recovery.seal(of: user), Cursor(String(parts[2])) != nil
     else { return nil }
@@ -92,6 +93,7 @@ extension Shard {
   ///
   /// A place that was left is not given again: what its user asked the store is answered to it.
   private func placeForNamespace(of session: SocketIOSession) -> UInt32? {
+    // guard: left-slot-not-reused
     guard session.hasGivenPlace else {
       session.hasGivenPlace = true
       return session.place
@@ -144,9 +146,11 @@ extension Shard {
       session.sockets[index].recovery = resumption.recovery
       let note = ShardMessage.recovered(
         resumption.recovery, table[place].user, openedAt: session.openedAt, at: address(of: place))
+      // guard: recovered-elsewhere-is-posted
       for mailbox in core.mailboxes { mailbox.append(note) }
       // They were kept for a while only.
       if !wantedRooms(at: place).isEmpty {
+        // guard: recovered-rooms-kept
         keepRooms(of: session.sockets[index], session, endsAt: nil)
       }
       return SocketIdentity(id: resumption.recovery.socketID, recovery: resumption.text)
@@ -173,11 +177,14 @@ extension Shard {
       guard !isIt, let session = table[place].engine as? SocketIOSession,
         let index = session.index(atPlace: place), session.sockets[index].recovery == recovery
       else { continue }
+      // guard: latest-recovery-wins
       guard session.openedAt <= openedAt else {
         let note = ShardMessage.recovered(
           recovery, user, openedAt: session.openedAt, at: self.address(of: place))
+        // guard: left-shard-is-notified
         core.mailboxes[address.shard].append(note)
         // It has noted the rooms that it found, and they may be others by now.
+        // guard: recovered-rooms-updated
         keepRooms(of: session.sockets[index], session, endsAt: nil)
         continue
       }

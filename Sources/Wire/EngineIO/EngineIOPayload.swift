@@ -33,6 +33,7 @@ package struct EngineIOPayload {
   package mutating func next() throws(ProtocolViolation) -> EngineIOPacket? {
     guard position <= end else { return nil }
     let start = position
+    // guard: engineio-violation-ends-payload
     position = end + 1
     var index = start
     var union: UInt8 = 0
@@ -41,6 +42,7 @@ package struct EngineIOPayload {
       index += 1
     }
     // Most packets are ASCII, and then a look at the bits of all bytes together was enough.
+    // guard: engineio-text-is-utf8
     guard union < 0x80 || isUTF8(start..<index) else { throw .invalidUTF8 }
     let packet = try EngineIOPacket.decode(text: bytes, in: start..<index)
     position = index + 1

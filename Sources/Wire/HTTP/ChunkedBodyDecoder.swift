@@ -120,6 +120,7 @@ package struct ChunkedBodyDecoder: Sendable {
       guard byte == HTTPCharacter.lineFeed else { throw .malformed("malformed chunk size") }
       try beginChunk()
     case .dataReturn:
+      // guard: chunk-ends-with-crlf
       guard byte == HTTPCharacter.carriageReturn else { throw .malformed("malformed chunk end") }
       stage = .dataLineFeed
     case .dataLineFeed:
@@ -127,6 +128,7 @@ package struct ChunkedBodyDecoder: Sendable {
       stage = .firstDigit
     default:
       extensionByteCount += 1
+      // guard: chunk-extension-bytes
       guard extensionByteCount <= ChunkedBodyDecoder.extensionBytesLimit else {
         throw .malformed("chunk extension too long")
       }
@@ -143,6 +145,7 @@ package struct ChunkedBodyDecoder: Sendable {
         stage = .digits
       }
       digitCount += 1
+      // guard: chunk-size-digits
       guard digitCount <= ChunkedBodyDecoder.digitCountLimit else {
         throw .malformed("chunk size too long")
       }
@@ -157,6 +160,7 @@ package struct ChunkedBodyDecoder: Sendable {
   // What may follow a size, or an extension that is complete.
   private mutating func endSizeOrExtension(_ byte: UInt8) throws(HTTPViolation) {
     switch byte {
+    // guard: chunk-size-ends-with-crlf
     case HTTPCharacter.carriageReturn: stage = .sizeLineFeed
     case 0x3B: stage = .extensionName
     default: throw .malformed("malformed chunk size")
@@ -200,6 +204,8 @@ package struct ChunkedBodyDecoder: Sendable {
       return
     }
     // The size is compared before it becomes an Int, so that it fits one.
+    // guard: chunk-sum-limit
+    // guard: chunk-size-fits-int
     guard size <= UInt64(max(0, bodyBytesLimit - bodyByteCount)) else {
       throw HTTPViolation(status: 413, reason: "body too large")
     }

@@ -16,6 +16,7 @@ package enum ContentCoding: Sendable {
     var weights = Weights()
     for value in values { weights.take(value) }
     let gzip = weights.gzip ?? weights.others ?? 0
+    // guard: coding-of-weight-zero
     if gzip > 0, gzip >= weights.identity ?? 0 { return .gzip }
     // Plain is taken by whoever has not ruled it out, by name or with all that it does not name.
     let isPlainRefused = (weights.identity ?? weights.others) == 0
@@ -71,6 +72,7 @@ package enum ContentCoding: Sendable {
         guard HTTPCharacter.isDigit(byte) else { return nil }
         weight = weight * 10 + Int(byte & 0x0F)
       }
+      // guard: coding-weight-limit
       return weight <= 1_000 ? weight : nil
     }
   }

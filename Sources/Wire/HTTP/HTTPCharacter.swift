@@ -19,16 +19,19 @@ enum HTTPCharacter {
   @inline(__always) static func isToken(_ byte: UInt8) -> Bool {
     // One bit a character: "!#$%&'*+-." and the digits below 64, the letters and "^_`|~" above.
     let members: UInt64 = byte < 64 ? 0x03FF_6CFA_0000_0000 : 0x57FF_FFFF_C7FF_FFFE
+    // guard: token-is-ascii
     return byte < 128 && members >> UInt64(byte & 63) & 1 == 1
   }
 
   /// What a field value is made of (RFC 9110, section 5.5): all but controls; tab is allowed.
   @inline(__always) static func isFieldValue(_ byte: UInt8) -> Bool {
+    // guard: field-value-has-no-controls
     byte >= 0x20 && byte != 0x7F || byte == tab
   }
 
   /// What a request target may hold: visible ASCII, without a fragment.
   @inline(__always) static func isTarget(_ byte: UInt8) -> Bool {
+    // guard: target-is-visible-ascii
     byte > 0x20 && byte < 0x7F && byte != 0x23
   }
 

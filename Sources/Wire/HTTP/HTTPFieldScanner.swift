@@ -70,6 +70,7 @@ struct HTTPFieldScanner: Sendable {
         stage = .lineStart
       }
     }
+    // guard: request-head-bytes
     guard position < limits.headBytes else { throw .headTooLarge("head too large") }
     return false
   }
@@ -86,6 +87,7 @@ struct HTTPFieldScanner: Sendable {
       throw .malformed(
         HTTPCharacter.isWhiteSpace(byte) ? "folded header line" : "invalid header name")
     }
+    // guard: header-field-count
     guard fields.count < limits.fieldCount else { throw .headTooLarge("too many header fields") }
     if fields.isEmpty { fields.reserveCapacity(min(16, limits.fieldCount)) }
     current.nameStart = UInt32(position)
@@ -114,7 +116,9 @@ struct HTTPFieldScanner: Sendable {
     _ bytes: borrowing Span<UInt8>, to end: Int
   ) throws(HTTPViolation) {
     let start = Int(current.valueStart)
+    // guard: header-value-bytes
     let stop = start + min(end - start, limits.fieldValueBytes)
+    // guard: header-value-scanned-once
     var index = position
     while index < stop, HTTPCharacter.isFieldValue(bytes[index]) { index += 1 }
     position = index

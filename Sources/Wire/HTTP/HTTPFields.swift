@@ -80,6 +80,7 @@ package struct HTTPFields: Sendable {
       var end = start
       while end < range.upperBound, bytes[end] != HTTPCharacter.comma { end += 1 }
       if matches(bytes, trimmed(bytes, start..<end), token) { return true }
+      // guard: list-elements-scanned-once
       start = end + 1
     }
     return false

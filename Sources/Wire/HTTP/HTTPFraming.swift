@@ -87,6 +87,7 @@ struct HTTPFraming {
     for index in range {
       let byte = bytes[index]
       guard HTTPCharacter.isDigit(byte) else { throw .malformed("Content-Length not a number") }
+      // guard: content-length-overflow
       let (product, isTooLarge) = length.multipliedReportingOverflow(by: 10)
       let (sum, carries) = product.addingReportingOverflow(Int(byte &- 0x30))
       guard !isTooLarge, !carries else { throw .malformed("Content-Length too large") }

@@ -60,11 +60,13 @@ package struct HTTPResponse: Sendable {
   /// A name that is not a token makes the field disappear. In the value, every control becomes a
   /// space, line ends above all.
   package static func appendField(_ name: String, _ value: String, into output: inout [UInt8]) {
+    // guard: response-name-is-token
     guard !name.isEmpty, name.utf8.allSatisfy(HTTPCharacter.isToken) else { return }
     output.appendText(name)
     output.append(HTTPCharacter.colon)
     output.append(HTTPCharacter.space)
     for byte in value.utf8 {
+      // guard: response-value-keeps-its-line
       output.append(HTTPCharacter.isFieldValue(byte) ? byte : HTTPCharacter.space)
     }
     output.append(HTTPCharacter.carriageReturn)

@@ -18,6 +18,7 @@ package struct QueryString: Sendable {
     var pairCount = 0
     while start <= bytes.count {
       pairCount += 1
+      // guard: query-pair-count
       guard pairCount <= QueryString.pairCountLimit else {
         throw .malformed("too many query parameters")
       }

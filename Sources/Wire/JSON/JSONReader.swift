@@ -152,6 +152,7 @@ package struct JSONReader {
       let digit = Int64(bytes[index] - UInt8(ascii: "0"))
       let (shifted, overflow) = value.multipliedReportingOverflow(by: 10)
       let (sum, carry) = shifted.addingReportingOverflow(isNegative ? -digit : digit)
+      // guard: json-integer-overflow
       guard !overflow, !carry else {
         throw violation("integer out of range", at: number.range.lowerBound)
       }
@@ -256,6 +257,7 @@ package struct JSONReader {
   private mutating func open(_ byte: UInt8, else reason: String) throws(JSONViolation) {
     skipWhiteSpace()
     guard peek() == byte else { throw violation(reason) }
+    // guard: json-depth
     guard depth < depthLimit else { throw violation("nested too deep") }
     depth += 1
     position += 1

@@ -12,6 +12,7 @@ package struct EventStreamLine: Equatable, Sendable {
 
   /// Nil where `text` has a line end, or a NUL, for which a parser ignores an id.
   package init?(_ text: String) {
+    // guard: sse-field-keeps-its-line
     for byte in text.utf8 where byte == 0x0A || byte == 0x0D || byte == 0 { return nil }
     self.text = text
   }
@@ -39,6 +40,7 @@ package enum ServerSentEvent {
     var index = 0
     while index < data.count {
       let byte = data[index]
+      // guard: sse-data-line-ends
       guard byte == 0x0A || byte == 0x0D else {
         index += 1
         continue

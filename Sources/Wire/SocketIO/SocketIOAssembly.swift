@@ -41,15 +41,18 @@ package struct SocketIOAssembly: Sendable {
     text bytes: [UInt8], in range: Range<Int>? = nil
   ) throws(ProtocolViolation) -> SocketIOMessage? {
     let range = range ?? 0..<bytes.count
+    // guard: attachments-follow-packet
     guard pending == nil else {
       abandon()
       throw .missingAttachments
     }
+    // guard: packet-text-limit
     guard range.count <= bytesLimit else { throw .messageTooBig }
     let type = range.first.flatMap { SocketIOPacketType(byte: bytes[$0]) }
     guard let type, type.isBinary else {
       return SocketIOMessage(packet: try SocketIOPacket.decode(bytes, in: range), bytes: bytes)
     }
+    // guard: pending-packet-copies-own-bytes
     let own = Array(bytes[range])
     let message = SocketIOMessage(packet: try SocketIOPacket.decode(own), bytes: own)
     guard message.packet.attachmentCount > 0 else { return message }
@@ -67,6 +70,7 @@ package struct SocketIOAssembly: Sendable {
     // Out of the assembly, so that there is one owner and nothing is copied.
     pending = nil
     let (sum, overflow) = byteCount.addingReportingOverflow(data.count)
+    // guard: packet-sum-limit
     guard !overflow, sum <= bytesLimit else {
       abandon()
       throw .messageTooBig

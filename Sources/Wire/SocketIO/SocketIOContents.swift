@@ -32,6 +32,7 @@ struct SocketIOContents {
     } else {
       try readValue(&reader)
     }
+    // guard: no-bytes-after-packet-json
     try reader.finish()
   }
 
@@ -39,9 +40,11 @@ struct SocketIOContents {
   func checkedEventName() throws(ProtocolViolation) -> String? {
     switch name {
     case .text(let text):
+      // guard: reserved-event-names
       guard !SocketIOPacket.reservedEventNames.contains(text) else { throw .reservedEventName }
       return text
     case .number: return nil
+    // guard: event-has-name
     case .missing: throw .invalidPacketData
     }
   }
@@ -53,9 +56,12 @@ struct SocketIOContents {
   func placeholders(
     for attachmentCount: Int, in bytes: [UInt8]
   ) throws(ProtocolViolation) -> [SocketIOPlaceholder] {
+    // guard: placeholders-match-attachments
     guard candidates.count == attachmentCount else { throw .invalidPlaceholder }
     var placeholders: [SocketIOPlaceholder] = []
     for candidate in candidates {
+      // guard: placeholder-in-range
+      // guard: placeholder-used-once
       guard let range = candidate.number,
         let number = SocketIOContents.integer(at: range, in: bytes),
         0..<Int64(attachmentCount) ~= number,
@@ -105,7 +111,9 @@ struct SocketIOContents {
       }
     }
     // One more than may be is enough to refuse the packet.
+    // guard: placeholder-candidates-bounded
     guard isPlaceholder, candidates.count <= SocketIOPacket.attachmentCountLimit else { return }
+    // guard: placeholder-has-two-members
     candidates.append(
       Candidate(range: start..<reader.position, number: memberCount == 2 ? number : nil))
   }

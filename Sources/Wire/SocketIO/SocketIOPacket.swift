@@ -52,7 +52,7 @@ package struct SocketIOPacket: Equatable, Sendable {
   /// The greatest id: what the clients' numbers hold exactly, so that each comes back as it was.
   package static let acknowledgementIDLimit: UInt64 = 1 << 53 - 1
   /// How deep the JSON may be nested, the array of the arguments included.
-  package static let depthLimit = 32
+  package static let depthLimit = 32  // guard: socketio-json-depth
   /// Names of events that the libraries keep for themselves.
   package static let reservedEventNames = [
     "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener",

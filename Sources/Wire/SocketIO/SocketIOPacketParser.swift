@@ -62,10 +62,12 @@ private struct SocketIOPacketParser {
 
   /// Takes the digits before "-"; with none, or with anything else among them, it is no count.
   private mutating func takeAttachmentCount() throws(ProtocolViolation) -> Int {
+    // guard: attachment-count-hyphen
     guard let count = takeDecimal(), peek() == UInt8(ascii: "-") else {
       throw .malformedAttachmentCount
     }
     position += 1
+    // guard: attachment-count
     guard count <= UInt64(SocketIOPacket.attachmentCountLimit) else { throw .tooManyAttachments }
     return Int(count)
   }
@@ -80,11 +82,13 @@ private struct SocketIOPacketParser {
     let start = position
     var nameEnd: Int?
     while let byte = peek(), byte != UInt8(ascii: ",") {
+      // guard: namespace-without-controls
       guard byte >= 0x20, byte != 0x7F else { throw .malformedNamespace }
       if byte == UInt8(ascii: "?"), nameEnd == nil { nameEnd = position }
       position += 1
     }
     let range = start..<(nameEnd ?? position)
+    // guard: namespace-bytes
     guard range.count <= SocketIOPacket.namespaceBytesLimit,
       let name = String(validating: bytes[range], as: UTF8.self)
     else { throw .malformedNamespace }
@@ -97,10 +101,13 @@ private struct SocketIOPacketParser {
     of type: SocketIOPacketType
   ) throws(ProtocolViolation) -> UInt64? {
     guard let byte = peek(), UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte else {
+      // guard: acknowledgement-id-required
       guard !type.isAcknowledgement else { throw .missingAcknowledgementID }
       return nil
     }
+    // guard: acknowledgement-id-belongs
     guard type.isEvent || type.isAcknowledgement else { throw .misplacedAcknowledgementID }
+    // guard: acknowledgement-id-limit
     guard let id = takeDecimal(), id <= SocketIOPacket.acknowledgementIDLimit else {
       throw .malformedAcknowledgementID
     }
@@ -116,9 +123,11 @@ private struct SocketIOPacketParser {
     while let byte = peek(), UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte {
       let (shifted, overflow) = value.multipliedReportingOverflow(by: 10)
       let (sum, carry) = shifted.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
+      // guard: socketio-number-overflow
       value = overflow || carry ? .max : sum
       position += 1
     }
+    // guard: socketio-number-spelling
     guard position > start, position == start + 1 || bytes[start] != UInt8(ascii: "0") else {
       return nil
     }
@@ -141,6 +150,7 @@ private struct SocketIOPacketParser {
       case (.connectError, UInt8(ascii: "{")): true
       default: false
       }
+    // guard: packet-data-kind
     guard isRight else { throw .invalidPacketData }
   }
 

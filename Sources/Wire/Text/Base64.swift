@@ -44,6 +44,7 @@ package enum Base64 {
 
   /// Decodes the standard alphabet with its padding; nil unless the text is exactly right.
   package static func decode(_ text: borrowing Span<UInt8>) -> [UInt8]? {
+    // guard: base64-padding
     guard text.count % 4 == 0 else { return nil }
     var count = text.count
     // At most two: with three the quantum's one digit is refused below, as is any `=` further in.
@@ -73,6 +74,7 @@ package enum Base64 {
 
   private static func decode(_ text: borrowing Span<UInt8>, values: [UInt8]) -> [UInt8]? {
     // One digit over is six bits: less than a byte.
+    // guard: base64-single-character
     guard text.count % 4 != 1 else { return nil }
     var bytes: [UInt8] = []
     bytes.reserveCapacity(text.count / 4 * 3 + 2)
@@ -80,6 +82,7 @@ package enum Base64 {
     var pendingBits: UInt32 = 0
     for index in 0..<text.count {
       let value = values[Int(text[index])]
+      // guard: base64-foreign-characters
       guard value != foreign else { return nil }
       pending = pending << 6 | UInt32(value)
       pendingBits += 6
@@ -89,6 +92,7 @@ package enum Base64 {
         pending &= (1 << pendingBits) - 1
       }
     }
+    // guard: base64-spare-bits
     guard pending == 0 else { return nil }
     return bytes
   }

@@ -43,12 +43,14 @@ package struct Cursor: Equatable, Sendable, CustomStringConvertible {
     return true
   }
 
+  // guard: numeric-readers-are-listed
   private static func parseOffset(_ digits: borrowing Span<UInt8>) -> UInt64? {
     guard digits.count > 0 else { return nil }
     guard digits[0] != UInt8(ascii: "0") || digits.count == 1 else { return nil }
     var value: UInt64 = 0
     for index in 0..<digits.count {
       guard UInt8(ascii: "0")...UInt8(ascii: "9") ~= digits[index] else { return nil }
+      // guard: cursor-offset-overflow
       let (shifted, overflow) = value.multipliedReportingOverflow(by: 10)
       guard !overflow else { return nil }
       let digit = UInt64(digits[index] - UInt8(ascii: "0"))

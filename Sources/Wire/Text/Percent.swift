@@ -58,6 +58,7 @@ package enum Percent {
         decoded.append(byte)
       }
     }
+    // guard: percent-escapes-are-utf8
     return String(validating: decoded, as: UTF8.self)
   }
 

@@ -61,19 +61,23 @@ package struct FrameHeader: Equatable, Sendable {
     guard bytes.count >= 1 else { return nil }
     let first = bytes[0]
     // No extension is negotiated that would give these bits a meaning.
+    // guard: reserved-bits
     guard first & 0x70 == 0 else { throw .reservedBits }
     guard let opcode = WebSocketOpcode(rawValue: first & 0x0F) else { throw .reservedOpcode }
     let isFinal = first & 0x80 != 0
+    // guard: control-frame-is-final
     guard isFinal || !opcode.isControl else { throw .fragmentedControl }
 
     guard bytes.count >= 2 else { return nil }
     let second = bytes[1]
     let isMasked = second & 0x80 != 0
     switch side {
+    // guard: client-must-mask
     case .client: guard isMasked else { throw .unmasked }
     case .server: guard !isMasked else { throw .masked }
     }
     let shortLength = Int(second & 0x7F)
+    // guard: control-frame-is-short
     guard shortLength <= 125 || !opcode.isControl else { throw .controlTooLong }
 
     let payloadLength: Int
@@ -109,6 +113,7 @@ package struct FrameHeader: Equatable, Sendable {
   ) throws(ProtocolViolation) -> Int? {
     guard bytes.count >= 4 else { return nil }
     let length = Int(bytes[2]) << 8 | Int(bytes[3])
+    // guard: length-16-is-minimal
     guard length > 125 else { throw .nonMinimalLength }
     return length
   }
@@ -117,11 +122,13 @@ package struct FrameHeader: Equatable, Sendable {
     _ bytes: borrowing Span<UInt8>
   ) throws(ProtocolViolation) -> Int? {
     guard bytes.count >= 3 else { return nil }
+    // guard: length-top-bit
     guard bytes[2] & 0x80 == 0 else { throw .lengthTopBit }
     // Six leading zero bytes are a length that 16 bits hold: known two bytes before the end.
     guard bytes.count >= 8 else { return nil }
     var length = 0
     for index in 2..<8 { length = length << 8 | Int(bytes[index]) }
+    // guard: length-64-is-minimal
     guard length > 0 else { throw .nonMinimalLength }
     guard bytes.count >= 10 else { return nil }
     // Cannot overflow: the top bit is clear, so eight bytes fit into 63 bits.

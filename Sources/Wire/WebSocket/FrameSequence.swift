@@ -42,19 +42,26 @@ package struct FrameSequence: Sendable {
   /// The order of checks: sequence (1002), then size (1009), then number of fragments (1008). After
   /// a violation the sequence is as it was before the call; the connection is to be closed.
   package mutating func accept(_ header: FrameHeader) throws(ProtocolViolation) -> FrameRole {
+    // guard: control-frame-inside-message
     if header.opcode.isControl { return .control(header.opcode) }
 
     let startsMessage = header.opcode != .continuation
     if startsMessage {
+      // guard: messages-do-not-interleave
       guard !isInsideMessage else { throw .interleavedMessage }
     } else {
+      // guard: continuation-needs-message
       guard isInsideMessage else { throw .strayContinuation }
     }
+    // guard: message-sum-overflow
     let (byteCount, overflow) = messageByteCount.addingReportingOverflow(header.payloadLength)
+    // guard: message-limit-is-a-sum
     guard !overflow, byteCount <= messageBytesLimit else { throw .messageTooBig }
     guard fragmentCount < fragmentCountLimit else { throw .tooManyFragments }
 
     if startsMessage { isText = header.opcode == .text }
+    // guard: fragments-counted
+    // guard: empty-fragments-counted
     fragmentCount = header.isFinal ? 0 : fragmentCount + 1
     messageByteCount = header.isFinal ? 0 : byteCount
     checkInvariants()

@@ -36,6 +36,7 @@ package enum WebSocketFrame {
         payloadByteCount <= controlPayloadBytesLimit, "payloadByteCount: \(payloadByteCount)")
     }
     bytes.append((isFinal ? 0x80 : 0) | opcode.rawValue)
+    // guard: server-never-masks
     let maskBit: UInt8 = maskingKey == nil ? 0 : 0x80
     if payloadByteCount <= 125 {
       bytes.append(maskBit | UInt8(payloadByteCount))
@@ -77,6 +78,7 @@ package enum WebSocketFrame {
     if payload.count > controlPayloadBytesLimit {
       // A continuation byte at the cut means that the scalar before it would be torn.
       var end = controlPayloadBytesLimit
+      // guard: reason-cut-between-scalars
       while payload[end] & 0xC0 == 0x80 { end -= 1 }
       payload.removeSubrange(end...)
     }
@@ -91,9 +93,12 @@ package enum WebSocketFrame {
   /// Reads the (unmasked) payload of a close frame.
   package static func parseClose(_ payload: [UInt8]) throws(ProtocolViolation) -> ClosePayload {
     guard !payload.isEmpty else { return ClosePayload(code: nil, reason: "") }
+    // guard: close-payload-of-one-byte
     guard payload.count >= 2 else { throw .closePayload }
     let code = UInt16(payload[0]) << 8 | UInt16(payload[1])
+    // guard: close-code-is-valid
     guard isValidCloseCode(Int(code)) else { throw .closeCode }
+    // guard: close-reason-is-utf8
     guard let reason = String(validating: payload.dropFirst(2), as: UTF8.self) else {
       throw .invalidUTF8
     }
@@ -106,6 +111,7 @@ package enum WebSocketFrame {
   /// 1016 to 2999 are reserved, 3000 to 4999 belong to libraries and applications.
   package static func isValidCloseCode(_ code: Int) -> Bool {
     switch code {
+    // guard: close-code-gaps
     case 1000...1003, 1007...1014, 3000...4999: true
     default: false
     }

@@ -37,9 +37,11 @@ package enum WebSocketHandshake {
   ///   caller adds `Sec-WebSocket-Version: 13` (section 4.4); 400 for everything else. Extensions
   ///   are declined by silence, whatever they are.
   package static func validate(_ head: HTTPRequestHead) throws(HTTPViolation) -> UpgradeRequest {
+    // guard: upgrade-is-get
     guard head.method == .get else {
       throw HTTPViolation(status: 405, reason: "a WebSocket handshake is a GET")
     }
+    // guard: upgrade-is-http-1-1
     guard head.minorVersion >= 1 else { throw .malformed("a WebSocket needs HTTP/1.1") }
     // The head parser demands it of HTTP/1.1 already; here it is section 4.2.1's own demand.
     guard head.host != nil else { throw .malformed("no Host") }
@@ -48,14 +50,17 @@ package enum WebSocketHandshake {
     guard head.hasToken("websocket", in: "upgrade") else {
       throw .malformed("no Upgrade: websocket")
     }
+    // guard: upgrade-in-connection-header
     guard head.hasToken("upgrade", in: "connection") else {
       throw .malformed("no Connection: Upgrade")
     }
+    // guard: websocket-version-13
     guard head.values(of: "sec-websocket-version") == ["13"] else {
       throw HTTPViolation(status: 426, reason: "WebSocket version 13 only")
     }
     let keys = head.values(of: "sec-websocket-key")
     // The length decides before anything is decoded: 16 bytes are 24 characters.
+    // guard: websocket-key
     guard keys.count == 1, keys[0].utf8.count == 24, Base64.decode(keys[0])?.count == 16 else {
       throw .malformed("Sec-WebSocket-Key is not 16 bytes of base64, once")
     }
@@ -113,6 +118,7 @@ package enum WebSocketHandshake {
   ) throws(HTTPViolation) {
     guard !token.isEmpty else { return }
     let name = String(decoding: token, as: UTF8.self)
+    // guard: subprotocol-count
     guard protocols.count < protocolCountLimit, !protocols.contains(name) else {
       throw invalidProtocols
     }

@@ -1,0 +1,25 @@
+"""All guards, in the order of the lists."""
+
+import browser
+import floods
+import framing
+import identity
+import limits
+import reactor
+import realtime
+import requests
+import rooms
+import sessions
+
+GUARDS = (
+    framing.GUARDS
+    + requests.GUARDS
+    + identity.GUARDS
+    + limits.GUARDS
+    + floods.GUARDS
+    + reactor.GUARDS
+    + realtime.GUARDS
+    + rooms.GUARDS
+    + sessions.GUARDS
+    + browser.GUARDS
+)

@@ -1,0 +1,317 @@
+"""Small edits of one statement, which survive moving, renaming and reformatting.
+
+A statement begins after its marker (markers.py) and ends where its brackets are balanced and the
+next line is not indented further. Edits match tokens: white space, line breaks and comments
+between them do not count. A pattern may hold captures, `@1` to `@9`: each stands for one or more
+tokens with balanced brackets, as few as possible, and for the same tokens when it comes again. So
+most edits name an operator or a literal and no identifier:
+
+    replace("<", "<=")                              one place in the statement
+    rewrite("guard @1 else { @2 }", "_ = @1")       the whole statement
+    remove()    before("…")    after("…")           the whole statement, and text beside it
+    always(2)   never(1)   drop_condition(3)        one condition of `if`, `guard` or `while`
+
+What follows `if`, `guard`, `while`, `for` or `switch` is searched up to the brace that opens the
+block; `block=True` searches the block as well. `statements=2` marks two statements at once. An
+edit that does not apply exactly once is an error.
+"""
+
+import re
+from typing import Callable, NamedTuple
+
+
+class EditError(Exception):
+    """Why an edit does not apply."""
+
+
+class Token(NamedTuple):
+    text: str
+    start: int
+    end: int
+    # Column of the token when it is the first of its line, else None.
+    column: int | None
+
+
+class Change(NamedTuple):
+    start: int
+    end: int
+    text: str
+
+
+LEXEME = re.compile(
+    r"""(?P<blank> \s+ | //[^\n]* | /\*.*?\*/ )
+    | (?P<literal> \#*" )
+    | '(?:\\.|[^'\\\n])+'
+    | @\d
+    | 0x[\da-fA-F_]+ | \d[\d_]*(?:\.\d[\d_]*)?
+    | [\w$]+
+    | \.{2,3}<? | [-+*/%<>=!&|^~?]+
+    | .""",
+    re.VERBOSE | re.DOTALL,
+)
+OPENING, CLOSING = {"(", "[", "{"}, {")", "]", "}"}
+HEADED = {"if", "guard", "while", "for", "switch"}
+
+
+def literal_end(source, start):
+    """The end of the string literal at `start`, whose interpolations may hold further literals."""
+    hashes = re.compile("#*").match(source, start).group()
+    quotes = '"""' if source.startswith('"""', start + len(hashes)) else '"'
+    position = start + len(hashes) + len(quotes)
+    while position < len(source):
+        if source.startswith(quotes + hashes, position):
+            return position + len(quotes + hashes)
+        if source.startswith("\\" + hashes + "(", position):
+            position = interpolation_end(source, position + 1 + len(hashes))
+        elif source.startswith("\\" + hashes, position):
+            position += 2 + len(hashes)
+        else:
+            position += 1
+    raise EditError("a string literal has no end")
+
+
+def interpolation_end(source, start):
+    depth = 0
+    for token in lex(source, start):
+        depth += (token.text == "(") - (token.text == ")")
+        if depth == 0:
+            return token.end
+    raise EditError("an interpolation has no end")
+
+
+def lex(source, start=0):
+    """The tokens of Swift or C from `start` on, one after the other."""
+    position = start
+    line = source.rfind("\n", 0, start) + 1
+    is_first = not source[line:start].strip()
+    while position < len(source):
+        match = LEXEME.match(source, position)
+        if match["blank"]:
+            broken = match.group().rfind("\n")
+            if broken >= 0:
+                line, is_first = position + broken + 1, True
+            position = match.end()
+            continue
+        end = literal_end(source, position) if match["literal"] else match.end()
+        yield Token(source[position:end], position, end, position - line if is_first else None)
+        position, is_first = end, False
+
+
+def texts(source):
+    return [token.text for token in lex(source)]
+
+
+class Statement:
+    """The tokens of one or more statements in a source."""
+
+    def __init__(self, source, start, statements=1):
+        self.source = source
+        self.tokens = []
+        stream = lex(source, start)
+        token = next(stream, None)
+        # `} else if …`: the brace belongs to the statement before.
+        if token and token.text == "}":
+            column, token = token.column, next(stream, None)
+            if token is None or token.text != "else":
+                raise EditError("no statement follows")
+            token = token._replace(column=column)
+        for _ in range(statements):
+            token = self.take_statement(token, stream)
+
+    def take_statement(self, token, stream):
+        """Takes the tokens up to the end of the statement; returns the one that comes next."""
+        if token is None or token.text in CLOSING:
+            raise EditError("no statement follows")
+        column, depth = token.column, 0
+        while token is not None:
+            if depth == 0 and token.text in CLOSING:
+                break
+            depth += (token.text in OPENING) - (token.text in CLOSING)
+            self.tokens.append(token)
+            token = next(stream, None)
+            if depth == 0 and token and token.column is not None and token.column <= column:
+                goes_on = token.text in {"{", "else", "catch"} and token.column == column
+                if not goes_on:
+                    break
+        return token
+
+    def head_count(self):
+        """How many tokens come before the block, with the brace that opens it."""
+        words = [token.text for token in self.tokens[:2]]
+        if words[0] not in HEADED and words != ["else", "if"]:
+            return len(self.tokens)
+        depth = 0
+        for index, token in enumerate(self.tokens):
+            if token.text == "{" and depth == 0:
+                return index + 1
+            depth += (token.text in OPENING) - (token.text in CLOSING)
+        return len(self.tokens)
+
+    def conditions(self):
+        """The conditions as pairs of indexes of tokens."""
+        words = [token.text for token in self.tokens]
+        start = 2 if words[:2] == ["else", "if"] else 1
+        if words[start - 1] not in {"if", "guard", "while"} or "{" not in words:
+            raise EditError("has no conditions")
+        pairs, depth = [], 0
+        for index in range(start, self.head_count()):
+            ends = words[index] in {",", "{", "else"} and depth == 0
+            if ends and start < index:
+                pairs.append((start, index))
+                start = index + 1
+            depth += (words[index] in OPENING) - (words[index] in CLOSING)
+        return pairs
+
+    def condition(self, number):
+        conditions = self.conditions()
+        if number is None and len(conditions) != 1:
+            raise EditError(f"has {len(conditions)} conditions")
+        if number is not None and number > len(conditions):
+            raise EditError(f"has no condition {number}")
+        return conditions[(number or 1) - 1]
+
+    def text(self, start, end):
+        """The source of the tokens from one index up to another."""
+        return self.source[self.tokens[start].start : self.tokens[end - 1].end]
+
+    def change(self, start, end, text):
+        return Change(self.tokens[start].start, self.tokens[end - 1].end, text)
+
+
+class Edit(NamedTuple):
+    # From a statement to the changes of its source.
+    changes: Callable
+    statements: int = 1
+
+    def apply(self, source, start):
+        """The source with the edit applied to the statement at `start`."""
+        changes = sorted(self.changes(Statement(source, start, self.statements)), reverse=True)
+        if all(
+            texts(source[change.start : change.end]) == texts(change.text) for change in changes
+        ):
+            raise EditError("is not changed by its edit")
+        for change in changes:
+            source = source[: change.start] + change.text + source[change.end :]
+        return source
+
+
+def matches(pattern, words, start, bound=None):
+    """The ends and captures of all matches of `pattern` at `start`, the shortest captures first."""
+    bound = bound or {}
+    if not pattern:
+        yield start, bound
+        return
+    first, rest = pattern[0], pattern[1:]
+    if not re.fullmatch(r"@\d", first):
+        if start < len(words) and words[start] == first:
+            yield from matches(rest, words, start + 1, bound)
+        return
+    if first in bound:
+        known = words[slice(*bound[first])]
+        if words[start : start + len(known)] == known:
+            yield from matches(rest, words, start + len(known), bound)
+        return
+    depth = 0
+    for end in range(start, len(words)):
+        depth += (words[end] in OPENING) - (words[end] in CLOSING)
+        if depth < 0:
+            return
+        if depth == 0:
+            yield from matches(rest, words, end + 1, {**bound, first: (start, end + 1)})
+
+
+def filled(result, bound, statement):
+    """The text of `result` with the source of what was captured."""
+    return re.sub(r"@\d", lambda match: statement.text(*bound[match.group()]), result)
+
+
+def replace(old, new, block=False, statements=1):
+    """Puts `new` for the one place that matches `old`."""
+
+    def changes(statement):
+        count = len(statement.tokens) if block else statement.head_count()
+        words = [token.text for token in statement.tokens[:count]]
+        found = []
+        for start in range(count):
+            match = next(matches(texts(old), words, start), None)
+            if match:
+                found.append((start, *match))
+        if len(found) != 1:
+            raise EditError(f"has `{old}` {len(found)} times")
+        start, end, bound = found[0]
+        return [statement.change(start, end, filled(new, bound, statement))]
+
+    return Edit(changes, statements)
+
+
+def rewrite(old, new, statements=1):
+    """Puts `new` for the whole statement, which must match `old` from its beginning to its end."""
+
+    def changes(statement):
+        words = [token.text for token in statement.tokens]
+        for end, bound in matches(texts(old), words, 0):
+            if end == len(words):
+                return [statement.change(0, end, filled(new, bound, statement))]
+        raise EditError(f"does not read `{old}`")
+
+    return Edit(changes, statements)
+
+
+def instead(text):
+    """Puts `text` for the statement, whatever that is."""
+    return rewrite("@1", text)
+
+
+def remove(statements=1):
+    """Takes the statement away."""
+    return rewrite("@1", "", statements)
+
+
+def before(text):
+    """Puts `text` on a line before the statement."""
+    return rewrite("@1", text + "\n@1")
+
+
+def after(text):
+    """Puts `text` on a line after the statement."""
+    return rewrite("@1", "@1\n" + text)
+
+
+def always(*numbers):
+    """Lets conditions hold whatever they say; without numbers, the only one."""
+    return with_condition("|| true", {"?"}, numbers)
+
+
+def never(*numbers):
+    """Lets conditions fail whatever they say; without numbers, the only one."""
+    return with_condition("&& false", {"?", "??", "||"}, numbers)
+
+
+def with_condition(suffix, weaker, numbers):
+    """Appends to conditions; one with an operator that binds less than the suffix is bracketed."""
+
+    def changes(statement):
+        changed = []
+        for start, end in map(statement.condition, numbers or (None,)):
+            text = statement.text(start, end)
+            if weaker.intersection(token.text for token in statement.tokens[start:end]):
+                text = f"({text})"
+            changed.append(statement.change(start, end, f"{text} {suffix}"))
+        return changed
+
+    return Edit(changes)
+
+
+def drop_condition(number):
+    """Takes one of several conditions away."""
+
+    def changes(statement):
+        start, end = statement.condition(number)
+        count = len(statement.conditions())
+        if count == 1:
+            raise EditError("has no other condition")
+        # The comma after it goes too; that of the last is the one before it.
+        first, last = (start, end + 1) if number < count else (start - 1, end)
+        return [statement.change(first, last, "")]
+
+    return Edit(changes)
