@@ -447,39 +447,3 @@ def test_words_types_and_colours_are_the_page_s(server, context, fresh_user):
     expect(opened.locator(".icon path")).to_have_attribute("d", "M2 12h20")
     # Its language's own words for times too.
     expect(opened.locator("time")).to_have_text("jetzt")
-
-
-# By the address that the elements have it from: each is defined once.
-KIND = """
-async (type) => {
-  const loaded = performance.getEntriesByType('resource').map((each) => each.name);
-  const { kindOf } = await import(loaded.find((name) => name.endsWith('/item.js')));
-  return kindOf(type);
-}
-"""
-
-
-@pytest.mark.parametrize(
-    "type, color, icon",
-    [
-        ("trade.created", "green", "check"),
-        ("trade.updated", "blue", "info"),
-        ("trade.deleted", "gray", "trash"),
-        ("journal.created", "green", "check"),
-        ("journal.updated", "blue", "info"),
-        ("csv.import", "purple", "folder"),
-        ("error", "red", "cross"),
-        ("info", "blue", "info"),
-        ("success", "green", "check"),
-        ("payment_succeeded", "green", "check"),
-        ("payment_failed", "red", "cross"),
-        ("incident_created", "amber", "alert"),
-        ("escrow.opened", "purple", "card"),
-        ("maintenance", "amber", "alert"),
-        ("anything:else", "blue", "bell"),
-    ],
-)
-def test_the_table_of_types(server, context, type, color, icon):
-    page = open_elements(context, server, "")
-    kind = page.evaluate(KIND, type)
-    assert (kind["color"], kind["icon"]) == (color, icon)

@@ -224,50 +224,6 @@ def older(page, area):
     return int(area.get_attribute("aria-valuenow")) < 0
 
 
-RATES = """
-async () => {
-  const { Rates } = await import('/client/pages/rates.js');
-  const latency = { count: 0, p50: 0, p99: 0, max: 0 };
-  const snapshot = (time, ...delivered) => ({ time, shards: delivered.map((total) => (
-    { connections: 1, delivered: total, bytes_sent: 0, published: 0, slow_consumers: 0,
-      received: 0, latency })) });
-  const rates = new Rates();
-  const of = (...values) => {
-    const { total, shards } = rates.sample(snapshot(...values));
-    return [total.delivered, ...shards.map((shard) => shard.delivered)];
-  };
-  const all = [of(1000, 10, 0), of(2000, 15, 1), of(2500, 20, 1), of(3500, 3, 0),
-    of(4500, 4, 2), of(4400, 5, 3), of(5400, 6, 3), of(6400, 6), of(7400, 9), of(60000, 90)];
-  rates.restart();
-  all.push(of(61000, 91));
-  const { total, shards } = new Rates().sample({ time: 1, shards: [
-    { latency: { count: 2, p50: 100, p99: 300, max: 400 } },
-    { latency: { count: 9, p50: 90, p99: 800, max: 900 } }, { latency }, {}] });
-  return [all, [total.p50, total.p99, total.max, shards[2].p99, total.connections]];
-}
-"""
-
-
-def test_rates_have_gaps_where_the_totals_began_anew(open_console):
-    page = open_console()
-    rates, latency = page.evaluate(RATES)
-    assert rates == [
-        [None, None, None],  # the first says nothing yet
-        [6, 5, 1],
-        [10, 10, 0],  # in half a second
-        [None, None, None],  # a total fell: another server
-        [3, 1, 2],
-        [None, None, None],  # the clock went back
-        [1, 1, 0],
-        [None, None],  # another number of shards
-        [3, 3],
-        [None, None],  # too long ago
-        [None, None],  # another connection
-    ]
-    # Percentiles do not add up; the slowest shard's are shown.
-    assert latency == [100, 800, 900, None, 0]
-
-
 # Users.
 
 
