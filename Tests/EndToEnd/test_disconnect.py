@@ -4,13 +4,13 @@ import contextlib
 
 import pytest
 from harness.clients import EventClient, FlatClient, InboxClient
+from harness.polling import Waiting, poll
 from harness.raw import exchange
 from harness.server import API_KEY
 from harness.shards import own_connections, spread
 from harness.streams import StreamClient
 from harness.tokens import publisher_token, user_token
 from harness.waiting import wait_until
-from test_poll import Waiting, poll
 from websockets.exceptions import ConnectionClosed
 
 PATH = "/api/v1/disconnect"

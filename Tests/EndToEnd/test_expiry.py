@@ -4,11 +4,11 @@ import datetime
 
 import pytest
 from harness.clients import EventClient, FlatClient, InboxClient
+from harness.polling import poll
 from harness.server import API_KEY
 from harness.streams import StreamClient
 from harness.tokens import user_token
 from harness.waiting import wait_until
-from test_poll import poll
 
 INBOX = "/api/v1/notifications"
 

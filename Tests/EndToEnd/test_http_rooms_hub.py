@@ -6,13 +6,13 @@ import re
 
 import pytest
 from harness.clients import EventClient, FlatClient
+from harness.polling import Waiting, poll
 from harness.raw import exchange
 from harness.server import API_KEY
 from harness.shards import HUB, own_connections, spread
 from harness.streams import StreamClient
 from harness.tokens import publisher_token, user_token
 from harness.waiting import wait_until
-from test_poll import Waiting, poll
 
 SENDS = {
     "send/notification": {"user_id": "u", "notification_type": "t", "title": "t"},

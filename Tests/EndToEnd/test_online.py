@@ -5,12 +5,12 @@ import urllib.parse
 
 import pytest
 from harness.clients import EventClient, FlatClient
+from harness.polling import Waiting, poll
 from harness.server import API_KEY
 from harness.shards import spread
 from harness.streams import StreamClient
 from harness.tokens import publisher_token, user_token
 from harness.waiting import wait_until
-from test_poll import Waiting, poll
 
 ONLINE = "/api/v1/users/online"
 

@@ -4,11 +4,11 @@ import datetime
 
 import pytest
 from harness.clients import EventClient, FlatClient, InboxClient
+from harness.everyone import next_titles, publish_for_everyone
+from harness.polling import Waiting, is_waiting, poll
 from harness.rooms import TypedClient
 from harness.streams import StreamClient
 from harness.tokens import user_token
-from test_everyone import next_titles, publish_for_everyone
-from test_poll import Waiting, is_waiting, poll
 
 PATH = "/api/v1/preferences"
 INBOX = "/api/v1/notifications"

@@ -3,12 +3,13 @@
 import json
 
 from harness.clients import FLAT_PATH
-from harness.crowd import Crowd
+from harness.crowd import Crowd, frames_of, is_upgraded
+from harness.dialects import TYPED_PATH
 from harness.raw import TEXT, frame, upgrade_request
+from harness.rooms import broadcast
 from harness.sizes import size
 from harness.socketio_raw import SPACE, connect_packet, path
 from harness.tokens import user_token
-from test_crowds import TYPED_PATH, broadcast, frames_of, is_upgraded
 
 # Nobody is asked for signs of life while the crowd gathers: a heartbeat is not what is tested.
 QUIET = ["--socketio-ping-interval", "600000"]

@@ -6,12 +6,12 @@ import time
 
 import pytest
 from harness.clients import EventClient, FlatClient, InboxClient
+from harness.publisher import Publisher
 from harness.server import API_KEY
 from harness.streams import STREAM_PATH, StreamClient
 from harness.times import is_timestamp
 from harness.tokens import publisher_token, sign, user_token
 from harness.waiting import wait_until
-from test_resume import Publisher
 
 CUTS = 50
 SYSTEM = "/api/v1/websocket/send/system"

@@ -240,3 +240,8 @@ class PythonClient(Client):
 
         self.events.run(leave())
         self.events.close()
+
+
+def is_settled(tab):
+    """Whether it has the transport that it will keep."""
+    return tab.state["transport"] == tab.request.transports[-1]
