@@ -5,6 +5,7 @@ Its logic alone is tested in Tests/WebClient/store.test.js and changes.test.js.
 
 import pytest
 from harness.browser import BLANK, Tab, assert_no_errors, open_page
+from harness.socketio_js import CLIENTS
 from harness.tokens import user_token
 from harness.waiting import wait_until
 
@@ -25,18 +26,7 @@ def tab(context, server, fresh_user):
         server.publish(user, title)
     one = Tab(context, server, user).connected()
     one.until("store.value.unreadCount === 3")
-    one.evaluate(
-        """() => {
-          // Each thing that a person could have seen, once.
-          globalThis.shown = [];
-          store.subscribe(({ notifications, unreadCount }) => {
-            const text = notifications.map((n) => n.title + (n.is_read ? '' : '*')).join('');
-            const line = `${text} ${unreadCount}`;
-            if (shown.at(-1) !== line) shown.push(line);
-          });
-          globalThis.id = (title) => store.value.notifications.find((n) => n.title === title).id;
-        }"""
-    )
+    one.evaluate("noteShown()")
     yield one
     assert_no_errors(one.page)
 
@@ -130,14 +120,7 @@ def test_a_list_of_the_whole_inbox_by_pages(server, context, fresh_user):
 def test_tradepulse_s_log_in_and_log_out(server, alone, fresh_user):
     user = fresh_user()
     server.publish(user, "before")
-    alone.evaluate(
-        """(token) => {
-          carillon.wsClient.connect(token);
-          window.seen = [];
-          carillon.notificationStore.subscribe((value) => seen.push(value));
-        }""",
-        user_token(user),
-    )
+    alone.evaluate("(token) => carillon.wsClient.connect(token)", user_token(user))
     ready = "carillon.wsClient.isConnected() && carillon.notificationStore.value.unreadCount === 1"
     alone.wait_for_function(ready)
     assert alone.evaluate("carillon.notificationStore.value.connected") is True
@@ -158,20 +141,8 @@ def test_tradepulse_s_log_in_and_log_out(server, alone, fresh_user):
 
 
 def test_the_page_has_one_default_client_however_often_it_has_the_module(server, alone, fresh_user):
-    assert alone.evaluate(
-        """async (token) => {
-          // As when a page asks for one address, and its elements for the one that this leads to.
-          const { url } = await fetch('/client/carillon.js');
-          const again = await import(url);
-          again.wsClient.connect(token);
-          carillon.configure({ capacity: 7 });
-          return [
-            again.Carillon === carillon.Carillon,
-            again.notificationStore === carillon.notificationStore,
-            carillon.defaultClient() === again.defaultClient() && !!carillon.defaultClient(),
-            again.settings().capacity,
-          ];
-        }""",
-        user_token(fresh_user()),
-    ) == [True, True, True, 7]
+    alone.add_script_tag(path=CLIENTS / "twice_page.js")
+    token = user_token(fresh_user())
+    shared = alone.evaluate("(token) => sharesPage(token)", token)
+    assert shared == [True, True, True, 7]
     alone.wait_for_function("carillon.wsClient.isConnected()")

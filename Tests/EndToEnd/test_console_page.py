@@ -128,13 +128,7 @@ def test_the_figures_are_those_of_the_server(make_server, open_console):
         # The rows of the shards add up to the last one.
         rows = page.locator("#shards tbody tr")
         expect(rows).to_have_count(2)
-        wait_for(
-            page,
-            """() => {
-              const cells = [...document.querySelectorAll('#shards tbody tr td:nth-child(3)')];
-              return cells.reduce((sum, cell) => sum + Number(cell.textContent), 0) === 12;
-            }""",
-        )
+        wait_for(page, "() => sessionsOfShards() === 12")
         assert tile(page, "p99").inner_text() == "–"
         # What is delivered shows as a rate and as a latency, for the second in which it was.
         wait_until("it shows", lambda: publish_and_look(server, page), within=30)
@@ -152,25 +146,7 @@ def publish_and_look(server, page, users=("user-0", "user-1")):
     return re.match(r"[1-9].*/s$", delivered) and re.match(r"[\d.]+ (µs|ms|s)$", p99)
 
 
-# Whether a plot has, in the pixels of the screen, some of its first line's colour and of its
-# second's, and they are not one.
-LINE_IS_DRAWN = """
-(index) => {
-  const plot = document.querySelectorAll('.plot')[index];
-  const canvas = plot.querySelector('canvas');
-  if (canvas.width !== Math.round(canvas.getBoundingClientRect().width * 2)) return false;
-  // Read from a copy: the browser complains of a canvas that is read often.
-  const copy = new OffscreenCanvas(canvas.width, canvas.height);
-  const pen = copy.getContext('2d', { willReadFrequently: true });
-  pen.drawImage(canvas, 0, 0);
-  const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
-  const pixels = new Set();
-  for (let at = 0; at < data.length; at += 4) pixels.add(data.slice(at, at + 4).join());
-  const colors = [...plot.querySelectorAll('.legend .swatch')].map((swatch) =>
-    getComputedStyle(swatch).color.match(/\\d+/g).slice(0, 3).join());
-  return new Set(colors).size === 2 && colors.every((color) => pixels.has(`${color},255`));
-}
-"""
+LINES_ARE_DRAWN = "(index) => areLinesDrawn(index)"
 
 
 def test_plots_are_drawn_crisp_and_split_by_shard(make_server, open_console):
@@ -180,8 +156,8 @@ def test_plots_are_drawn_crisp_and_split_by_shard(make_server, open_console):
     plots = page.locator(".plot")
     expect(plots).to_have_count(6)
     with EventClient(server, "alice"):
-        wait_for(page, LINE_IS_DRAWN, 0)
-        wait_for(page, LINE_IS_DRAWN, 1)
+        wait_for(page, LINES_ARE_DRAWN, 0)
+        wait_for(page, LINES_ARE_DRAWN, 1)
         expect(plots.first.locator(".legend li")).to_have_text(
             [re.compile("^connections"), re.compile("^users")]
         )
