@@ -106,6 +106,16 @@ describe('a click', () => {
   }
 });
 
+test('it is shown only while the page is hidden', async () => {
+  const { publish, shown } = await startWithNative();
+  await publish('visible');
+  hide(true);
+  await publish('hidden');
+  hide(false);
+  await publish('visible again');
+  assert.deepEqual(shown(), ['hidden']);
+});
+
 test('where only a service worker may show one, it does', async () => {
   const { opened, publish } = await startWithNative('granted', { isPhone: true });
   hide(true);
