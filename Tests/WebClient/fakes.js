@@ -45,15 +45,8 @@ export const tokenOf = (user, claims = {}) => {
   return `head.${payload}.signature`;
 };
 
-/** The server and the clock of one test. Its store timers run on the same clock. */
-export const fakes = () => {
-  const page = resetPage();
-  const time = fakeClock();
-  const { clock, settle } = time;
-  // The store takes its timers from the page.
-  globalThis.setTimeout = clock.setTimeout;
-  globalThis.clearTimeout = clock.clearTimeout;
-
+/** A network whose `net` decides what becomes of sockets and requests. */
+const fakeNetwork = (clock) => {
   const sockets = [];
   class WebSocket {
     readyState = 0;
@@ -100,6 +93,19 @@ export const fakes = () => {
     const headers = new Headers(retryAfter ? { 'Retry-After': `${retryAfter}` } : {});
     return { ok: status < 400, status, headers, json: async () => ({ data, error }) };
   };
+  return { net, sockets, requests, WebSocket, fetch };
+};
+
+/** The server and the clock of one test. Its store timers run on the same clock. */
+export const fakes = () => {
+  const page = resetPage();
+  const time = fakeClock();
+  const { clock, settle } = time;
+  // The store takes its timers from the page.
+  globalThis.setTimeout = clock.setTimeout;
+  globalThis.clearTimeout = clock.clearTimeout;
+
+  const { net, sockets, requests, WebSocket, fetch } = fakeNetwork(clock);
   const options = {
     clock,
     WebSocket,
