@@ -85,9 +85,9 @@ const fakeNetwork = (clock) => {
     }),
   };
   const requests = [];
-  const fetch = async (url, { method, headers: sentHeaders } = {}) => {
+  const fetch = async (url, { method } = {}) => {
     const path = url.replace(/^https?:\/\/[^/]+/, '');
-    requests.push({ path, method, at: clock.now(), token: sentHeaders?.Authorization });
+    requests.push({ path, method, at: clock.now() });
     const { status = 200, data, error, retryAfter } = await net.answer(path, method);
     if (!status) throw new TypeError('Failed to fetch');
     const headers = new Headers(retryAfter ? { 'Retry-After': `${retryAfter}` } : {});
