@@ -109,6 +109,6 @@ describe('changes and messages', () => {
     const { shown, store } = await startWithThree(() => gone);
     assert.equal(await store.remove('b'), true);
     assert.equal(shown.at(-1), 'c*a* 2');
-    assert.equal(await store.markAsRead('c'), false);
+    assert.equal(await store.markAsRead('b'), false);
   });
 });
