@@ -90,7 +90,7 @@ struct EngineUpgradeTests {
     #expect(try fixture.frames(1, of: peer) == ["4c"])
   }
 
-  // Case 42
+  // Cases 42, 99
   @Test func `in whatever order, each message comes once and after those before it`() throws {
     for seed in UInt64(0)..<60 {
       let fixture = try ShardFixture.engine()

@@ -125,6 +125,7 @@ struct ReplaySessionTests {
     #expect(try peer.frames()[0].contains("notification:new"))
   }
 
+  // Case 99
   /// The store and the ring as one history: a writer that commits, readers that see commits before
   /// the ring does, and a client that is held against both.
   @Test func `nothing is lost, doubled or out of order, whatever comes when`() throws {

@@ -238,6 +238,7 @@ private final class RoomModel {
 
 @Suite("Rooms at random")
 struct RoomModelTests {
+  // Case 99
   @Test(
     "everybody hears what it is there for, in its order, and nothing is left",
     arguments: [100_000, 4])

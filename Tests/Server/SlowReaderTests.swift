@@ -146,7 +146,7 @@ struct SlowReaderTests {
     }
   }
 
-  // Case 62
+  // Cases 62, 81
   @Test(
     "what a client is behind is its own before the log comes round to it", arguments: [0, 5_000])
   func lifted(taken: Int) throws {
@@ -199,6 +199,7 @@ struct SlowReaderTests {
       actions: Array("[\(actions.joined(separator: ","))]".utf8), createdAt: 0, offset: 1)
   }()
 
+  // Case 81
   @Test(
     "an event that is long in many dialects overwrites nothing of those who are behind",
     arguments: [560, 590, 610, 630])

@@ -8,6 +8,7 @@ import Wire
 
 @testable import Server
 
+// Case 98
 @Suite("Typed dialect: damaged messages")
 struct TypedFuzzTests {
   private static let messages = [
