@@ -39,7 +39,7 @@ enum TestNames {
       // Declarations begin their line; what is quoted as an argument does not.
       guard isAfterAttribute,
         let function = rest.prefixMatch(
-          of: /(?:@Test(?:\([^)]*\))? +)?(?:\w+ +)*?func +(?:(\w+)|`([^`]+)`)/)
+          of: /(?:@Test(?:\(.*\))? +)?(?:\w+ +)*?func +(?:(\w+)|`([^`]+)`)/)
       else { continue }
       isAfterAttribute = false
       names.insert("\(suite)/\(function.1 ?? function.2 ?? "")")
