@@ -46,6 +46,12 @@ struct TidyTests {
     expectNone(SourceTree.productFiles.flatMap(Rules.misplacedUnsafe))
   }
 
+  @Test("tests of the server reach a shard through its façade alone")
+  func shardFacade() {
+    #expect(SourceTree.files.contains { $0.path == "Tests/Server/ShardFacade.swift" })
+    expectNone(SourceTree.swiftFiles.flatMap(Rules.shardAccess))
+  }
+
   @Test("a target imports what the manifest gives it, and nothing else")
   func imports() {
     expectNone(
