@@ -49,6 +49,8 @@ test: $(setup) $(venv)/ready.stamp ## run every test there is
 	say "each guard has its place in the sources and its tests"
 	python3 -B -m unittest discover --quiet -s Tests/Guards
 	Tests/Guards/run --check
+	say "the browser client's tests, under Node"
+	Tests/WebClient/run
 	say "the reactor's tests, under the address and undefined behaviour sanitizers"
 	Tests/CReactor/run
 	say "unit tests"
@@ -183,8 +185,8 @@ $(setup): Makefile
 	mkdir -p $(@D)
 	touch $@
 
-# What the end-to-end tests alone need: homes for the JavaScript clients, React for the page of a
-# hook, and the compiler that knows whether the browser client is what its types say.
+# What the end-to-end tests and those of the browser client need: Node and Chromium, React for the
+# page of a hook, and the compiler that checks the browser client against its types.
 $(test_setup): $(setup)
 	@missing=()
 	command -v node >/dev/null || missing+=(nodejs)

@@ -45,7 +45,7 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     .target(name: "CReactor", cSettings: c),
-    .target(name: "WebClient", exclude: ["client", "pages"], cSettings: c23),
+    .target(name: "WebClient", exclude: ["client", "pages", "package.json"], cSettings: c23),
     .target(name: "Broadcast", swiftSettings: strict),
     .target(name: "Wire", swiftSettings: strict),
     .target(name: "Cryptography", dependencies: ["COpenSSL", "CZlib"], swiftSettings: strict),

@@ -27,6 +27,7 @@ struct BroadcastRingTests {
     }
   }
 
+  // Case 81
   @Test("a full ring refuses at once, the slowest consumer decides, and nothing is lost")
   func full() {
     let ring = BroadcastRing<Item>(capacity: 4, parkers: wakefulParkers(2))

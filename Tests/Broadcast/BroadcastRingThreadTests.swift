@@ -167,6 +167,7 @@ struct BroadcastRingThreadTests {
     }
   }
 
+  // Case 81
   @Test("a ring that is always full never takes an element and drops it")
   func fullUnderContention() {
     let ring = BroadcastRing<Item>(capacity: 2, parkers: wakefulParkers(1))

@@ -67,6 +67,7 @@ static void check_connection(const char *listen_host, const char *connect_host, 
   cl_reactor_destroy(reactor);
 }
 
+// Case 97.
 TEST(connections, "sockets are CLOEXEC and nonblocking, with their options, and know the peer") {
   check_connection("127.0.0.1", "127.0.0.1", 4, "127.0.0.1");
   check_connection("0.0.0.0", "127.0.0.1", 4, "127.0.0.1");

@@ -84,7 +84,7 @@ struct HMACTests {
     #expect(code(.sha512) == vector.sha512)
   }
 
-  @Test("case 5, which the RFC prints truncated, begins with the published 128 bits")
+  @Test("the fifth case, which the RFC prints truncated, begins with the published 128 bits")
   func truncated() {
     let code = { (hash: HMAC.Hash) in
       let key = [UInt8](repeating: 0x0c, count: 20)

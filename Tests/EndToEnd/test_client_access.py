@@ -43,55 +43,6 @@ BODY = (
     '<main><carillon-list page-size="5"></carillon-list></main>'
     '<carillon-toast timeout="0" position="bottom-end"></carillon-toast>'
 )
-# Where the focus is, through the shadows.
-FOCUS = """(() => {
-  let at = document.activeElement;
-  while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
-  return at && `${at.className || at.localName}:${at.ariaLabel ?? at.textContent}`;
-})()"""
-# Each text that is to be seen: its colour and all that lies behind it, as [text, ratio, size].
-CONTRASTS = """(() => {
-  const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
-  const rgba = (color) => {
-    canvas.clearRect(0, 0, 1, 1);
-    canvas.fillStyle = color;
-    canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data].map((value) => value / 255);
-  };
-  const over = ([r, g, b, a], below) =>
-    [r, g, b].map((value, index) => value * a + below[index] * (1 - a));
-  const luminance = (color) => {
-    const [r, g, b] = color.map((value) =>
-      value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (element) => {
-    if (!element) return rgba(matchMedia('(prefers-color-scheme: dark)').matches ? '#000' : '#fff');
-    const { backgroundColor } = getComputedStyle(element);
-    const parent = element.assignedSlot ?? element.parentElement ?? element.getRootNode().host;
-    const own = rgba(backgroundColor);
-    return own[3] === 1 ? own : over(own, behind(parent));
-  };
-  const isSeen = (element) =>
-    element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })
-    && !element.matches(':disabled') && element.getClientRects().length;
-  return all().filter((element) => isSeen(element) && (element.localName === 'svg'
-      || [...element.childNodes].some((it) => it.nodeType === 3 && it.data.trim())))
-    .map((element) => {
-      const below = behind(element).slice(0, 3);
-      const { color, fontSize } = getComputedStyle(element);
-      const [high, low] = [luminance(over(rgba(color), below)), luminance(below)]
-        .sort((a, b) => b - a);
-      const name = element.localName === 'svg' ? 'svg' : element.textContent.slice(0, 40);
-      const kind = element.className.baseVal ?? element.className;
-      return [name, (high + 0.05) / (low + 0.05), fontSize, kind];
-    });
-})()"""
-
-
-# How many things move.
-MOVING = """all().flatMap((it) => it.getAnimations())
-  .filter((it) => it.effect.getKeyframes().length && it.playState === 'running').length"""
 
 
 def fill(server, user):
@@ -111,7 +62,7 @@ def everything(context, server, user, body=BODY, **options):
 
 
 def focus(page):
-    return page.evaluate(FOCUS)
+    return page.evaluate("focusName()")
 
 
 def expect_focus(page, pattern):
@@ -207,16 +158,7 @@ def test_the_ring_of_the_focus_is_to_be_seen(server, context, fresh_user):
     seen = 0
     for _ in range(60):
         page.keyboard.press("Tab")
-        ring = page.evaluate(
-            """(() => {
-              let at = document.activeElement;
-              while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
-              if (!at || at === document.body) return null;
-              const isRound = ({ outlineStyle, outlineWidth }) =>
-                outlineStyle !== 'none' && outlineWidth !== '0px';
-              return isRound(getComputedStyle(at)) || isRound(getComputedStyle(at, '::after'));
-            })()"""
-        )
+        ring = page.evaluate("isFocusSeen()")
         if ring is None:
             break
         assert ring, focus(page)
@@ -256,25 +198,12 @@ def test_roles_and_names(server, context, fresh_user):
     unread = [node for node in tree if value(node, "role") == "image"]
     assert {value(node, "name") for node in unread} == {"Unread"}
     # No button in a button, no link in a link, nothing twice by the same id.
-    interactive = "a, button, select, [role=button]"
-    assert page.evaluate(f"all().filter((it) => it.matches('{interactive}')).length") > 20
-    assert (
-        page.evaluate(
-            f"all().filter((it) => it.matches('{interactive}') && it.parentElement?.closest("
-            f"'{interactive}')).length"
-        )
-        == 0
-    )
+    count, nested = page.evaluate("interactiveCounts()")
+    assert count > 20 and nested == 0
     ids = page.evaluate("all().map((it) => it.id).filter(Boolean)")
     assert len(ids) == len(set(ids))
     # Whatever can be pressed is large enough: 24 by 24, as WCAG 2.2 has it.
-    small = page.evaluate(
-        """all().filter((it) => it.matches('button, select, .action') && it.checkVisibility())
-          .map((it) => [it.textContent || it.ariaLabel, it.getBoundingClientRect()])
-          .filter(([, { width, height }]) => width < 24 || height < 24)
-          .map(([name, { width, height }]) => [name, width, height])"""
-    )
-    assert small == []
+    assert page.evaluate("smallTargets()") == []
 
 
 def test_what_is_new_is_told_once(server, context, fresh_user):
@@ -308,11 +237,11 @@ def test_what_is_new_is_told_once(server, context, fresh_user):
 
 def settled(page):
     """Waits until what moves has come to its place; a bell that is not connected would pulse on."""
-    until(page, f"!({MOVING})")
+    until(page, "movingCount() === 0")
 
 
 def assert_contrast(page):
-    measured = page.evaluate(CONTRASTS)
+    measured = page.evaluate("contrasts()")
     assert len(measured) > 30
     for name, ratio, size, kind in measured:
         # Signs and large texts may have less: WCAG 2.2, 1.4.3 and 1.4.11.
@@ -365,7 +294,7 @@ def test_nothing_moves_for_those_who_do_not_want_it(server, make_context, fresh_
     moving = set(page.evaluate("all().map((it) => getComputedStyle(it).animationName)"))
     if motion == "reduce":
         assert moving == {"none"}
-        assert page.evaluate(MOVING) == 0
+        assert page.evaluate("movingCount()") == 0
     else:
         assert "come" in moving
 

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from harness.browser import BLANK, open_page
 from harness.elements import (
     assert_calm,
     badge,
@@ -16,6 +17,7 @@ from harness.elements import (
     screenshot,
     until,
 )
+from harness.socketio_js import CLIENTS
 from harness.tokens import user_token
 from harness.waiting import wait_until
 
@@ -39,15 +41,9 @@ REFUSED = [
     "https://[",
     "",
 ]
-# One notification without a server: the store is the page's own.
-ALONE = """(given) => {
-  const store = new core.NotificationStore();
-  const item = document.createElement('carillon-item');
-  Object.assign(item, { store, notification: {
-    id: 'n-1', type: 'info', priority: 'normal', title: 'It rings', message: '', is_read: false,
-    created_at: new Date().toISOString(), ...given } });
-  document.body.append(item);
-}"""
+# Shows one notification in a page without a client.
+ALONE = "(given) => showAlone(given)"
+EARLY = "<!doctype html><body><carillon-item></carillon-item></body>"
 
 
 def unread(server, user):
@@ -267,11 +263,7 @@ def test_a_toast_goes_after_its_time_unless_a_person_is_at_it(server, context, f
     toasts(page).hover()
     server.publish(user, "passes")
     expect(toasts(page)).to_have_count(2)
-    held = (
-        "all().filter((it) => it.localName === 'carillon-item').flatMap((it) =>"
-        " it.getAnimations()).filter((it) => !it.effect.getKeyframes().length)"
-    )
-    until(page, f"{held}.every((it) => it.playState === 'paused')")
+    until(page, "areToastsHeld()")
     page.mouse.move(0, 0)
     expect(toasts(page)).to_have_count(1)
     expect(toasts(page).locator(".title")).to_have_text("stays")
@@ -339,14 +331,7 @@ def test_a_clock_that_is_behind_shows_no_future(server, context):
 
 def test_it_sounds_only_when_asked_and_after_a_gesture(server, context, fresh_user):
     user = fresh_user()
-    context.add_init_script(
-        "window.tones = []; const start = OscillatorNode.prototype.start;"
-        "OscillatorNode.prototype.start = function (...at) {"
-        " tones.push(Math.round(this.frequency.value)); start.apply(this, at); };"
-        # To look into a page is a gesture in it, for Chromium; only the mouse's is meant here.
-        "window.hasBeenActive = false; addEventListener('click', () => { hasBeenActive = true });"
-        "Object.defineProperty(navigator, 'userActivation', { get: () => ({ hasBeenActive }) });"
-    )
+    context.add_init_script(path=CLIENTS / "sounds.js")
     page = connected(open_elements(context, server, bell(user)))
     server.publish(user, "silent: nobody asked")
     expect_badge(page, "1")
@@ -393,14 +378,7 @@ def test_elements_without_a_client_share_the_one_of_the_page(server, context, fr
 def test_clients_of_their_own_keep_two_users_apart(server, context, fresh_user):
     users = [fresh_user("left"), fresh_user("right")]
     page = open_elements(context, server, "<carillon-bell></carillon-bell>" * 2)
-    page.evaluate(
-        """(tokens) => tokens.forEach((token, index) => {
-          const client = new core.Carillon({ token, shared: false });
-          client.connect();
-          document.querySelectorAll('carillon-bell')[index].client = client;
-        })""",
-        [user_token(user) for user in users],
-    )
+    page.evaluate("(tokens) => connectBells(tokens)", [user_token(user) for user in users])
     badges = page.locator("carillon-bell .badge")
     server.publish(users[0], "left 1")
     server.publish(users[0], "left 2")
@@ -411,18 +389,8 @@ def test_clients_of_their_own_keep_two_users_apart(server, context, fresh_user):
 
 
 def test_what_is_set_before_the_elements_are_defined_counts(server, context):
-    page = context.new_page()
-    body = "<!doctype html><body><carillon-item></carillon-item></body>"
-    page.route(server.url + "/a-page", lambda it: it.fulfill(body=body, content_type="text/html"))
-    page.goto(server.url + "/a-page")
-    page.evaluate(
-        """async () => {
-          const item = document.querySelector('carillon-item');
-          item.notification = { id: 'n', type: 'info', title: 'Early', is_read: false };
-          item.strings = { Dismiss: 'Weg' };
-          await import('/client/elements.js');
-        }"""
-    )
+    page = open_page(context, BLANK, server=server, text=EARLY)
+    page.add_script_tag(path=CLIENTS / "early_page.js", type="module")
     expect(page.locator("carillon-item .title")).to_have_text("Early")
     expect(page.get_by_role("button", name="Weg: Early")).to_be_attached()
 
@@ -430,14 +398,7 @@ def test_what_is_set_before_the_elements_are_defined_counts(server, context):
 def test_words_types_and_colours_are_the_page_s(server, context, fresh_user):
     user = fresh_user()
     page = open_elements(context, server, bell(user), lang="de-AT")
-    page.evaluate(
-        """() => {
-          elements.setStrings('de',
-            { Notifications: 'Mitteilungen', '{n} unread': '{n} ungelesen' });
-          elements.setKind('ship', { icon: 'M2 12h20', color: 'rgb(1, 2, 3)' });
-          document.querySelector('carillon-bell').style.setProperty('--carillon-surface', 'beige');
-        }"""
-    )
+    page.evaluate("customize()")
     connected(page)
     server.publish(user, "Ahoy", type="ship")
     expect(page.get_by_role("button", name="Mitteilungen, 1 ungelesen")).to_be_visible()
@@ -447,39 +408,3 @@ def test_words_types_and_colours_are_the_page_s(server, context, fresh_user):
     expect(opened.locator(".icon path")).to_have_attribute("d", "M2 12h20")
     # Its language's own words for times too.
     expect(opened.locator("time")).to_have_text("jetzt")
-
-
-# By the address that the elements have it from: each is defined once.
-KIND = """
-async (type) => {
-  const loaded = performance.getEntriesByType('resource').map((each) => each.name);
-  const { kindOf } = await import(loaded.find((name) => name.endsWith('/item.js')));
-  return kindOf(type);
-}
-"""
-
-
-@pytest.mark.parametrize(
-    "type, color, icon",
-    [
-        ("trade.created", "green", "check"),
-        ("trade.updated", "blue", "info"),
-        ("trade.deleted", "gray", "trash"),
-        ("journal.created", "green", "check"),
-        ("journal.updated", "blue", "info"),
-        ("csv.import", "purple", "folder"),
-        ("error", "red", "cross"),
-        ("info", "blue", "info"),
-        ("success", "green", "check"),
-        ("payment_succeeded", "green", "check"),
-        ("payment_failed", "red", "cross"),
-        ("incident_created", "amber", "alert"),
-        ("escrow.opened", "purple", "card"),
-        ("maintenance", "amber", "alert"),
-        ("anything:else", "blue", "bell"),
-    ],
-)
-def test_the_table_of_types(server, context, type, color, icon):
-    page = open_elements(context, server, "")
-    kind = page.evaluate(KIND, type)
-    assert (kind["color"], kind["icon"]) == (color, icon)

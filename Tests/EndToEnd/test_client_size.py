@@ -64,5 +64,5 @@ def test_the_hook_beyond_the_core():
 
 @pytest.mark.parametrize("path", sorted(CLIENT.glob("*.js")), ids=lambda path: path.name)
 def test_a_file_opens_as_a_checked_module(path):
-    """Each one is read by people and by the compiler, when `make lint` checks types."""
+    """Each one is read by people and by the compiler's check; see Tests/WebClient/types.test.js."""
     assert path.read_text().startswith("// @ts-check\n")

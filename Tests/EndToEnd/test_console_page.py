@@ -129,13 +129,7 @@ def test_the_figures_are_those_of_the_server(make_server, open_console):
         # The rows of the shards add up to the last one.
         rows = page.locator("#shards tbody tr")
         expect(rows).to_have_count(2)
-        wait_for(
-            page,
-            """() => {
-              const cells = [...document.querySelectorAll('#shards tbody tr td:nth-child(3)')];
-              return cells.reduce((sum, cell) => sum + Number(cell.textContent), 0) === 12;
-            }""",
-        )
+        wait_for(page, "() => sessionsOfShards() === 12")
         assert tile(page, "p99").inner_text() == "–"
         # What is delivered shows as a rate and as a latency, for the second in which it was.
         wait_until("it shows", lambda: publish_and_look(server, page), within=30)
@@ -153,25 +147,7 @@ def publish_and_look(server, page, users=("user-0", "user-1")):
     return re.match(r"[1-9].*/s$", delivered) and re.match(r"[\d.]+ (µs|ms|s)$", p99)
 
 
-# Whether a plot has, in the pixels of the screen, some of its first line's colour and of its
-# second's, and they are not one.
-LINE_IS_DRAWN = """
-(index) => {
-  const plot = document.querySelectorAll('.plot')[index];
-  const canvas = plot.querySelector('canvas');
-  if (canvas.width !== Math.round(canvas.getBoundingClientRect().width * 2)) return false;
-  // Read from a copy: the browser complains of a canvas that is read often.
-  const copy = new OffscreenCanvas(canvas.width, canvas.height);
-  const pen = copy.getContext('2d', { willReadFrequently: true });
-  pen.drawImage(canvas, 0, 0);
-  const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
-  const pixels = new Set();
-  for (let at = 0; at < data.length; at += 4) pixels.add(data.slice(at, at + 4).join());
-  const colors = [...plot.querySelectorAll('.legend .swatch')].map((swatch) =>
-    getComputedStyle(swatch).color.match(/\\d+/g).slice(0, 3).join());
-  return new Set(colors).size === 2 && colors.every((color) => pixels.has(`${color},255`));
-}
-"""
+LINES_ARE_DRAWN = "(index) => areLinesDrawn(index)"
 
 
 def test_plots_are_drawn_crisp_and_split_by_shard(make_server, open_console):
@@ -181,8 +157,8 @@ def test_plots_are_drawn_crisp_and_split_by_shard(make_server, open_console):
     plots = page.locator(".plot")
     expect(plots).to_have_count(6)
     with EventClient(server, "alice"):
-        wait_for(page, LINE_IS_DRAWN, 0)
-        wait_for(page, LINE_IS_DRAWN, 1)
+        wait_for(page, LINES_ARE_DRAWN, 0)
+        wait_for(page, LINES_ARE_DRAWN, 1)
         expect(plots.first.locator(".legend li")).to_have_text(
             [re.compile("^connections"), re.compile("^users")]
         )
@@ -223,50 +199,6 @@ def test_a_plot_is_read_by_pointer_and_by_keyboard(open_console):
 def older(page, area):
     page.keyboard.press("ArrowLeft")
     return int(area.get_attribute("aria-valuenow")) < 0
-
-
-RATES = """
-async () => {
-  const { Rates } = await import('/client/pages/rates.js');
-  const latency = { count: 0, p50: 0, p99: 0, max: 0 };
-  const snapshot = (time, ...delivered) => ({ time, shards: delivered.map((total) => (
-    { connections: 1, delivered: total, bytes_sent: 0, published: 0, slow_consumers: 0,
-      received: 0, latency })) });
-  const rates = new Rates();
-  const of = (...values) => {
-    const { total, shards } = rates.sample(snapshot(...values));
-    return [total.delivered, ...shards.map((shard) => shard.delivered)];
-  };
-  const all = [of(1000, 10, 0), of(2000, 15, 1), of(2500, 20, 1), of(3500, 3, 0),
-    of(4500, 4, 2), of(4400, 5, 3), of(5400, 6, 3), of(6400, 6), of(7400, 9), of(60000, 90)];
-  rates.restart();
-  all.push(of(61000, 91));
-  const { total, shards } = new Rates().sample({ time: 1, shards: [
-    { latency: { count: 2, p50: 100, p99: 300, max: 400 } },
-    { latency: { count: 9, p50: 90, p99: 800, max: 900 } }, { latency }, {}] });
-  return [all, [total.p50, total.p99, total.max, shards[2].p99, total.connections]];
-}
-"""
-
-
-def test_rates_have_gaps_where_the_totals_began_anew(open_console):
-    page = open_console()
-    rates, latency = page.evaluate(RATES)
-    assert rates == [
-        [None, None, None],  # the first says nothing yet
-        [6, 5, 1],
-        [10, 10, 0],  # in half a second
-        [None, None, None],  # a total fell: another server
-        [3, 1, 2],
-        [None, None, None],  # the clock went back
-        [1, 1, 0],
-        [None, None],  # another number of shards
-        [3, 3],
-        [None, None],  # too long ago
-        [None, None],  # another connection
-    ]
-    # Percentiles do not add up; the slowest shard's are shown.
-    assert latency == [100, 800, 900, None, 0]
 
 
 # Users.

@@ -11,17 +11,17 @@ import time
 import pytest
 
 from harness.clients import EVENT_PATH, FLAT_PATH, INBOX_PATH, FlatClient
-from harness.crowd import Crowd
+from harness.crowd import Crowd, frames_of, is_upgraded
+from harness.dialects import TYPED_PATH
 from harness.raw import CLOSE, PING, TEXT, close_payload, frame, upgrade_request
+from harness.rooms import broadcast
 from harness.server import API_KEY
 from harness.sizes import size
 from harness.streams import STREAM_PATH
 from harness.tokens import user_token
 from harness.waiting import wait_until
 
-TYPED_PATH = "/ws/connect"
 POLL_PATH = "/api/v1/notifications/poll"
-SYSTEM = "/api/v1/websocket/send/system"
 ROOM = "/api/v1/websocket/send/room"
 MEBIBYTE = 1 << 20
 
@@ -32,37 +32,10 @@ def get(path, token, **fields):
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def is_upgraded(member):
-    return b"\r\n\r\n" in member.received
-
-
-def frames_of(member):
-    """Whole frames behind the answer to the upgrade, as (opcode, payload)."""
-    data, at, frames = member.received, member.received.index(b"\r\n\r\n") + 4, []
-    while at + 2 <= len(data):
-        length, start = data[at + 1] & 0x7F, at + 2
-        if length == 126:
-            length, start = struct.unpack("!H", data[at + 2 : at + 4])[0], at + 4
-        elif length == 127:
-            length, start = struct.unpack("!Q", data[at + 2 : at + 10])[0], at + 10
-        if start + length > len(data):
-            break
-        frames.append((data[at] & 0x0F, data[start : start + length]))
-        at = start + length
-    assert at <= len(data)
-    return frames
-
-
 def close_of(member):
     closes = [payload for opcode, payload in frames_of(member) if opcode == CLOSE]
     assert len(closes) == 1, closes
     return struct.unpack("!H", closes[0][:2])[0] if closes[0] else None
-
-
-def broadcast(server, title, message="m"):
-    body = {"message_type": "m", "title": title, "message": message, "payload": {}}
-    answer = server.request("POST", SYSTEM, key=API_KEY, body=body)
-    assert answer.status == 200, answer
 
 
 # Case 12.

@@ -399,20 +399,9 @@ def test_toasts_for_whoever_wants_them(open_demo):
     shows(page, ALICE, ["with a toast", "without a toast"])
 
 
-NATIVE = """
-window.shown = [];
-window.Notification = class {
-  static permission = 'default';
-  static async requestPermission() { return (Notification.permission = window.answer); }
-  constructor(title) { window.shown.push(title); }
-};
-Object.defineProperty(Document.prototype, 'hidden', { get: () => window.isAway === true });
-"""
-
-
 def test_the_desktop_is_asked_for_on_a_click_alone(open_demo):
     page = open_demo()
-    page.evaluate(NATIVE)
+    page.evaluate("fakeDesktop()")
     for answer, words in [("denied", "denied"), ("granted", "Shown on the desktop")]:
         page.evaluate(
             "(answer) => { Notification.permission = 'default'; window.answer = answer }", answer

@@ -3,10 +3,10 @@
 import contextlib
 
 import pytest
-from test_poll import Waiting, poll
 from websockets.exceptions import ConnectionClosed
 
 from harness.clients import EventClient, FlatClient, InboxClient
+from harness.polling import Waiting, poll
 from harness.raw import exchange
 from harness.server import API_KEY
 from harness.shards import own_connections, spread

@@ -4,16 +4,16 @@ import json
 import threading
 
 import pytest
-from test_poll import Waiting, poll
 
 from harness.clients import Client, EventClient, FlatClient, InboxClient
+from harness.everyone import INBOX, next_titles, publish_for_everyone, title_of
+from harness.polling import Waiting, poll
 from harness.publisher import Publisher
 from harness.server import API_KEY
 from harness.streams import StreamClient
 from harness.tokens import user_token
 from harness.waiting import wait_until
 
-INBOX = "/api/v1/notifications"
 # Published for everyone while a user's own are.
 COUNT = 60
 CUTS = 40
@@ -41,37 +41,12 @@ def server(make_server):
     return make_server(arguments=["--shards", "2"])
 
 
-def publish_for_everyone(server, title="for everyone", over=None, headers=None, **fields):
-    body = {"audience": "everyone", "type": "info", "title": title, **fields}
-    answer = server.request("POST", INBOX, body=body, key=API_KEY, over=over, headers=headers)
-    assert answer.status == 201, answer
-    return answer.data
-
-
 def stats(server, user):
     return server.request("GET", INBOX + "/stats", user_token(user)).data
 
 
 def change(server, user, method, path, body=None):
     return server.request(method, INBOX + path, user_token(user), body=body)
-
-
-def title_of(frame):
-    """The title in a frame of any dialect that shows a notification; nothing for the others."""
-    for part in (frame, frame.get("data"), frame.get("notification")):
-        if isinstance(part, dict) and "title" in part:
-            return part["title"]
-    return None
-
-
-def next_titles(tab, count):
-    """The titles of the next so many notifications."""
-    titles = []
-    while len(titles) < count:
-        title = title_of(tab.next())
-        if title is not None:
-            titles.append(title)
-    return titles
 
 
 def test_every_dialect_says_what_it_says_of_a_live_one(server, fresh_user):

@@ -3,9 +3,9 @@
 import datetime
 
 import pytest
-from test_poll import poll
 
 from harness.clients import EventClient, FlatClient, InboxClient
+from harness.polling import poll
 from harness.server import API_KEY
 from harness.streams import StreamClient
 from harness.tokens import user_token

@@ -100,7 +100,7 @@ def test_a_long_head_by_the_byte_costs_no_more_a_byte_than_a_short_one(server):
     assert long <= 3 * short, (long, short)
 
 
-# Case 26.
+# Cases 20 and 26.
 
 
 LISTS = [

@@ -13,7 +13,7 @@ from harness.engineio import EngineServer
 from harness.proxy import BackgroundProxy
 from harness.rooms import TypedClient, send
 from harness.shards import own_connections
-from harness.socketio_clients import PythonClient
+from harness.socketio_clients import PythonClient, is_settled
 from harness.socketio_js import WAYS, ChromiumClient, NodeClient
 from harness.times import is_timestamp
 from harness.tokens import publisher_token, user_token
@@ -95,11 +95,6 @@ def test_a_page_of_an_allowed_origin_may_connect_and_no_other(make_server, fresh
 
 
 # The table of messages, and the handlers of the document.
-
-
-def is_settled(tab):
-    """Whether it has the transport that it will keep."""
-    return tab.state["transport"] == tab.request.transports[-1]
 
 
 @EACH

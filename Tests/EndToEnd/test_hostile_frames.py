@@ -222,7 +222,7 @@ def verdict(first, length, is_inside):
 
 
 def test_every_first_byte_is_judged_by_the_table(upgraded):
-    # Case 6: 2,560 of 2,560.
+    # Case 6: 2,560 of 2,560. Case 17: a compressed frame is one of those that are refused.
     whole = itertools.product(range(256), (0, 1, 125, 126, 65_536), (False, True))
     for first, length, is_inside in whole:
         with upgraded() as connection:

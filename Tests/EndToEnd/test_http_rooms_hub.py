@@ -5,9 +5,9 @@ import json
 import re
 
 import pytest
-from test_poll import Waiting, poll
 
 from harness.clients import EventClient, FlatClient
+from harness.polling import Waiting, poll
 from harness.raw import exchange
 from harness.server import API_KEY
 from harness.shards import HUB, own_connections, spread

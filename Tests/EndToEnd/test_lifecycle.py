@@ -23,7 +23,7 @@ from harness.waiting import is_ready, wait_until
 COMMANDS = ["serve", "token", "publish", "listen", "check", "version"]
 
 
-# Ending.
+# Ending. Case 95.
 
 
 def test_sigterm_tells_every_client_and_ends_well(make_server, fresh_user):

@@ -4,9 +4,9 @@ import contextlib
 import urllib.parse
 
 import pytest
-from test_poll import Waiting, poll
 
 from harness.clients import EventClient, FlatClient
+from harness.polling import Waiting, poll
 from harness.server import API_KEY
 from harness.shards import spread
 from harness.streams import StreamClient

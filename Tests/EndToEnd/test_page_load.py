@@ -36,24 +36,13 @@ def test_the_first_paint_is_quick(browser, demo_server):
 
 PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
-MODULES = """
-() => ({
-  named: [...document.querySelectorAll('link[rel=modulepreload], script[src]')]
-    .map((each) => each.href ?? each.src),
-  loaded: performance.getEntriesByType('resource').map((each) => each.name)
-    .filter((name) => name.split('?')[0].endsWith('.js')),
-  unlike: performance.getEntriesByType('resource').filter((each) => each.responseStatus >= 300)
-    .map((each) => each.name),
-})
-"""
-
 
 @pytest.mark.parametrize("path", ["/", "/console"])
 def test_what_a_page_names_is_what_it_needs(browser, demo_server, path):
     with contextlib.closing(new_context(browser)) as context:
         page = open_own_page(context, path, server=demo_server)
         page.wait_for_load_state("networkidle")
-        asked = page.evaluate(MODULES)
+        asked = page.evaluate("modules()")
         named = {urlparse(each).path for each in asked["named"]}
         # Nothing in vain, and nothing that waits for another module to ask for it.
         assert named == {urlparse(each).path for each in asked["loaded"]}

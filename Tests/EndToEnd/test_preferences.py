@@ -3,10 +3,10 @@
 import datetime
 
 import pytest
-from test_everyone import next_titles, publish_for_everyone
-from test_poll import Waiting, is_waiting, poll
 
 from harness.clients import EventClient, FlatClient, InboxClient
+from harness.everyone import next_titles, publish_for_everyone
+from harness.polling import Waiting, is_waiting, poll
 from harness.rooms import TypedClient
 from harness.streams import StreamClient
 from harness.tokens import user_token

@@ -2,11 +2,11 @@
 
 import json
 
-from test_crowds import TYPED_PATH, broadcast, frames_of, is_upgraded
-
 from harness.clients import FLAT_PATH
-from harness.crowd import Crowd
+from harness.crowd import Crowd, frames_of, is_upgraded
+from harness.dialects import TYPED_PATH
 from harness.raw import TEXT, frame, upgrade_request
+from harness.rooms import broadcast
 from harness.sizes import size
 from harness.socketio_raw import SPACE, connect_packet, path
 from harness.tokens import user_token

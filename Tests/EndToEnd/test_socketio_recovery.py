@@ -9,14 +9,14 @@ import json
 from pathlib import Path
 
 import pytest
-from test_cuts import SHARDS, cut_all, move_horizon
-from test_ghostpay import is_settled
 
+from harness.cuts import SHARDS, cut_all, move_horizon
 from harness.engineio import PollingClient
 from harness.proxy import BackgroundProxy
 from harness.publisher import Publisher
 from harness.rooms import send
 from harness.server import API_KEY
+from harness.socketio_clients import is_settled
 from harness.socketio_js import WAYS
 from harness.socketio_raw import PATH, SOCKET_IO_DIALECTS, SPACE, RawClient, connect_packet
 from harness.tokens import user_token

@@ -5,9 +5,9 @@ import socket
 import time
 
 import pytest
-from test_resume import Publisher
 
 from harness.clients import EventClient, FlatClient, InboxClient
+from harness.publisher import Publisher
 from harness.server import API_KEY
 from harness.streams import STREAM_PATH, StreamClient
 from harness.times import is_timestamp

@@ -17,7 +17,8 @@ edit that does not apply exactly once is an error.
 """
 
 import re
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 
 class EditError(Exception):

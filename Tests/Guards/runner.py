@@ -189,8 +189,15 @@ class Run:
             built = self.tree / ".build" / "debug"
             expression = " or ".join(f"({test[2]})" for test in tests)
             status, _ = self.call(
-                [PYTEST, "-q", "-x", "-c", "Tests/EndToEnd/pytest.ini"]
-                + [f"Tests/EndToEnd/{tests[0][1]}", "-k", expression],
+                [
+                    PYTEST,
+                    "-qx",
+                    "-c",
+                    "Tests/EndToEnd/pytest.ini",
+                    f"Tests/EndToEnd/{tests[0][1]}",
+                    "-k",
+                    expression,
+                ],
                 log,
                 patience,
                 CARILLON_BINARY=str(built / "carillon"),

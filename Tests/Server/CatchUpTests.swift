@@ -33,8 +33,8 @@ struct CatchUpTests {
       try fixture.store.answer(ReplaySessionTests.page([], through: 0))
     }
     try fixture.turn(until: {
-      !fixture.shard.table[peer.place].flags.contains(.replaying)
-        && fixture.state(of: peer) == .session
+      !peer.connection.isReplaying
+        && peer.connection.state == .session
     })
     try fixture.turn(2)
     peer.receive()
@@ -244,7 +244,7 @@ struct CatchUpTests {
     fixture.script.room[peer.serverDescriptor] = 10
     try fixture.publish(ReplaySessionTests.stored(1))
     try fixture.turn(2)
-    #expect(fixture.isBlocked(peer))
+    #expect(peer.connection.isBlocked)
     try fixture.publish(Self.everyone(2))
     try Self.awaitQuestion(fixture, after: 1)
     try fixture.store.answer(ReplaySessionTests.page([2], through: 2))
@@ -252,7 +252,7 @@ struct CatchUpTests {
     try fixture.publish(ReplaySessionTests.stored(3))
     try fixture.turn(2)
     fixture.script.room[peer.serverDescriptor] = nil
-    try fixture.turn(until: { !fixture.isBlocked(peer) })
+    try fixture.turn(until: { !peer.connection.isBlocked })
     #expect(
       ReplaySessionTests.titles(try peer.frames())
         == ["n1", "stats", "n2", "stats", "n3", "stats"])
@@ -298,7 +298,7 @@ struct CatchUpTests {
     try fixture.pass(milliseconds: CatchUps.pauseMilliseconds)
     #expect(fixture.store.reads.count == CatchUps.readLimit)
     // One of them leaves, and so do two that wait.
-    for index in [0, 100, 101] { fixture.shard.drop(peers[index].place) }
+    for index in [0, 100, 101] { peers[index].connection.end() }
     var answered = 0
     while answered < 148 {
       try fixture.turn(until: { !fixture.store.reads.isEmpty })
@@ -310,7 +310,7 @@ struct CatchUpTests {
     for (index, peer) in peers.enumerated() where ![0, 100, 101].contains(index) {
       #expect(ReplaySessionTests.titles(try peer.frames()) == ["n1", "stats"])
     }
-    #expect(fixture.shard.catchUps.readCount == 0)
+    #expect(fixture.shard.catchUpReadCount == 0)
     #expect(fixture.store.reads.isEmpty)
   }
 
@@ -357,8 +357,8 @@ struct CatchUpTests {
       var published = 0
       var steps = 0
       while steps < 80 || published < committed.count
-        || fixture.shard.heardThrough < UInt64(committed.count)
-        || fixture.shard.table[peer.place].flags.contains(.replaying)
+        || fixture.shard.appliedOffset < UInt64(committed.count)
+        || peer.connection.isReplaying
       {
         steps += 1
         switch random.next() % 4 {

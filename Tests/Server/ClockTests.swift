@@ -57,18 +57,18 @@ struct ClockTests {
     for shift in [Self.hour / 2, Self.hour / 2 - 2_000, -Self.hour] {
       fixture.script.wallShift += shift
       try fixture.pass(milliseconds: 100)
-      #expect(fixture.state(of: short) == .session)
+      #expect(short.connection.state == .session)
     }
     fixture.script.wallShift += Self.hour
     try fixture.pass(milliseconds: 1_000)
-    #expect(fixture.state(of: short) == .session)
+    #expect(short.connection.state == .session)
     try fixture.pass(milliseconds: 1_000)
-    #expect(fixture.state(of: short) != .session)
-    #expect(fixture.state(of: long) == .session)
+    #expect(short.connection.state != .session)
+    #expect(long.connection.state == .session)
     // One jump over the end is enough of it, whenever the session would next be looked at.
     fixture.script.wallShift += Self.hour
     try fixture.pass(milliseconds: 100)
-    #expect(fixture.state(of: long) != .session)
+    #expect(long.connection.state != .session)
     #expect(fixture.core.metrics[0].value(.tokensExpired) == 2)
   }
 
@@ -93,7 +93,7 @@ struct ClockTests {
     }
     try fixture.pass(milliseconds: 25_000)
     #expect(fixture.core.metrics[0].value(.timedOut) == 0)
-    #expect(fixture.shard.directory.placeCount == 200)
+    #expect(fixture.shard.sessionCount == 200)
   }
 
   // Case 69

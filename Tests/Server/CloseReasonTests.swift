@@ -66,11 +66,11 @@ struct CloseReasonTests {
         try fixture.turn()
         socket.received = []
       }
-      fixture.shard.close(socket.place, code: code, reason: reason)
+      socket.connection.close(code: code, reason: reason)
       try fixture.turn(2)
       try #require(socket.received == Self.expected(code, reason), "\(number): \(reason)")
       try #require(socket.isEnded)
-      fixture.shard.drop(socket.place)
+      socket.connection.end()
     }
   }
 }

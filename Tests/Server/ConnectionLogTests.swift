@@ -88,7 +88,7 @@ struct ConnectionLogTests {
           + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
     case .violation: peer.send([0x81, 0x01, 0x78])
     }
-    try fixture.turn(until: { fixture.state(of: peer) != .session })
+    try fixture.turn(until: { peer.connection.state != .session })
   }
 
   @Test("a session is told of when it begins and when it ends, with why", arguments: End.allCases)
@@ -115,7 +115,7 @@ struct ConnectionLogTests {
     #expect(log.lines() == [#"session of "p" began: metrics, shard 0, 127.0.0.1"#])
     try fixture.pass(milliseconds: 1_000)
     peer.endSending()
-    try fixture.turn(until: { fixture.state(of: peer) == .free })
+    try fixture.turn(until: { peer.connection.hasEnded })
     #expect(
       log.lines()
         == [#"session of "p" ended after 1000 ms, the client left: metrics, shard 0, 127.0.0.1"#])
@@ -187,7 +187,7 @@ struct ConnectionLogTests {
     let fixture = try ShardFixture(log: log.log)
     log.fill()
     let peer = try fixture.session("u", path: Self.flat)
-    #expect(fixture.state(of: peer) == .session)
+    #expect(peer.connection.state == .session)
     log.drain()
     try fixture.pass(milliseconds: 1_000)
     try end(peer, by: .goodbye, fixture)

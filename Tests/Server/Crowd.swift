@@ -16,8 +16,8 @@ import Wire
 final class VirtualSocket {
   let descriptor: Int32
   private weak var crowd: Crowd?
-  var place: UInt32 = 0
-  var generation: UInt32 = 0
+  /// The server's end.
+  var connection = ConnectionView()
   /// What was said and not read by the server yet, from `readCount` on.
   private var said: [UInt8] = []
   private var readCount = 0
@@ -136,7 +136,7 @@ final class VirtualSocket {
 final class Crowd {
   /// No descriptor of the real kernel's is as large.
   private static let firstDescriptor: Int32 = 1 << 24
-  /// Of the listener: see `Shard.listenerPlace`.
+  /// Of the listener: see `ShardView.listenerSlot`.
   private static let listenerMark = UInt64(UInt32.max)
 
   private var sockets: [VirtualSocket] = []
@@ -279,12 +279,7 @@ extension ShardFixture {
     let before = core.metrics[0].value(.accepted)
     let socket = script.crowd.arrive()
     try turn(until: { core.metrics[0].value(.accepted) == before + 1 })
-    shard.table.forEachPlace { place in
-      if shard.table[place].fd == socket.descriptor {
-        socket.place = place
-        socket.generation = shard.table[place].generation
-      }
-    }
+    socket.connection = try #require(shard.connection(onDescriptor: socket.descriptor))
     return socket
   }
 
@@ -309,16 +304,5 @@ extension ShardFixture {
     return "GET \(target) HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
       + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
       + "Authorization: Bearer \(token)\r\n\r\n"
-  }
-
-  /// Where the socket's connection is in its life; `.free` once it has ended.
-  func state(of socket: VirtualSocket) -> ConnectionState {
-    guard shard.table.holds(socket.place, generation: socket.generation) else { return .free }
-    return shard.table[socket.place].state
-  }
-
-  /// Bytes that the server holds for the socket's connection alone.
-  func queuedByteCount(of socket: VirtualSocket) -> Int {
-    state(of: socket) == .free ? 0 : shard.table[socket.place].queuedByteCount
   }
 }

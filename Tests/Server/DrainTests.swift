@@ -24,7 +24,7 @@ struct DrainTests {
     #expect(try session.frames().contains("close 1001"))
     idle.receive()
     #expect(idle.isEnded)
-    #expect(fixture.state(of: asking) == .http)
+    #expect(asking.connection.state == .http)
     try fixture.store.answer(.published)
     let answer = try EndpointTests.answer(to: asking, fixture)
     #expect(answer.head.hasPrefix("HTTP/1.1 201"))
@@ -34,7 +34,7 @@ struct DrainTests {
       return asking.isEnded
     })
     try fixture.pass(milliseconds: 2_000)
-    #expect(fixture.shard.table.count == 0)
+    #expect(fixture.shard.connectionCount == 0)
     #expect(fixture.core.metrics[0].value(.draining) == 1)
   }
 
@@ -45,12 +45,12 @@ struct DrainTests {
     try fixture.publish(TurnTests.broadcast(20_000))
     let asking = try fixture.connect()
     asking.send(EndpointTests.request("POST /api/v1/notifications", body: EndpointTests.draft))
-    try fixture.turn(until: { fixture.store.commands.count == 1 && fixture.isBlocked(peer) })
+    try fixture.turn(until: { fixture.store.commands.count == 1 && peer.connection.isBlocked })
     fixture.core.mailboxes[0].append(.drain)
     try fixture.turn(2)
-    #expect(fixture.shard.table.count == 2)
+    #expect(fixture.shard.connectionCount == 2)
     try fixture.pass(milliseconds: fixture.core.configuration.limits.drainTimeoutMilliseconds + 100)
-    #expect(fixture.shard.table.count == 0)
+    #expect(fixture.shard.connectionCount == 0)
     // The store's answer to one who has gone is for nobody.
     try fixture.store.answer(.published)
     try fixture.turn(2)

@@ -39,14 +39,14 @@ struct EndingTests {
     try fixture.turn(until: { fixture.store.reads.count == 1 })
     peer.endSending()
     try fixture.turn(until: {
-      fixture.shard.table[peer.place].flags.contains(.peerEnded)
+      peer.connection.isPeerEnded
     })
     fixture.script.room[peer.serverDescriptor] = 1_000
     try Self.answerPage(fixture)
     try fixture.turn(5)
     fixture.script.room[peer.serverDescriptor] = nil
     try fixture.turn(until: { Self.isWhole(peer) && peer.isEnded })
-    #expect(fixture.shard.table.count == 0)
+    #expect(fixture.shard.connectionCount == 0)
     #expect(fixture.core.metrics[0].value(.resets) == 0)
   }
 
@@ -73,9 +73,9 @@ struct EndingTests {
     peer.send(Self.lastRequest(close: true))
     try Self.answerPage(fixture)
     try fixture.turn(3)
-    #expect(fixture.shard.table.count == 1)
+    #expect(fixture.shard.connectionCount == 1)
     try fixture.pass(milliseconds: 11_000)
-    #expect(fixture.shard.table.count == 0)
+    #expect(fixture.shard.connectionCount == 0)
   }
 
   @Test func `pages that nobody takes are bounded together`() throws {
@@ -86,7 +86,7 @@ struct EndingTests {
       fixture.script.room[peer.serverDescriptor] = 1_000
       peer.send(Self.lastRequest(close: false))
       try Self.answerPage(fixture)
-      try fixture.turn(until: { fixture.isBlocked(peer) })
+      try fixture.turn(until: { peer.connection.isBlocked })
       peers.append(peer)
     }
     let next = try fixture.connect()
@@ -102,11 +102,11 @@ struct EndingTests {
     // One takes its page, one goes away: there is room again.
     fixture.script.room[peers[0].serverDescriptor] = nil
     fixture.script.sends[peers[1].serverDescriptor] = [-104]
-    try fixture.turn(until: { Self.isWhole(peers[0]) && fixture.state(of: peers[1]) == .free })
+    try fixture.turn(until: { Self.isWhole(peers[0]) && peers[1].connection.hasEnded })
     next.received = []
     next.send(Self.lastRequest(close: false))
     try Self.answerPage(fixture)
     try fixture.turn(until: { Self.isWhole(next) })
-    #expect(fixture.shard.blockedBytes < 110_000)
+    #expect(fixture.shard.blockedByteCount < 110_000)
   }
 }

@@ -79,17 +79,17 @@ extension ShardFixture {
     }
   }
 
-  /// What the shard keeps of that sid.
-  func engineSession(_ sid: String, on index: Int = 0) -> EngineSession? {
-    EngineID(sid).flatMap { shards[index].engineSession($0) }
+  /// The session of that sid on the shard.
+  func engineSession(_ sid: String, on index: Int = 0) -> EngineSessionView? {
+    shards[index].engineSession(sid)
   }
 
   /// Whether nothing at all is left of the connections that were here, and of what they were sent.
   func isEmpty(_ index: Int = 0) -> Bool {
     let shard = shards[index]
-    return shard.table.count == 0 && shard.engineSessions.isEmpty
-      && shard.directory.placeCount == 0 && shard.rooms.isEmpty
-      && shard.blockedCount == 0 && shard.blockedBytes == 0
+    return shard.connectionCount == 0 && shard.engineSessionCount == 0
+      && shard.sessionCount == 0 && shard.localRooms.isEmpty
+      && shard.blockedConnectionCount == 0 && shard.blockedByteCount == 0
       && shard.unauthenticatedCount == 0 && shard.bodyBytesInFlight == 0
   }
 
@@ -170,13 +170,15 @@ final class Poller {
     return String(opening[mark.upperBound...].prefix { $0 != "\"" })
   }
 
-  var session: EngineSession? { fixture.engineSession(sid) }
+  var session: EngineSessionView? { fixture.engineSession(sid) }
 
   /// Sends a poll, and turns until the shard has it waiting or has answered it.
   func begin() throws {
     polls = try alive(polls)
     fixture.request("GET", path, "&sid=\(sid)", on: polls)
-    try fixture.turn(until: { self.session?.poll != nil || !self.polls.receive().isEmpty })
+    try fixture.turn(until: {
+      self.session?.isPollWaiting == true || !self.polls.receive().isEmpty
+    })
   }
 
   /// The connection, or another where the server has ended it: it had nothing to say for long.

@@ -11,7 +11,7 @@ import Testing
 @Suite("Engine.IO 4: sessions")
 struct EngineSessionTests {
   static func value(_ counter: Counter, _ fixture: ShardFixture) -> Int {
-    fixture.shard.metrics.value(counter)
+    fixture.core.metrics[0].value(counter)
   }
 
   @Test func `a session that is polled has a place of its own, without a socket`() throws {
@@ -21,10 +21,10 @@ struct EngineSessionTests {
       poller.opening == #"0{"sid":"\#(poller.sid)","upgrades":["websocket"],"pingInterval":20000,"#
         + #""pingTimeout":10000,"maxPayload":65536}"#)
     let session = try #require(poller.session)
-    #expect(fixture.shard.table[session.place].fd == -1)
-    #expect(fixture.shard.table[session.place].flags.contains(.polling))
+    #expect(session.connection.descriptor == -1)
+    #expect(session.connection.isPolled)
     // Two requests' connections, and the session.
-    #expect(fixture.shard.table.count == 3)
+    #expect(fixture.shard.connectionCount == 3)
     #expect(try poller.post("1") == 200)
     poller.leave()
     try fixture.expectEmpty()
@@ -38,7 +38,7 @@ struct EngineSessionTests {
     #expect(poller.polls.receive().isEmpty)
     try poller.post("4a", "4b")
     #expect(try poller.packets(isBegun: true) == ["4a", "4b"])
-    #expect(poller.session?.poll == nil)
+    #expect(poller.session?.isPollWaiting != true)
   }
 
   @Test func `what nobody has polled for waits, and comes sixteen packets at a time`() throws {
@@ -48,12 +48,12 @@ struct EngineSessionTests {
     for packet in sent { try poller.post(packet) }
     let session = try #require(poller.session)
     try fixture.turn(2)
-    #expect(fixture.shard.table[session.place].flags.contains(.blocked))
-    #expect(fixture.shard.blockedBytes > 0)
+    #expect(session.connection.isBlocked)
+    #expect(fixture.shard.blockedByteCount > 0)
     let polls = try (0..<3).map { _ in try poller.packets() }
     #expect(polls.map(\.count) == [16, 16, 8] && polls.flatMap { $0 } == sent)
-    #expect(fixture.shard.blockedBytes == 0 && fixture.shard.blockedCount == 0)
-    #expect(fixture.shard.table[session.place].owned.isEmpty)
+    #expect(fixture.shard.blockedByteCount == 0 && fixture.shard.blockedConnectionCount == 0)
+    #expect(session.connection.privateBuffer.count == 0)
   }
 
   @Test func `whoever never polls is cut off at the bound of its backlog`() throws {
@@ -62,8 +62,8 @@ struct EngineSessionTests {
     let packet = "4" + String(repeating: "x", count: 1_000)
     var largest = 0
     for _ in 0..<50 {
-      guard let place = poller.session?.place else { break }
-      largest = max(largest, fixture.shard.table[place].queuedByteCount)
+      guard let connection = poller.session?.connection else { break }
+      largest = max(largest, connection.queuedByteCount)
       _ = try poller.post(packet)
       try fixture.turn(2)
     }
@@ -85,7 +85,7 @@ struct EngineSessionTests {
     fixture.request("GET", poller.path, "&sid=\(poller.sid)", on: second)
     #expect(try fixture.answer(to: second).status == 400)
     #expect(try poller.packets(isBegun: true) == ["1"])
-    #expect(fixture.shard.engineSessions.isEmpty)
+    #expect(fixture.shard.engineSessionCount == 0)
     poller.leave()
     second.leave()
     try fixture.expectEmpty()
@@ -120,7 +120,7 @@ struct EngineSessionTests {
       "POST \(poller.path)?EIO=4&transport=polling&sid=\(poller.sid) HTTP/1.1\r\nHost: x\r\n"
         + "Content-Length: 101\r\n\r\n")
     #expect(try fixture.answer(to: poller.posts).status == 413)
-    #expect(fixture.shard.engineSessions.isEmpty)
+    #expect(fixture.shard.engineSessionCount == 0)
   }
 
   @Test func `a packet of a body is held to the bound of a message`() throws {
@@ -239,10 +239,10 @@ struct EngineSessionTests {
       // What it was sent and does not take.
       fixture.script.room[peer.serverDescriptor] = 0
       for _ in 0..<10 { peer.say("4" + String(repeating: "x", count: 2_000)) }
-      try fixture.turn(until: { fixture.shard.table[peer.place].queuedByteCount > 20_000 })
+      try fixture.turn(until: { peer.connection.queuedByteCount > 20_000 })
       #expect(fixture.engineSession(sid) != nil)
     }
-    #expect(fixture.shard.engineSessions.count == 3)
+    #expect(fixture.shard.engineSessionCount == 3)
     for peer in peers { peer.leave() }
     try fixture.pass(milliseconds: 60_000)
     try fixture.expectEmpty()
@@ -254,7 +254,7 @@ struct EngineSessionTests {
     let poller = try Poller(fixture)
     fixture.request("GET", "/engine.io/", "", on: poller.posts)
     #expect(try fixture.answer(to: poller.posts).status == 503)
-    #expect(fixture.shard.engineSessions.count == 1)
+    #expect(fixture.shard.engineSessionCount == 1)
     try poller.post("1")
     poller.leave()
     try fixture.expectEmpty()
@@ -264,7 +264,7 @@ struct EngineSessionTests {
     let fixture = try ShardFixture.engine()
     let poller = try Poller(fixture)
     try poller.begin()
-    fixture.shard.drop(try #require(poller.session).place)
+    try #require(poller.session).connection.end()
     #expect(try poller.poll(isBegun: true).status == 400)
     poller.leave()
     try fixture.expectEmpty()
@@ -280,13 +280,13 @@ struct EngineSessionTests {
     try poller.post("4last")
     let late = try fixture.connect()
     late.send("GET /engine.io/?EIO=4&tr")
-    try fixture.turn(until: { !fixture.shard.table[late.place].partial.isEmpty })
+    try fixture.turn(until: { late.connection.hasUnparsedBytes })
     fixture.core.mailboxes[0].append(.drain)
     try poller.begin()
     try fixture.pass(milliseconds: 200)
     #expect(try poller.packets(isBegun: true).first == "4last")
     #expect(try fixture.frames(1, of: peer) == ["close 1001"])
-    #expect(fixture.shard.engineSessions.isEmpty)
+    #expect(fixture.shard.engineSessionCount == 0)
     late.send("ansport=polling HTTP/1.1\r\nHost: x\r\n\r\n")
     #expect(try fixture.answer(to: late).status == 503)
     for each in [peer, late] { each.leave() }

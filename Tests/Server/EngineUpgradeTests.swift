@@ -31,11 +31,11 @@ struct EngineUpgradeTests {
     // The binary one is raw now.
     #expect(try fixture.frames(4, of: peer) == ["4a", "\u{1}\u{2}\u{3}", "4b", "4c"])
     let session = try #require(poller.session)
-    #expect(fixture.shard.table[session.place].fd == peer.serverDescriptor)
-    #expect(!fixture.shard.table[session.place].flags.contains(.polling))
+    #expect(session.connection.descriptor == peer.serverDescriptor)
+    #expect(!session.connection.isPolled)
     // The session and the two connections that it was polled by: the probe's place is gone.
-    #expect(fixture.shard.table.count == 3)
-    #expect(fixture.shard.metrics.value(.engineUpgrades) == 1)
+    #expect(fixture.shard.connectionCount == 3)
+    #expect(fixture.core.metrics[0].value(.engineUpgrades) == 1)
     peer.say("1")
     #expect(try fixture.frames(1, of: peer) == ["close 1000"])
     peer.leave()
@@ -90,7 +90,7 @@ struct EngineUpgradeTests {
     #expect(try fixture.frames(1, of: peer) == ["4c"])
   }
 
-  // Case 42
+  // Cases 42, 99
   @Test func `in whatever order, each message comes once and after those before it`() throws {
     for seed in UInt64(0)..<60 {
       let fixture = try ShardFixture.engine()
@@ -111,7 +111,7 @@ struct EngineUpgradeTests {
           try poller.begin()
           isWaiting = true
         default:
-          guard isWaiting, poller.session?.poll == nil else { return try fixture.turn() }
+          guard isWaiting, poller.session?.isPollWaiting != true else { return try fixture.turn() }
           heard += try poller.packets(isBegun: true)
           isWaiting = false
         }
@@ -144,15 +144,15 @@ struct EngineUpgradeTests {
     let poller = try Poller(fixture)
     let peer = try Self.probe(poller)
     try fixture.pass(milliseconds: 9_000)
-    #expect(fixture.state(of: peer) == .session)
+    #expect(peer.connection.state == .session)
     try poller.post("4meanwhile")
     try fixture.pass(milliseconds: 1_000)
     #expect(try fixture.frames(1, of: peer) == ["close 1000"])
-    #expect(fixture.shard.metrics.value(.timedOut) == 1)
+    #expect(fixture.core.metrics[0].value(.timedOut) == 1)
     #expect(try poller.packets() == ["4meanwhile"])
     // A poll waits again, and another WebSocket may try.
     try poller.begin()
-    #expect(poller.session?.poll != nil)
+    #expect(poller.session?.isPollWaiting == true)
     let second = try Self.probe(poller)
     second.say("5")
     second.say("4b")
@@ -166,7 +166,7 @@ struct EngineUpgradeTests {
     let peer = try fixture.webSocket(sid: poller.sid)
     peer.say(text)
     #expect(try fixture.frames(1, of: peer) == ["close 1002"])
-    #expect(poller.session?.probe == nil)
+    #expect(poller.session?.isUpgradePending != true)
     try poller.post("4a")
     #expect(try poller.packets() == ["4a"])
   }
@@ -208,7 +208,7 @@ struct EngineUpgradeTests {
     let poller = try Poller(fixture)
     let peer = try Self.probe(poller)
     peer.leave()
-    try fixture.turn(until: { poller.session?.probe == nil })
+    try fixture.turn(until: { poller.session?.isUpgradePending != true })
     // A poll is not let go at once any more.
     try poller.begin()
     try fixture.turn(3)
@@ -222,13 +222,13 @@ struct EngineUpgradeTests {
   @Test func `a request goes to its session's shard, and what follows on it too`() throws {
     let fixture = try ShardFixture.engine(shardCount: 3)
     let poller = try Poller(fixture, on: 1)
-    #expect(fixture.shards[1].engineSessions.count == 1)
+    #expect(fixture.shards[1].engineSessionCount == 1)
     for index in [0, 2] {
       let peer = try fixture.connect(to: index)
       fixture.request("POST", poller.path, "&sid=\(poller.sid)", body: "4from \(index)", on: peer)
       #expect(try fixture.answer(to: peer).body == "ok")
-      #expect(fixture.shards[index].metrics.value(.connectionsHandedOver) == 1)
-      #expect(fixture.shards[index].table.count == 0)
+      #expect(fixture.core.metrics[index].value(.connectionsHandedOver) == 1)
+      #expect(fixture.shards[index].connectionCount == 0)
       // Two requests at once, on the connection that is the other shard's now.
       fixture.request("GET", poller.path, "&sid=\(poller.sid)", on: peer)
       fixture.request("POST", poller.path, "&sid=\(poller.sid)", body: "1x", on: peer)
@@ -252,7 +252,7 @@ struct EngineUpgradeTests {
       return frames.count == 3
     })
     #expect(frames == ["3probe", "4a", "4b"])
-    #expect(fixture.shards[0].table.count == 0 && fixture.shards[2].engineSessions.count == 1)
+    #expect(fixture.shards[0].connectionCount == 0 && fixture.shards[2].engineSessionCount == 1)
     peer.say("1")
     poller.leave()
     peer.leave()
@@ -270,8 +270,8 @@ struct EngineUpgradeTests {
       return peer.isEnded
     })
     #expect(peer.received.isEmpty)
-    #expect(fixture.shards[1].metrics.value(.refusedConnections) == 1)
-    #expect(fixture.shards[0].table.count == 0 && fixture.shards[1].table.count == 3)
+    #expect(fixture.core.metrics[1].value(.refusedConnections) == 1)
+    #expect(fixture.shards[0].connectionCount == 0 && fixture.shards[1].connectionCount == 3)
     try poller.post("4a")
     #expect(try poller.packets() == ["4a"])
   }
@@ -285,6 +285,6 @@ struct EngineUpgradeTests {
     fixture.request("GET", "/engine.io/", "&sid=\(foreign)", on: peer)
     let (status, body) = try fixture.answer(to: peer)
     #expect(status == 400 && body == #"{"code":1,"message":"Session ID unknown"}"#)
-    #expect(fixture.shards[0].metrics.value(.connectionsHandedOver) == 0)
+    #expect(fixture.core.metrics[0].value(.connectionsHandedOver) == 0)
   }
 }

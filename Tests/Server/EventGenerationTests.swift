@@ -35,7 +35,7 @@ nonisolated(unsafe) private let scripted: UnsafePointer<cl_kernel> = {
     for index in 0..<Int(count) {
       let place = UInt32(truncatingIfNeeded: events[index].data.u64)
       if events[index].data.u64 == .max { continue }
-      if place == Shard.listenerPlace {
+      if place == ShardView.listenerSlot {
         hasArrival = true
       } else {
         script.stale = events[index]

@@ -108,9 +108,9 @@ struct EventStreamTests {
     let fixture = try ShardFixture()
     let peer = try Self.stream(fixture, "u")
     peer.endSending()
-    try fixture.turn(until: { fixture.shard.table.count == 0 })
+    try fixture.turn(until: { fixture.shard.connectionCount == 0 })
     #expect(fixture.core.metrics[0].value(.resets) == 0)
-    #expect(fixture.shard.directory.placeCount == 0)
+    #expect(fixture.shard.sessionCount == 0)
     // The answer to its first question finds nobody.
     try fixture.store.answer(.position(0, ReplaySessionTests.counts(0)))
     try fixture.turn()
@@ -122,14 +122,14 @@ struct EventStreamTests {
     try fixture.store.answer(.position(0, ReplaySessionTests.counts(0)))
     try fixture.turn(3)
     fixture.script.room[peer.serverDescriptor] = 100
-    for _ in 0..<20 where fixture.shard.table[peer.place].state == .session {
+    for _ in 0..<20 where peer.connection.state == .session {
       try fixture.publish(TurnTests.broadcast(8 * 1_024))
       try fixture.turn()
     }
-    #expect(fixture.shard.table[peer.place].state == .closing)
+    #expect(peer.connection.state == .closing)
     #expect(fixture.core.metrics[0].value(.slowConsumers) == 1)
     let limits = fixture.core.configuration.limits
     #expect(
-      fixture.shard.table[peer.place].queuedByteCount <= limits.backlogBytesLimit + 10 * 1_024)
+      peer.connection.queuedByteCount <= limits.backlogBytesLimit + 10 * 1_024)
   }
 }

@@ -79,7 +79,7 @@ struct FetchTests {
     for limit in 1...20 { peer.say(#"{"type":"fetch_notifications","limit":\#(limit)}"#) }
     #expect(try Self.question(fixture).limit == 1)
     try fixture.turn(until: {
-      (fixture.shard.table[peer.place].task as? Fetch)?.next?.limit == 20
+      peer.connection.nextFetchLimit == 20
     })
     #expect(fixture.store.reads.count == 1)
     try fixture.store.answer(Self.page(0))
@@ -87,7 +87,7 @@ struct FetchTests {
     try fixture.store.answer(Self.page(0))
     try fixture.turn(3)
     #expect(try peer.frames() == [Self.update(0), Self.update(0)])
-    #expect(fixture.store.reads.isEmpty && fixture.shard.table[peer.place].task == nil)
+    #expect(fixture.store.reads.isEmpty && peer.connection.isIdle)
   }
 
   @Test func `a fetch before the greeting is answered behind it`() throws {

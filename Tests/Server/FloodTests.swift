@@ -41,8 +41,8 @@ struct FloodTests {
       told += 1
       repeat {
         try fixture.turn()
-        largest = max(largest, fixture.queuedByteCount(of: sleeper))
-      } while fixture.state(of: sleeper) == .session && sleeper.unreadCount > 0
+        largest = max(largest, sleeper.connection.queuedByteCount)
+      } while sleeper.connection.state == .session && sleeper.unreadCount > 0
       heard += try innocent.frames().filter { $0.contains("system:message") }.count
     }
     #expect(largest <= fixture.core.configuration.limits.backlogBytesLimit)
@@ -50,8 +50,8 @@ struct FloodTests {
     #expect(fixture.core.metrics[0].value(.droppedPongs) > count / 2)
     // And whoever takes nothing at all is not kept.
     try fixture.pass(milliseconds: 11_000)
-    #expect(fixture.state(of: sleeper) == .free)
-    #expect(fixture.state(of: innocent) == .session)
+    #expect(sleeper.connection.hasEnded)
+    #expect(innocent.connection.state == .session)
   }
 
   // Case 9
@@ -79,7 +79,7 @@ struct FloodTests {
     try fixture.turn(2)
     for innocent in innocents { innocent.received = [] }
     let metrics = fixture.core.metrics[0]
-    let perTurn = Shard.framesPerTurn + Shard.readBytes / (payload + 6) + 1
+    let perTurn = ShardView.framesPerTurn + ShardView.readBytes / (payload + 6) + 1
     attacker.send(Self.frames(.pong, payload: payload, count: size(120_000, full: 10_000_000)))
     var told = 0
     while attacker.unreadCount > 0 {
@@ -89,7 +89,7 @@ struct FloodTests {
       told += 1
       try fixture.turn()
       #expect(metrics.value(.framesReceived) - frames <= perTurn)
-      #expect(unread - attacker.unreadCount <= Shard.readBytesPerTurn + Shard.readBytes)
+      #expect(unread - attacker.unreadCount <= ShardView.readBytesPerTurn + ShardView.readBytes)
       try #require(unread > attacker.unreadCount, "and it is not starved either")
       // Nobody waits for more than the turn.
       for innocent in innocents {
@@ -98,6 +98,6 @@ struct FloodTests {
       }
     }
     #expect(told > 5)
-    #expect(fixture.state(of: attacker) == .session)
+    #expect(attacker.connection.state == .session)
   }
 }

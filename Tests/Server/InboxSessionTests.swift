@@ -87,7 +87,7 @@ struct InboxSessionTests {
     let frames = try peer.frames()
     #expect(frames.count == 2 && frames[0].contains("new_notification"))
     #expect(frames.last == #"{"type":"unread_count","unreadCount":1}"#)
-    #expect(!fixture.shard.table[peer.place].flags.contains(.replaying))
+    #expect(!peer.connection.isReplaying)
   }
 
   @Test func `a client that resumes is greeted with the number and where it stands`() throws {
@@ -129,7 +129,7 @@ struct InboxSessionTests {
       default: break
       }
     }
-    #expect(fixture.shard.table.contains(alive.place) && fixture.shard.table.count == 1)
+    #expect(!alive.connection.hasEnded && fixture.shard.connectionCount == 1)
     #expect(fixture.core.metrics[0].value(.timedOut) == 1)
   }
 
@@ -140,7 +140,7 @@ struct InboxSessionTests {
     try fixture.publish(TurnTests.broadcast())
     try fixture.pass(milliseconds: 9_800)
     #expect(try late.frames() == [])
-    #expect(fixture.shard.directory.placeCount == 0)
+    #expect(fixture.shard.sessionCount == 0)
     prompt.say(Self.auth(ShardFixture.token("u")))
     try fixture.turn(until: { !fixture.store.reads.isEmpty })
     try fixture.store.answer(.position(0, Self.counts(4)))
@@ -148,16 +148,14 @@ struct InboxSessionTests {
     #expect(try late.frames() == ["close 1008"])
     #expect(try prompt.frames() == [Self.connected(4)])
     try fixture.pass(milliseconds: 20_000)
-    #expect(fixture.shard.table.count == 1 && fixture.shard.directory.contains(user: "u"))
+    #expect(fixture.shard.connectionCount == 1 && fixture.shard.isConnected("u"))
   }
 
   @Test func `a client that has not shown a token is told nothing that is for everyone`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session(nil, path: Self.path)
     // As though the dialect spoke of it: the logs that sessions read from move on.
-    for format in fixture.shard.formats.prefix(2 * DialectRegistry.all.count) {
-      format.log.append(Array("for members".utf8).span)
-    }
+    fixture.shard.appendToSessionLogs(Array("for members".utf8))
     var ping: [UInt8] = []
     WebSocketFrame.append(.ping, payload: [1], maskingKey: 7, into: &ping)
     peer.send(ping)
@@ -178,7 +176,7 @@ struct InboxSessionTests {
     let peer = try fixture.session(nil, path: Self.path)
     peer.say(text)
     try fixture.turn(until: { (try? peer.frames()) == ["close 1008"] })
-    #expect(fixture.store.reads.isEmpty && fixture.shard.directory.placeCount == 0)
+    #expect(fixture.store.reads.isEmpty && fixture.shard.sessionCount == 0)
   }
 
   @Test(
@@ -212,6 +210,6 @@ struct InboxSessionTests {
     peer.say(Self.auth(token))
     let code = path.contains("v1") ? "close 4002" : "close 1008"
     try fixture.turn(until: { (try? peer.frames())?.last == code })
-    #expect(fixture.shard.directory.placeCount == 0)
+    #expect(fixture.shard.sessionCount == 0)
   }
 }

@@ -24,16 +24,16 @@ struct LateAnswerTests {
     setsockopt(
       peer.descriptor, SOL_SOCKET, SO_LINGER, &linger,
       socklen_t(MemoryLayout.size(ofValue: linger)))
-    return (peer.place, peer.serverDescriptor)
+    return (peer.connection.slot, peer.serverDescriptor)
   }
 
   /// A connection in that place and with that descriptor.
   static func successor(
-    _ fixture: ShardFixture, _ former: (place: UInt32, descriptor: Int32)
+    _ fixture: ShardFixture, _ former: (slot: UInt32, descriptor: Int32)
   ) throws -> TestPeer {
-    try fixture.turn(until: { fixture.shard.table.count == 0 })
+    try fixture.turn(until: { fixture.shard.connectionCount == 0 })
     let peer = try fixture.connect()
-    #expect(peer.place == former.place)
+    #expect(peer.connection.slot == former.slot)
     #expect(peer.serverDescriptor == former.descriptor)
     return peer
   }
@@ -82,9 +82,9 @@ struct LateAnswerTests {
     let token = ShardFixture.token("a")
     let former = try Self.askAndLeave(
       fixture, "\(path)\(fields)Host: x\r\nAuthorization: Bearer \(token)\r\n\r\n")
-    try fixture.turn(until: { fixture.shard.table.count == 0 })
+    try fixture.turn(until: { fixture.shard.connectionCount == 0 })
     let peer = try fixture.session("b", path: "/api/ws", since: "0")
-    #expect(peer.place == former.0)
+    #expect(peer.connection.slot == former.0)
     try fixture.turn(until: { fixture.store.reads.count == 2 })
     let secret = Notification(
       id: NotificationID(high: 1, low: 1), userID: "a", type: "t", priority: .normal,

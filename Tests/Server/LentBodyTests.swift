@@ -20,11 +20,6 @@ struct LentBodyTests {
     "GET /client/\(files.hash)/\(name) HTTP/1.1\r\nHost: x\r\n\(fields)\r\n"
   }
 
-  /// Where the connection's lent bytes lie.
-  private static func address(_ peer: TestPeer, _ fixture: ShardFixture) -> Int? {
-    fixture.shard.table[peer.place].lent?.bytes.withUnsafeBytes { Int(bitPattern: $0.baseAddress) }
-  }
-
   @Test func `a crowd of slow readers holds one copy between them`() throws {
     let fixture = try ShardFixture(files: Self.files)
     let peers = try (0..<50).map { _ in try fixture.connect() }
@@ -33,15 +28,15 @@ struct LentBodyTests {
       fixture.script.room[peer.serverDescriptor] = index * 500
       peer.send(Self.request("large.css"))
     }
-    try fixture.turn(until: { peers.allSatisfy(fixture.isBlocked) })
-    #expect(Set(peers.map { Self.address($0, fixture) }).count == 1)
-    #expect(Self.address(peers[0], fixture) != nil)
+    try fixture.turn(until: { peers.allSatisfy { $0.connection.isBlocked } })
+    #expect(Set(peers.map(\.connection.sharedBodyAddress)).count == 1)
+    #expect(peers[0].connection.sharedBodyAddress != nil)
     for peer in peers {
-      let connection = fixture.shard.table[peer.place]
-      #expect(connection.owned.capacity < 1_024)
+      let connection = peer.connection
+      #expect(connection.privateBuffer.capacity < 1_024)
       #expect(connection.queuedByteCount > 150_000)
     }
-    #expect(fixture.shard.blockedBytes < 50 * 1_024)
+    #expect(fixture.shard.blockedByteCount < 50 * 1_024)
     // Each takes it at its own pace, a part of the head and single bytes among them.
     var generator = SeededGenerator(seed: 9)
     var left = peers
@@ -51,14 +46,14 @@ struct LentBodyTests {
         fixture.script.room[peer.serverDescriptor, default: 0] += room
       }
       try fixture.turn(2)
-      left.removeAll { !fixture.isBlocked($0) }
+      left.removeAll { !$0.connection.isBlocked }
     }
     for peer in peers {
       try Self.expectLarge(peer, fixture)
-      #expect(fixture.shard.table[peer.place].lent == nil)
-      #expect(fixture.shard.table[peer.place].owned.isEmpty)
+      #expect(peer.connection.sharedBodyAddress == nil)
+      #expect(peer.connection.privateBuffer.count == 0)
     }
-    #expect(fixture.shard.blockedBytes == 0)
+    #expect(fixture.shard.blockedByteCount == 0)
   }
 
   private static func expectLarge(_ peer: TestPeer, _ fixture: ShardFixture) throws {
@@ -77,7 +72,7 @@ struct LentBodyTests {
     fixture.script.room[peer.serverDescriptor] = 1_000
     let health = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     peer.send(Self.request("large.css") + health + Self.request("large.css") + health)
-    try fixture.turn(until: { fixture.isBlocked(peer) })
+    try fixture.turn(until: { peer.connection.isBlocked })
     #expect(fixture.core.metrics[0].value(.requests) == 1)
     fixture.script.room[peer.serverDescriptor] = .max
     for _ in 0..<2 {
@@ -107,7 +102,7 @@ struct LentBodyTests {
       fixture.script.room[peer.serverDescriptor] = 1_000
       peer.send(Self.request("large.css", endsSending ? "" : "Connection: close\r\n"))
       if endsSending { peer.endSending() }
-      try fixture.turn(until: { fixture.isBlocked(peer) })
+      try fixture.turn(until: { peer.connection.isBlocked })
       fixture.script.room[peer.serverDescriptor] = .max
       try fixture.turn(until: {
         peer.receive()
@@ -136,11 +131,11 @@ struct LentBodyTests {
     let peer = try fixture.connect()
     fixture.script.room[peer.serverDescriptor] = 1_000
     peer.send(Self.request("large.css"))
-    try fixture.turn(until: { fixture.isBlocked(peer) })
+    try fixture.turn(until: { peer.connection.isBlocked })
     try fixture.pass(milliseconds: 9_000)
-    #expect(fixture.state(of: peer) == .http)
+    #expect(peer.connection.state == .http)
     try fixture.pass(milliseconds: 2_000)
-    #expect(fixture.state(of: peer) == .free)
+    #expect(peer.connection.hasEnded)
     #expect(fixture.core.metrics[0].value(.slowConsumers) == 1)
   }
 
@@ -150,12 +145,12 @@ struct LentBodyTests {
     fixture.script.room[peer.serverDescriptor] = 1_000
     // With a part of a next request, which alone would be answered 408.
     peer.send(Self.request("large.css") + "GET /hea")
-    try fixture.turn(until: { fixture.isBlocked(peer) })
-    for _ in 0..<80 where fixture.state(of: peer) != .free {
+    try fixture.turn(until: { peer.connection.isBlocked })
+    for _ in 0..<80 where !peer.connection.hasEnded {
       fixture.script.room[peer.serverDescriptor, default: 0] += 10
       try fixture.pass(milliseconds: 1_000)
     }
-    #expect(fixture.state(of: peer) == .free)
+    #expect(peer.connection.hasEnded)
     #expect(fixture.core.metrics[0].value(.timedOut) == 1)
     let end = try #require(peer.receive().headEnd)
     #expect(Self.large.starts(with: peer.received[end...]))

@@ -49,16 +49,16 @@ struct LimitingTests {
     #expect(Self.count(.accepted, fixture) == 3)
     // What it says after that is not read as a request.
     one.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-    let wait = fixture.shard.table[one.place].heardAt
+    let wait = one.connection.lastReceivedAt
     try fixture.pass(milliseconds: 1)
-    try fixture.turn(until: { fixture.shard.table[one.place].heardAt > wait })
+    try fixture.turn(until: { one.connection.lastReceivedAt > wait })
     #expect(Self.count(.requests, fixture) == 0)
     // It may stay as long as a closing one may, and that gives it no place among the three.
     try fixture.pass(milliseconds: 2_000)
-    #expect(fixture.state(of: one) == .free)
-    #expect(fixture.shard.turnedAwayCount == 0)
+    #expect(one.connection.hasEnded)
+    #expect(fixture.shard.rejectedCount == 0)
     first[0].endSending()
-    try fixture.turn(until: { fixture.shard.table.count == 2 })
+    try fixture.turn(until: { fixture.shard.connectionCount == 2 })
     let next = try fixture.connect()
     next.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
     #expect(try EndpointTests.answer(to: next, fixture).head.hasPrefix("HTTP/1.1 200"))
@@ -67,7 +67,7 @@ struct LimitingTests {
   @Test func `a connection too soon is told when to come, and is let in then`() throws {
     let fixture = try Self.fixture { $0.connectRate = RateLimit(perSecond: 1, burst: 2) }
     let early = try (0..<2).map { _ in try fixture.connect() }
-    #expect(early.allSatisfy { fixture.state(of: $0) == .http })
+    #expect(early.allSatisfy { $0.connection.state == .http })
     var refused: [TestPeer] = []
     for _ in 0..<5 {
       refused.append(try fixture.connect())
@@ -78,9 +78,9 @@ struct LimitingTests {
     #expect(Self.count(.refusedByAddressRate, fixture) == 5)
     try fixture.pass(milliseconds: 1_000)
     let later = try fixture.connect()
-    #expect(fixture.state(of: later) == .http)
+    #expect(later.connection.state == .http)
     let again = try fixture.connect()
-    #expect(fixture.state(of: again) != .http)
+    #expect(again.connection.state != .http)
   }
 
   @Test func `seconds are rounded up`() throws {
@@ -90,9 +90,9 @@ struct LimitingTests {
     try fixture.pass(milliseconds: 1)
     let later = try fixture.connect()
     #expect(try Self.answerAtDoor(later, fixture).contains("Retry-After: 1\r\n"))
-    #expect(Shard.wholeSeconds(1) == 1 && Shard.wholeSeconds(1_000_000_000) == 1)
-    #expect(Shard.wholeSeconds(1_000_000_001) == 2 && Shard.wholeSeconds(0) == 1)
-    #expect(Shard.wholeSeconds(.max) == 18_446_744_074)
+    #expect(ShardView.wholeSeconds(1) == 1 && ShardView.wholeSeconds(1_000_000_000) == 1)
+    #expect(ShardView.wholeSeconds(1_000_000_001) == 2 && ShardView.wholeSeconds(0) == 1)
+    #expect(ShardView.wholeSeconds(.max) == 18_446_744_074)
   }
 
   @Test func `of those that are being turned away there is a bounded number`() throws {
@@ -102,19 +102,19 @@ struct LimitingTests {
     }
     let first = try fixture.connect()
     let others = try (0..<3).map { _ in try fixture.connect() }
-    #expect(fixture.shard.turnedAwayCount == 3)
+    #expect(fixture.shard.rejectedCount == 3)
     let last = try TestPeer(port: fixture.ports[0])
     try fixture.turn(until: {
       last.receive()
       return last.isEnded
     })
     #expect(last.received.isEmpty)
-    #expect(fixture.shard.turnedAwayCount == 3 && fixture.shard.table.count == 4)
+    #expect(fixture.shard.rejectedCount == 3 && fixture.shard.connectionCount == 4)
     #expect(Self.count(.refusedByAddress, fixture) == 4)
     for peer in others { #expect(peer.receive().text.hasPrefix("HTTP/1.1 429 ")) }
     try fixture.pass(milliseconds: 3_000)
-    #expect(fixture.shard.turnedAwayCount == 0 && fixture.shard.table.count == 1)
-    #expect(fixture.state(of: first) == .http)
+    #expect(fixture.shard.rejectedCount == 0 && fixture.shard.connectionCount == 1)
+    #expect(first.connection.state == .http)
   }
 
   // Case 63
@@ -137,7 +137,7 @@ struct LimitingTests {
     _ = try EndpointTests.answer(to: peers[0], fixture)
     #expect(fixture.shard.unauthenticatedCount == 1)
     let session = try fixture.session("u")
-    #expect(fixture.state(of: session) == .session)
+    #expect(session.connection.state == .session)
     #expect(fixture.shard.unauthenticatedCount == 1)
     // A WebSocket that still owes its token counts until it has shown it.
     let waiting = try fixture.session(nil, path: "/api/notifications/ws")
@@ -145,7 +145,7 @@ struct LimitingTests {
     waiting.say(#"{"type":"auth","token":"\#(ShardFixture.token("u"))"}"#)
     try fixture.turn(until: { fixture.shard.unauthenticatedCount == 1 })
     for peer in [peers[0], peers[1], session, waiting] { peer.endSending() }
-    try fixture.turn(until: { fixture.shard.table.count <= 1 })
+    try fixture.turn(until: { fixture.shard.connectionCount <= 1 })
     #expect(fixture.shard.unauthenticatedCount == 0)
   }
 
@@ -181,9 +181,9 @@ struct LimitingTests {
     open = []
     while !fixture.store.reads.isEmpty { try fixture.store.answer(PollTests.page([], through: 5)) }
     try fixture.pass(milliseconds: 3_000)
-    try fixture.turn(until: { fixture.shard.table.count == 0 })
+    try fixture.turn(until: { fixture.shard.connectionCount == 0 })
     #expect(Self.sizes(fixture) == QuotaSizes(addresses: 0, users: 0, buckets: 0))
-    #expect(fixture.shard.unauthenticatedCount == 0 && fixture.shard.turnedAwayCount == 0)
+    #expect(fixture.shard.unauthenticatedCount == 0 && fixture.shard.rejectedCount == 0)
     #expect(Self.count(.refusedByAddress, fixture) > 0)
   }
 
@@ -210,7 +210,7 @@ struct LimitingTests {
     let fixture = try Self.fixture { $0.sessionsPerUserLimit = 1 }
     let first = try Self.upgrade("/api/ws", fixture)
     let other = try fixture.session("somebody else", path: path)
-    #expect(fixture.state(of: first) == .session && fixture.state(of: other) == .session)
+    #expect(first.connection.state == .session && other.connection.state == .session)
     let peer = try fixture.connect()
     peer.send(Self.upgradeRequest(path))
     let answer = try EndpointTests.answer(to: peer, fixture)
@@ -235,16 +235,16 @@ struct LimitingTests {
     let answer = try EndpointTests.answer(to: peer, fixture)
     #expect(answer.head.hasPrefix("HTTP/1.1 429 ") && answer.head.contains("Retry-After: "))
     #expect(!answer.head.contains("Connection: close"))
-    #expect(fixture.state(of: peer) == .http)
+    #expect(peer.connection.state == .http)
     // A head of the stream opens none, so it is not counted.
     peer.send(
       "HEAD /notifications/events HTTP/1.1\r\nHost: x\r\n"
         + "Authorization: Bearer \(ShardFixture.token("u"))\r\n\r\n")
     try fixture.turn(until: { peer.receive().text.hasPrefix("HTTP/1.1 200") })
     first.endSending()
-    try fixture.turn(until: { fixture.state(of: first) == .free })
+    try fixture.turn(until: { first.connection.hasEnded })
     let next = try Self.upgrade("/api/ws", fixture)
-    #expect(fixture.state(of: next) == .session)
+    #expect(next.connection.state == .session)
   }
 
   @Test func `a token that comes in a message finds the user full and is closed with 1008`() throws
@@ -253,11 +253,11 @@ struct LimitingTests {
     let first = try Self.upgrade("/api/ws", fixture)
     let peer = try fixture.session(nil, path: "/api/notifications/ws")
     peer.say(#"{"type":"auth","token":"\#(ShardFixture.token("u"))"}"#)
-    try fixture.turn(until: { fixture.state(of: peer) != .session })
+    try fixture.turn(until: { peer.connection.state != .session })
     try fixture.turn(2)
     #expect(try peer.frames() == ["close 1008"])
     #expect(Self.count(.sessionsRefused, fixture) == 1)
-    #expect(fixture.state(of: first) == .session)
+    #expect(first.connection.state == .session)
   }
 
   @Test func `a poll counts while it waits, and not between two`() throws {
@@ -284,7 +284,7 @@ struct LimitingTests {
     }
     let socket = try Self.upgrade("/api/v1/ws/notifications", fixture)
     let stream = try Self.ask("/notifications/events", fixture)
-    try fixture.turn(until: { fixture.state(of: socket) != .session })
+    try fixture.turn(until: { socket.connection.state != .session })
     try fixture.turn(2)
     #expect(try socket.frames().last == "close 1008")
     try fixture.turn(until: { stream.receive().text.contains("retry: 5000") })
@@ -300,11 +300,11 @@ struct LimitingTests {
       fixture.store.reads.firstIndex { if case .missed = $0.query { true } else { false } })
     fixture.store.reads.remove(at: read).reply(PollTests.page([], through: 5))
     #expect(try EndpointTests.answer(to: poll, fixture).head.hasPrefix("HTTP/1.1 200"))
-    #expect(fixture.state(of: last) == .session)
+    #expect(last.connection.state == .session)
     #expect(Self.count(.sessionsReplaced, fixture) == 3)
-    #expect(fixture.shard.directory.placeCount == 1)
+    #expect(fixture.shard.sessionCount == 1)
     last.endSending()
-    try fixture.turn(until: { fixture.state(of: last) == .free })
+    try fixture.turn(until: { last.connection.hasEnded })
     #expect(Self.sizes(fixture).users == 0)
   }
 
@@ -324,13 +324,13 @@ struct LimitingTests {
     let peer = try fixture.session("u", path: path)
     for _ in 0..<3 { peer.say("{}") }
     try Self.hear(3, fixture)
-    #expect(fixture.state(of: peer) == .session)
+    #expect(peer.connection.state == .session)
     try fixture.pass(milliseconds: 1_000)
     peer.say("{}")
     try Self.hear(4, fixture)
-    #expect(fixture.state(of: peer) == .session)
+    #expect(peer.connection.state == .session)
     peer.say("{}")
-    try fixture.turn(until: { fixture.state(of: peer) != .session })
+    try fixture.turn(until: { peer.connection.state != .session })
     try fixture.turn(2)
     #expect(try peer.frames().last == "close 1008")
     #expect(Self.count(.messagesRefused, fixture) == 1)
@@ -346,12 +346,12 @@ struct LimitingTests {
     try Self.hear(2, fixture)
     #expect(try peer.frames() == ["pong"])
     peer.sendFrame(.close)
-    try fixture.turn(until: { fixture.state(of: peer) != .session })
+    try fixture.turn(until: { peer.connection.state != .session })
     try fixture.turn(2)
     #expect(try peer.frames() == ["close 1000"])
     let other = try fixture.session("u", path: "/api/ws")
     for _ in 0..<3 { other.sendFrame(.ping) }
-    try fixture.turn(until: { fixture.state(of: other) != .session })
+    try fixture.turn(until: { other.connection.state != .session })
     try fixture.turn(2)
     #expect(try other.frames() == ["pong", "pong", "close 1008"])
   }
@@ -371,14 +371,14 @@ struct LimitingTests {
     for text in told {
       #expect(text.hasPrefix(#"{"type":"error","data":{"code":"rate_limited","message":""#))
     }
-    #expect(fixture.state(of: peer) == .session)
+    #expect(peer.connection.state == .session)
     #expect(Self.count(.messagesRefused, fixture) == 5)
     // Two taken and five refused: thirteen more make ten times the two.
     for _ in 0..<13 { peer.say("{}") }
     try Self.hear(20, fixture)
-    #expect(fixture.state(of: peer) == .session)
+    #expect(peer.connection.state == .session)
     peer.say("{}")
-    try fixture.turn(until: { fixture.state(of: peer) != .session })
+    try fixture.turn(until: { peer.connection.state != .session })
     try fixture.turn(2)
     #expect(try peer.frames().last == "close 1008")
     #expect(Self.count(.messageFloods, fixture) == 1)
@@ -391,11 +391,11 @@ struct LimitingTests {
     try Self.hear(1, fixture)
     fixture.script.room[peer.serverDescriptor] = 0
     peer.say("{}")
-    try fixture.turn(until: { fixture.isBlocked(peer) })
-    let queued = fixture.shard.table[peer.place].queuedByteCount
+    try fixture.turn(until: { peer.connection.isBlocked })
+    let queued = peer.connection.queuedByteCount
     for _ in 0..<5 { peer.say("{}") }
     try fixture.turn(until: { Self.count(.messagesRefused, fixture) == 6 })
-    #expect(fixture.shard.table[peer.place].queuedByteCount == queued)
+    #expect(peer.connection.queuedByteCount == queued)
   }
 
   @Test(

@@ -53,7 +53,7 @@ struct ListCostTests {
     }
   }
 
-  // Case 26
+  // Cases 20, 26
   @Test("a field", arguments: fields)
   func field(name: String) {
     Self.expectLinear(name) { value in

@@ -94,15 +94,15 @@ struct MetricsStreamTests {
 
   @Test func `a turn is taken for the next second, and none when nobody watches`() throws {
     let fixture = try ShardFixture()
-    #expect(fixture.shard.metricsFeed == nil)
+    #expect(!fixture.shard.isFeedingMetrics)
     let peer = try Self.watch(fixture)
     fixture.script.elapsed += 700
     try fixture.turn()
-    #expect(fixture.shard.sleepLimit() <= 300)
+    #expect(fixture.shard.sleepLimitMilliseconds <= 300)
     peer.endSending()
-    try fixture.turn(until: { fixture.shard.table.count == 0 })
+    try fixture.turn(until: { fixture.shard.connectionCount == 0 })
     try fixture.pass(milliseconds: 1_000)
-    #expect(fixture.shard.metricsFeed == nil)
+    #expect(!fixture.shard.isFeedingMetrics)
     #expect(fixture.core.metrics[0].value(.resets) == 0)
   }
 
@@ -134,7 +134,7 @@ struct MetricsStreamTests {
     let peer = try fixture.connect()
     peer.send("GET /api/v1/metrics/stream HTTP/1.1\r\nHost: x\r\nX-API-Key: a key\r\n\r\n")
     try fixture.turn(until: { peer.receive().text.contains("data: ") })
-    #expect(fixture.shard.metricsFormat.members.count == 1)
+    #expect(fixture.shard.metricsStreamCount == 1)
   }
 
   @Test func `a watcher is a connection, and nobody who is online`() throws {
@@ -143,7 +143,7 @@ struct MetricsStreamTests {
     defer { withExtendedLifetime(peers) {} }
     #expect(fixture.core.metrics[0].value(.connections) == 2)
     #expect(fixture.core.metrics[0].value(.sessions) == 0)
-    #expect(fixture.shard.directory.placeCount == 0)
+    #expect(fixture.shard.sessionCount == 0)
   }
 
   @Test func `no more than are served, and a place that is given back is free`() throws {
@@ -154,7 +154,7 @@ struct MetricsStreamTests {
     #expect(try Self.open(fixture).head.hasPrefix("HTTP/1.1 503 "))
     #expect(try Self.open(fixture, method: "HEAD").head.hasPrefix("HTTP/1.1 503 "))
     one.endSending()
-    try fixture.turn(until: { fixture.shard.metricsFormat.members.count == 1 })
+    try fixture.turn(until: { fixture.shard.metricsStreamCount == 1 })
     _ = try Self.watch(fixture)
     #expect(Limits().metricsStreamsPerShardLimit == 16)
   }
@@ -167,7 +167,7 @@ struct MetricsStreamTests {
       peer.receive()
       return peer.isEnded
     })
-    #expect(peer.received.isEmpty && fixture.shard.metricsFeed == nil)
+    #expect(peer.received.isEmpty && !fixture.shard.isFeedingMetrics)
   }
 
   @Test func `it ends with its token`() throws {
@@ -185,7 +185,7 @@ struct MetricsStreamTests {
       return peer.isEnded
     })
     #expect(fixture.core.metrics[0].value(.tokensExpired) == 1)
-    #expect(fixture.shard.metricsFormat.members.isEmpty)
+    #expect(fixture.shard.metricsStreamCount == 0)
   }
 
   @Test func `a reader that takes nothing is cut off at the bound of all others`() throws {
@@ -193,12 +193,12 @@ struct MetricsStreamTests {
     let peer = try Self.watch(fixture)
     fixture.script.room[peer.serverDescriptor] = 100
     let limit = fixture.core.configuration.limits.backlogBytesLimit
-    for _ in 0..<1_000 where fixture.state(of: peer) == .session {
-      #expect(fixture.shard.queuedByteCount(of: peer.place) <= limit)
+    for _ in 0..<1_000 where peer.connection.state == .session {
+      #expect(peer.connection.unsentByteCount <= limit)
       try fixture.pass(milliseconds: 1_000)
     }
     #expect(fixture.core.metrics[0].value(.slowConsumers) == 1)
-    #expect(fixture.shard.metricsFormat.members.isEmpty)
+    #expect(fixture.shard.metricsStreamCount == 0)
   }
 
   @Test func `a shutdown ends it, and no other begins`() throws {

@@ -40,7 +40,7 @@ struct PollTests {
     try fixture.store.answer(Self.page([6], through: 6))
     try fixture.turn(until: { Self.isAnswered(peer, with: #""title":"n6""#) })
     #expect(peer.received.text.contains(#""cursor":"test.6""#))
-    #expect(fixture.shard.directory.placeCount == 0)
+    #expect(fixture.shard.sessionCount == 0)
   }
 
   @Test func `an event that its reading included does not wake it`() throws {
@@ -82,7 +82,7 @@ struct PollTests {
     #expect(peer.receive().isEmpty)
     try fixture.pass(milliseconds: 2_000)
     #expect(Self.isAnswered(peer, with: #"{"notifications":[],"cursor":"test.5"}"#))
-    #expect(fixture.shard.directory.placeCount == 0)
+    #expect(fixture.shard.sessionCount == 0)
     #expect(fixture.core.metrics[0].value(.timedOut) == 0)
   }
 
@@ -106,23 +106,23 @@ struct PollTests {
     let peer = try Self.poll(fixture)
     try fixture.store.answer(Self.page([], through: 5))
     try fixture.turn(2)
-    #expect(fixture.shard.directory.placeCount == 1)
+    #expect(fixture.shard.sessionCount == 1)
     fixture.store.isFull = true
     try fixture.publish(ReplaySessionTests.stored(6))
     try fixture.turn(until: { peer.receive().text.contains("HTTP/1.1 503") })
-    #expect(fixture.shard.directory.placeCount == 0)
+    #expect(fixture.shard.sessionCount == 0)
   }
 
   @Test func `a peer that goes while the store is read leaves nothing behind`() throws {
     let fixture = try ShardFixture()
     var peer: TestPeer? = try Self.poll(fixture)
-    #expect(fixture.shard.directory.placeCount == 1)
+    #expect(fixture.shard.sessionCount == 1)
     peer = nil
     withExtendedLifetime(peer) {}
     try fixture.turn(3)
     try fixture.store.answer(Self.page([], through: 5))
-    try fixture.turn(until: { fixture.shard.table.count == 0 })
-    #expect(fixture.shard.directory.placeCount == 0)
+    try fixture.turn(until: { fixture.shard.connectionCount == 0 })
+    #expect(fixture.shard.sessionCount == 0)
   }
 
   @Test func `a loss of continuity is told with the present cursor`() throws {

@@ -39,18 +39,16 @@ struct ReplaySessionTests {
     let peer = try fixture.session("u", since: "0")
     try fixture.turn(until: { fixture.store.reads.count == 1 })
     fixture.script.room[peer.serverDescriptor] = 0
-    let shard = fixture.shard
-    let generation = shard.table[peer.place].generation
     var largest = 0
-    for _ in 0..<4_000 where shard.table[peer.place].state == .session {
+    for _ in 0..<4_000 where peer.connection.state == .session {
       for _ in 0..<16 { peer.say(#"{"type":"ping"}"#) }
       try fixture.turn()
-      largest = max(largest, shard.table[peer.place].queuedByteCount)
+      largest = max(largest, peer.connection.queuedByteCount)
     }
-    #expect(shard.table.holds(peer.place, generation: generation))
-    #expect(shard.table[peer.place].state == .closing)
+    #expect(!peer.connection.hasEnded)
+    #expect(peer.connection.state == .closing)
     let limits = fixture.core.configuration.limits
-    #expect(largest <= limits.backlogBytesLimit + Shard.missedBytesLimit + 4_096)
+    #expect(largest <= limits.backlogBytesLimit + ShardView.missedBytesLimit + 4_096)
   }
 
   @Test func `a blocked client that resumes never holds on to what its log has overwritten`() throws
@@ -65,12 +63,10 @@ struct ReplaySessionTests {
       try fixture.turn()
       other.receive()
       other.received = []
-      let connection = fixture.shard.table[peer.place]
-      guard connection.state == .session else { break }
-      let log = fixture.shard.formats[Int(connection.format)].log
-      #expect(connection.sharedThrough >= log.start)
+      guard peer.connection.state == .session else { break }
+      #expect(peer.connection.isGroupCursorInLog)
     }
-    #expect(fixture.state(of: peer) == .closing)
+    #expect(peer.connection.state == .closing)
     #expect(fixture.core.metrics[0].value(.slowConsumers) == 1)
   }
 
@@ -99,7 +95,7 @@ struct ReplaySessionTests {
     #expect(
       texts.contains { $0.contains("notification:deleted") && $0.contains(deleted) })
     #expect(texts.filter { $0.contains("notification:new") }.count == 2)
-    #expect(!fixture.shard.table[peer.place].flags.contains(.replaying))
+    #expect(!peer.connection.isReplaying)
   }
 
   @Test func `a session that begins now is greeted before it is told of a change`() throws {
@@ -115,7 +111,7 @@ struct ReplaySessionTests {
     try fixture.store.answer(.position(4, Self.counts(4)))
     try fixture.turn(until: { fixture.store.reads.count == 1 })
     try fixture.store.answer(.position(5, Self.counts(5)))
-    try fixture.turn(until: { fixture.state(of: peer) == .session && !peer.receive().isEmpty })
+    try fixture.turn(until: { peer.connection.state == .session && !peer.receive().isEmpty })
     let texts = try peer.frames()
     #expect(texts.count == 1 && texts[0].contains("connection:established"))
     #expect(texts[0].contains(#""cursor":"test.5""#))
@@ -125,6 +121,7 @@ struct ReplaySessionTests {
     #expect(try peer.frames()[0].contains("notification:new"))
   }
 
+  // Case 99
   /// The store and the ring as one history: a writer that commits, readers that see commits before
   /// the ring does, and a client that is held against both.
   @Test func `nothing is lost, doubled or out of order, whatever comes when`() throws {
@@ -161,7 +158,7 @@ struct ReplaySessionTests {
     var client = ResumingClient()
     var steps = 0
     while steps < 60 || published < committed.count
-      || fixture.shard.table[peer.place].flags.contains(.replaying)
+      || peer.connection.isReplaying
     {
       steps += 1
       switch random.next() % 4 {

@@ -24,14 +24,14 @@ struct RoomEndingTests {
   private static func expectGone(
     _ peer: TestPeer, _ fixture: ShardFixture, beside other: TestPeer
   ) throws {
-    #expect(!fixture.shard.table.contains(peer.place))
-    #expect(fixture.shard.table.count == 1)
-    #expect(fixture.shard.rooms[TextKey("r")]?.members.count == 1)
+    #expect(peer.connection.hasEnded)
+    #expect(fixture.shard.connectionCount == 1)
+    #expect(fixture.shard.localMemberCount(of: "r") == 1)
     try fixture.turn(4)
     #expect(fixture.shard.rosters[TextKey("r")]?.count == 1)
     // Whoever gets its place finds it empty.
     let next = try Rooms.member("z", fixture)
-    #expect(next.place == peer.place)
+    #expect(next.connection.slot == peer.connection.slot)
     try fixture.publish(Rooms.said("last"))
     try fixture.turn(2)
     #expect(try Rooms.heard(fixture, next).last == "last")
@@ -46,7 +46,7 @@ struct RoomEndingTests {
     fixture.shard.deliver(Rooms.own(Self.half, "a"))
     fixture.shard.deliver(Rooms.said("1"))
     fixture.script.sends[peer.serverDescriptor] = [Int(-EPIPE)]
-    fixture.shard.close(peer.place, code: 1008, reason: "")
+    peer.connection.close(code: 1008, reason: "")
     try Self.expectGone(peer, fixture, beside: other)
   }
 
@@ -57,7 +57,7 @@ struct RoomEndingTests {
     fixture.shard.deliver(Rooms.own(Self.half, "a"))
     fixture.shard.deliver(Rooms.said("1"))
     fixture.script.sends[peer.serverDescriptor] = [Int(-EPIPE)]
-    fixture.shard.drop(peer.place)
+    peer.connection.end()
     try Self.expectGone(peer, fixture, beside: other)
   }
 
@@ -68,7 +68,7 @@ struct RoomEndingTests {
     fixture.shard.deliver(Rooms.own(Self.half, "a"))
     fixture.shard.deliver(Rooms.said("1"))
     fixture.script.sends[peer.serverDescriptor] = [Int(-EPIPE)]
-    fixture.shard.leave("r", at: peer.place)
+    peer.connection.leave("r")
     try Self.expectGone(peer, fixture, beside: other)
   }
 
@@ -78,15 +78,15 @@ struct RoomEndingTests {
     fixture.script.room[peer.serverDescriptor] = 0
     fixture.shard.deliver(Rooms.own(Self.half, "a"))
     fixture.shard.flush()
-    #expect(fixture.isBlocked(peer))
+    #expect(peer.connection.isBlocked)
     fixture.shard.deliver(Rooms.said(Self.half))
-    fixture.shard.leave("r", at: peer.place)
-    #expect(fixture.state(of: peer) == .closing)
-    #expect(fixture.shard.metrics.value(.slowConsumers) == 1)
+    peer.connection.leave("r")
+    #expect(peer.connection.state == .closing)
+    #expect(fixture.core.metrics[0].value(.slowConsumers) == 1)
     try fixture.turn(4)
-    #expect(fixture.shard.rooms.isEmpty && fixture.shard.rosters.isEmpty)
+    #expect(fixture.shard.localRooms.isEmpty && fixture.shard.rosters.isEmpty)
     fixture.script.room[peer.serverDescriptor] = nil
-    try fixture.turn(until: { fixture.state(of: peer) != .closing })
+    try fixture.turn(until: { peer.connection.state != .closing })
     let frames = try fixture.frames(of: peer)
     #expect(frames.filter { $0.hasPrefix("close") } == ["close 1013"])
   }
@@ -99,10 +99,10 @@ struct RoomEndingTests {
     fixture.shard.flush()
     fixture.shard.deliver(Rooms.said(Self.half))
     fixture.shard.deliver(Rooms.own("x", "a"))
-    #expect(fixture.state(of: peer) == .closing)
-    #expect(fixture.shard.metrics.value(.slowConsumers) == 1)
+    #expect(peer.connection.state == .closing)
+    #expect(fixture.core.metrics[0].value(.slowConsumers) == 1)
     fixture.script.room[peer.serverDescriptor] = nil
-    try fixture.turn(until: { fixture.state(of: peer) != .closing })
+    try fixture.turn(until: { peer.connection.state != .closing })
     #expect(try fixture.frames(of: peer).last == "close 1013")
   }
 
@@ -122,9 +122,9 @@ struct RoomEndingTests {
     fixture.shard.deliver(Rooms.said("1"))
     fixture.script.sends[gone.serverDescriptor] = [Int(-EPIPE)]
     fixture.shard.flush()
-    #expect(!fixture.shard.table.contains(gone.place))
-    #expect(fixture.state(of: behind) == .closing)
-    #expect(fixture.shard.metrics.value(.slowConsumers) == 1)
+    #expect(gone.connection.hasEnded)
+    #expect(behind.connection.state == .closing)
+    #expect(fixture.core.metrics[0].value(.slowConsumers) == 1)
     #expect(try Rooms.heard(fixture, healthy) == [Self.half, "1"])
   }
 
@@ -133,15 +133,15 @@ struct RoomEndingTests {
     let first = try Rooms.member("a", of: "1", fixture)
     let second = try fixture.session("b", path: Rooms.path)
     // Refused, then let in: the room of the other has gone between the two.
-    fixture.shard.join("2", at: second.place)
-    fixture.shard.leave("2", at: second.place)
-    fixture.shard.leave("1", at: first.place)
-    fixture.shard.join("2", at: second.place)
+    second.connection.join("2")
+    second.connection.leave("2")
+    first.connection.leave("1")
+    second.connection.join("2")
     try fixture.turn(6)
     #expect(
       try Rooms.heard(fixture, second) == ["error", "room_left", "room_joined"])
-    #expect(fixture.shard.rooms(at: second.place) == ["2"])
-    fixture.shard.leave("2", at: second.place)
+    #expect(second.connection.rooms == ["2"])
+    second.connection.leave("2")
     try fixture.turn(4)
     #expect(fixture.shard.rosters.isEmpty)
   }
@@ -150,11 +150,11 @@ struct RoomEndingTests {
     let fixture = try ShardFixture { $0.limits.roomsLimit = 1 }
     let first = try Rooms.member("a", of: "1", fixture)
     let second = try fixture.session("b", path: Rooms.path)
-    fixture.shard.join("2", at: second.place)
-    fixture.shard.join("2", at: second.place)
+    second.connection.join("2")
+    second.connection.join("2")
     try fixture.turn(6)
     #expect(try Rooms.heard(fixture, second) == ["error", "error"])
-    #expect(fixture.shard.table[second.place].membership == nil)
-    #expect(fixture.shard.rooms(at: first.place) == ["1"])
+    #expect(!second.connection.hasMembership)
+    #expect(first.connection.rooms == ["1"])
   }
 }

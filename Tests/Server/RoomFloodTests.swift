@@ -26,14 +26,14 @@ struct RoomFloodTests {
   @Test func `what clients say in one turn does not wait behind that of the turns before`() throws {
     let fixture = try ShardFixture()
     let sockets = try ["a", "b", "c"].map { try fixture.arrive($0, path: Rooms.path) }
-    for socket in sockets { fixture.shard.join("r", at: socket.place) }
+    for socket in sockets { socket.connection.join("r") }
     try fixture.turn(4)
     let count = 3_000
     var largest = 0
     for _ in 0..<8 {
       for socket in sockets { socket.send(Self.frames(Self.typing(true), count: count)) }
       try fixture.turn(until: { sockets.allSatisfy { $0.unreadCount == 0 } })
-      largest = max(largest, fixture.shard.mailbox.count)
+      largest = max(largest, fixture.core.mailboxes[0].count)
     }
     // What was said in a turn, and the answers to that.
     #expect(largest <= 2 * sockets.count * count)
@@ -43,7 +43,7 @@ struct RoomFloodTests {
     let fixture = try ShardFixture()
     let typist = try fixture.arrive("a", path: Rooms.path)
     let other = try fixture.arrive("b", path: Rooms.path)
-    for socket in [typist, other] { fixture.shard.join("r", at: socket.place) }
+    for socket in [typist, other] { socket.connection.join("r") }
     try fixture.turn(4)
     _ = try other.frames()
     var largest = 0
@@ -53,7 +53,7 @@ struct RoomFloodTests {
         try fixture.turn(until: { typist.unreadCount == 0 })
       }
       try fixture.pass(milliseconds: 20)
-      largest = max(largest, fixture.shard.typists.count)
+      largest = max(largest, fixture.shard.typingEntryCount)
     }
     // One each half second.
     #expect(largest <= 11)
@@ -62,7 +62,7 @@ struct RoomFloodTests {
     #expect(try other.frames().isEmpty)
     try fixture.pass(milliseconds: 700)
     #expect(try other.frames().filter { $0.contains(#""is_typing":false"#) }.count == 1)
-    #expect(fixture.shard.typists.count == 0)
+    #expect(fixture.shard.typingEntryCount == 0)
   }
 
   @Test func `answers to a client that resumes are bounded within a turn`() throws {
@@ -72,22 +72,22 @@ struct RoomFloodTests {
       let name = "member-\(number)-" + String(repeating: "n", count: 100)
       let member = try fixture.arrive(name, path: Rooms.path)
       member.keeps = false
-      fixture.shard.join("r", at: member.place)
+      member.connection.join("r")
     }
     try fixture.turn(4)
     let sleeper = try fixture.arrive("sleeper", path: Rooms.path, query: "?since=0")
-    fixture.shard.join("r", at: sleeper.place)
+    sleeper.connection.join("r")
     try fixture.turn(4)
-    #expect(fixture.shard.table[sleeper.place].flags.contains(.replaying))
+    #expect(sleeper.connection.isReplaying)
     sleeper.room = 0
     sleeper.send(Self.frames(Rooms.message("join_room", #"{"room":"r"}"#), count: 4_000))
     var largest = 0
     for _ in 0..<10 {
       try fixture.turn()
-      largest = max(largest, fixture.queuedByteCount(of: sleeper))
+      largest = max(largest, sleeper.connection.queuedByteCount)
     }
     let limits = fixture.core.configuration.limits
-    #expect(largest <= limits.backlogBytesLimit + Shard.missedBytesLimit + 16 * 1_024)
-    #expect(largest > Shard.missedBytesLimit)
+    #expect(largest <= limits.backlogBytesLimit + ShardView.missedBytesLimit + 16 * 1_024)
+    #expect(largest > ShardView.missedBytesLimit)
   }
 }

@@ -102,7 +102,7 @@ struct RoomSessionTests {
     try fixture.publish(Self.said("1"))
     try fixture.publish(Self.said("2"))
     try fixture.turn()
-    #expect(fixture.isBlocked(peer))
+    #expect(peer.connection.isBlocked)
     try fixture.publish(Self.said("3"))
     try fixture.publish(Self.system("4"))
     var heard: [String] = []
@@ -126,14 +126,14 @@ struct RoomSessionTests {
       heard += try Self.heard(fixture, healthy).filter { Int($0) != nil }.count
     }
     #expect(heard == 200)
-    #expect(fixture.state(of: slow) == .closing)
-    #expect(fixture.shard.metrics.value(.slowConsumers) == 1)
+    #expect(slow.connection.state == .closing)
+    #expect(fixture.core.metrics[0].value(.slowConsumers) == 1)
     fixture.script.room[slow.serverDescriptor] = nil
     try fixture.turn(until: {
-      slow.receive(); return slow.isEnded || fixture.state(of: slow) == .lingering
+      slow.receive(); return slow.isEnded || slow.connection.state == .lingering
     })
     #expect(try fixture.frames(of: slow).last == "close 1013")
-    #expect(fixture.shard.rooms[TextKey("r")]?.members.count == 1)
+    #expect(fixture.shard.localMemberCount(of: "r") == 1)
   }
 
   @Test func `whoever left hears nothing of after it, and all of before it`() throws {
@@ -147,9 +147,9 @@ struct RoomSessionTests {
     let heard = try Self.heard(fixture, peer)
     #expect(!heard.contains("2"))
     #expect(heard.last == "room_left")
-    #expect(fixture.shard.rooms.isEmpty)
+    #expect(fixture.shard.localRooms.isEmpty)
     #expect(fixture.shard.rosters.isEmpty)
-    #expect(fixture.shard.table[peer.place].membership == nil)
+    #expect(!peer.connection.hasMembership)
   }
 
   @Test func `joining, leaving and joining at once ends inside, once`() throws {
@@ -177,14 +177,14 @@ struct RoomSessionTests {
       }
       peers[0].say(Self.message("leave_room", #"{"room":"r0"}"#))
       try fixture.turn(2)
-      for peer in peers { fixture.shard.drop(peer.place) }
+      for peer in peers { peer.connection.end() }
       try fixture.turn(3)
     }
-    #expect(fixture.shard.rooms.isEmpty)
+    #expect(fixture.shard.localRooms.isEmpty)
     #expect(fixture.shard.rosters.isEmpty)
     try fixture.pass(milliseconds: 4_000)
-    #expect(fixture.shard.presence.count == 0)
-    #expect(fixture.shard.typists.count == 0)
+    #expect(fixture.shard.presenceEntryCount == 0)
+    #expect(fixture.shard.typingEntryCount == 0)
   }
 }
 
@@ -213,7 +213,7 @@ struct PresenceSessionTests {
     #expect(try Rooms.heard(fixture, other) == ["false"])
     #expect(try Rooms.heard(fixture, typist) == [])
     #expect(try Rooms.heard(fixture, second) == [])
-    #expect(fixture.shard.typists.count == 0)
+    #expect(fixture.shard.typingEntryCount == 0)
   }
 
   @Test func `a typist that goes types no longer`() throws {
@@ -224,7 +224,7 @@ struct PresenceSessionTests {
     _ = try Rooms.heard(fixture, other)
     try fixture.say(Rooms.message("typing_indicator", #"{"room":"r","is_typing":true}"#), typist)
     try fixture.turn(4)
-    fixture.shard.drop(typist.place)
+    typist.connection.end()
     try fixture.turn(4)
     #expect(try Rooms.heard(fixture, other) == ["true", "false"])
   }
@@ -237,7 +237,7 @@ struct PresenceSessionTests {
     try fixture.turn(3)
     let frames = try fixture.frames(of: peer)
     #expect(frames.count == 2 && frames.allSatisfy { $0.contains(#""code":"not_in_room""#) })
-    #expect(fixture.state(of: peer) == .session)
+    #expect(peer.connection.state == .session)
   }
 
   @Test func `others hear of a user that comes, changes, and is gone for three seconds`() throws {
@@ -256,7 +256,7 @@ struct PresenceSessionTests {
     try fixture.turn(3)
     #expect(try Rooms.heard(fixture, late) == [])
     _ = try Rooms.heard(fixture, other)
-    fixture.shard.drop(peer.place)
+    peer.connection.end()
     try fixture.pass(milliseconds: 2_900)
     #expect(try Rooms.heard(fixture, other) == [])
     try fixture.pass(milliseconds: 200)
@@ -288,12 +288,12 @@ struct PresenceSessionTests {
     try fixture.say(Rooms.message("presence_update", #"{"status":"away"}"#), second)
     try fixture.turn(3)
     #expect(try Rooms.heard(fixture, first) == [])
-    #expect(fixture.shard.metrics.value(.presenceUntold) == 3)
+    #expect(fixture.core.metrics[0].value(.presenceUntold) == 3)
     // Whoever enters is told all the same.
     let fourth = try fixture.session("d", path: Rooms.path)
     try fixture.say(Rooms.message("join_room", #"{"room":"r"}"#), fourth)
     #expect(try fixture.frames(of: fourth).last?.contains(#""status":"away""#) == true)
-    #expect(fixture.state(of: third) == .session)
+    #expect(third.connection.state == .session)
   }
 
   @Test func `whoever shares two rooms with a user is told once`() throws {
@@ -334,11 +334,11 @@ struct PresenceSessionTests {
     let peer = try Rooms.member("a", fixture)
     try fixture.turn(3)
     _ = try Rooms.heard(fixture, other)
-    fixture.shard.drop(peer.place)
+    peer.connection.end()
     try fixture.pass(milliseconds: 1_000)
     let again = try Rooms.member("a", fixture)
     try fixture.pass(milliseconds: 10_000)
-    #expect(fixture.state(of: again) == .session)
+    #expect(again.connection.state == .session)
     let told = try Rooms.heard(fixture, other).filter { $0 != "ping" }
     #expect(told == [])
   }
@@ -392,14 +392,14 @@ struct RoomPolicyTests {
     let later = try fixture.frames(of: peer)
     #expect(later.contains { $0.contains("room_left") && $0.contains("team:1") })
     #expect(later.contains { $0.contains("room_joined") && $0.contains("other") })
-    #expect(fixture.shard.rooms(at: peer.place) == ["other"])
+    #expect(peer.connection.rooms == ["other"])
   }
 
   @Test func `rooms in the query are entered, or refused before the upgrade`() throws {
     let fixture = try ShardFixture(Self.claimed)
     let peer = try Self.session(fixture, rooms: ["r*"], query: "?rooms=r1,r2")
     try fixture.turn(4)
-    #expect(fixture.shard.rooms(at: peer.place) == ["r1", "r2"])
+    #expect(peer.connection.rooms == ["r1", "r2"])
     let refused = try Self.session(fixture, rooms: ["r*"], query: "?rooms=r1,s")
     #expect(refused.received.text.hasPrefix("HTTP/1.1 403 "))
   }
@@ -411,7 +411,7 @@ struct RoomPolicyTests {
     let full = try Self.session(
       fixture, rooms: [], query: "?rooms=" + names.dropLast().joined(separator: ","))
     try fixture.turn(4)
-    #expect(fixture.shard.rooms(at: full.place).count == 128)
+    #expect(full.connection.rooms.count == 128)
     let over = try Self.session(fixture, rooms: [], query: "?rooms=" + names.joined(separator: ","))
     #expect(over.received.text.hasPrefix("HTTP/1.1 400 "))
     let empty = try Self.session(fixture, rooms: [], query: "?rooms=a,,b")
@@ -436,8 +436,8 @@ struct RoomPolicyTests {
     try fixture.say(RoomSessionTests.message("join_room", #"{"room":"4"}"#), second)
     try fixture.turn(4)
     #expect(try fixture.frames(of: second).contains { $0.contains(#""code":"too_many_rooms""#) })
-    #expect(fixture.shard.rooms(at: second.place) == ["3"])
+    #expect(second.connection.rooms == ["3"])
     #expect(fixture.shard.rosters.count == 3)
-    #expect(fixture.shard.metrics.value(.roomsRefused) == 2)
+    #expect(fixture.core.metrics[0].value(.roomsRefused) == 2)
   }
 }

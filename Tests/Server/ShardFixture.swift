@@ -121,8 +121,8 @@ final class ShardFixture {
   let store = ScriptedStore()
   let core: ServerCore
   /// The shard, or the first of several.
-  var shard: Shard { shards[0] }
-  let shards: [Shard]
+  var shard: ShardView { shards[0] }
+  let shards: [ShardView]
   let ports: [UInt16]
   private let table: UnsafeMutablePointer<cl_kernel>
 
@@ -154,7 +154,8 @@ final class ShardFixture {
       log: log, files: files)
     self.core = core
     shards = try listeners.indices.map { index in
-      try Shard(index: index, core: core, reactor: reactors[index], listeners: [listeners[index]])
+      try ShardView(
+        index: index, core: core, reactor: reactors[index], listeners: [listeners[index]])
     }
   }
 
@@ -218,10 +219,7 @@ final class ShardFixture {
   }
 
   deinit {
-    for shard in shards {
-      shard.table.forEachPlace { shard.drop($0) }
-      shard.acceptors = []
-    }
+    for shard in shards { shard.tearDown() }
     // What is left is closed when the reactor goes, and the script may be gone by then.
     table.update(from: cl_kernel_real(), count: 1)
   }
@@ -258,17 +256,6 @@ final class ShardFixture {
     try turn()
   }
 
-  /// Where the peer's connection is in its life; `.free` once it has ended.
-  func state(of peer: TestPeer) -> ConnectionState {
-    let isThere = shard.table.contains(peer.place)
-    guard isThere, shard.table[peer.place].generation == peer.generation else { return .free }
-    return shard.table[peer.place].state
-  }
-
-  func isBlocked(_ peer: TestPeer) -> Bool {
-    state(of: peer) != .free && shard.table[peer.place].flags.contains(.blocked)
-  }
-
   func publish(_ event: Event) throws { try #require(core.ring.offer(event)) }
 
   static func token(_ user: String, scopes: [String] = [], seconds: Int64 = 86_400) -> String {
@@ -280,20 +267,14 @@ final class ShardFixture {
 
   /// A connection that the shard, or another one, has accepted.
   func connect(to index: Int = 0) throws -> TestPeer {
-    let shard = shards[index]
     // Not by how many are there: another one may end meanwhile.
-    let metrics = shard.metrics
+    let metrics = core.metrics[index]
     let arrivals = { metrics.value(.accepted) + metrics.value(.refusedConnections) }
     let before = arrivals()
     let peer = try TestPeer(port: ports[index])
     try turn(until: { arrivals() == before + 1 })
-    var place: UInt32 = 0
-    shard.table.forEachPlace { each in
-      if shard.table[each].generation > shard.table[place].generation { place = each }
-    }
-    peer.place = place
-    peer.generation = shard.table[place].generation
-    peer.serverDescriptor = shard.table[place].fd
+    peer.connection = try #require(shards[index].newestConnection)
+    peer.serverDescriptor = peer.connection.descriptor
     // What was said of an earlier connection with that descriptor.
     script.sent[peer.serverDescriptor] = nil
     script.sends[peer.serverDescriptor] = nil
@@ -303,9 +284,9 @@ final class ShardFixture {
 
   /// Sends a message, and turns until it was read and what it led to was done.
   func say(_ text: String, _ peer: TestPeer) throws {
-    let before = shard.metrics.value(.framesReceived)
+    let before = core.metrics[0].value(.framesReceived)
     peer.say(text)
-    try turn(until: { shard.metrics.value(.framesReceived) > before })
+    try turn(until: { core.metrics[0].value(.framesReceived) > before })
     // To the home's mailbox, back, into the ring, and out of it.
     try turn(3)
   }
@@ -343,8 +324,8 @@ final class ShardFixture {
 /// A client's end of a connection.
 final class TestPeer {
   let descriptor: Int32
-  var place: UInt32 = 0
-  var generation: UInt32 = 0
+  /// The server's end.
+  var connection = ConnectionView()
   var serverDescriptor: Int32 = -1
   /// What came and was not taken yet.
   var received: [UInt8] = []

@@ -68,7 +68,7 @@ struct ShortIOTests {
     let peers = try (0..<20).map { try fixture.session("u\($0)") }
     try fixture.turn(3)
     for peer in peers { _ = try peer.frames() }
-    for peer in peers where peer.place.isMultiple(of: 2) {
+    for peer in peers where peer.connection.slot.isMultiple(of: 2) {
       fixture.script.sends[peer.serverDescriptor] = [-Int(code)]
     }
     try fixture.publish(Self.numbered(1))
@@ -77,14 +77,14 @@ struct ShortIOTests {
     try fixture.turn(3)
     for peer in peers {
       let texts = try peer.frames()
-      if peer.place.isMultiple(of: 2) {
+      if peer.connection.slot.isMultiple(of: 2) {
         #expect(texts.isEmpty && peer.isEnded)
       } else {
         #expect(texts.count == 2 && !peer.isEnded)
       }
     }
     #expect(fixture.core.metrics[0].value(.resets) == 10)
-    #expect(fixture.shard.table.count == 10)
+    #expect(fixture.shard.connectionCount == 10)
   }
 
   // Case 68

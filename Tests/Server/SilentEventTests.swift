@@ -66,7 +66,7 @@ struct SilentEventTests {
     try fixture.turn(3)
     let frames = try peer.frames()
     #expect(frames.count { $0.contains("notification:new") } == 1)
-    #expect(!fixture.shard.table[peer.place].flags.contains(.replaying))
+    #expect(!peer.connection.isReplaying)
   }
 
   @Test func `a poll is not woken by it, and its cursor passes over it`() throws {

@@ -15,7 +15,7 @@ struct SlowHeadTests {
     let fixture = try ShardFixture()
     let crowd = fixture.script.crowd
     let slow = (0..<15_000).map { _ in crowd.arrive() }
-    try fixture.turn(until: { fixture.shard.table.count == slow.count })
+    try fixture.turn(until: { fixture.shard.connectionCount == slow.count })
     var served = 0
     // A byte every five seconds: at the 10th second the third one is due.
     for second in 0..<12 {
@@ -37,7 +37,7 @@ struct SlowHeadTests {
     #expect(slow.allSatisfy { $0.received.text.hasPrefix("HTTP/1.1 408 ") && $0.isEnded })
     #expect(fixture.core.metrics[0].value(.timedOut) == slow.count)
     // Those who were served have kept their connections; of the others nothing is left.
-    #expect(fixture.shard.table.count == served)
+    #expect(fixture.shard.connectionCount == served)
     #expect(fixture.shard.bodyBytesInFlight == 0)
   }
 
@@ -60,7 +60,7 @@ struct SlowHeadTests {
     }
     #expect(slow.allSatisfy { $0.received.text.hasPrefix("HTTP/1.1 408 ") && $0.isEnded })
     try fixture.pass(milliseconds: 2_000)
-    #expect(fixture.shard.table.count == 0)
+    #expect(fixture.shard.connectionCount == 0)
     #expect(fixture.shard.bodyBytesInFlight == 0)
   }
 }

@@ -51,7 +51,7 @@ struct SlowReaderTests {
     let sleepers = try (0..<size(40, full: 1_000)).map { _ in
       try fixture.arrive("u", path: "/ws/connect")
     }
-    for socket in [reader] + sleepers { fixture.shard.join("r", at: socket.place) }
+    for socket in [reader] + sleepers { socket.connection.join("r") }
     try fixture.turn(4)
     _ = try reader.frames()
     // Only now, so that nobody is behind when the burst comes.
@@ -68,11 +68,11 @@ struct SlowReaderTests {
         try fixture.publish(burst.event(told))
       }
       try fixture.turn()
-      for sleeper in sleepers where fixture.state(of: sleeper) != .free {
-        let owned = fixture.shard.table[sleeper.place].owned
+      for sleeper in sleepers where !sleeper.connection.hasEnded {
+        let buffer = sleeper.connection.privateBuffer
         // What it is behind is in the logs, but for the frame that it was sent a part of.
         let most = burst == .userAndRoom ? limit + limit / 10 : 8_192
-        try #require(owned.capacity <= most, "\(owned.count) of \(owned.capacity)")
+        try #require(buffer.capacity <= most, "\(buffer.count) of \(buffer.capacity)")
         if count == 20 { sleeper.open(for: taken) }
       }
       try fixture.turn()
@@ -80,11 +80,11 @@ struct SlowReaderTests {
     #expect(fixture.core.metrics[0].value(.slowConsumers) == sleepers.count)
     let heard = try reader.frames().filter { $0.contains("mmm") || $0.contains("xxx") }
     #expect(heard.count == Int(told))
-    #expect(fixture.state(of: reader) == .session)
+    #expect(reader.connection.state == .session)
     // And then they are gone, with all that was held for them.
     try fixture.pass(milliseconds: 6_000)
-    #expect(fixture.shard.table.count == 1)
-    #expect(fixture.shard.blockedBytes == 0)
+    #expect(fixture.shard.connectionCount == 1)
+    #expect(fixture.shard.blockedByteCount == 0)
   }
 
   // Case 62
@@ -97,7 +97,7 @@ struct SlowReaderTests {
       fixture.arrive("u", path: "/ws/connect"), fixture.arrive("u", path: "/ws/connect"),
       fixture.arrive("u", path: "/ws/connect")
     )
-    for socket in [late, asleep, slow] { fixture.shard.join("r", at: socket.place) }
+    for socket in [late, asleep, slow] { socket.connection.join("r") }
     try fixture.turn(4)
     _ = try late.frames()
     for socket in [late, asleep, slow] { socket.room = 0 }
@@ -106,8 +106,8 @@ struct SlowReaderTests {
     late.sleptMilliseconds = limits.sleepMilliseconds - 1
     asleep.sleptMilliseconds = limits.sleepMilliseconds
     try fixture.tell(burst, 1...220)
-    #expect(fixture.state(of: late) == .session)
-    #expect(fixture.state(of: asleep) != .session && fixture.state(of: slow) != .session)
+    #expect(late.connection.state == .session)
+    #expect(asleep.connection.state != .session && slow.connection.state != .session)
     #expect(asleep.burstRoom == 1 << 20, "asked of the kernel for one that is asleep")
     #expect(fixture.core.metrics[0].value(.slowConsumers) == 2)
     late.open()
@@ -117,7 +117,7 @@ struct SlowReaderTests {
     late.room = 0
     late.burstRoom = 1 << 20
     try fixture.tell(burst, 221...440)
-    #expect(fixture.state(of: late) != .session)
+    #expect(late.connection.state != .session)
   }
 
   // Case 62
@@ -130,31 +130,31 @@ struct SlowReaderTests {
       for sleeper in sleepers { sleeper.room = 0 }
       for offset in 1...50 { try fixture.publish(Self.stored(UInt64(offset))) }
       try fixture.turn(2)
-      #expect(sleepers.allSatisfy(fixture.isBehind))
-      #expect(fixture.shard.trimAt == .max)
+      #expect(sleepers.allSatisfy { $0.connection.isBlocked })
+      #expect(fixture.shard.heapTrimDelayMilliseconds == nil)
       // As when the log comes round to what they have in it.
-      for sleeper in sleepers { fixture.shard.spillOutbox(at: sleeper.place) }
+      for sleeper in sleepers { sleeper.connection.copyOutRanges() }
       for sleeper in sleepers {
-        if areGone { fixture.shard.drop(sleeper.place) } else { sleeper.open() }
+        if areGone { sleeper.connection.end() } else { sleeper.open() }
       }
       try fixture.turn(2)
-      #expect(!sleepers.contains(where: fixture.isBehind))
-      #expect(fixture.shard.trimAt == fixture.shard.now + 5_000)
+      #expect(!sleepers.contains { $0.connection.isBlocked })
+      #expect(fixture.shard.heapTrimDelayMilliseconds == 5_000)
       try fixture.pass(milliseconds: 5_000)
-      #expect(fixture.shard.trimAt == .max)
-      for sleeper in sleepers where !areGone { fixture.shard.drop(sleeper.place) }
+      #expect(fixture.shard.heapTrimDelayMilliseconds == nil)
+      for sleeper in sleepers where !areGone { sleeper.connection.end() }
     }
   }
 
-  // Case 62
+  // Cases 62, 81
   @Test(
     "what a client is behind is its own before the log comes round to it", arguments: [0, 5_000])
   func lifted(taken: Int) throws {
     let fixture = try ShardFixture()
     let behind = try fixture.arrive("u", path: "/ws/connect")
     let others = try ["v", "w"].map { try fixture.arrive($0, path: "/ws/connect") }
-    for socket in [behind] + others { fixture.shard.join("r", at: socket.place) }
-    for socket in others { fixture.shard.join("s", at: socket.place) }
+    for socket in [behind] + others { socket.connection.join("r") }
+    for socket in others { socket.connection.join("s") }
     try fixture.turn(4)
     _ = try behind.frames()
     behind.room = taken
@@ -163,7 +163,7 @@ struct SlowReaderTests {
       try fixture.publish(RoomSessionTests.own("#\(number)#" + Self.text, "u"))
       if number % 4 == 0 { try fixture.turn() }
     }
-    #expect(fixture.shard.table[behind.place].owned.isEmpty && fixture.isBehind(behind))
+    #expect(behind.connection.privateBuffer.count == 0 && behind.connection.isBlocked)
     let capacity = fixture.core.configuration.limits.frameLogCapacity
     // Three times round each of the two logs, and between it something for the one that is behind.
     for number in 0..<(3 * capacity / 1_000) {
@@ -177,13 +177,13 @@ struct SlowReaderTests {
       for other in others { other.received = [] }
     }
     try fixture.turn()
-    #expect(fixture.shard.table[behind.place].owned.count > 15_000)
+    #expect(behind.connection.privateBuffer.count > 15_000)
     behind.open()
     try fixture.turn(2)
     let heard = try behind.frames().compactMap { $0.split(separator: "#").dropFirst().first }
     let due = (1...12).flatMap { ["\($0)", "\($0)"] } + (13...18).map { "\($0)" }
     #expect(heard.map(String.init) == due)
-    #expect(fixture.shard.leaning.isEmpty && fixture.shard.leaningFrom.allSatisfy { $0 == nil })
+    #expect(!fixture.shard.hasPinnedRanges)
   }
 
   /// Nearly as long as may be: six bytes on the wire for each of its text.
@@ -199,6 +199,7 @@ struct SlowReaderTests {
       actions: Array("[\(actions.joined(separator: ","))]".utf8), createdAt: 0, offset: 1)
   }()
 
+  // Case 81
   @Test(
     "an event that is long in many dialects overwrites nothing of those who are behind",
     arguments: [560, 590, 610, 630])
@@ -215,22 +216,22 @@ struct SlowReaderTests {
     try fixture.turn(4)
     _ = try behind.frames()
     behind.room = 0
-    let start = fixture.shard.direct.end
+    let start = fixture.shard.directLogEnd
     for number in 1...12 {
       try fixture.publish(RoomSessionTests.own("#\(number)#" + Self.text, "v"))
     }
-    while fixture.shard.direct.end - start < kilobytesBehind * 1_024 {
+    while fixture.shard.directLogEnd - start < kilobytesBehind * 1_024 {
       for _ in 0..<10 { try fixture.publish(RoomSessionTests.own(Self.text, "w")) }
       try fixture.turn()
       other.received = []
     }
-    let end = fixture.shard.direct.end
+    let end = fixture.shard.directLogEnd
     try fixture.publish(
       Event(
         audience: .user("u"), body: .stored(Self.longest, Counts(total: 1)), timestamp: 0, offset: 1
       ))
     try fixture.turn()
-    #expect(fixture.shard.direct.end - end > Shard.flushBytes + 131_072)
+    #expect(fixture.shard.directLogEnd - end > ShardView.flushBytes + 131_072)
     // A stream is told of it and no more.
     #expect(devices.count { $0.received.count > 40_000 } == 8)
     behind.open()
@@ -243,7 +244,7 @@ struct SlowReaderTests {
   @Test func `small ranges that are many are copied together, in their order`() throws {
     let fixture = try ShardFixture()
     let behind = try fixture.arrive("u", path: "/ws/connect")
-    fixture.shard.join("r", at: behind.place)
+    behind.connection.join("r")
     try fixture.turn(4)
     _ = try behind.frames()
     behind.room = 0
@@ -251,9 +252,9 @@ struct SlowReaderTests {
       try fixture.publish(RoomSessionTests.said("#\(number)#", in: "r"))
       try fixture.publish(RoomSessionTests.own("#\(number)#", "u"))
       if number % 5 == 0 { try fixture.turn() }
-      #expect(fixture.shard.table[behind.place].outbox.rangeCount <= 32)
+      #expect(behind.connection.rangeCount <= 32)
     }
-    #expect(!fixture.shard.table[behind.place].owned.isEmpty)
+    #expect(behind.connection.privateBuffer.count > 0)
     behind.open()
     try fixture.turn(2)
     let heard = try behind.frames().compactMap { $0.split(separator: "#").dropFirst().first }
@@ -276,18 +277,18 @@ struct SlowReaderTests {
       // About what it is sent, so that it neither catches up nor falls further behind.
       peer.open(for: Self.frameBytes(offset))
       try fixture.turn()
-      try #require(fixture.state(of: peer) == .session)
-      try #require(fixture.isBehind(peer))
-      largest = max(largest, fixture.shard.table[peer.place].owned.capacity)
+      try #require(peer.connection.state == .session)
+      try #require(peer.connection.isBlocked)
+      largest = max(largest, peer.connection.privateBuffer.capacity)
     }
     #expect(largest <= 2 * fixture.core.configuration.limits.backlogBytesLimit)
     peer.open()
-    try fixture.turn(until: { !fixture.isBehind(peer) })
+    try fixture.turn(until: { !peer.connection.isBlocked })
     let titles = try peer.frames().map {
       $0.split(separator: #""title":""#)[1].prefix { $0 != "\"" }
     }
     #expect(titles == (1...2_000).map { "n\($0)" })
-    #expect(fixture.shard.table[peer.place].owned.capacity == 0)
+    #expect(peer.connection.privateBuffer.capacity == 0)
   }
 
   // Case 62
@@ -309,8 +310,8 @@ struct SlowReaderTests {
       peer.send(String(repeating: request, count: 20))
       peer.open(for: 20 * answerBytes)
       try fixture.turn()
-      try #require(fixture.isBehind(peer))
-      largest = max(largest, fixture.shard.table[peer.place].owned.capacity)
+      try #require(peer.connection.isBlocked)
+      largest = max(largest, peer.connection.privateBuffer.capacity)
     }
     #expect(largest <= 4 * fixture.core.configuration.limits.responseBytesLimit)
   }
@@ -331,9 +332,5 @@ extension ShardFixture {
     try turn()
     try publish(burst.event(numbers.last!))
     try turn()
-  }
-
-  fileprivate func isBehind(_ socket: VirtualSocket) -> Bool {
-    state(of: socket) != .free && shard.table[socket.place].flags.contains(.blocked)
   }
 }

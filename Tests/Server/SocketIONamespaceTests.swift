@@ -25,8 +25,8 @@ struct SocketIONamespaceTests {
     return (peer, sid)
   }
 
-  static func session(_ sid: String, _ fixture: ShardFixture) throws -> SocketIOSession {
-    try #require(fixture.engineSession(sid) as? SocketIOSession)
+  static func session(_ sid: String, _ fixture: ShardFixture) throws -> EngineSessionView {
+    try #require(fixture.engineSession(sid))
   }
 
   @Test func `each namespace is entered for itself, left for itself, and entered again`() throws {
@@ -42,7 +42,7 @@ struct SocketIONamespaceTests {
     peer.say(#"42/other,["x",2]"#)
     #expect(try fixture.frames(1, of: peer) == [#"42/other,["x",2]"#])
     #expect(application.left == [0])
-    #expect(try Self.session(sid, fixture).sockets.map(\.namespace) == [1])
+    #expect(try Self.session(sid, fixture).namespaces == [1])
     peer.say("40")
     #expect(try fixture.frames(1, of: peer)[0].hasPrefix(#"40{"sid":""#))
     peer.leave()
@@ -59,7 +59,7 @@ struct SocketIONamespaceTests {
       #"44/closed,{"message":"closed"}"#, #"44/nowhere,{"message":"Invalid namespace"}"#,
     ]
     #expect(try fixture.frames(2, of: peer) == refusals)
-    #expect(try Self.session(sid, fixture).sockets.isEmpty)
+    #expect(try Self.session(sid, fixture).namespaces == [])
     #expect(application.payloads.count == 1, "nobody is asked about a namespace that is not")
     peer.say("40")
     #expect(try fixture.frames(1, of: peer)[0].hasPrefix(#"40{"sid":""#))
@@ -75,7 +75,7 @@ struct SocketIONamespaceTests {
     peer.say(#"42["x"]"#)
     #expect(try fixture.frames(1, of: peer) == ["close 1002"])
     #expect(fixture.engineSession(sid) == nil)
-    #expect(fixture.shard.metrics.value(.protocolViolations) == 1)
+    #expect(fixture.core.metrics[0].value(.protocolViolations) == 1)
     peer.leave()
     try fixture.expectEmpty()
   }
@@ -92,7 +92,7 @@ struct SocketIONamespaceTests {
     #expect([idleSID, refusedSID].allSatisfy { fixture.engineSession($0) == nil })
     #expect(fixture.engineSession(insideSID) != nil)
     #expect(try fixture.frames(1, of: idle) == ["close 1000"])
-    #expect(fixture.shard.metrics.value(.timedOut) == 2)
+    #expect(fixture.core.metrics[0].value(.timedOut) == 2)
     withExtendedLifetime(inside) {}
   }
 
@@ -104,7 +104,7 @@ struct SocketIONamespaceTests {
     let (peer, sid) = try Self.connected(fixture)
     try fixture.pass(milliseconds: 60_000)
     peer.say("41")
-    try fixture.turn(until: { (try? Self.session(sid, fixture).sockets.isEmpty) == true })
+    try fixture.turn(until: { (try? Self.session(sid, fixture).namespaces) == [] })
     try fixture.pass(milliseconds: ShardFixture.connectTimeout - 1_000)
     #expect(fixture.engineSession(sid) != nil)
     try fixture.pass(milliseconds: 1_000)
@@ -141,7 +141,7 @@ struct SocketIONamespaceTests {
     try fixture.turn(until: { !application.replies.isEmpty })
     try fixture.turn(3)
     #expect(application.replies == ["1,2"])
-    #expect(try Self.session(sid, fixture).acknowledgements?.entries.isEmpty == true)
+    #expect(try Self.session(sid, fixture).pendingAcknowledgementCount == 0)
   }
 
   @Test func `what nobody answers is given up at its time, each at its own`() throws {
@@ -188,7 +188,7 @@ struct SocketIONamespaceTests {
     try fixture.turn(until: { application.replies.count == 2 })
     #expect(application.replies == [nil, nil])
     let session = try Self.session(sid, fixture)
-    #expect(session.acknowledgements?.entries.count == PendingAcknowledgements.countLimit)
+    #expect(session.pendingAcknowledgementCount == PendingAcknowledgements.countLimit)
     peer.say("1")
     try fixture.turn(until: { application.replies.count == 2 + 1_024 })
   }
@@ -203,13 +203,13 @@ struct SocketIONamespaceTests {
     let event = #"["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#
     try poller.post("452-" + event)
     try poller.post("bAQ==")
-    #expect(try Self.session(poller.sid, fixture).assembly != nil)
+    #expect(try Self.session(poller.sid, fixture).attachmentsDeadline != nil)
     let peer = try fixture.webSocket(Self.path, sid: poller.sid)
     peer.say("2probe")
     peer.say("5")
     peer.say(binary: [2])
     #expect(try fixture.frames(4, of: peer) == ["3probe", "452-" + event, "\u{1}", "\u{2}"])
-    #expect(try Self.session(poller.sid, fixture).assembly == nil)
+    #expect(try Self.session(poller.sid, fixture).attachmentsDeadline == nil)
   }
 
   // Case 39
@@ -218,19 +218,19 @@ struct SocketIONamespaceTests {
     let (peer, sid) = try Self.connected(fixture)
     let places = (0..<3).map { #"{"_placeholder":true,"num":\#($0)}"# }.joined(separator: ",")
     peer.say(#"453-["x",\#(places)]"#)
-    try fixture.turn(until: { (try? Self.session(sid, fixture).assembly) != nil })
-    let end = try #require(try Self.session(sid, fixture).assembly).endsAt
+    try fixture.turn(until: { (try? Self.session(sid, fixture).attachmentsDeadline) != nil })
+    let end = try #require(try Self.session(sid, fixture).attachmentsDeadline)
     for (number, wait) in [(UInt8(1), UInt64(6_000)), (2, 3_000)] {
       try fixture.pass(milliseconds: wait)
-      let before = fixture.shard.metrics.value(.framesReceived)
+      let before = fixture.core.metrics[0].value(.framesReceived)
       peer.say(binary: [number])
-      try fixture.turn(until: { fixture.shard.metrics.value(.framesReceived) > before })
-      #expect(try Self.session(sid, fixture).assembly?.endsAt == end)
+      try fixture.turn(until: { fixture.core.metrics[0].value(.framesReceived) > before })
+      #expect(try Self.session(sid, fixture).attachmentsDeadline == end)
     }
     try fixture.pass(milliseconds: 1_000)
     #expect(try fixture.frames(1, of: peer) == ["close 1000"])
     #expect(fixture.engineSession(sid) == nil)
-    #expect(fixture.shard.metrics.value(.timedOut) == 1)
+    #expect(fixture.core.metrics[0].value(.timedOut) == 1)
     peer.leave()
     try fixture.expectEmpty()
   }

@@ -50,7 +50,7 @@ struct SocketIORecoveryTests {
       return
     }
     // Everything up to there has come out of the ring.
-    fixture.shard.heardThrough = max(fixture.shard.heardThrough, offset)
+    fixture.shard.advanceAppliedOffset(to: offset)
     try fixture.store.answer(.position(offset, ReplaySessionTests.counts(offset)))
   }
 
@@ -89,7 +89,7 @@ struct SocketIORecoveryTests {
   @Test func `a user is let in by its token, and hears what is its own`() throws {
     let fixture = try ShardFixture.engine()
     let (peer, sid, _) = try Self.connected("u", fixture)
-    #expect(fixture.shard.directory.placeCount == 1)
+    #expect(fixture.shard.sessionCount == 1)
     try fixture.publish(ReplaySessionTests.stored(6))
     let packets = try fixture.frames(2, of: peer)
     #expect(packets[0].hasPrefix(#"42/notifications,["notification",{"#))
@@ -106,8 +106,8 @@ struct SocketIORecoveryTests {
     let (peer, sid) = try Self.open(fixture, saying: "40/notifications," + payload)
     let refusal = #"44/notifications,{"message":"unauthorized"}"#
     #expect(try fixture.frames(1, of: peer) == [refusal])
-    #expect(fixture.shard.directory.placeCount == 0 && fixture.store.reads.isEmpty)
-    #expect(try SocketIONamespaceTests.session(sid, fixture).sockets.isEmpty)
+    #expect(fixture.shard.sessionCount == 0 && fixture.store.reads.isEmpty)
+    #expect(try SocketIONamespaceTests.session(sid, fixture).namespaces == [])
     peer.say(Self.connecting("u"))
     try Self.answerPosition(5, fixture)
     #expect(try fixture.frames(2, of: peer)[0].hasPrefix("40/notifications,"))
@@ -126,7 +126,7 @@ struct SocketIORecoveryTests {
     #expect(try fixture.frames(of: peer).isEmpty)
     try fixture.pass(milliseconds: 1_000)
     #expect(try fixture.frames(1, of: peer) == ["41/notifications,"])
-    #expect(fixture.shard.directory.placeCount == 0)
+    #expect(fixture.shard.sessionCount == 0)
     #expect(fixture.engineSession(sid) != nil)
     try fixture.publish(ReplaySessionTests.stored(6))
     try fixture.turn(3)
@@ -136,18 +136,18 @@ struct SocketIORecoveryTests {
   @Test func `a further namespace has a place of its own, given back when it is left`() throws {
     let fixture = try ShardFixture.engine()
     let (peer, sid, _) = try Self.connected("u", fixture)
-    let before = fixture.shard.table.count
+    let before = fixture.shard.connectionCount
     peer.say(#"40{"token":"\#(ShardFixture.token("v"))"}"#)
     try Self.answerPosition(5, fixture)
     #expect(try fixture.frames(2, of: peer)[0].hasPrefix("40{"))
-    #expect(fixture.shard.table.count == before + 1)
+    #expect(fixture.shard.connectionCount == before + 1)
     // The one who came second is left, then the one whose place is the connection's own.
     peer.say("41")
-    try fixture.turn(until: { fixture.shard.table.count == before })
-    #expect(fixture.shard.directory.placeCount == 1)
+    try fixture.turn(until: { fixture.shard.connectionCount == before })
+    #expect(fixture.shard.sessionCount == 1)
     peer.say("41/notifications,")
-    try fixture.turn(until: { fixture.shard.directory.placeCount == 0 })
-    #expect(fixture.engineSession(sid) != nil && fixture.shard.table.count == before)
+    try fixture.turn(until: { fixture.shard.sessionCount == 0 })
+    #expect(fixture.engineSession(sid) != nil && fixture.shard.connectionCount == before)
     peer.leave()
     try fixture.expectEmpty()
   }
@@ -217,12 +217,12 @@ struct SocketIORecoveryTests {
       Issue.record("\(fixture.store.commands.map(\.command))")
       return
     }
-    #expect(end == fixture.shard.wall + 24 * 60 * 60 * 1_000)
+    #expect(end == fixture.shard.wallMilliseconds + 24 * 60 * 60 * 1_000)
     try fixture.store.answer(.saved)
     let (peer, _) = try Self.returning("u", pid, offset: "test.5", fixture)
     try Self.answerRooms(["r"], fixture)
     try fixture.turn(until: { !fixture.store.reads.isEmpty })
-    #expect(fixture.shard.rooms.count == 1, "before it is told")
+    #expect(fixture.shard.localRooms.count == 1, "before it is told")
     // In the room and not greeted: what is said there now is not for it yet.
     try fixture.publish(RoomSessionTests.said("too early"))
     try fixture.turn(3)
@@ -247,12 +247,12 @@ struct SocketIORecoveryTests {
     _ = try fixture.frames(1, of: peer)
     try fixture.store.answer(.saved)
     peer.say("41/notifications,")
-    try fixture.turn(until: { fixture.shard.directory.placeCount == 0 })
+    try fixture.turn(until: { fixture.shard.sessionCount == 0 })
     guard case .keepRooms(_, "u", [], nil)? = fixture.store.commands.first?.command else {
       Issue.record("\(fixture.store.commands.map(\.command))")
       return
     }
-    #expect(fixture.store.commands.count == 1 && fixture.shard.rooms.isEmpty)
+    #expect(fixture.store.commands.count == 1 && fixture.shard.localRooms.isEmpty)
   }
 
   @Test func `another user's words recover nothing, nor do words that were never told`() throws {
@@ -267,7 +267,7 @@ struct SocketIORecoveryTests {
       #expect(told != pid && told != words)
       peer.leave()
     }
-    #expect(fixture.state(of: first) == .session)
+    #expect(first.connection.state == .session)
   }
 
   @Test func `what cannot be proven begins anew, without the rooms`() throws {
@@ -280,7 +280,7 @@ struct SocketIORecoveryTests {
     try Self.answerPosition(9, fixture)
     let packets = try fixture.frames(2, of: peer)
     #expect(try Self.member("pid", of: packets[0]) != pid)
-    #expect(fixture.shard.rooms.isEmpty)
+    #expect(fixture.shard.localRooms.isEmpty)
   }
 
   @Test func `who comes back elsewhere leaves where it was, and keeps what it has`() throws {
@@ -295,7 +295,7 @@ struct SocketIORecoveryTests {
     #expect(try fixture.frames(1, of: first) == ["close 1001"])
     #expect(fixture.engineSession(firstSID) == nil)
     #expect(fixture.engineSession(otherSID) != nil && fixture.engineSession(sid) != nil)
-    #expect(fixture.shard.directory.placeCount == 2)
+    #expect(fixture.shard.sessionCount == 2)
     for each in [first, other, peer] { each.leave() }
     try fixture.pass(milliseconds: 30_000)
     try fixture.expectEmpty()
@@ -327,7 +327,7 @@ struct SocketIORecoveryTests {
     try comeBack(opened[0].peer)
     try fixture.turn(until: { fixture.engineSession(opened[0].sid) == nil })
     #expect(fixture.engineSession(opened[1].sid) != nil)
-    #expect(fixture.shard.directory.placeCount == 1)
+    #expect(fixture.shard.sessionCount == 1)
     guard case .keepRooms(_, "u", [], nil)? = fixture.store.commands.last?.command else {
       Issue.record("\(fixture.store.commands.map(\.command))")
       return
@@ -355,16 +355,16 @@ struct SocketIORecoveryTests {
     try fixture.turn(until: { fixture.engineSession(sid) == nil })
     // Another one has its place by now, and waits for its own rooms.
     let (next, _) = try Self.returning("v", pids[1], offset: "test.5", fixture)
-    try #require(next.place == peer.place)
+    try #require(next.connection.slot == peer.connection.slot)
     try fixture.turn(until: { fixture.store.commands.count == 2 })
     try Self.answerRooms(["r"], fixture)
     try fixture.turn(3)
-    #expect(fixture.shard.rooms.isEmpty && fixture.store.reads.isEmpty)
+    #expect(fixture.shard.localRooms.isEmpty && fixture.store.reads.isEmpty)
     try Self.answerRooms(["s"], fixture)
     try fixture.turn(until: { !fixture.store.reads.isEmpty })
     try fixture.store.answer(ReplaySessionTests.page([], through: 5))
     #expect(try Self.member("pid", of: try fixture.frames(2, of: next)[0]) == pids[1])
-    #expect(fixture.shard.rooms.keys.map(\.text) == ["s"])
+    #expect(fixture.shard.localRooms == ["s"])
     next.leave()
     try fixture.expectEmpty()
   }

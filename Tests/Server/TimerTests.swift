@@ -13,7 +13,7 @@ struct TimerTests {
     let peer = try fixture.session("u")
     try fixture.pass(milliseconds: 59_000)
     #expect(try peer.frames().filter { $0 == "ping" }.count == 1)
-    #expect(fixture.state(of: peer) == .session)
+    #expect(peer.connection.state == .session)
     try fixture.pass(milliseconds: 2_000)
     #expect(try peer.frames().contains("close 1001"))
   }
@@ -23,16 +23,16 @@ struct TimerTests {
     let peer = try fixture.session("u")
     fixture.script.room[peer.serverDescriptor] = 0
     try fixture.publish(TurnTests.broadcast(20_000))
-    try fixture.turn(until: { fixture.isBlocked(peer) })
+    try fixture.turn(until: { peer.connection.isBlocked })
     for _ in 0..<20 {
       try fixture.pass(milliseconds: 5_000)
       fixture.script.room[peer.serverDescriptor] = 100
     }
-    #expect(fixture.state(of: peer) == .session)
+    #expect(peer.connection.state == .session)
     fixture.script.room[peer.serverDescriptor] = nil
-    try fixture.turn(until: { !fixture.isBlocked(peer) })
+    try fixture.turn(until: { !peer.connection.isBlocked })
     try fixture.pass(milliseconds: 5_000)
-    #expect(fixture.state(of: peer) == .session)
+    #expect(peer.connection.state == .session)
   }
 
   // Case 65
@@ -41,11 +41,11 @@ struct TimerTests {
     let peer = try fixture.session("u")
     fixture.script.room[peer.serverDescriptor] = 0
     try fixture.publish(TurnTests.broadcast(20_000))
-    try fixture.turn(until: { fixture.isBlocked(peer) })
+    try fixture.turn(until: { peer.connection.isBlocked })
     try fixture.pass(milliseconds: 9_000)
-    #expect(fixture.state(of: peer) != .free)
+    #expect(!peer.connection.hasEnded)
     try fixture.pass(milliseconds: 2_000)
-    #expect(fixture.state(of: peer) == .free)
+    #expect(peer.connection.hasEnded)
   }
 
   // Case 68
@@ -56,14 +56,14 @@ struct TimerTests {
     let idle = try fixture.connect()
     fixture.script.room[slow.serverDescriptor] = 0
     try fixture.publish(TurnTests.broadcast(20_000))
-    try fixture.turn(until: { fixture.isBlocked(slow) })
+    try fixture.turn(until: { slow.connection.isBlocked })
     fixture.script.elapsed += 70_000
     try fixture.turn(2)
-    for peer in [silent, slow, idle] { #expect(fixture.state(of: peer) != .free) }
-    #expect(fixture.state(of: silent) == .session)
+    for peer in [silent, slow, idle] { #expect(!peer.connection.hasEnded) }
+    #expect(silent.connection.state == .session)
     // Which is not for ever.
     try fixture.pass(milliseconds: 7_000)
-    for peer in [silent, slow, idle] { #expect(fixture.state(of: peer) == .free) }
+    for peer in [silent, slow, idle] { #expect(peer.connection.hasEnded) }
   }
 
   // Case 50
@@ -75,7 +75,7 @@ struct TimerTests {
     try fixture.turn(2)
     peer.say("here")
     try fixture.turn(2)
-    #expect(fixture.state(of: peer) == .session)
+    #expect(peer.connection.state == .session)
     fixture.script.elapsed += 4_000
     try fixture.turn(2)
     #expect(try peer.frames().contains("close 4002"))

@@ -40,11 +40,10 @@ struct TurnTests {
     let peer = try fixture.session("u")
     let other = try fixture.session("v")
     try fixture.turn()
-    let shard = fixture.shard
     // The other's outbox has two ranges of the direct log, which a flush gathers.
     for _ in 0..<2 {
-      shard.send(frame("for v: " + String(repeating: "v", count: 4_000)), to: other.place)
-      shard.send(frame("for u"), to: peer.place)
+      other.connection.send(frame("for v: " + String(repeating: "v", count: 4_000)))
+      peer.connection.send(frame("for u"))
     }
     // Pings enough that their answers do not fit into what is appended between two flushes.
     var pings: [UInt8] = []
@@ -52,7 +51,7 @@ struct TurnTests {
     while pings.count < 16 * 1_024 - 131 {
       WebSocketFrame.append(.ping, payload: payload, maskingKey: 1, into: &pings)
     }
-    fillDirectLog(shard, leaving: 200)
+    fixture.shard.fillDirectLog(leaving: 200)
     peer.send(pings)
     var texts: [String] = []
     try fixture.turn(until: {
@@ -61,7 +60,7 @@ struct TurnTests {
         || texts.contains { $0.hasPrefix("close") }
     })
     #expect(!texts.contains { $0.hasPrefix("close") })
-    #expect(shard.table.contains(peer.place))
+    #expect(!peer.connection.hasEnded)
   }
 
   @Test func `a publisher that is gone when its broadcast makes room leaves nothing behind`()
@@ -80,9 +79,9 @@ struct TurnTests {
     for _ in 0..<3 { try fixture.publish(Self.broadcast(100 * 1_024)) }
     fixture.script.sends[publisher.serverDescriptor] = [-Int(ECONNRESET)]
     publisher.send(post + post)
-    try fixture.turn(until: { !fixture.shard.table.contains(publisher.place) })
+    try fixture.turn(until: { publisher.connection.hasEnded })
     let next = try fixture.connect()
-    #expect(next.place == publisher.place)
+    #expect(next.connection.slot == publisher.connection.slot)
     next.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
     try fixture.turn(until: { next.receive().headEnd != nil })
     #expect(next.received.text.hasPrefix("HTTP/1.1 200"))
@@ -94,11 +93,5 @@ struct TurnTests {
     var frame: [UInt8] = []
     WebSocketFrame.append(.text, payload: Array(text.utf8), into: &frame)
     return frame
-  }
-
-  /// Appends to the direct log until there is only so much room before it is flushed.
-  private func fillDirectLog(_ shard: Shard, leaving byteCount: UInt64) {
-    let room = Shard.flushBytes - (shard.direct.end - shard.directFlushed)
-    shard.direct.append([UInt8](repeating: 0, count: Int(room - byteCount)).span)
   }
 }

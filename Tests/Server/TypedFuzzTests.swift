@@ -8,6 +8,7 @@ import Wire
 
 @testable import Server
 
+// Case 98
 @Suite("Typed dialect: damaged messages")
 struct TypedFuzzTests {
   private static let messages = [
@@ -52,17 +53,17 @@ struct TypedFuzzTests {
       try fixture.turn(until: { socket.unreadCount == 0 })
       // To the homes and back.
       try fixture.turn(4)
-      try #require(fixture.state(of: socket) == .session)
+      try #require(socket.connection.state == .session)
       let frames = try socket.frames()
       let errors = frames.filter { $0.hasPrefix(#"{"type":"error""#) }
       let own = [#""not_in_room""#, #""too_many_rooms""#]
       let wrong = errors.filter { error in !own.contains { error.contains($0) } }
       #expect(wrong.count == invalidCount + 1)
     }
-    fixture.shard.drop(socket.place)
+    socket.connection.end()
     try fixture.pass(milliseconds: 12_000)
-    #expect(fixture.shard.rosters.isEmpty && fixture.shard.rooms.isEmpty)
-    #expect(fixture.shard.presence.count == 0 && fixture.shard.typists.count == 0)
+    #expect(fixture.shard.rosters.isEmpty && fixture.shard.localRooms.isEmpty)
+    #expect(fixture.shard.presenceEntryCount == 0 && fixture.shard.typingEntryCount == 0)
   }
 
   @Test func `what is no text, or a token that is not good, ends the connection`() throws {
@@ -76,12 +77,12 @@ struct TypedFuzzTests {
       guard !Self.isText(mutant) || isAuth else { continue }
       let socket = try fixture.arrive("a", path: RoomSessionTests.path)
       socket.send(Self.frame(mutant))
-      try fixture.turn(until: { fixture.state(of: socket) != .session })
+      try fixture.turn(until: { socket.connection.state != .session })
       try fixture.turn(2)
       let end = try socket.frames().last ?? "nothing"
       #expect(end == (isAuth ? "close 1008" : "close 1007"))
       ends[end, default: 0] += 1
-      fixture.shard.drop(socket.place)
+      socket.connection.end()
     }
     #expect(ends.count == 2)
   }

@@ -125,7 +125,7 @@ struct DurabilityTests {
     #expect(reopened.counts("u").total == 1_000)
   }
 
-  // Case 86
+  // Cases 86, 87
   @Test(
     "after a failed write or sync the store answers read-only, for good, and goes on reading",
     arguments: [

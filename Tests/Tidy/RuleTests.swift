@@ -103,6 +103,37 @@ struct RuleTests {
     #expect(Rules.misplacedUnsafe(in: file("// unsafe\nlet unsafely = \"unsafe\"")) == [])
   }
 
+  @Test(
+    "a test of the server that reaches past the façade of the shard",
+    arguments: [
+      "let shard = try Shard(index: 0)", "#expect(Shard.flushBytes == 1)",
+      "let connection: Server.Connection", "let table = ConnectionTable()",
+      "client.shard.table.count", "client?.shard.turn()", "let shards = clients.map(\\.shard)",
+      "let shard = clients.map { $0.shard }",
+    ])
+  func shardAccess(line: String) {
+    func findings(_ line: String, in name: String) -> [Finding] {
+      Rules.shardAccess(in: file("\n\(line)", path: "Tests/Server/\(name).swift"))
+    }
+    #expect(findings(line, in: "TurnTests").map(\.line) == [2])
+    #expect(findings(line, in: "ShardFacade") == [] && findings(line, in: "ShardFacadeRooms") == [])
+    #expect(Rules.shardAccess(in: file(line, path: "Sources/Server/A.swift")) == [])
+    let isOfTable = line.contains("Connection")
+    #expect(findings(line, in: "ConnectionTableTests").isEmpty == isOfTable)
+  }
+
+  @Test("a test of the server that asks the façade of the shard")
+  func shardFacade() {
+    for good in [
+      "try fixture.shard.turn()", "peer.connection.join(\"r\")", "ShardView.flushBytes",
+      "func shards(shard index: Int) -> [ShardView] { model.fixture.shards }",
+      "// Shard, Connection and client.shard", "\"Connection: close\", \"client.shard\"",
+      "listener.shardIndex",
+    ] {
+      #expect(Rules.shardAccess(in: file(good, path: "Tests/Server/A.swift")) == [], "\(good)")
+    }
+  }
+
   private static let manifest = """
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "Broadcast", swiftSettings: strict),

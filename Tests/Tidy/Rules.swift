@@ -147,6 +147,27 @@ enum Rules {
     }.map { Finding(path: file.path, line: $0 + 1, complaint: "a claim without its proof") }
   }
 
+  /// Tests of the server reach a shard through its façade alone.
+  ///
+  /// No other file of them names a type that the façade stands for, or reads the `shard` of
+  /// anything but a fixture, whose shard is the façade's. The table of connections has a test of
+  /// its own, which needs no shard.
+  static func shardAccess(in file: SourceFile) -> [Finding] {
+    let folder = "Tests/Server/"
+    guard file.path.hasPrefix(folder), !file.path.hasPrefix(folder + "ShardFacade") else {
+      return []
+    }
+    let isTableTest = file.path == folder + "ConnectionTableTests.swift"
+    let types: Set<Substring> =
+      isTableTest ? ["Shard"] : ["Shard", "Connection", "ConnectionTable"]
+    let code = SourceFile(path: file.path, text: SwiftCode(of: file.text).text)
+    return lines(of: code, "reaches past the façade of the shard") { line in
+      let words = line.split { !($0.isLetter || $0.isNumber || $0 == "_") }
+      return words.contains { types.contains($0) }
+        || line.matches(of: /(\w*)\??\.shard(?!\w)/).contains { $0.1 != "fixture" }
+    }
+  }
+
   /// Memory by hand only where the design says so.
   static func misplacedUnsafe(in file: SourceFile) -> [Finding] {
     guard let target = file.target, !unsafeTargets.contains(target) else { return [] }

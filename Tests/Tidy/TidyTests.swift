@@ -46,6 +46,12 @@ struct TidyTests {
     expectNone(SourceTree.productFiles.flatMap(Rules.misplacedUnsafe))
   }
 
+  @Test("tests of the server reach a shard through its façade alone")
+  func shardFacade() {
+    #expect(SourceTree.files.contains { $0.path == "Tests/Server/ShardFacade.swift" })
+    expectNone(SourceTree.swiftFiles.flatMap(Rules.shardAccess))
+  }
+
   @Test("a target imports what the manifest gives it, and nothing else")
   func imports() {
     expectNone(
@@ -89,12 +95,13 @@ struct TidyTests {
     #expect(
       visible == ["Benchmarks", "Makefile", "Package.swift", "README.md", "Sources", "Tests"])
   }
+}
 
-  private func expectNone(
-    _ findings: [Finding], sourceLocation: SourceLocation = #_sourceLocation
-  ) {
-    let shown = findings.prefix(20).map(\.description).joined(separator: "\n")
-    guard !findings.isEmpty else { return }
-    Issue.record("\(findings.count) in all\n\(shown)", sourceLocation: sourceLocation)
-  }
+/// Records the findings as one issue; none is as it should be.
+func expectNone(
+  _ findings: [Finding], sourceLocation: SourceLocation = #_sourceLocation
+) {
+  let shown = findings.prefix(20).map(\.description).joined(separator: "\n")
+  guard !findings.isEmpty else { return }
+  Issue.record("\(findings.count) in all\n\(shown)", sourceLocation: sourceLocation)
 }

@@ -39,3 +39,37 @@ globalThis.openClient = async ({ token, ...options } = {}) => {
   globalThis.listed = () => store.value.notifications.map(({ title }) => title);
   client.connect();
 };
+
+/** Begins to note in `shown` each state of the list that a person could have seen, once. */
+globalThis.noteShown = () => {
+  globalThis.shown = [];
+  store.subscribe(({ notifications, unreadCount }) => {
+    const text = notifications.map((n) => n.title + (n.is_read ? '' : '*')).join('');
+    const line = `${text} ${unreadCount}`;
+    if (shown.at(-1) !== line) shown.push(line);
+  });
+};
+
+/** The id of the listed notification with a title. */
+globalThis.id = (title) => store.value.notifications.find((n) => n.title === title).id;
+
+/** Makes a browser without a screen show notifications: their titles are in `natives`. */
+globalThis.fakeNative = () => {
+  window.natives = [];
+  window.isHidden = false;
+  window.Notification = class {
+    static permission = 'granted';
+    constructor(title) {
+      natives.push(title);
+    }
+    close() {}
+  };
+  Object.defineProperty(document, 'hidden', { get: () => window.isHidden });
+  carillon.nativeNotifications(client);
+};
+
+/** Hides or shows the page, as when a person goes to another tab or comes back. */
+globalThis.hide = (isHidden) => {
+  window.isHidden = isHidden;
+  document.dispatchEvent(new Event('visibilitychange'));
+};

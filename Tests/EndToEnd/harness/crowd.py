@@ -139,3 +139,24 @@ class Crowd:
             return until()
 
         self.until("it has said enough", is_true, within)
+
+
+def is_upgraded(member):
+    return b"\r\n\r\n" in member.received
+
+
+def frames_of(member):
+    """Whole frames after the answer to the upgrade, as (opcode, payload)."""
+    data, at, frames = member.received, member.received.index(b"\r\n\r\n") + 4, []
+    while at + 2 <= len(data):
+        length, start = data[at + 1] & 0x7F, at + 2
+        if length == 126:
+            length, start = struct.unpack("!H", data[at + 2 : at + 4])[0], at + 4
+        elif length == 127:
+            length, start = struct.unpack("!Q", data[at + 2 : at + 10])[0], at + 10
+        if start + length > len(data):
+            break
+        frames.append((data[at] & 0x0F, data[start : start + length]))
+        at = start + length
+    assert at <= len(data)
+    return frames

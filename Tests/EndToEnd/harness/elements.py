@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from harness.browser import MILLISECONDS, PATIENCE
 from harness.server import ROOT
+from harness.socketio_js import CLIENTS
 from harness.tokens import user_token
 from harness.waiting import wait_until
 
@@ -17,6 +18,8 @@ POLICY = (
     "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
+# The page's script, with the questions that tests ask of it.
+SCRIPT = CLIENTS / "elements_page.js"
 PAGE = """<!doctype html>
 <html lang="{lang}" dir="{dir}"><meta charset="utf-8"><title>A page</title>
 <link rel="stylesheet" href="/page.css"><script type="module" src="/page.js"></script>
@@ -28,31 +31,6 @@ body { margin: 0; min-height: 100vh; font-family: system-ui, sans-serif;
 header { display: flex; justify-content: space-between; align-items: center; padding: 8px 24px;
   background: light-dark(#fff, #1b1e25) }
 main { max-inline-size: 760px; margin: 24px auto; padding: 0 16px }
-"""
-# The page's own client, which comes back soon; then the elements, which take what is there.
-SCRIPT = """
-import * as core from '/client/carillon.js';
-core.configure({ reconnectInterval: 100 });
-window.core = core;
-window.told = [];
-window.violations = [];
-addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective));
-for (const name of ['open', 'action', 'read', 'dismiss', 'error']) {
-  addEventListener(`carillon-${name}`, ({ detail }) => told.push([name, detail]));
-}
-// What those who listen to the page are told.
-window.heard = [];
-new MutationObserver((records) => {
-  for (const { target } of records) {
-    if (target.ariaLive && target.textContent) heard.push([target.ariaLive, target.textContent]);
-  }
-}).observe(document.body, { childList: true, subtree: true });
-window.elements = await import('/client/elements.js');
-"""
-# Every element, in the shadows too, as `all(root)`.
-ALL = """
-window.all = (root = document) => [...root.querySelectorAll('*')].flatMap((element) =>
-  [element, ...element.shadowRoot ? all(element.shadowRoot) : []]);
 """
 
 
@@ -73,7 +51,7 @@ def open_elements(context, server, body, *, lang="en", dir="ltr", clock=None):
     headers = {"Content-Security-Policy": POLICY}
     answers = {
         "/a-page": (text, "text/html", headers),
-        "/page.js": (ALL + SCRIPT, "text/javascript", {}),
+        "/page.js": (SCRIPT.read_text(), "text/javascript", {}),
         "/page.css": (STYLE, "text/css", {}),
     }
     for path, (answer, kind, head) in answers.items():

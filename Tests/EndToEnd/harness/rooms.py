@@ -89,3 +89,9 @@ class TypedClient(Client):
 def act_over_http(server, user, path, **body):
     """What a user does over HTTP in place of its connection."""
     return send(server, f"realtime/{path}", body, user_token(user))
+
+
+def broadcast(server, title, message="m"):
+    """Sends a system message to every connection."""
+    body = {"message_type": "m", "title": title, "message": message, "payload": {}}
+    send(server, "send/system", body)

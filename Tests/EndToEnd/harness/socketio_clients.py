@@ -242,6 +242,11 @@ class PythonClient(Client):
         self.events.close()
 
 
+def is_settled(tab):
+    """Whether it has the transport that it will keep."""
+    return tab.state["transport"] == tab.request.transports[-1]
+
+
 def message_of(data):
     """The data of a `connect_error`: the message of the server's object, or else that object."""
     return data.get("message", data) if isinstance(data, dict) else data

@@ -158,6 +158,7 @@ struct EngineIOPayloadTests {
     #endif
   }
 
+  // Case 98
   @Test("mutated bodies never trap, and what is accepted is UTF-8 parted at its separators")
   func fuzz() {
     var generator = SeededGenerator.announced()

@@ -3,6 +3,7 @@ import Testing
 
 @testable import Wire
 
+// Case 98
 @Suite("HTTP under mutants")
 struct HTTPFuzzTests {
   private static let smallLimits = HTTPLimits(

@@ -5,6 +5,7 @@ import Testing
 
 @testable import Wire
 
+// Case 98
 @Suite("JSON: mutated documents, and strings as written")
 struct JSONFuzzTests {
   @Test("mutants never trap, and reading and skipping agree on each, to the byte")

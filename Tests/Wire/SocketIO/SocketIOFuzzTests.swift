@@ -1,4 +1,4 @@
-// Packets that are almost right, and conversations of such.
+// Packets that are almost right, and conversations of such: cases 43 and 98.
 
 import TestSupport
 import Testing

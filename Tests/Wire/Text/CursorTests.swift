@@ -38,6 +38,7 @@ struct CursorTests {
     for text in texts { #expect(Cursor(text) == nil, "\(text.prefix(60))") }
   }
 
+  // Case 98
   @Test("an accepted mutant is its own cursor's spelling")
   func fuzz() {
     var generator = SeededGenerator.announced()

@@ -234,6 +234,7 @@ struct FrameHeaderTests {
     }
   }
 
+  // Case 98
   @Test("random and mutated headers never trap, and one answer comes of every way to cut them")
   func fuzz() {
     var generator = SeededGenerator.announced()

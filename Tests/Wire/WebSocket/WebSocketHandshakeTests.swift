@@ -39,6 +39,7 @@ struct WebSocketHandshakeTests {
     }
   }
 
+  // Case 20: an offer of an extension is not read.
   @Test("the request of section 1.2 is accepted")
   func accepted() throws {
     let fields =
@@ -223,6 +224,7 @@ struct WebSocketHandshakeTests {
     #expect(large / small <= 12, "\(small), \(large)")
   }
 
+  // Cases 17, 20
   @Test("the answer names the accept value and the chosen subprotocol, and no extension")
   func response() {
     var bytes: [UInt8] = []

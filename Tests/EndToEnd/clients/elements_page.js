@@ -1,0 +1,150 @@
+// The script of a page with the elements: its own client, which reconnects soon, and then the
+// elements, which use it. Below are the questions that tests ask of such a page.
+
+import * as core from '/client/carillon.js';
+
+core.configure({ reconnectInterval: 100 });
+window.core = core;
+window.told = [];
+window.violations = [];
+addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective));
+for (const name of ['open', 'action', 'read', 'dismiss', 'error']) {
+  addEventListener(`carillon-${name}`, ({ detail }) => told.push([name, detail]));
+}
+// The texts of live regions, in order.
+window.heard = [];
+new MutationObserver((records) => {
+  for (const { target } of records) {
+    if (target.ariaLive && target.textContent) heard.push([target.ariaLive, target.textContent]);
+  }
+}).observe(document.body, { childList: true, subtree: true });
+
+/** Every element, in the shadows too. */
+window.all = (root = document) =>
+  [...root.querySelectorAll('*')].flatMap((
+    element,
+  ) => [element, ...element.shadowRoot ? all(element.shadowRoot) : []]);
+
+/** The element that has the focus, through the shadows. */
+const focused = () => {
+  let at = document.activeElement;
+  while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+  return at;
+};
+
+/** The class and the name of the element that has the focus. */
+window.focusName = () => {
+  const at = focused();
+  return at && `${at.className || at.localName}:${at.ariaLabel ?? at.textContent}`;
+};
+
+/** Whether the focus has a ring that is seen; null when no element has the focus. */
+window.isFocusSeen = () => {
+  const at = focused();
+  if (!at || at === document.body) return null;
+  const isRound = ({ outlineStyle, outlineWidth }) =>
+    outlineStyle !== 'none' && outlineWidth !== '0px';
+  return isRound(getComputedStyle(at)) || isRound(getComputedStyle(at, '::after'));
+};
+
+/** Each visible text: its start, its contrast with all that lies below it, its size and kind. */
+window.contrasts = () => {
+  const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+  const rgba = (color) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data].map((value) => value / 255);
+  };
+  const over = ([r, g, b, a], below) =>
+    [r, g, b].map((value, index) => value * a + below[index] * (1 - a));
+  const luminance = (color) => {
+    const [r, g, b] = color.map((value) =>
+      value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4
+    );
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    if (!element) return rgba(matchMedia('(prefers-color-scheme: dark)').matches ? '#000' : '#fff');
+    const { backgroundColor } = getComputedStyle(element);
+    const parent = element.assignedSlot ?? element.parentElement ?? element.getRootNode().host;
+    const own = rgba(backgroundColor);
+    return own[3] === 1 ? own : over(own, ground(parent));
+  };
+  const isSeen = (element) =>
+    element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true }) &&
+    !element.matches(':disabled') && element.getClientRects().length;
+  const isText = (element) =>
+    element.localName === 'svg' ||
+    [...element.childNodes].some((it) => it.nodeType === 3 && it.data.trim());
+  return all().filter((element) => isSeen(element) && isText(element)).map((element) => {
+    const below = ground(element).slice(0, 3);
+    const { color, fontSize } = getComputedStyle(element);
+    const [high, low] = [luminance(over(rgba(color), below)), luminance(below)]
+      .sort((a, b) => b - a);
+    const name = element.localName === 'svg' ? 'svg' : element.textContent.slice(0, 40);
+    const kind = element.className.baseVal ?? element.className;
+    return [name, (high + 0.05) / (low + 0.05), fontSize, kind];
+  });
+};
+
+/** How many animations are running. */
+window.movingCount = () =>
+  all().flatMap((it) => it.getAnimations())
+    .filter((it) => it.effect.getKeyframes().length && it.playState === 'running').length;
+
+/** Whether every toast's time stands still: its animation without keyframes is that time. */
+window.areToastsHeld = () =>
+  all().filter((it) => it.localName === 'carillon-item').flatMap((it) => it.getAnimations())
+    .filter((it) => !it.effect.getKeyframes().length)
+    .every((it) => it.playState === 'paused');
+
+/** Interactive elements: how many there are, and how many are inside of another. */
+window.interactiveCounts = () => {
+  const interactive = 'a, button, select, [role=button]';
+  const found = all().filter((it) => it.matches(interactive));
+  const nested = found.filter((it) => it.parentElement?.closest(interactive));
+  return [found.length, nested.length];
+};
+
+/** Controls that are smaller than 24 by 24. */
+window.smallTargets = () =>
+  all().filter((it) => it.matches('button, select, .action') && it.checkVisibility())
+    .map((it) => [it.textContent || it.ariaLabel, it.getBoundingClientRect()])
+    .filter(([, { width, height }]) => width < 24 || height < 24)
+    .map(([name, { width, height }]) => [name, width, height]);
+
+/** Shows one notification without a server: the store is the page's own. */
+window.showAlone = (given) => {
+  const store = new core.NotificationStore();
+  const item = document.createElement('carillon-item');
+  const notification = {
+    id: 'n-1',
+    type: 'info',
+    priority: 'normal',
+    title: 'It rings',
+    message: '',
+    is_read: false,
+    created_at: new Date().toISOString(),
+    ...given,
+  };
+  Object.assign(item, { store, notification });
+  document.body.append(item);
+};
+
+/** Gives each bell a client of its own. */
+window.connectBells = (tokens) =>
+  tokens.forEach((token, index) => {
+    const client = new core.Carillon({ token, shared: false });
+    client.connect();
+    document.querySelectorAll('carillon-bell')[index].client = client;
+  });
+
+/** Translates the bell, adds a kind of notification and sets a colour. */
+window.customize = () => {
+  elements.setStrings('de', { Notifications: 'Mitteilungen', '{n} unread': '{n} ungelesen' });
+  elements.setKind('ship', { icon: 'M2 12h20', color: 'rgb(1, 2, 3)' });
+  document.querySelector('carillon-bell').style.setProperty('--carillon-surface', 'beige');
+};
+
+window.elements = await import('/client/elements.js');

@@ -1,0 +1,405 @@
+// The questions that tests ask a shard, its connections and its Engine.IO sessions, and the few
+// actions that they perform on them.
+//
+// Only this file reaches into the shard: the shard itself is `fileprivate` here, so the compiler
+// keeps every test to these questions, and a change of the shard's parts changes this file alone.
+// Each group below is named after the component that answers it.
+
+import Broadcast
+import Notifications
+import Testing
+
+@testable import Server
+
+/// One shard, as tests see it.
+struct ShardView {
+  fileprivate let shard: Shard
+
+  init(index: Int, core: ServerCore, reactor: Reactor, listeners: [Listener]) throws {
+    shard = try Shard(index: index, core: core, reactor: reactor, listeners: listeners)
+  }
+}
+
+// MARK: Shard
+
+extension ShardView {
+  /// The milliseconds for which the next turn may sleep.
+  var sleepLimitMilliseconds: Int32 { shard.sleepLimit() }
+  /// The wall clock that the latest turn has read, in milliseconds.
+  var wallMilliseconds: Int64 { shard.wall }
+
+  /// Runs one turn.
+  func turn() throws { try shard.turn() }
+
+  /// Runs turns until the shard is stopped, and ends it.
+  func run() throws { try shard.run() }
+
+  /// Delivers an event as though the ring had just brought it.
+  func deliver(_ event: Event) { shard.deliver(event) }
+
+  func beginDrain() { shard.beginDrain() }
+
+  /// Ends all connections and stops accepting.
+  func tearDown() {
+    shard.table.forEachPlace { shard.drop($0) }
+    shard.acceptors = []
+  }
+}
+
+// MARK: Delivery
+
+extension ShardView {
+  /// Bytes of frames after which a turn flushes what it has gathered.
+  static let flushBytes = Shard.flushBytes
+
+  var blockedConnectionCount: Int { shard.blockedCount }
+  /// Bytes in the private send buffers of the blocked connections.
+  var blockedByteCount: Int { shard.blockedBytes }
+
+  /// Whether a blocked connection pins a range of any log.
+  var hasPinnedRanges: Bool {
+    !shard.leaning.isEmpty || shard.leaningFrom.contains { $0 != nil }
+  }
+
+  /// The members of all fan-out groups together.
+  var fanOutMemberCount: Int { shard.formats.reduce(0) { $0 + $1.members.count } }
+  /// The position at which the log of frames for single connections ends.
+  var directLogEnd: UInt64 { shard.direct.end }
+
+  /// Appends to the direct log until only `byteCount` bytes fit before the turn flushes.
+  func fillDirectLog(leaving byteCount: UInt64) {
+    let room = Shard.flushBytes - (shard.direct.end - shard.directFlushed)
+    shard.direct.append([UInt8](repeating: 0, count: Int(room - byteCount)).span)
+  }
+
+  /// Appends bytes to the logs that every open notification session reads.
+  func appendToSessionLogs(_ bytes: [UInt8]) {
+    for group in shard.formats.prefix(2 * DialectRegistry.all.count) {
+      group.log.append(bytes.span)
+    }
+  }
+
+  /// Sends what is gathered for each connection.
+  func flush() { shard.flush() }
+}
+
+// MARK: Connections
+
+extension ShardView {
+  /// The slot that the first listener's events carry.
+  static let listenerSlot = Shard.listenerPlace
+  /// Bytes that one read of a socket takes.
+  static let readBytes = Shard.readBytes
+  static let readBytesPerTurn = Shard.readBytesPerTurn
+
+  var connectionCount: Int { shard.table.count }
+
+  /// The connection that was accepted last, of those that are open.
+  var newestConnection: ConnectionView? {
+    var newest: (slot: UInt32, generation: UInt32)?
+    shard.table.forEachPlace { slot in
+      let generation = shard.table[slot].generation
+      if generation > newest?.generation ?? 0 { newest = (slot, generation) }
+    }
+    return newest.map { ConnectionView(shard, at: $0.slot) }
+  }
+
+  /// The connection of the socket that the server has under that descriptor.
+  func connection(onDescriptor descriptor: Int32) -> ConnectionView? {
+    var found: UInt32?
+    shard.table.forEachPlace { slot in
+      if shard.table[slot].fd == descriptor { found = slot }
+    }
+    return found.map { ConnectionView(shard, at: $0) }
+  }
+
+  /// Milliseconds until the shard gives free memory back to the system; nil when it will not.
+  var heapTrimDelayMilliseconds: UInt64? {
+    shard.trimAt == .max ? nil : shard.trimAt - shard.now
+  }
+}
+
+// MARK: Admission
+
+extension ShardView {
+  var unauthenticatedCount: Int { shard.unauthenticatedCount }
+  /// Connections that are still open only to receive their rejection.
+  var rejectedCount: Int { shard.turnedAwayCount }
+
+  /// Nanoseconds as the seconds of a Retry-After field.
+  static func wholeSeconds(_ nanoseconds: UInt64) -> UInt64 { Shard.wholeSeconds(nanoseconds) }
+}
+
+// MARK: HTTP and WebSocket
+
+extension ShardView {
+  /// Frames that a turn reads from one connection.
+  static let framesPerTurn = Shard.framesPerTurn
+
+  /// Bytes of request bodies that are being received or that the store still holds.
+  var bodyBytesInFlight: Int { shard.bodyBytesInFlight }
+}
+
+// MARK: Sessions
+
+extension ShardView {
+  /// Bytes that a replay may send ahead of live events.
+  static let missedBytesLimit = Shard.missedBytesLimit
+
+  /// Sessions and waiting polls of users.
+  var sessionCount: Int { shard.directory.placeCount }
+  var userCount: Int { shard.directory.userCount }
+  /// Reads of missed notifications that the store has not answered.
+  var catchUpReadCount: Int { shard.catchUps.readCount }
+  /// The offset up to which the ring has brought every event of the store.
+  var appliedOffset: UInt64 { shard.heardThrough }
+
+  func isConnected(_ user: UserID) -> Bool { shard.directory.contains(user: user) }
+
+  /// Proceeds as though the ring had brought every event up to `offset`.
+  func advanceAppliedOffset(to offset: UInt64) {
+    shard.heardThrough = max(shard.heardThrough, offset)
+  }
+}
+
+// MARK: Rooms
+
+extension ShardView {
+  /// The rooms that connections of this shard are in.
+  var localRooms: [RoomName] { shard.rooms.keys.map(\.text).sorted() }
+
+  /// The users of each room that this shard owns.
+  var rosters: [TextKey: Set<UserID>] {
+    shard.rosters.mapValues { roster in
+      Set(roster.entries(limit: roster.count).map(\.user))
+    }
+  }
+
+  /// Whether a message to a room is not in its members' outboxes yet.
+  var hasPendingRoomBatch: Bool { shard.burst != nil }
+  var typingEntryCount: Int { shard.typists.count }
+  /// Users that this shard owns and counts the shards of.
+  var countedUserCount: Int { shard.census.count }
+  var presenceEntryCount: Int { shard.presence.count }
+  /// When the next user who has left counts as offline; nil when none is awaited.
+  var nextPresenceDeadline: UInt64? { shard.presence.nextDeadline }
+
+  /// The connections of this shard that are in a room.
+  func localMemberCount(of room: RoomName) -> Int {
+    shard.rooms[TextKey(room)]?.members.count ?? 0
+  }
+}
+
+// MARK: EngineIO
+
+extension ShardView {
+  var engineSessionCount: Int { shard.engineSessions.count }
+
+  /// The session of that id, if this shard has it.
+  func engineSession(_ sid: String) -> EngineSessionView? {
+    EngineID(sid).flatMap { shard.engineSession($0) }
+      .map { EngineSessionView(session: $0, shard: shard) }
+  }
+}
+
+// MARK: Operators
+
+extension ShardView {
+  /// Queries to all shards that were asked here and are not complete.
+  var pendingQueryCount: Int { shard.surveys.count }
+  /// The shards whose answer the oldest pending query lacks; nil when none is pending.
+  var oldestQueryMissingCount: Int? { shard.surveys.first?.missingCount }
+  /// Whether the shard prepares events for streams of metrics.
+  var isFeedingMetrics: Bool { shard.metricsFeed != nil }
+  var metricsStreamCount: Int { shard.metricsFormat.members.count }
+}
+
+/// One connection that a shard has accepted, also after it has ended.
+///
+/// A question about an ended connection is answered as for one without any state, also when the
+/// slot has another connection by then; an action on it fails the test.
+struct ConnectionView {
+  /// Where a connection is in its life.
+  enum State {
+    case http, session, closing, lingering, ended
+  }
+
+  fileprivate weak var shard: Shard?
+  let slot: UInt32
+  let generation: UInt32
+
+  /// A connection that no shard has accepted.
+  init() {
+    slot = 0
+    generation = 0
+  }
+
+  fileprivate init(_ shard: Shard, at slot: UInt32) {
+    self.shard = shard
+    self.slot = slot
+    generation = shard.table[slot].generation
+  }
+
+  /// The shard, if it still has the connection.
+  private var holder: Shard? {
+    shard.flatMap { $0.table.holds(slot, generation: generation) ? $0 : nil }
+  }
+
+  private var record: Connection? { holder?.table[slot] }
+
+  /// Whether the connection has all of these flags.
+  private func has(_ flags: ConnectionFlags) -> Bool {
+    record?.flags.contains(flags) ?? false
+  }
+
+  /// Acts on the connection, and fails the test if it has ended.
+  private func perform(_ location: SourceLocation, _ action: (Shard) -> Void) {
+    guard let holder else {
+      Issue.record("the connection has ended", sourceLocation: location)
+      return
+    }
+    action(holder)
+  }
+}
+
+// MARK: Connections
+
+extension ConnectionView {
+  var hasEnded: Bool { holder == nil }
+
+  var state: State {
+    switch record?.state {
+    case nil, .free: .ended
+    case .http: .http
+    case .session: .session
+    case .closing: .closing
+    case .lingering: .lingering
+    }
+  }
+
+  /// The server's descriptor of the socket; -1 where there is none.
+  var descriptor: Int32 { record?.fd ?? -1 }
+  /// Whether the peer has ended its side.
+  var isPeerEnded: Bool { has(.peerEnded) }
+  /// When a byte last came from the peer, in milliseconds.
+  var lastReceivedAt: UInt64 { record?.heardAt ?? 0 }
+  /// Whether the beginning of a request or of a frame waits for its rest.
+  var hasUnparsedBytes: Bool { record.map { !$0.partial.isEmpty } ?? false }
+
+  /// Ends the connection at once; one that has ended stays so.
+  func end() { holder?.drop(slot) }
+
+  /// Closes the connection with a close frame after what is queued for it.
+  func close(code: UInt16, reason: String, _ location: SourceLocation = #_sourceLocation) {
+    perform(location) { $0.close(slot, code: code, reason: reason) }
+  }
+}
+
+// MARK: Delivery
+
+extension ConnectionView {
+  /// Whether the socket took less than it was given.
+  var isBlocked: Bool { has(.blocked) }
+  /// Bytes queued for this connection alone.
+  var queuedByteCount: Int { record?.queuedByteCount ?? 0 }
+
+  /// Bytes queued for this connection, and those of its group's log that it has not been sent.
+  var unsentByteCount: Int { holder?.queuedByteCount(of: slot) ?? 0 }
+
+  /// Bytes that the private send buffer holds and could hold.
+  var privateBuffer: (count: Int, capacity: Int) {
+    record.map { ($0.owned.count, $0.owned.capacity) } ?? (0, 0)
+  }
+
+  /// Ranges of logs that are to be sent.
+  var rangeCount: Int { record?.outbox.rangeCount ?? 0 }
+
+  /// Where the shared body that is being sent lies in memory; nil when none is.
+  var sharedBodyAddress: Int? {
+    record?.lent?.bytes.withUnsafeBytes { Int(bitPattern: $0.baseAddress) }
+  }
+
+  /// Whether the log of the connection's group still holds all that the connection has to get.
+  var isGroupCursorInLog: Bool {
+    guard let holder, let record else { return false }
+    return record.sharedThrough >= holder.formats[Int(record.format)].log.start
+  }
+
+  /// Sends frames to this connection at the next flush.
+  func send(_ frames: [UInt8], _ location: SourceLocation = #_sourceLocation) {
+    perform(location) { $0.send(frames, to: slot) }
+  }
+
+  /// Copies its ranges of the logs to the private send buffer, as before a log overwrites them.
+  func copyOutRanges(_ location: SourceLocation = #_sourceLocation) {
+    perform(location) { $0.spillOutbox(at: slot) }
+  }
+}
+
+// MARK: Sessions
+
+extension ConnectionView {
+  /// Whether missed notifications are still sent before live ones.
+  var isReplaying: Bool { has(.replaying) }
+  /// Whether the client has not been sent its greeting.
+  var isHandshakePending: Bool { has(.ungreeted) }
+  /// Whether no request, message, replay or fetch is under way.
+  var isIdle: Bool { record?.task == nil }
+  /// The size of the page that is read after the present one; nil when no other was asked for.
+  var nextFetchLimit: Int? { (record?.task as? Fetch)?.next?.limit }
+}
+
+// MARK: Rooms
+
+extension ConnectionView {
+  var rooms: [RoomName] { holder?.rooms(at: slot) ?? [] }
+  /// Whether anything is kept about the rooms of this connection.
+  var hasMembership: Bool { record?.membership != nil }
+
+  func join(_ room: RoomName, _ location: SourceLocation = #_sourceLocation) {
+    perform(location) { $0.join(room, at: slot) }
+  }
+
+  func leave(_ room: RoomName, _ location: SourceLocation = #_sourceLocation) {
+    perform(location) { $0.leave(room, at: slot) }
+  }
+
+  func setTyping(
+    _ isTyping: Bool, in room: RoomName, _ location: SourceLocation = #_sourceLocation
+  ) {
+    perform(location) { $0.type(isTyping, in: room, at: slot) }
+  }
+
+  func setStatus(_ status: PresenceStatus, _ location: SourceLocation = #_sourceLocation) {
+    perform(location) { $0.setStatus(status, at: slot) }
+  }
+}
+
+// MARK: EngineIO
+
+extension ConnectionView {
+  /// Whether this is the slot of a session that is polled, which has no socket.
+  var isPolled: Bool { has(.polling) }
+}
+
+/// One session of Engine.IO, as tests see it.
+struct EngineSessionView {
+  fileprivate let session: EngineSession
+  fileprivate let shard: Shard
+
+  /// The session's own slot.
+  var connection: ConnectionView { ConnectionView(shard, at: session.place) }
+  var isPollWaiting: Bool { session.poll != nil }
+  /// Whether the body of a POST is being received.
+  var isPosting: Bool { session.isPosting }
+  /// Whether a WebSocket is about to take the session over.
+  var isUpgradePending: Bool { session.probe != nil }
+  /// The namespaces that the client is in, in its order of entry; nil without Socket.IO.
+  var namespaces: [Int]? { socketIO?.sockets.map(\.namespace) }
+  /// When the attachments of the present message must be complete; nil when none are awaited.
+  var attachmentsDeadline: UInt64? { socketIO?.assembly?.endsAt }
+  /// Events that the client has still to acknowledge; nil when none were ever sent to it.
+  var pendingAcknowledgementCount: Int? { socketIO?.acknowledgements?.entries.count }
+
+  private var socketIO: SocketIOSession? { session as? SocketIOSession }
+}

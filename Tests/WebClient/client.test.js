@@ -1,0 +1,184 @@
+// What the client does with the messages and answers of a server.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { start, tokenOf } from './fakes.js';
+import { ORIGIN } from './page.js';
+
+const isLoad = ({ path }) => path.includes('?limit=');
+
+describe('messages', () => {
+  test('a notification that arrives twice is dispatched once', async () => {
+    const { client, pass, sockets, titles } = await start();
+    const say = (title) =>
+      sockets.at(-1).say('notification:new', { id: title, title, cursor: `e.${title}` });
+    say('a');
+    say('a');
+    sockets[0].end(1013);
+    await pass(0);
+    say('a');
+    say('b');
+    assert.deepEqual([titles(), client.cursor], [['a', 'b'], 'e.b']);
+  });
+
+  test('a resync loads the list again and moves the cursor', async () => {
+    const { client, requests, settle, sockets } = await start();
+    const loads = () => requests.filter(isLoad).length;
+    assert.equal(loads(), 1);
+    sockets[0].say('resync', { cursor: 'f.9' });
+    await settle();
+    assert.equal(loads(), 2);
+    // A cursor that is no string and counts that are no numbers are ignored.
+    sockets[0].say('resync', { cursor: { a: 1 } });
+    sockets[0].say('stats:updated', { total: 'x', unread: {} });
+    await settle();
+    assert.deepEqual([client.cursor, client.store.value.unreadCount], ['f.9', 0]);
+  });
+
+  test('a notification older than the list is not counted again', async () => {
+    // It was missed, and the list that was loaded meanwhile has counted it.
+    const item = (id) => ({ id, title: id, created_at: `2026-01-0${id}T00:00:00.000Z` });
+    const list = { notifications: [item('3'), item('2')], total: 3, unread: 3 };
+    const answer = (path) => ({ data: path.includes('?limit=') ? list : {} });
+    const { client, settle, sockets } = await start({ capacity: 2 }, { answer });
+    const shown = [];
+    client.store.subscribe(({ unreadCount, notifications }) =>
+      shown.push([unreadCount, ...notifications.map(({ id }) => id)].join())
+    );
+    sockets[0].say('notification:new', item('1'));
+    sockets[0].say('stats:updated', { total: 3, unread: 3 });
+    await settle();
+    assert.deepEqual([...new Set(shown)], ['3,3,2']);
+  });
+
+  const HOSTILE = [
+    '',
+    'nonsense',
+    'null',
+    '0',
+    '[]',
+    '{}',
+    '"text"',
+    '[[[[[',
+    '{"event":5,"data":{}}',
+    '{"event":"notification:new"}',
+    '{"event":"notification:new","data":null}',
+    '{"event":"notification:new","data":[]}',
+    '{"event":"notification:new","data":{}}',
+    '{"event":"notification:new","data":{"id":{"toString":1},"title":{"toString":"x"}}}',
+    '{"event":"notification:new","data":{"id":"x1","title":{"toString":"x"},"actions":5}}',
+    '{"event":"notification:new","data":{"id":"x2","title":["<b>"],"created_at":7,"cursor":{}}}',
+    '{"event":"notification:read","data":{"id":{"a":1}}}',
+    '{"event":"notification:read","data":"x"}',
+    '{"event":"notification:deleted","data":{}}',
+    '{"event":"notification:other","data":{"id":"x"}}',
+    '{"event":"stats:updated","data":{}}',
+    '{"event":"stats:updated","data":{"total":"x"}}',
+    '{"event":"stats:updated","data":{"total":-1,"unread":-5}}',
+    '{"event":"resync","data":{}}',
+    '{"event":"resync","data":{"cursor":{}}}',
+    '{"event":"typing","data":{"room":{}}}',
+    '{"event":"__proto__","data":{"__proto__":{"x":1}}}',
+    '{"event":"constructor","data":{}}',
+    '{"event":"unheard:of","data":{"a":1}}',
+    '{"event":"pong","data":null}',
+  ];
+
+  test('hostile messages throw nothing and do not stop the client', async () => {
+    const { client, detailsOf, listed, page, settle, sockets, store, titles } = await start();
+    for (const text of HOSTILE) sockets[0].sayRaw(text);
+    sockets[0].sayRaw(new Blob([Uint8Array.of(0, 255)]));
+    await settle();
+    sockets[0].say('notification:new', { id: 'n', title: 'and then this', cursor: 'e.2' });
+    await settle();
+    assert.ok(titles().includes('and then this'));
+    assert.equal(client.state, 'connected');
+    assert.ok(detailsOf('message').some(({ event }) => event === 'unheard:of'));
+    assert.deepEqual(detailsOf('error'), []);
+    assert.deepEqual(page.errors, []);
+    assert.ok(listed().includes('and then this'));
+    assert.equal(typeof store.value.unreadCount, 'number');
+    assert.equal({}.x, undefined);
+  });
+});
+
+describe('addresses and loads', () => {
+  test('https becomes wss and the path of the server stays', async () => {
+    const other = 'https://a.example';
+    const found = [];
+    for (const url of [other, 'http://a.example/', '/', `${other}/notify/`]) {
+      const { requests, sockets } = await start({ url, token: 'a+b/c=', rooms: ['x', 'a b'] });
+      found.push([sockets[0].url, requests[0].path]);
+    }
+    const path = '/api/v1/ws/notifications?token=a%2Bb%2Fc%3D&since=&rooms=a+b%2Cx';
+    assert.deepEqual(found.map(([url]) => url), [
+      `wss://a.example${path}`,
+      `ws://a.example${path}`,
+      `${ORIGIN.replace('http', 'ws')}${path}`,
+      `wss://a.example/notify${path}`,
+    ]);
+    assert.ok(found[3][1].startsWith('/notify/api/v1/notifications'));
+  });
+
+  test('a list that cannot be loaded is loaded later', async () => {
+    const busy = { status: 503, error: { code: 'busy', message: 'm' }, retryAfter: 7 };
+    const { client, errorCodes, net, pass, requests } = await start({}, { answer: () => busy });
+    assert.deepEqual([client.state, errorCodes().length > 0], ['connected', true]);
+    await pass(6_000);
+    const before = requests.length;
+    const page = { notifications: [{ id: 'a', title: 'A' }], total: 1, unread: 1 };
+    net.answer = () => ({ data: page });
+    await pass(2_000);
+    assert.ok(requests.length > before);
+    assert.equal(client.store.value.unreadCount, 1);
+  });
+});
+
+describe('tokens', () => {
+  test('a token function that is set later is called at once', async () => {
+    const exp = 60 + 1_000;
+    const { client, detailsOf, settle, states } = await start({ token: tokenOf('ann', { exp }) });
+    let calls = 0;
+    const source = () => (calls++, tokenOf('ann', { exp: exp + 60 }));
+    client.setToken(source);
+    await settle();
+    assert.ok(detailsOf('frame').some(({ text }) => text.includes('auth')));
+    // The same function again changes nothing.
+    client.setToken(source);
+    await client.list();
+    assert.equal(calls, 1);
+    assert.deepEqual(states(), ['connecting', 'connected']);
+  });
+
+  test('without a token it does not go on trying', async () => {
+    const { client, detailsOf, pass, settle, sockets, states } = await start({ token: undefined });
+    assert.equal(client.state, 'error');
+    await pass(600_000);
+    assert.deepEqual(states(), ['connecting', 'error']);
+    assert.deepEqual([detailsOf('error').length, sockets.length], [1, 0]);
+    client.disconnect();
+    // While it is not wanted, a token is only stored.
+    client.setToken(tokenOf('someone'));
+    await settle();
+    assert.equal(client.state, 'disconnected');
+    client.connect();
+    await settle();
+    assert.equal(client.state, 'connected');
+  });
+
+  test('a token that cannot be fetched is requested again later', async () => {
+    const answers = ['!', '!', tokenOf('ann')];
+    let calls = 0;
+    const token = async () => {
+      const next = answers[calls++];
+      if (next === '!') throw new Error('no');
+      return next;
+    };
+    const { client, errorCodes, pass, states } = await start({ token });
+    await pass(60_000);
+    assert.equal(client.state, 'connected');
+    assert.equal(calls, 3);
+    assert.deepEqual(states(), ['connecting', 'error', 'connecting', 'connected']);
+    assert.deepEqual(errorCodes(), ['token', 'token']);
+  });
+});
