@@ -45,6 +45,7 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     .target(name: "CReactor", cSettings: c),
+    .target(name: "Reactor", dependencies: ["CReactor"], swiftSettings: strict),
     .target(name: "WebClient", exclude: ["client", "pages"], cSettings: c23),
     .target(name: "Broadcast", swiftSettings: strict),
     .target(name: "Wire", swiftSettings: strict),
@@ -98,6 +99,9 @@ let package = Package(
       name: "SocketIOFixture", dependencies: ["CReactor", "Cryptography", "Server", "Tokens"],
       path: "Tests/SocketIOFixture", swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strictTests),
+    .testTarget(
+      name: "ReactorTests", dependencies: ["Reactor", "CReactor", "TestSupport"],
+      path: "Tests/Reactor", swiftSettings: strictTests),
     .testTarget(
       name: "BroadcastTests", dependencies: ["Broadcast", "TestSupport"], path: "Tests/Broadcast",
       exclude: ["races"], swiftSettings: strictTests),

@@ -19,7 +19,7 @@ enum Rules {
   ///
   /// The codecs, the tokens and the domain have none.
   static let unsafeTargets: Set = [
-    "Broadcast", "Server", "Storage", "Cryptography", "LoadClient", "CarillonCommand",
+    "Reactor", "Broadcast", "Server", "Storage", "Cryptography", "LoadClient", "CarillonCommand",
   ]
 
   /// The findings in lines of which `isBad` is true; lines count from 1.
