@@ -54,12 +54,12 @@ let package = Package(
     .target(name: "Notifications", dependencies: ["Wire"], swiftSettings: strict),
     .target(
       name: "Storage",
-      dependencies: ["Notifications", "Broadcast", "Cryptography", "CReactor", "CSQLite"],
+      dependencies: ["Notifications", "Broadcast", "Cryptography", "Reactor", "CSQLite"],
       swiftSettings: strict),
     .target(
       name: "Server",
       dependencies: [
-        "CReactor", "WebClient", "Broadcast", "Wire", "Cryptography", "Tokens", "Notifications",
+        "Reactor", "WebClient", "Broadcast", "Wire", "Cryptography", "Tokens", "Notifications",
         "Storage",
       ],
       swiftSettings: strict),
@@ -73,7 +73,9 @@ let package = Package(
       name: "LoadClient", dependencies: ["CReactor", "Wire"], swiftSettings: strict),
     .executableTarget(
       name: "CarillonCommand",
-      dependencies: ["CReactor", "Wire", "Cryptography", "Tokens", "Server", "LoadClient"],
+      dependencies: [
+        "CReactor", "Reactor", "Wire", "Cryptography", "Tokens", "Server", "LoadClient",
+      ],
       swiftSettings: strict),
 
     .executableTarget(name: "Floor", path: "Benchmarks/Floor", cSettings: c),
@@ -119,12 +121,15 @@ let package = Package(
       path: "Tests/Notifications", swiftSettings: strictTests),
     .testTarget(
       name: "StorageTests",
-      dependencies: ["Storage", "Notifications", "Broadcast", "CReactor", "TestSupport"],
+      dependencies: [
+        "Storage", "Notifications", "Broadcast", "Reactor", "CReactor", "TestSupport",
+      ],
       path: "Tests/Storage", swiftSettings: strictTests),
     .testTarget(
       name: "ServerTests",
       dependencies: [
-        "Server", "Broadcast", "CReactor", "Notifications", "Tokens", "Wire", "TestSupport",
+        "Server", "Broadcast", "Reactor", "CReactor", "Notifications", "Tokens", "Wire",
+        "TestSupport",
       ],
       path: "Tests/Server", swiftSettings: strictTests),
     .testTarget(

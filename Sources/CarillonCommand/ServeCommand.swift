@@ -2,6 +2,7 @@
 
 internal import CReactor
 internal import Glibc
+internal import Reactor
 internal import Server
 internal import Tokens
 

@@ -78,8 +78,8 @@ GUARDS = [
         61,
         "an event is for one generation of its place",
         SHARD,
-        "} else if table.holds(event.index, generation: event.generation) {",
-        "} else if table.contains(event.index) {",
+        "} else if table.holds(event.slot, generation: event.generation) {",
+        "} else if table.contains(event.slot) {",
         (unit("EventGenerationTests"),),
     ),
     Guard(

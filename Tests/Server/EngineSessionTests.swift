@@ -2,8 +2,8 @@
 // nothing left of them. Protocol version 4.
 
 import Broadcast
-import CReactor
 import Notifications
+import Reactor
 import Testing
 
 @testable import Server

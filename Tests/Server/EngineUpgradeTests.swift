@@ -3,6 +3,7 @@
 
 import Broadcast
 import Notifications
+import Reactor
 import TestSupport
 import Testing
 import Wire
@@ -281,7 +282,7 @@ struct EngineUpgradeTests {
     let fixture = try ShardFixture.engine(shardCount: 2)
     let peer = try fixture.connect()
     // As one that a shard made, but of a shard that there is not.
-    let foreign = sid.isEmpty ? EngineID.random(on: 2).text : sid
+    let foreign = sid.isEmpty ? EngineID.random(on: 2, from: .real).text : sid
     fixture.request("GET", "/engine.io/", "&sid=\(foreign)", on: peer)
     let (status, body) = try fixture.answer(to: peer)
     #expect(status == 400 && body == #"{"code":1,"message":"Session ID unknown"}"#)

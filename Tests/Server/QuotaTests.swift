@@ -1,7 +1,7 @@
 // The quotas by themselves: whom they count together, whom not at all, that they are exact when
 // many threads come at once, and that nothing is left when everybody has gone.
 
-import CReactor
+import Reactor
 import TestSupport
 import Testing
 
@@ -9,23 +9,19 @@ import Testing
 
 @Suite("Quotas")
 struct QuotaTests {
-  static func v4(_ a: UInt8, _ b: UInt8, _ c: UInt8, _ d: UInt8, port: UInt16 = 1) -> cl_address {
-    var address = cl_address()
-    address.family = 4
-    address.port = port
-    (address.bytes.0, address.bytes.1, address.bytes.2, address.bytes.3) = (a, b, c, d)
-    return address
+  static func v4(
+    _ a: UInt8, _ b: UInt8, _ c: UInt8, _ d: UInt8, port: UInt16 = 1
+  ) -> PeerAddress {
+    PeerAddress([a, b, c, d], port: port)
   }
 
   /// An IPv6 address by the first and the last of its eight parts, and the fourth.
-  static func v6(_ first: UInt16, network: UInt8, host: UInt8) -> cl_address {
-    var address = cl_address()
-    address.family = 6
-    address.bytes.0 = UInt8(first >> 8)
-    address.bytes.1 = UInt8(first & 0xFF)
-    address.bytes.7 = network
-    address.bytes.15 = host
-    return address
+  static func v6(_ first: UInt16, network: UInt8, host: UInt8) -> PeerAddress {
+    var bytes = [UInt8](repeating: 0, count: 16)
+    (bytes[0], bytes[1], bytes[7], bytes[15]) = (
+      UInt8(first >> 8), UInt8(first & 0xFF), network, host
+    )
+    return PeerAddress(bytes, port: 0)
   }
 
   private static func limits(_ change: (inout Limits) -> Void) -> Limits {
@@ -35,7 +31,7 @@ struct QuotaTests {
     return limits
   }
 
-  private static func refusal(_ quotas: Quotas, _ peer: cl_address) -> DoorRefusal? {
+  private static func refusal(_ quotas: Quotas, _ peer: PeerAddress) -> DoorRefusal? {
     do throws(DoorRefusal) {
       _ = try quotas.enter(from: peer, at: 0)
       return nil

@@ -16,8 +16,8 @@
 // copied into `owned` before their log comes round to them, so that no log has to wait for it.
 
 internal import Broadcast
-internal import CReactor
 internal import Notifications
+internal import Reactor
 
 /// Where a connection is in its life.
 enum ConnectionState: UInt8 {
@@ -135,7 +135,7 @@ struct Connection {
   var deadline: UInt64 = .max
   /// When a blocked connection last took a byte.
   var progressAt: UInt64 = 0
-  var peer = cl_address()
+  var peer = PeerAddress()
   /// What the client's program calls itself, shared with others of the same name.
   var userAgent = ""
   /// The wall clock at which the user's session or poll was listed, in milliseconds.

@@ -4,8 +4,8 @@
 // The one text from outside in these lines is the id of a user whose token was good, in JSON's
 // quotes. What a client or a publisher gives as its reason is not written: anything may be in it.
 
-internal import CReactor
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 extension Shard {

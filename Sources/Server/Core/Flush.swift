@@ -5,9 +5,9 @@
 // until a log comes round to them, when its ranges become bytes of its own.
 
 internal import Broadcast
-internal import CReactor
 internal import Glibc
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 extension Shard {

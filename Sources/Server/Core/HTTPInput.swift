@@ -4,8 +4,8 @@
 // before its body is read. A refusal before the body ends the connection, so that the body cannot
 // be taken for another request.
 
-internal import CReactor
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// The request under way on an HTTP connection.

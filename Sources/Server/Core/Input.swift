@@ -1,9 +1,9 @@
 // Reading: bytes come into the shard's scratch, are parsed where they lie, and only the unfinished
 // tail of a message is kept with its connection.
 
-internal import CReactor
 internal import Glibc
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 extension Shard {

@@ -1,16 +1,16 @@
 // The life of a connection: accepted, watched by one timer, closed or dropped.
 
 internal import Broadcast
-internal import CReactor
 internal import Glibc
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 extension Shard {
   /// Accepts what is waiting at one listener, up to the turn's share.
   func acceptWaiting(at index: Int) {
     for _ in 0..<Shard.acceptLimit {
-      var peer = cl_address()
+      var peer = PeerAddress()
       guard index < acceptors.count else { return }
       let fd = acceptors[index].accept(now: now, peer: &peer)
       guard fd >= 0 else {
@@ -22,7 +22,7 @@ extension Shard {
     }
   }
 
-  private func admit(_ fd: Int32, from peer: cl_address) {
+  private func admit(_ fd: Int32, from peer: PeerAddress) {
     let limits = core.configuration.limits
     guard let place = table.insert(fd: fd, limit: limits.connectionsPerShardLimit) else {
       metrics.add(.refusedConnections)
@@ -34,7 +34,9 @@ extension Shard {
     table[place].heardAt = now
     table[place].deadline = now + limits.headTimeoutMilliseconds
     table[place].interest = UInt8(Interest.readable.rawValue)
-    guard reactor.add(fd, .readable, place: place, generation: table[place].generation) else {
+    do throws(SystemError) {
+      try poller.add(fd, .readable, slot: place, generation: table[place].generation)
+    } catch {
       metrics.add(.refusedConnections)
       return drop(place)
     }
@@ -49,7 +51,7 @@ extension Shard {
 
   /// Watches for what this connection can use just now, if that is not what it is watched for.
   func updateInterest(_ place: UInt32) {
-    var interest: Interest = []
+    var interest = Interest.none
     if table[place].flags.isDisjoint(with: [.readPaused, .peerEnded]) {
       interest.insert(.readable)
     }
@@ -58,7 +60,9 @@ extension Shard {
     guard UInt8(interest.rawValue) != table[place].interest else { return }
     table[place].interest = UInt8(interest.rawValue)
     let generation = table[place].generation
-    if !reactor.modify(table[place].fd, interest, place: place, generation: generation) {
+    do throws(SystemError) {
+      try poller.modify(table[place].fd, interest, slot: place, generation: generation)
+    } catch {
       // Out of kernel memory: a connection that cannot be watched cannot be kept.
       drop(place, counting: .resets)
     }

@@ -6,8 +6,8 @@
 // kept until it has had time to read that, and of such there is a bounded number.
 
 internal import Broadcast
-internal import CReactor
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 extension Shard {

@@ -12,23 +12,23 @@
 // Whoever counted something uncounts it, exactly once: the connection's flags say what.
 
 internal import Broadcast
-internal import CReactor
 internal import Notifications
+internal import Reactor
 
 /// Who shares a quota of connections: an IPv4 address, or a network of an IPv6 address.
 ///
 /// A network of 64 bits is what one household or one machine is given, so an address of it is
 /// nothing that anybody would run out of.
 struct AddressKey: Hashable {
-  private let family: UInt8
+  private let family: PeerAddress.Family
   private let prefix: UInt64
 
-  init(_ address: cl_address) {
+  init(_ address: PeerAddress) {
     family = address.family
     let bytes = address.bytes
     let high = [bytes.0, bytes.1, bytes.2, bytes.3]
     let low = [bytes.4, bytes.5, bytes.6, bytes.7]
-    prefix = (address.family == 4 ? high : high + low).reduce(0) { $0 &* 256 &+ UInt64($1) }
+    prefix = (address.family == .ipv4 ? high : high + low).reduce(0) { $0 &* 256 &+ UInt64($1) }
   }
 }
 
@@ -200,7 +200,7 @@ final class Quotas: Sendable {
   /// Lets a connection from that address in, or says why not.
   ///
   /// True: it was counted, and `leave` is called once it has ended.
-  func enter(from peer: cl_address, at now: UInt64) throws(DoorRefusal) -> Bool {
+  func enter(from peer: PeerAddress, at now: UInt64) throws(DoorRefusal) -> Bool {
     let isHome = peer.isLoopback
     let isRated = !connectRate.isOff && (countsLoopback.attempts || !isHome)
     let isCounted = applies(connectionsPerAddress, isHome)
@@ -217,13 +217,13 @@ final class Quotas: Sendable {
   }
 
   /// A connection that was counted has ended.
-  func leave(_ peer: cl_address, at now: UInt64) {
+  func leave(_ peer: PeerAddress, at now: UInt64) {
     let address = AddressKey(peer)
     table.withLock { $0.leave(address, at: now) }
   }
 
   /// Whether sessions from that address are counted.
-  func countsSessions(from peer: cl_address) -> Bool {
+  func countsSessions(from peer: PeerAddress) -> Bool {
     applies(sessionsPerUser, peer.isLoopback)
   }
 
@@ -250,12 +250,12 @@ final class Quotas: Sendable {
   }
 
   /// Whether messages from that address are counted.
-  func countsMessages(from peer: cl_address) -> Bool {
+  func countsMessages(from peer: PeerAddress) -> Bool {
     !messageRate.isOff && (countsLoopback.messages || !peer.isLoopback)
   }
 
   /// Whether a connection from that address has to show who it is.
-  func countsUnauthenticated(from peer: cl_address) -> Bool {
+  func countsUnauthenticated(from peer: PeerAddress) -> Bool {
     unauthenticatedLimit < .max && (countsLoopback.unauthenticated || !peer.isLoopback)
   }
 

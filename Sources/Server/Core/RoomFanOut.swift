@@ -10,9 +10,9 @@
 // Invariant: what is in the burst is in no member's outbox, and is newer than all that is.
 
 internal import Broadcast
-internal import CReactor
 internal import Glibc
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// A room as one shard sees it: its connections here.

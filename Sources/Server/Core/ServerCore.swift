@@ -5,6 +5,7 @@
 
 internal import Broadcast
 internal import Notifications
+internal import Reactor
 internal import Tokens
 internal import Wire
 

@@ -9,8 +9,8 @@
 // turn gets longer, gathers more, and each write carries more.
 
 internal import Broadcast
-internal import CReactor
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// One reactor thread's state.
@@ -36,7 +36,7 @@ final class Shard {
   let index: Int
   let core: ServerCore
   let kernel: Kernel
-  let reactor: Reactor
+  let poller: Poller
   let metrics: ShardMetrics
   let parker: Parker
   let mailbox: Mailbox<ShardMessage>
@@ -141,10 +141,10 @@ final class Shard {
   var freedSinceTrim = 0
   var trimAt: UInt64 = .max
 
-  init(index: Int, core: ServerCore, reactor: Reactor, listeners: [Listener]) throws(SystemError) {
+  init(index: Int, core: ServerCore, poller: Poller, listeners: [Listener]) throws(SystemError) {
     self.index = index
     self.core = core
-    self.reactor = reactor
+    self.poller = poller
     kernel = core.kernel
     metrics = core.metrics[index]
     parker = core.parkers[index]
@@ -187,8 +187,8 @@ final class Shard {
     for (index, listener) in listeners.enumerated() {
       acceptors.append(
         try Acceptor(
-          reactor: reactor, kernel: kernel, fd: listener.fd,
-          place: Shard.listenerPlace - UInt32(index),
+          poller: poller, kernel: kernel, fd: listener.fd,
+          slot: Shard.listenerPlace - UInt32(index),
           userTimeoutMilliseconds: core.configuration.limits.tcpUserTimeoutMilliseconds,
           unsentBytesLimit: core.configuration.limits.unsentBytesLimit))
     }
@@ -211,7 +211,7 @@ final class Shard {
       if !parker.park(unless: { mailbox.hasWork || ring.hasWork(consumer: index) }) { timeout = 0 }
     }
     let before = now
-    var count = try reactor.wait(timeoutMilliseconds: timeout)
+    var count = try poller.wait(timeoutMilliseconds: timeout)
     parker.resume()
     readClocks(sleptFrom: before, timeout: timeout)
     let framesBefore = metrics.value(.framesReceived)
@@ -226,7 +226,7 @@ final class Shard {
     while hasLargeFanOut, rounds < Shard.gatherLimit, bytesReadInTurn < Shard.readBytesPerTurn,
       metrics.value(.framesReceived) - framesBefore < Shard.framesPerTurn
     {
-      count = try reactor.wait(timeoutMilliseconds: 0)
+      count = try poller.wait(timeoutMilliseconds: 0)
       if count == 0 { break }
       nowNanoseconds = kernel.monotonicNanoseconds
       handleEvents(count)
@@ -280,11 +280,11 @@ final class Shard {
 
   private func handleEvents(_ count: Int) {
     for index in 0..<count {
-      let event = reactor.event(index)
-      if event.index > Shard.listenerPlace - UInt32(Shard.listenerLimit) {
-        acceptWaiting(at: Int(Shard.listenerPlace - event.index))
-      } else if table.holds(event.index, generation: event.generation) {
-        handle(Interest(rawValue: event.readiness), at: event.index)
+      let event = poller.event(index)
+      if event.slot > Shard.listenerPlace - UInt32(Shard.listenerLimit) {
+        acceptWaiting(at: Int(Shard.listenerPlace - event.slot))
+      } else if table.holds(event.slot, generation: event.generation) {
+        handle(event.readiness, at: event.slot)
       }
     }
   }
@@ -367,7 +367,7 @@ final class Shard {
     if now >= trimAt {
       trimAt = .max
       freedSinceTrim = 0
-      Memory.giveBack()
+      ProcessResources.returnFreeMemory()
     }
   }
 

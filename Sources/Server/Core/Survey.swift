@@ -13,6 +13,7 @@
 
 internal import Broadcast
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// What all shards are asked.

@@ -1,7 +1,6 @@
 // From HTTP to WebSocket: the handshake, the Origin check, and the session's beginning.
 
 internal import Broadcast
-internal import CReactor
 internal import Cryptography
 internal import Notifications
 internal import Tokens

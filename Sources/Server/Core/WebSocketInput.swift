@@ -1,15 +1,15 @@
 // What a WebSocket client sends: frames to messages, control frames answered, violations closed
 // with the code that RFC 6455 gives them.
 
-internal import CReactor
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// A message of which only some fragments have come.
 final class MessageAssembly {
   var sequence: FrameSequence
   var isText = false
-  var utf8 = cl_utf8()
+  var utf8 = UTF8Validation()
   var bytes: [UInt8] = []
 
   init(sequence: FrameSequence) { self.sequence = sequence }

@@ -6,9 +6,9 @@
 // connection, whose bytes begin at that request: so a session is touched by its own shard alone.
 
 internal import Broadcast
-internal import CReactor
 internal import Cryptography
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// What became of a request's head.

@@ -7,6 +7,7 @@
 // which shard it lives on, and a connection that asks for it is handed over to that one.
 
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// What a session is known by: 128 random bits, and the shard that it lives on.
@@ -17,9 +18,9 @@ struct EngineID: Hashable, Sendable {
 
   var shard: Int { Int(shardByte) }
 
-  /// Makes an id that nobody can guess.
-  static func random(on shard: Int) -> EngineID {
-    EngineID(key: .random(), shardByte: UInt8(truncatingIfNeeded: shard))
+  /// Makes an id that cannot be guessed.
+  static func random(on shard: Int, from kernel: Kernel) -> EngineID {
+    EngineID(key: .random(from: kernel), shardByte: UInt8(truncatingIfNeeded: shard))
   }
 
   private init(key: RecoveryID, shardByte: UInt8) {

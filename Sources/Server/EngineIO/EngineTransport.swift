@@ -6,8 +6,8 @@
 // own place. Neither is ever read from or written to.
 
 internal import Broadcast
-internal import CReactor
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// Where a path's formats are among the shard's.
@@ -30,7 +30,7 @@ extension Shard {
   ) -> EngineSession {
     let engine = core.configuration.engines[path]
     let settings = engine.settings
-    let id = EngineID.random(on: index)
+    let id = EngineID.random(on: index, from: kernel)
     let openedAt = kernel.monotonicNanoseconds
     let session: EngineSession
     switch engine.use {

@@ -10,8 +10,8 @@
 // arrived before it, and all else is sent through the socket.
 
 internal import Broadcast
-internal import CReactor
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 extension Shard {
@@ -93,7 +93,9 @@ extension Shard {
     table[place].interest = UInt8(Interest.readable.rawValue)
     table[place].heardAt = now
     drop(other, because: "its session has its socket")
-    guard reactor.modify(fd, .readable, place: place, generation: generation) else {
+    do throws(SystemError) {
+      try poller.modify(fd, .readable, slot: place, generation: generation)
+    } catch {
       return drop(place, counting: .resets)
     }
     heir = PlaceReference(place: place, generation: generation)

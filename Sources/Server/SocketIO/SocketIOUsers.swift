@@ -8,6 +8,7 @@
 internal import Broadcast
 internal import Cryptography
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// By what a client knows itself.
@@ -19,9 +20,10 @@ struct SocketIdentity {
 }
 
 extension RecoveryID {
-  static func random() -> RecoveryID {
-    // 16 bytes make an id.
-    RecoveryID(bytes: SecureRandom.bytes(count: byteCount)) ?? RecoveryID(high: 0, low: 0)
+  /// Makes an id that cannot be guessed.
+  static func random(from kernel: Kernel) -> RecoveryID {
+    let words = kernel.randomWords()
+    return RecoveryID(high: words.0, low: words.1)
   }
 
   /// What a client is told to recover by: the id, whose it is, and where it begins.
@@ -198,7 +200,8 @@ extension Shard {
     let (generation, user) = (table[place].generation, table[place].user)
     let (mailbox, store) = (mailbox, core.store)
     let none = ShardMessage.keptRooms(place, generation: generation, [])
-    let nothing = StoreCommand.keepRooms(session: .random(), user: user, rooms: [], endsAt: 0)
+    let nothing = StoreCommand.keepRooms(
+      session: .random(from: kernel), user: user, rooms: [], endsAt: 0)
     let isTaken = store.submit(nothing) { _ in
       let isAsked = store.read(.keptRooms(session: recovery, user: user)) { answer in
         guard case .keptRooms(let rooms) = answer else { return mailbox.append(none) }
