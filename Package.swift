@@ -65,28 +65,26 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Carillon",
-      dependencies: ["Wire", "Cryptography", "Tokens", "Notifications", "Server"],
+      dependencies: ["Reactor", "Wire", "Tokens", "Notifications", "Server"],
       swiftSettings: strict),
     .executableTarget(
       name: "EmbeddingExample", dependencies: ["Carillon"], swiftSettings: strict),
     .target(
-      name: "LoadClient", dependencies: ["CReactor", "Wire"], swiftSettings: strict),
+      name: "LoadClient", dependencies: ["Reactor", "Wire"], swiftSettings: strict),
     .executableTarget(
       name: "CarillonCommand",
-      dependencies: [
-        "CReactor", "Reactor", "Wire", "Cryptography", "Tokens", "Server", "LoadClient",
-      ],
+      dependencies: ["Reactor", "Wire", "Tokens", "Server", "LoadClient"],
       swiftSettings: strict),
 
     .executableTarget(name: "Floor", path: "Benchmarks/Floor", cSettings: c),
     .target(
-      name: "BenchmarkSupport", dependencies: ["CReactor", "LoadClient", "Tokens", "Wire"],
+      name: "BenchmarkSupport", dependencies: ["Reactor", "LoadClient", "Tokens", "Wire"],
       path: "Benchmarks/Support", swiftSettings: strict),
     .executableTarget(
-      name: "FanOut", dependencies: ["BenchmarkSupport", "CReactor", "LoadClient"],
+      name: "FanOut", dependencies: ["BenchmarkSupport", "Reactor", "LoadClient"],
       path: "Benchmarks/FanOut", swiftSettings: strict),
     .executableTarget(
-      name: "Innocents", dependencies: ["BenchmarkSupport", "CReactor", "LoadClient", "Wire"],
+      name: "Innocents", dependencies: ["BenchmarkSupport", "Reactor", "LoadClient", "Wire"],
       path: "Benchmarks/Innocents", swiftSettings: strict),
 
     .executableTarget(
@@ -94,11 +92,11 @@ let package = Package(
       path: "Benchmarks/StoreWrite", swiftSettings: strict),
 
     .executableTarget(
-      name: "RingContention", dependencies: ["Broadcast"], path: "Benchmarks/RingContention",
-      swiftSettings: strict),
+      name: "RingContention", dependencies: ["Reactor", "Broadcast"],
+      path: "Benchmarks/RingContention", swiftSettings: strict),
 
     .executableTarget(
-      name: "SocketIOFixture", dependencies: ["CReactor", "Cryptography", "Server", "Tokens"],
+      name: "SocketIOFixture", dependencies: ["Reactor", "Server", "Tokens"],
       path: "Tests/SocketIOFixture", swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strictTests),
     .testTarget(
@@ -133,7 +131,7 @@ let package = Package(
       ],
       path: "Tests/Server", swiftSettings: strictTests),
     .testTarget(
-      name: "LoadClientTests", dependencies: ["CReactor", "LoadClient", "Wire", "TestSupport"],
+      name: "LoadClientTests", dependencies: ["Reactor", "LoadClient", "Wire", "TestSupport"],
       path: "Tests/LoadClient", swiftSettings: strictTests),
     .testTarget(
       name: "CarillonTests",
