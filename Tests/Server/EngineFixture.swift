@@ -4,7 +4,6 @@
 // A packet is a text that begins with its type, as on the wire.
 
 import Cryptography
-import Notifications
 import Testing
 import Wire
 

@@ -3,7 +3,6 @@
 
 import Broadcast
 import CReactor
-import Notifications
 import Testing
 
 @testable import Server

@@ -1,8 +1,6 @@
 // From polling to WebSocket, turn by turn: whatever is under way on either, each message comes once
 // and in its order; who probes and does not go on changes nothing. Protocol version 4, "Upgrade".
 
-import Broadcast
-import Notifications
 import TestSupport
 import Testing
 import Wire

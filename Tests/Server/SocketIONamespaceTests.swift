@@ -1,7 +1,5 @@
 // Namespaces, events, acknowledgements and attachments of Socket.IO 5 on one shard, turn by turn.
 
-import Broadcast
-import Notifications
 import Testing
 import Wire
 

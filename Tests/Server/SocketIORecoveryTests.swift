@@ -1,7 +1,6 @@
 // Users in namespaces of Socket.IO on one shard: let in by their tokens, recovered by what they
 // were told, let go where they are taken up elsewhere, and forgotten when they leave.
 
-import Broadcast
 import Notifications
 import Testing
 import Tokens

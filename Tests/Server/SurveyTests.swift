@@ -1,7 +1,6 @@
 // Questions to all shards, turn by turn: every shard is heard once, and nobody waits for ever.
 
 import Broadcast
-import Notifications
 import Testing
 import Wire
 
