@@ -57,8 +57,8 @@ GUARDS = [
         63,
         "a session that gave way is not uncounted again",
         QUOTAS,
-        "      guard let index = open.places.firstIndex(of: place) else { return }\n",
-        "      let index = open.places.firstIndex(of: place) ?? 0\n",
+        "      guard let index = open.ids.firstIndex(of: id) else { return }\n",
+        "      let index = open.ids.firstIndex(of: id) ?? 0\n",
         (unit("QuotaTests/.*oldest gives way"),),
     ),
     Guard(

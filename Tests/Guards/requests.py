@@ -156,8 +156,8 @@ GUARDS = [
         32,
         "a frame behind the request is read when the request was",
         INPUT,
-        "if table.holds(place, generation: generation), table[place].state == state { break }",
-        "if table.holds(place, generation: generation), state != .free { break }",
+        "if table.holds(id), table[place].state == state { break }",
+        "if table.holds(id), state != .free { break }",
         (wire("test_hostile_http.py", "frame_behind"),),
     ),
     Guard(

@@ -28,7 +28,7 @@ GUARDS = [
         "one poll at a time",
         REQUESTS,
         "guard session.poll == nil else {",
-        "guard session.poll?.place != place else {",
+        "guard session.poll?.slot != place else {",
         (unit("EngineSessionTests"), wire("test_engineio.py", "two_polls_at_once")),
     ),
     Guard(

@@ -18,6 +18,7 @@ final class VirtualSocket {
   private weak var crowd: Crowd?
   var place: UInt32 = 0
   var generation: UInt32 = 0
+  var id: ConnectionID { ConnectionID(slot: place, generation: generation) }
   /// What was said and not read by the server yet, from `readCount` on.
   private var said: [UInt8] = []
   private var readCount = 0
@@ -313,7 +314,7 @@ extension ShardFixture {
 
   /// Where the socket's connection is in its life; `.free` once it has ended.
   func state(of socket: VirtualSocket) -> ConnectionState {
-    guard shard.table.holds(socket.place, generation: socket.generation) else { return .free }
+    guard shard.table.holds(socket.id) else { return .free }
     return shard.table[socket.place].state
   }
 

@@ -35,6 +35,13 @@ struct QuotaTests {
     return limits
   }
 
+  private static func connection(
+    _ slot: UInt32, generation: UInt32 = 0, on shard: Int
+  ) -> ShardConnectionID {
+    ShardConnectionID(
+      shard: shard, connection: ConnectionID(slot: slot, generation: generation))
+  }
+
   private static func refusal(_ quotas: Quotas, _ peer: cl_address) -> DoorRefusal? {
     do throws(DoorRefusal) {
       _ = try quotas.enter(from: peer, at: 0)
@@ -133,7 +140,7 @@ struct QuotaTests {
         limits.sessionsPerUserLimit = 3
         limits.whenUserFull = .replace
       })
-    let places = (0..<6).map { SessionPlace(shard: $0 % 2, place: UInt32($0), generation: 7) }
+    let places = (0..<6).map { Self.connection(UInt32($0), generation: 7, on: $0 % 2) }
     for place in places[..<3] { #expect(quotas.begin("u", at: place) == .admitted) }
     #expect(quotas.begin("u", at: places[3]) == .replaces(places[0]))
     quotas.end("u", at: places[0])
@@ -146,7 +153,7 @@ struct QuotaTests {
 
   @Test func `users are told apart by their bytes`() {
     let quotas = Quotas(Self.limits { $0.sessionsPerUserLimit = 1 })
-    let place = SessionPlace(shard: 0, place: 1, generation: 1)
+    let place = Self.connection(1, generation: 1, on: 0)
     #expect(quotas.begin("caf\u{E9}", at: place) == .admitted)
     #expect(quotas.begin("cafe\u{301}", at: place) == .admitted)
     #expect(quotas.begin("caf\u{E9}", at: place) == .refused)
@@ -169,7 +176,7 @@ struct QuotaTests {
     try Self.onThreads(4) { shard in
       for number in 0..<30 {
         if Self.refusal(quotas, peer) == nil { tallies[shard].entered += 1 }
-        let place = SessionPlace(shard: shard, place: UInt32(number), generation: 0)
+        let place = Self.connection(UInt32(number), on: shard)
         if quotas.begin("u", at: place) == .admitted { tallies[shard].begun += 1 }
       }
     }
@@ -178,12 +185,12 @@ struct QuotaTests {
     for _ in 0..<40 { quotas.leave(peer, at: 0) }
     for shard in 0..<4 {
       for number in 0..<30 where policy == .replace {
-        quotas.end("u", at: SessionPlace(shard: shard, place: UInt32(number), generation: 0))
+        quotas.end("u", at: Self.connection(UInt32(number), on: shard))
       }
     }
     if policy == .reject {
       for number in 0..<20 {
-        quotas.end("u", at: SessionPlace(shard: 0, place: UInt32(number), generation: 0))
+        quotas.end("u", at: Self.connection(UInt32(number), on: 0))
       }
     }
     #expect(quotas.sizes(at: 0) == QuotaSizes(addresses: 0, users: 0, buckets: 0))
@@ -199,7 +206,7 @@ struct QuotaTests {
         let peer = Self.v4(192, 0, UInt8(number >> 6 & 0x0F), UInt8(number & 0x3F))
         let now = UInt64(number) * 1_000_000
         guard (try? quotas.enter(from: peer, at: now)) == true else { continue }
-        let place = SessionPlace(shard: shard, place: UInt32(number), generation: 0)
+        let place = Self.connection(UInt32(number), on: shard)
         if quotas.begin("user-\(number % 100)", at: place) != .refused {
           quotas.end("user-\(number % 100)", at: place)
         }

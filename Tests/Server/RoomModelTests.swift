@@ -60,7 +60,7 @@ private final class RoomModel {
 
   private func isOpen(_ listener: Listener) -> Bool {
     let table = fixture.shards[listener.shard].table
-    return table.holds(listener.peer.place, generation: listener.peer.generation)
+    return table.holds(listener.peer.id)
       && table[listener.peer.place].state == .session
   }
 
@@ -195,7 +195,7 @@ private final class RoomModel {
     for listener in listeners + gone { try hear(listener) }
     gone.removeAll { listener in
       let table = fixture.shards[listener.shard].table
-      return !table.holds(listener.peer.place, generation: listener.peer.generation)
+      return !table.holds(listener.peer.id)
     }
   }
 

@@ -260,8 +260,7 @@ final class ShardFixture {
 
   /// Where the peer's connection is in its life; `.free` once it has ended.
   func state(of peer: TestPeer) -> ConnectionState {
-    let isThere = shard.table.contains(peer.place)
-    guard isThere, shard.table[peer.place].generation == peer.generation else { return .free }
+    guard shard.table.holds(peer.id) else { return .free }
     return shard.table[peer.place].state
   }
 
@@ -345,6 +344,7 @@ final class TestPeer {
   let descriptor: Int32
   var place: UInt32 = 0
   var generation: UInt32 = 0
+  var id: ConnectionID { ConnectionID(slot: place, generation: generation) }
   var serverDescriptor: Int32 = -1
   /// What came and was not taken yet.
   var received: [UInt8] = []

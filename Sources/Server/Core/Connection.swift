@@ -211,9 +211,14 @@ struct Connection {
     }
   }
 
-  /// Whether `place` holds the connection of that generation.
-  func holds(_ place: UInt32, generation: UInt32) -> Bool {
-    taken.contains(place) && self[place].generation == generation
+  /// Whether the connection is here still.
+  func holds(_ id: ConnectionID) -> Bool {
+    taken.contains(id.slot) && self[id.slot].generation == id.generation
+  }
+
+  /// The id of the connection in `slot`, which must be taken.
+  func id(of slot: UInt32) -> ConnectionID {
+    ConnectionID(slot: slot, generation: self[slot].generation)
   }
 
   /// Whether a connection has `place`.

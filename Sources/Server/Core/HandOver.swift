@@ -74,14 +74,14 @@ extension Shard {
       table[place].flags.insert(.unauthenticated)
       unauthenticatedCount += 1
     }
-    let generation = table[place].generation
-    guard reactor.add(handed.fd, .readable, place: place, generation: generation) else {
+    let id = table.id(of: place)
+    guard reactor.add(handed.fd, .readable, place: id.slot, generation: id.generation) else {
       return drop(place, counting: .resets)
     }
     scheduleTimer(place)
     guard table.contains(place) else { return }
     // At this turn's end: now others are being handed what is theirs.
     table[place].partial = handed.unread
-    resumable.append((place, generation))
+    resumable.append(id)
   }
 }

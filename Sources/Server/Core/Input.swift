@@ -32,7 +32,7 @@ extension Shard {
   }
 
   private func read(_ place: UInt32) {
-    let generation = table[place].generation
+    let id = table.id(of: place)
     let frames = metrics.value(.framesReceived)
     var total = 0
     while total < Shard.readBytesPerTurn,
@@ -53,7 +53,7 @@ extension Shard {
       metrics.add(.bytesReceived, count)
       table[place].heardAt = now
       process(place, byteCount: kept + count)
-      guard table.holds(place, generation: generation),
+      guard table.holds(id),
         !table[place].flags.contains(.readPaused)
       else { return }
       // Less than was asked for: there is no more now, and asking again would only say so.
@@ -78,11 +78,11 @@ extension Shard {
   /// Parses the first `byteCount` bytes of the scratch, which are the connection's, and keeps what
   /// is left over.
   func process(_ place: UInt32, byteCount: Int) {
-    let generation = table[place].generation
+    let id = table.id(of: place)
     var consumed = 0
     var state = ConnectionState.free
     // A connection may change its protocol in the middle of what was received.
-    while consumed < byteCount, table.holds(place, generation: generation) {
+    while consumed < byteCount, table.holds(id) {
       state = table[place].state
       switch state {
       case .http: consumed = processHTTP(place, from: consumed, to: byteCount)
@@ -92,9 +92,9 @@ extension Shard {
       case .session: consumed = byteCount
       case .closing, .lingering, .free: consumed = byteCount
       }
-      if table.holds(place, generation: generation), table[place].state == state { break }
+      if table.holds(id), table[place].state == state { break }
     }
-    guard table.holds(place, generation: generation) else { return }
+    guard table.holds(id) else { return }
     if consumed < byteCount, table[place].state == .http || table[place].state == .session {
       table[place].partial = scratch.array(from: consumed, to: byteCount)
     } else if !table[place].partial.isEmpty {
@@ -135,7 +135,7 @@ extension Shard {
     guard table[place].state == .http, table[place].flags.contains(.readPaused),
       !table[place].flags.contains(.awaitsAnswer)
     else { return }
-    resumable.append((place, table[place].generation))
+    resumable.append(table.id(of: place))
   }
 
   /// Goes on with requests that were received while an earlier one was being answered.
@@ -143,7 +143,8 @@ extension Shard {
     guard !resumable.isEmpty else { return }
     let waiting = resumable
     resumable.removeAll(keepingCapacity: true)
-    for (place, generation) in waiting where table.holds(place, generation: generation) {
+    for id in waiting where table.holds(id) {
+      let place = id.slot
       // What came behind the word by which a WebSocket took its session over.
       if table[place].state == .session, !table[place].partial.isEmpty {
         let kept = table[place].partial

@@ -57,8 +57,8 @@ extension Shard {
     guard table[place].fd >= 0 else { return }
     guard UInt8(interest.rawValue) != table[place].interest else { return }
     table[place].interest = UInt8(interest.rawValue)
-    let generation = table[place].generation
-    if !reactor.modify(table[place].fd, interest, place: place, generation: generation) {
+    let id = table.id(of: place)
+    if !reactor.modify(table[place].fd, interest, place: id.slot, generation: id.generation) {
       // Out of kernel memory: a connection that cannot be watched cannot be kept.
       drop(place, counting: .resets)
     }
@@ -298,8 +298,8 @@ extension Shard {
     table.remove(place)
     // Closing takes it out of epoll: nobody else has the descriptor.
     if fd >= 0 { kernel.close(fd) }
-    if let poll, table.holds(poll.place, generation: poll.generation) {
-      finish(poll.place, .refusal(.unknownSession))
+    if let poll, table.holds(poll) {
+      finish(poll.slot, .refusal(.unknownSession))
     }
   }
 

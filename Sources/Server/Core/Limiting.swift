@@ -95,7 +95,7 @@ extension Shard {
   /// Counts a session or a waiting poll that is about to begin; false when there is no room for it.
   func countSession(of user: UserID, at place: UInt32) -> Bool {
     guard core.quotas.countsSessions(from: table[place].peer) else { return true }
-    switch core.quotas.begin(user, at: sessionPlace(place)) {
+    switch core.quotas.begin(user, at: shardConnectionID(of: place)) {
     case .refused:
       metrics.add(.sessionsRefused)
       return false
@@ -104,8 +104,7 @@ extension Shard {
       // By mail also when it is this shard's: in the midst of one session's beginning another is
       // not ended. Should the oldest end by itself and its connection ask anew before the mail is
       // read, then that poll is answered early.
-      core.mailboxes[oldest.shard].append(
-        .replaced(oldest.place, generation: oldest.generation))
+      core.mailboxes[oldest.shard].append(.replaced(oldest.connection))
     case .admitted:
       break
     }
@@ -118,7 +117,7 @@ extension Shard {
   func uncountSession(at place: UInt32) {
     guard table[place].flags.contains(.countedByUser) else { return }
     table[place].flags.remove(.countedByUser)
-    core.quotas.end(table[place].user, at: sessionPlace(place))
+    core.quotas.end(table[place].user, at: shardConnectionID(of: place))
   }
 
   /// Ends a session whose user has begun one more than it may have.
@@ -128,10 +127,6 @@ extension Shard {
     } else if let poll = (table[place].task as? Exchange)?.poll {
       end(poll, at: place)
     }
-  }
-
-  private func sessionPlace(_ place: UInt32) -> SessionPlace {
-    SessionPlace(shard: index, place: place, generation: table[place].generation)
   }
 
   // MARK: Rates

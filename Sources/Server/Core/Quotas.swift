@@ -32,13 +32,6 @@ struct AddressKey: Hashable {
   }
 }
 
-/// An open session, wherever it is.
-struct SessionPlace: Equatable {
-  let shard: Int
-  let place: UInt32
-  let generation: UInt32
-}
-
 /// Why a connection is turned away before anything of it is read.
 enum DoorRefusal: Error, Equatable {
   /// Its address has as many as it may have.
@@ -53,7 +46,7 @@ enum DoorRefusal: Error, Equatable {
 enum SessionVerdict: Equatable {
   case admitted
   /// Admitted, and the user's oldest one is to be ended.
-  case replaces(SessionPlace)
+  case replaces(ShardConnectionID)
   case refused
 }
 
@@ -62,7 +55,7 @@ struct QuotaTable {
   private struct Sessions {
     var count = 0
     /// Oldest first; only where the oldest has to give way.
-    var places: [SessionPlace] = []
+    var ids: [ShardConnectionID] = []
   }
 
   private var connections: [AddressKey: Int] = [:]
@@ -107,27 +100,27 @@ struct QuotaTable {
   }
 
   mutating func begin(
-    _ user: TextKey, at place: SessionPlace, limit: Int, whenFull policy: FullUserPolicy
+    _ user: TextKey, at id: ShardConnectionID, limit: Int, whenFull policy: FullUserPolicy
   ) -> SessionVerdict {
     var open = sessions[user] ?? Sessions()
     var verdict = SessionVerdict.admitted
     if open.count >= limit {
-      guard policy == .replace, !open.places.isEmpty else { return .refused }
-      verdict = .replaces(open.places.removeFirst())
+      guard policy == .replace, !open.ids.isEmpty else { return .refused }
+      verdict = .replaces(open.ids.removeFirst())
       open.count -= 1
     }
     open.count += 1
-    if policy == .replace { open.places.append(place) }
+    if policy == .replace { open.ids.append(id) }
     sessions[user] = open
     return verdict
   }
 
   /// Nothing changes for a session that was replaced: it is not counted any more.
-  mutating func end(_ user: TextKey, at place: SessionPlace, whenFull policy: FullUserPolicy) {
+  mutating func end(_ user: TextKey, at id: ShardConnectionID, whenFull policy: FullUserPolicy) {
     guard var open = sessions[user] else { return }
     if policy == .replace {
-      guard let index = open.places.firstIndex(of: place) else { return }
-      open.places.remove(at: index)
+      guard let index = open.ids.firstIndex(of: id) else { return }
+      open.ids.remove(at: index)
     }
     open.count -= 1
     sessions[user] = open.count > 0 ? open : nil
@@ -228,18 +221,18 @@ final class Quotas: Sendable {
   }
 
   /// Counts a session of `user`, which `end` uncounts unless the verdict was a refusal.
-  func begin(_ user: UserID, at place: SessionPlace) -> SessionVerdict {
+  func begin(_ user: UserID, at id: ShardConnectionID) -> SessionVerdict {
     let user = TextKey(user)
     let limit = sessionsPerUser.limit
     let policy = whenUserFull
-    return table.withLock { $0.begin(user, at: place, limit: limit, whenFull: policy) }
+    return table.withLock { $0.begin(user, at: id, limit: limit, whenFull: policy) }
   }
 
   /// A session that was counted has ended.
-  func end(_ user: UserID, at place: SessionPlace) {
+  func end(_ user: UserID, at id: ShardConnectionID) {
     let user = TextKey(user)
     let policy = whenUserFull
-    table.withLock { $0.end(user, at: place, whenFull: policy) }
+    table.withLock { $0.end(user, at: id, whenFull: policy) }
   }
 
   /// Takes a request to publish; how long to wait if it came too soon.

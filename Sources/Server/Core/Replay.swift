@@ -138,12 +138,12 @@ extension Shard {
       replay.isUnprovable
       ? .position(user: user)
       : .missed(user: user, after: replay.after, limit: Shard.pageLimit)
-    let generation = table[place].generation
+    let id = table.id(of: place)
     let mailbox = mailbox
     replay.isReading =
       hasRoomForPage
       && core.store.read(query) { answer in
-        mailbox.append(.answer(place, generation: generation, answer))
+        mailbox.append(.answer(id, answer))
       }
     if !replay.isReading {
       close(place, code: 1013, reason: "the store is at its limit, try again")

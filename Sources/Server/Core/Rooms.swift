@@ -49,13 +49,6 @@ final class Membership {
   }
 }
 
-/// Where an answer goes.
-struct ReturnAddress: Sendable {
-  let shard: Int
-  let place: UInt32
-  let generation: UInt32
-}
-
 extension Shard {
   /// Rooms that a query may name.
   private static let namedRoomsLimit = 128
@@ -259,12 +252,8 @@ extension Shard {
 
   /// Asks the home of a room for the session or the request at `place`.
   func ask(_ question: RoomQuestion, _ name: RoomName, of user: UserID, at place: UInt32) {
-    core.mailboxes[core.home(of: name)].append(.room(question, name, user, address(of: place)))
-  }
-
-  /// Where the answer to the message or the request at `place` goes.
-  func address(of place: UInt32) -> ReturnAddress {
-    ReturnAddress(shard: index, place: place, generation: table[place].generation)
+    core.mailboxes[core.home(of: name)].append(
+      .room(question, name, user, shardConnectionID(of: place)))
   }
 
   /// Tells the home shard of `user` what a connection of the user did.

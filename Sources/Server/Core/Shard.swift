@@ -78,7 +78,7 @@ final class Shard {
   /// Sessions of Engine.IO that live here.
   var engineSessions: [EngineID: UInt32] = [:]
   /// The place that has just been given the socket whose bytes are being looked at.
-  var heir: PlaceReference?
+  var heir: ConnectionID?
   /// Connections that have something queued of their own.
   var dirty = PlaceSet()
   var directory = Directory()
@@ -125,7 +125,7 @@ final class Shard {
   var drain: Drain?
   var isStopping = false
   /// Connections whose waiting requests are read on once this turn has been flushed.
-  var resumable: [(place: UInt32, generation: UInt32)] = []
+  var resumable: [ConnectionID] = []
   /// Every event of the store's up to this offset has come out of the ring.
   var heardThrough: UInt64
   /// The store's answers to sessions that resume, until what they include has come by.
@@ -283,7 +283,7 @@ final class Shard {
       let event = reactor.event(index)
       if event.index > Shard.listenerPlace - UInt32(Shard.listenerLimit) {
         acceptWaiting(at: Int(Shard.listenerPlace - event.index))
-      } else if table.holds(event.index, generation: event.generation) {
+      } else if table.holds(ConnectionID(slot: event.index, generation: event.generation)) {
         handle(Interest(rawValue: event.readiness), at: event.index)
       }
     }
@@ -301,22 +301,22 @@ final class Shard {
 
   private func receive(_ message: ShardMessage) {
     switch message {
-    case .outcome(let place, let generation, let outcome, let count):
+    case .outcome(let id, let outcome, let count):
       if case .published = outcome { metrics.add(.published, count) }
-      if table.holds(place, generation: generation) { finish(place, outcome) }
-    case .answer(let place, let generation, let answer):
-      if table.holds(place, generation: generation) { finish(place, answer) }
-    case .caughtUp(let place, let generation, let answer):
+      if table.holds(id) { finish(id.slot, outcome) }
+    case .answer(let id, let answer):
+      if table.holds(id) { finish(id.slot, answer) }
+    case .caughtUp(let id, let answer):
       catchUps.readCount -= 1
-      if table.holds(place, generation: generation) { finish(place, answer) }
+      if table.holds(id) { finish(id.slot, answer) }
     case .swept(let outcome):
       continueSweep(outcome)
     case .census(let user, let arrived):
       count(user, arrived: arrived)
     case .room(let question, let name, let user, let address):
       answer(question, name, user, to: address)
-    case .roomAnswer(let place, let generation, let answer, let name):
-      if table.holds(place, generation: generation) { take(answer, of: name, at: place) }
+    case .roomAnswer(let id, let answer, let name):
+      if table.holds(id) { take(answer, of: name, at: id.slot) }
     case .roomPresence(let update, let name):
       tell(update, in: name)
     case .presence(let note, let user):
@@ -334,16 +334,16 @@ final class Shard {
       } else {
         metrics.add(.relayedLost, count)
       }
-    case .marked(let place, let generation, let marking, let outcome):
-      if table.holds(place, generation: generation) { acknowledge(marking, outcome, at: place) }
-    case .keptRooms(let place, let generation, let rooms):
-      if table.holds(place, generation: generation) { takeKeptRooms(rooms, at: place) }
+    case .marked(let id, let marking, let outcome):
+      if table.holds(id) { acknowledge(marking, outcome, at: id.slot) }
+    case .keptRooms(let id, let rooms):
+      if table.holds(id) { takeKeptRooms(rooms, at: id.slot) }
     case .recovered(let recovery, let user, let openedAt, let address):
       letGo(recovery, of: user, openedAt: openedAt, at: address)
     case .handedOver(let connection):
       adopt(connection)
-    case .replaced(let place, let generation):
-      if table.holds(place, generation: generation) { endReplaced(place) }
+    case .replaced(let id):
+      if table.holds(id) { endReplaced(id.slot) }
     case .drain:
       beginDrain()
     case .stop:
@@ -380,6 +380,11 @@ final class Shard {
     metrics.set(.blockedConnections, blockedCount)
     metrics.set(.unauthenticated, unauthenticatedCount)
     metrics.set(.draining, drain == nil ? 0 : 1)
+  }
+
+  /// The id to which other shards address their answers to the connection in `slot`.
+  func shardConnectionID(of slot: UInt32) -> ShardConnectionID {
+    ShardConnectionID(shard: index, connection: table.id(of: slot))
   }
 
   // MARK: Who is here

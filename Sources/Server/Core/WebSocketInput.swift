@@ -24,7 +24,7 @@ extension Shard {
   /// Handles the whole frames in the scratch's [from, end) and returns where the unfinished one
   /// begins.
   func processFrames(_ place: UInt32, from: Int, to end: Int) -> Int {
-    let generation = table[place].generation
+    let id = table.id(of: place)
     var offset = from
     do throws(ProtocolViolation) {
       while offset < end {
@@ -43,7 +43,7 @@ extension Shard {
         }
         offset = payload + header.payloadLength
         try handle(header, payload: payload, to: offset, at: place)
-        guard table.holds(place, generation: generation), table[place].state == .session else {
+        guard table.holds(id), table[place].state == .session else {
           bequeath(from: offset, to: end)
           return end
         }
@@ -85,9 +85,9 @@ extension Shard {
   private func bequeath(from: Int, to end: Int) {
     guard let heir = heir else { return }
     self.heir = nil
-    guard from < end, table.holds(heir.place, generation: heir.generation) else { return }
-    table[heir.place].partial = scratch.array(from: from, to: end)
-    resumable.append((heir.place, heir.generation))
+    guard from < end, table.holds(heir) else { return }
+    table[heir.slot].partial = scratch.array(from: from, to: end)
+    resumable.append(heir)
   }
 
   /// Bytes of a message to a session of Engine.IO; nil for others.

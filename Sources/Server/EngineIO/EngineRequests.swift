@@ -129,7 +129,7 @@ extension Shard {
     exchange.engine = session
     exchange.errand = .poll
     exchange.pending = .enginePoll
-    session.poll = PlaceReference(place: place, generation: table[place].generation)
+    session.poll = table.id(of: place)
     table[place].flags.insert(.awaitsAnswer)
     table[place].deadline = .max
     scheduleTimer(place)

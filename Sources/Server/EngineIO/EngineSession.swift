@@ -39,12 +39,6 @@ struct EngineID: Hashable, Sendable {
   var text: String { Base64.encodeURL(key.bytes + [shardByte]) }
 }
 
-/// A connection, told from a later one in the same place.
-struct PlaceReference: Equatable {
-  let place: UInt32
-  let generation: UInt32
-}
-
 /// One session.
 ///
 /// A class for what is spoken over it may derive from this one, so that a session is one object.
@@ -61,11 +55,11 @@ class EngineSession {
   /// Whether it is over: its place may be another's by now.
   var hasEnded = false
   /// The request that waits for what the session is sent.
-  var poll: PlaceReference?
+  var poll: ConnectionID?
   /// Whether a body is being received for it.
   var isPosting = false
   /// The WebSocket that is to take the session over, and whether it has been shown to work.
-  var probe: PlaceReference?
+  var probe: ConnectionID?
   var isProbed = false
   /// Whether the client wants binary data as text over a WebSocket, too.
   let usesBase64: Bool

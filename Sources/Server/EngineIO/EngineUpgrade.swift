@@ -31,14 +31,14 @@ extension Shard {
     let timeout = core.configuration.engines[session.path].settings.upgradeTimeoutMilliseconds
     table[place].task = EngineProbe(id: session.id)
     table[place].deadline = now + timeout
-    session.probe = PlaceReference(place: place, generation: table[place].generation)
+    session.probe = table.id(of: place)
     scheduleTimer(place)
   }
 
   /// Takes a message of a WebSocket that is to take a session over.
   func continueProbe(_ probe: EngineProbe, _ message: MessageAssembly, at place: UInt32) {
     guard message.isText, let session = engineSession(probe.id),
-      session.probe?.place == place
+      session.probe?.slot == place
     else { return close(place, code: 1002, reason: "not a probe") }
     if !session.isProbed, message.bytes == Shard.probePayload {
       session.isProbed = true
@@ -58,7 +58,7 @@ extension Shard {
 
   /// The WebSocket that was to take a session over has ended: the session goes on as it was.
   func leaveProbe(_ probe: EngineProbe, _ place: UInt32) {
-    guard let session = engineSession(probe.id), session.probe?.place == place else { return }
+    guard let session = engineSession(probe.id), session.probe?.slot == place else { return }
     session.probe = nil
     session.isProbed = false
   }
@@ -70,9 +70,9 @@ extension Shard {
     session.isProbed = false
     table[other].task = nil
     // Whoever says that it has gone over has no poll under way, or reads it no more.
-    if let poll = session.poll, table.holds(poll.place, generation: poll.generation) {
+    if let poll = session.poll, table.holds(poll) {
       session.poll = nil
-      finish(poll.place, .payload([EngineIOPacketType.noop.byte]))
+      finish(poll.slot, .payload([EngineIOPacketType.noop.byte]))
     }
     // The pong that proved it may not have been written yet.
     flush(other)
@@ -88,15 +88,15 @@ extension Shard {
     for each in places(of: session) { setFraming(of: each, session, isPolling: false) }
     let fd = table[other].fd
     table[other].fd = -1
-    let generation = table[place].generation
+    let id = table.id(of: place)
     table[place].fd = fd
     table[place].interest = UInt8(Interest.readable.rawValue)
     table[place].heardAt = now
     drop(other, because: "its session has its socket")
-    guard reactor.modify(fd, .readable, place: place, generation: generation) else {
+    guard reactor.modify(fd, .readable, place: id.slot, generation: id.generation) else {
       return drop(place, counting: .resets)
     }
-    heir = PlaceReference(place: place, generation: generation)
+    heir = id
     metrics.add(.engineUpgrades)
     markQueued(place)
     scheduleTimer(place)

@@ -143,7 +143,8 @@ extension Shard {
     if isResumed, let resumption {
       session.sockets[index].recovery = resumption.recovery
       let note = ShardMessage.recovered(
-        resumption.recovery, table[place].user, openedAt: session.openedAt, at: address(of: place))
+        resumption.recovery, table[place].user, openedAt: session.openedAt,
+        at: shardConnectionID(of: place))
       for mailbox in core.mailboxes { mailbox.append(note) }
       // They were kept for a while only.
       if !wantedRooms(at: place).isEmpty {
@@ -164,18 +165,16 @@ extension Shard {
   /// behind what it said when it was back. Then the one at `address` is the one that was left, and
   /// its shard is told where the client is.
   func letGo(
-    _ recovery: RecoveryID, of user: UserID, openedAt: UInt64, at address: ReturnAddress
+    _ recovery: RecoveryID, of user: UserID, openedAt: UInt64, at address: ShardConnectionID
   ) {
     for place in directory.places(of: user) where table.contains(place) {
-      let isIt =
-        address.shard == index && address.place == place
-        && address.generation == table[place].generation
-      guard !isIt, let session = table[place].engine as? SocketIOSession,
+      guard shardConnectionID(of: place) != address,
+        let session = table[place].engine as? SocketIOSession,
         let index = session.index(atPlace: place), session.sockets[index].recovery == recovery
       else { continue }
       guard session.openedAt <= openedAt else {
         let note = ShardMessage.recovered(
-          recovery, user, openedAt: session.openedAt, at: self.address(of: place))
+          recovery, user, openedAt: session.openedAt, at: shardConnectionID(of: place))
         core.mailboxes[address.shard].append(note)
         // It has noted the rooms that it found, and they may be others by now.
         keepRooms(of: session.sockets[index], session, endsAt: nil)
@@ -195,14 +194,14 @@ extension Shard {
   /// By way of a command: what its last connection left behind is on its way to the disk, perhaps,
   /// and a reader sees what is there.
   private func askForRooms(_ recovery: RecoveryID, at place: UInt32) {
-    let (generation, user) = (table[place].generation, table[place].user)
+    let (id, user) = (table.id(of: place), table[place].user)
     let (mailbox, store) = (mailbox, core.store)
-    let none = ShardMessage.keptRooms(place, generation: generation, [])
+    let none = ShardMessage.keptRooms(id, [])
     let nothing = StoreCommand.keepRooms(session: .random(), user: user, rooms: [], endsAt: 0)
     let isTaken = store.submit(nothing) { _ in
       let isAsked = store.read(.keptRooms(session: recovery, user: user)) { answer in
         guard case .keptRooms(let rooms) = answer else { return mailbox.append(none) }
-        mailbox.append(.keptRooms(place, generation: generation, rooms))
+        mailbox.append(.keptRooms(id, rooms))
       }
       if !isAsked { mailbox.append(none) }
     }
