@@ -230,7 +230,7 @@ struct SlowReaderTests {
         audience: .user("u"), body: .stored(Self.longest, Counts(total: 1)), timestamp: 0, offset: 1
       ))
     try fixture.turn()
-    #expect(fixture.shard.direct.end - end > Shard.flushBytes + 131_072)
+    #expect(fixture.shard.direct.end - end > Shard.flushBytes + UInt64(Shard.largestFrameBytes))
     // A stream is told of it and no more.
     #expect(devices.count { $0.received.count > 40_000 } == 8)
     behind.open()

@@ -275,7 +275,7 @@ extension Shard {
   /// Queues finished frames for the session at `place` alone.
   func send(_ frames: [UInt8], to place: UInt32) {
     guard !frames.isEmpty else { return }
-    if frames.count > Int(Shard.flushBytes) / 2 || table[place].flags.contains(.replaying) {
+    if frames.count > Shard.largestFrameBytes || table[place].flags.contains(.replaying) {
       return appendOwned(frames, to: place)
     }
     flushDirectIfFull(adding: frames.count)

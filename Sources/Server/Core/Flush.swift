@@ -27,7 +27,7 @@ extension Shard {
       }
     }
     directFlushed = direct.end
-    liftLeaning(before: max(byteCount, Shard.flushBytes + 131_072))
+    liftLeaning(before: max(byteCount, Shard.flushBytes + UInt64(Shard.largestFrameBytes)))
     if !unflushed.isEmpty { measureFlushed() }
   }
 
@@ -368,7 +368,8 @@ extension Shard {
     let limit = core.configuration.limits.backlogBytesLimit
     guard table[place].flags.contains(.polling) else { return limit }
     // No further than a log goes back.
-    let held = core.configuration.limits.frameLogCapacity - Int(Shard.flushBytes) - 131_072
+    let held =
+      core.configuration.limits.frameLogCapacity - Int(Shard.flushBytes) - Shard.largestFrameBytes
     return min(4 * limit, held)
   }
 

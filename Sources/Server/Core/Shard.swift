@@ -26,6 +26,14 @@ final class Shard {
   /// Bytes added to a frame log before they are flushed in the middle of a turn: far enough below
   /// a log's capacity that nothing unsent is ever overwritten.
   static let flushBytes: UInt64 = 256 * 1_024
+  /// Bytes by which a log may grow past `flushBytes` between two flushes: twice the longest event.
+  ///
+  /// The parsers bound an event. With each text at its limit and every byte of it escaped, neither
+  /// a notification (`Draft`) nor a live message (`BroadcastFields`) takes 64 KiB in any encoding.
+  /// Only the direct log may grow by more, for an event in several encodings or a list of ids:
+  /// `flush(before:)` gets that size first. `send` puts a longer reply into the private buffer of
+  /// its connection.
+  static let largestFrameBytes = 128 * 1_024
   /// Connections accepted in one turn, so that a storm of them does not starve the others.
   static let acceptLimit = 256
   /// Times that a turn looks for more input before a large fan-out is flushed.
@@ -163,7 +171,9 @@ final class Shard {
     // What a blocked client may be behind, a turn's worth and a large frame: a log never overwrites
     // what somebody still has to be sent.
     precondition(
-      capacity >= Int(Shard.flushBytes) + core.configuration.limits.backlogBytesLimit + 131_072,
+      capacity
+        >= Int(Shard.flushBytes) + core.configuration.limits.backlogBytesLimit
+        + Shard.largestFrameBytes,
       "frame log of \(capacity) bytes")
     direct = FrameLog(capacity: capacity)
     // Those who have not shown a token yet are in a format of their own, behind the others, which
