@@ -205,8 +205,8 @@ GUARDS = [
         62,
         "a burst in a room is no longer than what a client may be behind",
         "Sources/Server/Core/RoomFanOut.swift",
-        "        || format.roomLog.end - begun + added > limit\n",
-        "        || format.roomLog.end - begun + added > 64 * limit\n",
+        "        || group.roomLog.end - begun + added > limit\n",
+        "        || group.roomLog.end - begun + added > 64 * limit\n",
         (unit("SlowReaderTests/asleep"),),
     ),
     Guard(

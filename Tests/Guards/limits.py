@@ -185,8 +185,8 @@ GUARDS = [
         63,
         "a flood is closed in any dialect",
         LIMITING,
-        "guard draw == .over, format",
-        "guard format",
+        "guard draw == .over, group",
+        "guard group",
         (unit("LimitingTests/.*closes on a flood"), wire("test_limits.py", "a_flood")),
     ),
     Guard(

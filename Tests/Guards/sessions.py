@@ -169,8 +169,8 @@ GUARDS = [
         37,
         "nothing is said before the greeting",
         FAN_OUT,
-        "number == 0 || !table[place].flags.contains(.ungreeted)",
-        "number < .max || !table[place].flags.contains(.ungreeted)",
+        "id.isDirect || !table[place].flags.contains(.ungreeted)",
+        "id.rawValue < .max || !table[place].flags.contains(.ungreeted)",
         (unit("SocketIORecoveryTests"),),
     ),
 ]

@@ -155,8 +155,8 @@ struct InboxSessionTests {
     let fixture = try ShardFixture()
     let peer = try fixture.session(nil, path: Self.path)
     // As though the dialect spoke of it: the logs that sessions read from move on.
-    for format in fixture.shard.formats.prefix(2 * DialectRegistry.all.count) {
-      format.log.append(Array("for members".utf8).span)
+    for group in fixture.shard.fanOutGroups.all.prefix(2 * DialectRegistry.all.count) {
+      group.log.append(Array("for members".utf8).span)
     }
     var ping: [UInt8] = []
     WebSocketFrame.append(.ping, payload: [1], maskingKey: 7, into: &ping)

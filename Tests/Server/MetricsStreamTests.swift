@@ -134,7 +134,7 @@ struct MetricsStreamTests {
     let peer = try fixture.connect()
     peer.send("GET /api/v1/metrics/stream HTTP/1.1\r\nHost: x\r\nX-API-Key: a key\r\n\r\n")
     try fixture.turn(until: { peer.receive().text.contains("data: ") })
-    #expect(fixture.shard.metricsFormat.members.count == 1)
+    #expect(fixture.shard.metricsGroup.members.count == 1)
   }
 
   @Test func `a watcher is a connection, and nobody who is online`() throws {
@@ -154,7 +154,7 @@ struct MetricsStreamTests {
     #expect(try Self.open(fixture).head.hasPrefix("HTTP/1.1 503 "))
     #expect(try Self.open(fixture, method: "HEAD").head.hasPrefix("HTTP/1.1 503 "))
     one.endSending()
-    try fixture.turn(until: { fixture.shard.metricsFormat.members.count == 1 })
+    try fixture.turn(until: { fixture.shard.metricsGroup.members.count == 1 })
     _ = try Self.watch(fixture)
     #expect(Limits().metricsStreamsPerShardLimit == 16)
   }
@@ -185,7 +185,7 @@ struct MetricsStreamTests {
       return peer.isEnded
     })
     #expect(fixture.core.metrics[0].value(.tokensExpired) == 1)
-    #expect(fixture.shard.metricsFormat.members.isEmpty)
+    #expect(fixture.shard.metricsGroup.members.isEmpty)
   }
 
   @Test func `a reader that takes nothing is cut off at the bound of all others`() throws {
@@ -198,7 +198,7 @@ struct MetricsStreamTests {
       try fixture.pass(milliseconds: 1_000)
     }
     #expect(fixture.core.metrics[0].value(.slowConsumers) == 1)
-    #expect(fixture.shard.metricsFormat.members.isEmpty)
+    #expect(fixture.shard.metricsGroup.members.isEmpty)
   }
 
   @Test func `a shutdown ends it, and no other begins`() throws {

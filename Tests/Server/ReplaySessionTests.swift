@@ -66,7 +66,7 @@ struct ReplaySessionTests {
       other.received = []
       let connection = fixture.shard.table[peer.place]
       guard connection.state == .session else { break }
-      let log = fixture.shard.formats[Int(connection.format)].log
+      let log = fixture.shard.fanOutGroups[connection.group].log
       #expect(connection.sharedThrough >= log.start)
     }
     #expect(fixture.state(of: peer) == .closing)

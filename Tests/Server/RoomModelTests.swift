@@ -229,7 +229,7 @@ private final class RoomModel {
       #expect(shard.directory.userCount == 0 && shard.directory.placeCount == 0)
       #expect(shard.blockedCount == 0 && shard.blockedBytes == 0)
       #expect(shard.unauthenticatedCount == 0 && shard.turnedAwayCount == 0)
-      #expect(shard.formats.allSatisfy { $0.members.isEmpty })
+      #expect(shard.fanOutGroups.all.allSatisfy { $0.members.isEmpty })
     }
     let sizes = fixture.core.quotas.sizes(at: .max)
     #expect(sizes == QuotaSizes(addresses: 0, users: 0, buckets: 0))

@@ -6,7 +6,7 @@
 //
 // Order of what a connection still has to be sent, always:
 //
-//     owned  │ ranges of the outbox │ shared tail: [sharedThrough, end of the format's shared log)
+//     owned  │ ranges of the outbox │ shared tail: [sharedThrough, end of the group's shared log)
 //
 // While it speaks HTTP:
 //
@@ -58,7 +58,7 @@ struct ConnectionFlags: OptionSet {
   static let readPaused = ConnectionFlags(rawValue: 1 << 9)
   /// The peer has ended its side and is still owed something: there is nothing more to read.
   static let peerEnded = ConnectionFlags(rawValue: 1 << 10)
-  /// Upgraded without a token: nobody yet, and no format's member, until a message brings one.
+  /// Upgraded without a token: nobody yet, and no group's member, until a message brings one.
   static let awaitsToken = ConnectionFlags(rawValue: 1 << 11)
   /// Its address' count includes it.
   static let countedByAddress = ConnectionFlags(rawValue: 1 << 16)
@@ -97,11 +97,11 @@ struct Connection {
   var generation: UInt32 = 0
   var flags: ConnectionFlags = []
   var state = ConnectionState.free
-  /// The frame format of a WebSocket session.
-  var format: UInt8 = 0
+  /// The fan-out group of an open session.
+  var group = FanOutGroupID(rawValue: 0)
   /// What epoll watches for.
   var interest: UInt8 = 0
-  /// Everything of the format's shared log before this was sent or is in the outbox.
+  /// Everything of the group's shared log before this was sent or is in the outbox.
   var sharedThrough: UInt64 = 0
   /// Ranges of frame logs to be sent after `owned`.
   var outbox = Outbox()

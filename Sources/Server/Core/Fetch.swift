@@ -112,7 +112,7 @@ extension Shard {
     table[place].task = fetch.assembly
     // Half of what a client may be behind, so that the answer alone does not make it a slow one.
     let byteLimit = core.configuration.limits.backlogBytesLimit / 2
-    let dialect = formats[Int(table[place].format)].dialect
+    let dialect = fanOutGroups[table[place].group].dialect
     write(to: place) { frames in
       dialect.writePage(page, counts, groups: groups, byteLimit: byteLimit, to: &frames)
     }

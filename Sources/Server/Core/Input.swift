@@ -104,7 +104,7 @@ extension Shard {
 
   /// Whether the session at `place` is a WebSocket, which is spoken in both directions.
   private func speaksToUs(_ place: UInt32) -> Bool {
-    formats[Int(table[place].format)].dialect.framing == .webSocket
+    fanOutGroups[table[place].group].dialect.framing == .webSocket
   }
 
   /// The peer has said end of stream.

@@ -75,7 +75,7 @@ extension Shard {
       at = min(at, table[place].progressAt + limits.progressTimeoutMilliseconds)
     }
     if table[place].state == .session {
-      let heartbeat = formats[Int(table[place].format)].dialect.heartbeat
+      let heartbeat = fanOutGroups[table[place].group].dialect.heartbeat
       if !table[place].flags.contains(.blocked), table[place].engine == nil {
         at = min(at, table[place].heardAt + heartbeat.silenceLimitMilliseconds)
       }
@@ -143,7 +143,7 @@ extension Shard {
     if table[place].state == .http {
       table[place].deadline = max(table[place].deadline, end)
     } else if table[place].state == .session {
-      let silence = formats[Int(table[place].format)].dialect.heartbeat.silenceLimitMilliseconds
+      let silence = fanOutGroups[table[place].group].dialect.heartbeat.silenceLimitMilliseconds
       table[place].heardAt = max(table[place].heardAt, end - min(end, silence))
     }
   }
@@ -151,7 +151,7 @@ extension Shard {
   /// False when the session has ended.
   private func sessionTimerFired(_ place: UInt32) -> Bool {
     if let session = table[place].engine { return engineTimerFired(session, place) }
-    let dialect = formats[Int(table[place].format)].dialect
+    let dialect = fanOutGroups[table[place].group].dialect
     if table[place].task is EngineProbe, now >= table[place].deadline {
       metrics.add(.timedOut)
       close(place, code: 1000, reason: "no upgrade in time")
@@ -220,7 +220,7 @@ extension Shard {
     spillOutbox(at: place)
     leaveSession(place, because: logged ?? "closed with \(code), \(reason)")
     var frame: [UInt8] = []
-    formats[Int(table[place].format)].dialect.framing.writeClose(
+    fanOutGroups[table[place].group].dialect.framing.writeClose(
       code: code, reason: reason, into: &frame)
     // Thousands may be cut off at once, each as far behind as it may be.
     table[place].owned.reserveCapacity(table[place].owned.count + frame.count)
@@ -331,7 +331,7 @@ extension Shard {
     logEnd(at: place, because: reason())
     leaveRooms(place)
     unlist(place)
-    formats[Int(table[place].format)].members.remove(place)
+    fanOutGroups[table[place].group].members.remove(place)
     table[place].task = nil
     table[place].flags.remove([.replaying, .ungreeted])
   }

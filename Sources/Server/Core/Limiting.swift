@@ -151,9 +151,9 @@ extension Shard {
     let draw = table[place].messages.draw(
       core.quotas.messageRate, at: now.nanosecondsOfMilliseconds)
     guard draw != .within else { return true }
-    let format = formats[Int(table[place].format)]
+    let group = fanOutGroups[table[place].group]
     metrics.add(.messagesRefused)
-    guard draw == .over, format.dialect.forgivesTooManyMessages else {
+    guard draw == .over, group.dialect.forgivesTooManyMessages else {
       metrics.add(.messageFloods)
       close(place, code: 1008, reason: "too many messages")
       return false

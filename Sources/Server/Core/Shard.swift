@@ -79,10 +79,7 @@ final class Shard {
   /// of those begins, or did; nil where none does.
   var leaning = PlaceSet()
   var leaningFrom: [UInt64?]
-  /// What is written for each dialect, without and with cursors.
-  let formats: [Format]
-  /// Where those of each path of Engine.IO are among them.
-  let engineFormats: [EngineFormats]
+  let fanOutGroups: FanOutGroups
   /// Sessions of Engine.IO that live here.
   var engineSessions: [EngineID: UInt32] = [:]
   /// The place that has just been given the socket whose bytes are being looked at.
@@ -176,23 +173,10 @@ final class Shard {
         + Shard.largestFrameBytes,
       "frame log of \(capacity) bytes")
     direct = FrameLog(capacity: capacity)
-    // Those who have not shown a token yet are in a format of their own, behind the others, which
-    // has no members: nothing is ever written to its log.
-    var formats =
-      DialectRegistry.all.flatMap { dialect in
-        [nil, core.store.epoch].map { Format(dialect: dialect, epoch: $0, capacity: capacity) }
-      }
-      + DialectRegistry.all.map { Format(dialect: $0, epoch: nil, capacity: capacity) }
-    engineFormats = core.configuration.engines.map { engine in
-      let first = formats.count
-      formats += engine.formats(epoch: core.store.epoch, capacity: capacity)
-      return EngineFormats(first: first)
-    }
-    formats.append(Format(dialect: MetricsDialect(), epoch: nil, capacity: capacity))
-    // What an outbox numbers: the direct log, and two of each format.
-    precondition(2 * formats.count < UInt8.max, "\(formats.count) formats")
-    self.formats = formats
-    leaningFrom = [UInt64?](repeating: nil, count: 1 + 2 * formats.count)
+    fanOutGroups = FanOutGroups(
+      paths: core.configuration.engines, epoch: core.store.epoch, capacity: capacity)
+    leaningFrom = [UInt64?](
+      repeating: nil, count: LogID.count(ofGroups: fanOutGroups.all.count))
     precondition(listeners.count <= Shard.listenerLimit, "\(listeners.count) listeners")
     for (index, listener) in listeners.enumerated() {
       acceptors.append(

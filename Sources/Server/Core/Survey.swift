@@ -186,7 +186,7 @@ extension Shard {
     let connection = table[place]
     // What is listed and no session is a poll that waits.
     let dialect =
-      connection.state == .session ? formats[Int(connection.format)].dialect.name : "poll"
+      connection.state == .session ? fanOutGroups[connection.group].dialect.name : "poll"
     return ConnectionSummary(
       id: "\(index)-\(place)-\(connection.generation)", dialect: dialect,
       connectedAt: connection.connectedAt, remoteAddress: connection.peer.text,

@@ -171,17 +171,17 @@ extension Shard {
     guard message.bytes.count <= core.configuration.limits.messageBytesLimit else {
       throw .messageTooBig
     }
-    let format = formats[Int(table[place].format)]
+    let group = fanOutGroups[table[place].group]
     if table[place].flags.contains(.awaitsToken) {
       return close(
-        place, code: format.dialect.expiryCloseCode, reason: "the first message must be auth")
+        place, code: group.dialect.expiryCloseCode, reason: "the first message must be auth")
     }
     // No dialect gives binary messages a meaning; they are read and ignored.
     guard message.isText else { return }
-    if let request = format.dialect.request(in: message.bytes) {
+    if let request = group.dialect.request(in: message.bytes) {
       take(request, at: place)
     } else {
-      answer(message, format, at: place)
+      answer(message, group, at: place)
     }
   }
 
@@ -198,10 +198,10 @@ extension Shard {
     }
   }
 
-  private func answer(_ message: MessageAssembly, _ format: Format, at place: UInt32) {
-    format.writer.removeAll()
-    format.dialect.answer(message.bytes, time: wall, to: &format.writer)
-    send(format.writer.bytes, to: place)
+  private func answer(_ message: MessageAssembly, _ group: FanOutGroup, at place: UInt32) {
+    group.writer.removeAll()
+    group.dialect.answer(message.bytes, time: wall, to: &group.writer)
+    send(group.writer.bytes, to: place)
   }
 
   private func handleControl(

@@ -10,15 +10,6 @@ internal import CReactor
 internal import Notifications
 internal import Wire
 
-/// Where a path's formats are among the shard's.
-///
-/// Slot 0 is of sessions that have begun no namespace; the namespaces follow in their order.
-struct EngineFormats {
-  let first: Int
-
-  func index(slot: Int, isPolling: Bool) -> Int { first + 2 * slot + (isPolling ? 1 : 0) }
-}
-
 extension Shard {
   /// Packets in the body that a poll is answered with: python-engineio takes no more.
   private static let packetsPerPoll = 16
@@ -46,8 +37,7 @@ extension Shard {
     }
     engineSessions[id] = place
     let isPolling = table[place].flags.contains(.polling)
-    let format = engineFormats[path].index(slot: 0, isPolling: isPolling)
-    beginSession(at: place, format: format)
+    beginSession(at: place, in: fanOutGroups.id(ofPath: path, isPolling: isPolling))
     table[place].engine = session
     table[place].heardAt = now
     table[place].connectedAt = wall

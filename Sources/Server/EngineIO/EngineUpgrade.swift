@@ -22,8 +22,7 @@ extension Shard {
     _ head: HTTPRequestHead, of session: EngineSession, isPolling: Bool, at place: UInt32
   ) throws(EngineIORefusal) {
     guard try becomeWebSocket(head, at: place) else { return }
-    let format = engineFormats[session.path].index(slot: 0, isPolling: false)
-    beginSession(at: place, format: format)
+    beginSession(at: place, in: fanOutGroups.id(ofPath: session.path, isPolling: false))
     guard isPolling, session.probe == nil else {
       // As the reference does: a WebSocket too many is closed, and the session goes on.
       return close(place, code: 1000, reason: "the session has a WebSocket already")
@@ -123,16 +122,15 @@ extension Shard {
 
   /// Moves `place` to the same words in another framing.
   private func setFraming(of place: UInt32, _ session: EngineSession, isPolling: Bool) {
-    let before = Int(table[place].format)
-    let slot = (before - engineFormats[session.path].first) / 2
-    let after = engineFormats[session.path].index(slot: slot, isPolling: isPolling)
+    let before = table[place].group
+    let after = fanOutGroups.id(matching: before, ofPath: session.path, isPolling: isPolling)
     for room in rooms(at: place) {
-      rooms[TextKey(room)]?.remove(place, format: UInt8(before))
-      rooms[TextKey(room)]?.insert(place, format: UInt8(after))
+      rooms[TextKey(room)]?.remove(place, group: before)
+      rooms[TextKey(room)]?.insert(place, group: after)
     }
-    if formats[before].members.remove(place) { formats[after].members.insert(place) }
-    table[place].format = UInt8(after)
-    table[place].sharedThrough = formats[after].log.end
+    if fanOutGroups[before].members.remove(place) { fanOutGroups[after].members.insert(place) }
+    table[place].group = after
+    table[place].sharedThrough = fanOutGroups[after].log.end
   }
 }
 

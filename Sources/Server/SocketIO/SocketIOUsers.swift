@@ -80,9 +80,9 @@ extension Shard {
     settleBeginning(of: session)
     guard table.contains(place) else { return }
     let isPolling = table[session.place].flags.contains(.polling)
-    let format = engineFormats[session.path].index(
-      slot: 1 + client.namespace, isPolling: isPolling)
-    enter(caller, format: format, since: nil, isHeld: resumption != nil, at: place)
+    let group = fanOutGroups.id(
+      ofPath: session.path, namespace: client.namespace, isPolling: isPolling)
+    enter(caller, group: group, since: nil, isHeld: resumption != nil, at: place)
     if let resumption, table.contains(place), table[place].state == .session {
       askForRooms(resumption.recovery, at: place)
     }
@@ -102,7 +102,7 @@ extension Shard {
     table[place].flags.insert(.guest)
     table[place].peer = table[session.place].peer
     table[place].userAgent = table[session.place].userAgent
-    beginSession(at: place, format: Int(table[session.place].format))
+    beginSession(at: place, in: table[session.place].group)
     table[place].engine = session
     return place
   }
@@ -119,10 +119,9 @@ extension Shard {
     let assembly = assembly(at: place)
     leaveFanOut(place, because: "left the namespace")
     table[place].task = assembly
-    let slot = engineFormats[session.path]
     let isPolling = table[place].flags.contains(.polling)
-    table[place].format = UInt8(slot.index(slot: 0, isPolling: isPolling))
-    table[place].sharedThrough = formats[Int(table[place].format)].log.end
+    table[place].group = fanOutGroups.id(ofPath: session.path, isPolling: isPolling)
+    table[place].sharedThrough = fanOutGroups[table[place].group].log.end
     table[place].user = ""
     table[place].tokenEnd = .max
     markQueued(place)
@@ -279,7 +278,7 @@ extension Shard {
     endsAt: Int64?
   ) {
     // A store that is closed takes nothing, and one that recovers nothing keeps nothing.
-    guard !isStopping, formats[Int(table[place].format)].tellsCursors else { return }
+    guard !isStopping, fanOutGroups[table[place].group].tellsCursors else { return }
     let command = StoreCommand.keepRooms(
       session: socket.recovery, user: table[place].user, rooms: rooms, endsAt: endsAt)
     if !core.store.submit(command, reply: { _ in }) { metrics.add(.roomsUnkept) }
