@@ -45,6 +45,7 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     .target(name: "CReactor", cSettings: c),
+    .target(name: "Reactor", dependencies: ["CReactor"], swiftSettings: strict),
     .target(name: "WebClient", exclude: ["client", "pages", "package.json"], cSettings: c23),
     .target(name: "Broadcast", swiftSettings: strict),
     .target(name: "Wire", swiftSettings: strict),
@@ -53,37 +54,37 @@ let package = Package(
     .target(name: "Notifications", dependencies: ["Wire"], swiftSettings: strict),
     .target(
       name: "Storage",
-      dependencies: ["Notifications", "Broadcast", "Cryptography", "CReactor", "CSQLite"],
+      dependencies: ["Notifications", "Broadcast", "Cryptography", "Reactor", "CSQLite"],
       swiftSettings: strict),
     .target(
       name: "Server",
       dependencies: [
-        "CReactor", "WebClient", "Broadcast", "Wire", "Cryptography", "Tokens", "Notifications",
+        "Reactor", "WebClient", "Broadcast", "Wire", "Cryptography", "Tokens", "Notifications",
         "Storage",
       ],
       swiftSettings: strict),
     .target(
       name: "Carillon",
-      dependencies: ["Wire", "Cryptography", "Tokens", "Notifications", "Server"],
+      dependencies: ["Reactor", "Wire", "Tokens", "Notifications", "Server"],
       swiftSettings: strict),
     .executableTarget(
       name: "EmbeddingExample", dependencies: ["Carillon"], swiftSettings: strict),
     .target(
-      name: "LoadClient", dependencies: ["CReactor", "Wire"], swiftSettings: strict),
+      name: "LoadClient", dependencies: ["Reactor", "Wire"], swiftSettings: strict),
     .executableTarget(
       name: "CarillonCommand",
-      dependencies: ["CReactor", "Wire", "Cryptography", "Tokens", "Server", "LoadClient"],
+      dependencies: ["Reactor", "Wire", "Tokens", "Server", "LoadClient"],
       swiftSettings: strict),
 
     .executableTarget(name: "Floor", path: "Benchmarks/Floor", cSettings: c),
     .target(
-      name: "BenchmarkSupport", dependencies: ["CReactor", "LoadClient", "Tokens", "Wire"],
+      name: "BenchmarkSupport", dependencies: ["Reactor", "LoadClient", "Tokens", "Wire"],
       path: "Benchmarks/Support", swiftSettings: strict),
     .executableTarget(
-      name: "FanOut", dependencies: ["BenchmarkSupport", "CReactor", "LoadClient"],
+      name: "FanOut", dependencies: ["BenchmarkSupport", "Reactor", "LoadClient"],
       path: "Benchmarks/FanOut", swiftSettings: strict),
     .executableTarget(
-      name: "Innocents", dependencies: ["BenchmarkSupport", "CReactor", "LoadClient", "Wire"],
+      name: "Innocents", dependencies: ["BenchmarkSupport", "Reactor", "LoadClient", "Wire"],
       path: "Benchmarks/Innocents", swiftSettings: strict),
 
     .executableTarget(
@@ -91,13 +92,16 @@ let package = Package(
       path: "Benchmarks/StoreWrite", swiftSettings: strict),
 
     .executableTarget(
-      name: "RingContention", dependencies: ["Broadcast"], path: "Benchmarks/RingContention",
-      swiftSettings: strict),
+      name: "RingContention", dependencies: ["Reactor", "Broadcast"],
+      path: "Benchmarks/RingContention", swiftSettings: strict),
 
     .executableTarget(
-      name: "SocketIOFixture", dependencies: ["CReactor", "Cryptography", "Server", "Tokens"],
+      name: "SocketIOFixture", dependencies: ["Reactor", "Server", "Tokens"],
       path: "Tests/SocketIOFixture", swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strictTests),
+    .testTarget(
+      name: "ReactorTests", dependencies: ["Reactor", "CReactor", "TestSupport"],
+      path: "Tests/Reactor", swiftSettings: strictTests),
     .testTarget(
       name: "BroadcastTests", dependencies: ["Broadcast", "TestSupport"], path: "Tests/Broadcast",
       exclude: ["races"], swiftSettings: strictTests),
@@ -115,16 +119,19 @@ let package = Package(
       path: "Tests/Notifications", swiftSettings: strictTests),
     .testTarget(
       name: "StorageTests",
-      dependencies: ["Storage", "Notifications", "Broadcast", "CReactor", "TestSupport"],
+      dependencies: [
+        "Storage", "Notifications", "Broadcast", "Reactor", "CReactor", "TestSupport",
+      ],
       path: "Tests/Storage", swiftSettings: strictTests),
     .testTarget(
       name: "ServerTests",
       dependencies: [
-        "Server", "Broadcast", "CReactor", "Notifications", "Tokens", "Wire", "TestSupport",
+        "Server", "Broadcast", "Reactor", "CReactor", "Notifications", "Tokens", "Wire",
+        "TestSupport",
       ],
       path: "Tests/Server", swiftSettings: strictTests),
     .testTarget(
-      name: "LoadClientTests", dependencies: ["CReactor", "LoadClient", "Wire", "TestSupport"],
+      name: "LoadClientTests", dependencies: ["Reactor", "LoadClient", "Wire", "TestSupport"],
       path: "Tests/LoadClient", swiftSettings: strictTests),
     .testTarget(
       name: "CarillonTests",

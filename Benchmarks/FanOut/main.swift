@@ -1,11 +1,11 @@
 // Measures Carillon's fan-out, idle memory and durable publishing on this machine.
 
 internal import BenchmarkSupport
-internal import CReactor
 internal import Glibc
+internal import Reactor
 
-cl_signals_block()
-_ = cl_raise_open_files()
+Signals.block()
+ProcessResources.raiseOpenFilesLimit()
 
 guard let options = Options(Array(CommandLine.arguments.dropFirst())) else {
   say(Options.usage)

@@ -5,9 +5,9 @@
 // innocents do not get.
 
 internal import BenchmarkSupport
-internal import CReactor
 internal import Glibc
 internal import LoadClient
+internal import Reactor
 internal import Wire
 
 /// Does what it was ordered to until it is told to stop, or its time is up.
@@ -68,7 +68,7 @@ final class Attacker {
   private func flood(
     with frames: (bytes: [UInt8], count: Int), perMinute: Int?, receiveBytes: Int32? = nil
   ) throws {
-    let start = Host.nanoseconds()
+    let start = Kernel.real.monotonicNanoseconds
     let interval = perMinute.map { 60e9 * Double(frames.count) / Double($0) } ?? 0
     var writes = 0
     while !isTold {
@@ -85,7 +85,7 @@ final class Attacker {
           progress.sent += frames.count
           writes += 1
           let due = start &+ UInt64(Double(writes) * interval)
-          let now = Host.nanoseconds()
+          let now = Kernel.real.monotonicNanoseconds
           look(milliseconds: due > now ? Int32(clamping: (due - now) / 1_000_000) : 0)
         }
         tell()
@@ -139,12 +139,12 @@ final class Attacker {
 
   /// Waits so long for somebody to want this to end.
   private func look(milliseconds: Int32) {
-    if cl_signals_wait(milliseconds) != 0 { isTold = true }
+    if Signals.wait(timeoutMilliseconds: milliseconds) != nil { isTold = true }
   }
 
   /// Writes down how far this has come, now and then.
   private func tell(atOnce: Bool = false) {
-    let now = Host.nanoseconds()
+    let now = Kernel.real.monotonicNanoseconds
     guard atOnce || now >= nextProgress else { return }
     nextProgress = now &+ Self.progressNanoseconds
     show(progress.line)

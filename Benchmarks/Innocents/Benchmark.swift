@@ -11,6 +11,7 @@
 
 internal import BenchmarkSupport
 internal import LoadClient
+internal import Reactor
 
 struct Benchmark {
   private static let warmUpMilliseconds = 300
@@ -61,13 +62,13 @@ struct Benchmark {
     let running = try RunningAttack(
       AttackOrder(finding.attack, options, port: server.url.port), credentials)
     let spentBefore = running.process.processorNanoseconds()
-    let start = Host.nanoseconds()
+    let start = Kernel.real.monotonicNanoseconds
     let window = try Window.measure(session, options, server)
     let spent = Double(running.process.processorNanoseconds() &- spentBefore)
     finding.attacked.append(
       AttackedWindow(
         window: window, progress: running.progress,
-        attackerCores: spent / Double(max(1, Host.nanoseconds() &- start)),
+        attackerCores: spent / Double(max(1, Kernel.real.monotonicNanoseconds &- start)),
         residentGrowth: max(0, window.residentMost - residentBefore)))
     running.process.stop()
   }

@@ -3,6 +3,7 @@
 
 internal import BenchmarkSupport
 internal import LoadClient
+internal import Reactor
 
 /// The server's own counts at one time, over all shards.
 struct ServerCounts {
@@ -55,7 +56,7 @@ struct Window {
     let serverBefore = server.process.processorNanoseconds()
     let serverWaitBefore = server.process.waitedNanoseconds()
     let clientBefore = System.processorNanoseconds(ofProcess: "self")
-    let start = Host.nanoseconds()
+    let start = Kernel.real.monotonicNanoseconds
     let live = session.liveCount
     session.onProgress = { _ in
       residentMost = max(residentMost, server.process.residentByteCount())
@@ -63,7 +64,7 @@ struct Window {
     defer { session.onProgress = nil }
     let report = try session.measure(
       .rate(Double(options.rate)), milliseconds: options.windowMilliseconds)
-    let elapsed = Double(max(1, Host.nanoseconds() &- start))
+    let elapsed = Double(max(1, Kernel.real.monotonicNanoseconds &- start))
     let serverSpent = server.process.processorNanoseconds() &- serverBefore
     let serverWait = server.process.waitedNanoseconds() &- serverWaitBefore
     let clientAfter = System.processorNanoseconds(ofProcess: "self")

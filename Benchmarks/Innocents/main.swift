@@ -1,11 +1,11 @@
 // Measures what a flood costs the clients that do no harm: cases 9, 15 and 62.
 
 internal import BenchmarkSupport
-internal import CReactor
 internal import Glibc
+internal import Reactor
 
-cl_signals_block()
-_ = cl_raise_open_files()
+Signals.block()
+ProcessResources.raiseOpenFilesLimit()
 
 let arguments = Array(CommandLine.arguments.dropFirst())
 do {

@@ -48,7 +48,7 @@ func seconds(_ clock: clockid_t) -> Double {
 
 func run(group: Int, count: Int, directory: String) throws {
   let round = Round()
-  let store = try unsafe SQLiteStore(StoreConfiguration(path: directory)) { events in
+  let store = try SQLiteStore(StoreConfiguration(path: directory)) { events in
     for event in events { round.checksum &+= event.offset ?? 0 }
   }
   let content = Content(

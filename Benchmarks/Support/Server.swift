@@ -2,6 +2,7 @@
 
 internal import Glibc
 package import LoadClient
+internal import Reactor
 internal import Tokens
 
 /// The secrets of this run: random, known to the driver and to the servers that it starts.
@@ -21,11 +22,10 @@ package struct Credentials: Sendable {
 
   /// Those in the environment of this process, which a driver has started; nil: there are none.
   package static var inherited: Credentials? {
-    // SAFETY: nothing here changes the environment, so what is found lives on.
-    guard let secret = unsafe getenv("JWT_SECRET"), let apiKey = unsafe getenv("CARILLON_API_KEY")
+    guard let secret = Environment.value(of: "JWT_SECRET"),
+      let apiKey = Environment.value(of: "CARILLON_API_KEY")
     else { return nil }
-    // SAFETY: each ends with a zero.
-    return unsafe Credentials(secret: String(cString: secret), apiKey: String(cString: apiKey))
+    return Credentials(secret: secret, apiKey: apiKey)
   }
 
   /// What a server is started with, so that it accepts these.
@@ -34,7 +34,7 @@ package struct Credentials: Sendable {
 
   /// The token of the n-th user, good for two hours.
   package func token(user number: Int) -> String {
-    let now = Int64(time(nil))
+    let now = Kernel.real.wallMilliseconds / 1_000
     return TokenSigner.sign(
       userID: Self.userID(number), scopes: [], issuedAtSeconds: now,
       expiresAtSeconds: now + 7_200, secret: Array(secret.utf8))
@@ -46,7 +46,7 @@ package struct Credentials: Sendable {
   }
 
   private static func hexadecimal(byteCount: Int) -> String {
-    Host.randomBytes(count: byteCount).reduce(into: "") { text, byte in
+    Kernel.real.randomBytes(count: byteCount).reduce(into: "") { text, byte in
       text += String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
     }
   }

@@ -1,7 +1,7 @@
 // What the driver asks of the operating system: files of /proc, processors, directories.
 
-internal import CReactor
 internal import Glibc
+internal import Reactor
 
 /// A step of the benchmark that could not be taken.
 package struct BenchmarkError: Error, CustomStringConvertible {
@@ -11,7 +11,8 @@ package struct BenchmarkError: Error, CustomStringConvertible {
 }
 
 /// What a pinned thread runs, and how it failed.
-private final class PinnedWork {
+private final class PinnedWork: @unchecked Sendable {
+  // Unchecked: the starter waits until the thread has ended, so only one thread at a time has it.
   private let body: () throws -> Void
   private(set) var failure: (any Error)?
 
@@ -25,34 +26,10 @@ private final class PinnedWork {
 /// What the driver asks of the operating system.
 package enum System {
   /// A small file, whole; nil when it cannot be read.
-  package static func read(_ path: String) -> String? {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return nil }
-    defer { _ = Glibc.close(descriptor) }
-    var text: [UInt8] = []
-    var piece = [UInt8](repeating: 0, count: 16 << 10)
-    while true {
-      // SAFETY: `piece` is writable for its count.
-      let count = unsafe Glibc.read(descriptor, &piece, piece.count)
-      guard count > 0 else { break }
-      text.append(contentsOf: piece[..<count])
-    }
-    return String(decoding: text, as: UTF8.self)
-  }
+  package static func read(_ path: String) -> String? { BlockingFile.read(path) }
 
   package static func write(_ text: String, to path: String) throws {
-    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw BenchmarkError("cannot write \(path)") }
-    defer { _ = Glibc.close(descriptor) }
-    let bytes = Array(text.utf8)
-    var written = 0
-    while written < bytes.count {
-      let rest = Array(bytes[written...])
-      // SAFETY: `rest` is readable for its count.
-      let count = unsafe Glibc.write(descriptor, rest, rest.count)
-      guard count > 0 else { throw BenchmarkError("cannot write \(path)") }
-      written += count
-    }
+    guard BlockingFile.write(text, to: path) else { throw BenchmarkError("cannot write \(path)") }
   }
 
   /// The names in a directory, without those that begin with a dot.
@@ -114,7 +91,7 @@ package enum System {
   /// Processors that the driver may use.
   ///
   /// First asked on the main thread, which is not pinned.
-  package static let processorCount = Int(cl_cpu_count())
+  package static let processorCount = ProcessResources.processorCount
   /// Where a server under measurement runs, and where its load client does: nil when they share
   /// the only one.
   package static var serverProcessor: Int? { processorCount > 1 ? 0 : nil }
@@ -137,25 +114,15 @@ package enum System {
   package static func run(onProcessor processor: Int?, _ body: @escaping () throws -> Void) throws {
     guard let processor else { return try body() }
     let work = PinnedWork(body)
-    var thread: OpaquePointer?
-    // SAFETY: `work` outlives the thread, which is joined below.
-    let status = unsafe cl_thread_start(
-      "pinned", Int32(processor),
-      { context in
-        // SAFETY: the context is the work, which the starter holds until it has joined.
-        unsafe Unmanaged<PinnedWork>.fromOpaque(context!).takeUnretainedValue().run()
-      }, Unmanaged.passUnretained(work).toOpaque(), &thread)
-    guard status == 0, let started = unsafe thread else {
-      throw BenchmarkError("cannot start a thread on processor \(processor)")
-    }
-    // SAFETY: started above, joined once.
-    unsafe cl_thread_join(started)
+    try Thread(name: "pinned", processor: processor) { work.run() }.join()
     if let failure = work.failure { throw failure }
   }
 
   /// Waits a moment between two looks at a condition, or until someone wants the program to end.
   package static func pause(milliseconds: Int) throws {
-    guard cl_signals_wait(Int32(milliseconds)) == 0 else { throw BenchmarkError("interrupted") }
+    guard Signals.wait(timeoutMilliseconds: Int32(milliseconds)) == nil else {
+      throw BenchmarkError("interrupted")
+    }
   }
 
   /// Looks until `condition` holds; false when it did not within the time.
@@ -171,13 +138,8 @@ package enum System {
 
   /// A port of loopback that nothing listens on now.
   package static func freePort() throws -> UInt16 {
-    // SAFETY: the kernel table is never freed.
-    let descriptor = unsafe cl_listen(cl_kernel_real(), "127.0.0.1", 0, 1)
-    guard descriptor >= 0 else { throw BenchmarkError("no free port") }
-    defer { unsafe cl_close(cl_kernel_real(), descriptor) }
-    // SAFETY: the kernel table is never freed.
-    let port = unsafe cl_local_port(cl_kernel_real(), descriptor)
-    guard port > 0 else { throw BenchmarkError("no free port") }
-    return UInt16(port)
+    let listener = try Listener(kernel: .real, host: "127.0.0.1", port: 0)
+    Kernel.real.close(listener.fd)
+    return listener.port
   }
 }

@@ -12,9 +12,9 @@ package struct OutboxRange: Equatable {
   package var from: UInt64
   package var to: UInt64
   /// Which of the shard's frame logs.
-  package var log: UInt8
+  package var log: LogID
 
-  package init(log: UInt8, from: UInt64, to: UInt64) {
+  package init(log: LogID, from: UInt64, to: UInt64) {
     self.log = log
     self.from = from
     self.to = to
@@ -33,7 +33,7 @@ package struct OutboxRange: Equatable {
 /// with; the ranges add up to `byteCount`; ranges of one log ascend and do not overlap, because
 /// frames are appended as they are written; two neighbours that could be one are one.
 package struct Outbox {
-  private var first = OutboxRange(log: 0, from: 0, to: 0)
+  private var first = OutboxRange(log: LogID(rawValue: 0), from: 0, to: 0)
   /// Where the live part of `rest` begins: ranges are taken from its front without moving them.
   private var restIndex: UInt32 = 0
   private var rest: [OutboxRange] = []
@@ -58,7 +58,7 @@ package struct Outbox {
   /// Adds the bytes `[from, to)` of a log; joins them to the last range if they continue it.
   ///
   /// An empty range adds nothing.
-  package mutating func append(log: UInt8, from: UInt64, to: UInt64) {
+  package mutating func append(log: LogID, from: UInt64, to: UInt64) {
     precondition(from <= to, "[\(from), \(to))")
     guard from < to else { return }
     if isEmpty {
@@ -102,7 +102,7 @@ package struct Outbox {
   ///
   /// Once the log's `start` is past it the connection has fallen out of the window. Looks at the
   /// ranges in order, so it answers at the first one in the usual case.
-  package func oldestPosition(in log: UInt8) -> UInt64? {
+  package func oldestPosition(in log: LogID) -> UInt64? {
     guard !isEmpty else { return nil }
     if first.log == log { return first.from }
     for index in Int(restIndex)..<rest.count where rest[index].log == log {
@@ -133,7 +133,7 @@ package struct Outbox {
 
   /// The part of the invariant that takes a walk; debug builds only.
   private func areRangesSound() -> Bool {
-    var ends: [UInt8: UInt64] = [:]
+    var ends: [LogID: UInt64] = [:]
     var total = 0
     for index in 0..<rangeCount {
       let range = self[index]

@@ -1,6 +1,6 @@
 // What a bus is started with.
 
-internal import Cryptography
+internal import Reactor
 internal import Server
 internal import Tokens
 internal import Wire
@@ -42,8 +42,10 @@ public struct BusConfiguration: Sendable {
     self.tokenSecret = tokenSecret
   }
 
-  /// A secret that nobody can guess, for a program that signs all of its clients' tokens itself.
-  public static func makeSecret() -> String { Base64.encodeURL(SecureRandom.bytes(count: 32)) }
+  /// A secret that cannot be guessed, for a program that signs all of its clients' tokens itself.
+  public static func makeSecret() -> String {
+    Base64.encodeURL(Kernel.real.randomBytes(count: 32))
+  }
 
   /// The server's configuration.
   func serverConfiguration() throws(BusError) -> Configuration {

@@ -1,5 +1,7 @@
 // Command lines: `--flag value`, `--flag=value`, `--switch`, and nothing guessed.
 
+internal import Reactor
+
 /// What is wrong with a command line; printed with a hint, exit status 2.
 struct UsageError: Error {
   let message: String

@@ -1,7 +1,7 @@
 // `carillon check`: what is in force and where it came from, and which limits of this machine stand
 // in the way, with the command that lifts each.
 
-internal import CReactor
+internal import Reactor
 internal import Wire
 
 /// `carillon check`.
@@ -39,7 +39,7 @@ enum CheckCommand {
   }
 
   private static func hostLimits() -> [Limit] {
-    let files = cl_raise_open_files()
+    let files = ProcessResources.raiseOpenFilesLimit()
     var limits = [
       Limit(
         name: "open files", value: "\(files)", isEnough: files >= 100_000,
@@ -54,7 +54,7 @@ enum CheckCommand {
       ("open files of all", "fs/file-max", 1_000_000, "fs.file-max=2000000"),
     ]
     for number in leasts {
-      guard let text = ProcFile.read("/proc/sys/" + number.path), let value = Int(text) else {
+      guard let text = setting(number.path), let value = Int(text) else {
         continue
       }
       limits.append(
@@ -82,7 +82,13 @@ enum CheckCommand {
 
   /// The numbers of a file under /proc/sys; nil when it cannot be read.
   private static func numbers(in path: String) -> [Int]? {
-    ProcFile.read("/proc/sys/" + path)?.split { $0 == " " || $0 == "\t" }.compactMap { Int($0) }
+    setting(path)?.split { $0 == " " || $0 == "\t" }.compactMap { Int($0) }
+  }
+
+  /// The text of a file under /proc/sys without its line end; nil when it cannot be read.
+  private static func setting(_ path: String) -> String? {
+    guard let text = BlockingFile.read("/proc/sys/" + path) else { return nil }
+    return text.hasSuffix("\n") ? String(text.dropLast()) : text
   }
 
   private static func json(_ settings: ServeSettings, _ limits: [Limit]) -> String {

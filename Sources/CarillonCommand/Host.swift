@@ -1,18 +1,17 @@
 // What this machine has and allows.
 
-internal import CReactor
-internal import Glibc
+internal import Reactor
 
 /// The machine.
 enum Host {
   /// Processors that this process may run on.
-  static var processorCount: Int { max(1, Int(cl_cpu_count())) }
+  static var processorCount: Int { ProcessResources.processorCount }
 
   /// Seconds since 1970.
-  static var now: Int64 { unsafe cl_wall_ms(cl_kernel_real()) / 1_000 }
+  static var now: Int64 { Kernel.real.wallMilliseconds / 1_000 }
 
   /// The clock that intervals are measured with: it never goes back.
-  static var monotonicMilliseconds: UInt64 { unsafe cl_monotonic_ms(cl_kernel_real()) }
+  static var monotonicMilliseconds: UInt64 { Kernel.real.monotonicMilliseconds }
 
   /// Sleeps until `times` intervals after `start` and says how many milliseconds that took.
   ///
@@ -22,15 +21,7 @@ enum Host {
     let (sum, isLate) = start.addingReportingOverflow(span)
     let end = isLong || isLate ? UInt64.max : sum
     let begin = monotonicMilliseconds
-    while monotonicMilliseconds < end {
-      // The kernel's own end of time is nearer than the clock's: such a sleep is begun again.
-      let seconds = min(end / 1_000, UInt64(Int32.max))
-      var moment = timespec()
-      moment.tv_sec = Int(seconds)
-      moment.tv_nsec = seconds == end / 1_000 ? Int(end % 1_000) * 1_000_000 : 0
-      // Ends at the moment, or early at a signal that is handled: then the loop looks again.
-      _ = unsafe clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &moment, nil)
-    }
+    Kernel.real.sleep(until: end)
     return monotonicMilliseconds - begin
   }
 }

@@ -1,8 +1,8 @@
 // `carillon listen`: print what arrives, one JSON a line, until Ctrl-C.
 
-internal import CReactor
 internal import Glibc
 internal import LoadClient
+internal import Reactor
 internal import Wire
 
 /// `carillon listen`.
@@ -35,12 +35,12 @@ enum ListenCommand {
     // Once connected, a signal waits until it is asked for: the connection is then ended in order.
     guard dialect == .sse else {
       let client = try WebSocketClient(to: server, target: target, fields: fields)
-      cl_signals_block()
+      Signals.block()
       if dialect.roomsAre == .joined { try join(rooms, client) }
       return try printMessages(of: client, count: count)
     }
     let client = try EventStreamClient(to: server, target: target, fields: fields)
-    cl_signals_block()
+    Signals.block()
     return try printEvents(of: client, count: count)
   }
 
@@ -52,7 +52,7 @@ enum ListenCommand {
 
   /// Whether somebody wants an end: Ctrl-C, or a polite kill.
   private static var isEnded: Bool {
-    let signal = cl_signals_wait(0)
+    let signal = Signals.wait(timeoutMilliseconds: 0)
     return signal == SIGINT || signal == SIGTERM || signal == SIGHUP
   }
 

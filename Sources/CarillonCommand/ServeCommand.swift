@@ -1,7 +1,7 @@
 // `carillon serve`: the server, until it is told to stop.
 
-internal import CReactor
 internal import Glibc
+internal import Reactor
 internal import Server
 internal import Tokens
 
@@ -13,8 +13,8 @@ enum ServeCommand {
   @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
     let settings = try ServeSettings(arguments)
     // Before the first thread, so that every thread inherits it.
-    cl_signals_block()
-    let files = cl_raise_open_files()
+    Signals.block()
+    let files = ProcessResources.raiseOpenFilesLimit()
     let server: CarillonServer
     do throws(ServerError) {
       server = try CarillonServer(settings.configuration)
@@ -43,7 +43,7 @@ enum ServeCommand {
 
   private static func waitForSignal() {
     while true {
-      let signal = cl_signals_wait(-1)
+      let signal = Signals.wait(timeoutMilliseconds: -1)
       if signal == SIGTERM || signal == SIGINT { return }
     }
   }

@@ -1,7 +1,7 @@
 // What a server is started with, and where each value came from: flags win over the environment,
 // the environment over defaults.
 
-internal import Cryptography
+internal import Reactor
 internal import Server
 internal import Tokens
 internal import Wire
@@ -103,7 +103,7 @@ struct ServeSettings {
       throw UsageError(
         "no key to verify tokens with: set JWT_SECRET, or try --dev for a server to play with")
     }
-    secret = given.isEmpty ? Base64.encodeURL(SecureRandom.bytes(count: 32)) : given
+    secret = given.isEmpty ? Base64.encodeURL(Kernel.real.randomBytes(count: 32)) : given
     let name = arguments.value("jwt-algorithm") ?? "HS256"
     guard let algorithm = SigningAlgorithm(rawValue: name) else {
       throw UsageError("--jwt-algorithm must be HS256, HS384 or HS512")

@@ -1,5 +1,6 @@
 // The publisher of a load test: one connection that pipelines ephemeral broadcasts.
 
+internal import Reactor
 internal import Wire
 
 /// Publishes the run's messages over one pipelined connection, in the fleet's reactor.
@@ -64,7 +65,7 @@ final class Broadcaster {
     let pad = payloadBytes - bare - 9
     padding = pad >= 0 ? ",\"pad\":\"\(String(repeating: "x", count: pad))\"" : ""
     socket = try Socket(connectingTo: server)
-    try poller.add(socket, index: Self.index, forWriting: true)
+    try poller.add(socket, slot: Self.index, forWriting: true)
   }
 
   private var isClosed = false
@@ -100,15 +101,15 @@ final class Broadcaster {
   }
 
   /// Takes one event of the poller.
-  func handle(_ readiness: Readiness) {
+  func handle(_ event: PollEvent) {
     guard failure == nil else { return }
     do throws(ClientError) {
       if !isConnected {
         if let code = socket.connectFailure() { throw .system(call: "connect", code: code) }
         isConnected = true
       }
-      if readiness.isReadable { try receive() }
-      if readiness.isWritable { try flush() }
+      if event.isReadable { try receive() }
+      if event.isWritable { try flush() }
     } catch {
       failure = error
       close()
@@ -141,6 +142,6 @@ final class Broadcaster {
   private func setWaitsForRoom(_ waits: Bool) throws(ClientError) {
     guard waits != waitsForRoom else { return }
     waitsForRoom = waits
-    try poller.modify(socket, index: Self.index, forWriting: waits)
+    try poller.modify(socket, slot: Self.index, forWriting: waits)
   }
 }

@@ -1,5 +1,7 @@
 // What can go wrong for a client of the server, in words that a command can print.
 
+internal import Reactor
+
 /// A failure of a client's own connection, URL or conversation.
 package enum ClientError: Error, Equatable, CustomStringConvertible {
   /// The text is no URL that this client can use, and why.
@@ -20,7 +22,7 @@ package enum ClientError: Error, Equatable, CustomStringConvertible {
   package var description: String {
     switch self {
     case .badURL(let reason): "bad URL: \(reason)"
-    case .system(let call, let code): "\(call) failed: \(SystemText.message(of: code))"
+    case .system(let call, let code): "\(call) failed: \(SystemError.message(of: code))"
     case .upgradeRefused(let status): "the server refused the WebSocket upgrade with \(status)"
     case .refused(let status): "the server refused the event stream with \(status)"
     case .closedByServer: "the server closed the connection"
@@ -28,4 +30,8 @@ package enum ClientError: Error, Equatable, CustomStringConvertible {
     case .malformed(let what): "the server sent \(what)"
     }
   }
+}
+
+extension ClientError {
+  init(_ error: SystemError) { self = .system(call: "\(error.call)", code: error.code) }
 }

@@ -1,5 +1,6 @@
 // A client of server-sent events for commands: connect, wait for the next event.
 
+internal import Reactor
 internal import Wire
 
 /// One event stream, waited for like a file that is read.
@@ -23,9 +24,9 @@ package final class EventStreamClient {
     to server: ServerURL, target: String, fields: [HTTPField] = [],
     timeoutMilliseconds: Int = 10_000
   ) throws(ClientError) {
-    poller = try Poller(capacity: 4)
+    poller = try Poller.forSockets()
     socket = try Socket(connectingTo: server)
-    try poller.add(socket, index: 0, forWriting: true)
+    try poller.add(socket, slot: 0, forWriting: true)
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     guard try wait(until: deadline) else { throw .timedOut("connecting to \(server.hostField)") }
     if let code = socket.connectFailure() { throw .system(call: "connect", code: code) }
@@ -33,7 +34,7 @@ package final class EventStreamClient {
     HTTPRequest("GET", target, fields: [HTTPField("Accept", "text/event-stream")] + fields)
       .write(to: server, into: &request)
     try send(request, until: deadline)
-    try poller.modify(socket, index: 0, forWriting: false)
+    try poller.modify(socket, slot: 0, forWriting: false)
     try receiveHead(until: deadline)
   }
 

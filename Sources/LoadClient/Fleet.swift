@@ -1,5 +1,6 @@
 // Many WebSocket connections on one thread: connecting them, reading them, letting them go.
 
+internal import Reactor
 internal import Wire
 
 /// Connections to a server's WebSocket endpoint, all in one thread's reactor.
@@ -64,7 +65,7 @@ package final class Fleet {
   func startConnections() throws(ClientError) {
     while places.count < count, handshakes < Self.handshakesLimit {
       let socket = try Socket(connectingTo: server)
-      try poller.add(socket, index: UInt32(places.count), forWriting: true)
+      try poller.add(socket, slot: UInt32(places.count), forWriting: true)
       places.append(
         Place(
           socket: socket, subscription: Subscription(greetingCount: dialect.greetingCount)))
@@ -85,14 +86,14 @@ package final class Fleet {
   }
 
   /// Takes one event of the poller.
-  func handle(_ readiness: Readiness) {
-    let index = Int(readiness.index)
+  func handle(_ event: PollEvent) {
+    let index = Int(event.slot)
     guard index < places.count else { return }
     do throws(ClientError) {
       switch places[index].phase {
       case .gone: return
-      case .connecting: if readiness.isWritable || readiness.isReadable { try upgrade(index) }
-      case .upgrading, .open: if readiness.isReadable { try receive(index) }
+      case .connecting: if event.isWritable || event.isReadable { try upgrade(index) }
+      case .upgrading, .open: if event.isReadable { try receive(index) }
       }
     } catch {
       end(index, because: error.description)
@@ -110,7 +111,7 @@ package final class Fleet {
     // The first bytes of a connection: the kernel takes a request head whole.
     guard socket.send(request) == .bytes(request.count) else { throw .closedByServer }
     places[index].phase = .upgrading
-    try poller.modify(socket, index: UInt32(index), forWriting: false)
+    try poller.modify(socket, slot: UInt32(index), forWriting: false)
   }
 
   /// Reads once, which is fair to the others; what is left makes the next wait return at once.
@@ -159,7 +160,7 @@ package final class Fleet {
       }
     }
     let socket = places[index].socket
-    let now = Host.nanoseconds()
+    let now = Kernel.real.monotonicNanoseconds
     return try counter.scan(bytes, from: start, for: &subscription, now: now) {
       frame throws(ClientError) in
       try Self.takeControl(frame, payload: frame.payload.map { bytes[$0] }, from: socket)

@@ -1,5 +1,7 @@
 // A keep-alive connection to an HTTP server for commands: ask, wait, read.
 
+internal import Reactor
+
 /// One connection that carries any number of requests, one after another or pipelined.
 ///
 /// Confined to one thread. Every wait has an end: `timeoutMilliseconds` without a byte either way
@@ -18,12 +20,12 @@ package final class HTTPConnection {
   ) throws(ClientError) {
     self.server = server
     self.timeoutMilliseconds = timeoutMilliseconds
-    poller = try Poller(capacity: 4)
+    poller = try Poller.forSockets()
     socket = try Socket(connectingTo: server)
-    try poller.add(socket, index: 0, forWriting: true)
+    try poller.add(socket, slot: 0, forWriting: true)
     try waitOnce("connecting to \(server.hostField)")
     if let code = socket.connectFailure() { throw .system(call: "connect", code: code) }
-    try poller.modify(socket, index: 0, forWriting: false)
+    try poller.modify(socket, slot: 0, forWriting: false)
   }
 
   deinit { socket.close() }
@@ -46,9 +48,9 @@ package final class HTTPConnection {
       switch socket.send(bytes, from: sent) {
       case .bytes(let count): sent += count
       case .wouldBlock:
-        try poller.modify(socket, index: 0, forWriting: true)
+        try poller.modify(socket, slot: 0, forWriting: true)
         try waitOnce("sending a request")
-        try poller.modify(socket, index: 0, forWriting: false)
+        try poller.modify(socket, slot: 0, forWriting: false)
         _ = try receiveOnce()
       case .closed: throw .closedByServer
       case .failed(let code): throw .system(call: "send", code: code)

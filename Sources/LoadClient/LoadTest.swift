@@ -3,6 +3,7 @@
 // Everything runs on the caller's thread, in one reactor, so the figures of a machine with few
 // processors are not those of the client's threads getting in each other's way.
 
+internal import Reactor
 internal import Wire
 
 /// When the next message is published.
@@ -122,7 +123,7 @@ package final class LoadSession {
 
   package init(_ configuration: LoadConfiguration) throws(ClientError) {
     self.configuration = configuration
-    poller = try Poller()
+    poller = try Poller.forSockets()
     let token = configuration.token
     let room = configuration.room.map { "&rooms=" + $0 } ?? ""
     fleet = Fleet(
@@ -144,7 +145,7 @@ package final class LoadSession {
   ///
   /// Connections that fail are counted in the reports; it is an error when none stands.
   package func connect() throws(ClientError) {
-    let start = Host.nanoseconds()
+    let start = Kernel.real.monotonicNanoseconds
     try pump(until: { self.fleet.isSettled && self.broadcaster.isConnected }) {
       () throws(ClientError) -> Int in
       try self.fleet.startConnections()
@@ -178,7 +179,7 @@ package final class LoadSession {
       published: broadcaster.published, accepted: broadcaster.accepted,
       refused: broadcaster.refused
     )
-    let start = Host.nanoseconds()
+    let start = Kernel.real.monotonicNanoseconds
     let deadline = start &+ UInt64(clamping: milliseconds) &* 1_000_000
     let finished: Bool
     switch pace {
@@ -220,9 +221,9 @@ package final class LoadSession {
   private func publishBursts(
     of count: Int, until deadline: UInt64
   ) throws(ClientError) -> Bool {
-    let start = Host.nanoseconds()
+    let start = Kernel.real.monotonicNanoseconds
     repeat {
-      let now = Host.nanoseconds()
+      let now = Kernel.real.monotonicNanoseconds
       for _ in 0..<count { broadcaster.enqueue(intendedAt: now) }
       try broadcaster.flush()
       let delivered = try pump(until: { self.isDelivered }) { () throws(ClientError) -> Int in
@@ -231,7 +232,7 @@ package final class LoadSession {
         return self.deliveryProgress
       }
       guard delivered else { return false }
-    } while Host.nanoseconds() < deadline
+    } while Kernel.real.monotonicNanoseconds < deadline
     return true
   }
 
@@ -241,7 +242,7 @@ package final class LoadSession {
     let interval = 1e9 / max(perSecond, 0.001)
     var issued = 0
     while true {
-      let now = Host.nanoseconds()
+      let now = Kernel.real.monotonicNanoseconds
       var due = start &+ UInt64(Double(issued) * interval)
       while due <= now, due < deadline,
         broadcaster.outstanding < Broadcaster.outstandingLimit
@@ -273,11 +274,11 @@ package final class LoadSession {
     until condition: () -> Bool, turn: () throws(ClientError) -> Int
   ) throws(ClientError) -> Bool {
     var lastProgress = try turn()
-    var lastMove = Host.nanoseconds()
+    var lastMove = Kernel.real.monotonicNanoseconds
     while !condition() {
       try pumpOnce(milliseconds: 100)
       let progress = try turn()
-      let now = Host.nanoseconds()
+      let now = Kernel.real.monotonicNanoseconds
       if progress != lastProgress {
         lastProgress = progress
         lastMove = now
@@ -291,11 +292,11 @@ package final class LoadSession {
   private func pumpOnce(milliseconds: Int) throws(ClientError) {
     let count = try poller.wait(milliseconds: milliseconds)
     for position in 0..<count {
-      let readiness = poller[position]
-      if readiness.index == Broadcaster.index {
-        broadcaster.handle(readiness)
+      let event = poller.event(position)
+      if event.slot == Broadcaster.index {
+        broadcaster.handle(event)
       } else {
-        fleet.handle(readiness)
+        fleet.handle(event)
       }
     }
   }
@@ -305,13 +306,13 @@ package final class LoadSession {
   }
 
   private func progress(_ phase: LoadProgress.Phase, from start: UInt64, until end: UInt64) {
-    let elapsed = Double(Host.nanoseconds() &- start)
+    let elapsed = Double(Kernel.real.monotonicNanoseconds &- start)
     progress(phase, min(1, elapsed / max(1, Double(end &- start))))
   }
 
   private func progress(_ phase: LoadProgress.Phase, _ fraction: Double) {
     guard let onProgress else { return }
-    let now = Host.nanoseconds()
+    let now = Kernel.real.monotonicNanoseconds
     guard now >= nextProgress else { return }
     nextProgress = now &+ Self.progressNanoseconds
     onProgress(
@@ -322,6 +323,6 @@ package final class LoadSession {
   }
 
   private func seconds(since start: UInt64) -> Double {
-    Double(Host.nanoseconds() &- start) / 1e9
+    Double(Kernel.real.monotonicNanoseconds &- start) / 1e9
   }
 }

@@ -5,6 +5,8 @@
 // both in hexadecimal. Publisher and fleet live in one process, so the send time stays here, in a
 // table, and the hot path compares sixteen bytes instead of parsing a timestamp a frame.
 
+internal import Reactor
+
 /// The messages of one run: their names on the wire and their intended send times.
 ///
 /// Confined to the thread of its load test.
@@ -21,7 +23,7 @@ final class MessageLedger {
   private var digits: [UInt64]
   private var intended: [UInt64]
 
-  init(run: [UInt8] = Host.randomBytes(count: 4)) {
+  init(run: [UInt8] = Kernel.real.randomBytes(count: 4)) {
     var prefix = Array("\"carillon-bench\":\"".utf8)
     for byte in run { prefix.append(contentsOf: [Self.digit(byte >> 4), Self.digit(byte & 15)]) }
     prefix.append(UInt8(ascii: "-"))

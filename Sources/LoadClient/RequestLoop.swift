@@ -1,5 +1,7 @@
 // Closed-loop HTTP load: connections that each ask again as soon as they are answered.
 
+internal import Reactor
+
 /// What a request loop found.
 package struct RequestReport: Sendable {
   package var seconds = 0.0
@@ -63,11 +65,11 @@ package final class RequestLoop {
     self.server = server
     self.units = units
     self.request = request
-    poller = try Poller(capacity: 256)
+    poller = try Poller.forSockets()
     for index in 0..<connections {
       let socket = try Socket(connectingTo: server)
       places.append(Place(socket: socket))
-      try poller.add(socket, index: UInt32(index), forWriting: true)
+      try poller.add(socket, slot: UInt32(index), forWriting: true)
     }
   }
 
@@ -78,36 +80,36 @@ package final class RequestLoop {
   private func run(
     milliseconds: Int, stallMilliseconds: Int
   ) throws(ClientError) -> RequestReport {
-    let start = Host.nanoseconds()
+    let start = Kernel.real.monotonicNanoseconds
     let deadline = start &+ UInt64(clamping: milliseconds) &* 1_000_000
     var lastMove = start
     while !(isEnding && places.allSatisfy { $0.isIdle }) {
       let count = try poller.wait(milliseconds: 100)
-      for position in 0..<count { try handle(poller[position]) }
-      let now = Host.nanoseconds()
+      for position in 0..<count { try handle(poller.event(position)) }
+      let now = Kernel.real.monotonicNanoseconds
       if now >= deadline { isEnding = true }
       if count > 0 { lastMove = now }
       guard now &- lastMove <= UInt64(stallMilliseconds) &* 1_000_000 else {
         throw .timedOut("waiting for answers")
       }
     }
-    report.seconds = Double(Host.nanoseconds() &- start) / 1e9
+    report.seconds = Double(Kernel.real.monotonicNanoseconds &- start) / 1e9
     return report
   }
 
-  private func handle(_ readiness: Readiness) throws(ClientError) {
-    let index = Int(readiness.index)
+  private func handle(_ event: PollEvent) throws(ClientError) {
+    let index = Int(event.slot)
     if !places[index].isConnected {
       if let code = places[index].socket.connectFailure() {
         throw .system(call: "connect", code: code)
       }
       places[index].isConnected = true
-      try poller.modify(places[index].socket, index: readiness.index, forWriting: false)
+      try poller.modify(places[index].socket, slot: event.slot, forWriting: false)
       try ask(index)
       return
     }
-    if readiness.isWritable { try send(index) }
-    guard readiness.isReadable else { return }
+    if event.isWritable { try send(index) }
+    guard event.isReadable else { return }
     switch places[index].reader.receive(from: places[index].socket, scratch: &scratch) {
     case .bytes: break
     case .wouldBlock: return
@@ -115,7 +117,7 @@ package final class RequestLoop {
     case .failed(let code): throw .system(call: "recv", code: code)
     }
     while let answer = try places[index].reader.next() {
-      report.latency.record(Host.nanoseconds() &- places[index].startedAt)
+      report.latency.record(Kernel.real.monotonicNanoseconds &- places[index].startedAt)
       if answer.isSuccess {
         report.succeeded += 1
         report.units += units(answer)
@@ -135,7 +137,7 @@ package final class RequestLoop {
     issued += 1
     places[index].sent = 0
     places[index].isIdle = false
-    places[index].startedAt = Host.nanoseconds()
+    places[index].startedAt = Kernel.real.monotonicNanoseconds
     try send(index)
   }
 
@@ -145,14 +147,14 @@ package final class RequestLoop {
       switch places[index].socket.send(places[index].outgoing, from: places[index].sent) {
       case .bytes(let count): places[index].sent += count
       case .wouldBlock:
-        try poller.modify(places[index].socket, index: UInt32(index), forWriting: true)
+        try poller.modify(places[index].socket, slot: UInt32(index), forWriting: true)
         return
       case .closed: throw .closedByServer
       case .failed(let code): throw .system(call: "send", code: code)
       }
     }
     if wasWaiting {
-      try poller.modify(places[index].socket, index: UInt32(index), forWriting: false)
+      try poller.modify(places[index].socket, slot: UInt32(index), forWriting: false)
     }
   }
 }

@@ -1,7 +1,7 @@
 // Where a server is: `http://host:port` or `ws://host:port`, with an optional path in front of
 // every target.
 
-internal import Glibc
+internal import Reactor
 
 /// The address of a server, resolved.
 package struct ServerURL: Equatable, Sendable {
@@ -68,7 +68,7 @@ package struct ServerURL: Equatable, Sendable {
   }
 
   private static func resolve(_ host: String) throws(ClientError) -> String {
-    guard let numeric = SystemText.resolve(host) else {
+    guard let numeric = HostLookup.numericAddress(of: host) else {
       throw .badURL("the host \(host) is not known")
     }
     return numeric

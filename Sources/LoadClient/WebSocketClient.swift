@@ -1,5 +1,6 @@
 // A WebSocket client for commands: connect, wait for the next message, answer pings.
 
+internal import Reactor
 internal import Wire
 
 /// What a WebSocket server sent.
@@ -37,19 +38,19 @@ package final class WebSocketClient {
     to server: ServerURL, target: String, fields: [HTTPField] = [],
     timeoutMilliseconds: Int = 10_000
   ) throws(ClientError) {
-    poller = try Poller(capacity: 4)
+    poller = try Poller.forSockets()
     socket = try Socket(connectingTo: server)
-    try poller.add(socket, index: 0, forWriting: true)
+    try poller.add(socket, slot: 0, forWriting: true)
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     guard try wait(until: deadline) else {
       throw .timedOut("connecting to \(server.hostField)")
     }
     if let code = socket.connectFailure() { throw .system(call: "connect", code: code) }
-    try poller.modify(socket, index: 0, forWriting: false)
+    try poller.modify(socket, slot: 0, forWriting: false)
     let handshake = [
       HTTPField("Upgrade", "websocket"), HTTPField("Connection", "Upgrade"),
       HTTPField("Sec-WebSocket-Version", "13"),
-      HTTPField("Sec-WebSocket-Key", Base64.encode(Host.randomBytes(count: 16))),
+      HTTPField("Sec-WebSocket-Key", Base64.encode(Kernel.real.randomBytes(count: 16))),
     ]
     var request: [UInt8] = []
     HTTPRequest("GET", target, fields: handshake + fields).write(to: server, into: &request)
@@ -188,9 +189,9 @@ package final class WebSocketClient {
       switch socket.send(bytes, from: sent) {
       case .bytes(let count): sent += count
       case .wouldBlock:
-        try poller.modify(socket, index: 0, forWriting: true)
+        try poller.modify(socket, slot: 0, forWriting: true)
         guard try wait(until: deadline) else { throw .timedOut("sending") }
-        try poller.modify(socket, index: 0, forWriting: false)
+        try poller.modify(socket, slot: 0, forWriting: false)
       case .closed: throw .closedByServer
       case .failed(let code): throw .system(call: "send", code: code)
       }
@@ -210,7 +211,7 @@ package final class WebSocketClient {
   }
 
   private func maskingKey() -> UInt32 {
-    Host.randomBytes(count: 4).reduce(0) { $0 << 8 | UInt32($1) }
+    Kernel.real.randomBytes(count: 4).reduce(0) { $0 << 8 | UInt32($1) }
   }
 
   private func wait(until deadline: Deadline) throws(ClientError) -> Bool {
@@ -225,13 +226,13 @@ struct Deadline {
   /// So many milliseconds from now; a negative number is never.
   init(milliseconds: Int) {
     nanoseconds =
-      milliseconds < 0 ? nil : Host.nanoseconds() &+ UInt64(milliseconds) &* 1_000_000
+      milliseconds < 0 ? nil : Kernel.real.monotonicNanoseconds &+ UInt64(milliseconds) &* 1_000_000
   }
 
   /// What is left, rounded up; -1 for ever.
   var remainingMilliseconds: Int {
     guard let nanoseconds else { return -1 }
-    let now = Host.nanoseconds()
+    let now = Kernel.real.monotonicNanoseconds
     return now >= nanoseconds ? 0 : Int((nanoseconds - now + 999_999) / 1_000_000)
   }
 }

@@ -1,8 +1,8 @@
 // A server: shards, store and ring put together, started, drained and ended.
 
 internal import Broadcast
-internal import CReactor
 internal import Notifications
+package import Reactor
 internal import Storage
 
 /// Why a server could not start.
@@ -38,14 +38,14 @@ package final class CarillonServer: Sendable {
   init(_ configuration: Configuration, kernel: Kernel) throws(ServerError) {
     let listeners = try CarillonServer.listen(configuration, kernel)
     port = listeners[0][0].port
-    var reactors: [Reactor] = []
+    var pollers: [Poller] = []
     do throws(SystemError) {
-      for _ in 0..<configuration.shardCount { reactors.append(try Reactor(kernel: kernel)) }
+      for _ in 0..<configuration.shardCount { pollers.append(try Poller(kernel: kernel)) }
     } catch {
       throw .system(error)
     }
-    let parkers = reactors.map { reactor in
-      let waker = reactor.waker
+    let parkers = pollers.map { poller in
+      let waker = poller.waker
       return Parker(wake: { waker.wake() })
     }
     let ring = BroadcastRing<Event>(
@@ -55,7 +55,7 @@ package final class CarillonServer: Sendable {
       configuration: configuration, kernel: kernel, ring: ring, parkers: parkers,
       mailboxes: parkers.map { Mailbox<ShardMessage>(capacity: .max, parker: $0) }, store: store,
       log: Log(level: configuration.logLevel))
-    threads = try CarillonServer.startShards(core, reactors, listeners)
+    threads = try CarillonServer.startShards(core, pollers, listeners)
   }
 
   /// Every shard's listeners, one for each address and all on the first one's port.
@@ -82,7 +82,9 @@ package final class CarillonServer: Sendable {
     _ configuration: Configuration, _ ring: BroadcastRing<Event>, _ kernel: Kernel
   ) throws(ServerError) -> SQLiteStore {
     do throws(StoreError) {
-      return try unsafe SQLiteStore(StoreConfiguration(path: configuration.dataPath)) { events in
+      return try SQLiteStore(
+        StoreConfiguration(path: configuration.dataPath), kernel: kernel
+      ) { events in
         var rest = events[...]
         while !rest.isEmpty {
           rest = rest.dropFirst(ring.offer(contentsOf: rest))
@@ -97,11 +99,11 @@ package final class CarillonServer: Sendable {
   }
 
   private static func startShards(
-    _ core: ServerCore, _ reactors: [Reactor], _ listeners: [[Listener]]
+    _ core: ServerCore, _ pollers: [Poller], _ listeners: [[Listener]]
   ) throws(ServerError) -> [Thread] {
     var threads: [Thread] = []
-    for index in reactors.indices {
-      let reactor = reactors[index]
+    for index in pollers.indices {
+      let poller = pollers[index]
       let listeners = listeners[index]
       do throws(SystemError) {
         threads.append(
@@ -109,7 +111,7 @@ package final class CarillonServer: Sendable {
             name: "shard-\(index)", processor: core.configuration.pinsShards ? index : nil
           ) {
             do throws(SystemError) {
-              try Shard(index: index, core: core, reactor: reactor, listeners: listeners).run()
+              try Shard(index: index, core: core, poller: poller, listeners: listeners).run()
             } catch {
               // A shard without its epoll is no shard: better to be restarted than half alive.
               core.log.write(.error, at: core.kernel.wallMilliseconds, "shard \(index): \(error)")
@@ -147,7 +149,7 @@ package final class CarillonServer: Sendable {
   /// Stops on a thread of its own and calls `done` there.
   package func stopInBackground(_ done: @escaping @Sendable () -> Void) {
     do throws(SystemError) {
-      _ = try Thread(name: "stop", processor: nil) {
+      _ = try Thread(name: "stop") {
         self.stop()
         done()
       }

@@ -6,6 +6,7 @@
 
 internal import Broadcast
 package import Notifications
+internal import Reactor
 
 /// A body that the HTTP endpoint of the same name would refuse, and the first field that is wrong.
 package struct UnusableBody: Error {

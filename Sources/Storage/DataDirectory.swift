@@ -8,6 +8,7 @@
 
 internal import CSQLite
 internal import Glibc
+internal import Reactor
 
 /// A locked data directory.
 ///
@@ -79,7 +80,7 @@ final class DataDirectory: Sendable {
   }
 
   private static func makeTemporary() throws(StoreError) -> String {
-    let parent = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
+    let parent = Environment.value(of: "TMPDIR") ?? "/tmp"
     var template = Array((parent + "/carillon-XXXXXX").utf8CString)
     let made = unsafe template.withUnsafeMutableBufferPointer { buffer in
       // SAFETY: a NUL-terminated text of our own, which the call changes in place.

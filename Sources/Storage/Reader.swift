@@ -10,6 +10,7 @@
 
 internal import Broadcast
 internal import Notifications
+internal import Reactor
 
 /// A question and where its answer goes.
 struct Question: Sendable {
@@ -42,10 +43,10 @@ final class Reader {
   private let missed: Statement
   private let missedCount: Statement
   private let state: Guarded<StoreState>
-  private let kernel: KernelTable
+  private let kernel: Kernel
 
   init(
-    connection: consuming Connection, state: Guarded<StoreState>, kernel: KernelTable
+    connection: consuming Connection, state: Guarded<StoreState>, kernel: Kernel
   ) throws(StoreError) {
     begin = try connection.prepare("BEGIN")
     end = try connection.prepare("END")

@@ -4,8 +4,8 @@
 // `Journal` for what is durable when, and `Reader` for what a snapshot promises.
 
 internal import Broadcast
-package import CReactor
 package import Notifications
+package import Reactor
 
 /// A store in a directory of its own, opened by one server at a time.
 ///
@@ -26,15 +26,14 @@ package final class SQLiteStore: Store {
   /// `publish` is called on the journal's thread after a group's commit, in commit order, before
   /// the group's replies; it must take all events and may wait.
   package init(
-    _ configuration: StoreConfiguration, kernel: UnsafePointer<cl_kernel>? = nil,
+    _ configuration: StoreConfiguration, kernel: Kernel = .real,
     publish: @escaping @Sendable ([Event]) -> Void
   ) throws(StoreError) {
     let directory = try DataDirectory(configuration.path)
     // Whatever fails below, a temporary store leaves nothing behind.
     defer { directory.forget() }
-    let kernel = unsafe KernelTable(kernel)
     let state = Guarded(StoreState())
-    let writer = try Schema.openWriter(configuration, in: directory)
+    let writer = try Schema.openWriter(configuration, in: directory, kernel)
     let identity = try Schema.readIdentity(writer)
     state.withLock { $0.metrics.lastOffset = identity.lastOffset }
     let journal = try Worker<Submission>(capacity: configuration.queueCapacity, kernel: kernel)

@@ -15,7 +15,7 @@
 //
 // Every setting is read back: a store that is not durable refuses to open.
 
-internal import Cryptography
+internal import Reactor
 
 /// The layout of the database file and its versions.
 enum Schema {
@@ -146,7 +146,7 @@ enum Schema {
 
   /// Opens the writer's connection: settings, checks, and whatever migration is due.
   static func openWriter(
-    _ configuration: StoreConfiguration, in directory: DataDirectory
+    _ configuration: StoreConfiguration, in directory: DataDirectory, _ kernel: Kernel
   ) throws(StoreError) -> Connection {
     let connection = try Connection(
       path: directory.databasePath, mode: .readWrite, vfs: configuration.vfs)
@@ -162,7 +162,7 @@ enum Schema {
     try set("journal_size_limit", to: "67108864", on: connection)
     // Our own checkpoints take its place: this one would hide a failed sync.
     try set("wal_autocheckpoint", to: "0", on: connection)
-    try migrate(connection)
+    try migrate(connection, kernel)
     return connection
   }
 
@@ -217,7 +217,9 @@ enum Schema {
   }
 
   /// Brings the database to the newest version, each step and its number in one transaction.
-  private static func migrate(_ connection: borrowing Connection) throws(StoreError) {
+  private static func migrate(
+    _ connection: borrowing Connection, _ kernel: Kernel
+  ) throws(StoreError) {
     let found = Int(try connection.value(of: "PRAGMA user_version")) ?? 0
     guard found >= 0, found <= migrations.count else { throw .newerVersion(found) }
     for version in found..<migrations.count {
@@ -226,7 +228,7 @@ enum Schema {
       if version == 0 {
         let store = try connection.prepare(
           "INSERT INTO store (epoch, last_offset, horizon) VALUES (?1, 0, 0)")
-        store.bind(1, makeEpoch())
+        store.bind(1, makeEpoch(kernel))
         try store.run()
       }
       try connection.execute(
@@ -235,12 +237,12 @@ enum Schema {
   }
 
   /// 16 random characters of `[0-9a-z]`: 82 bits, so that no two stores share a history's name.
-  private static func makeEpoch() -> String {
+  private static func makeEpoch(_ kernel: Kernel) -> String {
     let alphabet = Array("0123456789abcdefghijklmnopqrstuvwxyz".utf8)
     var epoch: [UInt8] = []
     while epoch.count < 16 {
       // 252 is seven times 36: bytes above it would favour the first letters.
-      for byte in SecureRandom.bytes(count: 32) where byte < 252 && epoch.count < 16 {
+      for byte in kernel.randomBytes(count: 32) where byte < 252 && epoch.count < 16 {
         epoch.append(alphabet[Int(byte) % alphabet.count])
       }
     }

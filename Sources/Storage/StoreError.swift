@@ -1,5 +1,7 @@
 // What goes wrong between the store and the machine.
 
+internal import Reactor
+
 /// Why a store could not be opened, or went read-only.
 package enum StoreError: Error, Equatable {
   /// SQLite said no. `code` is the extended result code.
@@ -31,6 +33,8 @@ extension StoreError: CustomStringConvertible {
 }
 
 extension StoreError {
+  init(_ error: SystemError) { self = .system(call: "\(error.call)", code: error.code) }
+
   /// Whether a row was refused because its id is there already.
   var isUniqueness: Bool {
     // SQLITE_CONSTRAINT_UNIQUE and SQLITE_CONSTRAINT_PRIMARYKEY.

@@ -4,58 +4,10 @@
 // no flag to race with, and what was accepted is finished.
 
 internal import Broadcast
-internal import CReactor
-
-/// The table of system calls, handed from thread to thread.
-@safe struct KernelTable: @unchecked Sendable {
-  // Unchecked: the table is constant and outlives the process's threads.
-  let pointer: UnsafePointer<cl_kernel>
-
-  init(_ pointer: UnsafePointer<cl_kernel>?) {
-    unsafe self.pointer = pointer ?? cl_kernel_real()
-  }
-
-  /// The time of day, in milliseconds since 1970.
-  var wallMilliseconds: Int64 { unsafe cl_wall_ms(pointer) }
-}
-
-/// An eventfd that one thread sleeps on.
-@safe private final class Wakeup: Sendable {
-  private let kernel: KernelTable
-  private let descriptor: Int32
-
-  init(_ kernel: KernelTable) throws(StoreError) {
-    self.kernel = kernel
-    descriptor = unsafe cl_wakeup_create(kernel.pointer)
-    guard descriptor >= 0 else { throw .system(call: "eventfd", code: -descriptor) }
-  }
-
-  deinit {
-    unsafe cl_close(kernel.pointer, descriptor)
-  }
-
-  func signal() {
-    unsafe cl_wakeup_signal(kernel.pointer, descriptor)
-  }
-
-  func wait() {
-    _ = unsafe cl_wakeup_wait(kernel.pointer, descriptor, -1)
-  }
-}
-
-/// What a new thread runs.
-///
-/// It belongs to that thread once it runs.
-private final class ThreadBody {
-  let run: () -> Void
-
-  init(_ run: @escaping () -> Void) {
-    self.run = run
-  }
-}
+internal import Reactor
 
 /// One thread that works on what others put into its mailbox.
-@safe final class Worker<Message: Sendable>: @unchecked Sendable {
+final class Worker<Message: Sendable>: @unchecked Sendable {
   // Unchecked: mailbox and parker are Sendable; `thread` is set by `start` before anyone else has
   // the worker, and read once, by the one call of `stop`.
 
@@ -67,10 +19,15 @@ private final class ThreadBody {
   private let mailbox: Mailbox<Item>
   private let parker: Parker
   private let wakeup: Wakeup
-  private var thread: OpaquePointer?
+  private var thread: Thread?
 
-  init(capacity: Int, kernel: KernelTable) throws(StoreError) {
-    let wakeup = try Wakeup(kernel)
+  init(capacity: Int, kernel: Kernel) throws(StoreError) {
+    let wakeup: Wakeup
+    do throws(SystemError) {
+      wakeup = try Wakeup(kernel: kernel)
+    } catch {
+      throw StoreError(error)
+    }
     self.wakeup = wakeup
     parker = Parker(wake: { wakeup.signal() })
     mailbox = Mailbox(capacity: capacity, parker: parker)
@@ -88,25 +45,15 @@ private final class ThreadBody {
 
   /// Starts the thread.
   ///
-  /// `process` gets what was waiting, at most `batchLimit` at once; it is let
-  /// go of on the thread, before `stop` returns.
+  /// `process` gets the waiting messages, at most `batchLimit` at once; it is released on the
+  /// thread, before `stop` returns.
   func start(
     name: String, batchLimit: Int, process: sending @escaping ([Message]) -> Void
   ) throws(StoreError) {
-    let body = ThreadBody { self.run(batchLimit: batchLimit, process) }
-    let context = unsafe Unmanaged.passRetained(body).toOpaque()
-    let enter: @convention(c) (UnsafeMutableRawPointer?) -> Void = { context in
-      guard let context = unsafe context else { return }
-      // SAFETY: the reference that `start` retained for this thread.
-      let body = unsafe Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue()
-      body.run()
-    }
-    // SAFETY: `context` is retained for the thread; the name is copied.
-    let result = unsafe cl_thread_start(name, -1, enter, context, &thread)
-    guard result == 0 else {
-      // SAFETY: no thread has it.
-      unsafe Unmanaged<ThreadBody>.fromOpaque(context).release()
-      throw .system(call: "pthread_create", code: -result)
+    do throws(SystemError) {
+      thread = try Thread(name: name) { self.run(batchLimit: batchLimit, process) }
+    } catch {
+      throw StoreError(error)
     }
   }
 
@@ -114,11 +61,10 @@ private final class ThreadBody {
   ///
   /// Once only.
   func stop() {
-    guard let thread = unsafe thread else { return }
+    guard let thread else { return }
     mailbox.append(.stop)
-    // SAFETY: started, and joined nowhere else.
-    unsafe cl_thread_join(thread)
-    unsafe self.thread = nil
+    thread.join()
+    self.thread = nil
   }
 
   private func run(batchLimit: Int, _ process: ([Message]) -> Void) {

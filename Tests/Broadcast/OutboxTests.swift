@@ -4,10 +4,15 @@ import Testing
 
 @testable import Broadcast
 
+/// A log's number, as these tests write it.
+extension LogID: ExpressibleByIntegerLiteral {
+  package init(integerLiteral value: UInt8) { self.init(rawValue: value) }
+}
+
 @Suite("Outbox")
 struct OutboxTests {
   private struct Byte: Equatable {
-    let log: UInt8
+    let log: LogID
     let position: UInt64
   }
 
@@ -94,12 +99,13 @@ struct OutboxTests {
       for step in 0..<400 {
         let context: Comment = "seed \(runSeed) round \(round) step \(step)"
         if Int.random(in: 0..<10, using: &generator) < appendWeight {
-          let log = UInt8.random(in: 0..<3, using: &generator)
-          let from = ends[Int(log)] + [0, 0, 1, 5].randomElement(using: &generator)!
+          let index = Int.random(in: 0..<3, using: &generator)
+          let log = LogID(rawValue: UInt8(index))
+          let from = ends[index] + [0, 0, 1, 5].randomElement(using: &generator)!
           let to = from + UInt64.random(in: 0...6, using: &generator)
           outbox.append(log: log, from: from, to: to)
           model += (from..<to).map { Byte(log: log, position: $0) }
-          ends[Int(log)] = to
+          ends[index] = to
         } else {
           let count = Int.random(in: 0...min(model.count, 60), using: &generator)
           outbox.advance(by: count)
@@ -111,7 +117,7 @@ struct OutboxTests {
         }
         #expect(outbox.byteCount == model.count, context)
         #expect(outbox.isEmpty == model.isEmpty, context)
-        for log in UInt8(0)..<3 {
+        for log: LogID in [0, 1, 2] {
           #expect(
             outbox.oldestPosition(in: log) == model.first { $0.log == log }?.position, context)
         }

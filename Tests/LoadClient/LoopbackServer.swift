@@ -1,9 +1,10 @@
 // A server that misbehaves as a test tells it to, over real loopback sockets.
 
-import CReactor
 import Glibc
 import LoadClient
 import Wire
+
+@testable import Reactor
 
 /// What the connections of a test's server are told when they say something.
 ///
@@ -45,26 +46,26 @@ final class LoopbackPeer {
 /// Listens on loopback until it goes away.
 final class LoopbackServer {
   let url: ServerURL
-  private let stopDescriptor: Int32
-  private var thread: OpaquePointer?
+  private let stop: Wakeup
+  private let thread: Thread
 
   init(_ handler: @escaping @Sendable () -> any LoopbackHandler) {
-    let listener = cl_listen(cl_kernel_real(), "127.0.0.1", 0, 128)
-    precondition(listener >= 0, "cl_listen: \(listener)")
-    url = ServerURL(
-      numericHost: "127.0.0.1", port: UInt16(cl_local_port(cl_kernel_real(), listener)))
-    stopDescriptor = cl_wakeup_create(cl_kernel_real())
-    let loop = LoopbackLoop(listener: listener, stop: stopDescriptor, handler: handler)
-    let status = cl_thread_start(
-      "loopback", -1, { Unmanaged<LoopbackLoop>.fromOpaque($0!).takeRetainedValue().run() },
-      Unmanaged.passRetained(loop).toOpaque(), &thread)
-    precondition(status == 0, "cl_thread_start: \(status)")
+    do {
+      let listener = try Listener(kernel: .real, host: "127.0.0.1", port: 0)
+      let stop = try Wakeup()
+      url = ServerURL(numericHost: "127.0.0.1", port: listener.port)
+      self.stop = stop
+      thread = try Thread(name: "loopback") {
+        LoopbackLoop(listener: listener.fd, stop: stop.descriptor, handler: handler).run()
+      }
+    } catch {
+      preconditionFailure("\(error)")
+    }
   }
 
   deinit {
-    cl_wakeup_signal(cl_kernel_real(), stopDescriptor)
-    cl_thread_join(thread!)
-    _ = Glibc.close(stopDescriptor)
+    stop.signal()
+    thread.join()
   }
 }
 

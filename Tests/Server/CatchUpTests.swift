@@ -1,6 +1,5 @@
 // What is for everyone, turn by turn: each session reads it in its place among its user's own.
 
-import Broadcast
 import Notifications
 import TestSupport
 import Testing

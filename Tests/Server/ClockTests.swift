@@ -1,7 +1,6 @@
 // The wall clock jumps, the machine sleeps, a day goes by: timers go by the monotonic clock, and
 // only tokens by the time of day.
 
-import Notifications
 import TestSupport
 import Testing
 import Tokens

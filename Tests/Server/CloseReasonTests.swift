@@ -1,6 +1,5 @@
 // A close frame holds its code and its reason, and not a byte of what the memory held before.
 
-import Notifications
 import TestSupport
 import Testing
 import Wire

@@ -1,7 +1,6 @@
 // What the log says of connections: at debug alone, never more than its rate, never a secret.
 
 import Glibc
-import Notifications
 import Testing
 
 @testable import Server

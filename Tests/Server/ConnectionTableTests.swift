@@ -32,16 +32,16 @@ struct ConnectionTableTests {
   // Case 61
   @Test func `a place's next connection is not taken for the one before`() {
     let table = ConnectionTable()
-    var earlier: [UInt32] = []
+    var earlier: [ConnectionID] = []
     for _ in 0..<1_000 {
       let place = table.insert(fd: 9, limit: .max)!
       #expect(place == 0)
-      let generation = table[place].generation
-      for old in earlier.suffix(3) { #expect(!table.holds(place, generation: old)) }
-      #expect(table.holds(place, generation: generation))
+      let id = table.id(of: place)
+      for old in earlier.suffix(3) { #expect(!table.holds(old)) }
+      #expect(table.holds(id))
       table.remove(place)
-      #expect(!table.holds(place, generation: generation))
-      earlier.append(generation)
+      #expect(!table.holds(id))
+      earlier.append(id)
     }
   }
 

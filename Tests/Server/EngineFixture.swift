@@ -4,7 +4,6 @@
 // A packet is a text that begins with its type, as on the wire.
 
 import Cryptography
-import Notifications
 import Testing
 import Wire
 
@@ -130,7 +129,7 @@ extension ShardFixture {
       return !frames.isEmpty
     })
     #expect(frames.count == 1)
-    return try Poller.sid(in: frames[0])
+    return try PollingClient.sid(in: frames[0])
   }
 
   /// Turns until so many frames came, which are all.
@@ -145,7 +144,7 @@ extension ShardFixture {
 }
 
 /// A session that is polled: one connection for the polls, one for what is said.
-final class Poller {
+final class PollingClient {
   let fixture: ShardFixture
   let path: String
   let index: Int

@@ -2,8 +2,6 @@
 // nothing left of them. Protocol version 4.
 
 import Broadcast
-import CReactor
-import Notifications
 import Testing
 
 @testable import Server
@@ -16,7 +14,7 @@ struct EngineSessionTests {
 
   @Test func `a session that is polled has a place of its own, without a socket`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     #expect(
       poller.opening == #"0{"sid":"\#(poller.sid)","upgrades":["websocket"],"pingInterval":20000,"#
         + #""pingTimeout":10000,"maxPayload":65536}"#)
@@ -32,7 +30,7 @@ struct EngineSessionTests {
 
   @Test func `a poll waits for as long as there is nothing, and brings what comes`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     try poller.begin()
     try fixture.pass(milliseconds: ShardFixture.pingInterval - 1_000)
     #expect(poller.polls.receive().isEmpty)
@@ -43,7 +41,7 @@ struct EngineSessionTests {
 
   @Test func `what nobody has polled for waits, and comes sixteen packets at a time`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     let sent = (0..<40).map { "4\($0)" }
     for packet in sent { try poller.post(packet) }
     let session = try #require(poller.session)
@@ -58,7 +56,7 @@ struct EngineSessionTests {
 
   @Test func `whoever never polls is cut off at the bound of its backlog`() throws {
     let fixture = try ShardFixture.engine(Namespaces(), { $0.limits.backlogBytesLimit = 8_192 })
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     let packet = "4" + String(repeating: "x", count: 1_000)
     var largest = 0
     for _ in 0..<50 {
@@ -79,7 +77,7 @@ struct EngineSessionTests {
   // Case 40
   @Test func `two polls at once end the session, and the one that came first says so`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     try poller.begin()
     let second = try fixture.connect()
     fixture.request("GET", poller.path, "&sid=\(poller.sid)", on: second)
@@ -93,7 +91,7 @@ struct EngineSessionTests {
 
   @Test func `two bodies at once end the session, and neither is taken any more`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     let first = try fixture.connect()
     first.send(
       "POST \(poller.path)?EIO=4&transport=polling&sid=\(poller.sid) HTTP/1.1\r\nHost: x\r\n"
@@ -113,7 +111,7 @@ struct EngineSessionTests {
     } settings: {
       $0.bodyBytesLimit = 100
     }
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     #expect(try poller.post(String(repeating: "4", count: 100)) == 200)
     _ = try poller.packets()
     poller.posts.send(
@@ -128,7 +126,7 @@ struct EngineSessionTests {
     } settings: {
       $0.messageBytesLimit = 10
     }
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     #expect(try poller.post("4123456789x") == 200)
     #expect(try poller.post("4ok", "4123456789xy") == 400)
     #expect(poller.session == nil)
@@ -138,8 +136,8 @@ struct EngineSessionTests {
   @Test(arguments: [true, false])
   func `a body that is cut short, or a poll, ends the session it was for`(isPoll: Bool) throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
-    let bystander = try Poller(fixture)
+    let poller = try PollingClient(fixture)
+    let bystander = try PollingClient(fixture)
     if isPoll {
       try poller.begin()
       poller.polls.leave()
@@ -162,7 +160,7 @@ struct EngineSessionTests {
 
   @Test func `a ping comes at its time, and a pong puts the next one off`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     try poller.begin()
     for _ in 0..<3 {
       try fixture.pass(milliseconds: ShardFixture.pingInterval - 1_000)
@@ -180,7 +178,7 @@ struct EngineSessionTests {
   @Test(arguments: ["polling", "websocket"])
   func `who does not answer a ping is gone when its time is up, not before`(how: String) throws {
     let fixture = try ShardFixture.engine()
-    var poller = how == "polling" ? try Poller(fixture) : nil
+    var poller = how == "polling" ? try PollingClient(fixture) : nil
     let socket = how == "polling" ? nil : try fixture.webSocket()
     let sid = try socket.map { try fixture.takeOpening(of: $0) } ?? poller?.sid ?? ""
     try fixture.pass(milliseconds: ShardFixture.pingInterval + ShardFixture.pingTimeout - 1_000)
@@ -200,7 +198,7 @@ struct EngineSessionTests {
 
   @Test func `a pong that answers nothing puts nothing off`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     try fixture.pass(milliseconds: ShardFixture.pingInterval - 1_000)
     try poller.post("3")
     try fixture.pass(milliseconds: 1_000)
@@ -220,7 +218,7 @@ struct EngineSessionTests {
 
   @Test func `goodbye is answered behind what waited`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     try poller.post("4a")
     #expect(try poller.packets() == ["4a"])
     try poller.begin()
@@ -251,7 +249,7 @@ struct EngineSessionTests {
   @Test func `as many sessions as places, and the next is refused and leaves nothing`() throws {
     let fixture = try ShardFixture.engine(
       Namespaces(), { $0.limits.connectionsPerShardLimit = 3 })
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     fixture.request("GET", "/engine.io/", "", on: poller.posts)
     #expect(try fixture.answer(to: poller.posts).status == 503)
     #expect(fixture.shard.engineSessionCount == 1)
@@ -262,7 +260,7 @@ struct EngineSessionTests {
 
   @Test func `a session that is dropped answers the poll that waits for it`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     try poller.begin()
     try #require(poller.session).connection.end()
     #expect(try poller.poll(isBegun: true).status == 400)
@@ -274,7 +272,7 @@ struct EngineSessionTests {
 
   @Test func `a drain tells those who poll and those on a WebSocket, and opens no more`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     let peer = try fixture.webSocket()
     _ = try fixture.takeOpening(of: peer)
     try poller.post("4last")

@@ -1,8 +1,7 @@
 // From polling to WebSocket, turn by turn: whatever is under way on either, each message comes once
 // and in its order; who probes and does not go on changes nothing. Protocol version 4, "Upgrade".
 
-import Broadcast
-import Notifications
+import Reactor
 import TestSupport
 import Testing
 import Wire
@@ -13,7 +12,7 @@ import Wire
 struct EngineUpgradeTests {
   /// A WebSocket that has been shown to work for the session, which has not gone over yet.
   static func probe(
-    _ poller: Poller, on index: Int = 0
+    _ poller: PollingClient, on index: Int = 0
   ) throws -> TestPeer {
     let peer = try poller.fixture.webSocket(poller.path, sid: poller.sid, on: index)
     peer.say("2probe")
@@ -23,7 +22,7 @@ struct EngineUpgradeTests {
 
   @Test func `what waited comes over the WebSocket, and what it takes follows`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     try poller.post("4a", "bAQID", "4b")
     let peer = try Self.probe(poller)
     peer.say("5")
@@ -45,7 +44,7 @@ struct EngineUpgradeTests {
 
   @Test func `a poll that waits is let go by the probe, and so is one that comes later`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     try poller.begin()
     let peer = try Self.probe(poller)
     #expect(try poller.packets(isBegun: true) == ["6"])
@@ -61,7 +60,7 @@ struct EngineUpgradeTests {
 
   @Test func `a poll that waits still when the session goes over is let go`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     try poller.begin()
     let peer = try fixture.webSocket(sid: poller.sid)
     // In one packet: nothing is sent between the probe and the upgrade.
@@ -76,7 +75,7 @@ struct EngineUpgradeTests {
 
   @Test func `what lies behind the upgrade in one packet is the session's`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     let peer = try Self.probe(poller)
     var bytes: [UInt8] = []
     for text in ["5", "4a", "4b"] {
@@ -96,7 +95,7 @@ struct EngineUpgradeTests {
       let fixture = try ShardFixture.engine()
       var generator = SeededGenerator(seed: seed)
       fixture.script.generator = SeededGenerator(seed: seed)
-      let poller = try Poller(fixture)
+      let poller = try PollingClient(fixture)
       fixture.script.shortPermille = Int.random(in: 0...300, using: &generator)
       var (sent, heard, isWaiting) = (0, [String](), false)
       func post() throws {
@@ -141,7 +140,7 @@ struct EngineUpgradeTests {
   // Case 42
   @Test func `a probe has ten seconds, and the session goes on without it`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     let peer = try Self.probe(poller)
     try fixture.pass(milliseconds: 9_000)
     #expect(peer.connection.state == .session)
@@ -162,7 +161,7 @@ struct EngineUpgradeTests {
   @Test(arguments: ["5", "4a", "2probes", "1", "", "3probe"])
   func `what is no probe ends the WebSocket alone`(text: String) throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     let peer = try fixture.webSocket(sid: poller.sid)
     peer.say(text)
     #expect(try fixture.frames(1, of: peer) == ["close 1002"])
@@ -173,7 +172,7 @@ struct EngineUpgradeTests {
 
   @Test func `a second WebSocket is closed, before and after the first one has gone over`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     let first = try Self.probe(poller)
     let second = try fixture.webSocket(sid: poller.sid)
     #expect(try fixture.frames(1, of: second) == ["close 1000"])
@@ -194,7 +193,7 @@ struct EngineUpgradeTests {
 
   @Test func `a session that ends takes its probe along`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     let peer = try Self.probe(poller)
     try poller.post("1")
     #expect(try fixture.frames(1, of: peer) == ["close 1000"])
@@ -205,7 +204,7 @@ struct EngineUpgradeTests {
 
   @Test func `a probe that ends leaves the session as it was`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture)
+    let poller = try PollingClient(fixture)
     let peer = try Self.probe(poller)
     peer.leave()
     try fixture.turn(until: { poller.session?.isUpgradePending != true })
@@ -221,7 +220,7 @@ struct EngineUpgradeTests {
 
   @Test func `a request goes to its session's shard, and what follows on it too`() throws {
     let fixture = try ShardFixture.engine(shardCount: 3)
-    let poller = try Poller(fixture, on: 1)
+    let poller = try PollingClient(fixture, on: 1)
     #expect(fixture.shards[1].engineSessionCount == 1)
     for index in [0, 2] {
       let peer = try fixture.connect(to: index)
@@ -240,7 +239,7 @@ struct EngineUpgradeTests {
 
   @Test func `a session goes over to a WebSocket that came to another shard`() throws {
     let fixture = try ShardFixture.engine(shardCount: 3)
-    let poller = try Poller(fixture, on: 2)
+    let poller = try PollingClient(fixture, on: 2)
     try poller.post("4a")
     let peer = try fixture.webSocket(sid: poller.sid)
     peer.say("2probe")
@@ -262,7 +261,7 @@ struct EngineUpgradeTests {
   @Test func `a shard without room takes no connection, and it is not counted on`() throws {
     let fixture = try ShardFixture.engine(
       Namespaces(), shardCount: 2, { $0.limits.connectionsPerShardLimit = 3 })
-    let poller = try Poller(fixture, on: 1)
+    let poller = try PollingClient(fixture, on: 1)
     let peer = try fixture.connect()
     fixture.request("GET", poller.path, "&sid=\(poller.sid)", on: peer)
     try fixture.turn(until: {
@@ -281,7 +280,7 @@ struct EngineUpgradeTests {
     let fixture = try ShardFixture.engine(shardCount: 2)
     let peer = try fixture.connect()
     // As one that a shard made, but of a shard that there is not.
-    let foreign = sid.isEmpty ? EngineID.random(on: 2).text : sid
+    let foreign = sid.isEmpty ? EngineID.random(on: 2, from: .real).text : sid
     fixture.request("GET", "/engine.io/", "&sid=\(foreign)", on: peer)
     let (status, body) = try fixture.answer(to: peer)
     #expect(status == 400 && body == #"{"code":1,"message":"Session ID unknown"}"#)

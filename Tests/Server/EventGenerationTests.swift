@@ -7,6 +7,7 @@ import Glibc
 import Testing
 import Tokens
 
+@testable import Reactor
 @testable import Server
 
 /// What the scripted kernel knows.

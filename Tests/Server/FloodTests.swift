@@ -1,7 +1,6 @@
 // Clients that send as much as they can: what a turn does for one of them is bounded, what is held
 // for it is too, and the others notice nothing.
 
-import Notifications
 import TestSupport
 import Testing
 import Wire

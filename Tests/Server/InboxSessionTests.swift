@@ -1,7 +1,6 @@
 // Sessions of the `inbox` dialect: the greeting and what may not overtake it, heartbeats by
 // messages, tokens that come in messages, and pages read while the inbox changes.
 
-import Broadcast
 import Notifications
 import Testing
 import Tokens

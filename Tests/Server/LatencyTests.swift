@@ -1,6 +1,7 @@
 // Publish-to-socket latency: the scale that times are counted on, and what is counted when.
 
 import Notifications
+import Reactor
 import Testing
 
 @testable import Server

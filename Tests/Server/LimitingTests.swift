@@ -1,7 +1,6 @@
 // What somebody is told who is too many or too fast, on each transport, and that nothing of it is
 // left when everybody has gone.
 
-import Broadcast
 import Notifications
 import TestSupport
 import Testing

@@ -1,7 +1,6 @@
 // The stream that the operator's page is fed with, turn by turn.
 
 import Broadcast
-import Notifications
 import Testing
 import Wire
 

@@ -1,7 +1,7 @@
 // The quotas by themselves: whom they count together, whom not at all, that they are exact when
 // many threads come at once, and that nothing is left when everybody has gone.
 
-import CReactor
+import Reactor
 import TestSupport
 import Testing
 
@@ -9,23 +9,19 @@ import Testing
 
 @Suite("Quotas")
 struct QuotaTests {
-  static func v4(_ a: UInt8, _ b: UInt8, _ c: UInt8, _ d: UInt8, port: UInt16 = 1) -> cl_address {
-    var address = cl_address()
-    address.family = 4
-    address.port = port
-    (address.bytes.0, address.bytes.1, address.bytes.2, address.bytes.3) = (a, b, c, d)
-    return address
+  static func v4(
+    _ a: UInt8, _ b: UInt8, _ c: UInt8, _ d: UInt8, port: UInt16 = 1
+  ) -> PeerAddress {
+    PeerAddress([a, b, c, d], port: port)
   }
 
   /// An IPv6 address by the first and the last of its eight parts, and the fourth.
-  static func v6(_ first: UInt16, network: UInt8, host: UInt8) -> cl_address {
-    var address = cl_address()
-    address.family = 6
-    address.bytes.0 = UInt8(first >> 8)
-    address.bytes.1 = UInt8(first & 0xFF)
-    address.bytes.7 = network
-    address.bytes.15 = host
-    return address
+  static func v6(_ first: UInt16, network: UInt8, host: UInt8) -> PeerAddress {
+    var bytes = [UInt8](repeating: 0, count: 16)
+    (bytes[0], bytes[1], bytes[7], bytes[15]) = (
+      UInt8(first >> 8), UInt8(first & 0xFF), network, host
+    )
+    return PeerAddress(bytes, port: 0)
   }
 
   private static func limits(_ change: (inout Limits) -> Void) -> Limits {
@@ -35,13 +31,20 @@ struct QuotaTests {
     return limits
   }
 
-  private static func refusal(_ quotas: Quotas, _ peer: cl_address) -> DoorRefusal? {
+  private static func refusal(_ quotas: Quotas, _ peer: PeerAddress) -> DoorRefusal? {
     do throws(DoorRefusal) {
       _ = try quotas.enter(from: peer, at: 0)
       return nil
     } catch {
       return error
     }
+  }
+
+  private static func connection(
+    _ slot: UInt32, generation: UInt32 = 0, on shard: Int
+  ) -> ShardConnectionID {
+    ShardConnectionID(
+      shard: shard, connection: ConnectionID(slot: slot, generation: generation))
   }
 
   @Test func `an IPv4 address is one, whatever the port, and an IPv6 network of 64 bits is`() {
@@ -133,7 +136,7 @@ struct QuotaTests {
         limits.sessionsPerUserLimit = 3
         limits.whenUserFull = .replace
       })
-    let places = (0..<6).map { SessionPlace(shard: $0 % 2, place: UInt32($0), generation: 7) }
+    let places = (0..<6).map { Self.connection(UInt32($0), generation: 7, on: $0 % 2) }
     for place in places[..<3] { #expect(quotas.begin("u", at: place) == .admitted) }
     #expect(quotas.begin("u", at: places[3]) == .replaces(places[0]))
     quotas.end("u", at: places[0])
@@ -146,7 +149,7 @@ struct QuotaTests {
 
   @Test func `users are told apart by their bytes`() {
     let quotas = Quotas(Self.limits { $0.sessionsPerUserLimit = 1 })
-    let place = SessionPlace(shard: 0, place: 1, generation: 1)
+    let place = Self.connection(1, generation: 1, on: 0)
     #expect(quotas.begin("caf\u{E9}", at: place) == .admitted)
     #expect(quotas.begin("cafe\u{301}", at: place) == .admitted)
     #expect(quotas.begin("caf\u{E9}", at: place) == .refused)
@@ -169,7 +172,7 @@ struct QuotaTests {
     try Self.onThreads(4) { shard in
       for number in 0..<30 {
         if Self.refusal(quotas, peer) == nil { tallies[shard].entered += 1 }
-        let place = SessionPlace(shard: shard, place: UInt32(number), generation: 0)
+        let place = Self.connection(UInt32(number), on: shard)
         if quotas.begin("u", at: place) == .admitted { tallies[shard].begun += 1 }
       }
     }
@@ -178,12 +181,12 @@ struct QuotaTests {
     for _ in 0..<40 { quotas.leave(peer, at: 0) }
     for shard in 0..<4 {
       for number in 0..<30 where policy == .replace {
-        quotas.end("u", at: SessionPlace(shard: shard, place: UInt32(number), generation: 0))
+        quotas.end("u", at: Self.connection(UInt32(number), on: shard))
       }
     }
     if policy == .reject {
       for number in 0..<20 {
-        quotas.end("u", at: SessionPlace(shard: 0, place: UInt32(number), generation: 0))
+        quotas.end("u", at: Self.connection(UInt32(number), on: 0))
       }
     }
     #expect(quotas.sizes(at: 0) == QuotaSizes(addresses: 0, users: 0, buckets: 0))
@@ -199,7 +202,7 @@ struct QuotaTests {
         let peer = Self.v4(192, 0, UInt8(number >> 6 & 0x0F), UInt8(number & 0x3F))
         let now = UInt64(number) * 1_000_000
         guard (try? quotas.enter(from: peer, at: now)) == true else { continue }
-        let place = SessionPlace(shard: shard, place: UInt32(number), generation: 0)
+        let place = Self.connection(UInt32(number), on: shard)
         if quotas.begin("user-\(number % 100)", at: place) != .refused {
           quotas.end("user-\(number % 100)", at: place)
         }

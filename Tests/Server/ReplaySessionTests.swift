@@ -1,6 +1,5 @@
 // Resuming, turn by turn: the store's answers and the ring's events in every order that matters.
 
-import Broadcast
 import Notifications
 import TestSupport
 import Testing

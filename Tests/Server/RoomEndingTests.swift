@@ -1,7 +1,6 @@
 // Members that end in the midst of what is being said: what is put into an outbox first may be what
 // ends them, or others.
 
-import Broadcast
 import Glibc
 import Notifications
 import Testing

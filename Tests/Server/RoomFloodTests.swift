@@ -2,7 +2,6 @@
 // is kept to be sent are bounded.
 
 import Broadcast
-import Notifications
 import TestSupport
 import Testing
 import Wire

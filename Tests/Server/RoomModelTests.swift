@@ -4,7 +4,6 @@
 // Events are handed to the shards one by one, between them whatever else may happen in a turn, so
 // that the model knows who was where when each of them came.
 
-import Broadcast
 import Glibc
 import Notifications
 import TestSupport

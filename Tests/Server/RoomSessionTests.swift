@@ -1,7 +1,6 @@
 // Rooms on one shard: who hears what is said in one, in which order, and what is told of typing and
 // presence.
 
-import Broadcast
 import Glibc
 import Notifications
 import Testing

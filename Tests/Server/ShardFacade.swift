@@ -7,6 +7,7 @@
 
 import Broadcast
 import Notifications
+import Reactor
 import Testing
 
 @testable import Server
@@ -15,8 +16,8 @@ import Testing
 struct ShardView {
   fileprivate let shard: Shard
 
-  init(index: Int, core: ServerCore, reactor: Reactor, listeners: [Listener]) throws {
-    shard = try Shard(index: index, core: core, reactor: reactor, listeners: listeners)
+  init(index: Int, core: ServerCore, poller: Poller, listeners: [Listener]) throws {
+    shard = try Shard(index: index, core: core, poller: poller, listeners: listeners)
   }
 }
 
@@ -62,7 +63,7 @@ extension ShardView {
   }
 
   /// The members of all fan-out groups together.
-  var fanOutMemberCount: Int { shard.formats.reduce(0) { $0 + $1.members.count } }
+  var fanOutMemberCount: Int { shard.fanOutGroups.all.reduce(0) { $0 + $1.members.count } }
   /// The position at which the log of frames for single connections ends.
   var directLogEnd: UInt64 { shard.direct.end }
 
@@ -74,7 +75,7 @@ extension ShardView {
 
   /// Appends bytes to the logs that every open notification session reads.
   func appendToSessionLogs(_ bytes: [UInt8]) {
-    for group in shard.formats.prefix(2 * DialectRegistry.all.count) {
+    for group in shard.fanOutGroups.all.prefix(2 * DialectRegistry.all.count) {
       group.log.append(bytes.span)
     }
   }
@@ -96,10 +97,10 @@ extension ShardView {
 
   /// The connection that was accepted last, of those that are open.
   var newestConnection: ConnectionView? {
-    var newest: (slot: UInt32, generation: UInt32)?
+    var newest: ConnectionID?
     shard.table.forEachPlace { slot in
-      let generation = shard.table[slot].generation
-      if generation > newest?.generation ?? 0 { newest = (slot, generation) }
+      let id = shard.table.id(of: slot)
+      if id.generation > newest?.generation ?? 0 { newest = id }
     }
     return newest.map { ConnectionView(shard, at: $0.slot) }
   }
@@ -211,7 +212,7 @@ extension ShardView {
   var oldestQueryMissingCount: Int? { shard.surveys.first?.missingCount }
   /// Whether the shard prepares events for streams of metrics.
   var isFeedingMetrics: Bool { shard.metricsFeed != nil }
-  var metricsStreamCount: Int { shard.metricsFormat.members.count }
+  var metricsStreamCount: Int { shard.metricsGroup.members.count }
 }
 
 /// One connection that a shard has accepted, also after it has ended.
@@ -225,25 +226,22 @@ struct ConnectionView {
   }
 
   fileprivate weak var shard: Shard?
-  let slot: UInt32
-  let generation: UInt32
+  let id: ConnectionID
 
   /// A connection that no shard has accepted.
-  init() {
-    slot = 0
-    generation = 0
-  }
+  init() { id = ConnectionID(slot: 0, generation: 0) }
 
   fileprivate init(_ shard: Shard, at slot: UInt32) {
     self.shard = shard
-    self.slot = slot
-    generation = shard.table[slot].generation
+    id = shard.table.id(of: slot)
   }
 
   /// The shard, if it still has the connection.
   private var holder: Shard? {
-    shard.flatMap { $0.table.holds(slot, generation: generation) ? $0 : nil }
+    shard.flatMap { $0.table.holds(id) ? $0 : nil }
   }
+
+  var slot: UInt32 { id.slot }
 
   private var record: Connection? { holder?.table[slot] }
 
@@ -322,7 +320,7 @@ extension ConnectionView {
   /// Whether the log of the connection's group still holds all that the connection has to get.
   var isGroupCursorInLog: Bool {
     guard let holder, let record else { return false }
-    return record.sharedThrough >= holder.formats[Int(record.format)].log.start
+    return record.sharedThrough >= holder.fanOutGroups[record.group].log.start
   }
 
   /// Sends frames to this connection at the next flush.

@@ -12,6 +12,7 @@ import Testing
 import Tokens
 import Wire
 
+@testable import Reactor
 @testable import Server
 
 /// What the shard's kernel does differently from the real one.
@@ -141,9 +142,10 @@ final class ShardFixture {
       try Listener(kernel: kernel, host: "127.0.0.1", port: 0)
     }
     ports = listeners.map(\.port)
-    let reactors = try listeners.map { _ in try Reactor(kernel: kernel) }
-    let parkers = reactors.map { reactor in
-      let waker = reactor.waker
+    // By its module: the tests have a poller of Engine.IO.
+    let pollers = try listeners.map { _ in try Poller(kernel: kernel) }
+    let parkers = pollers.map { poller in
+      let waker = poller.waker
       return Parker(wake: { waker.wake() })
     }
     let ring = BroadcastRing<Event>(
@@ -155,7 +157,7 @@ final class ShardFixture {
     self.core = core
     shards = try listeners.indices.map { index in
       try ShardView(
-        index: index, core: core, reactor: reactors[index], listeners: [listeners[index]])
+        index: index, core: core, poller: pollers[index], listeners: [listeners[index]])
     }
   }
 
@@ -220,7 +222,7 @@ final class ShardFixture {
 
   deinit {
     for shard in shards { shard.tearDown() }
-    // What is left is closed when the reactor goes, and the script may be gone by then.
+    // The rest is closed with the poller, and the script may be gone by then.
     table.update(from: cl_kernel_real(), count: 1)
   }
 

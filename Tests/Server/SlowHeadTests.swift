@@ -1,6 +1,5 @@
 // Connections that never finish what they begin.
 
-import Notifications
 import TestSupport
 import Testing
 

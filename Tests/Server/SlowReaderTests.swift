@@ -1,7 +1,6 @@
 // Clients that take less than they are sent: what is held for each is bounded, and the others get
 // everything.
 
-import Broadcast
 import Notifications
 import TestSupport
 import Testing

@@ -1,7 +1,5 @@
 // Namespaces, events, acknowledgements and attachments of Socket.IO 5 on one shard, turn by turn.
 
-import Broadcast
-import Notifications
 import Testing
 import Wire
 
@@ -197,7 +195,7 @@ struct SocketIONamespaceTests {
 
   @Test func `attachments are put together over polls, and given back raw on a WebSocket`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture, Self.path)
+    let poller = try PollingClient(fixture, Self.path)
     try poller.post("40")
     _ = try poller.packets()
     let event = #"["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#

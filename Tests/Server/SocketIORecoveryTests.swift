@@ -1,7 +1,6 @@
 // Users in namespaces of Socket.IO on one shard: let in by their tokens, recovered by what they
 // were told, let go where they are taken up elsewhere, and forgotten when they leave.
 
-import Broadcast
 import Notifications
 import Testing
 import Tokens
@@ -383,7 +382,7 @@ struct SocketIORecoveryTests {
 
   @Test func `a user's notifications follow it from polling to its WebSocket`() throws {
     let fixture = try ShardFixture.engine()
-    let poller = try Poller(fixture, Self.path)
+    let poller = try PollingClient(fixture, Self.path)
     try poller.post(Self.connecting("u"))
     try Self.answerPosition(5, fixture)
     try fixture.turn(2)

@@ -1,7 +1,6 @@
 // Questions to all shards, turn by turn: every shard is heard once, and nobody waits for ever.
 
 import Broadcast
-import Notifications
 import Testing
 import Wire
 
@@ -33,7 +32,7 @@ struct SurveyTests {
     fixture.script.elapsed += 1_500
     let second = try fixture.session("u", path: "/api/ws", on: 1)
     let other = try fixture.session("v", on: 1)
-    let ids = [first, second].map { "\($0.connection.slot)-\($0.connection.generation)" }
+    let ids = [first, second].map { "\($0.connection.id.slot)-\($0.connection.id.generation)" }
     for index in 0...1 {
       let asking = try fixture.connect(to: index)
       let answer = try Self.get(Self.hub + "/connections/user", user: "u", asking, fixture)

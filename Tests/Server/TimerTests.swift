@@ -1,6 +1,5 @@
 // Deadlines, by a clock that the test moves.
 
-import Notifications
 import Testing
 
 @testable import Server

@@ -1,6 +1,5 @@
 // What happens to one connection while a turn is at work on another.
 
-import Broadcast
 import Glibc
 import Notifications
 import Testing

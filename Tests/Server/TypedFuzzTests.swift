@@ -1,7 +1,6 @@
 // What clients of the typed dialect may say, damaged at random: a connection stays whatever its
 // text is, each message that is not understood is answered, and nothing is left of any of it.
 
-import Notifications
 import TestSupport
 import Testing
 import Wire

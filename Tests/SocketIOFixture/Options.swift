@@ -1,7 +1,7 @@
 // The flags of the fixture, and the server that they describe.
 
-internal import Cryptography
 internal import Glibc
+internal import Reactor
 internal import Server
 internal import Tokens
 
@@ -46,7 +46,7 @@ struct FixtureOptions {
   /// A server on both of this machine's addresses.
   var configuration: Configuration {
     // Nobody has the secret: there is nothing that a token would be good for.
-    let key = VerificationKey.hmac(secret: SecureRandom.bytes(count: 32), algorithm: .hs256)
+    let key = VerificationKey.hmac(secret: Kernel.real.randomBytes(count: 32), algorithm: .hs256)
     var configuration = Configuration(tokenPolicy: TokenPolicy(keys: [key]))
     configuration.host = "127.0.0.1"
     configuration.furtherHosts = ["::1"]

@@ -1,15 +1,15 @@
 // A server that the conformance cases of Engine.IO and Socket.IO are run against: the layers of the
 // real one, with applications that give back what they are sent.
 
-import CReactor
+import Reactor
 import Server
 
-cl_signals_block()
+Signals.block()
 do {
   let server = try CarillonServer(
     try FixtureOptions(CommandLine.arguments.dropFirst()).configuration)
   say("listening on 127.0.0.1:\(server.port) and [::1]:\(server.port)")
-  _ = cl_signals_wait(-1)
+  _ = Signals.wait(timeoutMilliseconds: -1)
   server.stop()
 } catch {
   say("carillon-socketio-fixture: \(error)")

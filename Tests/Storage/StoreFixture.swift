@@ -3,6 +3,7 @@
 import CSQLite
 import Glibc
 import Notifications
+import Reactor
 import Storage
 import Testing
 
@@ -55,7 +56,7 @@ final class StoreFixture {
     var configuration = StoreConfiguration(path: directory.path, vfs: fileSystem?.name)
     configure(&configuration)
     let events = self.events
-    store = try SQLiteStore(configuration, kernel: clock?.kernel) { published in
+    store = try SQLiteStore(configuration, kernel: clock?.kernel ?? .real) { published in
       fileSystem?.state.change { $0.trace.append("publish \(published.count)") }
       events.change { $0 += published }
     }

@@ -1,7 +1,11 @@
 // A time of day that stands still until a test moves it.
 
 import CReactor
+// The compiler finds the members of timespec there.
+import CSQLite
 import Glibc
+
+@testable import Reactor
 
 /// The real kernel with a time of day of its own.
 final class WallClock: @unchecked Sendable {
@@ -9,7 +13,7 @@ final class WallClock: @unchecked Sendable {
 
   /// Milliseconds since 1970.
   let now: Latch<Int64>
-  let kernel: UnsafePointer<cl_kernel>
+  let kernel: Kernel
   /// All that were ever made: a store uses its kernel until its last descriptor is closed.
   private static let made = Latch<[WallClock]>([])
 
@@ -17,7 +21,7 @@ final class WallClock: @unchecked Sendable {
     now = Latch(milliseconds)
     let table = UnsafeMutablePointer<cl_kernel>.allocate(capacity: 1)
     table.initialize(to: cl_kernel_real().pointee)
-    kernel = UnsafePointer(table)
+    kernel = Kernel(table: UnsafePointer(table))
     table.pointee.context = Unmanaged.passUnretained(self).toOpaque()
     table.pointee.clock_gettime = { context, clock, time in
       guard clock == CLOCK_REALTIME else { return clock_gettime(clock, time) == 0 ? 0 : -errno }

@@ -134,6 +134,31 @@ struct RuleTests {
     }
   }
 
+  @Test(
+    "a clock or a random source beside the kernel's",
+    arguments: [
+      "var generator = SystemRandomNumberGenerator()", "let now = ContinuousClock.now",
+      "unsafe clock_gettime(CLOCK_MONOTONIC, &now)", "let id = UInt64.random(in: 0...9)",
+      "let id = RecoveryID.random()", "let now = time(nil)", "users.shuffle()",
+    ])
+  func foreignClocksAndChance(line: String) {
+    #expect(Rules.foreignClocksAndChance(in: file("let a = 1\n\(line)")).map(\.line) == [2])
+    #expect(Rules.foreignClocksAndChance(in: file("// \(line)\nlet s = \"\(line)\"")) == [])
+    #expect(Rules.foreignClocksAndChance(in: file("let id = ID.random(from: kernel)")) == [])
+  }
+
+  @Test(
+    "the kernel's C outside of its wrapper",
+    arguments: [
+      "internal import CReactor", "var peer = cl_address()", "if readiness & CL_READABLE != 0 {",
+    ])
+  func misplacedKernel(line: String) {
+    #expect(Rules.misplacedKernel(in: file(line)).count == 1)
+    #expect(Rules.misplacedKernel(in: file(line, path: "Benchmarks/A/main.swift")).count == 1)
+    #expect(Rules.misplacedKernel(in: file(line, path: "Sources/Reactor/A.swift")) == [])
+    #expect(Rules.misplacedKernel(in: file("// \(line)\nlet s = \"\(line)\"")) == [])
+  }
+
   private static let manifest = """
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "Broadcast", swiftSettings: strict),

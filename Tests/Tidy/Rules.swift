@@ -19,7 +19,14 @@ enum Rules {
   ///
   /// The codecs, the tokens and the domain have none.
   static let unsafeTargets: Set = [
-    "Broadcast", "Server", "Storage", "Cryptography", "LoadClient", "CarillonCommand",
+    "Reactor", "Broadcast", "Server", "Storage", "Cryptography",
+  ]
+
+  /// Names of clocks and random sources that are not the kernel table's.
+  private static let foreignSources: Set = [
+    "SystemRandomNumberGenerator", "ContinuousClock", "SuspendingClock", "clock_gettime",
+    "gettimeofday", "getrandom", "arc4random", "RAND_bytes", "randomElement", "shuffled",
+    "shuffle",
   ]
 
   /// The findings in lines of which `isBad` is true; lines count from 1.
@@ -165,6 +172,25 @@ enum Rules {
       let words = line.split { !($0.isLetter || $0.isNumber || $0 == "_") }
       return words.contains { types.contains($0) }
         || line.matches(of: /(\w*)\??\.shard(?!\w)/).contains { $0.1 != "fixture" }
+    }
+  }
+
+  /// Clocks and random numbers of the product come from the kernel table.
+  static func foreignClocksAndChance(in file: SourceFile) -> [Finding] {
+    let code = SourceFile(path: file.path, text: SwiftCode(of: file.text).text)
+    return lines(of: code, "a clock or a random source beside the kernel's") { line in
+      let words = line.split { !($0.isLetter || $0.isNumber || $0 == "_") }
+      return words.contains { foreignSources.contains(String($0)) }
+        || line.contains(/\brandom\(in:|\.random\(\)|\btime\(nil\)/)
+    }
+  }
+
+  /// The kernel's C is wrapped once: elsewhere no Swift names it.
+  static func misplacedKernel(in file: SourceFile) -> [Finding] {
+    guard file.target != "Reactor" else { return [] }
+    let code = SourceFile(path: file.path, text: SwiftCode(of: file.text).text)
+    return lines(of: code, "names the kernel's C") { line in
+      line.contains(/\bCReactor\b|\bcl_\w+|\bCL_[A-Z]+/)
     }
   }
 

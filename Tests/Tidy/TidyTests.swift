@@ -52,6 +52,20 @@ struct TidyTests {
     expectNone(SourceTree.swiftFiles.flatMap(Rules.shardAccess))
   }
 
+  @Test("the kernel's C is named by target Reactor and by no other Swift of product or benchmark")
+  func kernel() {
+    let benchmarks = SourceTree.swiftFiles.filter { $0.path.hasPrefix("Benchmarks/") }
+    #expect(!benchmarks.isEmpty)
+    expectNone((SourceTree.productFiles + benchmarks).flatMap(Rules.misplacedKernel))
+    let knowing = targets.filter { $0.dependencies.contains("CReactor") }.map(\.name)
+    #expect(knowing.filter { !$0.hasSuffix("Tests") } == ["Reactor"])
+  }
+
+  @Test("clocks and random numbers are the kernel's")
+  func clocksAndChance() {
+    expectNone(SourceTree.productFiles.flatMap(Rules.foreignClocksAndChance))
+  }
+
   @Test("a target imports what the manifest gives it, and nothing else")
   func imports() {
     expectNone(
@@ -73,6 +87,7 @@ struct TidyTests {
     for name in ["Wire", "Broadcast", "CReactor", "WebClient"] {
       #expect(targets.first { $0.name == name }?.dependencies == [])
     }
+    #expect(targets.first { $0.name == "Reactor" }?.dependencies == ["CReactor"])
   }
 
   @Test("what is for browsers is in the table of the binary, all of it and each once")

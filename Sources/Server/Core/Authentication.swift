@@ -1,7 +1,7 @@
 // Who a request comes from: a token in the header, the subprotocol or the query, or an API key.
 
-internal import CReactor
 internal import Cryptography
+internal import Reactor
 internal import Tokens
 internal import Wire
 

@@ -19,7 +19,7 @@ struct CatchUps {
   /// How long to wait when the store takes no more questions.
   static let pauseMilliseconds: UInt64 = 10
 
-  private var waiting: [(place: UInt32, generation: UInt32)] = []
+  private var waiting: [ConnectionID] = []
   private var first = 0
   /// Reads that the store has not answered.
   var readCount = 0
@@ -28,12 +28,12 @@ struct CatchUps {
 
   var isWaiting: Bool { first < waiting.count }
 
-  mutating func append(_ place: UInt32, generation: UInt32) {
-    waiting.append((place, generation))
+  mutating func append(_ id: ConnectionID) {
+    waiting.append(id)
   }
 
   /// The next one in line, which stays until `removeFirst`.
-  var next: (place: UInt32, generation: UInt32)? { isWaiting ? waiting[first] : nil }
+  var next: ConnectionID? { isWaiting ? waiting[first] : nil }
 
   mutating func removeFirst() {
     first += 1
@@ -107,14 +107,14 @@ extension Shard {
 
   /// Lets the session or poll at `place` read when it is its turn.
   func awaitCatchUp(_ place: UInt32) {
-    catchUps.append(place, generation: table[place].generation)
+    catchUps.append(table.id(of: place))
   }
 
   /// Asks the store for those whose turn it is.
   func readCatchUps() {
     guard catchUps.isWaiting, now >= catchUps.pausedUntil else { return }
-    while catchUps.readCount < CatchUps.readLimit, let (place, generation) = catchUps.next {
-      guard table.holds(place, generation: generation), let query = catchUpQuery(of: place) else {
+    while catchUps.readCount < CatchUps.readLimit, let id = catchUps.next {
+      guard table.holds(id), let query = catchUpQuery(of: id.slot) else {
         catchUps.removeFirst()
         continue
       }
@@ -122,7 +122,7 @@ extension Shard {
       let isTaken =
         hasRoomForPage
         && core.store.read(query) { answer in
-          mailbox.append(.caughtUp(place, generation: generation, answer))
+          mailbox.append(.caughtUp(id, answer))
         }
       guard isTaken else {
         catchUps.pausedUntil = now + CatchUps.pauseMilliseconds

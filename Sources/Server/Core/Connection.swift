@@ -6,7 +6,7 @@
 //
 // Order of what a connection still has to be sent, always:
 //
-//     owned  │ ranges of the outbox │ shared tail: [sharedThrough, end of the format's shared log)
+//     owned  │ ranges of the outbox │ shared tail: [sharedThrough, end of the group's shared log)
 //
 // While it speaks HTTP:
 //
@@ -16,8 +16,8 @@
 // copied into `owned` before their log comes round to them, so that no log has to wait for it.
 
 internal import Broadcast
-internal import CReactor
 internal import Notifications
+internal import Reactor
 
 /// Where a connection is in its life.
 enum ConnectionState: UInt8 {
@@ -58,7 +58,7 @@ struct ConnectionFlags: OptionSet {
   static let readPaused = ConnectionFlags(rawValue: 1 << 9)
   /// The peer has ended its side and is still owed something: there is nothing more to read.
   static let peerEnded = ConnectionFlags(rawValue: 1 << 10)
-  /// Upgraded without a token: nobody yet, and no format's member, until a message brings one.
+  /// Upgraded without a token: nobody yet, and no group's member, until a message brings one.
   static let awaitsToken = ConnectionFlags(rawValue: 1 << 11)
   /// Its address' count includes it.
   static let countedByAddress = ConnectionFlags(rawValue: 1 << 16)
@@ -97,11 +97,11 @@ struct Connection {
   var generation: UInt32 = 0
   var flags: ConnectionFlags = []
   var state = ConnectionState.free
-  /// The frame format of a WebSocket session.
-  var format: UInt8 = 0
+  /// The fan-out group of an open session.
+  var group = FanOutGroupID(rawValue: 0)
   /// What epoll watches for.
   var interest: UInt8 = 0
-  /// Everything of the format's shared log before this was sent or is in the outbox.
+  /// Everything of the group's shared log before this was sent or is in the outbox.
   var sharedThrough: UInt64 = 0
   /// Ranges of frame logs to be sent after `owned`.
   var outbox = Outbox()
@@ -135,7 +135,7 @@ struct Connection {
   var deadline: UInt64 = .max
   /// When a blocked connection last took a byte.
   var progressAt: UInt64 = 0
-  var peer = cl_address()
+  var peer = PeerAddress()
   /// What the client's program calls itself, shared with others of the same name.
   var userAgent = ""
   /// The wall clock at which the user's session or poll was listed, in milliseconds.
@@ -213,9 +213,14 @@ struct Connection {
     }
   }
 
-  /// Whether `place` holds the connection of that generation.
-  func holds(_ place: UInt32, generation: UInt32) -> Bool {
-    taken.contains(place) && self[place].generation == generation
+  /// Whether the connection is here still.
+  func holds(_ id: ConnectionID) -> Bool {
+    taken.contains(id.slot) && self[id.slot].generation == id.generation
+  }
+
+  /// The id of the connection in `slot`, which must be taken.
+  func id(of slot: UInt32) -> ConnectionID {
+    ConnectionID(slot: slot, generation: self[slot].generation)
   }
 
   /// Whether a connection has `place`.

@@ -4,8 +4,8 @@
 // The one text from outside in these lines is the id of a user whose token was good, in JSON's
 // quotes. What a client or a publisher gives as its reason is not written: anything may be in it.
 
-internal import CReactor
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 extension Shard {
@@ -16,9 +16,9 @@ extension Shard {
 
   /// The session at `place` is about to end; one that never showed whose it is was turned away.
   func logEnd(at place: UInt32, because reason: @autoclosure () -> String) {
-    let isWatcher = Int(table[place].format) == formats.count - 1
+    let isWatcher = table[place].group == fanOutGroups.metrics
     guard table[place].flags.contains(.listed) || isWatcher else {
-      let dialect = formats[Int(table[place].format)].dialect.name
+      let dialect = fanOutGroups[table[place].group].dialect.name
       return logRefusal(by: dialect, reason(), at: place)
     }
     // By the wall clock, which may have been set back meanwhile.
@@ -60,7 +60,7 @@ extension Shard {
   }
 
   private func origin(of place: UInt32) -> String {
-    let dialect = formats[Int(table[place].format)].dialect.name
+    let dialect = fanOutGroups[table[place].group].dialect.name
     return "\(dialect), shard \(index), \(table[place].peer.text)"
   }
 }

@@ -1,9 +1,10 @@
 // Fan-out: an event becomes finished frames once, and every connection it reaches gets a position.
 //
-// A format is a dialect with or without cursors. Each has one shared log, which holds only frames
-// that are for everyone of the format; so what a connection still has to get of it is one range,
-// [sharedThrough, end), and a broadcast touches no connection at all until it is flushed. Frames
-// for one user go to the shard's direct log, and the connection's outbox names their range.
+// A fan-out group is an encoding (a dialect with or without cursors) and the sessions that get it.
+// Each has one shared log, which holds only frames that are for everyone of the group; so what a
+// connection still has to get of it is one range, [sharedThrough, end), and a broadcast touches no
+// connection at all until it is flushed. Frames for one user go to the shard's direct log, and the
+// connection's outbox names their range.
 //
 // Invariant: between two flushes at most `Shard.flushBytes` and one event more are appended to a
 // log, which is less than its capacity: nothing is overwritten before it was sent or copied.
@@ -12,8 +13,9 @@ internal import Broadcast
 internal import Notifications
 internal import Wire
 
-/// One way of writing events, and who reads it.
-final class Format {
+/// One encoding of events, and the sessions that get it.
+final class FanOutGroup {
+  let id: FanOutGroupID
   let dialect: any Dialect
   /// Whether its clients are told their cursors.
   let tellsCursors: Bool
@@ -32,12 +34,13 @@ final class Format {
   var roomFrameEnds = FrameEnds()
   var writer: FrameWriter
 
-  init(dialect: any Dialect, epoch: String?, capacity: Int) {
-    self.dialect = dialect
-    tellsCursors = epoch != nil
+  init(id: FanOutGroupID, _ encoding: FanOutEncoding, capacity: Int) {
+    self.id = id
+    dialect = encoding.dialect
+    tellsCursors = encoding.epoch != nil
     log = FrameLog(capacity: capacity)
     roomLog = FrameLog(capacity: capacity)
-    writer = FrameWriter(epoch: epoch, framing: dialect.framing)
+    writer = FrameWriter(epoch: encoding.epoch, framing: dialect.framing)
   }
 }
 
@@ -73,7 +76,7 @@ struct FrameEnds {
   }
 }
 
-/// Where one format's frames of an event are in the direct log, [from, to), and how many they are.
+/// Where one group's frames of an event are in the direct log, [from, to), and how many they are.
 private struct DirectRange {
   let from: UInt64
   let to: UInt64
@@ -85,9 +88,9 @@ extension Shard {
   var hasLargeFanOut: Bool {
     let isLarge =
       (burst?.room.members.count ?? 0) >= 64
-      || formats.contains { $0.log.end != $0.flushedEnd && $0.members.count >= 64 }
+      || fanOutGroups.all.contains { $0.log.end != $0.flushedEnd && $0.members.count >= 64 }
     return isLarge
-      && formats.allSatisfy {
+      && fanOutGroups.all.allSatisfy {
         $0.log.end - $0.flushedEnd < Shard.flushBytes / 2
           && $0.roomLog.end - $0.roomFlushedEnd < Shard.flushBytes / 2
       }
@@ -132,22 +135,22 @@ extension Shard {
 
   private func broadcast(_ event: Event) {
     settleBurst()
-    for format in formats where !format.members.isEmpty {
-      format.writer.removeAll()
-      format.dialect.write(event, to: &format.writer)
-      guard format.writer.count > 0 else { continue }
-      appendWritten(to: format)
-      metrics.add(.framesDelivered, format.members.count * format.writer.count)
+    for group in fanOutGroups.all where !group.members.isEmpty {
+      group.writer.removeAll()
+      group.dialect.write(event, to: &group.writer)
+      guard group.writer.count > 0 else { continue }
+      appendWritten(to: group)
+      metrics.add(.framesDelivered, group.members.count * group.writer.count)
     }
   }
 
-  /// Puts what was just written for all members of `format` where the flush finds it.
-  func appendWritten(to format: Format) {
-    if format.log.end - format.flushedEnd + UInt64(format.writer.bytes.count) > Shard.flushBytes {
+  /// Puts what was just written for all members of `group` where the flush finds it.
+  func appendWritten(to group: FanOutGroup) {
+    if group.log.end - group.flushedEnd + UInt64(group.writer.bytes.count) > Shard.flushBytes {
       flush()
     }
-    format.log.append(format.writer.bytes.span)
-    format.frameEnds.append(format.log.end, logStart: format.log.start)
+    group.log.append(group.writer.bytes.span)
+    group.frameEnds.append(group.log.end, logStart: group.log.start)
   }
 
   private func deliver(_ event: Event, toUser user: UserID) {
@@ -167,41 +170,38 @@ extension Shard {
         continue
       }
       guard admits(event, at: place) else { continue }
-      let index = Int(table[place].format)
-      guard let range = written[index] else { continue }
-      queue(log: 0, from: range.from, to: range.to, at: place)
+      guard let range = written[table[place].group.index] else { continue }
+      queue(log: .direct, from: range.from, to: range.to, at: place)
       metrics.add(.framesDelivered, range.frameCount)
     }
   }
 
-  /// Puts `event` into the direct log, once for each format of the sessions at `places`, and says
-  /// where: nil for a format that nobody there has, or that has no words for it.
+  /// Puts `event` into the direct log, once for each group of the sessions at `places`, and says
+  /// where: nil for a group that none of them is in, or that has no words for it.
   ///
   /// All of it behind one flush: that would overtake nothing in the middle, but must not come
   /// between a range and those who are to be sent it.
   private func writeDirect(_ event: Event, for places: [UInt32]) -> [DirectRange?] {
-    var written = [DirectRange?](repeating: nil, count: formats.count)
+    var written = [DirectRange?](repeating: nil, count: fanOutGroups.all.count)
     var byteCount = 0
     for place in places where table.contains(place) && table[place].state == .session {
-      let index = Int(table[place].format)
-      guard written[index] == nil else { continue }
-      written[index] = DirectRange(from: 0, to: 0, frameCount: 0)
-      let format = formats[index]
-      format.writer.removeAll()
-      format.dialect.write(event, to: &format.writer)
-      byteCount += format.writer.bytes.count
+      let group = fanOutGroups[table[place].group]
+      guard written[group.id.index] == nil else { continue }
+      written[group.id.index] = DirectRange(from: 0, to: 0, frameCount: 0)
+      group.writer.removeAll()
+      group.dialect.write(event, to: &group.writer)
+      byteCount += group.writer.bytes.count
     }
     let isFlushed = flushDirectIfFull(adding: byteCount)
-    for index in written.indices where written[index] != nil {
-      let format = formats[index]
-      // The flush may have had other words for somebody of this format.
+    for group in fanOutGroups.all where written[group.id.index] != nil {
+      // The flush may have had other words for somebody of this group.
       if isFlushed {
-        format.writer.removeAll()
-        format.dialect.write(event, to: &format.writer)
+        group.writer.removeAll()
+        group.dialect.write(event, to: &group.writer)
       }
-      let (from, frameCount) = (direct.end, format.writer.count)
-      if frameCount > 0 { appendDirect(format.writer.bytes) }
-      written[index] =
+      let (from, frameCount) = (direct.end, group.writer.count)
+      if frameCount > 0 { appendDirect(group.writer.bytes) }
+      written[group.id.index] =
         frameCount > 0 ? DirectRange(from: from, to: direct.end, frameCount: frameCount) : nil
     }
     return written
@@ -230,11 +230,11 @@ extension Shard {
   }
 
   /// Queues the range [from, to) of a log behind what the session at `place` has.
-  func queue(log number: UInt8, from: UInt64, to: UInt64, at place: UInt32) {
+  func queue(log id: LogID, from: UInt64, to: UInt64, at place: UInt32) {
     // guard: nothing-queued-after-close-frame
     // guard: nothing-before-greeting
     guard table[place].state == .session, from != to, settleBurst(for: place),
-      number == 0 || !table[place].flags.contains(.ungreeted)
+      id.isDirect || !table[place].flags.contains(.ungreeted)
     else { return }
     let count = Int(to - from)
     // Not all at the turn's end: what a client then turned out not to take would become bytes of
@@ -253,33 +253,33 @@ extension Shard {
       if !mayLean(place) {
         guard takeSharedTail(at: place) else { return }
         spillOutbox(at: place)
-        return copyToOwned(log(number), from: from, to: to, at: place)
+        return copyToOwned(log(id), from: from, to: to, at: place)
       }
     }
-    let format = formats[Int(table[place].format)]
-    if table[place].flags.contains(.ungreeted) { table[place].sharedThrough = format.log.end }
-    if table[place].sharedThrough != format.log.end {
+    let group = fanOutGroups[table[place].group]
+    if table[place].flags.contains(.ungreeted) { table[place].sharedThrough = group.log.end }
+    if table[place].sharedThrough != group.log.end {
       table[place].outbox.append(
-        log: 1 + table[place].format, from: table[place].sharedThrough, to: format.log.end)
-      table[place].sharedThrough = format.log.end
+        log: .everyone(of: group.id), from: table[place].sharedThrough, to: group.log.end)
+      table[place].sharedThrough = group.log.end
     }
-    table[place].outbox.append(log: number, from: from, to: to)
+    table[place].outbox.append(log: id, from: from, to: to)
     if table[place].flags.contains(.blocked) { lean(place) }
     markQueued(place)
   }
 
-  /// Writes messages in the place's own format, and queues them for it.
+  /// Writes messages in the encoding of the place's group, and queues them for it.
   func write(to place: UInt32, _ body: (inout FrameWriter) -> Void) {
-    let format = formats[Int(table[place].format)]
-    format.writer.removeAll()
-    body(&format.writer)
-    send(format.writer.bytes, to: place)
+    let group = fanOutGroups[table[place].group]
+    group.writer.removeAll()
+    body(&group.writer)
+    send(group.writer.bytes, to: place)
   }
 
   /// Queues finished frames for the session at `place` alone.
   func send(_ frames: [UInt8], to place: UInt32) {
     guard !frames.isEmpty else { return }
-    if frames.count > Int(Shard.flushBytes) / 2 || table[place].flags.contains(.replaying) {
+    if frames.count > Shard.largestFrameBytes || table[place].flags.contains(.replaying) {
       return appendOwned(frames, to: place)
     }
     flushDirectIfFull(adding: frames.count)
@@ -287,7 +287,7 @@ extension Shard {
     guard table.contains(place) else { return }
     let from = direct.end
     appendDirect(frames)
-    queue(log: 0, from: from, to: direct.end, at: place)
+    queue(log: .direct, from: from, to: direct.end, at: place)
   }
 
   private func appendDirect(_ frames: [UInt8]) {
@@ -319,18 +319,21 @@ extension Shard {
   }
 
   /// The log that an outbox's range names.
-  func log(_ number: UInt8) -> FrameLog {
-    if number == 0 { return direct }
-    let index = Int(number) - 1
-    return index < formats.count ? formats[index].log : formats[index - formats.count].roomLog
+  func log(_ id: LogID) -> FrameLog {
+    switch id.owner {
+    case .direct: direct
+    case .everyone(let group): fanOutGroups[group].log
+    case .rooms(let group): fanOutGroups[group].roomLog
+    }
   }
 
   /// Ends of the frames in the log that an outbox's range names.
-  func frameEnds(of number: UInt8) -> FrameEnds {
-    if number == 0 { return directFrameEnds }
-    let index = Int(number) - 1
-    return index < formats.count
-      ? formats[index].frameEnds : formats[index - formats.count].roomFrameEnds
+  func frameEnds(of id: LogID) -> FrameEnds {
+    switch id.owner {
+    case .direct: directFrameEnds
+    case .everyone(let group): fanOutGroups[group].frameEnds
+    case .rooms(let group): fanOutGroups[group].roomFrameEnds
+    }
   }
 
   /// Makes the shared frames that `place` has not been sent part of what it owns.
@@ -339,13 +342,13 @@ extension Shard {
   func takeSharedTail(at place: UInt32) -> Bool {
     guard table[place].state == .session else { return true }
     guard settleBurst(for: place) else { return false }
-    let format = formats[Int(table[place].format)]
-    if table[place].flags.contains(.ungreeted) { table[place].sharedThrough = format.log.end }
+    let group = fanOutGroups[table[place].group]
+    if table[place].flags.contains(.ungreeted) { table[place].sharedThrough = group.log.end }
     let from = table[place].sharedThrough
-    guard from != format.log.end else { return true }
+    guard from != group.log.end else { return true }
     spillOutbox(at: place)
-    copyToOwned(format.log, from: from, to: format.log.end, at: place)
-    table[place].sharedThrough = format.log.end
+    copyToOwned(group.log, from: from, to: group.log.end, at: place)
+    table[place].sharedThrough = group.log.end
     table[place].flags.insert(.queued)
     return true
   }

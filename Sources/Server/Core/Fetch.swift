@@ -35,8 +35,7 @@ final class Fetch: HoldsAssembly {
 
 /// An answer of the store's that is ahead of the ring.
 struct HeldAnswer {
-  let place: UInt32
-  let generation: UInt32
+  let id: ConnectionID
   let answer: StoreAnswer
   /// The offset of the newest commit that it includes.
   let through: UInt64
@@ -59,8 +58,7 @@ extension Shard {
   func takeWhenHeard(_ answer: StoreAnswer, at place: UInt32) {
     if let through = answer.through, through > heardThrough {
       heldAnswers.append(
-        HeldAnswer(
-          place: place, generation: table[place].generation, answer: answer, through: through))
+        HeldAnswer(id: table.id(of: place), answer: answer, through: through))
     } else if let fetch = table[place].task as? Fetch {
       take(answer, for: fetch, at: place)
     } else {
@@ -73,8 +71,8 @@ extension Shard {
     guard heldAnswers.contains(where: { $0.through <= heardThrough }) else { return }
     let held = heldAnswers
     heldAnswers.removeAll()
-    for one in held where table.holds(one.place, generation: one.generation) {
-      takeWhenHeard(one.answer, at: one.place)
+    for one in held where table.holds(one.id) {
+      takeWhenHeard(one.answer, at: one.id.slot)
     }
   }
 
@@ -94,13 +92,13 @@ extension Shard {
   private func read(_ fetch: Fetch, at place: UInt32) {
     fetch.changedThrough = 0
     let limit = min(max(fetch.request.limit, 1), PageRequest.largestLimit)
-    let generation = table[place].generation
+    let id = table.id(of: place)
     let mailbox = mailbox
     let query = StoreQuery.page(
       user: table[place].user, limit: limit, before: nil, unreadOnly: fetch.request.unreadOnly,
       type: nil)
     let isAsked = core.store.read(query) { answer in
-      mailbox.append(.answer(place, generation: generation, answer))
+      mailbox.append(.answer(id, answer))
     }
     if !isAsked { close(place, code: 1013, reason: "the store is at its limit, try again") }
   }
@@ -114,7 +112,7 @@ extension Shard {
     table[place].task = fetch.assembly
     // Half of what a client may be behind, so that the answer alone does not make it a slow one.
     let byteLimit = core.configuration.limits.backlogBytesLimit / 2
-    let dialect = formats[Int(table[place].format)].dialect
+    let dialect = fanOutGroups[table[place].group].dialect
     write(to: place) { frames in
       dialect.writePage(page, counts, groups: groups, byteLimit: byteLimit, to: &frames)
     }

@@ -5,9 +5,9 @@
 // until a log comes round to them, when its ranges become bytes of its own.
 
 internal import Broadcast
-internal import CReactor
 internal import Glibc
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 extension Shard {
@@ -17,7 +17,7 @@ extension Shard {
   /// Sends whatever is queued to whoever can take it; `byteCount` is what a log is added to next,
   /// where that may be more than a flush's worth.
   func flush(before byteCount: UInt64 = 0) {
-    for format in formats where format.log.end != format.flushedEnd { flushShared(format) }
+    for group in fanOutGroups.all where group.log.end != group.flushedEnd { flushShared(group) }
     flushBurst()
     if !dirty.isEmpty {
       let places = dirty
@@ -27,7 +27,7 @@ extension Shard {
       }
     }
     directFlushed = direct.end
-    liftLeaning(before: max(byteCount, Shard.flushBytes + 131_072))
+    liftLeaning(before: max(byteCount, Shard.flushBytes + UInt64(Shard.largestFrameBytes)))
     if !unflushed.isEmpty { measureFlushed() }
   }
 
@@ -40,15 +40,15 @@ extension Shard {
     unflushed.removeAll(keepingCapacity: unflushed.capacity <= Shard.drainLimit)
   }
 
-  /// Sends the shared frames of this turn to all members of `format`.
+  /// Sends the shared frames of this turn to all members of `group`.
   ///
   /// The loop that the server exists for: for a member with nothing else waiting it is a look at
   /// one cache line and one call. Nothing is retained, nothing is allocated.
-  private func flushShared(_ format: Format) {
-    let from = format.flushedEnd
-    let end = format.log.end
-    format.flushedEnd = end
-    let members = format.members
+  private func flushShared(_ group: FanOutGroup) {
+    let from = group.flushedEnd
+    let end = group.log.end
+    group.flushedEnd = end
+    let members = group.members
     let byteCount = Int(end - from)
     var sentToAll = 0
     var blocked: [UInt32] = []
@@ -57,7 +57,7 @@ extension Shard {
     // SAFETY: the log is not appended to while its bytes are walked, a member's place is taken,
     // because no turn of the loop ends another member's connection, and its address is not kept
     // past its turn of the loop.
-    unsafe format.log.withBytes(from: from, to: end) { first, second in
+    unsafe group.log.withBytes(from: from, to: end) { first, second in
       members.forEach { place in
         let connection = unsafe table.pointer(to: place)
         let flags = unsafe connection.pointee.flags
@@ -253,7 +253,7 @@ extension Shard {
     guard table[place].state == .session, !table[place].flags.contains(.ungreeted) else {
       return true
     }
-    let log = formats[Int(table[place].format)].log
+    let log = fanOutGroups[table[place].group].log
     let from = table[place].sharedThrough
     let end = log.end
     guard from != end else { return true }
@@ -310,7 +310,8 @@ extension Shard {
     leaning.insert(place)
     for index in 0..<table[place].outbox.rangeCount {
       let range = table[place].outbox[index]
-      leaningFrom[Int(range.log)] = min(leaningFrom[Int(range.log)] ?? .max, range.from)
+      let known = leaningFrom[range.log.index]
+      leaningFrom[range.log.index] = min(known ?? .max, range.from)
     }
   }
 
@@ -319,9 +320,9 @@ extension Shard {
   /// large frame at the least.
   private func liftLeaning(before byteCount: UInt64) {
     guard !leaning.isEmpty else { return }
-    let isDue = leaningFrom.indices.contains { number in
-      guard let from = leaningFrom[number] else { return false }
-      let log = log(UInt8(number))
+    let isDue = leaningFrom.indices.contains { index in
+      guard let from = leaningFrom[index] else { return false }
+      let log = log(LogID(index: index))
       return log.end - from + byteCount > UInt64(log.capacity)
     }
     // guard: ranges-copied-before-overwrite
@@ -337,7 +338,7 @@ extension Shard {
   /// Forgets that the connection at `place` needs anything of the logs.
   func stopLeaning(_ place: UInt32) {
     guard leaning.remove(place), leaning.isEmpty else { return }
-    for number in leaningFrom.indices { leaningFrom[number] = nil }
+    for index in leaningFrom.indices { leaningFrom[index] = nil }
   }
 
   func unblock(_ place: UInt32) {
@@ -362,7 +363,7 @@ extension Shard {
 
   /// Bytes that the session at `place` still has to be sent, of its own and of what all are sent.
   func queuedByteCount(of place: UInt32) -> Int {
-    let log = formats[Int(table[place].format)].log
+    let log = fanOutGroups[table[place].group].log
     return table[place].queuedByteCount + Int(log.end - table[place].sharedThrough)
   }
 
@@ -374,7 +375,8 @@ extension Shard {
     let limit = core.configuration.limits.backlogBytesLimit
     guard table[place].flags.contains(.polling) else { return limit }
     // No further than a log goes back.
-    let held = core.configuration.limits.frameLogCapacity - Int(Shard.flushBytes) - 131_072
+    let held =
+      core.configuration.limits.frameLogCapacity - Int(Shard.flushBytes) - Shard.largestFrameBytes
     return min(4 * limit, held)
   }
 
@@ -410,7 +412,7 @@ extension Shard {
 
   private func isTooFarBehind(_ place: UInt32, adding count: Int) -> Bool {
     guard table[place].state == .session else { return false }
-    let log = formats[Int(table[place].format)].log
+    let log = fanOutGroups[table[place].group].log
     var behind = table[place].queuedByteCount
     // A page of missed notifications is sent ahead of the client's pace, one at a time.
     if table[place].flags.contains(.replaying) { behind = max(0, behind - Shard.missedBytesLimit) }
@@ -427,10 +429,10 @@ extension Shard {
     // guard: batch-cut-once
     guard settleBurst(for: place) else { return }
     metrics.add(.slowConsumers)
-    let format = formats[Int(table[place].format)]
+    let group = fanOutGroups[table[place].group]
     if table[place].ownedSent == table[place].owned.count {
       var next = OutboxRange(
-        log: 1 + table[place].format, from: table[place].sharedThrough, to: format.log.end)
+        log: .everyone(of: group.id), from: table[place].sharedThrough, to: group.log.end)
       if !table[place].outbox.isEmpty { next = table[place].outbox[0] }
       // guard: slow-consumer-outbox-cleared
       table[place].outbox.removeAll()
@@ -438,7 +440,7 @@ extension Shard {
       let end = min(frameEnds(of: next.log).end(at: next.from) ?? next.to, next.to)
       if end > next.from { copyToOwned(log(next.log), from: next.from, to: end, at: place) }
     }
-    table[place].sharedThrough = format.log.end
+    table[place].sharedThrough = group.log.end
     close(place, code: 1013, reason: "too far behind, resume with your cursor")
   }
 }

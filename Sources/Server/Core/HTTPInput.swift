@@ -4,8 +4,8 @@
 // before its body is read. A refusal before the body ends the connection, so that the body cannot
 // be taken for another request.
 
-internal import CReactor
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// The request under way on an HTTP connection.
@@ -60,10 +60,10 @@ struct Request {
 extension Shard {
   /// Handles the requests in the scratch's [from, end) and returns where the unfinished one begins.
   func processHTTP(_ place: UInt32, from: Int, to end: Int) -> Int {
-    let generation = table[place].generation
+    let id = table.id(of: place)
     var offset = from
     do throws(HTTPViolation) {
-      while offset < end, table.holds(place, generation: generation), table[place].state == .http {
+      while offset < end, table.holds(id), table[place].state == .http {
         if table[place].flags.contains(.awaitsAnswer)
           || table[place].queuedByteCount > core.configuration.limits.responseBytesLimit
           // Nothing can be put behind what is lent.

@@ -7,13 +7,13 @@
 // has nothing under way and nothing to be sent.
 
 internal import Broadcast
-internal import CReactor
 internal import Notifications
+internal import Reactor
 
 /// A connection on its way between two shards.
 struct HandedConnection: Sendable {
   let fd: Int32
-  let peer: cl_address
+  let peer: PeerAddress
   /// What was read of it and is to be looked at first.
   let unread: [UInt8]
   let messages: TokenBucket
@@ -30,7 +30,7 @@ extension Shard {
     flush(place)
     guard table.contains(place) else { return }
     guard table[place].queuedByteCount == 0, table[place].state == .http,
-      reactor.remove(table[place].fd)
+      poller.remove(table[place].fd)
     else { return drop(place, counting: .resets) }
     let flags = table[place].flags
     let limits = core.configuration.limits
@@ -74,14 +74,16 @@ extension Shard {
       table[place].flags.insert(.unauthenticated)
       unauthenticatedCount += 1
     }
-    let generation = table[place].generation
-    guard reactor.add(handed.fd, .readable, place: place, generation: generation) else {
+    let id = table.id(of: place)
+    do throws(SystemError) {
+      try poller.add(handed.fd, .readable, slot: id.slot, generation: id.generation)
+    } catch {
       return drop(place, counting: .resets)
     }
     scheduleTimer(place)
     guard table.contains(place) else { return }
     // At this turn's end: now others are being handed what is theirs.
     table[place].partial = handed.unread
-    resumable.append((place, generation))
+    resumable.append(id)
   }
 }

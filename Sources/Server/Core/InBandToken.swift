@@ -29,7 +29,7 @@ extension Shard {
     guard let caller = try? caller(of: token), let user = caller.user,
       candidate != nil || user == table[place].user
     else {
-      let dialect = formats[Int(table[place].format)].dialect
+      let dialect = fanOutGroups[table[place].group].dialect
       return close(place, code: dialect.expiryCloseCode, reason: "invalid or expired token")
     }
     if let candidate {

@@ -1,9 +1,9 @@
 // Reading: bytes come into the shard's scratch, are parsed where they lie, and only the unfinished
 // tail of a message is kept with its connection.
 
-internal import CReactor
 internal import Glibc
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 extension Shard {
@@ -32,7 +32,7 @@ extension Shard {
   }
 
   private func read(_ place: UInt32) {
-    let generation = table[place].generation
+    let id = table.id(of: place)
     let frames = metrics.value(.framesReceived)
     var total = 0
     // guard: frames-per-turn
@@ -54,7 +54,7 @@ extension Shard {
       metrics.add(.bytesReceived, count)
       table[place].heardAt = now
       process(place, byteCount: kept + count)
-      guard table.holds(place, generation: generation),
+      guard table.holds(id),
         !table[place].flags.contains(.readPaused)
       else { return }
       // Less than was asked for: there is no more now, and asking again would only say so.
@@ -80,11 +80,11 @@ extension Shard {
   /// Parses the first `byteCount` bytes of the scratch, which are the connection's, and keeps what
   /// is left over.
   func process(_ place: UInt32, byteCount: Int) {
-    let generation = table[place].generation
+    let id = table.id(of: place)
     var consumed = 0
     var state = ConnectionState.free
     // A connection may change its protocol in the middle of what was received.
-    while consumed < byteCount, table.holds(place, generation: generation) {
+    while consumed < byteCount, table.holds(id) {
       state = table[place].state
       switch state {
       case .http: consumed = processHTTP(place, from: consumed, to: byteCount)
@@ -95,9 +95,9 @@ extension Shard {
       case .closing, .lingering, .free: consumed = byteCount
       }
       // guard: frame-after-upgrade-request
-      if table.holds(place, generation: generation), table[place].state == state { break }
+      if table.holds(id), table[place].state == state { break }
     }
-    guard table.holds(place, generation: generation) else { return }
+    guard table.holds(id) else { return }
     if consumed < byteCount, table[place].state == .http || table[place].state == .session {
       // guard: partial-message-kept
       table[place].partial = scratch.array(from: consumed, to: byteCount)
@@ -108,7 +108,7 @@ extension Shard {
 
   /// Whether the session at `place` is a WebSocket, which is spoken in both directions.
   private func speaksToUs(_ place: UInt32) -> Bool {
-    formats[Int(table[place].format)].dialect.framing == .webSocket
+    fanOutGroups[table[place].group].dialect.framing == .webSocket
   }
 
   /// The peer has said end of stream.
@@ -140,7 +140,7 @@ extension Shard {
     guard table[place].state == .http, table[place].flags.contains(.readPaused),
       !table[place].flags.contains(.awaitsAnswer)
     else { return }
-    resumable.append((place, table[place].generation))
+    resumable.append(table.id(of: place))
   }
 
   /// Goes on with requests that were received while an earlier one was being answered.
@@ -148,7 +148,8 @@ extension Shard {
     guard !resumable.isEmpty else { return }
     let waiting = resumable
     resumable.removeAll(keepingCapacity: true)
-    for (place, generation) in waiting where table.holds(place, generation: generation) {
+    for id in waiting where table.holds(id) {
+      let place = id.slot
       // What came behind the word by which a WebSocket took its session over.
       if table[place].state == .session, !table[place].partial.isEmpty {
         let kept = table[place].partial

@@ -1,16 +1,16 @@
 // The life of a connection: accepted, watched by one timer, closed or dropped.
 
 internal import Broadcast
-internal import CReactor
 internal import Glibc
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 extension Shard {
   /// Accepts what is waiting at one listener, up to the turn's share.
   func acceptWaiting(at index: Int) {
     for _ in 0..<Shard.acceptLimit {
-      var peer = cl_address()
+      var peer = PeerAddress()
       guard index < acceptors.count else { return }
       let fd = acceptors[index].accept(now: now, peer: &peer)
       guard fd >= 0 else {
@@ -22,7 +22,7 @@ extension Shard {
     }
   }
 
-  private func admit(_ fd: Int32, from peer: cl_address) {
+  private func admit(_ fd: Int32, from peer: PeerAddress) {
     let limits = core.configuration.limits
     guard let place = table.insert(fd: fd, limit: limits.connectionsPerShardLimit) else {
       metrics.add(.refusedConnections)
@@ -35,7 +35,9 @@ extension Shard {
     // guard: head-timeout
     table[place].deadline = now + limits.headTimeoutMilliseconds
     table[place].interest = UInt8(Interest.readable.rawValue)
-    guard reactor.add(fd, .readable, place: place, generation: table[place].generation) else {
+    do throws(SystemError) {
+      try poller.add(fd, .readable, slot: place, generation: table[place].generation)
+    } catch {
       metrics.add(.refusedConnections)
       return drop(place)
     }
@@ -50,7 +52,7 @@ extension Shard {
 
   /// Watches for what this connection can use just now, if that is not what it is watched for.
   func updateInterest(_ place: UInt32) {
-    var interest: Interest = []
+    var interest = Interest.none
     if table[place].flags.isDisjoint(with: [.readPaused, .peerEnded]) {
       interest.insert(.readable)
     }
@@ -58,8 +60,10 @@ extension Shard {
     guard table[place].fd >= 0 else { return }
     guard UInt8(interest.rawValue) != table[place].interest else { return }
     table[place].interest = UInt8(interest.rawValue)
-    let generation = table[place].generation
-    if !reactor.modify(table[place].fd, interest, place: place, generation: generation) {
+    let id = table.id(of: place)
+    do throws(SystemError) {
+      try poller.modify(table[place].fd, interest, slot: id.slot, generation: id.generation)
+    } catch {
       // Out of kernel memory: a connection that cannot be watched cannot be kept.
       drop(place, counting: .resets)
     }
@@ -76,7 +80,7 @@ extension Shard {
       at = min(at, table[place].progressAt + limits.progressTimeoutMilliseconds)
     }
     if table[place].state == .session {
-      let heartbeat = formats[Int(table[place].format)].dialect.heartbeat
+      let heartbeat = fanOutGroups[table[place].group].dialect.heartbeat
       if !table[place].flags.contains(.blocked), table[place].engine == nil {
         at = min(at, table[place].heardAt + heartbeat.silenceLimitMilliseconds)
       }
@@ -146,7 +150,7 @@ extension Shard {
     if table[place].state == .http {
       table[place].deadline = max(table[place].deadline, end)
     } else if table[place].state == .session {
-      let silence = formats[Int(table[place].format)].dialect.heartbeat.silenceLimitMilliseconds
+      let silence = fanOutGroups[table[place].group].dialect.heartbeat.silenceLimitMilliseconds
       table[place].heardAt = max(table[place].heardAt, end - min(end, silence))
     }
   }
@@ -154,7 +158,7 @@ extension Shard {
   /// False when the session has ended.
   private func sessionTimerFired(_ place: UInt32) -> Bool {
     if let session = table[place].engine { return engineTimerFired(session, place) }
-    let dialect = formats[Int(table[place].format)].dialect
+    let dialect = fanOutGroups[table[place].group].dialect
     // guard: probe-timeout
     if table[place].task is EngineProbe, now >= table[place].deadline {
       metrics.add(.timedOut)
@@ -225,7 +229,7 @@ extension Shard {
     spillOutbox(at: place)
     leaveSession(place, because: logged ?? "closed with \(code), \(reason)")
     var frame: [UInt8] = []
-    formats[Int(table[place].format)].dialect.framing.writeClose(
+    fanOutGroups[table[place].group].dialect.framing.writeClose(
       code: code, reason: reason, into: &frame)
     // Thousands may be cut off at once, each as far behind as it may be.
     table[place].owned.reserveCapacity(table[place].owned.count + frame.count)
@@ -305,8 +309,8 @@ extension Shard {
     // Closing takes it out of epoll: nobody else has the descriptor.
     // guard: descriptor-closed
     if fd >= 0 { kernel.close(fd) }
-    if let poll, table.holds(poll.place, generation: poll.generation) {
-      finish(poll.place, .refusal(.unknownSession))
+    if let poll, table.holds(poll) {
+      finish(poll.slot, .refusal(.unknownSession))
     }
   }
 
@@ -338,7 +342,7 @@ extension Shard {
     logEnd(at: place, because: reason())
     leaveRooms(place)
     unlist(place)
-    formats[Int(table[place].format)].members.remove(place)
+    fanOutGroups[table[place].group].members.remove(place)
     table[place].task = nil
     table[place].flags.remove([.replaying, .ungreeted])
   }

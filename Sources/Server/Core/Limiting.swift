@@ -6,8 +6,8 @@
 // kept until it has had time to read that, and of such there is a bounded number.
 
 internal import Broadcast
-internal import CReactor
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 extension Shard {
@@ -98,7 +98,7 @@ extension Shard {
   /// Counts a session or a waiting poll that is about to begin; false when there is no room for it.
   func countSession(of user: UserID, at place: UInt32) -> Bool {
     guard core.quotas.countsSessions(from: table[place].peer) else { return true }
-    switch core.quotas.begin(user, at: sessionPlace(place)) {
+    switch core.quotas.begin(user, at: shardConnectionID(of: place)) {
     case .refused:
       metrics.add(.sessionsRefused)
       return false
@@ -107,8 +107,7 @@ extension Shard {
       // By mail also when it is this shard's: in the midst of one session's beginning another is
       // not ended. Should the oldest end by itself and its connection ask anew before the mail is
       // read, then that poll is answered early.
-      core.mailboxes[oldest.shard].append(
-        .replaced(oldest.place, generation: oldest.generation))
+      core.mailboxes[oldest.shard].append(.replaced(oldest.connection))
     case .admitted:
       break
     }
@@ -121,7 +120,7 @@ extension Shard {
   func uncountSession(at place: UInt32) {
     guard table[place].flags.contains(.countedByUser) else { return }
     table[place].flags.remove(.countedByUser)
-    core.quotas.end(table[place].user, at: sessionPlace(place))
+    core.quotas.end(table[place].user, at: shardConnectionID(of: place))
   }
 
   /// Ends a session whose user has begun one more than it may have.
@@ -133,10 +132,6 @@ extension Shard {
       // guard: newest-session-ends-waiting-poll
       end(poll, at: place)
     }
-  }
-
-  private func sessionPlace(_ place: UInt32) -> SessionPlace {
-    SessionPlace(shard: index, place: place, generation: table[place].generation)
   }
 
   // MARK: Rates
@@ -162,10 +157,10 @@ extension Shard {
     let draw = table[place].messages.draw(
       core.quotas.messageRate, at: now.nanosecondsOfMilliseconds)
     guard draw != .within else { return true }
-    let format = formats[Int(table[place].format)]
+    let group = fanOutGroups[table[place].group]
     metrics.add(.messagesRefused)
     // guard: message-flood-closes
-    guard draw == .over, format.dialect.forgivesTooManyMessages else {
+    guard draw == .over, group.dialect.forgivesTooManyMessages else {
       metrics.add(.messageFloods)
       close(place, code: 1008, reason: "too many messages")
       return false

@@ -7,7 +7,6 @@
 // so that a herd of clients keeps no error from the log, and one that would have to wait for the
 // log's reader is left out: a shard waits for nobody.
 
-internal import CReactor
 internal import Glibc
 
 /// Writes lines to a descriptor, each whole or not at all.

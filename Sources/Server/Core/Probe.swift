@@ -13,7 +13,7 @@ struct Probe {
   let number: UInt64
   let endsAt: UInt64
   /// The requests that it answers.
-  var waiting: [(place: UInt32, generation: UInt32)] = []
+  var waiting: [ConnectionID] = []
 }
 
 extension Shard {
@@ -28,7 +28,6 @@ extension Shard {
     if let reason = core.store.failure {
       return .unavailable("read_only", "the store refuses writes: \(reason)")
     }
-    let generation = table[place].generation
     if probe == nil {
       lastProbe &+= 1
       // The shard's number in the low byte: every shard sees every probe, and answers its own.
@@ -37,7 +36,7 @@ extension Shard {
       guard offer(event) else { return .unavailable("ring_full", "the ring is full") }
       probe = Probe(number: number, endsAt: now + Shard.probeTimeoutMilliseconds)
     }
-    probe?.waiting.append((place, generation))
+    probe?.waiting.append(table.id(of: place))
     return nil
   }
 
@@ -61,9 +60,9 @@ extension Shard {
   }
 
   private func answer(_ probe: Probe, _ answer: Answer) {
-    for (place, generation) in probe.waiting where table.holds(place, generation: generation) {
-      respond(answer, at: place)
-      if table.contains(place) { resumeWhenFlushed(place) }
+    for id in probe.waiting where table.holds(id) {
+      respond(answer, at: id.slot)
+      if table.contains(id.slot) { resumeWhenFlushed(id.slot) }
     }
   }
 }

@@ -12,32 +12,25 @@
 // Whoever counted something uncounts it, exactly once: the connection's flags say what.
 
 internal import Broadcast
-internal import CReactor
 internal import Notifications
+internal import Reactor
 
 /// Who shares a quota of connections: an IPv4 address, or a network of an IPv6 address.
 ///
 /// A network of 64 bits is what one household or one machine is given, so an address of it is
 /// nothing that anybody would run out of.
 struct AddressKey: Hashable {
-  private let family: UInt8
+  private let family: PeerAddress.Family
   private let prefix: UInt64
 
-  init(_ address: cl_address) {
+  init(_ address: PeerAddress) {
     family = address.family
     let bytes = address.bytes
     let high = [bytes.0, bytes.1, bytes.2, bytes.3]
     // guard: ipv6-network-prefix
     let low = [bytes.4, bytes.5, bytes.6, bytes.7]
-    prefix = (address.family == 4 ? high : high + low).reduce(0) { $0 &* 256 &+ UInt64($1) }
+    prefix = (address.family == .ipv4 ? high : high + low).reduce(0) { $0 &* 256 &+ UInt64($1) }
   }
-}
-
-/// An open session, wherever it is.
-struct SessionPlace: Equatable {
-  let shard: Int
-  let place: UInt32
-  let generation: UInt32
 }
 
 /// Why a connection is turned away before anything of it is read.
@@ -54,7 +47,7 @@ enum DoorRefusal: Error, Equatable {
 enum SessionVerdict: Equatable {
   case admitted
   /// Admitted, and the user's oldest one is to be ended.
-  case replaces(SessionPlace)
+  case replaces(ShardConnectionID)
   case refused
 }
 
@@ -63,7 +56,7 @@ struct QuotaTable {
   private struct Sessions {
     var count = 0
     /// Oldest first; only where the oldest has to give way.
-    var places: [SessionPlace] = []
+    var ids: [ShardConnectionID] = []
   }
 
   private var connections: [AddressKey: Int] = [:]
@@ -110,28 +103,28 @@ struct QuotaTable {
   }
 
   mutating func begin(
-    _ user: TextKey, at place: SessionPlace, limit: Int, whenFull policy: FullUserPolicy
+    _ user: TextKey, at id: ShardConnectionID, limit: Int, whenFull policy: FullUserPolicy
   ) -> SessionVerdict {
     var open = sessions[user] ?? Sessions()
     var verdict = SessionVerdict.admitted
     if open.count >= limit {
-      guard policy == .replace, !open.places.isEmpty else { return .refused }
-      verdict = .replaces(open.places.removeFirst())
+      guard policy == .replace, !open.ids.isEmpty else { return .refused }
+      verdict = .replaces(open.ids.removeFirst())
       open.count -= 1
     }
     open.count += 1
-    if policy == .replace { open.places.append(place) }
+    if policy == .replace { open.ids.append(id) }
     sessions[user] = open
     return verdict
   }
 
   /// Nothing changes for a session that was replaced: it is not counted any more.
-  mutating func end(_ user: TextKey, at place: SessionPlace, whenFull policy: FullUserPolicy) {
+  mutating func end(_ user: TextKey, at id: ShardConnectionID, whenFull policy: FullUserPolicy) {
     guard var open = sessions[user] else { return }
     if policy == .replace {
       // guard: replaced-session-counted-once
-      guard let index = open.places.firstIndex(of: place) else { return }
-      open.places.remove(at: index)
+      guard let index = open.ids.firstIndex(of: id) else { return }
+      open.ids.remove(at: index)
     }
     open.count -= 1
     sessions[user] = open.count > 0 ? open : nil
@@ -205,7 +198,7 @@ final class Quotas: Sendable {
   /// Lets a connection from that address in, or says why not.
   ///
   /// True: it was counted, and `leave` is called once it has ended.
-  func enter(from peer: cl_address, at now: UInt64) throws(DoorRefusal) -> Bool {
+  func enter(from peer: PeerAddress, at now: UInt64) throws(DoorRefusal) -> Bool {
     let isHome = peer.isLoopback
     let isRated = !connectRate.isOff && (countsLoopback.attempts || !isHome)
     let isCounted = applies(connectionsPerAddress, isHome)
@@ -222,29 +215,29 @@ final class Quotas: Sendable {
   }
 
   /// A connection that was counted has ended.
-  func leave(_ peer: cl_address, at now: UInt64) {
+  func leave(_ peer: PeerAddress, at now: UInt64) {
     let address = AddressKey(peer)
     table.withLock { $0.leave(address, at: now) }
   }
 
   /// Whether sessions from that address are counted.
-  func countsSessions(from peer: cl_address) -> Bool {
+  func countsSessions(from peer: PeerAddress) -> Bool {
     applies(sessionsPerUser, peer.isLoopback)
   }
 
   /// Counts a session of `user`, which `end` uncounts unless the verdict was a refusal.
-  func begin(_ user: UserID, at place: SessionPlace) -> SessionVerdict {
+  func begin(_ user: UserID, at id: ShardConnectionID) -> SessionVerdict {
     let user = TextKey(user)
     let limit = sessionsPerUser.limit
     let policy = whenUserFull
-    return table.withLock { $0.begin(user, at: place, limit: limit, whenFull: policy) }
+    return table.withLock { $0.begin(user, at: id, limit: limit, whenFull: policy) }
   }
 
   /// A session that was counted has ended.
-  func end(_ user: UserID, at place: SessionPlace) {
+  func end(_ user: UserID, at id: ShardConnectionID) {
     let user = TextKey(user)
     let policy = whenUserFull
-    table.withLock { $0.end(user, at: place, whenFull: policy) }
+    table.withLock { $0.end(user, at: id, whenFull: policy) }
   }
 
   /// Takes a request to publish; how long to wait if it came too soon.
@@ -255,12 +248,12 @@ final class Quotas: Sendable {
   }
 
   /// Whether messages from that address are counted.
-  func countsMessages(from peer: cl_address) -> Bool {
+  func countsMessages(from peer: PeerAddress) -> Bool {
     !messageRate.isOff && (countsLoopback.messages || !peer.isLoopback)
   }
 
   /// Whether a connection from that address has to show who it is.
-  func countsUnauthenticated(from peer: cl_address) -> Bool {
+  func countsUnauthenticated(from peer: PeerAddress) -> Bool {
     unauthenticatedLimit < .max && (countsLoopback.unauthenticated || !peer.isLoopback)
   }
 

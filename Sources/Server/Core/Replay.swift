@@ -105,7 +105,7 @@ extension Shard {
   func beginReplay(_ since: String?, at place: UInt32) {
     if since != nil { metrics.add(.replays) }
     let since = since ?? ""
-    let greetsAtOnce = !formats[Int(table[place].format)].dialect.greetsWithCounts
+    let greetsAtOnce = !fanOutGroups[table[place].group].dialect.greetsWithCounts
     table[place].flags.insert(.replaying)
     let epoch = core.store.epoch
     let replay: Replay
@@ -139,12 +139,12 @@ extension Shard {
       replay.isUnprovable
       ? .position(user: user)
       : .missed(user: user, after: replay.after, limit: Shard.pageLimit)
-    let generation = table[place].generation
+    let id = table.id(of: place)
     let mailbox = mailbox
     replay.isReading =
       hasRoomForPage
       && core.store.read(query) { answer in
-        mailbox.append(.answer(place, generation: generation, answer))
+        mailbox.append(.answer(id, answer))
       }
     if !replay.isReading {
       close(place, code: 1013, reason: "the store is at its limit, try again")
@@ -181,20 +181,20 @@ extension Shard {
     guard table.contains(place), table[place].state == .session else { return }
     if !replay.beginsNow {
       metrics.add(.resyncs)
-      let format = formats[Int(table[place].format)]
-      format.writer.removeAll()
-      format.dialect.writeResync(cursor, time: wall, to: &format.writer)
-      send(format.writer.bytes, to: place)
+      let group = fanOutGroups[table[place].group]
+      group.writer.removeAll()
+      group.dialect.writeResync(cursor, time: wall, to: &group.writer)
+      send(group.writer.bytes, to: place)
       guard table.contains(place), table[place].state == .session else { return }
     }
     if replay.notedThrough > offset || replay.changedThrough > offset {
       continueReplay(place)
     } else {
       goLive(place)
-      let format = formats[Int(table[place].format)]
-      format.writer.removeAll()
-      format.dialect.writeBegun(counts, time: wall, to: &format.writer)
-      send(format.writer.bytes, to: place)
+      let group = fanOutGroups[table[place].group]
+      group.writer.removeAll()
+      group.dialect.writeBegun(counts, time: wall, to: &group.writer)
+      send(group.writer.bytes, to: place)
     }
   }
 
@@ -219,25 +219,25 @@ extension Shard {
       replay.isGreeted = true
       guard table.contains(place), table[place].state == .session else { return }
     }
-    let format = formats[Int(table[place].format)]
-    format.writer.removeAll()
+    let group = fanOutGroups[table[place].group]
+    group.writer.removeAll()
     for notification in page {
-      format.dialect.writeMissed(notification, counts, to: &format.writer)
+      group.dialect.writeMissed(notification, counts, to: &group.writer)
     }
     if !page.isEmpty { replay.sentVersion = counts.version }
     replay.after = next ?? through
     // Behind a large page the session does not go live before the client has taken it, so that
     // what it is allowed to be behind is its own.
-    let isSmall = format.writer.bytes.count <= Shard.smallPageBytes
+    let isSmall = group.writer.bytes.count <= Shard.smallPageBytes
     let isCaughtUp = next == nil && isSmall && replay.notedThrough <= through
-    if isCaughtUp { writeEnd(of: replay, counts, to: format, at: place) }
+    if isCaughtUp { writeEnd(of: replay, counts, to: group, at: place) }
     if replay.isCatchUp {
-      metrics.add(.framesDelivered, format.writer.count)
+      metrics.add(.framesDelivered, group.writer.count)
     } else {
       metrics.add(.replayedNotifications, page.count)
     }
-    let frames = format.writer.bytes
-    format.writer.removeAll()
+    let frames = group.writer.bytes
+    group.writer.removeAll()
     if isCaughtUp {
       goLive(place)
       guard table[place].state == .session else { return }
@@ -252,17 +252,17 @@ extension Shard {
 
   /// Writes what a replay ends with: what has gone meanwhile, and the counts.
   private func writeEnd(
-    of replay: Replay, _ counts: Counts, to format: Format, at place: UInt32
+    of replay: Replay, _ counts: Counts, to group: FanOutGroup, at place: UInt32
   ) {
     if !replay.gone.isEmpty {
       let event = Event(
         audience: .user(table[place].user), body: .deleted(replay.gone, counts), timestamp: wall)
-      format.dialect.write(event, to: &format.writer)
+      group.dialect.write(event, to: &group.writer)
     } else if replay.isCatchUp {
-      format.dialect.writeCaughtUp(
-        counts, hasSent: replay.sentVersion == counts.version, time: wall, to: &format.writer)
+      group.dialect.writeCaughtUp(
+        counts, hasSent: replay.sentVersion == counts.version, time: wall, to: &group.writer)
     } else {
-      format.dialect.writeResumed(counts, time: wall, to: &format.writer)
+      group.dialect.writeResumed(counts, time: wall, to: &group.writer)
     }
   }
 

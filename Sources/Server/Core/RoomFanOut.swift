@@ -1,18 +1,18 @@
 // Fan-out to a room: the price of a broadcast, for those who are in it.
 //
-// Frames for rooms go to a log of their own in each format. What is said in one room, one message
-// after the other, is a burst: one range of that log for each format, which is everybody's in the
-// room and is written down nowhere else. At the flush it goes straight from the log to each member,
-// as a broadcast does. Only when something else comes in between (another room speaks, a member is
-// told something of its own, or goes) is the burst put into the members' outboxes, so that everyone
-// gets everything in the order in which it happened.
+// Frames for rooms go to a log of their own in each fan-out group. What is said in one room, one
+// message after the other, is a burst: one range of that log for each group, which is everybody's
+// in the room and is written down nowhere else. At the flush it goes straight from the log to each
+// member, as a broadcast does. Only when something else comes in between (another room speaks, a
+// member is told something of its own, or goes) is the burst put into the members' outboxes, so
+// that everyone gets everything in the order in which it happened.
 //
 // Invariant: what is in the burst is in no member's outbox, and is newer than all that is.
 
 internal import Broadcast
-internal import CReactor
 internal import Glibc
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// A room as one shard sees it: its connections here.
@@ -20,26 +20,26 @@ final class LocalRoom {
   let name: RoomName
   /// The places of its members, lowest first.
   private(set) var members: [UInt32] = []
-  /// How many of them have each format.
-  private(set) var formatCounts: [Int]
+  /// How many of them are in each fan-out group.
+  private(set) var groupCounts: [Int]
 
-  init(name: RoomName, formatCount: Int) {
+  init(name: RoomName, groupCount: Int) {
     self.name = name
-    formatCounts = [Int](repeating: 0, count: formatCount)
+    groupCounts = [Int](repeating: 0, count: groupCount)
   }
 
-  func insert(_ place: UInt32, format: UInt8) {
+  func insert(_ place: UInt32, group: FanOutGroupID) {
     let index = self.index(of: place)
     precondition(index == members.count || members[index] != place, "\(place) is in the room")
     members.insert(place, at: index)
-    formatCounts[Int(format)] += 1
+    groupCounts[group.index] += 1
   }
 
-  func remove(_ place: UInt32, format: UInt8) {
+  func remove(_ place: UInt32, group: FanOutGroupID) {
     let index = self.index(of: place)
     precondition(index < members.count && members[index] == place, "\(place) is not in the room")
     members.remove(at: index)
-    formatCounts[Int(format)] -= 1
+    groupCounts[group.index] -= 1
   }
 
   func contains(_ place: UInt32) -> Bool {
@@ -59,7 +59,7 @@ final class LocalRoom {
   }
 }
 
-/// What is being said in one room, and where it begins in each format's log.
+/// What is being said in one room, and where it begins in each group's log.
 struct RoomBurst {
   let room: LocalRoom
   var from: [UInt64]
@@ -78,24 +78,26 @@ extension Shard {
     }
     if burst?.room !== room { settleBurst() }
     let limit = UInt64(core.configuration.limits.backlogBytesLimit)
-    for (index, format) in formats.enumerated() where room.formatCounts[index] > 0 {
-      format.writer.removeAll()
-      format.dialect.write(event, to: &format.writer)
-      guard format.writer.count > 0 else { continue }
-      let added = UInt64(format.writer.bytes.count)
-      let begun = burst?.from[index] ?? format.roomLog.end
+    for group in fanOutGroups.all where room.groupCounts[group.id.index] > 0 {
+      group.writer.removeAll()
+      group.dialect.write(event, to: &group.writer)
+      guard group.writer.count > 0 else { continue }
+      let added = UInt64(group.writer.bytes.count)
+      let begun = burst?.from[group.id.index] ?? group.roomLog.end
       // A burst is no longer than what a client may be behind: of one that takes nothing of it, all
       // of it becomes its own.
-      if format.roomLog.end - format.roomFlushedEnd + added > Shard.flushBytes
+      if group.roomLog.end - group.roomFlushedEnd + added > Shard.flushBytes
         // guard: room-batch-bytes
-        || format.roomLog.end - begun + added > limit
+        || group.roomLog.end - begun + added > limit
       {
         flush()
       }
-      if burst == nil { burst = RoomBurst(room: room, from: formats.map { $0.roomLog.end }) }
-      format.roomLog.append(format.writer.bytes.span)
-      format.roomFrameEnds.append(format.roomLog.end, logStart: format.roomLog.start)
-      metrics.add(.framesDelivered, room.formatCounts[index] * format.writer.count)
+      if burst == nil {
+        burst = RoomBurst(room: room, from: fanOutGroups.all.map { $0.roomLog.end })
+      }
+      group.roomLog.append(group.writer.bytes.span)
+      group.roomFrameEnds.append(group.roomLog.end, logStart: group.roomLog.start)
+      metrics.add(.framesDelivered, room.groupCounts[group.id.index] * group.writer.count)
     }
   }
 
@@ -125,10 +127,10 @@ extension Shard {
     guard let current = burst else { return }
     burst = nil
     for place in current.room.members where table.contains(place) {
-      let index = Int(table[place].format)
+      let group = table[place].group
       queue(
-        log: roomLogNumber(of: index), from: current.from[index], to: formats[index].roomLog.end,
-        at: place)
+        log: .rooms(of: group), from: current.from[group.index],
+        to: fanOutGroups[group].roomLog.end, at: place)
     }
   }
 
@@ -149,27 +151,27 @@ extension Shard {
   func flushBurst() {
     if let current = burst {
       burst = nil
-      for index in formats.indices where formats[index].roomLog.end != current.from[index] {
-        flush(current, format: index)
+      for group in fanOutGroups.all where group.roomLog.end != current.from[group.id.index] {
+        flush(current, to: group)
       }
     }
-    for format in formats { format.roomFlushedEnd = format.roomLog.end }
+    for group in fanOutGroups.all { group.roomFlushedEnd = group.roomLog.end }
   }
 
-  private func flush(_ burst: RoomBurst, format index: Int) {
-    let format = formats[index]
-    let (from, end) = (burst.from[index], format.roomLog.end)
-    let (byteCount, sharedEnd) = (Int(end - from), format.log.end)
+  private func flush(_ burst: RoomBurst, to group: FanOutGroup) {
+    let (id, logID) = (group.id, LogID.rooms(of: group.id))
+    let (from, end) = (burst.from[id.index], group.roomLog.end)
+    let (byteCount, sharedEnd) = (Int(end - from), group.log.end)
     let members = burst.room.members
     let kernel = kernel
     let table = table
     var sentToAll = 0
     // SAFETY: the log is not appended to while its bytes are walked, a place is looked at while it
     // is taken, and its address is not kept past its turn of the loop.
-    unsafe format.roomLog.withBytes(from: from, to: end) { first, second in
+    unsafe group.roomLog.withBytes(from: from, to: end) { first, second in
       for place in members where table.contains(place) {
         let connection = unsafe table.pointer(to: place)
-        guard unsafe Int(connection.pointee.format) == index else { continue }
+        guard unsafe connection.pointee.group == id else { continue }
         if unsafe connection.pointee.flags.isDisjoint(
           with: [.blocked, .queued, .polling, .guest, .ungreeted]),
           unsafe connection.pointee.sharedThrough == sharedEnd
@@ -178,10 +180,10 @@ extension Shard {
           if sent == byteCount {
             sentToAll += 1
           } else {
-            sentInPart(sent, of: (from, end), format: index, at: place)
+            sentInPart(sent, of: (from, end), in: logID, at: place)
           }
         } else {
-          queue(log: roomLogNumber(of: index), from: from, to: end, at: place)
+          queue(log: logID, from: from, to: end, at: place)
         }
       }
     }
@@ -190,17 +192,14 @@ extension Shard {
 
   /// A member took less than what was said.
   private func sentInPart(
-    _ sent: Int, of range: (from: UInt64, to: UInt64), format index: Int, at place: UInt32
+    _ sent: Int, of range: (from: UInt64, to: UInt64), in logID: LogID, at place: UInt32
   ) {
     guard sent >= 0 || sent == -Int(EAGAIN) else { return drop(place, counting: .resets) }
     metrics.add(.bytesSent, max(0, sent))
     table[place].outbox.append(
-      log: roomLogNumber(of: index), from: range.from + UInt64(max(0, sent)), to: range.to)
+      log: logID, from: range.from + UInt64(max(0, sent)), to: range.to)
     table[place].flags.insert(.queued)
     block(place)
     if table.contains(place) { checkBacklog(at: place) }
   }
-
-  /// The number by which an outbox names the log of a format's rooms.
-  private func roomLogNumber(of format: Int) -> UInt8 { UInt8(1 + formats.count + format) }
 }

@@ -34,7 +34,7 @@ enum PresenceNote: Sendable {
   case entered(RoomName)
   case exited(RoomName, isEnding: Bool)
   /// An address is answered whether the user is connected at all.
-  case set(PresenceStatus, answerTo: ReturnAddress?)
+  case set(PresenceStatus, answerTo: ShardConnectionID?)
 }
 
 /// Who types in which room, until it says so again.
@@ -58,7 +58,7 @@ extension Shard {
 
   /// Answers a question to a room whose home this is.
   func answer(
-    _ question: RoomQuestion, _ name: RoomName, _ user: UserID, to address: ReturnAddress
+    _ question: RoomQuestion, _ name: RoomName, _ user: UserID, to address: ShardConnectionID
   ) {
     switch question {
     case .enter:
@@ -89,9 +89,9 @@ extension Shard {
     rosters[TextKey(name)]?.entries(limit: Shard.namedMembersLimit) ?? []
   }
 
-  private func reply(_ answer: RoomAnswer, _ name: RoomName, to address: ReturnAddress) {
+  private func reply(_ answer: RoomAnswer, _ name: RoomName, to address: ShardConnectionID) {
     core.mailboxes[address.shard].append(
-      .roomAnswer(address.place, generation: address.generation, answer, name))
+      .roomAnswer(address.connection, answer, name))
   }
 
   private func exit(_ user: UserID, from name: RoomName) {
@@ -149,8 +149,7 @@ extension Shard {
       let isConnected = isHere(user)
       if let address {
         core.mailboxes[address.shard].append(
-          .roomAnswer(
-            address.place, generation: address.generation, isConnected ? .typed : .notInRoom, ""))
+          .roomAnswer(address.connection, isConnected ? .typed : .notInRoom, ""))
       }
       // Nothing is remembered of those who are not here: it would never be forgotten.
       if isConnected { tell(presence.set(status, of: user, at: now)) }

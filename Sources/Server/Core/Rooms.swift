@@ -49,13 +49,6 @@ final class Membership {
   }
 }
 
-/// Where an answer goes.
-struct ReturnAddress: Sendable {
-  let shard: Int
-  let place: UInt32
-  let generation: UInt32
-}
-
 extension Shard {
   /// Rooms that a query may name.
   private static let namedRoomsLimit = 128
@@ -240,12 +233,12 @@ extension Shard {
     guard !membership.entries[index].isInside else { return }
     let name = membership.entries[index].name
     membership.entries[index].isInside = true
-    let room = rooms[TextKey(name)] ?? LocalRoom(name: name, formatCount: formats.count)
+    let room = rooms[TextKey(name)] ?? LocalRoom(name: name, groupCount: fanOutGroups.all.count)
     // A burst is for those who were there when it was said.
     // guard: entering-member-gets-no-earlier-messages
     if burst?.room === room { settleBurst() }
     rooms[TextKey(name)] = room
-    room.insert(place, format: table[place].format)
+    room.insert(place, group: table[place].group)
     tell(.entered(name), homeOf: table[place].user)
   }
 
@@ -256,7 +249,7 @@ extension Shard {
     let name = membership.entries[index].name
     membership.entries[index].isInside = false
     guard let room = rooms[TextKey(name)] else { return }
-    room.remove(place, format: table[place].format)
+    room.remove(place, group: table[place].group)
     if room.members.isEmpty { rooms[TextKey(name)] = nil }
     tell(.exited(name, isEnding: isEnding), homeOf: table[place].user)
   }
@@ -267,12 +260,8 @@ extension Shard {
 
   /// Asks the home of a room for the session or the request at `place`.
   func ask(_ question: RoomQuestion, _ name: RoomName, of user: UserID, at place: UInt32) {
-    core.mailboxes[core.home(of: name)].append(.room(question, name, user, address(of: place)))
-  }
-
-  /// Where the answer to the message or the request at `place` goes.
-  func address(of place: UInt32) -> ReturnAddress {
-    ReturnAddress(shard: index, place: place, generation: table[place].generation)
+    core.mailboxes[core.home(of: name)].append(
+      .room(question, name, user, shardConnectionID(of: place)))
   }
 
   /// Tells the home shard of `user` what a connection of the user did.
@@ -287,27 +276,27 @@ extension Shard {
   ) {
     // A client that comes back knows where it was.
     if table[place].flags.contains(.ungreeted) { return }
-    let format = formats[Int(table[place].format)]
-    format.writer.removeAll()
-    format.dialect.write(
+    let group = fanOutGroups[table[place].group]
+    group.writer.removeAll()
+    group.dialect.write(
       RoomNews(room: name, members: entries.map(\.user), isJoined: isJoined), time: wall,
-      to: &format.writer)
+      to: &group.writer)
     // Those who are there and want to be seen otherwise: whoever comes later was not told.
     for entry in entries where isJoined && entry.status != .online {
       let update = PresenceUpdate(user: entry.user, status: entry.status)
       guard !(TextKey(entry.user) == TextKey(table[place].user)) else { continue }
-      format.dialect.write(
+      group.dialect.write(
         Event(audience: .user(table[place].user), body: .presence(update), timestamp: wall),
-        to: &format.writer)
+        to: &group.writer)
     }
-    send(format.writer.bytes, to: place)
+    send(group.writer.bytes, to: place)
   }
 
   /// Tells the client what is wrong with what it asked, in a dialect that has a word for it.
   func tellError(_ code: String, _ message: String, at place: UInt32) {
-    let format = formats[Int(table[place].format)]
-    format.writer.removeAll()
-    format.dialect.writeError(code, message, time: wall, to: &format.writer)
-    send(format.writer.bytes, to: place)
+    let group = fanOutGroups[table[place].group]
+    group.writer.removeAll()
+    group.dialect.writeError(code, message, time: wall, to: &group.writer)
+    send(group.writer.bytes, to: place)
   }
 }

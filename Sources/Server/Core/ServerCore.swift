@@ -5,6 +5,7 @@
 
 internal import Broadcast
 internal import Notifications
+internal import Reactor
 internal import Tokens
 internal import Wire
 
@@ -12,20 +13,20 @@ internal import Wire
 enum ShardMessage: Sendable {
   /// The store's answer to a command of the connection at that place, with how many notifications
   /// the command was to publish.
-  case outcome(UInt32, generation: UInt32, StoreOutcome, count: Int)
+  case outcome(ConnectionID, StoreOutcome, count: Int)
   /// The store's answer to a query of the connection at that place.
-  case answer(UInt32, generation: UInt32, StoreAnswer)
+  case answer(ConnectionID, StoreAnswer)
   /// The store's answer to one that reads what is for everyone.
-  case caughtUp(UInt32, generation: UInt32, StoreAnswer)
+  case caughtUp(ConnectionID, StoreAnswer)
   /// The store has taken out what had expired.
   case swept(StoreOutcome)
   /// A user's first connection on some shard came, or its last one there went. Sent to the user's
   /// home shard, which alone knows how many users are connected.
   case census(UserID, arrived: Bool)
   /// A connection's question to a room whose home the shard is.
-  case room(RoomQuestion, RoomName, UserID, ReturnAddress)
+  case room(RoomQuestion, RoomName, UserID, ShardConnectionID)
   /// What a room's home answers to the connection at that place.
-  case roomAnswer(UInt32, generation: UInt32, RoomAnswer, RoomName)
+  case roomAnswer(ConnectionID, RoomAnswer, RoomName)
   /// How a user is to be seen from now on by those in a room whose home the shard is.
   case roomPresence(PresenceUpdate, RoomName)
   /// What a user whose home the shard is did.
@@ -40,16 +41,16 @@ enum ShardMessage: Sendable {
   /// publish and the bytes of its body.
   case relayed(StoreOutcome, count: Int, byteCount: Int)
   /// The store's answer to what an event of Socket.IO asked of it.
-  case marked(UInt32, generation: UInt32, SocketIOMarking, StoreOutcome)
+  case marked(ConnectionID, SocketIOMarking, StoreOutcome)
   /// The rooms that a client of Socket.IO which came back was in.
-  case keptRooms(UInt32, generation: UInt32, [RoomName])
+  case keptRooms(ConnectionID, [RoomName])
   /// A client of Socket.IO that came back has that id on the connection at that place of a shard,
   /// which it opened then, and on none that it opened earlier.
-  case recovered(RecoveryID, UserID, openedAt: UInt64, at: ReturnAddress)
+  case recovered(RecoveryID, UserID, openedAt: UInt64, at: ShardConnectionID)
   /// A connection that asks for a session which lives on the shard.
   case handedOver(HandedConnection)
   /// The session at that place is its user's oldest and has to give way to a newer one.
-  case replaced(UInt32, generation: UInt32)
+  case replaced(ConnectionID)
   /// Begin to send everybody away.
   case drain
   /// Everybody has gone and the store is closed: end.

@@ -9,8 +9,8 @@
 // turn gets longer, gathers more, and each write carries more.
 
 internal import Broadcast
-internal import CReactor
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// One reactor thread's state.
@@ -26,6 +26,14 @@ final class Shard {
   /// Bytes added to a frame log before they are flushed in the middle of a turn: far enough below
   /// a log's capacity that nothing unsent is ever overwritten.
   static let flushBytes: UInt64 = 256 * 1_024
+  /// Bytes by which a log may grow past `flushBytes` between two flushes: twice the longest event.
+  ///
+  /// The parsers bound an event. With each text at its limit and every byte of it escaped, neither
+  /// a notification (`Draft`) nor a live message (`BroadcastFields`) takes 64 KiB in any encoding.
+  /// Only the direct log may grow by more, for an event in several encodings or a list of ids:
+  /// `flush(before:)` gets that size first. `send` puts a longer reply into the private buffer of
+  /// its connection.
+  static let largestFrameBytes = 128 * 1_024
   /// Connections accepted in one turn, so that a storm of them does not starve the others.
   static let acceptLimit = 256
   /// Times that a turn looks for more input before a large fan-out is flushed.
@@ -36,7 +44,7 @@ final class Shard {
   let index: Int
   let core: ServerCore
   let kernel: Kernel
-  let reactor: Reactor
+  let poller: Poller
   let metrics: ShardMetrics
   let parker: Parker
   let mailbox: Mailbox<ShardMessage>
@@ -71,14 +79,11 @@ final class Shard {
   /// of those begins, or did; nil where none does.
   var leaning = PlaceSet()
   var leaningFrom: [UInt64?]
-  /// What is written for each dialect, without and with cursors.
-  let formats: [Format]
-  /// Where those of each path of Engine.IO are among them.
-  let engineFormats: [EngineFormats]
+  let fanOutGroups: FanOutGroups
   /// Sessions of Engine.IO that live here.
   var engineSessions: [EngineID: UInt32] = [:]
   /// The place that has just been given the socket whose bytes are being looked at.
-  var heir: PlaceReference?
+  var heir: ConnectionID?
   /// Connections that have something queued of their own.
   var dirty = PlaceSet()
   var directory = Directory()
@@ -125,7 +130,7 @@ final class Shard {
   var drain: Drain?
   var isStopping = false
   /// Connections whose waiting requests are read on once this turn has been flushed.
-  var resumable: [(place: UInt32, generation: UInt32)] = []
+  var resumable: [ConnectionID] = []
   /// Every event of the store's up to this offset has come out of the ring.
   var heardThrough: UInt64
   /// The store's answers to sessions that resume, until what they include has come by.
@@ -141,10 +146,10 @@ final class Shard {
   var freedSinceTrim = 0
   var trimAt: UInt64 = .max
 
-  init(index: Int, core: ServerCore, reactor: Reactor, listeners: [Listener]) throws(SystemError) {
+  init(index: Int, core: ServerCore, poller: Poller, listeners: [Listener]) throws(SystemError) {
     self.index = index
     self.core = core
-    self.reactor = reactor
+    self.poller = poller
     kernel = core.kernel
     metrics = core.metrics[index]
     parker = core.parkers[index]
@@ -163,32 +168,21 @@ final class Shard {
     // What a blocked client may be behind, a turn's worth and a large frame: a log never overwrites
     // what somebody still has to be sent.
     precondition(
-      capacity >= Int(Shard.flushBytes) + core.configuration.limits.backlogBytesLimit + 131_072,
+      capacity
+        >= Int(Shard.flushBytes) + core.configuration.limits.backlogBytesLimit
+        + Shard.largestFrameBytes,
       "frame log of \(capacity) bytes")
     direct = FrameLog(capacity: capacity)
-    // Those who have not shown a token yet are in a format of their own, behind the others, which
-    // has no members: nothing is ever written to its log.
-    var formats =
-      DialectRegistry.all.flatMap { dialect in
-        [nil, core.store.epoch].map { Format(dialect: dialect, epoch: $0, capacity: capacity) }
-      }
-      + DialectRegistry.all.map { Format(dialect: $0, epoch: nil, capacity: capacity) }
-    engineFormats = core.configuration.engines.map { engine in
-      let first = formats.count
-      formats += engine.formats(epoch: core.store.epoch, capacity: capacity)
-      return EngineFormats(first: first)
-    }
-    formats.append(Format(dialect: MetricsDialect(), epoch: nil, capacity: capacity))
-    // What an outbox numbers: the direct log, and two of each format.
-    precondition(2 * formats.count < UInt8.max, "\(formats.count) formats")
-    self.formats = formats
-    leaningFrom = [UInt64?](repeating: nil, count: 1 + 2 * formats.count)
+    fanOutGroups = FanOutGroups(
+      paths: core.configuration.engines, epoch: core.store.epoch, capacity: capacity)
+    leaningFrom = [UInt64?](
+      repeating: nil, count: LogID.count(ofGroups: fanOutGroups.all.count))
     precondition(listeners.count <= Shard.listenerLimit, "\(listeners.count) listeners")
     for (index, listener) in listeners.enumerated() {
       acceptors.append(
         try Acceptor(
-          reactor: reactor, kernel: kernel, fd: listener.fd,
-          place: Shard.listenerPlace - UInt32(index),
+          poller: poller, kernel: kernel, fd: listener.fd,
+          slot: Shard.listenerPlace - UInt32(index),
           userTimeoutMilliseconds: core.configuration.limits.tcpUserTimeoutMilliseconds,
           unsentBytesLimit: core.configuration.limits.unsentBytesLimit))
     }
@@ -211,7 +205,7 @@ final class Shard {
       if !parker.park(unless: { mailbox.hasWork || ring.hasWork(consumer: index) }) { timeout = 0 }
     }
     let before = now
-    var count = try reactor.wait(timeoutMilliseconds: timeout)
+    var count = try poller.wait(timeoutMilliseconds: timeout)
     parker.resume()
     readClocks(sleptFrom: before, timeout: timeout)
     let framesBefore = metrics.value(.framesReceived)
@@ -227,7 +221,7 @@ final class Shard {
     while hasLargeFanOut, rounds < Shard.gatherLimit, bytesReadInTurn < Shard.readBytesPerTurn,
       metrics.value(.framesReceived) - framesBefore < Shard.framesPerTurn
     {
-      count = try reactor.wait(timeoutMilliseconds: 0)
+      count = try poller.wait(timeoutMilliseconds: 0)
       if count == 0 { break }
       nowNanoseconds = kernel.monotonicNanoseconds
       handleEvents(count)
@@ -282,11 +276,12 @@ final class Shard {
 
   private func handleEvents(_ count: Int) {
     for index in 0..<count {
-      let event = reactor.event(index)
-      if event.index > Shard.listenerPlace - UInt32(Shard.listenerLimit) {
-        acceptWaiting(at: Int(Shard.listenerPlace - event.index))
-      } else if table.holds(event.index, generation: event.generation) {  // guard: event-generation
-        handle(Interest(rawValue: event.readiness), at: event.index)
+      let event = poller.event(index)
+      let id = ConnectionID(slot: event.slot, generation: event.generation)
+      if id.slot > Shard.listenerPlace - UInt32(Shard.listenerLimit) {
+        acceptWaiting(at: Int(Shard.listenerPlace - id.slot))
+      } else if table.holds(id) {  // guard: event-generation
+        handle(event.readiness, at: id.slot)
       }
     }
   }
@@ -304,24 +299,24 @@ final class Shard {
 
   private func receive(_ message: ShardMessage) {
     switch message {
-    case .outcome(let place, let generation, let outcome, let count):
+    case .outcome(let id, let outcome, let count):
       if case .published = outcome { metrics.add(.published, count) }
       // guard: outcome-generation
-      if table.holds(place, generation: generation) { finish(place, outcome) }
-    case .answer(let place, let generation, let answer):
+      if table.holds(id) { finish(id.slot, outcome) }
+    case .answer(let id, let answer):
       // guard: answer-generation
-      if table.holds(place, generation: generation) { finish(place, answer) }
-    case .caughtUp(let place, let generation, let answer):
+      if table.holds(id) { finish(id.slot, answer) }
+    case .caughtUp(let id, let answer):
       catchUps.readCount -= 1
-      if table.holds(place, generation: generation) { finish(place, answer) }
+      if table.holds(id) { finish(id.slot, answer) }
     case .swept(let outcome):
       continueSweep(outcome)
     case .census(let user, let arrived):
       count(user, arrived: arrived)
     case .room(let question, let name, let user, let address):
       answer(question, name, user, to: address)
-    case .roomAnswer(let place, let generation, let answer, let name):
-      if table.holds(place, generation: generation) { take(answer, of: name, at: place) }
+    case .roomAnswer(let id, let answer, let name):
+      if table.holds(id) { take(answer, of: name, at: id.slot) }
     case .roomPresence(let update, let name):
       tell(update, in: name)
     case .presence(let note, let user):
@@ -339,16 +334,16 @@ final class Shard {
       } else {
         metrics.add(.relayedLost, count)
       }
-    case .marked(let place, let generation, let marking, let outcome):
-      if table.holds(place, generation: generation) { acknowledge(marking, outcome, at: place) }
-    case .keptRooms(let place, let generation, let rooms):
-      if table.holds(place, generation: generation) { takeKeptRooms(rooms, at: place) }
+    case .marked(let id, let marking, let outcome):
+      if table.holds(id) { acknowledge(marking, outcome, at: id.slot) }
+    case .keptRooms(let id, let rooms):
+      if table.holds(id) { takeKeptRooms(rooms, at: id.slot) }
     case .recovered(let recovery, let user, let openedAt, let address):
       letGo(recovery, of: user, openedAt: openedAt, at: address)
     case .handedOver(let connection):
       adopt(connection)
-    case .replaced(let place, let generation):
-      if table.holds(place, generation: generation) { endReplaced(place) }
+    case .replaced(let id):
+      if table.holds(id) { endReplaced(id.slot) }
     case .drain:
       beginDrain()
     case .stop:
@@ -373,7 +368,7 @@ final class Shard {
     if now >= trimAt {
       trimAt = .max
       freedSinceTrim = 0
-      Memory.giveBack()
+      ProcessResources.returnFreeMemory()
     }
   }
 
@@ -386,6 +381,11 @@ final class Shard {
     metrics.set(.blockedConnections, blockedCount)
     metrics.set(.unauthenticated, unauthenticatedCount)
     metrics.set(.draining, drain == nil ? 0 : 1)
+  }
+
+  /// The id to which other shards address their answers to the connection in `slot`.
+  func shardConnectionID(of slot: UInt32) -> ShardConnectionID {
+    ShardConnectionID(shard: index, connection: table.id(of: slot))
   }
 
   // MARK: Who is here

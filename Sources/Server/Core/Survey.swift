@@ -13,6 +13,7 @@
 
 internal import Broadcast
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// What all shards are asked.
@@ -76,7 +77,7 @@ typealias SurveyResult = Result<SurveyAnswer, SurveyFailure>
 struct Survey {
   /// Who is told what all shards say.
   enum Asker {
-    case request(place: UInt32, generation: UInt32)
+    case request(ConnectionID)
     case outside(@Sendable (SurveyResult) -> Void)
   }
 
@@ -96,8 +97,7 @@ extension Shard {
   func ask(
     _ question: SurveyQuestion, for request: Request
   ) throws(Refusal) -> EndpointResult {
-    let generation = table[request.place].generation
-    guard beginSurvey(question, for: .request(place: request.place, generation: generation)) else {
+    guard beginSurvey(question, for: .request(table.id(of: request.place))) else {
       throw .busy
     }
     return .later(.survey)
@@ -150,11 +150,11 @@ extension Shard {
     switch survey.asker {
     case .outside(let done):
       done(result)
-    case .request(let place, let generation):
-      guard table.holds(place, generation: generation),
-        case .survey? = (table[place].task as? Exchange)?.pending
-      else { return }
-      finish(place, Endpoints.answer(survey.question, result))
+    case .request(let id):
+      guard table.holds(id), case .survey? = (table[id.slot].task as? Exchange)?.pending else {
+        return
+      }
+      finish(id.slot, Endpoints.answer(survey.question, result))
     }
   }
 
@@ -187,7 +187,7 @@ extension Shard {
     let connection = table[place]
     // What is listed and no session is a poll that waits.
     let dialect =
-      connection.state == .session ? formats[Int(connection.format)].dialect.name : "poll"
+      connection.state == .session ? fanOutGroups[connection.group].dialect.name : "poll"
     return ConnectionSummary(
       id: "\(index)-\(place)-\(connection.generation)", dialect: dialect,
       connectedAt: connection.connectedAt, remoteAddress: connection.peer.text,

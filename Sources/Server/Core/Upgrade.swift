@@ -1,7 +1,6 @@
 // From HTTP to WebSocket: the handshake, the Origin check, and the session's beginning.
 
 internal import Broadcast
-internal import CReactor
 internal import Cryptography
 internal import Notifications
 internal import Tokens
@@ -127,7 +126,7 @@ extension Shard {
     _ admitted: Result<Caller, AuthenticationFailure>, _ dialect: any Dialect, since: String?,
     rooms: [RoomName] = [], at place: UInt32
   ) {
-    beginSession(at: place, format: Int(waitingFormat(of: dialect)))
+    beginSession(at: place, in: fanOutGroups.idWithoutToken(of: dialect))
     switch (admitted, dialect.admission) {
     case (.success(let caller), _):
       admit(caller, since: since, at: place)
@@ -150,12 +149,12 @@ extension Shard {
     }
   }
 
-  /// Makes a session of the connection at `place`, in a format that has no members.
-  func beginSession(at place: UInt32, format: Int) {
+  /// Makes a session of the connection at `place`, in a group that has no members.
+  func beginSession(at place: UInt32, in group: FanOutGroupID) {
     releaseExchange(place)
     table[place].state = .session
-    table[place].format = UInt8(format)
-    table[place].sharedThrough = formats[format].log.end
+    table[place].group = group
+    table[place].sharedThrough = fanOutGroups[group].log.end
     table[place].flags.remove([.usedBefore, .awaitsAnswer])
     metrics.add(.sessionsOpened)
     markQueued(place)
@@ -168,29 +167,23 @@ extension Shard {
     }
   }
 
-  /// The format of those who have not shown a token.
-  private func waitingFormat(of dialect: any Dialect) -> UInt8 {
-    let index = DialectRegistry.all.firstIndex { $0.name == dialect.name } ?? 0
-    return UInt8(2 * DialectRegistry.all.count + index)
-  }
-
   /// Begins the session of a client that has shown who it is.
   func admit(_ caller: Caller, since: String?, at place: UInt32) {
-    let dialect = formats[Int(table[place].format)].dialect
-    let dialectIndex = DialectRegistry.all.firstIndex { $0.name == dialect.name } ?? 0
-    let index = 2 * dialectIndex + (since == nil ? 0 : 1)
+    let dialect = fanOutGroups[table[place].group].dialect
+    let group = fanOutGroups.id(of: dialect, withCursors: since != nil)
     table[place].deadline = now + dialect.heartbeat.pingIntervalMilliseconds
-    enter(caller, format: index, since: since, at: place)
+    enter(caller, group: group, since: since, at: place)
   }
 
-  /// Makes the session at `place` its user's, in that format.
+  /// Makes the session at `place` its user's, in that group.
   ///
   /// One that is `held` is greeted and goes on from `since` when it is told to.
   func enter(
-    _ caller: Caller, format index: Int, since: String?, isHeld: Bool = false, at place: UInt32
+    _ caller: Caller, group: FanOutGroupID, since: String?, isHeld: Bool = false,
+    at place: UInt32
   ) {
-    table[place].format = UInt8(index)
-    table[place].sharedThrough = formats[index].log.end
+    table[place].group = group
+    table[place].sharedThrough = fanOutGroups[group].log.end
     table[place].user = caller.user ?? ""
     table[place].tokenEnd = caller.end
     table[place].flags.insert(.ungreeted)
@@ -200,7 +193,7 @@ extension Shard {
     guard table.contains(place) else { return }
     setClaimedRooms(caller.rooms, at: place)
     if isHeld { return }
-    if since != nil || formats[index].dialect.greetsWithCounts {
+    if since != nil || fanOutGroups[group].dialect.greetsWithCounts {
       beginReplay(since, at: place)
     } else {
       greet(place, cursor: nil, nil)
@@ -212,18 +205,18 @@ extension Shard {
   /// `cursor` and `counts` are told to those who are to know them; `isResumed` is whether what was
   /// missed follows.
   func greet(_ place: UInt32, cursor: Cursor?, _ counts: Counts?, isResumed: Bool = false) {
-    let format = formats[Int(table[place].format)]
-    let cursor = format.tellsCursors ? cursor : nil
+    let group = fanOutGroups[table[place].group]
+    let cursor = group.tellsCursors ? cursor : nil
     let identity = identity(at: place, cursor: cursor, isResumed: isResumed)
     table[place].flags.remove(.ungreeted)
-    table[place].sharedThrough = format.log.end
-    format.members.insert(place)
+    table[place].sharedThrough = group.log.end
+    group.members.insert(place)
     let greeting = Greeting(
       user: table[place].user, time: wall, cursor: cursor, counts: counts, isResumed: isResumed,
       socket: identity)
-    format.writer.removeAll()
-    format.dialect.write(greeting, to: &format.writer)
-    send(format.writer.bytes, to: place)
+    group.writer.removeAll()
+    group.dialect.write(greeting, to: &group.writer)
+    send(group.writer.bytes, to: place)
     guard table.contains(place), table[place].state == .session,
       let replay = table[place].task as? Replay
     else { return }

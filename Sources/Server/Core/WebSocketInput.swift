@@ -1,15 +1,15 @@
 // What a WebSocket client sends: frames to messages, control frames answered, violations closed
 // with the code that RFC 6455 gives them.
 
-internal import CReactor
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// A message of which only some fragments have come.
 final class MessageAssembly {
   var sequence: FrameSequence
   var isText = false
-  var utf8 = cl_utf8()
+  var utf8 = UTF8Validation()
   var bytes: [UInt8] = []
 
   init(sequence: FrameSequence) { self.sequence = sequence }
@@ -24,7 +24,7 @@ extension Shard {
   /// Handles the whole frames in the scratch's [from, end) and returns where the unfinished one
   /// begins.
   func processFrames(_ place: UInt32, from: Int, to end: Int) -> Int {
-    let generation = table[place].generation
+    let id = table.id(of: place)
     var offset = from
     do throws(ProtocolViolation) {
       while offset < end {
@@ -44,7 +44,7 @@ extension Shard {
         }
         offset = payload + header.payloadLength
         try handle(header, payload: payload, to: offset, at: place)
-        guard table.holds(place, generation: generation), table[place].state == .session else {
+        guard table.holds(id), table[place].state == .session else {
           bequeath(from: offset, to: end)
           return end
         }
@@ -86,9 +86,9 @@ extension Shard {
   private func bequeath(from: Int, to end: Int) {
     guard let heir = heir else { return }
     self.heir = nil
-    guard from < end, table.holds(heir.place, generation: heir.generation) else { return }
-    table[heir.place].partial = scratch.array(from: from, to: end)
-    resumable.append((heir.place, heir.generation))
+    guard from < end, table.holds(heir) else { return }
+    table[heir.slot].partial = scratch.array(from: from, to: end)
+    resumable.append(heir)
   }
 
   /// Bytes of a message to a session of Engine.IO; nil for others.
@@ -177,17 +177,17 @@ extension Shard {
     guard message.bytes.count <= core.configuration.limits.messageBytesLimit else {
       throw .messageTooBig
     }
-    let format = formats[Int(table[place].format)]
+    let group = fanOutGroups[table[place].group]
     if table[place].flags.contains(.awaitsToken) {
       return close(
-        place, code: format.dialect.expiryCloseCode, reason: "the first message must be auth")
+        place, code: group.dialect.expiryCloseCode, reason: "the first message must be auth")
     }
     // No dialect gives binary messages a meaning; they are read and ignored.
     guard message.isText else { return }
-    if let request = format.dialect.request(in: message.bytes) {
+    if let request = group.dialect.request(in: message.bytes) {
       take(request, at: place)
     } else {
-      answer(message, format, at: place)
+      answer(message, group, at: place)
     }
   }
 
@@ -204,10 +204,10 @@ extension Shard {
     }
   }
 
-  private func answer(_ message: MessageAssembly, _ format: Format, at place: UInt32) {
-    format.writer.removeAll()
-    format.dialect.answer(message.bytes, time: wall, to: &format.writer)
-    send(format.writer.bytes, to: place)
+  private func answer(_ message: MessageAssembly, _ group: FanOutGroup, at place: UInt32) {
+    group.writer.removeAll()
+    group.dialect.answer(message.bytes, time: wall, to: &group.writer)
+    send(group.writer.bytes, to: place)
   }
 
   private func handleControl(

@@ -174,13 +174,13 @@ extension Shard {
     _ change: InboxChange, namesOne: Bool, for event: SocketIOEvent, of client: SocketIOClient,
     at place: UInt32
   ) {
-    let generation = table[place].generation
+    let id = table.id(of: place)
     let mailbox = mailbox
     let marking = SocketIOMarking(
       acknowledgementID: event.acknowledgementID, namesOne: namesOne)
     let command = StoreCommand.change(user: table[place].user, change, at: wall)
     let isTaken = core.store.submit(command) { outcome in
-      mailbox.append(.marked(place, generation: generation, marking, outcome))
+      mailbox.append(.marked(id, marking, outcome))
     }
     if !isTaken {
       client.fail(event, "busy", "the server is at its limit, try again", at: place)

@@ -261,11 +261,10 @@ enum Endpoints {
   static func ask(
     _ query: StoreQuery, _ pending: PendingAnswer, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
-    let place = request.place
-    let generation = shard.table[place].generation
+    let id = shard.table.id(of: request.place)
     let mailbox = shard.mailbox
     let isTaken = shard.core.store.read(query) { answer in
-      mailbox.append(.answer(place, generation: generation, answer))
+      mailbox.append(.answer(id, answer))
     }
     guard isTaken else { throw .busy }
     return .later(pending)
@@ -275,13 +274,12 @@ enum Endpoints {
   static func submit(
     _ command: StoreCommand, _ pending: PendingAnswer, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
-    let place = request.place
-    let generation = shard.table[place].generation
+    let id = shard.table.id(of: request.place)
     let mailbox = shard.mailbox
     var count = 0
     if case .publish(let drafts, _, _, _) = command { count = drafts.count }
     let isTaken = shard.core.store.submit(command) { [count] outcome in
-      mailbox.append(.outcome(place, generation: generation, outcome, count: count))
+      mailbox.append(.outcome(id, outcome, count: count))
     }
     guard isTaken else { throw .busy }
     return .later(pending)

@@ -1,6 +1,6 @@
 // `GET /api/v1/metrics/stream`: what every shard counts, once a second, for the operator's page.
 //
-// A watcher is a session of a format that hears no event: once a second its shard reads all shards'
+// A watcher is a session of a group that hears no event: once a second its shard reads all shards'
 // counters, writes one event of a stream, and the flush sends it as it does a broadcast, with the
 // same bound on how far behind a reader may be. Nobody is asked and nobody waits; the others'
 // numbers are of their last turn. A watcher is a connection and no user's session: it is not listed
@@ -19,7 +19,7 @@ extension Endpoints {
       throw Refusal(.unavailable("draining", "the server is shutting down"))
     }
     let limit = shard.core.configuration.limits.metricsStreamsPerShardLimit
-    guard shard.metricsFormat.members.count < limit else {
+    guard shard.metricsGroup.members.count < limit else {
       throw Refusal(.unavailable("busy", "too many metrics streams, at most \(limit) are served"))
     }
     return .metricsStream
@@ -120,14 +120,14 @@ struct MetricsDialect: Dialect {
 }
 
 extension Shard {
-  /// The format of those who watch: behind all others.
-  var metricsFormat: Format { formats[formats.count - 1] }
+  /// The group of those who watch.
+  var metricsGroup: FanOutGroup { fanOutGroups[fanOutGroups.metrics] }
 
   /// Answers the request with a stream, and with its first event at once.
   func openMetricsStream(_ request: Request) {
     let place = request.place
     guard beginStream(request) else { return }
-    beginSession(at: place, format: formats.count - 1)
+    beginSession(at: place, in: fanOutGroups.metrics)
     table[place].user = request.caller.user ?? ""
     table[place].tokenEnd = request.caller.end
     table[place].connectedAt = wall
@@ -135,30 +135,30 @@ extension Shard {
     logBeginning(at: place)
     scheduleTimer(place)
     guard table.contains(place) else { return }
-    if metricsFeed == nil || metricsFormat.members.isEmpty {
+    if metricsFeed == nil || metricsGroup.members.isEmpty {
       metricsFeed = MetricsFeed(at: now, metrics: core.metrics)
     }
-    metricsFormat.members.insert(place)
+    metricsGroup.members.insert(place)
     writeMetrics()
-    send(metricsFormat.writer.bytes, to: place)
+    send(metricsGroup.writer.bytes, to: place)
   }
 
   /// Tells those who watch how things stand, once a second.
   func tellMetrics() {
     guard let feed = metricsFeed, now >= feed.nextAt else { return }
-    guard !metricsFormat.members.isEmpty else {
+    guard !metricsGroup.members.isEmpty else {
       metricsFeed = nil
       return
     }
     metricsFeed?.read(core.metrics, at: now)
     writeMetrics()
-    appendWritten(to: metricsFormat)
+    appendWritten(to: metricsGroup)
   }
 
   private func writeMetrics() {
     // This shard's own numbers are of this very moment.
     publishGauges()
-    metricsFormat.writer.removeAll()
-    metricsFeed?.write(core.metrics, time: wall, to: &metricsFormat.writer)
+    metricsGroup.writer.removeAll()
+    metricsFeed?.write(core.metrics, time: wall, to: &metricsGroup.writer)
   }
 }

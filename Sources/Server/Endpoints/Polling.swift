@@ -122,10 +122,10 @@ extension Shard {
   }
 
   private func ask(_ query: StoreQuery, _ poll: Poll, at place: UInt32) -> Bool {
-    let generation = table[place].generation
+    let id = table.id(of: place)
     let mailbox = mailbox
     poll.isReading = core.store.read(query) { answer in
-      mailbox.append(.answer(place, generation: generation, answer))
+      mailbox.append(.answer(id, answer))
     }
     return poll.isReading
   }

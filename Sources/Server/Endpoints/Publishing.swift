@@ -6,6 +6,7 @@
 internal import Broadcast
 internal import Cryptography
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 extension Endpoints {

@@ -29,7 +29,7 @@ extension Endpoints {
     // The name was checked with the field.
     guard let status = PresenceStatus(name: name) else { throw .invalid("status") }
     let update = PresenceUpdate(user: user, status: status)
-    shard.tell(.set(status, answerTo: shard.address(of: request.place)), homeOf: user)
+    shard.tell(.set(status, answerTo: shard.shardConnectionID(of: request.place)), homeOf: user)
     return .later(.home(.object { $0.members(of: update) }, refusal: notConnected))
   }
 

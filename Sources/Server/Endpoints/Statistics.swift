@@ -2,6 +2,7 @@
 
 internal import Broadcast
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 extension Endpoints {

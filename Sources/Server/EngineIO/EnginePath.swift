@@ -50,25 +50,24 @@ package struct EnginePath: Sendable {
   /// Whether a request for `path` is for this one.
   func matches(_ path: String) -> Bool { path == self.path || path == shortPath }
 
-  /// What its sessions are written in: see `EngineFormats` for the order.
-  func formats(epoch: String, capacity: Int) -> [Format] {
+  /// The encodings of its sessions, in the order that `FanOutGroups` describes.
+  func encodings(epoch: String) -> [FanOutEncoding] {
     let framings = [Framing.webSocket, .packets]
-    var formats = framings.map {
-      Format(dialect: EngineDialect(self, framing: $0), epoch: nil, capacity: capacity)
+    var encodings = framings.map {
+      FanOutEncoding(dialect: EngineDialect(self, framing: $0), epoch: nil)
     }
-    guard case .socketIO(let application) = use else { return formats }
+    guard case .socketIO(let application) = use else { return encodings }
     // The namespaces of other applications have no sessions of users.
-    guard let notifications = application as? SocketIONotifications else { return formats }
+    guard let notifications = application as? SocketIONotifications else { return encodings }
     for namespace in application.namespaces {
       for framing in framings {
         let dialect = SocketIODialect(
           namespace: namespace, framing: framing, heartbeat: Heartbeat(settings))
-        formats.append(
-          Format(
-            dialect: dialect, epoch: notifications.recovers ? epoch : nil, capacity: capacity))
+        encodings.append(
+          FanOutEncoding(dialect: dialect, epoch: notifications.recovers ? epoch : nil))
       }
     }
-    return formats
+    return encodings
   }
 }
 

@@ -6,9 +6,9 @@
 // connection, whose bytes begin at that request: so a session is touched by its own shard alone.
 
 internal import Broadcast
-internal import CReactor
 internal import Cryptography
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// What became of a request's head.
@@ -131,7 +131,7 @@ extension Shard {
     exchange.engine = session
     exchange.errand = .poll
     exchange.pending = .enginePoll
-    session.poll = PlaceReference(place: place, generation: table[place].generation)
+    session.poll = table.id(of: place)
     table[place].flags.insert(.awaitsAnswer)
     table[place].deadline = .max
     scheduleTimer(place)

@@ -7,6 +7,7 @@
 // which shard it lives on, and a connection that asks for it is handed over to that one.
 
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// What a session is known by: 128 random bits, and the shard that it lives on.
@@ -17,9 +18,9 @@ struct EngineID: Hashable, Sendable {
 
   var shard: Int { Int(shardByte) }
 
-  /// Makes an id that nobody can guess.
-  static func random(on shard: Int) -> EngineID {
-    EngineID(key: .random(), shardByte: UInt8(truncatingIfNeeded: shard))
+  /// Makes an id that cannot be guessed.
+  static func random(on shard: Int, from kernel: Kernel) -> EngineID {
+    EngineID(key: .random(from: kernel), shardByte: UInt8(truncatingIfNeeded: shard))
   }
 
   private init(key: RecoveryID, shardByte: UInt8) {
@@ -39,12 +40,6 @@ struct EngineID: Hashable, Sendable {
   var text: String { Base64.encodeURL(key.bytes + [shardByte]) }
 }
 
-/// A connection, told from a later one in the same place.
-struct PlaceReference: Equatable {
-  let place: UInt32
-  let generation: UInt32
-}
-
 /// One session.
 ///
 /// A class for what is spoken over it may derive from this one, so that a session is one object.
@@ -61,11 +56,11 @@ class EngineSession {
   /// Whether it is over: its place may be another's by now.
   var hasEnded = false
   /// The request that waits for what the session is sent.
-  var poll: PlaceReference?
+  var poll: ConnectionID?
   /// Whether a body is being received for it.
   var isPosting = false
   /// The WebSocket that is to take the session over, and whether it has been shown to work.
-  var probe: PlaceReference?
+  var probe: ConnectionID?
   var isProbed = false
   /// Whether the client wants binary data as text over a WebSocket, too.
   let usesBase64: Bool

@@ -6,18 +6,9 @@
 // own place. Neither is ever read from or written to.
 
 internal import Broadcast
-internal import CReactor
 internal import Notifications
+internal import Reactor
 internal import Wire
-
-/// Where a path's formats are among the shard's.
-///
-/// Slot 0 is of sessions that have begun no namespace; the namespaces follow in their order.
-struct EngineFormats {
-  let first: Int
-
-  func index(slot: Int, isPolling: Bool) -> Int { first + 2 * slot + (isPolling ? 1 : 0) }
-}
 
 extension Shard {
   /// Packets in the body that a poll is answered with: python-engineio takes no more.
@@ -30,7 +21,7 @@ extension Shard {
   ) -> EngineSession {
     let engine = core.configuration.engines[path]
     let settings = engine.settings
-    let id = EngineID.random(on: index)
+    let id = EngineID.random(on: index, from: kernel)
     let openedAt = kernel.monotonicNanoseconds
     let session: EngineSession
     switch engine.use {
@@ -46,8 +37,7 @@ extension Shard {
     }
     engineSessions[id] = place
     let isPolling = table[place].flags.contains(.polling)
-    let format = engineFormats[path].index(slot: 0, isPolling: isPolling)
-    beginSession(at: place, format: format)
+    beginSession(at: place, in: fanOutGroups.id(ofPath: path, isPolling: isPolling))
     table[place].engine = session
     table[place].heardAt = now
     table[place].connectedAt = wall
@@ -157,7 +147,7 @@ extension Shard {
 
   private func flushPolling(_ place: UInt32, _ session: EngineSession) {
     let isEmpty = table[place].ownedSent == table[place].owned.count
-    guard let poll = session.poll, table.holds(poll.place, generation: poll.generation) else {
+    guard let poll = session.poll, table.holds(poll) else {
       session.poll = nil
       if isEmpty { table[place].flags.remove(.queued) } else { block(place) }
       return
@@ -198,9 +188,9 @@ extension Shard {
     return payload
   }
 
-  private func answerPoll(_ poll: PlaceReference, _ payload: [UInt8]) {
-    finish(poll.place, .payload(payload))
-    if table.holds(poll.place, generation: poll.generation) { flush(poll.place) }
+  private func answerPoll(_ poll: ConnectionID, _ payload: [UInt8]) {
+    finish(poll.slot, .payload(payload))
+    if table.holds(poll) { flush(poll.slot) }
   }
 
   private func flushGuest(_ place: UInt32, through carrier: UInt32) {
@@ -208,13 +198,13 @@ extension Shard {
     table[place].owned = []
     table[place].flags.remove(.queued)
     guard table.contains(carrier), table[carrier].state == .session else { return }
-    let generation = table[place].generation
+    let id = table.id(of: place)
     if !frames.isEmpty {
       appendOwned(frames, to: carrier)
       guard table.contains(carrier) else { return }
       flush(carrier)
     }
-    guard table.holds(place, generation: generation), table.contains(carrier) else { return }
+    guard table.holds(id), table.contains(carrier) else { return }
     // One that is behind goes on when its carrier's socket has taken what it has.
     if !table[carrier].flags.contains(.blocked) { sentAll(place) }
   }
@@ -233,11 +223,11 @@ extension Shard {
 
   /// The timer of a place of Engine.IO's is due; false when the session has ended.
   func engineTimerFired(_ session: EngineSession, _ place: UInt32) -> Bool {
-    let generation = table[place].generation
+    let id = table.id(of: place)
     if let end = tokenEndTime(place), end <= now {
       metrics.add(.tokensExpired)
       close(place, code: 1008, reason: "token expired")
-      guard table.holds(place, generation: generation), table[place].state == .session else {
+      guard table.holds(id), table[place].state == .session else {
         return false
       }
     }
@@ -249,7 +239,7 @@ extension Shard {
       return false
     }
     if let session = session as? SocketIOSession { expireAcknowledgements(of: session) }
-    guard table.holds(place, generation: generation), table[place].state == .session else {
+    guard table.holds(id), table[place].state == .session else {
       return false
     }
     return now < table[place].deadline || pingEngine(session, place)
@@ -313,7 +303,7 @@ extension Shard {
     if !payload.isEmpty { payload.append(EngineIOPayload.separator) }
     payload.append(last.byte)
     drop(place, because: reason)
-    if let poll, table.holds(poll.place, generation: poll.generation) {
+    if let poll, table.holds(poll) {
       answerPoll(poll, payload)
     }
   }
@@ -324,9 +314,9 @@ extension Shard {
     session.hasEnded = true
     engineSessions[session.id] = nil
     if let session = session as? SocketIOSession { endSockets(of: session) }
-    if let probe = session.probe, table.holds(probe.place, generation: probe.generation) {
+    if let probe = session.probe, table.holds(probe) {
       session.probe = nil
-      close(probe.place, code: 1000, reason: "the session has ended")
+      close(probe.slot, code: 1000, reason: "the session has ended")
     }
   }
 

@@ -10,8 +10,8 @@
 // arrived before it, and all else is sent through the socket.
 
 internal import Broadcast
-internal import CReactor
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 extension Shard {
@@ -22,8 +22,7 @@ extension Shard {
     _ head: HTTPRequestHead, of session: EngineSession, isPolling: Bool, at place: UInt32
   ) throws(EngineIORefusal) {
     guard try becomeWebSocket(head, at: place) else { return }
-    let format = engineFormats[session.path].index(slot: 0, isPolling: false)
-    beginSession(at: place, format: format)
+    beginSession(at: place, in: fanOutGroups.id(ofPath: session.path, isPolling: false))
     guard isPolling, session.probe == nil else {
       // As the reference does: a WebSocket too many is closed, and the session goes on.
       return close(place, code: 1000, reason: "the session has a WebSocket already")
@@ -31,14 +30,14 @@ extension Shard {
     let timeout = core.configuration.engines[session.path].settings.upgradeTimeoutMilliseconds
     table[place].task = EngineProbe(id: session.id)
     table[place].deadline = now + timeout
-    session.probe = PlaceReference(place: place, generation: table[place].generation)
+    session.probe = table.id(of: place)
     scheduleTimer(place)
   }
 
   /// Takes a message of a WebSocket that is to take a session over.
   func continueProbe(_ probe: EngineProbe, _ message: MessageAssembly, at place: UInt32) {
     guard message.isText, let session = engineSession(probe.id),
-      session.probe?.place == place
+      session.probe?.slot == place
     else { return close(place, code: 1002, reason: "not a probe") }
     if !session.isProbed, message.bytes == Shard.probePayload {
       session.isProbed = true
@@ -58,7 +57,7 @@ extension Shard {
 
   /// The WebSocket that was to take a session over has ended: the session goes on as it was.
   func leaveProbe(_ probe: EngineProbe, _ place: UInt32) {
-    guard let session = engineSession(probe.id), session.probe?.place == place else { return }
+    guard let session = engineSession(probe.id), session.probe?.slot == place else { return }
     session.probe = nil
     session.isProbed = false
   }
@@ -70,9 +69,9 @@ extension Shard {
     session.isProbed = false
     table[other].task = nil
     // Whoever says that it has gone over has no poll under way, or reads it no more.
-    if let poll = session.poll, table.holds(poll.place, generation: poll.generation) {
+    if let poll = session.poll, table.holds(poll) {
       session.poll = nil
-      finish(poll.place, .payload([EngineIOPacketType.noop.byte]))
+      finish(poll.slot, .payload([EngineIOPacketType.noop.byte]))
     }
     // The pong that proved it may not have been written yet.
     flush(other)
@@ -89,15 +88,17 @@ extension Shard {
     for each in places(of: session) { setFraming(of: each, session, isPolling: false) }
     let fd = table[other].fd
     table[other].fd = -1
-    let generation = table[place].generation
+    let id = table.id(of: place)
     table[place].fd = fd
     table[place].interest = UInt8(Interest.readable.rawValue)
     table[place].heardAt = now
     drop(other, because: "its session has its socket")
-    guard reactor.modify(fd, .readable, place: place, generation: generation) else {
+    do throws(SystemError) {
+      try poller.modify(fd, .readable, slot: id.slot, generation: id.generation)
+    } catch {
       return drop(place, counting: .resets)
     }
-    heir = PlaceReference(place: place, generation: generation)
+    heir = id
     metrics.add(.engineUpgrades)
     markQueued(place)
     scheduleTimer(place)
@@ -124,16 +125,15 @@ extension Shard {
 
   /// Moves `place` to the same words in another framing.
   private func setFraming(of place: UInt32, _ session: EngineSession, isPolling: Bool) {
-    let before = Int(table[place].format)
-    let slot = (before - engineFormats[session.path].first) / 2
-    let after = engineFormats[session.path].index(slot: slot, isPolling: isPolling)
+    let before = table[place].group
+    let after = fanOutGroups.id(matching: before, ofPath: session.path, isPolling: isPolling)
     for room in rooms(at: place) {
-      rooms[TextKey(room)]?.remove(place, format: UInt8(before))
-      rooms[TextKey(room)]?.insert(place, format: UInt8(after))
+      rooms[TextKey(room)]?.remove(place, group: before)
+      rooms[TextKey(room)]?.insert(place, group: after)
     }
-    if formats[before].members.remove(place) { formats[after].members.insert(place) }
-    table[place].format = UInt8(after)
-    table[place].sharedThrough = formats[after].log.end
+    if fanOutGroups[before].members.remove(place) { fanOutGroups[after].members.insert(place) }
+    table[place].group = after
+    table[place].sharedThrough = fanOutGroups[after].log.end
   }
 }
 

@@ -73,7 +73,8 @@ extension Shard {
       }
     }
     session.sockets.append(
-      SocketIOSocket(namespace: namespace, recovery: .random(), place: nil, resumption: nil))
+      SocketIOSocket(
+        namespace: namespace, recovery: .random(from: kernel), place: nil, resumption: nil))
     application.connect(
       SocketIOClient(shard: self, session: session, namespace: namespace),
       payload: message.packet.data.map { Array(message.bytes[$0]) })

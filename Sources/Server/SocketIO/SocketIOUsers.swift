@@ -8,6 +8,7 @@
 internal import Broadcast
 internal import Cryptography
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 /// By what a client knows itself.
@@ -19,9 +20,10 @@ struct SocketIdentity {
 }
 
 extension RecoveryID {
-  static func random() -> RecoveryID {
-    // 16 bytes make an id.
-    RecoveryID(bytes: SecureRandom.bytes(count: byteCount)) ?? RecoveryID(high: 0, low: 0)
+  /// Makes an id that cannot be guessed.
+  static func random(from kernel: Kernel) -> RecoveryID {
+    let words = kernel.randomWords()
+    return RecoveryID(high: words.0, low: words.1)
   }
 
   /// What a client is told to recover by: the id, whose it is, and where it begins.
@@ -81,9 +83,9 @@ extension Shard {
     settleBeginning(of: session)
     guard table.contains(place) else { return }
     let isPolling = table[session.place].flags.contains(.polling)
-    let format = engineFormats[session.path].index(
-      slot: 1 + client.namespace, isPolling: isPolling)
-    enter(caller, format: format, since: nil, isHeld: resumption != nil, at: place)
+    let group = fanOutGroups.id(
+      ofPath: session.path, namespace: client.namespace, isPolling: isPolling)
+    enter(caller, group: group, since: nil, isHeld: resumption != nil, at: place)
     if let resumption, table.contains(place), table[place].state == .session {
       askForRooms(resumption.recovery, at: place)
     }
@@ -104,7 +106,7 @@ extension Shard {
     table[place].flags.insert(.guest)
     table[place].peer = table[session.place].peer
     table[place].userAgent = table[session.place].userAgent
-    beginSession(at: place, format: Int(table[session.place].format))
+    beginSession(at: place, in: table[session.place].group)
     table[place].engine = session
     return place
   }
@@ -121,10 +123,9 @@ extension Shard {
     let assembly = assembly(at: place)
     leaveFanOut(place, because: "left the namespace")
     table[place].task = assembly
-    let slot = engineFormats[session.path]
     let isPolling = table[place].flags.contains(.polling)
-    table[place].format = UInt8(slot.index(slot: 0, isPolling: isPolling))
-    table[place].sharedThrough = formats[Int(table[place].format)].log.end
+    table[place].group = fanOutGroups.id(ofPath: session.path, isPolling: isPolling)
+    table[place].sharedThrough = fanOutGroups[table[place].group].log.end
     table[place].user = ""
     table[place].tokenEnd = .max
     markQueued(place)
@@ -145,7 +146,8 @@ extension Shard {
     if isResumed, let resumption {
       session.sockets[index].recovery = resumption.recovery
       let note = ShardMessage.recovered(
-        resumption.recovery, table[place].user, openedAt: session.openedAt, at: address(of: place))
+        resumption.recovery, table[place].user, openedAt: session.openedAt,
+        at: shardConnectionID(of: place))
       // guard: recovered-elsewhere-is-posted
       for mailbox in core.mailboxes { mailbox.append(note) }
       // They were kept for a while only.
@@ -168,19 +170,17 @@ extension Shard {
   /// behind what it said when it was back. Then the one at `address` is the one that was left, and
   /// its shard is told where the client is.
   func letGo(
-    _ recovery: RecoveryID, of user: UserID, openedAt: UInt64, at address: ReturnAddress
+    _ recovery: RecoveryID, of user: UserID, openedAt: UInt64, at address: ShardConnectionID
   ) {
     for place in directory.places(of: user) where table.contains(place) {
-      let isIt =
-        address.shard == index && address.place == place
-        && address.generation == table[place].generation
-      guard !isIt, let session = table[place].engine as? SocketIOSession,
+      guard shardConnectionID(of: place) != address,
+        let session = table[place].engine as? SocketIOSession,
         let index = session.index(atPlace: place), session.sockets[index].recovery == recovery
       else { continue }
       // guard: latest-recovery-wins
       guard session.openedAt <= openedAt else {
         let note = ShardMessage.recovered(
-          recovery, user, openedAt: session.openedAt, at: self.address(of: place))
+          recovery, user, openedAt: session.openedAt, at: shardConnectionID(of: place))
         // guard: left-shard-is-notified
         core.mailboxes[address.shard].append(note)
         // It has noted the rooms that it found, and they may be others by now.
@@ -202,14 +202,15 @@ extension Shard {
   /// By way of a command: what its last connection left behind is on its way to the disk, perhaps,
   /// and a reader sees what is there.
   private func askForRooms(_ recovery: RecoveryID, at place: UInt32) {
-    let (generation, user) = (table[place].generation, table[place].user)
+    let (id, user) = (table.id(of: place), table[place].user)
     let (mailbox, store) = (mailbox, core.store)
-    let none = ShardMessage.keptRooms(place, generation: generation, [])
-    let nothing = StoreCommand.keepRooms(session: .random(), user: user, rooms: [], endsAt: 0)
+    let none = ShardMessage.keptRooms(id, [])
+    let nothing = StoreCommand.keepRooms(
+      session: .random(from: kernel), user: user, rooms: [], endsAt: 0)
     let isTaken = store.submit(nothing) { _ in
       let isAsked = store.read(.keptRooms(session: recovery, user: user)) { answer in
         guard case .keptRooms(let rooms) = answer else { return mailbox.append(none) }
-        mailbox.append(.keptRooms(place, generation: generation, rooms))
+        mailbox.append(.keptRooms(id, rooms))
       }
       if !isAsked { mailbox.append(none) }
     }
@@ -287,7 +288,7 @@ extension Shard {
     endsAt: Int64?
   ) {
     // A store that is closed takes nothing, and one that recovers nothing keeps nothing.
-    guard !isStopping, formats[Int(table[place].format)].tellsCursors else { return }
+    guard !isStopping, fanOutGroups[table[place].group].tellsCursors else { return }
     let command = StoreCommand.keepRooms(
       session: socket.recovery, user: table[place].user, rooms: rooms, endsAt: endsAt)
     if !core.store.submit(command, reply: { _ in }) { metrics.add(.roomsUnkept) }

@@ -1,20 +1,13 @@
-// The two questions that a client asks the C library: what an errno means, and where a host is.
+// Names of hosts to numeric addresses, by the system's name service.
 
 internal import Glibc
 
-/// Answers of the C library, as Swift strings.
-enum SystemText {
-  /// The words for an errno.
-  static func message(of code: Int32) -> String {
-    var text = [CChar](repeating: 0, count: 128)
-    // SAFETY: `text` is writable for its count, and strerror_r ends what it writes with a zero.
-    guard unsafe strerror_r(code, &text, text.count) == 0 else { return "errno \(code)" }
-    let written = text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-    return written.isEmpty ? "errno \(code)" : String(decoding: written, as: UTF8.self)
-  }
-
+/// The name service.
+package enum HostLookup {
   /// The first address of a host, in numbers; nil when the name service knows none.
-  static func resolve(_ host: String) -> String? {
+  ///
+  /// May wait for the network.
+  package static func numericAddress(of host: String) -> String? {
     var hints = unsafe addrinfo()
     unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
     var found: UnsafeMutablePointer<addrinfo>?

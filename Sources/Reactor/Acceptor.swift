@@ -1,0 +1,42 @@
+// A listening socket in a poller.
+
+internal import CReactor
+
+/// A listening socket that pauses when the machine has run out of something.
+@safe package final class Acceptor {
+  private let raw: OpaquePointer
+  /// The C object refers to the poller's, so the poller must not go first.
+  private let poller: Poller
+
+  /// Adds the listening `fd` to `poller` under (`slot`, 0) and owns it from then on.
+  ///
+  /// `unsentBytesLimit` bounds the bytes that the kernel takes for a connection beyond those that
+  /// it may send.
+  package init(
+    poller: Poller, kernel: Kernel, fd: Int32, slot: UInt32, userTimeoutMilliseconds: UInt32,
+    unsentBytesLimit: UInt32
+  ) throws(SystemError) {
+    _ = try SystemError.check(
+      unsafe cl_limit_unsent(kernel.table, fd, unsentBytesLimit), "setsockopt")
+    var made: OpaquePointer?
+    _ = try SystemError.check(
+      unsafe cl_acceptor_create(poller.raw, fd, slot, 0, userTimeoutMilliseconds, &made),
+      "epoll_ctl")
+    unsafe raw = unsafe made!
+    self.poller = poller
+  }
+
+  deinit { unsafe cl_acceptor_destroy(raw) }
+
+  /// A new connection's descriptor, or a negated errno: see cl_acceptor_accept.
+  package func accept(now: UInt64, peer: inout PeerAddress) -> Int32 {
+    unsafe cl_acceptor_accept(raw, now, &peer.raw)
+  }
+
+  /// Milliseconds until `resume` is wanted; -1 when it is not paused.
+  package func timeout(now: UInt64) -> Int32 { unsafe cl_acceptor_timeout(raw, now) }
+  /// Accepts again when the pause is over.
+  package func resume(now: UInt64) { unsafe cl_acceptor_resume(raw, now) }
+  /// How often it had to pause.
+  package var pauses: UInt64 { unsafe cl_acceptor_pauses(raw) }
+}

@@ -1,0 +1,46 @@
+// Small files and standard streams, for programs that may wait for them: commands and benchmarks.
+
+internal import Glibc
+
+/// Files that are read and written whole, with calls that block.
+///
+/// Never on a shard's thread.
+package enum BlockingFile {
+  /// The text of a file; nil when it cannot be read.
+  package static func read(_ path: String) -> String? {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { _ = close(descriptor) }
+    var text: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 16 << 10)
+    while true {
+      // SAFETY: `piece` is writable for its count.
+      let count = unsafe Glibc.read(descriptor, &piece, piece.count)
+      if count == 0 { return String(decoding: text, as: UTF8.self) }
+      if count < 0 && errno != EINTR { return nil }
+      text.append(contentsOf: piece[..<max(0, count)])
+    }
+  }
+
+  /// Makes a file of that text, in place of one that is there; false when it cannot.
+  package static func write(_ text: String, to path: String) -> Bool {
+    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { return false }
+    defer { _ = close(descriptor) }
+    return write(text, to: descriptor)
+  }
+
+  /// Writes a text whole; false when it cannot.
+  package static func write(_ text: String, to descriptor: Int32) -> Bool {
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+      // SAFETY: the slice is live and of that count for the call.
+      let count = unsafe rest.withUnsafeBytes { bytes in
+        unsafe Glibc.write(descriptor, bytes.baseAddress, bytes.count)
+      }
+      if count < 0 && errno != EINTR { return false }
+      rest = rest.dropFirst(max(0, count))
+    }
+    return true
+  }
+}

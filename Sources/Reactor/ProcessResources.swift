@@ -1,0 +1,18 @@
+// The processors, files and memory that the system gives this process.
+
+internal import CReactor
+
+/// Processors, open files and heap memory of this process.
+package enum ProcessResources {
+  /// Processors that it may run on; at least one.
+  package static var processorCount: Int { max(1, Int(cl_cpu_count())) }
+
+  /// Raises the soft limit of open files to the hard one and returns it.
+  @discardableResult
+  package static func raiseOpenFilesLimit() -> UInt64 { cl_raise_open_files() }
+
+  /// Returns the heap's free memory to the system.
+  ///
+  /// Called after many connections have closed, so that a server is as small as before them.
+  package static func returnFreeMemory() { cl_give_back_memory() }
+}

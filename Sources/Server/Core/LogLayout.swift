@@ -1,0 +1,43 @@
+// Which of a shard's frame logs has which id: the one place that knows.
+//
+//     0         direct: frames for one session or a few
+//     1 + 2 g   everyone in group g
+//     2 + 2 g   rooms, in the encoding of group g
+
+internal import Broadcast
+
+/// Whose frames a log holds.
+enum LogOwner: Equatable {
+  case direct
+  case everyone(FanOutGroupID)
+  case rooms(FanOutGroupID)
+}
+
+extension LogID {
+  static var direct: LogID { LogID(rawValue: 0) }
+
+  static func everyone(of group: FanOutGroupID) -> LogID {
+    LogID(rawValue: 1 + 2 * group.rawValue)
+  }
+
+  static func rooms(of group: FanOutGroupID) -> LogID {
+    LogID(rawValue: 2 + 2 * group.rawValue)
+  }
+
+  /// Ids of the logs of a shard with so many groups: 0 and up, without a gap.
+  static func count(ofGroups groupCount: Int) -> Int { 1 + 2 * groupCount }
+
+  /// The log at `index` of an array with one element for each log.
+  init(index: Int) { self.init(rawValue: UInt8(index)) }
+
+  var isDirect: Bool { rawValue == 0 }
+
+  var owner: LogOwner {
+    if isDirect { return .direct }
+    let group = FanOutGroupID(rawValue: (rawValue - 1) / 2)
+    return rawValue & 1 == 1 ? .everyone(group) : .rooms(group)
+  }
+
+  /// Where an array with one element for each log keeps that of this one.
+  var index: Int { Int(rawValue) }
+}

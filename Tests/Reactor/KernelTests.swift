@@ -1,0 +1,73 @@
+// Clocks and random numbers are the table's, and the real table's random bytes are evenly spread.
+
+import Reactor
+import Testing
+
+@Suite("Kernel: clocks and random numbers")
+struct KernelTests {
+  @Test func `the clocks are those of the table`() {
+    let script = ScriptedKernel()
+    script.nanoseconds = 1_234_567_890
+    #expect(script.kernel.monotonicNanoseconds == 1_234_567_890)
+    #expect(script.kernel.monotonicMilliseconds == 1_234)
+    #expect(script.kernel.wallMilliseconds == 86_400_000 + 1_234)
+    withExtendedLifetime(script) {}
+  }
+
+  @Test func `random bytes and words are those of the table, so a run can be repeated`() {
+    let script = ScriptedKernel()
+    #expect(script.kernel.randomBytes(count: 3) == [0, 1, 2])
+    let words = script.kernel.randomWords()
+    #expect(words == (0x0a09_0807_0605_0403, 0x1211_100f_0e0d_0c0b))
+    #expect(script.kernel.randomBytes(count: 1) == [19])
+    withExtendedLifetime(script) {}
+  }
+
+  @Test func `sleeping until a time that is past ends at once`() {
+    let script = ScriptedKernel()
+    script.nanoseconds = 5_000_000
+    script.kernel.sleep(until: 5)
+    withExtendedLifetime(script) {}
+  }
+
+  @Test("as many random bytes come as were asked for", arguments: [0, 1, 16, 32, 4_096])
+  func counts(count: Int) {
+    #expect(Kernel.real.randomBytes(count: count).count == count)
+  }
+
+  @Test("no two draws of 16 bytes are equal in 10,000")
+  func distinct() {
+    let draws = Set((0..<10_000).map { _ in Kernel.real.randomBytes(count: 16) })
+    #expect(draws.count == 10_000)
+  }
+
+  @Test("every bit of every place is set about half the time")
+  func bits() {
+    let drawCount = 4_096
+    var setCounts = [Int](repeating: 0, count: 128)
+    for _ in 0..<drawCount {
+      for (index, byte) in Kernel.real.randomBytes(count: 16).enumerated() {
+        for bit in 0..<8 where byte >> UInt8(bit) & 1 == 1 { setCounts[index * 8 + bit] += 1 }
+      }
+    }
+    // The standard deviation is 32: ten of them are a chance of one in 10^21 for all bits together.
+    for (index, setCount) in setCounts.enumerated() {
+      #expect(abs(setCount - drawCount / 2) < 320, "bit \(index): \(setCount)")
+    }
+  }
+
+  @Test("a negative count is a programming error")
+  func negative() async {
+    await #expect(processExitsWith: .failure) { _ = Kernel.real.randomBytes(count: -1) }
+  }
+
+  @Test("a failed connection attempt names the call and its errno")
+  func connectFailure() {
+    let error = #expect(throws: SystemError.self) {
+      _ = try Kernel.real.connect(to: "no address", port: 1)
+    }
+    #expect(error?.description == "connect failed with errno 22")
+    #expect(SystemError.message(of: 22) == "Invalid argument")
+    #expect(SystemError.message(of: 9_999) == "errno 9999")
+  }
+}

@@ -1,0 +1,106 @@
+import Broadcast
+import Notifications
+import Testing
+
+@testable import Server
+
+@Suite("Fan-out groups and their logs")
+struct FanOutGroupsTests {
+  private static let paths = [
+    EnginePath("/engine.io/", .messages(Echo())),
+    EnginePath("/namespaces/", .socketIO(Namespaces())),
+    .notifications(),
+    .notifications(recovers: false),
+  ]
+  private let groups = FanOutGroups(
+    paths: FanOutGroupsTests.paths, epoch: "test", capacity: 1_024)
+
+  @Test func `each log has an id of its own, which says whose it is`() {
+    var owners: [LogID: LogOwner] = [.direct: .direct]
+    for group in groups.all {
+      #expect(groups[group.id] === group)
+      owners[.everyone(of: group.id)] = .everyone(group.id)
+      owners[.rooms(of: group.id)] = .rooms(group.id)
+    }
+    let count = LogID.count(ofGroups: groups.all.count)
+    #expect(Set(owners.keys) == Set((0..<count).map { LogID(index: $0) }))
+    for (id, owner) in owners { #expect(id.owner == owner && id.index < count) }
+  }
+
+  @Test func `each kind of session has a group of its own, in the right encoding`() {
+    var kinds: [FanOutGroupID: String] = [:]
+    func expect(_ id: FanOutGroupID, _ kind: String, _ framing: Framing, cursors: Bool) {
+      #expect(kinds.updateValue(kind, forKey: id) == nil, "\(kind)")
+      #expect(groups[id].dialect.framing == framing, "\(kind)")
+      #expect(groups[id].tellsCursors == cursors, "\(kind)")
+    }
+    for dialect in DialectRegistry.all {
+      let ids = [
+        groups.id(of: dialect, withCursors: false), groups.id(of: dialect, withCursors: true),
+        groups.idWithoutToken(of: dialect),
+      ]
+      for (id, cursors) in zip(ids, [false, true, false]) {
+        expect(id, "\(dialect.name) \(id)", dialect.framing, cursors: cursors)
+        #expect(groups[id].dialect.name == dialect.name)
+      }
+    }
+    for (path, namespaceCount) in [0, 0, 2, 2].enumerated() {
+      for namespace in [nil] + (0..<namespaceCount).map(Optional.some) {
+        let socket = groups.id(ofPath: path, namespace: namespace, isPolling: false)
+        let poll = groups.id(ofPath: path, namespace: namespace, isPolling: true)
+        let cursors = namespace != nil && path == 2
+        expect(socket, "\(path) \(namespace as Any)", .webSocket, cursors: cursors)
+        expect(poll, "\(path) \(namespace as Any) polled", .packets, cursors: cursors)
+        for id in [socket, poll] {
+          #expect(groups.id(matching: id, ofPath: path, isPolling: false) == socket)
+          #expect(groups.id(matching: id, ofPath: path, isPolling: true) == poll)
+          let dialect = groups[id].dialect as? SocketIODialect
+          #expect(dialect?.namespace == namespace.map { SocketIODialect.namespaces[$0] })
+        }
+      }
+    }
+    expect(groups.metrics, "metrics", MetricsDialect().framing, cursors: false)
+    #expect(groups[groups.metrics].dialect is MetricsDialect)
+    #expect(kinds.count == groups.all.count)
+  }
+
+  @Test func `no event is half as long as a log allows for, in any encoding`() {
+    let title = String(repeating: "\u{1}", count: Draft.titleByteCountLimit)
+    let message = String(repeating: "\u{1}", count: Draft.messageByteCountLimit)
+    let text = String(repeating: "x", count: Draft.dataByteCountLimit - 8)
+    let payload = Array(#"{"x":"\#(text)"}"#.utf8)
+    let url = "https://" + String(repeating: "u", count: Draft.urlByteCountLimit - 8)
+    let label = String(repeating: "l", count: Draft.labelByteCountLimit)
+    let action = #"{"label":"\#(label)","url":"\#(url)"}"#
+    let actions = [String](repeating: action, count: Draft.actionCountLimit)
+    let id = NotificationID(high: 1, low: 1)
+    let type = String(repeating: "t", count: Draft.typeByteCountLimit)
+    let room = String(repeating: "r", count: RoomNames.byteCountLimit)
+    let bodies: [Event.Body] = [
+      .stored(
+        Notification(
+          id: id, userID: String(repeating: "u", count: UserIDs.byteCountLimit), type: type,
+          title: title, message: message, data: payload, entityURL: url,
+          actions: Array("[\(actions.joined(separator: ","))]".utf8), createdAt: 0, offset: 1),
+        Counts(total: 1)),
+      .system(
+        SystemMessage(
+          id: id, messageType: type, title: title, message: message, payload: payload)),
+      .room(
+        RoomMessage(
+          room: room, notificationType: type, title: title, message: message, payload: payload)),
+      .liveUpdate(LiveUpdate(updateType: type, payload: payload)),
+    ]
+    var longest = 0
+    for group in groups.all {
+      for body in bodies {
+        group.writer.removeAll()
+        group.dialect.write(
+          Event(audience: .everyone, body: body, timestamp: 0, offset: 1), to: &group.writer)
+        longest = max(longest, group.writer.bytes.count)
+      }
+    }
+    #expect(longest > 32 * 1_024)
+    #expect(longest < Shard.largestFrameBytes / 2)
+  }
+}
