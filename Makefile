@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 languages := swift c python shell js
-.PHONY: help run test bench innocents format lint tsan asan guard guards clean \
+.PHONY: help run test bench bystanders format lint tsan asan guard guards clean \
   $(addprefix format-,$(languages)) $(addprefix lint-,$(languages))
 
 swift_test := swift test --disable-xctest
@@ -70,14 +70,14 @@ test: $(setup) $(venv)/ready.stamp ## run every test there is
 
 bench: $(setup) ## measure the fan-out
 	$(swift_release) --product carillon
-	$(swift_release) --product Floor
+	$(swift_release) --product Baseline
 	$(swift_release) --product FanOut
 	.build/release/FanOut $(ARGS)
 
-innocents: $(setup) ## measure what floods cost the clients that do no harm
+bystanders: $(setup) ## measure what floods cost the clients that do no harm
 	$(swift_release) --product carillon
-	$(swift_release) --product Innocents
-	.build/release/Innocents $(ARGS)
+	$(swift_release) --product Bystanders
+	.build/release/Bystanders $(ARGS)
 
 # `make format-c` or `make lint-c` takes one language alone.
 format: $(addprefix format-,$(languages)) ## put all sources into shape

@@ -76,7 +76,7 @@ let package = Package(
       dependencies: ["Reactor", "Wire", "Tokens", "Server", "LoadClient"],
       swiftSettings: strict),
 
-    .executableTarget(name: "Floor", path: "Benchmarks/Floor", cSettings: c),
+    .executableTarget(name: "Baseline", path: "Benchmarks/Baseline", cSettings: c),
     .target(
       name: "BenchmarkSupport", dependencies: ["Reactor", "LoadClient", "Tokens", "Wire"],
       path: "Benchmarks/Support", swiftSettings: strict),
@@ -84,8 +84,8 @@ let package = Package(
       name: "FanOut", dependencies: ["BenchmarkSupport", "Reactor", "LoadClient"],
       path: "Benchmarks/FanOut", swiftSettings: strict),
     .executableTarget(
-      name: "Innocents", dependencies: ["BenchmarkSupport", "Reactor", "LoadClient", "Wire"],
-      path: "Benchmarks/Innocents", swiftSettings: strict),
+      name: "Bystanders", dependencies: ["BenchmarkSupport", "Reactor", "LoadClient", "Wire"],
+      path: "Benchmarks/Bystanders", swiftSettings: strict),
 
     .executableTarget(
       name: "StoreWrite", dependencies: ["Notifications", "Storage"],

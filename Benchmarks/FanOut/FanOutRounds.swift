@@ -61,7 +61,7 @@ struct FanOutRounds {
     }
     for window in options.windows {
       if target == .joined || target == .separate {
-        try server.configureFloor(target, window: window)
+        try server.configureBaseline(target, window: window)
       }
       _ = try session.measure(
         .window(window), milliseconds: min(Self.warmUpMilliseconds, options.roundMilliseconds))

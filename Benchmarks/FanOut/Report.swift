@@ -7,21 +7,21 @@ extension Report {
   mutating func add(_ rounds: FanOutRounds, targets: [Options.Target]) {
     for window in rounds.options.windows {
       let floor = targets.contains(.joined) ? Options.Target.joined : .separate
-      let floorCost = rounds.figures[.init(target: floor, window: window)]
+      let baselineCost = rounds.figures[.init(target: floor, window: window)]
         .map { median($0.microsecondsPerDelivery) }
       for target in targets {
         guard let figure = rounds.figures[.init(target: target, window: window)] else { continue }
         add(
           figure, name: "fan-out \(rounds.connections) x \(window) \(target)",
-          floorCost: floorCost)
+          baselineCost: baselineCost)
       }
     }
   }
 
-  private mutating func add(_ figure: FanOutFigures, name: String, floorCost: Double?) {
+  private mutating func add(_ figure: FanOutFigures, name: String, baselineCost: Double?) {
     let rate = median(figure.deliveriesPerSecond)
     let cost = median(figure.microsecondsPerDelivery)
-    let ratio = floorCost.map { $0 > 0 ? cost / $0 : 0 } ?? 0
+    let ratio = baselineCost.map { $0 > 0 ? cost / $0 : 0 } ?? 0
     let latency = figure.latency
     if figure.faults > 0 { fault() }
     add(

@@ -34,7 +34,7 @@ struct Topology {
 }
 
 /// What is compared, reduced to what producers and consumers do.
-struct Candidate {
+struct PendingAuthentication {
   let name: String
   /// For a topology: how producer p offers, how consumer c drains.
   let make:
@@ -48,7 +48,7 @@ let ringCapacity = 1_024
 let drainLimit = 256
 
 let candidates = [
-  Candidate(name: "one ring") { topology in
+  PendingAuthentication(name: "one ring") { topology in
     let parkers = (0..<topology.consumers).map { _ in Parker(wake: {}) }
     let ring = BroadcastRing<Sample>(capacity: ringCapacity, parkers: parkers)
     return (
@@ -56,7 +56,7 @@ let candidates = [
       { consumer, body in ring.drain(consumer: consumer, limit: drainLimit, body) }
     )
   },
-  Candidate(name: "ring each") { topology in
+  PendingAuthentication(name: "ring each") { topology in
     let rings = (0..<topology.producers).map { _ in
       LaneRing(
         capacity: ringCapacity / topology.producers, consumerCount: topology.consumers)
@@ -74,9 +74,9 @@ let candidates = [
 
 /// One round: nanoseconds an event, refusals, and the sum over all consumers.
 func run(
-  _ candidate: Candidate, _ topology: Topology, countEach: Int
+  _ pending: PendingAuthentication, _ topology: Topology, countEach: Int
 ) -> (nanoseconds: Double, refusals: Int, checksum: UInt64) {
-  let ends = candidate.make(topology)
+  let ends = pending.make(topology)
   let total = countEach * topology.producers
   let sums = (0..<topology.consumers).map { _ in Sum() }
   let refusals = (0..<topology.producers).map { _ in Sum() }
@@ -129,17 +129,17 @@ for topology in [(1, 1), (1, 2), (2, 1), (2, 2)].map(Topology.init) {
   // The candidates take turns, so that a busy spell of the machine hits both.
   var results = candidates.map { _ in [(nanoseconds: Double, refusals: Int, checksum: UInt64)]() }
   for _ in 0..<rounds {
-    for (index, candidate) in candidates.enumerated() {
-      results[index].append(run(candidate, topology, countEach: countEach))
+    for (index, pending) in candidates.enumerated() {
+      results[index].append(run(pending, topology, countEach: countEach))
     }
   }
-  for (index, candidate) in candidates.enumerated() {
+  for (index, pending) in candidates.enumerated() {
     let sorted = results[index].map(\.nanoseconds).sorted()
     let checksums = Set(results[index].map(\.checksum))
     precondition(checksums.count == 1, "rounds differ: \(checksums)")
     let refusals = results[index].reduce(0) { $0 + $1.refusals } / rounds
     print(
-      "\(candidate.name), \(topology.producers) to \(topology.consumers):",
+      "\(pending.name), \(topology.producers) to \(topology.consumers):",
       "\(tenths(sorted[rounds / 2])) ns/event (best \(tenths(sorted[0]))),",
       "\(refusals) refusals a round, checksum \(results[index][0].checksum)")
   }

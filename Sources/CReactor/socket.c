@@ -136,7 +136,7 @@ int cl_limit_unsent(const cl_kernel *kernel, int fd, uint32_t byte_count) {
   return set_option(kernel, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, value);
 }
 
-bool cl_is_asleep(const cl_kernel *kernel, int fd, uint32_t milliseconds) {
+bool cl_has_zero_window(const cl_kernel *kernel, int fd, uint32_t milliseconds) {
   // Whoever reads has room for a page at the least before long; a window that is never opened
   // further than this stays open by what the kernel keeps for the socket's own structures.
   enum { closed_window = 4096 };

@@ -29,7 +29,7 @@ public enum BusError: Error, Equatable, CustomStringConvertible {
 
 extension BusError {
   /// What an unanswered question about connections is to a program.
-  init(_ failure: SurveyFailure) {
+  init(_ failure: ShardQueryFailure) {
     self =
       switch failure {
       case .busy, .late: .busy

@@ -192,7 +192,7 @@ public actor NotificationBus {
   /// Throws `busy` when the server does not get round to answering, and `stopped`.
   public func isUserConnected(_ user: String) async throws(BusError) -> Bool {
     try checkRunning()
-    do throws(SurveyFailure) {
+    do throws(ShardQueryFailure) {
       return try await server.isUserConnected(user)
     } catch {
       throw BusError(error)
@@ -221,7 +221,7 @@ public actor NotificationBus {
         field: "limit", reason: "must be 1 to \(Server.ConnectedUsers.largestLimit)")
     }
     try checkRunning()
-    do throws(SurveyFailure) {
+    do throws(ShardQueryFailure) {
       let page = try await server.connectedUsers(limit: limit, after: after)
       return ConnectedUsers(users: page.users, total: page.total, next: page.next)
     } catch {

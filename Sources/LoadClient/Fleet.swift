@@ -9,9 +9,9 @@ internal import Wire
 /// those guard browsers and proxies, of which a load test has none. Places in the poller are
 /// 0 ..< count.
 package final class Fleet {
-  private enum Phase { case connecting, upgrading, open, gone }
+  private enum Phase { case connecting, upgrading, open, closed }
 
-  private struct Place {
+  private struct Connection {
     var socket: Socket
     var phase = Phase.connecting
     var tail = FrameTail()
@@ -29,7 +29,7 @@ package final class Fleet {
   private let dialect: LoadDialect
   private let poller: Poller
   private let counter: MessageCounter
-  private var places: [Place] = []
+  private var connections: [Connection] = []
   private var scratch = [UInt8](repeating: 0, count: scratchCapacity)
   private var handshakes = 0
 
@@ -51,23 +51,23 @@ package final class Fleet {
     counter = MessageCounter(ledger: ledger)
     self.target = target
     self.dialect = dialect
-    places.reserveCapacity(count)
+    connections.reserveCapacity(count)
   }
 
   deinit { close() }
 
   /// Whether every connection has been greeted or has failed.
-  var isSettled: Bool { places.count == count && handshakes == 0 }
+  var isSettled: Bool { connections.count == count && handshakes == 0 }
   /// Connections begun so far.
-  var startedCount: Int { places.count }
+  var startedCount: Int { connections.count }
 
   /// Begins as many connections as may be under way at once.
   func startConnections() throws(ClientError) {
-    while places.count < count, handshakes < Self.handshakesLimit {
+    while connections.count < count, handshakes < Self.handshakesLimit {
       let socket = try Socket(connectingTo: server)
-      try poller.add(socket, slot: UInt32(places.count), forWriting: true)
-      places.append(
-        Place(
+      try poller.add(socket, slot: UInt32(connections.count), forWriting: true)
+      connections.append(
+        Connection(
           socket: socket, subscription: Subscription(greetingCount: dialect.greetingCount)))
       handshakes += 1
     }
@@ -78,8 +78,8 @@ package final class Fleet {
 
   /// Ends every connection with a reset: no port is left in TIME_WAIT for the next fleet.
   package func close() {
-    for place in places where place.phase != .gone { place.socket.abort() }
-    places = []
+    for connection in connections where connection.phase != .closed { connection.socket.abort() }
+    connections = []
     liveCount = 0
     receivedByLive = 0
     handshakes = 0
@@ -88,10 +88,10 @@ package final class Fleet {
   /// Takes one event of the poller.
   func handle(_ event: PollEvent) {
     let index = Int(event.slot)
-    guard index < places.count else { return }
+    guard index < connections.count else { return }
     do throws(ClientError) {
-      switch places[index].phase {
-      case .gone: return
+      switch connections[index].phase {
+      case .closed: return
       case .connecting: if event.isWritable || event.isReadable { try upgrade(index) }
       case .upgrading, .open: if event.isReadable { try receive(index) }
       }
@@ -101,7 +101,7 @@ package final class Fleet {
   }
 
   private func upgrade(_ index: Int) throws(ClientError) {
-    let socket = places[index].socket
+    let socket = connections[index].socket
     if let code = socket.connectFailure() { throw .system(call: "connect", code: code) }
     var request: [UInt8] = []
     request.appendText("GET \(server.basePath)\(target(index)) HTTP/1.1\r\n")
@@ -110,16 +110,16 @@ package final class Fleet {
     request.appendText("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
     // The first bytes of a connection: the kernel takes a request head whole.
     guard socket.send(request) == .bytes(request.count) else { throw .closedByServer }
-    places[index].phase = .upgrading
+    connections[index].phase = .upgrading
     try poller.modify(socket, slot: UInt32(index), forWriting: false)
   }
 
   /// Reads once, which is fair to the others; what is left makes the next wait return at once.
   private func receive(_ index: Int) throws(ClientError) {
-    let held = places[index].tail.restore(to: &scratch)
+    let held = connections[index].tail.restore(to: &scratch)
     guard held < scratch.count else { throw .malformed("a frame of more than \(held) bytes") }
     let received: Int
-    switch places[index].socket.receive(into: &scratch, at: held) {
+    switch connections[index].socket.receive(into: &scratch, at: held) {
     case .bytes(let count): received = count
     case .wouldBlock: return
     case .closed: throw .closedByServer
@@ -130,7 +130,7 @@ package final class Fleet {
     // A second reference for the time of the scan; dropped before the next read writes.
     let bytes = scratch
     let scanned = try scan(index, bytes.span.extracting(0..<end))
-    places[index].tail.keep(scanned..<end, of: bytes)
+    connections[index].tail.keep(scanned..<end, of: bytes)
   }
 
   /// Takes what is whole of the received bytes and says how many those were.
@@ -138,28 +138,29 @@ package final class Fleet {
     _ index: Int, _ bytes: borrowing Span<UInt8>
   ) throws(ClientError) -> Int {
     var start = 0
-    if places[index].phase == .upgrading {
+    if connections[index].phase == .upgrading {
       guard let headByteCount = try acceptUpgrade(bytes) else { return 0 }
-      places[index].phase = .open
+      connections[index].phase = .open
       start = headByteCount
       let opening = dialect.opening
-      guard opening.isEmpty || places[index].socket.send(opening) == .bytes(opening.count) else {
+      guard opening.isEmpty || connections[index].socket.send(opening) == .bytes(opening.count)
+      else {
         throw .closedByServer
       }
     }
     // A copy, so that the scan may come back to this object for a control frame.
-    var subscription = places[index].subscription
+    var subscription = connections[index].subscription
     let wasGreeted = subscription.isGreeted
     let receivedBefore = subscription.received
     defer {
-      places[index].subscription = subscription
+      connections[index].subscription = subscription
       receivedByLive &+= subscription.received &- receivedBefore
       if subscription.isGreeted, !wasGreeted {
         handshakes -= 1
         liveCount += 1
       }
     }
-    let socket = places[index].socket
+    let socket = connections[index].socket
     let now = Kernel.real.monotonicNanoseconds
     return try counter.scan(bytes, from: start, for: &subscription, now: now) {
       frame throws(ClientError) in
@@ -201,17 +202,17 @@ package final class Fleet {
   }
 
   private func end(_ index: Int, because reason: String) {
-    let place = places[index]
-    guard place.phase != .gone else { return }
-    if place.subscription.isGreeted {
+    let connection = connections[index]
+    guard connection.phase != .closed else { return }
+    if connection.subscription.isGreeted {
       liveCount -= 1
-      receivedByLive &-= place.subscription.received
+      receivedByLive &-= connection.subscription.received
     } else {
       handshakes -= 1
     }
-    places[index].phase = .gone
-    places[index].tail = FrameTail()
-    place.socket.close()
+    connections[index].phase = .closed
+    connections[index].tail = FrameTail()
+    connection.socket.close()
     counter.tally.disconnected += 1
     endings[reason, default: 0] += 1
   }

@@ -23,7 +23,7 @@ package struct RequestReport: Sendable {
 ///
 /// Confined to one thread.
 package final class RequestLoop {
-  private struct Place {
+  private struct Slot {
     let socket: Socket
     var reader = AnswerReader()
     var outgoing: [UInt8] = []
@@ -37,7 +37,7 @@ package final class RequestLoop {
   private let poller: Poller
   private let request: (Int) -> HTTPRequest
   private let units: (HTTPAnswer) -> Int
-  private var places: [Place] = []
+  private var slots: [Slot] = []
   private var scratch: [UInt8] = []
   private var issued = 0
   private var isEnding = false
@@ -68,13 +68,13 @@ package final class RequestLoop {
     poller = try Poller.forSockets()
     for index in 0..<connections {
       let socket = try Socket(connectingTo: server)
-      places.append(Place(socket: socket))
+      slots.append(Slot(socket: socket))
       try poller.add(socket, slot: UInt32(index), forWriting: true)
     }
   }
 
   private func close() {
-    for place in places { place.socket.close() }
+    for slot in slots { slot.socket.close() }
   }
 
   private func run(
@@ -83,7 +83,7 @@ package final class RequestLoop {
     let start = Kernel.real.monotonicNanoseconds
     let deadline = start &+ UInt64(clamping: milliseconds) &* 1_000_000
     var lastMove = start
-    while !(isEnding && places.allSatisfy { $0.isIdle }) {
+    while !(isEnding && slots.allSatisfy { $0.isIdle }) {
       let count = try poller.wait(milliseconds: 100)
       for position in 0..<count { try handle(poller.event(position)) }
       let now = Kernel.real.monotonicNanoseconds
@@ -99,25 +99,25 @@ package final class RequestLoop {
 
   private func handle(_ event: PollEvent) throws(ClientError) {
     let index = Int(event.slot)
-    if !places[index].isConnected {
-      if let code = places[index].socket.connectFailure() {
+    if !slots[index].isConnected {
+      if let code = slots[index].socket.connectFailure() {
         throw .system(call: "connect", code: code)
       }
-      places[index].isConnected = true
-      try poller.modify(places[index].socket, slot: event.slot, forWriting: false)
+      slots[index].isConnected = true
+      try poller.modify(slots[index].socket, slot: event.slot, forWriting: false)
       try ask(index)
       return
     }
     if event.isWritable { try send(index) }
     guard event.isReadable else { return }
-    switch places[index].reader.receive(from: places[index].socket, scratch: &scratch) {
+    switch slots[index].reader.receive(from: slots[index].socket, scratch: &scratch) {
     case .bytes: break
     case .wouldBlock: return
     case .closed: throw .closedByServer
     case .failed(let code): throw .system(call: "recv", code: code)
     }
-    while let answer = try places[index].reader.next() {
-      report.latency.record(Kernel.real.monotonicNanoseconds &- places[index].startedAt)
+    while let answer = try slots[index].reader.next() {
+      report.latency.record(Kernel.real.monotonicNanoseconds &- slots[index].startedAt)
       if answer.isSuccess {
         report.succeeded += 1
         report.units += units(answer)
@@ -125,36 +125,36 @@ package final class RequestLoop {
         if report.refused.isEmpty { report.firstRefusal = answer.body }
         report.refused[answer.status, default: 0] += 1
       }
-      places[index].isIdle = true
+      slots[index].isIdle = true
       try ask(index)
     }
   }
 
   private func ask(_ index: Int) throws(ClientError) {
     guard !isEnding else { return }
-    places[index].outgoing.removeAll(keepingCapacity: true)
-    request(issued).write(to: server, into: &places[index].outgoing)
+    slots[index].outgoing.removeAll(keepingCapacity: true)
+    request(issued).write(to: server, into: &slots[index].outgoing)
     issued += 1
-    places[index].sent = 0
-    places[index].isIdle = false
-    places[index].startedAt = Kernel.real.monotonicNanoseconds
+    slots[index].sent = 0
+    slots[index].isIdle = false
+    slots[index].startedAt = Kernel.real.monotonicNanoseconds
     try send(index)
   }
 
   private func send(_ index: Int) throws(ClientError) {
-    let wasWaiting = places[index].sent > 0
-    while places[index].sent < places[index].outgoing.count {
-      switch places[index].socket.send(places[index].outgoing, from: places[index].sent) {
-      case .bytes(let count): places[index].sent += count
+    let wasWaiting = slots[index].sent > 0
+    while slots[index].sent < slots[index].outgoing.count {
+      switch slots[index].socket.send(slots[index].outgoing, from: slots[index].sent) {
+      case .bytes(let count): slots[index].sent += count
       case .wouldBlock:
-        try poller.modify(places[index].socket, slot: UInt32(index), forWriting: true)
+        try poller.modify(slots[index].socket, slot: UInt32(index), forWriting: true)
         return
       case .closed: throw .closedByServer
       case .failed(let code): throw .system(call: "send", code: code)
       }
     }
     if wasWaiting {
-      try poller.modify(places[index].socket, slot: UInt32(index), forWriting: false)
+      try poller.modify(slots[index].socket, slot: UInt32(index), forWriting: false)
     }
   }
 }

@@ -19,96 +19,96 @@
 package struct Directory: Sendable {
   private static let unlinked = UInt32.max
 
-  private var firstPlaces: [TextKey: UInt32] = [:]
+  private var firstSlots: [TextKey: UInt32] = [:]
   private var next: [UInt32] = []
   private var previous: [UInt32] = []
-  package private(set) var placeCount = 0
+  package private(set) var connectionCount = 0
 
   package init() {}
 
-  package var userCount: Int { firstPlaces.count }
+  package var userCount: Int { firstSlots.count }
 
   /// Adds a place of `user`.
   ///
   /// The place must not be in the directory.
-  package mutating func insert(place: UInt32, user: UserID) {
-    precondition(place < Self.unlinked, "place \(place)")
-    makeRoom(for: place)
-    let index = Int(place)
-    precondition(next[index] == Self.unlinked, "place \(place) is in the directory already")
-    if let first = firstPlaces[TextKey(user)] {
+  package mutating func insert(slot: UInt32, user: UserID) {
+    precondition(slot < Self.unlinked, "place \(slot)")
+    makeRoom(for: slot)
+    let index = Int(slot)
+    precondition(next[index] == Self.unlinked, "place \(slot) is in the directory already")
+    if let first = firstSlots[TextKey(user)] {
       let last = previous[Int(first)]
-      next[Int(last)] = place
+      next[Int(last)] = slot
       previous[index] = last
       next[index] = first
-      previous[Int(first)] = place
+      previous[Int(first)] = slot
     } else {
-      firstPlaces[TextKey(user)] = place
-      next[index] = place
-      previous[index] = place
+      firstSlots[TextKey(user)] = slot
+      next[index] = slot
+      previous[index] = slot
     }
-    placeCount += 1
+    connectionCount += 1
   }
 
   /// Takes a place of `user` away.
   ///
   /// False when the place is not in the directory.
   @discardableResult
-  package mutating func remove(place: UInt32, user: UserID) -> Bool {
-    let index = Int(place)
+  package mutating func remove(slot: UInt32, user: UserID) -> Bool {
+    let index = Int(slot)
     guard index < next.count, next[index] != Self.unlinked else { return false }
     let key = TextKey(user)
     let following = next[index]
-    if following == place {
-      precondition(firstPlaces[key] == place, "place \(place) is another user's")
-      firstPlaces[key] = nil
+    if following == slot {
+      precondition(firstSlots[key] == slot, "place \(slot) is another user's")
+      firstSlots[key] = nil
     } else {
-      if firstPlaces[key] == place { firstPlaces[key] = following }
+      if firstSlots[key] == slot { firstSlots[key] = following }
       next[Int(previous[index])] = following
       previous[Int(following)] = previous[index]
     }
     next[index] = Self.unlinked
     previous[index] = Self.unlinked
-    placeCount -= 1
+    connectionCount -= 1
     return true
   }
 
   package func contains(user: UserID) -> Bool {
-    firstPlaces[TextKey(user)] != nil
+    firstSlots[TextKey(user)] != nil
   }
 
   /// Calls `body` with each place of `user`, in the order of insertion.
   ///
-  /// `body` must not change the directory; `places(of:)` gives a copy for that.
-  package func forEachPlace(of user: UserID, _ body: (UInt32) -> Void) {
-    guard let first = firstPlaces[TextKey(user)] else { return }
-    var place = first
+  /// `body` must not change the directory; `slots(of:)` gives a copy for that.
+  package func forEachSlot(of user: UserID, _ body: (UInt32) -> Void) {
+    guard let first = firstSlots[TextKey(user)] else { return }
+    var slot = first
     repeat {
-      body(place)
-      place = next[Int(place)]
-    } while place != first
+      body(slot)
+      slot = next[Int(slot)]
+    } while slot != first
   }
 
   /// How many places `user` has.
   package func count(of user: UserID) -> Int {
     var count = 0
-    forEachPlace(of: user) { _ in count += 1 }
+    forEachSlot(of: user) { _ in count += 1 }
     return count
   }
 
   /// Calls `body` with each user, in no order.
   package func forEachUser(_ body: (TextKey) -> Void) {
-    for user in firstPlaces.keys { body(user) }
+    for user in firstSlots.keys { body(user) }
   }
 
-  package func places(of user: UserID) -> [UInt32] {
-    var places: [UInt32] = []
-    forEachPlace(of: user) { places.append($0) }
-    return places
+  package func slots(of user: UserID) -> [UInt32] {
+    var slots: [UInt32] = []
+    forEachSlot(of: user) { slots.append($0) }
+    return slots
   }
 
-  private mutating func makeRoom(for place: UInt32) {
-    let missing = Int(place) + 1 - next.count
+  private mutating func makeRoom(for slot: UInt32) {
+    let missing = Int(slot) + 1 - next.count
     guard missing > 0 else { return }
     next.append(contentsOf: repeatElement(Self.unlinked, count: missing))
     previous.append(contentsOf: repeatElement(Self.unlinked, count: missing))

@@ -27,11 +27,11 @@ package struct Notification: Sendable, Equatable {
   /// The store's commit sequence: strictly rising for each user, gaps allowed.
   package var offset: UInt64
   /// Whether its user did not want to hear it when it was stored: see `Preferences`.
-  package var isSilent: Bool
+  package var isMuted: Bool
 
   package init(
     id: NotificationID, userID: UserID, content: Content, createdAt: Int64, offset: UInt64,
-    readAt: Int64? = nil, seenAt: Int64? = nil, isSilent: Bool = false
+    readAt: Int64? = nil, seenAt: Int64? = nil, isMuted: Bool = false
   ) {
     self.id = id
     self.userID = userID
@@ -50,7 +50,7 @@ package struct Notification: Sendable, Equatable {
     self.readAt = readAt
     self.seenAt = seenAt
     self.offset = offset
-    self.isSilent = isSilent
+    self.isMuted = isMuted
   }
 
   package init(
@@ -58,7 +58,7 @@ package struct Notification: Sendable, Equatable {
     message: String = "", data: [UInt8] = Content.emptyObject, entityType: String? = nil,
     entityID: String? = nil, entityURL: String? = nil, actions: [UInt8]? = nil,
     groupKey: String? = nil, readAt: Int64? = nil, seenAt: Int64? = nil, createdAt: Int64,
-    expiresAt: Int64? = nil, offset: UInt64, isSilent: Bool = false
+    expiresAt: Int64? = nil, offset: UInt64, isMuted: Bool = false
   ) {
     self.id = id
     self.userID = userID
@@ -77,7 +77,7 @@ package struct Notification: Sendable, Equatable {
     self.createdAt = createdAt
     self.expiresAt = expiresAt
     self.offset = offset
-    self.isSilent = isSilent
+    self.isMuted = isMuted
   }
 
   /// Whether the user has read it; `readAt` says when.

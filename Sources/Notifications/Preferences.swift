@@ -72,7 +72,7 @@ package struct Preferences: Sendable, Equatable {
   /// was made in quiet hours and is not urgent.
   ///
   /// A muted type stays muted however urgent it is. `createdAt` is milliseconds since 1970.
-  package func isSilent(type: String, priority: Priority, createdAt: Int64) -> Bool {
+  package func isMuted(type: String, priority: Priority, createdAt: Int64) -> Bool {
     let rule = rule(for: type)
     if rule.isMuted || !rule.channels.websocket { return true }
     guard priority != .urgent, let quietHours else { return false }

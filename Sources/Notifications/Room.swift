@@ -78,12 +78,12 @@ package struct PresenceUpdate: Sendable, Equatable {
   /// Names the occasion, where it is told in several rooms: whoever is in two of them is told once.
   ///
   /// 0: in one room alone.
-  package let occasion: UInt64
+  package let updateID: UInt64
 
-  package init(user: UserID, status: PresenceStatus, occasion: UInt64 = 0) {
+  package init(user: UserID, status: PresenceStatus, updateID: UInt64 = 0) {
     self.user = user
     self.status = status
-    self.occasion = occasion
+    self.updateID = updateID
   }
 }
 

@@ -9,7 +9,7 @@
 
 /// The members of one room.
 ///
-/// Invariant: `places` names each member's place in `members`; the list from `first` to `last` goes
+/// Invariant: `indices` names each member's place in `members`; the list from `first` to `last` goes
 /// through exactly these; every member has at least one connection.
 package struct Roster: Sendable {
   /// A member as others are told of it.
@@ -36,37 +36,37 @@ package struct Roster: Sendable {
   }
 
   private var members: [Member] = []
-  private var places: [TextKey: Int] = [:]
+  private var indices: [TextKey: Int] = [:]
   private var free: [Int] = []
   private var first: Int?
   private var last: Int?
 
   package init() {}
 
-  package var isEmpty: Bool { places.isEmpty }
-  package var count: Int { places.count }
+  package var isEmpty: Bool { indices.isEmpty }
+  package var count: Int { indices.count }
 
-  package func contains(_ user: UserID) -> Bool { places[TextKey(user)] != nil }
+  package func contains(_ user: UserID) -> Bool { indices[TextKey(user)] != nil }
 
   /// Adds a connection of `user`; true when it makes the user a member.
   @discardableResult
   package mutating func enter(_ user: UserID) -> Bool {
-    if let place = places[TextKey(user)] {
-      members[place].connections += 1
+    if let index = indices[TextKey(user)] {
+      members[index].connections += 1
       return false
     }
     let member = Member(user: user, next: nil, previous: last)
-    let place: Int
+    let index: Int
     if let reused = free.popLast() {
-      place = reused
-      members[place] = member
+      index = reused
+      members[index] = member
     } else {
-      place = members.count
+      index = members.count
       members.append(member)
     }
-    if let last { members[last].next = place } else { first = place }
-    last = place
-    places[TextKey(user)] = place
+    if let last { members[last].next = index } else { first = index }
+    last = index
+    indices[TextKey(user)] = index
     return true
   }
 
@@ -75,29 +75,29 @@ package struct Roster: Sendable {
   /// True when it was the last one, and `user` is no member any more.
   @discardableResult
   package mutating func exit(_ user: UserID) -> Bool {
-    guard let place = places[TextKey(user)] else { return false }
-    members[place].connections -= 1
-    guard members[place].connections == 0 else { return false }
-    let (previous, next) = (members[place].previous, members[place].next)
+    guard let index = indices[TextKey(user)] else { return false }
+    members[index].connections -= 1
+    guard members[index].connections == 0 else { return false }
+    let (previous, next) = (members[index].previous, members[index].next)
     if let previous { members[previous].next = next } else { first = next }
     if let next { members[next].previous = previous } else { last = previous }
-    places[TextKey(user)] = nil
-    free.append(place)
+    indices[TextKey(user)] = nil
+    free.append(index)
     return true
   }
 
   /// Notes how a member wants to be seen; what is said of others is nothing to this room.
   package mutating func set(_ status: PresenceStatus, of user: UserID) {
-    if let place = places[TextKey(user)] { members[place].status = status }
+    if let index = indices[TextKey(user)] { members[index].status = status }
   }
 
   /// The members who came first, at most `limit`.
   package func entries(limit: Int) -> [Entry] {
     var entries: [Entry] = []
-    var place = first
-    while let current = place, entries.count < limit {
+    var index = first
+    while let current = index, entries.count < limit {
       entries.append(Entry(user: members[current].user, status: members[current].status))
-      place = members[current].next
+      index = members[current].next
     }
     return entries
   }
@@ -106,20 +106,20 @@ package struct Roster: Sendable {
   ///
   /// True when that is news to the others.
   package mutating func setTyping(_ user: UserID, until: UInt64?) -> Bool {
-    guard let place = places[TextKey(user)] else { return false }
-    let wasTyping = members[place].typingUntil != nil
-    members[place].typingUntil = until
-    if let until { members[place].watchedUntil = until }
+    guard let index = indices[TextKey(user)] else { return false }
+    let wasTyping = members[index].typingUntil != nil
+    members[index].typingUntil = until
+    if let until { members[index].watchedUntil = until }
     return wasTyping != (until != nil)
   }
 
   /// When a member stops typing by itself; nil when it is not typing, or no member.
   package func typingEnd(of user: UserID) -> UInt64? {
-    places[TextKey(user)].flatMap { members[$0].typingUntil }
+    indices[TextKey(user)].flatMap { members[$0].typingUntil }
   }
 
   /// The latest time at which a member was to stop by itself, also when it has stopped before.
   package func watchEnd(of user: UserID) -> UInt64 {
-    places[TextKey(user)].map { members[$0].watchedUntil } ?? 0
+    indices[TextKey(user)].map { members[$0].watchedUntil } ?? 0
   }
 }

@@ -164,11 +164,11 @@ package struct StoreMetrics: Sendable, Equatable {
   /// Notifications stored.
   package var stored = 0
   /// Those of them that are silent, by their users' preferences.
-  package var silent = 0
+  package var muted = 0
   /// Notifications that expired.
   package var expired = 0
   /// Notifications for everyone that had to go because there were too many.
-  package var displaced = 0
+  package var evicted = 0
   /// The most commands that one transaction carried.
   package var largestGroup = 0
   /// Commands that wait, or nearly so.

@@ -140,8 +140,8 @@ internal import Glibc
   }
 
   /// Whether the client has read nothing for so long, though there was something to read.
-  package func isAsleep(_ fd: Int32, milliseconds: UInt32) -> Bool {
-    unsafe cl_is_asleep(table, fd, milliseconds)
+  package func hasZeroWindow(_ fd: Int32, milliseconds: UInt32) -> Bool {
+    unsafe cl_has_zero_window(table, fd, milliseconds)
   }
 
   /// Says end of stream to the peer.

@@ -143,7 +143,7 @@ package final class CarillonServer: Sendable {
     core.store.close()
     for mailbox in core.mailboxes { mailbox.append(.stop) }
     for thread in threads { thread.join() }
-    answerLateInquiries()
+    answerLateQueries()
   }
 
   /// Stops on a thread of its own and calls `done` there.

@@ -91,7 +91,7 @@ package struct Limits: Sendable {
   package var unauthenticatedPerShardLimit: Int?
   /// Connections of a shard that are being told 429 or 503 for having come; a further one is closed
   /// without a word.
-  package var turnedAwayPerShardLimit = 1_024
+  package var rejectedPerShardLimit = 1_024
   /// Connections that an address may begin; one too soon is answered 429.
   ///
   /// Nil: 20 a second and 100 at once, and those from this machine are not counted.
@@ -128,9 +128,9 @@ package struct Limits: Sendable {
   ///
   /// What comes at once, a batch of a thousand for one user say, has to find room before its reader
   /// has had time.
-  package var unsentBurstBytesLimit: UInt32 = 1_024 * 1_024
+  package var raisedUnsentBytesLimit: UInt32 = 1_024 * 1_024
   /// A client that has read nothing for so long, though there was something to read, is asleep.
-  package var sleepMilliseconds: UInt32 = 100
+  package var zeroWindowMilliseconds: UInt32 = 100
   /// Bytes of a JSON request body; more is answered 413.
   package var bodyBytesLimit = 64 * 1_024
   /// Bytes of the body of a single publish: a notification, and 10,000 ids of its users.
@@ -167,7 +167,7 @@ package struct Limits: Sendable {
   /// Missed notifications that a resuming client is sent; past it the client is told `resync`.
   package var missedLimit = 10_000
   /// Questions to all shards that a shard has under way at once; a further one is answered 503.
-  package var surveysLimit = 64
+  package var shardQueriesLimit = 64
   /// Connections of its own that a user is told of.
   package var listedConnectionsLimit = 1_000
   /// Streams of metrics that a shard serves at once; a further one is answered 503.
@@ -176,7 +176,7 @@ package struct Limits: Sendable {
   /// are gathered anew.
   package var userAgentsLimit = 1_024
   /// Time in which all shards have to answer a question; past it 503.
-  package var surveyTimeoutMilliseconds: UInt64 = 2_000
+  package var shardQueryTimeoutMilliseconds: UInt64 = 2_000
   /// Time from a request's first byte to the end of its head; past it 408.
   package var headTimeoutMilliseconds: UInt64 = 10_000
   /// Time from the end of a request's head to the end of its body; past it 408.

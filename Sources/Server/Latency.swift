@@ -39,7 +39,7 @@ enum LatencyScale {
 
   /// The ends that are told to a scrape, each a power of two and so the end of a bucket: 32 µs to
   /// 16.8 s.
-  static let toldExponents = 5...24
+  static let reportedExponents = 5...24
 
   /// How many buckets end at 2^`exponent` µs or before.
   static func bucketCount(below exponent: Int) -> Int { (exponent - 2) * 8 }

@@ -18,8 +18,8 @@ enum Counter: Int, CaseIterable {
   case published, relayedLost, broadcasts, ringFull
   case slowConsumers, timedOut, tokensExpired, protocolViolations, originsRefused, resets
   case replays, resyncs, replayedNotifications, catchUps
-  case droppedPongs, roomsRefused, presenceUntold
-  case engineUpgrades, connectionsHandedOver, roomsUnkept
+  case droppedPongs, roomsRefused, presenceDropped
+  case engineUpgrades, connectionsHandedOver, roomsNotPersisted
 
   /// The name of the series, without its prefix.
   var name: String {
@@ -59,10 +59,10 @@ enum Counter: Int, CaseIterable {
     case .catchUps: "catch_ups_total"
     case .droppedPongs: "pongs_dropped_total"
     case .roomsRefused: "rooms_refused_total"
-    case .presenceUntold: "presence_untold_total"
+    case .presenceDropped: "presence_untold_total"
     case .engineUpgrades: "engine_upgrades_total"
     case .connectionsHandedOver: "connections_handed_over_total"
-    case .roomsUnkept: "rooms_unkept_total"
+    case .roomsNotPersisted: "rooms_unkept_total"
     }
   }
 }

@@ -53,7 +53,7 @@ struct TokenBucket: Equatable {
   private init(fullAt: UInt64) { self.fullAt = fullAt }
 
   /// What became of one that was drawn on credit.
-  enum Draw: Equatable {
+  enum RateLimitDecision: Equatable {
     /// There was a token.
     case within
     /// There was none.
@@ -81,7 +81,7 @@ struct TokenBucket: Equatable {
   /// Takes a token, on credit if there is none.
   ///
   /// Who goes on regardless gets deeper into debt, until that is called a flood.
-  mutating func draw(_ limit: RateLimit, at now: UInt64) -> Draw {
+  mutating func draw(_ limit: RateLimit, at now: UInt64) -> RateLimitDecision {
     guard self != .unlimited else { return .within }
     let bucket = limit.bucketNanoseconds
     let next = max(fullAt, now).addingUpToMax(limit.tokenNanoseconds)

@@ -152,9 +152,9 @@ final class Journal {
       state.metrics.commits += 1
       state.metrics.commands += commandCount
       state.metrics.stored += result.storedCount
-      state.metrics.silent += result.silentCount
+      state.metrics.muted += result.mutedCount
       state.metrics.expired += result.expiredCount
-      state.metrics.displaced += result.displacedCount
+      state.metrics.evicted += result.evictedCount
       state.nextExpiry = nextExpiry
       state.metrics.duplicateIDs += result.duplicateIDCount
       state.metrics.largestGroup = max(state.metrics.largestGroup, commandCount)

@@ -97,9 +97,9 @@ extension JournalTransaction {
 
   /// Lets the oldest go for so many new ones, with one event however many that are.
   func makeRoom(for count: Int, time: Int64) throws(StoreError) {
-    let displaced = everyone.rows.prefix(max(0, everyone.rows.count + count - everyoneLimit))
-    try removeForEveryone(Array(displaced), time: time)
-    group.displacedCount += displaced.count
+    let evicted = everyone.rows.prefix(max(0, everyone.rows.count + count - everyoneLimit))
+    try removeForEveryone(Array(evicted), time: time)
+    group.evictedCount += evicted.count
   }
 
   func storeForEveryone(_ draft: PendingNotification) throws(StoreError) {

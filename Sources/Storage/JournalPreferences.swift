@@ -23,13 +23,13 @@ extension JournalTransaction {
   /// Counts a new notification and says who its user is and whether it is silent.
   func countStored(
     _ draft: PendingNotification, offset: UInt64
-  ) throws(StoreError) -> (user: UserRow, isSilent: Bool) {
+  ) throws(StoreError) -> (user: UserRow, isMuted: Bool) {
     try countStored(draft, offset: offset, statements.addToCounts)
   }
 
   private func countStored(
     _ draft: PendingNotification, offset: UInt64, _ statement: borrowing Statement
-  ) throws(StoreError) -> (user: UserRow, isSilent: Bool) {
+  ) throws(StoreError) -> (user: UserRow, isMuted: Bool) {
     let content = draft.content
     statement.bind(1, draft.userID)
     statement.bind(2, content.priority == .low ? 1 : 0)
@@ -44,10 +44,10 @@ extension JournalTransaction {
     }
     let user = UserRow(statement)
     guard let document = statement.optionalBlob(UserRow.columnCount) else { return (user, false) }
-    let isSilent =
-      PreferencesRow.read(document)?.isSilent(
+    let isMuted =
+      PreferencesRow.read(document)?.isMuted(
         type: content.type, priority: content.priority, createdAt: draft.createdAt) ?? false
-    return (user, isSilent)
+    return (user, isMuted)
   }
 }
 

@@ -12,9 +12,9 @@ struct GroupResult {
   var events: [Event] = []
   var lastOffset: UInt64
   var storedCount = 0
-  var silentCount = 0
+  var mutedCount = 0
   var expiredCount = 0
-  var displacedCount = 0
+  var evictedCount = 0
   var duplicateIDCount = 0
 }
 
@@ -176,20 +176,20 @@ final class JournalTransaction {
 
   private func store(_ draft: PendingNotification, _ takenAt: UInt64?) throws(StoreError) {
     let offset = nextOffset()
-    let (row, isSilent) = try countStored(draft, offset: offset)
+    let (row, isMuted) = try countStored(draft, offset: offset)
     let notification = Notification(
       id: draft.id, userID: draft.userID, content: draft.content, createdAt: draft.createdAt,
-      offset: offset, isSilent: isSilent)
+      offset: offset, isMuted: isMuted)
     let counts = try totals(of: row)
     NotificationRow.bind(notification, userKey: row.key, to: statements.insert)
-    statements.insert.bind(19, isSilent ? 1 : 0)
+    statements.insert.bind(19, isMuted ? 1 : 0)
     try statements.insert.run()
     group.storedCount += 1
-    if isSilent { group.silentCount += 1 }
+    if isMuted { group.mutedCount += 1 }
     group.events.append(
       Event(
         audience: .user(draft.userID),
-        body: isSilent ? .counted(counts) : .stored(notification, counts),
+        body: isMuted ? .counted(counts) : .stored(notification, counts),
         timestamp: draft.createdAt, offset: offset, takenAt: takenAt))
   }
 

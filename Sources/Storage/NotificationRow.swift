@@ -55,12 +55,12 @@ enum NotificationRow {
       groupKey: statement.optionalText(11), readAt: statement.optionalInteger(14),
       seenAt: statement.optionalInteger(15), createdAt: statement.integer(12),
       expiresAt: statement.optionalInteger(13), offset: UInt64(bitPattern: statement.integer(0)),
-      isSilent: isSilent(statement))
+      isMuted: isMuted(statement))
     return checksum(of: row) == statement.integer(16) ? row : nil
   }
 
   /// Whether the row that a statement over `columns` stands on does not ring.
-  static func isSilent(_ statement: borrowing Statement) -> Bool { statement.integer(17) != 0 }
+  static func isMuted(_ statement: borrowing Statement) -> Bool { statement.integer(17) != 0 }
 
   static func bytes(of id: NotificationID) -> [UInt8] {
     var bytes: [UInt8] = []
@@ -102,7 +102,7 @@ enum NotificationRow {
     append(row.data, to: &bytes)
     append(row.actions, to: &bytes)
     // Only where it is set: rows from before there was such a thing stay as they were written.
-    if row.isSilent { append(1, to: &bytes) }
+    if row.isMuted { append(1, to: &bytes) }
     let digest = Digest.sha256(bytes)
     return Int64(bitPattern: digest[..<8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
   }

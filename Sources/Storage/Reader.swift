@@ -216,14 +216,14 @@ final class Reader {
       var common: EveryoneWalk.Step?
       if let next = shared.current, !hasOwn || next.row.offset < missed.integer(0) { common = next }
       last = common?.row.offset ?? missed.integer(0)
-      let isSilent: Bool
+      let isMuted: Bool
       if let common {
         if wishes == nil { wishes = try readPreferences(of: user) }
-        isSilent = wishes?.isSilent(common.row) ?? false
+        isMuted = wishes?.isMuted(common.row) ?? false
       } else {
-        isSilent = NotificationRow.isSilent(missed)
+        isMuted = NotificationRow.isMuted(missed)
       }
-      if !isSilent, let row = try readRow(common, missed, of: user) {
+      if !isMuted, let row = try readRow(common, missed, of: user) {
         byteCount += row.byteCount
         rows.append(row)
       }
@@ -274,7 +274,7 @@ final class Reader {
 
 extension Preferences {
   /// Whether a notification for everyone does not ring for the user whose wishes these are.
-  fileprivate func isSilent(_ row: EveryoneList.Row) -> Bool {
-    isSilent(type: row.type, priority: row.priority, createdAt: row.createdAt)
+  fileprivate func isMuted(_ row: EveryoneList.Row) -> Bool {
+    isMuted(type: row.type, priority: row.priority, createdAt: row.createdAt)
   }
 }

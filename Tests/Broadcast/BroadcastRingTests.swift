@@ -119,38 +119,38 @@ struct BroadcastRingTests {
 
   @Test("an element lives until the last consumer has passed it, and no longer")
   func lifetime() {
-    let census = Census()
+    let userShardCounts = Census()
     let ring = BroadcastRing<Item>(capacity: 8, parkers: wakefulParkers(3))
-    for number in 0..<6 { #expect(ring.offer(Item(number, census: census))) }
+    for number in 0..<6 { #expect(ring.offer(Item(number, userShardCounts: userShardCounts))) }
     #expect(numbers(of: ring, consumer: 1).count == 6)
     #expect(numbers(of: ring, consumer: 0).count == 6)
-    #expect(census.count == 6)
+    #expect(userShardCounts.count == 6)
     #expect(numbers(of: ring, consumer: 2, limit: 4).count == 4)
-    #expect(census.count == 2)
+    #expect(userShardCounts.count == 2)
     #expect(numbers(of: ring, consumer: 2).count == 2)
-    #expect(census.count == 0)
+    #expect(userShardCounts.count == 0)
   }
 
   @Test("a ring that ends lets go of what was not passed")
   func lifetimeOfTheRing() {
-    let census = Census()
+    let userShardCounts = Census()
     do {
       let ring = BroadcastRing<Item>(capacity: 8, parkers: wakefulParkers(2))
-      for number in 0..<8 { #expect(ring.offer(Item(number, census: census))) }
+      for number in 0..<8 { #expect(ring.offer(Item(number, userShardCounts: userShardCounts))) }
       #expect(numbers(of: ring, consumer: 0).count == 8)
       #expect(numbers(of: ring, consumer: 1, limit: 3).count == 3)
-      #expect(census.count == 5)
+      #expect(userShardCounts.count == 5)
     }
-    #expect(census.count == 0)
+    #expect(userShardCounts.count == 0)
   }
 
   @Test("a refused element is not kept")
   func lifetimeOfTheRefused() {
-    let census = Census()
+    let userShardCounts = Census()
     let ring = BroadcastRing<Item>(capacity: 1, parkers: wakefulParkers(1))
-    #expect(ring.offer(Item(0, census: census)))
-    #expect(!ring.offer(Item(1, census: census)))
-    #expect(census.count == 1)
+    #expect(ring.offer(Item(0, userShardCounts: userShardCounts)))
+    #expect(!ring.offer(Item(1, userShardCounts: userShardCounts)))
+    #expect(userShardCounts.count == 1)
   }
 
   @Test("a slot is half a cache line")

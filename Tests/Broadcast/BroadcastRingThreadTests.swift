@@ -48,14 +48,17 @@ struct BroadcastRingThreadTests {
     "all consumers see one sequence with everything in it and every producer's own order",
     arguments: RingTopology.all)
   func oneSequence(topology: RingTopology) {
-    let census = Census()
+    let userShardCounts = Census()
     let ring = BroadcastRing<Item>(
       capacity: topology.capacity, parkers: wakefulParkers(topology.consumers),
       firstSequence: topology.firstSequence)
     let records = (0..<topology.consumers).map { _ in Record() }
     let total = topology.producers * Self.countEach
     let producers = (0..<topology.producers).map { producer -> @Sendable () -> Void in
-      { produce(producer, into: ring, runLength: topology.runLength, census: census) }
+      {
+        produce(
+          producer, into: ring, runLength: topology.runLength, userShardCounts: userShardCounts)
+      }
     }
     let consumers = records.enumerated().map { consumer, record -> @Sendable () -> Void in
       { consume(consumer, from: ring, total: total, into: record) }
@@ -74,18 +77,20 @@ struct BroadcastRingThreadTests {
       #expect(isInOrder, "a producer's own order")
       #expect(next == [Int](repeating: Self.countEach, count: topology.producers))
     }
-    #expect(census.count == 0, "all consumers have passed all elements")
+    #expect(userShardCounts.count == 0, "all consumers have passed all elements")
     #expect(ring.depth == 0)
   }
 
   private func produce(
-    _ producer: Int, into ring: BroadcastRing<Item>, runLength: Int, census: Census
+    _ producer: Int, into ring: BroadcastRing<Item>, runLength: Int, userShardCounts: Census
   ) {
     var patience = Patience()
     var number = 0
     while number < Self.countEach {
       let end = min(number + runLength, Self.countEach)
-      let items = (number..<end).map { Item(producer: producer, $0, census: census) }
+      let items = (number..<end).map {
+        Item(producer: producer, $0, userShardCounts: userShardCounts)
+      }
       let taken =
         items.count == 1 ? (ring.offer(items[0]) ? 1 : 0) : ring.offer(contentsOf: items[...])
       number += taken
@@ -172,11 +177,11 @@ struct BroadcastRingThreadTests {
   func fullUnderContention() {
     let ring = BroadcastRing<Item>(capacity: 2, parkers: wakefulParkers(1))
     let accepted = Atomic<Int>(0)
-    let census = Census()
+    let userShardCounts = Census()
     let producers = (0..<3).map { producer -> @Sendable () -> Void in
       {
-        for number in 0..<20_000 where ring.offer(Item(producer: producer, number, census: census))
-        {
+        for number in 0..<20_000
+        where ring.offer(Item(producer: producer, number, userShardCounts: userShardCounts)) {
           accepted.add(1, ordering: .relaxed)
         }
       }
@@ -191,7 +196,7 @@ struct BroadcastRingThreadTests {
     drained.add(ring.drain(consumer: 0, limit: .max) { _ in }, ordering: .relaxed)
     #expect(accepted.load(ordering: .relaxed) == drained.load(ordering: .relaxed))
     #expect(accepted.load(ordering: .relaxed) >= 2)
-    #expect(census.count == 0)
+    #expect(userShardCounts.count == 0)
   }
 
   @Test("a ring that has room never refuses, however late a producer's view of it is")

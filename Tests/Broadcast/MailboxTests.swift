@@ -75,27 +75,27 @@ struct MailboxTests {
 
   @Test("messages are let go when handed over, or with the mailbox")
   func lifetime() {
-    let census = Census()
+    let userShardCounts = Census()
     do {
       let mailbox = mailbox(capacity: 10, of: Item.self)
-      for number in 0..<6 { mailbox.append(Item(number, census: census)) }
+      for number in 0..<6 { mailbox.append(Item(number, userShardCounts: userShardCounts)) }
       #expect(mailbox.drain(limit: 2) { _ in } == 2)
-      #expect(census.count == 4)
-      for number in 0..<3 { mailbox.append(Item(number, census: census)) }
-      #expect(census.count == 7)
+      #expect(userShardCounts.count == 4)
+      for number in 0..<3 { mailbox.append(Item(number, userShardCounts: userShardCounts)) }
+      #expect(userShardCounts.count == 7)
     }
-    #expect(census.count == 0)
+    #expect(userShardCounts.count == 0)
   }
 
   @Test("each poster's messages stay in order and all arrive", arguments: [2, 4])
   func posters(posterCount: Int) {
     let countEach = 50_000
     let mailbox = mailbox(capacity: 64, of: Item.self)
-    let census = Census()
+    let userShardCounts = Census()
     let posters = (0..<posterCount).map { poster -> @Sendable () -> Void in
       {
         for number in 0..<countEach {
-          let item = Item(producer: poster, number, census: census)
+          let item = Item(producer: poster, number, userShardCounts: userShardCounts)
           var patience = Patience()
           while !mailbox.offer(item) {
             if !patience.yield() { return }
@@ -124,7 +124,7 @@ struct MailboxTests {
     }
     runThreads(posters + [reader])
     #expect(mailbox.count == 0)
-    #expect(census.count == 0)
+    #expect(userShardCounts.count == 0)
   }
 
   @Test func `a mailbox without room is a programming error`() async {

@@ -47,7 +47,7 @@ struct ParkingTests {
   @Test("ring and mailbox wake every consumer that sleeps")
   func wakesAll() {
     let wakes = (0..<3).map { _ in Census() }
-    let parkers = wakes.map { census in Parker(wake: { census.add(1) }) }
+    let parkers = wakes.map { userShardCounts in Parker(wake: { userShardCounts.add(1) }) }
     let ring = BroadcastRing<Item>(capacity: 8, parkers: parkers)
     let mailbox = Mailbox<Int>(capacity: 8, parker: parkers[2])
     #expect(parkers[0].park(unless: { ring.hasWork(consumer: 0) }))

@@ -105,16 +105,16 @@ struct SeededGenerator: RandomNumberGenerator {
 final class Item: Sendable {
   let producer: Int
   let number: Int
-  private let census: Census?
+  private let userShardCounts: Census?
 
-  init(producer: Int = 0, _ number: Int, census: Census? = nil) {
+  init(producer: Int = 0, _ number: Int, userShardCounts: Census? = nil) {
     self.producer = producer
     self.number = number
-    self.census = census
-    census?.add(1)
+    self.userShardCounts = userShardCounts
+    userShardCounts?.add(1)
   }
 
-  deinit { census?.add(-1) }
+  deinit { userShardCounts?.add(-1) }
 }
 
 /// How many items are alive.

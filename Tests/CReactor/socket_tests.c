@@ -192,23 +192,23 @@ TEST(asleep, "a client is asleep that has read nothing for so long though someth
   cl_address peer;
   int fd = cl_acceptor_accept(acceptor, 0, &peer);
   CHECK(fd >= 0);
-  CHECK(!cl_is_asleep(kernel, fd, 0));
+  CHECK(!cl_has_zero_window(kernel, fd, 0));
   static char bytes[65536];
   while (cl_send(kernel, fd, bytes, sizeof(bytes)) > 0) {}
-  CHECK(!cl_is_asleep(kernel, fd, 3600000));
+  CHECK(!cl_has_zero_window(kernel, fd, 3600000));
   uint64_t end = cl_monotonic_ms(kernel) + 30000;
-  while (!cl_is_asleep(kernel, fd, 20) && cl_monotonic_ms(kernel) < end) {}
-  CHECK(cl_is_asleep(kernel, fd, 20));
+  while (!cl_has_zero_window(kernel, fd, 20) && cl_monotonic_ms(kernel) < end) {}
+  CHECK(cl_has_zero_window(kernel, fd, 20));
   // One that has read everything is awake, however long ago that was.
-  while (cl_recv(kernel, client, bytes, sizeof(bytes)) > 0 || cl_is_asleep(kernel, fd, 0)) {
+  while (cl_recv(kernel, client, bytes, sizeof(bytes)) > 0 || cl_has_zero_window(kernel, fd, 0)) {
     CHECK(cl_monotonic_ms(kernel) < end);
   }
   // A kernel that cannot say says no.
   fault_kernel_add(&fixture.kernel, CALL_GETSOCKOPT, EOPNOTSUPP, 1000, -1);
   while (cl_send(kernel, fd, bytes, sizeof(bytes)) > 0) {}
-  while (!cl_is_asleep(kernel, fd, 20) && cl_monotonic_ms(kernel) < end) {}
-  CHECK(cl_is_asleep(kernel, fd, 20));
-  CHECK(!cl_is_asleep(&fixture.kernel.table, fd, 20));
+  while (!cl_has_zero_window(kernel, fd, 20) && cl_monotonic_ms(kernel) < end) {}
+  CHECK(cl_has_zero_window(kernel, fd, 20));
+  CHECK(!cl_has_zero_window(&fixture.kernel.table, fd, 20));
   cl_close(&fixture.kernel.table, fd);
   cl_close(kernel, client);
   cl_acceptor_destroy(acceptor);

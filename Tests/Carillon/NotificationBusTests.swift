@@ -117,7 +117,7 @@ struct NotificationBusTests {
   }
 
   @Test("a live message reaches those it is for, each once, and nobody else")
-  func telling() async throws {
+  func notice() async throws {
     let bus = try startBus { $0.shardCount = 2 }
     let alice = try Listener("alice", at: bus)
     let phone = try Listener("alice", at: bus)
@@ -281,7 +281,7 @@ struct NotificationBusTests {
   }
 
   @Test("a bus that nobody holds any more stops")
-  func letGo() async throws {
+  func evictStale() async throws {
     var bus: NotificationBus? = try startBus()
     let alice = try Listener("alice", at: try #require(bus))
     bus = nil

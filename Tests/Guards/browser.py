@@ -58,20 +58,20 @@ GUARDS = [
         "slow readers of one file hold one copy",
         "client-file-body-shared",
         rewrite("let @1 = @2", "let @1 = @2 && false"),
-        (unit("LentBodyTests"),),
+        (unit("SharedBodyTests"),),
     ),
     Guard(
         62,
         "nothing is answered before what is lent was taken",
         "no-answer-before-shared-body",
         remove(),
-        (unit("LentBodyTests"), wire("test_client_files.py", "at_once_come_in_order")),
+        (unit("SharedBodyTests"), wire("test_client_files.py", "at_once_come_in_order")),
     ),
     Guard(
         62,
         "nothing is said in the midst of what is lent",
         "no-answer-inside-shared-body",
         remove(),
-        (unit("LentBodyTests"),),
+        (unit("SharedBodyTests"),),
     ),
 ]

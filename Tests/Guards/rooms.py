@@ -78,7 +78,7 @@ GUARDS = [
         62,
         "one that ends is written nothing any more",
         "ending-connection-gets-no-batch",
-        after("_ = settleBurst(for: place)"),
+        after("_ = materializeRoomBatch(for: slot)"),
         (unit("RoomEndingTests/.*dropped in the midst"),),
     ),
     Guard(

@@ -223,15 +223,15 @@ struct PreferencesTests {
       #"{"types":{"*":{"muted":true},"a":{},"b":{"channels":{"websocket":false}},"#
         + #""c":{"channels":{"email":false,"webhook":false,"push":false}}}}"#)
     for priority in Priority.allCases {
-      func isSilent(_ type: String) -> Bool {
-        preferences.isSilent(type: type, priority: priority, createdAt: 0)
+      func isMuted(_ type: String) -> Bool {
+        preferences.isMuted(type: type, priority: priority, createdAt: 0)
       }
-      #expect(!isSilent("a"))
-      #expect(isSilent("b"))
-      #expect(!isSilent("c"), "the other channels are not how it rings here")
-      #expect(isSilent("d"))
-      #expect(isSilent("A"))
-      #expect(!Preferences().isSilent(type: "a", priority: priority, createdAt: 0))
+      #expect(!isMuted("a"))
+      #expect(isMuted("b"))
+      #expect(!isMuted("c"), "the other channels are not how it rings here")
+      #expect(isMuted("d"))
+      #expect(isMuted("A"))
+      #expect(!Preferences().isMuted(type: "a", priority: priority, createdAt: 0))
     }
   }
 
@@ -322,8 +322,8 @@ struct PreferencesTests {
     let preferences = Preferences(quietHours: QuietHours(start: 0, end: 60))
     for priority in Priority.allCases {
       #expect(
-        preferences.isSilent(type: "t", priority: priority, createdAt: 0) == (priority != .urgent))
-      #expect(!preferences.isSilent(type: "t", priority: priority, createdAt: 3_600_000))
+        preferences.isMuted(type: "t", priority: priority, createdAt: 0) == (priority != .urgent))
+      #expect(!preferences.isMuted(type: "t", priority: priority, createdAt: 3_600_000))
     }
   }
 }

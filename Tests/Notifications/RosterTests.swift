@@ -81,13 +81,13 @@ struct RosterTests {
 }
 
 @Suite("Presence book")
-struct PresenceBookTests {
-  static func told(_ telling: PresenceBook.Telling?) -> String? {
-    telling.map { "\($0.update.user) \($0.update.status.name) in \($0.rooms)" }
+struct PresenceTrackerTests {
+  static func told(_ notice: PresenceTracker.Notice?) -> String? {
+    notice.map { "\($0.update.user) \($0.update.status.name) in \($0.rooms)" }
   }
 
   @Test func `a user is told of to a room once, and of its end three seconds after it`() {
-    var book = PresenceBook(graceMilliseconds: 3_000)
+    var book = PresenceTracker(graceMilliseconds: 3_000)
     book.arrived("a")
     let first = book.entered("r", "a")
     #expect(Self.told(first) == #"a online in ["r"]"#)
@@ -100,8 +100,8 @@ struct PresenceBookTests {
     let early = book.expire(at: 2_999)
     #expect(early == nil)
     var last: [String] = []
-    while let telling = book.expire(at: 3_000) {
-      if !telling.rooms.isEmpty { last.append(Self.told(telling) ?? "") }
+    while let notice = book.expire(at: 3_000) {
+      if !notice.rooms.isEmpty { last.append(Self.told(notice) ?? "") }
     }
     #expect(last == [#"a offline in ["r"]"#])
     #expect(book.count == 0)
@@ -109,7 +109,7 @@ struct PresenceBookTests {
   }
 
   @Test func `a page that is loaded again is told of nowhere`() {
-    var book = PresenceBook(graceMilliseconds: 3_000)
+    var book = PresenceTracker(graceMilliseconds: 3_000)
     book.arrived("a")
     #expect(book.entered("r", "a") != nil)
     book.left("a", at: 0)
@@ -117,13 +117,13 @@ struct PresenceBookTests {
     book.arrived("a")
     let back = book.entered("r", "a")
     #expect(back == nil)
-    while let telling = book.expire(at: 10_000) { #expect(telling.rooms == []) }
+    while let notice = book.expire(at: 10_000) { #expect(notice.rooms == []) }
     let busy = book.set(.busy, of: "a", at: 0)
     #expect(Self.told(busy) == #"a busy in ["r"]"#)
   }
 
   @Test func `a later departure is settled by its own time`() {
-    var book = PresenceBook(graceMilliseconds: 3_000)
+    var book = PresenceTracker(graceMilliseconds: 3_000)
     _ = book.entered("r", "a")
     book.exited("r", "a", isEnding: true, at: 0)
     book.left("a", at: 0)
@@ -131,15 +131,15 @@ struct PresenceBookTests {
     _ = book.entered("r", "a")
     book.exited("r", "a", isEnding: true, at: 2_000)
     book.left("a", at: 2_000)
-    while let telling = book.expire(at: 4_999) { #expect(telling.rooms == []) }
+    while let notice = book.expire(at: 4_999) { #expect(notice.rooms == []) }
     #expect(book.isInGrace("a"))
     var told: [String] = []
-    while let telling = book.expire(at: 5_000) { told += telling.rooms }
+    while let notice = book.expire(at: 5_000) { told += notice.rooms }
     #expect(told == ["r"])
   }
 
   @Test func `a status is told in all rooms, and only when it is news`() {
-    var book = PresenceBook(graceMilliseconds: 3_000)
+    var book = PresenceTracker(graceMilliseconds: 3_000)
     _ = book.entered("r", "a")
     _ = book.entered("s", "a")
     let away = book.set(.away, of: "a", at: 0)
@@ -154,26 +154,26 @@ struct PresenceBookTests {
     let still = book.set(.away, of: "a", at: 999)
     #expect(still == nil)
     // What was taken back before it was told is told to nobody.
-    while let telling = book.expire(at: 1_000) { #expect(telling.rooms == []) }
+    while let notice = book.expire(at: 1_000) { #expect(notice.rooms == []) }
     let online = book.set(.online, of: "a", at: 1_000)
     #expect(Self.told(online) == #"a online in ["r", "t"]"#)
   }
 
   @Test func `whoever is seen as offline comes and goes unseen`() {
-    var book = PresenceBook(graceMilliseconds: 3_000)
+    var book = PresenceTracker(graceMilliseconds: 3_000)
     let hidden = book.set(.offline, of: "a", at: 0)
     #expect(hidden == nil)
     let entered = book.entered("r", "a")
     #expect(entered == nil)
     book.exited("r", "a", isEnding: true, at: 0)
     book.left("a", at: 0)
-    while let telling = book.expire(at: 3_000) { #expect(telling.rooms == []) }
+    while let notice = book.expire(at: 3_000) { #expect(notice.rooms == []) }
     #expect(book.count == 0)
     #expect(book.status(of: "a") == .online)
   }
 
   @Test func `a room that a tab was in is forgotten when the user stays without it`() {
-    var book = PresenceBook(graceMilliseconds: 3_000)
+    var book = PresenceTracker(graceMilliseconds: 3_000)
     _ = book.entered("r", "a")
     book.exited("r", "a", isEnding: true, at: 0)
     #expect(book.count == 1)
@@ -185,7 +185,7 @@ struct PresenceBookTests {
 
   @Test func `nothing is left of users who came and went at random`() {
     var random = SeededGenerator.announced()
-    var book = PresenceBook(graceMilliseconds: 3_000)
+    var book = PresenceTracker(graceMilliseconds: 3_000)
     var now: UInt64 = 0
     var rooms: [String: [String]] = [:]
     for _ in 0..<10_000 {

@@ -110,7 +110,7 @@ struct BroadcastFieldsTests {
     #expect(other.digest != key.digest)
   }
 
-  @Test func `one text is one key's digest at each place alone`() throws {
+  @Test func `one text is one key's digest at each slot alone`() throws {
     // Read in either words: what is stored differs, and so must what the key stands for.
     let body = #"{"user_id":"u","type":"t","notification_type":"n","title":"t"}"#
     let fixture = try ShardFixture()

@@ -87,11 +87,11 @@ struct CatchUpTests {
   }
 
   @Test("a client is told of it in the words of a live one", arguments: [true, false])
-  func words(tellsCursors: Bool) throws {
-    for dialect in DialectRegistry.all where dialect.framing == .webSocket || tellsCursors {
+  func words(sendsCursors: Bool) throws {
+    for dialect in DialectRegistry.all where dialect.framing == .webSocket || sendsCursors {
       let fixture = try ShardFixture()
       let peer: TestPeer
-      if tellsCursors {
+      if sendsCursors {
         peer = try Self.live(fixture, dialect)
       } else if dialect.greetsWithCounts {
         peer = try InboxSessionTests.greeted(fixture)
@@ -102,7 +102,7 @@ struct CatchUpTests {
       try Self.awaitQuestion(fixture, after: 0)
       try fixture.store.answer(ReplaySessionTests.page([1], through: 1))
       try fixture.turn(3)
-      var frames = FrameWriter(epoch: tellsCursors ? "test" : nil, framing: dialect.framing)
+      var frames = FrameWriter(epoch: sendsCursors ? "test" : nil, framing: dialect.framing)
       dialect.write(ReplaySessionTests.stored(1), to: &frames)
       #expect(Self.timeless(peer.receive()) == Self.timeless(frames.bytes), "\(dialect.name)")
       #expect(!peer.received.isEmpty)

@@ -148,7 +148,7 @@ struct ClientFilesTests {
       ("/* ` */\n  a", "a\n"), ("", ""), ("\n", ""), ("//", ""), ("/*", ""), ("*/", "*/\n"),
     ]
     for (source, bare) in cases {
-      #expect(BareScript.of(Array(source.utf8)).text == bare, "\(source)")
+      #expect(CommentStripper.of(Array(source.utf8)).text == bare, "\(source)")
     }
   }
 
@@ -156,7 +156,7 @@ struct ClientFilesTests {
     for file in SourceFile.embedded() {
       let name = file.path.replacing("client/", with: "", maxReplacements: 1)
       guard
-        case .file(let sent) = ClientFiles.embedded.place(
+        case .file(let sent) = ClientFiles.embedded.location(
           of: "\(ClientFiles.embedded.hash)/\(name)")
       else {
         #expect(file.path.hasSuffix(".html"))

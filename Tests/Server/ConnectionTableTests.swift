@@ -12,16 +12,15 @@ struct ConnectionTableTests {
   }
 
   @Test func `what a broadcast looks at lies in the first cache line`() {
-    #expect(MemoryLayout<Connection>.offset(of: \.sharedThrough)! + 8 <= 64)
+    #expect(MemoryLayout<Connection>.offset(of: \.groupCursor)! + 8 <= 64)
     #expect(MemoryLayout<Connection>.offset(of: \.flags)! < 64)
     #expect(MemoryLayout<Connection>.offset(of: \.fd)! < 64)
   }
 
-  @Test func `places are handed out lowest first, so walking them is walking in order of arrival`()
-  {
+  @Test func `slots are handed out lowest first, so walking them is walking in order of arrival`() {
     let table = ConnectionTable()
-    let places = (0..<2_000).map { table.insert(fd: $0, limit: .max)! }
-    #expect(places == Array(0..<2_000))
+    let slots = (0..<2_000).map { table.insert(fd: $0, limit: .max)! }
+    #expect(slots == Array(0..<2_000))
     table.remove(7)
     table.remove(600)
     #expect(table.insert(fd: 1, limit: .max) == 7)
@@ -30,35 +29,35 @@ struct ConnectionTableTests {
   }
 
   // Case 61
-  @Test func `a place's next connection is not taken for the one before`() {
+  @Test func `a slot's next connection is not taken for the one before`() {
     let table = ConnectionTable()
     var earlier: [ConnectionID] = []
     for _ in 0..<1_000 {
-      let place = table.insert(fd: 9, limit: .max)!
-      #expect(place == 0)
-      let id = table.id(of: place)
+      let slot = table.insert(fd: 9, limit: .max)!
+      #expect(slot == 0)
+      let id = table.id(of: slot)
       for old in earlier.suffix(3) { #expect(!table.holds(old)) }
       #expect(table.holds(id))
-      table.remove(place)
+      table.remove(slot)
       #expect(!table.holds(id))
       earlier.append(id)
     }
   }
 
-  @Test func `nothing of a connection is left for the next one in its place`() {
+  @Test func `nothing of a connection is left for the next one in its slot`() {
     let table = ConnectionTable()
-    let place = table.insert(fd: 3, limit: .max)!
-    table[place].user = "somebody"
-    table[place].owned = [1, 2, 3]
-    table[place].partial = [4]
-    table[place].flags = [.blocked, .queued]
-    table[place].sharedThrough = 99
-    table[place].state = .session
-    table.remove(place)
+    let slot = table.insert(fd: 3, limit: .max)!
+    table[slot].user = "somebody"
+    table[slot].privateBytes = [1, 2, 3]
+    table[slot].partial = [4]
+    table[slot].flags = [.blocked, .queued]
+    table[slot].groupCursor = 99
+    table[slot].state = .session
+    table.remove(slot)
     let next = table.insert(fd: 4, limit: .max)!
-    #expect(next == place)
-    #expect(table[next].user == "" && table[next].owned == [] && table[next].partial == [])
-    #expect(table[next].flags == [] && table[next].sharedThrough == 0)
+    #expect(next == slot)
+    #expect(table[next].user == "" && table[next].privateBytes == [] && table[next].partial == [])
+    #expect(table[next].flags == [] && table[next].groupCursor == 0)
     #expect(table[next].state == .free)
   }
 
@@ -70,13 +69,13 @@ struct ConnectionTableTests {
     #expect(table.insert(fd: 1, limit: 10) == 4)
   }
 
-  @Test func `a place may be removed while all are walked`() {
+  @Test func `a slot may be removed while all are walked`() {
     let table = ConnectionTable()
     for _ in 0..<1_500 { _ = table.insert(fd: 1, limit: .max) }
     var walked = 0
-    table.forEachPlace { place in
+    table.forEachSlot { slot in
       walked += 1
-      table.remove(place)
+      table.remove(slot)
     }
     #expect(walked == 1_500)
     #expect(table.count == 0)
@@ -84,16 +83,16 @@ struct ConnectionTableTests {
 }
 
 @Suite("Set of places")
-struct PlaceSetTests {
+struct SlotSetTests {
   @Test func `it is a set that is walked in order`() {
     var random = SeededGenerator.announced()
-    var set = PlaceSet()
+    var set = SlotSet()
     var model: Set<UInt32> = []
     for step in 0..<20_000 {
-      let place = UInt32.random(in: 0..<700, using: &random)
+      let slot = UInt32.random(in: 0..<700, using: &random)
       switch Int.random(in: 0..<4, using: &random) {
-      case 0: #expect(set.insert(place) == model.insert(place).inserted)
-      case 1: #expect(set.remove(place) == (model.remove(place) != nil))
+      case 0: #expect(set.insert(slot) == model.insert(slot).inserted)
+      case 1: #expect(set.remove(slot) == (model.remove(slot) != nil))
       case 2:
         let lowest = (0...).first { !model.contains($0) }!
         #expect(set.insertLowestFree() == lowest)
@@ -102,7 +101,7 @@ struct PlaceSetTests {
           set.removeAll()
           model.removeAll()
         }
-      default: #expect(set.contains(place) == model.contains(place))
+      default: #expect(set.contains(slot) == model.contains(slot))
       }
       #expect(set.count == model.count)
       if step % 500 == 0 {

@@ -12,7 +12,7 @@ struct EngineSessionTests {
     fixture.core.metrics[0].value(counter)
   }
 
-  @Test func `a session that is polled has a place of its own, without a socket`() throws {
+  @Test func `a session that is polled has a slot of its own, without a socket`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     #expect(
@@ -246,7 +246,7 @@ struct EngineSessionTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `as many sessions as places, and the next is refused and leaves nothing`() throws {
+  @Test func `as many sessions as slots, and the next is refused and leaves nothing`() throws {
     let fixture = try ShardFixture.engine(
       Namespaces(), { $0.limits.connectionsPerShardLimit = 3 })
     let poller = try PollingClient(fixture)

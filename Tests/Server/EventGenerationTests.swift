@@ -34,9 +34,9 @@ nonisolated(unsafe) private let scripted: UnsafePointer<cl_kernel> = {
     guard count > 0, count < capacity else { return count }
     var hasArrival = false
     for index in 0..<Int(count) {
-      let place = UInt32(truncatingIfNeeded: events[index].data.u64)
+      let slot = UInt32(truncatingIfNeeded: events[index].data.u64)
       if events[index].data.u64 == .max { continue }
-      if place == ShardView.listenerSlot {
+      if slot == ShardView.listenerSlot {
         hasArrival = true
       } else {
         script.stale = events[index]
@@ -56,7 +56,7 @@ nonisolated(unsafe) private let scripted: UnsafePointer<cl_kernel> = {
 @Suite("Events carry a generation", .serialized)
 struct EventGenerationTests {
   // Case 61
-  @Test func `a late event of a connection that has gone does not touch the one in its place`()
+  @Test func `a late event of a connection that has gone does not touch the one in its slot`()
     throws
   {
     var configuration = Configuration(

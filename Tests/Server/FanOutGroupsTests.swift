@@ -32,7 +32,7 @@ struct FanOutGroupsTests {
     func expect(_ id: FanOutGroupID, _ kind: String, _ framing: Framing, cursors: Bool) {
       #expect(kinds.updateValue(kind, forKey: id) == nil, "\(kind)")
       #expect(groups[id].dialect.framing == framing, "\(kind)")
-      #expect(groups[id].tellsCursors == cursors, "\(kind)")
+      #expect(groups[id].sendsCursors == cursors, "\(kind)")
     }
     for dialect in DialectRegistry.all {
       let ids = [

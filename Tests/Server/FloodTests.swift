@@ -22,9 +22,9 @@ struct FloodTests {
   func pingsUnread(room: Int) throws {
     let fixture = try ShardFixture()
     let sleeper = try fixture.arrive("sleeper")
-    let innocent = try fixture.arrive("innocent")
+    let bystander = try fixture.arrive("innocent")
     try fixture.turn(2)
-    _ = try innocent.frames()
+    _ = try bystander.frames()
     sleeper.room = room
     let count = size(40_000, full: 1_000_000)
     // First as much as a turn reads, while nothing says yet that it does not read.
@@ -42,7 +42,7 @@ struct FloodTests {
         try fixture.turn()
         largest = max(largest, sleeper.connection.queuedByteCount)
       } while sleeper.connection.state == .session && sleeper.unreadCount > 0
-      heard += try innocent.frames().filter { $0.contains("system:message") }.count
+      heard += try bystander.frames().filter { $0.contains("system:message") }.count
     }
     #expect(largest <= fixture.core.configuration.limits.backlogBytesLimit)
     #expect(heard == told)
@@ -50,7 +50,7 @@ struct FloodTests {
     // And whoever takes nothing at all is not kept.
     try fixture.pass(milliseconds: 11_000)
     #expect(sleeper.connection.hasEnded)
-    #expect(innocent.connection.state == .session)
+    #expect(bystander.connection.state == .session)
   }
 
   // Case 9
@@ -74,9 +74,9 @@ struct FloodTests {
     let fixture = try ShardFixture()
     let attacker = try fixture.arrive("attacker")
     // Enough of them that a fan-out waits for what is still arriving.
-    let innocents = try (0..<100).map { try fixture.arrive("u\($0)") }
+    let bystanders = try (0..<100).map { try fixture.arrive("u\($0)") }
     try fixture.turn(2)
-    for innocent in innocents { innocent.received = [] }
+    for bystander in bystanders { bystander.received = [] }
     let metrics = fixture.core.metrics[0]
     let perTurn = ShardView.framesPerTurn + ShardView.readBytes / (payload + 6) + 1
     attacker.send(Self.frames(.pong, payload: payload, count: size(120_000, full: 10_000_000)))
@@ -91,8 +91,8 @@ struct FloodTests {
       #expect(unread - attacker.unreadCount <= ShardView.readBytesPerTurn + ShardView.readBytes)
       try #require(unread > attacker.unreadCount, "and it is not starved either")
       // Nobody waits for more than the turn.
-      for innocent in innocents {
-        let texts = try innocent.frames()
+      for bystander in bystanders {
+        let texts = try bystander.frames()
         try #require(texts.count == 1 && texts[0].contains("system:message"))
       }
     }

@@ -56,7 +56,7 @@ struct LateAnswerTests {
   }
 
   // Cases 61, 66
-  @Test func `a page of one user's is not sent to the user who has the place by then`() throws {
+  @Test func `a page of one user's is not sent to the user who has the slot by then`() throws {
     let fixture = try ShardFixture()
     let former = try Self.askAndLeave(
       fixture, Self.request("GET /api/v1/notifications", user: "a"))
@@ -75,7 +75,7 @@ struct LateAnswerTests {
   }
 
   // Cases 61, 66
-  @Test func `a page of what one session missed is not sent to the session in its place`() throws {
+  @Test func `a page of what one session missed is not sent to the session in its slot`() throws {
     let fixture = try ShardFixture()
     let path = "GET /api/ws?since=0 HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     let fields = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"

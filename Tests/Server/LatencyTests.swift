@@ -40,7 +40,7 @@ struct LatencyTests {
   }
 
   @Test func `the ends that are told to a scrape are ends of buckets`() {
-    for exponent in LatencyScale.toldExponents {
+    for exponent in LatencyScale.reportedExponents {
       let count = LatencyScale.bucketCount(below: exponent)
       #expect(LatencyScale.upperEnd(of: count - 1) == 1 << exponent)
     }
@@ -128,7 +128,7 @@ struct LatencyTests {
     try fixture.turn(2)
     // Nobody published these.
     try fixture.publish(TurnTests.broadcast())
-    try fixture.publish(SilentEventTests.counted(1))
+    try fixture.publish(MutedEventTests.counted(1))
     try fixture.turn(2)
     #expect(Self.latencies(of: fixture, shard: 1).count == 0)
     for user in ["u", "nobody"] {
@@ -179,7 +179,7 @@ struct LatencyTests {
     let text = try EndpointTests.answer(to: peer, fixture).body
     let name = "carillon_publish_to_socket_seconds"
     let lines = text.split(separator: "\n").filter { $0.hasPrefix(name) }
-    #expect(lines.count == LatencyScale.toldExponents.count + 3)
+    #expect(lines.count == LatencyScale.reportedExponents.count + 3)
     #expect(text.contains("# TYPE \(name) histogram\n"))
     #expect(lines.first == "\(name)_bucket{le=\"0.000032\"} 2")
     #expect(lines[1] == "\(name)_bucket{le=\"0.000064\"} 3")

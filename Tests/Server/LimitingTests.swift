@@ -15,7 +15,7 @@ struct LimitingTests {
   }
 
   /// The head of what the peer is answered before it has said anything.
-  private static func answerAtDoor(_ peer: TestPeer, _ fixture: ShardFixture) throws -> String {
+  private static func rejectionAnswer(_ peer: TestPeer, _ fixture: ShardFixture) throws -> String {
     let answer = try EndpointTests.answer(to: peer, fixture)
     try fixture.turn(until: {
       peer.receive()
@@ -39,7 +39,7 @@ struct LimitingTests {
     let fixture = try Self.fixture { $0.connectionsPerAddressLimit = 3 }
     let first = try (0..<3).map { _ in try fixture.connect() }
     let one = try fixture.connect()
-    let text = try Self.answerAtDoor(one, fixture)
+    let text = try Self.rejectionAnswer(one, fixture)
     #expect(text.hasPrefix("HTTP/1.1 429 "))
     #expect(text.contains("Retry-After: 5\r\n") && text.contains("Connection: close\r\n"))
     #expect(text.contains(#""code":"too_many_connections""#))
@@ -70,7 +70,7 @@ struct LimitingTests {
     var refused: [TestPeer] = []
     for _ in 0..<5 {
       refused.append(try fixture.connect())
-      let text = try Self.answerAtDoor(refused[refused.count - 1], fixture)
+      let text = try Self.rejectionAnswer(refused[refused.count - 1], fixture)
       #expect(text.hasPrefix("HTTP/1.1 429 ") && text.contains("Retry-After: 1\r\n"))
       #expect(text.contains(#""code":"rate_limited""#))
     }
@@ -85,10 +85,10 @@ struct LimitingTests {
   @Test func `seconds are rounded up`() throws {
     let fixture = try Self.fixture { $0.connectRate = RateLimit(perSecond: 1, burst: 3) }
     let peers = try (0..<4).map { _ in try fixture.connect() }
-    #expect(try Self.answerAtDoor(peers[3], fixture).contains("Retry-After: 1\r\n"))
+    #expect(try Self.rejectionAnswer(peers[3], fixture).contains("Retry-After: 1\r\n"))
     try fixture.pass(milliseconds: 1)
     let later = try fixture.connect()
-    #expect(try Self.answerAtDoor(later, fixture).contains("Retry-After: 1\r\n"))
+    #expect(try Self.rejectionAnswer(later, fixture).contains("Retry-After: 1\r\n"))
     #expect(ShardView.wholeSeconds(1) == 1 && ShardView.wholeSeconds(1_000_000_000) == 1)
     #expect(ShardView.wholeSeconds(1_000_000_001) == 2 && ShardView.wholeSeconds(0) == 1)
     #expect(ShardView.wholeSeconds(.max) == 18_446_744_074)
@@ -97,7 +97,7 @@ struct LimitingTests {
   @Test func `of those that are being turned away there is a bounded number`() throws {
     let fixture = try Self.fixture { limits in
       limits.connectionsPerAddressLimit = 1
-      limits.turnedAwayPerShardLimit = 3
+      limits.rejectedPerShardLimit = 3
     }
     let first = try fixture.connect()
     let others = try (0..<3).map { _ in try fixture.connect() }
@@ -121,7 +121,7 @@ struct LimitingTests {
   {
     let fixture = try Self.fixture { $0.unauthenticatedPerShardLimit = 2 }
     let peers = try (0..<2).map { _ in try fixture.connect() }
-    let text = try Self.answerAtDoor(try fixture.connect(), fixture)
+    let text = try Self.rejectionAnswer(try fixture.connect(), fixture)
     #expect(text.hasPrefix("HTTP/1.1 503 ") && text.contains("Retry-After: "))
     #expect(Self.count(.refusedUnauthenticated, fixture) == 1)
     // A request that needs no token shows none, and a bad one is none.

@@ -54,9 +54,9 @@ struct MetricsStreamTests {
     let (peer, head) = try Self.open(fixture)
     #expect(head.contains("Content-Type: text/event-stream"))
     try fixture.turn(until: { peer.receive().text.hasSuffix("}\n\n") })
-    let home = fixture.core.home(of: "u")
+    let ownerShard = fixture.core.ownerShard(of: "u")
     let shards = [0, 1].map { index in
-      #"{"connections":1,"sessions":\#(index),"users":\#(index == home ? 1 : 0),"rooms":0,"#
+      #"{"connections":1,"sessions":\#(index),"users":\#(index == ownerShard ? 1 : 0),"rooms":0,"#
         + Self.quiet.replacing(
           #""bytes_sent":0"#, with: #""bytes_sent":\#(index == 1 ? sent : 0)"#)
     }
@@ -145,7 +145,7 @@ struct MetricsStreamTests {
     #expect(fixture.shard.sessionCount == 0)
   }
 
-  @Test func `no more than are served, and a place that is given back is free`() throws {
+  @Test func `no more than are served, and a slot that is given back is free`() throws {
     let fixture = try ShardFixture { $0.limits.metricsStreamsPerShardLimit = 2 }
     let one = try Self.watch(fixture)
     let two = try Self.watch(fixture)

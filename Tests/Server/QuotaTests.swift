@@ -31,8 +31,8 @@ struct QuotaTests {
     return limits
   }
 
-  private static func refusal(_ quotas: Quotas, _ peer: PeerAddress) -> DoorRefusal? {
-    do throws(DoorRefusal) {
+  private static func refusal(_ quotas: Quotas, _ peer: PeerAddress) -> AdmissionRefusal? {
+    do throws(AdmissionRefusal) {
       _ = try quotas.enter(from: peer, at: 0)
       return nil
     } catch {
@@ -75,11 +75,11 @@ struct QuotaTests {
   }
 
   @Test func `a default does not count this machine, a number that was given does`() throws {
-    let home = Self.v4(127, 0, 0, 1)
+    let ownerShard = Self.v4(127, 0, 0, 1)
     let quotas = Quotas(Limits())
-    for _ in 0..<1_000 { #expect(try !quotas.enter(from: home, at: 0)) }
-    #expect(!quotas.countsSessions(from: home) && !quotas.countsMessages(from: home))
-    #expect(!quotas.countsUnauthenticated(from: home))
+    for _ in 0..<1_000 { #expect(try !quotas.enter(from: ownerShard, at: 0)) }
+    #expect(!quotas.countsSessions(from: ownerShard) && !quotas.countsMessages(from: ownerShard))
+    #expect(!quotas.countsUnauthenticated(from: ownerShard))
     #expect(quotas.sizes(at: 0) == QuotaSizes(addresses: 0, users: 0, buckets: 0))
     let away = Self.v4(192, 0, 2, 1)
     #expect(quotas.countsSessions(from: away) && quotas.countsMessages(from: away))
@@ -92,10 +92,10 @@ struct QuotaTests {
         limits.unauthenticatedPerShardLimit = 5
         limits.messageRate = RateLimit(perSecond: 1, burst: 1)
       })
-    for _ in 0..<3 { #expect(Self.refusal(given, home) == nil) }
-    #expect(Self.refusal(given, home) == .address)
-    #expect(given.countsSessions(from: home) && given.countsMessages(from: home))
-    #expect(given.countsUnauthenticated(from: home))
+    for _ in 0..<3 { #expect(Self.refusal(given, ownerShard) == nil) }
+    #expect(Self.refusal(given, ownerShard) == .address)
+    #expect(given.countsSessions(from: ownerShard) && given.countsMessages(from: ownerShard))
+    #expect(given.countsUnauthenticated(from: ownerShard))
   }
 
   @Test func `none is no limit, for anybody`() throws {
@@ -136,23 +136,23 @@ struct QuotaTests {
         limits.sessionsPerUserLimit = 3
         limits.whenUserFull = .replace
       })
-    let places = (0..<6).map { Self.connection(UInt32($0), generation: 7, on: $0 % 2) }
-    for place in places[..<3] { #expect(quotas.begin("u", at: place) == .admitted) }
-    #expect(quotas.begin("u", at: places[3]) == .replaces(places[0]))
-    quotas.end("u", at: places[0])
-    quotas.end("u", at: places[2])
-    #expect(quotas.begin("u", at: places[4]) == .admitted)
-    #expect(quotas.begin("u", at: places[5]) == .replaces(places[1]))
-    for place in places { quotas.end("u", at: place) }
+    let slots = (0..<6).map { Self.connection(UInt32($0), generation: 7, on: $0 % 2) }
+    for slot in slots[..<3] { #expect(quotas.begin("u", at: slot) == .admitted) }
+    #expect(quotas.begin("u", at: slots[3]) == .replaces(slots[0]))
+    quotas.end("u", at: slots[0])
+    quotas.end("u", at: slots[2])
+    #expect(quotas.begin("u", at: slots[4]) == .admitted)
+    #expect(quotas.begin("u", at: slots[5]) == .replaces(slots[1]))
+    for slot in slots { quotas.end("u", at: slot) }
     #expect(quotas.sizes(at: 0).users == 0)
   }
 
   @Test func `users are told apart by their bytes`() {
     let quotas = Quotas(Self.limits { $0.sessionsPerUserLimit = 1 })
-    let place = Self.connection(1, generation: 1, on: 0)
-    #expect(quotas.begin("caf\u{E9}", at: place) == .admitted)
-    #expect(quotas.begin("cafe\u{301}", at: place) == .admitted)
-    #expect(quotas.begin("caf\u{E9}", at: place) == .refused)
+    let slot = Self.connection(1, generation: 1, on: 0)
+    #expect(quotas.begin("caf\u{E9}", at: slot) == .admitted)
+    #expect(quotas.begin("cafe\u{301}", at: slot) == .admitted)
+    #expect(quotas.begin("caf\u{E9}", at: slot) == .refused)
   }
 
   // Case 63
@@ -172,8 +172,8 @@ struct QuotaTests {
     try Self.onThreads(4) { shard in
       for number in 0..<30 {
         if Self.refusal(quotas, peer) == nil { tallies[shard].entered += 1 }
-        let place = Self.connection(UInt32(number), on: shard)
-        if quotas.begin("u", at: place) == .admitted { tallies[shard].begun += 1 }
+        let slot = Self.connection(UInt32(number), on: shard)
+        if quotas.begin("u", at: slot) == .admitted { tallies[shard].begun += 1 }
       }
     }
     #expect(tallies.reduce(0) { $0 + $1.entered } == 40)
@@ -202,9 +202,9 @@ struct QuotaTests {
         let peer = Self.v4(192, 0, UInt8(number >> 6 & 0x0F), UInt8(number & 0x3F))
         let now = UInt64(number) * 1_000_000
         guard (try? quotas.enter(from: peer, at: now)) == true else { continue }
-        let place = Self.connection(UInt32(number), on: shard)
-        if quotas.begin("user-\(number % 100)", at: place) != .refused {
-          quotas.end("user-\(number % 100)", at: place)
+        let slot = Self.connection(UInt32(number), on: shard)
+        if quotas.begin("user-\(number % 100)", at: slot) != .refused {
+          quotas.end("user-\(number % 100)", at: slot)
         }
         quotas.leave(peer, at: now)
       }

@@ -94,7 +94,7 @@ struct RateLimitTests {
   @Test func `on credit there are ten buckets, then it is a flood`() {
     let limit = RateLimit(perSecond: 50, burst: 200)
     var bucket = TokenBucket()
-    var draws: [TokenBucket.Draw] = []
+    var draws: [TokenBucket.RateLimitDecision] = []
     for _ in 0..<2_100 { draws.append(bucket.draw(limit, at: 0)) }
     #expect(draws.prefix(200).allSatisfy { $0 == .within })
     #expect(draws[200..<2_000].allSatisfy { $0 == .over })

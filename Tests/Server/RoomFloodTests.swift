@@ -40,16 +40,16 @@ struct RoomFloodTests {
 
   @Test func `typing on and off all the time is watched a few times`() throws {
     let fixture = try ShardFixture()
-    let typist = try fixture.arrive("a", path: Rooms.path)
+    let typingEntry = try fixture.arrive("a", path: Rooms.path)
     let other = try fixture.arrive("b", path: Rooms.path)
-    for socket in [typist, other] { socket.connection.join("r") }
+    for socket in [typingEntry, other] { socket.connection.join("r") }
     try fixture.turn(4)
     _ = try other.frames()
     var largest = 0
     for _ in 0..<400 {
       for isTyping in [true, false, true] {
-        typist.say(Self.typing(isTyping))
-        try fixture.turn(until: { typist.unreadCount == 0 })
+        typingEntry.say(Self.typing(isTyping))
+        try fixture.turn(until: { typingEntry.unreadCount == 0 })
       }
       try fixture.pass(milliseconds: 20)
       largest = max(largest, fixture.shard.typingEntryCount)

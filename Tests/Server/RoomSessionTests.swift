@@ -193,37 +193,40 @@ struct PresenceSessionTests {
 
   @Test func `typing is told to the others, once, and clears itself after five seconds`() throws {
     let fixture = try ShardFixture()
-    let typist = try Rooms.member("a", fixture)
+    let typingEntry = try Rooms.member("a", fixture)
     let second = try Rooms.member("a", fixture)
     let other = try Rooms.member("b", fixture)
     try fixture.turn(3)
-    for peer in [typist, second, other] { _ = try Rooms.heard(fixture, peer) }
-    try fixture.say(Rooms.message("typing_indicator", #"{"room":"r","is_typing":true}"#), typist)
+    for peer in [typingEntry, second, other] { _ = try Rooms.heard(fixture, peer) }
+    try fixture.say(
+      Rooms.message("typing_indicator", #"{"room":"r","is_typing":true}"#), typingEntry)
     try fixture.turn(4)
     #expect(try Rooms.heard(fixture, other) == ["true"])
     // Said again, it lasts from then on.
     try fixture.pass(milliseconds: 3_000)
-    try fixture.say(Rooms.message("typing_indicator", #"{"room":"r","is_typing":true}"#), typist)
+    try fixture.say(
+      Rooms.message("typing_indicator", #"{"room":"r","is_typing":true}"#), typingEntry)
     try fixture.turn(4)
     try fixture.pass(milliseconds: 4_000)
     let between = try Rooms.heard(fixture, other)
     #expect(between == [])
     try fixture.pass(milliseconds: 1_000)
     #expect(try Rooms.heard(fixture, other) == ["false"])
-    #expect(try Rooms.heard(fixture, typist) == [])
+    #expect(try Rooms.heard(fixture, typingEntry) == [])
     #expect(try Rooms.heard(fixture, second) == [])
     #expect(fixture.shard.typingEntryCount == 0)
   }
 
-  @Test func `a typist that goes types no longer`() throws {
+  @Test func `a typingEntry that goes types no longer`() throws {
     let fixture = try ShardFixture()
-    let typist = try Rooms.member("a", fixture)
+    let typingEntry = try Rooms.member("a", fixture)
     let other = try Rooms.member("b", fixture)
     try fixture.turn(3)
     _ = try Rooms.heard(fixture, other)
-    try fixture.say(Rooms.message("typing_indicator", #"{"room":"r","is_typing":true}"#), typist)
+    try fixture.say(
+      Rooms.message("typing_indicator", #"{"room":"r","is_typing":true}"#), typingEntry)
     try fixture.turn(4)
-    typist.connection.end()
+    typingEntry.connection.end()
     try fixture.turn(4)
     #expect(try Rooms.heard(fixture, other) == ["true", "false"])
   }
@@ -287,7 +290,7 @@ struct PresenceSessionTests {
     try fixture.say(Rooms.message("presence_update", #"{"status":"away"}"#), second)
     try fixture.turn(3)
     #expect(try Rooms.heard(fixture, first) == [])
-    #expect(fixture.core.metrics[0].value(.presenceUntold) == 3)
+    #expect(fixture.core.metrics[0].value(.presenceDropped) == 3)
     // Whoever enters is told all the same.
     let fourth = try fixture.session("d", path: Rooms.path)
     try fixture.say(Rooms.message("join_room", #"{"room":"r"}"#), fourth)

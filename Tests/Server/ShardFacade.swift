@@ -25,7 +25,7 @@ struct ShardView {
 
 extension ShardView {
   /// The milliseconds for which the next turn may sleep.
-  var sleepLimitMilliseconds: Int32 { shard.sleepLimit() }
+  var sleepLimitMilliseconds: Int32 { shard.waitLimit() }
   /// The wall clock that the latest turn has read, in milliseconds.
   var wallMilliseconds: Int64 { shard.wall }
 
@@ -42,7 +42,7 @@ extension ShardView {
 
   /// Ends all connections and stops accepting.
   func tearDown() {
-    shard.table.forEachPlace { shard.drop($0) }
+    shard.table.forEachSlot { shard.drop($0) }
     shard.acceptors = []
   }
 }
@@ -59,7 +59,7 @@ extension ShardView {
 
   /// Whether a blocked connection pins a range of any log.
   var hasPinnedRanges: Bool {
-    !shard.leaning.isEmpty || shard.leaningFrom.contains { $0 != nil }
+    !shard.pinned.isEmpty || shard.pinnedFrom.contains { $0 != nil }
   }
 
   /// The members of all fan-out groups together.
@@ -88,7 +88,7 @@ extension ShardView {
 
 extension ShardView {
   /// The slot that the first listener's events carry.
-  static let listenerSlot = Shard.listenerPlace
+  static let listenerSlot = Shard.listenerSlot
   /// Bytes that one read of a socket takes.
   static let readBytes = Shard.readBytes
   static let readBytesPerTurn = Shard.readBytesPerTurn
@@ -98,7 +98,7 @@ extension ShardView {
   /// The connection that was accepted last, of those that are open.
   var newestConnection: ConnectionView? {
     var newest: ConnectionID?
-    shard.table.forEachPlace { slot in
+    shard.table.forEachSlot { slot in
       let id = shard.table.id(of: slot)
       if id.generation > newest?.generation ?? 0 { newest = id }
     }
@@ -108,7 +108,7 @@ extension ShardView {
   /// The connection of the socket that the server has under that descriptor.
   func connection(onDescriptor descriptor: Int32) -> ConnectionView? {
     var found: UInt32?
-    shard.table.forEachPlace { slot in
+    shard.table.forEachSlot { slot in
       if shard.table[slot].fd == descriptor { found = slot }
     }
     return found.map { ConnectionView(shard, at: $0) }
@@ -125,7 +125,7 @@ extension ShardView {
 extension ShardView {
   var unauthenticatedCount: Int { shard.unauthenticatedCount }
   /// Connections that are still open only to receive their rejection.
-  var rejectedCount: Int { shard.turnedAwayCount }
+  var rejectedCount: Int { shard.rejectedCount }
 
   /// Nanoseconds as the seconds of a Retry-After field.
   static func wholeSeconds(_ nanoseconds: UInt64) -> UInt64 { Shard.wholeSeconds(nanoseconds) }
@@ -148,18 +148,18 @@ extension ShardView {
   static let missedBytesLimit = Shard.missedBytesLimit
 
   /// Sessions and waiting polls of users.
-  var sessionCount: Int { shard.directory.placeCount }
+  var sessionCount: Int { shard.directory.connectionCount }
   var userCount: Int { shard.directory.userCount }
   /// Reads of missed notifications that the store has not answered.
   var catchUpReadCount: Int { shard.catchUps.readCount }
   /// The offset up to which the ring has brought every event of the store.
-  var appliedOffset: UInt64 { shard.heardThrough }
+  var appliedOffset: UInt64 { shard.appliedOffset }
 
   func isConnected(_ user: UserID) -> Bool { shard.directory.contains(user: user) }
 
   /// Proceeds as though the ring had brought every event up to `offset`.
   func advanceAppliedOffset(to offset: UInt64) {
-    shard.heardThrough = max(shard.heardThrough, offset)
+    shard.appliedOffset = max(shard.appliedOffset, offset)
   }
 }
 
@@ -177,10 +177,10 @@ extension ShardView {
   }
 
   /// Whether a message to a room is not in its members' outboxes yet.
-  var hasPendingRoomBatch: Bool { shard.burst != nil }
-  var typingEntryCount: Int { shard.typists.count }
+  var hasPendingRoomBatch: Bool { shard.pendingRoomBatch != nil }
+  var typingEntryCount: Int { shard.typingEntries.count }
   /// Users that this shard owns and counts the shards of.
-  var countedUserCount: Int { shard.census.count }
+  var countedUserCount: Int { shard.userShardCounts.count }
   var presenceEntryCount: Int { shard.presence.count }
   /// When the next user who has left counts as offline; nil when none is awaited.
   var nextPresenceDeadline: UInt64? { shard.presence.nextDeadline }
@@ -207,9 +207,9 @@ extension ShardView {
 
 extension ShardView {
   /// Queries to all shards that were asked here and are not complete.
-  var pendingQueryCount: Int { shard.surveys.count }
+  var pendingQueryCount: Int { shard.shardQueries.count }
   /// The shards whose answer the oldest pending query lacks; nil when none is pending.
-  var oldestQueryMissingCount: Int? { shard.surveys.first?.missingCount }
+  var oldestQueryMissingCount: Int? { shard.shardQueries.first?.missingCount }
   /// Whether the shard prepares events for streams of metrics.
   var isFeedingMetrics: Bool { shard.metricsFeed != nil }
   var metricsStreamCount: Int { shard.metricsGroup.members.count }
@@ -280,7 +280,7 @@ extension ConnectionView {
   /// Whether the peer has ended its side.
   var isPeerEnded: Bool { has(.peerEnded) }
   /// When a byte last came from the peer, in milliseconds.
-  var lastReceivedAt: UInt64 { record?.heardAt ?? 0 }
+  var lastReceivedAt: UInt64 { record?.lastReceivedAt ?? 0 }
   /// Whether the beginning of a request or of a frame waits for its rest.
   var hasUnparsedBytes: Bool { record.map { !$0.partial.isEmpty } ?? false }
 
@@ -306,7 +306,7 @@ extension ConnectionView {
 
   /// Bytes that the private send buffer holds and could hold.
   var privateBuffer: (count: Int, capacity: Int) {
-    record.map { ($0.owned.count, $0.owned.capacity) } ?? (0, 0)
+    record.map { ($0.privateBytes.count, $0.privateBytes.capacity) } ?? (0, 0)
   }
 
   /// Ranges of logs that are to be sent.
@@ -314,13 +314,13 @@ extension ConnectionView {
 
   /// Where the shared body that is being sent lies in memory; nil when none is.
   var sharedBodyAddress: Int? {
-    record?.lent?.bytes.withUnsafeBytes { Int(bitPattern: $0.baseAddress) }
+    record?.sharedBody?.bytes.withUnsafeBytes { Int(bitPattern: $0.baseAddress) }
   }
 
   /// Whether the log of the connection's group still holds all that the connection has to get.
   var isGroupCursorInLog: Bool {
     guard let holder, let record else { return false }
-    return record.sharedThrough >= holder.fanOutGroups[record.group].log.start
+    return record.groupCursor >= holder.fanOutGroups[record.group].log.start
   }
 
   /// Sends frames to this connection at the next flush.
@@ -330,7 +330,7 @@ extension ConnectionView {
 
   /// Copies its ranges of the logs to the private send buffer, as before a log overwrites them.
   func copyOutRanges(_ location: SourceLocation = #_sourceLocation) {
-    perform(location) { $0.spillOutbox(at: slot) }
+    perform(location) { $0.copyOutOutbox(at: slot) }
   }
 }
 
@@ -340,7 +340,7 @@ extension ConnectionView {
   /// Whether missed notifications are still sent before live ones.
   var isReplaying: Bool { has(.replaying) }
   /// Whether the client has not been sent its greeting.
-  var isHandshakePending: Bool { has(.ungreeted) }
+  var isHandshakePending: Bool { has(.handshakePending) }
   /// Whether no request, message, replay or fetch is under way.
   var isIdle: Bool { record?.task == nil }
   /// The size of the page that is read after the present one; nil when no other was asked for.
@@ -386,7 +386,7 @@ struct EngineSessionView {
   fileprivate let shard: Shard
 
   /// The session's own slot.
-  var connection: ConnectionView { ConnectionView(shard, at: session.place) }
+  var connection: ConnectionView { ConnectionView(shard, at: session.slot) }
   var isPollWaiting: Bool { session.poll != nil }
   /// Whether the body of a POST is being received.
   var isPosting: Bool { session.isPosting }

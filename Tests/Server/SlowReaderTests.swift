@@ -102,8 +102,8 @@ struct SlowReaderTests {
     for socket in [late, asleep, slow] { socket.room = 0 }
     for socket in [late, asleep] { socket.burstRoom = 1 << 20 }
     let limits = fixture.core.configuration.limits
-    late.sleptMilliseconds = limits.sleepMilliseconds - 1
-    asleep.sleptMilliseconds = limits.sleepMilliseconds
+    late.sleptMilliseconds = limits.zeroWindowMilliseconds - 1
+    asleep.sleptMilliseconds = limits.zeroWindowMilliseconds
     try fixture.tell(burst, 1...220)
     #expect(late.connection.state == .session)
     #expect(asleep.connection.state != .session && slow.connection.state != .session)

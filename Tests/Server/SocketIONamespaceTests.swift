@@ -214,8 +214,8 @@ struct SocketIONamespaceTests {
   @Test func `attachments have ten seconds from their packet on, however they trickle`() throws {
     let fixture = try ShardFixture.engine()
     let (peer, sid) = try Self.connected(fixture)
-    let places = (0..<3).map { #"{"_placeholder":true,"num":\#($0)}"# }.joined(separator: ",")
-    peer.say(#"453-["x",\#(places)]"#)
+    let slots = (0..<3).map { #"{"_placeholder":true,"num":\#($0)}"# }.joined(separator: ",")
+    peer.say(#"453-["x",\#(slots)]"#)
     try fixture.turn(until: { (try? Self.session(sid, fixture).attachmentsDeadline) != nil })
     let end = try #require(try Self.session(sid, fixture).attachmentsDeadline)
     for (number, wait) in [(UInt8(1), UInt64(6_000)), (2, 3_000)] {

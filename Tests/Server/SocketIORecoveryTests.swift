@@ -132,7 +132,7 @@ struct SocketIORecoveryTests {
     #expect(try fixture.frames(of: peer).isEmpty)
   }
 
-  @Test func `a further namespace has a place of its own, given back when it is left`() throws {
+  @Test func `a further namespace has a slot of its own, given back when it is left`() throws {
     let fixture = try ShardFixture.engine()
     let (peer, sid, _) = try Self.connected("u", fixture)
     let before = fixture.shard.connectionCount

@@ -138,7 +138,7 @@ struct EveryoneTests {
       fixture.counts("u")
         == Counts(
           total: 3, unread: 2, unseen: 2, byPriority: .init(normal: 2), version: 6))
-    #expect(fixture.store.metrics.displaced == 1)
+    #expect(fixture.store.metrics.evicted == 1)
     let told = try #require(fixture.events.current.dropFirst(4).first)
     guard case .expiredForEveryone([ids[0]]) = told.body else {
       Issue.record("\(told.body)")
@@ -164,7 +164,7 @@ struct EveryoneTests {
     publish(drafts[4...])
     #expect(fixture.inbox("u").map(\.id) == [drafts[7].id, drafts[6].id, drafts[5].id])
     #expect(fixture.counts("u").total == 3)
-    #expect(fixture.store.metrics.displaced == 5)
+    #expect(fixture.store.metrics.evicted == 5)
     let gone = fixture.events.current.compactMap { event -> [NotificationID]? in
       if case .expiredForEveryone(let ids) = event.body { ids } else { nil }
     }

@@ -83,17 +83,17 @@ struct SilenceTests {
     #expect(told(fixture) == ["a 1", "counted 2", "counted 3", "b 4", "muted 1"])
     #expect(fixture.events.current.map(\.offset) == [1, 2, 3, 4, 5])
     #expect(fixture.inbox("u").map(\.type) == ["b", "muted", "muted", "a"])
-    #expect(fixture.inbox("u").map(\.isSilent) == [false, true, true, false])
+    #expect(fixture.inbox("u").map(\.isMuted) == [false, true, true, false])
     #expect(fixture.counts("u").total == 4)
     #expect(fixture.counts("u").unread == 4)
     #expect(fixture.store.metrics.stored == 5)
-    #expect(fixture.store.metrics.silent == 2)
+    #expect(fixture.store.metrics.muted == 2)
     #expect(try missed(fixture, "u").offsets == [1, 4])
     #expect(try missed(fixture, "u", after: 1).offsets == [4])
     #expect(try missed(fixture, "v").offsets == [5])
     // It is a notification like any other for everything else.
-    let silent = fixture.inbox("u")[1].id
-    guard case .changed(1, let counts) = fixture.change("u", .read([silent])) else {
+    let muted = fixture.inbox("u")[1].id
+    guard case .changed(1, let counts) = fixture.change("u", .read([muted])) else {
       Issue.record("not found")
       return
     }
@@ -151,7 +151,7 @@ struct SilenceTests {
     }
     let fixture = try StoreFixture(in: directory)
     #expect(try missed(fixture, "u").offsets == [2])
-    #expect(fixture.inbox("u").map(\.isSilent) == [false, true])
+    #expect(fixture.inbox("u").map(\.isMuted) == [false, true])
     #expect(fixture.store.metrics.corruptRows == 0)
     // The mark is under the checksum: nobody makes it ring by turning one bit.
     fixture.sql("UPDATE notification SET is_silent = 0 WHERE offset = 1")
@@ -221,6 +221,6 @@ struct SilenceTests {
     #expect(fixture.store.metrics.corruptRows == 0)
     _ = fixture.submit(.setPreferences(user: "u", Self.muted))
     publish(fixture, "u", ["muted"])
-    #expect(fixture.inbox("u").map(\.isSilent) == [true, false, false])
+    #expect(fixture.inbox("u").map(\.isMuted) == [true, false, false])
   }
 }

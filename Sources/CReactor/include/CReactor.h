@@ -169,7 +169,7 @@ int cl_limit_unsent(const cl_kernel *kernel, int fd, uint32_t byte_count);
 /// Whether the program at the other end of the connection `fd` has read nothing for so long: its
 /// kernel has closed the window and nothing could be sent, though something waits. A network that
 /// stands still is none of it. False where the kernel cannot say.
-bool cl_is_asleep(const cl_kernel *kernel, int fd, uint32_t milliseconds);
+bool cl_has_zero_window(const cl_kernel *kernel, int fd, uint32_t milliseconds);
 /// The local port of a bound socket, or a negated errno.
 int cl_local_port(const cl_kernel *kernel, int fd);
 /// Begins a nonblocking TCP connection to a numeric address, CLOEXEC and TCP_NODELAY. Returns the

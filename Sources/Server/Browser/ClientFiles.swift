@@ -43,7 +43,7 @@ struct ClientFile: Sendable {
 /// Made once and immutable, so all shards and all answers share the bytes.
 struct ClientFiles: Sendable {
   /// Where a path below /client/ leads.
-  enum Place {
+  enum Location {
     case file(ClientFile)
     /// The file is there under the present digest, at this path.
     case moved(String)
@@ -81,7 +81,7 @@ struct ClientFiles: Sendable {
         let isClient = source.path.hasPrefix("client/")
         let name = isClient ? String(source.path.dropFirst("client/".count)) : source.path
         let isScript = source.path.hasSuffix(".js")
-        let bytes = isScript ? BareScript.of(source.bytes) : source.bytes
+        let bytes = isScript ? CommentStripper.of(source.bytes) : source.bytes
         let file = ClientFile(bytes, contentType: type)
         precondition(files.updateValue(file, forKey: name) == nil, "\(name) twice")
       }
@@ -96,7 +96,7 @@ struct ClientFiles: Sendable {
 
   /// Where the path behind "/client/" leads: into the present folder, or, without a folder or with
   /// an earlier one, to where the file is now.
-  func place(of path: String) -> Place? {
+  func location(of path: String) -> Location? {
     if files[path] != nil { return .moved(address(of: path)) }
     guard let slash = path.utf8.firstIndex(of: 0x2F) else { return nil }
     let folder = path[..<slash]

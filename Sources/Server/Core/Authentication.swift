@@ -77,13 +77,13 @@ extension Shard {
 
   /// Lets a request in to `endpoint`, or says why not.
   func admit(
-    _ head: HTTPRequestHead, to endpoint: Endpoint, at place: UInt32
+    _ head: HTTPRequestHead, to endpoint: Endpoint, at slot: UInt32
   ) throws(Refusal) -> Caller {
     switch endpoint.access {
     case .anyone:
       return .anyone
     case .loopbackOrPublisher:
-      if table[place].peer.isLoopback { return .anyone }
+      if table[slot].peer.isLoopback { return .anyone }
     case .user, .caller, .publisher:
       break
     }
@@ -100,7 +100,7 @@ extension Shard {
       throw Refusal(
         .failure(401, "unauthorized", reason).with("WWW-Authenticate", "Bearer"))
     }
-    authenticated(place)
+    authenticated(slot)
     switch endpoint.access {
     case .user where caller.user == nil:
       throw Refusal(403, "forbidden", "this needs the token of a user")

@@ -50,64 +50,64 @@ struct CatchUps {
 extension Shard {
   /// Ids of expired notifications that a session may have waiting; past it the session is cut off,
   /// and reloads.
-  private static let goneLimit = 2_048
+  private static let expiredLimit = 2_048
 
   /// Something for everyone is in the store, or has left it.
   func catchUp(_ event: Event) {
     guard let offset = event.offset else { return }
-    table.forEachPlace { place in
-      guard table.contains(place) else { return }
-      switch table[place].state {
+    table.forEachSlot { slot in
+      guard table.contains(slot) else { return }
+      switch table[slot].state {
       // Only a user's: what a session without one would read, the user that it gets later would be
       // given for its own.
-      case .session where table[place].flags.contains(.listed):
-        catchUp(event, offset, at: place)
+      case .session where table[slot].flags.contains(.listed):
+        catchUp(event, offset, at: slot)
       case .http:
-        wakePoll(event, at: place)
+        wakePoll(event, at: slot)
       case .session, .free, .closing, .lingering:
         break
       }
     }
   }
 
-  private func catchUp(_ event: Event, _ offset: UInt64, at place: UInt32) {
+  private func catchUp(_ event: Event, _ offset: UInt64, at slot: UInt32) {
     let replay: Replay
-    if let known = table[place].task as? Replay {
+    if let known = table[slot].task as? Replay {
       replay = known
-    } else if table[place].flags.contains(.ungreeted) {
+    } else if table[slot].flags.contains(.handshakePending) {
       // It is still to begin, and reads this then: nothing overtakes its greeting.
       return
     } else {
-      replay = Replay(after: offset - 1, isUnprovable: false, isCatchUp: true)
+      replay = Replay(after: offset - 1, continuityLost: false, isCatchUp: true)
       // Nothing was lost: up to here the session was told everything.
       replay.isProven = true
       replay.isGreeted = true
-      if let fetch = table[place].task as? Fetch {
+      if let fetch = table[slot].task as? Fetch {
         replay.fetch = fetch
         replay.assembly = fetch.assembly
       } else {
-        replay.assembly = table[place].task as? MessageAssembly
+        replay.assembly = table[slot].task as? MessageAssembly
       }
-      table[place].task = replay
-      table[place].flags.insert(.replaying)
+      table[slot].task = replay
+      table[slot].flags.insert(.replaying)
       metrics.add(.catchUps)
     }
     if case .expiredForEveryone(let ids) = event.body {
       replay.changedThrough = max(replay.changedThrough, offset)
       replay.gone += ids
-      if replay.gone.count > Shard.goneLimit {
+      if replay.gone.count > Shard.expiredLimit {
         metrics.add(.slowConsumers)
-        return close(place, code: 1013, reason: "too far behind, resume with your cursor")
+        return close(slot, code: 1013, reason: "too far behind, resume with your cursor")
       }
     } else {
-      replay.notedThrough = max(replay.notedThrough, offset)
+      replay.deferredThrough = max(replay.deferredThrough, offset)
     }
-    if replay.isCatchUp { continueReplay(place) }
+    if replay.isCatchUp { continueReplay(slot) }
   }
 
-  /// Lets the session or poll at `place` read when it is its turn.
-  func awaitCatchUp(_ place: UInt32) {
-    catchUps.append(table.id(of: place))
+  /// Lets the session or poll at `slot` read when it is its turn.
+  func awaitCatchUp(_ slot: UInt32) {
+    catchUps.append(table.id(of: slot))
   }
 
   /// Asks the store for those whose turn it is.
@@ -133,10 +133,10 @@ extension Shard {
     }
   }
 
-  private func catchUpQuery(of place: UInt32) -> StoreQuery? {
-    switch table[place].task {
+  private func catchUpQuery(of slot: UInt32) -> StoreQuery? {
+    switch table[slot].task {
     case let replay as Replay:
-      return .missed(user: table[place].user, after: replay.after, limit: Shard.pageLimit)
+      return .missed(user: table[slot].user, after: replay.after, limit: Shard.pageLimit)
     case let exchange as Exchange:
       return exchange.poll.map { question(of: $0) }
     default:

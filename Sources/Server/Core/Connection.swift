@@ -1,6 +1,6 @@
 // What a shard keeps for one connection, and the slab that holds them.
 //
-// An idle connection owns no buffer: `partial` and `owned` are empty arrays, which allocate
+// An idle connection owns no buffer: `partial` and `privateBytes` are empty arrays, which allocate
 // nothing, and `task` is nil. What is left is this one struct in the slab, so its size is the
 // price of a connection; MemoryTests hold it to its bound.
 //
@@ -13,7 +13,7 @@
 //     owned  │ lent
 //
 // Invariant: the ranges of a blocked connection (one whose socket took less than it was given) are
-// copied into `owned` before their log comes round to them, so that no log has to wait for it.
+// copied into `privateBytes` before their log comes round to them, so that no log has to wait for it.
 
 internal import Broadcast
 internal import Notifications
@@ -40,7 +40,7 @@ struct ConnectionFlags: OptionSet {
   static let dirty = ConnectionFlags(rawValue: 1 << 0)
   /// The socket took less than it was given; writability is awaited.
   static let blocked = ConnectionFlags(rawValue: 1 << 1)
-  /// `owned` or `outbox` is not empty.
+  /// `privateBytes` or `outbox` is not empty.
   static let queued = ConnectionFlags(rawValue: 1 << 2)
   /// Close once everything is sent.
   static let closesWhenSent = ConnectionFlags(rawValue: 1 << 3)
@@ -67,21 +67,21 @@ struct ConnectionFlags: OptionSet {
   /// It has not shown who it is, and the shard's count of such includes it.
   static let unauthenticated = ConnectionFlags(rawValue: 1 << 18)
   /// It came too many, and is only being told so.
-  static let turnedAway = ConnectionFlags(rawValue: 1 << 19)
+  static let rejected = ConnectionFlags(rawValue: 1 << 19)
   /// A session that has no socket of its own: what it is sent leaves through polls.
   static let polling = ConnectionFlags(rawValue: 1 << 20)
   /// A further namespace of a session, whose messages leave through the session's own place.
-  static let guest = ConnectionFlags(rawValue: 1 << 21)
+  static let secondaryNamespace = ConnectionFlags(rawValue: 1 << 21)
   /// What began is not told to the client yet, and nothing else may be before it.
-  static let ungreeted = ConnectionFlags(rawValue: 1 << 22)
+  static let handshakePending = ConnectionFlags(rawValue: 1 << 22)
   /// The kernel has been told to take a burst for it.
-  static let deepened = ConnectionFlags(rawValue: 1 << 23)
+  static let raisedSendBuffer = ConnectionFlags(rawValue: 1 << 23)
   /// There is no socket to write to.
-  static let socketless: ConnectionFlags = [.polling, .guest]
+  static let socketless: ConnectionFlags = [.polling, .secondaryNamespace]
 }
 
 /// The body of an answer that many are sent: all hold one copy, and each its own place in it.
-final class Lent {
+final class SharedBody {
   let bytes: [UInt8]
   var sent = 0
 
@@ -102,22 +102,22 @@ struct Connection {
   /// What epoll watches for.
   var interest: UInt8 = 0
   /// Everything of the group's shared log before this was sent or is in the outbox.
-  var sharedThrough: UInt64 = 0
-  /// Ranges of frame logs to be sent after `owned`.
+  var groupCursor: UInt64 = 0
+  /// Ranges of frame logs to be sent after `privateBytes`.
   var outbox = Outbox()
 
-  /// Bytes of its own to be sent first; those before `ownedSent` were.
-  var owned: [UInt8] = []
-  var ownedSent = 0
-  /// What is sent after `owned` and is not its own; nil: nothing.
-  var lent: Lent?
-  /// Bytes of `owned` that the shard's sum of blocked bytes includes.
+  /// Bytes of its own to be sent first; those before `privateSentCount` were.
+  var privateBytes: [UInt8] = []
+  var privateSentCount = 0
+  /// What is sent after `privateBytes` and is not its own; nil: nothing.
+  var sharedBody: SharedBody?
+  /// Bytes of `privateBytes` that the shard's sum of blocked bytes includes.
   var blockedBytes = 0
   /// The unfinished tail of what was received.
   var partial: [UInt8] = []
   /// What is under way: an `Exchange` while a request is, a `MessageAssembly` while a message is in
   /// fragments, a `Replay` while one is resumed, a `Fetch` while a page is read for the client, a
-  /// `Candidate` while a token is awaited.
+  /// `PendingAuthentication` while a token is awaited.
   ///
   /// Nil when idle.
   var task: AnyObject?
@@ -130,7 +130,7 @@ struct Connection {
   /// The wall clock at which the token ends, in seconds; `Int64.max` when it does not.
   var tokenEnd = Int64.max
   /// When a byte last came from the peer.
-  var heardAt: UInt64 = 0
+  var lastReceivedAt: UInt64 = 0
   /// When the present state's time is up: of a request, of a close.
   var deadline: UInt64 = .max
   /// When a blocked connection last took a byte.
@@ -145,7 +145,8 @@ struct Connection {
 
   /// Bytes queued for this connection alone.
   var queuedByteCount: Int {
-    owned.count - ownedSent + outbox.byteCount + (lent.map { $0.bytes.count - $0.sent } ?? 0)
+    privateBytes.count - privateSentCount + outbox.byteCount
+      + (sharedBody.map { $0.bytes.count - $0.sent } ?? 0)
   }
 }
 
@@ -155,13 +156,13 @@ struct Connection {
 /// is the order in which a broadcast walks them. Chunks of places are allocated as they are needed
 /// and given back when the last connection in them has gone.
 ///
-/// Invariant: bit `place` of `taken` is set exactly if the place's state is not `.free`.
+/// Invariant: bit `slot` of `taken` is set exactly if the place's state is not `.free`.
 @safe final class ConnectionTable {
   /// Places to a chunk.
-  static let chunkPlaces = 512
+  static let slotsPerChunk = 512
 
   private var chunks: [UnsafeMutablePointer<Connection>?] = unsafe []
-  private var taken = PlaceSet()
+  private var taken = SlotSet()
   private var lastGeneration: UInt32 = 0
   /// Connections in the table.
   private(set) var count = 0
@@ -169,7 +170,7 @@ struct Connection {
   deinit {
     for index in unsafe chunks.indices {
       guard let chunk = unsafe chunks[index] else { continue }
-      unsafe chunk.deinitialize(count: ConnectionTable.chunkPlaces)
+      unsafe chunk.deinitialize(count: ConnectionTable.slotsPerChunk)
       unsafe chunk.deallocate()
     }
   }
@@ -179,35 +180,35 @@ struct Connection {
   /// A place without a socket has -1.
   func insert(fd: Int32, limit: Int) -> UInt32? {
     guard count < limit else { return nil }
-    let place = taken.insertLowestFree()
-    let chunk = Int(place) / ConnectionTable.chunkPlaces
+    let slot = taken.insertLowestFree()
+    let chunk = Int(slot) / ConnectionTable.slotsPerChunk
     while unsafe chunks.count <= chunk { unsafe chunks.append(nil) }
     if unsafe chunks[chunk] == nil {
       let made = UnsafeMutablePointer<Connection>.allocate(
-        capacity: ConnectionTable.chunkPlaces)
-      unsafe made.initialize(repeating: Connection(), count: ConnectionTable.chunkPlaces)
+        capacity: ConnectionTable.slotsPerChunk)
+      unsafe made.initialize(repeating: Connection(), count: ConnectionTable.slotsPerChunk)
       unsafe chunks[chunk] = made
     }
     // guard: generation-increments
     lastGeneration &+= 1
     count += 1
-    self[place].fd = fd
-    self[place].generation = lastGeneration
-    return place
+    self[slot].fd = fd
+    self[slot].generation = lastGeneration
+    return slot
   }
 
   /// Gives the place back; its generation never comes again in 2^32 connections.
-  func remove(_ place: UInt32) {
+  func remove(_ slot: UInt32) {
     // guard: slot-cleared
-    self[place] = Connection()
-    taken.remove(place)
+    self[slot] = Connection()
+    taken.remove(slot)
     count -= 1
-    let chunk = Int(place) / ConnectionTable.chunkPlaces
-    let first = UInt32(chunk * ConnectionTable.chunkPlaces)
-    if taken.isEmpty(from: first, count: ConnectionTable.chunkPlaces),
+    let chunk = Int(slot) / ConnectionTable.slotsPerChunk
+    let first = UInt32(chunk * ConnectionTable.slotsPerChunk)
+    if taken.isEmpty(from: first, count: ConnectionTable.slotsPerChunk),
       let empty = unsafe chunks[chunk]
     {
-      unsafe empty.deinitialize(count: ConnectionTable.chunkPlaces)
+      unsafe empty.deinitialize(count: ConnectionTable.slotsPerChunk)
       unsafe empty.deallocate()
       unsafe chunks[chunk] = nil
     }
@@ -223,40 +224,40 @@ struct Connection {
     ConnectionID(slot: slot, generation: self[slot].generation)
   }
 
-  /// Whether a connection has `place`.
-  func contains(_ place: UInt32) -> Bool { taken.contains(place) }
+  /// Whether a connection has `slot`.
+  func contains(_ slot: UInt32) -> Bool { taken.contains(slot) }
 
   /// Calls `body` with each taken place, lowest first.
   ///
   /// `body` may remove places; one that is gone when its turn comes is passed over.
-  func forEachPlace(_ body: (UInt32) -> Void) {
+  func forEachSlot(_ body: (UInt32) -> Void) {
     // A copy, so that `body` may change the set that is walked.
-    let places = taken
-    places.forEach { place in
-      if taken.contains(place) { body(place) }
+    let slots = taken
+    slots.forEach { slot in
+      if taken.contains(slot) { body(slot) }
     }
   }
 
-  /// The connection at `place`, which must be taken.
-  subscript(place: UInt32) -> Connection {
+  /// The connection at `slot`, which must be taken.
+  subscript(slot: UInt32) -> Connection {
     // Addressors, not `_read` and `_modify`: those copy into a frame of their own, which in an
     // unoptimised build ended before a part of the copy was used, as the address sanitizer showed.
-    unsafeAddress { unsafe UnsafePointer(pointer(to: place)) }
-    unsafeMutableAddress { unsafe pointer(to: place) }
+    unsafeAddress { unsafe UnsafePointer(pointer(to: slot)) }
+    unsafeMutableAddress { unsafe pointer(to: slot) }
   }
 
   /// The address of a taken place's connection: valid until the place is removed.
-  func pointer(to place: UInt32) -> UnsafeMutablePointer<Connection> {
-    let index = Int(place)
+  func pointer(to slot: UInt32) -> UnsafeMutablePointer<Connection> {
+    let index = Int(slot)
     // SAFETY: the chunk of a taken place is there, and the offset lies inside it. A place that is
     // not taken may have no chunk, and then this traps.
-    return unsafe chunks[index / ConnectionTable.chunkPlaces]!
-      + index % ConnectionTable.chunkPlaces
+    return unsafe chunks[index / ConnectionTable.slotsPerChunk]!
+      + index % ConnectionTable.slotsPerChunk
   }
 }
 
 /// A set of places as one bit each, walked lowest first.
-struct PlaceSet {
+struct SlotSet {
   private var words: [UInt64] = []
   /// Words before this one are all ones.
   private var firstFree = 0
@@ -265,17 +266,17 @@ struct PlaceSet {
 
   var isEmpty: Bool { count == 0 }
 
-  func contains(_ place: UInt32) -> Bool {
-    let word = Int(place >> 6)
-    return word < words.count && words[word] & (1 << UInt64(place & 63)) != 0
+  func contains(_ slot: UInt32) -> Bool {
+    let word = Int(slot >> 6)
+    return word < words.count && words[word] & (1 << UInt64(slot & 63)) != 0
   }
 
-  /// Puts `place` in; false when it was in already.
+  /// Puts `slot` in; false when it was in already.
   @discardableResult
-  mutating func insert(_ place: UInt32) -> Bool {
-    let word = Int(place >> 6)
+  mutating func insert(_ slot: UInt32) -> Bool {
+    let word = Int(slot >> 6)
     while words.count <= word { words.append(0) }
-    let bit: UInt64 = 1 << UInt64(place & 63)
+    let bit: UInt64 = 1 << UInt64(slot & 63)
     guard words[word] & bit == 0 else { return false }
     words[word] |= bit
     count += 1
@@ -283,10 +284,10 @@ struct PlaceSet {
   }
 
   @discardableResult
-  mutating func remove(_ place: UInt32) -> Bool {
-    let word = Int(place >> 6)
+  mutating func remove(_ slot: UInt32) -> Bool {
+    let word = Int(slot >> 6)
     guard word < words.count else { return false }
-    let bit: UInt64 = 1 << UInt64(place & 63)
+    let bit: UInt64 = 1 << UInt64(slot & 63)
     guard words[word] & bit != 0 else { return false }
     words[word] &= ~bit
     count -= 1

@@ -10,38 +10,38 @@ internal import Wire
 
 extension Shard {
   /// A session has begun.
-  func logBeginning(at place: UInt32) {
-    core.log.write(.debug, at: wall, "\(sessionName(at: place)) began: \(origin(of: place))")
+  func logBeginning(at slot: UInt32) {
+    core.log.write(.debug, at: wall, "\(sessionName(at: slot)) began: \(origin(of: slot))")
   }
 
-  /// The session at `place` is about to end; one that never showed whose it is was turned away.
-  func logEnd(at place: UInt32, because reason: @autoclosure () -> String) {
-    let isWatcher = table[place].group == fanOutGroups.metrics
-    guard table[place].flags.contains(.listed) || isWatcher else {
-      let dialect = fanOutGroups[table[place].group].dialect.name
-      return logRefusal(by: dialect, reason(), at: place)
+  /// The session at `slot` is about to end; one that never showed whose it is was turned away.
+  func logEnd(at slot: UInt32, because reason: @autoclosure () -> String) {
+    let isWatcher = table[slot].group == fanOutGroups.metrics
+    guard table[slot].flags.contains(.listed) || isWatcher else {
+      let dialect = fanOutGroups[table[slot].group].dialect.name
+      return logRefusal(by: dialect, reason(), at: slot)
     }
     // By the wall clock, which may have been set back meanwhile.
-    let (duration, overflow) = wall.subtractingReportingOverflow(table[place].connectedAt)
+    let (duration, overflow) = wall.subtractingReportingOverflow(table[slot].connectedAt)
     let milliseconds = overflow ? 0 : max(0, duration)
     core.log.write(
       .debug, at: wall,
       """
-      \(sessionName(at: place)) ended after \(milliseconds) ms, \(reason()): \(origin(of: place))
+      \(sessionName(at: slot)) ended after \(milliseconds) ms, \(reason()): \(origin(of: slot))
       """)
   }
 
   /// An upgrade was refused.
-  func logRefusal(of answer: Answer, by dialect: String, at place: UInt32) {
-    logRefusal(by: dialect, "\(answer.status) \(answer.code ?? "")", at: place)
+  func logRefusal(of answer: Answer, by dialect: String, at slot: UInt32) {
+    logRefusal(by: dialect, "\(answer.status) \(answer.code ?? "")", at: slot)
   }
 
   private func logRefusal(
-    by dialect: String, _ reason: @autoclosure () -> String, at place: UInt32
+    by dialect: String, _ reason: @autoclosure () -> String, at slot: UInt32
   ) {
     core.log.write(
       .debug, at: wall,
-      "refused, \(reason()): \(dialect), shard \(index), \(table[place].peer.text)")
+      "refused, \(reason()): \(dialect), shard \(index), \(table[slot].peer.text)")
   }
 
   /// Why a connection was dropped, by what it was counted as.
@@ -53,14 +53,14 @@ extension Shard {
     }
   }
 
-  private func sessionName(at place: UInt32) -> String {
+  private func sessionName(at slot: UInt32) -> String {
     var quoted: [UInt8] = []
-    quoted.appendJSONString(table[place].user)
+    quoted.appendJSONString(table[slot].user)
     return "session of \(String(decoding: quoted, as: UTF8.self))"
   }
 
-  private func origin(of place: UInt32) -> String {
-    let dialect = fanOutGroups[table[place].group].dialect.name
-    return "\(dialect), shard \(index), \(table[place].peer.text)"
+  private func origin(of slot: UInt32) -> String {
+    let dialect = fanOutGroups[table[slot].group].dialect.name
+    return "\(dialect), shard \(index), \(table[slot].peer.text)"
   }
 }

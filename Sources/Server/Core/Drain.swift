@@ -35,23 +35,23 @@ extension Shard {
     var budget = drain.batchCount
     let isOver = now >= drain.endsAt
     var hasSessions = false
-    table.forEachPlace { place in
-      if isOver { return drop(place, because: "the server is shutting down") }
-      switch table[place].state {
+    table.forEachSlot { slot in
+      if isOver { return drop(slot, because: "the server is shutting down") }
+      switch table[slot].state {
       case .session:
         if budget > 0 {
           budget -= 1
-          close(place, code: 1001, reason: "the server is shutting down, come back")
+          close(slot, code: 1001, reason: "the server is shutting down, come back")
         } else {
           hasSessions = true
         }
       case .http:
-        if let poll = (table[place].task as? Exchange)?.poll { return end(poll, at: place) }
+        if let poll = (table[slot].task as? Exchange)?.poll { return end(poll, at: slot) }
         let isIdle =
-          !table[place].flags.contains(.awaitsAnswer) && table[place].partial.isEmpty
-          && (table[place].task as? Exchange)?.head == nil && table[place].queuedByteCount == 0
+          !table[slot].flags.contains(.awaitsAnswer) && table[slot].partial.isEmpty
+          && (table[slot].task as? Exchange)?.head == nil && table[slot].queuedByteCount == 0
         // A connection that has just come may still bring its first request, a health check say.
-        if isIdle, table[place].flags.contains(.usedBefore) || acceptors.isEmpty { drop(place) }
+        if isIdle, table[slot].flags.contains(.usedBefore) || acceptors.isEmpty { drop(slot) }
       case .closing, .lingering, .free:
         break
       }

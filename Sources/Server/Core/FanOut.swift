@@ -18,9 +18,9 @@ final class FanOutGroup {
   let id: FanOutGroupID
   let dialect: any Dialect
   /// Whether its clients are told their cursors.
-  let tellsCursors: Bool
+  let sendsCursors: Bool
   /// Open sessions, walked in the order in which they came.
-  var members = PlaceSet()
+  var members = SlotSet()
   /// Frames for all members.
   let log: FrameLog
   /// The log's end at the last flush.
@@ -37,7 +37,7 @@ final class FanOutGroup {
   init(id: FanOutGroupID, _ encoding: FanOutEncoding, capacity: Int) {
     self.id = id
     dialect = encoding.dialect
-    tellsCursors = encoding.epoch != nil
+    sendsCursors = encoding.epoch != nil
     log = FrameLog(capacity: capacity)
     roomLog = FrameLog(capacity: capacity)
     writer = FrameWriter(epoch: encoding.epoch, framing: dialect.framing)
@@ -87,7 +87,7 @@ extension Shard {
   /// Whether enough is waiting for everyone that one more look for input is cheap beside it.
   var hasLargeFanOut: Bool {
     let isLarge =
-      (burst?.room.members.count ?? 0) >= 64
+      (pendingRoomBatch?.room.members.count ?? 0) >= 64
       || fanOutGroups.all.contains { $0.log.end != $0.flushedEnd && $0.members.count >= 64 }
     return isLarge
       && fanOutGroups.all.allSatisfy {
@@ -116,11 +116,11 @@ extension Shard {
   }
 
   private func pass(_ event: Event) {
-    if let offset = event.offset { heardThrough = max(heardThrough, offset) }
+    if let offset = event.offset { appliedOffset = max(appliedOffset, offset) }
     switch event.audience {
     case .everyone:
       switch event.body {
-      case .probe(let number): probeReturned(number)
+      case .probe(let number): readinessProbeReturned(number)
       case .storedForEveryone, .expiredForEveryone: catchUp(event)
       default: broadcast(event)
       }
@@ -134,7 +134,7 @@ extension Shard {
   }
 
   private func broadcast(_ event: Event) {
-    settleBurst()
+    materializeRoomBatch()
     for group in fanOutGroups.all where !group.members.isEmpty {
       group.writer.removeAll()
       group.dialect.write(event, to: &group.writer)
@@ -156,36 +156,36 @@ extension Shard {
   private func deliver(_ event: Event, toUser user: UserID) {
     guard directory.contains(user: user) else { return }
     // A copy, because a delivery may end a session, and so change the directory.
-    places.removeAll(keepingCapacity: true)
-    directory.forEachPlace(of: user) { places.append($0) }
-    deliver(event, to: places)
+    slots.removeAll(keepingCapacity: true)
+    directory.forEachSlot(of: user) { slots.append($0) }
+    deliver(event, to: slots)
   }
 
-  /// Hands `event` to what is at `places`: sessions, and polls that wait.
-  func deliver(_ event: Event, to places: [UInt32]) {
-    let written = writeDirect(event, for: places)
-    for place in places where table.contains(place) {
-      guard table[place].state == .session else {
-        wakePoll(event, at: place)
+  /// Hands `event` to what is at `slots`: sessions, and polls that wait.
+  func deliver(_ event: Event, to slots: [UInt32]) {
+    let written = writeDirect(event, for: slots)
+    for slot in slots where table.contains(slot) {
+      guard table[slot].state == .session else {
+        wakePoll(event, at: slot)
         continue
       }
-      guard admits(event, at: place) else { continue }
-      guard let range = written[table[place].group.index] else { continue }
-      queue(log: .direct, from: range.from, to: range.to, at: place)
+      guard admits(event, at: slot) else { continue }
+      guard let range = written[table[slot].group.index] else { continue }
+      queue(log: .direct, from: range.from, to: range.to, at: slot)
       metrics.add(.framesDelivered, range.frameCount)
     }
   }
 
-  /// Puts `event` into the direct log, once for each group of the sessions at `places`, and says
+  /// Puts `event` into the direct log, once for each group of the sessions at `slots`, and says
   /// where: nil for a group that none of them is in, or that has no words for it.
   ///
   /// All of it behind one flush: that would overtake nothing in the middle, but must not come
   /// between a range and those who are to be sent it.
-  private func writeDirect(_ event: Event, for places: [UInt32]) -> [DirectRange?] {
+  private func writeDirect(_ event: Event, for slots: [UInt32]) -> [DirectRange?] {
     var written = [DirectRange?](repeating: nil, count: fanOutGroups.all.count)
     var byteCount = 0
-    for place in places where table.contains(place) && table[place].state == .session {
-      let group = fanOutGroups[table[place].group]
+    for slot in slots where table.contains(slot) && table[slot].state == .session {
+      let group = fanOutGroups[table[slot].group]
       guard written[group.id.index] == nil else { continue }
       written[group.id.index] = DirectRange(from: 0, to: 0, frameCount: 0)
       group.writer.removeAll()
@@ -207,15 +207,15 @@ extension Shard {
     return written
   }
 
-  /// Whether the session at `place` is to get `event` now; a replay takes note of those it is not.
-  private func admits(_ event: Event, at place: UInt32) -> Bool {
-    guard let offset = event.offset else { return !table[place].flags.contains(.ungreeted) }
-    if table[place].flags.contains(.replaying), let replay = table[place].task as? Replay {
+  /// Whether the session at `slot` is to get `event` now; a replay takes note of those it is not.
+  private func admits(_ event: Event, at slot: UInt32) -> Bool {
+    guard let offset = event.offset else { return !table[slot].flags.contains(.handshakePending) }
+    if table[slot].flags.contains(.replaying), let replay = table[slot].task as? Replay {
       return replay.admits(event, offset: offset)
     }
     // What it begins with is read later than this was stored.
-    if table[place].flags.contains(.ungreeted) { return false }
-    if let fetch = table[place].task as? Fetch { fetch.changedThrough = offset }
+    if table[slot].flags.contains(.handshakePending) { return false }
+    if let fetch = table[slot].task as? Fetch { fetch.changedThrough = offset }
     return true
   }
 
@@ -229,65 +229,65 @@ extension Shard {
     return true
   }
 
-  /// Queues the range [from, to) of a log behind what the session at `place` has.
-  func queue(log id: LogID, from: UInt64, to: UInt64, at place: UInt32) {
+  /// Queues the range [from, to) of a log behind what the session at `slot` has.
+  func queue(log id: LogID, from: UInt64, to: UInt64, at slot: UInt32) {
     // guard: nothing-queued-after-close-frame
     // guard: nothing-before-greeting
-    guard table[place].state == .session, from != to, settleBurst(for: place),
-      id.isDirect || !table[place].flags.contains(.ungreeted)
+    guard table[slot].state == .session, from != to, materializeRoomBatch(for: slot),
+      id.isDirect || !table[slot].flags.contains(.handshakePending)
     else { return }
     let count = Int(to - from)
     // Not all at the turn's end: what a client then turned out not to take would become bytes of
     // its own, so many times what anybody may be behind as it has devices.
     let limit = core.configuration.limits.backlogBytesLimit / 2
-    let waiting = queuedByteCount(of: place)
+    let waiting = queuedByteCount(of: slot)
     // guard: answers-flushed-while-made
-    if !table[place].flags.contains(.blocked), waiting > 0, waiting + count > limit {
-      flush(place)
-      guard table.contains(place), table[place].state == .session else { return }
+    if !table[slot].flags.contains(.blocked), waiting > 0, waiting + count > limit {
+      flush(slot)
+      guard table.contains(slot), table[slot].state == .session else { return }
     }
-    if table[place].flags.contains(.blocked) {
+    if table[slot].flags.contains(.blocked) {
       // Before it is held for it: what a client is cut off for is not.
-      checkBacklog(at: place, adding: count)
-      guard table.contains(place), table[place].state == .session else { return }
-      if !mayLean(place) {
-        guard takeSharedTail(at: place) else { return }
-        spillOutbox(at: place)
-        return copyToOwned(log(id), from: from, to: to, at: place)
+      checkBacklog(at: slot, adding: count)
+      guard table.contains(slot), table[slot].state == .session else { return }
+      if !mayPin(slot) {
+        guard takeSharedTail(at: slot) else { return }
+        copyOutOutbox(at: slot)
+        return copyToPrivateBytes(log(id), from: from, to: to, at: slot)
       }
     }
-    let group = fanOutGroups[table[place].group]
-    if table[place].flags.contains(.ungreeted) { table[place].sharedThrough = group.log.end }
-    if table[place].sharedThrough != group.log.end {
-      table[place].outbox.append(
-        log: .everyone(of: group.id), from: table[place].sharedThrough, to: group.log.end)
-      table[place].sharedThrough = group.log.end
+    let group = fanOutGroups[table[slot].group]
+    if table[slot].flags.contains(.handshakePending) { table[slot].groupCursor = group.log.end }
+    if table[slot].groupCursor != group.log.end {
+      table[slot].outbox.append(
+        log: .everyone(of: group.id), from: table[slot].groupCursor, to: group.log.end)
+      table[slot].groupCursor = group.log.end
     }
-    table[place].outbox.append(log: id, from: from, to: to)
-    if table[place].flags.contains(.blocked) { lean(place) }
-    markQueued(place)
+    table[slot].outbox.append(log: id, from: from, to: to)
+    if table[slot].flags.contains(.blocked) { pin(slot) }
+    markQueued(slot)
   }
 
   /// Writes messages in the encoding of the place's group, and queues them for it.
-  func write(to place: UInt32, _ body: (inout FrameWriter) -> Void) {
-    let group = fanOutGroups[table[place].group]
+  func write(to slot: UInt32, _ body: (inout FrameWriter) -> Void) {
+    let group = fanOutGroups[table[slot].group]
     group.writer.removeAll()
     body(&group.writer)
-    send(group.writer.bytes, to: place)
+    send(group.writer.bytes, to: slot)
   }
 
-  /// Queues finished frames for the session at `place` alone.
-  func send(_ frames: [UInt8], to place: UInt32) {
+  /// Queues finished frames for the session at `slot` alone.
+  func send(_ frames: [UInt8], to slot: UInt32) {
     guard !frames.isEmpty else { return }
-    if frames.count > Shard.largestFrameBytes || table[place].flags.contains(.replaying) {
-      return appendOwned(frames, to: place)
+    if frames.count > Shard.largestFrameBytes || table[slot].flags.contains(.replaying) {
+      return appendPrivateBytes(frames, to: slot)
     }
     flushDirectIfFull(adding: frames.count)
     // That flush may have ended the connection.
-    guard table.contains(place) else { return }
+    guard table.contains(slot) else { return }
     let from = direct.end
     appendDirect(frames)
-    queue(log: .direct, from: from, to: direct.end, at: place)
+    queue(log: .direct, from: from, to: direct.end, at: slot)
   }
 
   private func appendDirect(_ frames: [UInt8]) {
@@ -296,26 +296,26 @@ extension Shard {
   }
 
   /// Makes finished frames bytes of the session's own, behind what it has.
-  func appendOwned(_ frames: [UInt8], to place: UInt32) {
-    guard takeSharedTail(at: place) else { return }
-    spillOutbox(at: place)
-    table[place].owned.append(contentsOf: frames)
-    markQueued(place)
+  func appendPrivateBytes(_ frames: [UInt8], to slot: UInt32) {
+    guard takeSharedTail(at: slot) else { return }
+    copyOutOutbox(at: slot)
+    table[slot].privateBytes.append(contentsOf: frames)
+    markQueued(slot)
     // Answers add up, whatever the client is being sent besides: past what it may be behind they
     // are written in the midst of a turn, where nothing is read on for it yet.
     let limit = core.configuration.limits.backlogBytesLimit + Shard.missedBytesLimit
     // guard: resumed-answers-flushed
-    if !table[place].flags.contains(.blocked), table[place].queuedByteCount > limit {
-      guard flushOwned(place) else { return }
+    if !table[slot].flags.contains(.blocked), table[slot].queuedByteCount > limit {
+      guard flushPrivateBytes(slot) else { return }
     }
-    if table[place].flags.contains(.blocked) { checkBacklog(at: place) }
+    if table[slot].flags.contains(.blocked) { checkBacklog(at: slot) }
   }
 
-  /// Puts `place` among those that this turn's flush writes to.
-  func markQueued(_ place: UInt32) {
-    table[place].flags.insert(.queued)
-    if table[place].flags.contains(.blocked) { return }
-    dirty.insert(place)
+  /// Puts `slot` among those that this turn's flush writes to.
+  func markQueued(_ slot: UInt32) {
+    table[slot].flags.insert(.queued)
+    if table[slot].flags.contains(.blocked) { return }
+    dirty.insert(slot)
   }
 
   /// The log that an outbox's range names.
@@ -336,42 +336,42 @@ extension Shard {
     }
   }
 
-  /// Makes the shared frames that `place` has not been sent part of what it owns.
+  /// Makes the shared frames that `slot` has not been sent part of what it owns.
   ///
   /// False when the session has ended on the way.
-  func takeSharedTail(at place: UInt32) -> Bool {
-    guard table[place].state == .session else { return true }
-    guard settleBurst(for: place) else { return false }
-    let group = fanOutGroups[table[place].group]
-    if table[place].flags.contains(.ungreeted) { table[place].sharedThrough = group.log.end }
-    let from = table[place].sharedThrough
+  func takeSharedTail(at slot: UInt32) -> Bool {
+    guard table[slot].state == .session else { return true }
+    guard materializeRoomBatch(for: slot) else { return false }
+    let group = fanOutGroups[table[slot].group]
+    if table[slot].flags.contains(.handshakePending) { table[slot].groupCursor = group.log.end }
+    let from = table[slot].groupCursor
     guard from != group.log.end else { return true }
-    spillOutbox(at: place)
-    copyToOwned(group.log, from: from, to: group.log.end, at: place)
-    table[place].sharedThrough = group.log.end
-    table[place].flags.insert(.queued)
+    copyOutOutbox(at: slot)
+    copyToPrivateBytes(group.log, from: from, to: group.log.end, at: slot)
+    table[slot].groupCursor = group.log.end
+    table[slot].flags.insert(.queued)
     return true
   }
 
   /// Copies the outbox's ranges behind what the connection owns, so that it needs no log.
-  func spillOutbox(at place: UInt32) {
-    guard !table[place].outbox.isEmpty else { return }
-    for index in 0..<table[place].outbox.rangeCount {
-      let range = table[place].outbox[index]
-      copyToOwned(log(range.log), from: range.from, to: range.to, at: place)
+  func copyOutOutbox(at slot: UInt32) {
+    guard !table[slot].outbox.isEmpty else { return }
+    for index in 0..<table[slot].outbox.rangeCount {
+      let range = table[slot].outbox[index]
+      copyToPrivateBytes(log(range.log), from: range.from, to: range.to, at: slot)
     }
-    table[place].outbox.removeAll()
+    table[slot].outbox.removeAll()
   }
 
-  func copyToOwned(_ log: FrameLog, from: UInt64, to: UInt64, at place: UInt32) {
+  func copyToPrivateBytes(_ log: FrameLog, from: UInt64, to: UInt64, at slot: UInt32) {
     let count = Int(to - from)
-    makeRoom(for: count, at: place)
-    let start = table[place].owned.count
-    table[place].owned.append(contentsOf: repeatElement(0, count: count))
+    makeRoom(for: count, at: slot)
+    let start = table[slot].privateBytes.count
+    table[slot].privateBytes.append(contentsOf: repeatElement(0, count: count))
     // SAFETY: `count` bytes were just added at `start`, and an array overlaps no log.
-    unsafe table[place].owned.withUnsafeMutableBytes { bytes in
+    unsafe table[slot].privateBytes.withUnsafeMutableBytes { bytes in
       unsafe log.copy(from: from, to: to, into: bytes.baseAddress! + start)
     }
-    table[place].flags.insert(.queued)
+    table[slot].flags.insert(.queued)
   }
 }

@@ -34,7 +34,7 @@ final class Fetch: HoldsAssembly {
 }
 
 /// An answer of the store's that is ahead of the ring.
-struct HeldAnswer {
+struct AnswerAheadOfRing {
   let id: ConnectionID
   let answer: StoreAnswer
   /// The offset of the newest commit that it includes.
@@ -55,70 +55,70 @@ extension StoreAnswer {
 
 extension Shard {
   /// Takes the store's answer to a session, or keeps it until what it includes has come by.
-  func takeWhenHeard(_ answer: StoreAnswer, at place: UInt32) {
-    if let through = answer.through, through > heardThrough {
-      heldAnswers.append(
-        HeldAnswer(id: table.id(of: place), answer: answer, through: through))
-    } else if let fetch = table[place].task as? Fetch {
-      take(answer, for: fetch, at: place)
+  func takeWhenApplied(_ answer: StoreAnswer, at slot: UInt32) {
+    if let through = answer.through, through > appliedOffset {
+      answersAheadOfRing.append(
+        AnswerAheadOfRing(id: table.id(of: slot), answer: answer, through: through))
+    } else if let fetch = table[slot].task as? Fetch {
+      take(answer, for: fetch, at: slot)
     } else {
-      continueReplay(place, answer)
+      continueReplay(slot, answer)
     }
   }
 
   /// Takes the answers whose events have come by since.
-  func takeHeldAnswers() {
-    guard heldAnswers.contains(where: { $0.through <= heardThrough }) else { return }
-    let held = heldAnswers
-    heldAnswers.removeAll()
+  func takeAnswersAheadOfRing() {
+    guard answersAheadOfRing.contains(where: { $0.through <= appliedOffset }) else { return }
+    let held = answersAheadOfRing
+    answersAheadOfRing.removeAll()
     for one in held where table.holds(one.id) {
-      takeWhenHeard(one.answer, at: one.id.slot)
+      takeWhenApplied(one.answer, at: one.id.slot)
     }
   }
 
-  /// Reads a page for the session at `place`, now or when what is under way is done.
-  func fetch(_ request: PageRequest, at place: UInt32) {
-    switch table[place].task {
+  /// Reads a page for the session at `slot`, now or when what is under way is done.
+  func fetch(_ request: PageRequest, at slot: UInt32) {
+    switch table[slot].task {
     case let replay as Replay: replay.wantedPage = request
     case let fetch as Fetch: fetch.next = request
     default:
       let fetch = Fetch(request)
-      fetch.assembly = table[place].task as? MessageAssembly
-      table[place].task = fetch
-      read(fetch, at: place)
+      fetch.assembly = table[slot].task as? MessageAssembly
+      table[slot].task = fetch
+      read(fetch, at: slot)
     }
   }
 
-  private func read(_ fetch: Fetch, at place: UInt32) {
+  private func read(_ fetch: Fetch, at slot: UInt32) {
     fetch.changedThrough = 0
     let limit = min(max(fetch.request.limit, 1), PageRequest.largestLimit)
-    let id = table.id(of: place)
+    let id = table.id(of: slot)
     let mailbox = mailbox
     let query = StoreQuery.page(
-      user: table[place].user, limit: limit, before: nil, unreadOnly: fetch.request.unreadOnly,
+      user: table[slot].user, limit: limit, before: nil, unreadOnly: fetch.request.unreadOnly,
       type: nil)
     let isAsked = core.store.read(query) { answer in
       mailbox.append(.answer(id, answer))
     }
-    if !isAsked { close(place, code: 1013, reason: "the store is at its limit, try again") }
+    if !isAsked { close(slot, code: 1013, reason: "the store is at its limit, try again") }
   }
 
-  private func take(_ answer: StoreAnswer, for fetch: Fetch, at place: UInt32) {
-    guard table[place].state == .session else { return }
+  private func take(_ answer: StoreAnswer, for fetch: Fetch, at slot: UInt32) {
+    guard table[slot].state == .session else { return }
     guard case .page(let page, _, let counts, let groups) = answer else {
-      return close(place, code: 1011, reason: "the store cannot be read")
+      return close(slot, code: 1011, reason: "the store cannot be read")
     }
-    if fetch.changedThrough > counts.version { return read(fetch, at: place) }
-    table[place].task = fetch.assembly
+    if fetch.changedThrough > counts.version { return read(fetch, at: slot) }
+    table[slot].task = fetch.assembly
     // Half of what a client may be behind, so that the answer alone does not make it a slow one.
     let byteLimit = core.configuration.limits.backlogBytesLimit / 2
-    let dialect = fanOutGroups[table[place].group].dialect
-    write(to: place) { frames in
+    let dialect = fanOutGroups[table[slot].group].dialect
+    write(to: slot) { frames in
       dialect.writePage(page, counts, groups: groups, byteLimit: byteLimit, to: &frames)
     }
-    guard table.contains(place), table[place].state == .session, let next = fetch.next else {
+    guard table.contains(slot), table[slot].state == .session, let next = fetch.next else {
       return
     }
-    self.fetch(next, at: place)
+    self.fetch(next, at: slot)
   }
 }

@@ -12,22 +12,22 @@ internal import Wire
 
 extension Shard {
   /// In steps of so many bytes a blocked connection's own bytes grow.
-  static let ownedStepBytes = 4 * 1_024
+  static let privateStepBytes = 4 * 1_024
 
   /// Sends whatever is queued to whoever can take it; `byteCount` is what a log is added to next,
   /// where that may be more than a flush's worth.
   func flush(before byteCount: UInt64 = 0) {
     for group in fanOutGroups.all where group.log.end != group.flushedEnd { flushShared(group) }
-    flushBurst()
+    flushRoomBatch()
     if !dirty.isEmpty {
-      let places = dirty
+      let slots = dirty
       dirty.removeAll()
-      places.forEach { place in
-        if table.contains(place) { flush(place) }
+      slots.forEach { slot in
+        if table.contains(slot) { flush(slot) }
       }
     }
     directFlushed = direct.end
-    liftLeaning(before: max(byteCount, Shard.flushBytes + UInt64(Shard.largestFrameBytes)))
+    copyOutPinned(before: max(byteCount, Shard.flushBytes + UInt64(Shard.largestFrameBytes)))
     if !unflushed.isEmpty { measureFlushed() }
   }
 
@@ -58,83 +58,83 @@ extension Shard {
     // because no turn of the loop ends another member's connection, and its address is not kept
     // past its turn of the loop.
     unsafe group.log.withBytes(from: from, to: end) { first, second in
-      members.forEach { place in
-        let connection = unsafe table.pointer(to: place)
+      members.forEach { slot in
+        let connection = unsafe table.pointer(to: slot)
         let flags = unsafe connection.pointee.flags
-        if flags.isDisjoint(with: [.blocked, .queued, .polling, .guest]),
-          unsafe connection.pointee.sharedThrough == from
+        if flags.isDisjoint(with: [.blocked, .queued, .polling, .secondaryNamespace]),
+          unsafe connection.pointee.groupCursor == from
         {
           let sent = unsafe kernel.send(connection.pointee.fd, first, second)
           if sent == byteCount {
-            unsafe connection.pointee.sharedThrough = end
+            unsafe connection.pointee.groupCursor = end
             sentToAll += 1
           } else {
-            sharedSent(sent, at: place)
+            sharedSent(sent, at: slot)
           }
         } else if flags.contains(.blocked) {
           // guard: no-cut-during-broadcast
-          blocked.append(place)
+          blocked.append(slot)
         } else {
-          dirty.insert(place)
+          dirty.insert(slot)
         }
       }
     }
     metrics.add(.bytesSent, sentToAll * byteCount)
     // Behind the walk: to cut one of them off settles the burst of its room, and that writes to
     // others, who may be gone then.
-    for place in blocked where table.contains(place) { checkBacklog(at: place) }
+    for slot in blocked where table.contains(slot) { checkBacklog(at: slot) }
   }
 
   /// A member took less than the shared frames.
-  private func sharedSent(_ sent: Int, at place: UInt32) {
+  private func sharedSent(_ sent: Int, at slot: UInt32) {
     if sent >= 0 {
-      table[place].sharedThrough += UInt64(sent)
+      table[slot].groupCursor += UInt64(sent)
       metrics.add(.bytesSent, sent)
-      block(place)
+      block(slot)
     } else if sent == -Int(EAGAIN) {
-      block(place)
+      block(slot)
     } else {
-      drop(place, counting: .resets)
+      drop(slot, counting: .resets)
     }
   }
 
-  /// Sends what the connection at `place` has waiting, in its order.
-  func flush(_ place: UInt32) {
-    if !table[place].flags.isDisjoint(with: .socketless) { return flushWithoutSocket(place) }
-    guard flushOwned(place), flushOutbox(place), flushSharedTail(place) else { return }
-    table[place].flags.remove(.queued)
-    if table[place].flags.contains(.blocked) { unblock(place) }
-    if table.contains(place) { sentAll(place) }
+  /// Sends what the connection at `slot` has waiting, in its order.
+  func flush(_ slot: UInt32) {
+    if !table[slot].flags.isDisjoint(with: .socketless) { return flushWithoutSocket(slot) }
+    guard flushPrivateBytes(slot), flushOutbox(slot), flushSharedTail(slot) else { return }
+    table[slot].flags.remove(.queued)
+    if table[slot].flags.contains(.blocked) { unblock(slot) }
+    if table.contains(slot) { sentAll(slot) }
   }
 
   /// Sends what is the connection's own, and what it is lent; false when it blocked or ended.
-  func flushOwned(_ place: UInt32) -> Bool {
-    if !table[place].flags.isDisjoint(with: .socketless) {
-      flushWithoutSocket(place)
-      return table.contains(place) && !table[place].flags.contains(.blocked)
+  func flushPrivateBytes(_ slot: UInt32) -> Bool {
+    if !table[slot].flags.isDisjoint(with: .socketless) {
+      flushWithoutSocket(slot)
+      return table.contains(slot) && !table[slot].flags.contains(.blocked)
     }
-    if let lent = table[place].lent { return flush(lent, at: place) }
-    guard table[place].ownedSent < table[place].owned.count else { return true }
-    let fd = table[place].fd
-    let skipped = table[place].ownedSent
+    if let sharedBody = table[slot].sharedBody { return flush(sharedBody, at: slot) }
+    guard table[slot].privateSentCount < table[slot].privateBytes.count else { return true }
+    let fd = table[slot].fd
+    let skipped = table[slot].privateSentCount
     // SAFETY: the array is not changed while it is read.
-    let sent = unsafe table[place].owned.withUnsafeBytes { bytes in
+    let sent = unsafe table[slot].privateBytes.withUnsafeBytes { bytes in
       unsafe kernel.send(fd, UnsafeRawBufferPointer(rebasing: bytes[skipped...]))
     }
-    guard sent >= 0 else { return failed(place, sent) }
+    guard sent >= 0 else { return failed(slot, sent) }
     metrics.add(.bytesSent, sent)
-    table[place].ownedSent += sent
-    if table[place].ownedSent == table[place].owned.count {
+    table[slot].privateSentCount += sent
+    if table[slot].privateSentCount == table[slot].privateBytes.count {
       // What is answered and taken at once comes and goes in the same memory.
       // guard: freed-bytes-on-catch-up
-      if table[place].flags.contains(.blocked) { noteFreed(table[place].owned.count) }
-      table[place].owned = []
-      table[place].ownedSent = 0
+      if table[slot].flags.contains(.blocked) { noteFreed(table[slot].privateBytes.count) }
+      table[slot].privateBytes = []
+      table[slot].privateSentCount = 0
       return true
     }
-    if sent > 0 { table[place].progressAt = now }
-    forgetSent(place)
-    block(place)
+    if sent > 0 { table[slot].progressAt = now }
+    forgetSent(slot)
+    block(slot)
     return false
   }
 
@@ -142,30 +142,30 @@ extension Shard {
   ///
   /// A reader that is slow is owed as much as any other and holds nothing of it: what it has not
   /// taken is a place in bytes that are there anyway.
-  private func flush(_ lent: Lent, at place: UInt32) -> Bool {
-    let fd = table[place].fd
-    let skipped = table[place].ownedSent
+  private func flush(_ sharedBody: SharedBody, at slot: UInt32) -> Bool {
+    let fd = table[slot].fd
+    let skipped = table[slot].privateSentCount
     // SAFETY: neither array is changed while it is read.
-    let sent = unsafe table[place].owned.withUnsafeBytes { own in
-      unsafe lent.bytes.withUnsafeBytes { bytes in
-        let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[lent.sent...])
+    let sent = unsafe table[slot].privateBytes.withUnsafeBytes { own in
+      unsafe sharedBody.bytes.withUnsafeBytes { bytes in
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[sharedBody.sent...])
         guard skipped < own.count else { return unsafe kernel.send(fd, rest) }
         return unsafe kernel.send(fd, UnsafeRawBufferPointer(rebasing: own[skipped...]), rest)
       }
     }
-    guard sent >= 0 else { return failed(place, sent) }
+    guard sent >= 0 else { return failed(slot, sent) }
     metrics.add(.bytesSent, sent)
-    if sent > 0 { table[place].progressAt = now }
-    let ownCount = min(sent, table[place].owned.count - skipped)
-    table[place].ownedSent += ownCount
-    lent.sent += sent - ownCount
-    guard lent.sent == lent.bytes.count else {
-      block(place)
+    if sent > 0 { table[slot].progressAt = now }
+    let ownCount = min(sent, table[slot].privateBytes.count - skipped)
+    table[slot].privateSentCount += ownCount
+    sharedBody.sent += sent - ownCount
+    guard sharedBody.sent == sharedBody.bytes.count else {
+      block(slot)
       return false
     }
-    table[place].owned = []
-    table[place].ownedSent = 0
-    table[place].lent = nil
+    table[slot].privateBytes = []
+    table[slot].privateSentCount = 0
+    table[slot].sharedBody = nil
     return true
   }
 
@@ -173,14 +173,15 @@ extension Shard {
   /// rid of it.
   ///
   /// Not each time, so that a large answer which is taken in small pieces is not moved for each.
-  private func forgetSent(_ place: UInt32) {
-    let sent = table[place].ownedSent
+  private func forgetSent(_ slot: UInt32) {
+    let sent = table[slot].privateSentCount
     // guard: sent-bytes-released
-    guard sent >= 4 * Shard.ownedStepBytes, sent >= (table[place].owned.count - sent) / 4 else {
+    guard sent >= 4 * Shard.privateStepBytes, sent >= (table[slot].privateBytes.count - sent) / 4
+    else {
       return
     }
-    table[place].owned.removeFirst(sent)
-    table[place].ownedSent = 0
+    table[slot].privateBytes.removeFirst(sent)
+    table[slot].privateSentCount = 0
   }
 
   /// Makes room for `count` more bytes behind what the connection owns.
@@ -189,27 +190,27 @@ extension Shard {
   /// where what was sent lies, as far as that reaches, because else a client would be held that on
   /// top of what it is behind; but not for less than half a step, or all that a client owns would
   /// be moved for each frame that it is sent.
-  func makeRoom(for count: Int, at place: UInt32) {
-    guard table[place].owned.count + count > table[place].owned.capacity else { return }
-    let step = Shard.ownedStepBytes
+  func makeRoom(for count: Int, at slot: UInt32) {
+    guard table[slot].privateBytes.count + count > table[slot].privateBytes.capacity else { return }
+    let step = Shard.privateStepBytes
     // guard: sent-bytes-make-room
-    if table[place].ownedSent >= step / 2 {
-      table[place].owned.removeFirst(table[place].ownedSent)
-      table[place].ownedSent = 0
+    if table[slot].privateSentCount >= step / 2 {
+      table[slot].privateBytes.removeFirst(table[slot].privateSentCount)
+      table[slot].privateSentCount = 0
     }
-    let needed = table[place].owned.count + count
-    guard needed > table[place].owned.capacity else { return }
-    table[place].owned.reserveCapacity((needed + step - 1) / step * step)
+    let needed = table[slot].privateBytes.count + count
+    guard needed > table[slot].privateBytes.capacity else { return }
+    table[slot].privateBytes.reserveCapacity((needed + step - 1) / step * step)
   }
 
   /// False when the connection blocked or ended.
-  private func flushOutbox(_ place: UInt32) -> Bool {
-    while !table[place].outbox.isEmpty {
+  private func flushOutbox(_ slot: UInt32) -> Bool {
+    while !table[slot].outbox.isEmpty {
       let offered: Int
       let sent: Int
-      let fd = table[place].fd
-      if table[place].outbox.rangeCount == 1 {
-        let range = table[place].outbox[0]
+      let fd = table[slot].fd
+      if table[slot].outbox.rangeCount == 1 {
+        let range = table[slot].outbox[0]
         offered = range.count
         // SAFETY: the log is not appended to while its bytes are sent.
         sent = unsafe log(range.log).withBytes(from: range.from, to: range.to) {
@@ -217,15 +218,15 @@ extension Shard {
         }
       } else {
         // Many small pieces are cheaper to copy together than to hand to the kernel one by one.
-        offered = gather(place)
+        offered = gather(slot)
         let pieces = unsafe gathered.region(at: 0, count: offered)
         sent = unsafe kernel.send(fd, UnsafeRawBufferPointer(pieces))
       }
-      guard sent >= 0 else { return failed(place, sent) }
+      guard sent >= 0 else { return failed(slot, sent) }
       metrics.add(.bytesSent, sent)
-      table[place].outbox.advance(by: sent)
+      table[slot].outbox.advance(by: sent)
       if sent < offered {
-        block(place)
+        block(slot)
         return false
       }
     }
@@ -233,10 +234,10 @@ extension Shard {
   }
 
   /// Copies as much of the outbox as fits into the gathering buffer, and says how much.
-  private func gather(_ place: UInt32) -> Int {
+  private func gather(_ slot: UInt32) -> Int {
     var count = 0
-    for index in 0..<table[place].outbox.rangeCount {
-      let range = table[place].outbox[index]
+    for index in 0..<table[slot].outbox.rangeCount {
+      let range = table[slot].outbox[index]
       let taken = min(range.count, gathered.count - count)
       guard taken > 0 else { break }
       // SAFETY: `region` checks that the piece lies inside the buffer.
@@ -249,31 +250,31 @@ extension Shard {
   }
 
   /// False when the connection blocked or ended.
-  private func flushSharedTail(_ place: UInt32) -> Bool {
-    guard table[place].state == .session, !table[place].flags.contains(.ungreeted) else {
+  private func flushSharedTail(_ slot: UInt32) -> Bool {
+    guard table[slot].state == .session, !table[slot].flags.contains(.handshakePending) else {
       return true
     }
-    let log = fanOutGroups[table[place].group].log
-    let from = table[place].sharedThrough
+    let log = fanOutGroups[table[slot].group].log
+    let from = table[slot].groupCursor
     let end = log.end
     guard from != end else { return true }
-    let fd = table[place].fd
+    let fd = table[slot].fd
     // SAFETY: the log is not appended to while its bytes are sent.
     let sent = unsafe log.withBytes(from: from, to: end) { unsafe kernel.send(fd, $0, $1) }
-    guard sent >= 0 else { return failed(place, sent) }
+    guard sent >= 0 else { return failed(slot, sent) }
     metrics.add(.bytesSent, sent)
-    table[place].sharedThrough += UInt64(sent)
-    if table[place].sharedThrough == end { return true }
-    if sent > 0 { table[place].progressAt = now }
-    block(place)
+    table[slot].groupCursor += UInt64(sent)
+    if table[slot].groupCursor == end { return true }
+    if sent > 0 { table[slot].progressAt = now }
+    block(slot)
     return false
   }
 
-  private func failed(_ place: UInt32, _ result: Int) -> Bool {
+  private func failed(_ slot: UInt32, _ result: Int) -> Bool {
     if result == -Int(EAGAIN) {
-      block(place)
+      block(slot)
     } else {
-      drop(place, counting: .resets)
+      drop(slot, counting: .resets)
     }
     return false
   }
@@ -281,166 +282,166 @@ extension Shard {
   // MARK: Blocked connections
 
   /// Awaits writability.
-  func block(_ place: UInt32) {
-    if mayLean(place) { lean(place) } else { spillOutbox(at: place) }
-    countBlocked(table[place].owned.count - table[place].ownedSent, at: place)
-    guard !table[place].flags.contains(.blocked) else { return }
-    table[place].flags.insert(.blocked)
-    table[place].progressAt = now
+  func block(_ slot: UInt32) {
+    if mayPin(slot) { pin(slot) } else { copyOutOutbox(at: slot) }
+    countBlocked(table[slot].privateBytes.count - table[slot].privateSentCount, at: slot)
+    guard !table[slot].flags.contains(.blocked) else { return }
+    table[slot].flags.insert(.blocked)
+    table[slot].progressAt = now
     blockedCount += 1
-    updateInterest(place)
-    if table.contains(place) { scheduleTimer(place) }
+    updateInterest(slot)
+    if table.contains(slot) { scheduleTimer(slot) }
   }
 
-  /// Whether the connection at `place`, blocked, may have ranges of logs to be sent.
+  /// Whether the connection at `slot`, blocked, may have ranges of logs to be sent.
   ///
   /// So many that they cost more than a small frame each would are copied together; and what has no
   /// socket is always behind between two polls.
-  func mayLean(_ place: UInt32) -> Bool {
-    table[place].flags.isDisjoint(with: .socketless)
+  func mayPin(_ slot: UInt32) -> Bool {
+    table[slot].flags.isDisjoint(with: .socketless)
       // guard: small-ranges-copied
-      && table[place].outbox.rangeCount < Shard.leaningRangesLimit
+      && table[slot].outbox.rangeCount < Shard.pinnedRangesLimit
   }
 
-  private static let leaningRangesLimit = 32
+  private static let pinnedRangesLimit = 32
 
-  /// Notes that the ranges of the connection at `place` are needed on.
-  func lean(_ place: UInt32) {
-    guard !table[place].outbox.isEmpty else { return }
-    leaning.insert(place)
-    for index in 0..<table[place].outbox.rangeCount {
-      let range = table[place].outbox[index]
-      let known = leaningFrom[range.log.index]
-      leaningFrom[range.log.index] = min(known ?? .max, range.from)
+  /// Notes that the ranges of the connection at `slot` are needed on.
+  func pin(_ slot: UInt32) {
+    guard !table[slot].outbox.isEmpty else { return }
+    pinned.insert(slot)
+    for index in 0..<table[slot].outbox.rangeCount {
+      let range = table[slot].outbox[index]
+      let known = pinnedFrom[range.log.index]
+      pinnedFrom[range.log.index] = min(known ?? .max, range.from)
     }
   }
 
   /// Copies what blocked connections have in the logs once one of these is about to come round to
   /// it: before the next flush it is added to by no more than `byteCount`, a flush's worth and a
   /// large frame at the least.
-  private func liftLeaning(before byteCount: UInt64) {
-    guard !leaning.isEmpty else { return }
-    let isDue = leaningFrom.indices.contains { index in
-      guard let from = leaningFrom[index] else { return false }
+  private func copyOutPinned(before byteCount: UInt64) {
+    guard !pinned.isEmpty else { return }
+    let isDue = pinnedFrom.indices.contains { index in
+      guard let from = pinnedFrom[index] else { return false }
       let log = log(LogID(index: index))
       return log.end - from + byteCount > UInt64(log.capacity)
     }
     // guard: ranges-copied-before-overwrite
     guard isDue else { return }
-    let places = leaning
-    places.forEach { place in
-      stopLeaning(place)
-      spillOutbox(at: place)
-      countBlocked(table[place].owned.count - table[place].ownedSent, at: place)
+    let slots = pinned
+    slots.forEach { slot in
+      unpin(slot)
+      copyOutOutbox(at: slot)
+      countBlocked(table[slot].privateBytes.count - table[slot].privateSentCount, at: slot)
     }
   }
 
-  /// Forgets that the connection at `place` needs anything of the logs.
-  func stopLeaning(_ place: UInt32) {
-    guard leaning.remove(place), leaning.isEmpty else { return }
-    for index in leaningFrom.indices { leaningFrom[index] = nil }
+  /// Forgets that the connection at `slot` needs anything of the logs.
+  func unpin(_ slot: UInt32) {
+    guard pinned.remove(slot), pinned.isEmpty else { return }
+    for index in pinnedFrom.indices { pinnedFrom[index] = nil }
   }
 
-  func unblock(_ place: UInt32) {
-    stopLeaning(place)
-    table[place].flags.remove(.blocked)
+  func unblock(_ slot: UInt32) {
+    unpin(slot)
+    table[slot].flags.remove(.blocked)
     blockedCount -= 1
-    countBlocked(0, at: place)
+    countBlocked(0, at: slot)
     // It has taken everything, so it is there; it was not pinged while it was behind.
-    table[place].heardAt = now
-    updateInterest(place)
-    if table.contains(place) { scheduleTimer(place) }
+    table[slot].lastReceivedAt = now
+    updateInterest(slot)
+    if table.contains(slot) { scheduleTimer(slot) }
   }
 
   /// Brings the sum of blocked bytes up to date with this connection's.
-  func countBlocked(_ byteCount: Int, at place: UInt32) {
-    blockedBytes += byteCount - table[place].blockedBytes
-    table[place].blockedBytes = byteCount
+  func countBlocked(_ byteCount: Int, at slot: UInt32) {
+    blockedBytes += byteCount - table[slot].blockedBytes
+    table[slot].blockedBytes = byteCount
   }
 
   /// Whether there is memory for one more page that its client may be slow to take.
   var hasRoomForPage: Bool { blockedBytes < core.configuration.limits.blockedBytesLimit }
 
-  /// Bytes that the session at `place` still has to be sent, of its own and of what all are sent.
-  func queuedByteCount(of place: UInt32) -> Int {
-    let log = fanOutGroups[table[place].group].log
-    return table[place].queuedByteCount + Int(log.end - table[place].sharedThrough)
+  /// Bytes that the session at `slot` still has to be sent, of its own and of what all are sent.
+  func queuedByteCount(of slot: UInt32) -> Int {
+    let log = fanOutGroups[table[slot].group].log
+    return table[slot].queuedByteCount + Int(log.end - table[slot].groupCursor)
   }
 
-  /// How far behind the session at `place` may be.
+  /// How far behind the session at `slot` may be.
   ///
   /// One that is polled is always behind between two polls, and has no kernel to keep for it what
   /// comes meanwhile.
-  private func backlogBytesLimit(of place: UInt32) -> Int {
+  private func backlogBytesLimit(of slot: UInt32) -> Int {
     let limit = core.configuration.limits.backlogBytesLimit
-    guard table[place].flags.contains(.polling) else { return limit }
+    guard table[slot].flags.contains(.polling) else { return limit }
     // No further than a log goes back.
     let held =
       core.configuration.limits.frameLogCapacity - Int(Shard.flushBytes) - Shard.largestFrameBytes
     return min(4 * limit, held)
   }
 
-  /// Cuts the connection at `place` off when it is further behind than allowed, or would be with
+  /// Cuts the connection at `slot` off when it is further behind than allowed, or would be with
   /// `count` bytes more.
   ///
   /// One that only had no time to read yet is given more of the kernel's room first.
-  func checkBacklog(at place: UInt32, adding count: Int = 0) {
-    guard isTooFarBehind(place, adding: count) else { return }
+  func checkBacklog(at slot: UInt32, adding count: Int = 0) {
+    guard isTooFarBehind(slot, adding: count) else { return }
     // guard: raised-send-buffer
-    if isDeepened(place) {
+    if hasRaisedSendBuffer(slot) {
       // It stays blocked until the kernel says that there is room, but that may have been a while.
-      _ = flushOwned(place) && flushOutbox(place) && flushSharedTail(place)
-      guard table.contains(place), isTooFarBehind(place, adding: count) else { return }
+      _ = flushPrivateBytes(slot) && flushOutbox(slot) && flushSharedTail(slot)
+      guard table.contains(slot), isTooFarBehind(slot, adding: count) else { return }
     }
-    cutSlowConsumer(place)
+    cutSlowConsumer(slot)
   }
 
-  /// Whether the kernel takes a burst for the connection at `place`: has it do so, but for a client
+  /// Whether the kernel takes a burst for the connection at `slot`: has it do so, but for a client
   /// that is asleep, and would only have so much more held for it.
-  private func isDeepened(_ place: UInt32) -> Bool {
-    if table[place].flags.contains(.deepened) { return true }
+  private func hasRaisedSendBuffer(_ slot: UInt32) -> Bool {
+    if table[slot].flags.contains(.raisedSendBuffer) { return true }
     let limits = core.configuration.limits
-    let fd = table[place].fd
+    let fd = table[slot].fd
     // guard: zero-window-send-buffer
-    guard fd >= 0, limits.unsentBurstBytesLimit > limits.unsentBytesLimit,
-      !kernel.isAsleep(fd, milliseconds: limits.sleepMilliseconds)
+    guard fd >= 0, limits.raisedUnsentBytesLimit > limits.unsentBytesLimit,
+      !kernel.hasZeroWindow(fd, milliseconds: limits.zeroWindowMilliseconds)
     else { return false }
-    table[place].flags.insert(.deepened)
-    kernel.limitUnsent(fd, to: limits.unsentBurstBytesLimit)
+    table[slot].flags.insert(.raisedSendBuffer)
+    kernel.limitUnsent(fd, to: limits.raisedUnsentBytesLimit)
     return true
   }
 
-  private func isTooFarBehind(_ place: UInt32, adding count: Int) -> Bool {
-    guard table[place].state == .session else { return false }
-    let log = fanOutGroups[table[place].group].log
-    var behind = table[place].queuedByteCount
+  private func isTooFarBehind(_ slot: UInt32, adding count: Int) -> Bool {
+    guard table[slot].state == .session else { return false }
+    let log = fanOutGroups[table[slot].group].log
+    var behind = table[slot].queuedByteCount
     // A page of missed notifications is sent ahead of the client's pace, one at a time.
-    if table[place].flags.contains(.replaying) { behind = max(0, behind - Shard.missedBytesLimit) }
+    if table[slot].flags.contains(.replaying) { behind = max(0, behind - Shard.missedBytesLimit) }
     // The page counts for what is its own, not for what it leaves in the log: that is overwritten
     // whoever replays.
-    behind += Int(log.end - table[place].sharedThrough) + count
+    behind += Int(log.end - table[slot].groupCursor) + count
     // guard: backlog-bytes
-    return behind > backlogBytesLimit(of: place)
+    return behind > backlogBytesLimit(of: slot)
   }
 
   /// Tells a slow consumer 1013, behind the frame that it was sent a part of.
-  func cutSlowConsumer(_ place: UInt32) {
+  func cutSlowConsumer(_ slot: UInt32) {
     // Here and not by `close`: what is put in may be what cuts it off.
     // guard: batch-cut-once
-    guard settleBurst(for: place) else { return }
+    guard materializeRoomBatch(for: slot) else { return }
     metrics.add(.slowConsumers)
-    let group = fanOutGroups[table[place].group]
-    if table[place].ownedSent == table[place].owned.count {
+    let group = fanOutGroups[table[slot].group]
+    if table[slot].privateSentCount == table[slot].privateBytes.count {
       var next = OutboxRange(
-        log: .everyone(of: group.id), from: table[place].sharedThrough, to: group.log.end)
-      if !table[place].outbox.isEmpty { next = table[place].outbox[0] }
+        log: .everyone(of: group.id), from: table[slot].groupCursor, to: group.log.end)
+      if !table[slot].outbox.isEmpty { next = table[slot].outbox[0] }
       // guard: slow-consumer-outbox-cleared
-      table[place].outbox.removeAll()
+      table[slot].outbox.removeAll()
       // The log holds it: a backlog is far smaller than its capacity.
       let end = min(frameEnds(of: next.log).end(at: next.from) ?? next.to, next.to)
-      if end > next.from { copyToOwned(log(next.log), from: next.from, to: end, at: place) }
+      if end > next.from { copyToPrivateBytes(log(next.log), from: next.from, to: end, at: slot) }
     }
-    table[place].sharedThrough = group.log.end
-    close(place, code: 1013, reason: "too far behind, resume with your cursor")
+    table[slot].groupCursor = group.log.end
+    close(slot, code: 1013, reason: "too far behind, resume with your cursor")
   }
 }

@@ -25,7 +25,7 @@ final class Exchange {
   var pending: PendingAnswer?
   /// The session of Engine.IO that the request is for, and what it is to do there.
   var engine: EngineSession?
-  var errand = EngineErrand.post
+  var requestKind = EngineRequestKind.post
   /// Whether the peer has ended its side: the connection ends with this answer.
   var isLast = false
 
@@ -39,7 +39,7 @@ final class Exchange {
     heldBytes = 0
     chunked = nil
     pending = nil
-    if errand == .post { engine?.isPosting = false }
+    if requestKind == .post { engine?.isPosting = false }
     engine = nil
   }
 
@@ -49,7 +49,7 @@ final class Exchange {
 
 /// A whole request, judged and ready to be answered.
 struct Request {
-  let place: UInt32
+  let slot: UInt32
   let head: HTTPRequestHead
   let route: Endpoints.Match
   let caller: Caller
@@ -59,45 +59,45 @@ struct Request {
 
 extension Shard {
   /// Handles the requests in the scratch's [from, end) and returns where the unfinished one begins.
-  func processHTTP(_ place: UInt32, from: Int, to end: Int) -> Int {
-    let id = table.id(of: place)
+  func processHTTP(_ slot: UInt32, from: Int, to end: Int) -> Int {
+    let id = table.id(of: slot)
     var offset = from
     do throws(HTTPViolation) {
-      while offset < end, table.holds(id), table[place].state == .http {
-        if table[place].flags.contains(.awaitsAnswer)
-          || table[place].queuedByteCount > core.configuration.limits.responseBytesLimit
+      while offset < end, table.holds(id), table[slot].state == .http {
+        if table[slot].flags.contains(.awaitsAnswer)
+          || table[slot].queuedByteCount > core.configuration.limits.responseBytesLimit
           // Nothing can be put behind what is lent.
           // guard: no-answer-before-shared-body
-          || table[place].lent != nil
+          || table[slot].sharedBody != nil
         {
           // One request at a time: the rest waits here, and the peer's in its own buffers.
-          table[place].flags.insert(.readPaused)
-          updateInterest(place)
+          table[slot].flags.insert(.readPaused)
+          updateInterest(slot)
           return offset
         }
-        let exchange = exchange(at: place)
+        let exchange = exchange(at: slot)
         guard let head = exchange.head else {
-          let consumed = try processHead(exchange, place, from: offset, to: end)
+          let consumed = try processHead(exchange, slot, from: offset, to: end)
           if consumed == 0 { return offset }
           offset += consumed
           continue
         }
-        guard let consumed = try processBody(exchange, head, place, from: offset, to: end) else {
+        guard let consumed = try processBody(exchange, head, slot, from: offset, to: end) else {
           return end
         }
         offset += consumed
       }
     } catch {
-      refuse(place, status: error.status, code: "bad_request", message: error.reason)
+      refuse(slot, status: error.status, code: "bad_request", message: error.reason)
       return end
     }
     return offset
   }
 
-  func exchange(at place: UInt32) -> Exchange {
-    if let exchange = table[place].task as? Exchange { return exchange }
+  func exchange(at slot: UInt32) -> Exchange {
+    if let exchange = table[slot].task as? Exchange { return exchange }
     let exchange = Exchange()
-    table[place].task = exchange
+    table[slot].task = exchange
     return exchange
   }
 
@@ -105,65 +105,65 @@ extension Shard {
   ///
   /// Returns the bytes taken; 0 when the head is not complete.
   private func processHead(
-    _ exchange: Exchange, _ place: UInt32, from: Int, to end: Int
+    _ exchange: Exchange, _ slot: UInt32, from: Int, to end: Int
   ) throws(HTTPViolation) -> Int {
     let limits = core.configuration.limits
     let head = try scratch.withSpan(from: from, to: end) { (bytes) throws(HTTPViolation) in
       try exchange.parser.parse(bytes)
     }
     guard let head else {
-      if table[place].flags.contains(.usedBefore) {
+      if table[slot].flags.contains(.usedBefore) {
         // The first bytes of a further request start its clock.
-        table[place].flags.remove(.usedBefore)
-        table[place].deadline = now + limits.headTimeoutMilliseconds
-        scheduleTimer(place)
+        table[slot].flags.remove(.usedBefore)
+        table[slot].deadline = now + limits.headTimeoutMilliseconds
+        scheduleTimer(slot)
       }
       return 0
     }
     exchange.head = head
     metrics.add(.requests)
-    switch beginEngine(head, at: place, from: from, to: end) {
+    switch beginEngine(head, at: slot, from: from, to: end) {
     case .taken: return head.byteCount
     case .takesBody: break
     case .notOurs:
-      if try beginUpgrade(head, at: place) { return head.byteCount }
-      guard judge(head, exchange, place) else { return head.byteCount }
+      if try beginUpgrade(head, at: slot) { return head.byteCount }
+      guard judge(head, exchange, slot) else { return head.byteCount }
     }
     if head.isChunked {
       exchange.chunked = ChunkedBodyDecoder(bodyBytesLimit: exchange.bodyLimit)
     } else if head.contentLength ?? 0 == 0 {
-      complete(exchange, head, place)
+      complete(exchange, head, slot)
       return head.byteCount
     }
     if head.expectsContinue {
-      table[place].owned.append(contentsOf: Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
-      markQueued(place)
+      table[slot].privateBytes.append(contentsOf: Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
+      markQueued(slot)
     }
     // guard: body-timeout
-    table[place].deadline = now + limits.bodyTimeoutMilliseconds
-    scheduleTimer(place)
+    table[slot].deadline = now + limits.bodyTimeoutMilliseconds
+    scheduleTimer(slot)
     return head.byteCount
   }
 
   /// Decides by the head alone whether a request goes on.
   ///
   /// False when it was answered.
-  private func judge(_ head: HTTPRequestHead, _ exchange: Exchange, _ place: UInt32) -> Bool {
+  private func judge(_ head: HTTPRequestHead, _ exchange: Exchange, _ slot: UInt32) -> Bool {
     let match: Endpoints.Match
     switch routes.match(head) {
     case .found(let endpoint, let parameters):
       match = Endpoints.Match(endpoint: endpoint, parameters: parameters)
     case .methodNotAllowed(let allow):
       if let preflight = core.origins.preflight(head, methods: allow) {
-        answerEarly(preflight, head, place)
+        answerEarly(preflight, head, slot)
         return false
       }
       answerEarly(
-        .failure(405, "method_not_allowed", "use \(allow)").with("Allow", allow), head, place)
+        .failure(405, "method_not_allowed", "use \(allow)").with("Allow", allow), head, slot)
       return false
     case .notFound:
       // guard: response-without-request-path
-      answerEarly(.failure(404, "not_found", "there is nothing at this path"), head, place)
+      answerEarly(.failure(404, "not_found", "there is nothing at this path"), head, slot)
       return false
     }
     exchange.route = match
@@ -175,21 +175,21 @@ extension Shard {
       default: limits.bodyBytesLimit
       }
     do throws(Refusal) {
-      let caller = try admit(head, to: match.endpoint, at: place)
+      let caller = try admit(head, to: match.endpoint, at: slot)
       try takePublish(by: caller, head, to: match.endpoint)
       exchange.caller = caller
     } catch {
-      answerEarly(error.answer, head, place)
+      answerEarly(error.answer, head, slot)
       return false
     }
     if let length = head.contentLength, length > exchange.bodyLimit {
       answerEarly(
         .failure(413, "too_large", "a body here has at most \(exchange.bodyLimit) bytes"), head,
-        place)
+        slot)
       return false
     }
     guard hasRoomForBody(head, limit: exchange.bodyLimit) else {
-      answerEarly(Shard.tooManyBodies, head, place)
+      answerEarly(Shard.tooManyBodies, head, slot)
       return false
     }
     return true
@@ -204,17 +204,17 @@ extension Shard {
   static let tooManyBodies = Answer.unavailable("busy", "too many bodies at once")
 
   /// Answers a request whose body, if it has one, will not be read.
-  func answerEarly(_ answer: Answer, _ head: HTTPRequestHead, _ place: UInt32) {
+  func answerEarly(_ answer: Answer, _ head: HTTPRequestHead, _ slot: UInt32) {
     let hasBody = head.isChunked || (head.contentLength ?? 0) > 0
-    if hasBody { exchange(at: place).isLast = true }
-    respond(answer, at: place)
+    if hasBody { exchange(at: slot).isLast = true }
+    respond(answer, at: slot)
   }
 
   /// Takes body bytes and answers when they are complete.
   ///
   /// Nil when all were taken and more are needed, else how many were taken.
   private func processBody(
-    _ exchange: Exchange, _ head: HTTPRequestHead, _ place: UInt32, from: Int, to end: Int
+    _ exchange: Exchange, _ head: HTTPRequestHead, _ slot: UInt32, from: Int, to end: Int
   ) throws(HTTPViolation) -> Int? {
     let before = exchange.body.count
     var consumed = 0
@@ -242,15 +242,15 @@ extension Shard {
       // claim it.
       if bodyBytesInFlight > core.configuration.limits.bodiesInFlightBytesLimit {
         exchange.isLast = true
-        respond(Shard.tooManyBodies, at: place)
+        respond(Shard.tooManyBodies, at: slot)
       }
       return nil
     }
-    complete(exchange, head, place)
+    complete(exchange, head, slot)
     return consumed
   }
 
-  private func complete(_ exchange: Exchange, _ head: HTTPRequestHead, _ place: UInt32) {
+  private func complete(_ exchange: Exchange, _ head: HTTPRequestHead, _ slot: UInt32) {
     let body = exchange.body
     exchange.heldBytes = body.count
     exchange.body = []
@@ -259,10 +259,10 @@ extension Shard {
     do throws(HTTPViolation) {
       query = try QueryString(head.query ?? "")
     } catch {
-      return respond(.failure(error.status, "bad_request", error.reason), at: place)
+      return respond(.failure(error.status, "bad_request", error.reason), at: slot)
     }
     let request = Request(
-      place: place, head: head, route: route, caller: caller, query: query, body: body)
+      slot: slot, head: head, route: route, caller: caller, query: query, body: body)
     let result: EndpointResult
     do throws(Refusal) {
       result = try Endpoints.answer(request, on: self)
@@ -270,25 +270,25 @@ extension Shard {
       result = .now(error.answer)
     }
     // A broadcast that has to make room in the ring flushes, and that may end this very connection.
-    guard table.contains(place) else { return }
+    guard table.contains(slot) else { return }
     switch result {
     case .now(let answer):
-      respond(answer, at: place)
+      respond(answer, at: slot)
     case .stream(let since, let rooms):
       openStream(request, since: since, rooms: rooms)
     case .metricsStream:
       openMetricsStream(request)
     case .later(let pending):
       exchange.pending = pending
-      table[place].flags.insert(.awaitsAnswer)
-      table[place].deadline = .max
-      scheduleTimer(place)
+      table[slot].flags.insert(.awaitsAnswer)
+      table[slot].deadline = .max
+      scheduleTimer(slot)
     }
   }
 
   /// Writes the answer to the request under way and makes ready for the next.
-  func respond(_ answer: Answer, at place: UInt32) {
-    let exchange = exchange(at: place)
+  func respond(_ answer: Answer, at slot: UInt32) {
+    let exchange = exchange(at: slot)
     let keepsAlive = exchange.keepsAlive && !answer.endsConnection && drain == nil
     if answer.status >= 400 { metrics.add(.refusedRequests) }
     var response = answer.response
@@ -301,19 +301,19 @@ extension Shard {
     }
     let isHead = exchange.head?.method == .head
     // guard: client-file-body-shared
-    let isLent = answer.isShared && !isHead
+    let isSharedBody = answer.isShared && !isHead
     response.write(
-      keepsAlive: keepsAlive, isHead: isHead || isLent, into: &table[place].owned)
-    if isLent { table[place].lent = Lent(bytes: response.body) }
+      keepsAlive: keepsAlive, isHead: isHead || isSharedBody, into: &table[slot].privateBytes)
+    if isSharedBody { table[slot].sharedBody = SharedBody(bytes: response.body) }
     exchange.reset()
     countBody(of: exchange)
-    unlist(place)
-    table[place].flags.remove(.awaitsAnswer)
-    if !keepsAlive { return closeWhenSent(place) }
-    table[place].flags.insert(.usedBefore)
-    table[place].deadline = now + core.configuration.limits.idleTimeoutMilliseconds
-    scheduleTimer(place)
-    if table.contains(place) { markQueued(place) }
+    unlist(slot)
+    table[slot].flags.remove(.awaitsAnswer)
+    if !keepsAlive { return closeWhenSent(slot) }
+    table[slot].flags.insert(.usedBefore)
+    table[slot].deadline = now + core.configuration.limits.idleTimeoutMilliseconds
+    scheduleTimer(slot)
+    if table.contains(slot) { markQueued(slot) }
   }
 
   /// The time of day as HTTP writes it, made once a second.
@@ -327,45 +327,45 @@ extension Shard {
   }
 
   /// Answers something that cannot be a request of this server's, and ends the connection.
-  func refuse(_ place: UInt32, status: UInt16, code: String, message: String) {
+  func refuse(_ slot: UInt32, status: UInt16, code: String, message: String) {
     metrics.add(.protocolViolations)
     // guard: log-without-malformed-input
-    exchange(at: place).isLast = true
-    respond(.failure(status, code, message), at: place)
+    exchange(at: slot).isLast = true
+    respond(.failure(status, code, message), at: slot)
   }
 
   /// The time for a request, or for the next one to begin, is up.
-  func requestTimedOut(_ place: UInt32) {
-    let exchange = exchange(at: place)
-    if let poll = exchange.poll { return end(poll, at: place) }
+  func requestTimedOut(_ slot: UInt32) {
+    let exchange = exchange(at: slot)
+    if let poll = exchange.poll { return end(poll, at: slot) }
     // Nobody waits for an answer to a request that was not begun.
-    if table[place].partial.isEmpty, exchange.head == nil { return drop(place) }
+    if table[slot].partial.isEmpty, exchange.head == nil { return drop(slot) }
     // Nor can anybody be told in the midst of an answer that was not taken in all that time.
     // guard: no-answer-inside-shared-body
-    if table[place].lent != nil { return drop(place, counting: .timedOut) }
+    if table[slot].sharedBody != nil { return drop(slot, counting: .timedOut) }
     metrics.add(.timedOut)
     exchange.isLast = true
-    respond(.failure(408, "timeout", "the request took too long"), at: place)
+    respond(.failure(408, "timeout", "the request took too long"), at: slot)
   }
 
   /// The peer has ended its side; what it asked is still answered.
-  func endsAfterAnswer(_ place: UInt32) {
-    let exchange = exchange(at: place)
+  func endsAfterAnswer(_ slot: UInt32) {
+    let exchange = exchange(at: slot)
     exchange.isLast = true
     // Whoever has gone while it waited leaves nothing behind.
-    if let poll = exchange.poll { return end(poll, at: place) }
-    if exchange.engine != nil, exchange.errand == .poll { return drop(place) }
-    if !table[place].flags.contains(.awaitsAnswer) { closeWhenSent(place) }
+    if let poll = exchange.poll { return end(poll, at: slot) }
+    if exchange.engine != nil, exchange.requestKind == .poll { return drop(slot) }
+    if !table[slot].flags.contains(.awaitsAnswer) { closeWhenSent(slot) }
   }
 
   /// Gives back what a request under way was holding.
-  func releaseExchange(_ place: UInt32) {
-    guard let exchange = table[place].task as? Exchange else { return }
-    engineRequestGone(exchange)
+  func releaseExchange(_ slot: UInt32) {
+    guard let exchange = table[slot].task as? Exchange else { return }
+    engineRequestEnded(exchange)
     exchange.reset()
     countBody(of: exchange)
-    unlist(place)
-    table[place].task = nil
+    unlist(slot)
+    table[slot].task = nil
   }
 
   /// Brings the sum of bodies in flight up to date with this one.
@@ -377,24 +377,24 @@ extension Shard {
 
   // MARK: The store's answers
 
-  func finish(_ place: UInt32, _ outcome: StoreOutcome) {
-    guard let exchange = table[place].task as? Exchange, let pending = exchange.pending else {
+  func finish(_ slot: UInt32, _ outcome: StoreOutcome) {
+    guard let exchange = table[slot].task as? Exchange, let pending = exchange.pending else {
       return
     }
-    finish(place, Endpoints.answer(pending, outcome))
+    finish(slot, Endpoints.answer(pending, outcome))
   }
 
-  func finish(_ place: UInt32, _ answer: StoreAnswer) {
-    if table[place].state == .session { return takeWhenHeard(answer, at: place) }
-    guard let exchange = table[place].task as? Exchange, let pending = exchange.pending else {
+  func finish(_ slot: UInt32, _ answer: StoreAnswer) {
+    if table[slot].state == .session { return takeWhenApplied(answer, at: slot) }
+    guard let exchange = table[slot].task as? Exchange, let pending = exchange.pending else {
       return
     }
-    if case .poll(let poll) = pending { return continuePoll(poll, answer, at: place) }
-    finish(place, Endpoints.answer(pending, answer, epoch: core.store.epoch))
+    if case .poll(let poll) = pending { return continuePoll(poll, answer, at: slot) }
+    finish(slot, Endpoints.answer(pending, answer, epoch: core.store.epoch))
   }
 
-  func finish(_ place: UInt32, _ answer: Answer) {
-    respond(answer, at: place)
-    if table.contains(place) { resumeWhenFlushed(place) }
+  func finish(_ slot: UInt32, _ answer: Answer) {
+    respond(answer, at: slot)
+    if table.contains(slot) { resumeWhenFlushed(slot) }
   }
 }

@@ -24,78 +24,78 @@ extension Shard {
 
   private func admit(_ fd: Int32, from peer: PeerAddress) {
     let limits = core.configuration.limits
-    guard let place = table.insert(fd: fd, limit: limits.connectionsPerShardLimit) else {
+    guard let slot = table.insert(fd: fd, limit: limits.connectionsPerShardLimit) else {
       metrics.add(.refusedConnections)
       return kernel.abort(fd)
     }
     // Before the quotas are asked, so that whatever happens to it gives back what it took of them.
-    table[place].state = .http
-    table[place].peer = peer
-    table[place].heardAt = now
+    table[slot].state = .http
+    table[slot].peer = peer
+    table[slot].lastReceivedAt = now
     // guard: head-timeout
-    table[place].deadline = now + limits.headTimeoutMilliseconds
-    table[place].interest = UInt8(Interest.readable.rawValue)
+    table[slot].deadline = now + limits.headTimeoutMilliseconds
+    table[slot].interest = UInt8(Interest.readable.rawValue)
     do throws(SystemError) {
-      try poller.add(fd, .readable, slot: place, generation: table[place].generation)
+      try poller.add(fd, .readable, slot: slot, generation: table[slot].generation)
     } catch {
       metrics.add(.refusedConnections)
-      return drop(place)
+      return drop(slot)
     }
-    do throws(DoorRefusal) {
-      try passDoor(place)
+    do throws(AdmissionRefusal) {
+      try admit(slot)
     } catch {
-      return turnAway(place, error)
+      return reject(slot, error)
     }
     metrics.add(.accepted)
-    scheduleTimer(place)
+    scheduleTimer(slot)
   }
 
   /// Watches for what this connection can use just now, if that is not what it is watched for.
-  func updateInterest(_ place: UInt32) {
+  func updateInterest(_ slot: UInt32) {
     var interest = Interest.none
-    if table[place].flags.isDisjoint(with: [.readPaused, .peerEnded]) {
+    if table[slot].flags.isDisjoint(with: [.readPaused, .peerEnded]) {
       interest.insert(.readable)
     }
-    if table[place].flags.contains(.blocked) { interest.insert(.writable) }
-    guard table[place].fd >= 0 else { return }
-    guard UInt8(interest.rawValue) != table[place].interest else { return }
-    table[place].interest = UInt8(interest.rawValue)
-    let id = table.id(of: place)
+    if table[slot].flags.contains(.blocked) { interest.insert(.writable) }
+    guard table[slot].fd >= 0 else { return }
+    guard UInt8(interest.rawValue) != table[slot].interest else { return }
+    table[slot].interest = UInt8(interest.rawValue)
+    let id = table.id(of: slot)
     do throws(SystemError) {
-      try poller.modify(table[place].fd, interest, slot: id.slot, generation: id.generation)
+      try poller.modify(table[slot].fd, interest, slot: id.slot, generation: id.generation)
     } catch {
       // Out of kernel memory: a connection that cannot be watched cannot be kept.
-      drop(place, counting: .resets)
+      drop(slot, counting: .resets)
     }
   }
 
   // MARK: Timers
 
   /// Sets the connection's one timer to the earliest of its deadlines.
-  func scheduleTimer(_ place: UInt32) {
+  func scheduleTimer(_ slot: UInt32) {
     let limits = core.configuration.limits
-    var at = table[place].engine.map { engineDeadline($0, place) } ?? table[place].deadline
+    var at = table[slot].engine.map { engineDeadline($0, slot) } ?? table[slot].deadline
     // Whoever polls is behind between two polls; its pings watch it.
-    if table[place].flags.contains(.blocked), !table[place].flags.contains(.polling) {
-      at = min(at, table[place].progressAt + limits.progressTimeoutMilliseconds)
+    if table[slot].flags.contains(.blocked), !table[slot].flags.contains(.polling) {
+      at = min(at, table[slot].progressAt + limits.progressTimeoutMilliseconds)
     }
-    if table[place].state == .session {
-      let heartbeat = fanOutGroups[table[place].group].dialect.heartbeat
-      if !table[place].flags.contains(.blocked), table[place].engine == nil {
-        at = min(at, table[place].heardAt + heartbeat.silenceLimitMilliseconds)
+    if table[slot].state == .session {
+      let heartbeat = fanOutGroups[table[slot].group].dialect.heartbeat
+      if !table[slot].flags.contains(.blocked), table[slot].engine == nil {
+        at = min(at, table[slot].lastReceivedAt + heartbeat.silenceLimitMilliseconds)
       }
-      if let tokenEnd = tokenEndTime(place) { at = min(at, tokenEnd) }
+      if let tokenEnd = tokenEndTime(slot) { at = min(at, tokenEnd) }
     }
     if at == .max {
-      wheel.cancel(place)
-    } else if !wheel.schedule(place, at: at) {
-      drop(place, counting: .resets)
+      wheel.cancel(slot)
+    } else if !wheel.schedule(slot, at: at) {
+      drop(slot, counting: .resets)
     }
   }
 
   /// When the session's token ends, in monotonic time.
-  func tokenEndTime(_ place: UInt32) -> UInt64? {
-    let end = table[place].tokenEnd
+  func tokenEndTime(_ slot: UInt32) -> UInt64? {
+    let end = table[slot].tokenEnd
     guard end != .max else { return nil }
     let (milliseconds, overflow) = end.multipliedReportingOverflow(by: 1_000)
     guard !overflow else { return nil }
@@ -105,105 +105,105 @@ extension Shard {
   /// Sets anew the timers of those whose token ends by the wall clock, which was set, or went on
   /// while the machine slept and the monotonic clock did not.
   func wallClockJumped() {
-    table.forEachPlace { place in
-      if table[place].state != .session {
-        guard (table[place].task as? Exchange)?.poll != nil, let end = tokenEndTime(place) else {
+    table.forEachSlot { slot in
+      if table[slot].state != .session {
+        guard (table[slot].task as? Exchange)?.poll != nil, let end = tokenEndTime(slot) else {
           return
         }
-        table[place].deadline = min(table[place].deadline, end)
+        table[slot].deadline = min(table[slot].deadline, end)
       }
-      scheduleTimer(place)
+      scheduleTimer(slot)
     }
   }
 
   /// The connection's timer is due: something of it is, or was before it was put off.
-  func timerFired(at place: UInt32) {
+  func timerFired(at slot: UInt32) {
     let limits = core.configuration.limits
     // guard: stall-grace-period
-    if now < amnestyUntil { forgiveSilence(of: place) }
-    let connection = table[place]
+    if now < stallGraceUntil { extendExpiredDeadlines(of: slot) }
+    let connection = table[slot]
     if connection.flags.contains(.blocked), !connection.flags.contains(.polling),
       now >= connection.progressAt + limits.progressTimeoutMilliseconds
     {
-      return drop(place, counting: .slowConsumers)
+      return drop(slot, counting: .slowConsumers)
     }
     switch connection.state {
     case .free:
       return
     case .http:
-      if now >= connection.deadline { return requestTimedOut(place) }
+      if now >= connection.deadline { return requestTimedOut(slot) }
     case .session:
-      if !sessionTimerFired(place) { return }
+      if !sessionTimerFired(slot) { return }
     case .closing, .lingering:
       // guard: closing-deadline
-      if now >= connection.deadline { return abandon(place) }
+      if now >= connection.deadline { return abandon(slot) }
     }
-    scheduleTimer(place)
+    scheduleTimer(slot)
   }
 
   /// Puts off to the amnesty's end what was due while this thread was away: the peer may have said
   /// or taken something that waits behind this very turn.
-  private func forgiveSilence(of place: UInt32) {
-    let end = amnestyUntil
+  private func extendExpiredDeadlines(of slot: UInt32) {
+    let end = stallGraceUntil
     let progress = core.configuration.limits.progressTimeoutMilliseconds
-    table[place].progressAt = max(table[place].progressAt, end - min(end, progress))
-    if table[place].state == .http {
-      table[place].deadline = max(table[place].deadline, end)
-    } else if table[place].state == .session {
-      let silence = fanOutGroups[table[place].group].dialect.heartbeat.silenceLimitMilliseconds
-      table[place].heardAt = max(table[place].heardAt, end - min(end, silence))
+    table[slot].progressAt = max(table[slot].progressAt, end - min(end, progress))
+    if table[slot].state == .http {
+      table[slot].deadline = max(table[slot].deadline, end)
+    } else if table[slot].state == .session {
+      let silence = fanOutGroups[table[slot].group].dialect.heartbeat.silenceLimitMilliseconds
+      table[slot].lastReceivedAt = max(table[slot].lastReceivedAt, end - min(end, silence))
     }
   }
 
   /// False when the session has ended.
-  private func sessionTimerFired(_ place: UInt32) -> Bool {
-    if let session = table[place].engine { return engineTimerFired(session, place) }
-    let dialect = fanOutGroups[table[place].group].dialect
+  private func sessionTimerFired(_ slot: UInt32) -> Bool {
+    if let session = table[slot].engine { return engineTimerFired(session, slot) }
+    let dialect = fanOutGroups[table[slot].group].dialect
     // guard: probe-timeout
-    if table[place].task is EngineProbe, now >= table[place].deadline {
+    if table[slot].task is EngineProbe, now >= table[slot].deadline {
       metrics.add(.timedOut)
-      close(place, code: 1000, reason: "no upgrade in time")
+      close(slot, code: 1000, reason: "no upgrade in time")
       return false
     }
-    if table[place].flags.contains(.awaitsToken), now >= table[place].deadline {
+    if table[slot].flags.contains(.awaitsToken), now >= table[slot].deadline {
       metrics.add(.timedOut)
-      close(place, code: dialect.expiryCloseCode, reason: "no token in time")
+      close(slot, code: dialect.expiryCloseCode, reason: "no token in time")
       return false
     }
-    if let end = tokenEndTime(place), end <= now {
+    if let end = tokenEndTime(slot), end <= now {
       metrics.add(.tokensExpired)
-      close(place, code: dialect.expiryCloseCode, reason: "token expired")
+      close(slot, code: dialect.expiryCloseCode, reason: "token expired")
       return false
     }
-    let silence = now - min(now, table[place].heardAt)
+    let silence = now - min(now, table[slot].lastReceivedAt)
     // One that is behind is not pinged; that it takes bytes is watched instead, and more closely.
     if silence >= dialect.heartbeat.silenceLimitMilliseconds,
-      !table[place].flags.contains(.blocked)
+      !table[slot].flags.contains(.blocked)
     {
       metrics.add(.timedOut)
-      close(place, code: 1001, reason: "no answer to ping")
+      close(slot, code: 1001, reason: "no answer to ping")
       return false
     }
-    if now >= table[place].deadline {
-      table[place].deadline = now + dialect.heartbeat.pingIntervalMilliseconds
+    if now >= table[slot].deadline {
+      table[slot].deadline = now + dialect.heartbeat.pingIntervalMilliseconds
       // A ping to a connection that is behind would only wait in the queue.
-      if !table[place].flags.contains(.blocked) { ping(place, dialect) }
+      if !table[slot].flags.contains(.blocked) { ping(slot, dialect) }
     }
-    return table.contains(place) && table[place].state == .session
+    return table.contains(slot) && table[slot].state == .session
   }
 
-  private func ping(_ place: UInt32, _ dialect: any Dialect) {
+  private func ping(_ slot: UInt32, _ dialect: any Dialect) {
     guard dialect.heartbeat.isByMessage else {
       var ping: [UInt8] = []
       dialect.framing.writeHeartbeat(into: &ping)
-      return send(ping, to: place)
+      return send(ping, to: slot)
     }
-    if table[place].flags.contains(.pinged), now >= amnestyUntil {
+    if table[slot].flags.contains(.pinged), now >= stallGraceUntil {
       metrics.add(.timedOut)
-      return close(place, code: 1001, reason: "no answer to ping")
+      return close(slot, code: 1001, reason: "no answer to ping")
     }
-    table[place].flags.insert(.pinged)
-    write(to: place) { dialect.writePing(to: &$0) }
+    table[slot].flags.insert(.pinged)
+    write(to: slot) { dialect.writePing(to: &$0) }
   }
 
   // MARK: Ending
@@ -212,100 +212,102 @@ extension Shard {
   /// connection.
   ///
   /// `logged` is what the log says where the reason is not this server's own.
-  func close(_ place: UInt32, code: UInt16, reason: String, logged: String? = nil) {
-    guard let session = table[place].engine else {
-      return closeFramed(place, code: code, reason: reason, logged: logged)
+  func close(_ slot: UInt32, code: UInt16, reason: String, logged: String? = nil) {
+    guard let session = table[slot].engine else {
+      return closeFramed(slot, code: code, reason: reason, logged: logged)
     }
     // A client of Socket.IO does not come back by itself when its namespace is ended, and does when
     // its connection is.
-    if code == 1008, disconnectNamespace(at: place) { return }
+    if code == 1008, disconnectNamespace(at: slot) { return }
     endEngine(session, because: logged ?? reason, code: code)
   }
 
   /// The same for a place that has its own way to end behind it.
-  func closeFramed(_ place: UInt32, code: UInt16, reason: String, logged: String? = nil) {
+  func closeFramed(_ slot: UInt32, code: UInt16, reason: String, logged: String? = nil) {
     // guard: batch-end-closes-once
-    guard table[place].state == .session, takeSharedTail(at: place) else { return }
-    spillOutbox(at: place)
-    leaveSession(place, because: logged ?? "closed with \(code), \(reason)")
+    guard table[slot].state == .session, takeSharedTail(at: slot) else { return }
+    copyOutOutbox(at: slot)
+    leaveSession(slot, because: logged ?? "closed with \(code), \(reason)")
     var frame: [UInt8] = []
-    fanOutGroups[table[place].group].dialect.framing.writeClose(
+    fanOutGroups[table[slot].group].dialect.framing.writeClose(
       code: code, reason: reason, into: &frame)
     // Thousands may be cut off at once, each as far behind as it may be.
-    table[place].owned.reserveCapacity(table[place].owned.count + frame.count)
-    table[place].owned.append(contentsOf: frame)
-    table[place].state = .closing
-    closeWhenSent(place)
+    table[slot].privateBytes.reserveCapacity(table[slot].privateBytes.count + frame.count)
+    table[slot].privateBytes.append(contentsOf: frame)
+    table[slot].state = .closing
+    closeWhenSent(slot)
   }
 
   /// Ends the connection once everything queued has been sent.
-  func closeWhenSent(_ place: UInt32) {
+  func closeWhenSent(_ slot: UInt32) {
     let limits = core.configuration.limits
-    let isBehind = table[place].flags.contains(.blocked)
+    let isBehind = table[slot].flags.contains(.blocked)
     var patience = limits.closeTimeoutMilliseconds * (isBehind ? 5 : 1)
-    if table[place].state == .http {
+    if table[slot].state == .http {
       // An answer may be long: it has the time that one on a kept connection has.
       patience = limits.idleTimeoutMilliseconds
-      table[place].state = .closing
+      table[slot].state = .closing
     }
-    releaseExchange(place)
-    table[place].task = nil
-    table[place].partial = []
-    table[place].deadline = now + patience
-    table[place].flags.remove([.awaitsAnswer, .readPaused])
-    table[place].flags.insert([.closesWhenSent, .queued])
-    updateInterest(place)
-    guard table.contains(place) else { return }
-    scheduleTimer(place)
-    if table.contains(place) { markQueued(place) }
+    releaseExchange(slot)
+    table[slot].task = nil
+    table[slot].partial = []
+    table[slot].deadline = now + patience
+    table[slot].flags.remove([.awaitsAnswer, .readPaused])
+    table[slot].flags.insert([.closesWhenSent, .queued])
+    updateInterest(slot)
+    guard table.contains(slot) else { return }
+    scheduleTimer(slot)
+    if table.contains(slot) { markQueued(slot) }
   }
 
   /// Everything queued has been sent: what waited for that goes on.
-  func sentAll(_ place: UInt32) {
-    if table[place].flags.contains(.closesWhenSent) {
-      if table[place].flags.contains(.peerEnded) { return drop(place) }
+  func sentAll(_ slot: UInt32) {
+    if table[slot].flags.contains(.closesWhenSent) {
+      if table[slot].flags.contains(.peerEnded) { return drop(slot) }
       // Not closed at once: with unread bytes in our receive queue that would reset the
       // connection, and the reset would overtake the close frame.
-      table[place].flags.remove(.closesWhenSent)
-      table[place].state = .lingering
-      table[place].deadline = now + core.configuration.limits.closeTimeoutMilliseconds
-      kernel.shutdownWrite(table[place].fd)
-      scheduleTimer(place)
-    } else if table[place].flags.contains(.replaying) {
-      continueReplay(place)
+      table[slot].flags.remove(.closesWhenSent)
+      table[slot].state = .lingering
+      table[slot].deadline = now + core.configuration.limits.closeTimeoutMilliseconds
+      kernel.shutdownWrite(table[slot].fd)
+      scheduleTimer(slot)
+    } else if table[slot].flags.contains(.replaying) {
+      continueReplay(slot)
     } else {
-      resumeWhenFlushed(place)
+      resumeWhenFlushed(slot)
     }
-    if table.contains(place), table[place].engine?.place == place { continueGuests(of: place) }
+    if table.contains(slot), table[slot].engine?.slot == slot {
+      continueSecondaryNamespaces(of: slot)
+    }
   }
 
   /// A peer that does not end its side is not waited for.
-  private func abandon(_ place: UInt32) {
-    if table[place].state == .closing { metrics.add(.timedOut) }
-    drop(place)
+  private func abandon(_ slot: UInt32) {
+    if table[slot].state == .closing { metrics.add(.timedOut) }
+    drop(slot)
   }
 
   /// Ends the connection at once and gives back everything it had.
   ///
   /// `reason` is what the log says of a session that was open.
   func drop(
-    _ place: UInt32, counting counter: Counter? = nil, because reason: String? = nil
+    _ slot: UInt32, counting counter: Counter? = nil, because reason: String? = nil
   ) {
-    guard table.contains(place) else { return }
+    guard table.contains(slot) else { return }
     if let counter { metrics.add(counter) }
-    leaveSession(place, because: reason ?? Shard.ending(counter))
-    releaseExchange(place)
-    if table[place].flags.contains(.blocked) { blockedCount -= 1 }
-    countBlocked(0, at: place)
-    leaveQuotas(place)
-    wheel.cancel(place)
-    dirty.remove(place)
-    stopLeaning(place)
-    let poll = table[place].engine.flatMap { $0.place == place ? $0.poll : nil }
-    let fd = table[place].fd
+    leaveSession(slot, because: reason ?? Shard.ending(counter))
+    releaseExchange(slot)
+    if table[slot].flags.contains(.blocked) { blockedCount -= 1 }
+    countBlocked(0, at: slot)
+    leaveQuotas(slot)
+    wheel.cancel(slot)
+    dirty.remove(slot)
+    unpin(slot)
+    let poll = table[slot].engine.flatMap { $0.slot == slot ? $0.poll : nil }
+    let fd = table[slot].fd
     // guard: freed-bytes-on-close
-    noteFreed(Shard.connectionBytes + table[place].owned.count)
-    table.remove(place)
+    noteFreed(Shard.connectionBytes + table[slot].privateBytes.count)
+    table.remove(slot)
     // Closing takes it out of epoll: nobody else has the descriptor.
     // guard: descriptor-closed
     if fd >= 0 { kernel.close(fd) }
@@ -328,22 +330,22 @@ extension Shard {
     if freedSinceTrim >= Shard.trimBytes, trimAt == .max { trimAt = now + 5_000 }
   }
 
-  /// Takes the session at `place`, if there is one, out of fan-out.
-  private func leaveSession(_ place: UInt32, because reason: @autoclosure () -> String) {
-    guard table[place].state == .session else { return }
-    if let session = table[place].engine { leaveEngine(session, place) }
-    if let probe = table[place].task as? EngineProbe { leaveProbe(probe, place) }
-    leaveFanOut(place, because: reason())
+  /// Takes the session at `slot`, if there is one, out of fan-out.
+  private func leaveSession(_ slot: UInt32, because reason: @autoclosure () -> String) {
+    guard table[slot].state == .session else { return }
+    if let session = table[slot].engine { leaveEngine(session, slot) }
+    if let probe = table[slot].task as? EngineProbe { leaveProbe(probe, slot) }
+    leaveFanOut(slot, because: reason())
     metrics.add(.sessionsClosed)
   }
 
-  /// Takes the user's session at `place` off everything by which it is found.
-  func leaveFanOut(_ place: UInt32, because reason: @autoclosure () -> String) {
-    logEnd(at: place, because: reason())
-    leaveRooms(place)
-    unlist(place)
-    fanOutGroups[table[place].group].members.remove(place)
-    table[place].task = nil
-    table[place].flags.remove([.replaying, .ungreeted])
+  /// Takes the user's session at `slot` off everything by which it is found.
+  func leaveFanOut(_ slot: UInt32, because reason: @autoclosure () -> String) {
+    logEnd(at: slot, because: reason())
+    leaveRooms(slot)
+    unlist(slot)
+    fanOutGroups[table[slot].group].members.remove(slot)
+    table[slot].task = nil
+    table[slot].flags.remove([.replaying, .handshakePending])
   }
 }

@@ -21,40 +21,40 @@ extension Shard {
   // MARK: At the door
 
   /// Counts a connection that has just been accepted.
-  func passDoor(_ place: UInt32) throws(DoorRefusal) {
-    let peer = table[place].peer
+  func admit(_ slot: UInt32) throws(AdmissionRefusal) {
+    let peer = table[slot].peer
     let quotas = core.quotas
     let isUnknown = quotas.countsUnauthenticated(from: peer)
     // guard: unauthenticated-bounded
     if isUnknown, unauthenticatedCount >= quotas.unauthenticatedLimit { throw .unauthenticated }
     if try quotas.enter(from: peer, at: now.nanosecondsOfMilliseconds) {
-      table[place].flags.insert(.countedByAddress)
+      table[slot].flags.insert(.countedByAddress)
     }
     if isUnknown {
-      table[place].flags.insert(.unauthenticated)
+      table[slot].flags.insert(.unauthenticated)
       unauthenticatedCount += 1
     }
-    table[place].messages = quotas.countsMessages(from: peer) ? TokenBucket() : .unlimited
+    table[slot].messages = quotas.countsMessages(from: peer) ? TokenBucket() : .unlimited
   }
 
   /// Answers a connection that came too many, and ends it.
-  func turnAway(_ place: UInt32, _ refusal: DoorRefusal) {
+  func reject(_ slot: UInt32, _ refusal: AdmissionRefusal) {
     let answer = answer(to: refusal)
     // guard: turned-away-bounded
-    guard turnedAwayCount < core.configuration.limits.turnedAwayPerShardLimit else {
-      return drop(place)
+    guard rejectedCount < core.configuration.limits.rejectedPerShardLimit else {
+      return drop(slot)
     }
-    turnedAwayCount += 1
-    table[place].flags.insert(.turnedAway)
-    table[place].state = .closing
+    rejectedCount += 1
+    table[slot].flags.insert(.rejected)
+    table[slot].state = .closing
     var response = answer.response
     response.fields.append(("Date", date()))
-    response.write(keepsAlive: false, isHead: false, into: &table[place].owned)
-    closeWhenSent(place)
+    response.write(keepsAlive: false, isHead: false, into: &table[slot].privateBytes)
+    closeWhenSent(slot)
   }
 
   /// What a connection that came too many is told; it is counted as such.
-  func answer(to refusal: DoorRefusal) -> Answer {
+  func answer(to refusal: AdmissionRefusal) -> Answer {
     metrics.add(.refusedConnections)
     switch refusal {
     case .address:
@@ -73,32 +73,32 @@ extension Shard {
     }
   }
 
-  /// Gives back what the connection at `place` had of the quotas.
-  func leaveQuotas(_ place: UInt32) {
+  /// Gives back what the connection at `slot` had of the quotas.
+  func leaveQuotas(_ slot: UInt32) {
     // guard: quotas-returned-at-end
-    uncountSession(at: place)
-    authenticated(place)
-    let flags = table[place].flags
-    if flags.contains(.turnedAway) { turnedAwayCount -= 1 }
+    uncountSession(at: slot)
+    authenticated(slot)
+    let flags = table[slot].flags
+    if flags.contains(.rejected) { rejectedCount -= 1 }
     if flags.contains(.countedByAddress) {
-      core.quotas.leave(table[place].peer, at: now.nanosecondsOfMilliseconds)
+      core.quotas.leave(table[slot].peer, at: now.nanosecondsOfMilliseconds)
     }
-    table[place].flags.remove([.turnedAway, .countedByAddress])
+    table[slot].flags.remove([.rejected, .countedByAddress])
   }
 
-  /// The connection at `place` has shown who it is, or has ended.
-  func authenticated(_ place: UInt32) {
-    guard table[place].flags.contains(.unauthenticated) else { return }
-    table[place].flags.remove(.unauthenticated)
+  /// The connection at `slot` has shown who it is, or has ended.
+  func authenticated(_ slot: UInt32) {
+    guard table[slot].flags.contains(.unauthenticated) else { return }
+    table[slot].flags.remove(.unauthenticated)
     unauthenticatedCount -= 1
   }
 
   // MARK: Sessions of a user
 
   /// Counts a session or a waiting poll that is about to begin; false when there is no room for it.
-  func countSession(of user: UserID, at place: UInt32) -> Bool {
-    guard core.quotas.countsSessions(from: table[place].peer) else { return true }
-    switch core.quotas.begin(user, at: shardConnectionID(of: place)) {
+  func countSession(of user: UserID, at slot: UInt32) -> Bool {
+    guard core.quotas.countsSessions(from: table[slot].peer) else { return true }
+    switch core.quotas.begin(user, at: shardConnectionID(of: slot)) {
     case .refused:
       metrics.add(.sessionsRefused)
       return false
@@ -111,26 +111,26 @@ extension Shard {
     case .admitted:
       break
     }
-    table[place].user = user
-    table[place].flags.insert(.countedByUser)
+    table[slot].user = user
+    table[slot].flags.insert(.countedByUser)
     return true
   }
 
-  /// The session at `place` is over.
-  func uncountSession(at place: UInt32) {
-    guard table[place].flags.contains(.countedByUser) else { return }
-    table[place].flags.remove(.countedByUser)
-    core.quotas.end(table[place].user, at: shardConnectionID(of: place))
+  /// The session at `slot` is over.
+  func uncountSession(at slot: UInt32) {
+    guard table[slot].flags.contains(.countedByUser) else { return }
+    table[slot].flags.remove(.countedByUser)
+    core.quotas.end(table[slot].user, at: shardConnectionID(of: slot))
   }
 
   /// Ends a session whose user has begun one more than it may have.
-  func endReplaced(_ place: UInt32) {
-    if table[place].state == .session {
+  func endReplaced(_ slot: UInt32) {
+    if table[slot].state == .session {
       // guard: newest-session-closes-oldest
-      close(place, code: 1008, reason: "replaced by a newer connection")
-    } else if let poll = (table[place].task as? Exchange)?.poll {
+      close(slot, code: 1008, reason: "replaced by a newer connection")
+    } else if let poll = (table[slot].task as? Exchange)?.poll {
       // guard: newest-session-ends-waiting-poll
-      end(poll, at: place)
+      end(poll, at: slot)
     }
   }
 
@@ -150,26 +150,26 @@ extension Shard {
       .tooMany("rate_limited", "too many publishes", afterSeconds: Shard.wholeSeconds(wait)))
   }
 
-  /// Takes a message or a control frame of the session at `place`.
+  /// Takes a message or a control frame of the session at `slot`.
   ///
   /// False when there were too many: then the client was told so, or its connection closed.
-  func takeMessage(isText: Bool = false, at place: UInt32) -> Bool {
-    let draw = table[place].messages.draw(
+  func takeMessage(isText: Bool = false, at slot: UInt32) -> Bool {
+    let draw = table[slot].messages.draw(
       core.quotas.messageRate, at: now.nanosecondsOfMilliseconds)
     guard draw != .within else { return true }
-    let group = fanOutGroups[table[place].group]
+    let group = fanOutGroups[table[slot].group]
     metrics.add(.messagesRefused)
     // guard: message-flood-closes
     guard draw == .over, group.dialect.forgivesTooManyMessages else {
       metrics.add(.messageFloods)
-      close(place, code: 1008, reason: "too many messages")
+      close(slot, code: 1008, reason: "too many messages")
       return false
     }
     // One that does not read what it is told gets no queue of it.
     // guard: no-error-to-blocked-client
-    guard isText, !table[place].flags.contains(.blocked) else { return false }
-    tellError(
-      "rate_limited", "too many messages: this one was not taken, send fewer", at: place)
+    guard isText, !table[slot].flags.contains(.blocked) else { return false }
+    sendError(
+      "rate_limited", "too many messages: this one was not taken, send fewer", at: slot)
     return false
   }
 

@@ -34,7 +34,7 @@ struct AddressKey: Hashable {
 }
 
 /// Why a connection is turned away before anything of it is read.
-enum DoorRefusal: Error, Equatable {
+enum AdmissionRefusal: Error, Equatable {
   /// Its address has as many as it may have.
   case address
   /// Its address came too often; in so many nanoseconds it may come again.
@@ -198,14 +198,14 @@ final class Quotas: Sendable {
   /// Lets a connection from that address in, or says why not.
   ///
   /// True: it was counted, and `leave` is called once it has ended.
-  func enter(from peer: PeerAddress, at now: UInt64) throws(DoorRefusal) -> Bool {
-    let isHome = peer.isLoopback
-    let isRated = !connectRate.isOff && (countsLoopback.attempts || !isHome)
-    let isCounted = applies(connectionsPerAddress, isHome)
+  func enter(from peer: PeerAddress, at now: UInt64) throws(AdmissionRefusal) -> Bool {
+    let isLoopback = peer.isLoopback
+    let isRated = !connectRate.isOff && (countsLoopback.attempts || !isLoopback)
+    let isCounted = applies(connectionsPerAddress, isLoopback)
     guard isRated || isCounted else { return false }
     let address = AddressKey(peer)
     let limit = connectionsPerAddress.limit
-    let refusal: DoorRefusal? = table.withLock { table in
+    let refusal: AdmissionRefusal? = table.withLock { table in
       if isRated, let wait = table.attempt(address, at: now) { return .addressRate(wait: wait) }
       if isCounted, !table.enter(address, limit: limit) { return .address }
       return nil
@@ -260,7 +260,7 @@ final class Quotas: Sendable {
   /// How much is remembered at this moment.
   func sizes(at now: UInt64) -> QuotaSizes { table.withLock { $0.sizes(at: now) } }
 
-  private func applies(_ cap: Cap, _ isHome: Bool) -> Bool {
-    cap.limit < .max && (cap.countsLoopback || !isHome)
+  private func applies(_ cap: Cap, _ isLoopback: Bool) -> Bool {
+    cap.limit < .max && (cap.countsLoopback || !isLoopback)
   }
 }

@@ -29,7 +29,7 @@ final class Replay: HoldsAssembly {
   /// Everything up to here was sent.
   var after: UInt64
   /// The largest offset of a notification that came by and was not delivered.
-  var notedThrough: UInt64 = 0
+  var deferredThrough: UInt64 = 0
   /// The largest offset of a change that came by, delivered unless it was before the greeting.
   var changedThrough: UInt64 = 0
   /// Whether a page is on its way from the store.
@@ -43,7 +43,7 @@ final class Replay: HoldsAssembly {
   /// What the client is to be let into once it has been.
   var rooms: [RoomName] = []
   /// Whether continuity is known to be lost, or was not asked for: the present position is read.
-  var isUnprovable: Bool
+  var continuityLost: Bool
   /// A message of the client's that is still in fragments.
   var assembly: MessageAssembly?
   /// What the client asked for meanwhile.
@@ -60,10 +60,10 @@ final class Replay: HoldsAssembly {
   var fetch: Fetch?
 
   init(
-    after: UInt64, isUnprovable: Bool, beginsNow: Bool = false, isCatchUp: Bool = false
+    after: UInt64, continuityLost: Bool, beginsNow: Bool = false, isCatchUp: Bool = false
   ) {
     self.after = after
-    self.isUnprovable = isUnprovable
+    self.continuityLost = continuityLost
     self.beginsNow = beginsNow
     self.isCatchUp = isCatchUp
   }
@@ -80,7 +80,7 @@ final class Replay: HoldsAssembly {
   /// Whether a live event is delivered now.
   func admits(_ event: Event, offset: UInt64) -> Bool {
     if case .stored = event.body {
-      notedThrough = max(notedThrough, offset)
+      deferredThrough = max(deferredThrough, offset)
       return false
     }
     changedThrough = max(changedThrough, offset)
@@ -102,44 +102,44 @@ extension Shard {
 
   /// Begins what `since=` asks for: a cursor, `0` for the beginning, or nothing for "from now on",
   /// which is also what a client is given that did not ask.
-  func beginReplay(_ since: String?, at place: UInt32) {
+  func beginReplay(_ since: String?, at slot: UInt32) {
     if since != nil { metrics.add(.replays) }
     let since = since ?? ""
-    let greetsAtOnce = !fanOutGroups[table[place].group].dialect.greetsWithCounts
-    table[place].flags.insert(.replaying)
+    let greetsAtOnce = !fanOutGroups[table[slot].group].dialect.greetsWithCounts
+    table[slot].flags.insert(.replaying)
     let epoch = core.store.epoch
     let replay: Replay
     if since == "0" {
-      replay = Replay(after: 0, isUnprovable: false)
+      replay = Replay(after: 0, continuityLost: false)
     } else if since.isEmpty {
-      replay = Replay(after: 0, isUnprovable: true, beginsNow: true)
+      replay = Replay(after: 0, continuityLost: true, beginsNow: true)
     } else if let cursor = Cursor(since), cursor.epoch == epoch {
       // guard: cursor-before-horizon
-      replay = Replay(after: cursor.offset, isUnprovable: cursor.offset < core.store.horizon)
+      replay = Replay(after: cursor.offset, continuityLost: cursor.offset < core.store.horizon)
     } else {
-      replay = Replay(after: 0, isUnprovable: true)
+      replay = Replay(after: 0, continuityLost: true)
     }
-    table[place].task = replay
-    if !replay.isUnprovable, greetsAtOnce {
-      greet(place, cursor: Cursor(epoch: epoch, offset: replay.after), nil)
+    table[slot].task = replay
+    if !replay.continuityLost, greetsAtOnce {
+      greet(slot, cursor: Cursor(epoch: epoch, offset: replay.after), nil)
       replay.isGreeted = true
     }
-    continueReplay(place)
+    continueReplay(slot)
   }
 
   /// Reads on when what was read before has been sent.
-  func continueReplay(_ place: UInt32) {
-    guard let replay = table[place].task as? Replay, !replay.isReading else { return }
+  func continueReplay(_ slot: UInt32) {
+    guard let replay = table[slot].task as? Replay, !replay.isReading else { return }
     if replay.isCatchUp {
       replay.isReading = true
-      return awaitCatchUp(place)
+      return awaitCatchUp(slot)
     }
-    let user = table[place].user
+    let user = table[slot].user
     let query: StoreQuery =
-      replay.isUnprovable
+      replay.continuityLost
       ? .position(user: user)
       : .missed(user: user, after: replay.after, limit: Shard.pageLimit)
-    let id = table.id(of: place)
+    let id = table.id(of: slot)
     let mailbox = mailbox
     replay.isReading =
       hasRoomForPage
@@ -147,79 +147,79 @@ extension Shard {
         mailbox.append(.answer(id, answer))
       }
     if !replay.isReading {
-      close(place, code: 1013, reason: "the store is at its limit, try again")
+      close(slot, code: 1013, reason: "the store is at its limit, try again")
     }
   }
 
   /// Takes a page, or the present position.
-  func continueReplay(_ place: UInt32, _ answer: StoreAnswer) {
-    guard let replay = table[place].task as? Replay, table[place].state == .session,
+  func continueReplay(_ slot: UInt32, _ answer: StoreAnswer) {
+    guard let replay = table[slot].task as? Replay, table[slot].state == .session,
       !takeLate(answer, for: replay)
     else { return }
     replay.isReading = false
     switch answer {
     case .position(let offset, let counts):
-      begin(replay, at: offset, counts, place)
+      begin(replay, at: offset, counts, slot)
     case .missed(let page, let through, let next, let total, let counts):
-      take(page, through, next, total, counts, for: replay, at: place)
+      take(page, through, next, total, counts, for: replay, at: slot)
     case .page, .counts, .preferences, .keptRooms, .failed:
-      close(place, code: 1011, reason: "the store cannot be read")
+      close(slot, code: 1011, reason: "the store cannot be read")
     }
   }
 
   /// Goes on from the present position: asked for, or because continuity is lost.
-  private func begin(_ replay: Replay, at offset: UInt64, _ counts: Counts, _ place: UInt32) {
+  private func begin(_ replay: Replay, at offset: UInt64, _ counts: Counts, _ slot: UInt32) {
     // Nobody is told anything before it is told where it stands. What was stored comes behind the
     // greeting; a change that was not told has to be before it.
-    if !replay.isGreeted, replay.changedThrough > offset { return continueReplay(place) }
+    if !replay.isGreeted, replay.changedThrough > offset { return continueReplay(slot) }
     let cursor = Cursor(epoch: core.store.epoch, offset: offset)
     replay.after = offset
-    replay.isUnprovable = false
+    replay.continuityLost = false
     replay.isProven = true
-    if !replay.isGreeted { greet(place, cursor: cursor, counts) }
+    if !replay.isGreeted { greet(slot, cursor: cursor, counts) }
     replay.isGreeted = true
-    guard table.contains(place), table[place].state == .session else { return }
+    guard table.contains(slot), table[slot].state == .session else { return }
     if !replay.beginsNow {
       metrics.add(.resyncs)
-      let group = fanOutGroups[table[place].group]
+      let group = fanOutGroups[table[slot].group]
       group.writer.removeAll()
       group.dialect.writeResync(cursor, time: wall, to: &group.writer)
-      send(group.writer.bytes, to: place)
-      guard table.contains(place), table[place].state == .session else { return }
+      send(group.writer.bytes, to: slot)
+      guard table.contains(slot), table[slot].state == .session else { return }
     }
-    if replay.notedThrough > offset || replay.changedThrough > offset {
-      continueReplay(place)
+    if replay.deferredThrough > offset || replay.changedThrough > offset {
+      continueReplay(slot)
     } else {
-      goLive(place)
-      let group = fanOutGroups[table[place].group]
+      goLive(slot)
+      let group = fanOutGroups[table[slot].group]
       group.writer.removeAll()
       group.dialect.writeBegun(counts, time: wall, to: &group.writer)
-      send(group.writer.bytes, to: place)
+      send(group.writer.bytes, to: slot)
     }
   }
 
   private func take(
     _ page: [Notification], _ through: UInt64, _ next: UInt64?, _ total: Int?, _ counts: Counts,
-    for replay: Replay, at place: UInt32
+    for replay: Replay, at slot: UInt32
   ) {
     if !replay.isProven {
       // A cursor from the future is one of a store that was since restored from a copy.
       let isTooMuch = (total ?? page.count) > core.configuration.limits.missedLimit
       if replay.after > through || isTooMuch {
-        replay.isUnprovable = true
-        return continueReplay(place)
+        replay.continuityLost = true
+        return continueReplay(slot)
       }
       replay.isProven = true
     }
-    if replay.changedThrough > through { return continueReplay(place) }
+    if replay.changedThrough > through { return continueReplay(slot) }
     if !replay.isGreeted {
       greet(
-        place, cursor: Cursor(epoch: core.store.epoch, offset: replay.after), counts,
+        slot, cursor: Cursor(epoch: core.store.epoch, offset: replay.after), counts,
         isResumed: true)
       replay.isGreeted = true
-      guard table.contains(place), table[place].state == .session else { return }
+      guard table.contains(slot), table[slot].state == .session else { return }
     }
-    let group = fanOutGroups[table[place].group]
+    let group = fanOutGroups[table[slot].group]
     group.writer.removeAll()
     for notification in page {
       group.dialect.writeMissed(notification, counts, to: &group.writer)
@@ -229,8 +229,8 @@ extension Shard {
     // Behind a large page the session does not go live before the client has taken it, so that
     // what it is allowed to be behind is its own.
     let isSmall = group.writer.bytes.count <= Shard.smallPageBytes
-    let isCaughtUp = next == nil && isSmall && replay.notedThrough <= through
-    if isCaughtUp { writeEnd(of: replay, counts, to: group, at: place) }
+    let isCaughtUp = next == nil && isSmall && replay.deferredThrough <= through
+    if isCaughtUp { writeEnd(of: replay, counts, to: group, at: slot) }
     if replay.isCatchUp {
       metrics.add(.framesDelivered, group.writer.count)
     } else {
@@ -239,24 +239,24 @@ extension Shard {
     let frames = group.writer.bytes
     group.writer.removeAll()
     if isCaughtUp {
-      goLive(place)
-      guard table[place].state == .session else { return }
-      send(frames, to: place)
+      goLive(slot)
+      guard table[slot].state == .session else { return }
+      send(frames, to: slot)
     } else if frames.isEmpty {
-      continueReplay(place)
+      continueReplay(slot)
     } else {
       // The next page is read when this one has been taken: see `sentAll`.
-      send(frames, to: place)
+      send(frames, to: slot)
     }
   }
 
   /// Writes what a replay ends with: what has gone meanwhile, and the counts.
   private func writeEnd(
-    of replay: Replay, _ counts: Counts, to group: FanOutGroup, at place: UInt32
+    of replay: Replay, _ counts: Counts, to group: FanOutGroup, at slot: UInt32
   ) {
     if !replay.gone.isEmpty {
       let event = Event(
-        audience: .user(table[place].user), body: .deleted(replay.gone, counts), timestamp: wall)
+        audience: .user(table[slot].user), body: .deleted(replay.gone, counts), timestamp: wall)
       group.dialect.write(event, to: &group.writer)
     } else if replay.isCatchUp {
       group.dialect.writeCaughtUp(
@@ -266,18 +266,18 @@ extension Shard {
     }
   }
 
-  private func goLive(_ place: UInt32) {
-    let replay = table[place].task as? Replay
-    table[place].flags.remove(.replaying)
+  private func goLive(_ slot: UInt32) {
+    let replay = table[slot].task as? Replay
+    table[slot].flags.remove(.replaying)
     if let late = replay?.fetch {
       // Its page was read before what was told since, so it is read again when it comes.
       late.changedThrough = .max
       late.assembly = replay?.assembly
       late.next = replay?.wantedPage ?? late.next
-      table[place].task = late
+      table[slot].task = late
       return
     }
-    table[place].task = replay?.assembly
-    if let wanted = replay?.wantedPage { fetch(wanted, at: place) }
+    table[slot].task = replay?.assembly
+    if let wanted = replay?.wantedPage { fetch(wanted, at: slot) }
   }
 }

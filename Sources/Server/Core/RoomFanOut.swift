@@ -28,39 +28,39 @@ final class LocalRoom {
     groupCounts = [Int](repeating: 0, count: groupCount)
   }
 
-  func insert(_ place: UInt32, group: FanOutGroupID) {
-    let index = self.index(of: place)
-    precondition(index == members.count || members[index] != place, "\(place) is in the room")
-    members.insert(place, at: index)
+  func insert(_ slot: UInt32, group: FanOutGroupID) {
+    let index = self.index(of: slot)
+    precondition(index == members.count || members[index] != slot, "\(slot) is in the room")
+    members.insert(slot, at: index)
     groupCounts[group.index] += 1
   }
 
-  func remove(_ place: UInt32, group: FanOutGroupID) {
-    let index = self.index(of: place)
-    precondition(index < members.count && members[index] == place, "\(place) is not in the room")
+  func remove(_ slot: UInt32, group: FanOutGroupID) {
+    let index = self.index(of: slot)
+    precondition(index < members.count && members[index] == slot, "\(slot) is not in the room")
     members.remove(at: index)
     groupCounts[group.index] -= 1
   }
 
-  func contains(_ place: UInt32) -> Bool {
-    let index = self.index(of: place)
-    return index < members.count && members[index] == place
+  func contains(_ slot: UInt32) -> Bool {
+    let index = self.index(of: slot)
+    return index < members.count && members[index] == slot
   }
 
-  /// Where `place` stands, or would stand.
-  private func index(of place: UInt32) -> Int {
+  /// Where `slot` stands, or would stand.
+  private func index(of slot: UInt32) -> Int {
     var low = 0
     var high = members.count
     while low < high {
       let middle = (low + high) / 2
-      if members[middle] < place { low = middle + 1 } else { high = middle }
+      if members[middle] < slot { low = middle + 1 } else { high = middle }
     }
     return low
   }
 }
 
 /// What is being said in one room, and where it begins in each group's log.
-struct RoomBurst {
+struct PendingRoomBatch {
   let room: LocalRoom
   var from: [UInt64]
 }
@@ -69,21 +69,21 @@ extension Shard {
   /// Says `event` to those of a room.
   func deliver(_ event: Event, toRoom name: RoomName, except user: UserID?) {
     guard let room = rooms[TextKey(name)] else { return }
-    if case .presence(let update) = event.body, update.occasion != 0 {
-      let untold = untold(room.members, on: update.occasion)
-      return deliver(event, to: others(than: user, among: untold))
+    if case .presence(let update) = event.body, update.updateID != 0 {
+      let notNotified = notNotified(room.members, on: update.updateID)
+      return deliver(event, to: others(than: user, among: notNotified))
     }
-    if let user, directory.places(of: user).contains(where: room.contains) {
+    if let user, directory.slots(of: user).contains(where: room.contains) {
       return deliver(event, to: others(than: user, among: room.members))
     }
-    if burst?.room !== room { settleBurst() }
+    if pendingRoomBatch?.room !== room { materializeRoomBatch() }
     let limit = UInt64(core.configuration.limits.backlogBytesLimit)
     for group in fanOutGroups.all where room.groupCounts[group.id.index] > 0 {
       group.writer.removeAll()
       group.dialect.write(event, to: &group.writer)
       guard group.writer.count > 0 else { continue }
       let added = UInt64(group.writer.bytes.count)
-      let begun = burst?.from[group.id.index] ?? group.roomLog.end
+      let begun = pendingRoomBatch?.from[group.id.index] ?? group.roomLog.end
       // A burst is no longer than what a client may be behind: of one that takes nothing of it, all
       // of it becomes its own.
       if group.roomLog.end - group.roomFlushedEnd + added > Shard.flushBytes
@@ -92,8 +92,9 @@ extension Shard {
       {
         flush()
       }
-      if burst == nil {
-        burst = RoomBurst(room: room, from: fanOutGroups.all.map { $0.roomLog.end })
+      if pendingRoomBatch == nil {
+        pendingRoomBatch = PendingRoomBatch(
+          room: room, from: fanOutGroups.all.map { $0.roomLog.end })
       }
       group.roomLog.append(group.writer.bytes.span)
       group.roomFrameEnds.append(group.roomLog.end, logStart: group.roomLog.start)
@@ -105,52 +106,55 @@ extension Shard {
   ///
   /// Of the latest occasions alone, which is enough for those of one moment: to be told twice is
   /// harmless.
-  private func untold(_ members: [UInt32], on occasion: UInt64) -> [UInt32] {
-    var latest = occasions.first { $0.number == occasion }?.told ?? PlaceSet()
-    let untold = members.filter { latest.insert($0) }
-    occasions.removeAll { $0.number == occasion }
-    if occasions.count == Shard.occasionsLimit { occasions.removeFirst() }
-    occasions.append((occasion, latest))
-    return untold
+  private func notNotified(_ members: [UInt32], on updateID: UInt64) -> [UInt32] {
+    var latest = recentPresenceUpdates.first { $0.number == updateID }?.told ?? SlotSet()
+    let notNotified = members.filter { latest.insert($0) }
+    recentPresenceUpdates.removeAll { $0.number == updateID }
+    if recentPresenceUpdates.count == Shard.recentPresenceUpdatesLimit {
+      recentPresenceUpdates.removeFirst()
+    }
+    recentPresenceUpdates.append((updateID, latest))
+    return notNotified
   }
 
-  private static let occasionsLimit = 8
+  private static let recentPresenceUpdatesLimit = 8
 
   /// The places without those of `user`.
-  private func others(than user: UserID?, among places: [UInt32]) -> [UInt32] {
-    let left = user.map { Set(directory.places(of: $0)) } ?? []
-    return places.filter { !left.contains($0) }
+  private func others(than user: UserID?, among slots: [UInt32]) -> [UInt32] {
+    let left = user.map { Set(directory.slots(of: $0)) } ?? []
+    return slots.filter { !left.contains($0) }
   }
 
   /// Puts what is being said in a room into its members' outboxes.
-  func settleBurst() {
-    guard let current = burst else { return }
-    burst = nil
-    for place in current.room.members where table.contains(place) {
-      let group = table[place].group
+  func materializeRoomBatch() {
+    guard let current = pendingRoomBatch else { return }
+    pendingRoomBatch = nil
+    for slot in current.room.members where table.contains(slot) {
+      let group = table[slot].group
       queue(
         log: .rooms(of: group), from: current.from[group.index],
-        to: fanOutGroups[group].roomLog.end, at: place)
+        to: fanOutGroups[group].roomLog.end, at: slot)
     }
   }
 
-  /// The same, if the connection at `place` is one of them: something of its own comes next.
+  /// The same, if the connection at `slot` is one of them: something of its own comes next.
   ///
   /// False when that has ended the session: it could not be written to, or was too far behind.
-  func settleBurst(for place: UInt32) -> Bool {
-    guard let current = burst, table[place].membership != nil, current.room.contains(place) else {
+  func materializeRoomBatch(for slot: UInt32) -> Bool {
+    guard let current = pendingRoomBatch, table[slot].membership != nil, current.room.contains(slot)
+    else {
       return true
     }
-    settleBurst()
-    return table.contains(place) && table[place].state == .session
+    materializeRoomBatch()
+    return table.contains(slot) && table[slot].state == .session
   }
 
   /// Sends what is being said in a room straight to its members.
   ///
   /// The same loop as for a broadcast: see `flushShared`.
-  func flushBurst() {
-    if let current = burst {
-      burst = nil
+  func flushRoomBatch() {
+    if let current = pendingRoomBatch {
+      pendingRoomBatch = nil
       for group in fanOutGroups.all where group.roomLog.end != current.from[group.id.index] {
         flush(current, to: group)
       }
@@ -158,32 +162,32 @@ extension Shard {
     for group in fanOutGroups.all { group.roomFlushedEnd = group.roomLog.end }
   }
 
-  private func flush(_ burst: RoomBurst, to group: FanOutGroup) {
+  private func flush(_ pendingRoomBatch: PendingRoomBatch, to group: FanOutGroup) {
     let (id, logID) = (group.id, LogID.rooms(of: group.id))
-    let (from, end) = (burst.from[id.index], group.roomLog.end)
+    let (from, end) = (pendingRoomBatch.from[id.index], group.roomLog.end)
     let (byteCount, sharedEnd) = (Int(end - from), group.log.end)
-    let members = burst.room.members
+    let members = pendingRoomBatch.room.members
     let kernel = kernel
     let table = table
     var sentToAll = 0
     // SAFETY: the log is not appended to while its bytes are walked, a place is looked at while it
     // is taken, and its address is not kept past its turn of the loop.
     unsafe group.roomLog.withBytes(from: from, to: end) { first, second in
-      for place in members where table.contains(place) {
-        let connection = unsafe table.pointer(to: place)
+      for slot in members where table.contains(slot) {
+        let connection = unsafe table.pointer(to: slot)
         guard unsafe connection.pointee.group == id else { continue }
         if unsafe connection.pointee.flags.isDisjoint(
-          with: [.blocked, .queued, .polling, .guest, .ungreeted]),
-          unsafe connection.pointee.sharedThrough == sharedEnd
+          with: [.blocked, .queued, .polling, .secondaryNamespace, .handshakePending]),
+          unsafe connection.pointee.groupCursor == sharedEnd
         {
           let sent = unsafe kernel.send(connection.pointee.fd, first, second)
           if sent == byteCount {
             sentToAll += 1
           } else {
-            sentInPart(sent, of: (from, end), in: logID, at: place)
+            sentInPart(sent, of: (from, end), in: logID, at: slot)
           }
         } else {
-          queue(log: logID, from: from, to: end, at: place)
+          queue(log: logID, from: from, to: end, at: slot)
         }
       }
     }
@@ -192,14 +196,14 @@ extension Shard {
 
   /// A member took less than what was said.
   private func sentInPart(
-    _ sent: Int, of range: (from: UInt64, to: UInt64), in logID: LogID, at place: UInt32
+    _ sent: Int, of range: (from: UInt64, to: UInt64), in logID: LogID, at slot: UInt32
   ) {
-    guard sent >= 0 || sent == -Int(EAGAIN) else { return drop(place, counting: .resets) }
+    guard sent >= 0 || sent == -Int(EAGAIN) else { return drop(slot, counting: .resets) }
     metrics.add(.bytesSent, max(0, sent))
-    table[place].outbox.append(
+    table[slot].outbox.append(
       log: logID, from: range.from + UInt64(max(0, sent)), to: range.to)
-    table[place].flags.insert(.queued)
-    block(place)
-    if table.contains(place) { checkBacklog(at: place) }
+    table[slot].flags.insert(.queued)
+    block(slot)
+    if table.contains(slot) { checkBacklog(at: slot) }
   }
 }

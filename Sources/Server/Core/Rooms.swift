@@ -55,16 +55,16 @@ extension Shard {
   /// What a room is told with when it cannot be had.
   private static let notInRoom = ("not_in_room", "you are not in this room")
 
-  /// The names of the rooms that the connection at `place` hears.
-  func rooms(at place: UInt32) -> [RoomName] {
-    table[place].membership?.entries.filter(\.isInside).map(\.name) ?? []
+  /// The names of the rooms that the connection at `slot` hears.
+  func rooms(at slot: UInt32) -> [RoomName] {
+    table[slot].membership?.entries.filter(\.isInside).map(\.name) ?? []
   }
 
   /// The rooms that `rooms=` in a query names, parted by commas, for a session to begin in.
   static func rooms(
     in query: QueryString, for dialect: any Dialect
   ) throws(Refusal) -> [RoomName] {
-    guard dialect.hearsRooms, let text = query["rooms"], !text.isEmpty else { return [] }
+    guard dialect.supportsRooms, let text = query["rooms"], !text.isEmpty else { return [] }
     // By bytes: as Characters, a comma would merge with a combining mark after it.
     let names = text.utf8.split(
       separator: UInt8(ascii: ","), maxSplits: namedRoomsLimit, omittingEmptySubsequences: false
@@ -89,194 +89,194 @@ extension Shard {
   }
 
   /// Takes over what a token says of rooms, when the session begins and when a fresh one comes.
-  func setClaimedRooms(_ claimed: [String], at place: UInt32) {
+  func setClaimedRooms(_ claimed: [String], at slot: UInt32) {
     guard core.configuration.roomPolicy == .claimed else { return }
-    let membership = table[place].membership ?? Membership()
-    table[place].membership = membership
+    let membership = table[slot].membership ?? Membership()
+    table[slot].membership = membership
     membership.allowed = claimed
     for entry in membership.entries where entry.isWanted && !membership.mayEnter(entry.name) {
-      leave(entry.name, at: place)
-      guard table.contains(place), table[place].state == .session else { return }
+      leave(entry.name, at: slot)
+      guard table.contains(slot), table[slot].state == .session else { return }
     }
   }
 
   /// The client asks to be in a room.
-  func join(_ name: RoomName, at place: UInt32) {
+  func join(_ name: RoomName, at slot: UInt32) {
     // Nothing is said to it before it is told where it stands.
-    if table[place].flags.contains(.ungreeted), let replay = table[place].task as? Replay {
+    if table[slot].flags.contains(.handshakePending), let replay = table[slot].task as? Replay {
       return replay.hold(name, limit: core.configuration.limits.roomsPerConnectionLimit)
     }
-    let membership = table[place].membership ?? Membership()
+    let membership = table[slot].membership ?? Membership()
     // guard: requested-rooms-in-token
     guard membership.mayEnter(name) else {
       metrics.add(.roomsRefused)
-      return tellError("forbidden", "your token does not name this room", at: place)
+      return sendError("forbidden", "your token does not name this room", at: slot)
     }
     if let index = membership.index(of: name) {
       let isNew = !membership.entries[index].isWanted
       membership.entries[index].isWanted = true
       membership.entries[index].awaited += 1
       if isNew { membership.entries[index].entering += 1 }
-      return ask(isNew ? .enter : .look, name, at: place)
+      return ask(isNew ? .enter : .look, name, at: slot)
     }
     let limit = core.configuration.limits.roomsPerConnectionLimit
     // guard: rooms-per-connection
     guard membership.entries.count < limit else {
       metrics.add(.roomsRefused)
-      return tellError("too_many_rooms", "a connection is in at most \(limit) rooms", at: place)
+      return sendError("too_many_rooms", "a connection is in at most \(limit) rooms", at: slot)
     }
     membership.entries.append(Membership.Entry(name: name, awaited: 1, entering: 1))
-    table[place].membership = membership
-    ask(.enter, name, at: place)
+    table[slot].membership = membership
+    ask(.enter, name, at: slot)
   }
 
   /// The client asks to be in a room no longer.
-  func leave(_ name: RoomName, at place: UInt32) {
-    (table[place].task as? Replay)?.rooms.removeAll { TextKey($0) == TextKey(name) }
+  func leave(_ name: RoomName, at slot: UInt32) {
+    (table[slot].task as? Replay)?.rooms.removeAll { TextKey($0) == TextKey(name) }
     // What was said before is heard; whoever that ends has left all rooms.
     // guard: leaving-member-gets-earlier-messages
-    guard settleBurst(for: place) else { return }
-    guard let membership = table[place].membership, let index = membership.index(of: name),
+    guard materializeRoomBatch(for: slot) else { return }
+    guard let membership = table[slot].membership, let index = membership.index(of: name),
       membership.entries[index].isWanted
     else {
-      return tellError(Shard.notInRoom.0, Shard.notInRoom.1, at: place)
+      return sendError(Shard.notInRoom.0, Shard.notInRoom.1, at: slot)
     }
     membership.entries[index].isWanted = false
     membership.entries[index].awaited += 1
-    step(outOf: index, of: membership, isEnding: false, at: place)
-    ask(.leave, name, at: place)
+    step(outOf: index, of: membership, isEnding: false, at: slot)
+    ask(.leave, name, at: slot)
   }
 
   /// The client says that it types in a room, or has stopped.
-  func type(_ isTyping: Bool, in name: RoomName, at place: UInt32) {
-    guard let membership = table[place].membership, let index = membership.index(of: name),
+  func type(_ isTyping: Bool, in name: RoomName, at slot: UInt32) {
+    guard let membership = table[slot].membership, let index = membership.index(of: name),
       membership.entries[index].isInside
     else {
-      return tellError(Shard.notInRoom.0, Shard.notInRoom.1, at: place)
+      return sendError(Shard.notInRoom.0, Shard.notInRoom.1, at: slot)
     }
-    ask(.type(isTyping), name, at: place)
+    ask(.type(isTyping), name, at: slot)
   }
 
   /// The client says how its user wants to be seen.
-  func setStatus(_ status: PresenceStatus, at place: UInt32) {
-    tell(.set(status, answerTo: nil), homeOf: table[place].user)
+  func setStatus(_ status: PresenceStatus, at slot: UInt32) {
+    tell(.set(status, answerTo: nil), ownerOf: table[slot].user)
   }
 
-  /// Takes the connection at `place` out of all rooms: it ends.
-  func leaveRooms(_ place: UInt32) {
+  /// Takes the connection at `slot` out of all rooms: it ends.
+  func leaveRooms(_ slot: UInt32) {
     // guard: ending-connection-gets-no-batch
-    guard let membership = table[place].membership else { return }
+    guard let membership = table[slot].membership else { return }
     for index in membership.entries.indices {
-      step(outOf: index, of: membership, isEnding: true, at: place)
+      step(outOf: index, of: membership, isEnding: true, at: slot)
       if membership.entries[index].isWanted {
-        ask(.abandon, membership.entries[index].name, at: place)
+        ask(.abandon, membership.entries[index].name, at: slot)
       }
     }
-    table[place].membership = nil
+    table[slot].membership = nil
   }
 
   // MARK: Answers
 
   /// Takes the answer of a room's home.
-  func take(_ answer: RoomAnswer, of name: RoomName, at place: UInt32) {
-    if table[place].state == .http { return finishRequest(answer, at: place) }
-    guard table[place].state == .session, let membership = table[place].membership,
+  func take(_ answer: RoomAnswer, of name: RoomName, at slot: UInt32) {
+    if table[slot].state == .http { return finishRequest(answer, at: slot) }
+    guard table[slot].state == .session, let membership = table[slot].membership,
       let index = membership.index(of: name)
     else { return }
     switch answer {
     case .entered(let entries):
       membership.entries[index].entering -= 1
       membership.entries[index].isEntered = true
-      settle(index, of: membership, at: place)
-      tell(entries, of: name, isJoined: true, at: place)
+      settle(index, of: membership, at: slot)
+      tell(entries, of: name, isJoined: true, at: slot)
     case .seen(let entries):
       let isEntered = membership.entries[index].isEntered
-      settle(index, of: membership, at: place)
+      settle(index, of: membership, at: slot)
       // guard: refused-room-not-entered
-      if isEntered { tell(entries, of: name, isJoined: true, at: place) } else { tellFull(place) }
+      if isEntered { tell(entries, of: name, isJoined: true, at: slot) } else { sendFull(slot) }
     case .left(let entries):
       membership.entries[index].isEntered = false
-      settle(index, of: membership, at: place)
-      tell(entries, of: name, isJoined: false, at: place)
+      settle(index, of: membership, at: slot)
+      tell(entries, of: name, isJoined: false, at: slot)
     case .full:
       membership.entries[index].entering -= 1
       // Not where it has left since and asked again: then the next answer decides.
       // guard: last-answer-decides-room
       if membership.entries[index].entering == 0 { membership.entries[index].isWanted = false }
-      settle(index, of: membership, at: place)
+      settle(index, of: membership, at: slot)
       metrics.add(.roomsRefused)
-      tellFull(place)
+      sendFull(slot)
     case .typed, .notInRoom:
       break
     }
   }
 
-  private func tellFull(_ place: UInt32) {
-    if table[place].flags.contains(.ungreeted) { return }
-    tellError("too_many_rooms", "the server has as many rooms as it may have", at: place)
+  private func sendFull(_ slot: UInt32) {
+    if table[slot].flags.contains(.handshakePending) { return }
+    sendError("too_many_rooms", "the server has as many rooms as it may have", at: slot)
   }
 
   /// One answer fewer is awaited; after the last what the client wants holds.
-  private func settle(_ index: Int, of membership: Membership, at place: UInt32) {
+  private func settle(_ index: Int, of membership: Membership, at slot: UInt32) {
     membership.entries[index].awaited -= 1
     guard membership.entries[index].awaited == 0 else { return }
     if membership.entries[index].isWanted {
-      step(into: index, of: membership, at: place)
+      step(into: index, of: membership, at: slot)
     } else {
       membership.entries.remove(at: index)
-      if membership.entries.isEmpty, membership.allowed == nil { table[place].membership = nil }
+      if membership.entries.isEmpty, membership.allowed == nil { table[slot].membership = nil }
     }
-    if table[place].engine != nil { roomsChanged(at: place) }
+    if table[slot].engine != nil { roomsChanged(at: slot) }
   }
 
-  private func step(into index: Int, of membership: Membership, at place: UInt32) {
+  private func step(into index: Int, of membership: Membership, at slot: UInt32) {
     guard !membership.entries[index].isInside else { return }
     let name = membership.entries[index].name
     membership.entries[index].isInside = true
     let room = rooms[TextKey(name)] ?? LocalRoom(name: name, groupCount: fanOutGroups.all.count)
     // A burst is for those who were there when it was said.
     // guard: entering-member-gets-no-earlier-messages
-    if burst?.room === room { settleBurst() }
+    if pendingRoomBatch?.room === room { materializeRoomBatch() }
     rooms[TextKey(name)] = room
-    room.insert(place, group: table[place].group)
-    tell(.entered(name), homeOf: table[place].user)
+    room.insert(slot, group: table[slot].group)
+    tell(.entered(name), ownerOf: table[slot].user)
   }
 
   private func step(
-    outOf index: Int, of membership: Membership, isEnding: Bool, at place: UInt32
+    outOf index: Int, of membership: Membership, isEnding: Bool, at slot: UInt32
   ) {
     guard membership.entries[index].isInside else { return }
     let name = membership.entries[index].name
     membership.entries[index].isInside = false
     guard let room = rooms[TextKey(name)] else { return }
-    room.remove(place, group: table[place].group)
+    room.remove(slot, group: table[slot].group)
     if room.members.isEmpty { rooms[TextKey(name)] = nil }
-    tell(.exited(name, isEnding: isEnding), homeOf: table[place].user)
+    tell(.exited(name, isEnding: isEnding), ownerOf: table[slot].user)
   }
 
-  private func ask(_ question: RoomQuestion, _ name: RoomName, at place: UInt32) {
-    ask(question, name, of: table[place].user, at: place)
+  private func ask(_ question: RoomQuestion, _ name: RoomName, at slot: UInt32) {
+    ask(question, name, of: table[slot].user, at: slot)
   }
 
-  /// Asks the home of a room for the session or the request at `place`.
-  func ask(_ question: RoomQuestion, _ name: RoomName, of user: UserID, at place: UInt32) {
-    core.mailboxes[core.home(of: name)].append(
-      .room(question, name, user, shardConnectionID(of: place)))
+  /// Asks the home of a room for the session or the request at `slot`.
+  func ask(_ question: RoomQuestion, _ name: RoomName, of user: UserID, at slot: UInt32) {
+    core.mailboxes[core.ownerShard(of: name)].append(
+      .room(question, name, user, shardConnectionID(of: slot)))
   }
 
   /// Tells the home shard of `user` what a connection of the user did.
-  func tell(_ note: PresenceNote, homeOf user: UserID) {
-    core.mailboxes[core.home(of: user)].append(.presence(note, user))
+  func tell(_ note: PresenceNote, ownerOf user: UserID) {
+    core.mailboxes[core.ownerShard(of: user)].append(.presence(note, user))
   }
 
   // MARK: Telling the client
 
   private func tell(
-    _ entries: [Roster.Entry], of name: RoomName, isJoined: Bool, at place: UInt32
+    _ entries: [Roster.Entry], of name: RoomName, isJoined: Bool, at slot: UInt32
   ) {
     // A client that comes back knows where it was.
-    if table[place].flags.contains(.ungreeted) { return }
-    let group = fanOutGroups[table[place].group]
+    if table[slot].flags.contains(.handshakePending) { return }
+    let group = fanOutGroups[table[slot].group]
     group.writer.removeAll()
     group.dialect.write(
       RoomNews(room: name, members: entries.map(\.user), isJoined: isJoined), time: wall,
@@ -284,19 +284,19 @@ extension Shard {
     // Those who are there and want to be seen otherwise: whoever comes later was not told.
     for entry in entries where isJoined && entry.status != .online {
       let update = PresenceUpdate(user: entry.user, status: entry.status)
-      guard !(TextKey(entry.user) == TextKey(table[place].user)) else { continue }
+      guard !(TextKey(entry.user) == TextKey(table[slot].user)) else { continue }
       group.dialect.write(
-        Event(audience: .user(table[place].user), body: .presence(update), timestamp: wall),
+        Event(audience: .user(table[slot].user), body: .presence(update), timestamp: wall),
         to: &group.writer)
     }
-    send(group.writer.bytes, to: place)
+    send(group.writer.bytes, to: slot)
   }
 
   /// Tells the client what is wrong with what it asked, in a dialect that has a word for it.
-  func tellError(_ code: String, _ message: String, at place: UInt32) {
-    let group = fanOutGroups[table[place].group]
+  func sendError(_ code: String, _ message: String, at slot: UInt32) {
+    let group = fanOutGroups[table[slot].group]
     group.writer.removeAll()
     group.dialect.writeError(code, message, time: wall, to: &group.writer)
-    send(group.writer.bytes, to: place)
+    send(group.writer.bytes, to: slot)
   }
 }

@@ -22,7 +22,7 @@ enum ShardMessage: Sendable {
   case swept(StoreOutcome)
   /// A user's first connection on some shard came, or its last one there went. Sent to the user's
   /// home shard, which alone knows how many users are connected.
-  case census(UserID, arrived: Bool)
+  case userShardCounts(UserID, arrived: Bool)
   /// A connection's question to a room whose home the shard is.
   case room(RoomQuestion, RoomName, UserID, ShardConnectionID)
   /// What a room's home answers to the connection at that place.
@@ -32,11 +32,11 @@ enum ShardMessage: Sendable {
   /// What a user whose home the shard is did.
   case presence(PresenceNote, UserID)
   /// A question about the shard's own connections; the answer goes to whoever asks all shards.
-  case survey(SurveyQuestion, reply: @Sendable (SurveyAnswer) -> Void)
+  case shardQuery(ShardQueryRequest, reply: @Sendable (ShardQueryAnswer) -> Void)
   /// One shard's answer to the survey of that number.
-  case surveyed(UInt64, SurveyAnswer)
+  case shardQueryAnswer(UInt64, ShardQueryAnswer)
   /// Ask all shards, for somebody who is on none of them.
-  case inquiry(SurveyQuestion, done: @Sendable (SurveyResult) -> Void)
+  case outsideQuery(ShardQueryRequest, done: @Sendable (ShardQueryResult) -> Void)
   /// The store's answer to a publish that nobody waits for, with how many notifications it was to
   /// publish and the bytes of its body.
   case relayed(StoreOutcome, count: Int, byteCount: Int)
@@ -98,7 +98,7 @@ final class ServerCore: Sendable {
   }
 
   /// The shard that keeps count of the user, or of the members of the room, with that name.
-  func home(of name: String) -> Int {
+  func ownerShard(of name: String) -> Int {
     // FNV-1a: the same on every shard, unlike Swift's own seeded hash is in another process.
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }

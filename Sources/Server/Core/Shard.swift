@@ -18,7 +18,7 @@ internal import Wire
 /// Not Sendable: made, used and freed on its own thread.
 final class Shard {
   /// The place that the first listener's events carry; the others' are those before it.
-  static let listenerPlace = UInt32.max
+  static let listenerSlot = UInt32.max
   /// Listeners that a shard may have.
   static let listenerLimit = 16
   /// Events taken from the ring before the sockets are looked at again.
@@ -77,35 +77,35 @@ final class Shard {
   var directFrameEnds = FrameEnds()
   /// Blocked connections that may have ranges of logs to be sent, and where in each log the first
   /// of those begins, or did; nil where none does.
-  var leaning = PlaceSet()
-  var leaningFrom: [UInt64?]
+  var pinned = SlotSet()
+  var pinnedFrom: [UInt64?]
   let fanOutGroups: FanOutGroups
   /// Sessions of Engine.IO that live here.
   var engineSessions: [EngineID: UInt32] = [:]
   /// The place that has just been given the socket whose bytes are being looked at.
-  var heir: ConnectionID?
+  var upgradeSuccessor: ConnectionID?
   /// Connections that have something queued of their own.
-  var dirty = PlaceSet()
+  var dirty = SlotSet()
   var directory = Directory()
   /// Users whose home this shard is, with the number of shards they are connected to.
-  var census: [TextKey: Int] = [:]
+  var userShardCounts: [TextKey: Int] = [:]
   /// What connections of this shard are in, by the room's name.
   var rooms: [TextKey: LocalRoom] = [:]
   /// What is being said in a room and is in no outbox yet.
-  var burst: RoomBurst?
+  var pendingRoomBatch: PendingRoomBatch?
   /// Members of the rooms whose home this shard is.
   var rosters: [TextKey: Roster] = [:]
   /// Who types in them.
-  var typists = DeadlineQueue<Typist>()
+  var typingEntries = DeadlineQueue<TypingEntry>()
   /// The last occasion on which presence was told in several rooms from here as a home.
-  var lastOccasion: UInt64 = 0
+  var lastPresenceUpdateID: UInt64 = 0
   /// Who has been told already on the latest of such occasions, whoever's they are.
-  var occasions: [(number: UInt64, told: PlaceSet)] = []
+  var recentPresenceUpdates: [(number: UInt64, told: SlotSet)] = []
   /// How users whose home this shard is are seen.
-  var presence = PresenceBook(graceMilliseconds: Shard.graceMilliseconds)
+  var presence = PresenceTracker(graceMilliseconds: Shard.graceMilliseconds)
   /// Connections that have not shown who they are, and those that are being turned away.
   var unauthenticatedCount = 0
-  var turnedAwayCount = 0
+  var rejectedCount = 0
   var blockedCount = 0
   /// Bytes of their own that blocked connections had left when they last took some.
   var blockedBytes = 0
@@ -117,13 +117,13 @@ final class Shard {
   /// Bytes received in this turn.
   var bytesReadInTurn = 0
   /// Until then nobody is declared silent: this thread itself was away.
-  var amnestyUntil: UInt64 = 0
+  var stallGraceUntil: UInt64 = 0
   /// The readiness probe that has not come back.
-  var probe: Probe?
-  var lastProbe: UInt64 = 0
+  var probe: ReadinessProbe?
+  var lastReadinessProbe: UInt64 = 0
   /// What all shards have been asked and not all have answered, oldest first.
-  var surveys: [Survey] = []
-  var lastSurvey: UInt64 = 0
+  var shardQueries: [ShardQuery] = []
+  var lastShardQuery: UInt64 = 0
   var userAgents: UserAgents
   /// What those are told who watch the metrics from here; nil when nobody does.
   var metricsFeed: MetricsFeed?
@@ -132,16 +132,16 @@ final class Shard {
   /// Connections whose waiting requests are read on once this turn has been flushed.
   var resumable: [ConnectionID] = []
   /// Every event of the store's up to this offset has come out of the ring.
-  var heardThrough: UInt64
+  var appliedOffset: UInt64
   /// The store's answers to sessions that resume, until what they include has come by.
-  var heldAnswers: [HeldAnswer] = []
+  var answersAheadOfRing: [AnswerAheadOfRing] = []
   /// Those who wait to read what is for everyone.
   var catchUps = CatchUps()
   /// When the store is looked at next for what has expired, and whether it is at it.
   var sweepAt: UInt64 = 0
   var isSweeping = false
   /// The places of one event's user; kept for its memory.
-  var places: [UInt32] = []
+  var slots: [UInt32] = []
   /// Bytes that connections have freed since the heap was last given back, about.
   var freedSinceTrim = 0
   var trimAt: UInt64 = .max
@@ -159,7 +159,7 @@ final class Shard {
     wall = kernel.wallMilliseconds
     routes = Endpoints.router(hasDemo: core.configuration.demoTokens != nil)
     wheel = TimerWheel(now: now)
-    heardThrough = core.firstOffset
+    appliedOffset = core.firstOffset
     // An unfinished message lies there before what is received next.
     let longest = core.configuration.engines.reduce(0) { max($0, $1.settings.messageBytesLimit) }
     scratch = ScratchBuffer(byteCount: 128 * 1_024 + longest)
@@ -175,14 +175,14 @@ final class Shard {
     direct = FrameLog(capacity: capacity)
     fanOutGroups = FanOutGroups(
       paths: core.configuration.engines, epoch: core.store.epoch, capacity: capacity)
-    leaningFrom = [UInt64?](
+    pinnedFrom = [UInt64?](
       repeating: nil, count: LogID.count(ofGroups: fanOutGroups.all.count))
     precondition(listeners.count <= Shard.listenerLimit, "\(listeners.count) listeners")
     for (index, listener) in listeners.enumerated() {
       acceptors.append(
         try Acceptor(
           poller: poller, kernel: kernel, fd: listener.fd,
-          slot: Shard.listenerPlace - UInt32(index),
+          slot: Shard.listenerSlot - UInt32(index),
           userTimeoutMilliseconds: core.configuration.limits.tcpUserTimeoutMilliseconds,
           unsentBytesLimit: core.configuration.limits.unsentBytesLimit))
     }
@@ -191,13 +191,13 @@ final class Shard {
   /// Runs turns until told to stop.
   func run() throws(SystemError) {
     while !isStopping { try turn() }
-    abandonSurveys()
-    table.forEachPlace { drop($0, because: "the server has ended") }
+    abandonShardQueries()
+    table.forEachSlot { drop($0, because: "the server has ended") }
   }
 
   /// One turn; see the file's opening.
   func turn() throws(SystemError) {
-    var timeout = sleepLimit()
+    var timeout = waitLimit()
     if timeout != 0 {
       let ring = core.ring
       let mailbox = mailbox
@@ -244,14 +244,14 @@ final class Shard {
     // A turn that took seconds (the process was stopped, the machine suspended) says nothing about
     // the peers: their answers may be waiting behind this very turn.
     if now &- before > UInt64(max(0, timeout)) + 2_000, timeout >= 0 {
-      amnestyUntil = now + 5_000
+      stallGraceUntil = now + 5_000
     }
   }
 
   /// How long this turn may sleep: 0 when something is left to do, at most a second.
-  func sleepLimit() -> Int32 {
+  func waitLimit() -> Int32 {
     if !dirty.isEmpty || !resumable.isEmpty || drain?.isDue(now) == true { return 0 }
-    if heldAnswers.contains(where: { $0.through <= heardThrough }) { return 0 }
+    if answersAheadOfRing.contains(where: { $0.through <= appliedOffset }) { return 0 }
     var limit: Int32 = 1_000
     let timer = wheel.timeout(now: now)
     if timer >= 0 { limit = min(limit, timer) }
@@ -259,9 +259,9 @@ final class Shard {
       let pause = acceptor.timeout(now: now)
       if pause >= 0 { limit = min(limit, pause) }
     }
-    if let due = nextDueAtHome { limit = min(limit, Int32(clamping: due - min(due, now))) }
-    if let survey = surveys.first {
-      limit = min(limit, Int32(clamping: survey.endsAt - min(now, survey.endsAt)))
+    if let due = nextDueAsOwner { limit = min(limit, Int32(clamping: due - min(due, now))) }
+    if let shardQuery = shardQueries.first {
+      limit = min(limit, Int32(clamping: shardQuery.endsAt - min(now, shardQuery.endsAt)))
     }
     if let feed = metricsFeed {
       limit = min(limit, Int32(clamping: feed.nextAt - min(now, feed.nextAt)))
@@ -278,8 +278,8 @@ final class Shard {
     for index in 0..<count {
       let event = poller.event(index)
       let id = ConnectionID(slot: event.slot, generation: event.generation)
-      if id.slot > Shard.listenerPlace - UInt32(Shard.listenerLimit) {
-        acceptWaiting(at: Int(Shard.listenerPlace - id.slot))
+      if id.slot > Shard.listenerSlot - UInt32(Shard.listenerLimit) {
+        acceptWaiting(at: Int(Shard.listenerSlot - id.slot))
       } else if table.holds(id) {  // guard: event-generation
         handle(event.readiness, at: id.slot)
       }
@@ -293,7 +293,7 @@ final class Shard {
     // guard: mailbox-drained-whole
     _ = mailbox.drain(limit: mailbox.count) { receive($0) }
     _ = core.ring.drain(consumer: index, limit: Shard.drainLimit) { deliver($0) }
-    takeHeldAnswers()
+    takeAnswersAheadOfRing()
     readCatchUps()
   }
 
@@ -311,7 +311,7 @@ final class Shard {
       if table.holds(id) { finish(id.slot, answer) }
     case .swept(let outcome):
       continueSweep(outcome)
-    case .census(let user, let arrived):
+    case .userShardCounts(let user, let arrived):
       count(user, arrived: arrived)
     case .room(let question, let name, let user, let address):
       answer(question, name, user, to: address)
@@ -321,12 +321,12 @@ final class Shard {
       tell(update, in: name)
     case .presence(let note, let user):
       take(note, of: user)
-    case .survey(let question, let reply):
+    case .shardQuery(let question, let reply):
       reply(answer(question))
-    case .surveyed(let number, let answer):
-      take(answer, ofSurvey: number)
-    case .inquiry(let question, let done):
-      if !beginSurvey(question, for: .outside(done)) { done(.failure(.busy)) }
+    case .shardQueryAnswer(let number, let answer):
+      take(answer, ofShardQuery: number)
+    case .outsideQuery(let question, let done):
+      if !beginShardQuery(question, for: .outside(done)) { done(.failure(.busy)) }
     case .relayed(let outcome, let count, let byteCount):
       bodyBytesInFlight -= byteCount
       if case .published = outcome {
@@ -339,9 +339,9 @@ final class Shard {
     case .keptRooms(let id, let rooms):
       if table.holds(id) { takeKeptRooms(rooms, at: id.slot) }
     case .recovered(let recovery, let user, let openedAt, let address):
-      letGo(recovery, of: user, openedAt: openedAt, at: address)
+      evictStale(recovery, of: user, openedAt: openedAt, at: address)
     case .handedOver(let connection):
-      adopt(connection)
+      migrateIn(connection)
     case .replaced(let id):
       if table.holds(id) { endReplaced(id.slot) }
     case .drain:
@@ -359,11 +359,11 @@ final class Shard {
       count = wheel.expire(now: now, into: &due)
       for index in 0..<count where table.contains(due[index]) { timerFired(at: due[index]) }
     } while count == due.count
-    expireProbe()
-    expireAtHome()
-    expireSurveys()
+    expireReadinessProbe()
+    expireAsOwner()
+    expireShardQueries()
     sweepExpired()
-    tellMetrics()
+    sendMetrics()
     continueDrain()
     if now >= trimAt {
       trimAt = .max
@@ -375,8 +375,8 @@ final class Shard {
   /// Says how many are here.
   func publishGauges() {
     metrics.set(.connections, table.count)
-    metrics.set(.sessions, directory.placeCount)
-    metrics.set(.users, core.mailboxes.count == 1 ? directory.userCount : census.count)
+    metrics.set(.sessions, directory.connectionCount)
+    metrics.set(.users, core.mailboxes.count == 1 ? directory.userCount : userShardCounts.count)
     metrics.set(.rooms, rosters.count)
     metrics.set(.blockedConnections, blockedCount)
     metrics.set(.unauthenticated, unauthenticatedCount)
@@ -390,43 +390,43 @@ final class Shard {
 
   // MARK: Who is here
 
-  /// Lists the session at `place` under its user.
-  func list(_ place: UInt32) {
-    let user = table[place].user
+  /// Lists the session at `slot` under its user.
+  func list(_ slot: UInt32) {
+    let user = table[slot].user
     let isFirst = !directory.contains(user: user)
-    directory.insert(place: place, user: user)
-    table[place].flags.insert(.listed)
-    table[place].connectedAt = wall
-    if isFirst { tellHome(of: user, arrived: true) }
+    directory.insert(slot: slot, user: user)
+    table[slot].flags.insert(.listed)
+    table[slot].connectedAt = wall
+    if isFirst { notifyOwner(of: user, arrived: true) }
   }
 
-  /// Takes the session at `place` off the list.
-  func unlist(_ place: UInt32) {
-    guard table[place].flags.contains(.listed) else { return }
-    let user = table[place].user
+  /// Takes the session at `slot` off the list.
+  func unlist(_ slot: UInt32) {
+    guard table[slot].flags.contains(.listed) else { return }
+    let user = table[slot].user
     // guard: poll-uncounted-when-answered
-    uncountSession(at: place)
-    table[place].flags.remove(.listed)
-    directory.remove(place: place, user: user)
-    if !directory.contains(user: user) { tellHome(of: user, arrived: false) }
+    uncountSession(at: slot)
+    table[slot].flags.remove(.listed)
+    directory.remove(slot: slot, user: user)
+    if !directory.contains(user: user) { notifyOwner(of: user, arrived: false) }
   }
 
-  private func tellHome(of user: UserID, arrived: Bool) {
+  private func notifyOwner(of user: UserID, arrived: Bool) {
     // One shard alone: its directory is the census.
     guard core.mailboxes.count > 1 else { return noteConnected(user, arrived) }
-    let home = core.home(of: user)
-    if home == index {
+    let ownerShard = core.ownerShard(of: user)
+    if ownerShard == index {
       count(user, arrived: arrived)
     } else {
-      core.mailboxes[home].append(.census(user, arrived: arrived))
+      core.mailboxes[ownerShard].append(.userShardCounts(user, arrived: arrived))
     }
   }
 
   private func count(_ user: UserID, arrived: Bool) {
     let key = TextKey(user)
-    let before = census[key] ?? 0
+    let before = userShardCounts[key] ?? 0
     let shards = before + (arrived ? 1 : -1)
-    census[key] = shards == 0 ? nil : shards
+    userShardCounts[key] = shards == 0 ? nil : shards
     if before == 0 || shards == 0 { noteConnected(user, arrived) }
   }
 

@@ -10,7 +10,7 @@ extension Shard {
   /// Answers a request to a dialect's path.
   ///
   /// False when the path is not a dialect's.
-  func beginUpgrade(_ head: HTTPRequestHead, at place: UInt32) throws(HTTPViolation) -> Bool {
+  func beginUpgrade(_ head: HTTPRequestHead, at slot: UInt32) throws(HTTPViolation) -> Bool {
     // Nothing but a handshake is ever posted to a dialect's path in earnest, so the hot path of
     // publishing does not look for one.
     if head.method == .post, !WebSocketHandshake.isUpgrade(head) { return false }
@@ -21,21 +21,21 @@ extension Shard {
     else {
       guard WebSocketHandshake.isUpgrade(head), head.method == .get else { return false }
       let answer = Answer.failure(404, "not_found", "no WebSocket is served at this path")
-      logRefusal(of: answer, by: "no dialect", at: place)
-      respond(answer.closing, at: place)
+      logRefusal(of: answer, by: "no dialect", at: slot)
+      respond(answer.closing, at: slot)
       return true
     }
     do throws(Refusal) {
-      try upgrade(head, to: dialect, at: place)
+      try upgrade(head, to: dialect, at: slot)
     } catch {
-      logRefusal(of: error.answer, by: dialect.name, at: place)
-      respond(error.answer.closing, at: place)
+      logRefusal(of: error.answer, by: dialect.name, at: slot)
+      respond(error.answer.closing, at: slot)
     }
     return true
   }
 
   private func upgrade(
-    _ head: HTTPRequestHead, to dialect: any Dialect, at place: UInt32
+    _ head: HTTPRequestHead, to dialect: any Dialect, at slot: UInt32
   ) throws(Refusal) {
     let request: UpgradeRequest
     let query: QueryString
@@ -85,23 +85,23 @@ extension Shard {
     }
     let rooms = try Shard.rooms(in: query, for: dialect)
     if case .success(let caller) = admitted { try mayEnter(rooms, caller) }
-    table[place].userAgent = userAgents.shared(userAgent(of: head))
+    table[slot].userAgent = userAgents.shared(userAgent(of: head))
     if case .success(let caller) = admitted, let user = caller.user {
-      authenticated(place)
+      authenticated(slot)
       // guard: session-quota-websocket
-      guard countSession(of: user, at: place) else { throw Refusal(Shard.tooManySessions) }
+      guard countSession(of: user, at: slot) else { throw Refusal(Shard.tooManySessions) }
     }
-    acceptWebSocket(request, at: place)
-    openSession(admitted, dialect, since: query["since"], rooms: rooms, at: place)
+    acceptWebSocket(request, at: slot)
+    openSession(admitted, dialect, since: query["since"], rooms: rooms, at: slot)
   }
 
   /// Writes the answer that makes a WebSocket of the connection.
-  func acceptWebSocket(_ request: UpgradeRequest, at place: UInt32) {
+  func acceptWebSocket(_ request: UpgradeRequest, at slot: UInt32) {
     let key = Array((request.key + WebSocketHandshake.acceptSuffix).utf8)
     WebSocketHandshake.writeResponse(
       accept: Base64.encode(Digest.sha1(key)),
       protocol: request.protocols.first == "bearer" ? "bearer" : nil,
-      into: &table[place].owned)
+      into: &table[slot].privateBytes)
   }
 
   /// Whether a client is turned away before the upgrade.
@@ -124,79 +124,79 @@ extension Shard {
   /// Begins the session of a connection that has been answered so far that it is one.
   func openSession(
     _ admitted: Result<Caller, AuthenticationFailure>, _ dialect: any Dialect, since: String?,
-    rooms: [RoomName] = [], at place: UInt32
+    rooms: [RoomName] = [], at slot: UInt32
   ) {
-    beginSession(at: place, in: fanOutGroups.idWithoutToken(of: dialect))
+    beginSession(at: slot, in: fanOutGroups.idWithoutToken(of: dialect))
     switch (admitted, dialect.admission) {
     case (.success(let caller), _):
-      admit(caller, since: since, at: place)
-      guard table.contains(place), table[place].state == .session else { return }
-      if table[place].flags.contains(.ungreeted), let replay = table[place].task as? Replay {
+      admit(caller, since: since, at: slot)
+      guard table.contains(slot), table[slot].state == .session else { return }
+      if table[slot].flags.contains(.handshakePending), let replay = table[slot].task as? Replay {
         replay.rooms = rooms
       } else {
-        enter(rooms, at: place)
+        enter(rooms, at: slot)
       }
     case (.failure(let failure), .closedAfterUpgrade(let missing, let invalid, let noUser)):
       switch failure {
-      case .missing: close(place, code: missing, reason: "missing authentication token")
-      case .invalid: close(place, code: invalid, reason: "invalid or expired token")
-      case .noUser: close(place, code: noUser, reason: "invalid token payload")
+      case .missing: close(slot, code: missing, reason: "missing authentication token")
+      case .invalid: close(slot, code: invalid, reason: "invalid or expired token")
+      case .noUser: close(slot, code: noUser, reason: "invalid token payload")
       }
     case (.failure, .firstMessage):
-      awaitToken(since: since, at: place)
+      awaitToken(since: since, at: slot)
     case (.failure, .refusedBeforeUpgrade):
-      close(place, code: 1008, reason: "unauthorized")
+      close(slot, code: 1008, reason: "unauthorized")
     }
   }
 
-  /// Makes a session of the connection at `place`, in a group that has no members.
-  func beginSession(at place: UInt32, in group: FanOutGroupID) {
-    releaseExchange(place)
-    table[place].state = .session
-    table[place].group = group
-    table[place].sharedThrough = fanOutGroups[group].log.end
-    table[place].flags.remove([.usedBefore, .awaitsAnswer])
+  /// Makes a session of the connection at `slot`, in a group that has no members.
+  func beginSession(at slot: UInt32, in group: FanOutGroupID) {
+    releaseExchange(slot)
+    table[slot].state = .session
+    table[slot].group = group
+    table[slot].groupCursor = fanOutGroups[group].log.end
+    table[slot].flags.remove([.usedBefore, .awaitsAnswer])
     metrics.add(.sessionsOpened)
-    markQueued(place)
+    markQueued(slot)
   }
 
-  /// Lets the session at `place` into the rooms that it asked for when it began.
-  func enter(_ rooms: [RoomName], at place: UInt32) {
-    for room in rooms where table.contains(place) && table[place].state == .session {
-      join(room, at: place)
+  /// Lets the session at `slot` into the rooms that it asked for when it began.
+  func enter(_ rooms: [RoomName], at slot: UInt32) {
+    for room in rooms where table.contains(slot) && table[slot].state == .session {
+      join(room, at: slot)
     }
   }
 
   /// Begins the session of a client that has shown who it is.
-  func admit(_ caller: Caller, since: String?, at place: UInt32) {
-    let dialect = fanOutGroups[table[place].group].dialect
+  func admit(_ caller: Caller, since: String?, at slot: UInt32) {
+    let dialect = fanOutGroups[table[slot].group].dialect
     let group = fanOutGroups.id(of: dialect, withCursors: since != nil)
-    table[place].deadline = now + dialect.heartbeat.pingIntervalMilliseconds
-    enter(caller, group: group, since: since, at: place)
+    table[slot].deadline = now + dialect.heartbeat.pingIntervalMilliseconds
+    enter(caller, group: group, since: since, at: slot)
   }
 
-  /// Makes the session at `place` its user's, in that group.
+  /// Makes the session at `slot` its user's, in that group.
   ///
   /// One that is `held` is greeted and goes on from `since` when it is told to.
   func enter(
     _ caller: Caller, group: FanOutGroupID, since: String?, isHeld: Bool = false,
-    at place: UInt32
+    at slot: UInt32
   ) {
-    table[place].group = group
-    table[place].sharedThrough = fanOutGroups[group].log.end
-    table[place].user = caller.user ?? ""
-    table[place].tokenEnd = caller.end
-    table[place].flags.insert(.ungreeted)
-    list(place)
-    logBeginning(at: place)
-    scheduleTimer(place)
-    guard table.contains(place) else { return }
-    setClaimedRooms(caller.rooms, at: place)
+    table[slot].group = group
+    table[slot].groupCursor = fanOutGroups[group].log.end
+    table[slot].user = caller.user ?? ""
+    table[slot].tokenEnd = caller.end
+    table[slot].flags.insert(.handshakePending)
+    list(slot)
+    logBeginning(at: slot)
+    scheduleTimer(slot)
+    guard table.contains(slot) else { return }
+    setClaimedRooms(caller.rooms, at: slot)
     if isHeld { return }
     if since != nil || fanOutGroups[group].dialect.greetsWithCounts {
-      beginReplay(since, at: place)
+      beginReplay(since, at: slot)
     } else {
-      greet(place, cursor: nil, nil)
+      greet(slot, cursor: nil, nil)
     }
   }
 
@@ -204,23 +204,23 @@ extension Shard {
   ///
   /// `cursor` and `counts` are told to those who are to know them; `isResumed` is whether what was
   /// missed follows.
-  func greet(_ place: UInt32, cursor: Cursor?, _ counts: Counts?, isResumed: Bool = false) {
-    let group = fanOutGroups[table[place].group]
-    let cursor = group.tellsCursors ? cursor : nil
-    let identity = identity(at: place, cursor: cursor, isResumed: isResumed)
-    table[place].flags.remove(.ungreeted)
-    table[place].sharedThrough = group.log.end
-    group.members.insert(place)
+  func greet(_ slot: UInt32, cursor: Cursor?, _ counts: Counts?, isResumed: Bool = false) {
+    let group = fanOutGroups[table[slot].group]
+    let cursor = group.sendsCursors ? cursor : nil
+    let identity = identity(at: slot, cursor: cursor, isResumed: isResumed)
+    table[slot].flags.remove(.handshakePending)
+    table[slot].groupCursor = group.log.end
+    group.members.insert(slot)
     let greeting = Greeting(
-      user: table[place].user, time: wall, cursor: cursor, counts: counts, isResumed: isResumed,
+      user: table[slot].user, time: wall, cursor: cursor, counts: counts, isResumed: isResumed,
       socket: identity)
     group.writer.removeAll()
     group.dialect.write(greeting, to: &group.writer)
-    send(group.writer.bytes, to: place)
-    guard table.contains(place), table[place].state == .session,
-      let replay = table[place].task as? Replay
+    send(group.writer.bytes, to: slot)
+    guard table.contains(slot), table[slot].state == .session,
+      let replay = table[slot].task as? Replay
     else { return }
-    enter(replay.rooms, at: place)
+    enter(replay.rooms, at: slot)
   }
 }
 

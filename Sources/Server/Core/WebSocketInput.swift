@@ -23,8 +23,8 @@ protocol HoldsAssembly: AnyObject {
 extension Shard {
   /// Handles the whole frames in the scratch's [from, end) and returns where the unfinished one
   /// begins.
-  func processFrames(_ place: UInt32, from: Int, to end: Int) -> Int {
-    let id = table.id(of: place)
+  func processFrames(_ slot: UInt32, from: Int, to end: Int) -> Int {
+    let id = table.id(of: slot)
     var offset = from
     do throws(ProtocolViolation) {
       while offset < end {
@@ -39,19 +39,19 @@ extension Shard {
         let isWhole = end - payload >= header.payloadLength
         guard isWhole else {
           // guard: claim-checked-before-payload
-          try checkUnfinished(header, at: place)
+          try checkUnfinished(header, at: slot)
           return begin
         }
         offset = payload + header.payloadLength
-        try handle(header, payload: payload, to: offset, at: place)
-        guard table.holds(id), table[place].state == .session else {
-          bequeath(from: offset, to: end)
+        try handle(header, payload: payload, to: offset, at: slot)
+        guard table.holds(id), table[slot].state == .session else {
+          passOnUnreadBytes(from: offset, to: end)
           return end
         }
       }
     } catch {
       metrics.add(.protocolViolations)
-      close(place, code: error.closeCode, reason: error.reason)
+      close(slot, code: error.closeCode, reason: error.reason)
       return end
     }
     return offset
@@ -62,10 +62,10 @@ extension Shard {
   /// Only text can be an `auth` message, which may be longer than others; and only as long as what
   /// has come of it can still become one.
   private func sequence(
-    of assembly: MessageAssembly?, _ header: FrameHeader, at place: UInt32
+    of assembly: MessageAssembly?, _ header: FrameHeader, at slot: UInt32
   ) -> FrameSequence {
     let limits = core.configuration.limits
-    if let limit = engineMessageLimit(at: place) {
+    if let limit = engineMessageLimit(at: slot) {
       return assembly?.sequence
         ?? FrameSequence(messageBytesLimit: limit, fragmentCountLimit: limits.fragmentCountLimit)
     }
@@ -83,71 +83,71 @@ extension Shard {
   }
 
   /// Gives what is left of the scratch's [from, end) to the place that has its socket now.
-  private func bequeath(from: Int, to end: Int) {
-    guard let heir = heir else { return }
-    self.heir = nil
-    guard from < end, table.holds(heir) else { return }
-    table[heir.slot].partial = scratch.array(from: from, to: end)
-    resumable.append(heir)
+  private func passOnUnreadBytes(from: Int, to end: Int) {
+    guard let upgradeSuccessor = upgradeSuccessor else { return }
+    self.upgradeSuccessor = nil
+    guard from < end, table.holds(upgradeSuccessor) else { return }
+    table[upgradeSuccessor.slot].partial = scratch.array(from: from, to: end)
+    resumable.append(upgradeSuccessor)
   }
 
   /// Bytes of a message to a session of Engine.IO; nil for others.
-  private func engineMessageLimit(at place: UInt32) -> Int? {
-    let probe = (table[place].task as? EngineProbe).flatMap { engineSession($0.id) }
-    guard let session = table[place].engine ?? probe else { return nil }
+  private func engineMessageLimit(at slot: UInt32) -> Int? {
+    let probe = (table[slot].task as? EngineProbe).flatMap { engineSession($0.id) }
+    guard let session = table[slot].engine ?? probe else { return nil }
     // A digit stands before what counts.
     return 1 + core.configuration.engines[session.path].settings.messageBytesLimit
   }
 
-  func assembly(at place: UInt32) -> MessageAssembly? {
-    table[place].task as? MessageAssembly ?? (table[place].task as? any HoldsAssembly)?.assembly
+  func assembly(at slot: UInt32) -> MessageAssembly? {
+    table[slot].task as? MessageAssembly ?? (table[slot].task as? any HoldsAssembly)?.assembly
   }
 
-  private func setAssembly(_ assembly: MessageAssembly?, at place: UInt32) {
-    if let holder = table[place].task as? any HoldsAssembly {
+  private func setAssembly(_ assembly: MessageAssembly?, at slot: UInt32) {
+    if let holder = table[slot].task as? any HoldsAssembly {
       holder.assembly = assembly
     } else {
-      table[place].task = assembly
+      table[slot].task = assembly
     }
   }
 
   /// Judges a frame whose payload has not all come, without taking it.
-  private func checkUnfinished(_ header: FrameHeader, at place: UInt32) throws(ProtocolViolation) {
-    var sequence = sequence(of: assembly(at: place), header, at: place)
+  private func checkUnfinished(_ header: FrameHeader, at slot: UInt32) throws(ProtocolViolation) {
+    var sequence = sequence(of: assembly(at: slot), header, at: slot)
     _ = try sequence.accept(header)
   }
 
   private func handle(
-    _ header: FrameHeader, payload: Int, to end: Int, at place: UInt32
+    _ header: FrameHeader, payload: Int, to end: Int, at slot: UInt32
   ) throws(ProtocolViolation) {
     metrics.add(.framesReceived)
-    let assembly = assembly(at: place)
-    var sequence = sequence(of: assembly, header, at: place)
+    let assembly = assembly(at: slot)
+    var sequence = sequence(of: assembly, header, at: slot)
     let role = try sequence.accept(header)
     scratch.unmask(from: payload, to: end, key: header.maskingKey)
     switch role {
     case .control(let opcode):
       // guard: control-frame-rate
-      guard opcode == .close || takeMessage(at: place) else { return }
-      try handleControl(opcode, scratch.array(from: payload, to: end), at: place)
+      guard opcode == .close || takeMessage(at: slot) else { return }
+      try handleControl(opcode, scratch.array(from: payload, to: end), at: slot)
     case .data(let isText, let startsMessage, let endsMessage):
       let current = assembly ?? MessageAssembly(sequence: sequence)
       current.sequence = sequence
       if startsMessage { current.isText = isText }
-      try append(payload: payload, to: end, endsMessage: endsMessage, to: current, at: place)
+      try append(payload: payload, to: end, endsMessage: endsMessage, to: current, at: slot)
       if endsMessage {
-        setAssembly(nil, at: place)
+        setAssembly(nil, at: slot)
         // guard: message-rate
-        guard takeMessage(isText: current.isText, at: place) else { return }
-        try received(current, at: place)
+        guard takeMessage(isText: current.isText, at: slot) else { return }
+        try received(current, at: slot)
       } else if assembly == nil {
-        setAssembly(current, at: place)
+        setAssembly(current, at: slot)
       }
     }
   }
 
   private func append(
-    payload: Int, to end: Int, endsMessage: Bool, to message: MessageAssembly, at place: UInt32
+    payload: Int, to end: Int, endsMessage: Bool, to message: MessageAssembly, at slot: UInt32
   ) throws(ProtocolViolation) {
     if message.isText {
       let isValid = scratch.feed(&message.utf8, from: payload, to: end)
@@ -159,7 +159,7 @@ extension Shard {
     }
     scratch.append(from: payload, to: end, into: &message.bytes)
     // What is too long and does not look like bringing a token is not waited for.
-    if !endsMessage, engineMessageLimit(at: place) == nil,
+    if !endsMessage, engineMessageLimit(at: slot) == nil,
       message.bytes.count > core.configuration.limits.messageBytesLimit,
       !AuthMessage.canBegin(message.bytes)
     {
@@ -168,67 +168,67 @@ extension Shard {
   }
 
   private func received(
-    _ message: MessageAssembly, at place: UInt32
+    _ message: MessageAssembly, at slot: UInt32
   ) throws(ProtocolViolation) {
-    if try receiveEngine(message, at: place) { return }
+    if try receiveEngine(message, at: slot) { return }
     let token = message.isText ? AuthMessage.token(in: message.bytes) : nil
-    if let token { return take(token: token, at: place) }
+    if let token { return take(token: token, at: slot) }
     // guard: message-limit-is-configured
     guard message.bytes.count <= core.configuration.limits.messageBytesLimit else {
       throw .messageTooBig
     }
-    let group = fanOutGroups[table[place].group]
-    if table[place].flags.contains(.awaitsToken) {
+    let group = fanOutGroups[table[slot].group]
+    if table[slot].flags.contains(.awaitsToken) {
       return close(
-        place, code: group.dialect.expiryCloseCode, reason: "the first message must be auth")
+        slot, code: group.dialect.expiryCloseCode, reason: "the first message must be auth")
     }
     // No dialect gives binary messages a meaning; they are read and ignored.
     guard message.isText else { return }
     if let request = group.dialect.request(in: message.bytes) {
-      take(request, at: place)
+      take(request, at: slot)
     } else {
-      answer(message, group, at: place)
+      answer(message, group, at: slot)
     }
   }
 
-  /// Does what the client of the session at `place` asks for.
-  func take(_ request: ClientRequest, at place: UInt32) {
+  /// Does what the client of the session at `slot` asks for.
+  func take(_ request: ClientRequest, at slot: UInt32) {
     switch request {
-    case .pong: table[place].flags.remove(.pinged)
-    case .fetch(let request): fetch(request, at: place)
-    case .join(let room): join(room, at: place)
-    case .leave(let room): leave(room, at: place)
-    case .type(let room, let isTyping): type(isTyping, in: room, at: place)
-    case .status(let status): setStatus(status, at: place)
-    case .invalid(let code, let text): tellError(code, text, at: place)
+    case .pong: table[slot].flags.remove(.pinged)
+    case .fetch(let request): fetch(request, at: slot)
+    case .join(let room): join(room, at: slot)
+    case .leave(let room): leave(room, at: slot)
+    case .type(let room, let isTyping): type(isTyping, in: room, at: slot)
+    case .status(let status): setStatus(status, at: slot)
+    case .invalid(let code, let text): sendError(code, text, at: slot)
     }
   }
 
-  private func answer(_ message: MessageAssembly, _ group: FanOutGroup, at place: UInt32) {
+  private func answer(_ message: MessageAssembly, _ group: FanOutGroup, at slot: UInt32) {
     group.writer.removeAll()
     group.dialect.answer(message.bytes, time: wall, to: &group.writer)
-    send(group.writer.bytes, to: place)
+    send(group.writer.bytes, to: slot)
   }
 
   private func handleControl(
-    _ opcode: WebSocketOpcode, _ payload: [UInt8], at place: UInt32
+    _ opcode: WebSocketOpcode, _ payload: [UInt8], at slot: UInt32
   ) throws(ProtocolViolation) {
     switch opcode {
     case .ping:
       // A client that pings and does not read gets no queue of pongs.
       // guard: no-pongs-to-blocked-client
-      guard !table[place].flags.contains(.blocked) else { return metrics.add(.droppedPongs) }
+      guard !table[slot].flags.contains(.blocked) else { return metrics.add(.droppedPongs) }
       var pong: [UInt8] = []
       WebSocketFrame.append(.pong, payload: payload, into: &pong)
-      send(pong, to: place)
+      send(pong, to: slot)
     case .close:
       let close = try WebSocketFrame.parseClose(payload)
       let code = close.code ?? 1000
       let logged = "closed by the client with \(code)"
-      if let session = table[place].engine {
+      if let session = table[slot].engine {
         return endEngine(session, because: logged, code: code)
       }
-      self.close(place, code: code, reason: "", logged: logged)
+      self.close(slot, code: code, reason: "", logged: logged)
     case .pong, .continuation, .text, .binary:
       break
     }

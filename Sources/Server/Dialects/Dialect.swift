@@ -112,7 +112,7 @@ protocol Dialect: Sendable {
   /// Whether the greeting says the user's counts: then it waits for the store.
   var greetsWithCounts: Bool { get }
   /// Whether it has words for what happens in rooms: then `rooms=` in the query names some.
-  var hearsRooms: Bool { get }
+  var supportsRooms: Bool { get }
 
   /// Writes the frames of `event`, or none if this dialect does not speak of such a thing.
   func write(_ event: Event, to frames: inout FrameWriter)
@@ -154,7 +154,7 @@ protocol Dialect: Sendable {
 /// What a dialect has that does not say otherwise.
 extension Dialect {
   var greetsWithCounts: Bool { false }
-  var hearsRooms: Bool { false }
+  var supportsRooms: Bool { false }
   func request(in text: [UInt8]) -> ClientRequest? { nil }
   var forgivesTooManyMessages: Bool { false }
   func writePing(to frames: inout FrameWriter) {}

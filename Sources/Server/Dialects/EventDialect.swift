@@ -15,7 +15,7 @@ struct EventDialect: Dialect {
   let admission = Admission.closedAfterUpgrade(missing: 4001, invalid: 4002, noUser: 4003)
   let heartbeat = Heartbeat(pingIntervalMilliseconds: 30_000, silenceLimitMilliseconds: 60_000)
   let expiryCloseCode: UInt16 = 4002
-  let hearsRooms = true
+  let supportsRooms = true
 
   func write(_ event: Event, to frames: inout FrameWriter) {
     switch event.body {

@@ -26,26 +26,26 @@ struct SocketIONotifications: SocketIOApplication {
 
   func received(_ event: SocketIOEvent, from client: SocketIOClient) {
     let index = client.session.index(ofNamespace: client.namespace)
-    guard let place = index.flatMap({ client.session.sockets[$0].place }) else { return }
+    guard let slot = index.flatMap({ client.session.sockets[$0].slot }) else { return }
     switch SocketIORequest(event) {
     case .subscribe:
       client.succeed(event)
-      if client.isThere(place) { client.shard.fetch(PageRequest(limit: 1), at: place) }
+      if client.isThere(slot) { client.shard.fetch(PageRequest(limit: 1), at: slot) }
     case .read(let change, let namesOne):
-      client.shard.submit(change, namesOne: namesOne, for: event, of: client, at: place)
+      client.shard.submit(change, namesOne: namesOne, for: event, of: client, at: slot)
     case .token(let token):
-      client.shard.take(token: token, for: event, of: client, at: place)
+      client.shard.take(token: token, for: event, of: client, at: slot)
     case .ping:
       client.succeed(event)
       client.emit("pong", [])
     case .client(.invalid(let code, let message)):
-      client.fail(event, code, message, at: place)
-    case .client(.type(let room, _)) where !client.isIn(room, at: place),
-      .client(.leave(let room)) where !client.isIn(room, at: place):
-      client.fail(event, "not_in_room", "you are not in this room", at: place)
+      client.fail(event, code, message, at: slot)
+    case .client(.type(let room, _)) where !client.isIn(room, at: slot),
+      .client(.leave(let room)) where !client.isIn(room, at: slot):
+      client.fail(event, "not_in_room", "you are not in this room", at: slot)
     case .client(let request):
       client.succeed(event)
-      if client.isThere(place) { client.shard.take(request, at: place) }
+      if client.isThere(slot) { client.shard.take(request, at: slot) }
     }
   }
 }
@@ -142,14 +142,14 @@ private enum SocketIORequest {
 }
 
 extension SocketIOClient {
-  /// Whether the session at `place` is still this client's.
-  fileprivate func isThere(_ place: UInt32) -> Bool {
-    !session.hasEnded && session.index(atPlace: place) != nil
+  /// Whether the session at `slot` is still this client's.
+  fileprivate func isThere(_ slot: UInt32) -> Bool {
+    !session.hasEnded && session.index(atSlot: slot) != nil
   }
 
   /// Whether the client has asked to be in that room and not left it since.
-  fileprivate func isIn(_ room: RoomName, at place: UInt32) -> Bool {
-    let membership = shard.table[place].membership
+  fileprivate func isIn(_ room: RoomName, at slot: UInt32) -> Bool {
+    let membership = shard.table[slot].membership
     return membership?.index(of: room).map { membership?.entries[$0].isWanted == true } ?? false
   }
 
@@ -159,11 +159,11 @@ extension SocketIOClient {
   }
 
   /// Says what is wrong with an event.
-  func fail(_ event: SocketIOEvent, _ code: String, _ message: String, at place: UInt32) {
+  func fail(_ event: SocketIOEvent, _ code: String, _ message: String, at slot: UInt32) {
     if event.wantsAcknowledgement {
       acknowledge(event, [Answer.failureBody(code, message)])
     } else {
-      shard.tellError(code, message, at: place)
+      shard.sendError(code, message, at: slot)
     }
   }
 }
@@ -172,25 +172,25 @@ extension Shard {
   /// Hands the store what an event asks of it; the outcome acknowledges the event.
   fileprivate func submit(
     _ change: InboxChange, namesOne: Bool, for event: SocketIOEvent, of client: SocketIOClient,
-    at place: UInt32
+    at slot: UInt32
   ) {
-    let id = table.id(of: place)
+    let id = table.id(of: slot)
     let mailbox = mailbox
     let marking = SocketIOMarking(
       acknowledgementID: event.acknowledgementID, namesOne: namesOne)
-    let command = StoreCommand.change(user: table[place].user, change, at: wall)
+    let command = StoreCommand.change(user: table[slot].user, change, at: wall)
     let isTaken = core.store.submit(command) { outcome in
       mailbox.append(.marked(id, marking, outcome))
     }
     if !isTaken {
-      client.fail(event, "busy", "the server is at its limit, try again", at: place)
+      client.fail(event, "busy", "the server is at its limit, try again", at: slot)
     }
   }
 
   /// Acknowledges the event that the store was handed.
-  func acknowledge(_ marking: SocketIOMarking, _ outcome: StoreOutcome, at place: UInt32) {
-    guard let session = table[place].engine as? SocketIOSession,
-      let index = session.index(atPlace: place)
+  func acknowledge(_ marking: SocketIOMarking, _ outcome: StoreOutcome, at slot: UInt32) {
+    guard let session = table[slot].engine as? SocketIOSession,
+      let index = session.index(atSlot: slot)
     else { return }
     let client = SocketIOClient(
       shard: self, session: session, namespace: session.sockets[index].namespace)
@@ -199,21 +199,21 @@ extension Shard {
       acknowledgementID: marking.acknowledgementID)
     if case .changed(let count, _) = outcome {
       guard marking.namesOne, count == 0 else { return client.succeed(event) }
-      return client.fail(event, "not_found", "no such notification in this inbox", at: place)
+      return client.fail(event, "not_found", "no such notification in this inbox", at: slot)
     }
-    client.fail(event, "read_only", "the store refuses writes until it is restarted", at: place)
+    client.fail(event, "read_only", "the store refuses writes until it is restarted", at: slot)
   }
 
   /// Takes a fresh token; one that is not good, or another user's, ends the namespace.
   fileprivate func take(
-    token: String, for event: SocketIOEvent, of client: SocketIOClient, at place: UInt32
+    token: String, for event: SocketIOEvent, of client: SocketIOClient, at slot: UInt32
   ) {
-    guard let caller = try? caller(of: token), caller.user == table[place].user else {
-      return remove(client, tellsClient: true)
+    guard let caller = try? caller(of: token), caller.user == table[slot].user else {
+      return remove(client, notifiesClient: true)
     }
-    table[place].tokenEnd = caller.end
-    scheduleTimer(place)
+    table[slot].tokenEnd = caller.end
+    scheduleTimer(slot)
     client.succeed(event)
-    if client.isThere(place) { setClaimedRooms(caller.rooms, at: place) }
+    if client.isThere(slot) { setClaimedRooms(caller.rooms, at: slot) }
   }
 }

@@ -20,7 +20,7 @@ struct StreamDialect: Dialect {
     pingIntervalMilliseconds: 15_000, silenceLimitMilliseconds: .max / 2)
   /// Stands for the end of the stream.
   let expiryCloseCode: UInt16 = 1008
-  let hearsRooms = true
+  let supportsRooms = true
 
   func write(_ event: Event, to frames: inout FrameWriter) {
     switch event.body {

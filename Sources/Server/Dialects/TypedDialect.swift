@@ -15,7 +15,7 @@ struct TypedDialect: Dialect {
   let admission = Admission.refusedBeforeUpgrade
   let heartbeat = Heartbeat(pingIntervalMilliseconds: 30_000, silenceLimitMilliseconds: 60_000)
   let expiryCloseCode: UInt16 = 1008
-  let hearsRooms = true
+  let supportsRooms = true
   let forgivesTooManyMessages = true
 
   func write(_ event: Event, to frames: inout FrameWriter) {

@@ -9,10 +9,10 @@ extension Endpoints {
   /// `GET /client/*`: a file of the client, or the way to it.
   static func clientFile(_ request: Request, on shard: Shard) throws(Refusal) -> Answer {
     guard let path = request.route.parameters.first,
-      let place = shard.core.files.place(of: path)
+      let location = shard.core.files.location(of: path)
     else { throw Refusal(404, "not_found", "there is no such file of the client") }
     var answer: Answer
-    switch place {
+    switch location {
     case .file(let file):
       // Another build is another folder, so what is in this one never changes.
       answer = try serve(file, cache: "public, max-age=31536000, immutable", to: request)

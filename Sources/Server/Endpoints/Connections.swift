@@ -42,7 +42,7 @@ extension Endpoints {
   }
 
   /// The answer to the request that asked all shards.
-  static func answer(_ question: SurveyQuestion, _ result: SurveyResult) -> Answer {
+  static func answer(_ question: ShardQueryRequest, _ result: ShardQueryResult) -> Answer {
     switch (question, result) {
     case (.connections, .success(.connections(let connections))):
       return .object { data in write(connections, into: &data) }

@@ -76,13 +76,13 @@ enum PendingAnswer {
   /// A poll that waits for something new.
   case poll(Poll)
   /// A home shard knows whether it is done: the answer if it is, and if not.
-  case home(Answer, refusal: Answer)
+  case ownerShard(Answer, refusal: Answer)
   /// A poll of Engine.IO that waits for what its session is sent.
   case enginePoll
   /// Readiness: the probe's return answers.
   case probe
   /// All shards have been asked: the last one's answer answers.
-  case survey
+  case shardQuery
 }
 
 /// The table of endpoints, and what each does.
@@ -191,7 +191,7 @@ enum Endpoints {
     case .busStats: .now(busStats(on: shard))
     case .connectionStats: .now(connectionStats(on: shard))
     case .health: .now(.object { $0.member("status", "ok") })
-    case .ready: shard.sendProbe(for: request.place).map { .now($0) } ?? .later(.probe)
+    case .ready: shard.sendReadinessProbe(for: request.slot).map { .now($0) } ?? .later(.probe)
     case .metrics: .now(MetricsText.answer(from: shard.core))
     case .metricsStream: try metricsStream(request, on: shard)
     case .clientFile: .now(try clientFile(request, on: shard))
@@ -261,7 +261,7 @@ enum Endpoints {
   static func ask(
     _ query: StoreQuery, _ pending: PendingAnswer, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
-    let id = shard.table.id(of: request.place)
+    let id = shard.table.id(of: request.slot)
     let mailbox = shard.mailbox
     let isTaken = shard.core.store.read(query) { answer in
       mailbox.append(.answer(id, answer))
@@ -274,7 +274,7 @@ enum Endpoints {
   static func submit(
     _ command: StoreCommand, _ pending: PendingAnswer, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
-    let id = shard.table.id(of: request.place)
+    let id = shard.table.id(of: request.slot)
     let mailbox = shard.mailbox
     var count = 0
     if case .publish(let drafts, _, _, _) = command { count = drafts.count }

@@ -31,23 +31,23 @@ extension Shard {
 
   /// Answers the request with a stream.
   func openStream(_ request: Request, since: String, rooms: [RoomName]) {
-    let place = request.place
-    table[place].userAgent = userAgents.shared(userAgent(of: request.head))
+    let slot = request.slot
+    table[slot].userAgent = userAgents.shared(userAgent(of: request.head))
     // guard: session-quota-stream
     if request.head.method != .head, let user = request.caller.user,
-      !countSession(of: user, at: place)
+      !countSession(of: user, at: slot)
     {
-      return respond(Shard.tooManySessions, at: place)
+      return respond(Shard.tooManySessions, at: slot)
     }
     guard beginStream(request) else { return }
-    openSession(.success(request.caller), StreamDialect(), since: since, rooms: rooms, at: place)
+    openSession(.success(request.caller), StreamDialect(), since: since, rooms: rooms, at: slot)
   }
 
   /// Writes the head of a stream, and the time to come back after.
   ///
   /// False when that is all that was asked for.
   func beginStream(_ request: Request) -> Bool {
-    let place = request.place
+    let slot = request.slot
     var head: [UInt8] = []
     head.appendText("HTTP/1.1 ")
     HTTPResponse.appendStatus(200, into: &head)
@@ -60,12 +60,12 @@ extension Shard {
     for (name, value) in fields { HTTPResponse.appendField(name, value, into: &head) }
     head.appendText("\r\n")
     if request.head.method == .head {
-      table[place].owned.append(contentsOf: head)
-      closeWhenSent(place)
+      table[slot].privateBytes.append(contentsOf: head)
+      closeWhenSent(slot)
       return false
     }
     ServerSentEvent.append(retryMilliseconds: Shard.retryMilliseconds, into: &head)
-    table[place].owned.append(contentsOf: head)
+    table[slot].privateBytes.append(contentsOf: head)
     return true
   }
 }

@@ -125,26 +125,26 @@ extension Shard {
 
   /// Answers the request with a stream, and with its first event at once.
   func openMetricsStream(_ request: Request) {
-    let place = request.place
+    let slot = request.slot
     guard beginStream(request) else { return }
-    beginSession(at: place, in: fanOutGroups.metrics)
-    table[place].user = request.caller.user ?? ""
-    table[place].tokenEnd = request.caller.end
-    table[place].connectedAt = wall
-    table[place].deadline = .max
-    logBeginning(at: place)
-    scheduleTimer(place)
-    guard table.contains(place) else { return }
+    beginSession(at: slot, in: fanOutGroups.metrics)
+    table[slot].user = request.caller.user ?? ""
+    table[slot].tokenEnd = request.caller.end
+    table[slot].connectedAt = wall
+    table[slot].deadline = .max
+    logBeginning(at: slot)
+    scheduleTimer(slot)
+    guard table.contains(slot) else { return }
     if metricsFeed == nil || metricsGroup.members.isEmpty {
       metricsFeed = MetricsFeed(at: now, metrics: core.metrics)
     }
-    metricsGroup.members.insert(place)
+    metricsGroup.members.insert(slot)
     writeMetrics()
-    send(metricsGroup.writer.bytes, to: place)
+    send(metricsGroup.writer.bytes, to: slot)
   }
 
   /// Tells those who watch how things stand, once a second.
-  func tellMetrics() {
+  func sendMetrics() {
     guard let feed = metricsFeed, now >= feed.nextAt else { return }
     guard !metricsGroup.members.isEmpty else {
       metricsFeed = nil

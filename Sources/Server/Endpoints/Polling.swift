@@ -19,7 +19,7 @@ final class Poll {
   /// When it is answered with nothing.
   let endsAt: UInt64
   /// The largest offset of a notification that came by.
-  var notedThrough: UInt64 = 0
+  var deferredThrough: UInt64 = 0
   /// Whether the store has been asked and has not answered.
   var isReading = false
   /// Whether the store's next answer is the last, whatever it is.
@@ -93,36 +93,36 @@ extension Shard {
   func beginPoll(
     _ request: Request, user: UserID, after: UInt64, waitMilliseconds: UInt64
   ) throws(Refusal) -> EndpointResult {
-    let place = request.place
+    let slot = request.slot
     // guard: session-quota-poll
-    guard countSession(of: user, at: place) else { throw Refusal(Shard.tooManySessions) }
-    table[place].user = user
-    table[place].tokenEnd = request.caller.end
-    table[place].userAgent = userAgents.shared(userAgent(of: request.head))
+    guard countSession(of: user, at: slot) else { throw Refusal(Shard.tooManySessions) }
+    table[slot].user = user
+    table[slot].tokenEnd = request.caller.end
+    table[slot].userAgent = userAgents.shared(userAgent(of: request.head))
     // Nobody is served beyond its token.
-    let endsAt = min(now + waitMilliseconds, tokenEndTime(place) ?? .max)
+    let endsAt = min(now + waitMilliseconds, tokenEndTime(slot) ?? .max)
     let poll = Poll(user: user, after: after, endsAt: endsAt)
     // A server that is shutting down answers with what there is.
     poll.isEnding = drain != nil
-    list(place)
-    guard read(poll, at: place) else {
-      unlist(place)
+    list(slot)
+    guard read(poll, at: slot) else {
+      unlist(slot)
       throw .busy
     }
     return .later(.poll(poll))
   }
 
   /// Asks the store for what is newer; false when it takes no more questions.
-  private func read(_ poll: Poll, at place: UInt32) -> Bool {
-    ask(question(of: poll), poll, at: place)
+  private func read(_ poll: Poll, at slot: UInt32) -> Bool {
+    ask(question(of: poll), poll, at: slot)
   }
 
   func question(of poll: Poll) -> StoreQuery {
     .missed(user: poll.user, after: poll.after, limit: Shard.pollLimit)
   }
 
-  private func ask(_ query: StoreQuery, _ poll: Poll, at place: UInt32) -> Bool {
-    let id = table.id(of: place)
+  private func ask(_ query: StoreQuery, _ poll: Poll, at slot: UInt32) -> Bool {
+    let id = table.id(of: slot)
     let mailbox = mailbox
     poll.isReading = core.store.read(query) { answer in
       mailbox.append(.answer(id, answer))
@@ -131,7 +131,7 @@ extension Shard {
   }
 
   /// Takes the store's answer: the poll's own, or a reason to wait.
-  func continuePoll(_ poll: Poll, _ answer: StoreAnswer, at place: UInt32) {
+  func continuePoll(_ poll: Poll, _ answer: StoreAnswer, at slot: UInt32) {
     poll.isReading = false
     let epoch = core.store.epoch
     switch answer {
@@ -139,63 +139,63 @@ extension Shard {
       let isTooMuch = (total ?? page.count) > core.configuration.limits.missedLimit
       if poll.after > through || isTooMuch {
         metrics.add(.resyncs)
-        if !ask(.position(user: poll.user), poll, at: place) { finish(place, Shard.busy) }
+        if !ask(.position(user: poll.user), poll, at: slot) { finish(slot, Shard.busy) }
         return
       }
       poll.after = next ?? through
       if page.isEmpty, !poll.isEnding, now < poll.endsAt {
-        if next == nil { return wait(poll, at: place) }
+        if next == nil { return wait(poll, at: slot) }
         // Nothing but silent ones so far.
-        if !read(poll, at: place) { finish(place, Shard.busy) }
+        if !read(poll, at: slot) { finish(slot, Shard.busy) }
         return
       }
-      finish(place, Endpoints.polled(page, Cursor(epoch: epoch, offset: poll.after)))
+      finish(slot, Endpoints.polled(page, Cursor(epoch: epoch, offset: poll.after)))
     case .position(let offset, _):
-      finish(place, Endpoints.polled([], Cursor(epoch: epoch, offset: offset), isResync: true))
+      finish(slot, Endpoints.polled([], Cursor(epoch: epoch, offset: offset), isResync: true))
     case .page, .counts, .preferences, .keptRooms, .failed:
-      finish(place, .unavailable("unreadable", "the store cannot be read just now"))
+      finish(slot, .unavailable("unreadable", "the store cannot be read just now"))
     }
   }
 
   private static let busy = Refusal.busy.answer
 
   /// Waits for something new, unless it came while the store was read.
-  private func wait(_ poll: Poll, at place: UInt32) {
-    if poll.notedThrough > poll.after {
-      if !read(poll, at: place) { finish(place, Shard.busy) }
+  private func wait(_ poll: Poll, at slot: UInt32) {
+    if poll.deferredThrough > poll.after {
+      if !read(poll, at: slot) { finish(slot, Shard.busy) }
       return
     }
-    table[place].deadline = poll.endsAt
-    scheduleTimer(place)
+    table[slot].deadline = poll.endsAt
+    scheduleTimer(slot)
   }
 
-  /// Something happened to the user of the request at `place`, which waits for it if it is a poll.
-  func wakePoll(_ event: Event, at place: UInt32) {
+  /// Something happened to the user of the request at `slot`, which waits for it if it is a poll.
+  func wakePoll(_ event: Event, at slot: UInt32) {
     guard let offset = event.offset,
-      let poll = (table[place].task as? Exchange)?.poll, offset > poll.after
+      let poll = (table[slot].task as? Exchange)?.poll, offset > poll.after
     else { return }
     switch event.body {
     case .stored:
-      poll.notedThrough = max(poll.notedThrough, offset)
-      if !poll.isReading, !read(poll, at: place) { finish(place, Shard.busy) }
+      poll.deferredThrough = max(poll.deferredThrough, offset)
+      if !poll.isReading, !read(poll, at: slot) { finish(slot, Shard.busy) }
     case .storedForEveryone:
       // As many as there are polls: they take turns.
-      poll.notedThrough = max(poll.notedThrough, offset)
+      poll.deferredThrough = max(poll.deferredThrough, offset)
       if poll.isReading { return }
       poll.isReading = true
-      awaitCatchUp(place)
+      awaitCatchUp(slot)
     default:
       return
     }
   }
 
   /// Answers the poll with nothing, or with what the store is about to say.
-  func end(_ poll: Poll, at place: UInt32) {
+  func end(_ poll: Poll, at slot: UInt32) {
     guard !poll.isReading else {
       poll.isEnding = true
-      table[place].deadline = .max
-      return scheduleTimer(place)
+      table[slot].deadline = .max
+      return scheduleTimer(slot)
     }
-    finish(place, Endpoints.polled([], Cursor(epoch: core.store.epoch, offset: poll.after)))
+    finish(slot, Endpoints.polled([], Cursor(epoch: core.store.epoch, offset: poll.after)))
   }
 }

@@ -14,8 +14,8 @@ extension Endpoints {
     let user = try user(of: request)
     let room = try fields.text(.room)
     guard let isTyping = fields.isTyping else { throw .invalid("is_typing: missing") }
-    shard.ask(.type(isTyping), room, of: user, at: request.place)
-    return .later(.home(.object { _ in }, refusal: notInRoom))
+    shard.ask(.type(isTyping), room, of: user, at: request.slot)
+    return .later(.ownerShard(.object { _ in }, refusal: notInRoom))
   }
 
   /// `POST /api/v1/websocket/realtime/presence`: `{status}`.
@@ -29,8 +29,8 @@ extension Endpoints {
     // The name was checked with the field.
     guard let status = PresenceStatus(name: name) else { throw .invalid("status") }
     let update = PresenceUpdate(user: user, status: status)
-    shard.tell(.set(status, answerTo: shard.shardConnectionID(of: request.place)), homeOf: user)
-    return .later(.home(.object { $0.members(of: update) }, refusal: notConnected))
+    shard.tell(.set(status, answerTo: shard.shardConnectionID(of: request.slot)), ownerOf: user)
+    return .later(.ownerShard(.object { $0.members(of: update) }, refusal: notConnected))
   }
 
   private static let notInRoom = Answer.failure(
@@ -40,14 +40,15 @@ extension Endpoints {
 }
 
 extension Shard {
-  /// Answers the request at `place` with what a home said.
-  func finishRequest(_ answer: RoomAnswer, at place: UInt32) {
-    guard case .home(let success, let refusal) = (table[place].task as? Exchange)?.pending else {
+  /// Answers the request at `slot` with what a home said.
+  func finishRequest(_ answer: RoomAnswer, at slot: UInt32) {
+    guard case .ownerShard(let success, let refusal) = (table[slot].task as? Exchange)?.pending
+    else {
       return
     }
     switch answer {
-    case .typed: finish(place, success)
-    case .notInRoom, .entered, .seen, .left, .full: finish(place, refusal)
+    case .typed: finish(slot, success)
+    case .notInRoom, .entered, .seen, .left, .full: finish(slot, refusal)
     }
   }
 }

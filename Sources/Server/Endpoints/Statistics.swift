@@ -65,9 +65,9 @@ enum MetricsText {
       ("store_commits_total", "counter", store.commits),
       ("store_commands_total", "counter", store.commands),
       ("store_stored_total", "counter", store.stored),
-      ("store_silent_total", "counter", store.silent),
+      ("store_silent_total", "counter", store.muted),
       ("store_expired_total", "counter", store.expired),
-      ("store_displaced_total", "counter", store.displaced),
+      ("store_displaced_total", "counter", store.evicted),
       ("store_largest_group", "gauge", store.largestGroup),
       ("store_write_queue_depth", "gauge", store.writeQueueDepth),
       ("store_read_queue_depth", "gauge", store.readQueueDepth),
@@ -89,7 +89,7 @@ enum MetricsText {
     for shard in shards { all.add(shard.latencies) }
     text += "# TYPE \(name) histogram\n"
     var (done, bucket) = (0, 0)
-    for exponent in LatencyScale.toldExponents {
+    for exponent in LatencyScale.reportedExponents {
       while bucket < LatencyScale.bucketCount(below: exponent) {
         done &+= all.counts[bucket]
         bucket += 1

@@ -98,7 +98,7 @@ package struct EngineClient {
 
   /// Sends a message of text, which is UTF-8 without U+001E.
   package func send(text: [UInt8]) {
-    shard.write(to: session.place) { frames in
+    shard.write(to: session.slot) { frames in
       frames.text { message in EngineIOPacket.append(.message, into: &message) { $0 += text } }
     }
   }

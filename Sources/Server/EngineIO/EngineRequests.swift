@@ -26,33 +26,33 @@ extension Shard {
 
   /// Takes a request whose head lies at the beginning of the scratch's [from, end).
   func beginEngine(
-    _ head: HTTPRequestHead, at place: UInt32, from: Int, to end: Int
+    _ head: HTTPRequestHead, at slot: UInt32, from: Int, to end: Int
   ) -> EngineStep {
     guard let path = core.configuration.engines.firstIndex(where: { $0.matches(head.path) }) else {
       return .notOurs
     }
     if let preflight = core.origins.preflight(head, methods: Shard.methods) {
-      answerEarly(preflight, head, place)
+      answerEarly(preflight, head, slot)
       return .taken
     }
     do throws(EngineIORefusal) {
-      return try take(head, path: path, at: place, from: from, to: end)
+      return try take(head, path: path, at: slot, from: from, to: end)
     } catch {
-      refuse(head, error, at: place)
+      refuse(head, error, at: slot)
       return .taken
     }
   }
 
-  private func refuse(_ head: HTTPRequestHead, _ refusal: EngineIORefusal, at place: UInt32) {
+  private func refuse(_ head: HTTPRequestHead, _ refusal: EngineIORefusal, at slot: UInt32) {
     var answer = Answer.refusal(refusal)
     // Whoever wanted a WebSocket has nothing else to say.
     answer.endsConnection = WebSocketHandshake.isUpgrade(head)
-    logRefusal(of: answer, by: "engine.io", at: place)
-    answerEarly(answer, head, place)
+    logRefusal(of: answer, by: "engine.io", at: slot)
+    answerEarly(answer, head, slot)
   }
 
   private func take(
-    _ head: HTTPRequestHead, path: Int, at place: UInt32, from: Int, to end: Int
+    _ head: HTTPRequestHead, path: Int, at slot: UInt32, from: Int, to end: Int
   ) throws(EngineIORefusal) -> EngineStep {
     guard let query = try? QueryString(head.query ?? "") else { throw .badRequest }
     guard let transport = query["transport"].flatMap({ EngineIOTransport(rawValue: $0) }) else {
@@ -64,22 +64,22 @@ extension Shard {
       }
       // guard: request-migrates-to-session-shard
       if id.shard != index {
-        handOver(place, unread: scratch.array(from: from, to: end), to: id.shard)
+        migrateOut(slot, unread: scratch.array(from: from, to: end), to: id.shard)
         return .taken
       }
       guard let session = engineSession(id), session.path == path else { throw .unknownSession }
-      return try take(head, transport, for: session, at: place)
+      return try take(head, transport, for: session, at: slot)
     }
     guard head.method == .get else { throw .badHandshakeMethod }
     guard (transport == .webSocket) == WebSocketHandshake.isUpgrade(head) else { throw .badRequest }
     guard query["EIO"] == "4" else { throw .unsupportedProtocolVersion }
     let usesBase64 = query["b64"].map { $0 != "0" && $0 != "false" } ?? false
     if drain != nil {
-      answerEarly(.unavailable("draining", "the server is shutting down"), head, place)
+      answerEarly(.unavailable("draining", "the server is shutting down"), head, slot)
     } else if transport == .webSocket {
-      try openOverWebSocket(head, path: path, usesBase64: usesBase64, at: place)
+      try openOverWebSocket(head, path: path, usesBase64: usesBase64, at: slot)
     } else {
-      openByPolling(head, path: path, usesBase64: usesBase64, at: place)
+      openByPolling(head, path: path, usesBase64: usesBase64, at: slot)
     }
     return .taken
   }
@@ -92,16 +92,16 @@ extension Shard {
   /// A request that names a session of this shard's.
   private func take(
     _ head: HTTPRequestHead, _ transport: EngineIOTransport, for session: EngineSession,
-    at place: UInt32
+    at slot: UInt32
   ) throws(EngineIORefusal) -> EngineStep {
-    let isPolling = table[session.place].flags.contains(.polling)
+    let isPolling = table[session.slot].flags.contains(.polling)
     if WebSocketHandshake.isUpgrade(head) {
       guard transport == .webSocket else { throw .badRequest }
-      try beginProbe(head, of: session, isPolling: isPolling, at: place)
+      try beginProbe(head, of: session, isPolling: isPolling, at: slot)
       return .taken
     }
     guard transport == .polling, isPolling else { throw .badRequest }
-    table[session.place].heardAt = now
+    table[session.slot].lastReceivedAt = now
     switch head.method {
     case .get:
       // Two at once: one of them would be answered with what the other's reader has to have.
@@ -110,14 +110,14 @@ extension Shard {
         endEngine(session, because: "two polls at once")
         throw .badRequest
       }
-      wait(for: session, at: place)
+      wait(for: session, at: slot)
       return .taken
     case .post:
       guard !session.isPosting else {
         endEngine(session, because: "two bodies at once")
         throw .badRequest
       }
-      return try awaitBody(head, for: session, at: place)
+      return try awaitBody(head, for: session, at: slot)
     default:
       throw .badRequest
     }
@@ -125,27 +125,27 @@ extension Shard {
 
   // MARK: Polls
 
-  /// Lets the request at `place` wait for what its session is sent.
-  private func wait(for session: EngineSession, at place: UInt32) {
-    let exchange = exchange(at: place)
+  /// Lets the request at `slot` wait for what its session is sent.
+  private func wait(for session: EngineSession, at slot: UInt32) {
+    let exchange = exchange(at: slot)
     exchange.engine = session
-    exchange.errand = .poll
+    exchange.requestKind = .poll
     exchange.pending = .enginePoll
-    session.poll = table.id(of: place)
-    table[place].flags.insert(.awaitsAnswer)
-    table[place].deadline = .max
-    scheduleTimer(place)
+    session.poll = table.id(of: slot)
+    table[slot].flags.insert(.awaitsAnswer)
+    table[slot].deadline = .max
+    scheduleTimer(slot)
     // There may be something for it already.
-    table[session.place].flags.insert(.queued)
-    dirty.insert(session.place)
+    table[session.slot].flags.insert(.queued)
+    dirty.insert(session.slot)
   }
 
   // MARK: Bodies
 
   private func awaitBody(
-    _ head: HTTPRequestHead, for session: EngineSession, at place: UInt32
+    _ head: HTTPRequestHead, for session: EngineSession, at slot: UInt32
   ) throws(EngineIORefusal) -> EngineStep {
-    let exchange = exchange(at: place)
+    let exchange = exchange(at: slot)
     let limit = core.configuration.engines[session.path].settings.bodyBytesLimit
     exchange.route = Endpoints.Match(endpoint: .enginePost, parameters: [])
     exchange.caller = .anyone
@@ -153,29 +153,29 @@ extension Shard {
     if let length = head.contentLength, length > limit {
       endEngine(session, because: "a body of \(length) bytes")
       answerEarly(
-        .failure(413, "too_large", "a body here has at most \(limit) bytes"), head, place)
+        .failure(413, "too_large", "a body here has at most \(limit) bytes"), head, slot)
       return .taken
     }
     guard hasRoomForBody(head, limit: limit) else {
-      answerEarly(Shard.tooManyBodies, head, place)
+      answerEarly(Shard.tooManyBodies, head, slot)
       return .taken
     }
     exchange.engine = session
-    exchange.errand = .post
+    exchange.requestKind = .post
     session.isPosting = true
     return .takesBody
   }
 
   /// Takes the packets of a body.
   func receiveEngine(_ request: Request) -> Answer {
-    guard let session = (table[request.place].task as? Exchange)?.engine,
+    guard let session = (table[request.slot].task as? Exchange)?.engine,
       !session.hasEnded
     else { return .refusal(.unknownSession) }
     session.isPosting = false
     var payload = EngineIOPayload(request.body)
     do throws(ProtocolViolation) {
       while let packet = try payload.next() {
-        guard takeMessage(isText: !packet.isBinary, at: session.place) else {
+        guard takeMessage(isText: !packet.isBinary, at: session.slot) else {
           if !session.hasEnded { continue }
           return .refusal(.unknownSession)
         }
@@ -195,41 +195,41 @@ extension Shard {
   // MARK: Beginning
 
   private func openByPolling(
-    _ head: HTTPRequestHead, path: Int, usesBase64: Bool, at place: UInt32
+    _ head: HTTPRequestHead, path: Int, usesBase64: Bool, at slot: UInt32
   ) {
     guard let own = table.insert(fd: -1, limit: core.configuration.limits.connectionsPerShardLimit)
     else {
       metrics.add(.refusedConnections)
       return answerEarly(
-        .unavailable("busy", "the server has as many connections as it may have"), head, place)
+        .unavailable("busy", "the server has as many connections as it may have"), head, slot)
     }
     table[own].state = .http
-    table[own].peer = table[place].peer
-    do throws(DoorRefusal) {
-      try passDoor(own)
+    table[own].peer = table[slot].peer
+    do throws(AdmissionRefusal) {
+      try admit(own)
     } catch {
       drop(own)
-      return answerEarly(answer(to: error), head, place)
+      return answerEarly(answer(to: error), head, slot)
     }
     table[own].flags.insert(.polling)
     table[own].userAgent = userAgents.shared(userAgent(of: head))
     let session = openEngine(
       at: own, path: path, usesBase64: usesBase64, opener: try? authenticateUser(head))
-    guard !session.hasEnded else { return answerEarly(Refusal.busy.answer, head, place) }
-    wait(for: session, at: place)
+    guard !session.hasEnded else { return answerEarly(Refusal.busy.answer, head, slot) }
+    wait(for: session, at: slot)
   }
 
   private func openOverWebSocket(
-    _ head: HTTPRequestHead, path: Int, usesBase64: Bool, at place: UInt32
+    _ head: HTTPRequestHead, path: Int, usesBase64: Bool, at slot: UInt32
   ) throws(EngineIORefusal) {
-    guard try becomeWebSocket(head, at: place) else { return }
+    guard try becomeWebSocket(head, at: slot) else { return }
     openEngine(
-      at: place, path: path, usesBase64: usesBase64, opener: try? authenticateUser(head))
+      at: slot, path: path, usesBase64: usesBase64, opener: try? authenticateUser(head))
   }
 
   /// Answers the handshake of a WebSocket; false when the request was refused with another answer.
   func becomeWebSocket(
-    _ head: HTTPRequestHead, at place: UInt32
+    _ head: HTTPRequestHead, at slot: UInt32
   ) throws(EngineIORefusal) -> Bool {
     let request: UpgradeRequest
     do throws(HTTPViolation) {
@@ -242,8 +242,8 @@ extension Shard {
       metrics.add(.originsRefused)
       throw .forbidden
     }
-    table[place].userAgent = userAgents.shared(userAgent(of: head))
-    acceptWebSocket(request, at: place)
+    table[slot].userAgent = userAgents.shared(userAgent(of: head))
+    acceptWebSocket(request, at: slot)
     return true
   }
 }

@@ -52,7 +52,7 @@ class EngineSession {
   /// Bytes of one message, as it was told: here, because each packet of a body is held to it.
   var messageBytesLimit: Int { Int(messageLimit) }
   /// Its place in the slab.
-  let place: UInt32
+  let slot: UInt32
   /// Whether it is over: its place may be another's by now.
   var hasEnded = false
   /// The request that waits for what the session is sent.
@@ -73,13 +73,13 @@ class EngineSession {
   let openedAt: UInt64
 
   init(
-    id: EngineID, path: Int, messageBytesLimit: Int, place: UInt32, usesBase64: Bool,
+    id: EngineID, path: Int, messageBytesLimit: Int, slot: UInt32, usesBase64: Bool,
     opener: Caller?, beginsBy: UInt64, openedAt: UInt64
   ) {
     self.id = id
     pathNumber = Int32(clamping: path)
     messageLimit = Int32(clamping: messageBytesLimit)
-    self.place = place
+    self.slot = slot
     self.usesBase64 = usesBase64
     self.opener = opener
     self.beginsBy = beginsBy
@@ -96,6 +96,6 @@ final class EngineProbe: HoldsAssembly {
 }
 
 /// What a request of a session's is for.
-enum EngineErrand {
+enum EngineRequestKind {
   case poll, post
 }

@@ -2,7 +2,7 @@
 // WebSocket, watched, and ended. Protocol version 4, "Upgrade" and "Heartbeat".
 //
 // Invariant: a place has the flag `polling` exactly while it is a session's own and has no socket,
-// and `guest` exactly while it is a further namespace's, whose messages leave through the session's
+// and `secondaryNamespace` exactly while it is a further namespace's, whose messages leave through the session's
 // own place. Neither is ever read from or written to.
 
 internal import Broadcast
@@ -14,10 +14,10 @@ extension Shard {
   /// Packets in the body that a poll is answered with: python-engineio takes no more.
   private static let packetsPerPoll = 16  // guard: packets-per-poll
 
-  /// Begins a session at `place` with what its client is told first.
+  /// Begins a session at `slot` with what its client is told first.
   @discardableResult
   func openEngine(
-    at place: UInt32, path: Int, usesBase64: Bool, opener: Caller?
+    at slot: UInt32, path: Int, usesBase64: Bool, opener: Caller?
   ) -> EngineSession {
     let engine = core.configuration.engines[path]
     let settings = engine.settings
@@ -27,29 +27,29 @@ extension Shard {
     switch engine.use {
     case .messages:
       session = EngineSession(
-        id: id, path: path, messageBytesLimit: settings.messageBytesLimit, place: place,
+        id: id, path: path, messageBytesLimit: settings.messageBytesLimit, slot: slot,
         usesBase64: usesBase64, opener: opener, beginsBy: .max, openedAt: openedAt)
     case .socketIO:
       session = SocketIOSession(
-        id: id, path: path, messageBytesLimit: settings.messageBytesLimit, place: place,
+        id: id, path: path, messageBytesLimit: settings.messageBytesLimit, slot: slot,
         usesBase64: usesBase64, opener: opener,
         beginsBy: now + settings.connectTimeoutMilliseconds, openedAt: openedAt)
     }
-    engineSessions[id] = place
-    let isPolling = table[place].flags.contains(.polling)
-    beginSession(at: place, in: fanOutGroups.id(ofPath: path, isPolling: isPolling))
-    table[place].engine = session
-    table[place].heardAt = now
-    table[place].connectedAt = wall
-    table[place].deadline = now + settings.pingIntervalMilliseconds
-    scheduleTimer(place)
-    guard table.contains(place) else { return session }
+    engineSessions[id] = slot
+    let isPolling = table[slot].flags.contains(.polling)
+    beginSession(at: slot, in: fanOutGroups.id(ofPath: path, isPolling: isPolling))
+    table[slot].engine = session
+    table[slot].lastReceivedAt = now
+    table[slot].connectedAt = wall
+    table[slot].deadline = now + settings.pingIntervalMilliseconds
+    scheduleTimer(slot)
+    guard table.contains(slot) else { return session }
     let handshake = EngineIOHandshake(
       sessionID: id.text, upgrades: isPolling ? [.webSocket] : [],
       pingIntervalMilliseconds: Int(settings.pingIntervalMilliseconds),
       pingTimeoutMilliseconds: Int(settings.pingTimeoutMilliseconds),
       payloadBytesLimit: settings.messageBytesLimit)
-    write(to: place) { frames in
+    write(to: slot) { frames in
       frames.text { packet in
         EngineIOPacket.append(.open, into: &packet) { handshake.append(into: &$0) }
       }
@@ -59,7 +59,7 @@ extension Shard {
 
   /// Sends a message of binary data.
   func send(binary: [UInt8], to session: EngineSession) {
-    write(to: session.place) { frames in
+    write(to: session.slot) { frames in
       frames.binary(binary, asText: session.usesBase64)
     }
   }
@@ -76,11 +76,11 @@ extension Shard {
       try receiveMessage(packet, in: bytes, for: session)
     case .pong:
       // One that answers nothing puts off nothing.
-      guard table[session.place].flags.contains(.pinged) else { return }
-      table[session.place].flags.remove(.pinged)
+      guard table[session.slot].flags.contains(.pinged) else { return }
+      table[session.slot].flags.remove(.pinged)
       let interval = core.configuration.engines[session.path].settings.pingIntervalMilliseconds
-      table[session.place].deadline = now + interval
-      scheduleTimer(session.place)
+      table[session.slot].deadline = now + interval
+      scheduleTimer(session.slot)
     case .close:
       endEngine(session, because: "closed by the client", saying: .noop)
     // Pings go from the server to the client since version 4.
@@ -113,13 +113,13 @@ extension Shard {
   ///
   /// False when it is neither.
   func receiveEngine(
-    _ message: MessageAssembly, at place: UInt32
+    _ message: MessageAssembly, at slot: UInt32
   ) throws(ProtocolViolation) -> Bool {
-    if let probe = table[place].task as? EngineProbe {
-      continueProbe(probe, message, at: place)
+    if let probe = table[slot].task as? EngineProbe {
+      continueProbe(probe, message, at: slot)
       return true
     }
-    guard let session = table[place].engine else { return false }
+    guard let session = table[slot].engine else { return false }
     let packet =
       message.isText
       ? try EngineIOPacket.decode(text: message.bytes)
@@ -132,59 +132,59 @@ extension Shard {
 
   /// Sends what a place without a socket has waiting: through the session's poll, or through the
   /// place that has the socket.
-  func flushWithoutSocket(_ place: UInt32) {
-    guard let session = table[place].engine, table[place].state == .session else {
-      return drop(place)
+  func flushWithoutSocket(_ slot: UInt32) {
+    guard let session = table[slot].engine, table[slot].state == .session else {
+      return drop(slot)
     }
-    guard takeSharedTail(at: place) else { return }
-    spillOutbox(at: place)
-    if table[place].flags.contains(.guest) {
-      flushGuest(place, through: session.place)
+    guard takeSharedTail(at: slot) else { return }
+    copyOutOutbox(at: slot)
+    if table[slot].flags.contains(.secondaryNamespace) {
+      flushSecondaryNamespace(slot, through: session.slot)
     } else {
-      flushPolling(place, session)
+      flushPolling(slot, session)
     }
   }
 
-  private func flushPolling(_ place: UInt32, _ session: EngineSession) {
-    let isEmpty = table[place].ownedSent == table[place].owned.count
+  private func flushPolling(_ slot: UInt32, _ session: EngineSession) {
+    let isEmpty = table[slot].privateSentCount == table[slot].privateBytes.count
     guard let poll = session.poll, table.holds(poll) else {
       session.poll = nil
-      if isEmpty { table[place].flags.remove(.queued) } else { block(place) }
+      if isEmpty { table[slot].flags.remove(.queued) } else { block(slot) }
       return
     }
     if isEmpty, !session.isProbed {
-      table[place].flags.remove(.queued)
+      table[slot].flags.remove(.queued)
       return
     }
-    let payload = takeOwned(place, packetLimit: Shard.packetsPerPoll)
+    let payload = takePrivateBytes(slot, packetLimit: Shard.packetsPerPoll)
     session.poll = nil
     // A client that is about to go over to a WebSocket waits for its poll to be answered.
     answerPoll(poll, payload.isEmpty ? [EngineIOPacketType.noop.byte] : payload)
-    guard table.contains(place), table[place].engine === session else { return }
-    if table[place].owned.isEmpty { sentAll(place) } else { block(place) }
+    guard table.contains(slot), table[slot].engine === session else { return }
+    if table[slot].privateBytes.isEmpty { sentAll(slot) } else { block(slot) }
   }
 
   /// Takes the first packets that the connection owns, for one body.
-  private func takeOwned(_ place: UInt32, packetLimit: Int) -> [UInt8] {
-    let owned = table[place].owned
-    var end = table[place].ownedSent
+  private func takePrivateBytes(_ slot: UInt32, packetLimit: Int) -> [UInt8] {
+    let privateBytes = table[slot].privateBytes
+    var end = table[slot].privateSentCount
     var count = 0
-    while end < owned.count, count < packetLimit {
-      if owned[end] == EngineIOPayload.separator { count += 1 }
+    while end < privateBytes.count, count < packetLimit {
+      if privateBytes[end] == EngineIOPayload.separator { count += 1 }
       end += 1
     }
-    var payload = Array(owned[table[place].ownedSent..<end])
+    var payload = Array(privateBytes[table[slot].privateSentCount..<end])
     if payload.last == EngineIOPayload.separator { payload.removeLast() }
     metrics.add(.bytesSent, payload.count)
-    if end < owned.count {
-      table[place].ownedSent = end
-      countBlocked(owned.count - end, at: place)
+    if end < privateBytes.count {
+      table[slot].privateSentCount = end
+      countBlocked(privateBytes.count - end, at: slot)
       return payload
     }
-    table[place].owned = []
-    table[place].ownedSent = 0
-    table[place].flags.remove(.queued)
-    if table[place].flags.contains(.blocked) { unblock(place) }
+    table[slot].privateBytes = []
+    table[slot].privateSentCount = 0
+    table[slot].flags.remove(.queued)
+    if table[slot].flags.contains(.blocked) { unblock(slot) }
     return payload
   }
 
@@ -193,45 +193,48 @@ extension Shard {
     if table.holds(poll) { flush(poll.slot) }
   }
 
-  private func flushGuest(_ place: UInt32, through carrier: UInt32) {
-    let frames = table[place].owned
-    table[place].owned = []
-    table[place].flags.remove(.queued)
-    guard table.contains(carrier), table[carrier].state == .session else { return }
-    let id = table.id(of: place)
-    if !frames.isEmpty {
-      appendOwned(frames, to: carrier)
-      guard table.contains(carrier) else { return }
-      flush(carrier)
+  private func flushSecondaryNamespace(_ slot: UInt32, through transportConnection: UInt32) {
+    let frames = table[slot].privateBytes
+    table[slot].privateBytes = []
+    table[slot].flags.remove(.queued)
+    guard table.contains(transportConnection), table[transportConnection].state == .session else {
+      return
     }
-    guard table.holds(id), table.contains(carrier) else { return }
+    let id = table.id(of: slot)
+    if !frames.isEmpty {
+      appendPrivateBytes(frames, to: transportConnection)
+      guard table.contains(transportConnection) else { return }
+      flush(transportConnection)
+    }
+    guard table.holds(id), table.contains(transportConnection) else { return }
     // One that is behind goes on when its carrier's socket has taken what it has.
-    if !table[carrier].flags.contains(.blocked) { sentAll(place) }
+    if !table[transportConnection].flags.contains(.blocked) { sentAll(slot) }
   }
 
   /// What a session's further namespaces had waiting went out through its own place: they go on.
-  func continueGuests(of place: UInt32) {
-    guard let session = table[place].engine as? SocketIOSession else { return }
+  func continueSecondaryNamespaces(of slot: UInt32) {
+    guard let session = table[slot].engine as? SocketIOSession else { return }
     // guard: secondary-namespace-resumes
-    for guest in session.sockets.compactMap(\.place) where guest != place {
-      guard table.contains(guest), table[guest].flags.contains(.replaying) else { continue }
-      continueReplay(guest)
+    for secondaryNamespace in session.sockets.compactMap(\.slot) where secondaryNamespace != slot {
+      guard table.contains(secondaryNamespace), table[secondaryNamespace].flags.contains(.replaying)
+      else { continue }
+      continueReplay(secondaryNamespace)
     }
   }
 
   // MARK: Watching
 
   /// The timer of a place of Engine.IO's is due; false when the session has ended.
-  func engineTimerFired(_ session: EngineSession, _ place: UInt32) -> Bool {
-    let id = table.id(of: place)
-    if let end = tokenEndTime(place), end <= now {
+  func engineTimerFired(_ session: EngineSession, _ slot: UInt32) -> Bool {
+    let id = table.id(of: slot)
+    if let end = tokenEndTime(slot), end <= now {
       metrics.add(.tokensExpired)
-      close(place, code: 1008, reason: "token expired")
-      guard table.holds(id), table[place].state == .session else {
+      close(slot, code: 1008, reason: "token expired")
+      guard table.holds(id), table[slot].state == .session else {
         return false
       }
     }
-    guard place == session.place else { return true }
+    guard slot == session.slot else { return true }
     // guard: connect-timeout
     if now >= session.beginsBy {
       metrics.add(.timedOut)
@@ -239,18 +242,18 @@ extension Shard {
       return false
     }
     if let session = session as? SocketIOSession { expireAcknowledgements(of: session) }
-    guard table.holds(id), table[place].state == .session else {
+    guard table.holds(id), table[slot].state == .session else {
       return false
     }
-    return now < table[place].deadline || pingEngine(session, place)
+    return now < table[slot].deadline || pingEngine(session, slot)
   }
 
   /// A ping is due, or its answer is; false when the session has ended.
-  private func pingEngine(_ session: EngineSession, _ place: UInt32) -> Bool {
+  private func pingEngine(_ session: EngineSession, _ slot: UInt32) -> Bool {
     let settings = core.configuration.engines[session.path].settings
-    if table[place].flags.contains(.pinged) {
-      if now < amnestyUntil {
-        table[place].deadline = amnestyUntil
+    if table[slot].flags.contains(.pinged) {
+      if now < stallGraceUntil {
+        table[slot].deadline = stallGraceUntil
         return true
       }
       metrics.add(.timedOut)
@@ -259,23 +262,23 @@ extension Shard {
     }
     // A ping to a socket that is behind would only wait in the queue; that it takes bytes is
     // watched instead. A client that polls finds its ping whenever it comes.
-    if table[place].flags.contains(.blocked), !table[place].flags.contains(.polling) {
-      table[place].deadline = now + settings.pingIntervalMilliseconds
+    if table[slot].flags.contains(.blocked), !table[slot].flags.contains(.polling) {
+      table[slot].deadline = now + settings.pingIntervalMilliseconds
       return true
     }
-    table[place].flags.insert(.pinged)
-    table[place].deadline = now + settings.pingTimeoutMilliseconds
-    write(to: place) { frames in
+    table[slot].flags.insert(.pinged)
+    table[slot].deadline = now + settings.pingTimeoutMilliseconds
+    write(to: slot) { frames in
       frames.text { EngineIOPacket.append(.ping, into: &$0) }
     }
     if let session = session as? SocketIOSession { keepAlive(session) }
-    return table.contains(place) && table[place].state == .session
+    return table.contains(slot) && table[slot].state == .session
   }
 
   /// When the timer of a place of Engine.IO's is due, its token's end aside.
-  func engineDeadline(_ session: EngineSession, _ place: UInt32) -> UInt64 {
-    guard place == session.place else { return .max }
-    let deadline = min(table[place].deadline, session.beginsBy)
+  func engineDeadline(_ session: EngineSession, _ slot: UInt32) -> UInt64 {
+    guard slot == session.slot else { return .max }
+    let deadline = min(table[slot].deadline, session.beginsBy)
     guard let session = session as? SocketIOSession else { return deadline }
     return min(
       deadline, session.acknowledgements?.firstEnd ?? .max, session.assembly?.endsAt ?? .max)
@@ -288,29 +291,29 @@ extension Shard {
     _ session: EngineSession, because reason: String, code: UInt16 = 1000,
     saying last: EngineIOPacketType = .close
   ) {
-    let place = session.place
-    guard table.contains(place), table[place].engine === session,
-      table[place].state == .session, takeSharedTail(at: place)
+    let slot = session.slot
+    guard table.contains(slot), table[slot].engine === session,
+      table[slot].state == .session, takeSharedTail(at: slot)
     else { return }
-    leaveEngine(session, place)
-    guard table[place].flags.contains(.polling) else {
-      return closeFramed(place, code: code, reason: reason, logged: reason)
+    leaveEngine(session, slot)
+    guard table[slot].flags.contains(.polling) else {
+      return closeFramed(slot, code: code, reason: reason, logged: reason)
     }
-    spillOutbox(at: place)
+    copyOutOutbox(at: slot)
     let poll = session.poll
     session.poll = nil
-    var payload = takeOwned(place, packetLimit: Shard.packetsPerPoll - 1)
+    var payload = takePrivateBytes(slot, packetLimit: Shard.packetsPerPoll - 1)
     if !payload.isEmpty { payload.append(EngineIOPayload.separator) }
     payload.append(last.byte)
-    drop(place, because: reason)
+    drop(slot, because: reason)
     if let poll, table.holds(poll) {
       answerPoll(poll, payload)
     }
   }
 
   /// Takes a session that ends, or has lost its socket, off what names it.
-  func leaveEngine(_ session: EngineSession, _ place: UInt32) {
-    guard session.place == place, !session.hasEnded else { return }
+  func leaveEngine(_ session: EngineSession, _ slot: UInt32) {
+    guard session.slot == slot, !session.hasEnded else { return }
     session.hasEnded = true
     engineSessions[session.id] = nil
     if let session = session as? SocketIOSession { endSockets(of: session) }
@@ -321,10 +324,10 @@ extension Shard {
   }
 
   /// A request of a session's goes without its answer: its client has lost something.
-  func engineRequestGone(_ exchange: Exchange) {
+  func engineRequestEnded(_ exchange: Exchange) {
     guard let session = exchange.engine else { return }
     exchange.engine = nil
-    if exchange.errand == .poll { session.poll = nil }
+    if exchange.requestKind == .poll { session.poll = nil }
     endEngine(session, because: "a request of it ended early")
   }
 }

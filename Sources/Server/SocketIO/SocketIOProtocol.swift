@@ -27,7 +27,7 @@ extension Shard {
       : try assembly.accept(text: bytes, in: packet.payload)
     if let message { return try take(message, for: session, of: application) }
     session.assembly = PendingAssembly(assembly, endsAt: endsAt)
-    scheduleTimer(session.place)
+    scheduleTimer(session.slot)
   }
 
   private func take(
@@ -46,7 +46,7 @@ extension Shard {
       throw .inNamespaceAlready
     case .disconnect:
       application.left(client)
-      if !session.hasEnded { remove(client, tellsClient: false) }
+      if !session.hasEnded { remove(client, notifiesClient: false) }
     case .event, .binaryEvent:
       guard session.sockets[index].isConnected else { return }
       guard let event = SocketIOEvent(message) else { throw .namelessEvent }
@@ -55,7 +55,7 @@ extension Shard {
       guard let id = packet.acknowledgementID,
         let entry = session.acknowledgements?.remove(id, namespace: namespace)
       else { return }
-      scheduleTimer(session.place)
+      scheduleTimer(session.slot)
       entry.completion(SocketIOReply(message))
     }
   }
@@ -65,7 +65,7 @@ extension Shard {
     _ application: any SocketIOApplication
   ) {
     guard let namespace else {
-      return write(to: session.place) { frames in
+      return write(to: session.slot) { frames in
         frames.packet {
           SocketIOPacket.appendConnectError(
             message: "Invalid namespace", namespace: message.packet.namespace, into: &$0)
@@ -74,7 +74,7 @@ extension Shard {
     }
     session.sockets.append(
       SocketIOSocket(
-        namespace: namespace, recovery: .random(from: kernel), place: nil, resumption: nil))
+        namespace: namespace, recovery: .random(from: kernel), slot: nil, resumption: nil))
     application.connect(
       SocketIOClient(shard: self, session: session, namespace: namespace),
       payload: message.packet.data.map { Array(message.bytes[$0]) })
@@ -96,7 +96,7 @@ extension Shard {
     client.session.sockets[index].isConnected = true
     let name = name(ofNamespaceOf: client)
     let id = client.session.sockets[index].recovery.socketID
-    write(to: client.session.place) { frames in
+    write(to: client.session.slot) { frames in
       frames.packet {
         SocketIOPacket.appendConnected(sessionID: id, namespace: name, into: &$0)
       }
@@ -107,7 +107,7 @@ extension Shard {
   func refuse(_ client: SocketIOClient, _ message: String) {
     let name = name(ofNamespaceOf: client)
     client.session.sockets.removeAll { $0.namespace == client.namespace }
-    write(to: client.session.place) { frames in
+    write(to: client.session.slot) { frames in
       frames.packet {
         SocketIOPacket.appendConnectError(message: message, namespace: name, into: &$0)
       }
@@ -117,7 +117,7 @@ extension Shard {
   /// The session's client has connected to a namespace: it has the time it wants.
   func settleBeginning(of session: SocketIOSession) {
     session.beginsBy = .max
-    scheduleTimer(session.place)
+    scheduleTimer(session.slot)
   }
 
   func emit(
@@ -152,7 +152,7 @@ extension Shard {
   ) {
     guard client.session.index(ofNamespace: client.namespace) != nil else { return }
     let usesBase64 = client.session.usesBase64
-    write(to: client.session.place) { frames in
+    write(to: client.session.slot) { frames in
       frames.packet(packet)
       for attachment in attachments { frames.binary(attachment, asText: usesBase64) }
     }
@@ -170,7 +170,7 @@ extension Shard {
     guard let id else { return completion(nil) }
     emit(event, arguments, attachments, acknowledgementID: id, to: client)
     guard !session.hasEnded else { return }
-    scheduleTimer(session.place)
+    scheduleTimer(session.slot)
   }
 
   /// Sends the application's own keep-alive to whoever is connected.
@@ -199,18 +199,18 @@ extension Shard {
   // MARK: Leaving
 
   /// Takes a client out of a namespace.
-  func remove(_ client: SocketIOClient, tellsClient: Bool) {
+  func remove(_ client: SocketIOClient, notifiesClient: Bool) {
     let session = client.session
     guard let index = session.index(ofNamespace: client.namespace) else { return }
     let socket = session.sockets.remove(at: index)
-    if let place = socket.place { leaveNamespace(place, session) }
+    if let slot = socket.slot { leaveNamespace(slot, session) }
     for entry in session.acknowledgements?.removeAll(ofNamespace: client.namespace) ?? [] {
       entry.completion(nil)
     }
     guard !session.hasEnded else { return }
-    if tellsClient {
+    if notifiesClient {
       let name = name(ofNamespaceOf: client)
-      write(to: session.place) { frames in
+      write(to: session.slot) { frames in
         frames.packet { SocketIOPacket.appendDisconnect(namespace: name, into: &$0) }
       }
     }
@@ -218,7 +218,7 @@ extension Shard {
     // Whoever is in no namespace has the time of one who has just come.
     let settings = core.configuration.engines[session.path].settings
     session.beginsBy = now + settings.connectTimeoutMilliseconds
-    scheduleTimer(session.place)
+    scheduleTimer(session.slot)
   }
 
   /// The session ends: so do its further places, and nobody answers any more.
@@ -227,23 +227,23 @@ extension Shard {
     session.sockets = []
     for socket in sockets {
       keepRooms(of: socket, session)
-      if let place = socket.place, place != session.place, table.contains(place) { drop(place) }
+      if let slot = socket.slot, slot != session.slot, table.contains(slot) { drop(slot) }
     }
     for entry in session.acknowledgements?.removeAll(ofNamespace: nil) ?? [] {
       entry.completion(nil)
     }
   }
 
-  /// Ends the namespace whose session has `place`, and tells the client.
+  /// Ends the namespace whose session has `slot`, and tells the client.
   ///
   /// False when there is none: then it is the session that is to end.
-  func disconnectNamespace(at place: UInt32) -> Bool {
-    guard let session = table[place].engine as? SocketIOSession,
-      let index = session.index(atPlace: place)
+  func disconnectNamespace(at slot: UInt32) -> Bool {
+    guard let session = table[slot].engine as? SocketIOSession,
+      let index = session.index(atSlot: slot)
     else { return false }
     let namespace = session.sockets[index].namespace
     remove(
-      SocketIOClient(shard: self, session: session, namespace: namespace), tellsClient: true)
+      SocketIOClient(shard: self, session: session, namespace: namespace), notifiesClient: true)
     return true
   }
 }

@@ -12,7 +12,7 @@ struct SocketIOSocket {
   /// What it is recovered by, and its id is made of.
   var recovery: RecoveryID
   /// The place that its user's session has, once it has one.
-  var place: UInt32?
+  var slot: UInt32?
   /// Where the client says it was: what it has is sent from there on.
   var resumption: SocketIOResumption?
   /// Whether the client has been told that it is connected.
@@ -37,16 +37,16 @@ final class SocketIOSession: EngineSession {
   /// What the server has asked and the client has not answered.
   var acknowledgements: PendingAcknowledgements?
   /// Whether a namespace has, or has had, the session's own place.
-  var hasGivenPlace = false
+  var hasGivenSlot = false
 
   /// Where the socket of that namespace is among the sockets.
   func index(ofNamespace namespace: Int) -> Int? {
     sockets.firstIndex { $0.namespace == namespace }
   }
 
-  /// Where the socket whose session has `place` is among the sockets.
-  func index(atPlace place: UInt32) -> Int? {
-    sockets.firstIndex { $0.place == place }
+  /// Where the socket whose session has `slot` is among the sockets.
+  func index(atSlot slot: UInt32) -> Int? {
+    sockets.firstIndex { $0.slot == slot }
   }
 }
 

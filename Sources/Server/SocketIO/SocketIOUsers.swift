@@ -68,90 +68,90 @@ extension Shard {
       return refuse(client, "unauthorized")
     }
     guard drain == nil else { return refuse(client, "the server is shutting down") }
-    guard let place = placeForNamespace(of: session) else {
+    guard let slot = slotForNamespace(of: session) else {
       return refuse(client, "the server has as many connections as it may have")
     }
-    authenticated(session.place)
-    guard countSession(of: user, at: place) else {
-      if place != session.place { drop(place) }
+    authenticated(session.slot)
+    guard countSession(of: user, at: slot) else {
+      if slot != session.slot { drop(slot) }
       return refuse(client, "this user has too many connections")
     }
     guard let index = session.index(ofNamespace: client.namespace) else { return }
     let resumption = recovers ? SocketIOResumption(fields, of: user) : nil
-    session.sockets[index].place = place
+    session.sockets[index].slot = slot
     session.sockets[index].resumption = resumption
     settleBeginning(of: session)
-    guard table.contains(place) else { return }
-    let isPolling = table[session.place].flags.contains(.polling)
+    guard table.contains(slot) else { return }
+    let isPolling = table[session.slot].flags.contains(.polling)
     let group = fanOutGroups.id(
       ofPath: session.path, namespace: client.namespace, isPolling: isPolling)
-    enter(caller, group: group, since: nil, isHeld: resumption != nil, at: place)
-    if let resumption, table.contains(place), table[place].state == .session {
-      askForRooms(resumption.recovery, at: place)
+    enter(caller, group: group, since: nil, isHeld: resumption != nil, at: slot)
+    if let resumption, table.contains(slot), table[slot].state == .session {
+      askForRooms(resumption.recovery, at: slot)
     }
   }
 
   /// The session's own place for the first namespace, else a further one.
   ///
   /// A place that was left is not given again: what its user asked the store is answered to it.
-  private func placeForNamespace(of session: SocketIOSession) -> UInt32? {
+  private func slotForNamespace(of session: SocketIOSession) -> UInt32? {
     // guard: left-slot-not-reused
-    guard session.hasGivenPlace else {
-      session.hasGivenPlace = true
-      return session.place
+    guard session.hasGivenSlot else {
+      session.hasGivenSlot = true
+      return session.slot
     }
     let limit = core.configuration.limits.connectionsPerShardLimit
-    guard let place = table.insert(fd: -1, limit: limit) else { return nil }
-    table[place].state = .http
-    table[place].flags.insert(.guest)
-    table[place].peer = table[session.place].peer
-    table[place].userAgent = table[session.place].userAgent
-    beginSession(at: place, in: table[session.place].group)
-    table[place].engine = session
-    return place
+    guard let slot = table.insert(fd: -1, limit: limit) else { return nil }
+    table[slot].state = .http
+    table[slot].flags.insert(.secondaryNamespace)
+    table[slot].peer = table[session.slot].peer
+    table[slot].userAgent = table[session.slot].userAgent
+    beginSession(at: slot, in: table[session.slot].group)
+    table[slot].engine = session
+    return slot
   }
 
-  /// Ends the user's session at `place`; a connection whose own place it is goes on without.
-  func leaveNamespace(_ place: UInt32, _ session: SocketIOSession) {
-    guard table.contains(place), table[place].engine === session else { return }
-    if place != session.place {
-      flushWithoutSocket(place)
-      return drop(place)
+  /// Ends the user's session at `slot`; a connection whose own place it is goes on without.
+  func leaveNamespace(_ slot: UInt32, _ session: SocketIOSession) {
+    guard table.contains(slot), table[slot].engine === session else { return }
+    if slot != session.slot {
+      flushWithoutSocket(slot)
+      return drop(slot)
     }
-    guard takeSharedTail(at: place) else { return }
-    spillOutbox(at: place)
-    let assembly = assembly(at: place)
-    leaveFanOut(place, because: "left the namespace")
-    table[place].task = assembly
-    let isPolling = table[place].flags.contains(.polling)
-    table[place].group = fanOutGroups.id(ofPath: session.path, isPolling: isPolling)
-    table[place].sharedThrough = fanOutGroups[table[place].group].log.end
-    table[place].user = ""
-    table[place].tokenEnd = .max
-    markQueued(place)
-    scheduleTimer(place)
+    guard takeSharedTail(at: slot) else { return }
+    copyOutOutbox(at: slot)
+    let assembly = assembly(at: slot)
+    leaveFanOut(slot, because: "left the namespace")
+    table[slot].task = assembly
+    let isPolling = table[slot].flags.contains(.polling)
+    table[slot].group = fanOutGroups.id(ofPath: session.path, isPolling: isPolling)
+    table[slot].groupCursor = fanOutGroups[table[slot].group].log.end
+    table[slot].user = ""
+    table[slot].tokenEnd = .max
+    markQueued(slot)
+    scheduleTimer(slot)
   }
 
-  /// By what the client of the session at `place` is to know itself from now on.
+  /// By what the client of the session at `slot` is to know itself from now on.
   ///
   /// `cursor` is where it begins; nil where it is told no cursors.
-  func identity(at place: UInt32, cursor: Cursor?, isResumed: Bool) -> SocketIdentity? {
-    guard let session = table[place].engine as? SocketIOSession,
-      let index = session.index(atPlace: place)
+  func identity(at slot: UInt32, cursor: Cursor?, isResumed: Bool) -> SocketIdentity? {
+    guard let session = table[slot].engine as? SocketIOSession,
+      let index = session.index(atSlot: slot)
     else { return nil }
     session.sockets[index].isConnected = true
     let resumption = session.sockets[index].resumption
     session.sockets[index].resumption = nil
-    if resumption != nil, !isResumed { leaveKeptRooms(place) }
+    if resumption != nil, !isResumed { leaveKeptRooms(slot) }
     if isResumed, let resumption {
       session.sockets[index].recovery = resumption.recovery
       let note = ShardMessage.recovered(
-        resumption.recovery, table[place].user, openedAt: session.openedAt,
-        at: shardConnectionID(of: place))
+        resumption.recovery, table[slot].user, openedAt: session.openedAt,
+        at: shardConnectionID(of: slot))
       // guard: recovered-elsewhere-is-posted
       for mailbox in core.mailboxes { mailbox.append(note) }
       // They were kept for a while only.
-      if !wantedRooms(at: place).isEmpty {
+      if !wantedRooms(at: slot).isEmpty {
         // guard: recovered-rooms-kept
         keepRooms(of: session.sockets[index], session, endsAt: nil)
       }
@@ -160,7 +160,7 @@ extension Shard {
     let recovery = session.sockets[index].recovery
     return SocketIdentity(
       id: recovery.socketID,
-      recovery: cursor.map { recovery.text(for: table[place].user, from: $0) })
+      recovery: cursor.map { recovery.text(for: table[slot].user, from: $0) })
   }
 
   /// Ends the connection on which a client was that has come back on the one at `address`.
@@ -169,18 +169,18 @@ extension Shard {
   /// last. That is not always what came last: what it said before it was cut off may be taken up
   /// behind what it said when it was back. Then the one at `address` is the one that was left, and
   /// its shard is told where the client is.
-  func letGo(
+  func evictStale(
     _ recovery: RecoveryID, of user: UserID, openedAt: UInt64, at address: ShardConnectionID
   ) {
-    for place in directory.places(of: user) where table.contains(place) {
-      guard shardConnectionID(of: place) != address,
-        let session = table[place].engine as? SocketIOSession,
-        let index = session.index(atPlace: place), session.sockets[index].recovery == recovery
+    for slot in directory.slots(of: user) where table.contains(slot) {
+      guard shardConnectionID(of: slot) != address,
+        let session = table[slot].engine as? SocketIOSession,
+        let index = session.index(atSlot: slot), session.sockets[index].recovery == recovery
       else { continue }
       // guard: latest-recovery-wins
       guard session.openedAt <= openedAt else {
         let note = ShardMessage.recovered(
-          recovery, user, openedAt: session.openedAt, at: shardConnectionID(of: place))
+          recovery, user, openedAt: session.openedAt, at: shardConnectionID(of: slot))
         // guard: left-shard-is-notified
         core.mailboxes[address.shard].append(note)
         // It has noted the rooms that it found, and they may be others by now.
@@ -201,8 +201,8 @@ extension Shard {
   ///
   /// By way of a command: what its last connection left behind is on its way to the disk, perhaps,
   /// and a reader sees what is there.
-  private func askForRooms(_ recovery: RecoveryID, at place: UInt32) {
-    let (id, user) = (table.id(of: place), table[place].user)
+  private func askForRooms(_ recovery: RecoveryID, at slot: UInt32) {
+    let (id, user) = (table.id(of: slot), table[slot].user)
     let (mailbox, store) = (mailbox, core.store)
     let none = ShardMessage.keptRooms(id, [])
     let nothing = StoreCommand.keepRooms(
@@ -214,45 +214,46 @@ extension Shard {
       }
       if !isAsked { mailbox.append(none) }
     }
-    if !isTaken { close(place, code: 1013, reason: "the store is at its limit, try again") }
+    if !isTaken { close(slot, code: 1013, reason: "the store is at its limit, try again") }
   }
 
   /// The rooms of a client that came back are known: it enters them, and goes on once it has.
-  func takeKeptRooms(_ rooms: [RoomName], at place: UInt32) {
-    guard table[place].flags.contains(.ungreeted), !table[place].flags.contains(.replaying) else {
+  func takeKeptRooms(_ rooms: [RoomName], at slot: UInt32) {
+    guard table[slot].flags.contains(.handshakePending), !table[slot].flags.contains(.replaying)
+    else {
       return
     }
     // The token may name fewer than the last one did.
-    let membership = table[place].membership
+    let membership = table[slot].membership
     let allowed = rooms.filter { RoomNames.isValid($0) && membership?.mayEnter($0) != false }
-    enter(allowed, at: place)
-    if table.contains(place) { continueRecovery(at: place) }
+    enter(allowed, at: slot)
+    if table.contains(slot) { continueRecovery(at: slot) }
   }
 
   /// Goes on where the client was, if no room's answer is awaited any more.
-  private func continueRecovery(at place: UInt32) {
-    guard let session = table[place].engine as? SocketIOSession,
-      let index = session.index(atPlace: place), !table[place].flags.contains(.replaying),
+  private func continueRecovery(at slot: UInt32) {
+    guard let session = table[slot].engine as? SocketIOSession,
+      let index = session.index(atSlot: slot), !table[slot].flags.contains(.replaying),
       let resumption = session.sockets[index].resumption,
-      table[place].membership?.entries.allSatisfy({ $0.awaited == 0 }) != false
+      table[slot].membership?.entries.allSatisfy({ $0.awaited == 0 }) != false
     else { return }
-    beginReplay(resumption.cursor, at: place)
+    beginReplay(resumption.cursor, at: slot)
   }
 
   /// Nothing could be recovered after all: nor are the rooms.
-  private func leaveKeptRooms(_ place: UInt32) {
-    let allowed = table[place].membership?.allowed
-    leaveRooms(place)
+  private func leaveKeptRooms(_ slot: UInt32) {
+    let allowed = table[slot].membership?.allowed
+    leaveRooms(slot)
     guard allowed != nil else { return }
-    table[place].membership = Membership()
-    table[place].membership?.allowed = allowed
+    table[slot].membership = Membership()
+    table[slot].membership?.allowed = allowed
   }
 
-  /// The rooms of the session at `place` have changed.
-  func roomsChanged(at place: UInt32) {
-    if table[place].flags.contains(.ungreeted) { return continueRecovery(at: place) }
-    guard let session = table[place].engine as? SocketIOSession,
-      let index = session.index(atPlace: place)
+  /// The rooms of the session at `slot` have changed.
+  func roomsChanged(at slot: UInt32) {
+    if table[slot].flags.contains(.handshakePending) { return continueRecovery(at: slot) }
+    guard let session = table[slot].engine as? SocketIOSession,
+      let index = session.index(atSlot: slot)
     else { return }
     keepRooms(of: session.sockets[index], session, endsAt: nil)
   }
@@ -260,8 +261,8 @@ extension Shard {
   /// The connection of a socket ends, and its client may come back.
   func keepRooms(of socket: SocketIOSocket, _ session: SocketIOSession) {
     // Those that it has just left count: the store may not know yet that it has.
-    guard socket.isConnected, let place = socket.place, table.contains(place),
-      table[place].membership?.entries.isEmpty == false
+    guard socket.isConnected, let slot = socket.slot, table.contains(slot),
+      table[slot].membership?.entries.isEmpty == false
     else { return }
     keepRooms(of: socket, session, endsAt: wall + RecoveryID.keptMilliseconds)
   }
@@ -270,31 +271,31 @@ extension Shard {
   func forgetRooms(of client: SocketIOClient) {
     guard let index = client.session.index(ofNamespace: client.namespace) else { return }
     let socket = client.session.sockets[index]
-    guard let place = socket.place, table[place].membership?.entries.isEmpty == false else {
+    guard let slot = socket.slot, table[slot].membership?.entries.isEmpty == false else {
       return
     }
-    keep([], of: socket, client.session, at: place, endsAt: nil)
+    keep([], of: socket, client.session, at: slot, endsAt: nil)
   }
 
   private func keepRooms(
     of socket: SocketIOSocket, _ session: SocketIOSession, endsAt: Int64?
   ) {
-    guard let place = socket.place, table.contains(place) else { return }
-    keep(wantedRooms(at: place), of: socket, session, at: place, endsAt: endsAt)
+    guard let slot = socket.slot, table.contains(slot) else { return }
+    keep(wantedRooms(at: slot), of: socket, session, at: slot, endsAt: endsAt)
   }
 
   private func keep(
-    _ rooms: [RoomName], of socket: SocketIOSocket, _ session: SocketIOSession, at place: UInt32,
+    _ rooms: [RoomName], of socket: SocketIOSocket, _ session: SocketIOSession, at slot: UInt32,
     endsAt: Int64?
   ) {
     // A store that is closed takes nothing, and one that recovers nothing keeps nothing.
-    guard !isStopping, fanOutGroups[table[place].group].tellsCursors else { return }
+    guard !isStopping, fanOutGroups[table[slot].group].sendsCursors else { return }
     let command = StoreCommand.keepRooms(
-      session: socket.recovery, user: table[place].user, rooms: rooms, endsAt: endsAt)
-    if !core.store.submit(command, reply: { _ in }) { metrics.add(.roomsUnkept) }
+      session: socket.recovery, user: table[slot].user, rooms: rooms, endsAt: endsAt)
+    if !core.store.submit(command, reply: { _ in }) { metrics.add(.roomsNotPersisted) }
   }
 
-  private func wantedRooms(at place: UInt32) -> [RoomName] {
-    table[place].membership?.entries.filter(\.isWanted).map(\.name) ?? []
+  private func wantedRooms(at slot: UInt32) -> [RoomName] {
+    table[slot].membership?.entries.filter(\.isWanted).map(\.name) ?? []
   }
 }

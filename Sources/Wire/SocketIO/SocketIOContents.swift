@@ -8,7 +8,7 @@ struct SocketIOContents {
   private enum Name { case text(String), number, missing }
 
   /// An object that says it is a placeholder.
-  struct Candidate {
+  struct PendingAuthentication {
     let range: Range<Int>
     /// Where its number is; nil where it has none, or has members besides.
     let number: Range<Int>?
@@ -17,7 +17,7 @@ struct SocketIOContents {
   private let findsPlaceholders: Bool
   private var name = Name.missing
   /// At most one more than a packet may have attachments.
-  private(set) var candidates: [Candidate] = []
+  private(set) var candidates: [PendingAuthentication] = []
 
   init(findsPlaceholders: Bool) { self.findsPlaceholders = findsPlaceholders }
 
@@ -59,16 +59,16 @@ struct SocketIOContents {
     // guard: placeholders-match-attachments
     guard candidates.count == attachmentCount else { throw .invalidPlaceholder }
     var placeholders: [SocketIOPlaceholder] = []
-    for candidate in candidates {
+    for pending in candidates {
       // guard: placeholder-in-range
       // guard: placeholder-used-once
-      guard let range = candidate.number,
+      guard let range = pending.number,
         let number = SocketIOContents.integer(at: range, in: bytes),
         0..<Int64(attachmentCount) ~= number,
         !placeholders.contains(where: { $0.attachment == number })
       else { throw .invalidPlaceholder }
       placeholders.append(
-        SocketIOPlaceholder(range: candidate.range, attachment: Int(number)))
+        SocketIOPlaceholder(range: pending.range, attachment: Int(number)))
     }
     return placeholders
   }
@@ -115,7 +115,8 @@ struct SocketIOContents {
     guard isPlaceholder, candidates.count <= SocketIOPacket.attachmentCountLimit else { return }
     // guard: placeholder-has-two-members
     candidates.append(
-      Candidate(range: start..<reader.position, number: memberCount == 2 ? number : nil))
+      PendingAuthentication(range: start..<reader.position, number: memberCount == 2 ? number : nil)
+    )
   }
 
   private static func integer(at range: Range<Int>, in bytes: [UInt8]) -> Int64? {

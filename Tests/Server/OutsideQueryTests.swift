@@ -8,7 +8,7 @@ import Tokens
 @testable import Server
 
 @Suite("Questions from outside the shards", .timeLimit(.minutes(10)))
-struct InquiryTests {
+struct OutsideQueryTests {
   static func server(
     shards: Int = 2, _ change: (inout Configuration) -> Void = { _ in }
   ) throws -> CarillonServer {
@@ -68,10 +68,10 @@ struct InquiryTests {
 
   @Test func `many at once are each answered once, and not all may be taken`() async throws {
     let server = try Self.server()
-    let answers = await withTaskGroup(of: SurveyFailure?.self) { group in
+    let answers = await withTaskGroup(of: ShardQueryFailure?.self) { group in
       for _ in 0..<500 {
         group.addTask {
-          do throws(SurveyFailure) {
+          do throws(ShardQueryFailure) {
             _ = try await server.connectedUsers()
             return nil
           } catch {
@@ -89,7 +89,7 @@ struct InquiryTests {
   @Test func `a server that has ended says so`() async throws {
     let server = try Self.server()
     server.stop()
-    await #expect(throws: SurveyFailure.stopping) { try await server.connectedUsers() }
+    await #expect(throws: ShardQueryFailure.stopping) { try await server.connectedUsers() }
   }
 
   @Test func `a question that no shard is left to read is answered by the end`() async throws {
@@ -102,7 +102,9 @@ struct InquiryTests {
     }
     let told = await withCheckedContinuation { continuation in
       server.core.mailboxes[0].append(
-        .inquiry(.users(limit: 1, after: nil, online: false)) { continuation.resume(returning: $0) }
+        .outsideQuery(.users(limit: 1, after: nil, online: false)) {
+          continuation.resume(returning: $0)
+        }
       )
       server.stop()
     }

@@ -38,7 +38,7 @@ enum PresenceNote: Sendable {
 }
 
 /// Who types in which room, until it says so again.
-struct Typist: Sendable {
+struct TypingEntry: Sendable {
   let room: RoomName
   let user: UserID
 }
@@ -50,7 +50,7 @@ extension Shard {
   /// that nobody fills the queue by that.
   private static let typingRenewalMilliseconds: UInt64 = 500
   /// What becomes due at home is settled so often at the most, unless there is a turn anyway.
-  private static let homeSlotMilliseconds: UInt64 = 100
+  private static let ownerStepMilliseconds: UInt64 = 100
   /// Members that are named to one who enters or leaves.
   static let namedMembersLimit = 100
   /// Time after a user's last connection until the user is offline.
@@ -98,7 +98,7 @@ extension Shard {
     guard rosters[TextKey(name)]?.contains(user) == true else { return }
     let isTyping = rosters[TextKey(name)]?.typingEnd(of: user) != nil
     let isGone = rosters[TextKey(name)]?.exit(user) == true
-    if isGone, isTyping { tellTyping(false, user, in: name) }
+    if isGone, isTyping { sendTyping(false, user, in: name) }
     if rosters[TextKey(name)]?.isEmpty == true { rosters[TextKey(name)] = nil }
   }
 
@@ -110,15 +110,15 @@ extension Shard {
         // It is looked at then anyway.
         until = watched
       } else {
-        typists.append(Typist(room: name, user: user), at: latest)
+        typingEntries.append(TypingEntry(room: name, user: user), at: latest)
       }
     }
     if rosters[TextKey(name)]?.setTyping(user, until: until) == true {
-      tellTyping(isTyping, user, in: name)
+      sendTyping(isTyping, user, in: name)
     }
   }
 
-  private func tellTyping(_ isTyping: Bool, _ user: UserID, in name: RoomName) {
+  private func sendTyping(_ isTyping: Bool, _ user: UserID, in name: RoomName) {
     let update = TypingUpdate(room: name, user: user, isTyping: isTyping)
     tell(.typing(update), in: name, except: user)
   }
@@ -135,7 +135,7 @@ extension Shard {
     let limit = core.configuration.limits.presenceMembersLimit
     guard let count = rosters[TextKey(name)]?.count, count <= limit,
       offer(Event(audience: .room(name, except: user), body: body, timestamp: wall))
-    else { return metrics.add(.presenceUntold) }
+    else { return metrics.add(.presenceDropped) }
   }
 
   /// Takes a note of what a user whose home this is did.
@@ -159,43 +159,46 @@ extension Shard {
   /// Whether a user whose home this is has a connection somewhere, or had one a moment ago.
   func isHere(_ user: UserID) -> Bool {
     let isConnected =
-      core.mailboxes.count == 1 ? directory.contains(user: user) : census[TextKey(user)] != nil
+      core.mailboxes.count == 1
+      ? directory.contains(user: user) : userShardCounts[TextKey(user)] != nil
     return isConnected || presence.isInGrace(user)
   }
 
   /// Settles what has become due here as a home.
-  func expireAtHome() {
-    while let telling = presence.expire(at: now) { tell(telling) }
-    while let typist = typists.takeFirst(dueAt: now) {
-      guard let end = rosters[TextKey(typist.room)]?.typingEnd(of: typist.user), end <= now else {
+  func expireAsOwner() {
+    while let notice = presence.expire(at: now) { tell(notice) }
+    while let typingEntry = typingEntries.takeFirst(dueAt: now) {
+      guard let end = rosters[TextKey(typingEntry.room)]?.typingEnd(of: typingEntry.user),
+        end <= now
+      else {
         continue
       }
-      if rosters[TextKey(typist.room)]?.setTyping(typist.user, until: nil) == true {
-        tellTyping(false, typist.user, in: typist.room)
+      if rosters[TextKey(typingEntry.room)]?.setTyping(typingEntry.user, until: nil) == true {
+        sendTyping(false, typingEntry.user, in: typingEntry.room)
       }
     }
   }
 
-  /// When `expireAtHome` has something to do that is worth waking up for.
+  /// When `expireAsOwner` has something to do that is worth waking up for.
   ///
   /// Not for each of a herd that has left: a turn for each cost three times what serving it did.
-  var nextDueAtHome: UInt64? {
-    let slot = Shard.homeSlotMilliseconds
-    return [presence.nextDeadline, typists.next].compactMap { $0 }.min()
-      .map { ($0 + slot - 1) / slot * slot }
+  var nextDueAsOwner: UInt64? {
+    let step = Shard.ownerStepMilliseconds
+    return [presence.nextDeadline, typingEntries.next].compactMap { $0 }.min()
+      .map { ($0 + step - 1) / step * step }
   }
 
-  private func tell(_ telling: PresenceBook.Telling?) {
-    guard let telling, !telling.rooms.isEmpty else { return }
-    var update = telling.update
-    if telling.rooms.count > 1 {
-      lastOccasion += 1
+  private func tell(_ notice: PresenceTracker.Notice?) {
+    guard let notice, !notice.rooms.isEmpty else { return }
+    var update = notice.update
+    if notice.rooms.count > 1 {
+      lastPresenceUpdateID += 1
       // The shard's number in the low byte: no other home gives the same.
-      let occasion = lastOccasion << 8 | UInt64(index & 0xFF)
-      update = PresenceUpdate(user: update.user, status: update.status, occasion: occasion)
+      let updateID = lastPresenceUpdateID << 8 | UInt64(index & 0xFF)
+      update = PresenceUpdate(user: update.user, status: update.status, updateID: updateID)
     }
-    for room in telling.rooms {
-      core.mailboxes[core.home(of: room)].append(.roomPresence(update, room))
+    for room in notice.rooms {
+      core.mailboxes[core.ownerShard(of: room)].append(.roomPresence(update, room))
     }
   }
 }

@@ -53,7 +53,7 @@ struct Benchmark {
     defer { session.close() }
     try session.connect()
     let shards = try ServerCounts(of: server).shards("sessions")
-    guard shards.reduce(0, +) == options.innocents, !shards.contains(0) else {
+    guard shards.reduce(0, +) == options.bystanders, !shards.contains(0) else {
       throw BenchmarkError("the innocents are not on every shard: \(shards)")
     }
     _ = try session.measure(.rate(Double(options.rate)), milliseconds: Self.warmUpMilliseconds)
@@ -77,7 +77,7 @@ struct Benchmark {
     var configuration = LoadConfiguration(
       server: server.url, credentials: credentials.publisher,
       token: { [credentials] in credentials.token(user: $0) })
-    configuration.connections = options.innocents
+    configuration.connections = options.bystanders
     configuration.payloadBytes = options.payloadBytes
     configuration.room = Self.room
     return configuration
@@ -99,7 +99,7 @@ struct Benchmark {
       ),
       (
         "innocents",
-        "\(options.innocents) on \(options.shards) shards, \(options.rate) messages/s to each"
+        "\(options.bystanders) on \(options.shards) shards, \(options.rate) messages/s to each"
       ),
       ("pinning", "none: server, innocents and attackers share all processors"),
       (

@@ -4,7 +4,7 @@
 // No statement is changed. Comments that share a line with code stay, and so does all that is
 // inside a template literal, where every space is meant.
 
-enum BareScript {
+enum CommentStripper {
   /// The script without comments on lines of their own, empty lines and indentation.
   ///
   /// Knows the scripts that are in the binary and no others: a comment over several lines begins

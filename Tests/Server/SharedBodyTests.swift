@@ -6,7 +6,7 @@ import Testing
 @testable import Server
 
 @Suite("Bodies that are lent")
-struct LentBodyTests {
+struct SharedBodyTests {
   static let large: [UInt8] = {
     var generator = SeededGenerator(seed: 7)
     return (0..<200_000).map { _ in UInt8.random(in: 0x20...0x7E, using: &generator) }

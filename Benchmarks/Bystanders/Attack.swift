@@ -9,15 +9,15 @@ internal import LoadClient
 /// What is done to the server.
 enum Attack: String, CaseIterable {
   /// Text frames of two bytes, 64 KiB of them a write, at a pace.
-  case confetti
+  case pacedFlood
   /// The same as fast as the server takes them.
-  case blizzard
+  case unpacedFlood
   /// Pings of 125 bytes as fast as the server takes them; the pongs are never read.
   case pings
   /// Subscribers of a busy room that never read.
-  case sleepers
+  case zeroWindowReaders
   /// Subscribers that never read what everybody is sent, the innocents included.
-  case crowd
+  case stalledReaders
 }
 
 /// What the driver tells an attacker, as its arguments.
@@ -27,7 +27,7 @@ struct AttackOrder {
   let attack: Attack
   let port: UInt16
   /// How many sleep.
-  let sleepers: Int
+  let zeroWindowReaders: Int
   /// Frames a minute, or messages a second.
   let rate: Int
   let payloadBytes: Int
@@ -36,8 +36,8 @@ struct AttackOrder {
   init(_ attack: Attack, _ options: Options, port: UInt16) {
     self.attack = attack
     self.port = port
-    sleepers = options.sleepers
-    rate = attack == .confetti ? options.framesPerMinute : options.channelRate
+    zeroWindowReaders = options.zeroWindowReaders
+    rate = attack == .pacedFlood ? options.framesPerMinute : options.channelRate
     payloadBytes = options.channelPayloadBytes
     milliseconds = options.windowMilliseconds
   }
@@ -49,12 +49,14 @@ struct AttackOrder {
     else { return nil }
     self.attack = attack
     self.port = port
-    (sleepers, rate, payloadBytes, milliseconds) = (numbers[1], numbers[2], numbers[3], numbers[4])
+    (zeroWindowReaders, rate, payloadBytes, milliseconds) = (
+      numbers[1], numbers[2], numbers[3], numbers[4]
+    )
   }
 
   var arguments: [String] {
     [Self.word, attack.rawValue]
-      + [Int(port), sleepers, rate, payloadBytes, milliseconds].map(String.init)
+      + [Int(port), zeroWindowReaders, rate, payloadBytes, milliseconds].map(String.init)
   }
 }
 

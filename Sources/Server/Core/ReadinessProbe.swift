@@ -9,7 +9,7 @@ internal import Wire
 ///
 /// One at a time on each shard, whoever asks and however many: anyone may ask, and the ring's room
 /// is for publishers.
-struct Probe {
+struct ReadinessProbe {
   let number: UInt64
   let endsAt: UInt64
   /// The requests that it answers.
@@ -20,28 +20,28 @@ extension Shard {
   /// Time that a probe has to come back.
   private static let probeTimeoutMilliseconds: UInt64 = 1_000
 
-  /// Lets the request at `place` wait for a probe.
+  /// Lets the request at `slot` wait for a probe.
   ///
   /// Nil when one is under way, else the answer.
-  func sendProbe(for place: UInt32) -> Answer? {
+  func sendReadinessProbe(for slot: UInt32) -> Answer? {
     if drain != nil { return .unavailable("draining", "the server is shutting down") }
     if let reason = core.store.failure {
       return .unavailable("read_only", "the store refuses writes: \(reason)")
     }
     if probe == nil {
-      lastProbe &+= 1
+      lastReadinessProbe &+= 1
       // The shard's number in the low byte: every shard sees every probe, and answers its own.
-      let number = lastProbe << 8 | UInt64(index & 0xFF)
+      let number = lastReadinessProbe << 8 | UInt64(index & 0xFF)
       let event = Event(audience: .everyone, body: .probe(number), timestamp: wall)
       guard offer(event) else { return .unavailable("ring_full", "the ring is full") }
-      probe = Probe(number: number, endsAt: now + Shard.probeTimeoutMilliseconds)
+      probe = ReadinessProbe(number: number, endsAt: now + Shard.probeTimeoutMilliseconds)
     }
-    probe?.waiting.append(table.id(of: place))
+    probe?.waiting.append(table.id(of: slot))
     return nil
   }
 
   /// A probe has come out of the ring.
-  func probeReturned(_ number: UInt64) {
+  func readinessProbeReturned(_ number: UInt64) {
     guard let returned = probe, returned.number == number else { return }
     probe = nil
     answer(
@@ -53,13 +53,13 @@ extension Shard {
   }
 
   /// Answers the requests of a probe whose time is up.
-  func expireProbe() {
+  func expireReadinessProbe() {
     guard let late = probe, now >= late.endsAt else { return }
     probe = nil
     answer(late, .unavailable("not_ready", "a probe did not come back through the ring"))
   }
 
-  private func answer(_ probe: Probe, _ answer: Answer) {
+  private func answer(_ probe: ReadinessProbe, _ answer: Answer) {
     for id in probe.waiting where table.holds(id) {
       respond(answer, at: id.slot)
       if table.contains(id.slot) { resumeWhenFlushed(id.slot) }

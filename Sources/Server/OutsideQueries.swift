@@ -9,7 +9,7 @@ internal import Broadcast
 package import Notifications
 
 /// Why a question about connections was not answered.
-package enum SurveyFailure: Error, Sendable, Equatable {
+package enum ShardQueryFailure: Error, Sendable, Equatable {
   /// Too many are asked at once; ask again.
   case busy
   /// A shard did not answer in time; ask again.
@@ -77,7 +77,7 @@ extension CarillonServer {
   /// `limit` is 1 to 10,000.
   package func connectedUsers(
     limit: Int = 1_000, after: UserID? = nil
-  ) async throws(SurveyFailure) -> ConnectedUsers {
+  ) async throws(ShardQueryFailure) -> ConnectedUsers {
     precondition(1...ConnectedUsers.largestLimit ~= limit, "limit \(limit)")
     guard case .users(let page) = try await ask(.users(limit: limit, after: after, online: false))
     else {
@@ -87,18 +87,18 @@ extension CarillonServer {
   }
 
   /// Whether the user has a session or a poll that waits.
-  package func isUserConnected(_ user: UserID) async throws(SurveyFailure) -> Bool {
+  package func isUserConnected(_ user: UserID) async throws(ShardQueryFailure) -> Bool {
     try await connectionCount(of: user) > 0
   }
 
   /// How many sessions and waiting polls the user has.
-  package func connectionCount(of user: UserID) async throws(SurveyFailure) -> Int {
+  package func connectionCount(of user: UserID) async throws(ShardQueryFailure) -> Int {
     guard case .count(let count) = try await ask(.connectionCount(of: user)) else { throw .late }
     return count
   }
 
   /// The user's sessions and waiting polls, the longest connected first.
-  package func connections(of user: UserID) async throws(SurveyFailure) -> [ConnectionSummary] {
+  package func connections(of user: UserID) async throws(ShardQueryFailure) -> [ConnectionSummary] {
     guard case .connections(let all) = try await ask(.connections(of: user)) else { throw .late }
     return all
   }
@@ -109,7 +109,7 @@ extension CarillonServer {
   @discardableResult
   package func disconnect(
     _ user: UserID, reason: String = DisconnectReasons.standard
-  ) async throws(SurveyFailure) -> Int {
+  ) async throws(ShardQueryFailure) -> Int {
     precondition(DisconnectReasons.isValid(reason), "reason of \(reason.utf8.count) bytes")
     guard case .count(let count) = try await ask(.disconnect(user, reason: reason)) else {
       throw .late
@@ -117,8 +117,10 @@ extension CarillonServer {
     return count
   }
 
-  private func ask(_ question: SurveyQuestion) async throws(SurveyFailure) -> SurveyAnswer {
-    let result: SurveyResult = await withCheckedContinuation { continuation in
+  private func ask(_ question: ShardQueryRequest) async throws(ShardQueryFailure)
+    -> ShardQueryAnswer
+  {
+    let result: ShardQueryResult = await withCheckedContinuation { continuation in
       ask(question) { continuation.resume(returning: $0) }
     }
     return try result.get()
@@ -127,18 +129,18 @@ extension CarillonServer {
   /// Asks all shards, and calls `done` on a thread of the server's, or here when it is ending.
   ///
   /// Any thread. `done` must not block.
-  func ask(_ question: SurveyQuestion, _ done: @escaping @Sendable (SurveyResult) -> Void) {
+  func ask(_ question: ShardQueryRequest, _ done: @escaping @Sendable (ShardQueryResult) -> Void) {
     guard core.metrics.total(.draining) == 0 else { return done(.failure(.stopping)) }
-    core.mailboxes[0].append(.inquiry(question, done: done))
+    core.mailboxes[0].append(.outsideQuery(question, done: done))
   }
 
   /// Answers the questions that came when the shards had ended.
   ///
   /// For `stop` alone, once it has joined the shards' threads: it is the mailboxes' reader then.
-  func answerLateInquiries() {
+  func answerLateQueries() {
     for mailbox in core.mailboxes {
       _ = mailbox.drain(limit: .max) { message in
-        if case .inquiry(_, let done) = message { done(.failure(.stopping)) }
+        if case .outsideQuery(_, let done) = message { done(.failure(.stopping)) }
       }
     }
   }

@@ -13,7 +13,7 @@ extension RunningServer {
   }
 
   /// Tells a floor how many messages one send shall carry.
-  func configureFloor(_ target: Options.Target, window: Int) throws {
+  func configureBaseline(_ target: Options.Target, window: Int) throws {
     let path = target == .joined ? "/floor/joined/\(window)" : "/floor/separate/1"
     let answer = try HTTPConnection(to: url).perform(HTTPRequest("POST", path))
     guard answer.isSuccess else { throw BenchmarkError("the floor refused \(path)") }

@@ -7,7 +7,7 @@ import Wire
 @testable import Server
 
 @Suite("A survey of all shards")
-struct SurveyTests {
+struct ShardQueryTests {
   static let hub = "/api/v1/websocket"
 
   static func get(
@@ -209,8 +209,8 @@ struct SurveyTests {
     #expect(fixture.shard.pendingQueryCount == 0)
   }
 
-  @Test func `a shard wakes for the end of a survey's time`() throws {
-    let fixture = try ShardFixture(shardCount: 2) { $0.limits.surveyTimeoutMilliseconds = 300 }
+  @Test func `a shard wakes for the end of a shardQuery's time`() throws {
+    let fixture = try ShardFixture(shardCount: 2) { $0.limits.shardQueryTimeoutMilliseconds = 300 }
     let asking = try fixture.connect()
     asking.send(EndpointTests.request("GET /api/v1/users/online"))
     for _ in 0..<2_000 where fixture.shard.pendingQueryCount == 0 { try fixture.shard.turn() }
@@ -236,7 +236,7 @@ struct SurveyTests {
   }
 
   @Test func `as many questions are under way as configured, and one more is refused`() throws {
-    let fixture = try ShardFixture(shardCount: 2) { $0.limits.surveysLimit = 2 }
+    let fixture = try ShardFixture(shardCount: 2) { $0.limits.shardQueriesLimit = 2 }
     let peers = try (0..<3).map { _ in try fixture.connect() }
     for peer in peers {
       peer.send(EndpointTests.request("GET /api/v1/users/online"))
@@ -262,7 +262,7 @@ struct SurveyTests {
     let fixture = try ShardFixture(shardCount: 2)
     let told = Told()
     fixture.core.mailboxes[0].append(
-      .inquiry(.users(limit: 1, after: nil, online: false)) { told.take($0) })
+      .outsideQuery(.users(limit: 1, after: nil, online: false)) { told.take($0) })
     try fixture.shard.turn()
     #expect(told.results.isEmpty)
     fixture.core.mailboxes[0].append(.stop)
@@ -272,9 +272,9 @@ struct SurveyTests {
 
   /// What somebody outside was told; on the test's own thread.
   private final class Told: @unchecked Sendable {
-    var results: [SurveyFailure?] = []
+    var results: [ShardQueryFailure?] = []
 
-    func take(_ result: SurveyResult) {
+    func take(_ result: ShardQueryResult) {
       switch result {
       case .success: results.append(nil)
       case .failure(let failure): results.append(failure)

@@ -42,14 +42,14 @@ final class Attacker {
     // A driver that was killed cannot stop anyone.
     _ = alarm(UInt32(order.milliseconds / 1_000 + Self.lifeSeconds))
     switch order.attack {
-    case .confetti: try flood(with: Self.frames(.text, "{}"), perMinute: order.rate)
-    case .blizzard: try flood(with: Self.frames(.text, "{}"), perMinute: nil)
+    case .pacedFlood: try flood(with: Self.frames(.text, "{}"), perMinute: order.rate)
+    case .unpacedFlood: try flood(with: Self.frames(.text, "{}"), perMinute: nil)
     case .pings:
       try flood(
         with: Self.frames(.ping, String(repeating: "p", count: 125)), perMinute: nil,
         receiveBytes: Self.leastReceiveBytes)
-    case .sleepers: try sleep(in: Self.room)
-    case .crowd: try sleep(in: nil)
+    case .zeroWindowReaders: try sleep(in: Self.room)
+    case .stalledReaders: try sleep(in: nil)
     }
   }
 
@@ -97,7 +97,7 @@ final class Attacker {
   /// Subscribes many who never read, and publishes to them.
   private func sleep(in room: String?) throws {
     // Held to the end: they are asleep, not gone.
-    let asleep = try (0..<order.sleepers).map { number in
+    let zeroWindow = try (0..<order.zeroWindowReaders).map { number in
       try open(user: 10_000 + number, in: room, receiveBytes: Self.leastReceiveBytes)
     }
     var configuration = LoadConfiguration(
@@ -124,7 +124,7 @@ final class Attacker {
     tell(atOnce: true)
     // Awake or not, they stay until the driver has seen enough.
     while !isTold { look(milliseconds: 1_000) }
-    withExtendedLifetime(asleep) {}
+    withExtendedLifetime(zeroWindow) {}
   }
 
   private func open(user: Int, in room: String?, receiveBytes: Int32?) throws -> HostileSocket {

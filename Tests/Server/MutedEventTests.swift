@@ -7,7 +7,7 @@ import Wire
 @testable import Server
 
 @Suite("A silent notification")
-struct SilentEventTests {
+struct MutedEventTests {
   static func counted(_ offset: UInt64) -> Event {
     Event(
       audience: .user("u"), body: .counted(DialectTests.counts), timestamp: DialectTests.time,
@@ -34,7 +34,7 @@ struct SilentEventTests {
     #expect(frames.bytes.text == "data: {\"type\":\"unread_count\",\"data\":{\"count\":2}}\n\n")
   }
 
-  @Test func `it is delivered in its place among the others, and is no notification`() throws {
+  @Test func `it is delivered in its slot among the others, and is no notification`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u")
     try fixture.turn(3)

@@ -24,66 +24,66 @@ struct HandedConnection: Sendable {
 }
 
 extension Shard {
-  /// Gives the connection at `place` to another shard, which begins with `unread`.
-  func handOver(_ place: UInt32, unread: [UInt8], to shard: Int) {
+  /// Gives the connection at `slot` to another shard, which begins with `unread`.
+  func migrateOut(_ slot: UInt32, unread: [UInt8], to shard: Int) {
     // What an earlier request on it was answered goes first.
-    flush(place)
-    guard table.contains(place) else { return }
-    guard table[place].queuedByteCount == 0, table[place].state == .http,
-      poller.remove(table[place].fd)
-    else { return drop(place, counting: .resets) }
-    let flags = table[place].flags
+    flush(slot)
+    guard table.contains(slot) else { return }
+    guard table[slot].queuedByteCount == 0, table[slot].state == .http,
+      poller.remove(table[slot].fd)
+    else { return drop(slot, counting: .resets) }
+    let flags = table[slot].flags
     let limits = core.configuration.limits
     let handed = HandedConnection(
-      fd: table[place].fd, peer: table[place].peer, unread: unread,
-      messages: table[place].messages, deadline: now + limits.headTimeoutMilliseconds,
+      fd: table[slot].fd, peer: table[slot].peer, unread: unread,
+      messages: table[slot].messages, deadline: now + limits.headTimeoutMilliseconds,
       isCountedByAddress: flags.contains(.countedByAddress),
       isUnauthenticated: flags.contains(.unauthenticated),
       isUsedBefore: flags.contains(.usedBefore))
     // It takes along what it was counted as.
-    authenticated(place)
-    table[place].flags.remove(.countedByAddress)
-    table[place].fd = -1
-    drop(place)
+    authenticated(slot)
+    table[slot].flags.remove(.countedByAddress)
+    table[slot].fd = -1
+    drop(slot)
     metrics.add(.connectionsHandedOver)
     core.mailboxes[shard].append(.handedOver(handed))
   }
 
   /// Takes a connection from another shard.
-  func adopt(_ handed: HandedConnection) {
+  func migrateIn(_ handed: HandedConnection) {
     let limits = core.configuration.limits
-    let place =
+    let slot =
       drain == nil || !acceptors.isEmpty
       ? table.insert(fd: handed.fd, limit: limits.connectionsPerShardLimit) : nil
-    guard let place else {
+    guard let slot else {
       metrics.add(.refusedConnections)
       if handed.isCountedByAddress {
         core.quotas.leave(handed.peer, at: now.nanosecondsOfMilliseconds)
       }
       return kernel.abort(handed.fd)
     }
-    table[place].state = .http
-    table[place].peer = handed.peer
-    table[place].messages = handed.messages
-    table[place].heardAt = now
-    table[place].deadline = handed.deadline
-    table[place].interest = UInt8(Interest.readable.rawValue)
-    if handed.isCountedByAddress { table[place].flags.insert(.countedByAddress) }
-    if handed.isUsedBefore { table[place].flags.insert(.usedBefore) }
+    table[slot].state = .http
+    table[slot].peer = handed.peer
+    table[slot].messages = handed.messages
+    table[slot].lastReceivedAt = now
+    table[slot].deadline = handed.deadline
+    table[slot].interest = UInt8(Interest.readable.rawValue)
+    if handed.isCountedByAddress { table[slot].flags.insert(.countedByAddress) }
+    if handed.isUsedBefore { table[slot].flags.insert(.usedBefore) }
     if handed.isUnauthenticated {
-      table[place].flags.insert(.unauthenticated)
+      table[slot].flags.insert(.unauthenticated)
       unauthenticatedCount += 1
     }
-    let id = table.id(of: place)
+    let id = table.id(of: slot)
     do throws(SystemError) {
       try poller.add(handed.fd, .readable, slot: id.slot, generation: id.generation)
     } catch {
-      return drop(place, counting: .resets)
+      return drop(slot, counting: .resets)
     }
-    scheduleTimer(place)
-    guard table.contains(place) else { return }
+    scheduleTimer(slot)
+    guard table.contains(slot) else { return }
     // At this turn's end: now others are being handed what is theirs.
-    table[place].partial = handed.unread
+    table[slot].partial = handed.unread
     resumable.append(id)
   }
 }

@@ -44,12 +44,12 @@ struct Finding {
     if lost > 0 { complaints.append("\(lost) lost") }
     if refused > 0 { complaints.append("\(refused) publishes refused") }
     switch attack {
-    case .confetti:
+    case .pacedFlood:
       if share > Self.shareLimit { complaints.append("share of the server") }
-    case .sleepers, .crowd:
-      let limit = options.sleepers * Self.heldBytesLimit
+    case .zeroWindowReaders, .stalledReaders:
+      let limit = options.zeroWindowReaders * Self.heldBytesLimit
       if residentGrowth > limit + limit / 10 { complaints.append("memory") }
-    case .blizzard, .pings: break
+    case .unpacedFlood, .pings: break
     }
     // An attack that did not take place proves nothing.
     if attacked.contains(where: { $0.progress.sent == 0 }) { complaints.append("no attack") }
@@ -71,8 +71,8 @@ extension Report {
     let growth = Double(finding.residentGrowth) / 1_048_576
     let kind =
       switch finding.attack {
-      case .confetti, .blizzard, .pings: "\(grouped(Int(frames))) frames/min"
-      case .sleepers, .crowd:
+      case .pacedFlood, .unpacedFlood, .pings: "\(grouped(Int(frames))) frames/min"
+      case .zeroWindowReaders, .stalledReaders:
         "\(grouped(Int(sent))) messages, \(Int(slow)) of \(grouped(begun)) cut off"
       }
     add(

@@ -12,9 +12,9 @@
 /// What is remembered of users for the sake of those who share rooms with them.
 ///
 /// Invariant: an entry has a room, a status other than `online`, or a time at which its user left.
-package struct PresenceBook: Sendable {
+package struct PresenceTracker: Sendable {
   /// What is to be told, and in which rooms.
-  package struct Telling: Sendable, Equatable {
+  package struct Notice: Sendable, Equatable {
     package let update: PresenceUpdate
     package let rooms: [RoomName]
   }
@@ -30,7 +30,7 @@ package struct PresenceBook: Sendable {
   private struct Entry {
     var status = PresenceStatus.online
     /// When a change of the status was last told.
-    var toldAt: UInt64?
+    var notifiedAt: UInt64?
     /// Whether another one waits for its time.
     var hasChanged = false
     /// When the user's last connection went; nil while there is one.
@@ -86,13 +86,13 @@ package struct PresenceBook: Sendable {
   }
 
   /// A connection of the user entered a room.
-  package mutating func entered(_ room: RoomName, _ user: UserID) -> Telling? {
+  package mutating func entered(_ room: RoomName, _ user: UserID) -> Notice? {
     var entry = entries[TextKey(user)] ?? Entry()
     entry.visits[TextKey(room), default: Visit()].connections += 1
     entry.visits[TextKey(room)]?.endedAt = nil
-    let telling = PresenceBook.tell(user, &entry)
+    let notice = PresenceTracker.tell(user, &entry)
     entries[TextKey(user)] = entry
-    return telling
+    return notice
   }
 
   /// A connection of the user left a room, or ended while it was in it.
@@ -122,39 +122,39 @@ package struct PresenceBook: Sendable {
   /// told when they are over, if it is still news then.
   package mutating func set(
     _ status: PresenceStatus, of user: UserID, at now: UInt64
-  ) -> Telling? {
+  ) -> Notice? {
     var entry = entries[TextKey(user)] ?? Entry()
     defer { entries[TextKey(user)] = entry.isEmpty ? nil : entry }
     entry.status = status
-    if let toldAt = entry.toldAt, now < toldAt &+ changeMilliseconds {
-      if !entry.hasChanged { changes.append(user, at: toldAt &+ changeMilliseconds) }
+    if let notifiedAt = entry.notifiedAt, now < notifiedAt &+ changeMilliseconds {
+      if !entry.hasChanged { changes.append(user, at: notifiedAt &+ changeMilliseconds) }
       entry.hasChanged = true
       return nil
     }
-    let telling = PresenceBook.tell(user, &entry)
-    if telling != nil { entry.toldAt = now }
-    return telling
+    let notice = PresenceTracker.tell(user, &entry)
+    if notice != nil { entry.notifiedAt = now }
+    return notice
   }
 
   /// Tells what a user said too soon; nil when nobody is due any more.
-  private mutating func tellChange(at now: UInt64) -> Telling? {
+  private mutating func notifyChange(at now: UInt64) -> Notice? {
     guard let user = changes.takeFirst(dueAt: now) else { return nil }
-    let nobody = Telling(update: PresenceUpdate(user: user, status: .offline), rooms: [])
+    let nobody = Notice(update: PresenceUpdate(user: user, status: .offline), rooms: [])
     guard var entry = entries[TextKey(user)], entry.hasChanged else { return nobody }
     entry.hasChanged = false
-    let telling = PresenceBook.tell(user, &entry)
-    if telling != nil { entry.toldAt = now }
+    let notice = PresenceTracker.tell(user, &entry)
+    if notice != nil { entry.notifiedAt = now }
     entries[TextKey(user)] = entry.isEmpty ? nil : entry
-    return telling ?? nobody
+    return notice ?? nobody
   }
 
   /// Settles what the grace period has run out for; nil when nothing is due any more.
   ///
   /// A telling without rooms says that there was something to settle and nobody to tell.
-  package mutating func expire(at now: UInt64) -> Telling? {
-    if let telling = tellChange(at: now) { return telling }
+  package mutating func expire(at now: UInt64) -> Notice? {
+    if let notice = notifyChange(at: now) { return notice }
     guard let user = departures.takeFirst(dueAt: now) else { return nil }
-    let nobody = Telling(update: PresenceUpdate(user: user, status: .offline), rooms: [])
+    let nobody = Notice(update: PresenceUpdate(user: user, status: .offline), rooms: [])
     guard var entry = entries[TextKey(user)] else { return nobody }
     guard let leftAt = entry.leftAt else {
       // Still here, or here again: it is no longer in the rooms that it did not come back to.
@@ -167,15 +167,15 @@ package struct PresenceBook: Sendable {
     // Back in the meantime, and gone again: a later departure settles that.
     guard leftAt &+ graceMilliseconds <= now else { return nobody }
     entry.status = .offline
-    let telling = PresenceBook.tell(user, &entry)
+    let notice = PresenceTracker.tell(user, &entry)
     entries[TextKey(user)] = nil
     // A herd that has left should not be remembered in the table's size.
     if entries.isEmpty { entries = [:] }
-    return telling ?? nobody
+    return notice ?? nobody
   }
 
   /// Tells the rooms to which the user's status is news.
-  private static func tell(_ user: UserID, _ entry: inout Entry) -> Telling? {
+  private static func tell(_ user: UserID, _ entry: inout Entry) -> Notice? {
     let status = entry.status
     var rooms: [RoomName] = []
     for (room, visit) in entry.visits where visit.told != status {
@@ -183,7 +183,7 @@ package struct PresenceBook: Sendable {
       rooms.append(room.text)
     }
     guard !rooms.isEmpty else { return nil }
-    return Telling(update: PresenceUpdate(user: user, status: status), rooms: rooms.sorted())
+    return Notice(update: PresenceUpdate(user: user, status: status), rooms: rooms.sorted())
   }
 
   private mutating func change(_ user: UserID, _ body: (inout Entry) -> Void) {

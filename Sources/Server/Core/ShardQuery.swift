@@ -9,7 +9,7 @@
 // there are.
 //
 // Invariant: a survey is answered exactly once, with the last shard's answer or when its time is
-// up. It is in `surveys` until then, and an answer that comes later finds none of its number.
+// up. It is in `shardQueries` until then, and an answer that comes later finds none of its number.
 
 internal import Broadcast
 internal import Notifications
@@ -17,7 +17,7 @@ internal import Reactor
 internal import Wire
 
 /// What all shards are asked.
-enum SurveyQuestion: Sendable {
+enum ShardQueryRequest: Sendable {
   /// The user's sessions and waiting polls, the longest connected first.
   case connections(of: UserID)
   /// How many those are.
@@ -33,14 +33,14 @@ enum SurveyQuestion: Sendable {
 }
 
 /// What one shard answers, and after the last all of them.
-enum SurveyAnswer: Sendable {
+enum ShardQueryAnswer: Sendable {
   case connections([ConnectionSummary])
   case count(Int)
   case presence(UserPresence)
   case users(ConnectedUsers)
 
   /// Joins the answers of two shards to one question.
-  func joined(with other: SurveyAnswer, limits: Limits) -> SurveyAnswer {
+  func joined(with other: ShardQueryAnswer, limits: Limits) -> ShardQueryAnswer {
     switch (self, other) {
     case (.connections(let one), .connections(let two)):
       let all = (one + two).sorted(by: ConnectionSummary.isBefore)
@@ -71,23 +71,23 @@ struct UserPresence: Sendable {
 }
 
 /// What comes of a survey.
-typealias SurveyResult = Result<SurveyAnswer, SurveyFailure>
+typealias ShardQueryResult = Result<ShardQueryAnswer, ShardQueryFailure>
 
 /// A survey under way on the shard that asks.
-struct Survey {
+struct ShardQuery {
   /// Who is told what all shards say.
   enum Asker {
     case request(ConnectionID)
-    case outside(@Sendable (SurveyResult) -> Void)
+    case outside(@Sendable (ShardQueryResult) -> Void)
   }
 
   let number: UInt64
-  let question: SurveyQuestion
+  let question: ShardQueryRequest
   let asker: Asker
   let endsAt: UInt64
   /// Shards that have not answered.
   var missingCount: Int
-  var answer: SurveyAnswer?
+  var answer: ShardQueryAnswer?
 }
 
 extension Shard {
@@ -95,73 +95,74 @@ extension Shard {
 
   /// Asks all shards and lets the request wait for them.
   func ask(
-    _ question: SurveyQuestion, for request: Request
+    _ question: ShardQueryRequest, for request: Request
   ) throws(Refusal) -> EndpointResult {
-    guard beginSurvey(question, for: .request(table.id(of: request.place))) else {
+    guard beginShardQuery(question, for: .request(table.id(of: request.slot))) else {
       throw .busy
     }
-    return .later(.survey)
+    return .later(.shardQuery)
   }
 
   /// Asks all shards; false when as many surveys are under way as may be.
-  func beginSurvey(_ question: SurveyQuestion, for asker: Survey.Asker) -> Bool {
+  func beginShardQuery(_ question: ShardQueryRequest, for asker: ShardQuery.Asker) -> Bool {
     let limits = core.configuration.limits
-    guard surveys.count < limits.surveysLimit else { return false }
-    lastSurvey += 1
-    let number = lastSurvey
-    surveys.append(
-      Survey(
+    guard shardQueries.count < limits.shardQueriesLimit else { return false }
+    lastShardQuery += 1
+    let number = lastShardQuery
+    shardQueries.append(
+      ShardQuery(
         number: number, question: question, asker: asker,
-        endsAt: now + limits.surveyTimeoutMilliseconds, missingCount: core.mailboxes.count))
-    let home = mailbox
+        endsAt: now + limits.shardQueryTimeoutMilliseconds, missingCount: core.mailboxes.count))
+    let askingShard = mailbox
     for shard in core.mailboxes {
-      shard.append(.survey(question) { answer in home.append(.surveyed(number, answer)) })
+      shard.append(
+        .shardQuery(question) { answer in askingShard.append(.shardQueryAnswer(number, answer)) })
     }
     return true
   }
 
   /// Takes one shard's answer.
-  func take(_ answer: SurveyAnswer, ofSurvey number: UInt64) {
-    guard let position = surveys.firstIndex(where: { $0.number == number }) else { return }
+  func take(_ answer: ShardQueryAnswer, ofShardQuery number: UInt64) {
+    guard let position = shardQueries.firstIndex(where: { $0.number == number }) else { return }
     let limits = core.configuration.limits
-    let joined = surveys[position].answer?.joined(with: answer, limits: limits) ?? answer
-    surveys[position].answer = joined
-    surveys[position].missingCount -= 1
-    guard surveys[position].missingCount == 0 else { return }
-    finish(surveys.remove(at: position), .success(joined))
+    let joined = shardQueries[position].answer?.joined(with: answer, limits: limits) ?? answer
+    shardQueries[position].answer = joined
+    shardQueries[position].missingCount -= 1
+    guard shardQueries[position].missingCount == 0 else { return }
+    finish(shardQueries.remove(at: position), .success(joined))
   }
 
   /// Answers the surveys whose time is up.
-  func expireSurveys() {
+  func expireShardQueries() {
     // All have the same time, so the oldest is always the first to end.
-    while let late = surveys.first, now >= late.endsAt {
-      finish(surveys.removeFirst(), .failure(.late))
+    while let late = shardQueries.first, now >= late.endsAt {
+      finish(shardQueries.removeFirst(), .failure(.late))
     }
   }
 
   /// Answers what is under way when the shard ends: nobody is left waiting on another thread.
-  func abandonSurveys() {
-    let abandoned = surveys
-    surveys.removeAll()
-    for survey in abandoned { finish(survey, .failure(.stopping)) }
+  func abandonShardQueries() {
+    let abandoned = shardQueries
+    shardQueries.removeAll()
+    for shardQuery in abandoned { finish(shardQuery, .failure(.stopping)) }
   }
 
-  private func finish(_ survey: Survey, _ result: SurveyResult) {
-    switch survey.asker {
+  private func finish(_ shardQuery: ShardQuery, _ result: ShardQueryResult) {
+    switch shardQuery.asker {
     case .outside(let done):
       done(result)
     case .request(let id):
-      guard table.holds(id), case .survey? = (table[id.slot].task as? Exchange)?.pending else {
+      guard table.holds(id), case .shardQuery? = (table[id.slot].task as? Exchange)?.pending else {
         return
       }
-      finish(id.slot, Endpoints.answer(survey.question, result))
+      finish(id.slot, Endpoints.answer(shardQuery.question, result))
     }
   }
 
   // MARK: Answering
 
   /// What this shard says for its own connections.
-  func answer(_ question: SurveyQuestion) -> SurveyAnswer {
+  func answer(_ question: ShardQueryRequest) -> ShardQueryAnswer {
     switch question {
     case .connections(let user):
       .connections(summaries(of: user))
@@ -178,24 +179,24 @@ extension Shard {
 
   private func summaries(of user: UserID) -> [ConnectionSummary] {
     var found: [ConnectionSummary] = []
-    directory.forEachPlace(of: user) { found.append(summary(of: $0)) }
+    directory.forEachSlot(of: user) { found.append(summary(of: $0)) }
     found.sort(by: ConnectionSummary.isBefore)
     return Array(found.prefix(core.configuration.limits.listedConnectionsLimit))
   }
 
-  private func summary(of place: UInt32) -> ConnectionSummary {
-    let connection = table[place]
+  private func summary(of slot: UInt32) -> ConnectionSummary {
+    let connection = table[slot]
     // What is listed and no session is a poll that waits.
     let dialect =
       connection.state == .session ? fanOutGroups[connection.group].dialect.name : "poll"
     return ConnectionSummary(
-      id: "\(index)-\(place)-\(connection.generation)", dialect: dialect,
+      id: "\(index)-\(slot)-\(connection.generation)", dialect: dialect,
       connectedAt: connection.connectedAt, remoteAddress: connection.peer.text,
-      userAgent: connection.userAgent, rooms: rooms(at: place))
+      userAgent: connection.userAgent, rooms: rooms(at: slot))
   }
 
   private func presence(of user: UserID) -> UserPresence {
-    let isSeenHere = core.home(of: user) == index && isHere(user)
+    let isSeenHere = core.ownerShard(of: user) == index && isHere(user)
     return UserPresence(
       connections: directory.count(of: user), status: isSeenHere ? presence.status(of: user) : nil)
   }
@@ -206,7 +207,7 @@ extension Shard {
     if core.mailboxes.count == 1 {
       directory.forEachUser { selection.offer($0) }
     } else {
-      for user in census.keys { selection.offer(user) }
+      for user in userShardCounts.keys { selection.offer(user) }
     }
     for user in online ? presence.usersInGrace : [] { selection.offer(TextKey(user)) }
     return selection.finish()
@@ -218,12 +219,12 @@ extension Shard {
     _ = core.ring.drain(consumer: index, limit: core.ring.capacity) { deliver($0) }
     var count = 0
     // A copy, because whoever is closed leaves the directory.
-    for place in directory.places(of: user) where table.contains(place) {
+    for slot in directory.slots(of: user) where table.contains(slot) {
       count += 1
-      if let poll = (table[place].task as? Exchange)?.poll {
-        end(poll, at: place)
+      if let poll = (table[slot].task as? Exchange)?.poll {
+        end(poll, at: slot)
       } else {
-        close(place, code: 1008, reason: reason, logged: "disconnected by a publisher")
+        close(slot, code: 1008, reason: reason, logged: "disconnected by a publisher")
       }
     }
     return count

@@ -19,12 +19,12 @@ struct Options {
   var attacks = Attack.allCases
   var rounds = 5
   var windowMilliseconds = 8_000
-  var innocents = 200
+  var bystanders = 200
   var rate = 100
   var payloadBytes = 64
   var shards = 2
   var framesPerMinute = 10_000_000
-  var sleepers = 5_000
+  var zeroWindowReaders = 5_000
   var channelRate = 1_000
   var channelPayloadBytes = 1_024
   var server = System.productDirectory() + "/carillon"
@@ -37,7 +37,7 @@ struct Options {
     if rest.contains("--smoke") {
       rounds = 2
       windowMilliseconds = 1_000
-      sleepers = 200
+      zeroWindowReaders = 200
     }
     while let flag = rest.popFirst() {
       if flag == "--smoke" { continue }
@@ -63,12 +63,12 @@ struct Options {
     switch flag {
     case "--rounds": rounds = number
     case "--seconds": windowMilliseconds = number * 1_000
-    case "--innocents": innocents = number
+    case "--innocents": bystanders = number
     case "--rate": rate = number
     case "--payload": payloadBytes = number
     case "--shards": shards = number
     case "--frames-per-minute": framesPerMinute = number
-    case "--sleepers": sleepers = number
+    case "--sleepers": zeroWindowReaders = number
     case "--channel-rate": channelRate = number
     case "--channel-payload": channelPayloadBytes = number
     default: return false
