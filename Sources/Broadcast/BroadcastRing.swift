@@ -1,4 +1,4 @@
-// The broadcast ring: what anyone offers, every consumer sees, all in one order.
+// The broadcast ring: any thread offers, and every consumer sees every element in the same order.
 //
 // Bounded, lock-free, with ordinary strong references in its slots. Reclaiming memory is no problem
 // here because the consumers are few and fixed at birth (the shards): each has a cursor, and no
@@ -12,44 +12,45 @@
 //                slowest cursor   |    tail: next to be claimed
 //                        other cursors
 //
-// A slot's sequence is position + 1 once that position is published, and an older lap's number
-// before. Equality is all that is ever asked of it, so where numbering starts and wraps is the same
-// to it. Tests/Models/ring.pml checks the protocol below.
+// A slot's sequence is position + 1 once that position is published, and a number of an earlier lap
+// before that. It is only ever compared for equality, so it does not matter where numbering starts
+// and wraps. Tests/Models/ring.pml checks the protocol below.
 
 internal import Synchronization
 
 /// Many producers, a fixed set of consumers, every consumer sees every element in the same order.
 ///
 /// A full ring refuses at once; nothing here waits or spins for another thread. An element is
-/// released when the last consumer has passed it, not when its slot is used again, so an idle ring
-/// holds nothing.
+/// released when the last consumer has passed it, not when its slot is reused, so an idle ring
+/// holds no elements.
 ///
 /// Invariant: `cursor(c) <= tail <= cursor(c) + capacity` for every consumer `c`, in wrapping
 /// order.
 @safe package final class BroadcastRing<Element: AnyObject & Sendable>: @unchecked Sendable {
-  // Proof of Sendable: all stored properties are constant. What `slots` points to is reached by
-  // atomics, except each slot's reference, which is handed from the one producer that claimed its
-  // position to the consumers by the slot's sequence, and from them to the next producer by their
-  // cursors; the argument stands at each access. `Element` itself is Sendable.
+  // Proof of Sendable: all stored properties are constant. The memory behind `slots` is reached
+  // through atomics, except each slot's reference: the slot's sequence passes it from the one
+  // producer that claimed its position to the consumers, and their cursors pass it from them to the
+  // next producer. Each access states its own argument. `Element` itself is Sendable.
 
   package let capacity: Int
   private let mask: UInt64
   private let parkers: [Parker]
-  /// The same parkers, to be reached without a retain and a release, which all producers' cores
-  /// would fight over.
+  /// The same parkers, reachable without a retain and a release: all producers' cores would contend
+  /// for the reference count.
   private let parkerReferences: UnsafeMutablePointer<Unmanaged<Parker>>
   private let slots: UnsafeMutablePointer<RingSlot>
   /// `tail`, `gate`, then one cursor a consumer.
   private let counters: CounterLines
-  /// A consumer shows its cursor at least every so many elements of a long batch.
+  /// A consumer publishes its cursor at least every so many elements of a long batch.
   ///
-  /// So producers are not held up by events that are done. 64 makes the store's cost vanish among
-  /// the events'; a ring smaller than four such strides shows it every quarter.
+  /// So producers do not wait for elements that were already consumed. At 64 the cost of the store
+  /// is negligible beside that of the elements; a ring smaller than four such strides publishes it
+  /// every quarter of its capacity.
   private let cursorStride: Int
 
   /// Makes an empty ring whose first element gets the position `firstSequence`.
   ///
-  /// `capacity` is a power of two; there is one consumer a parker, numbered as they are.
+  /// `capacity` is a power of two; there is one consumer per parker, with the parker's index.
   package init(capacity: Int, parkers: [Parker], firstSequence: UInt64 = 0) {
     precondition(capacity > 0 && capacity & (capacity - 1) == 0, "capacity \(capacity)")
     precondition(!parkers.isEmpty, "a ring without consumers would never free a slot")
@@ -58,19 +59,19 @@ internal import Synchronization
     self.parkers = parkers
     self.cursorStride = max(1, min(64, capacity / 4))
     self.counters = CounterLines(count: 2 + parkers.count, initialValue: firstSequence)
-    // SAFETY: fresh memory for one reference a parker, each initialized here.
+    // SAFETY: fresh memory for one reference per parker, each initialized here.
     unsafe parkerReferences = .allocate(capacity: parkers.count)
     for (consumer, parker) in parkers.enumerated() {
       unsafe (parkerReferences + consumer).initialize(to: .passUnretained(parker))
     }
-    // SAFETY: fresh memory for `capacity` slots, each initialized once, before anyone else knows of
-    // it. Aligned so that a slot (32 bytes) never straddles a cache line.
+    // SAFETY: fresh memory for `capacity` slots, each initialized once, before any other thread can
+    // reach it. Aligned so that a slot (32 bytes) never straddles a cache line.
     let memory = unsafe UnsafeMutableRawPointer.allocate(
       byteCount: capacity * MemoryLayout<RingSlot>.stride, alignment: 128)
     unsafe slots = memory.bindMemory(to: RingSlot.self, capacity: capacity)
     for offset in 0..<UInt64(capacity) {
       let position = firstSequence &+ offset
-      // As if the lap before had been published: not `position + 1`, whatever `position` is.
+      // As if the previous lap had been published: never equal to `position + 1`.
       let sequence = position &+ 1 &- UInt64(capacity)
       unsafe (slots + Int(position & mask)).initialize(to: RingSlot(sequence: sequence))
     }
@@ -78,7 +79,7 @@ internal import Synchronization
 
   deinit {
     // SAFETY: no other thread has a reference to the ring any more, so every claim was published
-    // and no drain is under way. What some consumer did not pass is still owned by its slot.
+    // and no drain is in progress. A slot still owns an element that some consumer has not passed.
     for index in 0..<capacity {
       if let reference = unsafe slots[index].reference {
         unsafe Unmanaged<Element>.fromOpaque(reference).release()
@@ -89,7 +90,7 @@ internal import Synchronization
     unsafe parkerReferences.deallocate()
   }
 
-  /// Publishes one element to every consumer and wakes those that sleep; false if the ring is full.
+  /// Publishes one element to every consumer and wakes the parked ones; false if the ring is full.
   ///
   /// Any thread, also from within a drain's `body`.
   package func offer(_ element: Element) -> Bool {
@@ -99,14 +100,15 @@ internal import Synchronization
     return true
   }
 
-  /// Publishes as many of the first elements as fit, one after the other; answers how many.
+  /// Publishes as many of the first elements as fit, in order; returns how many.
   ///
-  /// Any thread, also from within a drain's `body`. Claims the run at once, so no other producer's
-  /// element gets in between, and wakes once.
+  /// Any thread, also from within a drain's `body`. Claims the whole run at once, so no other
+  /// producer's element lands inside it, and wakes once.
   package func offer(contentsOf elements: ArraySlice<Element>) -> Int {
     guard !elements.isEmpty, let claim = claim(upTo: elements.count) else { return 0 }
-    // Last to first. A consumer that waits for the run waits for its first position; when it sees
-    // that, it sees the whole run, and `parked` has to meet only that one store.
+    // Last to first. A consumer that waits for the run waits for its first position; once it sees
+    // that position it sees the whole run, so only that one store has to be ordered against the
+    // consumer's `isParked`.
     for offset in (0..<claim.count).reversed() {
       publish(
         elements[elements.startIndex + offset], at: claim.position &+ UInt64(offset))
@@ -117,10 +119,10 @@ internal import Synchronization
 
   /// Hands this consumer's next elements to `body`, up to `limit` or the first unpublished one.
   ///
-  /// The consumer's own thread only, one drain at a time; answers how many it handed over. A
-  /// producer that claimed a position and was descheduled just ends the batch: it unparks when it
-  /// has published. `body` may offer to this ring, whose room does not yet count up to the last
-  /// `cursorStride` elements of the drain under way.
+  /// The consumer's own thread only, one drain at a time; returns how many it handed over. If a
+  /// producer claimed a position and was descheduled, the batch just ends there: that producer
+  /// unparks the consumer when it publishes. `body` may offer to this ring; up to the last
+  /// `cursorStride` elements of this drain do not yet count as free room.
   package func drain(consumer: Int, limit: Int, _ body: (Element) -> Void) -> Int {
     precondition(0 <= consumer && consumer < parkers.count, "consumer \(consumer)")
     precondition(limit >= 0, "limit \(limit)")
@@ -132,12 +134,12 @@ internal import Synchronization
     var count = 0
     while count < limit {
       let slot = unsafe slot(at: position)
-      // acquiring: pairs with the store in `publish`; the slot's reference and count, and what the
-      // reference points to, are visible after it.
+      // acquiring: pairs with the store in `publish`; the slot's reference and count, and the
+      // object itself, are visible after it.
       guard unsafe slot.pointee.sequence.load(ordering: .acquiring) == position &+ 1 else { break }
       // SAFETY: published, and not overwritten before this consumer's cursor passes it. The slot
-      // owns the reference until the last consumer leaves, and this one has not left: so there is
-      // nothing to retain.
+      // owns the reference until the last consumer leaves, and this one has not left, so no retain
+      // is needed.
       guard let reference = unsafe slot.pointee.reference else {
         preconditionFailure("position \(position) is published without an element")
       }
@@ -156,7 +158,7 @@ internal import Synchronization
 
   /// Whether this consumer's next element is published.
   ///
-  /// The consumer's own thread only, outside of a drain: the second look of `Parker.park`.
+  /// The consumer's own thread only, outside of a drain: this is the re-check in `Parker.park`.
   package func hasWork(consumer: Int) -> Bool {
     precondition(0 <= consumer && consumer < parkers.count, "consumer \(consumer)")
     // relaxed: this thread is the cursor's only writer.
@@ -166,10 +168,10 @@ internal import Synchronization
       == position &+ 1
   }
 
-  /// How many positions are claimed and not passed by every consumer; for metrics, may be stale.
+  /// The number of positions claimed and not passed by every consumer; for metrics, may be stale.
   package var depth: Int {
-    // acquiring: pairs with the exchange in `claim`, so that the cursors read below are not older
-    // than the tail by more than what went on meanwhile.
+    // acquiring: pairs with the exchange in `claim`, so that the cursors read below lag the tail
+    // only by the work of other threads in between.
     let tail = unsafe counters[0].pointee.load(ordering: .acquiring)
     let distance = Int64(bitPattern: tail &- slowestCursor())
     return max(0, min(capacity, Int(distance)))
@@ -182,20 +184,21 @@ internal import Synchronization
     }
   }
 
-  /// Takes up to `limit` positions that no consumer needs any more; nil if there is none.
+  /// Claims up to `limit` positions that every consumer has passed; nil if there is none.
   private func claim(upTo limit: Int) -> (position: UInt64, count: Int)? {
     let tailCounter = unsafe counters[0]
     let gateCounter = unsafe counters[1]
     // acquiring: pairs with the exchange below. It keeps the cursors from being read before the
-    // tail: a full ring is then one that really was full.
+    // tail, so a ring reported as full really was full.
     var tail = unsafe tailCounter.pointee.load(ordering: .acquiring)
     while true {
-      // acquiring: pairs with the store two lines below it, by whichever producer read the cursors,
+      // acquiring: pairs with the store a few lines below, by the producer that read the cursors,
       // and through that with the cursors' own stores: all reads of slots before `gate` are over.
       //
       // Several producers write the gate and a slow one may set it back. That is sound: every
-      // value ever stored was at or behind every cursor when it was computed, cursors only advance,
-      // so a late or stale gate allows too little, never too much, and costs one more look.
+      // stored value was at most every cursor when it was computed, and cursors only advance. So a
+      // late or stale gate allows too little, never too much, and costs one more read of the
+      // cursors.
       var gate = unsafe gateCounter.pointee.load(ordering: .acquiring)
       if room(from: gate, to: tail) < limit {
         gate = slowestCursor()
@@ -206,8 +209,8 @@ internal import Synchronization
       guard room > 0 else { return nil }
       let count = min(limit, room)
       // acquiring and releasing: pairs with itself and the loads of the tail. If the tail read
-      // above was stale, this fails, and nothing that was concluded from it is used: the tail only
-      // advances, so it does not come back to the same number (within 2^64 claims).
+      // above was stale, the exchange fails and every conclusion drawn from it is discarded: the
+      // tail only advances, so it does not return to the same number (within 2^64 claims).
       let (exchanged, current) = unsafe tailCounter.pointee.weakCompareExchange(
         expected: tail, desired: tail &+ UInt64(count),
         successOrdering: .acquiringAndReleasing, failureOrdering: .acquiring)
@@ -216,16 +219,17 @@ internal import Synchronization
     }
   }
 
-  /// How many positions from `tail` on are free if all before `gate` have been passed.
+  /// The number of free positions from `tail` on if every position before `gate` has been passed.
   private func room(from gate: UInt64, to tail: UInt64) -> Int {
-    // Signed: a stale tail may be behind the gate. Then the answer only has to be positive, so that
-    // the exchange is tried, fails, and brings the true tail.
+    // Signed: a stale tail may be less than the gate. Then the result only has to be positive, so
+    // that the exchange is tried, fails, and returns the true tail.
     let claimed = Int64(bitPattern: tail &- gate)
     return claimed < 0 ? capacity : capacity - Int(claimed)
   }
 
   private func slowestCursor() -> UInt64 {
-    // acquiring: pairs with the store in `show`; the consumer's reads of what it passed are over.
+    // acquiring: pairs with the store in `show`; the consumer has finished reading the slots that
+    // it passed.
     var slowest = unsafe cursor(of: 0).pointee.load(ordering: .acquiring)
     for consumer in 1..<max(1, parkers.count) {
       // acquiring: as above.
@@ -235,7 +239,7 @@ internal import Synchronization
     return slowest
   }
 
-  /// Fills a claimed slot and shows it to the consumers.
+  /// Fills a claimed slot and makes it visible to the consumers.
   private func publish(_ element: Element, at position: UInt64) {
     let slot = unsafe slot(at: position)
     // SAFETY: the claim made this thread the only producer here, and `gate` put every consumer past
@@ -243,35 +247,35 @@ internal import Synchronization
     assert(unsafe slot.pointee.reference == nil)
     unsafe slot.pointee.reference = UnsafeRawPointer(
       Unmanaged<Element>.passRetained(element).toOpaque())
-    // relaxed: nobody looks at the count before the sequence below says so.
+    // relaxed: no thread reads the count before the sequence below is published.
     unsafe slot.pointee.remaining.store(parkers.count, ordering: .relaxed)
     // sequentially consistent: as a release it pairs with the load in `drain`; as step 1 of parking
     // it pairs with the load in `hasWork`.
     unsafe slot.pointee.sequence.store(position &+ 1, ordering: .sequentiallyConsistent)
   }
 
-  /// Gives up this consumer's share in a slot; the last one takes the reference out.
+  /// Gives up this consumer's share in a slot; the last consumer takes the reference out.
   private func leave(_ slot: UnsafeMutablePointer<RingSlot>) {
-    // acquiring: pairs with the subtraction below by the others. One is left and this thread has
-    // not left yet, so it is this one: the last needs no read-modify-write, and a ring with a
-    // single consumer none at all.
+    // acquiring: pairs with the subtraction below by the other consumers. A count of one means that
+    // this thread is the last, because it has not left yet. So the last consumer needs no
+    // read-modify-write, and a ring with a single consumer needs none at all.
     if unsafe slot.pointee.remaining.load(ordering: .acquiring) != 1 {
-      // acquiring and releasing: pairs with itself and the load above, so that whoever ends the
-      // element's life does so after every consumer's use of it.
+      // acquiring and releasing: pairs with itself and the load above, so that the element is
+      // released after every consumer's use of it.
       let (_, left) = unsafe slot.pointee.remaining.subtract(
         1, ordering: .acquiringAndReleasing)
       guard left == 0 else { return }
     }
-    // SAFETY: all others have left and do not look at the reference again in this lap; no producer
-    // comes before this thread's cursor has passed, which is after this.
+    // SAFETY: all other consumers have left and do not read the reference again in this lap; no
+    // producer writes the slot before this thread's cursor has passed it, which happens after this.
     guard let reference = unsafe slot.pointee.reference else { return }
     unsafe slot.pointee.reference = nil
     unsafe Unmanaged<Element>.fromOpaque(reference).release()
   }
 
   private func show(_ position: UInt64, _ cursor: UnsafeMutablePointer<Atomic<UInt64>>) {
-    // releasing: pairs with the load in `slowestCursor`. Everything this consumer did with the
-    // slots before `position` is done, the taking out included.
+    // releasing: pairs with the load in `slowestCursor`. This consumer is done with every slot
+    // before `position`, including taking the references out.
     unsafe cursor.pointee.store(position, ordering: .releasing)
   }
 
@@ -285,18 +289,19 @@ internal import Synchronization
   }
 }
 
-/// One place of the ring: 32 bytes, two to a cache line.
+/// One slot of the ring: 32 bytes, two to a cache line.
 ///
-/// Not padded to a line of its own: under load batches are read and written in runs, and half the
-/// lines are half the traffic between cores.
+/// Not padded to a line of its own: under load, batches are read and written in runs, so half as
+/// many lines means half the traffic between cores.
 @unsafe struct RingSlot: ~Copyable {
   /// The position last published here, plus one.
   ///
   /// Written by the producer that claimed it.
   let sequence: Atomic<UInt64>
-  /// How many consumers have yet to pass what is published here.
+  /// The number of consumers that have yet to pass the published element.
   let remaining = Atomic<Int>(0)
-  /// The published element, owned (+1); nil before it is published and after the last has passed.
+  /// The published element, owned (+1); nil before it is published and after the last consumer has
+  /// passed.
   var reference: UnsafeRawPointer?
   private let padding: UInt64 = 0
 

@@ -1,9 +1,9 @@
 // The frame log: finished frames of one dialect on one shard, written once, sent to many.
 //
-// A contiguous byte ring. Positions count bytes since the start and never wrap (2^64 bytes at
-// 100 GB/s take five years), so a position names the same byte for ever, and whether it is still
-// held is a comparison. What falls out of the window belongs to slow consumers, who resume from the
-// store; the log itself waits for nobody.
+// A contiguous byte ring. Positions count bytes since the start and never wrap (2^64 bytes at 100
+// GB/s take five years), so a position names the same byte for ever, and one comparison shows
+// whether it is still held. The log waits for no consumer: bytes leave the window whether or not
+// they were sent, and a slow consumer then resumes from the store.
 //
 //     start                                   end          two pieces where a range wraps:
 //       v                                      v
@@ -13,7 +13,7 @@
 
 /// One contiguous byte ring of finished frames, confined to its shard.
 ///
-/// Its memory is allocated on the first append: a dialect that nobody speaks costs nothing.
+/// Its memory is allocated on the first append, so a dialect that no client uses costs nothing.
 ///
 /// Invariant: `end - start <= capacity`; the bytes `[start, end)` are held, byte `p` at offset
 /// `p & (capacity - 1)`.
@@ -40,9 +40,9 @@
     end > UInt64(capacity) ? end - UInt64(capacity) : 0
   }
 
-  /// Adds bytes at the end, over the oldest ones.
+  /// Appends bytes at the end, overwriting the oldest ones.
   ///
-  /// At most `capacity` of them: a frame that overran itself would be sent torn.
+  /// At most `capacity` bytes: a longer frame would overwrite its own start and be sent torn.
   package func append(_ bytes: borrowing Span<UInt8>) {
     let count = bytes.count
     precondition(count <= capacity, "\(count) bytes into a log of \(capacity)")
@@ -51,7 +51,8 @@
     let offset = self.offset(of: end)
     let firstCount = min(count, capacity - offset)
     // SAFETY: `offset + firstCount <= capacity` and the rest is at most `count - firstCount <=
-    // offset`, both in the memory; the source is outside of it, as nobody else can name it.
+    // offset`, both in the memory; the source is outside of it, because the memory is private to
+    // this log.
     unsafe bytes.withUnsafeBytes { source in
       guard let base = source.baseAddress else { return }
       unsafe (memory + offset).copyMemory(from: base, byteCount: firstCount)
@@ -64,7 +65,8 @@
   /// Lends the bytes `[from, to)` as one piece, or as two where the ring wraps.
   ///
   /// The second piece is empty where there is only one. Neither is valid after `body` or after an
-  /// append. It is the caller's mistake to ask for what is not held: compare with `start` first.
+  /// append. Asking for bytes that are no longer held is a programming error: compare with `start`
+  /// first.
   package func withBytes<R>(
     from: UInt64, to: UInt64, _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> R
   ) -> R {
@@ -86,7 +88,7 @@
   /// Copies the bytes `[from, to)` out; `destination` has room for them.
   package func copy(from: UInt64, to: UInt64, into destination: UnsafeMutableRawPointer) {
     unsafe withBytes(from: from, to: to) { first, second in
-      // SAFETY: the caller vouches for `to - from` bytes, which is what both pieces make.
+      // SAFETY: the caller vouches for `to - from` bytes, the sum of both pieces.
       if let base = first.baseAddress {
         unsafe destination.copyMemory(from: base, byteCount: first.count)
       }

@@ -1,20 +1,20 @@
-// A value behind a mutex: for the little that threads share besides what they tell each other.
+// A value guarded by a mutex: for the few values that threads share instead of passing messages.
 //
-// Nothing on the way of a notification waits for one: the journal takes the store's twice a group,
-// a shard that of the quotas when a connection comes, a session begins, and either ends. The mutex
-// is the system's, because the thread sanitizer understands that one.
+// No mutex is taken per notification: the journal locks the store's twice per group, and a shard
+// locks the quotas' when a connection or a session begins or ends. It is the system's mutex,
+// because the thread sanitizer understands that one.
 
 internal import Glibc
 
-/// A value that any thread may look at, one at a time.
+/// A value that any thread may access, one thread at a time.
 ///
-/// `body` must be short and call nobody.
+/// `body` must be short and must not call out: it runs with the mutex held.
 @safe package final class Guarded<State>: @unchecked Sendable {
   // Unchecked: `state` is touched by `withLock` alone, which holds the mutex.
   private var state: State
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
 
-  /// Puts `state` behind a mutex of its own.
+  /// Guards `state` with a mutex of its own.
   package init(_ state: State) {
     self.state = state
     unsafe mutex = .allocate(capacity: 1)
@@ -24,12 +24,12 @@ internal import Glibc
   }
 
   deinit {
-    // SAFETY: whoever could hold it would hold a reference to this object.
+    // SAFETY: a thread that held the mutex would also hold a reference to this object.
     unsafe pthread_mutex_destroy(mutex)
     unsafe mutex.deallocate()
   }
 
-  /// Calls `body` with the value while nobody else has it.
+  /// Calls `body` with exclusive access to the value.
   package func withLock<Result>(_ body: (inout State) -> Result) -> Result {
     // SAFETY: initialized until `deinit`.
     // guard: mutex-locked

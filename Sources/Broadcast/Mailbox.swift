@@ -1,17 +1,18 @@
-// The mailbox: answers and errands for one thread.
+// The mailbox: messages (requests and answers) for one thread.
 //
 // Posters push onto a linked stack with one compare-and-swap; the reader takes the whole stack with
-// one exchange and turns it round. Unlike a queue of linked nodes with a separate "next" to fill
-// in, there is no moment in which a poster that was descheduled hides what others posted after it.
-// A node whose address comes back (ABA) does no harm: a push only needs the head to be the head,
-// and nothing but the taking of everything ever removes a node.
+// one exchange and reverses it. A queue of linked nodes fills in "next" separately, so a
+// descheduled poster hides the messages posted after its own; here there is no such moment. A
+// reused node address (ABA) does no harm: a push only needs its "next" to be the current head, and
+// nodes are only ever removed all at once.
 
 internal import Synchronization
 
 /// Many posters, one reader, lock-free; first in, first out for each poster and over all.
 ///
 /// Each message is one node on the heap, freed when it is handed over. `offer` is bounded by the
-/// capacity; `append` is for what is bounded otherwise (an answer to a request that was admitted).
+/// capacity; `append` is for messages that are bounded otherwise (an answer to an admitted
+/// request).
 ///
 /// Invariant: `count` is at least the number of messages posted and not handed over.
 @safe package final class Mailbox<Message: Sendable>: @unchecked Sendable {
@@ -24,7 +25,7 @@ internal import Synchronization
   private let head = unsafe Atomic<UnsafeMutablePointer<Node>?>(nil)
   /// Messages waiting, or about to be: counted up by posters, down by the reader.
   private let waiting = Atomic<Int>(0)
-  /// What the reader has taken and not handed over, oldest first; touched by the reader only.
+  /// Messages the reader has taken and not handed over, oldest first; touched by the reader only.
   private var taken: UnsafeMutablePointer<Node>?
 
   @unsafe private struct Node {
@@ -32,7 +33,7 @@ internal import Synchronization
     let message: Message
   }
 
-  /// Makes an empty mailbox whose reader sleeps in `parker`.
+  /// Makes an empty mailbox; its reader parks in `parker`.
   package init(capacity: Int, parker: Parker) {
     precondition(capacity > 0, "capacity \(capacity)")
     self.capacity = capacity
@@ -41,20 +42,20 @@ internal import Synchronization
   }
 
   deinit {
-    // acquiring: pairs with the push in `post`. Nobody else is there any more.
+    // acquiring: pairs with the push in `post`. No other thread has a reference any more.
     unsafe Self.free(head.exchange(nil, ordering: .acquiring))
     unsafe Self.free(taken)
   }
 
-  /// Posts a message unless `capacity` are waiting; false: refused.
+  /// Posts a message unless `capacity` are waiting; false if it is refused.
   ///
   /// Any thread, also from within a drain's `body`.
   package func offer(_ message: Message) -> Bool {
-    // relaxed: the count bounds and orders nothing; the exchange checks it.
+    // relaxed: the count only bounds the mailbox and orders nothing; the exchange checks it.
     var current = waiting.load(ordering: .relaxed)
     while true {
       guard current < capacity else { return false }
-      // relaxed: as above. Counted before it is posted, so the count never falls short.
+      // relaxed: as above. Counted before it is posted, so the count is never too low.
       let (exchanged, original) = waiting.weakCompareExchange(
         expected: current, desired: current + 1, ordering: .relaxed)
       if exchanged { break }
@@ -73,7 +74,7 @@ internal import Synchronization
     post(message)
   }
 
-  /// Hands up to `limit` messages to `body`, oldest first, and answers how many.
+  /// Hands up to `limit` messages to `body`, oldest first; returns how many.
   ///
   /// The reader's thread only, one drain at a time.
   package func drain(limit: Int, _ body: (Message) -> Void) -> Int {
@@ -88,7 +89,7 @@ internal import Synchronization
       let message = unsafe node.pointee.message
       unsafe node.deinitialize(count: 1)
       unsafe node.deallocate()
-      // relaxed: the place is free for another before `body` runs; orders nothing.
+      // relaxed: orders nothing. Before `body`, so that `body` may post a message in its place.
       waiting.subtract(1, ordering: .relaxed)
       body(message)
       count += 1
@@ -98,7 +99,7 @@ internal import Synchronization
 
   /// Whether there is a message to hand over.
   ///
-  /// The reader's thread only: the second look of `Parker.park`.
+  /// The reader's thread only: this is the re-check in `Parker.park`.
   package var hasWork: Bool {
     if unsafe taken != nil { return true }
     // sequentially consistent: step 4 of parking; pairs with the push in `post`.
@@ -107,23 +108,24 @@ internal import Synchronization
 
   /// How many messages are waiting; may be stale.
   package var count: Int {
-    // relaxed: a number for metrics; a few messages early or late is all it can be off.
+    // relaxed: a number for metrics; it may be off by a few messages that are just being posted or
+    // taken.
     waiting.load(ordering: .relaxed)
   }
 
   private func post(_ message: Message) {
-    // SAFETY: fresh memory, initialized here; this poster's alone until the exchange succeeds, the
-    // reader's from then on.
+    // SAFETY: fresh memory, initialized here; owned by this poster until the exchange succeeds, by
+    // the reader from then on.
     let node = UnsafeMutablePointer<Node>.allocate(capacity: 1)
     unsafe node.initialize(to: Node(next: nil, message: message))
-    // relaxed: only a guess for the exchange; the node it names is not looked into.
+    // relaxed: only a guess for the exchange; the node it points to is not read.
     var expected = unsafe head.load(ordering: .relaxed)
     while true {
       unsafe node.pointee.next = expected
       // sequentially consistent: as a release it pairs with the exchange in `takePosted`, which
       // then sees the node's content; as step 1 of parking it pairs with the load in `hasWork`. The
-      // nodes further down were released by pushes of which this one continues the release
-      // sequence. relaxed on failure: the next guess.
+      // nodes further down were released by earlier pushes, and this one continues their release
+      // sequence. relaxed on failure: it only gives the next guess.
       let (exchanged, original) = unsafe head.weakCompareExchange(
         expected: expected, desired: node,
         successOrdering: .sequentiallyConsistent, failureOrdering: .relaxed)
@@ -133,9 +135,10 @@ internal import Synchronization
     parker.unpark()
   }
 
-  /// Takes all that is posted and turns it round, oldest first.
+  /// Takes every posted message and reverses the chain to oldest first.
   private func takePosted() {
-    // relaxed: saves the exchange when there is nothing; the reader looks again before it sleeps.
+    // relaxed: saves the exchange when there is no message; the reader checks again before it
+    // parks.
     guard unsafe head.load(ordering: .relaxed) != nil else { return }
     // acquiring: pairs with the push in `post`.
     var newest = unsafe head.exchange(nil, ordering: .acquiring)
@@ -148,7 +151,8 @@ internal import Synchronization
   }
 
   private static func free(_ chain: UnsafeMutablePointer<Node>?) {
-    // SAFETY: called by `deinit` only, alone with the chain; every node in it is initialized.
+    // SAFETY: called by `deinit` only, so no other thread has the chain; every node in it is
+    // initialized.
     var rest = unsafe chain
     while let node = unsafe rest {
       unsafe rest = node.pointee.next

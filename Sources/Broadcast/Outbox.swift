@@ -1,14 +1,14 @@
-// The outbox: what one connection still has to be sent, as ranges of frame logs.
+// The outbox: the bytes one connection has yet to be sent, as ranges of frame logs.
 //
-// There may be 100,000 of these on a shard, nearly all empty or one range long: so the first range
-// lives in the connection itself, and only a second one allocates. Events that follow one another
-// in a log make one range; a gap (an event for someone else) or a change of log makes another.
+// A shard may have 100,000 of these, nearly all empty or one range long. So the first range is
+// stored in the connection itself, and only a second one allocates. Consecutive events of a log
+// make one range; a gap (an event for another connection) or a change of log starts another.
 
 /// A run of bytes in one of the shard's frame logs.
 ///
 /// Invariant: `from <= to`.
 package struct OutboxRange: Equatable {
-  // The log stands last in memory so that the outbox can put its index into the padding.
+  // `log` is last in memory so that the outbox can put `restIndex` into the padding.
   package var from: UInt64
   package var to: UInt64
   /// Which of the shard's frame logs.
@@ -24,27 +24,29 @@ package struct OutboxRange: Equatable {
   package var count: Int { Int(to - from) }
 }
 
-/// What one connection still has to be sent: ranges of frame logs, in order.
+/// The bytes one connection has yet to be sent: ranges of frame logs, in order.
 ///
-/// 40 bytes; allocates nothing until there are two ranges, and gives that memory back when there is
-/// one again.
+/// 40 bytes; allocates nothing until there are two ranges, and frees that memory when only one is
+/// left.
 ///
-/// Invariant: no range is empty but `first` of an empty outbox; `rest` before `restIndex` is done
-/// with; the ranges add up to `byteCount`; ranges of one log ascend and do not overlap, because
-/// frames are appended as they are written; two neighbours that could be one are one.
+/// Invariant: no range is empty but `first` of an empty outbox; the ranges of `rest` before
+/// `restIndex` were sent; the ranges add up to `byteCount`; ranges of one log ascend and do not
+/// overlap, because frames are appended as they are written; adjacent ranges that continue each
+/// other are merged.
 package struct Outbox {
   private var first = OutboxRange(log: LogID(rawValue: 0), from: 0, to: 0)
-  /// Where the live part of `rest` begins: ranges are taken from its front without moving them.
+  /// Where the unsent part of `rest` begins: ranges are taken from its front without moving the
+  /// others.
   private var restIndex: UInt32 = 0
   private var rest: [OutboxRange] = []
-  /// How many bytes are still to be sent.
+  /// The number of bytes still to be sent.
   package private(set) var byteCount: Int = 0
 
   package init() {}
 
   package var isEmpty: Bool { byteCount == 0 }
 
-  /// How many ranges there are; each costs at least one piece of a vectored send.
+  /// The number of ranges; each costs at least one piece of a vectored send.
   package var rangeCount: Int {
     isEmpty ? 0 : 1 + rest.count - Int(restIndex)
   }
@@ -55,7 +57,7 @@ package struct Outbox {
     return index == 0 ? first : rest[Int(restIndex) + index - 1]
   }
 
-  /// Adds the bytes `[from, to)` of a log; joins them to the last range if they continue it.
+  /// Appends the bytes `[from, to)` of a log; merges them into the last range if they continue it.
   ///
   /// An empty range adds nothing.
   package mutating func append(log: LogID, from: UInt64, to: UInt64) {
@@ -78,7 +80,7 @@ package struct Outbox {
     checkInvariants()
   }
 
-  /// Says that the first `byteCount` bytes were sent.
+  /// Removes the first `byteCount` bytes, which were sent.
   package mutating func advance(by byteCount: Int) {
     precondition(
       0 <= byteCount && byteCount <= self.byteCount, "\(byteCount) of \(self.byteCount)")
@@ -92,7 +94,7 @@ package struct Outbox {
     checkInvariants()
   }
 
-  /// Empties it and gives its memory back.
+  /// Empties the outbox and frees its memory.
   package mutating func removeAll() {
     self = Outbox()
     checkInvariants()
@@ -100,8 +102,8 @@ package struct Outbox {
 
   /// The first byte of `log` that is still to be sent; nil if there is none.
   ///
-  /// Once the log's `start` is past it the connection has fallen out of the window. Looks at the
-  /// ranges in order, so it answers at the first one in the usual case.
+  /// Once the log's `start` is past it, the connection has fallen out of the window. Searches the
+  /// ranges in order, so it usually stops at the first one.
   package func oldestPosition(in log: LogID) -> UInt64? {
     guard !isEmpty else { return nil }
     if first.log == log { return first.from }
@@ -118,8 +120,8 @@ package struct Outbox {
       rest = []
       restIndex = 0
     } else if restIndex >= 32 && Int(restIndex) > rest.count / 2 {
-      // Moves fewer ranges than were taken since the last time, so a range is moved once on
-      // average, and what is done with never outgrows what is not.
+      // Moves fewer ranges than were taken since the last move, so each range is moved once on
+      // average, and past 32 the sent ranges never outnumber the unsent ones.
       rest.removeFirst(Int(restIndex))
       restIndex = 0
     }
@@ -131,7 +133,7 @@ package struct Outbox {
     assert(areRangesSound())
   }
 
-  /// The part of the invariant that takes a walk; debug builds only.
+  /// The part of the invariant that needs a walk over all ranges; debug builds only.
   private func areRangesSound() -> Bool {
     var ends: [LogID: UInt64] = [:]
     var total = 0

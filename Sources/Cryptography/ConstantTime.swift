@@ -1,16 +1,16 @@
 // Comparison of secrets.
 //
-// `==` on arrays stops at the first difference, and how long it took tells a guesser how many bytes
+// `==` on arrays stops at the first difference, so its duration reveals how many bytes of a guess
 // were right. Signatures, API keys and webhook codes are compared here and nowhere else.
 
 internal import COpenSSL
 
-/// Comparison whose time does not depend on where two values differ.
+/// Comparison in a time that does not depend on where two values differ.
 package enum ConstantTime {
   /// Whether both hold the same bytes.
   ///
-  /// Values of different length are told apart at once: the length of a code is no secret. To
-  /// compare a secret of secret length, compare digests.
+  /// Values of different lengths are unequal at once: the length of a code is no secret. If the
+  /// length is secret too, compare digests of the secrets.
   package static func areEqual(_ a: [UInt8], _ b: [UInt8]) -> Bool {
     guard a.count == b.count else { return false }
     // SAFETY: both buffers are alive within the closures and `a.count` bytes long.

@@ -1,11 +1,11 @@
 // Message digests: SHA-1 for the WebSocket handshake, SHA-2 for everything that must be trusted.
 //
 // OpenSSL 3 looks an algorithm up by name, under locks, on every call of its one-shot functions
-// (`SHA256`, `EVP_Q_digest`: 440 ns for 300 bytes, against 310 here). A row's checksum is taken for
-// every notification that is stored, so each algorithm is fetched once and kept for the life of the
-// process. A fetched algorithm is immutable and counted by reference atomically, and so may be used
-// by all threads at once; what a digest in progress needs is in a context of its own, made and
-// freed within the call.
+// (`SHA256`, `EVP_Q_digest`: 440 ns for 300 bytes, against 310 here). Every stored notification
+// takes a checksum, so each algorithm is fetched once and kept for the life of the process. A
+// fetched algorithm is immutable and its reference count is atomic, so all threads may use it at
+// once; the state of a digest in progress is in a context of its own, made and freed within the
+// call.
 
 internal import COpenSSL
 
@@ -15,7 +15,7 @@ internal import COpenSSL
 package enum Digest {
   /// The 20 bytes of SHA-1.
   ///
-  /// For `Sec-WebSocket-Accept`, where RFC 6455 demands it and nothing is protected by it.
+  /// For `Sec-WebSocket-Accept`, where RFC 6455 demands it; it protects nothing there.
   package static func sha1(_ bytes: [UInt8]) -> [UInt8] {
     DigestAlgorithm.sha1.digest(of: bytes)
   }
@@ -38,10 +38,10 @@ package enum Digest {
 
 /// One fetched `EVP_MD`.
 ///
-/// Invariant: `algorithm` is a live, fetched digest whose result is `byteCount` bytes.
+/// Invariant: `algorithm` is a live, fetched digest with a result of `byteCount` bytes.
 ///
-/// A class, because a static property of a noncopyable type could not be handed to anyone; there
-/// are four instances in a process and they are never freed.
+/// A class, because a static property of a noncopyable type cannot be passed to a caller; a process
+/// has four instances, and they are never freed.
 @safe
 private final class DigestAlgorithm: @unchecked Sendable {
   // Sendable because both properties are constant and OpenSSL never writes to a fetched EVP_MD but
@@ -74,7 +74,7 @@ private final class DigestAlgorithm: @unchecked Sendable {
       let succeeded = unsafe bytes.withUnsafeBytes { input in
         unsafe EVP_Digest(input.baseAddress, input.count, output.baseAddress, nil, algorithm, nil)
       }
-      // The arguments are constant, so what is left to fail is memory, and Swift itself traps then.
+      // The arguments are constant, so only an allocation can fail, and Swift itself traps on that.
       precondition(succeeded == 1, "EVP_Digest failed")
       outputCount = byteCount
     }

@@ -2,7 +2,7 @@
 //
 // The MAC implementation is fetched once, like the digests; a context belongs to one call.
 // OpenSSL's one-shot `HMAC` would fetch it by name each time. A code costs about a microsecond,
-// most of it the context's set-up, and is taken once for each connection.
+// most of it the context's set-up, and is computed once per connection.
 
 internal import COpenSSL
 
@@ -14,7 +14,7 @@ package enum HMAC {
     case sha384
     case sha512
 
-    /// How many bytes the code has.
+    /// The number of bytes of the code.
     package var byteCount: Int {
       switch self {
       case .sha256: 32
@@ -35,8 +35,8 @@ package enum HMAC {
 
   /// The authentication code of `message` under `key`.
   ///
-  /// A key of any length is allowed, as RFC 2104 says, the empty one too: whether a key is good
-  /// enough is for those to decide who configure it.
+  /// A key of any length is allowed, as RFC 2104 says, the empty one too: the caller that
+  /// configures a key decides whether it is strong enough.
   package static func authenticate(
     _ message: [UInt8], key: [UInt8], using hash: Hash
   ) -> [UInt8] {
@@ -92,12 +92,12 @@ private struct MACContext: ~Copyable {
     let addressable = key.isEmpty ? [0] : key
     let secretByteCount = key.count
     var name = hash.name
-    // A parameter keeps the addresses of its key and its value. Handed over as Swift strings, both
-    // would be copies that are gone when the constructor returns; so both are held by closures
-    // around the use of the parameter.
+    // A parameter keeps the addresses of its key and its value. Passed as Swift strings, both would
+    // be copies that are freed when the constructor returns; so closures around the use of the
+    // parameter keep both alive.
     //
     // SAFETY: `key`, `digest`, the list and the secret are alive until EVP_MAC_init returns, which
-    // copies what it keeps. The list ends with OSSL_PARAM_construct_end.
+    // copies them. The list ends with OSSL_PARAM_construct_end.
     let succeeded = unsafe OSSL_MAC_PARAM_DIGEST.withCString { key in
       name.withUTF8 { digest in
         let value = unsafe UnsafeMutableRawPointer(mutating: digest.baseAddress)?
@@ -123,7 +123,7 @@ private struct MACContext: ~Copyable {
     let byteCount = hash.byteCount
     return unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { output, outputCount in
       var written = 0
-      // SAFETY: the capacity handed to OpenSSL is the buffer's; it refuses to write past it.
+      // SAFETY: the capacity passed to OpenSSL is the buffer's; OpenSSL refuses to write past it.
       let succeeded = unsafe EVP_MAC_final(context, output.baseAddress, &written, byteCount)
       precondition(succeeded == 1 && written == byteCount, "EVP_MAC_final wrote \(written) bytes")
       outputCount = written
@@ -131,7 +131,7 @@ private struct MACContext: ~Copyable {
   }
 
   deinit {
-    // SAFETY: the only owner gives it back, once. OpenSSL clears the key in it.
+    // SAFETY: the only owner frees it, once. OpenSSL clears the key in it.
     unsafe EVP_MAC_CTX_free(context)
   }
 }

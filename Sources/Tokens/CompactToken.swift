@@ -2,9 +2,9 @@
 //
 //     base64url(header) "." base64url(payload) "." base64url(signature)
 //
-// Exactly three parts, and each in its one spelling: no padding, no foreign character, the spare
-// bits of the last character zero. So a token cannot be respelled, and whoever keeps a list of
-// tokens that he refused cannot be got round by one that differs in a bit that does not count.
+// Exactly three parts, each in its one spelling: no padding, no foreign character, the unused bits
+// of the last character zero. So a token has one spelling only, and a list of revoked tokens cannot
+// be bypassed by a token that differs in an insignificant bit.
 
 internal import Wire
 
@@ -30,13 +30,13 @@ struct CompactToken {
     payloadEnd = second
   }
 
-  /// What the signature is over: the first two parts as they were sent.
+  /// The bytes that the signature covers: the first two parts as they were sent.
   var signedBytes: ArraySlice<UInt8> { bytes[..<payloadEnd] }
 
   /// The header's JSON.
   func header() throws(TokenError) -> [UInt8] { try decoded(0..<headerEnd) }
 
-  /// The payload's JSON; not to be looked at before the signature is known to be good.
+  /// The payload's JSON; not to be read before the signature is verified.
   func payload() throws(TokenError) -> [UInt8] { try decoded((headerEnd + 1)..<payloadEnd) }
 
   /// The signature's bytes.

@@ -1,24 +1,24 @@
-// A header or a claims set: one JSON object whose members are looked up by name.
+// A header or a claims set: one JSON object, with members looked up by name.
 //
-// RFC 7515, section 4, and RFC 7519, section 4, let a reader either refuse a name that comes twice
-// or take the last. Here it is refused, for every name and not only for those that are used: two
-// readers that choose differently would see two different tokens under one good signature.
+// RFC 7515, section 4, and RFC 7519, section 4, let a reader either refuse a duplicate name or take
+// the last. Here it is refused, for every name and not only for those that are used: two readers
+// that choose differently would see two different tokens under one valid signature.
 //
-// The whole text is checked once and each value's place is kept. What a value means is read from
-// its own bytes when it is asked for, and most never are.
+// The whole text is checked once and each value's range is kept. A value is decoded from its own
+// bytes on demand, and most never are.
 
 internal import Wire
 
 /// The members of one JSON object, each name once.
 struct MemberTable {
   private let bytes: [UInt8]
-  /// Where each value is, by the bytes of its name with the escapes undone.
+  /// Each value's range, by the bytes of its name with the escapes decoded.
   ///
-  /// By bytes and not by `String`, which would bring a name into its normal form to hash it: for a
-  /// header full of combining marks, which anyone can send, that took 0.65 ms instead of 0.07.
+  /// Keyed by bytes and not by `String`, which normalises a name to hash it: for a header full of
+  /// combining marks, which any client can send, that took 0.65 ms instead of 0.07.
   private let ranges: [[UInt8]: Range<Int>]
 
-  /// Reads `bytes` as exactly one object, strictly and to the end.
+  /// Parses `bytes` as exactly one object, strictly and to the end.
   init(_ bytes: [UInt8]) throws(TokenError) {
     var ranges: [[UInt8]: Range<Int>] = [:]
     var hasDuplicate = false
@@ -38,7 +38,7 @@ struct MemberTable {
     self.ranges = ranges
   }
 
-  /// Whether there is such a member, `null` included.
+  /// Whether the object has this member, `null` included.
   func contains(_ name: String) -> Bool { ranges[Array(name.utf8)] != nil }
 
   /// The member's value, or nil when there is no such member.
@@ -53,12 +53,12 @@ struct MemberTable {
       case .object, .boolean, .null: return .other
       }
     } catch {
-      // Not reached: the text was checked when the table was made. A refusal costs nothing.
+      // Not reached: the text was checked when the table was made. Refusing is the safe default.
       throw .malformed
     }
   }
 
-  /// The strings of an array, and nil for each element that is none.
+  /// The strings of an array, and nil for each element that is not a string.
   private func strings(_ reader: inout JSONReader) throws(JSONViolation) -> [String?] {
     var strings: [String?] = []
     try reader.readArray { (reader) throws(JSONViolation) in
@@ -73,10 +73,10 @@ struct MemberTable {
   }
 }
 
-/// A value as far as tokens have a use for it.
+/// A value, in the detail that tokens need.
 enum MemberValue {
   case string(String)
-  /// A number's text as it was sent, so that the reader decides about size and fraction.
+  /// A number's text as it was sent, so that the caller decides about size and fraction.
   case number(ArraySlice<UInt8>)
   /// An array; nil stands for an element that is not a string.
   case array([String?])
@@ -86,7 +86,7 @@ enum MemberValue {
 extension String {
   /// Whether both are the same bytes of UTF-8.
   ///
-  /// `==` holds canonically equivalent strings equal, such as the Kelvin sign and the letter K; RFC
-  /// 7515 and 7519 compare names without any transformation.
+  /// `==` treats canonically equivalent strings as equal, such as the Kelvin sign and the letter K;
+  /// RFC 7515 and 7519 compare names without any transformation.
   func hasSameBytes(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 }

@@ -1,7 +1,7 @@
 // Why a token was refused.
 //
-// A refusal is a bare name: it carries no part of the token, so that it may be logged, counted and
-// answered with.
+// A refusal is a bare name: it carries no part of the token, so it may be logged, counted and sent
+// in an answer.
 
 /// A reason to refuse a token.
 package enum TokenError: Error, Equatable, Sendable, CaseIterable {

@@ -1,23 +1,23 @@
-// What a server demands of a token: everything that the token itself must not decide.
+// The server's requirements for a token: everything that the token itself must not decide.
 
-/// The keys, names and times that tokens are held against.
+/// The keys, names and times that tokens are checked against.
 package struct TokenPolicy: Sendable {
-  /// The keys tokens may be signed with; never chosen by anything but `alg` and `kid` together.
+  /// The keys tokens may be signed with; only `alg` and `kid` together choose among them.
   package var keys: [VerificationKey]
-  /// What `iss` must be, byte for byte, or nil when any issuer will do.
+  /// The value that `iss` must have, byte for byte, or nil to accept any issuer.
   package var issuer: String?
-  /// What `aud` must be or contain, byte for byte, or nil when any audience will do.
+  /// The value that `aud` must be or contain, byte for byte, or nil to accept any audience.
   package var audience: String?
-  /// By how much the clocks of issuer and server may differ.
+  /// The largest accepted difference between the clocks of issuer and server.
   package var leewaySeconds: Int64
   /// The claim that holds the user id; it replaces the usual ones and is not merely tried first.
   ///
-  /// A token without this claim has no user id. To fall back on `sub` would let a token whose `sub`
-  /// counts in another namespace speak for a stranger.
+  /// A token without this claim has no user id. With a fallback to `sub`, a token with a `sub` of
+  /// another namespace could act for another user.
   package var userClaim: String?
   /// Whether a token without `exp` is refused.
   package var requiresExpiry: Bool
-  /// The scopes and roles that make a publisher.
+  /// The scopes and roles that make the bearer a publisher.
   package var publisherScopes: [String]
 
   package init(

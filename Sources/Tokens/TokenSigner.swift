@@ -1,7 +1,7 @@
-// Making of tokens, for `carillon token`, the development server and the tests.
+// Signs tokens for `carillon token`, the development server and the tests.
 //
-// Carillon issues tokens for whoever holds the secret and tries it out; in production the
-// application's own login does. So only what that needs is here: HMAC, and the claims that
+// Carillon issues tokens only for trying it out with a shared secret; in production the
+// application's own login issues them. So this file is limited to HMAC and the claims that
 // `TokenVerifier` reads.
 
 internal import Cryptography
@@ -11,8 +11,8 @@ internal import Wire
 package enum TokenSigner {
   /// A token for `userID` in compact form.
   ///
-  /// A scope must not contain a space or a comma, which would make two of it. What is signed is not
-  /// checked: a token for an unusable user id is refused by the one who verifies it.
+  /// A scope must not contain a space or a comma, which would split it in two. The claims are not
+  /// checked: the verifier refuses a token with an unusable user id.
   package static func sign(
     userID: String,
     scopes: [String] = [],
@@ -58,7 +58,7 @@ package enum TokenSigner {
 }
 
 extension [UInt8] {
-  /// A comma and a member whose value is a string.
+  /// Appends a comma and a member with a string as its value.
   fileprivate mutating func appendMember(_ name: String, _ value: String) {
     appendText(",")
     appendJSONString(name)
@@ -66,7 +66,7 @@ extension [UInt8] {
     appendJSONString(value)
   }
 
-  /// A comma and a member whose value is an array of strings.
+  /// Appends a comma and a member with an array of strings as its value.
   fileprivate mutating func appendMember(_ name: String, _ values: [String]) {
     appendText(",")
     appendJSONString(name)

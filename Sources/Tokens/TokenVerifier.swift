@@ -4,31 +4,33 @@
 //
 //     size → three parts → header → key → signature → payload → times → issuer, audience → claims
 //
-// Nothing of the payload is decoded before a configured key has signed it, so a stranger reaches
-// only the splitting of the text and the header. Of the header three members count: `alg`, which
-// must equal the key's; `kid`, which is looked up among the configured keys and nowhere else; and
-// `crit`, whose presence refuses the token. `jku`, `x5u`, `jwk` and `x5c` are never read: no token
-// brings its own key, or makes the server fetch one.
+// No part of the payload is decoded before its signature by a configured key is verified, so a
+// client without a key reaches only the code that splits the text and reads the header. Three
+// members of the header matter: `alg`, which must equal the key's; `kid`, which is looked up among
+// the configured keys and nowhere else; and `crit`: a token that has it is refused. `jku`, `x5u`,
+// `jwk` and `x5c` are never read: a token cannot supply its own key or make the server fetch one.
 
 internal import Wire
 
-/// Holds tokens against a policy.
+/// Verifies tokens against a policy.
 ///
-/// A value without state: any thread may use any copy. Verifying reads no clock, file or network.
+/// A value without mutable state: any thread may use any copy. Verifying reads no clock, file or
+/// network.
 package struct TokenVerifier: Sendable {
-  /// The longest token that is looked at.
+  /// The longest token that is examined, in bytes.
   package static let tokenBytesLimit = 8_192
-  /// How many scopes and roles, or audiences, a token may name.
+  /// The most scopes and roles, or audiences, that a token may name.
   package static let nameCountLimit = 64
-  /// How many rooms a token may name.
+  /// The most rooms that a token may name.
   package static let roomCountLimit = 128
 
   package let policy: TokenPolicy
 
-  /// A policy without keys, or whose leeway is negative or over a day, is a programming error.
+  /// A policy without keys, or with a leeway that is negative or over a day, is a programming
+  /// error.
   ///
-  /// Two keys of one identifier are none: during a rotation both are tried, as are all that have no
-  /// identifier.
+  /// Two keys with the same identifier are allowed: during a rotation both are tried, and so are
+  /// all keys without an identifier.
   package init(policy: TokenPolicy) {
     precondition(!policy.keys.isEmpty, "no key is configured")
     precondition(
@@ -36,10 +38,10 @@ package struct TokenVerifier: Sendable {
     self.policy = policy
   }
 
-  /// What `token` says about its bearer, if it is valid at `nowSeconds` since 1970.
+  /// The claims of `token`, if it is valid at `nowSeconds` since 1970.
   ///
-  /// With L for the leeway: `exp` holds while `now < exp + L`, `nbf` and `iat` from
-  /// `now >= nbf - L` on. Costs one HMAC over the token for each key of the identifier named.
+  /// With L for the leeway: `exp` holds while `now < exp + L`, `nbf` and `iat` from `now >= nbf -
+  /// L` on. Costs one HMAC over the token for each key with the token's identifier.
   package func verify(_ token: String, nowSeconds: Int64) throws(TokenError) -> Claims {
     // guard: token-bytes
     let token = try CompactToken(token, bytesLimit: Self.tokenBytesLimit)
@@ -69,11 +71,11 @@ package struct TokenVerifier: Sendable {
     claims.expiresAtSeconds.map { $0 + policy.leewaySeconds }
   }
 
-  /// The keys that may have signed a token with this header, none of which has another algorithm.
+  /// The keys that may have signed a token with this header; all of them have its algorithm.
   ///
-  /// A token that names a key is held against the keys of that identifier alone, and one that names
-  /// none against the keys without: each bad token costs a bounded, known amount of work. A `kid`
-  /// is refused also where the only key has no identifier, since it then names nothing.
+  /// A token that names a key is checked only against the keys with that identifier, and one that
+  /// names none only against the keys without: each bad token costs a bounded, known amount of
+  /// work. A `kid` is refused even if the only key has no identifier, because it then names no key.
   private func candidateKeys(header: MemberTable) throws(TokenError) -> [VerificationKey] {
     guard !header.contains("crit") else { throw .unsupportedCritical }
     guard case .string(let algorithm) = try header.value(of: "alg") else { throw .wrongAlgorithm }
@@ -146,10 +148,10 @@ package struct TokenVerifier: Sendable {
     }
   }
 
-  /// What the four claims of rights name.
+  /// The names in the four claims that grant rights.
   ///
-  /// A string names several, parted by spaces (RFC 8693, section 4.2) or commas; an element of an
-  /// array names one. What is of another type names nothing and so grants nothing.
+  /// A string names several, separated by spaces (RFC 8693, section 4.2) or commas; an element of
+  /// an array names one. A value of another type names nothing and so grants nothing.
   private func scopes(_ claims: MemberTable) throws(TokenError) -> [String] {
     var scopes: [String] = []
     for name in ["scope", "scopes", "role", "roles"] {
@@ -168,7 +170,7 @@ package struct TokenVerifier: Sendable {
     return scopes
   }
 
-  /// What the claim `rooms` names: a string is one name, whatever is in it.
+  /// The names in the claim `rooms`: a string is one name, whatever its characters.
   private func rooms(_ claims: MemberTable) throws(TokenError) -> [String] {
     switch try claims.value(of: "rooms") {
     case .string(let name): return [name]
@@ -181,8 +183,8 @@ package struct TokenVerifier: Sendable {
 
   /// The first claim of a user id that is present, if it holds a usable one.
   ///
-  /// Present and unusable is not absent: an issuer that writes `"sub": null` says that there is no
-  /// user, and the next claim may count in another namespace.
+  /// A claim that is present but unusable is not skipped: an issuer that writes `"sub": null`
+  /// states that there is no user, and the next claim may belong to another namespace.
   private func userID(_ claims: MemberTable) throws(TokenError) -> String? {
     let names = policy.userClaim.map { [$0] } ?? ["sub", "user_id", "userId", "id"]
     guard let name = names.first(where: claims.contains) else { return nil }

@@ -1,9 +1,9 @@
 // User ids as tokens give them.
 //
-// The id becomes a key of the store, a field of JSON and a word in a log line, so what would be
-// invisible or break the line there is no id.
+// The id becomes a key of the store, a field of JSON and a word in a log line, so text that would
+// be invisible or break the line there is not accepted as an id.
 
-/// The reading of the claim that says who the bearer is.
+/// Reads the user id from its claim.
 enum UserIdentifier {
   static let bytesLimit = 128
 
@@ -13,10 +13,11 @@ enum UserIdentifier {
       && text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) }
   }
 
-  /// An integer's decimal digits as they were sent, or nil for a number that is not written as one.
+  /// An integer's decimal digits as they were sent, or nil if the number is not written as an
+  /// integer.
   ///
-  /// By its text and not by its value: ids of 64 bits and more are exact, and nothing can overflow.
-  /// `-0`, `1.0` and `1e3` would be second spellings of an id and are none.
+  /// The text is kept and not converted: ids of 64 bits and more are exact, and nothing can
+  /// overflow. `-0`, `1.0` and `1e3` would be second spellings of an id and are refused.
   static func decimal(_ number: ArraySlice<UInt8>) -> String? {
     let digits = number.first == UInt8(ascii: "-") ? number.dropFirst() : number
     guard (1...bytesLimit).contains(number.count),

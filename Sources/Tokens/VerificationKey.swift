@@ -1,13 +1,13 @@
-// Keys and the algorithms they are used with: RFC 7515, section 4.1; RFC 8725, section 3.1.
+// Keys and their algorithms: RFC 7515, section 4.1; RFC 8725, section 3.1.
 //
-// A key carries its algorithm. A token only names one, and the name is compared with the key's; it
-// never chooses. That closes `alg: none` and the confusion of an RSA public key with an HMAC secret
-// at once, whatever kinds of keys there are.
+// A key carries its algorithm. A token only names one, and that name is compared with the key's; it
+// never selects the algorithm. That rules out both `alg: none` and the confusion of an RSA public
+// key with an HMAC secret, whatever kinds of keys there are.
 //
-// To add a kind of key (RS, PS, ES or EdDSA; a key of a JWKS is one of these that was read from a
-// document): its names in `SigningAlgorithm`, a case in `VerificationKey.Material`, a factory
+// To add a kind of key (RS, PS, ES or EdDSA; a key of a JWKS is one of these, read from a
+// document), add its names to `SigningAlgorithm`, a case to `VerificationKey.Material`, a factory
 // beside `hmac`, and the branches that the compiler then asks for, all in this file. The verifier
-// sees `algorithm`, `identifier` and `accepts`, and does not know what kinds there are.
+// uses only `algorithm`, `identifier` and `accepts`, so it does not depend on the kinds.
 
 internal import Cryptography
 
@@ -32,21 +32,21 @@ package enum SigningAlgorithm: String, Sendable, CaseIterable {
 /// Printing, interpolating, reflecting or dumping one shows its algorithm and its identifier, never
 /// its material.
 package struct VerificationKey: Sendable {
-  /// What verifies a signature; private, so that nothing can print it.
+  /// The secret part of the key; private, so that nothing can print it.
   private enum Material: Sendable {
     case hmac(secret: [UInt8])
   }
 
-  /// The one algorithm that this key is used with.
+  /// The only algorithm that this key is used with.
   package let algorithm: SigningAlgorithm
   /// The `kid` by which tokens name this key, or nil for the key of tokens that name none.
   package let identifier: String?
   private let material: Material
 
-  /// A secret shared with whoever issues the tokens.
+  /// A secret shared with the issuer of the tokens.
   ///
-  /// The empty secret is a programming error, because everyone knows it. One shorter than RFC 7518,
-  /// section 3.2, asks for is accepted, see `isShort`.
+  /// The empty secret is a programming error, because any client can guess it. A secret shorter
+  /// than RFC 7518, section 3.2, requires is accepted; see `isShort`.
   package static func hmac(
     secret: [UInt8], algorithm: SigningAlgorithm = .hs256, identifier: String? = nil
   ) -> VerificationKey {
@@ -57,7 +57,7 @@ package struct VerificationKey: Sendable {
 
   /// Whether the secret is shorter than the digest, which RFC 7518, section 3.2, forbids.
   ///
-  /// Deployments exist that live with such a secret, so it is for the server to warn of, once.
+  /// Some deployments use such a secret, so it is accepted, and the server warns about it once.
   package var isShort: Bool {
     switch material {
     case .hmac(let secret): secret.count < algorithm.hash.byteCount
@@ -66,7 +66,7 @@ package struct VerificationKey: Sendable {
 
   /// Whether `signature` is this key's over `message`.
   ///
-  /// The time that it takes does not depend on how much of the signature is right.
+  /// Its duration does not depend on how much of the signature is right.
   func accepts(_ signature: [UInt8], over message: ArraySlice<UInt8>) -> Bool {
     switch material {
     case .hmac(let secret):

@@ -28,7 +28,7 @@ struct BroadcastRingTests {
   }
 
   // Case 81
-  @Test("a full ring refuses at once, the slowest consumer decides, and nothing is lost")
+  @Test("a full ring refuses at once until the slowest consumer advances, and loses nothing")
   func full() {
     let ring = BroadcastRing<Item>(capacity: 4, parkers: wakefulParkers(2))
     for number in 0..<4 { #expect(ring.offer(Item(number))) }
@@ -42,7 +42,7 @@ struct BroadcastRingTests {
     #expect(numbers(of: ring, consumer: 0) == [4])
   }
 
-  @Test("a run takes what fits and says how much that was")
+  @Test("a run publishes as many elements as fit and returns their number")
   func run() {
     let ring = BroadcastRing<Item>(capacity: 4, parkers: wakefulParkers(1))
     let items = (0..<10).map { Item($0) }
@@ -93,7 +93,7 @@ struct BroadcastRingTests {
     }
   }
 
-  @Test("a drain's body may offer to the same ring, and its own drain goes on to it")
+  @Test("a drain's body may offer to the same ring, and the drain continues with the new element")
   func offerWithinDrain() {
     let ring = BroadcastRing<Item>(capacity: 16, parkers: wakefulParkers(1))
     #expect(ring.offer(Item(0)))
@@ -107,50 +107,50 @@ struct BroadcastRingTests {
     #expect(ring.hasWork(consumer: 0))
   }
 
-  @Test("a long batch makes room while it runs")
+  @Test("a long batch frees slots while it runs")
   func roomWithinDrain() {
     let ring = BroadcastRing<Item>(capacity: 256, parkers: wakefulParkers(1))
     for number in 0..<256 { #expect(ring.offer(Item(number))) }
     var accepted = 0
     ring.drainAll(limit: 256) { _ in if ring.offer(Item(0)) { accepted += 1 } }
-    // The cursor is shown after 64, 128, 192 and 256 elements.
+    // The cursor is published after 64, 128, 192 and 256 elements.
     #expect(accepted == 192)
   }
 
   @Test("an element lives until the last consumer has passed it, and no longer")
   func lifetime() {
-    let userShardCounts = Census()
+    let liveCount = LiveCount()
     let ring = BroadcastRing<Item>(capacity: 8, parkers: wakefulParkers(3))
-    for number in 0..<6 { #expect(ring.offer(Item(number, userShardCounts: userShardCounts))) }
+    for number in 0..<6 { #expect(ring.offer(Item(number, liveCount: liveCount))) }
     #expect(numbers(of: ring, consumer: 1).count == 6)
     #expect(numbers(of: ring, consumer: 0).count == 6)
-    #expect(userShardCounts.count == 6)
+    #expect(liveCount.count == 6)
     #expect(numbers(of: ring, consumer: 2, limit: 4).count == 4)
-    #expect(userShardCounts.count == 2)
+    #expect(liveCount.count == 2)
     #expect(numbers(of: ring, consumer: 2).count == 2)
-    #expect(userShardCounts.count == 0)
+    #expect(liveCount.count == 0)
   }
 
-  @Test("a ring that ends lets go of what was not passed")
+  @Test("a ring that ends releases the elements that were not passed")
   func lifetimeOfTheRing() {
-    let userShardCounts = Census()
+    let liveCount = LiveCount()
     do {
       let ring = BroadcastRing<Item>(capacity: 8, parkers: wakefulParkers(2))
-      for number in 0..<8 { #expect(ring.offer(Item(number, userShardCounts: userShardCounts))) }
+      for number in 0..<8 { #expect(ring.offer(Item(number, liveCount: liveCount))) }
       #expect(numbers(of: ring, consumer: 0).count == 8)
       #expect(numbers(of: ring, consumer: 1, limit: 3).count == 3)
-      #expect(userShardCounts.count == 5)
+      #expect(liveCount.count == 5)
     }
-    #expect(userShardCounts.count == 0)
+    #expect(liveCount.count == 0)
   }
 
-  @Test("a refused element is not kept")
+  @Test("a refused element is not retained")
   func lifetimeOfTheRefused() {
-    let userShardCounts = Census()
+    let liveCount = LiveCount()
     let ring = BroadcastRing<Item>(capacity: 1, parkers: wakefulParkers(1))
-    #expect(ring.offer(Item(0, userShardCounts: userShardCounts)))
-    #expect(!ring.offer(Item(1, userShardCounts: userShardCounts)))
-    #expect(userShardCounts.count == 1)
+    #expect(ring.offer(Item(0, liveCount: liveCount)))
+    #expect(!ring.offer(Item(1, liveCount: liveCount)))
+    #expect(liveCount.count == 1)
   }
 
   @Test("a slot is half a cache line")
@@ -183,13 +183,13 @@ struct BroadcastRingTests {
   }
 }
 
-/// Where numbering begins: at zero, shortly before 2^32, 2^63 and 2^64, and at the last number.
+/// First sequences: zero, shortly before 2^32, 2^63 and 2^64, and the last number.
 let wrappingFirstSequences: [UInt64] = [
   0, 1, 0xffff_fff8, 0x7fff_ffff_ffff_fffd, 0xffff_ffff_ffff_fff8, .max,
 ]
 
 extension BroadcastRing {
-  /// Drains a ring of one consumer whose count the test does not need.
+  /// Drains a ring of one consumer and ignores the count.
   func drainAll(limit: Int, _ body: (Element) -> Void) {
     _ = drain(consumer: 0, limit: limit, body)
   }

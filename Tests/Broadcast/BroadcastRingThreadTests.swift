@@ -7,7 +7,7 @@ import Testing
 
 @testable import Broadcast
 
-/// How a run is laid out: who produces how much into which ring.
+/// The topology of one run: producers, consumers and the ring between them.
 struct RingTopology: CustomTestStringConvertible, Sendable {
   let producers: Int
   let consumers: Int
@@ -34,7 +34,7 @@ struct RingTopology: CustomTestStringConvertible, Sendable {
   ]
 }
 
-/// What one consumer saw; written by its thread, read after it was joined.
+/// The elements one consumer saw; written by its thread, read after the thread was joined.
 private final class Record: @unchecked Sendable {
   var seen: [(producer: Int, number: Int)] = []
 }
@@ -45,10 +45,10 @@ struct BroadcastRingThreadTests {
 
   // Case 80, Case 82
   @Test(
-    "all consumers see one sequence with everything in it and every producer's own order",
+    "all consumers see one complete sequence that keeps every producer's order",
     arguments: RingTopology.all)
   func oneSequence(topology: RingTopology) {
-    let userShardCounts = Census()
+    let liveCount = LiveCount()
     let ring = BroadcastRing<Item>(
       capacity: topology.capacity, parkers: wakefulParkers(topology.consumers),
       firstSequence: topology.firstSequence)
@@ -57,7 +57,7 @@ struct BroadcastRingThreadTests {
     let producers = (0..<topology.producers).map { producer -> @Sendable () -> Void in
       {
         produce(
-          producer, into: ring, runLength: topology.runLength, userShardCounts: userShardCounts)
+          producer, into: ring, runLength: topology.runLength, liveCount: liveCount)
       }
     }
     let consumers = records.enumerated().map { consumer, record -> @Sendable () -> Void in
@@ -67,29 +67,29 @@ struct BroadcastRingThreadTests {
 
     for record in records {
       #expect(record.seen.count == total)
-      #expect(isSame(record.seen, records[0].seen), "one order for all")
+      #expect(isSame(record.seen, records[0].seen), "all consumers saw the same order")
       var next = [Int](repeating: 0, count: topology.producers)
       var isInOrder = true
       for (producer, number) in record.seen {
         isInOrder = isInOrder && number == next[producer]
         next[producer] = number + 1
       }
-      #expect(isInOrder, "a producer's own order")
+      #expect(isInOrder, "each producer's order is kept")
       #expect(next == [Int](repeating: Self.countEach, count: topology.producers))
     }
-    #expect(userShardCounts.count == 0, "all consumers have passed all elements")
+    #expect(liveCount.count == 0, "all consumers have passed all elements")
     #expect(ring.depth == 0)
   }
 
   private func produce(
-    _ producer: Int, into ring: BroadcastRing<Item>, runLength: Int, userShardCounts: Census
+    _ producer: Int, into ring: BroadcastRing<Item>, runLength: Int, liveCount: LiveCount
   ) {
     var patience = Patience()
     var number = 0
     while number < Self.countEach {
       let end = min(number + runLength, Self.countEach)
       let items = (number..<end).map {
-        Item(producer: producer, $0, userShardCounts: userShardCounts)
+        Item(producer: producer, $0, liveCount: liveCount)
       }
       let taken =
         items.count == 1 ? (ring.offer(items[0]) ? 1 : 0) : ring.offer(contentsOf: items[...])
@@ -113,7 +113,7 @@ struct BroadcastRingThreadTests {
         record.seen.append(($0.producer, $0.number))
       }
       if count == 0, !patience.yield() {
-        Issue.record("nothing comes after \(record.seen.count) of \(total)")
+        Issue.record("no element after \(record.seen.count) of \(total)")
         return
       }
     }
@@ -131,7 +131,7 @@ struct BroadcastRingThreadTests {
     let record = Record()
     let runs = 5_000
     let runLength = 5
-    // An element's number is that of its run; a run that was cut is offered on as another run.
+    // An element's number is that of its run; the rest of a cut run is offered as another run.
     let producers = (0..<2).map { producer -> @Sendable () -> Void in
       {
         var patience = Patience()
@@ -167,21 +167,21 @@ struct BroadcastRingThreadTests {
     var last: (producer: Int, number: Int) = (-1, -1)
     for element in record.seen where element != last {
       let key = element.producer << 32 | (element.number & 0xffff_ffff)
-      #expect(finished.insert(key).inserted, "run \(element) came in pieces")
+      #expect(finished.insert(key).inserted, "run \(element) was split")
       last = element
     }
   }
 
   // Case 81
-  @Test("a ring that is always full never takes an element and drops it")
+  @Test("a ring that is always full never accepts an element and drops it")
   func fullUnderContention() {
     let ring = BroadcastRing<Item>(capacity: 2, parkers: wakefulParkers(1))
     let accepted = Atomic<Int>(0)
-    let userShardCounts = Census()
+    let liveCount = LiveCount()
     let producers = (0..<3).map { producer -> @Sendable () -> Void in
       {
         for number in 0..<20_000
-        where ring.offer(Item(producer: producer, number, userShardCounts: userShardCounts)) {
+        where ring.offer(Item(producer: producer, number, liveCount: liveCount)) {
           accepted.add(1, ordering: .relaxed)
         }
       }
@@ -196,10 +196,10 @@ struct BroadcastRingThreadTests {
     drained.add(ring.drain(consumer: 0, limit: .max) { _ in }, ordering: .relaxed)
     #expect(accepted.load(ordering: .relaxed) == drained.load(ordering: .relaxed))
     #expect(accepted.load(ordering: .relaxed) >= 2)
-    #expect(userShardCounts.count == 0)
+    #expect(liveCount.count == 0)
   }
 
-  @Test("a ring that has room never refuses, however late a producer's view of it is")
+  @Test("a ring with room never refuses, however stale a producer's view of it is")
   func roomIsSeen() {
     let producerCount = 3
     let countEach = 20_000
@@ -207,7 +207,7 @@ struct BroadcastRingThreadTests {
       capacity: 4, parkers: wakefulParkers(1), firstSequence: 0xffff_ffff_ffff_fff8)
     let passed = (0..<producerCount).map { _ in Passed() }
     let refusals = Atomic<Int>(0)
-    // Each has one element in the ring at most: three of four slots.
+    // Each has at most one element in the ring: three of four slots.
     let producers = (0..<producerCount).map { producer -> @Sendable () -> Void in
       {
         var patience = Patience()
@@ -243,7 +243,7 @@ struct BroadcastRingThreadTests {
   }
 }
 
-/// How many of a producer's elements the consumer's cursor has passed.
+/// The number of a producer's elements that the consumer's cursor has passed.
 private final class Passed: Sendable {
   let count = Atomic<Int>(0)
 }

@@ -10,7 +10,7 @@ struct FrameLogTests {
     log.withBytes(from: from, to: to) { [Array($0), Array($1)] }
   }
 
-  @Test("an empty log holds nothing and can say so")
+  @Test("an empty log holds nothing and returns empty ranges")
   func empty() {
     let log = FrameLog(capacity: 8)
     #expect(log.start == 0)
@@ -34,7 +34,7 @@ struct FrameLogTests {
     #expect(bytes(log, 10, 10) == [[], []])
   }
 
-  @Test("a frame as long as the log fills it from anywhere")
+  @Test("a frame as long as the log fills it from any offset")
   func fullFrame() {
     for offset in 0..<8 {
       let log = FrameLog(capacity: 8)
@@ -45,7 +45,7 @@ struct FrameLogTests {
     }
   }
 
-  @Test("what is held equals what was appended, for frames of any length")
+  @Test("the held bytes equal the appended bytes, for frames of any length")
   func model() {
     var generator = SeededGenerator(seed: runSeed)
     for capacity in [1, 2, 16, 128] {
@@ -83,7 +83,7 @@ struct FrameLogTests {
     await #expect(processExitsWith: .failure) { _ = FrameLog(capacity: 24) }
   }
 
-  @Test func `bytes that are overwritten cannot be asked for`() async {
+  @Test func `overwritten bytes cannot be read`() async {
     await #expect(processExitsWith: .failure) {
       let log = FrameLog(capacity: 8)
       log.append([UInt8](repeating: 0, count: 8).span)
@@ -92,7 +92,7 @@ struct FrameLogTests {
     }
   }
 
-  @Test func `bytes that were never written cannot be asked for`() async {
+  @Test func `bytes that were never written cannot be read`() async {
     await #expect(processExitsWith: .failure) {
       let log = FrameLog(capacity: 8)
       log.append([UInt8](repeating: 0, count: 4).span)
@@ -100,7 +100,7 @@ struct FrameLogTests {
     }
   }
 
-  @Test func `a range backwards is a programming error`() async {
+  @Test func `a reversed range is a programming error`() async {
     await #expect(processExitsWith: .failure) {
       let log = FrameLog(capacity: 8)
       log.append([UInt8](repeating: 0, count: 4).span)

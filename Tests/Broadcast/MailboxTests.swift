@@ -19,7 +19,7 @@ struct MailboxTests {
     return contents
   }
 
-  @Test("messages come in the order they were posted, also after a limit")
+  @Test("messages arrive in the order they were posted, also after a drain with a limit")
   func order() {
     let mailbox = mailbox(capacity: 100)
     #expect(!mailbox.hasWork)
@@ -51,7 +51,7 @@ struct MailboxTests {
     #expect(contents(of: mailbox) == [3, 5])
   }
 
-  @Test("what is taken but not handed over still counts, and is still work")
+  @Test("a message taken but not handed over still counts, and is still work")
   func takenAndWaiting() {
     let mailbox = mailbox(capacity: 3)
     for number in 0..<3 { #expect(mailbox.offer(number)) }
@@ -67,35 +67,35 @@ struct MailboxTests {
     var seen: [Int] = []
     let count = mailbox.drain(limit: 5) { number in
       seen.append(number)
-      #expect(mailbox.offer(number + 1), "the message's own place is free")
+      #expect(mailbox.offer(number + 1), "the message's own slot is free")
     }
     #expect(count == 5)
     #expect(seen == [0, 1, 2, 3, 4])
   }
 
-  @Test("messages are let go when handed over, or with the mailbox")
+  @Test("messages are released when handed over, or with the mailbox")
   func lifetime() {
-    let userShardCounts = Census()
+    let liveCount = LiveCount()
     do {
       let mailbox = mailbox(capacity: 10, of: Item.self)
-      for number in 0..<6 { mailbox.append(Item(number, userShardCounts: userShardCounts)) }
+      for number in 0..<6 { mailbox.append(Item(number, liveCount: liveCount)) }
       #expect(mailbox.drain(limit: 2) { _ in } == 2)
-      #expect(userShardCounts.count == 4)
-      for number in 0..<3 { mailbox.append(Item(number, userShardCounts: userShardCounts)) }
-      #expect(userShardCounts.count == 7)
+      #expect(liveCount.count == 4)
+      for number in 0..<3 { mailbox.append(Item(number, liveCount: liveCount)) }
+      #expect(liveCount.count == 7)
     }
-    #expect(userShardCounts.count == 0)
+    #expect(liveCount.count == 0)
   }
 
   @Test("each poster's messages stay in order and all arrive", arguments: [2, 4])
   func posters(posterCount: Int) {
     let countEach = 50_000
     let mailbox = mailbox(capacity: 64, of: Item.self)
-    let userShardCounts = Census()
+    let liveCount = LiveCount()
     let posters = (0..<posterCount).map { poster -> @Sendable () -> Void in
       {
         for number in 0..<countEach {
-          let item = Item(producer: poster, number, userShardCounts: userShardCounts)
+          let item = Item(producer: poster, number, liveCount: liveCount)
           var patience = Patience()
           while !mailbox.offer(item) {
             if !patience.yield() { return }
@@ -124,10 +124,10 @@ struct MailboxTests {
     }
     runThreads(posters + [reader])
     #expect(mailbox.count == 0)
-    #expect(userShardCounts.count == 0)
+    #expect(liveCount.count == 0)
   }
 
-  @Test func `a mailbox without room is a programming error`() async {
+  @Test func `a mailbox of capacity zero is a programming error`() async {
     await #expect(processExitsWith: .failure) {
       _ = Mailbox<Int>(capacity: 0, parker: Parker(wake: {}))
     }

@@ -1,4 +1,4 @@
-// The outbox against a naive model: the plain list of all bytes to be sent, one entry a byte.
+// The outbox against a naive model: the plain list of all bytes to send, one entry per byte.
 
 import Testing
 
@@ -6,7 +6,7 @@ import Testing
 
 /// A log's number, as these tests write it.
 extension LogID: ExpressibleByIntegerLiteral {
-  package init(integerLiteral value: UInt8) { self.init(rawValue: value) }
+  public init(integerLiteral value: UInt8) { self.init(rawValue: value) }
 }
 
 @Suite("Outbox")
@@ -26,13 +26,13 @@ struct OutboxTests {
     (0..<outbox.rangeCount).map { outbox[$0] }
   }
 
-  @Test("it stays small, because there is one a connection")
+  @Test("an outbox stays small, because each connection has one")
   func layout() {
     #expect(MemoryLayout<Outbox>.stride <= 40)
     #expect(MemoryLayout<OutboxRange>.stride == 24)
   }
 
-  @Test("an empty outbox has nothing")
+  @Test("an empty outbox has no bytes and no ranges")
   func empty() {
     var outbox = Outbox()
     #expect(outbox.isEmpty)
@@ -45,7 +45,7 @@ struct OutboxTests {
     #expect(outbox.oldestPosition(in: 3) == nil)
   }
 
-  @Test("a burst that follows itself is one range")
+  @Test("consecutive appends make one range")
   func joined() {
     var outbox = Outbox()
     for position in stride(from: UInt64(0), to: 1_000, by: 10) {
@@ -78,7 +78,7 @@ struct OutboxTests {
     #expect(outbox.isEmpty)
   }
 
-  @Test("a range that was begun is still joined to")
+  @Test("an append merges into a range that is partly sent")
   func joinedAfterAdvance() {
     var outbox = Outbox()
     outbox.append(log: 2, from: 0, to: 10)
@@ -87,14 +87,14 @@ struct OutboxTests {
     #expect(ranges(of: outbox) == [OutboxRange(log: 2, from: 9, to: 20)])
   }
 
-  @Test("it does what a list of bytes does, over any mixture of appends and advances")
+  @Test("an outbox matches a list of bytes over any mixture of appends and advances")
   func model() {
     var generator = SeededGenerator(seed: runSeed)
     for round in 0..<60 {
       var outbox = Outbox()
       var model: [Byte] = []
       var ends = [UInt64](repeating: 0, count: 3)
-      // Some rounds mostly append, so that many ranges stand in line; some mostly send.
+      // Some rounds mostly append, so that many ranges accumulate; some mostly send.
       let appendWeight = 1 + round % 9
       for step in 0..<400 {
         let context: Comment = "seed \(runSeed) round \(round) step \(step)"
@@ -141,7 +141,7 @@ struct OutboxTests {
     #expect(outbox.isEmpty)
   }
 
-  @Test("a copy is a copy")
+  @Test("a copy is independent of the original")
   func copies() {
     var outbox = Outbox()
     outbox.append(log: 0, from: 0, to: 1)
@@ -153,7 +153,7 @@ struct OutboxTests {
     #expect(outbox.rangeCount == 1)
   }
 
-  @Test func `sending more than there is is a programming error`() async {
+  @Test func `advancing past the end is a programming error`() async {
     await #expect(processExitsWith: .failure) {
       var outbox = Outbox()
       outbox.append(log: 0, from: 0, to: 4)
@@ -166,14 +166,14 @@ struct OutboxTests {
     }
   }
 
-  @Test func `a range backwards is a programming error`() async {
+  @Test func `a reversed range is a programming error`() async {
     await #expect(processExitsWith: .failure) {
       var outbox = Outbox()
       outbox.append(log: 0, from: 4, to: 3)
     }
   }
 
-  @Test func `a range that is not there cannot be asked for`() async {
+  @Test func `a range index out of bounds is a programming error`() async {
     await #expect(processExitsWith: .failure) {
       var outbox = Outbox()
       outbox.append(log: 0, from: 0, to: 4)

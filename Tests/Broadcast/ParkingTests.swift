@@ -1,6 +1,6 @@
 // Parking between real threads: a consumer that sleeps while there is work sleeps until the test
-// gives up on it. The round trip of one element at a time makes every publication meet the
-// consumer's way to bed.
+// times out. Round trips of one element at a time make every publication race the consumer's
+// parking.
 
 import Glibc
 import Synchronization
@@ -10,7 +10,7 @@ import Testing
 
 @Suite("Parking")
 struct ParkingTests {
-  @Test("unpark calls wake exactly if the consumer is parked, and once")
+  @Test("unpark calls wake exactly once if the consumer is parked, and not otherwise")
   func exactly() {
     let wakes = Atomic<Int>(0)
     let parker = Parker(wake: { wakes.add(1, ordering: .relaxed) })
@@ -44,10 +44,10 @@ struct ParkingTests {
     #expect(wakes.load(ordering: .relaxed) == 0)
   }
 
-  @Test("ring and mailbox wake every consumer that sleeps")
+  @Test("ring and mailbox wake every parked consumer")
   func wakesAll() {
-    let wakes = (0..<3).map { _ in Census() }
-    let parkers = wakes.map { userShardCounts in Parker(wake: { userShardCounts.add(1) }) }
+    let wakes = (0..<3).map { _ in LiveCount() }
+    let parkers = wakes.map { liveCount in Parker(wake: { liveCount.add(1) }) }
     let ring = BroadcastRing<Item>(capacity: 8, parkers: parkers)
     let mailbox = Mailbox<Int>(capacity: 8, parker: parkers[2])
     #expect(parkers[0].park(unless: { ring.hasWork(consumer: 0) }))
@@ -58,7 +58,7 @@ struct ParkingTests {
     #expect(ring.offer(Item(0)))
     #expect(wakes.map(\.count) == [1, 0, 1])
     #expect(ring.offer(contentsOf: [Item(1), Item(2)]) == 2)
-    #expect(wakes.map(\.count) == [1, 0, 1], "a run wakes no one twice")
+    #expect(wakes.map(\.count) == [1, 0, 1], "a run wakes no consumer twice")
     for consumer in 0..<3 {
       #expect(ring.hasWork(consumer: consumer))
       #expect(ring.drain(consumer: consumer, limit: 8) { _ in } == 3)
@@ -68,7 +68,7 @@ struct ParkingTests {
     #expect(wakes.map(\.count) == [2, 1, 2])
   }
 
-  @Test("a parked ring consumer is never left asleep with work", arguments: [1, 4])
+  @Test("a parked ring consumer never stays parked while it has work", arguments: [1, 4])
   func ring(runLength: Int) {
     let sleep = Sleep()
     let parker = Parker(wake: { sleep.end() })
@@ -84,7 +84,7 @@ struct ParkingTests {
       hasWork: { ring.hasWork(consumer: 0) })
   }
 
-  @Test("a parked mailbox reader is never left asleep with work")
+  @Test("a parked mailbox reader never stays parked while it has work")
   func mailbox() {
     let sleep = Sleep()
     let parker = Parker(wake: { sleep.end() })
@@ -96,7 +96,7 @@ struct ParkingTests {
       hasWork: { mailbox.hasWork })
   }
 
-  /// Posts one thing at a time; the next as soon as the consumer has counted it.
+  /// Posts one element at a time; the next as soon as the consumer has counted it.
   private func roundTrips(
     _ rounds: Int, parker: Parker, sleep: Sleep,
     post: @escaping @Sendable () -> Bool, drain: @escaping @Sendable () -> Int,
@@ -116,7 +116,8 @@ struct ParkingTests {
         while drained.load(ordering: .acquiring) <= round {
           spins += 1
           if isStuck.load(ordering: .relaxed) { return }
-          // Yields now and then, where all share a core; not at once, or the threads fall in step.
+          // Yields now and then, for threads that share a core; not at once, or they run in
+          // lockstep.
           if spins % 512 == 0, !patience.yield() { return }
         }
       }
@@ -130,8 +131,9 @@ struct ParkingTests {
           // releasing: pairs with the producer's load.
           drained.store(count, ordering: .releasing)
           if count == rounds { return }
-          // The producer hears of it some hundred nanoseconds later. Going to bed after another
-          // such while each time makes the two meet at every point of both their ways.
+          // The producer sees the store some hundred nanoseconds later. Parking after a different
+          // delay of that order each time makes the two threads race at every point of both code
+          // paths.
           var turns = count & 0x7f
           while turns > 0, !isStuck.load(ordering: .relaxed) { turns -= 1 }
         }
@@ -149,12 +151,12 @@ struct ParkingTests {
     #expect(drained.load(ordering: .acquiring) == rounds)
   }
 
-  // The sharpest look at the memory orders: both threads take their two steps at the same moment,
-  // a little later against each other each time, and no sleep comes between the rounds. With the
-  // flag's store weakened to a release this fails on x86 in an optimized build. The same bug on the
-  // publishing side has a window of a few nanoseconds there, because the lines that its store and
-  // its look need travel together: that one is left to Tests/Models/parking.pml (PUBLISH_LATE).
-  @Test("who publishes and who goes to bed at the same moment see one another")
+  // The strictest test of the memory orders: both threads take their two steps at the same moment,
+  // with a different offset each time, and without a sleep between the rounds. With the flag's
+  // store weakened to a release this fails on x86 in an optimized build. The same bug on the
+  // publishing side has a window of a few nanoseconds there, because the cache lines of its store
+  // and its load arrive together: Tests/Models/parking.pml covers that one (PUBLISH_LATE).
+  @Test("a publish and a park at the same moment do not miss each other")
   func sameMoment() {
     let rounds = 400_000
     let wakes = Atomic<Int>(0)
@@ -166,8 +168,8 @@ struct ParkingTests {
     let producer: @Sendable () -> Void = {
       for round in 0..<rounds {
         guard meeting.meet(3 * round + 1, isFirst: true) else { return }
-        // Nobody is parked now. Looking at the flag brings its line here, so that the look after
-        // publishing takes less time than the store that publishes.
+        // No consumer is parked now. Reading the flag brings its line into this core's cache, so
+        // that the read after publishing takes less time than the publishing store.
         parker.unpark()
         guard meeting.meet(3 * round + 2, isFirst: true) else { return }
         if !ring.offer(item) { Issue.record("refused in round \(round)") }
@@ -239,16 +241,16 @@ struct ParkingTests {
   }
 }
 
-/// Where two threads wait for each other, many times over.
+/// A reusable rendezvous of two threads.
 private final class Meeting: Sendable {
   private let first = Atomic<Int>(0)
   private let second = Atomic<Int>(0)
 
-  /// Waits until the other has come to `turn` too; false if it never does.
+  /// Waits until the other thread has reached `turn` too; false if it never does.
   func meet(_ turn: Int, isFirst: Bool) -> Bool {
     var patience = Patience()
     var spins = 0
-    // releasing: pairs with the other's acquiring load, and so hands over what came before.
+    // releasing: pairs with the other's acquiring load, and so publishes all earlier writes.
     if isFirst {
       first.store(turn, ordering: .releasing)
     } else {

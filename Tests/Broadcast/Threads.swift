@@ -5,7 +5,7 @@ import Synchronization
 
 @testable import Broadcast
 
-/// Runs each body on a thread of its own, all let go at once, and returns when all have ended.
+/// Runs each body on a thread of its own, starts all at once, and returns when all have ended.
 func runThreads(_ bodies: [@Sendable () -> Void]) {
   let waiting = CountedStart(bodies.count)
   let threads = bodies.map { body in
@@ -17,7 +17,7 @@ func runThreads(_ bodies: [@Sendable () -> Void]) {
   for thread in threads { pthread_join(thread, nil) }
 }
 
-/// Makes all threads begin together, so that short tests overlap at all.
+/// Starts all threads together, so that even short tests overlap.
 private final class CountedStart: Sendable {
   private let missing: Atomic<Int>
 
@@ -52,7 +52,7 @@ private func startThread(_ body: @escaping @Sendable () -> Void) -> pthread_t {
 
 /// A sleep that lasts until it is ended, for consumers under test.
 final class Sleep: @unchecked Sendable {
-  // Proof of Sendable: a semaphore is made for several threads.
+  // Proof of Sendable: a semaphore is safe for use from several threads.
   private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
 
   init() { sem_init(semaphore, 0, 0) }
@@ -64,7 +64,7 @@ final class Sleep: @unchecked Sendable {
 
   func end() { sem_post(semaphore) }
 
-  /// Sleeps; false if nobody ended the sleep for as long as a test should ever take.
+  /// Sleeps; false if the sleep is not ended within the longest time that a test should take.
   func untilEnded(seconds: Int = 20) -> Bool {
     var deadline = timespec()
     clock_gettime(CLOCK_REALTIME, &deadline)
@@ -76,7 +76,7 @@ final class Sleep: @unchecked Sendable {
   }
 }
 
-/// The seed of this run: `CARILLON_SEED`, or the time; whoever uses it shows it with each failure.
+/// The seed of this run: `CARILLON_SEED`, or the time; each failure must print it.
 let runSeed: UInt64 = {
   if let text = getenv("CARILLON_SEED"), let seed = UInt64(String(cString: text)) { return seed }
   var now = timespec()
@@ -101,24 +101,24 @@ struct SeededGenerator: RandomNumberGenerator {
   }
 }
 
-/// What the rings of these tests carry: who made it and as which one; says when it is gone.
+/// The element of these tests' rings: its producer and number; counts itself out when released.
 final class Item: Sendable {
   let producer: Int
   let number: Int
-  private let userShardCounts: Census?
+  private let liveCount: LiveCount?
 
-  init(producer: Int = 0, _ number: Int, userShardCounts: Census? = nil) {
+  init(producer: Int = 0, _ number: Int, liveCount: LiveCount? = nil) {
     self.producer = producer
     self.number = number
-    self.userShardCounts = userShardCounts
-    userShardCounts?.add(1)
+    self.liveCount = liveCount
+    liveCount?.add(1)
   }
 
-  deinit { userShardCounts?.add(-1) }
+  deinit { liveCount?.add(-1) }
 }
 
-/// How many items are alive.
-final class Census: Sendable {
+/// The number of items alive.
+final class LiveCount: Sendable {
   private let alive = Atomic<Int>(0)
 
   func add(_ difference: Int) { alive.add(difference, ordering: .relaxed) }
@@ -131,19 +131,22 @@ func wakefulParkers(_ count: Int) -> [Parker] {
   (0..<count).map { _ in Parker(wake: {}) }
 }
 
-/// How long a test waits for another thread before it says that it waits in vain.
+/// The time that a test waits for another thread before it counts as hanging.
+///
+/// Far above the time of any run, because a sanitizer on a busy machine slows the threads down a
+/// hundred times.
 struct Patience {
   private var turns = 0
   private var deadline: time_t = 0
 
-  /// Lets others run; false once a whole minute has gone by.
+  /// Yields to other threads; false once ten minutes have passed.
   mutating func yield() -> Bool {
     sched_yield()
     turns += 1
     if turns % 1_024 != 1 { return true }
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)
-    if deadline == 0 { deadline = now.tv_sec + 60 }
+    if deadline == 0 { deadline = now.tv_sec + 600 }
     return now.tv_sec < deadline
   }
 }

@@ -1,4 +1,4 @@
-// Equality of secrets, and the time that it takes (case 52).
+// Comparison of secrets, and its duration (case 52).
 
 import Cryptography
 import Glibc
@@ -28,14 +28,14 @@ struct ConstantTimeTests {
     #expect(!ConstantTime.areEqual([], value))
   }
 
-  // Case 52. It measures nanoseconds, so it wants a machine to itself and is run on request.
+  // Case 52. It measures nanoseconds, so it needs an idle machine and runs on request only.
   @Test(
-    "how many leading bytes are equal does not show in the time",
+    "the duration does not depend on the number of equal leading bytes",
     .enabled(if: getenv("CARILLON_TIMING") != nil, "set CARILLON_TIMING on a quiet machine"))
   func timing() {
     var generator = SystemRandomNumberGenerator()
     let secret = (0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) }
-    // With 31 both guesses are the same: what comes out then is the noise of the measurement.
+    // With 31 both guesses are the same: that result is the noise of the measurement.
     for prefix in [0, 1, 2, 4, 8, 15, 16, 24, 30, 31] {
       var guesses = [secret, secret]
       guesses[0][prefix] ^= 0x01
@@ -49,10 +49,10 @@ struct ConstantTimeTests {
 
 /// Welch's t-test of two inputs to the same code, as in "dude, is my code constant time?".
 private enum Welch {
-  /// How far apart the mean times of both inputs are, in standard errors; interleaved at random.
+  /// The difference of both inputs' mean times, in standard errors; interleaved at random.
   ///
   /// Both go through one buffer, filled without a branch before the clock starts, so that neither
-  /// their addresses nor what the branch predictor made of the draw is measured.
+  /// their addresses nor the branch predictor's guess of the draw affects the measurement.
   static func t(
     of inputs: [[UInt8]], sampleCount: Int, _ body: ([UInt8]) -> Bool
   ) -> Double {
@@ -63,21 +63,21 @@ private enum Welch {
       let choice = Int(random.next() & 1)
       for index in buffer.indices { buffer[index] = inputs[choice][index] }
       let start = now()
-      // Several at a time, so that a step of the clock is smaller than what is measured.
+      // Several at a time, so that the clock's resolution is finer than the measured time.
       var equalCount = 0
       for _ in 0..<16 where body(buffer) { equalCount += 1 }
       let elapsed = Double(now() - start)
       precondition(equalCount == 0)
       samples[choice].append(elapsed)
     }
-    // The slowest tenth of all is the scheduler's doing. One cut for both: a tenth of each would
-    // make the means depend on the tails again, and t too large.
+    // The scheduler causes the slowest tenth of all samples. One cut for both: a tenth of each
+    // would make the means depend on the tails again, and t too large.
     let cut = (samples[0] + samples[1]).sorted()[sampleCount * 9 / 5]
     let (a, b) = (moments(samples[0].filter { $0 < cut }), moments(samples[1].filter { $0 < cut }))
     return (a.mean - b.mean) / (a.variance / a.count + b.variance / b.count).squareRoot()
   }
 
-  /// Mean and variance of the samples, and how many they are.
+  /// Mean, variance and number of the samples.
   private static func moments(
     _ samples: [Double]
   ) -> (mean: Double, variance: Double, count: Double) {

@@ -3,7 +3,7 @@
 import Cryptography
 import Testing
 
-/// A message and what each algorithm makes of it.
+/// A message and its digest by each algorithm.
 struct DigestVector: Sendable, CustomTestStringConvertible {
   let name: String
   let message: [UInt8]
@@ -75,13 +75,13 @@ struct DigestTests {
     #expect(Digest.sha512(vector.message).hex == vector.sha512)
   }
 
-  @Test("the handshake example of RFC 6455, section 1.3, comes out as printed there")
+  @Test("the handshake example of RFC 6455, section 1.3, gives the printed value")
   func handshake() {
     let text = "dGhlIHNhbXBsZSBub25jZQ==" + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
     #expect(Digest.sha1(Array(text.utf8)).hex == "b37a4f2cc0624f1690f64606cf385945b2bec4ea")
   }
 
-  @Test("threads that digest at once do not disturb one another")
+  @Test("threads that digest at the same time do not affect one another")
   func concurrent() async {
     let expected = Self.vectors.prefix(4).map(\.sha256)
     let wrongCount = await withTaskGroup(of: Int.self) { group in

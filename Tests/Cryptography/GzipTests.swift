@@ -1,5 +1,5 @@
-// gzip as others read it: each result is inflated by zlib's other half and looked at byte by byte
-// where RFC 1952 says what stands there.
+// gzip as other programs read it: zlib inflates each result, and the bytes that RFC 1952 specifies
+// are compared one by one.
 
 import CZlib
 import Cryptography
@@ -8,7 +8,7 @@ import Testing
 
 @Suite("RFC 1952: gzip")
 struct GzipTests {
-  /// What zlib makes of one whole gzip member; nil when it finds fault with it.
+  /// The content of one whole gzip member, by zlib; nil if zlib rejects it.
   private static func inflate(_ bytes: [UInt8], limit: Int) -> [UInt8]? {
     var input = bytes
     var output = [UInt8](repeating: 0, count: limit + 1)
@@ -35,12 +35,12 @@ struct GzipTests {
     [UInt8](repeating: 0, count: 1 << 20),
   ]
 
-  @Test("what is compressed comes back whole", arguments: texts)
+  @Test("compressed bytes inflate to the original", arguments: texts)
   func roundTrip(bytes: [UInt8]) {
     #expect(Self.inflate(Gzip.compress(bytes), limit: bytes.count) == bytes)
   }
 
-  @Test("what cannot be made smaller comes back whole too, and hardly larger")
+  @Test("incompressible bytes inflate to the original too, and hardly grow")
   func noise() {
     var generator = SeededGenerator(seed: 5)
     for count in [1, 100, 65_535, 65_536, 300_000] {
@@ -51,7 +51,7 @@ struct GzipTests {
     }
   }
 
-  @Test("the header has no time and no name, and says that it is as small as can be")
+  @Test("the header has no time and no name, and names the best compression")
   func header() {
     let packed = Gzip.compress(Array("bell".utf8))
     // ID1 ID2 CM FLG, MTIME, XFL = 2: the slowest and smallest, OS = 3: Unix.
@@ -59,13 +59,13 @@ struct GzipTests {
     #expect(packed == Gzip.compress(Array("bell".utf8)))
   }
 
-  @Test("text that repeats becomes a small part of itself")
+  @Test("repetitive text shrinks to a small fraction")
   func ratio() {
     let text = Array(String(repeating: "ring the bell\n", count: 5_000).utf8)
     #expect(Gzip.compress(text).count < text.count / 100)
   }
 
-  @Test("more than is bounded is a programming error")
+  @Test("more than `inputBytesLimit` is a programming error")
   func tooMuch() async {
     await #expect(processExitsWith: .failure) {
       _ = Gzip.compress([UInt8](repeating: 0, count: Gzip.inputBytesLimit + 1))

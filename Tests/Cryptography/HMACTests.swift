@@ -1,4 +1,4 @@
-// The test cases of RFC 4231, and the ways in which a code must differ.
+// The test cases of RFC 4231, and inputs for which the codes must differ.
 
 import Cryptography
 import Testing
@@ -103,7 +103,7 @@ struct HMACTests {
         == "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad")
   }
 
-  @Test("a part of an array has the code of its own bytes", arguments: HMAC.Hash.allCases)
+  @Test("a slice of an array has the code of its own bytes", arguments: HMAC.Hash.allCases)
   func slices(hash: HMAC.Hash) {
     let whole: [UInt8] = Array(0...200)
     let key: [UInt8] = [9, 8, 7]

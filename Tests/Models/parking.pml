@@ -1,17 +1,17 @@
 /* Parking: Sources/Broadcast/Parker.swift, step by step, for Spin.
  *
- * Producers publish and then look at the flag; the consumer raises the flag and then looks at what
- * is published. Spin interleaves single steps, which is what sequential consistency promises. The
- * sleep is an eventfd: a wake-up that comes before it is kept.
+ * Producers publish and then read the flag; the consumer raises the flag and then reads the
+ * published count. Spin interleaves single steps, as sequential consistency guarantees. The sleep
+ * is an eventfd: a wake-up that precedes it is not lost.
  *
- * Checked: no reachable state in which the consumer sleeps and nobody will wake it though there is
- * work (Spin calls that an invalid end state), and at most one wake-up is paid for each parking.
+ * Checked: no reachable state in which the consumer sleeps although there is work and no producer
+ * will wake it (Spin calls that an invalid end state), and at most one wake-up for each parking.
  *
  * Seeded bugs, each of which must be found (-D...):
- *   NO_SECOND_LOOK   the consumer sleeps without looking again
- *   FLAG_LATE        the flag's store is passed by the look (a releasing store would allow it)
- *   PUBLISH_LATE     the publishing store is passed by the look at the flag (likewise)
- *   NO_EXCHANGE      publishers look at the flag and lower it in two steps: one wake-up too many
+ *   NO_SECOND_LOOK   the consumer sleeps without checking again
+ *   FLAG_LATE        the consumer's read passes its store to the flag (a releasing store allows it)
+ *   PUBLISH_LATE     the read of the flag passes the publishing store (likewise)
+ *   NO_EXCHANGE      publishers read the flag and lower it in two steps: one wake-up too many
  */
 
 #ifndef PRODUCERS
@@ -22,10 +22,10 @@
 #endif
 #define TOTAL (PRODUCERS * EACH)
 
-byte published = 0;  /* what hasWork looks at */
+byte published = 0;  /* the count that hasWork reads */
 bool parked = false;
 byte wakes = 0;      /* the eventfd's counter */
-byte parkings = 0;   /* ghosts: how often the flag went up, and how often it was taken to wake */
+byte parkings = 0;   /* ghosts: how often the flag was raised, and how often taken to wake */
 byte taken = 0;
 
 inline unpark() {
@@ -91,7 +91,7 @@ active proctype consumer() {
      fi;
 #endif
 #endif
-     wakes > 0; /* asleep until the eventfd counts */
+     wakes > 0; /* blocked until the eventfd counts */
      wakes = 0;
      parked = false;
 again:

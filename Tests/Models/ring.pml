@@ -2,23 +2,25 @@
  *
  * Each shared access is one step; positions count modulo MODULUS from just before it, so every run
  * wraps. An element is two words (item, echo), written and read one after the other, so that a read
- * during a write shows. Ghosts: `order` notes the claims as they happen, `freed` the takings out.
+ * during a write is detected. Ghost variables: `order` records the claims as they happen, `freed`
+ * the elements taken out.
  *
- * Checked, for every interleaving: no slot is written while a consumer has yet to pass it or is at
- * it; each consumer reads exactly the claimed order, whole, each element once and while it lives;
- * each element is taken out exactly once; a refusal was true at some moment; everything ends (an
- * invalid end state would be a consumer waiting for ever), and then nothing is left in the slots.
+ * Checked, for every interleaving: no slot is written while a consumer has yet to pass it or is
+ * reading it; each consumer reads exactly the claimed order, each element whole, once, and before
+ * it is released; each element is taken out exactly once; when an offer is refused, the ring was
+ * full at some moment; every process ends (an invalid end state would be a consumer waiting for
+ * ever), and then the slots are empty.
  *
  * Seeded bugs, each of which must be found (-D...):
- *   GATE_BY_FIRST     the gate asks only the first consumer
- *   ROOM_TOO_LARGE    room for one more than there is
+ *   GATE_BY_FIRST     the gate uses only the first consumer's cursor
+ *   ROOM_TOO_LARGE    the computed room is one too large
  *   PUBLISH_EARLY     the sequence is stored before the element (a relaxed store would allow it)
- *   SHOW_EARLY        the cursor is stored before the reading is done (likewise)
+ *   SHOW_EARLY        the cursor is stored before the read is done (likewise)
  *   CLAIM_BY_STORE    the tail is moved by a load and a store
- *   READ_CLAIMED      the consumer goes by the tail instead of the slot's sequence
+ *   READ_CLAIMED      the consumer reads the tail instead of the slot's sequence
  *   LEAVE_BY_STORE    the remaining count is lowered by a load and a store
- *   GATE_BY_LAST_READ the gate takes the last cursor read for the slowest
- *   REFUSE_STALE      a tail behind the gate counts as no room instead of as a reason to look again
+ *   GATE_BY_LAST_READ the gate treats the last cursor read as the slowest
+ *   REFUSE_STALE      a tail below the gate counts as no room instead of as a reason to retry
  */
 
 #ifndef PRODUCERS
@@ -34,7 +36,7 @@
 #define EACH 2
 #endif
 #ifndef RUN
-#define RUN 1 /* how many positions are claimed at once, at most */
+#define RUN 1 /* the most positions claimed at once */
 #endif
 #define TOTAL (PRODUCERS * EACH)
 #define MODULUS 16
@@ -55,7 +57,7 @@ byte cursor[CONSUMERS];
 
 byte order[TOTAL];      /* ghosts from here on */
 byte claims = 0;
-byte readers[CAPACITY]; /* consumers that are at the slot */
+byte readers[CAPACITY]; /* consumers reading the slot */
 bool freed[TOTAL + 1];
 byte finished = 0;
 
@@ -68,7 +70,7 @@ byte finished = 0;
 #define ROOM(g, t) (IS_BEHIND(t, g) -> CAPACITY : CAPACITY - SUB(t, g))
 #endif
 
-/* Reads the cursors one by one, as BroadcastRing.slowestCursor; notes whether the ring is full
+/* Reads the cursors one by one, as BroadcastRing.slowestCursor; records whether the ring is full
  * at that moment. */
 inline readSlowest() {
   d_step { slowest = cursor[0]; noteFull() };
@@ -130,7 +132,7 @@ proctype producer(byte firstElement) {
   byte bound; /* the gate as last read */
   byte slowest, index, other;
   byte count;
-  bool wasFull; /* ghost: full at a moment since the tail was read first */
+  bool wasFull; /* ghost: full at some moment since the tail was first read */
 
   do
   :: number < EACH ->
@@ -201,7 +203,7 @@ proctype consumer(byte me) {
      :: sequence[SLOT(position)] == ADD(position, 1)
 #endif
      :: else ->
-        /* The batch ends: show the cursor, and come again when there is something. */
+        /* The batch ends: store the cursor, and continue when the next element is published. */
         cursor[me] = position;
 #ifdef READ_CLAIMED
         tail != position
@@ -241,7 +243,7 @@ proctype consumer(byte me) {
      :: else
      fi;
      d_step { element = 0; left = 0; position = ADD(position, 1); seen++ };
-     /* In a long batch the cursor is shown now and then. */
+     /* In a long batch the cursor is stored now and then. */
      if
      :: cursor[me] = position
      :: true

@@ -1,4 +1,4 @@
-// Who the bearer is and what he may do.
+// The bearer's user id and rights.
 
 import Testing
 import Tokens
@@ -9,7 +9,7 @@ struct ClaimTests {
   static let users: [(String, String?)] = [
     (#""sub":"user-1""#, "user-1"), (#""user_id":"u""#, "u"), (#""userId":"u""#, "u"),
     (#""id":"u""#, "u"), (#""name":"u""#, nil),
-    // The first present decides, in this order and not in the token's.
+    // The first claim present decides, in this order and not in the token's.
     (#""id":"d","userId":"c","user_id":"b","sub":"a""#, "a"),
     (#""id":"d","userId":"c","user_id":"b""#, "b"), (#""id":"d","userId":"c""#, "c"),
     (#""sub":null,"user_id":"b""#, nil), (#""sub":"","user_id":"b""#, nil),
@@ -62,7 +62,7 @@ struct ClaimTests {
     #expect(try policy.claims(of: token(#","https://example.org/uid":null"#)).userID == nil)
   }
 
-  /// Members beside `exp`, what they name, and whether that makes a publisher.
+  /// Members beside `exp`, the names in them, and whether those make a publisher.
   static let rights: [(String, [String], Bool)] = [
     (#""a":1"#, [], false), (#""scope":"""#, [], false), (#""scope":"publish""#, ["publish"], true),
     (#""scope":"read publish""#, ["read", "publish"], true),
@@ -73,7 +73,7 @@ struct ClaimTests {
     (#""roles":"user admin""#, ["user", "admin"], true), (#""role":["admin"]"#, ["admin"], true),
     (#""scope":"a","scopes":["b"],"role":"c","roles":["d"]"#, ["a", "b", "c", "d"], false),
     (#""roles":["publish"],"scope":"a""#, ["a", "publish"], true),
-    // What only resembles the name of a right grants none.
+    // A name that only resembles that of a right grants none.
     (#""scope":"Publish PUBLISH""#, ["Publish", "PUBLISH"], false),
     (#""scope":"publisher unpublish""#, ["publisher", "unpublish"], false),
     (#""scope":"publish;read""#, ["publish;read"], false),
@@ -86,11 +86,11 @@ struct ClaimTests {
     (#""scopes":[["publish"],{"a":"publish"},1,null,true]"#, [], false),
     (#""scopes":[1,"publish"]"#, ["publish"], true), (#""scope_":"publish""#, [], false),
     (#""permissions":["publish"]"#, [], false), (#""sub":"admin""#, [], false),
-    // A separator counts also where a combining mark follows it.
+    // A separator separates also if a combining mark follows it.
     (#""scope":"publish \u0301""#, ["publish", "\u{301}"], true),
   ]
 
-  @Test("a publisher is who is named one by a scope or role, exactly", arguments: rights)
+  @Test("only an exact name of a scope or role makes a publisher", arguments: rights)
   func publisher(members: String, scopes: [String], isPublisher: Bool) throws {
     let claims = try Forge.policy.claims(of: Forge.token(#"{"exp":1800000000,\#(members)}"#))
     #expect(claims.scopes.map { Array($0.utf8) } == scopes.map { Array($0.utf8) })

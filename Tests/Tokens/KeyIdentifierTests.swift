@@ -16,7 +16,7 @@ struct KeyIdentifierTests {
     Forge.token(payload, header: #"{"alg":"HS256","kid":\#(kid)}"#, secret: secret)
   }
 
-  @Test("a token is held against the key that it names and no other")
+  @Test("a token is checked against the key that it names and no other")
   func lookup() {
     #expect(Self.policy.refusal(of: Self.token(kid: #""K1""#, secret: Self.first)) == nil)
     #expect(Self.policy.refusal(of: Self.token(kid: #""k2""#, secret: Self.second)) == nil)
@@ -27,28 +27,28 @@ struct KeyIdentifierTests {
   }
 
   @Test(
-    "a `kid` that names no key is refused, well signed or not",
+    "a `kid` that names no key is refused, even with a valid signature",
     arguments: [
       #""""#, #""k1""#, #""K1 ""#, #""K1\u0000""#, #""\u0000""#, #""../../dev/null""#,
       #""/etc/passwd""#, #""' OR '1'='1""#, #""K1'; DROP TABLE keys;--""#,
       #""https://attacker.example/jwks.json""#, #""file:///dev/null""#, #""K1|k2""#, #""*""#,
-      // The Kelvin sign, which Swift's `==` holds equal to the letter.
+      // The Kelvin sign, which Swift's `==` treats as equal to the letter.
       #""\u212a1""#,
     ])
   func unknown(kid: String) {
     #expect(Self.policy.refusal(of: Self.token(kid: kid, secret: Self.first)) == .unknownKey)
     #expect(Self.policy.refusal(of: Self.token(kid: kid, secret: [])) == .unknownKey)
-    // Nor does it name the one secret that has no identifier.
+    // Nor does it match the one secret that has no identifier.
     #expect(Forge.policy.refusal(of: Self.token(kid: kid, secret: Forge.secret)) == .unknownKey)
   }
 
-  @Test("a `kid` that is no string is refused", arguments: ["1", "null", "true", "[\"K1\"]", "{}"])
+  @Test("a non-string `kid` is refused", arguments: ["1", "null", "true", "[\"K1\"]", "{}"])
   func mistyped(kid: String) {
     #expect(Self.policy.refusal(of: Self.token(kid: kid, secret: Self.first)) == .malformed)
     #expect(Forge.policy.refusal(of: Self.token(kid: kid, secret: Forge.secret)) == .malformed)
   }
 
-  @Test("a `kid` of 5 KiB is looked up in vain, one of 64 KiB is not looked at")
+  @Test("a `kid` of 5 KiB names no key, and one of 64 KiB is too large to be read")
   func long() {
     let long = "\"" + String(repeating: "K", count: 5_120) + "\""
     #expect(Self.policy.refusal(of: Self.token(kid: long, secret: Self.first)) == .unknownKey)
@@ -56,7 +56,7 @@ struct KeyIdentifierTests {
     #expect(Self.policy.refusal(of: Self.token(kid: longer, secret: Self.first)) == .tooLarge)
   }
 
-  @Test("a token that names no key is held against the keys without identifier only")
+  @Test("a token that names no key is checked against the keys without identifier only")
   func unnamed() {
     let token = Forge.token(Self.payload, secret: Self.first)
     #expect(Self.policy.refusal(of: token) == .unknownKey)
@@ -79,7 +79,7 @@ struct KeyIdentifierTests {
   }
 
   @Test(
-    "a key that the token brings or points to is never used",
+    "a key that the token contains or points to is never used",
     arguments: [
       #""jwk":{"kty":"oct","k":"YXR0YWNrZXI"}"#, #""jku":"https://attacker.example/keys""#,
       #""x5u":"https://attacker.example/cert""#, #""x5c":["YXR0YWNrZXI"]"#,
@@ -89,7 +89,7 @@ struct KeyIdentifierTests {
     let header = #"{"alg":"HS256",\#(member)}"#
     let forged = Forge.token(Self.payload, header: header, secret: Array("attacker".utf8))
     #expect(Forge.policy.refusal(of: forged) == .badSignature)
-    // Ignored, as RFC 7515, section 4, asks for parameters that are not understood.
+    // Ignored, as RFC 7515, section 4, requires for parameters that are not understood.
     #expect(Forge.policy.refusal(of: Forge.token(Self.payload, header: header)) == nil)
   }
 }

@@ -1,4 +1,4 @@
-// Whose signature counts, and under which algorithm (cases 44 and 45).
+// Signatures: the accepted keys and algorithms (cases 44 and 45).
 
 import Testing
 import Tokens
@@ -15,7 +15,7 @@ struct SignatureTests {
     AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow
     """
 
-  @Test("the token of RFC 7515, appendix A.1, is valid until the second that it says")
+  @Test("the token of RFC 7515, appendix A.1, is valid until its own `exp`")
   func publishedToken() throws {
     let decoded = Base64.decodeURL(Array(Self.publishedKey.utf8).span)
     let secret = try #require(decoded)
@@ -29,7 +29,7 @@ struct SignatureTests {
     #expect(policy.refusal(of: Self.published, at: 1_300_819_379) == .badSignature)
   }
 
-  @Test("each algorithm passes with its own key and with no other", arguments: allPairs)
+  @Test("each algorithm is accepted with its own key and with no other", arguments: allPairs)
   func matrix(ofToken: SigningAlgorithm, ofKey: SigningAlgorithm) {
     let header = #"{"alg":"\#(ofToken.rawValue)"}"#
     let token = Forge.token(#"{"exp":1800000000}"#, header: header, algorithm: ofToken)
@@ -41,7 +41,7 @@ struct SignatureTests {
     SigningAlgorithm.allCases.map { (token, $0) }
   }
 
-  @Test("a header that names another algorithm than the signature's does not pass as either")
+  @Test("a signature of another algorithm than the header's is refused, whole or cut to length")
   func mislabelled() throws {
     // HS512's signature labelled HS256, and the first 32 bytes of it.
     let token = Forge.token(#"{"exp":1800000000}"#, algorithm: .hs512)
@@ -52,7 +52,7 @@ struct SignatureTests {
     #expect(Forge.policy.refusal(of: String(cut)) == .badSignature)
   }
 
-  /// Case 44: the header, and what it must be refused as.
+  /// Case 44: the header, and the error with which it must be refused.
   static let noAlgorithm: [(String, TokenError)] = [
     (#"{"alg":"none"}"#, .wrongAlgorithm),
     (#"{"alg":"None"}"#, .wrongAlgorithm),
@@ -112,7 +112,7 @@ struct SignatureTests {
     }
   }
 
-  @Test("nothing of the payload is looked at before the signature is good")
+  @Test("no part of the payload is read before the signature is verified")
   func signatureFirst() throws {
     let payloads = [
       #"{"exp":1}"#, "{}", "not JSON", #"{"exp":1,"exp":2}"#, #"{"exp":-1}"#,
@@ -133,7 +133,7 @@ struct SignatureTests {
   }
 
   @Test(
-    "a critical extension is refused, whatever it is",
+    "any critical extension is refused",
     arguments: [
       #"["exp"]"#, #"["b64"]"#, #"[]"#, #"null"#, #""exp""#, #"{}"#,
     ])

@@ -1,11 +1,11 @@
-// How much a token may hold (case 54).
+// Limits on the content of a token (case 54).
 
 import Testing
 import Tokens
 
-@Suite("limits on what a token holds")
+@Suite("limits on the content of a token")
 struct SizeTests {
-  /// A valid token whose compact form is `byteCount` long.
+  /// A valid token with a compact form of `byteCount` bytes.
   static func token(byteCount: Int) -> String {
     let empty = Forge.token(members: #""a":"""#).utf8.count
     // Four characters for three bytes: the estimate is at most two bytes off.
@@ -58,7 +58,7 @@ struct SizeTests {
     #expect(policy.refusal(of: Forge.token(members: #""aud":\#(Self.names(65))"#)) == .tooLarge)
   }
 
-  @Test("nesting of 32 is accepted; 33, 100 and as much as fits are refused")
+  @Test("nesting of 32 is accepted; 33, 100 and the deepest that fits are refused")
   func depth() {
     let nested = { (depth: Int) in
       // The payload itself is the first level.

@@ -1,4 +1,4 @@
-// One spelling for each token, and strict JSON in it (case 47).
+// Each token has one spelling and strict JSON (case 47).
 
 import TestSupport
 import Testing
@@ -29,7 +29,7 @@ struct SpellingTests {
     #expect(accepted == [])
   }
 
-  /// One to three small changes of the kinds that parsers have been fooled by.
+  /// One to three small changes of kinds that have deceived parsers.
   static func mutate(_ token: String, using random: inout SeededGenerator) -> String {
     var bytes = Array(token.utf8)
     for _ in 0..<Int.random(in: 1...3, using: &random) {
@@ -51,7 +51,7 @@ struct SpellingTests {
   }
 
   // Case 47
-  @Test("of the 64 last characters of a signature one is accepted")
+  @Test("of the 64 possible last characters of a signature, one is accepted")
   func lastCharacter() throws {
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/="
     let accepted = alphabet.filter {
@@ -62,9 +62,9 @@ struct SpellingTests {
   }
 
   // Case 47
-  @Test("spare bits, padding and foreign characters are refused in parts that were signed so")
+  @Test("unused bits, padding and foreign characters are refused in parts signed with them")
   func signedMisspellings() {
-    // 16 bytes, so that the last of 22 characters has four spare bits.
+    // 16 bytes, so that the last of 22 characters has four unused bits.
     let header = Base64.encodeURL(Array(#"{"alg":"HS256" }"#.utf8))
     let payload = Base64.encodeURL(Array(#"{"exp":1800000000  }"#.utf8))
     #expect(header.hasSuffix("Q") && payload.hasSuffix("0"))
@@ -87,7 +87,7 @@ struct SpellingTests {
     }
   }
 
-  @Test("the alphabet of plain base64 is refused where it would decode to the same")
+  @Test("the alphabet of plain base64 is refused even if it would decode to the same bytes")
   func plainAlphabet() {
     // Its encoding has both `-` and `_`.
     let payload = Base64.encodeURL(Array(#"{"exp":1800000000,"a":"~~~???>>>"}"#.utf8))
@@ -113,14 +113,14 @@ struct SpellingTests {
       "\"\(Self.token)\"", "\(Self.token)\0", "\u{FEFF}\(Self.token)",
     ]
     for token in tokens { #expect(Forge.policy.refusal(of: token) == .malformed, "\(token)") }
-    // An encrypted token is not judged by its header, as if its first parts were a signed one.
+    // An encrypted token is not treated as a signed one made of its first parts.
     let encrypted = Base64.encodeURL(Array(#"{"alg":"dir","enc":"A128GCM"}"#.utf8))
     #expect(Forge.policy.refusal(of: "\(encrypted)..\(payload).\(payload).\(code)") == .malformed)
     #expect(Forge.policy.refusal(of: "\(header)..\(code)") == .badSignature)
     #expect(Forge.policy.refusal(of: Forge.sign("\(header).")) == .malformed)
   }
 
-  /// JSON that is no strict JSON object, or has a name twice.
+  /// Texts that are not a strict JSON object, or have a duplicate name.
   static let looseObjects = [
     "", " ", "null", "[]", "\"{}\"", "1", "{", "}", "{}{}", "{} x", "{},", "{\"a\":1,}",
     "{'exp':1800000000}", "{exp:1800000000}", "{\"exp\":1800000000}//", "{\"exp\":1800000000}\0",
@@ -136,12 +136,12 @@ struct SpellingTests {
     "{\"exp\":1800000000,\"a\":1,\"b\":2,\"c\":3,\"a\":4}",
   ]
 
-  @Test("a payload that is no strict object of unique names is refused", arguments: looseObjects)
+  @Test("a payload that is not a strict object of unique names is refused", arguments: looseObjects)
   func loosePayloads(payload: String) {
     #expect(Forge.policy.refusal(of: Forge.token(payload)) == .malformed)
   }
 
-  @Test("a header that is no strict object of unique names is refused")
+  @Test("a header that is not a strict object of unique names is refused")
   func looseHeaders() {
     for object in Self.looseObjects {
       let header = object.replacing("1800000000", with: "1,\"alg\":\"HS256\"")
@@ -166,13 +166,13 @@ struct SpellingTests {
     for token in tokens { #expect(Forge.policy.refusal(of: token) == .malformed) }
   }
 
-  @Test("names are told apart by their bytes, not brought into a normal form first")
+  @Test("names are compared by their bytes, without normalisation")
   func equivalentNames() {
     let members = #""\u00e9":1,"e\u0301":2,"\u212a":3,"K":4"#
     #expect(Forge.policy.refusal(of: Forge.token(members: members)) == nil)
   }
 
-  @Test("names that are twice in an object further in are none of the token's business")
+  @Test("duplicate names in a nested object are ignored")
   func nestedDuplicates() {
     #expect(Forge.policy.refusal(of: Forge.token(members: #""a":{"b":1,"b":2}"#)) == nil)
   }

@@ -30,7 +30,7 @@ struct TimeTests {
 
   // Case 49
   @Test(
-    "`nbf` and `iat` hold from the second that they name minus the leeway on",
+    "`nbf` and `iat` hold from their own second minus the leeway on",
     arguments: ["nbf", "iat"], [0, 1, 30, 86_400])
   func beginning(name: String, leeway: Int64) {
     let policy = Self.policy(leewaySeconds: leeway)
@@ -46,7 +46,7 @@ struct TimeTests {
   }
 
   // Case 49
-  @Test("the leeway is 30 seconds unless the policy says otherwise")
+  @Test("the leeway is 30 seconds unless the policy sets another")
   func defaultLeeway() {
     let token = Forge.token(#"{"exp":\#(Self.date)}"#)
     #expect(Forge.policy.refusal(of: token, at: Self.date + 29) == nil)
@@ -64,7 +64,7 @@ struct TimeTests {
   }
 
   // Case 49
-  @Test("a token without `exp` is refused, unless the policy says otherwise")
+  @Test("a token without `exp` is refused, unless the policy allows it")
   func missingExpiry() throws {
     let token = Forge.token(#"{"sub":"user"}"#)
     #expect(Forge.policy.refusal(of: token) == .missingExpiry)
@@ -73,7 +73,7 @@ struct TimeTests {
     let claims = try policy.claims(of: token, at: Int64.max)
     #expect(claims.expiresAtSeconds == nil)
     #expect(TokenVerifier(policy: policy).endSeconds(of: claims) == nil)
-    // What is there is still enforced.
+    // A claim that is present is still enforced.
     #expect(policy.refusal(of: Forge.token(#"{"exp":1}"#)) == .expired)
     #expect(policy.refusal(of: Forge.token(#"{"exp":null}"#)) == .malformed)
   }
@@ -88,7 +88,7 @@ struct TimeTests {
     #expect(Forge.policy.refusal(of: token, at: end - 1) == nil)
   }
 
-  /// Numbers that are points in time, and which.
+  /// Numbers that are points in time, and their seconds.
   static let dates: [(String, Int64)] = [
     ("0", 0), ("1", 1), ("-0", 0), ("-0.0", 0), ("0.5", 0), ("32767", 32_767), ("65536", 65_536),
     ("2147483647", 2_147_483_647), ("2147483648", 2_147_483_648), ("4294967295", 4_294_967_295),
@@ -100,14 +100,14 @@ struct TimeTests {
 
   @Test("every point in time from 1970 to 9999 is read exactly", arguments: dates)
   func readable(number: String, seconds: Int64) throws {
-    // From one second before its end on it is expired, which tells what was read.
+    // Verified around the expected end, the token shows which second was read.
     let policy = Self.policy(leewaySeconds: 0)
     let token = Forge.token(#"{"exp":\#(number)}"#)
     #expect(try policy.claims(of: token, at: seconds - 1).expiresAtSeconds == seconds)
     #expect(policy.refusal(of: token, at: seconds) == .expired)
   }
 
-  /// Values that are none.
+  /// Values that are not points in time.
   static let nonDates = [
     "-1", "-0.5", "-1e-9", "253402300800", "253402300799.99999999999", "9007199254740991",
     "9007199254740992", "9007199254740993", "9223372036854775807", "9223372036854775808",
@@ -119,7 +119,7 @@ struct TimeTests {
   ]
 
   // Cases 33, 49
-  @Test("what is no point in time is refused in each of the three", arguments: nonDates)
+  @Test("a value that is not a point in time is refused in every claim", arguments: nonDates)
   func unreadable(value: String) {
     for leeway: Int64 in [0, 30, 86_400] {
       for now in [Int64.min, -1, 0, Forge.now, Int64.max] {
@@ -134,7 +134,7 @@ struct TimeTests {
     }
   }
 
-  @Test("the last date there is and the most extreme clocks do not overflow")
+  @Test("the last valid date and the most extreme clocks do not overflow")
   func extremes() {
     let token = Forge.token(#"{"exp":253402300799,"nbf":0,"iat":0}"#)
     let policy = Self.policy(leewaySeconds: 86_400)

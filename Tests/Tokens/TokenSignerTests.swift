@@ -1,4 +1,4 @@
-// What `carillon token` makes is what the server takes.
+// The server accepts the tokens that `carillon token` makes.
 
 import Testing
 import Tokens
@@ -6,7 +6,7 @@ import Tokens
 @Suite("signing of tokens")
 struct TokenSignerTests {
   @Test(
-    "a signed token is accepted with all that went into it", arguments: SigningAlgorithm.allCases)
+    "a signed token is accepted with all of its claims", arguments: SigningAlgorithm.allCases)
   func roundTrip(algorithm: SigningAlgorithm) throws {
     let token = TokenSigner.sign(
       userID: "ü\"\\\n/user", scopes: ["publish", "read"], issuedAtSeconds: Forge.now,
@@ -16,7 +16,7 @@ struct TokenSignerTests {
       secret: Forge.secret, algorithm: algorithm, identifier: "a \"key\"")
     let policy = TokenPolicy(keys: [key], issuer: "carillon", audience: "devices")
     let claims = try policy.claims(of: token)
-    // The line feed makes the id unusable, and the rest of the token is good.
+    // The line feed makes the id unusable; the rest of the token is valid.
     #expect(claims.userID == nil)
     #expect(claims.scopes == ["publish", "read"])
     #expect(claims.isPublisher)
@@ -24,7 +24,7 @@ struct TokenSignerTests {
     #expect(policy.refusal(of: token, at: Forge.now - 31) == .notYetValid)
   }
 
-  @Test("the simplest token is this one, to the byte")
+  @Test("the simplest token has exactly these bytes")
   func exactBytes() {
     let token = TokenSigner.sign(
       userID: "alice", issuedAtSeconds: 1_700_000_000, expiresAtSeconds: 1_700_003_600,
@@ -37,7 +37,7 @@ struct TokenSignerTests {
         """)
   }
 
-  @Test("a user without scopes is no publisher")
+  @Test("a user without scopes is not a publisher")
   func plainUser() throws {
     let token = TokenSigner.sign(
       userID: "alice", issuedAtSeconds: Forge.now, expiresAtSeconds: Forge.now + 60,

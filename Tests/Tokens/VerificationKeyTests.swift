@@ -1,4 +1,4 @@
-// Keys: what they refuse to be made of, and what they refuse to show.
+// Keys: refused secrets, and secrecy in their printed forms.
 
 import Testing
 
@@ -16,14 +16,14 @@ struct VerificationKeyTests {
     dump(key, to: &printed)
     dump(policy, to: &printed)
     #expect(printed.contains("HS256 key 2026-01"))
-    // As text, and as the decimal bytes that an array is printed as.
+    // As text, and as decimal bytes, the printed form of an array.
     #expect(!printed.contains("canary"))
     #expect(!printed.contains("97, 45, 99"))
     #expect(!printed.contains("- 97\n"))
   }
 
   @Test(
-    "a secret shorter than the digest is known as short",
+    "a secret shorter than the digest is short",
     arguments: [
       (SigningAlgorithm.hs256, 31, true), (.hs256, 32, false), (.hs384, 47, true),
       (.hs384, 48, false), (.hs512, 63, true), (.hs512, 64, false), (.hs256, 1, true),

@@ -1,18 +1,18 @@
-// How a session of Engine.IO begins, or is refused: protocol version 4, "Handshake".
+// The Engine.IO handshake and its refusals: protocol version 4, "Handshake".
 //
-// The refusals are those of the reference server: the document does not list them, but clients
-// know them.
+// The refusals are those of the reference server: the document does not list them, but clients rely
+// on them.
 
-/// How packets travel.
+/// The transport that carries the packets.
 package enum EngineIOTransport: String, Sendable, CaseIterable {
   case polling
   case webSocket = "websocket"
 }
 
-/// What a session is told in its first packet, which is of type `open`.
+/// The content of a session's first packet, which is of type `open`.
 package struct EngineIOHandshake: Equatable, Sendable {
   package let sessionID: String
-  /// What the session may be taken to from its first transport.
+  /// The transports to which the session may upgrade from its first one.
   package let upgrades: [EngineIOTransport]
   package let pingIntervalMilliseconds: Int
   package let pingTimeoutMilliseconds: Int
@@ -48,7 +48,7 @@ package struct EngineIOHandshake: Equatable, Sendable {
   }
 }
 
-/// Why a request is refused, numbered as the reference server does.
+/// A reason to refuse a request, with the reference server's numbers.
 package enum EngineIORefusal: Int, Error, Sendable, CaseIterable {
   case unknownTransport = 0
   case unknownSession = 1

@@ -1,10 +1,11 @@
 // One packet of Engine.IO: protocol version 4, "Packet encoding".
 //
-// A packet is a digit that says its type, and its payload. Binary data has no digit: it is always a
-// message, and goes as it is in a binary WebSocket message, or as "b" and base 64 where only text
-// can go. Reading copies nothing: a packet says where its payload is in the bytes it was read from.
+// A packet is a digit for its type, and its payload. Binary data has no digit: it is always a
+// message, sent unchanged in a binary WebSocket message, or as "b" and base 64 where the transport
+// carries only text. Reading copies nothing: a packet holds the range of its payload in the bytes
+// that it was read from.
 
-/// What a packet is for.
+/// The type of a packet.
 package enum EngineIOPacketType: UInt8, Sendable, CaseIterable {
   case open = 0
   case close = 1
@@ -23,23 +24,23 @@ package enum EngineIOPacketType: UInt8, Sendable, CaseIterable {
   }
 }
 
-/// A packet as it was found in some bytes.
+/// A parsed packet; its payload is a range of the bytes that it was read from.
 package struct EngineIOPacket: Equatable, Sendable {
   /// How the payload is written.
   package enum Form: Sendable { case text, base64, binary }
 
   package let type: EngineIOPacketType
   package let form: Form
-  /// Where the payload is in the bytes that the packet was read from, without type and "b".
+  /// The payload's range in the bytes that the packet was read from, without type and "b".
   package let payload: Range<Int>
 
-  /// Whether it is a message of binary data, however written.
+  /// Whether it is a message of binary data, in either form.
   package var isBinary: Bool { form != .text }
 
-  /// Reads the packet that is the whole of `range`: a text message of a WebSocket.
+  /// Reads the packet that fills `range`: a text message of a WebSocket.
   ///
-  /// That it is UTF-8 is for the WebSocket to see to. Base 64 comes from clients that were told to
-  /// send no binary messages; it is checked by `binaryData`.
+  /// The WebSocket has already checked that it is UTF-8. Base 64 comes from clients that are
+  /// configured to send no binary messages; `binaryData` checks it.
   package static func decode(
     text bytes: [UInt8], in range: Range<Int>? = nil
   ) throws(ProtocolViolation) -> EngineIOPacket {
@@ -53,14 +54,14 @@ package struct EngineIOPacket: Equatable, Sendable {
     return EngineIOPacket(type: type, form: .text, payload: payload)
   }
 
-  /// The packet that a binary message of a WebSocket is: all of it is a message's data.
+  /// The packet in a binary message of a WebSocket: all of its bytes are a message's data.
   package static func decode(binary bytes: [UInt8]) -> EngineIOPacket {
     EngineIOPacket(type: .message, form: .binary, payload: 0..<bytes.count)
   }
 
   /// The data of a binary message, read from the bytes that the packet was read from.
   ///
-  /// Base 64 has one accepted spelling for each value (see `Base64`), which is what encoders write.
+  /// Base 64 has one accepted spelling for each value (see `Base64`), the one that encoders write.
   package func binaryData(in bytes: [UInt8]) throws(ProtocolViolation) -> [UInt8] {
     guard form == .base64 else { return Array(bytes[payload]) }
     guard let data = Base64.decode(bytes.span.extracting(payload)) else {
@@ -69,7 +70,7 @@ package struct EngineIOPacket: Equatable, Sendable {
     return data
   }
 
-  /// Appends a packet whose payload `body` writes: a text message of a WebSocket.
+  /// Appends a packet, a text message of a WebSocket; `body` writes its payload.
   package static func append(
     _ type: EngineIOPacketType, into bytes: inout [UInt8],
     _ body: (inout [UInt8]) -> Void = { _ in }
@@ -78,7 +79,7 @@ package struct EngineIOPacket: Equatable, Sendable {
     body(&bytes)
   }
 
-  /// Appends binary data as text, for where only text can go.
+  /// Appends binary data as text, for a transport that carries only text.
   package static func appendBase64(_ data: [UInt8], into bytes: inout [UInt8]) {
     bytes.append(base64Mark)
     Base64.append(data, into: &bytes)
@@ -87,7 +88,7 @@ package struct EngineIOPacket: Equatable, Sendable {
   private static let base64Mark = UInt8(ascii: "b")
 }
 
-// What a peer of Engine.IO does wrong. Polling has no close codes: there the answer is 400.
+// Violations by an Engine.IO peer. Polling has no close codes: there the answer is 400.
 extension ProtocolViolation {
   package static var emptyPacket: Self { protocolError("empty packet") }
   package static var unknownPacketType: Self { protocolError("unknown packet type") }

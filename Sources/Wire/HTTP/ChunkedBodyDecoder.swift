@@ -1,9 +1,9 @@
 // Chunked bodies: RFC 9112, section 7.1.
 //
-// Sizes are hexadecimal digits and nothing else, lines end in CR LF and nothing else, extensions
-// are parsed (and ignored) so that they cannot hide a line end from one reader and show it to
-// another. Trailers are read with the rules of header fields and then dropped: nothing that comes
-// after the body can change what the head said.
+// Sizes are hexadecimal digits only, and lines end in CR LF only. Extensions are parsed (and
+// ignored), so that they cannot contain a line end that one reader sees and another does not.
+// Trailers are read with the rules of header fields and then dropped: nothing after the body can
+// change the meaning of the head.
 
 /// Reads a chunked body from bytes that arrive in pieces.
 package struct ChunkedBodyDecoder: Sendable {
@@ -13,7 +13,7 @@ package struct ChunkedBodyDecoder: Sendable {
     case data, dataReturn, dataLineFeed, trailers, complete
   }
 
-  /// The most digits a size may have: what fits 64 bits.
+  /// The most digits of a size: those that fit 64 bits.
   private static let digitCountLimit = 16
   private static let extensionBytesLimit = 256
   private static let trailerLimits = HTTPLimits(
@@ -40,13 +40,14 @@ package struct ChunkedBodyDecoder: Sendable {
     scanner = HTTPFieldScanner(at: 0, limits: ChunkedBodyDecoder.trailerLimits)
   }
 
-  /// Whether the body has been read to its end, trailers included.
+  /// Whether the whole body has been read, trailers included.
   package var isComplete: Bool { stage == .complete }
 
-  /// Reads on in `bytes`, which begin where the last call stopped; appends the data to `body`.
+  /// Continues with `bytes`, which begin where the last call stopped; appends the data to `body`.
   ///
-  /// Returns how many bytes belong to the body: all of them, until it is complete. A chunk that
-  /// would pass the limit is refused when its size is read (413), before any of it arrives.
+  /// Returns the number of bytes that belong to the body: all of them, until it is complete. A
+  /// chunk that would exceed the limit is refused when its size is read (413), before any of its
+  /// data arrives.
   package mutating func decode(
     _ bytes: borrowing Span<UInt8>, into body: inout [UInt8]
   ) throws(HTTPViolation) -> Int {
@@ -82,11 +83,11 @@ package struct ChunkedBodyDecoder: Sendable {
     return start + count
   }
 
-  // Trailers are kept only until their end is found, at most `trailerLimits.headBytes` of them.
+  // Trailers are kept only until their end is found, at most `trailerLimits.headBytes` bytes.
   private mutating func takeTrailers(
     _ bytes: borrowing Span<UInt8>, from start: Int
   ) throws(HTTPViolation) -> Int {
-    // Moved out and back, because the scanner may not be changed while a span of `self` is held.
+    // Moved out and back, because the scanner must not be mutated while a span of `self` is held.
     var section: [UInt8] = []
     swap(&section, &trailers)
     let held = section.count
@@ -101,8 +102,8 @@ package struct ChunkedBodyDecoder: Sendable {
     return start + count
   }
 
-  // Whoever sends one of these after the body hopes that somebody on the way obeys it
-  // (RFC 9110, section 6.5.1). Dropping it would be enough for us; the next hop is not us.
+  // A client that sends one of these fields after the body may aim at a proxy that obeys it (RFC
+  // 9110, section 6.5.1). Dropping the field protects only this server, so the message is refused.
   private func checkTrailer(
     _ field: HTTPField, in bytes: borrowing Span<UInt8>
   ) throws(HTTPViolation) {
@@ -149,7 +150,7 @@ package struct ChunkedBodyDecoder: Sendable {
       guard digitCount <= ChunkedBodyDecoder.digitCountLimit else {
         throw .malformed("chunk size too long")
       }
-      // Sixteen digits are 64 bits, so nothing is shifted out.
+      // Sixteen digits are 64 bits, so no bit is shifted out.
       size = size << 4 | UInt64(value)
       return
     }
@@ -157,7 +158,7 @@ package struct ChunkedBodyDecoder: Sendable {
     try endSizeOrExtension(byte)
   }
 
-  // What may follow a size, or an extension that is complete.
+  // Accepts the byte after a size or a complete extension: CR or ";".
   private mutating func endSizeOrExtension(_ byte: UInt8) throws(HTTPViolation) {
     switch byte {
     // guard: chunk-size-ends-with-crlf
@@ -168,7 +169,7 @@ package struct ChunkedBodyDecoder: Sendable {
   }
 
   // *( ";" name [ "=" ( token / quoted-string ) ] ), without the white space that RFC 9112 calls
-  // bad: nobody sends it, and readers differ on it.
+  // bad: clients do not send it, and readers differ on it.
   private mutating func acceptExtension(_ byte: UInt8) throws(HTTPViolation) {
     switch stage {
     case .extensionName where HTTPCharacter.isToken(byte):
@@ -203,7 +204,8 @@ package struct ChunkedBodyDecoder: Sendable {
       stage = .trailers
       return
     }
-    // The size is compared before it becomes an Int, so that it fits one.
+    // The size is compared before it is converted to an Int, so that the conversion cannot
+    // overflow.
     // guard: chunk-sum-limit
     // guard: chunk-size-fits-int
     guard size <= UInt64(max(0, bodyBytesLimit - bodyByteCount)) else {

@@ -1,16 +1,16 @@
-// In which coding a client takes an answer: RFC 9110, sections 8.4.1 and 12.5.3.
+// The content coding that a client accepts: RFC 9110, sections 8.4.1 and 12.5.3.
 //
-// For answers that there are in two forms, plain and made smaller by gzip. Whoever says nothing is
-// sent the plain one, although it may be sent any: programs that do not say so rarely inflate.
+// For answers that exist in two forms, plain and gzip. A client without Accept-Encoding gets the
+// plain form, although any coding would be allowed: such programs rarely inflate.
 
 /// The form in which the bytes of an answer are sent.
 package enum ContentCoding: Sendable {
   case identity, gzip
 
-  /// The better of the two for a client whose Accept-Encoding fields have these values.
+  /// The better coding for a client that sends these values of Accept-Encoding.
   ///
-  /// Nil when it takes neither. An element that is malformed says nothing. Linear in the length of
-  /// the values.
+  /// Nil if the client accepts neither. A malformed element is ignored. Linear in the length of the
+  /// values.
   package static func preferred(in values: [String]) -> ContentCoding? {
     guard !values.isEmpty else { return .identity }
     var weights = Weights()
@@ -18,12 +18,12 @@ package enum ContentCoding: Sendable {
     let gzip = weights.gzip ?? weights.others ?? 0
     // guard: coding-of-weight-zero
     if gzip > 0, gzip >= weights.identity ?? 0 { return .gzip }
-    // Plain is taken by whoever has not ruled it out, by name or with all that it does not name.
+    // Plain is acceptable unless the client excludes it, by name or with "*".
     let isPlainRefused = (weights.identity ?? weights.others) == 0
     return isPlainRefused ? nil : .identity
   }
 
-  /// What a client says of each coding, in thousandths; nil where it says nothing.
+  /// A client's weight for each coding, in thousandths; nil if the client does not name it.
   private struct Weights {
     var gzip: Int?
     var identity: Int?
@@ -40,7 +40,7 @@ package enum ContentCoding: Sendable {
       }
     }
 
-    /// What is said first of a coding counts.
+    /// Takes one element of the list; the first weight for a coding counts.
     private mutating func takeElement(_ bytes: borrowing Span<UInt8>, _ range: Range<Int>) {
       var end = range.lowerBound
       while end < range.upperBound, bytes[end] != HTTPCharacter.semicolon { end += 1 }
@@ -67,7 +67,7 @@ package enum ContentCoding: Sendable {
       var weight = 0
       for place in 0..<4 {
         let index = place == 0 ? first : first + 1 + place
-        // What is not written is nought.
+        // A digit that is not written is zero.
         let byte = index < range.upperBound ? bytes[index] : 0x30
         guard HTTPCharacter.isDigit(byte) else { return nil }
         weight = weight * 10 + Int(byte & 0x0F)

@@ -1,12 +1,12 @@
-// Whether a client has the answer already: RFC 9110, sections 8.8.3 and 13.1.2.
+// Checks whether a client already has the answer: RFC 9110, sections 8.8.3 and 13.1.2.
 
-/// What stands for one form of one answer.
+/// The tag of one representation of one answer.
 package enum EntityTag {
-  /// Whether If-None-Match fields with these values name the tag `opaque`, or any tag.
+  /// Whether If-None-Match fields with these values match the tag `opaque`, or any tag.
   ///
-  /// `opaque` comes without its quotes. Compared as weak tags are, as this field asks. False from
-  /// the first thing on that is malformed: then the answer is sent once more. Linear in the length
-  /// of the values.
+  /// `opaque` comes without its quotes. The comparison is the weak one, as this field requires.
+  /// Tags after a malformed part of a value are ignored: at worst the answer is sent again. Linear
+  /// in the length of the values.
   package static func isNamed(_ opaque: String, in values: [String]) -> Bool {
     if values == ["*"] { return true }
     for value in values {
@@ -19,7 +19,7 @@ package enum EntityTag {
     return false
   }
 
-  /// What is between the next tag's quotes; a tag may have commas in it.
+  /// The range between the next tag's quotes; a tag may contain commas.
   private static func next(_ bytes: borrowing Span<UInt8>, _ position: inout Int) -> Range<Int>? {
     while position < bytes.count,
       bytes[position] == HTTPCharacter.comma || HTTPCharacter.isWhiteSpace(bytes[position])

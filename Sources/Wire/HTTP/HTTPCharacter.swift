@@ -1,4 +1,4 @@
-// The character classes of RFC 9110 and RFC 3986 that the parsers ask about.
+// The character classes of RFC 9110 and RFC 3986 that the parsers use.
 //
 // Each is a comparison or a bit of a constant word: no table in memory, nothing to initialise.
 
@@ -15,21 +15,23 @@ enum HTTPCharacter {
   static let semicolon: UInt8 = 0x3B
   static let question: UInt8 = 0x3F
 
-  /// What a token is made of (RFC 9110, section 5.6.2): method and field names.
+  /// Whether the byte may be in a token (RFC 9110, section 5.6.2): method and field names.
   @inline(__always) static func isToken(_ byte: UInt8) -> Bool {
-    // One bit a character: "!#$%&'*+-." and the digits below 64, the letters and "^_`|~" above.
+    // One bit per character: "!#$%&'*+-." and the digits below 64, the letters and "^_`|~" above.
     let members: UInt64 = byte < 64 ? 0x03FF_6CFA_0000_0000 : 0x57FF_FFFF_C7FF_FFFE
     // guard: token-is-ascii
     return byte < 128 && members >> UInt64(byte & 63) & 1 == 1
   }
 
-  /// What a field value is made of (RFC 9110, section 5.5): all but controls; tab is allowed.
+  /// Whether the byte may be in a field value (RFC 9110, section 5.5): all but controls; tab is
+  /// allowed.
   @inline(__always) static func isFieldValue(_ byte: UInt8) -> Bool {
     // guard: field-value-has-no-controls
     byte >= 0x20 && byte != 0x7F || byte == tab
   }
 
-  /// What a request target may hold: visible ASCII, without a fragment.
+  /// Whether the byte may be in a request target: visible ASCII without "#", which begins a
+  /// fragment.
   @inline(__always) static func isTarget(_ byte: UInt8) -> Bool {
     // guard: target-is-visible-ascii
     byte > 0x20 && byte < 0x7F && byte != 0x23
@@ -57,10 +59,10 @@ enum HTTPCharacter {
     byte &- 0x41 < 26 ? byte | 0x20 : byte
   }
 
-  /// What a host without brackets is made of (RFC 3986, section 3.2.2), escapes aside.
+  /// Whether the byte may be in a host without brackets (RFC 3986, section 3.2.2), escapes aside.
   ///
-  /// The comma is left out although the grammar has it: a proxy that folds two Host fields into
-  /// one joins them with it.
+  /// The comma is excluded although the grammar has it: a proxy that merges two Host fields into
+  /// one joins them with a comma.
   static func isRegisteredName(_ byte: UInt8) -> Bool {
     switch byte {
     case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true

@@ -1,7 +1,7 @@
 // The Date field: RFC 9110, section 5.6.7.
 //
-// A server with a clock must send one (section 6.6.1). The caller has the clock, and writes the
-// text once a second rather than once a response.
+// A server with a clock must send one (section 6.6.1). The caller has the clock, and makes the text
+// once per second rather than once per response.
 
 /// Points in time as HTTP writes them.
 package enum HTTPDate {
@@ -12,12 +12,13 @@ package enum HTTPDate {
 
   /// The time as `Sun, 06 Nov 1994 08:49:37 GMT`.
   ///
-  /// A time outside the years 0000 to 9999 is written as the nearest inside.
+  /// A time outside the years 0000 to 9999 is written as the nearest one inside.
   package static func string(seconds: Int64) -> String {
     let earliest = RFC3339.earliestMilliseconds / 1_000
     let latest = RFC3339.latestMilliseconds / 1_000
     let seconds = min(max(seconds, earliest), latest)
-    // The calendar is RFC 3339's: "1994-11-06T08:49:37.000Z" has every part in its place.
+    // `RFC3339` does the calendar arithmetic: in "1994-11-06T08:49:37.000Z" every part has a fixed
+    // position.
     var digits: [UInt8] = []
     RFC3339.append(milliseconds: seconds * 1_000, into: &digits)
     let dayOf1970 = seconds / 86_400 - (seconds % 86_400 < 0 ? 1 : 0)

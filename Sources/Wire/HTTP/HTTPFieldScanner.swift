@@ -1,12 +1,12 @@
 // Header fields, read line by line as they arrive: RFC 9112, section 5.
 //
-// One scanner for the three places that have fields: request heads, response heads, trailers. It
-// keeps offsets into bytes that the caller holds, and remembers how far it has looked, so that a
-// head which arrives a byte at a time costs one pass in all. What RFC 9112 lets a recipient
-// repair (line folding, bare LF, white space before the colon) is refused: each repair is a
-// reading that the proxy in front of us may not share.
+// One scanner for the three kinds of field sections: request heads, response heads, trailers. It
+// keeps offsets into bytes that the caller holds, and remembers how far it has scanned, so a head
+// that arrives byte by byte costs one pass in total. It refuses line folding, bare LF and white
+// space before the colon, which RFC 9112 lets a recipient repair: a proxy in front of the server
+// may interpret the repaired text differently.
 
-/// Where one field lies in the bytes of its head.
+/// The position of one field in the bytes of its head.
 struct HTTPField: Sendable {
   var nameStart: UInt32
   var nameEnd: UInt32
@@ -18,7 +18,7 @@ struct HTTPField: Sendable {
   var value: Range<Int> { Int(valueStart)..<Int(valueEnd) }
 }
 
-/// The state of a field section that is being read.
+/// The state of a field section in progress.
 ///
 /// Invariant: `position` never decreases, and every offset in `fields` is at or below it.
 struct HTTPFieldScanner: Sendable {
@@ -38,12 +38,12 @@ struct HTTPFieldScanner: Sendable {
     self.limits = limits
   }
 
-  /// Reads on; true once the empty line that ends the section was read.
+  /// Continues the scan; true once it has read the empty line that ends the section.
   ///
-  /// `position` is then the first byte after it. `bytes` must be those of the call before, and
-  /// more.
+  /// `position` is then the first byte after it. `bytes` must begin with those of the previous
+  /// call.
   mutating func scan(_ bytes: borrowing Span<UInt8>) throws(HTTPViolation) -> Bool {
-    // Offsets are kept in 32 bits, and no byte past the limit is looked at.
+    // Offsets are kept in 32 bits, and no byte past the limit is read.
     let end = min(bytes.count, limits.headBytes, Int(Int32.max))
     while position < end {
       switch stage {
@@ -128,8 +128,8 @@ struct HTTPFieldScanner: Sendable {
       throw .malformed("invalid character in header value")
     }
     position = index + 1
-    // The value ends before the white space at its end. Trailing white space is walked once, here
-    // at the line's end, never again for each byte that arrives.
+    // The value excludes trailing white space. It is skipped once, here at the line's end, and not
+    // for each byte that arrives.
     while index > start, HTTPCharacter.isWhiteSpace(bytes[index - 1]) { index -= 1 }
     current.valueEnd = UInt32(index)
     stage = .lineFeed

@@ -1,7 +1,7 @@
-// The header fields of a message that has been read: one copy of its head and where things lie.
+// The header fields of a parsed message: one copy of its head, and the fields' offsets.
 //
-// Text is made only when somebody asks for it. A head costs two allocations, the bytes and the
-// offsets, however many fields it has; most fields are never looked at.
+// Strings are made on demand only. A head costs two allocations, the bytes and the offsets, however
+// many fields it has; most fields are never read.
 
 /// The fields of one message head, in their order.
 package struct HTTPFields: Sendable {
@@ -17,8 +17,8 @@ package struct HTTPFields: Sendable {
 
   /// The first value of a field.
   ///
-  /// `name` is lower case. Bytes that are not UTF-8 come out as U+FFFD: a caller to whom the
-  /// difference matters asks for the bytes.
+  /// `name` is lower case. Bytes that are not UTF-8 become U+FFFD: a caller that must distinguish
+  /// them uses `valueBytes(of:)`.
   package func value(of name: String) -> String? {
     guard let range = range(of: name) else { return nil }
     return text(range)
@@ -37,7 +37,7 @@ package struct HTTPFields: Sendable {
     return values
   }
 
-  /// Whether a field that is a list of tokens has this one, in any of its lines.
+  /// Whether a field that is a list of tokens contains this one, in any of its lines.
   ///
   /// Letters match in either case (RFC 9110, section 7.6.1). Linear in the length of the values.
   package func hasToken(_ token: String, in name: String) -> Bool {
@@ -60,7 +60,7 @@ package struct HTTPFields: Sendable {
     HTTPFields.matches(bytes.span, field.name, name)
   }
 
-  /// Whether the bytes are this text, letters in either case; `text` is lower case.
+  /// Whether the bytes equal this text, ignoring case; `text` is lower case.
   static func matches(_ bytes: borrowing Span<UInt8>, _ range: Range<Int>, _ text: String) -> Bool {
     let expected = text.utf8.span
     guard range.count == expected.count else { return false }
@@ -71,7 +71,7 @@ package struct HTTPFields: Sendable {
     return true
   }
 
-  /// Whether a comma-separated list has this element; `token` is lower case.
+  /// Whether a comma-separated list contains this element; `token` is lower case.
   static func hasToken(
     _ token: String, in bytes: borrowing Span<UInt8>, _ range: Range<Int>
   ) -> Bool {

@@ -1,10 +1,10 @@
-// Where a message ends: RFC 9112, section 6.
+// The framing of a message: RFC 9112, section 6.
 //
-// Two readers that disagree about this are how requests are smuggled, so anything that can be
-// read in two ways is refused: a Content-Length that is not one plain number, given once; any
-// transfer coding but a single "chunked"; both at once.
+// Request smuggling needs two readers that disagree about where a message ends. So every ambiguous
+// framing is refused: a Content-Length that is not one plain number, given once; any transfer
+// coding but a single "chunked"; both at once.
 
-/// What the fields of a head say about the message's body and its connection.
+/// The fields of a head that concern the message's body and its connection.
 struct HTTPFraming {
   private(set) var contentLength: Int?
   private(set) var isChunked = false
@@ -19,7 +19,7 @@ struct HTTPFraming {
     _ fields: [HTTPField], in bytes: borrowing Span<UInt8>, minorVersion: Int
   ) throws(HTTPViolation) {
     for field in fields {
-      // The length of the name decides almost always; only a handful is compared.
+      // The name's length alone rules out almost every field; few names are compared.
       switch field.nameCount {
       case 4 where HTTPFields.matches(bytes, field.name, "host"):
         guard host == nil else { throw .malformed("more than one Host") }
@@ -30,7 +30,8 @@ struct HTTPFraming {
         if HTTPFields.hasToken("close", in: bytes, field.value) { closesConnection = true }
         if HTTPFields.hasToken("keep-alive", in: bytes, field.value) { keepsConnection = true }
       case 14 where HTTPFields.matches(bytes, field.name, "content-length"):
-        // Also a second one that agrees: RFC 9110 allows refusing it, and no client sends it.
+        // A second one is refused even if it is equal: RFC 9110 allows that, and no client sends
+        // it.
         guard contentLength == nil else { throw .malformed("more than one Content-Length") }
         contentLength = try HTTPFraming.length(field.value, in: bytes)
       case 17 where HTTPFields.matches(bytes, field.name, "transfer-encoding"):
@@ -45,20 +46,21 @@ struct HTTPFraming {
     }
   }
 
-  // The order matters: a message with two framings is malformed whatever the coding is, and only
-  // one sound coding, in a version that has them, can be merely unsupported.
+  // The order of the checks matters: a message with two framings is malformed whatever the coding
+  // is. Only a single well-formed coding, in a version that has codings, is merely unsupported
+  // (501).
   private mutating func acceptTransferCoding(
     _ value: Range<Int>, in bytes: borrowing Span<UInt8>, minorVersion: Int
   ) throws(HTTPViolation) {
     guard contentLength == nil else {
       throw .malformed("Content-Length together with Transfer-Encoding")
     }
-    // HTTP/1.0 has no transfer codings, so a hop that speaks it has not understood this one.
+    // HTTP/1.0 has no transfer codings, so an HTTP/1.0 hop has not interpreted this one.
     guard minorVersion > 0 else { throw .malformed("Transfer-Encoding in HTTP/1.0") }
     isChunked = HTTPFields.matches(bytes, value, "chunked")
     if isChunked { return }
-    // A list has an end that must be "chunked" and may hide one that is not; parameters and
-    // quotes are read differently by everyone.
+    // A list must end with "chunked", but may contain other codings; and implementations differ in
+    // reading parameters and quotes. So only a single token is accepted here.
     var isOneToken = !value.isEmpty
     for index in value where !HTTPCharacter.isToken(bytes[index]) { isOneToken = false }
     guard isOneToken else { throw .malformed("Transfer-Encoding is not one coding") }
@@ -73,9 +75,9 @@ struct HTTPFraming {
     }
   }
 
-  /// The number that a Content-Length is; one past what an Int holds is refused.
+  /// The number in a Content-Length; one that does not fit an Int is refused.
   ///
-  /// A leading zero is refused as well: some readers take it for octal.
+  /// A leading zero is refused as well: some readers interpret it as octal.
   static func length(
     _ range: Range<Int>, in bytes: borrowing Span<UInt8>
   ) throws(HTTPViolation) -> Int {

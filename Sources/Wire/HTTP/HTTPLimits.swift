@@ -1,7 +1,7 @@
-// How large a message head may be. Every number is enforced while the bytes arrive, also inside a
-// line that never ends, so a peer cannot make a connection hold more than `headBytes`.
+// The limits on a message head. Every limit is enforced while the bytes arrive, even inside a line
+// that never ends, so a peer cannot make a connection hold more than `headBytes`.
 
-/// The sizes past which a message head is refused.
+/// The largest sizes of a message head that are accepted.
 ///
 /// A value at a limit is accepted; the first byte past it is a violation.
 package struct HTTPLimits: Sendable {
@@ -9,13 +9,13 @@ package struct HTTPLimits: Sendable {
   package var headBytes: Int
   /// The request target: 414 past it.
   ///
-  /// A token in the query may be 8 KiB long, and a path stands before it.
+  /// A token in the query may be 8 KiB long, and a path precedes it.
   package var targetBytes: Int
   /// The number of header fields: 431 past it.
   package var fieldCount: Int
   /// One field's name: 431 past it.
   package var fieldNameBytes: Int
-  /// One field's value, white space before it left out: 431 past it.
+  /// One field's value, without the white space before it: 431 past it.
   package var fieldValueBytes: Int
 
   package init(

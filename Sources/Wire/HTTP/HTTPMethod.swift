@@ -1,6 +1,6 @@
 // Request methods: RFC 9110, section 9, and PATCH of RFC 5789.
 
-/// A request method; one that is not known by name is `other`.
+/// A request method; an unknown one is `other`.
 package enum HTTPMethod: UInt8, Sendable, CaseIterable {
   case get, head, post, put, delete, options, patch, trace, connect, other
 
@@ -22,8 +22,8 @@ package enum HTTPMethod: UInt8, Sendable, CaseIterable {
 
   /// The method that these bytes name.
   ///
-  /// Names are case-sensitive, so "get" is `other`. Every known name fits a word, so that one
-  /// comparison of words decides instead of ten comparisons of text.
+  /// Names are case-sensitive, so "get" is `other`. Every known name fits a 64-bit word, so one
+  /// switch over a word replaces ten comparisons of text.
   init(_ bytes: borrowing Span<UInt8>, in range: Range<Int>) {
     guard range.count <= 7 else {
       self = .other

@@ -1,4 +1,4 @@
-// A request head that was read and found sound: RFC 9112, sections 3 and 5.
+// A parsed and checked request head: RFC 9112, sections 3 and 5.
 
 /// The head of one request.
 ///
@@ -6,7 +6,7 @@
 /// unambiguous, the target is visible ASCII, names are tokens and values hold no controls.
 package struct HTTPRequestHead: Sendable {
   package let method: HTTPMethod
-  /// 0 or 1; a later HTTP/1 version is answered as 1.
+  /// 0 or 1; a later HTTP/1 version is treated as 1.
   package let minorVersion: Int
   /// The size of the head on the wire, with the empty line that ends it.
   package let byteCount: Int
@@ -49,12 +49,12 @@ package struct HTTPRequestHead: Sendable {
   /// It begins with "/", or is "*".
   package var path: String { target.path.isEmpty ? "/" : fields.text(target.path) }
 
-  /// What follows the first "?", as it was sent.
+  /// The part after the first "?", as it was sent.
   package var query: String? { target.query.map { fields.text($0) } }
 
   /// The host that the request is for.
   ///
-  /// That of the Host field, which an absolute target cannot contradict; nil only in HTTP/1.0.
+  /// It comes from the Host field, which an absolute target must match; nil only in HTTP/1.0.
   package var host: String? { hostRange.map { fields.text($0) } }
 
   /// Whether a body follows the head.

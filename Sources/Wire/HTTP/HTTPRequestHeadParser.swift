@@ -1,20 +1,20 @@
 // Request heads, byte by byte: RFC 9112, sections 2 to 6.
 //
-// A peer may send a head a byte at a time, so the parser remembers how far it has looked and never
-// looks twice. It refuses at the first byte that cannot belong to a sound head: a head that will
-// be too large is refused when its limit is passed, not when (or if) its last line arrives.
+// A peer may send a head byte by byte, so the parser remembers how far it has read and reads no
+// byte twice. It refuses at the first byte that cannot belong to a valid head: a head that is too
+// large is refused when it passes the limit, not when (or if) its last line arrives.
 
 /// Reads one request head from bytes that arrive in pieces.
 ///
-/// After a head or a violation, `reset()` before the next request. A parser that has refused a
-/// head refuses whatever else it is given.
+/// After a head or a violation, call `reset()` before the next request. A parser that has refused a
+/// head refuses all further input.
 package struct HTTPRequestHeadParser: Sendable {
   private enum Stage: UInt8 { case start, emptyLine, method, target, version, fields }
 
   private let limits: HTTPLimits
   private var stage = Stage.start
   private var position = 0
-  /// Where the part of the request line that is being read began.
+  /// The start of the current part of the request line.
   private var partStart = 0
   private var method = HTTPMethod.other
   private var methodRange = 0..<0
@@ -23,7 +23,7 @@ package struct HTTPRequestHeadParser: Sendable {
   private var scanner: HTTPFieldScanner
   private var violation: HTTPViolation?
 
-  /// The longest method that is read to its end; every known one is far shorter.
+  /// The longest method that is accepted; every known one is far shorter.
   private static let methodBytesLimit = 32
 
   package init(limits: HTTPLimits = HTTPLimits()) {
@@ -36,10 +36,10 @@ package struct HTTPRequestHeadParser: Sendable {
     self = HTTPRequestHeadParser(limits: limits)
   }
 
-  /// Reads on in `bytes`: everything received since the first byte of this request.
+  /// Continues with `bytes`: everything received since the first byte of this request.
   ///
-  /// Nil while the head is incomplete. Bytes after the head are not looked at. Never traps,
-  /// whatever the bytes are; each byte is looked at once over all calls.
+  /// Nil while the head is incomplete. Bytes after the head are not read. Never traps, whatever the
+  /// bytes are; over all calls each byte is read once.
   package mutating func parse(
     _ bytes: borrowing Span<UInt8>
   ) throws(HTTPViolation) -> HTTPRequestHead? {
@@ -73,7 +73,7 @@ package struct HTTPRequestHeadParser: Sendable {
       framing: framing, target: target, fields: HTTPFields(bytes: copy, fields: scanner.fields))
   }
 
-  // Returns true once the line was read to its end.
+  // Returns true once the whole line is read.
   private mutating func scanRequestLine(
     _ bytes: borrowing Span<UInt8>
   ) throws(HTTPViolation) -> Bool {
@@ -82,8 +82,8 @@ package struct HTTPRequestHeadParser: Sendable {
       let byte = bytes[position]
       switch stage {
       case .start:
-        // One empty line may stand before a request (RFC 9112, section 2.2): old clients send one
-        // after a body. A second one is somebody trying something.
+        // One empty line may precede a request (RFC 9112, section 2.2): old clients send one after
+        // a body. A second one is refused as suspicious.
         if byte == HTTPCharacter.carriageReturn {
           stage = .emptyLine
           position += 1
@@ -151,7 +151,7 @@ package struct HTTPRequestHeadParser: Sendable {
     stage = .version
   }
 
-  // Takes one byte of "HTTP/1.x" and the line's end. Returns true after the last.
+  // Takes one byte of "HTTP/1.x" and the line's end. Returns true after the last byte.
   private mutating func scanVersion(_ byte: UInt8) throws(HTTPViolation) -> Bool {
     let isExpected: Bool
     switch position - partStart {

@@ -1,15 +1,15 @@
 // Responses: RFC 9112, sections 4 and 6; RFC 9110, section 15.
 //
-// Whatever is put into a response, exactly one response comes out: names and values are made safe
-// here, at the last moment, and not trusted to have been checked where they came from. A header
-// that splits in two is an injection; one that arrives with a space in it is a bug report.
+// Whatever the fields contain, the output is exactly one response: names and values are sanitised
+// here, at the last moment, and not assumed to be checked by the caller. A header that splits in
+// two is an injection; one that arrives with a space in it is only a bug report.
 
 /// A complete response with its body.
 package struct HTTPResponse: Sendable {
   package var status: UInt16
   package var body: [UInt8]
   package var contentType: String?
-  /// Further fields; those that frame the message are written by `write` and ignored here.
+  /// Further fields; `write` itself writes those that frame the message, so they are ignored here.
   package var fields: [(String, String)] = []
 
   package init(status: UInt16, body: [UInt8] = [], contentType: String? = nil) {
@@ -18,19 +18,20 @@ package struct HTTPResponse: Sendable {
     self.contentType = contentType
   }
 
-  /// The response to a request that broke the protocol; the caller closes after it.
+  /// The response to a request that violates the protocol; the caller closes after it.
   package init(_ violation: HTTPViolation) {
     self.init(status: violation.status)
   }
 
-  /// Appends the response as it goes on the wire.
+  /// Appends the response in its wire format.
   ///
-  /// `isHead` leaves the body out but not its length. A client of HTTP/1.0 (`minorVersion` 0) is
-  /// told that the connection is kept; one of HTTP/1.1 only that it is not.
+  /// `isHead` omits the body but not its length. An HTTP/1.0 client (`minorVersion` 0) gets
+  /// `Connection: keep-alive` if the connection is kept; every client gets `Connection: close` if
+  /// it is not.
   package func write(
     keepsAlive: Bool, isHead: Bool = false, minorVersion: Int = 1, into output: inout [UInt8]
   ) {
-    // RFC 9110, section 8.6 and 15.4.5: these never have a body, and no length that says so.
+    // RFC 9110, section 8.6 and 15.4.5: these have neither a body nor a Content-Length.
     let hasBody = status >= 200 && status != 204 && status != 304
     output.reserveCapacity(output.count + 192 + (hasBody && !isHead ? body.count : 0))
     output.appendText("HTTP/1.1 ")
@@ -55,9 +56,9 @@ package struct HTTPResponse: Sendable {
     if hasBody, !isHead { output.append(contentsOf: body) }
   }
 
-  /// Appends one field, made safe: for responses that are written by hand.
+  /// Appends one field, sanitised: for responses that are written by hand.
   ///
-  /// A name that is not a token makes the field disappear. In the value, every control becomes a
+  /// A field with a name that is not a token is dropped. In the value, every control becomes a
   /// space, line ends above all.
   package static func appendField(_ name: String, _ value: String, into output: inout [UInt8]) {
     // guard: response-name-is-token
@@ -75,7 +76,7 @@ package struct HTTPResponse: Sendable {
 
   /// Appends the status and its reason phrase, with the line's end.
   package static func appendStatus(_ status: UInt16, into output: inout [UInt8]) {
-    // The grammar has three digits; any other number can only be a mistake of ours.
+    // The grammar requires three digits; any other number is a bug of the server.
     let status = (100...599).contains(status) ? status : 500
     output.appendDecimal(status)
     output.append(HTTPCharacter.space)

@@ -1,7 +1,7 @@
-// Response heads, as a client reads them: RFC 9112, section 4.
+// Response heads, for clients: RFC 9112, section 4.
 //
-// For the command's own client. As strict as the request side, so that our own tools notice when
-// the server writes something that another client would stumble over.
+// For the command's own client. As strict as the request side, so that our own tools detect server
+// output that another client would reject.
 
 /// The head of one response.
 package struct HTTPResponseHead: Sendable {
@@ -41,7 +41,7 @@ package struct HTTPResponseHeadParser: Sendable {
     self = HTTPResponseHeadParser(limits: limits)
   }
 
-  /// Reads on in `bytes`: everything received since the first byte of this response.
+  /// Continues with `bytes`: everything received since the first byte of this response.
   ///
   /// Nil while the head is incomplete.
   package mutating func parse(
@@ -71,7 +71,7 @@ package struct HTTPResponseHeadParser: Sendable {
       fields: HTTPFields(bytes: copy, fields: scanner.fields))
   }
 
-  // Returns true once the line was read to its end.
+  // Returns true once the whole line is read.
   private mutating func scanStatusLine(
     _ bytes: borrowing Span<UInt8>
   ) throws(HTTPViolation) -> Bool {
@@ -93,8 +93,8 @@ package struct HTTPResponseHeadParser: Sendable {
     return false
   }
 
-  // Whether the byte may stand at `position` of "HTTP/1.1 200 OK" and the line's end. A server
-  // that leaves out the reason often leaves out the space before it too.
+  // Whether the byte is valid at `position` of "HTTP/1.1 200 OK" and the line's end. A server that
+  // omits the reason often omits the space before it too.
   private mutating func accept(_ byte: UInt8, isAfterReturn: Bool) -> Bool {
     switch position {
     case 0..<7:
@@ -105,7 +105,7 @@ package struct HTTPResponseHeadParser: Sendable {
     case 8:
       return byte == HTTPCharacter.space
     case 9...11:
-      // Three digits, so that the number cannot outgrow its type.
+      // Three digits, so that the number cannot overflow its type.
       guard HTTPCharacter.isDigit(byte) else { return false }
       status = status * 10 + UInt16(byte &- 0x30)
       return true

@@ -1,17 +1,17 @@
 // Request targets: RFC 9112, section 3.2.
 
-/// Where the parts of a request target lie in the head's bytes.
+/// The ranges of a request target's parts in the head's bytes.
 struct HTTPTarget: Sendable {
-  /// Empty where an absolute target has no path, which means "/".
+  /// Empty if an absolute target has no path, which means "/".
   private(set) var path: Range<Int>
   private(set) var query: Range<Int>?
   /// The host and port of an absolute target.
   private(set) var authority: Range<Int>?
 
-  /// Takes a target apart; its characters were checked before.
+  /// Splits a target into its parts; its characters are already checked.
   ///
-  /// The form must be one that the method allows: "*" is for OPTIONS alone, a bare authority for
-  /// CONNECT alone, which has nothing else.
+  /// The form must be one that the method allows: "*" is for OPTIONS only, a bare authority is for
+  /// CONNECT only, and CONNECT has no other form.
   init(
     _ range: Range<Int>, in bytes: borrowing Span<UInt8>, method: HTTPMethod
   ) throws(HTTPViolation) {
@@ -64,9 +64,9 @@ struct HTTPTarget: Sendable {
 
   /// Checks the Host field, which must name the host that an absolute target names.
   ///
-  /// RFC 9112 would have the target win (section 3.2.2), but a client must send the two alike
-  /// (section 3.2): where they differ, some proxy has routed by the one and we would answer for
-  /// the other.
+  /// By RFC 9112 the target takes precedence (section 3.2.2), but a client must send the same host
+  /// in both (section 3.2): if they differ, a proxy may have routed by one while the server would
+  /// answer for the other.
   func checkAgreement(
     withHost host: Range<Int>, in bytes: borrowing Span<UInt8>
   ) throws(HTTPViolation) {
@@ -82,8 +82,8 @@ struct HTTPTarget: Sendable {
 
   /// Checks a host with an optional port: RFC 3986, section 3.2.
   ///
-  /// User information, an empty host, and whatever else could be read as the start of a path or
-  /// of a second host are refused. CONNECT has no default port, so it requires one.
+  /// User information, an empty host, and anything else that could be read as the start of a path
+  /// or of a second host are refused. CONNECT has no default port, so it requires one.
   static func checkHost(
     _ range: Range<Int>, in bytes: borrowing Span<UInt8>, requiresPort: Bool = false
   ) throws(HTTPViolation) {
@@ -115,7 +115,7 @@ struct HTTPTarget: Sendable {
     guard range.count > 1 || !isRequired else { throw .malformed("no port") }
     guard let colon = range.first else { return }
     guard bytes[colon] == HTTPCharacter.colon else { throw .malformed("invalid host") }
-    // The grammar lets a port be empty. Five digits are all that a port can have.
+    // The grammar allows an empty port. A port has at most five digits.
     let port = colon + 1..<range.upperBound
     guard port.count <= 5 else { throw .malformed("invalid port") }
     var number = 0
@@ -126,8 +126,8 @@ struct HTTPTarget: Sendable {
     guard number <= 65_535 else { throw .malformed("invalid port") }
   }
 
-  // The characters of an IPv6 or later address; that they make one is not checked, because
-  // nothing here connects to it.
+  // Checks the characters of an IPv6 or later address, but not that they form one, because nothing
+  // here connects to it.
   private static func literalEnd(
     _ range: Range<Int>, in bytes: borrowing Span<UInt8>
   ) throws(HTTPViolation) -> Int {

@@ -1,7 +1,7 @@
-// What a peer did wrong in HTTP, with the status that tells it so.
+// HTTP violations by a peer, with the status of the answer.
 //
-// After any of these the two sides may disagree about where the message ends. Going on would be
-// request smuggling (RFC 9112, section 11.2), so the caller answers and closes, always.
+// After any of these the two sides may disagree about where the message ends. Continuing would
+// allow request smuggling (RFC 9112, section 11.2), so the caller always answers and closes.
 
 /// A message that is refused: the caller answers with `status` and closes the connection.
 package struct HTTPViolation: Error, Equatable {

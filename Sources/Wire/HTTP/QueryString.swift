@@ -1,16 +1,16 @@
-// The query of a request: `application/x-www-form-urlencoded`, read strictly.
+// The query of a request: `application/x-www-form-urlencoded`, parsed strictly.
 
 /// The names and values of a query.
 ///
-/// At most 64 pairs, found by walking them, so that no choice of names makes a lookup slow. A name
-/// that is given twice is refused: a proxy that takes the other one would see another request.
+/// At most 64 pairs, searched linearly, so no choice of names makes a lookup slow. A duplicate name
+/// is refused: a proxy that takes the other value would see a different request.
 package struct QueryString: Sendable {
   private var pairs: [(name: String, value: String)] = []
 
   /// The most pairs a query may have, empty ones included.
   package static let pairCountLimit = 64
 
-  /// Reads what follows the "?" of a target.
+  /// Parses the part of a target after the "?".
   package init(_ raw: String) throws(HTTPViolation) {
     let bytes = raw.utf8.span
     guard !bytes.isEmpty else { return }
@@ -48,7 +48,7 @@ package struct QueryString: Sendable {
 
   package var count: Int { pairs.count }
 
-  /// The value of a name; empty where it was given without one.
+  /// The value of a name; empty if it was given without a value.
   package subscript(name: String) -> String? {
     for pair in pairs where pair.name == name { return pair.value }
     return nil

@@ -1,10 +1,10 @@
-// From a method and a path to what answers them.
+// The router: maps a method and a path to a route.
 
-/// What a router has for a request.
+/// The router's result for a request.
 package enum RouteMatch<Route> {
-  /// The route, and what its parameters stand for in this path, decoded, in the pattern's order.
+  /// The route, and the values of its parameters in this path, decoded, in the pattern's order.
   case found(Route, parameters: [String])
-  /// The path exists, with these methods: the value of an Allow field, in alphabetical order.
+  /// The path exists with other methods: the value of an Allow field, in alphabetical order.
   case methodNotAllowed(allow: String)
   case notFound
 }
@@ -14,19 +14,19 @@ extension RouteMatch: Equatable where Route: Equatable {}
 
 /// A tree of path segments.
 ///
-/// A pattern is literal segments and parameters: "/users/:id/online". A literal wins over a
-/// parameter, segment by segment from the left; where the literal leads nowhere for this method
-/// the parameter is tried, and at last what stands for all the rest: "/files/*" is every path below
-/// "/files/", which becomes the last parameter, slashes and all. A request for HEAD is answered by
-/// the route for GET where it has none of its own. Paths are compared as they were sent: a literal
-/// with escapes in it is not found, and neither is a path with an empty segment, but for one in
-/// such a rest. Matching a path without parameters allocates nothing; every node of the tree is
-/// visited at most once, whatever the path.
+/// A pattern consists of literal segments and parameters: "/users/:id/online". A literal takes
+/// precedence over a parameter, segment by segment from the left. If the literal has no route for
+/// this method, the parameter is tried, and last the wildcard: "/files/*" matches every path below
+/// "/files/", and the rest of the path becomes the last parameter, slashes included. HEAD falls
+/// back to the route for GET. Paths are compared as they were sent: a literal with escapes is not
+/// found, and neither is a path with an empty segment, except within a wildcard's part. Matching a
+/// path without parameters allocates nothing; every node of the tree is visited at most once,
+/// whatever the path.
 package struct Router<Route: Sendable>: Sendable {
   private struct Node {
     var literals: [(segment: [UInt8], node: Int)] = []
     var parameter: Int?
-    /// The node of what stands for all the rest.
+    /// The node of the wildcard "*".
     var rest: Int?
     var routes: [(method: HTTPMethod, route: Route)] = []
 
@@ -36,13 +36,13 @@ package struct Router<Route: Sendable>: Sendable {
     }
   }
 
-  /// The most segments a pattern may have, which bounds how deep any search goes.
+  /// The most segments of a pattern, which bounds the depth of a search.
   private let segmentCountLimit = 16
   private var nodes = [Node()]
 
   package init() {}
 
-  /// Adds a route; a pattern that is there already for the method is a programming error.
+  /// Adds a route; adding the same pattern twice for a method is a programming error.
   package mutating func add(_ method: HTTPMethod, _ pattern: String, _ route: Route) {
     precondition(pattern.utf8.first == HTTPCharacter.slash, "a pattern begins with /: \(pattern)")
     var node = 0
@@ -54,7 +54,7 @@ package struct Router<Route: Sendable>: Sendable {
       count += 1
     }
     precondition(count <= segmentCountLimit, "too many segments: \(pattern)")
-    precondition(!pattern.contains("*/"), "something is behind *: \(pattern)")
+    precondition(!pattern.contains("*/"), "* is not the last segment: \(pattern)")
     precondition(nodes[node].route(for: method) == nil, "\(method.name) \(pattern) added twice")
     nodes[node].routes.append((method, route))
   }
@@ -81,13 +81,13 @@ package struct Router<Route: Sendable>: Sendable {
     return nodes.count - 1
   }
 
-  /// What answers this method and path; `path` is as it was sent, without the query.
+  /// The match for this method and path; `path` is as it was sent, without the query.
   package func match(_ method: HTTPMethod, path: String) -> RouteMatch<Route> {
     let bytes = path.utf8.span
     return match(method, bytes, in: 0..<bytes.count)
   }
 
-  /// What answers this request, without making text of its path.
+  /// The match for this request, without making a string of its path.
   package func match(_ head: HTTPRequestHead) -> RouteMatch<Route> {
     guard !head.target.path.isEmpty else { return match(head.method, path: "/") }
     return match(head.method, head.fields.bytes.span, in: head.target.path)
@@ -112,12 +112,12 @@ package struct Router<Route: Sendable>: Sendable {
     return .methodNotAllowed(allow: search.allow)
   }
 
-  /// One walk down the tree.
+  /// The state of one search of the tree.
   private struct Search {
     let method: HTTPMethod
     let path: Range<Int>
     var parameters: [Range<Int>] = []
-    /// The methods that the path has, one bit each, where it does not have the one asked for.
+    /// The methods of the path's routes, one bit each, if the requested one is not among them.
     var methods: UInt16 = 0
 
     var allow: String {
@@ -129,8 +129,8 @@ package struct Router<Route: Sendable>: Sendable {
     }
   }
 
-  // `slash` is where the next segment's slash stands, or the path's end. A path that is longer than
-  // every pattern runs out of nodes, so the depth is the tree's and never the peer's.
+  // `slash` is the position of the next segment's slash, or the path's end. A path that is longer
+  // than every pattern runs out of nodes, so the tree bounds the depth, not the peer.
   private func descend(
     from node: Int, at slash: Int, _ bytes: borrowing Span<UInt8>,
     _ search: inout Search

@@ -1,7 +1,7 @@
-// Writing JSON objects member by member, straight into the bytes that go out.
+// Writes JSON objects member by member, straight into the outgoing bytes.
 //
-// The comma is decided by the byte before: after an opening bracket there is none. So writers need
-// no state of their own, and members can be left out freely.
+// The preceding byte decides about the comma: after an opening bracket there is none. So writers
+// need no state, and members can be left out freely.
 
 extension [UInt8] {
   /// Begins an object.
@@ -9,7 +9,7 @@ extension [UInt8] {
   /// Ends an object.
   package mutating func closeObject() { append(0x7D) }
 
-  /// Begins the member `name`, whose characters need no escape: its value is written next.
+  /// Begins the member `name`, which must need no escapes; the caller writes the value next.
   package mutating func memberName(_ name: String) {
     if let last, last != 0x7B, last != 0x5B { append(0x2C) }
     append(0x22)
@@ -18,25 +18,25 @@ extension [UInt8] {
     append(0x3A)
   }
 
-  /// Writes a member whose value is a string, or `null`.
+  /// Writes a member with a string, or `null`.
   package mutating func member(_ name: String, _ value: String?) {
     memberName(name)
     if let value { appendJSONString(value) } else { appendText("null") }
   }
 
-  /// Writes a member whose value is a number.
+  /// Writes a member with a number.
   package mutating func member(_ name: String, _ value: Int) {
     memberName(name)
     appendDecimal(value)
   }
 
-  /// Writes a member whose value is true or false.
+  /// Writes a member with true or false.
   package mutating func member(_ name: String, _ value: Bool) {
     memberName(name)
     appendText(value ? "true" : "false")
   }
 
-  /// Writes a member whose value is a time in milliseconds since 1970, or `null`.
+  /// Writes a member with a time in milliseconds since 1970, or `null`.
   package mutating func member(_ name: String, time milliseconds: Int64?) {
     memberName(name)
     guard let milliseconds else { return appendText("null") }
@@ -45,13 +45,13 @@ extension [UInt8] {
     append(0x22)
   }
 
-  /// Writes a member whose value is JSON already.
+  /// Writes a member with a value that is already JSON.
   package mutating func member(_ name: String, json: [UInt8]) {
     memberName(name)
     append(contentsOf: json)
   }
 
-  /// Writes a member whose value is an object that `body` fills.
+  /// Writes a member with an object that `body` fills.
   package mutating func member(_ name: String, object body: (inout [UInt8]) -> Void) {
     memberName(name)
     openObject()

@@ -1,10 +1,11 @@
-// Reading JSON: RFC 8259, strictly, and nothing beyond it.
+// Reads JSON: RFC 8259, strictly, without extensions.
 //
-// A pull reader over bytes: the caller says what it expects next and the reader takes it or throws.
-// No tree is built and nothing is hashed, so hostile documents (many keys, equal hashes, depth)
-// cost their length and no more. Everything goes forward once; only white space is looked at twice.
+// A pull reader over bytes: the caller asks for the kind of value that it expects next, and the
+// reader takes it or throws. It builds no tree and hashes nothing, so hostile documents (many keys,
+// equal hashes, depth) cost no more than their length. It reads forward once; only white space is
+// examined twice.
 
-/// What a document did wrong, and at which byte.
+/// An error in a document, and the byte at which it was found.
 package struct JSONViolation: Error, Equatable, Sendable {
   /// Constant text, never a part of the document.
   package let reason: String
@@ -17,27 +18,27 @@ package struct JSONViolation: Error, Equatable, Sendable {
   }
 }
 
-/// What kind of value comes next.
+/// The kind of a value.
 package enum JSONKind: Sendable, Equatable {
   case object, array, string, number, boolean, null
 }
 
 /// Reads one JSON text from an array of bytes.
 ///
-/// After a violation the reader's place is unspecified: the document is to be refused.
+/// After a violation the reader's position is unspecified: the caller must refuse the document.
 ///
 /// Invariant: `0 <= position <= end <= bytes.count` and `0 <= depth <= depthLimit`.
 package struct JSONReader {
-  /// The document, and whatever the caller has around it: ranges that are handed out index it.
+  /// The caller's array, which contains the document: returned ranges index it.
   package let bytes: [UInt8]
   let end: Int
-  /// How deep containers may be nested: at most 64, as `skipValue` keeps a bit for each.
+  /// The deepest nesting of containers: at most 64, because `skipValue` keeps a bit for each.
   package let depthLimit: Int
-  /// The next byte to be read.
+  /// The index of the next byte to read.
   package internal(set) var position: Int
   private var depth = 0
 
-  /// Makes a reader of all of `bytes`, or of a part that a caller has marked off.
+  /// Makes a reader of all of `bytes`, or of the part in `range`.
   package init(_ bytes: [UInt8], in range: Range<Int>? = nil, depthLimit: Int = 32) {
     let range = range ?? 0..<bytes.count
     precondition(0 <= range.lowerBound, "range: \(range)")
@@ -49,7 +50,7 @@ package struct JSONReader {
     self.depthLimit = depthLimit
   }
 
-  /// Says what the next value is, from its first byte, without taking it.
+  /// Returns the kind of the next value, by its first byte, without taking it.
   package mutating func nextKind() throws(JSONViolation) -> JSONKind {
     skipWhiteSpace()
     guard let byte = peek() else { throw violation("unexpected end") }
@@ -64,10 +65,10 @@ package struct JSONReader {
     }
   }
 
-  /// Reads an object, handing each member's name to the closure with the reader at its value.
+  /// Reads an object: calls the closure with each member's name and the reader at its value.
   ///
-  /// The closure takes the value; one that it leaves alone is skipped (and checked). Names come in
-  /// the order of the document, as often as they stand there.
+  /// The closure takes the value; one that it does not take is skipped (and checked). Names come in
+  /// document order, duplicates included.
   package mutating func readObject(
     _ member: (inout JSONReader, String) throws(JSONViolation) -> Void
   ) throws(JSONViolation) {
@@ -88,9 +89,9 @@ package struct JSONReader {
     depth -= 1
   }
 
-  /// Reads an array, calling the closure with the reader at each element.
+  /// Reads an array: calls the closure with the reader at each element.
   ///
-  /// The closure takes the value; one that it leaves alone is skipped (and checked).
+  /// The closure takes the value; one that it does not take is skipped (and checked).
   package mutating func readArray(
     _ element: (inout JSONReader) throws(JSONViolation) -> Void
   ) throws(JSONViolation) {
@@ -135,7 +136,7 @@ package struct JSONReader {
     try takeWord("null")
   }
 
-  /// Reads a whole number that an `Int64` holds, written without fraction and exponent.
+  /// Reads a whole number that fits an `Int64`, written without fraction and exponent.
   ///
   /// `1.0` and `1e3` are refused: where an integer is meant, a second spelling is a mistake.
   package mutating func readInteger() throws(JSONViolation) -> Int64 {
@@ -146,7 +147,8 @@ package struct JSONReader {
     var digits = number.range
     let isNegative = bytes[digits.lowerBound] == UInt8(ascii: "-")
     if isNegative { digits = (digits.lowerBound + 1)..<digits.upperBound }
-    // Gathered on its own side of zero, because the least Int64 has no positive counterpart.
+    // A negative number is accumulated below zero, because the least Int64 has no positive
+    // counterpart.
     var value: Int64 = 0
     for index in digits {
       let digit = Int64(bytes[index] - UInt8(ascii: "0"))
@@ -164,23 +166,24 @@ package struct JSONReader {
   /// Reads a number as the nearest `Double`; one beyond its range or over 128 bytes is refused.
   package mutating func readDouble() throws(JSONViolation) -> Double {
     let range = try takeNumber().range
-    // 128 bytes are many times what tells two Doubles apart, and bound the conversion's work.
+    // 128 bytes are far more than needed to distinguish two Doubles, and bound the conversion's
+    // work.
     guard range.count <= 128,
       let value = Double(String(decoding: bytes[range], as: UTF8.self)), value.isFinite
     else { throw violation("number out of range", at: range.lowerBound) }
     return value
   }
 
-  /// Passes over a whole value, checking all of it, and returns where its bytes are.
+  /// Skips a whole value, checking all of it, and returns the range of its bytes.
   ///
-  /// Without recursion: of the containers around it only the kind is remembered, a bit each.
+  /// Without recursion: it keeps one bit for each open container, the container's kind.
   package mutating func skipValue() throws(JSONViolation) -> Range<Int> {
     skipWhiteSpace()
     let start = position
     var objects: UInt64 = 0  // the lowest bit is the innermost container; set for an object
     let outerDepth = depth
     repeat {
-      // Here a value is due. A container that is not empty makes its first member's value due.
+      // A value is due here. After opening a container that is not empty, its first value is due.
       switch try nextKind() {
       case .object:
         try open(UInt8(ascii: "{"), else: "object expected")
@@ -200,7 +203,7 @@ package struct JSONReader {
       case .boolean: _ = try readBool()
       case .null: try readNull()
       }
-      // Here a value is complete, or the innermost container is empty and about to be closed.
+      // A value is complete here, or the innermost container is empty and about to be closed.
       while depth > outerDepth {
         skipWhiteSpace()
         let isObject = objects & 1 != 0

@@ -1,9 +1,10 @@
-// Strings of JSON: RFC 8259, section 7.
+// Reads JSON strings: RFC 8259, section 7.
 //
-// Taking a string checks all of it (escapes, surrogate pairs, UTF-8) and copies nothing; only who
-// wants the text pays for it. Most strings are plain: then the text is one copy of its bytes.
+// Taking a string checks all of it (escapes, surrogate pairs, UTF-8) and copies nothing; only a
+// caller that needs the text pays for making it. Most strings have no escapes: then the text is one
+// copy of the bytes.
 
-/// A string that was found correct: where its contents are, and whether they are its text.
+/// A checked string: the range of its contents, and whether they contain escapes.
 struct JSONStringToken {
   /// Between the quotation marks.
   let range: Range<Int>
@@ -72,8 +73,8 @@ extension JSONReader {
 
   /// Takes the digits of a `\u` escape and, after a high surrogate, the escape of its low one.
   ///
-  /// A surrogate by itself is no character and has no UTF-8, so it is refused, not replaced: a
-  /// replaced character would make two different documents one.
+  /// A lone surrogate is not a character and has no UTF-8. It is refused, not replaced: a
+  /// replacement would make two different documents equal.
   private mutating func takeUnicodeEscape() throws(JSONViolation) {
     let start = position
     switch try takeHexadecimal() {
@@ -112,8 +113,8 @@ extension JSONReader {
 
   /// Takes one scalar of two to four bytes, by the table of RFC 3629, section 4.
   ///
-  /// What remains of overlong forms, surrogates and values past U+10FFFF after the choice of first
-  /// bytes shows in the second byte, whose range the first decides.
+  /// The first byte already excludes most overlong forms, surrogates and values past U+10FFFF. The
+  /// rest are excluded by the range of the second byte, which depends on the first.
   private mutating func takeMultibyteScalar() throws(JSONViolation) {
     let start = position
     let length: Int
@@ -137,9 +138,9 @@ extension JSONReader {
     position = start + length
   }
 
-  /// Appends what an escape means; `index` is after its backslash, and goes to after its end.
+  /// Appends the text of an escape; moves `index` from after its backslash to after its end.
   ///
-  /// The escape was checked by `takeEscape`, so that here is no second opinion on what is legal.
+  /// `takeEscape` has already checked the escape, so this function checks nothing again.
   private func appendEscape(at index: inout Int, to text: inout [UInt8]) {
     let letter = bytes[index]
     index += 1

@@ -1,14 +1,16 @@
-// Writing JSON strings: RFC 8259, section 7.
+// Writes JSON strings: RFC 8259, section 7.
 //
-// Only what must be escaped is: the quotation mark, the backslash and the control characters. The
-// rest goes out as it is; a `String` is valid Unicode, so its UTF-8 is valid JSON.
+// Escapes only the quotation mark, the backslash and the control characters, which RFC 8259
+// requires. Everything else is written unchanged: a `String` is valid Unicode, so its UTF-8 is
+// valid JSON.
 
 extension [UInt8] {
   /// Appends a string with its quotation marks, escaped as needed.
   package mutating func appendJSONString(_ text: String) {
     append(UInt8(ascii: "\""))
     let span = text.utf8.span
-    // Nearly every string is plain. A loop without an exit is one that the compiler vectorises.
+    // Nearly every string needs no escapes. The compiler can vectorise a loop without an early
+    // exit.
     var specials: UInt8 = 0
     for index in 0..<span.count { specials |= needsEscape(span[index]) ? 1 : 0 }
     if specials != 0 {

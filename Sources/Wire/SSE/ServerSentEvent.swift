@@ -1,8 +1,9 @@
 // Server-sent events: the WHATWG HTML standard, section 9.2.
 //
-// A stream is lines, and a line end in the wrong place is another field or another event: whoever
-// can put one into an id or a name writes events of his own into another's stream. So ids and names
-// are a type that has no line ends, and data is split wherever a parser would split it.
+// A stream consists of lines, and a line end in the wrong place starts another field or another
+// event: a client that could put one into an id or a name could write events of its own into
+// another client's stream. So ids and names are a type without line ends, and data is split
+// wherever a parser would split it.
 
 /// Text that fits on one line of a stream: the id or the name of an event.
 package struct EventStreamLine: Equatable, Sendable {
@@ -10,14 +11,14 @@ package struct EventStreamLine: Equatable, Sendable {
 
   package static let empty = EventStreamLine(known: "")
 
-  /// Nil where `text` has a line end, or a NUL, for which a parser ignores an id.
+  /// Nil if `text` has a line end, or a NUL: a parser ignores an id with a NUL.
   package init?(_ text: String) {
     // guard: sse-field-keeps-its-line
     for byte in text.utf8 where byte == 0x0A || byte == 0x0D || byte == 0 { return nil }
     self.text = text
   }
 
-  /// The id of an event that a client goes on from.
+  /// The id from which a client resumes.
   package init(_ cursor: Cursor) { self.init(known: cursor.description) }
 
   private init(known text: String) { self.text = text }
@@ -25,10 +26,10 @@ package struct EventStreamLine: Equatable, Sendable {
 
 /// Writes the parts of an event stream.
 package enum ServerSentEvent {
-  /// Writes one event, which a parser dispatches with exactly these.
+  /// Writes one event, which a parser dispatches with exactly this data, id and name.
   ///
   /// Without an id the client keeps the one it has. In `data` each CR, LF and CRLF arrives as LF:
-  /// the format knows no other.
+  /// the format has no other line end.
   package static func append(
     data: [UInt8], id: EventStreamLine? = nil, name: EventStreamLine? = nil,
     into output: inout [UInt8]
@@ -54,20 +55,20 @@ package enum ServerSentEvent {
     output.append(0x0A)
   }
 
-  /// Tells the client where it stands, without an event.
+  /// Sends the client its position, without an event.
   package static func append(position id: EventStreamLine, into output: inout [UInt8]) {
     append("id: ", id.text, into: &output)
     output.append(0x0A)
   }
 
-  /// Tells the client how long to wait before it connects again.
+  /// Sends the client the time to wait before it reconnects.
   package static func append(retryMilliseconds: UInt32, into output: inout [UInt8]) {
     output.appendText("retry: ")
     output.appendDecimal(retryMilliseconds)
     output.appendText("\n\n")
   }
 
-  /// Writes what a parser skips, which keeps the connection alive.
+  /// Writes a comment, which a parser skips and which keeps the connection alive.
   package static func append(comment: EventStreamLine, into output: inout [UInt8]) {
     append(": ", comment.text, into: &output)
     output.append(0x0A)
@@ -79,7 +80,7 @@ package enum ServerSentEvent {
     output.append(0x0A)
   }
 
-  // The space is the one that a parser takes off, so data may begin with one of its own.
+  // A parser removes this one space, so data may begin with a space of its own.
   private static func appendDataLine(_ line: ArraySlice<UInt8>, into output: inout [UInt8]) {
     output.appendText("data: ")
     output.append(contentsOf: line)

@@ -1,23 +1,23 @@
-// How a packet of Socket.IO comes by its attachments: protocol version 5, "Packet encoding".
+// Assembly of a Socket.IO packet and its attachments: protocol version 5, "Packet encoding".
 //
-// A packet that announces attachments is followed by exactly so many binary messages, and nothing
-// comes between. How long a client may take over them is for the caller's clock.
+// A packet that announces attachments is followed by exactly that many binary messages, and nothing
+// may come between them. The caller limits the time that a client may take for them.
 
-/// A packet with all that belongs to it.
+/// A packet with its attachments.
 package struct SocketIOMessage: Equatable, Sendable {
   package let packet: SocketIOPacket
-  /// What the packet's ranges index.
+  /// The bytes that the packet's ranges index.
   package let bytes: [UInt8]
-  /// As many as the packet announced, in the order in which they came.
+  /// As many as the packet announced, in the order of arrival.
   package fileprivate(set) var attachments: [[UInt8]] = []
 }
 
-/// Puts one client's packets together, message by message.
+/// Assembles one client's packets, message by message.
 ///
-/// Invariant: something is under way only while attachments are missing, and then its bytes and
-/// those of its attachments are at most `bytesLimit`.
+/// Invariant: a packet is pending only while attachments are missing, and then its bytes and those
+/// of its attachments are at most `bytesLimit`.
 package struct SocketIOAssembly: Sendable {
-  /// The most bytes of one packet, those of its attachments included.
+  /// The most bytes of one packet, including its attachments.
   package let bytesLimit: Int
   private var pending: SocketIOMessage?
   private var byteCount = 0
@@ -27,16 +27,16 @@ package struct SocketIOAssembly: Sendable {
     self.bytesLimit = bytesLimit
   }
 
-  /// How many attachments are due before anything else may come.
+  /// The number of attachments that must arrive before anything else may.
   package var missingCount: Int {
     pending.map { $0.packet.attachmentCount - $0.attachments.count } ?? 0
   }
 
-  /// Takes a packet's text; nil while attachments are due.
+  /// Accepts a packet's text; nil while attachments are due.
   ///
-  /// A packet that is whole keeps the caller's array; one that may wait has a copy of its own part,
-  /// so that it does not hold on to a body of which it was the smallest piece. After a violation
-  /// nothing is under way, and the connection is to be closed.
+  /// A complete packet keeps the caller's array. One that may have to wait copies its own part, so
+  /// that it does not retain a large body of which it is a small piece. After a violation nothing
+  /// is pending, and the caller must close the connection.
   package mutating func accept(
     text bytes: [UInt8], in range: Range<Int>? = nil
   ) throws(ProtocolViolation) -> SocketIOMessage? {
@@ -62,12 +62,12 @@ package struct SocketIOAssembly: Sendable {
     return nil
   }
 
-  /// Takes an attachment; nil while more are due.
+  /// Accepts an attachment; nil while more are due.
   package mutating func accept(
     binary data: [UInt8]
   ) throws(ProtocolViolation) -> SocketIOMessage? {
     guard var message = pending else { throw .unexpectedAttachment }
-    // Out of the assembly, so that there is one owner and nothing is copied.
+    // Moved out of the assembly, so that it has one owner and the append copies nothing.
     pending = nil
     let (sum, overflow) = byteCount.addingReportingOverflow(data.count)
     // guard: packet-sum-limit
@@ -86,7 +86,7 @@ package struct SocketIOAssembly: Sendable {
     return nil
   }
 
-  /// Forgets what is under way.
+  /// Discards the pending packet.
   package mutating func abandon() {
     pending = nil
     byteCount = 0

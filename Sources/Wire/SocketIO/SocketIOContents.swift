@@ -1,27 +1,28 @@
-// What the JSON of a Socket.IO packet is searched for: protocol version 5, "Packet encoding".
+// The event name and placeholders in a Socket.IO packet's JSON: protocol version 5, "Packet
+// encoding".
 //
-// All of it is checked in one pass, and the same pass finds the event's name and, where binary data
-// belongs to the packet, the objects `{"_placeholder":true,"num":N}` that stand for it.
+// One pass checks all of the JSON and finds the event's name and, in a packet with binary data, the
+// objects `{"_placeholder":true,"num":N}` that stand for that data.
 
-/// Collects while it reads.
+/// Reads the JSON and collects the name and the placeholders.
 struct SocketIOContents {
   private enum Name { case text(String), number, missing }
 
-  /// An object that says it is a placeholder.
+  /// An object with `"_placeholder":true`.
   struct PendingAuthentication {
     let range: Range<Int>
-    /// Where its number is; nil where it has none, or has members besides.
+    /// The range of its number; nil if it has none, or has further members.
     let number: Range<Int>?
   }
 
   private let findsPlaceholders: Bool
   private var name = Name.missing
-  /// At most one more than a packet may have attachments.
+  /// At most one more than `attachmentCountLimit`.
   private(set) var candidates: [PendingAuthentication] = []
 
   init(findsPlaceholders: Bool) { self.findsPlaceholders = findsPlaceholders }
 
-  /// Reads one JSON text to its end; an event's must be an array.
+  /// Reads one JSON text to its end; for an event it must be an array.
   mutating func read(_ reader: inout JSONReader, isEvent: Bool) throws(JSONViolation) {
     if isEvent {
       var isFirst = true
@@ -36,7 +37,7 @@ struct SocketIOContents {
     try reader.finish()
   }
 
-  /// The name of the event that was read; nil for one that is a number.
+  /// The name of the event that was read; nil if the name is a number.
   func checkedEventName() throws(ProtocolViolation) -> String? {
     switch name {
     case .text(let text):
@@ -49,10 +50,11 @@ struct SocketIOContents {
     }
   }
 
-  /// The placeholders that were found, of which there must be exactly one for each attachment.
+  /// The placeholders found; there must be exactly one for each attachment.
   ///
-  /// The reference lets one attachment stand in many places, and in none. No encoder writes either,
-  /// and the first makes a small message large for whoever puts the data in its places.
+  /// The reference also accepts several placeholders for one attachment, or none. No encoder writes
+  /// either, and with several a small message becomes a large one once the data is put in its
+  /// places.
   func placeholders(
     for attachmentCount: Int, in bytes: [UInt8]
   ) throws(ProtocolViolation) -> [SocketIOPlaceholder] {
@@ -83,7 +85,7 @@ struct SocketIOContents {
     }
   }
 
-  // Goes into containers by recursion, which the reader's limit on depth bounds.
+  // Recurses into containers; the reader's depth limit bounds the recursion.
   private mutating func readValue(_ reader: inout JSONReader) throws(JSONViolation) {
     guard findsPlaceholders else {
       _ = try reader.skipValue()
@@ -110,7 +112,7 @@ struct SocketIOContents {
       default: try readValue(&reader)
       }
     }
-    // One more than may be is enough to refuse the packet.
+    // One more than allowed is enough to refuse the packet.
     // guard: placeholder-candidates-bounded
     guard isPlaceholder, candidates.count <= SocketIOPacket.attachmentCountLimit else { return }
     // guard: placeholder-has-two-members

@@ -2,11 +2,11 @@
 //
 //     <type> [<attachments> "-"] [<namespace> ","] [<acknowledgement id>] [<JSON>]
 //
-// It is the text of one Engine.IO message. Reading builds no tree: a packet says where its JSON is
-// in the bytes that it was read from, all of it found correct, and keeps of it the event's name and
-// the places that stand for attachments.
+// It is the text of one Engine.IO message. Reading builds no tree: the JSON is validated in place,
+// and a packet holds its range in the bytes that it was read from, the event's name and the
+// attachments' placeholders.
 
-/// What a packet is for.
+/// The type of a packet.
 package enum SocketIOPacketType: UInt8, Sendable, CaseIterable {
   case connect = 0
   case disconnect = 1
@@ -19,11 +19,11 @@ package enum SocketIOPacketType: UInt8, Sendable, CaseIterable {
   /// The digit that the packet begins with.
   package var byte: UInt8 { UInt8(ascii: "0") + rawValue }
 
-  /// Whether it announces how many attachments follow.
+  /// Whether it announces a number of attachments.
   package var isBinary: Bool { self == .binaryEvent || self == .binaryAcknowledgement }
   /// Whether its data is an array that begins with a name.
   package var isEvent: Bool { self == .event || self == .binaryEvent }
-  /// Whether it answers an event of the other side.
+  /// Whether it acknowledges an event of the other side.
   package var isAcknowledgement: Bool {
     self == .acknowledgement || self == .binaryAcknowledgement
   }
@@ -34,49 +34,51 @@ package enum SocketIOPacketType: UInt8, Sendable, CaseIterable {
   }
 }
 
-/// A place in a packet's JSON where an attachment belongs.
+/// A placeholder in a packet's JSON for an attachment.
 package struct SocketIOPlaceholder: Equatable, Sendable {
-  /// The object `{"_placeholder":true,"num":…}` in the bytes that the packet was read from.
+  /// The range of the object `{"_placeholder":true,"num":…}` in the bytes that the packet was read
+  /// from.
   package let range: Range<Int>
-  /// Which of the attachments.
+  /// The index of the attachment.
   package let attachment: Int
 }
 
-/// A packet as it was found in some bytes, checked as far as a packet by itself can be.
+/// A parsed packet, with every check that needs only the packet itself.
 package struct SocketIOPacket: Equatable, Sendable {
   package static let mainNamespace = "/"
   /// The most attachments that a packet may announce: the reference's limit since 4.2.6.
   package static let attachmentCountLimit = 10
   /// The most bytes of a namespace's name; those in use have a dozen.
   package static let namespaceBytesLimit = 128
-  /// The greatest id: what the clients' numbers hold exactly, so that each comes back as it was.
+  /// The greatest id: JavaScript numbers hold it exactly, so each id is returned unchanged.
   package static let acknowledgementIDLimit: UInt64 = 1 << 53 - 1
-  /// How deep the JSON may be nested, the array of the arguments included.
+  /// The deepest nesting of the JSON, including the array of the arguments.
   package static let depthLimit = 32  // guard: socketio-json-depth
-  /// Names of events that the libraries keep for themselves.
+  /// Names of events that the libraries reserve.
   package static let reservedEventNames = [
     "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener",
   ]
 
   package let type: SocketIOPacketType
-  /// Without the query that some clients leave behind it.
+  /// Without the query that some clients append to it.
   package let namespace: String
-  /// The number that an event asks to be acknowledged with, or that an acknowledgement brings back.
+  /// The id with which an event requests an acknowledgement, or which an acknowledgement returns.
   package let acknowledgementID: UInt64?
-  /// The JSON in the bytes that the packet was read from.
+  /// The range of the JSON in the bytes that the packet was read from.
   package let data: Range<Int>?
-  /// Nil where the packet is no event, and for the rare event that is named by a number.
+  /// Nil if the packet is not an event, and for the rare event that is named by a number.
   package let eventName: String?
-  /// How many binary messages follow.
+  /// The number of binary messages that follow.
   package let attachmentCount: Int
-  /// Where they belong, in the order of the document: one place for each.
+  /// The attachments' placeholders in document order, one for each attachment.
   package let placeholders: [SocketIOPlaceholder]
 
-  /// Reads an event's arguments, or an acknowledgement's, from the bytes that the packet was read
-  /// from.
+  /// Reads the arguments of an event or acknowledgement.
   ///
-  /// The closure gets the reader at each argument, and which it is; one that it leaves alone is
-  /// skipped. A packet without arguments has none to read.
+  /// `bytes` are those that the packet was read from.
+  ///
+  /// The closure gets the reader at each argument, and the argument's index; an argument that it
+  /// does not read is skipped. Without arguments the closure is not called.
   package func readArguments(
     in bytes: [UInt8], _ argument: (inout JSONReader, Int) throws(JSONViolation) -> Void
   ) throws(JSONViolation) {
@@ -91,7 +93,7 @@ package struct SocketIOPacket: Equatable, Sendable {
   }
 }
 
-// What a peer of Socket.IO does wrong.
+// Violations by a Socket.IO peer.
 extension ProtocolViolation {
   package static var malformedAttachmentCount: Self { protocolError("malformed attachment count") }
   package static var tooManyAttachments: Self { protocolError("too many attachments") }
@@ -100,12 +102,12 @@ extension ProtocolViolation {
     protocolError("malformed acknowledgement id")
   }
   package static var misplacedAcknowledgementID: Self {
-    protocolError("acknowledgement id where there is none")
+    protocolError("acknowledgement id not allowed here")
   }
-  package static var missingAcknowledgementID: Self { protocolError("no acknowledgement id") }
+  package static var missingAcknowledgementID: Self { protocolError("missing acknowledgement id") }
   package static var invalidPacketData: Self { protocolError("packet data of the wrong kind") }
   package static var reservedEventName: Self { protocolError("reserved event name") }
   package static var invalidPlaceholder: Self { protocolError("invalid placeholder") }
-  package static var missingAttachments: Self { protocolError("text where an attachment is due") }
-  package static var unexpectedAttachment: Self { protocolError("attachment that is not due") }
+  package static var missingAttachments: Self { protocolError("text instead of an attachment") }
+  package static var unexpectedAttachment: Self { protocolError("unexpected attachment") }
 }

@@ -1,13 +1,14 @@
 // Reading packets of Socket.IO: protocol version 5, "Packet encoding".
 //
-// As strict as the reference's parser and, where that takes whatever JavaScript takes for a number,
-// stricter: a number is decimal digits, without a zero in front. An event that is named by a number
-// is read, as there; an acknowledgement without an id, or an event without a name, is not.
+// As strict as the reference's parser, and stricter about numbers: the reference accepts whatever
+// JavaScript accepts as a number, this parser only decimal digits without a leading zero. Like the
+// reference, it accepts an event that is named by a number; it refuses an acknowledgement without
+// an id and an event without a name.
 
 extension SocketIOPacket {
-  /// Reads the packet that is the whole of `range`.
+  /// Reads the packet that fills `range`.
   ///
-  /// One pass over the bytes; the checks go in the order of the wire.
+  /// One pass over the bytes; the checks follow the order of the wire.
   package static func decode(
     _ bytes: [UInt8], in range: Range<Int>? = nil
   ) throws(ProtocolViolation) -> SocketIOPacket {
@@ -16,7 +17,7 @@ extension SocketIOPacket {
   }
 }
 
-/// Goes through one packet from its front.
+/// Parses one packet from front to back.
 ///
 /// Invariant: `position <= end <= bytes.count`.
 private struct SocketIOPacketParser {
@@ -39,7 +40,7 @@ private struct SocketIOPacketParser {
     let namespace = try takeNamespace()
     let acknowledgementID = try takeAcknowledgementID(of: type)
 
-    // Here only JSON is left.
+    // Only JSON is left from here on.
     try checkKind(of: type)
     var contents = SocketIOContents(findsPlaceholders: type.isBinary)
     if position < end {
@@ -48,7 +49,7 @@ private struct SocketIOPacketParser {
       do throws(JSONViolation) {
         try contents.read(&reader, isEvent: type.isEvent)
       } catch {
-        // The reader's reasons are constant text, and short.
+        // The reader's reasons are short constant texts, so this reason fits a close frame.
         throw .protocolError("packet data: \(error.reason)")
       }
     }
@@ -60,7 +61,7 @@ private struct SocketIOPacketParser {
       placeholders: try contents.placeholders(for: attachmentCount, in: bytes))
   }
 
-  /// Takes the digits before "-"; with none, or with anything else among them, it is no count.
+  /// Takes the digits before "-"; missing digits, or anything else among them, are a violation.
   private mutating func takeAttachmentCount() throws(ProtocolViolation) -> Int {
     // guard: attachment-count-hyphen
     guard let count = takeDecimal(), peek() == UInt8(ascii: "-") else {
@@ -76,7 +77,7 @@ private struct SocketIOPacketParser {
   ///
   /// The query that clients of earlier versions leave in a name is dropped, as python-socketio
   /// does: such a client means the same namespace. Control characters are refused, because an
-  /// answer repeats the name and must not end a packet in it.
+  /// answer repeats the name, and a separator in it would end that packet.
   private mutating func takeNamespace() throws(ProtocolViolation) -> String {
     guard peek() == UInt8(ascii: "/") else { return SocketIOPacket.mainNamespace }
     let start = position
@@ -92,7 +93,7 @@ private struct SocketIOPacketParser {
     guard range.count <= SocketIOPacket.namespaceBytesLimit,
       let name = String(validating: bytes[range], as: UTF8.self)
     else { throw .malformedNamespace }
-    // The comma, unless the packet ends here.
+    // Skip the comma, unless the packet ends here.
     if position < end { position += 1 }
     return name
   }
@@ -114,9 +115,9 @@ private struct SocketIOPacketParser {
     return id
   }
 
-  /// Takes a number as one writes it: digits, without a zero in front; nil if there is none.
+  /// Takes decimal digits without a leading zero; nil if there are none.
   ///
-  /// One that 64 bits do not hold comes out as the greatest, which is over every limit.
+  /// A number that does not fit 64 bits is returned as the greatest, which is over every limit.
   private mutating func takeDecimal() -> UInt64? {
     let start = position
     var value: UInt64 = 0
@@ -134,10 +135,10 @@ private struct SocketIOPacketParser {
     return value
   }
 
-  /// Checks from its first byte that the data is of the kind that a packet of this type carries.
+  /// Checks by its first byte that the data is of the kind that a packet of this type carries.
   ///
-  /// Not even white space may come before: a number could stand behind it that one reader takes
-  /// for the id and another for the data.
+  /// Not even white space may precede the data: one reader could take a number after it for the id
+  /// and another for the data.
   private func checkKind(of type: SocketIOPacketType) throws(ProtocolViolation) {
     let isRight =
       switch (type, peek()) {

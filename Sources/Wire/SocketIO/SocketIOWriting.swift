@@ -1,13 +1,14 @@
 // Writing packets of Socket.IO: protocol version 5, "Packet encoding".
 //
-// Each packet is written behind what is there already, which may be the type of the Engine.IO
-// message that carries it; so one is written once and serves any number of connections. Names and
-// numbers here are the server's own, or were read by the parser: none can break a packet.
+// Each packet is appended to the bytes already present, such as the type of the Engine.IO message
+// that carries it; so a packet is written once and serves any number of connections. Names and
+// numbers are the server's own or were checked by the parser, so none can break a packet.
 
 extension SocketIOPacket {
-  /// Appends the answer to a client that is let in.
+  /// Appends the answer to a client that is accepted.
   ///
-  /// `privateSessionID` is for clients that may recover their state: they show it when they return.
+  /// `privateSessionID` is for clients that may recover their state: they send it when they
+  /// reconnect.
   package static func appendConnected(
     sessionID: String, privateSessionID: String? = nil, namespace: String = mainNamespace,
     into bytes: inout [UInt8]
@@ -19,7 +20,7 @@ extension SocketIOPacket {
     bytes.closeObject()
   }
 
-  /// Appends the answer to a client that is not let in; `data` is JSON.
+  /// Appends the answer to a client that is rejected; `data` is JSON.
   package static func appendConnectError(
     message: String, data: [UInt8]? = nil, namespace: String = mainNamespace,
     into bytes: inout [UInt8]
@@ -31,14 +32,14 @@ extension SocketIOPacket {
     bytes.closeObject()
   }
 
-  /// Appends the end of a namespace's conversation.
+  /// Appends a packet that disconnects the client from the namespace.
   package static func appendDisconnect(
     namespace: String = mainNamespace, into bytes: inout [UInt8]
   ) {
     appendHeader(.disconnect, namespace: namespace, into: &bytes)
   }
 
-  /// Appends an event whose arguments `arguments` writes as JSON, with commas between them.
+  /// Appends an event; `arguments` writes its arguments as JSON, separated by commas.
   ///
   /// With an `attachmentCount` it is a binary event, and the arguments have a placeholder for each
   /// of the attachments, which follow as binary messages.
@@ -60,7 +61,7 @@ extension SocketIOPacket {
     bytes.append(UInt8(ascii: "]"))
   }
 
-  /// Appends the acknowledgement of an event, with what `arguments` writes as for an event.
+  /// Appends the acknowledgement of an event; `arguments` writes its arguments as for an event.
   package static func appendAcknowledgement(
     _ id: UInt64, namespace: String = mainNamespace, attachmentCount: Int? = nil,
     into bytes: inout [UInt8], arguments: (inout [UInt8]) -> Void = { _ in }

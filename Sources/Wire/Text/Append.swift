@@ -1,6 +1,6 @@
-// Text and numbers at the end of a byte array.
+// Appends text and numbers to a byte array.
 //
-// What goes out is built as bytes from the start: a `String` in between would be one more copy and
+// Output is built as bytes from the start: an intermediate `String` would cost one more copy and
 // one more allocation for each event and dialect.
 
 extension [UInt8] {
@@ -45,7 +45,7 @@ extension [UInt8] {
     }
   }
 
-  /// Overwrites a field with a number's lowest decimal digits, filled up with zeros.
+  /// Overwrites a field with a number's lowest decimal digits, padded with zeros.
   mutating func setDigits(of number: UInt64, in field: Range<Int>) {
     var rest = number
     for index in field.reversed() {

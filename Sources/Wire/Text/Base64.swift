@@ -4,7 +4,7 @@
 // foreign characters, padding exactly where the alphabet asks for it, unused bits zero (section
 // 3.5). Where a signature covers the text, a second spelling would be a second valid token.
 
-/// Bytes as text of 64 characters.
+/// Encodes bytes as text of 64 characters, and decodes it.
 package enum Base64 {
   private static let standardAlphabet = [UInt8](
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
@@ -22,7 +22,7 @@ package enum Base64 {
     return String(decoding: text, as: UTF8.self)
   }
 
-  /// Appends the same to text that is there already.
+  /// Appends the same encoding to existing text.
   package static func append(_ bytes: [UInt8], into text: inout [UInt8]) {
     encode(bytes, alphabet: standardAlphabet, into: &text)
     let padding = (3 - bytes.count % 3) % 3
@@ -47,7 +47,8 @@ package enum Base64 {
     // guard: base64-padding
     guard text.count % 4 == 0 else { return nil }
     var count = text.count
-    // At most two: with three the quantum's one digit is refused below, as is any `=` further in.
+    // At most two: with three, the single digit of the quantum is refused below, as is any earlier
+    // `=`.
     while count > 0, text.count - count < 2, text[count - 1] == UInt8(ascii: "=") { count -= 1 }
     return decode(text.extracting(first: count), values: standardValues)
   }
@@ -73,7 +74,7 @@ package enum Base64 {
   }
 
   private static func decode(_ text: borrowing Span<UInt8>, values: [UInt8]) -> [UInt8]? {
-    // One digit over is six bits: less than a byte.
+    // A single remaining digit is six bits, less than a byte.
     // guard: base64-single-character
     guard text.count % 4 != 1 else { return nil }
     var bytes: [UInt8] = []

@@ -1,9 +1,9 @@
-// Where a client is in the history: `epoch.offset`.
+// A client's position in the history: `epoch.offset`.
 //
-// Clients treat it as opaque and hand it back on any transport, any time later, also wrong or
-// invented. So it has one accepted spelling, and whatever else comes is no cursor.
+// Clients treat it as opaque and return it on any transport, at any later time, possibly corrupt or
+// invented. So it has one accepted spelling, and any other text is not a cursor.
 
-/// A place in one store's history.
+/// A position in one store's history.
 ///
 /// The epoch names the store's life: offsets of another epoch mean nothing here.
 package struct Cursor: Equatable, Sendable, CustomStringConvertible {
@@ -11,14 +11,14 @@ package struct Cursor: Equatable, Sendable, CustomStringConvertible {
   package let epoch: String
   package let offset: UInt64
 
-  /// Makes a cursor of what a store says about itself.
+  /// Makes a cursor from a store's own epoch and offset.
   package init(epoch: String, offset: UInt64) {
     precondition(Cursor.isValidEpoch(epoch.utf8.span), "epoch: \(epoch)")
     self.epoch = epoch
     self.offset = offset
   }
 
-  /// Reads what a client sent; nil unless it is exactly a cursor's spelling.
+  /// Parses a client's text; nil unless it is exactly a cursor's spelling.
   package init?(_ text: String) {
     let bytes = text.utf8.span
     var dot = 0

@@ -1,7 +1,7 @@
 // Percent-encoding: RFC 3986, section 2.1.
 //
-// Strict, because two readings of one escape are two users with one id: an incomplete escape, or
-// escapes that do not make UTF-8, have no value at all.
+// Strict, because two readings of one escape would make two users of one id: an incomplete escape,
+// or escapes that do not make UTF-8, have no value at all.
 
 /// Percent-encoded text.
 package enum Percent {
@@ -39,7 +39,7 @@ package enum Percent {
     _ bytes: borrowing Span<UInt8>, in range: Range<Int>, plusIsSpace: Bool
   ) -> String? {
     var decoded: [UInt8] = []
-    // What is decoded is never longer than what was sent.
+    // The decoded text is never longer than the encoded one.
     decoded.reserveCapacity(range.count)
     var index = range.lowerBound
     while index < range.upperBound {

@@ -1,7 +1,7 @@
-// Dates and times as text: RFC 3339, the calendar arithmetic by hand.
+// Dates and times as text: RFC 3339, with its own calendar arithmetic.
 //
 // Years 0000 to 9999 of the proleptic Gregorian calendar, to the millisecond, in UTC. The format
-// has no other years, so a time outside is refused when parsed and held at the edge when written.
+// has no other years, so a time outside is refused when parsed and clamped when written.
 
 /// A point in time as `2026-01-31T12:00:00.000Z`, and back.
 ///
@@ -14,7 +14,7 @@ package enum RFC3339 {
 
   private static let millisecondsPerDay: Int64 = 86_400_000
 
-  /// Appends 24 bytes: a time outside the years 0000 to 9999 is written as the nearest inside.
+  /// Appends 24 bytes: a time outside the years 0000 to 9999 is written as the nearest one inside.
   package static func append(milliseconds: Int64, into bytes: inout [UInt8]) {
     let time = min(max(milliseconds, earliestMilliseconds), latestMilliseconds)
     var day = time / millisecondsPerDay
@@ -41,7 +41,7 @@ package enum RFC3339 {
 
   private static let template = [UInt8]("0000-00-00T00:00:00.000Z".utf8)
 
-  /// The same as a string.
+  /// The same text as a string.
   package static func string(milliseconds: Int64) -> String {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(24)
@@ -55,7 +55,7 @@ package enum RFC3339 {
   /// the end of a month only, is read as the second after it, as clocks show it.
   package static func parse(_ text: String) -> Int64? {
     var reader = FieldReader(bytes: Array(text.utf8.prefix(65)))
-    // No sensible spelling is longer than this; only the fraction could be.
+    // No sensible spelling is longer; only a fraction could make it so.
     guard reader.bytes.count <= 64 else { return nil }
     guard let year = reader.digits(4), reader.take("-"),
       let month = reader.digits(2), reader.take("-"),
@@ -90,7 +90,7 @@ package enum RFC3339 {
   // 400 years, after which the calendar repeats. The years here reach from -1 to 10000.
 
   private static func daysSince1970(year: Int, month: Int, day: Int) -> Int {
-    // From March of the year -400 on, so that no division meets a negative number.
+    // From March of the year -400 on, so that no dividend is negative.
     let shiftedYear = (month <= 2 ? year - 1 : year) + 400
     let monthFromMarch = (month + 9) % 12
     let dayOfYear = (153 * monthFromMarch + 2) / 5 + day - 1
@@ -123,7 +123,7 @@ package enum RFC3339 {
   }
 }
 
-/// Takes fields of fixed form from the front of a text.
+/// Reads fields of fixed form from the front of a text.
 private struct FieldReader {
   let bytes: [UInt8]
   private var position = 0

@@ -1,8 +1,8 @@
 // WebSocket frame headers: RFC 6455, section 5.2.
 //
 // A pure function from bytes to a header. It owns no buffer, keeps no state and performs no input
-// or output, so every test of it is a table of bytes. What depends on the frames before (a
-// continuation, the size of a whole message) is `FrameSequence`'s.
+// or output, so every test of it is a table of bytes. `FrameSequence` checks everything that
+// depends on earlier frames (a continuation, the size of a whole message).
 //
 //      0               1               2 ...
 //     +-+-+-+-+-------+-+-------------+-------------------+-----------------+
@@ -11,7 +11,7 @@
 //     |N|1|2|3|       |S|             |  big-endian)      |                 |
 //     +-+-+-+-+-------+-+-------------+-------------------+-----------------+
 
-/// What kind of frame it is.
+/// The kind of a frame.
 package enum WebSocketOpcode: UInt8, Sendable, CaseIterable {
   case continuation = 0
   case text = 1
@@ -20,13 +20,13 @@ package enum WebSocketOpcode: UInt8, Sendable, CaseIterable {
   case ping = 9
   case pong = 10
 
-  /// Whether it is about the connection, and so may stand between a message's fragments.
+  /// Whether it concerns the connection, and so may come between a message's fragments.
   package var isControl: Bool { rawValue & 0x8 != 0 }
 }
 
-/// One frame's header, checked as far as a header by itself can be.
+/// One frame's header, with every check that needs only the header.
 package struct FrameHeader: Equatable, Sendable {
-  /// Who sent the frame: clients must mask, servers must not (section 5.1).
+  /// The side that sent the frame: clients must mask, servers must not (section 5.1).
   package enum Side: Sendable { case client, server }
 
   package let isFinal: Bool
@@ -50,17 +50,18 @@ package struct FrameHeader: Equatable, Sendable {
     self.byteCount = byteCount
   }
 
-  /// Reads the header at the front of `bytes`; nil when they end before it does.
+  /// Reads the header at the front of `bytes`; nil if they end before it does.
   ///
   /// A violation is thrown at the first byte that shows it, so that a peer cannot hold a connection
-  /// with a header that was wrong from the start. The checks go in the order of the wire: reserved
-  /// bits, opcode, fragmented control; masking, length of a control frame; then the long lengths.
+  /// open with an unfinished header that is already wrong. The checks follow the order of the wire:
+  /// reserved bits, opcode, fragmented control; masking, length of a control frame; then the long
+  /// lengths.
   package static func parse(
     _ bytes: borrowing Span<UInt8>, from side: Side = .client
   ) throws(ProtocolViolation) -> FrameHeader? {
     guard bytes.count >= 1 else { return nil }
     let first = bytes[0]
-    // No extension is negotiated that would give these bits a meaning.
+    // The server negotiates no extension, so these bits have no meaning.
     // guard: reserved-bits
     guard first & 0x70 == 0 else { throw .reservedBits }
     guard let opcode = WebSocketOpcode(rawValue: first & 0x0F) else { throw .reservedOpcode }
@@ -124,7 +125,7 @@ package struct FrameHeader: Equatable, Sendable {
     guard bytes.count >= 3 else { return nil }
     // guard: length-top-bit
     guard bytes[2] & 0x80 == 0 else { throw .lengthTopBit }
-    // Six leading zero bytes are a length that 16 bits hold: known two bytes before the end.
+    // Six leading zero bytes mean a length that fits 16 bits: known two bytes before the end.
     guard bytes.count >= 8 else { return nil }
     var length = 0
     for index in 2..<8 { length = length << 8 | Int(bytes[index]) }

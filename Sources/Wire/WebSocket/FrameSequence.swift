@@ -1,26 +1,26 @@
-// How frames make messages: RFC 6455, section 5.4.
+// The sequence of frames that makes up messages: RFC 6455, section 5.4.
 //
-// It sees headers only, before their payloads have arrived. So a message that would grow over the
-// limit is refused from the header of the frame that takes it there, and nothing is allocated or
-// read for what will not be kept.
+// It sees headers only, before their payloads have arrived. So a message that would exceed the
+// limit is refused at the header of the frame that exceeds it, and nothing is allocated or read for
+// a payload that will not be kept.
 
-/// What a frame is to the message it belongs to.
+/// A frame's role in the message it belongs to.
 package enum FrameRole: Equatable, Sendable {
   case control(WebSocketOpcode)
   case data(isText: Bool, startsMessage: Bool, endsMessage: Bool)
 }
 
-/// Follows one direction of one connection, header by header.
+/// Tracks one direction of one connection, header by header.
 ///
 /// Invariant: between messages both counts are zero; inside one, `1 <= fragmentCount <=
 /// fragmentCountLimit` and `0 <= messageByteCount`.
 package struct FrameSequence: Sendable {
-  /// The most bytes that the frames of one message may claim in sum.
+  /// The most bytes that the frames of one message may announce in total.
   ///
-  /// It may change at any time (an unauthenticated client is allowed less); a message under way is
-  /// measured by the new value at its next frame.
+  /// It may change at any time (an unauthenticated client is allowed less); a message in progress
+  /// is checked against the new value at its next frame.
   package var messageBytesLimit: Int
-  /// The most frames of one message, empty ones included: those cost their sender nothing.
+  /// The most frames of one message; empty ones count too, because they cost their sender nothing.
   package let fragmentCountLimit: Int
 
   private var isText = false
@@ -37,10 +37,10 @@ package struct FrameSequence: Sendable {
   /// Whether a message has begun and not ended.
   package var isInsideMessage: Bool { fragmentCount > 0 }
 
-  /// Takes the next frame's header and says what the frame is.
+  /// Checks the next frame's header and returns the frame's role.
   ///
   /// The order of checks: sequence (1002), then size (1009), then number of fragments (1008). After
-  /// a violation the sequence is as it was before the call; the connection is to be closed.
+  /// a violation the sequence is unchanged by the call; the caller must close the connection.
   package mutating func accept(_ header: FrameHeader) throws(ProtocolViolation) -> FrameRole {
     // guard: control-frame-inside-message
     if header.opcode.isControl { return .control(header.opcode) }

@@ -1,13 +1,12 @@
-// What a WebSocket peer did wrong: RFC 6455, section 7.4.
+// Violations by a WebSocket peer, with their close codes: RFC 6455, section 7.4.
 //
-// Protocols that are spoken over a WebSocket end a connection in the same way, and so have the same
-// violations, each protocol listing its own beside its codec.
+// Protocols over a WebSocket end a connection in the same way, so they use the same type; each
+// protocol lists its own violations beside its codec.
 //
-// A violation carries the close code with which the connection ends and a constant text. Nothing of
-// what the peer sent is in it, so it may go into a close frame and into a log as it is.
+// A violation carries the close code for the connection and a constant text. It contains none of
+// the peer's bytes, so it may go into a close frame and into a log unchanged.
 
-/// A breach by the peer of the WebSocket protocol, or of one over it, and the close code that
-/// answers it.
+/// A peer's violation of the WebSocket protocol, or of one over it, with its close code.
 package struct ProtocolViolation: Error, Equatable, Sendable {
   package let closeCode: UInt16
   /// Constant text, at most 123 bytes of ASCII, so that it fits into a close frame.
@@ -19,7 +18,7 @@ package struct ProtocolViolation: Error, Equatable, Sendable {
   }
 }
 
-// Computed, not stored: a stored constant of a type with a string is initialised once behind a
+// Computed, not stored: a stored constant of a type with a string is initialised once under a
 // lock-like check, and a literal costs nothing to rebuild.
 extension ProtocolViolation {
   package static var reservedBits: Self { protocolError("reserved bit set") }

@@ -1,11 +1,12 @@
 // Writing WebSocket frames, and the payload of a close frame: RFC 6455, sections 5.2 and 5.5.1.
 //
-// A server never masks, so its frames are the header and the payload as it is, and one frame serves
-// any number of connections. The masked form is for clients: the command's and the tests'.
+// A server never masks, so its frames are the header and the unchanged payload, and one frame
+// serves any number of connections. The masked form is for clients: those of the command and the
+// tests.
 
-/// What a close frame said.
+/// The payload of a close frame.
 package struct ClosePayload: Equatable, Sendable {
-  /// Nil when the frame had no payload: the peer gave no code (reported as 1005 to people).
+  /// Nil when the frame had no payload: the peer gave no code (shown to users as 1005).
   package let code: UInt16?
   package let reason: String
 
@@ -15,14 +16,14 @@ package struct ClosePayload: Equatable, Sendable {
   }
 }
 
-/// Frames as bytes.
+/// Writes frames as bytes, and reads the payload of a close frame.
 package enum WebSocketFrame {
   /// The most bytes that a control frame may carry (section 5.5).
   package static let controlPayloadBytesLimit = 125
   /// The most bytes of a close frame's reason: the code takes two.
   package static let closeReasonBytesLimit = 123
 
-  /// Appends the header of a frame whose payload of `payloadByteCount` bytes is to follow.
+  /// Appends the header of a frame; a payload of `payloadByteCount` bytes must follow it.
   ///
   /// With a `maskingKey` (first wire byte lowest) the payload must be appended masked.
   package static func appendHeader(
@@ -67,8 +68,8 @@ package enum WebSocketFrame {
 
   /// Appends a close frame with a code and a reason.
   ///
-  /// A reason over 123 bytes is cut before the first Unicode scalar that does not fit whole, so
-  /// that the frame stays legal and its text valid UTF-8.
+  /// A reason over 123 bytes is cut before the first Unicode scalar that does not fit completely,
+  /// so that the frame stays legal and its text valid UTF-8.
   package static func appendClose(
     code: UInt16, reason: String, maskingKey: UInt32? = nil, into bytes: inout [UInt8]
   ) {
@@ -76,7 +77,7 @@ package enum WebSocketFrame {
     var payload: [UInt8] = [UInt8(code >> 8), UInt8(code & 0xFF)]
     payload.append(contentsOf: reason.utf8.prefix(closeReasonBytesLimit + 1))
     if payload.count > controlPayloadBytesLimit {
-      // A continuation byte at the cut means that the scalar before it would be torn.
+      // A continuation byte at the cut means that the cut would split a scalar.
       var end = controlPayloadBytesLimit
       // guard: reason-cut-between-scalars
       while payload[end] & 0xC0 == 0x80 { end -= 1 }
@@ -107,8 +108,8 @@ package enum WebSocketFrame {
 
   /// Whether a close frame may carry this code.
   ///
-  /// RFC 6455, section 7.4, and the IANA registry it founded: 1004 to 1006 and 1015 are never sent,
-  /// 1016 to 2999 are reserved, 3000 to 4999 belong to libraries and applications.
+  /// RFC 6455, section 7.4, and its IANA registry: 1004 to 1006 and 1015 are never sent, 1016 to
+  /// 2999 are reserved, 3000 to 4999 belong to libraries and applications.
   package static func isValidCloseCode(_ code: Int) -> Bool {
     switch code {
     // guard: close-code-gaps
@@ -117,7 +118,7 @@ package enum WebSocketFrame {
     }
   }
 
-  /// Masks, or unmasks, everything in `bytes` from `start` on as one whole payload (section 5.3).
+  /// Masks or unmasks all bytes from `start` on as one whole payload (section 5.3).
   package static func applyMask(_ key: UInt32, to bytes: inout [UInt8], from start: Int = 0) {
     guard key != 0 else { return }
     for index in start..<bytes.count {

@@ -1,41 +1,43 @@
 // The opening handshake, server side: RFC 6455, section 4.2.
 //
-// What is refused is refused before the 101, as an HTTP answer; whoever gets the 101 speaks version
+// Every refusal comes before the 101, as an HTTP answer; a client that gets the 101 uses version
 // 13. The accept value is a SHA-1, which this module cannot compute: the caller does.
 
-/// What an accepted upgrade request asks for.
+/// The content of an accepted upgrade request.
 package struct UpgradeRequest: Equatable, Sendable {
   /// `Sec-WebSocket-Key` as sent: its text, not its bytes, goes into the accept value.
   package let key: String
-  /// The subprotocols offered, in the client's order of preference, none twice.
+  /// The offered subprotocols, in the client's order of preference, without duplicates.
   package let protocols: [String]
 }
 
-/// Decides upgrade requests and writes the answer.
+/// Validates upgrade requests and writes the answer.
 package enum WebSocketHandshake {
-  /// What is appended to the key before it is hashed (section 1.3).
+  /// The text appended to the key before it is hashed (section 1.3).
   package static let acceptSuffix = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-  /// How many subprotocols a client may offer.
+  /// The most subprotocols that a client may offer.
   ///
-  /// Real clients offer one to three. The bound keeps the search for doubles small.
+  /// Real clients offer one to three. The bound keeps the search for duplicates small.
   package static let protocolCountLimit = 32
 
-  /// Whether a request wants to be a WebSocket, rightly made or not.
+  /// Whether a request is meant as a WebSocket handshake, valid or not.
   ///
-  /// True also for one that only carries a key, so that a broken handshake is told what is wrong
-  /// with it and is not served as a plain GET.
+  /// True also for one that only carries a key, so that a broken handshake gets an error that names
+  /// the mistake and is not served as a plain GET.
   package static func isUpgrade(_ head: HTTPRequestHead) -> Bool {
     (head.hasToken("upgrade", in: "connection") && head.hasToken("websocket", in: "upgrade"))
       || head.value(of: "sec-websocket-key") != nil
   }
 
-  /// Checks an upgrade request (section 4.2.1) in a fixed order: method, HTTP version and body,
-  /// Upgrade, Connection, WebSocket version, key, subprotocols.
+  /// Checks an upgrade request (section 4.2.1).
+  ///
+  /// The order is fixed: method, HTTP version and body, Upgrade, Connection, WebSocket version,
+  /// key, subprotocols.
   ///
   /// - Throws: 405 for another method than GET; 426 for another version than 13, to which the
   ///   caller adds `Sec-WebSocket-Version: 13` (section 4.4); 400 for everything else. Extensions
-  ///   are declined by silence, whatever they are.
+  ///   are declined by leaving them out of the answer.
   package static func validate(_ head: HTTPRequestHead) throws(HTTPViolation) -> UpgradeRequest {
     // guard: upgrade-is-get
     guard head.method == .get else {
@@ -43,9 +45,9 @@ package enum WebSocketHandshake {
     }
     // guard: upgrade-is-http-1-1
     guard head.minorVersion >= 1 else { throw .malformed("a WebSocket needs HTTP/1.1") }
-    // The head parser demands it of HTTP/1.1 already; here it is section 4.2.1's own demand.
+    // The head parser already requires it of HTTP/1.1; section 4.2.1 requires it again.
     guard head.host != nil else { throw .malformed("no Host") }
-    // A body would stand where the first frame is expected.
+    // The server would read a body as the first frame.
     guard !head.hasBody else { throw .malformed("a WebSocket handshake has no body") }
     guard head.hasToken("websocket", in: "upgrade") else {
       throw .malformed("no Upgrade: websocket")
@@ -59,7 +61,7 @@ package enum WebSocketHandshake {
       throw HTTPViolation(status: 426, reason: "WebSocket version 13 only")
     }
     let keys = head.values(of: "sec-websocket-key")
-    // The length decides before anything is decoded: 16 bytes are 24 characters.
+    // The length is checked before anything is decoded: 16 bytes are 24 characters.
     // guard: websocket-key
     guard keys.count == 1, keys[0].utf8.count == 24, Base64.decode(keys[0])?.count == 16 else {
       throw .malformed("Sec-WebSocket-Key is not 16 bytes of base64, once")
@@ -86,10 +88,10 @@ package enum WebSocketHandshake {
     bytes.appendText("\r\n\r\n")
   }
 
-  /// Reads the lists of tokens in all `Sec-WebSocket-Protocol` fields as one list.
+  /// Reads the token lists of all `Sec-WebSocket-Protocol` fields as one list.
   ///
-  /// One pass, no going back: a field of 8 KiB costs eight times one of 1 KiB, whatever is in it.
-  /// Empty elements are ignored (RFC 9110, section 5.6.1.2).
+  /// One pass without backtracking: a field of 8 KiB costs eight times one of 1 KiB, whatever its
+  /// content. Empty elements are ignored (RFC 9110, section 5.6.1.2).
   private static func parseProtocols(_ head: HTTPRequestHead) throws(HTTPViolation) -> [String] {
     var protocols: [String] = []
     for value in head.values(of: "sec-websocket-protocol") {

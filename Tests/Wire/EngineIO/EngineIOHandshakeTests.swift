@@ -1,4 +1,4 @@
-// What a session begins with, and the refusals that clients know.
+// The first packet of a session, and the refusals that clients rely on.
 
 import Testing
 
@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Engine.IO 4: handshake")
 struct EngineIOHandshakeTests {
-  @Test("the open packet is the document's, member by member")
+  @Test("the open packet matches the document, member by member")
   func openPacket() {
     let handshake = EngineIOHandshake(
       sessionID: "lv_VI97HAXpY6yYWAAAC", upgrades: [.webSocket], pingIntervalMilliseconds: 25_000,
@@ -38,7 +38,7 @@ struct EngineIOHandshakeTests {
   }
 
   @Test(
-    "refusals have the reference's numbers, words and statuses",
+    "refusals have the reference's numbers, messages and statuses",
     arguments: [
       (EngineIORefusal.unknownTransport, 400, #"{"code":0,"message":"Transport unknown"}"#),
       (.unknownSession, 400, #"{"code":1,"message":"Session ID unknown"}"#),

@@ -1,11 +1,11 @@
-// One packet by itself: the table of the protocol's document, and what is none.
+// Single packets: the table of the protocol's document, and invalid packets.
 
 import TestSupport
 import Testing
 
 @testable import Wire
 
-/// The violation of reading `text` as a packet, if it is one.
+/// The violation from reading `text` as a packet, if there is one.
 private func violation(_ text: String) -> ProtocolViolation? {
   let bytes = Array(text.utf8)
   do throws(ProtocolViolation) {
@@ -29,7 +29,7 @@ struct EngineIOPacketTests {
       ("4b", .message, "b"), ("5", .upgrade, ""), ("6", .noop, ""),
     ])
   func table(text: String, type: EngineIOPacketType, payload: String) throws {
-    // Around it stands what does not belong to it.
+    // The packet is embedded in foreign bytes.
     let bytes = Array("xx\(text)7".utf8)
     let packet = try EngineIOPacket.decode(text: bytes, in: 2..<(bytes.count - 1))
     #expect(packet.type == type)
@@ -43,7 +43,7 @@ struct EngineIOPacketTests {
     #expect(written == Array(text.utf8))
   }
 
-  @Test("of all bytes, seven digits and the mark of base 64 begin a packet")
+  @Test("only seven digits and the mark of base 64 begin a packet")
   func everyByte() {
     for byte in UInt8.min...UInt8.max {
       for bytes in [[byte], [byte, 0x41, 0x41, 0x3D, 0x3D]] {
@@ -53,7 +53,7 @@ struct EngineIOPacketTests {
     }
   }
 
-  @Test("a packet of nothing, and one of an unknown type, are violations")
+  @Test("an empty packet and one of an unknown type are violations")
   func refused() {
     #expect(violation("") == .emptyPacket)
     for text in ["7", "8", "9", "/", ":", "a", "B", "x4", " 4", "\u{1E}", "é", "{}", "-1"] {
@@ -62,7 +62,7 @@ struct EngineIOPacketTests {
     #expect(ProtocolViolation.emptyPacket.closeCode == 1002)
   }
 
-  @Test("a binary message of a WebSocket is a message's data as it is, whatever it begins with")
+  @Test("a binary message of a WebSocket is a message's data unchanged, whatever its first byte")
   func binaryMessage() throws {
     for data: [UInt8] in [[], [1, 2, 3], Array("2probe".utf8), Array("bAQID".utf8), [0xFF, 0x1E]] {
       let packet = EngineIOPacket.decode(binary: data)
@@ -93,7 +93,7 @@ struct EngineIOPacketTests {
     #expect(violation(text) == .invalidBase64)
   }
 
-  @Test("whatever data is written is read back, as text and as a part of a body")
+  @Test("all written data is read back, as text and as a part of a body")
   func roundTrip() throws {
     var generator = SeededGenerator.announced()
     for count in 0..<100 {

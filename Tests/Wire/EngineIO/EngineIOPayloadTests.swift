@@ -1,11 +1,11 @@
-// Several packets in one body, and the body that is made of very many.
+// Bodies of several packets, and of very many.
 
 import TestSupport
 import Testing
 
 @testable import Wire
 
-/// The packets of a body as their texts, and the violation that ends them, if one does.
+/// The packets of a body as texts, and the violation that ends them, if there is one.
 private func packets(
   in bytes: [UInt8], _ range: Range<Int>? = nil
 ) -> (texts: [String], violation: ProtocolViolation?) {
@@ -28,7 +28,7 @@ private func packets(
 @Suite("Engine.IO 4: bodies of HTTP long-polling")
 struct EngineIOPayloadTests {
   @Test(
-    "packets are parted by U+001E",
+    "packets are separated by U+001E",
     arguments: [
       ("4hello", ["message hello"]), ("2", ["ping "]),
       ("4hello\u{1E}2\u{1E}4world", ["message hello", "ping ", "message world"]),
@@ -52,7 +52,7 @@ struct EngineIOPayloadTests {
   }
 
   @Test(
-    "what is no packet ends the body, after those before it",
+    "an invalid packet ends the body, after the packets before it",
     arguments: [
       ("", 0, ProtocolViolation.emptyPacket), ("\u{1E}", 0, .emptyPacket),
       ("\u{1E}4a", 0, .emptyPacket), ("4a\u{1E}", 1, .emptyPacket),
@@ -88,7 +88,7 @@ struct EngineIOPayloadTests {
     #expect(packets(in: Array("4é\u{1E}".utf8) + bytes).violation == .invalidUTF8)
   }
 
-  @Test("what is written packet by packet is read back so")
+  @Test("packets written one by one are read back one by one")
   func roundTrip() throws {
     var generator = SeededGenerator.announced()
     let texts = ["", "hello", "€😀", "2[\"a\",{}]", "probe", "b", "\u{1F}"]
@@ -116,7 +116,7 @@ struct EngineIOPayloadTests {
   }
 
   // Case 40
-  @Test("a body of very many packets is handed out whole, in time that grows with its length")
+  @Test("a body of very many packets is read completely, in time linear in its length")
   func manyPackets() throws {
     let shapes = ["2\u{1E}", "4a\u{1E}", "4é\u{1E}", "b\u{1E}", "4aaaaaaaaaaaaaaaaaaaaaaa", "4é"]
     for (index, shape) in shapes.enumerated() {
@@ -134,13 +134,13 @@ struct EngineIOPayloadTests {
       }
       let small = cost(32_000)
       let large = cost(512_000)
-      // Sixteen times the length; a square would be 256.
+      // Sixteen times the length; quadratic cost would be 256 times.
       #expect(large / small <= 64, "shape \(index): \(small), \(large)")
     }
   }
 
   // Case 40
-  @Test("a megabyte of two-byte packets takes at most 20 ms, where the code is optimised")
+  @Test("a megabyte of two-byte packets takes at most 20 ms in optimised code")
   func megabyte() {
     var body: [UInt8] = []
     while body.count < 1_000_000 { body.append(contentsOf: [0x32, 0x1E]) }
@@ -159,7 +159,7 @@ struct EngineIOPayloadTests {
   }
 
   // Case 98
-  @Test("mutated bodies never trap, and what is accepted is UTF-8 parted at its separators")
+  @Test("mutated bodies never trap, and accepted packets are UTF-8 split at the separators")
   func fuzz() {
     var generator = SeededGenerator.announced()
     let bodies = [
@@ -182,7 +182,7 @@ struct EngineIOPayloadTests {
         }
       }
     }
-    // The mutations must reach both sides, or the test proves nothing.
+    // Some mutants must be accepted and some refused, or the test proves nothing.
     #expect(acceptedCount > 5_000)
     #expect(refusedCount > 20_000)
   }

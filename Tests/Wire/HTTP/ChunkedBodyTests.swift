@@ -10,7 +10,7 @@ struct ChunkedBodyTests {
     case violation(UInt16)
   }
 
-  /// Feeds a decoder the pieces between `ends`, each call going on where the last one stopped.
+  /// Feeds a decoder the pieces between `ends`; each call continues where the last one stopped.
   static func decode(_ wire: [UInt8], ends: some Sequence<Int>, limit: Int = 1_000) -> Outcome {
     var decoder = ChunkedBodyDecoder(bodyBytesLimit: limit)
     var body: [UInt8] = []
@@ -53,7 +53,7 @@ struct ChunkedBodyTests {
     ("0\r\nX-Digest: abc\r\nY:\r\n\r\n", ""),
   ]
 
-  @Test("a sound body is read the same however it arrives", arguments: sound)
+  @Test("a valid body is read the same however it is split", arguments: sound)
   func readSound(wire: String, body: String) {
     let bytes = Array(wire.utf8)
     let expected = Outcome.body(Array(body.utf8), consumed: bytes.count)
@@ -61,7 +61,7 @@ struct ChunkedBodyTests {
     #expect(Self.decodeEveryWay(bytes + Array("GET /".utf8)) == expected)
   }
 
-  @Test("every proper prefix of a sound body is incomplete", arguments: sound)
+  @Test("every proper prefix of a valid body is incomplete", arguments: sound)
   func prefixes(wire: String, body: String) {
     let bytes = Array(wire.utf8)
     for end in 0..<bytes.count {
@@ -93,7 +93,7 @@ struct ChunkedBodyTests {
     "0\r\nHost: b\r\n\r\n", "0\r\nAuthorization: x\r\n\r\n", "0\r\nX: y\r\nContent-Type: x\r\n\r\n",
   ]
 
-  @Test("anything but the grammar is refused however it arrives", arguments: refused)
+  @Test("anything outside the grammar is refused however it is split", arguments: refused)
   func refuse(wire: String) {
     let bytes = Array(wire.utf8)
     if bytes.count > 2_000 {
@@ -126,7 +126,7 @@ struct ChunkedBodyTests {
     }
   }
 
-  @Test("the limit is on the sum, and refused when the size is read")
+  @Test("the limit applies to the sum, and an excess is refused when the size is read")
   func sumLimit() {
     let atLimit = Array("6\r\nabcdef\r\n4\r\nghij\r\n0\r\n\r\n".utf8)
     #expect(
@@ -140,21 +140,21 @@ struct ChunkedBodyTests {
     #expect(Self.decodeEveryWay(Array("1\r\n".utf8), limit: 0) == .violation(413))
   }
 
-  @Test("256 bytes of extension are read, one more is refused")
+  @Test("256 bytes of extension are accepted, one more is refused")
   func extensionBytes() {
     for (count, isRead) in [(255, true), (256, false)] {
-      // The semicolon is not counted, the line's CR is.
+      // The semicolon does not count; the line's CR does.
       let wire = Array("0;\(String(repeating: "a", count: count))\r\n\r\n".utf8)
       let expected = isRead ? Outcome.body([], consumed: wire.count) : .violation(400)
       #expect(Self.decodeEveryWay(wire) == expected)
     }
-    // Each chunk has its own allowance.
+    // Each chunk has its own limit.
     let chunk = "1;\(String(repeating: "a", count: 200))\r\nx\r\n"
     let wire = Array("\(chunk)\(chunk)0\r\n\r\n".utf8)
     #expect(Self.decode(wire, ends: [wire.count]) == .body(Array("xx".utf8), consumed: wire.count))
   }
 
-  @Test("trailers are few and small, or refused")
+  @Test("too many or too large trailers are refused")
   func trailerLimits() {
     func trailers(_ count: Int, value: Int) -> [UInt8] {
       var text = "0\r\n"

@@ -6,24 +6,24 @@ import Testing
 @Suite("RFC 9110, 12.5.3: Accept-Encoding")
 struct ContentCodingTests {
   static let vectors: [([String], ContentCoding?)] = [
-    // Whoever says nothing is sent what every program reads.
+    // A client without a preference gets the form that every program reads.
     ([], .identity), ([""], .identity), (["br"], .identity), (["br, zstd, deflate"], .identity),
     (["gzip"], .gzip), (["x-gzip"], .gzip), (["GZip"], .gzip), (["gzip, deflate, br, zstd"], .gzip),
     (["br", "gzip"], .gzip), ([" ,\tgzip ,"], .gzip), (["*"], .gzip), (["br, *"], .gzip),
     (["gzip;q=0"], .identity), (["gzip;q=0.000"], .identity), (["gzip; q=0, *"], .identity),
     (["gzip;q=0.001"], .gzip), (["gzip;q=1.000"], .gzip), (["gzip ; Q=0.5"], .gzip),
     (["gzip;q=1."], .gzip), (["*;q=0.1"], .gzip), (["*;q=0, gzip"], .gzip),
-    // What is better to the client wins; among equals what is smaller.
+    // The client's preference wins; at equal weights the smaller form.
     (["gzip;q=0.5, identity"], .identity), (["identity;q=0.5, gzip;q=0.5"], .gzip),
     (["identity;q=0.6, *;q=0.5"], .identity), (["identity;q=0.4, *;q=0.5"], .gzip),
     (["identity"], .identity), (["identity;q=0, gzip;q=0.1"], .gzip),
-    // It takes neither.
+    // The client accepts neither.
     (["identity;q=0"], nil), (["*;q=0"], nil), (["gzip;q=0, identity;q=0"], nil),
     (["identity;q=0, *;q=0"], nil), (["gzip;q=0, *;q=0"], nil),
     (["*;q=0, identity;q=0.1"], .identity), (["*;q=0, identity"], .identity),
-    // A name is the whole of one.
+    // A name must match completely.
     (["gzipped"], .identity), (["gzi"], .identity), (["agzip"], .identity), (["g zip"], .identity),
-    // What is said first counts.
+    // The first weight for a coding counts.
     (["gzip;q=0, gzip"], .identity), (["gzip", "gzip;q=0"], .gzip),
   ]
 
@@ -34,27 +34,27 @@ struct ContentCodingTests {
 
   // Case 33
   @Test(
-    "a weight that is none makes its element say nothing",
+    "an invalid weight makes its element ignored",
     arguments: [
       "", "q", "q=", "q=.", "q=.5", "q=2", "q=1.001", "q=0.0001", "q=1.0000", "q=10", "q=-1",
       "q=+1", "q=0x1", "q=1e0", "q=a", "q=0.a", "q=0.1a", "q= 1", "q =1", "p=1", "q=0;q=1",
       "q=18446744073709551616", "q=0.99999999999999999999", "q=\u{0661}", "q=NaN",
     ])
   func anyWeight(parameter: String) {
-    // With it gzip would be taken, and with it plain would not be.
+    // If it counted, gzip would be chosen here, and plain refused there.
     #expect(ContentCoding.preferred(in: ["gzip;\(parameter)"]) == .identity)
     #expect(ContentCoding.preferred(in: ["identity;\(parameter)"]) == .identity)
     #expect(ContentCoding.preferred(in: ["*;\(parameter)"]) == .identity)
-    // And the next element is read all the same.
+    // The next element is still read.
     #expect(ContentCoding.preferred(in: ["gzip;\(parameter), x-gzip"]) == .gzip)
   }
 
-  @Test("every weight of three digits is read as it is")
+  @Test("every weight of three digits is read exactly")
   func allWeights() {
     for thousandths in 0...1_000 {
       let digits = String(String(1_000 + thousandths % 1_000).dropFirst())
       let weight = "\(thousandths / 1_000).\(digits)"
-      // Just better than the other, just as good, and just worse.
+      // Slightly higher than the other weight, equal, and slightly lower.
       let expected: ContentCoding? = thousandths == 0 ? nil : .gzip
       #expect(ContentCoding.preferred(in: ["identity;q=0, gzip;q=\(weight)"]) == expected)
       let plain: ContentCoding = thousandths <= 500 ? .gzip : .identity
@@ -62,7 +62,7 @@ struct ContentCodingTests {
     }
   }
 
-  @Test("whatever bytes come, something is chosen")
+  @Test("any bytes give a choice")
   func fuzz() {
     var generator = SeededGenerator.announced()
     let pieces = [
@@ -72,7 +72,7 @@ struct ContentCodingTests {
       let count = Int.random(in: 0..<12, using: &generator)
       let value = (0..<count).map { _ in pieces.randomElement(using: &generator)! }.joined()
       let chosen = ContentCoding.preferred(in: [value])
-      // Nothing is refused to those who have not named a nought.
+      // A client that has not written a zero is never refused.
       if !value.contains("0") { #expect(chosen != nil, "\(value)") }
     }
   }

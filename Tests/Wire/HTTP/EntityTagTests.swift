@@ -14,7 +14,7 @@ struct EntityTagTests {
     (["\"x,a,b\""], false), (["*, \"x\""], false), (["x, \"a,b\""], false), (["**"], false),
   ]
 
-  @Test("a tag is named whole, in a list of them, weak or strong", arguments: vectors)
+  @Test("a tag is matched whole, in a list of tags, weak or strong", arguments: vectors)
   func isNamed(values: [String], expected: Bool) {
     #expect(EntityTag.isNamed("a,b", in: values) == expected)
   }

@@ -1,10 +1,10 @@
-// How the tests of this folder hand bytes to a parser: whole, in pieces, a byte at a time.
+// Feeds bytes to a parser for the tests of this folder: whole, in pieces, byte by byte.
 
 import Testing
 
 @testable import Wire
 
-/// What came of feeding a request head.
+/// The outcome of feeding a request head.
 enum HeadOutcome: Equatable, CustomStringConvertible {
   case head(byteCount: Int, method: HTTPMethod, path: String, query: String?)
   case incomplete
@@ -24,8 +24,9 @@ enum HeadOutcome: Equatable, CustomStringConvertible {
   }
 }
 
-/// Feeds a parser what grows from one end to the next; returns the outcome and how many bytes the
-/// parser had been given when it was decided.
+/// Feeds a parser the bytes up to each end in turn.
+///
+/// Returns the outcome and the number of bytes given to the parser when the outcome was decided.
 func feed(
   _ wire: [UInt8], upTo ends: some Sequence<Int>, limits: HTTPLimits = HTTPLimits()
 ) -> (outcome: HeadOutcome, given: Int) {
@@ -53,8 +54,10 @@ func feedWhole(_ wire: [UInt8], limits: HTTPLimits = HTTPLimits()) -> HeadOutcom
   feed(wire, upTo: [wire.count], limits: limits).outcome
 }
 
-/// The outcome of a head; an issue is recorded where a byte-by-byte feed, or a feed in two pieces
-/// split anywhere, ends otherwise than the whole does.
+/// Returns the outcome of feeding a head whole.
+///
+/// Records an issue if a byte-by-byte feed, or a feed in two pieces split anywhere, has another
+/// outcome.
 func feedEveryWay(
   _ wire: [UInt8], limits: HTTPLimits = HTTPLimits(),
   sourceLocation: SourceLocation = #_sourceLocation

@@ -35,7 +35,7 @@ struct HTTPFramingTests {
     ("\r\n chunked", 400), ("c\u{68}unked\u{301}", 400),
   ]
 
-  @Test("the only transfer coding is one chunked", arguments: codings)
+  @Test("the only accepted transfer coding is a single chunked", arguments: codings)
   func transferCoding(value: String, status: UInt16?) {
     let alone = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\(value)\r\n\r\n"
     #expect(feedEveryWay(Array(alone.utf8)).status == status)
@@ -63,13 +63,13 @@ struct HTTPFramingTests {
     "Content-Length: 5\r\nContent-Length: 5, 5", "Content\u{2010}Length: 5",
   ]
 
-  @Test("two framings, or one that is written oddly, are refused", arguments: conflicts)
+  @Test("two framings, or one in an unusual spelling, are refused", arguments: conflicts)
   func conflict(lines: String) {
     let wire = Array("POST / HTTP/1.1\r\nHost: a\r\n\(lines)\r\n\r\n".utf8)
     #expect(feedEveryWay(wire).status == 400)
   }
 
-  @Test("names that only look like framing frame nothing")
+  @Test("names that only resemble framing fields have no effect")
   func lookalikes() throws {
     let head = try parse(
       "POST / HTTP/1.1\r\nHost: a\r\nTransfer_Encoding: chunked\r\nContent_Length: 5\r\n"
@@ -89,7 +89,7 @@ struct HTTPFramingTests {
   @Test("a Content-Length of any number is read exactly or refused", arguments: numbers)
   func anyNumber(text: String) throws {
     let request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(text)\r\n\r\n"
-    // A number is read exactly where it is what Int would write.
+    // A number is read exactly if it is in the form that Int writes.
     if let number = Int(text), number >= 0, String(number) == text {
       #expect(try parse(request).contentLength == number)
     } else {
@@ -105,7 +105,7 @@ struct HTTPFramingTests {
     #expect((feedEveryWay(wire).status == nil) == (isPort && !text.hasPrefix("+")))
   }
 
-  /// The numbers that overflow something somewhere.
+  /// Numbers that overflow some integer type.
   static let numbers: [String] = {
     var numbers = ["0", "1", "-1", "+1", "1e308", "1e-308", "nan", "inf", "1.5", "0x10"]
     for bits in 15...63 {

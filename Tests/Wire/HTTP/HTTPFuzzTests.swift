@@ -9,7 +9,7 @@ struct HTTPFuzzTests {
   private static let smallLimits = HTTPLimits(
     headBytes: 160, targetBytes: 40, fieldCount: 5, fieldNameBytes: 20, fieldValueBytes: 40)
 
-  @Test("20,000 mutated heads: one answer however they arrive, and nothing unsound is accepted")
+  @Test("20,000 mutated heads: one result however they are split, and no invalid head is accepted")
   func heads() {
     var generator = SeededGenerator.announced("mutated heads")
     let sound = HTTPRequestHeadTests.sound.map { (wire: Array($0.utf8), count: 1_200) }
@@ -31,11 +31,11 @@ struct HTTPFuzzTests {
         if checkAccepted(mutant) { acceptedCount += 1 }
       }
     }
-    // Mutants that are all refused would show nothing.
+    // If all mutants were refused, the test would prove nothing.
     #expect(acceptedCount > 500)
   }
 
-  /// Holds an accepted head against the rules by other means than the parser's.
+  /// Checks an accepted head against the rules, independently of the parser.
   private func checkAccepted(_ wire: [UInt8]) -> Bool {
     var parser = HTTPRequestHeadParser()
     guard let head = try? parser.parse(wire.span) else { return false }
@@ -50,7 +50,7 @@ struct HTTPFuzzTests {
       default: Issue.record("control \(byte) in \(bytes)")
       }
     }
-    // By bytes, not by characters: a colon with a combining accent behind it is one character.
+    // By bytes, not by characters: a colon with a combining accent after it is one character.
     let lines = bytes.split(separator: 0x0A).map { $0.dropLast() }.filter { !$0.isEmpty }
     let words = lines[0].split(separator: 0x20, omittingEmptySubsequences: false)
     #expect(words.count == 3)
@@ -71,7 +71,7 @@ struct HTTPFuzzTests {
     return true
   }
 
-  @Test("20,000 mutated response heads: one answer however they arrive")
+  @Test("20,000 mutated response heads: one result however they are split")
   func responseHeads() {
     var generator = SeededGenerator.announced("mutated response heads")
     func answer(_ wire: [UInt8], _ ends: [Int]) -> String {
@@ -95,7 +95,7 @@ struct HTTPFuzzTests {
     }
   }
 
-  @Test("30,000 mutated chunked bodies: one answer however they arrive, never over the limit")
+  @Test("30,000 mutated chunked bodies: one result however they are split, never over the limit")
   func chunks() {
     var generator = SeededGenerator.announced("mutated chunked bodies")
     let corpus =
@@ -117,7 +117,7 @@ struct HTTPFuzzTests {
     }
   }
 
-  @Test("random bodies in random chunks come out as they were")
+  @Test("random bodies in random chunks are decoded unchanged")
   func roundTrip() {
     var generator = SeededGenerator.announced("random chunks")
     for _ in 0..<500 {
@@ -143,7 +143,7 @@ struct HTTPFuzzTests {
     }
   }
 
-  @Test("mutated queries and paths are decoded, refused or not found, never worse")
+  @Test("mutated queries and paths are decoded, refused or not found, and never trap")
   func queries() {
     var generator = SeededGenerator.announced("mutated queries")
     var router = Router<Int>()

@@ -16,7 +16,7 @@ struct HTTPHeadLimitTests {
     Array("GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "v", count: value))\r\n\r\n".utf8)
   }
 
-  @Test("64 fields are read, the 65th is refused at its first byte", arguments: [64, 65, 2000])
+  @Test("64 fields are accepted, the 65th is refused at its first byte", arguments: [64, 65, 2000])
   func fieldCount(count: Int) {
     let wire = head(fieldCount: count)
     let (outcome, given) = feed(wire, upTo: 0...wire.count)
@@ -28,13 +28,13 @@ struct HTTPHeadLimitTests {
       }
     } else {
       #expect(outcome.status == 431)
-      // What 64 fields take, without the empty line's end.
+      // The bytes of 64 fields, without the end of the empty line.
       #expect(given == head(fieldCount: 64).count - 1)
       #expect(feedWhole(wire) == outcome)
     }
   }
 
-  @Test("a value of 8 KiB is read, one byte more is refused at that byte")
+  @Test("a value of 8 KiB is accepted, one byte more is refused at that byte")
   func valueBytes() {
     let sound = head(value: 8_192)
     #expect(feedWhole(sound) == feed(sound, upTo: 0...sound.count).outcome)
@@ -47,7 +47,7 @@ struct HTTPHeadLimitTests {
   }
 
   @Test(
-    "of a 20 MB field at most 16 KiB are taken, and the piece in which that is passed",
+    "of a 20 MB field the parser takes at most 16 KiB and the piece that passes the limit",
     arguments: [
       ("X: ", "v", 8_192), ("X: v", " ", 8_192), ("X:", " ", 16_384), ("", "n", 256),
       ("X: v\r\n", "n", 256),
@@ -57,7 +57,7 @@ struct HTTPHeadLimitTests {
     let before = Array("GET / HTTP/1.1\r\nHost: a\r\n\(start)".utf8)
     let wire = before + [UInt8](repeating: filling, count: 20_000_000)
     for piece in [1, 7, 4_096, 65_536] {
-      // Far past the limit the rest may come at once: a build without the limit shows soon.
+      // Far past the limit the rest is fed at once: a build without the limit then fails fast.
       let ends = stride(from: 0, through: 4 * 65_536, by: piece)
       let (outcome, given) = feed(wire, upTo: Array(ends) + [wire.count])
       #expect(outcome.status == 431, "pieces of \(piece)")
@@ -65,7 +65,7 @@ struct HTTPHeadLimitTests {
     }
   }
 
-  @Test("a name of 256 bytes is read, one byte more is refused")
+  @Test("a name of 256 bytes is accepted, one byte more is refused")
   func nameBytes() {
     for (count, status) in [(256, nil), (257, 431)] as [(Int, UInt16?)] {
       let name = String(repeating: "n", count: count)
@@ -74,7 +74,7 @@ struct HTTPHeadLimitTests {
     }
   }
 
-  @Test("a target at the limit is read, one byte more is 414 at that byte")
+  @Test("a target at the limit is accepted, one byte more is 414 at that byte")
   func targetBytes() {
     let limits = HTTPLimits(targetBytes: 100)
     for (count, status) in [(100, nil), (101, 414), (5_000, 414)] as [(Int, UInt16?)] {
@@ -94,7 +94,7 @@ struct HTTPHeadLimitTests {
     #expect(head.query == "token=\(token)")
   }
 
-  @Test("a method of 32 bytes is read, one byte more is refused")
+  @Test("a method of 32 bytes is accepted, one byte more is refused")
   func methodBytes() {
     for (count, status) in [(32, nil), (33, 400), (100_000, 400)] as [(Int, UInt16?)] {
       let method = String(repeating: "M", count: count)
@@ -106,7 +106,7 @@ struct HTTPHeadLimitTests {
     }
   }
 
-  @Test("a head at its limit is read; an incomplete one of that size is refused")
+  @Test("a head at its limit is accepted; an incomplete one of that size is refused")
   func headBytes() {
     let wire = Array("GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n".utf8)
     let exact = HTTPLimits(headBytes: wire.count)
@@ -118,9 +118,9 @@ struct HTTPHeadLimitTests {
   }
 
   @Test(
-    "no limit is so small or so large that it traps", arguments: [0, 1, 2, Int(Int32.max), .max])
+    "no limit, however small or large, traps", arguments: [0, 1, 2, Int(Int32.max), .max])
   func extremeLimits(limit: Int) {
-    // Int.max would overflow where a limit is added to an offset; a configuration may say it.
+    // Adding Int.max to an offset would overflow; a configuration may set that limit.
     let limits = HTTPLimits(
       headBytes: limit, targetBytes: limit, fieldCount: limit, fieldNameBytes: limit,
       fieldValueBytes: limit)
@@ -128,10 +128,11 @@ struct HTTPHeadLimitTests {
     #expect((feedEveryWay(wire, limits: limits).status == nil) == (limit > 2))
   }
 
-  @Test("each byte is looked at once, however a head arrives")
+  @Test("each byte is read once, however a head is split")
   func looksOnce() throws {
-    // What the parser has seen is overwritten with NUL before the next byte comes. Were it to look
-    // again it would refuse the head, and so a feed byte by byte costs as much as one whole.
+    // The bytes that the parser has read are overwritten with NUL before the next byte arrives. A
+    // second read would make it refuse the head. So feeding byte by byte costs as much as feeding
+    // the whole.
     let wire = Array(
       "\r\nPOST /a/b?c=d HTTP/1.1\r\nHost: a\r\nX:  v w \t \r\nContent-Length: 5\r\n\r\n".utf8)
     var parser = HTTPRequestHeadParser()
@@ -144,7 +145,7 @@ struct HTTPHeadLimitTests {
 
   @Test("white space, commas and quotes in a list cost no more than other bytes")
   func linearLists() throws {
-    // Of this thread's processor time: other work on the machine is not counted.
+    // This thread's processor time, which excludes other work on the machine.
     func threadTime() -> Int {
       var time = timespec()
       clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)

@@ -49,7 +49,7 @@ struct HTTPHeadViolationTests {
     Vector("a method that is too long", "\(String(repeating: "A", count: 33)) / HTTP/1.1\r\n"),
   ]
 
-  // In HTTP/1.0 without Host, so that nothing but the target can be what is refused.
+  // In HTTP/1.0 without Host, so that only the target can be refused.
   static let targets: [Vector] =
     [
       "a", "a/b", "?q", "http:/a", "http//a", "ftp://a/", "http://", "http:///p", "http://?q",
@@ -62,8 +62,8 @@ struct HTTPHeadViolationTests {
       Vector("path for CONNECT", "CONNECT /p HTTP/1.1\r\nHost: a\r\n\r\n"),
       Vector("CONNECT without port", "CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n"),
       Vector("CONNECT with empty port", "CONNECT a: HTTP/1.1\r\nHost: a:\r\n\r\n"),
-      Vector("host of the target contradicted", "GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n"),
-      Vector("port of the target contradicted", "GET http://a:1/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+      Vector("Host contradicts the target's host", "GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n"),
+      Vector("Host contradicts the target's port", "GET http://a:1/ HTTP/1.1\r\nHost: a\r\n\r\n"),
     ]
 
   static let hosts: [Vector] =
@@ -97,13 +97,13 @@ struct HTTPHeadViolationTests {
   }
 
   @Test(
-    "is refused with its status however it arrives",
+    "an invalid head is refused with its status however it is split",
     arguments: requestLines + targets + hosts + fields)
   func refused(vector: Vector) {
     #expect(feedEveryWay(vector.wire).status == vector.status)
   }
 
-  @Test("no byte is needed beyond the one that shows the violation")
+  @Test("the byte that shows the violation is enough")
   func atOnce() {
     let shown: [(String, UInt16)] = [
       ("\0", 400), ("GET \r", 400), ("GET  ", 400), (" ", 400), ("GET / HTTP/2", 505),
@@ -124,7 +124,7 @@ struct HTTPHeadViolationTests {
   }
 
   // Case 27
-  @Test("each of the 256 bytes in each place is accepted or refused as the RFC has it")
+  @Test("each of the 256 bytes in each position is accepted or refused as the RFC specifies")
   func everyByte() {
     let visible = Set(UInt8(0x21)...0x7E)
     let token = Set(
@@ -154,7 +154,7 @@ struct HTTPHeadViolationTests {
           reasons.insert(violation.reason)
         }
       }
-      // Constant text, whatever the byte was: nothing of the peer's is in it.
+      // Constant text, whatever the byte: it contains none of the peer's bytes.
       #expect(reasons.count <= 3, "\(reasons)")
       #expect(reasons.allSatisfy { $0.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F } })
     }

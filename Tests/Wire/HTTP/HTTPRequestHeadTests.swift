@@ -2,7 +2,7 @@ import Testing
 
 @testable import Wire
 
-@Suite("RFC 9112, 3 and 5: sound request heads")
+@Suite("RFC 9112, 3 and 5: valid request heads")
 struct HTTPRequestHeadTests {
   static let sound: [String] = [
     "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -20,7 +20,7 @@ struct HTTPRequestHeadTests {
   ]
 
   @Test(
-    "a sound head is read the same whole, byte by byte and split at every point", arguments: sound)
+    "a valid head is read the same whole, byte by byte and split at every point", arguments: sound)
   func everySplit(text: String) {
     let wire = Array(text.utf8)
     guard case .head(let byteCount, _, _, _) = feedEveryWay(wire) else {
@@ -30,7 +30,7 @@ struct HTTPRequestHeadTests {
     #expect(byteCount == wire.count)
   }
 
-  @Test("every proper prefix of a sound head is incomplete, never an error", arguments: sound)
+  @Test("every proper prefix of a valid head is incomplete, never an error", arguments: sound)
   func prefixes(text: String) {
     let wire = Array(text.utf8)
     for end in 0..<wire.count {
@@ -38,14 +38,14 @@ struct HTTPRequestHeadTests {
     }
   }
 
-  @Test("what follows a head is not looked at", arguments: sound)
+  @Test("bytes after a head are not read", arguments: sound)
   func pipelined(text: String) {
     let wire = Array(text.utf8)
     let followed = wire + [0, 0xFF, 0x0A]
     #expect(feedWhole(followed) == feedWhole(wire))
   }
 
-  @Test("the parts of a head")
+  @Test("a head is split into its parts")
   func parts() throws {
     let head = try parse(
       "PUT /a/b?x=1?y HTTP/1.1\r\nHost: h:1\r\nAccept:  one \r\naccept: two\r\nEmpty:\r\n"
@@ -69,7 +69,7 @@ struct HTTPRequestHeadTests {
     #expect(head.fields.valueBytes(of: "host").map(Array.init) == Array("h:1".utf8))
   }
 
-  @Test("an absolute target names path, query and host")
+  @Test("an absolute target gives path, query and host")
   func absoluteTarget() throws {
     let bare = try parse("GET http://example.com HTTP/1.1\r\nHost: Example.com\r\n\r\n")
     #expect(bare.path == "/")
@@ -91,7 +91,7 @@ struct HTTPRequestHeadTests {
   }
 
   @Test(
-    "who keeps a connection",
+    "a connection is kept as version and Connection field require",
     arguments: [
       ("1.1", "X: y", true), ("1.1", "Connection: close", false),
       ("1.1", "Connection: keep-alive, Close", false), ("1.1", "Connection: closed", true),
@@ -116,7 +116,7 @@ struct HTTPRequestHeadTests {
     #expect(head.hasToken("upgrade", in: "connection") == isFound)
   }
 
-  @Test("every method is known by its name and by no other")
+  @Test("every method is recognised by its name and no other")
   func methods() throws {
     for method in HTTPMethod.allCases where method != .other && method != .connect {
       let head = try parse("\(method.name) / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -132,7 +132,7 @@ struct HTTPRequestHeadTests {
     #expect(connect.host == "a:1")
   }
 
-  @Test("a parser that was reset reads the next request of a burst")
+  @Test("a reset parser reads the next pipelined request")
   func burst() throws {
     let one = Array("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
     var wire: [UInt8] = []
@@ -161,7 +161,7 @@ struct HTTPRequestHeadTests {
   }
 
   // Case 32
-  @Test("an upgrade request keeps what decides it, and the frame behind it is not lost")
+  @Test("an upgrade request keeps its deciding fields, and the frame after it is not lost")
   func upgrade() throws {
     let frame: [UInt8] = [0x81, 0x85, 1, 2, 3, 4, 0x69, 0x67, 0x6F, 0x68, 0x6E]
     let wire =

@@ -13,7 +13,7 @@ struct HTTPResponseTests {
     return String(decoding: wire, as: UTF8.self)
   }
 
-  @Test("a response to the byte")
+  @Test("a response has exactly these bytes")
   func bytes() {
     var response = HTTPResponse(
       status: 201, body: Array("{}".utf8), contentType: "application/json")
@@ -31,7 +31,7 @@ struct HTTPResponseTests {
         == "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n")
   }
 
-  @Test("writing appends")
+  @Test("a response is appended to existing bytes")
   func appends() {
     var wire = Array("before".utf8)
     HTTPResponse(status: 204).write(keepsAlive: true, into: &wire)
@@ -61,7 +61,7 @@ struct HTTPResponseTests {
   }
 
   // Case 27
-  @Test("no byte of a value, a name or a content type makes a second line")
+  @Test("no byte of a value, a name or a content type starts a second line")
   func injection() throws {
     for scalar in (0...0xFF).compactMap(Unicode.Scalar.init(_:)) {
       var response = HTTPResponse(
@@ -81,7 +81,7 @@ struct HTTPResponseTests {
     }
   }
 
-  @Test("fields that frame the message cannot be given")
+  @Test("given fields that frame the message are ignored")
   func framing() throws {
     var response = HTTPResponse(status: 200, body: [0x61])
     response.fields = [("content-length", "5"), ("Transfer-Encoding", "chunked"), ("X", "y")]
@@ -94,7 +94,7 @@ struct HTTPResponseTests {
     #expect(head.value(of: "x") == "y")
   }
 
-  @Test("the response to a violation has its status")
+  @Test("the response to a violation has the violation's status")
   func violation() {
     let written = text(
       HTTPResponse(HTTPViolation(status: 431, reason: "head too large")), keepsAlive: false)
@@ -109,7 +109,7 @@ struct HTTPResponseTests {
     ("HTTP/1.1 999 x\r\nTransfer-Encoding: chunked\r\n\r\n", 999),
   ]
 
-  @Test("a response head is read the same however it arrives", arguments: soundHeads)
+  @Test("a response head is read the same however it is split", arguments: soundHeads)
   func readSound(text: String, status: UInt16) throws {
     let wire = Array(text.utf8)
     for split in 0...wire.count {
@@ -137,7 +137,7 @@ struct HTTPResponseTests {
     "HTTP/1.1 200 " + String(repeating: "x", count: 20_000),
   ]
 
-  @Test("a broken response head is refused", arguments: brokenHeads)
+  @Test("a malformed response head is refused", arguments: brokenHeads)
   func readBroken(text: String) {
     let wire = Array(text.utf8)
     #expect(throws: HTTPViolation.self) {
@@ -155,11 +155,11 @@ struct HTTPResponseTests {
   func anyStatus(text: String) {
     let wire = Array("HTTP/1.1 \(text) OK\r\n\r\n".utf8)
     var parser = HTTPResponseHeadParser()
-    // Of all those numbers not one has three digits.
+    // None of those numbers has three digits.
     #expect(throws: HTTPViolation.self) { try parser.parse(wire.span) }
   }
 
-  @Test("who keeps a connection")
+  @Test("a connection is kept as version and Connection field require")
   func keepAlive() throws {
     for (head, keeps) in [
       ("HTTP/1.1 200 OK\r\n\r\n", true), ("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", false),
@@ -172,7 +172,7 @@ struct HTTPResponseTests {
   }
 
   @Test(
-    "dates are written as RFC 9110 has them",
+    "dates are written in the format of RFC 9110",
     arguments: [
       (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"), (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
       (-1, "Wed, 31 Dec 1969 23:59:59 GMT"), (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),

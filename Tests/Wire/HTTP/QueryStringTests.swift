@@ -19,7 +19,7 @@ struct QueryStringTests {
     #expect(query.count == 8)
   }
 
-  @Test("nothing between separators is nothing", arguments: ["", "&", "&&&", "&a=1&"])
+  @Test("an empty part between separators is ignored", arguments: ["", "&", "&&&", "&a=1&"])
   func empty(raw: String) throws {
     let query = try QueryString(raw)
     #expect(query.count == (raw.contains("a") ? 1 : 0))
@@ -32,13 +32,13 @@ struct QueryStringTests {
     "a=1&a=2", "a=1&%61=1", "a&a", "a=&a", "&a=1&&a=1", "a+b=1&a%20b=2", "=1&=2", "a=%u0041",
   ]
 
-  @Test("a bad escape, bad UTF-8 or a name given twice is refused", arguments: refused)
+  @Test("an invalid escape, invalid UTF-8 or a duplicate name is refused", arguments: refused)
   func refuse(raw: String) {
     let violation = #expect(throws: HTTPViolation.self) { try QueryString(raw) }
     #expect(violation?.status == 400)
   }
 
-  @Test("64 pairs are read, 65 are refused, empty ones counted")
+  @Test("64 pairs are accepted, 65 are refused, and empty ones count")
   func pairCount() throws {
     func query(_ count: Int) -> String {
       (0..<count).map { "n\($0)=v\($0)" }.joined(separator: "&")
@@ -54,7 +54,7 @@ struct QueryStringTests {
   }
 
   // Case 27
-  @Test("each byte survives its escape, or is refused where it is not UTF-8 alone")
+  @Test("each escaped byte is decoded, or refused if it is not UTF-8 by itself")
   func everyByte() throws {
     let digits = Array("0123456789abcdef")
     for byte in UInt8.min...UInt8.max {
@@ -71,12 +71,12 @@ struct QueryStringTests {
   }
 
   // Case 33
-  @Test("numbers of any size are text here", arguments: HTTPFramingTests.numbers)
+  @Test("numbers of any size are read as text", arguments: HTTPFramingTests.numbers)
   func anyNumber(text: String) throws {
     #expect(try QueryString("limit=\(Percent.encode(text))")["limit"] == text)
   }
 
-  @Test("what is encoded is decoded to itself")
+  @Test("encoded text decodes to the original")
   func roundTrip() {
     let texts = ["", "abc", "a b+c%d/e?f&g=h", "\u{0}\r\n", "\u{1F514}\u{E9}", "~-._"]
     for text in texts {
@@ -91,7 +91,7 @@ struct QueryStringTests {
     #expect(Percent.decode("x%20y"[...].dropLast(3), plusIsSpace: false) == nil)
   }
 
-  @Test("an escape does not reach past the end of its part")
+  @Test("an escape does not extend past the end of its part")
   func escapeAtEnd() {
     let bytes = Array("%41%42".utf8)
     for end in 0...bytes.count {

@@ -31,7 +31,7 @@ struct RouterTests {
     (.post, "/n", .found("publish", parameters: [])),
     (.get, "/n/count", .found("count", parameters: [])),
     (.get, "/n/7", .found("one", parameters: ["7"])),
-    // The literal is preferred, but has no DELETE.
+    // The literal takes precedence, but has no DELETE.
     (.delete, "/n/count", .found("delete", parameters: ["count"])),
     (.delete, "/n/all", .found("delete", parameters: ["all"])),
     (.put, "/n/all/unread", .found("all unread", parameters: [])),
@@ -57,7 +57,7 @@ struct RouterTests {
     (.get, "/f//a", .found("files", parameters: ["/a"])),
     (.get, "/f/../a%2F%2E", .found("files", parameters: ["../a/."])),
     (.head, "/f/a/b", .found("files", parameters: ["a/b"])),
-    // What is more exact is preferred, and the rest has what it has not.
+    // The more specific pattern takes precedence; the wildcard matches all other paths.
     (.get, "/f/list", .found("file list", parameters: [])),
     (.get, "/f/a/meta", .found("meta", parameters: ["a"])),
     (.get, "/f/list/meta", .found("meta", parameters: ["list"])),
@@ -67,7 +67,7 @@ struct RouterTests {
     (.get, "/f/", .notFound), (.get, "/f", .notFound), (.get, "/f/%zz", .notFound),
   ]
 
-  @Test("a path finds its route, or is told what it has", arguments: vectors)
+  @Test("a path finds its route, or the methods that it allows", arguments: vectors)
   func match(method: HTTPMethod, path: String, expected: RouteMatch<String>) {
     #expect(Self.router.match(method, path: path) == expected)
   }
@@ -88,7 +88,7 @@ struct RouterTests {
   }
 
   // Case 34
-  @Test("a path of any depth is answered", arguments: [15, 16, 17, 32, 33, 100_000])
+  @Test("a path of any depth gets a result", arguments: [15, 16, 17, 32, 33, 100_000])
   func depth(count: Int) {
     var router = Router<Int>()
     router.add(.get, String(repeating: "/:p", count: 16), 16)
@@ -101,7 +101,7 @@ struct RouterTests {
     #expect(Self.router.match(.get, path: String(repeating: "/", count: count)) == .notFound)
   }
 
-  @Test("patterns that could mean two things are programming errors")
+  @Test("ambiguous patterns are programming errors")
   func badPatterns() async {
     await #expect(processExitsWith: .failure) {
       var router = Router<Int>()

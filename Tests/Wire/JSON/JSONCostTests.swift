@@ -1,4 +1,4 @@
-// Documents made to be expensive: deep, wide, with names that collide.
+// Documents built to be expensive: deep, wide, with colliding names.
 
 import TestSupport
 import Testing
@@ -7,7 +7,7 @@ import Testing
 
 @Suite("JSON: the cost of hostile documents")
 struct JSONCostTests {
-  /// Containers nested to a depth, arrays and objects in turn as `pattern` says.
+  /// Containers nested to a depth, arrays and objects in turn according to `pattern`.
   static func nested(_ depth: Int, _ pattern: String) -> [UInt8] {
     var text: [UInt8] = []
     let kinds = Array(pattern)
@@ -45,7 +45,7 @@ struct JSONCostTests {
   }
 
   // Case 34
-  @Test("the deepest documents are read on a stack of 256 KiB, and those too deep refused on it")
+  @Test("a stack of 256 KiB suffices to read the deepest documents and to refuse deeper ones")
   func stack() async {
     await #expect(processExitsWith: .success) {
       onStack(byteCount: 256 * 1_024) {
@@ -58,7 +58,7 @@ struct JSONCostTests {
     }
   }
 
-  @Test("depth counts what is open, not what was: siblings do not add up")
+  @Test("depth counts open containers only: siblings do not add up")
   func siblings() {
     let sibling = String(decoding: Self.nested(31, "[{"), as: UTF8.self)
     let document = "[" + [sibling, sibling, "[]", "{}", sibling].joined(separator: ",") + "]"
@@ -84,7 +84,7 @@ struct JSONCostTests {
     }
   }
 
-  @Test("limits other than 32 hold, from none at all to 64")
+  @Test("limits other than 32 hold, from 0 to 64")
   func otherLimits() {
     #expect(skipViolation(Array("1".utf8), depthLimit: 0) == nil)
     #expect(skipViolation(Array("[]".utf8), depthLimit: 0) != nil)
@@ -95,7 +95,7 @@ struct JSONCostTests {
   }
 
   // Case 34
-  @Test("100,000 names are read one by one, also when they collide in a hash or are all the same")
+  @Test("100,000 names are read one by one, even if they collide in a hash or are all equal")
   func manyNames() throws {
     // Nothing here hashes; these collide under the classic multiply-by-31 and FNV-like families.
     let blocks = ["Aa", "BB"]
@@ -125,7 +125,7 @@ struct JSONCostTests {
   }
 
   // Case 34
-  @Test("time grows with the length of a document, whatever it is made of")
+  @Test("time is linear in the length of a document, whatever its content")
   func linear() {
     let shapes: [(Int) -> [UInt8]] = [
       { count in Array(("[" + String(repeating: "1,", count: count) + "1]").utf8) },
@@ -143,7 +143,7 @@ struct JSONCostTests {
       }
       let small = cost(2_000)
       let large = cost(32_000)
-      // Sixteen times the length; a square would be 256.
+      // Sixteen times the length; quadratic cost would be 256 times.
       #expect(large / small <= 64, "shape \(index): \(small), \(large)")
     }
   }

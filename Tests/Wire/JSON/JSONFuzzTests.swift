@@ -1,4 +1,4 @@
-// Documents that are almost right, and strings out and back.
+// Mutated documents, and strings written and read back.
 
 import TestSupport
 import Testing
@@ -6,7 +6,7 @@ import Testing
 @testable import Wire
 
 // Case 98
-@Suite("JSON: mutated documents, and strings as written")
+@Suite("JSON: mutated documents and written strings")
 struct JSONFuzzTests {
   @Test("mutants never trap, and reading and skipping agree on each, to the byte")
   func mutatedDocuments() {
@@ -32,7 +32,7 @@ struct JSONFuzzTests {
         }
       }
     }
-    // The mutations must reach both sides, or the test proves nothing.
+    // Some mutants must be accepted and some refused, or the test proves nothing.
     #expect(acceptedCount > 1_000)
     #expect(refusedCount > 10_000)
   }
@@ -43,7 +43,7 @@ struct JSONFuzzTests {
     for seed in JSONSuiteTests.accepted {
       for mutant in mutants(of: Array(seed.utf8), count: 200, using: &generator) {
         var reader = JSONReader(mutant)
-        // A reader that has thrown may be misused further without harm.
+        // Using a reader after it has thrown must not trap.
         for _ in 0..<12 {
           do {
             switch Int.random(in: 0..<8, using: &generator) {
@@ -64,7 +64,7 @@ struct JSONFuzzTests {
     }
   }
 
-  @Test("any string that is written is read back the same")
+  @Test("any written string is read back unchanged")
   func stringRoundTrip() throws {
     var generator = SeededGenerator.announced()
     var texts = ["", "\"", "\\", "\u{0}", "\u{1F}", "\u{7F}", "\u{2028}", "é", "😀", "\r\n"]
@@ -88,7 +88,7 @@ struct JSONFuzzTests {
     }
   }
 
-  @Test("only what RFC 8259 demands is escaped, in the short form where there is one")
+  @Test("only the characters that RFC 8259 requires are escaped, in the short form if there is one")
   func escapes() {
     let short: [UInt8: String] = [
       0x08: #"\b"#, 0x09: #"\t"#, 0x0A: #"\n"#, 0x0C: #"\f"#, 0x0D: #"\r"#, 0x22: #"\""#,

@@ -1,4 +1,4 @@
-// Numbers from outside: none of them may trap, whatever its size.
+// Numbers from peers: none may trap, whatever its size.
 
 import Testing
 
@@ -59,7 +59,7 @@ struct JSONNumberTests {
   }
 
   // Case 33
-  @Test("an integer has neither fraction nor exponent, also when its value is whole")
+  @Test("an integer has neither fraction nor exponent, even if its value is whole")
   func integersOnly() {
     for text in ["1.0", "1e3", "1E0", "0.0", "-0.0", "0e0", "1e308", "1.5", "10e-1"] {
       #expect(Self.integer(text) == nil, "\(text)")
@@ -87,7 +87,7 @@ struct JSONNumberTests {
     for (text, value) in table { #expect(Self.double(text) == value, "\(text)") }
   }
 
-  /// 2^exponent + delta in decimal digits, by hand: no integer type here holds it.
+  /// 2^exponent + delta in decimal digits, digit by digit: no integer type here holds it.
   static func decimal(powerOfTwo exponent: Int, plus delta: Int) -> String {
     var digits = [1]  // the lowest first
     for _ in 0..<exponent {

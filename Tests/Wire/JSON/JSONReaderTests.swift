@@ -1,4 +1,4 @@
-// What the reader hands out: values, names, kinds and ranges.
+// The reader's results: values, names, kinds and ranges.
 
 import TestSupport
 import Testing
@@ -9,7 +9,7 @@ import Testing
 struct JSONReaderTests {
   static func reader(_ text: String) -> JSONReader { JSONReader(Array(text.utf8)) }
 
-  @Test("a document of every kind of value is read as it stands")
+  @Test("a document with every kind of value is read exactly")
   func example() throws {
     var reader = Self.reader(
       #" {"user":"u\u00e9\n","count":-42,"ratio":2.5e-1,"on":true,"off":false,"no":null,"#
@@ -42,7 +42,7 @@ struct JSONReaderTests {
       ])
   }
 
-  @Test("nextKind takes nothing")
+  @Test("nextKind consumes nothing")
   func kinds() throws {
     let table: [(String, JSONKind)] = [
       (" {}", .object), ("[]", .array), ("\"\"", .string), ("-1", .number), ("0", .number),
@@ -57,7 +57,7 @@ struct JSONReaderTests {
     }
   }
 
-  @Test("a value of another kind is refused where it begins, whatever was expected")
+  @Test("a value of another kind than expected is refused at its first byte")
   func mismatches() {
     let values = ["{}", "[]", "\"a\"", "1", "true", "null"]
     for (index, value) in values.enumerated() {
@@ -85,7 +85,7 @@ struct JSONReaderTests {
     }
   }
 
-  @Test("a value that the closure leaves alone is skipped and checked")
+  @Test("a value that the closure does not take is skipped and checked")
   func ignoredValues() throws {
     var reader = Self.reader(#"{"a": {"x":[1,{}]} ,"b":2, "c" : "s"}"#)
     var names: [String] = []
@@ -107,7 +107,7 @@ struct JSONReaderTests {
     }
   }
 
-  @Test("what a closure throws comes out of the reading of its container")
+  @Test("an error thrown by a closure is rethrown by the container's read")
   func closureThrows() {
     let own = JSONViolation(reason: "own", position: 3)
     var reader = Self.reader(#"{"a":[1]}"#)
@@ -118,7 +118,7 @@ struct JSONReaderTests {
     }
   }
 
-  @Test("names are handed out as often as they stand there, in order")
+  @Test("duplicate names are all passed on, in order")
   func equalNames() throws {
     var reader = Self.reader(#"{"a":1,"b":2,"\u0061":3}"#)
     var members: [String] = []
@@ -128,7 +128,7 @@ struct JSONReaderTests {
     #expect(members == ["a=1", "b=2", "a=3"])
   }
 
-  @Test("escapes mean what RFC 8259, section 7, says")
+  @Test("escapes have the meaning of RFC 8259, section 7")
   func escapes() throws {
     let table: [(String, String)] = [
       (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{C}\n\r\t"), (#""\u0041\u00e9\u20AC""#, "Aé€"),
@@ -143,7 +143,7 @@ struct JSONReaderTests {
     }
   }
 
-  @Test("strings are judged as the standard library judges UTF-8: all pairs, and random bytes")
+  @Test("strings are valid exactly if the standard library accepts them: all pairs, random bytes")
   func againstStandardLibrary() {
     func compare(_ contents: [UInt8]) {
       let document = [UInt8(ascii: "\"")] + contents + [UInt8(ascii: "\"")]

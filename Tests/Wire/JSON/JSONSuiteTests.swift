@@ -1,5 +1,5 @@
-// Documents that must be read and documents that must be refused, each a line with its reason, in
-// the manner of the parsing test suites: y_ and n_.
+// Documents that must be accepted and documents that must be refused, grouped by reason, in the
+// manner of the parsing test suites: y_ and n_.
 
 import TestSupport
 import Testing
@@ -14,14 +14,14 @@ func walk(_ reader: inout JSONReader) throws(JSONViolation) {
   case .array: try reader.readArray { (reader) throws(JSONViolation) in try walk(&reader) }
   case .string: _ = try reader.readString()
   case .number:
-    // Numbers too large for either type are still JSON: what is compared here is the grammar.
+    // Numbers too large for either type are still JSON: this test compares the grammar.
     _ = try reader.skipValue()
   case .boolean: _ = try reader.readBool()
   case .null: try reader.readNull()
   }
 }
 
-/// Why a document is refused, by skipping; nil when it is accepted.
+/// The violation found by skipping a document; nil if it is accepted.
 func skipViolation(_ bytes: [UInt8], depthLimit: Int = 32) -> JSONViolation? {
   var reader = JSONReader(bytes, depthLimit: depthLimit)
   do {
@@ -31,7 +31,7 @@ func skipViolation(_ bytes: [UInt8], depthLimit: Int = 32) -> JSONViolation? {
   } catch { return error }
 }
 
-/// Why a document is refused, by reading; nil when it is accepted.
+/// The violation found by reading a document; nil if it is accepted.
 func walkViolation(_ bytes: [UInt8], depthLimit: Int = 32) -> JSONViolation? {
   var reader = JSONReader(bytes, depthLimit: depthLimit)
   do {
@@ -41,13 +41,13 @@ func walkViolation(_ bytes: [UInt8], depthLimit: Int = 32) -> JSONViolation? {
   } catch { return error }
 }
 
-@Suite("RFC 8259: what is JSON and what is not")
+@Suite("RFC 8259: legal and illegal documents")
 struct JSONSuiteTests {
   static let accepted: [String] = [
     // Section 2: any value is a text; white space is these four.
     "null", "true", "false", "0", "\"\"", "[]", "{}", " \t\r\n[ \t\r\n1 \t\r\n, \n2 ] \n",
     " { \"a\" : 1 , \"b\" : [ ] } ",
-    // Section 4: objects; names may be empty, and equal (the reader hands out both).
+    // Section 4: objects; names may be empty, and equal (the reader passes on both).
     #"{"":0}"#, #"{"a":1,"a":2}"#, #"{"a":{"b":{"c":{}}}}"#, #"{"a\u0000b":1}"#,
     #"{"é😀":"é😀"}"#,
     // Section 5: arrays of anything.
@@ -63,9 +63,9 @@ struct JSONSuiteTests {
   ]
 
   static let refused: [String] = [
-    // Nothing, or more than one value.
+    // No value, or more than one.
     "", " ", "\n", "1 2", "[] []", "{}{}", "null,", ",", "[1]x", "\"a\"\"b\"", "1\u{0}",
-    // White space that is not JSON's.
+    // White space that JSON does not allow.
     "\u{0C}1", "\u{0B}1", "\u{A0}1", "\u{2003}1", "[\u{0}]", "[1\u{FEFF}]", "\u{FEFF}{}",
     // Words.
     "nul", "nulll", "True", "TRUE", "tru", "fals", "falsee", "undefined", "NaN", "Infinity",
@@ -97,7 +97,7 @@ struct JSONSuiteTests {
     "$", "*", "&", "\\u0031", "[\\n]",
   ]
 
-  /// Bytes that are no UTF-8: RFC 3629, sections 3 and 4.
+  /// Bytes that are not UTF-8: RFC 3629, sections 3 and 4.
   static let notUTF8: [[UInt8]] = [
     [0x80], [0xBF], [0xFF], [0xFE], [0xC0, 0x80], [0xC0, 0xAF], [0xC1, 0xBF], [0xE0, 0x80, 0x80],
     [0xE0, 0x9F, 0xBF], [0xF0, 0x80, 0x80, 0x80], [0xF0, 0x8F, 0xBF, 0xBF], [0xED, 0xA0, 0x80],
@@ -117,7 +117,7 @@ struct JSONSuiteTests {
     }
   }
 
-  @Test("n: every illegal document is refused, by reading and by skipping, at the same place")
+  @Test("n: every illegal document is refused, by reading and by skipping, at the same position")
   func illegal() {
     for text in Self.refused {
       let bytes = Array(text.utf8)
@@ -128,7 +128,7 @@ struct JSONSuiteTests {
     }
   }
 
-  @Test("n: what is not UTF-8 is refused in values, in names and outside strings")
+  @Test("n: invalid UTF-8 is refused in values, in names and outside strings")
   func encoding() {
     for bytes in Self.notUTF8 {
       let quoted = [UInt8(ascii: "\"")] + bytes + [UInt8(ascii: "\"")]
@@ -145,7 +145,7 @@ struct JSONSuiteTests {
     }
   }
 
-  @Test("every proper prefix of a legal document is refused, but for a number's")
+  @Test("every proper prefix of a legal document is refused, except a number's")
   func prefixes() {
     for text in Self.accepted {
       let bytes = Array(text.utf8)
@@ -179,7 +179,7 @@ struct JSONSuiteTests {
 
   @Test("a range that ends inside a string, an escape or a scalar is refused at its end")
   func tornRanges() {
-    // The bytes after the range would complete the document: they must not be looked at.
+    // The bytes after the range would complete the document: they must not be read.
     let bytes = Array(#"{"é😀\u00e9\uD83D\uDE00":[true,-1.5e+10,null,"x"]}"#.utf8)
     for end in bytes.indices {
       var reader = JSONReader(bytes, in: 0..<end)

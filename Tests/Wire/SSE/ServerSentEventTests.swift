@@ -1,4 +1,4 @@
-// The event stream against a parser that was written from the standard's text alone.
+// The event stream against a parser written from the standard's text alone.
 
 import TestSupport
 import Testing
@@ -24,7 +24,7 @@ struct ServerSentEventTests {
   }
 
   @Test(
-    "data arrives as it was, but for the kind of its line ends",
+    "data arrives unchanged, except for the kind of its line ends",
     arguments: [
       ("", ""), (" ", " "), ("a", "a"), (":a", ":a"), ("\n", "\n"), ("\r", "\n"), ("\r\n", "\n"),
       ("\n\r", "\n\n"), ("a\n", "a\n"), ("\n\na", "\n\na"), ("a\rid: x", "a\nid: x"),
@@ -40,13 +40,13 @@ struct ServerSentEventTests {
   }
 
   @Test(
-    "an id or a name that would be more than one line is refused",
+    "an id or a name of more than one line is refused",
     arguments: ["\n", "\r", "\r\n", "a\nb", "a\rb", "a\u{0}", "\u{0}", "x\r\ndata: y"])
   func lines(_ text: String) {
     #expect(EventStreamLine(text) == nil)
   }
 
-  @Test("other line ends that Unicode knows are none of the format's")
+  @Test("Unicode's other line ends are not line ends of the format")
   func unicodeLineEnds() throws {
     for text in ["\u{2028}", "\u{2029}", "\u{85}", "\u{0B}", "\u{0C}"] {
       var stream: [UInt8] = []
@@ -56,7 +56,7 @@ struct ServerSentEventTests {
   }
 
   // Case 36.
-  @Test("100,000 random payloads: a strict parser sees exactly the events that were written")
+  @Test("100,000 random payloads: a strict parser reads exactly the written events")
   func random() throws {
     var generator = SeededGenerator.announced("server-sent events")
     var refused = 0
@@ -85,7 +85,7 @@ struct ServerSentEventTests {
       }
       if round.isMultiple(of: 1_000) {
         let parsed = StrictParser.parse(stream)
-        // The first that differs, for a report that can be read.
+        // Only the first difference, for a readable report.
         let wrong = zip(parsed.events, expected).first { $0 != $1 }
         try #require(wrong == nil)
         try #require(parsed.events.count == expected.count)
@@ -95,7 +95,7 @@ struct ServerSentEventTests {
         lastID = ""
       }
     }
-    // Payloads that never try to break out would show nothing.
+    // Without payloads that try to break out of their line the test would prove nothing.
     #expect(refused > 10_000)
   }
 
@@ -111,7 +111,7 @@ struct ServerSentEventTests {
     }
   }
 
-  /// The text with each line end as LF, by scalars: "\r\n" is one character of Swift's.
+  /// The text with each line end as LF, by scalars: Swift treats "\r\n" as one character.
   private func folded(_ text: String) -> String {
     var scalars = String.UnicodeScalarView()
     var isAfterReturn = false
@@ -133,7 +133,7 @@ struct ParsedEvent: Equatable {
   var name: String
   var data: String
 
-  /// By scalars: Swift's own equality takes canonically equivalent texts for the same.
+  /// By scalars: Swift's own equality treats canonically equivalent texts as equal.
   static func == (a: ParsedEvent, b: ParsedEvent) -> Bool {
     a.id.unicodeScalars.elementsEqual(b.id.unicodeScalars)
       && a.name.unicodeScalars.elementsEqual(b.name.unicodeScalars)
@@ -144,7 +144,7 @@ struct ParsedEvent: Equatable {
 /// The algorithm of section 9.2.6, and a list of the lines that it would ignore.
 struct StrictParser {
   private(set) var events: [ParsedEvent] = []
-  /// Lines that are no field of the standard's: a writer has no reason to write any.
+  /// Lines that are not a field of the standard: a writer has no reason to write any.
   private(set) var strangeLines: [String] = []
   private var id = ""
   private var name = ""

@@ -1,4 +1,4 @@
-// Packets and their attachments, in order and out of it.
+// Packets and their attachments, in order and out of order.
 
 import TestSupport
 import Testing
@@ -8,13 +8,13 @@ import Testing
 private let binaryEvent =
   #"52-/a,7["x",{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]"#
 
-/// Plays messages to an assembly: text, or the size of an attachment.
+/// A message for an assembly: text, or an attachment given by its size.
 private enum Step: Sendable {
   case text(String)
   case binary(Int)
 }
 
-/// What comes of the steps, up to the first violation.
+/// The outcome of the steps, up to the first violation.
 private func play(
   _ steps: [Step], limit: Int = 1_000
 ) -> (messages: [SocketIOMessage], violation: ProtocolViolation?) {
@@ -29,7 +29,7 @@ private func play(
         }
       if let message { messages.append(message) }
     } catch {
-      if assembly.missingCount != 0 { Issue.record("something is under way after a violation") }
+      if assembly.missingCount != 0 { Issue.record("a packet is still pending after a violation") }
       return (messages, error)
     }
   }
@@ -38,7 +38,7 @@ private func play(
 
 @Suite("Socket.IO 5: attachments")
 struct SocketIOAssemblyTests {
-  @Test("a packet without attachments is whole by itself, and keeps the bytes it was read from")
+  @Test("a packet without attachments is complete, and keeps the bytes it was read from")
   func plain() throws {
     var assembly = SocketIOAssembly(bytesLimit: 100)
     let bytes = Array("44[]2[\"a\"]".utf8)
@@ -52,7 +52,7 @@ struct SocketIOAssemblyTests {
     #expect(empty?.attachments == [])
   }
 
-  @Test("a packet is whole with the last of its attachments, which come in their order")
+  @Test("a packet is complete with its last attachment, and attachments keep their order")
   func binary() throws {
     var assembly = SocketIOAssembly(bytesLimit: 1_000)
     for first: [UInt8] in [[1, 2], []] {
@@ -66,14 +66,14 @@ struct SocketIOAssemblyTests {
       #expect(message.attachments == [first, [3]])
       #expect(message.packet.eventName == "x")
       #expect(message.packet.placeholders.map(\.attachment) == [1, 0])
-      // Of the body only the packet is kept, and the ranges are those of what is kept.
+      // Only the packet's part of the body is kept, and the ranges index that part.
       #expect(message.bytes == Array(binaryEvent.utf8))
       #expect(message.packet == (try SocketIOPacket.decode(message.bytes)))
     }
   }
 
   // Case 39
-  @Test("text while attachments are due is a violation, whatever it is")
+  @Test("any text while attachments are due is a violation")
   func textInBetween() {
     for text in [binaryEvent, "2[\"a\"]", "1", "", "nonsense"] {
       for steps in [[Step.text(binaryEvent)], [.text(binaryEvent), .binary(1)]] {
@@ -85,7 +85,7 @@ struct SocketIOAssemblyTests {
   }
 
   // Case 39
-  @Test("an attachment that nothing announced is a violation")
+  @Test("an unannounced attachment is a violation")
   func unexpected() {
     let beginnings: [[Step]] = [
       [], [.text("2[\"a\"]")], [.text("50-[\"a\"]")], [.text(binaryEvent), .binary(0), .binary(0)],
@@ -98,7 +98,7 @@ struct SocketIOAssemblyTests {
   }
 
   // Case 39
-  @Test("the limit is on the sum of a packet and its attachments, and the next begins anew")
+  @Test("the limit applies to the sum of a packet and its attachments, and restarts with the next")
   func limit() {
     let own = binaryEvent.utf8.count
     let whole: [Step] = [.text(binaryEvent), .binary(30), .binary(20)]
@@ -117,7 +117,7 @@ struct SocketIOAssemblyTests {
   }
 
   // Case 39
-  @Test("ten attachments of 64 KiB are all that one packet may have, text and all")
+  @Test("one packet may have at most ten attachments of 64 KiB, its text included")
   func mostAttachments() {
     let places = (0..<10).map { ",{\"_placeholder\":true,\"num\":\($0)}" }.joined()
     let text = "510-[\"a\"\(places)]"
@@ -128,7 +128,7 @@ struct SocketIOAssemblyTests {
     #expect(play(steps + [.binary(0)], limit: limit).violation == .unexpectedAttachment)
   }
 
-  @Test("a malformed packet leaves nothing under way, and neither does giving up")
+  @Test("nothing is pending after a malformed packet or after `abandon`")
   func nothingLeft() throws {
     #expect(play([.text("51-[\"a\"]")]).violation == .invalidPlaceholder)
     #expect(play([.text("511-[\"a\"]")]).violation == .tooManyAttachments)

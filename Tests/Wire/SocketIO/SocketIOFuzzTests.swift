@@ -1,4 +1,4 @@
-// Packets that are almost right, and conversations of such: cases 43 and 98.
+// Mutated packets, and sequences of them: cases 43 and 98.
 
 import TestSupport
 import Testing
@@ -8,7 +8,7 @@ import Testing
 @Suite("Socket.IO 5: mutated packets")
 struct SocketIOFuzzTests {
   // Case 43
-  @Test("mutants never trap, and what is accepted is within every bound")
+  @Test("mutants never trap, and accepted packets are within every bound")
   func mutatedPackets() {
     var generator = SeededGenerator.announced()
     let rows = SocketIOPacketTests.table.map { Array($0.text.utf8) }
@@ -24,13 +24,13 @@ struct SocketIOFuzzTests {
         if !isSound(packet, in: mutant) { Issue.record("\(mutant)") }
       }
     }
-    // The mutations must reach both sides, or the test proves nothing.
+    // Some mutants must be accepted and some refused, or the test proves nothing.
     #expect(acceptedCount > 10_000)
     #expect(refusedCount > 20_000)
   }
 
   private func isSound(_ packet: SocketIOPacket, in bytes: [UInt8]) -> Bool {
-    // What was accepted as JSON is JSON to the reader by itself as well.
+    // The reader alone must also accept the packet's JSON.
     if let data = packet.data {
       var reader = JSONReader(bytes, in: data)
       guard (try? reader.skipValue()) != nil, (try? reader.finish()) != nil else { return false }
@@ -49,7 +49,7 @@ struct SocketIOFuzzTests {
   }
 
   // Case 43
-  @Test("a conversation of mutants never traps, and holds no more than its limit")
+  @Test("a sequence of mutants never traps, and never holds more than its limit")
   func conversations() {
     var generator = SeededGenerator.announced()
     let rows = SocketIOPacketTests.table.map { Array($0.text.utf8) }
@@ -80,7 +80,7 @@ struct SocketIOFuzzTests {
         }
       } catch {
         violations.insert(error.reason)
-        if assembly.missingCount != 0 { Issue.record("under way after \(error)") }
+        if assembly.missingCount != 0 { Issue.record("pending after \(error)") }
       }
     }
     #expect(wholeCount > 100)

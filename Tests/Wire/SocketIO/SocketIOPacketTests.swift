@@ -1,10 +1,10 @@
-// One packet by itself: the table of the protocol's document, and every number in it.
+// Single packets: the table of the protocol's document, and every number in a packet.
 
 import Testing
 
 @testable import Wire
 
-/// The violation of reading `text` as a packet, if it is one.
+/// The violation from reading `text` as a packet, if there is one.
 func packetViolation(_ text: String) -> ProtocolViolation? {
   do throws(ProtocolViolation) {
     _ = try SocketIOPacket.decode(Array(text.utf8))
@@ -14,7 +14,7 @@ func packetViolation(_ text: String) -> ProtocolViolation? {
   }
 }
 
-/// Numbers at which readers trap, as one writes them.
+/// Numbers at which readers may trap, in decimal.
 private let hostileNumbers: [String] = {
   var numbers = [
     "-1", "1.5", "1e1", "1e400", "1e308", "0x1", "+1", "00", "01", "", " 1", "1 ", "NaN",
@@ -51,7 +51,7 @@ struct SocketIOPacketTests {
     Row(text: #"0{"token":"123"}"#, type: .connect, data: #"{"token":"123"}"#),
     Row(text: #"0/admin,{"sid":"x"}"#, type: .connect, namespace: "/admin", data: #"{"sid":"x"}"#),
     Row(text: "0/admin,", type: .connect, namespace: "/admin"),
-    // As python-socketio writes it.
+    // The spelling of python-socketio.
     Row(text: "0/admin", type: .connect, namespace: "/admin"),
     Row(text: "0/,{}", type: .connect, data: "{}"),
     Row(text: "0/admin?token=1234,{}", type: .connect, namespace: "/admin", data: "{}"),
@@ -113,7 +113,7 @@ struct SocketIOPacketTests {
 
   @Test("each packet of the table is read, part by part", arguments: table)
   func reading(row: Row) throws {
-    // Around it stands what does not belong to it.
+    // The packet is embedded in foreign bytes.
     let bytes = Array("4\(row.text)]7".utf8)
     let packet = try SocketIOPacket.decode(bytes, in: 1..<(bytes.count - 2))
     func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
@@ -129,7 +129,7 @@ struct SocketIOPacketTests {
         == row.placeholders.map { _ in true })
   }
 
-  @Test("arguments come without the name, each with its number; others are skipped")
+  @Test("arguments exclude the name, each comes with its index; unread ones are skipped")
   func arguments() throws {
     func numbers(_ text: String) throws -> [String] {
       let bytes = Array("x\(text)".utf8)
@@ -152,7 +152,7 @@ struct SocketIOPacketTests {
     #expect(try numbers("1") == [])
   }
 
-  @Test("of all bytes, seven digits begin a packet")
+  @Test("only seven digits begin a packet")
   func everyByte() {
     let rests = ["", "{}", "[\"a\"]", "1[]", "0-[\"a\"]", "0-1[]"]
     for byte in UInt8.min...UInt8.max {
@@ -167,7 +167,7 @@ struct SocketIOPacketTests {
   // Case 39
   @Test("a count of attachments is digits, and at most ten", arguments: hostileNumbers)
   func anyNumber(text: String) {
-    // Its placeholders are wrong in each, so what is said of the count is said before.
+    // The placeholders are wrong in each, so a violation of the count must come first.
     let count = packetViolation("5\(text)-[\"a\"]")
     let id = packetViolation("2\(text)[\"a\"]")
     guard let number = UInt64(text), text == "\(number)" else {
@@ -187,7 +187,7 @@ struct SocketIOPacketTests {
   }
 
   // Case 39
-  @Test("ten attachments are read and eleven are not; the count ends with its hyphen")
+  @Test("ten attachments are accepted and eleven refused; the count ends with its hyphen")
   func attachmentCounts() throws {
     for count in 0...12 {
       let places = (0..<count).map { ",{\"_placeholder\":true,\"num\":\($0)}" }.joined()
@@ -207,7 +207,7 @@ struct SocketIOPacketTests {
   }
 
   // Case 33
-  @Test("a placeholder's number is that of an attachment", arguments: hostileNumbers)
+  @Test("a placeholder's number must be that of an attachment", arguments: hostileNumbers)
   func placeholderNumber(text: String) {
     let violation = packetViolation("51-[\"a\",{\"_placeholder\":true,\"num\":\(text)}]")
     #expect(violation != nil)

@@ -1,4 +1,4 @@
-// What is no packet, each form by its name.
+// Malformed packets, one test for each kind.
 
 import TestSupport
 import Testing
@@ -7,13 +7,13 @@ import Testing
 
 @Suite("Socket.IO 5: malformed packets")
 struct SocketIOViolationTests {
-  @Test("nothing, and what begins with no type", arguments: ["", "7", "9", "a", "-1", " 2[\"a\"]"])
+  @Test("an empty or untyped packet is refused", arguments: ["", "7", "9", "a", "-1", " 2[\"a\"]"])
   func types(text: String) {
     #expect(packetViolation(text) == (text.isEmpty ? .emptyPacket : .unknownPacketType))
   }
 
   @Test(
-    "data of the wrong kind for its packet",
+    "data of the wrong kind for its packet is refused",
     arguments: [
       "0[]", "0\"a\"", "0null", "01", "0true", "0 {}", "0/a,[]", "1{}", "1[]", "1 ", "1/a,{}",
       "2", "2{}", "2\"a\"", "2[]", "2[null]", "2[[\"a\"]]", "2[{}]", "2[true,\"a\"]", "2 [\"a\"]",
@@ -23,13 +23,13 @@ struct SocketIOViolationTests {
       "60-1{}",
     ])
   func kinds(text: String) {
-    // A digit behind these types is an id that they do not have.
+    // A digit after these types is an id, which they must not have.
     #expect(
       packetViolation(text) == (text == "01" ? .misplacedAcknowledgementID : .invalidPacketData))
   }
 
   @Test(
-    "JSON that is not",
+    "invalid JSON is refused with the reader's reason",
     arguments: [
       ("2[\"a\"", "',' or ']' expected"), ("2[\"a\",]", "value expected"),
       ("2[\"a\"]x", "end expected"), ("2[\"a\"][]", "end expected"),
@@ -48,7 +48,7 @@ struct SocketIOViolationTests {
       packetViolation(text) == ProtocolViolation(closeCode: 1002, reason: "packet data: \(reason)"))
   }
 
-  @Test("events that the libraries keep for themselves, also when spelled with escapes")
+  @Test("event names that the libraries reserve are refused, even if spelled with escapes")
   func reservedNames() {
     let names = [
       "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener",
@@ -64,7 +64,7 @@ struct SocketIOViolationTests {
     #expect(SocketIOPacket.reservedEventNames.count == 6)
   }
 
-  @Test("ids stand in events and acknowledgements, and are missing in no acknowledgement")
+  @Test("only events and acknowledgements have ids, and every acknowledgement has one")
   func ids() {
     for text in ["00{}", "05", "11", "1/a,1", "41{}", "4/a,0"] {
       #expect(packetViolation(text) == .misplacedAcknowledgementID, "\(text)")
@@ -121,7 +121,7 @@ struct SocketIOViolationTests {
   }
 
   // Case 39
-  @Test("of very many placeholders one too many is kept")
+  @Test("of very many placeholders, at most one over the limit is kept")
   func manyPlaceholders() throws {
     let places = String(repeating: ",\(SocketIOPacketTests.one)", count: 10_000)
     #expect(packetViolation("510-[\"a\"\(places)]") == .invalidPlaceholder)
@@ -132,7 +132,7 @@ struct SocketIOViolationTests {
   }
 
   // Case 34
-  @Test("data is nested 32 deep and no deeper, the arguments' array included")
+  @Test("data is nested at most 32 deep, including the arguments' array")
   func depth() {
     for (depth, isAccepted) in [(1, true), (30, true), (31, true), (32, false), (100_000, false)] {
       let open = String(repeating: "[", count: depth)
@@ -147,7 +147,7 @@ struct SocketIOViolationTests {
   }
 
   // Case 34
-  @Test("the deepest search for placeholders does with a stack of 256 KiB")
+  @Test("a stack of 256 KiB suffices for the deepest search for placeholders")
   func stack() async {
     await #expect(processExitsWith: .success) {
       onStack(byteCount: 256 * 1_024) {
@@ -160,7 +160,7 @@ struct SocketIOViolationTests {
     }
   }
 
-  @Test("a reason fits into a close frame")
+  @Test("every reason fits into a close frame")
   func reasons() {
     let violations: [ProtocolViolation] = [
       .emptyPacket, .unknownPacketType, .invalidBase64, .malformedAttachmentCount,

@@ -1,4 +1,4 @@
-// Packets as they are written, and read again.
+// Packets written and read back.
 
 import TestSupport
 import Testing
@@ -11,14 +11,14 @@ private func written(_ body: (inout [UInt8]) -> Void) -> String {
   return String(decoding: bytes, as: UTF8.self)
 }
 
-/// What stands for an attachment among the arguments.
+/// The placeholder for an attachment among the arguments.
 private func placeholder(_ attachment: Int) -> String {
   #"{"_placeholder":true,"num":\#(attachment)}"#
 }
 
-@Suite("Socket.IO 5: packets as written")
+@Suite("Socket.IO 5: written packets")
 struct SocketIOWritingTests {
-  @Test("the answers to a client that connects")
+  @Test("a connecting client gets the protocol's answers")
   func connecting() {
     #expect(
       written { SocketIOPacket.appendConnected(sessionID: "oSO0", into: &$0) }
@@ -40,7 +40,7 @@ struct SocketIOWritingTests {
     #expect(written { SocketIOPacket.appendDisconnect(namespace: "/a", into: &$0) } == "1/a,")
   }
 
-  @Test("events and acknowledgements, behind what carries them")
+  @Test("events and acknowledgements are appended after their Engine.IO type")
   func events() {
     var bytes: [UInt8] = []
     EngineIOPacket.append(.message, into: &bytes) { bytes in
@@ -72,7 +72,7 @@ struct SocketIOWritingTests {
       } == "610-/a,4[]")
   }
 
-  @Test("whatever is written is read back")
+  @Test("every written packet is read back")
   func roundTrip() throws {
     var generator = SeededGenerator.announced()
     let namespaces = ["/", "/a", "/notifications", "/é b", "/\"[{"]
@@ -119,7 +119,7 @@ struct SocketIOWritingTests {
     }
   }
 
-  @Test("more attachments than a packet may have are a programming error")
+  @Test("more attachments than the limit are a programming error")
   func tooMany() async {
     await #expect(processExitsWith: .failure) {
       var bytes: [UInt8] = []

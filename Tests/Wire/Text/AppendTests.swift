@@ -1,4 +1,4 @@
-// Numbers and text at the end of a byte array.
+// Numbers and text appended to a byte array.
 
 import TestSupport
 import Testing
@@ -13,7 +13,7 @@ struct AppendTests {
     return String(decoding: bytes.dropFirst(), as: UTF8.self)
   }
 
-  @Test("numbers are written as the standard library writes them, at every edge")
+  @Test("numbers at every edge are written as the standard library writes them")
   func decimal() {
     var generator = SeededGenerator.announced()
     var numbers: [UInt64] = [0, 1, 9, 10, 11, 99, 100, .max, .max - 1]
@@ -38,14 +38,14 @@ struct AppendTests {
     #expect(Self.text { $0.appendDecimal(7) } == "7")
   }
 
-  @Test("text goes out as its UTF-8")
+  @Test("text is appended as its UTF-8")
   func text() {
     for text in ["", "a", "é€😀\0\n", String(repeating: "long ", count: 100)] {
       #expect(Self.text { $0.appendText(text) } == text)
     }
   }
 
-  @Test("a field is filled with a number's lowest digits, and nothing beside it is touched")
+  @Test("a field is filled with a number's lowest digits, and no other byte changes")
   func fields() {
     let table: [(UInt64, String)] = [
       (0, "-000-"), (7, "-007-"), (42, "-042-"), (999, "-999-"), (1_234, "-234-"),

@@ -9,7 +9,7 @@ import Testing
 struct Base64Tests {
   static func decodeURL(_ text: String) -> [UInt8]? { Base64.decodeURL(text.utf8.span) }
 
-  @Test("the vectors of section 10, both alphabets")
+  @Test("the vectors of section 10 hold for both alphabets")
   func vectors() {
     let table: [(String, String)] = [
       ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="),
@@ -61,7 +61,7 @@ struct Base64Tests {
     #expect(count == 16)
   }
 
-  @Test("random bytes come back, and an accepted mutant is its own value's spelling")
+  @Test("random bytes are decoded unchanged, and an accepted mutant is its own value's spelling")
   func fuzz() {
     var generator = SeededGenerator.announced()
     for count in 0..<200 {

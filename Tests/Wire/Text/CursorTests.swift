@@ -25,7 +25,7 @@ struct CursorTests {
   }
 
   // Cases 33, 37
-  @Test("what clients invent is no cursor")
+  @Test("an invented text is not a cursor")
   func refused() {
     let texts = [
       "", ".", "a", "a.", ".1", "1", "0", "-1", "a.-1", "a.+1", "a. 1", "a.1 ", " a.1", "a.01",

@@ -1,4 +1,4 @@
-// Times as text, against a calendar that is counted day by day.
+// Times as text, against a calendar counted day by day.
 
 import TestSupport
 import Testing
@@ -7,7 +7,7 @@ import Testing
 
 @Suite("RFC 3339: dates and times")
 struct RFC3339Tests {
-  @Test("known points in time, both ways")
+  @Test("known points in time are written and read")
   func known() {
     let table: [(Int64, String)] = [
       (0, "1970-01-01T00:00:00.000Z"), (-1, "1969-12-31T23:59:59.999Z"),
@@ -26,7 +26,7 @@ struct RFC3339Tests {
     }
   }
 
-  @Test("every day of 220 years, and the first and last of each month of all years")
+  @Test("every day of 220 years, and each month's first and last day of every year, are correct")
   func calendar() {
     var day: Int64 = -719_528  // 0000-01-01, counted from 1970-01-01
     for year in 0...9999 {
@@ -61,7 +61,7 @@ struct RFC3339Tests {
     return String(repeating: "0", count: max(0, width - digits.count)) + digits
   }
 
-  @Test("offsets, fractions, lower-case letters and leap seconds, as section 5 has them")
+  @Test("offsets, fractions, lower-case letters and leap seconds are read as section 5 specifies")
   func forms() {
     let noon: Int64 = 1_769_860_800_000
     let table: [(String, Int64)] = [
@@ -79,7 +79,7 @@ struct RFC3339Tests {
     for (text, milliseconds) in table { #expect(RFC3339.parse(text) == milliseconds, "\(text)") }
   }
 
-  @Test("whatever is not exactly a date-time is refused")
+  @Test("any text that is not exactly a date-time is refused")
   func refused() {
     let long = "2026-01-31T12:00:00." + String(repeating: "1", count: 44) + "Z"
     #expect(RFC3339.parse(String(long.dropFirst(0))) == nil)
@@ -109,7 +109,7 @@ struct RFC3339Tests {
   }
 
   // Case 33
-  @Test("times outside the years 0000 to 9999 are written as the nearest inside")
+  @Test("times outside the years 0000 to 9999 are written as the nearest one inside")
   func clamped() {
     for milliseconds in [Int64.max, Int64.max - 1, RFC3339.latestMilliseconds + 1] {
       #expect(RFC3339.string(milliseconds: milliseconds) == "9999-12-31T23:59:59.999Z")
@@ -119,7 +119,7 @@ struct RFC3339Tests {
     }
   }
 
-  @Test("random times come back, and mutants never trap")
+  @Test("random times are read back, and mutants never trap")
   func fuzz() {
     var generator = SeededGenerator.announced()
     for _ in 0..<3_000 {

@@ -1,12 +1,12 @@
-// Frame headers one by one. Every vector runs whole, byte by byte and split at each point, and a
-// violation must come with the byte that shows it, not later.
+// Single frame headers. Every vector runs whole, byte by byte and split at each point, and a
+// violation must be thrown at the byte that shows it, not later.
 
 import TestSupport
 import Testing
 
 @testable import Wire
 
-/// The outcome of feeding a header, and after how many bytes it came.
+/// The outcome of feeding a header, and the number of bytes fed before it.
 enum HeaderOutcome: Equatable {
   case header(FrameHeader)
   case violation(ProtocolViolation)
@@ -64,7 +64,7 @@ struct FrameHeaderTests {
       maskingKey: 0x3D21_FA37, payloadLength: length)
   }
 
-  @Test("a legal header is read however it is cut, and what follows it is left alone")
+  @Test("a legal header is read however it is split, and the bytes after it are not touched")
   func legal() {
     for vector in Self.vectors {
       let expected = FrameHeader(
@@ -108,7 +108,7 @@ struct FrameHeaderTests {
     #expect(header.byteCount == 6)
   }
 
-  @Test("from a server, frames must be unmasked and headers are four bytes shorter")
+  @Test("a server's frames must be unmasked, and their headers are four bytes shorter")
   func fromServer() throws {
     for vector in Self.vectors {
       let masked = feedHeader(.byByte(vector.wire), from: .server)
@@ -128,7 +128,7 @@ struct FrameHeaderTests {
 
   // Cases 1, 6, 7, 10
   static let violations: [(wire: [UInt8], violation: ProtocolViolation, byteCount: Int)] = [
-    // Reserved bits come before everything else in the first byte (5.2).
+    // Reserved bits are checked before everything else in the first byte (5.2).
     ([0xC1, 0x85], .reservedBits, 1), ([0xA1, 0x85], .reservedBits, 1),
     ([0x91, 0x85], .reservedBits, 1), ([0x40, 0x85], .reservedBits, 1),
     ([0xC3, 0x05], .reservedBits, 1), ([0x4B, 0x7F], .reservedBits, 1),
@@ -138,7 +138,7 @@ struct FrameHeaderTests {
     ([0x0F, 0x7F], .reservedOpcode, 1),
     ([0x08, 0x05], .fragmentedControl, 1), ([0x09, 0xFE], .fragmentedControl, 1),
     ([0x0A, 0x7F], .fragmentedControl, 1),
-    // In the second byte masking comes before the length of control frames.
+    // In the second byte, masking is checked before the length of control frames.
     ([0x89, 0x7E], .unmasked, 2), ([0x88, 0x7F], .unmasked, 2), ([0x81, 0x7E, 0, 0], .unmasked, 2),
     ([0x88, 0xFE, 0, 126], .controlTooLong, 2), ([0x89, 0xFF, 0x80], .controlTooLong, 2),
     ([0x8A, 0xFE, 0, 1], .controlTooLong, 2),
@@ -168,7 +168,7 @@ struct FrameHeaderTests {
   }
 
   // Case 7
-  @Test("every length that two bytes encode but seven bits hold is refused, and no other")
+  @Test("every two-byte length that fits seven bits is refused, and no other")
   func nonMinimal16() throws {
     for length in 0...65_535 {
       let wire: [UInt8] = [0x82, 0xFE, UInt8(length >> 8), UInt8(length & 0xFF), 0, 0, 0, 0]
@@ -183,8 +183,8 @@ struct FrameHeaderTests {
   // Case 6
   @Test("all first bytes × lengths, inside a message and outside, agree with RFC 6455's table")
   func matrix() {
-    // Written from sections 5.2, 5.4 and 5.5, not from the code: the first bytes that are legal,
-    // and whether only with a length of at most 125.
+    // Written from sections 5.2, 5.4 and 5.5, not from the code: the legal first bytes, and those
+    // that are legal only with a length of at most 125.
     let control: Set<UInt8> = [0x88, 0x89, 0x8A]
     let outside: Set<UInt8> = [0x01, 0x02, 0x81, 0x82]
     let inside: Set<UInt8> = [0x00, 0x80]
@@ -235,7 +235,7 @@ struct FrameHeaderTests {
   }
 
   // Case 98
-  @Test("random and mutated headers never trap, and one answer comes of every way to cut them")
+  @Test("random and mutated headers never trap, and have one outcome however they are split")
   func fuzz() {
     var generator = SeededGenerator.announced()
     for vector in Self.vectors {

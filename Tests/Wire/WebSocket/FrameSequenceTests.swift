@@ -1,4 +1,4 @@
-// Frames in their order: what a header means depends on those before it.
+// Sequences of frames: the meaning of a header depends on the headers before it.
 
 import TestSupport
 import Testing
@@ -15,7 +15,7 @@ struct FrameSequenceTests {
       byteCount: 6)
   }
 
-  /// Which frame (from 1) is refused and with what; nil when all are accepted.
+  /// The number (from 1) of the refused frame and its violation; nil if all are accepted.
   static func firstViolation(
     _ headers: [FrameHeader], limit: Int
   ) -> (frame: Int, violation: ProtocolViolation)? {
@@ -26,7 +26,7 @@ struct FrameSequenceTests {
     return nil
   }
 
-  @Test("roles tell where a message starts and ends, and control frames do not disturb it")
+  @Test("roles mark a message's start and end, and control frames do not interrupt it")
   func roles() throws {
     var sequence = FrameSequence(messageBytesLimit: 100)
     let steps: [(FrameHeader, FrameRole, isInside: Bool)] = [
@@ -84,7 +84,7 @@ struct FrameSequenceTests {
   }
 
   // Case 2
-  @Test("a message of the limit is accepted and one byte more is refused at its header")
+  @Test("a message at the limit is accepted, and one byte more is refused at its header")
   func limitBySum() {
     let limit = 65_536
     typealias Table = [(headers: [FrameHeader], refused: Int?)]
@@ -127,7 +127,7 @@ struct FrameSequenceTests {
   }
 
   // Case 2
-  @Test("with the greatest limit there is, a sum past 63 bits is refused and does not trap")
+  @Test("with the greatest possible limit, a sum past 63 bits is refused and does not trap")
   func sumOverflow() {
     let headers = [Self.header(.text, 1, isFinal: false), Self.header(.continuation, Int.max)]
     let result = Self.firstViolation(headers, limit: Int.max)
@@ -137,7 +137,7 @@ struct FrameSequenceTests {
   }
 
   // Case 1
-  @Test("lengths that lie are refused at the header")
+  @Test("false lengths are refused at the header")
   func claimedLengths() throws {
     for claimed in [Int.max, 1 << 53, 1 << 31, 1 << 31 - 1, 513] {
       let wire =
@@ -174,7 +174,7 @@ struct FrameSequenceTests {
     #expect(Self.firstViolation(headers, limit: 0) == nil)
   }
 
-  @Test("sequence comes before size, and size before the number of fragments")
+  @Test("sequence is checked before size, and size before the number of fragments")
   func orderOfChecks() throws {
     var sequence = FrameSequence(messageBytesLimit: 10, fragmentCountLimit: 1)
     #expect(throws: ProtocolViolation.strayContinuation) {
@@ -192,7 +192,7 @@ struct FrameSequenceTests {
     }
   }
 
-  @Test("a new limit holds from the next frame on, also for a message under way")
+  @Test("a new limit holds from the next frame on, even for a message in progress")
   func changedLimit() throws {
     var sequence = FrameSequence(messageBytesLimit: 8_192)
     _ = try sequence.accept(Self.header(.text, 600, isFinal: false))
@@ -207,7 +207,7 @@ struct FrameSequenceTests {
     }
   }
 
-  @Test("random frames are judged as a plain list of the message's frames judges them")
+  @Test("random frames get the result of a model that keeps a list of the message's frames")
   func againstModel() {
     var generator = SeededGenerator.announced()
     for _ in 0..<300 {
@@ -234,7 +234,7 @@ struct FrameSequenceTests {
     }
   }
 
-  /// The close code that the rules ask for, from the whole list of the message's frames.
+  /// The close code that the rules require, from the whole list of the message's frames.
   private static func judge(
     _ header: FrameHeader, after message: [FrameHeader], limit: Int, countLimit: Int
   ) -> UInt16? {

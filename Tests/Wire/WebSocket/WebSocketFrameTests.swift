@@ -1,11 +1,11 @@
-// Frames as they are written, and what close frames may carry.
+// Written frames, and the payloads of close frames.
 
 import TestSupport
 import Testing
 
 @testable import Wire
 
-@Suite("RFC 6455, 5.7: frames as written")
+@Suite("RFC 6455, 5.7: written frames")
 struct WebSocketFrameTests {
   static func frame(
     _ opcode: WebSocketOpcode, _ payload: [UInt8], isFinal: Bool = true, key: UInt32? = nil
@@ -15,7 +15,7 @@ struct WebSocketFrameTests {
     return bytes
   }
 
-  @Test("the examples of section 5.7")
+  @Test("the examples of section 5.7 are written exactly")
   func examples() {
     let hello = Array("Hello".utf8)
     #expect(Self.frame(.text, hello) == [0x81, 0x05, 0x48, 0x65, 0x6C, 0x6C, 0x6F])
@@ -33,7 +33,7 @@ struct WebSocketFrameTests {
   }
 
   // Case 5
-  @Test("what is written is read back, and a server's frames are never masked")
+  @Test("written frames are read back, and a server's frames are never masked")
   func roundTrip() throws {
     var generator = SeededGenerator.announced()
     for length in [0, 1, 2, 3, 4, 5, 124, 125, 126, 127, 255, 256, 65_535, 65_536, 70_001] {
@@ -59,7 +59,7 @@ struct WebSocketFrameTests {
     }
   }
 
-  @Test("a header alone is what a whole frame begins with")
+  @Test("a header written alone equals the start of the whole frame")
   func headerAlone() {
     for length in [0, 125, 126, 65_535, 65_536] {
       var header: [UInt8] = [0xAA]
@@ -72,7 +72,7 @@ struct WebSocketFrameTests {
   // Case 11
   @Test("of all 65,536 close codes exactly the assigned, library and application ones are valid")
   func closeCodes() throws {
-    // The registry of section 11.7 as IANA has it, and the ranges of section 7.4.2.
+    // IANA's registry of section 11.7, and the ranges of section 7.4.2.
     let assigned: Set<Int> = [
       1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014,
     ]
@@ -117,12 +117,12 @@ struct WebSocketFrameTests {
     #expect(ProtocolViolation.invalidUTF8.closeCode == 1007)
     #expect(ProtocolViolation.closeCode.closeCode == 1002)
     #expect(ProtocolViolation.closePayload.closeCode == 1002)
-    // The code is judged before the reason.
+    // The code is checked before the reason.
     #expect(throws: ProtocolViolation.closeCode) { try WebSocketFrame.parseClose([0, 0, 0xFF]) }
   }
 
   // Cases 11, 12
-  @Test("reasons go out exactly, and over-long ones are cut between scalars at 123 bytes or less")
+  @Test("reasons are written exactly, and long ones are cut between scalars at 123 bytes or less")
   func closeReasons() throws {
     for filler in ["x", "é", "€", "😀"] {
       for length in 0...260 {

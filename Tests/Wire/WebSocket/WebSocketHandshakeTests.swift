@@ -1,4 +1,4 @@
-// Upgrade requests, right and wrong.
+// Valid and invalid upgrade requests.
 
 import TestSupport
 import Testing
@@ -23,7 +23,7 @@ struct WebSocketHandshakeTests {
     return try #require(try parser.parse(bytes.span))
   }
 
-  /// The good request with other values for one field, in its place.
+  /// The valid request with other values for one field, in the same position.
   static func fields(_ name: String, _ values: [String]) -> [(name: String, value: String)] {
     good.flatMap { field in
       field.name == name ? values.map { (name, $0) } : [field]
@@ -55,7 +55,7 @@ struct WebSocketHandshakeTests {
   }
 
   // Case 32
-  @Test("what section 4.2.1 asks for and is not there is refused with its status")
+  @Test("a missing requirement of section 4.2.1 is refused with its status")
   func refused() throws {
     let key = "dGhlIHNhbXBsZSBub25jZQ=="
     let table: [(name: String, values: [String], status: UInt16?)] = [
@@ -102,9 +102,9 @@ struct WebSocketHandshakeTests {
     #expect(Self.status(try Self.head("GET /chat HTTP/1.1", empty)) == nil)
   }
 
-  @Test("a request with several faults is told the first in the order of the checks")
+  @Test("a request with several faults gets the first one in the order of the checks")
   func orderOfChecks() throws {
-    // Everything is wrong at first; then the faults are mended one by one.
+    // The request starts with every fault; then they are fixed one by one.
     var fields: [(name: String, value: String)] = [
       ("Host", "h"), ("Sec-WebSocket-Protocol", "a b"),
     ]
@@ -136,7 +136,7 @@ struct WebSocketHandshakeTests {
       ])
   }
 
-  @Test("what looks like an upgrade is treated as one, also when it is broken")
+  @Test("a request that resembles an upgrade is treated as one, even if it is malformed")
   func isUpgrade() throws {
     #expect(try WebSocketHandshake.isUpgrade(Self.head()))
     let table: [(fields: [(name: String, value: String)], isUpgrade: Bool)] = [
@@ -182,7 +182,7 @@ struct WebSocketHandshakeTests {
   }
 
   // Case 27
-  @Test("each byte stands in a subprotocol exactly when RFC 9110 calls it a token character")
+  @Test("a byte is allowed in a subprotocol exactly if RFC 9110 calls it a token character")
   func subprotocolBytes() throws {
     let token = Set("!#$%&'*+-.^_`|~0123456789".utf8)
       .union("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".utf8)
@@ -211,7 +211,7 @@ struct WebSocketHandshakeTests {
   }
 
   // Case 26
-  @Test("spaces inside a subprotocol cost their length, not its square")
+  @Test("spaces inside a subprotocol cost linear time, not quadratic")
   func linearProtocols() throws {
     func cost(_ count: Int) throws -> Duration {
       let value = "b" + String(repeating: " ", count: count) + "x"
