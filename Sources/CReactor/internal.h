@@ -1,4 +1,4 @@
-// What the files of CReactor share and no caller sees.
+// Declarations shared by the files of CReactor and hidden from callers.
 
 #pragma once
 
@@ -8,10 +8,11 @@
 
 #pragma clang assume_nonnull begin
 
-/// The value of `call`, asked again as long as it is -EINTR.
+/// The value of `call`, retried while it is -EINTR.
 ///
-/// A signal that interrupts a system call says nothing about the call, so no caller should have to
-/// think of it. Not for close: there the descriptor is gone, and may be another thread's already.
+/// A signal that interrupts a system call is not an error of the call, so callers need not handle
+/// it. Not for close: there the descriptor is closed already, and may belong to another thread by
+/// now.
 #define CL_RETRY(call)           \
   ({                             \
     __typeof__(call) cl_result;  \
@@ -20,11 +21,11 @@
     cl_result;                   \
   })
 
-/// Names the call and the error on stderr and aborts.
+/// Prints the call and the error on stderr and aborts.
 _Noreturn void cl_fatal(const char *call, long result);
 
 /// Aborts when `result` can only come from a bug of ours: a descriptor that is not open, or not a
-/// socket, or memory that is not there. To go on would mean to write to someone else's connection.
+/// socket, or an invalid address. To continue could mean to write to another client's connection.
 static inline void cl_check(const char *call, long result) {
   if (__builtin_expect(result == -EBADF || result == -EFAULT || result == -ENOTSOCK, 0)) {
     cl_fatal(call, result);
@@ -50,17 +51,17 @@ const cl_kernel *cl_reactor_kernel(const cl_reactor *reactor);
 int cl_eventfd_create(const cl_kernel *kernel);
 /// Adds one to an eventfd. Any thread.
 void cl_eventfd_signal(const cl_kernel *kernel, int fd);
-/// Takes what an eventfd counted. True when that was anything.
+/// Reads and resets the count of an eventfd. True when it was not zero.
 bool cl_eventfd_take(const cl_kernel *kernel, int fd);
 
-// The variants behind cl_unmask and cl_utf8_feed, here so that each can be tested against its twin
-// on one machine.
+// The variants of cl_unmask and cl_utf8_feed, declared here so that each can be tested against its
+// twin on one machine.
 
 #if defined(__x86_64__)
-/// Wants AVX2.
+/// Requires AVX2.
 void cl_unmask_avx2(uint8_t *bytes, size_t count, uint32_t key, size_t phase);
 void cl_unmask_sse2(uint8_t *bytes, size_t count, uint32_t key, size_t phase);
-/// Wants AVX2.
+/// Requires AVX2.
 bool cl_utf8_feed_avx2(cl_utf8 *utf8, const uint8_t *bytes, size_t count);
 #elif defined(__aarch64__)
 void cl_unmask_neon(uint8_t *bytes, size_t count, uint32_t key, size_t phase);

@@ -1,8 +1,8 @@
-// The table of system calls, its real instance, and what is built on it alone: clocks, random
+// The table of system calls, its real instance, and the functions built on it alone: clocks, random
 // bytes, eventfds.
 //
-// The real members only turn -1 and errno into a negated errno. Retrying and judging errors is
-// done once, above the table, so that it holds for every kernel that a test puts in.
+// The real members only turn -1 and errno into a negated errno. Retrying and judging errors is done
+// once, above the table, so that it holds for every kernel that a test substitutes.
 
 #define _GNU_SOURCE
 
@@ -170,7 +170,7 @@ const cl_kernel *cl_kernel_real(void) { return &real_kernel; }
 void cl_fatal(const char *call, long result) {
   int error = (int)-result;
   char reason[128];
-  dprintf(STDERR_FILENO, "carillon: %s failed in a way that only a bug explains: %s (%d)\n", call,
+  dprintf(STDERR_FILENO, "carillon: %s failed, which only a bug can cause: %s (%d)\n", call,
           strerror_r(error, reason, sizeof(reason)), error);
   abort();
 }
@@ -197,7 +197,7 @@ int64_t cl_wall_ms(const cl_kernel *kernel) {
 void cl_random(const cl_kernel *kernel, void *bytes, size_t count) {
   uint8_t *next = bytes;
   while (count > 0) {
-    // More than 256 bytes may be answered in part, and none is an answer that would not end.
+    // A request of more than 256 bytes may return fewer; returning 0 would loop for ever.
     ssize_t got = CL_RETRY(kernel->getrandom(kernel->context, next, count, 0));
     if (got <= 0 || (size_t)got > count) cl_fatal("getrandom", got < 0 ? got : -EIO);
     next += got;
@@ -213,7 +213,7 @@ int cl_eventfd_create(const cl_kernel *kernel) {
 
 void cl_eventfd_signal(const cl_kernel *kernel, int fd) {
   const uint64_t one = 1;
-  // EAGAIN means that the count is at its end: then the sleeper is as signalled as it can be.
+  // EAGAIN means that the count is at its maximum: then the eventfd is signalled already.
   ssize_t result = CL_RETRY(kernel->write(kernel->context, fd, &one, sizeof(one)));
   cl_check_arguments("write (eventfd)", result);
 }

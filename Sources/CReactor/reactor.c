@@ -1,19 +1,19 @@
 // The reactor: one epoll, one eventfd that ends its wait, and nothing else.
 //
 // Level-triggered, because then a handler that stops early (fairness, a full buffer) loses nothing:
-// the next wait says the same again. The 64 bits that epoll keeps for a file hold its place and the
-// place's generation, so that no table has to be looked up here, and an event for a connection
-// that died earlier in the batch can be told by whoever owns the slab.
+// the next wait reports the file again. The 64 bits of data that epoll keeps for a file hold the
+// slot's index and generation, so no table is looked up here, and the owner of the slab can
+// recognise an event for a connection that ended earlier in the batch.
 
 #include <stdlib.h>
 
 #include "internal.h"
 
-/// Events asked of the kernel at once. Beyond some hundreds a larger batch saves nothing, and it
-/// makes the first connection of the batch wait for the last.
+/// Events requested from the kernel at once. Beyond some hundreds a larger batch saves nothing, and
+/// it makes the first connection of the batch wait for the last.
 enum { BATCH_CAPACITY = 512 };
 
-/// The place of the wake-up's eventfd, which is not the caller's.
+/// The epoll data of the wake-up's eventfd; callers may not use it.
 static const uint64_t WAKE_PLACE = UINT64_MAX;
 
 struct cl_reactor {
@@ -66,8 +66,8 @@ void cl_reactor_destroy(cl_reactor *reactor) {
 
 const cl_kernel *cl_reactor_kernel(const cl_reactor *reactor) { return reactor->kernel; }
 
-// EPOLLRDHUP is not asked for: a peer that closes its side makes a file readable, and one that is
-// not watched for reading must not spin the loop with it.
+// EPOLLRDHUP is not requested: a peer that closes its side makes a file readable, and it must not
+// make the loop spin while the file is not watched for reading.
 static uint32_t epoll_events(uint32_t interest) {
   return ((interest & CL_READABLE) != 0 ? (uint32_t)EPOLLIN : 0) |
          ((interest & CL_WRITABLE) != 0 ? (uint32_t)EPOLLOUT : 0);
@@ -103,7 +103,7 @@ int cl_reactor_remove(cl_reactor *reactor, int fd) {
 int cl_reactor_wait(cl_reactor *reactor, cl_event *events, int capacity, int timeout_ms) {
   const cl_kernel *kernel = reactor->kernel;
   if (capacity > BATCH_CAPACITY) capacity = BATCH_CAPACITY;
-  // The clock is read only where an interrupted wait has to be shortened.
+  // Read the clock only when an interrupted wait has to be shortened.
   uint64_t deadline_ns =
       timeout_ms > 0 ? cl_monotonic_ns(kernel) + (uint64_t)timeout_ms * 1000000 : 0;
   int count;
@@ -118,8 +118,8 @@ int cl_reactor_wait(cl_reactor *reactor, cl_event *events, int capacity, int tim
   for (int i = 0; i < count; i += 1) {
     uint64_t place = reactor->batch[i].data.u64;
     if (place == WAKE_PLACE) {
-      // Before the caller looks at what it was woken for: whoever signals after this read ends the
-      // next wait, whoever signalled before it has published what the caller is about to see.
+      // Reset the eventfd before the caller checks its queues: a signal after this read ends the
+      // next wait, and a thread that signalled before it has already published its data.
       cl_eventfd_take(kernel, reactor->wake);
       continue;
     }

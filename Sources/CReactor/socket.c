@@ -19,7 +19,7 @@ typedef union socket_address {
   struct sockaddr_in6 v6;
 } socket_address;
 
-/// The length of the address that `host` is, or -EINVAL when it is no numeric address.
+/// The length of the address parsed from `host`, or -EINVAL when it is not a numeric address.
 static int parse_address(const char *host, uint16_t port, socket_address *address) {
   memset(address, 0, sizeof(*address));
   if (inet_pton(AF_INET, host, &address->v4.sin_addr) == 1) {
@@ -43,7 +43,7 @@ static cl_address peer_address(const socket_address *address, socklen_t length) 
     memcpy(peer.bytes, &address->v4.sin_addr, 4);
   } else if (length >= sizeof(address->v6) && address->any.sa_family == AF_INET6) {
     peer.port = ntohs(address->v6.sin6_port);
-    // A client of 10.0.0.1 is one client, whichever kind of listener it came in by.
+    // An address such as 10.0.0.1 is the same client through an IPv4 and an IPv6 listener.
     bool is_mapped = IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr);
     peer.family = is_mapped ? 4 : 6;
     memcpy(peer.bytes, address->v6.sin6_addr.s6_addr + (is_mapped ? 12 : 0), is_mapped ? 4 : 16);
@@ -89,7 +89,7 @@ static int prepare_listener(const cl_kernel *kernel, int fd, const socket_addres
     if (result < 0) return result;
   }
   if (address->any.sa_family == AF_INET6) {
-    // "::" takes IPv4 too, whatever the system's default is.
+    // "::" accepts IPv4 too, whatever the system's default is.
     result = set_option(kernel, fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
     if (result < 0) return result;
   }
@@ -97,8 +97,8 @@ static int prepare_listener(const cl_kernel *kernel, int fd, const socket_addres
   cl_check("bind", result);
   if (result < 0) return result;
   if (!joins) {
-    // Only now: with it, bind would have succeeded beside the listener of another server of this
-    // user's, and the two would share out the connections between them.
+    // Only after bind: with SO_REUSEPORT set, bind would succeed on a port where another server of
+    // the same user listens, and the kernel would distribute connections over both.
     result = set_option(kernel, fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (result < 0) return result;
   }
@@ -137,8 +137,8 @@ int cl_limit_unsent(const cl_kernel *kernel, int fd, uint32_t byte_count) {
 }
 
 bool cl_has_zero_window(const cl_kernel *kernel, int fd, uint32_t milliseconds) {
-  // Whoever reads has room for a page at the least before long; a window that is never opened
-  // further than this stays open by what the kernel keeps for the socket's own structures.
+  // A reading peer soon opens its window by at least a page. A window that never opens further than
+  // this is nonzero only because of the space that the kernel reserves for the socket's structures.
   enum { closed_window = 4096 };
   struct tcp_info info = {0};
   socklen_t length = sizeof(info);
@@ -162,8 +162,8 @@ int cl_local_port(const cl_kernel *kernel, int fd) {
   return -EAFNOSUPPORT;
 }
 
-/// Begins to connect. An interrupted connect goes on without us: asked again, it answers EALREADY,
-/// or EISCONN if it was fast.
+/// Starts to connect. An interrupted connect continues in the kernel: a second call returns
+/// EALREADY, or EISCONN if it is already established.
 static int begin_connecting(const cl_kernel *kernel, int fd, const socket_address *address,
                             socklen_t length) {
   bool was_interrupted = false;
@@ -206,8 +206,8 @@ int cl_connect_result(const cl_kernel *kernel, int fd) {
 enum {
   PAUSE_FIRST_MS = 10,
   PAUSE_LIMIT_MS = 1000,
-  /// Dead connections passed over in one call. The rest waits for the next turn, so that a storm
-  /// of them does not hold up the shard.
+  /// Failed connections skipped in one call. The rest waits for the next turn, so that a flood of
+  /// them does not hold up the shard.
   SKIP_LIMIT = 64,
 };
 
@@ -218,7 +218,7 @@ struct cl_acceptor {
   uint32_t generation;
   uint32_t user_timeout_ms;
   bool is_paused;
-  /// How long the last pause was; 0 after a success.
+  /// The length of the last pause; 0 after a success.
   uint32_t pause_ms;
   uint64_t resume_ms;
   uint64_t pauses;
@@ -246,13 +246,13 @@ int cl_acceptor_create(cl_reactor *reactor, int fd, uint32_t index, uint32_t gen
 }
 
 void cl_acceptor_destroy(cl_acceptor *acceptor) {
-  // Closing would not take the listener out of the epoll where another process holds it too.
+  // Closing would not remove the listener from the epoll if another process holds it too.
   cl_reactor_remove(acceptor->reactor, acceptor->fd);
   cl_close(cl_reactor_kernel(acceptor->reactor), acceptor->fd);
   free(acceptor);
 }
 
-/// Whether accept passed on an error of the one connection that it took from the queue: accept(2).
+/// Whether accept returned an error of the one connection that it took from the queue: accept(2).
 static bool concerns_one_connection(int result) {
   switch (-result) {
     case ECONNABORTED:
@@ -272,8 +272,8 @@ static bool concerns_one_connection(int result) {
   }
 }
 
-// The listener stays in the epoll, watched for nothing: to put it back cannot fail for want of the
-// very memory that ran out.
+// The listener stays in the epoll with no interest: adding it again could fail for lack of the very
+// memory that ran out.
 static void pause_accepting(cl_acceptor *acceptor, uint64_t now_ms) {
   // guard: accept-pause-doubles
   uint32_t doubled = acceptor->pause_ms * 2;
@@ -288,7 +288,7 @@ static void pause_accepting(cl_acceptor *acceptor, uint64_t now_ms) {
 
 int cl_acceptor_accept(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer) {
   const cl_kernel *kernel = cl_reactor_kernel(acceptor->reactor);
-  // An event of the same batch as the failure that paused us.
+  // An event from the same batch as the failure that paused the acceptor.
   if (acceptor->is_paused) return -EAGAIN;
   for (int skipped = 0; skipped < SKIP_LIMIT; skipped += 1) {
     socket_address address = {0};
@@ -300,7 +300,8 @@ int cl_acceptor_accept(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer)
       // guard: accept-resets-pause
       acceptor->pause_ms = 0;
       *peer = peer_address(&address, length);
-      // A connection without these options still works; it is only slower, or later found dead.
+      // A connection without these options still works; it is only slower, or detected as dead
+      // later.
       set_option(kernel, fd, IPPROTO_TCP, TCP_NODELAY, 1);
       if (acceptor->user_timeout_ms > 0) {
         set_option(kernel, fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)acceptor->user_timeout_ms);
@@ -310,7 +311,7 @@ int cl_acceptor_accept(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer)
     if (fd == -EAGAIN) return fd;
     // guard: accept-pauses-at-unknown-error
     if (concerns_one_connection(fd)) continue;
-    // EMFILE, ENFILE, ENOMEM, ENOBUFS; and what we have never heard of must not spin either.
+    // EMFILE, ENFILE, ENOMEM, ENOBUFS; an unexpected error must not spin either.
     // guard: accept-pauses-at-file-limit
     pause_accepting(acceptor, now_ms);
     return fd;
@@ -328,7 +329,7 @@ void cl_acceptor_resume(cl_acceptor *acceptor, uint64_t now_ms) {
   int result = cl_reactor_modify(acceptor->reactor, acceptor->fd, CL_READABLE, acceptor->index,
                                  acceptor->generation);
   if (result < 0) {
-    // Out of something again: the listener must not be forgotten, so try after another pause.
+    // A resource ran out again: retry after another pause, so that the listener is not lost.
     acceptor->resume_ms = now_ms + acceptor->pause_ms;
     return;
   }
@@ -354,7 +355,7 @@ ssize_t cl_send(const cl_kernel *kernel, int fd, const void *bytes, size_t count
 
 ssize_t cl_send_pieces(const cl_kernel *kernel, int fd, const struct iovec *pieces, int count) {
   struct msghdr message = {
-      // sendmsg only reads them; the struct is shared with recvmsg.
+      // sendmsg only reads the pieces; the struct is shared with recvmsg.
       .msg_iov = (struct iovec *)pieces,
       .msg_iovlen = (size_t)(count > 64 ? 64 : count),
   };

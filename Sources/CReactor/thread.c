@@ -1,4 +1,4 @@
-// Threads, the wake-ups they sleep on, signals, and the two limits asked for at the start.
+// Threads, their wake-ups, signals, the open-file limit and the processor count.
 
 #define _GNU_SOURCE
 
@@ -20,7 +20,7 @@ int cl_wakeup_create(const cl_kernel *kernel) { return cl_eventfd_create(kernel)
 void cl_wakeup_signal(const cl_kernel *kernel, int fd) { cl_eventfd_signal(kernel, fd); }
 
 bool cl_wakeup_wait(const cl_kernel *kernel, int fd, int timeout_ms) {
-  // Signalled already, as under load: one call in place of two.
+  // Already signalled, as is usual under load: one call in place of two.
   if (cl_eventfd_take(kernel, fd)) return true;
   uint64_t deadline_ns =
       timeout_ms > 0 ? cl_monotonic_ns(kernel) + (uint64_t)timeout_ms * 1000000 : 0;
@@ -30,7 +30,7 @@ bool cl_wakeup_wait(const cl_kernel *kernel, int fd, int timeout_ms) {
     cl_check_arguments("poll", result);
     if ((file.revents & POLLNVAL) != 0) cl_fatal("poll", -EBADF);
     if (result > 0 && cl_eventfd_take(kernel, fd)) return true;
-    // Interrupted, or (ENOMEM) not asked at all: the time that is left decides.
+    // Interrupted, or failed with ENOMEM: the remaining time decides.
     if (timeout_ms > 0) timeout_ms = cl_ms_until(deadline_ns, cl_monotonic_ns(kernel));
     if (timeout_ms == 0) return cl_eventfd_take(kernel, fd);
   }
@@ -50,7 +50,7 @@ static void *run(void *argument) {
   return NULL;
 }
 
-/// The set of the one processor that is the `position`th of those this process may run on.
+/// A set with only the `position`th processor of those that this process may run on.
 static int nth_processor(int position, cpu_set_t *chosen) {
   cpu_set_t allowed;
   if (position < 0 || sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return -EINVAL;
@@ -73,7 +73,7 @@ static int start(cl_thread *thread, const char *name, const pthread_attr_t *attr
   for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i += 1) {
     sigdelset(&blocked, faults[i]);
   }
-  // Blocked before the thread exists, so that there is no moment at which it could be handed one.
+  // Block signals before the thread exists, so that it can never receive one.
   pthread_sigmask(SIG_SETMASK, &blocked, &before);
   int error = pthread_create(&thread->thread, attributes, run, thread);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -124,7 +124,7 @@ void cl_thread_join(cl_thread *thread) {
 int cl_cpu_count(void) {
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0) return CPU_COUNT(&allowed);
-  // More processors than cpu_set_t has room for.
+  // More processors than cpu_set_t can hold.
   long online = sysconf(_SC_NPROCESSORS_ONLN);
   return online > 0 ? (int)online : 1;
 }

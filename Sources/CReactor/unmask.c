@@ -1,7 +1,7 @@
 // Unmasking: RFC 6455, section 5.3.
 //
-// The key's cycle of four divides every vector, so each variant turns the key once to where the
-// phase begins and then XORs whole vectors with one constant.
+// The key's cycle of four divides every vector length, so each variant rotates the key once to the
+// phase and then XORs whole vectors with one constant.
 
 #include <string.h>
 
@@ -25,7 +25,7 @@ void cl_unmask_scalar(uint8_t *bytes, size_t count, uint32_t key, size_t phase) 
   for (size_t i = 0; i < count; i += 1) bytes[i] ^= (uint8_t)(cycle >> (i & 3) * 8);
 }
 
-/// Up to 31 bytes that are left behind the last vector, by words.
+/// Up to 31 bytes after the last vector, by words.
 __attribute__((unused)) static inline void unmask_rest(uint8_t *bytes, size_t count,
                                                        uint32_t cycle) {
   uint64_t twice = (uint64_t)cycle << 32 | cycle;
@@ -73,7 +73,7 @@ void cl_unmask_sse2(uint8_t *bytes, size_t count, uint32_t key, size_t phase) {
 }
 
 void cl_unmask(uint8_t *bytes, size_t count, uint32_t key, size_t phase) {
-  // The processor was asked before main; this is a load and a test.
+  // The processor's features are detected before main; this is a load and a test.
   if (__builtin_cpu_supports("avx2")) {
     cl_unmask_avx2(bytes, count, key, phase);
   } else {

@@ -1,10 +1,10 @@
 // UTF-8 validation: RFC 3629, piece by piece.
 //
-// The meaning is the automaton: nine states, one step a byte, and REJECT as soon as no
+// The automaton is the definition: nine states, one step a byte, and REJECT as soon as no
 // continuation could make the bytes valid. The vector variant checks 32 bytes at a time by the
 // lookup method of Keiser and Lemire ("Validating UTF-8 in less than one instruction per byte",
-// 2021) between the first and the last character boundary that it finds, and leaves both ends of
-// the piece to the automaton, so that what is said about an unfinished character has one source.
+// 2021) between the first and the last character boundary that it finds. Both ends of the piece go
+// through the automaton, so that one implementation decides about an unfinished character.
 
 #include <string.h>
 
@@ -19,12 +19,12 @@
 enum {
   ACCEPT,
   REJECT,
-  /// One, two, three continuation bytes are wanted.
+  /// One, two or three continuation bytes must follow.
   WANT_1,
   WANT_2,
   WANT_3,
-  /// The same, with less than 80...BF allowed next: no overlong form, surrogate, or value past
-  /// U+10FFFF.
+  /// The same, with a narrower range than 80...BF for the next byte: no overlong form, surrogate,
+  /// or value past U+10FFFF.
   AFTER_E0,
   AFTER_ED,
   AFTER_F0,
@@ -117,9 +117,9 @@ bool cl_utf8_feed_words(cl_utf8 *utf8, const uint8_t *bytes, size_t count) {
 
 #if defined(__x86_64__)
 
-// What may be wrong with two bytes that follow one another. Each table below says, for one nibble
-// of the pair, which of these it allows; what all three allow is an error. TWO_CONTINUATIONS alone
-// is one only where no third or fourth byte of a character is due.
+// Possible errors of two consecutive bytes. Each table below lists, for one nibble of the pair, the
+// errors it allows; an error that all three allow is present. TWO_CONTINUATIONS is an error only
+// where no third or fourth byte of a character is due.
 enum {
   TOO_SHORT = 1 << 0,
   TOO_LONG = 1 << 1,
@@ -127,7 +127,7 @@ enum {
   TOO_LARGE = 1 << 3,
   SURROGATE = 1 << 4,
   OVERLONG_2 = 1 << 5,
-  // F0 80...8F is overlong, F5...FF 80...8F is too large, and no other pair needs telling apart.
+  // F0 80...8F is overlong, F5...FF 80...8F is too large; no other pair has to be distinguished.
   OVERLONG_4 = 1 << 6,
   TOO_LARGE_8 = 1 << 6,
   TWO_CONTINUATIONS = 1 << 7,
@@ -203,9 +203,9 @@ AVX2 __m256i high_nibbles(__m256i bytes) {
   return _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(0x0F));
 }
 
-/// Nonzero where `input`, coming after `previous`, is wrong.
+/// Nonzero where `input`, following `previous`, is invalid.
 AVX2 __m256i errors_of(__m256i input, __m256i previous) {
-  // The bytes one, two and three places back, across the border between the two vectors.
+  // The bytes one, two and three positions back, across the border between the two vectors.
   __m256i border = _mm256_permute2x128_si256(previous, input, 0x21);
   __m256i back_1 = _mm256_alignr_epi8(input, border, 15);
   __m256i back_2 = _mm256_alignr_epi8(input, border, 14);
@@ -217,14 +217,15 @@ AVX2 __m256i errors_of(__m256i input, __m256i previous) {
                        _mm256_shuffle_epi8(table(first_low), low_1)),
       _mm256_shuffle_epi8(table(second_high), high_nibbles(input)));
 
-  // Bit 7 where two back leads three or more bytes, or three back leads four.
+  // Bit 7 is set where the byte two back leads three or more bytes, or the byte three back leads
+  // four.
   __m256i third = _mm256_subs_epu8(back_2, _mm256_set1_epi8((char)(0xE0 - 0x80)));
   __m256i fourth = _mm256_subs_epu8(back_3, _mm256_set1_epi8((char)(0xF0 - 0x80)));
   __m256i due = _mm256_and_si256(_mm256_or_si256(third, fourth), _mm256_set1_epi8((char)0x80));
   return _mm256_xor_si256(due, of_pair);
 }
 
-/// Nonzero where a character that begins near the end of `input` goes on behind it.
+/// Nonzero if a character near the end of `input` continues after it.
 AVX2 __m256i unfinished_in(__m256i input) {
   const char all = (char)0xFF;
   __m256i finished = _mm256_setr_epi8(all, all, all, all, all, all, all, all, all, all, all, all,
@@ -233,8 +234,8 @@ AVX2 __m256i unfinished_in(__m256i input) {
   return _mm256_subs_epu8(input, finished);
 }
 
-/// Where the character begins that may go on behind `bytes[end]`; `end` if none does. What lies
-/// before has been checked, so three bytes are enough to look at.
+/// The start of the character that may continue after `bytes[end]`; `end` if there is none.
+/// Everything before has been checked, so looking at three bytes is enough.
 static size_t last_boundary(const uint8_t *bytes, size_t end) {
   for (size_t back = 1; back <= 3 && back <= end; back += 1) {
     uint8_t byte = bytes[end - back];
@@ -246,7 +247,7 @@ static size_t last_boundary(const uint8_t *bytes, size_t end) {
 
 __attribute__((target("avx2"))) bool cl_utf8_feed_avx2(cl_utf8 *utf8, const uint8_t *bytes,
                                                        size_t count) {
-  // To the end of the character that the last piece left unfinished.
+  // Finish the character that the last piece left incomplete.
   size_t start = 0;
   while (start < count && start < 3 && utf8->state != ACCEPT) {
     utf8->state = step(utf8->state, bytes[start]);
@@ -258,7 +259,7 @@ __attribute__((target("avx2"))) bool cl_utf8_feed_avx2(cl_utf8 *utf8, const uint
 
   size_t i = start;
   __m256i errors = _mm256_setzero_si256();
-  // As if ASCII came before: `bytes[start]` begins a character.
+  // Pretend that ASCII came before: `bytes[start]` begins a character.
   __m256i previous = _mm256_setzero_si256();
   for (; count - i >= 64; i += 64) {
     const __m256i *piece = (const __m256i *)(const void *)(bytes + i);
@@ -281,7 +282,7 @@ __attribute__((target("avx2"))) bool cl_utf8_feed_avx2(cl_utf8 *utf8, const uint
 }
 
 bool cl_utf8_feed(cl_utf8 *utf8, const uint8_t *bytes, size_t count) {
-  // The processor was asked before main; this is a load and a test.
+  // The processor's features are detected before main; this is a load and a test.
   if (__builtin_cpu_supports("avx2")) return cl_utf8_feed_avx2(utf8, bytes, count);
   return cl_utf8_feed_words(utf8, bytes, count);
 }

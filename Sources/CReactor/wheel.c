@@ -1,14 +1,14 @@
 // A hashed timer wheel: Varghese and Lauck, scheme 6.
 //
-// A timer lies in the slot of the tick at which it may fire, ceil(deadline / tick), so it is never
-// early and less than a tick late; timers that are whole turns of the wheel apart share a slot and
-// are told apart by their deadlines. Timers and slots are nodes of doubly linked rings named by 32
-// bits (a timer by its index, a slot by SLOT | number), so that taking a timer out needs neither
-// its slot nor a search, and a timer costs 16 bytes.
+// A timer is in the slot of the tick at which it may fire, ceil(deadline / tick), so it is never
+// early and less than a tick late. Timers that are whole turns of the wheel apart share a slot;
+// their deadlines distinguish them. Timers and slots are nodes of doubly linked rings, identified
+// by 32 bits (a timer by its index, a slot by SLOT | number), so removing a timer needs neither its
+// slot nor a search, and a timer costs 16 bytes.
 //
-// Invariants: every timer that is set lies in the slot of a tick at or after `tick`, or in `tick`'s
-// own slot at or behind `scan`; bit n of `occupied` says whether slot n has timers; `scan` is NONE
-// between ticks.
+// Invariants: every timer that is set is in the slot of a tick at or after `tick`, or in `tick`'s
+// own slot at or after `scan`; bit n of `occupied` is set exactly when slot n has timers; `scan` is
+// NONE between ticks.
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 #include "internal.h"
 
 enum : uint32_t {
-  /// Marks the name of a slot.
+  /// Marks a node id as a slot's.
   SLOT = 0x80000000,
   /// No node: `next` of a timer that is not set, and `scan` between ticks.
   NONE = UINT32_MAX,
@@ -36,11 +36,11 @@ _Static_assert(sizeof(timer) == 16, "kept for every connection");
 struct cl_wheel {
   uint32_t tick_ms;
   uint32_t slot_count;
-  /// How many timers are set.
+  /// Number of timers set.
   uint32_t count;
-  /// Where the next expiry goes on inside the slot of `tick`.
+  /// Where the next expiry continues inside the slot of `tick`.
   uint32_t scan;
-  /// The first tick that is not expired to its end.
+  /// The first tick that is not completely expired.
   uint64_t tick;
   uint32_t timer_capacity;
   timer *timers;
@@ -55,7 +55,7 @@ static node *node_of(const cl_wheel *wheel, uint32_t name) {
 
 cl_wheel *cl_wheel_create(uint64_t now_ms, uint32_t tick_ms, uint32_t slot_count) {
   bool is_power_of_two = slot_count != 0 && (slot_count & (slot_count - 1)) == 0;
-  // NONE must not be the name of a slot.
+  // NONE must not be the id of a slot.
   if (tick_ms == 0 || !is_power_of_two || slot_count >= SLOT) {
     cl_fatal("cl_wheel_create", -EINVAL);
   }
@@ -126,8 +126,8 @@ int cl_wheel_schedule(cl_wheel *wheel, uint32_t index, uint64_t deadline_ms) {
       .links = {.next = head, .previous = last},
       .deadline_ms = deadline_ms,
   };
-  // At the end of the slot, where an expiry that has stopped inside it still comes by, even if it
-  // has stopped at the very end.
+  // Append to the slot: an expiry that stopped inside the slot still visits the timer, even if it
+  // stopped at the very end.
   node_of(wheel, last)->next = index;
   wheel->slots[slot].previous = index;
   if (wheel->scan == head) wheel->scan = index;
@@ -141,7 +141,7 @@ void cl_wheel_cancel(cl_wheel *wheel, uint32_t index) {
   take_out(wheel, index);
 }
 
-/// Ticks from `tick` to the next whose slot has timers; `slot_count` when none has.
+/// Ticks from `tick` to the next slot with timers; `slot_count` when there is none.
 static uint32_t ticks_to_occupied(const cl_wheel *wheel, uint64_t tick) {
   uint32_t distance = 0;
   while (distance < wheel->slot_count) {
@@ -162,8 +162,8 @@ int cl_wheel_expire(cl_wheel *wheel, uint64_t now_ms, uint32_t *indexes, int cap
   uint64_t last_tick = now_ms / wheel->tick_ms;
   uint64_t due_ms = last_tick * wheel->tick_ms;
   if (last_tick >= wheel->tick && last_tick - wheel->tick >= wheel->slot_count) {
-    // A jump of more than a turn: every slot is passed exactly once, and the deadlines tell what
-    // is due.
+    // A jump of more than a turn: visit every slot exactly once; the deadlines decide which timers
+    // are due.
     wheel->tick = last_tick - wheel->slot_count + 1;
     wheel->scan = NONE;
   }

@@ -1,9 +1,9 @@
-// How many notifications a user has, by state.
+// A user's notification counts by state.
 
 /// A user's totals: absolute, never increments, with the version that orders them.
 ///
 /// Invariant: `0 <= unseen <= unread <= total`, and `byPriority` adds up to `unread`. (Reading a
-/// notification also sees it, so what is unseen is unread.)
+/// notification also marks it seen, so every unseen notification is unread.)
 package struct Counts: Sendable, Equatable {
   /// Unread notifications by priority.
   package struct ByPriority: Sendable, Equatable {
@@ -43,7 +43,8 @@ package struct Counts: Sendable, Equatable {
   package var unread: Int
   package var unseen: Int
   package var byPriority: ByPriority
-  /// The offset of the commit that made these numbers; 0 for a user who never had a notification.
+  /// Offset of the commit that produced these numbers; 0 for a user without any notification so
+  /// far.
   package var version: UInt64
 
   package init(

@@ -1,12 +1,13 @@
-// Things that become due after one and the same time: a queue, because whoever comes later is due
-// later.
+// Deadlines with one constant delay.
+//
+// A plain queue is enough: with a constant delay, a later entry is never due earlier.
 
-/// What is due when, soonest first.
+/// Elements with a deadline, soonest first.
 ///
-/// For one constant delay alone: deadlines must not fall from one entry to the next. An entry is
-/// not taken back; whoever takes it out looks whether it still means something.
+/// Use one queue per constant delay: deadlines must not decrease from one entry to the next.
+/// Entries cannot be cancelled; the caller checks whether an entry still applies when it takes it.
 ///
-/// Invariant: deadlines rise or stay; entries before `first` were taken.
+/// Invariant: deadlines never decrease; entries before `first` were taken.
 package struct DeadlineQueue<Element: Sendable>: Sendable {
   private var entries: [(at: UInt64, element: Element)] = []
   private var first = 0
@@ -15,10 +16,10 @@ package struct DeadlineQueue<Element: Sendable>: Sendable {
 
   package var count: Int { entries.count - first }
 
-  /// When the first entry is due; nil when there is none.
+  /// Deadline of the first entry; nil when the queue is empty.
   package var next: UInt64? { first < entries.count ? entries[first].at : nil }
 
-  /// Puts `element` at the end, due at `at` or, where the last one is due later, with it.
+  /// Appends `element`, due at `at` or at the last entry's deadline, whichever is later.
   package mutating func append(_ element: Element, at: UInt64) {
     entries.append((max(at, entries.last?.at ?? 0), element))
   }

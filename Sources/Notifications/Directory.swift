@@ -1,21 +1,22 @@
-// Who listens where on one shard.
+// The connections of each user on one shard.
 //
-// A dictionary from the user to the first of its places, and through the places a ring of links:
+// A dictionary maps a user to the first of its connection indexes; links join the indexes in a
+// ring:
 //
 //     user ─▶ 7        next:      7 ─▶ 12 ─▶ 3 ─▶ 7
 //                      previous:  7 ─▶ 3 ─▶ 12 ─▶ 7
 //
-// so that a user with one connection costs no array. An entry is 20 bytes of dictionary (at most 53
-// when it has just doubled) and 8 bytes of links: 61 bytes, beside the text of the id, which it
-// shares with the connection.
+// So a user with one connection needs no array. An entry costs 20 bytes of dictionary (at most 53
+// just after it doubled) and 8 bytes of links: 61 bytes, plus the text of the id, which is shared
+// with the connection.
 
-/// The places in a shard's slab of connections where each user listens.
+/// Maps each user to its connection indexes in the shard's slab.
 ///
-/// All operations are O(1) but for walking a user's places, which come in the order they were
-/// inserted. The order of nothing depends on hashing. Confined to its shard.
+/// All operations are O(1) except walking a user's connections, which are visited in insertion
+/// order. No order depends on hashing. Confined to its shard.
 ///
-/// Invariant: the links of each user's places form one ring, and every linked place is in exactly
-/// one of them.
+/// Invariant: the links of each user's connections form one ring, and every linked index is in
+/// exactly one ring.
 package struct Directory: Sendable {
   private static let unlinked = UInt32.max
 
@@ -28,14 +29,14 @@ package struct Directory: Sendable {
 
   package var userCount: Int { firstSlots.count }
 
-  /// Adds a place of `user`.
+  /// Adds connection index `slot` of `user`.
   ///
-  /// The place must not be in the directory.
+  /// The index must not be in the directory.
   package mutating func insert(slot: UInt32, user: UserID) {
-    precondition(slot < Self.unlinked, "place \(slot)")
+    precondition(slot < Self.unlinked, "slot \(slot)")
     makeRoom(for: slot)
     let index = Int(slot)
-    precondition(next[index] == Self.unlinked, "place \(slot) is in the directory already")
+    precondition(next[index] == Self.unlinked, "slot \(slot) is already in the directory")
     if let first = firstSlots[TextKey(user)] {
       let last = previous[Int(first)]
       next[Int(last)] = slot
@@ -50,9 +51,9 @@ package struct Directory: Sendable {
     connectionCount += 1
   }
 
-  /// Takes a place of `user` away.
+  /// Removes connection index `slot` of `user`.
   ///
-  /// False when the place is not in the directory.
+  /// Returns false when the index is not in the directory.
   @discardableResult
   package mutating func remove(slot: UInt32, user: UserID) -> Bool {
     let index = Int(slot)
@@ -60,7 +61,7 @@ package struct Directory: Sendable {
     let key = TextKey(user)
     let following = next[index]
     if following == slot {
-      precondition(firstSlots[key] == slot, "place \(slot) is another user's")
+      precondition(firstSlots[key] == slot, "slot \(slot) belongs to another user")
       firstSlots[key] = nil
     } else {
       if firstSlots[key] == slot { firstSlots[key] = following }
@@ -77,9 +78,9 @@ package struct Directory: Sendable {
     firstSlots[TextKey(user)] != nil
   }
 
-  /// Calls `body` with each place of `user`, in the order of insertion.
+  /// Calls `body` with each connection index of `user`, in the order of insertion.
   ///
-  /// `body` must not change the directory; `slots(of:)` gives a copy for that.
+  /// `body` must not change the directory; use `slots(of:)` for a copy.
   package func forEachSlot(of user: UserID, _ body: (UInt32) -> Void) {
     guard let first = firstSlots[TextKey(user)] else { return }
     var slot = first
@@ -89,14 +90,14 @@ package struct Directory: Sendable {
     } while slot != first
   }
 
-  /// How many places `user` has.
+  /// The number of connections of `user`.
   package func count(of user: UserID) -> Int {
     var count = 0
     forEachSlot(of: user) { _ in count += 1 }
     return count
   }
 
-  /// Calls `body` with each user, in no order.
+  /// Calls `body` with each user, in no particular order.
   package func forEachUser(_ body: (TextKey) -> Void) {
     for user in firstSlots.keys { body(user) }
   }

@@ -1,11 +1,11 @@
-// What a publisher sends, checked once, here.
+// A publisher's notification, validated once, here.
 //
-// Broken JSON is malformed (400) and wins over everything else that may be wrong; JSON that says
-// something impossible is invalid (422) and names the field. Fields that nobody knows are ignored;
-// `null` is the same as absent; a known field given twice is refused, because whoever looked at it
-// on the way may have looked at the other one.
+// Broken JSON is malformed (400) and takes precedence over every other error; JSON with an
+// impossible value is invalid (422), and the error names the field. Unknown fields are ignored.
+// `null` is the same as absent. A known field given twice is rejected, because an intermediary that
+// inspected the request may have read the other value.
 
-/// Why a publisher's body was refused.
+/// Why a publisher's body was rejected.
 ///
 /// Reasons are constant text, never the peer's bytes.
 package enum DraftError: Error, Equatable {
@@ -15,14 +15,14 @@ package enum DraftError: Error, Equatable {
   case invalid(field: String, reason: String)
 }
 
-/// A valid notification and whom it is for.
+/// A valid notification and its recipients.
 package struct Draft: Sendable {
   package let content: Content
-  /// 1 to 10,000 ids, each once, in the order they were sent; none when it is for everyone.
+  /// 1 to 10,000 ids, each once, in the order given; empty for a notification to everyone.
   package let userIDs: [UserID]
-  /// Whether the users came as `user_ids`, which is answered with their ids alone.
+  /// Whether the request used `user_ids`; the response then lists the ids only.
   package let isForMany: Bool
-  /// Whether it is stored once, for every inbox.
+  /// Whether it is stored once and appears in every inbox.
   package let isForEveryone: Bool
 
   package static let userCountLimit = 10_000
@@ -52,15 +52,16 @@ package struct Draft: Sendable {
     isForEveryone = true
   }
 
-  /// Refuses a notification that would have expired before it came.
+  /// Rejects a notification that has already expired.
   package func checkExpiry(at now: Int64) throws(DraftError) {
     if let expiresAt = content.expiresAt, expiresAt <= now {
       throw .invalid(field: "expires_at", reason: "must be in the future")
     }
   }
 
-  /// One pending notification a user, in the order of the users, or one for everyone; `makeID` is
-  /// called once for each.
+  /// Makes one pending notification per user, in the order of the users, or one for everyone.
+  ///
+  /// `makeID` is called once for each.
   package func expand(createdAt: Int64, makeID: () -> NotificationID) -> [PendingNotification] {
     if isForEveryone {
       return [PendingNotification(forEveryone: makeID(), createdAt: createdAt, content: content)]

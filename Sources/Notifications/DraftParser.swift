@@ -1,8 +1,8 @@
-// From a publisher's JSON to a draft.
+// Parses a publisher's JSON into a draft.
 //
-// The whole text is read first, so that broken JSON is always called malformed, whatever else is
-// wrong before the break; the first field that is wrong is remembered on the way. Nothing larger
-// than its limit is copied out of the body.
+// The whole text is parsed first, so broken JSON is always reported as malformed, even when a field
+// before the break is invalid; the parser keeps the first invalid field. No value over its limit is
+// copied out of the body.
 
 internal import Wire
 
@@ -28,10 +28,10 @@ extension Draft {
     return try fields.makeDraft()
   }
 
-  /// Whether a link may go out to clients: a path on the same origin, or https.
+  /// Whether a link may be sent to clients: a path on the same origin, or https.
   ///
-  /// A browser reads `//host` and `/\host` as another origin, and drops tabs and line ends from
-  /// anywhere in a URL before it looks; so neither these nor any control character may be there.
+  /// A browser reads `//host` and `/\host` as another origin, and strips tabs and line ends from
+  /// anywhere in a URL before parsing it, so backslashes and all control characters are rejected.
   package static func isValidURL(_ url: String) -> Bool {
     let utf8 = url.utf8
     guard utf8.count <= urlByteCountLimit else { return false }
@@ -45,7 +45,7 @@ extension Draft {
     let hasScheme = zip(utf8, scheme).allSatisfy { byte, expected in
       byte == expected || (byte | 0x20 == expected && (0x41...0x5A).contains(byte))
     }
-    // After the scheme comes a host: not a path, a query or a fragment.
+    // A host must follow the scheme: not a path, a query or a fragment.
     let host = utf8.dropFirst(scheme.count).first
     return hasScheme
       && host != UInt8(ascii: "/") && host != UInt8(ascii: "?") && host != UInt8(ascii: "#")
@@ -68,7 +68,7 @@ extension Draft {
   }
 }
 
-/// The fields as they come in, and the first thing that is wrong with them.
+/// The fields parsed so far, and the first error.
 private struct DraftFields {
   enum Field: String {
     case userID = "user_id"
@@ -164,7 +164,7 @@ private struct DraftFields {
     case .entityID: check(text, of: field, limit: Draft.entityIDByteCountLimit)
     case .groupKey:
       check(text, of: field, limit: Draft.groupKeyByteCountLimit)
-      // A group without a name would be one of strangers.
+      // An empty group key means no group: it would join unrelated notifications.
       if text.isEmpty { texts[field] = nil }
     case .entityURL:
       if !Draft.isValidURL(text) { refuse(field, "must be a path of this origin, or https") }
@@ -172,7 +172,7 @@ private struct DraftFields {
       if text != "everyone" { refuse(field, "must be everyone") }
     case .expiresAt:
       expiresAt = RFC3339.parse(text)
-      if expiresAt == nil { refuse(field, "must be a time as in RFC 3339") }
+      if expiresAt == nil { refuse(field, "must be an RFC 3339 time") }
     case .data, .userIDs, .actions:
       break
     }
@@ -198,7 +198,7 @@ private struct DraftFields {
       if count > Draft.userCountLimit {
         reason = "must hold at most 10000 ids"
       } else if !UserIDs.isValid(id) {
-        reason = "holds what is not a user id"
+        reason = "holds an invalid user id"
       } else if known.insert(TextKey(id)).inserted {
         ids.append(id)
       }
@@ -208,8 +208,9 @@ private struct DraftFields {
     userIDs = ids
   }
 
-  /// Reads the actions and writes them anew: only the two members that clients know, no white
-  /// space, and so a bounded length.
+  /// Parses the actions and writes them out again.
+  ///
+  /// Only the two members that clients know, without white space, so the length is bounded.
   private mutating func takeActions(from reader: inout JSONReader) throws(JSONViolation) {
     var text: [UInt8] = []
     var count = 0
@@ -241,14 +242,14 @@ private struct DraftFields {
     }
   }
 
-  /// Puts everything together, or throws the first thing that was wrong.
+  /// Builds the draft, or throws the first error.
   func makeDraft() throws(DraftError) -> Draft {
     if let problem { throw .invalid(field: problem.field, reason: problem.reason) }
     let users: [UserID]?
     switch (texts[.userID], userIDs, texts[.audience]) {
-    case (.some, .some, _): throw .invalid(field: "user_ids", reason: "given beside user_id")
-    case (.some, nil, .some): throw .invalid(field: "audience", reason: "given beside user_id")
-    case (nil, .some, .some): throw .invalid(field: "audience", reason: "given beside user_ids")
+    case (.some, .some, _): throw .invalid(field: "user_ids", reason: "not allowed with user_id")
+    case (.some, nil, .some): throw .invalid(field: "audience", reason: "not allowed with user_id")
+    case (nil, .some, .some): throw .invalid(field: "audience", reason: "not allowed with user_ids")
     case (.some(let id), nil, nil): users = [id]
     case (nil, .some(let ids), nil): users = ids
     case (nil, nil, .some): users = nil
@@ -265,7 +266,7 @@ private struct DraftFields {
   }
 }
 
-/// One of a draft's actions: nil when it is no object with two texts, each given once.
+/// One of a draft's actions; nil unless it is an object with two strings, each given once.
 private struct DraftAction {
   var label = ""
   var url = ""

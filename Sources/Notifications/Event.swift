@@ -1,15 +1,15 @@
-// What the ring carries: one thing that happened, and whom it concerns.
+// The element type of the ring: one event and its audience.
 
-/// Whom an event concerns.
+/// The recipients of an event.
 package enum Audience: Sendable {
   case user(UserID)
   case users([UserID])
   case everyone
-  /// Those in the room, but for the connections of that user.
+  /// The connections in the room, except those of the excluded user.
   case room(RoomName, except: UserID?)
 }
 
-/// One thing that happened: immutable, shared by every shard.
+/// One event: immutable, shared by every shard.
 package final class Event: Sendable {
   package enum Body: Sendable {
     case stored(Notification, Counts)
@@ -20,10 +20,12 @@ package final class Event: Sendable {
     case readAll(Counts)
     case seenAll(Counts)
     case deletedAll(Counts)
-    /// Only the counts changed: what was stored is silent, for its user does not want to hear it.
+    /// Only the counts changed: the stored notification is silent by its user's preferences.
     case counted(Counts)
-    /// A notification for everyone is in every inbox from this offset on, in each with the user's
-    /// own counts: a shard reads it for each of its sessions, in its place among the user's own.
+    /// From this offset on, every inbox has a notification for everyone.
+    ///
+    /// Each user has different counts, so a shard reads the notification for each of its sessions,
+    /// in order with the user's own notifications.
     case storedForEveryone
     /// Notifications for everyone have left every inbox.
     case expiredForEveryone([NotificationID])
@@ -34,7 +36,7 @@ package final class Event: Sendable {
     case room(RoomMessage)
     case typing(TypingUpdate)
     case presence(PresenceUpdate)
-    /// Asks every shard to say that it has come this far; no client sees it.
+    /// Asks every shard to acknowledge that it has read up to this event; no client sees it.
     case probe(UInt64)
   }
 
@@ -42,10 +44,11 @@ package final class Event: Sendable {
   package let body: Body
   /// Milliseconds since 1970.
   package let timestamp: Int64
-  /// The commit offset of what the store did; nil for what was never stored.
+  /// Commit offset of the store's change; nil for an event that was never stored.
   package let offset: UInt64?
-  /// When the request that published it was taken, in nanoseconds of the monotonic clock; nil for
-  /// what nobody published, and for what is not sent as it comes.
+  /// When the server accepted the publish request, in nanoseconds of the monotonic clock.
+  ///
+  /// Nil for an event that no publisher caused, and for one that is not delivered as it arrives.
   package let takenAt: UInt64?
 
   package init(
@@ -58,7 +61,7 @@ package final class Event: Sendable {
     self.takenAt = takenAt
   }
 
-  /// The user's totals after this event, where it changed them.
+  /// The user's totals after this event; nil if the event did not change them.
   package var counts: Counts? {
     switch body {
     case .stored(_, let counts), .read(_, let counts), .unread(_, let counts),
@@ -72,7 +75,7 @@ package final class Event: Sendable {
   }
 }
 
-/// A message from the operators to those connected now.
+/// A message from the operators to the current connections.
 ///
 /// It is not stored.
 package struct SystemMessage: Sendable {
@@ -94,7 +97,7 @@ package struct SystemMessage: Sendable {
   }
 }
 
-/// A change of something on the client's screen.
+/// A change of an object on the client's screen.
 ///
 /// It is not stored.
 package struct LiveUpdate: Sendable {

@@ -1,18 +1,18 @@
 // The stored notification, and one on its way into the store.
 //
-// Times are milliseconds since 1970, UTC. `data` and `actions` are JSON text: it was validated when
-// it came in, and nothing inside looks into it again.
+// Times are milliseconds since 1970, UTC. `data` and `actions` are JSON text, validated on input
+// and never parsed again inside.
 
 /// One stored notification of one user.
 package struct Notification: Sendable, Equatable {
   package var id: NotificationID
-  /// Whose inbox it was read from; empty for one that is for everyone and not yet in any.
+  /// The inbox it was read from; empty for a notification to everyone that is in no inbox yet.
   package var userID: UserID
   package var type: String
   package var priority: Priority
   package var title: String
   package var message: String
-  /// A JSON object as the publisher sent it, white space and line ends included; `{}` when absent.
+  /// A JSON object exactly as published, white space and line ends included; `{}` when absent.
   package var data: [UInt8]
   package var entityType: String?
   package var entityID: String?
@@ -24,9 +24,9 @@ package struct Notification: Sendable, Equatable {
   package var seenAt: Int64?
   package var createdAt: Int64
   package var expiresAt: Int64?
-  /// The store's commit sequence: strictly rising for each user, gaps allowed.
+  /// The store's commit sequence: strictly increasing for each user, gaps allowed.
   package var offset: UInt64
-  /// Whether its user did not want to hear it when it was stored: see `Preferences`.
+  /// Whether the user's preferences silenced it when it was stored: see `Preferences`.
   package var isMuted: Bool
 
   package init(
@@ -80,14 +80,14 @@ package struct Notification: Sendable, Equatable {
     self.isMuted = isMuted
   }
 
-  /// Whether the user has read it; `readAt` says when.
+  /// Whether the user has read it; `readAt` has the time.
   package var isRead: Bool { readAt != nil }
 }
 
-/// What a publisher says, the same for each of the users it says it to.
+/// The content of a notification, shared by all of its recipients.
 ///
-/// An object, so that a publish to 10,000 users keeps the text once. Made by `Draft`, which checks
-/// it; whoever makes one otherwise answers for the limits.
+/// A class, so that a publish to 10,000 users keeps the text once. `Draft` makes it and checks the
+/// limits; any other caller must check them itself.
 package final class Content: Sendable {
   package let type: String
   package let priority: Priority
@@ -123,7 +123,7 @@ package final class Content: Sendable {
     self.expiresAt = expiresAt
   }
 
-  /// Bytes of text that one stored copy takes, roughly.
+  /// Approximate bytes of text in one stored copy.
   package var byteCount: Int {
     var count = type.utf8.count + title.utf8.count + message.utf8.count + data.count
     count += (entityType?.utf8.count ?? 0) + (entityID?.utf8.count ?? 0)
@@ -132,12 +132,12 @@ package final class Content: Sendable {
   }
 }
 
-/// A notification with its id and its user, on its way into the store.
+/// A notification with its id and its user, not stored yet.
 package struct PendingNotification: Sendable {
   package let id: NotificationID
-  /// Empty when it is for everyone.
+  /// Empty for a notification to everyone.
   package let userID: UserID
-  /// Whether it is stored once, for every inbox.
+  /// Whether it is stored once and appears in every inbox.
   package let isForEveryone: Bool
   package let createdAt: Int64
   package let content: Content

@@ -1,9 +1,9 @@
 // The id of a notification: a UUID of version 7, RFC 9562, section 5.7.
 //
-// Time and randomness come in as values. Ids rise with time, so the store's index over them grows
+// Time and randomness are parameters. Ids increase with time, so the store's index over them grows
 // at its end and an insertion touches a page that is in memory.
 
-/// A UUID, version 7 where Carillon made it.
+/// A UUID; version 7 if Carillon made it.
 package struct NotificationID: Hashable, Sendable {
   package let high: UInt64
   package let low: UInt64
@@ -13,7 +13,7 @@ package struct NotificationID: Hashable, Sendable {
     self.low = low
   }
 
-  /// Makes a version 7 id of 48 bits of time and 74 of the 128 random bits.
+  /// Makes a version 7 id from 48 bits of time and 74 of the 128 random bits.
   ///
   /// A time before 1970 counts as 1970; bits beyond the 48th (the year 10889) are cut off.
   package init(milliseconds: Int64, random: (UInt64, UInt64)) {
@@ -22,7 +22,7 @@ package struct NotificationID: Hashable, Sendable {
     low = 0x8000_0000_0000_0000 | (random.1 & 0x3FFF_FFFF_FFFF_FFFF)
   }
 
-  /// Reads the 36 characters of a UUID of any version, in either case of letters.
+  /// Parses the 36 characters of a UUID of any version, in upper or lower case.
   package init?(_ text: String) {
     let utf8 = text.utf8
     guard utf8.count == 36 else { return nil }
@@ -47,7 +47,7 @@ package struct NotificationID: Hashable, Sendable {
     low = words.1
   }
 
-  /// The id as 36 characters with small letters.
+  /// The id as 36 lowercase characters.
   package var text: String {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(36)
@@ -55,7 +55,7 @@ package struct NotificationID: Hashable, Sendable {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Appends what `text` gives, without making a string.
+  /// Appends the same characters as `text`, without allocating a string.
   package func appendText(to bytes: inout [UInt8]) {
     for nibble in 0..<32 {
       if nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20 {

@@ -1,9 +1,9 @@
-// How a payment stands, as its user is told.
+// The state of a payment, as sent to its user.
 //
-// Nothing is reckoned here: a publisher says the four things and clients see them as they were
-// said. They are bounded, and a number is one that every client reads as the same number.
+// The server computes nothing: clients receive the publisher's four values unchanged. The values
+// are bounded, and every client reads a number as the same number.
 
-/// How a payment stands now.
+/// The current state of a payment.
 ///
 /// It is not stored.
 package struct PaymentUpdate: Sendable, Equatable {
@@ -12,7 +12,7 @@ package struct PaymentUpdate: Sendable, Equatable {
   package let amount: Int64
   /// In the publisher's spelling, like `usd`.
   package let currency: String
-  /// In the publisher's words, like `succeeded`.
+  /// The publisher's own word, like `succeeded`.
   package let status: String
 
   package init(payment: PaymentID, amount: Int64, currency: String, status: String) {
@@ -23,26 +23,26 @@ package struct PaymentUpdate: Sendable, Equatable {
   }
 }
 
-/// What names a payment: the row of a table, or a payment provider's text.
+/// The id of a payment: a table row's number, or a payment provider's text.
 ///
-/// Clients see the kind that was said. One that compares it with an id that it has from elsewhere
+/// Clients receive the kind that was published: a client that compares it with an id from elsewhere
 /// would find that `123` and `"123"` differ.
 package enum PaymentID: Sendable, Equatable {
   case number(Int64)
   case text(String)
 }
 
-/// The rules that every update of a payment obeys.
+/// Validation rules for payment updates.
 package enum PaymentRules {
   package static let idByteCountLimit = 128
 
-  /// The whole numbers that are exact everywhere: RFC 8259, section 6.
+  /// The integers that are exact in every client: RFC 8259, section 6.
   ///
-  /// JavaScript reads a larger one as its neighbour, which would be another payment or another
-  /// amount of money; an id that is larger can be said as text.
+  /// JavaScript rounds a larger one to a neighbour, which would be another payment or another
+  /// amount of money. A larger id can be sent as text.
   package static let numbers: ClosedRange<Int64> = -9_007_199_254_740_991...9_007_199_254_740_991
 
-  /// Whether `text` may name a payment: 1 to 128 bytes without control characters.
+  /// Whether `text` is a valid payment id: 1 to 128 bytes without control characters.
   package static func isValidID(_ text: String) -> Bool {
     let count = text.utf8.count
     guard count >= 1, count <= idByteCountLimit else { return false }

@@ -1,25 +1,25 @@
-// What a user wants to be told of, by which channels, and when.
+// A user's notification preferences: types, channels and hours.
 //
-// The server obeys it where a notification is stored: one that its user does not want to hear is
-// *silent*. It is stored, stands in the inbox and is counted like any other, but it does not ring:
-// no device is told of it, neither live nor when it resumes nor when it polls; all are told the
-// new counts. That is decided once, in the transaction that stores it, and kept with its row, so
-// that every device and every resumption sees the same, whatever the user wishes later.
+// The server applies them when it stores a notification. A notification that its user does not want
+// is *silent*: it is stored, appears in the inbox and is counted like any other, but it does not
+// ring. No device receives it, neither live, nor on resume, nor by polling; all devices receive the
+// new counts. The transaction that stores the notification decides this once and keeps it with the
+// row, so every device and every resume sees the same, whatever the user's later preferences.
 //
-// One for everyone is stored once, for users who wish differently. It is silent to those who do not
-// want to hear it at the moment when it is read for them: it is stepped over in the same way, and
-// may ring later for a device that resumes when its user wishes otherwise.
+// A notification for everyone is stored once, for users with different preferences. Whether it is
+// silent is decided for each user when it is read for that user. A silent one is skipped in the
+// same way, but it may ring later for a device that resumes after its user changed the preferences.
 
 internal import Wire
 
-/// A user's wishes.
+/// A user's preferences.
 ///
 /// Invariant: `rules` has at most 256 entries, each named by a type or by `otherTypes`, and `json`
-/// has at most 16 KiB. `Preferences.parse` sees to it; whoever makes one otherwise answers for it.
+/// has at most 16 KiB. `Preferences.parse` ensures this; any other caller must ensure it itself.
 package struct Preferences: Sendable, Equatable {
-  /// By which ways a type of notification may reach the user.
+  /// The channels by which a type of notification may reach the user.
   package struct Channels: Sendable, Equatable {
-    /// Live: on every transport of this server, the event stream and the polls included.
+    /// Live: all transports of this server, the event stream and polling included.
     package var websocket: Bool
     package var email: Bool
     package var webhook: Bool
@@ -35,7 +35,7 @@ package struct Preferences: Sendable, Equatable {
     }
   }
 
-  /// What a user wishes for one type of notification.
+  /// A user's preferences for one type of notification.
   package struct Rule: Sendable, Equatable {
     package var isMuted: Bool
     package var channels: Channels
@@ -46,11 +46,11 @@ package struct Preferences: Sendable, Equatable {
     }
   }
 
-  /// By the notification's type; `otherTypes` is for those that have no rule of their own.
+  /// Rules by notification type; `otherTypes` applies to a type without a rule of its own.
   package var rules: [String: Rule]
   package var quietHours: QuietHours?
 
-  /// The name of the rule for every type that has none; no type can be called that.
+  /// The name of the rule for all types without their own; it is not a valid type.
   package static let otherTypes = "*"
   package static let ruleCountLimit = 256
   package static let documentByteCountLimit = 16_384
@@ -60,18 +60,19 @@ package struct Preferences: Sendable, Equatable {
     self.quietHours = quietHours
   }
 
-  /// Whether they ask for nothing, like those of a user who never set any.
+  /// Whether they restrict nothing, like the preferences of a user that never set any.
   package var isEmpty: Bool { rules.isEmpty && quietHours == nil }
 
-  /// The rule for a type: its own, else the one for other types, else everything is wanted.
+  /// The rule for a type: its own, else the rule for other types, else one that allows everything.
   package func rule(for type: String) -> Rule {
     rules[type] ?? rules[Self.otherTypes] ?? Rule()
   }
 
-  /// Whether a notification does not ring: its type is muted or kept off the live channel, or it
-  /// was made in quiet hours and is not urgent.
+  /// Whether a notification does not ring.
   ///
-  /// A muted type stays muted however urgent it is. `createdAt` is milliseconds since 1970.
+  /// True when its type is muted or excluded from the live channel, or when it was created in quiet
+  /// hours and is not urgent. A muted type stays muted even if urgent. `createdAt` is milliseconds
+  /// since 1970.
   package func isMuted(type: String, priority: Priority, createdAt: Int64) -> Bool {
     let rule = rule(for: type)
     if rule.isMuted || !rule.channels.websocket { return true }
@@ -79,9 +80,9 @@ package struct Preferences: Sendable, Equatable {
     return quietHours.contains(createdAt)
   }
 
-  /// The document: everything spelled out, in one order, without white space.
+  /// The document: every field explicit, in a fixed order, without white space.
   ///
-  /// The same wishes always give the same bytes, and parsing them gives the same wishes.
+  /// Equal preferences always produce the same bytes, and parsing them produces equal preferences.
   package var json: [UInt8] {
     var json: [UInt8] = []
     json.openObject()
@@ -105,7 +106,7 @@ package struct Preferences: Sendable, Equatable {
   }
 }
 
-/// The hours in which only what is urgent rings, by the user's own clock.
+/// The hours in which only urgent notifications ring, by the user's own clock.
 ///
 /// Invariant: `start` and `end` are in 0..<1440 and differ; `utcOffset` is in -840...840; `days` is
 /// not empty.
@@ -114,7 +115,7 @@ package struct QuietHours: Sendable, Equatable {
   package enum Day: Int, Sendable, CaseIterable {
     case monday, tuesday, wednesday, thursday, friday, saturday, sunday
 
-    /// The day as the wire spells it.
+    /// The day's name on the wire.
     package var name: String {
       switch self {
       case .monday: "mon"
@@ -128,9 +129,9 @@ package struct QuietHours: Sendable, Equatable {
     }
   }
 
-  /// The first quiet minute of a span, counted from midnight.
+  /// First quiet minute of a span, counted from midnight.
   package let start: Int
-  /// The first minute that is not quiet any more; before `start` where a span goes past midnight.
+  /// First minute after the quiet span; less than `start` if the span crosses midnight.
   package let end: Int
   /// Minutes that the user's clock is ahead of UTC.
   package let utcOffset: Int
@@ -151,9 +152,9 @@ package struct QuietHours: Sendable, Equatable {
     self.days = days
   }
 
-  /// Whether a moment, in milliseconds since 1970, is in them.
+  /// Whether a time, in milliseconds since 1970, falls in the quiet hours.
   package func contains(_ milliseconds: Int64) -> Bool {
-    // Divided first, so that the offset never leads past what the integer holds.
+    // Divide first, so that adding the offset cannot overflow the integer.
     let minute = Self.floor(milliseconds, 60_000).quotient + Int64(utcOffset)
     let (day, ofDay) = Self.floor(minute, Int64(Self.minutesPerDay))
     let minuteOfDay = Int(ofDay)
@@ -194,7 +195,7 @@ extension [UInt8] {
     member("start", Self.clock(hours.start))
     member("end", Self.clock(hours.end))
     member("utc_offset", (hours.utcOffset < 0 ? "-" : "+") + Self.clock(abs(hours.utcOffset)))
-    // Left out where it says nothing.
+    // Omitted when it contains every day, the default.
     guard hours.days.count < QuietHours.Day.allCases.count else { return }
     memberName("days")
     append(0x5B)

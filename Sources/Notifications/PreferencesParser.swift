@@ -1,15 +1,15 @@
-// From a user's JSON to preferences.
+// Parses a user's JSON into preferences.
 //
-// As with a publisher's draft: broken JSON is malformed and wins over everything else that may be
-// wrong; of what is wrong the first is named; what nobody knows is ignored; `null` is the same as
-// absent; a known field given twice is refused. What is absent has its default.
+// The rules are those of a publisher's draft: broken JSON is malformed and takes precedence over
+// every other error; the first invalid field is reported; unknown fields are ignored; `null` is the
+// same as absent; a known field given twice is rejected. An absent field has its default.
 
 internal import Wire
 
-/// Why a document of preferences was refused.
+/// Why a preferences document was rejected.
 ///
-/// Reasons are constant text. A field may be named with a type of the document's, which is one by
-/// the rule for types, so at most 64 plain characters.
+/// Reasons are constant text. A field's name may include a type from the document: a valid type, so
+/// at most 64 plain characters.
 package enum PreferencesError: Error, Equatable {
   /// Not JSON: 400.
   case malformed(reason: String)
@@ -18,10 +18,10 @@ package enum PreferencesError: Error, Equatable {
 }
 
 extension Preferences {
-  /// Reads the JSON object that is all of `bytes`.
+  /// Parses the JSON object that is all of `bytes`.
   ///
-  /// Refuses preferences whose own document would be longer than 16 KiB, so that whatever a user
-  /// is shown can be handed in again.
+  /// Rejects preferences whose own document would exceed 16 KiB, so that every document the server
+  /// returns can be submitted again.
   package static func parse(_ bytes: [UInt8]) throws(PreferencesError) -> Preferences {
     var document = PreferencesDocument()
     var reader = JSONReader(bytes)
@@ -36,14 +36,14 @@ extension Preferences {
     }
     let preferences = Preferences(rules: document.rules, quietHours: document.quietHours)
     guard preferences.json.count <= documentByteCountLimit else {
-      throw .invalid(field: "body", reason: "makes a document of more than 16384 bytes")
+      throw .invalid(field: "body", reason: "expands to more than 16384 bytes")
     }
     return preferences
   }
 }
 
 extension QuietHours {
-  /// The minutes that `HH:MM` names, `00:00` to `23:59`; nil for any other text.
+  /// The minutes denoted by `HH:MM`, `00:00` to `23:59`; nil for any other text.
   package static func minutes(_ text: String) -> Int? {
     let bytes = Array(text.utf8)
     guard bytes.count == 5, bytes[2] == UInt8(ascii: ":"),
@@ -53,7 +53,7 @@ extension QuietHours {
     return hours * 60 + minutes
   }
 
-  /// The minutes that `+HH:MM` or `-HH:MM` names, up to 14 hours; nil for any other text.
+  /// The minutes denoted by `+HH:MM` or `-HH:MM`, up to 14 hours; nil for any other text.
   package static func utcOffset(_ text: String) -> Int? {
     guard let sign = text.utf8.first,
       sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-"),
@@ -69,12 +69,12 @@ extension QuietHours {
   }
 }
 
-/// What has been read of a document, and the first thing that is wrong with it.
+/// The document parsed so far, and the first error.
 private struct PreferencesDocument {
   private(set) var problem: (field: String, reason: String)?
   private(set) var rules: [String: Preferences.Rule] = [:]
   private(set) var quietHours: QuietHours?
-  /// The names of the members that are being read, outermost first; joined only to complain.
+  /// Names of the members being parsed, outermost first; joined only for an error.
   private var path: [String] = []
 
   private mutating func refuse(_ reason: String) {
@@ -82,7 +82,7 @@ private struct PreferencesDocument {
     problem = (path.isEmpty ? "body" : path.joined(separator: "."), reason)
   }
 
-  /// Complains of the object whose member is being read.
+  /// Reports an error of the object that contains the current member.
   private mutating func refuseAll(_ reason: String) {
     let name = path.removeLast()
     refuse(reason)
@@ -103,10 +103,10 @@ private struct PreferencesDocument {
     }
   }
 
-  /// Reads an object: hands each member that is known, not null and given for the first time to
-  /// `member`, with the path at it.
+  /// Parses an object and calls `member` for each known, non-null member at its first occurrence.
   ///
-  /// Every name is known where `known` is nil. Always consumes the value.
+  /// During the call `path` ends with the member's name. If `known` is nil, all names are known.
+  /// Always consumes the value.
   private mutating func takeObject(
     _ known: Set<String>?, from reader: inout JSONReader,
     _ member: (inout Self, inout JSONReader, String) throws(JSONViolation) -> Void
@@ -128,10 +128,10 @@ private struct PreferencesDocument {
     }
   }
 
-  /// Whether a rule may be called that; complains without repeating what it was called.
+  /// Whether `name` is a valid rule name; the error does not repeat the name.
   private mutating func isRuleName(_ name: String) -> Bool {
     if name == Preferences.otherTypes || Draft.isValidType(name) { return true }
-    refuseAll("names what is no type: 1 to 64 of [A-Za-z0-9_.:-], or *")
+    refuseAll("has an invalid type: must be 1 to 64 of [A-Za-z0-9_.:-], or *")
     return false
   }
 
@@ -208,7 +208,7 @@ private struct PreferencesDocument {
     }
     guard problem == nil else { return }
     guard let start, let end else { return refuse("must have a start and an end") }
-    guard start != end else { return refuse("must not end when they start") }
+    guard start != end else { return refuse("must not start and end at the same time") }
     quietHours = QuietHours(start: start, end: end, utcOffset: utcOffset, days: days)
   }
 

@@ -1,19 +1,19 @@
-// How users are seen: kept by each user's home shard alone.
+// Users' presence, kept only by each user's owner shard.
 //
-// Presence is a user's, not a tab's: online with the first connection, offline a grace period after
-// the last one went, so that a page that is loaded again flickers nowhere. It is told to those who
-// share a room with the user, when it is news to them: each room is remembered with what it was
-// last told, and a room that was told nothing takes the user for offline.
+// Presence belongs to a user, not to a tab: online from the first connection, offline one grace
+// period after the last one ended, so a page reload causes no flicker. A presence update goes to
+// the rooms of the user where it is news: the book keeps the status last sent to each room, and a
+// room without any update so far counts the user as offline.
 //
-// Only users of whom there is something to remember are in the book: those in rooms, those with a
-// status of their own, and those who have just left. Times are milliseconds of a monotonic clock
-// and come in as values.
+// The book holds only users with state worth keeping: those in rooms, those with a status of their
+// own, and those in the grace period. Times are milliseconds of a monotonic clock, passed as
+// parameters.
 
-/// What is remembered of users for the sake of those who share rooms with them.
+/// Presence state of users, kept for the members of their rooms.
 ///
-/// Invariant: an entry has a room, a status other than `online`, or a time at which its user left.
+/// Invariant: an entry has a room, a status other than `online`, or the time its user left.
 package struct PresenceTracker: Sendable {
-  /// What is to be told, and in which rooms.
+  /// A presence update and the rooms to send it to.
   package struct Notice: Sendable, Equatable {
     package let update: PresenceUpdate
     package let rooms: [RoomName]
@@ -21,19 +21,19 @@ package struct PresenceTracker: Sendable {
 
   private struct Visit {
     var connections = 0
-    /// When the last connection in the room ended without having left it.
+    /// When the last connection in the room ended without leaving it.
     var endedAt: UInt64?
-    /// What those in the room were last told.
+    /// The status last sent to the room.
     var told = PresenceStatus.offline
   }
 
   private struct Entry {
     var status = PresenceStatus.online
-    /// When a change of the status was last told.
+    /// When a status change was last sent.
     var notifiedAt: UInt64?
-    /// Whether another one waits for its time.
+    /// Whether a further change waits for its time.
     var hasChanged = false
-    /// When the user's last connection went; nil while there is one.
+    /// When the user's last connection ended; nil while one exists.
     var leftAt: UInt64?
     var visits: [TextKey: Visit] = [:]
 
@@ -44,7 +44,7 @@ package struct PresenceTracker: Sendable {
   private let changeMilliseconds: UInt64
   private var entries: [TextKey: Entry] = [:]
   private var departures = DeadlineQueue<UserID>()
-  /// Users whose status has changed again too soon to be told.
+  /// Users whose next status change came too early to send.
   private var changes = DeadlineQueue<UserID>()
 
   package init(graceMilliseconds: UInt64, changeMilliseconds: UInt64 = 1_000) {
@@ -54,38 +54,39 @@ package struct PresenceTracker: Sendable {
 
   package var count: Int { entries.count }
 
-  /// When `expire` has something to do; nil when it has not.
+  /// When `expire` next has work; nil when it has none.
   package var nextDeadline: UInt64? {
     [departures.next, changes.next].compactMap { $0 }.min()
   }
 
-  /// How the user is seen while it is connected.
+  /// The user's status while connected.
   package func status(of user: UserID) -> PresenceStatus {
     entries[TextKey(user)]?.status ?? .online
   }
 
-  /// Whether the user's last connection went so lately that it counts as online.
+  /// Whether the user's last connection ended within the grace period, so it still counts as
+  /// online.
   package func isInGrace(_ user: UserID) -> Bool {
     entries[TextKey(user)]?.leftAt != nil
   }
 
-  /// The users whose last connection went so lately that they count as online.
+  /// Users without a connection that still count as online: their grace period is running.
   package var usersInGrace: [UserID] {
     entries.compactMap { $0.value.leftAt == nil ? nil : $0.key.text }
   }
 
-  /// The user's first connection came.
+  /// Records the user's first connection.
   package mutating func arrived(_ user: UserID) {
     change(user) { $0.leftAt = nil }
   }
 
-  /// The user's last connection went.
+  /// Records the end of the user's last connection.
   package mutating func left(_ user: UserID, at now: UInt64) {
     entries[TextKey(user), default: Entry()].leftAt = now
     departures.append(user, at: now &+ graceMilliseconds)
   }
 
-  /// A connection of the user entered a room.
+  /// Records that a connection of the user entered a room.
   package mutating func entered(_ room: RoomName, _ user: UserID) -> Notice? {
     var entry = entries[TextKey(user)] ?? Entry()
     entry.visits[TextKey(room), default: Visit()].connections += 1
@@ -95,7 +96,7 @@ package struct PresenceTracker: Sendable {
     return notice
   }
 
-  /// A connection of the user left a room, or ended while it was in it.
+  /// Records that a connection of the user left a room, or ended while in it.
   package mutating func exited(
     _ room: RoomName, _ user: UserID, isEnding: Bool, at now: UInt64
   ) {
@@ -106,7 +107,7 @@ package struct PresenceTracker: Sendable {
       if visit.connections > 1 {
         entry.visits[TextKey(room)]?.connections -= 1
       } else if isEnding {
-        // Those in the room hear of the end of the user, if it is that.
+        // Keep the visit: if the user goes offline, the room must still receive the update.
         entry.visits[TextKey(room)]?.connections = 0
         entry.visits[TextKey(room)]?.endedAt = now
       } else {
@@ -116,10 +117,10 @@ package struct PresenceTracker: Sendable {
     if visit.connections == 1, isEnding { departures.append(user, at: now &+ graceMilliseconds) }
   }
 
-  /// The user says how it wants to be seen.
+  /// Sets the user's status.
   ///
-  /// Told at once, but no more often than once a `changeMilliseconds`: what it says in between is
-  /// told when they are over, if it is still news then.
+  /// The update is sent at once, but at most once per `changeMilliseconds`. A change within that
+  /// time is sent at its end, if it is still news then.
   package mutating func set(
     _ status: PresenceStatus, of user: UserID, at now: UInt64
   ) -> Notice? {
@@ -136,7 +137,7 @@ package struct PresenceTracker: Sendable {
     return notice
   }
 
-  /// Tells what a user said too soon; nil when nobody is due any more.
+  /// Makes the presence update for one deferred change; nil when none is due.
   private mutating func notifyChange(at now: UInt64) -> Notice? {
     guard let user = changes.takeFirst(dueAt: now) else { return nil }
     let nobody = Notice(update: PresenceUpdate(user: user, status: .offline), rooms: [])
@@ -148,33 +149,33 @@ package struct PresenceTracker: Sendable {
     return notice ?? nobody
   }
 
-  /// Settles what the grace period has run out for; nil when nothing is due any more.
+  /// Processes one expired deadline; nil when none is due.
   ///
-  /// A telling without rooms says that there was something to settle and nobody to tell.
+  /// A result without rooms means that a deadline was processed but no room needs an update.
   package mutating func expire(at now: UInt64) -> Notice? {
     if let notice = notifyChange(at: now) { return notice }
     guard let user = departures.takeFirst(dueAt: now) else { return nil }
     let nobody = Notice(update: PresenceUpdate(user: user, status: .offline), rooms: [])
     guard var entry = entries[TextKey(user)] else { return nobody }
     guard let leftAt = entry.leftAt else {
-      // Still here, or here again: it is no longer in the rooms that it did not come back to.
+      // The user is connected: remove it from the rooms that it did not re-enter.
       entry.visits = entry.visits.filter { _, visit in
         visit.endedAt.map { $0 &+ graceMilliseconds > now } ?? true
       }
       entries[TextKey(user)] = entry.isEmpty ? nil : entry
       return nobody
     }
-    // Back in the meantime, and gone again: a later departure settles that.
+    // The user returned and left again: the later departure's deadline applies.
     guard leftAt &+ graceMilliseconds <= now else { return nobody }
     entry.status = .offline
     let notice = PresenceTracker.tell(user, &entry)
     entries[TextKey(user)] = nil
-    // A herd that has left should not be remembered in the table's size.
+    // Release the capacity after a mass departure.
     if entries.isEmpty { entries = [:] }
     return notice ?? nobody
   }
 
-  /// Tells the rooms to which the user's status is news.
+  /// Makes the presence update for the rooms that do not have the user's status yet.
   private static func tell(_ user: UserID, _ entry: inout Entry) -> Notice? {
     let status = entry.status
     var rooms: [RoomName] = []

@@ -1,8 +1,8 @@
-// How urgent a notification is.
+// The urgency of a notification.
 
-/// How urgent a notification is, in rising order.
+/// The urgency of a notification, in rising order.
 ///
-/// The raw value is what the store keeps.
+/// The store saves the raw value.
 package enum Priority: UInt8, Sendable, CaseIterable {
   case low = 0
   case normal = 1
@@ -19,7 +19,7 @@ package enum Priority: UInt8, Sendable, CaseIterable {
     }
   }
 
-  /// The priority as the wire spells it.
+  /// The priority's name on the wire.
   package var name: String {
     switch self {
     case .low: "low"

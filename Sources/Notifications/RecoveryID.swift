@@ -1,18 +1,19 @@
-// The name under which a session can be taken up again, also on another connection.
+// The id with which a client resumes a session, also on another connection.
 //
-// The server makes it of random bits, and the client shows it when it comes back. It is not enough
-// by itself: a session is its user's, and whoever comes with it has to be that user.
+// The server makes it from random bits, and the client presents it on reconnection. It is not a
+// credential: a session belongs to its user, and the resuming client must authenticate as that
+// user.
 
 internal import Wire
 
-/// 16 bytes that name a session.
+/// 16 bytes that identify a session.
 package struct RecoveryID: Hashable, Sendable {
   package let high: UInt64
   package let low: UInt64
 
   package static let byteCount = 16
   package static let textCount = 22
-  /// Time for which the rooms of a session are kept once its connection has ended.
+  /// How long the rooms of a session are kept after its connection ended.
   package static let keptMilliseconds: Int64 = 24 * 60 * 60 * 1_000
 
   package init(high: UInt64, low: UInt64) {
@@ -20,16 +21,16 @@ package struct RecoveryID: Hashable, Sendable {
     self.low = low
   }
 
-  /// Takes the bytes in their order; nil unless there are 16.
+  /// Makes an id from 16 bytes in order; nil for any other count.
   package init?(bytes: [UInt8]) {
     guard bytes.count == Self.byteCount else { return nil }
     high = bytes[..<8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     low = bytes[8...].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
   }
 
-  /// Reads what `text` gives, which is the one spelling of an id; nil for anything else.
+  /// Parses the canonical spelling produced by `text`; nil for anything else.
   package init?(_ text: String) {
-    // Counted first, so that a long text is not even looked at.
+    // Check the length first, so that a long text is never decoded.
     guard text.utf8.count == Self.textCount, let bytes = Base64.decodeURL(text.utf8.span) else {
       return nil
     }
@@ -47,6 +48,6 @@ package struct RecoveryID: Hashable, Sendable {
     return bytes
   }
 
-  /// The id as 22 characters of the URL-safe base 64 (RFC 4648, section 5), without padding.
+  /// The id as 22 characters of URL-safe base 64 (RFC 4648, section 5), without padding.
   package var text: String { Base64.encodeURL(bytes) }
 }

@@ -1,16 +1,16 @@
-// Rooms: who hears what is said in one, and what is told there.
+// Rooms: names, messages, typing and presence.
 //
-// A room is a name and those who are in it. Nothing of a room is stored; it is there while somebody
-// is, and what is said in it reaches those who are there then.
+// A room is a name and its members. Nothing of a room is stored: it exists while it has members,
+// and a message reaches the members at that time.
 
 /// The name of a room: 1 to 128 bytes of UTF-8 without control characters.
 package typealias RoomName = String
 
-/// The rule that every name of a room obeys.
+/// Validation rules for room names.
 package enum RoomNames {
   package static let byteCountLimit = 128
 
-  /// Whether `name` may name a room.
+  /// Whether `name` is a valid room name.
   package static func isValid(_ name: RoomName) -> Bool {
     let count = name.utf8.count
     guard count >= 1, count <= byteCountLimit else { return false }
@@ -18,7 +18,7 @@ package enum RoomNames {
   }
 }
 
-/// Something said to all who are in a room.
+/// A message to all members of a room.
 package struct RoomMessage: Sendable {
   package let room: RoomName
   package let notificationType: String
@@ -38,7 +38,7 @@ package struct RoomMessage: Sendable {
   }
 }
 
-/// Somebody began to type in a room, or stopped.
+/// A user started or stopped typing in a room.
 package struct TypingUpdate: Sendable, Equatable {
   package let room: RoomName
   package let user: UserID
@@ -51,11 +51,11 @@ package struct TypingUpdate: Sendable, Equatable {
   }
 }
 
-/// How a user wants to be seen.
+/// A user's presence status.
 package enum PresenceStatus: UInt8, Sendable, CaseIterable {
   case online, away, busy, offline
 
-  /// The status of that name; nil when there is none.
+  /// Makes the status with that name; nil when there is none.
   package init?(name: String) {
     guard let status = PresenceStatus.allCases.first(where: { $0.name == name }) else { return nil }
     self = status
@@ -71,13 +71,13 @@ package enum PresenceStatus: UInt8, Sendable, CaseIterable {
   }
 }
 
-/// How a user is to be seen from now on.
+/// A change of a user's presence status.
 package struct PresenceUpdate: Sendable, Equatable {
   package let user: UserID
   package let status: PresenceStatus
-  /// Names the occasion, where it is told in several rooms: whoever is in two of them is told once.
+  /// The presence update id, for an update sent to several rooms.
   ///
-  /// 0: in one room alone.
+  /// A connection in two of these rooms receives the update once. 0: sent to one room alone.
   package let updateID: UInt64
 
   package init(user: UserID, status: PresenceStatus, updateID: UInt64 = 0) {
@@ -87,23 +87,23 @@ package struct PresenceUpdate: Sendable, Equatable {
   }
 }
 
-/// Which rooms a token's claim names: each a name, in which `*` stands for any text or none.
+/// Room patterns of a token's claim: a room name in which `*` matches any text, also none.
 package enum RoomPattern {
-  /// Whether one of `patterns` names `room`.
+  /// Whether one of `patterns` matches `room`.
   package static func matches(_ patterns: [String], _ room: RoomName) -> Bool {
     patterns.contains { matches($0, room) }
   }
 
-  /// Whether `pattern` names `room`, byte by byte.
+  /// Whether `pattern` matches `room`, byte by byte.
   ///
-  /// Costs the product of the two lengths at the worst; both are at most a name long, for a pattern
-  /// that is longer names nothing.
+  /// The worst case costs the product of the two lengths. Both are at most the length of a name: a
+  /// longer pattern matches nothing.
   package static func matches(_ pattern: String, _ room: RoomName) -> Bool {
     guard pattern.utf8.count <= RoomNames.byteCountLimit else { return false }
     let pattern = Array(pattern.utf8)
     let room = Array(room.utf8)
     var (inPattern, inRoom) = (0, 0)
-    // Where to go on when what follows the last star does not fit: the star takes a byte more.
+    // Where to retry after a mismatch: the last star takes one more byte.
     var retry: (pattern: Int, room: Int)?
     while inRoom < room.count {
       if inPattern < pattern.count, pattern[inPattern] == UInt8(ascii: "*") {

@@ -1,18 +1,19 @@
-// Who is in one room, over all shards: kept by the room's home shard alone.
+// The members of one room over all shards, kept only by the room's owner shard.
 //
-// A user may be in a room with several connections and is a member once. Members stand in the order
-// in which they came, as a list through the places of an array:
+// A user may be in a room with several connections and is one member. Members are ordered by
+// arrival, as a linked list through an array:
 //
 //     first ─▶ 4 ─▶ 0 ─▶ 2 ◀─ last        free ─▶ 1 ─▶ 3
 //
-// so that coming, going and the first hundred cost the same in a room of ten and of ten thousand.
+// So entering, leaving and listing the first hundred cost the same in a room of ten and of ten
+// thousand.
 
 /// The members of one room.
 ///
-/// Invariant: `indices` names each member's place in `members`; the list from `first` to `last` goes
-/// through exactly these; every member has at least one connection.
+/// Invariant: `indices` has each member's index in `members`; the list from `first` to `last`
+/// visits exactly these; every member has at least one connection.
 package struct Roster: Sendable {
-  /// A member as others are told of it.
+  /// A member as listed to others.
   package struct Entry: Sendable, Equatable {
     package let user: UserID
     package let status: PresenceStatus
@@ -27,9 +28,9 @@ package struct Roster: Sendable {
     var user: UserID
     var connections = 1
     var status = PresenceStatus.online
-    /// When it stops typing unless it says so again; nil when it is not typing.
+    /// When it stops typing unless it renews; nil when it is not typing.
     var typingUntil: UInt64?
-    /// The latest time of which that was said, also when it has stopped since.
+    /// The latest typing deadline it set, kept also after it stopped.
     var watchedUntil: UInt64 = 0
     var next: Int?
     var previous: Int?
@@ -48,7 +49,7 @@ package struct Roster: Sendable {
 
   package func contains(_ user: UserID) -> Bool { indices[TextKey(user)] != nil }
 
-  /// Adds a connection of `user`; true when it makes the user a member.
+  /// Adds a connection of `user`; true when the user becomes a member.
   @discardableResult
   package mutating func enter(_ user: UserID) -> Bool {
     if let index = indices[TextKey(user)] {
@@ -70,9 +71,9 @@ package struct Roster: Sendable {
     return true
   }
 
-  /// Takes a connection of `user` away.
+  /// Removes a connection of `user`.
   ///
-  /// True when it was the last one, and `user` is no member any more.
+  /// Returns true when it was the last one, so `user` is no longer a member.
   @discardableResult
   package mutating func exit(_ user: UserID) -> Bool {
     guard let index = indices[TextKey(user)] else { return false }
@@ -86,12 +87,12 @@ package struct Roster: Sendable {
     return true
   }
 
-  /// Notes how a member wants to be seen; what is said of others is nothing to this room.
+  /// Sets a member's status; ignored for users outside this room.
   package mutating func set(_ status: PresenceStatus, of user: UserID) {
     if let index = indices[TextKey(user)] { members[index].status = status }
   }
 
-  /// The members who came first, at most `limit`.
+  /// The first members by arrival, at most `limit`.
   package func entries(limit: Int) -> [Entry] {
     var entries: [Entry] = []
     var index = first
@@ -102,9 +103,9 @@ package struct Roster: Sendable {
     return entries
   }
 
-  /// Notes that a member types until then, or with nil that it has stopped.
+  /// Records that a member types until the given time, or with nil that it stopped.
   ///
-  /// True when that is news to the others.
+  /// Returns true when this is news to the other members.
   package mutating func setTyping(_ user: UserID, until: UInt64?) -> Bool {
     guard let index = indices[TextKey(user)] else { return false }
     let wasTyping = members[index].typingUntil != nil
@@ -113,12 +114,12 @@ package struct Roster: Sendable {
     return wasTyping != (until != nil)
   }
 
-  /// When a member stops typing by itself; nil when it is not typing, or no member.
+  /// When a member's typing expires; nil when it is not typing, or not a member.
   package func typingEnd(of user: UserID) -> UInt64? {
     indices[TextKey(user)].flatMap { members[$0].typingUntil }
   }
 
-  /// The latest time at which a member was to stop by itself, also when it has stopped before.
+  /// The latest typing deadline of a member, also if it stopped before then.
   package func watchEnd(of user: UserID) -> UInt64 {
     indices[TextKey(user)].map { members[$0].watchedUntil } ?? 0
   }

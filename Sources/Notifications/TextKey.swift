@@ -1,9 +1,9 @@
-// Names that come from outside, as keys.
+// External names as keys.
 //
-// Two names are the same exactly when their bytes are: `==` on strings would also join the composed
-// and the decomposed spelling of one letter, which are two users, or two rooms.
+// Two names are the same exactly when their bytes are. `==` on strings would also equate the
+// composed and the decomposed spelling of one letter, which are two users, or two rooms.
 
-/// Text as a key of a dictionary or set: equal when the bytes are equal, and ordered as they are.
+/// Text as a key of a dictionary or set: equality and order are those of the bytes.
 package struct TextKey: Hashable, Comparable, Sendable {
   package let text: String
 
@@ -17,7 +17,8 @@ package struct TextKey: Hashable, Comparable, Sendable {
   }
 
   package static func < (left: TextKey, right: TextKey) -> Bool {
-    // By index over the bytes: half the time of the views' own comparison, where many are sorted.
+    // Indexing the bytes takes half the time of the views' own comparison, which matters in
+    // sorting.
     let (one, other) = (left.text.utf8.span, right.text.utf8.span)
     for index in 0..<min(one.count, other.count) where one[index] != other[index] {
       return one[index] < other[index]
@@ -27,7 +28,7 @@ package struct TextKey: Hashable, Comparable, Sendable {
 
   /// Hashes the text, not the bytes.
   ///
-  /// That is faster for short text, and lawful: equal bytes are equal text.
+  /// That is faster for short text, and valid: equal bytes are equal text.
   package func hash(into hasher: inout Hasher) {
     text.hash(into: &hasher)
   }

@@ -1,10 +1,10 @@
-// The directory that a store lives in.
+// The store's data directory.
 //
 //     carillon.db, -wal, -shm   the database
 //     carillon.lock             locked by the server that has the store open
 //
-// The lock belongs to an open descriptor, so it goes away with the process however that ends, and
-// a child process does not inherit it. SQLite's own exclusive mode would also shut our readers out.
+// The lock belongs to an open descriptor, so it ends with the process however that exits, and a
+// child process does not inherit it. SQLite's own exclusive mode would also lock out our readers.
 
 internal import CSQLite
 internal import Glibc
@@ -12,18 +12,18 @@ internal import Reactor
 
 /// A locked data directory.
 ///
-/// The lock is let go of in `deinit`.
+/// `deinit` releases the lock.
 final class DataDirectory: Sendable {
   let path: String
-  /// Whether nothing is to be kept.
+  /// Whether the store is temporary: `:memory:`.
   let isTemporary: Bool
   private let lock: Int32
 
   var databasePath: String { path + "/carillon.db" }
 
-  /// Locks the directory `path`, making it (its parent must exist) and the database file.
+  /// Locks the directory `path`, creating it (its parent must exist) and the database file.
   ///
-  /// `:memory:` is a directory of its own that `forget` removes.
+  /// `:memory:` is a private directory that `forget` removes.
   init(_ path: String) throws(StoreError) {
     isTemporary = path == ":memory:"
     self.path = isTemporary ? try Self.makeTemporary() : path
@@ -32,7 +32,7 @@ final class DataDirectory: Sendable {
       self.path + "/carillon.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard lock >= 0 else { throw .system(call: "open", code: errno) }
     let result = cs_lock_file(lock)
-    // Everything is initialized, so leaving by a throw closes the descriptor in `deinit`.
+    // Every property is initialized, so a throw here closes the descriptor in `deinit`.
     guard result == 0 else {
       if result == -EWOULDBLOCK { throw .alreadyOpen(path: path) }
       throw .system(call: "flock", code: -result)
@@ -44,10 +44,10 @@ final class DataDirectory: Sendable {
     close(lock)
   }
 
-  /// Removes the names of a temporary store, once every connection has its files open.
+  /// Unlinks the files of a temporary store, once every connection has them open.
   ///
-  /// The files live on without names until the last descriptor is closed, so that nothing is left
-  /// behind whatever becomes of the process.
+  /// The unlinked files last until the last descriptor is closed, so nothing remains however the
+  /// process ends.
   func forget() {
     guard isTemporary else { return }
     for name in ["carillon.db", "carillon.db-wal", "carillon.db-shm", "carillon.lock"] {
@@ -56,16 +56,16 @@ final class DataDirectory: Sendable {
     unsafe rmdir(path)
   }
 
-  /// Makes the names in the directory durable.
+  /// Makes the directory's entries durable.
   func synchronize() throws(StoreError) {
     guard !isTemporary else { return }
     try Self.synchronize(path)
   }
 
-  /// SQLite gives its other files the permissions of this one, so nobody else may read them.
+  /// Creates the database file with mode 0600; SQLite copies the permissions to its other files.
   private func makeDatabase() throws(StoreError) {
-    // Closing a descriptor drops the process's locks on the file. There are none yet: ours is the
-    // only store here, and it has not opened the file.
+    // Closing any descriptor of a file drops the process's locks on it. There are none yet: this is
+    // the process's only store here, and SQLite has not opened the file.
     let file = unsafe open(databasePath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard file >= 0 else { throw .system(call: "open", code: errno) }
     close(file)

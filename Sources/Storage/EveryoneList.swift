@@ -1,16 +1,16 @@
-// What is for everyone, in memory: stored once, counted for each user by arithmetic.
+// Notifications for everyone, in memory: stored once, counted for each user by arithmetic.
 //
-// A notification for everyone is one row, however many users there are. What a user did to it is
-// told by the user's marks (everything up to an offset is read, seen or deleted) and by states,
-// each of which is the whole truth about one notification and one user. So publishing for everyone
-// and expiring touch no row of any user, and "read all" moves a mark.
+// A notification for everyone is one row, however many users there are. A user's changes are stored
+// as marks (everything up to an offset is read, seen or deleted) and as states. A state overrides
+// the marks for one notification and one user. So publishing for everyone and expiring touch no
+// user's rows, and "read all" moves a mark.
 //
 //     rows      3   8   20   21   40        the user's part of the counts:
-//     sums    0   1   2    3    4   5       rows behind the mark, then what the states say
-//                     ▲ read through 8      otherwise
+//     sums    0   1   2    3    4   5       rows after the mark, corrected by the states
+//                     ▲ read through 8
 //
-// The journal has one list, which is always the present one; each reader has one that it renews in
-// its snapshot when the version there is another.
+// The journal has one list, which is always current; each reader has a copy, reloaded in its
+// snapshot when the version there differs.
 
 internal import Notifications
 
@@ -29,9 +29,9 @@ struct EveryoneList {
   }
 
   private(set) var rows: [Row] = []
-  /// The offset of the commit that last changed which rows there are.
+  /// Offset of the commit that last added or removed rows.
   var version: UInt64
-  /// By priority, how many of the first N rows there are.
+  /// The number of rows by priority among the first N rows, for each N.
   private var sums = [Counts.ByPriority()]
   private var offsets: [NotificationID: Int64] = [:]
 
@@ -41,7 +41,7 @@ struct EveryoneList {
 
   var isEmpty: Bool { rows.isEmpty }
 
-  /// Adds a row that is newer than all others.
+  /// Appends a row, which must be newer than all others.
   mutating func append(_ row: Row) {
     assert(rows.last.map { $0.offset < row.offset } ?? true)
     var sum = sums[rows.count]
@@ -51,14 +51,14 @@ struct EveryoneList {
     offsets[row.id] = row.offset
   }
 
-  /// Takes out all rows that `isGone` names.
+  /// Removes all rows that match `isGone`.
   mutating func remove(where isGone: (Row) -> Bool) {
     let left = rows.filter { !isGone($0) }
     self = EveryoneList(version: version)
     for row in left { append(row) }
   }
 
-  /// The row of that id.
+  /// The row with that id.
   func row(_ id: NotificationID) -> Row? {
     guard let offset = offsets[id] else { return nil }
     return rows[firstIndex(behind: offset - 1)]
@@ -75,7 +75,7 @@ struct EveryoneList {
     return low
   }
 
-  /// What the rows add to the counts of a user.
+  /// The contribution of these rows to a user's counts.
   func counts(for user: EveryoneState) -> Counts {
     guard !rows.isEmpty else { return Counts(version: version) }
     let marks = user.marks
@@ -87,7 +87,7 @@ struct EveryoneList {
     counts.byPriority.subtract(sums[unread])
     for state in user.states {
       let index = firstIndex(behind: state.offset - 1)
-      // A state outlives its row for a while.
+      // A state may outlive its row for a while.
       guard index < rows.count, rows[index].offset == state.offset else { continue }
       counts.take(marks.view(of: state.offset), rows[index].priority, times: -1)
       counts.take(state.view, rows[index].priority, times: 1)
@@ -96,15 +96,15 @@ struct EveryoneList {
   }
 }
 
-/// What a user sees of a notification for everyone that it has not deleted.
+/// A user's view of a notification for everyone that it has not deleted.
 struct EveryoneView: Equatable {
   var readAt: Int64?
   var seenAt: Int64?
 }
 
-/// Up to where a user has read, seen and deleted everything, and when it last did so.
+/// Offsets up to which a user has read, seen and deleted everything, and the times.
 ///
-/// Invariant: `readThrough <= seenThrough`, for reading also sees.
+/// Invariant: `readThrough <= seenThrough`, because reading also marks as seen.
 struct EveryoneMarks: Equatable {
   var readThrough: Int64 = 0
   var readAt: Int64 = 0
@@ -112,7 +112,7 @@ struct EveryoneMarks: Equatable {
   var seenAt: Int64 = 0
   var deletedThrough: Int64 = 0
 
-  /// What the marks alone say; nil when it is deleted.
+  /// The view by the marks alone; nil when deleted.
   func view(of offset: Int64) -> EveryoneView? {
     if offset <= deletedThrough { return nil }
     return EveryoneView(
@@ -120,9 +120,9 @@ struct EveryoneMarks: Equatable {
   }
 }
 
-/// What one user has done to the notifications for everyone.
+/// A user's changes to the notifications for everyone.
 struct EveryoneState {
-  /// The whole truth about one of them.
+  /// The state of one notification; it overrides the marks.
   struct State {
     let offset: Int64
     /// Nil when it is deleted.
@@ -130,10 +130,10 @@ struct EveryoneState {
   }
 
   var marks = EveryoneMarks()
-  /// In order of their offsets.
+  /// By rising offset.
   var states: [State] = []
 
-  /// What the user sees of the notification at `offset`; nil when the user has deleted it.
+  /// The user's view of the notification at `offset`; nil when the user has deleted it.
   func view(of offset: Int64) -> EveryoneView? {
     var low = 0
     var high = states.count
@@ -147,7 +147,7 @@ struct EveryoneState {
 }
 
 extension Counts {
-  /// Counts one notification in or out.
+  /// Adds one notification to the counts, or subtracts it with `times` −1.
   fileprivate mutating func take(_ view: EveryoneView?, _ priority: Priority, times: Int) {
     guard let view else { return }
     total += times

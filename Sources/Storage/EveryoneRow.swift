@@ -1,18 +1,18 @@
-// The tables of what is for everyone: how they are read, by the journal and by the readers.
+// How the journal and the readers read the tables of the notifications for everyone.
 //
-// A row has the checksum of a notification without a user: it is no user's own.
+// A row's checksum is that of a notification without a user, because it belongs to none.
 
 internal import Notifications
 
-/// The statements that read what is for everyone, on one connection.
+/// The statements that read the notifications for everyone, on one connection.
 final class EveryoneRow {
-  /// The columns of `NotificationRow.columns`; what a user did to it comes from elsewhere.
+  /// The columns of `NotificationRow.columns`; the user's changes are in other tables.
   private static let columns = """
     offset, id, type, priority, title, message, data, entity_type, entity_id, entity_url, \
     actions, group_key, created_at, expires_at, NULL, NULL, checksum, 0
     """
 
-  /// Takes what `NotificationRow.bind` binds.
+  /// Has the parameters that `NotificationRow.bind` binds.
   static let insertion = """
     INSERT INTO everyone (offset, id, type, priority, title, message, data, entity_type, \
     entity_id, entity_url, actions, group_key, created_at, expires_at, checksum)
@@ -43,7 +43,7 @@ final class EveryoneRow {
   func readVersion() throws(StoreError) -> UInt64 {
     defer { versionColumn.reset() }
     guard try versionColumn.step() else {
-      throw .sqlite(code: 0, message: "the store's own row is gone")
+      throw .sqlite(code: 0, message: "the store's metadata row is missing")
     }
     return UInt64(bitPattern: versionColumn.integer(0))
   }
@@ -52,7 +52,7 @@ final class EveryoneRow {
     var list = EveryoneList(version: version)
     defer { all.reset() }
     while try all.step() {
-      // What is not as it was written is left out: better missing than wrong.
+      // Leave a damaged row out: a missing row is better than a wrong one.
       guard let id = NotificationRow.id(from: all.blob(1)),
         let rawPriority = UInt8(exactly: all.integer(3)),
         let priority = Priority(rawValue: rawPriority)
@@ -66,7 +66,7 @@ final class EveryoneRow {
     return list
   }
 
-  /// What the user of that key has done; nil is a user that the store does not know.
+  /// The changes of the user with that key; nil stands for a user that the store does not know.
   func readState(of key: Int64?, marks: EveryoneMarks) throws(StoreError) -> EveryoneState {
     var state = EveryoneState(marks: marks)
     guard let key else { return state }
@@ -82,7 +82,7 @@ final class EveryoneRow {
     return state
   }
 
-  /// The row as that user sees it; nil when it is not what was written.
+  /// The row as that user sees it; nil when the row is damaged.
   func read(_ offset: Int64, as view: EveryoneView, by user: UserID) throws(StoreError)
     -> Notification?
   {
@@ -96,16 +96,16 @@ final class EveryoneRow {
   }
 }
 
-/// A user as the journal and the readers find it.
+/// A row of table `user`, as the journal and the readers use it.
 struct UserRow {
   let key: Int64
-  /// Of the user's own notifications.
+  /// Counts of the user's own notifications.
   let own: Counts
   let marks: EveryoneMarks
-  /// How many columns `CountsRow.columns` has.
+  /// The number of columns in `CountsRow.columns`.
   static let columnCount: Int32 = 14
 
-  /// The row that a statement over `CountsRow.columns` stands on.
+  /// Reads the current row of a statement over `CountsRow.columns`.
   init(_ statement: borrowing Statement) {
     (key, own) = CountsRow.read(statement)
     marks = EveryoneMarks(

@@ -1,6 +1,6 @@
-// The notifications for everyone as one user's inbox has them.
+// The notifications for everyone as they appear in one user's inbox.
 //
-// They stand between the user's own by their offsets, so whoever reads an inbox goes along both.
+// They interleave with the user's own by offset, so reading an inbox merges the two sequences.
 
 internal import Notifications
 
@@ -30,7 +30,7 @@ struct EveryoneWalk {
     find()
   }
 
-  /// How many are left.
+  /// How many remain.
   var count: Int {
     var rest = self
     var count = 0
@@ -54,9 +54,9 @@ struct EveryoneWalk {
   }
 }
 
-/// Where in a user's inbox the notifications for everyone that pass a filter stand, by group.
+/// Offsets, by group, of the notifications for everyone that pass a filter in a user's inbox.
 struct EveryoneGroups {
-  /// Rising.
+  /// Rising offsets of each group.
   private var offsets: [TextKey: [Int64]] = [:]
 
   init(_ list: EveryoneList, _ state: EveryoneState, _ filter: PageFilter) {
@@ -68,13 +68,13 @@ struct EveryoneGroups {
     }
   }
 
-  /// Whether one of the group stands above `offset`.
+  /// Whether the group has a notification above `offset`.
   func hasNewer(_ group: String, than offset: Int64) -> Bool {
     guard let newest = offsets[TextKey(group)]?.last else { return false }
     return newest > offset
   }
 
-  /// How many of the group stand at `offset` or below.
+  /// How many of the group are at `offset` or below.
   func count(_ group: String, through offset: Int64) -> Int {
     offsets[TextKey(group)]?.count { $0 <= offset } ?? 0
   }

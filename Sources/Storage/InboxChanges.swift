@@ -1,4 +1,4 @@
-// What each change of an inbox does to the counts, and what the clients are told of it.
+// The effect of each inbox change on the counts, and its event for the clients.
 
 internal import Notifications
 
@@ -9,7 +9,7 @@ struct FoundRow {
   let isUnread: Bool
   let isUnseen: Bool
 
-  /// The row of a statement that begins with these four.
+  /// Reads the current row of a statement whose first columns are these four.
   init(_ statement: borrowing Statement) {
     offset = statement.integer(0)
     priority =
@@ -18,7 +18,7 @@ struct FoundRow {
     isUnseen = statement.integer(3) != 0
   }
 
-  /// A notification for everyone, as the user sees it.
+  /// A notification for everyone, in the user's view.
   init(_ row: EveryoneList.Row, _ view: EveryoneView) {
     offset = row.offset
     priority = row.priority
@@ -28,7 +28,7 @@ struct FoundRow {
 }
 
 extension InboxChange {
-  /// How the user's counts change with this row; nil when the row is as it should be already.
+  /// The change of the user's counts by this row; nil when the row needs no change.
   func difference(for row: FoundRow) -> Counts? {
     var difference = Counts()
     switch self {
@@ -55,14 +55,14 @@ extension InboxChange {
     return difference
   }
 
-  /// How the counts change when all of the user's rows do.
+  /// The change of the counts when it applies to all of the user's rows.
   func difference(from counts: Counts) -> Counts {
     var difference = Counts()
     switch self {
     case .seenAll, .seen:
       difference.unseen = -counts.unseen
     case .readAll, .read, .unread:
-      // What is unseen is unread, so nothing stays unseen.
+      // Every unseen notification is unread, so none stays unseen.
       difference.unread = -counts.unread
       difference.unseen = -counts.unseen
       difference.byPriority.subtract(counts.byPriority)
@@ -84,7 +84,7 @@ extension InboxChange {
     }
   }
 
-  /// What the user sees of a notification for everyone after this.
+  /// The user's state of a notification for everyone after this change.
   func state(of offset: Int64, after view: EveryoneView, time: Int64) -> EveryoneState.State {
     var view = view
     switch self {

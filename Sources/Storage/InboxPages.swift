@@ -1,18 +1,17 @@
 // Pages of an inbox, newest first.
 //
-// A page goes down the user's rows and passes over those that its filter does not let through. In a
-// collapsed page that filter is also: no newer one of the row's group passes. Whether a row is
-// shown is thus decided by the row and those of its group alone, not by what the page has shown
-// before, so the pages of an inbox put together are what one endless page would be: no row twice
-// and none lost, wherever they are cut.
+// A page walks down the user's rows and skips those that do not pass its filter. A collapsed page
+// also skips a row if a newer row of its group passes. So a row's visibility depends only on the
+// row and its group, not on the rows shown before: the pages of an inbox, concatenated, are the
+// same as one endless page, without a duplicate or a gap, wherever the cuts are.
 //
-// Rows are looked at in bounded numbers, so a page may end early, even empty, with a `next`. Of a
-// group at most `groupScanLimit` rows are looked at for each row: behind that many in a row that do
-// not pass, the group is shown once more.
+// The number of rows scanned is bounded, so a page may end early, even empty, with a `next`. For
+// each row at most `groupScanLimit` rows of its group are scanned: after that many newer rows that
+// do not pass, the group appears once more.
 
 internal import Notifications
 
-/// Which rows a page shows.
+/// The filter of a page.
 struct PageFilter {
   let unreadOnly: Bool
   let type: String?
@@ -21,7 +20,7 @@ struct PageFilter {
   /// Whether every row of a group passes.
   var admitsAll: Bool { !unreadOnly && type == nil }
 
-  /// Whether what is for everyone passes, as the user sees it.
+  /// Whether a notification for everyone passes, in the user's view.
   func admits(_ step: EveryoneWalk.Step) -> Bool {
     if case .only(let group) = grouping, step.row.groupKey.map(TextKey.init) != TextKey(group) {
       return false
@@ -35,13 +34,13 @@ struct PageFilter {
     return true
   }
 
-  /// Whether the row that a statement over the notification's columns stands on passes.
+  /// Whether the current row of a statement over the notification's columns passes.
   func admits(_ statement: borrowing Statement) -> Bool {
     admits(isUnread: statement.isNull(14), type: statement.text(2))
   }
 }
 
-/// A user's inbox: its own notifications, by its key, and what is for everyone.
+/// A user's inbox: its own notifications by the user's key, and those for everyone.
 struct Inbox {
   let key: Int64
   let everyone: EveryoneList
@@ -54,11 +53,11 @@ struct Inbox {
 final class InboxPages {
   static let pageLimit = 200
   static let pageByteLimit = 2 << 20
-  /// Rows that one page looks at while it searches for those that it shows.
+  /// Rows that one page scans for matches.
   static let scanLimit = 10_000
-  /// Rows of its group that one row is compared and counted with.
+  /// Rows of its group scanned and counted for one row.
   static let groupScanLimit = 1_000
-  /// Rows that one page counts; it ends behind the row that reaches it.
+  /// Rows that one page counts; the page ends after the row that reaches it.
   static let countLimit = 20_000
 
   private let newest: Statement
@@ -95,10 +94,10 @@ final class InboxPages {
       """)
   }
 
-  /// A page of the inbox.
+  /// Reads a page of the inbox.
   ///
-  /// `read` makes a notification of what is for everyone, or else of the row that a statement
-  /// stands on; nil for one that is not what was written, which is left out.
+  /// `read` builds a notification from a step for everyone, or else from the statement's current
+  /// row. It returns nil for a damaged row, which is left out.
   func page(
     of inbox: Inbox, limit: Int, before: UInt64?, _ filter: PageFilter, _ counts: Counts,
     read: (EveryoneWalk.Step?, borrowing Statement) throws(StoreError) -> Notification?
@@ -107,7 +106,7 @@ final class InboxPages {
       key: inbox.key, filter: filter,
       groups: EveryoneGroups(inbox.everyone, inbox.state, filter),
       limit: min(max(limit, 1), Self.pageLimit))
-    // Offsets come from outside in cursors, and may be larger than any that SQLite can hold.
+    // Offsets come from clients' cursors, and may exceed the largest that SQLite can hold.
     let before = Int64(clamping: before ?? .max)
     var shared = EveryoneWalk(
       inbox.everyone, inbox.state, from: inbox.everyone.firstIndex(behind: before - 1) - 1, by: -1)
@@ -124,7 +123,7 @@ final class InboxPages {
     return .page(page.rows, next: page.next, counts, groups: page.counts)
   }
 
-  /// A page's question, and what it has so far.
+  /// A page's parameters, and its rows so far.
   private struct Page {
     let key: Int64
     let filter: PageFilter
@@ -168,7 +167,7 @@ final class InboxPages {
       let passes = common.map { page.filter.admits($0) } ?? page.filter.admits(own)
       let group = common.map(\.row.groupKey) ?? own.optionalText(11)
       if passes, try isShown(offset, group, &page) {
-        // There is another one for the next page.
+        // This row is for the next page.
         if page.isFull { return }
         if let row = try read(common, own) {
           page.byteCount += row.byteCount
@@ -182,7 +181,7 @@ final class InboxPages {
     page.next = nil
   }
 
-  /// Whether no newer one of its group passes, where the page is collapsed.
+  /// Whether no newer row of its group passes; always true when the page is not collapsed.
   private func isShown(
     _ offset: Int64, _ group: String?, _ page: inout Page
   ) throws(StoreError) -> Bool {
@@ -201,8 +200,9 @@ final class InboxPages {
     return true
   }
 
-  /// Counts those of a group that pass, from the one at `offset` downwards, among the user's first
-  /// `groupScanLimit`.
+  /// Counts the rows of a group that pass, from `offset` downwards.
+  ///
+  /// Of the user's own rows it scans the first `groupScanLimit`.
   private func count(
     _ group: String, _ offset: Int64, _ page: inout Page
   ) throws(StoreError) {
@@ -212,8 +212,10 @@ final class InboxPages {
     page.counts[UInt64(bitPattern: offset)] = min(count, Self.groupScanLimit)
   }
 
-  /// How many of a group pass, from the row at `offset` downwards, among the first
-  /// `groupScanLimit`; and how many were looked at.
+  /// Counts the rows of a group that pass, from `offset` downwards, among the first
+  /// `groupScanLimit`.
+  ///
+  /// Also returns the number of rows scanned.
   private func count(
     _ group: String, from offset: Int64, key: Int64, _ filter: PageFilter
   ) throws(StoreError) -> (count: Int, scanned: Int) {
@@ -242,7 +244,7 @@ final class InboxPages {
 }
 
 extension Notification {
-  /// Bytes that the row takes in an answer, roughly.
+  /// Approximate bytes of the row in an answer.
   var byteCount: Int {
     var count = 256 + type.utf8.count + title.utf8.count + message.utf8.count + data.count
     count += (entityType?.utf8.count ?? 0) + (entityID?.utf8.count ?? 0)

@@ -1,20 +1,21 @@
-// The journal: the one thread that writes.
+// The journal: the only thread that writes.
 //
-//     take what waits ─▶ one transaction ─▶ commit (fdatasync) ─▶ publish events ─▶ reply
-//                                              │ fails
-//                                              └▶ roll back, answer all, read-only until restart
+//     take the queue ─▶ one transaction ─▶ commit (fdatasync) ─▶ publish events ─▶ reply
+//                                             │ fails
+//                                             └▶ roll back, answer all, read-only until restart
 //
-// Nobody hears of a notification before it is on the disk, neither the publisher nor a client, and
-// clients hear of it in the order in which it was committed. While one group waits for the disk the
-// next one gathers by itself, so the price of a sync is shared by all who wait for it.
+// A notification is on the disk before its publisher gets a reply and before a client receives it,
+// and clients receive notifications in commit order. While one group waits for the disk, the next
+// one accumulates, so all commands of a group share the cost of one sync.
 //
-// A failed write is final. After a failed sync Linux may have dropped the pages and will call the
-// next sync good, so trying again proves nothing; the store keeps what it had and says so.
+// A failed write is final. After a failed sync Linux may have dropped the pages and reports the
+// next sync as successful, so a retry proves nothing; the store keeps its data and reports the
+// failure.
 
 internal import Broadcast
 internal import Notifications
 
-/// A command and where its outcome goes.
+/// A command and the callback for its outcome.
 struct Submission: Sendable {
   let command: StoreCommand
   let reply: @Sendable (StoreOutcome) -> Void
@@ -31,7 +32,7 @@ struct Submission: Sendable {
   }
 }
 
-/// What a store tells about itself.
+/// The store's observable state.
 struct StoreState {
   var metrics = StoreMetrics()
   var failure: String?
@@ -71,9 +72,9 @@ final class Journal {
   /// See `Store.nextExpiry`.
   var nextExpiry: Int64? { transaction.nextExpiry }
 
-  /// Gives the rooms of connections that the last run left open an end: those connections are gone.
+  /// Sets an end for the rooms of connections that were open when the last run ended.
   ///
-  /// Before anything else is done. A store that cannot write that down is read-only from the start.
+  /// Must run before any command. If the write fails, the store is read-only from the start.
   func endLiveRooms(at end: Int64) {
     do throws(StoreError) {
       try transaction.endLiveRooms(at: end, on: connection)
@@ -82,7 +83,7 @@ final class Journal {
     }
   }
 
-  /// Works through what was waiting, in groups of up to `groupLimit` rows.
+  /// Processes the queued commands, in groups of up to `groupLimit` rows.
   func process(_ batch: [Submission]) {
     var start = 0
     while start < batch.count {
@@ -114,11 +115,11 @@ final class Journal {
     limitLog()
   }
 
-  /// Copies the log into the database file when enough has gathered.
+  /// Copies the log into the database file once enough pages have accumulated.
   ///
-  /// After the replies, because nobody needs to wait for it. A sync that fails here loses nothing
-  /// yet, for the log still has everything; but a log that was begun anew on the strength of it
-  /// would, so it is as final as any other.
+  /// It runs after the replies, so that no reply waits for it. A sync that fails here loses nothing
+  /// yet, because the log still has everything; but restarting the log after such a failure could
+  /// lose data, so the failure is as final as any other.
   private func limitLog() {
     let pageCount = logPages.count
     if pageCount < copiedLogPages { copiedLogPages = 0 }
@@ -134,7 +135,7 @@ final class Journal {
   private func fail(_ error: StoreError) {
     hasFailed = true
     connection.keepLogOnClose()
-    let reason = "the store takes no more writes: \(error)"
+    let reason = "the store is read-only: \(error)"
     state.withLock { $0.failure = reason }
   }
 
@@ -163,7 +164,7 @@ final class Journal {
 }
 
 extension InboxChange {
-  /// How many notifications the change names; 0 when it is for all of them.
+  /// How many ids the change lists; 0 when it applies to all notifications.
   var idCount: Int {
     switch self {
     case .read(let ids), .unread(let ids), .seen(let ids), .delete(let ids): ids.count

@@ -1,12 +1,12 @@
-// What is for everyone, in the journal's transaction.
+// Notifications for everyone, in the journal's transaction.
 //
-// Publishing for everyone and letting go of it write one row and touch no user, whatever the number
-// of users. A user who reads one writes a state; one who reads all moves a mark and mends the
-// states that there are.
+// Publishing and removing one write one row and touch no user, whatever the number of users.
+// Reading one writes a state for that user; "read all" moves the user's mark and updates its
+// existing states.
 
 internal import Notifications
 
-/// The statements of the journal's about what is for everyone, and about expiry.
+/// The journal's statements for notifications for everyone, and for expiry.
 final class EveryoneStatements {
   let insert: Statement
   let delete: Statement
@@ -40,7 +40,7 @@ final class EveryoneStatements {
       INSERT OR REPLACE INTO everyone_state (user, offset, read_at, seen_at, is_deleted)
       VALUES (?1, ?2, ?3, ?4, ?5)
       """)
-    // A mark that is there already keeps its time.
+    // A mark that does not move keeps its time.
     markRead = try connection.prepare(
       """
       UPDATE user SET
@@ -95,7 +95,7 @@ final class EveryoneStatements {
 extension JournalTransaction {
   // MARK: - Publishing
 
-  /// Lets the oldest go for so many new ones, with one event however many that are.
+  /// Evicts the oldest to make room for `count` new ones, with one event for all of them.
   func makeRoom(for count: Int, time: Int64) throws(StoreError) {
     let evicted = everyone.rows.prefix(max(0, everyone.rows.count + count - everyoneLimit))
     try removeForEveryone(Array(evicted), time: time)
@@ -121,7 +121,7 @@ extension JournalTransaction {
         offset: notification.offset))
   }
 
-  /// Takes the rows out of every inbox; what users did to them is forgotten little by little.
+  /// Removes the rows from every inbox; users' states of them are swept in later transactions.
   private func removeForEveryone(
     _ rows: [EveryoneList.Row], time: Int64
   ) throws(StoreError) {
@@ -136,7 +136,7 @@ extension JournalTransaction {
     everyone.remove { gone.contains($0.offset) }
     let offset = nextOffset()
     everyone.version = offset
-    // At once: there are states to forget.
+    // Due at once: there are states to sweep.
     nextExpiry = 0
     group.events.append(
       Event(
@@ -155,7 +155,7 @@ extension JournalTransaction {
     return everyoneStatements.addUser.integer(0)
   }
 
-  /// Writes down what has become of some for the user of that key.
+  /// Saves new states for the user with that key.
   func put(_ states: [EveryoneState.State], key: Int64) throws(StoreError) {
     for state in states {
       let statements = everyoneStatements
@@ -168,7 +168,7 @@ extension JournalTransaction {
     }
   }
 
-  /// Writes down that the user of that key does it to all.
+  /// Applies a change of all to the marks and states of the user with that key.
   func applyToAllForEveryone(
     _ change: InboxChange, key: Int64, time: Int64
   ) throws(StoreError) {
@@ -205,12 +205,12 @@ extension JournalTransaction {
 
   // MARK: - Expiry
 
-  /// States of notifications that are gone, forgotten in one transaction.
+  /// States of removed notifications swept in one transaction.
   private static let sweptStateLimit = 1_024
 
-  /// Takes what is due out of every inbox, up to the limits of one command.
+  /// Removes expired notifications from every inbox, up to the limits of one command.
   ///
-  /// True when there may be more.
+  /// Returns true when more may be due.
   func expire(at time: Int64, on connection: borrowing Connection) throws(StoreError) -> Bool {
     let rows = everyone.rows.filter { $0.expiresAt.map { $0 <= time } ?? false }
     try removeForEveryone(Array(rows.prefix(expiryLimit)), time: time)
@@ -223,7 +223,7 @@ extension JournalTransaction {
       || hasMoreStates
   }
 
-  /// What one user loses.
+  /// The notifications that one user loses.
   private struct Loss {
     let user: UserID
     let key: Int64
@@ -231,7 +231,7 @@ extension JournalTransaction {
     var difference = Counts()
   }
 
-  /// What is due, up to the limit, by user in the order in which it is.
+  /// Finds expired notifications, up to the limit, grouped by user in the order of expiry.
   private func findDue(
     _ due: borrowing Statement, at time: Int64
   ) throws(StoreError) -> ([Loss], offsets: [Int64]) {
@@ -276,7 +276,7 @@ extension JournalTransaction {
     return offsets.count
   }
 
-  /// Forgets what users did to what is gone; true when some is left.
+  /// Deletes users' states of removed notifications; true when some remain.
   private func sweepStates(on connection: borrowing Connection) throws(StoreError) -> Bool {
     var left = Self.sweptStateLimit
     while left > 0, let offset = try findGone() {
@@ -284,7 +284,8 @@ extension JournalTransaction {
       everyoneStatements.sweepStates.bind(2, Int64(left))
       try everyoneStatements.sweepStates.run()
       let count = connection.changeCount
-      // One more for the row itself, so that many without a state are not all swept at once.
+      // Count one more for the row itself, so that many rows without states are not all swept at
+      // once.
       if count < left {
         everyoneStatements.deleteGone.bind(1, offset)
         try everyoneStatements.deleteGone.run()
@@ -299,7 +300,7 @@ extension JournalTransaction {
     return try everyoneStatements.findGone.step() ? everyoneStatements.findGone.integer(0) : nil
   }
 
-  /// When something is due next; 0 when there are states to forget.
+  /// When the next expiry is due; 0 when there are states to sweep.
   func findNextExpiry() throws(StoreError) -> Int64? {
     if try findGone() != nil { return 0 }
     var next = everyone.rows.lazy.compactMap(\.expiresAt).min()

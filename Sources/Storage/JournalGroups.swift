@@ -1,4 +1,4 @@
-// Changes of a whole group: which of a user's notifications one of them stands for.
+// Changes of a whole group, named by one of the user's notifications.
 
 internal import Notifications
 
@@ -6,8 +6,10 @@ extension JournalTransaction {
   /// Notifications that one change of a group changes; a larger group takes several.
   static let groupChangeLimit = 1_000
 
-  /// The change, by ids: the notification that names the group, and the others of it that are not
-  /// yet as they should be.
+  /// Resolves a group change to a change by ids.
+  ///
+  /// The ids are the notification that names the group, and the others of the group that need the
+  /// change.
   func resolve(
     _ change: GroupChange, of id: NotificationID, user: UserID
   ) throws(StoreError) -> InboxChange {
@@ -40,7 +42,7 @@ extension JournalTransaction {
     return change.change(ids)
   }
 
-  /// The group of one of the user's own; nil when there is none, or it is in no group.
+  /// The group of one of the user's own notifications; nil when there is none, or it has no group.
   private func findGroup(of id: NotificationID, key: Int64?) throws(StoreError) -> String? {
     guard let key else { return nil }
     statements.groups.find.bind(1, NotificationRow.bytes(of: id))
@@ -52,7 +54,7 @@ extension JournalTransaction {
 }
 
 extension GroupChange {
-  /// Whether there is something to do about a notification in that state.
+  /// Whether a notification in that state needs the change.
   fileprivate func concerns(isUnread: Bool) -> Bool {
     switch self {
     case .read: isUnread
@@ -73,7 +75,7 @@ extension GroupChange {
 /// The statements that find groups, on the journal's connection.
 final class GroupStatements {
   let find: Statement
-  /// The ids of a group, but for one of them.
+  /// The ids of a group except one.
   let others: Statement
 
   init(_ connection: borrowing Connection) throws(StoreError) {

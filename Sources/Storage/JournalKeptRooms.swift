@@ -1,17 +1,16 @@
-// What the journal does for sessions that may be taken up again: keeps their rooms, and forgets
-// them in time.
+// The journal's part in resumable sessions: keeping their rooms, and forgetting them in time.
 //
-// They are in no inbox and nobody is told of them, so they take no offset. The file does not grow
-// with what clients do: a user has so many sessions in it, and a session ends. One whose connection
-// lives has no end yet; when the store is opened again that connection is gone, whatever the last
-// run came to, and the session gets its end then.
+// Kept rooms appear in no inbox and cause no event, so they take no offset. Clients cannot grow the
+// file without bound: the sessions of a user are limited, and a session ends. A session whose
+// connection lives has no end yet. When the store is opened again, that connection no longer
+// exists, however the last run ended, and the session gets its end then.
 
 internal import Notifications
 
 extension JournalTransaction {
-  /// Replaces what is kept for the session; without rooms there is nothing to keep.
+  /// Replaces the rooms kept for the session; without rooms it deletes the session.
   ///
-  /// A session of another user's is left as it is.
+  /// A session of another user is left as it is.
   func keepRooms(
     _ rooms: [RoomName], of session: RecoveryID, user: UserID, endsAt: Int64?,
     on connection: borrowing Connection
@@ -33,7 +32,7 @@ extension JournalTransaction {
       try statement.run()
       return connection.changeCount > 0
     }
-    // Most often it is there already, and then the user has no more of them than before.
+    // Usually the session exists already, and the number of the user's sessions does not change.
     if try !run(kept.replace), try run(kept.insert) {
       kept.trim.bind(1, user)
       kept.trim.bind(2, Int64(keptSessionsLimit))
@@ -42,7 +41,7 @@ extension JournalTransaction {
     if let endsAt { nextExpiry = min(nextExpiry ?? .max, endsAt) }
   }
 
-  /// Forgets the rooms whose time is over, up to the limit; says how many sessions that were.
+  /// Forgets the expired rooms, up to the limit; returns the number of sessions.
   func forgetRooms(at time: Int64, on connection: borrowing Connection) throws(StoreError) -> Int {
     statements.keptRooms.forget.bind(1, time)
     statements.keptRooms.forget.bind(2, Int64(expiryLimit))
@@ -50,7 +49,7 @@ extension JournalTransaction {
     return connection.changeCount
   }
 
-  /// When the first of those that have an end is over.
+  /// When the first of the sessions that have an end expires.
   func findFirstEnd() throws(StoreError) -> Int64? {
     defer { statements.keptRooms.firstEnd.reset() }
     guard try statements.keptRooms.firstEnd.step() else { return nil }
@@ -60,10 +59,10 @@ extension JournalTransaction {
   /// Sessions that get their end in one transaction when the store is opened.
   private static let endedLimit = 16_384
 
-  /// Gives an end to all that have none.
+  /// Sets an end for all sessions that have none.
   ///
-  /// There may be as many as there were connections, so the log is copied into the file and begun
-  /// anew between one transaction and the next. What a crash leaves over is done the next time.
+  /// There may be as many as there were connections, so the log is copied into the file and
+  /// restarted between transactions. After a crash in between, the next start ends the rest.
   func endLiveRooms(at end: Int64, on connection: borrowing Connection) throws(StoreError) {
     while true {
       statements.keptRooms.endLive.bind(1, end)
@@ -82,8 +81,9 @@ final class KeptRoomsStatements {
   let replace: Statement
   let insert: Statement
   let drop: Statement
-  /// Of the user's sessions all but those that end last; of two that end at once, or not at all,
-  /// the older one is the first to go.
+  /// All of the user's sessions except those that end last.
+  ///
+  /// Of two that end at once, or have no end, the older one is deleted first.
   let trim: Statement
   let forget: Statement
   let firstEnd: Statement

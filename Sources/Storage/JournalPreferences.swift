@@ -1,14 +1,14 @@
-// What the journal does for preferences: keeps them, and obeys them where it stores.
+// The journal's part in preferences: saving them, and applying them to new notifications.
 //
-// A user's preferences come back with the counts that a publish changes anyway, so they cost
-// nothing where there are none, and whatever a publish sees of them is what was committed before.
+// A user's preferences are returned with the counts that a publish updates anyway, so they cost
+// nothing when there are none, and a publish sees the result of all commands before it.
 
 internal import Notifications
 
 extension JournalTransaction {
-  /// Keeps `preferences`; those that ask for nothing are kept as none.
+  /// Saves `preferences`; if they restrict nothing, NULL is saved.
   ///
-  /// They are in no inbox and nobody is told of them, so they take no offset.
+  /// They appear in no inbox and cause no event, so they take no offset.
   func setPreferences(_ preferences: Preferences, of user: UserID) throws(StoreError) {
     if preferences.isEmpty {
       statements.preferences.drop.bind(1, user)
@@ -20,7 +20,7 @@ extension JournalTransaction {
     }
   }
 
-  /// Counts a new notification and says who its user is and whether it is silent.
+  /// Counts a new notification; returns its user and whether it is silent.
   func countStored(
     _ draft: PendingNotification, offset: UInt64
   ) throws(StoreError) -> (user: UserRow, isMuted: Bool) {
@@ -37,10 +37,10 @@ extension JournalTransaction {
     statement.bind(4, content.priority == .high ? 1 : 0)
     statement.bind(5, content.priority == .urgent ? 1 : 0)
     statement.bind(6, Int64(bitPattern: offset))
-    // All changes are made by the first step, so resetting it then loses none.
+    // The first step makes all changes, so a reset after it loses none.
     defer { statement.reset() }
     guard try statement.step() else {
-      throw .sqlite(code: 0, message: "the counts of a user are gone")
+      throw .sqlite(code: 0, message: "a user's counts are missing")
     }
     let user = UserRow(statement)
     guard let document = statement.optionalBlob(UserRow.columnCount) else { return (user, false) }
@@ -51,9 +51,9 @@ extension JournalTransaction {
   }
 }
 
-/// A user's preferences as they are kept: their own document.
+/// A user's preferences as stored: their JSON document.
 enum PreferencesRow {
-  /// Nil when the bytes are not what was written: then everything rings, rather than nothing.
+  /// Nil when the bytes are damaged: then everything rings, which is better than nothing.
   static func read(_ document: [UInt8]) -> Preferences? {
     do throws(PreferencesError) {
       return try Preferences.parse(document)
@@ -63,7 +63,7 @@ enum PreferencesRow {
   }
 }
 
-/// The statements that keep preferences, on the journal's connection.
+/// The statements that save preferences, on the journal's connection.
 final class PreferencesStatements {
   let set: Statement
   let drop: Statement

@@ -2,10 +2,10 @@
 
 internal import Notifications
 
-/// Everything that the journal ever says to SQLite while it runs.
+/// All SQL that the journal runs after start.
 ///
-/// Counts change by differences that come in as parameters, so that counting is arithmetic inside
-/// the transaction and never a value that was read before it.
+/// Counts change by differences passed as parameters, so counting is arithmetic inside the
+/// transaction, never a value read before it.
 final class JournalStatements {
   let begin: Statement
   let commit: Statement

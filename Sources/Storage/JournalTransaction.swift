@@ -1,12 +1,12 @@
 // One group of commands as one transaction.
 //
-// Every row that is stored and every command that changes something takes the next offset, and the
-// newest offset is saved in the same transaction: offsets rise strictly, also across a crash. A
-// command that changes nothing (a repeat, a second "read") takes none and writes nothing.
+// Every stored row and every command that changes something takes the next offset, and the newest
+// offset is saved in the same transaction: offsets rise strictly, also across a crash. A command
+// that changes nothing (a repeat, a second "read") takes none and writes nothing.
 
 internal import Notifications
 
-/// What a committed group leaves to be told.
+/// The outcomes and events of a committed group.
 struct GroupResult {
   var outcomes: [StoreOutcome] = []
   var events: [Event] = []
@@ -20,10 +20,10 @@ struct GroupResult {
 
 /// Runs groups of commands on the journal's connection.
 final class JournalTransaction {
-  /// How long an idempotency key is known.
+  /// How long an idempotency key is kept.
   static let keyLifetimeMilliseconds: Int64 = 24 * 60 * 60 * 1_000
-  /// Keys forgotten in one transaction: more than come in with it, so that they cannot pile up, and
-  /// few enough to take no time.
+  /// Expired keys deleted in one transaction: more than a transaction adds, so that they cannot
+  /// accumulate, and few enough to take negligible time.
   static let pruneLimit: Int64 = 64
 
   let statements: JournalStatements
@@ -32,12 +32,12 @@ final class JournalTransaction {
   let everyoneLimit: Int
   let expiryLimit: Int
   let keptSessionsLimit: Int
-  /// What is for everyone now: as in the database, and put back with it.
+  /// The current notifications for everyone: mirrors the database, also after a rollback.
   var everyone: EveryoneList
   /// See `Store.nextExpiry`.
   var nextExpiry: Int64?
   var group = GroupResult(lastOffset: 0)
-  /// The latest time that any command brought.
+  /// The latest time of any command.
   private var clock: Int64 = 0
   private var keyCount: Int64 = 0
 
@@ -70,7 +70,7 @@ final class JournalTransaction {
         for index in submissions.indices {
           current = index
           if refused.contains(index) {
-            group.outcomes.append(.readOnly(reason: "the id of a notification was used before"))
+            group.outcomes.append(.readOnly(reason: "the id of a notification is already in use"))
           } else {
             group.outcomes.append(try execute(submissions[index].command, on: connection))
           }
@@ -82,8 +82,8 @@ final class JournalTransaction {
       } catch {
         rollBack(connection)
         (everyone, nextExpiry) = before
-        // An id that is there already is a bug of the caller's: that command is left out and the
-        // others are done again. At most once for each command, so this ends.
+        // An existing id is a bug of the caller: leave that command out and run the others again.
+        // At most one retry for each command, so this ends.
         guard error.isUniqueness, let current, refused.insert(current).inserted else { throw error }
       }
     }
@@ -105,8 +105,8 @@ final class JournalTransaction {
 
   private func rollBack(_ connection: borrowing Connection) {
     guard connection.isInTransaction else { return }
-    // When even this fails the connection is given up with the transaction open, and recovery
-    // drops it: nothing of it can become durable.
+    // If even this fails, the connection is abandoned with the transaction open, and recovery drops
+    // it: nothing of it can become durable.
     try? connection.execute("ROLLBACK")
   }
 
@@ -128,7 +128,7 @@ final class JournalTransaction {
         try draft.isForEveryone ? storeForEveryone(draft) : store(draft, takenAt)
         if let time = draft.content.expiresAt { nextExpiry = min(nextExpiry ?? .max, time) }
       }
-      // More than there is room for may have come at once.
+      // One group may have brought more than there is room for.
       if commonCount > everyoneLimit { try makeRoom(for: 0, time: clock) }
       return .published
     case .change(let user, let change, let time):
@@ -152,7 +152,7 @@ final class JournalTransaction {
 
   // MARK: - Publishing
 
-  /// Nil when the key is new; it is then known from now on.
+  /// The outcome of a repeated key; nil for a new key, which is saved.
   private func outcome(
     of key: IdempotencyKey, answer: [UInt8]
   ) throws(StoreError) -> StoreOutcome? {
@@ -195,16 +195,16 @@ final class JournalTransaction {
 
   /// Runs a statement that returns the row of one user.
   ///
-  /// All of its changes are made by the first step, so resetting it then loses none.
+  /// The first step makes all changes, so a reset after it loses none.
   func readUser(_ statement: borrowing Statement) throws(StoreError) -> UserRow {
     defer { statement.reset() }
     guard try statement.step() else {
-      throw .sqlite(code: 0, message: "the counts of a user are gone")
+      throw .sqlite(code: 0, message: "a user's counts are missing")
     }
     return UserRow(statement)
   }
 
-  /// The user's own counts and what is for everyone; nil is a user that the store does not know.
+  /// The user's own counts plus those for everyone; nil stands for a user unknown to the store.
   func totals(of user: UserRow?) throws(StoreError) -> Counts {
     var counts = user?.own ?? Counts()
     if !everyone.isEmpty { counts.add(everyone.counts(for: try state(of: user))) }
@@ -227,7 +227,8 @@ final class JournalTransaction {
     var found = 0
     var changed: [NotificationID] = []
     var difference = Counts()
-    // Of those for everyone: how many a change of all changes, or what becomes of those named.
+    // Notifications for everyone: the number that a change of all changes, or the new states of
+    // those listed.
     var commonCount = 0
     var views: [EveryoneState.State] = []
     switch change {
@@ -309,10 +310,10 @@ final class JournalTransaction {
     }
   }
 
-  /// How many rows changed.
+  /// Applies a change of all; returns the number of rows changed.
   ///
-  /// The counts say beforehand whether there is anything to do, so that a
-  /// second "read all" does not walk through the inbox.
+  /// The counts show beforehand whether there is anything to do, so a second "read all" does not
+  /// scan the inbox.
   private func applyToAll(
     _ change: InboxChange, key: Int64, counts: Counts, time: Int64,
     on connection: borrowing Connection

@@ -1,21 +1,21 @@
-// Kept rooms as a row: how they are written, how they are read, and how bad ones are found out.
+// Kept rooms as a row: writing, reading, and detecting damage.
 //
-// The names are one blob, each behind its length. The row carries a checksum like a notification's,
-// the session and its user included: nobody is put into a room whose name a flipped bit has made,
-// nor into those of somebody else. Rooms that fail it are none.
+// The names are one blob of length-prefixed strings. The row carries a checksum like a
+// notification's, the session and its user included, so a flipped bit cannot restore a wrong room
+// name or another user's rooms. Rooms that fail it are treated as none.
 
 internal import Cryptography
 internal import Notifications
 
 /// The columns of table `kept_rooms`.
 enum KeptRoomsRow {
-  /// Takes the session, its user and the time of day.
+  /// Parameters: the session, its user and the time of day.
   static let selection = """
     SELECT checksum, rooms FROM kept_rooms
     WHERE session = ?1 AND user = ?2 AND (ends_at IS NULL OR ends_at > ?3)
     """
 
-  /// The row that `selection` stands on; nil when it is not what was written.
+  /// Reads the current row of `selection`; nil when it is damaged.
   static func read(
     _ statement: borrowing Statement, session: RecoveryID, user: UserID
   ) -> [RoomName]? {
@@ -26,7 +26,7 @@ enum KeptRoomsRow {
     return rooms(from: names)
   }
 
-  /// The names, each behind its length in four bytes, the lowest first.
+  /// Encodes the names, each after its length in four bytes, least significant first.
   static func bytes(of rooms: [RoomName]) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(rooms.reduce(0) { $0 + 4 + $1.utf8.count })
@@ -37,7 +37,7 @@ enum KeptRoomsRow {
     return bytes
   }
 
-  /// What `bytes(of:)` was given; nil where it never gave that.
+  /// Decodes `bytes(of:)`; nil for any other bytes.
   static func rooms(from bytes: [UInt8]) -> [RoomName]? {
     var rooms: [RoomName] = []
     var rest = bytes[...]
@@ -57,7 +57,7 @@ enum KeptRoomsRow {
   static func checksum(of names: [UInt8], session: RecoveryID, user: UserID) -> Int64 {
     var bytes = session.bytes
     bytes.reserveCapacity(bytes.count + 4 + user.utf8.count + names.count)
-    // The length comes first, so that the user's end and the names' beginning cannot be confused.
+    // The length comes first, so that the boundary between user and names is unambiguous.
     append(user.utf8.count, to: &bytes)
     bytes.append(contentsOf: user.utf8)
     bytes.append(contentsOf: names)

@@ -1,8 +1,8 @@
-// A notification as a row: how it is written, how it is read, and how a bad one is found out.
+// A notification as a row: writing, reading, and detecting damage.
 //
-// Each row carries the first eight bytes of the SHA-256 of everything about it that never changes,
-// the user's id and the offset included. So a flipped bit is noticed, and so is a sound row that a
-// broken index serves to another user.
+// Each row carries the first eight bytes of the SHA-256 of all its constant fields, the user's id
+// and the offset included. So a reader detects a flipped bit, and also an intact row that a broken
+// index returns for another user.
 
 internal import Cryptography
 internal import Notifications
@@ -19,7 +19,7 @@ enum NotificationRow {
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
     """
 
-  /// Binds a row to `insertion`, but for whether it is silent, which comes last.
+  /// Binds a row to `insertion`, except `is_silent`, the last parameter.
   static func bind(_ row: Notification, userKey: Int64, to statement: borrowing Statement) {
     statement.bind(1, userKey)
     statement.bind(2, Int64(bitPattern: row.offset))
@@ -41,7 +41,7 @@ enum NotificationRow {
     statement.bind(18, checksum(of: row))
   }
 
-  /// The row that a statement over `columns` stands on; nil when it is not what was written.
+  /// Reads the current row of a statement over `columns`; nil when it is damaged.
   static func read(_ statement: borrowing Statement, userID: UserID) -> Notification? {
     guard let id = id(from: statement.blob(1)),
       let rawPriority = UInt8(exactly: statement.integer(3)),
@@ -59,7 +59,7 @@ enum NotificationRow {
     return checksum(of: row) == statement.integer(16) ? row : nil
   }
 
-  /// Whether the row that a statement over `columns` stands on does not ring.
+  /// Whether the current row of a statement over `columns` is silent.
   static func isMuted(_ statement: borrowing Statement) -> Bool { statement.integer(17) != 0 }
 
   static func bytes(of id: NotificationID) -> [UInt8] {
@@ -77,10 +77,9 @@ enum NotificationRow {
     return NotificationID(high: high, low: low)
   }
 
-  /// The checksum of all that never changes.
+  /// The checksum of all constant fields.
   ///
-  /// Lengths come first, so that no two rows of different
-  /// fields give the same bytes.
+  /// Lengths come first, so that no two rows of different fields give the same bytes.
   static func checksum(of row: Notification) -> Int64 {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(256 + row.message.utf8.count + row.data.count)
@@ -101,7 +100,7 @@ enum NotificationRow {
     append(row.groupKey, to: &bytes)
     append(row.data, to: &bytes)
     append(row.actions, to: &bytes)
-    // Only where it is set: rows from before there was such a thing stay as they were written.
+    // Only when set, so that rows written before this column existed keep their checksum.
     if row.isMuted { append(1, to: &bytes) }
     let digest = Digest.sha256(bytes)
     return Int64(bitPattern: digest[..<8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
@@ -113,7 +112,7 @@ enum NotificationRow {
     }
   }
 
-  /// The length plus one, so that nil is not the empty text.
+  /// The length plus one, to distinguish nil from the empty text.
   private static func append(_ text: String?, to bytes: inout [UInt8]) {
     guard let text else { return append(0, to: &bytes) }
     append(UInt64(text.utf8.count) + 1, to: &bytes)
@@ -127,7 +126,7 @@ enum NotificationRow {
   }
 }
 
-/// The columns of table `user` that make up a user's counts, and the marks behind them.
+/// The columns of table `user` with a user's counts and marks.
 enum CountsRow {
   static let columns =
     """
@@ -136,7 +135,7 @@ enum CountsRow {
     everyone_deleted_through
     """
 
-  /// The key and the counts of the row that a statement over `columns` stands on.
+  /// The key and the counts in the current row of a statement over `columns`.
   static func read(_ statement: borrowing Statement) -> (key: Int64, counts: Counts) {
     let counts = Counts(
       total: Int(statement.integer(1)), unread: Int(statement.integer(2)),

@@ -1,18 +1,18 @@
-// A reader: one thread with a connection of its own that cannot write.
+// A reader: one thread with its own read-only connection.
 //
-// Each question is one short transaction, so what it answers is one moment of the store: the newest
-// offset in the answer and the rows in it belong together. That is what makes resuming exact: what
-// is at or below the offset was in the answer, what is above it comes from the ring. Rows, bytes
-// and rows looked at are bounded, so no question holds a snapshot, and with it the log, for long.
+// Each query is one short transaction, so its answer is one moment of the store: the newest offset
+// in the answer and the rows in it belong together. That makes resuming exact: changes at or below
+// the offset are in the answer, and changes above it come from the ring. Rows, bytes and scanned
+// rows are bounded, so no query holds a snapshot, and with it the log, for long.
 //
-// Whether a notification of a user's own rings was decided when it was stored. One for everyone is
-// stored once, so whether it rings is decided here, by what its user wishes at this moment.
+// Whether a user's own notification rings was decided when it was stored. A notification for
+// everyone is stored once, so this is decided here, by the user's current preferences.
 
 internal import Broadcast
 internal import Notifications
 internal import Reactor
 
-/// A question and where its answer goes.
+/// A query and the callback for its answer.
 struct Question: Sendable {
   let query: StoreQuery
   let reply: @Sendable (StoreAnswer) -> Void
@@ -20,13 +20,13 @@ struct Question: Sendable {
 
 /// Owns one connection that reads.
 ///
-/// Confined to its thread, once it runs.
+/// Confined to its thread once that runs.
 final class Reader {
   static let missedLimit = 1_000
   static let missedByteLimit = 1 << 17
-  /// One more than the missed notifications that a client may resume over.
+  /// One more than the number of missed notifications that a client may resume over.
   static let missedCountLimit: Int64 = 10_001
-  /// Rows that one page of a replay looks at while it passes over silent and damaged ones.
+  /// Rows that one page of a replay scans, silent and damaged ones included.
   static let scanLimit = 10_000
 
   private let connection: Connection
@@ -34,7 +34,7 @@ final class Reader {
   private let end: Statement
   private let position: Statement
   private let everyoneRow: EveryoneRow
-  /// What is for everyone, as in the present snapshot.
+  /// The notifications for everyone in the current snapshot.
   private var everyone = EveryoneList(version: 0)
   private let counts: Statement
   private let pages: InboxPages
@@ -119,8 +119,8 @@ final class Reader {
     do throws(StoreError) {
       try end.run()
     } catch {
-      // A read transaction that cannot be ended is rolled back; if that fails as well, the next
-      // question fails to begin and says so.
+      // If ending the transaction fails, roll back; if that fails too, the next query fails to
+      // begin and reports it.
       try? connection.execute("ROLLBACK")
     }
   }
@@ -128,16 +128,16 @@ final class Reader {
   private func readPosition() throws(StoreError) -> UInt64 {
     defer { position.reset() }
     guard try position.step() else {
-      throw .sqlite(code: 0, message: "the store's own row is gone")
+      throw .sqlite(code: 0, message: "the store's metadata row is missing")
     }
     let version = UInt64(bitPattern: position.integer(1))
     if version != everyone.version { everyone = try everyoneRow.readList(version: version) }
     return UInt64(bitPattern: position.integer(0))
   }
 
-  /// A user's key, counts, and what it did to what is for everyone.
+  /// A user's key, counts, and its states of the notifications for everyone.
   private struct FoundUser {
-    /// No user's where the store does not know it.
+    /// The key of no user, when the store does not know the user.
     var key: Int64 = -1
     var counts = Counts()
     var state = EveryoneState()
@@ -202,7 +202,7 @@ final class Reader {
     var byteCount = 0
     var scanned = 0
     var last = after
-    // Read once there is something for everyone, which they may keep silent.
+    // Read only when a notification for everyone is found, which they may silence.
     var wishes: Preferences?
     var hasOwn = try missed.step()
     while hasOwn || shared.current != nil {
@@ -241,10 +241,9 @@ final class Reader {
     return Int(missedCount.integer(0))
   }
 
-  /// The row for everyone, or else the one that the statement stands on.
+  /// The row for everyone, or else the statement's current row.
   ///
-  /// A row that is not what was written is left out, and
-  /// counted: it is better missing than wrong.
+  /// A damaged row is left out and counted: a missing row is better than a wrong one.
   private func readRow(
     _ common: EveryoneWalk.Step?, _ statement: borrowing Statement, of user: UserID
   ) throws(StoreError) -> Notification? {
@@ -266,14 +265,14 @@ final class Reader {
     }
   }
 
-  /// Offsets come from outside in cursors, so they may be larger than any that SQLite can hold.
+  /// Offsets come from clients' cursors, and may exceed the largest that SQLite can hold.
   private static func rowID(_ offset: UInt64) -> Int64 {
     Int64(clamping: offset)
   }
 }
 
 extension Preferences {
-  /// Whether a notification for everyone does not ring for the user whose wishes these are.
+  /// Whether these preferences silence a notification for everyone.
   fileprivate func isMuted(_ row: EveryoneList.Row) -> Bool {
     isMuted(type: row.type, priority: row.priority, createdAt: row.createdAt)
   }

@@ -1,13 +1,13 @@
 // SQLite's two handles, with one owner each.
 //
-// Everything unsafe about SQLite is here; above this file there is none of it. Both handles are
-// confined to the thread that uses them: connections are opened without SQLite's own mutexes.
+// All unsafe use of SQLite is here; callers need none. Both handles are confined to the thread that
+// uses them: connections are opened without SQLite's own mutexes.
 
 internal import CSQLite
 
 /// A connection to a database file.
 ///
-/// Closing it is its end of life.
+/// `deinit` closes it.
 @safe struct Connection: ~Copyable {
   private let handle: OpaquePointer
 
@@ -16,7 +16,7 @@ internal import CSQLite
     case readOnly
   }
 
-  /// Opens a file that exists.
+  /// Opens an existing file.
   init(path: String, mode: Mode, vfs: String?) throws(StoreError) {
     var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE
     switch mode {
@@ -24,7 +24,7 @@ internal import CSQLite
     case .readOnly: flags |= SQLITE_OPEN_READONLY
     }
     var opened: OpaquePointer?
-    // SAFETY: the strings live for the call; `opened` is written by it, also when it fails.
+    // SAFETY: the strings live for the call; SQLite writes `opened`, also when it fails.
     let result = unsafe sqlite3_open_v2(path, &opened, flags, vfs)
     guard result == SQLITE_OK, let opened = unsafe opened else {
       let error = StoreError.sqlite(code: result, message: Self.message(of: result))
@@ -35,12 +35,12 @@ internal import CSQLite
   }
 
   deinit {
-    // Statements that are still there keep the connection until they are finalized, so the order
-    // in which an owner lets go of its handles does not matter.
+    // Open statements keep the connection until they are finalized, so an owner may release its
+    // handles in any order.
     unsafe sqlite3_close_v2(handle)
   }
 
-  /// Runs SQL that has no parameters and whose rows nobody wants.
+  /// Runs SQL without parameters, ignoring its rows.
   func execute(_ sql: String) throws(StoreError) {
     let result = unsafe sqlite3_exec(handle, sql, nil, nil, nil)
     guard result == SQLITE_OK else { throw lastError(result) }
@@ -52,7 +52,7 @@ internal import CSQLite
     return try statement.step() ? statement.text(0) : ""
   }
 
-  /// Compiles one statement, to be kept.
+  /// Compiles one statement for repeated use.
   func prepare(_ sql: String) throws(StoreError) -> Statement {
     var prepared: OpaquePointer?
     let flags = UInt32(SQLITE_PREPARE_PERSISTENT)
@@ -75,13 +75,13 @@ internal import CSQLite
 
   /// Leaves the write-ahead log as it is when the connection closes.
   func keepLogOnClose() {
-    // Can only fail for an argument that SQLite does not know.
+    // Fails only for an argument that SQLite does not know.
     _ = unsafe cs_keep_log_on_close(handle)
   }
 
   /// Counts the pages of the write-ahead log into `pages` after each commit.
   ///
-  /// This also switches SQLite's own checkpoints off, which hide their errors.
+  /// This also disables SQLite's own checkpoints, which hide their errors.
   func countLogPages(into pages: LogPages) {
     let count:
       @convention(c) (
@@ -97,15 +97,15 @@ internal import CSQLite
   }
 
   enum Checkpoint {
-    /// Copies what no reader stands in the way of.
+    /// Copies the pages that no reader blocks.
     case passive
-    /// Waits for the readers, copies everything, and begins the log anew.
+    /// Waits for the readers, copies everything, and restarts the log.
     case restart
   }
 
   /// Copies pages from the log into the file.
   ///
-  /// A reader in the way is no error.
+  /// A blocking reader is not an error.
   func checkpoint(_ kind: Checkpoint) throws(StoreError) {
     let mode = kind == .passive ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_RESTART
     let result = unsafe sqlite3_wal_checkpoint_v2(handle, nil, mode, nil, nil)
@@ -116,14 +116,16 @@ internal import CSQLite
     StoreError.sqlite(code: code, message: Self.message(of: code))
   }
 
-  /// SQLite's constant text for a code: what it says about a connection may quote a user's text.
+  /// SQLite's constant text for a code.
+  ///
+  /// A connection's own error message is not used, because it may quote a user's text.
   static func message(of code: Int32) -> String {
     guard let text = unsafe sqlite3_errstr(code) else { return "unknown error" }
     return unsafe String(cString: text)
   }
 }
 
-/// How many pages the write-ahead log has.
+/// The number of pages in the write-ahead log.
 ///
 /// Confined to the journal's thread.
 final class LogPages {
@@ -144,8 +146,8 @@ final class LogPages {
     unsafe sqlite3_finalize(handle)
   }
 
-  // Binding fails for an index that the statement does not have, which is a bug here, and for want
-  // of memory, after which nothing can be promised: both trap.
+  // Binding fails for an index that the statement does not have, which is a bug here, and when out
+  // of memory, when no promise can be kept: both trap.
 
   func bind(_ index: Int32, _ value: Int64) {
     let result = unsafe sqlite3_bind_int64(handle, index, value)
@@ -189,9 +191,9 @@ final class LogPages {
     precondition(result == SQLITE_OK, "bind \(index)")
   }
 
-  /// Goes on to the next row.
+  /// Steps to the next row.
   ///
-  /// False at the end.
+  /// Returns false at the end.
   func step() throws(StoreError) -> Bool {
     let result = unsafe sqlite3_step(handle)
     switch result {
@@ -201,14 +203,14 @@ final class LogPages {
     }
   }
 
-  /// Runs a statement that gives no rows, and makes it ready for the next time.
+  /// Runs a statement that returns no rows, and resets it.
   func run() throws(StoreError) {
-    // The result of a reset repeats the error of the step, which has been thrown already.
+    // The reset repeats the error of the step, which is thrown already.
     defer { reset() }
     _ = try step()
   }
 
-  /// Makes the statement ready for the next time; it holds no lock afterwards.
+  /// Makes the statement ready to run again; it holds no lock afterwards.
   func reset() {
     unsafe sqlite3_reset(handle)
   }
@@ -226,7 +228,7 @@ final class LogPages {
   }
 
   func text(_ column: Int32) -> String {
-    // The address first: asking for it may convert the value and so change its length.
+    // The address first: requesting it may convert the value and so change its length.
     guard let bytes = unsafe sqlite3_column_text(handle, column) else { return "" }
     let count = unsafe Int(sqlite3_column_bytes(handle, column))
     // SAFETY: SQLite keeps `count` bytes there until the next step, and they are copied now.

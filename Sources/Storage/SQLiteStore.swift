@@ -1,16 +1,16 @@
 // The store in one SQLite file.
 //
-// It only hands things over: commands to the journal's thread, questions to the readers'. See
-// `Journal` for what is durable when, and `Reader` for what a snapshot promises.
+// It only routes: commands to the journal's thread, queries to the readers' threads. See `Journal`
+// for durability, and `Reader` for the consistency of a snapshot.
 
 internal import Broadcast
 package import Notifications
 package import Reactor
 
-/// A store in a directory of its own, opened by one server at a time.
+/// A store in its own directory, opened by one server at a time.
 ///
 /// Any thread may use it. `close` must not be called from a reply or from `publish`: it waits for
-/// the threads that these run on.
+/// the threads that run these.
 package final class SQLiteStore: Store {
   package let epoch: String
   package let horizon: UInt64
@@ -21,16 +21,16 @@ package final class SQLiteStore: Store {
   /// Nil once the store is closed.
   private let directory: Guarded<DataDirectory?>
 
-  /// Opens or makes the store; starts the journal's thread and the readers'.
+  /// Opens or creates the store; starts the journal's thread and the readers' threads.
   ///
   /// `publish` is called on the journal's thread after a group's commit, in commit order, before
-  /// the group's replies; it must take all events and may wait.
+  /// the group's replies; it must take all events and may block.
   package init(
     _ configuration: StoreConfiguration, kernel: Kernel = .real,
     publish: @escaping @Sendable ([Event]) -> Void
   ) throws(StoreError) {
     let directory = try DataDirectory(configuration.path)
-    // Whatever fails below, a temporary store leaves nothing behind.
+    // If an error is thrown below, a temporary store still leaves no files.
     defer { directory.forget() }
     let state = Guarded(StoreState())
     let writer = try Schema.openWriter(configuration, in: directory, kernel)
@@ -89,10 +89,10 @@ package final class SQLiteStore: Store {
     journal.offer(Submission(command: command, reply: reply))
   }
 
-  /// Asks the user's own reader, and another one only when that is full.
+  /// Queries the user's own reader, and another one only when its queue is full.
   ///
-  /// So there is no counter that all shards would write to, and a user who asks too much has one
-  /// reader to wait for, not all of them.
+  /// So the shards share no counter, and a user that sends too many queries fills one reader's
+  /// queue first, not all of them.
   package func read(
     _ query: StoreQuery, reply: @escaping @Sendable (StoreAnswer) -> Void
   ) -> Bool {
@@ -110,14 +110,14 @@ package final class SQLiteStore: Store {
       return directory
     }
     guard directory != nil else { return }
-    // Readers first: the last connection to close is then the one that can put the log in order.
+    // Readers first: then the journal's connection closes last, and only it can clean up the log.
     for reader in readers { reader.stop() }
     journal.stop()
   }
 }
 
 extension StoreQuery {
-  /// Whom it is about.
+  /// The user of the query.
   fileprivate var user: UserID {
     switch self {
     case .page(let user, _, _, _, _, _), .counts(let user), .position(let user),

@@ -1,17 +1,18 @@
-// The database: what is in it, and the settings that durability rests on.
+// The database: its tables, and the settings that durability depends on.
 //
 //     store         one row: the epoch, the newest offset, the horizon
 //     user          one row a user: the counts, changed in the transaction that changes the rows,
-//                   and the preferences, which are NULL for who never set any
+//                   and the preferences, NULL for a user that never set any
 //     notification  keyed by offset, so that a new one goes to the end of the table; the index on
-//                   the user continues with the offset, which is the order of every page, and so
-//                   does the one on the group, which has only rows that are in one
-//     everyone      what is in every inbox, once; `everyone_state` what a user did to one of them,
-//                   beside the user's marks; `everyone_gone` those whose states are to be forgotten
-//     kept_rooms    the rooms of sessions that may be taken up again, and when they are forgotten,
-//                   which is NULL while the connection lives; it names its user itself, so that
-//                   nothing of a session is left behind it
-//     idempotency   what a repeated publish is answered with, for a day
+//                   the user continues with the offset, which is the order of every page; so does
+//                   the index on the group, which has only rows that have a group
+//     everyone      notifications in every inbox, stored once; `everyone_state` is a user's state
+//                   of one, in addition to the user's marks; `everyone_gone` lists removed ones
+//                   that still have states to sweep
+//     kept_rooms    the rooms of resumable sessions, and when they are forgotten, NULL while the
+//                   connection lives; it has the user's id itself, so that a session leaves no
+//                   other row when it ends
+//     idempotency   the response for a repeated publish, kept for a day
 //
 // Every setting is read back: a store that is not durable refuses to open.
 
@@ -22,9 +23,9 @@ enum Schema {
   /// "CRLN" in the file's header.
   static let applicationID = 0x4352_4C4E
 
-  /// The statements that lead from each version to the next.
+  /// The statements that migrate from each version to the next.
   ///
-  /// Only ever appended to.
+  /// Append only.
   static let migrations = [version1, version2, version3, version4]
 
   private static let version1 = """
@@ -128,9 +129,9 @@ enum Schema {
 
   /// Rooms that outlive a connection.
   ///
-  /// A table with rowids, although its key is another: rows may be 17 KiB, too large for the leaves
-  /// of an index, and the rowid says which of two is older. What a user has is judged by the first
-  /// index alone, and what is due by the second; NULL is the first in both.
+  /// A table with rowids, although its key is another column: rows may be 17 KiB, too large for the
+  /// leaves of an index, and the rowid orders two sessions by age. The first index alone serves the
+  /// limit per user, and the second one finds expired rows; NULL sorts first in both.
   private static let version4 = """
     CREATE TABLE kept_rooms (
       key INTEGER PRIMARY KEY,
@@ -144,7 +145,7 @@ enum Schema {
     CREATE INDEX kept_rooms_ends_at ON kept_rooms (ends_at);
     """
 
-  /// Opens the writer's connection: settings, checks, and whatever migration is due.
+  /// Opens the writer's connection: settings, checks, and pending migrations.
   static func openWriter(
     _ configuration: StoreConfiguration, in directory: DataDirectory, _ kernel: Kernel
   ) throws(StoreError) -> Connection {
@@ -160,7 +161,7 @@ enum Schema {
     try set("journal_mode", to: "wal", on: connection)
     try set("synchronous", to: directory.isTemporary ? "0" : "2", on: connection)
     try set("journal_size_limit", to: "67108864", on: connection)
-    // Our own checkpoints take its place: this one would hide a failed sync.
+    // The journal runs its own checkpoints: SQLite's automatic one would hide a failed sync.
     try set("wal_autocheckpoint", to: "0", on: connection)
     try migrate(connection, kernel)
     return connection
@@ -181,13 +182,13 @@ enum Schema {
     return connection
   }
 
-  /// The store's name for its history, and how far that goes.
+  /// The id of the store's history, its newest offset and its horizon.
   static func readIdentity(
     _ connection: borrowing Connection
   ) throws(StoreError) -> (epoch: String, lastOffset: UInt64, horizon: UInt64) {
     let row = try connection.prepare("SELECT epoch, last_offset, horizon FROM store")
     guard try row.step() else {
-      throw .sqlite(code: 0, message: "the store's own row is gone")
+      throw .sqlite(code: 0, message: "the store's metadata row is missing")
     }
     return (
       row.text(0), UInt64(bitPattern: row.integer(1)), UInt64(bitPattern: row.integer(2))
@@ -198,7 +199,7 @@ enum Schema {
   private static func set(
     _ name: String, to value: String, on connection: borrowing Connection
   ) throws(StoreError) {
-    // Run to its end: some pragmas answer with a row, and only then take.
+    // Step to the end: some pragmas return a row and take effect only after it.
     try connection.execute("PRAGMA \(name) = \(value)")
     let found = try connection.value(of: "PRAGMA \(name)")
     guard found == value else {
@@ -206,7 +207,7 @@ enum Schema {
     }
   }
 
-  /// Refuses a database of somebody else, before anything is written to it.
+  /// Rejects another program's database before writing anything to it.
   private static func checkOwner(
     of connection: borrowing Connection, path: String
   ) throws(StoreError) {
@@ -216,7 +217,7 @@ enum Schema {
     }
   }
 
-  /// Brings the database to the newest version, each step and its number in one transaction.
+  /// Migrates the database to the newest version, each step and its number in one transaction.
   private static func migrate(
     _ connection: borrowing Connection, _ kernel: Kernel
   ) throws(StoreError) {
@@ -236,12 +237,12 @@ enum Schema {
     }
   }
 
-  /// 16 random characters of `[0-9a-z]`: 82 bits, so that no two stores share a history's name.
+  /// 16 random characters of `[0-9a-z]`: 82 bits, so that no two stores share an epoch.
   private static func makeEpoch(_ kernel: Kernel) -> String {
     let alphabet = Array("0123456789abcdefghijklmnopqrstuvwxyz".utf8)
     var epoch: [UInt8] = []
     while epoch.count < 16 {
-      // 252 is seven times 36: bytes above it would favour the first letters.
+      // 252 is seven times 36: larger bytes would make the first letters more likely.
       for byte in kernel.randomBytes(count: 32) where byte < 252 && epoch.count < 16 {
         epoch.append(alphabet[Int(byte) % alphabet.count])
       }

@@ -1,48 +1,47 @@
-// The numbers that bound a store.
+// The limits of a store.
 
 internal import Notifications
 
-/// Where a store lives and how much it may hold in memory.
+/// A store's location and limits.
 package struct StoreConfiguration: Sendable {
-  /// A directory, made when it is not there; or `:memory:`, which keeps nothing.
+  /// A directory, created if missing; or `:memory:`, which keeps nothing.
   package var path: String
-  /// Commands that may wait for the journal.
+  /// Capacity of the journal's command queue.
   package var queueCapacity: Int
-  /// Questions that may wait for each reader.
+  /// Capacity of each reader's query queue.
   package var readQueueCapacity: Int
-  /// Live notifications for everyone; a further one takes the place of the oldest.
+  /// Live notifications for everyone; a further one evicts the oldest.
   ///
-  /// The journal and each reader keep what counting needs of them in memory, about 200 bytes each.
+  /// The journal and each reader keep about 200 bytes of each in memory, for counting.
   package var everyoneLimit: Int
-  /// Notifications that one command takes out of the inboxes because they have expired.
+  /// Expired notifications that one command removes from the inboxes.
   package var expiryLimit: Int
   package static let defaultExpiryLimit = 256
-  /// Sessions of one user whose rooms are kept; a further one takes the place of the one that ends
-  /// first.
+  /// Sessions of one user whose rooms are kept; a further one evicts the one that ends first.
   ///
-  /// Each is as large as the names of its rooms, which the connection's own limit bounds.
+  /// Each takes the size of its rooms' names, which the connection's own limit bounds.
   package var keptSessionsLimit: Int
-  /// How long the rooms of connections that the last run left open are kept, from the moment at
-  /// which the store is opened.
+  /// How long the rooms of connections left open by the last run are kept, counted from the opening
+  /// of the store.
   package var keptRoomsMilliseconds: Int64
-  /// Rows that one transaction takes, unless a single command brings more.
+  /// Rows in one transaction, unless a single command has more.
   package var groupLimit: Int
   package var readerCount: Int
-  /// Pages of the write-ahead log (4 KiB each) that gather before the journal copies them into the
-  /// database file.
+  /// Pages of the write-ahead log (4 KiB each) that accumulate before the journal copies them into
+  /// the database file.
   ///
   /// Copying happens after the replies, but the next group waits for it: few pages mean short
-  /// stops, many mean that a page which changes often is copied less often.
+  /// pauses, many mean that a frequently changed page is copied less often.
   package var checkpointPages: Int
-  /// Pages of the log at which the journal waits for its readers, so that it can begin anew.
+  /// Pages of the log at which the journal waits for its readers, so that it can restart the log.
   ///
-  /// Readers are short, so this bounds the log.
+  /// Read transactions are short, so this bounds the log.
   package var logPagesLimit: Int
-  /// Kibibytes of pages that the writer may keep in memory; readers keep a quarter each.
+  /// Kibibytes of the writer's page cache; each reader gets a quarter of it.
   package var cacheKibibytes: Int
-  /// SQLite's virtual file system by name; nil is the system's own.
+  /// The name of SQLite's virtual file system; nil is the system's own.
   ///
-  /// Tests put a failing one here.
+  /// Tests use a failing one.
   package var vfs: String?
 
   package init(

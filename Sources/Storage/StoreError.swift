@@ -1,19 +1,19 @@
-// What goes wrong between the store and the machine.
+// Errors between the store and the machine.
 
 internal import Reactor
 
 /// Why a store could not be opened, or went read-only.
 package enum StoreError: Error, Equatable {
-  /// SQLite said no. `code` is the extended result code.
+  /// An SQLite error. `code` is the extended result code.
   case sqlite(code: Int32, message: String)
   case system(call: String, code: Int32)
   /// Another server has this directory open.
   case alreadyOpen(path: String)
-  /// The file is a database, but not one of ours.
+  /// The file is another program's database.
   case foreign(path: String)
-  /// A newer Carillon wrote it, in a format that this one does not know.
+  /// Written by a newer Carillon, in a format unknown to this one.
   case newerVersion(Int)
-  /// A setting that durability rests on did not take.
+  /// SQLite did not accept a setting that durability depends on.
   case pragmaRefused(name: String, expected: String, found: String)
 }
 
@@ -23,11 +23,11 @@ extension StoreError: CustomStringConvertible {
     case .sqlite(let code, let message): "SQLite: \(message) (\(code))"
     case .system(let call, let code): "\(call) failed with error \(code)"
     case .alreadyOpen(let path): "\(path) is in use by another server"
-    case .foreign(let path): "\(path) is a database of another program"
+    case .foreign(let path): "\(path) is another program's database"
     case .newerVersion(let version):
       "the store has format \(version), which a newer Carillon made"
     case .pragmaRefused(let name, let expected, let found):
-      "SQLite keeps \(name) at \(found), not \(expected)"
+      "SQLite setting \(name) is \(found), expected \(expected)"
     }
   }
 }
@@ -35,7 +35,7 @@ extension StoreError: CustomStringConvertible {
 extension StoreError {
   init(_ error: SystemError) { self = .system(call: "\(error.call)", code: error.code) }
 
-  /// Whether a row was refused because its id is there already.
+  /// Whether a row was rejected because its id exists already.
   var isUniqueness: Bool {
     // SQLITE_CONSTRAINT_UNIQUE and SQLITE_CONSTRAINT_PRIMARYKEY.
     guard case .sqlite(let code, _) = self else { return false }

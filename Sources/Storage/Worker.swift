@@ -1,15 +1,15 @@
 // A thread with a mailbox: the shape of the journal and of each reader.
 //
-// The end is a message like any other, behind everything that was handed in before it. So there is
-// no flag to race with, and what was accepted is finished.
+// Stopping is a message like any other, queued after all earlier messages. So there is no flag to
+// race with, and every accepted message is processed.
 
 internal import Broadcast
 internal import Reactor
 
-/// One thread that works on what others put into its mailbox.
+/// One thread that processes the messages in its mailbox.
 final class Worker<Message: Sendable>: @unchecked Sendable {
-  // Unchecked: mailbox and parker are Sendable; `thread` is set by `start` before anyone else has
-  // the worker, and read once, by the one call of `stop`.
+  // Unchecked: mailbox and parker are Sendable; `thread` is set by `start` before any other thread
+  // has the worker, and read once, by the one call of `stop`.
 
   private enum Item: Sendable {
     case message(Message)
@@ -33,14 +33,14 @@ final class Worker<Message: Sendable>: @unchecked Sendable {
     mailbox = Mailbox(capacity: capacity, parker: parker)
   }
 
-  /// Hands a message in.
+  /// Enqueues a message.
   ///
-  /// False when the mailbox is full.
+  /// Returns false when the mailbox is full.
   func offer(_ message: Message) -> Bool {
     mailbox.offer(.message(message))
   }
 
-  /// Messages that wait; may be stale.
+  /// Messages in the mailbox; may be stale.
   var depth: Int { mailbox.count }
 
   /// Starts the thread.
@@ -57,9 +57,9 @@ final class Worker<Message: Sendable>: @unchecked Sendable {
     }
   }
 
-  /// Waits until everything that was handed in is done and the thread is gone.
+  /// Waits until every enqueued message is processed and the thread has ended.
   ///
-  /// Once only.
+  /// Call it once only.
   func stop() {
     guard let thread else { return }
     mailbox.append(.stop)

@@ -1,4 +1,4 @@
-// The acceptor: what a machine out of descriptors, or a queue of dead connections, does to it.
+// The acceptor: without free descriptors, and with a queue of dead connections.
 
 #define _GNU_SOURCE
 
@@ -9,7 +9,7 @@
 
 enum { LISTENER_INDEX = 7, LISTENER_GENERATION = 3, CLIENT_COUNT = 200 };
 
-/// A listener in a fixture on virtual time, and what a shard's loop would keep about it.
+/// A listener in a fixture on virtual time, and the bookkeeping of a shard's loop.
 typedef struct acceptor_fixture {
   fixture base;
   cl_acceptor *acceptor;
@@ -20,7 +20,7 @@ typedef struct acceptor_fixture {
   int turns;
   int failures;
   uint64_t last_failure_ms;
-  /// Milliseconds between failures that followed one another.
+  /// Milliseconds between consecutive failures.
   uint64_t gaps[64];
   int gap_count;
 } acceptor_fixture;
@@ -122,8 +122,8 @@ static void run_out_of_files(void) {
   CHECK(fixture.turns <= 2 * fixture.failures + 2);
   check_doubling(&fixture);
 
-  // Eight descriptors come free: within one pause eight more are accepted, and the doubling begins
-  // again where it began.
+  // Free eight descriptors: within one pause eight more are accepted, and the next pause is the
+  // shortest again.
   int served = 0;
   while (served + fixture.accepted_count < CLIENT_COUNT) {
     served += fixture.accepted_count;
@@ -144,11 +144,11 @@ static void run_out_of_files(void) {
 }
 
 TEST(file_limit, "case 56: out of descriptors, accepting pauses and doubles, and loses no client") {
-  // In a child, because the limit is the process's.
+  // In a child, because the limit applies to the whole process.
   harness_check_child(run_out_of_files);
 }
 
-TEST(exhaustion, "case 56: EMFILE, ENFILE, ENOMEM, ENOBUFS and unheard-of errors pause alike") {
+TEST(exhaustion, "case 56: EMFILE, ENFILE, ENOMEM, ENOBUFS and unknown errors pause alike") {
   const int errors[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS, EDOM};
   for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i += 1) {
     acceptor_fixture fixture;
@@ -164,7 +164,7 @@ TEST(exhaustion, "case 56: EMFILE, ENFILE, ENOMEM, ENOBUFS and unheard-of errors
     run_for(&fixture, 1001);
     CHECK_EQUAL(fixture.accepted_count, 1);
 
-    // A success puts the pause back to its beginning.
+    // A success resets the pause.
     int second = connect_real(fixture.port);
     fault_kernel_add(&fixture.base.kernel, CALL_ACCEPT4, errors[i], 1000, 1);
     run_for(&fixture, 12);
@@ -176,7 +176,7 @@ TEST(exhaustion, "case 56: EMFILE, ENFILE, ENOMEM, ENOBUFS and unheard-of errors
   }
 }
 
-TEST(resume_failure, "a listener that cannot be put back is tried again, not forgotten") {
+TEST(resume_failure, "a listener that cannot resume is retried, not lost") {
   acceptor_fixture fixture;
   begin(&fixture);
   int client = connect_real(fixture.port);
@@ -196,7 +196,7 @@ TEST(resume_failure, "a listener that cannot be put back is tried again, not for
   end(&fixture);
 }
 
-TEST(paused_accept, "a paused acceptor answers EAGAIN to an event of the same batch") {
+TEST(paused_accept, "a paused acceptor returns EAGAIN for an event of the same batch") {
   acceptor_fixture fixture;
   begin(&fixture);
   int client = connect_real(fixture.port);
@@ -206,7 +206,7 @@ TEST(paused_accept, "a paused acceptor answers EAGAIN to an event of the same ba
   CHECK_EQUAL(cl_acceptor_accept(fixture.acceptor, now(&fixture), &peer), -EAGAIN);
   CHECK_EQUAL(fixture.base.kernel.calls[CALL_ACCEPT4], 1);
   CHECK_EQUAL(cl_acceptor_pauses(fixture.acceptor), 1);
-  // Before its time, resuming does nothing.
+  // Resuming too early does nothing.
   cl_acceptor_resume(fixture.acceptor, now(&fixture) + 9);
   CHECK_EQUAL(cl_acceptor_timeout(fixture.acceptor, now(&fixture) + 9), 1);
   cl_close(cl_kernel_real(), client);
@@ -215,7 +215,7 @@ TEST(paused_accept, "a paused acceptor answers EAGAIN to an event of the same ba
 
 // MARK: - Connections that died in the queue
 
-TEST(accept_noise, "case 57: with accept failing in passing three times in ten, none is lost") {
+TEST(accept_noise, "case 57: with three in ten accepts failing, no connection is lost") {
   enum { BATCH = 100, BATCHES = 20 };
   acceptor_fixture fixture;
   begin(&fixture);
@@ -250,7 +250,7 @@ TEST(accept_noise, "case 57: with accept failing in passing three times in ten, 
   end(&fixture);
 }
 
-TEST(skip_bound, "a queue of dead connections is passed over, a bounded number a call") {
+TEST(skip_bound, "dead connections in the queue are skipped, a bounded number per call") {
   const int errors[] = {ECONNABORTED, EPROTO,       EPERM,      ENETDOWN,    ENOPROTOOPT, EHOSTDOWN,
                         ENONET,       EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH, ETIMEDOUT};
   acceptor_fixture fixture;
@@ -273,7 +273,7 @@ TEST(skip_bound, "a queue of dead connections is passed over, a bounded number a
   end(&fixture);
 }
 
-TEST(acceptor_creation, "an acceptor that cannot be made leaves the listener to the caller") {
+TEST(acceptor_creation, "a failed creation of an acceptor leaves the listener to the caller") {
   acceptor_fixture fixture;
   begin(&fixture);
   uint16_t port;

@@ -1,5 +1,6 @@
-// Each member first asks its rules, then the real table. A fault strikes before the real call, so
-// that nothing is half done, but for close and connect, where half done is what Linux does.
+// Each member first applies its rules, then calls the real table. A fault strikes before the real
+// call, so that nothing is half done; the exceptions are close and connect, which Linux leaves half
+// done.
 
 #define _GNU_SOURCE
 
@@ -11,7 +12,7 @@
 
 static const cl_kernel *real(void) { return cl_kernel_real(); }
 
-/// The negated errno that the call is to fail with, or 0. Counts the call.
+/// The negated errno with which the call must fail, or 0. Counts the call.
 static int fault(fault_kernel *kernel, enum fault_call call) {
   kernel->calls[call] += 1;
   for (int i = 0; i < kernel->rule_count; i += 1) {
@@ -27,7 +28,7 @@ static int fault(fault_kernel *kernel, enum fault_call call) {
 
 static bool coin(fault_kernel *kernel) { return (rng_next(&kernel->random) & 1) != 0; }
 
-/// Counts a descriptor that was made and passes it on.
+/// Counts a new descriptor and returns it.
 static int made(fault_kernel *kernel, int fd) {
   if (fd < 0) return fd;
   kernel->open_files += 1;
@@ -40,7 +41,7 @@ static int made_nonblocking(fault_kernel *kernel, int fd) {
   return made(kernel, fd);
 }
 
-/// A count that may be cut, but not to nothing.
+/// A count that may be shortened, but not to zero.
 static size_t cut(fault_kernel *kernel, size_t count) {
   if (count < 2 || rng_below(&kernel->random, 1000) >= kernel->short_permille) return count;
   return 1 + rng_below(&kernel->random, coin(kernel) ? count : (count < 16 ? count : 16));
@@ -72,7 +73,7 @@ static int fault_accept4(void *context, int fd, struct sockaddr *address, sockle
 static int fault_connect(void *context, int fd, const struct sockaddr *address, socklen_t length) {
   int error = fault(context, CALL_CONNECT);
   if (error == 0) return real()->connect(NULL, fd, address, length);
-  // A signal may interrupt a connect that has begun, which then goes on.
+  // A signal may interrupt a connect after its start; the connect then continues.
   if (error == -EINTR && coin(context)) real()->connect(NULL, fd, address, length);
   return error;
 }
@@ -102,7 +103,7 @@ static int fault_shutdown(void *context, int fd, int how) {
 static int fault_close(void *context, int fd) {
   fault_kernel *kernel = context;
   int error = fault(kernel, CALL_CLOSE);
-  // As on Linux: the descriptor is gone, whatever close answers.
+  // As on Linux: the descriptor is closed, whatever close returns.
   int result = real()->close(NULL, fd);
   if (result == 0) kernel->open_files -= 1;
   return error != 0 ? error : result;
@@ -122,7 +123,7 @@ static ssize_t fault_sendmsg(void *context, int fd, const struct msghdr *message
   int error = fault(context, CALL_SENDMSG);
   if (error != 0) return error;
   if (message->msg_iovlen == 0) return real()->sendmsg(NULL, fd, message, flags);
-  // A short send: some of the pieces, and of the last only a part.
+  // A short send: some of the pieces, and only a part of the last one.
   struct iovec pieces[64];
   struct msghdr shorter = *message;
   shorter.msg_iovlen = cut(context, message->msg_iovlen);
@@ -155,8 +156,8 @@ static int fault_epoll_ctl(void *context, int epoll, int operation, int fd,
   return error != 0 ? error : real()->epoll_ctl(NULL, epoll, operation, fd, event);
 }
 
-/// What a wait that found nothing does to a virtual clock: the time passes, or some of it before
-/// a signal comes.
+/// Moves a virtual clock for a wait without events: by the whole time-out, or by a part of it
+/// before a signal arrives.
 static void pass_time(fault_kernel *kernel, int timeout_ms, bool is_interrupted) {
   if (timeout_ms < 0 && !is_interrupted) {
     (void)fprintf(stderr, "a wait on a virtual clock would never end\n");

@@ -1,9 +1,9 @@
-// A kernel that fails when it is told to: the real table with a layer of faults above it.
+// A kernel that fails on demand: the real table with a layer of faults above it.
 //
-// Rules say which call fails, with what, how often and how many times; which of them strikes is
-// decided by a seeded generator, so a run can be repeated. The clock can be the test's own: then a
-// wait takes no time, it moves the clock. Every descriptor that passes through is counted, and
-// checked to be CLOEXEC and nonblocking.
+// A rule names a call, its error, how often it fails and how many times; a seeded generator decides
+// which calls fail, so a run can be repeated. The clock can be the test's own: then a wait takes no
+// time, it moves the clock. Every descriptor made through it is counted, and checked to be CLOEXEC
+// and nonblocking.
 
 #pragma once
 
@@ -39,40 +39,40 @@ typedef struct fault_rule {
   enum fault_call call;
   /// A positive errno.
   int error;
-  /// How often it strikes, of 1000 calls.
+  /// Strikes per 1000 calls.
   unsigned permille;
-  /// How many times it may strike still; negative: for ever.
+  /// Strikes left; negative: unlimited.
   long remaining;
 } fault_rule;
 
 typedef struct fault_kernel {
-  /// What the code under test is given.
+  /// The table for the code under test.
   cl_kernel table;
   rng random;
   fault_rule rules[32];
   int rule_count;
-  /// How many of 1000 receives and sends move only a part.
+  /// How many of 1000 receives and sends are short.
   unsigned short_permille;
-  /// The clock, where it is not the real one.
+  /// The test's clock, in place of the real one.
   bool has_virtual_clock;
   uint64_t now_ns;
   uint64_t calls[CALL_COUNT];
   uint64_t faults[CALL_COUNT];
   /// Descriptors made here and not yet closed.
   int open_files;
-  /// Descriptors made that an exec would have passed on, or that could have blocked.
+  /// Descriptors without CLOEXEC, and blocking ones.
   int inherited_files;
   int blocking_files;
-  /// What the last epoll_wait returned.
+  /// The return value of the last epoll_wait.
   int last_wait;
 } fault_kernel;
 
 void fault_kernel_init(fault_kernel *kernel, rng random);
 /// Adds a rule: `call` fails with `error` in `permille` of 1000 calls, `times` times at most
-/// (negative: without end).
+/// (negative: without limit).
 void fault_kernel_add(fault_kernel *kernel, enum fault_call call, int error, unsigned permille,
                       long times);
-/// Takes all rules away.
+/// Removes all rules.
 void fault_kernel_calm(fault_kernel *kernel);
-/// Every call that can be interrupted is, in `permille` of 1000 calls.
+/// Interrupts every interruptible call in `permille` of 1000 calls.
 void fault_kernel_interrupt(fault_kernel *kernel, unsigned permille);

@@ -1,4 +1,4 @@
-// Sockets here are made by the real kernel, so that only what a test is about can fail.
+// The real kernel makes the sockets here, so that only the code under test can fail.
 
 #define _GNU_SOURCE
 

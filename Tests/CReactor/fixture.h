@@ -1,4 +1,4 @@
-// What several of the test files set up: a kernel, a reactor, pairs of connected sockets.
+// Shared set-up of the test files: a kernel, a reactor, pairs of connected sockets.
 
 #pragma once
 
@@ -16,11 +16,11 @@ void fixture_end(fixture *fixture);
 
 /// A listener on 127.0.0.1 and its port.
 int fixture_listen(fixture *fixture, uint16_t *port);
-/// A connection to `port` of 127.0.0.1 that stands, made by the real kernel.
+/// An established connection to `port` of 127.0.0.1, made by the real kernel.
 int connect_real(uint16_t port);
 /// Two connected TCP sockets, made by the real kernel.
 void make_pair(int ends[2]);
 /// Waits until `fd` is readable.
 void wait_readable(int fd);
-/// Whether `fd` has bytes, or an end, to be received now.
+/// Whether `fd` has bytes, or an end of stream, to receive now.
 bool is_readable(int fd);

@@ -1,4 +1,4 @@
-// Three pages, of which the outer two are forbidden.
+// Three pages, of which the outer two are inaccessible.
 
 #define _GNU_SOURCE
 

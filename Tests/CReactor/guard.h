@@ -1,4 +1,4 @@
-// A page of bytes between two pages that may not be touched.
+// A page of bytes between two inaccessible pages.
 
 #pragma once
 

@@ -1,4 +1,4 @@
-// A very small test harness: tests register themselves, a failed CHECK ends its test.
+// A minimal test harness: tests register themselves, a failed CHECK ends its test.
 
 #pragma once
 
@@ -26,7 +26,7 @@
     if (!(condition)) harness_fail(__FILE__, __LINE__, #condition); \
   } while (0)
 
-/// As CHECK for two whole numbers, which it prints.
+/// As CHECK for the equality of two integers, which it prints.
 #define CHECK_EQUAL(left, right)                                                \
   do {                                                                          \
     long long left_value = (long long)(left), right_value = (long long)(right); \
@@ -39,7 +39,7 @@
 void harness_register(const char *claim, void (*body)(void));
 _Noreturn void harness_fail(const char *file, int line, const char *condition);
 
-/// A generator of this test alone, from CARILLON_SEED and the test's name.
+/// A generator for this test alone, seeded with CARILLON_SEED and the test's name.
 typedef struct rng {
   uint64_t state;
 } rng;
@@ -48,10 +48,9 @@ uint64_t rng_next(rng *random);
 /// A number below `bound`, which is not 0.
 uint64_t rng_below(rng *random, uint64_t bound);
 
-/// Runs `body` in a child process and returns its wait status; `message` gets what it wrote to
-/// stderr.
+/// Runs `body` in a child process and returns its wait status; its stderr goes to `message`.
 int harness_run_child(void (*body)(void), char *message, size_t capacity);
 /// Checks that `body` aborts and names `call` on stderr.
 void harness_check_abort(void (*body)(void), const char *call);
-/// Checks that `body` ends by itself, with all its CHECKs held.
+/// Checks that `body` exits normally, with all its CHECKs passed.
 void harness_check_child(void (*body)(void));

@@ -1,4 +1,4 @@
-// The reactor: what an event says, whom it is for, how long a wait is.
+// The reactor: the content of an event, its recipient, and the length of a wait.
 
 #define _GNU_SOURCE
 
@@ -9,7 +9,7 @@
 
 #include "fixture.h"
 
-/// The one event that is ready now.
+/// The only event that is ready now.
 static cl_event only_event(fixture *fixture) {
   cl_event events[4];
   CHECK_EQUAL(cl_reactor_wait(fixture->reactor, events, 4, 1000), 1);
@@ -21,7 +21,7 @@ static int ready_count(fixture *fixture) {
   return cl_reactor_wait(fixture->reactor, events, 4, 0);
 }
 
-TEST(interest, "an event says its place, and only the readiness that was asked for") {
+TEST(interest, "an event has its slot index, and only the requested readiness") {
   fixture fixture;
   fixture_init(&fixture);
   int ends[2];
@@ -53,7 +53,7 @@ TEST(interest, "an event says its place, and only the readiness that was asked f
   fixture_end(&fixture);
 }
 
-TEST(half_close, "a peer that closed its side does not spin one that is not reading") {
+TEST(half_close, "a peer that closed its side does not spin a connection that is not reading") {
   fixture fixture;
   fixture_init(&fixture);
   int ends[2];
@@ -66,7 +66,7 @@ TEST(half_close, "a peer that closed its side does not spin one that is not read
   CHECK_EQUAL(cl_reactor_modify(fixture.reactor, ends[0], 0, 1, 1), 0);
   CHECK_EQUAL(ready_count(&fixture), 0);
 
-  // A reset is said even to one that asked for nothing.
+  // A reset is reported even with an empty interest.
   cl_abort(cl_kernel_real(), ends[1]);
   CHECK_EQUAL(only_event(&fixture).readiness, CL_HANGUP);
   cl_close(cl_kernel_real(), ends[0]);
@@ -109,7 +109,7 @@ TEST(batch, "a batch fills no more than its capacity, and the rest comes next") 
 
 // MARK: - One descriptor number, two connections
 
-/// A place of a slab with room for one connection.
+/// The single slot of a slab for one connection.
 typedef struct place {
   int fd;
   uint32_t generation;
@@ -130,8 +130,8 @@ static void make_ready(bool listener_first, int listener, uint16_t port, int *ne
 }
 
 // Case 61. A and the listener are ready in one batch. The listener's handler closes A and accepts
-// B, which gets A's number and A's place. Where the listener comes first, A's event is then still
-// to come; where it comes second, A's event is A's and must not be dropped.
+// B, which gets A's descriptor and A's slot. If the listener comes first, A's event is still in the
+// batch then; if it comes second, A's event is for A and must not be dropped.
 TEST(descriptor_reuse, "case 61: an event for a closed connection never reaches its successor") {
   enum { ROUNDS = 100000, LISTENER = 1, CONNECTION = 2 };
   fixture fixture;
@@ -171,11 +171,11 @@ TEST(descriptor_reuse, "case 61: an event for a closed connection never reaches 
         continue;
       }
       CHECK_EQUAL(events[i].index, CONNECTION);
-      // The one thing that tells A's event from one for B.
+      // Only the generation distinguishes A's event from one for B.
       CHECK_EQUAL(events[i].generation == place.generation, !was_replaced);
       stale += was_replaced;
     }
-    // B has been sent nothing yet, and is heard of only when it is.
+    // B has received nothing yet, and causes no event until it does.
     CHECK(!is_readable(place.fd));
     CHECK_EQUAL(ready_count(&fixture), 0);
     cl_abort(cl_kernel_real(), client);
@@ -199,7 +199,7 @@ static int unread(int fd) {
   return count;
 }
 
-/// Sends bytes of the pattern from `sent` on, up to `until`. Returns how many were taken.
+/// Sends bytes of the pattern from `sent` on, up to `until`. Returns the number sent.
 static uint64_t send_pattern(int fd, uint64_t sent, uint64_t until) {
   uint8_t bytes[65537];
   size_t count = (size_t)(until - sent);
@@ -210,8 +210,8 @@ static uint64_t send_pattern(int fd, uint64_t sent, uint64_t until) {
   return taken > 0 ? (uint64_t)taken : 0;
 }
 
-// Case 58, as far as it is this level's: bursts against a reader that takes one piece a turn, some
-// of them short, some of them refused, and stops there.
+// Case 58, as far as this level covers it: bursts against a reader that takes one piece a turn,
+// some of them short, some of them rejected, and stops there.
 TEST(no_stranded_bytes, "case 58: while bytes are unread, every turn reports them") {
   fixture fixture;
   fixture_init(&fixture);
@@ -255,7 +255,7 @@ TEST(no_stranded_bytes, "case 58: while bytes are unread, every turn reports the
 
 // MARK: - Waiting and waking
 
-TEST(wake_is_swallowed, "wakes before a wait end it once, and fill no event") {
+TEST(wake_is_swallowed, "several wakes before a wait end it once, and fill no event") {
   fixture fixture;
   fixture_init(&fixture);
   for (int i = 0; i < 3; i += 1) cl_reactor_wake(fixture.reactor);
@@ -268,7 +268,7 @@ TEST(wake_is_swallowed, "wakes before a wait end it once, and fill no event") {
   fixture_end(&fixture);
 }
 
-TEST(wake_beside_events, "a wake in a batch leaves the events beside it whole") {
+TEST(wake_beside_events, "a wake in a batch leaves the other events intact") {
   fixture fixture;
   fixture_init(&fixture);
   int ends[2];
@@ -289,7 +289,7 @@ TEST(wake_beside_events, "a wake in a batch leaves the events beside it whole") 
   fixture_end(&fixture);
 }
 
-TEST(full_counter, "a wake-up counter at its end is no error and still wakes") {
+TEST(full_counter, "a wake-up counter at its maximum is not an error and still wakes") {
   fixture fixture;
   fixture_init(&fixture);
   fault_kernel_add(&fixture.kernel, CALL_WRITE, EAGAIN, 1000, 1);
@@ -306,7 +306,7 @@ TEST(full_counter, "a wake-up counter at its end is no error and still wakes") {
   cl_close(cl_kernel_real(), fd);
 }
 
-TEST(interrupted_wait, "an interrupted wait goes on for the time that was left") {
+TEST(interrupted_wait, "an interrupted wait continues for the remaining time") {
   fixture fixture;
   fixture_init(&fixture);
   fixture.kernel.has_virtual_clock = true;
@@ -322,7 +322,7 @@ TEST(interrupted_wait, "an interrupted wait goes on for the time that was left")
       CHECK(!cl_wakeup_wait(&fixture.kernel.table, wakeup, timeout));
     }
     uint64_t elapsed_ns = fixture.kernel.now_ns - start;
-    // Never shorter; longer by less than the millisecond that the kernel's argument is rounded to.
+    // Never shorter; longer by less than the millisecond to which the kernel's argument is rounded.
     CHECK(elapsed_ns >= (uint64_t)timeout * 1000000);
     CHECK(elapsed_ns < (uint64_t)timeout * 1000000 + 1000000);
   }
@@ -363,13 +363,13 @@ static void wait_under_alarms(void) {
   fixture_end(&fixture);
 }
 
-TEST(real_interruptions, "under a real storm of signals no wait is cut short") {
+TEST(real_interruptions, "under a flood of real signals no wait is cut short") {
   harness_check_child(wait_under_alarms);
 }
 
 // MARK: - Making a reactor
 
-TEST(reactor_creation, "a reactor that cannot be made leaks nothing and says why") {
+TEST(reactor_creation, "a failed creation of a reactor leaks nothing and returns the error") {
   const enum fault_call calls[] = {CALL_EPOLL_CREATE1, CALL_EVENTFD, CALL_EPOLL_CTL};
   const int errors[] = {EMFILE, ENFILE, ENOMEM};
   for (size_t i = 0; i < 9; i += 1) {
@@ -403,7 +403,7 @@ static void wait_for_no_events(void) {
   cl_reactor_wait(fixture.reactor, &event, 0, 0);
 }
 
-TEST(reactor_bugs, "a reactor used wrongly aborts and names the call") {
+TEST(reactor_bugs, "misuse of a reactor aborts and names the call") {
   harness_check_abort(watch_closed_descriptor, "epoll_ctl");
   harness_check_abort(watch_at_the_wake_ups_place, "epoll_ctl");
   harness_check_abort(wait_for_no_events, "epoll_wait");

@@ -1,4 +1,4 @@
-// Sockets: addresses, options, moving bytes, and what becomes of them when the peer is gone.
+// Sockets: addresses, options, moving bytes, and the results after the peer has closed.
 
 #define _GNU_SOURCE
 
@@ -27,7 +27,7 @@ static void check_closes_on_exec(int fd) {
 
 // MARK: - Making sockets
 
-/// Listens on `listen_host`, connects to `connect_host`, checks the options and who the peer is.
+/// Listens on `listen_host`, connects to `connect_host`, checks the options and the peer's address.
 static void check_connection(const char *listen_host, const char *connect_host, int family,
                              const char *peer_text) {
   const cl_kernel *kernel = cl_kernel_real();
@@ -73,25 +73,25 @@ TEST(connections, "sockets are CLOEXEC and nonblocking, with their options, and 
   check_connection("0.0.0.0", "127.0.0.1", 4, "127.0.0.1");
 }
 
-TEST(ipv6, "::1 is listened on and connected to; IPv4 that comes in by :: is IPv4") {
+TEST(ipv6, "::1 can listen and connect; an IPv4 client of a listener on :: is IPv4") {
   check_connection("::1", "::1", 6, "::1");
   check_connection("::", "::1", 6, "::1");
   check_connection("::", "127.0.0.1", 4, "127.0.0.1");
 }
 
-TEST(shared_port, "two listeners share a port, and both are given connections") {
+TEST(shared_port, "two listeners share a port, and both get connections") {
   const cl_kernel *kernel = cl_kernel_real();
   int first = cl_listen(kernel, "127.0.0.1", 0, 512);
   CHECK(first >= 0);
   int port = cl_local_port(kernel, first);
-  // Another server's is told so, even one of the same user's.
+  // A listener of another server gets EADDRINUSE, even for the same user.
   CHECK_EQUAL(cl_listen(kernel, "127.0.0.1", (uint16_t)port, 512), -EADDRINUSE);
   int second = cl_listen_beside(kernel, "127.0.0.1", (uint16_t)port, 512);
   CHECK(second >= 0);
   CHECK_EQUAL(cl_local_port(kernel, second), port);
   CHECK_EQUAL(int_option(first, SOL_SOCKET, SO_REUSEADDR), 1);
   int clients[400], count = 0;
-  // The kernel chooses by a hash; that one of the two got none of 400 is no chance.
+  // The kernel chooses by a hash; a listener without any of 400 connections would not be chance.
   while (count < 400 && !(is_readable(first) && is_readable(second))) {
     clients[count] = connect_real((uint16_t)port);
     count += 1;
@@ -102,7 +102,7 @@ TEST(shared_port, "two listeners share a port, and both are given connections") 
   cl_close(kernel, second);
 }
 
-TEST(numeric_addresses, "a host that is no numeric address is refused before any call") {
+TEST(numeric_addresses, "a host that is not a numeric address is rejected before any call") {
   const char *hosts[] = {"",      "localhost",    "1.2.3",   "1.2.3.4.5", "127.0.0.1:80",
                          "[::1]", "256.0.0.1",    "::1%lo ", "1.2.3.04 ", " 127.0.0.1",
                          "::g",   "example.test", ":::",     "0x7f.1"};
@@ -115,11 +115,11 @@ TEST(numeric_addresses, "a host that is no numeric address is refused before any
   CHECK_EQUAL(kernel.calls[CALL_SOCKET], 0);
 }
 
-TEST(foreign_address, "an address that is not this machine's is an error, not an abort") {
+TEST(foreign_address, "an address of another machine is an error, not an abort") {
   CHECK_EQUAL(cl_listen(cl_kernel_real(), "192.0.2.1", 0, 16), -EADDRNOTAVAIL);
 }
 
-TEST(socket_failures, "a socket that cannot be made leaks nothing and says why") {
+TEST(socket_failures, "a failed creation of a socket leaks nothing and returns the error") {
   const struct {
     enum fault_call call;
     int error;
@@ -142,7 +142,7 @@ TEST(socket_failures, "a socket that cannot be made leaks nothing and says why")
 }
 
 // Case 62
-TEST(unsent, "for a client that does not read the kernel takes no more than it was told to") {
+TEST(unsent, "for a client that does not read, the kernel takes no more than the limit") {
   const cl_kernel *kernel = cl_kernel_real();
   fixture fixture;
   fixture_init(&fixture);
@@ -166,8 +166,8 @@ TEST(unsent, "for a client that does not read the kernel takes no more than it w
     }
     taken += (size_t)count;
   }
-  // What the client's side took is not the sender's any more; and the limit is looked at before a
-  // piece is taken, so one piece of at most 64 KiB may go past it.
+  // Bytes in the client's receive buffer no longer count for the sender. The kernel checks the
+  // limit before it takes a piece, so one piece of at most 64 KiB may exceed it.
   int received;
   CHECK_EQUAL(ioctl(client, FIONREAD, &received), 0);
   CHECK(taken >= (size_t)received);
@@ -179,7 +179,7 @@ TEST(unsent, "for a client that does not read the kernel takes no more than it w
 }
 
 // Case 62
-TEST(asleep, "a client is asleep that has read nothing for so long though something waits") {
+TEST(zero_window, "a client that leaves waiting bytes unread for the time is a zero-window peer") {
   const cl_kernel *kernel = cl_kernel_real();
   fixture fixture;
   fixture_init(&fixture);
@@ -199,11 +199,11 @@ TEST(asleep, "a client is asleep that has read nothing for so long though someth
   uint64_t end = cl_monotonic_ms(kernel) + 30000;
   while (!cl_has_zero_window(kernel, fd, 20) && cl_monotonic_ms(kernel) < end) {}
   CHECK(cl_has_zero_window(kernel, fd, 20));
-  // One that has read everything is awake, however long ago that was.
+  // A client that has read everything is not a zero-window peer, however long ago that was.
   while (cl_recv(kernel, client, bytes, sizeof(bytes)) > 0 || cl_has_zero_window(kernel, fd, 0)) {
     CHECK(cl_monotonic_ms(kernel) < end);
   }
-  // A kernel that cannot say says no.
+  // A kernel that cannot tell returns false.
   fault_kernel_add(&fixture.kernel, CALL_GETSOCKOPT, EOPNOTSUPP, 1000, -1);
   while (cl_send(kernel, fd, bytes, sizeof(bytes)) > 0) {}
   while (!cl_has_zero_window(kernel, fd, 20) && cl_monotonic_ms(kernel) < end) {}
@@ -215,7 +215,7 @@ TEST(asleep, "a client is asleep that has read nothing for so long though someth
   fixture_end(&fixture);
 }
 
-TEST(option_failures, "an accepted connection whose options fail is served all the same") {
+TEST(option_failures, "an accepted connection is served even if its options fail") {
   fixture fixture;
   fixture_init(&fixture);
   uint16_t port;
@@ -260,14 +260,14 @@ TEST(interrupted_connect, "an interrupted connect still connects") {
   fixture_end(&fixture);
 }
 
-TEST(refused_connect, "a refused connection hangs up and says so when asked") {
+TEST(refused_connect, "a refused connection is a hang-up, and its result is the error") {
   fixture fixture;
   fixture_init(&fixture);
   uint16_t port;
   int listener = fixture_listen(&fixture, &port);
   cl_close(&fixture.kernel.table, listener);
   int fd = cl_connect(&fixture.kernel.table, "127.0.0.1", port);
-  // On loopback the refusal may be there before connect returns.
+  // On loopback the refusal may arrive before connect returns.
   if (fd >= 0) {
     CHECK_EQUAL(cl_reactor_add(fixture.reactor, fd, CL_WRITABLE, 1, 1), 0);
     cl_event event;
@@ -281,7 +281,7 @@ TEST(refused_connect, "a refused connection hangs up and says so when asked") {
   fixture_end(&fixture);
 }
 
-TEST(address_text, "an address is written as people write it") {
+TEST(address_text, "an address is written in its usual form") {
   const struct {
     cl_address address;
     const char *text;
@@ -317,16 +317,16 @@ static void send_to_the_dead(void) {
   CHECK_EQUAL(cl_send(kernel, ends[0], "x", 1), -EPIPE);
   struct iovec piece = {.iov_base = &byte, .iov_len = 1};
   CHECK_EQUAL(cl_send_pieces(kernel, ends[0], &piece, 1), -EPIPE);
-  // A connection that is gone needs no telling.
+  // Shutting down a connection that has ended is not an error.
   cl_shutdown_write(kernel, ends[0]);
   cl_abort(kernel, ends[0]);
 }
 
-TEST(no_sigpipe, "sending to a peer that is gone is EPIPE, never SIGPIPE") {
+TEST(no_sigpipe, "sending to a closed peer is EPIPE, never SIGPIPE") {
   harness_check_child(send_to_the_dead);
 }
 
-TEST(orderly_end, "an orderly end is a receive of nothing, after all bytes") {
+TEST(orderly_end, "an orderly end is a receive of 0, after all bytes") {
   const cl_kernel *kernel = cl_kernel_real();
   int ends[2];
   make_pair(ends);
@@ -343,7 +343,7 @@ TEST(orderly_end, "an orderly end is a receive of nothing, after all bytes") {
   cl_close(kernel, ends[1]);
 }
 
-TEST(full_buffer, "a full socket takes part of the bytes, then says EAGAIN") {
+TEST(full_buffer, "a full socket takes part of the bytes, then returns EAGAIN") {
   const cl_kernel *kernel = cl_kernel_real();
   int ends[2];
   make_pair(ends);
@@ -359,7 +359,7 @@ TEST(full_buffer, "a full socket takes part of the bytes, then says EAGAIN") {
   cl_close(kernel, ends[1]);
 }
 
-TEST(pieces, "pieces arrive in order and whole, whatever is cut short or interrupted") {
+TEST(pieces, "pieces arrive in order and whole, despite short and interrupted calls") {
   enum { PIECES = 70, LENGTH = 37, TOTAL = PIECES * LENGTH };
   fault_kernel kernel;
   fault_kernel_init(&kernel, harness_rng());
@@ -396,7 +396,7 @@ TEST(pieces, "pieces arrive in order and whole, whatever is cut short or interru
   cl_close(cl_kernel_real(), ends[1]);
 }
 
-TEST(connection_reset, "a reset in a receive or a send is passed on") {
+TEST(connection_reset, "a reset in a receive or a send is returned") {
   fault_kernel kernel;
   fault_kernel_init(&kernel, harness_rng());
   fault_kernel_add(&kernel, CALL_RECV, ECONNRESET, 1000, -1);
@@ -453,7 +453,7 @@ static void receive_into_nothing(void) {
   cl_recv(&kernel.table, ends[1], &byte, 1);
 }
 
-TEST(socket_bugs, "a descriptor that is not open, or no socket, aborts and names the call") {
+TEST(socket_bugs, "a descriptor that is not open, or not a socket, aborts and names the call") {
   harness_check_abort(close_twice, "close");
   harness_check_abort(receive_from_nothing, "recv");
   harness_check_abort(send_into_nothing, "send");

@@ -58,7 +58,7 @@ TEST(threads, "a thread runs on its processor, with outside signals blocked, and
   }
 }
 
-/// Where the thread reads its name the parent may not have set it yet, so it waits to be told.
+/// The parent may not have set the name yet when the thread reads it, so the thread waits for `go`.
 typedef struct named {
   int go;
   char name[16];
@@ -70,7 +70,7 @@ static void read_name(void *context) {
   pthread_getname_np(pthread_self(), named->name, sizeof(named->name));
 }
 
-TEST(thread_names, "a thread bears its name, and a long name is cut") {
+TEST(thread_names, "a thread has its name, and a long name is cut") {
   const char *names[][2] = {{"journal", "journal"},
                             {"exactly-fifteen", "exactly-fifteen"},
                             {"a name that is too long", "a name that is "}};
@@ -85,7 +85,7 @@ TEST(thread_names, "a thread bears its name, and a long name is cut") {
   }
 }
 
-TEST(no_such_processor, "a thread for a processor that there is not is refused") {
+TEST(no_such_processor, "a thread for a processor that does not exist is rejected") {
   report report = {.ran = false};
   cl_thread *thread = (cl_thread *)&report;
   CHECK_EQUAL(cl_thread_start("x", cl_cpu_count(), write_report, &report, &thread), -EINVAL);
@@ -112,7 +112,7 @@ static void take_signals(void) {
   CHECK(action.sa_handler == SIG_IGN);
 }
 
-TEST(signals, "blocked signals are waited for one by one, and SIGPIPE is ignored") {
+TEST(signals, "blocked signals are received one by one, and SIGPIPE is ignored") {
   harness_check_child(take_signals);
 }
 
@@ -132,7 +132,7 @@ TEST(open_files, "the limit of open files is raised to the hard one") {
 
 // MARK: - Clocks and random bytes
 
-TEST(clocks, "clocks come from the table, and an interrupted one is asked again") {
+TEST(clocks, "clocks come from the table, and an interrupted call is retried") {
   fault_kernel kernel;
   fault_kernel_init(&kernel, harness_rng());
   fault_kernel_interrupt(&kernel, 500);
@@ -167,7 +167,7 @@ TEST(no_clock, "a clock or a random source that fails aborts") {
   harness_check_abort(read_broken_random, "getrandom");
 }
 
-TEST(random_bytes, "random bytes fill all that was asked for, in however many parts, and no more") {
+TEST(random_bytes, "random bytes fill exactly the requested count, in any number of parts") {
   fault_kernel kernel;
   fault_kernel_init(&kernel, harness_rng());
   kernel.short_permille = 500;
@@ -175,7 +175,7 @@ TEST(random_bytes, "random bytes fill all that was asked for, in however many pa
   for (size_t count = 0; count <= 1000; count += 37) {
     uint8_t bytes[1001] = {0};
     uint8_t seen[1001] = {0};
-    // A byte that stays 0 in twenty tries was not written (2^-160 otherwise).
+    // A byte that stays 0 in twenty tries was not written (by chance only with 2^-160).
     for (int round = 0; round < 20; round += 1) {
       cl_random(&kernel.table, bytes, count);
       for (size_t i = 0; i < sizeof(bytes); i += 1) seen[i] |= bytes[i];

@@ -66,7 +66,7 @@ TEST(unmask_all, "every variant agrees at lengths 0 to 300, phases 0 to 7, align
   }
 }
 
-TEST(unmask_pieces, "unmasked in two pieces is unmasked in one, wherever it is cut") {
+TEST(unmask_pieces, "unmasking in two pieces equals unmasking in one, for every cut") {
   enum { LENGTH = 300 };
   rng random = harness_rng();
   uint8_t bytes[LENGTH], whole[LENGTH];
@@ -83,7 +83,7 @@ TEST(unmask_pieces, "unmasked in two pieces is unmasked in one, wherever it is c
   }
 }
 
-TEST(unmask_guard, "no variant touches a byte before or behind its input") {
+TEST(unmask_guard, "no variant touches a byte before or after its input") {
   guarded_page page = guarded_page_make();
   variant variant;
   for (int number = 0; variant_at(number, &variant); number += 1) {

@@ -1,7 +1,7 @@
 // UTF-8 validation: every variant against a decoder written from RFC 3629's prose.
 //
-// The decoder knows nothing of tables: it keeps the range of values that a begun character can
-// still take, and asks whether an allowed value lies in it.
+// The decoder uses no tables: it keeps the range of values that an unfinished character can still
+// take, and checks whether an allowed value lies in it.
 
 #include "guard.h"
 
@@ -31,7 +31,7 @@ static bool variant_at(int number, variant *variant) {
 
 typedef enum verdict { WRONG, BEGUN, WHOLE } verdict;
 
-/// What `count` bytes, one to four, are as one character.
+/// The verdict on `count` bytes, one to four, as one character.
 static verdict character(const uint8_t *bytes, size_t count) {
   uint8_t lead = bytes[0];
   size_t length = lead < 0x80             ? 1
@@ -45,7 +45,7 @@ static verdict character(const uint8_t *bytes, size_t count) {
     if ((bytes[i] & 0xC0) != 0x80) return WRONG;
     low = low << 6 | (bytes[i] & 0x3F);
   }
-  // With the bytes that are missing all zeros and all ones.
+  // With all the missing bits zero, and all of them one.
   unsigned missing = 6 * (unsigned)(length - count);
   uint32_t high = (low + 1) << missing;
   high -= 1;
@@ -73,7 +73,7 @@ static size_t viable_prefix(const uint8_t *bytes, size_t count, bool *is_whole) 
   return end;
 }
 
-/// Feeds `bytes` in two pieces and checks both answers.
+/// Feeds `bytes` in two pieces and checks both results.
 static void check_cut(feed_function *feed, const uint8_t *bytes, size_t count, size_t cut,
                       size_t viable, bool is_whole) {
   cl_utf8 utf8 = {0};
@@ -82,7 +82,7 @@ static void check_cut(feed_function *feed, const uint8_t *bytes, size_t count, s
   if (viable == count) {
     CHECK(cl_utf8_complete(&utf8) == is_whole);
   } else {
-    // What has been wrong stays wrong.
+    // Invalid text stays invalid.
     CHECK(!cl_utf8_complete(&utf8));
     CHECK(!feed(&utf8, (const uint8_t *)"a", 1));
   }
@@ -103,8 +103,8 @@ static void check_cuts(const uint8_t *bytes, size_t count, size_t from, size_t t
 
 // MARK: - Short sequences, all of them
 
-/// Puts `count` bytes at `offset` of ASCII and checks every variant, with the ASCII going on
-/// behind them and ending with them, cut within and around them.
+/// Puts `count` bytes at `offset` of ASCII text and checks every variant, with ASCII following and
+/// with the text ending there, cut within and around the bytes.
 static void check_embedded(const uint8_t *bytes, size_t count, size_t offset) {
   enum { LENGTH = 208 };
   uint8_t text[LENGTH];
@@ -120,8 +120,8 @@ TEST(utf8_short, "all sequences of one and two bytes, at every offset, cut at ev
     uint8_t bytes[2] = {(uint8_t)(value >> 8), (uint8_t)value};
     check_cuts(bytes, 2, 0, 2);
     if (bytes[0] == 0) check_cuts(bytes + 1, 1, 0, 1);
-    // Every offset of a vector is met by every byte in each place; all offsets for those pairs
-    // that stand on a border of the tables, one for the others.
+    // Every byte appears at every offset of a vector; all offsets for pairs on a border of the
+    // tables, one offset for the others.
     bool is_border = (bytes[1] & 0x0F) == 0 || (bytes[1] & 0x0F) == 0x0F;
     if (!is_border || bytes[0] < 0x70) {
       check_embedded(bytes, 2, 30 + value % 70);
@@ -132,13 +132,13 @@ TEST(utf8_short, "all sequences of one and two bytes, at every offset, cut at ev
   }
 }
 
-/// The verdicts of every variant on three bytes amid ASCII, uncut: fast enough for all of them.
+/// The verdicts of every variant on three bytes amid ASCII, uncut: fast enough for all triples.
 static void check_triple(feed_function *fast, const uint8_t bytes[3], size_t offset) {
   static uint8_t text[256];
   if (text[0] == 0) memset(text, 'a', sizeof(text));
   bool is_whole;
   size_t viable = viable_prefix(bytes, 3, &is_whole);
-  // Amid ASCII, what is unfinished is wrong.
+  // Amid ASCII, an unfinished character is invalid.
   bool is_valid = viable == 3 && is_whole;
   memcpy(text + offset, bytes, 3);
   cl_utf8 amid = {0}, at_end = {0}, alone = {0};
@@ -155,7 +155,7 @@ static void check_triple(feed_function *fast, const uint8_t bytes[3], size_t off
 TEST(utf8_triples, "all sequences of three bytes") {
   for (unsigned value = 0; value < 0x1000000; value += 1) {
     uint8_t bytes[3] = {(uint8_t)(value >> 16), (uint8_t)(value >> 8), (uint8_t)value};
-    // The offset goes round with the value, over the borders of the first three vectors.
+    // The offset cycles with the value, over the borders of the first three vectors.
     check_triple(cl_utf8_feed, bytes, 29 + value % 71);
   }
 }
@@ -178,7 +178,7 @@ TEST(utf8_quadruples, "sequences of four bytes with every lead and the borders o
 }
 
 // Case 8.
-TEST(utf8_early, "a piece that ends in a character which cannot become valid is refused at once") {
+TEST(utf8_early, "a piece that ends in a character which cannot become valid is rejected at once") {
   const char *hopeless[] = {"\xF4\x90", "\xE0\x80", "\xE0\x9F", "\xED\xA0", "\xF0\x80", "\xF0\x8F",
                             "\xC0",     "\xC1",     "\xF5",     "\xFF",     "\x80",     "\xBF"};
   const char *hopeful[] = {"\xF4\x8F", "\xE0\xA0", "\xED\x9F", "\xF0\x90", "\xC2",
@@ -209,7 +209,7 @@ TEST(utf8_early, "a piece that ends in a character which cannot become valid is 
 
 // MARK: - Long texts
 
-/// Appends a random character of `length` bytes that is valid.
+/// Appends a random valid character of `length` bytes.
 static size_t append_character(uint8_t *text, rng *random, size_t length) {
   uint32_t value;
   switch (length) {
@@ -237,7 +237,7 @@ static size_t append_character(uint8_t *text, rng *random, size_t length) {
   return length;
 }
 
-/// Valid text: runs of characters of one length, and runs of any.
+/// Valid text: runs of characters of one length, and runs of mixed lengths.
 static size_t some_text(uint8_t *text, size_t capacity, rng *random) {
   size_t count = 0, wanted = rng_below(random, capacity - 4);
   while (count < wanted) {
@@ -267,7 +267,7 @@ static void check_in_pieces(feed_function *feed, const uint8_t *bytes, size_t co
 }
 
 // Case 8.
-TEST(utf8_mutations, "valid texts pass and mutated ones fail at the piece that shows it") {
+TEST(utf8_mutations, "valid texts pass and mutated ones fail at the first invalid piece") {
   enum { CAPACITY = 2000, ROUNDS = 20000 };
   rng random = harness_rng();
   static uint8_t text[CAPACITY];
@@ -298,7 +298,7 @@ TEST(utf8_mutations, "valid texts pass and mutated ones fail at the piece that s
   }
 }
 
-TEST(utf8_guard, "no variant reads a byte before or behind its input") {
+TEST(utf8_guard, "no variant reads a byte before or after its input") {
   guarded_page page = guarded_page_make();
   rng random = harness_rng();
   variant variant;

@@ -1,7 +1,7 @@
-// Waking a sleeping thread: what was published before the wake is seen, and no wake is lost.
+// Waking a waiting thread: data published before the wake is visible, and no wake is lost.
 //
-// What is published here is a plain variable on purpose: under the thread sanitizer these tests
-// also show that a wake orders memory between the two threads.
+// The published data is a plain variable on purpose: under the thread sanitizer these tests also
+// show that a wake orders memory between the two threads.
 
 #define _GNU_SOURCE
 
@@ -12,20 +12,21 @@
 
 enum { ROUNDS = 100000, PATIENCE_MS = 30000 };
 
-/// One sleeper, one waker, and the numbers that they hand back and forth.
+/// One waiting thread, one waker, and the numbers they exchange.
 typedef struct handoff {
   cl_reactor *reactor;
   int wakeup;
-  /// Written by the waker before it wakes, read by the sleeper after.
+  /// Written by the waker before it wakes, read by the woken thread after.
   int published;
-  /// The way back, on which the waker sleeps.
+  /// The way back, on which the waker waits.
   int taken_wakeup;
   int taken;
   atomic_bool was_lost;
   uint64_t pauses;
 } handoff;
 
-/// Some time or none, so that wakes come before the wait, at its edge and inside it.
+/// Spins for a random time or not at all, so that wakes come before the wait, at its edge and
+/// inside it.
 static void linger(uint64_t *state) {
   *state = *state * 6364136223846793005 + 1442695040888963407;
   unsigned spins = *state >> 62 == 0 ? (unsigned)(*state >> 40 & 0x3FF) : 0;
@@ -47,7 +48,7 @@ static void publish_and_wake_reactor(void *context) {
   }
 }
 
-TEST(reactor_wake, "a reactor woken before or in its wait returns, 100,000 times of 100,000") {
+TEST(reactor_wake, "a reactor woken before or in its wait returns, 100,000 times out of 100,000") {
   handoff handoff = {.pauses = harness_rng().state};
   const cl_kernel *kernel = cl_kernel_real();
   CHECK_EQUAL(cl_reactor_create(kernel, &handoff.reactor), 0);
@@ -59,7 +60,7 @@ TEST(reactor_wake, "a reactor woken before or in its wait returns, 100,000 times
   for (int round = 1; round <= ROUNDS; round += 1) {
     cl_event event;
     linger(&pauses);
-    // One wake, one wait: what has not arrived by then has been lost.
+    // One wake, one wait: a wake that has not arrived by then is lost.
     uint64_t start = cl_monotonic_ms(kernel);
     CHECK_EQUAL(cl_reactor_wait(handoff.reactor, &event, 1, PATIENCE_MS), 0);
     CHECK(cl_monotonic_ms(kernel) - start < PATIENCE_MS);
@@ -88,7 +89,7 @@ static void publish_and_signal(void *context) {
   }
 }
 
-TEST(wakeup, "a thread signalled before or in its sleep wakes, 100,000 times of 100,000") {
+TEST(wakeup, "a thread signalled before or in its wait wakes, 100,000 times out of 100,000") {
   handoff handoff = {.pauses = harness_rng().state};
   const cl_kernel *kernel = cl_kernel_real();
   handoff.wakeup = cl_wakeup_create(kernel);
@@ -127,7 +128,7 @@ static void post(void *context) {
   }
 }
 
-TEST(many_wakers, "a reactor that three threads wake sees all that they posted") {
+TEST(many_wakers, "a reactor woken by three threads sees everything they posted") {
   crowd crowd = {0};
   CHECK_EQUAL(cl_reactor_create(cl_kernel_real(), &crowd.reactor), 0);
   cl_thread *wakers[WAKERS];

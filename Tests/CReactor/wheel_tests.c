@@ -6,7 +6,7 @@
 
 enum { TIMERS = 300 };
 
-/// What a wheel should know, in the simplest form.
+/// The expected state of a wheel, in the simplest form.
 typedef struct model {
   cl_wheel *wheel;
   uint32_t tick_ms;
@@ -14,7 +14,7 @@ typedef struct model {
   uint64_t now_ms;
   bool is_set[TIMERS];
   uint64_t deadline_ms[TIMERS];
-  /// From when on the timer could have fired: its deadline, or when it was set if that was later.
+  /// The earliest time the timer could fire: its deadline, or when it was set if that was later.
   uint64_t due_ms[TIMERS];
 } model;
 
@@ -30,7 +30,7 @@ static void cancel_timer(model *model, uint32_t index) {
   model->is_set[index] = false;
 }
 
-/// A deadline of the kinds that could go wrong: past, now, near, at the wheel's turns, far.
+/// A deadline of a risky kind: past, now, near, at a full turn of the wheel, far.
 static uint64_t some_deadline(const model *model, rng *random) {
   uint64_t tick = model->tick_ms, turn = tick * model->slot_count, now = model->now_ms;
   switch (rng_below(random, 8)) {
@@ -78,16 +78,16 @@ static void check_timeout(const model *model, bool has_expired) {
   CHECK(timeout >= 0);
   uint64_t turn = (uint64_t)model->tick_ms * model->slot_count;
   uint64_t wakes_ms = model->now_ms + (uint64_t)timeout;
-  // Never late by more than a tick, early by a turn at most, and a loop that has expired all does
-  // not spin.
+  // Never late by more than a tick, early by a turn at most, and after a complete expiry the
+  // time-out is not zero.
   if (earliest < model->now_ms) earliest = model->now_ms;
   CHECK(earliest > UINT64_MAX - model->tick_ms || wakes_ms <= earliest + model->tick_ms);
   CHECK(!has_expired || timeout > 0);
   CHECK((uint64_t)timeout <= turn + model->tick_ms);
 }
 
-/// Expires what is due, by calls of random capacity, with changes between them. False when it gave
-/// up before the end, as a loop may that has other work.
+/// Expires due timers, by calls of random capacity, with changes between them. False when it
+/// stopped before the end, as a loop with other work may.
 static bool expire(model *model, rng *random) {
   uint32_t indexes[TIMERS];
   int capacity, count;
@@ -108,7 +108,7 @@ static bool expire(model *model, rng *random) {
   } while (count == capacity);
   for (int i = 0; i < TIMERS; i += 1) {
     if (!model->is_set[i] || model->due_ms[i] > model->now_ms) continue;
-    // What is still set is less than a tick late.
+    // A timer that is still set is less than a tick late.
     CHECK(model->now_ms - model->due_ms[i] < model->tick_ms);
   }
   return true;
@@ -135,7 +135,7 @@ static void run_model(rng *random, uint32_t tick_ms, uint32_t slot_count, int st
       model.now_ms += rng_below(random, 5) * turn + rng_below(random, turn);
     }
     if (!expire(&model, random)) continue;
-    // Only what was set since the last expiry can be due at once.
+    // Only timers set since the last expiry can be due at once.
     uint32_t index;
     while (cl_wheel_expire(model.wheel, model.now_ms, &index, 1) == 1) {
       CHECK(model.is_set[index] && model.deadline_ms[index] <= model.now_ms);
@@ -146,7 +146,7 @@ static void run_model(rng *random, uint32_t tick_ms, uint32_t slot_count, int st
   cl_wheel_destroy(model.wheel);
 }
 
-TEST(wheel_model, "whatever is done to it, no timer fires early, twice, or a tick late") {
+TEST(wheel_model, "after random changes no timer fires early, twice, or a tick late") {
   rng random = harness_rng();
   const uint32_t ticks[] = {1, 3, 10, 100, 1000};
   const uint32_t slots[] = {1, 2, 8, 64, 128, 1024};
@@ -155,7 +155,7 @@ TEST(wheel_model, "whatever is done to it, no timer fires early, twice, or a tic
   }
 }
 
-TEST(wheel_jump, "after a jump of the clock by days every timer fires once, and at once") {
+TEST(wheel_jump, "after a clock jump of days every timer fires once, and at once") {
   cl_wheel *wheel = cl_wheel_create(1000, 100, 64);
   CHECK(wheel != NULL);
   for (uint32_t i = 0; i < 1000; i += 1) {
@@ -185,9 +185,9 @@ TEST(wheel_jump, "after a jump of the clock by days every timer fires once, and 
   cl_wheel_destroy(wheel);
 }
 
-// A stopped expiry stands on a timer; taking that timer away, and setting one in the same slot
-// afterwards, is the narrowest place of the wheel.
-TEST(wheel_stopped, "an expiry that stopped on a timer goes on when that timer is gone") {
+// A stopped expiry points at a timer; cancelling that timer, and setting one in the same slot
+// afterwards, is the wheel's most delicate case.
+TEST(wheel_stopped, "an expiry that stopped on a timer continues after that timer is cancelled") {
   for (int variant = 0; variant < 3; variant += 1) {
     cl_wheel *wheel = cl_wheel_create(0, 10, 8);
     CHECK(wheel != NULL);
@@ -208,7 +208,7 @@ TEST(wheel_stopped, "an expiry that stopped on a timer goes on when that timer i
   }
 }
 
-TEST(wheel_timeout, "the wait is until the earliest timer, though an earlier one was cancelled") {
+TEST(wheel_timeout, "the time-out is for the earliest timer left after a cancel or an expiry") {
   cl_wheel *wheel = cl_wheel_create(0, 10, 128);
   CHECK(wheel != NULL);
   CHECK_EQUAL(cl_wheel_timeout(wheel, 0), -1);
@@ -235,8 +235,8 @@ TEST(wheel_timeout, "the wait is until the earliest timer, though an earlier one
   cl_wheel_destroy(wheel);
 }
 
-// Case 69, the wheel's part: a loop on virtual time, its waits by the wheel's own time-out.
-TEST(wheel_drift, "case 69: over 24 hours periodic timers keep within a tick of their times") {
+// Case 69, the wheel's part: a loop on virtual time that waits for the wheel's own time-out.
+TEST(wheel_drift, "case 69: over 24 hours periodic timers stay within a tick of their times") {
   enum { PERIODS = 6, TICK = 100, HOURS = 24 };
   const uint64_t periods[PERIODS] = {250, 1000, 15000, 30000, 59999, 3600000};
   fixture fixture;
@@ -271,16 +271,16 @@ TEST(wheel_drift, "case 69: over 24 hours periodic timers keep within a tick of 
     }
   }
   for (int i = 0; i < PERIODS; i += 1) {
-    // Not one is missing; that there is none too many was checked at each.
+    // None is missing; each firing was already checked not to be an extra one.
     CHECK(fired[i] >= HOURS * 3600000ULL / periods[i]);
   }
-  // Each turn fires something, but for those that pass a far timer's slot a turn too early.
+  // Each turn fires something, except those that pass a far timer's slot a turn too early.
   CHECK(turns < 2 * (fired[0] + fired[1]));
   cl_wheel_destroy(wheel);
   fixture_end(&fixture);
 }
 
-TEST(wheel_indexes, "any index below 2^31 may come first; the others stay untouched") {
+TEST(wheel_indexes, "any index below 2^31 may come first; the others stay unset") {
   cl_wheel *wheel = cl_wheel_create(0, 10, 8);
   CHECK(wheel != NULL);
   cl_wheel_cancel(wheel, 0);
@@ -301,7 +301,7 @@ TEST(wheel_indexes, "any index below 2^31 may come first; the others stay untouc
 static void make_wheel_of_three_slots(void) { cl_wheel_create(0, 10, 3); }
 static void make_wheel_without_ticks(void) { cl_wheel_create(0, 0, 8); }
 
-TEST(wheel_bugs, "a wheel whose slots are no power of two, or without a tick, aborts") {
+TEST(wheel_bugs, "a wheel whose slot count is not a power of two, or without a tick, aborts") {
   harness_check_abort(make_wheel_of_three_slots, "cl_wheel_create");
   harness_check_abort(make_wheel_without_ticks, "cl_wheel_create");
 }

@@ -1,12 +1,12 @@
-// Who listens where: against a plain dictionary of arrays.
+// The directory of connections by user, against a plain dictionary of arrays.
 
 import Notifications
 import TestSupport
 import Testing
 
-@Suite("The directory of who listens where")
+@Suite("The directory of connections by user")
 struct DirectoryTests {
-  @Test("a user's places come in the order they were inserted")
+  @Test("a user's connections are listed in insertion order")
   func order() {
     var directory = Directory()
     for slot: UInt32 in [7, 3, 12] { directory.insert(slot: slot, user: "u") }
@@ -18,7 +18,7 @@ struct DirectoryTests {
     #expect(directory.connectionCount == 4)
   }
 
-  @Test("any place of a ring can be taken out: first, middle, last, only")
+  @Test("any connection of a ring can be removed: first, middle, last, only")
   func removal() {
     for removed: UInt32 in [0, 1, 2] {
       var directory = Directory()
@@ -28,7 +28,7 @@ struct DirectoryTests {
       let wasThere2 = directory.remove(slot: removed, user: "u")
       #expect(!wasThere2)
       #expect(directory.slots(of: "u") == [0, 1, 2].filter { $0 != removed })
-      // A place is free again for anyone.
+      // A removed index can be inserted again for any user.
       directory.insert(slot: removed, user: "v")
       #expect(directory.slots(of: "v") == [removed])
     }
@@ -53,7 +53,7 @@ struct DirectoryTests {
     #expect(directory.slots(of: "e\u{301}") == [2])
   }
 
-  @Test("after random operations it says what a dictionary of arrays says")
+  @Test("after random operations it equals a dictionary of arrays")
   func model() {
     var random = SeededGenerator.announced()
     var directory = Directory()
@@ -85,7 +85,7 @@ struct DirectoryTests {
     #expect(users.sorted() == model.keys.sorted())
   }
 
-  @Test("a place that is there already is a programming error")
+  @Test("inserting a connection index twice is a programming error")
   func doubleInsertion() async {
     await #expect(processExitsWith: .failure) {
       var directory = Directory()

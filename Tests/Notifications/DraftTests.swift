@@ -1,4 +1,4 @@
-// What a publisher may send: each limit from both sides, each wrong type, each link.
+// A publisher's JSON: each limit from both sides, each wrong type, each link.
 
 import Notifications
 import TestSupport
@@ -9,7 +9,7 @@ private func parse(_ text: String) throws(DraftError) -> Draft {
   return try Draft.parse(bytes, in: 0..<bytes.count)
 }
 
-/// A draft that is valid but for `members`, which go in as they are.
+/// A draft that is valid except for `members`, which are inserted verbatim.
 private func draft(_ members: String) throws(DraftError) -> Draft {
   try parse("{\"user_id\":\"u\",\"type\":\"t\",\"title\":\"T\"\(members)}")
 }
@@ -30,7 +30,7 @@ private func text(_ count: Int) -> String { String(repeating: "x", count: count)
 
 @Suite("A publisher's JSON becomes a draft")
 struct DraftTests {
-  @Test("everything that is given arrives")
+  @Test("every given field is parsed")
   func complete() throws {
     let draft = try parse(
       """
@@ -60,7 +60,7 @@ struct DraftTests {
     #expect(content.expiresAt == 1_769_860_800_500)
   }
 
-  @Test("what is absent or null has its default")
+  @Test("an absent or null field has its default")
   func defaults() throws {
     for members in [
       "",
@@ -88,7 +88,7 @@ struct DraftTests {
   }
 
   @Test(
-    "a text at its limit is taken and one byte more is refused",
+    "a text at its limit is accepted and one byte more is rejected",
     arguments: [
       ("type", 64), ("title", 256), ("message", 4_096), ("entity_type", 128), ("entity_id", 256),
       ("group_key", 256), ("user_id", 128),
@@ -112,7 +112,7 @@ struct DraftTests {
     #expect(parse("") == (name == "type" || name == "user_id" ? name : nil))
   }
 
-  @Test("data is taken to 16 KiB as sent, white space included")
+  @Test("data is kept as sent up to 16 KiB, white space included")
   func dataLimit() throws {
     let frame = #"{"a":""}"#.utf8.count
     let largest = "{\"a\":\"\(text(16_384 - frame))\"}"
@@ -129,7 +129,7 @@ struct DraftTests {
   }
 
   @Test(
-    "a known field of the wrong type is invalid, whichever type it is",
+    "a known field of any wrong type is invalid",
     arguments: [
       "user_id", "user_ids", "type", "priority", "title", "message", "data", "entity_type",
       "entity_id", "entity_url", "actions", "group_key", "expires_at", "audience",
@@ -155,7 +155,7 @@ struct DraftTests {
     }
   }
 
-  @Test("type has its alphabet")
+  @Test("a type has only allowed characters")
   func typeAlphabet() {
     for type in ["aZ09_.:-", "-", ":"] {
       #expect(Draft.isValidType(type))
@@ -211,7 +211,7 @@ struct DraftTests {
     #expect(found == (isValid ? nil : "actions"))
   }
 
-  @Test("a label at its limit is taken and one byte more is refused")
+  @Test("a label at its limit is accepted and one byte more is rejected")
   func labelLimit() {
     for (count, expected) in [(128, nil), (129, "actions" as String?)] {
       let found = field { () throws(DraftError) in
@@ -221,7 +221,7 @@ struct DraftTests {
     }
   }
 
-  @Test("one user, many or everyone, not two of them and not none")
+  @Test("a draft has one user, many or everyone: exactly one of the three")
   func users() throws {
     func parse(_ members: String) -> String? {
       field { () throws(DraftError) in
@@ -243,7 +243,7 @@ struct DraftTests {
     #expect(parse(#","user_id":"a\u0000""#) == "user_id")
   }
 
-  @Test("a notification for everyone has no user, and one that is over is refused")
+  @Test("a notification for everyone has no user, and an expired one is rejected")
   func everyoneAndExpiry() throws {
     let text = #"{"audience":"everyone","type":"t","title":"T","#
     let bytes = Array((text + #""expires_at":"2026-01-31T12:00:00Z"}"#).utf8)
@@ -260,7 +260,7 @@ struct DraftTests {
     #expect(refused == "expires_at")
   }
 
-  @Test("users come once each, in the order sent, and are told apart by their bytes")
+  @Test("users are listed once each, in the order sent, and are compared by bytes")
   func uniqueUsers() throws {
     let draft = try parse(
       #"{"type":"t","title":"T","user_ids":["b","a","b","\u00e9","e\u0301","a","c"]}"#)
@@ -278,7 +278,7 @@ struct DraftTests {
     #expect(pending.allSatisfy { $0.content === draft.content && $0.createdAt == 9 })
   }
 
-  @Test("10,000 users are taken and one more is refused")
+  @Test("10,000 users are accepted and one more is rejected")
   func userLimit() throws {
     func json(_ count: Int) -> String {
       let ids = (0..<count).map { "\"user-\($0)\"" }.joined(separator: ",")
@@ -289,7 +289,7 @@ struct DraftTests {
   }
 
   @Test(
-    "a known field given twice is refused",
+    "a known field given twice is rejected",
     arguments: [
       "user_id", "type", "priority", "title", "message", "data", "entity_type", "entity_id",
       "entity_url", "actions", "group_key", "expires_at", "user_ids", "audience",
@@ -300,7 +300,7 @@ struct DraftTests {
         "{\"user_id\":\"u\",\"type\":\"t\",\"title\":\"T\",\"\(name)\":null,\"\(name)\":null}")
     }
     #expect(found == name)
-    // The same under an escape: it is the name that counts, not its spelling.
+    // The same with an escape: the name counts, not its spelling.
     let escaped = "\\u00" + String(name.utf8.first!, radix: 16) + name.dropFirst()
     let again = field { () throws(DraftError) in
       try parse(
@@ -310,7 +310,7 @@ struct DraftTests {
   }
 
   @Test(
-    "broken JSON is malformed, also where a field before it is wrong",
+    "broken JSON is malformed, also after an invalid field",
     arguments: [
       "", " ", "{", "}", "{\"type\":1", "{\"type\":1,}", "{\"type\":1}x", "{\"type\":1}{}",
       "{type:1}", "{'type':1}", "{\"title\":\"\u{1}\"}", "{\"title\":\"\\ud800\"}", "nul",
@@ -320,12 +320,12 @@ struct DraftTests {
     #expect(field { () throws(DraftError) in try parse(json) } == "malformed", "\(json)")
   }
 
-  @Test("JSON that is no object is invalid", arguments: ["1", "null", "[]", "\"x\"", "true"])
+  @Test("JSON that is not an object is invalid", arguments: ["1", "null", "[]", "\"x\"", "true"])
   func notAnObject(json: String) {
     #expect(field { () throws(DraftError) in try parse(json) } == "body")
   }
 
-  @Test("bytes that are no UTF-8 are malformed")
+  @Test("bytes that are not UTF-8 are malformed")
   func badUTF8() {
     let head = Array(#"{"user_id":"u","type":"t","title":""#.utf8)
     for bad: [UInt8] in [[0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80]] {
@@ -336,7 +336,7 @@ struct DraftTests {
 
   // Case 33
   @Test(
-    "a number of any size where a text belongs is refused, and in data it is kept as sent",
+    "a number of any size in place of a text is rejected, and in data it is kept as sent",
     arguments: [
       "0", "1", "-1", "32768", "65535", "65536", "2147483647", "2147483648", "4294967296",
       "9223372036854775807", "9223372036854775808", "-9223372036854775809",
@@ -349,7 +349,7 @@ struct DraftTests {
     }
     let data = "{\"n\":\(number)}"
     #expect(try draft(",\"data\":\(data)").content.data == Array(data.utf8))
-    // As text, times are the numbers that are computed with.
+    // As text: times are computed with these numbers.
     for time in [
       number, "\(number)-01-01T00:00:00Z", "2026-01-01T00:00:00.\(number)Z",
       "2026-01-01T00:00:00+\(number)", "9999-12-31T23:59:60Z", "0000-00-00T00:00:00Z",
@@ -360,7 +360,7 @@ struct DraftTests {
   }
 
   // Case 34
-  @Test("nesting stops at 32, in what is kept and in what is ignored")
+  @Test("nesting stops at 32, in kept and in ignored fields")
   func depth() {
     for name in ["data", "unknown"] {
       func parse(_ depth: Int) -> String? {
@@ -386,7 +386,7 @@ struct DraftTests {
     #expect(try draft(members).userIDs == ["u"])
   }
 
-  @Test("mutants of a valid draft are read or refused, never a trap")
+  @Test("mutants of a valid draft are accepted or rejected, and never trap")
   func fuzz() throws {
     var random = SeededGenerator.announced()
     let vector =

@@ -1,4 +1,4 @@
-// What a user may ask for, how it is written back, and which notifications it silences.
+// Preferences: valid documents, how they are written, and which notifications they silence.
 
 import Notifications
 import TestSupport
@@ -11,7 +11,7 @@ struct PreferencesTests {
     try Preferences.parse(Array(text.utf8))
   }
 
-  /// What a document is refused with: `malformed`, or the field and the reason.
+  /// The error for a document: `malformed`, or the field and the reason.
   private func refusal(_ text: String) -> String? {
     do throws(PreferencesError) {
       _ = try parse(text)
@@ -31,7 +31,7 @@ struct PreferencesTests {
   private static let allOn = #"{"websocket":true,"email":true,"webhook":true,"push":true}"#
   private static let nothing = #"{"types":{},"quiet_hours":null}"#
 
-  @Test("what is absent, null or unknown has its default")
+  @Test("an absent, null or unknown field has its default")
   func defaults() throws {
     for text in [
       "{}", #"{"types":null,"quiet_hours":null}"#, #"{"types":{}}"#, #"{"types":{"a":null}}"#,
@@ -50,7 +50,7 @@ struct PreferencesTests {
         == #"{"types":{},"quiet_hours":{"start":"22:00","end":"07:00","utc_offset":"+00:00"}}"#)
   }
 
-  @Test("everything that is given arrives, in one spelling")
+  @Test("every given field is parsed, and written in one spelling")
   func complete() throws {
     let text =
       #"{"types":{"*":{"muted":false,"channels":{"websocket":false,"email":true,"webhook":true,"#
@@ -77,7 +77,7 @@ struct PreferencesTests {
   private static let notDays = "must hold days from mon to sun, each once"
 
   @Test(
-    "what is wrong is named",
+    "the error names the invalid field",
     arguments: [
       ("null", "body: \(notObject)"), ("[]", "body: \(notObject)"), ("1", "body: \(notObject)"),
       (#"{"types":[]}"#, "types: \(notObject)"),
@@ -104,7 +104,7 @@ struct PreferencesTests {
       ),
       (
         #"{"quiet_hours":{"start":"22:00","end":"22:00"}}"#,
-        "quiet_hours: must not end when they start"
+        "quiet_hours: must not start and end at the same time"
       ),
       (#"{"quiet_hours":{"start":2200,"end":"1"}}"#, "quiet_hours.start: must be a string"),
       (#"{"quiet_hours":{"start":"22:00","end":"24:00"}}"#, "quiet_hours.end: \(notMinutes)"),
@@ -118,31 +118,31 @@ struct PreferencesTests {
       (#"{"quiet_hours":{"days":["Mon"]}}"#, "quiet_hours.days: \(notDays)"),
       (#"{"quiet_hours":{"days":[1]}}"#, "quiet_hours.days: \(notDays)"),
       ("", "malformed"), ("{", "malformed"), ("{}x", "malformed"),
-      // Broken JSON wins over what was wrong before it.
+      // Broken JSON takes precedence over an earlier invalid field.
       (#"{"types":[],"quiet_hours":{"start":1}"#, "malformed"),
     ])
   func refused(text: String, expected: String) {
     #expect(refusal(text) == expected)
   }
 
-  @Test("a type's name obeys the rule for types, and no other is repeated in the refusal")
+  @Test("a rule's name must be a valid type, and the error does not repeat an invalid one")
   func typeNames() {
     let longest = String(repeating: "x", count: 64)
     #expect(refusal(#"{"types":{"\#(longest)":{}}}"#) == nil)
     for name in ["", "a b", "ü", "**", #"\u0000"#, #"\n"#, longest + "x", "a/b", "\\\""] {
       #expect(
         refusal(#"{"types":{"\#(name)":{"muted":1}}}"#)
-          == "types: names what is no type: 1 to 64 of [A-Za-z0-9_.:-], or *", "\(name)")
+          == "types: has an invalid type: must be 1 to 64 of [A-Za-z0-9_.:-], or *", "\(name)")
     }
   }
 
-  @Test("a document holds at most 256 types and 16 KiB, and nesting has an end")
+  @Test("a document holds at most 256 types and 16 KiB, and nesting is limited")
   func limits() throws {
     func document(_ count: Int, name: (Int) -> String) -> String {
       #"{"types":{"# + (0..<count).map { #""\#(name($0))":{}"# }.joined(separator: ",") + "}}"
     }
     #expect(refusal(document(257) { "t\($0)" }) == "types: must hold at most 256 types")
-    // How many fit is decided by what they are written back as.
+    // The size of the written document decides how many rules fit.
     func fits(_ count: Int) -> Bool { refusal(document(count) { "t\(1_000 + $0)" }) == nil }
     let most = try #require((1...256).last { fits($0) })
     let largest = try parse(document(most) { "t\(1_000 + $0)" })
@@ -151,7 +151,7 @@ struct PreferencesTests {
     #expect(try Preferences.parse(largest.json) == largest)
     #expect(
       refusal(document(most + 1) { "t\(1_000 + $0)" })
-        == "body: makes a document of more than 16384 bytes")
+        == "body: expands to more than 16384 bytes")
     for (open, close) in [("[", "]"), (#"{"types":"#, "}"), (#"{"a":"#, "}")] {
       let deep =
         String(repeating: open, count: 4_000) + "1" + String(repeating: close, count: 4_000)
@@ -160,7 +160,7 @@ struct PreferencesTests {
   }
 
   // Case 33
-  @Test("no text of five or six bytes is a time that it is not, and none traps")
+  @Test("no text of five or six bytes is parsed as a wrong time, and none traps")
   func everyText() {
     for (text, minutes): (String, Int?) in [
       ("00:00", 0), ("23:59", 1_439), ("07:05", 425), ("24:00", nil), ("12:60", nil), ("7:00", nil),
@@ -193,7 +193,7 @@ struct PreferencesTests {
     }
   }
 
-  @Test("documents that were damaged anywhere are refused or mean what they are written back as")
+  @Test("a damaged document is rejected, or survives a round trip")
   func damaged() throws {
     var random = SeededGenerator.announced()
     let sound = Array(
@@ -217,7 +217,7 @@ struct PreferencesTests {
     }
   }
 
-  @Test("a muted type is silent however urgent, and a rule of its own replaces that for the others")
+  @Test("a muted type is silent even if urgent, and its own rule replaces the rule for others")
   func muting() throws {
     let preferences = try parse(
       #"{"types":{"*":{"muted":true},"a":{},"b":{"channels":{"websocket":false}},"#
@@ -228,7 +228,7 @@ struct PreferencesTests {
       }
       #expect(!isMuted("a"))
       #expect(isMuted("b"))
-      #expect(!isMuted("c"), "the other channels are not how it rings here")
+      #expect(!isMuted("c"), "only the websocket channel affects ringing")
       #expect(isMuted("d"))
       #expect(isMuted("A"))
       #expect(!Preferences().isMuted(type: "a", priority: priority, createdAt: 0))
@@ -244,7 +244,7 @@ struct PreferencesTests {
     monday + ((day * 24 + hour) * 60 + minute) * 60_000 + milliseconds
   }
 
-  @Test("quiet hours begin and end at their minute, and go past midnight")
+  @Test("quiet hours begin and end at their minute, and can cross midnight")
   func quietHours() {
     let night = QuietHours(start: 22 * 60, end: 7 * 60)
     let day = QuietHours(start: 7 * 60, end: 22 * 60)
@@ -258,7 +258,7 @@ struct PreferencesTests {
     }
   }
 
-  @Test("an offset moves them to the user's own clock")
+  @Test("an offset shifts quiet hours to the user's own clock")
   func offsets() {
     let berlin = QuietHours(start: 22 * 60, end: 7 * 60, utcOffset: 120)
     #expect(!berlin.contains(Self.at(0, 19, 59)))
@@ -272,7 +272,7 @@ struct PreferencesTests {
     #expect(!west.contains(Self.at(0, 16, 30)))
   }
 
-  @Test("with days, a span belongs to the day on which it begins, on the user's clock")
+  @Test("with days, a span belongs to the day on which it begins, by the user's clock")
   func days() {
     let friday = QuietHours(start: 22 * 60, end: 7 * 60, days: [.friday])
     #expect(!friday.contains(Self.at(4, 6, 0)), "the night from Thursday")
@@ -284,7 +284,7 @@ struct PreferencesTests {
     #expect(!ahead.contains(Self.at(1, 11, 0)))
   }
 
-  @Test("quiet hours equal a clock that is stepped minute by minute")
+  @Test("quiet hours equal a minute-by-minute model")
   func model() {
     var random = SeededGenerator.announced()
     for _ in 0..<200 {
@@ -308,7 +308,7 @@ struct PreferencesTests {
     }
   }
 
-  @Test("no moment is too far away", arguments: [Int64.min, .min + 1, -1, 0, .max - 1, .max])
+  @Test("any time is accepted", arguments: [Int64.min, .min + 1, -1, 0, .max - 1, .max])
   func extremes(time: Int64) {
     for offset in [-840, 0, 840] {
       let whole = QuietHours(start: 0, end: 1_439, utcOffset: offset)
@@ -317,7 +317,7 @@ struct PreferencesTests {
     }
   }
 
-  @Test("what is urgent rings in quiet hours, and nothing else does")
+  @Test("only urgent notifications ring in quiet hours")
   func urgent() {
     let preferences = Preferences(quietHours: QuietHours(start: 0, end: 60))
     for priority in Priority.allCases {

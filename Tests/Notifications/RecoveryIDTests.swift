@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Recovery ids")
 struct RecoveryIDTests {
-  @Test("the bytes are in their order, in 22 characters that need no escape in a query")
+  @Test("the bytes are in order, in 22 characters that need no escape in a query")
   func layout() throws {
     let id = RecoveryID(high: 0x0001_0203_0405_0607, low: 0x0809_0A0B_0C0D_FBFF)
     #expect(id.bytes == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 0xFB, 0xFF])
@@ -15,7 +15,7 @@ struct RecoveryIDTests {
     #expect(RecoveryID(high: .max, low: .max).text == String(repeating: "_", count: 21) + "w")
   }
 
-  @Test("ids come back from their text and from their bytes")
+  @Test("an id survives the round trip through text and through bytes")
   func roundTrip() {
     var random = SeededGenerator.announced()
     var ids: Set<RecoveryID> = []
@@ -30,7 +30,7 @@ struct RecoveryIDTests {
   }
 
   @Test(
-    "what is no id is nil",
+    "an invalid id is nil",
     arguments: [
       "", "A", String(repeating: "A", count: 21), String(repeating: "A", count: 23),
       String(repeating: "A", count: 24), String(repeating: "A", count: 22) + "==",
@@ -44,7 +44,7 @@ struct RecoveryIDTests {
     #expect(RecoveryID(text) == nil)
   }
 
-  @Test("of the characters that may come last only four are a spelling: no bit is left over")
+  @Test("only four characters are valid in the last position: no spare bit is set")
   func lastCharacter() {
     let start = String(repeating: "A", count: 21)
     let accepted = (UInt8.min...0x7F).compactMap { byte in
@@ -54,7 +54,7 @@ struct RecoveryIDTests {
     #expect(accepted.allSatisfy { $0.high == 0 })
   }
 
-  @Test("an accepted mutant is its own id's spelling")
+  @Test("an accepted mutant is the canonical spelling of its id")
   func mutated() {
     var random = SeededGenerator.announced()
     for _ in 0..<200 {
@@ -66,7 +66,7 @@ struct RecoveryIDTests {
     }
   }
 
-  @Test("other numbers of bytes are no id")
+  @Test("any other number of bytes is not an id")
   func byteCounts() {
     for count in Array(0...15) + [17, 32] {
       #expect(RecoveryID(bytes: [UInt8](repeating: 1, count: count)) == nil)

@@ -1,4 +1,4 @@
-// Rosters, the presence book and patterns of rooms: each against a plain model, or line by line.
+// Rosters, the presence book and room patterns: each against a plain model, or step by step.
 
 import Notifications
 import TestSupport
@@ -19,7 +19,7 @@ struct RosterTests {
     #expect(roster.isEmpty)
   }
 
-  @Test func `members stand in the order in which they came`() {
+  @Test func `members are listed in order of arrival`() {
     var roster = Roster()
     for user in ["c", "a", "b"] { roster.enter(user) }
     #expect(roster.entries(limit: 10).map(\.user) == ["c", "a", "b"])
@@ -30,7 +30,7 @@ struct RosterTests {
     #expect(roster.entries(limit: 2).map(\.user) == ["c", "b"])
   }
 
-  @Test func `a status is told of members, and forgotten with them`() {
+  @Test func `members have a status, and it is dropped when they leave`() {
     var roster = Roster()
     roster.set(.away, of: "a")
     #expect(roster.isEmpty)
@@ -42,7 +42,7 @@ struct RosterTests {
     #expect(roster.entries(limit: 1) == [Roster.Entry(user: "a", status: .online)])
   }
 
-  @Test func `typing is news once, and stopping is`() {
+  @Test func `a start or stop of typing is reported once`() {
     var roster = Roster()
     let stranger = roster.setTyping("a", until: 1)
     #expect(!stranger)
@@ -54,7 +54,7 @@ struct RosterTests {
     #expect(stopping == [true, false])
   }
 
-  @Test func `coming and going at random agrees with a plain list`() {
+  @Test func `random arrivals and departures agree with a plain list`() {
     var random = SeededGenerator.announced()
     var roster = Roster()
     var model: [(user: String, connections: Int)] = []
@@ -86,7 +86,7 @@ struct PresenceTrackerTests {
     notice.map { "\($0.update.user) \($0.update.status.name) in \($0.rooms)" }
   }
 
-  @Test func `a user is told of to a room once, and of its end three seconds after it`() {
+  @Test func `a room gets one online update, and an offline update after three seconds`() {
     var book = PresenceTracker(graceMilliseconds: 3_000)
     book.arrived("a")
     let first = book.entered("r", "a")
@@ -108,7 +108,7 @@ struct PresenceTrackerTests {
     #expect(!book.isInGrace("a"))
   }
 
-  @Test func `a page that is loaded again is told of nowhere`() {
+  @Test func `a page reload causes no update`() {
     var book = PresenceTracker(graceMilliseconds: 3_000)
     book.arrived("a")
     #expect(book.entered("r", "a") != nil)
@@ -122,7 +122,7 @@ struct PresenceTrackerTests {
     #expect(Self.told(busy) == #"a busy in ["r"]"#)
   }
 
-  @Test func `a later departure is settled by its own time`() {
+  @Test func `a later departure restarts the grace period`() {
     var book = PresenceTracker(graceMilliseconds: 3_000)
     _ = book.entered("r", "a")
     book.exited("r", "a", isEnding: true, at: 0)
@@ -138,7 +138,7 @@ struct PresenceTrackerTests {
     #expect(told == ["r"])
   }
 
-  @Test func `a status is told in all rooms, and only when it is news`() {
+  @Test func `a status goes to all rooms of the user, and only when it is news`() {
     var book = PresenceTracker(graceMilliseconds: 3_000)
     _ = book.entered("r", "a")
     _ = book.entered("s", "a")
@@ -153,13 +153,13 @@ struct PresenceTrackerTests {
     #expect(soon == nil)
     let still = book.set(.away, of: "a", at: 999)
     #expect(still == nil)
-    // What was taken back before it was told is told to nobody.
+    // A change that was reverted before it was due is never sent.
     while let notice = book.expire(at: 1_000) { #expect(notice.rooms == []) }
     let online = book.set(.online, of: "a", at: 1_000)
     #expect(Self.told(online) == #"a online in ["r", "t"]"#)
   }
 
-  @Test func `whoever is seen as offline comes and goes unseen`() {
+  @Test func `a user with status offline comes and goes without updates`() {
     var book = PresenceTracker(graceMilliseconds: 3_000)
     let hidden = book.set(.offline, of: "a", at: 0)
     #expect(hidden == nil)
@@ -172,7 +172,7 @@ struct PresenceTrackerTests {
     #expect(book.status(of: "a") == .online)
   }
 
-  @Test func `a room that a tab was in is forgotten when the user stays without it`() {
+  @Test func `a room is forgotten if the user stays connected but does not return to it`() {
     var book = PresenceTracker(graceMilliseconds: 3_000)
     _ = book.entered("r", "a")
     book.exited("r", "a", isEnding: true, at: 0)
@@ -183,7 +183,7 @@ struct PresenceTrackerTests {
     #expect(nobody == nil)
   }
 
-  @Test func `nothing is left of users who came and went at random`() {
+  @Test func `no state remains after random arrivals and departures`() {
     var random = SeededGenerator.announced()
     var book = PresenceTracker(graceMilliseconds: 3_000)
     var now: UInt64 = 0
@@ -222,7 +222,7 @@ struct PresenceTrackerTests {
   }
 }
 
-@Suite("Names of rooms")
+@Suite("Room names")
 struct RoomNameTests {
   @Test(arguments: [
     ("r1", "r1", true), ("r1", "r2", false), ("*", "anything", true), ("*", "", true),
@@ -231,7 +231,7 @@ struct RoomNameTests {
     ("a", "A", false), ("é*", "e\u{301}x", false), ("*a*b", "aab", true), ("*ab", "aab", true),
     ("a*", "a", true), ("a*a", "a", false),
   ])
-  func `a star stands for any text or none`(pattern: String, room: String, matches: Bool) {
+  func `a star matches any text or none`(pattern: String, room: String, matches: Bool) {
     #expect(RoomPattern.matches(pattern, room) == matches)
   }
 
@@ -246,7 +246,7 @@ struct RoomNameTests {
     #expect(!RoomPattern.matches(longer, room))
   }
 
-  @Test func `a name has bytes, not too many, and no control character`() {
+  @Test func `a name is 1 to 128 bytes without control characters`() {
     #expect(RoomNames.isValid(String(repeating: "r", count: 128)))
     #expect(!RoomNames.isValid(String(repeating: "r", count: 129)))
     #expect(!RoomNames.isValid(""))
@@ -256,7 +256,7 @@ struct RoomNameTests {
 
 @Suite("Deadline queue")
 struct DeadlineQueueTests {
-  @Test func `entries come out in their order, when they are due`() {
+  @Test func `entries are taken in order, when they are due`() {
     var queue = DeadlineQueue<Int>()
     for number in 0..<200 { queue.append(number, at: UInt64(number / 2)) }
     #expect(queue.next == 0)

@@ -18,7 +18,7 @@ struct NotificationIDTests {
     #expect(none.text == "00000000-0000-7000-8000-000000000000")
   }
 
-  @Test("ids come back from their text, in either case, and rise with time")
+  @Test("ids survive the round trip through text, in either case, and rise with time")
   func roundTrip() throws {
     var random = SeededGenerator.announced()
     var previous = ""
@@ -32,7 +32,7 @@ struct NotificationIDTests {
   }
 
   @Test(
-    "what is no id is nil",
+    "an invalid id is nil",
     arguments: [
       "", "017f22e2-79b0-7cc3-98c4-dc0c0c07398", "017f22e2-79b0-7cc3-98c4-dc0c0c07398f0",
       "017f22e2079b0-7cc3-98c4-dc0c0c07398f", "017f22e2-79b0-7cc3-98c4-dc0c0c07398g",
@@ -62,17 +62,17 @@ struct UserIDTests {
     #expect(!UserIDs.isValid(String(repeating: "é", count: 64) + "x"))
   }
 
-  @Test("keys are equal when bytes are, and only then")
+  @Test("keys are equal exactly when their bytes are")
   func keys() {
     #expect(TextKey("a") == TextKey("a"))
     #expect(TextKey("a") != TextKey("b"))
     #expect(TextKey("\u{E9}") != TextKey("e\u{301}"))
-    // The same length and the same letter, its marks in another order.
+    // The same length and the same letter, with its marks in another order.
     #expect(TextKey("a\u{323}\u{307}") != TextKey("a\u{307}\u{323}"))
     #expect("a\u{323}\u{307}" == "a\u{307}\u{323}")
   }
 
-  @Test("keys are ordered as their bytes are, a shorter one before those that it begins")
+  @Test("keys are ordered by bytes, with a prefix before longer keys")
   func order() {
     let ordered = [
       "", "B", "a", "a\u{0}", "aa", "b", "ea", "e\u{301}", "z", "\u{E9}", "\u{FF5E}",
@@ -82,14 +82,14 @@ struct UserIDTests {
         #expect((TextKey(text) < TextKey(later)) == (index < other), "\(text) \(later)")
       }
     }
-    // Above U+FFFF the bytes and the units of UTF-16 disagree.
+    // Above U+FFFF the orders by bytes and by UTF-16 units differ.
     #expect(TextKey("\u{FF5E}") < TextKey("\u{1F600}"))
   }
 }
 
 @Suite("Priorities")
 struct PriorityTests {
-  @Test("names are the wire's, and nothing else is a priority")
+  @Test("only the four wire names are priorities")
   func names() {
     for priority in Priority.allCases { #expect(Priority(name: priority.name) == priority) }
     #expect(Priority.allCases.map(\.name) == ["low", "normal", "high", "urgent"])

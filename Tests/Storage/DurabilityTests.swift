@@ -1,11 +1,11 @@
-// What is on the disk when: order, groups, failures.
+// Durability: commit order, groups, failures.
 
 import CSQLite
 import Notifications
 import Storage
 import Testing
 
-@Suite("A publish is durable before anyone hears of it", .timeLimit(.minutes(10)))
+@Suite("A publish is durable before its reply and its event", .timeLimit(.minutes(10)))
 struct DurabilityTests {
   // Case 85
   @Test("a group is synced, then published, then answered")
@@ -26,7 +26,7 @@ struct DurabilityTests {
         #expect(isTaken)
       }
       answered.wait { $0 == 3 }
-      // Any number of groups, but each is sync, publish n, and n replies.
+      // Any number of groups, but each is: sync, publish n, and n replies.
       var trace = files.state.current.trace[...]
       while let entry = trace.popFirst() {
         #expect(entry == "sync log")
@@ -40,7 +40,7 @@ struct DurabilityTests {
   }
 
   // Case 90
-  @Test("what waits while one group is synced becomes the next group")
+  @Test("commands submitted during a sync form the next group")
   func groupsGather() throws {
     let files = FaultFileSystem()
     let fixture = try StoreFixture(fileSystem: files)
@@ -82,7 +82,7 @@ struct DurabilityTests {
     #expect(fixture.counts("a").total == 101)
   }
 
-  @Test("a full queue refuses, and takes again once it has drained")
+  @Test("a full queue rejects commands, and accepts them again once drained")
   func fullQueue() throws {
     let files = FaultFileSystem()
     let fixture = try StoreFixture(fileSystem: files) { configuration in
@@ -106,7 +106,7 @@ struct DurabilityTests {
     answered.wait { $0 == taken + 1 }
   }
 
-  @Test("closing finishes what was submitted, and leaves a database without a log")
+  @Test("closing finishes the submitted commands, and leaves a database without a log")
   func closing() throws {
     let directory = TemporaryDirectory()
     let answered = Latch(0)
@@ -127,7 +127,7 @@ struct DurabilityTests {
 
   // Cases 86, 87
   @Test(
-    "after a failed write or sync the store answers read-only, for good, and goes on reading",
+    "after a failed write or sync the store stays read-only, and still answers queries",
     arguments: [
       (FaultFileSystem.Call.sync(.log), ioErrorFsync),
       (.write(.log), ioErrorWrite), (.write(.log), SQLITE_FULL),
@@ -146,13 +146,13 @@ struct DurabilityTests {
       }
       #expect(files.state.current.failureCount > 0)
       files.fail()
-      // The disk is well again, but what it dropped is unknown.
+      // The disk works again, but the pages that it dropped are unknown.
       guard case .readOnly = fixture.publish("u") else {
-        Issue.record("a store that had failed took a write")
+        Issue.record("a failed store accepted a write")
         return
       }
       guard case .readOnly = fixture.change("u", .readAll) else {
-        Issue.record("a store that had failed took a change")
+        Issue.record("a failed store accepted a change")
         return
       }
       #expect(fixture.store.failure != nil)
@@ -161,7 +161,8 @@ struct DurabilityTests {
       #expect(fixture.counts("u").total == 1)
       #expect(fixture.page("u").rows.map(\.offset) == [position])
     }
-    // A restart: what was acknowledged is there, what was refused is there whole or not at all.
+    // After a restart every acknowledged publish is there, and a rejected one is there whole or not
+    // at all.
     let reopened = try StoreFixture(in: directory)
     let counts = reopened.counts("u")
     #expect((1...2).contains(counts.total))
@@ -171,7 +172,7 @@ struct DurabilityTests {
 
   // Case 86
   @Test(
-    "a failed checkpoint makes the store read-only, because the log may not be begun anew",
+    "a failed checkpoint makes the store read-only, because the log may not be restarted",
     arguments: [FaultFileSystem.Call.sync(.database), .write(.database)])
   func failedCheckpoint(call: FaultFileSystem.Call) throws {
     let directory = TemporaryDirectory()
@@ -185,7 +186,7 @@ struct DurabilityTests {
       #expect(acknowledged < 10_000)
       #expect(fixture.store.failure != nil)
       guard case .readOnly = fixture.publish("u") else {
-        Issue.record("a store that had failed took a write")
+        Issue.record("a failed store accepted a write")
         return
       }
       #expect(fixture.counts("u").total == acknowledged)
@@ -196,7 +197,7 @@ struct DurabilityTests {
   }
 
   // Case 89
-  @Test("the log is begun anew, also while readers come and go")
+  @Test("the log is restarted, also while queries run")
   func boundedLog() throws {
     let fixture = try StoreFixture { configuration in
       configuration.checkpointPages = 32
@@ -215,7 +216,7 @@ struct DurabilityTests {
   }
 
   // Case 83
-  @Test("a store that was abandoned without closing has everything that was acknowledged")
+  @Test("a store that is killed without closing has every acknowledged publish")
   func abandoned() async throws {
     let directory = TemporaryDirectory()
     let path = directory.path
@@ -229,7 +230,7 @@ struct DurabilityTests {
         let command = StoreCommand.publish(drafts: [draft], idempotency: nil, answer: [])
         _ = store.submit(command) { outcome in
           guard outcome == .published else { return }
-          // What is acknowledged is what the file says, one byte each.
+          // The file records each acknowledged publish as one byte.
           StoreFixture.appendByte(to: path + "/acknowledged")
           acknowledged.change { $0 += 1 }
         }
@@ -243,11 +244,11 @@ struct DurabilityTests {
     let reopened = try StoreFixture(in: directory)
     let rows = Array(reopened.inbox("u").reversed())
     #expect(rows.count >= acknowledged)
-    // Present once, in order, none missing in between.
+    // Each is there once, in order, without a gap.
     #expect(rows.map(\.createdAt) == (1...Int64(max(1, rows.count))).map { $0 })
     #expect(reopened.counts("u").total == rows.count)
     #expect(reopened.sql("PRAGMA integrity_check") == "ok")
-    // A new offset is above all that were ever seen.
+    // A new offset is above all earlier ones.
     #expect(reopened.publish("u") == .published)
     let newest = try #require(reopened.page("u", limit: 1).rows.first)
     #expect(newest.offset > (rows.last?.offset ?? .max))

@@ -1,18 +1,18 @@
-// The store against a model that is too simple to be wrong: random operations of several users,
-// with notifications for one and for everyone, expiry, and the store opened anew in between.
+// The store against a trivial model: random operations of several users, with notifications for one
+// and for everyone, expiry, and a reopening of the store in between.
 
 import Notifications
 import Storage
 import TestSupport
 import Testing
 
-/// What every inbox holds, without offsets, marks or sums.
+/// The contents of every inbox, without offsets, marks or sums.
 private struct InboxModel {
   struct Row {
     let id: NotificationID
     let priority: Priority
     let expiresAt: Int64?
-    /// Nil is everyone.
+    /// Nil for everyone.
     let user: UserID?
   }
   struct Mark: Hashable {
@@ -32,7 +32,7 @@ private struct InboxModel {
     }
   }
 
-  /// The version is the store's business.
+  /// The model has no versions; the store's is passed in.
   func counts(_ user: UserID, version: UInt64) -> Counts {
     var counts = Counts(version: version)
     for (row, mark) in inbox(user) {
@@ -76,7 +76,7 @@ private struct InboxModel {
 @Suite("The store against a model", .timeLimit(.minutes(10)))
 struct EveryoneModelTests {
   private static let everyoneLimit = 12
-  // The last two never get one of their own.
+  // The last two never get a notification of their own.
   private static let users = ["a", "b", "c", "d", "e"]
 
   private func open(_ directory: TemporaryDirectory) throws -> StoreFixture {
@@ -86,7 +86,7 @@ struct EveryoneModelTests {
     }
   }
 
-  @Test("counts, pages and what was missed are as in the model, whatever is done in which order")
+  @Test("counts, pages and replays match the model after any sequence of operations")
   func model() throws {
     var random = SeededGenerator.announced()
     let directory = TemporaryDirectory()
@@ -120,7 +120,7 @@ struct EveryoneModelTests {
           return
         }
         #expect(counts == model.counts(user, version: counts.version))
-        // Told exactly when something changed.
+        // There is an event exactly when something changed.
         let isChanged = before != model.counts(user, version: 0)
         #expect(fixture.events.current.count == told + (isChanged ? 1 : 0))
       }
@@ -159,7 +159,7 @@ struct EveryoneModelTests {
   }
 
   private func change(in model: InboxModel, _ random: inout SeededGenerator) -> InboxChange {
-    // Now and then what is not there, or another user's.
+    // Sometimes an unknown id, or one of another user.
     let some = (0..<Int.random(in: 0...3, using: &random)).compactMap { _ in
       model.rows.randomElement(using: &random)?.id
     }

@@ -1,12 +1,12 @@
-// What is for everyone and what one user does not want to hear: stored once, so each user's wishes
-// decide when it is read.
+// Notifications for everyone against preferences: stored once, so each user's preferences apply
+// when the notification is read.
 
 import Notifications
 import Storage
 import TestSupport
 import Testing
 
-@Suite("Preferences and what is for everyone", .timeLimit(.minutes(10)))
+@Suite("Preferences and notifications for everyone", .timeLimit(.minutes(10)))
 struct EveryoneSilenceTests {
   private static let muted = Preferences(rules: ["muted": .init(isMuted: true)])
 
@@ -21,7 +21,7 @@ struct EveryoneSilenceTests {
     fixture.missed(user, after: after).rows.map(\.offset)
   }
 
-  @Test("what its user has muted is passed over, counted, and in the inbox; others hear it")
+  @Test("a muted one is not replayed, but is counted and in the inbox; other users get it")
   func muting() throws {
     let fixture = try StoreFixture()
     _ = fixture.submit(.setPreferences(user: "u", Self.muted))
@@ -38,7 +38,7 @@ struct EveryoneSilenceTests {
     #expect(fixture.counts("u").unread == 4)
   }
 
-  @Test("a channel that is off is silence, and so are quiet hours for what was made in them")
+  @Test("a disabled channel silences it, and so do quiet hours at its creation")
   func channelsAndHours() throws {
     let fixture = try StoreFixture()
     let hour: Int64 = 3_600_000
@@ -57,7 +57,7 @@ struct EveryoneSilenceTests {
     #expect(offsets(fixture, "v") == [1, 2, 3, 4, 5])
   }
 
-  @Test("what the user wishes when it is read is what counts")
+  @Test("the preferences at the time of reading apply")
   func present() throws {
     let fixture = try StoreFixture()
     publish(fixture, ["muted", "a"])
@@ -68,7 +68,7 @@ struct EveryoneSilenceTests {
     #expect(offsets(fixture, "u") == [1, 2])
   }
 
-  @Test("nothing but silent ones is an empty last page, and pages go on over them")
+  @Test("only silent ones give an empty last page, and pages continue past them")
   func pages() throws {
     let fixture = try StoreFixture()
     _ = fixture.submit(.setPreferences(user: "u", Self.muted))
@@ -82,7 +82,7 @@ struct EveryoneSilenceTests {
     #expect(second.rows.map(\.offset) == [6] && second.isLast)
   }
 
-  @Test("preferences that cannot be read let it ring, and are counted")
+  @Test("it rings if the preferences are corrupt, and the corruption is counted")
   func damaged() throws {
     let fixture = try StoreFixture()
     _ = fixture.submit(.setPreferences(user: "u", Self.muted))

@@ -1,4 +1,4 @@
-// What is for everyone: one row, in every inbox, read by each user alone.
+// Notifications for everyone: one row, in every inbox, with separate state for each user.
 
 import Notifications
 import Storage
@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Notifications for everyone", .timeLimit(.minutes(10)))
 struct EveryoneTests {
-  @Test("one is in every inbox, also of a user that the store has never heard of")
+  @Test("one is in every inbox, also in that of a user unknown to the store")
   func everywhere() throws {
     let fixture = try StoreFixture()
     fixture.publish("u")
@@ -24,7 +24,7 @@ struct EveryoneTests {
     #expect(fixture.missed("u", after: 0).rows.map(\.offset) == [1, 2, 3])
     #expect(fixture.missed("u", after: 0).total == 3)
     #expect(fixture.missed("u", after: 2).rows.map(\.offset) == [3])
-    // Nobody's row was written for it.
+    // It wrote no user's row.
     #expect(fixture.sql("SELECT count(*) FROM user") == "1")
     #expect(fixture.sql("SELECT count(*) FROM everyone_state") == "0")
     let told = try #require(fixture.events.current.dropFirst().first)
@@ -33,11 +33,11 @@ struct EveryoneTests {
       return
     }
     #expect(told.offset == 2)
-    // The next one of the user's own is told with both.
+    // The next notification of the user's own carries the counts of both kinds.
     #expect(fixture.events.current.last?.counts?.total == 3)
   }
 
-  @Test("what one user does to it is that user's alone, and every device is told")
+  @Test("a user's change affects that user only, and causes an event for all devices")
   func alone() throws {
     let fixture = try StoreFixture()
     let id = fixture.makeID()
@@ -53,7 +53,7 @@ struct EveryoneTests {
       Issue.record("\(told.body)")
       return
     }
-    // Again: found, unchanged, nobody is told.
+    // Again: found, unchanged, no event.
     #expect(fixture.change("a", .read([id]), at: 9) == .changed(count: 1, read))
     #expect(fixture.events.current.count == 2)
     #expect(
@@ -66,7 +66,7 @@ struct EveryoneTests {
     #expect(fixture.inbox("b").map(\.id) == [id])
   }
 
-  @Test("reading, seeing and deleting all moves a mark and writes no row for each")
+  @Test("reading, seeing and deleting all moves a mark and writes no rows")
   func all() throws {
     let fixture = try StoreFixture()
     let ids = (0..<50).map { _ in fixture.makeID() }
@@ -79,7 +79,7 @@ struct EveryoneTests {
     #expect(fixture.change("u", .readAll, at: 5).count == 0)
     #expect(fixture.sql("SELECT count(*) FROM everyone_state") == "0")
     #expect(fixture.inbox("u").allSatisfy { $0.readAt == 4 && $0.seenAt == 3 })
-    // One that is marked unread again is no longer what the mark says.
+    // One that is marked unread again no longer follows the mark.
     _ = fixture.change("u", .unread([ids[3]]))
     #expect(fixture.counts("u").unread == 1)
     #expect(fixture.change("u", .readAll, at: 6).count == 1)
@@ -126,7 +126,7 @@ struct EveryoneTests {
     #expect(missed == Array(1...30) + [32])
   }
 
-  @Test("beyond the limit the oldest goes, for everybody, and is counted")
+  @Test("over the limit the oldest is evicted from every inbox, and counted")
   func limit() throws {
     let fixture = try StoreFixture { $0.everyoneLimit = 3 }
     let ids = (0..<4).map { _ in fixture.makeID() }
@@ -145,14 +145,14 @@ struct EveryoneTests {
       return
     }
     #expect(fixture.change("u", .read([ids[0]])).count == 0)
-    // What was done to it is forgotten by the next sweep.
+    // The next sweep deletes the user's state of it.
     #expect(fixture.store.nextExpiry == 0)
     #expect(fixture.submit(.expire(at: 1)) == .expired(hasMore: false))
     #expect(fixture.sql("SELECT count(*) FROM everyone_state") == "1")
     #expect(fixture.store.nextExpiry == nil)
   }
 
-  @Test("more at once than there is room for displace the oldest with one event, and each other")
+  @Test("a publish over the limit evicts the oldest with one event, then its own first")
   func manyAtOnce() throws {
     let fixture = try StoreFixture { $0.everyoneLimit = 3 }
     let drafts = (0..<8).map { _ in fixture.draftForEveryone() }
@@ -172,7 +172,7 @@ struct EveryoneTests {
     #expect(gone == [[ids[0]], Array(ids[1...3]), [ids[4]]])
   }
 
-  @Test("a row that is not what was written is left out")
+  @Test("a damaged row is left out")
   func corrupt() throws {
     let fixture = try StoreFixture()
     fixture.publishForEveryone()
@@ -183,7 +183,7 @@ struct EveryoneTests {
     #expect(fixture.store.metrics.corruptRows == 2)
   }
 
-  @Test("a group that is done again for a used id has each of its rows once")
+  @Test("a group that is retried because of a used id stores each row once")
   func repeated() throws {
     let files = FaultFileSystem()
     let fixture = try StoreFixture(fileSystem: files)
@@ -219,7 +219,7 @@ struct EveryoneTests {
     #expect(fixture.inbox("u").count == 1)
   }
 
-  @Test("a store of the first version is brought up to date with what is in it")
+  @Test("a store of the first version is migrated with its contents")
   func migration() throws {
     let directory = TemporaryDirectory()
     do {

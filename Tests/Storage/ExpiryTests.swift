@@ -1,4 +1,4 @@
-// Expiry: what is due leaves every inbox, in bounded steps, and those whom it was for are told.
+// Expiry: expired notifications leave every inbox, in bounded steps, with an event for their users.
 
 import Notifications
 import Storage
@@ -11,7 +11,7 @@ struct ExpiryTests {
     Content(type: "t", priority: priority, title: "T", expiresAt: expiresAt)
   }
 
-  @Test("the store says what is due next, also when it is opened again")
+  @Test("the store reports the next expiry, also after reopening")
   func next() throws {
     let directory = TemporaryDirectory()
     do {
@@ -38,8 +38,8 @@ struct ExpiryTests {
     #expect(fixture.inbox("w").count == 1)
   }
 
-  @Test("each user is told once, with the counts that are left")
-  func told() throws {
+  @Test("each user gets one event, with the remaining counts")
+  func oneEventPerUser() throws {
     let fixture = try StoreFixture()
     let ids = (0..<4).map { _ in fixture.makeID() }
     fixture.publish("u", id: ids[0], content: content(10, .urgent))
@@ -61,13 +61,13 @@ struct ExpiryTests {
     #expect(fixture.counts("u") == left)
     #expect(fixture.inbox("u").map(\.id) == [ids[3]])
     #expect(fixture.change("u", .read([ids[0]])).count == 0)
-    // Nothing more is due, and so nothing happens.
+    // Nothing more has expired, so nothing happens.
     #expect(fixture.submit(.expire(at: 30)) == .expired(hasMore: false))
     #expect(fixture.events.current.count == 7)
     #expect(fixture.store.metrics.lastOffset == 7)
   }
 
-  @Test("what is for everyone goes for everyone, with what each did to it")
+  @Test("a notification for everyone expires in every inbox, with its users' states")
   func everyone() throws {
     let fixture = try StoreFixture()
     let ids = (0..<3).map { _ in fixture.makeID() }
@@ -96,7 +96,7 @@ struct ExpiryTests {
     #expect(fixture.change("a", .read([ids[0]])).count == 0)
   }
 
-  @Test("a command takes so many, and says whether there is more")
+  @Test("a command expires a limited number, and reports whether more are due")
   func bounded() throws {
     let fixture = try StoreFixture { $0.expiryLimit = 4 }
     for _ in 0..<9 { fixture.publish("u", content: content(10)) }
@@ -110,7 +110,7 @@ struct ExpiryTests {
     #expect(fixture.store.metrics.expired == 15)
   }
 
-  @Test("states of what is gone are forgotten so many at a time")
+  @Test("states of expired notifications are swept a limited number at a time")
   func states() throws {
     let fixture = try StoreFixture()
     let id = fixture.makeID()

@@ -1,18 +1,18 @@
-// A file system for SQLite that fails, waits and tells on command.
+// A file system for SQLite with faults on demand: it fails calls, holds calls and traces syncs.
 //
-// It is the system's own with two calls in between: every write and every sync of a file goes
-// through here first. Each test has one of its own, under a name of its own.
+// It wraps the system's own: every write and every sync of a file passes through here first. Each
+// test has its own instance, registered under a unique name.
 
 import CSQLite
 import Glibc
 
-// SQLite's extended codes are macros that Swift does not see.
+// SQLite's extended codes are macros that Swift does not import.
 let ioErrorWrite = SQLITE_IOERR | (3 << 8)
 let ioErrorFsync = SQLITE_IOERR | (4 << 8)
 
-/// What a test commands and sees.
+/// The fault settings and observations of one test.
 final class FaultFileSystem: @unchecked Sendable {
-  // Unchecked: all that changes is in the latch; the rest is set before SQLite knows of it.
+  // Unchecked: all mutable state is in the latch; the rest is set before SQLite knows of it.
 
   enum File: Sendable, Equatable {
     case database
@@ -26,13 +26,13 @@ final class FaultFileSystem: @unchecked Sendable {
   }
 
   struct State {
-    /// Calls that fail with an I/O error, as if the disk was gone.
+    /// Calls that fail with an I/O error, as if the disk had failed.
     var failing: [Call] = []
-    /// SQLite's code for them.
+    /// SQLite's code for these failures.
     var failure = ioErrorFsync
-    /// Calls that wait.
+    /// Calls that block.
     var held: [Call] = []
-    /// Syncs that came, in order, with what the test adds to it.
+    /// Syncs in order, and entries added by the test.
     var trace: [String] = []
     var waiting = 0
     var failureCount = 0
@@ -42,13 +42,13 @@ final class FaultFileSystem: @unchecked Sendable {
   let state = Latch(State())
   fileprivate let base: UnsafeMutablePointer<sqlite3_vfs>
   private let vfs = UnsafeMutablePointer<sqlite3_vfs>.allocate(capacity: 1)
-  /// Ours for each kind of file, because the system's differ between the kinds.
+  /// One table of our methods for each kind of file, because the system's differ between the kinds.
   fileprivate let methods = UnsafeMutablePointer<sqlite3_io_methods>.allocate(capacity: 3)
   private let nameBytes: UnsafeMutablePointer<CChar>
   fileprivate var originals = [UnsafePointer<sqlite3_io_methods>?](repeating: nil, count: 3)
   private static let count = Latch(0)
 
-  /// `hasSharedMemory` false gives a file system on which the write-ahead log does not work.
+  /// With `hasSharedMemory` false the write-ahead log does not work on this file system.
   init(hasSharedMemory: Bool = true) {
     self.hasSharedMemory = hasSharedMemory
     let number = Self.count.change { count in
@@ -91,12 +91,12 @@ final class FaultFileSystem: @unchecked Sendable {
     state.change { $0.held = [] }
   }
 
-  /// Waits until a held call is there.
+  /// Waits until a held call has arrived.
   func awaitHeldCall() {
     state.wait { $0.waiting > 0 }
   }
 
-  /// Where our own words begin, behind the file of the system's file system.
+  /// Where our own words begin, after the system's file structure.
   fileprivate static func offset(in base: UnsafeMutablePointer<sqlite3_vfs>) -> Int32 {
     (base.pointee.szOsFile + 15) & ~15
   }
@@ -114,7 +114,7 @@ final class FaultFileSystem: @unchecked Sendable {
   }
 }
 
-/// The words behind each open file: whose it is, and which of SQLite's files.
+/// Our words after each open file: its file system, and which of SQLite's files it is.
 private struct FileWords {
   var owner: UnsafeMutableRawPointer?
   var file: Int
@@ -153,7 +153,7 @@ private let openFile:
   }
 
 extension FaultFileSystem {
-  /// Remembers the system's methods for this kind of file and puts ours in between.
+  /// Saves the system's methods for this kind of file and installs ours in front.
   fileprivate func install(_ found: UnsafePointer<sqlite3_io_methods>, kind: Int) {
     state.change { _ in
       guard originals[kind] == nil else { return }

@@ -1,5 +1,4 @@
-// Notifications that share a group key: how the inbox collapses them, and what is done to all of
-// them at once.
+// Notifications with a group key: how the inbox collapses them, and changes of a whole group.
 
 import Notifications
 import Storage
@@ -18,7 +17,7 @@ struct GroupingTests {
     return drafts.map(\.id)
   }
 
-  /// A page in short: each row's offset, with how many it stands for.
+  /// A page in short: each row's offset, with the number of notifications it represents.
   private func shown(
     _ fixture: StoreFixture, limit: Int = 200, before: UInt64? = nil, unreadOnly: Bool = false,
     type: String? = nil, grouping: PageGrouping = .collapsed
@@ -40,7 +39,7 @@ struct GroupingTests {
     return count
   }
 
-  @Test("of each group the newest is shown, with how many it stands for; who is in none stays")
+  @Test("of each group the newest is shown, with its group's size; ungrouped ones stay")
   func collapsing() throws {
     let fixture = try StoreFixture()
     _ = publish(fixture, ["a", nil, "b", "a", nil, "c", "a"])
@@ -52,7 +51,7 @@ struct GroupingTests {
     #expect(fixture.page("u").counts.total == 7, "notifications are counted, not rows")
   }
 
-  @Test("the filter decides who of a group is shown and counted")
+  @Test("the filter decides which of a group is shown and how many are counted")
   func filters() throws {
     let fixture = try StoreFixture()
     let ids = publish(fixture, ["a", "a", "b", "a"]) + publish(fixture, ["b"], type: "other")
@@ -64,20 +63,20 @@ struct GroupingTests {
     #expect(shown(fixture, unreadOnly: true, grouping: .only("a")).rows == ["2"])
   }
 
-  @Test("a group is counted up to 1,000, and a row is shown behind 1,000 that do not pass")
+  @Test("a group is counted up to 1,000, and a row is shown after 1,000 that do not pass")
   func bounds() throws {
     let fixture = try StoreFixture()
     let ids = publish(fixture, Array(repeating: "g", count: 1_003))
     #expect(shown(fixture).rows == ["1003×1000"])
     #expect(shown(fixture, type: "t").rows == ["1003×1000"])
-    // Between the oldest and the newest lie 1,001 that were read: the group is shown once more.
+    // 1,001 read ones lie between the oldest and the newest, so the group appears once more.
     _ = fixture.change("u", .read(Array(ids[1..<1_002])))
     #expect(shown(fixture, unreadOnly: true).rows == ["1003×1", "1×1"])
     _ = fixture.change("u", .unread([ids[2]]))
     #expect(shown(fixture, unreadOnly: true).rows == ["1003×1"])
   }
 
-  @Test("a page looks at a bounded number of rows, and the next goes on where it ended")
+  @Test("a page scans a bounded number of rows, and the next one continues there")
   func boundedScan() throws {
     let fixture = try StoreFixture()
     _ = publish(fixture, [nil])
@@ -99,7 +98,7 @@ struct GroupingTests {
   @Test("a page of many large groups ends when it has counted enough")
   func boundedCount() throws {
     let fixture = try StoreFixture()
-    // Taken in turns, so that the newest of each are found at once.
+    // Interleaved, so that the newest of each group are found early.
     let groups = (0..<22).map { "g\($0)" }
     for _ in 0..<20 {
       _ = publish(fixture, (0..<50).flatMap { _ in groups })
@@ -109,7 +108,7 @@ struct GroupingTests {
     #expect(shown(fixture, before: page.next).rows == ["21980×1000", "21979×1000"])
   }
 
-  @Test("what is done to a group is done to all of it and to nobody else, and told once")
+  @Test("a group change affects exactly the group, with one event")
   func changes() throws {
     let fixture = try StoreFixture()
     let ids = publish(fixture, ["a", "b", nil, "a", "a"])
@@ -125,7 +124,7 @@ struct GroupingTests {
     }
     #expect(changed == [ids[3], ids[4], ids[0]])
     #expect(counts.unread == 2)
-    // Again: the one that was named is there, and nothing else was to do.
+    // Again: only the named one is found, and nothing needs a change.
     #expect(change(fixture, .read, of: ids[3]) == 1)
     #expect(fixture.events.current.count == told + 1)
     #expect(change(fixture, .unread, of: ids[0]) == 3)
@@ -133,14 +132,14 @@ struct GroupingTests {
     #expect(change(fixture, .delete, of: ids[0]) == 3)
     #expect(fixture.inbox("u").map(\.id) == [ids[2], ids[1]])
     #expect(change(fixture, .delete, of: ids[0]) == 0)
-    #expect(change(fixture, .read, of: ids[2]) == 1, "in no group: it alone")
+    #expect(change(fixture, .read, of: ids[2]) == 1, "without a group, only itself")
     #expect(change(fixture, .delete, of: ids[1], user: "v") == 0, "another's")
     #expect(change(fixture, .delete, of: ids[1], user: "nobody") == 0)
     #expect(fixture.counts("v").unread == 1)
     #expect(fixture.counts("u").total == 2)
   }
 
-  @Test("what is for everyone collapses with the user's own, and is changed with them")
+  @Test("notifications for everyone collapse with the user's own, and change with them")
   func everyone() throws {
     let fixture = try StoreFixture()
     let ids = publish(fixture, ["a", "b"])
@@ -163,7 +162,7 @@ struct GroupingTests {
     #expect(change(fixture, .delete, of: common, user: "stranger") == 0)
   }
 
-  @Test("one change takes 1,000 of a group, the named one among them, and the next takes the rest")
+  @Test("one change covers 1,000 of a group, the named one included; the next covers the rest")
   func boundedChange() throws {
     let fixture = try StoreFixture()
     let ids = publish(fixture, Array(repeating: "g", count: 1_500))
@@ -176,7 +175,7 @@ struct GroupingTests {
     #expect(fixture.counts("u").total == 500)
   }
 
-  @Test("pages of any size, over any inbox, are what one endless page by a plain model is")
+  @Test("pages of any size, concatenated, equal one endless page of a plain model")
   func model() throws {
     var random = SeededGenerator.announced()
     for _ in 0..<6 {

@@ -15,7 +15,7 @@ struct IdempotencyTests {
     IdempotencyKey(scope: scope, key: key, digest: digest)
   }
 
-  @Test("the same key and body are answered with the first answer, and nothing is stored or told")
+  @Test("the same key and body get the first answer, without a second row or event")
   func repeated() throws {
     let fixture = try StoreFixture()
     #expect(fixture.publish("u", key: key("k"), answer: [7]) == .published)
@@ -33,7 +33,7 @@ struct IdempotencyTests {
     #expect(fixture.counts("u").total == 1)
   }
 
-  @Test("keys of different scopes do not meet, nor do keys that only look alike")
+  @Test("keys of different scopes do not collide, nor do keys that look alike")
   func scopes() throws {
     let fixture = try StoreFixture()
     for (scope, name) in [
@@ -46,7 +46,7 @@ struct IdempotencyTests {
     #expect(fixture.counts("u").total == 8)
   }
 
-  @Test("a repeat inside the group of the first one is recognised")
+  @Test("a repeat in the same group as the original is recognised")
   func sameGroup() throws {
     let files = FaultFileSystem()
     let fixture = try StoreFixture(fileSystem: files)
@@ -79,7 +79,7 @@ struct IdempotencyTests {
     #expect(reopened.publish("u", key: key("k")) == .repeated(answer: [5]))
   }
 
-  @Test("a key is known for 24 hours and then new again")
+  @Test("a key is kept for 24 hours, then is new again")
   func expiry() throws {
     let fixture = try StoreFixture()
     func publish(_ time: Int64) -> StoreOutcome {
@@ -91,7 +91,7 @@ struct IdempotencyTests {
     #expect(publish(Self.start + Self.day + 1) == .repeated(answer: []))
   }
 
-  @Test("old keys are forgotten in steps, faster than new ones come")
+  @Test("expired keys are deleted in steps, faster than new ones arrive")
   func pruning() throws {
     let fixture = try StoreFixture()
     let drafts = (0..<500).map { key("old-\($0)") }

@@ -1,4 +1,4 @@
-// What users do to their inboxes, and that the counts always equal a recount.
+// Users' changes to their inboxes; the counts always equal a recount.
 
 import Notifications
 import Storage
@@ -11,7 +11,7 @@ struct InboxTests {
     fixture.events.current.dropFirst(count).map(\.body)
   }
 
-  @Test("reading marks as read and seen, tells the ids once, and is idempotent")
+  @Test("reading marks as read and seen, causes one event with the ids, and is idempotent")
   func reading() throws {
     let fixture = try StoreFixture()
     let ids = (0..<3).map { _ in fixture.makeID() }
@@ -33,13 +33,13 @@ struct InboxTests {
     let rows = fixture.inbox("u")
     #expect(rows.map(\.readAt) == [77, nil, 77])
     #expect(rows.map(\.seenAt) == [77, nil, 77])
-    // Again: found, unchanged, nobody is told, no offset is used.
+    // Again: found, unchanged, no event, no offset used.
     #expect(fixture.change("u", .read([ids[0]]), at: 99) == .changed(count: 1, expected))
     #expect(fixture.events.current.count == 4)
     #expect(fixture.inbox("u")[2].readAt == 77)
   }
 
-  @Test("unread, seen and delete change what they say, and only once")
+  @Test("unread, seen and delete change their rows, and only once")
   func others() throws {
     let fixture = try StoreFixture()
     let ids = (0..<2).map { _ in fixture.makeID() }
@@ -55,7 +55,7 @@ struct InboxTests {
     #expect(outcome(.seen([ids[0]])).0 == 1)
     #expect(outcome(.read([ids[0]])).1.unread == 1)
     #expect(outcome(.unread([ids[0]])).1.unread == 2)
-    // What was seen once stays seen.
+    // A seen notification stays seen.
     #expect(outcome(.unread([ids[0]])).1.unseen == 1)
     #expect(outcome(.delete([ids[1]])).1.total == 1)
     #expect(outcome(.delete([ids[1]])) == (0, fixture.counts("u")))
@@ -63,7 +63,7 @@ struct InboxTests {
     #expect(fixture.store.metrics.lastOffset == 6)
   }
 
-  @Test("changes of everything tell so, and do nothing the second time")
+  @Test("a change of all causes one event, and does nothing the second time")
   func all() throws {
     let fixture = try StoreFixture()
     for _ in 0..<5 { fixture.publish("u") }
@@ -93,7 +93,7 @@ struct InboxTests {
   }
 
   @Test(
-    "nobody changes another user's notifications",
+    "a user cannot change another user's notifications",
     arguments: [
       InboxChange.read([]), .unread([]), .seen([]), .delete([]), .readAll, .seenAll, .deleteAll,
     ])
@@ -114,13 +114,13 @@ struct InboxTests {
     let before = fixture.inbox("owner")
     let counts = fixture.counts("owner")
     _ = fixture.change("other", change)
-    // A user that the store has never heard of.
+    // A user unknown to the store.
     #expect(fixture.change("nobody", change) == .changed(count: 0, Counts()))
     #expect(fixture.inbox("owner") == before)
     #expect(fixture.counts("owner") == counts)
   }
 
-  @Test("a publish to many users gives each an offset of its own, in their order")
+  @Test("a publish to many users gives each its own offset, in the order given")
   func many() throws {
     let fixture = try StoreFixture()
     let users = (0..<5_000).map { "user-\($0)" }
@@ -134,7 +134,7 @@ struct InboxTests {
     #expect(fixture.store.metrics.commits == 1)
   }
 
-  @Test("an id that was used before is refused without harm to the rest of the group")
+  @Test("a used id is rejected, and the rest of the group is stored")
   func duplicateID() throws {
     let files = FaultFileSystem()
     let fixture = try StoreFixture(fileSystem: files)
@@ -157,7 +157,7 @@ struct InboxTests {
     #expect(outcomes.current[1] == .published)
     #expect(outcomes.current[3] == .published)
     guard case .readOnly = outcomes.current[2] else {
-      Issue.record("a used id was taken")
+      Issue.record("a used id was accepted")
       return
     }
     #expect(fixture.store.failure == nil)

@@ -1,5 +1,4 @@
-// Rooms that outlive a connection, where something is wrong: a failing disk, damaged rows, an older
-// file.
+// Kept rooms under faults: a failing disk, damaged rows, an older file.
 
 import CSQLite
 import Notifications
@@ -8,10 +7,10 @@ import Testing
 
 @testable import Storage
 
-@Suite("Rooms that outlive a connection, and what may go wrong", .timeLimit(.minutes(10)))
+@Suite("Rooms that outlive a connection, under faults", .timeLimit(.minutes(10)))
 struct KeptRoomsFaultTests {
   // Case 86
-  @Test("a store that takes no more writes says so, and goes on telling what it kept")
+  @Test("a read-only store reports it, and still returns the rooms it kept")
   func readOnly() throws {
     let files = FaultFileSystem()
     let fixture = try StoreFixture(fileSystem: files)
@@ -19,7 +18,7 @@ struct KeptRoomsFaultTests {
     files.fail(.sync(.log))
     for rooms in [["b"], []] {
       guard case .readOnly = fixture.keep(rooms, of: 1, until: 5) else {
-        Issue.record("what is not on the disk was said to be kept")
+        Issue.record("rooms that are not on the disk were acknowledged")
         return
       }
       files.fail()
@@ -30,7 +29,7 @@ struct KeptRoomsFaultTests {
   }
 
   // Case 86
-  @Test("where the ends of the last run cannot be written down the store is read-only, and opens")
+  @Test("a store opens read-only when it cannot write the ends of the last run's sessions")
   func failedOpening() throws {
     let directory = TemporaryDirectory()
     do {
@@ -47,7 +46,7 @@ struct KeptRoomsFaultTests {
       #expect(fixture.counts("u").total == 1)
       files.fail()
       guard case .readOnly = fixture.publish("u") else {
-        Issue.record("a store that had failed took a write")
+        Issue.record("a failed store accepted a write")
         return
       }
     }
@@ -60,7 +59,7 @@ struct KeptRoomsFaultTests {
   }
 
   // Case 90
-  @Test("rooms share their transaction with what else waits, in the order in which it came")
+  @Test("rooms share a transaction with other queued commands, in order of submission")
   func group() throws {
     let files = FaultFileSystem()
     let fixture = try StoreFixture(fileSystem: files)
@@ -92,7 +91,7 @@ struct KeptRoomsFaultTests {
 
   // Case 88
   @Test(
-    "rooms that were changed behind the store's back are none, and counted",
+    "damaged rooms are treated as none, and counted",
     arguments: [
       "rooms = x'0100000062'", "rooms = x''", "rooms = zeroblob(3)", "checksum = 0",
       "user = 'v'", "session = x'\(String(repeating: "0", count: 31))2'",
@@ -112,7 +111,7 @@ struct KeptRoomsFaultTests {
     #expect(fixture.kept(3, "w") == ["of w"])
   }
 
-  @Test("a store of the third version is brought up, with all that it has")
+  @Test("a store of the third version is migrated with its contents")
   func migration() throws {
     let directory = TemporaryDirectory()
     do {
@@ -131,7 +130,7 @@ struct KeptRoomsFaultTests {
     #expect(fixture.publish("u") == .published)
   }
 
-  @Test("the names in a row come back, and of other bytes none that were not written so")
+  @Test("encoded names decode to the same names, and other bytes to nil or whole names")
   func row() throws {
     var random = SeededGenerator.announced()
     for count in 0..<40 {
@@ -142,7 +141,7 @@ struct KeptRoomsFaultTests {
       #expect(KeptRoomsRow.rooms(from: bytes) == rooms)
       for end in bytes.indices {
         let read = KeptRoomsRow.rooms(from: Array(bytes[..<end]))
-        // A part is as many whole names, or nothing.
+        // A prefix gives a number of whole names, or nothing.
         if let read { #expect(read == Array(rooms.prefix(read.count))) }
       }
       for mutant in mutants(of: bytes, count: 40, using: &random) {

@@ -1,4 +1,4 @@
-// Rooms that outlive a connection: whose they are, how long they are kept, and how many.
+// Rooms that outlive a connection: their user, their lifetime, and their number.
 
 import Notifications
 import Storage
@@ -24,7 +24,7 @@ extension StoreFixture {
 
 @Suite("Rooms that outlive a connection", .timeLimit(.minutes(10)))
 struct KeptRoomsTests {
-  @Test("rooms are kept, replaced and dropped, and leave nothing else behind")
+  @Test("rooms are kept, replaced and dropped, and leave no other rows")
   func keeping() throws {
     let fixture = try StoreFixture()
     #expect(fixture.kept(1) == [])
@@ -47,7 +47,7 @@ struct KeptRoomsTests {
     #expect(fixture.store.nextExpiry == nil)
   }
 
-  @Test("a session is its user's: nobody else reads, replaces or drops its rooms")
+  @Test("only a session's own user can read, replace or drop its rooms")
   func users() throws {
     let fixture = try StoreFixture()
     // The third is the second in another spelling, which is another user.
@@ -68,7 +68,7 @@ struct KeptRoomsTests {
     #expect(fixture.store.metrics.corruptRows == 0)
   }
 
-  @Test("rooms are there until their end and not at it, and those of a live connection stay")
+  @Test("rooms are kept until just before their end, and those of a live connection stay")
   func ends() throws {
     let clock = WallClock(1_000)
     let fixture = try StoreFixture(clock: clock)
@@ -83,14 +83,14 @@ struct KeptRoomsTests {
     clock.now.change { $0 = 2_000 }
     #expect(fixture.kept(1) == [])
     #expect(fixture.kept(2) == ["b"])
-    // Whoever comes back in time lives again, and ends later.
+    // A session resumed in time is live again, and ends later.
     fixture.keep(["b"], of: 2, until: 3_000)
     fixture.keep(["b", "f"], of: 2)
     clock.now.change { $0 = 4_000 }
     #expect(fixture.kept(2) == ["b", "f"])
   }
 
-  @Test("when the store is opened, connections of the last run are gone: their sessions will end")
+  @Test("opening the store sets an end for sessions left open by the last run")
   func restart() throws {
     let directory = TemporaryDirectory()
     let clock = WallClock(1_000)
@@ -118,7 +118,7 @@ struct KeptRoomsTests {
   }
 
   // Case 83
-  @Test("a store that was abandoned without closing has the rooms that it said are kept")
+  @Test("a store that is killed without closing has the acknowledged rooms")
   func abandoned() async throws {
     let directory = TemporaryDirectory()
     let path = directory.path
@@ -146,7 +146,7 @@ struct KeptRoomsTests {
     #expect(fixture.sql("PRAGMA integrity_check") == "ok")
   }
 
-  @Test("more connections than one transaction takes get their end when the store is opened")
+  @Test("opening the store ends more sessions than one transaction takes")
   func manyLive() throws {
     let directory = TemporaryDirectory()
     do { try StoreFixture(in: directory).keep(["r"], of: 1) }
@@ -163,7 +163,7 @@ struct KeptRoomsTests {
     #expect(fixture.kept(1) == ["r"])
   }
 
-  @Test("the sweep forgets so many at a time, says when it is due, and tells nobody")
+  @Test("the sweep forgets a limited number at a time, reports when it is due, and causes no event")
   func sweep() throws {
     let fixture = try StoreFixture(clock: WallClock(0)) { $0.expiryLimit = 4 }
     for number in UInt64(1)...9 { fixture.keep(["r"], of: number, until: 10 + Int64(number)) }
@@ -192,7 +192,7 @@ struct KeptRoomsTests {
     #expect(fixture.kept(11) == ["r"])
   }
 
-  @Test("a user has so many sessions: those that end first go first, and live ones last")
+  @Test("over the limit a user's sessions are evicted by earliest end, live ones last")
   func limit() throws {
     let fixture = try StoreFixture(clock: WallClock(0)) { $0.keptSessionsLimit = 4 }
     func left(_ user: UserID = "u") -> [UInt64] {
@@ -203,27 +203,27 @@ struct KeptRoomsTests {
     fixture.keep(["r"], of: 2, until: 30)
     fixture.keep(["r"], of: 3, until: 10)
     fixture.keep(["r"], of: 4, until: 20)
-    // Replacing takes nobody's place.
+    // Replacing a session evicts no other.
     fixture.keep(["s"], of: 4, until: 20)
     #expect(left() == [1, 2, 3, 4])
     fixture.keep(["r"], of: 5, until: 40)
     #expect(left() == [1, 2, 4, 5])
     fixture.keep(["r"], of: 6)
     #expect(left() == [1, 2, 5, 6])
-    // One that ends before all the others has no place.
+    // One that ends before all the others is not kept.
     fixture.keep(["r"], of: 7, until: 29)
     #expect(left() == [1, 2, 5, 6])
     fixture.keep(["r"], of: 8)
     fixture.keep(["r"], of: 9)
     #expect(left() == [1, 6, 8, 9])
-    // Of live ones the oldest.
+    // Of live ones the oldest is evicted.
     fixture.keep(["r"], of: 10)
     #expect(left() == [6, 8, 9, 10])
     #expect(left("v") == [20])
     #expect(fixture.sql("SELECT count(*) FROM kept_rooms") == "5")
   }
 
-  @Test("a user who comes and goes for ever keeps 64 sessions")
+  @Test("a user that reconnects again and again keeps 64 sessions")
   func defaultLimit() throws {
     let fixture = try StoreFixture(clock: WallClock(0))
     let done = Latch(0)
@@ -239,7 +239,7 @@ struct KeptRoomsTests {
     #expect(fixture.kept(999) == ["r"])
   }
 
-  @Test("names of any letters come back byte by byte, 128 of them")
+  @Test("128 names of any characters are returned byte for byte")
   func names() throws {
     let directory = TemporaryDirectory()
     let long = String(repeating: "x", count: 128)

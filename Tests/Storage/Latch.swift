@@ -1,11 +1,11 @@
-// Waiting for a condition without sleeping: a value behind a mutex, and a condition that is
-// signalled at each change of it.
+// Waiting for a condition without sleeping: a value under a mutex, and a condition variable that is
+// signalled at each change of the value.
 
 import Glibc
 
 /// A value that threads change and wait for.
 final class Latch<Value>: @unchecked Sendable {
-  // Unchecked: `value` is touched under the mutex alone.
+  // Unchecked: `value` is accessed only under the mutex.
   private var value: Value
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -35,8 +35,7 @@ final class Latch<Value>: @unchecked Sendable {
 
   /// Waits until `condition` holds.
   ///
-  /// For ever, if need be: the suite's time limit ends a test that
-  /// waits in vain.
+  /// There is no time-out: the suite's time limit ends a test that waits in vain.
   func wait(until condition: (Value) -> Bool) {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }

@@ -1,4 +1,4 @@
-// Opening a store: whose it is, which version, which settings; and rows that went bad.
+// Opening a store: owner, version, settings; and damaged rows.
 
 import CSQLite
 import Glibc
@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Opening a store", .timeLimit(.minutes(10)))
 struct OpeningTests {
-  @Test("what is stored, the epoch and the offsets survive a restart")
+  @Test("notifications, the epoch and the offsets survive a restart")
   func restart() throws {
     let directory = TemporaryDirectory()
     var epoch = ""
@@ -29,7 +29,7 @@ struct OpeningTests {
     #expect(try StoreFixture().store.epoch != epoch)
   }
 
-  @Test("deleting what is newest does not give its offset away again")
+  @Test("the offset of a deleted newest notification is not reused")
   func offsetsAreNotReused() throws {
     let directory = TemporaryDirectory()
     do {
@@ -42,7 +42,7 @@ struct OpeningTests {
     #expect(fixture.inbox("u").map(\.offset) == [5])
   }
 
-  @Test("a directory that is open is refused, and free again after closing")
+  @Test("a directory in use is rejected, and is free after closing")
   func lock() throws {
     let directory = TemporaryDirectory()
     let first = try StoreFixture(in: directory)
@@ -55,7 +55,7 @@ struct OpeningTests {
     #expect(second.counts("u").total == 1)
   }
 
-  @Test("a store of a newer version is refused and left as it is")
+  @Test("a store of a newer version is rejected and left as it is")
   func newerVersion() throws {
     let directory = TemporaryDirectory()
     do { try StoreFixture(in: directory).publish("u") }
@@ -70,7 +70,7 @@ struct OpeningTests {
     #expect(try StoreFixture(in: directory).counts("u").total == 1)
   }
 
-  @Test("a database of another program is refused and left as it is")
+  @Test("another program's database is rejected and left as it is")
   func foreign() throws {
     let directory = TemporaryDirectory()
     StoreFixture.sql("CREATE TABLE theirs (x)", at: directory.databasePath)
@@ -82,7 +82,7 @@ struct OpeningTests {
     #expect(StoreFixture.sql("PRAGMA journal_mode", at: directory.databasePath) == "delete")
   }
 
-  @Test("a file system on which the log does not work is refused")
+  @Test("a file system without support for the write-ahead log is rejected")
   func pragmaReadBack() throws {
     let files = FaultFileSystem(hasSharedMemory: false)
     #expect {
@@ -100,7 +100,7 @@ struct OpeningTests {
     }
   }
 
-  @Test("nobody else may read the files")
+  @Test("the files are readable by their owner only")
   func permissions() throws {
     let directory = TemporaryDirectory()
     let path = directory.path + "/data"
@@ -117,7 +117,7 @@ struct OpeningTests {
     }
   }
 
-  @Test("a store in memory works like any other and has no name in the file system")
+  @Test("a store in memory works like any other and leaves no name in the file system")
   func memory() throws {
     let fixture = try StoreFixture { $0.path = ":memory:" }
     for _ in 0..<100 { #expect(fixture.publish("u") == .published) }
@@ -141,7 +141,7 @@ struct OpeningTests {
 
   // Case 88
   @Test(
-    "a row that was changed behind the store's back is left out and counted, never served",
+    "a damaged row is left out and counted, never returned",
     arguments: [
       "type = 'x'", "priority = 3", "title = 'U'", "message = 'M'", "data = x'7B20'",
       "entity_type = 'e'", "entity_id = ''", "entity_url = '/'", "actions = x''",
@@ -170,13 +170,13 @@ struct OpeningTests {
     }
     #expect(rows.map(\.title) == ["one", "three"])
     #expect(next == nil)
-    // One bad row is no reason to stop.
+    // One bad row does not stop the store.
     #expect(fixture.store.failure == nil)
     #expect(fixture.publish("u") == .published)
   }
 
   // Case 88
-  @Test("bits flipped in the file are found out: what is served is what was stored")
+  @Test("bits flipped in the file are detected: only stored content is returned")
   func flippedBits() throws {
     let directory = TemporaryDirectory()
     let titles = (0..<200).map { "title number \($0) of the bits" }
@@ -184,7 +184,7 @@ struct OpeningTests {
       let fixture = try StoreFixture(in: directory)
       for title in titles { fixture.publish("u", content: Content(type: "t", title: title)) }
     }
-    // Every title's text is in the file once; one bit of each tenth is turned.
+    // Every title's text is in the file once; flip one bit in every tenth.
     var bytes = try #require(StoreFixture.contents(of: directory.databasePath))
     var turned = 0
     for title in titles.enumerated() where title.offset % 10 == 0 {

@@ -19,7 +19,7 @@ struct ReadingTests {
     return (rows, through, next == nil, total, counts)
   }
 
-  /// Publishes `count` notifications of `user`, with others' in between.
+  /// Publishes `count` notifications of `user`, interleaved with another user's.
   private func fill(_ fixture: StoreFixture, _ user: UserID, count: Int, type: String = "t") {
     let content = Content(type: type, title: "T")
     let drafts = (0..<count).flatMap {
@@ -32,7 +32,7 @@ struct ReadingTests {
       fixture.submit(.publish(drafts: drafts, idempotency: nil, answer: [])) == .published)
   }
 
-  @Test("pages go from the newest to the oldest, each row once, and the last one says so")
+  @Test("pages go from the newest to the oldest, each row once, and mark the last page")
   func paging() throws {
     let fixture = try StoreFixture()
     fill(fixture, "u", count: 101)
@@ -61,7 +61,7 @@ struct ReadingTests {
     fill(fixture, "u", count: 1_001)
     #expect(fixture.page("u", limit: limit).rows.count == min(max(limit, 1), 200))
     let first = missed(fixture, "u", after: 0, limit: limit)
-    // Above some hundreds it is the bytes that end a page of a replay.
+    // Above a few hundred rows, the byte limit ends a page of a replay.
     if limit <= 200 {
       #expect(first.rows.count == max(limit, 1))
     } else {
@@ -81,7 +81,7 @@ struct ReadingTests {
     }
   }
 
-  @Test("filters for unread and type pass over the rest, and pages still go on")
+  @Test("filters for unread and type skip the rest, and pages still continue")
   func filters() throws {
     let fixture = try StoreFixture()
     fill(fixture, "u", count: 30, type: "a")
@@ -103,7 +103,7 @@ struct ReadingTests {
     #expect(fixture.page("u").counts == fixture.counts("u"))
   }
 
-  @Test("a filter that lets little through looks at a bounded number of rows a page")
+  @Test("a selective filter scans a bounded number of rows per page")
   func boundedScan() throws {
     let fixture = try StoreFixture()
     fill(fixture, "u", count: 1, type: "rare")
@@ -116,7 +116,7 @@ struct ReadingTests {
     #expect(second.next == nil)
   }
 
-  @Test("a replay over nothing but damaged rows goes on in bounded steps")
+  @Test("a replay over only damaged rows advances in bounded steps")
   func boundedReplayOverDamage() throws {
     let fixture = try StoreFixture()
     for _ in 0..<3 { fill(fixture, "u", count: 5_000) }
@@ -125,13 +125,13 @@ struct ReadingTests {
     let first = missed(fixture, "u", after: 0)
     #expect(first.rows.isEmpty && !first.isLast)
     #expect(fixture.store.metrics.corruptRows == 10_000)
-    // Every second row is a neighbour's.
+    // Every second row is another user's.
     let second = missed(fixture, "u", after: 20_000)
     #expect(second.rows.map(\.offset) == [30_001] && second.isLast)
     #expect(fixture.store.metrics.corruptRows == 15_000)
   }
 
-  @Test("a page of large rows ends by its bytes")
+  @Test("the byte limit ends a page of large rows")
   func byteLimit() throws {
     let fixture = try StoreFixture()
     let text = "{\"a\":\"" + String(repeating: "x", count: 16_000) + "\"}"
@@ -148,7 +148,7 @@ struct ReadingTests {
     #expect(replay.total == 200)
   }
 
-  @Test("a replay in pages gives exactly what is after the cursor, oldest first")
+  @Test("a replay in pages returns exactly the rows after the cursor, oldest first")
   func replay() throws {
     let fixture = try StoreFixture()
     fill(fixture, "u", count: 95)
@@ -169,7 +169,7 @@ struct ReadingTests {
     #expect(missed(fixture, "nobody", after: 0).through == 190)
   }
 
-  @Test("the total of a replay stops at one more than may be resumed over")
+  @Test("the total of a replay stops at one above the resume limit")
   func cappedTotal() throws {
     let fixture = try StoreFixture()
     let content = Content(type: "t", title: "T")
@@ -181,7 +181,7 @@ struct ReadingTests {
     #expect(missed(fixture, "u", after: 50).total == 10_000)
   }
 
-  @Test("position and rows are of one moment, also while others publish")
+  @Test("position and rows are from one snapshot, also during publishes")
   func snapshots() throws {
     let fixture = try StoreFixture()
     let pending = Latch(0)
@@ -207,7 +207,7 @@ struct ReadingTests {
   }
 
   @Test(
-    "text of every kind comes back byte for byte, and is nobody's pattern",
+    "any text is returned byte for byte, and is never used as a pattern",
     arguments: [
       "plain", "", "'; DROP TABLE user; --", "%", "_", "*", "\u{0}", "a\u{0}b", "🔔", "\u{E9}",
       "e\u{301}", "\u{FEFF}", "\u{10FFFF}", "\\", "\"", "NULL", "12", "1e400",

@@ -1,5 +1,4 @@
-// Preferences as the store keeps and obeys them: what is silent is stored and counted, and rings
-// nowhere.
+// Preferences in the store: a silent notification is stored and counted, but not delivered.
 
 import Notifications
 import Storage
@@ -32,7 +31,7 @@ struct SilenceTests {
     #expect(fixture.submit(.publish(drafts: drafts, idempotency: nil, answer: [])) == .published)
   }
 
-  /// What was told since `count` events, in short.
+  /// The events after the first `count`, in short.
   private func told(_ fixture: StoreFixture, since count: Int = 0) -> [String] {
     fixture.events.current.dropFirst(count).map { event in
       switch event.body {
@@ -43,7 +42,7 @@ struct SilenceTests {
     }
   }
 
-  @Test("preferences are kept, replaced, dropped, and each user's own")
+  @Test("preferences are saved, replaced and dropped, separately for each user")
   func keeping() throws {
     let directory = TemporaryDirectory()
     let full = Preferences(
@@ -56,7 +55,7 @@ struct SilenceTests {
       #expect(preferences(fixture, "u") == Self.muted)
       #expect(fixture.submit(.setPreferences(user: "u", full)) == .saved)
       #expect(preferences(fixture, "v") == Preferences())
-      #expect(fixture.counts("u") == Counts(), "they are no notification")
+      #expect(fixture.counts("u") == Counts(), "preferences are not a notification")
       #expect(fixture.events.current.isEmpty)
       #expect(fixture.store.metrics.lastOffset == 0)
     }
@@ -69,12 +68,12 @@ struct SilenceTests {
     #expect(preferences(fixture, "u") == Preferences())
     #expect(fixture.sql("SELECT preferences IS NULL FROM user WHERE id = 'u'") == "1")
     #expect(fixture.counts("u").total == 1)
-    // Nothing is asked for by somebody of whom nothing is known: no row is made for that.
+    // Preferences that restrict nothing make no row for an unknown user.
     #expect(fixture.submit(.setPreferences(user: "w", Preferences())) == .saved)
     #expect(fixture.sql("SELECT count(*) FROM user WHERE id = 'w'") == "0")
   }
 
-  @Test("what is muted is stored and counted, but told by its counts alone")
+  @Test("a muted notification is stored and counted, and its event has only the counts")
   func muting() throws {
     let fixture = try StoreFixture()
     _ = fixture.submit(.setPreferences(user: "u", Self.muted))
@@ -91,7 +90,7 @@ struct SilenceTests {
     #expect(try missed(fixture, "u").offsets == [1, 4])
     #expect(try missed(fixture, "u", after: 1).offsets == [4])
     #expect(try missed(fixture, "v").offsets == [5])
-    // It is a notification like any other for everything else.
+    // In all other ways it is an ordinary notification.
     let muted = fixture.inbox("u")[1].id
     guard case .changed(1, let counts) = fixture.change("u", .read([muted])) else {
       Issue.record("not found")
@@ -100,7 +99,7 @@ struct SilenceTests {
     #expect(counts.unread == 3)
   }
 
-  @Test("quiet hours are judged by when the notification was made, and urgent ones ring")
+  @Test("quiet hours apply by the notification's creation time, and urgent ones ring")
   func quietHours() throws {
     let fixture = try StoreFixture()
     let night = Preferences(quietHours: QuietHours(start: 0, end: 60))
@@ -114,7 +113,7 @@ struct SilenceTests {
     #expect(told(fixture) == ["counted 1", "t 2", "t 3", "counted 4"])
   }
 
-  @Test("a wish holds for what is stored behind it, also in the same group, and for nothing before")
+  @Test("preferences apply to later notifications, also in the same group, and to no earlier ones")
   func order() throws {
     let fixture = try StoreFixture()
     publish(fixture, "u", ["muted"])
@@ -123,7 +122,7 @@ struct SilenceTests {
     _ = fixture.submit(.setPreferences(user: "u", Preferences()))
     publish(fixture, "u", ["muted"])
     #expect(told(fixture) == ["muted 1", "counted 2", "muted 3"])
-    // Handed in without waiting: one group, or several, the order is the same.
+    // Submitted without waiting: in one group or several, the order is the same.
     let done = Latch(0)
     for isMuted in [true, false, true] {
       let wish = isMuted ? Self.muted : Preferences()
@@ -139,7 +138,7 @@ struct SilenceTests {
     #expect(told(fixture, since: 3) == ["counted 1", "muted 2", "counted 3"])
   }
 
-  @Test("what was decided when it was stored is what a resumption sees, whatever is wished then")
+  @Test("a replay uses the decision made at storing, not later preferences")
   func decided() throws {
     let directory = TemporaryDirectory()
     do {
@@ -153,13 +152,13 @@ struct SilenceTests {
     #expect(try missed(fixture, "u").offsets == [2])
     #expect(fixture.inbox("u").map(\.isMuted) == [false, true])
     #expect(fixture.store.metrics.corruptRows == 0)
-    // The mark is under the checksum: nobody makes it ring by turning one bit.
+    // The checksum covers the flag, so one flipped bit cannot make it ring.
     fixture.sql("UPDATE notification SET is_silent = 0 WHERE offset = 1")
     #expect(try missed(fixture, "u").offsets == [2])
     #expect(fixture.store.metrics.corruptRows == 1)
   }
 
-  @Test("a replay over nothing but silent ones goes on in bounded steps and loses none behind them")
+  @Test("a replay over only silent ones advances in bounded steps and loses none after them")
   func boundedReplay() throws {
     let fixture = try StoreFixture()
     _ = fixture.submit(.setPreferences(user: "u", Self.muted))
@@ -184,7 +183,7 @@ struct SilenceTests {
     #expect(offsets == [1, 12_002])
   }
 
-  @Test("preferences that cannot be read ring, are told as none, and are counted")
+  @Test("corrupt preferences silence nothing, are returned as none, and are counted")
   func damaged() throws {
     let fixture = try StoreFixture()
     _ = fixture.submit(.setPreferences(user: "u", Self.muted))
@@ -196,7 +195,7 @@ struct SilenceTests {
     #expect(fixture.store.failure == nil)
   }
 
-  @Test("a store from before there were preferences and groups is brought up, with all that it has")
+  @Test("a store without preferences and groups is migrated with its contents")
   func migration() throws {
     let directory = TemporaryDirectory()
     let grouped = Content(type: "t", title: "T", groupKey: "g")

@@ -37,7 +37,7 @@ final class TemporaryDirectory: Sendable {
   }
 }
 
-/// A store whose events are kept, in the order they came.
+/// A store that records its events, in order.
 final class StoreFixture {
   let directory: TemporaryDirectory
   let events = Latch<[Event]>([])
@@ -134,7 +134,7 @@ final class StoreFixture {
     return (rows, next, counts, groups)
   }
 
-  /// All of the inbox, newest first, through as many pages as it takes.
+  /// The whole inbox, newest first, over as many pages as needed.
   func inbox(_ user: UserID, grouping: PageGrouping = .separate) -> [Notification] {
     var rows: [Notification] = []
     var before: UInt64?
@@ -146,9 +146,9 @@ final class StoreFixture {
     return rows
   }
 
-  /// Runs SQL behind the store's back.
+  /// Runs SQL without the store's knowledge.
   ///
-  /// The first column of the first row, as text.
+  /// Returns the first column of the first row, as text.
   @discardableResult
   func sql(_ text: String) -> String {
     Self.sql(text, at: directory.databasePath)

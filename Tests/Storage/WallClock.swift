@@ -7,14 +7,14 @@ import Glibc
 
 @testable import Reactor
 
-/// The real kernel with a time of day of its own.
+/// The real kernel with its own time of day.
 final class WallClock: @unchecked Sendable {
-  // Unchecked: the table is constant once it is made, and the time is in a latch.
+  // Unchecked: the table is constant once made, and the time is in a latch.
 
   /// Milliseconds since 1970.
   let now: Latch<Int64>
   let kernel: Kernel
-  /// All that were ever made: a store uses its kernel until its last descriptor is closed.
+  /// All clocks ever made: a store uses its kernel until its last descriptor is closed.
   private static let made = Latch<[WallClock]>([])
 
   init(_ milliseconds: Int64) {

@@ -1,10 +1,10 @@
-// The kernel as Carillon sees it, and the epoll reactor on top.
+// The kernel interface that Carillon uses, and the epoll reactor on top.
 //
-// Everything here returns its value or a negated errno, so that Swift never reads `errno`. EINTR
-// is retried here; EAGAIN is a result; EBADF, EFAULT and ENOTSOCK are bugs and abort, and so does
-// EINVAL where all arguments are ours. Every system call, clock and random source goes through
-// one table, `cl_kernel`, so that a test can put a failing or a simulated kernel in its place.
-// (Threads, signals and the process's limits are not in it: no connection depends on them.)
+// Everything here returns its value or a negated errno, so that Swift never reads `errno`. EINTR is
+// retried here; EAGAIN is a result; EBADF, EFAULT and ENOTSOCK are bugs and abort, and so does
+// EINVAL where all arguments are ours. Every system call, clock and random source goes through one
+// table, `cl_kernel`, so that a test can substitute a failing or a simulated kernel. (Threads,
+// signals and the process's limits are not in it: no connection depends on them.)
 
 #pragma once
 
@@ -23,8 +23,8 @@
 
 /// The system calls, clocks and random source that the server uses.
 ///
-/// Each member answers like the call of its name, but with a negated errno in place of -1. A
-/// member may fail with EINTR: the functions below retry it. `context` is handed to each call.
+/// Each member behaves like the call of its name, but returns a negated errno in place of -1. A
+/// member may fail with EINTR: the functions below retry it. `context` is passed to each call.
 typedef struct cl_kernel {
   void *_Nullable context;
   int (*socket)(void *_Nullable context, int domain, int type, int protocol);
@@ -70,12 +70,12 @@ void cl_random(const cl_kernel *kernel, void *bytes, size_t count);
 
 // MARK: - Reactor
 
-/// Readiness of one file, as epoll says it, for one place in the caller's slab.
+/// Readiness of one file, as reported by epoll, for one slot in the caller's slab.
 typedef struct cl_event {
-  /// The place the file was added with.
+  /// The slot's index, as passed when the file was added.
   uint32_t index;
-  /// The generation the file was added with: an event whose generation is not the place's
-  /// present one is for something that died earlier in the same batch.
+  /// The slot's generation, as passed when the file was added. An event whose generation differs
+  /// from the slot's current one is for a connection that ended earlier in the same batch.
   uint32_t generation;
   /// CL_READABLE, CL_WRITABLE, CL_HANGUP.
   uint32_t readiness;
@@ -84,10 +84,10 @@ typedef struct cl_event {
 _Static_assert(sizeof(cl_event) == 16, "Swift indexes cl_event as four words");
 
 enum {
-  /// Bytes (or a connection) to be had, or the peer has closed its side.
+  /// Bytes (or a connection) are ready, or the peer has closed its side.
   CL_READABLE = 1,
   CL_WRITABLE = 2,
-  /// The connection is gone in both directions, or has an error pending (EPOLLHUP, EPOLLERR).
+  /// The connection has ended in both directions, or has an error pending (EPOLLHUP, EPOLLERR).
   CL_HANGUP = 4,
 };
 
@@ -99,10 +99,10 @@ void cl_reactor_destroy(cl_reactor *reactor);
 
 /// Watches `fd`, level-triggered, for `interest` (CL_READABLE | CL_WRITABLE; 0 watches for
 /// CL_HANGUP alone). 0 or a negated errno (ENOMEM, ENOSPC). Index and generation must not both be
-/// UINT32_MAX: that is the place of the reactor's own wake-up.
+/// UINT32_MAX: that pair names the reactor's own wake-up.
 int cl_reactor_add(cl_reactor *reactor, int fd, uint32_t interest, uint32_t index,
                    uint32_t generation);
-/// Changes what a watched `fd` is watched for. 0 or a negated errno.
+/// Changes the interest of a watched `fd`. 0 or a negated errno.
 int cl_reactor_modify(cl_reactor *reactor, int fd, uint32_t interest, uint32_t index,
                       uint32_t generation);
 /// Stops watching `fd`. 0 or a negated errno (ENOENT: it was not watched). Closing the only
@@ -110,7 +110,7 @@ int cl_reactor_modify(cl_reactor *reactor, int fd, uint32_t interest, uint32_t i
 int cl_reactor_remove(cl_reactor *reactor, int fd);
 
 /// Waits up to `timeout_ms` (-1: for ever) and fills `events`, at most 512 at once. The wake-up is
-/// swallowed here: a woken wait may return 0. Returns how many were filled, or a negated errno.
+/// consumed here: a woken wait may return 0. Returns the number filled, or a negated errno.
 int cl_reactor_wait(cl_reactor *reactor, cl_event *events, int capacity, int timeout_ms);
 
 /// Ends the present or next wait. The only function here that any thread may call.
@@ -118,7 +118,7 @@ void cl_reactor_wake(cl_reactor *reactor);
 
 // MARK: - Timers
 
-/// A hashed timer wheel with one timer for each place of the caller's slab. No allocation but when
+/// A hashed timer wheel with one timer for each slot of the caller's slab. It allocates only when
 /// an index is larger than any before. Not thread-safe.
 typedef struct cl_wheel cl_wheel;
 
@@ -126,12 +126,13 @@ typedef struct cl_wheel cl_wheel;
 cl_wheel *_Nullable cl_wheel_create(uint64_t now_ms, uint32_t tick_ms, uint32_t slot_count);
 void cl_wheel_destroy(cl_wheel *wheel);
 
-/// Sets the timer of `index` (below 2^31) to `deadline_ms`, in place of the one it had. One whose
-/// deadline has passed is due at the next tick. 0 or -ENOMEM; then the timer it had is still set.
+/// Sets the timer of `index` (below 2^31) to `deadline_ms`, replacing the previous one. If the
+/// deadline has passed, the timer is due at the next tick. 0 or -ENOMEM; then the previous timer is
+/// still set.
 int cl_wheel_schedule(cl_wheel *wheel, uint32_t index, uint64_t deadline_ms);
-/// Takes the timer of `index` away, if it has one.
+/// Cancels the timer of `index`, if it is set.
 void cl_wheel_cancel(cl_wheel *wheel, uint32_t index);
-/// Takes up to `capacity` timers whose deadline is at or before `now_ms`: never one before its
+/// Removes up to `capacity` timers whose deadline is at or before `now_ms`: never one before its
 /// deadline, and at most a tick after it. Returns how many; call again while it returns `capacity`.
 /// Between two calls any timer may be scheduled or cancelled.
 int cl_wheel_expire(cl_wheel *wheel, uint64_t now_ms, uint32_t *indexes, int capacity);
@@ -144,50 +145,50 @@ int cl_wheel_timeout(const cl_wheel *wheel, uint64_t now_ms);
 
 /// A peer's address in 20 bytes.
 typedef struct cl_address {
-  /// 4, 6, or 0 when it is not known.
+  /// 4, 6, or 0 when unknown.
   uint8_t family;
   uint8_t reserved;
   /// In host order.
   uint16_t port;
-  /// Network order; an IPv4 address takes the first four. An IPv4-mapped IPv6 address is IPv4.
+  /// Network order; an IPv4 address uses the first four. An IPv4-mapped IPv6 address is IPv4.
   uint8_t bytes[16];
 } cl_address;
 _Static_assert(sizeof(cl_address) == 20, "kept for every connection");
 
 /// A nonblocking listening socket with SO_REUSEADDR, SO_REUSEPORT and CLOEXEC on the numeric
 /// address `host`. With `port` 0 the kernel chooses. Returns the descriptor or a negated errno
-/// (-EINVAL: `host` is not a numeric address; -EADDRINUSE: somebody listens there).
+/// (-EINVAL: `host` is not a numeric address; -EADDRINUSE: another listener has the port).
 int cl_listen(const cl_kernel *kernel, const char *host, uint16_t port, int backlog);
-/// The same beside a listener of this process on the same address, which the kernel then shares
-/// out the connections with.
+/// As cl_listen, in addition to a listener of this process on the same address: the kernel
+/// distributes the connections over them.
 int cl_listen_beside(const cl_kernel *kernel, const char *host, uint16_t port, int backlog);
-/// Bounds what the kernel takes for the connection `fd`, or for each that `fd`, a listener, accepts
-/// from now on, but cannot put on the wire yet (TCP_NOTSENT_LOWAT, which connections inherit). What
-/// is on its way is not bounded by it, so whoever reads is sent to as fast as before. 0 or a
-/// negated errno.
+/// Bounds the bytes that the kernel accepts for connection `fd` before it can put them on the wire
+/// (TCP_NOTSENT_LOWAT). For a listener it applies to each connection accepted from now on, because
+/// connections inherit it. Bytes in flight do not count, so a reading peer is sent to as fast as
+/// before. 0 or a negated errno.
 int cl_limit_unsent(const cl_kernel *kernel, int fd, uint32_t byte_count);
-/// Whether the program at the other end of the connection `fd` has read nothing for so long: its
-/// kernel has closed the window and nothing could be sent, though something waits. A network that
-/// stands still is none of it. False where the kernel cannot say.
+/// Whether the peer of connection `fd` has been a zero-window peer for at least `milliseconds`: its
+/// program reads nothing, so its kernel has closed the window, and bytes are waiting to be sent. A
+/// stalled network does not count. False where the kernel cannot tell.
 bool cl_has_zero_window(const cl_kernel *kernel, int fd, uint32_t milliseconds);
 /// The local port of a bound socket, or a negated errno.
 int cl_local_port(const cl_kernel *kernel, int fd);
-/// Begins a nonblocking TCP connection to a numeric address, CLOEXEC and TCP_NODELAY. Returns the
+/// Starts a nonblocking TCP connection to a numeric address, CLOEXEC and TCP_NODELAY. Returns the
 /// descriptor (writable once connected; see cl_connect_result) or a negated errno.
 int cl_connect(const cl_kernel *kernel, const char *host, uint16_t port);
-/// 0 when the connection stands, a negated errno when it failed.
+/// 0 when the connection is established, a negated errno when it failed.
 int cl_connect_result(const cl_kernel *kernel, int fd);
 /// Writes `address`, without the port, as text into `text` (at least 46 bytes) and returns its
-/// length; an address that is not known is "unknown". -ENOSPC when `capacity` is less than that.
+/// length; an unknown address is "unknown". -ENOSPC when `capacity` is less than that.
 int cl_address_text(const cl_address *address, char *text, size_t capacity);
 
-/// A listening socket in a reactor, with back-off when the machine runs out of something.
+/// A listening socket in a reactor, with back-off when the machine runs out of a resource.
 ///
 /// On EMFILE, ENFILE, ENOMEM or ENOBUFS the listener leaves the reactor for 10 ms, doubling to 1 s
-/// while it goes on, so that a full table of files costs no processor.
+/// while the error persists, so that a full file table costs no processor time.
 typedef struct cl_acceptor cl_acceptor;
 
-/// Takes over `fd` (from cl_listen) and adds it to the reactor under (index, generation).
+/// Takes ownership of `fd` (from cl_listen) and adds it to the reactor under (index, generation).
 /// `user_timeout_ms` is TCP_USER_TIMEOUT for accepted sockets; 0 leaves the system's. 0 or a
 /// negated errno; then `fd` is still the caller's.
 int cl_acceptor_create(cl_reactor *reactor, int fd, uint32_t index, uint32_t generation,
@@ -195,44 +196,45 @@ int cl_acceptor_create(cl_reactor *reactor, int fd, uint32_t index, uint32_t gen
 /// Closes the listener.
 void cl_acceptor_destroy(cl_acceptor *acceptor);
 /// Accepts one connection: nonblocking, CLOEXEC, TCP_NODELAY, TCP_USER_TIMEOUT. Returns its
-/// descriptor, -EAGAIN when there is none (or it is paused), or another negated errno when the
-/// acceptor has paused itself now (it counts in cl_acceptor_pauses). Connections that died in the
-/// queue (ECONNABORTED, EPROTO and what else accept(2) passes on from the network) are skipped
-/// here, a bounded number a call: the reactor reports the rest again.
+/// descriptor, -EAGAIN when there is none (or the acceptor is paused), or another negated errno
+/// when this call paused the acceptor (counted in cl_acceptor_pauses). Connections that failed in
+/// the queue (ECONNABORTED, EPROTO and the other network errors that accept(2) passes on) are
+/// skipped here, a bounded number per call: the reactor reports the rest again.
 int cl_acceptor_accept(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer);
-/// Milliseconds until a paused acceptor wants cl_acceptor_resume; -1 when it is not paused.
+/// Milliseconds until a paused acceptor needs cl_acceptor_resume; -1 when it is not paused.
 int cl_acceptor_timeout(const cl_acceptor *acceptor, uint64_t now_ms);
-/// Puts a paused acceptor back into the reactor when its pause is over.
+/// Returns a paused acceptor to the reactor when its pause is over.
 void cl_acceptor_resume(cl_acceptor *acceptor, uint64_t now_ms);
 /// How often accepting was paused since the start.
 uint64_t cl_acceptor_pauses(const cl_acceptor *acceptor);
 
-/// Receives up to `count` bytes. 0 when the peer has closed, -EAGAIN when there is nothing now.
+/// Receives up to `count` bytes. 0 when the peer has closed, -EAGAIN when no bytes are ready.
 ssize_t cl_recv(const cl_kernel *kernel, int fd, void *bytes, size_t count);
-/// Sends up to `count` bytes without ever raising SIGPIPE. How many were taken, or a negated errno.
+/// Sends up to `count` bytes without ever raising SIGPIPE. Returns the number taken, or a negated
+/// errno.
 ssize_t cl_send(const cl_kernel *kernel, int fd, const void *bytes, size_t count);
 /// Sends up to `count` pieces (at most 64) as cl_send does.
 ssize_t cl_send_pieces(const cl_kernel *kernel, int fd, const struct iovec *pieces, int count);
-/// Says end of stream to the peer. Errors of a connection that is gone already are no errors.
+/// Sends end of stream to the peer. Errors of a connection that has already ended are ignored.
 void cl_shutdown_write(const cl_kernel *kernel, int fd);
-/// Closes `fd`. Never retried: on Linux the descriptor is gone whatever close says.
+/// Closes `fd`. Never retried: on Linux the descriptor is closed whatever close returns.
 void cl_close(const cl_kernel *kernel, int fd);
 /// Closes `fd` with a reset in place of an orderly end (SO_LINGER 0).
 void cl_abort(const cl_kernel *kernel, int fd);
 
 // MARK: - Threads, wake-ups and signals
 
-/// An eventfd that one thread sleeps on, closed with cl_close. The descriptor or a negated errno.
+/// An eventfd that one thread waits on, closed with cl_close. The descriptor or a negated errno.
 int cl_wakeup_create(const cl_kernel *kernel);
-/// Wakes the sleeper, now or the next time it sleeps. Any thread.
+/// Wakes the waiting thread, now or on its next wait. Any thread.
 void cl_wakeup_signal(const cl_kernel *kernel, int fd);
-/// Sleeps until signalled or `timeout_ms` (-1: for ever) is over. True when signalled.
+/// Waits until signalled or for `timeout_ms` (-1: for ever). True when signalled.
 bool cl_wakeup_wait(const cl_kernel *kernel, int fd, int timeout_ms);
 
 typedef struct cl_thread cl_thread;
 
 /// Runs `body(context)` on a new thread named `name` (at most 15 bytes, longer is cut), with every
-/// signal blocked but those that a thread's own fault raises, which must reach the crash handler.
+/// signal blocked except those raised by a thread's own fault, which must reach the crash handler.
 /// Unless `cpu` is -1 the thread is pinned to the `cpu`th, from 0, of the processors that this
 /// process may run on (cl_cpu_count). 0 or a negated errno (EINVAL: there is no such processor).
 int cl_thread_start(const char *name, int cpu, void (*body)(void *_Nullable context),
@@ -245,31 +247,32 @@ int cl_cpu_count(void);
 /// Blocks SIGTERM, SIGINT, SIGHUP and SIGUSR1 in this thread and those it starts, and ignores
 /// SIGPIPE: call it first in main.
 void cl_signals_block(void);
-/// Waits up to `timeout_ms` (-1: for ever) for one of the blocked signals. Its number, or 0.
+/// Waits up to `timeout_ms` (-1: for ever) for one of the blocked signals. Returns its number, or
+/// 0.
 int cl_signals_wait(int timeout_ms);
 /// Raises the soft limit of open files to the hard one and returns it.
 uint64_t cl_raise_open_files(void);
 
-/// Returns memory that the heap holds free to the system.
+/// Returns the heap's free memory to the system.
 void cl_give_back_memory(void);
 
 // MARK: - Byte loops
 
 /// XORs `bytes` with the masking key `key` (its first wire byte lowest), starting `phase` bytes
-/// into the key's cycle: RFC 6455, section 5.3. The fastest variant that this processor has.
+/// into the key's cycle: RFC 6455, section 5.3. Uses the fastest variant that this processor has.
 void cl_unmask(uint8_t *bytes, size_t count, uint32_t key, size_t phase);
-/// The plain twin of cl_unmask.
+/// The scalar twin of cl_unmask.
 void cl_unmask_scalar(uint8_t *bytes, size_t count, uint32_t key, size_t phase);
 
-/// Where an incremental UTF-8 validation stands between two pieces. Zero it to begin.
+/// The state of an incremental UTF-8 validation between two pieces. Zero it to begin.
 typedef struct cl_utf8 {
   uint32_t state;
 } cl_utf8;
 
-/// Takes the next piece. False as soon as what came so far cannot begin valid UTF-8 (RFC 3629):
+/// Validates the next piece. False as soon as the bytes so far cannot begin valid UTF-8 (RFC 3629):
 /// also when the piece ends inside a character that can no longer become valid.
 bool cl_utf8_feed(cl_utf8 *utf8, const uint8_t *bytes, size_t count);
-/// The plain twin of cl_utf8_feed: one table-driven step a byte.
+/// The scalar twin of cl_utf8_feed: one table-driven step a byte.
 bool cl_utf8_feed_scalar(cl_utf8 *utf8, const uint8_t *bytes, size_t count);
 /// True when no character is left unfinished.
 bool cl_utf8_complete(const cl_utf8 *utf8);
