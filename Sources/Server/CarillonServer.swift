@@ -1,4 +1,4 @@
-// A server: shards, store and ring put together, started, drained and ended.
+// A server: builds shards, store and ring, and starts, drains and stops them.
 
 internal import Broadcast
 internal import Notifications
@@ -9,7 +9,7 @@ internal import Storage
 package enum ServerError: Error, CustomStringConvertible {
   case system(SystemError)
   case store(path: String, reason: String)
-  /// The numeric address cannot be listened on.
+  /// Listening on the numeric address failed.
   case listen(host: String, port: UInt16, SystemError)
 
   package var description: String {
@@ -26,7 +26,7 @@ package enum ServerError: Error, CustomStringConvertible {
 package final class CarillonServer: Sendable {
   let core: ServerCore
   private let threads: [Thread]
-  /// The port it listens on.
+  /// The port that the server listens on.
   package let port: UInt16
 
   /// Opens the store, listens, and starts the shards.
@@ -34,7 +34,7 @@ package final class CarillonServer: Sendable {
     try self.init(configuration, kernel: .real)
   }
 
-  /// The same over another kernel, which a test has scripted.
+  /// The same over another kernel, which tests script.
   init(_ configuration: Configuration, kernel: Kernel) throws(ServerError) {
     let listeners = try CarillonServer.listen(configuration, kernel)
     port = listeners[0][0].port
@@ -58,7 +58,7 @@ package final class CarillonServer: Sendable {
     threads = try CarillonServer.startShards(core, pollers, listeners)
   }
 
-  /// Every shard's listeners, one for each address and all on the first one's port.
+  /// Opens every shard's listeners, one for each address, all on the port of the first one.
   private static func listen(
     _ configuration: Configuration, _ kernel: Kernel
   ) throws(ServerError) -> [[Listener]] {
@@ -88,8 +88,8 @@ package final class CarillonServer: Sendable {
         var rest = events[...]
         while !rest.isEmpty {
           rest = rest.dropFirst(ring.offer(contentsOf: rest))
-          // What is committed must be told. The shards never wait for this thread, so the ring
-          // empties whatever else happens.
+          // Committed events must be published. The shards never wait for this thread, so the ring
+          // always drains.
           if !rest.isEmpty { kernel.pause() }
         }
       }
@@ -113,9 +113,9 @@ package final class CarillonServer: Sendable {
             do throws(SystemError) {
               try Shard(index: index, core: core, poller: poller, listeners: listeners).run()
             } catch {
-              // A shard without its epoll is no shard: better to be restarted than half alive.
+              // A shard cannot run without its epoll: crash, so the server is restarted as a whole.
               core.log.write(.error, at: core.kernel.wallMilliseconds, "shard \(index): \(error)")
-              fatalError("shard \(index) cannot go on: \(error)")
+              fatalError("shard \(index) failed: \(error)")
             }
           })
       } catch {
@@ -125,9 +125,9 @@ package final class CarillonServer: Sendable {
     return threads
   }
 
-  /// Sends everybody away in order, finishes what was accepted, and ends the threads.
+  /// Drains the connections, completes the accepted work, and ends the threads.
   ///
-  /// Returns once that is done, and at the latest a little after the configured drain time.
+  /// Returns when this is done, or at the latest shortly after the configured drain timeout.
   package func stop() {
     for mailbox in core.mailboxes { mailbox.append(.drain) }
     let kernel = core.kernel
@@ -139,14 +139,14 @@ package final class CarillonServer: Sendable {
     {
       kernel.pause()
     }
-    // The shards go on draining the ring while the store finishes: it may have events to tell.
+    // The shards keep draining the ring while the store closes: it may still publish events.
     core.store.close()
     for mailbox in core.mailboxes { mailbox.append(.stop) }
     for thread in threads { thread.join() }
     answerLateQueries()
   }
 
-  /// Stops on a thread of its own and calls `done` there.
+  /// Stops the server on a separate thread and calls `done` there.
   package func stopInBackground(_ done: @escaping @Sendable () -> Void) {
     do throws(SystemError) {
       _ = try Thread(name: "stop") {
@@ -154,12 +154,12 @@ package final class CarillonServer: Sendable {
         done()
       }
     } catch {
-      // Without a thread to wait on it, stopping holds up the caller, and is still done.
+      // Without a thread, stop on the caller's, which blocks meanwhile.
       stop()
       done()
     }
   }
 
-  /// Open sessions at this moment, or a moment ago.
+  /// Number of open sessions, as last published by the shards.
   package var sessionCount: Int { core.metrics.total(.sessions) }
 }

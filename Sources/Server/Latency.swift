@@ -1,23 +1,23 @@
-// How long a publish takes to a socket: what is measured, and how it is told.
+// Publish latency to the socket: the interval that is measured, and how it is reported.
 //
-// An event carries the moment at which the request that published it was taken: the beginning of
-// the look at the sockets that brought it. A shard that hands frames of the event to somebody notes
-// that moment, and the end of the flush that sends them is looked at once for all of them. So a
-// turn that carried events costs one look at the clock, a connection none, and the time includes
-// reading the request, the store's disk where there is a store between, the ring, and every send of
-// the flush. It ends where the bytes are the kernel's: what the network and the client add is not
-// in it, nor how long a client that is behind takes (such clients are counted as blocked and as
-// slow consumers). Each event counts once on each shard that had somebody for it, however many
-// those were. Not measured is what nobody published (a change of the inbox, typing, presence), what
-// a poll is answered with, and what is for everyone and stored, which each session reads from the
-// store.
+// An event carries the time at which the request that published it was taken: the shard's clock
+// reading when it began to handle the sockets that delivered the request. A shard that queues
+// frames of the event for a client records that time, and the flush that sends them reads the clock
+// once at its end, for all recorded events. So a turn with events costs one clock reading, and a
+// connection costs none. The time includes reading the request, the store's disk where the event is
+// stored, the ring, and every send of the flush. It ends when the kernel has the bytes. It includes
+// neither the network and the client, nor the delay of a client that falls behind (such clients are
+// counted as blocked and as slow consumers). Each event counts once on each shard that had a
+// recipient for it, however many recipients. Three kinds of delivery are not measured: events
+// without a publisher (a change of the inbox, typing, presence), answers to polls, and stored
+// notifications for everyone, which each session reads from the store.
 //
 // Times fall into buckets of a logarithmic scale, eight to each power of two, so that none is wider
-// than an eighth of its time; what is told of them is the upper end of a bucket.
+// than an eighth of its time. A reported time is the upper end of a bucket.
 
 /// The scale of the buckets, in microseconds.
 enum LatencyScale {
-  /// The lowest eight have a microsecond each; the last has all from 2^26 µs, 67 s, on.
+  /// The lowest eight have a microsecond each; the last has all times from 2^26 µs, 67 s, on.
   static let bucketCount = 193
 
   /// The bucket of a time.
@@ -29,37 +29,37 @@ enum LatencyScale {
     return (exponent - 2) * 8 + Int(time >> UInt64(exponent - 3)) & 7
   }
 
-  /// The shortest time of a bucket, which is where the one before it ends.
+  /// The shortest time in a bucket, which is the end of the bucket before it.
   static func lowerEnd(of bucket: Int) -> Int {
     bucket < 8 ? bucket : (8 + bucket % 8) << (bucket / 8 - 1)
   }
 
-  /// Where a bucket ends; of the last, which has no end, where it begins.
+  /// The end of a bucket; for the last, which has none, its beginning.
   static func upperEnd(of bucket: Int) -> Int { lowerEnd(of: min(bucket + 1, bucketCount - 1)) }
 
-  /// The ends that are told to a scrape, each a power of two and so the end of a bucket: 32 µs to
+  /// Exponents of the bucket ends in a scrape: powers of two, and so ends of buckets, from 32 µs to
   /// 16.8 s.
   static let reportedExponents = 5...24
 
-  /// How many buckets end at 2^`exponent` µs or before.
+  /// The number of buckets that end at 2^`exponent` µs or before.
   static func bucketCount(below exponent: Int) -> Int { (exponent - 2) * 8 }
 }
 
-/// Times that were counted, by their buckets.
+/// Counted times, by bucket, and their sum.
 struct LatencyCounts: Equatable {
   var counts = [Int](repeating: 0, count: LatencyScale.bucketCount)
   var sumNanoseconds = 0
 
-  /// How many there are.
+  /// The number of counted times.
   var count: Int { counts.reduce(0, &+) }
 
-  /// Adds what was counted elsewhere.
+  /// Adds the counts of another reading.
   mutating func add(_ other: LatencyCounts) {
     for index in counts.indices { counts[index] &+= other.counts[index] }
     sumNanoseconds &+= other.sumNanoseconds
   }
 
-  /// What came since an earlier reading of the same counters.
+  /// The counts added since an earlier reading of the same counters.
   func since(_ earlier: LatencyCounts) -> LatencyCounts {
     var difference = self
     for index in counts.indices { difference.counts[index] &-= earlier.counts[index] }
@@ -67,11 +67,11 @@ struct LatencyCounts: Equatable {
     return difference
   }
 
-  /// The time in microseconds within which so many of a hundred were done; 0 of none.
+  /// The time in microseconds within which `percent` of a hundred were done; 0 if there are none.
   func percentile(_ percent: Int) -> Int {
     let count = count
     guard count > 0 else { return 0 }
-    // Rounded up: of three, half are done with the second.
+    // Rounded up: the median of three is the second.
     let rank = count / 100 * percent + (count % 100 * percent + 99) / 100
     var done = 0
     for (bucket, more) in counts.enumerated() {
@@ -81,7 +81,7 @@ struct LatencyCounts: Equatable {
     return LatencyScale.upperEnd(of: LatencyScale.bucketCount - 1)
   }
 
-  /// What the console shows of them.
+  /// The figures that the console shows.
   var summary: LatencySummary {
     let highest = counts.lastIndex { $0 > 0 }
     return LatencySummary(
@@ -90,7 +90,7 @@ struct LatencyCounts: Equatable {
   }
 }
 
-/// A second's times in short, in microseconds, each rounded up to the end of its bucket.
+/// The latencies of one second, in microseconds, each rounded up to the end of its bucket.
 struct LatencySummary: Equatable {
   var count = 0
   var median = 0

@@ -1,13 +1,13 @@
-// What a running server counts: every delivery, every refusal and every drop with its reason.
+// Metrics of a running server: every delivery, every refusal and every disconnect with its reason.
 //
-// Each shard has counters of its own, written by its thread alone and read by whichever thread
-// answers a scrape. All accesses are relaxed: a scrape may be a moment behind, and no counter
-// orders any other memory. The set of series is fixed at start: no label has a value that came
-// from outside, so nothing that a client sends adds one.
+// Each shard has counters of its own, which only its thread writes and the thread that answers a
+// scrape reads. All accesses are relaxed: a scrape may be slightly stale, and no counter orders any
+// other memory. The set of series is fixed at start: no label has a value from outside, so a client
+// cannot add a series.
 
 internal import Synchronization
 
-/// What is counted.
+/// The events that are counted.
 enum Counter: Int, CaseIterable {
   case accepted, acceptPauses, refusedConnections
   case refusedByAddress, refusedByAddressRate, refusedUnauthenticated
@@ -67,7 +67,7 @@ enum Counter: Int, CaseIterable {
   }
 }
 
-/// What stands at a value.
+/// The values that rise and fall.
 enum Gauge: Int, CaseIterable {
   case connections, sessions, users, rooms, blockedConnections, unauthenticated, draining
 
@@ -87,11 +87,11 @@ enum Gauge: Int, CaseIterable {
 
 /// The counters of one shard.
 final class ShardMetrics: Sendable {
-  // One allocation a counter, made together at start: two shards' counters may only meet in a
-  // cache line at the seam between two shards' allocations.
+  // One allocation per counter, all made at start: counters of two shards can share a cache line
+  // only at the boundary between the shards' allocations.
   private let counters: [AtomicCell]
   private let gauges: [AtomicCell]
-  /// From a publish to the socket, by the buckets of `LatencyScale`.
+  /// Publish latencies to the socket, by the buckets of `LatencyScale`.
   private let latencyBuckets: [AtomicCell]
   private let latencyNanoseconds = AtomicCell()
 
@@ -103,22 +103,22 @@ final class ShardMetrics: Sendable {
 
   /// Adds to a counter.
   ///
-  /// The shard's own thread only.
+  /// Only the shard's own thread may call it.
   func add(_ counter: Counter, _ amount: Int = 1) {
     counters[counter.rawValue].add(amount)
   }
 
-  /// Counts that so many events took so long.
+  /// Counts `count` events with this latency.
   ///
-  /// The shard's own thread only.
+  /// Only the shard's own thread may call it.
   func addLatency(nanoseconds: UInt64, count: Int) {
     latencyBuckets[LatencyScale.bucket(nanoseconds: nanoseconds)].add(count)
     latencyNanoseconds.add(Int(truncatingIfNeeded: nanoseconds) &* count)
   }
 
-  /// How long events took until now, or a moment ago.
+  /// The latencies so far, slightly stale.
   ///
-  /// A reading may have the one half of what is counted just then and not the other.
+  /// A reading during an update may have its bucket without its sum, or the reverse.
   var latencies: LatencyCounts {
     // relaxed: see the file's opening.
     LatencyCounts(
@@ -128,19 +128,19 @@ final class ShardMetrics: Sendable {
 
   /// Sets a gauge.
   ///
-  /// The shard's own thread only.
+  /// Only the shard's own thread may call it.
   func set(_ gauge: Gauge, _ value: Int) {
-    // relaxed: a scrape may see the value of a moment ago.
+    // relaxed: a scrape may see the previous value.
     gauges[gauge.rawValue].value.store(value, ordering: .relaxed)
   }
 
-  /// The counter as it stands, or stood a moment ago.
+  /// The counter's current value, slightly stale.
   func value(_ counter: Counter) -> Int {
     // relaxed: see the file's opening.
     counters[counter.rawValue].value.load(ordering: .relaxed)
   }
 
-  /// The gauge as it stands, or stood a moment ago.
+  /// The gauge's current value, slightly stale.
   func value(_ gauge: Gauge) -> Int {
     // relaxed: see the file's opening.
     gauges[gauge.rawValue].value.load(ordering: .relaxed)
@@ -150,9 +150,9 @@ final class ShardMetrics: Sendable {
 private final class AtomicCell: Sendable {
   let value = Atomic<Int>(0)
 
-  /// Adds to the value, of which there is one writer.
+  /// Adds to the value, which has a single writer.
   func add(_ amount: Int) {
-    // relaxed, and a load and a store in place of a read-modify-write: one writer.
+    // relaxed, and a load and a store instead of a read-modify-write: there is one writer.
     value.store(value.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
   }
 }
@@ -164,7 +164,7 @@ extension [ShardMetrics] {
   func total(_ gauge: Gauge) -> Int { reduce(0) { $0 &+ $1.value(gauge) } }
 }
 
-/// Admits so many a second, from any thread, and counts the rest.
+/// Admits so many calls a second, from any thread, and counts the rest.
 final class RateGate: Sendable {
   private let perSecondLimit: Int
   private let second = Atomic<Int64>(0)
@@ -173,10 +173,10 @@ final class RateGate: Sendable {
 
   init(perSecondLimit: Int) { self.perSecondLimit = perSecondLimit }
 
-  /// Whether one more is admitted in `second`, and how many were refused since the last one was.
+  /// Whether one more is admitted in `second`, and how many were refused since the last admission.
   func admit(second now: Int64) -> (isAdmitted: Bool, suppressed: Int) {
-    // relaxed throughout: the counts guard no other memory, and at the turn of a second two
-    // threads may each admit a line more than the limit, which is harmless.
+    // relaxed throughout: the counts guard no other memory, and when the second changes two threads
+    // may each admit a line more than the limit, which is harmless.
     if second.exchange(now, ordering: .relaxed) != now { used.store(0, ordering: .relaxed) }
     guard used.wrappingAdd(1, ordering: .relaxed).newValue <= perSecondLimit else {
       refused.wrappingAdd(1, ordering: .relaxed)
@@ -185,7 +185,7 @@ final class RateGate: Sendable {
     return (true, refused.exchange(0, ordering: .relaxed))
   }
 
-  /// Counts so many as refused that had been admitted, or told as refused, and came to nothing.
+  /// Adds to the refused calls: one that was admitted and then dropped, and those reported with it.
   func refuse(_ count: Int) {
     // relaxed: see `admit`.
     refused.wrappingAdd(count, ordering: .relaxed)

@@ -1,33 +1,33 @@
-// What a program that holds a server may ask it from any thread: who is connected, and to send
-// somebody away.
+// Queries of an embedding program from any thread: which users are connected, and the disconnection
+// of one.
 //
-// A question goes to the first shard, which asks all of them as it does for a request. The caller
-// is answered exactly once, by that shard; by its end when it ends first; or by `stop`, for
-// questions that came when no shard was left to read them.
+// A query goes to the first shard, which queries all shards as it does for an HTTP request. The
+// caller is answered exactly once: by that shard, at its end if it ends first, or by `stop` for
+// queries that arrived after the shards had ended.
 
 internal import Broadcast
 package import Notifications
 
-/// Why a question about connections was not answered.
+/// Why a query about connections was not answered.
 package enum ShardQueryFailure: Error, Sendable, Equatable {
-  /// Too many are asked at once; ask again.
+  /// Too many queries are pending; retry.
   case busy
-  /// A shard did not answer in time; ask again.
+  /// A shard did not answer in time; retry.
   case late
-  /// The server is ending.
+  /// The server is stopping.
   case stopping
 }
 
-/// One session, or one poll that waits.
+/// A session, or a waiting poll.
 package struct ConnectionSummary: Sendable, Equatable {
-  /// Opaque; no other connection of this server's has it.
+  /// Opaque and unique among the server's connections.
   package let id: String
   package let dialect: String
   /// When the session or the poll began, in milliseconds since 1970.
   package let connectedAt: Int64
   /// The peer's numeric address.
   package let remoteAddress: String
-  /// What the client's program calls itself; empty when it does not.
+  /// The client's `User-Agent`; empty if it sent none.
   package let userAgent: String
   package let rooms: [RoomName]
 
@@ -37,18 +37,18 @@ package struct ConnectionSummary: Sendable, Equatable {
   }
 }
 
-/// A page of those who are connected, in the order of their ids' bytes.
+/// A page of connected users, in the order of their ids' bytes.
 package struct ConnectedUsers: Sendable, Equatable {
-  /// The most that a page may have.
+  /// The largest page size.
   package static let largestLimit = 10_000
 
   package let users: [UserID]
-  /// How many are connected in all, on this page or not.
+  /// The number of all connected users, on this page or not.
   package let total: Int
   let limit: Int
   let hasMore: Bool
 
-  /// What to pass as `after` for the next page; nil after the last.
+  /// The value of `after` for the next page; nil on the last page.
   package var next: UserID? { hasMore ? users.last : nil }
 
   func joined(with other: ConnectedUsers) -> ConnectedUsers {
@@ -59,20 +59,20 @@ package struct ConnectedUsers: Sendable, Equatable {
   }
 }
 
-/// The reason that a client is given for its end.
+/// Reasons of a disconnection that are sent to the client.
 package enum DisconnectReasons {
-  /// What fits into a close frame.
+  /// The longest reason that fits into a close frame.
   package static let byteCountLimit = 123
   package static let standard = "disconnected by the server"
 
-  /// Whether a client may be told it: so many bytes of UTF-8 without control characters.
+  /// Whether the reason can be sent: UTF-8 within the byte limit and without control characters.
   package static func isValid(_ reason: String) -> Bool {
     reason.utf8.count <= byteCountLimit && !reason.hasControlCharacter
   }
 }
 
 extension CarillonServer {
-  /// A page of those who have a session or a poll that waits.
+  /// Returns a page of the users with a session or a waiting poll.
   ///
   /// `limit` is 1 to 10,000.
   package func connectedUsers(
@@ -86,12 +86,12 @@ extension CarillonServer {
     return page
   }
 
-  /// Whether the user has a session or a poll that waits.
+  /// Whether the user has a session or a waiting poll.
   package func isUserConnected(_ user: UserID) async throws(ShardQueryFailure) -> Bool {
     try await connectionCount(of: user) > 0
   }
 
-  /// How many sessions and waiting polls the user has.
+  /// The number of the user's sessions and waiting polls.
   package func connectionCount(of user: UserID) async throws(ShardQueryFailure) -> Int {
     guard case .count(let count) = try await ask(.connectionCount(of: user)) else { throw .late }
     return count
@@ -103,9 +103,9 @@ extension CarillonServer {
     return all
   }
 
-  /// Ends the user's sessions, behind what is queued for them, and answers the polls that wait.
+  /// Ends the user's sessions, after the frames queued for them, and answers the waiting polls.
   ///
-  /// Returns how many those were. `reason` must be one that a client may be told.
+  /// Returns the number of both. `reason` must be valid, see `DisconnectReasons`.
   @discardableResult
   package func disconnect(
     _ user: UserID, reason: String = DisconnectReasons.standard
@@ -126,7 +126,7 @@ extension CarillonServer {
     return try result.get()
   }
 
-  /// Asks all shards, and calls `done` on a thread of the server's, or here when it is ending.
+  /// Queries all shards and calls `done` on a server thread, or at once if the server is stopping.
   ///
   /// Any thread. `done` must not block.
   func ask(_ question: ShardQueryRequest, _ done: @escaping @Sendable (ShardQueryResult) -> Void) {
@@ -134,9 +134,9 @@ extension CarillonServer {
     core.mailboxes[0].append(.outsideQuery(question, done: done))
   }
 
-  /// Answers the questions that came when the shards had ended.
+  /// Answers the queries that arrived after the shards had ended.
   ///
-  /// For `stop` alone, once it has joined the shards' threads: it is the mailboxes' reader then.
+  /// Only for `stop`, after it has joined the shards' threads and so is the mailboxes' only reader.
   func answerLateQueries() {
     for mailbox in core.mailboxes {
       _ = mailbox.drain(limit: .max) { message in

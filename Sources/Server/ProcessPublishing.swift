@@ -1,19 +1,19 @@
-// What a program that runs a server in its own process asks of it, without HTTP.
+// Publishing by a program that runs a server in its own process, without HTTP.
 //
-// Everything here may be called on any thread but a shard's, and goes the way that a request goes:
-// through the store's queue, or into the ring, which has many producers. Both are bounded, and full
-// ones refuse. After `stop` nothing may be asked any more.
+// Every function here may be called on any thread except a shard's. It takes the same path as an
+// HTTP request: through the store's queue, or into the ring, which has many producers. Both are
+// bounded and refuse when full. No call is allowed after `stop`.
 
 internal import Broadcast
 package import Notifications
 internal import Reactor
 
-/// A body that the HTTP endpoint of the same name would refuse, and the first field that is wrong.
+/// A body that the corresponding HTTP endpoint would refuse, with its first invalid field.
 package struct UnusableBody: Error {
   package let field: String
   package let reason: String
 
-  /// Takes apart what an endpoint says of a body: `field: reason`.
+  /// Splits an endpoint's refusal of a body, `field: reason`, into its parts.
   init(_ refusal: Refusal) {
     let parts = (refusal.message ?? "").split(separator: ":", maxSplits: 1)
     field = parts.count == 2 ? String(parts[0]) : "body"
@@ -22,10 +22,10 @@ package struct UnusableBody: Error {
 }
 
 extension CarillonServer {
-  /// Hands a draft to the store: the ids of its notifications, in the order of its users.
+  /// Submits a draft to the store and returns its notifications' ids, in the order of its users.
   ///
-  /// Nil when the store's queue is full; `reply` is then never called, else once, on the store's
-  /// thread, when all of them are durable or none is stored.
+  /// Returns nil if the store's queue is full, and then never calls `reply`. Otherwise `reply` is
+  /// called once, on the store's thread, when all notifications are durable or none is stored.
   package func publish(
     _ draft: Draft, reply: @escaping @Sendable (StoreOutcome) -> Void
   ) -> [NotificationID]? {
@@ -38,7 +38,7 @@ extension CarillonServer {
     return isTaken ? pending.map(\.id) : nil
   }
 
-  /// Tells those connected now something that is not stored; false when the ring is full.
+  /// Sends a transient event to the connected part of the audience; false if the ring is full.
   package func tell(_ audience: Audience, _ body: Event.Body) -> Bool {
     core.ring.offer(
       Event(
@@ -46,7 +46,7 @@ extension CarillonServer {
         takenAt: core.kernel.monotonicNanoseconds))
   }
 
-  /// The message that a body of `POST …/send/system` describes.
+  /// Parses a body of `POST …/send/system` into a message.
   package func systemMessage(in body: [UInt8]) throws(UnusableBody) -> Event.Body {
     do throws(Refusal) {
       return .system(try Endpoints.systemMessage(in: body, id: makeNotificationID()))
@@ -55,7 +55,7 @@ extension CarillonServer {
     }
   }
 
-  /// The update that a body of `POST …/live/update` describes.
+  /// Parses a body of `POST …/live/update` into an update.
   package func liveUpdate(in body: [UInt8]) throws(UnusableBody) -> Event.Body {
     do throws(Refusal) {
       return .liveUpdate(try Endpoints.update(in: body))
@@ -64,7 +64,7 @@ extension CarillonServer {
     }
   }
 
-  /// The update that a body of `POST …/live/data` describes.
+  /// Parses a body of `POST …/live/data` into an update.
   package func dataUpdate(in body: [UInt8]) throws(UnusableBody) -> Event.Body {
     do throws(Refusal) {
       return .dataUpdate(try Endpoints.update(in: body))
@@ -73,7 +73,7 @@ extension CarillonServer {
     }
   }
 
-  /// The update that a body of `POST …/live/payment` describes.
+  /// Parses a body of `POST …/live/payment` into an update.
   package func paymentUpdate(in body: [UInt8]) throws(UnusableBody) -> Event.Body {
     do throws(Refusal) {
       return .payment(try Endpoints.paymentUpdate(in: body))
@@ -86,9 +86,9 @@ extension CarillonServer {
     NotificationID(milliseconds: wallMilliseconds, random: core.kernel.randomWords())
   }
 
-  /// The time of day that the server goes by, in milliseconds since 1970.
+  /// The server's wall-clock time, in milliseconds since 1970.
   package var wallMilliseconds: Int64 { core.kernel.wallMilliseconds }
 
-  /// Users with an open session at this moment, or a moment ago.
+  /// Number of users with an open session, as last published by the shards.
   package var userCount: Int { core.metrics.total(.users) }
 }

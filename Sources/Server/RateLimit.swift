@@ -1,47 +1,49 @@
-// Rates: so many a second, and now and then more at once.
+// Rate limits: so many actions a second, and bursts after a pause.
 //
-// A bucket of tokens is one number: the time at which it will be full again (the generic cell rate
-// algorithm, ITU-T I.371). Taking a token puts that time off by what a token takes to come back,
-// and may not put it further away than a whole bucket takes. A bucket whose time has passed is
-// full, so one that is not there is the same as a full one. Time is in nanoseconds and comes in as
-// a value; sums stop at the end of time in place of passing it.
+// A token bucket is one number: the time at which it will be full again (the generic cell rate
+// algorithm, ITU-T I.371). Taking a token moves that time later by the refill time of one token,
+// and may not move it further away than the refill time of a whole bucket. The bucket is full once
+// that time has passed, so a missing bucket is the same as a full one. Time is in nanoseconds and
+// is passed in as a value; sums saturate instead of overflowing.
 
-/// How often something may be done.
+/// How often an action is allowed.
 package struct RateLimit: Sendable, Equatable {
-  /// The largest of both numbers: a bucket of that size, refilled at one a second, is still far
-  /// from the end of a word.
+  /// The largest value of both numbers.
+  ///
+  /// A bucket of that size, refilled at one token a second, is full in 10^15 ns, far below the end
+  /// of a word.
   package static let highest = 1_000_000
   /// No limit.
   package static let off = RateLimit(perSecond: 0, burst: 0)
 
-  /// Tokens that come back in a second; 0: nothing is limited.
+  /// Tokens refilled in a second; 0 means no limit.
   package let perSecond: Int
   /// Tokens in a full bucket.
   package let burst: Int
 
-  /// So many a second, and after a pause so many at once.
+  /// Allows `perSecond` actions a second, and after a pause `burst` at once.
   package init(perSecond: Int, burst: Int) {
-    precondition((0...RateLimit.highest).contains(perSecond), "\(perSecond) a second")
-    precondition((0...RateLimit.highest).contains(burst), "\(burst) at once")
+    precondition((0...RateLimit.highest).contains(perSecond), "rate \(perSecond) out of range")
+    precondition((0...RateLimit.highest).contains(burst), "burst \(burst) out of range")
     precondition(perSecond == 0 || burst > 0, "a bucket without room for a token")
     self.perSecond = perSecond
     self.burst = burst
   }
 
-  /// Whether nothing is limited.
+  /// Whether there is no limit.
   package var isOff: Bool { perSecond == 0 }
 
-  /// What a token takes to come back; never asked of one that is off.
+  /// Refill time of one token; must not be read from a limit that is off.
   fileprivate var tokenNanoseconds: UInt64 { 1_000_000_000 / UInt64(perSecond) }
-  /// What an empty bucket takes to be full.
+  /// Refill time of an empty bucket.
   fileprivate var bucketNanoseconds: UInt64 { tokenNanoseconds * UInt64(burst) }
 }
 
 /// Tokens of one caller.
 struct TokenBucket: Equatable {
-  /// A caller that is not counted.
+  /// The bucket of a caller that is not counted.
   static let unlimited = TokenBucket(fullAt: .max)
-  /// Buckets that a caller may be in debt before it is nothing but a flood.
+  /// Whole buckets by which `fullAt` may lie in the future before the caller is a flood.
   static let floodFactor: UInt64 = 10
 
   /// When the bucket is full again.
@@ -52,13 +54,13 @@ struct TokenBucket: Equatable {
 
   private init(fullAt: UInt64) { self.fullAt = fullAt }
 
-  /// What became of one that was drawn on credit.
+  /// The outcome of taking a token on credit.
   enum RateLimitDecision: Equatable {
     /// There was a token.
     case within
-    /// There was none.
+    /// There was none; it was taken on credit.
     case over
-    /// There was none, and the caller has gone on like that for many buckets' worth.
+    /// There was none, and the caller's debt is at its limit.
     case flood
   }
 
@@ -67,8 +69,8 @@ struct TokenBucket: Equatable {
 
   /// Takes a token.
   ///
-  /// Nil when there was one, else how long it takes until there is; nothing is taken then, so
-  /// whoever waits as long is served.
+  /// Nil when there was one, else the time until there is one. Then nothing is taken, so a caller
+  /// that waits that long is served.
   mutating func take(_ limit: RateLimit, at now: UInt64) -> UInt64? {
     let next = max(fullAt, now).addingUpToMax(limit.tokenNanoseconds)
     let horizon = now.addingUpToMax(limit.bucketNanoseconds)
@@ -80,7 +82,8 @@ struct TokenBucket: Equatable {
 
   /// Takes a token, on credit if there is none.
   ///
-  /// Who goes on regardless gets deeper into debt, until that is called a flood.
+  /// A caller that does not slow down gets deeper into debt, up to the limit at which it is a
+  /// flood.
   mutating func draw(_ limit: RateLimit, at now: UInt64) -> RateLimitDecision {
     guard self != .unlimited else { return .within }
     let bucket = limit.bucketNanoseconds
@@ -89,7 +92,7 @@ struct TokenBucket: Equatable {
       fullAt = next
       return .within
     }
-    // The debt stops where the flood begins.
+    // The debt stops growing at the flood limit.
     guard next <= now.addingUpToMax(bucket * TokenBucket.floodFactor) else { return .flood }
     fullAt = next
     return .over
@@ -98,21 +101,21 @@ struct TokenBucket: Equatable {
 
 /// Buckets of many callers, in bounded memory.
 ///
-/// A bucket that is full again is forgotten: at the latest when there is no room for another. While
-/// there are `capacity` that are not full, callers that are not known share one.
+/// Full buckets are removed, at the latest when there is no room for another. While `capacity`
+/// buckets are not full, callers without a bucket share one.
 ///
 /// Invariant: `count <= capacity`.
 struct BucketTable<Key: Hashable> {
-  /// Buckets that are kept before any are looked through.
+  /// Number of buckets below which none are swept.
   private static var smallest: Int { 1_024 }
-  /// Time between two times that all are looked through, which takes 2 ms for 65,536.
+  /// Time between two sweeps of all buckets; a sweep takes 2 ms for 65,536.
   private static var sweepNanoseconds: UInt64 { 1_000_000_000 }
 
   private let limit: RateLimit
   private let capacity: Int
   private var buckets: [Key: TokenBucket] = [:]
   private var shared = TokenBucket()
-  /// How many there are when full ones are looked for.
+  /// Number of buckets from which on full ones are swept.
   private var sweepCount: Int
   private var nextSweep: UInt64 = 0
 
@@ -122,12 +125,12 @@ struct BucketTable<Key: Hashable> {
     sweepCount = min(capacity, BucketTable.smallest)
   }
 
-  /// Buckets that are remembered.
+  /// Number of stored buckets.
   var count: Int { buckets.count }
 
-  /// Takes a token of the caller's.
+  /// Takes a token of the caller.
   ///
-  /// Nil when there was one, else the nanoseconds until there is.
+  /// Nil when there was one, else the nanoseconds until there is one.
   mutating func take(_ key: Key, at now: UInt64) -> UInt64? {
     if limit.isOff { return nil }
     if var known = buckets[key] {
@@ -146,12 +149,12 @@ struct BucketTable<Key: Hashable> {
     return wait
   }
 
-  /// Forgets the caller's bucket if it is full.
+  /// Removes the caller's bucket if it is full.
   mutating func forget(_ key: Key, at now: UInt64) {
     if let bucket = buckets[key], bucket.isFull(at: now) { buckets[key] = nil }
   }
 
-  /// Forgets all that are full.
+  /// Removes all full buckets.
   mutating func forgetFull(at now: UInt64) {
     buckets = buckets.filter { !$0.value.isFull(at: now) }
     sweepCount = min(capacity, max(BucketTable.smallest, 2 * buckets.count))
@@ -160,14 +163,14 @@ struct BucketTable<Key: Hashable> {
 }
 
 extension UInt64 {
-  /// The sum, or the largest number when it is larger.
+  /// The sum, or the largest number where it would overflow.
   fileprivate func addingUpToMax(_ other: UInt64) -> UInt64 {
     // guard: time-addition-saturates
     let (sum, overflow) = addingReportingOverflow(other)
     return overflow ? .max : sum
   }
 
-  /// This time in milliseconds, in nanoseconds; the largest number when it is larger.
+  /// This time in milliseconds, in nanoseconds; the largest number where it would overflow.
   var nanosecondsOfMilliseconds: UInt64 {
     let (product, overflow) = multipliedReportingOverflow(by: 1_000_000)
     return overflow ? .max : product

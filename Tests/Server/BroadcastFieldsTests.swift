@@ -1,4 +1,5 @@
-// What backends say in rooms-hub's words: who is told it, and what is refused.
+// Publishing through rooms-hub's endpoints: which clients receive each event, and which requests
+// the server rejects.
 
 import Broadcast
 import Notifications
@@ -6,11 +7,11 @@ import Testing
 
 @testable import Server
 
-@Suite("Broadcasts and rooms-hub's publishing")
+@Suite("Broadcasts and publishing through rooms-hub")
 struct BroadcastFieldsTests {
   static let hub = "/api/v1/websocket"
 
-  /// A body that each endpoint takes.
+  /// A valid body for each endpoint.
   static let good = [
     "/send/notification": #"{"user_id":"u","notification_type":"t","title":"t"}"#,
     "/send/system": #"{"title":"t"}"#,
@@ -28,7 +29,7 @@ struct BroadcastFieldsTests {
     return try EndpointTests.answer(to: peer, fixture)
   }
 
-  @Test func `an update is told to the devices of its user, as what it is`() throws {
+  @Test func `an update reaches every device of its user under its own event name`() throws {
     let fixture = try ShardFixture()
     let device = try fixture.session("u")
     let other = try fixture.session("v")
@@ -51,7 +52,7 @@ struct BroadcastFieldsTests {
     #expect(try other.frames() == [])
   }
 
-  @Test func `a message for a room goes to the room, with its fields`() throws {
+  @Test func `a message for a room is published to the room with all its fields`() throws {
     let fixture = try ShardFixture(shardCount: 2)
     let asking = try fixture.connect()
     asking.send(
@@ -59,7 +60,7 @@ struct BroadcastFieldsTests {
         "POST \(Self.hub)/send/room",
         body: #"{"room":"läden","notification_type":"t","title":"T","message":"M","#
           + #""payload":{"a":1}}"#))
-    // The second shard is not turned, so what it has yet to hear is still in the ring.
+    // The second shard is not turned, so its unread events are still in the ring.
     for _ in 0..<2_000 where asking.receive().headEnd == nil { try fixture.shard.turn() }
     #expect(asking.received.text.hasPrefix("HTTP/1.1 200"))
     var heard: [Event] = []
@@ -75,7 +76,9 @@ struct BroadcastFieldsTests {
     #expect(message.payload.text == #"{"a":1}"#)
   }
 
-  @Test func `a notification in rooms-hub's words is stored and answered as any`() throws {
+  @Test func `a notification published through rooms-hub is stored and answered like any other`()
+    throws
+  {
     let fixture = try ShardFixture()
     let asking = try fixture.connect()
     let body =
@@ -86,7 +89,7 @@ struct BroadcastFieldsTests {
     try fixture.turn(until: { fixture.store.commands.count == 1 })
     let command = fixture.store.commands[0].command
     guard case .publish(let drafts, let key?, let kept, _) = command else {
-      Issue.record("the store was asked something else")
+      Issue.record("the store got no publish with a key")
       return
     }
     #expect(drafts.map(\.userID) == ["u"] && drafts[0].content.type == "a.b")
@@ -97,7 +100,7 @@ struct BroadcastFieldsTests {
     #expect(answer.head.hasPrefix("HTTP/1.1 201"))
     #expect(answer.body.contains(#""id":"\#(drafts[0].id.text)""#))
     #expect(answer.body.contains(#""type":"a.b""#) && answer.body == kept.text)
-    // The same text in other words is another request.
+    // The same text under the other endpoint's field names is another request.
     asking.send(
       EndpointTests.request(
         "POST /api/v1/notifications", fields: "Idempotency-Key: k\r\n",
@@ -110,8 +113,9 @@ struct BroadcastFieldsTests {
     #expect(other.digest != key.digest)
   }
 
-  @Test func `one text is one key's digest at each slot alone`() throws {
-    // Read in either words: what is stored differs, and so must what the key stands for.
+  @Test func `the same body has another idempotency digest on each endpoint`() throws {
+    // The two kinds of endpoint read different fields of this body and store different content, so
+    // one key must not cover both.
     let body = #"{"user_id":"u","type":"t","notification_type":"n","title":"t"}"#
     let fixture = try ShardFixture()
     let asking = try fixture.connect()
@@ -131,7 +135,7 @@ struct BroadcastFieldsTests {
   }
 
   @Test(
-    "what is required is named when it is missing",
+    "a missing required field is named in the 422",
     arguments: [
       ("/send/notification", "user_id"), ("/send/notification", "notification_type"),
       ("/send/notification", "title"), ("/send/system", "title"), ("/send/room", "room"),
@@ -153,7 +157,7 @@ struct BroadcastFieldsTests {
     #expect(fixture.store.commands.isEmpty && fixture.core.metrics[0].value(.broadcasts) == 0)
   }
 
-  @Test("what is wrong is named", arguments: good.keys.sorted())
+  @Test("an invalid field is named in the 422", arguments: good.keys.sorted())
   func wrong(path: String) throws {
     let fixture = try ShardFixture()
     let asking = try fixture.connect()
@@ -195,7 +199,7 @@ struct BroadcastFieldsTests {
   }
 
   @Test(
-    "a name that cannot be is refused",
+    "an invalid name is rejected",
     arguments: [
       ("/send/room", #"{"room":"","notification_type":"t","title":"t"}"#, "room"),
       ("/send/room", #"{"room":"a\u0000b","notification_type":"t","title":"t"}"#, "room"),
@@ -210,7 +214,7 @@ struct BroadcastFieldsTests {
     #expect(answer.head.hasPrefix("HTTP/1.1 422") && answer.body.contains("\"\(field): "))
   }
 
-  @Test func `a user is sent away for a reason that fits into a close frame`() throws {
+  @Test func `a disconnect reason must fit into a close frame`() throws {
     let fixture = try ShardFixture()
     let asking = try fixture.connect()
     func status(_ body: String) throws -> Substring {
@@ -230,10 +234,10 @@ struct BroadcastFieldsTests {
     #expect(try status("{") == "400")
   }
 
-  @Test func `a full ring refuses what it has no room for`() throws {
+  @Test func `a full ring rejects an event with 503`() throws {
     let fixture = try ShardFixture(shardCount: 2) { $0.limits.ringCapacity = 4 }
     let asking = try fixture.connect()
-    // The second shard has not taken these, so the ring stays full.
+    // The second shard has not read these events, so the ring stays full.
     for _ in 0..<4 { try fixture.publish(TurnTests.broadcast()) }
     for path in ["/live/update", "/live/data", "/live/payment", "/send/room"] {
       asking.send(
@@ -267,11 +271,11 @@ struct RelayedTests {
     let answer = try EndpointTests.answer(to: peer, fixture)
     #expect(answer.head.hasPrefix("HTTP/1.1 202"))
     guard case .publish(let drafts, nil, _, _) = fixture.store.commands.first?.command else {
-      Issue.record("the store was asked something else")
+      Issue.record("the store got no publish without a key")
       return
     }
     #expect(answer.body.contains(drafts[0].id.text))
-    // The connection brings its next request meanwhile, whose answer is its own.
+    // The connection sends its next request meanwhile and gets the answer to that one.
     #expect(fixture.core.metrics[0].value(.published) == 0)
     peer.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
     #expect(try EndpointTests.answer(to: peer, fixture).body.contains("\"status\":\"ok\""))
@@ -280,14 +284,15 @@ struct RelayedTests {
     try fixture.store.answer(.published)
     try fixture.turn(3)
     #expect(fixture.core.metrics[0].value(.published) == 1)
-    #expect(peer.receive().isEmpty, "the first one's outcome is not the second one's answer")
+    #expect(
+      peer.receive().isEmpty, "the outcome of the first publish does not answer the second request")
     try fixture.store.answer(.published)
     let stored = try EndpointTests.answer(to: peer, fixture)
     #expect(stored.head.hasPrefix(path.hasSuffix("batch") ? "HTTP/1.1 200" : "HTTP/1.1 201"))
     #expect(fixture.core.metrics[0].value(.published) == 2)
   }
 
-  @Test func `what the store then refuses is counted as lost`() throws {
+  @Test func `a relayed notification that the store rejects is counted as lost`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.connect()
     let two = EndpointTests.draft + "\n" + EndpointTests.draft
@@ -299,7 +304,7 @@ struct RelayedTests {
     #expect(fixture.core.metrics[0].value(.published) == 0)
   }
 
-  @Test func `a body counts among those in flight until the store is done with it`() throws {
+  @Test func `a body counts as in flight until the store is done with it`() throws {
     let fixture = try ShardFixture { $0.limits.bodiesInFlightBytesLimit = 100 }
     let peer = try fixture.connect()
     let post = EndpointTests.request(
@@ -316,7 +321,7 @@ struct RelayedTests {
     try fixture.turn(until: { fixture.shard.bodyBytesInFlight == 0 })
   }
 
-  @Test func `it is refused where nothing could be promised`() throws {
+  @Test func `ack=relayed is rejected where it could not be honoured`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.connect()
     func post(_ query: String, fields: String = "") throws -> (head: String, body: String) {

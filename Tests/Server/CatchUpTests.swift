@@ -1,4 +1,5 @@
-// What is for everyone, turn by turn: each session reads it in its place among its user's own.
+// Notifications for everyone, turn by turn: each session reads them from the store in their order
+// among its user's own.
 
 import Notifications
 import TestSupport
@@ -7,7 +8,7 @@ import Wire
 
 @testable import Server
 
-@Suite("Catching up with what is for everyone")
+@Suite("Catching up with notifications for everyone")
 struct CatchUpTests {
   static func everyone(_ offset: UInt64) -> Event {
     Event(audience: .everyone, body: .storedForEveryone, timestamp: 0, offset: offset)
@@ -17,7 +18,7 @@ struct CatchUpTests {
     Event(audience: .everyone, body: .expiredForEveryone(ids), timestamp: 0, offset: offset)
   }
 
-  /// A live session that has taken what it began with.
+  /// A live session without its first frames, which have been read.
   static func live(
     _ fixture: ShardFixture, _ dialect: any Dialect = EventDialect(), since: String? = "test.0"
   ) throws -> TestPeer {
@@ -41,7 +42,7 @@ struct CatchUpTests {
     return peer
   }
 
-  /// Turns until the store is asked for what comes behind `offset`.
+  /// Turns until the store is asked for the notifications after `offset`.
   static func awaitQuestion(_ fixture: ShardFixture, after offset: UInt64) throws {
     try fixture.turn(until: { !fixture.store.reads.isEmpty })
     guard case .missed("u", offset, _) = fixture.store.reads[0].query else {
@@ -50,7 +51,7 @@ struct CatchUpTests {
     }
   }
 
-  /// The text without the times at which things were said.
+  /// The text without its timestamps.
   static func timeless(_ bytes: [UInt8]) -> String {
     var text = bytes.text
     let name = #""timestamp":""#
@@ -60,7 +61,7 @@ struct CatchUpTests {
     return text
   }
 
-  @Test func `it comes between the user's own, however the events come`() throws {
+  @Test func `notifications for everyone keep their order among the user's own`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.live(fixture, since: nil)
     try fixture.publish(ReplaySessionTests.stored(1))
@@ -71,7 +72,7 @@ struct CatchUpTests {
     try fixture.publish(Self.everyone(4))
     try fixture.turn(2)
     #expect(fixture.store.reads.count == 1)
-    // Read before the fourth.
+    // The read ended before the fourth was committed.
     try fixture.store.answer(ReplaySessionTests.page([2, 3], through: 3))
     try Self.awaitQuestion(fixture, after: 3)
     try fixture.store.answer(ReplaySessionTests.page([4], through: 4))
@@ -86,8 +87,8 @@ struct CatchUpTests {
     #expect(metrics.value(.resyncs) == 0)
   }
 
-  @Test("a client is told of it in the words of a live one", arguments: [true, false])
-  func words(sendsCursors: Bool) throws {
+  @Test("a notification for everyone is written like any other", arguments: [true, false])
+  func encoded(sendsCursors: Bool) throws {
     for dialect in DialectRegistry.all where dialect.framing == .webSocket || sendsCursors {
       let fixture = try ShardFixture()
       let peer: TestPeer
@@ -109,7 +110,7 @@ struct CatchUpTests {
     }
   }
 
-  @Test func `a client is told that it has expired as if it had been deleted`() throws {
+  @Test func `an expired notification for everyone is sent as a deletion`() throws {
     for dialect in DialectRegistry.all {
       let fixture = try ShardFixture()
       let peer = try Self.live(fixture, dialect)
@@ -126,7 +127,8 @@ struct CatchUpTests {
     }
   }
 
-  @Test func `an inbox whose part of it is gone again is told the number`() throws {
+  @Test func `an inbox gets the unread count when the notification has expired by the read`() throws
+  {
     let fixture = try ShardFixture()
     let peer = try InboxSessionTests.greeted(fixture)
     try fixture.publish(Self.everyone(1))
@@ -136,7 +138,7 @@ struct CatchUpTests {
     #expect(try peer.frames() == [#"{"type":"unread_count","unreadCount":0}"#])
   }
 
-  @Test func `an inbox is told the number when what follows a notification does not ring`() throws {
+  @Test func `an inbox gets the unread count when a muted notification follows another`() throws {
     let fixture = try ShardFixture()
     let peer = try InboxSessionTests.greeted(fixture)
     func page(_ offsets: [UInt64], through: UInt64) -> StoreAnswer {
@@ -148,7 +150,7 @@ struct CatchUpTests {
     try Self.awaitQuestion(fixture, after: 0)
     try fixture.publish(Self.everyone(2))
     try fixture.turn(2)
-    // Read before the second, which its user has muted.
+    // The read ended before the second notification, which this user has muted.
     try fixture.store.answer(page([1], through: 1))
     try Self.awaitQuestion(fixture, after: 1)
     try fixture.store.answer(page([], through: 2))
@@ -159,7 +161,7 @@ struct CatchUpTests {
     #expect(told.last == #"{"type":"unread_count","unreadCount":2}"#)
   }
 
-  @Test func `a session that resumes reads on, and is told once`() throws {
+  @Test func `a resuming session reads on and gets each notification once`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u", since: "test.0")
     try Self.awaitQuestion(fixture, after: 0)
@@ -169,7 +171,7 @@ struct CatchUpTests {
     try fixture.turn(2)
     #expect(fixture.store.reads.count == 1)
     try fixture.store.answer(ReplaySessionTests.page([1], through: 1))
-    // Read before something went away: stale.
+    // The read ended before the expiry, so its page is stale.
     try Self.awaitQuestion(fixture, after: 0)
     try fixture.store.answer(ReplaySessionTests.page([2], through: 3))
     try fixture.turn(3)
@@ -181,7 +183,7 @@ struct CatchUpTests {
   }
 
   @Test(
-    "a fetch that is under way is answered behind it, whichever comes first",
+    "a pending fetch is answered after the catch-up, whichever read ends first",
     arguments: [true, false])
   func fetching(pageComesFirst: Bool) throws {
     let fixture = try ShardFixture()
@@ -219,7 +221,7 @@ struct CatchUpTests {
       ])
   }
 
-  @Test func `a message in fragments goes on across it`() throws {
+  @Test func `a fragmented message continues across a catch-up`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.live(fixture, since: nil)
     func fragment(_ text: String, _ first: UInt8) {
@@ -237,7 +239,7 @@ struct CatchUpTests {
     #expect(try peer.frames().first?.contains("pong") == true)
   }
 
-  @Test func `a client that takes nothing is sent it in order when it does`() throws {
+  @Test func `a blocked client gets everything in order once it reads again`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.live(fixture, since: nil)
     fixture.script.room[peer.serverDescriptor] = 10
@@ -257,7 +259,7 @@ struct CatchUpTests {
         == ["n1", "stats", "n2", "stats", "n3", "stats"])
   }
 
-  @Test func `one that has shown no token is told nothing`() throws {
+  @Test func `a client that has not authenticated gets nothing`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session(nil, path: InboxSessionTests.path)
     try fixture.publish(Self.everyone(1))
@@ -266,7 +268,7 @@ struct CatchUpTests {
     #expect(try peer.frames() == [])
   }
 
-  @Test func `a poll is woken by it, also when it comes while the store is read`() throws {
+  @Test func `a catch-up wakes a poll, also during the poll's own read of the store`() throws {
     let fixture = try ShardFixture()
     let peer = try PollTests.poll(fixture)
     try fixture.publish(Self.everyone(6))
@@ -283,9 +285,7 @@ struct CatchUpTests {
     #expect(peer.received.text.contains(#""title":"n7""#))
   }
 
-  @Test func `so many read at once, and nobody is sent away while the store is at its limit`()
-    throws
-  {
+  @Test func `catch-up reads are bounded, and no session ends while the store is full`() throws {
     let fixture = try ShardFixture()
     let peers = try (0..<150).map { _ in try Self.live(fixture, since: nil) }
     fixture.store.isFull = true
@@ -293,10 +293,10 @@ struct CatchUpTests {
     try fixture.turn(3)
     fixture.store.isFull = false
     try fixture.turn(2)
-    #expect(fixture.store.reads.isEmpty, "it waits before it asks again")
+    #expect(fixture.store.reads.isEmpty, "the shard pauses before it asks the store again")
     try fixture.pass(milliseconds: CatchUps.pauseMilliseconds)
     #expect(fixture.store.reads.count == CatchUps.readLimit)
-    // One of them leaves, and so do two that wait.
+    // One session with a read under way ends, and two of the waiting ones.
     for index in [0, 100, 101] { peers[index].connection.end() }
     var answered = 0
     while answered < 148 {
@@ -313,7 +313,7 @@ struct CatchUpTests {
     #expect(fixture.store.reads.isEmpty)
   }
 
-  @Test func `one that cannot keep up with what expires is cut off`() throws {
+  @Test func `a client that cannot keep up with expired notifications is cut`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.live(fixture)
     for offset in 1...9 {
@@ -325,8 +325,8 @@ struct CatchUpTests {
     #expect(fixture.core.metrics[0].value(.slowConsumers) == 1)
   }
 
-  /// The store and the ring as one history, as for a session that resumes; this one is live.
-  @Test func `nothing is lost, doubled or out of order, whatever comes when`() throws {
+  /// The store and the ring as one history, as for a resuming session; this session is live.
+  @Test func `no notification is lost, doubled or out of order in random histories`() throws {
     var random = SeededGenerator.announced()
     for _ in 0..<30 {
       let fixture = try ShardFixture()
@@ -388,7 +388,7 @@ struct CatchUpTests {
 }
 
 extension ReplaySessionTests {
-  /// What the frames of the `event` dialect are about: a title, `stats`, or the event's name.
+  /// The subject of each frame of the `event` dialect: a title, `stats`, or the event's name.
   static func titles(_ texts: [String]) -> [String] {
     texts.map { text in
       if text.contains("stats:updated") { return "stats" }

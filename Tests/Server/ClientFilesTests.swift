@@ -1,4 +1,4 @@
-// What browsers load: which file is where, in which form, and how long it may be kept.
+// The files that browsers load: the path of each, its content coding and its cache lifetime.
 
 import Testing
 
@@ -23,7 +23,7 @@ struct ClientFilesTests {
   static let files = ClientFiles(sources)
   static let folder = "/client/" + files.hash
 
-  /// What is answered to a request for `path`.
+  /// The answer to a request for `path`.
   static func get(
     _ path: String, _ fields: String = "", method: String = "GET", host: String = "localhost",
     _ change: (inout Configuration) -> Void = { _ in }
@@ -45,7 +45,7 @@ struct ClientFilesTests {
 
   static let demo = DemoTokens(users: [("alice", "a.b.c")], publisher: "d.e.f")
 
-  // MARK: Where
+  // MARK: Paths
 
   @Test func `each file is in the folder of its build, with its type`() throws {
     let types = [
@@ -64,7 +64,7 @@ struct ClientFilesTests {
   }
 
   @Test(
-    "without the folder, or with an earlier one, the way is shown and not to be kept",
+    "without the folder, or with an old one, a path redirects uncached to the current folder",
     arguments: [
       ("carillon.js", "carillon.js"), ("0123456789abcdef/carillon.js", "carillon.js"),
       ("pages/demo.js", "pages/demo.js"), ("ffffffffffffffff/parts/a.js", "parts/a.js"),
@@ -80,7 +80,7 @@ struct ClientFilesTests {
   }
 
   @Test(
-    "nothing else is there",
+    "any other path is 404",
     arguments: [
       "/client", "/client/", "/client/~/carillon.js", "/client/other.js", "/client/CARILLON.js",
       "/client/0123456789abcdef", "/client/0123456789abcdef/", "/client/0123456789abcdef/x.js",
@@ -97,7 +97,7 @@ struct ClientFilesTests {
     #expect(try Self.status(path) == "404")
   }
 
-  @Test func `files are there to be read and for nothing else`() throws {
+  @Test func `files allow only GET and HEAD`() throws {
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
       for path in ["\(Self.folder)/carillon.js", "/client/carillon.js", "/console"] {
         let (head, _) = try Self.get(path, method: method)
@@ -107,7 +107,7 @@ struct ClientFilesTests {
     }
   }
 
-  @Test func `any change of any file or name is another folder`() {
+  @Test func `any change of a file's bytes or name changes the folder`() {
     #expect(Self.files.hash.count == 16)
     #expect(ClientFiles(Self.sources.reversed()).hash == Self.files.hash)
     for index in Self.sources.indices {
@@ -122,7 +122,7 @@ struct ClientFilesTests {
     }
   }
 
-  @Test func `what is in the binary is whole`() {
+  @Test func `no embedded file is empty`() {
     let embedded = SourceFile.embedded()
     #expect(!embedded.isEmpty)
     for file in embedded {
@@ -132,16 +132,16 @@ struct ClientFilesTests {
     #expect(ClientFiles(embedded).hash == ClientFiles.embedded.hash)
   }
 
-  // MARK: In which form
+  // MARK: Content
 
-  @Test func `a script is sent without what only people read`() {
+  @Test func `a script is sent without its comments and indentation`() {
     let cases = [
       ("// @ts-check\n\n// Why.\nlet a = 1;  // here\n", "let a = 1;  // here\n"),
       ("/** One. */\n  /** Two,\n   * three. */\n  f();\n", "f();\n"),
       ("  /** @type {any} */ a,\n", "/** @type {any} */ a,\n"),
       ("/*\n// a\n*/\nb\n/* c */ d /* e */\n", "b\n/* c */ d /* e */\n"),
       ("a = '*/';\n  b\n", "a = '*/';\nb\n"),
-      // There every space is meant.
+      // Inside a template literal white space is significant.
       ("a = `\n  // b\n\n  /* c */\n`;\n  d\n", "a = `\n  // b\n\n  /* c */\n`;\nd\n"),
       ("a = `${`b`}\n  c`;\n  d = `e`;\n  f\n", "a = `${`b`}\n  c`;\nd = `e`;\nf\n"),
       ("// a `quote`'s ` in a comment\n  b\n", "b\n"),
@@ -152,7 +152,7 @@ struct ClientFilesTests {
     }
   }
 
-  @Test func `of what is in the binary each script keeps its code, and nothing else loses any`() {
+  @Test func `stripping keeps the code of every embedded script and all other files whole`() {
     for file in SourceFile.embedded() {
       let name = file.path.replacing("client/", with: "", maxReplacements: 1)
       guard
@@ -166,7 +166,7 @@ struct ClientFilesTests {
         #expect(sent.plain.bytes == file.bytes, "\(name)")
         continue
       }
-      // What the rules of a line would be wrong about is not written.
+      // The comment stripper works line by line; no file has a construct that it would get wrong.
       #expect(file.bytes.count { $0 == UInt8(ascii: "`") } % 2 == 0, "\(name)")
       let code = { (bytes: [UInt8]) in
         bytes.text.split(separator: "\n").map { $0.drop { $0 == " " } }
@@ -176,7 +176,7 @@ struct ClientFilesTests {
     }
   }
 
-  @Test func `whoever takes gzip is sent it, and told so`() throws {
+  @Test func `a client that accepts gzip gets gzip and a Content-Encoding field`() throws {
     let path = "\(Self.folder)/carillon.js"
     let plain = try Self.get(path)
     let packed = try Self.get(path, "Accept-Encoding: gzip, br\r\n")
@@ -188,7 +188,7 @@ struct ClientFilesTests {
       #expect(answer.head.contains("\r\nContent-Length: \(answer.body.count)\r\n"))
     }
     #expect(Self.tag(plain.head) != Self.tag(packed.head))
-    // It says that it would rather not.
+    // `q=0` refuses the coding.
     let refused = try Self.get(path, "Accept-Encoding: gzip;q=0\r\n")
     #expect(refused.body == plain.body)
     let neither = try Self.get(path, "Accept-Encoding: *;q=0\r\n")
@@ -199,7 +199,7 @@ struct ClientFilesTests {
     head.firstMatch(of: /\r\nETag: ("[^"]+")\r\n/).map { String($0.1) } ?? ""
   }
 
-  @Test func `whoever has a file already is told so in a few bytes`() throws {
+  @Test func `a client that has a file already gets 304 without a body`() throws {
     for path in ["\(Self.folder)/carillon.js", "/console"] {
       for coding in ["", "Accept-Encoding: gzip\r\n"] {
         let first = try Self.get(path, coding)
@@ -210,7 +210,7 @@ struct ClientFilesTests {
           #expect(head.hasPrefix("HTTP/1.1 304 "))
           #expect(body.isEmpty)
           #expect(!head.contains("Content-Length"))
-          // What the whole answer says of itself and how long it may be kept is said again.
+          // A 304 repeats the validator and the cache fields of the full answer.
           for name in ["ETag", "Cache-Control", "Vary"] {
             #expect(Self.field(name, head) == Self.field(name, first.head), "\(name)")
           }
@@ -218,7 +218,7 @@ struct ClientFilesTests {
         let other = try Self.get(path, coding + "If-None-Match: \"x\"\r\n")
         #expect(other.body == first.body)
       }
-      // The one form is not the other.
+      // The tag of the plain form does not match the gzip form.
       let tag = Self.tag(try Self.get(path).head)
       let packed = try Self.get(path, "Accept-Encoding: gzip\r\nIf-None-Match: \(tag)\r\n")
       #expect(packed.head.hasPrefix("HTTP/1.1 200 "))
@@ -229,7 +229,7 @@ struct ClientFilesTests {
     head.split(separator: "\r\n").first { $0.hasPrefix(name + ": ") }
   }
 
-  @Test func `HEAD is told what GET would be`() throws {
+  @Test func `HEAD gets the same head as GET`() throws {
     let demo: (inout Configuration) -> Void = { $0.demoTokens = { _ in Self.demo } }
     for path in ["\(Self.folder)/carillon.js", "/client/carillon.js", "/console", "/"] {
       for coding in ["", "Accept-Encoding: gzip\r\n"] {
@@ -241,9 +241,9 @@ struct ClientFilesTests {
     }
   }
 
-  // MARK: For whom
+  // MARK: Access
 
-  @Test func `files are for every site, whatever origins may connect`() throws {
+  @Test func `every origin may load the files, whatever origins may connect`() throws {
     for origins in [[], ["https://shop.example"], ["*"]] {
       for fields in ["", "Origin: https://other.example\r\n", "Origin: https://shop.example\r\n"] {
         for path in ["\(Self.folder)/carillon.js", "/client/carillon.js"] {
@@ -258,7 +258,9 @@ struct ClientFilesTests {
     }
   }
 
-  @Test func `pages name their build's folder, may do little and are for themselves`() throws {
+  @Test func `pages use their build's folder, run under a strict policy and allow no other origin`()
+    throws
+  {
     let fields = "Origin: http://localhost:1\r\n"
     let (head, body) = try Self.get("/", fields) { $0.demoTokens = { _ in Self.demo } }
     #expect(head.hasPrefix("HTTP/1.1 200 "))

@@ -1,5 +1,5 @@
-// The wall clock jumps, the machine sleeps, a day goes by: timers go by the monotonic clock, and
-// only tokens by the time of day.
+// The wall clock jumps, the machine sleeps, a day passes: timers use the monotonic clock, and only
+// token expiry uses the wall clock.
 
 import TestSupport
 import Testing
@@ -45,14 +45,14 @@ struct ClockTests {
 
   // Case 69
   @Test(
-    "a session's end is the wall clock's, also where that has jumped",
+    "a session ends by the wall clock, also after a jump of it",
     arguments: ["/api/ws", "/api/v1/ws/notifications", "/notifications/events"])
   func expiry(path: String) throws {
     let fixture = try ShardFixture { $0.tokenPolicy.leewaySeconds = 0 }
     let short = try fixture.arrive("short", path: path, seconds: 3_600)
     let long = try fixture.arrive("long", path: path, seconds: 7_200)
     try fixture.turn(3)
-    // Half an hour is left of it, then two seconds, then an hour and two seconds again.
+    // Half an hour is left of the token, then two seconds, then an hour and two seconds again.
     for shift in [Self.hour / 2, Self.hour / 2 - 2_000, -Self.hour] {
       fixture.script.wallShift += shift
       try fixture.pass(milliseconds: 100)
@@ -64,7 +64,7 @@ struct ClockTests {
     try fixture.pass(milliseconds: 1_000)
     #expect(short.connection.state != .session)
     #expect(long.connection.state == .session)
-    // One jump over the end is enough of it, whenever the session would next be looked at.
+    // One jump past the expiry ends the session, whenever its next timer is due.
     fixture.script.wallShift += Self.hour
     try fixture.pass(milliseconds: 100)
     #expect(long.connection.state != .session)
@@ -72,18 +72,18 @@ struct ClockTests {
   }
 
   // Case 69
-  @Test func `a machine that slept for a minute has lost nobody who is still there`() throws {
+  @Test func `a machine that sleeps for a minute loses no live session`() throws {
     let fixture = try ShardFixture { $0.tokenPolicy.leewaySeconds = 0 }
     let sessions = try (0..<200).map { try fixture.arrive("u\($0)") }
     let ending = try fixture.arrive("ending", seconds: 50)
     try fixture.turn(2)
     for session in sessions + [ending] { session.received = [] }
-    // The monotonic clock stands still while a machine sleeps, and the other one does not.
+    // While a machine sleeps, the monotonic clock stops and the wall clock does not.
     fixture.script.wallShift += 60_000
     try fixture.pass(milliseconds: 500)
     #expect(try ending.frames() == ["close 4002"])
     #expect(sessions.allSatisfy { $0.received.isEmpty })
-    // As where it does not stand still.
+    // Where the monotonic clock does not stop either.
     fixture.script.elapsed += 60_000
     try fixture.turn(3)
     for session in sessions {
@@ -96,15 +96,13 @@ struct ClockTests {
   }
 
   // Case 69
-  @Test func `over a day a session is pinged each time, neither early nor more than a tick late`()
-    throws
-  {
+  @Test func `a session is pinged on time all day, never early nor more than a tick late`() throws {
     let fixture = try ShardFixture()
     let session = try fixture.arrive("u", seconds: 10 * 86_400)
     try fixture.turn(2)
     session.received = []
     let interval: UInt64 = 30_000
-    // A turn every 10 ms around a ping, so that how late it is can be seen; longer ones between.
+    // Turns of 10 ms around a ping, so that its lateness is measured; longer turns between pings.
     let end = UInt64(size(2, full: 24)) * UInt64(Self.hour)
     var last = fixture.script.elapsed
     var count: UInt64 = 0
@@ -122,7 +120,7 @@ struct ClockTests {
       count += 1
       session.send(HeartbeatTests.pong())
     }
-    // Lateness does not add up.
+    // Lateness does not accumulate.
     #expect(count == end / interval || count == end / interval - 1)
   }
 }

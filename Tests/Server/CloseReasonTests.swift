@@ -1,4 +1,4 @@
-// A close frame holds its code and its reason, and not a byte of what the memory held before.
+// A close frame holds its code and its reason, and no byte of the memory's earlier contents.
 
 import TestSupport
 import Testing
@@ -6,9 +6,9 @@ import Wire
 
 @testable import Server
 
-@Suite("Reasons for a close")
+@Suite("Close reasons")
 struct CloseReasonTests {
-  /// The frame, written out from RFC 6455 alone.
+  /// The expected frame, built independently from RFC 6455.
   static func expected(_ code: UInt16, _ reason: String) -> [UInt8] {
     var kept: [UInt8] = []
     for scalar in reason.unicodeScalars {
@@ -20,7 +20,7 @@ struct CloseReasonTests {
   }
 
   static func reason(_ number: Int, using generator: inout SeededGenerator) -> String {
-    // Each length from 0 to 123 and some way over, of scalars of one to four bytes.
+    // Each length from 0 to 123 and some above, of scalars of one to four bytes.
     let length = number % 200
     let scalars: [Unicode.Scalar] = ["a", " ", "\"", "é", "€", "\u{1F514}", "\u{301}"]
     var text = String.UnicodeScalarView()
@@ -33,13 +33,13 @@ struct CloseReasonTests {
   static let codes: [UInt16] = [1000, 1001, 1002, 1007, 1008, 1009, 1011, 1012, 1013, 4001, 4002]
 
   // Case 12
-  @Test func `of 100,000 reasons each is its exact bytes, over memory that held something else`() {
+  @Test func `each of 100,000 reasons is exactly its own bytes, in memory that held others`() {
     var generator = SeededGenerator.announced()
     var bytes: [UInt8] = []
     for number in 0..<100_000 {
       let code = Self.codes[number % Self.codes.count]
       let reason = Self.reason(number, using: &generator)
-      // What lies behind the end of an array's content is its earlier content.
+      // The memory past the end of an array still holds its earlier content.
       bytes.append(contentsOf: repeatElement(0xA5, count: 300))
       bytes.removeAll(keepingCapacity: true)
       Framing.webSocket.writeClose(code: code, reason: reason, into: &bytes)
@@ -50,7 +50,7 @@ struct CloseReasonTests {
   }
 
   // Case 12
-  @Test func `what a client is closed with is the reason and the end, whatever was queued before`()
+  @Test func `a client that is closed gets exactly the close frame, whatever was queued before`()
     throws
   {
     var generator = SeededGenerator.announced()
@@ -59,7 +59,7 @@ struct CloseReasonTests {
       let socket = try fixture.arrive("u", path: "/api/ws")
       let code = Self.codes[number % Self.codes.count]
       let reason = Self.reason(number, using: &generator)
-      // The logs and the heap are full of what nobody else may see.
+      // Fill the logs and the heap with bytes that must not leak.
       if number.isMultiple(of: 50) {
         try fixture.publish(TurnTests.broadcast(4_000))
         try fixture.turn()

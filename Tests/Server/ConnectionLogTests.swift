@@ -1,11 +1,11 @@
-// What the log says of connections: at debug alone, never more than its rate, never a secret.
+// The log lines about connections: only at debug, within the rate limit, never with a secret.
 
 import Glibc
 import Testing
 
 @testable import Server
 
-/// A log that is read by the test: a pipe.
+/// A log that the test reads through a pipe.
 private final class ReadLog {
   let log: Log
   private let ends: (read: Int32, write: Int32)
@@ -23,7 +23,7 @@ private final class ReadLog {
     close(ends.write)
   }
 
-  /// The lines that have come since, without what every line begins with.
+  /// Takes the lines that were written since the last call, without their common prefix.
   func lines() -> [String] {
     let start = "carillon: "
     return drain().text.split(separator: "\n").map { line in
@@ -32,7 +32,7 @@ private final class ReadLog {
     }
   }
 
-  /// Takes what has come since, whatever it is.
+  /// Takes the bytes that were written since the last call.
   @discardableResult
   func drain() -> [UInt8] {
     var taken: [UInt8] = []
@@ -44,7 +44,7 @@ private final class ReadLog {
     }
   }
 
-  /// Leaves no room for another line.
+  /// Fills the pipe, so that no further line fits.
   func fill() {
     _ = fcntl(ends.write, F_SETFL, O_NONBLOCK)
     let line = [UInt8](repeating: UInt8(ascii: "x"), count: 1 << 12)
@@ -53,7 +53,7 @@ private final class ReadLog {
   }
 }
 
-@Suite("What the log says of connections", .timeLimit(.minutes(10)))
+@Suite("Log lines about connections", .timeLimit(.minutes(10)))
 struct ConnectionLogTests {
   static let flat = "/api/ws"
 
@@ -61,7 +61,7 @@ struct ConnectionLogTests {
   enum End: CaseIterable {
     case goodbye, loss, expiry, disconnection, violation
 
-    /// What the log says of it.
+    /// The end as the log line describes it.
     var text: String {
       switch self {
       case .goodbye: "closed by the client with 1000"
@@ -90,7 +90,9 @@ struct ConnectionLogTests {
     try fixture.turn(until: { peer.connection.state != .session })
   }
 
-  @Test("a session is told of when it begins and when it ends, with why", arguments: End.allCases)
+  @Test(
+    "a session is logged when it begins and, with the reason, when it ends", arguments: End.allCases
+  )
   func sessions(end: End) throws {
     let log = try ReadLog(.debug)
     let fixture = try ShardFixture(log: log.log)
@@ -106,7 +108,7 @@ struct ConnectionLogTests {
     #expect(end == .expiry ? milliseconds! >= 35_000 : milliseconds == 1_500)
   }
 
-  @Test("whoever watches the metrics is told of like a session, by the user of the token")
+  @Test("a metrics stream is logged like a session, under the token's user")
   func watchers() throws {
     let log = try ReadLog(.debug)
     let fixture = try ShardFixture(log: log.log)
@@ -120,7 +122,7 @@ struct ConnectionLogTests {
         == [#"session of "p" ended after 1000 ms, the client left: metrics, shard 0, 127.0.0.1"#])
   }
 
-  @Test("a clock that is set back makes no time run backwards")
+  @Test("a clock that is set back gives no negative duration")
   func clock() throws {
     let log = try ReadLog(.debug)
     let fixture = try ShardFixture(log: log.log)
@@ -136,7 +138,7 @@ struct ConnectionLogTests {
     + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
   @Test(
-    "an upgrade that is refused is told of with why, and so is one that is closed at once",
+    "a rejected upgrade is logged with its reason, and so is one that is closed at once",
     arguments: [
       ("\(flat)?token=x\(upgrade)", "401 unauthorized: flat"),
       ("\(flat)\(upgrade)Origin: https://else.where\r\n", "403 origin_not_allowed: flat"),
@@ -155,7 +157,8 @@ struct ConnectionLogTests {
     #expect(log.lines() == ["refused, \(told), shard 0, 127.0.0.1"])
   }
 
-  @Test("below debug nothing is said of them", arguments: [LogLevel.error, .warning, .info])
+  @Test(
+    "nothing about connections is logged below debug", arguments: [LogLevel.error, .warning, .info])
   func levels(level: LogLevel) throws {
     let log = try ReadLog(level)
     let fixture = try ShardFixture(log: log.log)
@@ -165,7 +168,7 @@ struct ConnectionLogTests {
     #expect(log.lines().isEmpty)
   }
 
-  @Test("a herd takes ten lines a second, and none of those that are for errors")
+  @Test("a burst of sessions logs ten lines a second and uses up none of the errors' lines")
   func rate() throws {
     let log = try ReadLog(.debug)
     let fixture = try ShardFixture(log: log.log)
@@ -180,7 +183,7 @@ struct ConnectionLogTests {
     #expect(told.first == "15 lines were left out" && told.count == 2)
   }
 
-  @Test("a shard does not wait for whoever reads the log")
+  @Test("a shard does not wait for the reader of the log")
   func fullPipe() throws {
     let log = try ReadLog(.debug)
     let fixture = try ShardFixture(log: log.log)

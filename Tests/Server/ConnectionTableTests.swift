@@ -1,4 +1,4 @@
-// The slab of connections and its sets of places.
+// The slab of connections, its sets of slots and the ends of frames in a log.
 
 import TestSupport
 import Testing
@@ -7,17 +7,18 @@ import Testing
 
 @Suite("Connection slab")
 struct ConnectionTableTests {
-  @Test func `a connection is small enough that an idle one costs less than a third of a KiB`() {
+  @Test
+  func `a connection takes at most 256 bytes, so an idle one costs less than a third of a KiB`() {
     #expect(MemoryLayout<Connection>.stride <= 256)
   }
 
-  @Test func `what a broadcast looks at lies in the first cache line`() {
+  @Test func `the fields that a broadcast reads are in the first cache line`() {
     #expect(MemoryLayout<Connection>.offset(of: \.groupCursor)! + 8 <= 64)
     #expect(MemoryLayout<Connection>.offset(of: \.flags)! < 64)
     #expect(MemoryLayout<Connection>.offset(of: \.fd)! < 64)
   }
 
-  @Test func `slots are handed out lowest first, so walking them is walking in order of arrival`() {
+  @Test func `the lowest free slot is taken first, so a walk follows the order of arrival`() {
     let table = ConnectionTable()
     let slots = (0..<2_000).map { table.insert(fd: $0, limit: .max)! }
     #expect(slots == Array(0..<2_000))
@@ -29,7 +30,7 @@ struct ConnectionTableTests {
   }
 
   // Case 61
-  @Test func `a slot's next connection is not taken for the one before`() {
+  @Test func `an id does not match the next connection in its slot`() {
     let table = ConnectionTable()
     var earlier: [ConnectionID] = []
     for _ in 0..<1_000 {
@@ -61,7 +62,7 @@ struct ConnectionTableTests {
     #expect(table[next].state == .free)
   }
 
-  @Test func `a full table refuses`() {
+  @Test func `a full table returns no slot`() {
     let table = ConnectionTable()
     for _ in 0..<10 { #expect(table.insert(fd: 1, limit: 10) != nil) }
     #expect(table.insert(fd: 1, limit: 10) == nil)
@@ -69,7 +70,7 @@ struct ConnectionTableTests {
     #expect(table.insert(fd: 1, limit: 10) == 4)
   }
 
-  @Test func `a slot may be removed while all are walked`() {
+  @Test func `a slot may be removed during a walk`() {
     let table = ConnectionTable()
     for _ in 0..<1_500 { _ = table.insert(fd: 1, limit: .max) }
     var walked = 0
@@ -82,9 +83,9 @@ struct ConnectionTableTests {
   }
 }
 
-@Suite("Set of places")
+@Suite("Set of slots")
 struct SlotSetTests {
-  @Test func `it is a set that is walked in order`() {
+  @Test func `it behaves like a set and is walked in order`() {
     var random = SeededGenerator.announced()
     var set = SlotSet()
     var model: Set<UInt32> = []
@@ -115,7 +116,7 @@ struct SlotSetTests {
 
 @Suite("Ends of frames")
 struct FrameEndsTests {
-  @Test func `the end of the frame around a position is found among those still held`() {
+  @Test func `the end of the frame at a position is found among the frames still held`() {
     var ends = FrameEnds()
     for end in stride(from: UInt64(300), through: 300_000, by: 300) {
       ends.append(end, logStart: end > 30_000 ? end - 30_000 : 0)
@@ -127,8 +128,7 @@ struct FrameEndsTests {
     #expect(ends.end(at: 300_001) == nil)
   }
 
-  @Test
-  func `of small frames the end of one soon behind a position is found, or the log's is next`() {
+  @Test func `the end of a small frame is found within 270 bytes of a position`() {
     var ends = FrameEnds()
     for end in stride(from: UInt64(10), through: 10_000, by: 10) { ends.append(end, logStart: 0) }
     for position in UInt64(0)...9_700 {

@@ -1,8 +1,8 @@
-// Sockets that only the fixture's kernel knows: as many as a test wants, and none of them a file.
+// Sockets that exist only in the fixture's kernel: any number of them, without descriptors.
 //
-// A process may open so many files and no more, and each connection over loopback is two of them.
-// These stand behind the table of system calls instead: what a peer said is read by `recv`, what it
-// is sent is kept or counted, and readiness is level-triggered as epoll's is.
+// A process may open a limited number of files, and each connection over loopback takes two. The
+// table of system calls serves these sockets itself: `recv` returns the bytes that the peer sent,
+// sent bytes are kept or counted, and readiness is level-triggered like epoll's.
 
 import CReactor
 import Glibc
@@ -18,24 +18,24 @@ final class VirtualSocket {
   private weak var crowd: Crowd?
   /// The server's end.
   var connection = ConnectionView()
-  /// What was said and not read by the server yet, from `readCount` on.
+  /// Bytes that the peer sent; the server has not read those from `readCount` on.
   private var said: [UInt8] = []
   private var readCount = 0
-  /// What came and was not taken yet.
+  /// Bytes that came and were not taken yet.
   var received: [UInt8] = []
   /// Bytes that came in all.
   private(set) var receivedCount = 0
-  /// Whether what comes is kept, or only counted.
+  /// Whether received bytes are kept, or only counted.
   var keeps = true
-  /// Bytes that it takes still; nil is without end.
+  /// Bytes that the socket still takes; nil is no limit.
   var room: Int?
-  /// Bytes that it takes besides once the kernel has been told to take a burst.
+  /// Bytes added to `room` once the server has set TCP_NOTSENT_LOWAT to queue a burst.
   var burstRoom = 0
-  /// For how long its program has read nothing, though there was something.
+  /// Milliseconds since the peer's program last read, while there were bytes to read.
   var sleptMilliseconds: UInt32 = 0
   /// Whether the server has ended its side, or closed the connection.
   fileprivate(set) var isEnded = false
-  /// What the server's epoll keeps for it, and waits for.
+  /// The data that the server's epoll set holds for the socket, and the events it waits for.
   fileprivate var mark: UInt64?
   fileprivate var interest: UInt32 = 0
 
@@ -69,7 +69,7 @@ final class VirtualSocket {
   /// Takes the whole frames that have come.
   func frames() throws -> [String] { try received.takeFrames() }
 
-  /// Takes so many bytes more, and nil is whatever it is sent from now on.
+  /// Takes `byteCount` more bytes; nil takes all bytes from now on.
   func open(for byteCount: Int? = nil) {
     room = byteCount
     crowd?.mayBeReady(self)
@@ -107,14 +107,15 @@ final class VirtualSocket {
     return total
   }
 
-  /// The server tells the kernel how much to take for it.
+  /// Adds the burst room once the server has set TCP_NOTSENT_LOWAT.
   fileprivate func limitUnsent() {
     room = room.map { $0 + burstRoom }
     burstRoom = 0
   }
 
-  /// Says what TCP_INFO does of one whose window is closed; the offsets are those of `tcp_info` in
-  /// the kernel's interface.
+  /// Writes the TCP_INFO of a socket with a closed window.
+  ///
+  /// The offsets are those of `tcp_info` in the kernel's interface.
   fileprivate func describe(into bytes: UnsafeMutableRawPointer, _ length: inout socklen_t) -> Int32
   {
     guard length >= 232 else { return -EINVAL }
@@ -132,17 +133,17 @@ final class VirtualSocket {
   }
 }
 
-/// The sockets, and what the server's kernel says of them.
+/// The sockets of a test and their part of the server's kernel.
 final class Crowd {
-  /// No descriptor of the real kernel's is as large.
+  /// Larger than any descriptor of the real kernel.
   private static let firstDescriptor: Int32 = 1 << 24
-  /// Of the listener: see `ShardView.listenerSlot`.
+  /// The epoll data of the listener: see `ShardView.listenerSlot`.
   private static let listenerMark = UInt64(UInt32.max)
 
   private var sockets: [VirtualSocket] = []
   /// Connections made that the server has not accepted.
   private var arrivals = 0
-  /// Those that may be ready, each once or more.
+  /// Sockets that may be ready, each once or more.
   private var candidates: [Int32] = []
 
   subscript(descriptor: Int32) -> VirtualSocket? {
@@ -154,7 +155,7 @@ final class Crowd {
     arrivals > 0 || candidates.contains { self[$0].map { $0.readiness != 0 } ?? false }
   }
 
-  /// One that connects.
+  /// Adds a socket that connects.
   func arrive() -> VirtualSocket {
     let socket = VirtualSocket(Self.firstDescriptor + Int32(sockets.count), self)
     sockets.append(socket)
@@ -172,7 +173,7 @@ final class Crowd {
     return sockets[sockets.count - 1 - arrivals].descriptor
   }
 
-  /// Adds what is ready behind the first `count` events, and says how many there are then.
+  /// Adds the ready sockets after the first `count` events and returns the new number of events.
   func fill(
     _ events: UnsafeMutablePointer<epoll_event>, from count: Int32, to capacity: Int32
   ) -> Int32 {
@@ -182,7 +183,7 @@ final class Crowd {
         events: EPOLLIN.rawValue, data: epoll_data_t(u64: Self.listenerMark))
       filled += 1
     }
-    // Each once, in the order in which they became so; who stays ready goes behind the others.
+    // Each once, in the order of becoming ready; a socket that stays ready goes to the end.
     var isTaken = Set<Int32>()
     var later: [Int32] = []
     var again: [Int32] = []
@@ -215,7 +216,7 @@ final class Crowd {
     if isClosed { socket.mark = nil }
   }
 
-  /// Puts the crowd before the real kernel, in the calls that only look at a descriptor.
+  /// Lets the crowd handle its own descriptors in all calls but reads, sends and waits.
   static func install(in table: UnsafeMutablePointer<cl_kernel>) {
     table.pointee.accept4 = { context, listener, address, length, flags in
       let real = cl_kernel_real().pointee
@@ -223,7 +224,7 @@ final class Crowd {
       guard descriptor == -EAGAIN else { return descriptor }
       let virtual = KernelScript.of(context).crowd.accept()
       guard virtual >= 0, let address else { return virtual }
-      // From this machine, whom the quotas' defaults do not count.
+      // From this machine, which the quotas' defaults do not count.
       var loopback = sockaddr_in()
       loopback.sin_family = sa_family_t(AF_INET)
       loopback.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
@@ -283,7 +284,7 @@ extension ShardFixture {
     return socket
   }
 
-  /// An open session of `user` in the crowd, its answer taken.
+  /// An open session of `user` in the crowd, after its upgrade answer.
   func arrive(
     _ user: String, path: String = "/api/v1/ws/notifications", query: String = "",
     seconds: Int64 = 86_400
@@ -295,7 +296,7 @@ extension ShardFixture {
     return socket
   }
 
-  /// What begins at a target: a stream or a poll, else a WebSocket.
+  /// The request that opens `target`: a stream or a poll by its name, else a WebSocket.
   static func request(_ target: String, token: String) -> String {
     let path = target.prefix { $0 != "?" }
     if path.hasSuffix("/events") || path.hasSuffix("/poll") {

@@ -1,4 +1,4 @@
-// The demo's tokens: in development alone, and by this machine's own names alone.
+// The demo's tokens: only in development, and only under this machine's own host names.
 
 import Testing
 
@@ -10,7 +10,7 @@ struct DemoTokensTests {
     host: String, fields: String = "", isDemo: Bool = true, line: String = "GET /demo/tokens"
   ) throws -> (head: String, body: String) {
     let fixture = try ShardFixture(files: ClientFilesTests.files) { configuration in
-      // What makes them says for when it was asked.
+      // The provider of tokens gets the time of the request.
       if isDemo {
         configuration.demoTokens = { now in
           DemoTokens(users: [("alice", "a\(now)"), ("bob", "b\(now)")], publisher: "p\(now)")
@@ -24,12 +24,12 @@ struct DemoTokensTests {
   }
 
   @Test(
-    "this machine's own names are told them, made for that moment",
+    "this machine's own host names get tokens made for the time of the request",
     arguments: [
       "localhost", "LocalHost", "localhost:8080", "127.0.0.1", "127.0.0.1:1", "[::1]",
       "[::1]:65535",
     ])
-  func told(host: String) throws {
+  func issued(host: String) throws {
     let (head, body) = try Self.get(host: host)
     let now = ShardFixture.startWall / 1_000 + 5
     #expect(head.hasPrefix("HTTP/1.1 200 "))
@@ -44,7 +44,7 @@ struct DemoTokensTests {
   }
 
   @Test(
-    "a name that only leads here is not",
+    "any other host name gets none, even if it resolves to this machine",
     arguments: [
       "evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example",
       "localhost.", "localhost:", "notlocalhost", "127.0.0.2", "127.1", "0.0.0.0", "2130706433",
@@ -57,7 +57,7 @@ struct DemoTokensTests {
     #expect(!head.contains("Access-Control-"))
   }
 
-  @Test func `no page of another origin may read them, though it may connect`() throws {
+  @Test func `a page of another origin may not read the tokens, even if it may connect`() throws {
     for origin in ["http://localhost:3000", "https://shop.example"] {
       let (head, _) = try Self.get(host: "localhost", fields: "Origin: \(origin)\r\n")
       #expect(head.hasPrefix("HTTP/1.1 200 "))
@@ -65,7 +65,7 @@ struct DemoTokensTests {
     }
   }
 
-  @Test func `without the demo there is nothing`() throws {
+  @Test func `without demo tokens the path is 404`() throws {
     for line in ["GET /demo/tokens", "POST /demo/tokens", "GET /", "PUT /"] {
       let (head, _) = try Self.get(host: "localhost", isDemo: false, line: line)
       #expect(head.hasPrefix("HTTP/1.1 404 "), "\(line)")

@@ -69,9 +69,7 @@ struct DialectTests {
     #expect(texts[0].contains(#""data":{"a":1},"cursor":"abc.42"},"timestamp""#))
   }
 
-  @Test func `event: actions, group and expiry where there are any, for a client that resumes`()
-    throws
-  {
+  @Test func `event: actions, group and expiry where present, for a client that resumes`() throws {
     let actions = #"[{"label":"Open","url":"/x"}]"#
     let notification = Notification(
       id: Self.id, userID: "u", type: "t", title: "", actions: Array(actions.utf8), groupKey: "g",
@@ -91,12 +89,12 @@ struct DialectTests {
         #expect(!plain.contains(name))
       }
     }
-    // Not as null: what there is none of is not told.
+    // Absent actions, group and expiry are left out, not null.
     let bare = try Self.texts(epoch: "abc") { EventDialect().write(Self.stored(), to: &$0) }[0]
     #expect(bare.contains(#""created_at":"\#(Self.timeText)","cursor":"abc.42"}"#))
   }
 
-  @Test func `flat: one object a notification, and nothing about counts`() throws {
+  @Test func `flat: one object a notification, and no counts`() throws {
     let texts = try Self.texts {
       FlatDialect().write(Self.stored(data: #"{"pnl":125.50}"#), to: &$0)
     }
@@ -118,7 +116,7 @@ struct DialectTests {
     #expect(texts.count == 1 && texts[0].contains(#""type":"info""#))
   }
 
-  @Test func `event: each id that was read is told, then the stats once`() throws {
+  @Test func `event: one frame for each read id, then the stats once`() throws {
     let other = NotificationID(high: 1, low: 2)
     let event = Event(
       audience: .user("u"), body: .read([Self.id, other], Self.counts), timestamp: Self.time,
@@ -151,7 +149,7 @@ struct DialectTests {
     }
   }
 
-  @Test func `greetings tell a cursor only to a client that asked to resume`() throws {
+  @Test func `greetings carry a cursor only for a client that asked to resume`() throws {
     let plain = Greeting(user: "u", time: Self.time, cursor: nil)
     let resuming = Greeting(user: "u", time: Self.time, cursor: Cursor("abc.7"))
     let event = try Self.texts { EventDialect().write(plain, to: &$0) }

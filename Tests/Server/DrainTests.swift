@@ -1,4 +1,4 @@
-// Shutting down: who is sent away, who is still answered, and what is cut.
+// Shutting down: which connections close at once, which get their answer first, which are cut.
 
 import Broadcast
 import Notifications
@@ -9,7 +9,7 @@ import Testing
 @Suite("Drain")
 struct DrainTests {
   // Case 95
-  @Test func `idle, asking and open connections each end as they should`() throws {
+  @Test func `idle, waiting and open connections each end in their own way`() throws {
     let fixture = try ShardFixture()
     let session = try fixture.session("u")
     let idle = try fixture.connect()
@@ -38,7 +38,7 @@ struct DrainTests {
     #expect(fixture.core.metrics[0].value(.draining) == 1)
   }
 
-  @Test func `a client that takes nothing does not hold the drain up past its end`() throws {
+  @Test func `a client that takes nothing does not delay the drain past its deadline`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u")
     fixture.script.room[peer.serverDescriptor] = 0
@@ -51,7 +51,7 @@ struct DrainTests {
     #expect(fixture.shard.connectionCount == 2)
     try fixture.pass(milliseconds: fixture.core.configuration.limits.drainTimeoutMilliseconds + 100)
     #expect(fixture.shard.connectionCount == 0)
-    // The store's answer to one who has gone is for nobody.
+    // The store's answer for a connection that has gone is dropped.
     try fixture.store.answer(.published)
     try fixture.turn(2)
   }

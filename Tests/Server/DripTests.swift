@@ -1,7 +1,7 @@
-// The same conversation, whole and by the byte: the server's side of it is the same to the byte.
+// The same conversation, whole and byte by byte: the server sends the same bytes.
 //
-// The messages are those of the Autobahn test suite's groups 1 (framing) and 5 (fragmentation), as
-// far as they are within a client's limit, in the dialect that answers what it understands.
+// The messages are those of the Autobahn test suite's groups 1 (framing) and 5 (fragmentation) that
+// are within a client's limit, in the dialect that answers every message that it understands.
 
 import Notifications
 import TestSupport
@@ -10,7 +10,7 @@ import Wire
 
 @testable import Server
 
-@Suite("Messages that drip in")
+@Suite("Messages in small pieces")
 struct DripTests {
   struct Conversation: Sendable, CustomTestStringConvertible {
     let testDescription: String
@@ -24,7 +24,7 @@ struct DripTests {
     var bytes: [UInt8] = []
     WebSocketFrame.append(
       opcode, payload: Array(text.utf8), maskingKey: 0xA1B2_C3D4, into: &bytes)
-    // Afterwards, because a writer refuses to make a control frame of fragments.
+    // Changed here because a writer refuses to write a fragmented control frame.
     if !isFinal { bytes[0] &= 0x7F }
     return bytes
   }
@@ -35,7 +35,7 @@ struct DripTests {
     return bytes
   }()
 
-  /// Something that is answered, so that a transcript shows that the message before it was taken.
+  /// A message that is answered, so a transcript shows that the server took the message before it.
   static let question = frame(.text, #"{"type":"ping"}"#)
 
   static let conversations: [Conversation] = {
@@ -70,7 +70,7 @@ struct DripTests {
     return all
   }()
 
-  /// All that the server sends, to the end of the connection.
+  /// All bytes that the server sends until the connection ends.
   static func transcript(_ pieces: [ArraySlice<UInt8>]) throws -> [UInt8] {
     let fixture = try ShardFixture()
     let socket = try fixture.arrive("u")
@@ -86,12 +86,13 @@ struct DripTests {
 
   // Case 14
   @Test(
-    "whole, by the byte and split at each offset it is one conversation", arguments: conversations)
+    "whole, by the byte and split at each offset, a conversation gets the same answers",
+    arguments: conversations)
   func drip(_ conversation: Conversation) throws {
     let wire = conversation.wire
     let whole = try Self.transcript([wire[...]])
     try #require(!whole.isEmpty)
-    // By the byte it is quadratic to send, and what is long enough to matter starts over for each
+    // Sending by the byte is quadratic, since an unfinished message is parsed again after each
     // read; 1,200 bytes are more than any header and message of the limit.
     guard wire.count <= 1_200 else {
       for step in [1, 7, 126] where step > 1 || size(0, full: 1) == 1 {
@@ -107,7 +108,7 @@ struct DripTests {
     }
   }
 
-  /// Splits at each offset near an edge of a frame, and at each at all in the full size.
+  /// The offsets near the edges of frames and some others; in the full size all offsets.
   static func splits(_ wire: [UInt8]) -> [ByteFeed] {
     let step = size(wire.count / 40 + 1, full: 1)
     return (1..<wire.count).filter { $0 < 16 || wire.count - $0 < 16 || $0.isMultiple(of: step) }

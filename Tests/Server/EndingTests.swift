@@ -1,4 +1,4 @@
-// How connections end: nobody who is owed an answer is left with a part of it.
+// How connections end: a client that is owed an answer gets all of it or is cut by a deadline.
 
 import Notifications
 import Testing
@@ -7,7 +7,7 @@ import Testing
 
 @Suite("The end of a connection")
 struct EndingTests {
-  /// A request for a page, which is the user's last.
+  /// A request for a page, after which its client sends nothing more.
   static func lastRequest(close: Bool) -> String {
     "GET /api/v1/notifications HTTP/1.1\r\nHost: x\r\n" + (close ? "Connection: close\r\n" : "")
       + "Authorization: Bearer \(ShardFixture.token("u"))\r\n\r\n"
@@ -30,9 +30,7 @@ struct EndingTests {
     peer.receive().count > 100_000 && peer.received.text.hasSuffix("\"total\":25}}")
   }
 
-  @Test func `a client that has ended its side gets the whole of an answer that it takes slowly`()
-    throws
-  {
+  @Test func `a client that has ended its side and reads slowly gets its whole answer`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.connect()
     peer.send(Self.lastRequest(close: false))
@@ -50,7 +48,8 @@ struct EndingTests {
     #expect(fixture.core.metrics[0].value(.resets) == 0)
   }
 
-  @Test func `a last answer may take longer than a close frame may, as long as it is taken`() throws
+  @Test func `a last answer may take longer than a close frame, as long as the client reads`()
+    throws
   {
     let fixture = try ShardFixture()
     let peer = try fixture.connect()
@@ -66,7 +65,7 @@ struct EndingTests {
   }
 
   // Case 65
-  @Test func `a last answer that is not taken at all is given up`() throws {
+  @Test func `a last answer that the client does not read at all is given up`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.connect()
     fixture.script.room[peer.serverDescriptor] = 1_000
@@ -78,7 +77,7 @@ struct EndingTests {
     #expect(fixture.shard.connectionCount == 0)
   }
 
-  @Test func `pages that nobody takes are bounded together`() throws {
+  @Test func `the total size of unread pages is bounded`() throws {
     let fixture = try ShardFixture { $0.limits.blockedBytesLimit = 250_000 }
     var peers: [TestPeer] = []
     for _ in 0..<3 {
@@ -99,7 +98,7 @@ struct EndingTests {
       texts += (try? resuming.frames()) ?? []
       return texts.contains("close 1013")
     })
-    // One takes its page, one goes away: there is room again.
+    // One client reads its page and another goes away, which makes room.
     fixture.script.room[peers[0].serverDescriptor] = nil
     fixture.script.sends[peers[1].serverDescriptor] = [-104]
     try fixture.turn(until: { Self.isWhole(peers[0]) && peers[1].connection.hasEnded })

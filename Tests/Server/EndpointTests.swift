@@ -1,4 +1,4 @@
-// What requests are answered, where it takes a store or a ring that does what the test says.
+// Answers to requests that need a store or a ring under the test's control.
 
 import Broadcast
 import Notifications
@@ -30,7 +30,7 @@ struct EndpointTests {
     return (head, body)
   }
 
-  @Test func `whoever asks whether the server is ready shares one probe`() throws {
+  @Test func `concurrent readiness requests share one probe`() throws {
     let fixture = try ShardFixture { $0.limits.ringCapacity = 4 }
     let peers = try (0..<20).map { _ in try fixture.connect() }
     for peer in peers { peer.send("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n") }
@@ -40,7 +40,7 @@ struct EndpointTests {
     #expect(fixture.core.metrics[0].value(.ringFull) == 0)
   }
 
-  @Test func `a full ring that only waits for this shard does not make it unready`() throws {
+  @Test func `a ring that is full only because this shard has not read it is still ready`() throws {
     let fixture = try ShardFixture { $0.limits.ringCapacity = 4 }
     let peer = try fixture.connect()
     try fixture.turn()
@@ -49,12 +49,12 @@ struct EndpointTests {
     #expect(try Self.answer(to: peer, fixture).head.hasPrefix("HTTP/1.1 200"))
   }
 
-  @Test func `bodies that come in together are bounded together`() throws {
+  @Test func `the total size of bodies that are being received is bounded`() throws {
     let limit = 256 * 1_024
     let fixture = try ShardFixture { $0.limits.bodiesInFlightBytesLimit = limit }
     let length = 60 * 1_024
     let peers = try (0..<20).map { _ in try fixture.connect() }
-    // All heads first: by them alone there is room for each.
+    // All heads first: each body alone would fit.
     let head =
       "POST /api/v1/notifications HTTP/1.1\r\nHost: x\r\nContent-Length: \(length)\r\n"
       + "Authorization: Bearer \(ShardFixture.token("p", scopes: ["publish"]))\r\n\r\n"
@@ -72,7 +72,7 @@ struct EndpointTests {
     try fixture.turn(until: { fixture.shard.bodyBytesInFlight == 0 })
   }
 
-  @Test func `a publish may name as many users as it is said to`() throws {
+  @Test func `a publish may name up to the limit of users`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.connect()
     let ids = (0..<10_000).map { number in
@@ -96,7 +96,7 @@ struct EndpointTests {
 
   static let draft = #"{"user_id":"u","type":"t","title":"t"}"#
 
-  @Test func `a batch with an Idempotency-Key is done once and answered the same`() throws {
+  @Test func `a batch with an Idempotency-Key is stored once and answered the same again`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.connect()
     peer.send(
@@ -120,7 +120,7 @@ struct EndpointTests {
     #expect(second.head.hasPrefix("HTTP/1.1 200"))
     #expect(second.head.contains("application/x-ndjson"))
     #expect(second.head.contains("Idempotent-Replay: true"))
-    // The same key and body as a single publish is another request, and not answered as this one.
+    // The same key and body as a single publish is another request and gets another answer.
     peer.send(
       Self.request("POST /api/v1/notifications", fields: "Idempotency-Key: k\r\n", body: Self.draft)
     )
@@ -132,7 +132,7 @@ struct EndpointTests {
     #expect(other.digest != key.digest)
   }
 
-  @Test func `only what was stored is counted as published`() throws {
+  @Test func `only stored notifications are counted as published`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.connect()
     let outcomes: [StoreOutcome] = [

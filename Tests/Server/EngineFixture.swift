@@ -1,5 +1,5 @@
 // Clients of Engine.IO and Socket.IO for a shard that a test turns by hand, and applications that
-// do what a test says.
+// the test controls.
 //
 // A packet is a text that begins with its type, as on the wire.
 
@@ -9,24 +9,24 @@ import Wire
 
 @testable import Server
 
-/// Gives every message back.
+/// Sends every message back.
 struct Echo: EngineApplication {
   func received(text: [UInt8], from client: EngineClient) { client.send(text: text) }
   func received(binary: [UInt8], from client: EngineClient) { client.send(binary: binary) }
 }
 
-/// Gives every event back, asks on `ask`, refuses `/closed`, and keeps what it was told.
+/// Sends every event back, asks the client on `ask`, refuses `/closed`, and records its calls.
 final class Namespaces: SocketIOApplication, @unchecked Sendable {
   // Unchecked: a fixture's shard runs on the test's thread, and so does everything here.
   static let askTimeoutMilliseconds: UInt64 = 5_000
 
   let namespaces = ["/", "/other", "/closed"]
   var keepAliveEvent: String?
-  /// The payloads of those who came.
+  /// The payloads of the clients that connected.
   private(set) var payloads: [String?] = []
-  /// The namespaces that were left.
+  /// The namespaces that clients have left.
   private(set) var left: [Int] = []
-  /// What was answered to each question; nil to one that was not.
+  /// The answer to each question; nil where there was none.
   private(set) var replies: [String?] = []
 
   func connect(_ client: SocketIOClient, payload: [UInt8]?) {
@@ -83,7 +83,7 @@ extension ShardFixture {
     shards[index].engineSession(sid)
   }
 
-  /// Whether nothing at all is left of the connections that were here, and of what they were sent.
+  /// Whether nothing is left of the connections and of the bytes queued for them.
   func isEmpty(_ index: Int = 0) -> Bool {
     let shard = shards[index]
     return shard.connectionCount == 0 && shard.engineSessionCount == 0
@@ -92,12 +92,12 @@ extension ShardFixture {
       && shard.unauthenticatedCount == 0 && shard.bodyBytesInFlight == 0
   }
 
-  /// Fails unless everything is given back once the peers have gone and been forgotten.
+  /// Fails unless everything is returned once the peers have gone.
   func expectEmpty(_ location: SourceLocation = #_sourceLocation) throws {
     try turn(until: { shards.indices.allSatisfy { isEmpty($0) } }, location)
   }
 
-  /// Sends a request; `sid` and what else the query has stand in `query`.
+  /// Sends a request; `query` holds the `sid` and any other part of the query string.
   func request(
     _ method: String, _ path: String, _ query: String, body: String? = nil, on peer: TestPeer
   ) {
@@ -113,7 +113,7 @@ extension ShardFixture {
     return (try #require(Int(head.dropFirst("HTTP/1.1 ".count).prefix(3))), body)
   }
 
-  /// A session over a WebSocket, or one that is to take `sid` over.
+  /// A session over a WebSocket, or the WebSocket that is to take over the session `sid`.
   func webSocket(
     _ path: String = "/engine.io/", sid: String? = nil, on index: Int = 0
   ) throws -> TestPeer {
@@ -121,7 +121,7 @@ extension ShardFixture {
     return try session(nil, path: "\(path)?EIO=4&transport=websocket\(named)", on: index)
   }
 
-  /// Takes the open packet off what has come, and says the sid in it.
+  /// Takes the open packet off the received frames and returns its sid.
   func takeOpening(of peer: TestPeer) throws -> String {
     var frames: [String] = []
     try turn(until: {
@@ -132,7 +132,7 @@ extension ShardFixture {
     return try PollingClient.sid(in: frames[0])
   }
 
-  /// Turns until so many frames came, which are all.
+  /// Turns until `count` frames have come, and fails if more have.
   func frames(_ count: Int, of peer: TestPeer) throws -> [String] {
     var found: [String] = []
     try turn(until: {
@@ -143,7 +143,7 @@ extension ShardFixture {
   }
 }
 
-/// A session that is polled: one connection for the polls, one for what is said.
+/// A client of a polled session: one connection for its polls, one for its POSTs.
 final class PollingClient {
   let fixture: ShardFixture
   let path: String
@@ -171,7 +171,7 @@ final class PollingClient {
 
   var session: EngineSessionView? { fixture.engineSession(sid) }
 
-  /// Sends a poll, and turns until the shard has it waiting or has answered it.
+  /// Sends a poll, and turns until the shard holds it or has answered it.
   func begin() throws {
     polls = try alive(polls)
     fixture.request("GET", path, "&sid=\(sid)", on: polls)
@@ -180,7 +180,7 @@ final class PollingClient {
     })
   }
 
-  /// The connection, or another where the server has ended it: it had nothing to say for long.
+  /// The connection, or a new one if the server has ended it for being idle.
   private func alive(_ peer: TestPeer) throws -> TestPeer {
     peer.receive()
     guard peer.isEnded else { return peer }
@@ -188,21 +188,21 @@ final class PollingClient {
     return try fixture.connect(to: index)
   }
 
-  /// The status and packets that a poll is answered with, begun now unless it was before.
+  /// The status and packets of the answer to a poll, which is begun here unless it was before.
   func poll(isBegun: Bool = false) throws -> (status: Int, packets: [String]) {
     if !isBegun { try begin() }
     let (status, body) = try fixture.answer(to: polls)
     return (status, body.split(separator: "\u{1e}").map { String($0) })
   }
 
-  /// What a poll brings that must be good.
+  /// The packets of a poll, which must be answered with 200.
   func packets(isBegun: Bool = false) throws -> [String] {
     let (status, packets) = try poll(isBegun: isBegun)
     #expect(status == 200)
     return packets
   }
 
-  /// Sends packets in one body, and says the status of the answer.
+  /// Sends packets in one body and returns the status of the answer.
   @discardableResult
   func post(_ packets: String...) throws -> Int {
     try post(packets)

@@ -1,5 +1,5 @@
-// Sessions of Engine.IO on one shard, turn by turn: begun, polled, watched, bounded and ended, with
-// nothing left of them. Protocol version 4.
+// Sessions of Engine.IO, protocol version 4, on one shard, turn by turn: begun, polled, watched,
+// bounded and ended, with nothing left of them.
 
 import Broadcast
 import Testing
@@ -12,7 +12,7 @@ struct EngineSessionTests {
     fixture.core.metrics[0].value(counter)
   }
 
-  @Test func `a session that is polled has a slot of its own, without a socket`() throws {
+  @Test func `a polled session has its own slot without a socket`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     #expect(
@@ -21,14 +21,14 @@ struct EngineSessionTests {
     let session = try #require(poller.session)
     #expect(session.connection.descriptor == -1)
     #expect(session.connection.isPolled)
-    // Two requests' connections, and the session.
+    // The connections of the two requests, and the session.
     #expect(fixture.shard.connectionCount == 3)
     #expect(try poller.post("1") == 200)
     poller.leave()
     try fixture.expectEmpty()
   }
 
-  @Test func `a poll waits for as long as there is nothing, and brings what comes`() throws {
+  @Test func `a poll waits while there is nothing, and brings the next packets`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     try poller.begin()
@@ -39,7 +39,7 @@ struct EngineSessionTests {
     #expect(poller.session?.isPollWaiting != true)
   }
 
-  @Test func `what nobody has polled for waits, and comes sixteen packets at a time`() throws {
+  @Test func `packets wait until they are polled for, sixteen at a time`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     let sent = (0..<40).map { "4\($0)" }
@@ -54,7 +54,7 @@ struct EngineSessionTests {
     #expect(session.connection.privateBuffer.count == 0)
   }
 
-  @Test func `whoever never polls is cut off at the bound of its backlog`() throws {
+  @Test func `a client that never polls is cut at the backlog limit`() throws {
     let fixture = try ShardFixture.engine(Namespaces(), { $0.limits.backlogBytesLimit = 8_192 })
     let poller = try PollingClient(fixture)
     let packet = "4" + String(repeating: "x", count: 1_000)
@@ -66,7 +66,7 @@ struct EngineSessionTests {
       try fixture.turn(2)
     }
     #expect(poller.session == nil)
-    // Four times that of a client whose kernel takes what comes.
+    // Four times the limit of a client with a socket: no kernel buffer takes these packets.
     #expect(largest > 3 * 8_192 && largest <= 4 * 8_192)
     #expect(Self.value(.slowConsumers, fixture) == 1)
     #expect(try poller.poll().status == 400)
@@ -75,7 +75,7 @@ struct EngineSessionTests {
   }
 
   // Case 40
-  @Test func `two polls at once end the session, and the one that came first says so`() throws {
+  @Test func `two polls at once end the session, and the first poll's answer says so`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     try poller.begin()
@@ -89,7 +89,7 @@ struct EngineSessionTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `two bodies at once end the session, and neither is taken any more`() throws {
+  @Test func `two bodies at once end the session, and neither is processed`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     let first = try fixture.connect()
@@ -106,7 +106,7 @@ struct EngineSessionTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `a body that says it is too large ends the session before it comes`() throws {
+  @Test func `a body announced as too large ends the session before it comes`() throws {
     let fixture = try ShardFixture.engine { _ in
     } settings: {
       $0.bodyBytesLimit = 100
@@ -121,7 +121,7 @@ struct EngineSessionTests {
     #expect(fixture.shard.engineSessionCount == 0)
   }
 
-  @Test func `a packet of a body is held to the bound of a message`() throws {
+  @Test func `a packet of a body is held to the message limit`() throws {
     let fixture = try ShardFixture.engine { _ in
     } settings: {
       $0.messageBytesLimit = 10
@@ -134,7 +134,7 @@ struct EngineSessionTests {
   }
 
   @Test(arguments: [true, false])
-  func `a body that is cut short, or a poll, ends the session it was for`(isPoll: Bool) throws {
+  func `a connection cut during a body or a poll ends the session`(isPoll: Bool) throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     let bystander = try PollingClient(fixture)
@@ -158,7 +158,7 @@ struct EngineSessionTests {
 
   // MARK: Heartbeat
 
-  @Test func `a ping comes at its time, and a pong puts the next one off`() throws {
+  @Test func `a ping is sent on time, and a pong postpones the next one`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     try poller.begin()
@@ -167,7 +167,7 @@ struct EngineSessionTests {
       #expect(poller.polls.receive().isEmpty)
       try fixture.pass(milliseconds: 1_000)
       #expect(try poller.packets(isBegun: true) == ["2"])
-      // As late as it may be.
+      // Just before the ping timeout ends.
       try poller.begin()
       try fixture.pass(milliseconds: ShardFixture.pingTimeout - 1_000)
       try poller.post("3")
@@ -176,14 +176,14 @@ struct EngineSessionTests {
   }
 
   @Test(arguments: ["polling", "websocket"])
-  func `who does not answer a ping is gone when its time is up, not before`(how: String) throws {
+  func `a client that answers no ping is gone after the timeout, not before`(how: String) throws {
     let fixture = try ShardFixture.engine()
     var poller = how == "polling" ? try PollingClient(fixture) : nil
     let socket = how == "polling" ? nil : try fixture.webSocket()
     let sid = try socket.map { try fixture.takeOpening(of: $0) } ?? poller?.sid ?? ""
     try fixture.pass(milliseconds: ShardFixture.pingInterval + ShardFixture.pingTimeout - 1_000)
     #expect(fixture.engineSession(sid) != nil)
-    // The ping waits for a poll, and whoever says anything else has not answered it.
+    // The ping waits for a poll; any packet but a pong leaves it unanswered.
     try poller?.post("4a")
     if let socket { try fixture.say("4a", socket) }
     try fixture.pass(milliseconds: 1_000)
@@ -196,7 +196,7 @@ struct EngineSessionTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `a pong that answers nothing puts nothing off`() throws {
+  @Test func `an unsolicited pong postpones nothing`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     try fixture.pass(milliseconds: ShardFixture.pingInterval - 1_000)
@@ -205,7 +205,7 @@ struct EngineSessionTests {
     #expect(try poller.packets() == ["2"])
   }
 
-  @Test func `a ping of the client's ends the session`() throws {
+  @Test func `a ping from the client ends the session`() throws {
     let fixture = try ShardFixture.engine()
     let peer = try fixture.webSocket()
     let sid = try fixture.takeOpening(of: peer)
@@ -216,7 +216,7 @@ struct EngineSessionTests {
 
   // MARK: Ending
 
-  @Test func `goodbye is answered behind what waited`() throws {
+  @Test func `a close packet is answered after the packets that waited`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     try poller.post("4a")
@@ -229,12 +229,12 @@ struct EngineSessionTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `a client that closes its WebSocket leaves nothing behind`() throws {
+  @Test func `a client that closes its WebSocket leaves no state`() throws {
     let fixture = try ShardFixture.engine()
     let peers = try (0..<3).map { _ in try fixture.webSocket() }
     for peer in peers {
       let sid = try fixture.takeOpening(of: peer)
-      // What it was sent and does not take.
+      // Queued bytes that the client does not read.
       fixture.script.room[peer.serverDescriptor] = 0
       for _ in 0..<10 { peer.say("4" + String(repeating: "x", count: 2_000)) }
       try fixture.turn(until: { peer.connection.queuedByteCount > 20_000 })
@@ -246,7 +246,9 @@ struct EngineSessionTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `as many sessions as slots, and the next is refused and leaves nothing`() throws {
+  @Test func `there are as many sessions as slots, and the next is refused and leaves no state`()
+    throws
+  {
     let fixture = try ShardFixture.engine(
       Namespaces(), { $0.limits.connectionsPerShardLimit = 3 })
     let poller = try PollingClient(fixture)
@@ -258,7 +260,7 @@ struct EngineSessionTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `a session that is dropped answers the poll that waits for it`() throws {
+  @Test func `a dropped session answers its waiting poll`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     try poller.begin()
@@ -270,7 +272,7 @@ struct EngineSessionTests {
 
   // MARK: Draining
 
-  @Test func `a drain tells those who poll and those on a WebSocket, and opens no more`() throws {
+  @Test func `a drain closes polled and WebSocket sessions and opens no more`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     let peer = try fixture.webSocket()

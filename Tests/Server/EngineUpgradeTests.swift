@@ -1,5 +1,5 @@
-// From polling to WebSocket, turn by turn: whatever is under way on either, each message comes once
-// and in its order; who probes and does not go on changes nothing. Protocol version 4, "Upgrade".
+// From polling to WebSocket, turn by turn: each message under way on either transport comes once
+// and in order, and an unfinished probe changes nothing. Protocol version 4, "Upgrade".
 
 import Reactor
 import TestSupport
@@ -10,7 +10,7 @@ import Wire
 
 @Suite("Engine.IO 4: upgrade")
 struct EngineUpgradeTests {
-  /// A WebSocket that has been shown to work for the session, which has not gone over yet.
+  /// A WebSocket with an answered probe that has not taken over the session yet.
   static func probe(
     _ poller: PollingClient, on index: Int = 0
   ) throws -> TestPeer {
@@ -20,19 +20,19 @@ struct EngineUpgradeTests {
     return peer
   }
 
-  @Test func `what waited comes over the WebSocket, and what it takes follows`() throws {
+  @Test func `waiting packets come over the WebSocket, and the client's packets follow`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     try poller.post("4a", "bAQID", "4b")
     let peer = try Self.probe(poller)
     peer.say("5")
     peer.say("4c")
-    // The binary one is raw now.
+    // The binary packet is a binary frame now.
     #expect(try fixture.frames(4, of: peer) == ["4a", "\u{1}\u{2}\u{3}", "4b", "4c"])
     let session = try #require(poller.session)
     #expect(session.connection.descriptor == peer.serverDescriptor)
     #expect(!session.connection.isPolled)
-    // The session and the two connections that it was polled by: the probe's place is gone.
+    // The session and the client's two polling connections: the probe's own slot is free again.
     #expect(fixture.shard.connectionCount == 3)
     #expect(fixture.core.metrics[0].value(.engineUpgrades) == 1)
     peer.say("1")
@@ -42,14 +42,14 @@ struct EngineUpgradeTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `a poll that waits is let go by the probe, and so is one that comes later`() throws {
+  @Test func `the probe answers a waiting poll, and every later poll at once`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     try poller.begin()
     let peer = try Self.probe(poller)
     #expect(try poller.packets(isBegun: true) == ["6"])
     #expect(try poller.packets() == ["6"])
-    // What there is comes by polling still.
+    // Packets still come by polling.
     try poller.post("4a")
     #expect(try poller.packets() == ["4a"])
     peer.say("5")
@@ -58,12 +58,12 @@ struct EngineUpgradeTests {
     #expect(try poller.poll().status == 400)
   }
 
-  @Test func `a poll that waits still when the session goes over is let go`() throws {
+  @Test func `a poll that still waits at the upgrade is answered`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     try poller.begin()
     let peer = try fixture.webSocket(sid: poller.sid)
-    // In one packet: nothing is sent between the probe and the upgrade.
+    // In one segment: nothing is sent between the probe and the upgrade.
     var bytes: [UInt8] = []
     for text in ["2probe", "5", "4a"] {
       WebSocketFrame.append(.text, payload: Array(text.utf8), maskingKey: 7, into: &bytes)
@@ -73,7 +73,7 @@ struct EngineUpgradeTests {
     #expect(try poller.packets(isBegun: true) == ["6"])
   }
 
-  @Test func `what lies behind the upgrade in one packet is the session's`() throws {
+  @Test func `frames after the upgrade in one segment belong to the session`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     let peer = try Self.probe(poller)
@@ -81,7 +81,7 @@ struct EngineUpgradeTests {
     for text in ["5", "4a", "4b"] {
       WebSocketFrame.append(.text, payload: Array(text.utf8), maskingKey: 7, into: &bytes)
     }
-    // And the beginning of one whose end comes later.
+    // And the beginning of a frame; its end comes later.
     WebSocketFrame.append(.text, payload: Array("4c".utf8), maskingKey: 7, into: &bytes)
     peer.send(Array(bytes.dropLast(3)))
     #expect(try fixture.frames(2, of: peer) == ["4a", "4b"])
@@ -90,7 +90,7 @@ struct EngineUpgradeTests {
   }
 
   // Cases 42, 99
-  @Test func `in whatever order, each message comes once and after those before it`() throws {
+  @Test func `in any order of events each message comes once and in order`() throws {
     for seed in UInt64(0)..<60 {
       let fixture = try ShardFixture.engine()
       var generator = SeededGenerator(seed: seed)
@@ -135,7 +135,7 @@ struct EngineUpgradeTests {
     }
   }
 
-  // MARK: Probes that come to nothing
+  // MARK: Failed probes
 
   // Case 42
   @Test func `a probe has ten seconds, and the session goes on without it`() throws {
@@ -149,7 +149,7 @@ struct EngineUpgradeTests {
     #expect(try fixture.frames(1, of: peer) == ["close 1000"])
     #expect(fixture.core.metrics[0].value(.timedOut) == 1)
     #expect(try poller.packets() == ["4meanwhile"])
-    // A poll waits again, and another WebSocket may try.
+    // Polls wait again, and another WebSocket may probe.
     try poller.begin()
     #expect(poller.session?.isPollWaiting == true)
     let second = try Self.probe(poller)
@@ -159,7 +159,7 @@ struct EngineUpgradeTests {
   }
 
   @Test(arguments: ["5", "4a", "2probes", "1", "", "3probe"])
-  func `what is no probe ends the WebSocket alone`(text: String) throws {
+  func `an invalid probe ends only its WebSocket`(text: String) throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     let peer = try fixture.webSocket(sid: poller.sid)
@@ -170,7 +170,7 @@ struct EngineUpgradeTests {
     #expect(try poller.packets() == ["4a"])
   }
 
-  @Test func `a second WebSocket is closed, before and after the first one has gone over`() throws {
+  @Test func `a second WebSocket is closed, before and after the first one takes over`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     let first = try Self.probe(poller)
@@ -191,7 +191,7 @@ struct EngineUpgradeTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `a session that ends takes its probe along`() throws {
+  @Test func `a session that ends ends its probe as well`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture)
     let peer = try Self.probe(poller)
@@ -208,7 +208,7 @@ struct EngineUpgradeTests {
     let peer = try Self.probe(poller)
     peer.leave()
     try fixture.turn(until: { poller.session?.isUpgradePending != true })
-    // A poll is not let go at once any more.
+    // Polls are not answered at once any more.
     try poller.begin()
     try fixture.turn(3)
     #expect(poller.polls.receive().isEmpty)
@@ -218,7 +218,7 @@ struct EngineUpgradeTests {
 
   // MARK: Several shards
 
-  @Test func `a request goes to its session's shard, and what follows on it too`() throws {
+  @Test func `a request goes to its session's shard, and so do the requests after it`() throws {
     let fixture = try ShardFixture.engine(shardCount: 3)
     let poller = try PollingClient(fixture, on: 1)
     #expect(fixture.shards[1].engineSessionCount == 1)
@@ -228,7 +228,7 @@ struct EngineUpgradeTests {
       #expect(try fixture.answer(to: peer).body == "ok")
       #expect(fixture.core.metrics[index].value(.connectionsHandedOver) == 1)
       #expect(fixture.shards[index].connectionCount == 0)
-      // Two requests at once, on the connection that is the other shard's now.
+      // Two requests at once, on the connection that has moved to the other shard.
       fixture.request("GET", poller.path, "&sid=\(poller.sid)", on: peer)
       fixture.request("POST", poller.path, "&sid=\(poller.sid)", body: "1x", on: peer)
       #expect(try fixture.answer(to: peer).body == "4from \(index)")
@@ -237,7 +237,7 @@ struct EngineUpgradeTests {
     }
   }
 
-  @Test func `a session goes over to a WebSocket that came to another shard`() throws {
+  @Test func `a WebSocket on another shard takes over the session`() throws {
     let fixture = try ShardFixture.engine(shardCount: 3)
     let poller = try PollingClient(fixture, on: 2)
     try poller.post("4a")
@@ -258,7 +258,7 @@ struct EngineUpgradeTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `a shard without room takes no connection, and it is not counted on`() throws {
+  @Test func `a connection that migrates to a full shard is refused, and no slot leaks`() throws {
     let fixture = try ShardFixture.engine(
       Namespaces(), shardCount: 2, { $0.limits.connectionsPerShardLimit = 3 })
     let poller = try PollingClient(fixture, on: 1)
@@ -276,10 +276,10 @@ struct EngineUpgradeTests {
   }
 
   @Test(arguments: ["", "AAAAAAAAAAAAAAAAAAAAAAA", "x", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"])
-  func `a sid of no shard's, or of none, goes nowhere`(sid: String) throws {
+  func `a sid that is invalid or of no shard is unknown`(sid: String) throws {
     let fixture = try ShardFixture.engine(shardCount: 2)
     let peer = try fixture.connect()
-    // As one that a shard made, but of a shard that there is not.
+    // A valid sid of a shard that does not exist.
     let foreign = sid.isEmpty ? EngineID.random(on: 2, from: .real).text : sid
     fixture.request("GET", "/engine.io/", "&sid=\(foreign)", on: peer)
     let (status, body) = try fixture.answer(to: peer)

@@ -1,6 +1,6 @@
-// An event that outlives its connection: epoll hands out a batch, an early event of it closes a
-// connection and lets another one have its descriptor and its place, and a later event of the same
-// batch is still for the one that has gone.
+// An event that outlives its connection: in one batch of epoll an early event closes a connection,
+// another connection gets its descriptor and its slot, and a later event is still for the closed
+// one.
 
 import CReactor
 import Glibc
@@ -10,22 +10,22 @@ import Tokens
 @testable import Reactor
 @testable import Server
 
-/// What the scripted kernel knows.
+/// The state of the scripted kernel.
 ///
 /// One test uses it, and only its shard's thread.
 private struct Script {
   /// The event of the last connection that had one.
   var stale: epoll_event?
-  /// How often a stale event was put behind a batch.
+  /// How often a stale event was added to a batch.
   var injected = 0
 }
-// Confined to the thread of the one shard, until that has ended.
+// Confined to the thread of the one shard, until that thread ends.
 nonisolated(unsafe) private var script = Script()
 // Immutable after start.
 nonisolated(unsafe) private let real = cl_kernel_real().pointee
 
-/// The real kernel, but for a hang-up that comes behind each arrival of a new connection, for the
-/// place and generation of the connection before it.
+/// The real kernel, but each accept is followed by a hang-up with the slot and generation of the
+/// connection before.
 // Immutable after start.
 nonisolated(unsafe) private let scripted: UnsafePointer<cl_kernel> = {
   var table = real
@@ -56,8 +56,7 @@ nonisolated(unsafe) private let scripted: UnsafePointer<cl_kernel> = {
 @Suite("Events carry a generation", .serialized)
 struct EventGenerationTests {
   // Case 61
-  @Test func `a late event of a connection that has gone does not touch the one in its slot`()
-    throws
+  @Test func `a late event of a closed connection does not touch the next one in its slot`() throws
   {
     var configuration = Configuration(
       tokenPolicy: TokenPolicy(keys: [.hmac(secret: Array("a secret of the test's".utf8))]))
@@ -69,8 +68,8 @@ struct EventGenerationTests {
     for round in 0..<rounds {
       let socket = try #require(LoopbackSocket(port: server.port))
       #expect(socket.send(request), "round \(round)")
-      // The event of an earlier round comes behind this connection's arrival, with its place: a
-      // server that believed it would read, and then answer early, or drop the newcomer.
+      // The event of an earlier round comes right after this connection's arrival, with its slot:
+      // without the generation check a server would read and answer early, or drop the new one.
       let answer = socket.receiveAll()
       #expect(answer.hasPrefix("HTTP/1.1 200"), "round \(round): \(answer)")
       socket.close()

@@ -1,4 +1,4 @@
-// Event streams, turn by turn: what holds whatever the order of things.
+// Event streams, turn by turn: the invariants that hold in any order of events.
 
 import Notifications
 import Testing
@@ -8,7 +8,7 @@ import Wire
 
 @Suite("An event stream")
 struct EventStreamTests {
-  /// An open stream of `user`, its head taken.
+  /// An open stream of `user`, after its head.
   static func stream(
     _ fixture: ShardFixture, _ user: String, lastID: String? = nil
   ) throws -> TestPeer {
@@ -33,19 +33,19 @@ struct EventStreamTests {
 
   static let unread = "data: {\"type\":\"unread_count\",\"data\":{\"count\":0}}\n\n"
 
-  /// What has come since it was last asked.
+  /// The text that has come since the last call.
   static func taken(_ peer: TestPeer) -> String {
     defer { peer.received = [] }
     return peer.receive().text
   }
 
-  @Test func `line ends between JSON's tokens make a message no larger`() {
+  @Test func `line breaks between JSON tokens are left out of a message`() {
     var frames = FrameWriter(epoch: "test", framing: .eventStream)
     frames.text(at: 7) { $0.appendText("{\"a\":\r\n1,\n\"b\":2}") }
     #expect(frames.bytes.text == "id: test.7\ndata: {\"a\":  1, \"b\":2}\n\n")
   }
 
-  @Test func `it begins with the time to come back after, the cursor and the count`() throws {
+  @Test func `a stream begins with the retry time, the cursor and the count`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.stream(fixture, "u")
     try fixture.store.answer(.position(0, ReplaySessionTests.counts(0)))
@@ -56,7 +56,7 @@ struct EventStreamTests {
     #expect(Self.taken(peer) == Self.text(1) + Self.unread)
   }
 
-  @Test func `a change that is told before what was missed moves nobody on`() throws {
+  @Test func `a change sent before the missed notifications carries no id`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.stream(fixture, "u", lastID: "test.0")
     #expect(Self.taken(peer) == "retry: 5000\n\nid: test.0\n\n")
@@ -72,7 +72,7 @@ struct EventStreamTests {
     #expect(Self.taken(peer) == Self.text(1) + Self.unread)
   }
 
-  @Test func `a comment every fifteen seconds, for a reader that never says anything`() throws {
+  @Test func `an idle stream gets a comment every fifteen seconds`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.stream(fixture, "u")
     try fixture.store.answer(.position(0, ReplaySessionTests.counts(0)))
@@ -88,7 +88,7 @@ struct EventStreamTests {
     #expect(!peer.isEnded)
   }
 
-  @Test func `a stream whose token has ended just ends`() throws {
+  @Test func `a stream with an expired token ends without a frame`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.stream(fixture, "u")
     try fixture.store.answer(.position(0, ReplaySessionTests.counts(0)))
@@ -104,19 +104,19 @@ struct EventStreamTests {
     #expect(fixture.core.metrics[0].value(.tokensExpired) == 1)
   }
 
-  @Test func `a reader that leaves is no failure and leaves nothing behind`() throws {
+  @Test func `a reader that leaves is no failure and leaves no state`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.stream(fixture, "u")
     peer.endSending()
     try fixture.turn(until: { fixture.shard.connectionCount == 0 })
     #expect(fixture.core.metrics[0].value(.resets) == 0)
     #expect(fixture.shard.sessionCount == 0)
-    // The answer to its first question finds nobody.
+    // The answer to the session's first read finds no connection.
     try fixture.store.answer(.position(0, ReplaySessionTests.counts(0)))
     try fixture.turn()
   }
 
-  @Test func `a reader that is too far behind is cut and counted`() throws {
+  @Test func `a reader over the backlog limit is cut and counted`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.stream(fixture, "u")
     try fixture.store.answer(.position(0, ReplaySessionTests.counts(0)))

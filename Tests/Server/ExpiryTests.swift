@@ -1,4 +1,4 @@
-// A thousand sessions over every transport whose tokens end at the same second.
+// A thousand sessions over every transport with tokens that expire in the same second.
 
 import Broadcast
 import Notifications
@@ -8,7 +8,7 @@ import Tokens
 
 @testable import Server
 
-@Suite("The end of a token")
+@Suite("Token expiry")
 struct ExpiryTests {
   static let leeway: Int64 = 3
   static let life: Int64 = 20
@@ -34,7 +34,7 @@ struct ExpiryTests {
     let query = path.hasSuffix("/poll") ? "?since=test.0&wait=60" : ""
     socket.send(ShardFixture.request(path + query, token: token))
     let reads = fixture.store.reads.count
-    // Whoever asks the store is answered that there is nothing.
+    // A client that reads from the store gets an empty answer.
     try fixture.turn(until: {
       fixture.store.reads.count > reads || !socket.received.isEmpty
     })
@@ -47,7 +47,7 @@ struct ExpiryTests {
       }
       try fixture.turn()
     }
-    // An event stream has no way to bring a token.
+    // An event stream has no way to send a new token.
     let isWebSocket = !path.hasSuffix("/poll") && !path.hasSuffix("/events")
     return Client(
       user: user, path: path, socket: socket, isRefreshed: isWebSocket && number % 12 < 6)
@@ -63,9 +63,7 @@ struct ExpiryTests {
   }
 
   // Case 50
-  @Test func `1,000 sessions end within a second of it, and those that were given a new one go on`()
-    throws
-  {
+  @Test func `1,000 sessions end within a second of their token, unless it was refreshed`() throws {
     let fixture = try ShardFixture { $0.tokenPolicy.leewaySeconds = Self.leeway }
     let clients = try (0..<1_000).map { try Self.client(fixture, $0) }
     #expect(fixture.shard.sessionCount == clients.count)
@@ -74,7 +72,7 @@ struct ExpiryTests {
     }
     try fixture.pass(milliseconds: 10_000)
     for client in clients where !client.path.hasSuffix("/poll") {
-      // A heartbeat by messages wants an answer.
+      // Heartbeats by messages require an answer.
       client.socket.say(#"{"type":"pong"}"#)
     }
     let end = UInt64(Self.life + Self.leeway) * 1_000
@@ -87,7 +85,7 @@ struct ExpiryTests {
     for client in clients where !client.isRefreshed {
       switch client.path {
       case "/api/v1/notifications/poll":
-        // It has its answer, with nothing in it, and the connection is for the next request.
+        // A poll gets an empty answer, and the connection stays for the next request.
         #expect(client.socket.received.text.hasPrefix("HTTP/1.1 200 "))
         continue
       case "/notifications/events":
@@ -102,7 +100,7 @@ struct ExpiryTests {
     try Self.expectSilence(fixture, clients)
   }
 
-  /// Nobody is told anything but those whose sessions go on.
+  /// Only the sessions that go on receive an event.
   static func expectSilence(_ fixture: ShardFixture, _ clients: [Client]) throws {
     for client in clients { client.socket.received = [] }
     for client in clients {

@@ -15,7 +15,7 @@ struct FanOutGroupsTests {
   private let groups = FanOutGroups(
     paths: FanOutGroupsTests.paths, epoch: "test", capacity: 1_024)
 
-  @Test func `each log has an id of its own, which says whose it is`() {
+  @Test func `each log has its own id, which maps back to the log's owner`() {
     var owners: [LogID: LogOwner] = [.direct: .direct]
     for group in groups.all {
       #expect(groups[group.id] === group)
@@ -27,7 +27,7 @@ struct FanOutGroupsTests {
     for (id, owner) in owners { #expect(id.owner == owner && id.index < count) }
   }
 
-  @Test func `each kind of session has a group of its own, in the right encoding`() {
+  @Test func `each kind of session has its own group with the right encoding`() {
     var kinds: [FanOutGroupID: String] = [:]
     func expect(_ id: FanOutGroupID, _ kind: String, _ framing: Framing, cursors: Bool) {
       #expect(kinds.updateValue(kind, forKey: id) == nil, "\(kind)")
@@ -64,7 +64,7 @@ struct FanOutGroupsTests {
     #expect(kinds.count == groups.all.count)
   }
 
-  @Test func `no event is half as long as a log allows for, in any encoding`() {
+  @Test func `no event takes half of the largest frame's allowance, in any encoding`() {
     let title = String(repeating: "\u{1}", count: Draft.titleByteCountLimit)
     let message = String(repeating: "\u{1}", count: Draft.messageByteCountLimit)
     let text = String(repeating: "x", count: Draft.dataByteCountLimit - 8)
@@ -101,6 +101,6 @@ struct FanOutGroupsTests {
       }
     }
     #expect(longest > 32 * 1_024)
-    #expect(longest < Shard.largestFrameBytes / 2)
+    #expect(longest < ShardView.largestFrameBytes / 2)
   }
 }

@@ -1,4 +1,4 @@
-// Pages that a client asks for over its WebSocket, while its inbox changes.
+// Pages that a client fetches over its WebSocket while its inbox changes.
 
 import Notifications
 import Testing
@@ -28,7 +28,7 @@ struct FetchTests {
   }
 
   @Test(
-    "the limit is held to what a page may be",
+    "the limit is clamped to the allowed page size",
     arguments: [(nil, 50), (0, 1), (-7, 1), (3, 3), (200, 200), (201, 200), (Int.max, 200)]
       as [(Int?, Int)])
   func limits(asked: Int?, read: Int) throws {
@@ -42,7 +42,7 @@ struct FetchTests {
     #expect(try peer.frames() == [Self.update(0)])
   }
 
-  @Test func `a page waits for the events that it includes, and is told behind them`() throws {
+  @Test func `a page waits for the events that it includes and is sent after them`() throws {
     let fixture = try ShardFixture()
     let peer = try InboxSessionTests.greeted(fixture)
     peer.say(Self.fetch)
@@ -56,7 +56,7 @@ struct FetchTests {
       try peer.frames() == [#"{"type":"unread_count","unreadCount":1}"#, Self.update(1)])
   }
 
-  @Test func `a page that is older than what was told is read again`() throws {
+  @Test func `a page older than the events already sent is read again`() throws {
     let fixture = try ShardFixture()
     let peer = try InboxSessionTests.greeted(fixture)
     peer.say(Self.fetch)
@@ -72,8 +72,7 @@ struct FetchTests {
     #expect(try peer.frames() == [Self.update(1)])
   }
 
-  @Test func `one page is read at a time, and the last that was asked for is read after it`() throws
-  {
+  @Test func `one page is read at a time, and only the last request waits for it`() throws {
     let fixture = try ShardFixture()
     let peer = try InboxSessionTests.greeted(fixture)
     for limit in 1...20 { peer.say(#"{"type":"fetch_notifications","limit":\#(limit)}"#) }
@@ -90,7 +89,7 @@ struct FetchTests {
     #expect(fixture.store.reads.isEmpty && peer.connection.isIdle)
   }
 
-  @Test func `a fetch before the greeting is answered behind it`() throws {
+  @Test func `a fetch before the greeting is answered after it`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u", path: InboxSessionTests.path)
     try fixture.turn(until: { fixture.store.reads.count == 1 })
@@ -103,9 +102,7 @@ struct FetchTests {
     #expect(try peer.frames() == [InboxSessionTests.connected(0), Self.update(0)])
   }
 
-  @Test func `a store that cannot be asked, or cannot answer, ends the session with a reason`()
-    throws
-  {
+  @Test func `a store that refuses or fails the read ends the session with a reason`() throws {
     let fixture = try ShardFixture()
     let refused = try InboxSessionTests.greeted(fixture)
     fixture.store.isFull = true

@@ -1,5 +1,5 @@
-// Clients that send as much as they can: what a turn does for one of them is bounded, what is held
-// for it is too, and the others notice nothing.
+// Clients that send as much as they can: a turn's work for one of them is bounded, so is the memory
+// held for it, and the other clients notice nothing.
 
 import TestSupport
 import Testing
@@ -18,16 +18,16 @@ struct FloodTests {
   }
 
   // Case 9
-  @Test("pings of a client that reads nothing leave no queue of pongs", arguments: [0, 40_000])
+  @Test("pings from a client that reads nothing queue no pongs", arguments: [0, 40_000])
   func pingsUnread(room: Int) throws {
     let fixture = try ShardFixture()
-    let sleeper = try fixture.arrive("sleeper")
+    let stalledClient = try fixture.arrive("stalledClient")
     let bystander = try fixture.arrive("innocent")
     try fixture.turn(2)
     _ = try bystander.frames()
-    sleeper.room = room
+    stalledClient.room = room
     let count = size(40_000, full: 1_000_000)
-    // First as much as a turn reads, while nothing says yet that it does not read.
+    // First as much as one turn reads, before the shard can see that the client does not read.
     var rest = count
     var largest = 0
     var heard = 0
@@ -35,28 +35,26 @@ struct FloodTests {
     while rest > 0 {
       let batch = min(rest, 5_000)
       rest -= batch
-      sleeper.send(Self.frames(.ping, payload: 125, count: batch))
+      stalledClient.send(Self.frames(.ping, payload: 125, count: batch))
       try fixture.publish(TurnTests.broadcast())
       told += 1
       repeat {
         try fixture.turn()
-        largest = max(largest, sleeper.connection.queuedByteCount)
-      } while sleeper.connection.state == .session && sleeper.unreadCount > 0
+        largest = max(largest, stalledClient.connection.queuedByteCount)
+      } while stalledClient.connection.state == .session && stalledClient.unreadCount > 0
       heard += try bystander.frames().filter { $0.contains("system:message") }.count
     }
     #expect(largest <= fixture.core.configuration.limits.backlogBytesLimit)
     #expect(heard == told)
     #expect(fixture.core.metrics[0].value(.droppedPongs) > count / 2)
-    // And whoever takes nothing at all is not kept.
+    // A client that takes nothing at all is not kept.
     try fixture.pass(milliseconds: 11_000)
-    #expect(sleeper.connection.hasEnded)
+    #expect(stalledClient.connection.hasEnded)
     #expect(bystander.connection.state == .session)
   }
 
   // Case 9
-  @Test func `pings that come in one piece are answered to the last, if the answers are read`()
-    throws
-  {
+  @Test func `pings that come in one piece are all answered if the client reads`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.arrive("u")
     try fixture.turn(2)
@@ -73,7 +71,7 @@ struct FloodTests {
   func turnShare(payload: Int) throws {
     let fixture = try ShardFixture()
     let attacker = try fixture.arrive("attacker")
-    // Enough of them that a fan-out waits for what is still arriving.
+    // Enough bystanders that a fan-out waits for the bytes still arriving.
     let bystanders = try (0..<100).map { try fixture.arrive("u\($0)") }
     try fixture.turn(2)
     for bystander in bystanders { bystander.received = [] }
@@ -89,8 +87,8 @@ struct FloodTests {
       try fixture.turn()
       #expect(metrics.value(.framesReceived) - frames <= perTurn)
       #expect(unread - attacker.unreadCount <= ShardView.readBytesPerTurn + ShardView.readBytes)
-      try #require(unread > attacker.unreadCount, "and it is not starved either")
-      // Nobody waits for more than the turn.
+      try #require(unread > attacker.unreadCount, "the flooding client is not starved either")
+      // No bystander waits longer than the turn.
       for bystander in bystanders {
         let texts = try bystander.frames()
         try #require(texts.count == 1 && texts[0].contains("system:message"))

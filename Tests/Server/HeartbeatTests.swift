@@ -1,5 +1,5 @@
-// How long a silent client is kept: pings, what counts as life, the token's end, and a shard that
-// was itself away. The clock stands still until the test moves it.
+// How long a silent client is kept: pings, the traffic that counts as life, the token's expiry, and
+// a stall of the shard itself. The clock stands still until the test moves it.
 
 import Testing
 import Tokens
@@ -37,7 +37,7 @@ struct HeartbeatTests {
   }
 
   @Test(
-    "a client that answers no ping is closed a minute after it was last heard of",
+    "a client that answers no ping is closed a minute after its last byte",
     arguments: ["/api/ws", "/api/v1/ws/notifications", "/ws/connect"])
   func silence(path: String) throws {
     let fixture = try ShardFixture()
@@ -58,20 +58,20 @@ struct HeartbeatTests {
     #expect(fixture.shard.connectionCount == 1)
   }
 
-  @Test func `nobody is called silent because the shard itself was away`() throws {
+  @Test func `a stall of the shard times out no client`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u")
     try fixture.turn()
     _ = try peer.frames()
-    // As if the process had been stopped for ten minutes. What the peer said in that time may lie
-    // behind this very turn.
+    // As if the process had been stopped for ten minutes. The peer's bytes from that time may
+    // still be in the socket buffer.
     fixture.script.elapsed += 600_000
     try fixture.turn(3)
     #expect(try !peer.frames().contains { $0.hasPrefix("close") })
     peer.send(Self.pong())
     try fixture.pass(milliseconds: 20_000)
     #expect(try !peer.frames().contains { $0.hasPrefix("close") })
-    // And yet the amnesty ends.
+    // The stall grace period ends.
     try fixture.pass(milliseconds: 61_000)
     #expect(try peer.frames().contains("close 1001"))
   }
@@ -112,7 +112,7 @@ struct HeartbeatTests {
     #expect(fixture.shard.connectionCount == 0)
   }
 
-  @Test func `a connection that never asks for anything is let go of`() throws {
+  @Test func `a connection that never sends a request is closed`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.connect()
     try fixture.pass(milliseconds: 9_800)

@@ -1,5 +1,5 @@
-// What somebody else's, some other time's or nobody's cursor gets out of each transport: a bounded
-// question about the user's own inbox, and never a word about anybody else's.
+// Cursors of another user, of another time or of no user, on each transport: each leads to a
+// bounded read of the user's own inbox and reveals nothing of another user's.
 
 import Notifications
 import Testing
@@ -14,20 +14,20 @@ struct HostileCursorTests {
     "/notifications/events", "/api/v1/notifications/poll",
   ]
 
-  /// As sent in a query; the store's epoch is `test`, its history begins behind 100.
-  static let unprovable = [
+  /// As sent in a query; the store's epoch is `test`, its history begins after offset 100.
+  static let outsideHistoryCursors = [
     "other.500", "test.99", "test.", ".500", "500", "-1", "test.-1", "test.+500", "test.0500",
     "test.5e2", "test.500.1", "TEST.500", "test.18446744073709551616", "test.99999999999999999999",
     "test.500%20", "%20test.500", "test.500%00", "test%2E500%0D%0A", "%C3%A9.1", "null", "*",
     "1%20OR%201", String(repeating: "9", count: 400), String(repeating: "x", count: 2_000),
   ]
 
-  /// Cursors of another user's, or of the future: they name a place in the common history.
-  static let provable = [
+  /// Cursors of another user or of the future: they name an offset in the common history.
+  static let insideHistoryCursors = [
     "test.100", "test.500", "test.18446744073709551615", "test.9223372036854775808",
   ]
 
-  /// A shard that has heard of everything in the store so far.
+  /// A shard that has applied every event in the store so far.
   private func fixture() throws -> ShardFixture {
     let fixture = try ShardFixture()
     fixture.store.horizon = 100
@@ -61,10 +61,12 @@ struct HostileCursorTests {
   static let counts = Counts(total: 2, unread: 2, unseen: 2, version: 500)
 
   // Case 37
-  @Test("a cursor that proves nothing is told `resync` and where it stands", arguments: transports)
-  func unprovable(path: String) throws {
+  @Test(
+    "a cursor that is invalid or outside the history gets `resync` and the current one",
+    arguments: transports)
+  func outsideHistory(path: String) throws {
     let fixture = try fixture()
-    for since in Self.unprovable {
+    for since in Self.outsideHistoryCursors {
       let socket = try Self.ask(fixture, path, since: since)
       Self.expectBounded(fixture.store.reads[0].query, isMissed: false)
       try fixture.store.answer(.position(500, Self.counts))
@@ -72,7 +74,7 @@ struct HostileCursorTests {
       try fixture.turn(2)
       let text = socket.received.text
       #expect(text.contains("resync"), "\(path) \(since)")
-      // Nothing that was sent comes back, and nothing is read besides.
+      // The cursor is not echoed, and the store is not read.
       #expect(!text.contains("other.500") && !text.contains("xxxx"), "\(path) \(since)")
       #expect(fixture.store.reads.isEmpty, "\(path) \(since)")
     }
@@ -80,13 +82,13 @@ struct HostileCursorTests {
 
   // Case 37
   @Test(
-    "any place in the history is asked for by pages, and of the own inbox", arguments: transports)
-  func provable(path: String) throws {
+    "any offset in the history reads pages of the user's own inbox", arguments: transports)
+  func insideHistory(path: String) throws {
     let fixture = try fixture()
-    for since in Self.provable {
+    for since in Self.insideHistoryCursors {
       let socket = try Self.ask(fixture, path, since: since)
       Self.expectBounded(fixture.store.reads[0].query, isMissed: true)
-      // A cursor of the future is one of a store that was restored from a copy.
+      // A cursor of the future comes from a store that was restored from a copy.
       let isFuture = since.utf8.count > 10
       try fixture.store.answer(ReplaySessionTests.page(isFuture ? [] : [501], through: 501))
       if isFuture {
@@ -102,7 +104,9 @@ struct HostileCursorTests {
   }
 
   // Case 37
-  @Test("more than 10,000 missed are not read, but told `resync`", arguments: transports)
+  @Test(
+    "more than 10,000 missed notifications are not read but answered with `resync`",
+    arguments: transports)
   func tooMany(path: String) throws {
     let fixture = try fixture()
     let socket = try Self.ask(fixture, path, since: "0")

@@ -19,7 +19,7 @@ struct InboxDialectTests {
     return try DialectTests.texts(epoch: epoch) { InboxDialect().write(event, to: &$0) }
   }
 
-  @Test func `a notification is told with the number of unread ones beside it`() throws {
+  @Test func `a notification carries the number of unread ones`() throws {
     let event = DialectTests.stored(data: #"{"a":1}"#, entity: "incident")
     #expect(
       try DialectTests.texts { InboxDialect().write(event, to: &$0) }
@@ -31,7 +31,7 @@ struct InboxDialectTests {
       ])
   }
 
-  @Test func `one change is told by its number, several by an update`() throws {
+  @Test func `one change is sent as its count, several as an update`() throws {
     let id = DialectTests.id
     let counts = DialectTests.counts
     let update = #"{"type":"notification_update","unreadCount":2,"notifications":["#
@@ -49,7 +49,7 @@ struct InboxDialectTests {
     }
   }
 
-  @Test func `what is not stored is not told`() throws {
+  @Test func `events that are not stored are not sent`() throws {
     let update = LiveUpdate(updateType: "t", payload: Array("{}".utf8))
     #expect(try texts(of: .liveUpdate(update)) == [])
     #expect(try texts(of: .dataUpdate(update)) == [])
@@ -79,7 +79,7 @@ struct InboxDialectTests {
       ])
   }
 
-  @Test func `a page has as many notifications as fit, but one at the least`() throws {
+  @Test func `a page holds as many notifications as fit, and at least one`() throws {
     guard
       case .stored(let one, let counts) = DialectTests.stored(data: #"{"a":1}"#, entity: "incident")
         .body
@@ -100,7 +100,7 @@ struct InboxDialectTests {
   }
 
   @Test(
-    "what a client asks for",
+    "a client's requests",
     arguments: [
       (#"{"type":"pong"}"#, ClientRequest.pong),
       (#"{"type":"fetch_notifications"}"#, .fetch(PageRequest())),
@@ -137,7 +137,7 @@ struct InboxDialectTests {
     #expect(AuthMessage.token(in: Array(text.utf8)) == token)
   }
 
-  @Test func `what cannot become an auth message is known by its beginning`() {
+  @Test func `a text that cannot be an auth message is recognised by its beginning`() {
     func canBegin(_ text: String) -> Bool { AuthMessage.canBegin(Array(text.utf8)) }
     let long = String(repeating: "x", count: 600)
     #expect(canBegin("") && canBegin(" \r\n\t") && canBegin("{") && canBegin(" {\"x\":\"" + "y"))

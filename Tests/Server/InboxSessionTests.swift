@@ -1,5 +1,5 @@
-// Sessions of the `inbox` dialect: the greeting and what may not overtake it, heartbeats by
-// messages, tokens that come in messages, and pages read while the inbox changes.
+// Sessions of the `inbox` dialect: the greeting and the events that may not overtake it, heartbeats
+// by messages, tokens that come in messages, and pages read while the inbox changes.
 
 import Notifications
 import Testing
@@ -12,7 +12,7 @@ import Wire
 struct InboxSessionTests {
   static let path = "/api/notifications/ws"
 
-  /// Counts whose version is told by the number of unread ones.
+  /// Counts that show their version in the number of unread ones.
   static func counts(_ version: UInt64) -> Counts {
     Counts(total: Int(version), unread: Int(version), unseen: 0, version: version)
   }
@@ -36,7 +36,7 @@ struct InboxSessionTests {
 
   static func auth(_ token: String) -> String { #"{"type":"auth","token":"\#(token)"}"# }
 
-  /// A session that has been greeted, over a store in which nothing has happened.
+  /// A session that has been greeted, over an empty store.
   static func greeted(_ fixture: ShardFixture, user: String = "u") throws -> TestPeer {
     let peer = try fixture.session(user, path: path)
     try fixture.turn(until: { !fixture.store.reads.isEmpty })
@@ -46,31 +46,34 @@ struct InboxSessionTests {
     return peer
   }
 
-  @Test func `nothing overtakes the greeting, and its number is of after what came before`() throws
+  @Test func `nothing overtakes the greeting, and its count includes the events before it`() throws
   {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u", path: Self.path)
     try fixture.turn(until: { fixture.store.reads.count == 1 })
-    // Read at 0; then both come by before the answer does.
+    // The counts are read at 0; both events come before the answer does.
     try fixture.publish(Self.stored(1))
     try fixture.publish(Self.read(2))
     try fixture.turn(3)
     #expect(try peer.frames() == [])
     try fixture.store.answer(.position(0, Self.counts(0)))
     try fixture.turn(until: { fixture.store.reads.count == 1 })
-    #expect(try peer.frames() == [], "the read was not told, so the number is of before it")
+    #expect(try peer.frames() == [], "the read was not sent, so the counts are those before it")
     try fixture.store.answer(.position(2, Self.counts(2)))
     try fixture.turn(3)
-    #expect(try peer.frames() == [Self.connected(2)], "and no cursor, which nobody asked for")
+    #expect(
+      try peer.frames() == [Self.connected(2)], "no cursor, since the client did not ask for one")
     try fixture.publish(Self.stored(3))
     try fixture.turn(3)
     let frames = try peer.frames()
     #expect(frames.count == 1 && frames[0].contains("new_notification"))
     #expect(frames[0].contains(#""unreadCount":3"#) && !frames[0].contains("cursor"))
-    #expect(fixture.core.metrics[0].value(.replays) == 0, "which counts what clients ask for")
+    #expect(
+      fixture.core.metrics[0].value(.replays) == 0,
+      "replays counts only the clients that ask to resume")
   }
 
-  @Test func `what is stored while the greeting is read comes behind it, once`() throws {
+  @Test func `a notification stored during the greeting's read comes after it, once`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u", path: Self.path)
     try fixture.turn(until: { fixture.store.reads.count == 1 })
@@ -89,7 +92,7 @@ struct InboxSessionTests {
     #expect(!peer.connection.isReplaying)
   }
 
-  @Test func `a client that resumes is greeted with the number and where it stands`() throws {
+  @Test func `a client that resumes is greeted with the count and its cursor`() throws {
     let fixture = try ShardFixture()
     try fixture.publish(Self.stored(8))
     let peer = try fixture.session("u", path: Self.path, since: "test.7")
@@ -114,7 +117,7 @@ struct InboxSessionTests {
       try fixture.pass(milliseconds: 29_000)
       #expect(try alive.frames() == [], "round \(round)")
       if round < 2 {
-        // Life of another kind is no answer.
+        // Other traffic does not answer a heartbeat.
         silent.send(HeartbeatTests.pong())
         silent.say(#"{"type":"else"}"#)
       }
@@ -132,7 +135,7 @@ struct InboxSessionTests {
     #expect(fixture.core.metrics[0].value(.timedOut) == 1)
   }
 
-  @Test func `without a token the first message must bring one in ten seconds`() throws {
+  @Test func `without a token the first message must bring one within ten seconds`() throws {
     let fixture = try ShardFixture()
     let late = try fixture.session(nil, path: Self.path)
     let prompt = try fixture.session(nil, path: Self.path)
@@ -150,10 +153,10 @@ struct InboxSessionTests {
     #expect(fixture.shard.connectionCount == 1 && fixture.shard.isConnected("u"))
   }
 
-  @Test func `a client that has not shown a token is told nothing that is for everyone`() throws {
+  @Test func `a client that has not authenticated gets no broadcast`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session(nil, path: Self.path)
-    // As though the dialect spoke of it: the logs that sessions read from move on.
+    // As though the dialect wrote the event: the logs that sessions read advance.
     fixture.shard.appendToSessionLogs(Array("for members".utf8))
     var ping: [UInt8] = []
     WebSocketFrame.append(.ping, payload: [1], maskingKey: 7, into: &ping)
@@ -164,7 +167,7 @@ struct InboxSessionTests {
   }
 
   @Test(
-    "a first message that is not a good token closes",
+    "a first message without a good token closes",
     arguments: [
       #"{"type":"pong"}"#, #"{"type":"auth"}"#, auth("a.b.c"), auth(""), "x", "",
       auth(ShardFixture.token("u", seconds: -3_600)), auth(ShardFixture.token("")),
@@ -179,7 +182,7 @@ struct InboxSessionTests {
   }
 
   @Test(
-    "a fresh token of the same user's moves the session's end",
+    "a fresh token of the same user moves the session's end",
     arguments: ["/api/ws", "/api/v1/ws/notifications", path])
   func refresh(path: String) throws {
     let fixture = try ShardFixture { $0.tokenPolicy.leewaySeconds = 3 }
@@ -193,14 +196,14 @@ struct InboxSessionTests {
     peer.say(Self.auth(ShardFixture.token("u", seconds: 25)))
     try fixture.turn(3)
     try fixture.pass(milliseconds: 27_500)
-    #expect(try peer.frames() == [], "no answer, and no end at the old token's")
+    #expect(try peer.frames() == [], "no answer, and no end at the old token's expiry")
     try fixture.pass(milliseconds: 700)
     #expect(try peer.frames().last == (path.contains("v1") ? "close 4002" : "close 1008"))
     #expect(fixture.core.metrics[0].value(.tokensExpired) == 1)
   }
 
   @Test(
-    "a token that is not good, or another user's, ends the session",
+    "a bad token, or another user's, ends the session",
     arguments: ["/api/ws", "/api/v1/ws/notifications", path],
     ["", "a.b.c", ShardFixture.token("v"), ShardFixture.token("u", seconds: -3_600)])
   func badRefresh(path: String, token: String) throws {

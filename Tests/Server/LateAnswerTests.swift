@@ -1,5 +1,5 @@
-// The store's answer to a connection that has gone: it finds the place taken by another one, which
-// waits for an answer of its own.
+// The store's answer to a connection that has gone: its slot holds another connection by then,
+// which waits for an answer of its own.
 
 import Glibc
 import Notifications
@@ -7,7 +7,7 @@ import Testing
 
 @testable import Server
 
-@Suite("Answers that come too late")
+@Suite("Late answers of the store")
 struct LateAnswerTests {
   static func request(_ line: String, user: String, body: String = "") -> String {
     "\(line) HTTP/1.1\r\nHost: x\r\nContent-Length: \(body.utf8.count)\r\n"
@@ -27,7 +27,7 @@ struct LateAnswerTests {
     return (peer.connection.slot, peer.serverDescriptor)
   }
 
-  /// A connection in that place and with that descriptor.
+  /// A connection in that slot and with that descriptor.
   static func successor(
     _ fixture: ShardFixture, _ former: (slot: UInt32, descriptor: Int32)
   ) throws -> TestPeer {
@@ -39,7 +39,7 @@ struct LateAnswerTests {
   }
 
   // Case 61
-  @Test func `what became of a command is told to nobody but the connection that gave it`() throws {
+  @Test func `the outcome of a command reaches only the connection that sent it`() throws {
     let fixture = try ShardFixture()
     let draft = #"{"user_id":"u","type":"t","title":"t"}"#
     let former = try Self.askAndLeave(
@@ -56,7 +56,7 @@ struct LateAnswerTests {
   }
 
   // Cases 61, 66
-  @Test func `a page of one user's is not sent to the user who has the slot by then`() throws {
+  @Test func `a user's page is not sent to another user who has the slot by then`() throws {
     let fixture = try ShardFixture()
     let former = try Self.askAndLeave(
       fixture, Self.request("GET /api/v1/notifications", user: "a"))
@@ -75,7 +75,9 @@ struct LateAnswerTests {
   }
 
   // Cases 61, 66
-  @Test func `a page of what one session missed is not sent to the session in its slot`() throws {
+  @Test func `a session's missed notifications are not sent to the next session in its slot`()
+    throws
+  {
     let fixture = try ShardFixture()
     let path = "GET /api/ws?since=0 HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     let fields = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"

@@ -1,4 +1,4 @@
-// Publish-to-socket latency: the scale that times are counted on, and what is counted when.
+// Publish-to-socket latency: its scale of buckets, and the events that it counts.
 
 import Notifications
 import Reactor
@@ -16,7 +16,7 @@ struct LatencyTests {
 
   // MARK: The scale
 
-  @Test func `buckets lie end to end, and none is wider than an eighth of its time`() {
+  @Test func `buckets are adjacent, and none is wider than an eighth of its lower end`() {
     for bucket in 0..<(LatencyScale.bucketCount - 1) {
       let (from, end) = (LatencyScale.lowerEnd(of: bucket), LatencyScale.upperEnd(of: bucket))
       #expect(from < end && (end - from) * 8 <= max(8, from), "\(bucket)")
@@ -39,19 +39,19 @@ struct LatencyTests {
     #expect(metrics.latencies.summary.longest == 1 << 26)
   }
 
-  @Test func `the ends that are told to a scrape are ends of buckets`() {
+  @Test func `the bounds reported to a scrape are bounds of buckets`() {
     for exponent in LatencyScale.reportedExponents {
       let count = LatencyScale.bucketCount(below: exponent)
       #expect(LatencyScale.upperEnd(of: count - 1) == 1 << exponent)
     }
   }
 
-  // MARK: What is told of them
+  // MARK: Summaries
 
-  @Test func `percentiles are the ends of the buckets in which they fall`() {
+  @Test func `a percentile is the upper end of its bucket`() {
     #expect(LatencyCounts().summary == LatencySummary())
     #expect(Self.counts([3]).summary == .init(count: 1, median: 4, percentile99: 4, longest: 4))
-    // Of two, half are done with the first; of three, with the second.
+    // Half of two is the first; half of three includes the second.
     #expect(Self.counts([1, 5]).percentile(50) == 2)
     #expect(Self.counts([1, 5, 6]).percentile(50) == 6)
     let many = Self.counts([UInt64](repeating: 100, count: 99) + [5_000])
@@ -61,7 +61,7 @@ struct LatencyTests {
       more.summary == .init(count: 100, median: 104, percentile99: 5_120, longest: 73_728))
   }
 
-  @Test func `what came since a reading is told without what was there before`() {
+  @Test func `the difference of two readings holds only the counts in between`() {
     let metrics = ShardMetrics()
     metrics.addLatency(nanoseconds: 60_000_000, count: 50)
     let before = metrics.latencies
@@ -72,23 +72,23 @@ struct LatencyTests {
     #expect(since.sumNanoseconds == 6_000)
   }
 
-  @Test func `shards add up`() {
+  @Test func `the counts of shards add up`() {
     var all = Self.counts([1, 2])
     all.add(Self.counts([2, 300]))
     #expect(all == Self.counts([1, 2, 2, 300]))
     #expect(all.sumNanoseconds == 305_000)
   }
 
-  // MARK: What is counted
+  // MARK: Counted events
 
-  /// How a second without a publish is told.
+  /// The summary of a second without a publish.
   static let none = #"{"count":0,"p50":0,"p99":0,"max":0}"#
 
   static func latencies(of fixture: ShardFixture, shard index: Int = 0) -> LatencySummary {
     fixture.core.metrics[index].latencies.summary
   }
 
-  /// A broadcast that was taken so many milliseconds ago.
+  /// A broadcast that was accepted `milliseconds` ago.
   static func published(_ fixture: ShardFixture, ago milliseconds: UInt64 = 0) -> Event {
     Event(
       audience: .everyone, body: TurnTests.broadcast().body, timestamp: 0,
@@ -108,7 +108,7 @@ struct LatencyTests {
     #expect(Self.latencies(of: fixture).median == 20_480)
   }
 
-  @Test func `two that were taken at different times count each for itself`() throws {
+  @Test func `events accepted at different times are counted separately`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u")
     try fixture.turn(2)
@@ -122,11 +122,11 @@ struct LatencyTests {
         == .init(count: 3, median: 8_192, percentile99: 1_048_576, longest: 1_048_576))
   }
 
-  @Test func `only where somebody is for it, and only what was published`() throws {
+  @Test func `only published events count, and only on shards that have a recipient`() throws {
     let fixture = try ShardFixture(shardCount: 2)
     let peer = try fixture.session("u", on: 1)
     try fixture.turn(2)
-    // Nobody published these.
+    // These events have no time of a publish.
     try fixture.publish(TurnTests.broadcast())
     try fixture.publish(MutedEventTests.counted(1))
     try fixture.turn(2)
@@ -143,7 +143,7 @@ struct LatencyTests {
     #expect(Self.latencies(of: fixture, shard: 1).count == 1)
   }
 
-  @Test func `the store's time is in it, and its event says when the request came`() throws {
+  @Test func `latency includes the store, as the command carries the request's time`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.connect()
     let taken = fixture.core.kernel.monotonicNanoseconds
@@ -156,7 +156,7 @@ struct LatencyTests {
     #expect(told == taken)
   }
 
-  @Test func `a moment that is still to come counts as none`() throws {
+  @Test func `a time in the future counts as zero`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u")
     defer { withExtendedLifetime(peer) {} }
@@ -167,7 +167,7 @@ struct LatencyTests {
     #expect(Self.latencies(of: fixture) == .init(count: 1, median: 1, percentile99: 1, longest: 1))
   }
 
-  // MARK: For a scrape
+  // MARK: Scrapes
 
   @Test func `a scrape gets one histogram for all shards`() throws {
     let fixture = try ShardFixture(shardCount: 2)
@@ -191,7 +191,7 @@ struct LatencyTests {
   }
 
   @Test(
-    "a time in seconds, without zeros that say nothing",
+    "a time in seconds without trailing zeros",
     arguments: [
       (0, "0.0"), (1, "0.000000001"), (32_000, "0.000032"), (1_000_000_000, "1.0"),
       (16_777_216_000, "16.777216"), (100_000_095_998, "100.000095998"),

@@ -1,5 +1,5 @@
-// What somebody is told who is too many or too fast, on each transport, and that nothing of it is
-// left when everybody has gone.
+// The answer of each transport to a client over a limit or a rate, and the counts, which are zero
+// again once all connections have ended.
 
 import Notifications
 import TestSupport
@@ -14,7 +14,7 @@ struct LimitingTests {
     try ShardFixture { change(&$0.limits) }
   }
 
-  /// The head of what the peer is answered before it has said anything.
+  /// The answer that the peer gets before it has sent anything.
   private static func rejectionAnswer(_ peer: TestPeer, _ fixture: ShardFixture) throws -> String {
     let answer = try EndpointTests.answer(to: peer, fixture)
     try fixture.turn(until: {
@@ -32,10 +32,10 @@ struct LimitingTests {
     fixture.core.quotas.sizes(at: .max)
   }
 
-  // MARK: At the door
+  // MARK: Admission
 
   // Case 63
-  @Test func `a connection past its address' limit is told so, unread, and stays out`() throws {
+  @Test func `a connection past its address' limit gets 429, unread, and stays out`() throws {
     let fixture = try Self.fixture { $0.connectionsPerAddressLimit = 3 }
     let first = try (0..<3).map { _ in try fixture.connect() }
     let one = try fixture.connect()
@@ -46,13 +46,13 @@ struct LimitingTests {
     #expect(Self.count(.refusedByAddress, fixture) == 1)
     #expect(Self.count(.refusedConnections, fixture) == 1)
     #expect(Self.count(.accepted, fixture) == 3)
-    // What it says after that is not read as a request.
+    // Bytes after that are not parsed as a request.
     one.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
     let wait = one.connection.lastReceivedAt
     try fixture.pass(milliseconds: 1)
     try fixture.turn(until: { one.connection.lastReceivedAt > wait })
     #expect(Self.count(.requests, fixture) == 0)
-    // It may stay as long as a closing one may, and that gives it no place among the three.
+    // It stays for as long as a closing connection may, and takes none of the three slots.
     try fixture.pass(milliseconds: 2_000)
     #expect(one.connection.hasEnded)
     #expect(fixture.shard.rejectedCount == 0)
@@ -63,7 +63,7 @@ struct LimitingTests {
     #expect(try EndpointTests.answer(to: next, fixture).head.hasPrefix("HTTP/1.1 200"))
   }
 
-  @Test func `a connection too soon is told when to come, and is let in then`() throws {
+  @Test func `a connection too soon gets its waiting time, and is admitted after it`() throws {
     let fixture = try Self.fixture { $0.connectRate = RateLimit(perSecond: 1, burst: 2) }
     let early = try (0..<2).map { _ in try fixture.connect() }
     #expect(early.allSatisfy { $0.connection.state == .http })
@@ -94,7 +94,7 @@ struct LimitingTests {
     #expect(ShardView.wholeSeconds(.max) == 18_446_744_074)
   }
 
-  @Test func `of those that are being turned away there is a bounded number`() throws {
+  @Test func `only a bounded number of rejected connections stays open`() throws {
     let fixture = try Self.fixture { limits in
       limits.connectionsPerAddressLimit = 1
       limits.rejectedPerShardLimit = 3
@@ -117,14 +117,13 @@ struct LimitingTests {
   }
 
   // Case 63
-  @Test func `those that have shown no token are bounded, and one that shows it makes room`() throws
-  {
+  @Test func `those that have shown no token are bounded, and showing one makes room`() throws {
     let fixture = try Self.fixture { $0.unauthenticatedPerShardLimit = 2 }
     let peers = try (0..<2).map { _ in try fixture.connect() }
     let text = try Self.rejectionAnswer(try fixture.connect(), fixture)
     #expect(text.hasPrefix("HTTP/1.1 503 ") && text.contains("Retry-After: "))
     #expect(Self.count(.refusedUnauthenticated, fixture) == 1)
-    // A request that needs no token shows none, and a bad one is none.
+    // A request that needs no token shows none, and an invalid token does not count.
     peers[0].send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
     _ = try EndpointTests.answer(to: peers[0], fixture)
     peers[0].send("GET /api/v1/notifications HTTP/1.1\r\nHost: x\r\nX-API-Key: no\r\n\r\n")
@@ -138,7 +137,7 @@ struct LimitingTests {
     let session = try fixture.session("u")
     #expect(session.connection.state == .session)
     #expect(fixture.shard.unauthenticatedCount == 1)
-    // A WebSocket that still owes its token counts until it has shown it.
+    // A WebSocket counts until it has sent its token.
     let waiting = try fixture.session(nil, path: "/api/notifications/ws")
     #expect(fixture.shard.unauthenticatedCount == 2)
     waiting.say(#"{"type":"auth","token":"\#(ShardFixture.token("u"))"}"#)
@@ -149,7 +148,7 @@ struct LimitingTests {
   }
 
   // Case 63
-  @Test func `however two thousand connections end, what was counted is uncounted`() throws {
+  @Test func `however two thousand connections end, all counts return to zero`() throws {
     let fixture = try Self.fixture { limits in
       limits.connectionsPerAddressLimit = 4
       limits.sessionsPerUserLimit = 2
@@ -203,7 +202,7 @@ struct LimitingTests {
 
   // Case 63
   @Test(
-    "a WebSocket past its user's limit is answered 429 before it is one",
+    "a WebSocket past its user's limit is answered 429 instead of the upgrade",
     arguments: ["/api/ws", "/api/v1/ws/notifications", "/ws/connect", "/api/notifications/ws"])
   func refusedUpgrade(path: String) throws {
     let fixture = try Self.fixture { $0.sessionsPerUserLimit = 1 }
@@ -235,7 +234,7 @@ struct LimitingTests {
     #expect(answer.head.hasPrefix("HTTP/1.1 429 ") && answer.head.contains("Retry-After: "))
     #expect(!answer.head.contains("Connection: close"))
     #expect(peer.connection.state == .http)
-    // A head of the stream opens none, so it is not counted.
+    // A HEAD request opens no stream, so it is not counted.
     peer.send(
       "HEAD /notifications/events HTTP/1.1\r\nHost: x\r\n"
         + "Authorization: Bearer \(ShardFixture.token("u"))\r\n\r\n")
@@ -246,8 +245,7 @@ struct LimitingTests {
     #expect(next.connection.state == .session)
   }
 
-  @Test func `a token that comes in a message finds the user full and is closed with 1008`() throws
-  {
+  @Test func `a token that comes in a message past the user's limit closes with 1008`() throws {
     let fixture = try Self.fixture { $0.sessionsPerUserLimit = 1 }
     let first = try Self.upgrade("/api/ws", fixture)
     let peer = try fixture.session(nil, path: "/api/notifications/ws")
@@ -259,7 +257,7 @@ struct LimitingTests {
     #expect(first.connection.state == .session)
   }
 
-  @Test func `a poll counts while it waits, and not between two`() throws {
+  @Test func `a poll counts while it waits, and not between two polls`() throws {
     let fixture = try Self.fixture { $0.sessionsPerUserLimit = 1 }
     let peer = try Self.ask(Self.polling, fixture)
     try fixture.turn(until: { fixture.store.reads.count == 1 })
@@ -269,14 +267,14 @@ struct LimitingTests {
     try fixture.store.answer(PollTests.page([6], through: 6))
     #expect(try EndpointTests.answer(to: peer, fixture).head.hasPrefix("HTTP/1.1 200"))
     #expect(Self.sizes(fixture).users == 0)
-    // One that the store does not take is not counted either.
+    // A poll that the store does not take is not counted either.
     fixture.store.isFull = true
     let refused = try Self.ask(Self.polling, fixture)
     #expect(try EndpointTests.answer(to: refused, fixture).head.hasPrefix("HTTP/1.1 503 "))
     #expect(Self.sizes(fixture).users == 0)
   }
 
-  @Test func `where the newest wins, the oldest is ended as its transport ends`() throws {
+  @Test func `where the newest wins, the oldest session ends as its transport does`() throws {
     let fixture = try Self.fixture { limits in
       limits.sessionsPerUserLimit = 1
       limits.whenUserFull = .replace
@@ -292,7 +290,7 @@ struct LimitingTests {
       stream.receive()
       return stream.isEnded
     })
-    // Answered with what there is, once the store has said what that is.
+    // The replaced poll is answered with the present page once the store has read it.
     let last = try Self.upgrade("/api/ws", fixture)
     try fixture.turn(2)
     let read = try #require(
@@ -309,7 +307,7 @@ struct LimitingTests {
 
   // MARK: Rates
 
-  /// Turns until the shard has had so many frames in all.
+  /// Turns until the shard has received `frames` frames in all.
   private static func hear(_ frames: Int, _ fixture: ShardFixture) throws {
     try fixture.turn(until: { count(.framesReceived, fixture) == frames })
     try fixture.turn()
@@ -336,7 +334,8 @@ struct LimitingTests {
     #expect(Self.count(.messageFloods, fixture) == 1)
   }
 
-  @Test func `pings and binary messages count too, and a close frame is heard at any rate`() throws
+  @Test func `pings and binary messages count too, and a close frame is accepted at any rate`()
+    throws
   {
     let fixture = try Self.fixture { $0.messageRate = RateLimit(perSecond: 1, burst: 2) }
     let peer = try fixture.session("u", path: "/api/ws")
@@ -355,7 +354,7 @@ struct LimitingTests {
     #expect(try other.frames() == ["pong", "pong", "close 1008"])
   }
 
-  @Test func `typed says of each that it was not taken, and closes on a flood`() throws {
+  @Test func `typed reports each rejected message and closes on a flood`() throws {
     let fixture = try Self.fixture { $0.messageRate = RateLimit(perSecond: 1, burst: 2) }
     let peer = try fixture.session("u", path: "/ws/connect")
     for _ in 0..<2 { peer.say("{}") }
@@ -372,7 +371,7 @@ struct LimitingTests {
     }
     #expect(peer.connection.state == .session)
     #expect(Self.count(.messagesRefused, fixture) == 5)
-    // Two taken and five refused: thirteen more make ten times the two.
+    // Two accepted and five rejected: thirteen more make ten times the two.
     for _ in 0..<13 { peer.say("{}") }
     try Self.hear(20, fixture)
     #expect(peer.connection.state == .session)
@@ -383,7 +382,7 @@ struct LimitingTests {
     #expect(Self.count(.messageFloods, fixture) == 1)
   }
 
-  @Test func `one that does not read is not told`() throws {
+  @Test func `a client that does not read gets no more errors`() throws {
     let fixture = try Self.fixture { $0.messageRate = RateLimit(perSecond: 1, burst: 1) }
     let peer = try fixture.session("u", path: "/ws/connect")
     peer.say("{}")
@@ -398,7 +397,7 @@ struct LimitingTests {
   }
 
   @Test(
-    "whatever publishes counts as one request, and one too soon is 429",
+    "any publish counts as one request, and one too soon is 429",
     arguments: [
       "/api/v1/notifications", "/api/v1/notifications/batch", "/api/v1/websocket/send/system",
       "/api/v1/websocket/live/broadcast",
@@ -424,7 +423,7 @@ struct LimitingTests {
     try fixture.pass(milliseconds: 1_000)
     #expect(try [isRefused("p"), isRefused("p")] == [false, true])
     #expect(Self.count(.publishesRefused, fixture) == 2)
-    // What publishes nothing is not counted.
+    // Requests that publish nothing are not counted.
     let peer = try fixture.connect()
     for _ in 0..<5 {
       peer.send(EndpointTests.request("GET /api/notifications/stats", user: "p"))

@@ -1,6 +1,6 @@
-// What a list, a quote or a run of spaces in a head costs: its length, and never its square.
+// The cost of a list, a quote or a run of spaces in a head: linear in its length, never quadratic.
 //
-// Of each header and part of a target that anything here reads as more than one piece.
+// The tests cover each field and part of a target that any parser here splits into pieces.
 
 import TestSupport
 import Testing
@@ -22,7 +22,7 @@ struct ListCostTests {
     " ", ",", ", ", "\"", "\"a\",", "\\\"", ";", "a=b; ", "upgrad, ", "=", ".", "\t,", "a",
   ]
 
-  /// Everything that is done with a head, whether or not it comes so far in a server.
+  /// All parsing that a head may get, whether or not a server would get that far.
   static func work(_ wire: [UInt8]) {
     var parser = HTTPRequestHeadParser(
       limits: HTTPLimits(headBytes: .max, targetBytes: .max, fieldValueBytes: .max))

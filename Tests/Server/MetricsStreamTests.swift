@@ -1,4 +1,4 @@
-// The stream that the operator's page is fed with, turn by turn.
+// The stream of metrics for the operator's page, turn by turn.
 
 import Broadcast
 import Testing
@@ -21,7 +21,7 @@ struct MetricsStreamTests {
     return (peer, Array(peer.received[..<end]).text)
   }
 
-  /// An open stream whose beginning has been taken.
+  /// An open stream, after its first event.
   static func watch(_ fixture: ShardFixture) throws -> TestPeer {
     let (peer, head) = try open(fixture)
     #expect(head.hasPrefix("HTTP/1.1 200 "))
@@ -30,9 +30,9 @@ struct MetricsStreamTests {
     return peer
   }
 
-  /// The events that have come since it was last asked, which must be whole.
+  /// The events that have come since the last call, which must be whole.
   static func taken(_ fixture: ShardFixture, _ peer: TestPeer) throws -> [String] {
-    // What was sent is there on loopback, but for a moment.
+    // The kernel may need a moment to bring the sent bytes over loopback.
     _ = try fixture.turn()
     defer { peer.received = [] }
     let text = peer.receive().text
@@ -45,7 +45,7 @@ struct MetricsStreamTests {
     #""blocked":0,"delivered":0,"bytes_sent":0,"published":0,"slow_consumers":0,"received":0,"#
     + #""latency":{"count":0,"p50":0,"p99":0,"max":0}}"#
 
-  @Test func `the first event comes at once, with all shards in their order`() throws {
+  @Test func `the first event comes at once, with all shards in order`() throws {
     let fixture = try ShardFixture(shardCount: 2)
     let other = try fixture.session("u", on: 1)
     defer { withExtendedLifetime(other) {} }
@@ -67,7 +67,7 @@ struct MetricsStreamTests {
         == "retry: 5000\n\n" + #"data: {"type":"metrics","data":\#(data)}"# + "\n\n")
   }
 
-  @Test func `one event a second, for all who watch from the shard`() throws {
+  @Test func `all streams of a shard get one event a second`() throws {
     let fixture = try ShardFixture()
     let one = try Self.watch(fixture)
     fixture.script.elapsed += 500
@@ -85,13 +85,13 @@ struct MetricsStreamTests {
       try fixture.turn()
       #expect(try Self.taken(fixture, one).count == 1)
     }
-    // A thread that was away tells once.
+    // A thread that was stalled sends one event, not sixty.
     fixture.script.elapsed += 60_000
     try fixture.turn(3)
     #expect(try Self.taken(fixture, one).count == 1)
   }
 
-  @Test func `a turn is taken for the next second, and none when nobody watches`() throws {
+  @Test func `the next second wakes the shard only while there are streams`() throws {
     let fixture = try ShardFixture()
     #expect(!fixture.shard.isFeedingMetrics)
     let peer = try Self.watch(fixture)
@@ -125,7 +125,7 @@ struct MetricsStreamTests {
     }
   }
 
-  @Test func `only a publisher may watch`() throws {
+  @Test func `only a publisher may open a stream`() throws {
     let fixture = try ShardFixture { $0.apiKey = "a key" }
     #expect(
       try Self.open(fixture, token: ShardFixture.token("u")).head.hasPrefix("HTTP/1.1 403 "))
@@ -136,7 +136,7 @@ struct MetricsStreamTests {
     #expect(fixture.shard.metricsStreamCount == 1)
   }
 
-  @Test func `a watcher is a connection, and nobody who is online`() throws {
+  @Test func `a stream counts as a connection and not as a session`() throws {
     let fixture = try ShardFixture { $0.limits.sessionsPerUserLimit = 1 }
     let peers = try (0..<2).map { _ in try Self.watch(fixture) }
     defer { withExtendedLifetime(peers) {} }
@@ -145,7 +145,7 @@ struct MetricsStreamTests {
     #expect(fixture.shard.sessionCount == 0)
   }
 
-  @Test func `no more than are served, and a slot that is given back is free`() throws {
+  @Test func `streams over the limit get 503, and an ended stream frees its slot`() throws {
     let fixture = try ShardFixture { $0.limits.metricsStreamsPerShardLimit = 2 }
     let one = try Self.watch(fixture)
     let two = try Self.watch(fixture)
@@ -158,7 +158,7 @@ struct MetricsStreamTests {
     #expect(Limits().metricsStreamsPerShardLimit == 16)
   }
 
-  @Test func `HEAD is answered, and watches nothing`() throws {
+  @Test func `HEAD is answered and opens no stream`() throws {
     let fixture = try ShardFixture()
     let (peer, head) = try Self.open(fixture, method: "HEAD")
     #expect(head.hasPrefix("HTTP/1.1 200 ") && peer.received.isEmpty)
@@ -169,7 +169,7 @@ struct MetricsStreamTests {
     #expect(peer.received.isEmpty && !fixture.shard.isFeedingMetrics)
   }
 
-  @Test func `it ends with its token`() throws {
+  @Test func `a stream ends with its token`() throws {
     let fixture = try ShardFixture()
     let (peer, _) = try Self.open(
       fixture, token: ShardFixture.token("p", scopes: ["publish"], seconds: 60))
@@ -187,7 +187,7 @@ struct MetricsStreamTests {
     #expect(fixture.shard.metricsStreamCount == 0)
   }
 
-  @Test func `a reader that takes nothing is cut off at the bound of all others`() throws {
+  @Test func `a reader that takes nothing is cut at the common backlog limit`() throws {
     let fixture = try ShardFixture { $0.limits.progressTimeoutMilliseconds = .max / 4 }
     let peer = try Self.watch(fixture)
     fixture.script.room[peer.serverDescriptor] = 100
@@ -200,7 +200,7 @@ struct MetricsStreamTests {
     #expect(fixture.shard.metricsStreamCount == 0)
   }
 
-  @Test func `a shutdown ends it, and no other begins`() throws {
+  @Test func `a shutdown ends the stream, and no other begins`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.watch(fixture)
     let waiting = try fixture.connect()
@@ -215,7 +215,7 @@ struct MetricsStreamTests {
     #expect(waiting.received.text.hasPrefix("HTTP/1.1 503 "))
   }
 
-  @Test func `who watches hears nothing else`() throws {
+  @Test func `a stream gets no notifications or broadcasts`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.watch(fixture)
     try fixture.publish(TurnTests.broadcast())

@@ -1,4 +1,4 @@
-// What is silent tells its counts and nothing else, live, to who resumes and to who polls.
+// A muted notification sends only its counts: live, to a resuming session and to a poll.
 
 import Notifications
 import Testing
@@ -6,7 +6,7 @@ import Wire
 
 @testable import Server
 
-@Suite("A silent notification")
+@Suite("A muted notification")
 struct MutedEventTests {
   static func counted(_ offset: UInt64) -> Event {
     Event(
@@ -15,7 +15,7 @@ struct MutedEventTests {
   }
 
   @Test(
-    "each dialect tells the counts where it has a message for them, and no notification",
+    "each dialect sends the counts if it has a message for them, and no notification",
     arguments: [
       ("flat", []), ("typed", []), ("event", [DialectTests.stats]),
       ("inbox", [#"{"type":"unread_count","unreadCount":2}"#]),
@@ -28,13 +28,13 @@ struct MutedEventTests {
     }
   }
 
-  @Test func `an event stream tells the count, without an id`() {
+  @Test func `an event stream sends the count without an id`() {
     var frames = FrameWriter(epoch: "abc", framing: .eventStream)
     StreamDialect().write(Self.counted(42), to: &frames)
     #expect(frames.bytes.text == "data: {\"type\":\"unread_count\",\"data\":{\"count\":2}}\n\n")
   }
 
-  @Test func `it is delivered in its slot among the others, and is no notification`() throws {
+  @Test func `a muted notification sends its counts in order and no notification`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u")
     try fixture.turn(3)
@@ -49,11 +49,11 @@ struct MutedEventTests {
     #expect(frames[2] == DialectTests.stats)
   }
 
-  @Test func `a page of a replay with nothing but silent ones is followed by the next`() throws {
+  @Test func `a replay page of only muted notifications is followed by the next page`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u", since: "0")
     try fixture.turn(until: { fixture.store.reads.count == 1 })
-    // The newest of what the answer includes has come by.
+    // The ring has brought the newest event that the answer includes.
     try fixture.publish(Self.counted(20))
     try fixture.turn(2)
     try fixture.store.answer(ReplaySessionTests.page([], through: 20, next: 10))
@@ -69,7 +69,7 @@ struct MutedEventTests {
     #expect(!peer.connection.isReplaying)
   }
 
-  @Test func `a poll is not woken by it, and its cursor passes over it`() throws {
+  @Test func `a muted notification does not wake a poll, and the cursor advances past it`() throws {
     let fixture = try ShardFixture()
     let peer = try PollTests.poll(fixture)
     try fixture.store.answer(PollTests.page([], through: 5))
@@ -84,7 +84,7 @@ struct MutedEventTests {
     try fixture.turn(until: { PollTests.isAnswered(peer, with: #""cursor":"test.9""#) })
   }
 
-  @Test func `a poll goes on reading where the store did not come to the end`() throws {
+  @Test func `a poll continues reading after a page that was cut short`() throws {
     let fixture = try ShardFixture()
     let peer = try PollTests.poll(fixture)
     try fixture.store.answer(ReplaySessionTests.page([], through: 9, next: 6))
@@ -98,7 +98,7 @@ struct MutedEventTests {
     try fixture.turn(until: { PollTests.isAnswered(peer, with: #""cursor":"test.9""#) })
   }
 
-  @Test func `a poll whose time is up while only silent ones were read is answered there`() throws {
+  @Test func `a poll that times out after muted notifications is answered there`() throws {
     let fixture = try ShardFixture()
     let peer = try PollTests.poll(fixture, wait: 0)
     try fixture.store.answer(ReplaySessionTests.page([], through: 9, next: 6))

@@ -11,7 +11,7 @@ struct OriginPolicyTests {
 
   // Case 53
   @Test(
-    "a page is let in exactly if its origin is listed or the server's own",
+    "a page may connect if and only if its origin is listed or the server's own",
     arguments: [
       ("https://app.example", true), ("HTTPS://APP.EXAMPLE", true),
       ("http://other.example:3000", true), ("http://carillon.example:8080", true),
@@ -31,7 +31,7 @@ struct OriginPolicyTests {
 
   // Case 53
   @Test(
-    "without a list only this machine's own names are let in, on any port",
+    "without a list only this machine's own names may connect, on any port",
     arguments: [
       ("http://localhost", true), ("http://localhost:3000", true), ("https://localhost:1", true),
       ("http://127.0.0.1:9", true), ("http://[::1]:80", true), ("http://localhost.evil", false),
@@ -44,16 +44,16 @@ struct OriginPolicyTests {
   }
 
   // Case 53
-  @Test func `two origins are refused even if each would be let in`() {
+  @Test func `two origins are refused even if each would be allowed`() {
     #expect(!Self.listed.allows(["https://app.example", "https://app.example"], host: Self.host))
     #expect(!OriginPolicy(allowed: ["*"]).allows(["http://a", "http://b"], host: nil))
   }
 
-  @Test func `a program that is no browser sends no origin and is let in`() {
+  @Test func `a program that is no browser sends no origin and may connect`() {
     #expect(Self.listed.allows([], host: nil))
   }
 
-  @Test func `a star lets every origin in but null`() {
+  @Test func `a star allows every origin but null`() {
     let policy = OriginPolicy(allowed: ["*"])
     #expect(policy.allows(["https://anything.example"], host: nil))
     #expect(!policy.allows(["null"], host: nil))

@@ -1,4 +1,4 @@
-// What a program that holds a server asks it from another thread, over real shards.
+// Queries by the program that embeds a server, from another thread, over real shards.
 
 import Broadcast
 import Notifications
@@ -7,7 +7,7 @@ import Tokens
 
 @testable import Server
 
-@Suite("Questions from outside the shards", .timeLimit(.minutes(10)))
+@Suite("Queries from outside the shards", .timeLimit(.minutes(10)))
 struct OutsideQueryTests {
   static func server(
     shards: Int = 2, _ change: (inout Configuration) -> Void = { _ in }
@@ -20,7 +20,7 @@ struct OutsideQueryTests {
     return try CarillonServer(configuration)
   }
 
-  /// A session of `user` whose upgrade has been answered.
+  /// A session of `user`, after the answer to its upgrade.
   static func session(_ user: String, on server: CarillonServer) async throws -> TestPeer {
     let peer = try TestPeer(port: server.port)
     let token = TokenSigner.sign(
@@ -37,7 +37,7 @@ struct OutsideQueryTests {
   }
 
   @Test(arguments: [1, 2])
-  func `they say who is connected, and send somebody away`(shards: Int) async throws {
+  func `queries list the connected users and disconnect one`(shards: Int) async throws {
     let server = try Self.server(shards: shards)
     #expect(try await server.connectedUsers().users.isEmpty)
     var peers: [TestPeer] = []
@@ -66,7 +66,8 @@ struct OutsideQueryTests {
     server.stop()
   }
 
-  @Test func `many at once are each answered once, and not all may be taken`() async throws {
+  @Test func `many concurrent queries are each answered once, by a result or as busy`() async throws
+  {
     let server = try Self.server()
     let answers = await withTaskGroup(of: ShardQueryFailure?.self) { group in
       for _ in 0..<500 {
@@ -86,13 +87,13 @@ struct OutsideQueryTests {
     server.stop()
   }
 
-  @Test func `a server that has ended says so`() async throws {
+  @Test func `a query to a stopped server fails as stopping`() async throws {
     let server = try Self.server()
     server.stop()
     await #expect(throws: ShardQueryFailure.stopping) { try await server.connectedUsers() }
   }
 
-  @Test func `a question that no shard is left to read is answered by the end`() async throws {
+  @Test func `a query that no shard is left to read fails as stopping`() async throws {
     let server = try Self.server(shards: 1) { $0.limits.drainTimeoutMilliseconds = 1 }
     let peer = try await Self.session("u", on: server)
     server.core.mailboxes[0].append(.stop)

@@ -1,4 +1,4 @@
-// Updates of payments: which clients are told of one, in which words, and what is refused.
+// Payment updates: the dialects that send one, its text in each, and the requests that fail.
 
 import Notifications
 import Testing
@@ -15,7 +15,7 @@ struct PaymentTests {
   ]
   static let data = #"{"payment_id":123,"amount":1000,"currency":"usd","status":"succeeded"}"#
 
-  /// A good body in which one member has another value, or is left out.
+  /// A valid body in which one member has another value or is left out.
   static func body(_ name: String = "", _ value: String? = nil) -> String {
     let written = members.compactMap { member -> String? in
       if member.0 != name { return "\"\(member.0)\":\(member.1)" }
@@ -34,7 +34,7 @@ struct PaymentTests {
     return frames.bytes.text
   }
 
-  @Test func `typed and sse tell it as the document shows, the others have no words for it`() {
+  @Test func `typed and sse send a payment update as documented, the other dialects nothing`() {
     let message =
       #"{"type":"payment_update","data":\#(Self.data),"timestamp":"\#(DialectTests.timeText)"}"#
     #expect(Self.texts(of: TypedDialect()).hasSuffix(message))
@@ -47,7 +47,7 @@ struct PaymentTests {
   }
 
   @Test(
-    "what was said is what the user's devices are told",
+    "the values of the request reach the user's devices",
     arguments: [
       ("payment_id", "123", "123"), ("payment_id", "0", "0"), ("payment_id", "-1", "-1"),
       ("payment_id", "9007199254740991", "9007199254740991"),
@@ -57,7 +57,7 @@ struct PaymentTests {
       ("amount", "-9007199254740991", "-9007199254740991"),
       ("currency", #""USD""#, #""USD""#), ("status", #""requires_action""#, #""requires_action""#),
     ])
-  func told(name: String, said: String, heard: String) throws {
+  func forwarded(name: String, said: String, heard: String) throws {
     let fixture = try ShardFixture()
     let device = try fixture.session("u", path: TypedDialect().path)
     let deaf = try fixture.session("u", path: FlatDialect().path)
@@ -77,7 +77,7 @@ struct PaymentTests {
     #expect(fixture.store.commands.isEmpty)
   }
 
-  @Test("what is missing is named", arguments: members.map(\.0))
+  @Test("a missing member is named in the 422", arguments: members.map(\.0))
   func missing(name: String) throws {
     let fixture = try ShardFixture()
     let asking = try fixture.connect()
@@ -92,7 +92,7 @@ struct PaymentTests {
 
   // Case 33
   @Test(
-    "what is wrong is named, and no number is a trap",
+    "an invalid value is named in the 422, and no number traps",
     arguments: [
       (
         ["payment_id"],
@@ -134,7 +134,7 @@ struct PaymentTests {
     #expect(fixture.core.metrics[0].value(.broadcasts) == 0)
   }
 
-  @Test func `the longest that may be said is told`() throws {
+  @Test func `values of the maximum length are accepted`() throws {
     let fixture = try ShardFixture()
     let asking = try fixture.connect()
     for (name, count) in [("payment_id", 128), ("currency", 64), ("status", 64)] {
@@ -145,7 +145,8 @@ struct PaymentTests {
     }
   }
 
-  @Test func `broken JSON wins, and a body is an object of JSON`() throws {
+  @Test func `invalid JSON is 400 before any invalid member, and a body must be an object`() throws
+  {
     let fixture = try ShardFixture()
     let asking = try fixture.connect()
     func status(_ body: String, fields: String = "") throws -> Substring {
@@ -161,10 +162,10 @@ struct PaymentTests {
     #expect(try status(Self.body().dropLast() + #","unknown":[1.5],"paymentStatus":7}"#) == "200")
   }
 
-  @Test func `a user's status is still another than a payment's`() throws {
+  @Test func `a presence status is not a payment status`() throws {
     let fixture = try ShardFixture()
     let asking = try fixture.connect()
-    // Nobody is connected whose presence it could be, but the words are looked at first.
+    // The user is not connected, but the status is validated first.
     for (name, code) in [("succeeded", "422"), ("busy", "409")] {
       let answer = try BroadcastFieldsTests.post(
         "/api/v1/websocket/realtime/presence", #"{"status":"\#(name)"}"#, asking, fixture)

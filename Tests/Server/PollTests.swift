@@ -27,10 +27,10 @@ struct PollTests {
     ReplaySessionTests.page(offsets, through: through)
   }
 
-  @Test func `one that came while the store was read is read again`() throws {
+  @Test func `a notification committed during the read makes the poll read again`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.poll(fixture)
-    // Committed behind the reader's snapshot, and out of the ring before the reader's answer.
+    // Committed after the reader's snapshot, and out of the ring before the reader's answer.
     try fixture.publish(ReplaySessionTests.stored(6))
     try fixture.turn(2)
     #expect(fixture.store.reads.count == 1)
@@ -43,10 +43,10 @@ struct PollTests {
     #expect(fixture.shard.sessionCount == 0)
   }
 
-  @Test func `an event that its reading included does not wake it`() throws {
+  @Test func `an event that the read included does not wake the poll`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.poll(fixture)
-    // The reader saw a commit of somebody else's before the ring brought what came before it.
+    // The reader saw another user's commit before the ring brought the events before it.
     try fixture.store.answer(Self.page([], through: 9))
     try fixture.turn(2)
     try fixture.publish(ReplaySessionTests.stored(9))
@@ -55,12 +55,12 @@ struct PollTests {
     try fixture.publish(ReplaySessionTests.stored(10))
     try fixture.publish(ReplaySessionTests.stored(11))
     try fixture.turn(2)
-    #expect(fixture.store.reads.count == 1, "once, however many come")
+    #expect(fixture.store.reads.count == 1, "one read, however many notifications come")
     try fixture.store.answer(Self.page([10, 11], through: 11))
     try fixture.turn(until: { Self.isAnswered(peer, with: #""cursor":"test.11""#) })
   }
 
-  @Test func `a change is not what it waits for`() throws {
+  @Test func `a change does not wake a poll`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.poll(fixture)
     try fixture.store.answer(Self.page([], through: 5))
@@ -73,7 +73,7 @@ struct PollTests {
     #expect(fixture.store.reads.isEmpty && peer.receive().isEmpty)
   }
 
-  @Test func `its time is up to the second, and not before`() throws {
+  @Test func `a poll is answered when its time is up, to the second, and not before`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.poll(fixture)
     try fixture.store.answer(Self.page([], through: 5))
@@ -86,7 +86,7 @@ struct PollTests {
     #expect(fixture.core.metrics[0].value(.timedOut) == 0)
   }
 
-  @Test func `when its time is up while the store is read, that reading is its answer`() throws {
+  @Test func `a poll that times out during a read is answered by that read`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.poll(fixture)
     try fixture.store.answer(Self.page([], through: 5))
@@ -99,9 +99,7 @@ struct PollTests {
     try fixture.turn(until: { Self.isAnswered(peer, with: #""title":"n6""#) })
   }
 
-  @Test func `a store that takes no more questions is answered 503, and nobody stays listed`()
-    throws
-  {
+  @Test func `a poll that a full store cannot serve is answered 503 and ends`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.poll(fixture)
     try fixture.store.answer(Self.page([], through: 5))
@@ -113,7 +111,7 @@ struct PollTests {
     #expect(fixture.shard.sessionCount == 0)
   }
 
-  @Test func `a peer that goes while the store is read leaves nothing behind`() throws {
+  @Test func `a peer that goes during the read leaves no state`() throws {
     let fixture = try ShardFixture()
     var peer: TestPeer? = try Self.poll(fixture)
     #expect(fixture.shard.sessionCount == 1)
@@ -125,7 +123,7 @@ struct PollTests {
     #expect(fixture.shard.sessionCount == 0)
   }
 
-  @Test func `a loss of continuity is told with the present cursor`() throws {
+  @Test func `lost continuity is answered with resync and the present cursor`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.poll(fixture, since: "test.50")
     try fixture.store.answer(Self.page([], through: 9))

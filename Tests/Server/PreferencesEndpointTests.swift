@@ -1,4 +1,4 @@
-// Preferences and groups over HTTP: what the store is asked, and what is answered.
+// Preferences and groups over HTTP: the store's queries and commands, and the answers.
 
 import Notifications
 import Testing
@@ -11,7 +11,7 @@ struct PreferencesEndpointTests {
   private static let inbox = "/api/v1/notifications"
   private static let id = DialectTests.idText
 
-  /// Sends one request of "u", whose answer does not need the store.
+  /// Sends one request of "u" that is answered without the store.
   private func status(_ line: String, fields: String = "", body: String = "") throws -> String {
     let fixture = try ShardFixture()
     let peer = try fixture.connect()
@@ -21,7 +21,7 @@ struct PreferencesEndpointTests {
     return "\(answer.head.dropFirst(9).prefix(3)) \(answer.body)"
   }
 
-  @Test func `PUT answers with all of the document once it is kept`() throws {
+  @Test func `PUT answers with the whole document once it is stored`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.connect()
     let body = #"{"types":{"comment":{"muted":true}}}"#
@@ -32,7 +32,7 @@ struct PreferencesEndpointTests {
       return
     }
     #expect(preferences == Preferences(rules: ["comment": .init(isMuted: true)]))
-    #expect(peer.receive().isEmpty, "not before it is durable")
+    #expect(peer.receive().isEmpty, "no answer before the document is durable")
     try fixture.store.answer(.saved)
     let answer = try EndpointTests.answer(to: peer, fixture)
     #expect(answer.head.hasPrefix("HTTP/1.1 200"))
@@ -46,7 +46,7 @@ struct PreferencesEndpointTests {
     #expect(try EndpointTests.answer(to: peer, fixture).head.hasPrefix("HTTP/1.1 503"))
   }
 
-  @Test func `GET shows what is kept, and everything on for who never set any`() throws {
+  @Test func `GET shows the stored preferences, and everything on by default`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.connect()
     for (kept, document) in [
@@ -68,11 +68,11 @@ struct PreferencesEndpointTests {
     }
   }
 
-  @Test func `what is wrong is refused and named, and nothing is kept`() throws {
+  @Test func `an invalid document is rejected with its field named and not stored`() throws {
     let wrong = try status("PUT \(Self.path)", body: #"{"types":{"comment":{"muted":"yes"}}}"#)
     #expect(wrong.hasPrefix("422") && wrong.contains("types.comment.muted: must be true or false"))
     #expect(try status("PUT \(Self.path)", body: "{").hasPrefix("400"))
-    #expect(try status("PUT \(Self.path)").hasPrefix("400"), "no document is no wish")
+    #expect(try status("PUT \(Self.path)").hasPrefix("400"), "an empty body is no document")
     let form = "Content-Type: text/plain\r\n"
     #expect(try status("PUT \(Self.path)", fields: form, body: "{}").hasPrefix("415"))
     let other = try status("POST \(Self.path)", body: "{}")
@@ -80,7 +80,7 @@ struct PreferencesEndpointTests {
   }
 
   @Test(
-    "a page asks for what its query says",
+    "a page request passes on its query",
     arguments: [
       ("", .collapsed), ("?collapse=true", .collapsed), ("?collapse=false", .separate),
       ("?collapse=0", .separate), ("?group_key=a%20b", .only("a b")),
@@ -104,7 +104,7 @@ struct PreferencesEndpointTests {
     #expect(body.contains(#""group_key":null,"is_read""#))
   }
 
-  @Test func `a query that means nothing is refused`() throws {
+  @Test func `an invalid query is rejected`() throws {
     let long = String(repeating: "x", count: 257)
     for query in ["collapse=maybe", "group_key=", "group_key=\(long)"] {
       #expect(try status("GET \(Self.inbox)?\(query)").hasPrefix("422"), "\(query)")
@@ -115,7 +115,7 @@ struct PreferencesEndpointTests {
   }
 
   @Test(
-    "a change is of one, or of its group where the query says so",
+    "a change applies to one notification, or to its group if the query asks for it",
     arguments: [
       ("PUT", "/read", GroupChange.read, InboxChange.read([DialectTests.id])),
       ("PUT", "/unread", .unread, .unread([DialectTests.id])),
@@ -146,7 +146,7 @@ struct PreferencesEndpointTests {
     #expect(answer.body.contains(#""updated":12"#))
   }
 
-  @Test func `a page for an inbox-watch client says how many of a group one stands for`() throws {
+  @Test func `a page for an inbox-watch client carries the size of each group`() throws {
     var rows = [7, 6].map { ReplaySessionTests.notification($0) }
     rows[0].groupKey = "g"
     let texts = try DialectTests.texts {

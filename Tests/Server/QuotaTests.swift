@@ -1,5 +1,5 @@
-// The quotas by themselves: whom they count together, whom not at all, that they are exact when
-// many threads come at once, and that nothing is left when everybody has gone.
+// The quotas by themselves: the addresses and users they count together or not at all, exactness
+// under concurrent threads, and empty tables once all connections have left.
 
 import Reactor
 import TestSupport
@@ -47,7 +47,8 @@ struct QuotaTests {
       shard: shard, connection: ConnectionID(slot: slot, generation: generation))
   }
 
-  @Test func `an IPv4 address is one, whatever the port, and an IPv6 network of 64 bits is`() {
+  @Test
+  func `one IPv4 address is one key, whatever the port, and so is an IPv6 network of 64 bits`() {
     #expect(AddressKey(Self.v4(10, 1, 2, 3)) == AddressKey(Self.v4(10, 1, 2, 3, port: 9)))
     #expect(AddressKey(Self.v4(10, 1, 2, 3)) != AddressKey(Self.v4(10, 1, 2, 4)))
     #expect(AddressKey(Self.v4(10, 1, 2, 3)) != AddressKey(Self.v4(11, 1, 2, 3)))
@@ -55,12 +56,12 @@ struct QuotaTests {
     #expect(AddressKey(one) == AddressKey(Self.v6(0x2001, network: 1, host: 200)))
     #expect(AddressKey(one) != AddressKey(Self.v6(0x2001, network: 2, host: 1)))
     #expect(AddressKey(one) != AddressKey(Self.v6(0x2002, network: 1, host: 1)))
-    // The family counts: 0.0.0.1 and a network whose number is 1.
+    // The family counts: 0.0.0.1 and an IPv6 network with the number 1.
     #expect(AddressKey(Self.v4(0, 0, 0, 1)) != AddressKey(Self.v6(0, network: 1, host: 1)))
   }
 
   // Case 63
-  @Test func `the hundredth connection of an address is let in, and one more is not`() throws {
+  @Test func `the hundredth connection of an address is admitted, and one more is not`() throws {
     let quotas = Quotas(Self.limits { _ in })
     for peer in [Self.v4(192, 0, 2, 1), Self.v6(0x2001, network: 1, host: 1)] {
       for _ in 0..<100 { #expect(try quotas.enter(from: peer, at: 0)) }
@@ -74,7 +75,7 @@ struct QuotaTests {
     #expect(Self.refusal(quotas, Self.v6(0x2001, network: 2, host: 1)) == nil)
   }
 
-  @Test func `a default does not count this machine, a number that was given does`() throws {
+  @Test func `a default does not count this machine, a configured number does`() throws {
     let ownerShard = Self.v4(127, 0, 0, 1)
     let quotas = Quotas(Limits())
     for _ in 0..<1_000 { #expect(try !quotas.enter(from: ownerShard, at: 0)) }
@@ -98,7 +99,7 @@ struct QuotaTests {
     #expect(given.countsUnauthenticated(from: ownerShard))
   }
 
-  @Test func `none is no limit, for anybody`() throws {
+  @Test func `zero means no limit for any address or user`() throws {
     let quotas = Quotas(
       Self.limits { limits in
         limits.connectionsPerAddressLimit = 0
@@ -113,13 +114,13 @@ struct QuotaTests {
     for _ in 0..<10_000 { #expect(quotas.publish(by: "key", at: 0) == nil) }
   }
 
-  @Test func `an address may come as often as its rate says, refused or not`() throws {
+  @Test func `refused connections count against the address' rate, too`() throws {
     var limits = Limits()
     limits.connectionsPerAddressLimit = 1
     let quotas = Quotas(limits)
     let peer = Self.v4(192, 0, 2, 1)
     #expect(Self.refusal(quotas, peer) == nil)
-    // One that is refused for the count has come all the same.
+    // A connection refused by the count uses up a token all the same.
     for _ in 1..<100 { #expect(Self.refusal(quotas, peer) == .address) }
     #expect(Self.refusal(quotas, peer) == .addressRate(wait: 50_000_000))
     #expect(Self.refusal(quotas, Self.v4(192, 0, 2, 2)) == nil)
@@ -129,8 +130,7 @@ struct QuotaTests {
     #expect(try quotas.enter(from: peer, at: 50_000_000))
   }
 
-  @Test func `the oldest gives way, then the next oldest, and one that gave way is not uncounted`()
-  {
+  @Test func `the oldest gives way, then the next oldest, and each is counted once`() {
     let quotas = Quotas(
       Self.limits { limits in
         limits.sessionsPerUserLimit = 3
@@ -147,7 +147,7 @@ struct QuotaTests {
     #expect(quotas.sizes(at: 0).users == 0)
   }
 
-  @Test func `users are told apart by their bytes`() {
+  @Test func `users are distinguished by their bytes`() {
     let quotas = Quotas(Self.limits { $0.sessionsPerUserLimit = 1 })
     let slot = Self.connection(1, generation: 1, on: 0)
     #expect(quotas.begin("caf\u{E9}", at: slot) == .admitted)
@@ -157,7 +157,7 @@ struct QuotaTests {
 
   // Case 63
   @Test(
-    "threads that come at once are let in up to the limit exactly, and leave nothing behind",
+    "concurrent threads are admitted exactly up to the limit and leave no counts",
     arguments: [FullUserPolicy.reject, .replace])
   func threads(policy: FullUserPolicy) throws {
     let quotas = Quotas(
@@ -168,7 +168,7 @@ struct QuotaTests {
       })
     let peer = Self.v4(127, 0, 0, 1)
     let tallies = (0..<4).map { _ in Tally() }
-    // More than there is room for, from each of four shards; none leaves.
+    // More than the limit, from each of four shards; none leaves.
     try Self.onThreads(4) { shard in
       for number in 0..<30 {
         if Self.refusal(quotas, peer) == nil { tallies[shard].entered += 1 }
@@ -193,7 +193,7 @@ struct QuotaTests {
   }
 
   // Case 63
-  @Test func `after a hundred thousand comings and goings the tables are empty`() throws {
+  @Test func `after a hundred thousand connections and sessions the tables are empty`() throws {
     var limits = Limits()
     limits.connectRate = RateLimit(perSecond: 1_000, burst: 1_000)
     let quotas = Quotas(limits)
@@ -213,9 +213,9 @@ struct QuotaTests {
     #expect(sizes == QuotaSizes(addresses: 0, users: 0, buckets: 0))
   }
 
-  /// What one thread was granted.
+  /// The admissions of one thread.
   private final class Tally: @unchecked Sendable {
-    // Unchecked: one thread's own, and read once that has ended.
+    // Unchecked: only its thread writes it, and the test reads it after the thread has ended.
     var entered = 0
     var begun = 0
   }

@@ -1,5 +1,5 @@
-// Token buckets as tables of times: when a token is there, how long it takes until one is, and what
-// happens at the end of time.
+// Token buckets as tables of times: when a token is there, how long the next one takes, and the end
+// of time.
 
 import TestSupport
 import Testing
@@ -10,7 +10,7 @@ import Testing
 struct RateLimitTests {
   private static let second: UInt64 = 1_000_000_000
 
-  /// Takes until there is none, and says how many there were.
+  /// Takes tokens until there is none and returns how many there were.
   private func takeAll(
     _ bucket: inout TokenBucket, _ limit: RateLimit, at now: UInt64
   ) -> Int {
@@ -20,7 +20,7 @@ struct RateLimitTests {
   }
 
   @Test(
-    "a full bucket has exactly its tokens, at whatever time",
+    "a full bucket has exactly its tokens, at any time",
     arguments: [
       (1, 1), (20, 100), (50, 200), (3, 7), (7, 1), (1_000_000, 1), (1, 1_000),
     ], [0, 1, 12_345_678_901, UInt64.max / 2])
@@ -46,14 +46,14 @@ struct RateLimitTests {
     }
   }
 
-  @Test func `who waits as long as it was told is served, and a nanosecond sooner is not`() {
+  @Test func `a caller that waits as long as reported gets a token, and not a nanosecond sooner`() {
     let limit = RateLimit(perSecond: 3, burst: 2)
     var bucket = TokenBucket()
     var now: UInt64 = 500
     #expect(takeAll(&bucket, limit, at: now) == 2)
     for _ in 0..<100 {
       guard let wait = bucket.take(limit, at: now) else {
-        Issue.record("nobody was to be served at \(now)")
+        Issue.record("the bucket should be empty at \(now)")
         return
       }
       #expect(wait == 333_333_333)
@@ -63,7 +63,7 @@ struct RateLimitTests {
     }
   }
 
-  @Test func `a clock that another thread has read earlier takes nothing away`() {
+  @Test func `an earlier time from another thread takes no token away`() {
     let limit = RateLimit(perSecond: 10, burst: 5)
     var bucket = TokenBucket()
     #expect(takeAll(&bucket, limit, at: 10 * Self.second) == 5)
@@ -72,7 +72,7 @@ struct RateLimitTests {
   }
 
   @Test(
-    "the end of time is no trap",
+    "the end of time does not trap",
     arguments: [0, 1, 1_000_000_000, 10_000_000_000_000_000] as [UInt64])
   func endOfTime(before: UInt64) {
     let now = UInt64.max - before
@@ -91,7 +91,7 @@ struct RateLimitTests {
     #expect(UInt64(1_500).nanosecondsOfMilliseconds == 1_500_000_000)
   }
 
-  @Test func `on credit there are ten buckets, then it is a flood`() {
+  @Test func `ten bursts may be drawn on credit, and more is a flood`() {
     let limit = RateLimit(perSecond: 50, burst: 200)
     var bucket = TokenBucket()
     var draws: [TokenBucket.RateLimitDecision] = []
@@ -99,13 +99,13 @@ struct RateLimitTests {
     #expect(draws.prefix(200).allSatisfy { $0 == .within })
     #expect(draws[200..<2_000].allSatisfy { $0 == .over })
     #expect(draws[2_000...].allSatisfy { $0 == .flood })
-    // What was refused is owed: one token less than nine buckets' worth later there is still none.
+    // Rejected draws are owed: one token less than nine bursts' worth later there is still none.
     let token = Self.second / 50
     #expect(bucket.draw(limit, at: 1_800 * token) == .over)
     #expect(bucket.draw(limit, at: 1_802 * token) == .within)
   }
 
-  @Test func `a caller that is not counted never runs out`() {
+  @Test func `an unlimited bucket never runs out`() {
     var bucket = TokenBucket.unlimited
     let limit = RateLimit(perSecond: 1, burst: 1)
     for now in [0, 1, UInt64.max] {
@@ -113,7 +113,7 @@ struct RateLimitTests {
     }
   }
 
-  @Test func `a rate that is none cannot be made`() async {
+  @Test func `an invalid rate traps`() async {
     await #expect(processExitsWith: .failure) { _ = RateLimit(perSecond: 1, burst: 0) }
     await #expect(processExitsWith: .failure) { _ = RateLimit(perSecond: -1, burst: 1) }
     await #expect(processExitsWith: .failure) { _ = RateLimit(perSecond: 1, burst: 1_000_001) }
@@ -133,7 +133,7 @@ struct BucketTableTests {
     }
   }
 
-  @Test func `a table is never larger than its capacity, and who is new then shares one`() {
+  @Test func `a table is never larger than its capacity, and further callers share a bucket`() {
     let capacity = 5_000
     var table = BucketTable<Int>(limit: RateLimit(perSecond: 1, burst: 3), capacity: capacity)
     for caller in 0..<capacity { #expect(table.take(caller, at: 0) == nil) }
@@ -141,17 +141,17 @@ struct BucketTableTests {
     let served = (capacity..<(capacity + 1_000)).filter { table.take($0, at: 0) == nil }
     #expect(served == [capacity, capacity + 1, capacity + 2])
     #expect(table.count == capacity)
-    // Those that are known keep what they have.
+    // Known callers keep their buckets.
     for caller in [0, capacity / 2, capacity - 1] { #expect(table.take(caller, at: 0) == nil) }
-    // Full ones give way; the three that were used since are not full.
+    // Full buckets give way; the three that were used since are not full.
     #expect(table.take(-1, at: Self.second) == nil)
     #expect(table.count == 4)
   }
 
-  @Test func `full buckets are forgotten long before the capacity is reached`() {
+  @Test func `full buckets are removed long before the capacity is reached`() {
     var table = BucketTable<Int>(limit: RateLimit(perSecond: 10, burst: 10), capacity: 65_536)
     for caller in 0..<100_000 {
-      // A hundred callers a second, each of whose token is back after a tenth of one.
+      // A hundred callers a second; each one's token is back after a tenth of a second.
       #expect(table.take(caller, at: UInt64(caller) * Self.second / 100) == nil)
       #expect(table.count <= 1_200)
     }
@@ -159,8 +159,8 @@ struct BucketTableTests {
     #expect(table.count == 0)
   }
 
-  @Test func `looking for full ones is not done for every caller of a storm`() {
-    // Were it, this would look at 20,000 buckets 20,000 times.
+  @Test func `full buckets are not searched for on every caller of a storm`() {
+    // Otherwise this would look at 20,000 buckets 20,000 times.
     var table = BucketTable<Int>(limit: RateLimit(perSecond: 1, burst: 1), capacity: 20_000)
     let work = 4 * 20_000
     var largest = 0
@@ -171,7 +171,7 @@ struct BucketTableTests {
     #expect(largest == 20_000)
   }
 
-  @Test func `where nothing is limited nothing is remembered`() {
+  @Test func `without a limit no bucket is kept`() {
     var table = BucketTable<Int>(limit: .off, capacity: 10)
     for caller in 0..<100 { #expect(table.take(caller, at: 0) == nil) }
     #expect(table.count == 0)

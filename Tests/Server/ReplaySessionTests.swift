@@ -20,7 +20,7 @@ struct ReplaySessionTests {
       offset: offset)
   }
 
-  /// Counts whose version is told by their total.
+  /// Counts that show their version in their total.
   static func counts(_ version: UInt64) -> Counts {
     Counts(total: Int(version), unread: 0, unseen: 0, version: version)
   }
@@ -50,9 +50,8 @@ struct ReplaySessionTests {
     #expect(largest <= limits.backlogBytesLimit + ShardView.missedBytesLimit + 4_096)
   }
 
-  @Test func `a blocked client that resumes never holds on to what its log has overwritten`() throws
-  {
-    // The largest backlog that the command lets be set.
+  @Test func `a blocked client that resumes never keeps an overwritten range of its log`() throws {
+    // The largest backlog that the command line allows.
     let fixture = try ShardFixture { $0.limits.backlogBytesLimit = 256 * 1_024 }
     let peer = try fixture.session("u", since: "0")
     let other = try fixture.session("v", since: "0")
@@ -69,9 +68,7 @@ struct ReplaySessionTests {
     #expect(fixture.core.metrics[0].value(.slowConsumers) == 1)
   }
 
-  @Test func `a change of what was sent before is told, however late it comes behind the page`()
-    throws
-  {
+  @Test func `a change of a sent notification is sent even long after its page`() throws {
     let fixture = try ShardFixture()
     for offset in 1...2 { try fixture.publish(Self.stored(UInt64(offset))) }
     let peer = try fixture.session("u", since: "0")
@@ -97,7 +94,7 @@ struct ReplaySessionTests {
     #expect(!peer.connection.isReplaying)
   }
 
-  @Test func `a session that begins now is greeted before it is told of a change`() throws {
+  @Test func `a session that begins now is greeted before it gets a change`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u", since: "")
     try fixture.turn(until: { fixture.store.reads.count == 1 })
@@ -122,8 +119,8 @@ struct ReplaySessionTests {
 
   // Case 99
   /// The store and the ring as one history: a writer that commits, readers that see commits before
-  /// the ring does, and a client that is held against both.
-  @Test func `nothing is lost, doubled or out of order, whatever comes when`() throws {
+  /// the ring does, and a client that is compared with both.
+  @Test func `nothing is lost, doubled or out of order in random histories`() throws {
     var random = SeededGenerator.announced()
     for _ in 0..<50 {
       try Self.resume(&random)
@@ -186,11 +183,11 @@ struct ReplaySessionTests {
   }
 }
 
-/// What a client makes of its frames.
+/// The state that a client derives from its frames.
 struct ResumingClient {
   var rows: [UInt64] = []
   var version: UInt64 = 0
-  /// Nothing came twice, out of order, or with counts that go back.
+  /// Whether nothing came twice, out of order, or with counts that go back.
   var isSound = true
   var log: [String] = []
   private var newest: UInt64 = 0
@@ -222,7 +219,7 @@ struct ResumingClient {
 }
 
 extension String {
-  /// Where the text behind the first `name` begins.
+  /// The index at which the text after the first `name` begins.
   fileprivate func range(behind name: String) -> Index? {
     firstRange(of: name)?.upperBound
   }

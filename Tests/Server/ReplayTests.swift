@@ -1,4 +1,4 @@
-// What a session that is replaying lets through.
+// The events that a replaying session lets through.
 
 import Notifications
 import Testing

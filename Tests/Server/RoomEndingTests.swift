@@ -1,5 +1,5 @@
-// Members that end in the midst of what is being said: what is put into an outbox first may be what
-// ends them, or others.
+// Members that end while room messages are being queued: materialising a pending room batch may
+// itself end this member or others.
 
 import Glibc
 import Notifications
@@ -11,24 +11,24 @@ import Testing
 struct RoomEndingTests {
   private typealias Rooms = RoomSessionTests
 
-  /// More than may be queued before it is written in the midst of a turn, and less than may be
-  /// waiting.
+  /// Two of these are flushed within a turn and exceed the backlog limit; one does not.
   private static let half = String(repeating: "h", count: 2_500)
 
   private static func fixture() throws -> ShardFixture {
     try ShardFixture { $0.limits.backlogBytesLimit = 4_096 }
   }
 
-  /// Whether the shard goes on without the peer, and with nothing of it left behind.
+  /// Expects that the shard has ended the peer, kept the other member and left no state.
   private static func expectGone(
     _ peer: TestPeer, _ fixture: ShardFixture, beside other: TestPeer
   ) throws {
     #expect(peer.connection.hasEnded)
     #expect(fixture.shard.connectionCount == 1)
     #expect(fixture.shard.localMemberCount(of: "r") == 1)
+    #expect(peer.connection.hasEmptySlot)
     try fixture.turn(4)
     #expect(fixture.shard.rosters[TextKey("r")]?.count == 1)
-    // Whoever gets its place finds it empty.
+    // The next connection in the slot finds it empty.
     let next = try Rooms.member("z", fixture)
     #expect(next.connection.slot == peer.connection.slot)
     try fixture.publish(Rooms.said("last"))
@@ -38,7 +38,7 @@ struct RoomEndingTests {
     #expect(heard == ["1", "last"])
   }
 
-  @Test func `one that is closed and turns out to be gone ends once`() throws {
+  @Test func `a member that is closed and turns out to be gone ends once`() throws {
     let fixture = try Self.fixture()
     let other = try Rooms.member("b", fixture)
     let peer = try Rooms.member("a", fixture)
@@ -49,7 +49,7 @@ struct RoomEndingTests {
     try Self.expectGone(peer, fixture, beside: other)
   }
 
-  @Test func `one that is dropped in the midst of a burst is dropped once`() throws {
+  @Test func `a member dropped during a pending room batch is dropped once`() throws {
     let fixture = try Self.fixture()
     let other = try Rooms.member("b", fixture)
     let peer = try Rooms.member("a", fixture)
@@ -60,7 +60,18 @@ struct RoomEndingTests {
     try Self.expectGone(peer, fixture, beside: other)
   }
 
-  @Test func `one that leaves and turns out to be gone is in no room`() throws {
+  @Test func `a member that fails while it gets an event is sent nothing more`() throws {
+    let fixture = try Self.fixture()
+    let other = try Rooms.member("b", fixture)
+    let peer = try Rooms.member("a", fixture)
+    fixture.shard.deliver(Rooms.own(Self.half, "a"))
+    fixture.shard.deliver(Rooms.said("1"))
+    fixture.script.sends[peer.serverDescriptor] = [Int(-EPIPE)]
+    fixture.shard.deliver(Rooms.own("x", "a"))
+    try Self.expectGone(peer, fixture, beside: other)
+  }
+
+  @Test func `a member that leaves and turns out to be gone is in no room`() throws {
     let fixture = try Self.fixture()
     let other = try Rooms.member("b", fixture)
     let peer = try Rooms.member("a", fixture)
@@ -71,7 +82,7 @@ struct RoomEndingTests {
     try Self.expectGone(peer, fixture, beside: other)
   }
 
-  @Test func `one that leaves and is too far behind is cut off once`() throws {
+  @Test func `a member that leaves over the backlog limit is cut once`() throws {
     let fixture = try Self.fixture()
     let peer = try Rooms.member("a", fixture)
     fixture.script.room[peer.serverDescriptor] = 0
@@ -90,7 +101,7 @@ struct RoomEndingTests {
     #expect(frames.filter { $0.hasPrefix("close") } == ["close 1013"])
   }
 
-  @Test func `one that is told something and is too far behind is cut off once`() throws {
+  @Test func `a member that gets a message over the backlog limit is cut once`() throws {
     let fixture = try Self.fixture()
     let peer = try Rooms.member("a", fixture)
     fixture.script.room[peer.serverDescriptor] = 0
@@ -105,7 +116,7 @@ struct RoomEndingTests {
     #expect(try fixture.frames(of: peer).last == "close 1013")
   }
 
-  @Test func `a broadcast goes past members that another one's end has ended`() throws {
+  @Test func `a broadcast goes past members that another member's end has ended`() throws {
     let fixture = try Self.fixture()
     let behind = try Rooms.member("a", fixture)
     let gone = try Rooms.member("b", fixture)
@@ -115,7 +126,7 @@ struct RoomEndingTests {
     fixture.script.room[behind.serverDescriptor] = 0
     fixture.shard.deliver(Rooms.own(String(repeating: "h", count: 3_900), "a"))
     fixture.shard.flush()
-    // Behind the broadcast, so that the burst is there while the broadcast is written.
+    // After the broadcast, so that the room batch is pending while the broadcast is written.
     fixture.shard.deliver(Rooms.system(Self.half))
     fixture.shard.deliver(Rooms.own(Self.half, "b"))
     fixture.shard.deliver(Rooms.said("1"))
@@ -127,11 +138,11 @@ struct RoomEndingTests {
     #expect(try Rooms.heard(fixture, healthy) == [Self.half, "1"])
   }
 
-  @Test func `one that enters a room that was full goes on from the last answer`() throws {
+  @Test func `a member of a room that was full goes on from the last answer`() throws {
     let fixture = try ShardFixture { $0.limits.roomsLimit = 1 }
     let first = try Rooms.member("a", of: "1", fixture)
     let second = try fixture.session("b", path: Rooms.path)
-    // Refused, then let in: the room of the other has gone between the two.
+    // Refused, then admitted: the other client's room ended between the two.
     second.connection.join("2")
     second.connection.leave("2")
     first.connection.leave("1")
@@ -145,7 +156,7 @@ struct RoomEndingTests {
     #expect(fixture.shard.rosters.isEmpty)
   }
 
-  @Test func `one that asks twice to enter a room that cannot be had is told so twice`() throws {
+  @Test func `a client that asks twice for a room over the limit gets two errors`() throws {
     let fixture = try ShardFixture { $0.limits.roomsLimit = 1 }
     let first = try Rooms.member("a", of: "1", fixture)
     let second = try fixture.session("b", path: Rooms.path)

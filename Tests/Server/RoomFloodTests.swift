@@ -1,5 +1,5 @@
-// Clients that say as much of rooms as they can: what waits for the homes, what is watched and what
-// is kept to be sent are bounded.
+// Clients that send as many room messages as they can: the messages queued for the owner shards,
+// the typing entries and the answers queued for a client are bounded.
 
 import Broadcast
 import TestSupport
@@ -22,7 +22,7 @@ struct RoomFloodTests {
     Rooms.message("typing_indicator", #"{"room":"r","is_typing":\#(isTyping)}"#)
   }
 
-  @Test func `what clients say in one turn does not wait behind that of the turns before`() throws {
+  @Test func `messages of one turn do not pile up in the owner's mailbox`() throws {
     let fixture = try ShardFixture()
     let sockets = try ["a", "b", "c"].map { try fixture.arrive($0, path: Rooms.path) }
     for socket in sockets { socket.connection.join("r") }
@@ -34,11 +34,11 @@ struct RoomFloodTests {
       try fixture.turn(until: { sockets.allSatisfy { $0.unreadCount == 0 } })
       largest = max(largest, fixture.core.mailboxes[0].count)
     }
-    // What was said in a turn, and the answers to that.
+    // The messages of a turn, and the answers to them.
     #expect(largest <= 2 * sockets.count * count)
   }
 
-  @Test func `typing on and off all the time is watched a few times`() throws {
+  @Test func `typing on and off all the time keeps few entries`() throws {
     let fixture = try ShardFixture()
     let typingEntry = try fixture.arrive("a", path: Rooms.path)
     let other = try fixture.arrive("b", path: Rooms.path)
@@ -54,7 +54,7 @@ struct RoomFloodTests {
       try fixture.pass(milliseconds: 20)
       largest = max(largest, fixture.shard.typingEntryCount)
     }
-    // One each half second.
+    // One entry each half second.
     #expect(largest <= 11)
     _ = try other.frames()
     try fixture.pass(milliseconds: 4_400)
@@ -66,7 +66,7 @@ struct RoomFloodTests {
 
   @Test func `answers to a client that resumes are bounded within a turn`() throws {
     let fixture = try ShardFixture()
-    // A room whose members fill an answer.
+    // A room with enough members to fill an answer.
     for number in 0..<100 {
       let name = "member-\(number)-" + String(repeating: "n", count: 100)
       let member = try fixture.arrive(name, path: Rooms.path)
@@ -74,16 +74,16 @@ struct RoomFloodTests {
       member.connection.join("r")
     }
     try fixture.turn(4)
-    let sleeper = try fixture.arrive("sleeper", path: Rooms.path, query: "?since=0")
-    sleeper.connection.join("r")
+    let stalledClient = try fixture.arrive("stalledClient", path: Rooms.path, query: "?since=0")
+    stalledClient.connection.join("r")
     try fixture.turn(4)
-    #expect(sleeper.connection.isReplaying)
-    sleeper.room = 0
-    sleeper.send(Self.frames(Rooms.message("join_room", #"{"room":"r"}"#), count: 4_000))
+    #expect(stalledClient.connection.isReplaying)
+    stalledClient.room = 0
+    stalledClient.send(Self.frames(Rooms.message("join_room", #"{"room":"r"}"#), count: 4_000))
     var largest = 0
     for _ in 0..<10 {
       try fixture.turn()
-      largest = max(largest, sleeper.connection.queuedByteCount)
+      largest = max(largest, stalledClient.connection.queuedByteCount)
     }
     let limits = fixture.core.configuration.limits
     #expect(largest <= limits.backlogBytesLimit + ShardView.missedBytesLimit + 16 * 1_024)

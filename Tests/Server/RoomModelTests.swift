@@ -1,8 +1,8 @@
-// Rooms at random, against a plain model: what each session was there for it hears, once and in
-// the order in which it happened; and of those who have gone nothing is left.
+// Rooms at random against a plain model: each session receives the events of its rooms once and in
+// order, and an ended session leaves no state.
 //
-// Events are handed to the shards one by one, between them whatever else may happen in a turn, so
-// that the model knows who was where when each of them came.
+// The test delivers events to the shards one by one, with any other action of a turn in between, so
+// that the model knows the members at each event.
 
 import Glibc
 import Notifications
@@ -11,15 +11,15 @@ import Testing
 
 @testable import Server
 
-/// A session, and what it has to hear.
+/// A session and the events that it must receive.
 private final class Listener {
   let peer: TestPeer
   let shardIndex: Int
   let user: String
-  /// The numbers of the events that it was there for.
+  /// The numbers of the events during which it was a member.
   var due: [Int] = []
   var heard: [String] = []
-  /// Rooms that it asked for last.
+  /// The rooms that it last asked to be in.
   var wanted: Set<TextKey> = []
   /// Whether the socket was made to fail.
   var isBroken = false
@@ -47,7 +47,7 @@ private final class RoomModel {
     fixture = try ShardFixture(shardCount: 2) {
       $0.limits.roomsLimit = roomsLimit
       $0.limits.backlogBytesLimit = 16_384
-      // So that they are counted at all.
+      // So that the quotas count these sessions at all.
       $0.limits.sessionsPerUserLimit = 1_000
       $0.limits.connectionsPerAddressLimit = 1_000
     }
@@ -61,7 +61,7 @@ private final class RoomModel {
     listener.peer.connection.state == .session
   }
 
-  /// Whether the session has been told that it began: nothing else is told to it before.
+  /// Whether the session was greeted: it gets no event before.
   private func isGreeted(_ listener: Listener) -> Bool {
     isOpen(listener) && !listener.peer.connection.isHandshakePending
   }
@@ -74,13 +74,13 @@ private final class RoomModel {
     rooms(of: listener).contains(TextKey(room))
   }
 
-  /// Puts those aside who have ended.
+  /// Moves the sessions that have ended to `gone`.
   private func sortOut() {
     gone += listeners.filter { !isOpen($0) }
     listeners.removeAll { !isOpen($0) }
   }
 
-  // MARK: What happens
+  // MARK: Steps
 
   func step() throws {
     sortOut()
@@ -110,7 +110,7 @@ private final class RoomModel {
     try fixture.store.answer(.position(0, ReplaySessionTests.counts(0)))
   }
 
-  /// One session does something, or something happens to it.
+  /// One session acts, or something happens to its socket.
   private func act(_ listener: Listener) {
     let (connection, fd) = (listener.peer.connection, listener.peer.serverDescriptor)
     let room = room()
@@ -136,7 +136,7 @@ private final class RoomModel {
     }
   }
 
-  /// An event comes out of the ring.
+  /// The ring brings an event.
   private func happen() {
     lastNumber += 1
     let text = "#\(lastNumber)#" + String(repeating: "x", count: draw(0..<8) == 0 ? 3_000 : 10)
@@ -163,9 +163,9 @@ private final class RoomModel {
     sortOut()
   }
 
-  // MARK: What must hold
+  // MARK: Checks
 
-  /// Lets everything come to rest, and compares.
+  /// Lets all sessions finish, and compares.
   func compare(isUnlimited: Bool) throws {
     for descriptor in fixture.script.room.keys { fixture.script.room[descriptor] = nil }
     while !fixture.store.reads.isEmpty { try answerStore() }
@@ -188,17 +188,17 @@ private final class RoomModel {
     gone.removeAll { $0.peer.connection.hasEnded }
   }
 
-  /// Compares what came with what was due.
+  /// Compares the received events with the due ones.
   private func hear(_ listener: Listener) throws {
     listener.heard += try fixture.frames(of: listener.peer)
     let close = listener.heard.firstIndex { $0.hasPrefix("close") }
-    if let close { #expect(close == listener.heard.count - 1, "behind the close frame") }
+    if let close { #expect(close == listener.heard.count - 1, "no frame after the close frame") }
     let numbers = listener.heard.compactMap { frame in
       frame.split(separator: "#", omittingEmptySubsequences: false).dropFirst().first
         .flatMap { Int($0) }
     }
     let name = "\(listener.user) on \(listener.shardIndex)"
-    // One that was too far behind for what it was due before its goodbye was cut off instead.
+    // A client over the backlog limit was cut before it got the events due before its goodbye.
     if isOpen(listener) || listener.heard.last == "close 1008" {
       #expect(numbers == listener.due, "\(name)")
     } else {
@@ -206,7 +206,7 @@ private final class RoomModel {
     }
   }
 
-  /// Lets everybody go, and looks for what is left.
+  /// Ends all sessions and checks that no state is left.
   func finish() throws {
     sortOut()
     for listener in listeners { listener.peer.connection.end() }
@@ -230,7 +230,7 @@ private final class RoomModel {
 struct RoomModelTests {
   // Case 99
   @Test(
-    "everybody hears what it is there for, in its order, and nothing is left",
+    "each session receives the events of its rooms in order, and nothing is left",
     arguments: [100_000, 4])
   func agrees(roomsLimit: Int) throws {
     var random = SeededGenerator.announced("rooms, \(roomsLimit)")

@@ -1,5 +1,5 @@
-// Rooms on one shard: who hears what is said in one, in which order, and what is told of typing and
-// presence.
+// Rooms on one shard: the recipients and the order of room messages, typing indicators and presence
+// updates.
 
 import Glibc
 import Notifications
@@ -53,8 +53,7 @@ struct RoomSessionTests {
     return peer
   }
 
-  /// What a peer was told, as the texts that tests give things: titles, types of updates, or the
-  /// type of the message.
+  /// The messages that a peer received, each by its title, its type of update or its message type.
   static func heard(_ fixture: ShardFixture, _ peer: TestPeer) throws -> [String] {
     try fixture.frames(of: peer).map { frame in
       for mark in [
@@ -67,7 +66,7 @@ struct RoomSessionTests {
     }
   }
 
-  @Test func `what is said in a room is heard in it and nowhere else, in its order`() throws {
+  @Test func `a room message reaches only its members, in order`() throws {
     let fixture = try ShardFixture()
     let inside = try Self.member("a", fixture)
     let both = try Self.member("b", fixture)
@@ -76,7 +75,7 @@ struct RoomSessionTests {
     try fixture.turn(4)
     _ = try Self.heard(fixture, both)
     _ = try Self.heard(fixture, inside)
-    // A burst, interrupted by everything that may come between.
+    // A room batch, interrupted by every kind of event that may come between.
     try fixture.publish(Self.said("1"))
     try fixture.publish(Self.said("2"))
     try fixture.publish(Self.own("3", "b"))
@@ -93,7 +92,7 @@ struct RoomSessionTests {
     #expect(try Self.heard(fixture, outside) == ["5"])
   }
 
-  @Test func `what a socket takes only a part of arrives whole and in order`() throws {
+  @Test func `a message that a socket takes only in part arrives whole and in order`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.member("a", fixture)
     let other = try Self.member("b", fixture)
@@ -113,7 +112,7 @@ struct RoomSessionTests {
     #expect(try Self.heard(fixture, other).filter { Int($0) != nil } == ["1", "2", "3", "4"])
   }
 
-  @Test func `a member that is too far behind is cut off, and the others are not`() throws {
+  @Test func `a member over the backlog limit is cut, and the others are not`() throws {
     let fixture = try ShardFixture { $0.limits.backlogBytesLimit = 4_096 }
     let slow = try Self.member("a", fixture)
     let healthy = try Self.member("b", fixture)
@@ -135,7 +134,7 @@ struct RoomSessionTests {
     #expect(fixture.shard.localMemberCount(of: "r") == 1)
   }
 
-  @Test func `whoever left hears nothing of after it, and all of before it`() throws {
+  @Test func `a member that left gets every message before and none after`() throws {
     let fixture = try ShardFixture()
     let peer = try Self.member("a", fixture)
     try fixture.publish(Self.said("1"))
@@ -151,7 +150,7 @@ struct RoomSessionTests {
     #expect(!peer.connection.hasMembership)
   }
 
-  @Test func `joining, leaving and joining at once ends inside, once`() throws {
+  @Test func `joining, leaving and joining at once ends in the room, once`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("a", path: Self.path)
     for type in ["join_room", "leave_room", "join_room", "join_room"] {
@@ -168,7 +167,7 @@ struct RoomSessionTests {
     #expect(fixture.shard.rosters.isEmpty)
   }
 
-  @Test func `nothing is left of rooms whose members are gone`() throws {
+  @Test func `nothing is left of rooms after their last member`() throws {
     let fixture = try ShardFixture()
     for _ in 0..<3 {
       let peers = try (0..<8).map { number in
@@ -191,7 +190,7 @@ struct RoomSessionTests {
 struct PresenceSessionTests {
   private typealias Rooms = RoomSessionTests
 
-  @Test func `typing is told to the others, once, and clears itself after five seconds`() throws {
+  @Test func `typing is sent to the others once and clears after five seconds`() throws {
     let fixture = try ShardFixture()
     let typingEntry = try Rooms.member("a", fixture)
     let second = try Rooms.member("a", fixture)
@@ -202,7 +201,7 @@ struct PresenceSessionTests {
       Rooms.message("typing_indicator", #"{"room":"r","is_typing":true}"#), typingEntry)
     try fixture.turn(4)
     #expect(try Rooms.heard(fixture, other) == ["true"])
-    // Said again, it lasts from then on.
+    // Sent again, it lasts five seconds from then on.
     try fixture.pass(milliseconds: 3_000)
     try fixture.say(
       Rooms.message("typing_indicator", #"{"room":"r","is_typing":true}"#), typingEntry)
@@ -217,7 +216,7 @@ struct PresenceSessionTests {
     #expect(fixture.shard.typingEntryCount == 0)
   }
 
-  @Test func `a typingEntry that goes types no longer`() throws {
+  @Test func `a member that goes stops typing`() throws {
     let fixture = try ShardFixture()
     let typingEntry = try Rooms.member("a", fixture)
     let other = try Rooms.member("b", fixture)
@@ -231,7 +230,7 @@ struct PresenceSessionTests {
     #expect(try Rooms.heard(fixture, other) == ["true", "false"])
   }
 
-  @Test func `typing in a room that one is not in is an error, and the connection stays`() throws {
+  @Test func `typing in a room without being in it is an error, and the connection stays`() throws {
     let fixture = try ShardFixture()
     let peer = try Rooms.member("a", fixture)
     try fixture.say(Rooms.message("typing_indicator", #"{"room":"s","is_typing":true}"#), peer)
@@ -242,7 +241,7 @@ struct PresenceSessionTests {
     #expect(peer.connection.state == .session)
   }
 
-  @Test func `others hear of a user that comes, changes, and is gone for three seconds`() throws {
+  @Test func `others get a user's arrival, status and absence of three seconds`() throws {
     let fixture = try ShardFixture()
     let other = try Rooms.member("b", fixture)
     let stranger = try Rooms.member("c", of: "s", fixture)
@@ -266,7 +265,7 @@ struct PresenceSessionTests {
     #expect(try Rooms.heard(fixture, stranger) == [])
   }
 
-  @Test func `whoever enters is told who wants to be seen otherwise`() throws {
+  @Test func `a new member gets the statuses that differ from online`() throws {
     let fixture = try ShardFixture()
     let peer = try Rooms.member("a", fixture)
     try fixture.say(Rooms.message("presence_update", #"{"status":"busy"}"#), peer)
@@ -279,7 +278,7 @@ struct PresenceSessionTests {
     #expect(frames.last?.contains(#""data":{"user_id":"a","status":"busy"}"#) == true)
   }
 
-  @Test func `in a room of too many nobody is told who types, comes or goes`() throws {
+  @Test func `in a room over the presence limit no typing and no presence are sent`() throws {
     let fixture = try ShardFixture { $0.limits.presenceMembersLimit = 2 }
     let first = try Rooms.member("a", fixture)
     let second = try Rooms.member("b", fixture)
@@ -291,14 +290,14 @@ struct PresenceSessionTests {
     try fixture.turn(3)
     #expect(try Rooms.heard(fixture, first) == [])
     #expect(fixture.core.metrics[0].value(.presenceDropped) == 3)
-    // Whoever enters is told all the same.
+    // A new member still gets the statuses.
     let fourth = try fixture.session("d", path: Rooms.path)
     try fixture.say(Rooms.message("join_room", #"{"room":"r"}"#), fourth)
     #expect(try fixture.frames(of: fourth).last?.contains(#""status":"away""#) == true)
     #expect(third.connection.state == .session)
   }
 
-  @Test func `whoever shares two rooms with a user is told once`() throws {
+  @Test func `a user that shares two rooms with another gets one presence update`() throws {
     let fixture = try ShardFixture()
     let other = try Rooms.member("b", fixture)
     let third = try Rooms.member("c", of: "s", fixture)
@@ -314,7 +313,7 @@ struct PresenceSessionTests {
     #expect(try Rooms.heard(fixture, third) == ["busy"])
   }
 
-  @Test func `a status that flickers is told once a second`() throws {
+  @Test func `a flickering status is sent once a second`() throws {
     let fixture = try ShardFixture()
     let other = try Rooms.member("b", fixture)
     let peer = try Rooms.member("a", fixture)
@@ -330,7 +329,7 @@ struct PresenceSessionTests {
     #expect(try Rooms.heard(fixture, other) == [])
   }
 
-  @Test func `a page that is loaded again flickers for nobody`() throws {
+  @Test func `a page that reloads sends no presence update`() throws {
     let fixture = try ShardFixture()
     let other = try Rooms.member("b", fixture)
     let peer = try Rooms.member("a", fixture)
@@ -421,7 +420,8 @@ struct RoomPolicyTests {
   }
 
   // Case 38
-  @Test func `a further room than a connection may have is an error, and so is one of the server`()
+  @Test
+  func `a further room over a connection's limit is an error, and so is one over the server's`()
     throws
   {
     let fixture = try ShardFixture {

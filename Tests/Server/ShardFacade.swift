@@ -50,8 +50,10 @@ extension ShardView {
 // MARK: Delivery
 
 extension ShardView {
-  /// Bytes of frames after which a turn flushes what it has gathered.
+  /// Bytes of frames after which a turn flushes.
   static let flushBytes = Shard.flushBytes
+  /// The largest frame that a flush must leave room for.
+  static let largestFrameBytes = Shard.largestFrameBytes
 
   var blockedConnectionCount: Int { shard.blockedCount }
   /// Bytes in the private send buffers of the blocked connections.
@@ -80,7 +82,7 @@ extension ShardView {
     }
   }
 
-  /// Sends what is gathered for each connection.
+  /// Sends the queued frames of each connection.
   func flush() { shard.flush() }
 }
 
@@ -182,7 +184,7 @@ extension ShardView {
   /// Users that this shard owns and counts the shards of.
   var countedUserCount: Int { shard.userShardCounts.count }
   var presenceEntryCount: Int { shard.presence.count }
-  /// When the next user who has left counts as offline; nil when none is awaited.
+  /// The time at which the next absent user counts as offline; nil when none is awaited.
   var nextPresenceDeadline: UInt64? { shard.presence.nextDeadline }
 
   /// The connections of this shard that are in a room.
@@ -206,9 +208,9 @@ extension ShardView {
 // MARK: Operators
 
 extension ShardView {
-  /// Queries to all shards that were asked here and are not complete.
+  /// Queries to all shards that started here and are not complete.
   var pendingQueryCount: Int { shard.shardQueries.count }
-  /// The shards whose answer the oldest pending query lacks; nil when none is pending.
+  /// The number of shards that the oldest pending query waits for; nil when none is pending.
   var oldestQueryMissingCount: Int? { shard.shardQueries.first?.missingCount }
   /// Whether the shard prepares events for streams of metrics.
   var isFeedingMetrics: Bool { shard.metricsFeed != nil }
@@ -264,6 +266,8 @@ struct ConnectionView {
 
 extension ConnectionView {
   var hasEnded: Bool { holder == nil }
+  /// Whether the connection has ended and left no ranges of logs in its slot.
+  var hasEmptySlot: Bool { hasEnded && shard?.table[slot].outbox.isEmpty == true }
 
   var state: State {
     switch record?.state {
@@ -287,7 +291,7 @@ extension ConnectionView {
   /// Ends the connection at once; one that has ended stays so.
   func end() { holder?.drop(slot) }
 
-  /// Closes the connection with a close frame after what is queued for it.
+  /// Closes the connection with a close frame after its queued bytes.
   func close(code: UInt16, reason: String, _ location: SourceLocation = #_sourceLocation) {
     perform(location) { $0.close(slot, code: code, reason: reason) }
   }

@@ -1,7 +1,7 @@
-// One shard that a test turns by hand: real sockets, a clock that stands still until it is moved, a
-// store that answers when the test says so.
+// One shard that a test turns by hand: real sockets, a clock that stands still until the test moves
+// it, and a store that answers when the test answers for it.
 //
-// Everything runs on the test's thread, so an order of events is written down and not waited for.
+// Everything runs on the test's thread, so a test writes down the order of events and never waits.
 
 import Broadcast
 import CReactor
@@ -15,24 +15,24 @@ import Wire
 @testable import Reactor
 @testable import Server
 
-/// What the shard's kernel does differently from the real one.
+/// The calls of the shard's kernel that differ from the real one.
 final class KernelScript {
   /// Milliseconds since the test began.
   var elapsed: UInt64 = 0
-  /// By how much somebody has set the wall clock, in milliseconds.
+  /// Milliseconds by which the wall clock has been set.
   var wallShift: Int64 = 0
-  /// Of 1,000 receives, sends and waits so many are interrupted by a signal before they begin.
+  /// How many of 1,000 receives, sends and waits a signal interrupts before they begin.
   var interruptedPermille = 0
-  /// Of 1,000 receives and sends so many move one byte and no more.
+  /// How many of 1,000 receives and sends move only one byte.
   var shortPermille = 0
-  /// What decides which of them.
+  /// Decides which calls are interrupted or short.
   var generator = SeededGenerator(seed: 1)
-  /// Sockets that the kernel does not know.
+  /// Sockets that the real kernel does not know.
   let crowd = Crowd()
-  /// What the next sends to a descriptor answer, in place of sending: a negated errno, or how many
-  /// bytes are taken at the most.
+  /// Results of the next sends to a descriptor, in place of sending: a negated errno, or the most
+  /// bytes that the send takes.
   var sends: [Int32: [Int]] = [:]
-  /// Bytes that each descriptor is let take in all; nothing past them is.
+  /// Bytes that each descriptor takes in all; a send past them is refused.
   var room: [Int32: Int] = [:]
   /// Bytes that went to each descriptor since it was accepted.
   fileprivate var sent: [Int32: Int] = [:]
@@ -51,13 +51,13 @@ final class KernelScript {
     permille > 0 && Int.random(in: 0..<1_000, using: &generator) < permille
   }
 
-  /// How many of `count` bytes the call moves at the most, or -EINTR.
+  /// The most of `count` bytes that the call moves, or -EINTR.
   fileprivate func cut(_ count: Int) -> Int {
     if strikes(interruptedPermille) { return Int(-EINTR) }
     return strikes(shortPermille) ? min(1, count) : count
   }
 
-  /// How many of `count` bytes the descriptor takes now, or a negated errno.
+  /// The number of `count` bytes that the descriptor takes now, or a negated errno.
   fileprivate func take(_ descriptor: Int32, _ count: Int) -> Int {
     if var script = sends[descriptor], !script.isEmpty {
       let next = script.removeFirst()
@@ -72,7 +72,7 @@ final class KernelScript {
   }
 }
 
-/// A store that keeps what it was asked until the test answers.
+/// A store that keeps each query and command until the test answers it.
 final class ScriptedStore: Store, @unchecked Sendable {
   // Unchecked: a fixture's shard runs on the test's thread, and so does everything here.
   let epoch = "test"
@@ -98,22 +98,22 @@ final class ScriptedStore: Store, @unchecked Sendable {
 
   func close() {}
 
-  /// Answers the oldest question.
+  /// Answers the oldest query.
   func answer(_ answer: StoreAnswer) throws {
-    try #require(!reads.isEmpty, "nothing was asked")
+    try #require(!reads.isEmpty, "no query was asked")
     reads.removeFirst().reply(answer)
   }
 
   /// Answers the oldest command.
   func answer(_ outcome: StoreOutcome) throws {
-    try #require(!commands.isEmpty, "nothing was submitted")
+    try #require(!commands.isEmpty, "no command was submitted")
     commands.removeFirst().reply(outcome)
   }
 }
 
-/// One shard, with what it needs, or several that share a ring.
+/// One shard with its core and its store, or several shards that share a ring.
 ///
-/// Each listens on a port of its own, so that a test says where a connection goes.
+/// Each listens on its own port, so a test chooses the shard of a connection.
 final class ShardFixture {
   static let secret = Array("a secret of thirty-two bytes, ok?".utf8)
   static let startWall: Int64 = 1_700_000_000_000
@@ -142,7 +142,7 @@ final class ShardFixture {
       try Listener(kernel: kernel, host: "127.0.0.1", port: 0)
     }
     ports = listeners.map(\.port)
-    // By its module: the tests have a poller of Engine.IO.
+    // Qualified by its module: the tests have a poller of Engine.IO.
     let pollers = try listeners.map { _ in try Poller(kernel: kernel) }
     let parkers = pollers.map { poller in
       let waker = poller.waker
@@ -161,7 +161,7 @@ final class ShardFixture {
     }
   }
 
-  /// Puts the script before the real kernel.
+  /// Overrides calls of the real kernel with the script's.
   private static func script(_ table: UnsafeMutablePointer<cl_kernel>) {
     table.pointee.clock_gettime = { context, clock, time in
       let script = KernelScript.of(context)
@@ -171,7 +171,7 @@ final class ShardFixture {
       time.pointee = timespec(tv_sec: now / 1_000, tv_nsec: now % 1_000 * 1_000_000)
       return 0
     }
-    // A turn never sleeps long: whether something comes is asked by turning again.
+    // A turn never sleeps long: the test turns again until something comes.
     table.pointee.epoll_wait = { context, epoll, events, capacity, timeout in
       let script = KernelScript.of(context)
       if script.cut(1) < 0 { return -EINTR }
@@ -222,7 +222,7 @@ final class ShardFixture {
 
   deinit {
     for shard in shards { shard.tearDown() }
-    // The rest is closed with the poller, and the script may be gone by then.
+    // The real kernel closes the rest with the poller; the script may be gone by then.
     table.update(from: cl_kernel_real(), count: 1)
   }
 
@@ -232,21 +232,21 @@ final class ShardFixture {
     }
   }
 
-  /// Turns until `condition` holds, and fails when it does not come to.
+  /// Turns until `condition` holds, and fails after 20 seconds.
   func turn(
     until condition: () -> Bool, _ location: SourceLocation = #_sourceLocation
   ) throws {
-    // By the clock, not by turns: one that finds a socket writable does not wait, and the kernel
-    // may take its time to bring what a peer has sent.
+    // Limited by the clock, not by turns: a turn that finds a socket writable does not wait, and
+    // the kernel may take its time to bring a peer's bytes.
     let start = ContinuousClock.now
     while start.duration(to: .now) < .seconds(20) {
       if condition() { return }
       try turn()
     }
-    try #require(condition(), "did not come to pass", sourceLocation: location)
+    try #require(condition(), "the condition did not come to hold", sourceLocation: location)
   }
 
-  /// Moves the clock, with a turn a second as a shard's are, and then one more.
+  /// Moves the clock, with a turn a second as in a running shard, and then one more.
   func pass(milliseconds: UInt64) throws {
     var left = milliseconds
     while left > 0 {
@@ -267,9 +267,9 @@ final class ShardFixture {
       secret: secret)
   }
 
-  /// A connection that the shard, or another one, has accepted.
+  /// A connection that the shard of that index has accepted.
   func connect(to index: Int = 0) throws -> TestPeer {
-    // Not by how many are there: another one may end meanwhile.
+    // By the count of arrivals and not of connections: another one may end meanwhile.
     let metrics = core.metrics[index]
     let arrivals = { metrics.value(.accepted) + metrics.value(.refusedConnections) }
     let before = arrivals()
@@ -277,28 +277,29 @@ final class ShardFixture {
     try turn(until: { arrivals() == before + 1 })
     peer.connection = try #require(shards[index].newestConnection)
     peer.serverDescriptor = peer.connection.descriptor
-    // What was said of an earlier connection with that descriptor.
+    // Left from an earlier connection with that descriptor.
     script.sent[peer.serverDescriptor] = nil
     script.sends[peer.serverDescriptor] = nil
     script.room[peer.serverDescriptor] = nil
     return peer
   }
 
-  /// Sends a message, and turns until it was read and what it led to was done.
+  /// Sends a message, and turns until it was read and handled.
   func say(_ text: String, _ peer: TestPeer) throws {
     let before = core.metrics[0].value(.framesReceived)
     peer.say(text)
     try turn(until: { core.metrics[0].value(.framesReceived) > before })
-    // To the home's mailbox, back, into the ring, and out of it.
+    // To the owner shard's mailbox, back, into the ring, and out of it.
     try turn(3)
   }
 
-  /// The frames that the shard has sent so far and that were not taken yet; the kernel may be slow
-  /// to bring them.
+  /// The frames that the shard has sent so far and that were not taken yet.
+  ///
+  /// The kernel may be slow to bring them.
   func frames(of peer: TestPeer) throws -> [String] {
     while peer.receivedCount < script.sent[peer.serverDescriptor, default: 0], !peer.isEnded {
       var watched = pollfd(fd: peer.descriptor, events: Int16(POLLIN), revents: 0)
-      try #require(poll(&watched, 1, 10_000) == 1, "what was sent does not arrive")
+      try #require(poll(&watched, 1, 10_000) == 1, "sent bytes do not arrive")
       peer.receive()
     }
     return try peer.frames()
@@ -329,7 +330,7 @@ final class TestPeer {
   /// The server's end.
   var connection = ConnectionView()
   var serverDescriptor: Int32 = -1
-  /// What came and was not taken yet.
+  /// Bytes that came and were not taken yet.
   var received: [UInt8] = []
   /// Whether the server has ended its side, or reset the connection.
   private(set) var isEnded = false
@@ -360,7 +361,7 @@ final class TestPeer {
     #expect(sent == bytes.count)
   }
 
-  /// Sends what the server may have refused to hear already.
+  /// Sends bytes that a closed connection may refuse.
   func sendIfOpen(_ text: String) {
     _ = Glibc.send(descriptor, text, text.utf8.count, Int32(MSG_NOSIGNAL))
   }
@@ -372,10 +373,10 @@ final class TestPeer {
     send(frame)
   }
 
-  /// Says end of stream and goes on receiving.
+  /// Ends the peer's side and goes on receiving.
   func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-  /// Takes in what has come; all that was not taken yet.
+  /// Receives the bytes that have come and returns all that were not taken yet.
   @discardableResult
   func receive() -> [UInt8] {
     var buffer = [UInt8](repeating: 0, count: 1 << 16)

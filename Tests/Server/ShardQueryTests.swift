@@ -1,4 +1,4 @@
-// Questions to all shards, turn by turn: every shard is heard once, and nobody waits for ever.
+// Queries to all shards, turn by turn: each shard answers once, and no client waits for ever.
 
 import Broadcast
 import Testing
@@ -6,7 +6,7 @@ import Wire
 
 @testable import Server
 
-@Suite("A survey of all shards")
+@Suite("A query to all shards")
 struct ShardQueryTests {
   static let hub = "/api/v1/websocket"
 
@@ -26,7 +26,7 @@ struct ShardQueryTests {
     return try EndpointTests.answer(to: peer, fixture)
   }
 
-  @Test func `a user's connections are found on whichever shard they are`() throws {
+  @Test func `a user's connections are found on any shard`() throws {
     let fixture = try ShardFixture(shardCount: 2)
     let first = try fixture.session("u", fields: "User-Agent: Tab/1\r\n")
     fixture.script.elapsed += 1_500
@@ -50,7 +50,7 @@ struct ShardQueryTests {
     #expect(!other.isEnded)
   }
 
-  @Test func `a poll that waits is a connection, and one that was answered is none`() throws {
+  @Test func `a waiting poll is a connection, and an answered one is none`() throws {
     let fixture = try ShardFixture(shardCount: 2)
     let polling = try PollTests.poll(fixture)
     let asking = try fixture.connect(to: 1)
@@ -61,7 +61,7 @@ struct ShardQueryTests {
     try fixture.store.answer(PollTests.page([6], through: 6))
     try fixture.turn(until: { PollTests.isAnswered(polling, with: #""title":"n6""#) })
     #expect(try Self.get(path, user: "u", asking, fixture).body.contains(#""connections":[]"#))
-    // A page that is loaded again is not somebody who left.
+    // A page that reloads has not left.
     let still = try Self.get("/api/v1/users/u/online", asking, fixture).body
     #expect(still.contains(#"{"user_id":"u","online":true,"connections":0,"status":"online"}"#))
     try fixture.pass(milliseconds: 3_000)
@@ -70,7 +70,7 @@ struct ShardQueryTests {
   }
 
   @Test(arguments: [1, 2])
-  func `a user lists as many of its connections as configured, the oldest first`(
+  func `a user's list holds as many connections as configured, the oldest first`(
     shards: Int
   ) throws {
     let fixture = try ShardFixture(shardCount: shards) { $0.limits.listedConnectionsLimit = 3 }
@@ -86,7 +86,7 @@ struct ShardQueryTests {
   }
 
   @Test(arguments: [1, 2, 3])
-  func `everybody is counted once, and pages go on where the last one ended`(shards: Int) throws {
+  func `each user is counted once, and a page continues after the last one`(shards: Int) throws {
     let fixture = try ShardFixture(shardCount: shards)
     // By bytes a capital is before a small letter, and one letter in two spellings is two users.
     let users = ["B", "a", "a/b", "b", "e\u{301}", "u", "z", "\u{e9}", "\u{1F600}"]
@@ -139,7 +139,7 @@ struct ShardQueryTests {
     #expect(page.users == [] && page.total == 0)
   }
 
-  @Test func `whoever is sent away is told why, behind what was published before`() throws {
+  @Test func `a disconnected user gets the reason after everything published before`() throws {
     let fixture = try ShardFixture(shardCount: 2)
     let near = try fixture.session("u", on: 0)
     let far = try fixture.session("u", path: "/api/ws", on: 1)
@@ -162,7 +162,7 @@ struct ShardQueryTests {
     #expect(try Self.disconnect("u", asking, fixture).body.contains(#""disconnected":0"#))
   }
 
-  @Test func `sending away ends a stream and answers a poll that waits`() throws {
+  @Test func `a disconnect ends a stream and answers a waiting poll`() throws {
     let fixture = try ShardFixture(shardCount: 2)
     let polling = try PollTests.poll(fixture)
     try fixture.store.answer(PollTests.page([], through: 5))
@@ -201,7 +201,7 @@ struct ShardQueryTests {
     #expect(asking.received.text.hasPrefix("HTTP/1.1 503"))
     #expect(asking.received.text.contains("Retry-After: 1\r\n"))
     asking.received = []
-    // The late answer belongs to nothing: not to the next question either.
+    // The late answer is dropped and does not count for the next query either.
     asking.send(EndpointTests.request("GET /api/v1/users/u/online"))
     try turnAlone(until: { fixture.shard.pendingQueryCount == 1 })
     let online = try EndpointTests.answer(to: asking, fixture)
@@ -209,7 +209,7 @@ struct ShardQueryTests {
     #expect(fixture.shard.pendingQueryCount == 0)
   }
 
-  @Test func `a shard wakes for the end of a shardQuery's time`() throws {
+  @Test func `a shard wakes for the timeout of a shard query`() throws {
     let fixture = try ShardFixture(shardCount: 2) { $0.limits.shardQueryTimeoutMilliseconds = 300 }
     let asking = try fixture.connect()
     asking.send(EndpointTests.request("GET /api/v1/users/online"))
@@ -218,13 +218,13 @@ struct ShardQueryTests {
     #expect(fixture.shard.sleepLimitMilliseconds <= 300)
   }
 
-  @Test func `who has gone while all were asked leaves nothing behind`() throws {
+  @Test func `a client that goes during its query leaves no state`() throws {
     let fixture = try ShardFixture(shardCount: 2)
     let asking = try fixture.connect()
     asking.send(EndpointTests.request("GET /api/v1/users/online"))
     for _ in 0..<2_000 where fixture.shard.pendingQueryCount == 0 { try fixture.shard.turn() }
     asking.connection.end()
-    // The next connection has the place of the one that asked, and asks something itself.
+    // The next connection has the same slot and asks a query of its own.
     let next = try TestPeer(port: fixture.ports[0])
     next.send(EndpointTests.request("GET /api/v1/users/u/online"))
     for _ in 0..<2_000 where fixture.shard.pendingQueryCount < 2 { try fixture.shard.turn() }
@@ -235,7 +235,7 @@ struct ShardQueryTests {
     #expect(fixture.shard.pendingQueryCount == 0 && next.receive().isEmpty)
   }
 
-  @Test func `as many questions are under way as configured, and one more is refused`() throws {
+  @Test func `queries over the configured number are refused`() throws {
     let fixture = try ShardFixture(shardCount: 2) { $0.limits.shardQueriesLimit = 2 }
     let peers = try (0..<3).map { _ in try fixture.connect() }
     for peer in peers {
@@ -250,7 +250,7 @@ struct ShardQueryTests {
     }
   }
 
-  @Test func `no page is made for anyone while too much waits for slow clients`() throws {
+  @Test func `no page is made while too many bytes are queued for slow clients`() throws {
     let fixture = try ShardFixture { $0.limits.blockedBytesLimit = 0 }
     let asking = try fixture.connect()
     for path in ["/api/v1/users/online", Self.hub + "/connections/user"] {
@@ -258,7 +258,7 @@ struct ShardQueryTests {
     }
   }
 
-  @Test func `whoever asks from outside is answered when the shard ends`() throws {
+  @Test func `a query from outside is answered when the shard ends`() throws {
     let fixture = try ShardFixture(shardCount: 2)
     let told = Told()
     fixture.core.mailboxes[0].append(
@@ -270,7 +270,7 @@ struct ShardQueryTests {
     #expect(told.results == [.stopping])
   }
 
-  /// What somebody outside was told; on the test's own thread.
+  /// The results of a query from outside, on the test's own thread.
   private final class Told: @unchecked Sendable {
     var results: [ShardQueryFailure?] = []
 

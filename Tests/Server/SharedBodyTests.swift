@@ -1,11 +1,11 @@
-// Answers that many are sent in one copy: what slow readers of them hold, and that each gets all.
+// Shared bodies: slow readers of one answer hold one copy, and each gets the whole body.
 
 import TestSupport
 import Testing
 
 @testable import Server
 
-@Suite("Bodies that are lent")
+@Suite("Shared bodies")
 struct SharedBodyTests {
   static let large: [UInt8] = {
     var generator = SeededGenerator(seed: 7)
@@ -20,7 +20,7 @@ struct SharedBodyTests {
     "GET /client/\(files.hash)/\(name) HTTP/1.1\r\nHost: x\r\n\(fields)\r\n"
   }
 
-  @Test func `a crowd of slow readers holds one copy between them`() throws {
+  @Test func `slow readers of one body hold one copy between them`() throws {
     let fixture = try ShardFixture(files: Self.files)
     let peers = try (0..<50).map { _ in try fixture.connect() }
     for (index, peer) in peers.enumerated() {
@@ -37,7 +37,7 @@ struct SharedBodyTests {
       #expect(connection.queuedByteCount > 150_000)
     }
     #expect(fixture.shard.blockedByteCount < 50 * 1_024)
-    // Each takes it at its own pace, a part of the head and single bytes among them.
+    // Each reads at its own pace, a part of the head and single bytes among them.
     var generator = SeededGenerator(seed: 9)
     var left = peers
     while !left.isEmpty {
@@ -66,7 +66,7 @@ struct SharedBodyTests {
     peer.received.removeFirst(end + large.count)
   }
 
-  @Test func `requests that come behind it are answered behind it`() throws {
+  @Test func `requests after one for a shared body are answered after it`() throws {
     let fixture = try ShardFixture(files: Self.files)
     let peer = try fixture.connect()
     fixture.script.room[peer.serverDescriptor] = 1_000
@@ -84,7 +84,7 @@ struct SharedBodyTests {
     #expect(fixture.core.metrics[0].value(.requests) == 4)
   }
 
-  @Test func `many that come at once are answered in their order`() throws {
+  @Test func `many pipelined requests are answered in order`() throws {
     let fixture = try ShardFixture(files: Self.files)
     let peer = try fixture.connect()
     let health = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -95,7 +95,7 @@ struct SharedBodyTests {
     }
   }
 
-  @Test func `a connection that ends with it ends behind its last byte`() throws {
+  @Test func `a connection that closes with a shared body ends after its last byte`() throws {
     for endsSending in [false, true] {
       let fixture = try ShardFixture(files: Self.files)
       let peer = try fixture.connect()
@@ -113,7 +113,7 @@ struct SharedBodyTests {
     }
   }
 
-  @Test func `who takes single bytes and is interrupted gets it whole`() throws {
+  @Test func `a reader of single bytes gets the whole body through interrupted calls`() throws {
     let fixture = try ShardFixture(files: Self.files)
     let peer = try fixture.connect()
     fixture.script.shortPermille = 500
@@ -126,7 +126,7 @@ struct SharedBodyTests {
     }
   }
 
-  @Test func `whoever stops taking it is cut off like any slow reader`() throws {
+  @Test func `a reader that stops is cut like any slow reader`() throws {
     let fixture = try ShardFixture(files: Self.files)
     let peer = try fixture.connect()
     fixture.script.room[peer.serverDescriptor] = 1_000
@@ -139,7 +139,7 @@ struct SharedBodyTests {
     #expect(fixture.core.metrics[0].value(.slowConsumers) == 1)
   }
 
-  @Test func `nothing is said in the midst of it to whoever takes too long`() throws {
+  @Test func `a reader that takes too long gets no 408 during the body`() throws {
     let fixture = try ShardFixture(files: Self.files)
     let peer = try fixture.connect()
     fixture.script.room[peer.serverDescriptor] = 1_000

@@ -1,4 +1,4 @@
-// Calls that are interrupted, that move one byte, that find the peer gone: what arrives is exact.
+// Calls that are interrupted, move one byte or find the peer gone: no byte is lost or repeated.
 
 import Glibc
 import Notifications
@@ -18,8 +18,7 @@ struct ShortIOTests {
   }
 
   // Case 68
-  @Test func `every byte arrives, in its order, through a kernel that interrupts and cuts short`()
-    throws
+  @Test func `every byte arrives in order through a kernel that interrupts and cuts short`() throws
   {
     let fixture = try ShardFixture { $0.limits.backlogBytesLimit = 256 * 1_024 }
     let peers = try (0..<4).map { try fixture.session("u\($0)") }
@@ -62,7 +61,7 @@ struct ShortIOTests {
 
   // Case 68
   @Test(
-    "a peer that is gone is one connection less, and nothing else", arguments: [EPIPE, ECONNRESET])
+    "a failed send ends its own connection and no other", arguments: [EPIPE, ECONNRESET])
   func gone(code: Int32) throws {
     let fixture = try ShardFixture()
     let peers = try (0..<20).map { try fixture.session("u\($0)") }
@@ -88,7 +87,7 @@ struct ShortIOTests {
   }
 
   // Case 68
-  @Test func `after a stop of any length nobody is cut who answers when it is over`() throws {
+  @Test func `after a stop of any length no client that answers is cut`() throws {
     for seconds in [3, 10, 60, 600, 40_000] as [UInt64] {
       let fixture = try ShardFixture()
       let sessions = try (0..<100).map { try fixture.arrive("u\($0)") }
@@ -97,7 +96,7 @@ struct ShortIOTests {
       try fixture.turn(2)
       for session in sessions { session.received = [] }
       fixture.script.elapsed += seconds * 1_000
-      // What they said meanwhile is read by the turn in which the process wakes, or by the next.
+      // The bytes sent meanwhile are read by the first turn after the stop, or by the next.
       for session in sessions.prefix(50) { session.send(HeartbeatTests.pong()) }
       try fixture.turn()
       for session in sessions.dropFirst(50) { session.send(HeartbeatTests.pong()) }

@@ -8,7 +8,7 @@ import Testing
 @Suite("Slow requests")
 struct SlowHeadTests {
   // Case 28
-  @Test func `15,000 heads that come by the byte are answered 408 and gone, and others are served`()
+  @Test func `15,000 heads that come by the byte get 408 and are gone, and others are served`()
     throws
   {
     let fixture = try ShardFixture()
@@ -35,7 +35,7 @@ struct SlowHeadTests {
     #expect(served == 12)
     #expect(slow.allSatisfy { $0.received.text.hasPrefix("HTTP/1.1 408 ") && $0.isEnded })
     #expect(fixture.core.metrics[0].value(.timedOut) == slow.count)
-    // Those who were served have kept their connections; of the others nothing is left.
+    // The served connections stay open; of the slow ones nothing is left.
     #expect(fixture.shard.connectionCount == served)
     #expect(fixture.shard.bodyBytesInFlight == 0)
   }

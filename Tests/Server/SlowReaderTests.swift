@@ -1,5 +1,5 @@
-// Clients that take less than they are sent: what is held for each is bounded, and the others get
-// everything.
+// Clients that read less than they are sent: the memory held for each is bounded, and the other
+// clients get everything.
 
 import Notifications
 import TestSupport
@@ -19,7 +19,7 @@ struct SlowReaderTests {
       offset: offset)
   }
 
-  /// Whom a burst is for, and how it reaches them.
+  /// The audience of a burst, and so the logs that carry it.
   enum Burst: CaseIterable {
     case user, everyone, room, userBehindEveryone, roomBehindUser, userAndRoom
 
@@ -33,7 +33,7 @@ struct SlowReaderTests {
       case .room: RoomSessionTests.said(text)
       case .userBehindEveryone: number % 220 == 0 ? stored(number) : everyone
       case .roomBehindUser: number % 220 < 20 ? stored(number) : RoomSessionTests.said(text)
-      // So many ranges that they are copied together.
+      // Enough ranges that they are copied together.
       case .userAndRoom: number % 2 == 0 ? stored(number) : RoomSessionTests.said(text)
       }
     }
@@ -41,46 +41,46 @@ struct SlowReaderTests {
 
   // Case 62
   @Test(
-    "of many devices that take nothing none is held more than the limit for, whatever the burst",
+    "a burst holds at most the limit for each of many zero-window clients",
     arguments: Burst.allCases, [0, 12_000])
-  func asleep(burst: Burst, taken: Int) throws {
+  func zeroWindow(burst: Burst, taken: Int) throws {
     let fixture = try ShardFixture()
     let limit = fixture.core.configuration.limits.backlogBytesLimit
     let reader = try fixture.arrive("u", path: "/ws/connect")
-    let sleepers = try (0..<size(40, full: 1_000)).map { _ in
+    let stalledClients = try (0..<size(40, full: 1_000)).map { _ in
       try fixture.arrive("u", path: "/ws/connect")
     }
-    for socket in [reader] + sleepers { socket.connection.join("r") }
+    for socket in [reader] + stalledClients { socket.connection.join("r") }
     try fixture.turn(4)
     _ = try reader.frames()
-    // Only now, so that nobody is behind when the burst comes.
-    for sleeper in sleepers {
-      sleeper.keeps = false
-      sleeper.room = 0
+    // Only now, so that no client lags when the burst comes.
+    for stalledClient in stalledClients {
+      stalledClient.keeps = false
+      stalledClient.room = 0
     }
     var told: UInt64 = 0
-    // All of a burst in one turn, four times what anybody may be behind; and for those who take
-    // something, a little before it that has them behind already.
+    // A whole burst in one turn, four times the backlog limit; for clients that take some bytes,
+    // smaller bursts come first, so that they already lag.
     for count in (taken == 0 ? [] : [20, 20, 20]) + [220, 220, 220, 220] {
       for _ in 0..<count {
         told += 1
         try fixture.publish(burst.event(told))
       }
       try fixture.turn()
-      for sleeper in sleepers where !sleeper.connection.hasEnded {
-        let buffer = sleeper.connection.privateBuffer
-        // What it is behind is in the logs, but for the frame that it was sent a part of.
+      for stalledClient in stalledClients where !stalledClient.connection.hasEnded {
+        let buffer = stalledClient.connection.privateBuffer
+        // The missing bytes stay in the logs, except the rest of a frame that was sent in part.
         let most = burst == .userAndRoom ? limit + limit / 10 : 8_192
         try #require(buffer.capacity <= most, "\(buffer.count) of \(buffer.capacity)")
-        if count == 20 { sleeper.open(for: taken) }
+        if count == 20 { stalledClient.open(for: taken) }
       }
       try fixture.turn()
     }
-    #expect(fixture.core.metrics[0].value(.slowConsumers) == sleepers.count)
+    #expect(fixture.core.metrics[0].value(.slowConsumers) == stalledClients.count)
     let heard = try reader.frames().filter { $0.contains("mmm") || $0.contains("xxx") }
     #expect(heard.count == Int(told))
     #expect(reader.connection.state == .session)
-    // And then they are gone, with all that was held for them.
+    // The connections go, with all that was held for them.
     try fixture.pass(milliseconds: 6_000)
     #expect(fixture.shard.connectionCount == 1)
     #expect(fixture.shard.blockedByteCount == 0)
@@ -88,31 +88,32 @@ struct SlowReaderTests {
 
   // Case 62
   @Test(
-    "a client that only had no time to read has the kernel's room for a burst, once",
+    "a client that was only too busy to read gets a raised send buffer, once",
     arguments: Burst.allCases)
-  func awake(burst: Burst) throws {
+  func raisedBuffer(burst: Burst) throws {
     let fixture = try ShardFixture()
-    let (late, asleep, slow) = try (
+    let (late, zeroWindowClient, slow) = try (
       fixture.arrive("u", path: "/ws/connect"), fixture.arrive("u", path: "/ws/connect"),
       fixture.arrive("u", path: "/ws/connect")
     )
-    for socket in [late, asleep, slow] { socket.connection.join("r") }
+    for socket in [late, zeroWindowClient, slow] { socket.connection.join("r") }
     try fixture.turn(4)
     _ = try late.frames()
-    for socket in [late, asleep, slow] { socket.room = 0 }
-    for socket in [late, asleep] { socket.burstRoom = 1 << 20 }
+    for socket in [late, zeroWindowClient, slow] { socket.room = 0 }
+    for socket in [late, zeroWindowClient] { socket.burstRoom = 1 << 20 }
     let limits = fixture.core.configuration.limits
     late.sleptMilliseconds = limits.zeroWindowMilliseconds - 1
-    asleep.sleptMilliseconds = limits.zeroWindowMilliseconds
+    zeroWindowClient.sleptMilliseconds = limits.zeroWindowMilliseconds
     try fixture.tell(burst, 1...220)
     #expect(late.connection.state == .session)
-    #expect(asleep.connection.state != .session && slow.connection.state != .session)
-    #expect(asleep.burstRoom == 1 << 20, "asked of the kernel for one that is asleep")
+    #expect(zeroWindowClient.connection.state != .session && slow.connection.state != .session)
+    #expect(
+      zeroWindowClient.burstRoom == 1 << 20, "the buffer of a zero-window client is not raised")
     #expect(fixture.core.metrics[0].value(.slowConsumers) == 2)
     late.open()
     try fixture.turn(2)
     #expect(try late.frames().filter { $0.contains("mmm") || $0.contains("xxx") }.count == 220)
-    // Not another time.
+    // Not a second time.
     late.room = 0
     late.burstRoom = 1 << 20
     try fixture.tell(burst, 221...440)
@@ -120,35 +121,35 @@ struct SlowReaderTests {
   }
 
   // Case 62
-  @Test("the heap is given back after the last of a herd as well", arguments: [true, false])
+  @Test("the heap is trimmed after the last of many slow clients, too", arguments: [true, false])
   func afterwards(areGone: Bool) throws {
     let fixture = try ShardFixture()
-    // Each of a few that were far behind has much to give back.
+    // Each of these clients holds much memory.
     for _ in 0..<2 {
-      let sleepers = try (0..<20).map { _ in try fixture.arrive("u", path: "/api/ws") }
-      for sleeper in sleepers { sleeper.room = 0 }
+      let stalledClients = try (0..<20).map { _ in try fixture.arrive("u", path: "/api/ws") }
+      for stalledClient in stalledClients { stalledClient.room = 0 }
       for offset in 1...50 { try fixture.publish(Self.stored(UInt64(offset))) }
       try fixture.turn(2)
-      #expect(sleepers.allSatisfy { $0.connection.isBlocked })
+      #expect(stalledClients.allSatisfy { $0.connection.isBlocked })
       #expect(fixture.shard.heapTrimDelayMilliseconds == nil)
-      // As when the log comes round to what they have in it.
-      for sleeper in sleepers { sleeper.connection.copyOutRanges() }
-      for sleeper in sleepers {
-        if areGone { sleeper.connection.end() } else { sleeper.open() }
+      // As before a log overwrites their ranges.
+      for stalledClient in stalledClients { stalledClient.connection.copyOutRanges() }
+      for stalledClient in stalledClients {
+        if areGone { stalledClient.connection.end() } else { stalledClient.open() }
       }
       try fixture.turn(2)
-      #expect(!sleepers.contains { $0.connection.isBlocked })
+      #expect(!stalledClients.contains { $0.connection.isBlocked })
       #expect(fixture.shard.heapTrimDelayMilliseconds == 5_000)
       try fixture.pass(milliseconds: 5_000)
       #expect(fixture.shard.heapTrimDelayMilliseconds == nil)
-      for sleeper in sleepers where !areGone { sleeper.connection.end() }
+      for stalledClient in stalledClients where !areGone { stalledClient.connection.end() }
     }
   }
 
   // Cases 62, 81
   @Test(
-    "what a client is behind is its own before the log comes round to it", arguments: [0, 5_000])
-  func lifted(taken: Int) throws {
+    "pinned ranges are copied out before their log overwrites them", arguments: [0, 5_000])
+  func copiedOut(taken: Int) throws {
     let fixture = try ShardFixture()
     let behind = try fixture.arrive("u", path: "/ws/connect")
     let others = try ["v", "w"].map { try fixture.arrive($0, path: "/ws/connect") }
@@ -164,7 +165,8 @@ struct SlowReaderTests {
     }
     #expect(behind.connection.privateBuffer.count == 0 && behind.connection.isBlocked)
     let capacity = fixture.core.configuration.limits.frameLogCapacity
-    // Three times round each of the two logs, and between it something for the one that is behind.
+    // Other traffic wraps each of the two logs three times, with some messages in between for the
+    // blocked client.
     for number in 0..<(3 * capacity / 1_000) {
       let text = "#other#" + Self.text
       try fixture.publish(RoomSessionTests.said(text, in: "s"))
@@ -185,7 +187,7 @@ struct SlowReaderTests {
     #expect(!fixture.shard.hasPinnedRanges)
   }
 
-  /// Nearly as long as may be: six bytes on the wire for each of its text.
+  /// Nearly the longest possible notification: most of its text takes six bytes a character.
   private static let longest: Notification = {
     let url = "https://" + String(repeating: "u", count: Draft.urlByteCountLimit - 8)
     let action = #"{"label":"l","url":"\#(url)"}"#
@@ -200,7 +202,7 @@ struct SlowReaderTests {
 
   // Case 81
   @Test(
-    "an event that is long in many dialects overwrites nothing of those who are behind",
+    "an event that is long in many dialects overwrites no pinned range",
     arguments: [560, 590, 610, 630])
   func longest(kilobytesBehind: Int) throws {
     let fixture = try ShardFixture()
@@ -230,8 +232,9 @@ struct SlowReaderTests {
         audience: .user("u"), body: .stored(Self.longest, Counts(total: 1)), timestamp: 0, offset: 1
       ))
     try fixture.turn()
-    #expect(fixture.shard.directLogEnd - end > ShardView.flushBytes + 131_072)
-    // A stream is told of it and no more.
+    let added = fixture.shard.directLogEnd - end
+    #expect(added > ShardView.flushBytes + UInt64(ShardView.largestFrameBytes))
+    // An event stream gets only its short form.
     #expect(devices.count { $0.received.count > 40_000 } == 8)
     behind.open()
     try fixture.turn(2)
@@ -240,7 +243,7 @@ struct SlowReaderTests {
   }
 
   // Case 62
-  @Test func `small ranges that are many are copied together, in their order`() throws {
+  @Test func `small ranges that are many are copied together in order`() throws {
     let fixture = try ShardFixture()
     let behind = try fixture.arrive("u", path: "/ws/connect")
     behind.connection.join("r")
@@ -263,7 +266,7 @@ struct SlowReaderTests {
   private static let text = String(repeating: "m", count: 900)
 
   // Case 62
-  @Test func `what a client has taken is not kept while it is always a little behind`() throws {
+  @Test func `ranges that a lagging client has read are not kept`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.arrive("u", path: "/api/ws")
     try fixture.turn()
@@ -273,7 +276,7 @@ struct SlowReaderTests {
     var largest = 0
     for offset in 21...2_000 {
       try fixture.publish(Self.stored(UInt64(offset)))
-      // About what it is sent, so that it neither catches up nor falls further behind.
+      // About as much as it is sent, so that it neither catches up nor falls further behind.
       peer.open(for: Self.frameBytes(offset))
       try fixture.turn()
       try #require(peer.connection.state == .session)
@@ -291,9 +294,7 @@ struct SlowReaderTests {
   }
 
   // Case 62
-  @Test func `answers that a client has taken are not kept while it is always a little behind`()
-    throws
-  {
+  @Test func `answers that a lagging client has read are not kept`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.arrive()
     let request = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -315,7 +316,7 @@ struct SlowReaderTests {
     #expect(largest <= 4 * fixture.core.configuration.limits.responseBytesLimit)
   }
 
-  /// What the notification at that offset takes on the wire.
+  /// The size of the frame of the notification at that offset.
   private static func frameBytes(_ offset: Int) -> Int {
     var frames = FrameWriter(epoch: nil)
     FlatDialect().write(stored(UInt64(offset)), to: &frames)
@@ -324,8 +325,9 @@ struct SlowReaderTests {
 }
 
 extension ShardFixture {
-  /// Publishes a burst in two turns: of what is for everyone a client that takes none is found too
-  /// far behind in the second.
+  /// Publishes a burst in two turns.
+  ///
+  /// A blocked client exceeds the limit in the second turn if the burst is for everyone.
   fileprivate func tell(_ burst: SlowReaderTests.Burst, _ numbers: ClosedRange<UInt64>) throws {
     for number in numbers.dropLast() { try publish(burst.event(number)) }
     try turn()

@@ -9,13 +9,13 @@ import Wire
 struct SocketIONamespaceTests {
   static let path = "/namespaces/"
 
-  /// A client over a WebSocket that has just come.
+  /// A client over a WebSocket that has just connected.
   static func open(_ fixture: ShardFixture) throws -> (peer: TestPeer, sid: String) {
     let peer = try fixture.webSocket(path)
     return (peer, try fixture.takeOpening(of: peer))
   }
 
-  /// One that is in the main namespace.
+  /// A client in the main namespace.
   static func connected(_ fixture: ShardFixture) throws -> (peer: TestPeer, sid: String) {
     let (peer, sid) = try open(fixture)
     peer.say("40")
@@ -27,7 +27,7 @@ struct SocketIONamespaceTests {
     try #require(fixture.engineSession(sid))
   }
 
-  @Test func `each namespace is entered for itself, left for itself, and entered again`() throws {
+  @Test func `each namespace is joined, left and joined again on its own`() throws {
     let application = Namespaces()
     let fixture = try ShardFixture.engine(application)
     let (peer, sid) = try Self.connected(fixture)
@@ -47,7 +47,7 @@ struct SocketIONamespaceTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `who is refused is told why, is nowhere, and may try elsewhere`() throws {
+  @Test func `a refused client gets the reason, is in no namespace, and may try another`() throws {
     let application = Namespaces()
     let fixture = try ShardFixture.engine(application)
     let (peer, sid) = try Self.open(fixture)
@@ -58,13 +58,14 @@ struct SocketIONamespaceTests {
     ]
     #expect(try fixture.frames(2, of: peer) == refusals)
     #expect(try Self.session(sid, fixture).namespaces == [])
-    #expect(application.payloads.count == 1, "nobody is asked about a namespace that is not")
+    #expect(
+      application.payloads.count == 1, "the application is not asked about an unknown namespace")
     peer.say("40")
     #expect(try fixture.frames(1, of: peer)[0].hasPrefix(#"40{"sid":""#))
   }
 
   @Test(arguments: ["40", #"42/other,["x"]"#, "41/other,", "44{}", #"42["disconnect"]"#, "4x"])
-  func `what breaks the protocol ends the session, and nothing behind it is heard`(
+  func `a protocol violation ends the session, and later packets are dropped`(
     packet: String
   ) throws {
     let fixture = try ShardFixture.engine()
@@ -78,7 +79,7 @@ struct SocketIONamespaceTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `whoever enters no namespace in time is closed, refused ones too`() throws {
+  @Test func `a client in no namespace is closed in time, refused ones too`() throws {
     let fixture = try ShardFixture.engine()
     let (idle, idleSID) = try Self.open(fixture)
     let (refused, refusedSID) = try Self.open(fixture)
@@ -94,7 +95,7 @@ struct SocketIONamespaceTests {
     withExtendedLifetime(inside) {}
   }
 
-  @Test func `whoever has left every namespace has the time of one who has just come`() throws {
+  @Test func `a client that has left every namespace has the time of a new one`() throws {
     let fixture = try ShardFixture.engine { _ in
     } settings: {
       $0.pingIntervalMilliseconds = 600_000
@@ -109,7 +110,7 @@ struct SocketIONamespaceTests {
     #expect(fixture.engineSession(sid) == nil)
   }
 
-  @Test func `the application's keep-alive goes with each ping, to whoever is connected`() throws {
+  @Test func `the application's keep-alive goes with each ping to every namespace joined`() throws {
     let application = Namespaces()
     application.keepAliveEvent = "alive"
     let fixture = try ShardFixture.engine(application)
@@ -142,7 +143,7 @@ struct SocketIONamespaceTests {
     #expect(try Self.session(sid, fixture).pendingAcknowledgementCount == 0)
   }
 
-  @Test func `what nobody answers is given up at its time, each at its own`() throws {
+  @Test func `an unanswered question is given up at its own time`() throws {
     let application = Namespaces()
     let fixture = try ShardFixture.engine(application)
     let (peer, _) = try Self.connected(fixture)
@@ -162,7 +163,7 @@ struct SocketIONamespaceTests {
   }
 
   @Test(arguments: ["41", "1", "end"])
-  func `who leaves owes nothing: each question is given up at once`(how: String) throws {
+  func `a client that leaves has each of its questions given up at once`(how: String) throws {
     let application = Namespaces()
     let fixture = try ShardFixture.engine(application)
     let (peer, _) = try Self.connected(fixture)
@@ -193,7 +194,7 @@ struct SocketIONamespaceTests {
 
   // MARK: Attachments
 
-  @Test func `attachments are put together over polls, and given back raw on a WebSocket`() throws {
+  @Test func `attachments are put together over polls and sent raw over a WebSocket`() throws {
     let fixture = try ShardFixture.engine()
     let poller = try PollingClient(fixture, Self.path)
     try poller.post("40")
@@ -211,7 +212,8 @@ struct SocketIONamespaceTests {
   }
 
   // Case 39
-  @Test func `attachments have ten seconds from their packet on, however they trickle`() throws {
+  @Test func `attachments have ten seconds from their packet on, however slowly they come`() throws
+  {
     let fixture = try ShardFixture.engine()
     let (peer, sid) = try Self.connected(fixture)
     let slots = (0..<3).map { #"{"_placeholder":true,"num":\#($0)}"# }.joined(separator: ",")
@@ -237,9 +239,7 @@ struct SocketIONamespaceTests {
   @Test(arguments: [
     #"4511-["x"]"#, #"45-1-["x"]"#, #"451000000000-["x"]"#, #"451.5-["x"]"#, #"451e400-["x"]"#,
   ])
-  func `more attachments than ten, or a count that is none, ends the session`(
-    packet: String
-  ) throws {
+  func `more than ten attachments, or an invalid count, ends the session`(packet: String) throws {
     let fixture = try ShardFixture.engine()
     let (peer, sid) = try Self.connected(fixture)
     peer.say(packet)
@@ -248,7 +248,7 @@ struct SocketIONamespaceTests {
   }
 
   // Case 39
-  @Test func `text where an attachment is due, and one that is not due, end the session`() throws {
+  @Test func `text in place of an attachment, or an unexpected one, ends the session`() throws {
     let fixture = try ShardFixture.engine()
     for isText in [true, false] {
       let (peer, sid) = try Self.connected(fixture)
@@ -264,7 +264,7 @@ struct SocketIONamespaceTests {
   }
 
   // Case 39
-  @Test func `an attachment is held to the bound of a message`() throws {
+  @Test func `an attachment is held to the message limit`() throws {
     let fixture = try ShardFixture.engine { _ in
     } settings: {
       $0.messageBytesLimit = 1_000

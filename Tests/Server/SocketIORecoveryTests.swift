@@ -1,5 +1,5 @@
-// Users in namespaces of Socket.IO on one shard: let in by their tokens, recovered by what they
-// were told, let go where they are taken up elsewhere, and forgotten when they leave.
+// Users in namespaces of Socket.IO on one shard: admitted by their tokens, recovered by the pid and
+// offset they present, closed where they reconnect elsewhere, and removed when they leave.
 
 import Notifications
 import Testing
@@ -13,7 +13,7 @@ struct SocketIORecoveryTests {
   static let path = SocketIODialect.servedAt
   static let space = "/notifications"
 
-  /// A client over a WebSocket that says `packet` first.
+  /// A client over a WebSocket that sends `packet` first.
   static func open(
     _ fixture: ShardFixture, saying packet: String
   ) throws -> (peer: TestPeer, sid: String) {
@@ -27,12 +27,12 @@ struct SocketIORecoveryTests {
     #"40/notifications,{"token":"\#(ShardFixture.token(user, seconds: seconds))"\#(more)}"#
   }
 
-  /// What stands behind a name in a packet.
+  /// The text value of a member in a packet.
   static func member(_ name: String, of packet: String) throws -> String {
     try #require(members(name, of: [packet]).first, "\(packet)")
   }
 
-  /// What stands behind it in those packets that have it.
+  /// The text values of a member in the packets that have it.
   static func members(_ name: String, of packets: [String]) -> [String] {
     packets.compactMap { packet in
       packet.firstRange(of: "\"\(name)\":\"").map { mark in
@@ -41,19 +41,19 @@ struct SocketIORecoveryTests {
     }
   }
 
-  /// Answers the question by which a session learns where it begins.
+  /// Answers the query by which a session learns its first offset.
   static func answerPosition(_ offset: UInt64, _ fixture: ShardFixture) throws {
     try fixture.turn(until: { !fixture.store.reads.isEmpty })
     guard case .position = fixture.store.reads[0].query else {
       Issue.record("\(fixture.store.reads[0].query)")
       return
     }
-    // Everything up to there has come out of the ring.
+    // The ring has brought every event up to there.
     fixture.shard.advanceAppliedOffset(to: offset)
     try fixture.store.answer(.position(offset, ReplaySessionTests.counts(offset)))
   }
 
-  /// A user who has just come, with what it is to recover by.
+  /// A user that has just connected, with the pid that it recovers by.
   static func connected(
     _ user: String, _ fixture: ShardFixture, at offset: UInt64 = 5
   ) throws -> (peer: TestPeer, sid: String, pid: String) {
@@ -64,7 +64,7 @@ struct SocketIORecoveryTests {
     return (peer, sid, try member("pid", of: packets[0]))
   }
 
-  /// One that comes back with what it was told, as far as the store's being asked for its rooms.
+  /// A client that reconnects with its pid and offset, before the store is asked for its rooms.
   static func returning(
     _ user: String, _ pid: String, offset: String? = nil, _ fixture: ShardFixture
   ) throws -> (peer: TestPeer, sid: String) {
@@ -73,7 +73,7 @@ struct SocketIORecoveryTests {
     return try open(fixture, saying: connecting(user, more: known))
   }
 
-  /// Answers what a client that comes back has asked of the store: its rooms.
+  /// Answers the store's query for the rooms of a reconnecting client.
   static func answerRooms(_ rooms: [RoomName], _ fixture: ShardFixture) throws {
     try fixture.turn(until: { !fixture.store.commands.isEmpty })
     try fixture.store.answer(.saved)
@@ -85,7 +85,7 @@ struct SocketIORecoveryTests {
     try fixture.store.answer(.keptRooms(rooms))
   }
 
-  @Test func `a user is let in by its token, and hears what is its own`() throws {
+  @Test func `a user is admitted by its token and receives its own notifications`() throws {
     let fixture = try ShardFixture.engine()
     let (peer, sid, _) = try Self.connected("u", fixture)
     #expect(fixture.shard.sessionCount == 1)
@@ -100,7 +100,7 @@ struct SocketIORecoveryTests {
   }
 
   @Test(arguments: ["", #"{"token":"no.good.one"}"#, "{}", #"{"token":7}"#])
-  func `whoever shows no good token is refused, and is nobody`(payload: String) throws {
+  func `a client without a valid token is refused and has no session`(payload: String) throws {
     let fixture = try ShardFixture.engine()
     let (peer, sid) = try Self.open(fixture, saying: "40/notifications," + payload)
     let refusal = #"44/notifications,{"message":"unauthorized"}"#
@@ -112,7 +112,7 @@ struct SocketIORecoveryTests {
     #expect(try fixture.frames(2, of: peer)[0].hasPrefix("40/notifications,"))
   }
 
-  @Test func `a token that ends ends the namespace, and the connection stays`() throws {
+  @Test func `an expired token ends the namespace, and the connection stays`() throws {
     let fixture = try ShardFixture.engine { _ in
     } settings: {
       $0.pingIntervalMilliseconds = 600_000
@@ -132,7 +132,7 @@ struct SocketIORecoveryTests {
     #expect(try fixture.frames(of: peer).isEmpty)
   }
 
-  @Test func `a further namespace has a slot of its own, given back when it is left`() throws {
+  @Test func `a secondary namespace has its own slot, freed when it is left`() throws {
     let fixture = try ShardFixture.engine()
     let (peer, sid, _) = try Self.connected("u", fixture)
     let before = fixture.shard.connectionCount
@@ -140,7 +140,7 @@ struct SocketIORecoveryTests {
     try Self.answerPosition(5, fixture)
     #expect(try fixture.frames(2, of: peer)[0].hasPrefix("40{"))
     #expect(fixture.shard.connectionCount == before + 1)
-    // The one who came second is left, then the one whose place is the connection's own.
+    // The secondary namespace is left first, then the one in the connection's own slot.
     peer.say("41")
     try fixture.turn(until: { fixture.shard.connectionCount == before })
     #expect(fixture.shard.sessionCount == 1)
@@ -153,7 +153,7 @@ struct SocketIORecoveryTests {
 
   // MARK: Recovery
 
-  @Test func `whoever comes back is told so first, then what it missed, then what is new`() throws {
+  @Test func `a reconnecting client gets CONNECT, then missed, then new notifications`() throws {
     let fixture = try ShardFixture.engine()
     let (first, firstSID, pid) = try Self.connected("u", fixture)
     first.leave()
@@ -176,7 +176,7 @@ struct SocketIORecoveryTests {
     #expect(Self.members("title", of: packets) == ["n7", "n8"], "\(packets)")
   }
 
-  @Test func `who had heard nothing goes on from where it began, and again, twice`() throws {
+  @Test func `a client that had received nothing resumes from its first offset, twice`() throws {
     let fixture = try ShardFixture.engine()
     let (first, firstSID, pid) = try Self.connected("u", fixture)
     first.leave()
@@ -197,14 +197,14 @@ struct SocketIORecoveryTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `it is in its rooms again before it is told so, and they are kept when it goes`()
+  @Test func `a recovered client is in its rooms before CONNECT, and they are kept when it goes`()
     throws
   {
     let fixture = try ShardFixture.engine()
     let (first, firstSID, pid) = try Self.connected("u", fixture)
     first.say(#"42/notifications,["join_room",{"room":"r"}]"#)
     #expect(try fixture.frames(1, of: first)[0].contains("room_joined"))
-    // Noted at once, so that it is known after a crash.
+    // Stored at once, so that the rooms survive a crash.
     guard case .keepRooms(_, "u", ["r"], nil)? = fixture.store.commands.first?.command else {
       Issue.record("\(fixture.store.commands.map(\.command))")
       return
@@ -221,14 +221,14 @@ struct SocketIORecoveryTests {
     let (peer, _) = try Self.returning("u", pid, offset: "test.5", fixture)
     try Self.answerRooms(["r"], fixture)
     try fixture.turn(until: { !fixture.store.reads.isEmpty })
-    #expect(fixture.shard.localRooms.count == 1, "before it is told")
-    // In the room and not greeted: what is said there now is not for it yet.
+    #expect(fixture.shard.localRooms.count == 1, "in the room before the answer to CONNECT")
+    // In the room with its handshake pending: a message sent there now is not for it yet.
     try fixture.publish(RoomSessionTests.said("too early"))
     try fixture.turn(3)
     #expect(try fixture.frames(of: peer).isEmpty)
     try fixture.store.answer(ReplaySessionTests.page([], through: 5))
     #expect(try fixture.frames(2, of: peer)[0].hasPrefix("40/notifications,{"))
-    // No longer for a while only.
+    // The stored rooms do not expire any more.
     guard case .keepRooms(_, "u", ["r"], nil)? = fixture.store.commands.last?.command else {
       Issue.record("\(fixture.store.commands.map(\.command))")
       return
@@ -239,7 +239,7 @@ struct SocketIORecoveryTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `who leaves by itself is forgotten, rooms and all`() throws {
+  @Test func `a client that leaves the namespace is removed with its rooms`() throws {
     let fixture = try ShardFixture.engine()
     let (peer, _, _) = try Self.connected("u", fixture)
     peer.say(#"42/notifications,["join_room",{"room":"r"}]"#)
@@ -254,7 +254,7 @@ struct SocketIORecoveryTests {
     #expect(fixture.store.commands.count == 1 && fixture.shard.localRooms.isEmpty)
   }
 
-  @Test func `another user's words recover nothing, nor do words that were never told`() throws {
+  @Test func `a pid of another user or an invalid one recovers nothing`() throws {
     let fixture = try ShardFixture.engine()
     let (first, _, pid) = try Self.connected("u", fixture)
     let changed = (pid.hasPrefix("A") ? "B" : "A") + pid.dropFirst()
@@ -269,7 +269,7 @@ struct SocketIORecoveryTests {
     #expect(first.connection.state == .session)
   }
 
-  @Test func `what cannot be proven begins anew, without the rooms`() throws {
+  @Test func `a client whose offset is of another epoch starts fresh, without its rooms`() throws {
     let fixture = try ShardFixture.engine()
     let (first, firstSID, pid) = try Self.connected("u", fixture)
     first.leave()
@@ -282,14 +282,14 @@ struct SocketIORecoveryTests {
     #expect(fixture.shard.localRooms.isEmpty)
   }
 
-  @Test func `who comes back elsewhere leaves where it was, and keeps what it has`() throws {
+  @Test func `a client that reconnects leaves its old session and keeps its other ones`() throws {
     let fixture = try ShardFixture.engine()
     let (first, firstSID, pid) = try Self.connected("u", fixture)
     let (other, otherSID, _) = try Self.connected("u", fixture)
     let (peer, sid) = try Self.returning("u", pid, offset: "test.5", fixture)
     try Self.answerRooms([], fixture)
     try fixture.turn(until: { !fixture.store.reads.isEmpty })
-    #expect(fixture.engineSession(firstSID) != nil, "not before the other one is there")
+    #expect(fixture.engineSession(firstSID) != nil, "not before the new session is connected")
     try fixture.store.answer(ReplaySessionTests.page([], through: 5))
     #expect(try fixture.frames(1, of: first) == ["close 1001"])
     #expect(fixture.engineSession(firstSID) == nil)
@@ -300,7 +300,7 @@ struct SocketIORecoveryTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `what a client said where it was before does not end where it is now`() throws {
+  @Test func `a late reconnect of an old connection does not end the newer one`() throws {
     let fixture = try ShardFixture.engine()
     let (first, firstSID, pid) = try Self.connected("u", fixture)
     first.leave()
@@ -318,7 +318,8 @@ struct SocketIORecoveryTests {
       try fixture.store.answer(ReplaySessionTests.page([], through: 5))
       #expect(try fixture.frames(2, of: peer)[0].hasPrefix("40/notifications,{"))
     }
-    // It gave the first up and went on with the second; the first's words are taken up last.
+    // The client gave up the first connection and went on with the second; the shard reads the
+    // first one's CONNECT last.
     try comeBack(opened[1].peer)
     opened[1].peer.say(#"42/notifications,["leave_room",{"room":"r"}]"#)
     _ = try fixture.frames(1, of: opened[1].peer)
@@ -338,7 +339,9 @@ struct SocketIORecoveryTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `who goes while the store is asked leaves nothing, least of all to the next`() throws {
+  @Test func `a client that goes during the store's read leaves nothing to the next in its slot`()
+    throws
+  {
     let fixture = try ShardFixture.engine()
     var pids: [String] = []
     for user in ["u", "v"] {
@@ -352,7 +355,7 @@ struct SocketIORecoveryTests {
     try fixture.turn(until: { !fixture.store.commands.isEmpty })
     peer.leave()
     try fixture.turn(until: { fixture.engineSession(sid) == nil })
-    // Another one has its place by now, and waits for its own rooms.
+    // Another client has its slot by now and waits for its own rooms.
     let (next, _) = try Self.returning("v", pids[1], offset: "test.5", fixture)
     try #require(next.connection.slot == peer.connection.slot)
     try fixture.turn(until: { fixture.store.commands.count == 2 })
@@ -368,7 +371,7 @@ struct SocketIORecoveryTests {
     try fixture.expectEmpty()
   }
 
-  @Test func `a store that takes no more sends whoever comes back away, to try again`() throws {
+  @Test func `a reconnect while the store is full is closed with 1013 to try again`() throws {
     let fixture = try ShardFixture.engine()
     let (first, firstSID, pid) = try Self.connected("u", fixture)
     first.leave()

@@ -1,11 +1,11 @@
-// When the store is told that something has expired.
+// When the shard sends the store the command to remove expired notifications.
 
 import Notifications
 import Testing
 
 @testable import Server
 
-@Suite("The sweep of what has expired")
+@Suite("The sweep of expired notifications")
 struct SweepTests {
   private func times(_ fixture: ShardFixture) -> [Int64] {
     fixture.store.commands.compactMap {
@@ -13,7 +13,7 @@ struct SweepTests {
     }
   }
 
-  @Test func `the store is told when something is due, and at most once a second`() throws {
+  @Test func `a sweep runs when an expiry is due, and at most once a second`() throws {
     let fixture = try ShardFixture()
     let due = ShardFixture.startWall + 5_000
     fixture.store.nextExpiry = due
@@ -36,7 +36,7 @@ struct SweepTests {
     #expect(times(fixture).isEmpty)
   }
 
-  @Test func `what is left is taken out at once`() throws {
+  @Test func `a sweep that left some notifications is repeated at once`() throws {
     let fixture = try ShardFixture()
     fixture.store.nextExpiry = ShardFixture.startWall
     try fixture.turn(2)
@@ -47,7 +47,7 @@ struct SweepTests {
     }
   }
 
-  @Test func `a store that takes no writes is left alone, and so is one that closes`() throws {
+  @Test func `a store that takes no writes gets no sweep, and neither does a drain`() throws {
     let fixture = try ShardFixture()
     fixture.store.nextExpiry = ShardFixture.startWall
     fixture.store.failure = "the disk"

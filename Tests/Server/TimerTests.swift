@@ -1,4 +1,4 @@
-// Deadlines, by a clock that the test moves.
+// Deadlines by a clock that the test moves.
 
 import Testing
 
@@ -17,7 +17,7 @@ struct TimerTests {
     #expect(try peer.frames().contains("close 1001"))
   }
 
-  @Test func `a client that is behind and takes what it can is not taken for silent`() throws {
+  @Test func `a slow client that keeps reading does not time out`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u")
     fixture.script.room[peer.serverDescriptor] = 0
@@ -35,7 +35,7 @@ struct TimerTests {
   }
 
   // Case 65
-  @Test func `a client that is behind and takes nothing is cut`() throws {
+  @Test func `a blocked client that takes nothing is cut`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u")
     fixture.script.room[peer.serverDescriptor] = 0
@@ -48,7 +48,7 @@ struct TimerTests {
   }
 
   // Case 68
-  @Test func `what was due while the process was stopped is due a little later`() throws {
+  @Test func `deadlines that expired while the process was stopped are extended a little`() throws {
     let fixture = try ShardFixture()
     let silent = try fixture.session("silent")
     let slow = try fixture.session("slow")
@@ -60,13 +60,13 @@ struct TimerTests {
     try fixture.turn(2)
     for peer in [silent, slow, idle] { #expect(!peer.connection.hasEnded) }
     #expect(silent.connection.state == .session)
-    // Which is not for ever.
+    // The extension ends.
     try fixture.pass(milliseconds: 7_000)
     for peer in [silent, slow, idle] { #expect(peer.connection.hasEnded) }
   }
 
   // Case 50
-  @Test func `a session ends when its token does, whatever else is put off`() throws {
+  @Test func `a session ends when its token does, even if other deadlines are extended`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u")
     let end = (86_400 + 30) * 1_000

@@ -1,4 +1,4 @@
-// What happens to one connection while a turn is at work on another.
+// Events on one connection while a turn works on another.
 
 import Glibc
 import Notifications
@@ -17,7 +17,7 @@ struct TurnTests {
     return Event(audience: .everyone, body: .system(message), timestamp: 0)
   }
 
-  @Test func `a session is greeted, hears its events and answers a ping`() throws {
+  @Test func `a session is greeted, receives its events and answers a ping`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u")
     try fixture.publish(DialectTests.stored())
@@ -34,7 +34,7 @@ struct TurnTests {
     #expect(texts.filter { $0.contains(#""event":"pong""#) }.count == 1)
   }
 
-  @Test func `what a flush gathers does not overwrite what is being read`() throws {
+  @Test func `a flush does not overwrite the bytes that are being parsed`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u")
     let other = try fixture.session("v")
@@ -44,7 +44,7 @@ struct TurnTests {
       other.connection.send(frame("for v: " + String(repeating: "v", count: 4_000)))
       peer.connection.send(frame("for u"))
     }
-    // Pings enough that their answers do not fit into what is appended between two flushes.
+    // Enough pings that their answers do not fit into the bytes appended between two flushes.
     var pings: [UInt8] = []
     let payload = [UInt8](repeating: 0x70, count: 125)
     while pings.count < 16 * 1_024 - 131 {
@@ -62,9 +62,7 @@ struct TurnTests {
     #expect(!peer.connection.hasEnded)
   }
 
-  @Test func `a publisher that is gone when its broadcast makes room leaves nothing behind`()
-    throws
-  {
+  @Test func `a publisher that resets while its broadcast makes room leaves no state`() throws {
     let fixture = try ShardFixture { $0.limits.ringCapacity = 4 }
     let publisher = try fixture.connect()
     let body = #"{"title":"t"}"#
@@ -73,8 +71,8 @@ struct TurnTests {
       + "\r\nAuthorization: Bearer \(ShardFixture.token("p", scopes: ["publish"]))\r\n\r\n\(body)"
     let listener = try fixture.session("u")
     try fixture.turn()
-    // What waits in the ring does not fit into what is appended between two flushes, so making room
-    // for the last broadcast flushes; and by then the publisher has reset its connection.
+    // The waiting events do not fit into the bytes appended between two flushes, so making room for
+    // the last broadcast flushes; by then the publisher has reset its connection.
     for _ in 0..<3 { try fixture.publish(Self.broadcast(100 * 1_024)) }
     fixture.script.sends[publisher.serverDescriptor] = [-Int(ECONNRESET)]
     publisher.send(post + post)

@@ -1,5 +1,5 @@
-// What clients of the typed dialect may say, damaged at random: a connection stays whatever its
-// text is, each message that is not understood is answered, and nothing is left of any of it.
+// Messages of clients of the typed dialect, damaged at random: the connection stays whatever its
+// text, each invalid message is answered, and no state is left.
 
 import TestSupport
 import Testing
@@ -32,7 +32,7 @@ struct TypedFuzzTests {
     String(validating: bytes, as: UTF8.self) != nil
   }
 
-  @Test func `a connection stays whatever its text is, and what is wrong is answered`() throws {
+  @Test func `a connection stays whatever its text, and an invalid message is answered`() throws {
     var random = SeededGenerator.announced()
     let fixture = try ShardFixture()
     let socket = try fixture.arrive("a", path: RoomSessionTests.path)
@@ -50,7 +50,7 @@ struct TypedFuzzTests {
       let last = #"{"type":"status","data":{}}"#
       socket.send(sent + Self.frame(Array(last.utf8)))
       try fixture.turn(until: { socket.unreadCount == 0 })
-      // To the homes and back.
+      // To the owner shards and back.
       try fixture.turn(4)
       try #require(socket.connection.state == .session)
       let frames = try socket.frames()
@@ -65,7 +65,7 @@ struct TypedFuzzTests {
     #expect(fixture.shard.presenceEntryCount == 0 && fixture.shard.typingEntryCount == 0)
   }
 
-  @Test func `what is no text, or a token that is not good, ends the connection`() throws {
+  @Test func `a frame that is not UTF-8 or a bad token ends the connection`() throws {
     var random = SeededGenerator.announced()
     let fixture = try ShardFixture()
     var ends: [String: Int] = [:]

@@ -1,14 +1,14 @@
-// Names of clients' programs: shared, cut and bounded.
+// User agents: shared, cut and bounded.
 
 import Notifications
 import Testing
 
 @testable import Server
 
-@Suite("Names of clients' programs")
+@Suite("User agents")
 struct UserAgentTests {
   @Test(
-    "a name is cut behind the last whole character that fits",
+    "a user agent is cut after the last whole character that fits",
     arguments: [
       ("", ""), (String(repeating: "x", count: 256), String(repeating: "x", count: 256)),
       (String(repeating: "x", count: 257), String(repeating: "x", count: 256)),
@@ -21,7 +21,7 @@ struct UserAgentTests {
     #expect(UserAgents.bounded(text).utf8.count <= UserAgents.byteCountLimit)
   }
 
-  @Test func `connections that say the same have one text between them`() {
+  @Test func `connections with the same user agent share one text`() {
     var agents = UserAgents(countLimit: 4)
     let one = agents.shared("Mozilla/5.0 (X11; Linux x86_64)")
     let two = agents.shared(["Mozilla/5.0 (X11; ", "Linux x86_64)"].joined())
@@ -40,7 +40,7 @@ struct UserAgentTests {
     }
   }
 
-  /// Where the bytes of a long text are.
+  /// The address of a long text's bytes.
   private static func address(of text: String) -> UInt {
     var text = text
     return text.withUTF8 { UInt(bitPattern: $0.baseAddress) }

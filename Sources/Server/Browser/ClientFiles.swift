@@ -1,18 +1,19 @@
-// What browsers are given, ready to be sent: each file with its type, in both codings, each with
-// the tag by which a browser asks for it again.
+// Files for browsers, ready to send: each with its content type, in both codings, and with an ETag
+// for each coding.
 //
-// All files lie in one folder whose name is a digest of them all, so that modules which import each
-// other by relative paths always come from one build, and may be kept for ever: another build is
-// another folder. Only the pages themselves have addresses that stay, and name the present folder.
+// All files are in one folder named by a digest of them all. So modules that import each other by
+// relative paths always come from one build, and a browser may cache them forever: another build
+// has another folder. Only the pages have stable URLs, and they refer to the current folder.
 //
-// A file is found in a table by its name. There is no path to walk, so none to walk out of.
+// Files are looked up by name in a table. No file system path is involved, so path traversal is
+// impossible.
 
 internal import Cryptography
 internal import Wire
 
-/// One file in both of its forms.
+/// One file in both codings.
 struct ClientFile: Sendable {
-  /// The bytes that are sent, and what stands for them in If-None-Match.
+  /// The bytes of one coding, and their entity tag for If-None-Match.
   struct Form: Sendable {
     let bytes: [UInt8]
     let tag: String
@@ -26,7 +27,7 @@ struct ClientFile: Sendable {
     self.contentType = contentType
     let tag = ClientFiles.hexadecimal(Digest.sha256(bytes).prefix(8))
     plain = Form(bytes: bytes, tag: tag)
-    // Another form is another tag: RFC 9110, section 8.8.3.3.
+    // Each coding needs its own tag: RFC 9110, section 8.8.3.3.
     compressed = Form(bytes: Gzip.compress(bytes), tag: tag + "-gzip")
   }
 
@@ -38,35 +39,35 @@ struct ClientFile: Sendable {
   }
 }
 
-/// Every file, and where it is.
+/// All files for browsers, by name.
 ///
-/// Made once and immutable, so all shards and all answers share the bytes.
+/// Created once and immutable, so all shards and all answers share the bytes.
 struct ClientFiles: Sendable {
-  /// Where a path below /client/ leads.
+  /// The result of looking up a path below /client/.
   enum Location {
     case file(ClientFile)
-    /// The file is there under the present digest, at this path.
+    /// The file is at this path, under the current digest.
     case moved(String)
   }
 
-  /// What is in the binary; compressed when a process first asks for it, at a server's start.
+  /// The files embedded in the binary; compressed at first use, when a server starts.
   static let embedded = ClientFiles(SourceFile.embedded())
 
-  /// The digest of all files, the name of the folder that they are in.
+  /// The digest of all files, which is the name of their folder.
   let hash: String
-  /// By the path below the folder: "carillon.js", "pages/demo.js".
+  /// Files by the path below the folder: "carillon.js", "pages/demo.js".
   private let files: [String: ClientFile]
-  /// The pages by their name: "demo.html".
+  /// Pages by name: "demo.html".
   private let pages: [String: ClientFile]
 
-  /// What pages write in place of the folder's name.
+  /// The placeholder for the folder's name in the sources of pages.
   private static let placeholder = Array("/client/~/".utf8)
-  /// Digits of the folder's name: 64 bits, against a build that is taken for another one.
+  /// Digits of the folder's name: 64 bits, so that two builds do not get the same name.
   private static let hashDigits = 16
 
-  /// Takes the source's files, whose paths begin with "client/" or "pages/".
+  /// Builds the table from source files with paths that begin with "client/" or "pages/".
   ///
-  /// Two of one name, or one of a type that has none here, are programming errors.
+  /// Two files with one name, or a file of an unknown type, are programming errors.
   init(_ sources: [SourceFile]) {
     let hash = ClientFiles.digest(of: sources)
     var files: [String: ClientFile] = [:]
@@ -94,8 +95,10 @@ struct ClientFiles: Sendable {
   /// The page of that name.
   func page(_ name: String) -> ClientFile? { pages[name] }
 
-  /// Where the path behind "/client/" leads: into the present folder, or, without a folder or with
-  /// an earlier one, to where the file is now.
+  /// Looks up the path after "/client/".
+  ///
+  /// In the current folder it finds the file. Without a folder, or with an earlier build's, it
+  /// returns the file's current location.
   func location(of path: String) -> Location? {
     if files[path] != nil { return .moved(address(of: path)) }
     guard let slash = path.utf8.firstIndex(of: 0x2F) else { return nil }
@@ -108,18 +111,18 @@ struct ClientFiles: Sendable {
 
   private func address(of name: String) -> String { "/client/\(hash)/\(name)" }
 
-  /// Whether a folder's name can have been a build's.
+  /// Whether a folder's name has the form of a build's digest.
   private static func isDigest(_ folder: Substring) -> Bool {
     folder.utf8.count == hashDigits
       && folder.utf8.allSatisfy { 0x30...0x39 ~= $0 || 0x61...0x66 ~= $0 }
   }
 
-  /// What stands for all files together: any change of any name or byte makes it another.
+  /// The digest of all files: changes with any change of a name or byte.
   private static func digest(of sources: [SourceFile]) -> String {
     var text: [UInt8] = []
     for source in sources.sorted(by: { $0.path < $1.path }) {
       text.appendText(source.path)
-      // Neither is in a name, so no two lists of files are written alike.
+      // No name contains a newline, so no two lists of files give the same text.
       text.appendText("\n\(source.bytes.count)\n")
       text += Digest.sha256(source.bytes)
     }
@@ -133,7 +136,7 @@ struct ClientFiles: Sendable {
     return String(decoding: text, as: UTF8.self)
   }
 
-  /// A page with the folder's name where its placeholder stands.
+  /// Replaces the placeholder in a page by the folder's name.
   private static func resolve(_ page: [UInt8], _ hash: String) -> [UInt8] {
     Array(
       page.split(separator: placeholder, omittingEmptySubsequences: false)
@@ -145,8 +148,8 @@ struct ClientFiles: Sendable {
       (".js", "text/javascript; charset=utf-8"),
       (".css", "text/css; charset=utf-8"),
       (".html", "text/html; charset=utf-8"),
-      // No type is registered for TypeScript. As text a browser shows it to whoever opens it, and
-      // compilers and editors go by the name.
+      // No type is registered for TypeScript. As text/plain a browser displays it; compilers and
+      // editors go by the file name.
       (".d.ts", "text/plain; charset=utf-8"),
       (".svg", "image/svg+xml"),
       (".png", "image/png"),

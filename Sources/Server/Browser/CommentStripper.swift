@@ -1,14 +1,13 @@
-// A script as browsers run it: without the lines that only people read, so that comments in the
-// sources cost nobody's connection anything.
+// Strips comment lines from a script, so that comments in the sources cost no transfer to browsers.
 //
-// No statement is changed. Comments that share a line with code stay, and so does all that is
-// inside a template literal, where every space is meant.
+// No statement changes. Comments on a line with code stay, and so does the text of template
+// literals, where every space counts.
 
 enum CommentStripper {
-  /// The script without comments on lines of their own, empty lines and indentation.
+  /// Returns the script without comment-only lines, empty lines and indentation.
   ///
-  /// Knows the scripts that are in the binary and no others: a comment over several lines begins
-  /// its first and ends its last, and a backquote is written for template literals alone.
+  /// Works for the scripts in the binary, not for every script: a multi-line comment must begin its
+  /// first line and end its last one, and a backquote may only delimit template literals.
   static func of(_ source: [UInt8]) -> [UInt8] {
     var bare: [UInt8] = []
     bare.reserveCapacity(source.count)
@@ -24,7 +23,7 @@ enum CommentStripper {
         if text.isEmpty || text.starts(with: lineComment) { continue }
         if text.starts(with: opening) {
           let end = text.dropFirst(opening.count).firstRange(of: closing)?.upperBound
-          // With code behind it, it is a line of code.
+          // A line with code after the comment is a line of code.
           if end ?? text.endIndex == text.endIndex {
             isInComment = end == nil
             continue

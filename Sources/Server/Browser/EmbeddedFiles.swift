@@ -1,16 +1,17 @@
-// The files for browsers, as the compiler put them into the binary.
+// The files for browsers that are embedded in the binary.
 
 internal import WebClient
 
-/// One file of the source, as it stands there.
+/// One embedded file, unchanged from the source tree.
 struct SourceFile: Sendable {
   /// Its path in the source: "client/carillon.js", "pages/demo.html".
   let path: String
   let bytes: [UInt8]
 
-  /// All that are in the binary.
+  /// All files embedded in the binary.
   static func embedded() -> [SourceFile] {
-    // SAFETY: the table and all that it points to are constants of the program, as many as it says.
+    // SAFETY: the table and everything it points to are constants of the program, and
+    // `web_file_count` is the table's length.
     let table = unsafe UnsafeBufferPointer(start: web_files(), count: web_file_count())
     return unsafe table.map { file in
       unsafe SourceFile(

@@ -6,30 +6,30 @@ internal import Wire
 struct Answer {
   var response: HTTPResponse
   var status: UInt16
-  /// What a refusal calls itself, which is never text of a client's; nil for what is none.
+  /// Machine-readable code of a refusal, never text from a client; nil for other answers.
   var code: String?
-  /// Whether the connection ends with it.
+  /// Whether the connection ends after this answer.
   var endsConnection = false
-  /// Which pages may read it.
+  /// Web pages that may read the answer.
   var readers = Readers.configuredOrigins
-  /// Whether the same body is sent to many, who then hold one copy of it together.
+  /// Whether many connections send this body and so share one copy of it.
   var isShared = false
 
-  /// The pages that a browser lets read an answer.
+  /// Web pages that a browser allows to read an answer.
   enum Readers {
-    /// Those of the origins that may connect.
+    /// Pages of the origins that may connect.
     case configuredOrigins
     case everyOrigin
-    /// Those that the server itself has served.
+    /// Pages that the server itself served.
     case ownOrigin
   }
 
-  /// A success whose data `write` writes.
+  /// A success with the data that `write` writes.
   static func success(_ status: UInt16 = 200, _ write: (inout [UInt8]) -> Void) -> Answer {
     Answer.json(status, Answer.body(of: write))
   }
 
-  /// The body of a success whose data `write` writes.
+  /// The body of a success with the data that `write` writes.
   static func body(of write: (inout [UInt8]) -> Void) -> [UInt8] {
     var json: [UInt8] = []
     json.openObject()
@@ -49,7 +49,7 @@ struct Answer {
     }
   }
 
-  /// A refusal that says what was wrong and what to do.
+  /// A refusal with a message that states the fault and the remedy.
   static func failure(_ status: UInt16, _ code: String, _ message: String) -> Answer {
     var answer = json(status, failureBody(code, message))
     answer.code = code
@@ -71,17 +71,17 @@ struct Answer {
     return json
   }
 
-  /// A refusal that passes: 503 with the time after which to try again.
+  /// A temporary refusal: 503 with `Retry-After`.
   static func unavailable(_ code: String, _ message: String) -> Answer {
     failure(503, code, message).with("Retry-After", "1")
   }
 
-  /// A refusal of too much: 429 with the time after which to try again.
+  /// A refusal by a rate or count limit: 429 with `Retry-After`.
   static func tooMany(_ code: String, _ message: String, afterSeconds seconds: UInt64) -> Answer {
     failure(429, code, message).with("Retry-After", "\(seconds)")
   }
 
-  /// An answer whose body is JSON already.
+  /// An answer with a body that is already JSON.
   static func json(_ status: UInt16, _ body: [UInt8]) -> Answer {
     Answer(
       response: HTTPResponse(
@@ -89,7 +89,7 @@ struct Answer {
       status: status)
   }
 
-  /// The same with one more field.
+  /// The same answer with one more header field.
   func with(_ name: String, _ value: String) -> Answer {
     var copy = self
     copy.response.fields.append((name, value))
@@ -97,11 +97,10 @@ struct Answer {
   }
 }
 
-/// A request that is not done, with the answer that says why.
+/// A refused request, with the answer that gives the reason.
 struct Refusal: Error {
   let answer: Answer
-  /// The answer's message, for a caller who is not asked over HTTP; nil where only the answer says
-  /// it.
+  /// The answer's message, for a caller that does not use HTTP; nil where only the answer has it.
   let message: String?
 
   init(_ status: UInt16, _ code: String, _ message: String) {

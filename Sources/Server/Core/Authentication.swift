@@ -1,27 +1,28 @@
-// Who a request comes from: a token in the header, the subprotocol or the query, or an API key.
+// Identifies the caller of a request: by a token in the header, the subprotocol or the query, or by
+// an API key.
 
 internal import Cryptography
 internal import Reactor
 internal import Tokens
 internal import Wire
 
-/// Who is calling.
+/// The authenticated caller of a request.
 struct Caller {
   /// The user that the token names; nil for an API key, and for a token without a usable id.
   var user: String?
   var isPublisher: Bool
-  /// When the token ends, with the leeway, in seconds; `Int64.max` when it does not.
+  /// Wall-clock time in seconds at which the token expires, leeway included; `Int64.max`: never.
   var end: Int64
   /// Names and patterns of the rooms that the token claims.
   var rooms: [String] = []
-  /// What an idempotency key of this caller's is unique within.
+  /// Scope of the caller's idempotency keys and of its publish rate.
   var scope: String { user.map { "user:" + $0 } ?? "key" }
 
-  /// Someone who has shown nothing.
+  /// A caller without credentials.
   static let anyone = Caller(user: nil, isPublisher: false, end: .max)
 }
 
-/// Why a caller is not known.
+/// The reason why authentication failed.
 enum AuthenticationFailure: Error {
   case missing
   case invalid(TokenError)
@@ -29,9 +30,9 @@ enum AuthenticationFailure: Error {
 }
 
 extension Shard {
-  /// The token that a request carries, wherever it carries it.
+  /// The token of a request: from the header, the subprotocol or the query.
   ///
-  /// Never logged.
+  /// A token is never logged.
   func token(of head: HTTPRequestHead, protocols: [String] = []) -> String? {
     if let field = head.value(of: "authorization") {
       let scheme = "bearer "
@@ -42,13 +43,13 @@ extension Shard {
     }
     if protocols.count >= 2, protocols[0] == "bearer" { return protocols[1] }
     if let raw = head.query {
-      // A query that cannot be read names no token; the endpoint says what is wrong with it.
+      // A malformed query has no token; the endpoint reports the error.
       if let query = try? QueryString(raw), let token = query["token"] { return token }
     }
     return nil
   }
 
-  /// Who a request comes from.
+  /// Authenticates the caller of a request.
   func authenticate(
     _ head: HTTPRequestHead, protocols: [String] = []
   ) throws(AuthenticationFailure) -> Caller {
@@ -62,7 +63,7 @@ extension Shard {
     return try caller(of: token)
   }
 
-  /// Whom a token names.
+  /// Verifies a token and returns the caller that it names.
   func caller(of token: String) throws(AuthenticationFailure) -> Caller {
     let claims: Claims
     do throws(TokenError) {
@@ -75,7 +76,7 @@ extension Shard {
       end: core.verifier.endSeconds(of: claims) ?? .max, rooms: claims.rooms)
   }
 
-  /// Lets a request in to `endpoint`, or says why not.
+  /// Authorizes a request for `endpoint`, or throws the refusal.
   func admit(
     _ head: HTTPRequestHead, to endpoint: Endpoint, at slot: UInt32
   ) throws(Refusal) -> Caller {

@@ -1,29 +1,32 @@
-// What is for everyone reaches each session with its user's own counts, in its place among the
-// user's own notifications.
+// Catch-up: a notification for everyone reaches each session with its own user's counts, in the
+// store's order among the user's other notifications.
 //
-// The event says only that there is something. Each open session then goes through the store as one
-// that resumes does, from just before it: what comes behind it meanwhile is noted and read too, so
-// the order is the store's. A session that resumes already takes note, and polls are woken. The
-// client sees what a live notification shows it, and nothing of the way it came.
+// The event carries no notification; it only announces that the store has one, or carries the ids
+// of those that expired. Each open session then reads the store from just before the event's
+// offset, as a resuming session does. Notifications that arrive during the read are deferred and
+// read too, so the order is the store's. A session that is already replaying only records the
+// offset, and waiting polls are woken. The client receives the same frames as for a live
+// notification.
 //
-// Ten thousand sessions must not fill the store's queue, so a shard has `readLimit` of these reads
-// under way; the rest wait in a list of places, and wait on where the store takes no more.
+// Ten thousand sessions must not fill the store's queue, so a shard has at most `readLimit` of
+// these reads in flight. The rest wait in a queue of connection ids, and stay there while the store
+// accepts no more reads.
 
 internal import Broadcast
 internal import Notifications
 
-/// The sessions and polls that wait to read what is for everyone.
+/// The queue of sessions and polls that wait to read notifications for everyone.
 struct CatchUps {
-  /// Reads of one shard under way at once.
+  /// Reads that one shard has in flight at once.
   static let readLimit = 64
-  /// How long to wait when the store takes no more questions.
+  /// Pause after the store's queue was full.
   static let pauseMilliseconds: UInt64 = 10
 
   private var waiting: [ConnectionID] = []
   private var first = 0
   /// Reads that the store has not answered.
   var readCount = 0
-  /// Until then nothing is asked.
+  /// No read starts before this time.
   var pausedUntil: UInt64 = 0
 
   var isWaiting: Bool { first < waiting.count }
@@ -32,7 +35,7 @@ struct CatchUps {
     waiting.append(id)
   }
 
-  /// The next one in line, which stays until `removeFirst`.
+  /// The first connection of the queue, which stays until `removeFirst`.
   var next: ConnectionID? { isWaiting ? waiting[first] : nil }
 
   mutating func removeFirst() {
@@ -48,18 +51,18 @@ struct CatchUps {
 }
 
 extension Shard {
-  /// Ids of expired notifications that a session may have waiting; past it the session is cut off,
-  /// and reloads.
+  /// Ids of expired notifications that one session may have queued; a session with more is closed
+  /// with 1013, and its client reloads.
   private static let expiredLimit = 2_048
 
-  /// Something for everyone is in the store, or has left it.
+  /// Brings all sessions up to date after a notification for everyone was stored or expired.
   func catchUp(_ event: Event) {
     guard let offset = event.offset else { return }
     table.forEachSlot { slot in
       guard table.contains(slot) else { return }
       switch table[slot].state {
-      // Only a user's: what a session without one would read, the user that it gets later would be
-      // given for its own.
+      // Only listed sessions, which have a user. A session that still awaits its token would read
+      // without one, and the user that it gets later would be sent that result.
       case .session where table[slot].flags.contains(.listed):
         catchUp(event, offset, at: slot)
       case .http:
@@ -75,11 +78,11 @@ extension Shard {
     if let known = table[slot].task as? Replay {
       replay = known
     } else if table[slot].flags.contains(.handshakePending) {
-      // It is still to begin, and reads this then: nothing overtakes its greeting.
+      // Nothing may precede the greeting; the session reads this notification when it begins.
       return
     } else {
       replay = Replay(after: offset - 1, continuityLost: false, isCatchUp: true)
-      // Nothing was lost: up to here the session was told everything.
+      // The session has received everything before `offset`, so continuity needs no proof.
       replay.isProven = true
       replay.isGreeted = true
       if let fetch = table[slot].task as? Fetch {
@@ -105,12 +108,12 @@ extension Shard {
     if replay.isCatchUp { continueReplay(slot) }
   }
 
-  /// Lets the session or poll at `slot` read when it is its turn.
+  /// Appends the session or poll at `slot` to the queue of readers.
   func awaitCatchUp(_ slot: UInt32) {
     catchUps.append(table.id(of: slot))
   }
 
-  /// Asks the store for those whose turn it is.
+  /// Starts queued reads up to the limit, while the store accepts them.
   func readCatchUps() {
     guard catchUps.isWaiting, now >= catchUps.pausedUntil else { return }
     while catchUps.readCount < CatchUps.readLimit, let id = catchUps.next {
@@ -119,12 +122,12 @@ extension Shard {
         continue
       }
       let mailbox = mailbox
-      let isTaken =
+      let isAccepted =
         hasRoomForPage
         && core.store.read(query) { answer in
           mailbox.append(.caughtUp(id, answer))
         }
-      guard isTaken else {
+      guard isAccepted else {
         catchUps.pausedUntil = now + CatchUps.pauseMilliseconds
         return
       }
@@ -144,7 +147,11 @@ extension Shard {
     }
   }
 
-  /// A notification went out while the page of a fetch was read: it is read again, behind it.
+  /// Discards the page of a fetch that was in flight when the catch-up began; false for any other
+  /// answer.
+  ///
+  /// The page may predate a notification that the catch-up sends, so the session reads it again
+  /// after the catch-up.
   func takeLate(_ answer: StoreAnswer, for replay: Replay) -> Bool {
     guard case .page = answer, let fetch = replay.fetch else { return false }
     replay.fetch = nil

@@ -1,86 +1,88 @@
-// What a shard keeps for one connection, and the slab that holds them.
+// The state of one connection, and the slab that holds the connections of a shard.
 //
 // An idle connection owns no buffer: `partial` and `privateBytes` are empty arrays, which allocate
-// nothing, and `task` is nil. What is left is this one struct in the slab, so its size is the
-// price of a connection; MemoryTests hold it to its bound.
+// nothing, and `task` is nil. Only this one struct in the slab remains, so its size is the memory
+// cost of a connection; ConnectionTableTests holds it to its bound.
 //
-// Order of what a connection still has to be sent, always:
+// Unsent bytes of a session, always in this order:
 //
-//     owned  │ ranges of the outbox │ shared tail: [sharedThrough, end of the group's shared log)
+//     private bytes │ ranges of the outbox │ shared tail: [groupCursor, end of the group's log)
 //
-// While it speaks HTTP:
+// Unsent bytes of an HTTP connection:
 //
-//     owned  │ lent
+//     private bytes │ shared body
 //
-// Invariant: the ranges of a blocked connection (one whose socket took less than it was given) are
-// copied into `privateBytes` before their log comes round to them, so that no log has to wait for it.
+// Invariant: the ranges of a blocked connection (its socket took less than it was offered) are
+// copied into `privateBytes` before their log overwrites them, so no log waits for a connection.
 
 internal import Broadcast
 internal import Notifications
 internal import Reactor
 
-/// Where a connection is in its life.
+/// The phase of a connection's life.
 enum ConnectionState: UInt8 {
-  /// The place is free.
+  /// The slot is free.
   case free
   /// Speaking HTTP.
   case http
   /// An open session: WebSocket in both directions, or an event stream to the client.
   case session
-  /// Our close frame is on its way: what the client still sends is ignored.
+  /// The last bytes, a close frame or a final answer, are queued; further input is ignored.
   case closing
-  /// Nothing more is sent: waiting for the peer's end of stream.
+  /// All bytes are sent; waiting for the peer's end of stream.
   case lingering
 }
 
-/// What is true of a connection just now.
+/// The current flags of a connection.
 struct ConnectionFlags: OptionSet {
   let rawValue: UInt32
-  /// It is in this turn's set of connections that have something to send.
+  /// It is in this turn's set of connections with bytes to send.
   static let dirty = ConnectionFlags(rawValue: 1 << 0)
-  /// The socket took less than it was given; writability is awaited.
+  /// The socket took less than it was offered; the connection waits for writability.
   static let blocked = ConnectionFlags(rawValue: 1 << 1)
   /// `privateBytes` or `outbox` is not empty.
   static let queued = ConnectionFlags(rawValue: 1 << 2)
-  /// Close once everything is sent.
+  /// The connection closes once everything is sent.
   static let closesWhenSent = ConnectionFlags(rawValue: 1 << 3)
-  /// A store's answer is awaited; no further request is read.
+  /// The request waits for an answer, for example from the store; no further request is read.
   static let awaitsAnswer = ConnectionFlags(rawValue: 1 << 4)
   /// `task` is a `Replay`: the store's missed notifications are sent before live ones.
   static let replaying = ConnectionFlags(rawValue: 1 << 5)
-  /// A ping that is a message is unanswered.
+  /// A ping sent as a message is unanswered.
   static let pinged = ConnectionFlags(rawValue: 1 << 6)
-  /// The user is in the directory under this place.
+  /// The directory lists this slot for the user.
   static let listed = ConnectionFlags(rawValue: 1 << 7)
   /// A request on this connection has been answered before.
   static let usedBefore = ConnectionFlags(rawValue: 1 << 8)
-  /// Reading is paused until what is queued has been sent or answered.
+  /// Reading is paused until the queued bytes are sent and the request is answered.
   static let readPaused = ConnectionFlags(rawValue: 1 << 9)
-  /// The peer has ended its side and is still owed something: there is nothing more to read.
+  /// The peer has shut down its sending side but still awaits bytes; no input follows.
   static let peerEnded = ConnectionFlags(rawValue: 1 << 10)
-  /// Upgraded without a token: nobody yet, and no group's member, until a message brings one.
+  /// Upgraded without a token: no user, and a member of no group, until a message brings one.
   static let awaitsToken = ConnectionFlags(rawValue: 1 << 11)
-  /// Its address' count includes it.
+  /// The connection count of its address includes it.
   static let countedByAddress = ConnectionFlags(rawValue: 1 << 16)
-  /// Its user's count of sessions includes it.
+  /// The session count of its user includes it.
   static let countedByUser = ConnectionFlags(rawValue: 1 << 17)
-  /// It has not shown who it is, and the shard's count of such includes it.
+  /// It has not authenticated, and the shard's count of such connections includes it.
   static let unauthenticated = ConnectionFlags(rawValue: 1 << 18)
-  /// It came too many, and is only being told so.
+  /// Rejected by admission control: it only receives the refusal, and the shard counts it.
   static let rejected = ConnectionFlags(rawValue: 1 << 19)
-  /// A session that has no socket of its own: what it is sent leaves through polls.
+  /// A session without a socket: its messages leave through polls.
   static let polling = ConnectionFlags(rawValue: 1 << 20)
-  /// A further namespace of a session, whose messages leave through the session's own place.
+  /// A secondary namespace of a session: its messages leave through the session's main slot.
   static let secondaryNamespace = ConnectionFlags(rawValue: 1 << 21)
-  /// What began is not told to the client yet, and nothing else may be before it.
+  /// The session is not greeted yet, and no other frame may precede the greeting.
   static let handshakePending = ConnectionFlags(rawValue: 1 << 22)
-  /// The kernel has been told to take a burst for it.
+  /// The kernel's limit of unsent bytes was raised for this connection.
   static let raisedSendBuffer = ConnectionFlags(rawValue: 1 << 23)
-  /// There is no socket to write to.
+  /// The slot has no socket to write to.
   static let socketless: ConnectionFlags = [.polling, .secondaryNamespace]
 }
 
-/// The body of an answer that many are sent: all hold one copy, and each its own place in it.
+/// The body of an answer that many connections send.
+///
+/// They share one copy of `bytes`; each has its own `sent`.
 final class SharedBody {
   let bytes: [UInt8]
   var sent = 0
@@ -93,54 +95,55 @@ final class SharedBody {
 /// The fields that a broadcast touches come first and share a cache line.
 struct Connection {
   var fd: Int32 = -1
-  /// Tells this connection's events from those of an earlier one in the same place.
+  /// Distinguishes this connection's events from those of an earlier one in the same slot.
   var generation: UInt32 = 0
   var flags: ConnectionFlags = []
   var state = ConnectionState.free
   /// The fan-out group of an open session.
   var group = FanOutGroupID(rawValue: 0)
-  /// What epoll watches for.
+  /// The events that epoll watches for.
   var interest: UInt8 = 0
-  /// Everything of the group's shared log before this was sent or is in the outbox.
+  /// Position in the group's shared log; all bytes before it were sent or are in the outbox.
   var groupCursor: UInt64 = 0
   /// Ranges of frame logs to be sent after `privateBytes`.
   var outbox = Outbox()
 
-  /// Bytes of its own to be sent first; those before `privateSentCount` were.
+  /// The private send buffer, sent first; the bytes before `privateSentCount` are already sent.
   var privateBytes: [UInt8] = []
   var privateSentCount = 0
-  /// What is sent after `privateBytes` and is not its own; nil: nothing.
+  /// A shared body to send after `privateBytes`, if there is one.
   var sharedBody: SharedBody?
   /// Bytes of `privateBytes` that the shard's sum of blocked bytes includes.
   var blockedBytes = 0
-  /// The unfinished tail of what was received.
+  /// The received bytes that do not form a whole request or frame yet.
   var partial: [UInt8] = []
-  /// What is under way: an `Exchange` while a request is, a `MessageAssembly` while a message is in
-  /// fragments, a `Replay` while one is resumed, a `Fetch` while a page is read for the client, a
-  /// `PendingAuthentication` while a token is awaited.
+  /// The current activity; nil when idle.
   ///
-  /// Nil when idle.
+  /// An `Exchange` during a request, a `MessageAssembly` while a message arrives in fragments, a
+  /// `Replay` while a session resumes or catches up, a `Fetch` while a page is read for the client,
+  /// a `PendingAuthentication` until the token arrives, an `EngineProbe` while an Engine.IO session
+  /// may upgrade to this WebSocket.
   var task: AnyObject?
   /// The user of an open session.
   var user: UserID = ""
   /// The rooms of an open session; nil while it is in none and may enter any.
   var membership: Membership?
-  /// The session of Engine.IO that the place belongs to; nil for all others.
+  /// The Engine.IO session that the slot belongs to; nil for all other connections.
   var engine: EngineSession?
-  /// The wall clock at which the token ends, in seconds; `Int64.max` when it does not.
+  /// Wall-clock time in seconds at which the token expires; `Int64.max`: never.
   var tokenEnd = Int64.max
-  /// When a byte last came from the peer.
+  /// When the peer last sent a byte.
   var lastReceivedAt: UInt64 = 0
-  /// When the present state's time is up: of a request, of a close.
+  /// Deadline of the current state, for example of a request or of a close.
   var deadline: UInt64 = .max
   /// When a blocked connection last took a byte.
   var progressAt: UInt64 = 0
   var peer = PeerAddress()
-  /// What the client's program calls itself, shared with others of the same name.
+  /// The client's User-Agent, one copy for all connections with the same text.
   var userAgent = ""
-  /// The wall clock at which the user's session or poll was listed, in milliseconds.
+  /// Wall-clock time in milliseconds at which the user's session or poll was listed.
   var connectedAt: Int64 = 0
-  /// Its share of messages.
+  /// The bucket of the inbound message rate.
   var messages = TokenBucket()
 
   /// Bytes queued for this connection alone.
@@ -150,15 +153,15 @@ struct Connection {
   }
 }
 
-/// The connections of one shard, each in a place of its own.
+/// The connections of one shard, each in its own slot.
 ///
-/// Places are handed out lowest first, so connections lie in the order in which they came, which
-/// is the order in which a broadcast walks them. Chunks of places are allocated as they are needed
-/// and given back when the last connection in them has gone.
+/// The lowest free slot is taken first, so connections lie in the order in which they arrived,
+/// which is the order in which a broadcast walks them. Chunks of slots are allocated on demand and
+/// freed when their last connection ends.
 ///
-/// Invariant: bit `slot` of `taken` is set exactly if the place's state is not `.free`.
+/// Invariant: bit `slot` of `taken` is set exactly if the slot's state is not `.free`.
 @safe final class ConnectionTable {
-  /// Places to a chunk.
+  /// Slots in one chunk.
   static let slotsPerChunk = 512
 
   private var chunks: [UnsafeMutablePointer<Connection>?] = unsafe []
@@ -175,9 +178,9 @@ struct Connection {
     }
   }
 
-  /// Takes the lowest free place for `fd`; nil when `limit` connections are there already.
+  /// Takes the lowest free slot for `fd`; nil when the table already has `limit` connections.
   ///
-  /// A place without a socket has -1.
+  /// A slot without a socket has the descriptor -1.
   func insert(fd: Int32, limit: Int) -> UInt32? {
     guard count < limit else { return nil }
     let slot = taken.insertLowestFree()
@@ -197,7 +200,7 @@ struct Connection {
     return slot
   }
 
-  /// Gives the place back; its generation never comes again in 2^32 connections.
+  /// Frees the slot; its generation is not reused for 2^32 connections.
   func remove(_ slot: UInt32) {
     // guard: slot-cleared
     self[slot] = Connection()
@@ -214,7 +217,7 @@ struct Connection {
     }
   }
 
-  /// Whether the connection is here still.
+  /// Whether the connection still exists.
   func holds(_ id: ConnectionID) -> Bool {
     taken.contains(id.slot) && self[id.slot].generation == id.generation
   }
@@ -227,9 +230,9 @@ struct Connection {
   /// Whether a connection has `slot`.
   func contains(_ slot: UInt32) -> Bool { taken.contains(slot) }
 
-  /// Calls `body` with each taken place, lowest first.
+  /// Calls `body` with each taken slot, lowest first.
   ///
-  /// `body` may remove places; one that is gone when its turn comes is passed over.
+  /// `body` may free slots; one that was freed before its turn is skipped.
   func forEachSlot(_ body: (UInt32) -> Void) {
     // A copy, so that `body` may change the set that is walked.
     let slots = taken
@@ -246,22 +249,22 @@ struct Connection {
     unsafeMutableAddress { unsafe pointer(to: slot) }
   }
 
-  /// The address of a taken place's connection: valid until the place is removed.
+  /// The address of the connection in a taken slot, valid until the slot is freed.
   func pointer(to slot: UInt32) -> UnsafeMutablePointer<Connection> {
     let index = Int(slot)
-    // SAFETY: the chunk of a taken place is there, and the offset lies inside it. A place that is
-    // not taken may have no chunk, and then this traps.
+    // SAFETY: the chunk of a taken slot is allocated, and the offset lies inside it. A free slot
+    // may have no chunk, and then this traps.
     return unsafe chunks[index / ConnectionTable.slotsPerChunk]!
       + index % ConnectionTable.slotsPerChunk
   }
 }
 
-/// A set of places as one bit each, walked lowest first.
+/// A set of slots as one bit each, walked lowest first.
 struct SlotSet {
   private var words: [UInt64] = []
   /// Words before this one are all ones.
   private var firstFree = 0
-  /// Places in the set.
+  /// Number of slots in the set.
   private(set) var count = 0
 
   var isEmpty: Bool { count == 0 }
@@ -271,7 +274,7 @@ struct SlotSet {
     return word < words.count && words[word] & (1 << UInt64(slot & 63)) != 0
   }
 
-  /// Puts `slot` in; false when it was in already.
+  /// Inserts `slot`; false when the set already has it.
   @discardableResult
   mutating func insert(_ slot: UInt32) -> Bool {
     let word = Int(slot >> 6)
@@ -295,7 +298,7 @@ struct SlotSet {
     return true
   }
 
-  /// Puts the lowest place in that is not in.
+  /// Inserts the lowest slot that is not in the set, and returns it.
   mutating func insertLowestFree() -> UInt32 {
     while firstFree < words.count, words[firstFree] == .max { firstFree += 1 }
     if firstFree == words.count { words.append(0) }
@@ -305,17 +308,17 @@ struct SlotSet {
     return UInt32(firstFree << 6 + bit)
   }
 
-  /// Whether none of the places [first, first + count) is in; both are multiples of 64.
+  /// Whether the set has none of the slots [first, first + count); both are multiples of 64.
   func isEmpty(from first: UInt32, count: Int) -> Bool {
     let start = Int(first) >> 6
     guard start < words.count else { return true }
     return words[start..<min(words.count, start + count >> 6)].allSatisfy { $0 == 0 }
   }
 
-  /// Calls `body` with each place, lowest first.
+  /// Calls `body` with each slot, lowest first.
   ///
-  /// Places that `body` adds or removes in a mutable copy elsewhere do not matter: this walks what
-  /// was there when it began.
+  /// It walks the set as it was at the start: changes that `body` makes to another copy of the set
+  /// have no effect.
   func forEach(_ body: (UInt32) -> Void) {
     for (index, word) in words.enumerated() where word != 0 {
       var rest = word

@@ -16,6 +16,6 @@
 struct ConnectionID: Hashable, Sendable, BitwiseCopyable {
   /// Index in the shard's table.
   let slot: UInt32
-  /// Tells the connection from earlier and later ones in its slot.
+  /// Distinguishes the connection from earlier and later ones in its slot.
   let generation: UInt32
 }

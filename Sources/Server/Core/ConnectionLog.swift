@@ -1,27 +1,27 @@
-// What the log says of connections at debug: who came, by which dialect and from where, how each
-// session ended, and who was turned away at the upgrade.
+// The connection log, at level debug: the user, dialect and address of each session that begins,
+// how it ended, and each upgrade that was refused.
 //
-// The one text from outside in these lines is the id of a user whose token was good, in JSON's
-// quotes. What a client or a publisher gives as its reason is not written: anything may be in it.
+// The only external text in these lines is the id of a user with a valid token, as a JSON string. A
+// reason that a client or a publisher gives is not logged, because it may contain anything.
 
 internal import Notifications
 internal import Reactor
 internal import Wire
 
 extension Shard {
-  /// A session has begun.
+  /// Logs that the session at `slot` has begun.
   func logBeginning(at slot: UInt32) {
     core.log.write(.debug, at: wall, "\(sessionName(at: slot)) began: \(origin(of: slot))")
   }
 
-  /// The session at `slot` is about to end; one that never showed whose it is was turned away.
+  /// Logs that the session at `slot` is about to end, or its refusal if it never authenticated.
   func logEnd(at slot: UInt32, because reason: @autoclosure () -> String) {
     let isWatcher = table[slot].group == fanOutGroups.metrics
     guard table[slot].flags.contains(.listed) || isWatcher else {
       let dialect = fanOutGroups[table[slot].group].dialect.name
       return logRefusal(by: dialect, reason(), at: slot)
     }
-    // By the wall clock, which may have been set back meanwhile.
+    // The wall clock may have been set back during the session.
     let (duration, overflow) = wall.subtractingReportingOverflow(table[slot].connectedAt)
     let milliseconds = overflow ? 0 : max(0, duration)
     core.log.write(
@@ -31,7 +31,7 @@ extension Shard {
       """)
   }
 
-  /// An upgrade was refused.
+  /// Logs that an upgrade was refused.
   func logRefusal(of answer: Answer, by dialect: String, at slot: UInt32) {
     logRefusal(by: dialect, "\(answer.status) \(answer.code ?? "")", at: slot)
   }
@@ -44,7 +44,7 @@ extension Shard {
       "refused, \(reason()): \(dialect), shard \(index), \(table[slot].peer.text)")
   }
 
-  /// Why a connection was dropped, by what it was counted as.
+  /// The logged reason of a drop that was counted under `counter`.
   static func ending(_ counter: Counter?) -> String {
     switch counter {
     case .slowConsumers: "too far behind"

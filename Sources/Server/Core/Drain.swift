@@ -1,26 +1,26 @@
-// Shutting down without losing anything: readiness goes red, clients are told to come back, in
-// paced batches, and what was accepted is answered.
+// Draining, a shutdown without loss: readiness fails with 503, sessions are closed with 1001 in
+// paced batches so that their clients reconnect, and accepted requests are still answered.
 
 internal import Notifications
 internal import Wire
 
-/// A drain under way on one shard.
+/// A drain in progress on one shard.
 struct Drain {
   /// Time between two batches.
   static let paceMilliseconds: UInt64 = 50
-  /// Batches that everybody is spread over.
+  /// Number of batches over which a large shard is spread; a batch has at least 100 sessions.
   static let batches = 20
 
   var nextBatchAt: UInt64
   let batchCount: Int
   let endsAt: UInt64
 
-  /// Whether something is to be done now.
+  /// Whether the next batch is due.
   func isDue(_ now: UInt64) -> Bool { now >= nextBatchAt }
 }
 
 extension Shard {
-  /// Begins to send everybody away.
+  /// Begins a drain; a drain in progress goes on.
   func beginDrain() {
     guard drain == nil else { return }
     drain = Drain(
@@ -28,7 +28,10 @@ extension Shard {
       endsAt: now + core.configuration.limits.drainTimeoutMilliseconds)
   }
 
-  /// Sends the next batch away; once nobody is left, says so by ending the listener.
+  /// Closes the next batch of sessions, and the listeners once no session is left.
+  ///
+  /// Idle HTTP connections are dropped and waiting polls answered at once. When the time is up, all
+  /// that remain are dropped.
   func continueDrain() {
     guard let drain, drain.isDue(now) else { return }
     self.drain?.nextBatchAt = now + Drain.paceMilliseconds
@@ -41,7 +44,7 @@ extension Shard {
       case .session:
         if budget > 0 {
           budget -= 1
-          close(slot, code: 1001, reason: "the server is shutting down, come back")
+          close(slot, code: 1001, reason: "the server is shutting down, reconnect")
         } else {
           hasSessions = true
         }
@@ -50,7 +53,7 @@ extension Shard {
         let isIdle =
           !table[slot].flags.contains(.awaitsAnswer) && table[slot].partial.isEmpty
           && (table[slot].task as? Exchange)?.head == nil && table[slot].queuedByteCount == 0
-        // A connection that has just come may still bring its first request, a health check say.
+        // A new connection may still send its first request, for example a health check.
         if isIdle, table[slot].flags.contains(.usedBefore) || acceptors.isEmpty { drop(slot) }
       case .closing, .lingering, .free:
         break

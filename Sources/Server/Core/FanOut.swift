@@ -1,33 +1,32 @@
-// Fan-out: an event becomes finished frames once, and every connection it reaches gets a position.
+// Fan-out: an event is encoded once for each group, and each connection gets a range of a log.
 //
-// A fan-out group is an encoding (a dialect with or without cursors) and the sessions that get it.
-// Each has one shared log, which holds only frames that are for everyone of the group; so what a
-// connection still has to get of it is one range, [sharedThrough, end), and a broadcast touches no
-// connection at all until it is flushed. Frames for one user go to the shard's direct log, and the
-// connection's outbox names their range.
+// A fan-out group is an encoding (a dialect with or without cursors) and the sessions that use it.
+// Its shared log holds only frames for all members, so the unsent part of it is one range for each
+// connection, [groupCursor, end), and a broadcast touches no connection before the flush. Frames
+// for one user go to the shard's direct log, and the connection's outbox names their range.
 //
-// Invariant: between two flushes at most `Shard.flushBytes` and one event more are appended to a
-// log, which is less than its capacity: nothing is overwritten before it was sent or copied.
+// Invariant: between two flushes at most `Shard.flushBytes` and one more event are appended to a
+// log, which is less than its capacity: no byte is overwritten before it was sent or copied.
 
 internal import Broadcast
 internal import Notifications
 internal import Wire
 
-/// One encoding of events, and the sessions that get it.
+/// One encoding of events, and the sessions that use it.
 final class FanOutGroup {
   let id: FanOutGroupID
   let dialect: any Dialect
-  /// Whether its clients are told their cursors.
+  /// Whether its clients receive cursors.
   let sendsCursors: Bool
-  /// Open sessions, walked in the order in which they came.
+  /// Open sessions, walked in slot order.
   var members = SlotSet()
   /// Frames for all members.
   let log: FrameLog
-  /// The log's end at the last flush.
+  /// The end of `log` at the last flush.
   var flushedEnd: UInt64 = 0
-  /// Frames for those of rooms.
+  /// Frames for members that are in a room.
   let roomLog: FrameLog
-  /// The end of the rooms' log at the last flush.
+  /// The end of `roomLog` at the last flush.
   var roomFlushedEnd: UInt64 = 0
   /// Ends of frames that the logs still hold.
   var frameEnds = FrameEnds()
@@ -44,15 +43,17 @@ final class FanOutGroup {
   }
 }
 
-/// Ends of recent frames of a log, oldest first, to find where one that was sent in part ends.
+/// Ends of recent frames of a log, oldest first, to find the end of a partly sent frame.
 struct FrameEnds {
-  /// Of small frames not each is noted, so that there are thousands of ends to a log at the most.
+  /// Least distance between two recorded ends.
+  ///
+  /// Some ends of small frames are skipped, so that a log has at most thousands of them.
   private static let leastStep: UInt64 = 256
 
   private var ends: [UInt64] = []
   private var dropped = 0
 
-  /// Notes a frame's end and forgets those that the log no longer holds.
+  /// Records a frame's end, and drops the ends that the log no longer holds.
   mutating func append(_ end: UInt64, logStart: UInt64) {
     if let last = ends.last, end - last < FrameEnds.leastStep { return }
     while dropped < ends.count, ends[dropped] <= logStart { dropped += 1 }
@@ -63,8 +64,8 @@ struct FrameEnds {
     ends.append(end)
   }
 
-  /// An end at or behind `position`: of the frame in which it lies, or of one soon behind that; nil
-  /// where the log's own end is the next.
+  /// The first recorded end at or after `position`: of the frame that contains it, or of one soon
+  /// after that; nil if the log's own end is the next.
   func end(at position: UInt64) -> UInt64? {
     var low = dropped
     var high = ends.count
@@ -76,7 +77,7 @@ struct FrameEnds {
   }
 }
 
-/// Where one group's frames of an event are in the direct log, [from, to), and how many they are.
+/// The range [from, to) of the direct log with one group's frames of an event, and their number.
 private struct DirectRange {
   let from: UInt64
   let to: UInt64
@@ -84,7 +85,9 @@ private struct DirectRange {
 }
 
 extension Shard {
-  /// Whether enough is waiting for everyone that one more look for input is cheap beside it.
+  /// Whether the pending fan-out is so large that one more poll for input costs little beside it.
+  ///
+  /// False also when a log has half of `flushBytes` pending: then the flush is due.
   var hasLargeFanOut: Bool {
     let isLarge =
       (pendingRoomBatch?.room.members.count ?? 0) >= 64
@@ -96,7 +99,7 @@ extension Shard {
       }
   }
 
-  /// Hands `event` to the sessions that it is for.
+  /// Delivers `event` to its audience on this shard.
   func deliver(_ event: Event) {
     let framesBefore = metrics.value(.framesDelivered)
     pass(event)
@@ -105,9 +108,9 @@ extension Shard {
     }
   }
 
-  /// Notes when an event was taken that is measured when it has been sent.
+  /// Records when the server took an event, to measure its latency once its frames are flushed.
   private func awaitFlush(takenAt: UInt64) {
-    // What was published in one turn was taken at one moment.
+    // Events of one turn often have the same time, so equal times share one entry.
     if let last = unflushed.indices.last, unflushed[last].takenAt == takenAt {
       unflushed[last].count += 1
     } else {
@@ -144,7 +147,7 @@ extension Shard {
     }
   }
 
-  /// Puts what was just written for all members of `group` where the flush finds it.
+  /// Appends the frames that the group's writer holds to the shared log of `group`.
   func appendWritten(to group: FanOutGroup) {
     if group.log.end - group.flushedEnd + UInt64(group.writer.bytes.count) > Shard.flushBytes {
       flush()
@@ -161,7 +164,7 @@ extension Shard {
     deliver(event, to: slots)
   }
 
-  /// Hands `event` to what is at `slots`: sessions, and polls that wait.
+  /// Delivers `event` to the sessions and waiting polls at `slots`.
   func deliver(_ event: Event, to slots: [UInt32]) {
     let written = writeDirect(event, for: slots)
     for slot in slots where table.contains(slot) {
@@ -176,11 +179,11 @@ extension Shard {
     }
   }
 
-  /// Puts `event` into the direct log, once for each group of the sessions at `slots`, and says
-  /// where: nil for a group that none of them is in, or that has no words for it.
+  /// Appends `event` to the direct log, once for each group of the sessions at `slots`.
   ///
-  /// All of it behind one flush: that would overtake nothing in the middle, but must not come
-  /// between a range and those who are to be sent it.
+  /// Returns the range for each group: nil if no session is in the group, or if its dialect has no
+  /// frame for the event. Any flush comes before the first append: a flush between an append and
+  /// the `queue` calls would count the range as flushed although no outbox names it yet.
   private func writeDirect(_ event: Event, for slots: [UInt32]) -> [DirectRange?] {
     var written = [DirectRange?](repeating: nil, count: fanOutGroups.all.count)
     var byteCount = 0
@@ -194,7 +197,7 @@ extension Shard {
     }
     let isFlushed = flushDirectIfFull(adding: byteCount)
     for group in fanOutGroups.all where written[group.id.index] != nil {
-      // The flush may have had other words for somebody of this group.
+      // The flush may have used this group's writer for other frames.
       if isFlushed {
         group.writer.removeAll()
         group.dialect.write(event, to: &group.writer)
@@ -207,20 +210,19 @@ extension Shard {
     return written
   }
 
-  /// Whether the session at `slot` is to get `event` now; a replay takes note of those it is not.
+  /// Whether the session at `slot` gets `event` now; a replay records the events that it defers.
   private func admits(_ event: Event, at slot: UInt32) -> Bool {
     guard let offset = event.offset else { return !table[slot].flags.contains(.handshakePending) }
     if table[slot].flags.contains(.replaying), let replay = table[slot].task as? Replay {
       return replay.admits(event, offset: offset)
     }
-    // What it begins with is read later than this was stored.
+    // Its greeting reads the store later, and so includes this event.
     if table[slot].flags.contains(.handshakePending) { return false }
     if let fetch = table[slot].task as? Fetch { fetch.changedThrough = offset }
     return true
   }
 
-  /// Makes room in the direct log, where `byteCount` more would be too many before a flush; whether
-  /// there was one.
+  /// Flushes if `byteCount` more bytes in the direct log would exceed `flushBytes`; whether it did.
   @discardableResult
   private func flushDirectIfFull(adding byteCount: Int) -> Bool {
     guard direct.end - directFlushed + UInt64(byteCount) > Shard.flushBytes else { return false }
@@ -229,7 +231,7 @@ extension Shard {
     return true
   }
 
-  /// Queues the range [from, to) of a log behind what the session at `slot` has.
+  /// Queues the range [from, to) of a log after the bytes that the session at `slot` already has.
   func queue(log id: LogID, from: UInt64, to: UInt64, at slot: UInt32) {
     // guard: nothing-queued-after-close-frame
     // guard: nothing-before-greeting
@@ -237,8 +239,9 @@ extension Shard {
       id.isDirect || !table[slot].flags.contains(.handshakePending)
     else { return }
     let count = Int(to - from)
-    // Not all at the turn's end: what a client then turned out not to take would become bytes of
-    // its own, so many times what anybody may be behind as it has devices.
+    // Flush now and not at the end of the turn once half the backlog limit would be exceeded. Bytes
+    // that a client then does not take are copied to its private bytes: as many times the backlog
+    // limit as the user has devices.
     let limit = core.configuration.limits.backlogBytesLimit / 2
     let waiting = queuedByteCount(of: slot)
     // guard: answers-flushed-while-made
@@ -247,7 +250,7 @@ extension Shard {
       guard table.contains(slot), table[slot].state == .session else { return }
     }
     if table[slot].flags.contains(.blocked) {
-      // Before it is held for it: what a client is cut off for is not.
+      // Check before queueing, so that bytes that exceed the limit are never stored.
       checkBacklog(at: slot, adding: count)
       guard table.contains(slot), table[slot].state == .session else { return }
       if !mayPin(slot) {
@@ -268,7 +271,7 @@ extension Shard {
     markQueued(slot)
   }
 
-  /// Writes messages in the encoding of the place's group, and queues them for it.
+  /// Writes messages in the encoding of the session's group, and queues them for it.
   func write(to slot: UInt32, _ body: (inout FrameWriter) -> Void) {
     let group = fanOutGroups[table[slot].group]
     group.writer.removeAll()
@@ -283,7 +286,7 @@ extension Shard {
       return appendPrivateBytes(frames, to: slot)
     }
     flushDirectIfFull(adding: frames.count)
-    // That flush may have ended the connection.
+    // The flush may have ended the connection.
     guard table.contains(slot) else { return }
     let from = direct.end
     appendDirect(frames)
@@ -295,14 +298,15 @@ extension Shard {
     directFrameEnds.append(direct.end, logStart: direct.start)
   }
 
-  /// Makes finished frames bytes of the session's own, behind what it has.
+  /// Appends finished frames to the session's private bytes, after everything queued for it.
   func appendPrivateBytes(_ frames: [UInt8], to slot: UInt32) {
     guard takeSharedTail(at: slot) else { return }
     copyOutOutbox(at: slot)
     table[slot].privateBytes.append(contentsOf: frames)
     markQueued(slot)
-    // Answers add up, whatever the client is being sent besides: past what it may be behind they
-    // are written in the midst of a turn, where nothing is read on for it yet.
+    // Replies add up, in addition to a page of missed notifications. Past the backlog limit they
+    // are sent during the turn; `flushPrivateBytes`, unlike `flush`, does not also read the next
+    // page of a replay.
     let limit = core.configuration.limits.backlogBytesLimit + Shard.missedBytesLimit
     // guard: resumed-answers-flushed
     if !table[slot].flags.contains(.blocked), table[slot].queuedByteCount > limit {
@@ -311,14 +315,14 @@ extension Shard {
     if table[slot].flags.contains(.blocked) { checkBacklog(at: slot) }
   }
 
-  /// Puts `slot` among those that this turn's flush writes to.
+  /// Adds `slot` to the connections that this turn's flush writes to.
   func markQueued(_ slot: UInt32) {
     table[slot].flags.insert(.queued)
     if table[slot].flags.contains(.blocked) { return }
     dirty.insert(slot)
   }
 
-  /// The log that an outbox's range names.
+  /// The log that the id of an outbox range names.
   func log(_ id: LogID) -> FrameLog {
     switch id.owner {
     case .direct: direct
@@ -327,7 +331,7 @@ extension Shard {
     }
   }
 
-  /// Ends of the frames in the log that an outbox's range names.
+  /// Ends of the frames in the log that the id of an outbox range names.
   func frameEnds(of id: LogID) -> FrameEnds {
     switch id.owner {
     case .direct: directFrameEnds
@@ -336,9 +340,9 @@ extension Shard {
     }
   }
 
-  /// Makes the shared frames that `slot` has not been sent part of what it owns.
+  /// Copies the unsent tail of the group's shared log to the private bytes of `slot`.
   ///
-  /// False when the session has ended on the way.
+  /// False when this ended the session.
   func takeSharedTail(at slot: UInt32) -> Bool {
     guard table[slot].state == .session else { return true }
     guard materializeRoomBatch(for: slot) else { return false }
@@ -353,7 +357,7 @@ extension Shard {
     return true
   }
 
-  /// Copies the outbox's ranges behind what the connection owns, so that it needs no log.
+  /// Moves the outbox's ranges to the private bytes, so that the connection needs no log.
   func copyOutOutbox(at slot: UInt32) {
     guard !table[slot].outbox.isEmpty else { return }
     for index in 0..<table[slot].outbox.rangeCount {
@@ -368,7 +372,7 @@ extension Shard {
     makeRoom(for: count, at: slot)
     let start = table[slot].privateBytes.count
     table[slot].privateBytes.append(contentsOf: repeatElement(0, count: count))
-    // SAFETY: `count` bytes were just added at `start`, and an array overlaps no log.
+    // SAFETY: `count` bytes were just appended at `start`, and an array overlaps no log.
     unsafe table[slot].privateBytes.withUnsafeMutableBytes { bytes in
       unsafe log.copy(from: from, to: to, into: bytes.baseAddress! + start)
     }

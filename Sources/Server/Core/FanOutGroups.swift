@@ -1,11 +1,11 @@
-// The fan-out groups of a shard, in their order: the one place that knows it.
+// The fan-out groups of a shard. Only this file knows their order.
 //
 //     each dialect without       each dialect for      each path       metrics
 //     cursors, then with them    those without token   of Engine.IO
 //    ├─────────────────────────┼─────────────────────┼───────────────┼─────────┤
 //
-// A path of Engine.IO has two groups for sessions that have begun no namespace and two for each
-// namespace: the first of the two is for WebSockets, the second for polls.
+// An Engine.IO path has two groups for sessions without a namespace and two for each namespace: the
+// first of the two is for WebSockets, the second for polls.
 
 internal import Broadcast
 
@@ -20,30 +20,30 @@ struct FanOutGroupID: RawRepresentable, Hashable, Sendable, BitwiseCopyable {
   /// The group at `index` of the shard's groups.
   init(index: Int) { rawValue = UInt8(index) }
 
-  /// Where an array with one element for each group keeps that of this one.
+  /// The group's index in an array with one element for each group.
   var index: Int { Int(rawValue) }
 }
 
-/// How the frames of a group are written.
+/// The encoding of a group's frames.
 struct FanOutEncoding {
   let dialect: any Dialect
-  /// The epoch of the store, if the clients of the group get cursors.
+  /// The epoch of the store if the group's clients receive cursors, else nil.
   let epoch: String?
 }
 
 /// All fan-out groups of one shard.
 ///
-/// Invariant: a group is at the index that its id names, and each of its logs has an id.
+/// Invariant: each group is at the index of its id, and each of its logs has a `LogID`.
 struct FanOutGroups {
   let all: [FanOutGroup]
-  /// Index of the first group of each path of Engine.IO.
+  /// Index of the first group of each Engine.IO path.
   private let pathStarts: [Int]
 
   init(paths: [EnginePath], epoch: String, capacity: Int) {
     var encodings = DialectRegistry.all.flatMap { dialect in
       [nil, epoch].map { FanOutEncoding(dialect: dialect, epoch: $0) }
     }
-    // Groups without members: nothing is ever written to their logs.
+    // Groups for sessions without a token: they have no members, so their logs stay empty.
     encodings += DialectRegistry.all.map { FanOutEncoding(dialect: $0, epoch: nil) }
     var pathStarts: [Int] = []
     for path in paths {
@@ -61,17 +61,17 @@ struct FanOutGroups {
 
   subscript(id: FanOutGroupID) -> FanOutGroup { all[id.index] }
 
-  /// The group of users of a dialect.
+  /// The group of a dialect's authenticated sessions.
   func id(of dialect: any Dialect, withCursors: Bool) -> FanOutGroupID {
     FanOutGroupID(index: 2 * registryIndex(of: dialect) + (withCursors ? 1 : 0))
   }
 
-  /// The group of a dialect's clients that have not shown a token.
+  /// The group of a dialect's sessions that have no token yet.
   func idWithoutToken(of dialect: any Dialect) -> FanOutGroupID {
     FanOutGroupID(index: 2 * DialectRegistry.all.count + registryIndex(of: dialect))
   }
 
-  /// The group of a path's sessions in a namespace, or of those that have begun none.
+  /// The group of a path's sessions in a namespace, or of those without one.
   func id(ofPath path: Int, namespace: Int? = nil, isPolling: Bool) -> FanOutGroupID {
     let pair = namespace.map { 1 + $0 } ?? 0
     return FanOutGroupID(index: pathStarts[path] + 2 * pair + (isPolling ? 1 : 0))

@@ -1,39 +1,40 @@
-// What a session reads from the store: answers wait here until the ring has caught up with them,
-// and a page of the inbox is read for a client that asks for one over its WebSocket.
+// Reads from the store for a session: answers wait here until the ring has caught up with them, and
+// a client can fetch a page of its inbox over its WebSocket.
 //
-// An answer is not looked at before every event that it includes has come out of the ring, and a
-// page that was read before an event that the client has been told of since is read again. So a
-// page is newer than all that was told before it, and older than all that is told after: counts
-// never go back.
+// An answer is handled only after every event that it includes has come out of the ring. A page
+// that was read before an event that the client has received since is read again. So a page is
+// newer than everything sent before it and older than everything sent after it: counts never go
+// back.
 //
-// One page is read at a time for each client. Whoever asks faster is answered the last it asked.
+// One page at a time is read for each client. Of the requests that arrive during a read, only the
+// last is answered.
 
 internal import Broadcast
 internal import Notifications
 internal import Wire
 
-/// Which page a client asks for.
+/// A client's request for a page of its inbox.
 struct PageRequest: Equatable {
-  /// The most that are read, whatever a client asks for.
+  /// The most notifications in a page; a request for more is clamped to it.
   static let largestLimit = 200
 
   var limit = 50
   var unreadOnly = false
 }
 
-/// A page that is being read for a client.
+/// The read of a page for a client.
 final class Fetch: HoldsAssembly {
   let request: PageRequest
-  /// What the client asked for meanwhile.
+  /// The client's latest request during this read.
   var next: PageRequest?
-  /// The offset of the last event that was delivered meanwhile.
+  /// The offset of the last event that was delivered during this read.
   var changedThrough: UInt64 = 0
   var assembly: MessageAssembly?
 
   init(_ request: PageRequest) { self.request = request }
 }
 
-/// An answer of the store's that is ahead of the ring.
+/// An answer of the store that is ahead of the ring.
 struct AnswerAheadOfRing {
   let id: ConnectionID
   let answer: StoreAnswer
@@ -54,7 +55,7 @@ extension StoreAnswer {
 }
 
 extension Shard {
-  /// Takes the store's answer to a session, or keeps it until what it includes has come by.
+  /// Handles the store's answer to a session, or keeps it until the ring has caught up with it.
   func takeWhenApplied(_ answer: StoreAnswer, at slot: UInt32) {
     if let through = answer.through, through > appliedOffset {
       answersAheadOfRing.append(
@@ -66,17 +67,17 @@ extension Shard {
     }
   }
 
-  /// Takes the answers whose events have come by since.
+  /// Handles the kept answers with which the ring has caught up.
   func takeAnswersAheadOfRing() {
     guard answersAheadOfRing.contains(where: { $0.through <= appliedOffset }) else { return }
-    let held = answersAheadOfRing
+    let waiting = answersAheadOfRing
     answersAheadOfRing.removeAll()
-    for one in held where table.holds(one.id) {
-      takeWhenApplied(one.answer, at: one.id.slot)
+    for early in waiting where table.holds(early.id) {
+      takeWhenApplied(early.answer, at: early.id.slot)
     }
   }
 
-  /// Reads a page for the session at `slot`, now or when what is under way is done.
+  /// Reads a page for the session at `slot`, now or after the replay or fetch in progress.
   func fetch(_ request: PageRequest, at slot: UInt32) {
     switch table[slot].task {
     case let replay as Replay: replay.wantedPage = request
@@ -97,10 +98,10 @@ extension Shard {
     let query = StoreQuery.page(
       user: table[slot].user, limit: limit, before: nil, unreadOnly: fetch.request.unreadOnly,
       type: nil)
-    let isAsked = core.store.read(query) { answer in
+    let isAccepted = core.store.read(query) { answer in
       mailbox.append(.answer(id, answer))
     }
-    if !isAsked { close(slot, code: 1013, reason: "the store is at its limit, try again") }
+    if !isAccepted { close(slot, code: 1013, reason: "the store is at its limit, try again") }
   }
 
   private func take(_ answer: StoreAnswer, for fetch: Fetch, at slot: UInt32) {
@@ -110,7 +111,7 @@ extension Shard {
     }
     if fetch.changedThrough > counts.version { return read(fetch, at: slot) }
     table[slot].task = fetch.assembly
-    // Half of what a client may be behind, so that the answer alone does not make it a slow one.
+    // Half the backlog limit, so that the page alone does not make the client a slow consumer.
     let byteLimit = core.configuration.limits.backlogBytesLimit / 2
     let dialect = fanOutGroups[table[slot].group].dialect
     write(to: slot) { frames in

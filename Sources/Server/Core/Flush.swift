@@ -1,8 +1,9 @@
-// Flush: at the end of a turn, everything that a connection has waiting goes out with one call.
+// Flush: at the end of a turn, one call sends the bytes queued for a connection.
 //
-// What a socket does not take blocks the connection, and writability is awaited. It leans on the
-// logs: positions in them are enough until it falls too far behind, by `backlogBytesLimit`, or
-// until a log comes round to them, when its ranges become bytes of its own.
+// A socket that takes less than it was offered blocks its connection until it is writable again. A
+// blocked connection keeps referencing the logs until its backlog exceeds `backlogBytesLimit`, and
+// it is closed, or until a log is about to overwrite its oldest range; then the ranges are copied
+// to its private bytes.
 
 internal import Broadcast
 internal import Glibc
@@ -11,11 +12,12 @@ internal import Reactor
 internal import Wire
 
 extension Shard {
-  /// In steps of so many bytes a blocked connection's own bytes grow.
+  /// The step by which a connection's private bytes grow.
   static let privateStepBytes = 4 * 1_024
 
-  /// Sends whatever is queued to whoever can take it; `byteCount` is what a log is added to next,
-  /// where that may be more than a flush's worth.
+  /// Sends all queued bytes that the sockets take.
+  ///
+  /// `byteCount` is the size of the next append to a log, if that may exceed `flushBytes`.
   func flush(before byteCount: UInt64 = 0) {
     for group in fanOutGroups.all where group.log.end != group.flushedEnd { flushShared(group) }
     flushRoomBatch()
@@ -31,7 +33,7 @@ extension Shard {
     if !unflushed.isEmpty { measureFlushed() }
   }
 
-  /// Counts how long the events took whose frames have just been sent.
+  /// Records the latency of the events that this flush sent.
   private func measureFlushed() {
     let end = kernel.monotonicNanoseconds
     for (takenAt, count) in unflushed {
@@ -42,8 +44,8 @@ extension Shard {
 
   /// Sends the shared frames of this turn to all members of `group`.
   ///
-  /// The loop that the server exists for: for a member with nothing else waiting it is a look at
-  /// one cache line and one call. Nothing is retained, nothing is allocated.
+  /// The hottest loop of the server: a member with nothing else queued costs one cache line and one
+  /// system call. For such members the loop retains and allocates nothing.
   private func flushShared(_ group: FanOutGroup) {
     let from = group.flushedEnd
     let end = group.log.end
@@ -54,9 +56,8 @@ extension Shard {
     var blocked: [UInt32] = []
     let kernel = kernel
     let table = table
-    // SAFETY: the log is not appended to while its bytes are walked, a member's place is taken,
-    // because no turn of the loop ends another member's connection, and its address is not kept
-    // past its turn of the loop.
+    // SAFETY: the log is not appended to during `withBytes`. A member's slot is taken, because no
+    // iteration ends another member's connection. Its address is not kept past its iteration.
     unsafe group.log.withBytes(from: from, to: end) { first, second in
       members.forEach { slot in
         let connection = unsafe table.pointer(to: slot)
@@ -80,12 +81,12 @@ extension Shard {
       }
     }
     metrics.add(.bytesSent, sentToAll * byteCount)
-    // Behind the walk: to cut one of them off settles the burst of its room, and that writes to
-    // others, who may be gone then.
+    // After the loop: closing one of them materialises the pending batch of its room, which queues
+    // bytes for other members and may end their connections.
     for slot in blocked where table.contains(slot) { checkBacklog(at: slot) }
   }
 
-  /// A member took less than the shared frames.
+  /// Handles a member's socket that took less than the shared frames.
   private func sharedSent(_ sent: Int, at slot: UInt32) {
     if sent >= 0 {
       table[slot].groupCursor += UInt64(sent)
@@ -98,7 +99,7 @@ extension Shard {
     }
   }
 
-  /// Sends what the connection at `slot` has waiting, in its order.
+  /// Sends the bytes queued for the connection at `slot`, in order.
   func flush(_ slot: UInt32) {
     if !table[slot].flags.isDisjoint(with: .socketless) { return flushWithoutSocket(slot) }
     guard flushPrivateBytes(slot), flushOutbox(slot), flushSharedTail(slot) else { return }
@@ -107,7 +108,7 @@ extension Shard {
     if table.contains(slot) { sentAll(slot) }
   }
 
-  /// Sends what is the connection's own, and what it is lent; false when it blocked or ended.
+  /// Sends the private bytes and the shared body; false when the connection blocked or ended.
   func flushPrivateBytes(_ slot: UInt32) -> Bool {
     if !table[slot].flags.isDisjoint(with: .socketless) {
       flushWithoutSocket(slot)
@@ -125,7 +126,7 @@ extension Shard {
     metrics.add(.bytesSent, sent)
     table[slot].privateSentCount += sent
     if table[slot].privateSentCount == table[slot].privateBytes.count {
-      // What is answered and taken at once comes and goes in the same memory.
+      // An answer that is sent at once reuses the same memory; only blocked bytes count as freed.
       // guard: freed-bytes-on-catch-up
       if table[slot].flags.contains(.blocked) { noteFreed(table[slot].privateBytes.count) }
       table[slot].privateBytes = []
@@ -138,10 +139,9 @@ extension Shard {
     return false
   }
 
-  /// Sends a head with the body that the connection is lent; false when it blocked or ended.
+  /// Sends a head with its shared body; false when the connection blocked or ended.
   ///
-  /// A reader that is slow is owed as much as any other and holds nothing of it: what it has not
-  /// taken is a place in bytes that are there anyway.
+  /// A slow reader holds no copy of the body: it only has an offset into the shared bytes.
   private func flush(_ sharedBody: SharedBody, at slot: UInt32) -> Bool {
     let fd = table[slot].fd
     let skipped = table[slot].privateSentCount
@@ -169,10 +169,10 @@ extension Shard {
     return true
   }
 
-  /// Gives back the room of what was sent: a client that is always a little behind would never be
-  /// rid of it.
+  /// Releases the memory of sent private bytes, which a client that always lags a little would
+  /// otherwise hold for ever.
   ///
-  /// Not each time, so that a large answer which is taken in small pieces is not moved for each.
+  /// Not after each send: a large answer sent in small pieces would be moved for each piece.
   private func forgetSent(_ slot: UInt32) {
     let sent = table[slot].privateSentCount
     // guard: sent-bytes-released
@@ -184,12 +184,11 @@ extension Shard {
     table[slot].privateSentCount = 0
   }
 
-  /// Makes room for `count` more bytes behind what the connection owns.
+  /// Makes room for `count` more private bytes.
   ///
-  /// In steps: by doubling, an array would come to hold twice what a client may be behind. And
-  /// where what was sent lies, as far as that reaches, because else a client would be held that on
-  /// top of what it is behind; but not for less than half a step, or all that a client owns would
-  /// be moved for each frame that it is sent.
+  /// Capacity grows in steps, because doubling would give an array twice the backlog limit. The
+  /// memory of sent bytes is reused first, because a client would otherwise hold it in addition to
+  /// its backlog; but not below half a step, or all private bytes would be moved for each frame.
   func makeRoom(for count: Int, at slot: UInt32) {
     guard table[slot].privateBytes.count + count > table[slot].privateBytes.capacity else { return }
     let step = Shard.privateStepBytes
@@ -203,7 +202,7 @@ extension Shard {
     table[slot].privateBytes.reserveCapacity((needed + step - 1) / step * step)
   }
 
-  /// False when the connection blocked or ended.
+  /// Sends the outbox's ranges; false when the connection blocked or ended.
   private func flushOutbox(_ slot: UInt32) -> Bool {
     while !table[slot].outbox.isEmpty {
       let offered: Int
@@ -217,7 +216,7 @@ extension Shard {
           unsafe kernel.send(fd, $0, $1)
         }
       } else {
-        // Many small pieces are cheaper to copy together than to hand to the kernel one by one.
+        // Copying many small pieces together is cheaper than passing each to the kernel.
         offered = gather(slot)
         let pieces = unsafe gathered.region(at: 0, count: offered)
         sent = unsafe kernel.send(fd, UnsafeRawBufferPointer(pieces))
@@ -233,7 +232,7 @@ extension Shard {
     return true
   }
 
-  /// Copies as much of the outbox as fits into the gathering buffer, and says how much.
+  /// Copies as much of the outbox as fits into the gathering buffer, and returns the byte count.
   private func gather(_ slot: UInt32) -> Int {
     var count = 0
     for index in 0..<table[slot].outbox.rangeCount {
@@ -249,7 +248,7 @@ extension Shard {
     return count
   }
 
-  /// False when the connection blocked or ended.
+  /// Sends the unsent tail of the group's log; false when the connection blocked or ended.
   private func flushSharedTail(_ slot: UInt32) -> Bool {
     guard table[slot].state == .session, !table[slot].flags.contains(.handshakePending) else {
       return true
@@ -270,6 +269,9 @@ extension Shard {
     return false
   }
 
+  /// Handles a failed send: blocks the connection when the socket is full, else drops it.
+  ///
+  /// Always false.
   private func failed(_ slot: UInt32, _ result: Int) -> Bool {
     if result == -Int(EAGAIN) {
       block(slot)
@@ -281,7 +283,7 @@ extension Shard {
 
   // MARK: Blocked connections
 
-  /// Awaits writability.
+  /// Marks the connection as blocked and waits for writability.
   func block(_ slot: UInt32) {
     if mayPin(slot) { pin(slot) } else { copyOutOutbox(at: slot) }
     countBlocked(table[slot].privateBytes.count - table[slot].privateSentCount, at: slot)
@@ -293,10 +295,11 @@ extension Shard {
     if table.contains(slot) { scheduleTimer(slot) }
   }
 
-  /// Whether the connection at `slot`, blocked, may have ranges of logs to be sent.
+  /// Whether the blocked connection at `slot` may keep ranges of the logs in its outbox.
   ///
-  /// So many that they cost more than a small frame each would are copied together; and what has no
-  /// socket is always behind between two polls.
+  /// From `pinnedRangesLimit` ranges on, they cost more than copies of small frames, so they are
+  /// copied out. A session without a socket always has a backlog between two polls, so its ranges
+  /// are copied out, too.
   func mayPin(_ slot: UInt32) -> Bool {
     table[slot].flags.isDisjoint(with: .socketless)
       // guard: small-ranges-copied
@@ -305,7 +308,7 @@ extension Shard {
 
   private static let pinnedRangesLimit = 32
 
-  /// Notes that the ranges of the connection at `slot` are needed on.
+  /// Pins the ranges in the outbox of `slot`: they must be copied before a log overwrites them.
   func pin(_ slot: UInt32) {
     guard !table[slot].outbox.isEmpty else { return }
     pinned.insert(slot)
@@ -316,9 +319,10 @@ extension Shard {
     }
   }
 
-  /// Copies what blocked connections have in the logs once one of these is about to come round to
-  /// it: before the next flush it is added to by no more than `byteCount`, a flush's worth and a
-  /// large frame at the least.
+  /// Copies the pinned ranges of all blocked connections once a log is about to overwrite one.
+  ///
+  /// `byteCount` bounds the bytes that are appended to a log before the next flush: at least
+  /// `flushBytes` and a largest frame.
   private func copyOutPinned(before byteCount: UInt64) {
     guard !pinned.isEmpty else { return }
     let isDue = pinnedFrom.indices.contains { index in
@@ -336,68 +340,74 @@ extension Shard {
     }
   }
 
-  /// Forgets that the connection at `slot` needs anything of the logs.
+  /// Unpins the ranges of the connection at `slot`.
+  ///
+  /// The oldest pinned positions are reset only with the last pinned connection. Until then they
+  /// may be too old, which only copies ranges early.
   func unpin(_ slot: UInt32) {
     guard pinned.remove(slot), pinned.isEmpty else { return }
     for index in pinnedFrom.indices { pinnedFrom[index] = nil }
   }
 
+  /// Marks the connection as no longer blocked: all its bytes were taken.
   func unblock(_ slot: UInt32) {
     unpin(slot)
     table[slot].flags.remove(.blocked)
     blockedCount -= 1
     countBlocked(0, at: slot)
-    // It has taken everything, so it is there; it was not pinged while it was behind.
+    // It took all its bytes, so the peer is alive; it was not pinged while it was blocked.
     table[slot].lastReceivedAt = now
     updateInterest(slot)
     if table.contains(slot) { scheduleTimer(slot) }
   }
 
-  /// Brings the sum of blocked bytes up to date with this connection's.
+  /// Updates the shard's sum of blocked bytes with those of this connection.
   func countBlocked(_ byteCount: Int, at slot: UInt32) {
     blockedBytes += byteCount - table[slot].blockedBytes
     table[slot].blockedBytes = byteCount
   }
 
-  /// Whether there is memory for one more page that its client may be slow to take.
+  /// Whether the shard has memory for one more page, which a slow client may not take soon.
   var hasRoomForPage: Bool { blockedBytes < core.configuration.limits.blockedBytesLimit }
 
-  /// Bytes that the session at `slot` still has to be sent, of its own and of what all are sent.
+  /// Unsent bytes of the session at `slot`: its own queue and the tail of the group's log.
   func queuedByteCount(of slot: UInt32) -> Int {
     let log = fanOutGroups[table[slot].group].log
     return table[slot].queuedByteCount + Int(log.end - table[slot].groupCursor)
   }
 
-  /// How far behind the session at `slot` may be.
+  /// The backlog that the session at `slot` may have.
   ///
-  /// One that is polled is always behind between two polls, and has no kernel to keep for it what
-  /// comes meanwhile.
+  /// A polling session gets four times the limit: it always has a backlog between two polls, and no
+  /// kernel buffer holds the bytes that are queued in between.
   private func backlogBytesLimit(of slot: UInt32) -> Int {
     let limit = core.configuration.limits.backlogBytesLimit
     guard table[slot].flags.contains(.polling) else { return limit }
-    // No further than a log goes back.
-    let held =
+    // At most the bytes that a log still holds after a full flush and a largest frame.
+    let heldByLog =
       core.configuration.limits.frameLogCapacity - Int(Shard.flushBytes) - Shard.largestFrameBytes
-    return min(4 * limit, held)
+    return min(4 * limit, heldByLog)
   }
 
-  /// Cuts the connection at `slot` off when it is further behind than allowed, or would be with
-  /// `count` bytes more.
+  /// Closes the session at `slot` when its backlog exceeds the limit, or would with `count` more
+  /// bytes.
   ///
-  /// One that only had no time to read yet is given more of the kernel's room first.
+  /// A client that only had no time to read gets a larger send buffer in the kernel first.
   func checkBacklog(at slot: UInt32, adding count: Int = 0) {
     guard isTooFarBehind(slot, adding: count) else { return }
     // guard: raised-send-buffer
     if hasRaisedSendBuffer(slot) {
-      // It stays blocked until the kernel says that there is room, but that may have been a while.
+      // The connection stays blocked until epoll reports writability, but its socket may have had
+      // room for a while: try again now.
       _ = flushPrivateBytes(slot) && flushOutbox(slot) && flushSharedTail(slot)
       guard table.contains(slot), isTooFarBehind(slot, adding: count) else { return }
     }
     cutSlowConsumer(slot)
   }
 
-  /// Whether the kernel takes a burst for the connection at `slot`: has it do so, but for a client
-  /// that is asleep, and would only have so much more held for it.
+  /// Raises the kernel's send buffer for the connection at `slot`; whether it is raised.
+  ///
+  /// Not for a zero-window peer, for which the kernel would only hold that many more bytes.
   private func hasRaisedSendBuffer(_ slot: UInt32) -> Bool {
     if table[slot].flags.contains(.raisedSendBuffer) { return true }
     let limits = core.configuration.limits
@@ -414,19 +424,18 @@ extension Shard {
   private func isTooFarBehind(_ slot: UInt32, adding count: Int) -> Bool {
     guard table[slot].state == .session else { return false }
     let log = fanOutGroups[table[slot].group].log
-    var behind = table[slot].queuedByteCount
-    // A page of missed notifications is sent ahead of the client's pace, one at a time.
-    if table[slot].flags.contains(.replaying) { behind = max(0, behind - Shard.missedBytesLimit) }
-    // The page counts for what is its own, not for what it leaves in the log: that is overwritten
-    // whoever replays.
-    behind += Int(log.end - table[slot].groupCursor) + count
+    var backlog = table[slot].queuedByteCount
+    // A replay queues one page of missed notifications at a time, which does not count.
+    if table[slot].flags.contains(.replaying) { backlog = max(0, backlog - Shard.missedBytesLimit) }
+    // The tail of the group's log always counts: the log overwrites it during a replay, too.
+    backlog += Int(log.end - table[slot].groupCursor) + count
     // guard: backlog-bytes
-    return behind > backlogBytesLimit(of: slot)
+    return backlog > backlogBytesLimit(of: slot)
   }
 
-  /// Tells a slow consumer 1013, behind the frame that it was sent a part of.
+  /// Closes a slow consumer with 1013, after the frame already in progress.
   func cutSlowConsumer(_ slot: UInt32) {
-    // Here and not by `close`: what is put in may be what cuts it off.
+    // Here and not in `close`: materialising the batch may itself cut this connection off.
     // guard: batch-cut-once
     guard materializeRoomBatch(for: slot) else { return }
     metrics.add(.slowConsumers)
@@ -437,7 +446,7 @@ extension Shard {
       if !table[slot].outbox.isEmpty { next = table[slot].outbox[0] }
       // guard: slow-consumer-outbox-cleared
       table[slot].outbox.removeAll()
-      // The log holds it: a backlog is far smaller than its capacity.
+      // The log still holds the frame: a backlog is far smaller than the log's capacity.
       let end = min(frameEnds(of: next.log).end(at: next.from) ?? next.to, next.to)
       if end > next.from { copyToPrivateBytes(log(next.log), from: next.from, to: end, at: slot) }
     }

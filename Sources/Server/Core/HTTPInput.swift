@@ -1,35 +1,38 @@
-// HTTP on a connection: requests one after the other, each answered before the next is begun.
+// HTTP on a connection: requests are handled one at a time, and each is answered before the next
+// one is parsed.
 //
-// A request is refused as early as it can be: its head is judged (route, method, token, size)
-// before its body is read. A refusal before the body ends the connection, so that the body cannot
-// be taken for another request.
+// A request is refused as early as possible: route, method, token and size are checked on its head,
+// before its body is read. A refusal before the body ends the connection, because the unread body
+// would otherwise be parsed as another request.
 
 internal import Notifications
 internal import Reactor
 internal import Wire
 
-/// The request under way on an HTTP connection.
+/// The request in progress on an HTTP connection.
 final class Exchange {
   var parser = HTTPRequestHeadParser(limits: HTTPLimits())
   var head: HTTPRequestHead?
   var route: Endpoints.Match?
   var caller: Caller?
   var body: [UInt8] = []
-  /// Bytes of this request's that the shard's sum of bodies in flight includes.
+  /// Bytes of this request that are included in the shard's `bodyBytesInFlight`.
   var countedBytes = 0
-  /// Bytes of a body that has become a command, which the store still holds.
+  /// Bytes of a body that became a store command which the store still holds.
   var heldBytes = 0
   var chunked: ChunkedBodyDecoder?
   var bodyLimit = 0
-  /// What the store's answer will be used for.
+  /// How the store's answer becomes the response.
   var pending: PendingAnswer?
-  /// The session of Engine.IO that the request is for, and what it is to do there.
+  /// The Engine.IO session that the request addresses; `requestKind` says whether it polls or
+  /// posts.
   var engine: EngineSession?
   var requestKind = EngineRequestKind.post
-  /// Whether the peer has ended its side: the connection ends with this answer.
+  /// Whether the connection ends with this response: the peer ended its side, or input is left
+  /// unread.
   var isLast = false
 
-  /// Forgets the request and keeps the object for the next.
+  /// Clears the request and keeps the object for the next one.
   func reset() {
     parser.reset()
     head = nil
@@ -47,7 +50,7 @@ final class Exchange {
   var keepsAlive: Bool { !isLast && head?.keepsAlive == true }
 }
 
-/// A whole request, judged and ready to be answered.
+/// A complete request that passed all checks and is ready to be answered.
 struct Request {
   let slot: UInt32
   let head: HTTPRequestHead
@@ -66,11 +69,12 @@ extension Shard {
       while offset < end, table.holds(id), table[slot].state == .http {
         if table[slot].flags.contains(.awaitsAnswer)
           || table[slot].queuedByteCount > core.configuration.limits.responseBytesLimit
-          // Nothing can be put behind what is lent.
+          // No response can be queued while a shared body is still being sent.
           // guard: no-answer-before-shared-body
           || table[slot].sharedBody != nil
         {
-          // One request at a time: the rest waits here, and the peer's in its own buffers.
+          // One request at a time: bytes already read wait in `partial`, further ones in the
+          // kernel.
           table[slot].flags.insert(.readPaused)
           updateInterest(slot)
           return offset
@@ -101,9 +105,9 @@ extension Shard {
     return exchange
   }
 
-  /// Parses a head, judges it, and answers at once what needs no body.
+  /// Parses a head, checks it, and answers at once if no body is needed.
   ///
-  /// Returns the bytes taken; 0 when the head is not complete.
+  /// Returns the number of bytes consumed; 0 when the head is incomplete.
   private func processHead(
     _ exchange: Exchange, _ slot: UInt32, from: Int, to end: Int
   ) throws(HTTPViolation) -> Int {
@@ -113,7 +117,7 @@ extension Shard {
     }
     guard let head else {
       if table[slot].flags.contains(.usedBefore) {
-        // The first bytes of a further request start its clock.
+        // The first bytes of a later request start its head timeout.
         table[slot].flags.remove(.usedBefore)
         table[slot].deadline = now + limits.headTimeoutMilliseconds
         scheduleTimer(slot)
@@ -145,9 +149,9 @@ extension Shard {
     return head.byteCount
   }
 
-  /// Decides by the head alone whether a request goes on.
+  /// Decides from the head alone whether a request proceeds.
   ///
-  /// False when it was answered.
+  /// Returns false when the request has already been answered.
   private func judge(_ head: HTTPRequestHead, _ exchange: Exchange, _ slot: UInt32) -> Bool {
     let match: Endpoints.Match
     switch routes.match(head) {
@@ -195,24 +199,24 @@ extension Shard {
     return true
   }
 
-  /// Whether the body that a head announces may be received beside the others.
+  /// Whether the announced body fits into the limit on bodies in flight.
   func hasRoomForBody(_ head: HTTPRequestHead, limit: Int) -> Bool {
     let claimed = head.contentLength ?? (head.isChunked ? limit : 0)
     return bodyBytesInFlight + claimed <= core.configuration.limits.bodiesInFlightBytesLimit
   }
 
-  static let tooManyBodies = Answer.unavailable("busy", "too many bodies at once")
+  static let tooManyBodies = Answer.unavailable("busy", "too many request bodies at once")
 
-  /// Answers a request whose body, if it has one, will not be read.
+  /// Answers a request without reading its body, if it has one.
   func answerEarly(_ answer: Answer, _ head: HTTPRequestHead, _ slot: UInt32) {
     let hasBody = head.isChunked || (head.contentLength ?? 0) > 0
     if hasBody { exchange(at: slot).isLast = true }
     respond(answer, at: slot)
   }
 
-  /// Takes body bytes and answers when they are complete.
+  /// Consumes body bytes, and answers the request when its body is complete.
   ///
-  /// Nil when all were taken and more are needed, else how many were taken.
+  /// Nil when all bytes were consumed and more are needed, else the number consumed.
   private func processBody(
     _ exchange: Exchange, _ head: HTTPRequestHead, _ slot: UInt32, from: Int, to end: Int
   ) throws(HTTPViolation) -> Int? {
@@ -238,8 +242,8 @@ extension Shard {
     }
     guard isComplete else {
       countBody(of: exchange)
-      // By the head alone there was room for each of many; it is not set aside for those that only
-      // claim it.
+      // `hasRoomForBody` checks each head alone and reserves nothing, since a head may announce a
+      // body that never arrives. So several admitted bodies can exceed the limit together.
       if bodyBytesInFlight > core.configuration.limits.bodiesInFlightBytesLimit {
         exchange.isLast = true
         respond(Shard.tooManyBodies, at: slot)
@@ -269,7 +273,7 @@ extension Shard {
     } catch {
       result = .now(error.answer)
     }
-    // A broadcast that has to make room in the ring flushes, and that may end this very connection.
+    // A broadcast that needs room in the ring flushes, and the flush may end this very connection.
     guard table.contains(slot) else { return }
     switch result {
     case .now(let answer):
@@ -286,7 +290,7 @@ extension Shard {
     }
   }
 
-  /// Writes the answer to the request under way and makes ready for the next.
+  /// Writes the response to the request in progress and prepares for the next one.
   func respond(_ answer: Answer, at slot: UInt32) {
     let exchange = exchange(at: slot)
     let keepsAlive = exchange.keepsAlive && !answer.endsConnection && drain == nil
@@ -316,7 +320,7 @@ extension Shard {
     if table.contains(slot) { markQueued(slot) }
   }
 
-  /// The time of day as HTTP writes it, made once a second.
+  /// The current time as an HTTP date, formatted once a second.
   func date() -> String {
     let second = wall / 1_000
     if second != dateSecond {
@@ -326,7 +330,7 @@ extension Shard {
     return dateText
   }
 
-  /// Answers something that cannot be a request of this server's, and ends the connection.
+  /// Answers input that is not a valid request, and ends the connection.
   func refuse(_ slot: UInt32, status: UInt16, code: String, message: String) {
     metrics.add(.protocolViolations)
     // guard: log-without-malformed-input
@@ -334,13 +338,13 @@ extension Shard {
     respond(.failure(status, code, message), at: slot)
   }
 
-  /// The time for a request, or for the next one to begin, is up.
+  /// Handles a deadline: a request took too long, or the next one did not begin in time.
   func requestTimedOut(_ slot: UInt32) {
     let exchange = exchange(at: slot)
     if let poll = exchange.poll { return end(poll, at: slot) }
-    // Nobody waits for an answer to a request that was not begun.
+    // No request has begun, so the client expects no response.
     if table[slot].partial.isEmpty, exchange.head == nil { return drop(slot) }
-    // Nor can anybody be told in the midst of an answer that was not taken in all that time.
+    // Nor can a 408 be sent in the middle of a response that the client did not accept in time.
     // guard: no-answer-inside-shared-body
     if table[slot].sharedBody != nil { return drop(slot, counting: .timedOut) }
     metrics.add(.timedOut)
@@ -348,17 +352,17 @@ extension Shard {
     respond(.failure(408, "timeout", "the request took too long"), at: slot)
   }
 
-  /// The peer has ended its side; what it asked is still answered.
+  /// Handles the peer's end of stream: a request that it has sent is still answered.
   func endsAfterAnswer(_ slot: UInt32) {
     let exchange = exchange(at: slot)
     exchange.isLast = true
-    // Whoever has gone while it waited leaves nothing behind.
+    // A waiting poll is ended now, so that nothing of it outlives its client.
     if let poll = exchange.poll { return end(poll, at: slot) }
     if exchange.engine != nil, exchange.requestKind == .poll { return drop(slot) }
     if !table[slot].flags.contains(.awaitsAnswer) { closeWhenSent(slot) }
   }
 
-  /// Gives back what a request under way was holding.
+  /// Releases the resources of the request in progress.
   func releaseExchange(_ slot: UInt32) {
     guard let exchange = table[slot].task as? Exchange else { return }
     engineRequestEnded(exchange)
@@ -368,7 +372,7 @@ extension Shard {
     table[slot].task = nil
   }
 
-  /// Brings the sum of bodies in flight up to date with this one.
+  /// Updates `bodyBytesInFlight` with this request's current byte count.
   private func countBody(of exchange: Exchange) {
     let count = exchange.body.count + exchange.heldBytes
     bodyBytesInFlight += count - exchange.countedBytes

@@ -1,5 +1,5 @@
-// Reading: bytes come into the shard's scratch, are parsed where they lie, and only the unfinished
-// tail of a message is kept with its connection.
+// Input: bytes are received into the shard's scratch and parsed in place. Only the unfinished tail
+// of a message is copied to its connection.
 
 internal import Glibc
 internal import Notifications
@@ -7,12 +7,15 @@ internal import Reactor
 internal import Wire
 
 extension Shard {
-  /// Bytes received at a time: a head can be no longer, so no more is read of one that is.
+  /// Bytes per receive call: the length of the longest head, so an oversized one is read no
+  /// further.
   static let readBytes = 16 * 1_024
-  /// Bytes read from one connection in a turn, so that a fire hose does not starve the others.
+  /// Most bytes read from one connection in a turn, so that a fast sender does not starve the
+  /// others.
   static let readBytesPerTurn = 512 * 1_024
-  /// Frames after which a connection is read no further in a turn: of the smallest ones more fit
-  /// into its bytes than a turn has time for.
+  /// Frames after which a connection is not read further in a turn.
+  ///
+  /// `readBytesPerTurn` holds more of the smallest frames than a turn has time for.
   static let framesPerTurn = 8_192
 
   /// Handles readiness of the connection at `slot`.
@@ -21,7 +24,7 @@ extension Shard {
       flush(slot)
       guard table.contains(slot) else { return }
     }
-    // One that is not being read is not watched for that; its reset is seen all the same.
+    // A paused connection is not watched for readability, but its reset is reported all the same.
     if readiness.contains(.readable),
       table[slot].flags.isDisjoint(with: [.readPaused, .peerEnded])
     {
@@ -57,19 +60,20 @@ extension Shard {
       guard table.holds(id),
         !table[slot].flags.contains(.readPaused)
       else { return }
-      // Less than was asked for: there is no more now, and asking again would only say so.
+      // A short read has emptied the socket; another call would only return EAGAIN.
       if count < limit { return }
       // guard: no-reads-after-refusal
       if table[slot].state == .closing || table[slot].state == .lingering {
-        // Whoever floods a connection that is ending is not read any further. It has until the
-        // deadline to read what was sent to it, and its own end is seen as a hang-up.
+        // A connection that is ending is not read further, even if its peer floods it. The peer has
+        // until the deadline to read the remaining output, and its end of stream is reported as a
+        // hang-up.
         table[slot].flags.insert(.readPaused)
         return updateInterest(slot)
       }
     }
   }
 
-  /// A body is read in larger pieces than a head may be long.
+  /// The most bytes to receive in one call: more for a body than for a head.
   private func readLimit(_ slot: UInt32) -> Int {
     if let exchange = table[slot].task as? Exchange, exchange.head != nil {
       return 4 * Shard.readBytes
@@ -77,20 +81,19 @@ extension Shard {
     return Shard.readBytes
   }
 
-  /// Parses the first `byteCount` bytes of the scratch, which are the connection's, and keeps what
-  /// is left over.
+  /// Parses the connection's bytes, the first `byteCount` of the scratch, and keeps the rest.
   func process(_ slot: UInt32, byteCount: Int) {
     let id = table.id(of: slot)
     var consumed = 0
     var state = ConnectionState.free
-    // A connection may change its protocol in the middle of what was received.
+    // A connection may change its protocol in the middle of the received bytes.
     while consumed < byteCount, table.holds(id) {
       state = table[slot].state
       switch state {
       case .http: consumed = processHTTP(slot, from: consumed, to: byteCount)
       case .session where isBidirectional(slot):
         consumed = processFrames(slot, from: consumed, to: byteCount)
-      // Whoever reads an event stream has nothing more to say.
+      // The client of an event stream has nothing more to send.
       case .session: consumed = byteCount
       case .closing, .lingering, .free: consumed = byteCount
       }
@@ -106,26 +109,26 @@ extension Shard {
     }
   }
 
-  /// Whether the session at `slot` is a WebSocket, which is spoken in both directions.
+  /// Whether the session at `slot` is a WebSocket and so receives messages, too.
   private func isBidirectional(_ slot: UInt32) -> Bool {
     fanOutGroups[table[slot].group].dialect.framing == .webSocket
   }
 
-  /// The peer has said end of stream.
+  /// Handles the peer's end of stream.
   ///
-  /// HTTP clients may do so and still want their answer, to its last byte; for a WebSocket without
-  /// a close frame it is the end.
+  /// An HTTP client may end its side and still expects its whole response. A WebSocket that does so
+  /// without a close frame is over.
   private func ended(_ slot: UInt32) {
-    let isOwed = !table[slot].flags.isDisjoint(with: [.awaitsAnswer, .queued, .blocked])
+    let hasPendingResponse = !table[slot].flags.isDisjoint(with: [.awaitsAnswer, .queued, .blocked])
     switch table[slot].state {
-    case .http where isOwed, .closing where isOwed:
+    case .http where hasPendingResponse, .closing where hasPendingResponse:
       table[slot].flags.insert(.peerEnded)
       if table[slot].state == .http { endsAfterAnswer(slot) }
       if table.contains(slot) { updateInterest(slot) }
     case .session where isBidirectional(slot):
       // guard: half-close-ends-session
       drop(slot, counting: .resets)
-    // That is how the reader of an event stream leaves.
+    // This is how the client of an event stream leaves.
     case .session:
       drop(slot)
     case .http, .closing, .lingering, .free:
@@ -133,9 +136,10 @@ extension Shard {
     }
   }
 
-  /// Lets an HTTP connection read on, if it was paused and nothing is in its way any more.
+  /// Schedules a paused HTTP connection for reading, if nothing else prevents it.
   ///
-  /// Not at once: this is called in the midst of a flush or a delivery, and a request may publish.
+  /// Reading resumes later in the turn: this runs during a flush or a delivery, and a request may
+  /// publish.
   func resumeWhenFlushed(_ slot: UInt32) {
     guard table[slot].state == .http, table[slot].flags.contains(.readPaused),
       !table[slot].flags.contains(.awaitsAnswer)
@@ -143,14 +147,14 @@ extension Shard {
     resumable.append(table.id(of: slot))
   }
 
-  /// Goes on with requests that were received while an earlier one was being answered.
+  /// Handles requests that were received while an earlier one was being answered.
   func resumeReading() {
     guard !resumable.isEmpty else { return }
     let waiting = resumable
     resumable.removeAll(keepingCapacity: true)
     for id in waiting where table.holds(id) {
       let slot = id.slot
-      // What came behind the word by which a WebSocket took its session over.
+      // Frames received after the `upgrade` packet with which a WebSocket took over its session.
       if table[slot].state == .session, !table[slot].partial.isEmpty {
         let kept = table[slot].partial
         scratch.copy(kept, at: 0)

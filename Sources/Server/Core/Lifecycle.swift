@@ -1,4 +1,4 @@
-// The life of a connection: accepted, watched by one timer, closed or dropped.
+// The lifecycle of a connection: accepted, watched by one timer, closed or dropped.
 
 internal import Broadcast
 internal import Glibc
@@ -7,7 +7,7 @@ internal import Reactor
 internal import Wire
 
 extension Shard {
-  /// Accepts what is waiting at one listener, up to the turn's share.
+  /// Accepts pending connections from one listener, at most `acceptLimit` of them.
   func acceptWaiting(at index: Int) {
     for _ in 0..<Shard.acceptLimit {
       var peer = PeerAddress()
@@ -28,7 +28,7 @@ extension Shard {
       metrics.add(.refusedConnections)
       return kernel.abort(fd)
     }
-    // Before the quotas are asked, so that whatever happens to it gives back what it took of them.
+    // The slot is set up before the quotas count it, so that ending it returns its share of them.
     table[slot].state = .http
     table[slot].peer = peer
     table[slot].lastReceivedAt = now
@@ -50,7 +50,7 @@ extension Shard {
     scheduleTimer(slot)
   }
 
-  /// Watches for what this connection can use just now, if that is not what it is watched for.
+  /// Updates the events that epoll watches for, if this connection can now use others.
   func updateInterest(_ slot: UInt32) {
     var interest = Interest.none
     if table[slot].flags.isDisjoint(with: [.readPaused, .peerEnded]) {
@@ -75,7 +75,7 @@ extension Shard {
   func scheduleTimer(_ slot: UInt32) {
     let limits = core.configuration.limits
     var at = table[slot].engine.map { engineDeadline($0, slot) } ?? table[slot].deadline
-    // Whoever polls is behind between two polls; its pings watch it.
+    // A polling session counts as blocked between two polls; pings detect a lost client instead.
     if table[slot].flags.contains(.blocked), !table[slot].flags.contains(.polling) {
       at = min(at, table[slot].progressAt + limits.progressTimeoutMilliseconds)
     }
@@ -93,7 +93,7 @@ extension Shard {
     }
   }
 
-  /// When the session's token ends, in monotonic time.
+  /// When the session's token ends, in monotonic time; nil if it does not end.
   func tokenEndTime(_ slot: UInt32) -> UInt64? {
     let end = table[slot].tokenEnd
     guard end != .max else { return nil }
@@ -102,8 +102,10 @@ extension Shard {
     return milliseconds <= wall ? now : now + UInt64(milliseconds - wall)
   }
 
-  /// Sets anew the timers of those whose token ends by the wall clock, which was set, or went on
-  /// while the machine slept and the monotonic clock did not.
+  /// Reschedules the timers that depend on the wall clock, after it has jumped.
+  ///
+  /// Token ends are wall-clock times. The clock was set, or it advanced while the machine was
+  /// suspended and the monotonic clock did not.
   func wallClockJumped() {
     table.forEachSlot { slot in
       if table[slot].state != .session {
@@ -116,7 +118,7 @@ extension Shard {
     }
   }
 
-  /// The connection's timer is due: something of it is, or was before it was put off.
+  /// Handles the connection's timer; the deadline that it was set for may have moved since.
   func timerFired(at slot: UInt32) {
     let limits = core.configuration.limits
     // guard: stall-grace-period
@@ -141,8 +143,9 @@ extension Shard {
     scheduleTimer(slot)
   }
 
-  /// Puts off to the amnesty's end what was due while this thread was away: the peer may have said
-  /// or taken something that waits behind this very turn.
+  /// Extends deadlines that expired while this thread was stalled, to the stall grace period's end.
+  ///
+  /// The peer may have sent or accepted bytes that this thread has not seen yet.
   private func extendExpiredDeadlines(of slot: UInt32) {
     let end = stallGraceUntil
     let progress = core.configuration.limits.progressTimeoutMilliseconds
@@ -155,7 +158,7 @@ extension Shard {
     }
   }
 
-  /// False when the session has ended.
+  /// Handles the expired deadlines of a session; false when the session has ended.
   private func sessionTimerFired(_ slot: UInt32) -> Bool {
     if let session = table[slot].engine { return engineTimerFired(session, slot) }
     let dialect = fanOutGroups[table[slot].group].dialect
@@ -176,7 +179,7 @@ extension Shard {
       return false
     }
     let silence = now - min(now, table[slot].lastReceivedAt)
-    // One that is behind is not pinged; that it takes bytes is watched instead, and more closely.
+    // A blocked connection is not pinged; its send progress is watched instead, more closely.
     if silence >= dialect.heartbeat.silenceLimitMilliseconds,
       !table[slot].flags.contains(.blocked)
     {
@@ -186,7 +189,7 @@ extension Shard {
     }
     if now >= table[slot].deadline {
       table[slot].deadline = now + dialect.heartbeat.pingIntervalMilliseconds
-      // A ping to a connection that is behind would only wait in the queue.
+      // A ping to a blocked connection would only wait in its queue.
       if !table[slot].flags.contains(.blocked) { ping(slot, dialect) }
     }
     return table.contains(slot) && table[slot].state == .session
@@ -208,21 +211,20 @@ extension Shard {
 
   // MARK: Ending
 
-  /// Says goodbye, with a close frame if it is a WebSocket, behind what is queued, then ends the
-  /// connection.
+  /// Ends the session after its queued frames, with a close frame if it is a WebSocket.
   ///
-  /// `logged` is what the log says where the reason is not this server's own.
+  /// `logged` replaces `reason` in the log where the reason is not this server's own text.
   func close(_ slot: UInt32, code: UInt16, reason: String, logged: String? = nil) {
     guard let session = table[slot].engine else {
       return closeFramed(slot, code: code, reason: reason, logged: logged)
     }
-    // A client of Socket.IO does not come back by itself when its namespace is ended, and does when
-    // its connection is.
+    // A Socket.IO client reconnects by itself after its connection has ended, but not after its
+    // namespace was disconnected.
     if code == 1008, disconnectNamespace(at: slot) { return }
     endEngine(session, because: logged ?? reason, code: code)
   }
 
-  /// The same for a place that has its own way to end behind it.
+  /// Does the same for a session that has no Engine.IO session to end first.
   func closeFramed(_ slot: UInt32, code: UInt16, reason: String, logged: String? = nil) {
     // guard: batch-end-closes-once
     guard table[slot].state == .session, takeSharedTail(at: slot) else { return }
@@ -231,27 +233,27 @@ extension Shard {
     var frame: [UInt8] = []
     fanOutGroups[table[slot].group].dialect.framing.writeClose(
       code: code, reason: reason, into: &frame)
-    // Thousands may be cut off at once, each as far behind as it may be.
+    // Reserves exactly: thousands may be closed at once, each with a full backlog.
     table[slot].privateBytes.reserveCapacity(table[slot].privateBytes.count + frame.count)
     table[slot].privateBytes.append(contentsOf: frame)
     table[slot].state = .closing
     closeWhenSent(slot)
   }
 
-  /// Ends the connection once everything queued has been sent.
+  /// Ends the connection after everything queued has been sent.
   func closeWhenSent(_ slot: UInt32) {
     let limits = core.configuration.limits
-    let isBehind = table[slot].flags.contains(.blocked)
-    var patience = limits.closeTimeoutMilliseconds * (isBehind ? 5 : 1)
+    let isBlocked = table[slot].flags.contains(.blocked)
+    var timeout = limits.closeTimeoutMilliseconds * (isBlocked ? 5 : 1)
     if table[slot].state == .http {
-      // An answer may be long: it has the time that one on a kept connection has.
-      patience = limits.idleTimeoutMilliseconds
+      // A response may be long: it gets the time that one on a kept-alive connection has.
+      timeout = limits.idleTimeoutMilliseconds
       table[slot].state = .closing
     }
     releaseExchange(slot)
     table[slot].task = nil
     table[slot].partial = []
-    table[slot].deadline = now + patience
+    table[slot].deadline = now + timeout
     table[slot].flags.remove([.awaitsAnswer, .readPaused])
     table[slot].flags.insert([.closesWhenSent, .queued])
     updateInterest(slot)
@@ -260,12 +262,12 @@ extension Shard {
     if table.contains(slot) { markQueued(slot) }
   }
 
-  /// Everything queued has been sent: what waited for that goes on.
+  /// Continues the work that waited until everything queued was sent.
   func sentAll(_ slot: UInt32) {
     if table[slot].flags.contains(.closesWhenSent) {
       if table[slot].flags.contains(.peerEnded) { return drop(slot) }
-      // Not closed at once: with unread bytes in our receive queue that would reset the
-      // connection, and the reset would overtake the close frame.
+      // Closing now, with unread bytes in our receive queue, would reset the connection, and the
+      // reset would overtake the close frame.
       table[slot].flags.remove(.closesWhenSent)
       table[slot].state = .lingering
       table[slot].deadline = now + core.configuration.limits.closeTimeoutMilliseconds
@@ -281,15 +283,15 @@ extension Shard {
     }
   }
 
-  /// A peer that does not end its side is not waited for.
+  /// Drops a peer that has not ended its side in time.
   private func abandon(_ slot: UInt32) {
     if table[slot].state == .closing { metrics.add(.timedOut) }
     drop(slot)
   }
 
-  /// Ends the connection at once and gives back everything it had.
+  /// Ends the connection at once and releases everything it held.
   ///
-  /// `reason` is what the log says of a session that was open.
+  /// `reason` is the log's text for the end of an open session.
   func drop(
     _ slot: UInt32, counting counter: Counter? = nil, because reason: String? = nil
   ) {
@@ -308,7 +310,7 @@ extension Shard {
     // guard: freed-bytes-on-close
     noteFreed(Shard.connectionBytes + table[slot].privateBytes.count)
     table.remove(slot)
-    // Closing takes it out of epoll: nobody else has the descriptor.
+    // Closing removes it from epoll, since there is no duplicate of the descriptor.
     // guard: descriptor-closed
     if fd >= 0 { kernel.close(fd) }
     if let poll, table.holds(poll) {
@@ -316,21 +318,21 @@ extension Shard {
     }
   }
 
-  /// What a connection takes that owns nothing, about.
+  /// Approximate heap bytes of a connection without buffers.
   private static let connectionBytes = 512
-  /// What may stay in the heap of those that have left.
+  /// Freed bytes that may stay in the heap.
   private static let trimBytes = 512 * 1_024
 
-  /// Has the heap given back soon when much of it is free: a herd that has left, or has caught up,
-  /// should not be remembered in it.
+  /// Schedules a trim of the heap once enough has been freed.
   ///
-  /// By bytes: a few of those that were far behind leave as much as a thousand that were not.
+  /// Without it the heap keeps the memory of many clients that left or caught up at once. It counts
+  /// bytes, not connections: a few clients with long backlogs free as much as a thousand without.
   func noteFreed(_ byteCount: Int) {
     freedSinceTrim += byteCount
     if freedSinceTrim >= Shard.trimBytes, trimAt == .max { trimAt = now + 5_000 }
   }
 
-  /// Takes the session at `slot`, if there is one, out of fan-out.
+  /// Removes the session at `slot`, if there is one, from fan-out.
   private func leaveSession(_ slot: UInt32, because reason: @autoclosure () -> String) {
     guard table[slot].state == .session else { return }
     if let session = table[slot].engine { leaveEngine(session, slot) }
@@ -339,7 +341,7 @@ extension Shard {
     metrics.add(.sessionsClosed)
   }
 
-  /// Takes the user's session at `slot` off everything by which it is found.
+  /// Removes the user's session at `slot` from its rooms, the directory and its fan-out group.
   func leaveFanOut(_ slot: UInt32, because reason: @autoclosure () -> String) {
     logEnd(at: slot, because: reason())
     leaveRooms(slot)

@@ -1,9 +1,11 @@
-// What a shard does at the quotas: who is turned away at the door, who is told so in a session.
+// How a shard applies the quotas: admission control for connections, limits on sessions, and rates
+// of messages and publishes.
 //
-// Each transport is answered in its own way: before a WebSocket is one, by status 429 with the time
-// after which to come back (503 where it is the server that is full); after that, by closing with
-// 1008. A connection too many is answered as it is accepted, before anything of it is read; it is
-// kept until it has had time to read that, and of such there is a bounded number.
+// The refusal depends on the transport. Before a WebSocket upgrade it is status 429 with the time
+// after which to retry (503 where the server itself is full), afterwards a close with 1008. A
+// connection over a limit is answered as soon as it is accepted, before anything is read from it.
+// It stays open until the peer has had time to read the answer, and the number of such connections
+// is bounded.
 
 internal import Broadcast
 internal import Notifications
@@ -11,14 +13,14 @@ internal import Reactor
 internal import Wire
 
 extension Shard {
-  /// Seconds after which to try again where nobody knows when there will be room.
+  /// Retry time in seconds where it is unknown when there will be room.
   private static let retrySeconds: UInt64 = 5
 
-  /// The answer to a session past its user's limit.
+  /// The answer to a session over its user's limit.
   static let tooManySessions = Answer.tooMany(
     "too_many_connections", "this user has too many connections", afterSeconds: retrySeconds)
 
-  // MARK: At the door
+  // MARK: Admission control
 
   /// Counts a connection that has just been accepted.
   func admit(_ slot: UInt32) throws(AdmissionRefusal) {
@@ -37,10 +39,10 @@ extension Shard {
     table[slot].messages = quotas.countsMessages(from: peer) ? TokenBucket() : .unlimited
   }
 
-  /// Answers a connection that came too many, and ends it.
+  /// Answers a connection over a limit, and ends it.
   func reject(_ slot: UInt32, _ refusal: AdmissionRefusal) {
     let answer = answer(to: refusal)
-    // guard: turned-away-bounded
+    // guard: rejected-connections-bounded
     guard rejectedCount < core.configuration.limits.rejectedPerShardLimit else {
       return drop(slot)
     }
@@ -53,7 +55,7 @@ extension Shard {
     closeWhenSent(slot)
   }
 
-  /// What a connection that came too many is told; it is counted as such.
+  /// The answer to a connection over a limit, which it also counts.
   func answer(to refusal: AdmissionRefusal) -> Answer {
     metrics.add(.refusedConnections)
     switch refusal {
@@ -69,11 +71,11 @@ extension Shard {
         afterSeconds: Shard.wholeSeconds(wait))
     case .unauthenticated:
       metrics.add(.refusedUnauthenticated)
-      return .unavailable("busy", "too many connections that have not shown a token")
+      return .unavailable("busy", "too many connections without a token")
     }
   }
 
-  /// Gives back what the connection at `slot` had of the quotas.
+  /// Returns the connection's share of the quotas.
   func leaveQuotas(_ slot: UInt32) {
     // guard: quotas-returned-at-end
     uncountSession(at: slot)
@@ -86,7 +88,7 @@ extension Shard {
     table[slot].flags.remove([.rejected, .countedByAddress])
   }
 
-  /// The connection at `slot` has shown who it is, or has ended.
+  /// The connection at `slot` has presented a token, or has ended.
   func authenticated(_ slot: UInt32) {
     guard table[slot].flags.contains(.unauthenticated) else { return }
     table[slot].flags.remove(.unauthenticated)
@@ -95,7 +97,8 @@ extension Shard {
 
   // MARK: Sessions of a user
 
-  /// Counts a session or a waiting poll that is about to begin; false when there is no room for it.
+  /// Counts a session or a waiting poll that is about to begin; false when its user is at the
+  /// limit.
   func countSession(of user: UserID, at slot: UInt32) -> Bool {
     guard core.quotas.countsSessions(from: table[slot].peer) else { return true }
     switch core.quotas.begin(user, at: shardConnectionID(of: slot)) {
@@ -104,9 +107,9 @@ extension Shard {
       return false
     case .replaces(let oldest):
       metrics.add(.sessionsReplaced)
-      // By mail also when it is this shard's: in the midst of one session's beginning another is
-      // not ended. Should the oldest end by itself and its connection ask anew before the mail is
-      // read, then that poll is answered early.
+      // Sent by mailbox to this shard, too: no session is ended while another one is beginning. If
+      // the oldest is a poll that ends by itself, and its connection polls again before the message
+      // is read, then that new poll is answered early.
       core.mailboxes[oldest.shard].append(.replaced(oldest.connection))
     case .admitted:
       break
@@ -116,14 +119,14 @@ extension Shard {
     return true
   }
 
-  /// The session at `slot` is over.
+  /// Uncounts the session at `slot`, if it was counted.
   func uncountSession(at slot: UInt32) {
     guard table[slot].flags.contains(.countedByUser) else { return }
     table[slot].flags.remove(.countedByUser)
     core.quotas.end(table[slot].user, at: shardConnectionID(of: slot))
   }
 
-  /// Ends a session whose user has begun one more than it may have.
+  /// Ends the oldest session of a user that has begun one more than its limit.
   func endReplaced(_ slot: UInt32) {
     if table[slot].state == .session {
       // guard: newest-session-closes-oldest
@@ -136,11 +139,11 @@ extension Shard {
 
   // MARK: Rates
 
-  /// Takes a request that publishes, or says when to come back.
+  /// Takes a token for a request that publishes, or refuses it with the time after which to retry.
   func takePublish(
     by caller: Caller, _ head: HTTPRequestHead, to endpoint: Endpoint
   ) throws(Refusal) {
-    // Whatever a publisher posts goes out to somebody.
+    // Every POST of a publisher reaches clients.
     // guard: publish-rate
     guard endpoint.access == .publisher, head.method == .post,
       let wait = core.quotas.publish(by: caller.scope, at: now.nanosecondsOfMilliseconds)
@@ -150,30 +153,31 @@ extension Shard {
       .tooMany("rate_limited", "too many publishes", afterSeconds: Shard.wholeSeconds(wait)))
   }
 
-  /// Takes a message or a control frame of the session at `slot`.
+  /// Takes a token for a message or a control frame of the session at `slot`.
   ///
-  /// False when there were too many: then the client was told so, or its connection closed.
+  /// When there is none, returns false, and sends an error or closes the connection. Only a text
+  /// message gets an error.
   func takeMessage(isText: Bool = false, at slot: UInt32) -> Bool {
-    let draw = table[slot].messages.draw(
+    let decision = table[slot].messages.draw(
       core.quotas.messageRate, at: now.nanosecondsOfMilliseconds)
-    guard draw != .within else { return true }
+    guard decision != .within else { return true }
     let group = fanOutGroups[table[slot].group]
     metrics.add(.messagesRefused)
     // guard: message-flood-closes
-    guard draw == .over, group.dialect.forgivesTooManyMessages else {
+    guard decision == .over, group.dialect.forgivesTooManyMessages else {
       metrics.add(.messageFloods)
       close(slot, code: 1008, reason: "too many messages")
       return false
     }
-    // One that does not read what it is told gets no queue of it.
+    // A client that does not read its errors must not get a queue of them.
     // guard: no-error-to-blocked-client
     guard isText, !table[slot].flags.contains(.blocked) else { return false }
     sendError(
-      "rate_limited", "too many messages: this one was not taken, send fewer", at: slot)
+      "rate_limited", "too many messages: this one was dropped, send fewer", at: slot)
     return false
   }
 
-  /// The seconds that `nanoseconds` take, rounded up; a refusal is never for no time at all.
+  /// The time in whole seconds, rounded up; at least 1, since a refusal always asks for a wait.
   static func wholeSeconds(_ nanoseconds: UInt64) -> UInt64 {
     // guard: retry-after-rounds-up
     max(1, nanoseconds / 1_000_000_000 + (nanoseconds % 1_000_000_000 == 0 ? 0 : 1))

@@ -1,11 +1,11 @@
-// The log: lines on standard error, at most ten a second, and as many for debugging.
+// The log: lines on standard error, at most ten a second, and ten more at debug level.
 //
-// No caller passes it a token, a URL or any other text of a client, so none can be in it, but for
-// the id of a user whose token was good.
+// No caller passes it a token, a URL or any other text of a client, so none can be in it, except
+// the id of a user with a valid token.
 //
-// Lines for debugging are written by shards, about each connection. They have a rate of their own,
-// so that a herd of clients keeps no error from the log, and one that would have to wait for the
-// log's reader is left out: a shard waits for nobody.
+// Shards write debug lines about each connection. These have a rate of their own, so that a crowd
+// of clients cannot keep an error out of the log. A debug line that would have to wait for the
+// log's reader is dropped, because a shard must never block.
 
 internal import Glibc
 
@@ -23,7 +23,7 @@ final class Log: Sendable {
     debugGate = RateGate(perSecondLimit: 10)
   }
 
-  /// Writes `message` if its level is asked for and the second's lines are not used up.
+  /// Writes `message` if its level is enabled and this second's lines are not used up.
   func write(_ level: LogLevel, at wall: Int64, _ message: @autoclosure () -> String) {
     guard level <= self.level else { return }
     let gate = level == .debug ? debugGate : gate
@@ -34,8 +34,8 @@ final class Log: Sendable {
     if admitted.suppressed > 0 { line += "carillon: \(admitted.suppressed) lines were left out\n" }
     line += "carillon: \(message())\n"
     var bytes = Array(line.utf8)
-    // SAFETY: the array is live and of that count for the call. A log that cannot be written to
-    // has nobody to tell; the result is of no use.
+    // SAFETY: the array is live and of that count for the call. A failed write to the log cannot be
+    // reported anywhere, so the result is ignored.
     _ = unsafe bytes.withUnsafeMutableBytes {
       unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
     }

@@ -1,4 +1,4 @@
-// Which of a shard's frame logs has which id: the one place that knows.
+// The ids of a shard's frame logs. Only this file knows their layout.
 //
 //     0         direct: frames for one session or a few
 //     1 + 2 g   everyone in group g
@@ -6,7 +6,7 @@
 
 internal import Broadcast
 
-/// Whose frames a log holds.
+/// The recipients of the frames in a log.
 enum LogOwner: Equatable {
   case direct
   case everyone(FanOutGroupID)
@@ -24,10 +24,10 @@ extension LogID {
     LogID(rawValue: 2 + 2 * group.rawValue)
   }
 
-  /// Ids of the logs of a shard with so many groups: 0 and up, without a gap.
+  /// Number of logs of a shard with `groupCount` groups; their ids are 0 and up, without a gap.
   static func count(ofGroups groupCount: Int) -> Int { 1 + 2 * groupCount }
 
-  /// The log at `index` of an array with one element for each log.
+  /// The id of the log at `index` in an array with one element for each log.
   init(index: Int) { self.init(rawValue: UInt8(index)) }
 
   var isDirect: Bool { rawValue == 0 }
@@ -38,6 +38,6 @@ extension LogID {
     return rawValue & 1 == 1 ? .everyone(group) : .rooms(group)
   }
 
-  /// Where an array with one element for each log keeps that of this one.
+  /// The log's index in an array with one element for each log.
   var index: Int { Int(rawValue) }
 }

@@ -1,20 +1,19 @@
-// A connection that goes from one shard to another, with the bytes that were read of it and not
-// looked at.
+// Migration of a connection to another shard, with the bytes that were read from it and not parsed.
 //
-// The kernel deals connections out to the shards, and a request may be for something that lives on
-// another. It is not carried there and its answer back: the connection moves, and is from then on
-// the other's, so that whatever the client asks next is where it belongs. One that is handed over
-// has nothing under way and nothing to be sent.
+// The kernel distributes connections over the shards, and a request may address a session of
+// another shard. The connection moves to that shard for good, instead of its requests and responses
+// being forwarded, so the client's next requests arrive where they belong. A migrating connection
+// has no request in progress and nothing queued.
 
 internal import Broadcast
 internal import Notifications
 internal import Reactor
 
-/// A connection on its way between two shards.
+/// A connection in transit between two shards.
 struct HandedConnection: Sendable {
   let fd: Int32
   let peer: PeerAddress
-  /// What was read of it and is to be looked at first.
+  /// Bytes that were read from it and are to be parsed first.
   let unread: [UInt8]
   let messages: TokenBucket
   let deadline: UInt64
@@ -24,9 +23,9 @@ struct HandedConnection: Sendable {
 }
 
 extension Shard {
-  /// Gives the connection at `slot` to another shard, which begins with `unread`.
+  /// Moves the connection at `slot` to another shard, which parses `unread` first.
   func migrateOut(_ slot: UInt32, unread: [UInt8], to shard: Int) {
-    // What an earlier request on it was answered goes first.
+    // The responses to its earlier requests go first.
     flush(slot)
     guard table.contains(slot) else { return }
     guard table[slot].queuedByteCount == 0, table[slot].state == .http,
@@ -40,7 +39,7 @@ extension Shard {
       isCountedByAddress: flags.contains(.countedByAddress),
       isUnauthenticated: flags.contains(.unauthenticated),
       isUsedBefore: flags.contains(.usedBefore))
-    // It takes along what it was counted as.
+    // The counts that include it move with it.
     authenticated(slot)
     table[slot].flags.remove(.countedByAddress)
     table[slot].fd = -1
@@ -49,7 +48,7 @@ extension Shard {
     core.mailboxes[shard].append(.handedOver(handed))
   }
 
-  /// Takes a connection from another shard.
+  /// Takes over a connection from another shard.
   func migrateIn(_ handed: HandedConnection) {
     let limits = core.configuration.limits
     let slot =
@@ -82,7 +81,7 @@ extension Shard {
     }
     scheduleTimer(slot)
     guard table.contains(slot) else { return }
-    // At this turn's end: now others are being handed what is theirs.
+    // Parsed at the end of the turn: the shard is still reading its mailbox.
     table[slot].partial = handed.unread
     resumable.append(id)
   }

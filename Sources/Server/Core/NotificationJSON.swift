@@ -86,11 +86,11 @@ extension [UInt8] {
 
   /// Writes a notification as REST shows it.
   ///
-  /// `groupCount` is how many it stands for, where it stands for its group.
+  /// `groupCount` is the size of its group, if the notification represents one.
   mutating func appendNotification(_ notification: Notification, groupCount: Int? = nil) {
     openObject()
     member("id", notification.id.text)
-    // Nobody's own when it is for everyone.
+    // A notification for everyone belongs to no single user.
     member("user_id", notification.userID.isEmpty ? nil : notification.userID)
     member("type", notification.type)
     member("priority", notification.priority.name)

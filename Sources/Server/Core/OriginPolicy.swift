@@ -1,6 +1,6 @@
-// Which web pages may connect: the Origin check against cross-site WebSocket hijacking
-// (RFC 6455, section 10.2), and what a page of another origin may read of an answer (the Fetch
-// standard's CORS protocol). Both go by one list.
+// Which web pages may connect: the Origin check against cross-site WebSocket hijacking (RFC 6455,
+// section 10.2), and which responses a page of another origin may read (the Fetch standard's CORS
+// protocol). Both use one list.
 
 internal import Wire
 
@@ -9,8 +9,8 @@ struct OriginPolicy: Sendable {
   private let allowed: [String]
   private let allowsAll: Bool
 
-  /// `allowed` holds origins as a browser writes them; empty stands for this machine's own names,
-  /// on any port.
+  /// `allowed` holds origins as a browser writes them; an empty list allows this machine's own
+  /// names, on any port.
   init(allowed: [String]) {
     self.allowed = allowed.map { $0.lowercased() }
     allowsAll = allowed.contains("*")
@@ -18,14 +18,14 @@ struct OriginPolicy: Sendable {
 
   /// Whether a request with these Origin fields is allowed.
   ///
-  /// A program that is no browser sends none and is told apart by its token alone; a browser cannot
-  /// leave it out.
+  /// A client that is no browser sends none, and its token alone identifies it; a browser cannot
+  /// omit the field.
   func allows(_ origins: [String], host: String?, isSecure: Bool = false) -> Bool {
     guard let first = origins.first else { return true }
     // guard: single-origin
     guard origins.count == 1 else { return false }
     let origin = first.lowercased()
-    // `null` is what a sandboxed frame or a local file sends: anybody's page can make one.
+    // `null` is the origin of a sandboxed frame or a local file, so any page can produce it.
     guard origin != "null", !origin.isEmpty else { return false }
     // guard: origin-is-not-a-prefix
     // guard: origin-is-not-a-suffix
@@ -34,11 +34,11 @@ struct OriginPolicy: Sendable {
     return allowed.isEmpty && OriginPolicy.isLocal(origin)
   }
 
-  /// The fields that let the page of a request read its answer; none when it may not.
+  /// The fields that let the page of a request read its response, if its origin is allowed.
   func fields(for head: HTTPRequestHead) -> [(String, String)] {
     let origins = head.values(of: "origin")
     guard let origin = origins.first else { return [] }
-    // Whoever keeps answers must not hand one page's to another.
+    // A cache must not serve one page's response to another.
     let vary = ("Vary", "Origin")
     guard allows(origins, host: head.value(of: "host")) else { return [vary] }
     return [
@@ -47,8 +47,7 @@ struct OriginPolicy: Sendable {
     ]
   }
 
-  /// The answer to a browser's question whether its page may send a request; nil when `head` is not
-  /// such a question.
+  /// The answer to a CORS preflight; nil when `head` is not one.
   func preflight(_ head: HTTPRequestHead, methods: String) -> Answer? {
     guard head.method == .options, head.value(of: "access-control-request-method") != nil else {
       return nil
@@ -73,7 +72,7 @@ struct OriginPolicy: Sendable {
   }
 }
 
-/// This machine, as it is called from itself.
+/// The names of this machine for itself.
 enum Loopback {
   /// Whether an authority, a host with or without a port, is one of this machine's own names.
   static func isNamed(by authority: String) -> Bool {

@@ -1,13 +1,14 @@
-// Tokens that come in a message: the first one of a client that was upgraded without, and fresh
-// ones of sessions that want to outlive the token they began with.
+// Tokens that arrive in a message: the first one of a client that was upgraded without a token, and
+// fresh ones of sessions that outlive their first token.
 //
-// Nobody is downgraded: a message whose token is not good, or another user's, ends the connection.
+// A message with an invalid token, or with another user's, ends the connection: the session does
+// not continue with fewer rights.
 
 internal import Notifications
 
 /// A client that was upgraded without a token.
 final class PendingAuthentication: HoldsAssembly {
-  /// What it asked to resume.
+  /// The cursor that it asked to resume from.
   let since: String?
   var assembly: MessageAssembly?
 
@@ -15,7 +16,7 @@ final class PendingAuthentication: HoldsAssembly {
 }
 
 extension Shard {
-  /// Gives a client that was upgraded without a token the time to bring one.
+  /// Gives a client that was upgraded without a token the time to send one.
   func awaitToken(since: String?, at slot: UInt32) {
     table[slot].flags.insert(.awaitsToken)
     table[slot].task = PendingAuthentication(since: since)
@@ -23,7 +24,7 @@ extension Shard {
     scheduleTimer(slot)
   }
 
-  /// Takes the token of an `auth` message.
+  /// Handles the token of an `auth` message.
   func take(token: String, at slot: UInt32) {
     let pending = table[slot].task as? PendingAuthentication
     guard let caller = try? caller(of: token), let user = caller.user,

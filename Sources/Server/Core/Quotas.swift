@@ -1,24 +1,26 @@
-// Quotas: how many connections an address may have and how many sessions a user, and how often they
-// may ask, over all shards together.
+// Quotas over all shards: connections per address, sessions per user, and the rates of connecting
+// and publishing.
 //
-// The kernel spreads one address over all shards, so its count is one number behind one mutex. It
-// is taken when a connection is accepted, when a session begins, when either ends, and for a
-// publish where publishes are limited: never on the way of a notification to a client. What is
-// counted is exact: of those who come at once at the limit, one is let in.
+// The kernel spreads one address over all shards, so its count is one number protected by one
+// mutex. A shard takes the mutex when a connection is accepted, when a session begins, when either
+// ends, and for a publish where publishes are limited: never while it delivers a notification. The
+// counts are exact: of several connections that arrive at once, one below the limit, exactly one is
+// admitted.
 //
-// A limit that nobody set counts only callers from elsewhere: a load test on this machine and a
-// proxy in front of the server would be nothing but one address. One that was set counts everybody.
+// A default limit does not count callers on this machine: a load test and a proxy in front of the
+// server would each be a single address. A configured limit counts every caller.
 //
-// Whoever counted something uncounts it, exactly once: the connection's flags say what.
+// Invariant: every count is returned exactly once; the connection's flags record the counts it
+// holds.
 
 internal import Broadcast
 internal import Notifications
 internal import Reactor
 
-/// Who shares a quota of connections: an IPv4 address, or a network of an IPv6 address.
+/// The holder of a quota of connections: an IPv4 address, or the network of an IPv6 address.
 ///
-/// A network of 64 bits is what one household or one machine is given, so an address of it is
-/// nothing that anybody would run out of.
+/// A network of 64 bits is assigned to one household or one machine, which could connect from
+/// another address every time, so a limit on single addresses would bound nothing.
 struct AddressKey: Hashable {
   private let family: PeerAddress.Family
   private let prefix: UInt64
@@ -33,29 +35,29 @@ struct AddressKey: Hashable {
   }
 }
 
-/// Why a connection is turned away before anything of it is read.
+/// Why a connection is rejected before anything is read from it.
 enum AdmissionRefusal: Error, Equatable {
-  /// Its address has as many as it may have.
+  /// Its address is at its limit of connections.
   case address
-  /// Its address came too often; in so many nanoseconds it may come again.
+  /// Its address connects too often; it may retry after so many nanoseconds.
   case addressRate(wait: UInt64)
-  /// Too many are here that have not shown who they are.
+  /// Too many open connections have not presented a token.
   case unauthenticated
 }
 
-/// What becomes of a user's further session.
+/// The outcome of counting a user's further session.
 enum SessionVerdict: Equatable {
   case admitted
-  /// Admitted, and the user's oldest one is to be ended.
+  /// Admitted, and the user's oldest one must be ended.
   case replaces(ShardConnectionID)
   case refused
 }
 
-/// What is counted; the caller has the mutex.
+/// The counts and the buckets; the caller holds the mutex.
 struct QuotaTable {
   private struct Sessions {
     var count = 0
-    /// Oldest first; only where the oldest has to give way.
+    /// Oldest first; kept only under the policy that the newest replaces the oldest.
     var ids: [ShardConnectionID] = []
   }
 
@@ -69,7 +71,7 @@ struct QuotaTable {
     publishes = BucketTable(limit: publishRate, capacity: capacity)
   }
 
-  /// Addresses and users that something is counted for, and buckets that are not full.
+  /// The number of addresses and users with a count, and of buckets that are not full.
   mutating func sizes(at now: UInt64) -> QuotaSizes {
     attempts.forgetFull(at: now)
     publishes.forgetFull(at: now)
@@ -86,7 +88,7 @@ struct QuotaTable {
     publishes.take(publisher, at: now)
   }
 
-  /// False when the address has `limit` connections already.
+  /// Counts a connection; false when the address already has `limit` of them.
   mutating func enter(_ address: AddressKey, limit: Int) -> Bool {
     let count = connections[address] ?? 0
     // guard: connections-per-address
@@ -118,7 +120,7 @@ struct QuotaTable {
     return verdict
   }
 
-  /// Nothing changes for a session that was replaced: it is not counted any more.
+  /// Uncounts a session; one that was replaced is no longer counted and changes nothing.
   mutating func end(_ user: TextKey, at id: ShardConnectionID, whenFull policy: FullUserPolicy) {
     guard var open = sessions[user] else { return }
     if policy == .replace {
@@ -131,7 +133,7 @@ struct QuotaTable {
   }
 }
 
-/// How much is remembered.
+/// The number of entries in the tables.
 struct QuotaSizes: Equatable {
   var addresses: Int
   var users: Int
@@ -142,9 +144,9 @@ struct QuotaSizes: Equatable {
 ///
 /// Any thread may use them.
 final class Quotas: Sendable {
-  /// A number that may be a default.
+  /// A limit that may be a default.
   private struct Cap {
-    /// `Int.max`: there is none.
+    /// `Int.max` means no limit.
     let limit: Int
     let countsLoopback: Bool
 
@@ -156,15 +158,15 @@ final class Quotas: Sendable {
     }
   }
 
-  /// The limits that hold where none is given.
+  /// The limits that apply where none is configured.
   static let standardConnectionsPerAddress = 100
   static let standardSessionsPerUser = 20
   static let standardConnectRate = RateLimit(perSecond: 20, burst: 100)
   static let standardMessageRate = RateLimit(perSecond: 50, burst: 200)
 
-  /// How many messages a connection may send.
+  /// The rate at which one connection may send messages.
   let messageRate: RateLimit
-  /// Connections of a shard that may not have shown who they are.
+  /// Connections of one shard that may be open without having presented a token.
   let unauthenticatedLimit: Int
   private let connectionsPerAddress: Cap
   private let sessionsPerUser: Cap
@@ -195,9 +197,9 @@ final class Quotas: Sendable {
         capacity: limits.rateBucketCountLimit))
   }
 
-  /// Lets a connection from that address in, or says why not.
+  /// Admits a connection from that address, or throws the reason for refusing it.
   ///
-  /// True: it was counted, and `leave` is called once it has ended.
+  /// Returns true when it was counted: then `leave` must be called once it has ended.
   func enter(from peer: PeerAddress, at now: UInt64) throws(AdmissionRefusal) -> Bool {
     let isLoopback = peer.isLoopback
     let isRated = !connectRate.isOff && (countsLoopback.attempts || !isLoopback)
@@ -214,7 +216,7 @@ final class Quotas: Sendable {
     return isCounted
   }
 
-  /// A connection that was counted has ended.
+  /// Uncounts a connection that has ended.
   func leave(_ peer: PeerAddress, at now: UInt64) {
     let address = AddressKey(peer)
     table.withLock { $0.leave(address, at: now) }
@@ -225,7 +227,7 @@ final class Quotas: Sendable {
     applies(sessionsPerUser, peer.isLoopback)
   }
 
-  /// Counts a session of `user`, which `end` uncounts unless the verdict was a refusal.
+  /// Counts a session of `user`; `end` uncounts it, unless the verdict was a refusal.
   func begin(_ user: UserID, at id: ShardConnectionID) -> SessionVerdict {
     let user = TextKey(user)
     let limit = sessionsPerUser.limit
@@ -233,14 +235,14 @@ final class Quotas: Sendable {
     return table.withLock { $0.begin(user, at: id, limit: limit, whenFull: policy) }
   }
 
-  /// A session that was counted has ended.
+  /// Uncounts a session that has ended.
   func end(_ user: UserID, at id: ShardConnectionID) {
     let user = TextKey(user)
     let policy = whenUserFull
     table.withLock { $0.end(user, at: id, whenFull: policy) }
   }
 
-  /// Takes a request to publish; how long to wait if it came too soon.
+  /// Takes a token for a publish; returns the nanoseconds to wait when there is none.
   func publish(by scope: String, at now: UInt64) -> UInt64? {
     if publishRate.isOff { return nil }
     let publisher = TextKey(scope)
@@ -252,12 +254,12 @@ final class Quotas: Sendable {
     !messageRate.isOff && (countsLoopback.messages || !peer.isLoopback)
   }
 
-  /// Whether a connection from that address has to show who it is.
+  /// Whether a connection from that address counts as unauthenticated until it presents a token.
   func countsUnauthenticated(from peer: PeerAddress) -> Bool {
     unauthenticatedLimit < .max && (countsLoopback.unauthenticated || !peer.isLoopback)
   }
 
-  /// How much is remembered at this moment.
+  /// The number of entries in the tables at this moment.
   func sizes(at now: UInt64) -> QuotaSizes { table.withLock { $0.sizes(at: now) } }
 
   private func applies(_ cap: Cap, _ isLoopback: Bool) -> Bool {

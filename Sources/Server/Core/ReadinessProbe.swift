@@ -1,28 +1,28 @@
-// Readiness is proven, not believed: a probe of this server's own goes into the ring and must come
-// back out of it.
+// Readiness is proven, not assumed: a probe of this server goes into the ring and must come back
+// out of it.
 
 internal import Broadcast
 internal import Notifications
 internal import Wire
 
-/// A readiness probe that has not come back.
+/// A readiness probe that has not returned.
 ///
-/// One at a time on each shard, whoever asks and however many: anyone may ask, and the ring's room
-/// is for publishers.
+/// Each shard has at most one, however many requests wait for it: any client may ask, and the
+/// ring's room is for publishers.
 struct ReadinessProbe {
   let number: UInt64
   let endsAt: UInt64
-  /// The requests that it answers.
+  /// The requests that its return answers.
   var waiting: [ConnectionID] = []
 }
 
 extension Shard {
-  /// Time that a probe has to come back.
+  /// Time that a probe has to return.
   private static let probeTimeoutMilliseconds: UInt64 = 1_000
 
-  /// Lets the request at `slot` wait for a probe.
+  /// Makes the request at `slot` wait for a probe.
   ///
-  /// Nil when one is under way, else the answer.
+  /// Nil when it waits, else the answer.
   func sendReadinessProbe(for slot: UInt32) -> Answer? {
     if drain != nil { return .unavailable("draining", "the server is shutting down") }
     if let reason = core.store.failure {
@@ -30,7 +30,7 @@ extension Shard {
     }
     if probe == nil {
       lastReadinessProbe &+= 1
-      // The shard's number in the low byte: every shard sees every probe, and answers its own.
+      // The shard's number in the low byte: every shard sees every probe, and handles only its own.
       let number = lastReadinessProbe << 8 | UInt64(index & 0xFF)
       let event = Event(audience: .everyone, body: .probe(number), timestamp: wall)
       guard offer(event) else { return .unavailable("ring_full", "the ring is full") }
@@ -40,7 +40,7 @@ extension Shard {
     return nil
   }
 
-  /// A probe has come out of the ring.
+  /// Handles a probe that came out of the ring.
   func readinessProbeReturned(_ number: UInt64) {
     guard let returned = probe, returned.number == number else { return }
     probe = nil
@@ -52,11 +52,11 @@ extension Shard {
       })
   }
 
-  /// Answers the requests of a probe whose time is up.
+  /// Answers the requests of a probe that has timed out.
   func expireReadinessProbe() {
-    guard let late = probe, now >= late.endsAt else { return }
+    guard let expired = probe, now >= expired.endsAt else { return }
     probe = nil
-    answer(late, .unavailable("not_ready", "a probe did not come back through the ring"))
+    answer(expired, .unavailable("not_ready", "the readiness probe did not return in time"))
   }
 
   private func answer(_ probe: ReadinessProbe, _ answer: Answer) {

@@ -1,62 +1,62 @@
-// Resuming: what was missed comes from the store in pages, then the session goes on live, with
-// nothing missing, doubled or out of order while publishing goes on.
+// Resuming: missed notifications are read from the store in pages, then the session goes live.
+// Nothing is missing, duplicated or out of order, even while publishing continues.
 //
-// A session is listed before the first page is read, so it sees every event from then on. While it
-// replays, its stored notifications are not delivered but noted; pages are read until one was read
-// after the last noted one. Offsets decide the rest:
+// A session is listed before its first page is read, so it sees every event from then on. While it
+// replays, stored notifications are deferred, not delivered; pages are read until one was read
+// after the last deferred one. Offsets decide the rest:
 //
-//     rows of the pages … through │ noted, not yet read │ live
+//     rows of the pages … through │ deferred, not yet read │ live
 //
-// - A page is not looked at before every event that it includes has come out of the ring. A reader
-//   sees a commit before the shards do, and an event that came after the page would be told twice
-//   or, left out because its row was in the page, not told to a client that has the row's old state
-//   from an earlier one.
-// - A change (read, deleted) goes out at once. A page that was read before a change that the
-//   client was already told of is stale, and is read again; so counts never go back.
+// - A page is processed only after every event that it includes has come out of the ring. The
+//   store's reader sees a commit before the shards do. An event that comes out after its page was
+//   processed would be sent twice. If it were skipped because the page has its row, a client that
+//   got an older state of the row from an earlier page would miss it.
+// - A change (read, deleted) is sent at once. A page that was read before a change that the client
+//   has already received is stale, and is read again; so counts never go back.
 //
-// A dialect that greets with the user's counts begins this way even when nothing is to be resumed:
-// its greeting waits for the first answer, and until then nothing else is told.
+// A dialect that greets with the user's counts begins this way even when there is nothing to
+// resume: its greeting waits for the first answer, and nothing else is sent before it.
 //
-// If continuity cannot be proven the client is told `resync` with the present cursor, and goes on
+// If continuity cannot be proven, the client receives `resync` with the current cursor, and goes
 // live from there.
 
 internal import Broadcast
 internal import Notifications
 internal import Wire
 
-/// A resumption under way.
+/// A resumption in progress.
 final class Replay: HoldsAssembly {
-  /// Everything up to here was sent.
+  /// Everything up to this offset was sent.
   var after: UInt64
-  /// The largest offset of a notification that came by and was not delivered.
+  /// The largest offset of a notification that was deferred.
   var deferredThrough: UInt64 = 0
-  /// The largest offset of a change that came by, delivered unless it was before the greeting.
+  /// The largest offset of a change seen so far, delivered unless it preceded the greeting.
   var changedThrough: UInt64 = 0
-  /// Whether a page is on its way from the store.
+  /// Whether a page was requested from the store and has not arrived.
   var isReading = false
-  /// Whether the first page, which proves continuity, has come.
+  /// Whether the first page, which proves continuity, has arrived.
   var isProven = false
-  /// Whether the client asked to begin now, not at a cursor.
+  /// Whether the client asked to begin at the current position, not at a cursor.
   let beginsNow: Bool
-  /// Whether the client has been told where it stands.
+  /// Whether the greeting, with the client's position, was sent.
   var isGreeted = false
-  /// What the client is to be let into once it has been.
+  /// Rooms to join after the greeting.
   var rooms: [RoomName] = []
-  /// Whether continuity is known to be lost, or was not asked for: the present position is read.
+  /// Whether to read the current position: continuity is lost, or was not asked for.
   var continuityLost: Bool
-  /// A message of the client's that is still in fragments.
+  /// A message of the client that is still in fragments.
   var assembly: MessageAssembly?
-  /// What the client asked for meanwhile.
+  /// The page that the client asked for during the replay.
   var wantedPage: PageRequest?
-  /// Whether the session was live and only reads what is for everyone: the client knows of nothing.
+  /// Whether a live session only reads notifications for everyone, unnoticed by its client.
   let isCatchUp: Bool
   /// The version of the counts that the last notification was sent with.
   ///
-  /// What came behind it and does not ring has made them newer.
+  /// Muted notifications after it, which are not sent, have made the counts newer.
   var sentVersion: UInt64?
-  /// What has left every inbox meanwhile: told at the end.
+  /// Notifications that expired for everyone during the replay; its end sends them as deleted.
   var gone: [NotificationID] = []
-  /// The fetch that was under way when a session began to catch up: its page is still to come.
+  /// The fetch that was in progress when the session began to catch up: its page is still to come.
   var fetch: Fetch?
 
   init(
@@ -68,40 +68,41 @@ final class Replay: HoldsAssembly {
     self.isCatchUp = isCatchUp
   }
 
-  /// Notes a room that the client is to be let into once it is greeted.
+  /// Keeps a room to join after the greeting.
   func hold(_ room: RoomName, limit: Int) {
-    // One more than it may be in: it is told so when it comes to that.
+    // One more than the limit is kept: joining it sends the client the error.
     guard !rooms.contains(where: { TextKey($0) == TextKey(room) }), rooms.count <= limit else {
       return
     }
     rooms.append(room)
   }
 
-  /// Whether a live event is delivered now.
+  /// Records a live event; whether it is delivered now.
   func admits(_ event: Event, offset: UInt64) -> Bool {
     if case .stored = event.body {
       deferredThrough = max(deferredThrough, offset)
       return false
     }
     changedThrough = max(changedThrough, offset)
-    // Nothing overtakes the greeting; what it is about is read after this change.
+    // Nothing is sent before the greeting, and its position is read again after this change.
     return isGreeted
   }
 }
 
 extension Shard {
-  /// Notifications read from the store at a time.
+  /// Notifications per page read from the store.
   static let pageLimit = 200
-  /// What a page of them takes at the most, as frames.
+  /// The most bytes that such a page takes as frames.
   ///
-  /// The store ends a page behind the row that passes 128 KiB, a row is 26 KiB at the most, and of
-  /// a row's text a control character takes six bytes in place of one.
+  /// The store ends a page after the row that passes 128 KiB, a row is at most 26 KiB, and a
+  /// control character in a row's text takes six bytes instead of one.
   static let missedBytesLimit = 1_024 * 1_024
-  /// Frames of a last page up to this are queued like live ones.
+  /// A last page of at most so many bytes is queued like live frames.
   private static let smallPageBytes = 16 * 1_024
 
-  /// Begins what `since=` asks for: a cursor, `0` for the beginning, or nothing for "from now on",
-  /// which is also what a client is given that did not ask.
+  /// Begins where `since=` says: at a cursor, at the beginning (`0`), or at the current position.
+  ///
+  /// An empty `since=` means the current position, and so does a missing one.
   func beginReplay(_ since: String?, at slot: UInt32) {
     if since != nil { metrics.add(.replays) }
     let since = since ?? ""
@@ -127,7 +128,7 @@ extension Shard {
     continueReplay(slot)
   }
 
-  /// Reads on when what was read before has been sent.
+  /// Reads the next page after the previous one has been sent.
   func continueReplay(_ slot: UInt32) {
     guard let replay = table[slot].task as? Replay, !replay.isReading else { return }
     if replay.isCatchUp {
@@ -151,7 +152,7 @@ extension Shard {
     }
   }
 
-  /// Takes a page, or the present position.
+  /// Handles a page, or the current position.
   func continueReplay(_ slot: UInt32, _ answer: StoreAnswer) {
     guard let replay = table[slot].task as? Replay, table[slot].state == .session,
       !takeLate(answer, for: replay)
@@ -167,10 +168,10 @@ extension Shard {
     }
   }
 
-  /// Goes on from the present position: asked for, or because continuity is lost.
+  /// Continues from the current position: it was asked for, or continuity is lost.
   private func begin(_ replay: Replay, at offset: UInt64, _ counts: Counts, _ slot: UInt32) {
-    // Nobody is told anything before it is told where it stands. What was stored comes behind the
-    // greeting; a change that was not told has to be before it.
+    // Nothing is sent before the greeting. Deferred notifications follow it; it has to include a
+    // change that was not delivered, so an older position is read again.
     if !replay.isGreeted, replay.changedThrough > offset { return continueReplay(slot) }
     let cursor = Cursor(epoch: core.store.epoch, offset: offset)
     replay.after = offset
@@ -203,9 +204,9 @@ extension Shard {
     for replay: Replay, at slot: UInt32
   ) {
     if !replay.isProven {
-      // A cursor from the future is one of a store that was since restored from a copy.
-      let isTooMuch = (total ?? page.count) > core.configuration.limits.missedLimit
-      if replay.after > through || isTooMuch {
+      // A cursor beyond the newest commit is from before the store was restored from a copy.
+      let exceedsLimit = (total ?? page.count) > core.configuration.limits.missedLimit
+      if replay.after > through || exceedsLimit {
         replay.continuityLost = true
         return continueReplay(slot)
       }
@@ -226,8 +227,8 @@ extension Shard {
     }
     if !page.isEmpty { replay.sentVersion = counts.version }
     replay.after = next ?? through
-    // Behind a large page the session does not go live before the client has taken it, so that
-    // what it is allowed to be behind is its own.
+    // After a large page the session goes live only when the client has accepted the page, so that
+    // live frames have the whole backlog limit to themselves.
     let isSmall = group.writer.bytes.count <= Shard.smallPageBytes
     let isCaughtUp = next == nil && isSmall && replay.deferredThrough <= through
     if isCaughtUp { writeEnd(of: replay, counts, to: group, at: slot) }
@@ -245,12 +246,12 @@ extension Shard {
     } else if frames.isEmpty {
       continueReplay(slot)
     } else {
-      // The next page is read when this one has been taken: see `sentAll`.
+      // The next page is read when this one has been sent: see `sentAll`.
       send(frames, to: slot)
     }
   }
 
-  /// Writes what a replay ends with: what has gone meanwhile, and the counts.
+  /// Writes the end of a replay: the counts, with the notifications that expired during it, if any.
   private func writeEnd(
     of replay: Replay, _ counts: Counts, to group: FanOutGroup, at slot: UInt32
   ) {
@@ -269,12 +270,12 @@ extension Shard {
   private func goLive(_ slot: UInt32) {
     let replay = table[slot].task as? Replay
     table[slot].flags.remove(.replaying)
-    if let late = replay?.fetch {
-      // Its page was read before what was told since, so it is read again when it comes.
-      late.changedThrough = .max
-      late.assembly = replay?.assembly
-      late.next = replay?.wantedPage ?? late.next
-      table[slot].task = late
+    if let pending = replay?.fetch {
+      // Its page is older than frames sent since, so it is read again when it arrives.
+      pending.changedThrough = .max
+      pending.assembly = replay?.assembly
+      pending.next = replay?.wantedPage ?? pending.next
+      table[slot].task = pending
       return
     }
     table[slot].task = replay?.assembly

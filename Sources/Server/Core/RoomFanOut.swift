@@ -1,13 +1,14 @@
-// Fan-out to a room: the price of a broadcast, for those who are in it.
+// Fan-out to a room, which costs a member as little as a broadcast does.
 //
-// Frames for rooms go to a log of their own in each fan-out group. What is said in one room, one
-// message after the other, is a burst: one range of that log for each group, which is everybody's
-// in the room and is written down nowhere else. At the flush it goes straight from the log to each
-// member, as a broadcast does. Only when something else comes in between (another room speaks, a
-// member is told something of its own, or goes) is the burst put into the members' outboxes, so
-// that everyone gets everything in the order in which it happened.
+// Each fan-out group has a separate log for room frames. Consecutive messages of one room form the
+// pending room batch: one range of that log for each group, shared by all members of the room and
+// recorded nowhere else. The flush sends it straight from the log to each member, as it does a
+// broadcast. The batch is copied as ranges into the members' outboxes only when something else
+// comes in between (a message in another room, a frame for one member, a member that leaves), so
+// each member gets its frames in the order of the events.
 //
-// Invariant: what is in the burst is in no member's outbox, and is newer than all that is.
+// Invariant: the frames of the pending room batch are in no member's outbox, and are newer than all
+// frames there.
 
 internal import Broadcast
 internal import Glibc
@@ -15,12 +16,12 @@ internal import Notifications
 internal import Reactor
 internal import Wire
 
-/// A room as one shard sees it: its connections here.
+/// The members of a room on one shard.
 final class LocalRoom {
   let name: RoomName
-  /// The places of its members, lowest first.
+  /// The slots of the members, in ascending order.
   private(set) var members: [UInt32] = []
-  /// How many of them are in each fan-out group.
+  /// The number of members in each fan-out group.
   private(set) var groupCounts: [Int]
 
   init(name: RoomName, groupCount: Int) {
@@ -30,7 +31,7 @@ final class LocalRoom {
 
   func insert(_ slot: UInt32, group: FanOutGroupID) {
     let index = self.index(of: slot)
-    precondition(index == members.count || members[index] != slot, "\(slot) is in the room")
+    precondition(index == members.count || members[index] != slot, "\(slot) is already in the room")
     members.insert(slot, at: index)
     groupCounts[group.index] += 1
   }
@@ -47,7 +48,7 @@ final class LocalRoom {
     return index < members.count && members[index] == slot
   }
 
-  /// Where `slot` stands, or would stand.
+  /// The index of `slot` in `members`, or the index at which to insert it.
   private func index(of slot: UInt32) -> Int {
     var low = 0
     var high = members.count
@@ -59,14 +60,14 @@ final class LocalRoom {
   }
 }
 
-/// What is being said in one room, and where it begins in each group's log.
+/// The latest messages of one room, in no outbox yet, and where they start in each group's log.
 struct PendingRoomBatch {
   let room: LocalRoom
   var from: [UInt64]
 }
 
 extension Shard {
-  /// Says `event` to those of a room.
+  /// Delivers `event` to the members of a room on this shard.
   func deliver(_ event: Event, toRoom name: RoomName, except user: UserID?) {
     guard let room = rooms[TextKey(name)] else { return }
     if case .presence(let update) = event.body, update.updateID != 0 {
@@ -84,8 +85,8 @@ extension Shard {
       guard group.writer.count > 0 else { continue }
       let added = UInt64(group.writer.bytes.count)
       let begun = pendingRoomBatch?.from[group.id.index] ?? group.roomLog.end
-      // A burst is no longer than what a client may be behind: of one that takes nothing of it, all
-      // of it becomes its own.
+      // A batch is at most as long as a client's backlog may be: if a member's socket takes
+      // nothing, the whole batch goes to its outbox.
       if group.roomLog.end - group.roomFlushedEnd + added > Shard.flushBytes
         // guard: room-batch-bytes
         || group.roomLog.end - begun + added > limit
@@ -102,12 +103,13 @@ extension Shard {
     }
   }
 
-  /// Those of `members` who were not told on this occasion in another room, and now are.
+  /// Returns the members without this presence update so far, and records that they get it now.
   ///
-  /// Of the latest occasions alone, which is enough for those of one moment: to be told twice is
+  /// One update goes to several rooms, and a connection may be in more than one of them. Only the
+  /// latest updates are remembered, which covers the updates in flight at one time; a duplicate is
   /// harmless.
   private func notNotified(_ members: [UInt32], on updateID: UInt64) -> [UInt32] {
-    var latest = recentPresenceUpdates.first { $0.number == updateID }?.told ?? SlotSet()
+    var latest = recentPresenceUpdates.first { $0.number == updateID }?.notified ?? SlotSet()
     let notNotified = members.filter { latest.insert($0) }
     recentPresenceUpdates.removeAll { $0.number == updateID }
     if recentPresenceUpdates.count == Shard.recentPresenceUpdatesLimit {
@@ -119,13 +121,13 @@ extension Shard {
 
   private static let recentPresenceUpdatesLimit = 8
 
-  /// The places without those of `user`.
+  /// Returns `slots` without those of `user`.
   private func others(than user: UserID?, among slots: [UInt32]) -> [UInt32] {
     let left = user.map { Set(directory.slots(of: $0)) } ?? []
     return slots.filter { !left.contains($0) }
   }
 
-  /// Puts what is being said in a room into its members' outboxes.
+  /// Moves the pending room batch into the outboxes of the room's members.
   func materializeRoomBatch() {
     guard let current = pendingRoomBatch else { return }
     pendingRoomBatch = nil
@@ -137,9 +139,9 @@ extension Shard {
     }
   }
 
-  /// The same, if the connection at `slot` is one of them: something of its own comes next.
+  /// Materializes the pending room batch if `slot` is a member; call it before a frame for `slot`.
   ///
-  /// False when that has ended the session: it could not be written to, or was too far behind.
+  /// Returns false if this ended the session, because of a write error or a backlog over the limit.
   func materializeRoomBatch(for slot: UInt32) -> Bool {
     guard let current = pendingRoomBatch, table[slot].membership != nil, current.room.contains(slot)
     else {
@@ -149,7 +151,7 @@ extension Shard {
     return table.contains(slot) && table[slot].state == .session
   }
 
-  /// Sends what is being said in a room straight to its members.
+  /// Sends the pending room batch straight from the logs to its members.
   ///
   /// The same loop as for a broadcast: see `flushShared`.
   func flushRoomBatch() {
@@ -170,8 +172,8 @@ extension Shard {
     let kernel = kernel
     let table = table
     var sentToAll = 0
-    // SAFETY: the log is not appended to while its bytes are walked, a place is looked at while it
-    // is taken, and its address is not kept past its turn of the loop.
+    // SAFETY: the log is not appended to while its bytes are walked, a slot is read only while it
+    // is taken, and the pointer to it is not kept past its iteration of the loop.
     unsafe group.roomLog.withBytes(from: from, to: end) { first, second in
       for slot in members where table.contains(slot) {
         let connection = unsafe table.pointer(to: slot)
@@ -194,7 +196,9 @@ extension Shard {
     metrics.add(.bytesSent, sentToAll * byteCount)
   }
 
-  /// A member took less than what was said.
+  /// Queues the rest of the batch for a member whose socket took only a part.
+  ///
+  /// On a socket error it drops the connection.
   private func sentInPart(
     _ sent: Int, of range: (from: UInt64, to: UInt64), in logID: LogID, at slot: UInt32
   ) {

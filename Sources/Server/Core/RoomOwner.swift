@@ -1,62 +1,64 @@
-// Homes: what one shard knows of a room, or of a user, over all shards.
+// Owner shards: the state of a room, or of a user, over all shards.
 //
-// Each room and each user has a home shard, chosen by its name. There a room's members are counted
-// and its typists watched, and there a user's presence is kept. Everything comes in by mailbox, in
-// the order in which each shard sent it, and what is to be told goes out by the ring.
+// Each room and each user has an owner shard, chosen by a hash of its name. The owner of a room
+// counts the members and keeps the typing entries; the owner of a user keeps the user's presence.
+// All input comes by mailbox, in the order in which each shard sent it, and updates go out by the
+// ring.
 
 internal import Broadcast
 internal import Notifications
 
-/// What a connection asks of a room's home.
+/// A request of a connection to a room's owner shard.
 enum RoomQuestion: Sendable {
   case enter, leave
-  /// Who is there, asked by one who is.
+  /// Asks for the members of a room that the connection already requested.
   case look
   case type(Bool)
   /// The connection has ended; no answer.
   case abandon
 }
 
-/// What a room's home answers.
+/// The reply of a room's owner shard.
 enum RoomAnswer: Sendable {
   case entered([Roster.Entry])
-  /// Who is there.
+  /// The members, in reply to `look`.
   case seen([Roster.Entry])
   case left([Roster.Entry])
-  /// There are as many rooms as there may be.
+  /// The owner shard has as many rooms as its share of `roomsLimit`.
   case full
   case typed
   case notInRoom
 }
 
-/// What a user's home is told.
+/// A message to a user's owner shard.
 enum PresenceNote: Sendable {
   case entered(RoomName)
   case exited(RoomName, isEnding: Bool)
-  /// An address is answered whether the user is connected at all.
+  /// A connection in `answerTo` gets a reply: whether the user is connected.
   case set(PresenceStatus, answerTo: ShardConnectionID?)
 }
 
-/// Who types in which room, until it says so again.
+/// A member that is typing in a room, due when its typing expires.
 struct TypingEntry: Sendable {
   let room: RoomName
   let user: UserID
 }
 
 extension Shard {
-  /// Time after which somebody who said to be typing has stopped.
+  /// Time after which a member counts as no longer typing unless it renews.
   private static let typingMilliseconds: UInt64 = 5_000
-  /// Saying it again sooner than this changes nothing, nor does stopping and beginning again, so
-  /// that nobody fills the queue by that.
+  /// Time within which a renewal is ignored, also after a stop.
+  ///
+  /// Otherwise a client could fill the deadline queue with renewals.
   private static let typingRenewalMilliseconds: UInt64 = 500
-  /// What becomes due at home is settled so often at the most, unless there is a turn anyway.
+  /// Deadlines of the owner shard wake the thread at most once in this time.
   private static let ownerStepMilliseconds: UInt64 = 100
-  /// Members that are named to one who enters or leaves.
+  /// Members listed in a reply to `enter`, `look` or `leave`.
   static let namedMembersLimit = 100
-  /// Time after a user's last connection until the user is offline.
+  /// Time from the end of a user's last connection until the user is offline.
   static let graceMilliseconds: UInt64 = 3_000
 
-  /// Answers a question to a room whose home this is.
+  /// Replies to a request for a room that this shard owns.
   func answer(
     _ question: RoomQuestion, _ name: RoomName, _ user: UserID, to address: ShardConnectionID
   ) {
@@ -107,7 +109,7 @@ extension Shard {
     if let latest = until, let watched = rosters[TextKey(name)]?.watchEnd(of: user) {
       // guard: typing-renewal
       if latest < watched + Shard.typingRenewalMilliseconds {
-        // It is looked at then anyway.
+        // The entry that is due at `watched` is already in the queue.
         until = watched
       } else {
         typingEntries.append(TypingEntry(room: name, user: user), at: latest)
@@ -123,14 +125,14 @@ extension Shard {
     tell(.typing(update), in: name, except: user)
   }
 
-  /// Tells those of a room whose home this is how a user is to be seen.
+  /// Sends a presence update to the members of a room that this shard owns.
   func tell(_ update: PresenceUpdate, in name: RoomName) {
-    // For those who enter later.
+    // Members that enter later get the status from the roster.
     rosters[TextKey(name)]?.set(update.status, of: update.user)
     tell(.presence(update), in: name, except: update.user)
   }
 
-  /// Tells those of a room what one of them does, unless they are too many for that.
+  /// Publishes a member's typing or presence, unless the room exceeds `presenceMembersLimit`.
   private func tell(_ body: Event.Body, in name: RoomName, except user: UserID) {
     let limit = core.configuration.limits.presenceMembersLimit
     guard let count = rosters[TextKey(name)]?.count, count <= limit,
@@ -138,7 +140,7 @@ extension Shard {
     else { return metrics.add(.presenceDropped) }
   }
 
-  /// Takes a note of what a user whose home this is did.
+  /// Handles a presence message about a user that this shard owns.
   func take(_ note: PresenceNote, of user: UserID) {
     switch note {
     case .entered(let room):
@@ -151,12 +153,12 @@ extension Shard {
         core.mailboxes[address.shard].append(
           .roomAnswer(address.connection, isConnected ? .typed : .notInRoom, ""))
       }
-      // Nothing is remembered of those who are not here: it would never be forgotten.
+      // Keep no status for a user without connections: nothing would remove it.
       if isConnected { tell(presence.set(status, of: user, at: now)) }
     }
   }
 
-  /// Whether a user whose home this is has a connection somewhere, or had one a moment ago.
+  /// Whether a user that this shard owns is connected to any shard, or in the grace period.
   func isHere(_ user: UserID) -> Bool {
     let isConnected =
       core.mailboxes.count == 1
@@ -164,7 +166,7 @@ extension Shard {
     return isConnected || presence.isInGrace(user)
   }
 
-  /// Settles what has become due here as a home.
+  /// Processes the expired deadlines of the rooms and users that this shard owns.
   func expireAsOwner() {
     while let notice = presence.expire(at: now) { tell(notice) }
     while let typingEntry = typingEntries.takeFirst(dueAt: now) {
@@ -179,9 +181,10 @@ extension Shard {
     }
   }
 
-  /// When `expireAsOwner` has something to do that is worth waking up for.
+  /// When the thread next has to wake up for `expireAsOwner`; nil when nothing is due.
   ///
-  /// Not for each of a herd that has left: a turn for each cost three times what serving it did.
+  /// Rounded up to `ownerStepMilliseconds`: after a mass departure, one turn for each deadline cost
+  /// three times as much as serving the connections did.
   var nextDueAsOwner: UInt64? {
     let step = Shard.ownerStepMilliseconds
     return [presence.nextDeadline, typingEntries.next].compactMap { $0 }.min()
@@ -193,7 +196,7 @@ extension Shard {
     var update = notice.update
     if notice.rooms.count > 1 {
       lastPresenceUpdateID += 1
-      // The shard's number in the low byte: no other home gives the same.
+      // The shard's index in the low byte makes the id unique among owner shards.
       let updateID = lastPresenceUpdateID << 8 | UInt64(index & 0xFF)
       update = PresenceUpdate(user: update.user, status: update.status, updateID: updateID)
     }

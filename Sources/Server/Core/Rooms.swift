@@ -1,43 +1,43 @@
-// Rooms as a connection knows them: what it asks for, and what it is in.
+// The rooms of a connection: those it requested and those it is in.
 //
-// A shard knows its own connections' rooms. Who is in a room over all shards its home shard knows,
-// and answers every question about it by mailbox; with one shard that is this shard's own mailbox.
-// A client may ask for a room and leave it again before the first answer is there: answers come in
-// the order of the questions, and what the client wanted last is what holds when none is awaited
-// any more. Until then nothing that is said in the room reaches it.
+// A shard knows the rooms of its own connections. The members of a room over all shards are known
+// to its owner shard, which replies to every request by mailbox; with one shard that is this
+// shard's own mailbox. A client may request a room and leave it again before the first reply.
+// Replies come in the order of the requests, and the client's last request takes effect when no
+// reply is outstanding. Until then the client gets no message of the room.
 
 internal import Broadcast
 internal import Notifications
 internal import Wire
 
-/// Who may enter which room.
+/// The rooms that a client may enter.
 package enum RoomPolicy: String, Sendable {
-  /// Anybody any room.
+  /// Any client may enter any room.
   case open
-  /// Only rooms that the claim `rooms` of the token names.
+  /// A client may enter only rooms that the claim `rooms` of its token names.
   case claimed
 }
 
 /// The rooms of one connection.
 ///
-/// Invariant: `names` has each room once, those the client is in and those that an answer is
-/// awaited for.
+/// Invariant: `entries` has each room once: the rooms that the client is in and those with an
+/// outstanding reply.
 final class Membership {
   struct Entry {
     let name: RoomName
-    /// Whether the client wants to be in it.
+    /// Whether the client's last request was to be in it.
     var isWanted = true
-    /// Whether it hears what is said in it.
+    /// Whether the connection gets the room's messages.
     var isInside = false
-    /// Whether the home had let it in when it last answered.
+    /// Whether the connection was a member at the owner shard's last reply.
     var isEntered = false
-    /// Answers that are awaited, and how many of them say whether it is let in.
+    /// Replies outstanding in all, and those to `enter` among them.
     var awaited = 0
     var entering = 0
   }
 
   var entries: [Entry] = []
-  /// What the token's claim names; nil when every room may be entered.
+  /// Patterns of the token's claim `rooms`; nil when every room may be entered.
   var allowed: [String]?
 
   func index(of name: RoomName) -> Int? {
@@ -52,15 +52,15 @@ final class Membership {
 extension Shard {
   /// Rooms that a query may name.
   private static let namedRoomsLimit = 128
-  /// What a room is told with when it cannot be had.
+  /// Code and message of the error for a request about a room that the client is not in.
   private static let notInRoom = ("not_in_room", "you are not in this room")
 
-  /// The names of the rooms that the connection at `slot` hears.
+  /// The names of the rooms that the connection at `slot` is in.
   func rooms(at slot: UInt32) -> [RoomName] {
     table[slot].membership?.entries.filter(\.isInside).map(\.name) ?? []
   }
 
-  /// The rooms that `rooms=` in a query names, parted by commas, for a session to begin in.
+  /// Parses `rooms=` of a query: the rooms to join at the session's start, separated by commas.
   static func rooms(
     in query: QueryString, for dialect: any Dialect
   ) throws(Refusal) -> [RoomName] {
@@ -78,7 +78,7 @@ extension Shard {
     return names
   }
 
-  /// Refuses a caller whose token does not name all of `rooms`, where it has to.
+  /// Refuses a caller whose token does not name all of `rooms`, if the policy is `claimed`.
   func mayEnter(_ rooms: [RoomName], _ caller: Caller) throws(Refusal) {
     guard core.configuration.roomPolicy == .claimed else { return }
     // guard: query-rooms-in-token
@@ -88,7 +88,9 @@ extension Shard {
     }
   }
 
-  /// Takes over what a token says of rooms, when the session begins and when a fresh one comes.
+  /// Applies the room claim of a token, at the session's start and at each token refresh.
+  ///
+  /// The connection leaves the rooms that the new claim does not name.
   func setClaimedRooms(_ claimed: [String], at slot: UInt32) {
     guard core.configuration.roomPolicy == .claimed else { return }
     let membership = table[slot].membership ?? Membership()
@@ -100,9 +102,9 @@ extension Shard {
     }
   }
 
-  /// The client asks to be in a room.
+  /// Handles the client's request to join a room.
   func join(_ name: RoomName, at slot: UInt32) {
-    // Nothing is said to it before it is told where it stands.
+    // The greeting comes first: until then the replay keeps the name.
     if table[slot].flags.contains(.handshakePending), let replay = table[slot].task as? Replay {
       return replay.hold(name, limit: core.configuration.limits.roomsPerConnectionLimit)
     }
@@ -130,10 +132,10 @@ extension Shard {
     ask(.enter, name, at: slot)
   }
 
-  /// The client asks to be in a room no longer.
+  /// Handles the client's request to leave a room.
   func leave(_ name: RoomName, at slot: UInt32) {
     (table[slot].task as? Replay)?.rooms.removeAll { TextKey($0) == TextKey(name) }
-    // What was said before is heard; whoever that ends has left all rooms.
+    // Earlier messages still go to this member. If that ends the session, it has left all rooms.
     // guard: leaving-member-gets-earlier-messages
     guard materializeRoomBatch(for: slot) else { return }
     guard let membership = table[slot].membership, let index = membership.index(of: name),
@@ -147,7 +149,7 @@ extension Shard {
     ask(.leave, name, at: slot)
   }
 
-  /// The client says that it types in a room, or has stopped.
+  /// Handles the client's message that it is typing in a room, or has stopped.
   func type(_ isTyping: Bool, in name: RoomName, at slot: UInt32) {
     guard let membership = table[slot].membership, let index = membership.index(of: name),
       membership.entries[index].isInside
@@ -157,12 +159,12 @@ extension Shard {
     ask(.type(isTyping), name, at: slot)
   }
 
-  /// The client says how its user wants to be seen.
+  /// Handles the client's request to set its user's status.
   func setStatus(_ status: PresenceStatus, at slot: UInt32) {
     tell(.set(status, answerTo: nil), ownerOf: table[slot].user)
   }
 
-  /// Takes the connection at `slot` out of all rooms: it ends.
+  /// Takes the ending connection at `slot` out of all rooms.
   func leaveRooms(_ slot: UInt32) {
     // guard: ending-connection-gets-no-batch
     guard let membership = table[slot].membership else { return }
@@ -177,7 +179,7 @@ extension Shard {
 
   // MARK: Answers
 
-  /// Takes the answer of a room's home.
+  /// Handles a reply of a room's owner shard.
   func take(_ answer: RoomAnswer, of name: RoomName, at slot: UInt32) {
     if table[slot].state == .http { return finishRequest(answer, at: slot) }
     guard table[slot].state == .session, let membership = table[slot].membership,
@@ -200,7 +202,7 @@ extension Shard {
       tell(entries, of: name, isJoined: false, at: slot)
     case .full:
       membership.entries[index].entering -= 1
-      // Not where it has left since and asked again: then the next answer decides.
+      // If the client has left and requested the room again, the next reply decides.
       // guard: last-answer-decides-room
       if membership.entries[index].entering == 0 { membership.entries[index].isWanted = false }
       settle(index, of: membership, at: slot)
@@ -213,10 +215,10 @@ extension Shard {
 
   private func sendFull(_ slot: UInt32) {
     if table[slot].flags.contains(.handshakePending) { return }
-    sendError("too_many_rooms", "the server has as many rooms as it may have", at: slot)
+    sendError("too_many_rooms", "the server has reached its room limit", at: slot)
   }
 
-  /// One answer fewer is awaited; after the last what the client wants holds.
+  /// Counts one reply; after the last outstanding one, applies the client's last request.
   private func settle(_ index: Int, of membership: Membership, at slot: UInt32) {
     membership.entries[index].awaited -= 1
     guard membership.entries[index].awaited == 0 else { return }
@@ -234,7 +236,7 @@ extension Shard {
     let name = membership.entries[index].name
     membership.entries[index].isInside = true
     let room = rooms[TextKey(name)] ?? LocalRoom(name: name, groupCount: fanOutGroups.all.count)
-    // A burst is for those who were there when it was said.
+    // The pending batch is only for connections that were members when it was published.
     // guard: entering-member-gets-no-earlier-messages
     if pendingRoomBatch?.room === room { materializeRoomBatch() }
     rooms[TextKey(name)] = room
@@ -258,30 +260,30 @@ extension Shard {
     ask(question, name, of: table[slot].user, at: slot)
   }
 
-  /// Asks the home of a room for the session or the request at `slot`.
+  /// Sends a request to a room's owner shard, for the session or HTTP request at `slot`.
   func ask(_ question: RoomQuestion, _ name: RoomName, of user: UserID, at slot: UInt32) {
     core.mailboxes[core.ownerShard(of: name)].append(
       .room(question, name, user, shardConnectionID(of: slot)))
   }
 
-  /// Tells the home shard of `user` what a connection of the user did.
+  /// Sends a presence message about a connection of `user` to the user's owner shard.
   func tell(_ note: PresenceNote, ownerOf user: UserID) {
     core.mailboxes[core.ownerShard(of: user)].append(.presence(note, user))
   }
 
-  // MARK: Telling the client
+  // MARK: Messages to the client
 
   private func tell(
     _ entries: [Roster.Entry], of name: RoomName, isJoined: Bool, at slot: UInt32
   ) {
-    // A client that comes back knows where it was.
+    // A resuming client knows its rooms.
     if table[slot].flags.contains(.handshakePending) { return }
     let group = fanOutGroups[table[slot].group]
     group.writer.removeAll()
     group.dialect.write(
       RoomNews(room: name, members: entries.map(\.user), isJoined: isJoined), time: wall,
       to: &group.writer)
-    // Those who are there and want to be seen otherwise: whoever comes later was not told.
+    // The status of members that are not simply online: a newcomer did not get those updates.
     for entry in entries where isJoined && entry.status != .online {
       let update = PresenceUpdate(user: entry.user, status: entry.status)
       guard !(TextKey(entry.user) == TextKey(table[slot].user)) else { continue }
@@ -292,7 +294,7 @@ extension Shard {
     send(group.writer.bytes, to: slot)
   }
 
-  /// Tells the client what is wrong with what it asked, in a dialect that has a word for it.
+  /// Sends the client an error about its request, in dialects that have an error message.
   func sendError(_ code: String, _ message: String, at slot: UInt32) {
     let group = fanOutGroups[table[slot].group]
     group.writer.removeAll()

@@ -1,11 +1,12 @@
-// Parsing in place: a parser's result and its error out of the bytes that a shard has received.
+// Parsing in place: runs a parser on received bytes and returns its result or throws its error.
 
 internal import Reactor
 
 extension ScratchBuffer {
   /// Calls `body` with the bytes [offset, end) and returns its result.
   ///
-  /// Here and not beside the buffer, so that the compiler specialises it for each parser.
+  /// Defined in this module and not beside the buffer, so that the compiler specialises it for each
+  /// parser.
   func withSpan<R, E: Error>(
     from offset: Int, to end: Int, _ body: (borrowing Span<UInt8>) throws(E) -> R
   ) throws(E) -> R {

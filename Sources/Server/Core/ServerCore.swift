@@ -1,7 +1,7 @@
-// What all shards of a server share: immutable after start, or safe from every thread.
+// The state that all shards of a server share: immutable after start, or safe from every thread.
 //
-// A shard reaches another shard only through here: by the ring, which every shard sees whole, or
-// by the other's mailbox.
+// A shard reaches another shard only through here: by the ring, where every shard reads every
+// event, or by the other shard's mailbox.
 
 internal import Broadcast
 internal import Notifications
@@ -11,49 +11,49 @@ internal import Wire
 
 /// A message to one shard.
 enum ShardMessage: Sendable {
-  /// The store's answer to a command of the connection at that place, with how many notifications
-  /// the command was to publish.
+  /// The store's reply to a command of that connection; `count` is the number of notifications
+  /// that the command publishes.
   case outcome(ConnectionID, StoreOutcome, count: Int)
-  /// The store's answer to a query of the connection at that place.
+  /// The store's reply to a query of that connection.
   case answer(ConnectionID, StoreAnswer)
-  /// The store's answer to one that reads what is for everyone.
+  /// The store's reply to a read that catches the session up on notifications for everyone.
   case caughtUp(ConnectionID, StoreAnswer)
-  /// The store has taken out what had expired.
+  /// The store has removed expired notifications.
   case swept(StoreOutcome)
-  /// A user's first connection on some shard came, or its last one there went. Sent to the user's
-  /// home shard, which alone knows how many users are connected.
+  /// A user's first connection on some shard began, or its last one there ended. Sent to the user's
+  /// owner shard, the only one that knows how many shards the user is connected to.
   case userShardCounts(UserID, arrived: Bool)
-  /// A connection's question to a room whose home the shard is.
+  /// A connection's request for a room that the shard owns.
   case room(RoomQuestion, RoomName, UserID, ShardConnectionID)
-  /// What a room's home answers to the connection at that place.
+  /// The owner shard's reply to that connection.
   case roomAnswer(ConnectionID, RoomAnswer, RoomName)
-  /// How a user is to be seen from now on by those in a room whose home the shard is.
+  /// A presence update for the members of a room that the shard owns.
   case roomPresence(PresenceUpdate, RoomName)
-  /// What a user whose home the shard is did.
+  /// A presence message about a user that the shard owns.
   case presence(PresenceNote, UserID)
-  /// A question about the shard's own connections; the answer goes to whoever asks all shards.
+  /// A query about the shard's own connections; the answer goes to the querying shard.
   case shardQuery(ShardQueryRequest, reply: @Sendable (ShardQueryAnswer) -> Void)
-  /// One shard's answer to the survey of that number.
+  /// One shard's answer to the shard query of that number.
   case shardQueryAnswer(UInt64, ShardQueryAnswer)
-  /// Ask all shards, for somebody who is on none of them.
+  /// Start a shard query for a caller outside the shards' threads.
   case outsideQuery(ShardQueryRequest, done: @Sendable (ShardQueryResult) -> Void)
-  /// The store's answer to a publish that nobody waits for, with how many notifications it was to
-  /// publish and the bytes of its body.
+  /// The store's reply to a publish without a waiting connection, with the number of its
+  /// notifications and the bytes of its body.
   case relayed(StoreOutcome, count: Int, byteCount: Int)
-  /// The store's answer to what an event of Socket.IO asked of it.
+  /// The store's reply to a command that a Socket.IO event started.
   case marked(ConnectionID, SocketIOMarking, StoreOutcome)
-  /// The rooms that a client of Socket.IO which came back was in.
+  /// The rooms that a recovering Socket.IO client was in.
   case keptRooms(ConnectionID, [RoomName])
-  /// A client of Socket.IO that came back has that id on the connection at that place of a shard,
-  /// which it opened then, and on none that it opened earlier.
+  /// A Socket.IO client recovered its session on that connection, opened at that time; every
+  /// earlier connection with the same recovery id is stale.
   case recovered(RecoveryID, UserID, openedAt: UInt64, at: ShardConnectionID)
-  /// A connection that asks for a session which lives on the shard.
+  /// A connection that migrates in, because the session that it requests is on the shard.
   case handedOver(HandedConnection)
-  /// The session at that place is its user's oldest and has to give way to a newer one.
+  /// That session is its user's oldest and is evicted for a newer one.
   case replaced(ConnectionID)
-  /// Begin to send everybody away.
+  /// Begin the drain.
   case drain
-  /// Everybody has gone and the store is closed: end.
+  /// The drain is over and the store is closed: end the thread.
   case stop
 }
 
@@ -70,10 +70,10 @@ final class ServerCore: Sendable {
   let store: any Store
   let log: Log
   let quotas: Quotas
-  /// What browsers are given.
+  /// The files served to browsers.
   let files: ClientFiles
   let startedAt: UInt64
-  /// The store's newest offset when this began: later ones come through the ring.
+  /// The store's newest offset at the start; later events come through the ring.
   let firstOffset: UInt64
 
   init(
@@ -97,9 +97,9 @@ final class ServerCore: Sendable {
     startedAt = kernel.monotonicMilliseconds
   }
 
-  /// The shard that keeps count of the user, or of the members of the room, with that name.
+  /// The owner shard of the user or room with that name.
   func ownerShard(of name: String) -> Int {
-    // FNV-1a: the same on every shard, unlike Swift's own seeded hash is in another process.
+    // FNV-1a is the same on every shard and in every process; Swift's hash has a seed per process.
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     return Int(hash % UInt64(mailboxes.count))

@@ -5,8 +5,8 @@
 //
 //     wait ─ read sockets ─ timers ─ mailbox ─ ring ─ flush
 //
-// and whatever a turn gathers for a connection is written at its end with one call. Under load the
-// turn gets longer, gathers more, and each write carries more.
+// and all bytes that a turn gathers for a connection are written at its end with one call. Under
+// load a turn takes longer, gathers more, and each write carries more.
 
 internal import Broadcast
 internal import Notifications
@@ -15,16 +15,16 @@ internal import Wire
 
 /// One reactor thread's state.
 ///
-/// Not Sendable: made, used and freed on its own thread.
+/// Not Sendable: created, used and freed on its own thread.
 final class Shard {
-  /// The place that the first listener's events carry; the others' are those before it.
+  /// The slot number in the first listener's events; further listeners count down from it.
   static let listenerSlot = UInt32.max
   /// Listeners that a shard may have.
   static let listenerLimit = 16
-  /// Events taken from the ring before the sockets are looked at again.
+  /// Events taken from the ring before the next look at the sockets.
   static let drainLimit = 1_024
-  /// Bytes added to a frame log before they are flushed in the middle of a turn: far enough below
-  /// a log's capacity that nothing unsent is ever overwritten.
+  /// Bytes added to a frame log before a flush in the middle of a turn: far enough below a log's
+  /// capacity that the log never overwrites unsent frames.
   static let flushBytes: UInt64 = 256 * 1_024
   /// Bytes by which a log may grow past `flushBytes` between two flushes: twice the longest event.
   ///
@@ -34,11 +34,11 @@ final class Shard {
   /// `flush(before:)` gets that size first. `send` puts a longer reply into the private buffer of
   /// its connection.
   static let largestFrameBytes = 128 * 1_024
-  /// Connections accepted in one turn, so that a storm of them does not starve the others.
+  /// Connections accepted in one turn, so that a connect storm does not starve the others.
   static let acceptLimit = 256
-  /// Times that a turn looks for more input before a large fan-out is flushed.
+  /// Times that a turn polls for more input before it flushes a large fan-out.
   static let gatherLimit = 16
-  /// By how much more than the monotonic clock the wall clock moves when it has been set.
+  /// Difference between the advances of the two clocks from which the wall clock counts as set.
   static let wallJumpMilliseconds: UInt64 = 500
 
   let index: Int
@@ -53,12 +53,12 @@ final class Shard {
   let table = ConnectionTable()
   var wheel: TimerWheel
   var acceptors: [Acceptor] = []
-  /// Where bytes are received and parsed.
+  /// The buffer into which bytes are received, and in which they are parsed.
   let scratch: ScratchBuffer
-  /// Where small pieces are put together to be sent.
+  /// The buffer in which small pieces are joined for one send.
   ///
-  /// Not the scratch: a flush may come in the midst
-  /// of parsing, when much is answered, and what is not parsed yet lies there.
+  /// Separate from `scratch`, which holds unparsed bytes: a large reply may cause a flush during
+  /// parsing.
   let gathered = ScratchBuffer(byteCount: 64 * 1_024)
   var due = [UInt32](repeating: 0, count: 256)
 
@@ -67,82 +67,85 @@ final class Shard {
   var wall: Int64
   /// Monotonic time of the turn's last look at the sockets.
   var nowNanoseconds: UInt64
-  /// When the published events were taken of which frames wait for the flush: no more runs than a
-  /// turn takes events from the ring.
+  /// When the server accepted the events with unflushed frames, for the latency metric.
+  ///
+  /// At most as many runs as a turn takes events from the ring.
   var unflushed: [(takenAt: UInt64, count: Int)] = []
 
-  /// Frames for one: replies, greetings, a user's notifications.
+  /// Frames for single connections: replies, greetings, a user's notifications.
   let direct: FrameLog
   var directFlushed: UInt64 = 0
   var directFrameEnds = FrameEnds()
-  /// Blocked connections that may have ranges of logs to be sent, and where in each log the first
-  /// of those begins, or did; nil where none does.
+  /// Blocked connections with pinned ranges.
   var pinned = SlotSet()
+  /// For each log, a position at or before the oldest pinned range; nil if none is pinned.
   var pinnedFrom: [UInt64?]
   let fanOutGroups: FanOutGroups
-  /// Sessions of Engine.IO that live here.
+  /// Slots of the Engine.IO sessions on this shard.
   var engineSessions: [EngineID: UInt32] = [:]
-  /// The place that has just been given the socket whose bytes are being looked at.
+  /// Connection that took over the socket being parsed (WebSocket upgrade).
   var upgradeSuccessor: ConnectionID?
-  /// Connections that have something queued of their own.
+  /// Connections with queued bytes of their own, flushed one by one.
   var dirty = SlotSet()
   var directory = Directory()
-  /// Users whose home this shard is, with the number of shards they are connected to.
+  /// For each connected user that this shard owns, the number of shards it is connected to.
   var userShardCounts: [TextKey: Int] = [:]
-  /// What connections of this shard are in, by the room's name.
+  /// Rooms with a member on this shard, by name.
   var rooms: [TextKey: LocalRoom] = [:]
-  /// What is being said in a room and is in no outbox yet.
+  /// The latest messages of one room, in no outbox yet; see `RoomFanOut.swift`.
   var pendingRoomBatch: PendingRoomBatch?
-  /// Members of the rooms whose home this shard is.
+  /// Members of the rooms that this shard owns.
   var rosters: [TextKey: Roster] = [:]
-  /// Who types in them.
+  /// Typing members of those rooms, by the time at which their typing expires.
   var typingEntries = DeadlineQueue<TypingEntry>()
-  /// The last occasion on which presence was told in several rooms from here as a home.
+  /// Sequence number of the last presence update that this shard, as owner, sent to several rooms.
   var lastPresenceUpdateID: UInt64 = 0
-  /// Who has been told already on the latest of such occasions, whoever's they are.
-  var recentPresenceUpdates: [(number: UInt64, told: SlotSet)] = []
-  /// How users whose home this shard is are seen.
+  /// Connections already notified of each of the latest presence updates of any owner shard.
+  var recentPresenceUpdates: [(number: UInt64, notified: SlotSet)] = []
+  /// Presence of the users that this shard owns.
   var presence = PresenceTracker(graceMilliseconds: Shard.graceMilliseconds)
-  /// Connections that have not shown who they are, and those that are being turned away.
+  /// Connections that have not shown a valid token or key.
   var unauthenticatedCount = 0
+  /// Connections that admission control rejected and that are still being closed.
   var rejectedCount = 0
   var blockedCount = 0
-  /// Bytes of their own that blocked connections had left when they last took some.
+  /// Unsent private bytes of all blocked connections, each counted at its last send.
   var blockedBytes = 0
-  /// The second that `dateText` was written for.
+  /// The second of `dateText`, the cached value of the Date header.
   var dateSecond: Int64 = .min
   var dateText = ""
-  /// Bytes of request bodies that are being received or that the store still has.
+  /// Bytes of request bodies being received, or submitted to the store and not yet answered.
   var bodyBytesInFlight = 0
   /// Bytes received in this turn.
   var bytesReadInTurn = 0
-  /// Until then nobody is declared silent: this thread itself was away.
+  /// End of the stall grace period: until then no peer times out, because this thread stalled.
   var stallGraceUntil: UInt64 = 0
-  /// The readiness probe that has not come back.
+  /// The readiness probe that has not returned through the ring.
   var probe: ReadinessProbe?
   var lastReadinessProbe: UInt64 = 0
-  /// What all shards have been asked and not all have answered, oldest first.
+  /// Shard queries with answers outstanding, oldest first.
   var shardQueries: [ShardQuery] = []
   var lastShardQuery: UInt64 = 0
   var userAgents: UserAgents
-  /// What those are told who watch the metrics from here; nil when nobody does.
+  /// State of the metrics streams on this shard; nil if there is none.
   var metricsFeed: MetricsFeed?
   var drain: Drain?
   var isStopping = false
-  /// Connections whose waiting requests are read on once this turn has been flushed.
+  /// Connections with received but unprocessed bytes, resumed after this turn's flush.
   var resumable: [ConnectionID] = []
-  /// Every event of the store's up to this offset has come out of the ring.
+  /// All events of the store up to this offset have come out of the ring.
   var appliedOffset: UInt64
-  /// The store's answers to sessions that resume, until what they include has come by.
+  /// The store's answers to sessions, kept until the events that they include leave the ring.
   var answersAheadOfRing: [AnswerAheadOfRing] = []
-  /// Those who wait to read what is for everyone.
+  /// Sessions and polls that wait to read notifications for everyone.
   var catchUps = CatchUps()
-  /// When the store is looked at next for what has expired, and whether it is at it.
+  /// When to check the store next for expired notifications.
   var sweepAt: UInt64 = 0
+  /// Whether the store is removing expired notifications.
   var isSweeping = false
-  /// The places of one event's user; kept for its memory.
+  /// Slots of one event's user; kept between events to reuse its memory.
   var slots: [UInt32] = []
-  /// Bytes that connections have freed since the heap was last given back, about.
+  /// Approximate bytes that connections have freed since free memory last went back to the kernel.
   var freedSinceTrim = 0
   var trimAt: UInt64 = .max
 
@@ -160,13 +163,13 @@ final class Shard {
     routes = Endpoints.router(hasDemo: core.configuration.demoTokens != nil)
     wheel = TimerWheel(now: now)
     appliedOffset = core.firstOffset
-    // An unfinished message lies there before what is received next.
+    // An unfinished message stays at the start of the buffer, before the next bytes received.
     let longest = core.configuration.engines.reduce(0) { max($0, $1.settings.messageBytesLimit) }
     scratch = ScratchBuffer(byteCount: 128 * 1_024 + longest)
     userAgents = UserAgents(countLimit: core.configuration.limits.userAgentsLimit)
     let capacity = core.configuration.limits.frameLogCapacity
-    // What a blocked client may be behind, a turn's worth and a large frame: a log never overwrites
-    // what somebody still has to be sent.
+    // A client's largest backlog, one turn's frames and a large frame: so a log never overwrites
+    // frames that a client still has to get.
     precondition(
       capacity
         >= Int(Shard.flushBytes) + core.configuration.limits.backlogBytesLimit
@@ -188,11 +191,11 @@ final class Shard {
     }
   }
 
-  /// Runs turns until told to stop.
+  /// Runs turns until the `stop` message.
   func run() throws(SystemError) {
     while !isStopping { try turn() }
     abandonShardQueries()
-    table.forEachSlot { drop($0, because: "the server has ended") }
+    table.forEachSlot { drop($0, because: "the server has stopped") }
   }
 
   /// One turn; see the file's opening.
@@ -213,9 +216,9 @@ final class Shard {
     handleEvents(count)
     runTimers()
     deliverWaiting()
-    // A burst that is still arriving is worth a little patience: looking once more costs a system
-    // call, and a fan-out that is flushed twice costs one for each connection. Not so a flood: it
-    // would have those who are waiting for the fan-out wait for each of its shares.
+    // Gather the rest of a burst that is still arriving: one more poll costs one system call, and a
+    // second flush of the fan-out costs one for each connection. Do not gather a flood: each of its
+    // shares would delay the members that wait for the fan-out.
     var rounds = 0
     // guard: no-gathering-after-flood
     while hasLargeFanOut, rounds < Shard.gatherLimit, bytesReadInTurn < Shard.readBytesPerTurn,
@@ -241,14 +244,14 @@ final class Shard {
     let gain = (wall &- wallBefore) &- Int64(truncatingIfNeeded: now &- before)
     // guard: wall-clock-jump
     if gain.magnitude > Shard.wallJumpMilliseconds { wallClockJumped() }
-    // A turn that took seconds (the process was stopped, the machine suspended) says nothing about
-    // the peers: their answers may be waiting behind this very turn.
+    // After a turn of seconds (the process was stopped, the machine suspended), silence proves
+    // nothing about the peers: their data may still be in the socket buffers.
     if now &- before > UInt64(max(0, timeout)) + 2_000, timeout >= 0 {
       stallGraceUntil = now + 5_000
     }
   }
 
-  /// How long this turn may sleep: 0 when something is left to do, at most a second.
+  /// How long this turn may wait in the poller: 0 when work is left, at most a second.
   func waitLimit() -> Int32 {
     if !dirty.isEmpty || !resumable.isEmpty || drain?.isDue(now) == true { return 0 }
     if answersAheadOfRing.contains(where: { $0.through <= appliedOffset }) { return 0 }
@@ -267,7 +270,7 @@ final class Shard {
       limit = min(limit, Int32(clamping: feed.nextAt - min(now, feed.nextAt)))
     }
     if drain != nil { limit = min(limit, Int32(Drain.paceMilliseconds)) }
-    // Else an answer of the store's says when to go on.
+    // At the read limit, the store's next answer wakes the shard instead.
     if catchUps.isWaiting, catchUps.readCount < CatchUps.readLimit {
       limit = min(limit, Int32(CatchUps.pauseMilliseconds))
     }
@@ -286,10 +289,10 @@ final class Shard {
     }
   }
 
-  /// Takes what other threads, and this turn's own requests, have sent.
+  /// Handles the messages and events of other threads and of this turn's own requests.
   private func deliverWaiting() {
-    // All that is there, however much the clients have said: with a fixed share a flood would find
-    // more of it waiting at every turn. What is posted meanwhile waits for the next.
+    // Take every message present at the start. With a fixed share, the backlog would grow at every
+    // turn of a flood. Messages posted meanwhile wait for the next turn.
     // guard: mailbox-drained-whole
     _ = mailbox.drain(limit: mailbox.count) { receive($0) }
     _ = core.ring.drain(consumer: index, limit: Shard.drainLimit) { deliver($0) }
@@ -372,7 +375,7 @@ final class Shard {
     }
   }
 
-  /// Says how many are here.
+  /// Publishes the gauges of this shard.
   func publishGauges() {
     metrics.set(.connections, table.count)
     metrics.set(.sessions, directory.connectionCount)
@@ -388,9 +391,9 @@ final class Shard {
     ShardConnectionID(shard: index, connection: table.id(of: slot))
   }
 
-  // MARK: Who is here
+  // MARK: Connected users
 
-  /// Lists the session at `slot` under its user.
+  /// Adds the session at `slot` to its user in the directory.
   func list(_ slot: UInt32) {
     let user = table[slot].user
     let isFirst = !directory.contains(user: user)
@@ -400,7 +403,7 @@ final class Shard {
     if isFirst { notifyOwner(of: user, arrived: true) }
   }
 
-  /// Takes the session at `slot` off the list.
+  /// Removes the session at `slot` from the directory.
   func unlist(_ slot: UInt32) {
     guard table[slot].flags.contains(.listed) else { return }
     let user = table[slot].user
@@ -412,7 +415,7 @@ final class Shard {
   }
 
   private func notifyOwner(of user: UserID, arrived: Bool) {
-    // One shard alone: its directory is the census.
+    // With one shard, the directory is the per-user count.
     guard core.mailboxes.count > 1 else { return noteConnected(user, arrived) }
     let ownerShard = core.ownerShard(of: user)
     if ownerShard == index {
@@ -430,7 +433,7 @@ final class Shard {
     if before == 0 || shards == 0 { noteConnected(user, arrived) }
   }
 
-  /// The first connection of a user whose home this shard is came, or the last one went.
+  /// Records the first connection of a user that this shard owns, or the end of its last one.
   private func noteConnected(_ user: UserID, _ arrived: Bool) {
     if arrived { presence.arrived(user) } else { presence.left(user, at: now) }
   }

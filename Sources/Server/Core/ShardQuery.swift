@@ -1,45 +1,47 @@
-// A survey: all shards are asked about their own connections, and one puts the answers together.
+// Shard queries (scatter-gather): one shard asks all shards about their own connections and joins
+// the answers.
 //
-//     a request, or another thread ─▶ asking shard ─ survey ──▶ every shard, itself too
-//                                     asking shard ◀ surveyed ─ each at its next turn
+//     a request, or another thread ─▶ querying shard ─ shardQuery ───────▶ every shard, itself too
+//                                     querying shard ◀ shardQueryAnswer ─ each at its next turn
 //
-// What a shard knows of its connections it alone knows, and nobody waits for it: the request lies
-// in its place as one that waits for the store does, and the asking shard goes on turning. Answers
-// are joined as they come in, so a survey under way holds one answer's worth, however many shards
-// there are.
+// Only the shard itself knows its connections, and no thread blocks on the answer: the request
+// waits in its slot, as it does for a reply of the store, and the querying shard goes on with its
+// turns. Answers are joined as they arrive, so a pending query holds one joined answer, regardless
+// of the number of shards.
 //
-// Invariant: a survey is answered exactly once, with the last shard's answer or when its time is
-// up. It is in `shardQueries` until then, and an answer that comes later finds none of its number.
+// Invariant: a query is answered exactly once: with the last shard's answer, at its timeout, or at
+// the shard's end. It is in `shardQueries` until then, so a later answer finds no query with its
+// number.
 
 internal import Broadcast
 internal import Notifications
 internal import Reactor
 internal import Wire
 
-/// What all shards are asked.
+/// A query to all shards.
 enum ShardQueryRequest: Sendable {
   /// The user's sessions and waiting polls, the longest connected first.
   case connections(of: UserID)
-  /// How many those are.
+  /// The number of the user's sessions and waiting polls.
   case connectionCount(of: UserID)
-  /// How many, and how the user is seen.
+  /// The same number, and the user's presence status.
   case presence(of: UserID)
-  /// The first users behind one of them, in the order of their bytes, and how many there are.
+  /// The first users after `after`, in the order of their bytes, and the number of all users.
   ///
-  /// Those who have just left are among them for those who ask who is online.
+  /// With `online`, users in the grace period are included.
   case users(limit: Int, after: UserID?, online: Bool)
-  /// Ends the user's sessions and waiting polls: how many those were.
+  /// Ends the user's sessions and waiting polls; the answer is their number.
   case disconnect(UserID, reason: String)
 }
 
-/// What one shard answers, and after the last all of them.
+/// The answer of one shard, or the joined answer of several.
 enum ShardQueryAnswer: Sendable {
   case connections([ConnectionSummary])
   case count(Int)
   case presence(UserPresence)
   case users(ConnectedUsers)
 
-  /// Joins the answers of two shards to one question.
+  /// Joins the answers of two shards to one query.
   func joined(with other: ShardQueryAnswer, limits: Limits) -> ShardQueryAnswer {
     switch (self, other) {
     case (.connections(let one), .connections(let two)):
@@ -52,16 +54,16 @@ enum ShardQueryAnswer: Sendable {
     case (.users(let one), .users(let two)):
       return .users(one.joined(with: two))
     default:
-      // The shards were all asked the same.
+      // Cannot happen: all shards get the same query.
       return self
     }
   }
 }
 
-/// Whether a user is there, and how it is seen.
+/// A user's connections and presence status.
 struct UserPresence: Sendable {
   var connections: Int
-  /// What the user's home knows; nil from every other shard, and when the user is not there.
+  /// The status, from the user's owner shard; nil from other shards, and if the user is offline.
   var status: PresenceStatus?
 
   func joined(with other: UserPresence) -> UserPresence {
@@ -70,12 +72,12 @@ struct UserPresence: Sendable {
   }
 }
 
-/// What comes of a survey.
+/// The result of a shard query.
 typealias ShardQueryResult = Result<ShardQueryAnswer, ShardQueryFailure>
 
-/// A survey under way on the shard that asks.
+/// A pending query on the querying shard.
 struct ShardQuery {
-  /// Who is told what all shards say.
+  /// The receiver of the joined answer.
   enum Asker {
     case request(ConnectionID)
     case outside(@Sendable (ShardQueryResult) -> Void)
@@ -85,15 +87,15 @@ struct ShardQuery {
   let question: ShardQueryRequest
   let asker: Asker
   let endsAt: UInt64
-  /// Shards that have not answered.
+  /// Number of shards that have not answered.
   var missingCount: Int
   var answer: ShardQueryAnswer?
 }
 
 extension Shard {
-  // MARK: Asking
+  // MARK: Queries
 
-  /// Asks all shards and lets the request wait for them.
+  /// Queries all shards for an HTTP request, which waits for the answer.
   func ask(
     _ question: ShardQueryRequest, for request: Request
   ) throws(Refusal) -> EndpointResult {
@@ -103,7 +105,7 @@ extension Shard {
     return .later(.shardQuery)
   }
 
-  /// Asks all shards; false when as many surveys are under way as may be.
+  /// Queries all shards; false if `shardQueriesLimit` queries are already pending.
   func beginShardQuery(_ question: ShardQueryRequest, for asker: ShardQuery.Asker) -> Bool {
     let limits = core.configuration.limits
     guard shardQueries.count < limits.shardQueriesLimit else { return false }
@@ -121,7 +123,7 @@ extension Shard {
     return true
   }
 
-  /// Takes one shard's answer.
+  /// Joins one shard's answer to those of its query.
   func take(_ answer: ShardQueryAnswer, ofShardQuery number: UInt64) {
     guard let position = shardQueries.firstIndex(where: { $0.number == number }) else { return }
     let limits = core.configuration.limits
@@ -132,15 +134,15 @@ extension Shard {
     finish(shardQueries.remove(at: position), .success(joined))
   }
 
-  /// Answers the surveys whose time is up.
+  /// Answers the queries that have timed out.
   func expireShardQueries() {
-    // All have the same time, so the oldest is always the first to end.
+    // All have the same timeout, so the oldest is always the first to expire.
     while let late = shardQueries.first, now >= late.endsAt {
       finish(shardQueries.removeFirst(), .failure(.late))
     }
   }
 
-  /// Answers what is under way when the shard ends: nobody is left waiting on another thread.
+  /// Answers the pending queries at the shard's end, so that no other thread waits forever.
   func abandonShardQueries() {
     let abandoned = shardQueries
     shardQueries.removeAll()
@@ -159,9 +161,9 @@ extension Shard {
     }
   }
 
-  // MARK: Answering
+  // MARK: Answers
 
-  /// What this shard says for its own connections.
+  /// Answers a query for this shard's own connections.
   func answer(_ question: ShardQueryRequest) -> ShardQueryAnswer {
     switch question {
     case .connections(let user):
@@ -186,7 +188,7 @@ extension Shard {
 
   private func summary(of slot: UInt32) -> ConnectionSummary {
     let connection = table[slot]
-    // What is listed and no session is a poll that waits.
+    // A listed connection that is no session is a waiting poll.
     let dialect =
       connection.state == .session ? fanOutGroups[connection.group].dialect.name : "poll"
     return ConnectionSummary(
@@ -201,7 +203,7 @@ extension Shard {
       connections: directory.count(of: user), status: isSeenHere ? presence.status(of: user) : nil)
   }
 
-  /// The users whose home this shard is; with one shard alone its directory is the census.
+  /// The connected users that this shard owns; with one shard, all users in its directory.
   private func users(limit: Int, after: UserID?, online: Bool) -> ConnectedUsers {
     var selection = UserSelection(limit: limit, after: after)
     if core.mailboxes.count == 1 {
@@ -213,12 +215,12 @@ extension Shard {
     return selection.finish()
   }
 
-  /// Ends the user's sessions and waiting polls here, and says how many those were.
+  /// Ends the user's sessions and waiting polls on this shard and returns their number.
   private func disconnect(_ user: UserID, reason: String) -> Int {
-    // What was published before is told before.
+    // Deliver events published earlier before the close.
     _ = core.ring.drain(consumer: index, limit: core.ring.capacity) { deliver($0) }
     var count = 0
-    // A copy, because whoever is closed leaves the directory.
+    // Iterates over a copy, because a closed connection leaves the directory.
     for slot in directory.slots(of: user) where table.contains(slot) {
       count += 1
       if let poll = (table[slot].task as? Exchange)?.poll {

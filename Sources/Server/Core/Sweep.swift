@@ -1,18 +1,19 @@
-// Expiry: one shard tells the store when something is due.
+// Expiry: the first shard starts the removal of expired notifications in the store.
 //
-// The store knows what, and takes it out so many at a time; this only looks at the clock. What is
-// due may still be shown for about a second, with the counts that go with it.
+// The shard only compares the store's next expiry with the clock; the store finds the expired
+// notifications and removes them in batches. An expired notification may remain visible, and in the
+// counts, for about a second.
 
 internal import Broadcast
 internal import Notifications
 
 extension Shard {
-  /// Time between two looks.
+  /// Time between two checks.
   private static let sweepMilliseconds: UInt64 = 1_000
 
-  /// Has the store take out what has expired, if anything has.
+  /// Starts the removal if anything in the store has expired.
   func sweepExpired() {
-    // A store that is closing is handed nothing more.
+    // During the drain the store is closing and gets no more commands.
     guard index == 0, now >= sweepAt, drain == nil else { return }
     sweepAt = now + Shard.sweepMilliseconds
     sweep()
@@ -22,11 +23,11 @@ extension Shard {
     let store = core.store
     guard !isSweeping, let due = store.nextExpiry, due <= wall, store.failure == nil else { return }
     let mailbox = mailbox
-    // When the queue is full the next look is soon enough.
+    // If the store's queue is full, the next check tries again.
     isSweeping = store.submit(.expire(at: wall)) { mailbox.append(.swept($0)) }
   }
 
-  /// The store has done one command's worth; there may be more.
+  /// Handles the end of one batch, and starts the next if more has expired.
   func continueSweep(_ outcome: StoreOutcome) {
     isSweeping = false
     if case .expired(hasMore: true) = outcome, drain == nil { sweep() }

@@ -1,4 +1,4 @@
-// From HTTP to WebSocket: the handshake, the Origin check, and the session's beginning.
+// From HTTP to WebSocket: the handshake, the Origin check, and the start of the session.
 
 internal import Broadcast
 internal import Cryptography
@@ -11,8 +11,8 @@ extension Shard {
   ///
   /// False when the path is not a dialect's.
   func beginUpgrade(_ head: HTTPRequestHead, at slot: UInt32) throws(HTTPViolation) -> Bool {
-    // Nothing but a handshake is ever posted to a dialect's path in earnest, so the hot path of
-    // publishing does not look for one.
+    // Clients in practice send a dialect's path no POST except a handshake, so the hot path of
+    // publishing skips the lookup of a dialect.
     if head.method == .post, !WebSocketHandshake.isUpgrade(head) { return false }
     guard
       let dialect = DialectRegistry.all.first(where: {
@@ -41,7 +41,7 @@ extension Shard {
     let query: QueryString
     guard head.method != .get || WebSocketHandshake.isUpgrade(head) else {
       throw Refusal(
-        Answer.failure(426, "upgrade_required", "this path speaks WebSocket")
+        Answer.failure(426, "upgrade_required", "this path requires a WebSocket upgrade")
           .with("Sec-WebSocket-Version", "13").with("Upgrade", "websocket"))
     }
     do throws(HTTPViolation) {
@@ -95,7 +95,7 @@ extension Shard {
     openSession(admitted, dialect, since: query["since"], rooms: rooms, at: slot)
   }
 
-  /// Writes the answer that makes a WebSocket of the connection.
+  /// Writes the 101 response that turns the connection into a WebSocket.
   func acceptWebSocket(_ request: UpgradeRequest, at slot: UInt32) {
     let key = Array((request.key + WebSocketHandshake.acceptSuffix).utf8)
     WebSocketHandshake.writeResponse(
@@ -104,7 +104,7 @@ extension Shard {
       into: &table[slot].privateBytes)
   }
 
-  /// Whether a client is turned away before the upgrade.
+  /// Whether a client that failed to authenticate is refused before the upgrade.
   private func isRefused(_ failure: AuthenticationFailure, by admission: Admission) -> Bool {
     switch (admission, failure) {
     case (.refusedBeforeUpgrade, _): true
@@ -121,7 +121,7 @@ extension Shard {
     return caller
   }
 
-  /// Begins the session of a connection that has been answered so far that it is one.
+  /// Begins the session of a connection after its handshake response, or the head of its stream.
   func openSession(
     _ admitted: Result<Caller, AuthenticationFailure>, _ dialect: any Dialect, since: String?,
     rooms: [RoomName] = [], at slot: UInt32
@@ -149,7 +149,7 @@ extension Shard {
     }
   }
 
-  /// Makes a session of the connection at `slot`, in a group that has no members.
+  /// Turns the connection at `slot` into a session of `group`, without membership in the fan-out.
   func beginSession(at slot: UInt32, in group: FanOutGroupID) {
     releaseExchange(slot)
     table[slot].state = .session
@@ -160,14 +160,14 @@ extension Shard {
     markQueued(slot)
   }
 
-  /// Lets the session at `slot` into the rooms that it asked for when it began.
+  /// Joins the rooms that the session at `slot` requested at its start.
   func enter(_ rooms: [RoomName], at slot: UInt32) {
     for room in rooms where table.contains(slot) && table[slot].state == .session {
       join(room, at: slot)
     }
   }
 
-  /// Begins the session of a client that has shown who it is.
+  /// Begins the session of an authenticated client.
   func admit(_ caller: Caller, since: String?, at slot: UInt32) {
     let dialect = fanOutGroups[table[slot].group].dialect
     let group = fanOutGroups.id(of: dialect, withCursors: since != nil)
@@ -175,9 +175,10 @@ extension Shard {
     enter(caller, group: group, since: since, at: slot)
   }
 
-  /// Makes the session at `slot` its user's, in that group.
+  /// Assigns the session at `slot` to its user and fan-out group.
   ///
-  /// One that is `held` is greeted and goes on from `since` when it is told to.
+  /// With `isHeld` it ignores `since` and returns before greeting and replay, which the caller
+  /// starts later.
   func enter(
     _ caller: Caller, group: FanOutGroupID, since: String?, isHeld: Bool = false,
     at slot: UInt32
@@ -200,10 +201,10 @@ extension Shard {
     }
   }
 
-  /// Sends what a session begins with; from here on it hears what is said to all.
+  /// Sends the greeting of a session, which gets broadcasts from here on.
   ///
-  /// `cursor` and `counts` are told to those who are to know them; `isResumed` is whether what was
-  /// missed follows.
+  /// `cursor` is sent only in groups with cursors, `counts` only in dialects that greet with them.
+  /// `isResumed` means that missed notifications follow.
   func greet(_ slot: UInt32, cursor: Cursor?, _ counts: Counts?, isResumed: Bool = false) {
     let group = fanOutGroups[table[slot].group]
     let cursor = group.sendsCursors ? cursor : nil
@@ -225,7 +226,7 @@ extension Shard {
 }
 
 extension Answer {
-  /// The same answer, after which the connection ends.
+  /// The same answer with the connection closed after it.
   fileprivate var closing: Answer {
     var copy = self
     copy.endsConnection = true

@@ -1,8 +1,8 @@
-// What clients' programs call themselves, kept once for all connections that say the same.
+// User agents of clients, stored once for all connections with the same text.
 //
-// Thousands of browsers send a handful of names. A name longer than 15 bytes is memory of its own,
-// so a connection takes the text that an earlier one brought. A client that makes names up gains
-// nothing: the table is bounded, and a name is cut where it is longer than its limit.
+// Thousands of browsers send a handful of different names. A name longer than 15 bytes takes an
+// allocation, so a connection shares the text of an earlier one. A client that invents names cannot
+// use up memory: the table is bounded, and longer names are truncated to their limit.
 
 internal import Notifications
 internal import Wire
@@ -11,7 +11,7 @@ internal import Wire
 ///
 /// Invariant: at most `countLimit` names of at most `byteCountLimit` bytes.
 struct UserAgents {
-  /// Bytes of a name that are kept.
+  /// Bytes of a name that are stored; the rest is cut off.
   static let byteCountLimit = 256
 
   private let countLimit: Int
@@ -19,19 +19,19 @@ struct UserAgents {
 
   init(countLimit: Int) { self.countLimit = countLimit }
 
-  /// Names that are shared at present.
+  /// Number of names in the table.
   var count: Int { known.count }
 
-  /// The text of an earlier connection that is the same, or this one.
+  /// Returns the equal text of an earlier connection, or `text` after adding it to the table.
   mutating func shared(_ text: String) -> String {
     guard !text.isEmpty else { return "" }
-    // Those that have it keep it; who comes later shares what is gathered from here on.
+    // Connections keep the texts that they have; later ones share the texts added from here on.
     // guard: user-agent-count
     if known.count >= countLimit, !known.contains(TextKey(text)) { known.removeAll() }
     return known.insert(TextKey(text)).memberAfterInsert.text
   }
 
-  /// The beginning of `text` that is kept, which ends with a whole character.
+  /// Truncates `text` to `byteCountLimit` bytes at a character boundary.
   static func bounded(_ text: String) -> String {
     let bytes = text.utf8
     guard bytes.count > byteCountLimit else { return text }
@@ -42,7 +42,7 @@ struct UserAgents {
 }
 
 extension Shard {
-  /// What the client of a request calls itself, as far as it is kept; empty when it does not.
+  /// The truncated `User-Agent` of a request; empty if there is none.
   func userAgent(of head: HTTPRequestHead) -> String {
     head.value(of: "user-agent").map(UserAgents.bounded) ?? ""
   }

@@ -1,20 +1,20 @@
 // The first of many users, in the order of their bytes, without sorting them all.
 //
-// Users are offered in any order. At most twice the limit is kept: when that many have gathered
-// they are sorted and the second half is given up, and from then on whoever comes behind the last
-// one kept is passed over with one comparison.
+// Users are offered in any order, and at most twice the limit is kept. At that number they are
+// sorted and the second half is discarded. From then on a user after the last one kept is skipped
+// with one comparison.
 
 internal import Notifications
 
-/// Gathers the first users behind `after`.
+/// Selects the first users after `after`.
 ///
 /// Invariant: `kept` holds at most `2 * limit` users, among them the first `limit` of those
-/// offered behind `after`.
+/// offered after `after`.
 struct UserSelection {
   private let limit: Int
   private let after: TextKey?
   private var kept: [TextKey] = []
-  /// Of those behind it none is among the first.
+  /// No user after this one is among the first `limit`.
   private var last: TextKey?
   private var hasMore = false
   /// Users offered, those before `after` too.

@@ -1,11 +1,11 @@
-// What a WebSocket client sends: frames to messages, control frames answered, violations closed
-// with the code that RFC 6455 gives them.
+// Input of WebSocket clients: assembles frames into messages, answers control frames, and closes on
+// a violation with the code of RFC 6455.
 
 internal import Notifications
 internal import Reactor
 internal import Wire
 
-/// A message of which only some fragments have come.
+/// A message with some fragments still to come.
 final class MessageAssembly {
   var sequence: FrameSequence
   var isText = false
@@ -15,14 +15,15 @@ final class MessageAssembly {
   init(sequence: FrameSequence) { self.sequence = sequence }
 }
 
-/// Something under way that takes the place of a message in fragments, and so has to keep it.
+/// A task that replaces a fragmented message in a connection's `task`, and so has to keep it.
 protocol HoldsAssembly: AnyObject {
   var assembly: MessageAssembly? { get set }
 }
 
 extension Shard {
-  /// Handles the whole frames in the scratch's [from, end) and returns where the unfinished one
-  /// begins.
+  /// Handles the whole frames in [from, end) of the scratch buffer.
+  ///
+  /// Returns the start of the unfinished frame, or `end` if there is none.
   func processFrames(_ slot: UInt32, from: Int, to end: Int) -> Int {
     let id = table.id(of: slot)
     var offset = from
@@ -35,7 +36,7 @@ extension Shard {
         }
         guard let header else { return begin }
         let payload = begin + header.byteCount
-        // The order and size of the frame are judged by its header, before its payload is awaited.
+        // Check the frame's order and size from its header, before waiting for its payload.
         let isWhole = end - payload >= header.payloadLength
         guard isWhole else {
           // guard: claim-checked-before-payload
@@ -57,10 +58,10 @@ extension Shard {
     return offset
   }
 
-  /// What judges the next frame: of the message under way, or of one that begins with `header`.
+  /// The checker of the next frame, for the current message or for one that begins with `header`.
   ///
-  /// Only text can be an `auth` message, which may be longer than others; and only as long as what
-  /// has come of it can still become one.
+  /// Only a text message can be an `auth` message, which may be longer than others. A message loses
+  /// the larger limit once its received bytes can no longer begin an `auth` message.
   private func sequence(
     of assembly: MessageAssembly?, _ header: FrameHeader, at slot: UInt32
   ) -> FrameSequence {
@@ -82,7 +83,7 @@ extension Shard {
     return sequence
   }
 
-  /// Gives what is left of the scratch's [from, end) to the place that has its socket now.
+  /// Passes the unread bytes [from, end) of the scratch buffer on to the upgrade successor.
   private func passOnUnreadBytes(from: Int, to end: Int) {
     guard let upgradeSuccessor = upgradeSuccessor else { return }
     self.upgradeSuccessor = nil
@@ -91,11 +92,11 @@ extension Shard {
     resumable.append(upgradeSuccessor)
   }
 
-  /// Bytes of a message to a session of Engine.IO; nil for others.
+  /// Limit of a message to an Engine.IO session, in bytes; nil for other connections.
   private func engineMessageLimit(at slot: UInt32) -> Int? {
     let probe = (table[slot].task as? EngineProbe).flatMap { engineSession($0.id) }
     guard let session = table[slot].engine ?? probe else { return nil }
-    // A digit stands before what counts.
+    // One byte more: the packet's type digit does not count.
     return 1 + core.configuration.engines[session.path].settings.messageBytesLimit
   }
 
@@ -111,7 +112,7 @@ extension Shard {
     }
   }
 
-  /// Judges a frame whose payload has not all come, without taking it.
+  /// Checks the header of a frame with an incomplete payload, without consuming the frame.
   private func checkUnfinished(_ header: FrameHeader, at slot: UInt32) throws(ProtocolViolation) {
     var sequence = sequence(of: assembly(at: slot), header, at: slot)
     _ = try sequence.accept(header)
@@ -158,7 +159,7 @@ extension Shard {
       }
     }
     scratch.append(from: payload, to: end, into: &message.bytes)
-    // What is too long and does not look like bringing a token is not waited for.
+    // Reject a message over the limit at once, unless it can still become an `auth` message.
     if !endsMessage, engineMessageLimit(at: slot) == nil,
       message.bytes.count > core.configuration.limits.messageBytesLimit,
       !AuthMessage.canBegin(message.bytes)
@@ -182,7 +183,7 @@ extension Shard {
       return close(
         slot, code: group.dialect.expiryCloseCode, reason: "the first message must be auth")
     }
-    // No dialect gives binary messages a meaning; they are read and ignored.
+    // Binary messages have no meaning in any dialect; they are read and ignored.
     guard message.isText else { return }
     if let request = group.dialect.request(in: message.bytes) {
       take(request, at: slot)
@@ -191,7 +192,7 @@ extension Shard {
     }
   }
 
-  /// Does what the client of the session at `slot` asks for.
+  /// Handles a request of the client of the session at `slot`.
   func take(_ request: ClientRequest, at slot: UInt32) {
     switch request {
     case .pong: table[slot].flags.remove(.pinged)
@@ -215,7 +216,7 @@ extension Shard {
   ) throws(ProtocolViolation) {
     switch opcode {
     case .ping:
-      // A client that pings and does not read gets no queue of pongs.
+      // A client that sends pings and does not read must not build up a queue of pongs.
       // guard: no-pongs-to-blocked-client
       guard !table[slot].flags.contains(.blocked) else { return metrics.add(.droppedPongs) }
       var pong: [UInt8] = []

@@ -1,19 +1,19 @@
-// `{"type":"auth","token":"…"}`: the message that every WebSocket dialect takes.
+// `{"type":"auth","token":"…"}`: a message that every WebSocket dialect accepts.
 //
-// It brings the first token of a client that came without one, and later a fresh one, before the
-// old one ends.
+// It carries the first token of a client that connected without one, and later a fresh token before
+// the current one expires.
 
 internal import Wire
 
 /// Reads `auth` messages.
 enum AuthMessage {
-  /// The bytes of a longer message that are looked into for a sign of a token.
+  /// How many bytes of a longer message are searched for `"auth"` or `"token"`.
   private static let headByteCount = 512
 
-  /// The token, or nil where the text is something else.
+  /// Returns the token, or nil if the text is not an `auth` message.
   ///
-  /// A message that says `auth` and brings no token, or says a thing twice, has the empty token,
-  /// which is never a good one: what is meant to prove who someone is may have one reading only.
+  /// An `auth` message without a token, or with a duplicate member, yields the empty token, which
+  /// is never valid: a credential must have exactly one reading.
   static func token(in text: [UInt8]) -> String? {
     var types: [String] = []
     var tokens: [String] = []
@@ -29,14 +29,14 @@ enum AuthMessage {
       }
       try reader.finish()
     } catch {
-      // Not JSON, so not this message.
+      // Not JSON, so not an `auth` message.
       return nil
     }
     guard types.contains("auth") else { return nil }
     return types.count == 1 && tokens.count == 1 ? tokens[0] : ""
   }
 
-  /// Whether a message that begins with `bytes` can still become one.
+  /// Whether a message that begins with `bytes` can still turn out to be an `auth` message.
   static func canBegin(_ bytes: [UInt8]) -> Bool {
     let first = bytes.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
     if let first, first != UInt8(ascii: "{") { return false }

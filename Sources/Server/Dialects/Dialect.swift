@@ -1,157 +1,158 @@
-// What a dialect is: how the one canonical event is written for one kind of client, and how that
-// client's messages are read.
+// The interface of a dialect: how the canonical event is encoded for one kind of client, and how
+// that client's messages are parsed.
 //
-// Adding a dialect is one file here with a type that conforms to `Dialect`, and one line in
-// `DialectRegistry.all`. A dialect keeps no state and does no input or output: it turns values
-// into text and text into values, on whichever shard asks.
+// To add a WebSocket dialect, add a file here with a type that conforms to `Dialect` and a line to
+// `DialectRegistry.all`. A dialect is stateless and does no input or output: it turns values into
+// text and text into values, on whichever shard calls it.
 
 internal import Notifications
 internal import Wire
 
-/// When a client without a good token is turned away.
+/// When a client without a valid token is rejected.
 enum Admission: Sendable {
-  /// The upgrade is answered 401.
+  /// The upgrade is answered with 401.
   case refusedBeforeUpgrade
-  /// The upgrade succeeds, then the connection is closed: no token, a bad one, one without a user.
+  /// The upgrade succeeds, then the connection is closed with the code for a missing token, an
+  /// invalid one, or one without a user.
   case closedAfterUpgrade(missing: UInt16, invalid: UInt16, noUser: UInt16)
-  /// A bad token is answered 401; without one the upgrade succeeds, and the first message must be
-  /// an `auth` with a good one, in time.
+  /// An invalid token is answered with 401. Without a token the upgrade succeeds, and the first
+  /// message must be an `auth` with a valid token, within a time limit.
   case firstMessage
 }
 
-/// How the life of a client is watched.
+/// How a client's liveness is checked.
 struct Heartbeat: Sendable {
-  /// A protocol ping is sent this often.
+  /// Interval between protocol pings.
   var pingIntervalMilliseconds: UInt64
-  /// A client not heard of for this long is gone.
+  /// A client that has sent nothing for this long is considered dead.
   var silenceLimitMilliseconds: UInt64
-  /// Whether the ping is a message of the dialect's, which the client answers with one before the
-  /// next is due.
+  /// Whether the ping is a message of the dialect, which the client must answer with a message
+  /// before the next ping is due.
   var isByMessage = false
 }
 
-/// What a client's message asks of the server, beyond an answer that the dialect itself can give.
+/// A request in a client's message that the dialect cannot answer by itself.
 enum ClientRequest: Equatable {
-  /// The server's ping is answered.
+  /// The answer to the server's ping.
   case pong
   /// A page of the inbox, newest first.
   case fetch(PageRequest)
-  /// To be in a room, or no longer; the name is valid.
+  /// Join or leave a room; the name is valid.
   case join(RoomName)
   case leave(RoomName)
-  /// The others in the room are told that the user types, or has stopped.
+  /// Notify the other members of the room that the user is typing, or has stopped.
   case type(RoomName, isTyping: Bool)
-  /// Those who share a room with the user are told how it is to be seen.
+  /// Publish the user's presence status to the users that share a room with it.
   case status(PresenceStatus)
-  /// Nothing that the server understands: the client is told so.
+  /// Not understood by the server; the client gets this error.
   case invalid(code: String, message: String)
 }
 
-/// What a session begins with.
+/// The data of a session's first message.
 struct Greeting {
   var user: UserID
   var time: Int64
-  /// For a client that asked to resume: where it stands.
+  /// The client's position in the store, if the client asked to resume.
   var cursor: Cursor?
-  /// For a dialect that greets with counts: the counts at which the session begins.
+  /// The counts at the start of the session, for a dialect that greets with counts.
   var counts: Counts?
-  /// Whether what the client missed follows.
+  /// Whether the missed notifications follow.
   var isResumed = false
-  /// By what a client of Socket.IO knows itself.
+  /// The ids of a Socket.IO client.
   var socket: SocketIdentity?
 }
 
-/// What a client is told that asked to be in a room, or no longer.
+/// The confirmation that a client has joined or left a room.
 struct RoomNews {
   let room: RoomName
-  /// Users in the room, in the order in which they came, those that came first.
+  /// The first users in the room, in order of arrival.
   let members: [UserID]
   let isJoined: Bool
 }
 
-/// What messages are put into on their way.
+/// How messages are framed on the wire.
 enum Framing: Sendable {
-  /// Frames of a WebSocket, which also ends with one.
+  /// WebSocket frames; a close frame ends the connection.
   case webSocket
-  /// Events of a stream, which just ends.
+  /// Events of a stream, which ends without a final message.
   case eventStream
-  /// Packets of Engine.IO, each with the separator behind it, for the bodies of polls.
+  /// Packets of Engine.IO for the bodies of polls, each followed by the separator.
   case packets
 
-  /// Writes what keeps an idle connection alive.
+  /// Writes the bytes that keep an idle connection alive.
   func writeHeartbeat(into output: inout [UInt8]) {
     switch self {
     case .webSocket: WebSocketFrame.append(.ping, payload: [], into: &output)
     case .eventStream: ServerSentEvent.append(comment: .empty, into: &output)
-    // Engine.IO has pings of its own.
+    // Engine.IO has its own pings.
     case .packets: break
     }
   }
 
-  /// Says goodbye.
+  /// Writes the close frame, if the framing has one.
   func writeClose(code: UInt16, reason: String, into output: inout [UInt8]) {
     switch self {
     case .webSocket: WebSocketFrame.appendClose(code: code, reason: reason, into: &output)
-    // The end of the stream is the whole of it: the client comes back by itself, with its cursor.
+    // There is no close message: the client reconnects by itself, with its cursor.
     case .eventStream, .packets: break
     }
   }
 }
 
-/// How one kind of client is spoken to.
+/// The protocol of one kind of client.
 protocol Dialect: Sendable {
-  /// Its name, as `listen --dialect` takes it.
+  /// The name, as `listen --dialect` takes it.
   var name: String { get }
-  /// Where its clients connect.
+  /// The path that its clients connect to.
   var path: String { get }
   var framing: Framing { get }
   var admission: Admission { get }
   var heartbeat: Heartbeat { get }
-  /// The code that a session is closed with when its token ends.
+  /// The close code of a session with an expired token.
   var expiryCloseCode: UInt16 { get }
-  /// Whether the greeting says the user's counts: then it waits for the store.
+  /// Whether the greeting has the user's counts; such a greeting waits for the store.
   var greetsWithCounts: Bool { get }
-  /// Whether it has words for what happens in rooms: then `rooms=` in the query names some.
+  /// Whether it has messages about rooms; if so, `rooms=` in the query names rooms to join.
   var supportsRooms: Bool { get }
 
-  /// Writes the frames of `event`, or none if this dialect does not speak of such a thing.
+  /// Writes the frames of `event`, or none if the dialect has no message for it.
   func write(_ event: Event, to frames: inout FrameWriter)
-  /// Writes what a session begins with.
+  /// Writes the first message of a session.
   func write(_ greeting: Greeting, to frames: inout FrameWriter)
-  /// Tells a client that continuity cannot be proven: it reloads and goes on from `cursor`.
+  /// Writes that continuity is lost: the client reloads and goes on from `cursor`.
   func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter)
-  /// Writes a notification that was missed, in a page that was read at `counts`.
+  /// Writes a missed notification, from a page that was read at `counts`.
   func writeMissed(_ notification: Notification, _ counts: Counts, to frames: inout FrameWriter)
   /// Ends a resumption, after the last missed notification.
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter)
-  /// Ends the notifications for everyone that a live session was sent by `writeMissed`; there may
-  /// have been none.
+  /// Ends a catch-up of a live session, which wrote the new notifications for everyone (maybe none)
+  /// by `writeMissed`.
   ///
-  /// `hasSent` is whether one was sent with these counts.
+  /// `hasSent` is whether a notification was written with these counts.
   func writeCaughtUp(_ counts: Counts, hasSent: Bool, time: Int64, to frames: inout FrameWriter)
-  /// Tells a client that goes on from the present position, behind its greeting, the counts there.
+  /// Writes the current counts after the greeting of a client that starts at the present position.
   func writeBegun(_ counts: Counts, time: Int64, to frames: inout FrameWriter)
-  /// Tells a client that it is in a room, or no longer.
+  /// Writes that the client has joined or left a room.
   func write(_ news: RoomNews, time: Int64, to frames: inout FrameWriter)
-  /// Tells a client what is wrong with what it asked.
+  /// Writes the error in a client's request.
   func writeError(_ code: String, _ message: String, time: Int64, to frames: inout FrameWriter)
-  /// Answers a client's text message.
+  /// Writes the answer to a client's text message.
   func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter)
-  /// What a client's text message asks of the server; nil where `answer` is all there is to it.
+  /// The request in a client's text message, or nil if `answer` handles it completely.
   func request(in text: [UInt8]) -> ClientRequest?
-  /// Whether a client that sends too many messages is told so, rather than closed with 1008.
+  /// Whether a client that sends too many messages gets an error instead of a close with 1008.
   var forgivesTooManyMessages: Bool { get }
   /// Writes the ping of a heartbeat by messages.
   func writePing(to frames: inout FrameWriter)
-  /// Answers a fetch with as much of `page` as fits into `byteLimit`, but one at the least.
+  /// Answers a fetch with as much of `page` as fits into `byteLimit`, but at least one of them.
   ///
-  /// `groups` says by its offset how many a notification stands for, where it does.
+  /// `groups` has the group size of each notification that stands for its group, by offset.
   func writePage(
     _ page: [Notification], _ counts: Counts, groups: [UInt64: Int], byteLimit: Int,
     to frames: inout FrameWriter)
 }
 
-/// What a dialect has that does not say otherwise.
+/// Defaults for the optional parts of a dialect.
 extension Dialect {
   var greetsWithCounts: Bool { false }
   var supportsRooms: Bool { false }
@@ -171,20 +172,20 @@ extension Dialect {
   func writeBegun(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}
 }
 
-/// The dialects that a server speaks.
+/// The dialects of a server, except those of Engine.IO's paths and the one of metrics streams.
 enum DialectRegistry {
   static let all: [any Dialect] = [
     FlatDialect(), EventDialect(), TypedDialect(), InboxDialect(), StreamDialect(),
   ]
 }
 
-/// Gathers finished messages: WebSocket text frames, or events of a stream.
+/// Collects finished messages, framed for the wire.
 struct FrameWriter {
-  /// The frames, one behind the other, as they go on the wire.
+  /// The framed messages, back to back, as they go on the wire.
   private(set) var bytes: [UInt8] = []
-  /// How many there are.
+  /// Number of messages.
   private(set) var count = 0
-  /// The store's epoch, when this client is told its cursors.
+  /// The store's epoch, if this client gets cursors.
   let epoch: String?
   let framing: Framing
   private var payload: [UInt8] = []
@@ -194,9 +195,9 @@ struct FrameWriter {
     self.framing = framing
   }
 
-  /// Writes one message whose text `body` writes.
+  /// Appends one message with the text that `body` writes.
   ///
-  /// `offset` is where a client that has got so far would go on from, in a stream.
+  /// `offset` is the position after this message; in a stream it becomes the event's id.
   mutating func text(at offset: UInt64? = nil, _ body: (inout [UInt8]) -> Void) {
     payload.removeAll(keepingCapacity: true)
     body(&payload)
@@ -205,8 +206,8 @@ struct FrameWriter {
       WebSocketFrame.appendHeader(.text, payloadByteCount: payload.count, into: &bytes)
       bytes.append(contentsOf: payload)
     case .eventStream:
-      // JSON has line ends only between its tokens, where a space means the same, and a line of
-      // its own for each of them would make a small message large.
+      // JSON has line ends only between its tokens, where a space means the same. A `data:` line
+      // for each of them would make a small message large.
       for index in payload.indices where payload[index] == 0x0A || payload[index] == 0x0D {
         payload[index] = 0x20
       }
@@ -220,7 +221,7 @@ struct FrameWriter {
     count += 1
   }
 
-  /// Writes one message of binary data, as text where only text can go or is wanted.
+  /// Appends one binary message, as base64 text if `asText` is set or the framing has only text.
   mutating func binary(_ data: [UInt8], asText: Bool) {
     if framing == .webSocket, !asText {
       WebSocketFrame.append(.binary, payload: data, into: &bytes)
@@ -230,17 +231,17 @@ struct FrameWriter {
     }
   }
 
-  /// Tells the client of a stream where it stands.
+  /// Writes the client's position in a stream, without an event.
   mutating func position(_ cursor: Cursor) {
     ServerSentEvent.append(position: EventStreamLine(cursor), into: &bytes)
   }
 
-  /// The cursor at `offset`, for a client that is told its cursors.
+  /// The cursor at `offset`, if this client gets cursors.
   func cursor(at offset: UInt64) -> String? {
     epoch.map { Cursor(epoch: $0, offset: offset).description }
   }
 
-  /// Forgets the frames and keeps the memory, unless there is much of it.
+  /// Removes the messages and keeps the memory, unless it is large.
   mutating func removeAll() {
     bytes.removeAll(keepingCapacity: bytes.capacity <= 1 << 20)
     if payload.capacity > 1 << 17 { payload = [] }

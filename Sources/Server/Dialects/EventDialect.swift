@@ -1,9 +1,9 @@
 // The `event` dialect: `{"event","data","timestamp"}` at GET /api/v1/ws/notifications, for clients
 // of incident-api.
 //
-// The upgrade always succeeds; a client without a good token is told so by the close code. A
-// client that asked to resume is told its cursors, `resync` where continuity is lost, and of a
-// notification also what the reference server does not know: actions, group and expiry.
+// The upgrade always succeeds; a client without a valid token is closed with a code that gives the
+// reason. A client that asked to resume gets cursors, `resync` when continuity is lost, and members
+// of a notification that the reference server does not have: actions, group and expiry.
 
 internal import Notifications
 internal import Wire
@@ -41,7 +41,7 @@ struct EventDialect: Dialect {
       frames.event("typing", time: event.timestamp) { $0.members(of: typing) }
     case .presence(let presence):
       frames.event("presence", time: event.timestamp) { $0.members(of: presence) }
-    // These clients know no message about payments.
+    // These clients have no message about payments.
     case .payment, .storedForEveryone, .expiredForEveryone, .probe:
       break
     }
@@ -110,7 +110,7 @@ struct EventDialect: Dialect {
     write(notification, time: notification.createdAt, to: &frames)
   }
 
-  /// The counts may have changed while the client was away, without a notification that it missed.
+  /// Writes the counts, which may have changed without a notification that the client missed.
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {
     write(counts, time: time, to: &frames)
   }
@@ -125,7 +125,7 @@ struct EventDialect: Dialect {
     frames.event("error", time: time) { $0.members(ofError: code, message) }
   }
 
-  /// Answers `{"type":"ping"}`; anything else is ignored, as the reference server does.
+  /// Answers `{"type":"ping"}`; ignores anything else, as the reference server does.
   func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {
     guard MessageType.read(from: text) == "ping" else { return }
     frames.text { json in

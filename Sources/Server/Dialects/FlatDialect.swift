@@ -1,7 +1,7 @@
-// The `flat` dialect: one object a notification, at GET /api/ws, for clients of tradepulse.
+// The `flat` dialect: one object per notification, at GET /api/ws, for clients of tradepulse.
 //
-// A client that asked to resume is told its cursors, and two things that its document does not
-// know: a first message of type `connected`, and `resync`.
+// A client that asked to resume gets cursors, and two messages that its document does not have: a
+// first message of type `connected`, and `resync`.
 
 internal import Notifications
 internal import Wire
@@ -79,6 +79,6 @@ struct FlatDialect: Dialect {
 
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}
 
-  /// What a client says is read and ignored, but for a fresh token, which every dialect takes.
+  /// Ignores client messages; every dialect accepts a fresh token elsewhere (`AuthMessage`).
   func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}
 }

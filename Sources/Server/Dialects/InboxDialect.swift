@@ -1,9 +1,9 @@
-// The `inbox` dialect: a bell that knows its number, at GET /api/notifications/ws, for clients of
-// inbox-watch.
+// The `inbox` dialect: notifications and an unread count, at GET /api/notifications/ws, for clients
+// of inbox-watch.
 //
-// The first message says how many are unread, and every one after it that changes the number says
-// the new one. The server's ping is a message, and the client answers it with one. A client that
-// asked to resume is told its cursors beside the notifications, and `resync`.
+// The first message has the unread count, and every later message that changes the count has the
+// new one. The server's ping is a message, and the client answers it with a message. A client that
+// asked to resume also gets cursors with the notifications, and `resync`.
 
 internal import Notifications
 internal import Wire
@@ -13,13 +13,13 @@ struct InboxDialect: Dialect {
   let name = "inbox"
   let path = "/api/notifications/ws"
   let admission = Admission.firstMessage
-  /// Silence is judged by the pongs, which come sooner; the limit here never ends a client first.
+  /// A missing pong is detected earlier, so this silence limit never ends a client first.
   let heartbeat = Heartbeat(
     pingIntervalMilliseconds: 30_000, silenceLimitMilliseconds: 90_000, isByMessage: true)
   let expiryCloseCode: UInt16 = 1008
   let greetsWithCounts = true
 
-  /// What is not stored is not for an inbox: the clients' document knows no message for it.
+  /// Skips events that are not stored: the clients' document has no message for them.
   func write(_ event: Event, to frames: inout FrameWriter) {
     switch event.body {
     case .stored(let notification, let counts):
@@ -41,7 +41,7 @@ struct InboxDialect: Dialect {
     }
   }
 
-  /// One change is told by the number alone, several by an update that names them.
+  /// Writes one change as the new count, and several as an update that lists their ids.
   private func write(
     changed ids: [NotificationID], isRead: Bool, _ counts: Counts, to frames: inout FrameWriter
   ) {
@@ -99,7 +99,7 @@ struct InboxDialect: Dialect {
     frames.message("unread_count", counts)
   }
 
-  /// A notification has its count with it.
+  /// Writes the counts, unless a notification has already carried them.
   func writeCaughtUp(_ counts: Counts, hasSent: Bool, time: Int64, to frames: inout FrameWriter) {
     if !hasSent { frames.message("unread_count", counts) }
   }
@@ -128,7 +128,7 @@ struct InboxDialect: Dialect {
     }
   }
 
-  /// Understands `pong` and `fetch_notifications`; anything else is ignored.
+  /// Parses `pong` and `fetch_notifications`; ignores anything else.
   func request(in text: [UInt8]) -> ClientRequest? {
     var type: String?
     var page = PageRequest()
@@ -144,7 +144,7 @@ struct InboxDialect: Dialect {
       }
       try reader.finish()
     } catch {
-      // Not JSON, so nothing that this dialect understands.
+      // Not JSON, so not a message of this dialect.
       return nil
     }
     switch type {
@@ -173,9 +173,9 @@ extension FrameWriter {
 }
 
 extension [UInt8] {
-  /// Writes a notification with the names that clients of inbox-watch know.
+  /// Writes a notification with the member names of inbox-watch.
   ///
-  /// `groupCount` is how many it stands for, where it stands for its group.
+  /// `groupCount` is the size of the group that the notification stands for, if it stands for one.
   fileprivate mutating func appendInboxNotification(
     _ notification: Notification, groupCount: Int? = nil
   ) {

@@ -1,10 +1,10 @@
-// The `type` member of a client's message, which every dialect dispatches on.
+// The `type` member of a client's message.
 
 internal import Wire
 
 /// Reads the `type` of `{"type":…}`.
 enum MessageType {
-  /// The type, or nil where the text is not a JSON object with a string of that name.
+  /// The type, or nil if the text is not a JSON object with a string member `type`.
   static func read(from text: [UInt8]) -> String? {
     var reader = JSONReader(text)
     var type: String?
@@ -18,7 +18,7 @@ enum MessageType {
       }
       try reader.finish()
     } catch {
-      // A message that is not JSON has no type; whoever asked decides what that means.
+      // A message that is not JSON has no type; the caller decides how to treat it.
       return nil
     }
     return type

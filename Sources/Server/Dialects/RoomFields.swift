@@ -1,11 +1,11 @@
-// The `data` of what clients say about rooms, typing and presence.
+// The `data` of client messages about rooms, typing and presence.
 
 internal import Notifications
 internal import Wire
 
-/// What a client's message says of rooms, typing and presence.
+/// The members of a client's message about rooms, typing and presence.
 ///
-/// A member of the wrong type counts as absent, and of one that comes twice the last counts.
+/// A member of the wrong type counts as absent; of a duplicate member the last one counts.
 struct RoomFields {
   static let roomRule = "room: 1 to \(RoomNames.byteCountLimit) bytes without control characters"
   static let statusRule = "status: online, away, busy or offline"
@@ -14,7 +14,7 @@ struct RoomFields {
   var isTyping: Bool?
   var status: String?
 
-  /// Reads the members of the object that `reader` stands at.
+  /// Reads the members of the object at the reader's position.
   init(_ reader: inout JSONReader) throws(JSONViolation) {
     var fields = (room: String?.none, isTyping: Bool?.none, status: String?.none)
     try reader.readObject { (reader, name) throws(JSONViolation) in
@@ -28,7 +28,7 @@ struct RoomFields {
     (room, isTyping, status) = fields
   }
 
-  /// Reads an object that stands alone; nil where it is none.
+  /// Reads the object that begins `json`; nil if it does not begin with an object.
   init?(_ json: [UInt8]) {
     var reader = JSONReader(json)
     guard (try? reader.nextKind()) == .object, let fields = try? RoomFields(&reader) else {
@@ -39,7 +39,7 @@ struct RoomFields {
 }
 
 extension ClientRequest {
-  /// What a message of that type asks for, by what it says.
+  /// The request in a message of the given type.
   init(type: String, data: RoomFields?) {
     switch type {
     case "join_room": self = data.room { .join($0) }
@@ -61,7 +61,7 @@ extension ClientRequest {
 }
 
 extension RoomFields? {
-  /// The request about the room that is named, if one may be.
+  /// The request about the named room, or `invalid` if the name is missing or not valid.
   fileprivate func room(_ request: (RoomName) -> ClientRequest) -> ClientRequest {
     guard let room = self?.room, RoomNames.isValid(room) else {
       return .invalid(code: "invalid", message: RoomFields.roomRule)

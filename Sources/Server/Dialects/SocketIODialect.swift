@@ -1,8 +1,8 @@
 // The `socketio` dialect: events of Socket.IO in `/notifications` and `/`, for clients of ghostpay.
 //
-// What happens is told under the names that ghostpay's document has, and else under those of the
-// `typed` dialect. An event that a client can go on from has one more argument, its cursor, which
-// Socket.IO's clients keep and bring back when they recover their state.
+// Events have the names in ghostpay's document, or else those of the `typed` dialect. An event that
+// a client can resume from has its cursor as an additional argument, which Socket.IO's clients keep
+// and send when they recover their state.
 
 internal import Notifications
 internal import Wire
@@ -10,14 +10,14 @@ internal import Wire
 /// Messages are packets of Socket.IO for one namespace.
 struct SocketIODialect: Dialect {
   static let servedAt = "/socket.io/"
-  /// The namespaces in which it is spoken.
+  /// The namespaces that use this dialect.
   static let namespaces = ["/notifications", "/"]
 
   let name = "socketio"
   let path = SocketIODialect.servedAt
   let admission = Admission.firstMessage
   let expiryCloseCode: UInt16 = 1008
-  /// CONNECT is answered when it is known whether the client's state could be recovered.
+  /// The answer to CONNECT waits for the store, because it shows whether the state was recovered.
   let greetsWithCounts = true
   let forgivesTooManyMessages = true
   let namespace: String
@@ -52,7 +52,7 @@ struct SocketIODialect: Dialect {
     }
   }
 
-  /// The fields of the `flat` dialect, and whether the user has not read it yet.
+  /// Writes the fields of the `flat` dialect, and whether the notification is unread.
   private func write(_ notification: Notification, to frames: inout FrameWriter) {
     let cursor = frames.cursor(at: notification.offset)
     frames.event("notification", in: namespace, cursor: cursor) { json in
@@ -78,11 +78,11 @@ struct SocketIODialect: Dialect {
         sessionID: socket.id, privateSessionID: socket.recovery, namespace: namespace,
         into: &packet)
     }
-    // What a resumption ends with says them too, and newer.
+    // A resumption ends with newer counts, so these are omitted.
     if let counts = greeting.counts, !greeting.isResumed { write(counts, to: &frames) }
   }
 
-  /// The protocol's own word for it is that CONNECT was answered with a new `pid`.
+  /// Writes nothing: the new `pid` in the answer to CONNECT already shows that continuity is lost.
   func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter) {}
 
   func writeMissed(
@@ -105,7 +105,7 @@ struct SocketIODialect: Dialect {
     frames.event("error", in: namespace) { $0.members(ofError: code, message) }
   }
 
-  /// A page is only asked for on account of the counts that come with it.
+  /// Writes only the counts, which are the reason for asking for a page.
   func writePage(
     _ page: [Notification], _ counts: Counts, groups: [UInt64: Int], byteLimit: Int,
     to frames: inout FrameWriter
@@ -113,12 +113,12 @@ struct SocketIODialect: Dialect {
     write(counts, to: &frames)
   }
 
-  /// What clients say comes as events: see `SocketIONotifications`.
+  /// Ignores plain text: client messages are events, see `SocketIONotifications`.
   func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}
 }
 
 extension FrameWriter {
-  /// Writes one event with an object and, for a client that is told its cursors, the cursor.
+  /// Writes one event with an object and, for a client that gets cursors, the cursor.
   fileprivate mutating func event(
     _ name: String, in namespace: String, cursor: String? = nil,
     _ members: (inout [UInt8]) -> Void

@@ -1,19 +1,19 @@
-// What clients of the `socketio` dialect say: who they are, that they want notifications, what they
-// have read, and what those of the `typed` dialect say about rooms, typing and presence.
+// Requests of clients of the `socketio` dialect: to connect with a token, to subscribe, to mark
+// notifications as read, and those of the `typed` dialect about rooms, typing and presence.
 //
-// An event that wants to be acknowledged is: with `{"success":true}`, or with what is wrong. One
-// that does not is told what is wrong by the event `error`.
+// An event that asks for an acknowledgement gets `{"success":true}` or the error. For an event that
+// does not, the error is sent as an `error` event.
 
 internal import Broadcast
 internal import Notifications
 internal import Wire
 
-/// The application whose namespaces are sessions of users.
+/// The application that makes each namespace a user's session.
 struct SocketIONotifications: SocketIOApplication {
   let namespaces = SocketIODialect.namespaces
-  /// An application's keep-alive, which ghostpay's clients listen for.
+  /// An application-level keep-alive, which ghostpay's clients expect.
   let keepAliveEvent: String? = "ping"
-  /// Whether a client that comes back goes on where it was.
+  /// Whether a returning client resumes at its last position.
   let recovers: Bool
 
   func connect(_ client: SocketIOClient, payload: [UInt8]?) {
@@ -50,10 +50,10 @@ struct SocketIONotifications: SocketIOApplication {
   }
 }
 
-/// What the payload of CONNECT says: the members of the wrong type count as absent.
+/// The members of CONNECT's payload; a member of the wrong type counts as absent.
 struct SocketIOConnectFields {
   var token: String?
-  /// What a client that was here before was told to recover by, and the last cursor it has.
+  /// From a returning client: the `pid` that it was given, and its last cursor.
   var recovery: String?
   var offset: String?
 
@@ -61,7 +61,7 @@ struct SocketIOConnectFields {
     guard let payload else { return }
     var fields = (token: String?.none, recovery: String?.none, offset: String?.none)
     var reader = JSONReader(payload)
-    // The packet was read already: nothing of it can be wrong.
+    // The packet was validated before, so this cannot fail.
     try? reader.readObject { (reader, name) throws(JSONViolation) in
       switch (name, try reader.nextKind()) {
       case ("token", .string): fields.token = try reader.readString()
@@ -74,17 +74,17 @@ struct SocketIOConnectFields {
   }
 }
 
-/// What the outcome of `mark_as_read` is used for.
+/// How to report the outcome of `mark_as_read`.
 struct SocketIOMarking: Sendable {
   let acknowledgementID: UInt64?
-  /// Whether it is wrong when there is no such notification.
+  /// Whether a missing notification is an error, because the request has a single id.
   let namesOne: Bool
 }
 
-/// What an event asks for.
+/// The request in an event.
 private enum SocketIORequest {
   case subscribe, ping
-  /// `namesOne` is whether it is wrong when there is no such notification.
+  /// `namesOne` is whether a missing notification is an error, because there is a single id.
   case read(InboxChange, namesOne: Bool)
   case token(String)
   case client(ClientRequest)
@@ -100,7 +100,7 @@ private enum SocketIORequest {
     case "auth":
       let token = SocketIOConnectFields(data.first == UInt8(ascii: "{") ? data : nil).token
       self =
-        token.map { .token($0) } ?? .client(.invalid(code: "invalid", message: "token: a text"))
+        token.map { .token($0) } ?? .client(.invalid(code: "invalid", message: "token: missing"))
     case "join_room", "leave_room", "typing_indicator", "presence_update":
       self = .client(ClientRequest(type: event.name, data: RoomFields(data)))
     default:
@@ -112,7 +112,7 @@ private enum SocketIORequest {
     }
   }
 
-  /// `{id}`, `{ids}` or `{all:true}`.
+  /// Parses `{id}`, `{ids}` or `{all:true}`.
   private static func reading(_ data: [UInt8]) -> SocketIORequest {
     var ids: [String]?
     var namesOne = false
@@ -133,32 +133,32 @@ private enum SocketIORequest {
     }
     if isAll { return .read(.readAll, namesOne: false) }
     guard let ids, ids.count <= idsLimit else { return wrongIDs }
-    // An id that is no UUID names nothing, like one that is not the user's.
+    // An id that is not a UUID matches nothing, like the id of another user's notification.
     return .read(.read(ids.compactMap { NotificationID($0) }), namesOne: namesOne)
   }
 
   private static let wrongIDs = SocketIORequest.client(
-    .invalid(code: "invalid", message: "id, ids (at most \(idsLimit)) or all: which to mark"))
+    .invalid(code: "invalid", message: "give id, ids (at most \(idsLimit)) or all"))
 }
 
 extension SocketIOClient {
-  /// Whether the session at `slot` is still this client's.
+  /// Whether the session at `slot` still belongs to this client.
   fileprivate func isThere(_ slot: UInt32) -> Bool {
     !session.hasEnded && session.index(atSlot: slot) != nil
   }
 
-  /// Whether the client has asked to be in that room and not left it since.
+  /// Whether the client has asked to join that room and not left it since.
   fileprivate func isIn(_ room: RoomName, at slot: UInt32) -> Bool {
     let membership = shard.table[slot].membership
     return membership?.index(of: room).map { membership?.entries[$0].isWanted == true } ?? false
   }
 
-  /// Acknowledges an event that was done.
+  /// Acknowledges an event as successful.
   func succeed(_ event: SocketIOEvent) {
     acknowledge(event, [Array(#"{"success":true}"#.utf8)])
   }
 
-  /// Says what is wrong with an event.
+  /// Reports the error of an event, in its acknowledgement or as an `error` event.
   func fail(_ event: SocketIOEvent, _ code: String, _ message: String, at slot: UInt32) {
     if event.wantsAcknowledgement {
       acknowledge(event, [Answer.failureBody(code, message)])
@@ -169,7 +169,7 @@ extension SocketIOClient {
 }
 
 extension Shard {
-  /// Hands the store what an event asks of it; the outcome acknowledges the event.
+  /// Submits an event's change to the store; the outcome acknowledges the event.
   fileprivate func submit(
     _ change: InboxChange, namesOne: Bool, for event: SocketIOEvent, of client: SocketIOClient,
     at slot: UInt32
@@ -187,7 +187,7 @@ extension Shard {
     }
   }
 
-  /// Acknowledges the event that the store was handed.
+  /// Acknowledges the event of a change with the store's outcome.
   func acknowledge(_ marking: SocketIOMarking, _ outcome: StoreOutcome, at slot: UInt32) {
     guard let session = table[slot].engine as? SocketIOSession,
       let index = session.index(atSlot: slot)
@@ -204,7 +204,7 @@ extension Shard {
     client.fail(event, "read_only", "the store refuses writes until it is restarted", at: slot)
   }
 
-  /// Takes a fresh token; one that is not good, or another user's, ends the namespace.
+  /// Applies a fresh token; an invalid one, or one of another user, ends the namespace.
   fileprivate func take(
     token: String, for event: SocketIOEvent, of client: SocketIOClient, at slot: UInt32
   ) {

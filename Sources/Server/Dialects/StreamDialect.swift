@@ -1,9 +1,9 @@
 // The `sse` dialect: `{"type","data"}` as events of a stream, at GET /notifications/events, for
 // clients of ghostpay that cannot use WebSockets.
 //
-// The id of an event is the cursor behind it, and only what moves a client on has one: a change is
-// told at once also to a client that still waits for notifications from before it, and a client
-// without a new id keeps the one that it has.
+// The id of an event is the cursor after it. Only an event that advances the client's position has
+// an id: a change is sent at once even to a client that still waits for earlier notifications, and
+// a client that gets no new id keeps its last one.
 
 internal import Notifications
 internal import Wire
@@ -14,11 +14,11 @@ struct StreamDialect: Dialect {
   let path = "/notifications/events"
   let framing = Framing.eventStream
   let admission = Admission.refusedBeforeUpgrade
-  // A reader has nothing to say, so its silence means nothing. One that is gone does not
-  // acknowledge the comments, and the kernel ends its connection.
+  // A reader sends nothing, so its silence means nothing. A dead reader does not acknowledge the
+  // comments, and the kernel ends its connection.
   let heartbeat = Heartbeat(
     pingIntervalMilliseconds: 15_000, silenceLimitMilliseconds: .max / 2)
-  /// Stands for the end of the stream.
+  /// Not on the wire, where the stream just ends.
   let expiryCloseCode: UInt16 = 1008
   let supportsRooms = true
 
@@ -54,7 +54,7 @@ struct StreamDialect: Dialect {
     frames.message("unread_count") { data in data.member("count", counts.unread) }
   }
 
-  /// The fields of `flat`, and whether the user has seen it nowhere yet.
+  /// Writes the fields of `flat`, and whether the user has not seen the notification on any device.
   func writeMissed(_ notification: Notification, _ counts: Counts, to frames: inout FrameWriter) {
     frames.message("notification", at: notification.offset) { data in
       data.member("id", notification.id.text)
@@ -68,7 +68,7 @@ struct StreamDialect: Dialect {
     }
   }
 
-  /// Only the cursor: whoever is cut off before anything happened still knows where it stood.
+  /// Writes only the cursor, so that a client cut off before the first event can still resume.
   func write(_ greeting: Greeting, to frames: inout FrameWriter) {
     if let cursor = greeting.cursor { frames.position(cursor) }
   }
@@ -95,7 +95,7 @@ struct StreamDialect: Dialect {
     frames.message("error") { $0.members(ofError: code, message) }
   }
 
-  /// A stream has no way back.
+  /// Writes nothing: a stream carries no client messages.
   func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}
 }
 

@@ -1,9 +1,9 @@
 // The `typed` dialect: `{"type","data","timestamp"}` at GET /ws/connect, for clients of rooms-hub.
 //
-// The one dialect whose clients act: they join rooms, type and say how they want to be seen. What
-// they say and the server does not understand is answered with `error`, and the connection stays. A
-// client that asked to resume is told its cursors: in a first message of type `connected`, in each
-// notification's data, and `resync` where continuity is lost.
+// Its clients also act: they join rooms, report typing and set their presence status. A message
+// that the server does not understand is answered with `error`, and the connection stays open. A
+// client that asked to resume gets cursors, in a first message of type `connected` and in each
+// notification's data, and `resync` when continuity is lost.
 
 internal import Notifications
 internal import Wire
@@ -43,7 +43,7 @@ struct TypedDialect: Dialect {
     }
   }
 
-  /// A stored notification has the type that its publisher gave it; its data is the payload.
+  /// Writes a stored notification with its type and data as `notification_type` and `payload`.
   private func write(_ notification: Notification, time: Int64, to frames: inout FrameWriter) {
     let cursor = frames.cursor(at: notification.offset)
     frames.typed("notification", time: time) { data in
@@ -85,7 +85,7 @@ struct TypedDialect: Dialect {
     frames.typed("error", time: time) { $0.members(ofError: code, message) }
   }
 
-  /// Understands what rooms-hub's clients say; `ping` is answered by `answer`.
+  /// Parses the messages of rooms-hub's clients; `answer` handles `ping`.
   func request(in text: [UInt8]) -> ClientRequest? {
     var type: String?
     var data: RoomFields?
@@ -109,7 +109,7 @@ struct TypedDialect: Dialect {
     return type == "ping" ? nil : ClientRequest(type: type, data: data)
   }
 
-  /// Answers `{"type":"ping"}`.
+  /// Answers `{"type":"ping"}`, the only message without a request.
   func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {
     frames.typed("pong", time: time) { _ in }
   }

@@ -1,16 +1,16 @@
-// The bodies of rooms-hub's endpoints and of those that are alike: an object of short texts, whole
-// numbers and a payload.
+// The bodies of rooms-hub's endpoints and similar ones: an object of short texts, whole numbers and
+// a payload.
 //
-// The rules are those of a draft. Broken JSON is malformed (400) and wins over everything else;
-// the first field that is wrong is named (422); `null` is the same as absent, but where a payload
-// may be any value; a known field given twice is refused, and one that nobody knows is ignored.
+// The rules are those of a draft. Broken JSON is malformed (400) and takes precedence over all
+// other errors. The error names the first invalid field (422). `null` means absent, except in a
+// payload that may be any value. A known field given twice is refused; an unknown one is ignored.
 
 internal import Notifications
 internal import Wire
 
-/// What a body says, checked field by field.
+/// The fields of a body, each validated.
 struct BroadcastFields {
-  /// A field that an endpoint may know.
+  /// A field that an endpoint may accept.
   enum Field: String {
     case userID = "user_id"
     case room
@@ -20,20 +20,20 @@ struct BroadcastFields {
     case title
     case message
     case reason
-    /// How a user wants to be seen.
+    /// A user's presence status.
     case status
     case isTyping = "is_typing"
     case paymentID = "payment_id"
     case amount
     case currency
-    /// How a payment stands, which is called as the other status is.
+    /// The state of a payment, also named `status` in a body.
     case paymentStatus
     case payload
 
-    /// What it is called in a body.
+    /// The field's name in a body.
     var name: String { self == .paymentStatus ? Field.status.rawValue : rawValue }
 
-    /// Why `text` cannot be this field's; nil when it can.
+    /// Why `text` is not valid in this field; nil if it is valid.
     fileprivate func problem(with text: String) -> String? {
       switch self {
       case .userID: UserIDs.isValid(text) ? nil : "not a user id"
@@ -59,7 +59,7 @@ struct BroadcastFields {
     }
   }
 
-  /// What a payload may be.
+  /// The values that an endpoint accepts as a payload.
   enum PayloadKind {
     case object, anyValue
   }
@@ -68,12 +68,12 @@ struct BroadcastFields {
   private var numbers: [Field: Int64] = [:]
   /// The payload as it was sent; an empty object when it is absent.
   private(set) var payload = Content.emptyObject
-  /// What `is_typing` says; nil when it is absent.
+  /// The value of `is_typing`; nil when it is absent.
   private(set) var isTyping: Bool?
   private var taken: Set<Field> = []
   private var problem: String?
 
-  /// Reads the body of a request to an endpoint that knows `fields`.
+  /// Reads the body of a request to an endpoint that accepts `fields`.
   init(
     _ request: Request, _ fields: Set<Field>, payload kind: PayloadKind = .object
   ) throws(Refusal) {
@@ -106,25 +106,25 @@ struct BroadcastFields {
     if let problem { throw .invalid(problem) }
   }
 
-  /// A field that must be there.
+  /// A required text field.
   func text(_ field: Field) throws(Refusal) -> String {
     guard let text = texts[field] else { throw .invalid("\(field.name): missing") }
     return text
   }
 
-  /// A number that must be there.
+  /// A required number.
   func number(_ field: Field) throws(Refusal) -> Int64 {
     guard let number = numbers[field] else { throw .invalid("\(field.name): missing") }
     return number
   }
 
-  /// The payment's id, which must be there, as a number or as text.
+  /// The required id of a payment, a number or a text.
   func paymentID() throws(Refusal) -> PaymentID {
     if let number = numbers[.paymentID] { return .number(number) }
     return .text(try text(.paymentID))
   }
 
-  /// A field that may be there.
+  /// An optional text field.
   func optional(_ field: Field) -> String? { texts[field] }
 
   private mutating func refuse(_ reason: String) {
@@ -171,8 +171,10 @@ struct BroadcastFields {
     }
   }
 
-  /// Takes the number in `range`, which is good JSON, but perhaps none that is meant here: so it is
-  /// read by itself, and what is wrong with it is no break of the body.
+  /// Takes the number in `range`.
+  ///
+  /// It is valid JSON but may be out of bounds for this field. A reader of its own parses it, so
+  /// that its error does not make the whole body malformed.
   private mutating func takeNumber(_ field: Field, _ range: Range<Int>, of bytes: [UInt8]) {
     let numbers = PaymentRules.numbers
     var reader = JSONReader(bytes, in: range)
@@ -181,7 +183,7 @@ struct BroadcastFields {
       // guard: payment-number-range
       if numbers.contains(number) { return self.numbers[field] = number }
     } catch {
-      // With a fraction or an exponent, or too long: refused like one that is out of range.
+      // A fraction, an exponent or too many digits: refused like a number that is out of range.
     }
     refuse(
       "\(field.name): must be a whole number of \(numbers.lowerBound) to \(numbers.upperBound)")

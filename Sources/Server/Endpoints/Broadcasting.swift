@@ -1,4 +1,4 @@
-// What is told to whoever is connected now, and not stored: to everyone, to a room, to one user.
+// Broadcasts to current connections, not stored: to everyone, to a room, to one user.
 
 internal import Broadcast
 internal import Notifications
@@ -9,7 +9,7 @@ extension Endpoints {
   static func sendSystem(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     try requireJSON(request)
     let message = try systemMessage(in: request.body, id: makeID(on: shard))
-    return try tell(.system(message), to: .everyone, on: shard)
+    return try broadcast(.system(message), to: .everyone, on: shard)
   }
 
   /// The message that a body describes.
@@ -23,7 +23,7 @@ extension Endpoints {
       payload: fields.payload)
   }
 
-  /// `POST /api/v1/websocket/send/room`: to those who are in the room.
+  /// `POST /api/v1/websocket/send/room`: to the members of the room.
   static func sendRoom(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let fields = try BroadcastFields(
       request, [.room, .notificationType, .title, .message, .payload])
@@ -32,25 +32,25 @@ extension Endpoints {
       room: room, notificationType: try fields.text(.notificationType),
       title: try fields.text(.title), message: fields.optional(.message) ?? "",
       payload: fields.payload)
-    return try tell(.room(message), to: .room(room, except: nil), on: shard)
+    return try broadcast(.room(message), to: .room(room, except: nil), on: shard)
   }
 
   /// `POST /api/v1/websocket/live/update`: to one user's devices.
   static func liveUpdate(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let (user, update) = try userUpdate(in: request)
-    return try tell(.liveUpdate(update), to: .user(user), on: shard)
+    return try broadcast(.liveUpdate(update), to: .user(user), on: shard)
   }
 
   /// `POST /api/v1/websocket/live/data`: to one user's devices.
   static func liveData(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let (user, update) = try userUpdate(in: request)
-    return try tell(.dataUpdate(update), to: .user(user), on: shard)
+    return try broadcast(.dataUpdate(update), to: .user(user), on: shard)
   }
 
   /// `POST /api/v1/websocket/live/broadcast`: a data update to everyone connected.
   static func liveBroadcast(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     try requireJSON(request)
-    return try tell(.dataUpdate(try update(in: request.body)), to: .everyone, on: shard)
+    return try broadcast(.dataUpdate(try update(in: request.body)), to: .everyone, on: shard)
   }
 
   /// The update that a body describes.
@@ -70,7 +70,7 @@ extension Endpoints {
   static func livePayment(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let fields = try BroadcastFields(request, paymentFields.union([.userID]))
     let user = try fields.text(.userID)
-    return try tell(.payment(try paymentUpdate(in: fields)), to: .user(user), on: shard)
+    return try broadcast(.payment(try paymentUpdate(in: fields)), to: .user(user), on: shard)
   }
 
   /// The update of a payment that a body describes.
@@ -88,7 +88,7 @@ extension Endpoints {
     .paymentID, .amount, .currency, .paymentStatus,
   ]
 
-  private static func tell(
+  private static func broadcast(
     _ body: Event.Body, to audience: Audience, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
     let event = Event(
@@ -97,16 +97,16 @@ extension Endpoints {
       throw Refusal(.unavailable("ring_full", "the server is at its limit, try again"))
     }
     shard.metrics.add(.broadcasts)
-    return .now(told)
+    return .now(accepted)
   }
 
-  private static let told = Answer.object { _ in }
+  private static let accepted = Answer.object { _ in }
 }
 
 extension Shard {
-  /// Puts an event of this shard's own into the ring.
+  /// Puts an event of this shard into the ring.
   ///
-  /// False when it is full even after this shard has taken what waits at its own end.
+  /// False when the ring is full even after this shard has consumed its own pending events.
   func offer(_ event: Event) -> Bool {
     if core.ring.offer(event) { return true }
     _ = core.ring.drain(consumer: index, limit: core.ring.capacity) { deliver($0) }

@@ -1,12 +1,12 @@
-// What browsers load: the client's files, the pages, and in development the tokens of the demo.
+// Files for browsers: the client's modules, the pages, and in development the demo's tokens.
 //
-// The files are for anybody, on any site: they have no secret and know no user. So other sites'
-// modules may import them whatever the list of origins says, which is about who may connect.
+// The files are public on any site: they contain no secret and nothing about a user. So modules of
+// other sites may import them, whatever the list of origins says, which restricts connections only.
 
 internal import Wire
 
 extension Endpoints {
-  /// `GET /client/*`: a file of the client, or the way to it.
+  /// `GET /client/*`: a file of the client, or a redirect to it.
   static func clientFile(_ request: Request, on shard: Shard) throws(Refusal) -> Answer {
     guard let path = request.route.parameters.first,
       let location = shard.core.files.location(of: path)
@@ -14,11 +14,11 @@ extension Endpoints {
     var answer: Answer
     switch location {
     case .file(let file):
-      // Another build is another folder, so what is in this one never changes.
+      // Every build has a folder of its own, so a file in this one never changes.
       answer = try serve(file, cache: "public, max-age=31536000, immutable", to: request)
     case .moved(let address):
-      // A page that was loaded before the server became another one still finds its modules, and
-      // a browser asks anew each time, because the next build moves them again.
+      // A page loaded before the server was replaced by a new build still finds its modules. A
+      // browser asks again each time, because the next build moves them again.
       answer = Answer(response: HTTPResponse(status: 307), status: 307)
         .with("Location", address)
         .with("Cache-Control", "no-cache")
@@ -39,24 +39,24 @@ extension Endpoints {
     return protected(answer).with("Content-Security-Policy", contentSecurityPolicy)
   }
 
-  /// What a page may do: load what is ours and talk to us, and be in nobody's frame.
+  /// The pages' rights: load files and data from this server only, and appear in no frame.
   static let contentSecurityPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     + "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; "
     + "frame-ancestors 'none'"
 
-  /// `GET /demo/tokens`, in development: what makes the demo's page its users.
+  /// `GET /demo/tokens`, in development: the tokens of the demo page's users.
   ///
-  /// The server listens on this machine alone then, but a page of any site runs on this machine
-  /// too. It may not read this as long as it is of another origin; and one whose name's address
-  /// was changed to this machine's, so that it is of the same one, has that name in Host.
+  /// The server then listens on loopback only, but a page of any site also runs on this machine. A
+  /// page of another origin cannot read the answer. A page that uses DNS rebinding has the same
+  /// origin, but then Host has its own name, which is refused.
   static func demoTokens(_ request: Request, on shard: Shard) throws(Refusal) -> Answer {
     guard let make = shard.core.configuration.demoTokens else {
       throw Refusal(404, "not_found", "there is nothing at this path")
     }
     // guard: demo-tokens-on-loopback-names
     guard let host = request.head.host, Loopback.isNamed(by: host) else {
-      var refusal = Answer.failure(403, "forbidden", "tokens are told to this machine's names only")
+      var refusal = Answer.failure(403, "forbidden", "tokens are served to loopback names only")
       refusal.readers = .ownOrigin
       throw Refusal(refusal)
     }
@@ -81,16 +81,16 @@ extension Endpoints {
       .with("Cross-Origin-Resource-Policy", "same-origin")
   }
 
-  // MARK: What they have in common
+  // MARK: Shared parts
 
-  /// The file in the form that the client takes, or that the client has it already.
+  /// The file in an encoding that the client accepts, or 304 if the client already has it.
   private static func serve(
     _ file: ClientFile, cache: String, to request: Request
   ) throws(Refusal) -> Answer {
     let codings = request.head.values(of: "accept-encoding")
     guard let coding = ContentCoding.preferred(in: codings) else {
       throw Refusal(
-        Answer.failure(406, "not_acceptable", "there is this plain and as gzip")
+        Answer.failure(406, "not_acceptable", "available encodings: identity, gzip")
           .with("Vary", "Accept-Encoding"))
     }
     let form = file.form(coding)
@@ -110,8 +110,7 @@ extension Endpoints {
       .with("Vary", "Accept-Encoding")
   }
 
-  /// The answer with what keeps a browser from guessing its type, and from telling where it was
-  /// asked for.
+  /// Adds the headers that keep a browser from guessing the type and from sending the Referer.
   private static func protected(_ answer: Answer) -> Answer {
     answer
       .with("X-Content-Type-Options", "nosniff")

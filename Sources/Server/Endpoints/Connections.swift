@@ -1,16 +1,16 @@
-// Who is connected: a user's own connections, and for publishers everybody's; and sending one away.
+// The connected users and their connections, and the forced disconnect of a user.
 //
-// All of them are asked of every shard, because a user's devices are wherever the kernel put them.
+// Each request is a shard query, because the kernel may put a user's connections on any shard.
 
 internal import Notifications
 internal import Wire
 
 extension Endpoints {
-  /// Users to a page, unless the request says otherwise.
+  /// Users on a page by default.
   private static let defaultUsers = 1_000
 
-  /// `GET /api/v1/websocket/connections/user`: the caller's own, the longest connected first; and
-  /// `GET /api/v1/users/:id/connections`, for publishers, that user's.
+  /// `GET /api/v1/websocket/connections/user`: the caller's own connections, the oldest first; and
+  /// `GET /api/v1/users/:id/connections`, for publishers: that user's.
   static func connections(
     of user: UserID, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
@@ -18,7 +18,7 @@ extension Endpoints {
     return try shard.ask(.connections(of: user), for: request)
   }
 
-  /// `GET /api/v1/users/online`: a page of those who are connected, in the order of their bytes.
+  /// `GET /api/v1/users/online`: a page of the connected users, in byte order.
   static func usersOnline(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let limit = try number("limit", in: request.query, 1...UInt64(ConnectedUsers.largestLimit))
     guard shard.hasRoomForPage else { throw .busy }
@@ -28,20 +28,22 @@ extension Endpoints {
       for: request)
   }
 
-  /// `GET /api/v1/users/:id/online`: whether, how the user wants to be seen, and over how many
-  /// connections; a moment after the last one went that is none, and the user still online.
+  /// `GET /api/v1/users/:id/online`: whether the user is online, its presence status, and the
+  /// number of its connections.
+  ///
+  /// For a moment after its last connection has ended, the user is online with no connection.
   static func userOnline(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     try shard.ask(.presence(of: namedUser(in: request)), for: request)
   }
 
-  /// `POST /api/v1/disconnect`: ends the user's sessions and answers the polls that wait.
+  /// `POST /api/v1/disconnect`: ends the user's sessions and answers its waiting polls.
   static func disconnect(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let fields = try BroadcastFields(request, [.userID, .reason])
     let reason = fields.optional(.reason) ?? DisconnectReasons.standard
     return try shard.ask(.disconnect(fields.text(.userID), reason: reason), for: request)
   }
 
-  /// The answer to the request that asked all shards.
+  /// The answer to a request that made a shard query.
   static func answer(_ question: ShardQueryRequest, _ result: ShardQueryResult) -> Answer {
     switch (question, result) {
     case (.connections, .success(.connections(let connections))):
@@ -64,7 +66,7 @@ extension Endpoints {
     case (_, .failure(.stopping)):
       return .unavailable("draining", "the server is shutting down")
     case (_, .success):
-      return .failure(500, "internal", "the shards answered something else")
+      return .failure(500, "internal", "unexpected answer from the shards")
     }
   }
 

@@ -1,28 +1,28 @@
-// The HTTP surface: what there is, where it is, and who may use it.
+// The HTTP endpoints: their routes, their access rules, and their dispatch.
 
 internal import Broadcast
 internal import Notifications
 internal import Wire
 
-/// Something that can be asked of the server over HTTP.
+/// A kind of request over HTTP.
 enum Endpoint: Sendable {
   case publish, publishBatch, sendNotification
   case sendSystem, sendRoom, liveUpdate, liveData, livePayment, liveBroadcast
   case list, unreadCount, stats, read, unread, readMany, readAll, seen, delete, deleteAll
   case preferences, setPreferences
   case events, poll
-  /// Packets of Engine.IO, which has its paths and answers for itself.
+  /// Packets of Engine.IO, which has its own paths and answers.
   case enginePost
   case realtimeTyping, realtimePresence, ownConnections, usersOnline, userOnline, disconnect
   case userConnections, userNotifications
   case busStats, connectionStats, health, ready, metrics, metricsStream
-  /// What browsers load.
+  /// Files for browsers.
   case clientFile, console, demo, demoTokens
 
-  /// Who may ask.
+  /// The credentials that an endpoint requires.
   enum Access {
     case anyone
-    /// Anybody with a good token or key.
+    /// Any valid token or key.
     case caller
     /// A token that names a user.
     case user
@@ -48,52 +48,52 @@ enum Endpoint: Sendable {
   }
 }
 
-/// What an endpoint says to a request.
+/// The result of handling a request.
 enum EndpointResult {
   case now(Answer)
-  /// The store was asked; its answer is used for this.
+  /// The answer follows later, from a pending result.
   case later(PendingAnswer)
-  /// The connection becomes an event stream that goes on from there, in these rooms.
+  /// The connection becomes an event stream that goes on from `since`, in these rooms.
   case stream(since: String, rooms: [RoomName])
-  /// The connection becomes a stream of what is counted.
+  /// The connection becomes a metrics stream.
   case metricsStream
 }
 
-/// What the store's answer to a request is used for.
+/// How a pending result becomes the answer to its request.
 enum PendingAnswer {
-  /// A publish: the answer when it is durable.
+  /// A publish: the answer once it is durable.
   case published(Answer)
-  /// A change of the user's inbox; one that names a notification is 404 when there is none.
+  /// A change of the user's inbox; 404 if it names a notification that does not exist.
   case changed(names: Bool)
   case page
   case preferences
-  /// A change of what the store keeps beside the inbox: the answer when it is durable.
+  /// A change of stored data outside the inbox: the answer once it is durable.
   case saved(Answer)
   case unreadCount
   case stats
-  /// Where a poll begins; with a word that continuity is lost, if it is.
+  /// The start position of a poll, and whether continuity is lost.
   case position(isResync: Bool)
   /// A poll that waits for something new.
   case poll(Poll)
-  /// A home shard knows whether it is done: the answer if it is, and if not.
+  /// An owner shard decides: the answer if it succeeds, and if not.
   case ownerShard(Answer, refusal: Answer)
-  /// A poll of Engine.IO that waits for what its session is sent.
+  /// A poll of Engine.IO that waits for its session's packets.
   case enginePoll
-  /// Readiness: the probe's return answers.
+  /// Readiness: answered when the probe returns.
   case probe
-  /// All shards have been asked: the last one's answer answers.
+  /// A shard query: answered when the last shard has answered.
   case shardQuery
 }
 
-/// The table of endpoints, and what each does.
+/// The table of endpoints, and the dispatch to them.
 enum Endpoints {
-  /// A request's endpoint with what its path names.
+  /// A request's endpoint with the parameters in its path.
   struct Match {
     let endpoint: Endpoint
     let parameters: [String]
   }
 
-  /// The routes, with those of the demo or without.
+  /// The routes, with or without those of the demo.
   static func router(hasDemo: Bool) -> Router<Endpoint> {
     var router = Router<Endpoint>()
     let inbox = "/api/v1/notifications"
@@ -134,7 +134,7 @@ enum Endpoints {
     return router
   }
 
-  /// The routes of rooms-hub's clients and backends, some of which are also elsewhere.
+  /// The routes of rooms-hub's clients and backends; some are aliases of other routes.
   private static func addHubRoutes(to router: inout Router<Endpoint>) {
     let hub = "/api/v1/websocket"
     router.add(.get, hub + "/notifications", .list)
@@ -152,7 +152,7 @@ enum Endpoints {
     router.add(.get, hub + "/connections/user", .ownConnections)
   }
 
-  /// Answers `request`, or asks the store.
+  /// Answers `request`, or starts the query or command that it needs.
   static func answer(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     switch request.route.endpoint {
     case .publish: try publish(request, on: shard)
@@ -201,13 +201,13 @@ enum Endpoints {
     }
   }
 
-  /// Turns the outcome of a command into the answer that was waiting for it.
+  /// Converts the outcome of a command to the pending answer.
   static func answer(_ pending: PendingAnswer, _ outcome: StoreOutcome) -> Answer {
     switch outcome {
     case .published:
       if case .published(let answer) = pending { return answer }
     case .repeated(let body):
-      // The same request was made into the same kind of answer; the ids in it were the first one's.
+      // The same request had the same kind of answer; the ids in it are those of the first one.
       if case .published(var answer) = pending {
         answer.response.body = body
         return answer.with("Idempotent-Replay", "true")
@@ -232,10 +232,10 @@ enum Endpoints {
     case .readOnly:
       return .unavailable("read_only", "the store refuses writes until it is restarted")
     }
-    return .failure(500, "internal", "the store answered something else")
+    return .failure(500, "internal", "unexpected answer from the store")
   }
 
-  /// Turns the answer of a query into the answer that was waiting for it.
+  /// Converts the result of a query to the pending answer.
   static func answer(_ pending: PendingAnswer, _ answer: StoreAnswer, epoch: String) -> Answer {
     switch (pending, answer) {
     case (.page, .page(let notifications, let next, let counts, let groups)):
@@ -251,13 +251,13 @@ enum Endpoints {
     case (_, .failed):
       return .unavailable("unreadable", "the store cannot be read just now")
     default:
-      return .failure(500, "internal", "the store answered something else")
+      return .failure(500, "internal", "unexpected answer from the store")
     }
   }
 
   // MARK: Asking the store
 
-  /// Asks the store and lets the request wait.
+  /// Asks the store; the request waits for the result.
   static func ask(
     _ query: StoreQuery, _ pending: PendingAnswer, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
@@ -270,7 +270,7 @@ enum Endpoints {
     return .later(pending)
   }
 
-  /// Hands the store a command and lets the request wait.
+  /// Submits a command to the store; the request waits for the outcome.
   static func submit(
     _ command: StoreCommand, _ pending: PendingAnswer, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
@@ -285,7 +285,7 @@ enum Endpoints {
     return .later(pending)
   }
 
-  /// The user of a request whose endpoint needs one.
+  /// The user of a request to an endpoint that needs one.
   static func user(of request: Request) throws(Refusal) -> UserID {
     guard let user = request.caller.user else {
       throw Refusal(403, "forbidden", "this needs the token of a user")
@@ -293,7 +293,7 @@ enum Endpoints {
     return user
   }
 
-  /// The user that the path names, whether or not anybody of that id was ever heard of.
+  /// The user named in the path, whether or not that user is known.
   static func namedUser(in request: Request) throws(Refusal) -> UserID {
     guard let user = request.route.parameters.first, UserIDs.isValid(user) else {
       throw .invalid("id: not a user id")
@@ -301,7 +301,7 @@ enum Endpoints {
     return user
   }
 
-  /// The notification that the path names.
+  /// The notification named in the path.
   static func id(of request: Request) throws(Refusal) -> NotificationID {
     guard let text = request.route.parameters.first, let id = NotificationID(text) else {
       throw Refusal(404, "not_found", "no such notification in this inbox")

@@ -1,17 +1,16 @@
 // `GET /notifications/events`: a request that becomes a session.
 //
-// The answer has no length and ends when the connection does. What follows its head is the fan-out
-// that WebSocket sessions get, with events of a stream in place of frames: the same logs, the same
-// replay, the same bound on how far behind a reader may be.
+// The answer has no length and ends with the connection. After its head comes the same fan-out that
+// WebSocket sessions get, with events of a stream instead of frames: the same logs, the same
+// replay, the same bound on a reader's lag.
 
 internal import Notifications
 internal import Wire
 
 extension Endpoints {
-  /// Where the stream begins: behind the last event that the client knows, else at `since`, else
-  /// now.
+  /// Begins a stream after the client's last event, else at `since`, else now.
   ///
-  /// A browser that connects again sends both: the header is the newer.
+  /// A browser that reconnects sends both: the header is the newer.
   static func events(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let ids = request.head.values(of: "last-event-id")
     guard ids.count <= 1 else { throw .malformed("one Last-Event-ID at the most") }
@@ -26,7 +25,7 @@ extension Endpoints {
 }
 
 extension Shard {
-  /// Time that a client waits before it connects again.
+  /// Delay before a client reconnects.
   private static let retryMilliseconds: UInt32 = 5_000
 
   /// Answers the request with a stream.
@@ -43,9 +42,9 @@ extension Shard {
     openSession(.success(request.caller), StreamDialect(), since: since, rooms: rooms, at: slot)
   }
 
-  /// Writes the head of a stream, and the time to come back after.
+  /// Writes the head of a stream and the client's reconnect delay.
   ///
-  /// False when that is all that was asked for.
+  /// False for a HEAD request, which gets only the head.
   func beginStream(_ request: Request) -> Bool {
     let slot = request.slot
     var head: [UInt8] = []
@@ -54,7 +53,7 @@ extension Shard {
     let fields =
       [
         ("Content-Type", "text/event-stream; charset=utf-8"), ("Cache-Control", "no-store"),
-        // Else nginx keeps events until it has a buffer full of them.
+        // Without it nginx keeps events until its buffer is full.
         ("X-Accel-Buffering", "no"), ("Connection", "close"), ("Date", date()),
       ] + core.origins.fields(for: request.head)
     for (name, value) in fields { HTTPResponse.appendField(name, value, into: &head) }

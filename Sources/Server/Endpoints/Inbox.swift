@@ -1,14 +1,14 @@
-// The inbox of the token's user: pages of it, counts, and what the user does to it. A publisher may
-// read pages of anybody's, and change none.
+// The inbox of the token's user: pages, counts and changes. A publisher may read pages of any
+// user's inbox, and change none.
 
 internal import Notifications
 internal import Wire
 
 extension Endpoints {
-  /// Notifications to a page, unless the request says otherwise.
+  /// Notifications on a page by default.
   private static let defaultPage = 50
   private static let largestPage = 200
-  /// Ids that one request may name.
+  /// Limit on the ids in one request.
   private static let idsLimit = 1_000
 
   /// `GET /api/v1/notifications`: a page, newest first; and `GET /api/v1/users/:id/notifications`,
@@ -66,7 +66,7 @@ extension Endpoints {
       on: shard)
   }
 
-  /// Changes the notification that the path names; with `?group=true` all of its group.
+  /// Changes the notification named in the path; with `?group=true` its whole group.
   static func change(
     _ change: GroupChange, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
@@ -85,7 +85,7 @@ extension Endpoints {
     return try Self.change(change, naming: true, request, on: shard)
   }
 
-  /// `PUT /api/v1/notifications/seen`: those that the body names, or all without a body.
+  /// `PUT /api/v1/notifications/seen`: those named in the body, or all without a body.
   static func seen(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     if request.body.isEmpty { return try change(.seenAll, naming: false, request, on: shard) }
     return try change(.seen(ids(of: request)), naming: false, request, on: shard)
@@ -116,11 +116,11 @@ extension Endpoints {
     guard isSound, let texts, texts.count <= idsLimit else {
       throw .invalid("ids: an array of at most \(idsLimit) strings")
     }
-    // An id that is no UUID names nothing, like one that is not the user's.
+    // An id that is not a UUID matches nothing, like the id of another user's notification.
     return texts.compactMap { NotificationID($0) }
   }
 
-  /// The strings of an array; what is no string counts as an id that names nothing.
+  /// The strings of an array; any other value counts as an id that matches nothing.
   static func readStrings(_ reader: inout JSONReader) throws(JSONViolation) -> [String] {
     var found: [String] = []
     try reader.readArray { (reader: inout JSONReader) throws(JSONViolation) in
@@ -134,7 +134,7 @@ extension Endpoints {
     return found
   }
 
-  /// A yes or no in the query; nil when it is not there.
+  /// A flag in the query; nil when it is absent.
   static func flag(_ name: String, in query: QueryString) throws(Refusal) -> Bool? {
     switch query[name] {
     case nil: return nil
@@ -146,7 +146,7 @@ extension Endpoints {
 
   /// A number in the query, checked digit by digit.
   ///
-  /// Nil when it is not there.
+  /// Nil when it is absent.
   static func number(
     _ name: String, in query: QueryString, _ range: ClosedRange<UInt64>
   ) throws(Refusal) -> UInt64? {

@@ -1,19 +1,19 @@
-// `GET /api/v1/metrics/stream`: what every shard counts, once a second, for the operator's page.
+// `GET /api/v1/metrics/stream`: every shard's metrics, once a second, for the operator's page.
 //
-// A watcher is a session of a group that hears no event: once a second its shard reads all shards'
-// counters, writes one event of a stream, and the flush sends it as it does a broadcast, with the
-// same bound on how far behind a reader may be. Nobody is asked and nobody waits; the others'
-// numbers are of their last turn. A watcher is a connection and no user's session: it is not listed
-// among those who are online and has no part in a user's quota.
+// A watcher is a session in a fan-out group that gets no events. Once a second its shard reads all
+// shards' counters and writes one event of a stream. The flush sends it like a broadcast, with the
+// same bound on a reader's lag. The read needs no other shard and blocks nothing; the other shards'
+// numbers are from their last turn. A watcher is a connection but not a user's session: it is not
+// listed as online and does not count toward a user's quota.
 //
-// Invariant: there is a feed while there is a watcher, and at most a second longer. Without one
+// Invariant: there is a feed while there is a watcher, and at most a second longer. Without a feed
 // nothing is read, nothing is written, and no turn is taken for it.
 
 internal import Notifications
 internal import Wire
 
 extension Endpoints {
-  /// Lets a publisher watch, if not too many do.
+  /// Admits a publisher as a watcher, up to the limit.
   static func metricsStream(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     guard shard.drain == nil else {
       throw Refusal(.unavailable("draining", "the server is shutting down"))
@@ -26,15 +26,15 @@ extension Endpoints {
   }
 }
 
-/// What a shard that is watched tells its watchers.
+/// The state of a shard's metrics events, while it has watchers.
 struct MetricsFeed {
   static let intervalMilliseconds: UInt64 = 1_000
 
-  /// When the watchers are told next.
+  /// When the next event is due.
   var nextAt: UInt64
-  /// Each shard's latencies as they were read last.
+  /// Each shard's latencies at the last reading.
   var readings: [LatencyCounts]
-  /// And what came in the second before.
+  /// Each shard's latencies between the last two readings.
   var latencies: [LatencySummary]
 
   init(at now: UInt64, metrics: [ShardMetrics]) {
@@ -43,7 +43,7 @@ struct MetricsFeed {
     latencies = metrics.map { _ in LatencySummary() }
   }
 
-  /// Takes what came since the last reading.
+  /// Reads the latencies and summarizes those since the last reading.
   mutating func read(_ metrics: [ShardMetrics], at now: UInt64) {
     for (index, shard) in metrics.enumerated() {
       let reading = shard.latencies
@@ -51,11 +51,11 @@ struct MetricsFeed {
       readings[index] = reading
     }
     nextAt += MetricsFeed.intervalMilliseconds
-    // A thread that was away does not make up for it.
+    // After a stall, the missed events are skipped.
     if nextAt <= now { nextAt = now + MetricsFeed.intervalMilliseconds }
   }
 
-  /// Writes one event: totals since the start, what stands now, and the latencies.
+  /// Writes one event: totals since the start, current gauges, and latencies.
   func write(_ metrics: [ShardMetrics], time: Int64, to frames: inout FrameWriter) {
     frames.text { json in
       json.openObject()
@@ -86,7 +86,7 @@ struct MetricsFeed {
     json.member("blocked", shard.value(.blockedConnections))
     json.member("delivered", shard.value(.framesDelivered))
     json.member("bytes_sent", shard.value(.bytesSent))
-    // What is stored and what is only told: whoever publishes does not care which.
+    // Stored and transient publishes together: a publisher does not need the difference.
     json.member("published", shard.value(.published) &+ shard.value(.broadcasts))
     json.member("slow_consumers", shard.value(.slowConsumers))
     json.member("received", shard.value(.framesReceived))
@@ -99,16 +99,16 @@ struct MetricsFeed {
   }
 }
 
-/// How watchers are spoken to: of what clients hear they hear nothing.
+/// The dialect of watchers: they get none of the events of clients.
 struct MetricsDialect: Dialect {
   let name = "metrics"
   let path = "/api/v1/metrics/stream"
   let framing = Framing.eventStream
   let admission = Admission.refusedBeforeUpgrade
-  // What is told each second keeps the connection alive.
+  // The event each second keeps the connection alive.
   let heartbeat = Heartbeat(
     pingIntervalMilliseconds: .max / 2, silenceLimitMilliseconds: .max / 2)
-  /// Stands for the end of the stream.
+  /// Not on the wire, where the stream just ends.
   let expiryCloseCode: UInt16 = 1008
 
   func write(_ event: Event, to frames: inout FrameWriter) {}
@@ -120,10 +120,10 @@ struct MetricsDialect: Dialect {
 }
 
 extension Shard {
-  /// The group of those who watch.
+  /// The group of watchers.
   var metricsGroup: FanOutGroup { fanOutGroups[fanOutGroups.metrics] }
 
-  /// Answers the request with a stream, and with its first event at once.
+  /// Answers the request with a stream and sends its first event at once.
   func openMetricsStream(_ request: Request) {
     let slot = request.slot
     guard beginStream(request) else { return }
@@ -143,7 +143,7 @@ extension Shard {
     send(metricsGroup.writer.bytes, to: slot)
   }
 
-  /// Tells those who watch how things stand, once a second.
+  /// Sends an event to the watchers if it is due, and ends the feed if there are none.
   func sendMetrics() {
     guard let feed = metricsFeed, now >= feed.nextAt else { return }
     guard !metricsGroup.members.isEmpty else {
@@ -156,7 +156,7 @@ extension Shard {
   }
 
   private func writeMetrics() {
-    // This shard's own numbers are of this very moment.
+    // Updates this shard's own gauges; the others do so in their turns.
     publishGauges()
     metricsGroup.writer.removeAll()
     metricsFeed?.write(core.metrics, time: wall, to: &metricsGroup.writer)

@@ -1,11 +1,11 @@
-// `GET /api/v1/notifications/poll`: long-polling, for clients behind firewalls that break
-// everything else.
+// `GET /api/v1/notifications/poll`: long-polling, for clients with a firewall that breaks every
+// other transport.
 //
-// A poll that waits is listed in the directory like a session, and holds nothing but its request.
-// It is listed before it first reads from the store, so there is no moment in which a notification
-// is neither in what it read nor announced to it: what is announced while it reads is noted, and
-// read again where the answer does not include it. What it is answered always comes from the
-// store, in the store's order.
+// A waiting poll is listed in the directory like a session, and holds nothing but its request. It
+// is listed before its first read from the store, so there is no moment in which a notification is
+// neither in the read nor announced to the poll. An announcement during a read is deferred, and the
+// poll reads again if the result does not include it. The answer always comes from the store, in
+// the store's order.
 
 internal import Broadcast
 internal import Notifications
@@ -14,15 +14,15 @@ internal import Wire
 /// A poll under way.
 final class Poll {
   let user: UserID
-  /// The client knows everything up to here.
+  /// The client has everything up to here.
   var after: UInt64
-  /// When it is answered with nothing.
+  /// When it is answered with an empty page.
   let endsAt: UInt64
-  /// The largest offset of a notification that came by.
+  /// The largest offset of a notification announced so far.
   var deferredThrough: UInt64 = 0
-  /// Whether the store has been asked and has not answered.
+  /// Whether a read from the store is queued or under way.
   var isReading = false
-  /// Whether the store's next answer is the last, whatever it is.
+  /// Whether the store's next result ends the poll, even if it is empty.
   var isEnding = false
 
   init(user: UserID, after: UInt64, endsAt: UInt64) {
@@ -33,7 +33,7 @@ final class Poll {
 }
 
 extension Exchange {
-  /// The poll that this request is.
+  /// The poll, if this request is one.
   var poll: Poll? {
     if case .poll(let poll) = pending { return poll }
     return nil
@@ -41,11 +41,11 @@ extension Exchange {
 }
 
 extension Endpoints {
-  /// Seconds that a poll waits unless the request says otherwise, and at the most.
+  /// Seconds that a poll waits by default, and at most.
   private static let defaultWait: UInt64 = 25
   private static let longestWait: UInt64 = 60
 
-  /// What is newer than `since`, or the first that comes in `wait` seconds.
+  /// Answers with all notifications after `since`, or waits `wait` seconds for the first.
   static func poll(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let user = try user(of: request)
     let wait = try number("wait", in: request.query, 0...longestWait) ?? defaultWait
@@ -86,7 +86,7 @@ extension Endpoints {
 }
 
 extension Shard {
-  /// Notifications in one answer.
+  /// Limit on the notifications in one answer.
   private static let pollLimit = 200
 
   /// Lists the poll, then reads for the first time.
@@ -99,10 +99,10 @@ extension Shard {
     table[slot].user = user
     table[slot].tokenEnd = request.caller.end
     table[slot].userAgent = userAgents.shared(userAgent(of: request.head))
-    // Nobody is served beyond its token.
+    // A poll must not outlast its token.
     let endsAt = min(now + waitMilliseconds, tokenEndTime(slot) ?? .max)
     let poll = Poll(user: user, after: after, endsAt: endsAt)
-    // A server that is shutting down answers with what there is.
+    // A draining server answers at once with the notifications that exist.
     poll.isEnding = drain != nil
     list(slot)
     guard read(poll, at: slot) else {
@@ -112,7 +112,7 @@ extension Shard {
     return .later(.poll(poll))
   }
 
-  /// Asks the store for what is newer; false when it takes no more questions.
+  /// Asks the store for newer notifications; false when its queue is full.
   private func read(_ poll: Poll, at slot: UInt32) -> Bool {
     ask(question(of: poll), poll, at: slot)
   }
@@ -130,7 +130,7 @@ extension Shard {
     return poll.isReading
   }
 
-  /// Takes the store's answer: the poll's own, or a reason to wait.
+  /// Answers the poll with the store's result, or waits.
   func continuePoll(_ poll: Poll, _ answer: StoreAnswer, at slot: UInt32) {
     poll.isReading = false
     let epoch = core.store.epoch
@@ -145,7 +145,7 @@ extension Shard {
       poll.after = next ?? through
       if page.isEmpty, !poll.isEnding, now < poll.endsAt {
         if next == nil { return wait(poll, at: slot) }
-        // Nothing but silent ones so far.
+        // The page scanned only muted or damaged rows.
         if !read(poll, at: slot) { finish(slot, Shard.busy) }
         return
       }
@@ -159,7 +159,7 @@ extension Shard {
 
   private static let busy = Refusal.busy.answer
 
-  /// Waits for something new, unless it came while the store was read.
+  /// Waits for a new notification, unless one was announced during the read.
   private func wait(_ poll: Poll, at slot: UInt32) {
     if poll.deferredThrough > poll.after {
       if !read(poll, at: slot) { finish(slot, Shard.busy) }
@@ -169,7 +169,7 @@ extension Shard {
     scheduleTimer(slot)
   }
 
-  /// Something happened to the user of the request at `slot`, which waits for it if it is a poll.
+  /// Wakes the poll at `slot`, if there is one, for an event of its user.
   func wakePoll(_ event: Event, at slot: UInt32) {
     guard let offset = event.offset,
       let poll = (table[slot].task as? Exchange)?.poll, offset > poll.after
@@ -179,7 +179,7 @@ extension Shard {
       poll.deferredThrough = max(poll.deferredThrough, offset)
       if !poll.isReading, !read(poll, at: slot) { finish(slot, Shard.busy) }
     case .storedForEveryone:
-      // As many as there are polls: they take turns.
+      // This wakes every poll at once, so their reads are paced.
       poll.deferredThrough = max(poll.deferredThrough, offset)
       if poll.isReading { return }
       poll.isReading = true
@@ -189,7 +189,7 @@ extension Shard {
     }
   }
 
-  /// Answers the poll with nothing, or with what the store is about to say.
+  /// Ends the poll with an empty answer, or with the store's pending result.
   func end(_ poll: Poll, at slot: UInt32) {
     guard !poll.isReading else {
       poll.isEnding = true

@@ -1,13 +1,13 @@
-// `GET` and `PUT /api/v1/preferences`: what the user of the token wants to hear.
+// `GET` and `PUT /api/v1/preferences`: the notifications that the user of the token wants.
 //
-// The document is replaced as a whole, and both answer with all of it spelled out, so that what is
-// shown can be changed and handed in again.
+// PUT replaces the document as a whole. Both answer with all of it spelled out, so that a client
+// can change the answer and send it back.
 
 internal import Notifications
 internal import Wire
 
 extension Endpoints {
-  /// Replaces the user's preferences; they hold for what is published from the answer on.
+  /// Replaces the user's preferences; they apply to everything published after the answer.
   static func setPreferences(
     _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {

@@ -1,7 +1,7 @@
-// Publishing what is stored: one notification, or a batch of them.
+// Publishing of stored notifications: one, or a batch.
 //
-// A publisher is answered once the store has it on disk. One that asked for less (`ack=relayed`) is
-// answered as soon as the store has taken the command; what becomes of it then is only counted.
+// A publisher is answered once the store has them on disk. With `ack=relayed` it is answered as
+// soon as the store has taken the command; the outcome of that command is only counted.
 
 internal import Broadcast
 internal import Cryptography
@@ -17,7 +17,7 @@ extension Endpoints {
     return try publish(draft, request, on: shard)
   }
 
-  /// `POST /api/v1/websocket/send/notification`: the same in rooms-hub's words.
+  /// `POST /api/v1/websocket/send/notification`: the same with rooms-hub's field names.
   static func sendNotification(
     _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
@@ -48,7 +48,7 @@ extension Endpoints {
 
   /// `POST /api/v1/notifications/batch`: NDJSON in, one answer a line out, once all are durable.
   ///
-  /// A line that is refused does not keep the others from being stored.
+  /// A refused line does not prevent the others from being stored.
   static func publishBatch(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let isRelayed = try isRelayed(request)
     var all: [PendingNotification] = []
@@ -108,7 +108,7 @@ extension Endpoints {
     case nil, "stored":
       return false
     case "relayed":
-      // What a repeat of the key is to be answered only the store knows.
+      // Only the store knows the answer to a repeated key.
       guard request.head.values(of: "idempotency-key").isEmpty else {
         throw .invalid("ack: relayed cannot be combined with Idempotency-Key")
       }
@@ -118,7 +118,7 @@ extension Endpoints {
     }
   }
 
-  /// Hands the notifications to the store and answers at once.
+  /// Submits the notifications to the store and answers at once.
   private static func relay(
     _ pending: [PendingNotification], _ answer: Answer, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
@@ -134,7 +134,7 @@ extension Endpoints {
       mailbox.append(.relayed(outcome, count: count, byteCount: byteCount))
     }
     guard isTaken else { throw .busy }
-    // The store has the body's text until then, and the connection may bring the next meanwhile.
+    // Until the outcome the store holds the body's text, while the connection may send the next.
     shard.bodyBytesInFlight += byteCount
     var relayed = answer
     relayed.status = 202
@@ -145,7 +145,7 @@ extension Endpoints {
   // MARK: Reading the request
 
   static func requireJSON(_ request: Request) throws(Refusal) {
-    // Absent is taken for JSON; a form that a foreign page can send without asking is not.
+    // Absent counts as JSON. A type that a foreign page can send without a preflight is refused.
     guard let type = request.head.value(of: "content-type") else { return }
     guard type.lowercased().hasPrefix("application/json") else {
       throw Refusal(415, "unsupported_media_type", "send application/json")
@@ -173,7 +173,7 @@ extension Endpoints {
     guard keys.count == 1, !key.isEmpty, key.utf8.count <= 255 else {
       throw Refusal(400, "bad_idempotency_key", "one Idempotency-Key of 1 to 255 bytes")
     }
-    // The same text is another request elsewhere: as a batch of one line, or in other words.
+    // The same text is another request at another endpoint: a batch of one line, or rooms-hub's.
     let kind =
       switch request.route.endpoint {
       case .publishBatch: "batch\n"

@@ -1,4 +1,4 @@
-// Typing and presence over HTTP, for the user of the token, as if one of its connections said so.
+// Typing and presence over HTTP, for the user of the token, as if one of its connections sent them.
 
 internal import Notifications
 internal import Wire
@@ -6,7 +6,7 @@ internal import Wire
 extension Endpoints {
   /// `POST /api/v1/websocket/realtime/typing`: `{room, is_typing}`.
   ///
-  /// The user has to be in the room with some connection: 403 otherwise.
+  /// The user must be in the room with some connection: 403 otherwise.
   static func realtimeTyping(
     _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
@@ -20,7 +20,7 @@ extension Endpoints {
 
   /// `POST /api/v1/websocket/realtime/presence`: `{status}`.
   ///
-  /// The user has to be connected: 409 otherwise, for nobody is away who is not there.
+  /// The user must be connected: 409 otherwise, because only connected users have a presence.
   static func realtimePresence(
     _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
@@ -36,11 +36,11 @@ extension Endpoints {
   private static let notInRoom = Answer.failure(
     403, "not_in_room", "no connection of yours is in this room")
   private static let notConnected = Answer.failure(
-    409, "not_connected", "presence is told of users who are connected")
+    409, "not_connected", "presence can be set only while the user is connected")
 }
 
 extension Shard {
-  /// Answers the request at `slot` with what a home said.
+  /// Answers the request at `slot` with an owner shard's result.
   func finishRequest(_ answer: RoomAnswer, at slot: UInt32) {
     guard case .ownerShard(let success, let refusal) = (table[slot].task as? Exchange)?.pending
     else {

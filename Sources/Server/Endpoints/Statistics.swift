@@ -1,4 +1,4 @@
-// How many are here, and everything that is counted.
+// The numbers of users and connections, and all metrics.
 
 internal import Broadcast
 internal import Notifications
@@ -17,7 +17,7 @@ extension Endpoints {
   }
 
   private static func stats(_ name: String, on shard: Shard) -> Answer {
-    // This shard's own numbers are of this very moment; the others' of their last turn.
+    // This shard's own numbers are current; the others' are from their last turn.
     shard.publishGauges()
     return .object { data in
       data.member("total_users", shard.core.metrics.total(.users))
@@ -82,7 +82,7 @@ enum MetricsText {
     return text
   }
 
-  /// One histogram for all shards: a series for each end of a bucket is enough without theirs.
+  /// One histogram for all shards: one series per bucket is enough, without one per shard.
   private static func appendLatencies(of shards: [ShardMetrics], to text: inout String) {
     let name = "carillon_publish_to_socket_seconds"
     var all = LatencyCounts()
@@ -102,12 +102,12 @@ enum MetricsText {
     text += "\(name)_count \(all.count)\n"
   }
 
-  /// A time in seconds, to its last digit that is not zero.
+  /// A time in seconds, without trailing zeros but with at least one decimal.
   static func seconds(nanoseconds: Int) -> String {
     let fraction = String(nanoseconds % 1_000_000_000)
     let digits = String(repeating: "0", count: 9 - fraction.count) + fraction
     let end = digits.lastIndex { $0 != "0" }
-    let told = end.map { digits[...$0] } ?? "0"
-    return "\(nanoseconds / 1_000_000_000).\(told)"
+    let decimals = end.map { digits[...$0] } ?? "0"
+    return "\(nanoseconds / 1_000_000_000).\(decimals)"
   }
 }

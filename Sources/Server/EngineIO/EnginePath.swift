@@ -1,39 +1,39 @@
-// Where Engine.IO is served, and what is spoken over it there.
+// The paths of Engine.IO, and the application at each of them.
 //
-// Engine.IO carries messages and knows nothing of what they say: that is for the application that
-// is named here, which may be the Socket.IO layer with an application of its own.
+// Engine.IO carries messages without interpreting them. That is left to the application at the
+// path, which may be the Socket.IO layer with an application of its own.
 
 internal import Notifications
 internal import Wire
 
-/// Times and bounds of the sessions at one path.
+/// Timeouts and limits of the sessions at one path.
 package struct EngineSettings: Sendable {
-  /// A ping is sent this long after the session began or the last ping was answered.
+  /// Delay from the start of the session, or from the last pong, to the next ping.
   package var pingIntervalMilliseconds: UInt64 = 25_000
-  /// A client that has not answered a ping after this long is gone.
+  /// Time that a client has to answer a ping; after that it is considered dead.
   package var pingTimeoutMilliseconds: UInt64 = 20_000
-  /// Time from a WebSocket's coming for a session to its taking it over.
+  /// Time from the WebSocket handshake of an upgrade to its completion.
   package var upgradeTimeoutMilliseconds: UInt64 = 10_000
-  /// Time in which a client has to connect to a namespace of Socket.IO.
+  /// Time that a client has to connect to a namespace of Socket.IO.
   package var connectTimeoutMilliseconds: UInt64 = 45_000
-  /// Bytes of one message, which clients are told as `maxPayload`; more ends the session.
+  /// Bytes of one message, sent to clients as `maxPayload`; a larger message ends the session.
   package var messageBytesLimit = 64 * 1_024
-  /// Bytes of a body with several; more is answered 413.
+  /// Bytes of a posted body, which may have several messages; a larger body is answered 413.
   package var bodyBytesLimit = 1_000_000
 
-  /// The defaults of the reference server, but for the size of messages.
+  /// The defaults of the reference server, except for the size of messages.
   package init() {}
 }
 
-/// What is spoken over Engine.IO.
+/// The application on top of Engine.IO.
 package enum EngineUse: Sendable {
   case messages(any EngineApplication)
   case socketIO(any SocketIOApplication)
 }
 
-/// A path, what is spoken there, and within which bounds.
+/// A path of Engine.IO with its application and its settings.
 package struct EnginePath: Sendable {
-  /// As it stands in a URL, with a slash at its end, which clients may leave out.
+  /// The path in a URL, with a trailing slash, which clients may omit.
   package let path: String
   package let use: EngineUse
   package let settings: EngineSettings
@@ -57,7 +57,7 @@ package struct EnginePath: Sendable {
       FanOutEncoding(dialect: EngineDialect(self, framing: $0), epoch: nil)
     }
     guard case .socketIO(let application) = use else { return encodings }
-    // The namespaces of other applications have no sessions of users.
+    // The namespaces of other applications have no user sessions.
     guard let notifications = application as? SocketIONotifications else { return encodings }
     for namespace in application.namespaces {
       for framing in framings {
@@ -72,9 +72,9 @@ package struct EnginePath: Sendable {
 }
 
 extension EnginePath {
-  /// Where clients of Socket.IO are served notifications.
+  /// The path at which Socket.IO's clients get notifications.
   ///
-  /// `recovers` is whether one that comes back goes on where it was.
+  /// `recovers` is whether a returning client resumes at its last position.
   package static func notifications(
     recovers: Bool = true, _ settings: EngineSettings = EngineSettings()
   ) -> EnginePath {
@@ -83,7 +83,7 @@ extension EnginePath {
   }
 }
 
-/// Takes the messages of sessions and answers them.
+/// Handles the messages of sessions.
 package protocol EngineApplication: Sendable {
   func received(text: [UInt8], from client: EngineClient)
   func received(binary: [UInt8], from client: EngineClient)
@@ -91,26 +91,25 @@ package protocol EngineApplication: Sendable {
 
 /// A session as an application sees it.
 ///
-/// Valid while the application is called with it.
+/// Valid only during a call of the application.
 package struct EngineClient {
   let shard: Shard
   let session: EngineSession
 
-  /// Sends a message of text, which is UTF-8 without U+001E.
+  /// Sends a text message, which must be UTF-8 without U+001E.
   package func send(text: [UInt8]) {
     shard.write(to: session.slot) { frames in
       frames.text { message in EngineIOPacket.append(.message, into: &message) { $0 += text } }
     }
   }
 
-  /// Sends a message of binary data.
+  /// Sends a binary message.
   package func send(binary: [UInt8]) {
     shard.send(binary: binary, to: session)
   }
 }
 
-/// What an engine's sessions are written in while nobody has begun a namespace: nothing that
-/// happens is for them.
+/// The dialect of a session that has joined no namespace: it gets no events.
 struct EngineDialect: Dialect {
   let name = "engine"
   let path: String
@@ -134,7 +133,7 @@ struct EngineDialect: Dialect {
 }
 
 extension Heartbeat {
-  /// That of a session of Engine.IO, which answers a ping in time or is gone.
+  /// The heartbeat of an Engine.IO session, which is dead if it does not answer a ping in time.
   init(_ settings: EngineSettings) {
     self.init(
       pingIntervalMilliseconds: settings.pingIntervalMilliseconds,

@@ -1,9 +1,9 @@
-// The requests of Engine.IO: what begins a session, waits for it, brings it messages, or is to take
-// it over. Protocol version 4, "Handshake" and "HTTP long-polling"; what the document leaves open
-// is answered as the reference server answers it.
+// The requests of Engine.IO: they open a session, poll it, post messages to it, or upgrade it.
+// Protocol version 4, "Handshake" and "HTTP long-polling"; cases that the document leaves open are
+// answered as the reference server answers them.
 //
-// A request is judged by its head. One for a session of another shard goes there with its
-// connection, whose bytes begin at that request: so a session is touched by its own shard alone.
+// A request is dispatched by its head. A request for another shard's session migrates there with
+// its connection, whose unread bytes begin at that request. So only its shard touches a session.
 
 internal import Broadcast
 internal import Cryptography
@@ -11,20 +11,20 @@ internal import Notifications
 internal import Reactor
 internal import Wire
 
-/// What became of a request's head.
+/// The result of a request's head.
 enum EngineStep {
-  /// It is not for a path of Engine.IO.
+  /// The path is not one of Engine.IO.
   case notOurs
-  /// It is answered, or waits, or its connection is something else now.
+  /// The request is answered or waits, or its connection was upgraded or migrated.
   case taken
-  /// It goes on with its body.
+  /// The body is still to come.
   case takesBody
 }
 
 extension Shard {
   private static let methods = "GET, POST"
 
-  /// Takes a request whose head lies at the beginning of the scratch's [from, end).
+  /// Handles a request with its head at the beginning of the scratch buffer's [from, end).
   func beginEngine(
     _ head: HTTPRequestHead, at slot: UInt32, from: Int, to end: Int
   ) -> EngineStep {
@@ -45,7 +45,7 @@ extension Shard {
 
   private func refuse(_ head: HTTPRequestHead, _ refusal: EngineIORefusal, at slot: UInt32) {
     var answer = Answer.refusal(refusal)
-    // Whoever wanted a WebSocket has nothing else to say.
+    // A client that asked for a WebSocket sends no other request on this connection.
     answer.endsConnection = WebSocketHandshake.isUpgrade(head)
     logRefusal(of: answer, by: "engine.io", at: slot)
     answerEarly(answer, head, slot)
@@ -89,7 +89,7 @@ extension Shard {
     engineSessions[id].flatMap { table[$0].engine }
   }
 
-  /// A request that names a session of this shard's.
+  /// Handles a request that names a session of this shard.
   private func take(
     _ head: HTTPRequestHead, _ transport: EngineIOTransport, for session: EngineSession,
     at slot: UInt32
@@ -104,7 +104,7 @@ extension Shard {
     table[session.slot].lastReceivedAt = now
     switch head.method {
     case .get:
-      // Two at once: one of them would be answered with what the other's reader has to have.
+      // With two polls at once, one would take messages that the reader of the other needs.
       // guard: one-poll-at-a-time
       guard session.poll == nil else {
         endEngine(session, because: "two polls at once")
@@ -125,7 +125,7 @@ extension Shard {
 
   // MARK: Polls
 
-  /// Lets the request at `slot` wait for what its session is sent.
+  /// Makes the request at `slot` wait for its session's next packets.
   private func wait(for session: EngineSession, at slot: UInt32) {
     let exchange = exchange(at: slot)
     exchange.engine = session
@@ -135,7 +135,7 @@ extension Shard {
     table[slot].flags.insert(.awaitsAnswer)
     table[slot].deadline = .max
     scheduleTimer(slot)
-    // There may be something for it already.
+    // Packets may be pending already.
     table[session.slot].flags.insert(.queued)
     dirty.insert(session.slot)
   }
@@ -166,7 +166,7 @@ extension Shard {
     return .takesBody
   }
 
-  /// Takes the packets of a body.
+  /// Handles the packets of a posted body.
   func receiveEngine(_ request: Request) -> Answer {
     guard let session = (table[request.slot].task as? Exchange)?.engine,
       !session.hasEnded
@@ -192,7 +192,7 @@ extension Shard {
       status: 200)
   }
 
-  // MARK: Beginning
+  // MARK: Opening
 
   private func openByPolling(
     _ head: HTTPRequestHead, path: Int, usesBase64: Bool, at slot: UInt32
@@ -201,7 +201,7 @@ extension Shard {
     else {
       metrics.add(.refusedConnections)
       return answerEarly(
-        .unavailable("busy", "the server has as many connections as it may have"), head, slot)
+        .unavailable("busy", "the server is at its connection limit"), head, slot)
     }
     table[own].state = .http
     table[own].peer = table[slot].peer
@@ -227,7 +227,7 @@ extension Shard {
       at: slot, path: path, usesBase64: usesBase64, opener: try? authenticateUser(head))
   }
 
-  /// Answers the handshake of a WebSocket; false when the request was refused with another answer.
+  /// Answers the handshake of a WebSocket, or throws the refusal; the result is always true.
   func becomeWebSocket(
     _ head: HTTPRequestHead, at slot: UInt32
   ) throws(EngineIORefusal) -> Bool {
@@ -249,7 +249,7 @@ extension Shard {
 }
 
 extension Answer {
-  /// The refusal as the reference server says it.
+  /// The refusal in the reference server's format.
   static func refusal(_ refusal: EngineIORefusal) -> Answer {
     var body: [UInt8] = []
     refusal.append(into: &body)
@@ -261,7 +261,7 @@ extension Answer {
     return answer
   }
 
-  /// What a poll is answered with.
+  /// The answer to a poll.
   static func payload(_ bytes: [UInt8]) -> Answer {
     let response = HTTPResponse(
       status: 200, body: bytes, contentType: "text/plain; charset=UTF-8")

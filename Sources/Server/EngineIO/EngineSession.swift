@@ -1,19 +1,19 @@
-// What a shard keeps for one session of Engine.IO, beside the connection that every session is.
+// The state that a shard keeps for one Engine.IO session, in addition to its connection slot.
 //
-// A session has a place in the slab like any other, with an outbox, rooms and a timer. Over
-// WebSocket the place has the socket. While it is polled the place has none: what it is sent leaves
-// through whichever request waits, and a session without a waiting request is one whose socket
-// takes nothing. Its requests may come on any connection to any shard; the session's name says
-// which shard it lives on, and a connection that asks for it is handed over to that one.
+// A session has a slot in the slab like any other, with an outbox, rooms and a timer. Over
+// WebSocket the slot has the socket. While the session polls, the slot has no socket: packets leave
+// through a waiting poll, and a session without one is treated as blocked. Its requests may arrive
+// on any connection of any shard. The session's id names its shard, and a connection with a request
+// for it migrates there.
 
 internal import Notifications
 internal import Reactor
 internal import Wire
 
-/// What a session is known by: 128 random bits, and the shard that it lives on.
+/// A session's id: 128 random bits and the index of its shard.
 struct EngineID: Hashable, Sendable {
   private let key: RecoveryID
-  /// The shard's number as the server counts them, if the id is one of its own.
+  /// The index of the shard; any byte if a client made the id up.
   private let shardByte: UInt8
 
   var shard: Int { Int(shardByte) }
@@ -28,7 +28,7 @@ struct EngineID: Hashable, Sendable {
     self.shardByte = shardByte
   }
 
-  /// Reads what a client sent; nil unless it is exactly an id's spelling.
+  /// Parses a client's text; nil unless it is exactly an id's spelling.
   init?(_ text: String) {
     guard let bytes = Base64.decodeURL(text.utf8.span), let last = bytes.last,
       let key = RecoveryID(bytes: Array(bytes.dropLast()))
@@ -42,34 +42,36 @@ struct EngineID: Hashable, Sendable {
 
 /// One session.
 ///
-/// A class for what is spoken over it may derive from this one, so that a session is one object.
+/// A protocol on top may derive a class from this one, so that a session is one object.
 class EngineSession {
   let id: EngineID
   private let pathNumber: Int32
   private let messageLimit: Int32
-  /// Which of the server's paths it was opened at.
+  /// Index of the server's path at which it was opened.
   var path: Int { Int(pathNumber) }
-  /// Bytes of one message, as it was told: here, because each packet of a body is held to it.
+  /// Bytes of one message, as the handshake said: here, because every packet of a body is checked.
   var messageBytesLimit: Int { Int(messageLimit) }
-  /// Its place in the slab.
+  /// Its own slot in the slab.
   let slot: UInt32
-  /// Whether it is over: its place may be another's by now.
+  /// Whether it has ended; its slot may belong to another connection by now.
   var hasEnded = false
-  /// The request that waits for what the session is sent.
+  /// The request that waits for the session's next packets.
   var poll: ConnectionID?
   /// Whether a body is being received for it.
   var isPosting = false
-  /// The WebSocket that is to take the session over, and whether it has been shown to work.
+  /// The WebSocket of an upgrade in progress, and whether its probe has succeeded.
   var probe: ConnectionID?
   var isProbed = false
-  /// Whether the client wants binary data as text over a WebSocket, too.
+  /// Whether the client wants binary data as base64 text over a WebSocket, too.
   let usesBase64: Bool
-  /// Who the request that opened it came from, if that showed a good token.
+  /// The caller of the request that opened it, if it had a valid token.
   let opener: Caller?
-  /// When it is ended unless what is spoken over it has begun.
+  /// Deadline for the client to connect to a namespace; `.max` if there is none.
   var beginsBy: UInt64
-  /// Monotonic nanoseconds, by a look at the clock of its own: a client that opens one, hears its
-  /// answer and then opens another has the later with the later time, whichever shards they are on.
+  /// When it was opened, in monotonic nanoseconds by a clock reading of its own.
+  ///
+  /// If a client opens one session, gets the answer and then opens another, the later session has
+  /// the later time, whichever shards they are on.
   let openedAt: UInt64
 
   init(
@@ -87,7 +89,7 @@ class EngineSession {
   }
 }
 
-/// A WebSocket that is to take a session over: what its connection is busy with until then.
+/// An upgrade in progress: the task of its WebSocket's connection.
 final class EngineProbe: HoldsAssembly {
   let id: EngineID
   var assembly: MessageAssembly?
@@ -95,7 +97,7 @@ final class EngineProbe: HoldsAssembly {
   init(id: EngineID) { self.id = id }
 }
 
-/// What a request of a session's is for.
+/// The purpose of a session's request.
 enum EngineRequestKind {
   case poll, post
 }

@@ -1,9 +1,9 @@
-// A session of Engine.IO on its way: begun, sent to through polls or a socket, taken over by a
-// WebSocket, watched, and ended. Protocol version 4, "Upgrade" and "Heartbeat".
+// The life of an Engine.IO session: opened, sent to through polls or a socket, kept alive by a
+// heartbeat, and ended. Protocol version 4, "Upgrade" and "Heartbeat".
 //
-// Invariant: a place has the flag `polling` exactly while it is a session's own and has no socket,
-// and `secondaryNamespace` exactly while it is a further namespace's, whose messages leave through the session's
-// own place. Neither is ever read from or written to.
+// Invariant: a slot has the flag `polling` exactly while it is a session's own slot and has no
+// socket, and `secondaryNamespace` exactly while it is the slot of a further namespace, which sends
+// through the session's own slot. Neither kind of slot is ever read from or written to.
 
 internal import Broadcast
 internal import Notifications
@@ -11,10 +11,10 @@ internal import Reactor
 internal import Wire
 
 extension Shard {
-  /// Packets in the body that a poll is answered with: python-engineio takes no more.
+  /// Packets in the body that answers a poll: python-engineio accepts no more.
   private static let packetsPerPoll = 16  // guard: packets-per-poll
 
-  /// Begins a session at `slot` with what its client is told first.
+  /// Begins a session at `slot` and queues its handshake.
   @discardableResult
   func openEngine(
     at slot: UInt32, path: Int, usesBase64: Bool, opener: Caller?
@@ -57,16 +57,16 @@ extension Shard {
     return session
   }
 
-  /// Sends a message of binary data.
+  /// Sends a binary message.
   func send(binary: [UInt8], to session: EngineSession) {
     write(to: session.slot) { frames in
       frames.binary(binary, asText: session.usesBase64)
     }
   }
 
-  // MARK: What the client says
+  // MARK: Receiving
 
-  /// Takes one packet that lies in `bytes`.
+  /// Handles one packet, which lies in `bytes`.
   func receive(
     _ packet: EngineIOPacket, in bytes: [UInt8], for session: EngineSession
   ) throws(ProtocolViolation) {
@@ -75,7 +75,7 @@ extension Shard {
     case .message:
       try receiveMessage(packet, in: bytes, for: session)
     case .pong:
-      // One that answers nothing puts off nothing.
+      // An unsolicited pong must not postpone the next ping.
       guard table[session.slot].flags.contains(.pinged) else { return }
       table[session.slot].flags.remove(.pinged)
       let interval = core.configuration.engines[session.path].settings.pingIntervalMilliseconds
@@ -83,10 +83,10 @@ extension Shard {
       scheduleTimer(session.slot)
     case .close:
       endEngine(session, because: "closed by the client", saying: .noop)
-    // Pings go from the server to the client since version 4.
+    // Since version 4 only the server sends pings.
     case .ping:
-      throw ProtocolViolation(closeCode: 1002, reason: "a ping of the client's")
-    // The reference lets pass what is of no use here.
+      throw ProtocolViolation(closeCode: 1002, reason: "a ping from the client")
+    // Ignored, as in the reference.
     case .open, .upgrade, .noop:
       break
     }
@@ -109,9 +109,9 @@ extension Shard {
     }
   }
 
-  /// Takes a whole message of a WebSocket whose place is a session's, or is to become one's.
+  /// Handles a complete WebSocket message if the slot belongs to a session or to a probe.
   ///
-  /// False when it is neither.
+  /// False when it belongs to neither.
   func receiveEngine(
     _ message: MessageAssembly, at slot: UInt32
   ) throws(ProtocolViolation) -> Bool {
@@ -128,10 +128,10 @@ extension Shard {
     return true
   }
 
-  // MARK: What leaves without a socket
+  // MARK: Sending without a socket
 
-  /// Sends what a place without a socket has waiting: through the session's poll, or through the
-  /// place that has the socket.
+  /// Sends the pending bytes of a slot without a socket: through the session's poll, or through the
+  /// session's own slot.
   func flushWithoutSocket(_ slot: UInt32) {
     guard let session = table[slot].engine, table[slot].state == .session else {
       return drop(slot)
@@ -158,13 +158,13 @@ extension Shard {
     }
     let payload = takePrivateBytes(slot, packetLimit: Shard.packetsPerPoll)
     session.poll = nil
-    // A client that is about to go over to a WebSocket waits for its poll to be answered.
+    // During an upgrade the client waits for its poll to end, so an empty poll gets a noop.
     answerPoll(poll, payload.isEmpty ? [EngineIOPacketType.noop.byte] : payload)
     guard table.contains(slot), table[slot].engine === session else { return }
     if table[slot].privateBytes.isEmpty { sentAll(slot) } else { block(slot) }
   }
 
-  /// Takes the first packets that the connection owns, for one body.
+  /// Removes the first packets from the private send buffer, as one body.
   private func takePrivateBytes(_ slot: UInt32, packetLimit: Int) -> [UInt8] {
     let privateBytes = table[slot].privateBytes
     var end = table[slot].privateSentCount
@@ -207,11 +207,11 @@ extension Shard {
       flush(transportConnection)
     }
     guard table.holds(id), table.contains(transportConnection) else { return }
-    // One that is behind goes on when its carrier's socket has taken what it has.
+    // A blocked transport connection continues its namespaces once it has drained.
     if !table[transportConnection].flags.contains(.blocked) { sentAll(slot) }
   }
 
-  /// What a session's further namespaces had waiting went out through its own place: they go on.
+  /// Continues the replays of a session's further namespaces after its own slot has drained.
   func continueSecondaryNamespaces(of slot: UInt32) {
     guard let session = table[slot].engine as? SocketIOSession else { return }
     // guard: secondary-namespace-resumes
@@ -222,9 +222,9 @@ extension Shard {
     }
   }
 
-  // MARK: Watching
+  // MARK: Heartbeat
 
-  /// The timer of a place of Engine.IO's is due; false when the session has ended.
+  /// Handles the timer of an Engine.IO slot; false when the session has ended.
   func engineTimerFired(_ session: EngineSession, _ slot: UInt32) -> Bool {
     let id = table.id(of: slot)
     if let end = tokenEndTime(slot), end <= now {
@@ -248,7 +248,7 @@ extension Shard {
     return now < table[slot].deadline || pingEngine(session, slot)
   }
 
-  /// A ping is due, or its answer is; false when the session has ended.
+  /// Sends a due ping, or ends a session that left one unanswered; false when it has ended.
   private func pingEngine(_ session: EngineSession, _ slot: UInt32) -> Bool {
     let settings = core.configuration.engines[session.path].settings
     if table[slot].flags.contains(.pinged) {
@@ -260,8 +260,8 @@ extension Shard {
       endEngine(session, because: "no answer to ping")
       return false
     }
-    // A ping to a socket that is behind would only wait in the queue; that it takes bytes is
-    // watched instead. A client that polls finds its ping whenever it comes.
+    // A ping to a blocked socket would only wait in the queue; the progress of its writes is
+    // monitored instead. A polling client gets its ping with its next poll.
     if table[slot].flags.contains(.blocked), !table[slot].flags.contains(.polling) {
       table[slot].deadline = now + settings.pingIntervalMilliseconds
       return true
@@ -275,7 +275,7 @@ extension Shard {
     return table.contains(slot) && table[slot].state == .session
   }
 
-  /// When the timer of a place of Engine.IO's is due, its token's end aside.
+  /// The deadline of an Engine.IO slot, apart from the end of its token.
   func engineDeadline(_ session: EngineSession, _ slot: UInt32) -> UInt64 {
     guard slot == session.slot else { return .max }
     let deadline = min(table[slot].deadline, session.beginsBy)
@@ -286,7 +286,7 @@ extension Shard {
 
   // MARK: Ending
 
-  /// Ends a session: what is queued is still sent, and `last` behind it to whoever polls.
+  /// Ends a session after its queued packets; a polling client also gets `last` after them.
   func endEngine(
     _ session: EngineSession, because reason: String, code: UInt16 = 1000,
     saying last: EngineIOPacketType = .close
@@ -311,7 +311,7 @@ extension Shard {
     }
   }
 
-  /// Takes a session that ends, or has lost its socket, off what names it.
+  /// Unregisters a session that is ending or has lost its socket.
   func leaveEngine(_ session: EngineSession, _ slot: UInt32) {
     guard session.slot == slot, !session.hasEnded else { return }
     session.hasEnded = true
@@ -323,11 +323,11 @@ extension Shard {
     }
   }
 
-  /// A request of a session's goes without its answer: its client has lost something.
+  /// Ends a session when one of its requests ends unanswered: its client has lost data.
   func engineRequestEnded(_ exchange: Exchange) {
     guard let session = exchange.engine else { return }
     exchange.engine = nil
     if exchange.requestKind == .poll { session.poll = nil }
-    endEngine(session, because: "a request of it ended early")
+    endEngine(session, because: "one of its requests ended without an answer")
   }
 }

@@ -1,13 +1,13 @@
-// A WebSocket takes a polled session over, and nothing is lost or doubled. Protocol version 4,
+// The upgrade of a polled session to a WebSocket, without loss or duplicates. Protocol version 4,
 // "Upgrade".
 //
 //     client                          server
-//     WebSocket with the sid    →     a probe: 101
-//     2probe                    →     ← 3probe; the waiting poll, and any that comes, is answered
-//     5                         →     the session's place gets the socket; what is queued follows
+//     WebSocket with the sid    →     101; the WebSocket becomes a probe
+//     2probe                    →     ← 3probe; the waiting poll, and any later one, is answered
+//     5                         →     the session's slot takes the socket; pending packets follow
 //
-// The client says `5` when no request of it is under way any more, so what was handed to polls
-// arrived before it, and all else is sent through the socket.
+// The client sends `5` once none of its requests is in flight. So the packets that polls carried
+// have arrived before it, and all others are sent through the socket.
 
 internal import Broadcast
 internal import Notifications
@@ -17,14 +17,14 @@ internal import Wire
 extension Shard {
   private static let probePayload = Array("2probe".utf8)
 
-  /// Takes a WebSocket that names a session.
+  /// Handles a WebSocket handshake that names a session.
   func beginProbe(
     _ head: HTTPRequestHead, of session: EngineSession, isPolling: Bool, at slot: UInt32
   ) throws(EngineIORefusal) {
     guard try becomeWebSocket(head, at: slot) else { return }
     beginSession(at: slot, in: fanOutGroups.id(ofPath: session.path, isPolling: false))
     guard isPolling, session.probe == nil else {
-      // As the reference does: a WebSocket too many is closed, and the session goes on.
+      // As in the reference: a surplus WebSocket is closed, and the session goes on.
       return close(slot, code: 1000, reason: "the session has a WebSocket already")
     }
     let timeout = core.configuration.engines[session.path].settings.upgradeTimeoutMilliseconds
@@ -34,7 +34,7 @@ extension Shard {
     scheduleTimer(slot)
   }
 
-  /// Takes a message of a WebSocket that is to take a session over.
+  /// Handles a message of a WebSocket that is still a probe.
   func continueProbe(_ probe: EngineProbe, _ message: MessageAssembly, at slot: UInt32) {
     guard message.isText, let session = engineSession(probe.id),
       session.probe?.slot == slot
@@ -55,25 +55,25 @@ extension Shard {
     }
   }
 
-  /// The WebSocket that was to take a session over has ended: the session goes on as it was.
+  /// Abandons the upgrade, because its WebSocket has ended; the session goes on polling.
   func leaveProbe(_ probe: EngineProbe, _ slot: UInt32) {
     guard let session = engineSession(probe.id), session.probe?.slot == slot else { return }
     session.probe = nil
     session.isProbed = false
   }
 
-  /// Gives the session's place the socket of the connection at `other`.
+  /// Moves the socket of the connection at `other` to the session's slot.
   private func takeOver(_ session: EngineSession, from other: UInt32) {
     let slot = session.slot
     session.probe = nil
     session.isProbed = false
     table[other].task = nil
-    // Whoever says that it has gone over has no poll under way, or reads it no more.
+    // A client that sends `5` has no poll in flight, or no longer reads it.
     if let poll = session.poll, table.holds(poll) {
       session.poll = nil
       finish(poll.slot, .payload([EngineIOPacketType.noop.byte]))
     }
-    // The pong that proved it may not have been written yet.
+    // The pong that answers the probe may still be queued.
     flush(other)
     guard table.contains(slot), table.contains(other), settleForTakeOver(session) else { return }
     guard !table[other].flags.contains(.blocked) else {
@@ -92,7 +92,7 @@ extension Shard {
     table[slot].fd = fd
     table[slot].interest = UInt8(Interest.readable.rawValue)
     table[slot].lastReceivedAt = now
-    drop(other, because: "its session has its socket")
+    drop(other, because: "its socket moved to the polled session")
     do throws(SystemError) {
       try poller.modify(fd, .readable, slot: id.slot, generation: id.generation)
     } catch {
@@ -105,9 +105,9 @@ extension Shard {
     for each in slots(of: session) where each != slot { markQueued(each) }
   }
 
-  /// Makes everything that the session's places have waiting bytes of its own place.
+  /// Copies everything pending in the session's slots to the private send buffer of its own slot.
   ///
-  /// False when it has ended on the way.
+  /// False when the session has ended meanwhile.
   private func settleForTakeOver(_ session: EngineSession) -> Bool {
     for each in slots(of: session) where each != session.slot {
       if table.contains(each) { flushWithoutSocket(each) }
@@ -117,13 +117,13 @@ extension Shard {
     return table[session.slot].engine === session
   }
 
-  /// The session's own place and those of its further namespaces.
+  /// The session's own slot and those of its further namespaces.
   private func slots(of session: EngineSession) -> [UInt32] {
     let further = (session as? SocketIOSession)?.sockets.compactMap(\.slot) ?? []
     return [session.slot] + further.filter { $0 != session.slot }
   }
 
-  /// Moves `slot` to the same words in another framing.
+  /// Moves `slot` to the group with the same dialect in the other framing.
   private func setFraming(of slot: UInt32, _ session: EngineSession, isPolling: Bool) {
     let before = table[slot].group
     let after = fanOutGroups.id(matching: before, ofPath: session.path, isPolling: isPolling)
@@ -138,7 +138,7 @@ extension Shard {
 }
 
 extension EngineIOPayload {
-  /// The packets of a body that the server wrote, as messages of a WebSocket.
+  /// Converts the packets of a poll's body to WebSocket messages.
   static func webSocketFrames(of body: [UInt8]) -> [UInt8] {
     var frames: [UInt8] = []
     for packet in body.split(separator: separator) {

@@ -1,23 +1,23 @@
-// What is spoken over Socket.IO: namespaces, events and acknowledgements, and nothing of
-// notifications.
+// The interface between Socket.IO (namespaces, events and acknowledgements) and the application on
+// top of it. It does not depend on notifications.
 
 internal import Wire
 
-/// Takes what clients of Socket.IO say and answers it.
+/// Handles the events of Socket.IO's clients.
 ///
-/// Called on the shard that the client lives on. What it is called with is valid during the call.
+/// Called on the client's shard. The arguments are valid during the call.
 package protocol SocketIOApplication: Sendable {
   /// The namespaces that clients may connect to, each with a slash at its front.
   var namespaces: [String] { get }
-  /// An event that clients are sent as often as a ping; nil where there is none.
+  /// An event that is sent to clients with every ping; nil for none.
   var keepAliveEvent: String? { get }
-  /// A client asks to be connected: `client.accept` or `client.refuse` answers it, now or later.
+  /// A client asks to connect; `client.accept` or `client.refuse` answers it, now or later.
   ///
-  /// `payload` is the JSON object that it came with, if it did.
+  /// `payload` is the JSON object in its CONNECT, if there is one.
   func connect(_ client: SocketIOClient, payload: [UInt8]?)
   /// A client has sent an event.
   func received(_ event: SocketIOEvent, from client: SocketIOClient)
-  /// A client has left the namespace by itself.
+  /// A client has left the namespace with a DISCONNECT.
   func left(_ client: SocketIOClient)
 }
 
@@ -25,19 +25,19 @@ extension SocketIOApplication {
   package var keepAliveEvent: String? { nil }
 }
 
-/// What a client has sent.
+/// An event from a client.
 package struct SocketIOEvent {
   package let name: String
-  /// The arguments, each as JSON; binary data is a placeholder in it.
+  /// The arguments, each as JSON, with placeholders for binary data.
   package let arguments: [[UInt8]]
   package let attachments: [[UInt8]]
-  /// What the client wants it acknowledged by.
+  /// The id that the client expects in an acknowledgement; nil if it expects none.
   let acknowledgementID: UInt64?
 
   package var wantsAcknowledgement: Bool { acknowledgementID != nil }
 }
 
-/// What a client has answered.
+/// A client's acknowledgement of an event.
 package struct SocketIOReply {
   package let arguments: [[UInt8]]
   package let attachments: [[UInt8]]
@@ -47,15 +47,15 @@ package struct SocketIOReply {
 package struct SocketIOClient {
   let shard: Shard
   let session: SocketIOSession
-  /// Which of the application's namespaces.
+  /// Index into the application's namespaces.
   package let namespace: Int
 
-  /// Lets the client in, and tells it so.
+  /// Accepts the client's CONNECT.
   package func accept() {
     shard.accept(self)
   }
 
-  /// Does not let the client in.
+  /// Answers the client's CONNECT with an error.
   package func refuse(_ message: String) {
     shard.refuse(self, message)
   }
@@ -65,7 +65,7 @@ package struct SocketIOClient {
     shard.emit(name, arguments, attachments, acknowledgementID: nil, to: self)
   }
 
-  /// Acknowledges an event that wants it; `arguments` as for `emit`.
+  /// Acknowledges an event, if the client expects it; `arguments` as for `emit`.
   package func acknowledge(
     _ event: SocketIOEvent, _ arguments: [[UInt8]], attachments: [[UInt8]] = []
   ) {
@@ -73,7 +73,10 @@ package struct SocketIOClient {
     shard.acknowledge(id, arguments, attachments, to: self)
   }
 
-  /// Sends an event and waits for it to be acknowledged; nil when it is not, in time or at all.
+  /// Sends an event and awaits its acknowledgement.
+  ///
+  /// `completion` gets nil if none arrives in time, if the client leaves, or at the limit of
+  /// awaited acknowledgements.
   package func ask(
     _ name: String, _ arguments: [[UInt8]], attachments: [[UInt8]] = [],
     timeoutMilliseconds: UInt64, _ completion: @escaping (SocketIOReply?) -> Void

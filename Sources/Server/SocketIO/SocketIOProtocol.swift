@@ -1,14 +1,14 @@
 // Socket.IO over a session of Engine.IO: protocol version 5.
 //
-// A client connects to namespaces, one after the other, and sends events in them. What breaks the
-// protocol ends the session, as in the reference: a packet for a namespace that the client is not
-// in, a second CONNECT, a reserved name, an attachment that is not due.
+// A client connects to namespaces, one after the other, and sends events in them. A protocol
+// violation ends the session, as in the reference: a packet for a namespace that the client is not
+// in, a second CONNECT, a reserved event name, an attachment that is not due.
 
 internal import Notifications
 internal import Wire
 
 extension Shard {
-  /// Takes a message of the session's client.
+  /// Handles an Engine.IO message of the session's client.
   func receive(
     _ packet: EngineIOPacket, in bytes: [UInt8], for session: SocketIOSession,
     of application: any SocketIOApplication
@@ -18,7 +18,7 @@ extension Shard {
       session.assembly?.assembly
       ?? SocketIOAssembly(
         bytesLimit: SocketIOPacket.attachmentCountLimit * settings.messageBytesLimit)
-    // Out of the session, so that there is one owner and nothing is copied.
+    // Moved out of the session, so that there is one owner and nothing is copied.
     let endsAt = session.assembly?.endsAt ?? now + PendingAssembly.timeoutMilliseconds
     session.assembly = nil
     let message =
@@ -80,7 +80,7 @@ extension Shard {
       payload: message.packet.data.map { Array(message.bytes[$0]) })
   }
 
-  // MARK: What an application says
+  // MARK: Sending to clients
 
   /// The name of the client's namespace.
   func name(ofNamespaceOf client: SocketIOClient) -> String {
@@ -89,7 +89,7 @@ extension Shard {
     return application.namespaces[client.namespace]
   }
 
-  /// Tells the client that it is connected.
+  /// Accepts the client's CONNECT.
   func accept(_ client: SocketIOClient) {
     guard let index = client.session.index(ofNamespace: client.namespace) else { return }
     settleBeginning(of: client.session)
@@ -103,7 +103,7 @@ extension Shard {
     }
   }
 
-  /// Tells the client that it is not let in.
+  /// Answers the client's CONNECT with an error.
   func refuse(_ client: SocketIOClient, _ message: String) {
     let name = name(ofNamespaceOf: client)
     client.session.sockets.removeAll { $0.namespace == client.namespace }
@@ -114,7 +114,7 @@ extension Shard {
     }
   }
 
-  /// The session's client has connected to a namespace: it has the time it wants.
+  /// Lifts the connect timeout, because the client has connected to a namespace.
   func settleBeginning(of session: SocketIOSession) {
     session.beginsBy = .max
     scheduleTimer(session.slot)
@@ -173,7 +173,7 @@ extension Shard {
     scheduleTimer(session.slot)
   }
 
-  /// Sends the application's own keep-alive to whoever is connected.
+  /// Sends the application's keep-alive event in every connected namespace of the session.
   func keepAlive(_ session: SocketIOSession) {
     guard case .socketIO(let application) = core.configuration.engines[session.path].use,
       let event = application.keepAliveEvent
@@ -186,7 +186,7 @@ extension Shard {
     }
   }
 
-  /// Gives up what nobody answered in time, and who did not bring what it announced.
+  /// Gives up overdue acknowledgements, and ends the session if attachments are overdue.
   func expireAcknowledgements(of session: SocketIOSession) {
     for entry in session.acknowledgements?.removeEnded(at: now) ?? [] { entry.completion(nil) }
     // guard: attachment-timeout
@@ -198,7 +198,7 @@ extension Shard {
 
   // MARK: Leaving
 
-  /// Takes a client out of a namespace.
+  /// Removes a client from a namespace.
   func remove(_ client: SocketIOClient, notifiesClient: Bool) {
     let session = client.session
     guard let index = session.index(ofNamespace: client.namespace) else { return }
@@ -215,13 +215,14 @@ extension Shard {
       }
     }
     guard session.sockets.isEmpty, !session.hasEnded else { return }
-    // Whoever is in no namespace has the time of one who has just come.
+    // Without a namespace the connect timeout applies again, as for a new client.
     let settings = core.configuration.engines[session.path].settings
     session.beginsBy = now + settings.connectTimeoutMilliseconds
     scheduleTimer(session.slot)
   }
 
-  /// The session ends: so do its further places, and nobody answers any more.
+  /// Ends the namespaces of a session that ends: drops their further slots and gives up awaited
+  /// acknowledgements.
   func endSockets(of session: SocketIOSession) {
     let sockets = session.sockets
     session.sockets = []
@@ -234,9 +235,9 @@ extension Shard {
     }
   }
 
-  /// Ends the namespace whose session has `slot`, and tells the client.
+  /// Ends the namespace of the session at `slot` and notifies the client.
   ///
-  /// False when there is none: then it is the session that is to end.
+  /// False when there is none; then the caller ends the whole session.
   func disconnectNamespace(at slot: UInt32) -> Bool {
     guard let session = table[slot].engine as? SocketIOSession,
       let index = session.index(atSlot: slot)
@@ -248,7 +249,7 @@ extension Shard {
   }
 }
 
-// What is wrong with a packet that is well formed.
+// Violations by a packet that is well formed.
 extension ProtocolViolation {
   fileprivate static let notInNamespace = ProtocolViolation(
     closeCode: 1002, reason: "not connected to the namespace")
@@ -279,7 +280,7 @@ extension SocketIOMessage {
   /// The arguments of an event or an acknowledgement, each as JSON.
   fileprivate var arguments: [[UInt8]] {
     var found: [[UInt8]] = []
-    // It was read once already: nothing of it can be wrong.
+    // The packet was validated before, so this cannot fail.
     try? packet.readArguments(in: bytes) { (reader, _) throws(JSONViolation) in
       found.append(Array(bytes[try reader.skipValue()]))
     }

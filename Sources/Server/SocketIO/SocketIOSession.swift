@@ -1,50 +1,49 @@
-// What a session of Engine.IO has beside when Socket.IO is spoken over it: the namespaces that its
-// client is connected to, the packet whose attachments are still to come, and the acknowledgements
-// that are awaited.
+// The Socket.IO state of an Engine.IO session: the namespaces that its client is connected to, the
+// packet with attachments still to come, and the acknowledgements that the server awaits.
 
 internal import Notifications
 internal import Wire
 
 /// A client's connection to one namespace.
 struct SocketIOSocket {
-  /// Which of the application's namespaces.
+  /// Index into the application's namespaces.
   let namespace: Int
-  /// What it is recovered by, and its id is made of.
+  /// The id for recovery, from which the socket's id is derived.
   var recovery: RecoveryID
-  /// The place that its user's session has, once it has one.
+  /// The slot of the user's session, once there is one.
   var slot: UInt32?
-  /// Where the client says it was: what it has is sent from there on.
+  /// The position that the client wants to resume from, until it is greeted.
   var resumption: SocketIOResumption?
-  /// Whether the client has been told that it is connected.
+  /// Whether the client's CONNECT has been accepted.
   var isConnected = false
 }
 
-/// What a client that was here before says of itself.
+/// The recovery data that a returning client sends.
 struct SocketIOResumption {
-  /// The text by which it was told to recover.
+  /// The `pid` that the client was given.
   let text: String
   let recovery: RecoveryID
-  /// Where it was in the store's history, as it says.
+  /// The client's claimed position in the store's history.
   let cursor: String
 }
 
-/// A session over which Socket.IO is spoken.
+/// An Engine.IO session that carries Socket.IO.
 final class SocketIOSession: EngineSession {
-  /// One for each namespace at most.
+  /// At most one per namespace.
   var sockets: [SocketIOSocket] = []
-  /// A packet that waits for its attachments, until then.
+  /// The packet that still waits for attachments, if any.
   var assembly: PendingAssembly?
-  /// What the server has asked and the client has not answered.
+  /// Acknowledgements that the client still has to send.
   var acknowledgements: PendingAcknowledgements?
-  /// Whether a namespace has, or has had, the session's own place.
+  /// Whether the session's own slot has ever been given to a namespace.
   var hasGivenSlot = false
 
-  /// Where the socket of that namespace is among the sockets.
+  /// Index in `sockets` of that namespace's socket.
   func index(ofNamespace namespace: Int) -> Int? {
     sockets.firstIndex { $0.namespace == namespace }
   }
 
-  /// Where the socket whose session has `slot` is among the sockets.
+  /// Index in `sockets` of the socket with its user session at `slot`.
   func index(atSlot slot: UInt32) -> Int? {
     sockets.firstIndex { $0.slot == slot }
   }
@@ -52,7 +51,7 @@ final class SocketIOSession: EngineSession {
 
 /// A packet that waits for its attachments.
 final class PendingAssembly {
-  /// Time that a client has to bring them.
+  /// Time in which all attachments must arrive.
   static let timeoutMilliseconds: UInt64 = 10_000
 
   var assembly: SocketIOAssembly
@@ -64,9 +63,9 @@ final class PendingAssembly {
   }
 }
 
-/// Acknowledgements that one client owes.
+/// Acknowledgements that one client still has to send.
 final class PendingAcknowledgements {
-  /// As many may be awaited at once.
+  /// Limit on the acknowledgements awaited at once.
   static let countLimit = 1_024
 
   struct Entry {
@@ -76,13 +75,13 @@ final class PendingAcknowledgements {
     let completion: (SocketIOReply?) -> Void
   }
 
-  /// In the order in which they were asked for.
+  /// In the order of the requests.
   private(set) var entries: [Entry] = []
   private var lastID: UInt64 = 0
-  /// When the first of them is given up.
+  /// The earliest deadline of an entry; `.max` without entries.
   private(set) var firstEnd = UInt64.max
 
-  /// Notes that an acknowledgement is awaited, and says its id; nil when there are too many.
+  /// Adds an awaited acknowledgement and returns its id; nil at the limit.
   func insert(
     namespace: Int, endsAt: UInt64, _ completion: @escaping (SocketIOReply?) -> Void
   ) -> UInt64? {
@@ -95,7 +94,7 @@ final class PendingAcknowledgements {
     return lastID
   }
 
-  /// Takes the one of that id, if it is awaited in that namespace.
+  /// Removes and returns the entry of that id, if it is awaited in that namespace.
   func remove(_ id: UInt64, namespace: Int) -> Entry? {
     guard let index = entries.firstIndex(where: { $0.id == id && $0.namespace == namespace }) else {
       return nil
@@ -104,7 +103,7 @@ final class PendingAcknowledgements {
     return entries.remove(at: index)
   }
 
-  /// Takes those that nobody answered in time.
+  /// Removes and returns the entries that have timed out.
   func removeEnded(at now: UInt64) -> [Entry] {
     guard firstEnd <= now else { return [] }
     let ended = entries.filter { $0.endsAt <= now }
@@ -113,7 +112,7 @@ final class PendingAcknowledgements {
     return ended
   }
 
-  /// Takes those of a namespace, or of all.
+  /// Removes and returns the entries of a namespace, or all.
   func removeAll(ofNamespace namespace: Int?) -> [Entry] {
     let ended = entries.filter { namespace == nil || $0.namespace == namespace }
     entries.removeAll { namespace == nil || $0.namespace == namespace }

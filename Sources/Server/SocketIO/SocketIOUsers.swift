@@ -1,9 +1,9 @@
-// A user's session in a namespace, and what of it outlives the connection.
+// A user's session in a namespace, and the state that outlives its connection.
 //
-// The first namespace of a connection has the connection's own place, and so the price of any other
-// session. A further one has a place without a socket. What a client missed comes from the store by
-// its cursor, like any resumption; the rooms that it was in are kept in the store, by an id that
-// only it knows. So a client that comes back is served whether or not the server is the same.
+// The first namespace of a connection uses the connection's own slot, so it costs as much as any
+// other session. Each further namespace has a slot without a socket. Missed notifications come from
+// the store by cursor, like any resumption. The client's rooms are kept in the store under an id
+// that only the client knows. So a client can recover even after the server was replaced.
 
 internal import Broadcast
 internal import Cryptography
@@ -11,11 +11,11 @@ internal import Notifications
 internal import Reactor
 internal import Wire
 
-/// By what a client knows itself.
+/// The ids that a client is given.
 struct SocketIdentity {
-  /// The id of the socket, which is no secret.
+  /// The socket's id, which is not secret.
   let id: String
-  /// What it brings when it comes back; nil where nothing is recovered.
+  /// The `pid` that the client sends to recover; nil if it cannot.
   let recovery: String?
 }
 
@@ -26,26 +26,27 @@ extension RecoveryID {
     return RecoveryID(high: words.0, low: words.1)
   }
 
-  /// What a client is told to recover by: the id, whose it is, and where it begins.
+  /// The `pid` for a client: the id, the seal of its user, and its start cursor.
   func text(for user: UserID, from cursor: Cursor) -> String {
     "\(text).\(seal(of: user)).\(cursor)"
   }
 
-  /// By this a session is seen to be another user's.
+  /// The seal that binds the id to its user.
   ///
-  /// No secret: whoever makes one up for itself finds nothing of anybody else's under it.
+  /// It is not secret: a client that forges a `pid` for itself finds no other user's data under it.
   func seal(of user: UserID) -> String {
     Base64.encodeURL(Array(Digest.sha256(bytes + Array(user.utf8)).prefix(9)))
   }
 
-  /// The socket's id: always the same for one recovery id, which cannot be told from it.
+  /// The socket's id, derived from the recovery id, which cannot be derived from it.
   var socketID: String { Base64.encodeURL(Array(Digest.sha256(bytes).prefix(15))) }
 }
 
 extension SocketIOResumption {
-  /// What a client says that was here before; nil unless it is what it was told.
+  /// Reads the recovery data of a returning client; nil unless its `pid` is sealed to `user`.
   ///
-  /// Its own cursor is newer than that with which it began; whoever received nothing has none.
+  /// The client's `offset` is newer than the cursor in the `pid`; it has none if it received
+  /// nothing.
   init?(_ fields: SocketIOConnectFields, of user: UserID) {
     guard let text = fields.recovery else { return nil }
     let parts = text.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
@@ -69,7 +70,7 @@ extension Shard {
     }
     guard drain == nil else { return refuse(client, "the server is shutting down") }
     guard let slot = slotForNamespace(of: session) else {
-      return refuse(client, "the server has as many connections as it may have")
+      return refuse(client, "the server is at its connection limit")
     }
     authenticated(session.slot)
     guard countSession(of: user, at: slot) else {
@@ -91,9 +92,10 @@ extension Shard {
     }
   }
 
-  /// The session's own place for the first namespace, else a further one.
+  /// The session's own slot for its first namespace, else a further slot.
   ///
-  /// A place that was left is not given again: what its user asked the store is answered to it.
+  /// The own slot is given out only once: the store's answers to the user that left it would reach
+  /// the next one.
   private func slotForNamespace(of session: SocketIOSession) -> UInt32? {
     // guard: left-slot-not-reused
     guard session.hasGivenSlot else {
@@ -111,7 +113,7 @@ extension Shard {
     return slot
   }
 
-  /// Ends the user's session at `slot`; a connection whose own place it is goes on without.
+  /// Ends the user's session at `slot`; the connection goes on if `slot` is its own.
   func leaveNamespace(_ slot: UInt32, _ session: SocketIOSession) {
     guard table.contains(slot), table[slot].engine === session else { return }
     if slot != session.slot {
@@ -132,9 +134,9 @@ extension Shard {
     scheduleTimer(slot)
   }
 
-  /// By what the client of the session at `slot` is to know itself from now on.
+  /// The ids for the client of the session at `slot`, which is now connected.
   ///
-  /// `cursor` is where it begins; nil where it is told no cursors.
+  /// `cursor` is its start position; nil if it gets no cursors.
   func identity(at slot: UInt32, cursor: Cursor?, isResumed: Bool) -> SocketIdentity? {
     guard let session = table[slot].engine as? SocketIOSession,
       let index = session.index(atSlot: slot)
@@ -150,7 +152,7 @@ extension Shard {
         at: shardConnectionID(of: slot))
       // guard: recovered-elsewhere-is-posted
       for mailbox in core.mailboxes { mailbox.append(note) }
-      // They were kept for a while only.
+      // They were kept for a limited time; from now on they are kept without one.
       if !wantedRooms(at: slot).isEmpty {
         // guard: recovered-rooms-kept
         keepRooms(of: session.sockets[index], session, endsAt: nil)
@@ -163,12 +165,12 @@ extension Shard {
       recovery: cursor.map { recovery.text(for: table[slot].user, from: $0) })
   }
 
-  /// Ends the connection on which a client was that has come back on the one at `address`.
+  /// Ends the stale connection of a client that has recovered on the one at `address`.
   ///
-  /// The network may have ended it without a word; and a client is in one place: where it went
-  /// last. That is not always what came last: what it said before it was cut off may be taken up
-  /// behind what it said when it was back. Then the one at `address` is the one that was left, and
-  /// its shard is told where the client is.
+  /// The network may have cut the stale connection off silently, and only the connection that the
+  /// client opened last is current. That is not always the one that recovered last: requests from
+  /// before the cut may be processed after those of the new connection. Then the connection at
+  /// `address` is the stale one, and its shard is notified of the current one.
   func evictStale(
     _ recovery: RecoveryID, of user: UserID, openedAt: UInt64, at address: ShardConnectionID
   ) {
@@ -183,24 +185,23 @@ extension Shard {
           recovery, user, openedAt: session.openedAt, at: shardConnectionID(of: slot))
         // guard: left-shard-is-notified
         core.mailboxes[address.shard].append(note)
-        // It has noted the rooms that it found, and they may be others by now.
+        // The stale connection has stored the rooms that it recovered, which may have changed.
         // guard: recovered-rooms-updated
         keepRooms(of: session.sockets[index], session, endsAt: nil)
         continue
       }
-      // What it leaves is the other's now.
+      // The rooms belong to the new connection: this one must not store its own when it ends.
       session.sockets[index].isConnected = false
-      endEngine(session, because: "taken up on another connection", code: 1001)
+      endEngine(session, because: "recovered on another connection", code: 1001)
     }
   }
 
   // MARK: Rooms that outlive the connection
 
-  /// Asks the store which rooms a client that came back was in: it is in them again before it is
-  /// told so.
+  /// Reads a returning client's rooms from the store; it enters them before it is greeted.
   ///
-  /// By way of a command: what its last connection left behind is on its way to the disk, perhaps,
-  /// and a reader sees what is there.
+  /// An empty write comes before the read: the rooms of the last connection may still be on their
+  /// way to the disk, and a reader sees only committed data.
   private func askForRooms(_ recovery: RecoveryID, at slot: UInt32) {
     let (id, user) = (table.id(of: slot), table[slot].user)
     let (mailbox, store) = (mailbox, core.store)
@@ -217,20 +218,20 @@ extension Shard {
     if !isTaken { close(slot, code: 1013, reason: "the store is at its limit, try again") }
   }
 
-  /// The rooms of a client that came back are known: it enters them, and goes on once it has.
+  /// Enters the rooms of a returning client, then continues its recovery.
   func takeKeptRooms(_ rooms: [RoomName], at slot: UInt32) {
     guard table[slot].flags.contains(.handshakePending), !table[slot].flags.contains(.replaying)
     else {
       return
     }
-    // The token may name fewer than the last one did.
+    // The new token may allow fewer rooms than the last one.
     let membership = table[slot].membership
     let allowed = rooms.filter { RoomNames.isValid($0) && membership?.mayEnter($0) != false }
     enter(allowed, at: slot)
     if table.contains(slot) { continueRecovery(at: slot) }
   }
 
-  /// Goes on where the client was, if no room's answer is awaited any more.
+  /// Begins the replay at the client's position once no room's answer is awaited any more.
   private func continueRecovery(at slot: UInt32) {
     guard let session = table[slot].engine as? SocketIOSession,
       let index = session.index(atSlot: slot), !table[slot].flags.contains(.replaying),
@@ -240,7 +241,7 @@ extension Shard {
     beginReplay(resumption.cursor, at: slot)
   }
 
-  /// Nothing could be recovered after all: nor are the rooms.
+  /// Leaves the kept rooms, because the client's state could not be recovered.
   private func leaveKeptRooms(_ slot: UInt32) {
     let allowed = table[slot].membership?.allowed
     leaveRooms(slot)
@@ -249,7 +250,7 @@ extension Shard {
     table[slot].membership?.allowed = allowed
   }
 
-  /// The rooms of the session at `slot` have changed.
+  /// Stores the changed rooms of the session at `slot`, or continues its recovery.
   func roomsChanged(at slot: UInt32) {
     if table[slot].flags.contains(.handshakePending) { return continueRecovery(at: slot) }
     guard let session = table[slot].engine as? SocketIOSession,
@@ -258,16 +259,16 @@ extension Shard {
     keepRooms(of: session.sockets[index], session, endsAt: nil)
   }
 
-  /// The connection of a socket ends, and its client may come back.
+  /// Stores the rooms of a socket before its connection ends, since its client may return.
   func keepRooms(of socket: SocketIOSocket, _ session: SocketIOSession) {
-    // Those that it has just left count: the store may not know yet that it has.
+    // Entries of rooms just left also count: the store may still have these rooms.
     guard socket.isConnected, let slot = socket.slot, table.contains(slot),
       table[slot].membership?.entries.isEmpty == false
     else { return }
     keepRooms(of: socket, session, endsAt: wall + RecoveryID.keptMilliseconds)
   }
 
-  /// The client leaves by itself: nothing of it is to be recovered.
+  /// Deletes the stored rooms of a client that leaves on its own: it will not recover.
   func forgetRooms(of client: SocketIOClient) {
     guard let index = client.session.index(ofNamespace: client.namespace) else { return }
     let socket = client.session.sockets[index]
@@ -288,7 +289,7 @@ extension Shard {
     _ rooms: [RoomName], of socket: SocketIOSocket, _ session: SocketIOSession, at slot: UInt32,
     endsAt: Int64?
   ) {
-    // A store that is closed takes nothing, and one that recovers nothing keeps nothing.
+    // A closed store takes no commands, and without recovery there is nothing to keep.
     guard !isStopping, fanOutGroups[table[slot].group].sendsCursors else { return }
     let command = StoreCommand.keepRooms(
       session: socket.recovery, user: table[slot].user, rooms: rooms, endsAt: endsAt)
