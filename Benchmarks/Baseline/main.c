@@ -1,20 +1,19 @@
-// The floor of the fan-out benchmark: the least that a correct server on one thread must do.
+// The baseline of the fan-out benchmark: the minimum work of a correct server on one thread.
 //
-// It speaks to the same load client over sockets of the same kind with the same options, takes the
-// same bytes of the same POSTs, and sends every connection frames of the same size. What it leaves
-// out is what a server adds: it checks no token, origin or Sec-WebSocket-Key (its 101 carries a
-// constant accept, which the load client does not verify), parses no JSON, unmasks and reads no
-// frame of a client, keeps no timer, no limit, no user index, no ring between threads and no
-// metrics. A ratio of a server's processor time to this program's is therefore the whole price of
-// being a server; it cannot go below one by cleverness, only by doing less than one send for each
-// connection and burst.
+// It serves the same load client over sockets of the same kind with the same options, receives the
+// same bytes of the same POSTs, and sends every connection frames of the same size. It leaves out
+// everything else that a server does: it checks no token, origin or Sec-WebSocket-Key (its 101
+// contains a constant accept, which the load client does not verify), parses no JSON, neither
+// unmasks nor parses client frames, and has no timers, limits, user index, ring between threads or
+// metrics. The ratio of a server's processor time to this program's is therefore the full cost of
+// those functions; a server can go below 1 only with less than one send per connection and burst.
 //
-// POST /floor/separate/1 makes it send one frame with one send for each connection and message;
-// POST /floor/joined/W makes it wait for W messages and send them joined: one send for each
-// connection and W messages.
+// POST /baseline/separate/1 selects one send of one frame per connection and message.
+// POST /baseline/joined/W makes it collect W messages and send them joined: one send per connection
+// and W messages.
 //
-// Usage: Floor --port P --frame BYTES. It prints "listening PORT" and ends when its standard input
-// (a pipe) does, so it cannot outlive the benchmark that started it.
+// Usage: Baseline --port P --frame BYTES. It prints "listening PORT" and exits when its standard
+// input (a pipe) is closed, so it cannot outlive the benchmark that started it.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -41,23 +40,23 @@ enum {
   window_limit = 4096,
 };
 
-/// What is on the other end of a file.
+/// The type of the connection on a descriptor.
 enum kind { kind_none, kind_http, kind_websocket };
 
 /// One connection, found by its descriptor.
 struct connection {
   enum kind kind;
-  /// Received and not yet parsed; only an unfinished request is kept.
+  /// Received and not yet parsed bytes of an unfinished request.
   char *request;
   size_t request_count;
   size_t request_capacity;
-  /// What the socket did not take.
+  /// Bytes that the socket did not accept.
   char *unsent;
   size_t unsent_count;
 };
 
 static struct connection connections[files_limit];
-/// The upgraded connections in the order they were accepted.
+/// The upgraded connections in the order of their upgrades.
 static int listeners[files_limit];
 static int listener_count;
 static int epoll_fd;
@@ -69,7 +68,7 @@ static char *frames;
 static unsigned frames_held;
 static char scratch[scratch_capacity];
 
-/// Ends the program because a system call failed that must not.
+/// Exits after an unexpected failure of a system call.
 static void fail(const char *what) {
   perror(what);
   // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread.
@@ -96,7 +95,7 @@ static void close_connection(int fd) {
   close(fd);
 }
 
-/// Keeps what a socket did not take and asks to be told when it takes more.
+/// Queues bytes that the socket did not accept and watches it for writing.
 static void keep_unsent(int fd, const char *bytes, size_t count) {
   struct connection *connection = &connections[fd];
   char *grown = realloc(connection->unsent, connection->unsent_count + count);
@@ -115,7 +114,7 @@ static void send_bytes(int fd, const char *bytes, size_t count) {
   ssize_t sent = send(fd, bytes, count, MSG_NOSIGNAL);
   if (sent == (ssize_t)count) return;
   if (sent < 0) {
-    // A connection that broke is closed when epoll says so, not in the middle of a walk.
+    // A broken connection is closed at its epoll event, because callers iterate over `listeners`.
     if (errno != EAGAIN && errno != EINTR) return;
     sent = 0;
   }
@@ -134,13 +133,13 @@ static void send_unsent(int fd) {
   watch(fd, EPOLL_CTL_MOD, EPOLLIN);
 }
 
-/// Sends the finished frames to everyone, in one piece.
+/// Sends the finished frames to every connection in one piece.
 static void broadcast(const char *bytes, size_t count) {
   for (int index = 0; index < listener_count; index++) send_bytes(listeners[index], bytes, count);
 }
 
-/// Finishes the frame of one message: once for all connections, as a server does.
-/// False when the payload does not fit into a frame of the size asked for.
+/// Builds the frame of one message, once for all connections, as a server does.
+/// Returns false when the payload does not fit into the requested frame size.
 static bool finish_frame(const char *body, size_t count, char *frame) {
   static const char before[] =
       "{\"event\":\"live:update\",\"data\":{\"update_type\":\"bench\",\"payload\":";
@@ -148,7 +147,7 @@ static bool finish_frame(const char *body, size_t count, char *frame) {
   const char *payload = memmem(body, count, "\"payload\":", 10);
   if (payload == NULL) return false;
   payload += 10;
-  // The payload is the body's last member: what follows it is the body's closing brace.
+  // The payload is the body's last member; only the body's closing brace follows it.
   size_t payload_count = count - (size_t)(payload - body) - 1;
 
   size_t position = 0;
@@ -173,7 +172,7 @@ static bool finish_frame(const char *body, size_t count, char *frame) {
   return true;
 }
 
-/// Takes one message; sends when as many are there as one send shall carry.
+/// Adds one message and sends when the window is full.
 static bool publish(const char *body, size_t count) {
   if (!finish_frame(body, count, frames + frames_held * frame_count)) return false;
   frames_held++;
@@ -183,7 +182,7 @@ static bool publish(const char *body, size_t count) {
   return true;
 }
 
-/// Turns an HTTP connection into one that hears the broadcasts, and greets it.
+/// Upgrades an HTTP connection to a WebSocket that receives the broadcasts, and greets it.
 static void upgrade(int fd) {
   static const char answer[] =
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -211,7 +210,7 @@ static void upgrade(int fd) {
   send_bytes(fd, bytes, count);
 }
 
-/// The number after `name` in the head, or 0.
+/// The number after the field `name` in the head, or 0.
 static size_t field_number(const char *head, size_t count, const char *name) {
   size_t name_count = strlen(name);
   for (const char *line = head; (line = memchr(line, '\n', count - (size_t)(line - head)));) {
@@ -222,7 +221,7 @@ static size_t field_number(const char *head, size_t count, const char *name) {
   return 0;
 }
 
-/// Carries out POST /floor/joined/W and POST /floor/separate/1.
+/// Handles POST /baseline/joined/W and POST /baseline/separate/1.
 static bool configure(const char *path) {
   bool joined = strncmp(path, "joined/", 7) == 0;
   if (!joined && strncmp(path, "separate/", 9) != 0) return false;
@@ -234,8 +233,8 @@ static bool configure(const char *path) {
   return true;
 }
 
-/// Answers the requests of `bytes` that are complete. How many bytes they took; the answers are
-/// gathered and sent once, as a pipelining server does.
+/// Answers the complete requests in `bytes` and returns their size. The answers are collected and
+/// sent once, as a server with pipelining does.
 static size_t answer_requests(int fd, const char *bytes, size_t count) {
   static const char good[] =
       "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 26\r\n\r\n"
@@ -258,8 +257,8 @@ static size_t answer_requests(int fd, const char *bytes, size_t count) {
     size_t body_count = field_number(head, head_count, "content-length:");
     if (count - taken - head_count < body_count) break;
     bool is_good = true;
-    if (strncmp(head, "POST /floor/", 12) == 0) {
-      is_good = configure(head + 12);
+    if (strncmp(head, "POST /baseline/", 15) == 0) {
+      is_good = configure(head + 15);
     } else if (strncmp(head, "POST ", 5) == 0) {
       is_good = publish(head + head_count, body_count);
     }
@@ -276,7 +275,7 @@ static size_t answer_requests(int fd, const char *bytes, size_t count) {
   return taken;
 }
 
-/// Reads what a connection has to say, and keeps only an unfinished request.
+/// Reads from a connection once and keeps only an unfinished request.
 static void read_connection(int fd) {
   struct connection *connection = &connections[fd];
   if (connection->request_count > 0) {
@@ -325,7 +324,7 @@ static void accept_all(int listening_fd) {
   }
 }
 
-/// Listens on loopback and says where.
+/// Listens on loopback and prints the port.
 static int listen_on(uint16_t port) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) fail("socket");
@@ -342,7 +341,7 @@ static int listen_on(uint16_t port) {
   return fd;
 }
 
-/// False when an argument is no number in its bounds.
+/// Returns false when an argument is not a number within its bounds.
 static bool read_arguments(int argc, char **argv, uint16_t *port) {
   for (int index = 1; index + 1 < argc; index += 2) {
     char *end = NULL;
@@ -360,7 +359,7 @@ static bool read_arguments(int argc, char **argv, uint16_t *port) {
 int main(int argc, char **argv) {
   uint16_t port = 0;
   if (!read_arguments(argc, argv, &port)) {
-    (void)fprintf(stderr, "usage: Floor --port P --frame BYTES (128 to 60000)\n");
+    (void)fprintf(stderr, "usage: Baseline --port P --frame BYTES (128 to 60000)\n");
     return 2;
   }
   frames = malloc(frame_count * window_limit);

@@ -1,32 +1,32 @@
-// The attacks, and the process that each runs in as its driver sees it.
+// The attacks, and the driver's handle of the process that runs one.
 //
-// An attacker has a process of its own, so that it and the innocents never wait for each other in
-// one thread. What it has done it writes to a file, a line at a time; the last whole line counts.
+// An attacker has its own process, so it and the bystanders never share a thread. It writes its
+// progress to a file, line by line; the last whole line counts.
 
 internal import BenchmarkSupport
 internal import LoadClient
 
-/// What is done to the server.
+/// An attack on the server; the raw value is its name on the command line and in the report.
 enum Attack: String, CaseIterable {
-  /// Text frames of two bytes, 64 KiB of them a write, at a pace.
-  case pacedFlood
-  /// The same as fast as the server takes them.
-  case unpacedFlood
-  /// Pings of 125 bytes as fast as the server takes them; the pongs are never read.
+  /// Text frames with a payload of two bytes, 64 KiB of frames per write, at a fixed pace.
+  case pacedFlood = "paced-flood"
+  /// The same frames as fast as the server accepts them.
+  case unpacedFlood = "unpaced-flood"
+  /// Pings of 125 bytes as fast as the server accepts them; the pongs are never read.
   case pings
-  /// Subscribers of a busy room that never read.
-  case zeroWindowReaders
-  /// Subscribers that never read what everybody is sent, the innocents included.
-  case stalledReaders
+  /// Subscribers of a busy room of their own that never read.
+  case zeroWindowReaders = "zero-window"
+  /// Subscribers of the bystanders' broadcast that never read.
+  case stalledReaders = "stalled-broadcast"
 }
 
-/// What the driver tells an attacker, as its arguments.
+/// The driver's order to an attacker, passed as its arguments.
 struct AttackOrder {
   static let word = "attack"
 
   let attack: Attack
   let port: UInt16
-  /// How many sleep.
+  /// The number of readers that never read.
   let zeroWindowReaders: Int
   /// Frames a minute, or messages a second.
   let rate: Int
@@ -60,14 +60,14 @@ struct AttackOrder {
   }
 }
 
-/// How far an attacker has come.
+/// The progress of an attacker.
 struct AttackProgress {
-  /// Frames handed to the kernel; of those who sleep, messages that were accepted for them.
+  /// Frames accepted by the kernel; with readers that never read: accepted publishes to them.
   var sent = 0
-  /// Connections begun, and those that the server has ended.
+  /// Opened connections, and those that the server has ended.
   var begun = 0
   var ended = 0
-  /// Whether all connections stand.
+  /// Whether all connections are established.
   var isReady = false
 
   var line: String { "\(sent) \(begun) \(ended) \(isReady ? 1 : 0)" }
@@ -81,12 +81,12 @@ struct AttackProgress {
   }
 }
 
-/// An attacker at work, stopped at the latest when this goes away.
+/// A running attacker; the process is stopped at the latest when this value goes away.
 struct RunningAttack {
   private let output: String
   let process: ChildProcess
 
-  /// Starts it and waits until its connections stand.
+  /// Starts the attacker and waits until its connections are established.
   init(_ order: AttackOrder, _ credentials: Credentials) throws {
     output = System.productPath() + "-\(order.attack.rawValue).log"
     process = try ChildProcess(
@@ -98,13 +98,13 @@ struct RunningAttack {
       }
       return self.progress.isReady
     }
-    guard isReady else { throw BenchmarkError("the attacker's connections do not stand") }
+    guard isReady else { throw BenchmarkError("the attacker's connections are not established") }
   }
 
   var progress: AttackProgress {
     let lines = (System.read(output) ?? "").split(
       separator: "\n", omittingEmptySubsequences: false)
-    // What follows the last line break is not whole yet.
+    // The text after the last newline is an incomplete line.
     return lines.dropLast().last.flatMap { AttackProgress(line: $0) } ?? AttackProgress()
   }
 }

@@ -1,8 +1,7 @@
-// The attackers' side of the attacks: what runs in the attacker's process.
+// The code of the attacker's process.
 //
-// One thread, no reactor, and as little work a byte as there can be: the attackers share the
-// machine with those whom they attack, and every cycle of theirs is one that the server and the
-// innocents do not get.
+// One thread, no reactor, and as little work per byte as possible: the attackers share the machine
+// with their targets, and every cycle that they use is lost to the server and the bystanders.
 
 internal import BenchmarkSupport
 internal import Glibc
@@ -10,18 +9,18 @@ internal import LoadClient
 internal import Reactor
 internal import Wire
 
-/// Does what it was ordered to until it is told to stop, or its time is up.
+/// Executes its order until a signal stops it or its time is up.
 final class Attacker {
-  /// The room of the subscribers that sleep.
-  private static let room = "asleep"
+  /// The room of the readers that never read.
+  private static let room = "zero-window"
   private static let path = "/api/v1/ws/notifications"
   private static let progressNanoseconds: UInt64 = 50_000_000
-  /// The least that the kernel gives a socket to receive with.
+  /// The kernel's smallest receive buffer of a socket.
   private static let leastReceiveBytes: Int32 = 2_304
   private static let writeBytes = 64 << 10
-  /// Between standing and publishing, in which the driver begins to measure.
+  /// The delay between connecting and publishing, in which the driver begins to measure.
   private static let graceMilliseconds: Int32 = 300
-  /// By how much a process may outlive its order.
+  /// The time by which a process may outlive its order.
   private static let lifeSeconds = 90
 
   private let order: AttackOrder
@@ -29,8 +28,8 @@ final class Attacker {
   private let server: ServerURL
   private var progress = AttackProgress()
   private var nextProgress: UInt64 = 0
-  /// Whether somebody wants this to end.
-  private var isTold = false
+  /// Whether a signal to stop has arrived.
+  private var isStopping = false
 
   init(_ order: AttackOrder, _ credentials: Credentials) {
     self.order = order
@@ -39,7 +38,7 @@ final class Attacker {
   }
 
   func run() throws {
-    // A driver that was killed cannot stop anyone.
+    // The alarm ends this process when the driver was killed and cannot stop it.
     _ = alarm(UInt32(order.milliseconds / 1_000 + Self.lifeSeconds))
     switch order.attack {
     case .pacedFlood: try flood(with: Self.frames(.text, "{}"), perMinute: order.rate)
@@ -48,12 +47,12 @@ final class Attacker {
       try flood(
         with: Self.frames(.ping, String(repeating: "p", count: 125)), perMinute: nil,
         receiveBytes: Self.leastReceiveBytes)
-    case .zeroWindowReaders: try sleep(in: Self.room)
-    case .stalledReaders: try sleep(in: nil)
+    case .zeroWindowReaders: try publishToReaders(in: Self.room)
+    case .stalledReaders: try publishToReaders(in: nil)
     }
   }
 
-  /// A write's worth of one frame, again and again.
+  /// One frame, repeated to the size of a write.
   private static func frames(
     _ opcode: WebSocketOpcode, _ payload: String
   ) -> (bytes: [UInt8], count: Int) {
@@ -64,21 +63,21 @@ final class Attacker {
     return (Array(repeatElement(frame, count: count).joined()), count)
   }
 
-  /// Sends on one connection, and on a new one whenever the server has ended it; never reads.
+  /// Sends on one connection, and on a new one each time the server ends it; never reads.
   private func flood(
     with frames: (bytes: [UInt8], count: Int), perMinute: Int?, receiveBytes: Int32? = nil
   ) throws {
     let start = Kernel.real.monotonicNanoseconds
     let interval = perMinute.map { 60e9 * Double(frames.count) / Double($0) } ?? 0
     var writes = 0
-    while !isTold {
+    while !isStopping {
       let socket = try open(user: 90_000, in: nil, receiveBytes: receiveBytes)
       progress.isReady = true
       var rest = frames.bytes[...]
-      while !isTold {
+      while !isStopping {
         guard let count = socket.send(rest) else { break }
-        // The kernel had no room for a while: as good a time as any.
-        if count == 0 { look(milliseconds: 0) }
+        // The send buffer was full for a while: check for a signal.
+        if count == 0 { checkSignals(milliseconds: 0) }
         rest = rest.dropFirst(count)
         if rest.isEmpty {
           rest = frames.bytes[...]
@@ -86,17 +85,17 @@ final class Attacker {
           writes += 1
           let due = start &+ UInt64(Double(writes) * interval)
           let now = Kernel.real.monotonicNanoseconds
-          look(milliseconds: due > now ? Int32(clamping: (due - now) / 1_000_000) : 0)
+          checkSignals(milliseconds: due > now ? Int32(clamping: (due - now) / 1_000_000) : 0)
         }
-        tell()
+        report()
       }
       progress.ended += 1
     }
   }
 
-  /// Subscribes many who never read, and publishes to them.
-  private func sleep(in room: String?) throws {
-    // Held to the end: they are asleep, not gone.
+  /// Subscribes many readers that never read, and publishes to them.
+  private func publishToReaders(in room: String?) throws {
+    // Held to the end: the readers stay connected.
     let zeroWindow = try (0..<order.zeroWindowReaders).map { number in
       try open(user: 10_000 + number, in: room, receiveBytes: Self.leastReceiveBytes)
     }
@@ -109,21 +108,21 @@ final class Attacker {
     defer { publisher.close() }
     try publisher.connect()
     progress.isReady = true
-    tell(atOnce: true)
-    look(milliseconds: Self.graceMilliseconds)
+    report(immediately: true)
+    checkSignals(milliseconds: Self.graceMilliseconds)
     publisher.onProgress = { now in
       self.progress.sent = now.accepted
-      self.tell()
-      self.look(milliseconds: 0)
-      if self.isTold { exit(0) }
+      self.report()
+      self.checkSignals(milliseconds: 0)
+      if self.isStopping { exit(0) }
     }
-    let report = try publisher.measure(
+    let result = try publisher.measure(
       .rate(Double(order.rate)),
       milliseconds: max(1, order.milliseconds - 2 * Int(Self.graceMilliseconds)))
-    progress.sent = report.accepted
-    tell(atOnce: true)
-    // Awake or not, they stay until the driver has seen enough.
-    while !isTold { look(milliseconds: 1_000) }
+    progress.sent = result.accepted
+    report(immediately: true)
+    // The readers stay connected until the driver ends the attack.
+    while !isStopping { checkSignals(milliseconds: 1_000) }
     withExtendedLifetime(zeroWindow) {}
   }
 
@@ -133,19 +132,19 @@ final class Attacker {
     try socket.upgrade(
       "\(Self.path)?token=\(credentials.token(user: user))\(rooms)", on: server)
     progress.begun += 1
-    tell()
+    report()
     return socket
   }
 
-  /// Waits so long for somebody to want this to end.
-  private func look(milliseconds: Int32) {
-    if Signals.wait(timeoutMilliseconds: milliseconds) != nil { isTold = true }
+  /// Waits up to this time for a signal to stop.
+  private func checkSignals(milliseconds: Int32) {
+    if Signals.wait(timeoutMilliseconds: milliseconds) != nil { isStopping = true }
   }
 
-  /// Writes down how far this has come, now and then.
-  private func tell(atOnce: Bool = false) {
+  /// Prints the progress, at most once per interval unless `immediately`.
+  private func report(immediately: Bool = false) {
     let now = Kernel.real.monotonicNanoseconds
-    guard atOnce || now >= nextProgress else { return }
+    guard immediately || now >= nextProgress else { return }
     nextProgress = now &+ Self.progressNanoseconds
     show(progress.line)
   }

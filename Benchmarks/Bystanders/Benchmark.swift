@@ -1,13 +1,13 @@
-// The benchmark of rule (b) of the acceptance list: what it measures and what it leaves out.
+// The benchmark of rule (b) of the acceptance list: its method and its limits.
 //
-// 200 honest clients on every shard are published to at a steady pace, and the time from the
-// intended publish to each receipt is taken, quiet and attacked in turn, on the same connections.
-// Attackers have a process of their own. But the machine is one: with two processors for two
-// shards, the innocents and the attackers, what the clients on both sides take of the processors
-// is part of what the innocents wait for, so the report says how much that is; nothing is pinned,
-// because whoever is given a processor of his own is not attacked on it. Left out: networks with
-// loss and delay, TLS, and the limit on a connection's messages, which counts nobody from this
-// machine and would end most of these attacks at their 200th frame.
+// 200 honest clients on all shards receive messages at a steady pace. The benchmark measures the
+// time from the intended publish to each receipt, alternately quiet and attacked, on the same
+// connections. Attackers have their own process but share the machine: two processors serve two
+// shards, the bystanders and the attackers. So the processor time of the clients on both sides is
+// part of the bystanders' latency, and the report states it. Nothing is pinned, because an attack
+// could not slow down a process that has a processor to itself. Left out: networks with loss and
+// delay, TLS, and the limit on a connection's messages, which does not apply to connections from
+// this machine and would end most of these attacks at their 200th frame.
 
 internal import BenchmarkSupport
 internal import LoadClient
@@ -15,7 +15,7 @@ internal import Reactor
 
 struct Benchmark {
   private static let warmUpMilliseconds = 300
-  private static let room = "innocents"
+  private static let room = "bystanders"
 
   let options: Options
   private let credentials = Credentials()
@@ -35,7 +35,7 @@ struct Benchmark {
     var findings = options.attacks.map { Finding(attack: $0) }
     for round in 1...options.rounds {
       for index in findings.indices {
-        say("  round \(round) of \(options.rounds): quiet, then \(findings[index].attack)")
+        say("  round \(round) of \(options.rounds): quiet, then \(findings[index].attack.rawValue)")
         try runRound(server, &findings[index])
       }
     }
@@ -46,7 +46,7 @@ struct Benchmark {
     return report.isFaultless
   }
 
-  /// Measures the same connections quiet and beside one attack.
+  /// Measures the same connections without and during one attack.
   private func runRound(_ server: RunningServer, _ finding: inout Finding) throws {
     try waitForCalm(server)
     let session = try LoadSession(configuration(server))
@@ -54,7 +54,7 @@ struct Benchmark {
     try session.connect()
     let shards = try ServerCounts(of: server).shards("sessions")
     guard shards.reduce(0, +) == options.bystanders, !shards.contains(0) else {
-      throw BenchmarkError("the innocents are not on every shard: \(shards)")
+      throw BenchmarkError("some shard has no bystanders: \(shards)")
     }
     _ = try session.measure(.rate(Double(options.rate)), milliseconds: Self.warmUpMilliseconds)
     finding.quiet.append(try Window.measure(session, options, server))
@@ -83,12 +83,12 @@ struct Benchmark {
     return configuration
   }
 
-  /// Waits until nobody is there: those of the round before have all been let go.
+  /// Waits until the sessions of the previous round have ended.
   private func waitForCalm(_ server: RunningServer) throws {
     let isCalm = try System.wait(seconds: 30) {
       try ServerCounts(of: server).total("sessions") == 0
     }
-    guard isCalm else { throw BenchmarkError("sessions of the round before do not end") }
+    guard isCalm else { throw BenchmarkError("sessions of the previous round do not end") }
   }
 
   private var machine: [(String, String)] {
@@ -98,10 +98,10 @@ struct Benchmark {
         "rounds", "\(options.rounds) of \(options.windowMilliseconds) ms quiet and attacked in turn"
       ),
       (
-        "innocents",
+        "bystanders",
         "\(options.bystanders) on \(options.shards) shards, \(options.rate) messages/s to each"
       ),
-      ("pinning", "none: server, innocents and attackers share all processors"),
+      ("pinning", "none: server, bystanders and attackers share all processors"),
       (
         "measured",
         "from the intended publish to each receipt; medians of the rounds' p50 and p99, the "

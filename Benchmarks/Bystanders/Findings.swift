@@ -1,24 +1,24 @@
-// What the rounds found of each attack, and the verdict on it.
+// The results of the rounds for each attack, and the verdict.
 
 internal import BenchmarkSupport
 internal import LoadClient
 
-/// A window beside an attack.
+/// A window during an attack.
 struct AttackedWindow {
   let window: Window
   let progress: AttackProgress
   let attackerCores: Double
-  /// Bytes by which the server grew, from before the attackers came.
+  /// The growth of the server's resident memory since before the attack, in bytes.
   let residentGrowth: Int
 }
 
-/// The windows of one attack, one of each kind a round.
+/// The windows of one attack: per round, one quiet and one attacked.
 struct Finding {
-  /// What p99 may be, however small it is without an attack.
+  /// An attacked p99 up to this limit is good, even when the quiet p99 is much smaller.
   static let p99LimitNanoseconds = 50_000_000.0
-  /// What one client that sends small frames may take of the server's processors.
+  /// The most server time, in cores, that one client with small frames may use.
   static let shareLimit = 0.6
-  /// What the server may hold for a client that does not read.
+  /// The most memory that the server may use for a client that does not read.
   static let heldBytesLimit = 64 * 1_024
 
   let attack: Attack
@@ -31,13 +31,13 @@ struct Finding {
   }
   var lost: Int { (quiet + attacked.map(\.window)).reduce(0) { $0 + $1.lost } }
   var refused: Int { (quiet + attacked.map(\.window)).reduce(0) { $0 + $1.refused } }
-  /// What the attack takes of the server's processors, beyond what the innocents do.
+  /// The server time spent on the attack, in cores: attacked minus quiet.
   var share: Double {
     median(zip(attacked, quiet).map { $0.window.serverCores - $1.serverCores })
   }
   var residentGrowth: Int { attacked.map(\.residentGrowth).max() ?? 0 }
 
-  /// What is not as it must be; empty: nothing.
+  /// The violated limits; empty when the verdict is good.
   func complaints(_ options: Options) -> [String] {
     var complaints: [String] = []
     if attackedP99 > max(2 * quietP99, Self.p99LimitNanoseconds) { complaints.append("p99") }
@@ -51,7 +51,7 @@ struct Finding {
       if residentGrowth > limit + limit / 10 { complaints.append("memory") }
     case .unpacedFlood, .pings: break
     }
-    // An attack that did not take place proves nothing.
+    // A round without an attack proves nothing.
     if attacked.contains(where: { $0.progress.sent == 0 }) { complaints.append("no attack") }
     return complaints
   }
@@ -62,7 +62,7 @@ extension Report {
     let complaints = finding.complaints(options)
     if !complaints.isEmpty { fault() }
     let windows = finding.attacked.map(\.window)
-    add(figure("quiet before \(finding.attack)", finding.quiet, "", []))
+    add(figure("quiet before \(finding.attack.rawValue)", finding.quiet, "", []))
     let attackers = median(finding.attacked.map(\.attackerCores))
     let frames = median(windows.map(\.framesPerMinute))
     let slow = median(windows.map { Double($0.slowConsumers) })
@@ -73,12 +73,12 @@ extension Report {
       switch finding.attack {
       case .pacedFlood, .unpacedFlood, .pings: "\(grouped(Int(frames))) frames/min"
       case .zeroWindowReaders, .stalledReaders:
-        "\(grouped(Int(sent))) messages, \(Int(slow)) of \(grouped(begun)) cut off"
+        "\(grouped(Int(sent))) messages, \(Int(slow)) of \(grouped(begun)) closed as too slow"
       }
     add(
       figure(
-        "beside \(finding.attack)", windows,
-        ", attackers \(decimals(attackers, 2)) cores, the server's for them "
+        "during \(finding.attack.rawValue)", windows,
+        ", attackers \(decimals(attackers, 2)) cores, server for them "
           + "\(decimals(finding.share, 2)), \(kind), RSS +\(decimals(growth, 1)) MiB: "
           + (complaints.isEmpty ? "good" : "BAD: " + complaints.joined(separator: ", ")),
         [
@@ -107,8 +107,8 @@ extension Report {
       name: name,
       text: "p50 \(decimals(p50 / 1e6, 2)) p99 \(decimals(p99 / 1e6, 2)) "
         + "max \(milliseconds(most)) ms, \(grouped(Int(delivered))) delivered, \(lost) lost, "
-        + "server \(decimals(server, 2)) cores and \(decimals(serverWait, 2)) awaited, "
-        + "innocents \(decimals(client, 2)) and \(decimals(clientWait, 2))" + more,
+        + "server \(decimals(server, 2)) cores and \(decimals(serverWait, 2)) waiting, "
+        + "bystanders \(decimals(client, 2)) and \(decimals(clientWait, 2))" + more,
       values: [
         ("p50_ns", p50), ("p99_ns", p99), ("max_ns", Double(most)), ("delivered", delivered),
         ("lost", Double(lost)), ("server_cores", server), ("client_cores", client),

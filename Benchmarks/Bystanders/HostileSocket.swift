@@ -1,5 +1,5 @@
-// A client's connection that waits in the kernel and not in a reactor: for those who send as fast
-// as they can, or who never read, a loop around one call is the least that they can cost.
+// A client connection with blocking calls instead of a reactor: for a client that floods or never
+// reads, a loop around one system call is the cheapest implementation.
 
 internal import BenchmarkSupport
 internal import Glibc
@@ -8,14 +8,14 @@ internal import Wire
 
 /// A blocking TCP connection to a server on this machine.
 ///
-/// Confined to one thread; closed when it goes away.
+/// Confined to one thread; deinitialisation closes it.
 final class HostileSocket {
-  /// So long at most a call waits, so that its thread can look at something else in between.
+  /// The longest wait of a call, so that its thread can check for signals in between.
   private static let waitMilliseconds = 100
 
   private let descriptor: Int32
 
-  /// Connects with room for so many received bytes: as few as the kernel allows, or its own choice.
+  /// Connects; `receiveBytes` sets the receive buffer's size, nil keeps the kernel's default.
   init(port: UInt16, receiveBytes: Int32?) throws {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     guard descriptor >= 0 else { throw BenchmarkError("no socket: errno \(errno)") }
@@ -47,7 +47,7 @@ final class HostileSocket {
 
   deinit { _ = close(descriptor) }
 
-  /// Asks for a WebSocket and waits for the answer.
+  /// Requests a WebSocket upgrade and waits for the answer.
   func upgrade(_ target: String, on server: ServerURL) throws {
     var request: [UInt8] = []
     HTTPRequest(
@@ -58,7 +58,9 @@ final class HostileSocket {
         HTTPField("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
       ]
     ).write(to: server, into: &request)
-    guard send(request[...]) == request.count else { throw BenchmarkError("no room to ask") }
+    guard send(request[...]) == request.count else {
+      throw BenchmarkError("cannot send the upgrade request")
+    }
     var answer = [UInt8](repeating: 0, count: 16)
     // SAFETY: `answer` is writable for its count.
     let count = unsafe recv(descriptor, &answer, answer.count, 0)
@@ -67,8 +69,9 @@ final class HostileSocket {
     }
   }
 
-  /// Sends what the kernel takes in a moment and says how much that was; nil when the server has
-  /// ended the connection.
+  /// Sends as many bytes as the kernel accepts and returns their number.
+  ///
+  /// Returns 0 when the send buffer stays full, and nil when the server has ended the connection.
   func send(_ bytes: ArraySlice<UInt8>) -> Int? {
     unsafe bytes.withUnsafeBytes { buffer in
       guard let start = buffer.baseAddress else { return 0 }

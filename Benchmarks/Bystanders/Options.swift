@@ -2,18 +2,21 @@
 
 internal import BenchmarkSupport
 
-/// What to measure, and how long.
+/// The parameters of a run.
 struct Options {
   static let usage = """
-    usage: Innocents [--smoke] [--only confetti,blizzard,pings,sleepers,crowd] [--rounds 5]
-                     [--seconds 8] [--innocents 200] [--rate 100] [--payload 64] [--shards 2]
-                     [--frames-per-minute 10000000] [--sleepers 5000] [--channel-rate 1000]
-                     [--channel-payload 1024] [--server PATH] [--json FILE]
-      --smoke     two short rounds and 200 sleepers: that it works, not how fast
-      --only      confetti: small frames at a pace; blizzard: as fast as they go; pings: of 125
-                  bytes, their answers never read; sleepers: readers that never read, in a room
-                  of their own; crowd: the same, of what the innocents are sent as well
-      --seconds   of each window, quiet or attacked
+    usage: Bystanders [--smoke] [--only ATTACK,ATTACK] [--rounds 5] [--seconds 8]
+                      [--bystanders 200] [--rate 100] [--payload 64] [--shards 2]
+                      [--frames-per-minute 10000000] [--zero-window-readers 5000]
+                      [--channel-rate 1000] [--channel-payload 1024] [--server PATH] [--json FILE]
+      --smoke     two short rounds and 200 zero-window readers: checks that it works, not speed
+      --only      the attacks to run:
+                  paced-flood        small frames at a fixed pace
+                  unpaced-flood      small frames as fast as the server accepts them
+                  pings              pings of 125 bytes, whose pongs are never read
+                  zero-window        readers with a closed window in their own room
+                  stalled-broadcast  stalled readers of the bystanders' broadcast
+      --seconds   duration of each window, quiet or attacked
     """
 
   var attacks = Attack.allCases
@@ -30,7 +33,7 @@ struct Options {
   var server = System.productDirectory() + "/carillon"
   var jsonPath: String?
 
-  /// Reads the arguments; nil when they are not to be understood.
+  /// Reads the arguments; nil when they are invalid.
   init?(_ arguments: [String]) {
     var rest = arguments[...]
     // The smoke size first, so that every other flag can change it.
@@ -63,12 +66,12 @@ struct Options {
     switch flag {
     case "--rounds": rounds = number
     case "--seconds": windowMilliseconds = number * 1_000
-    case "--innocents": bystanders = number
+    case "--bystanders": bystanders = number
     case "--rate": rate = number
     case "--payload": payloadBytes = number
     case "--shards": shards = number
     case "--frames-per-minute": framesPerMinute = number
-    case "--sleepers": zeroWindowReaders = number
+    case "--zero-window-readers": zeroWindowReaders = number
     case "--channel-rate": channelRate = number
     case "--channel-payload": channelPayloadBytes = number
     default: return false

@@ -1,5 +1,5 @@
-// One window of a round: the innocents are published to at a pace, and everything is looked at
-// that tells what that took.
+// One window of a round: publishes to the bystanders at a pace and records latency, losses,
+// processor time and memory.
 
 internal import BenchmarkSupport
 internal import LoadClient
@@ -15,7 +15,7 @@ struct ServerCounts {
     text = String(decoding: answer.body, as: UTF8.self)
   }
 
-  /// The values of a series, one a shard.
+  /// The values of a series, one per shard.
   func shards(_ name: String) -> [Int] {
     text.split(separator: "\n").filter { $0.hasPrefix("carillon_\(name){") }
       .compactMap { line in line.lastIndex(of: " ").flatMap { Int(line[$0...].dropFirst()) } }
@@ -24,29 +24,28 @@ struct ServerCounts {
   func total(_ name: String) -> Int { shards(name).reduce(0, +) }
 }
 
-/// What was seen in one window.
+/// The results of one window.
 struct Window {
   let latency: LatencyHistogram
-  /// Messages that innocents were owed and did not get, got twice or out of order, and innocents
-  /// who were cut off.
+  /// Missing, repeated and reordered deliveries to bystanders, and disconnected bystanders.
   let lost: Int
-  /// Publishes for the innocents that were not accepted.
+  /// Rejected publishes to the bystanders.
   let refused: Int
-  /// Processors' worth of time that the server and the innocents took.
+  /// Processor time of the server and of the bystanders, in cores.
   let serverCores: Double
   let clientCores: Double
-  /// And that they waited for while somebody else had the processors: what is late because of that
-  /// is late because of the machine.
+  /// Time that they waited for a processor used by other threads, in cores: latency from these
+  /// waits is due to the machine, not the server.
   let serverWaitCores: Double
   let clientWaitCores: Double
   let residentBefore: Int
   let residentMost: Int
   let framesPerMinute: Double
-  /// How many connections were cut off for being behind, and pongs that were left out.
+  /// Connections closed for exceeding the backlog limit, and dropped pongs.
   let slowConsumers: Int
   let pongsDropped: Int
 
-  /// Publishes to a fleet for a time and waits until all was delivered that can be.
+  /// Publishes to a fleet for a time and waits for the remaining deliveries.
   static func measure(
     _ session: LoadSession, _ options: Options, _ server: RunningServer
   ) throws -> Window {

@@ -1,4 +1,4 @@
-// Measures what a flood costs the clients that do no harm: cases 9, 15 and 62.
+// Measures the cost of floods and stalled readers to other clients: cases 9, 15 and 62.
 
 internal import BenchmarkSupport
 internal import Glibc
@@ -9,7 +9,7 @@ ProcessResources.raiseOpenFilesLimit()
 
 let arguments = Array(CommandLine.arguments.dropFirst())
 do {
-  // The attackers are this same program in a process of its own.
+  // An attacker is this program in a second process.
   if arguments.first == AttackOrder.word {
     guard let order = AttackOrder(arguments), let credentials = Credentials.inherited else {
       exit(2)
@@ -23,6 +23,6 @@ do {
   }
   exit(try Benchmark(options).run() ? 0 : 1)
 } catch {
-  say("Innocents: \(error)")
+  say("Bystanders: \(error)")
   exit(1)
 }

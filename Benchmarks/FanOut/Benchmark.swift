@@ -1,11 +1,11 @@
-// The fan-out benchmark: what it measures, what it leaves out, and the order of its sections.
+// The fan-out benchmark: its method, its limits and the order of its sections.
 //
 // Server and load client share one machine and loopback. The server has processor 0 to itself and
 // the client processor 1, so the server's own processor time, read from its threads' schedstat, is
-// the figure that carries to other machines; deliveries a second may be bounded by the client.
-// Loopback delivers in the sender's context: the receiving half of TCP is part of the figure, for
-// the server and for the floor alike. Left out: networks with loss and delay, TLS, compression,
-// clients that are slow or hostile, and more than one shard.
+// comparable between machines; the client may limit the deliveries per second. Loopback delivers in
+// the sender's context, so the receiving half of TCP is part of the figure, for the server and the
+// baseline alike. Left out: networks with loss and delay, TLS, compression, slow or hostile
+// clients, and more than one shard.
 
 internal import BenchmarkSupport
 internal import LoadClient
@@ -16,15 +16,15 @@ struct Benchmark {
 
   init(_ options: Options) { self.options = options }
 
-  /// Runs every section asked for and prints the report.
+  /// Runs the selected sections and prints the report.
   ///
-  /// Returns whether every delivery and every publish was right.
+  /// Returns whether every delivery and every publish was correct.
   func run() throws -> Bool {
     var report = Report()
     for (name, value) in machine { show("\(name): \(value)") }
     if options.sections.contains("fanout") { try runFanOut(&report) }
     if options.sections.contains("idle"), options.targets.contains(.server) {
-      // A server each, so that what one kind leaves in the heap is not there for the other.
+      // One server per dialect, so that the first one's heap does not affect the second.
       for dialect in [LoadDialect.event, .socketIO] {
         say("idle memory, \(dialect)")
         let server = try RunningServer.carillon(
@@ -61,7 +61,7 @@ struct Benchmark {
       }
     }
     for target in options.targets where servers[target] == nil {
-      servers[target] = try RunningServer.floor(
+      servers[target] = try RunningServer.baseline(
         options, frameByteCount: frameByteCount, name: target.rawValue)
     }
     show("frame: \(frameByteCount) bytes")
@@ -81,7 +81,7 @@ struct Benchmark {
     say("durable publishing")
     let directory = System.productDirectory() + "/FanOut-data"
     try remove(directory)
-    defer { try? remove(directory) }  // A leftover is removed by the next run.
+    defer { try? remove(directory) }  // After a failure the next run removes it.
     let server = try RunningServer.carillon(
       at: options.server, credentials, data: directory, name: "durable")
     defer { server.process.stop() }
@@ -114,7 +114,7 @@ struct Benchmark {
       (
         "left out",
         "networks with delay and loss, TLS, compression, slow clients, more than one shard; in "
-          + "idle memory the kernel's socket buffers; in the floor all that its source says"
+          + "idle memory the kernel's socket buffers; in the baseline as listed in its source"
       ),
     ]
   }

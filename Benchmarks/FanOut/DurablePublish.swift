@@ -1,4 +1,4 @@
-// How many notifications a second become durable: in batches, and one a request.
+// Measures durable publishes per second, in batches and one per request.
 
 internal import BenchmarkSupport
 internal import Glibc
@@ -12,7 +12,7 @@ struct DurableFigures {
   let batches: RequestReport
   let singles: RequestReport
 
-  /// Publishes for users in turn, on a store on disk.
+  /// Publishes to users in turn, with a store on disk.
   static func measure(
     _ options: Options, _ credentials: Credentials, _ server: RunningServer
   ) throws -> DurableFigures {
@@ -37,7 +37,7 @@ struct DurableFigures {
     return DurableFigures(batches: batches, singles: singles)
   }
 
-  /// A body of NDJSON for users in turn.
+  /// An NDJSON body with one line per user.
   private static func batch(firstUser: Int) -> [UInt8] {
     var body: [UInt8] = []
     for number in firstUser..<firstUser + batchLineCount {
@@ -47,7 +47,7 @@ struct DurableFigures {
     return body
   }
 
-  /// One notification as JSON, for one of 10,000 users.
+  /// One notification as JSON, to one of 10,000 users.
   private static func line(user number: Int) -> [UInt8] {
     let user = Credentials.userID(number % 10_000)
     return Array(
@@ -57,7 +57,7 @@ struct DurableFigures {
       """.utf8)
   }
 
-  /// The lines of a batch's answer that say that their notification is stored.
+  /// The number of lines in a batch's answer that report success.
   private static func successCount(_ body: [UInt8]) -> Int {
     let mark = Array("\"success\":true".utf8)
     return body.split(separator: 10).reduce(0) { count, line in

@@ -1,24 +1,24 @@
-// The fan-out rounds: one publisher, many connections, server and floor in turn.
+// The fan-out rounds: one publisher, many connections, server and baseline in turn.
 //
-// One machine's speed drifts by more than the differences of interest, so the targets alternate
-// within the run (A B A B), each round connects anew, and the medians of the rounds are compared,
-// never two runs. All windows of a round are measured on the same connections.
+// The speed of a machine drifts by more than the differences of interest, so the targets alternate
+// within the run (A B A B), each round uses new connections, and only medians of one run's rounds
+// are compared, never two runs. All windows of a round are measured on the same connections.
 
 internal import BenchmarkSupport
 internal import LoadClient
 
-/// What was measured of one target with so many connections and such bursts.
+/// The results of one target for one number of connections and one burst size.
 struct FanOutFigures {
-  /// One entry a round.
+  /// One entry per round.
   var deliveriesPerSecond: [Double] = []
   var microsecondsPerDelivery: [Double] = []
   var latency = LatencyHistogram()
   var delivered: UInt64 = 0
-  /// Deliveries that were owed and did not come, came twice or came out of order.
+  /// Missing, repeated and reordered deliveries, and lost connections.
   var faults: UInt64 = 0
 }
 
-/// Runs the rounds of one number of connections.
+/// Runs the rounds for one number of connections.
 struct FanOutRounds {
   struct Key: Hashable {
     let target: Options.Target
@@ -57,7 +57,8 @@ struct FanOutRounds {
     defer { session.close() }
     try session.connect()
     guard session.liveCount == connections else {
-      throw BenchmarkError("\(session.liveCount) of \(connections) stand: \(session.endings)")
+      throw BenchmarkError(
+        "\(session.liveCount) of \(connections) are established: \(session.endings)")
     }
     for window in options.windows {
       if target == .joined || target == .separate {

@@ -1,4 +1,4 @@
-// What a connection that does nothing costs in memory, and whether it is all given back.
+// Measures the memory of an idle connection, and whether the server releases it afterwards.
 
 internal import BenchmarkSupport
 internal import LoadClient
@@ -16,10 +16,10 @@ struct IdleFigures {
     Double(residentWith - residentBefore) / Double(connections)
   }
 
-  /// Connects one user each, looks, and leaves again.
+  /// Connects one user per connection, measures, and disconnects.
   ///
-  /// One connection comes and goes before the first look, so that what the server allocates once
-  /// is not counted as the connections'.
+  /// One connection opens and closes before the first measurement, so that the server's one-time
+  /// allocations are not attributed to the connections.
   static func measure(
     _ dialect: LoadDialect, _ options: Options, _ credentials: Credentials,
     _ server: RunningServer
@@ -34,7 +34,7 @@ struct IdleFigures {
     try connectAndLeave(configuration, server) {
       residentWith = server.process.residentByteCount()
     }
-    // Back to rest within 30 s; who has just left is remembered for three of them.
+    // The server releases the memory within 30 s; it remembers departed users for 3 s of them.
     _ = try System.wait(seconds: 30) {
       server.process.residentByteCount() <= residentBefore + residentBefore / 20 + (4 << 20)
     }
@@ -53,11 +53,11 @@ struct IdleFigures {
     guard session.liveCount == configuration.connections else {
       session.close()
       throw BenchmarkError(
-        "\(session.liveCount) of \(configuration.connections) stand: \(session.endings)")
+        "\(session.liveCount) of \(configuration.connections) are established: \(session.endings)")
     }
     connected()
     session.close()
-    // What is left after 30 s is left: the figures say so.
+    // Descriptors that are still open after 30 s appear in the figures.
     _ = try System.wait(seconds: 30) { server.process.fileCount() <= files }
   }
 }

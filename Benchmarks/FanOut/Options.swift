@@ -2,9 +2,9 @@
 
 internal import BenchmarkSupport
 
-/// What to measure, and how long.
+/// The parameters of a run.
 struct Options {
-  /// Who is measured, in the order in which the rounds alternate.
+  /// The measured servers, in the order in which the rounds alternate.
   enum Target: String, CaseIterable { case server, room, joined, separate }
 
   static let usage = """
@@ -12,11 +12,11 @@ struct Options {
                   [--windows 1,16,256] [--rounds 5] [--round-ms 2000] [--payload 64]
                   [--idle 15000] [--durable-seconds 5] [--targets server,room,joined,separate]
                   [--frame BYTES] [--server PATH] [--json FILE]
-      --smoke      200 connections and three short rounds: that it works, not how fast
-      --targets    server: Carillon, to everyone; room: the same server, to a room that all are
-                   in; joined, separate: the floor with one send for each
-                   connection and burst, or for each connection and message
-      --frame      the floor's frame size; measured from the server when that is a target
+      --smoke      200 connections and three short rounds: checks that it works, not speed
+      --targets    server: Carillon, to everyone; room: the same server, to a room with all
+                   connections; joined, separate: the baseline with one send per connection
+                   and burst, or per connection and message
+      --frame      the baseline's frame size; measured from the server when that is a target
     """
 
   var sections: Set<String> = ["fanout", "idle", "durable"]
@@ -30,11 +30,11 @@ struct Options {
   var targets: [Target] = [.server, .room, .joined]
   var frameByteCount = 180
   var server = System.productDirectory() + "/carillon"
-  var floor = System.productDirectory() + "/Floor"
+  var baseline = System.productDirectory() + "/Baseline"
   var jsonPath: String?
   var isSmoke = false
 
-  /// Reads the arguments; nil when they are not to be understood.
+  /// Reads the arguments; nil when they are invalid.
   init?(_ arguments: [String]) {
     var rest = arguments[...]
     // The smoke size first, so that every other flag can change it.

@@ -1,4 +1,4 @@
-// What the fan-out benchmark found, as figures of the report.
+// The results of the fan-out benchmark as figures of the report.
 
 internal import BenchmarkSupport
 internal import LoadClient
@@ -6,8 +6,8 @@ internal import LoadClient
 extension Report {
   mutating func add(_ rounds: FanOutRounds, targets: [Options.Target]) {
     for window in rounds.options.windows {
-      let floor = targets.contains(.joined) ? Options.Target.joined : .separate
-      let baselineCost = rounds.figures[.init(target: floor, window: window)]
+      let baseline = targets.contains(.joined) ? Options.Target.joined : .separate
+      let baselineCost = rounds.figures[.init(target: baseline, window: window)]
         .map { median($0.microsecondsPerDelivery) }
       for target in targets {
         guard let figure = rounds.figures[.init(target: target, window: window)] else { continue }
@@ -28,11 +28,11 @@ extension Report {
       Figure(
         name: name,
         text: "\(grouped(Int(rate))) deliveries/s, \(decimals(cost, 3)) us CPU/delivery, "
-          + "\(decimals(ratio, 2)) x floor, \(latencyText(latency))"
+          + "\(decimals(ratio, 2)) x baseline, \(latencyText(latency))"
           + (figure.faults > 0 ? ", \(figure.faults) FAULTS" : ""),
         values: [
           ("deliveries_per_second", rate), ("cpu_microseconds_per_delivery", cost),
-          ("cpu_spread", spread(figure.microsecondsPerDelivery)), ("ratio_to_floor", ratio),
+          ("cpu_spread", spread(figure.microsecondsPerDelivery)), ("ratio_to_baseline", ratio),
           ("delivered", Double(figure.delivered)), ("faults", Double(figure.faults)),
         ] + latencyValues(latency)))
   }
@@ -66,7 +66,7 @@ extension Report {
         Figure(
           name: name,
           text: "\(grouped(Int(report.unitsPerSecond))) publishes/s, "
-            + "\(latencyText(report.latency)) a request"
+            + "\(latencyText(report.latency)) per request"
             + (refused > 0 ? ", \(refused) REFUSED: \(why)" : ""),
           values: [
             ("publishes_per_second", report.unitsPerSecond), ("publishes", Double(report.units)),

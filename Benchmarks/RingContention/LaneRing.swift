@@ -1,18 +1,18 @@
-// The road not taken: a ring for one producer, whose consumers drain several such rings in turn.
+// The rejected design: a ring for one producer, whose consumers drain several such rings in turn.
 //
-// The same slots, orders and last-consumer release as `BroadcastRing`, so that what differs is what
-// is compared: the tail is the producer's own and needs no compare-and-swap.
+// Slots, memory orders and the release by the last consumer are those of `BroadcastRing`, so the
+// comparison isolates one difference: the producer owns the tail and needs no compare-and-swap.
 
 internal import Synchronization
 
-/// One producer, a fixed set of consumers; the lane of one producer in a bundle of rings.
+/// A ring with one producer and a fixed set of consumers; each producer has its own ring.
 @safe final class LaneRing: @unchecked Sendable {
-  // Proof of Sendable: as BroadcastRing, but for `tail` and `gate`, which are the producer's own.
+  // Proof of Sendable: as BroadcastRing, except for `tail` and `gate`: only the producer uses them.
   private let capacity: Int
   private let consumerCount: Int
   private let slots: UnsafeMutablePointer<Slot>
   private let cursors: UnsafeMutablePointer<Line>
-  /// The producer's own line: the next position to fill, and the slowest cursor as last seen.
+  /// The producer's own line: the next position to fill, and the last known slowest cursor.
   private let own: UnsafeMutablePointer<OwnLine>
 
   @unsafe private struct Slot: ~Copyable {
@@ -43,7 +43,7 @@ internal import Synchronization
     precondition(capacity > 0 && capacity & (capacity - 1) == 0, "capacity \(capacity)")
     self.capacity = capacity
     self.consumerCount = consumerCount
-    // SAFETY: fresh memory, every place initialized here and never deinitialized before `deinit`.
+    // SAFETY: fresh memory, every slot initialized here and never deinitialized before `deinit`.
     unsafe slots = .allocate(capacity: capacity)
     unsafe cursors = .allocate(capacity: consumerCount)
     unsafe own = .allocate(capacity: 1)
@@ -56,14 +56,14 @@ internal import Synchronization
   }
 
   deinit {
-    // SAFETY: the benchmark drains everything and joins its threads first.
+    // SAFETY: the benchmark has drained the ring and joined its threads.
     unsafe slots.deallocate()
     unsafe cursors.deallocate()
     unsafe own.deallocate()
   }
 
   func offer(_ element: Sample) -> Bool {
-    // SAFETY: `own` is this producer's; the slot is free because every cursor has passed it.
+    // SAFETY: only this producer uses `own`; the slot is free because every cursor has passed it.
     let tail = unsafe own.pointee.tail
     if unsafe tail &- own.pointee.gate >= UInt64(capacity) {
       var slowest = UInt64.max
@@ -79,15 +79,15 @@ internal import Synchronization
     unsafe slot.pointee.element = Unmanaged.passRetained(element)
     // relaxed: published by the store below.
     unsafe slot.pointee.remaining.store(consumerCount, ordering: .relaxed)
-    // sequentially consistent: as in BroadcastRing, where it meets the parked flag.
+    // sequentially consistent: as in BroadcastRing, where it pairs with the parked flag.
     unsafe slot.pointee.sequence.store(tail &+ 1, ordering: .sequentiallyConsistent)
     return true
   }
 
   func drain(consumer: Int, limit: Int, _ body: (Sample) -> Void) -> Int {
-    // SAFETY: a published slot stays as it is until this consumer's cursor has passed it.
+    // SAFETY: a published slot does not change until this consumer's cursor has passed it.
     let cursor = unsafe cursors + consumer
-    // relaxed: this thread is its only writer.
+    // relaxed: this thread is the cursor's only writer.
     var position = unsafe cursor.pointee.cursor.load(ordering: .relaxed)
     var count = 0
     while count < limit {
@@ -115,7 +115,7 @@ internal import Synchronization
       let (_, left) = unsafe slot.pointee.remaining.subtract(1, ordering: .acquiringAndReleasing)
       guard left == 0 else { return }
     }
-    // SAFETY: the last to leave is alone with the slot until its cursor passes.
+    // SAFETY: the last consumer has exclusive access to the slot until its cursor passes.
     unsafe slot.pointee.element?.release()
     unsafe slot.pointee.element = nil
   }

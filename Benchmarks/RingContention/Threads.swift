@@ -1,8 +1,8 @@
-// Threads and time for the benchmark.
+// Runs and times the threads of the benchmark.
 
 internal import Reactor
 
-/// Runs each body on a thread of its own and answers the nanoseconds until all have ended.
+/// Runs each body on its own thread and returns the nanoseconds until all have ended.
 func timeThreads(_ bodies: [@Sendable () -> Void]) -> UInt64 {
   let start = Kernel.real.monotonicNanoseconds
   let threads = bodies.map { body in

@@ -1,16 +1,17 @@
-// One ring for all producers, claimed by compare-and-swap, or a ring for each, drained in turn?
+// Compares one ring for all producers, claimed by compare-and-swap, with one ring per producer,
+// drained in turn.
 //
-// Measured: threads that only offer against threads that only drain, through a ring of 1,024 places
-// in all; nanoseconds an event from the first offer to the last drain, the median and the best of
-// the rounds, and how often a producer was refused. Each event is taken from a pool of its
-// producer, retained when offered, read once by each consumer, and released by the last.
+// Measured: threads that only offer and threads that only drain, through rings of 1,024 slots in
+// total; nanoseconds per event from the first offer to the last drain, the median and the best of
+// the rounds, and the number of rejected offers. Each event comes from a pool of its producer, is
+// retained when offered, read once by each consumer, and released by the last.
 //
-// Left out: making and freeing the events (it would cost more than the ring), waking (nobody
-// parks), work on the events, and batches offered at once. The ring for each producer is compiled
-// into this module, where the compiler sees its element type, which is a head start for it. Where
-// there are more threads than cores, the scheduler is measured too: refused producers and idle
-// consumers yield. And there is one difference that no figure shows: rings drained in turn have no
-// common order, so two consumers may see two producers' events in different orders.
+// Left out: creating and freeing the events (it would cost more than the ring), wake-ups (no
+// consumer parks), work on the events, and offers of batches. The ring per producer is compiled
+// into this module, where the compiler sees its element type, which gives it an advantage. With
+// more threads than cores, the scheduler is measured too: rejected producers and idle consumers
+// yield. The figures do not show one difference: rings drained in turn have no common order, so two
+// consumers may see two producers' events in different orders.
 //
 // Usage: RingContention [smoke | full]
 
@@ -22,7 +23,7 @@ final class Sample: Sendable {
   init(_ value: UInt64) { self.value = value }
 }
 
-/// The sum a consumer made; written by its thread, read after it was joined.
+/// A consumer's sum, written by its thread and read after the join.
 final class Sum: @unchecked Sendable {
   var value: UInt64 = 0
   var count = 0
@@ -33,10 +34,10 @@ struct Topology {
   let consumers: Int
 }
 
-/// What is compared, reduced to what producers and consumers do.
-struct PendingAuthentication {
+/// A design under comparison, reduced to its operations.
+struct RingDesign {
   let name: String
-  /// For a topology: how producer p offers, how consumer c drains.
+  /// For a topology: the offer of producer p and the drain of consumer c.
   let make:
     (Topology) -> (
       offer: @Sendable (Int, Sample) -> Bool,
@@ -47,8 +48,8 @@ struct PendingAuthentication {
 let ringCapacity = 1_024
 let drainLimit = 256
 
-let candidates = [
-  PendingAuthentication(name: "one ring") { topology in
+let designs = [
+  RingDesign(name: "one ring") { topology in
     let parkers = (0..<topology.consumers).map { _ in Parker(wake: {}) }
     let ring = BroadcastRing<Sample>(capacity: ringCapacity, parkers: parkers)
     return (
@@ -56,7 +57,7 @@ let candidates = [
       { consumer, body in ring.drain(consumer: consumer, limit: drainLimit, body) }
     )
   },
-  PendingAuthentication(name: "ring each") { topology in
+  RingDesign(name: "ring each") { topology in
     let rings = (0..<topology.producers).map { _ in
       LaneRing(
         capacity: ringCapacity / topology.producers, consumerCount: topology.consumers)
@@ -72,11 +73,11 @@ let candidates = [
   },
 ]
 
-/// One round: nanoseconds an event, refusals, and the sum over all consumers.
+/// Runs one round: nanoseconds per event, rejected offers, and the sum over all consumers.
 func run(
-  _ pending: PendingAuthentication, _ topology: Topology, countEach: Int
+  _ design: RingDesign, _ topology: Topology, countEach: Int
 ) -> (nanoseconds: Double, refusals: Int, checksum: UInt64) {
-  let ends = pending.make(topology)
+  let ends = design.make(topology)
   let total = countEach * topology.producers
   let sums = (0..<topology.consumers).map { _ in Sum() }
   let refusals = (0..<topology.producers).map { _ in Sum() }
@@ -126,21 +127,21 @@ let countEach = size == "full" ? 4_000_000 : 20_000
 let rounds = size == "full" ? 7 : 1
 
 for topology in [(1, 1), (1, 2), (2, 1), (2, 2)].map(Topology.init) {
-  // The candidates take turns, so that a busy spell of the machine hits both.
-  var results = candidates.map { _ in [(nanoseconds: Double, refusals: Int, checksum: UInt64)]() }
+  // The designs alternate, so that a busy period of the machine affects both.
+  var results = designs.map { _ in [(nanoseconds: Double, refusals: Int, checksum: UInt64)]() }
   for _ in 0..<rounds {
-    for (index, pending) in candidates.enumerated() {
-      results[index].append(run(pending, topology, countEach: countEach))
+    for (index, design) in designs.enumerated() {
+      results[index].append(run(design, topology, countEach: countEach))
     }
   }
-  for (index, pending) in candidates.enumerated() {
+  for (index, design) in designs.enumerated() {
     let sorted = results[index].map(\.nanoseconds).sorted()
     let checksums = Set(results[index].map(\.checksum))
     precondition(checksums.count == 1, "rounds differ: \(checksums)")
     let refusals = results[index].reduce(0) { $0 + $1.refusals } / rounds
     print(
-      "\(pending.name), \(topology.producers) to \(topology.consumers):",
+      "\(design.name), \(topology.producers) to \(topology.consumers):",
       "\(tenths(sorted[rounds / 2])) ns/event (best \(tenths(sorted[0]))),",
-      "\(refusals) refusals a round, checksum \(results[index][0].checksum)")
+      "\(refusals) refusals per round, checksum \(results[index][0].checksum)")
   }
 }

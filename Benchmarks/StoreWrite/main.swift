@@ -1,10 +1,10 @@
-// How fast the store makes publishes durable: in groups of 1, 64 and 1024.
+// Measures durable publishes per second of the store, in groups of 1, 64 and 1024.
 //
-// Measured: the whole way through the store, from `submit` on one thread over the journal's
-// transaction and its fdatasync to the last reply, with events built and handed over. The group is
-// the number of publishes that are under way at once; the next ones go in when all are answered.
-// Left out: HTTP, tokens, JSON, shards and delivery. 15,000 users, a message of 100 bytes, data of
-// 40. The checksum is the sum of all offsets published.
+// Measured: the whole path through the store, from `submit` on one thread through the journal's
+// transaction and its fdatasync to the last reply, including the creation and publication of
+// events. The group is the number of concurrent publishes; the next group starts when all are
+// answered. Left out: HTTP, tokens, JSON, shards and delivery. 15,000 users, a message of 100
+// bytes, data of 40. The checksum is the sum of all published offsets.
 //
 //     swift run -c release StoreWrite [smoke] [DIRECTORY]
 
@@ -65,7 +65,7 @@ func run(group: Int, count: Int, directory: String) throws {
     round.begin(group)
     for _ in 0..<group {
       number += 1
-      // A multiplicative step visits the users in no order that an index would like.
+      // A multiplicative step visits the users in an order that is unfavourable for an index.
       let user = users[Int((number &* 7_919) % 15_000)]
       let id = NotificationID(
         milliseconds: 1_700_000_000_000 + Int64(number), random: (number, number))

@@ -1,20 +1,21 @@
-// A server under measurement: started on its own processor, read through /proc, stopped by its id.
+// A child process under measurement: started on its own processor, observed through /proc, and
+// stopped by its id.
 
 package import Glibc
 package import LoadClient
 
 /// A process that this one started.
 ///
-/// Stopped, at the latest, when it goes away.
+/// The process is stopped at the latest when this object goes away.
 package final class ChildProcess {
   package let processID: pid_t
   private let inputDescriptor: Int32
   private var isRunning = true
 
-  /// Starts a program on one processor, its output in a file.
+  /// Starts a program on one processor and writes its output to a file.
   ///
-  /// Its standard input is a pipe that stays open as long as this object, so that a child that
-  /// looks for its end does not outlive the driver, even one that is killed.
+  /// Its standard input is a pipe that stays open as long as this object, so a child that exits at
+  /// end of input does not outlive the driver, even when the driver is killed.
   package init(
     _ arguments: [String], environment: [String: String] = [:], processor: Int?, output: String
   ) throws {
@@ -22,7 +23,7 @@ package final class ChildProcess {
     // SAFETY: pipe writes two descriptors into an array of two.
     guard unsafe pipe(&pipeEnds) == 0 else { throw BenchmarkError("no pipe") }
     let (input, kept) = (pipeEnds[0], pipeEnds[1])
-    // Neither is for children that are started later.
+    // Children that are started later must not inherit either end.
     for end in pipeEnds { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     defer { _ = close(input) }
     var started: pid_t?
@@ -42,17 +43,17 @@ package final class ChildProcess {
     _ = close(inputDescriptor)
   }
 
-  /// Nanoseconds of processor time that all threads have taken, system calls included.
+  /// Nanoseconds of processor time of all threads, system calls included.
   package func processorNanoseconds() -> UInt64 {
     System.processorNanoseconds(ofProcess: "\(processID)").taken
   }
 
-  /// Nanoseconds that all threads have waited for a processor while others had it.
+  /// Nanoseconds that all threads have waited for a processor used by other threads.
   package func waitedNanoseconds() -> UInt64 {
     System.processorNanoseconds(ofProcess: "\(processID)").waited
   }
 
-  /// Bytes of memory in use, as the kernel counts them for the process: not its socket buffers.
+  /// Resident memory in bytes, as the kernel counts it for the process: without socket buffers.
   package func residentByteCount() -> Int {
     let status = System.read("/proc/\(processID)/status") ?? ""
     guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmRSS:") }) else {
@@ -61,37 +62,37 @@ package final class ChildProcess {
     return (Int(line.filter(\.isNumber)) ?? 0) * 1_024
   }
 
-  /// Open files.
+  /// The number of open files.
   package func fileCount() -> Int { System.names(in: "/proc/\(processID)/fd").count }
 
-  /// Whether the process has not ended.
+  /// Whether the process is running.
   package func isAlive() -> Bool {
     guard isRunning else { return false }
     var status: Int32 = 0
-    // SAFETY: `status` is writable; the process is a child that was not waited for yet.
+    // SAFETY: `status` is writable; the process is a child that has not been reaped.
     if unsafe waitpid(processID, &status, WNOHANG) != 0 { isRunning = false }
     return isRunning
   }
 
-  /// Asks the process to end, insists after 15 seconds, and waits for it.
+  /// Sends SIGTERM, and SIGKILL after 15 seconds, and waits for the end of the process.
   package func stop() {
     guard isAlive() else { return }
     _ = kill(processID, SIGTERM)
-    // An impatient user's signal cuts the patience short, not the stopping.
+    // A signal to this process ends the wait early, and the child is killed at once.
     let hasEnded = (try? System.wait(seconds: 15) { !self.isAlive() }) ?? false
     guard !hasEnded, isRunning else { return }
     _ = kill(processID, SIGKILL)
     var status: Int32 = 0
-    // SAFETY: `status` is writable; the process is a child that was not waited for yet.
+    // SAFETY: `status` is writable; the process is a child that has not been reaped.
     _ = unsafe waitpid(processID, &status, 0)
     isRunning = false
   }
 
-  /// Looks at /readyz until it says yes.
+  /// Polls /readyz until it succeeds.
   package func waitUntilReady(_ server: ServerURL) throws {
     let isReady = try System.wait(seconds: 30) {
       guard self.isAlive() else { throw BenchmarkError("the server ended before it was ready") }
-      // A server that does not listen yet refuses the connection: not ready.
+      // The server does not listen yet: not ready.
       guard let connection = try? HTTPConnection(to: server, timeoutMilliseconds: 1_000),
         let answer = try? connection.perform(HTTPRequest("GET", "/readyz"))
       else { return false }
@@ -116,7 +117,7 @@ package final class ChildProcess {
     unsafe posix_spawn_file_actions_addopen(
       &actions, STDOUT_FILENO, output, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
     unsafe posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
-    // The driver blocks the signals that end it; its children shall not.
+    // The driver blocks the signals that end it; its children must not inherit that.
     var noSignals = sigset_t()
     unsafe sigemptyset(&noSignals)
     unsafe posix_spawnattr_setsigmask(&attributes, &noSignals)

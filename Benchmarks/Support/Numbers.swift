@@ -1,4 +1,4 @@
-// Numbers as a report shows them. Foundation's formatting is not linked in for these few.
+// Formats numbers for reports. Foundation is not linked for these few functions.
 
 package import LoadClient
 
@@ -10,7 +10,7 @@ package func latencyText(_ latency: LatencyHistogram) -> String {
   return (quantiles + ["max \(milliseconds(latency.maximum))"]).joined(separator: " ") + " ms"
 }
 
-/// The quantiles of a histogram, in nanoseconds, for programs.
+/// The quantiles of a histogram in nanoseconds, for the JSON report.
 package func latencyValues(_ latency: LatencyHistogram) -> [(String, Double)] {
   [
     ("p50_ns", Double(latency.quantile(0.5))), ("p99_ns", Double(latency.quantile(0.99))),
@@ -26,7 +26,7 @@ package func milliseconds(_ nanoseconds: UInt64) -> String {
   decimals(Double(nanoseconds) / 1e6, 2)
 }
 
-/// The middle one, or what lies between the two in the middle; 0 of none.
+/// The median of the values; 0 without values.
 package func median(_ values: [Double]) -> Double {
   guard !values.isEmpty else { return 0 }
   let sorted = values.sorted()
@@ -34,13 +34,13 @@ package func median(_ values: [Double]) -> Double {
   return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-/// How far the rounds lie apart, as a fraction of their median.
+/// The range of the values as a fraction of their median.
 package func spread(_ values: [Double]) -> Double {
   guard let least = values.min(), let most = values.max(), median(values) > 0 else { return 0 }
   return (most - least) / median(values)
 }
 
-/// A number with so many digits behind the point.
+/// A number with this many digits after the decimal point.
 package func decimals(_ value: Double, _ digits: Int) -> String {
   guard value.isFinite, abs(value) < 1e12 else { return "\(value)" }
   var scale = 1
@@ -52,7 +52,7 @@ package func decimals(_ value: Double, _ digits: Int) -> String {
   return "\(whole).\(String(repeating: "0", count: digits - fraction.count))\(fraction)"
 }
 
-/// A whole number with a comma at each thousand.
+/// A whole number with thousands separators.
 package func grouped(_ number: Int) -> String {
   var groups: [String] = []
   var rest = String(number)[...]

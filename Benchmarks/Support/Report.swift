@@ -1,12 +1,12 @@
-// What a benchmark found, for people and for programs.
+// The report of a benchmark, as text and as JSON.
 
 internal import Glibc
 internal import Wire
 
-/// Talks to the one who waits.
+/// Prints a progress message on standard error.
 package func say(_ text: String) { writeLine(text, to: STDERR_FILENO) }
 
-/// Shows a line of the report, at once, also in a file or a pipe.
+/// Prints a line of the report on standard output, unbuffered even into a file or a pipe.
 package func show(_ text: String) { writeLine(text, to: STDOUT_FILENO) }
 
 private func writeLine(_ text: String, to descriptor: Int32) {
@@ -15,11 +15,11 @@ private func writeLine(_ text: String, to descriptor: Int32) {
   _ = unsafe write(descriptor, line, line.count)
 }
 
-/// One final line of the report.
+/// One result line of the report.
 package struct Figure {
   let name: String
   let text: String
-  /// Name and number, for programs.
+  /// Names and numbers for the JSON report.
   let values: [(String, Double)]
 
   package init(name: String, text: String, values: [(String, Double)]) {
@@ -32,14 +32,14 @@ package struct Figure {
 /// The report of one run.
 package struct Report {
   private var figures: [Figure] = []
-  /// Whether everything was as it must be.
+  /// Whether no fault was recorded.
   package private(set) var isFaultless = true
 
   package init() {}
 
   package mutating func add(_ figure: Figure) { figures.append(figure) }
 
-  /// Notes that something was not as it must be.
+  /// Records a fault.
   package mutating func fault() { isFaultless = false }
 
   /// The figures, one line each.

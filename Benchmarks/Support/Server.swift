@@ -1,11 +1,11 @@
-// Starting what is measured, and the secrets that it knows its callers by.
+// Starts servers under measurement, with the secrets that authenticate their clients.
 
 internal import Glibc
 package import LoadClient
 internal import Reactor
 internal import Tokens
 
-/// The secrets of this run: random, known to the driver and to the servers that it starts.
+/// The random secrets of this run, shared by the driver and the servers that it starts.
 package struct Credentials: Sendable {
   private let secret: String
   private let apiKey: String
@@ -20,7 +20,7 @@ package struct Credentials: Sendable {
     self.apiKey = apiKey
   }
 
-  /// Those in the environment of this process, which a driver has started; nil: there are none.
+  /// The secrets in the environment of an attacker's process; nil when they are not set.
   package static var inherited: Credentials? {
     guard let secret = Environment.value(of: "JWT_SECRET"),
       let apiKey = Environment.value(of: "CARILLON_API_KEY")
@@ -28,11 +28,11 @@ package struct Credentials: Sendable {
     return Credentials(secret: secret, apiKey: apiKey)
   }
 
-  /// What a server is started with, so that it accepts these.
+  /// The environment of a server that accepts these secrets.
   package var environment: [String: String] { ["JWT_SECRET": secret, "CARILLON_API_KEY": apiKey] }
   package var publisher: [HTTPField] { [.apiKey(apiKey)] }
 
-  /// The token of the n-th user, good for two hours.
+  /// The token of the n-th user, valid for two hours.
   package func token(user number: Int) -> String {
     let now = Kernel.real.wallMilliseconds / 1_000
     return TokenSigner.sign(
@@ -52,12 +52,12 @@ package struct Credentials: Sendable {
   }
 }
 
-/// A server that stands ready, and how it is reached.
+/// A server that is ready, and its URL.
 package struct RunningServer {
   package let process: ChildProcess
   package let url: ServerURL
 
-  /// Carillon, with so many shards, on a processor of its own or (nil) on any.
+  /// Starts Carillon with this many shards, pinned to `processor` or (nil) unpinned.
   package static func carillon(
     at path: String, _ credentials: Credentials, data: String, shards: Int = 1,
     processor: Int? = System.serverProcessor, name: String
@@ -72,8 +72,9 @@ package struct RunningServer {
       name: name)
   }
 
-  /// Any program that answers /readyz on `port`; what it prints goes to a file of that name beside
-  /// the benchmark.
+  /// Starts any program that answers /readyz on `port`.
+  ///
+  /// Its output goes to a log file with this name, next to the benchmark's executable.
   package static func start(
     _ arguments: [String], environment: [String: String], port: UInt16, processor: Int?,
     name: String

@@ -1,18 +1,18 @@
-// What the driver asks of the operating system: files of /proc, processors, directories.
+// The driver's access to the operating system: files of /proc, processors, directories.
 
 internal import Glibc
 internal import Reactor
 
-/// A step of the benchmark that could not be taken.
+/// A failed step of a benchmark.
 package struct BenchmarkError: Error, CustomStringConvertible {
   package let description: String
 
   package init(_ description: String) { self.description = description }
 }
 
-/// What a pinned thread runs, and how it failed.
+/// The closure of a pinned thread, and its error.
 private final class PinnedWork: @unchecked Sendable {
-  // Unchecked: the starter waits until the thread has ended, so only one thread at a time has it.
+  // Unchecked: the starter joins the thread, so only one thread at a time uses it.
   private let body: () throws -> Void
   private(set) var failure: (any Error)?
 
@@ -23,16 +23,16 @@ private final class PinnedWork: @unchecked Sendable {
   }
 }
 
-/// What the driver asks of the operating system.
+/// The driver's access to the operating system.
 package enum System {
-  /// A small file, whole; nil when it cannot be read.
+  /// The text of a small file; nil when it cannot be read.
   package static func read(_ path: String) -> String? { BlockingFile.read(path) }
 
   package static func write(_ text: String, to path: String) throws {
     guard BlockingFile.write(text, to: path) else { throw BenchmarkError("cannot write \(path)") }
   }
 
-  /// The names in a directory, without those that begin with a dot.
+  /// The names in a directory, except those that begin with a dot.
   package static func names(in path: String) -> [String] {
     guard let directory = unsafe opendir(path) else { return [] }
     defer { unsafe closedir(directory) }
@@ -49,8 +49,9 @@ package enum System {
     return names
   }
 
-  /// Nanoseconds that all threads of a process (an id, or `self`) have had a processor, and those
-  /// that they have waited for one while others had it.
+  /// The processor time of all threads of a process (an id, or `self`), and their waiting time.
+  ///
+  /// Both in nanoseconds; the waiting time is for a processor used by other threads.
   package static func processorNanoseconds(
     ofProcess process: String
   ) -> (taken: UInt64, waited: UInt64) {
@@ -70,13 +71,13 @@ package enum System {
     return String(decoding: text.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  /// The directory that this program lies in, where SwiftPM puts the others too.
+  /// The directory of this program, where SwiftPM puts the other products too.
   package static func productDirectory() -> String {
     let path = productPath()
     return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
   }
 
-  /// The machine, for a report: names and values.
+  /// The names and values that describe the machine in a report.
   package static var description: [(String, String)] {
     let cpuinfo = read("/proc/cpuinfo") ?? ""
     let model = cpuinfo.split(separator: "\n").first { $0.hasPrefix("model name") }
@@ -90,10 +91,9 @@ package enum System {
 
   /// Processors that the driver may use.
   ///
-  /// First asked on the main thread, which is not pinned.
+  /// It is first read on the main thread, which is not pinned.
   package static let processorCount = ProcessResources.processorCount
-  /// Where a server under measurement runs, and where its load client does: nil when they share
-  /// the only one.
+  /// The processors of a server under measurement and of its load client; nil with one processor.
   package static var serverProcessor: Int? { processorCount > 1 ? 0 : nil }
   private static var clientProcessor: Int? { processorCount > 1 ? 1 : nil }
 
@@ -107,10 +107,11 @@ package enum System {
     return result
   }
 
-  /// Runs `body` on a thread that keeps to one processor, and waits for its end.
+  /// Runs `body` on a thread pinned to one processor, and waits for its end.
   ///
-  /// Processors are numbered among those that this thread may use, so this is for the main thread.
-  /// A process that the thread starts inherits the processor. Without one, it runs here.
+  /// Processors are numbered among those that this thread may use, so call it on the main thread. A
+  /// process that the pinned thread starts inherits the processor. With nil, `body` runs on this
+  /// thread.
   package static func run(onProcessor processor: Int?, _ body: @escaping () throws -> Void) throws {
     guard let processor else { return try body() }
     let work = PinnedWork(body)
@@ -118,14 +119,14 @@ package enum System {
     if let failure = work.failure { throw failure }
   }
 
-  /// Waits a moment between two looks at a condition, or until someone wants the program to end.
+  /// Sleeps between two checks of a condition; throws when a signal arrives.
   package static func pause(milliseconds: Int) throws {
     guard Signals.wait(timeoutMilliseconds: Int32(milliseconds)) == nil else {
       throw BenchmarkError("interrupted")
     }
   }
 
-  /// Looks until `condition` holds; false when it did not within the time.
+  /// Polls until `condition` holds; false when the time is up.
   package static func wait(seconds: Double, until condition: () throws -> Bool) throws -> Bool {
     var left = Int(seconds * 50)
     while try !condition() {
@@ -136,7 +137,7 @@ package enum System {
     return true
   }
 
-  /// A port of loopback that nothing listens on now.
+  /// A loopback port on which no socket listens.
   package static func freePort() throws -> UInt16 {
     let listener = try Listener(kernel: .real, host: "127.0.0.1", port: 0)
     Kernel.real.close(listener.fd)

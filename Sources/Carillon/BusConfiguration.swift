@@ -1,39 +1,38 @@
-// What a bus is started with.
+// The configuration of a bus.
 
 internal import Reactor
 internal import Server
 internal import Tokens
 internal import Wire
 
-/// How a bus is set up.
+/// The configuration of a bus.
 public struct BusConfiguration: Sendable {
-  /// How much a bus says on standard error, from least to most.
+  /// The verbosity of the log on standard error, from least to most.
   public enum LogLevel: Sendable, CaseIterable {
     case error, warning, info, debug
   }
 
-  /// The numeric address that clients connect to.
+  /// The numeric address to listen on.
   public var host = "127.0.0.1"
-  /// The port that clients connect to; 0 lets the kernel choose, and `NotificationBus.port` says
-  /// which.
+  /// The port to listen on; 0 selects a free port, which `NotificationBus.port` returns.
   public var port: UInt16 = 8080
-  /// The directory of the store, made where there is none; `:memory:` keeps nothing.
+  /// The directory of the store, created if necessary; `:memory:` stores nothing on disk.
   public var dataPath: String
-  /// What clients' tokens are signed with (HS256), shared with whoever signs them.
+  /// The secret that signs client tokens (HS256), shared with the service that issues them.
   public var tokenSecret: String
-  /// What `iss` of a token must be; nil for any.
+  /// The required `iss` of a token; nil accepts any.
   public var tokenIssuer: String?
-  /// What `aud` of a token must name; nil for any.
+  /// A value that a token's `aud` must contain; nil accepts any.
   public var tokenAudience: String?
-  /// The value of `X-API-Key` that makes an HTTP caller a publisher; nil: there is none.
+  /// The value of `X-API-Key` that authorises an HTTP publisher; nil disables such keys.
   public var apiKey: String?
-  /// Threads that connections are spread over: 1 to 128.
+  /// The number of threads that serve connections: 1 to 128.
   public var shardCount = 1
-  /// Origins that browsers may come from, as `scheme://host[:port]`; `*` is every one.
+  /// Allowed browser origins, as `scheme://host[:port]`; `*` allows every origin.
   ///
   /// Empty: this machine's own names.
   public var allowedOrigins: [String] = []
-  /// What is logged.
+  /// The least severe level that is logged.
   public var logLevel = LogLevel.warning
 
   /// A configuration with the defaults: port 8080 on loopback, one shard.
@@ -42,7 +41,7 @@ public struct BusConfiguration: Sendable {
     self.tokenSecret = tokenSecret
   }
 
-  /// A secret that cannot be guessed, for a program that signs all of its clients' tokens itself.
+  /// A random secret, for a program that signs all of its clients' tokens itself.
   public static func makeSecret() -> String {
     Base64.encodeURL(Kernel.real.randomBytes(count: 32))
   }
@@ -75,7 +74,8 @@ public struct BusConfiguration: Sendable {
   }
 }
 
-// Printing, interpolating, reflecting or dumping one shows where it listens, never its secrets.
+// Printing, interpolating, reflecting or dumping a configuration shows its address and store path,
+// never its secrets.
 extension BusConfiguration: CustomStringConvertible, CustomDebugStringConvertible,
   CustomReflectable
 {

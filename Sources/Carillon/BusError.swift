@@ -1,26 +1,26 @@
-// What a bus may answer in place of doing what it was asked.
+// The errors of a bus.
 
 internal import Server
 
-/// Why a bus did not do something.
+/// The reason for which a bus failed to do something.
 public enum BusError: Error, Equatable, CustomStringConvertible {
-  /// A value that can not be sent, stored or started with: which one, by the name that it has on
-  /// the wire, and why.
+  /// An invalid value in a message, a notification or the configuration: its field, by the name
+  /// on the wire, and the reason.
   case invalid(field: String, reason: String)
-  /// The bus has as much to do as it may hold: nothing was done, try again in a moment.
+  /// A queue of the bus is full: nothing was done; retry shortly.
   case busy
-  /// The store has failed to write: it takes nothing more until the bus is started anew.
+  /// A write of the store has failed: it accepts no more writes until the bus is restarted.
   case readOnly(reason: String)
   /// The bus was stopped.
   case stopped
-  /// The bus could not start: its port is taken, or its store cannot be opened.
+  /// The bus could not start: its port is in use, or its store cannot be opened.
   case cannotStart(reason: String)
 
   public var description: String {
     switch self {
     case .invalid(let field, let reason): "\(field): \(reason)"
-    case .busy: "the bus is at its limit, try again"
-    case .readOnly(let reason): "the store refuses writes until the bus is started anew: \(reason)"
+    case .busy: "a queue of the bus is full; retry shortly"
+    case .readOnly(let reason): "the store rejects writes until the bus is restarted: \(reason)"
     case .stopped: "the bus was stopped"
     case .cannotStart(let reason): "the bus cannot start: \(reason)"
     }
@@ -28,7 +28,7 @@ public enum BusError: Error, Equatable, CustomStringConvertible {
 }
 
 extension BusError {
-  /// What an unanswered question about connections is to a program.
+  /// The error for a shard query that failed.
   init(_ failure: ShardQueryFailure) {
     self =
       switch failure {

@@ -1,24 +1,22 @@
-// JSON for what a notification carries besides its text, written down as Swift literals or taken
-// over from an encoder.
+// JSON values for notification data and message payloads, from Swift literals or an encoder's text.
 //
-// A value is its JSON text from the start: nothing looks into it again but the checks that every
-// publisher's body goes through.
+// A value stores its JSON text. Only the checks of every publisher's body parse it again.
 
 internal import Wire
 
 /// A JSON value.
 ///
-/// Literals make one, `["symbol": "AAPL", "pnl": 125.5]`, and the factories do where a value is not
-/// known when the program is written: `["symbol": .string(symbol), "pnl": .number(profit)]`.
+/// Use literals for constants, `["symbol": "AAPL", "pnl": 125.5]`, and the factories for values
+/// computed at run time: `["symbol": .string(symbol), "pnl": .number(profit)]`.
 public struct JSONValue: Sendable, Equatable {
-  /// Exactly one JSON value, without anything around it.
+  /// Exactly one JSON value, without surrounding white space.
   let text: [UInt8]
 
   private init(text: [UInt8]) { self.text = text }
 
-  /// The value that `text` says, kept as it is written: what a JSON encoder made, for example.
+  /// The value in `text`, for example the output of a JSON encoder; its spelling is kept.
   ///
-  /// Throws `BusError.invalid` where it is not JSON, or is nested deeper than 32.
+  /// Throws `BusError.invalid` when it is not JSON, or is nested deeper than 32.
   public init(parsing text: String) throws(BusError) {
     let bytes = Array(text.utf8)
     var reader = JSONReader(bytes)
@@ -41,7 +39,7 @@ public struct JSONValue: Sendable, Equatable {
   /// A whole number.
   public static func number(_ value: Int) -> JSONValue { JSONValue(text: Array("\(value)".utf8)) }
 
-  /// A number; `null` for an infinity or what is not a number, which JSON cannot say.
+  /// A number; `null` for an infinity or NaN, which JSON cannot represent.
   public static func number(_ value: Double) -> JSONValue {
     value.isFinite ? JSONValue(text: Array("\(value)".utf8)) : .null
   }
@@ -51,16 +49,16 @@ public struct JSONValue: Sendable, Equatable {
     JSONValue(text: Array(value ? "true".utf8 : "false".utf8))
   }
 
-  /// Nothing.
+  /// The value `null`.
   public static let null = JSONValue(text: Array("null".utf8))
 
-  /// A list.
+  /// An array.
   public static func array(_ elements: [JSONValue]) -> JSONValue {
     let joined = elements.map(\.text).joined(separator: [UInt8(ascii: ",")])
     return JSONValue(text: [UInt8(ascii: "[")] + joined + [UInt8(ascii: "]")])
   }
 
-  /// An object with the members in the order in which they are given.
+  /// An object with its members in the given order.
   public static func object(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
     object(members.map { ($0.key, $0.value) })
   }

@@ -1,32 +1,33 @@
-// What is told to those connected now, and not kept.
+// Messages for the currently connected clients, which are not stored.
 
 internal import Wire
 
-/// A message to those connected at this moment; nobody else ever hears of it.
+/// A message to the currently connected clients; it is not stored.
 public enum LiveMessage: Sendable, Equatable {
-  /// Something on a user's screen has changed: `type` is at most 64 bytes, `payload` any JSON of at
-  /// most 16 KiB.
+  /// A change of the data on a user's screen.
   ///
-  /// Clients see it as `live:update` (`event`) or `live_update` (`typed`, `sse`).
+  /// `type` has at most 64 bytes, `payload` is any JSON of at most 16 KiB. Clients receive it as
+  /// `live:update` (`event`) or `live_update` (`typed`, `sse`).
   case liveUpdate(type: String, payload: JSONValue)
-  /// The same as `data:update` or `data_update`.
+  /// The same, received as `data:update` or `data_update`.
   case dataUpdate(type: String, payload: JSONValue)
-  /// How a payment stands: `id` is a whole number or text of at most 128 bytes, and is told as it
-  /// is given; `amount` counts the currency's smallest unit, so 1000 with `usd` is $10.00;
-  /// `currency` and `status` are 1 to 64 of `[A-Za-z0-9_.:-]`.
+  /// The state of a payment.
   ///
-  /// Numbers are within ±(2^53 - 1), which every client reads exactly. Clients see it as
-  /// `payment_update` (`typed`, `sse`); the others have no message for it.
+  /// `id` is a whole number or text of at most 128 bytes, and is sent unchanged. `amount` counts
+  /// the currency's smallest unit, so 1000 with `usd` is $10.00; `currency` and `status` are 1 to
+  /// 64 of `[A-Za-z0-9_.:-]`. Numbers are within ±(2^53 - 1), which every client reads exactly.
+  /// Clients receive it as `payment_update` (`typed`, `sse`); the other dialects have no message
+  /// for it.
   case paymentUpdate(id: JSONValue, amount: Int, currency: String, status: String)
-  /// A message from the operators: `type` is at most 64 bytes, `title` 256, `message` 4,096, and
-  /// `payload` an object of at most 16 KiB.
+  /// A message from the operators.
   ///
-  /// Clients see it as `system:message` (`event`), `system_message` (`typed`, `sse`) or as a
-  /// message of type `info` (`flat`).
+  /// `type` has at most 64 bytes, `title` 256, `message` 4,096, and `payload` is an object of at
+  /// most 16 KiB. Clients receive it as `system:message` (`event`), `system_message` (`typed`,
+  /// `sse`) or as a message of type `info` (`flat`).
   case systemMessage(
     type: String = "info", title: String, message: String = "", payload: JSONValue = [:])
 
-  /// The body of the HTTP request that says the same.
+  /// The body of the equivalent HTTP request.
   var body: [UInt8] {
     var json: [UInt8] = []
     json.openObject()

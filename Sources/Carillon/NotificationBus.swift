@@ -1,9 +1,9 @@
 // Carillon inside a Swift program: clients connect to it as to `carillon serve`, and the program
-// publishes and counts them without HTTP.
+// publishes and counts connections without HTTP.
 //
-// The bus is an actor so that nothing is asked of the server once it was told to stop: each method
-// looks and asks in one step. What has to be waited for (a commit) is waited for outside of that
-// step, so publishes do not queue behind one another and share their transactions.
+// The bus is an actor so that the server receives no request after its stop: each method checks the
+// state and submits in one step. A method waits for a commit outside of that step, so concurrent
+// publishes do not wait for each other and share transactions.
 
 internal import Notifications
 internal import Server
@@ -12,8 +12,8 @@ internal import Wire
 
 /// A running notification server in this process.
 ///
-/// Several buses may run in one process, each on a port and a store of its own. A bus that nobody
-/// holds any more stops by itself, in the background.
+/// Several buses may run in one process, each with its own port and store. When the last reference
+/// to a bus goes away, it stops in the background.
 public actor NotificationBus {
   /// The port that clients connect to.
   public nonisolated let port: Int
@@ -26,16 +26,16 @@ public actor NotificationBus {
 
   private enum State {
     case running
-    /// Told to stop; these wait until it is done.
+    /// The stop has begun; these callers wait for its end.
     case stopping([CheckedContinuation<Void, Never>])
     case stopped
   }
 
-  /// Opens the store and the port, and serves from then on.
+  /// Opens the store and the port, and starts to serve.
   ///
-  /// Takes some milliseconds of file access. Throws `BusError.invalid` for a value that cannot be,
-  /// and `cannotStart` where the port is taken or the store cannot be opened, as when another
-  /// server or bus has it open.
+  /// It blocks for some milliseconds of file access. Throws `BusError.invalid` for an invalid
+  /// value, and `cannotStart` when the port is in use or the store cannot be opened, for example
+  /// because another server or bus has it open.
   public static func start(
     _ configuration: BusConfiguration
   ) throws(BusError) -> NotificationBus {
@@ -47,7 +47,7 @@ public actor NotificationBus {
     }
   }
 
-  /// A bus around a server that runs.
+  /// A bus around a running server.
   init(_ server: CarillonServer, _ configuration: BusConfiguration) {
     self.server = server
     port = Int(server.port)
@@ -60,10 +60,10 @@ public actor NotificationBus {
     if case .running = state { server.stopInBackground {} }
   }
 
-  /// Sends everybody away in order, finishes what was accepted, and closes the store.
+  /// Closes all connections with 1001, completes the accepted requests, and closes the store.
   ///
-  /// Returns when that is done, at the latest after the 10 s that clients have to go and a little
-  /// more. Any number of callers may wait for it.
+  /// Returns when that is done: shortly after the 10 s of the drain at the latest. Any number of
+  /// callers may wait for it.
   public func stop() async {
     switch state {
     case .stopped: return
@@ -92,11 +92,11 @@ public actor NotificationBus {
 
   // MARK: Publishing
 
-  /// Stores a notification in a user's inbox, tells all of their devices, and returns its id.
+  /// Stores a notification in a user's inbox, sends it to all of their devices, and returns its id.
   ///
-  /// When this returns the notification is on disk: what the answer 201 means over HTTP. Throws
-  /// `invalid` with the field, `busy` when too much is waiting to be written, `readOnly` and
-  /// `stopped`; nothing is stored then.
+  /// When this returns, the notification is on disk, as with the answer 201 over HTTP. Throws
+  /// `invalid` with the field, `busy` when the store's queue is full, `readOnly` and `stopped`;
+  /// nothing is stored then.
   public func publish(
     _ content: NotificationContent, to user: String
   ) async throws(BusError) -> String {
@@ -107,8 +107,8 @@ public actor NotificationBus {
 
   /// Stores a notification in the inboxes of 1 to 10,000 users, all of them or none.
   ///
-  /// Returns an id for each user, in their order; a user who is named twice gets it once. Else as
-  /// for one user.
+  /// Returns an id for each user, in their order; a repeated user counts once. Otherwise it behaves
+  /// as for one user.
   public func publish(
     _ content: NotificationContent, to users: [String]
   ) async throws(BusError) -> [String] {
@@ -118,9 +118,9 @@ public actor NotificationBus {
     return try await store(draft).map(\.text)
   }
 
-  /// Stores a notification once, in every user's inbox: also in that of one who comes later.
+  /// Stores one notification for every user's inbox, including users who connect later.
   ///
-  /// Else as for one user.
+  /// Otherwise it behaves as for one user.
   public func publishToEveryone(
     _ content: NotificationContent
   ) async throws(BusError) -> String {
@@ -138,37 +138,41 @@ public actor NotificationBus {
     }
     guard let outcome, let ids else { throw .busy }
     if case .readOnly(let reason) = outcome { throw .readOnly(reason: reason) }
-    // The other answers are to retried requests and to changes of an inbox.
+    // Other outcomes belong to retried requests and to changes of an inbox.
     precondition(outcome == .published, "the store answered a publish with \(outcome)")
     return ids
   }
 
-  // MARK: Telling those who are connected
+  // MARK: Live messages
 
-  /// Tells a user's devices that are connected now.
+  /// Sends a message to a user's connected devices.
   ///
-  /// Returns when the message is in the server's ring, in order behind what was told before. Throws
-  /// `invalid` with the field, `busy` when the ring is full, and `stopped`. That nobody is
-  /// connected is no error.
+  /// Returns when the message is in the server's ring, in order after all earlier messages. Throws
+  /// `invalid` with the field, `busy` when the ring is full, and `stopped`. It is not an error when
+  /// no device is connected.
   public func sendToUser(_ user: String, _ message: LiveMessage) throws(BusError) {
-    try tell(.user(user), message)
+    try send(message, to: .user(user))
   }
 
-  /// Tells the devices of 1 to 10,000 users that are connected now; else as for one user.
+  /// Sends a message to the connected devices of 1 to 10,000 users.
+  ///
+  /// Otherwise it behaves as for one user.
   public func broadcastToUsers(_ users: [String], _ message: LiveMessage) throws(BusError) {
     guard (1...Draft.userCountLimit).contains(users.count) else {
       throw .invalid(field: "users", reason: "must hold 1 to \(Draft.userCountLimit) ids")
     }
     var known: Set<TextKey> = []
-    try tell(.users(users.filter { known.insert(TextKey($0)).inserted }), message)
+    try send(message, to: .users(users.filter { known.insert(TextKey($0)).inserted }))
   }
 
-  /// Tells everybody who is connected now; else as for one user.
+  /// Sends a message to all connected devices.
+  ///
+  /// Otherwise it behaves as for one user.
   public func broadcastToAll(_ message: LiveMessage) throws(BusError) {
-    try tell(.everyone, message)
+    try send(message, to: .everyone)
   }
 
-  private func tell(_ audience: Audience, _ message: LiveMessage) throws(BusError) {
+  private func send(_ message: LiveMessage, to audience: Audience) throws(BusError) {
     let body: Event.Body
     do throws(UnusableBody) {
       body =
@@ -185,11 +189,11 @@ public actor NotificationBus {
     guard server.tell(audience, body) else { throw .busy }
   }
 
-  // MARK: Who is here
+  // MARK: Connected users
 
-  /// Whether a user has a connection open at this moment.
+  /// Whether a user has an open connection.
   ///
-  /// Throws `busy` when the server does not get round to answering, and `stopped`.
+  /// Throws `busy` when the server does not answer in time, and `stopped`.
   public func isUserConnected(_ user: String) async throws(BusError) -> Bool {
     try checkRunning()
     do throws(ShardQueryFailure) {
@@ -199,20 +203,19 @@ public actor NotificationBus {
     }
   }
 
-  /// A page of the users who have a connection open.
+  /// A page of the connected users.
   public struct ConnectedUsers: Sendable, Equatable {
-    /// Their ids, in the order of their bytes.
+    /// Their ids, in byte order.
     public let users: [String]
-    /// How many are connected in all, on this page or not.
+    /// The total number of connected users, on this page or not.
     public let total: Int
-    /// What to pass as `after` for the next page; nil after the last.
+    /// The value of `after` for the next page; nil on the last page.
     public let next: String?
   }
 
-  /// The first `limit` (1 to 10,000) users who have a connection open at this moment, from behind
-  /// `after` on.
+  /// The first `limit` (1 to 10,000) connected users with an id greater than `after`.
   ///
-  /// Throws as `isUserConnected` does, and `invalid` for another limit.
+  /// Throws the same errors as `isUserConnected`, and `invalid` for another limit.
   public func connectedUsers(
     limit: Int = 1_000, after: String? = nil
   ) async throws(BusError) -> ConnectedUsers {
@@ -229,7 +232,7 @@ public actor NotificationBus {
     }
   }
 
-  /// How many are connected.
+  /// The numbers of connected users and connections.
   public struct Stats: Sendable, Equatable {
     /// Users with at least one open connection.
     public let totalUsers: Int
@@ -237,17 +240,17 @@ public actor NotificationBus {
     public let totalConnections: Int
   }
 
-  /// How many are connected at this moment, or were a moment ago; nobody once it was stopped.
+  /// The current numbers, possibly slightly out of date; 0 after the stop.
   public nonisolated var stats: Stats {
     Stats(totalUsers: server.userCount, totalConnections: server.sessionCount)
   }
 
   // MARK: Tokens
 
-  /// A token with which a client connects as `user`, for `lifetime` from now, at least a second.
+  /// A token for a client of `user`, valid for `lifetime` from now, at least one second.
   ///
-  /// For a program without a login of its own. Throws `invalid` for what is no user id: 1 to 128
-  /// bytes without control characters.
+  /// For a program without its own login. Throws `invalid` for an invalid user id: an id has 1 to
+  /// 128 bytes without control characters.
   public nonisolated func makeToken(
     for user: String, lifetime: Duration = .seconds(3600)
   ) throws(BusError) -> String {

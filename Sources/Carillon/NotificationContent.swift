@@ -1,26 +1,26 @@
-// What a notification says, in the words of the HTTP API.
+// The content of a notification, with the field names of the HTTP API.
 //
-// It becomes the body of a publish, so that it meets the one parser and the one set of limits that
-// a publisher's request meets; nothing is checked here.
+// It is encoded as the body of a publish, so the parser and the limits of a publisher's request
+// apply to it; this file checks nothing.
 
 internal import Notifications
 internal import Wire
 
-/// What a notification says, the same for each of the users it is for.
+/// The content of a notification, the same for each of its users.
 ///
-/// Only `type` and `title` are needed. Publishing checks the bounds and names the field that breaks
-/// one.
+/// Only `type` and `title` are required. Publishing checks the bounds and names the field that
+/// exceeds one.
 public struct NotificationContent: Sendable, Equatable {
-  /// How urgent a notification is.
+  /// The urgency of a notification.
   public enum Priority: String, Sendable, CaseIterable {
     case low, normal, high, urgent
   }
 
-  /// Something that the user may do about it.
+  /// An action that a notification offers to the user.
   public struct Action: Sendable, Equatable {
-    /// What the button says: 1 to 128 bytes.
+    /// The label of the button: 1 to 128 bytes.
     public var label: String
-    /// Where it leads: a path of the same origin, or https; at most 2,048 bytes.
+    /// The target of the button: a path of the same origin, or https; at most 2,048 bytes.
     public var url: String
 
     /// An action.
@@ -30,27 +30,27 @@ public struct NotificationContent: Sendable, Equatable {
     }
   }
 
-  /// What happened: 1 to 64 of `[A-Za-z0-9_.:-]`.
+  /// The kind of event: 1 to 64 of `[A-Za-z0-9_.:-]`.
   public var type: String
-  /// At most 256 bytes.
+  /// The title: at most 256 bytes.
   public var title: String
-  /// At most 4,096 bytes.
+  /// The text: at most 4,096 bytes.
   public var message: String
-  /// How urgent it is.
+  /// The urgency.
   public var priority: Priority
-  /// An object of your own: at most 16 KiB.
+  /// An object with data of the application: at most 16 KiB.
   public var data: JSONValue
-  /// The kind of thing that it is about: at most 128 bytes.
+  /// The kind of the entity concerned: at most 128 bytes.
   public var entityType: String?
-  /// The thing that it is about: at most 256 bytes.
+  /// The id of the entity concerned: at most 256 bytes.
   public var entityID: String?
-  /// Where that thing is: a path of the same origin, or https; at most 2,048 bytes.
+  /// The URL of the entity concerned: a path of the same origin, or https; at most 2,048 bytes.
   public var entityURL: String?
-  /// At most 4.
+  /// At most 4 actions.
   public var actions: [Action]
-  /// Notifications that share it belong together: at most 256 bytes.
+  /// Notifications with the same key form a group: at most 256 bytes.
   public var groupKey: String?
-  /// When it is no news any more, in milliseconds since 1970; nil for never.
+  /// The time at which it expires, in milliseconds since 1970; nil for never.
   public var expiresAtMilliseconds: Int64?
 
   /// A notification's content.
@@ -73,7 +73,7 @@ public struct NotificationContent: Sendable, Equatable {
     self.expiresAtMilliseconds = expiresAtMilliseconds
   }
 
-  /// The draft of this content for those whom `writeAudience` names.
+  /// The draft of this content for the audience that `writeAudience` writes.
   func draft(
     at now: Int64, for writeAudience: (inout [UInt8]) -> Void
   ) throws(BusError) -> Draft {

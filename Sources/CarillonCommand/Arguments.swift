@@ -1,8 +1,8 @@
-// Command lines: `--flag value`, `--flag=value`, `--switch`, and nothing guessed.
+// Parses command lines: `--flag value`, `--flag=value` and `--switch`. Flags cannot be abbreviated.
 
 internal import Reactor
 
-/// What is wrong with a command line; printed with a hint, exit status 2.
+/// An invalid command line; it is printed with a hint, and the exit status is 2.
 struct UsageError: Error {
   let message: String
   init(_ message: String) { self.message = message }
@@ -11,13 +11,13 @@ struct UsageError: Error {
 /// One flag of a command.
 struct Flag: Sendable {
   let name: String
-  /// What its value is called in the help; nil for a switch.
+  /// The placeholder for its value in the help; nil for a switch.
   let value: String?
   let help: String
-  /// The environment variables that stand in for it, first match first.
+  /// The environment variables that replace it; the first one that is set wins.
   let environment: [String]
-  /// Whether only the environment may give it: what is on a command line, everybody on the machine
-  /// can read in the list of processes.
+  /// Whether it can be set only in the environment, because every user of the machine can read a
+  /// command line in the list of processes.
   let isSecret: Bool
 
   init(
@@ -32,12 +32,12 @@ struct Flag: Sendable {
   }
 }
 
-/// A command's flags as they were given.
+/// The flags of one invocation of a command.
 struct Arguments {
   private let flags: [Flag]
   private var values: [String: String] = [:]
 
-  /// Reads `words`, which stand behind the command's name.
+  /// Parses `words`, the arguments after the command's name.
   init(_ words: ArraySlice<String>, flags: [Flag]) throws(UsageError) {
     self.flags = flags
     var rest = words
@@ -49,10 +49,11 @@ struct Arguments {
         separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       let name = String(parts[0])
       guard let flag = flags.first(where: { $0.name == name }) else {
-        throw UsageError("there is no flag --\(name) here")
+        throw UsageError("unknown flag --\(name)")
       }
       guard !flag.isSecret else {
-        throw UsageError("set \(flag.environment[0]): a command line is not secret")
+        throw UsageError(
+          "set \(flag.environment[0]) in the environment: other users can read a command line")
       }
       guard values[name] == nil else { throw UsageError("--\(name) is given twice") }
       if flag.value == nil {
@@ -68,10 +69,10 @@ struct Arguments {
     }
   }
 
-  /// The value of a flag: from the command line, else from the environment.
+  /// The value of a flag, from the command line or else from the environment.
   func value(_ name: String) -> String? { sourced(name)?.value }
 
-  /// The value of a flag and where it came from.
+  /// The value of a flag and its source.
   func sourced(_ name: String) -> (value: String, source: String)? {
     if let value = values[name] { return (value, "--\(name)") }
     guard let flag = flags.first(where: { $0.name == name }) else { return nil }
@@ -87,13 +88,13 @@ struct Arguments {
     return value != "0" && value.lowercased() != "false" && value.lowercased() != "no"
   }
 
-  /// A value that must be there.
+  /// The value of a required flag.
   func required(_ name: String) throws(UsageError) -> String {
-    guard let value = value(name) else { throw UsageError("--\(name) is needed") }
+    guard let value = value(name) else { throw UsageError("--\(name) is required") }
     return value
   }
 
-  /// A number within `range`; `standard` when it is not given.
+  /// A number within `range`; `standard` when the flag is absent.
   func number(
     _ name: String, in range: ClosedRange<Int>, otherwise standard: Int
   ) throws(UsageError) -> Int {
@@ -115,11 +116,11 @@ struct Arguments {
   }
 }
 
-/// Time spans as people write them.
+/// Parses time spans such as `250ms` or `1h`.
 enum Duration {
-  /// The milliseconds of a number with a unit; a bare number is seconds.
+  /// The milliseconds of a number with a unit; a number without a unit is seconds.
   ///
-  /// Nil when it is neither.
+  /// Nil when the text is neither.
   static func milliseconds(_ text: String) -> Int64? {
     let digits = text.prefix { ("0"..."9").contains($0) }
     guard let number = Int64(digits) else { return nil }

@@ -1,4 +1,4 @@
-// `carillon bench`: load a server with connections and broadcasts, and say what it did.
+// `carillon bench`: load a server with connections and broadcasts, and report the results.
 
 internal import Glibc
 internal import LoadClient
@@ -10,22 +10,22 @@ enum BenchCommand {
     name: "bench", summary: "load a server with connections and broadcasts",
     flags: [
       Flag("url", "URL", environment: ["CARILLON_URL"], "the server (http://127.0.0.1:8080)"),
-      Flag("connections", "N", "how many listen (1000)"),
-      Flag("window", "W", "publish W at once, the next W when all have them (1)"),
-      Flag("rate", "R", "publish R a second instead"),
-      Flag("duration", "TIME", "how long (10s)"),
+      Flag("connections", "N", "number of connections (1000)"),
+      Flag("window", "W", "publish bursts of W, each when all have received the last one (1)"),
+      Flag("rate", "R", "publish R messages a second instead"),
+      Flag("duration", "TIME", "duration of the measurement (10s)"),
       Flag("payload", "BYTES", "size of each message's payload (64)"),
       Flag("json", nil, "print the report as JSON"),
       Flag(
         "jwt-secret", nil, environment: ["JWT_SECRET"], isSecret: true,
-        "what to sign listeners' tokens with"),
+        "secret that signs the listeners' tokens"),
       Flag("token", "TOKEN", environment: ["CARILLON_TOKEN"], "a publisher's token"),
       Flag("api-key", "KEY", environment: ["CARILLON_API_KEY"], "a publisher's key"),
     ], run: run)
 
   @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
     guard let secret = arguments.value("jwt-secret"), !secret.isEmpty else {
-      throw UsageError("JWT_SECRET is needed to sign the listeners' tokens")
+      throw UsageError("JWT_SECRET is required to sign the listeners' tokens")
     }
     let now = Host.now
     var configuration = LoadConfiguration(
@@ -81,7 +81,7 @@ enum BenchCommand {
       """
   }
 
-  /// The latency's distribution, a line for each power of two of microseconds.
+  /// The distribution of the latency, one line per power of two of microseconds.
   private static func histogram(of latency: LatencyHistogram) -> String {
     var lines: [(lower: UInt64, count: UInt64)] = []
     for bucket in latency.filled {

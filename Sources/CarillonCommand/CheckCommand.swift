@@ -1,5 +1,5 @@
-// `carillon check`: what is in force and where it came from, and which limits of this machine stand
-// in the way, with the command that lifts each.
+// `carillon check`: the values in force with their sources, and the limits of this machine that are
+// too low, with the command that raises each.
 
 internal import Reactor
 internal import Wire
@@ -32,7 +32,7 @@ enum CheckCommand {
       for limit in limits {
         let mark = limit.isEnough ? "ok  " : "low "
         Terminal.print("\(mark) \(Program.padded(limit.name, 28)) \(limit.value)")
-        if !limit.isEnough { Terminal.print("     lift it with: \(limit.remedy)") }
+        if !limit.isEnough { Terminal.print("     raise it with: \(limit.remedy)") }
       }
     }
     return 0
@@ -85,7 +85,7 @@ enum CheckCommand {
     setting(path)?.split { $0 == " " || $0 == "\t" }.compactMap { Int($0) }
   }
 
-  /// The text of a file under /proc/sys without its line end; nil when it cannot be read.
+  /// The text of a file under /proc/sys without its newline; nil when it cannot be read.
   private static func setting(_ path: String) -> String? {
     guard let text = BlockingFile.read("/proc/sys/" + path) else { return nil }
     return text.hasSuffix("\n") ? String(text.dropLast()) : text

@@ -1,5 +1,5 @@
-// The commands of the program, its help, and what its exit status means: 0 done, 1 failed, 2 not
-// understood.
+// The commands of the program, its help and its exit statuses: 0 success, 1 failure, 2 a usage
+// error.
 
 internal import LoadClient
 
@@ -38,7 +38,7 @@ enum Program {
     }
     let word = name == "--version" ? "version" : name
     guard let command = commands.first(where: { $0.name == word }) else {
-      Terminal.say("carillon: there is no command '\(name)'; see carillon --help")
+      Terminal.say("carillon: unknown command '\(name)'; see carillon --help")
       return 2
     }
     if rest.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
@@ -63,7 +63,7 @@ enum Program {
   private static var help: String {
     var text = "carillon: a real-time notification server\n\nUsage: carillon COMMAND [FLAGS]\n\n"
     for command in commands { text += "  \(padded(command.name, 10)) \(command.summary)\n" }
-    return text + "\ncarillon COMMAND --help tells more of one."
+    return text + "\nFor the flags of a command: carillon COMMAND --help"
   }
 
   private static func help(for command: Command) -> String {
@@ -79,7 +79,7 @@ enum Program {
     return text
   }
 
-  /// `text` with spaces behind it, at least `width` wide.
+  /// `text`, padded with trailing spaces to at least `width`.
   static func padded(_ text: String, _ width: Int) -> String {
     text + String(repeating: " ", count: max(0, width - text.count))
   }

@@ -1,4 +1,4 @@
-// `carillon listen`: print what arrives, one JSON a line, until Ctrl-C.
+// `carillon listen`: print the received messages, one JSON per line, until Ctrl-C.
 
 internal import Glibc
 internal import LoadClient
@@ -8,14 +8,14 @@ internal import Wire
 /// `carillon listen`.
 enum ListenCommand {
   static let command = Command(
-    name: "listen", summary: "print what arrives, one JSON a line",
+    name: "listen", summary: "print the received messages, one JSON per line",
     flags: [
       Flag("url", "URL", environment: ["CARILLON_URL"], "the server (http://127.0.0.1:8080)"),
       Flag("token", "TOKEN", environment: ["TOKEN"], "a user's token"),
       Flag("dialect", "NAME", "event, flat, inbox, typed or sse (event)"),
-      Flag("room", "LIST", "rooms to be in, with commas; for event, typed and sse"),
-      Flag("since", "CURSOR", "begin with what was missed since; 0 for everything"),
-      Flag("count", "N", "end after so many messages"),
+      Flag("room", "LIST", "rooms to join, comma-separated; for event, typed and sse"),
+      Flag("since", "CURSOR", "begin with the messages missed since; 0 for all of them"),
+      Flag("count", "N", "exit after N messages"),
     ], run: run)
 
   @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
@@ -32,7 +32,7 @@ enum ListenCommand {
     }
     let count = try arguments.number("count", in: 1...Int.max, otherwise: .max)
     let target = dialect.target(since: arguments.value("since"), rooms: rooms)
-    // Once connected, a signal waits until it is asked for: the connection is then ended in order.
+    // Once connected, signals are blocked and polled, so Ctrl-C closes the connection normally.
     guard dialect == .sse else {
       let client = try WebSocketClient(to: server, target: target, fields: fields)
       Signals.block()
@@ -44,13 +44,13 @@ enum ListenCommand {
     return try printEvents(of: client, count: count)
   }
 
-  /// How long one wait may be: so late a signal is noticed at the latest.
+  /// The longest wait, and so the longest delay before a signal is noticed.
   private static let waitMilliseconds = 250
-  /// A heartbeat, and its answer, where the dialect sends it as a message.
+  /// A heartbeat of the dialects that send it as a message, and its answer.
   private static let ping = #"{"type":"ping"}"#
   private static let pong = #"{"type":"pong"}"#
 
-  /// Whether somebody wants an end: Ctrl-C, or a polite kill.
+  /// Whether a signal to exit has arrived: SIGINT (Ctrl-C), SIGTERM or SIGHUP.
   private static var isEnded: Bool {
     let signal = Signals.wait(timeoutMilliseconds: 0)
     return signal == SIGINT || signal == SIGTERM || signal == SIGHUP
@@ -72,7 +72,7 @@ enum ListenCommand {
     while printed < count, !isEnded {
       switch try client.receive(timeoutMilliseconds: waitMilliseconds) {
       case .text(Self.ping):
-        // Answered, and not printed: it is no news.
+        // Heartbeats are answered and not printed.
         try client.sendText(Self.pong)
       case .text(let text):
         Terminal.print(text)
@@ -92,7 +92,7 @@ enum ListenCommand {
     var printed = 0
     while printed < count, !isEnded {
       guard let data = try client.receive(timeoutMilliseconds: waitMilliseconds) else { continue }
-      // JSON may be written over several lines, and a line end in it is only ever a space.
+      // JSON may span several lines; a newline between its tokens equals a space.
       Terminal.print(data.split(separator: "\n").joined(separator: " "))
       printed += 1
     }
@@ -101,11 +101,11 @@ enum ListenCommand {
   }
 }
 
-/// A way of being told, by the name that the server's documentation has for it.
+/// A dialect, by its name in the server's documentation.
 private enum ListenDialect: String, CaseIterable {
   case flat, event, typed, inbox, sse
 
-  /// How a client says which rooms it wants to be in.
+  /// The way in which a client joins rooms: in the query, or with messages.
   enum Rooms {
     case nowhere, inQuery, joined
   }
@@ -133,7 +133,7 @@ private enum ListenDialect: String, CaseIterable {
     var query: [String] = []
     if let since { query.append("since=\(Percent.encode(since))") }
     if roomsAre == .inQuery, !rooms.isEmpty {
-      // The comma parts the names, so it stands as it is.
+      // The comma separates the names, so it is not encoded.
       query.append("rooms=" + rooms.map(Percent.encode).joined(separator: ","))
     }
     return query.isEmpty ? path : path + "?" + query.joined(separator: "&")

@@ -1,4 +1,5 @@
-// `carillon publish`: one notification, several of them at a pace, or NDJSON from standard input.
+// `carillon publish`: one notification, the same one several times at a pace, or NDJSON from
+// standard input.
 
 internal import LoadClient
 internal import Wire
@@ -9,16 +10,16 @@ enum PublishCommand {
     name: "publish", summary: "publish a notification, or NDJSON from standard input",
     flags: [
       Flag("url", "URL", environment: ["CARILLON_URL"], "the server (http://127.0.0.1:8080)"),
-      Flag("user", "ID", "for one user"),
-      Flag("everyone", nil, "for every user, those of tomorrow too"),
-      Flag("room", "NAME", "for those in the room now; not kept"),
-      Flag("type", "TYPE", "its type (info)"),
-      Flag("title", "TEXT", "its title"),
-      Flag("message", "TEXT", "its message"),
+      Flag("user", "ID", "publish to one user"),
+      Flag("everyone", nil, "publish to every user, including future ones"),
+      Flag("room", "NAME", "publish to the room's current members; not stored"),
+      Flag("type", "TYPE", "type (info)"),
+      Flag("title", "TEXT", "title"),
+      Flag("message", "TEXT", "message"),
       Flag("priority", "NAME", "low, normal, high or urgent; not for a room"),
-      Flag("data", "JSON", "an object of your own"),
-      Flag("count", "N", "publish it so many times (1)"),
-      Flag("every", "TIME", "begin one each TIME, such as 500ms, 3s or 1m (at once)"),
+      Flag("data", "JSON", "an object with your own data"),
+      Flag("count", "N", "number of times to publish it (1)"),
+      Flag("every", "TIME", "interval between them, such as 500ms, 3s or 1m (none)"),
       Flag("token", "TOKEN", environment: ["CARILLON_TOKEN"], "a publisher's token"),
       Flag("api-key", "KEY", environment: ["CARILLON_API_KEY"], "a publisher's key"),
     ], run: run)
@@ -39,8 +40,8 @@ enum PublishCommand {
     let start = Host.monotonicMilliseconds
     var status: Int32 = 0
     for index in 0..<count {
-      // Each has its own time, so a slow answer does not put off those behind it. A server closes
-      // a connection that is idle for long.
+      // Each publish has its own scheduled time, so a slow answer does not delay the later ones. A
+      // server closes an idle connection after a while, so a long wait needs a new one.
       if Host.wait(until: start, plus: every, times: index) > Self.idleMilliseconds {
         connection = try HTTPConnection(to: server)
       }
@@ -49,18 +50,18 @@ enum PublishCommand {
       if answer.isSuccess {
         Terminal.print(text)
       } else {
-        Terminal.say("carillon publish: refused with \(answer.status): \(text)")
+        Terminal.say("carillon publish: rejected with \(answer.status): \(text)")
         status = 1
       }
     }
     return status
   }
 
-  /// A connection that was idle for longer is not asked again: servers, and what stands before
-  /// them, keep one for a minute or so.
+  /// A connection that was idle for longer is not reused: servers and proxies typically close one
+  /// after about a minute.
   private static let idleMilliseconds: UInt64 = 10_000
 
-  /// Sends standard input, line by line, in batches of what fits into one.
+  /// Sends the lines of standard input in batches of 1,000 lines or 4 MiB.
   private static func publishInput(
     to server: ServerURL, _ credentials: [HTTPField]
   ) throws -> Int32 {
@@ -91,13 +92,13 @@ enum PublishCommand {
   }
 }
 
-/// Whom a publish is for, as the command line says it.
+/// The audience of a publish, from the command line.
 private enum Audience {
   case user(String)
   case everyone
   case room(String)
 
-  /// Nil when there is nobody, and nothing to say either: standard input says both.
+  /// Nil without an audience and without content flags: standard input holds both.
   init?(_ arguments: Arguments) throws(UsageError) {
     let given = [
       arguments.value("user").map(Audience.user), arguments.isOn("everyone") ? .everyone : nil,
@@ -123,7 +124,7 @@ private enum Audience {
     }
   }
 
-  /// The body of the request, with the names that its endpoint has for the same things.
+  /// The body of the request, with the field names of its endpoint.
   func body(_ arguments: Arguments) throws(UsageError) -> [UInt8] {
     var json: [UInt8] = []
     json.openObject()
@@ -158,25 +159,25 @@ private enum Audience {
   }
 }
 
-/// What a command proves itself with.
+/// The header fields that authenticate a command.
 enum Credentials {
-  /// The field that carries the token, or the key.
+  /// The field with the token or the key.
   static func fields(of arguments: Arguments) throws(UsageError) -> [HTTPField] {
     if let token = arguments.value("token"), !token.isEmpty { return [try bearer(token)] }
     if let key = arguments.value("api-key"), !key.isEmpty {
-      guard isOneLine(key) else { throw UsageError("the key has a line end in it") }
+      guard isOneLine(key) else { throw UsageError("the key contains a control character") }
       return [.apiKey(key)]
     }
-    throw UsageError("a publisher's --token or --api-key is needed (CARILLON_TOKEN)")
+    throw UsageError("a publisher's --token or --api-key is required (CARILLON_TOKEN)")
   }
 
-  /// The field that carries `token`.
+  /// The field with `token`.
   static func bearer(_ token: String) throws(UsageError) -> HTTPField {
-    guard isOneLine(token) else { throw UsageError("the token has a line end in it") }
+    guard isOneLine(token) else { throw UsageError("the token contains a control character") }
     return .bearer(token)
   }
 
-  /// Whether a field of a request can carry it: a line end would begin another field.
+  /// Whether a header field can hold the text: a newline would begin another field.
   private static func isOneLine(_ text: String) -> Bool {
     text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
   }

@@ -1,4 +1,4 @@
-// `carillon serve`: the server, until it is told to stop.
+// `carillon serve`: runs the server until a signal stops it.
 
 internal import Glibc
 internal import Reactor
@@ -12,7 +12,7 @@ enum ServeCommand {
 
   @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
     let settings = try ServeSettings(arguments)
-    // Before the first thread, so that every thread inherits it.
+    // Before the first thread starts, so that every thread inherits the signal mask.
     Signals.block()
     let files = ProcessResources.raiseOpenFilesLimit()
     let server: CarillonServer
@@ -29,15 +29,15 @@ enum ServeCommand {
     let address = "http://\(shown):\(server.port)"
     if settings.isDevelopment { introduce(settings, address) }
     if settings.configuration.tokenPolicy.keys.contains(where: { $0.isShort }) {
-      Terminal.say("carillon: the secret is shorter than its digest; RFC 7518 asks for as much")
+      Terminal.say("carillon: the secret is shorter than its digest, the minimum of RFC 7518")
     }
     Terminal.say("carillon: at most \(files) open files; see carillon check")
     Terminal.say("listening on \(address)")
     waitForSignal()
-    Terminal.say("carillon: draining, once more ends at once")
+    Terminal.say("carillon: draining; repeat the signal to exit immediately")
     server.stopInBackground { endProcess(0) }
     waitForSignal()
-    Terminal.say("carillon: ended at once")
+    Terminal.say("carillon: exited before the drain was complete")
     return 1
   }
 
@@ -48,7 +48,7 @@ enum ServeCommand {
     }
   }
 
-  /// Shows a person what to paste next.
+  /// Prints tokens and commands to paste.
   private static func introduce(_ settings: ServeSettings, _ address: String) {
     let now = Host.now
     let tokens = DevelopmentTokens(settings.configuration.tokenPolicy, secret: settings.secret)
@@ -59,16 +59,16 @@ enum ServeCommand {
     Terminal.say(
       """
       \(Terminal.bold("carillon \(Program.version), for development"))
-      The secret is new at each start, so tokens of an earlier one are refused.
+      The secret is new at each start, so tokens from an earlier start are rejected.
 
       In another terminal:
 
         export TOKEN=\(tokens.token("alice", at: now))
         export CARILLON_TOKEN=\(tokens.token("backend", scopes: ["publish"], at: now))
 
-      See it in a browser:
-        \(address)/          two users and their bells, to play with
-        \(address)/console   what an operator sees
+      Open in a browser:
+        \(address)/          demo with two users and their bells
+        \(address)/console   the operators' console
 
       Listen as alice:
         websocat -n -t "\(socket)/api/v1/ws/notifications?token=$TOKEN"

@@ -1,5 +1,5 @@
-// What a server is started with, and where each value came from: flags win over the environment,
-// the environment over defaults.
+// The settings of a server and the source of each value: flags win over the environment, the
+// environment over defaults.
 
 internal import Reactor
 internal import Server
@@ -11,7 +11,7 @@ struct ServeSettings {
   /// One setting, for `carillon check`.
   struct Entry {
     let name: String
-    /// Never a secret: those show as set or not set.
+    /// Never a secret: secrets are shown as set or not set.
     let value: String
     let source: String
   }
@@ -19,89 +19,89 @@ struct ServeSettings {
   var configuration: Configuration
   var entries: [Entry] = []
   let isDevelopment: Bool
-  /// The secret that tokens are signed with, for development's ready-made ones.
+  /// The secret that signs tokens, for the ready-made tokens of a development server.
   let secret: String
 
   static let flags: [Flag] = [
     Flag(
       "host", "ADDRESS", environment: ["CARILLON_HOST"],
-      "numeric addresses to listen on, with commas (127.0.0.1)"),
+      "numeric addresses to listen on, comma-separated (127.0.0.1)"),
     Flag("port", "PORT", environment: ["CARILLON_PORT"], "port to listen on (8080)"),
     Flag(
       "data", "DIR", environment: ["CARILLON_DATA"],
-      "where notifications are kept; :memory: keeps nothing (carillon-data)"),
+      "directory of the store; :memory: keeps nothing (carillon-data)"),
     Flag(
       "dev", nil, environment: ["CARILLON_DEV"],
-      "a random secret, ready-made tokens, loopback only"),
-    Flag("shards", "N", environment: ["CARILLON_SHARDS"], "reactor threads (one a processor)"),
+      "random secret, ready-made tokens, loopback only"),
+    Flag("shards", "N", environment: ["CARILLON_SHARDS"], "reactor threads (one per processor)"),
     Flag("pin", nil, environment: ["CARILLON_PIN"], "pin shard N to processor N"),
     Flag("log-level", "LEVEL", environment: ["LOG_LEVEL"], "error, warning, info or debug"),
     Flag(
       "cors-origins", "LIST", environment: ["WEBSOCKET_CORS_ORIGINS"],
-      "origins that browsers may come from, with commas (this machine's names)"),
+      "allowed browser origins, comma-separated (this machine's names)"),
     Flag(
       "rooms", "POLICY", environment: ["CARILLON_ROOMS"],
-      "who may enter which room: open, or claimed by the token (open)"),
+      "rooms a user may join: every room (open), or those the token names (claimed) (open)"),
     Flag(
       "backlog-bytes", "N", environment: ["CARILLON_BACKLOG_BYTES"],
-      "how far behind a client may be (65536)"),
+      "bytes that a client may be behind (65536)"),
     Flag(
       "message-bytes", "N", environment: ["CARILLON_MESSAGE_BYTES"],
-      "how long a client's message may be (512)"),
+      "largest message of a client (512)"),
     Flag(
       "connections-per-address", "N", environment: ["CARILLON_CONNECTIONS_PER_ADDRESS"],
-      "connections of one address, or IPv6 network of 64 bits; 0 is no limit (100)"),
+      "connections per address, or per IPv6 /64 network; 0 is no limit (100)"),
     Flag(
       "connections-per-user", "N", environment: ["CARILLON_CONNECTIONS_PER_USER"],
-      "sessions of one user; 0 is no limit (20)"),
+      "sessions per user; 0 is no limit (20)"),
     Flag(
       "when-user-full", "reject|replace", environment: ["CARILLON_WHEN_USER_FULL"],
-      "whether one more is refused or takes the oldest's place (reject)"),
+      "at that limit, reject the new session or replace the oldest (reject)"),
     Flag(
       "connect-rate", "N[/BURST]", environment: ["CARILLON_CONNECT_RATE"],
-      "connections an address may begin in a second; 0 is no limit (20/100)"),
+      "new connections per address and second; 0 is no limit (20/100)"),
     Flag(
       "message-rate", "N[/BURST]", environment: ["CARILLON_MESSAGE_RATE"],
-      "messages a connection may send in a second; 0 is no limit (50/200)"),
+      "messages per connection and second; 0 is no limit (50/200)"),
     Flag(
       "publish-rate", "N[/BURST]", environment: ["CARILLON_PUBLISH_RATE"],
-      "requests a publisher may make in a second; 0 is no limit (0)"),
+      "requests per publisher and second; 0 is no limit (0)"),
     Flag(
       "socketio-recovery", "on|off", environment: ["CARILLON_SOCKETIO_RECOVERY"],
-      "whether clients of Socket.IO go on where they were (on)"),
+      "Socket.IO connection state recovery (on)"),
     Flag(
       "socketio-ping-interval", "MS", environment: ["CARILLON_SOCKETIO_PING_INTERVAL"],
-      "how often clients of Socket.IO are pinged (25000)"),
+      "interval between pings to Socket.IO clients (25000)"),
     Flag(
       "socketio-ping-timeout", "MS", environment: ["CARILLON_SOCKETIO_PING_TIMEOUT"],
-      "how long they may take to answer (20000)"),
+      "time in which they must answer (20000)"),
     Flag(
       "jwt-secret", nil, environment: ["JWT_SECRET"], isSecret: true,
-      "what tokens are signed with"),
+      "secret that signs tokens"),
     Flag(
       "jwt-algorithm", "NAME", environment: ["JWT_ALGORITHM"], "HS256, HS384 or HS512 (HS256)"),
-    Flag("jwt-issuer", "TEXT", environment: ["JWT_ISSUER"], "what iss must be"),
-    Flag("jwt-audience", "TEXT", environment: ["JWT_AUDIENCE"], "what aud must name"),
-    Flag("jwt-leeway", "SECONDS", environment: ["JWT_LEEWAY"], "how far clocks may differ (30)"),
+    Flag("jwt-issuer", "TEXT", environment: ["JWT_ISSUER"], "required iss of a token"),
+    Flag("jwt-audience", "TEXT", environment: ["JWT_AUDIENCE"], "required value in a token's aud"),
+    Flag("jwt-leeway", "SECONDS", environment: ["JWT_LEEWAY"], "tolerated clock difference (30)"),
     Flag("jwt-user-claim", "NAME", environment: ["JWT_USER_CLAIM"], "the claim with the user's id"),
     Flag(
       "jwt-require-exp", "0|1", environment: ["JWT_REQUIRE_EXP"],
-      "whether a token must have an end (1)"),
+      "whether a token must have an exp (1)"),
     Flag(
       "api-key", nil, environment: ["CARILLON_API_KEY"], isSecret: true,
-      "what X-API-Key makes a publisher"),
+      "value of X-API-Key that authorises a publisher"),
   ]
 
   /// Reads the settings.
   ///
-  /// Without a key outside development it says what to set.
+  /// Throws when JWT_SECRET is not set, except for a development server, which has a random secret.
   init(_ arguments: Arguments) throws(UsageError) {
     isDevelopment = arguments.isOn("dev")
     let given = arguments.value("jwt-secret") ?? ""
     let apiKey = arguments.value("api-key")
     guard isDevelopment || !given.isEmpty else {
       throw UsageError(
-        "no key to verify tokens with: set JWT_SECRET, or try --dev for a server to play with")
+        "no key to verify tokens: set JWT_SECRET, or use --dev for a development server")
     }
     secret = given.isEmpty ? Base64.encodeURL(Kernel.real.randomBytes(count: 32)) : given
     let name = arguments.value("jwt-algorithm") ?? "HS256"
@@ -134,7 +134,7 @@ struct ServeSettings {
     configuration.host = hosts[0]
     configuration.furtherHosts = Array(hosts.dropFirst())
     if isDevelopment, !hosts.allSatisfy({ ["127.0.0.1", "::1"].contains($0) }) {
-      throw UsageError("--dev listens on this machine only: its secrets are made to be shown")
+      throw UsageError("--dev allows only 127.0.0.1 and ::1, because it prints its secrets")
     }
     configuration.port = UInt16(try arguments.number("port", in: 0...65_535, otherwise: 8_080))
     configuration.dataPath =
@@ -185,7 +185,7 @@ struct ServeSettings {
     configuration.engines = [.notifications(recovers: recovery == "on", settings)]
   }
 
-  /// What is not given stays nil: a default that does not count this machine's own connections.
+  /// A flag that is absent stays nil: its default does not count this machine's own connections.
   private mutating func readQuotas(_ arguments: Arguments) throws(UsageError) {
     if arguments.value("connections-per-address") != nil {
       configuration.limits.connectionsPerAddressLimit = try arguments.number(
@@ -216,10 +216,10 @@ struct ServeSettings {
       "socketio-recovery": "on", "socketio-ping-interval": "25000",
       "socketio-ping-timeout": "20000", "rooms": "open", "cors-origins": "this machine's names",
       "dev": "off", "pin": "off",
-      "connections-per-address": "100, but for this machine",
-      "connections-per-user": "20, but for this machine", "when-user-full": "reject",
-      "connect-rate": "20/100, but for this machine",
-      "message-rate": "50/200, but for this machine", "publish-rate": "0",
+      "connections-per-address": "100, remote clients only",
+      "connections-per-user": "20, remote clients only", "when-user-full": "reject",
+      "connect-rate": "20/100, remote clients only",
+      "message-rate": "50/200, remote clients only", "publish-rate": "0",
     ]
     entries = ServeSettings.flags.map { flag in
       guard let (value, source) = arguments.sourced(flag.name) else {
@@ -232,9 +232,9 @@ struct ServeSettings {
 }
 
 extension Arguments {
-  /// A rate as `N`, or `N/BURST`; without one, as many at once as in a second.
+  /// A rate as `N` or `N/BURST`; without a burst, the burst is N.
   ///
-  /// Nil when it is not given.
+  /// Nil when the flag is absent.
   fileprivate func rate(_ name: String) throws(UsageError) -> RateLimit? {
     guard let (text, source) = sourced(name) else { return nil }
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)

@@ -1,4 +1,4 @@
-// `carillon token`: a token to try things with.
+// `carillon token`: print a token for experiments.
 
 internal import Tokens
 
@@ -7,16 +7,16 @@ enum TokenCommand {
   static let command = Command(
     name: "token", summary: "print a token signed with JWT_SECRET",
     flags: [
-      Flag("user", "ID", "whose token it is"),
-      Flag("scope", "LIST", "scopes with commas; publish makes a publisher"),
-      Flag("rooms", "LIST", "rooms with commas that it may enter; * stands for any text"),
-      Flag("ttl", "TIME", "how long it lasts (1h)"),
+      Flag("user", "ID", "user id"),
+      Flag("scope", "LIST", "scopes, comma-separated; publish makes a publisher"),
+      Flag("rooms", "LIST", "rooms it may join, comma-separated; * matches any text"),
+      Flag("ttl", "TIME", "lifetime (1h)"),
       Flag(
-        "jwt-secret", nil, environment: ["JWT_SECRET"], isSecret: true, "what it is signed with"),
+        "jwt-secret", nil, environment: ["JWT_SECRET"], isSecret: true, "secret that signs it"),
       Flag(
         "jwt-algorithm", "NAME", environment: ["JWT_ALGORITHM"], "HS256, HS384 or HS512 (HS256)"),
-      Flag("jwt-issuer", "TEXT", environment: ["JWT_ISSUER"], "its iss"),
-      Flag("jwt-audience", "TEXT", environment: ["JWT_AUDIENCE"], "its aud"),
+      Flag("jwt-issuer", "TEXT", environment: ["JWT_ISSUER"], "iss of the token"),
+      Flag("jwt-audience", "TEXT", environment: ["JWT_AUDIENCE"], "aud of the token"),
     ], run: run)
 
   @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {

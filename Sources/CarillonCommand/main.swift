@@ -1,4 +1,4 @@
-// The `carillon` command. Everything is in `Program`, so that nothing here is bound to the main
-// actor, as top-level code is.
+// The `carillon` command. All code is in `Program`, because top-level code is isolated to the main
+// actor.
 
 endProcess(Program.run(CommandLine.arguments))

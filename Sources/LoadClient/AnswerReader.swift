@@ -1,4 +1,4 @@
-// Cutting what an HTTP server sends into answers, also when many were asked for at once.
+// Cuts the bytes from an HTTP server into answers, pipelined ones included.
 
 internal import Wire
 
@@ -24,9 +24,9 @@ package struct HTTPAnswer: Sendable {
   package func value(of name: String) -> String? { head.value(of: name) }
 }
 
-/// The received and not yet taken bytes of one connection to an HTTP server.
+/// The received and not yet consumed bytes of one connection to an HTTP server.
 struct AnswerReader {
-  /// The most bytes of one body: what a command or a load test can have a use for.
+  /// The most bytes of one body: far above any answer that a command or a load test reads.
   private static let bodyBytesLimit = 64 << 20
   private static let readByteCount = 64 << 10
 
@@ -37,7 +37,7 @@ struct AnswerReader {
   private var decoder = ChunkedBodyDecoder(bodyBytesLimit: bodyBytesLimit)
   private var chunked: [UInt8] = []
 
-  /// Receives once, by way of any buffer of the caller's.
+  /// Receives once, through a buffer of the caller.
   mutating func receive(from socket: Socket, scratch: inout [UInt8]) -> Transfer {
     if scratch.isEmpty { scratch = Array(repeating: 0, count: Self.readByteCount) }
     let transfer = socket.receive(into: &scratch, at: 0)
@@ -55,7 +55,7 @@ struct AnswerReader {
 
   /// The next whole answer; nil while there is none.
   ///
-  /// Interim answers (1xx) are passed over.
+  /// Interim answers (1xx) are skipped.
   mutating func next() throws(ClientError) -> HTTPAnswer? {
     while true {
       guard let head = try currentHead() else {
@@ -118,7 +118,7 @@ struct AnswerReader {
     decoder = ChunkedBodyDecoder(bodyBytesLimit: Self.bodyBytesLimit)
   }
 
-  /// Drops what was taken, once for each read and not once for each answer.
+  /// Drops the consumed bytes, once per read and not once per answer.
   private mutating func compact() {
     guard start > 0 else { return }
     bytes.removeSubrange(..<start)

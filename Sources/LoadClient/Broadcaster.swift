@@ -5,14 +5,14 @@ internal import Wire
 
 /// Publishes the run's messages over one pipelined connection, in the fleet's reactor.
 ///
-/// What the socket does not take waits in `outgoing`, bounded by `outstandingLimit` requests.
+/// Bytes that the socket does not accept stay in `outgoing`, bounded by `outstandingLimit`.
 final class Broadcaster {
-  /// Its place in the poller, out of the fleet's way.
+  /// Its slot in the poller, above the fleet's slots.
   static let index = UInt32.max
   /// The most requests without an answer.
   ///
-  /// At the limit publishing waits, and the wait counts as latency, which begins at the intended
-  /// time.
+  /// At the limit publishing waits, and the wait counts as latency, which is measured from the
+  /// intended time.
   static let outstandingLimit = 4_096
 
   private let server: ServerURL
@@ -34,7 +34,7 @@ final class Broadcaster {
   private(set) var published = 0
   /// Answered with a 2xx.
   private(set) var accepted = 0
-  /// Answered otherwise: status and how often.
+  /// Answered with another status: the count per status.
   private(set) var refused: [Int: Int] = [:]
   private(set) var failure: ClientError?
 
@@ -42,8 +42,8 @@ final class Broadcaster {
 
   /// Begins to connect.
   ///
-  /// `payloadBytes` is the size of the payload object, if that has room for the
-  /// run's mark, else the least that has.
+  /// `payloadBytes` is the size of the payload object; a size too small for the run's mark is
+  /// raised to the smallest that holds it.
   init(
     server: ServerURL, poller: Poller, ledger: MessageLedger, credentials: [HTTPField],
     payloadBytes: Int, room: String?
@@ -72,7 +72,7 @@ final class Broadcaster {
 
   deinit { close() }
 
-  /// Queues one message that was meant to be sent at a time of the monotonic clock.
+  /// Queues one message with its intended send time on the monotonic clock.
   func enqueue(intendedAt nanoseconds: UInt64) {
     var body = opening
     ledger.appendMark(ledger.issue(at: nanoseconds), into: &body)
@@ -83,7 +83,7 @@ final class Broadcaster {
     published += 1
   }
 
-  /// Sends what is queued, as far as the socket takes it.
+  /// Sends the queued bytes until the socket accepts no more.
   func flush() throws(ClientError) {
     while sent < outgoing.count {
       switch socket.send(outgoing, from: sent) {
@@ -100,7 +100,7 @@ final class Broadcaster {
     try setWaitsForRoom(false)
   }
 
-  /// Takes one event of the poller.
+  /// Handles one event of the poller.
   func handle(_ event: PollEvent) {
     guard failure == nil else { return }
     do throws(ClientError) {

@@ -1,10 +1,10 @@
-// What can go wrong for a client of the server, in words that a command can print.
+// The errors of a client of the server, with texts that a command can print.
 
 internal import Reactor
 
 /// A failure of a client's own connection, URL or conversation.
 package enum ClientError: Error, Equatable, CustomStringConvertible {
-  /// The text is no URL that this client can use, and why.
+  /// The text is not a URL that this client can use; the value is the reason.
   case badURL(String)
   /// A system call failed with this errno.
   case system(call: String, code: Int32)
@@ -14,7 +14,7 @@ package enum ClientError: Error, Equatable, CustomStringConvertible {
   case refused(status: Int)
   /// The server closed the connection.
   case closedByServer
-  /// What was waited for did not come in time.
+  /// A wait ended without its event; the value names the wait.
   case timedOut(String)
   /// The server sent something that its protocol does not allow.
   case malformed(String)

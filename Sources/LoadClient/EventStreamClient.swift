@@ -1,22 +1,22 @@
-// A client of server-sent events for commands: connect, wait for the next event.
+// A blocking client of server-sent events for commands: connect, then wait for the next event.
 
 internal import Reactor
 internal import Wire
 
-/// One event stream, waited for like a file that is read.
+/// One event stream, read like a file: each call waits for the next event.
 ///
-/// Confined to one thread. It does not connect again by itself: a command that ends says so.
+/// Confined to one thread. It does not reconnect: the command reports the error and exits.
 package final class EventStreamClient {
   private static let readByteCount = 64 << 10
 
   private let socket: Socket
   private let poller: Poller
   private var parser = EventStreamParser()
-  /// Nil where the stream is not cut into chunks.
+  /// Nil when the stream is not chunked.
   private var decoder: ChunkedBodyDecoder?
-  /// Received and not yet decoded, where it is.
+  /// Received and not yet decoded bytes of a chunked stream.
   private var undecoded: [UInt8] = []
-  /// The last chunk has come, and nothing follows.
+  /// The last chunk has arrived, and nothing follows.
   private var isComplete = false
 
   /// Connects, asks for the stream and waits for the 200.
@@ -40,7 +40,7 @@ package final class EventStreamClient {
 
   deinit { socket.close() }
 
-  /// The data of the next event; nil when none came in time.
+  /// The data of the next event; nil when none arrives in time.
   package func receive(timeoutMilliseconds: Int) throws(ClientError) -> String? {
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     while true {
@@ -71,7 +71,7 @@ package final class EventStreamClient {
       guard head.status == 200 else { throw .refused(status: Int(head.status)) }
       let type = head.value(of: "content-type")?.lowercased() ?? ""
       guard type.hasPrefix("text/event-stream") else {
-        throw .malformed("something else than an event stream")
+        throw .malformed("an answer that is not an event stream")
       }
       if head.isChunked { decoder = ChunkedBodyDecoder(bodyBytesLimit: .max) }
       return try take(received[head.byteCount...])
@@ -97,7 +97,7 @@ package final class EventStreamClient {
     guard parser.append(bytes) else { throw .malformed("an event that is too long") }
   }
 
-  /// Receives what there is, waiting for it; nil when nothing came in time.
+  /// Waits for bytes and receives them; nil when none arrive in time.
   private func receiveBytes(until deadline: Deadline) throws(ClientError) -> ArraySlice<UInt8>? {
     var scratch = [UInt8](repeating: 0, count: Self.readByteCount)
     while true {

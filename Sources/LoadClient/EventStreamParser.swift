@@ -1,23 +1,23 @@
-// Server-sent events as a client reads them: the WHATWG HTML standard, section 9.2.6.
+// The client's parser of server-sent events: the WHATWG HTML standard, section 9.2.6.
 
 /// Cuts the bytes of an event stream, which arrive in pieces, into the data of its events.
 ///
-/// Only data is looked at: names, ids and the time to wait before connecting again are for clients
-/// that connect again by themselves. An event without data is none, as in a browser.
+/// It reads only `data` fields: ids and the retry time matter only to clients that reconnect. An
+/// event without data is dropped, as in a browser.
 struct EventStreamParser {
-  /// The most bytes of one event, or of one line: above any that the server sends.
+  /// The most bytes of one event or one line: larger than any event of the server.
   private let eventBytesLimit: Int
 
   private var line: [UInt8] = []
   private var data: [UInt8] = []
   private var hasData = false
-  /// A line feed right behind a carriage return ends no line of its own.
+  /// The last byte was a carriage return: a line feed directly after it ends no second line.
   private var endedWithReturn = false
   private var events: [String] = []
 
   init(eventBytesLimit: Int = 16 << 20) { self.eventBytesLimit = eventBytesLimit }
 
-  /// Reads on; false when an event is longer than the limit.
+  /// Parses more bytes; false when an event is longer than the limit.
   mutating func append(_ bytes: some Sequence<UInt8>) -> Bool {
     for byte in bytes {
       let isSecondHalf = byte == 0x0A && endedWithReturn

@@ -1,4 +1,4 @@
-// Many WebSocket connections on one thread: connecting them, reading them, letting them go.
+// Many WebSocket connections on one thread: connects them, reads from them and closes them.
 
 internal import Reactor
 internal import Wire
@@ -6,7 +6,7 @@ internal import Wire
 /// Connections to a server's WebSocket endpoint, all in one thread's reactor.
 ///
 /// Their masking key and Sec-WebSocket-Key are constants and the server's accept is not verified:
-/// those guard browsers and proxies, of which a load test has none. Places in the poller are
+/// these protect browsers and proxies, and a load test has neither. Slots in the poller are
 /// 0 ..< count.
 package final class Fleet {
   private enum Phase { case connecting, upgrading, open, closed }
@@ -18,7 +18,7 @@ package final class Fleet {
     var subscription: Subscription
   }
 
-  /// Handshakes under way at once: enough to hide the round trips, below a listener's backlog.
+  /// Concurrent handshakes: enough to hide the round trips, fewer than a listener's backlog.
   private static let handshakesLimit = 256
   /// The most bytes of one read, and so of one frame.
   private static let scratchCapacity = 256 << 10
@@ -34,11 +34,11 @@ package final class Fleet {
   private var handshakes = 0
 
   package var tally: FleetTally { counter.tally }
-  /// Connections that were greeted and have not ended.
+  /// Connections that have received the greeting and have not ended.
   package private(set) var liveCount = 0
-  /// Messages that the live connections have received since they were greeted.
+  /// Messages that the live connections have received since their greeting.
   package private(set) var receivedByLive: UInt64 = 0
-  /// Why connections failed or ended, and how often.
+  /// The count of failed or ended connections per reason.
   package private(set) var endings: [String: Int] = [:]
 
   init(
@@ -58,10 +58,10 @@ package final class Fleet {
 
   /// Whether every connection has been greeted or has failed.
   var isSettled: Bool { connections.count == count && handshakes == 0 }
-  /// Connections begun so far.
+  /// Connections started so far.
   var startedCount: Int { connections.count }
 
-  /// Begins as many connections as may be under way at once.
+  /// Starts connections up to the limit of concurrent handshakes.
   func startConnections() throws(ClientError) {
     while connections.count < count, handshakes < Self.handshakesLimit {
       let socket = try Socket(connectingTo: server)
@@ -76,7 +76,7 @@ package final class Fleet {
   /// Sets all figures to zero; the connections stay.
   func beginTally() { counter.tally = FleetTally() }
 
-  /// Ends every connection with a reset: no port is left in TIME_WAIT for the next fleet.
+  /// Closes every connection with a reset, so no port is left in TIME_WAIT for the next fleet.
   package func close() {
     for connection in connections where connection.phase != .closed { connection.socket.abort() }
     connections = []
@@ -85,7 +85,7 @@ package final class Fleet {
     handshakes = 0
   }
 
-  /// Takes one event of the poller.
+  /// Handles one event of the poller.
   func handle(_ event: PollEvent) {
     let index = Int(event.slot)
     guard index < connections.count else { return }
@@ -108,13 +108,13 @@ package final class Fleet {
     request.appendText("Host: \(server.hostField)\r\n")
     request.appendText("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n")
     request.appendText("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-    // The first bytes of a connection: the kernel takes a request head whole.
+    // These are the first bytes on the connection, so the kernel accepts the request head whole.
     guard socket.send(request) == .bytes(request.count) else { throw .closedByServer }
     connections[index].phase = .upgrading
     try poller.modify(socket, slot: UInt32(index), forWriting: false)
   }
 
-  /// Reads once, which is fair to the others; what is left makes the next wait return at once.
+  /// Reads once, for fairness; unread bytes make the next wait return immediately.
   private func receive(_ index: Int) throws(ClientError) {
     let held = connections[index].tail.restore(to: &scratch)
     guard held < scratch.count else { throw .malformed("a frame of more than \(held) bytes") }
@@ -127,13 +127,13 @@ package final class Fleet {
     }
     counter.tally.bytesReceived &+= UInt64(received)
     let end = held + received
-    // A second reference for the time of the scan; dropped before the next read writes.
+    // A second reference during the scan, dropped before the next read writes (so no copy is made).
     let bytes = scratch
     let scanned = try scan(index, bytes.span.extracting(0..<end))
     connections[index].tail.keep(scanned..<end, of: bytes)
   }
 
-  /// Takes what is whole of the received bytes and says how many those were.
+  /// Consumes the whole frames of the received bytes and returns their size.
   private func scan(
     _ index: Int, _ bytes: borrowing Span<UInt8>
   ) throws(ClientError) -> Int {
@@ -148,7 +148,7 @@ package final class Fleet {
         throw .closedByServer
       }
     }
-    // A copy, so that the scan may come back to this object for a control frame.
+    // A copy, so the scan may call into this object for a control frame.
     var subscription = connections[index].subscription
     let wasGreeted = subscription.isGreeted
     let receivedBefore = subscription.received
@@ -175,10 +175,10 @@ package final class Fleet {
     case .ping:
       var pong: [UInt8] = []
       WebSocketFrame.append(.pong, payload: payload, maskingKey: 0x1234_5678, into: &pong)
-      // Nothing else is ever sent here, so a small frame always finds room; if not, all is lost.
+      // The fleet sends nothing else, so a small frame always fits; if it does not, give up.
       guard socket.send(pong) == .bytes(pong.count) else { throw .closedByServer }
     case .close:
-      let close = try? WebSocketFrame.parseClose(payload)  // A bad one has no code either.
+      let close = try? WebSocketFrame.parseClose(payload)  // A malformed close has no code.
       throw .malformed("close \(close?.code.map(String.init) ?? "without a code")")
     case .pong, .text, .binary, .continuation:
       break

@@ -1,21 +1,21 @@
-// Cutting what a server sends into frames, many frames a read.
+// Cuts a server's bytes into frames, many frames per read.
 //
-// `Wire` parses a header whole, with every check, through a call that stays a call. Where a client
-// counts ten million frames a second, nearly all of them are final, unmasked text frames of less
-// than 64 KiB: those are recognised here by two bytes, and everything else goes to `Wire`.
+// `Wire` parses a whole header with every check, and the call is not inlined. A client that counts
+// ten million frames a second receives almost only final, unmasked text frames of less than 64 KiB:
+// this file recognises those by two bytes and passes everything else to `Wire`.
 
 internal import Wire
 
-/// One whole frame inside the bytes that were scanned.
+/// One whole frame inside the scanned bytes.
 struct ScannedFrame: Equatable {
   let opcode: WebSocketOpcode
   let isFinal: Bool
-  /// Where the payload lies; the next frame begins at its end.
+  /// The range of the payload; the next frame begins at its end.
   let payload: Range<Int>
 }
 
 enum FrameScanner {
-  /// The frame that begins at `position`; nil when the bytes end before it does.
+  /// The frame that begins at `position`; nil when it is incomplete.
   @inline(__always)
   static func next(
     _ bytes: borrowing Span<UInt8>, from position: Int
@@ -31,7 +31,7 @@ enum FrameScanner {
       end = start + length
     } else if length == 126, available >= 4 {
       let long = Int(bytes[position + 2]) << 8 | Int(bytes[position + 3])
-      // A length that should have been written short is a violation; `Wire` says so.
+      // A two-byte length below 126 is a violation; `Wire` throws it.
       guard long > 125 else { return try nextRare(bytes, from: position) }
       start = position + 4
       end = start + long
@@ -48,7 +48,8 @@ enum FrameScanner {
   ) throws(ProtocolViolation) -> ScannedFrame? {
     let rest = bytes.extracting(position..<bytes.count)
     guard let header = try FrameHeader.parse(rest, from: .server) else { return nil }
-    // A length up to 2^63 - 1 comes from outside: compared by what is left, never added.
+    // The peer chooses a length of up to 2^63 - 1: compare it with the remaining bytes, because an
+    // addition could overflow.
     guard header.payloadLength <= rest.count - header.byteCount else { return nil }
     let start = position + header.byteCount
     return ScannedFrame(
@@ -57,22 +58,22 @@ enum FrameScanner {
   }
 }
 
-/// The unfinished frame at the end of what one connection has received.
+/// The unfinished frame at the end of one connection's received bytes.
 ///
-/// Reads of all connections land in one scratch buffer; what is kept between two reads of a
-/// connection is this alone, nearly always empty, so an idle connection owns no memory.
+/// Reads of all connections use one scratch buffer. Only this tail, nearly always empty, is kept
+/// between two reads of a connection, so an idle connection owns no memory.
 struct FrameTail {
   private(set) var bytes: [UInt8] = []
 
-  /// Puts the tail at the front of the scratch buffer, where the next read goes on behind it.
+  /// Copies the tail to the front of the scratch buffer; the next read appends to it.
   ///
-  /// Returns its size. False room (a frame as large as the buffer) is the caller's to notice.
+  /// Returns its size. The caller must check for a full buffer (a frame as large as the buffer).
   func restore(to scratch: inout [UInt8]) -> Int {
     for index in bytes.indices { scratch[index] = bytes[index] }
     return bytes.count
   }
 
-  /// Keeps the part of the scratch buffer that was not yet a whole frame.
+  /// Keeps the part of the scratch buffer after the last whole frame.
   mutating func keep(_ range: Range<Int>, of scratch: [UInt8]) {
     if range.isEmpty {
       if !bytes.isEmpty { bytes = [] }

@@ -1,11 +1,11 @@
-// A keep-alive connection to an HTTP server for commands: ask, wait, read.
+// A blocking keep-alive connection to an HTTP server, for commands.
 
 internal import Reactor
 
 /// One connection that carries any number of requests, one after another or pipelined.
 ///
-/// Confined to one thread. Every wait has an end: `timeoutMilliseconds` without a byte either way
-/// is an error.
+/// Confined to one thread. Every wait is bounded: `timeoutMilliseconds` without a byte in either
+/// direction is an error.
 package final class HTTPConnection {
   package let server: ServerURL
   private let timeoutMilliseconds: Int
@@ -36,10 +36,10 @@ package final class HTTPConnection {
     return try receive()
   }
 
-  /// Sends a request; its answer comes after those of the requests before it.
+  /// Sends a request; its answer follows the answers to the earlier requests.
   ///
-  /// Whoever pipelines must receive now and then: a server that cannot send its answers stops
-  /// reading requests.
+  /// A caller that pipelines must also receive: a server that cannot send its answers stops reading
+  /// requests.
   package func send(_ request: HTTPRequest) throws(ClientError) {
     var bytes: [UInt8] = []
     request.write(to: server, into: &bytes)
@@ -68,7 +68,7 @@ package final class HTTPConnection {
 
   package func close() { socket.close() }
 
-  /// Takes what has arrived; false when nothing has.
+  /// Receives the bytes that have arrived; false when there are none.
   private func receiveOnce() throws(ClientError) -> Bool {
     switch reader.receive(from: socket, scratch: &scratch) {
     case .bytes: return true

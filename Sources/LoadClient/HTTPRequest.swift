@@ -1,4 +1,4 @@
-// The requests that a client makes, as bytes.
+// The client's HTTP requests, and their bytes.
 
 internal import Wire
 
@@ -7,7 +7,7 @@ package struct HTTPField: Sendable, Equatable {
   package let name: String
   package let value: String
 
-  /// A field; control characters in the value, which would end it, are a caller's mistake.
+  /// A field; a control character in the value would end the field and is a programming error.
   package init(_ name: String, _ value: String) {
     precondition(value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }, "control byte in \(name)")
     self.name = name
@@ -21,7 +21,7 @@ package struct HTTPField: Sendable, Equatable {
 /// One request to a server.
 package struct HTTPRequest: Sendable {
   package var method: String
-  /// Path and query, as they go on the wire, behind the server's base path.
+  /// Path and query in their wire form, without the server's base path.
   package var target: String
   package var fields: [HTTPField]
   package var body: [UInt8]
@@ -35,7 +35,7 @@ package struct HTTPRequest: Sendable {
     self.body = body
   }
 
-  /// Appends the request as it goes to `server`.
+  /// Appends the bytes of the request to `server`.
   package func write(to server: ServerURL, into bytes: inout [UInt8]) {
     bytes.appendText("\(method) \(server.basePath)\(target) HTTP/1.1\r\n")
     bytes.appendText("Host: \(server.hostField)\r\n")

@@ -1,14 +1,14 @@
 // Latencies of any number of deliveries in a fixed amount of memory.
 //
-// Buckets grow with the value: each power of two is cut into 64, so a figure read from the
-// histogram is at most 1.6 % above the one that was recorded, from nanoseconds to centuries, and
-// recording is a few instructions: a delivery at a time, ten million a second.
+// Buckets grow with the value: each power of two is divided into 64, so a value read from the
+// histogram is at most 1.6 % above the recorded one, from nanoseconds to centuries. Recording takes
+// a few instructions, cheap enough for ten million deliveries a second.
 
 /// Counts of values in logarithmic buckets.
 ///
 /// Invariant: `count` is the sum of all buckets; `minimum <= maximum` when it is not zero.
 package struct LatencyHistogram: Sendable {
-  /// Buckets a power of two.
+  /// Buckets per power of two.
   private static let subdivisions = 64
   private static let subdivisionBits = 6
 
@@ -23,7 +23,7 @@ package struct LatencyHistogram: Sendable {
       repeating: 0, count: (64 - Self.subdivisionBits + 1) * Self.subdivisions)
   }
 
-  /// Records a value, as often as `times` says.
+  /// Records a value `times` times.
   package mutating func record(_ value: UInt64, times: UInt64 = 1) {
     guard times > 0 else { return }
     buckets[Self.bucket(of: value)] &+= times
@@ -33,7 +33,7 @@ package struct LatencyHistogram: Sendable {
     if value > maximum { maximum = value }
   }
 
-  /// Takes in everything that another histogram recorded.
+  /// Adds all values of another histogram.
   package mutating func merge(_ other: LatencyHistogram) {
     for index in buckets.indices { buckets[index] &+= other.buckets[index] }
     count &+= other.count
@@ -42,9 +42,9 @@ package struct LatencyHistogram: Sendable {
     maximum = max(maximum, other.maximum)
   }
 
-  /// The least value that `fraction` of all recorded ones do not exceed, rounded up to its bucket.
+  /// The least value that `fraction` of all values do not exceed, rounded up to its bucket.
   ///
-  /// 0 when nothing was recorded; never above `maximum`.
+  /// 0 when the histogram is empty; never above `maximum`.
   package func quantile(_ fraction: Double) -> UInt64 {
     guard count > 0 else { return 0 }
     let exact = (fraction * Double(count)).rounded(.up)
@@ -59,14 +59,14 @@ package struct LatencyHistogram: Sendable {
 
   package var mean: Double { count == 0 ? 0 : sum / Double(count) }
 
-  /// The buckets that hold something, lowest first: their bounds, both included, and their counts.
+  /// The nonempty buckets, lowest first: their bounds, both inclusive, and their counts.
   package var filled: [(lower: UInt64, upper: UInt64, count: UInt64)] {
     buckets.indices.filter { buckets[$0] > 0 }.map { index in
       (Self.lowerBound(of: index), Self.upperBound(of: index), buckets[index])
     }
   }
 
-  /// Values below 64 have buckets of their own; above, the six bits after the leading one choose.
+  /// Each value below 64 has its own bucket; above, the six bits after the leading one select it.
   private static func bucket(of value: UInt64) -> Int {
     if value < UInt64(subdivisions) { return Int(value) }
     let shift = 63 - value.leadingZeroBitCount - subdivisionBits

@@ -1,12 +1,12 @@
-// What a load test found, as a value and as JSON.
+// The result of a load test, as a value and as JSON.
 
 internal import Wire
 
 /// The figures of one measurement.
 package struct LoadReport: Sendable {
-  /// How the messages were published.
+  /// The pace of the publisher.
   package var pace: LoadPace
-  /// Connections that were asked for, and those that stood when the measurement began.
+  /// Requested connections, and those that were established when the measurement began.
   package var connections = 0
   package var established = 0
   package var connectSeconds = 0.0
@@ -14,15 +14,15 @@ package struct LoadReport: Sendable {
   package var seconds = 0.0
   package var published = 0
   package var accepted = 0
-  /// Publishes answered with something else than a 2xx, by status.
+  /// Publishes answered with another status than 2xx, per status.
   package var refused: [Int: Int] = [:]
-  /// What the connections saw; `tally.latency` counts from the intended send time.
+  /// The counts of the connections; `tally.latency` is measured from the intended send time.
   package var tally = FleetTally()
-  /// Deliveries that accepted publishes owed to the connections that stood, and did not come.
+  /// Deliveries of accepted publishes that did not reach a live connection.
   package var missing: UInt64 = 0
-  /// Whether the measurement was ended because nothing happened any more.
+  /// Whether the measurement was aborted after the stall time without progress.
   package var hasStalled = false
-  /// Why connections failed or ended, and how often.
+  /// The count of failed or ended connections per reason.
   package var endings: [String: Int] = [:]
 
   package var publishesPerSecond: Double { seconds > 0 ? Double(accepted) / seconds : 0 }
@@ -77,7 +77,7 @@ package struct LoadReport: Sendable {
   }
 
   private func append(_ name: String, _ number: Double, to text: inout [UInt8]) {
-    // JSON has no infinities; none can come out of the divisions above.
+    // JSON has no infinities; the divisions above never produce one.
     text.appendText(",\"\(name)\":\(number.isFinite ? number : 0)")
   }
 

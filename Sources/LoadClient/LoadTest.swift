@@ -1,17 +1,17 @@
 // The load test: a fleet of `event` connections, one publisher, and a pace.
 //
-// Everything runs on the caller's thread, in one reactor, so the figures of a machine with few
-// processors are not those of the client's threads getting in each other's way.
+// Everything runs on the caller's thread, in one reactor: on a machine with few processors, several
+// client threads would compete with each other and distort the figures.
 
 internal import Reactor
 internal import Wire
 
-/// When the next message is published.
+/// The rule for the time of the next publish.
 package enum LoadPace: Sendable, Equatable, CustomStringConvertible {
-  /// Bursts of so many messages, pipelined: the next burst when every connection has the whole of
-  /// this one. With 1: the next message when every connection has this one.
+  /// Pipelined bursts of this many messages: the next burst follows when every connection has
+  /// received all of this one. With 1: the next message when every connection has this one.
   case window(Int)
-  /// So many messages a second, whatever comes of them.
+  /// This many messages a second, independent of their delivery.
   case rate(Double)
 
   package var description: String {
@@ -22,11 +22,11 @@ package enum LoadPace: Sendable, Equatable, CustomStringConvertible {
   }
 }
 
-/// How the clients of a load test are spoken to.
+/// The dialect of a load test's clients.
 package enum LoadDialect: Sendable {
   case event, socketIO
 
-  /// Where they connect, a token and more of the query behind it.
+  /// The target of the upgrade request, up to the token; the token and more query items follow.
   fileprivate var target: String {
     switch self {
     case .event: "/api/v1/ws/notifications?token="
@@ -34,11 +34,10 @@ package enum LoadDialect: Sendable {
     }
   }
 
-  /// Messages with which they are greeted: of Socket.IO, the session's, the namespace's, and the
-  /// count of what is unread.
+  /// The number of greeting messages; with Socket.IO: session, namespace and unread count.
   var greetingCount: Int { self == .event ? 1 : 3 }
 
-  /// The frames that they send first.
+  /// The frames that a client sends first.
   var opening: [UInt8] {
     guard self == .socketIO else { return [] }
     var frames: [UInt8] = []
@@ -48,7 +47,7 @@ package enum LoadDialect: Sendable {
   }
 }
 
-/// What a load test does.
+/// The parameters of a load test.
 package struct LoadConfiguration: Sendable {
   package var server: ServerURL
   package var connections = 1_000
@@ -57,15 +56,16 @@ package struct LoadConfiguration: Sendable {
   /// The size of the payload object of each message; at least about 40 bytes.
   package var payloadBytes = 64
   package var dialect = LoadDialect.event
-  /// The room that all connections are in and that the messages are for.
+  /// The room of all connections, to which the messages are published.
   ///
-  /// Nil: they are for everyone. Of letters, digits and `-._~`, for it stands in a query.
+  /// Nil: the messages are broadcast to everyone. The name must consist of letters, digits and
+  /// `-._~`, because it is part of a query.
   package var room: String?
-  /// What the publisher proves itself with.
+  /// The fields that authenticate the publisher.
   package var credentials: [HTTPField]
   /// The token of connection 0, 1, 2...
   package var token: @Sendable (Int) -> String
-  /// So long without any progress ends the measurement, or the attempt to connect.
+  /// A measurement or an attempt to connect ends after this time without progress.
   package var stallMilliseconds = 10_000
 
   package init(
@@ -77,7 +77,7 @@ package struct LoadConfiguration: Sendable {
   }
 }
 
-/// How far a load test has come.
+/// The progress of a load test.
 package struct LoadProgress: Sendable {
   package enum Phase: Sendable { case connecting, measuring }
   package var phase: Phase
@@ -91,7 +91,7 @@ package struct LoadProgress: Sendable {
 
 /// Runs load tests.
 package enum LoadTest {
-  /// Connects, measures for the configured time, and leaves.
+  /// Connects, measures for the configured time, and disconnects.
   ///
   /// `onProgress` is called about ten times a second.
   package static func run(
@@ -136,14 +136,14 @@ package final class LoadSession {
       room: configuration.room)
   }
 
-  /// Connections that stand.
+  /// Live connections.
   package var liveCount: Int { fleet.liveCount }
-  /// Why connections failed or ended, and how often.
+  /// The count of failed or ended connections per reason.
   package var endings: [String: Int] { fleet.endings }
 
-  /// Connects the fleet, each greeted, and the publisher.
+  /// Connects the publisher and the fleet, and waits for every greeting.
   ///
-  /// Connections that fail are counted in the reports; it is an error when none stands.
+  /// The reports count connections that fail; it is an error when all of them fail.
   package func connect() throws(ClientError) {
     let start = Kernel.real.monotonicNanoseconds
     try pump(until: { self.fleet.isSettled && self.broadcaster.isConnected }) {
@@ -156,17 +156,17 @@ package final class LoadSession {
     }
     connectSeconds = seconds(since: start)
     guard fleet.isSettled, broadcaster.isConnected else {
-      throw .timedOut("connecting, \(fleet.liveCount) of \(fleet.count) stand")
+      throw .timedOut("connecting, \(fleet.liveCount) of \(fleet.count) are established")
     }
     guard fleet.liveCount > 0 || configuration.connections == 0 else {
       let why = fleet.endings.max { $0.value < $1.value }?.key ?? "unknown"
-      throw .timedOut("no connection stands; most failed because \(why)")
+      throw .timedOut("no connection was established; most frequent reason: \(why)")
     }
   }
 
-  /// Publishes at a pace for a time and waits until all was delivered that can be.
+  /// Publishes at a pace for a time and waits for the remaining deliveries.
   ///
-  /// With a window, at least one burst, however short the time.
+  /// With a window it publishes at least one burst, even when the time is 0.
   package func measure(
     _ pace: LoadPace, milliseconds: Int
   ) throws(ClientError) -> LoadReport {
@@ -207,7 +207,7 @@ package final class LoadSession {
     broadcaster.close()
   }
 
-  /// Everything that was accepted has reached every connection that stands.
+  /// Whether every accepted message has reached every live connection.
   private var isDelivered: Bool {
     broadcaster.outstanding == 0
       && fleet.receivedByLive == UInt64(broadcaster.accepted) &* UInt64(fleet.liveCount)
@@ -253,7 +253,7 @@ package final class LoadSession {
       }
       try broadcaster.flush()
       if due >= deadline { break }
-      // The kernel's timer is a millisecond coarse: the last one is polled away.
+      // The kernel's timer has a resolution of 1 ms: the last fraction is spent polling.
       let wait = due > now ? Int((due - now) / 1_000_000) : 1
       try pumpOnce(milliseconds: min(wait, 100))
       try checkPublisher()
@@ -266,9 +266,9 @@ package final class LoadSession {
     }
   }
 
-  /// Takes events until a condition holds; false when nothing moved for the stall time.
+  /// Handles events until a condition holds; false after the stall time without progress.
   ///
-  /// `turn` runs before each wait and returns a number that changes with every progress.
+  /// `turn` runs before each wait and returns a number that changes with any progress.
   @discardableResult
   private func pump(
     until condition: () -> Bool, turn: () throws(ClientError) -> Int

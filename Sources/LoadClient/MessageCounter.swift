@@ -1,37 +1,37 @@
-// Counting what connections are sent, and checking it while counting.
+// Counts the messages that connections receive and checks their order.
 //
 // Each message of a run must arrive on each connection once, and in the order of publishing. A
-// connection knows the sequence number that it expects, and the counter knows where in a payload
-// the number stands (the same place in every payload of a run), so the check is two comparisons of
-// eight bytes; only a surprise is searched for the run's mark and explained.
+// connection stores the sequence number that it expects, and the counter knows the number's offset
+// in a payload (the same in every payload of a run), so the check is two comparisons of eight
+// bytes. Only an unexpected frame is searched for the run's mark and classified.
 
 internal import Wire
 
-/// What was seen on all connections since the figures were last set to zero.
+/// The counts over all connections since the last reset.
 package struct FleetTally: Sendable {
-  /// Messages of the run that arrived, over all connections; those out of order not twice.
+  /// Messages of the run that arrived in order, over all connections.
   package internal(set) var delivered: UInt64 = 0
-  /// Messages that a connection should have seen before the one that it saw.
+  /// Messages missing before a later one, at the time when the later one arrived.
   package internal(set) var skipped: UInt64 = 0
-  /// Messages that a connection had seen already, or that came after their successors.
+  /// Messages that arrived again, or after a later message.
   package internal(set) var repeated: UInt64 = 0
-  /// Frames that are none of the run's: greetings, counts, other publishers' messages.
+  /// Frames without a message of the run: greetings, counts, other publishers' messages.
   package internal(set) var otherFrames: UInt64 = 0
   package internal(set) var bytesReceived: UInt64 = 0
   /// Connections that ended.
   package internal(set) var disconnected = 0
-  /// The size of a frame of the run, header included; 0 until one was seen.
+  /// The size of a frame of the run, header included; 0 before the first one.
   package internal(set) var frameByteCount = 0
   package internal(set) var latency = LatencyHistogram()
 
   package init() {}
 }
 
-/// How far one connection has come in the run.
+/// The position of one connection in the run.
 struct Subscription {
-  /// Whether the server's greeting has come.
+  /// Whether the server's greeting has arrived.
   private(set) var isGreeted = false
-  /// Messages of the greeting that are still to come.
+  /// Messages of the greeting that have not arrived yet.
   private var greetingCount: Int
   /// Messages received.
   fileprivate(set) var received: UInt64 = 0
@@ -46,22 +46,22 @@ struct Subscription {
   }
 }
 
-/// Scans what connections receive for the messages of one run.
+/// Finds and counts the messages of one run in the received bytes.
 ///
 /// Confined to the thread of its load test.
 final class MessageCounter {
   var tally = FleetTally()
   private let ledger: MessageLedger
-  /// Where in a payload of the run the sequence number's digits begin; 0 until one was found.
+  /// The offset of the sequence number's digits in a payload of the run; 0 until it is known.
   private var digitsOffset = 0
 
   init(ledger: MessageLedger) {
     self.ledger = ledger
   }
 
-  /// Takes all whole frames from `start` on; returns where the first unfinished one begins.
+  /// Consumes all whole frames from `start` on; returns the start of the first unfinished one.
   ///
-  /// `now` is when the bytes were received. Control frames go to `control`.
+  /// `now` is the time of the read. Control frames are passed to `control`.
   func scan(
     _ bytes: borrowing Span<UInt8>, from start: Int, for subscription: inout Subscription,
     now: UInt64, control: (ScannedFrame) throws(ClientError) -> Void
@@ -87,11 +87,11 @@ final class MessageCounter {
     }
   }
 
-  /// The hot loop: counts the messages that follow one another as they should.
+  /// The hot loop: counts consecutive messages in the expected order.
   ///
-  /// Returns where it stopped: at the first frame that is something else, or at the end. All of a
-  /// read arrived at one time, and those of one burst were meant to be sent at one time, so the
-  /// histogram is fed once a burst.
+  /// Returns the position of the first other frame, or the end. All messages of one read have the
+  /// same arrival time, and all of one burst the same intended time, so the histogram is updated
+  /// once per burst.
   private func countMessages(
     _ bytes: borrowing Span<UInt8>, from start: Int, for subscription: inout Subscription,
     now: UInt64
@@ -126,7 +126,7 @@ final class MessageCounter {
     return position
   }
 
-  /// Takes a data frame that is not simply the next message.
+  /// Handles a data frame that is not the next expected message.
   private func takeData(
     _ frame: ScannedFrame, _ bytes: borrowing Span<UInt8>, for subscription: inout Subscription,
     now: UInt64
@@ -142,7 +142,7 @@ final class MessageCounter {
     digitsOffset = found.offset
     let size = frame.payload.count
     tally.frameByteCount = size + (size < 126 ? 2 : size < 65_536 ? 4 : 10)
-    // Sequence numbers wrap; the nearer side tells the past from the future.
+    // Sequence numbers wrap; the sign of the difference separates earlier from later messages.
     let ahead = Int32(bitPattern: found.sequence &- subscription.expected)
     guard ahead >= 0 else {
       tally.repeated &+= 1

@@ -1,24 +1,24 @@
-// Which message a frame carries, and when that message was meant to be sent.
+// Identifies the message in a frame and stores its intended send time.
 //
 // Each published payload holds `"carillon-bench":"RRRRRRRR-SSSSSSSS"`: the run's random name, so
 // that another load test against the same server is not counted, and the message's sequence number,
-// both in hexadecimal. Publisher and fleet live in one process, so the send time stays here, in a
-// table, and the hot path compares sixteen bytes instead of parsing a timestamp a frame.
+// both in hexadecimal. Publisher and fleet share one process, so the send time stays in a table
+// here, and the hot path compares sixteen bytes instead of parsing a timestamp per frame.
 
 internal import Reactor
 
-/// The messages of one run: their names on the wire and their intended send times.
+/// The messages of one run: their marks on the wire and their intended send times.
 ///
 /// Confined to the thread of its load test.
 final class MessageLedger {
-  /// The newest messages whose send times are known.
+  /// The number of newest messages with a known send time.
   static let capacity = 65_536
 
-  /// What stands before the sequence number.
+  /// The bytes before the sequence number.
   let prefix: [UInt8]
-  /// The last eight bytes of the prefix, the first lowest: seven of the run's digits and the dash.
+  /// The last eight bytes of the prefix, little-endian: seven of the run's digits and the dash.
   let runDigits: UInt64
-  /// The sequence number that the next message gets; the first is 1.
+  /// The sequence number of the next message; the first is 1.
   private(set) var next: UInt32 = 1
   private var digits: [UInt64]
   private var intended: [UInt64]
@@ -33,7 +33,7 @@ final class MessageLedger {
     intended = Array(repeating: 0, count: Self.capacity)
   }
 
-  /// Names the next message, and notes when it was meant to be sent.
+  /// Assigns the next sequence number and stores the message's intended send time.
   func issue(at nanoseconds: UInt64) -> UInt32 {
     let sequence = next
     next &+= 1
@@ -51,13 +51,13 @@ final class MessageLedger {
     bytes.append(UInt8(ascii: "\""))
   }
 
-  /// The eight digits of a message, their first on the wire lowest.
+  /// The eight digits of a message as one little-endian word.
   @inline(__always)
   func expectedDigits(of sequence: UInt32) -> UInt64 {
     digits[Int(sequence) & (Self.capacity - 1)]
   }
 
-  /// When a message was meant to be sent; nil when it was never issued or too long ago.
+  /// The intended send time of a message; nil when it was never issued or too long ago.
   @inline(__always)
   func intendedTime(of sequence: UInt32) -> UInt64? {
     let age = next &- sequence
@@ -65,7 +65,7 @@ final class MessageLedger {
     return intended[Int(sequence) & (Self.capacity - 1)]
   }
 
-  /// The eight bytes at `position`, their first lowest.
+  /// The eight bytes at `position` as one little-endian word.
   @inline(__always)
   static func load(_ bytes: borrowing Span<UInt8>, at position: Int) -> UInt64 {
     let eight = bytes.extracting(position..<position + 8)
@@ -74,7 +74,7 @@ final class MessageLedger {
     return value
   }
 
-  /// Looks for the mark of this run: the sequence number, and where its digits begin.
+  /// Searches for the mark of this run and returns its sequence number and the digits' offset.
   func find(
     in bytes: borrowing Span<UInt8>, _ payload: Range<Int>
   ) -> (sequence: UInt32, offset: Int)? {

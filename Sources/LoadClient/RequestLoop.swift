@@ -1,19 +1,19 @@
-// Closed-loop HTTP load: connections that each ask again as soon as they are answered.
+// Closed-loop HTTP load: each connection sends its next request when it receives an answer.
 
 internal import Reactor
 
-/// What a request loop found.
+/// The result of a request loop.
 package struct RequestReport: Sendable {
   package var seconds = 0.0
   /// Requests answered with a 2xx.
   package var succeeded = 0
-  /// Other answers: status and how often.
+  /// The count of other answers per status.
   package var refused: [Int: Int] = [:]
-  /// What the `units` closure counted in those answers.
+  /// The sum of the `units` closure over the 2xx answers.
   package var units = 0
-  /// From the moment a request was written to its answer.
+  /// The time from writing a request to its answer.
   package var latency = LatencyHistogram()
-  /// The body of the first answer that was no 2xx: why.
+  /// The body of the first answer with another status than 2xx, which states the reason.
   package var firstRefusal: [UInt8] = []
 
   package var unitsPerSecond: Double { seconds > 0 ? Double(units) / seconds : 0 }
@@ -43,11 +43,11 @@ package final class RequestLoop {
   private var isEnding = false
   private var report = RequestReport()
 
-  /// Sends requests for a time, then waits for the answers that are due.
+  /// Sends requests for a time, then waits for the outstanding answers.
   ///
-  /// `request` makes the n-th request, over all `connections` connections.
+  /// `request` makes the n-th request, counted over all connections.
   ///
-  /// `units` says how much one answer is worth: 1, or what a batch's answer lists.
+  /// `units` returns the number of units in an answer: 1, or the successful entries of a batch.
   package static func run(
     server: ServerURL, connections: Int, milliseconds: Int, stallMilliseconds: Int = 10_000,
     units: @escaping (HTTPAnswer) -> Int = { _ in 1 }, request: @escaping (Int) -> HTTPRequest

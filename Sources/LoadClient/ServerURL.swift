@@ -1,16 +1,16 @@
-// Where a server is: `http://host:port` or `ws://host:port`, with an optional path in front of
+// The URL of a server: `http://host:port` or `ws://host:port`, with an optional path prefix for
 // every target.
 
 internal import Reactor
 
-/// The address of a server, resolved.
+/// The resolved address of a server.
 package struct ServerURL: Equatable, Sendable {
-  /// What a connection is made to: a numeric address.
+  /// The numeric address to connect to.
   package let numericHost: String
   package let port: UInt16
-  /// What goes into the Host field: the name and port as they were given.
+  /// The value of the Host field: the name and port of the URL.
   package let hostField: String
-  /// What stands in front of every target: empty, or begins with a slash and does not end with one.
+  /// The prefix of every target: empty, or begins with a slash and does not end with one.
   package let basePath: String
 
   package init(numericHost: String, port: UInt16) {
@@ -28,7 +28,7 @@ package struct ServerURL: Equatable, Sendable {
     let scheme = text[..<schemeEnd.lowerBound].lowercased()
     switch scheme {
     case "http", "ws": break
-    case "https", "wss": throw .badURL("this client speaks no TLS; use http:// or ws://")
+    case "https", "wss": throw .badURL("TLS is not supported; use http:// or ws://")
     default: throw .badURL("unknown scheme \(scheme)")
     }
     let rest = text[schemeEnd.upperBound...]
@@ -37,7 +37,7 @@ package struct ServerURL: Equatable, Sendable {
     guard !path.contains("?"), !path.contains("#") else {
       throw .badURL("\(text) has a query or a fragment")
     }
-    guard !authority.contains("@") else { throw .badURL("\(text) names a user") }
+    guard !authority.contains("@") else { throw .badURL("\(text) contains a user name") }
     let (host, port) = try Self.split(authority)
     numericHost = try Self.resolve(host)
     self.port = port
@@ -52,14 +52,14 @@ package struct ServerURL: Equatable, Sendable {
     let host: Substring
     let after: Substring
     if authority.first == "[" {
-      guard let end = authority.firstIndex(of: "]") else { throw .badURL("an unclosed [") }
+      guard let end = authority.firstIndex(of: "]") else { throw .badURL("missing ] in the host") }
       host = authority[authority.index(after: authority.startIndex)..<end]
       after = authority[authority.index(after: end)...]
     } else {
       host = authority.prefix { $0 != ":" }
       after = authority[host.endIndex...]
     }
-    guard !host.isEmpty else { throw .badURL("no host") }
+    guard !host.isEmpty else { throw .badURL("the host is missing") }
     if after.isEmpty { return (String(host), 80) }
     guard after.first == ":", let port = UInt16(after.dropFirst()), port > 0 else {
       throw .badURL("bad port in \(authority)")
@@ -69,7 +69,7 @@ package struct ServerURL: Equatable, Sendable {
 
   private static func resolve(_ host: String) throws(ClientError) -> String {
     guard let numeric = HostLookup.numericAddress(of: host) else {
-      throw .badURL("the host \(host) is not known")
+      throw .badURL("cannot resolve the host \(host)")
     }
     return numeric
   }

@@ -1,13 +1,13 @@
-// The client's side of a TCP connection, and the only place that hands bytes to the kernel.
+// The client's side of a TCP connection; all bytes of the load client go through it.
 
 internal import Glibc
 internal import Reactor
 
-/// What became of an attempt to receive or to send.
+/// The outcome of one receive or send call.
 package enum Transfer: Equatable {
-  /// So many bytes went over; never 0.
+  /// The number of transferred bytes; never 0.
   case bytes(Int)
-  /// Nothing now: the reactor says when.
+  /// The call would block; the poller reports when to retry.
   case wouldBlock
   /// The server has closed its side.
   case closed
@@ -17,7 +17,7 @@ package enum Transfer: Equatable {
 
 /// A nonblocking TCP connection to a server.
 ///
-/// Confined to the thread that uses it. Closed when it goes away, if it was not before.
+/// Confined to the thread that uses it. Deinitialisation closes an open connection.
 package final class Socket {
   package let descriptor: Int32
   private let kernel = Kernel.real
@@ -34,21 +34,21 @@ package final class Socket {
 
   deinit { close() }
 
-  /// The errno that a finished attempt to connect failed with; nil when the connection stands.
+  /// The errno of a failed connection attempt; nil when it succeeded.
   package func connectFailure() -> Int32? { kernel.connectFailure(descriptor) }
 
-  /// Receives into `bytes` from `offset` on, as much as there is room.
+  /// Receives into `bytes` from `offset` to its end.
   package func receive(into bytes: inout [UInt8], at offset: Int) -> Transfer {
     let count = kernel.receive(descriptor, into: &bytes, at: offset)
     return count == 0 ? .closed : transfer(of: count)
   }
 
-  /// Sends the bytes of `bytes` from `offset` on, as many as the kernel takes.
+  /// Sends `bytes` from `offset` on, as many as the kernel accepts.
   package func send(_ bytes: [UInt8], from offset: Int = 0) -> Transfer {
     transfer(of: kernel.send(descriptor, bytes, from: offset))
   }
 
-  /// Closes the connection in order.
+  /// Closes the connection normally.
   package func close() {
     guard isOpen else { return }
     isOpen = false

@@ -1,14 +1,14 @@
-// The poller of the server, with the client's sockets and errors.
+// Adapts the server's poller to the client's sockets and errors.
 
 internal import Reactor
 
 extension Poller {
-  /// A poller for sockets, each in a slot of the caller's.
+  /// A poller for sockets; the caller assigns the slots.
   static func forSockets() throws(ClientError) -> Poller {
     do throws(SystemError) { return try Poller() } catch { throw ClientError(error) }
   }
 
-  /// Watches a socket for something to receive, and for room to send when asked to.
+  /// Watches a socket for reading, and with `forWriting` also for writing.
   func add(_ socket: Socket, slot: UInt32, forWriting: Bool) throws(ClientError) {
     do throws(SystemError) {
       try add(socket.descriptor, Self.interest(forWriting), slot: slot)
@@ -17,7 +17,7 @@ extension Poller {
     }
   }
 
-  /// Changes whether a watched socket is watched for room to send.
+  /// Sets whether a watched socket is also watched for writing.
   func modify(_ socket: Socket, slot: UInt32, forWriting: Bool) throws(ClientError) {
     do throws(SystemError) {
       try modify(socket.descriptor, Self.interest(forWriting), slot: slot)
@@ -28,11 +28,11 @@ extension Poller {
 
   /// Stops watching a socket that is about to be closed.
   func remove(_ socket: Socket) {
-    // False for one that is not watched any more, as the caller wants it.
+    // False means that the socket was not watched any more, which is the desired state.
     remove(socket.descriptor)
   }
 
-  /// Waits up to a time (-1: for ever) and says how many events there are.
+  /// Waits up to a time (-1: without limit) and returns the number of events.
   func wait(milliseconds: Int) throws(ClientError) -> Int {
     do throws(SystemError) {
       return try wait(timeoutMilliseconds: Int32(clamping: milliseconds))

@@ -1,9 +1,9 @@
-// A WebSocket client for commands: connect, wait for the next message, answer pings.
+// A blocking WebSocket client for commands: connect, wait for the next message, answer pings.
 
 internal import Reactor
 internal import Wire
 
-/// What a WebSocket server sent.
+/// A message or close from a WebSocket server.
 package enum ClientMessage: Equatable, Sendable {
   case text(String)
   case binary([UInt8])
@@ -11,13 +11,13 @@ package enum ClientMessage: Equatable, Sendable {
   case closed(code: UInt16?, reason: String)
 }
 
-/// One WebSocket connection, waited for like a file that is read.
+/// One WebSocket connection, read like a file: each call waits for the next message.
 ///
-/// Confined to one thread. It answers pings and the server's close by itself. The server's
-/// Sec-WebSocket-Accept is not verified: that check guards against caches between, not against a
-/// server, which could compute it anyway.
+/// Confined to one thread. It answers pings and the server's close itself. It does not verify the
+/// server's Sec-WebSocket-Accept: that check guards against intermediate caches, not against a
+/// server, which can always compute it.
 package final class WebSocketClient {
-  /// The most bytes of one message: above any that the server sends.
+  /// The most bytes of one message: larger than any message of the server.
   private static let messageBytesLimit = 16 << 20
   private static let readByteCount = 64 << 10
 
@@ -27,7 +27,7 @@ package final class WebSocketClient {
   private var sequence = FrameSequence(messageBytesLimit: messageBytesLimit)
   private var message: [UInt8] = []
   private var isText = false
-  /// Our close frame is out; the server's ends the connection.
+  /// Our close frame was sent; the server's close ends the connection.
   private var isClosing = false
   private var isClosed = false
   /// The subprotocol that the server chose.
@@ -60,7 +60,7 @@ package final class WebSocketClient {
 
   deinit { socket.close() }
 
-  /// The next message; nil when none came in time.
+  /// The next message; nil when none arrives in time.
   package func receive(timeoutMilliseconds: Int) throws(ClientError) -> ClientMessage? {
     guard !isClosed else { throw .closedByServer }
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
@@ -81,12 +81,12 @@ package final class WebSocketClient {
     try send(frame(.text, Array(text.utf8)), until: Deadline(milliseconds: 10_000))
   }
 
-  /// Says goodbye, waits a little for the server's own, and closes the connection.
+  /// Sends a close frame, waits briefly for the server's close, and closes the connection.
   package func close(code: UInt16 = 1000, timeoutMilliseconds: Int = 1_000) {
     if !isClosed {
       isClosing = true
       sendClose(code: code, reason: "")
-      // Whatever the server says or fails to say now, the connection is at its end.
+      // Messages and errors are ignored: the connection is closed below in any case.
       while let message = try? receive(timeoutMilliseconds: timeoutMilliseconds) {
         if case .closed = message { break }
       }
@@ -95,7 +95,7 @@ package final class WebSocketClient {
     socket.close()
   }
 
-  /// Takes whole frames until one ends a message.
+  /// Consumes whole frames until one ends a message.
   private func nextMessage() throws(ProtocolViolation) -> ClientMessage? {
     var position = 0
     defer { if position > 0 { received.removeSubrange(..<position) } }
@@ -114,7 +114,7 @@ package final class WebSocketClient {
     }
   }
 
-  /// Refuses a frame by the size that its header claims, before it is gathered.
+  /// Rejects an oversized frame by the length in its header, before its payload is buffered.
   private func refuseOversized(from position: Int) throws(ProtocolViolation) {
     let bytes = received
     let rest = bytes.span.extracting(position..<bytes.count)
@@ -132,7 +132,7 @@ package final class WebSocketClient {
       isClosed = true
       return .closed(code: close.code, reason: close.reason)
     case .control(.ping):
-      // A pong that finds no room is missed by a server that does not read: its own affair.
+      // A pong is dropped when the socket is full: the server is not reading then.
       _ = socket.send(frame(.pong, Array(payload)))
       return nil
     case .control:
@@ -167,7 +167,7 @@ package final class WebSocketClient {
     subprotocol = head.value(of: "sec-websocket-protocol")
   }
 
-  /// Receives what there is, waiting for it; false when nothing came in time.
+  /// Waits for bytes and receives them; false when none arrive in time.
   private func receiveBytes(until deadline: Deadline) throws(ClientError) -> Bool {
     var scratch = [UInt8](repeating: 0, count: Self.readByteCount)
     while true {
@@ -219,17 +219,17 @@ package final class WebSocketClient {
   }
 }
 
-/// A moment of the monotonic clock, or never.
+/// A time on the monotonic clock, or never.
 struct Deadline {
   private let nanoseconds: UInt64?
 
-  /// So many milliseconds from now; a negative number is never.
+  /// This many milliseconds from now; a negative number means never.
   init(milliseconds: Int) {
     nanoseconds =
       milliseconds < 0 ? nil : Kernel.real.monotonicNanoseconds &+ UInt64(milliseconds) &* 1_000_000
   }
 
-  /// What is left, rounded up; -1 for ever.
+  /// The remaining time, rounded up; -1 without a limit.
   var remainingMilliseconds: Int {
     guard let nanoseconds else { return -1 }
     let now = Kernel.real.monotonicNanoseconds

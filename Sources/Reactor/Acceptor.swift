@@ -2,16 +2,16 @@
 
 internal import CReactor
 
-/// A listening socket that pauses when the machine has run out of something.
+/// A listening socket that pauses when the machine runs out of a resource.
 @safe package final class Acceptor {
   private let raw: OpaquePointer
-  /// The C object refers to the poller's, so the poller must not go first.
+  /// The C object refers to the poller's C object, so the poller must outlive it.
   private let poller: Poller
 
   /// Adds the listening `fd` to `poller` under (`slot`, 0) and owns it from then on.
   ///
-  /// `unsentBytesLimit` bounds the bytes that the kernel takes for a connection beyond those that
-  /// it may send.
+  /// `unsentBytesLimit` bounds the bytes that the kernel accepts for a connection beyond those that
+  /// it may send now (TCP_NOTSENT_LOWAT).
   package init(
     poller: Poller, kernel: Kernel, fd: Int32, slot: UInt32, userTimeoutMilliseconds: UInt32,
     unsentBytesLimit: UInt32
@@ -33,10 +33,10 @@ internal import CReactor
     unsafe cl_acceptor_accept(raw, now, &peer.raw)
   }
 
-  /// Milliseconds until `resume` is wanted; -1 when it is not paused.
+  /// Milliseconds until `resume` is due; -1 when the acceptor is not paused.
   package func timeout(now: UInt64) -> Int32 { unsafe cl_acceptor_timeout(raw, now) }
   /// Accepts again when the pause is over.
   package func resume(now: UInt64) { unsafe cl_acceptor_resume(raw, now) }
-  /// How often it had to pause.
+  /// The number of pauses.
   package var pauses: UInt64 { unsafe cl_acceptor_pauses(raw) }
 }

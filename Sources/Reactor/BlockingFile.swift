@@ -1,10 +1,10 @@
-// Small files and standard streams, for programs that may wait for them: commands and benchmarks.
+// Small files and standard streams, for programs that may block: commands and benchmarks.
 
 internal import Glibc
 
-/// Files that are read and written whole, with calls that block.
+/// Reads and writes whole files with blocking calls.
 ///
-/// Never on a shard's thread.
+/// Never call it on a shard's thread.
 package enum BlockingFile {
   /// The text of a file; nil when it cannot be read.
   package static func read(_ path: String) -> String? {
@@ -22,7 +22,7 @@ package enum BlockingFile {
     }
   }
 
-  /// Makes a file of that text, in place of one that is there; false when it cannot.
+  /// Creates a file with this text or replaces its contents; false on an error.
   package static func write(_ text: String, to path: String) -> Bool {
     let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { return false }
@@ -30,7 +30,7 @@ package enum BlockingFile {
     return write(text, to: descriptor)
   }
 
-  /// Writes a text whole; false when it cannot.
+  /// Writes the whole text; false on an error.
   package static func write(_ text: String, to descriptor: Int32) -> Bool {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {

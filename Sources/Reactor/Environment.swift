@@ -1,4 +1,4 @@
-// The variables that the process was started with.
+// The environment variables of this process.
 
 internal import Glibc
 

@@ -1,12 +1,12 @@
-// Names of hosts to numeric addresses, by the system's name service.
+// Resolves host names to numeric addresses with the system's name service.
 
 internal import Glibc
 
 /// The name service.
 package enum HostLookup {
-  /// The first address of a host, in numbers; nil when the name service knows none.
+  /// The first address of a host in numeric form; nil when the name does not resolve.
   ///
-  /// May wait for the network.
+  /// It may block on the network.
   package static func numericAddress(of host: String) -> String? {
     var hints = unsafe addrinfo()
     unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)

@@ -1,8 +1,8 @@
-// Readability, writability and hang-up as a set of bits, the same for a question and its answer.
+// Readability, writability and hang-up as a set of bits, for interests and for events alike.
 
 internal import CReactor
 
-/// Which readiness a descriptor is watched for, or has.
+/// The readiness that a descriptor is watched for, or that an event reports.
 ///
 /// Not an `OptionSet`: from another target, that protocol's operations are calls through a witness
 /// table.
@@ -11,19 +11,19 @@ package struct Interest: Equatable, Sendable {
 
   package init(rawValue: UInt32) { self.rawValue = rawValue }
 
-  /// A hang-up alone, which is always watched for.
+  /// Hang-up only, which is always watched.
   package static let none = Interest(rawValue: 0)
-  /// Bytes or a connection to be had, or the peer has closed its side.
+  /// Bytes or a connection are available, or the peer has closed its side.
   package static let readable = Interest(rawValue: UInt32(CL_READABLE))
-  /// Room to send.
+  /// The send buffer has room.
   package static let writable = Interest(rawValue: UInt32(CL_WRITABLE))
-  /// The connection is gone in both directions, or has an error pending.
+  /// The connection is closed in both directions, or has an error pending.
   package static let hangup = Interest(rawValue: UInt32(CL_HANGUP))
 
-  /// Whether all of `other` is in.
+  /// Whether it includes all of `other`.
   package func contains(_ other: Interest) -> Bool { rawValue & other.rawValue == other.rawValue }
 
-  /// Those of either.
+  /// The union of both sets.
   package func union(_ other: Interest) -> Interest {
     Interest(rawValue: rawValue | other.rawValue)
   }

@@ -1,4 +1,4 @@
-// A listening socket, until an acceptor owns it.
+// A listening socket before an acceptor owns it.
 
 internal import CReactor
 
@@ -9,7 +9,7 @@ package struct Listener: Sendable {
   /// The port it is bound to.
   package let port: UInt16
 
-  /// Listens; a further one is beside a listener of this process on the same port.
+  /// Binds and listens; `isFurther` shares the port with another listener of this process.
   package init(
     kernel: Kernel, host: String, port: UInt16, isFurther: Bool = false
   ) throws(SystemError) {

@@ -6,14 +6,14 @@ internal import CReactor
 ///
 /// Every connection has one, so it is trivially copyable and exactly as large as the C struct.
 package struct PeerAddress: Sendable {
-  /// Which protocol the address is of.
+  /// The protocol of the address.
   package enum Family: UInt8, Sendable {
     case unknown = 0
     case ipv4 = 4
     case ipv6 = 6
   }
 
-  /// The 16 bytes of an IPv6 address in network order; an IPv4 address takes the first four.
+  /// The 16 bytes of an IPv6 address in network order; an IPv4 address uses the first four.
   package typealias Bytes = (
     UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8,
     UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8
@@ -21,7 +21,7 @@ package struct PeerAddress: Sendable {
 
   var raw = cl_address()
 
-  /// An address that is not known.
+  /// An unknown address.
   package init() {}
 
   /// An address of 4 bytes or 16, in network order.
@@ -37,10 +37,10 @@ package struct PeerAddress: Sendable {
   package var port: UInt16 { raw.port }
   package var bytes: Bytes { raw.bytes }
 
-  /// The address without its port, as text; "unknown" when it is not known.
+  /// The address as text, without its port; "unknown" for an unknown address.
   package var text: String {
     var copy = raw
-    // SAFETY: 64 bytes are more than the 46 that an address takes.
+    // SAFETY: 64 bytes are more than the 46 that an address needs.
     return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
       let count = unsafe cl_address_text(&copy, buffer.baseAddress!, buffer.count)
       let bytes = unsafe UnsafeRawBufferPointer(buffer).prefix(Int(max(0, count)))
@@ -48,7 +48,7 @@ package struct PeerAddress: Sendable {
     }
   }
 
-  /// Whether this is an address of the machine itself.
+  /// Whether this is a loopback address.
   package var isLoopback: Bool {
     switch family {
     case .unknown: false

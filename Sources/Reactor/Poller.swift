@@ -1,34 +1,34 @@
-// One epoll with its wake-up, for the server's shards and for the load client alike.
+// One epoll instance with its wake-up, for the server's shards and the load client.
 
 internal import CReactor
 
 /// Readiness of one descriptor.
 package struct PollEvent: Sendable {
-  /// The slot that the descriptor was added with.
+  /// The slot under which the descriptor was added.
   package let slot: UInt32
-  /// The generation that it was added with.
+  /// The generation under which the descriptor was added.
   ///
-  /// An event whose generation is not the slot's present one is for a connection that ended
-  /// earlier in the same batch.
+  /// An event with another generation than the slot's current one belongs to a connection that
+  /// ended earlier in the same batch.
   package let generation: UInt32
   package let readiness: Interest
 
-  /// There is something to receive, or the connection has ended: receiving shows which.
+  /// Data has arrived or the connection has ended: receiving shows which.
   package var isReadable: Bool { readiness.contains(.readable) || readiness.contains(.hangup) }
-  /// There is room to send.
+  /// The send buffer has room.
   package var isWritable: Bool { readiness.contains(.writable) }
 }
 
 /// Waits for many descriptors at once.
 ///
-/// A descriptor that is closed leaves by itself.
+/// The kernel removes a closed descriptor automatically.
 @safe package final class Poller: @unchecked Sendable {
-  // Sendable so that it can be made before its thread: after start only that one thread calls it,
-  // and others have a `PollerWaker`.
+  // Sendable so that it can be created before its thread: after start only that one thread calls
+  // it, and other threads use a `PollerWaker`.
 
-  /// Events that one wait fills at most, which is also the most that the C function fills.
+  /// The most events of one wait, which is also the limit of the C function.
   ///
-  /// The others are still ready at the next wait.
+  /// Further events are reported by the next wait.
   package static let capacity = 512
 
   let raw: OpaquePointer
@@ -52,7 +52,7 @@ package struct PollEvent: Sendable {
 
   /// Watches `fd`.
   ///
-  /// Throws when the kernel has no room.
+  /// Throws when the kernel is out of resources.
   package func add(
     _ fd: Int32, _ interest: Interest, slot: UInt32, generation: UInt32 = 0
   ) throws(SystemError) {
@@ -62,7 +62,7 @@ package struct PollEvent: Sendable {
 
   /// Changes the interest in a watched `fd`.
   ///
-  /// Throws when the kernel has no room.
+  /// Throws when the kernel is out of resources.
   package func modify(
     _ fd: Int32, _ interest: Interest, slot: UInt32, generation: UInt32 = 0
   ) throws(SystemError) {
@@ -76,8 +76,9 @@ package struct PollEvent: Sendable {
     unsafe cl_reactor_remove(raw, fd) >= 0
   }
 
-  /// Waits up to a time (-1: for ever) and returns how many events there are; read them with
-  /// `event(_:)`.
+  /// Waits up to a time (-1: without limit) and returns the number of events.
+  ///
+  /// Read them with `event(_:)`.
   package func wait(timeoutMilliseconds: Int32) throws(SystemError) -> Int {
     // SAFETY: `events` has room for `capacity`.
     Int(
@@ -89,7 +90,7 @@ package struct PollEvent: Sendable {
   /// Event `index` of the last wait.
   package func event(_ index: Int) -> PollEvent {
     precondition(index >= 0 && index < Poller.capacity, "event \(index)")
-    // SAFETY: checked just above; all of it is initialised.
+    // SAFETY: the index is checked above, and all events are initialised.
     let event = unsafe events[index]
     return PollEvent(
       slot: event.index, generation: event.generation,
@@ -103,7 +104,7 @@ package struct PollerWaker: Sendable {
 
   fileprivate init(_ poller: Poller) { self.poller = poller }
 
-  /// Ends the present or next wait.
+  /// Ends the current or the next wait.
   package func wake() {
     // SAFETY: cl_reactor_wake is the one function of a reactor that any thread may call.
     unsafe cl_reactor_wake(poller.raw)

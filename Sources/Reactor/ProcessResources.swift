@@ -1,10 +1,10 @@
-// The processors, files and memory that the system gives this process.
+// The processors, files and memory available to this process.
 
 internal import CReactor
 
 /// Processors, open files and heap memory of this process.
 package enum ProcessResources {
-  /// Processors that it may run on; at least one.
+  /// Processors on which the process may run; at least one.
   package static var processorCount: Int { max(1, Int(cl_cpu_count())) }
 
   /// Raises the soft limit of open files to the hard one and returns it.
@@ -13,6 +13,6 @@ package enum ProcessResources {
 
   /// Returns the heap's free memory to the system.
   ///
-  /// Called after many connections have closed, so that a server is as small as before them.
+  /// Called after many connections have closed, so that the server shrinks to its earlier size.
   package static func returnFreeMemory() { cl_give_back_memory() }
 }

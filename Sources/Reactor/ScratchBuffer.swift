@@ -1,8 +1,8 @@
-// Memory that one thread receives into, parses in place and gathers small pieces in.
+// A buffer in which one thread receives, parses in place and assembles small pieces.
 
 internal import CReactor
 
-/// Memory that one shard reads into and gathers in; no connection owns any of it.
+/// A shard's buffer for receiving and for assembling output; no connection owns any of it.
 @safe package struct ScratchBuffer: ~Copyable {
   private let bytes: UnsafeMutableRawBufferPointer
 
@@ -11,7 +11,7 @@ internal import CReactor
 
   package init(byteCount: Int) {
     unsafe bytes = .allocate(byteCount: byteCount, alignment: 64)
-    // Zeroed, so that a span over it is initialised memory from the first byte on.
+    // Zeroed, so that a span over any part of it covers initialised memory.
     unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0)
   }
 
@@ -22,14 +22,14 @@ internal import CReactor
     precondition(
       offset >= 0 && count >= 0 && offset <= self.count - count,
       "\(count) bytes at \(offset) of \(self.count)")
-    // SAFETY: checked just above.
+    // SAFETY: the precondition checks the bounds.
     return unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<(offset + count)])
   }
 
   /// Calls `body` with the bytes [offset, end).
   ///
-  /// Without type parameters, because the compiler does not specialise them for another target:
-  /// such a call would pass its result and its error through type metadata.
+  /// It has no type parameters, because the compiler does not specialise them across targets: such
+  /// a call would pass its result and its error through type metadata.
   package func read(from offset: Int, to end: Int, _ body: (borrowing Span<UInt8>) -> Void) {
     // SAFETY: `region` checks the bounds; the memory is initialised and confined to one thread.
     let region = unsafe region(at: offset, count: end - offset)
@@ -65,7 +65,7 @@ internal import CReactor
 
   /// Feeds [offset, end) to a UTF-8 validation.
   ///
-  /// False at the first byte that cannot be.
+  /// Returns false at the first invalid byte.
   package func feed(_ utf8: inout UTF8Validation, from offset: Int, to end: Int) -> Bool {
     guard end > offset else { return true }
     // SAFETY: `region` checks the bounds.

@@ -1,15 +1,15 @@
-// The signals that end a program or ask it for something.
+// The signals that end a program or request an action from it.
 
 internal import CReactor
 
-/// SIGTERM, SIGINT, SIGHUP and SIGUSR1, which are waited for and never handled.
+/// SIGTERM, SIGINT, SIGHUP and SIGUSR1: blocked and waited for, without handlers.
 package enum Signals {
-  /// Blocks them in this thread and those that it starts, and ignores SIGPIPE.
+  /// Blocks them in this thread and the threads that it starts, and ignores SIGPIPE.
   ///
   /// Call it before the first thread starts.
   package static func block() { cl_signals_block() }
 
-  /// Waits up to a time (-1: for ever) for one of them; nil when none came.
+  /// Waits up to a time (-1: without limit) for one of them; nil when none arrives.
   package static func wait(timeoutMilliseconds: Int32) -> Int32? {
     let signal = cl_signals_wait(timeoutMilliseconds)
     return signal == 0 ? nil : signal

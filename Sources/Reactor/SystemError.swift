@@ -1,4 +1,4 @@
-// A failed system call, with the C library's words for its errno.
+// A failed system call, with the C library's text for its errno.
 
 internal import Glibc
 
@@ -16,7 +16,7 @@ package struct SystemError: Error, CustomStringConvertible {
 
   package var description: String { "\(call) failed with errno \(code)" }
 
-  /// The words for an errno.
+  /// The C library's text for an errno.
   package static func message(of code: Int32) -> String {
     var text = [CChar](repeating: 0, count: 128)
     // SAFETY: `text` is writable for its count, and strerror_r ends the text with a zero.

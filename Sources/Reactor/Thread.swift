@@ -1,13 +1,13 @@
-// Threads: the shards', the store's and a benchmark's.
+// Threads, for the shards, the store and the benchmarks.
 
 internal import CReactor
 
-/// A thread that runs one closure to its end.
+/// A thread that runs one closure and ends.
 @safe package final class Thread: @unchecked Sendable {
-  // Sendable because the handle is only joined, once, by the thread that ends the owner.
+  // Sendable because the handle is used only once, to join, by the thread that ends the owner.
   private var raw: OpaquePointer?
 
-  /// Starts `body` on a thread of that name (at most 15 bytes), pinned to `processor` if given.
+  /// Runs `body` on a new thread with this name (at most 15 bytes), pinned to `processor` if given.
   ///
   /// `body` is released on the new thread, before `join` returns.
   package init(
@@ -15,14 +15,14 @@ internal import CReactor
   ) throws(SystemError) {
     let box = unsafe Unmanaged.passRetained(ThreadBody(body))
     // SAFETY: the box is retained here and released by the trampoline on the new thread, or below
-    // when there is no new thread. The name is copied.
+    // when the thread could not be started. The name is copied.
     let result = unsafe cl_thread_start(
       name, Int32(processor ?? -1), runThreadBody, box.toOpaque(), &raw)
     if result < 0 { unsafe box.release() }
     _ = try SystemError.check(result, "pthread_create")
   }
 
-  /// Waits for its end.
+  /// Waits until the thread has ended.
   package func join() {
     guard let handle = unsafe raw else { return }
     unsafe raw = nil
@@ -30,7 +30,7 @@ internal import CReactor
   }
 }
 
-/// Carries a closure through C to the thread that it belongs to.
+/// Carries a closure through C to its thread.
 private final class ThreadBody {
   let run: () -> Void
 

@@ -6,16 +6,16 @@ internal import CReactor
 @safe package struct TimerWheel: ~Copyable {
   private let raw: OpaquePointer
 
-  /// Ticks of 50 ms, so that no timer is later than that; one turn of 1,024 ticks takes 51 s.
+  /// Ticks of 50 ms, so no timer is later than that; one revolution of 1,024 ticks takes 51 s.
   package init(now: UInt64) {
     unsafe raw = unsafe cl_wheel_create(now, 50, 1_024)!
   }
 
   deinit { unsafe cl_wheel_destroy(raw) }
 
-  /// Sets the one timer of `slot`.
+  /// Sets the timer of `slot`.
   ///
-  /// False when out of memory.
+  /// Returns false when out of memory.
   package func schedule(_ slot: UInt32, at deadline: UInt64) -> Bool {
     unsafe cl_wheel_schedule(raw, slot, deadline) >= 0
   }
@@ -23,7 +23,7 @@ internal import CReactor
   /// Removes the timer of `slot`, if it has one.
   package func cancel(_ slot: UInt32) { unsafe cl_wheel_cancel(raw, slot) }
 
-  /// Fills `due` from the front with slots whose time has come and returns how many.
+  /// Fills `due` from the front with the slots of expired timers and returns their number.
   package func expire(now: UInt64, into due: inout [UInt32]) -> Int {
     precondition(!due.isEmpty, "no room for a timer")
     // SAFETY: the array is not empty and the callee writes at most its count.

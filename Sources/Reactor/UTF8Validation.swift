@@ -2,7 +2,7 @@
 
 internal import CReactor
 
-/// How far an incremental UTF-8 validation is between two pieces.
+/// The state of an incremental UTF-8 validation between two pieces.
 ///
 /// Four bytes, trivially copyable.
 package struct UTF8Validation: Sendable {
@@ -10,13 +10,13 @@ package struct UTF8Validation: Sendable {
 
   package init() {}
 
-  /// Whether no character is left unfinished.
+  /// Whether the bytes so far end at a character boundary.
   package var isComplete: Bool {
     var copy = state
     return unsafe cl_utf8_complete(&copy)
   }
 
-  /// Takes the next piece; false as soon as the bytes so far cannot begin valid UTF-8.
+  /// Validates the next piece; false once the bytes so far are not a prefix of valid UTF-8.
   mutating func feed(_ bytes: UnsafeRawBufferPointer) -> Bool {
     guard let start = bytes.baseAddress else { return true }
     // SAFETY: the buffer is readable for its count.

@@ -1,11 +1,11 @@
-// An eventfd that one thread sleeps on.
+// An eventfd on which one thread sleeps.
 
 internal import CReactor
 
-/// Wakes one sleeping thread; a signal before the sleep ends it at once.
+/// Wakes one sleeping thread; after an earlier signal the next sleep ends immediately.
 package final class Wakeup: Sendable {
   private let kernel: Kernel
-  /// For a poll beside other descriptors.
+  /// The eventfd, for polling it together with other descriptors.
   let descriptor: Int32
 
   package init(kernel: Kernel = .real) throws(SystemError) {
@@ -15,10 +15,10 @@ package final class Wakeup: Sendable {
 
   deinit { kernel.close(descriptor) }
 
-  /// Wakes the thread, now or the next time it sleeps; any thread may call it.
+  /// Wakes the thread now, or at its next sleep; any thread may call it.
   package func signal() { unsafe cl_wakeup_signal(kernel.table, descriptor) }
 
-  /// Sleeps until signalled or the time (-1: for ever) is over; true when signalled.
+  /// Sleeps until a signal or for at most this time (-1: without limit); true when signalled.
   @discardableResult
   package func wait(timeoutMilliseconds: Int32 = -1) -> Bool {
     unsafe cl_wakeup_wait(kernel.table, descriptor, timeoutMilliseconds)

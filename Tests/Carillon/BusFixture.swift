@@ -1,4 +1,4 @@
-// A bus in the test's own process, and clients that connect to it as any other would.
+// A bus in the test's own process, and clients that connect to it over loopback.
 
 import Glibc
 import LoadClient
@@ -7,7 +7,7 @@ import Wire
 
 @testable import Carillon
 
-/// A bus on any free port that keeps nothing.
+/// A bus on a free port, with a store in memory.
 func startBus(_ change: (inout BusConfiguration) -> Void = { _ in }) throws -> NotificationBus {
   var configuration = BusConfiguration(
     dataPath: ":memory:", tokenSecret: BusConfiguration.makeSecret())
@@ -16,7 +16,7 @@ func startBus(_ change: (inout BusConfiguration) -> Void = { _ in }) throws -> N
   return try NotificationBus.start(configuration)
 }
 
-/// A client of one user: in the `event` dialect, greeted, or in `typed`, which greets nobody.
+/// A client of one user: in the `event` dialect, after its greeting, or in `typed`, which has none.
 final class Listener {
   let client: WebSocketClient
 
@@ -35,7 +35,7 @@ final class Listener {
       fields: [.bearer(try bus.makeToken(for: user))])
   }
 
-  /// The next message that is no statistics of the inbox.
+  /// The next message, except inbox statistics.
   func next() throws -> String {
     while true {
       switch try client.receive(timeoutMilliseconds: 20_000) {
@@ -46,7 +46,7 @@ final class Listener {
     }
   }
 
-  /// What the server closes with, passing over what comes before.
+  /// The server's close code, after skipping all messages before it.
   func closeCode() throws -> UInt16? {
     while let message = try client.receive(timeoutMilliseconds: 20_000) {
       if case .closed(let code, _) = message { return code }
@@ -55,7 +55,7 @@ final class Listener {
   }
 }
 
-/// Waits until `condition` holds; false when it does not come to hold.
+/// Waits until `condition` holds; false when it does not within 20 seconds.
 func comesTrue(_ condition: () async throws -> Bool) async rethrows -> Bool {
   let clock = ContinuousClock()
   let end = clock.now + .seconds(20)
@@ -66,7 +66,7 @@ func comesTrue(_ condition: () async throws -> Bool) async rethrows -> Bool {
   return false
 }
 
-/// A directory that is gone after the test.
+/// A directory that is deleted after the test.
 final class TemporaryDirectory {
   let path: String
 

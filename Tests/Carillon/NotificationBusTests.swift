@@ -1,4 +1,4 @@
-// The bus with real clients: what it stores, whom it tells, and what it refuses.
+// The bus with real clients: stored notifications, live messages and rejected input.
 
 import LoadClient
 import Server
@@ -12,7 +12,7 @@ import Wire
 struct NotificationBusTests {
   private let news = NotificationContent(type: "info", title: "news")
 
-  @Test("what is published is on its user's devices, and in the inbox for one that comes later")
+  @Test("a notification reaches the user's connected devices, and a later one from the inbox")
   func publishing() async throws {
     let bus = try startBus()
     let alice = try Listener("alice", at: bus)
@@ -36,7 +36,7 @@ struct NotificationBusTests {
     await bus.stop()
   }
 
-  @Test("each of several users gets it once, and the ids come in their order")
+  @Test("each of several users receives a notification once, and the ids are in the users' order")
   func publishingToMany() async throws {
     let bus = try startBus { $0.shardCount = 2 }
     let listeners = [try Listener("alice", at: bus), try Listener("bob", at: bus)]
@@ -45,14 +45,14 @@ struct NotificationBusTests {
     for (listener, id) in zip(listeners, ids) {
       #expect(try listener.next().contains(#""data":{"id":"\#(id)""#))
     }
-    // Nobody got it twice: the next that comes is the next that is published.
+    // No user received it twice: the next message is the next publish.
     _ = try await bus.publish(
       NotificationContent(type: "info", title: "more"), to: ["alice", "bob"])
     for listener in listeners { #expect(try listener.next().contains(#""title":"more""#)) }
     await bus.stop()
   }
 
-  @Test("what is for everyone is in each inbox, also of one who never came before")
+  @Test("a notification for everyone is in each inbox, also that of a new user")
   func publishingToEveryone() async throws {
     let bus = try startBus { $0.shardCount = 2 }
     let alice = try Listener("alice", at: bus)
@@ -63,7 +63,7 @@ struct NotificationBusTests {
     await bus.stop()
   }
 
-  @Test("what was published is there when another bus opens the same store")
+  @Test("a published notification is there when another bus opens the same store")
   func durability() async throws {
     let directory = TemporaryDirectory()
     let first = try startBus { $0.dataPath = directory.path }
@@ -76,7 +76,7 @@ struct NotificationBusTests {
   }
 
   @Test(
-    "content over the limits of the HTTP API is refused with the field",
+    "content over the limits of the HTTP API is rejected with the field",
     arguments: [
       ("type", NotificationContent(type: "no spaces", title: "t")),
       ("title", NotificationContent(type: "t", title: String(repeating: "x", count: 257))),
@@ -98,7 +98,7 @@ struct NotificationBusTests {
     await bus.stop()
   }
 
-  @Test("users that cannot be are refused")
+  @Test("invalid user ids and user counts are rejected")
   func refusedUsers() async throws {
     let bus = try startBus()
     #expect(await refusedField { _ = try await bus.publish(news, to: "") } == "user_id")
@@ -116,7 +116,7 @@ struct NotificationBusTests {
     await bus.stop()
   }
 
-  @Test("a live message reaches those it is for, each once, and nobody else")
+  @Test("a live message reaches each device of its audience once, and no other")
   func notice() async throws {
     let bus = try startBus { $0.shardCount = 2 }
     let alice = try Listener("alice", at: bus)
@@ -139,20 +139,20 @@ struct NotificationBusTests {
     await bus.stop()
   }
 
-  @Test("a payment is told as it was said, in the dialects that have a message for it")
+  @Test("a payment id is sent unchanged, in the dialects that have a message for payments")
   func payments() async throws {
     let bus = try startBus { $0.shardCount = 2 }
     let typed = try Listener(typed: "alice", at: bus)
     let event = try Listener("alice", at: bus)
-    let ids: [(said: JSONValue, heard: String)] = [
+    let ids: [(given: JSONValue, sent: String)] = [
       (123, "123"), ("pi_3Nx", #""pi_3Nx""#), ("123", #""123""#),
     ]
     for id in ids {
       try await bus.sendToUser(
-        "alice", .paymentUpdate(id: id.said, amount: 1_000, currency: "usd", status: "succeeded"))
+        "alice", .paymentUpdate(id: id.given, amount: 1_000, currency: "usd", status: "succeeded"))
       #expect(
         try typed.next().hasPrefix(
-          #"{"type":"payment_update","data":{"payment_id":\#(id.heard),"amount":1000,"#
+          #"{"type":"payment_update","data":{"payment_id":\#(id.sent),"amount":1000,"#
             + #""currency":"usd","status":"succeeded"},"timestamp":"#))
     }
     try await bus.sendToUser("alice", .systemMessage(title: "Noon"))
@@ -161,7 +161,7 @@ struct NotificationBusTests {
   }
 
   @Test(
-    "a live message over the limits is refused with the field",
+    "a live message over the limits is rejected with the field",
     arguments: [
       ("update_type", LiveMessage.liveUpdate(type: String(repeating: "x", count: 65), payload: 1)),
       (
@@ -181,7 +181,7 @@ struct NotificationBusTests {
     await bus.stop()
   }
 
-  @Test("a full ring is an error that passes")
+  @Test("a full ring is a temporary error")
   func fullRing() async throws {
     var configuration = Configuration(tokenPolicy: TokenPolicy(keys: [.hmac(secret: [1])]))
     configuration.port = 0
@@ -202,7 +202,7 @@ struct NotificationBusTests {
     await bus.stop()
   }
 
-  @Test("users and connections are counted, until they go")
+  @Test("users and connections are counted until they disconnect")
   func counting() async throws {
     let bus = try startBus { $0.shardCount = 2 }
     #expect(bus.stats == .init(totalUsers: 0, totalConnections: 0))
@@ -216,7 +216,7 @@ struct NotificationBusTests {
     await bus.stop()
   }
 
-  @Test("who is connected is asked of every shard")
+  @Test("queries for connected users cover every shard")
   func online() async throws {
     let bus = try startBus { $0.shardCount = 2 }
     #expect(try await bus.isUserConnected("alice") == false)
@@ -237,7 +237,7 @@ struct NotificationBusTests {
     await bus.stop()
   }
 
-  @Test("two buses in one process know nothing of each other")
+  @Test("two buses in one process are independent")
   func twoBuses() async throws {
     let first = try startBus()
     let second = try startBus()
@@ -259,7 +259,7 @@ struct NotificationBusTests {
     await second.stop()
   }
 
-  @Test("a bus that was stopped has sent its clients away and does nothing more")
+  @Test("a stopped bus has closed its connections and rejects every call")
   func stopping() async throws {
     let bus = try startBus()
     let alice = try Listener("alice", at: bus)
@@ -280,15 +280,15 @@ struct NotificationBusTests {
     await bus.stop()
   }
 
-  @Test("a bus that nobody holds any more stops")
-  func evictStale() async throws {
+  @Test("a bus stops when its last reference goes away")
+  func release() async throws {
     var bus: NotificationBus? = try startBus()
     let alice = try Listener("alice", at: try #require(bus))
     bus = nil
     #expect(try alice.closeCode() == 1001)
   }
 
-  /// The field that `BusError.invalid` names; nil where nothing is thrown.
+  /// The field of the thrown `BusError.invalid`; nil when nothing is thrown.
   private func refusedField(_ body: () async throws -> Void) async -> String? {
     do {
       try await body()

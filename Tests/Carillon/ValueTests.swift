@@ -1,14 +1,14 @@
-// What a program says to a bus, as JSON, and what a configuration must be.
+// JSON values that a program passes to a bus, and the checks of a configuration.
 
 import Glibc
 import Testing
 
 @testable import Carillon
 
-@Suite("JSON by literals and by hand")
+@Suite("JSON values from literals and factories")
 struct JSONValueTests {
   @Test(
-    "what is written down becomes its JSON",
+    "a literal or a factory makes the JSON text",
     arguments: [
       (nil, "null"), (true, "true"), (-7, "-7"), (125.5, "125.5"), (1e300, "1e+300"),
       ("a\"\n\u{1}é", #""a\"\n\u0001é""#), ([], "[]"), ([1, [2]], "[1,[2]]"), ([:], "{}"),
@@ -20,13 +20,13 @@ struct JSONValueTests {
     #expect(String(decoding: value.text, as: UTF8.self) == text)
   }
 
-  @Test("text of an encoder is taken as it is, without what stands around it")
+  @Test("an encoder's text is kept unchanged, without surrounding white space")
   func parsing() throws {
     #expect(try JSONValue(parsing: " {\"a\" : 1.50}\n").text == Array(#"{"a" : 1.50}"#.utf8))
   }
 
   @Test(
-    "text that is not one value is refused",
+    "text that is not exactly one value is rejected",
     arguments: [
       "", "{", #"{"a":1},"user_id":"eve""#, "1 2", "NaN", String(repeating: "[", count: 33),
     ])
@@ -42,7 +42,7 @@ struct JSONValueTests {
 
 @Suite("A bus's configuration")
 struct BusConfigurationTests {
-  @Test("what cannot be is refused by its name")
+  @Test("an invalid setting is rejected by its name")
   func refusals() {
     let changes: [(String, (inout BusConfiguration) -> Void)] = [
       ("tokenSecret", { $0.tokenSecret = "" }), ("apiKey", { $0.apiKey = "" }),
@@ -59,11 +59,11 @@ struct BusConfigurationTests {
     }
   }
 
-  @Test("a port that another program has, and a host that is a name, cannot be listened on")
+  @Test("a bus cannot start on a port in use or with a host name instead of an address")
   func taken() throws {
     let other = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(other) }
-    // Unbound, it is bound to any port that is free.
+    // `listen` binds an unbound socket to a free port.
     try #require(listen(other, 1) == 0)
     let port = try #require(localPort(of: other))
     for (host, port) in [("127.0.0.1", port), ("localhost", 0)] {
@@ -90,7 +90,7 @@ struct BusConfigurationTests {
     return result == 0 ? UInt16(bigEndian: address.sin_port) : nil
   }
 
-  @Test("no way of printing one shows its secrets")
+  @Test("printing, reflecting or dumping a configuration never shows its secrets")
   func secrets() {
     var configuration = BusConfiguration(dataPath: "d", tokenSecret: "canary-1")
     configuration.apiKey = "canary-2"
@@ -102,7 +102,7 @@ struct BusConfigurationTests {
     #expect("\(configuration)" == "bus on 127.0.0.1 port 8080, store d")
   }
 
-  @Test("each made secret is another one")
+  @Test("each generated secret is different")
   func makingSecrets() {
     #expect(BusConfiguration.makeSecret() != BusConfiguration.makeSecret())
     #expect(BusConfiguration.makeSecret().utf8.count == 43)

@@ -1,4 +1,4 @@
-// Pipelined answers, however they are cut.
+// Pipelined answers, split in every way.
 
 import TestSupport
 import Testing
@@ -17,7 +17,7 @@ struct AnswerReaderTests {
     HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx
     """.utf8)
 
-  @Test("answers come out whole and in order, whatever the pieces")
+  @Test("answers are returned whole and in order, however they are split")
   func splits() throws {
     for feed in ByteFeed.all(Self.stream) {
       var reader = AnswerReader()
@@ -36,7 +36,7 @@ struct AnswerReaderTests {
   }
 
   @Test(
-    "an answer that cannot be read is an error",
+    "a malformed answer is an error",
     arguments: [
       "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
       "SSH-2.0-OpenSSH\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",

@@ -1,11 +1,11 @@
-// The command's HTTP and WebSocket clients against a server that says unusual things.
+// The command's HTTP and WebSocket clients against a server that sends unusual answers.
 
 import Testing
 import Wire
 
 @testable import LoadClient
 
-/// Answers each request head with the next of some texts; silence when they are used up.
+/// Answers each request head with the next scripted text, and not at all when they are used up.
 private final class ScriptHandler: LoopbackHandler {
   private var answers: [[UInt8]]
   private let echoesFrames: Bool
@@ -28,7 +28,7 @@ private final class ScriptHandler: LoopbackHandler {
     }
   }
 
-  /// Tells the client, as text, which frames it sent: opcode and payload, unmasked.
+  /// Sends the client a text with the opcode and the unmasked payload of its frame.
   private func echo(_ peer: LoopbackPeer) {
     guard let header = try? FrameHeader.parse(peer.received.span, from: .client),
       peer.received.count >= header.byteCount + header.payloadLength
@@ -81,7 +81,7 @@ struct ClientConversationTests {
     #expect(answers.map(\.body) == [[0x61], [0x62]])
   }
 
-  @Test("a server that does not answer is waited for no longer than asked")
+  @Test("waiting for an answer ends after the timeout")
   func silence() throws {
     let server = server()
     let connection = try HTTPConnection(to: server.url, timeoutMilliseconds: 50)
@@ -90,8 +90,8 @@ struct ClientConversationTests {
     }
   }
 
-  @Test("a port that nobody listens on is an error of connect")
-  func nobody() throws {
+  @Test("a port without a listener is an error of connect")
+  func noListener() throws {
     let url = ServerURL(numericHost: "127.0.0.1", port: 1)
     #expect {
       try HTTPConnection(to: url)
@@ -101,7 +101,7 @@ struct ClientConversationTests {
     }
   }
 
-  @Test("a message in fragments with a ping between them comes out whole, and the ping answered")
+  @Test("a fragmented message is returned whole, and a ping between its fragments is answered")
   func fragments() throws {
     let server = webSocketServer(
       frame(.text, "Hel", isFinal: false) + frame(.ping, "!")
@@ -116,7 +116,7 @@ struct ClientConversationTests {
     client.close()
   }
 
-  @Test("a close comes out with its code and reason")
+  @Test("a close is returned with its code and reason")
   func closing() throws {
     var bytes: [UInt8] = []
     WebSocketFrame.appendClose(code: 4002, reason: "token expired", into: &bytes)
@@ -128,7 +128,7 @@ struct ClientConversationTests {
     #expect(throws: ClientError.closedByServer) { try client.receive(timeoutMilliseconds: 0) }
   }
 
-  @Test("no message in time is nil, not an error")
+  @Test("a timeout without a message returns nil, not an error")
   func patience() throws {
     let server = webSocketServer([])
     let client = try WebSocketClient(to: server.url, target: "/")
@@ -137,12 +137,12 @@ struct ClientConversationTests {
   }
 
   @Test(
-    "what a server must not send is an error",
+    "invalid frames from a server are an error",
     arguments: [
       [0x81, 0x80, 0, 0, 0, 0],  // masked
-      [0x80, 0x00],  // a continuation of nothing
-      [0x81, 0x02, 0xC3, 0x28],  // text that is no UTF-8
-      [0x82, 0x7F, 0, 0, 0, 0, 0xFF, 0, 0, 0],  // 4 GB to gather
+      [0x80, 0x00],  // a continuation without a first fragment
+      [0x81, 0x02, 0xC3, 0x28],  // text with invalid UTF-8
+      [0x82, 0x7F, 0, 0, 0, 0, 0xFF, 0, 0, 0],  // a payload of 4 GB
       [0x88, 0x02, 0x03, 0xED],  // close code 1005
     ] as [[UInt8]])
   func violations(bytes: [UInt8]) throws {
@@ -156,7 +156,7 @@ struct ClientConversationTests {
     }
   }
 
-  @Test("a refused upgrade says with which status")
+  @Test("the error of a rejected upgrade contains the status")
   func refusal() {
     let server = server("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
     #expect(throws: ClientError.upgradeRefused(status: 403)) {

@@ -1,4 +1,4 @@
-// Event streams as a client reads them: WHATWG HTML, section 9.2.6, and a server that breaks off.
+// Reading event streams: WHATWG HTML, section 9.2.6, and a server that closes the connection.
 
 import Testing
 import Wire
@@ -29,7 +29,7 @@ struct EventStreamParserTests {
     return events
   }
 
-  @Test("the same events come out whole, byte by byte, and split at each point", arguments: cases)
+  @Test("the events are the same whole, byte by byte and split at each point", arguments: cases)
   func splits(stream: String, expected: [String]) {
     let bytes = Array(stream.utf8)
     #expect(events(of: [bytes[...]]) == expected)
@@ -39,7 +39,7 @@ struct EventStreamParserTests {
     }
   }
 
-  @Test("an event may be as long as the limit and no longer, in one line or in several")
+  @Test("an event may be as long as the limit and no longer, on one line or several")
   func limit() {
     for stream in ["data: 123456\n\n", "data: 12\ndata: 3456\n\n"] {
       for (limit, expected) in [(12, true), (11, false)] {
@@ -50,7 +50,7 @@ struct EventStreamParserTests {
     }
   }
 
-  @Test("what came before does not count against an event")
+  @Test("earlier events do not count towards the limit of an event")
   func limitOfEach() {
     var parser = EventStreamParser(eventBytesLimit: 12)
     for _ in 0..<10 {
@@ -60,7 +60,7 @@ struct EventStreamParserTests {
   }
 }
 
-/// Answers the first request with some bytes, and closes then if it is told to.
+/// Answers the first request with a scripted text, and then closes the connection if `closes`.
 private final class StreamHandler: LoopbackHandler {
   private let answer: String
   private let closes: Bool
@@ -91,7 +91,7 @@ struct EventStreamClientTests {
   }
 
   @Test(
-    "events come out, in chunks or not, and then the end",
+    "events are returned, with or without chunked encoding, and then the end of the stream",
     arguments: [
       head + "\r\nretry: 1\n\ndata: a\n\ndata: b\n\n",
       head + "Transfer-Encoding: chunked\r\n\r\n7\r\ndata: a\r\n4\r\n\n\nda\r\n8\r\nta: b\n\n:\r\n"
@@ -105,23 +105,23 @@ struct EventStreamClientTests {
     withExtendedLifetime(server) {}
   }
 
-  @Test("no event in time is nil, not an error")
+  @Test("a timeout without an event returns nil, not an error")
   func patience() throws {
     let (client, server) = try client(Self.head + "\r\ndata: unfinished\n")
     #expect(try client.receive(timeoutMilliseconds: 10) == nil)
     withExtendedLifetime(server) {}
   }
 
-  @Test("a refusal says with which status")
+  @Test("the error of a rejected stream contains the status")
   func refusal() {
     #expect(throws: ClientError.refused(status: 401)) {
       try client("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
     }
   }
 
-  @Test("an answer that is no event stream is an error")
+  @Test("an answer that is not an event stream is an error")
   func somethingElse() {
-    #expect(throws: ClientError.malformed("something else than an event stream")) {
+    #expect(throws: ClientError.malformed("an answer that is not an event stream")) {
       try client("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n")
     }
   }

@@ -1,4 +1,4 @@
-// The scanner's short way must say what the whole parser says.
+// The scanner's fast path must agree with the full parser.
 
 import TestSupport
 import Testing
@@ -8,7 +8,7 @@ import Wire
 
 @Suite("Scanning a server's frames")
 struct FrameScannerTests {
-  /// What `Wire` makes of the same bytes.
+  /// The result of `Wire` for the same bytes.
   private func reference(_ bytes: [UInt8]) throws(ProtocolViolation) -> ScannedFrame? {
     guard let header = try FrameHeader.parse(bytes.span, from: .server),
       header.payloadLength <= bytes.count - header.byteCount
@@ -55,7 +55,7 @@ struct FrameScannerTests {
     #expect(try FrameScanner.next(bytes.span, from: 0) == nil)
   }
 
-  @Test("the short way and the whole parser agree on valid, wounded and random bytes")
+  @Test("the fast path and the full parser agree on valid, mutated and random bytes")
   func agreement() {
     var generator = SeededGenerator.announced()
     var frame: [UInt8] = []

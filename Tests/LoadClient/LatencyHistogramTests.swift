@@ -1,4 +1,4 @@
-// The histogram against a sorted array, which is what it stands for.
+// Compares the histogram with a sorted array of the same values.
 
 import LoadClient
 import TestSupport
@@ -13,7 +13,7 @@ struct LatencyHistogramTests {
       var values: [UInt64] = []
       var histogram = LatencyHistogram()
       for _ in 0..<Int.random(in: 1...400, using: &generator) {
-        // Spread over all magnitudes: uniform numbers would all share the top few.
+        // Spread over all magnitudes: uniform values would be almost all in the top few.
         let value =
           UInt64.random(in: 0...UInt64.max, using: &generator)
           >> UInt64.random(in: 0...63, using: &generator)
@@ -36,7 +36,7 @@ struct LatencyHistogramTests {
   }
 
   @Test(
-    "values at the edges of buckets come back as themselves",
+    "a single value at the edge of a bucket is returned exactly",
     arguments: [0, 1, 63, 64, 65, 127, 1 << 20, (1 << 20) - 1, 1 << 63, .max] as [UInt64])
   func edges(value: UInt64) {
     var histogram = LatencyHistogram()
@@ -46,7 +46,7 @@ struct LatencyHistogramTests {
     #expect(histogram.filled[0].lower <= value && value <= histogram.filled[0].upper)
   }
 
-  @Test("every value between two buckets' bounds belongs to exactly one bucket")
+  @Test("buckets are contiguous: every value belongs to exactly one")
   func contiguity() {
     var histogram = LatencyHistogram()
     for value in UInt64(0)..<5_000 { histogram.record(value) }
@@ -58,7 +58,7 @@ struct LatencyHistogramTests {
     }
   }
 
-  @Test("merging is recording everything into one")
+  @Test("a merged histogram equals one that recorded all values")
   func merging() {
     var generator = SeededGenerator.announced()
     var parts = [LatencyHistogram(), LatencyHistogram(), LatencyHistogram()]
@@ -79,7 +79,7 @@ struct LatencyHistogramTests {
     }
   }
 
-  @Test("an empty histogram answers zero")
+  @Test("the quantiles and the mean of an empty histogram are zero")
   func emptiness() {
     var histogram = LatencyHistogram()
     histogram.record(5, times: 0)

@@ -1,24 +1,25 @@
-// A load test against servers that lose, double, refuse and disconnect: it must say so.
+// A load test must report lost, repeated and rejected messages and lost connections.
 
 import Testing
 import Wire
 
 @testable import LoadClient
 
-/// What a broadcasting server does wrong.
+/// The faults of a broadcasting server.
 struct Faults: Sendable {
-  /// Message number (from 1) that the first connection does not get.
+  /// Number (from 1) of the message that the first connection does not receive.
   var lost: Int?
-  /// Message number that the first connection gets twice.
+  /// Number of the message that the first connection receives twice.
   var doubled: Int?
-  /// Message number that is answered with 503 and sent to no one.
+  /// Number of the message that is answered with 503 and not delivered.
   var refused: Int?
-  /// Message number at which the first connection is closed in its place.
+  /// Number of the message at which the first connection is closed instead.
   var closesAt: Int?
-  /// Whether publishes are refused until every connection has answered its ping, from the fourth
-  /// on: by then the pongs, sent before the first, have come.
+  /// Whether publishes from the fourth on are rejected until every connection has sent its pong.
+  ///
+  /// By the fourth publish the pongs have arrived, because they were sent before the first.
   var demandsPongs = false
-  /// Whether the upgrade is answered with 401.
+  /// Whether upgrades are answered with 401.
   var refusesUpgrade = false
 }
 
@@ -87,7 +88,7 @@ private final class BroadcastHandler: LoopbackHandler {
   }
 }
 
-@Suite("Load tests against a server that errs", .serialized)
+@Suite("Load tests against a faulty server", .serialized)
 struct LoadSessionTests {
   private func run(
     _ faults: Faults, _ pace: LoadPace = .window(4), stallMilliseconds: Int = 5_000
@@ -110,7 +111,7 @@ struct LoadSessionTests {
   }
 
   @Test(
-    "everything that is published is delivered and timed",
+    "every published message is delivered and timed",
     arguments: [LoadPace.window(1), .window(7), .rate(400)])
   func faultless(pace: LoadPace) throws {
     let report = try run(Faults(), pace)
@@ -125,7 +126,7 @@ struct LoadSessionTests {
     if case .rate = pace { #expect(report.accepted == 20) }
   }
 
-  @Test("a message that one connection does not get stalls a window and is missing")
+  @Test("a message that is lost on one connection stalls the window and counts as missing")
   func loss() throws {
     let report = try run(Faults(lost: 2), stallMilliseconds: 200)
     #expect(report.hasStalled)
@@ -133,7 +134,7 @@ struct LoadSessionTests {
     #expect(report.tally.skipped == 1)
   }
 
-  @Test("a message that comes twice is counted once, and as repeated")
+  @Test("a message that arrives twice counts once as delivered and once as repeated")
   func doubling() throws {
     let report = try run(Faults(doubled: 3))
     #expect(report.tally.repeated == 1)
@@ -153,7 +154,7 @@ struct LoadSessionTests {
     session.close()
   }
 
-  @Test("a refused publish is owed to no one")
+  @Test("deliveries of a rejected publish do not count as missing")
   func refusal() throws {
     let report = try run(Faults(refused: 2))
     #expect(report.refused == [503: 1])
@@ -161,7 +162,7 @@ struct LoadSessionTests {
     #expect(report.missing == 0 && !report.hasStalled)
   }
 
-  @Test("a connection that ends is counted, and the others go on")
+  @Test("an ended connection is counted, and the others continue")
   func disconnection() throws {
     let report = try run(Faults(closesAt: 3))
     #expect(report.tally.disconnected == 1)
@@ -170,7 +171,7 @@ struct LoadSessionTests {
     #expect(report.accepted > 3)
   }
 
-  @Test("a fleet of which nobody is let in is an error that says why")
+  @Test("when every connection is rejected, the error contains the status")
   func unauthorized() {
     #expect {
       try run(Faults(refusesUpgrade: true))
@@ -179,7 +180,7 @@ struct LoadSessionTests {
     }
   }
 
-  @Test("the report is valid JSON with every figure")
+  @Test("the report is valid JSON with all figures")
   func json() throws {
     let report = try run(Faults(refused: 2))
     var reader = JSONReader(Array(report.json.utf8))

@@ -1,4 +1,4 @@
-// A server that misbehaves as a test tells it to, over real loopback sockets.
+// A server on loopback with the scripted faults of a test.
 
 import Glibc
 import LoadClient
@@ -6,11 +6,11 @@ import Wire
 
 @testable import Reactor
 
-/// What the connections of a test's server are told when they say something.
+/// Handles the bytes that a test's server receives.
 ///
 /// Everything runs on the server's one thread, so a handler needs no lock.
 protocol LoopbackHandler: AnyObject {
-  /// `bytes` is everything that the peer has sent and `peer.consume` has not taken.
+  /// `bytes` holds all bytes of the peer that `peer.consume` has not removed.
   func receive(_ bytes: [UInt8], from peer: LoopbackPeer)
 }
 
@@ -43,7 +43,7 @@ final class LoopbackPeer {
   }
 }
 
-/// Listens on loopback until it goes away.
+/// Listens on loopback until it is deinitialised.
 final class LoopbackServer {
   let url: ServerURL
   private let stop: Wakeup
@@ -110,7 +110,7 @@ private final class LoopbackLoop {
 }
 
 extension [UInt8] {
-  /// Where the first head ends, if it is whole.
+  /// The end of the first head; nil when it is incomplete.
   var headEnd: Int? {
     firstRange(of: Array("\r\n\r\n".utf8))?.upperBound
   }

@@ -1,4 +1,4 @@
-// Counting messages, however the bytes that carry them are cut.
+// Counting messages, however their bytes are split.
 
 import TestSupport
 import Testing
@@ -6,7 +6,7 @@ import Wire
 
 @testable import LoadClient
 
-/// The bytes that one connection of a run is sent, made by the test.
+/// The bytes sent to one connection of a run, composed by the test.
 struct ServedStream {
   private(set) var bytes: [UInt8] = []
   private let ledger: MessageLedger
@@ -33,7 +33,7 @@ struct ServedStream {
   }
 }
 
-/// One connection's receiving, without the connection.
+/// The receiving side of one connection, without a socket.
 struct Receiver {
   let counter: MessageCounter
   var subscription = Subscription(greetingCount: 1)
@@ -59,7 +59,7 @@ struct Receiver {
 
 @Suite("Counting the messages of a run")
 struct MessageCounterTests {
-  /// A ledger that has issued so many messages, message n at n microseconds.
+  /// A ledger that has issued this many messages, message n at n microseconds.
   private func ledger(issued count: Int) -> MessageLedger {
     let ledger = MessageLedger(run: [0xDE, 0xAD, 0xBE, 0xEF])
     for number in 1...count { _ = ledger.issue(at: UInt64(number) * 1_000) }
@@ -80,14 +80,14 @@ struct MessageCounterTests {
       var receiver = Receiver(ledger)
       for piece in feed.pieces {
         try receiver.receive(piece, now: 10_000)
-        // The greeting comes before anything is published.
+        // The greeting arrives before the first publish.
         if receiver.subscription.isGreeted, ledger.next == 1 {
           for number in 1...5 { _ = ledger.issue(at: UInt64(number) * 1_000) }
         }
       }
       let tally = receiver.counter.tally
-      // A feed that greets and delivers in one piece finds the numbers not yet issued: the marks
-      // still tell them apart, only the send times are unknown.
+      // When the greeting and the messages arrive in one piece, the numbers are not issued yet: the
+      // marks still identify the messages, only the send times are unknown.
       #expect(tally.delivered == 5, "\(feed)")
       #expect(tally.skipped == 0 && tally.repeated == 0, "\(feed)")
       #expect(tally.otherFrames == 1, "\(feed)")
@@ -96,7 +96,7 @@ struct MessageCounterTests {
     }
   }
 
-  @Test("random cuts change neither the counts nor the latencies")
+  @Test("random splits change neither the counts nor the latencies")
   func randomCuts() throws {
     var generator = SeededGenerator.announced()
     for _ in 0..<10 {
@@ -124,7 +124,7 @@ struct MessageCounterTests {
     }
   }
 
-  @Test("latency runs from the intended time of each message, also within one read")
+  @Test("latency is measured from the intended time of each message, also within one read")
   func latency() throws {
     let ledger = MessageLedger()
     var receiver = Receiver(ledger)
@@ -141,7 +141,7 @@ struct MessageCounterTests {
     #expect(latency.mean == (900 + 800 + 800) / 3.0)
   }
 
-  @Test("a message that was skipped, and one that comes again, are told apart")
+  @Test("skipped and repeated messages are counted separately")
   func disorder() throws {
     let ledger = ledger(issued: 9)
     var receiver = Receiver(MessageLedger(run: [0xDE, 0xAD, 0xBE, 0xEF]))
@@ -167,7 +167,7 @@ struct MessageCounterTests {
     for sequence in UInt32(4)...8 { stream.message(sequence) }
     try receiver.receive(stream.bytes[...], now: 0)
     #expect(receiver.counter.tally.delivered == 1)
-    // Their greeting is one frame of no run more.
+    // The other run's greeting is one more foreign frame.
     #expect(receiver.counter.tally.otherFrames == 6)
   }
 
@@ -179,7 +179,7 @@ struct MessageCounterTests {
     #expect(throws: ClientError.self) { try receiver.receive(bytes[...], now: 0) }
   }
 
-  @Test("digits are written and read alike")
+  @Test("a mark is found again with its sequence number and offset")
   func digits() {
     let ledger = MessageLedger(run: [0, 0, 0, 0])
     for sequence: UInt32 in [0, 1, 9, 10, 0xABCD_EF01, .max] {
@@ -198,7 +198,7 @@ struct MessageCounterTests {
 }
 
 extension [ArraySlice<UInt8>] {
-  /// Joins neighbours until each piece but the last has at least so many bytes.
+  /// Joins neighbours until each piece except the last has at least this many bytes.
   fileprivate func chunked(by byteCount: Int) -> [ArraySlice<UInt8>] {
     var joined: [ArraySlice<UInt8>] = []
     for piece in self {

@@ -1,4 +1,4 @@
-// URLs as people type them.
+// Parsing the URLs of servers.
 
 import Testing
 
@@ -7,7 +7,7 @@ import Testing
 @Suite("Server URLs")
 struct ServerURLTests {
   @Test(
-    "a URL gives address, port, Host field and base path",
+    "a URL is parsed into address, port, Host field and base path",
     arguments: [
       ("http://127.0.0.1:8080", "127.0.0.1", 8080, "127.0.0.1:8080", ""),
       ("ws://127.0.0.1", "127.0.0.1", 80, "127.0.0.1", ""),
@@ -24,7 +24,7 @@ struct ServerURLTests {
   }
 
   @Test(
-    "what is no URL of a server is refused with a reason",
+    "an invalid server URL is rejected",
     arguments: [
       "", "127.0.0.1:8080", "ftp://127.0.0.1", "https://127.0.0.1", "http://", "http://:80",
       "http://127.0.0.1:0", "http://127.0.0.1:65536", "http://127.0.0.1:x", "http://[::1",

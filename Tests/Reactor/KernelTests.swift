@@ -1,11 +1,11 @@
-// Clocks and random numbers are the table's, and the real table's random bytes are evenly spread.
+// Clocks and random numbers come from the table, and the real table's random bytes are uniform.
 
 import Reactor
 import Testing
 
 @Suite("Kernel: clocks and random numbers")
 struct KernelTests {
-  @Test func `the clocks are those of the table`() {
+  @Test func `the clocks come from the table`() {
     let script = ScriptedKernel()
     script.nanoseconds = 1_234_567_890
     #expect(script.kernel.monotonicNanoseconds == 1_234_567_890)
@@ -14,7 +14,7 @@ struct KernelTests {
     withExtendedLifetime(script) {}
   }
 
-  @Test func `random bytes and words are those of the table, so a run can be repeated`() {
+  @Test func `random bytes and words come from the table, so a run can be repeated`() {
     let script = ScriptedKernel()
     #expect(script.kernel.randomBytes(count: 3) == [0, 1, 2])
     let words = script.kernel.randomWords()
@@ -23,25 +23,25 @@ struct KernelTests {
     withExtendedLifetime(script) {}
   }
 
-  @Test func `sleeping until a time that is past ends at once`() {
+  @Test func `sleeping until a past time returns immediately`() {
     let script = ScriptedKernel()
     script.nanoseconds = 5_000_000
     script.kernel.sleep(until: 5)
     withExtendedLifetime(script) {}
   }
 
-  @Test("as many random bytes come as were asked for", arguments: [0, 1, 16, 32, 4_096])
+  @Test("the number of random bytes is the requested one", arguments: [0, 1, 16, 32, 4_096])
   func counts(count: Int) {
     #expect(Kernel.real.randomBytes(count: count).count == count)
   }
 
-  @Test("no two draws of 16 bytes are equal in 10,000")
+  @Test("10,000 draws of 16 random bytes are all different")
   func distinct() {
     let draws = Set((0..<10_000).map { _ in Kernel.real.randomBytes(count: 16) })
     #expect(draws.count == 10_000)
   }
 
-  @Test("every bit of every place is set about half the time")
+  @Test("every bit of every byte position is set about half the time")
   func bits() {
     let drawCount = 4_096
     var setCounts = [Int](repeating: 0, count: 128)
@@ -50,7 +50,7 @@ struct KernelTests {
         for bit in 0..<8 where byte >> UInt8(bit) & 1 == 1 { setCounts[index * 8 + bit] += 1 }
       }
     }
-    // The standard deviation is 32: ten of them are a chance of one in 10^21 for all bits together.
+    // The standard deviation is 32: a deviation of ten of them in any bit has probability 10^-21.
     for (index, setCount) in setCounts.enumerated() {
       #expect(abs(setCount - drawCount / 2) < 320, "bit \(index): \(setCount)")
     }

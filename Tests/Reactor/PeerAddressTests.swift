@@ -1,4 +1,4 @@
-// A peer's address: its text, and which addresses are the machine's own.
+// A peer's address: its text, its parts and the loopback check.
 
 import Reactor
 import Testing
@@ -10,7 +10,7 @@ struct PeerAddressTests {
   }
 
   @Test(
-    "an address has the text that people write, and says whether it is loopback",
+    "an address has its usual text, and the loopback addresses are recognised",
     arguments: [
       (PeerAddress(), "unknown", false),
       (PeerAddress([127, 0, 0, 1], port: 80), "127.0.0.1", true),
@@ -24,7 +24,7 @@ struct PeerAddressTests {
     #expect(address.isLoopback == isLoopback)
   }
 
-  @Test("family, port and bytes are those it was made of")
+  @Test("family, port and bytes are those of the initialiser")
   func parts() {
     let four = PeerAddress([10, 1, 2, 3], port: 9)
     #expect(four.family == .ipv4)
@@ -35,7 +35,7 @@ struct PeerAddressTests {
     #expect(PeerAddress().family == .unknown)
   }
 
-  @Test("every connection has one, so it is 20 bytes that are copied as they are")
+  @Test("an address is trivially copyable and has 20 bytes, because every connection has one")
   func layout() {
     #expect(MemoryLayout<PeerAddress>.stride == 20)
     #expect(MemoryLayout<PeerAddress>.alignment == 2)

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Poller and wake-up")
 struct PollerTests {
-  @Test("of more ready descriptors than one wait can report, none is left out")
+  @Test("every ready descriptor is reported, even when there are more than one wait reports")
   func nothingIsDropped() throws {
     let count = 2 * Poller.capacity + 88
     let poller = try Poller()
@@ -18,7 +18,7 @@ struct PollerTests {
       wakeup.signal()
     }
     var seen: Set<UInt32> = []
-    // Each wait reports those that it has not reported for longest.
+    // Each wait reports the least recently reported descriptors first.
     for _ in 0..<3 {
       for index in 0..<(try poller.wait(timeoutMilliseconds: 10_000)) {
         let event = poller.event(index)
@@ -34,7 +34,7 @@ struct PollerTests {
   func interest() throws {
     let poller = try Poller()
     let wakeup = try Wakeup()
-    // An eventfd always has room.
+    // An eventfd is always writable.
     try poller.add(wakeup.descriptor, .readable, slot: 3)
     #expect(try poller.wait(timeoutMilliseconds: 0) == 0)
     try poller.modify(wakeup.descriptor, .readable.union(.writable), slot: 4, generation: 8)
@@ -48,7 +48,7 @@ struct PollerTests {
     #expect(try poller.wait(timeoutMilliseconds: 0) == 0)
   }
 
-  @Test("a peer's end is readable, so receiving shows it")
+  @Test("a hang-up counts as readable, so that receiving shows it")
   func hangup() throws {
     let poller = try Poller()
     var ends: [Int32] = [-1, -1]
@@ -61,7 +61,7 @@ struct PollerTests {
     #expect(poller.event(0).isReadable)
   }
 
-  @Test("a descriptor that is watched already is an error with the kernel's errno")
+  @Test("adding a watched descriptor again is an error with the kernel's errno")
   func twice() throws {
     let poller = try Poller()
     let wakeup = try Wakeup()
@@ -72,7 +72,7 @@ struct PollerTests {
     #expect(error?.code == EEXIST)
   }
 
-  @Test("a waker ends the next wait, and one from another thread the present one")
+  @Test("a waker ends the next wait, and from another thread the current one")
   func waking() throws {
     let poller = try Poller()
     let waker = poller.waker
@@ -83,13 +83,13 @@ struct PollerTests {
     thread.join()
   }
 
-  @Test("an event beyond those of a wait is a programming error")
+  @Test("an event index out of range is a programming error")
   func bounds() async {
     await #expect(processExitsWith: .failure) { _ = try Poller().event(Poller.capacity) }
     await #expect(processExitsWith: .failure) { _ = try Poller().event(-1) }
   }
 
-  @Test("a signal before the sleep ends it, once, and one from another thread does too")
+  @Test("a signal ends the next sleep once, and from another thread the current one")
   func wakeup() throws {
     let wakeup = try Wakeup()
     #expect(!wakeup.wait(timeoutMilliseconds: 0))

@@ -1,11 +1,11 @@
-// The scratch: regions inside it work, and none outside of it can be had.
+// The scratch buffer: regions inside it work, and a region outside of it traps.
 
 import Reactor
 import Testing
 
 @Suite("Scratch buffer and UTF-8 validation")
 struct ScratchBufferTests {
-  @Test("copied bytes are read back, appended and parsed where they are")
+  @Test("copied bytes are read back, appended and parsed in place")
   func regions() {
     let scratch = ScratchBuffer(byteCount: 8)
     #expect(scratch.count == 8)
@@ -22,7 +22,7 @@ struct ScratchBufferTests {
     #expect(scratch.region(at: 8, count: 0).count == 0)
   }
 
-  @Test("a region that is not all inside traps")
+  @Test("a region that is not entirely inside traps")
   func bounds() async {
     await #expect(processExitsWith: .failure) {
       _ = ScratchBuffer(byteCount: 8).region(at: 0, count: 9)
@@ -45,7 +45,7 @@ struct ScratchBufferTests {
   }
 
   // RFC 6455, section 5.7: the masked "Hello".
-  @Test("unmasking changes the range and nothing beside it")
+  @Test("unmasking changes only the bytes of the range")
   func unmask() {
     let scratch = ScratchBuffer(byteCount: 8)
     scratch.copy([0xff, 0x7f, 0x9f, 0x4d, 0x51, 0x58, 0xff], at: 0)
@@ -53,7 +53,7 @@ struct ScratchBufferTests {
     #expect(scratch.array(from: 0, to: 7) == [0xff] + Array("Hello".utf8) + [0xff])
   }
 
-  @Test("a character may arrive in pieces, and an unfinished one is not complete")
+  @Test("a character may arrive in pieces, and the text is complete only after its last byte")
   func validUTF8() {
     let scratch = ScratchBuffer(byteCount: 8)
     scratch.copy(Array("a€".utf8), at: 0)
@@ -67,7 +67,7 @@ struct ScratchBufferTests {
     #expect(MemoryLayout<UTF8Validation>.stride == 4)
   }
 
-  @Test("a byte that cannot be there is refused, also at the head of a later piece")
+  @Test("an invalid byte is rejected, also at the start of a later piece")
   func invalidUTF8() {
     let scratch = ScratchBuffer(byteCount: 8)
     scratch.copy([0x80, 0xe2, 0x82, 0x41], at: 0)

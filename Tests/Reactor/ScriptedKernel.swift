@@ -1,13 +1,13 @@
-// The real kernel with clocks and random bytes that a test chooses.
+// The real kernel with scripted clocks and random bytes.
 
 import CReactor
 import Glibc
 
 @testable import Reactor
 
-/// A kernel table whose clocks stand still and whose random bytes count up from zero.
+/// A kernel table with stopped clocks and with random bytes that count up from zero.
 final class ScriptedKernel {
-  /// What both clocks show, in nanoseconds.
+  /// The time of both clocks, in nanoseconds.
   var nanoseconds = 0
   private var nextByte: UInt8 = 0
   private let table = UnsafeMutablePointer<cl_kernel>.allocate(capacity: 1)
@@ -19,7 +19,7 @@ final class ScriptedKernel {
     table.pointee.context = Unmanaged.passUnretained(self).toOpaque()
     table.pointee.clock_gettime = { context, clock, time in
       let script = Unmanaged<ScriptedKernel>.fromOpaque(context!).takeUnretainedValue()
-      // A day apart, so that one is not taken for the other.
+      // The clocks differ by a day, so a test notices when the code uses the wrong one.
       let day = clock == CLOCK_REALTIME ? 86_400 : 0
       time.pointee = timespec(
         tv_sec: day + script.nanoseconds / 1_000_000_000,

@@ -1,4 +1,4 @@
-// A connection over loopback through the wrapper alone: listener, acceptor, send and receive.
+// Connections over loopback with only this target: listener, acceptor, send and receive.
 
 import Glibc
 import Reactor
@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Listener, acceptor and sockets")
 struct SocketTests {
-  /// A connection over loopback, both ends of it.
+  /// Both ends of a connection over loopback.
   private struct Pair {
     let poller: Poller
     let acceptor: Acceptor
@@ -36,7 +36,7 @@ struct SocketTests {
     }
   }
 
-  @Test("an accepted connection has the peer's address, and a queue that is empty is EAGAIN")
+  @Test("an accepted connection has the peer's address, and an empty queue returns EAGAIN")
   func accepting() throws {
     let pair = try Pair()
     defer { pair.close() }
@@ -50,7 +50,7 @@ struct SocketTests {
     #expect(pair.acceptor.timeout(now: now) == -1)
   }
 
-  @Test("bytes go over in each way of sending and of receiving, and then end of stream")
+  @Test("every send and receive call transfers bytes, and then end of stream")
   func transfer() throws {
     let pair = try Pair()
     defer { pair.close() }
@@ -76,7 +76,7 @@ struct SocketTests {
     #expect(kernel.receive(pair.server, into: &received, at: 0) == 0)
   }
 
-  @Test("an acceptor keeps its poller, whichever of them its owner lets go of first")
+  @Test("an acceptor keeps its poller alive")
   func lifetime() throws {
     var poller: Poller? = try Poller()
     weak let watched = poller
@@ -91,7 +91,7 @@ struct SocketTests {
     #expect(watched == nil)
   }
 
-  @Test("a second listener on a port fails, and one beside the first does not")
+  @Test("a second listener on a port fails unless it shares the port")
   func listening() throws {
     let first = try Listener(kernel: .real, host: "127.0.0.1", port: 0)
     defer { Kernel.real.close(first.fd) }
@@ -105,7 +105,7 @@ struct SocketTests {
     #expect(further.port == first.port)
   }
 
-  @Test("sending or receiving outside of an array is a programming error")
+  @Test("sending or receiving outside an array is a programming error")
   func bounds() async {
     await #expect(processExitsWith: .failure) { _ = Kernel.real.send(0, [1, 2], from: 2) }
     await #expect(processExitsWith: .failure) { _ = Kernel.real.send(0, [1, 2], from: -1) }

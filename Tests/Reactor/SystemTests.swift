@@ -1,4 +1,4 @@
-// Files, variables and names of the system.
+// Files, environment variables, host names and resource limits.
 
 import Glibc
 import Reactor
@@ -6,11 +6,11 @@ import Testing
 
 @Suite("The process and its files")
 struct SystemTests {
-  @Test("a text that was written to a file is read from it, and a shorter one takes its place")
+  @Test("a written file is read back, and a shorter text replaces it")
   func files() throws {
     let path = "/tmp/carillon-reactor-\(getpid())"
     defer { unlink(path) }
-    // More than one read takes.
+    // More than the size of one read.
     let text = String(repeating: "0123456789", count: 10_000)
     #expect(BlockingFile.write(text, to: path))
     #expect(BlockingFile.read(path) == text)
@@ -18,29 +18,29 @@ struct SystemTests {
     #expect(BlockingFile.read(path) == "")
   }
 
-  @Test("a file that cannot be had is no text")
+  @Test("reading or writing an inaccessible file fails")
   func noFile() {
     #expect(BlockingFile.read("/proc/no such file") == nil)
-    // A directory can be opened and not read.
+    // A directory can be opened but not read.
     #expect(BlockingFile.read("/proc") == nil)
     #expect(!BlockingFile.write("text", to: "/proc/no such file"))
     #expect(!BlockingFile.write("text", to: Int32(-1)))
   }
 
-  @Test("a variable that is set has its value")
+  @Test("a set variable has its value, and an unset one has none")
   func environment() {
     #expect(Environment.value(of: "PATH")?.isEmpty == false)
     #expect(Environment.value(of: "CARILLON_IS_NOT_SET") == nil)
   }
 
-  @Test("a numeric host is its own address, and an impossible one has none")
+  @Test("a numeric host is its own address, and an invalid one has none")
   func hosts() {
     #expect(HostLookup.numericAddress(of: "127.0.0.1") == "127.0.0.1")
     #expect(HostLookup.numericAddress(of: "::1") == "::1")
     #expect(HostLookup.numericAddress(of: "not a host") == nil)
   }
 
-  @Test("the process has processors and files")
+  @Test("the processor count is positive, and the limit of open files is raised to its maximum")
   func resources() {
     #expect(ProcessResources.processorCount >= 1)
     let files = ProcessResources.raiseOpenFilesLimit()

@@ -4,15 +4,15 @@ import Glibc
 import Reactor
 import Testing
 
-/// A result that a thread leaves for the one that joins it.
+/// A thread's result for the joining thread.
 private final class Box: @unchecked Sendable {
-  // Unchecked: written by the thread, read after it was joined.
+  // Unchecked: written by the thread, read after the join.
   var text = ""
 }
 
 @Suite("Threads and timers")
 struct ThreadTests {
-  @Test("a thread has its name and its processor, and has ended once it is joined")
+  @Test("a thread has its name and its processor, and has ended after the join")
   func running() throws {
     let box = Box()
     let thread = try Thread(name: "a thread's name", processor: 0) {
@@ -23,7 +23,7 @@ struct ThreadTests {
     #expect(box.text == "a thread's name\n")
   }
 
-  @Test("the closure is released on the thread, before the join")
+  @Test("the closure is released before the join returns")
   func release() throws {
     var box: Box? = Box()
     weak let watched = box
@@ -33,7 +33,7 @@ struct ThreadTests {
     #expect(watched == nil)
   }
 
-  @Test("a processor that there is not is an error, and the closure is released")
+  @Test("a processor that does not exist is an error, and the closure is released")
   func noProcessor() throws {
     var box: Box? = Box()
     weak let watched = box
@@ -48,11 +48,11 @@ struct ThreadTests {
     #expect(watched == nil)
   }
 
-  @Test("a timer is due at its time, not before, and a cancelled one never")
+  @Test("a timer expires at its time, not before, and a cancelled one never")
   func timers() {
     let wheel = TimerWheel(now: 1_000)
     var due = [UInt32](repeating: 0, count: 4)
-    // A wheel cannot be copied, so no expectation takes it.
+    // A wheel cannot be copied, so `#expect` cannot capture it.
     let empty = wheel.timeout(now: 1_000)
     let areSet = wheel.schedule(5, at: 1_200) && wheel.schedule(6, at: 1_200)
     wheel.cancel(6)
@@ -63,7 +63,7 @@ struct ThreadTests {
     #expect(due.prefix(count) == [5])
   }
 
-  @Test("timers need room to be reported in")
+  @Test("an empty array for expired timers is a programming error")
   func noRoom() async {
     await #expect(processExitsWith: .failure) {
       var due: [UInt32] = []
