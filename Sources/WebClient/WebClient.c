@@ -1,6 +1,6 @@
-// The table of the files: a file is added by its two lines here.
+// The table of embedded files. Each file is added by two lines here.
 //
-// A test of the tidy kind compares the table with the folders, so none is forgotten.
+// Tests/Tidy compares the table with the folders, so a missing file fails a test.
 
 #include "WebClient.h"
 

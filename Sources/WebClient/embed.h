@@ -1,9 +1,10 @@
-// One entry of the table in WebClient.c: the file that FILE names, looked for beside this one.
+// One entry of the table in WebClient.c: the file that FILE names, relative to this header.
 //
-// Included once for each file, and therefore without a guard: a macro cannot have a directive in
-// it. The size is that of a second copy which is never made.
+// The table includes this header once for each file, so it has no include guard. It is a header
+// and not a macro, because a macro cannot contain a directive. `sizeof` does not evaluate its
+// operand, so the second array only yields the size and is never stored.
 
-// clang-format off: it takes the braces around a directive for those of a block.
+// clang-format off: it formats the braces around a directive as if they opened a block.
     {.name = FILE,
      .bytes = (const uint8_t[]){
 #embed FILE

@@ -1,10 +1,10 @@
-// The locks and channels that the tabs of one browser share, without a browser.
+// Fakes of the locks and channels that the tabs of one browser share.
 
 const soon = () => new Promise((resolve) => setImmediate(resolve));
 
-/** A browser; `tab` opens a tab, whose `crash` ends it without a chance to say so. */
+/** A browser. `tab` opens a tab; the tab's `crash` ends it without running any of its code. */
 export const fakeBrowser = () => {
-  /** For each name the requests in order; the first one may hold the lock. */
+  /** The requests for each lock name, in order. Only the first one can hold the lock. */
   const queues = new Map();
   const channels = new Set();
 

@@ -1,4 +1,4 @@
-// Changes of the store that show before the server answers, and are taken back when it refuses.
+// Changes of the store that show before the server answers, and are rolled back if it refuses.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -14,8 +14,8 @@ const item = (id, number) => ({
 /**
  * A client of a user with three notifications, oldest a, newest c.
  *
- * `shown` is each state that a person could have seen, once: titles, a star after each that is
- * unread, and the count. `change` answers requests that are not reads.
+ * `shown` lists the visible states in order: the titles, each unread one followed by a star, and
+ * the unread count. `change` answers the requests that are not GET.
  */
 const startWithThree = async (change = () => ({ data: {} })) => {
   const list = {
@@ -63,7 +63,7 @@ for (const [change, [run, after]] of Object.entries(CHANGES)) {
 
 describe('changes and messages', () => {
   test('a granted change stays until the server confirms it', async () => {
-    // Messages from before it may arrive after its answer, on another connection.
+    // Events sent before the change may arrive after its response, on the other connection.
     const list = { notifications: [{ id: 'a' }, { id: 'b' }], total: 2, unread: 2 };
     const answer = (path) => ({ data: path.includes('?limit=') ? list : {} });
     const { requests, settle, sockets, store } = await start({}, { answer });
@@ -86,7 +86,7 @@ describe('changes and messages', () => {
     const held = new Promise((resolve) => (release = resolve));
     const { detailsOf, listed, requests, say, shown, store } = await startWithThree(() => held);
     const granted = store.markAllAsRead();
-    // One comes that the change did not mean, and one of the old ones goes.
+    // A notification arrives that the change did not cover, and an old one is deleted.
     await say('notification:new', { ...item('d', 4), cursor: 'e.4' });
     await say('stats:updated', { total: 4, unread: 4 });
     assert.equal(listed()[0], 'd');
@@ -96,7 +96,7 @@ describe('changes and messages', () => {
     assert.equal(detailsOf('stats').at(-1).total, 3);
     assert.deepEqual(shown, ['c*b*a* 3', 'cba 0', 'd*cba 1', 'd*cb 1']);
     assert.ok(requests.some(({ path }) => path.endsWith('/read-all')));
-    // The server reads that one too: it was there when the request arrived.
+    // The server marks the new one as read, too: it existed when the request arrived.
     await say('stats:updated', { total: 3, unread: 0 });
     release({ data: {} });
     assert.equal(await granted, true);

@@ -1,4 +1,4 @@
-// What the client does with the messages and answers of a server.
+// How the client handles events and responses from the server.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -28,7 +28,7 @@ describe('messages', () => {
     sockets[0].say('resync', { cursor: 'f.9' });
     await settle();
     assert.equal(loads(), 2);
-    // A cursor that is no string and counts that are no numbers are ignored.
+    // A cursor that is not a string and counts that are not numbers are ignored.
     sockets[0].say('resync', { cursor: { a: 1 } });
     sockets[0].say('stats:updated', { total: 'x', unread: {} });
     await settle();
@@ -36,7 +36,7 @@ describe('messages', () => {
   });
 
   test('a notification older than the list is not counted again', async () => {
-    // It was missed, and the list that was loaded meanwhile has counted it.
+    // The client missed the notification, and the list loaded since then already counts it.
     const item = (id) => ({ id, title: id, created_at: `2026-01-0${id}T00:00:00.000Z` });
     const list = { notifications: [item('3'), item('2')], total: 3, unread: 3 };
     const answer = (path) => ({ data: path.includes('?limit=') ? list : {} });
@@ -143,7 +143,7 @@ describe('tokens', () => {
     client.setToken(source);
     await settle();
     assert.ok(detailsOf('frame').some(({ text }) => text.includes('auth')));
-    // The same function again changes nothing.
+    // Setting the same function again has no effect.
     client.setToken(source);
     await client.list();
     assert.equal(calls, 1);
@@ -157,7 +157,7 @@ describe('tokens', () => {
     assert.deepEqual(states(), ['connecting', 'error']);
     assert.deepEqual([detailsOf('error').length, sockets.length], [1, 0]);
     client.disconnect();
-    // While it is not wanted, a token is only stored.
+    // While the client is disconnected on request, a token is only stored.
     client.setToken(tokenOf('someone'));
     await settle();
     assert.equal(client.state, 'disconnected');

@@ -1,4 +1,4 @@
-// A network and a clock that a test moves by hand, and a client that uses them.
+// A fake network and a fake clock controlled by the test, and a client that uses them.
 
 import { Carillon } from '../../Sources/WebClient/client/carillon.js';
 import { resetPage } from './page.js';
@@ -7,7 +7,7 @@ export const EPOCH = 1_000_000;
 
 const soon = () => new Promise((resolve) => setImmediate(resolve));
 
-/** A clock that stands still until `pass` is called. */
+/** A clock that advances only when `pass` is called. */
 const fakeClock = () => {
   let now = EPOCH;
   let last = 0;
@@ -21,7 +21,7 @@ const fakeClock = () => {
   const settle = async () => {
     for (let i = 0; i < 20; i++) await soon();
   };
-  /** Lets `time` pass and runs the timers that are due, in order. */
+  /** Advances the clock by `time` and runs the timers that are due, in order. */
   const pass = async (time) => {
     const end = now + time;
     for (;;) {
@@ -45,7 +45,7 @@ export const tokenOf = (user, claims = {}) => {
   return `head.${payload}.signature`;
 };
 
-/** A network whose `net` decides what becomes of sockets and requests. */
+/** A network. The functions of `net` decide the outcome of sockets and requests. */
 const fakeNetwork = (clock) => {
   const sockets = [];
   class WebSocket {
@@ -77,9 +77,9 @@ const fakeNetwork = (clock) => {
     }
   }
   const net = {
-    /** Decides the fate of each new socket; may use the clock. */
+    /** Called with each new socket and the clock; opens or ends the socket. */
     socket: (socket) => socket.say('connection:established', { cursor: 'e.1' }),
-    /** Answers a request: `{ status, data, error, retryAfter }`; status 0 is no answer at all. */
+    /** Answers a request: `{ status, data, error, retryAfter }`. Status 0: no response. */
     answer: (path) => ({
       data: path.includes('?limit=') ? { notifications: [], total: 0, unread: 0 } : {},
     }),
@@ -96,12 +96,12 @@ const fakeNetwork = (clock) => {
   return { net, sockets, requests, WebSocket, fetch };
 };
 
-/** The server and the clock of one test. Its store timers run on the same clock. */
+/** The server and the clock of one test. The store's timers run on the same clock. */
 export const fakes = () => {
   const page = resetPage();
   const time = fakeClock();
   const { clock, settle } = time;
-  // The store takes its timers from the page.
+  // The store uses the page's timers.
   globalThis.setTimeout = clock.setTimeout;
   globalThis.clearTimeout = clock.clearTimeout;
 
@@ -146,7 +146,7 @@ export const openClient = (options) => {
   };
 };
 
-/** Starts a client on a fake network and lets it do all that takes no time. */
+/** Starts a client on a fake network and runs everything that is due at once. */
 export const start = async (options = {}, net = {}, page = {}) => {
   const world = fakes();
   document.hidden = page.isHidden ?? false;
@@ -159,12 +159,12 @@ export const start = async (options = {}, net = {}, page = {}) => {
   return { ...world, ...tab, gaps };
 };
 
-/** Fates for `net`: the server is not reached. */
+/** Outcomes for `net`: the server cannot be reached. */
 export const refuse = (socket) => socket.end(1006);
 export const away = { socket: refuse, answer: () => ({ status: 0 }) };
-/** A poll that is answered at once, with nothing. */
+/** An immediate response to a poll, without notifications. */
 export const emptyPoll = () => ({
   data: { notifications: [], cursor: 'e.1', total: 0, unread: 0 },
 });
-/** Accepts each socket; without a cursor, as an empty inbox has none. */
+/** Accepts each socket, without a cursor, as for an empty inbox. */
 export const accept = (socket) => socket.say('connection:established');

@@ -1,4 +1,4 @@
-// Which icon and which colour the elements give each type of notification.
+// The icon and the colour that the elements give each type of notification.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,5 @@
-// Notifications outside of the page: requested on a click, shown while the page is hidden.
+// Desktop notifications: permission is requested on a click, and they show while the page is
+// hidden.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -6,7 +7,11 @@ import { start } from './fakes.js';
 import { hide, ORIGIN } from './page.js';
 import { nativeNotifications, requestPermission } from '../../Sources/WebClient/client/carillon.js';
 
-/** A connected client in a page whose browser can show notifications, or throws on a phone. */
+/**
+ * A connected client in a browser that can show notifications.
+ *
+ * With `isPhone` the constructor throws, as in browsers that allow only a service worker.
+ */
 const startWithNative = async (permission = 'granted', { isPhone = false } = {}) => {
   const world = await start({ shared: false });
   const natives = [];
@@ -94,7 +99,7 @@ describe('a click', () => {
 
   for (const url of ['javascript:alert(1)', 'data:text/html,x', 'http://a.example']) {
     test(`does not open ${url}`, async () => {
-      // The server refuses these; a client checks for itself.
+      // The server rejects such URLs, but the client checks them again.
       const { client, natives, opened } = await startWithNative();
       hide(true);
       const detail = { id: 'x', title: 't', message: '', entity_url: url, is_read: false };

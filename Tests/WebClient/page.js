@@ -1,4 +1,4 @@
-// The parts of a browser page that the client looks for and Node does not have.
+// Fakes of the browser globals that the client uses and Node lacks.
 //
 // Importing this module installs a page. `resetPage` replaces it, so that a client of an earlier
 // test no longer receives events.
@@ -15,7 +15,7 @@ globalThis.CustomEvent ??= class extends Event {
 const define = (name, value) =>
   Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
 
-/** Installs a visible page that is online. Its `errors` are those given to `reportError`. */
+/** Installs a visible page that is online. `errors` collects the errors passed to `reportError`. */
 export const resetPage = () => {
   const window = new EventTarget();
   for (const name of ['addEventListener', 'removeEventListener', 'dispatchEvent']) {
@@ -30,7 +30,7 @@ export const resetPage = () => {
   return { errors };
 };
 
-/** Hides or shows the page, as when a person goes to another tab or comes back. */
+/** Hides or shows the page, as when the user switches to another tab or back. */
 export const hide = (isHidden) => {
   document.hidden = isHidden;
   document.dispatchEvent(new Event('visibilitychange'));
@@ -38,7 +38,7 @@ export const hide = (isHidden) => {
 
 resetPage();
 
-/** Installs just enough for the modules of the elements to load; no element works. */
+/** Installs stubs that let the elements' modules load; the elements do not work. */
 export const stubElements = () => {
   define('HTMLElement', class {});
   define(
@@ -48,6 +48,6 @@ export const stubElements = () => {
     },
   );
   define('customElements', { define: () => {}, get: () => undefined });
-  // The elements redraw times by a timer that would keep the process alive.
+  // The elements' timer for redrawing ages would keep the process alive.
   define('setInterval', () => 0);
 };

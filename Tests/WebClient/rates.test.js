@@ -1,4 +1,4 @@
-// The console's rates: figures per second, with gaps where the totals began again.
+// The console's rates per second, with gaps where the server's totals restarted.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -21,21 +21,21 @@ const snapshot = (time, ...delivered) => ({
 
 test('rates have gaps where the totals began again', () => {
   const rates = new Rates();
-  /** Of a snapshot, the deliveries a second: in total, then of each shard. */
+  /** Returns the deliveries per second of a snapshot: the total, then each shard. */
   const of = (...values) => {
     const { total, shards } = rates.sample(snapshot(...values));
     return [total.delivered, ...shards.map((shard) => shard.delivered)];
   };
-  assert.deepEqual(of(1_000, 10, 0), [null, null, null], 'the first says nothing yet');
+  assert.deepEqual(of(1_000, 10, 0), [null, null, null], 'the first snapshot has no rate');
   assert.deepEqual(of(2_000, 15, 1), [6, 5, 1]);
-  assert.deepEqual(of(2_500, 20, 1), [10, 10, 0], 'in half a second');
-  assert.deepEqual(of(3_500, 3, 0), [null, null, null], 'a total fell: another server');
+  assert.deepEqual(of(2_500, 20, 1), [10, 10, 0], 'half a second later');
+  assert.deepEqual(of(3_500, 3, 0), [null, null, null], 'a total fell: the server restarted');
   assert.deepEqual(of(4_500, 4, 2), [3, 1, 2]);
   assert.deepEqual(of(4_400, 5, 3), [null, null, null], 'the clock went back');
   assert.deepEqual(of(5_400, 6, 3), [1, 1, 0]);
   assert.deepEqual(of(6_400, 6), [null, null], 'another number of shards');
   assert.deepEqual(of(7_400, 9), [3, 3]);
-  assert.deepEqual(of(60_000, 90), [null, null], 'too long ago');
+  assert.deepEqual(of(60_000, 90), [null, null], 'the gap is too long');
   rates.restart();
   assert.deepEqual(of(61_000, 91), [null, null], 'another connection');
 });

@@ -1,4 +1,4 @@
-// When the client tries to connect again, on a clock and a network that the test moves by hand.
+// When the client reconnects, on a fake clock and a fake network that the test controls.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -42,7 +42,8 @@ describe('pauses between attempts', () => {
   });
 
   test('a connection counts as a success only when it lasts', async () => {
-    // Otherwise a server that accepts and closes at once would get an attempt every five seconds.
+    // Otherwise a server that accepts and closes at once would get an attempt every five seconds
+    // from each client.
     let count = 0;
     const socket = (each, clock) => {
       each.say('connection:established');
@@ -57,7 +58,7 @@ describe('pauses between attempts', () => {
 
   for (
     const [code, first, second] of [
-      // After the first time it waits as after any other code.
+      // Only the first pause depends on the code.
       [1006, 3_750, 7_500],
       [1011, 3_750, 7_500],
       [1013, 0, 7_500],
@@ -151,7 +152,7 @@ describe('a connection that does not answer', () => {
     assert.equal(sockets[0].sent.length, 0);
     await pass(2_000);
     assert.deepEqual(sockets[0].sent, ['{"type":"ping"}']);
-    // It answers, once.
+    // The server answers one ping.
     sockets[0].say('pong');
     await pass(26_000);
     assert.equal(sockets[0].sent.length, 2);
@@ -160,7 +161,8 @@ describe('a connection that does not answer', () => {
   });
 
   test('a page that becomes visible checks it sooner', async () => {
-    // After sleep it would otherwise take half a minute to notice.
+    // After the computer slept, the regular pings would take half a minute to detect a lost
+    // connection.
     const { client, pass, sockets } = await start({}, { isMute: true });
     await pass(10_000);
     hide(false);
@@ -190,7 +192,7 @@ describe('a connection that does not answer', () => {
   });
 
   test('a server that has just come back is not taken for a block', async () => {
-    // The first attempt fails, and then the server is there: the same transport is tried again.
+    // The first attempt fails, then the server is up: the client tries the same transport again.
     let count = 0;
     const socket = (each) => (count++ ? accept(each) : refuse(each));
     const { client, requests, sockets } = await start({ transports: ['websocket', 'poll'] }, {

@@ -17,7 +17,7 @@ describe("Svelte's store contract", () => {
     // 1. It has `subscribe`, which takes a function and calls it at once with the value.
     assert.equal(typeof store.subscribe, 'function');
     const stop = store.subscribe((value) => got.push(value));
-    assert.equal(got.length, 1, 'called at once, before `subscribe` returns');
+    assert.equal(got.length, 1, 'called before `subscribe` returns');
     assert.equal(got[0], store.value);
     assert.equal(got[0].unreadCount, 0);
 
@@ -33,8 +33,8 @@ describe("Svelte's store contract", () => {
     assert.equal(typeof stop, 'function');
     assert.equal(stop(), undefined);
     store.add({ id: 'b' });
-    assert.equal(got.length, 2, 'not called after');
-    assert.equal(others[0].length, 3, 'the others are');
+    assert.equal(got.length, 2, 'not called after its subscription ended');
+    assert.equal(others[0].length, 3, 'the other subscribers are called');
     stop();
     stops[0]();
 
@@ -44,10 +44,10 @@ describe("Svelte's store contract", () => {
     const [first, second] = [store.subscribe(run), store.subscribe(run)];
     first();
     store.add({ id: 'c' });
-    assert.equal(calls, 3, 'each is called by itself');
+    assert.equal(calls, 3, 'each subscription is called separately');
     second();
 
-    // A subscriber may leave, and another come, during a call.
+    // During a call a subscriber may unsubscribe, and another may subscribe.
     const log = [];
     const leave = store.subscribe((value) => {
       log.push(value.notifications.length);
@@ -60,11 +60,11 @@ describe("Svelte's store contract", () => {
     store.add({ id: 'e' });
     assert.deepEqual(log, [3, 4, 'new', 'new']);
 
-    // As `get` of `svelte/store` does.
+    // The way `get` of `svelte/store` reads a store.
     let value;
     store.subscribe((each) => (value = each))();
     assert.equal(value, store.value);
-    // No `set`: Svelte would let a component assign to it.
+    // Without `set`, Svelte does not let a component assign to the store.
     assert.ok(!('set' in store) && !('update' in store));
   });
 
@@ -89,7 +89,7 @@ describe("Svelte's store contract", () => {
     isReady = true;
     store.add({});
     assert.deepEqual([count, store.value.unreadCount], [2, 1]);
-    // The page gets the error, as any that is not caught.
+    // The error is reported to the page like any uncaught error.
     assert.deepEqual(world.page.errors.map(({ message }) => message), ['mine']);
   });
 });

@@ -1,12 +1,12 @@
-// Tabs that share one connection, over fake locks and channels. That real ones work is tested in
-// Chromium, by Tests/EndToEnd/test_client_tabs.py.
+// Tabs that share one connection, over fake locks and channels. Tests/EndToEnd/test_client_tabs.py
+// tests real ones in Chromium.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fakeBrowser } from './browser.js';
 import { EPOCH, fakes, openClient, tokenOf } from './fakes.js';
 
-/** A world whose `open` opens a tab of a user, connected. */
+/** A fake browser and network; `open` opens a tab with a connected client of the user ann. */
 const startBrowser = (net = {}) => {
   const world = fakes();
   Object.assign(world.net, net);
@@ -52,7 +52,7 @@ describe('one connection', () => {
     for (let i = 0; i < 3; i++) tabs.push(await open());
     await say('notification:new', { ...item('first', 1), cursor: 'e.7' });
     tabs[0].crash();
-    // The server would notice it later.
+    // The socket of a crashed tab is gone at once; only the server notices it later.
     sockets[0].readyState = 3;
     await pass(0);
     const rest = tabs.slice(1);
@@ -72,7 +72,7 @@ describe('one connection', () => {
       // Without locks or channels each tab is alone.
       await open({ locks: null }),
       await open({ BroadcastChannel: null }),
-      // A client of another server.
+      // A client of another server connects by itself.
       await open({ url: 'http://other.example' }),
     ];
     assert.deepEqual(leaders(tabs), tabs);
@@ -97,7 +97,7 @@ describe('changes', () => {
       assert.equal(store.value.unreadCount, 2);
       assert.ok(store.value.notifications[0].is_read);
     }
-    // A tab that opens during the change gets it too.
+    // A tab that opens while the change is pending shows it, too.
     tabs.push(await open());
     assert.equal(tabs[3].store.value.unreadCount, 2);
     assert.ok(requests.some(({ path }) => path.endsWith('/c/read')));
@@ -109,7 +109,7 @@ describe('changes', () => {
     }
     assert.deepEqual(tabs[1].errorCodes(), ['no']);
     assert.deepEqual(tabs[0].errorCodes(), []);
-    // A notification that a page adds is in all tabs too.
+    // A notification that a page adds appears in all tabs, too.
     tabs[3].store.add({ title: 'own' });
     await settle();
     for (const { listed, store } of tabs) {
@@ -131,7 +131,7 @@ describe('the channel', () => {
     const [first, second] = [await open(), await open()];
     const { client } = first;
     const { BroadcastChannel } = browser.tab();
-    // The next version's messages, and those of no version.
+    // Messages of the next version, and malformed ones on this version's channel.
     const next = new BroadcastChannel(`carillon/2 ${client.url} ${client.user}`);
     next.postMessage({ kind: 'state', state: 'error', from: 'x' });
     const same = new BroadcastChannel(`carillon/1 ${client.url} ${client.user}`);
@@ -166,7 +166,7 @@ describe('tokens', () => {
     assert.equal(sockets.length, 1);
   });
 
-  test('a leader whose token ends lets another tab lead', async () => {
+  test('when the token of the leader expires another tab leads', async () => {
     const { open, openSockets, pass, say, sockets } = startBrowser();
     const first = await open({ token: tokenOf('ann', { exp }) });
     const second = await open();

@@ -1,4 +1,4 @@
-// The client's types: all exports are declared, and the declarations are true.
+// The client's types: every export is declared, and the declarations match the code.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -26,7 +26,7 @@ let directory;
 before(() => (directory = mkdtempSync(join(tmpdir(), 'carillon-types-'))));
 after(() => rmSync(directory, { recursive: true }));
 
-/** The errors that the compiler finds in files. */
+/** Type-checks files and returns the compiler's status and output. */
 const compile = (files, options) => {
   const configuration = { compilerOptions: { ...OPTIONS, ...options }, files };
   writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify(configuration));
@@ -45,14 +45,15 @@ test('the compiler finds no error in the sources', () => {
 test('the declarations match the exports and their use', async () => {
   assert.ok(entries.includes('carillon.d.ts') && entries.includes('react.d.ts'));
   stubElements();
-  // One program, for the compiler takes its time.
+  // All entries are checked in one program, because each start of the compiler is slow.
   const text = readFileSync(new URL('use.ts', import.meta.url), 'utf8');
   const lines = [text];
   for (const [number, entry] of entries.entries()) {
     const path = `${CLIENT}/${entry.replace('.d.ts', '.js')}`;
     const exported = Object.keys(await import(path)).sort();
     assert.ok(exported.length > 0, path);
-    // An undeclared export is one key too many here, and one that is only declared is missing.
+    // An undeclared export is an excess key in this record; a declared one that does not exist is
+    // a missing key.
     const names = exported.map((name) => `${name}: 1`).join(', ');
     lines.push(`import * as entry${number} from '${path}';`);
     lines.push(`const names${number}: Record<keyof typeof entry${number}, 1> = { ${names} };`);

@@ -1,8 +1,8 @@
-// A page that uses all of the declared types, and misuses some. The compiler checks it.
+// A page that uses the declared types, and misuses some. It is type-checked and never run.
 //
-// Each `@ts-expect-error` marks a misuse: the compiler fails where the next line has no error.
+// Each `@ts-expect-error` marks a misuse: the check fails if the next line has no type error.
 
-// Declarations here are only for the type check.
+// Unused declarations serve only the type check.
 // deno-lint-ignore-file ban-ts-comment no-unused-vars
 
 import { Carillon, CarillonError, configure, NotificationStore } from 'CLIENT/carillon.js';

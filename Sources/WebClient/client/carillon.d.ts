@@ -4,7 +4,7 @@ export type State = 'connecting' | 'connected' | 'disconnected' | 'error';
 export type Transport = 'websocket' | 'sse' | 'poll';
 export type Priority = 'low' | 'normal' | 'high' | 'urgent';
 export type PresenceStatus = 'online' | 'away' | 'busy' | 'offline';
-/** A token, or what fetches one; that is called again when the server wants a fresh one. */
+/** A token, or a function that fetches one. It is called again when a fresh token is needed. */
 export type Token = string | (() => string | Promise<string>);
 
 export interface Notification {
@@ -20,7 +20,7 @@ export interface Notification {
   /** RFC 3339. */
   readonly created_at: string;
   readonly data: Record<string, unknown>;
-  /** As the publisher wrote them; a client that shows them checks what they are. */
+  /** As published, unchecked: code that shows them must check labels and URLs. */
   readonly actions: readonly { label: string; url: string }[];
   readonly group_key: string | null;
 }
@@ -44,7 +44,7 @@ export interface Message<Data = unknown> {
   data: Data;
 }
 
-/** What the server told, in the form of the `event` dialect, whichever way it came. */
+/** An event from the server in the form of the `event` dialect, for every transport. */
 export interface ServerEvent<Data = unknown> extends Message<Data> {
   timestamp?: string;
 }
@@ -56,19 +56,19 @@ export interface Clock {
 }
 
 export interface Options {
-  /** Where the server is; the page's own origin if left out. */
+  /** URL of the server. Default: the page's origin. */
   url?: string;
   token?: Token;
-  /** In the order in which they are tried. */
+  /** Transports in the order in which they are tried. */
   transports?: Transport[];
-  /** Milliseconds before the first attempt to come back; it doubles up to a minute. 5000. */
+  /** Milliseconds before the first reconnect attempt; doubles up to a minute. Default: 5000. */
   reconnectInterval?: number;
-  /** Attempts without success, after which the state is `error`. Infinity. */
+  /** Failed attempts after which the state is `error`. Default: Infinity. */
   maxReconnectAttempts?: number;
   autoReconnect?: boolean;
-  /** How many notifications the store shows, 200 at the most. 50. */
+  /** Number of notifications in the store, at most 200. Default: 50. */
   capacity?: number;
-  /** Whether the tabs of a browser share a connection. */
+  /** Whether the tabs of a browser share one connection. Default: true. */
   shared?: boolean;
   rooms?: string[];
   store?: NotificationStore;
@@ -87,11 +87,11 @@ export interface ListQuery {
   unread?: boolean;
   type?: string;
   group_key?: string;
-  /** Whether one notification stands for its group. true */
+  /** Whether the newest notification represents its group. Default: true. */
   collapse?: boolean;
 }
 
-/** A notification of a page, with all that REST says of it. */
+/** A notification in a page of a list, with the fields that only the REST API returns. */
 export interface ListedNotification extends Notification {
   readonly group_count?: number;
   readonly read_at: string | null;
@@ -101,7 +101,7 @@ export interface ListedNotification extends Notification {
 
 export interface Page {
   notifications: ListedNotification[];
-  /** What to pass as `before`; absent on the last page. */
+  /** The value for `before` to get the next page; absent on the last page. */
   next?: string;
   unread: number;
   total: number;
@@ -109,7 +109,7 @@ export interface Page {
 
 export class CarillonError extends Error {
   constructor(status: number, code: string, message: string, retryAfter?: number);
-  /** Of HTTP, or the close code of a WebSocket; 0 where the server was not reached. */
+  /** HTTP status, or the close code of a WebSocket; 0 if the server was not reached. */
   status: number;
   code: string;
   /** Milliseconds. */
@@ -118,18 +118,18 @@ export class CarillonError extends Error {
 
 export interface CarillonEventMap {
   state: CustomEvent<State>;
-  /** Live or missed, and new to this browser. */
+  /** A live or a missed notification, dispatched once per client. */
   notification: CustomEvent<Notification>;
   stats: CustomEvent<Stats>;
   read: CustomEvent<{ id: string }>;
   deleted: CustomEvent<{ id: string }>;
-  /** What was missed cannot be told; the list was loaded anew. */
+  /** Missed events cannot be replayed, so the list is loaded again. */
   resync: CustomEvent<undefined>;
-  /** Only in the tab that leads. */
+  /** A raw frame; only in the leader tab. */
   frame: CustomEvent<Frame>;
-  /** Everything else that the server told. */
+  /** Any other event from the server. */
   message: CustomEvent<Message>;
-  /** Everything that the server told. */
+  /** Every event from the server. */
   event: CustomEvent<ServerEvent>;
   error: CustomEvent<Error>;
 }
@@ -142,18 +142,18 @@ export class Carillon extends EventTarget {
   readonly store: NotificationStore;
   readonly state: State;
   readonly isLeader: boolean;
-  /** Whether it comes back by itself when it is not connected. */
+  /** Whether the client reconnects by itself when it is not connected. */
   readonly isWanted: boolean;
   readonly isVisible: boolean;
   readonly cursor: string | undefined;
   readonly stats: Stats | undefined;
   readonly rooms: string[];
-  /** The user of the token; empty as long as there is none. */
+  /** The user of the token; empty while there is no token. */
   readonly user: string;
   connect(): void;
-  /** Leaves until `connect`; the other tabs go on. */
+  /** Disconnects this tab until `connect` is called; other tabs stay connected. */
   disconnect(): void;
-  /** Ends for good. */
+  /** Disconnects and releases the client permanently. */
   close(): void;
   setToken(token: Token): void;
   join(room: string): void;
@@ -198,7 +198,11 @@ export interface StoreValue {
   readonly state: State;
 }
 
-/** Of Svelte's store contract. What a page does resolves to whether the server granted it. */
+/**
+ * A store that follows Svelte's store contract.
+ *
+ * Methods that change notifications resolve to true if the server accepted the change.
+ */
 export class NotificationStore {
   constructor(options?: { capacity?: number });
   readonly capacity: number;
@@ -208,21 +212,21 @@ export class NotificationStore {
   markAsRead(id: string): Promise<boolean>;
   markAllAsRead(): Promise<boolean>;
   remove(id: string): Promise<boolean>;
-  /** Without a client, after `wsClient.disconnect()` for example, it clears this page alone. */
+  /** Without a client, for example after `wsClient.disconnect()`, clears only this page. */
   clear(): Promise<boolean>;
   setConnected(isConnected: boolean): void;
 }
 
 export interface Settings extends Options {
-  /** For react.js, where it is not global. */
+  /** The React that react.js uses, if it is not global. */
   React?: unknown;
 }
 
-/** Says once for the page what its clients are made with. */
+/** Sets the options that all clients of the page are created with. */
 export function configure(settings: Settings): void;
 export function settings(): Settings;
 export const notificationStore: NotificationStore;
-/** The client behind `notificationStore`, while there is one. */
+/** Returns the client that feeds `notificationStore`, if one exists. */
 export function defaultClient(): Carillon | undefined;
 export const wsClient: {
   connect(token: Token): void;
@@ -230,17 +234,17 @@ export const wsClient: {
   isConnected(): boolean;
 };
 
-/** To be called on a person's click. */
+/** Requests permission. Browsers require that a click triggers the call. */
 export function requestPermission(): Promise<NotificationPermission | 'unsupported'>;
 
 export interface NativeOptions {
   icon?: string;
-  /** Which are shown; all if left out. */
+  /** Returns whether to show a notification. Default: all are shown. */
   filter?: (notification: Notification) => boolean;
-  /** Follows the URL of one that was clicked. */
+  /** Opens the URL of a clicked notification. Default: the page navigates to it. */
   open?: (url: string, notification: Notification) => void;
   registration?: ServiceWorkerRegistration;
 }
 
-/** Shows what arrives while no tab is visible. Returns what ends that. */
+/** Shows notifications that arrive while no tab is visible. Returns a function that stops it. */
 export function nativeNotifications(client: Carillon, options?: NativeOptions): () => void;

@@ -1,5 +1,5 @@
 // @ts-check
-// Carillon in a page. carillon.d.ts says what each of these does.
+// The client's entry point for pages. carillon.d.ts documents each export.
 
 export { Carillon } from './client.js';
 export { CarillonError } from './error.js';

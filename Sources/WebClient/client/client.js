@@ -4,12 +4,12 @@ import { CarillonError } from './error.js';
 import { notification, NotificationStore } from './store.js';
 import { Tabs } from './tabs.js';
 
-/** Of what tabs say to each other. */
+/** Version of the messages that tabs exchange. */
 const VERSION = 1;
-/** Ids that are remembered: nothing is announced twice. */
+/** Number of remembered notification ids, so that no notification is dispatched twice. */
 const SEEN = 1_000;
 const INBOX = '/api/v1/notifications';
-/** The events that say what is stored. */
+/** Events about stored notifications, and the names under which the client dispatches them. */
 const NAMES = Object.assign(Object.create(null), {
   'notification:new': 'notification',
   'notification:read': 'read',
@@ -53,7 +53,8 @@ export const userOf = (token) => {
 /**
  * One user's client in one page.
  *
- * The tab that leads connects, and tells the others what it hears; all digest it in the same way.
+ * The leader tab connects and forwards each received event to the other tabs. All tabs process
+ * events in the same way.
  */
 export class Carillon extends EventTarget {
   #token;
@@ -69,7 +70,7 @@ export class Carillon extends EventTarget {
   #state = 'disconnected';
   #cursor = '';
   #isWanted = false;
-  /** Whether it knows what there is: it takes no news before. */
+  /** Whether this tab has the full state; until then it ignores events from other tabs. */
   #isCurrent = false;
   #ending = new AbortController();
 
@@ -104,17 +105,17 @@ export class Carillon extends EventTarget {
       opened: () => {
         this.#change('connected');
         this.#planRenewal();
-        // What is replayed says nothing of changes.
+        // Replayed events contain no changes of notifications, so load the list as well.
         this.#load();
       },
       begin: (cursor) => this.#cursor || this.#move(cursor),
-      told: this.#told,
+      receive: this.#receive,
       pull: this.#pull,
       changed: this.#pullAll,
       frame: this.#frame,
       failed: this.#failed,
       ended: () => this.#tabs?.yield(),
-      isAsleep: () => globalThis.document?.hidden && navigator.onLine === false,
+      isSuspended: () => globalThis.document?.hidden && navigator.onLine === false,
     });
     this.#watch();
   }
@@ -123,7 +124,7 @@ export class Carillon extends EventTarget {
     return this.#state;
   }
 
-  /** Whether it comes back by itself when it is not connected. */
+  /** Whether the client reconnects by itself when it is not connected. */
   get isWanted() {
     return this.#isWanted;
   }
@@ -206,7 +207,7 @@ export class Carillon extends EventTarget {
         response = await this.options.fetch(this.url + path, sent);
         answer = await response.json().catch(() => {});
       } catch (cause) {
-        throw new CarillonError(0, 'network', `the server was not reached: ${cause}`);
+        throw new CarillonError(0, 'network', `the server cannot be reached: ${cause}`);
       }
       const { status } = response;
       if (response.ok && answer) return answer.data;
@@ -231,7 +232,7 @@ export class Carillon extends EventTarget {
     this.#user = userOf(token);
     this.#isOld = false;
     if (last && last !== this.#user) {
-      // Nothing of the other one's stays.
+      // Another user: discard all state of the previous one.
       this.#leave();
       this.#cursor = '';
       this.stats = undefined;
@@ -240,7 +241,7 @@ export class Carillon extends EventTarget {
       if (this.#isWanted) this.connect();
     } else if (!isSame) {
       this.#tabs?.post({ kind: 'token', token });
-      if (this.isLeader) this.#connection.handOver(token);
+      if (this.isLeader) this.#connection.sendToken(token);
       this.#planRenewal();
     }
   }
@@ -252,11 +253,11 @@ export class Carillon extends EventTarget {
     this.#asking ??= (async () => {
       try {
         const token = await this.#source();
-        // deno-lint-ignore no-throw-literal -- It becomes the end of the message below.
+        // deno-lint-ignore no-throw-literal -- The text becomes the end of the message below.
         if (typeof token !== 'string') throw 'not a string';
         this.#use(token);
       } catch (cause) {
-        throw new CarillonError(0, 'token', `there is no token: ${cause}`);
+        throw new CarillonError(0, 'token', `cannot get a token: ${cause}`);
       } finally {
         this.#asking = undefined;
       }
@@ -285,24 +286,25 @@ export class Carillon extends EventTarget {
     const name = `carillon/${VERSION} ${this.url} ${this.#user}`;
     const tabs = (this.#tabs ??= new Tabs(name, shared && this.#user && locks, BroadcastChannel, {
       is: () => ({ rooms: this.rooms, isVisible: !globalThis.document?.hidden }),
-      hear: this.#hear,
+      receive: this.#fromTab,
       moved: () => this.isLeader && this.#connection.follow(),
-      welcome: (to) => this.#tell({ to }),
+      welcome: (to) => this.#sync({ to }),
     }));
     if (tabs.isLeader) return;
     await tabs.lead();
     this.#isCurrent = true;
-    // What it heard last of the one before may be old.
-    if (this.#cursor) this.#tell({ state: 'connecting' });
+    // The last state from the previous leader may be out of date.
+    if (this.#cursor) this.#sync({ state: 'connecting' });
   }
 
-  #tell(more = {}) {
+  /** Sends the full state to the other tabs. */
+  #sync(more = {}) {
     const { stats } = this;
     const all = { state: this.#state, cursor: this.#cursor, stats, inbox: this.store.snapshot() };
     this.#tabs?.post({ kind: 'all', ...all, ...more });
   }
 
-  #hear = ({ kind, state, cursor, stats, inbox, step, told, token }) => {
+  #fromTab = ({ kind, state, cursor, stats, inbox, step, told, token }) => {
     if (kind === 'token') {
       if (userOf(token) === this.#user) this.#use(token);
     } else if (kind === 'all' && !this.isLeader) {
@@ -338,7 +340,7 @@ export class Carillon extends EventTarget {
     this.#setState('disconnected');
   }
 
-  #told = (event, data, timestamp) => {
+  #receive = (event, data, timestamp) => {
     if (typeof event !== 'string' || typeof data !== 'object' || !data) return;
     try {
       this.#tabs?.post({ kind: 'told', told: [event, data, timestamp] });
@@ -387,10 +389,10 @@ export class Carillon extends EventTarget {
     const { notifications, cursor, resync } = answer;
     opened();
     this.#frame('in', JSON.stringify(answer));
-    for (const each of notifications) this.#told('notification:new', each, each.created_at);
-    if (resync) this.#told('resync', { cursor });
+    for (const each of notifications) this.#receive('notification:new', each, each.created_at);
+    if (resync) this.#receive('resync', { cursor });
     else this.#move(cursor);
-    this.#told('stats:updated', await this.request('GET', `${INBOX}/stats`, undefined, signal));
+    this.#receive('stats:updated', await this.request('GET', `${INBOX}/stats`, undefined, signal));
     return notifications.length;
   };
 
@@ -406,11 +408,11 @@ export class Carillon extends EventTarget {
     ]);
     if (!this.isLeader) return;
     if (this.store.load(page)) this.#load();
-    this.#tell();
-    if (!this.stats) this.#told('stats:updated', stats);
+    this.#sync();
+    if (!this.stats) this.#receive('stats:updated', stats);
   });
 
-  /** Once for all reasons that come meanwhile, and again after a failure. */
+  /** Merges calls that arrive while `run` is running into one more run; retries after a failure. */
   #once(run) {
     let isDue = false;
     let isRunning = false;
@@ -445,7 +447,7 @@ export class Carillon extends EventTarget {
     });
     on(globalThis, 'online', () => connection.wake(true));
     on(globalThis, 'offline', () => connection.check());
-    // A page that is kept for the way back may hold neither a socket nor a lock.
+    // A page in the back/forward cache may hold neither a socket nor a lock.
     on(globalThis, 'pagehide', () => this.#leave());
     on(globalThis, 'pageshow', ({ persisted }) => persisted && this.#isWanted && this.connect());
   }

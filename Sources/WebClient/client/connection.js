@@ -2,22 +2,24 @@
 import { CarillonError } from './error.js';
 import { transports } from './transports.js';
 
-/** So long another way than the first is kept. */
+/** Time to stay on a fallback transport before the first one is tried again. */
 const DETOUR = 300_000;
-/** What ended sooner did not really work. */
+/** A connection that ends sooner counts as a failed attempt. */
 const STABLE = 5_000;
 const LONGEST_PAUSE = 60_000;
 
 /**
- * Keeps one connection for a client, its host: opens it, judges how it ended, waits, and again.
+ * Keeps one connection open for a client, its host.
  *
- * Invariant: only the loop that `#run` names does anything.
+ * A loop opens the connection, decides by its end when to try again, waits, and repeats.
+ *
+ * Invariant: only the loop of the run in `#run` acts; an older loop returns.
  */
 export class Connection {
   #run;
   #link;
   #wake;
-  /** Of the way that worked last. */
+  /** Index of the transport that worked last. */
   #index = 0;
   #leftFirst = 0;
   #openedAt = 0;
@@ -46,7 +48,7 @@ export class Connection {
     this.#wake?.();
   }
 
-  /** It may work now, or have ended unnoticed. */
+  /** Retries at once or checks the open connection, which may have ended without a close. */
   wake(isElsewhere = false) {
     if (isElsewhere) this.#attempts = 0;
     this.#wake?.();
@@ -59,7 +61,7 @@ export class Connection {
     this.#link?.check?.();
   }
 
-  /** Opens it anew if it would hear other rooms then. */
+  /** Reopens the connection if the set of rooms has changed. */
   follow() {
     if (this.#link && this.#link.rooms !== this.host.rooms()) this.#reopen();
   }
@@ -69,8 +71,8 @@ export class Connection {
     this.#link?.close?.();
   }
 
-  /** Polls take a fresh token by themselves. */
-  handOver(token) {
+  /** Sends a fresh token on the open connection. Each poll reads the token itself. */
+  sendToken(token) {
     const link = this.#openedAt && this.#link;
     const message = (text) => JSON.stringify({ type: 'auth', token: text });
     if (link?.send) link.send(message(token), message('…'));
@@ -105,7 +107,8 @@ export class Connection {
     for (let index = this.#index, isReached = false; index < options.transports.length;) {
       end = await this.#open(options.transports[index], index);
       if (run !== this.#run || this.#reopens || end.opened) return end;
-      // It may be the server that is away, or the token. If it is neither, this way is blocked.
+      // The server may be down or the token invalid: the probe throws then. If the probe succeeds
+      // and a second attempt fails, this transport is blocked, so try the next one.
       if (isReached) index++;
       else await host.probe();
       if (run !== this.#run) return;
@@ -133,7 +136,7 @@ export class Connection {
     }
   }
 
-  /** The time until the next attempt; none if there is none. */
+  /** Returns the time until the next attempt, or undefined if there is none. */
   #judge({ code = 0, reason, opened, error }, lasted) {
     const { host, options } = this;
     const { reconnectInterval, maxReconnectAttempts, autoReconnect, random } = options;
@@ -143,7 +146,7 @@ export class Connection {
       [401, 403].includes(error?.status);
     error ??= new CarillonError(code, refused ? 'refused' : 'lost', reason || 'connection lost');
     if (refused || !opened) host.failed(error);
-    // It may simply have been old.
+    // The token may have expired, so try once more with a fresh one.
     const isRenewed = refused && host.renew();
     if (isRenewed && !isTokenless && !this.#refusals++) return 0;
     const isOver = autoReconnect && this.#attempts >= maxReconnectAttempts;
@@ -153,7 +156,7 @@ export class Connection {
     const isFirst = !this.#attempts++;
     if (isFirst && code === 1013) return 0;
     if (isFirst && (code === 1012 || code === 1001)) return 100 + random() * 900;
-    // Half of it by chance: those who lost a server together do not come back together.
+    // Half of the pause is random, so clients that lost the same server do not return at once.
     return Math.max(full * (0.5 + random() / 2), error.retryAfter ?? 0);
   }
 
@@ -163,7 +166,7 @@ export class Connection {
       const timer = clock.setTimeout(resolve, time);
       this.#wake = () => resolve(clock.clearTimeout(timer));
     });
-    while (run === this.#run && this.host.isAsleep()) {
+    while (run === this.#run && this.host.isSuspended()) {
       await new Promise((resolve) => (this.#wake = resolve));
     }
     this.#wake = undefined;

@@ -2,8 +2,8 @@
 import { Carillon } from './client.js';
 import { NotificationStore } from './store.js';
 
-// Kept with the page, which may have this module twice: under the address that it wrote, and under
-// the one that this leads to.
+// The state lives on the global object because a page may load this module twice: under the URL
+// it imports and under the versioned URL that the first one redirects to.
 const page = (globalThis[Symbol.for('carillon/1')] ??= {
   options: {},
   store: new NotificationStore(),
@@ -11,15 +11,15 @@ const page = (globalThis[Symbol.for('carillon/1')] ??= {
 
 export const settings = () => page.options;
 
-/** Says once what the page's clients are made with. */
+/** Sets the options that all clients of the page are created with. */
 export const configure = (options) => void Object.assign(page.options, options);
 
 export const notificationStore = page.store;
 
-/** The client behind it, while there is one. */
+/** The client that feeds `notificationStore`, if one exists. */
 export const defaultClient = () => page.client;
 
-/** tradepulse's. */
+/** The interface that tradepulse uses. */
 export const wsClient = {
   connect(token) {
     if (page.client) return page.client.setToken(token);

@@ -1,9 +1,9 @@
 // @ts-check
-// What all the elements have in common: how they look, and the class that they come of.
+// The elements' shared parts: their style sheets, and their base class.
 
 import { defaultClient, notificationStore } from './carillon.js';
 
-// A page sets `--carillon-…`; `--_…` is what comes of it. First for light, then for dark.
+// A page may set `--carillon-…`; `--_…` is the resulting colour. Each pair is light, then dark.
 const palette = {
   surface: '#fff, #1b1e25',
   hover: '#f3f5f8, #262a33',
@@ -144,10 +144,10 @@ carillon-item { ${card} ${shadow} overflow: hidden; animation: come .2s;
 
 const sheets = {};
 
-// A page that forbids inline styles allows this.
+// A constructed style sheet is allowed where a content security policy forbids inline styles.
 for (const name in css) (sheets[name] = new CSSStyleSheet()).replaceSync(css[name]);
 
-/** Text goes in as a text node, never else. */
+/** Makes an element. Text always becomes a text node, never markup. */
 export const make = (tag, name, given, ...children) => {
   const element = Object.assign(
     document.createElement(tag),
@@ -161,12 +161,16 @@ export const make = (tag, name, given, ...children) => {
 export const button = (name, onclick, ...children) =>
   make('button', name, { type: 'button', onclick }, ...children);
 
-// What a person has selected stays selected.
+// Unchanged text keeps its text node, so a selection in it survives.
 export const setText = (element, text) => {
   if (element.textContent !== text) element.textContent = text;
 };
 
-/** To this site or by https: no script, nor a user's name that looks like a host. */
+/**
+ * Points a link at a URL of this site or of https, and returns whether the URL is safe.
+ *
+ * Scripts are rejected, and so is a user name in the URL, which can look like a host.
+ */
 export const lead = (link, url) => {
   link.href = url;
   const { origin, protocol, username } = link;
@@ -177,14 +181,15 @@ export const lead = (link, url) => {
   return isSafe;
 };
 
-// By the language's tag; an element's own `strings` come before these.
+// The strings of each language, by its tag. An element's own `strings` take precedence.
 const languages = {};
 export const setStrings = (language, strings) =>
   void (languages[language] = { ...languages[language], ...strings });
 
-// One for each way of telling, for all elements of a page: readers speak what changes in it.
+// One live region for each politeness, shared by all elements of a page. Screen readers speak the
+// text that changes in it.
 const regions = {};
-/** What is about to be said together. */
+/** Notifications to announce together. */
 let waiting = [];
 
 const say = (live, text) => {
@@ -195,10 +200,10 @@ const say = (live, text) => {
 };
 
 /**
- * An element with a shadow root, which draws the store's value once a frame.
+ * An element with a shadow root that draws the store's value at most once per frame.
  *
- * Its listeners and its subscription end with its attachment: it may be moved, and given another
- * client, as often as one likes.
+ * Its listeners and its subscription end when it is detached, so it can be moved and can get
+ * another client at any time.
  */
 export class CarillonElement extends /** @type {any} */ (HTMLElement) {
   static observedAttributes = ['lang', 'label', 'href', 'token'];
@@ -217,7 +222,7 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
     this.root.adoptedStyleSheets = ['base', ...names].map((name) => sheets[name]);
   }
 
-  // Its own, or of the element around it, or the page's.
+  // The element's own client, else that of the enclosing element, else the page's.
   get client() {
     return this.#find('client') ?? (this.#find('store') ? null : defaultClient());
   }
@@ -256,7 +261,7 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
     return this.getAttribute('label') ?? this.word('Notifications');
   }
 
-  /** The words of the element's language for an English text, and values in place of `{names}`. */
+  /** Translates an English text to the element's language and fills in the `{names}`. */
   word(english, values) {
     const { language } = this;
     const { [english]: word = english } = {
@@ -268,7 +273,7 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
   }
 
   connectedCallback() {
-    // What was set before it was defined hides the property.
+    // A value set before the element was defined is an own property that hides the accessor.
     for (const [name, value] of Object.entries(this)) {
       delete this[name];
       this[name] = value;
@@ -299,22 +304,22 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
     }
   }
 
-  /** Draws what the store says, now and with each change. */
+  /** Draws the store's value, now and after each change. */
   follow() {
     const { client, store } = this;
     this.#attachment.signal.addEventListener(
       'abort',
       store.subscribe((value) => {
         this.value = value;
-        // The page's client may come later.
+        // The page's client may be created later; then attach again.
         if (this.client === client) this.update();
         else this.#attach();
       }),
     );
   }
 
-  /** Said once, and a burst as one. */
-  hear(listener) {
+  /** Announces each notification to screen readers once, and a burst as one message. */
+  speak(listener) {
     for (const live of ['polite', 'assertive']) say(live, '');
     this.listen(this.client, 'notification', ({ detail }) => {
       listener?.(detail);
@@ -333,8 +338,8 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
     });
   }
 
-  /** Dispatches `carillon-name`; false when a listener has done it in another way. */
-  tell(name, detail) {
+  /** Dispatches `carillon-name`. Returns false if a listener prevented the default action. */
+  emit(name, detail) {
     return this.dispatchEvent(
       new CustomEvent(
         `carillon-${name}`,
@@ -343,7 +348,7 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
     );
   }
 
-  /** Draws it in the next frame, once for all that changes until then. */
+  /** Draws the element in the next frame, once for all changes until then. */
   update() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;

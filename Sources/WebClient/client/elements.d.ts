@@ -1,40 +1,42 @@
-// The types of elements.js: the bell and its family, as custom elements.
+// The types of elements.js: the bell and the related custom elements.
 //
 //   <script type="module" src="/client/elements.js"></script>
 //   <carillon-bell token="…" href="/notifications"></carillon-bell>
 //   <carillon-toast></carillon-toast>
 //
-// Elements that are given no client share the page's own: the one of `wsClient` and
-// `notificationStore`, which a bell with a `token` connects. Two users in one page, or a token that
-// is fetched, take a client each: `bell.client = new Carillon({ token: () => … })`.
+// Elements without a client of their own share the page's: that of `wsClient` and
+// `notificationStore`, which a bell with a `token` connects. For two users in one page, or for a
+// token that is fetched, set a client: `bell.client = new Carillon({ token: () => … })`.
 //
-// ATTRIBUTES of all of them
-//   lang      the language; else that of what is around it. English needs no words, others get
-//             them by `setStrings` or the property `strings`. Times speak every language.
+// ATTRIBUTES of all elements
+//   lang      the language, by default that of the enclosing element. Texts are English unless
+//             `setStrings` or the property `strings` translates them. Times are localized for
+//             every language.
 //   label     the accessible name and the heading, in place of "Notifications"
-//   theme     `light` or `dark`; else as the system has it. What is inside takes it over.
-//   dir       as everywhere, also of what is around it
+//   theme     `light` or `dark`, by default the system's. Nested elements inherit it.
+//   dir       the text direction, as for any element, inherited from the enclosing element
 //
-// EVENTS, which bubble, and which `preventDefault()` keeps from having their effect
-//   carillon-open     a notification was clicked: { notification, group, url }. Its effect is that
-//                     it is marked as read and the link followed; who routes by itself prevents it.
+// EVENTS, which bubble; `preventDefault()` suppresses their default action
+//   carillon-open     a notification was clicked: { notification, group, url }. By default it is
+//                     marked as read and the link is followed. A page with its own router
+//                     prevents it.
 //   carillon-action   an action was clicked: { notification, group, url, action }
-//   carillon-read     it is about to be marked as read: { notification, group }
-//   carillon-dismiss  it is about to be removed: { notification, group }
+//   carillon-read     a notification is about to be marked as read: { notification, group }
+//   carillon-dismiss  a notification is about to be removed: { notification, group }
 //   carillon-expand   a group is opened or closed: { notification, group }
-//   carillon-error    the server refused, or could not be reached: { error }
+//   carillon-error    the server refused a request or cannot be reached: { error }
 //
-// STYLE: custom properties, on the element or anything around it. Colours, each for light and dark:
+// STYLE: custom properties, set on the element or an enclosing one. Colours, for light and dark:
 //   --carillon-surface, -hover, -unread (backgrounds), -text, -muted, -border, -accent, -badge,
 //   -green, -blue, -gray, -purple, -red, -amber (of the types)
-// and
-//   --carillon-color-scheme    `light`, `dark` or `light dark`, as `theme` says it
+// Others, with their defaults:
+//   --carillon-color-scheme    `light`, `dark` or `light dark`; the attribute `theme` sets it
 //   --carillon-font            system-ui
 //   --carillon-radius          of panel, list and toasts: 12px
 //   --carillon-shadow          of panel and toasts
-//   --carillon-lines           of a message before it is cut: 3; a click shows all of it
+//   --carillon-lines           lines of a message before it is cut: 3; a click shows all of it
 //   --carillon-panel-width     of the panel of a bell: 420px
-//   --carillon-panel-height    at most: 560px
+//   --carillon-panel-height    largest height of the panel: 560px
 // Parts, for `::part()`:
 //   bell    bell (the button), badge, panel
 //   panel   header, title, count, text (its buttons), scroll, list, empty, footer, all (the link)
@@ -45,14 +47,14 @@
 
 import type { Carillon, Notification, NotificationStore } from './carillon.js';
 
-/** What the words are in another language, by the English ones: `{n} unread`, `Clear all`, … */
+/** Translations by the English text: `{n} unread`, `Clear all`, … */
 export type Strings = Record<string, string>;
 
 /** How a type looks and sounds. */
 export interface Kind {
   /**
-   * `check`, `info`, `trash`, `folder`, `cross`, `alert`, `chat`, `card`, `bell`, or the path of
-   * another one, drawn on 24 by 24 by a line of 2.
+   * `check`, `info`, `trash`, `folder`, `cross`, `alert`, `chat`, `card`, `bell`, or an SVG path on
+   * a 24 by 24 grid, drawn with a line width of 2.
    */
   icon?: string;
   /** `green`, `blue`, `gray`, `purple`, `red`, `amber`, or any colour of CSS. */
@@ -61,7 +63,7 @@ export interface Kind {
   sound?: number[];
 }
 
-/** A closed group is shown by its newest. */
+/** A group of notifications. A closed group shows only its newest. */
 export interface Group {
   count: number;
   expanded: boolean;
@@ -73,31 +75,31 @@ export interface ItemDetail {
 }
 
 export interface FollowDetail extends ItemDetail {
-  /** Absolute; empty where it leads nowhere. */
+  /** Absolute URL; empty if the notification has none. */
   url: string;
   action?: { label: string; url: string };
 }
 
-/** Adds words of a language (`de`, `pt-BR`) for the page; those of `type`s are by its name. */
+/** Adds translations for a language (`de`, `pt-BR`); a type is translated by its name. */
 export function setStrings(language: string, strings: Strings): void;
 
-/** Says how a type looks and sounds, before it is shown. */
+/** Sets the look and sound of a type. Call it before the first such notification is shown. */
 export function setKind(type: string, kind: Kind): void;
 
 interface CarillonElement extends HTMLElement {
-  /** Its own, else that of the element around it, else the page's. */
+  /** The element's own client, else that of the enclosing element, else the page's. */
   client: Carillon | null | undefined;
-  /** Of the client, unless it is given one: then nothing is asked of a server. */
+  /** The client's store, unless it is set: then the element sends no requests. */
   store: NotificationStore;
-  /** Its own words, before those of the language. */
+  /** The element's own translations, which take precedence over those of the language. */
   strings: Strings | undefined;
 }
 
 /**
- * A button with the number of unread notifications, which opens the panel.
+ * A button with the number of unread notifications that opens the panel.
  *
  * Attributes: `token` and `url` connect the page's own client; `href` is the page of all
- * notifications; `sound` lets them sound, all or those of the types that it names.
+ * notifications; `sound` enables sounds, for all types or only for those it lists.
  */
 export class CarillonBell extends HTMLElement {
   /** Whether the panel is open. */
@@ -105,7 +107,7 @@ export class CarillonBell extends HTMLElement {
 }
 export interface CarillonBell extends CarillonElement {}
 
-/** The newest notifications, and what can be done to all of them. Attribute: `href`. */
+/** The newest notifications, with buttons that apply to all of them. Attribute: `href`. */
 export class CarillonPanel extends HTMLElement {}
 export interface CarillonPanel extends CarillonElement {}
 
@@ -113,35 +115,35 @@ export interface CarillonPanel extends CarillonElement {}
 export class CarillonItem extends HTMLElement {
   notification: Notification | undefined;
   group: Group | null | undefined;
-  /** As its button does. */
+  /** Removes the notification, as its button does. */
   dismiss(): void;
 }
 export interface CarillonItem extends CarillonElement {}
 
 /**
- * What is new, in a corner, for a while: at most three at a time.
+ * New notifications in a corner, shown for a few seconds, at most three at a time.
  *
- * Attributes: `timeout` in milliseconds (6000; 0 is until it is closed; urgent ones stay anyway);
- * `position`: `top-end` (the default), `top-start`, `bottom-end`, `bottom-start`.
+ * Attributes: `timeout` in milliseconds (default 6000; 0: until it is closed; urgent notifications
+ * always stay); `position`: `top-end` (the default), `top-start`, `bottom-end`, `bottom-start`.
  */
 export class CarillonToast extends HTMLElement {
-  /** Shows one that came another way. */
+  /** Shows a notification from another source. */
   add(notification: Notification): void;
 }
 export interface CarillonToast extends CarillonElement {}
 
-/** Whether notifications come in real time. */
+/** Shows whether notifications arrive in real time. */
 export class CarillonStatus extends HTMLElement {}
 export interface CarillonStatus extends CarillonElement {}
 
 /**
- * The whole inbox by pages, filtered by type and by what is unread, live. It needs a client.
+ * The whole inbox: loaded by pages, filtered by type and by unread, and updated live.
  *
- * What is read while only the unread are shown stays until the list is made anew, so that nothing
- * jumps away under a person's hand. Attribute: `page-size` (20).
+ * It needs a client. While only unread notifications are shown, one that is read stays until the
+ * list is reloaded, so that rows do not move under the pointer. Attribute: `page-size` (20).
  */
 export class CarillonList extends CarillonPanel {
-  /** Asks for the first page anew. */
+  /** Loads the first page again. */
   reload(): Promise<void>;
 }
 

@@ -1,5 +1,6 @@
 // @ts-check
-// What a page takes, as elements.d.ts says; and here the two that announce: the bell and the toast.
+// The elements' entry point for pages, documented in elements.d.ts; and two elements that announce
+// new notifications: the bell and the toast.
 
 import { configure, wsClient } from './carillon.js';
 import { button, CarillonElement, make, setText } from './element.js';
@@ -12,7 +13,7 @@ export { CarillonList, CarillonPanel, CarillonStatus } from './panel.js';
 
 let audio;
 
-/** The sound of a type. Browsers demand that a person was active in the page. */
+/** Plays the sound of a type. Browsers allow it only after a user interaction with the page. */
 const ring = (type) => {
   if (!navigator['userActivation']?.hasBeenActive) return;
   audio ??= new AudioContext();
@@ -28,7 +29,7 @@ const ring = (type) => {
   });
 };
 
-/** The number of unread notifications, which opens the panel. */
+/** A button with the number of unread notifications that opens the panel. */
 export class CarillonBell extends CarillonElement {
   #token;
   #badge = make('span', 'badge');
@@ -45,7 +46,7 @@ export class CarillonBell extends CarillonElement {
     super('bell');
     this.root.append(this.#button, this.#panel);
     this.#button.ariaHasPopup = 'dialog';
-    // By this Escape and a click elsewhere close it.
+    // With this, the browser closes the panel on Escape and on a click elsewhere.
     this.#button.popoverTargetElement = this.#panel;
     this.#panel.addEventListener('beforetoggle', () => {
       if (this.open && this.root.activeElement === this.#panel) this.focus();
@@ -55,7 +56,7 @@ export class CarillonBell extends CarillonElement {
       if (!this.open) return;
       this.#place();
       this.#panel.focus();
-      // This shows nowhere, so neither does a refusal.
+      // Seen notifications look no different, so a failure is not shown either.
       this.client?.request('PUT', '/api/v1/notifications/seen').catch(() => {});
     });
     this.#panel.addEventListener('focusout', ({ relatedTarget }) => {
@@ -76,9 +77,9 @@ export class CarillonBell extends CarillonElement {
 
   attached() {
     this.follow();
-    this.hear(({ type }) => {
+    this.speak(({ type }) => {
       const types = this.getAttribute('sound');
-      // One tab of the browser sounds.
+      // Only the leader tab plays the sound.
       if (this.client.isLeader && (types === '' || types?.split(' ').includes(type))) ring(type);
     });
     this.listen(window, 'resize scroll', () => this.#place());
@@ -111,16 +112,16 @@ export class CarillonBell extends CarillonElement {
 
 CarillonBell.define('carillon-bell');
 
-/** What is new, in a corner, for a while; but urgent ones stay. */
+/** New notifications in a corner, shown for a few seconds; urgent ones stay. */
 export class CarillonToast extends CarillonElement {
-  /** They stop while a person is there, or away. */
+  /** Timers of the toasts. They pause while a toast has the pointer or focus, or the page hides. */
   #times = new Map();
 
   constructor() {
     super('toast');
     for (const type of ['open', 'dismiss']) {
       this.root.addEventListener(`carillon-${type}`, (event) => {
-        // Put away here, it is still in the inbox.
+        // Dismissing a toast leaves the notification in the inbox.
         if (type === 'dismiss') event.preventDefault();
         this.#close((item) => item === event.target);
       });
@@ -128,10 +129,10 @@ export class CarillonToast extends CarillonElement {
   }
 
   attached() {
-    // Above all else, dialogs too.
+    // A popover is in the top layer, above everything else, including dialogs.
     Object.assign(this, { role: 'region', popover: 'manual' });
     this.follow();
-    this.hear((it) => this.add(it));
+    this.speak((it) => this.add(it));
     this.listen(
       this.client,
       'read deleted',

@@ -1,6 +1,6 @@
 // @ts-check
 
-/** What the server refused, or what never reached it: then `status` is 0. */
+/** A refusal by the server, or a request that did not reach it: then `status` is 0. */
 export class CarillonError extends Error {
   name = 'CarillonError';
 

@@ -1,5 +1,5 @@
 // @ts-check
-// A notification as it is shown: its kind, which is a colour, an icon and a sound, and its age.
+// The element of one notification, with its age and its kind: a colour, an icon and a sound.
 
 import { button, CarillonElement, lead, make, setText } from './element.js';
 
@@ -15,7 +15,7 @@ const ICONS = {
   bell: 'M4 18l2-2v-5a6 6 0 0 1 12 0v5l2 2zM10 21h4',
 };
 
-// What of a type's name says its icon and colour; the first that fits decides.
+// Parts of a type's name, with the icon and colour for them. The first match decides.
 const WORDS = [
   ['fail|error|declin', 'cross', 'red'],
   ['delet|remov|cancel', 'trash', 'gray'],
@@ -50,7 +50,7 @@ export const iconOf = (name) => {
   return svg;
 };
 
-// Times stay true by one timer for the page: each element that shows one, and its language.
+// One timer per page keeps the shown ages current. `times` maps each element to its language.
 const MINUTE = 60_000, HOUR = 3_600_000, DAY = 86_400_000;
 const times = new Map();
 
@@ -91,12 +91,12 @@ export class CarillonItem extends CarillonElement {
   #it;
   #drawn;
   #icon = make('span', 'icon');
-  // A button where it leads nowhere.
+  // A link; it gets the role of a button when the notification has no URL.
   #title = make('a', 'title', { dir: 'auto', tabIndex: 0 });
   #message = make('p', 'message', { dir: 'auto' });
   #time = make('time', 'time');
   #priority = make('span', 'priority');
-  #more = button('more', () => this.#tell('expand'));
+  #more = button('more', () => this.#emit('expand'));
   #actions = make('div', 'actions');
   #mark = make('span', 'mark', { role: 'img' });
   #dismiss = button('dismiss', () => this.dismiss(), iconOf('cross'));
@@ -145,18 +145,18 @@ export class CarillonItem extends CarillonElement {
   }
 
   dismiss() {
-    if (this.#tell('dismiss')) this.store.remove(this.#it.id);
+    if (this.#emit('dismiss')) this.store.remove(this.#it.id);
   }
 
-  #tell(name, more) {
-    return this.tell(name, { notification: this.#it, group: this.group, ...more });
+  #emit(name, more) {
+    return this.emit(name, { notification: this.#it, group: this.group, ...more });
   }
 
   #follow(event, name, action) {
     const url = event.currentTarget.href;
     if (!url) this.toggleAttribute('expanded');
-    if (!this.#tell(name, { url, action })) event.preventDefault();
-    else if (!this.#it.is_read && this.#tell('read')) this.store.markAsRead(this.#it.id);
+    if (!this.#emit(name, { url, action })) event.preventDefault();
+    else if (!this.#it.is_read && this.#emit('read')) this.store.markAsRead(this.#it.id);
   }
 
   render() {
@@ -178,7 +178,7 @@ export class CarillonItem extends CarillonElement {
     this.#mark.ariaLabel = this.word('Unread');
     this.#dismiss.title = this.word(isStack ? 'Dismiss all {n}' : 'Dismiss', { n });
     this.#dismiss.ariaLabel = `${this.#dismiss.title}: ${it.title}`;
-    // What may have the focus stays.
+    // Keep the existing links when nothing changed, because one of them may have the focus.
     const drawn = JSON.stringify([it.type, it.entity_url, it.actions]);
     if (this.#drawn === drawn) return;
     this.#drawn = drawn;
@@ -190,7 +190,7 @@ export class CarillonItem extends CarillonElement {
     for (const action of Array.isArray(it.actions) ? it.actions : []) {
       const link = make('a', 'action', { dir: 'auto' }, `${action?.label}`);
       link.onclick = (event) => this.#follow(event, 'action', action);
-      // What may not be followed is not offered.
+      // An action with an unsafe URL is not shown.
       if (lead(link, action?.url)) this.#actions.append(link);
     }
   }

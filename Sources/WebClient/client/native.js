@@ -1,6 +1,6 @@
 // @ts-check
 
-/** To be asked on a person's click. */
+/** Requests permission. Browsers require that a click triggers the call. */
 export const requestPermission = async () => {
   const { Notification } = globalThis;
   if (!Notification) return 'unsupported';
@@ -8,7 +8,7 @@ export const requestPermission = async () => {
   return permission === 'default' ? Notification.requestPermission() : permission;
 };
 
-/** A URL that a click may follow: of this site, or https. */
+/** Returns the URL if a click may open it (same origin or https), else an empty string. */
 const safe = (url) => {
   try {
     const { origin, protocol, href } = new URL(url, location.href);
@@ -18,7 +18,11 @@ const safe = (url) => {
   }
 };
 
-/** Shows what arrives while no tab is visible, by the tab that leads; returns what ends it. */
+/**
+ * Shows notifications that arrive while no tab is visible. Only the leader tab shows them.
+ *
+ * Returns a function that stops it.
+ */
 export const nativeNotifications = (client, options = {}) => {
   const { icon, registration, filter = () => true } = options;
   const { open = (url) => location.assign(url) } = options;
@@ -37,7 +41,7 @@ export const nativeNotifications = (client, options = {}) => {
         if (url) open(url, detail);
       };
     } catch {
-      // Where only a service worker may, Web Push's for example.
+      // Some browsers (on phones) let only a service worker show one, such as that of Web Push.
       registration?.showNotification(title, shown);
     }
   };

@@ -1,5 +1,5 @@
 // @ts-check
-// The inbox as rows: the newest in a panel, all of it in a list; and whether they are live.
+// The inbox as rows: the newest in a panel, all of them in a list; and the connection status.
 
 import { button, CarillonElement, lead, make, setText } from './element.js';
 import { CarillonItem, iconOf } from './item.js';
@@ -11,7 +11,7 @@ const WORDS = {
   offline: 'Offline',
 };
 
-/** Whether notifications come in real time: a dot, and the word for it. */
+/** Whether notifications arrive in real time: a dot and a word. */
 export class CarillonStatus extends CarillonElement {
   #word = make('span', 'label');
   #wasConnected = false;
@@ -45,9 +45,9 @@ export class CarillonStatus extends CarillonElement {
 
 CarillonStatus.define('carillon-status');
 
-/** The newest notifications, in a page or dropped down from a bell. */
+/** The newest notifications, placed in a page or opened by a bell. */
 export class CarillonPanel extends CarillonElement {
-  /** The element of each notification shown, by its id: they are kept, so the focus is. */
+  /** The element of each shown notification, by id. Elements are reused, so focus is kept. */
   #items = new Map();
   #isSure = false;
   #count = make('span', 'count');
@@ -96,7 +96,7 @@ export class CarillonPanel extends CarillonElement {
     this.update();
   }
 
-  /** To all of a closed group; the server tells of each. */
+  /** Applies the change to all of a closed group; the server sends an event for each member. */
   #whole(event, method, path) {
     const { notification, group } = event.detail;
     if (!this.client || !group || group.expanded) return;
@@ -111,7 +111,7 @@ export class CarillonPanel extends CarillonElement {
     try {
       return await answer;
     } catch (error) {
-      this.tell('error', { error });
+      this.emit('error', { error });
     }
   }
 
@@ -132,7 +132,7 @@ export class CarillonPanel extends CarillonElement {
     else item.focus();
   }
 
-  /** Brings the list's elements in line with the rows; who had the focus on one keeps it there. */
+  /** Updates the list's elements to match the rows, and keeps the focus. */
   #draw() {
     const before = [...this.list.children];
     const place = before.indexOf(this.root.activeElement);
@@ -154,14 +154,16 @@ export class CarillonPanel extends CarillonElement {
       if (at !== item) this.list.insertBefore(item, at ?? null);
     });
     if (place < 0 || before[place].isConnected) return;
-    // The next one, else the last.
+    // The focused row was removed: focus the next one, else the last.
     const next = before.slice(place).find((item) => item.isConnected) ?? this.list.lastChild;
     (next ?? this.heading).focus();
   }
 
   /**
-   * The rows as they are shown: a group is its newest with a count, and the others when it is open.
-   * Each is a notification, its group or null, and whether it is a member of one above it.
+   * Returns the rows to show.
+   *
+   * A group is its newest notification with a count, and its other members while it is open. Each
+   * row is a notification, its group or null, and whether it is a member of the group above it.
    */
   #collapsed() {
     const groups = Map['groupBy'](this.rows, (it) => it.group_key || it);
@@ -179,7 +181,7 @@ export class CarillonPanel extends CarillonElement {
 
   attached() {
     this.role ??= 'region';
-    this.hear();
+    this.speak();
     this.follow();
     this.listen(this, 'keydown', (event) => this.#press(event));
     this.listen(this.root, 'carillon-expand', ({ detail }) => this.expand(detail.notification));
@@ -194,7 +196,7 @@ export class CarillonPanel extends CarillonElement {
     setText(this.#count, n ? this.word('{n} unread', { n }) : '');
     setText(this.#markAll, this.word('Mark all read'));
     setText(this.#clearAll, this.word(this.#isSure ? 'Really clear all?' : 'Clear all'));
-    // Disabled ones would lose the focus.
+    // Not `disabled`: a disabled button loses the focus.
     this.#markAll.ariaDisabled = !n;
     this.#clearAll.ariaDisabled = !this.rows.length;
     setText(this.#all, this.word('See all'));
@@ -209,14 +211,14 @@ CarillonPanel.define('carillon-panel');
 
 const LOADING = 'Loading…', FAILED = 'This could not be loaded';
 
-/** The whole inbox, by pages and filtered, and live. */
+/** The whole inbox: loaded by pages, filtered, and updated live. */
 export class CarillonList extends CarillonPanel {
   #all = [];
   #next;
   #state = '';
-  /** An answer to an earlier question comes too late. */
+  /** Number of the last request; the answer to an earlier one is discarded. */
   #asked = 0;
-  /** What is told while a page is on its way, to be done to it as well. */
+  /** Changes that arrived during a load, to apply to the loaded page as well. */
   #late = [];
   #types = new Set(['']);
   #unread = button('filter', () => {
@@ -250,7 +252,7 @@ export class CarillonList extends CarillonPanel {
     const on = (type, change) =>
       this.listen(this.client, type, ({ detail }) => {
         change(detail);
-        // And to the page that was asked for before.
+        // Apply the change also to the page that is being loaded.
         if (this.#state) this.#late.push(() => change(detail));
         this.update();
       });
@@ -263,7 +265,7 @@ export class CarillonList extends CarillonPanel {
       if (!total) this.#keep(() => false);
       if (!unread) this.#read(() => true);
     });
-    // What was read or deleted meanwhile is not told.
+    // Changes made while the client was disconnected are not sent, so load the list again.
     this.listen(this.client, 'state resync', ({ detail }) => {
       if ((detail ?? 'connected') === 'connected') this.reload();
     });
@@ -276,7 +278,7 @@ export class CarillonList extends CarillonPanel {
   #read(which) {
     this.#all = this.#all.map((it) => it.is_read || !which(it) ? it : { ...it, is_read: true });
   }
-  /** Neither ids nor times tell the order. */
+  /** Inserts new notifications at a position: the order follows from neither ids nor times. */
   #add(some, place) {
     const ids = new Set(this.#all.map(({ id }) => id));
     this.#all.splice(place, 0, ...some.filter(({ id }) => !ids.has(id)));

@@ -2,18 +2,18 @@
 
 import type { Notification, Options, ServerEvent, State, Stats } from './carillon.js';
 
-/** incident-api's options; whatever else a client takes can be among them too. */
+/** The options that incident-api uses, and all options of a client. */
 export interface HookOptions extends Options {
   onNotification?: (notification: Notification) => void;
   onStatsUpdate?: (stats: Stats) => void;
   onConnect?: () => void;
   onDisconnect?: () => void;
   onError?: (error: Error) => void;
-  /** true */
+  /** Default: true. */
   autoReconnect?: boolean;
-  /** Milliseconds. 5000 */
+  /** Milliseconds. Default: 5000. */
   reconnectInterval?: number;
-  /** 10 */
+  /** Default: 10. */
   maxReconnectAttempts?: number;
 }
 
@@ -29,9 +29,9 @@ export interface HookResult {
 /**
  * Follows one user's notifications.
  *
- * All components of a page that name the same server and token share a connection, and it ends
- * with the last of them; how it reconnects is as the first of them says.
+ * All components of a page with the same server and token share one connection, which closes when
+ * the last of them unmounts. The first component decides the reconnect options.
  *
- * A `token` that is a function has to be the same function with each rendering.
+ * A `token` function must be the same function on each render.
  */
 export function useNotificationWebSocket(options?: HookOptions): HookResult;

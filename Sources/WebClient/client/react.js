@@ -1,7 +1,7 @@
 // @ts-check
-// incident-api's hook, in React 18 or newer.
+// The hook that incident-api uses, for React 18 or newer.
 //
-// React comes from `configure({ React })`, else it is the global one.
+// React is the one passed to `configure({ React })`, else the global one.
 
 import { Carillon, settings } from './carillon.js';
 import { userOf } from './client.js';
@@ -9,7 +9,7 @@ import { userOf } from './client.js';
 /** Clients in use: a page has one for each server and user. */
 const clients = new Set();
 
-/** A client that several components may use; the last one that lets go of it ends it. */
+/** Returns a client shared by several components; the last one to release it closes it. */
 const take = ({ url = '/', token, ...options }) => {
   const key = `${url} ${typeof token === 'string' ? userOf(token) : ''}`;
   const source = typeof token === 'string' ? undefined : token;
@@ -27,7 +27,7 @@ const take = ({ url = '/', token, ...options }) => {
 
 const release = (shared) => {
   if (--shared.count) return;
-  // A component that React takes down to put it up again at once keeps its connection.
+  // Delay the close: a component that React unmounts and mounts again at once keeps its connection.
   shared.ending = setTimeout(() => {
     clients.delete(shared);
     shared.client.close();
@@ -39,7 +39,7 @@ export const useNotificationWebSocket = (options = {}) => {
   const React = settings().React ?? globalThis.React;
   const { useCallback, useEffect, useRef, useState } = React;
   const { React: _, ...common } = settings();
-  // deno-lint-ignore no-unused-vars -- Named to be left out of `own`: the client knows no handlers.
+  // deno-lint-ignore no-unused-vars -- Named to keep them out of `own`: clients take no handlers.
   const { onNotification, onStatsUpdate, onConnect, onDisconnect, onError, ...own } = options;
   const { url, token, autoReconnect, reconnectInterval, maxReconnectAttempts = 10 } = {
     ...common,
@@ -49,14 +49,14 @@ export const useNotificationWebSocket = (options = {}) => {
   const [connectionState, setState] = useState('disconnected');
   const [lastMessage, setLastMessage] = useState(null);
   const shared = useRef(undefined);
-  // Handlers are new with each rendering, and no reason to connect again.
+  // Handlers are new functions on each render and must not cause a reconnect.
   const handlers = useRef(options);
   useEffect(() => {
     handlers.current = options;
   });
 
   useEffect(() => {
-    // Nobody is logged in yet.
+    // No user is logged in yet.
     if (!token) return undefined;
     const mine = take({
       ...common,
@@ -88,7 +88,8 @@ export const useNotificationWebSocket = (options = {}) => {
       client.addEventListener(name, ({ detail }) => run(detail), { signal: ending.signal });
     }
     if (client.state === 'disconnected') client.connect();
-    // Who comes late is told what is known, if it is still there: React takes it away to try it.
+    // A component that joins a running client gets the current state. In strict mode React unmounts
+    // a new component at once, so check in a microtask that it is still mounted.
     queueMicrotask(() => {
       if (ending.signal.aborted) return;
       follow(client.state);

@@ -1,8 +1,11 @@
 // @ts-check
 
-/** A change that was granted is also told, like one of another device. */
-const TOLD_WITHIN = 2_000;
-/** The tab that made a change may be gone before its answer. */
+/**
+ * A granted change also arrives as an event, like a change from another device. If none arrives
+ * within this time, the store applies the change itself.
+ */
+const NOTIFIED_WITHIN = 2_000;
+/** The tab that made a change may close before the answer arrives, so a change times out. */
 const ANSWERED_WITHIN = 15_000;
 const INBOX = '/api/v1/notifications';
 const EMPTY = { list: [], total: 0, unread: 0 };
@@ -11,7 +14,7 @@ const unreadOf = (list) => list.filter((n) => !n.is_read).length;
 
 const text = (value, other = null) => (typeof value === 'string' ? value : other);
 
-/** One form, whichever way it came. */
+/** Returns the notification with all fields, the same for every transport. */
 export const notification = (fields) => {
   const { data, actions } = fields;
   return Object.freeze({
@@ -32,9 +35,9 @@ export const notification = (fields) => {
 };
 
 /**
- * An inbox after a change; the same object where it looks like that already.
+ * Returns the inbox after a change, or the same object if the change has no effect.
  *
- * A change of all is one of `ids`, those that were listed, and of all older ones.
+ * A change of all applies to `ids`, the notifications listed at that time, and to all older ones.
  */
 const after = (inbox, { ids, isAll = false, isRemoval = false }) => {
   const hits = new Set(inbox.list.filter((n) => ids.includes(n.id) && (isRemoval || !n.is_read)));
@@ -51,17 +54,17 @@ const after = (inbox, { ids, isAll = false, isRemoval = false }) => {
 /**
  * The newest notifications and the unread count.
  *
- * It shows what the server said, and over it the changes that are not answered yet: these show at
- * once, do not flicker back, and are gone when they are refused.
+ * The value is the server's state with all pending changes applied on top. A change shows at once
+ * and does not flicker back while it is pending; a refused change is rolled back.
  */
 export class NotificationStore {
   #inbox = EMPTY;
   #changes = [];
-  /** Ids that only the page knows. */
+  /** Ids of notifications that the page added and the server does not have. */
   #own = new Set();
-  /** What is told during a load. */
+  /** Events received during a load; they are applied again to the loaded list. */
   #journal;
-  /** Whether one was told of that is not listed. */
+  /** Whether an event named an unlisted notification, which explains counts that differ. */
   #isExcused = false;
   #state = 'disconnected';
   #subscribers = new Set();
@@ -113,7 +116,7 @@ export class NotificationStore {
     const client = this.#client;
     const key = Math.random();
     const change = { key, ids: this.#value.notifications.map(({ id }) => id), ...what };
-    // Who has logged out clears the page alone.
+    // Without a client (after a logout), and for the page's own notifications, no request is sent.
     if (!client || (!what.isAll && this.#own.has(change.ids[0]))) return this.#do({ own: change });
     this.#do({ begin: change });
     let isGranted = true;
@@ -132,7 +135,7 @@ export class NotificationStore {
     return Promise.resolve(step.isGranted ?? true);
   }
 
-  // For the client.
+  // Called by the client.
 
   bind(client) {
     this.#client = client;
@@ -144,7 +147,7 @@ export class NotificationStore {
   }
 
   /**
-   * Does what some tab did.
+   * Applies a step of this tab or of another one.
    *
    * @param {any} step
    */
@@ -166,7 +169,7 @@ export class NotificationStore {
       setTimeout(() => {
         if (this.#changes.includes(change)) this.#inbox = after(this.#inbox, change);
         this.#drop(change);
-      }, TOLD_WITHIN);
+      }, NOTIFIED_WITHIN);
     }
     this.#show();
   }
@@ -180,7 +183,7 @@ export class NotificationStore {
     this.#journal = [];
   }
 
-  /** Whether it has to be loaded again. */
+  /** Replaces the list by the loaded page. Returns whether it must be loaded again. */
   load({ notifications, total, unread }) {
     const own = this.#inbox.list.filter((n) => this.#own.has(n.id));
     this.#inbox = { list: notifications.map(notification), total, unread };
@@ -193,7 +196,7 @@ export class NotificationStore {
     return isStale;
   }
 
-  /** Takes what the server tells; whether that takes a load to agree with. */
+  /** Applies an event from the server. Returns whether only a load can restore the true list. */
   receive(event, data) {
     this.#journal?.push([event, data]);
     const isStale = this.#take(event, data);
@@ -223,7 +226,7 @@ export class NotificationStore {
 
   #count({ total, unread }) {
     if (!(total >= 0 && unread >= 0)) return false;
-    // Of what was done to all, only this is told.
+    // The server reports a change of all notifications only through these counts.
     if (!total || !unread) {
       const ids = this.#inbox.list.map(({ id }) => id).filter((id) => !this.#own.has(id));
       this.#inbox = after(this.#inbox, { ids, isAll: true, isRemoval: !total });
@@ -242,7 +245,7 @@ export class NotificationStore {
     const { list, total, unread } = this.#inbox;
     const place = list.findIndex((n) => n.created_at <= item.created_at);
     const index = place < 0 ? list.length : place;
-    // The server has counted it already.
+    // The notification is older than the list, so the server's counts already include it.
     if (index >= this.capacity) return;
     this.#inbox = {
       list: [...list.slice(0, index), item, ...list.slice(index)].slice(0, this.capacity),
@@ -282,7 +285,7 @@ export class NotificationStore {
   restore({ inbox, changes, own }) {
     this.#inbox = inbox;
     this.#own = own;
-    // Those of this tab stay.
+    // Keep the pending changes of this tab.
     const keys = this.#changes.map(({ key }) => key);
     for (const begin of changes) if (!keys.includes(begin.key)) this.mirror({ begin });
     this.#show();

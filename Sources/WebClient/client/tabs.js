@@ -1,10 +1,11 @@
 // @ts-check
 
 /**
- * The tabs of a browser that share a connection.
+ * The tabs of one browser that share a connection.
  *
- * Each holds a lock of its own as long as it is there, and whoever holds the common one leads: the
- * browser hands it on when that tab is gone, however it went.
+ * Each tab holds a lock of its own while it is open. The tab that holds the shared `lead` lock is
+ * the leader. When a tab closes or crashes, the browser releases its locks, and the next tab in
+ * the queue becomes the leader.
  */
 export class Tabs {
   id = Math.random().toString(36).slice(2);
@@ -27,9 +28,9 @@ export class Tabs {
     this.#channel.onmessage = ({ data }) => {
       if (!data?.from || (data.to ?? this.id) !== this.id) return;
       if (data.kind === 'hello') this.#meet(data);
-      else host.hear(data);
+      else host.receive(data);
     };
-    // Its lock comes first: without one it would seem to be gone.
+    // Take the lock before the introduction: the other tabs treat a tab without a lock as closed.
     this.#hold(this.id, () => this.introduce({ isNew: true }));
   }
 

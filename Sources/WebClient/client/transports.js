@@ -1,6 +1,7 @@
 // @ts-check
-// The ways to the server: each tells its link what it hears, in the words of the `event` dialect,
-// and resolves with how it ended. None comes back by itself: the token and the cursor may be new.
+// The transports. Each reports received events to its link in the form of the `event` dialect and
+// resolves with the reason it ended. None reconnects by itself, because the token and the cursor
+// may have changed.
 
 const OPENS_WITHIN = 10_000;
 const PING_EVERY = 25_000;
@@ -9,7 +10,7 @@ const PONG_SOON = 4_000;
 const POLL_SECONDS = 25;
 const LOST = 1006;
 
-/** Of the stream; in the rest, the first `_` is a `:`. */
+/** The stream's event names that need a translation; in all others the first `_` becomes `:`. */
 const NAMES = {
   room_notification: 'room:message',
   typing_indicator: 'typing',
@@ -35,7 +36,7 @@ export const transports = {
         clock.clearTimeout(timer);
         socket.onmessage = socket.onclose = null;
         socket.close();
-        // A server that says why was reached.
+        // A close code other than 1006 comes from the server, so it was reached.
         resolve({ opened: opened || code !== LOST, code, reason });
       };
       const within = (time, then = () => end(LOST, 'no answer')) => {
@@ -62,12 +63,13 @@ export const transports = {
           opened = true;
           link.opened();
         }
-        if (event !== 'pong') link.told(event, data, timestamp);
+        if (event !== 'pong') link.receive(event, data, timestamp);
       };
       within(OPENS_WITHIN);
     }),
 
-  // It shows less of a notification than the other ways, so those are pulled.
+  // The stream carries fewer fields of a notification than the other transports, so notifications
+  // are pulled by a request.
   sse: (link) =>
     new Promise((resolve) => {
       const { clock, EventSource } = link.options;
@@ -91,7 +93,7 @@ export const transports = {
         link.begin(lastEventId);
         const { type, data, timestamp } = parse(text);
         if (type === 'notification' || type === 'unread_count') link.changed();
-        else link.told(NAMES[type] ?? String(type).replace('_', ':'), data, timestamp);
+        else link.receive(NAMES[type] ?? String(type).replace('_', ':'), data, timestamp);
       };
     }),
 
@@ -107,7 +109,7 @@ export const transports = {
           if (!opened) link.opened();
           opened = true;
         });
-        // A server that is about to go lets nobody wait.
+        // A draining server answers polls at once, so a pause prevents a busy loop.
         if (wait && !count && clock.now() - start < 1_000) {
           await new Promise((resolve) => clock.setTimeout(resolve, 1_000));
         }

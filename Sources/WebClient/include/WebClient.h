@@ -1,7 +1,7 @@
-// What browsers are given, as it lies in the binary: the client's modules and the pages.
+// The files served to browsers, embedded in the binary: the client's modules and the pages.
 //
-// The files stand in the source as they are served; the compiler takes them in with #embed, so
-// nothing is generated and an edit of any of them builds this target anew.
+// The compiler embeds the source files unchanged with #embed. Nothing is generated, and editing
+// any of the files rebuilds this target.
 
 #pragma once
 
@@ -10,21 +10,21 @@
 
 #pragma clang assume_nonnull begin
 
-/// One file.
+/// One embedded file.
 typedef struct web_file {
-  /// Its path from the folder of this target: "client/carillon.js", "pages/demo.html".
+  /// Path relative to this target's folder: "client/carillon.js", "pages/demo.html".
   const char *name;
-  /// Its bytes; no null byte follows them.
+  /// The file's bytes, without a terminating null byte.
   const uint8_t *bytes;
   size_t count;
 } web_file;
 
 _Static_assert(sizeof(web_file) == 24, "Swift indexes web_file as three words");
 
-/// The table of all files, each once. Never null, never freed, the same on each call.
+/// Returns the table of all files, each once. Never null, never freed, the same on each call.
 const web_file *web_files(void);
 
-/// How many they are.
+/// Returns the number of files in the table.
 size_t web_file_count(void);
 
 #pragma clang assume_nonnull end

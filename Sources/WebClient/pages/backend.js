@@ -1,7 +1,7 @@
 // @ts-check
-// What a publisher asks of the server over HTTP: here a page plays the application's backend.
+// A publisher's HTTP requests. In these pages the browser plays the application's backend.
 
-/** An answer that was a refusal; status 0 when there was no answer at all. */
+/** A refused request; status 0 if there was no response. */
 export class RequestError extends Error {
   /**
    * @param {number} status
@@ -15,7 +15,7 @@ export class RequestError extends Error {
     this.code = code;
   }
 
-  /** Whether it was the token that was refused, or that it may too little. */
+  /** Whether the server rejected the token or its scope. */
   get isAboutToken() {
     return this.status === 401 || this.status === 403;
   }
@@ -26,13 +26,13 @@ export class Backend {
   /** @type {() => string | Promise<string>} */
   #token;
 
-  /** @param {() => string | Promise<string>} token asked before each request */
+  /** @param {() => string | Promise<string>} token called before each request */
   constructor(token) {
     this.#token = token;
   }
 
   /**
-   * The answer's data.
+   * Sends a request and returns the response's data.
    *
    * @param {string} method
    * @param {string} path
@@ -61,11 +61,12 @@ export class Backend {
       throw new RequestError(
         response.status,
         'malformed',
-        `The answer ${response.status} was no JSON.`,
+        `The response (status ${response.status}) is not JSON.`,
       );
     }
     if (response.ok && answer.success) return answer.data;
-    const { code = 'unknown', message = `The answer was ${response.status}.` } = answer.error ?? {};
+    const { code = 'unknown', message = `The server answered with status ${response.status}.` } =
+      answer.error ?? {};
     throw new RequestError(response.status, String(code), String(message));
   }
 }

@@ -1,20 +1,20 @@
 // @ts-check
-// The cable between one client and the server, which a person can pull out.
+// A simulated network cable between one client and the server, which the user can unplug.
 //
-// A client gets its `WebSocket`, `EventSource` and `fetch` from here. While the cable is out, what
-// was open ends as it does when a network goes away (nobody says goodbye, 1006), and nothing new
-// comes up. The client does not know of it: what it does then, it does in earnest.
+// A client gets its `WebSocket`, `EventSource` and `fetch` from here. Unplugging the cable ends
+// open connections as a lost network does (code 1006, no close frame), and new ones fail until it
+// is plugged in. The client cannot detect the simulation, so it behaves as in a real outage.
 
 /** @typedef {'WebSocket' | 'EventSource'} Kind */
 
 const LOST = 1006;
 
-/** Tells `change` when it is pulled out or put in. */
+/** Dispatches `change` when it is unplugged or plugged in. */
 export class Cable extends EventTarget {
   #isIn = true;
   /** @type {Set<Line>} */
   #lines = new Set();
-  /** Ends the requests that wait for an answer. */
+  /** Aborts the pending requests. */
   #cut = new AbortController();
 
   constructor() {
@@ -60,14 +60,14 @@ export class Cable extends EventTarget {
   }
 }
 
-/** A socket or a stream that goes through a cable, and ends with it. */
+/** A WebSocket or an EventSource through a cable; it ends when the cable is unplugged. */
 class Line extends EventTarget {
   /** @type {any} */
   #real = null;
   #cable;
   #kind;
   #isOver = false;
-  /** What the browser's own ones are called with. @type {any} */
+  /** The same handler properties as the browser's classes have. @type {any} */
   onopen = null;
   /** @type {any} */
   onmessage = null;
@@ -91,15 +91,15 @@ class Line extends EventTarget {
     }
     cable.add(this);
     const real = (this.#real = open());
-    real.addEventListener('open', () => this.#tell(new Event('open')));
+    real.addEventListener('open', () => this.#pass(new Event('open')));
     real.addEventListener(
       'message',
       (/** @type {any} */ { data, lastEventId, origin }) =>
-        this.#tell(new MessageEvent('message', { data, lastEventId, origin })),
+        this.#pass(new MessageEvent('message', { data, lastEventId, origin })),
     );
-    real.addEventListener('error', () => this.#tell(new Event('error')));
+    real.addEventListener('error', () => this.#pass(new Event('error')));
     real.addEventListener('close', (/** @type {any} */ { code, reason, wasClean }) => {
-      this.#tell(new CloseEvent('close', { code, reason, wasClean }));
+      this.#pass(new CloseEvent('close', { code, reason, wasClean }));
       this.#end();
     });
   }
@@ -123,11 +123,11 @@ class Line extends EventTarget {
     if (this.#kind === 'EventSource') this.#end();
   }
 
-  /** Ends it as if the other side were suddenly not there. */
+  /** Ends the connection as if the peer had vanished. */
   lose() {
     if (this.#isOver) return;
-    this.#tell(new Event('error'));
-    if (this.#kind === 'WebSocket') this.#tell(new CloseEvent('close', { code: LOST }));
+    this.#pass(new Event('error'));
+    if (this.#kind === 'WebSocket') this.#pass(new CloseEvent('close', { code: LOST }));
     this.#end();
     this.#real?.close();
   }
@@ -138,16 +138,16 @@ class Line extends EventTarget {
   }
 
   /** @param {Event} event */
-  #tell(event) {
+  #pass(event) {
     if (this.#isOver) return;
-    const heard = /** @type {any} */ (this)[`on${event.type}`];
-    if (typeof heard === 'function') heard.call(this, event);
+    const handler = /** @type {any} */ (this)[`on${event.type}`];
+    if (typeof handler === 'function') handler.call(this, event);
     this.dispatchEvent(event);
   }
 }
 
 /**
- * The class of the lines of one kind through a cable.
+ * Makes the class of the lines of one kind through a cable.
  *
  * @param {Cable} cable
  * @param {(url: string) => WebSocket | EventSource} open

@@ -1,7 +1,8 @@
 // @ts-check
-// The operator's console: the door, and what lies behind it.
+// The operator's console: the sign-in form and the board shown after it.
 //
-// The token is in this tab's session storage and in the requests, never in the page's address.
+// The token is kept in this tab's session storage and sent with requests, never put in the page's
+// URL.
 
 import { Backend } from './backend.js';
 import { Dashboard } from './dashboard.js';
@@ -18,7 +19,7 @@ const board = find('#board');
 const token = find('#token');
 const error = find('#sign-in-error');
 
-/** Ends what an open console runs; nothing while it is closed. */
+/** Closes the open board; does nothing while the sign-in form is shown. */
 let close = () => {};
 
 /** @param {string} [message] */
@@ -46,7 +47,7 @@ function showBoard(publisher) {
   const users = new OnlineUsers(backend, (user) => lookup.open(user), leaves.signal);
   const lookup = new UserLookup(backend, leaves.signal);
   new Dashboard(feed, leaves.signal);
-  // An event stream that ends does not say why; an ordinary request does.
+  // EventSource does not expose the reason for an error; an ordinary request does.
   feed.addEventListener('refused', async () => {
     try {
       await backend.request('GET', ASKED);
@@ -56,7 +57,7 @@ function showBoard(publisher) {
   });
   let wasLive = false;
   feed.addEventListener('state', () => {
-    // After an absence who is there may be somebody else.
+    // After a gap in the feed other users may be online.
     if (feed.state === 'live' && wasLive) users.refresh();
     wasLive ||= feed.state === 'live';
   });
@@ -73,8 +74,8 @@ const isAboutToken = (failure) => failure.isAboutToken === true;
 /** @param {any} failure */
 const refusal = (failure) =>
   failure.status === 403
-    ? 'This token is no publisher’s: it has no scope to publish.'
-    : 'The server does not accept this token: it may have ended, or the server’s key is another.';
+    ? 'This is not a publisher token: it lacks the publish scope.'
+    : 'The server does not accept this token: it has expired or was signed with another key.';
 
 /** @param {string} publisher */
 async function enter(publisher) {

@@ -1,5 +1,5 @@
 // @ts-check
-// The figures, the plots and the table of shards, all from one feed.
+// The console's tiles, plots and table of shards, all fed by one metrics stream.
 //
 // Invariant: `samples` holds at most the last five minutes, oldest first.
 
@@ -16,7 +16,7 @@ import { formats } from './units.js';
 const STATES = { connecting: 'Connecting…', live: 'Live', stale: 'Stale' };
 const SLOWEST = 'of the slowest shard';
 
-/** What is worth a figure of its own: [label, member, format, note]. */
+/** The tiles: [label, member, format, note]. */
 const TILES = [
   ['Connections', 'connections', 'count', ''],
   ['Users', 'users', 'count', ''],
@@ -26,7 +26,7 @@ const TILES = [
   ['Slow consumers', 'slow_consumers', 'rate', 'cut off for lagging'],
 ];
 
-/** The plots: title, format, least step, and the members, the first of which is split by shard. */
+/** The plots: title, format, least step, and members; the split by shard shows the first member. */
 const PLOTS = [
   {
     title: 'Connections and users',
@@ -89,7 +89,7 @@ export class Dashboard {
 
   /**
    * @param {import('./metrics-feed.js').MetricsFeed} feed
-   * @param {AbortSignal} signal ends it
+   * @param {AbortSignal} signal removes the listeners
    */
   constructor(feed, signal) {
     this.#feed = feed;
@@ -148,7 +148,7 @@ export class Dashboard {
   /** @param {Sample} sample */
   #take(sample) {
     const last = this.#samples[this.#samples.length - 1];
-    // A clock that went back: what was drawn lies in the future, and nothing can follow it.
+    // The server's clock went back: the old samples lie in the future, so discard them.
     if (last && sample.time <= last.time) this.#samples = [];
     this.#samples.push(sample);
     const oldest = sample.time - SPAN_MILLISECONDS - 2_000;
@@ -167,7 +167,7 @@ export class Dashboard {
     this.#redraw();
   }
 
-  /** Whether the plots show all shards together or each by itself. */
+  /** Shows in each plot either the total or one line for each shard. */
   #split() {
     const isSplit = find('input[name=split]:checked').value === 'shards' && this.#shardCount > 0;
     PLOTS.forEach(({ members }, index) => {
@@ -187,7 +187,7 @@ export class Dashboard {
   #redraw() {
     const last = this.#samples[this.#samples.length - 1];
     if (!last || document.hidden) return;
-    // The right edge is now by the server's clock, also when nothing comes any more.
+    // The right edge is the present by the server's clock, and moves on when the feed is stale.
     const now = last.time + Math.max(0, Date.now() - this.#feed.lastArrival);
     for (const plot of this.#plots) plot.update(this.#samples, now);
   }
@@ -196,7 +196,7 @@ export class Dashboard {
     const { state, lastArrival } = this.#feed;
     this.#board.classList.toggle('stale', state === 'stale');
     this.#chip.className = `chip ${state}`;
-    // Beside what is told to those who listen, which a second more is not worth.
+    // The age is outside of the live region: a screen reader should not speak it every second.
     const seconds = Math.round((Date.now() - lastArrival) / 1_000);
     find('#feed-age').textContent = state === 'stale' ? `last figures ${seconds} s ago` : '';
     const words = /** @type {Record<string, string>} */ (STATES)[state];

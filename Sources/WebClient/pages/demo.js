@@ -1,7 +1,7 @@
 // @ts-check
-// The demo: two users side by side, and a backend that publishes to them.
+// The demo: two users side by side, and a form that publishes to them as a backend would.
 //
-// The tokens come from the server, which gives them away in development alone.
+// The server issues the tokens; it does so only in development mode.
 
 import '../elements.js';
 import { Backend, RequestError } from './backend.js';
@@ -11,15 +11,15 @@ import { PublishForm } from './publish-form.js';
 
 const CONSOLE_KEY = 'carillon-console-token';
 
-/** Fresh tokens: a server that began anew has another secret. */
+/** Fetches fresh tokens. A restarted server has another secret, so old ones become invalid. */
 async function tokens() {
   const response = await fetch('/demo/tokens', { cache: 'no-store' });
   const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error?.message ?? `the answer was ${response.status}`);
+  if (!response.ok) throw new Error(answer.error?.message ?? `response status ${response.status}`);
   return answer.data;
 }
 
-/** A publisher that gets another token when its own has become too old. */
+/** A publisher that fetches a new token when the server rejects its own. */
 class DemoBackend extends Backend {
   #held;
 
@@ -34,7 +34,7 @@ class DemoBackend extends Backend {
     try {
       return await super.request(method, path, body);
     } catch (failure) {
-      // Nothing was done with it, so it can be asked again.
+      // A request rejected with 401 had no effect, so it can be repeated.
       if (!(failure instanceof RequestError) || failure.status !== 401) throw failure;
       this.#held.token = (await tokens()).publisher;
       return super.request(method, path, body);
@@ -55,13 +55,13 @@ try {
       (await tokens()).users.find((/** @type {any} */ user) => user.id === id).token;
     new Pane(id, token, backend, root);
   }
-  // In this tab only, as if the operator had typed it there.
+  // Only for this tab, as if the operator had entered the token in the console.
   find('#to-console').addEventListener(
     'click',
     () => sessionStorage.setItem(CONSOLE_KEY, held.token),
   );
 } catch (failure) {
-  find('#page-error').textContent = `The demo cannot begin: ${
+  find('#page-error').textContent = `The demo cannot start: ${
     /** @type {Error} */ (failure).message
   }.`;
 }

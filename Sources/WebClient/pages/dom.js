@@ -1,9 +1,12 @@
 // @ts-check
-// How these pages make elements: by calls, never from markup, so that a text stays a text.
+// Functions that make the pages' elements: by DOM calls, never from markup, so that text cannot
+// become markup.
 
 /**
- * Makes an element. A function is a listener, a boolean an attribute that is there or not, and
- * whatever else an attribute; children are nodes, texts, or nothing.
+ * Makes an element.
+ *
+ * A function is added as a listener and a boolean toggles its attribute; any other value is the
+ * attribute's value. Children are nodes or texts; null and undefined are skipped.
  *
  * @param {string} tag
  * @param {Record<string, any>} [attributes]
@@ -26,7 +29,7 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 /**
- * The one element that the page's own markup names; its absence is a mistake of ours.
+ * Finds an element of the page's own markup. A missing element is a bug, so it throws.
  *
  * @param {string} selector
  * @param {ParentNode} [root]
@@ -42,7 +45,7 @@ const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 
 /**
- * A time as its reader says it: the clock's alone when it is today.
+ * Makes a `time` element in the reader's locale; for today it shows no date.
  *
  * @param {string | number} time
  */

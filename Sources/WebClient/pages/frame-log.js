@@ -1,22 +1,22 @@
 // @ts-check
-// The raw frames of one client, newest first, each to be opened as indented JSON.
+// The raw frames of one client, newest first. Each opens as indented JSON.
 //
-// Invariant: at most `CAPACITY` frames are kept, shown or waiting to be shown.
+// Invariant: at most `CAPACITY` frames are shown, and at most as many wait for the next paint.
 
 import { find, make } from './dom.js';
 
 const CAPACITY = 200;
-/** So much of a frame is on its line. */
+/** Characters of a frame shown on its line. */
 const LINE_LENGTH = 400;
 
 /** @typedef {{direction: 'in' | 'out', text: string, time: number}} Frame */
 
 export class FrameLog {
-  /** What waits for the screen. @type {Frame[]} */
+  /** Frames to show at the next paint. @type {Frame[]} */
   #waiting = [];
   #isDue = false;
   #isPaused = false;
-  /** What came while it was paused. */
+  /** Number of frames discarded while the log is paused. */
   #passed = 0;
   #list;
   #note;
@@ -35,7 +35,7 @@ export class FrameLog {
   add(frame) {
     if (this.#isPaused) {
       this.#passed += 1;
-      this.#note.textContent = `${this.#passed} passed unseen`;
+      this.#note.textContent = `${this.#passed} not shown`;
       return;
     }
     this.#waiting.push(frame);
@@ -61,7 +61,7 @@ export class FrameLog {
 
   #toggle() {
     this.#isPaused = !this.#isPaused;
-    this.#pause.textContent = this.#isPaused ? 'Go on' : 'Pause';
+    this.#pause.textContent = this.#isPaused ? 'Resume' : 'Pause';
     this.#pause.setAttribute('aria-pressed', String(this.#isPaused));
     if (this.#isPaused) return;
     this.#passed = 0;

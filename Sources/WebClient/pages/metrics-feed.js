@@ -1,18 +1,20 @@
 // @ts-check
-// The server's figures as they come, one a second, for as long as the page is open.
+// The server's metrics stream: one snapshot a second while the page is open.
 //
-// Invariant: at most one EventSource is open, and at most one attempt is due.
+// Invariant: at most one EventSource is open, and at most one reconnect attempt is scheduled.
 
 import { Rates } from './rates.js';
 
 const PATH = '/api/v1/metrics/stream';
-/** Without a figure for so long, what is shown is no longer what is. */
+/** After this time without a snapshot the shown figures are marked as stale. */
 export const STALE_MILLISECONDS = 3_500;
 const RETRY_MILLISECONDS = [1_000, 2_000, 4_000, 8_000, 15_000];
 
 /**
- * Tells `sample` (a `Sample`), `state` ('connecting', 'live', 'stale') and `refused` when the
- * connection was ended rather than lost, which may be the token's fault.
+ * Reads the metrics stream and reconnects when it fails.
+ *
+ * Dispatches `sample` (a `Sample`), `state` ('connecting', 'live', 'stale'), and `refused` after
+ * each failed connection, because the server may have rejected the token.
  */
 export class MetricsFeed extends EventTarget {
   /** @type {EventSource | null} */
@@ -24,7 +26,7 @@ export class MetricsFeed extends EventTarget {
   #retry;
   #watch;
   #state = 'connecting';
-  /** When the last figures came, by this page's clock; 0 before the first. */
+  /** Arrival time of the last snapshot by this page's clock; 0 before the first. */
   lastArrival = 0;
 
   /** @param {string} token */
@@ -46,7 +48,7 @@ export class MetricsFeed extends EventTarget {
     this.#source = null;
   }
 
-  /** Tries at once, as when the network has come back. */
+  /** Reconnects at once, for example when the network is back. */
   hurry() {
     if (this.#source) return;
     clearTimeout(this.#retry);
@@ -59,8 +61,8 @@ export class MetricsFeed extends EventTarget {
     this.#rates.restart();
     source.addEventListener('message', (event) => this.#take(event.data));
     source.addEventListener('error', () => {
-      // It would come back by itself where the connection was lost, but not after a refusal, and
-      // in its own time: so it is this page that comes back, always in the same way.
+      // EventSource reconnects by itself after a lost connection but not after a refusal, and
+      // chooses its own delay. Reconnecting here treats both cases alike.
       source.close();
       if (this.#source !== source) return;
       this.#source = null;
@@ -85,18 +87,18 @@ export class MetricsFeed extends EventTarget {
     if (!Array.isArray(snapshot.shards)) return;
     this.#attempts = 0;
     this.lastArrival = Date.now();
-    this.#tell('live');
+    this.#setState('live');
     this.dispatchEvent(new CustomEvent('sample', { detail: this.#rates.sample(snapshot) }));
   }
 
   #look() {
     const isFresh = Date.now() - this.lastArrival < STALE_MILLISECONDS;
-    if (this.lastArrival === 0) this.#tell('connecting');
-    else if (!this.#source || !isFresh) this.#tell('stale');
+    if (this.lastArrival === 0) this.#setState('connecting');
+    else if (!this.#source || !isFresh) this.#setState('stale');
   }
 
   /** @param {string} state */
-  #tell(state) {
+  #setState(state) {
     if (state === this.#state && state !== 'stale') return;
     this.#state = state;
     this.dispatchEvent(new CustomEvent('state', { detail: state }));

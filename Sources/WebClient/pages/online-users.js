@@ -1,5 +1,5 @@
 // @ts-check
-// Who is online: a page at a time, each name a way to look that user up.
+// The users online, one page at a time. A click on a name looks that user up.
 
 import { find, make } from './dom.js';
 
@@ -8,11 +8,11 @@ const PAGE = 25;
 export class OnlineUsers {
   #backend;
   #open;
-  /** What the shown page began after, and what the next one begins after. @type {string | null} */
+  /** Cursors: of the shown page, and of the next one. @type {string | null} */
   #after = null;
   /** @type {string | null} */
   #next = null;
-  /** Answers of an older request are not shown. */
+  /** Number of the last request; the response to an earlier one is discarded. */
   #asked = 0;
   #list = find('#online-users');
 
@@ -52,7 +52,7 @@ export class OnlineUsers {
       this.#list.replaceChildren(
         ...page.users.map((/** @type {string} */ user) => this.#item(user)),
       );
-      if (!page.users.length) this.#list.append(make('li', { class: 'empty' }, 'Nobody.'));
+      if (!page.users.length) this.#list.append(make('li', { class: 'empty' }, 'No users.'));
     } catch (failure) {
       if (asked === this.#asked) error.textContent = /** @type {Error} */ (failure).message;
     }

@@ -1,7 +1,7 @@
 // @ts-check
 // One user's side of the demo: the bell, the inbox, the room, the raw frames, and the cable.
 //
-// Invariant: one client at a time; what belonged to an earlier one is closed before the next.
+// Invariant: one client at a time; it and its listeners are closed before the next one is made.
 
 import { Carillon, nativeNotifications, requestPermission } from '../carillon.js';
 import { Cable } from './cable.js';
@@ -10,14 +10,14 @@ import { FrameLog } from './frame-log.js';
 import { RoomChat } from './room-chat.js';
 import { currentTheme, theme } from './theme.js';
 
-/** What a person may have the client use. @type {Record<string, string[]>} */
+/** The client's transports for each option of the menu. @type {Record<string, string[]>} */
 const TRANSPORTS = {
   automatic: ['websocket', 'sse', 'poll'],
   websocket: ['websocket'],
   sse: ['sse'],
   poll: ['poll'],
 };
-/** A demo is watched: it need not wait as long as a product would. */
+/** Shorter than a product's, because a viewer of the demo waits for it. */
 const RECONNECT_MILLISECONDS = 1_000;
 const STATES = {
   connecting: 'Connecting…',
@@ -38,7 +38,7 @@ export class Pane {
 
   /**
    * @param {string} user
-   * @param {() => Promise<string>} token a fresh one
+   * @param {() => Promise<string>} token fetches a fresh token
    * @param {import('./backend.js').Backend} backend
    * @param {HTMLElement} root
    */
@@ -64,7 +64,7 @@ export class Pane {
     this.#start();
   }
 
-  /** Makes a client, and what shows what it hears. */
+  /** Makes a client, and the views of its events. */
   #start() {
     this.#leaves.abort();
     this.#client?.close();
@@ -74,22 +74,22 @@ export class Pane {
       token: this.#token,
       transports: TRANSPORTS[find('.transport', this.root).value],
       reconnectInterval: RECONNECT_MILLISECONDS,
-      // Two users on one page, each with a connection to look at.
+      // Two users on one page, each with a connection of its own.
       shared: false,
       WebSocket,
       EventSource,
       fetch,
     });
     this.#client = client;
-    const listen = (/** @type {string} */ type, /** @type {(detail: any) => void} */ hear) =>
+    const listen = (/** @type {string} */ type, /** @type {(detail: any) => void} */ run) =>
       client.addEventListener(
         type,
-        (/** @type {any} */ event) => hear(event.detail),
+        (/** @type {any} */ event) => run(event.detail),
         { signal: leaves.signal },
       );
     listen('frame', (frame) => this.#frames.add(frame));
     listen('state', () => this.#showState());
-    listen('message', (message) => this.#hear(message));
+    listen('message', (message) => this.#receive(message));
     this.#show();
     const stop = nativeNotifications(client, {
       filter: () => find('.desktop', this.root).checked,
@@ -109,7 +109,7 @@ export class Pane {
 
   #showToasts() {
     const isWanted = find('.toasts', this.root).checked;
-    // Each user's in a corner of its own.
+    // Each user's toasts have a corner of their own.
     const position = this.root.previousElementSibling ? 'bottom-end' : 'bottom-start';
     if (isWanted) this.#place('toast', { position, max: 2 });
     else find('.toast-place', this.root).replaceChildren();
@@ -121,19 +121,19 @@ export class Pane {
    */
   #place(name, attributes) {
     const element = make(`carillon-${name}`, { theme: currentTheme(), ...attributes });
-    // Before it is in the page, where it would otherwise take the page's own client.
+    // Set before the element is in the page, where it would otherwise use the page's own client.
     element.client = this.#client;
     find(`.${name}-place`, this.root).replaceChildren(element);
   }
 
-  /** May the browser show them outside of the page? Asked on a person's click. */
+  /** Requests permission for desktop notifications, on the user's click. */
   async #ask() {
     const box = find('.desktop', this.root);
     if (!box.checked) return;
     const answer = await requestPermission();
     box.checked = answer === 'granted';
-    if (answer === 'granted') this.#say('Shown on the desktop while this page is not looked at.');
-    else this.#say(`The browser does not show notifications outside of the page: ${answer}.`);
+    if (answer === 'granted') this.#say('Shown on the desktop while this page is hidden.');
+    else this.#say(`The browser does not show desktop notifications: ${answer}.`);
   }
 
   #colour() {
@@ -147,7 +147,7 @@ export class Pane {
   #plug() {
     find('.cable-text', this.root).textContent = this.#cable.isIn ? 'Cable in' : 'Cable out';
     this.root.classList.toggle('cut', !this.#cable.isIn);
-    // A browser would say `online`; the client then tries at once.
+    // After a real outage the browser dispatches `online`, and the client connects at once.
     if (this.#cable.isIn) this.#client.connect();
   }
 
@@ -158,8 +158,8 @@ export class Pane {
     chip.textContent = STATES[state];
   }
 
-  /** What is told to all or to one and is not kept. @param {{event: string, data: any}} message */
-  #hear({ event, data }) {
+  /** Shows a system message, which is not stored. @param {{event: string, data: any}} message */
+  #receive({ event, data }) {
     if (event !== 'system:message') return;
     this.#say([data.title, data.message].filter(Boolean).join(': '));
   }

@@ -2,22 +2,23 @@
 // One plot of at most the last five minutes: lines over time, on a canvas that is crisp on any
 // screen.
 //
-// It is read by pointer, by keyboard (it is a slider over time) and as text. The colours come from
-// the style sheet, through the legend's own swatches, so light and dark need no second table.
+// Values can be read with the pointer, with the keyboard (the plot is a slider over time) and as
+// text. The colours come from the style sheet through the legend's swatches, so light and dark
+// mode need no second table.
 
 import { make } from './dom.js';
 import { GAP_MILLISECONDS } from './rates.js';
 import { axisSteps, formats } from './units.js';
 
 export const SPAN_MILLISECONDS = 300_000;
-/** What is drawn at least: a page that was just opened has little to show yet. */
+/** Shortest time span drawn: a page that was just opened has only a few samples. */
 const LEAST_SPAN = 60_000;
 const MINUTE = 60_000;
 const QUARTER = 15_000;
 const TOP = 10;
 const BOTTOM = 22;
 const RIGHT = 10;
-/** A line's dashes, so that colour is not all that tells them apart. */
+/** Dash patterns, so that lines differ in more than their colour. */
 const DASHES = [[], [6, 3], [2, 2], [8, 3, 2, 3]];
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
@@ -34,7 +35,7 @@ const exactClock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
  * @typedef {{title: string, format: string, least: number, note?: string}} PlotOptions
  */
 
-/** Tells `read` with the time that a person points at, or null. */
+/** A plot. Dispatches `read` with the time that the user points at, or null. */
 export class Plot extends EventTarget {
   /** @type {Series[]} */
   #series = [];
@@ -42,9 +43,9 @@ export class Plot extends EventTarget {
   #samples = [];
   #now = 0;
   #span = SPAN_MILLISECONDS;
-  /** The moment that is read, here or on another plot. @type {number | null} */
+  /** The time that is pointed at, in this plot or in another one. @type {number | null} */
   #reading = null;
-  /** Whether it is read here: only then the values are beside it. */
+  /** Whether it is pointed at in this plot; only then the tip with the values is shown. */
   #isRead = false;
   #isDue = false;
   #options;
@@ -68,7 +69,7 @@ export class Plot extends EventTarget {
         class: 'plot-area',
         role: 'slider',
         tabindex: '0',
-        'aria-label': `${options.title}: read a moment with the arrow keys`,
+        'aria-label': `${options.title}: choose a time with the arrow keys`,
         'aria-valuemin': -SPAN_MILLISECONDS / 1_000,
         'aria-valuemax': 0,
         'aria-valuenow': 0,
@@ -115,14 +116,14 @@ export class Plot extends EventTarget {
     this.draw();
   }
 
-  /** Points at a moment that another plot is read at; null for none. @param {number | null} time */
+  /** Marks the time that is pointed at in another plot; null: none. @param {number | null} time */
   point(time) {
     this.#reading = time;
     this.#isRead = false;
     this.draw();
   }
 
-  /** Draws with the next frame of the screen. */
+  /** Draws in the next animation frame. */
   draw() {
     if (this.#isDue) return;
     this.#isDue = true;
@@ -133,7 +134,7 @@ export class Plot extends EventTarget {
     });
   }
 
-  // What a person does.
+  // Input.
 
   /** @param {PointerEvent} event */
   #point(event) {
@@ -186,7 +187,7 @@ export class Plot extends EventTarget {
     return best;
   }
 
-  // What is seen.
+  // Drawing.
 
   #paint() {
     const box = this.area.getBoundingClientRect();
@@ -242,7 +243,7 @@ export class Plot extends EventTarget {
    * @param {number} ratio
    */
   #paintAxes(pen, steps, labels, x, y, colour, ratio) {
-    // A hairline lies on the middle of a device's pixel.
+    // A hairline must be centred on a device pixel to be crisp.
     const crisp = (/** @type {number} */ at) => (Math.round(at * ratio) + 0.5) / ratio;
     pen.lineWidth = 1 / ratio;
     pen.strokeStyle = colour;
@@ -349,7 +350,7 @@ export class Plot extends EventTarget {
     });
   }
 
-  // What is read.
+  // Text.
 
   #write() {
     const last = this.#samples[this.#samples.length - 1];
@@ -419,11 +420,11 @@ export class Plot extends EventTarget {
 const dashIndex = (index) => (index + Math.floor(index / 8)) % DASHES.length;
 
 /**
- * A run without a gap; a single point is a dot.
+ * Strokes a run of points without a gap; a single point becomes a dot.
  *
  * @param {CanvasRenderingContext2D} pen
  * @param {[number, number][]} run
- * @param {number | null} ground where the area beneath ends, if it is to be filled
+ * @param {number | null} ground bottom of the area below the line, or null to leave it unfilled
  */
 function strokeRun(pen, run, ground) {
   pen.beginPath();

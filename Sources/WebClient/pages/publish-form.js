@@ -1,7 +1,7 @@
 // @ts-check
-// The form that publishes: to one, to several, to everyone, to a room; once, or again and again.
+// The form that publishes to one user, to several, to everyone or to a room; once or in a series.
 //
-// Invariant: at most one series runs, and nothing of it is published after it was stopped.
+// Invariant: at most one series runs, and a stopped series publishes nothing more.
 
 import { find, make } from './dom.js';
 
@@ -11,7 +11,7 @@ const SYSTEM = '/api/v1/websocket/send/system';
 const MOST_ACTIONS = 4;
 const USERS = ['alice', 'bob'];
 
-/** What the form can be filled with: one of each reference, and one of somebody who means harm. */
+/** Examples to fill the form with: one for each reference application, and a hostile one. */
 const EXAMPLES = [
   {
     name: 'Trade',
@@ -101,7 +101,7 @@ export class PublishForm {
     return /** @type {any} */ (Object.fromEntries(new FormData(this.#form)));
   }
 
-  /** Those that what is published has, and no others. */
+  /** Shows only the fields that apply to the chosen audience. */
   #showFields() {
     const { value } = find('[name=to]', this.#form);
     find('.for-room', this.#form).hidden = value !== 'room';
@@ -147,7 +147,7 @@ export class PublishForm {
 
   // Publishing.
 
-  /** What is asked of the server. @returns {[path: string, body: any]} */
+  /** The request to send. @returns {[path: string, body: any]} */
   #message() {
     const { to, room, type, priority, title, message, entity_url, group_key, data } = this.#fields;
     /** @type {any} */
@@ -156,7 +156,7 @@ export class PublishForm {
       try {
         payload = JSON.parse(data);
       } catch {
-        throw new Error('Data is no JSON.');
+        throw new Error('Data is not valid JSON.');
       }
     }
     if (to === 'room') return [ROOM, { room, notification_type: type, title, message, payload }];
@@ -182,7 +182,7 @@ export class PublishForm {
 
   /**
    * @param {number} count
-   * @param {number} seconds between one and the next
+   * @param {number} seconds between one notification and the next
    */
   async #series(count, seconds) {
     this.#run.abort();
@@ -195,7 +195,7 @@ export class PublishForm {
       stop.hidden = count < 2;
       const start = performance.now();
       for (let index = 0; index < count; index += 1) {
-        // By the clock and not by the answers, so that a slow answer does not move the rest.
+        // Publish by the clock, so that a slow response does not delay the rest of the series.
         const isStopped = await pause(
           start + index * seconds * 1_000 - performance.now(),
           run.signal,
@@ -208,7 +208,7 @@ export class PublishForm {
         await this.#backend.request('POST', path, numbered);
         if (run !== this.#run) return;
         const took = (performance.now() - asked).toFixed(1);
-        done.textContent = `Published ${index + 1} of ${count}; the answer took ${took} ms.`;
+        done.textContent = `Published ${index + 1} of ${count}; the response took ${took} ms.`;
       }
     } catch (failure) {
       if (run === this.#run) error.textContent = /** @type {Error} */ (failure).message;
@@ -218,7 +218,7 @@ export class PublishForm {
 }
 
 /**
- * Waits; whether it was ended before its time.
+ * Waits. Resolves to true if the signal ended the wait early.
  *
  * @param {number} milliseconds
  * @param {AbortSignal} signal

@@ -1,22 +1,22 @@
 // @ts-check
-// From totals that only rise to what happened in a second.
+// Converts totals, which only grow, into rates per second.
 //
-// A total that fell, a clock that went back or another number of shards is a server that began
-// anew: what lies between the two is not known, so there is a gap and never a negative figure.
+// A lower total, an earlier clock or another number of shards means that the server restarted. The
+// events between the two snapshots are unknown, so the rates have a gap and are never negative.
 
 /**
  * @typedef {{count: number, p50: number, p99: number, max: number}} Latency microseconds
  * @typedef {Record<string, number> & {latency: Latency}} ShardTotals
  * @typedef {{time: number, shards: ShardTotals[]}} Snapshot
  *
- * @typedef {Record<string, number | null>} Figures per second, or as they stand
+ * @typedef {Record<string, number | null>} Figures rates per second, and current counts
  * @typedef {{time: number, total: Figures, shards: Figures[]}} Sample
  */
 
 export const GAUGES = ['connections', 'sessions', 'users', 'rooms', 'blocked'];
 export const TOTALS = ['delivered', 'bytes_sent', 'published', 'slow_consumers', 'received'];
 
-/** Longer than this between two snapshots is a gap: the feed tells one a second. */
+/** A longer time between two snapshots is a gap: the feed sends one a second. */
 export const GAP_MILLISECONDS = 3_500;
 
 /** @param {any} value */
@@ -26,13 +26,13 @@ export class Rates {
   /** @type {Snapshot | null} */
   #last = null;
 
-  /** Forgets what it compares with, as after another connection. */
+  /** Discards the previous snapshot. Called for a new connection. */
   restart() {
     this.#last = null;
   }
 
   /**
-   * What happened up to `snapshot`.
+   * Computes the rates between the previous snapshot and this one.
    *
    * @param {Snapshot} snapshot
    * @returns {Sample}
@@ -68,7 +68,7 @@ export class Rates {
 }
 
 /**
- * Counts and rates add up. Percentiles do not: the total shows the slowest shard's.
+ * Sums up counts and rates. Percentiles do not add up: the total has the slowest shard's.
  *
  * @param {Figures[]} shards
  * @returns {Figures}

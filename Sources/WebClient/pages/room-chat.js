@@ -1,15 +1,15 @@
 // @ts-check
-// A room as one user sees it: who is there and how, who is typing, and what is said.
+// A room as one user sees it: the members with their presence, the typing indicator, and messages.
 //
-// The client listens in the room over its own connection. Typing and presence it says over HTTP
-// for its user; what is said in a room a publisher sends, and here that is the page.
+// The client receives room events on its own connection, and sends typing and presence over HTTP.
+// Only a publisher can send room messages; in the demo the page is that publisher.
 //
-// Invariant: at most one room at a time, and at most `CAPACITY` lines of it.
+// Invariant: at most one room is joined, and at most `CAPACITY` of its messages are shown.
 
 import { find, make, timeElement } from './dom.js';
 
 const CAPACITY = 100;
-/** The server forgets after 5 s that somebody types; so it is told again before. */
+/** Interval for repeating "typing": the server drops a typing entry after 5 s. */
 const TYPING_AGAIN = 2_000;
 const TYPING_OVER = 3_000;
 const SEND = '/api/v1/websocket/send/room';
@@ -20,11 +20,11 @@ export class RoomChat {
   #backend;
   #root;
   #room = '';
-  /** Who is there and how. @type {Map<string, string>} */
+  /** The presence of each member. @type {Map<string, string>} */
   #people = new Map();
   /** @type {Map<string, ReturnType<typeof setTimeout>>} */
   #typing = new Map();
-  #toldTyping = -Infinity;
+  #typingSentAt = -Infinity;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #pause;
 
@@ -33,7 +33,7 @@ export class RoomChat {
    * @param {any} client a `Carillon`
    * @param {import('./backend.js').Backend} backend
    * @param {ParentNode} root
-   * @param {AbortSignal} signal ends it
+   * @param {AbortSignal} signal removes the listeners
    */
   constructor(user, client, backend, root, signal) {
     this.#user = user;
@@ -55,7 +55,7 @@ export class RoomChat {
     });
     on('.say', 'input', () => this.#type());
     on('.presence', 'change', () => this.#setPresence());
-    client.addEventListener('message', (/** @type {any} */ { detail }) => this.#hear(detail), {
+    client.addEventListener('message', (/** @type {any} */ { detail }) => this.#receive(detail), {
       signal,
     });
     signal.addEventListener('abort', () => this.#forget());
@@ -76,11 +76,11 @@ export class RoomChat {
     this.#showRoom();
   }
 
-  /** Shows whether a room is entered. */
+  /** Shows whether a room is joined. */
   #showRoom() {
     const isIn = this.#room !== '';
     find('.room-enter', this.#root).textContent = isIn ? 'Leave' : 'Join';
-    find('.room-enter', this.#root).disabled = !this.#hearsRooms;
+    find('.room-enter', this.#root).disabled = !this.#supportsRooms;
     find('.room-name', this.#root).readOnly = isIn;
     find('.say-fields', this.#root).disabled = !isIn;
     find('.say', this.#root).placeholder = isIn
@@ -89,8 +89,8 @@ export class RoomChat {
     this.#showPeople();
   }
 
-  /** What is said in a room is not stored, and a poll brings what is. */
-  get #hearsRooms() {
+  /** Long-polling returns only stored notifications, and room messages are not stored. */
+  get #supportsRooms() {
     return find('.transport', this.#root).value !== 'poll';
   }
 
@@ -99,15 +99,15 @@ export class RoomChat {
     for (const timer of this.#typing.values()) clearTimeout(timer);
     this.#typing.clear();
     this.#people.clear();
-    this.#toldTyping = -Infinity;
+    this.#typingSentAt = -Infinity;
     this.#showTyping();
     this.#showPeople();
   }
 
-  // What the server tells.
+  // Events from the server.
 
   /** @param {{event: string, data: any}} message */
-  #hear({ event, data }) {
+  #receive({ event, data }) {
     if (event === 'room:joined' && data.room === this.#room) {
       this.#people = new Map(
         data.members.map((
@@ -120,9 +120,9 @@ export class RoomChat {
       else this.#people.set(data.user_id, data.status);
       this.#showPeople();
     } else if (event === 'typing' && data.room === this.#room) {
-      this.#hearTyping(data.user_id, data.is_typing);
+      this.#setTyping(data.user_id, data.is_typing);
     } else if (event === 'room:message' && data.room === this.#room) {
-      this.#hearTyping(data.payload?.from, false);
+      this.#setTyping(data.payload?.from, false);
       this.#add(data);
     }
   }
@@ -131,11 +131,11 @@ export class RoomChat {
    * @param {string} user
    * @param {boolean} isTyping
    */
-  #hearTyping(user, isTyping) {
+  #setTyping(user, isTyping) {
     clearTimeout(this.#typing.get(user));
     this.#typing.delete(user);
     if (isTyping) {
-      const forget = () => this.#hearTyping(user, false);
+      const forget = () => this.#setTyping(user, false);
       this.#typing.set(user, setTimeout(forget, 2 * TYPING_OVER));
     }
     this.#showTyping();
@@ -153,9 +153,11 @@ export class RoomChat {
     const people = [...this.#people].map(([user, status]) =>
       make('li', { class: `person ${status}` }, make('bdi', {}, user), ` ${status}`)
     );
-    const outside = this.#hearsRooms ? 'In no room.' : 'Long-polling hears no rooms.';
-    const nobody = make('li', { class: 'empty' }, this.#room ? 'Entering…' : outside);
-    find('.people', this.#root).replaceChildren(...(people.length ? people : [nobody]));
+    const outside = this.#supportsRooms
+      ? 'Not in a room.'
+      : 'Long-polling does not receive room messages.';
+    const note = make('li', { class: 'empty' }, this.#room ? 'Joining…' : outside);
+    find('.people', this.#root).replaceChildren(...(people.length ? people : [note]));
   }
 
   /** @param {any} data */
@@ -181,7 +183,7 @@ export class RoomChat {
     lines.scrollTop = lines.scrollHeight;
   }
 
-  // What the user does.
+  // Input.
 
   async #say() {
     const input = find('.say', this.#root);
@@ -204,15 +206,15 @@ export class RoomChat {
     if (!find('.say', this.#root).value) return this.#stopTyping();
     this.#pause = setTimeout(() => this.#stopTyping(), TYPING_OVER);
     const now = performance.now();
-    if (now - this.#toldTyping < TYPING_AGAIN) return;
-    this.#toldTyping = now;
+    if (now - this.#typingSentAt < TYPING_AGAIN) return;
+    this.#typingSentAt = now;
     this.#try(this.#client.typing(this.#room, true));
   }
 
   #stopTyping() {
     clearTimeout(this.#pause);
-    if (this.#toldTyping === -Infinity) return;
-    this.#toldTyping = -Infinity;
+    if (this.#typingSentAt === -Infinity) return;
+    this.#typingSentAt = -Infinity;
     this.#try(this.#client.typing(this.#room, false));
   }
 
@@ -223,7 +225,7 @@ export class RoomChat {
     this.#try(this.#client.presence(status));
   }
 
-  /** Says what was refused. @param {Promise<unknown>} request */
+  /** Shows the error of a failed request. @param {Promise<unknown>} request */
   async #try(request) {
     const error = find('.room-error', this.#root);
     try {

@@ -1,8 +1,8 @@
 // @ts-check
-// Begins a page once it has been painted: what stands in the document shows at once, and no module
-// takes the processor from it.
+// Starts a page after its first paint, so that its markup shows at once and no module competes for
+// the processor.
 //
-// The page's template names them all, its own first, so that none waits until another asks for it.
+// The page's template lists all modules, the page's own first, so that they load in parallel.
 
 import { startTheme } from './theme.js';
 
@@ -14,6 +14,6 @@ const begin = () => {
 };
 
 startTheme(/** @type {HTMLButtonElement} */ (document.querySelector('#theme')));
-// A page that is in the background is not painted.
+// A page in the background is not painted, so start at once.
 if (document.hidden) begin();
 else requestAnimationFrame(() => setTimeout(begin));

@@ -1,10 +1,10 @@
 // @ts-check
-// Light or dark: as the system says, until a person says otherwise on the page.
+// Light or dark: the system's setting, until the user chooses one on the page.
 
 const KEY = 'carillon-theme';
 const system = matchMedia('(prefers-color-scheme: dark)');
 
-/** Tells `change` when the page's colours are others than before. */
+/** Dispatches `change` when the page's colours change. */
 export const theme = new EventTarget();
 
 /** @returns {'light' | 'dark'} */
@@ -21,7 +21,7 @@ function show(name) {
 }
 
 /**
- * Makes `button` change between the two.
+ * Makes `button` switch between the two.
  *
  * @param {HTMLButtonElement} button
  */
@@ -29,7 +29,7 @@ export function startTheme(button) {
   const label = () => {
     const other = currentTheme() === 'dark' ? 'light' : 'dark';
     button.textContent = other === 'dark' ? '☾' : '☀';
-    button.title = `Show it ${other}`;
+    button.title = `Switch to ${other} mode`;
     button.setAttribute('aria-label', button.title);
   };
   button.addEventListener('click', () => {
@@ -37,7 +37,7 @@ export function startTheme(button) {
     try {
       localStorage.setItem(KEY, name);
     } catch {
-      // A browser that keeps nothing still shows it.
+      // Storage is blocked: the theme applies to this page view only.
     }
     show(name);
   });
@@ -47,7 +47,7 @@ export function startTheme(button) {
   try {
     kept = localStorage.getItem(KEY);
   } catch {
-    // As above.
+    // Storage is blocked.
   }
   show(kept);
 }

@@ -1,10 +1,10 @@
 // @ts-check
-// Figures as people read them, and the steps of an axis.
+// Readable formats of figures, and the steps of an axis.
 
 const plain = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 
 /**
- * Three digits and a prefix.
+ * Formats a value with three digits and a unit prefix.
  *
  * @param {number} value
  * @param {string[]} prefixes
@@ -31,11 +31,11 @@ export const formats = {
 };
 
 /**
- * Steps of 1, 2 or 5 times a power of ten from 0 to at least `largest`.
+ * Returns steps of 1, 2 or 5 times a power of ten from 0 to at least `largest`.
  *
  * @param {number} largest
- * @param {number} least the smallest step that means something
- * @param {number} [wanted] how many steps
+ * @param {number} least the smallest useful step
+ * @param {number} [wanted] the approximate number of steps
  */
 export function axisSteps(largest, least, wanted = 4) {
   const rough = Math.max(largest / wanted, least);

@@ -1,9 +1,9 @@
 // @ts-check
-// One user: whether it is there, over which connections, what is in its inbox, and what can be
-// done about it.
+// One user: presence, connections and inbox, with buttons to send a test notification and to
+// disconnect the user.
 //
-// Invariant: what is shown is of one user; an answer that comes after another user was asked for
-// is not shown.
+// Invariant: all shown data belongs to one user; a response that arrives after a later request is
+// discarded.
 
 import { userPath } from './backend.js';
 import { find, make, timeElement } from './dom.js';
@@ -13,7 +13,7 @@ const PAGE = 10;
 export class UserLookup {
   #backend;
   #user = '';
-  /** Counts what was asked, so that late answers are known. */
+  /** Number of the last request; the response to an earlier one is discarded. */
   #asked = 0;
   /** @type {string | null} */
   #older = null;
@@ -60,7 +60,7 @@ export class UserLookup {
     if (await this.#refresh()) find('#user').hidden = false;
   }
 
-  /** Whether everything about the user is shown. */
+  /** Loads and shows the user. Returns whether all of it is shown. */
   async #refresh() {
     const path = userPath(this.#user);
     return this.#show(async (isCurrent) => {
@@ -136,7 +136,7 @@ export class UserLookup {
   }
 
   /**
-   * Does something about the user that is shown, and says what was wrong with it.
+   * Runs an action on the shown user and shows its error, unless a later action has begun.
    *
    * @param {(isCurrent: () => boolean) => Promise<unknown>} act
    */
