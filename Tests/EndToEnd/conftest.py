@@ -1,4 +1,4 @@
-"""Fixtures: a server that a file's tests share, and a maker of servers for those who break them."""
+"""Fixtures: a server shared by a file's tests, and a factory of servers for other tests."""
 
 import itertools
 import os
@@ -25,10 +25,10 @@ from harness.sizes import size
 from harness.socketio_js import CHROMIUM
 from harness.tokens import user_token
 
-# Waits for real minutes; the exact seconds are tested in process, where the clock is the test's.
+# These tests wait for real minutes. Unit tests check the exact seconds with a simulated clock.
 collect_ignore = size(["test_heartbeats.py"], [])
 SEED = int(os.environ.get("CARILLON_SEED") or random.SystemRandom().randrange(2**32))
-# The workers that share the tests among them share the seed.
+# All pytest workers of a run use the same seed.
 os.environ["CARILLON_SEED"] = str(SEED)
 
 
@@ -46,7 +46,7 @@ def pytest_unconfigure():
 
 @pytest.fixture(scope="module")
 def shared_server(tmp_path_factory):
-    """One for each file: what a test finds there does not depend on which files went before."""
+    """One server per file, so that a test's data does not depend on the files before it."""
     server = Server(tmp_path_factory.mktemp("shared")).start()
     yield server
     try:
@@ -67,7 +67,7 @@ def server(shared_server):
 
 @pytest.fixture
 def make_server(tmp_path):
-    """Starts servers of a test's own; each that still runs at the end must end cleanly."""
+    """Starts servers for one test; each that still runs at the end must exit cleanly."""
     made = []
 
     def make(start=True, **options):
@@ -89,9 +89,9 @@ def make_server(tmp_path):
 
 @pytest.fixture
 def upgraded(server):
-    """Opens raw connections to `flat`, and proves at the end that an innocent was served."""
+    """Opens raw connections to `flat`; proves at the end that a bystander is still served."""
     path = f"{FLAT_PATH}?token={user_token('hostile')}"
-    with FlatClient(server, "innocent") as innocent:
+    with FlatClient(server, "bystander") as bystander:
         opened = []
 
         def open_one():
@@ -100,17 +100,18 @@ def upgraded(server):
             return connection
 
         yield open_one
-        server.publish("innocent", "meanwhile")
-        assert innocent.next(within=2)["title"] == "meanwhile"
+        server.publish("bystander", "meanwhile")
+        assert bystander.next(within=2)["title"] == "meanwhile"
         for connection in opened:
             connection.close()
 
 
 @pytest.fixture(scope="module")
 def browser():
-    """One Chromium for a module's tests that drive pages.
+    """One Chromium for a module's tests of pages.
 
-    Not for all of them: its event loop runs in the tests' own thread, where no other could.
+    It is not shared between modules: its event loop occupies the tests' own thread, so that tests
+    with another event loop could not run there.
     """
     with launched() as one:
         yield one
@@ -118,7 +119,7 @@ def browser():
 
 @pytest.fixture
 def context(browser, server):
-    """A profile of the test's own, for pages of the shared server."""
+    """A separate browser profile for pages of the shared server."""
     one = new_context(browser)
     yield one
     one.close()
@@ -126,7 +127,7 @@ def context(browser, server):
 
 @pytest.fixture
 def make_context(browser):
-    """Makes profiles for pages of a test's own servers."""
+    """Makes browser profiles for pages of a test's own servers."""
     made = []
 
     def make(server, **options):
@@ -140,9 +141,9 @@ def make_context(browser):
 
 @pytest.fixture(scope="module")
 def engine_process(tmp_path_factory):
-    """The test-only Socket.IO server, where nothing comes between: no heartbeat, no time-out.
+    """The test-only Socket.IO server without interference: no heartbeat and no time-out.
 
-    One shard, so that what was read first is done first, whichever connection it came on.
+    It has one shard, so that it processes packets in the order of reading across connections.
     """
     times = {"ping_interval": 60_000, "ping_timeout": 60_000, "connect_timeout": 60_000}
     engine = EngineServer(tmp_path_factory.mktemp("engine"), shards=1, **times).start()
@@ -158,14 +159,14 @@ def engine(engine_process):
     """The module's Socket.IO server, which must have survived the test as the same process."""
     yield engine_process
     assert engine_process.is_alive, f"the server ended:\n{engine_process.log()}"
-    with WebSocketClient(engine_process) as innocent:
-        innocent.send("4still here")
-        assert innocent.next() == "4still here"
+    with WebSocketClient(engine_process) as bystander:
+        bystander.send("4still here")
+        assert bystander.next() == "4still here"
 
 
 @pytest.fixture
 def make_engine(tmp_path):
-    """Starts Socket.IO servers of a test's own; each must end cleanly."""
+    """Starts Socket.IO servers for one test; each must exit cleanly."""
     made = []
 
     def make(environment=None, **options):
@@ -186,20 +187,20 @@ def make_engine(tmp_path):
 
 @pytest.fixture(params=[ENGINE_PATH, SOCKET_PATH], ids=["engine.io", "socket.io"])
 def path(request):
-    """Where Engine.IO is served: by itself, and beneath Socket.IO."""
+    """The two paths of Engine.IO: by itself, and below Socket.IO."""
     return request.param
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Marks what retells a case of the official suites, for `-m official`."""
+    """Marks the tests that cover a case of the official suites, for `-m official`."""
     for item in items:
         for case in cases_of(item):
             item.add_marker(pytest.mark.official(case.name))
 
 
 def pytest_generate_tests(metafunc):
-    """A module that sets `ROUNDS` has each of its tests run so many times."""
+    """Runs each test of a module that sets `ROUNDS` so many times."""
     rounds = getattr(metafunc.module, "ROUNDS", 1)
     if rounds > 1:
         metafunc.fixturenames.append("round_number")
@@ -211,7 +212,7 @@ counter = itertools.count(1)
 
 @pytest.fixture
 def fresh_user():
-    """Makes user ids that no other test has used, for an inbox that starts empty."""
+    """Makes user ids that no other test uses, so that the inbox starts empty."""
 
     def make(name="user"):
         return f"{name}-{next(counter)}"

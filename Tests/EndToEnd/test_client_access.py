@@ -1,4 +1,4 @@
-"""That everyone can use the elements: keys, names and roles, contrast, motion, direction."""
+"""Accessibility of the elements: keys, names and roles, contrast, motion, direction."""
 
 import re
 
@@ -51,7 +51,7 @@ def fill(server, user):
 
 
 def everything(context, server, user, body=BODY, **options):
-    """A page with all of the elements, some notifications in them, and one that is new."""
+    """Opens a page with all elements and the sample notifications in them."""
     fill(server, user)
     markup = body.format(bell=bell(user, href="/notifications"))
     page = connected(open_elements(context, server, markup, **options))
@@ -69,7 +69,7 @@ def expect_focus(page, pattern):
     wait_until(f"the focus is on {pattern}", lambda: re.search(pattern, focus(page) or ""))
 
 
-def test_all_of_it_by_keys_alone(server, context, fresh_user):
+def test_the_elements_work_from_the_keyboard_alone(server, context, fresh_user):
     user = fresh_user()
     page = everything(context, server, user, body="{bell}<a href='#end'>the next</a>")
     opener = page.get_by_role("button", name=re.compile("^Notifications, . unread$"))
@@ -81,7 +81,7 @@ def test_all_of_it_by_keys_alone(server, context, fresh_user):
     expect(page.get_by_role("dialog", name="Notifications")).to_be_visible()
     expect(opener).to_have_attribute("aria-expanded", "true")
     expect_focus(page, "^title:Notifications")
-    # Through the items and to their ends.
+    # The arrow keys, Home and End move through the items.
     for key, title in (
         ("ArrowDown", "Welcome"),
         ("ArrowDown", "A long title"),
@@ -94,7 +94,7 @@ def test_all_of_it_by_keys_alone(server, context, fresh_user):
     ):
         page.keyboard.press(key)
         expect_focus(page, f"^title:{title}")
-    # What is dismissed hands the focus on.
+    # Dismissing an item moves the focus to the next one.
     page.keyboard.press("Delete")
     expect_focus(page, "^title:New incident")
     expect_badge(page, "8")
@@ -108,14 +108,14 @@ def test_all_of_it_by_keys_alone(server, context, fresh_user):
     expect(panel(page).locator("carillon-item")).to_have_count(8)
     page.keyboard.press("Tab")
     expect_focus(page, "^dismiss:Dismiss: Grace")
-    # And back to where it came from.
+    # Escape closes the panel and returns the focus to the bell.
     page.keyboard.press("Escape")
     expect(panel(page)).to_be_hidden()
     expect(opener).to_be_focused()
     expect(opener).to_have_attribute("aria-expanded", "false")
     page.keyboard.press(" ")
     expect_focus(page, "^title:Notifications")
-    # Whoever goes on leaves it behind.
+    # Shift+Tab leaves the panel for the bell, and Tab returns to it.
     page.keyboard.press("Shift+Tab")
     expect(opener).to_be_focused()
     page.keyboard.press("Tab")
@@ -123,7 +123,7 @@ def test_all_of_it_by_keys_alone(server, context, fresh_user):
     page.keyboard.press("Enter")
     expect(page.locator("carillon-bell .badge")).to_be_hidden()
     expect(page.get_by_role("button", name="Notifications", exact=True)).to_be_visible()
-    # A button that can do no more keeps the focus, and says so.
+    # A button without further effect keeps the focus and is disabled.
     expect_focus(page, "^text:Mark all read")
     expect(page.get_by_role("button", name="Mark all read")).to_be_disabled()
     page.evaluate("document.querySelector('a').focus()")
@@ -131,7 +131,7 @@ def test_all_of_it_by_keys_alone(server, context, fresh_user):
     assert_calm(page)
 
 
-def test_the_focus_survives_what_others_do(server, context, fresh_user):
+def test_the_focus_survives_changes_by_others(server, context, fresh_user):
     user = fresh_user()
     body = "{bell}<main><carillon-list></carillon-list></main>"
     fill(server, user)
@@ -144,7 +144,7 @@ def test_the_focus_survives_what_others_do(server, context, fresh_user):
     (own,) = [each for each in server.inbox(user) if each["title"] == "Trade removed"]
     server.request("DELETE", f"/api/v1/notifications/{own['id']}", user_token(user))
     expect_focus(page, "^title:Import completed")
-    # One that goes from above leaves it where it is.
+    # The focus stays when an item above it is deleted.
     (above,) = [each for each in server.inbox(user) if each["title"] == "on top"]
     server.request("DELETE", f"/api/v1/notifications/{above['id']}", user_token(user))
     expect(shown.locator("carillon-item .title").first).to_have_text("Welcome")
@@ -153,7 +153,7 @@ def test_the_focus_survives_what_others_do(server, context, fresh_user):
     expect_focus(page, "^title:Notifications")
 
 
-def test_the_ring_of_the_focus_is_to_be_seen(server, context, fresh_user):
+def test_the_focus_ring_is_visible(server, context, fresh_user):
     page = everything(context, server, fresh_user())
     seen = 0
     for _ in range(60):
@@ -166,11 +166,11 @@ def test_the_ring_of_the_focus_is_to_be_seen(server, context, fresh_user):
     assert seen > 15
 
 
-# What assistive technology is given.
+# Assistive technology.
 
 
 def nodes(page):
-    """The page as the browser tells it to assistive technology."""
+    """Returns the page's accessibility tree, without ignored nodes."""
     session = page.context.new_cdp_session(page)
     tree = session.send("Accessibility.getFullAXTree")["nodes"]
     session.detach()
@@ -197,37 +197,37 @@ def test_roles_and_names(server, context, fresh_user):
     assert roles.count("listitem") >= 10
     unread = [node for node in tree if value(node, "role") == "image"]
     assert {value(node, "name") for node in unread} == {"Unread"}
-    # No button in a button, no link in a link, nothing twice by the same id.
+    # No button in a button, no link in a link, no duplicate id.
     count, nested = page.evaluate("interactiveCounts()")
     assert count > 20 and nested == 0
     ids = page.evaluate("all().map((it) => it.id).filter(Boolean)")
     assert len(ids) == len(set(ids))
-    # Whatever can be pressed is large enough: 24 by 24, as WCAG 2.2 has it.
+    # All controls have at least the 24 by 24 pixels of WCAG 2.2.
     assert page.evaluate("smallTargets()") == []
 
 
-def test_what_is_new_is_told_once(server, context, fresh_user):
+def test_a_new_notification_is_announced_once(server, context, fresh_user):
     user = fresh_user()
     body = "{bell}<carillon-list></carillon-list><carillon-toast></carillon-toast>"
     page = connected(open_elements(context, server, body.format(bell=bell(user))))
     regions = page.locator("body > [aria-live]")
     expect(regions).to_have_count(2)
     server.publish(user, "one")
-    until(page, "heard.length === 1")
+    until(page, "spoken.length === 1")
     server.publish(user, "fire", priority="urgent")
-    until(page, "heard.length === 2")
-    assert page.evaluate("heard") == [
+    until(page, "spoken.length === 2")
+    assert page.evaluate("spoken") == [
         ["polite", "New notification: one"],
         ["assertive", "New notification: fire"],
     ]
     server.publish_many(user, [f"n {index}" for index in range(40)])
     expect_badge(page, "42")
-    until(page, "heard.at(-1)[1].endsWith('new notifications')")
-    # A burst is told as numbers, and not one by one.
-    told = [text for _, text in page.evaluate("heard")[2:]]
-    assert len(told) < 10
-    counts = [int(text.split()[0]) if text[0].isdigit() else 1 for text in told]
-    until(page, "heard.length > 2")
+    until(page, "spoken.at(-1)[1].endsWith('new notifications')")
+    # A burst of notifications is announced by number, not one by one.
+    texts = [text for _, text in page.evaluate("spoken")[2:]]
+    assert len(texts) < 10
+    counts = [int(text.split()[0]) if text[0].isdigit() else 1 for text in texts]
+    until(page, "spoken.length > 2")
     assert sum(counts) <= 40
     assert_calm(page)
 
@@ -236,7 +236,7 @@ def test_what_is_new_is_told_once(server, context, fresh_user):
 
 
 def settled(page):
-    """Waits until what moves has come to its place; a bell that is not connected would pulse on."""
+    """Waits until all animations have ended; a disconnected bell would pulse without end."""
     until(page, "movingCount() === 0")
 
 
@@ -244,7 +244,7 @@ def assert_contrast(page):
     measured = page.evaluate("contrasts()")
     assert len(measured) > 30
     for name, ratio, size, kind in measured:
-        # Signs and large texts may have less: WCAG 2.2, 1.4.3 and 1.4.11.
+        # WCAG 2.2, 1.4.3 and 1.4.11, allow less contrast for icons and large text.
         least = 3 if name == "svg" or float(size[:-2]) >= 24 else 4.5
         assert ratio >= least, (name, kind, size, round(ratio, 2))
 
@@ -272,7 +272,7 @@ def test_contrast(server, make_context, fresh_user, scheme):
     assert_contrast(page)
 
 
-def test_a_page_chooses_light_or_dark_for_all_of_it(server, make_context, fresh_user):
+def test_the_theme_attribute_applies_to_the_whole_bell(server, make_context, fresh_user):
     context = make_context(server, color_scheme="light")
     page = everything(context, server, fresh_user())
     dark = "rgb(27, 30, 37)"
@@ -285,7 +285,7 @@ def test_a_page_chooses_light_or_dark_for_all_of_it(server, make_context, fresh_
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
-def test_nothing_moves_for_those_who_do_not_want_it(server, make_context, fresh_user, motion):
+def test_nothing_moves_when_reduced_motion_is_preferred(server, make_context, fresh_user, motion):
     user = fresh_user()
     context = make_context(server, reduced_motion=motion)
     page = everything(context, server, user)
@@ -299,16 +299,16 @@ def test_nothing_moves_for_those_who_do_not_want_it(server, make_context, fresh_
         assert "come" in moving
 
 
-def test_it_mirrors_where_one_reads_from_right_to_left(server, make_context, fresh_user):
+def test_the_layout_mirrors_in_right_to_left_pages(server, make_context, fresh_user):
     user = fresh_user()
     context = make_context(server, viewport={"width": 1_100, "height": 900})
     left = everything(context, server, user)
     other = fresh_user()
     right = everything(context, server, other, dir="rtl", lang="ar")
-    places = {}
-    for page, name, who in ((left, "ltr", user), (right, "rtl", other)):
+    positions = {}
+    for page, name, owner in ((left, "ltr", user), (right, "rtl", other)):
         opened = open_panel(page)
-        server.publish(who, "new", message="مرحبا بالعالم")
+        server.publish(owner, "new", message="مرحبا بالعالم")
         expect(page.locator("carillon-toast carillon-item")).to_have_count(1)
         settled(page)
         screenshot(page, f"elements-open-{name}")
@@ -317,7 +317,7 @@ def test_it_mirrors_where_one_reads_from_right_to_left(server, make_context, fre
             box = locator.first.bounding_box()
             return box["x"] + box["width"] / 2
 
-        places[name] = {
+        positions[name] = {
             "bell": middle(page.locator("carillon-bell .bell")),
             "panel": middle(opened),
             "icon": middle(opened.locator("carillon-item .icon")),
@@ -327,15 +327,15 @@ def test_it_mirrors_where_one_reads_from_right_to_left(server, make_context, fre
             "filter": middle(page.locator("carillon-list .types")),
         }
     width = 1_100
-    for part, place in places["ltr"].items():
-        mirrored = -place if part == "badge" else width - place
-        # Words differ in width, and so what is beside them.
-        assert abs(places["rtl"][part] - mirrored) < 20, (part, places)
-    assert places["ltr"]["bell"] > width / 2 > places["rtl"]["bell"]
+    for part, position in positions["ltr"].items():
+        mirrored = -position if part == "badge" else width - position
+        # Words differ in width, so elements beside them are not mirrored exactly.
+        assert abs(positions["rtl"][part] - mirrored) < 20, (part, positions)
+    assert positions["ltr"]["bell"] > width / 2 > positions["rtl"]["bell"]
 
 
 @pytest.mark.parametrize("width", [320, 375])
-def test_it_fits_a_phone(server, make_context, fresh_user, width):
+def test_the_elements_fit_a_phone(server, make_context, fresh_user, width):
     user = fresh_user()
     context = make_context(server, viewport={"width": width, "height": 640}, has_touch=True)
     page = everything(context, server, user)
@@ -349,13 +349,13 @@ def test_it_fits_a_phone(server, make_context, fresh_user, width):
         box = element.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    # All of the panel can be reached.
+    # The whole panel is on the screen.
     box = opened.bounding_box()
     assert box["y"] + box["height"] <= 640
     assert_calm(page)
 
 
-def test_colours_of_the_system_keep_what_is_told_by_colour(server, make_context, fresh_user):
+def test_forced_colours_keep_the_coloured_marks_visible(server, make_context, fresh_user):
     context = make_context(server, forced_colors="active")
     page = everything(context, server, fresh_user())
     open_panel(page)

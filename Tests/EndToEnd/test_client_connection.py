@@ -1,6 +1,6 @@
-"""The browser client's connection: how it begins, is lost, comes back, and keeps its token.
+"""The browser client's connection: connecting, losing it, reconnecting, and the token.
 
-How long it waits in between is tested in Tests/WebClient/reconnect.test.js.
+Tests/WebClient/reconnect.test.js tests the waits between attempts.
 """
 
 import json
@@ -21,7 +21,7 @@ BAD = user_token("forged")[:-4] + "AAAA"
 
 @pytest.fixture
 def own(make_server):
-    """A server that can be killed, and comes back at the same address."""
+    """A server that tests can kill and restart at the same address."""
     return make_server(environment={"JWT_LEEWAY": "0"})
 
 
@@ -30,14 +30,14 @@ def cut_off(tab, server):
     tab.until("client.state !== 'connected'")
 
 
-# States, and what was missed.
+# States and missed notifications.
 
 
-def test_the_states_are_told_in_order(own, make_context, fresh_user):
+def test_states_are_reported_in_order(own, make_context, fresh_user):
     tab = Tab(make_context(own), own, fresh_user()).connected()
     assert tab.states == ["connecting", "connected"]
     cut_off(tab, own)
-    tab.until("told('state').length >= 5")
+    tab.until("details('state').length >= 5")
     again = ["disconnected", "connecting"]
     assert tab.states[:5] == ["connecting", "connected", *again, "disconnected"]
     own.start(own.port)
@@ -46,7 +46,7 @@ def test_the_states_are_told_in_order(own, make_context, fresh_user):
     assert "error" not in tab.states
     tab.evaluate("client.disconnect()")
     assert tab.states[-1] == "disconnected"
-    wait_until("it is gone", lambda: own_connections(own, tab.user) == [])
+    wait_until("the connection is closed", lambda: own_connections(own, tab.user) == [])
     tab.evaluate("client.connect()")
     tab.connected()
     assert tab.states[-3:] == ["disconnected", "connecting", "connected"]
@@ -54,7 +54,7 @@ def test_the_states_are_told_in_order(own, make_context, fresh_user):
 
 
 @pytest.mark.parametrize("missed", [3, 60], ids=["within the list", "beyond the list"])
-def test_what_was_missed_is_announced_once_and_in_order(own, make_context, fresh_user, missed):
+def test_missed_notifications_are_announced_once_in_order(own, make_context, fresh_user, missed):
     tab = Tab(make_context(own), own, fresh_user()).connected()
     own.publish(tab.user, "live")
     tab.until("titles().length === 1")
@@ -72,7 +72,7 @@ def test_what_was_missed_is_announced_once_and_in_order(own, make_context, fresh
     assert tab.listed == expected[:-51:-1]
 
 
-def test_what_changed_elsewhere_meanwhile_is_seen_afterwards(own, make_context, fresh_user):
+def test_changes_made_while_disconnected_show_after_reconnecting(own, make_context, fresh_user):
     user = fresh_user()
     a, b, _ = (own.publish(user, title)["id"] for title in "abc")
     own.request("PUT", f"/api/v1/notifications/{a}/read", user_token(user))
@@ -80,7 +80,7 @@ def test_what_changed_elsewhere_meanwhile_is_seen_afterwards(own, make_context, 
     tab.until("store.value.unreadCount === 2")
     cut_off(tab, own)
     own.start(own.port)
-    # The counts are as before, and yet it is another inbox.
+    # The counts are the same as before, but the inbox differs.
     for path in (f"{a}/unread", f"{b}/read"):
         answer = own.request("PUT", f"/api/v1/notifications/{path}", user_token(user))
         assert answer.status == 200
@@ -90,18 +90,18 @@ def test_what_changed_elsewhere_meanwhile_is_seen_afterwards(own, make_context, 
     assert tab.titles == []
 
 
-def test_where_continuity_is_lost_it_reloads_and_goes_on(own, make_context, fresh_user):
+def test_lost_continuity_reloads_the_list_once(own, make_context, fresh_user):
     tab = Tab(make_context(own), own, fresh_user()).connected()
     own.publish(tab.user, "in the old store")
     tab.until("titles().length === 1")
     cut_off(tab, own)
-    # Before the client hears of it.
-    port, own.data = own.port, own.data + "-anew"
+    # On another port first, so that the client does not connect before the publish.
+    port, own.data = own.port, own.data + "-new"
     own.start()
     own.publish(tab.user, "in the new store")
     own.stop()
     own.start(port)
-    tab.until("told('resync').length === 1 && listed().join() === 'in the new store'")
+    tab.until("details('resync').length === 1 && listed().join() === 'in the new store'")
     own.publish(tab.user, "live again")
     tab.until("titles().join() === 'in the old store,live again'")
     assert tab.listed == ["live again", "in the new store"]
@@ -109,7 +109,7 @@ def test_where_continuity_is_lost_it_reloads_and_goes_on(own, make_context, fres
     own.start(own.port)
     own.publish(tab.user, "missed")
     tab.until("titles().length === 3")
-    assert len(tab.told("resync")) == 1
+    assert len(tab.details("resync")) == 1
 
 
 def test_a_disconnect_while_it_connects_leaves_nothing(own, make_context, fresh_user):
@@ -129,23 +129,23 @@ def test_a_disconnect_while_it_connects_leaves_nothing(own, make_context, fresh_
 
 def test_a_publisher_that_disconnects_the_user(server, context, fresh_user):
     user = fresh_user()
-    # With a token that is what it is, there is nothing to come back with.
+    # A client with a fixed token has no other token to reconnect with.
     tab = Tab(context, server, user).connected()
     asks = Tab(context, server, user, shared=False, token=[user_token(user)]).connected()
     body = {"user_id": user, "reason": "out"}
     assert server.request("POST", "/api/v1/disconnect", key=API_KEY, body=body).status == 200
     tab.until("client.state === 'error'")
     asks.until("tokensAsked() === 2 && client.state === 'connected'")
-    assert tab.told("error")[-1]["status"] == 1008
+    assert tab.details("error")[-1]["status"] == 1008
 
 
 # The network.
 
 
-def test_it_comes_back_at_once_when_the_browser_is_online_again(own, make_context, fresh_user):
+def test_the_online_event_reconnects_at_once(own, make_context, fresh_user):
     context = make_context(own)
     with BackgroundProxy(own) as proxy:
-        # Only the event brings it back within the test's time.
+        # Only the browser's `online` event reconnects within the test's time.
         options = {"url": proxy.url, "reconnectInterval": 120_000}
         tab = Tab(context, own, fresh_user(), **options).connected()
         context.set_offline(True)
@@ -158,8 +158,8 @@ def test_it_comes_back_at_once_when_the_browser_is_online_again(own, make_contex
         tab.until("titles().join() === 'meanwhile'")
 
 
-def test_a_page_that_is_left_and_come_back_to(own, make_context, fresh_user):
-    """As a browser does that keeps pages for the way back: it freezes no connection."""
+def test_a_page_restored_from_the_back_forward_cache_reconnects(own, make_context, fresh_user):
+    """Simulates a browser's back/forward cache, which does not freeze pages with a connection."""
     context, user = make_context(own), fresh_user()
     first, second = (Tab(context, own, user).connected() for _ in range(2))
     first.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
@@ -185,20 +185,22 @@ def test_a_page_of_another_origin(own, make_context, fresh_user):
 # The token.
 
 
-def test_a_fresh_token_is_handed_over_on_a_live_connection(own, make_context, fresh_user):
+def test_a_fresh_token_is_sent_on_the_live_connection(own, make_context, fresh_user):
     user = fresh_user()
+    tab = Tab(make_context(own), own, user, opens=False)
     old, new = user_token(user, ttl=3), user_token(user)
-    tab = Tab(make_context(own), own, user, token=old).connected()
+    tab.open(token=old)
+    tab.connected()
     (before,) = own_connections(own, user)
     tab.evaluate("(token) => client.setToken(token)", new)
-    wait_until("the old one has ended", lambda: is_over(own, old), within=10)
+    wait_until("the old token has expired", lambda: is_over(own, old), within=10)
     own.publish(user, "after that")
     tab.until("titles().length === 1")
     (after,) = own_connections(own, user)
     assert after["id"] == before["id"]
     assert tab.states == ["connecting", "connected"]
-    frames = json.dumps(tab.told("frame"))
-    assert '\\"auth\\"' in frames and new not in frames, "a token is shown to nobody"
+    frames = json.dumps(tab.details("frame"))
+    assert '\\"auth\\"' in frames and new not in frames, "no event may show a token"
 
 
 def is_over(server, token):
@@ -206,13 +208,14 @@ def is_over(server, token):
 
 
 @pytest.mark.parametrize("transport", ["websocket", "sse", "poll"])
-def test_a_token_that_is_fetched_is_renewed_in_time(own, make_context, fresh_user, transport):
+def test_a_fetched_token_is_renewed_in_time(own, make_context, fresh_user, transport):
     user = fresh_user()
+    tab = Tab(make_context(own), own, user, opens=False)
     short = user_token(user, ttl=4)
-    options = {"token": [short, user_token(user)], "transports": [transport]}
-    tab = Tab(make_context(own), own, user, **options).connected()
+    tab.open(token=[short, user_token(user)], transports=[transport])
+    tab.connected()
     tab.until("tokensAsked() === 2")
-    wait_until("the first one has ended", lambda: is_over(own, short), within=10)
+    wait_until("the first token has expired", lambda: is_over(own, short), within=10)
     own.publish(user, "after that")
     tab.until("titles().length === 1")
     assert tab.states == ["connecting", "connected"]
@@ -221,7 +224,7 @@ def test_a_token_that_is_fetched_is_renewed_in_time(own, make_context, fresh_use
 
 @pytest.mark.parametrize("transport", ["websocket", "sse", "poll"])
 @pytest.mark.parametrize("fault", ["forged", "ended", "nonsense"])
-def test_a_refused_token_is_asked_for_anew(server, context, fresh_user, transport, fault):
+def test_a_refused_token_is_fetched_again(server, context, fresh_user, transport, fault):
     user = fresh_user()
     bad = {
         "forged": user_token(user)[:-4] + "AAAA",
@@ -237,29 +240,30 @@ def test_a_refused_token_is_asked_for_anew(server, context, fresh_user, transpor
 
 
 @pytest.mark.parametrize("transport", ["websocket", "sse", "poll"])
-def test_a_token_that_ends_without_another_is_an_error_until_there_is_one(
+def test_an_expired_token_is_an_error_until_a_new_one_is_set(
     own, make_context, fresh_user, transport
 ):
     user = fresh_user()
-    token = user_token(user, ttl=3)
-    tab = Tab(make_context(own), own, user, token=token, transports=[transport]).connected()
+    tab = Tab(make_context(own), own, user, opens=False)
+    tab.open(token=user_token(user, ttl=3), transports=[transport])
+    tab.connected()
     tab.until("client.state === 'error'")
     assert tab.states[-1] == "error"
-    assert tab.told("error")[-1]["status"] in (4002, 401)
+    assert tab.details("error")[-1]["status"] in (4002, 401)
     own.publish(user, "missed")
     tab.evaluate("(token) => client.setToken(token)", user_token(user))
     tab.connected()
     tab.until("titles().join() === 'missed'")
 
 
-def test_with_a_forged_token_it_does_not_go_on_trying(server, context):
+def test_a_forged_token_stops_the_client(server, context):
     tab = Tab(context, server, token=BAD)
     tab.until("client.state === 'error'")
     assert tab.states == ["connecting", "error"]
-    assert len(tab.told("error")) == 1
+    assert len(tab.details("error")) == 1
     tab.evaluate("client.disconnect()")
-    # While it is not wanted, a token is just kept.
-    tab.evaluate("(token) => client.setToken(token)", user_token("somebody"))
+    # While the client is disconnected, it only stores a token.
+    tab.evaluate("(token) => client.setToken(token)", user_token("valid"))
     assert tab.evaluate("client.state") == "disconnected"
     tab.evaluate("client.connect()")
     tab.connected()
@@ -274,54 +278,54 @@ def test_the_token_of_another_user_leaves_nothing_of_the_first(server, context, 
     tab.evaluate("(token) => client.setToken(token)", user_token(other))
     tab.until("client.state === 'connected' && listed().join() === \"the other one's\"")
     assert tab.evaluate("[client.user, store.value.unreadCount]") == [other, 1]
-    wait_until("the first one is gone", lambda: own_connections(server, one) == [])
+    wait_until("the first user is disconnected", lambda: own_connections(server, one) == [])
     server.publish(one, "not for this page")
     server.publish(other, "for this page")
     tab.until("titles().length > 0")
     assert tab.titles == ["for this page"]
 
 
-# What else the server tells.
+# Other events of the server.
 
 
 def test_rooms_typing_and_presence(server, context, fresh_user):
     room = fresh_user("room")
     tab = Tab(context, server, fresh_user(), rooms=[room]).connected()
-    heard = "JSON.stringify(told('message'))"
+    messages = "JSON.stringify(details('message'))"
     with TypedClient(server, fresh_user("hub")) as hub:
         hub.join(room)
-        tab.until("(user) => " + heard + ".includes(user)", hub.user)
+        tab.until("(user) => " + messages + ".includes(user)", hub.user)
         tab.evaluate("(room) => client.typing(room)", room)
         typing = {"room": room, "user_id": tab.user, "is_typing": True}
         assert hub.until("typing_indicator") == typing
         tab.evaluate("client.presence('busy')")
         assert hub.until("presence_update") == {"user_id": tab.user, "status": "busy"}
         hub.say("typing_indicator", room=room, is_typing=True)
-        tab.until("told('message').some(({event}) => event === 'typing')")
+        tab.until("details('message').some(({event}) => event === 'typing')")
         body = {"room": room, "notification_type": "chat", "title": "t", "message": "m"}
         send(server, "send/room", {**body, "payload": {"a": 1}})
-        tab.until("told('message').some(({event}) => event === 'room:message')")
+        tab.until("details('message').some(({event}) => event === 'room:message')")
         tab.evaluate("(room) => client.leave(room)", room)
     tab.until("client.rooms.length === 0 && client.state === 'connected'")
 
 
 @pytest.mark.parametrize("transport", ["websocket", "sse"])
-def test_what_is_for_everyone_and_for_one(server, context, fresh_user, transport):
+def test_system_messages_and_live_updates_are_dispatched(server, context, fresh_user, transport):
     tab = Tab(context, server, fresh_user(), transports=[transport]).connected()
     system = {"message_type": "maintenance", "title": "t", "message": "m", "payload": {"x": 1}}
     update = {"update_type": "price", "payload": {"y": [2]}}
     send(server, "send/system", system)
     send(server, "live/update", {"user_id": tab.user, **update})
     send(server, "live/data", {"user_id": tab.user, **update})
-    tab.until("told('message').length >= 3")
-    assert tab.told("message")[:3] == [
+    tab.until("details('message').length >= 3")
+    assert tab.details("message")[:3] == [
         {"event": "system:message", "data": system},
         {"event": "live:update", "data": update},
         {"event": "data:update", "data": update},
     ]
-    # The hook of incident-api sees them among all the rest.
-    told = [each["event"] for each in tab.told("event")]
-    assert [each for each in told if each in NAMES] == NAMES
+    # incident-api's hook receives them among all other events.
+    names = [each["event"] for each in tab.details("event")]
+    assert [each for each in names if each in NAMES] == NAMES
 
 
 NAMES = ["system:message", "live:update", "data:update"]

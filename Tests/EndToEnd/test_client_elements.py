@@ -1,4 +1,4 @@
-"""The bell, its panel, items and toasts in real pages: what they show and what they do."""
+"""The bell, its panel, items and toasts in real pages: their display and their actions."""
 
 import pytest
 from playwright.sync_api import expect
@@ -50,9 +50,7 @@ def unread(server, user):
     return server.request("GET", f"{INBOX}/unread-count", user_token(user)).data["count"]
 
 
-def test_two_pages_count_up_live_and_what_is_read_on_one_empties_the_other(
-    server, make_context, fresh_user
-):
+def test_two_pages_count_live_and_share_read_marks(server, make_context, fresh_user):
     user = fresh_user()
     pages = [connected(open_elements(make_context(server), server, bell(user))) for _ in range(2)]
     for page in pages:
@@ -95,9 +93,9 @@ def test_dismiss_and_clear_go_to_the_server(server, context, fresh_user):
     opened.get_by_text("two").hover()
     opened.get_by_role("button", name="Dismiss: two").click()
     expect_titles(opened, ["three", "one"])
-    wait_until("it is deleted", lambda: len(server.inbox(user)) == 2)
+    wait_until("one is deleted", lambda: len(server.inbox(user)) == 2)
     opened.get_by_role("button", name="Clear all").click()
-    # It is asked once, and an answer elsewhere is a no.
+    # The question appears once, and moving the focus away cancels it.
     sure = opened.get_by_role("button", name="Really clear all?")
     expect(sure).to_be_focused()
     page.keyboard.press("Tab")
@@ -110,7 +108,7 @@ def test_dismiss_and_clear_go_to_the_server(server, context, fresh_user):
     assert_calm(page)
 
 
-def test_what_is_hostile_shows_as_letters(server, context, fresh_user):
+def test_hostile_text_shows_as_plain_text(server, context, fresh_user):
     user = fresh_user()
     body = f"<header>{bell(user)}</header><main><carillon-list></carillon-list></main>"
     page = connected(open_elements(context, server, body + "<carillon-toast></carillon-toast>"))
@@ -128,7 +126,7 @@ def test_what_is_hostile_shows_as_letters(server, context, fresh_user):
         assert shown == expected
     message = opened.locator("carillon-item .message").first
     assert message.evaluate("(it) => it.textContent") == long[:2_000]
-    # What overrides the direction ends with its own text.
+    # A direction override in a text does not affect its surroundings.
     directions = opened.locator(".title, .message").evaluate_all(
         "(all) => all.map((it) => getComputedStyle(it).unicodeBidi)"
     )
@@ -167,26 +165,26 @@ def test_a_click_marks_as_read_and_follows(server, context, fresh_user):
     expect(foreign).to_have_attribute("rel", "noopener noreferrer")
     expect(foreign).to_have_attribute("target", "_blank")
     page.route("**/incidents/7", lambda route: route.fulfill(body="there"))
-    # Anywhere on the item.
+    # A click anywhere on the item counts.
     opened.locator("carillon-item", has_text="Close by").locator("time").click(force=True)
     page.wait_for_url("**/incidents/7")
-    wait_until("it is read", lambda: unread(server, user) == 1)
+    wait_until("one is read", lambda: unread(server, user) == 1)
 
 
-def test_a_page_may_follow_by_itself(server, context, fresh_user):
+def test_a_page_may_open_links_itself(server, context, fresh_user):
     user = fresh_user()
     server.publish(user, "Here", entity_url="/incidents/7")
     page = connected(open_elements(context, server, bell(user)))
     page.evaluate("addEventListener('carillon-open', (event) => event.preventDefault())")
     open_panel(page).get_by_role("link", name="Here").click()
-    until(page, "told.length")
-    ((name, detail),) = page.evaluate("told")
+    until(page, "fired.length")
+    ((name, detail),) = page.evaluate("fired")
     assert (name, detail["url"]) == ("open", server.url + "/incidents/7")
     assert page.url == server.url + "/a-page"
     assert unread(server, user) == 1
 
 
-def test_those_of_a_group_collapse_and_go_together(server, context, fresh_user):
+def test_a_group_collapses_and_is_dismissed_together(server, context, fresh_user):
     user = fresh_user()
     for title, group in (("a", "g"), ("alone", None), ("b", "g"), ("c", "g")):
         server.publish(user, title, group_key=group)
@@ -210,7 +208,7 @@ def test_those_of_a_group_collapse_and_go_together(server, context, fresh_user):
     assert_calm(page)
 
 
-def test_after_a_crash_of_the_server_the_missed_ones_appear_once(make_server, make_context):
+def test_missed_notifications_appear_once_after_a_server_crash(make_server, make_context):
     server = make_server()
     body = f"{bell('ann')}<carillon-list></carillon-list><carillon-toast></carillon-toast>"
     page = connected(open_elements(make_context(server), server, body))
@@ -221,7 +219,7 @@ def test_after_a_crash_of_the_server_the_missed_ones_appear_once(make_server, ma
     expect(status).to_have_text("Real-time")
     server.kill()
     expect(status).to_have_text("Reconnecting…")
-    # Nobody of the page hears of these as they are published.
+    # The page is still disconnected when these are published.
     server.start(port=server.port)
     for title in ("missed 1", "missed 2"):
         server.publish("ann", title)
@@ -236,7 +234,7 @@ def test_after_a_crash_of_the_server_the_missed_ones_appear_once(make_server, ma
     assert_calm(page)
 
 
-def test_who_leaves_on_purpose_is_not_said_to_come_back(server, context, fresh_user):
+def test_a_deliberate_disconnect_does_not_show_reconnecting(server, context, fresh_user):
     body = f"{bell(fresh_user())}<carillon-status></carillon-status>"
     page = connected(open_elements(context, server, body))
     status = page.locator("body > carillon-status")
@@ -254,7 +252,7 @@ def toasts(page):
     return page.locator("carillon-toast carillon-item")
 
 
-def test_a_toast_goes_after_its_time_unless_a_person_is_at_it(server, context, fresh_user):
+def test_a_toast_expires_unless_the_pointer_is_on_it(server, context, fresh_user):
     user = fresh_user()
     body = f'{bell(user)}<carillon-toast timeout="700"></carillon-toast>'
     page = connected(open_elements(context, server, body))
@@ -267,7 +265,7 @@ def test_a_toast_goes_after_its_time_unless_a_person_is_at_it(server, context, f
     page.mouse.move(0, 0)
     expect(toasts(page)).to_have_count(1)
     expect(toasts(page).locator(".title")).to_have_text("stays")
-    # Put away, it is still in the inbox.
+    # Dismissing the toast keeps the notification in the inbox.
     toasts(page).hover()
     page.get_by_role("button", name="Dismiss: stays").click()
     expect(page.locator("carillon-toast")).to_be_hidden()
@@ -275,7 +273,7 @@ def test_a_toast_goes_after_its_time_unless_a_person_is_at_it(server, context, f
     assert_calm(page)
 
 
-def test_of_many_toasts_the_newest_and_the_urgent_are_shown(server, context, fresh_user):
+def test_the_newest_and_the_urgent_toasts_are_shown(server, context, fresh_user):
     user = fresh_user()
     body = f'{bell(user)}<carillon-toast timeout="0"></carillon-toast>'
     page = connected(open_elements(context, server, body))
@@ -286,7 +284,7 @@ def test_of_many_toasts_the_newest_and_the_urgent_are_shown(server, context, fre
     assert_calm(page)
 
 
-def test_a_toast_of_what_was_read_elsewhere_goes(server, context, fresh_user):
+def test_a_toast_closes_when_its_notification_is_read_elsewhere(server, context, fresh_user):
     user = fresh_user()
     body = f'{bell(user)}<carillon-toast timeout="0"></carillon-toast>'
     page = connected(open_elements(context, server, body))
@@ -333,7 +331,7 @@ def test_it_sounds_only_when_asked_and_after_a_gesture(server, context, fresh_us
     user = fresh_user()
     context.add_init_script(path=CLIENTS / "sounds.js")
     page = connected(open_elements(context, server, bell(user)))
-    server.publish(user, "silent: nobody asked")
+    server.publish(user, "silent: not enabled")
     expect_badge(page, "1")
     set_sound = "(types) => document.querySelector('carillon-bell').setAttribute('sound', types)"
     page.evaluate(set_sound, "")
@@ -360,7 +358,7 @@ def test_elements_without_a_client_share_the_one_of_the_page(server, context, fr
     body = "<carillon-status></carillon-status><carillon-panel></carillon-panel>"
     body += "<carillon-toast></carillon-toast>"
     page = open_elements(context, server, body)
-    # They were there before anybody logged in.
+    # The elements existed before the login.
     page.evaluate("(token) => core.wsClient.connect(token)", user_token(user))
     connected(page)
     made = server.publish(user, "for the page")
@@ -388,14 +386,14 @@ def test_clients_of_their_own_keep_two_users_apart(server, context, fresh_user):
     assert_calm(page)
 
 
-def test_what_is_set_before_the_elements_are_defined_counts(server, context):
+def test_properties_set_before_an_element_is_defined_are_kept(server, context):
     page = open_page(context, BLANK, server=server, text=EARLY)
     page.add_script_tag(path=CLIENTS / "early_page.js", type="module")
     expect(page.locator("carillon-item .title")).to_have_text("Early")
     expect(page.get_by_role("button", name="Weg: Early")).to_be_attached()
 
 
-def test_words_types_and_colours_are_the_page_s(server, context, fresh_user):
+def test_a_page_can_set_words_kinds_and_colours(server, context, fresh_user):
     user = fresh_user()
     page = open_elements(context, server, bell(user), lang="de-AT")
     page.evaluate("customize()")
@@ -406,5 +404,5 @@ def test_words_types_and_colours_are_the_page_s(server, context, fresh_user):
     expect(opened).to_have_css("background-color", "rgb(245, 245, 220)")
     expect(opened.locator(".icon")).to_have_css("color", "rgb(1, 2, 3)")
     expect(opened.locator(".icon path")).to_have_attribute("d", "M2 12h20")
-    # Its language's own words for times too.
+    # Times use the words of the page's language, too.
     expect(opened.locator("time")).to_have_text("jetzt")

@@ -1,4 +1,4 @@
-"""What browsers load, as a browser asks for it: every file, its type, its keeping, its bytes."""
+"""The files for browsers, requested as a browser does: every file's type, caching and bytes."""
 
 import gzip
 import re
@@ -27,7 +27,7 @@ POLICY = (
 
 
 def names():
-    """Every file by the name that it is served under, and where its source is."""
+    """Returns each file's served name and the path of its source."""
     found = {}
     for path in sorted(FOLDER.glob("client/**/*")):
         if path.is_file():
@@ -46,7 +46,7 @@ def get(server, path, method="GET", **headers):
 
 
 def folder(server):
-    """The path of the present build's folder."""
+    """Returns the path of the current build's folder."""
     answer = get(server, "/client/carillon.js")
     assert answer.status == 307 and answer.headers["cache-control"] == "no-cache"
     found = re.fullmatch(r"(/client/[0-9a-f]{16}/)carillon\.js", answer.headers["location"])
@@ -56,7 +56,7 @@ def folder(server):
 
 @pytest.fixture
 def demo(make_server):
-    """A server for development, which alone has the demo."""
+    """A server in development mode, the only mode with the demo."""
     return make_server(arguments=["--dev"], data=":memory:")
 
 
@@ -64,14 +64,14 @@ def demo(make_server):
 
 
 def code(text):
-    """What a file says, line by line: of a script, without comments and indentation."""
+    """Returns a file's lines without comments, indentation and blank lines."""
     comments = ("//", "/*", "*")
     lines = (line.lstrip(" ") for line in text.decode().split("\n"))
     return [line for line in lines if line and not line.startswith(comments)]
 
 
 def test_every_file_is_served_as_it_stands_in_the_source(server):
-    """But of a script what only people read stays there."""
+    """Scripts are served without their comments."""
     base = folder(server)
     for name, source in names().items():
         plain = get(server, base + name)
@@ -85,7 +85,7 @@ def test_every_file_is_served_as_it_stands_in_the_source(server):
         packed = get(server, base + name, Accept_Encoding="gzip, deflate, br, zstd")
         assert packed.headers["content-encoding"] == "gzip"
         assert gzip.decompress(packed.bytes) == plain.bytes, name
-        # As small as zlib makes it: it is done once.
+        # As small as zlib's best level, because the server compresses each file only once.
         assert len(packed.bytes) <= len(gzip.compress(plain.bytes, 9)) + 16, name
         for answer in (plain, packed):
             assert answer.headers["content-type"] == TYPES[source.suffix], name
@@ -130,7 +130,7 @@ def test_every_import_of_a_module_leads_to_a_file_of_the_same_folder(server):
     assert seen > 10
 
 
-def test_a_browser_that_has_a_file_is_sent_it_no_more(server):
+def test_a_cached_file_is_answered_with_304(server):
     path = folder(server) + "carillon.js"
     for coding in ("identity", "gzip"):
         first = get(server, path, Accept_Encoding=coding)
@@ -158,7 +158,7 @@ def test_a_browser_that_has_a_file_is_sent_it_no_more(server):
         ("identity;q=0, *;q=0.1", "gzip"),
     ],
 )
-def test_the_coding_is_one_that_the_client_takes(server, accepted, coding):
+def test_the_coding_is_one_that_the_client_accepts(server, accepted, coding):
     path = folder(server) + "carillon.js"
     answer = get(server, path, Accept_Encoding=accepted)
     assert answer.status == 200
@@ -167,13 +167,13 @@ def test_the_coding_is_one_that_the_client_takes(server, accepted, coding):
     assert code(body) == code((FOLDER / "client" / "carillon.js").read_bytes())
 
 
-def test_who_takes_no_form_of_it_is_told(server):
+def test_a_client_that_accepts_no_coding_gets_406(server):
     answer = get(server, folder(server) + "carillon.js", Accept_Encoding="*;q=0")
     assert answer.status == 406
     assert answer.headers["vary"] == "Accept-Encoding"
 
 
-def test_head_says_what_get_would_be(server):
+def test_head_has_the_headers_of_get(server):
     base = folder(server)
     for path in (base + "carillon.js", "/client/carillon.js", "/console"):
         for coding in ("identity", "gzip"):
@@ -207,7 +207,7 @@ def test_head_says_what_get_would_be(server):
         "/pages/demo.js",
     ],
 )
-def test_nothing_else_can_be_had(server, path):
+def test_other_paths_are_404(server, path):
     with RawConnection(server) as connection:
         connection.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         answer = connection.read_answer()
@@ -215,7 +215,7 @@ def test_nothing_else_can_be_had(server, path):
     assert b"root:" not in answer.bytes
 
 
-def test_files_are_for_other_sites_too_and_change_nothing_for_the_rest(server):
+def test_only_client_files_allow_other_origins(server):
     foreign = {"Origin": "https://shop.example"}
     module = get(server, folder(server) + "elements.js", **foreign)
     assert module.status == 200 and module.headers["access-control-allow-origin"] == "*"
@@ -235,7 +235,7 @@ def test_a_page_of_another_site_imports_the_client(server, context):
         }""",
         server.url,
     )
-    # Both ways lead into the one folder, where each module is loaded once.
+    # Both addresses redirect to the same folder, where each module is loaded once.
     assert found == ["function", True]
     loaded = page.evaluate("performance.getEntriesByType('resource').map(each => each.name)")
     base = server.url + folder(server)
@@ -252,7 +252,7 @@ def test_a_connection_carries_many_files(server):
                 assert code(answer.bytes) == code(source.read_bytes()), name
 
 
-def test_files_that_are_asked_for_at_once_come_in_order(server):
+def test_files_requested_at_once_come_in_order(server):
     base = folder(server)
     with RawConnection(server) as connection:
         wanted = [(name, code(source.read_bytes())) for name, source in names().items()] * 5
@@ -286,12 +286,12 @@ def test_a_page_names_the_present_folder_and_keeps_its_own_policy(demo, path, na
     assert gzip.decompress(packed.bytes).decode() == text
     known = get(demo, path, If_None_Match=get(demo, path).headers["etag"])
     assert known.status == 304
-    # All that it loads is there.
+    # Everything that the page loads exists.
     loaded = re.findall(r'(?:src|href)="(/client/[^"]+)"', text)
     assert loaded
     for address in loaded:
         assert address.startswith(base) and get(demo, address).status == 200, address
-    # What the policy forbids is not in it.
+    # The page has nothing that its policy forbids.
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", text)
 
 
@@ -320,7 +320,7 @@ def test_the_demos_tokens_are_good(demo):
         for user in (alice, bob)
     ]
     assert [len(inbox) for inbox in inboxes] == [0, 1]
-    # A user's token is no publisher's.
+    # A user's token does not permit publishing.
     refused = demo.request("POST", "/api/v1/notifications", alice["token"], body)
     assert refused.status == 403
 
@@ -347,22 +347,22 @@ def test_no_page_of_another_origin_reads_the_tokens(demo, origin):
         ("0.0.0.0:{port}", 403),
     ],
 )
-def test_a_name_that_was_made_to_lead_here_gets_no_tokens(demo, host, status):
+def test_a_rebound_host_name_gets_no_tokens(demo, host, status):
     named = host.format(port=demo.port).encode()
     answer = exchange(demo, b"GET /demo/tokens HTTP/1.1\r\nHost: " + named + b"\r\n\r\n")
     assert answer.status == status, answer
     assert (b"eyJ" in answer.bytes) == (status == 200)
-    # The name in the target counts as well, and cannot be another.
+    # The host in the target is checked as well, and must match the Host field.
     target = b"GET http://" + named + b"/demo/tokens HTTP/1.1\r\nHost: "
     assert exchange(demo, target + named + b"\r\n\r\n").status == status
     assert exchange(demo, target + b"localhost:1\r\n\r\n").status == 400
 
 
-def test_whoever_names_no_host_gets_no_tokens(demo):
+def test_a_request_without_a_host_gets_no_tokens(demo):
     assert exchange(demo, b"GET /demo/tokens HTTP/1.0\r\n\r\n").status == 403
 
 
-def test_the_console_needs_no_token_to_load_and_one_to_see_anything(server):
+def test_the_console_loads_without_a_token_but_reads_only_with_one(server):
     page(get(server, "/console"))
     assert server.request("GET", "/api/v1/users/online").status == 401
     assert server.request("GET", "/api/v1/users/online", publisher_token()).status == 200

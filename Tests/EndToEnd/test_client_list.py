@@ -1,4 +1,4 @@
-"""inbox-watch's notifications page: the whole inbox by pages, with filters, and live."""
+"""inbox-watch's notifications page: the whole inbox in pages, with filters and live updates."""
 
 from playwright.sync_api import expect
 
@@ -19,7 +19,7 @@ INBOX = "/api/v1/notifications"
 
 
 def open_list(context, server, user, **attributes):
-    """A page with a list of ten notifications a page, and a bell that connects it."""
+    """Opens a page with a list of ten notifications per page, and a bell that connects it."""
     words = {"page_size": 10, **attributes}
     extra = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in words.items())
     body = f"<header>{bell(user)}</header><main><carillon-list{extra}></carillon-list></main>"
@@ -28,7 +28,7 @@ def open_list(context, server, user, **attributes):
 
 
 def titles(start, end):
-    """Of the notifications with these numbers, the newest first."""
+    """Returns the titles of the notifications with these numbers, newest first."""
     return [f"n {index}" for index in range(start - 1, end - 1, -1)]
 
 
@@ -42,7 +42,7 @@ def choose(shown, name):
 
 def test_the_whole_inbox_page_by_page_to_its_end(server, context, fresh_user):
     user = fresh_user()
-    # More than the store of the page holds.
+    # More than the page's store holds.
     fill(server, user, 65)
     page, shown = open_list(context, server, user, page_size=30)
     expect_titles(shown, titles(65, 35))
@@ -50,7 +50,7 @@ def test_the_whole_inbox_page_by_page_to_its_end(server, context, fresh_user):
     more.focus()
     page.keyboard.press("Enter")
     expect_titles(shown, titles(65, 5))
-    # The focus goes on where the new ones begin.
+    # The focus moves to the first new item.
     until(page, "document.activeElement.root.activeElement.notification?.title === 'n 34'")
     more.click()
     expect_titles(shown, titles(65, 0))
@@ -59,7 +59,7 @@ def test_the_whole_inbox_page_by_page_to_its_end(server, context, fresh_user):
     assert_calm(page)
 
 
-def test_what_comes_while_pages_are_turned_is_there_once(server, context, fresh_user):
+def test_a_notification_between_pages_is_listed_once(server, context, fresh_user):
     user = fresh_user()
     fill(server, user, 15)
     page, shown = open_list(context, server, user)
@@ -71,7 +71,7 @@ def test_what_comes_while_pages_are_turned_is_there_once(server, context, fresh_
     assert_calm(page)
 
 
-def test_what_comes_while_a_page_is_on_its_way_is_not_lost(server, context, fresh_user):
+def test_a_notification_during_a_page_load_is_kept(server, context, fresh_user):
     user = fresh_user()
     fill(server, user, 3)
     page, shown = open_list(context, server, user)
@@ -79,7 +79,7 @@ def test_what_comes_while_a_page_is_on_its_way_is_not_lost(server, context, fres
     held = []
 
     def hold(route):
-        # As the server answers now, given to the page later.
+        # The server answers now, but the page gets the answer later.
         held.append((route, route.fetch()))
 
     page.route("**/api/v1/notifications?*unread=true*", hold)
@@ -94,7 +94,7 @@ def test_what_comes_while_a_page_is_on_its_way_is_not_lost(server, context, fres
     assert_calm(page)
 
 
-def test_what_is_told_and_in_the_page_too_counts_once(server, context, fresh_user):
+def test_a_notification_pushed_and_in_the_page_counts_once(server, context, fresh_user):
     user = fresh_user()
     page, shown = open_list(context, server, user)
     expect(shown.get_by_text("You’re all caught up")).to_be_visible()
@@ -135,7 +135,7 @@ def test_an_answer_that_comes_too_late_changes_nothing(server, context, fresh_us
     assert_calm(page)
 
 
-def test_filters_by_type_and_by_what_is_unread(server, context, fresh_user):
+def test_filters_by_type_and_unread(server, context, fresh_user):
     user = fresh_user()
     fill(server, user, 12, type="trade.created")
     made = server.publish(user, "broken", type="error")
@@ -152,7 +152,7 @@ def test_filters_by_type_and_by_what_is_unread(server, context, fresh_user):
     expect(only).to_have_attribute("aria-pressed", "true")
     shown.get_by_role("combobox").select_option("error")
     expect_titles(shown, ["not of this type", "broken"])
-    # It was read elsewhere: it stays where it is, and is gone when the list is made anew.
+    # A notification read elsewhere stays in the list until the list is loaded again.
     server.request("PUT", f"{INBOX}/{made['id']}/read", user_token(user))
     expect(shown.locator("carillon-item[unread]")).to_have_count(1)
     expect_titles(shown, ["not of this type", "broken"])
@@ -177,7 +177,7 @@ def test_it_is_live(server, context, fresh_user):
     expect(shown.locator("carillon-item[unread] .title")).to_have_text(["n 3", "n 2", "n 0"])
     server.request("DELETE", f"{INBOX}/{made[2]['id']}", token)
     expect_titles(shown, ["n 3", "n 1", "n 0"])
-    # In another element of the page.
+    # A change in another element of the page.
     open_panel(page).get_by_role("button", name="Mark all read").click()
     expect(shown.locator("carillon-item[unread]")).to_have_count(0)
     server.request("DELETE", INBOX, token)
@@ -185,7 +185,7 @@ def test_it_is_live(server, context, fresh_user):
     assert_calm(page)
 
 
-def test_after_a_crash_it_shows_what_was_read_and_deleted_meanwhile(make_server, make_context):
+def test_changes_during_an_outage_show_after_reconnecting(make_server, make_context):
     server, token = make_server(), user_token("ann")
     made = [server.publish("ann", f"n {index}") for index in range(4)]
     page, shown = open_list(make_context(server), server, "ann")
@@ -223,7 +223,7 @@ def test_a_group_opens_from_the_server(server, context, fresh_user):
     assert_calm(page)
 
 
-def test_an_error_is_said_and_can_be_tried_again(server, context, fresh_user):
+def test_a_failed_page_shows_an_error_and_can_be_retried(server, context, fresh_user):
     user = fresh_user()
     fill(server, user, 12)
     page, shown = open_list(context, server, user)
@@ -233,10 +233,10 @@ def test_an_error_is_said_and_can_be_tried_again(server, context, fresh_user):
     choose(shown, "Load more")
     retry = shown.get_by_role("button", name="Try again")
     expect(retry).to_be_visible()
-    # What is there stays.
+    # The loaded notifications stay.
     expect_titles(shown, titles(12, 2))
     expect(shown.get_by_text("This could not be loaded")).to_be_visible()
-    until(page, "told.some(([name]) => name === 'error')")
+    until(page, "fired.some(([name]) => name === 'error')")
     page.unroute(asked)
     retry.click()
     expect_titles(shown, titles(12, 0))
@@ -244,7 +244,7 @@ def test_an_error_is_said_and_can_be_tried_again(server, context, fresh_user):
     assert_calm(page)
 
 
-def test_a_list_that_cannot_be_loaded_at_all_says_so(server, context, fresh_user):
+def test_a_list_that_cannot_load_shows_an_error(server, context, fresh_user):
     user = fresh_user()
     server.publish(user, "there")
     context.route("**/api/v1/notifications?*limit=10*", lambda route: route.abort())

@@ -1,6 +1,6 @@
-"""Notifications outside of the page: of several tabs, one shows them, and only when all are hidden.
+"""Native notifications with several tabs: one tab shows them, and only when all are hidden.
 
-The cases of one page are in Tests/WebClient/native.test.js.
+Tests/WebClient/native.test.js has the cases of one page.
 """
 
 import pytest
@@ -38,7 +38,7 @@ def test_it_is_shown_once_and_only_when_no_tab_is_visible(server, open_tab):
     second.until("titles().length === 3")
     assert first.evaluate("natives") == ["none visible"]
     assert second.evaluate("natives") == []
-    # A visible tab that is gone is not looked at any more.
+    # A closed tab no longer counts as visible.
     second.evaluate("hide(false)")
     first.until("client.isVisible")
     second.page.close()

@@ -28,7 +28,7 @@ class ReactPage:
         assert self.page.evaluate("React.version").startswith("18.")
 
     def _note(self, message):
-        # What React finds wrong, it says there.
+        # React logs its warnings as console errors.
         if message.type == "error" and "Warning:" in message.text:
             self.problems.append(message.text)
 
@@ -78,7 +78,7 @@ def test_the_document_s_component(react, server, fresh_user, how):
     message = react.evaluate("results[0].lastMessage")
     assert list(message) == ["event", "data", "timestamp"]
     assert message["data"]["unread"] == 2
-    # What React does twice to find mistakes opens no second connection.
+    # React's strict mode runs effects twice, which must not open a second connection.
     assert len(react.sockets) == 1
     assert len(own_connections(server, user)) == 1
 
@@ -95,15 +95,15 @@ def test_components_share_a_connection_and_the_last_one_ends_it(react, server, f
         react.until_text("Status: connected 🟢 Connected (1)", index)
         assert react.said(index, "notification") == ["for two"]
     assert react.said(2, "notification") == []
-    # The first one goes, a new one comes; it knows at once what the others know.
+    # The first component unmounts and a new one mounts with the others' current state.
     react.show(None, mine, theirs, mine)
     react.until_text("Status: connected 🟢 Connected (1)", 3)
     assert react.said(3, "connect") == [None]
     react.show(None, None, theirs, None)
-    wait_until("it has ended", lambda: own_connections(server, user) == [])
+    wait_until("the connection is closed", lambda: own_connections(server, user) == [])
     assert len(own_connections(server, other)) == 1
     assert len(react.sockets) == 2
-    # It comes again, and connects anew.
+    # It mounts again and opens a new connection.
     react.show(mine, None, theirs, None)
     react.until_text("Status: connected 🟢 Connected (1)", 0)
     assert len(react.sockets) == 3
@@ -116,7 +116,7 @@ def test_disconnect_and_connect(react, server, fresh_user):
     react.evaluate("results[0].disconnect()")
     react.until_text("Status: disconnected (0)")
     assert react.said(0, "disconnect") == [None]
-    wait_until("it is gone", lambda: own_connections(server, user) == [])
+    wait_until("the connection is closed", lambda: own_connections(server, user) == [])
     server.publish(user, "meanwhile")
     react.evaluate("results[0].connect()")
     react.until_text("Status: connected 🟢 Connected (1)")
@@ -124,7 +124,7 @@ def test_disconnect_and_connect(react, server, fresh_user):
     assert react.said(0, "connect") == [None, None]
 
 
-def test_a_new_rendering_is_no_reason_to_connect_again(react, server, fresh_user):
+def test_a_rerender_does_not_reconnect(react, server, fresh_user):
     options = {"token": user_token(fresh_user())}
     react.mount(options)
     react.until_text("Status: connected 🟢 Connected (0)")
@@ -134,13 +134,13 @@ def test_a_new_rendering_is_no_reason_to_connect_again(react, server, fresh_user
     react.until(f"renders >= {before} + 3")
     assert len(react.sockets) == 1
     assert react.said(0, "connect") == [None]
-    # Nor is it that one component takes another's place.
+    # Replacing one component by another does not reconnect either.
     react.show(None, options)
     react.until_text("Status: connected 🟢 Connected (0)", 1)
     assert len(react.sockets) == 1
 
 
-def test_a_token_that_is_not_there_yet_and_a_fresh_one(react, server, fresh_user):
+def test_a_late_token_connects_and_a_fresh_one_keeps_the_connection(react, server, fresh_user):
     user = fresh_user()
     react.mount({"token": None})
     react.until_text("Status: disconnected (0)")
@@ -155,7 +155,7 @@ def test_a_token_that_is_not_there_yet_and_a_fresh_one(react, server, fresh_user
     assert after["id"] == before["id"]
     react.show({"token": None})
     react.until_text("Status: disconnected (1)")
-    wait_until("it has logged out", lambda: own_connections(server, user) == [])
+    wait_until("the client has logged out", lambda: own_connections(server, user) == [])
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def own_react(make_server, make_context):
     assert_no_errors(page.page)
 
 
-def test_it_gives_up_after_so_many_attempts(own_react, fresh_user):
+def test_it_gives_up_after_max_reconnect_attempts(own_react, fresh_user):
     token = user_token(fresh_user())
     options = {"token": token, "maxReconnectAttempts": 3, "reconnectInterval": 50}
     own_react.mount(options)
@@ -175,7 +175,7 @@ def test_it_gives_up_after_so_many_attempts(own_react, fresh_user):
     own_react.server.kill()
     own_react.until_text("Status: error (0)")
     assert own_react.said(0, "disconnect") == [None]
-    # It was tried three times, once more than it failed to be told.
+    # One first connection and three attempts to reconnect.
     assert len(own_react.sockets) == 4
     assert own_react.said(0, "error") != []
     own_react.server.start(own_react.server.port)
@@ -183,7 +183,7 @@ def test_it_gives_up_after_so_many_attempts(own_react, fresh_user):
     own_react.until_text("Status: connected 🟢 Connected (0)")
 
 
-def test_it_does_not_come_back_by_itself_where_it_shall_not(own_react, fresh_user):
+def test_auto_reconnect_false_does_not_reconnect(own_react, fresh_user):
     own_react.mount({"token": user_token(fresh_user()), "autoReconnect": False})
     own_react.until_text("Status: connected 🟢 Connected (0)")
     own_react.server.kill()
@@ -195,7 +195,7 @@ def test_it_does_not_come_back_by_itself_where_it_shall_not(own_react, fresh_use
     assert len(own_react.sockets) == 2
 
 
-def test_it_comes_back_by_itself_and_tells_what_was_missed(own_react, fresh_user):
+def test_it_reconnects_and_reports_missed_notifications(own_react, fresh_user):
     user = fresh_user()
     own_react.mount({"token": user_token(user)})
     own_react.until_text("Status: connected 🟢 Connected (0)")

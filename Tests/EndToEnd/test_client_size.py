@@ -1,4 +1,4 @@
-"""What the browser client weighs on its way to a browser: file by file, and compressed."""
+"""The transfer size of the browser client: the compressed sizes of its files."""
 
 import re
 
@@ -8,23 +8,23 @@ from harness.browser import WEB_CLIENT
 
 CLIENT = WEB_CLIENT / "client"
 IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*\(?\s*['"]([^'"]+)['"]""")
-# Types are imported there.
+# JSDoc comments import types, which cost no transfer.
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 CORE_LIMIT = 12_000
 ELEMENTS_LIMIT = 12_000
 
 
 def imported(entry):
-    """The entry and all that it imports, in the order in which they are found."""
+    """Returns the entry and all of its imports, in the order of discovery."""
     found = []
 
     def visit(path):
         if path in found:
             return
-        assert path.is_file(), f"{path} is imported and not there"
+        assert path.is_file(), f"{path} is imported but missing"
         found.append(path)
         for name in IMPORT.findall(COMMENT.sub("", path.read_text())):
-            assert name.startswith("./"), f"{path.name} imports {name}: nothing comes from outside"
+            assert name.startswith("./"), f"{path.name} imports {name} from outside"
             visit((path.parent / name).resolve())
 
     visit((CLIENT / entry).resolve())
@@ -32,7 +32,7 @@ def imported(entry):
 
 
 def weights(server, paths):
-    """The bytes of each one's body, as a browser is sent it."""
+    """Returns the size of each file's compressed body."""
     folder = server.request("GET", "/client/carillon.js").headers["location"].rsplit("/", 1)[0]
     sent = {}
     for path in paths:
@@ -45,7 +45,7 @@ def weights(server, paths):
 
 def test_the_core(server):
     paths = imported("carillon.js")
-    assert len(paths) > 5, "the imports were found"
+    assert len(paths) > 5, "the imports must be found"
     sent = weights(server, paths)
     assert sum(sent.values()) <= CORE_LIMIT, sent
 
@@ -64,5 +64,5 @@ def test_the_hook_beyond_the_core():
 
 @pytest.mark.parametrize("path", sorted(CLIENT.glob("*.js")), ids=lambda path: path.name)
 def test_a_file_opens_as_a_checked_module(path):
-    """Each one is read by people and by the compiler's check; see Tests/WebClient/types.test.js."""
+    """`make lint` checks the types of each file that begins with `// @ts-check`."""
     assert path.read_text().startswith("// @ts-check\n")

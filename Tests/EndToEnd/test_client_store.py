@@ -1,6 +1,6 @@
-"""The browser client's store with a server: changes show at once, counts are the server's.
+"""The browser client's store with a server: changes show at once, counts come from the server.
 
-Its logic alone is tested in Tests/WebClient/store.test.js and changes.test.js.
+Tests/WebClient/store.test.js and changes.test.js test its logic alone.
 """
 
 import pytest
@@ -13,7 +13,7 @@ from harness.waiting import wait_until
 
 @pytest.fixture
 def alone(context, server):
-    """A page with the module and no client."""
+    """A page with the module but without a client."""
     page = open_page(context, BLANK, server=server)
     page.evaluate("async () => { window.carillon = await import('/client/carillon.js') }")
     return page
@@ -21,7 +21,7 @@ def alone(context, server):
 
 @pytest.fixture
 def tab(context, server, fresh_user):
-    """A page whose user has three notifications, oldest a, newest c."""
+    """A page of a user with three notifications, oldest a, newest c."""
     user = fresh_user()
     for title in "abc":
         server.publish(user, title)
@@ -48,22 +48,22 @@ def test_a_change_shows_at_once_and_does_not_flicker(server, context, tab, chang
     other.until("store.value.unreadCount === 3")
     assert tab.evaluate(f"[{code}, shown.at(-1)][1]") == after
     assert tab.evaluate("shown") == ["c*b*a* 3", after]
-    # The other page is told by the server.
+    # The other page receives the change from the server.
     expected = int(after.split()[-1])
     other.until("(count) => store.value.unreadCount === count", expected)
-    tab.until("(count) => told('stats').at(-1).unread === count", expected)
+    tab.until("(count) => details('stats').at(-1).unread === count", expected)
     server.publish(tab.user, "d")
     tab.until("listed()[0] === 'd'")
     assert tab.evaluate("shown") == ["c*b*a* 3", after, f"d*{after[:-1]}{expected + 1}"]
-    assert tab.told("error") == []
+    assert tab.details("error") == []
 
 
-def test_the_count_is_the_server_s_beyond_what_the_list_holds(server, context, fresh_user):
+def test_the_count_comes_from_the_server_beyond_the_list(server, context, fresh_user):
     user = fresh_user()
     server.publish_many(user, [f"n {number}" for number in range(80)])
     tab = Tab(context, server, user).connected()
     tab.until("store.value.unreadCount === 80 && listed().length === 50")
-    # One that is not listed is read, and one that is listed goes: another moves up.
+    # An unlisted notification is read and a listed one deleted: the next one moves into the list.
     inbox = server.inbox(user)
     token = user_token(user)
     server.request("PUT", f"/api/v1/notifications/{inbox[0]['id']}/read", token)
@@ -78,12 +78,12 @@ def test_the_count_is_the_server_s_beyond_what_the_list_holds(server, context, f
     assert tab.listed == [] and server.inbox(user) == []
 
 
-def test_what_a_page_adds_stays_beside_what_the_server_knows(server, tab):
+def test_page_local_notifications_stay_beside_the_server_s(server, tab):
     tab.evaluate("void store.add({ id: 'mine', title: 'mine' })")
     assert tab.evaluate("shown.at(-1)") == "mine*c*b*a* 4"
     server.publish(tab.user, "d")
     tab.until("shown.at(-1) === 'd*mine*c*b*a* 5'")
-    # The list is loaded anew.
+    # The list is loaded again.
     path = f"/api/v1/notifications/{tab.evaluate('''id('c')''')}"
     server.request("PUT", f"{path}/read", user_token(tab.user))
     server.request("PUT", f"{path}/unread", user_token(tab.user))
@@ -127,7 +127,7 @@ def test_tradepulse_s_log_in_and_log_out(server, alone, fresh_user):
     assert alone.evaluate("carillon.notificationStore.value.connected") is True
     server.publish(user, "live")
     alone.wait_for_function("carillon.notificationStore.value.notifications[0]?.title === 'live'")
-    # As the document does when a person logs out: nothing but the page is cleared.
+    # The document's logout code: it clears only the page.
     alone.evaluate("carillon.wsClient.disconnect(); void carillon.notificationStore.clear()")
     value = alone.evaluate("carillon.notificationStore.value")
     assert value == {
@@ -144,7 +144,7 @@ def test_tradepulse_s_log_in_and_log_out(server, alone, fresh_user):
     assert_no_errors(alone)
 
 
-def test_the_page_has_one_default_client_however_often_it_has_the_module(server, alone, fresh_user):
+def test_two_copies_of_the_module_share_one_default_client(server, alone, fresh_user):
     alone.add_script_tag(path=CLIENTS / "twice_page.js")
     token = user_token(fresh_user())
     shared = alone.evaluate("(token) => sharesPage(token)", token)

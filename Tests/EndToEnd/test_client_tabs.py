@@ -1,6 +1,6 @@
-"""One connection for a browser, however many of its tabs are open: over real locks and channels.
+"""One connection for all tabs of a browser, with real locks and channels.
 
-The cases that need no real browser are in Tests/WebClient/tabs.test.js.
+Tests/WebClient/tabs.test.js has the cases that need no real browser.
 """
 
 import pytest
@@ -45,7 +45,7 @@ def test_five_tabs_hold_one_connection(own, make_context, fresh_user):
     assert connection_count(own) == 1
 
 
-def test_the_closing_of_the_leader_loses_nothing(own, make_context, fresh_user):
+def test_closing_the_leader_loses_nothing(own, make_context, fresh_user):
     context, user = make_context(own), fresh_user()
     tabs = open_tabs(context, own, user)
     expected = []
@@ -61,7 +61,7 @@ def test_the_closing_of_the_leader_loses_nothing(own, make_context, fresh_user):
         tabs.remove(leader)
         leader.page.close()
         publish(10)
-        wait_until("another one leads", lambda: len(leaders(tabs)) == 1)
+        wait_until("another tab leads", lambda: len(leaders(tabs)) == 1)
     publish(1)
     for tab in tabs:
         tab.until("(last) => titles().includes(last)", expected[-1])
@@ -72,7 +72,7 @@ def test_the_closing_of_the_leader_loses_nothing(own, make_context, fresh_user):
     wait_until("one connection", lambda: connection_count(own) == 1)
 
 
-def test_a_tab_that_leaves_lets_the_others_go_on(own, make_context, fresh_user):
+def test_the_other_tabs_continue_when_the_leader_disconnects(own, make_context, fresh_user):
     context, user = make_context(own), fresh_user()
     first, second = open_tabs(context, own, user, 2)
     assert leaders([first, second]) == [first]
@@ -88,7 +88,7 @@ def test_a_tab_that_leaves_lets_the_others_go_on(own, make_context, fresh_user):
     assert connection_count(own) == 1
 
 
-def test_each_tab_hears_its_own_rooms_through_one_connection(own, make_context, fresh_user):
+def test_each_tab_receives_its_own_rooms_over_one_connection(own, make_context, fresh_user):
     context, user = make_context(own), fresh_user()
     first, second, third = (
         Tab(context, own, user, rooms=rooms).connected() for rooms in (["a"], ["b"], [])
@@ -105,16 +105,16 @@ def test_each_tab_hears_its_own_rooms_through_one_connection(own, make_context, 
         answer = own.request("POST", path, body={**body, "payload": {}}, key=API_KEY)
         assert answer.status == 200, answer
 
-    wait_until("it is in all rooms", lambda: rooms() == ["a", "b", "c"])
+    wait_until("the connection is in all rooms", lambda: rooms() == ["a", "b", "c"])
     for room in "abc":
         say(room)
     for tab, room in ((first, "a"), (second, "b"), (third, "c")):
-        heard = "told('message').filter(({event}) => event === 'room:message')"
-        tab.until(f"{heard}.length > 0")
-        assert tab.evaluate(f"{heard}.map(({{data}}) => data.room)") == [room]
-    # A tab's rooms are left with it, even if it leads.
+        messages = "details('message').filter(({event}) => event === 'room:message')"
+        tab.until(f"{messages}.length > 0")
+        assert tab.evaluate(f"{messages}.map(({{data}}) => data.room)") == [room]
+    # The connection leaves a room with the last tab in it, and stays open.
     third.evaluate("client.leave('c')")
-    wait_until("one is left", lambda: rooms() == ["a", "b"])
+    wait_until("two rooms are left", lambda: rooms() == ["a", "b"])
     second.page.close()
-    wait_until("only its own is left", lambda: rooms() == ["a"])
+    wait_until("only the first tab's room is left", lambda: rooms() == ["a"])
     assert first.states.count("disconnected") == 0

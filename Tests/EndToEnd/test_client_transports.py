@@ -1,4 +1,4 @@
-"""WebSocket first, then an event stream, then long-polling: all three tell the same."""
+"""WebSocket first, then an event stream, then long polling: all three deliver the same events."""
 
 import pytest
 
@@ -20,8 +20,8 @@ FIELDS = {
 
 
 @pytest.fixture
-def behind(make_server, make_context, fresh_user):
-    """Opens a tab behind a firewall that leaves it one way."""
+def open_tab(make_server, make_context, fresh_user):
+    """Opens a tab through a firewall that permits one transport."""
     server, proxies = make_server(), []
 
     def open_one(way, **options):
@@ -38,15 +38,15 @@ def behind(make_server, make_context, fresh_user):
 
 
 def takes(tab, way):
-    """Whether the tab's connection is of that kind, as the server knows it."""
+    """Whether the server lists one connection of the tab, over that transport."""
     dialects = [each["dialect"] for each in own_connections(tab.server, tab.user)]
     return dialects == [DIALECTS[way]]
 
 
 @WAYS
-def test_each_way_is_taken_when_those_before_it_are_blocked(behind, way):
-    tab = behind(way)
-    wait_until(f"it is {way}", lambda: takes(tab, way))
+def test_a_blocked_transport_falls_back_to_the_next(open_tab, way):
+    tab = open_tab(way)
+    wait_until(f"the transport is {way}", lambda: takes(tab, way))
     assert tab.states == ["connecting", "connected"]
     tab.server.publish(tab.user, "hello")
     tab.until("titles().length === 1 && store.value.unreadCount === 1")
@@ -54,32 +54,32 @@ def test_each_way_is_taken_when_those_before_it_are_blocked(behind, way):
 
 
 @WAYS
-def test_each_way_tells_the_same(behind, way):
-    tab = behind(way)
+def test_every_transport_delivers_the_same_events(open_tab, way):
+    tab = open_tab(way)
     full = {
         "message": "m", "type": "trade.created", "priority": "urgent", "entity_type": "trade",
         "entity_id": "7", "entity_url": "/trades/7", "data": {"pnl": 125.5},
         "actions": [{"label": "See", "url": "/see"}], "group_key": "g",
     }  # fmt: skip
     made = tab.server.publish(tab.user, "full", **full)
-    tab.until("titles().length === 1 && told('stats').at(-1)?.unread === 1")
-    (shown,) = tab.told("notification")
+    tab.until("titles().length === 1 && details('stats').at(-1)?.unread === 1")
+    (shown,) = tab.details("notification")
     assert set(shown) == FIELDS
     fields = set(full) | {"id", "title", "is_read", "created_at"}
     if way == "websocket":
-        # Servers tell these on the socket to those who resume, or with the list.
+        # A WebSocket gets these fields only when it resumes, or with the list.
         fields -= {"actions", "group_key"}
     assert {name: shown[name] for name in fields} == {name: made[name] for name in fields}
     stats = {"total": 1, "unread": 1, "unseen": 1}
-    assert tab.told("stats")[-1] == {
+    assert tab.details("stats")[-1] == {
         **stats,
         "by_priority": {"low": 0, "normal": 0, "high": 0, "urgent": 1},
     }
 
 
 @WAYS
-def test_what_another_device_does_shows(behind, way):
-    tab = behind(way)
+def test_changes_by_another_device_show(open_tab, way):
+    tab = open_tab(way)
     token = user_token(tab.user)
     ids = [tab.server.publish(tab.user, title)["id"] for title in "abcd"]
     tab.until("store.value.unreadCount === 4 && listed().length === 4")
@@ -87,7 +87,7 @@ def test_what_another_device_does_shows(behind, way):
     def does(method, path, condition):
         answer = tab.server.request(method, f"/api/v1/notifications{path}", token)
         assert answer.status == 200, answer
-        # A poll is told of nothing but notifications, so it sees the rest with the next one.
+        # Only notifications end a poll, so it sees other changes with the next notification.
         if way == "poll":
             tab.server.publish(tab.user, "wakes it")
             tab.until("listed()[0] === 'wakes it'")
@@ -103,8 +103,8 @@ def test_what_another_device_does_shows(behind, way):
 
 
 @WAYS
-def test_each_way_resumes_across_a_restart(behind, way):
-    tab = behind(way)
+def test_every_transport_resumes_after_a_restart(open_tab, way):
+    tab = open_tab(way)
     expected = []
 
     def publish(title):
@@ -126,35 +126,35 @@ def test_each_way_resumes_across_a_restart(behind, way):
     assert tab.titles == expected
     tab.until("(count) => store.value.unreadCount === count", len(expected))
     assert tab.listed == expected[::-1]
-    wait_until(f"it is still {way}", lambda: takes(tab, way))
+    wait_until(f"the transport is still {way}", lambda: takes(tab, way))
     assert_no_errors(tab.page)
 
 
-def test_a_server_that_is_away_is_not_taken_for_a_block(behind):
-    tab = behind("websocket")
+def test_an_outage_is_not_mistaken_for_a_blocked_transport(open_tab):
+    tab = open_tab("websocket")
     for _ in range(3):
         tab.server.kill()
-        tab.until("told('state').filter((each) => each === 'disconnected').length > 2")
+        tab.until("details('state').filter((each) => each === 'disconnected').length > 2")
         tab.server.start(tab.server.port)
         tab.connected()
         assert takes(tab, "websocket")
 
 
-def test_in_another_network_the_first_way_is_tried_again(behind):
-    tab = behind("poll")
+def test_a_network_change_retries_the_first_transport(open_tab):
+    tab = open_tab("poll")
     tab.firewall.refused.clear()
     tab.evaluate("dispatchEvent(new Event('online'))")
-    wait_until("it has a WebSocket", lambda: takes(tab, "websocket"), within=10)
+    wait_until("the client has a WebSocket", lambda: takes(tab, "websocket"), within=10)
 
 
 @pytest.mark.parametrize("way", ["sse", "poll"])
-def test_rooms_are_changed_and_typing_is_told(behind, way, fresh_user):
-    tab, room = behind(way), fresh_user("room")
+def test_room_changes_keep_a_fallback_transport_connected(open_tab, way, fresh_user):
+    tab, room = open_tab(way), fresh_user("room")
     tab.evaluate("(room) => client.join(room)", room)
     if way == "sse":
-        wait_until("it is in the room", lambda: own_rooms(tab) == [room])
+        wait_until("the client is in the room", lambda: own_rooms(tab) == [room])
         tab.evaluate("(room) => client.leave(room)", room)
-        wait_until("it has left the room", lambda: own_rooms(tab) == [])
+        wait_until("the client has left the room", lambda: own_rooms(tab) == [])
     assert tab.states == ["connecting", "connected"]
 
 

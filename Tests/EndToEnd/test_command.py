@@ -1,4 +1,4 @@
-"""The command's publish and listen: audiences, pace, dialects, rooms, and a good end."""
+"""The command's publish and listen: audiences, pace, dialects, rooms, and exit statuses."""
 
 import json
 import signal
@@ -27,26 +27,26 @@ def listen(server, user, *arguments):
 
 
 def title_of(message):
-    """The title of a message of any dialect; None where it has none."""
+    """Returns the title in a message of any dialect, or None."""
     for part in (message, message.get("data"), message.get("notification")):
         if isinstance(part, dict) and "title" in part:
             return part["title"]
     return None
 
 
-def heard(listener):
+def received(listener):
     return [title_of(json.loads(line)) for line in list(listener.lines)]
 
 
 def knock_until(listener, title, send):
-    """Sends until the listener prints that title: then it is connected, and in its rooms."""
+    """Sends until the listener prints that title, so that it is connected and in its rooms."""
 
-    def has_heard():
+    def has_received():
         assert listener.process.poll() is None, listener.errors
         send()
-        return title in heard(listener)
+        return title in received(listener)
 
-    wait_until(f"{title!r} in {listener.lines}", has_heard, within=15, every=0.1)
+    wait_until(f"{title!r} in {listener.lines}", has_received, within=15, every=0.1)
 
 
 # Publishing.
@@ -56,7 +56,7 @@ def test_publish_repeats_at_a_pace_and_prints_an_answer_a_line(server, fresh_use
     user = fresh_user("paced")
     start = time.monotonic()
     done = publish(server, "--user", user, "--title", "Test %d", "--count", "4", "--every", "50ms")
-    # Four have three pauses between them; a machine that is busy makes them only longer.
+    # Four publishes have three pauses between them; a busy machine only makes them longer.
     assert time.monotonic() - start >= 0.15
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
@@ -65,8 +65,8 @@ def test_publish_repeats_at_a_pace_and_prints_an_answer_a_line(server, fresh_use
     assert [one["id"] for one in inbox] == [answer["data"]["id"] for answer in answers]
 
 
-def test_publish_to_everyone_is_in_the_inbox_of_one_who_never_came(make_server):
-    # A server of its own: what is for everyone is in the inboxes of the other tests' users too.
+def test_publish_to_everyone_reaches_the_inbox_of_a_new_user(make_server):
+    # Its own server: a notification for everyone also enters the inboxes of other tests' users.
     server = make_server()
     done = publish(server, "--everyone", "--type", "info", "--title", "for all of us")
     assert done.returncode == 0, done.stderr
@@ -74,7 +74,7 @@ def test_publish_to_everyone_is_in_the_inbox_of_one_who_never_came(make_server):
     assert [one["title"] for one in server.inbox("newcomer")] == ["for all of us"]
 
 
-def test_publish_to_a_room_reaches_those_who_listen_there(server, fresh_user):
+def test_publish_to_a_room_reaches_only_its_listeners(server, fresh_user):
     room = fresh_user("room")
 
     said = ["--type", "chat", "--title", "in here", "--message", "hello", "--data", '{"n":1}']
@@ -86,12 +86,12 @@ def test_publish_to_a_room_reaches_those_who_listen_there(server, fresh_user):
 
     outside = fresh_user("stranger")
     with (
-        listen(server, fresh_user("guest"), "--dialect", "typed", "--room", room) as guest,
+        listen(server, fresh_user("member"), "--dialect", "typed", "--room", room) as member,
         listen(server, outside, "--dialect", "typed") as stranger,
     ):
         knock_until(stranger, "knock", lambda: server.publish(outside, "knock"))
-        knock_until(guest, "in here", send)
-        message = next(json.loads(line) for line in guest.lines if "in here" in line)
+        knock_until(member, "in here", send)
+        message = next(json.loads(line) for line in member.lines if "in here" in line)
         assert message["type"] == "room_notification"
         assert message["data"]["room"] == room
         assert message["data"]["notification_type"] == "chat"
@@ -99,7 +99,7 @@ def test_publish_to_a_room_reaches_those_who_listen_there(server, fresh_user):
         assert message["data"]["payload"] == {"n": 1}
         server.publish(outside, "after that")
         stranger.line_with("after that")
-        assert "in here" not in heard(stranger)
+        assert "in here" not in received(stranger)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_publish_to_a_room_reaches_those_who_listen_there(server, fresh_user):
         ["--user", "a", "--everyone", "--title", "t"],
         ["--user", "a", "--room", "r", "--title", "t"],
         ["--everyone", "--room", "r", "--title", "t"],
-        ["--title", "nobody"],
+        ["--title", "no audience"],
         ["--count", "3"],
         ["--every", "3s"],
         ["--user", "a"],
@@ -120,7 +120,7 @@ def test_publish_to_a_room_reaches_those_who_listen_there(server, fresh_user):
         ["--user", "a", "--title", "t", "--token", "two\nlines"],
     ],
 )
-def test_publish_that_cannot_be_meant_is_a_usage_error(arguments):
+def test_invalid_publish_arguments_are_a_usage_error(arguments):
     done = run_carillon("publish", "--url", "http://127.0.0.1:1", *arguments, environment=PUBLISHER)
     assert done.returncode == 2, done
     assert done.stdout == ""
@@ -132,32 +132,32 @@ def test_publish_that_cannot_be_meant_is_a_usage_error(arguments):
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_listen_prints_one_json_a_line_in_each_dialect(server, fresh_user, dialect):
-    user = fresh_user(f"hears-{dialect}")
+    user = fresh_user(f"gets-{dialect}")
     with listen(server, user, "--dialect", dialect) as listener:
         knock_until(listener, "knock", lambda: server.publish(user, "knock"))
         server.publish(user, "news\nover two lines")
         listener.line_with("over two lines")
-    assert "news\nover two lines" in heard(listener)
+    assert "news\nover two lines" in received(listener)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_listen_begins_with_what_was_missed(server, fresh_user, dialect):
+def test_listen_begins_with_missed_notifications(server, fresh_user, dialect):
     user = fresh_user(f"late-{dialect}")
     for title in ("one", "two", "three"):
         server.publish(user, title)
     with listen(server, user, "--dialect", dialect, "--since", "0") as listener:
         listener.line_with("three")
-    assert [title for title in heard(listener) if title] == ["one", "two", "three"]
+    assert [title for title in received(listener) if title] == ["one", "two", "three"]
 
 
 def test_listen_ends_after_count_messages(server, fresh_user):
     user = fresh_user("counting")
     for title in ("one", "two", "three"):
         server.publish(user, title)
-    who = ["--url", server.url, "--token", user_token(user)]
-    done = run_carillon("listen", *who, "--dialect", "flat", "--since", "0", "--count", "3")
+    target = ["--url", server.url, "--token", user_token(user)]
+    done = run_carillon("listen", *target, "--dialect", "flat", "--since", "0", "--count", "3")
     assert done.returncode == 0, done.stderr
-    # The first says where the client stands.
+    # The first message has the client's position.
     titles = [title_of(json.loads(line)) for line in done.stdout.splitlines()]
     assert titles == [None, "one", "two"]
 
@@ -170,15 +170,15 @@ def test_listen_in_a_room(server, fresh_user, dialect):
         done = publish(server, "--room", room, "--title", title)
         assert done.returncode == 0, done.stderr
 
-    user = fresh_user("guest")
-    with listen(server, user, "--dialect", dialect, "--room", ",".join(rooms)) as guest:
+    user = fresh_user("member")
+    with listen(server, user, "--dialect", dialect, "--room", ",".join(rooms)) as member:
         for room in rooms:
-            knock_until(guest, f"in {room}", lambda room=room: send(room, f"in {room}"))
+            knock_until(member, f"in {room}", lambda room=room: send(room, f"in {room}"))
 
 
 @pytest.mark.parametrize("dialect", ["event", "sse"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_listen_ends_well_when_it_is_told_to(server, fresh_user, dialect, number):
+def test_listen_exits_cleanly_on_a_signal(server, fresh_user, dialect, number):
     user = fresh_user("interrupted")
     with listen(server, user, "--dialect", dialect) as listener:
         knock_until(listener, "knock", lambda: server.publish(user, "knock"))
@@ -197,22 +197,22 @@ def test_listen_ends_well_when_it_is_told_to(server, fresh_user, dialect, number
         ["--token", "two\nlines"],
     ],
 )
-def test_listen_that_cannot_be_meant_is_a_usage_error(arguments):
+def test_invalid_listen_arguments_are_a_usage_error(arguments):
     token = [] if "--token" in arguments else ["--token", "t"]
     done = run_carillon("listen", "--url", "http://127.0.0.1:1", *token, *arguments)
     assert done.returncode == 2, done
     assert done.stderr.startswith("carillon listen: ")
 
 
-def test_listen_says_why_it_was_refused(server):
+def test_listen_prints_the_reason_of_a_rejection(server):
     for dialect, status in (("sse", "401"), ("flat", "401"), ("event", "4002")):
-        who = ["--url", server.url, "--token", "not a token"]
-        done = run_carillon("listen", *who, "--dialect", dialect, "--count", "2")
+        target = ["--url", server.url, "--token", "not a token"]
+        done = run_carillon("listen", *target, "--dialect", dialect, "--count", "2")
         assert done.returncode == 1, done
         assert status in done.stderr
 
 
-def test_listen_ends_with_the_reader_of_what_it_prints(server, fresh_user):
+def test_listen_exits_when_its_output_pipe_closes(server, fresh_user):
     user = fresh_user("piped")
     command = [str(BINARY), "listen", "--url", server.url, "--token", user_token(user)]
     with subprocess.Popen(
@@ -223,7 +223,7 @@ def test_listen_ends_with_the_reader_of_what_it_prints(server, fresh_user):
             listener.stdout.close()
 
             def has_ended():
-                server.publish(user, "for nobody")
+                server.publish(user, "for a closed pipe")
                 return listener.poll() is not None
 
             wait_until("the listener ended", has_ended, within=10, every=0.1)

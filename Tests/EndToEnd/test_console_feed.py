@@ -1,4 +1,4 @@
-"""What the operator's console is fed with: a stream of metrics, and anybody's inbox and devices."""
+"""The endpoints of the operator's console: the metrics stream, and any user's inbox and devices."""
 
 import contextlib
 import itertools
@@ -28,7 +28,7 @@ FIELDS = [
 
 
 class Watcher(StreamClient):
-    """A console that watches, by a publisher's token unless it is given another."""
+    """A client of the metrics stream, with a publisher's token unless another is given."""
 
     path = STREAM
 
@@ -36,7 +36,7 @@ class Watcher(StreamClient):
         super().__init__(server, token=token or publisher_token(), **options)
 
     def shards(self):
-        """What the next event says of each shard."""
+        """Returns the figures of each shard in the next event."""
         message = self.next()
         assert message["type"] == "metrics" and list(message["data"]) == ["time", "shards"]
         assert isinstance(message["data"]["time"], int)
@@ -45,12 +45,12 @@ class Watcher(StreamClient):
         return shards
 
     def until_shards(self, claim, condition):
-        """Reads on to the first event that is so; a second passes between two of them."""
+        """Reads on to the first event that meets the condition; one event comes per second."""
         for _ in range(15):
             shards = self.shards()
             if condition(shards):
                 return shards
-        raise AssertionError(f"never told: {claim} (last: {shards})")
+        raise AssertionError(f"no event with: {claim} (last: {shards})")
 
 
 def summed(shards, name):
@@ -62,7 +62,7 @@ def summed(shards, name):
 
 @pytest.mark.parametrize("shards", [1, 2])
 @pytest.mark.parametrize("by", ["query", "header"])
-def test_what_is_counted_moves_with_what_happens(make_server, shards, by):
+def test_the_metrics_stream_follows_the_traffic(make_server, shards, by):
     server = make_server(arguments=["--shards", str(shards)])
     with contextlib.ExitStack() as stack:
         watcher = stack.enter_context(Watcher(server, by=by))
@@ -72,7 +72,7 @@ def test_what_is_counted_moves_with_what_happens(make_server, shards, by):
         assert [shard["latency"] for shard in first] == [QUIET] * shards
         clients = spread(stack, lambda: EventClient(server, "u"), server)
         said = watcher.until_shards(
-            "all are there", lambda told: summed(told, "sessions") == len(clients)
+            "all are counted", lambda figures: summed(figures, "sessions") == len(clients)
         )
         assert summed(said, "users") == 1
         assert all(shard["connections"] >= shard["sessions"] > 0 for shard in said)
@@ -80,17 +80,17 @@ def test_what_is_counted_moves_with_what_happens(make_server, shards, by):
             server.publish("u")
         body = {"message_type": "m", "title": "t", "message": "", "payload": {}}
         assert server.request("POST", SYSTEM, publisher_token(), body).status == 200
-        # Each of the four counts on each shard, where each has somebody for it.
+        # Each of the four deliveries counts on each shard, since each shard has a client for it.
         counted, lists = [0] * shards, []
 
-        def all_came(told):
-            lists.append([shard["latency"] for shard in told])
-            for number, shard in enumerate(told):
+        def all_came(figures):
+            lists.append([shard["latency"] for shard in figures])
+            for number, shard in enumerate(figures):
                 counted[number] += shard["latency"]["count"]
-            return counted == [4] * shards and summed(told, "published") == 4
+            return counted == [4] * shards and summed(figures, "published") == 4
 
         said = watcher.until_shards("four published", all_came)
-        # A notification is two frames, with its counts.
+        # A notification is two frames: the notification and its counts.
         assert summed(said, "delivered") - summed(first, "delivered") == 7 * len(clients)
         assert summed(said, "bytes_sent") > summed(first, "bytes_sent")
         for latency in itertools.chain.from_iterable(lists):
@@ -98,11 +98,11 @@ def test_what_is_counted_moves_with_what_happens(make_server, shards, by):
             if latency["count"] == 0:
                 assert latency == QUIET
             else:
-                # On this machine, with a disk between: more than nothing, and no minute.
+                # Includes a disk write on this machine: more than zero, less than a minute.
                 assert 0 < latency["p50"] <= latency["p99"] <= latency["max"] < 60_000_000
         clients[0].answers()
-        watcher.until_shards("a ping", lambda told: summed(told, "received") >= 1)
-    wait_until("everybody has gone", lambda: server.total("sessions") == 0)
+        watcher.until_shards("a ping", lambda figures: summed(figures, "received") >= 1)
+    wait_until("all sessions have ended", lambda: server.total("sessions") == 0)
 
 
 def test_a_user_may_not_watch(server):
@@ -133,7 +133,7 @@ def test_the_head_of_the_answer(server, method):
             connection.expect_end()
 
 
-def test_one_too_many_is_refused_until_another_leaves(make_server):
+def test_a_stream_over_the_limit_is_refused_until_one_closes(make_server):
     server = make_server(arguments=["--shards", "1"])
     with contextlib.ExitStack() as stack:
         watchers = [stack.enter_context(Watcher(server)) for _ in range(STREAMS_LIMIT)]
@@ -142,16 +142,16 @@ def test_one_too_many_is_refused_until_another_leaves(make_server):
         for method in ("GET", "HEAD"):
             answer = server.request(method, STREAM, key=API_KEY)
             assert answer.status == 503 and "retry-after" in answer.headers
-        # Others are served as ever.
+        # Other requests are served as usual.
         assert server.request("GET", "/healthz").status == 200
         watchers.pop().close()
-        wait_until("one has left", lambda: server.total("connections") == STREAMS_LIMIT)
+        wait_until("one stream has closed", lambda: server.total("connections") == STREAMS_LIMIT)
         stack.enter_context(Watcher(server)).shards()
-    # Whoever watches is a connection, and nobody who is online.
+    # A metrics stream counts as a connection, but not as a user online.
     assert server.request("GET", "/api/v1/users/online", key=API_KEY).data["total"] == 0
 
 
-def test_it_ends_with_its_token_and_with_the_server(make_server):
+def test_the_stream_ends_with_its_token_and_with_the_server(make_server):
     server = make_server(arguments=["--jwt-leeway", "0"])
     with Watcher(server, token=publisher_token(ttl=2)) as watcher:
         assert watcher.is_over()
@@ -162,16 +162,16 @@ def test_it_ends_with_its_token_and_with_the_server(make_server):
         assert watcher.is_over()
 
 
-def test_nobody_watching_costs_nothing(make_server):
+def test_no_metrics_are_written_without_a_watcher(make_server):
     server = make_server()
     with Watcher(server) as watcher:
         watcher.shards()
-    wait_until("it has left", lambda: server.total("connections") == 1)
+    wait_until("the stream has closed", lambda: server.total("connections") == 1)
     sent = server.total("bytes_sent_total")
     with Watcher(server) as watcher:
         watcher.shards()
         watcher.shards()
-        # The answers to this test's own scrapes, and two events.
+        # The bound covers the responses to this test's own scrapes and two events.
         assert sent < server.total("bytes_sent_total") < sent + 30_000
 
 
@@ -190,18 +190,18 @@ def test_a_scrape_gets_a_histogram_in_few_series(make_server):
             server.publish("u", str(number))
             assert client.until("notification:new")["title"] == str(number)
         wait_until("all are counted", lambda: int(series()[-1][2]) == 5)
-        told = series()
-    assert [(kind, end) for kind, end, _ in told] == names
-    counts = [int(count) for kind, _, count in told if kind == "bucket"]
-    ends = [float(end) for kind, end, _ in told if kind == "bucket"]
+        rows = series()
+    assert [(kind, end) for kind, end, _ in rows] == names
+    counts = [int(count) for kind, _, count in rows if kind == "bucket"]
+    ends = [float(end) for kind, end, _ in rows if kind == "bucket"]
     assert counts == sorted(counts) and counts[-1] == 5 and ends == sorted(ends)
     assert ends[-1] == float("inf")
-    assert [kind for kind, _, _ in told[-2:]] == ["sum", "count"] and 0 < float(told[-2][2]) < 60
-    # Within the 500 that all have together.
+    assert [kind for kind, _, _ in rows[-2:]] == ["sum", "count"] and 0 < float(rows[-2][2]) < 60
+    # All metrics together stay within 500 series.
     assert len([line for line in server.metrics().splitlines() if line[:1] != "#"]) <= 500
 
 
-# Anybody's devices and inbox, for publishers.
+# Any user's devices and inbox, for publishers.
 
 
 def path_of(user, what):
@@ -209,10 +209,10 @@ def path_of(user, what):
 
 
 @pytest.mark.parametrize("what", ["connections", "notifications"])
-def test_only_a_publisher_looks_at_others(server, what):
+def test_only_a_publisher_may_read_other_users(server, what):
     path = path_of("u", what)
     assert server.request("GET", path).status == 401
-    # Not even at its own: that has a path of its own.
+    # Not even the user itself, which has a separate endpoint.
     assert server.request("GET", path, user_token("u")).status == 403
     assert server.request("GET", path, publisher_token()).status == 200
     assert server.request("GET", path, key=API_KEY).status == 200
@@ -223,13 +223,13 @@ def test_only_a_publisher_looks_at_others(server, what):
 
 @pytest.mark.parametrize("what", ["connections", "notifications"])
 @pytest.mark.parametrize("id", ["x" * 129, "a%00b", "a%C2%85"])
-def test_what_is_no_user_id_is_422(server, what, id):
+def test_an_invalid_user_id_is_422(server, what, id):
     answer = server.request("GET", f"/api/v1/users/{id}/{what}", key=API_KEY)
     assert answer.status == 422 and answer.error["message"].startswith("id: ")
 
 
 @pytest.mark.parametrize("what", ["connections", "notifications"])
-def test_a_path_that_is_no_text_is_404(server, what):
+def test_a_user_id_that_is_not_utf8_is_400_or_404(server, what):
     for id in ("%FF", "%ED%A0%80", ""):
         path = f"/api/v1/users/{id}/{what}"
         assert server.request("GET", path, key=API_KEY).status in (400, 404), path
@@ -246,20 +246,20 @@ def test_a_publisher_sees_a_users_connections(make_server, shards):
         stack.enter_context(StreamClient(server, user))
         own = "/api/v1/websocket/connections/user"
 
-        def told():
+        def listed():
             return server.request("GET", path, key=API_KEY).data["connections"]
 
-        wait_until("all are there", lambda: len(told()) == len(opened) + 1)
+        wait_until("all are listed", lambda: len(listed()) == len(opened) + 1)
         wait_until(
             "all are in their room",
-            lambda: [one["rooms"] for one in told()].count(["support"]) == len(opened),
+            lambda: [one["rooms"] for one in listed()].count(["support"]) == len(opened),
         )
-        assert told() == server.request("GET", own, user_token(user)).data["connections"]
-        assert sorted({one["dialect"] for one in told()}) == ["event", "sse"]
-        assert all(one["remote_address"] == "127.0.0.1" for one in told())
-        assert all(is_timestamp(one["connected_at"]) for one in told())
+        assert listed() == server.request("GET", own, user_token(user)).data["connections"]
+        assert sorted({one["dialect"] for one in listed()}) == ["event", "sse"]
+        assert all(one["remote_address"] == "127.0.0.1" for one in listed())
+        assert all(is_timestamp(one["connected_at"]) for one in listed())
     gone = {"connections": []}
-    wait_until("all have gone", lambda: server.request("GET", path, key=API_KEY).data == gone)
+    wait_until("all have ended", lambda: server.request("GET", path, key=API_KEY).data == gone)
 
 
 def test_a_publisher_reads_a_users_inbox_and_changes_nothing(server, fresh_user):
@@ -281,27 +281,27 @@ def test_a_publisher_reads_a_users_inbox_and_changes_nothing(server, fresh_user)
     rest = server.request("GET", f"{theirs}?limit=200&before={page['next']}", key=API_KEY).data
     assert [one["title"] for one in rest["notifications"]] == ["2", "1", "0"]
     assert "next" not in rest
-    # To have been looked at by an operator is not to have been seen.
+    # Reading by an operator does not mark notifications as seen.
     counts = server.request("GET", "/api/v1/notifications/stats", token).data
     assert (counts["unread"], counts["unseen"]) == (4, 4)
-    # A publisher's own inbox is another.
+    # A publisher's own inbox is separate.
     assert server.request("GET", own, publisher_token(fresh_user())).data["total"] == 0
 
 
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=201", "limit=x", "before=0", "before=-1", "unread=2", "type=%00"]
 )
-def test_a_query_that_cannot_be_is_422(server, query):
+def test_an_invalid_query_is_422(server, query):
     for path in (path_of("u", "notifications"), "/api/v1/notifications"):
         answer = server.request("GET", f"{path}?{query}", publisher_token("u"))
         assert answer.status == 422, (path, answer)
         assert answer.error["message"].startswith(query.split("=")[0] + ": ")
 
 
-# What a notification shows to a client that resumes.
+# The fields of a notification for a resuming client.
 
 
-def test_actions_group_and_expiry_are_told_to_whoever_resumes(server, fresh_user):
+def test_only_a_resuming_client_gets_actions_group_and_expiry(server, fresh_user):
     user = fresh_user()
     extensions = {
         "actions": [{"label": "Open", "url": "/x"}],
@@ -311,8 +311,8 @@ def test_actions_group_and_expiry_are_told_to_whoever_resumes(server, fresh_user
     with EventClient(server, user) as plain, EventClient(server, user, since="") as resuming:
         server.publish(user, "with", **extensions)
         server.publish(user, "without")
-        told = resuming.until("notification:new")
-        assert {name: told[name] for name in extensions} == extensions
+        shown = resuming.until("notification:new")
+        assert {name: shown[name] for name in extensions} == extensions
         bare = resuming.until("notification:new")
         assert bare["title"] == "without" and not set(bare) & set(extensions)
         for title in ("with", "without"):

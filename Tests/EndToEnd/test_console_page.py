@@ -27,7 +27,7 @@ TILES = ["Connections", "Users", "Deliveries", "p50", "p99", "Slow consumers"]
 
 @pytest.fixture
 def open_console(browser, server):
-    """Opens consoles, signed in unless told otherwise; each must have been quiet at the end."""
+    """Opens consoles, signed in by default, and asserts at the end that none logged an error."""
     with contextlib.ExitStack() as stack:
         pages = []
 
@@ -52,12 +52,12 @@ def sign_in(page, token):
 
 
 def tile(page, name):
-    """The figure that is shown under that name."""
+    """Returns the figure of the tile with that name."""
     return page.locator(".tile", has=page.locator("dt", has_text=name)).locator(".figure")
 
 
 def cell(page, column, row="tfoot"):
-    """What the table of shards shows."""
+    """Returns a cell of the table of shards."""
     heads = page.locator("#shards thead th").all_inner_texts()
     return page.locator(f"#shards {row} tr").first.locator("th, td").nth(heads.index(column))
 
@@ -71,22 +71,22 @@ def look_up(page, user):
     page.get_by_role("button", name="Look up").click()
 
 
-# The door.
+# Signing in.
 
 
-def test_only_a_publisher_comes_in(open_console):
+def test_only_a_publisher_can_sign_in(open_console):
     page = open_console(signs_in=False)
     error = page.locator("#sign-in-error")
     for token, words in [
         ("nonsense", "does not accept this token"),
         (publisher_token(ttl=-3_600), "does not accept this token"),
-        (user_token("alice"), "no publisher"),
+        (user_token("alice"), "not a publisher token"),
     ]:
         sign_in(page, token)
         expect(error).to_contain_text(words)
         expect(page.locator("#board")).to_be_hidden()
         assert page.evaluate("sessionStorage.length") == 0
-    # Each refusal is an answer that the browser complains of.
+    # The browser logs an error for each rejected sign-in.
     page.said[:] = [each for each in page.said if "the server responded with" not in each]
     assert_fit(page)
     sign_in(page, publisher_token())
@@ -101,7 +101,7 @@ def test_the_token_stays_in_the_tab_and_out_of_the_address(open_console, server)
     expect(page.locator("#board")).to_be_visible()
     assert page.evaluate("localStorage.length") == 0
     assert page.context.cookies() == []
-    # Another tab of the same browser has to ask again.
+    # Another tab of the same browser asks for the token again.
     other = open_own_page(page.context, "/console", server=server)
     expect(other.locator("#gate")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
@@ -126,13 +126,13 @@ def test_the_figures_are_those_of_the_server(make_server, open_console):
             stack.enter_context(EventClient(server, f"user-{number % 4}"))
         expect(cell(page, "Sessions")).to_have_text("12")
         expect(tile(page, "Users")).to_have_text("4")
-        # The rows of the shards add up to the last one.
+        # The rows of the shards add up to the total in the footer.
         rows = page.locator("#shards tbody tr")
         expect(rows).to_have_count(2)
         wait_for(page, "() => sessionsOfShards() === 12")
         assert tile(page, "p99").inner_text() == "–"
-        # What is delivered shows as a rate and as a latency, for the second in which it was.
-        wait_until("it shows", lambda: publish_and_look(server, page), within=30)
+        # Deliveries show as a rate and as a latency during the second in which they happen.
+        wait_until("the deliveries show", lambda: publish_and_look(server, page), within=30)
         expect(page.locator(".plot").nth(2).locator(".unseen")).to_contain_text(
             re.compile(r"p99: now .*highest [\d.]+ (µs|ms|s)")
         )
@@ -140,7 +140,7 @@ def test_the_figures_are_those_of_the_server(make_server, open_console):
 
 
 def publish_and_look(server, page, users=("user-0", "user-1")):
-    """Whether the last second's deliveries show, of which there are some."""
+    """Publishes to the users; returns whether the deliveries of the last second show."""
     for user in users:
         server.publish_many(user, ["a title"] * 10)
     delivered, p99 = tile(page, "Deliveries").inner_text(), tile(page, "p99").inner_text()
@@ -176,7 +176,7 @@ def test_a_plot_is_read_by_pointer_and_by_keyboard(open_console):
     plot = page.locator(".plot").first
     area = plot.get_by_role("slider")
     expect(plot.locator(".tip")).to_be_hidden()
-    # So that there is something to the left.
+    # Waits for a first figure, so that the plot can have older ones to its left.
     wait_for(page, "() => /now \\d/.test(document.querySelector('.plot .unseen').textContent)")
     values = re.compile(r"\d.*: connections [\d,]+, users \d")
     expect(area).to_have_attribute("aria-valuetext", values)
@@ -190,7 +190,7 @@ def test_a_plot_is_read_by_pointer_and_by_keyboard(open_console):
     box = area.bounding_box()
     page.mouse.move(box["x"] + box["width"] - 14, box["y"] + box["height"] / 2)
     expect(plot.locator(".tip")).to_be_visible()
-    # The others point at the same moment, and show no values of their own over their lines.
+    # The other plots mark the same moment, but show no values over their lines.
     expect(page.locator(".tip:visible")).to_have_count(1)
     page.mouse.move(0, 0)
     expect(plot.locator(".tip")).to_be_hidden()
@@ -204,7 +204,7 @@ def older(page, area):
 # Users.
 
 
-def test_a_user_is_looked_up_written_to_and_sent_away(open_console, server, fresh_user):
+def test_a_user_is_looked_up_notified_and_disconnected(open_console, server, fresh_user):
     user = fresh_user("looked-up")
     for number in range(13):
         server.publish(user, f"n {number}", type="trade.created", message="ten AAPL")
@@ -233,9 +233,9 @@ def test_a_user_is_looked_up_written_to_and_sent_away(open_console, server, fres
         page.get_by_role("button", name="Send").click()
         expect(page.locator("#user-done")).to_have_text(f"Sent to {user}.")
         expect(titles.first).to_have_text("Is this on?")
-        told = read_until(client, "notification:new")
-        assert (told["title"], told["priority"]) == ("Is this on?", "urgent")
-        # Asked, and thought better of.
+        shown = read_until(client, "notification:new")
+        assert (shown["title"], shown["priority"]) == ("Is this on?", "urgent")
+        # Escape cancels the dialog.
         page.locator("#disconnect").click()
         expect(page.get_by_role("dialog")).to_contain_text(f"Disconnect {user}?")
         page.keyboard.press("Escape")
@@ -251,7 +251,7 @@ def test_a_user_is_looked_up_written_to_and_sent_away(open_console, server, fres
             read_to_the_end(client)
         assert ended.value.rcvd.reason == "the account was closed"
         expect(page.locator("#connections")).to_have_text("None.")
-    # What the server refuses is said in its own words.
+    # The page shows the server's own error message.
     page.locator("#test [name=type]").fill("not a type")
     page.get_by_role("button", name="Send").click()
     expect(page.locator("#user-error")).to_contain_text("type")
@@ -269,7 +269,7 @@ def read_to_the_end(client):
         client.next()
 
 
-def test_who_is_online_page_by_page(make_server, open_console):
+def test_online_users_are_listed_in_pages(make_server, open_console):
     server = make_server()
     users = sorted(f"u{number:02}" for number in range(30))
     with contextlib.ExitStack() as stack:
@@ -289,7 +289,7 @@ def test_who_is_online_page_by_page(make_server, open_console):
         expect(names).to_have_text(users[:25])
 
 
-def test_a_late_answer_is_not_shown_of_another_user(open_console, server, fresh_user):
+def test_a_late_answer_for_another_user_is_not_shown(open_console, server, fresh_user):
     slow, quick = fresh_user("slow"), fresh_user("quick")
     server.publish(slow, "of the slow one")
     server.publish(quick, "of the quick one")
@@ -297,7 +297,7 @@ def test_a_late_answer_is_not_shown_of_another_user(open_console, server, fresh_
     held = []
     page.route(f"**/users/{slow}/**", lambda route: held.append(route))
     look_up(page, slow)
-    wait_until("it asks", lambda: page.evaluate("1") and len(held) == 3)
+    wait_until("the page has sent its requests", lambda: page.evaluate("1") and len(held) == 3)
     look_up(page, quick)
     expect(page.locator("#inbox td:nth-child(4)")).to_have_text(["of the quick one"])
     with page.expect_response(f"**/users/{slow}/notifications**"):
@@ -307,7 +307,7 @@ def test_a_late_answer_is_not_shown_of_another_user(open_console, server, fresh_
     expect(page.locator("#inbox td:nth-child(4)")).to_have_text(["of the quick one"])
 
 
-def test_hostile_texts_are_texts(open_console, server):
+def test_hostile_texts_show_as_plain_text(open_console, server):
     with contextlib.ExitStack() as stack:
         for text in HOSTILE:
             user = text[:100]
@@ -328,10 +328,10 @@ def test_hostile_texts_are_texts(open_console, server):
         assert page.locator("main script, main img, main svg").count() == 0
 
 
-# What goes wrong.
+# Failures.
 
 
-def test_it_says_that_it_is_stale_and_goes_on_with_another_server(make_server, open_console):
+def test_an_outage_shows_stale_figures_and_a_restart_resumes(make_server, open_console):
     server = make_server()
     with lasting_address(server) as url:
         page = open_console(at=server, url=url, unreachable=True)
@@ -348,11 +348,11 @@ def test_it_says_that_it_is_stale_and_goes_on_with_another_server(make_server, o
         expect(page.locator("#online-error")).to_have_text("")
         with EventClient(server, "alice"):
             expect(cell(page, "Sessions")).to_have_text("1")
-        # No figure came of the totals having begun anew.
+        # The restart of the totals at zero does not lead to a negative rate.
         assert "-" not in page.locator("#tiles").inner_text()
 
 
-def test_a_token_that_another_server_refuses_is_asked_for_again(make_server, open_console):
+def test_a_token_refused_after_a_restart_is_asked_for_again(make_server, open_console):
     server = make_server()
     with lasting_address(server) as url:
         page = open_console(at=server, url=url, unreachable=True)
@@ -365,11 +365,11 @@ def test_a_token_that_another_server_refuses_is_asked_for_again(make_server, ope
         assert page.evaluate("sessionStorage.length") == 0
 
 
-# How it looks.
+# Appearance.
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_it_can_be_read_by_everyone(make_server, open_console, scheme):
+def test_the_console_is_accessible_in_both_colour_schemes(make_server, open_console, scheme):
     server = make_server(arguments=["--shards", "2"])
     with EventClient(server, "alice", query={"rooms": "lobby"}), EventClient(server, "bob"):
         for number in range(12):
@@ -379,11 +379,11 @@ def test_it_can_be_read_by_everyone(make_server, open_console, scheme):
         look_up(page, "alice")
         expect(page.locator("#inbox tr")).to_have_count(10)
         users = ["alice", "bob"]
-        wait_until("it moves", lambda: publish_and_look(server, page, users), within=30)
+        wait_until("the deliveries show", lambda: publish_and_look(server, page, users), within=30)
         assert_fit(page)
         keep(page, f"console-{scheme}")
         other = "light" if scheme == "dark" else "dark"
-        page.get_by_role("button", name=f"Show it {other}").click()
+        page.get_by_role("button", name=f"Switch to {other} mode").click()
         wait_for(
             page,
             "(scheme) => getComputedStyle(document.documentElement).colorScheme === scheme",
@@ -392,7 +392,7 @@ def test_it_can_be_read_by_everyone(make_server, open_console, scheme):
         assert_fit(page)
 
 
-def test_everything_is_done_from_the_keyboard(open_console, server, fresh_user):
+def test_the_console_works_from_the_keyboard_alone(open_console, server, fresh_user):
     user = fresh_user("keyboard")
     server.publish(user, "hello")
     page = open_console(signs_in=False)
@@ -409,7 +409,7 @@ def test_everything_is_done_from_the_keyboard(open_console, server, fresh_user):
     expect(page.get_by_role("dialog")).to_be_visible()
     assert page.evaluate("document.activeElement.id") == "disconnect-reason"
     page.keyboard.press("Escape")
-    # The focus comes back to where it was.
+    # The focus returns to the button.
     wait_for(page, "() => document.activeElement.id === 'disconnect'")
     tab_to(page, "#test button")
     page.keyboard.press("Enter")
@@ -421,4 +421,4 @@ def tab_to(page, selector, most=80):
         if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
             return
         page.keyboard.press("Tab")
-    raise AssertionError(f"no Tab comes to {selector}")
+    raise AssertionError(f"{most} presses of Tab do not reach {selector}")

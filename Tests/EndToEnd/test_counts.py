@@ -1,9 +1,9 @@
-"""Unread counts under random operations from several devices, in every dialect that tells them.
+"""Unread counts under random operations from several devices, in every dialect that sends them.
 
-Versions of the counts are not on the wire, so the operations are such that their order shows: one
-user's go one after another and a model says what each leads to, or they go all at once and are
-such that only one of two numbers rises with each. Either way every device must be told every count
-in that order, and the last must be what the rows say.
+Versions of the counts are not on the wire, so the operations are chosen to make their order
+visible. Either one user's operations run one after another and a model predicts the counts after
+each, or they run at once and each raises exactly one of two numbers. In both cases every device
+must receive every count in that order, and the last must match a recount of the rows.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from harness.backend import EVERYONE, Backend
-from harness.counts import PRIORITIES, InboxModel, as_told, count_told, counts_in, recount
+from harness.counts import PRIORITIES, InboxModel, as_shown, count_from, counts_in, recount
 from harness.dialects import DIALECTS
 from harness.sizes import IS_FULL
 from harness.tokens import user_token
@@ -33,11 +33,11 @@ TIME = 1_500 if IS_FULL else 60
 
 
 class Device:
-    """One device that stays connected and keeps each count that it is told."""
+    """One device that stays connected and records each count that it receives."""
 
     def __init__(self, server, dialect, user):
         self.server, self.dialect, self.user = server, dialect, user
-        self.token, self.told, self.since = user_token(user), [], None
+        self.token, self.received, self.since = user_token(user), [], None
 
     async def connect(self):
         self.reader, self.writer = await asyncio.open_connection(*self.server.address)
@@ -45,22 +45,22 @@ class Device:
         self.writer.write(self.dialect.opening(self.token, self.since))
 
     async def read(self):
-        """Takes what comes next; returns how many messages it was."""
+        """Reads the next bytes; returns the number of messages in them."""
         data = await self.reader.read(65_536)
         if not data:
             raise ConnectionError(f"{self.dialect} of {self.user}: the server ended the connection")
         messages = self.parser.feed(data)
         for message in messages:
-            count = count_told(self.dialect, message)
+            count = count_from(self.dialect, message)
             if count is not None:
-                self.told.append(count)
+                self.received.append(count)
         if self.parser.replies:
             self.writer.write(self.parser.replies)
             self.parser.replies = b""
         return len(messages)
 
     async def open(self):
-        """Connects, and is greeted: from then on it is told of everything."""
+        """Connects and reads the greeting, after which it receives every change."""
         await self.connect()
         while not await self.read():
             pass
@@ -70,19 +70,19 @@ class Device:
             await self.read()
 
     def assert_never_older(self, history):
-        """Each count that it was told is one that came at or behind the one before."""
-        place = 0
-        for number, count in enumerate(self.told):
-            while place < len(history) and as_told(self.dialect, history[place]) != count:
-                place += 1
-            assert place < len(history), (
-                f"{self.dialect} of {self.user}: count {number}, {count}, is none, or an older one"
+        """Asserts that no received count is older than the one before it."""
+        index = 0
+        for number, count in enumerate(self.received):
+            while index < len(history) and as_shown(self.dialect, history[index]) != count:
+                index += 1
+            assert index < len(history), (
+                f"{self.dialect} of {self.user}: count {number}, {count}, is unknown or older"
             )
-        assert self.told[-1] == as_told(self.dialect, history[-1])
+        assert self.received[-1] == as_shown(self.dialect, history[-1])
 
 
 class Wanderer(Device):
-    """A device that comes and goes, with and without a cursor."""
+    """A device that connects and disconnects repeatedly, with and without a cursor."""
 
     def __init__(self, *arguments, chance):
         super().__init__(*arguments)
@@ -99,29 +99,29 @@ class Wanderer(Device):
                 self.writer.close()
 
     async def come_back(self):
-        """Once more, to be told how it stands: `event` says that only to who resumes."""
-        self.since, told = "0", len(self.told)
+        """Connects once more with a cursor to get the counts: `event` needs one to send them."""
+        self.since, received = "0", len(self.received)
         await self.connect()
-        while len(self.told) == told:
+        while len(self.received) == received:
             await self.read()
         self.writer.close()
 
 
 class Inbox:
-    """A user's inbox: its model, its operations in their order, and the devices that watch."""
+    """A user's inbox: its model, and its operations one after another."""
 
     def __init__(self, user, chance):
         self.user, self.chance = user, chance
         self.token, self.model, self.turn = user_token(user), InboxModel(), asyncio.Lock()
 
     def some_ids(self):
-        """Ids of rows, some of them twice, and ids that name nothing here."""
+        """Ids of rows, some of them twice, and one id that does not exist."""
         ids = list(self.model.rows)
         chosen = self.chance.choices(ids, k=self.chance.randrange(1, 8)) if ids else []
         return [*chosen, str(uuid.UUID(int=self.chance.getrandbits(128), version=4))]
 
     async def operate(self, backend):
-        """One random operation, whose answer must be as the model has it."""
+        """Runs one random operation, whose answer must match the model."""
         operations = [self.publish] * 6 + [self.publish_batch] + [self.change_one] * 8
         operations += [self.change_many] * 4 + [self.change_all]
         async with self.turn:
@@ -166,7 +166,7 @@ class Inbox:
 
 
 async def publish_to_several(inboxes, backend, chance):
-    """One publish for several users, each of whose turn it must be."""
+    """Publishes once to several users and holds the lock of each."""
     chosen = sorted(chance.sample(inboxes, chance.randrange(2, 8)), key=lambda each: each.user)
     async with AsyncExitStack() as turns:
         for inbox in chosen:
@@ -177,7 +177,7 @@ async def publish_to_several(inboxes, backend, chance):
 
 
 async def publish_to_everyone(inboxes, backend):
-    """One publish for all, when it is everybody's turn."""
+    """Publishes once to everyone and holds the locks of all users."""
     async with AsyncExitStack() as turns:
         for inbox in inboxes:
             await turns.enter_async_context(inbox.turn)
@@ -186,29 +186,29 @@ async def publish_to_everyone(inboxes, backend):
             inbox.model.publish(id, "low")
 
 
-async def told_so_many(devices, count_for):
-    """Waits until each device was told as many counts as it must be."""
-    while any(len(device.told) < count_for(device) for device in devices):
+async def got_enough(devices, count_for):
+    """Waits until each device has received its expected number of counts."""
+    while any(len(device.received) < count_for(device) for device in devices):
         await asyncio.sleep(0.02)
 
 
-async def told_all(devices, inboxes, is_exact):
-    """Waits until each device was told the last of the counts that it must be told."""
+async def got_last(devices, inboxes, is_exact):
+    """Waits until each device has received the last count that it must receive."""
     models = {inbox.user: inbox.model for inbox in inboxes}
     if is_exact:
-        # The first of the history is before anything happened, which `event` does not tell.
+        # The history begins with the counts before any operation, which `event` does not send.
         length = {user: len(model.history) for user, model in models.items()}
         skipped = {device: device.dialect.name == "event" for device in devices}
-        await told_so_many(devices, lambda each: length[each.user] - skipped[each])
+        await got_enough(devices, lambda each: length[each.user] - skipped[each])
         return
     for device in devices:
-        last = as_told(device.dialect, models[device.user].counts)
-        while not device.told or device.told[-1] != last:
+        last = as_shown(device.dialect, models[device.user].counts)
+        while not device.received or device.received[-1] != last:
             await asyncio.sleep(0.02)
 
 
 async def operate_one_after_another(server, chance, left, for_everyone=0.0):
-    """Random operations of many users at once, each user's in turn."""
+    """Runs random operations of many users in parallel, but each user's one after another."""
     inboxes = [Inbox(f"owner-{n:02}", random.Random(chance.random())) for n in range(USERS)]
     devices = [Device(server, dialect, inbox.user) for inbox in inboxes for dialect in COUNTING]
     wanderers = [
@@ -223,7 +223,7 @@ async def operate_one_after_another(server, chance, left, for_everyone=0.0):
 
     async def work(inbox, backends):
         nonlocal left
-        # In turn, so that none stays idle for so long that the server lets go of it.
+        # In rotation, so that no connection stays idle until the server closes it.
         devices = itertools.cycle(backends)
         while left > 0:
             left -= 1
@@ -241,7 +241,7 @@ async def operate_one_after_another(server, chance, left, for_everyone=0.0):
         listening = [group.create_task(device.listen()) for device in devices]
         wandering = [group.create_task(wanderer.wander()) for wanderer in wanderers]
         await with_backends(server, inboxes, work)
-        await told_all(devices, inboxes, is_exact=not for_everyone)
+        await got_last(devices, inboxes, is_exact=not for_everyone)
         for task in listening:
             task.cancel()
         for wanderer in wanderers:
@@ -253,7 +253,7 @@ async def operate_one_after_another(server, chance, left, for_everyone=0.0):
 
 
 async def with_backends(server, inboxes, work):
-    """Runs `work` for every inbox, each with connections of its own to operate from."""
+    """Runs `work` for every inbox, each with its own backend connections."""
 
     async def one(inbox):
         async with AsyncExitStack() as opened:
@@ -266,7 +266,7 @@ async def with_backends(server, inboxes, work):
 
 
 def recounted(server, inboxes):
-    """Stops the server; the models of all inboxes, which must be what the rows then say."""
+    """Stops the server, checks all models against a recount of the rows, and returns them."""
     server.stop()
     models = {inbox.user: inbox.model for inbox in inboxes}
     rows = recount(server.data, models)
@@ -276,26 +276,28 @@ def recounted(server, inboxes):
 
 
 @pytest.mark.timeout(TIME + 100)
-def test_every_device_is_told_each_count_in_order(make_server, chance):
+def test_every_device_receives_each_count_in_order(make_server, chance):
     server = make_server(arguments=SHARDS)
     inboxes, devices, wanderers = asyncio.run(operate_one_after_another(server, chance, OPERATIONS))
     models = recounted(server, inboxes)
     for device in devices:
-        history = [as_told(device.dialect, counts) for counts in models[device.user].history]
+        history = [as_shown(device.dialect, counts) for counts in models[device.user].history]
         if device.dialect.name == "event":
             history = history[1:]
-        assert device.told == history, (device.dialect, device.user)
+        assert device.received == history, (device.dialect, device.user)
     for wanderer in wanderers:
         wanderer.assert_never_older(models[wanderer.user].history)
     changes = sum(len(model.history) - 1 for model in models.values())
-    told = sum(len(each.told) for each in [*devices, *wanderers])
-    print(f"{OPERATIONS} operations, {changes} changes of counts, told {told} times")
+    received = sum(len(each.received) for each in [*devices, *wanderers])
+    print(f"{OPERATIONS} operations, {changes} changes of counts, received {received} times")
 
 
 @pytest.mark.timeout(TIME + 100)
-def test_no_device_is_told_an_older_count_while_some_are_for_everyone(make_server, chance):
-    """What is for everyone each device reads from the store, with what has come behind it: then one
-    count is told in place of two, and never one that was before."""
+def test_no_device_receives_an_older_count_during_broadcasts(make_server, chance):
+    """For a notification to everyone, each device reads the store, which may include later changes.
+
+    It may then receive one count in place of two, but never an older one.
+    """
     server = make_server(arguments=SHARDS)
     inboxes, devices, wanderers = asyncio.run(
         operate_one_after_another(server, chance, SHARED_OPERATIONS, for_everyone=0.01)
@@ -305,14 +307,14 @@ def test_no_device_is_told_an_older_count_while_some_are_for_everyone(make_serve
         device.assert_never_older(models[device.user].history)
 
 
-# Several devices of one user at the same moment.
+# Several devices of one user at the same time.
 
 
 class Crowd:
-    """A user's devices that publish and read all at once.
+    """A user with devices that publish and read concurrently.
 
-    `2 * total - unread` is how many were published and how many were read, so it rises by as many
-    as each operation touched, whichever came first.
+    `2 * total - unread` is the number of published plus the number of read notifications, so each
+    operation raises it by the number of notifications that it touches, in any order.
     """
 
     def __init__(self, user, chance):
@@ -363,21 +365,21 @@ async def operate_at_once(server, chance):
         for device in devices:
             while device.dialect.name == "event" and version(device) < last[device.user]:
                 await asyncio.sleep(0.02)
-        counts = {each.user: len(each.told) for each in devices if each.dialect.name == "event"}
-        # What begins with the counts was told of none before anything happened.
-        await told_so_many(devices, lambda each: counts[each.user] + (each.dialect.name != "event"))
+        counts = {each.user: len(each.received) for each in devices if each.dialect.name == "event"}
+        # Dialects that begin with the counts first sent the zero counts before any operation.
+        await got_enough(devices, lambda each: counts[each.user] + (each.dialect.name != "event"))
         for task in listening:
             task.cancel()
     return crowds, devices, ends
 
 
 def version(device):
-    """How many were published and read, as the device was told last."""
-    return 2 * device.told[-1][0] - device.told[-1][1] if device.told else 0
+    """The number of published plus read notifications in the device's latest counts."""
+    return 2 * device.received[-1][0] - device.received[-1][1] if device.received else 0
 
 
 @pytest.mark.timeout(TIME + 100)
-def test_devices_that_act_at_once_are_told_one_order(make_server, chance):
+def test_concurrent_devices_receive_counts_in_one_order(make_server, chance):
     server = make_server(arguments=SHARDS)
     crowds, devices, ends = asyncio.run(operate_at_once(server, chance))
     server.stop()
@@ -385,11 +387,11 @@ def test_devices_that_act_at_once_are_told_one_order(make_server, chance):
     for crowd in crowds:
         own = [device for device in devices if device.user == crowd.user]
         first = next(device for device in own if device.dialect.name == "event")
-        versions = [2 * total - unread for total, unread, *_ in first.told]
-        assert versions == sorted(set(versions)), "no older count behind a newer one"
-        assert first.told[-1] == rows[crowd.user]
+        versions = [2 * total - unread for total, unread, *_ in first.received]
+        assert versions == sorted(set(versions)), "no older count after a newer one"
+        assert first.received[-1] == rows[crowd.user]
         assert rows[crowd.user][:2] == (crowd.published, ends[crowd.user])
         for device in own:
-            shown = [as_told(device.dialect, counts) for counts in first.told]
+            shown = [as_shown(device.dialect, counts) for counts in first.received]
             begun = [] if device.dialect.name == "event" else [0]
-            assert device.told == begun + shown, "one order for every device"
+            assert device.received == begun + shown, "one order for every device"

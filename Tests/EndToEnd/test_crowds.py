@@ -1,4 +1,4 @@
-"""Thousands at once: who will not leave, begin or read, and those whose time is up."""
+"""Thousands of clients at once: some do not close, start or read, some have expired tokens."""
 
 import contextlib
 import itertools
@@ -53,8 +53,8 @@ REASONS = [
 ]
 
 
-def test_each_close_says_the_same_however_often_and_after_whatever(server):
-    # The same violation is told in the same bytes, which are text, each time.
+def test_each_violation_always_gets_the_same_close_frame(server):
+    # A violation always gets the same close payload, and its reason is printable text.
     expected = {}
     request = upgrade_request(f"{FLAT_PATH}?token={user_token('closer')}")
     left = size(2_000, full=100_000)
@@ -62,7 +62,7 @@ def test_each_close_says_the_same_however_often_and_after_whatever(server):
         while left > 0:
             count = min(left, 500)
             left -= count
-            # What memory there is has just held something else.
+            # Fills the server's memory with other bytes first.
             noise = frame(PING, os.urandom(125)) * 3
             members = crowd.connect(
                 count, lambda number: request + noise + REASONS[number % len(REASONS)][0]
@@ -83,12 +83,12 @@ def test_each_close_says_the_same_however_often_and_after_whatever(server):
 # Case 13.
 
 
-def test_nobody_who_spoils_the_end_of_a_connection_keeps_one(make_server):
+def test_a_client_that_spoils_the_end_of_a_connection_keeps_none(make_server):
     server = make_server()
     request = upgrade_request(f"{FLAT_PATH}?token={user_token('leaver')}")
     goodbye = frame(CLOSE, close_payload(1000))
     before = server.open_file_count()
-    with FlatClient(server, "innocent") as innocent, Crowd(server) as crowd:
+    with FlatClient(server, "bystander") as bystander, Crowd(server) as crowd:
         members = crowd.connect(size(1_000, full=5_000), request)
         crowd.until("all are upgraded", lambda: all(map(is_upgraded, members)), within=60)
         start = time.monotonic()
@@ -96,22 +96,22 @@ def test_nobody_who_spoils_the_end_of_a_connection_keeps_one(make_server):
         for number, member in enumerate(members):
             if number % 4 == 0:
                 member.send(goodbye)
-                member.send(flood)  # Ten megabytes behind the close.
+                member.send(flood)  # Ten megabytes after the close.
             elif number % 4 == 1:
-                member.sleep()
-                member.send(frame(TEXT, b"\xff"))  # Our close is never answered, or read.
+                member.stop_reading()
+                member.send(frame(TEXT, b"\xff"))  # Never reads or answers the server's close.
             elif number % 4 == 2:
                 member.send(goodbye * 2)
             else:
-                member.send(goodbye)  # And then its end is never closed.
+                member.send(goodbye)  # And then never closes its socket.
         crowd.until(
-            "no file of theirs is left",
+            "all their descriptors are closed",
             lambda: server.open_file_count() <= before + 2,
             within=10 + len(members) / 100,
         )
-        print(f"all gone after {time.monotonic() - start:.1f} s")
+        print(f"all closed after {time.monotonic() - start:.1f} s")
         broadcast(server, "meanwhile")
-        assert innocent.next()["title"] == "meanwhile"
+        assert bystander.next()["title"] == "meanwhile"
         polite = members[2::4] + members[3::4]
         crowd.until("they have read the end", lambda: all(member.ended for member in polite))
         for member in polite:
@@ -122,7 +122,7 @@ def test_nobody_who_spoils_the_end_of_a_connection_keeps_one(make_server):
 # Case 28.
 
 
-def test_thousands_who_never_finish_a_head_are_sent_away(make_server):
+def test_thousands_that_never_finish_a_head_get_408(make_server):
     server = make_server()
     before = server.open_file_count()
 
@@ -132,9 +132,10 @@ def test_thousands_who_never_finish_a_head_are_sent_away(make_server):
     with Crowd(server) as crowd:
         base = accepted()
         slow = crowd.connect(size(2_000, full=15_000), b"GET / HTTP/1.1\r\n")
-        # On a busy machine the first are gone before the last have come. Asking is to connect too.
+        # On a busy machine the first end before the last connect, so this counts accepted
+        # connections. Each request for the metric is a connection, too.
         asking = itertools.count(base + len(slow) + 1)
-        crowd.until("all have come", lambda: accepted() >= next(asking), within=60)
+        crowd.until("all are accepted", lambda: accepted() >= next(asking), within=60)
         start, sent = time.monotonic(), 0
         deadline = start + 10 + 2 + len(slow) / 1_000
         served = attempts = 0
@@ -151,7 +152,7 @@ def test_thousands_who_never_finish_a_head_are_sent_away(make_server):
         for member in slow:
             assert member.received.startswith(b"HTTP/1.1 408 "), member.received
         assert served == attempts > 20
-    wait_until("their files are closed", lambda: server.open_file_count() <= before + 1)
+    wait_until("their descriptors are closed", lambda: server.open_file_count() <= before + 1)
 
 
 # Case 50.
@@ -182,14 +183,14 @@ def test_a_thousand_sessions_end_with_their_token(make_server):
             stats = server.request("GET", "/api/notifications/stats", user_token("anyone"))
             return stats.data["total_clients"]
 
-        crowd.until("all are there", lambda: clients() == count, within=60)
+        crowd.until("all are connected", lambda: clients() == count, within=60)
         latest = time.time() + life + leeway
         for number, member in enumerate(members):
             if is_refreshed(number):
                 auth = {"type": "auth", "token": user_token(f"u{number}")}
                 member.send(frame(TEXT, json.dumps(auth).encode()))
-        # A token's times are whole seconds, so none ends before this. The clock is read last: what
-        # ended before it was read ended no later.
+        # A token's times are whole seconds, so no session may end before `earliest`. The clock is
+        # read after the count, so every counted session ended before that time.
         earliest, now = int(made) + life + leeway, made
         while now < earliest:
             crowd.turn(0.1)
@@ -197,18 +198,17 @@ def test_a_thousand_sessions_end_with_their_token(make_server):
             now = time.time()
             assert now >= earliest or not ended, f"{ended} ended too early"
         refreshed = sum(map(is_refreshed, range(count)))
-        # The clock of the machine is one, and a busy one may be late: the exact second is a test
-        # of its own, on a clock that stands still.
-        crowd.until("their time is over", lambda: clients() == refreshed, within=life + 10)
-        print(f"the last was gone {time.time() - latest:.2f} s after its end")
+        # A busy machine may be late: another test checks the exact second with a simulated clock.
+        crowd.until("the rest have ended", lambda: clients() == refreshed, within=life + 10)
+        print(f"the last session ended {time.time() - latest:.2f} s after its expiry")
         ending = [m for n, m in enumerate(members) if not is_refreshed(n)]
-        crowd.until("all of them know", lambda: all(member.ended for member in ending))
+        crowd.until("all of them have read the end", lambda: all(member.ended for member in ending))
         sizes = [len(member.received) for member in ending]
         broadcast(server, "afterwards")
         for number in range(0, count, 50):
             server.publish(f"u{number}", "afterwards")
         staying = [m for n, m in enumerate(members) if is_refreshed(n) and n % len(paths) != 3]
-        crowd.until("the others hear it", lambda: all(b"afterwards" in m.received for m in staying))
+        crowd.until("the others get it", lambda: all(b"afterwards" in m.received for m in staying))
         assert [len(member.received) for member in ending] == sizes
         for number, member in enumerate(members):
             if not is_refreshed(number) and number % len(paths) < 4:
@@ -225,11 +225,11 @@ def send_to_room(server, title, message):
 
 
 @pytest.mark.parametrize("audience", ["everyone", "one user", "a room"])
-def test_readers_that_sleep_are_bounded_and_cut_and_the_others_lose_nothing(make_server, audience):
+def test_stalled_readers_are_bounded_and_cut_and_others_lose_nothing(make_server, audience):
     server = make_server(data=":memory:")
     count = size(500, full=5_000)
     path = TYPED_PATH if audience == "a room" else FLAT_PATH
-    request = upgrade_request(f"{path}?token={user_token('sleeper')}")
+    request = upgrade_request(f"{path}?token={user_token('stalled')}")
     greeting = b"\r\n\r\n"
     if audience == "a room":
         request += frame(TEXT, b'{"type":"join_room","data":{"room":"r"}}')
@@ -240,17 +240,17 @@ def test_readers_that_sleep_are_bounded_and_cut_and_the_others_lose_nothing(make
 
     with contextlib.ExitStack() as stack:
         crowd = stack.enter_context(Crowd(server))
-        # Once, so that what the server keeps for ever after is not counted.
+        # A warm-up, so that memory that the server keeps permanently does not count.
         warm = crowd.connect(count, request)
-        crowd.until("they are there", are_there(warm), within=60)
+        crowd.until("they are connected", are_there(warm), within=60)
         for member in warm:
             member.close()
-        wait_until("they are gone", lambda: server.open_file_count() < 60, within=30)
+        wait_until("they are closed", lambda: server.open_file_count() < 60, within=30)
         readers = crowd.connect(20, request)
-        sleepers = crowd.connect(count, request, receive_buffer=4_096)
-        crowd.until("all are there", are_there(readers + sleepers), within=60)
-        for member in sleepers:
-            member.sleep()
+        stalled = crowd.connect(count, request, receive_buffer=4_096)
+        crowd.until("all are connected", are_there(readers + stalled), within=60)
+        for member in stalled:
+            member.stop_reading()
         before = largest = server.resident_bytes()
         sent = 0
 
@@ -271,16 +271,16 @@ def test_readers_that_sleep_are_bounded_and_cut_and_the_others_lose_nothing(make
                     sent += 1
             else:
                 titles = [f"n {sent + each}" for each in range(500)]
-                server.publish_many("sleeper", titles)
+                server.publish_many("stalled", titles)
                 sent += len(titles)
             largest = max(largest, server.resident_bytes())
             crowd.turn(0)
         largest = max(largest, server.resident_bytes())
         allowed = count * 64 * 1_024 * 1.1 + 8 * MEBIBYTE
-        print(f"{count} sleepers: {(largest - before) / count:.0f} bytes each at the most")
+        print(f"{count} stalled readers: {(largest - before) / count:.0f} bytes each at most")
         assert largest - before <= allowed, (largest - before, allowed)
 
-        def heard(reader):
+        def titles_of(reader):
             texts = [json.loads(text) for opcode, text in frames_of(reader) if opcode == TEXT]
             if audience == "a room":
                 texts = [text["data"] for text in texts if text["type"] == "room_notification"]
@@ -288,15 +288,15 @@ def test_readers_that_sleep_are_bounded_and_cut_and_the_others_lose_nothing(make
 
         expected = [f"n {number}" for number in range(sent)]
         last = f'"n {sent - 1}"'.encode()
-        crowd.until("it was all read", lambda: all(last in r.received for r in readers))
-        assert all(heard(reader) == expected for reader in readers)
+        crowd.until("the readers have it all", lambda: all(last in r.received for r in readers))
+        assert all(titles_of(reader) == expected for reader in readers)
         assert not any(reader.ended for reader in readers)
-        for member in sleepers:
+        for member in stalled:
             member.close()
-        wait_until("their files are closed", lambda: server.open_file_count() < 60, within=30)
+        wait_until("the files are closed", lambda: server.open_file_count() < 60, within=30)
         stored = sent * 1_024 if audience == "one user" else 0
         wait_until(
-            "its memory is back",
+            "the memory is released",
             lambda: server.resident_bytes() <= before * 1.05 + 4 * MEBIBYTE + stored,
             within=30,
         )
@@ -315,9 +315,9 @@ def test_nothing_of_one_connection_is_ever_seen_by_another(make_server):
     found = re.compile(rb"canary-(\d{9})-")
     done, ended = 0, 0
     with Crowd(server) as crowd:
-        # As long as somebody is there a place that becomes free is not given back, but used again.
+        # While some connections stay open, the server keeps and reuses freed slots.
         staying = crowd.connect(32, get(STREAM_PATH, user_token("stayer")))
-        crowd.until("they stay", lambda: all(map(is_upgraded, staying)))
+        crowd.until("the staying ones are connected", lambda: all(map(is_upgraded, staying)))
         while done < count:
             batch = min(250, count - done)
             numbers = range(done, done + batch)
@@ -346,12 +346,12 @@ def test_nothing_of_one_connection_is_ever_seen_by_another(make_server):
                     return data + ping + frame(TEXT, b"\xff")
                 if kind == 2:
                     return get(f"/{canary(number, 'path')}?x", token, Connection="close")
-                # Half of a head, and then it is gone.
+                # Half of a head, then a reset or a close.
                 return get(STREAM_PATH, token, X_Half=canary(number, "half"))[:-2]
 
             members = crowd.connect(batch, begin)
             crowd.until(
-                "those who ask are answered",
+                "all complete requests are answered",
                 lambda members=members, numbers=numbers: all(
                     member.ended or number % 4 == 3
                     for number, member in zip(numbers, members, strict=True)
@@ -360,7 +360,7 @@ def test_nothing_of_one_connection_is_ever_seen_by_another(make_server):
             for number, member in zip(numbers, members, strict=True):
                 foreign = {int(each) for each in found.findall(member.received)} - {number}
                 assert not foreign, (number, member.received)
-                # What another left behind would make of it something that is refused.
+                # Leftover bytes of another connection would make the request invalid.
                 if number % 4 < 2:
                     assert member.received.startswith(b"HTTP/1.1 101 "), (number, member.received)
                     assert b"canary-%09d-ping" % number in member.received
@@ -370,7 +370,7 @@ def test_nothing_of_one_connection_is_ever_seen_by_another(make_server):
                 member.reset() if number % 8 == 3 else member.close()
         assert not any(member.ended or found.search(member.received) for member in staying)
     assert ended >= count * 3 // 4
-    # Whose session it is the log says at debug, and nothing else of what was sent.
+    # At debug level the log names the user of a session, but no other bytes of a client.
     log = re.sub(r'session of "[^"]*"', "session", server.log())
     everything = log.encode() + server.metrics().encode()
     assert not found.search(everything), everything

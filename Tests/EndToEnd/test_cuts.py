@@ -1,8 +1,8 @@
-"""Resuming, whatever cuts the connection and wherever: nothing missing, doubled or out of order.
+"""Resuming after a cut of any kind at any byte: nothing missing, duplicated or out of order.
 
-Clients of every dialect read raw bytes and are cut at any of them, while notifications go on being
-published to one user, to several and by the batch. What each was told in whole messages over all
-its connections must be its inbox, each once and in order.
+Clients of every dialect read raw bytes and are cut at any byte during publishes to one user, to
+several users and in batches. The complete messages that a client received over all its connections
+must be its inbox, each notification once and in order.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ def test_cuts_lose_nothing_and_double_nothing(make_server, chance):
 # Where continuity cannot be proven.
 
 
-async def told_after(server, dialect, user, cursor):
-    """What a client at `cursor` is told up to a notification that is made when it has resumed."""
+async def resumed_after(server, dialect, user, cursor):
+    """Resumes a client at `cursor` and reads up to a notification published after that."""
     reader = Reader(dialect, user, cursor)
     streams = await reader.connect(server.address)
-    # It has been told where it is before the notification is made.
+    # The notification is published only after the client has received its resync.
     await reader.read(streams, until=lambda: reader.resyncs)
     async with Backend(server) as backend:
         await backend.publish(user, THE_END)
@@ -40,7 +40,7 @@ async def told_after(server, dialect, user, cursor):
 
 
 async def position(server, dialect, user):
-    """The cursor of a client that has read all that there is."""
+    """Returns the cursor of a client that has read everything."""
     reader = Reader(dialect, user)
     async with Backend(server) as backend:
         await backend.publish(user, "known")
@@ -49,10 +49,10 @@ async def position(server, dialect, user):
 
 
 def assert_resync_once(server, dialect, user, cursor):
-    reader = run(told_after(server, dialect, user, cursor))
-    assert reader.titles == [THE_END], "never a part of what was missed"
+    reader = run(resumed_after(server, dialect, user, cursor))
+    assert reader.titles == [THE_END], "no part of the missed notifications"
     assert reader.resyncs == 1
-    # The cursor that came with it leads on without another.
+    # A client that resumes with the cursor of the resync gets no second resync.
     again = Reader(dialect, user, reader.cursor)
     server.publish(user, "further")
     run(again.read_to("further", server.address))
@@ -60,7 +60,7 @@ def assert_resync_once(server, dialect, user, cursor):
 
 
 def run(visit):
-    """Runs one visit, which must come to its end."""
+    """Runs one visit with a time limit."""
 
     async def bounded():
         async with asyncio.timeout(30):
@@ -76,7 +76,7 @@ def test_another_epoch_is_resync_once(server, fresh_user, dialect):
     assert_resync_once(server, dialect, user, f"0123456789abcdef.{offset}")
 
 
-def test_history_that_is_gone_is_resync_once(make_server, fresh_user):
+def test_expired_history_is_resync_once(make_server, fresh_user):
     server, user = make_server(), fresh_user()
     cursor = run(position(server, DIALECTS[0], user))
     server.publish_many(user, ["gone", "kept"])
@@ -87,7 +87,7 @@ def test_history_that_is_gone_is_resync_once(make_server, fresh_user):
         assert_resync_once(server, dialect, user, cursor)
 
 
-def test_ten_thousand_missed_are_told_and_one_more_is_resync(make_server, fresh_user):
+def test_ten_thousand_missed_are_replayed_and_one_more_is_resync(make_server, fresh_user):
     server, user = make_server(), fresh_user()
     cursor = run(position(server, DIALECTS[0], user))
     titles = [str(number) for number in range(10_000)]

@@ -1,4 +1,4 @@
-"""Who hears of what, in which shape, and who is turned away."""
+"""Recipients and shape of each notification, and the connections the server rejects."""
 
 import time
 
@@ -26,22 +26,22 @@ FULL = {
 }
 
 
-# Who hears it.
+# Recipients.
 
 
 @pytest.mark.parametrize("client", [EventClient, FlatClient])
-def test_every_tab_of_the_user_hears_it_and_nobody_else(server, fresh_user, client):
+def test_every_tab_of_the_user_receives_it_and_no_other_user(server, fresh_user, client):
     user, other = fresh_user("mine"), fresh_user("other")
     with client(server, user) as one, client(server, user) as two, client(server, other) as third:
         server.publish(user, "for me")
         server.publish(other, "for the other")
         for tab in (one, two):
             assert title(tab.next()) == "for me"
-        # The first thing that the other user hears is its own: the one before never came.
+        # The other user receives its own notification first: the earlier one was never sent to it.
         assert title(third.next()) == "for the other"
 
 
-def test_both_dialects_of_one_user_hear_it(server, fresh_user):
+def test_both_dialects_of_one_user_receive_it(server, fresh_user):
     user = fresh_user()
     with EventClient(server, user) as event, FlatClient(server, user) as flat:
         stored = server.publish(user, "twofold", **FULL)
@@ -70,15 +70,15 @@ def test_user_ids_reaches_each_of_them_in_order(server, fresh_user):
             body={"user_ids": users, "type": "info", "title": "all of you"},
         )
         assert answer.status == 201
-        heard = [client.next() for client in clients]
-        assert [message["user_id"] for message in heard] == users
-        assert [message["id"] for message in heard] == answer.data["ids"]
+        received = [client.next() for client in clients]
+        assert [message["user_id"] for message in received] == users
+        assert [message["id"] for message in received] == answer.data["ids"]
     finally:
         for client in clients:
             client.close()
 
 
-# The shapes: exactly these fields, because a client of the reference expects no other.
+# Shapes: exactly these fields, because the reference's clients expect no others.
 
 
 def test_the_exact_shape_of_flat(server, fresh_user):
@@ -152,7 +152,7 @@ def test_the_answer_to_a_publish_is_the_notification(server, fresh_user):
     assert stored["is_read"] is False and stored["read_at"] is None
     assert is_timestamp(stored["created_at"])
     assert stored["id"][14] == "7", "a UUID of version 7"
-    assert "offset" not in stored, "positions are the server's own business"
+    assert "offset" not in stored, "offsets are internal to the server"
     assert server.inbox(user) == [stored]
 
 
@@ -179,7 +179,7 @@ def test_the_greeting_of_event(server, fresh_user):
         assert is_timestamp(greeting["data"]["timestamp"])
 
 
-def test_flat_says_nothing_before_something_happens(server, fresh_user):
+def test_flat_sends_nothing_before_the_first_notification(server, fresh_user):
     user = fresh_user()
     with FlatClient(server, user) as tab:
         tab.socket.ping().wait(5)
@@ -187,14 +187,14 @@ def test_flat_says_nothing_before_something_happens(server, fresh_user):
         assert title(tab.next()) == "first"
 
 
-# What one device does, the others see.
+# An action on one device appears on the user's other devices.
 
 
 @pytest.mark.parametrize(
     "method, suffix, event",
     [("PUT", "/read", "notification:read"), ("DELETE", "", "notification:deleted")],
 )
-def test_what_one_tab_does_the_others_see(server, fresh_user, method, suffix, event):
+def test_an_action_in_one_tab_appears_in_the_others(server, fresh_user, method, suffix, event):
     user = fresh_user()
     with EventClient(server, user) as one, EventClient(server, user) as two:
         stored = server.publish(user, "look")
@@ -218,7 +218,7 @@ def test_reading_all_is_seen_by_every_tab(server, fresh_user):
     assert all(stored["is_read"] and stored["read_at"] for stored in server.inbox(user))
 
 
-# What a client may say.
+# Messages from the client.
 
 
 def test_event_answers_a_ping(server, fresh_user):
@@ -233,7 +233,7 @@ def test_event_answers_a_ping(server, fresh_user):
 @pytest.mark.parametrize(
     "text", ["", "hello", "{", '{"type":"ping"}', "[1,2", '{"type":5}', "\u2028"]
 )
-def test_flat_ignores_what_a_client_says(server, fresh_user, text):
+def test_flat_ignores_messages_from_the_client(server, fresh_user, text):
     user = fresh_user()
     with FlatClient(server, user) as tab:
         tab.send(text)
@@ -244,14 +244,14 @@ def test_flat_ignores_what_a_client_says(server, fresh_user, text):
 @pytest.mark.parametrize(
     "text", ["", "hello", "{", "[]", '{"type":5}', '{"type":"unknown"}', "nul\0l"]
 )
-def test_event_passes_over_what_it_does_not_know(server, fresh_user, text):
+def test_event_ignores_unknown_messages(server, fresh_user, text):
     with EventClient(server, fresh_user()) as tab:
         tab.send(text)
         tab.send({"type": "ping"})
         assert tab.next()["event"] == "pong"
 
 
-# Who gets in.
+# Authentication and origins.
 
 
 @pytest.mark.parametrize("by", ["query", "header", "subprotocol"])
@@ -264,7 +264,7 @@ def test_a_token_comes_by_query_header_or_subprotocol(server, fresh_user, client
         assert title(tab.next()) == by
 
 
-def test_event_says_by_its_close_code_what_is_wrong(server):
+def test_event_reports_a_bad_token_by_close_code(server):
     past, future = int(time.time()) - 3600, int(time.time()) + 3600
     cases = [
         (None, 4001),
@@ -325,10 +325,10 @@ def test_a_connection_ends_when_its_token_does(make_server, fresh_user, client, 
     user, start = fresh_user(), time.monotonic()
     with client(server, token=user_token(user, ttl=3)) as short, client(server, user) as long:
         assert short.close_code(within=8) == code
-        # Whole seconds: a token of three seconds that was made late in one lives just over two.
+        # `exp` is in whole seconds: a three-second token made late in a second lives just over two.
         assert 1.5 <= time.monotonic() - start <= 5
         server.publish(user, "after")
-        assert title(long.next()) == "after", "the other connection has a token that still lives"
+        assert title(long.next()) == "after", "the other connection's token is still valid"
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_a_connection_ends_when_its_token_does(make_server, fresh_user, client, 
         ("/api/v1/websocket/connections/stats", "total_connections"),
     ],
 )
-def test_clients_and_users_are_counted_while_they_are_here(server, fresh_user, path, name):
+def test_clients_and_users_are_counted_while_connected(server, fresh_user, path, name):
     def stats():
         data = server.request("GET", path, user_token("anyone")).data
         assert set(data) == {"total_users", name, "timestamp"}
@@ -349,10 +349,10 @@ def test_clients_and_users_are_counted_while_they_are_here(server, fresh_user, p
     user = fresh_user()
     with EventClient(server, user), FlatClient(server, user), FlatClient(server, fresh_user()):
         wait_until("two users with three clients", lambda: stats() == (2, 3))
-    wait_until("nobody is left", lambda: stats() == (0, 0))
+    wait_until("every client is gone", lambda: stats() == (0, 0))
 
 
-# What is for everyone who is here now, and is not kept.
+# Broadcasts reach the clients connected now and are not stored.
 
 
 def broadcast(server, path, body):
@@ -377,18 +377,18 @@ def test_a_system_message_reaches_everyone_connected_and_no_inbox(server, fresh_
     assert server.inbox(one) == server.inbox(two) == []
 
 
-def test_a_live_broadcast_reaches_those_who_know_it(server, fresh_user):
+def test_a_live_broadcast_reaches_event_and_not_flat(server, fresh_user):
     user = fresh_user()
     with EventClient(server, user) as event, FlatClient(server, user) as flat:
         body = {"update_type": "prices", "payload": {"AAPL": 1.5}}
         assert broadcast(server, "live/broadcast", body).status == 200
         assert event.expect("data:update") == body
         server.publish(user, "next")
-        assert title(flat.next()) == "next", "tradepulse's clients know no such message"
+        assert title(flat.next()) == "next", "tradepulse's clients have no such message"
 
 
 @pytest.mark.parametrize("path", ["send/system", "live/broadcast"])
-def test_only_a_publisher_speaks_to_everyone(server, fresh_user, path):
+def test_only_a_publisher_may_broadcast(server, fresh_user, path):
     body = {"title": "t", "update_type": "u"}
     token = user_token(fresh_user())
     full = f"/api/v1/websocket/{path}"

@@ -1,7 +1,7 @@
-"""The demo, as a person tries it who decides on Carillon, in Chromium.
+"""The demo page in Chromium, used as a person evaluating Carillon would use it.
 
 It is the manual test of three references in one: rooms-hub's HTML client (connect, a token, a room,
-typing, presence), ghostpay's and inbox-watch's look at what arrives.
+typing, presence), and ghostpay's and inbox-watch's view of arriving notifications.
 """
 
 import contextlib
@@ -29,13 +29,13 @@ BOTH = [ALICE, BOB]
 
 @pytest.fixture
 def demo_server(make_server):
-    # A secret of its own, as `--dev` makes one: another at each start.
+    # A secret of its own, as `--dev` makes one: a new one at each start.
     return make_server(arguments=["--dev", "--shards", "2"], environment={"JWT_SECRET": ""})
 
 
 @pytest.fixture
 def open_demo(browser, demo_server):
-    """Opens the demo in profiles of their own; each page must have been quiet at the end."""
+    """Opens the demo, each time in a new profile; no page may have logged an error at the end."""
     with contextlib.ExitStack() as stack:
         pages = []
 
@@ -67,7 +67,7 @@ def is_connected(page, index):
 
 
 def titles(page, index):
-    """What the user's list shows, newest first."""
+    """Titles in the user's list, newest first."""
     return pane(page, index).locator("carillon-list carillon-item [part~=title]")
 
 
@@ -103,7 +103,7 @@ def plug(page, index):
 # Publishing.
 
 
-def test_what_is_published_rings_where_it_should(open_demo):
+def test_a_notification_rings_for_its_recipients(open_demo):
     page = open_demo()
     publish(page, "user:alice", "for alice")
     shows(page, ALICE, ["for alice"])
@@ -115,7 +115,7 @@ def test_what_is_published_rings_where_it_should(open_demo):
     shows(page, ALICE, ["for everyone", "for both", "for alice"])
     shows(page, BOB, ["for everyone", "for both", "for bob"])
     expect(badge(page, BOB)).to_have_text("3")
-    # It is kept: another page of the same users has it.
+    # It is stored: another page of the same users shows it.
     other = open_demo()
     shows(other, ALICE, ["for everyone", "for both", "for alice"])
 
@@ -145,7 +145,7 @@ def whole_frames(page):
     return whole.all_inner_texts()
 
 
-def test_as_many_as_one_likes_and_as_often(open_demo):
+def test_publishing_a_series_and_stopping_it(open_demo):
     page = open_demo()
     publish(page, "user:alice", "n", count=5, interval=0.05)
     shows(page, ALICE, [f"n ({number}/5)" for number in (5, 4, 3, 2, 1)])
@@ -157,7 +157,7 @@ def test_as_many_as_one_likes_and_as_often(open_demo):
     form.get_by_role("button", name="Stop").click()
     expect(form.get_by_role("button", name="Stop")).to_be_hidden()
     said = form.locator(".done").inner_text()
-    # Nothing is published after it was stopped: another one is the newest.
+    # Nothing is published after the stop: the next one is the newest.
     publish(page, "user:alice", "the last", count=1)
     expect(titles(page, ALICE).first).to_have_text("the last")
     assert said.startswith("Published") and " of 1000" in said
@@ -169,7 +169,7 @@ def test_four_three_seconds_apart_each_within_a_second(open_demo):
     page.reload()
     for each in BOTH:
         is_connected(page, each)
-    # From here on only the test lets time pass, however busy the machine is.
+    # From here on only the test advances the clock, however busy the machine is.
     page.clock.pause_at(page.evaluate("Date.now() + 1_000"))
     page.locator("#publish [name=to]").select_option("users")
     page.get_by_role("button", name="Four, three seconds apart").click()
@@ -177,7 +177,7 @@ def test_four_three_seconds_apart_each_within_a_second(open_demo):
         expected = [f"Trade created ({each}/4)" for each in range(number, 0, -1)]
         passed = 0
         while [titles(page, each).all_inner_texts() for each in BOTH] != [expected, expected]:
-            assert passed < 1_000, f"number {number} is not there within a second"
+            assert passed < 1_000, f"number {number} did not arrive within a second"
             page.clock.run_for(10)
             passed += 10
         page.clock.run_for(2_900 - passed)
@@ -186,14 +186,14 @@ def test_four_three_seconds_apart_each_within_a_second(open_demo):
     expect(page.locator("#publish .done")).to_contain_text("Published 4 of 4")
 
 
-def test_what_the_server_refuses_is_said(open_demo):
+def test_a_refusal_by_the_server_is_shown(open_demo):
     page = open_demo()
     form = page.locator("#publish")
     page.get_by_text("Link, actions, group, data").click()
     for name, value, words in [
         ("type", "not a type", "type"),
         ("entity_url", "javascript:alert(1)", "entity_url"),
-        ("data", "{broken", "Data is no JSON"),
+        ("data", "{broken", "Data is not valid JSON"),
         ("data", "[]", "data"),
     ]:
         field = form.locator(f"[name={name}]")
@@ -208,7 +208,7 @@ def test_what_the_server_refuses_is_said(open_demo):
     shows(page, ALICE, ["and now it works"])
 
 
-def test_hostile_texts_are_texts(open_demo):
+def test_hostile_text_is_shown_as_text(open_demo):
     page = open_demo()
     page.locator(".room-enter").nth(ALICE).click()
     expect(pane(page, ALICE).locator(".person")).to_have_count(1)
@@ -241,18 +241,18 @@ def test_a_room_with_typing_and_presence(open_demo):
     said = bob.get_by_label("Say in the room")
     said.press_sequentially("Hello")
     expect(alice.locator(".typing")).to_have_text("bob is typing…")
-    # One does not hear oneself typing.
+    # A user does not see its own typing.
     expect(bob.locator(".typing")).to_have_text("")
     said.press("Enter")
     expect(said).to_have_value("")
     expect(alice.locator(".said")).to_have_text(["Hello"])
     expect(bob.locator(".line.own .said")).to_have_text(["Hello"])
     expect(alice.locator(".typing")).to_have_text("")
-    # Whoever stops typing is not typing any more, also without a word.
+    # Typing ends by timeout when the user stops, without another message.
     said.press_sequentially("x")
     expect(alice.locator(".typing")).to_have_text("bob is typing…")
     expect(alice.locator(".typing")).to_have_text("")
-    # Who left hears nothing.
+    # A user that left the room receives nothing.
     alice.get_by_role("button", name="Leave").click()
     expect(alice.get_by_label("Say in the room")).to_be_disabled()
     is_connected(page, ALICE)
@@ -260,7 +260,7 @@ def test_a_room_with_typing_and_presence(open_demo):
     said.press("Enter")
     expect(bob.locator(".said")).to_have_text(["Hello", "Are you there?"])
     expect(alice.locator(".said")).to_have_text(["Hello"])
-    # A room is entered again by itself after the cable was out.
+    # The client joins the room again by itself after the cable was out.
     plug(page, BOB)
     expect(state(page, BOB)).to_have_text("Reconnecting…")
     plug(page, BOB)
@@ -281,7 +281,7 @@ def test_a_room_over_the_event_stream_and_none_by_polling(open_demo):
     alice.get_by_label("Transport").select_option("poll")
     is_connected(page, ALICE)
     expect(alice.get_by_role("button", name="Join")).to_be_disabled()
-    expect(alice.locator(".people")).to_have_text("Long-polling hears no rooms.")
+    expect(alice.locator(".people")).to_have_text("Long-polling does not receive room messages.")
 
 
 # The cable, and the server.
@@ -295,7 +295,7 @@ def test_a_pulled_cable_loses_nothing(open_demo, transport):
     publish(page, "users", "before")
     shows(page, ALICE, ["before"])
     plug(page, ALICE)
-    # At once: a poll that waits for an answer would else be answered after 25 s.
+    # The cable cuts the connection at once: a waiting poll would otherwise end only after 25 s.
     away = re.compile("Reconnecting|Connecting")
     expect(state(page, ALICE)).to_have_text(away, timeout=15_000)
     expect(pane(page, ALICE).locator(".cable-text")).to_have_text("Cable out")
@@ -311,15 +311,15 @@ def test_a_pulled_cable_loses_nothing(open_demo, transport):
     expect(badge(page, ALICE)).to_have_text("5")
 
 
-def test_a_cable_that_is_put_in_again_is_noticed_at_once(open_demo):
-    # In ten minutes that pass at once the other user may give up on a server that had no time.
+def test_a_cable_plugged_in_again_is_noticed_at_once(open_demo):
+    # The test skips ten minutes at once, in which the other user's client may time out and log it.
     page = open_demo(unreachable=True)
     page.clock.install()
     page.reload()
     is_connected(page, ALICE)
     plug(page, ALICE)
     expect(state(page, ALICE)).to_have_text("Reconnecting…")
-    # By then it tries once a minute.
+    # By then the client retries once a minute.
     page.clock.run_for(600_000)
     plug(page, ALICE)
     expect(state(page, ALICE)).to_have_text("Connected", timeout=15_000)
@@ -337,7 +337,7 @@ def test_the_server_is_killed_and_comes_back_with_another_secret(demo_server, op
         demo_server.start()
         for each in BOTH:
             is_connected(page, each)
-        # The page's tokens were of the other secret; fresh ones are fetched, and nothing is lost.
+        # The page's tokens had the old secret; it fetches new ones, and nothing is lost.
         publish(page, "users", "after")
         for each in BOTH:
             shows(page, each, ["after", "before"])
@@ -363,17 +363,17 @@ def test_the_raw_frames_of_each(open_demo):
     alice.get_by_role("button", name="Pause").click()
     publish(page, "user:alice", "unseen")
     shows(page, ALICE, ["unseen", "seen raw"])
-    expect(alice.locator(".frames-note")).to_contain_text("passed unseen")
+    expect(alice.locator(".frames-note")).to_contain_text("not shown")
     expect(alice.locator(".frames li")).to_have_count(0)
-    alice.get_by_role("button", name="Go on").click()
+    alice.get_by_role("button", name="Resume").click()
     publish(page, "user:alice", "again")
     expect(alice.locator(".frames code").filter(has_text="again")).to_have_count(1)
 
 
-def test_what_is_sent_is_a_frame_too_and_old_ones_go(demo_server, open_demo):
+def test_sent_frames_are_listed_and_old_frames_removed(demo_server, open_demo):
     page = open_demo()
     alice = pane(page, ALICE)
-    # The client asks whether it is still there when the page thinks that the network has gone.
+    # The client checks its connection when the page reports that the network is gone.
     page.evaluate("dispatchEvent(new Event('offline'))")
     expect(alice.get_by_role("img", name="sent").first).to_be_visible()
     demo_server.publish_many("alice", [f"n {number}" for number in range(250)])
@@ -382,10 +382,10 @@ def test_what_is_sent_is_a_frame_too_and_old_ones_go(demo_server, open_demo):
     expect(alice.locator(".frames li")).to_have_count(200)
 
 
-# What is shown beside the list.
+# Toasts and desktop notifications.
 
 
-def test_toasts_for_whoever_wants_them(open_demo):
+def test_toasts_appear_only_when_enabled(open_demo):
     page = open_demo()
     publish(page, "users", "without a toast")
     shows(page, ALICE, ["without a toast"])
@@ -399,7 +399,7 @@ def test_toasts_for_whoever_wants_them(open_demo):
     shows(page, ALICE, ["with a toast", "without a toast"])
 
 
-def test_the_desktop_is_asked_for_on_a_click_alone(open_demo):
+def test_desktop_permission_is_asked_for_only_on_a_click(open_demo):
     page = open_demo()
     page.evaluate("fakeDesktop()")
     for answer, words in [("denied", "denied"), ("granted", "Shown on the desktop")]:
@@ -414,7 +414,7 @@ def test_the_desktop_is_asked_for_on_a_click_alone(open_demo):
     page.evaluate("window.isAway = true")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     publish(page, "users", "not looked at")
-    # Of the two users one asked for it.
+    # Only one of the two users has them enabled.
     wait_for(page, "() => window.shown.join() === 'not looked at'")
     expect(badge(page, BOB)).to_have_text("2")
     assert page.evaluate("window.shown") == ["not looked at"]
@@ -431,15 +431,15 @@ def test_the_console_opens_with_the_demos_publisher(open_demo):
     assert urlparse(page.url).path == "/console" and "?" not in page.url
 
 
-def test_a_server_that_gives_no_tokens_is_said(browser, demo_server):
+def test_a_server_that_issues_no_tokens_is_reported(browser, demo_server):
     with contextlib.closing(new_context(browser)) as context:
         context.route("**/demo/tokens", lambda route: route.abort())
         page = open_own_page(context, "/", server=demo_server)
-        expect(page.locator("#page-error")).to_contain_text("The demo cannot begin")
+        expect(page.locator("#page-error")).to_contain_text("The demo cannot start")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_is_good_to_look_at(open_demo, scheme):
+def test_the_page_fits_in_light_and_dark(open_demo, scheme):
     page = open_demo(color_scheme=scheme, viewport={"width": 1440, "height": 1000})
     for name in ("Trade", "Incident", "Payment", "Import", "Hostile"):
         page.get_by_role("button", name=name).click()
@@ -462,7 +462,7 @@ def test_it_is_good_to_look_at(open_demo, scheme):
     assert_fit(page)
     keep(page, f"demo-bell-{scheme}")
     other = "light" if scheme == "dark" else "dark"
-    page.get_by_role("button", name=f"Show it {other}").click()
+    page.get_by_role("button", name=f"Switch to {other} mode").click()
     expect(pane(page, ALICE).locator("carillon-bell")).to_have_attribute("theme", other)
     assert_fit(page)
 

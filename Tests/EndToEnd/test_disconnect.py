@@ -1,4 +1,4 @@
-"""Sending a user away: every session of its on every shard, told why, and nobody else's."""
+"""Disconnecting a user: its sessions on every shard end with the reason, and no other user's."""
 
 import contextlib
 
@@ -25,7 +25,7 @@ def disconnect(server, user, **fields):
 
 
 def closing(client):
-    """The code and the reason that the client is closed with."""
+    """The close code and reason that the client received."""
     try:
         while True:
             client.socket.recv(timeout=10)
@@ -36,14 +36,14 @@ def closing(client):
 @pytest.mark.parametrize("reason", [None, "", "account locked", "é" * 61])
 def test_each_dialect_is_closed_with_the_reason(server, fresh_user, reason):
     user, other = fresh_user(), fresh_user()
-    told = "disconnected by the server" if reason is None else reason
+    expected = "disconnected by the server" if reason is None else reason
     with EventClient(server, other) as stranger:
         clients = [kind(server, user) for kind in (EventClient, FlatClient, InboxClient)]
         with contextlib.ExitStack() as stack:
             for client in clients:
                 stack.enter_context(client)
             assert disconnect(server, user, **({} if reason is None else {"reason": reason})) == 3
-            assert [closing(client) for client in clients] == [(1008, told)] * 3
+            assert [closing(client) for client in clients] == [(1008, expected)] * 3
         assert disconnect(server, user) == 0
         stranger.answers()
 
@@ -59,7 +59,7 @@ def test_a_stream_ends_and_a_poll_is_answered(server, fresh_user):
         assert waiting.result() == {"notifications": [], "cursor": since}
 
 
-def test_what_was_published_before_is_told_before(server, fresh_user):
+def test_earlier_notifications_arrive_before_the_close(server, fresh_user):
     user = fresh_user()
     for round in range(20):
         with EventClient(server, user) as tab:
@@ -69,7 +69,7 @@ def test_what_was_published_before_is_told_before(server, fresh_user):
             assert closing(tab) == (1008, "disconnected by the server")
 
 
-def test_whoever_was_sent_away_may_come_back(server, fresh_user):
+def test_a_disconnected_user_may_reconnect(server, fresh_user):
     user = fresh_user()
     with EventClient(server, user, since="0") as tab:
         cursor = tab.greeting["data"]["cursor"]
@@ -109,7 +109,7 @@ def test_sessions_on_every_shard_end(make_server):
         {"reason": 7},
     ],
 )
-def test_what_cannot_be_is_422_and_ends_nothing(server, fresh_user, change):
+def test_an_invalid_request_is_422_and_ends_no_session(server, fresh_user, change):
     user = fresh_user()
     with EventClient(server, user) as tab:
         answer = server.request("POST", PATH, key=API_KEY, body={"user_id": user, **change})

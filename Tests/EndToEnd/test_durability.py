@@ -1,4 +1,4 @@
-"""What was answered 201 is there, once and in order, whatever happened to the process."""
+"""Every publish answered with 201 is stored, once and in order, whatever ends the process."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ KILLS = 20
 
 
 class Record:
-    """What one publisher knows: the titles that were answered, and those that were not yet."""
+    """One publisher's view: the titles acknowledged, and those of the request in flight."""
 
     def __init__(self, user, batch):
         self.user = user
@@ -36,7 +36,7 @@ class Record:
 
 
 async def publish_until_killed(session, server, record):
-    """Publishes one request after the other; ends when the server does."""
+    """Publishes one request after another; ends when the server does."""
     while True:
         path, body = record.next_request()
         headers = {"X-API-Key": API_KEY, "Content-Type": "application/json"}
@@ -51,7 +51,7 @@ async def publish_until_killed(session, server, record):
 
 
 async def one_life(server, records, acknowledgements):
-    """Lets everyone publish till that many were answered, and kills the server meanwhile."""
+    """Runs all publishers until that many are acknowledged, then kills the server under load."""
     before = sum(len(record.acknowledged) for record in records)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
@@ -72,9 +72,9 @@ async def one_life(server, records, acknowledgements):
     server.process.wait()
 
 
-def test_no_kill_loses_doubles_or_reorders_what_was_answered(make_server, fresh_user, chance):
-    # Case 83, over the wire. Batches make the time between an answer and a commit long, were the
-    # answer given first: a kill then finds it.
+def test_no_kill_loses_doubles_or_reorders_acknowledged_publishes(make_server, fresh_user, chance):
+    # Case 83, over the wire. If the server answered before it committed, a batch would make the
+    # time between the two long enough for a kill to hit it.
     server = make_server()
     batches = [1, 100] * (PUBLISHERS // 2)
     records = [Record(fresh_user("publisher"), batch) for batch in batches]
@@ -83,15 +83,15 @@ def test_no_kill_loses_doubles_or_reorders_what_was_answered(make_server, fresh_
         server.start()
         for record in records:
             inbox = [stored["title"] for stored in server.inbox(record.user)]
-            # What was in flight may be in, whole, or not; from here on it is what it is.
+            # The request in flight may be stored whole or not at all, and stays so from here on.
             allowed = [record.acknowledged, record.acknowledged + record.in_flight]
             assert inbox in allowed, (life, record.user, inbox[-3:], record.acknowledged[-3:])
             record.acknowledged, record.in_flight = inbox, []
     assert all(record.acknowledged for record in records)
 
 
-def test_what_a_client_saw_is_in_the_store_after_a_kill(make_server, fresh_user, chance):
-    """Nothing is shown that was not committed."""
+def test_delivered_notifications_are_in_the_store_after_a_kill(make_server, fresh_user, chance):
+    """Nothing is delivered before it is committed."""
     server, user = make_server(), fresh_user()
     for _ in range(5):
         with EventClient(server, user) as tab:
@@ -138,7 +138,7 @@ def test_an_idempotency_key_holds_across_a_kill(make_server, fresh_user):
     assert len(server.inbox(user)) == 1
 
 
-def test_a_full_disk_makes_the_store_read_only_and_says_so(make_server, fresh_user):
+def test_a_full_disk_makes_the_store_read_only_and_not_ready(make_server, fresh_user):
     # Cases 86 and 87, by the limit on a file's size: a write fails as on a full disk.
     def limit_files():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -161,13 +161,11 @@ def test_a_full_disk_makes_the_store_read_only_and_says_so(make_server, fresh_us
             acknowledged.append(answer.data["id"])
         assert refused is not None, "the disk never got full"
         assert refused.status == 503, refused
-        assert refused.headers.get("retry-after"), "a refusal says when to come back"
+        assert refused.headers.get("retry-after"), "a refusal has a Retry-After"
         assert refused.error["code"] and refused.error["message"]
-        wait_until(
-            "it says that it is not ready", lambda: server.request("GET", "/readyz").status == 503
-        )
-        heard = [tab.until("notification:new")["id"] for _ in acknowledged]
-        assert heard == acknowledged, "each acknowledged one was delivered, and no other"
+        wait_until("/readyz reports 503", lambda: server.request("GET", "/readyz").status == 503)
+        delivered = [tab.until("notification:new")["id"] for _ in acknowledged]
+        assert delivered == acknowledged, "exactly the acknowledged ones were delivered"
         assert tab.answers() is not None, "connections stay"
     assert [stored["id"] for stored in server.inbox(user)] == acknowledged, "reading goes on"
 
@@ -181,7 +179,7 @@ def test_memory_keeps_nothing(make_server, fresh_user):
     assert server.inbox(user) == []
 
 
-def test_a_batch_that_was_answered_is_there_after_a_kill(make_server, fresh_user):
+def test_an_acknowledged_batch_is_stored_after_a_kill(make_server, fresh_user):
     server, user = make_server(), fresh_user()
     titles = [f"n {number}" for number in range(1_000)]
     lines = server.publish_many(user, titles)

@@ -1,6 +1,6 @@
-"""Engine.IO 4, case by case: handshake, messages, and where requests come from.
+"""Engine.IO 4, case by case: handshake, messages, and the addresses requests come from.
 
-The protocol document is followed, and the reference server where it is silent.
+The tests follow the protocol document, and the reference server where the document is silent.
 """
 
 # Case 41.
@@ -69,14 +69,14 @@ def test_a_websocket_opens_a_session(engine):
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
-def test_the_open_packet_says_what_is_in_force(make_engine, path, transport):
+def test_the_open_packet_reports_the_settings_in_force(make_engine, path, transport):
     with open_client(transport, make_engine(), path) as client:
         said = [client.opening[name] for name in ("pingInterval", "pingTimeout", "maxPayload")]
         assert said == [300, 200, MEGABYTE]
         assert client.opening["upgrades"] == (["websocket"] if transport == "polling" else [])
 
 
-def test_a_parameter_that_nobody_knows_is_passed_over(engine):
+def test_an_unknown_parameter_is_ignored(engine):
     answer = ask(engine, t="PkV3fZ1", b64="1", EIO="4", name="é & =")
     assert answer.status == 200, answer
 
@@ -117,7 +117,7 @@ def test_a_websocket_session_is_not_opened_by_a_plain_request(engine):
 
 
 @pytest.mark.parametrize("sid", [UNKNOWN_SID, "x", "é", "A" * 4_000, "../../etc/passwd"])
-def test_a_session_that_nobody_opened_is_unknown(engine, sid):
+def test_a_session_that_was_never_opened_is_unknown(engine, sid):
     expect_error(ask(engine, sid=sid), 1)
     expect_error(ask(engine, "POST", body=b"4hello", sid=sid), 1)
     if sid.isascii():
@@ -151,7 +151,7 @@ def test_a_sid_holds_a_hundred_and_twenty_eight_random_bits(make_engine):
     engine, sids, count = make_engine(), [], 10_000
     requests = Requests(engine)
     for _ in range(count // 100):
-        # A hundred at a time: pipelined, and answered in their order.
+        # Pipeline a hundred requests at a time; the answers come in request order.
         for _ in range(100):
             requests.ask("GET", target(ENGINE_PATH, "polling"))
         sids += [read_open(requests.answer().bytes.decode())["sid"] for _ in range(100)]
@@ -160,13 +160,13 @@ def test_a_sid_holds_a_hundred_and_twenty_eight_random_bits(make_engine):
     assert set("".join(sids)) <= set(string.ascii_letters + string.digits + "-_")
     length, bits, varied = len(sids[0]), 0.0, 0
     assert {len(sid) for sid in sids} == {length}
-    for place in range(length):
-        found = collections.Counter(sid[place] for sid in sids)
+    for position in range(length):
+        found = collections.Counter(sid[position] for sid in sids)
         bits -= sum(n / count * math.log2(n / count) for n in found.values())
         varied += len(found) > 1
-    # A character or two may say which shard it is, the same to all who came on one connection.
+    # One or two characters may encode the shard: these are the same for a whole connection.
     assert varied >= 22, varied
-    # What is seen in so many is a fifth of a bit less than what is there.
+    # The estimate from this many samples is a fifth of a bit below the true entropy.
     assert bits >= 127.5, bits
 
 
@@ -195,21 +195,21 @@ def test_binary_travels_in_base64_by_polling(engine):
         assert client.end_poll().bytes == b"4text\x1ebAQIDBA==\x1eb\x1eb//79\x1e4"
 
 
-def test_a_waiting_poll_is_answered_by_what_comes(engine):
+def test_the_next_packets_answer_a_waiting_poll(engine):
     with PollingClient(engine) as client:
         client.begin_poll()
         client.send("4one", "4two")
         assert [client.next(), client.next()] == ["4one", "4two"]
 
 
-def test_what_was_posted_in_pieces_waits_to_be_polled(engine):
+def test_packets_posted_one_by_one_wait_for_a_poll(engine):
     with PollingClient(engine) as client:
         sent = [f"4{number}" for number in range(50)]
         for packet in sent:
             client.send(packet)
         polls = []
         while sum(map(len, polls)) < len(sent):
-            # No more in one than python-engineio's client takes.
+            # A payload holds no more packets than python-engineio's client accepts.
             polls.append(client.poll())
             assert len(polls[-1]) <= 16
         assert [packet for each in polls for packet in each] == sent
@@ -322,15 +322,15 @@ def test_a_poll_that_is_cancelled_closes_the_session(engine):
     with PollingClient(engine) as client, PollingClient(engine) as bystander:
         client.begin_poll()
         client.polling.close()
-        # What it would have brought is lost, and there is no telling what that was.
+        # The packets of the cancelled poll are lost, and the server cannot know which they were.
         wait_until("the session is closed", lambda: client.post(b"4hello").status == 400)
         expect_error(client.post(b"4hello"), 1)
         bystander.send("4untouched")
         assert bystander.next() == "4untouched"
 
 
-def test_of_two_posts_at_once_neither_is_torn(engine):
-    """The document has the session closed; who sees a post when it is whole may take both."""
+def test_two_posts_at_once_are_never_mixed(engine):
+    """The document closes the session; a server that handles only whole posts may accept both."""
     with PollingClient(engine) as client:
         whole = request("POST", client.target, b"4first, and long in coming")
         first = RawConnection(engine)
@@ -362,11 +362,11 @@ def test_text_that_is_not_utf8_closes_with_1007(engine):
         assert client.code == 1007
 
 
-# How large.
+# Size limits.
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_payload_is_as_large_as_was_said_and_no_larger(engine, chunked):
+def test_a_payload_over_the_advertised_limit_is_refused(engine, chunked):
     # Case 40.
     def body_of(count):
         body = b"4" + b"x" * (count - 1)
@@ -380,12 +380,12 @@ def test_a_payload_is_as_large_as_was_said_and_no_larger(engine, chunked):
         assert client.post(*body_of(MEGABYTE + 1)).status == 413
 
 
-def test_a_message_is_as_large_as_was_said_and_no_larger(engine):
+def test_a_message_over_the_advertised_limit_is_refused(engine):
     with WebSocketClient(engine) as client:
         for largest in ("4" + "x" * (MEGABYTE - 1), b"y" * MEGABYTE):
             client.send(largest)
             assert client.next() == largest
-        # The digit of a text's type may come on top.
+        # The limit may exclude the type digit of a text.
         client.socket.send_if_open(frame_header(TEXT, MEGABYTE + 2) + b"4xxx")
         client.expect_closed()
         assert client.code == 1009
@@ -395,7 +395,7 @@ def test_a_message_is_as_large_as_was_said_and_no_larger(engine):
         assert client.code == 1009
 
 
-# Where requests come from.
+# The addresses requests come from.
 
 
 def test_the_session_is_the_same_at_both_addresses(engine):
@@ -434,7 +434,7 @@ def test_each_request_may_reach_another_shard(make_engine, shards):
             expect_refused(engine, target(ENGINE_PATH, "websocket", client.sid))
             client.send("4mine")
             assert client.read() == "4mine"
-    # Of two polls at once one is the first and the other the one too many.
+    # Of two simultaneous polls the server accepts one and refuses the other.
     for _ in range(10):
         with PollingClient(engine, fresh=True) as client:
             polls = [Requests(engine) for _ in range(2)]
@@ -446,9 +446,9 @@ def test_each_request_may_reach_another_shard(make_engine, shards):
             client.expect_closed()
 
 
-def test_pages_from_ours_may_and_others_may_not(make_server):
+def test_pages_of_an_allowed_origin_connect_and_others_do_not(make_server):
     ours, theirs = "https://ours.example", "https://theirs.example"
-    # The product, because the test-only server lets every page in.
+    # The product itself, because the test-only server allows every origin.
     server = make_server(environment={"WEBSOCKET_CORS_ORIGINS": ours})
     asked = [("Access-Control-Request-Method", "POST")]
     asked.append(("Access-Control-Request-Headers", "content-type"))

@@ -42,7 +42,7 @@ def test_a_ping_comes_every_interval_and_one_at_a_time(make_engine, path, transp
 
 
 def next_beat(client):
-    """What one poll brings, or one frame."""
+    """The packets of one poll, or of one frame."""
     return client.poll() if isinstance(client, PollingClient) else [client.read()]
 
 
@@ -56,10 +56,10 @@ def test_a_session_that_does_not_answer_is_closed(make_engine, path, transport):
             expect_error(ask(engine, path=path, sid=client.sid), 1)
 
 
-def test_a_session_that_nobody_polls_is_closed_all_the_same(make_engine, path):
+def test_a_session_without_a_poll_is_closed_too(make_engine, path):
     engine = make_engine(shards=1, connect_timeout=60_000)
     with PollingClient(engine, path) as client, PollingClient(engine, path) as younger:
-        # What began before this one is over when this one is.
+        # The older session times out first: once the younger is closed, the older is, too.
         younger.expect_closed()
         expect_error(ask(engine, path=path, sid=client.sid), 1)
 
@@ -69,7 +69,7 @@ def test_a_session_that_answers_stays(make_engine, transport):
     engine = make_engine(ping_interval=150, ping_timeout=1_500)
     with begin(transport, engine) as client:
         beats, start = 0, time.monotonic()
-        # For longer than it would be left without an answer.
+        # Longer than the server keeps a session that sends no pong.
         while time.monotonic() - start < 2:
             assert next_beat(client) == ["2"]
             client.send("3")
@@ -80,9 +80,9 @@ def test_a_session_that_answers_stays(make_engine, transport):
 
 
 def begin(transport, engine, path=ENGINE_PATH):
-    """A client that goes over to WebSocket, if it does, without having polled once.
+    """A client that, when it upgrades, upgrades to WebSocket before its first poll.
 
-    So that no heartbeat is answered to the polling that it left.
+    No heartbeat then goes to the polling transport that the client left.
     """
     if transport != "upgraded":
         return open_client(transport, engine, path)
@@ -96,7 +96,7 @@ def begin(transport, engine, path=ENGINE_PATH):
 # The end of a session.
 
 
-def test_a_client_that_polls_says_goodbye(engine, path):
+def test_a_close_packet_by_polling_ends_the_session(engine, path):
     with PollingClient(engine, path) as client:
         client.begin_poll()
         client.send("1")
@@ -105,22 +105,22 @@ def test_a_client_that_polls_says_goodbye(engine, path):
         expect_error(client.post(b"4hello"), 1)
 
 
-def test_a_client_on_a_websocket_says_goodbye(engine, path):
+def test_a_close_packet_by_websocket_ends_the_session(engine, path):
     with WebSocketClient(engine, path) as client:
         client.send("1")
         assert client.expect_closed() == []
         expect_error(ask(engine, path=path, sid=client.sid), 1)
 
 
-def test_what_was_sent_before_goodbye_is_heard(engine):
-    # What waits for a poll is lost with the session; a WebSocket brings it before its end.
+def test_messages_before_a_close_packet_are_delivered(engine):
+    # Packets waiting for a poll are lost with the session; a WebSocket sends them before its end.
     with WebSocketClient(engine) as client:
         client.send("4last", "1")
         assert client.expect_closed() == ["4last"]
 
 
 @pytest.mark.parametrize("how", ["close frame", "end", "reset"])
-def test_a_websocket_that_ends_takes_the_session_with_it(engine, how):
+def test_the_end_of_a_websocket_ends_the_session(engine, how):
     with WebSocketClient(engine) as client:
         if how == "close frame":
             client.socket.send_frame(CLOSE, b"\x03\xe8")
@@ -129,7 +129,7 @@ def test_a_websocket_that_ends_takes_the_session_with_it(engine, how):
             client.close()
         else:
             client.socket.reset()
-        # A session that is there is refused for its transport, one that is gone is not known.
+        # The server refuses the transport of an open session, and reports a closed one as unknown.
         wait_until(
             "the session is gone",
             lambda: ask(engine, sid=client.sid).json["code"] == 1,
@@ -140,7 +140,7 @@ def test_a_websocket_that_ends_takes_the_session_with_it(engine, how):
 
 
 @pytest.mark.parametrize("first", ["poll", "probe"])
-def test_a_session_goes_over_to_websocket(engine, path, first):
+def test_a_session_upgrades_to_websocket(engine, path, first):
     with PollingClient(engine, path) as polling:
         expect_answer(polling)
         if first == "poll":
@@ -152,14 +152,14 @@ def test_a_session_goes_over_to_websocket(engine, path, first):
             expect_answer(client)
 
 
-def test_binary_is_raw_once_a_session_went_over(engine):
+def test_binary_is_raw_after_an_upgrade(engine):
     with open_client("upgraded", engine) as client:
         client.send("4by websocket", b"\x00")
         assert [client.read(), client.read()] == ["4by websocket", b"\x00"]
 
 
 def test_polls_go_on_until_the_upgrade_is_done(engine):
-    """A client stops polling when its poll comes back, and it may have begun another meanwhile."""
+    """A client stops polling when its poll returns, and may have begun another one by then."""
     with PollingClient(engine) as polling, WebSocketClient(engine, sid=polling.sid) as client:
         client.probe()
         polling.send("4still by polling")
@@ -170,7 +170,7 @@ def test_polls_go_on_until_the_upgrade_is_done(engine):
         assert client.read() == "4done"
 
 
-def test_what_waits_for_a_poll_comes_over_the_websocket(engine):
+def test_packets_waiting_for_a_poll_come_over_the_websocket(engine):
     with PollingClient(engine) as polling:
         polling.send("4one", b"two", "4three")
         with WebSocketClient(engine, sid=polling.sid) as client:
@@ -178,7 +178,7 @@ def test_what_waits_for_a_poll_comes_over_the_websocket(engine):
             assert [client.read() for _ in range(4)] == ["3probe", "4one", b"two", "4three"]
 
 
-def test_a_poll_that_waits_when_the_upgrade_is_done_is_let_go(engine):
+def test_the_upgrade_releases_a_waiting_poll(engine):
     with PollingClient(engine) as polling:
         polling.begin_poll()
         with WebSocketClient(engine, sid=polling.sid) as client:
@@ -214,7 +214,7 @@ def test_a_second_websocket_while_the_first_one_probes_is_closed(engine):
 
 
 @pytest.mark.parametrize("packet", ["4hello", "2", "2probes", "3probe", "1", "6", "abc", "", b"5"])
-def test_a_probe_that_is_none_ends_the_websocket_and_not_the_session(engine, packet):
+def test_a_wrong_probe_ends_the_websocket_and_not_the_session(engine, packet):
     with PollingClient(engine) as polling:
         with WebSocketClient(engine, sid=polling.sid) as client:
             client.send(packet)

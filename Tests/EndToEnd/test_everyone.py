@@ -14,13 +14,13 @@ from harness.streams import StreamClient
 from harness.tokens import user_token
 from harness.waiting import wait_until
 
-# Published for everyone while a user's own are.
+# Notifications published for everyone while the user's own are published.
 COUNT = 60
 CUTS = 40
 
 
 class TypedClient(Client):
-    """A client of `typed`, which has a greeting only when it asked to resume."""
+    """A client of `typed`, which gets a greeting only when it asks to resume."""
 
     path = "/ws/connect"
 
@@ -37,7 +37,7 @@ CLIENTS = pytest.mark.parametrize(
 
 @pytest.fixture
 def server(make_server):
-    """A server of the test's own: what is for everyone would be in every other test's inboxes."""
+    """A server of the test's own: notifications for everyone would reach other tests' inboxes."""
     return make_server(arguments=["--shards", "2"])
 
 
@@ -49,7 +49,7 @@ def change(server, user, method, path, body=None):
     return server.request(method, INBOX + path, user_token(user), body=body)
 
 
-def test_every_dialect_says_what_it_says_of_a_live_one(server, fresh_user):
+def test_every_dialect_delivers_it_in_its_own_shape(server, fresh_user):
     user, other = fresh_user(), fresh_user()
     server.publish(user, "own")
     with (
@@ -75,16 +75,16 @@ def test_every_dialect_says_what_it_says_of_a_live_one(server, fresh_user):
         }
         assert elsewhere.expect("notification:new")["id"] == answer["id"]
         assert elsewhere.expect("stats:updated")["total"] == 1
-        told = inbox.next()
-        assert (told["type"], told["unreadCount"]) == ("new_notification", 2)
-        assert told["notification"]["userId"] == user
-        told = flat.next()
-        assert (told["id"], told["user_id"]) == (answer["id"], user)
-        told = typed.next()
-        assert (told["type"], told["data"]["title"]) == ("notification", "for everyone")
+        received = inbox.next()
+        assert (received["type"], received["unreadCount"]) == ("new_notification", 2)
+        assert received["notification"]["userId"] == user
+        received = flat.next()
+        assert (received["id"], received["user_id"]) == (answer["id"], user)
+        received = typed.next()
+        assert (received["type"], received["data"]["title"]) == ("notification", "for everyone")
         assert stream.next()["data"]["user_id"] == user
         assert stream.next() == {"type": "unread_count", "data": {"count": 2}}
-        # Nothing else: the next one of the user's own follows at once.
+        # Nothing else arrives: the user's next notification follows at once.
         server.publish(user, "next")
         assert event.expect("notification:new")["title"] == "next"
         assert inbox.next()["notification"]["title"] == "next"
@@ -92,7 +92,7 @@ def test_every_dialect_says_what_it_says_of_a_live_one(server, fresh_user):
         assert typed.next()["data"]["title"] == "next"
         assert stream.next()["data"]["title"] == "next"
     assert server.total("catch_ups_total") == 6
-    # The stream's beginning is one; none of these is.
+    # The stream counts one replay when it opens; none of these deliveries is a replay.
     assert server.total("replays_total") == 1
 
 
@@ -117,7 +117,7 @@ def test_each_user_reads_and_deletes_it_alone_on_every_device(server, fresh_user
     assert [row["is_read"] for row in server.inbox(user)] == [True] * 4
     assert change(server, user, "DELETE", "").data["total"] == 0
     assert server.inbox(user) == []
-    # Somebody else, of whom the store has never heard, sees all of it as new.
+    # Another user, unknown to the store, has all of it as unseen.
     assert stats(server, other)["unseen"] == 4
     assert [row["id"] for row in server.inbox(other)] == ids
     assert poll(server, other, since="0")["notifications"] == server.inbox(other)
@@ -161,7 +161,7 @@ def test_a_batch_holds_lines_for_everyone_up_to_a_limit(server, fresh_user):
     assert len(server.inbox(user)) == 4
 
 
-def test_it_is_there_after_a_crash_with_what_each_did(server, fresh_user):
+def test_it_survives_a_crash_with_each_users_changes(server, fresh_user):
     user, other = fresh_user(), fresh_user()
     ids = [publish_for_everyone(server, f"n {number}")["id"] for number in range(3)]
     change(server, user, "PUT", f"/{ids[0]}/read")
@@ -174,7 +174,7 @@ def test_it_is_there_after_a_crash_with_what_each_did(server, fresh_user):
     assert [row["is_read"] for row in before[0][0]] == [True, False]
 
 
-def test_a_poll_that_waits_is_answered(server, fresh_user):
+def test_a_waiting_poll_is_answered(server, fresh_user):
     user = fresh_user()
     cursor = poll(server, user)["cursor"]
     waiting = Waiting(server, user, cursor)
@@ -186,7 +186,7 @@ def test_a_poll_that_waits_is_answered(server, fresh_user):
 
 
 class EveryonePublisher(threading.Thread):
-    """Publishes for everyone, one after the other, beside what else is published."""
+    """Publishes for everyone, one after another, while other publishers run."""
 
     def __init__(self, server):
         super().__init__(daemon=True)
@@ -212,11 +212,11 @@ class EveryonePublisher(threading.Thread):
 @CLIENTS
 @pytest.mark.parametrize("since", [None, "0"], ids=["live", "resumed"])
 def test_it_comes_once_and_in_order_among_the_users_own(server, fresh_user, client, since):
-    """Three devices, wherever the kernel puts them, all told the inbox's order."""
+    """Three devices, on any shards, all receive the inbox's order."""
     user = fresh_user()
     tabs = [client(server, user, since=since) for _ in range(3)]
     if client is StreamClient and since is None:
-        # Where it begins is read from the store: now it has been.
+        # The stream reads its start from the store; this frame shows that it has.
         assert all(tab.next()["type"] == "unread_count" for tab in tabs)
     with Publisher(server, user):
         EveryonePublisher(server).finish()

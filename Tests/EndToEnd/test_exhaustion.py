@@ -1,4 +1,4 @@
-"""What happens when files run out, and when peers leave in every way and at every moment."""
+"""Running out of files, and peers that leave in every way and in every state."""
 
 import contextlib
 import itertools
@@ -16,7 +16,7 @@ from harness.waiting import wait_until
 
 
 def connect_without_waiting(server):
-    """Begins to connect; whether the server ever accepts is the server's affair."""
+    """Begins to connect, and does not wait for the server to accept."""
     client = socket.socket()
     client.setblocking(False)
     client.connect_ex(server.address)
@@ -49,16 +49,16 @@ def test_a_server_out_of_files_idles_and_recovers(make_server, fresh_user):
             wait_until("accepting has settled", lambda: server.idle_share(0.3) <= 0.10, within=10)
             before = pauses()
             assert server.idle_share(over=3) <= 0.05, "it spins on accept"
-            assert 1 <= pauses() - before <= 3 * 200, "it is paced, and does not give up"
-            # Who is already here is served; publishing takes a file, so it is over the socket.
+            assert 1 <= pauses() - before <= 3 * 200, "accepting is paced and goes on"
+            # Connected clients are served. A publish takes a file, so this is a ping instead.
             early.socket.ping().wait(2)
         finally:
             for client in clients:
                 client.close()
-        wait_until("it recovers", lambda: can_connect(server), within=2)
+        wait_until("the server recovers", lambda: can_connect(server), within=2)
         server.publish(user, "after the drought")
         assert early.next(within=2)["title"] == "after the drought"
-    wait_until("its files are free", lambda: server.open_file_count() < 60, within=10)
+    wait_until("the server's files are free", lambda: server.open_file_count() < 60, within=10)
     assert server.is_alive and server.pid == pid
     watcher.close()
 
@@ -190,13 +190,13 @@ STATES = [
 ]
 
 
-# How many leave in each state and way, and how many of them at a time.
-LEAVERS, CROWD = 1_000, 100
+# Leavers in each state and way, and how many of them leave at a time.
+LEAVERS, BATCH = 1_000, 100
 
 
 @contextlib.contextmanager
 def broadcasting(server, user):
-    """Publishes without a pause as long as the `with` lasts."""
+    """Publishes without a pause for as long as the `with` lasts."""
     stopping = threading.Event()
 
     def publish():
@@ -215,16 +215,16 @@ def broadcasting(server, user):
 
 @pytest.mark.parametrize("how", ["reset", "half_close"])
 @pytest.mark.parametrize("state", STATES)
-def test_who_leaves_is_let_go_once(server, state, how):
+def test_a_connection_that_leaves_is_closed_once(server, state, how):
     before = server.open_file_count()
-    for _ in range(LEAVERS // CROWD):
+    for _ in range(LEAVERS // BATCH):
         leavers = []
-        for _ in range(CROWD):
+        for _ in range(BATCH):
             connection = state(server)
             getattr(connection, how)()
             leavers.append(connection)
         if how == "half_close":
-            # The other half is the server's to close, within its own time for each state.
+            # The server closes the other half, within its own timeout for each state.
             for connection in leavers:
                 connection.drain(within=15)
         wait_until("each file is closed", lambda: server.open_file_count() <= before, within=15)
@@ -232,12 +232,12 @@ def test_who_leaves_is_let_go_once(server, state, how):
             connection.close()
 
 
-def test_leaving_in_the_middle_of_a_broadcast_is_let_go_once(server, fresh_user):
+def test_a_connection_that_leaves_during_a_broadcast_is_closed_once(server, fresh_user):
     before = server.open_file_count()
-    with FlatClient(server, "leaver") as innocent, broadcasting(server, "leaver"):
+    with FlatClient(server, "leaver") as bystander, broadcasting(server, "leaver"):
         for _ in range(20):
             staying = [opened(server) for _ in range(10)]
-            innocent.next()
+            bystander.next()
             for number, connection in enumerate(staying):
                 if number % 2:
                     connection.reset()
@@ -246,7 +246,7 @@ def test_leaving_in_the_middle_of_a_broadcast_is_let_go_once(server, fresh_user)
             for connection in staying[::2]:
                 connection.drain(within=15)
                 connection.close()
-        assert innocent.next()["title"] == "going on"
+        assert bystander.next()["title"] == "going on"
     wait_until("each file is closed", lambda: server.open_file_count() <= before + 1, within=15)
 
 
@@ -254,9 +254,9 @@ def request_count(server):
     return server.total("http_requests_total")
 
 
-def test_a_reset_is_seen_of_a_connection_that_is_not_read(make_server):
-    # Case 60, where nothing else would show it: an answer is awaited for longer than the test, and
-    # what was sent behind the request has the server read no further.
+def test_a_reset_ends_a_connection_that_is_not_being_read(make_server):
+    # Case 60, where only the event of the reset can show it: the poll waits longer than the test,
+    # and the request pipelined after it keeps the server from reading any further.
     server = make_server()
 
     def request(path):
@@ -267,17 +267,17 @@ def test_a_reset_is_seen_of_a_connection_that_is_not_read(make_server):
     with RawConnection(server) as connection:
         connection.send(request(poll))
         cursor = connection.read_answer().data["cursor"]
-    # But for the one that asks.
-    wait_until("nobody is there", lambda: server.total("connections") == 1, within=10)
+    # The only connection left is the one that asks for the count.
+    wait_until("all others have ended", lambda: server.total("connections") == 1, within=10)
     asked = request_count(server)
     leavers = [RawConnection(server) for _ in range(20)]
     for connection in leavers:
         connection.send(request(f"{poll}?wait=25&since={cursor}") + request("/healthz"))
-    # Asking for the count is a request as well.
+    # Each query of the count is a request as well.
     asking = itertools.count(asked + len(leavers) + 1)
-    wait_until("they wait", lambda: request_count(server) >= next(asking), within=10)
+    wait_until("the polls wait", lambda: request_count(server) >= next(asking), within=10)
     here = 1 + len(leavers)
-    wait_until("they are here", lambda: server.total("connections") == here, within=10)
+    wait_until("all are connected", lambda: server.total("connections") == here, within=10)
     held = server.open_file_count()
     for connection in leavers:
         connection.reset()
@@ -293,7 +293,7 @@ def test_a_server_that_everyone_left_is_idle(server):
     wait_until("it is idle", lambda: server.idle_share(0.5) <= 0.01, within=10)
 
 
-def test_a_file_number_that_is_used_again_hears_nothing_of_the_last(server, fresh_user):
+def test_a_reused_descriptor_receives_no_data_of_its_predecessor(server, fresh_user):
     # Case 61, over the wire: close and accept in the same turn, with data for the old one queued.
     for _ in range(200):
         old, new = fresh_user("old"), fresh_user("new")
@@ -307,16 +307,16 @@ def test_a_file_number_that_is_used_again_hears_nothing_of_the_last(server, fres
 
 
 def test_a_client_that_stops_reading_is_cut_and_the_others_are_not(make_server, fresh_user):
-    # Case 62, small: 64 KiB behind is a slow consumer.
+    # Case 62, small: a client 64 KiB behind is a slow consumer.
     server, user = make_server(), fresh_user()
     with FlatClient(server, user) as reader:
-        sleeper = RawConnection.__new__(RawWebSocket)
-        sleeper.socket = socket.socket()
-        sleeper.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        sleeper.socket.connect(server.address)
-        sleeper.buffer = b""
-        sleeper.send(upgrade_request(f"{FLAT_PATH}?since=0&token={user_token(user)}"))
-        sleeper.read_until(b"\r\n\r\n")
+        stalled = RawConnection.__new__(RawWebSocket)
+        stalled.socket = socket.socket()
+        stalled.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        stalled.socket.connect(server.address)
+        stalled.buffer = b""
+        stalled.send(upgrade_request(f"{FLAT_PATH}?since=0&token={user_token(user)}"))
+        stalled.read_until(b"\r\n\r\n")
         published = 0
         wait_until("both are connected", lambda: client_count(server) == 2)
         deadline = time.monotonic() + 60
@@ -338,8 +338,8 @@ def test_a_client_that_stops_reading_is_cut_and_the_others_are_not(make_server, 
             published += len(lines)
             for line in lines:
                 assert reader.next()["title"] == line
-        sleeper.drain(within=5)
-        # Nothing is lost: it resumes from the store.
+        stalled.drain(within=5)
+        # Nothing is lost: the client resumes from the store.
         with FlatClient(server, user, since="0") as awake:
             assert [awake.next()["title"] for _ in range(published)] == [
                 f"n {number}" for number in range(published)

@@ -1,4 +1,4 @@
-"""`expires_at`: what has had its time leaves the inbox, and the devices are told."""
+"""`expires_at`: an expired notification leaves the inbox, and the devices are notified."""
 
 import datetime
 
@@ -16,12 +16,12 @@ INBOX = "/api/v1/notifications"
 
 @pytest.fixture
 def server(make_server):
-    """A server of the test's own: what is for everyone would be in every other test's inboxes."""
+    """A server of the test's own: notifications for everyone would reach other tests' inboxes."""
     return make_server(arguments=["--shards", "2"])
 
 
 def after(seconds):
-    """A time so far from now, as the server writes times."""
+    """The time that many seconds from now, in the server's format."""
     time = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -47,7 +47,7 @@ AUDIENCES = pytest.mark.parametrize("audience", [own, everyone])
 
 
 @pytest.mark.parametrize("seconds", [-3600, -1, 0])
-def test_a_time_that_is_over_is_refused(server, fresh_user, seconds):
+def test_a_time_in_the_past_is_refused(server, fresh_user, seconds):
     user = fresh_user()
     body = {**own(user), "type": "info", "title": "t", "expires_at": after(seconds)}
     answer = server.request("POST", INBOX, body=body, key=API_KEY)
@@ -56,7 +56,7 @@ def test_a_time_that_is_over_is_refused(server, fresh_user, seconds):
 
 
 @AUDIENCES
-def test_it_leaves_the_inbox_and_every_device_is_told(server, fresh_user, audience):
+def test_it_leaves_the_inbox_and_every_device_is_notified(server, fresh_user, audience):
     user = fresh_user()
     with (
         EventClient(server, user) as event,
@@ -81,7 +81,7 @@ def test_it_leaves_the_inbox_and_every_device_is_told(server, fresh_user, audien
         while (message := stream.next()) != {"type": "unread_count", "data": {"count": 2}}:
             assert message["type"] in ("notification", "unread_count"), message
         assert stream.next() == {"type": "unread_count", "data": {"count": 1}}
-        # `flat` knows no such thing: what comes next is the next notification.
+        # `flat` has no message for an expiry: its next message is the next notification.
         server.publish(user, "next")
         assert [flat.next()["title"] for _ in "123"] == ["short", "kept", "next"]
     assert server.inbox(user)[0]["id"] == kept
@@ -92,7 +92,7 @@ def test_it_leaves_the_inbox_and_every_device_is_told(server, fresh_user, audien
 
 
 @AUDIENCES
-def test_what_expired_while_away_is_not_told(server, fresh_user, audience):
+def test_notifications_that_expired_while_away_are_not_sent(server, fresh_user, audience):
     user = fresh_user()
     publish(server, audience(user), "short", 1)
     publish(server, audience(user), "kept")
@@ -103,7 +103,7 @@ def test_what_expired_while_away_is_not_told(server, fresh_user, audience):
 
 
 @AUDIENCES
-def test_what_expired_while_the_server_was_down_goes_when_it_is_back(server, fresh_user, audience):
+def test_notifications_that_expired_during_downtime_are_removed(server, fresh_user, audience):
     user = fresh_user()
     publish(server, audience(user), "short", 2)
     publish(server, audience(user), "kept")
@@ -114,7 +114,7 @@ def test_what_expired_while_the_server_was_down_goes_when_it_is_back(server, fre
     assert (stats["total"], stats["unread"]) == (1, 1)
 
 
-def test_many_go_and_the_counts_with_them(server, fresh_user):
+def test_many_expire_and_the_counts_follow(server, fresh_user):
     user, count = fresh_user(), 1_500
     line = f'{{"user_id":"{user}","type":"t","title":"n","expires_at":"{after(3)}"}}\n'
     headers = {"Content-Type": "application/x-ndjson"}

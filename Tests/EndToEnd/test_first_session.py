@@ -1,4 +1,4 @@
-"""The README's first session, with the commands that it names and a client that is not ours."""
+"""The README's first session, with the commands it names and a client that is not ours."""
 
 import json
 import subprocess
@@ -44,7 +44,7 @@ def publish(server, user, title, *more, environment=None):
 
 
 @pytest.mark.parametrize("path", [EVENT_PATH, FLAT_PATH])
-def test_websocat_prints_what_the_command_published(server, fresh_user, path):
+def test_websocat_prints_the_published_notification(server, fresh_user, path):
     user = fresh_user("reader")
     url = server.websocket_url(path, token=token_for(user))
     with Background([str(WEBSOCAT), "-n", "-t", url], stdin=subprocess.PIPE) as websocat:
@@ -63,9 +63,9 @@ def test_listen_prints_one_json_a_line(server, fresh_user):
     command = [str(BINARY), "listen", "--url", server.url, "--token", token_for(user)]
     with Background(command, env=clean_environment()) as listener:
         knock(server, user, listener)
-        publish(server, user, "heard")
-        message = json.loads(listener.line_with("heard"))
-    assert message["data"]["title"] == "heard"
+        publish(server, user, "rings")
+        message = json.loads(listener.line_with("rings"))
+    assert message["data"]["title"] == "rings"
 
 
 def test_listen_resumes_from_the_beginning(server, fresh_user):
@@ -115,7 +115,7 @@ def test_a_token_with_the_publish_scope_publishes(server, fresh_user):
     assert server.inbox(user)[0]["title"] == "by token"
 
 
-def test_publish_says_why_it_was_refused(server, fresh_user):
+def test_publish_reports_the_refusal(server, fresh_user):
     done = run_carillon(
         "publish",
         "--url",
@@ -134,10 +134,10 @@ def test_publish_says_why_it_was_refused(server, fresh_user):
 
 
 def knock(server, user, client):
-    """Publishes until the client prints something: then it is connected."""
+    """Publishes until the client prints something, which shows that it is connected."""
 
-    def heard():
+    def printed():
         server.publish(user, "knock")
         return any("knock" in line for line in list(client.lines))
 
-    wait_until(f"{user} hears a knock; it said {client.errors}", heard, within=10, every=0.1)
+    wait_until(f"a knock for {user} is printed; {client.errors}", printed, within=10, every=0.1)

@@ -1,4 +1,4 @@
-"""Clients that send as much as they can: what it costs the server, by its own processor time."""
+"""Clients that send as fast as they can: the processor time and memory they cost the server."""
 
 import contextlib
 import time
@@ -17,41 +17,41 @@ MEBIBYTE = 1 << 20
 
 
 def at_rest(server, before):
-    """Whether memory is back where it was: within 5% and 4 MiB."""
+    """Whether memory is back to its level before: within 5% and 4 MiB."""
     return server.resident_bytes() <= before * 1.05 + 4 * MEBIBYTE
 
 
 # Case 9.
 
 
-def test_a_million_pings_of_a_sleeping_reader_cost_no_memory(make_server, fresh_user):
-    # One shard, so that everything here is about the same memory.
+def test_a_million_pings_of_a_zero_window_client_cost_no_memory(make_server, fresh_user):
+    # One shard, so that all connections share one thread's memory.
     server, user = make_server(arguments=["--shards", "1"]), fresh_user()
     pings = frame(PING, b"p" * 125, mask=b"abcd") * 1_000
     request = upgrade_request(f"{FLAT_PATH}?token={user_token(user)}")
-    with EventClient(server, user) as innocent, Crowd(server) as crowd:
-        # Another one reads, so that what the server keeps for everybody is there beforehand.
+    with EventClient(server, user) as bystander, Crowd(server) as crowd:
+        # A first client reads, so that memory shared by all connections is allocated beforehand.
         (reader,) = crowd.connect(data=request)
-        # Not to all: one that is behind for a moment is not answered for that.
+        # The server answers only some of its pings: it drops pongs while the client lags.
         crowd.keep_sending(reader, pings, until=lambda: len(reader.received) > 5_000 * 127)
-        # At rest: what it is behind with is memory, too.
+        # Wait until the client has caught up: its unsent pongs are memory, too.
         last, answer = frame(PING, b"last"), b"\x8a\x04last"
         crowd.keep_sending(reader, last, until=lambda: reader.received.endswith(answer))
-        (sleeper,) = crowd.connect(data=request, receive_buffer=4_096)
-        crowd.until("it is upgraded", lambda: b"\r\n\r\n" in sleeper.received)
-        sleeper.sleep()
+        (stalled,) = crowd.connect(data=request, receive_buffer=4_096)
+        crowd.until("it is upgraded", lambda: b"\r\n\r\n" in stalled.received)
+        stalled.stop_reading()
         before = largest = server.resident_bytes()
         for number in range(size(200, full=1_000)):
-            sleeper.send(pings)
-            while sleeper.waiting and not sleeper.ended:
+            stalled.send(pings)
+            while stalled.waiting and not stalled.ended:
                 crowd.turn()
             largest = max(largest, server.resident_bytes())
             if number % 50 == 0:
-                innocent.answers()
+                bystander.answers()
         assert largest - before <= 64 * 1_024, largest - before
-    # Left out, not kept until it is cut off for them.
+    # The pongs are dropped; the client is not cut off for them.
     assert server.total("pongs_dropped_total") > 0
-    wait_until("its memory is back", lambda: at_rest(server, before))
+    wait_until("the server's memory is back", lambda: at_rest(server, before))
 
 
 # Case 15.
@@ -60,17 +60,17 @@ def test_a_million_pings_of_a_sleeping_reader_cost_no_memory(make_server, fresh_
 def test_a_flood_of_small_frames_takes_a_bounded_share_of_the_server(make_server, fresh_user):
     server, user = make_server(), fresh_user()
     count = size(500_000, full=10_000_000)
-    confetti = frame(PONG, b"", mask=b"abcd") * 50_000
-    with EventClient(server, user) as innocent, Crowd(server) as crowd:
+    pongs = frame(PONG, b"", mask=b"abcd") * 50_000
+    with EventClient(server, user) as bystander, Crowd(server) as crowd:
         (attacker,) = crowd.connect(data=upgrade_request(f"{FLAT_PATH}?token={user_token('c')}"))
         crowd.until("it is upgraded", lambda: b"\r\n\r\n" in attacker.received)
         before = server.cpu_seconds()
         for number in range(count // 50_000):
-            attacker.send(confetti)
+            attacker.send(pongs)
             server.publish(user, f"n {number}")
             while attacker.waiting:
                 crowd.turn()
-            assert innocent.until("notification:new")["title"] == f"n {number}"
+            assert bystander.until("notification:new")["title"] == f"n {number}"
         attacker.received = b""
         attacker.send(frame(PING, b"last"))
         crowd.until("all of it was read", lambda: attacker.received == b"\x8a\x04last")
@@ -94,7 +94,7 @@ def test_a_long_head_by_the_byte_costs_no_more_a_byte_than_a_short_one(server):
                 assert connection.read_answer().status == 200
         return server.cpu_seconds() - before
 
-    # As many bytes either way, so as many wake-ups and calls: what differs is what is read again.
+    # Both send the same bytes in the same number of calls; only re-reading the head could differ.
     short = min(drip(512, heads=16) for _ in range(3))
     long = min(drip(8_192, heads=1) for _ in range(3))
     assert long <= 3 * short, (long, short)
@@ -138,7 +138,7 @@ def test_a_list_of_eight_kibibytes_costs_eight_times_one_of_one(server, name, st
 # Case 35.
 
 
-def test_no_path_user_or_agent_leaves_a_series_or_memory_behind(make_server):
+def test_no_path_user_or_agent_leaves_a_series_or_memory(make_server):
     server = make_server()
 
     def series():
@@ -165,10 +165,10 @@ def test_no_path_user_or_agent_leaves_a_series_or_memory_behind(make_server):
     assert len(before) <= 500
     flood(2_000, size(20_000, full=1_000_000))
     assert series() == before
-    wait_until("its memory is back", lambda: at_rest(server, resident), within=30)
+    wait_until("the server's memory is back", lambda: at_rest(server, resident), within=30)
 
 
-# Cases 38 and 54: what a token, a list or a query may hold, and what it costs to say so.
+# Cases 38 and 54: the limits of a token, a list and a query, and the cost of a refusal.
 
 
 def names(count):
@@ -188,7 +188,7 @@ def listed(name, count):
 
 
 def padded(count):
-    """A good token of exactly so many bytes."""
+    """A good token of exactly that many bytes."""
     for filler in range(count * 3 // 4 - 200, count):
         token = assemble(b'{"alg":"HS256"}', claims('"a":"%s"' % ("x" * filler)))
         if len(token) == count:
@@ -244,7 +244,7 @@ def test_a_bloated_token_costs_less_than_a_millisecond(server, kind):
 
 
 @pytest.mark.parametrize("count", [1, 32, 33, 129, 2_000])
-def test_so_many_subprotocols_and_no_more(server, count):
+def test_subprotocols_over_the_limit_are_refused(server, count):
     # Case 38.
     protocols = ",".join(["bearer", user_token("u"), *names(count - 2)][:count])
     query = f"?token={user_token('u')}" if count == 1 else ""
@@ -260,7 +260,7 @@ def test_so_many_subprotocols_and_no_more(server, count):
 
 
 @pytest.mark.parametrize("count", [1, 64, 65, 129, 1_000])
-def test_so_many_parameters_and_no_more(server, count):
+def test_parameters_over_the_limit_are_refused(server, count):
     # Case 38.
     parameters = "&".join(f"{name}=1" for name in names(count))
     request = (
@@ -276,13 +276,13 @@ def test_so_many_parameters_and_no_more(server, count):
 
 
 @pytest.mark.parametrize("count, status", [(1, 200), (1_000, 200), (1_001, 422), (100_000, 413)])
-def test_so_many_ids_and_no_more(server, count, status):
+def test_ids_over_the_limit_are_refused(server, count, status):
     # Case 38.
     before = server.cpu_seconds()
     ids = {"ids": names(count)}
     answer = server.request("POST", f"{INBOX}/read", user_token("u"), ids)
     assert answer.status == status, answer
-    # A command waits for its commit; what is counted is work.
+    # A command waits for its commit, so this counts processor time.
     assert server.cpu_seconds() - before <= 0.020
 
 
@@ -290,21 +290,21 @@ def test_a_flood_of_messages_is_answered_or_cut(make_server, fresh_user):
     # Case 9, for messages: the answers to a client that does not read are bounded like pongs.
     server, user = make_server(arguments=["--shards", "1"]), fresh_user()
     asks = frame(TEXT, b'{"type":"ping"}', mask=b"abcd") * 2_000
-    with EventClient(server, user) as innocent, Crowd(server) as crowd:
-        (sleeper,) = crowd.connect(
+    with EventClient(server, user) as bystander, Crowd(server) as crowd:
+        (stalled,) = crowd.connect(
             data=upgrade_request(f"{EVENT_PATH}?token={user_token(user)}"), receive_buffer=4_096
         )
-        crowd.until("it is upgraded", lambda: b"\r\n\r\n" in sleeper.received)
+        crowd.until("it is upgraded", lambda: b"\r\n\r\n" in stalled.received)
         (reader,) = crowd.connect(data=upgrade_request(f"{EVENT_PATH}?token={user_token(user)}"))
         for _ in range(10):
             reader.send(asks)
         crowd.until("it is answered", lambda: reader.received.count(b'"pong"') >= 20_000)
-        sleeper.sleep()
+        stalled.stop_reading()
         before = largest = server.resident_bytes()
         for _ in range(100):
-            sleeper.send(asks)
-            while sleeper.waiting and not sleeper.ended:
+            stalled.send(asks)
+            while stalled.waiting and not stalled.ended:
                 crowd.turn()
             largest = max(largest, server.resident_bytes())
         assert largest - before <= 512 * 1_024, largest - before
-        innocent.answers()
+        bystander.answers()

@@ -1,7 +1,7 @@
-"""ghostpay's document line by line, with the official Socket.IO clients in all their ways.
+"""ghostpay's document line by line, with the official Socket.IO clients over each transport.
 
-Its event stream is in `test_sse.py`; what a client that was away gets, in
-`test_socketio_recovery.py`.
+`test_sse.py` tests its event stream, `test_socketio_recovery.py` the notifications that a client
+missed while away.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ STATS = "/api/notifications/stats"
 
 
 def joined(tab, count=0):
-    """Reads the two things that a client is told first."""
+    """Reads the two events that the server sends first."""
     id, recovered = tab.connected()
     assert id and recovered is False
     assert tab.expect("unread_count") == {"count": count}
@@ -45,7 +45,7 @@ def total_clients(server):
 
 
 @EACH_PLACE
-def test_a_token_in_each_place_that_the_document_names(server, fresh_user, way, by):
+def test_a_token_in_each_place_the_document_names(server, fresh_user, way, by):
     with way.open(server, fresh_user(), by=by) as tab:
         joined(tab)
         server.publish(tab.user, "It rings")
@@ -64,7 +64,7 @@ def test_without_a_good_token_the_connection_is_refused(server, way, by, token):
 
 
 @EACH
-def test_a_namespace_that_is_not_there_is_refused(server, fresh_user, way):
+def test_an_unknown_namespace_is_refused(server, fresh_user, way):
     with way.open(server, fresh_user(), namespace="/other") as tab:
         assert tab.refusal() == "Invalid namespace"
 
@@ -84,9 +84,9 @@ def test_a_page_of_an_allowed_origin_may_connect_and_no_other(make_server, fresh
     server = make_server(environment={"WEBSOCKET_CORS_ORIGINS": ours})
     with way.open(server, fresh_user(), origin=ours, by="auth") as tab:
         joined(tab)
-        wait_until("it is as it will be", lambda: is_settled(tab))
+        wait_until("the connection has settled", lambda: is_settled(tab))
         if way.transports[0] == "polling":
-            # A header of one's own makes the browser ask first whether it may.
+            # A custom header makes the browser send a preflight request.
             with way.open(server, fresh_user(), origin=ours, by="header") as other:
                 joined(other)
     for evil in ("https://evil.example", f"{ours}.evil.example"):
@@ -120,13 +120,13 @@ def test_the_document_from_the_connection_to_the_badge(server, fresh_user, way):
         }
         assert is_timestamp(shown["timestamp"])
         assert tab.expect("unread_count") == {"count": 1}
-        wait_until("it is as it will be", lambda: is_settled(tab))
+        wait_until("the connection has settled", lambda: is_settled(tab))
         assert tab.state["id"] and tab.state["connected"]
         assert tab.answers() == 1
 
 
 @pytest.mark.parametrize("kind", [NodeClient, ChromiumClient], ids=lambda kind: kind.name)
-def test_the_code_of_the_document_as_it_stands_there(make_server, fresh_user, kind):
+def test_the_documents_code_runs_unchanged(make_server, fresh_user, kind):
     server, user = make_server(arguments=["--socketio-ping-interval", "300"]), fresh_user()
     with kind(server, user, runs_page=True) as page:
 
@@ -162,7 +162,7 @@ def test_subscribing_needs_no_acknowledgement_and_may_be_done_again(server, fres
 
 
 @EACH
-def test_what_was_there_before_is_counted(server, fresh_user, way):
+def test_earlier_notifications_are_counted(server, fresh_user, way):
     user = fresh_user()
     server.publish_many(user, ["a", "b", "c"])
     with way.open(server, user) as tab:
@@ -184,7 +184,7 @@ def test_a_burst_comes_whole_and_in_order_also_during_the_upgrade(server, fresh_
 
 
 @EACH
-def test_users_hear_their_own_alone(server, fresh_user, way):
+def test_users_receive_only_their_own(server, fresh_user, way):
     with contextlib.ExitStack() as stack:
         tabs = [stack.enter_context(way.open(server, fresh_user())) for _ in range(3)]
         for tab in tabs:
@@ -197,7 +197,7 @@ def test_users_hear_their_own_alone(server, fresh_user, way):
 
 
 @EACH
-def test_reading_is_told_to_every_device(server, fresh_user, way):
+def test_a_read_is_sent_to_every_device(server, fresh_user, way):
     user = fresh_user()
     ids = [server.publish(user, f"n {number}")["id"] for number in range(6)]
     with way.open(server, user) as tab, PythonClient(server, user) as phone:
@@ -218,7 +218,7 @@ def test_reading_is_told_to_every_device(server, fresh_user, way):
 
 
 @EACH
-def test_what_cannot_be_read_is_refused_and_changes_nothing(server, fresh_user, way):
+def test_an_invalid_read_is_refused_and_changes_nothing(server, fresh_user, way):
     user, other = fresh_user(), fresh_user()
     foreign = server.publish(other, "not yours")["id"]
     with way.open(server, user) as tab:
@@ -238,7 +238,7 @@ def test_what_cannot_be_read_is_refused_and_changes_nothing(server, fresh_user, 
             [{"id": "no such id"}],
         ):
             assert is_error(tab.call("mark_as_read", *values)), values
-        # Of many it reads those that there are, as over HTTP.
+        # Of several ids the server reads the known ones and ignores the rest, as over HTTP.
         assert tab.call("mark_as_read", {"ids": [foreign, "no such id"]}) == SUCCESS
         assert tab.answers() == 1
     assert server.inbox(other)[0]["is_read"] is False
@@ -267,7 +267,7 @@ def test_the_connection_is_kept_alive(make_server, fresh_user, way):
         assert tab.answers() == 0
 
 
-# Rooms, typing, presence, and what is for everyone: as in rooms-hub, under the same names.
+# Rooms, typing, presence and broadcasts: as in rooms-hub, under the same names.
 
 
 @EACH
@@ -295,7 +295,7 @@ def test_rooms_typing_and_presence(server, fresh_user, way):
 
 
 @EACH
-def test_what_is_for_everyone_and_for_one(server, fresh_user, way):
+def test_broadcasts_and_updates_for_one_user(server, fresh_user, way):
     with way.open(server, fresh_user()) as tab:
         joined(tab)
         system = {"message_type": "maintenance", "title": "t", "message": "m", "payload": {"x": 1}}
@@ -311,7 +311,7 @@ def test_what_is_for_everyone_and_for_one(server, fresh_user, way):
 
 
 @EACH
-def test_what_is_not_understood_is_answered_and_the_connection_stays(server, fresh_user, way):
+def test_an_invalid_event_gets_an_error_and_the_connection_stays(server, fresh_user, way):
     with way.open(server, fresh_user()) as tab:
         joined(tab)
         for event, *values in [
@@ -359,7 +359,7 @@ def echo(tmp_path_factory):
 
 
 @EACH
-def test_bytes_and_all_that_json_has_go_both_ways(echo, way):
+def test_bytes_and_every_json_type_go_both_ways(echo, way):
     every_byte = bytes(range(256))
     values = [
         [],
@@ -372,9 +372,9 @@ def test_bytes_and_all_that_json_has_go_both_ways(echo, way):
         tab.connected()
         for each in values:
             tab.emit("message", *each)
-            while (told := tab.next())[:2] != ["event", "message-back"]:
-                assert told[:2] == ["event", "auth"], told
-            assert told[2:] == each
+            while (received := tab.next())[:2] != ["event", "message-back"]:
+                assert received[:2] == ["event", "auth"], received
+            assert received[2:] == each
             assert tab.call("message-with-ack", *each) == each
 
 
@@ -382,7 +382,7 @@ def test_bytes_and_all_that_json_has_go_both_ways(echo, way):
 
 
 @EACH
-def test_it_comes_back_by_itself(server, fresh_user, way):
+def test_it_reconnects_by_itself(server, fresh_user, way):
     with BackgroundProxy(server) as proxy, way.open(server, fresh_user(), through=proxy) as tab:
         joined(tab)
         for number in range(3):
@@ -396,7 +396,7 @@ def test_it_comes_back_by_itself(server, fresh_user, way):
 
 
 @EACH
-def test_whoever_leaves_is_gone_and_whoever_is_sent_away_knows(make_server, fresh_user, way):
+def test_a_disconnected_client_is_notified_and_leaves_the_count(make_server, fresh_user, way):
     server, user = make_server(), fresh_user()
     with way.open(server, user) as tab:
         joined(tab)
@@ -408,12 +408,12 @@ def test_whoever_leaves_is_gone_and_whoever_is_sent_away_knows(make_server, fres
         assert answer.status == 200, answer
         (reason,) = tab.until("disconnect")
         assert reason in ("io server disconnect", "server disconnect")
-        wait_until("it is gone", lambda: total_clients(server) == 0)
+        wait_until("the client is gone", lambda: total_clients(server) == 0)
     with way.open(server, user) as tab:
         joined(tab)
         assert total_clients(server) == 1
         tab.disconnect()
-        wait_until("it is gone", lambda: total_clients(server) == 0)
+        wait_until("the client is gone", lambda: total_clients(server) == 0)
 
 
 @SCRIPTS
@@ -427,7 +427,7 @@ def test_two_namespaces_share_a_connection(server, fresh_user, way):
         for each in (tab, other):
             assert each.expect("notification")["title"] == "for both"
             assert each.expect("unread_count") == {"count": 1}
-        # One leaves, and the other is still there.
+        # The client leaves one namespace and stays in the other.
         tab.disconnect()
         server.publish(tab.user, "for one")
         assert other.expect("notification")["title"] == "for one"
@@ -435,7 +435,7 @@ def test_two_namespaces_share_a_connection(server, fresh_user, way):
 
 
 @EACH
-def test_a_server_that_drains_lets_its_clients_go(make_server, fresh_user, way):
+def test_a_draining_server_disconnects_its_clients(make_server, fresh_user, way):
     server = make_server()
     with way.open(server, fresh_user()) as tab:
         joined(tab)

@@ -15,7 +15,7 @@ def page(server, user, query=""):
 
 
 def shown(server, user, query=""):
-    """The page as titles, with how many each stands for."""
+    """The page as pairs of a title and the number of notifications it stands for."""
     rows = page(server, user, query)["notifications"]
     return [(row["title"], row.get("group_count")) for row in rows]
 
@@ -39,7 +39,7 @@ def test_the_inbox_shows_the_newest_of_each_group(server, fresh_user):
     assert not any("group_count" in row for row in everything["notifications"])
     assert shown(server, user, "group_key=a") == [("a3", None), ("a2", None), ("a1", None)]
     assert shown(server, user, "group_key=none") == []
-    # The counts are of notifications.
+    # The counts are of notifications, not of groups.
     assert page(server, user)["total"] == page(server, user)["unread"] == 6
 
 
@@ -69,7 +69,7 @@ def test_pages_of_a_collapsed_inbox_join_without_loss_or_repetition(server, fres
         assert gathered == whole
 
 
-def test_a_change_may_be_of_the_whole_group(server, fresh_user):
+def test_a_change_may_apply_to_the_whole_group(server, fresh_user):
     user = fresh_user()
     token = user_token(user)
     stored = fill(server, user)
@@ -98,15 +98,15 @@ def test_the_group_of_another_user_is_not_found_and_not_changed(server, fresh_us
     assert server.inbox(owner) == [stored] and server.inbox(thief) == [own]
     answer = server.request(method, path, user_token(owner))
     assert answer.status == 200 and answer.data["updated"] == 1
-    assert server.inbox(thief) == [own], "a key means nothing beyond one inbox"
+    assert server.inbox(thief) == [own], "a key applies to one inbox only"
 
 
 @pytest.mark.parametrize("query", ["collapse=x", "group_key=", "group_key=" + "x" * 257])
-def test_a_query_that_means_nothing_is_refused(server, fresh_user, query):
+def test_an_invalid_query_is_refused(server, fresh_user, query):
     assert server.request("GET", f"{INBOX}?{query}", user_token(fresh_user())).status == 422
 
 
-def test_a_client_that_fetches_sees_the_groups(server, fresh_user):
+def test_a_fetch_over_the_websocket_returns_groups(server, fresh_user):
     user = fresh_user()
     fill(server, user)
     with InboxClient(server, user) as inbox:

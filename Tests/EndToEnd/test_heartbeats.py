@@ -1,6 +1,6 @@
-"""Heartbeats with real clients in real seconds: minutes, so at full size alone.
+"""Heartbeats with real clients and a real clock: minutes long, so only at full size.
 
-The exact seconds are tested in process, where the clock is the test's.
+The tests in process check the exact seconds, with a clock of their own.
 """
 
 import json
@@ -18,7 +18,7 @@ from harness.waiting import wait_until
 pytestmark = pytest.mark.timeout(300)
 
 
-def test_a_bell_that_answers_stays_and_one_that_does_not_is_gone(server, fresh_user):
+def test_a_bell_that_answers_stays_and_one_that_does_not_is_closed(server, fresh_user):
     token, start = user_token(fresh_user()), time.monotonic()
     with (
         Bell(server.websocket_url, token) as alive,
@@ -31,7 +31,7 @@ def test_a_bell_that_answers_stays_and_one_that_does_not_is_gone(server, fresh_u
         assert 58 < time.monotonic() - start < 66
         wait_until("the third ping", lambda: alive.pings == 3, within=40)
         assert dead.close_codes == [1001] and alive.close_codes == []
-        assert (alive.greetings, dead.greetings) == (1, 2), "and it has connected again"
+        assert (alive.greetings, dead.greetings) == (1, 2), "the closed bell connects again"
 
 
 @pytest.mark.parametrize("path, interval", [(FLAT_PATH, 54), (EVENT_PATH, 30), (TYPED_PATH, 30)])
@@ -50,7 +50,7 @@ def test_a_client_is_pinged_at_its_documents_interval(server, fresh_user, path, 
 
 
 def next_control(tab, within):
-    """The next ping or close, over what the dialect itself says at the start."""
+    """The next ping or close; skips the messages that the dialect sends at the start."""
     while True:
         opcode, payload = tab.read_frame(within)
         if opcode in (PING, CLOSE):

@@ -1,6 +1,6 @@
-"""RFC 6455 from the wrong side: every malformed frame gets its close code and nothing more.
+"""Violations of RFC 6455: every malformed frame gets its close code and nothing more.
 
-The dialect is `flat`, which ignores what a client says: whatever the server does here, it does
+The dialect is `flat`, which ignores the client's messages: everything the server does here, it does
 because of the framing.
 """
 
@@ -28,7 +28,7 @@ from harness.tokens import user_token
 from harness.waiting import wait_until
 
 LIMIT = 512
-# Of a message that brings a token.
+# The limit of a message that carries a token.
 AUTH_LIMIT = 8 * 1024 + 256
 MEBIBYTE = 1 << 20
 
@@ -37,7 +37,7 @@ CLAIMS = [2**63, 2**63 + 1, 2**64 - 1, 2**63 - 1, 2**53, 2**31, 2**31 - 1]
 
 
 def test_a_claimed_length_is_refused_at_the_header(server, upgraded):
-    # Case 1: a thousand connections at a time, each with a header and nothing behind it.
+    # Case 1: a thousand connections at a time, each sends a header and no payload.
     def claim():
         claims = CLAIMS * 143
         connections = [upgraded() for _ in claims]
@@ -48,12 +48,12 @@ def test_a_claimed_length_is_refused_at_the_header(server, upgraded):
             connection.close()
         return server.resident_bytes() - before
 
-    claim()  # The first round pays for what the server keeps for ever after.
+    claim()  # The first round allocates memory that the server keeps.
     assert claim() <= MEBIBYTE
 
 
 def test_a_claim_that_stays_open_holds_no_memory(server, upgraded):
-    # Case 1: many at once, each with the largest length that is still allowed to be true.
+    # Case 1: many at once, each with the largest length that is still allowed.
     for connection in [upgraded() for _ in range(20)]:
         connection.close()
     before = server.resident_bytes()
@@ -74,9 +74,9 @@ def test_the_limit_is_exact_for_one_frame(upgraded, opcode):
         at_limit.answers()
     with upgraded() as above:
         if opcode == BINARY:
-            above.send(frame_header(opcode, LIMIT + 1))  # The header says it; no byte need follow.
+            above.send(frame_header(opcode, LIMIT + 1))  # The header suffices; no payload follows.
         else:
-            above.send_frame(opcode, b"x" * (LIMIT + 1))  # It might have been an auth message.
+            above.send_frame(opcode, b"x" * (LIMIT + 1))  # An auth message may be this long.
         above.expect_close(1009)
     with upgraded() as far_above:
         far_above.send(frame_header(opcode, AUTH_LIMIT + 1))
@@ -93,7 +93,7 @@ def test_the_limit_is_exact_for_the_sum_of_fragments(upgraded):
     with upgraded() as above:
         above.send_frame(TEXT, b"x" * (LIMIT - 2), final=False)
         above.answers()
-        above.send_frame(CONTINUATION, b"xxx", final=False)  # And it never ends.
+        above.send_frame(CONTINUATION, b"xxx", final=False)  # The message never ends.
         above.expect_close(1009)
     with upgraded() as far_above:
         far_above.send_frame(TEXT, b"x" * LIMIT, final=False)
@@ -106,7 +106,7 @@ def test_the_limit_is_exact_for_the_sum_of_fragments(upgraded):
 
 
 @pytest.mark.parametrize("limit", [125, 512, 65_536])
-def test_the_limit_is_the_one_that_was_configured(make_server, limit):
+def test_the_configured_limit_is_in_force(make_server, limit):
     # Case 2: exactly at the limit, five times each, and above it from the header alone.
     server = make_server(arguments=["--message-bytes", str(limit)])
     path, ping = f"{FLAT_PATH}?token={user_token('hostile')}", frame(PING, b"between")
@@ -139,12 +139,12 @@ def test_the_limit_is_the_one_that_was_configured(make_server, limit):
         accepted(nearly, ping, frame(CONTINUATION, b"x"))
         refused(nearly, ping, frame_header(CONTINUATION, 2))
         refused(nearly, frame_header(CONTINUATION, 2**63 - 1, form=8))
-        # Two messages in a row do not add up.
+        # The sizes of two messages in a row do not add up.
         accepted(frame(TEXT, b"x" * limit), frame(TEXT, b"x" * limit))
 
 
 def test_one_byte_fragments_end_at_the_limit(server, upgraded):
-    # Case 3: the sum of 512 bytes comes before the count of 1,024 frames.
+    # Case 3: the sum reaches 512 bytes before the count reaches 1,024 frames.
     with upgraded() as connection:
         connection.send_frame(TEXT, b"x", final=False)
         fragment = frame(CONTINUATION, b"x", final=False)
@@ -171,7 +171,7 @@ def test_empty_fragments_are_counted(upgraded):
         connection.expect_close(1008, within=1)
 
 
-def test_a_million_empty_fragments_cost_no_more_than_those_that_count(server, upgraded):
+def test_a_million_empty_fragments_cost_no_more_than_the_first_ones(server, upgraded):
     # Case 4.
     flood = frame(TEXT, b"", final=False) + frame(CONTINUATION, final=False) * 1_000_000
     before = server.cpu_seconds()
@@ -199,8 +199,8 @@ def test_a_mask_of_zero_is_legal(upgraded):
         connection.expect_pong(b"zero")
 
 
-def test_of_a_million_frames_none_is_masked(upgraded):
-    # Case 5. A pong's every byte is known beforehand, so a million are compared as they are.
+def test_none_of_a_million_server_frames_is_masked(upgraded):
+    # Case 5. Every byte of a pong is known in advance, so the test compares a million of them.
     with upgraded() as connection:
         for number in range(1_000):
             payload = struct.pack("!I", number)
@@ -210,7 +210,7 @@ def test_of_a_million_frames_none_is_masked(upgraded):
 
 
 def verdict(first, length, is_inside):
-    """What RFC 6455, 5.2 to 5.5 says to a frame: None to take it, else the close code."""
+    """The outcome RFC 6455, 5.2 to 5.5 demands: None to accept the frame, else the close code."""
     final, reserved, opcode = first & 0x80, first & 0x70, first & 0x0F
     if reserved or opcode not in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG):
         return 1002
@@ -221,8 +221,8 @@ def verdict(first, length, is_inside):
     return 1009 if length > LIMIT else None
 
 
-def test_every_first_byte_is_judged_by_the_table(upgraded):
-    # Case 6: 2,560 of 2,560. Case 17: a compressed frame is one of those that are refused.
+def test_every_first_byte_gets_its_verdict(upgraded):
+    # Case 6: 2,560 of 2,560. Case 17: a compressed frame is among those refused.
     whole = itertools.product(range(256), (0, 1, 125, 126, 65_536), (False, True))
     for first, length, is_inside in whole:
         with upgraded() as connection:
@@ -246,7 +246,7 @@ def test_every_first_byte_is_judged_by_the_table(upgraded):
                 else:
                     connection.expect_close(expected)
             except Closed as closed:
-                # A frame that was cut in its middle may reset what was still on its way.
+                # The server refuses the frame midway: the reset may discard the close.
                 assert closed.reset and length == 65_536 and expected, shown
             except AssertionError as failure:
                 raise AssertionError(shown) from failure
@@ -285,7 +285,7 @@ def test_pings_inside_a_message_are_answered_at_once(upgraded):
 
 
 def test_a_message_with_pings_in_it_arrives_whole(server):
-    # Case 10, in the dialect that answers what it was told.
+    # Case 10, in the dialect that answers messages.
     with RawWebSocket(server, f"{EVENT_PATH}?token={user_token('hostile')}") as connection:
         assert connection.read_frame()[0] == TEXT  # The greeting.
         message = b'{"type":"ping"}'
@@ -298,7 +298,7 @@ def test_a_message_with_pings_in_it_arrives_whole(server):
             assert opcode == TEXT and json.loads(answer)["type"] == "pong"
 
 
-def test_pongs_that_nobody_asked_for_are_ignored(upgraded):
+def test_unsolicited_pongs_are_ignored(upgraded):
     # Case 10.
     with upgraded() as connection:
         connection.send(frame(PONG, b"unasked") * 100_000)
@@ -338,7 +338,7 @@ def test_the_reason_of_a_close(upgraded, payload, code):
         connection.expect_end()
 
 
-def test_nothing_after_a_close_is_heard(upgraded):
+def test_frames_after_a_close_are_ignored(upgraded):
     # Case 13.
     with upgraded() as connection:
         connection.send_if_open(frame(CLOSE, close_payload(1000)) + frame(PING, b"late") * 100)
@@ -347,10 +347,10 @@ def test_nothing_after_a_close_is_heard(upgraded):
         connection.expect_end()
 
 
-def test_frames_of_the_worst_kind_leave_nothing_behind(server, upgraded, chance):
-    """Random bytes after the handshake: whatever they mean, the connection ends or answers."""
+def test_random_bytes_leave_no_connection_open(server, upgraded, chance):
+    """Random bytes after the handshake: the connection ends or answers in every case."""
     before = server.open_file_count()
     for _ in range(200):
         with upgraded() as connection:
             connection.send_if_open(chance.randbytes(chance.randrange(1, 2_000)))
-    wait_until("its files are closed", lambda: server.open_file_count() <= before, within=10)
+    wait_until("the files are closed", lambda: server.open_file_count() <= before, within=10)

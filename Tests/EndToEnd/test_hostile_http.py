@@ -1,4 +1,4 @@
-"""HTTP from the wrong side: refused with the right status, closed where trust is gone, no trap."""
+"""Hostile HTTP: refused with the right status, closed once the framing is in doubt, no trap."""
 
 import json
 
@@ -14,7 +14,7 @@ GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 
 
 def refused_and_closed(server, data, statuses):
-    """The answer is one of `statuses`, and nothing that was sent behind it is executed."""
+    """The answer is one of `statuses`, and the request sent after it is not executed."""
     with RawConnection(server) as connection:
         connection.send_if_open(data)
         answer = connection.read_answer()
@@ -23,10 +23,10 @@ def refused_and_closed(server, data, statuses):
         return answer
 
 
-# Case 24: how many fields, and how long.
+# Case 24: the number and the length of fields.
 
 
-def test_sixty_four_fields_are_taken_and_more_are_not(server):
+def test_sixty_four_fields_are_accepted_and_more_are_not(server):
     def with_fields(count):  # One of them is Host.
         return GET + b"".join(b"X-%d: v\r\n" % number for number in range(count - 1)) + b"\r\n"
 
@@ -35,7 +35,7 @@ def test_sixty_four_fields_are_taken_and_more_are_not(server):
         refused_and_closed(server, with_fields(count), (431, 400))
 
 
-def test_eight_kibibytes_of_value_are_taken_and_more_are_not(server):
+def test_eight_kibibytes_of_value_are_accepted_and_more_are_not(server):
     def with_value(length):
         return GET + b"X-Long: " + b"v" * length + b"\r\n\r\n"
 
@@ -51,7 +51,7 @@ def test_a_field_of_twenty_megabytes_is_refused_at_the_limit(server):
         connection.expect_end()
 
 
-def test_of_a_field_of_twenty_megabytes_little_is_read(server):
+def test_little_of_a_field_of_twenty_megabytes_is_read(server):
     head, rounds, spent = GET + b"X-Long: " + b"v" * 20_000_000, 10, 0.0
     received = server.total("bytes_received_total")
     for _ in range(rounds):
@@ -60,14 +60,14 @@ def test_of_a_field_of_twenty_megabytes_little_is_read(server):
             sent = connection.send_until_full(head)
             assert connection.read_answer(within=2).status in (431, 400)
             spent += server.cpu_seconds() - before
-            assert sent < len(head), "the server took all of it"
+            assert sent < len(head), "the server read all of it"
     received = server.total("bytes_received_total") - received
-    # As much as a head may have, each time, and what it takes to ask.
+    # Each time the server reads at most a whole head, plus the request for the metrics.
     assert rounds * 8_192 < received < rounds * 16_384 + 1_024
     assert spent <= rounds * 0.001
 
 
-def test_a_target_that_is_too_long_is_refused(server):
+def test_a_target_over_the_limit_is_refused(server):
     refused_and_closed(
         server, b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", (414, 431, 400)
     )
@@ -83,11 +83,11 @@ def test_a_long_head_by_the_byte_costs_no_more_than_reading_it(server):
         for at in range(len(head)):
             connection.send(head[at : at + 1])
         assert connection.read_answer().status == 200
-    # 8,000 wake-ups cost a few microseconds each; parsing anew each time would cost seconds.
+    # 8,000 wake-ups cost a few microseconds each; parsing from the start each time costs seconds.
     assert server.cpu_seconds() - before <= 0.5
 
 
-# Case 27: each byte in each part of a head. What is legal is taken from RFC 9110 and RFC 3986.
+# Case 27: each byte in each part of a head. RFC 9110 and RFC 3986 say which are legal.
 
 TOKEN = set(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 FIELD = {0x09, *range(0x20, 0x7F), *range(0x80, 0x100)}
@@ -96,7 +96,7 @@ UPGRADED = upgrade_request(f"{FLAT_PATH}?token={user_token('bytes')}", [("Cookie
 
 
 def in_a_name(byte):
-    # A colon ends the name, and what is left of it is part of the value.
+    # A colon ends the name; the rest of the name is then part of the value.
     return GET + b"X" + byte + b"Y: v\r\n\r\n", 200 if byte[0] in TOKEN | {0x3A} else 400
 
 
@@ -105,13 +105,13 @@ def in_a_value(byte):
 
 
 def in_a_path(byte):
-    # There is nothing at any of these paths, so what an escape in one stands for is not asked.
+    # None of these paths exists, so the test does not depend on the meaning of an escape.
     status = 404 if byte[0] in VISIBLE else 400
     return b"GET /a" + byte + b"b HTTP/1.1\r\nHost: x\r\n\r\n", status
 
 
 def in_a_query(byte):
-    # A percent sign stands for nothing without its two digits.
+    # A percent sign without its two digits is invalid.
     status = 200 if byte[0] in VISIBLE - {0x25} else 400
     return b"GET /healthz?a=" + byte + b"z HTTP/1.1\r\nHost: x\r\n\r\n", status
 
@@ -131,7 +131,7 @@ def in_a_cookie(byte):
     [in_a_name, in_a_value, in_a_path, in_a_query, in_a_subprotocol, in_a_cookie],
     ids=lambda part: part.__name__,
 )
-def test_each_byte_is_taken_or_refused_by_the_grammar(server, part):
+def test_each_byte_is_accepted_or_refused_by_the_grammar(server, part):
     for byte in range(256):
         request, expected = part(bytes([byte]))
         with RawConnection(server) as connection:
@@ -139,7 +139,7 @@ def test_each_byte_is_taken_or_refused_by_the_grammar(server, part):
             head = connection.read_until(b"\r\n\r\n")
             status = int(head.split(b" ")[1])
             assert status == expected, (part.__name__, hex(byte), head)
-            # Nothing of the client's comes back in a head, and no line that we did not write.
+            # The head repeats no bytes of the client and has only fields the server writes.
             for line in head.split(b"\r\n")[1:-2]:
                 name, colon, value = line.partition(b": ")
                 assert colon and value.decode("ascii").isprintable(), line
@@ -148,7 +148,7 @@ def test_each_byte_is_taken_or_refused_by_the_grammar(server, part):
                 length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
                 body = connection.read_exactly(length)
                 assert all(0x20 <= each < 0x7F for each in body), body
-                # A query that means nothing leaves no doubt about where the request ends.
+                # After a query with a bad escape it is still certain where the request ends.
                 if part is not in_a_query or byte != 0x25:
                     connection.expect_end()
 
@@ -197,7 +197,7 @@ ANSWERED = {
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     ],
 )
-def test_what_two_servers_could_read_differently_is_refused(server, fresh_user, head):
+def test_an_ambiguous_request_is_refused(server, fresh_user, head):
     user = fresh_user()
     body = json.dumps({"user_id": user, "type": "info", "title": "smuggled"}).encode()
     smuggled = (
@@ -242,11 +242,11 @@ CHUNKED = (
     ],
     ids=lambda value: repr(value[:24]) if isinstance(value, bytes) else str(value),
 )
-def test_a_chunk_is_as_the_grammar_says_or_refused(server, fresh_user, chunk, status):
+def test_a_chunk_against_the_grammar_is_refused(server, fresh_user, chunk, status):
     user = fresh_user()
     body = json.dumps({"user_id": user, "type": "info", "title": "behind"}).encode()
-    behind = CHUNKED + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
-    refused_and_closed(server, CHUNKED + chunk + behind, (status,))
+    following = CHUNKED + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    refused_and_closed(server, CHUNKED + chunk + following, (status,))
     assert server.inbox(user) == []
 
 
@@ -258,7 +258,7 @@ def test_chunks_over_the_limit_are_refused_by_their_sum(server):
         assert connection.read_answer().status == 413
 
 
-# Case 32: who is upgraded.
+# Case 32: requests that may be upgraded.
 
 
 def path_of(user="upgrader"):
@@ -306,7 +306,7 @@ def path_of(user="upgrader"):
 )
 def test_an_upgrade_that_breaks_a_rule_is_refused(server, options, status):
     with RawConnection(server) as raw:
-        # The frame right behind it is nobody's: it is neither answered nor taken for a request.
+        # The server neither answers the frame after the request nor parses it as a request.
         raw.send(upgrade_request(path_of(), **options) + frame(PING, b"eager"))
         answer = raw.read_answer(is_head=options.get("method") == "HEAD")
         assert answer.status == status, answer
@@ -316,7 +316,7 @@ def test_an_upgrade_that_breaks_a_rule_is_refused(server, options, status):
 
 
 @pytest.mark.parametrize("version", ["8", "12", "99", "0", "-13", "13.0", "1" * 400, "", "13, 8"])
-def test_another_version_is_told_which_one_is_spoken(server, version):
+def test_another_version_gets_426_and_the_supported_one(server, version):
     request = upgrade_request(
         path_of(), drop=("Sec-WebSocket-Version",), headers=[("Sec-WebSocket-Version", version)]
     )
@@ -334,7 +334,7 @@ def test_the_connection_field_is_a_list(server, connection):
 
 
 def test_the_accept_value_is_that_of_the_rfc(server):
-    # RFC 6455, 1.3, has this very pair.
+    # RFC 6455, 1.3, gives this pair as its example.
     with RawConnection(server) as raw:
         raw.send(upgrade_request(path_of(), key="dGhlIHNhbXBsZSBub25jZQ=="))
         head = raw.read_until(b"\r\n\r\n").decode().lower()
@@ -343,7 +343,7 @@ def test_the_accept_value_is_that_of_the_rfc(server):
 
 
 def eager(server, path, data):
-    """An upgrade request with data right behind it, in one segment."""
+    """An upgrade request and data right after it, in one segment."""
     raw = RawWebSocket.__new__(RawWebSocket)
     RawConnection.__init__(raw, server)
     raw.send(upgrade_request(path) + data)
@@ -351,19 +351,19 @@ def eager(server, path, data):
     return raw
 
 
-def test_a_frame_behind_the_upgrade_is_not_lost(server):
+def test_a_frame_sent_with_the_upgrade_request_is_not_lost(server):
     ping = frame(PING, b"eager")
     for count in range(4):
         with eager(server, path_of(), ping * count) as raw:
             for _ in range(count):
                 raw.expect_pong(b"eager")
             raw.answers()
-    # Torn at each byte: the rest comes when the answer to the request has come.
+    # The frame is cut at each byte: the rest follows the answer to the request.
     for at in range(1, len(ping)):
         with eager(server, path_of(), ping[:at]) as raw:
             raw.send(ping[at:])
             raw.expect_pong(b"eager")
-    # A message, behind a greeting; and a frame that is refused, behind the upgrade.
+    # A message, answered after the greeting; and an invalid frame, refused after the upgrade.
     token = user_token("upgrader")
     with eager(server, f"{EVENT_PATH}?token={token}", frame(TEXT, b'{"type":"ping"}')) as raw:
         assert json.loads(raw.read_frame()[1])["event"] == "connection:established"

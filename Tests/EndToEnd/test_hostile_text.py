@@ -1,15 +1,15 @@
-"""RFC 6455, 8.1: text is UTF-8, and what is not ends the connection at the frame that shows it.
+"""RFC 6455, 8.1: text is UTF-8; invalid text ends the connection at the frame that shows it.
 
-The sequences are those that UTF-8 decoders are stressed with: every border of the ranges, every
-kind of torn, overlong, forbidden and impossible character. Python's own decoder is the judge.
+The sequences are the usual stress tests of UTF-8 decoders: every border of the ranges, every kind
+of torn, overlong, forbidden and impossible character. Python's own decoder decides which are valid.
 """
 
 import pytest
 
 from harness.raw import CONTINUATION, PING, TEXT, frame
 
-# After each beginning one of these makes the character whole: its second byte may be confined to
-# the upper or the lower part of the range, the others are not.
+# One of these completes every valid beginning: a lead may restrict its second byte to the upper or
+# the lower part of the range, but not the later bytes.
 ENDINGS = [
     b"",
     *(bytes([second]) + b"\x80" * more for second in (0x80, 0x90, 0xA0) for more in range(3)),
@@ -30,24 +30,24 @@ def is_beginning_of_text(data):
 
 
 def sequences():
-    """Byte sequences, valid and not, without doubles."""
+    """Byte sequences, valid and invalid, without duplicates."""
     borders = [0, 1, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xE000, 0xFFFD, 0xFFFE, 0xFFFF]
     borders += [0x10000, 0x1FFFE, 0x1FFFF, 0x3FFFF, 0x40000, 0xFFFFF, 0x100000, 0x10FFFF]
     yield from (chr(scalar).encode() for scalar in borders)
     yield from ("κόσμε".encode(), "\U0001f514 é\u2028\ufeff".encode(), b"")
-    # What a character of one to six bytes would be, had the format gone on as it began.
+    # Characters of one to six bytes, as the original format would encode them.
     for scalar in [0, 0x2F, *borders, 0xD800, 0xDBFF, 0xDC00, 0xDFFF, 0x110000, 0x1FFFFF]:
         yield from (spelled(scalar, count) for count in range(2, 7) if scalar < 1 << 5 * count + 1)
     for scalar in [0x200000, 0x3FFFFFF, 0x4000000, 0x7FFFFFFF]:
         yield from (spelled(scalar, count) for count in (5, 6) if scalar < 1 << 5 * count + 1)
-    # Surrogates in pairs, as UTF-16 taken for characters.
+    # Surrogate pairs: UTF-16 code units encoded as characters.
     for high in (0xD800, 0xDB7F, 0xDBFF):
         yield from (spelled(high, 3) + spelled(low, 3) for low in (0xDC00, 0xDFFF))
     # Each lead alone and before a letter, each continuation alone, and many of them.
     yield from (bytes([lead]) for lead in range(0x80, 0x100))
     yield from (bytes([lead]) + b"A" for lead in range(0xC0, 0x100))
     yield from (b"\x80" * count for count in range(2, 8))
-    # Characters without their last byte, and the same with text going on behind.
+    # Characters without their last byte, alone and with text after them.
     torn = [spelled(scalar, count)[:-1] for count in range(2, 7) for scalar in (0, 0x41, 0x7FF)]
     torn += ["é".encode()[:1], "☃".encode()[:2], "\U0001f514".encode()[:3]]
     yield from torn
@@ -57,8 +57,8 @@ def sequences():
 
 
 def spelled(scalar, count):
-    """A number in the form of a character of `count` bytes, whether there is one or not."""
-    rest = [0x80 | scalar >> 6 * place & 0x3F for place in range(count - 1)]
+    """A number encoded as a character of `count` bytes, whether or not that is valid."""
+    rest = [0x80 | scalar >> 6 * index & 0x3F for index in range(count - 1)]
     lead = 0xFF << 8 - count & 0xFF | scalar >> 6 * (count - 1)
     return bytes([lead, *reversed(rest)])
 
@@ -76,7 +76,7 @@ def test_the_sequences_are_of_all_kinds():
 
 
 def cuts(data):
-    """All ways to cut into three parts, some of which are two."""
+    """All ways to cut the data into three parts, of which some may be empty."""
     for first in range(len(data) + 1):
         for second in range(first, len(data) + 1):
             yield data[:first], data[first:second], data[second:]
@@ -94,8 +94,8 @@ def test_valid_text_is_valid_wherever_it_is_cut(upgraded):
 
 
 def test_invalid_text_is_1007_at_the_frame_that_shows_it(upgraded):
-    # Case 8. Nothing comes behind the first byte that cannot be, so the answer is to its frame and
-    # not to a later one; and what comes before it is answered as if all were well.
+    # Case 8. Nothing follows the first impossible byte, so the close is the answer to its frame
+    # and not to a later one; the server answers normally to everything before it.
     for data in INVALID:
         shown = next(n for n in range(len(data) + 1) if not is_beginning_of_text(data[:n]))
         for start, middle, end in cuts(data[:shown]):
@@ -130,7 +130,7 @@ def test_a_character_that_never_ends_is_1007_at_the_end(upgraded):
 
 
 @pytest.mark.parametrize("data", [b"\xce\xba\xff", b"\xf0\x9f\xed", b"ok\xc0\x80"], ids=bytes.hex)
-def test_text_that_comes_by_the_byte_is_judged_the_same(upgraded, data):
+def test_text_sent_byte_by_byte_is_validated_the_same(upgraded, data):
     # Cases 8 and 14: each byte in a segment of its own.
     with upgraded() as connection:
         for byte in frame(TEXT, "κόσμε".encode()) + frame(PING, b"drip"):

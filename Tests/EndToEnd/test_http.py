@@ -70,7 +70,7 @@ def test_user_ids_are_stored_for_each(server, fresh_user):
     assert [server.inbox(user)[0]["id"] for user in users] == answer.data["ids"]
 
 
-# Case 33 for the drafts' own fields: what is not a notification says which field and why.
+# Case 33 for the fields of a notification: the error names the wrong field and the reason.
 @pytest.mark.parametrize(
     "change, status",
     [
@@ -115,7 +115,7 @@ def test_valid_json_that_is_no_notification_is_422(server, fresh_user, change, s
         {"unknown": {"of": "later"}},
     ],
 )
-def test_what_is_just_within_the_limits_is_taken(server, fresh_user, fields):
+def test_fields_exactly_at_the_limits_are_accepted(server, fresh_user, fields):
     user = fresh_user()
     assert publish(server, {**draft(user), **fields}).status == 201
     stored = server.inbox(user)[0]
@@ -138,7 +138,7 @@ def test_what_is_just_within_the_limits_is_taken(server, fresh_user, fields):
         b'{"title":"\x01"}',
     ],
 )
-def test_what_is_not_json_is_400(server, body):
+def test_invalid_json_is_400(server, body):
     answer = publish(server, body)
     assert answer.status == 400, answer
     assert answer.error["code"] and answer.error["message"]
@@ -169,10 +169,10 @@ def test_a_body_over_the_limit_is_413_before_it_is_sent(server):
     assert exchange(server, head.encode()).status == 413
 
 
-# Who may.
+# The right to publish.
 
 
-def test_nobody_publishes_without_a_right_to(server, fresh_user):
+def test_publishing_requires_a_publishers_credentials(server, fresh_user):
     body = draft(fresh_user())
     assert publish(server, body, key=None).status == 401
     assert publish(server, body, key="wrong").status == 401
@@ -201,7 +201,7 @@ def test_each_claim_that_names_a_publisher_counts(server, fresh_user, claim):
         {"roles": [["admin"]]},
     ],
 )
-def test_a_claim_that_only_looks_alike_does_not(server, fresh_user, claim):
+def test_a_claim_that_only_looks_similar_does_not_count(server, fresh_user, claim):
     token = user_token("a-user", **claim)
     assert publish(server, draft(fresh_user()), key=None, token=token).status in (401, 403)
 
@@ -223,7 +223,7 @@ def test_an_inbox_needs_a_token(server, method, path):
     assert "www-authenticate" in answer.headers
 
 
-# What is where.
+# Paths and methods.
 
 
 def test_health_readiness_and_metrics_need_nothing(server):
@@ -263,7 +263,7 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405(server):
 
 
 @pytest.mark.parametrize("path", [EVENT_PATH, FLAT_PATH])
-def test_a_websocket_path_without_an_upgrade_says_what_it_is(server, path):
+def test_a_websocket_path_without_an_upgrade_explains_itself(server, path):
     answer = server.request("GET", f"{path}?token={user_token('u')}")
     assert answer.status in (400, 426), answer
     assert "websocket" in answer.error["message"].lower()
@@ -277,7 +277,7 @@ def test_head_is_get_without_the_body(server, fresh_user, path):
         connection.send(request.format("HEAD").encode())
         head = connection.read_answer(is_head=True)
         assert int(head.headers["content-length"]) > 0
-        # Were there a body, it would be taken for the head of the next answer.
+        # A body here would be parsed as the head of the next answer.
         connection.send(request.format("GET").encode())
         got = connection.read_answer()
         assert (head.status, got.status) == (200, 200)
@@ -293,7 +293,7 @@ def test_one_connection_serves_many_requests(server, fresh_user):
     local = over.sock.getsockname()
     for number in range(50):
         server.publish(user, str(number), over=over)
-        assert over.sock.getsockname() == local, "it was closed in between"
+        assert over.sock.getsockname() == local, "the server closed the connection in between"
     over.close()
     assert len(server.inbox(user)) == 50
 
@@ -303,7 +303,7 @@ def test_pipelined_requests_are_answered_in_order(server, fresh_user):
     requests, expected = [], []
     for number in range(20):
         body = json.dumps(draft(user, f"n {number}")).encode()
-        # A publish waits for the disk, the health check behind it for nothing: only a server
+        # A publish waits for the disk and the health check after it for nothing, so only a server
         # that keeps the order answers the publish first.
         requests.append(
             f"POST {INBOX} HTTP/1.1\r\nHost: x\r\nX-API-Key: {API_KEY}\r\n"
@@ -349,7 +349,7 @@ def test_a_chunked_body_is_read_however_it_is_cut(server, fresh_user, chance):
     assert len(server.inbox(user)) == 20
 
 
-def test_expect_100_continue_is_told_to_go_on(server, fresh_user):
+def test_expect_100_continue_gets_a_100(server, fresh_user):
     body = json.dumps(draft(fresh_user())).encode()
     with RawConnection(server) as connection:
         connection.send(
@@ -377,7 +377,7 @@ def test_a_request_may_come_a_byte_at_a_time(server):
         ("1.0", "Connection: keep-alive\r\n", False),
     ],
 )
-def test_who_keeps_the_connection_is_agreed(server, version, field, closes):
+def test_the_connection_stays_open_only_as_agreed(server, version, field, closes):
     with RawConnection(server) as connection:
         connection.send(f"GET /healthz HTTP/{version}\r\nHost: x\r\n{field}\r\n".encode())
         answer = connection.read_answer()
@@ -390,14 +390,14 @@ def test_who_keeps_the_connection_is_agreed(server, version, field, closes):
             assert connection.read_answer().status == 200
 
 
-def test_user_ids_outside_ascii_are_themselves(server):
+def test_user_ids_outside_ascii_are_kept_unchanged(server):
     for user in ("Zoë", "用户", "a b", "a/b", "a+b", "%41", "🔔"):
         stored = server.publish(user, "hello")
         assert stored["user_id"] == user
         assert server.inbox(user)[-1] == stored
 
 
-def test_cross_origin_answers_name_only_the_origins_that_may(make_server):
+def test_cross_origin_answers_name_only_allowed_origins(make_server):
     server = make_server(environment={"WEBSOCKET_CORS_ORIGINS": "https://ours.example"})
     ours = server.request("GET", "/healthz", headers={"Origin": "https://ours.example"})
     assert ours.headers["access-control-allow-origin"] == "https://ours.example"

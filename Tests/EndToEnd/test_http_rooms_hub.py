@@ -42,7 +42,7 @@ def send(server, path, body, **options):
 # The inbox under rooms-hub's names.
 
 
-def test_the_inbox_is_there_under_both_names(server, fresh_user):
+def test_the_inbox_has_both_names(server, fresh_user):
     user = fresh_user()
     token = user_token(user)
     for number in range(3):
@@ -68,7 +68,7 @@ def test_a_notification_is_read_under_rooms_hubs_name(server, fresh_user):
 # Publishing.
 
 
-def test_a_notification_is_stored_and_told(server, fresh_user):
+def test_a_notification_is_stored_and_delivered(server, fresh_user):
     user = fresh_user()
     body = {
         "user_id": user,
@@ -84,8 +84,8 @@ def test_a_notification_is_stored_and_told(server, fresh_user):
         assert stored["user_id"] == user and stored["type"] == "order.shipped"
         assert stored["title"] == "Shipped" and stored["message"] == "On its way"
         assert stored["data"] == {"order": 7}
-        told = tab.expect("notification:new")
-        assert told["id"] == stored["id"] and told["data"] == {"order": 7}
+        delivered = tab.expect("notification:new")
+        assert delivered["id"] == stored["id"] and delivered["data"] == {"order": 7}
         assert flat.next()["id"] == stored["id"]
     assert [one["id"] for one in server.inbox(user)] == [stored["id"]]
 
@@ -110,7 +110,7 @@ def test_a_repeat_with_the_key_stores_nothing_more(server, fresh_user):
     ],
 )
 @pytest.mark.parametrize("payload", [{"x": 1}, [1, 2], None, 7, "text", True])
-def test_an_update_is_told_to_its_user_and_not_stored(
+def test_an_update_is_sent_to_its_user_and_not_stored(
     server, fresh_user, path, event, type, payload
 ):
     user, other = fresh_user(), fresh_user()
@@ -131,7 +131,7 @@ def test_an_update_is_told_to_its_user_and_not_stored(
 
 @pytest.mark.parametrize("ack, status", [("relayed", 202), ("stored", 201)])
 @pytest.mark.parametrize("path", ["/api/v1/notifications", f"{HUB}/send/notification"])
-def test_a_relayed_publish_is_stored_and_told_all_the_same(server, fresh_user, path, ack, status):
+def test_a_relayed_publish_is_stored_and_delivered_as_well(server, fresh_user, path, ack, status):
     user = fresh_user()
     body = {"user_id": user, "type": "t", "notification_type": "t", "title": "t"}
     with EventClient(server, user) as tab:
@@ -158,7 +158,7 @@ def test_a_relayed_batch_is_answered_line_by_line(server, fresh_user):
     assert [one["id"] for one in server.inbox(user)] == ids
 
 
-def test_what_relayed_cannot_promise_is_422(server, fresh_user):
+def test_an_invalid_ack_or_a_key_with_relayed_is_422(server, fresh_user):
     user = fresh_user()
     body = {"user_id": user, "type": "t", "title": "t"}
     for path in ("/api/v1/notifications", "/api/v1/notifications/batch"):
@@ -189,7 +189,7 @@ def test_only_a_publisher_sends(server, path):
 
 
 @pytest.mark.parametrize("path", SENDS)
-def test_what_is_sent_is_checked(server, path):
+def test_a_send_is_validated(server, path):
     good = SENDS[path]
     for name in good:
         missing = {other: value for other, value in good.items() if other != name}
@@ -216,7 +216,7 @@ def test_what_is_sent_is_checked(server, path):
     assert exchange(server, head.encode()).status == 413
 
 
-def test_what_is_sent_of_a_payment_is_checked(server):
+def test_a_payment_is_validated(server):
     def status(body):
         return send(server, "live/payment", body).status
 
@@ -241,13 +241,13 @@ def test_what_is_sent_of_a_payment_is_checked(server):
 @pytest.mark.parametrize(
     "room", ["", "x" * 129, "a\u0000b", "a\u0085b", "a\nb"], ids=lambda room: repr(room[:4])
 )
-def test_what_is_no_room_is_422(server, room):
+def test_an_invalid_room_is_422(server, room):
     answer = send(server, "send/room", {**SENDS["send/room"], "room": room})
     assert answer.status == 422 and answer.error["message"].startswith("room: ")
 
 
 @pytest.mark.parametrize("path", [*POSTS, *READS, "notifications/x/read"])
-def test_each_path_says_its_methods(server, path):
+def test_each_path_lists_its_methods(server, path):
     methods = "POST" if path in POSTS else "PUT" if path.endswith("/read") else "GET, HEAD"
     for method in ("DELETE", "PATCH"):
         answer = server.request(method, f"{HUB}/{path}", key=API_KEY)
@@ -261,7 +261,7 @@ def test_each_path_says_its_methods(server, path):
 
 
 @pytest.mark.parametrize("path", READS)
-def test_what_is_read_has_a_head_and_needs_a_token(server, path, fresh_user):
+def test_each_read_has_a_head_and_needs_a_token(server, path, fresh_user):
     full, token = f"{HUB}/{path}", user_token(fresh_user())
     answer = server.request("HEAD", full, token)
     assert answer.status == 200 and answer.bytes == b""
@@ -271,11 +271,11 @@ def test_what_is_read_has_a_head_and_needs_a_token(server, path, fresh_user):
 
 
 @pytest.mark.parametrize("path", ["notifications", "connections/user"])
-def test_what_is_a_users_own_needs_a_user(server, path):
+def test_a_users_own_data_needs_a_user(server, path):
     assert server.request("GET", f"{HUB}/{path}", key=API_KEY).status == 403
 
 
-def test_what_is_not_there_is_404(server):
+def test_an_unknown_path_is_404(server):
     for path in ("send", "send/", "send/nobody", "connections", "connections/user/x"):
         assert server.request("GET", f"{HUB}/{path}", key=API_KEY).status == 404
 
@@ -283,7 +283,7 @@ def test_what_is_not_there_is_404(server):
 # A user's own connections.
 
 
-def test_a_user_sees_its_own_connections_and_nobody_elses(server, fresh_user):
+def test_a_user_sees_only_its_own_connections(server, fresh_user):
     user, other = fresh_user(), fresh_user()
     since = poll(server, user)["cursor"]
     assert own_connections(server, user) == []
@@ -293,7 +293,7 @@ def test_a_user_sees_its_own_connections_and_nobody_elses(server, fresh_user):
         FlatClient(server, other),
     ):
         waiting = Waiting(server, user, since)
-        wait_until("all three are there", lambda: len(own_connections(server, user)) == 3)
+        wait_until("all three are listed", lambda: len(own_connections(server, user)) == 3)
         listed = own_connections(server, user)
         assert sorted(one["dialect"] for one in listed) == ["event", "poll", "sse"]
         for one in listed:
@@ -315,10 +315,10 @@ def test_a_user_sees_its_own_connections_and_nobody_elses(server, fresh_user):
         assert [one["dialect"] for one in own_connections(server, other)] == ["flat"]
         server.publish(user)
         assert len(waiting.result()["notifications"]) == 1
-    wait_until("all have gone", lambda: own_connections(server, user) == [])
+    wait_until("no connection is listed", lambda: own_connections(server, user) == [])
 
 
-def test_a_connections_program_is_told_as_far_as_256_bytes(server, fresh_user):
+def test_a_user_agent_is_listed_up_to_256_bytes(server, fresh_user):
     spoken = 'say "hi" \\ <b>'
     for sent, kept in (("x" * 300, "x" * 256), (spoken, spoken), (None, None)):
         user = fresh_user()
@@ -334,4 +334,4 @@ def test_connections_are_found_on_every_shard(make_server):
         assert len(listed) == len(opened) == len({one["id"] for one in listed})
         opened.pop().close()
         left = len(opened)
-        wait_until("it is told no more", lambda: len(own_connections(server, "u")) == left)
+        wait_until("the closed one is gone", lambda: len(own_connections(server, "u")) == left)

@@ -1,4 +1,4 @@
-"""The inbox over REST: pages, counts, and what a user may change."""
+"""The inbox over REST: pages, counts, and the changes a user may make."""
 
 import uuid
 
@@ -27,7 +27,7 @@ def test_pages_are_newest_first_and_next_leads_to_the_end(server, fresh_user):
         if "next" not in page:
             break
         path = f"{INBOX}?before={page['next']}"
-    assert sizes == [50, 50, 25], "fifty unless asked otherwise; no next on the last page"
+    assert sizes == [50, 50, 25], "fifty by default; no next on the last page"
     assert gathered == titles[::-1]
 
 
@@ -38,7 +38,7 @@ def test_a_page_that_ends_exactly_is_the_last(server, fresh_user):
     assert len(page["notifications"]) == 4 and "next" not in page
 
 
-def test_paging_is_not_disturbed_by_what_arrives(server, fresh_user):
+def test_paging_is_not_disturbed_by_arrivals(server, fresh_user):
     user = fresh_user()
     token = user_token(user)
     server.publish_many(user, ["1", "2", "3", "4"])
@@ -68,7 +68,7 @@ def test_the_inbox_is_filtered_by_unread_and_by_type(server, fresh_user):
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=-1", "limit=x", "limit=201", "unread=maybe"])
-def test_a_query_that_means_nothing_is_refused(server, fresh_user, query):
+def test_an_invalid_query_is_refused(server, fresh_user, query):
     answer = server.request("GET", f"{INBOX}?{query}", user_token(fresh_user()))
     assert answer.status in (400, 422), answer
     assert answer.error["message"]
@@ -85,7 +85,7 @@ def test_reading_and_unreading_changes_the_counts(server, fresh_user):
         "unseen": 2,
         "by_priority": {"low": 1, "normal": 0, "high": 0, "urgent": 1},
     }
-    for _ in range(2):  # Reading twice is reading once.
+    for _ in range(2):  # Reading twice has no further effect.
         assert server.request("PUT", f"{INBOX}/{one['id']}/read", token).status == 200
         assert counts(server, user)["unread"] == 1
     assert counts(server, user)["by_priority"]["urgent"] == 0
@@ -127,7 +127,7 @@ def test_deleting_one_and_deleting_all(server, fresh_user):
 
 
 @pytest.mark.parametrize("method, suffix", [("PUT", "/read"), ("PUT", "/unread"), ("DELETE", "")])
-def test_what_is_another_users_is_not_found_and_not_changed(server, fresh_user, method, suffix):
+def test_another_users_row_is_not_found_and_not_changed(server, fresh_user, method, suffix):
     owner, thief = fresh_user("owner"), fresh_user("thief")
     stored = server.publish(owner, "mine")
     path = f"{INBOX}/{stored['id']}{suffix}"
@@ -144,7 +144,7 @@ def test_bulk_reading_another_users_changes_nothing(server, fresh_user):
     assert server.inbox(owner) == [stored]
 
 
-def test_an_id_that_is_none_is_refused(server, fresh_user):
+def test_an_invalid_id_is_refused(server, fresh_user):
     for wrong in ("x", "0", "%00", "..%2f..", "a" * 36, "%f0%9f%94%94"):
         answer = server.request("PUT", f"{INBOX}/{wrong}/read", user_token(fresh_user()))
         assert answer.status in (400, 404), (wrong, answer)

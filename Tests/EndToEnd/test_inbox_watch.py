@@ -1,4 +1,4 @@
-"""The `inbox` dialect as clients of inbox-watch know it: each line of its message tables."""
+"""The `inbox` dialect as inbox-watch's clients know it: each line of its message tables."""
 
 import asyncio
 import json
@@ -50,14 +50,14 @@ def update(number, notifications):
 # Server to client.
 
 
-def test_connected_says_who_and_how_many(server, fresh_user):
+def test_connected_has_the_user_and_the_unread_count(server, fresh_user):
     user = fresh_user()
     with InboxClient(server, user) as tab:
         assert tab.greeting == {"type": "connected", "userId": user, "unreadCount": 0}
     server.publish_many(user, ["one", "two", "three"])
     with InboxClient(server, user) as tab:
         assert tab.greeting == {"type": "connected", "userId": user, "unreadCount": 3}
-        assert tab.answers()["unreadCount"] == 3, "and nothing else comes by itself"
+        assert tab.answers()["unreadCount"] == 3, "the server sends nothing else unasked"
 
 
 def test_four_notifications_arrive_live(server, fresh_user):
@@ -69,7 +69,7 @@ def test_four_notifications_arrive_live(server, fresh_user):
             assert message["type"] == "new_notification"
             assert message["notification"]["title"] == f"n {number}"
             assert message["unreadCount"] == number
-        assert other.answers() == update(0, []), "nobody else hears of them"
+        assert other.answers() == update(0, []), "another user receives none of them"
 
 
 def test_the_exact_shape_of_a_notification(server, fresh_user):
@@ -125,7 +125,7 @@ def test_one_change_is_a_count_and_several_are_an_update(server, fresh_user):
     ids = [server.publish(user, str(number))["id"] for number in range(5)]
     with InboxClient(server, user) as one, InboxClient(server, user) as two:
 
-        def told(method, path, message, body=None):
+        def change(method, path, message, body=None):
             answer = server.request(method, f"{INBOX}{path}", token, body=body)
             assert answer.status == 200, answer
             assert one.next() == message and two.next() == message
@@ -133,16 +133,16 @@ def test_one_change_is_a_count_and_several_are_an_update(server, fresh_user):
         def named(chosen, is_read):
             return [{"id": each, "isRead": is_read} for each in chosen]
 
-        told("PUT", f"/{ids[0]}/read", unread_count(4))
-        told("PUT", f"/{ids[0]}/unread", unread_count(5))
-        told("POST", "/read", update(3, named(ids[:2], True)), body={"ids": ids[:2]})
-        told("PUT", "/seen", update(3, []))
-        told("DELETE", f"/{ids[4]}", update(2, []))
-        told("PUT", "/read-all", update(0, []))
-        told("DELETE", "", update(0, []))
+        change("PUT", f"/{ids[0]}/read", unread_count(4))
+        change("PUT", f"/{ids[0]}/unread", unread_count(5))
+        change("POST", "/read", update(3, named(ids[:2], True)), body={"ids": ids[:2]})
+        change("PUT", "/seen", update(3, []))
+        change("DELETE", f"/{ids[4]}", update(2, []))
+        change("PUT", "/read-all", update(0, []))
+        change("DELETE", "", update(0, []))
 
 
-def test_what_is_for_everyone_and_not_stored_is_not_for_an_inbox(server, fresh_user):
+def test_a_broadcast_that_is_not_stored_is_not_sent_to_an_inbox(server, fresh_user):
     with InboxClient(server, fresh_user()) as tab, FlatClient(server, fresh_user()) as flat:
         path = "/api/v1/websocket/send/system"
         body = {"message_type": "m", "title": "t", "message": "m", "payload": {}}
@@ -179,7 +179,7 @@ def test_fetch_notifications_is_answered_with_a_page(server, fresh_user):
         assert fetched(limit=1, unreadOnly=False) == ["n 59"]
 
 
-def test_a_large_page_is_cut_where_the_client_can_take_it(server, fresh_user):
+def test_a_large_page_is_cut_to_the_clients_limit(server, fresh_user):
     user = fresh_user()
     for number in range(20):
         server.publish(user, f"n {number}", message="x" * 4_000)
@@ -189,12 +189,12 @@ def test_a_large_page_is_cut_where_the_client_can_take_it(server, fresh_user):
         assert 4 <= len(shown) < 20 and shown == [f"n {19 - each}" for each in range(len(shown))]
 
 
-def test_what_means_nothing_is_ignored(server, fresh_user):
+def test_invalid_messages_are_ignored(server, fresh_user):
     user = fresh_user()
     with InboxClient(server, user) as tab:
         for text in ("", "x", "[]", "{}", '{"type":1}', '{"type":"mark_read"}', b"\0", "pong"):
             tab.send(text)
-        tab.send({"type": "pong"})  # Nobody asked.
+        tab.send({"type": "pong"})  # An unsolicited pong.
         server.publish(user, "after all that")
         assert tab.next()["notification"]["title"] == "after all that"
 
@@ -223,18 +223,17 @@ def test_aiohttp_clients_are_served_the_same(server, fresh_user):
     asyncio.run(visit())
 
 
-def test_the_number_and_what_follows_fit_together_while_publishing_goes_on(
-    server, fresh_user, chance
-):
-    """Nothing is read, so the number is how many were published up to its moment.
+def test_the_unread_count_is_consistent_while_publishing_goes_on(server, fresh_user, chance):
+    """Nothing is read, so the unread count is the number published up to its moment.
 
-    What is read from the store at once is shown with the number of that moment, which may be ahead
-    of what has been shown; then what it is ahead by comes before anything else. It never goes back.
+    A page read from the store carries the count of that moment, which may be ahead of the
+    notifications sent so far; the missing ones then come before anything else. The count never
+    falls.
     """
     user, cursor, known = fresh_user(), "0", 0
 
     def begin(tab, since):
-        """What it has been shown before, and the number that it is greeted with."""
+        """The notifications sent before, and the unread count of the greeting."""
         number = tab.greeting["unreadCount"]
         return (number if since is None else known), number
 
@@ -275,7 +274,7 @@ def test_the_number_and_what_follows_fit_together_while_publishing_goes_on(
             assert count.data == {"count": number}
 
 
-# Who is let in.
+# Authentication.
 
 
 @pytest.mark.parametrize("by", ["query", "header", "subprotocol"])
@@ -310,7 +309,7 @@ def test_a_token_comes_with_the_first_message(server, fresh_user, since):
 def first_messages():
     yield "not a token", {"type": "auth", "token": "x"}
     yield "an expired one", {"type": "auth", "token": user_token("u", ttl=-3_600)}
-    yield "nobody's", {"type": "auth", "token": user_token("")}
+    yield "of no user", {"type": "auth", "token": user_token("")}
     yield "no token", {"type": "auth"}
     yield "another message", {"type": "fetch_notifications"}
     yield "not JSON", "x"
@@ -327,7 +326,7 @@ def test_a_bad_first_message_is_1008(server, message):
         assert tab.close_code() == 1008
 
 
-# Tokens in messages, from the wrong side.
+# Hostile tokens in messages.
 
 
 def anonymous(server):
@@ -373,7 +372,7 @@ def test_an_auth_message_in_fragments(server, fresh_user, cut):
                 break
 
 
-def test_what_waits_for_a_token_holds_little(server):
+def test_a_connection_waiting_for_a_token_holds_little(server):
     before = server.resident_bytes()
     held = [anonymous(server) for _ in range(300)]
     try:
@@ -390,7 +389,7 @@ def test_what_waits_for_a_token_holds_little(server):
 @pytest.mark.parametrize(
     "client, code", [(EventClient, 4002), (FlatClient, 1008), (InboxClient, 1008)]
 )
-def test_nobody_becomes_another_by_message(server, fresh_user, client, code):
+def test_a_message_cannot_change_the_user(server, fresh_user, client, code):
     user, other = fresh_user(), fresh_user()
     for bad in (user_token(other), user_token(user, ttl=-3_600), "x", None):
         with client(server, user) as tab:
@@ -415,18 +414,18 @@ def test_a_fresh_token_outlives_the_first(make_server, fresh_user, client):
         assert "after the first" in json.dumps(fresh.next())
 
 
-def test_flat_still_ignores_what_else_is_said(server):
+def test_flat_still_ignores_other_messages(server):
     with RawWebSocket(server, f"{FLAT_PATH}?token={user_token('flat')}") as tab:
         for text in (b'{"type":"ping"}', b'{"type":"fetch_notifications"}', b"x", b'{"token":"x"}'):
             tab.send_frame(TEXT, text)
         tab.answers()
 
 
-def test_listen_speaks_it(server, fresh_user):
+def test_listen_supports_it(server, fresh_user):
     user = fresh_user()
     command = [str(BINARY), "listen", "--url", server.url, "--token", user_token(user)]
     command += ["--dialect", "inbox"]
     with Background(command, env=clean_environment()) as listener:
         assert json.loads(listener.line_with("connected"))["userId"] == user
-        server.publish(user, "heard")
-        assert json.loads(listener.line_with("heard"))["unreadCount"] == 1
+        server.publish(user, "rings")
+        assert json.loads(listener.line_with("rings"))["unreadCount"] == 1

@@ -1,6 +1,6 @@
-"""inbox-watch's bell against the server: what its document's own tests do, and its reconnecting.
+"""inbox-watch's bell against the server: the tests of its document, and its reconnecting.
 
-The messages one by one are in `test_inbox_watch.py`.
+`test_inbox_watch.py` tests the messages one by one.
 """
 
 import pytest
@@ -15,7 +15,7 @@ INBOX = "/api/v1/notifications"
 
 @pytest.fixture
 def ringing(server, fresh_user):
-    """A bell behind a proxy, with its green dot on."""
+    """A connected bell with a proxy between it and the server."""
     user = fresh_user()
     with (
         BackgroundProxy(server) as proxy,
@@ -23,11 +23,11 @@ def ringing(server, fresh_user):
     ):
         wait_until("the green dot", lambda: bell.is_connected)
         yield user, bell, proxy
-        assert bell.others == [], "its document knows no other message"
+        assert bell.others == [], "its document has no other message"
 
 
 def test_the_documents_own_test(server, ringing):
-    """Four notifications, each after the one before has been seen: they appear at once."""
+    """Four notifications, each published once the bell shows the one before: no delay builds up."""
     user, bell, _ = ringing
     assert bell.unread_count == 0
     for number in range(1, 5):
@@ -37,7 +37,7 @@ def test_the_documents_own_test(server, ringing):
     assert bell.greetings == 1
 
 
-def test_what_is_done_elsewhere_moves_the_badge(server, ringing):
+def test_a_change_elsewhere_moves_the_badge(server, ringing):
     user, bell, _ = ringing
     token = user_token(user)
     ids = [server.publish(user, f"n {number}")["id"] for number in range(3)]
@@ -58,12 +58,12 @@ def test_it_rings_again_after_each_cut(server, ringing):
     for number in range(1, 5):
         proxy.cut()
         wait_until("the dot is back", lambda: bell.greetings == number + 1 and bell.is_connected)
-        assert bell.unread_count == number - 1, "the greeting says how many"
+        assert bell.unread_count == number - 1, "the greeting has the unread count"
         server.publish(user, f"n {number}")
         wait_until("it appears", lambda: bell.unread_count == number)
 
 
-def test_what_came_while_it_was_away_is_in_the_greeting_and_the_list(make_server, fresh_user):
+def test_missed_notifications_are_in_the_greeting_and_the_list(make_server, fresh_user):
     server, user = make_server(), fresh_user()
     with BackgroundProxy(server) as proxy, Bell(proxy.websocket_url, user_token(user)) as bell:
         wait_until("the green dot", lambda: bell.is_connected)

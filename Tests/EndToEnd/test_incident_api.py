@@ -90,7 +90,7 @@ def test_notification_new_is_exactly_the_documents(server, fresh_user):
         assert list(data["by_priority"]) == ["low", "normal", "high", "urgent"]
 
 
-def test_data_is_there_when_it_is_not_empty_and_what_is_absent_is_null(server, fresh_user):
+def test_empty_data_is_left_out_and_absent_fields_are_null(server, fresh_user):
     user = fresh_user()
     with EventClient(server, user) as tab:
         server.publish(user, "bare", data={})
@@ -104,7 +104,7 @@ def test_data_is_there_when_it_is_not_empty_and_what_is_absent_is_null(server, f
         assert list(data) == [*NOTIFICATION, "data"] and data["data"] == {"severity": 1}
 
 
-def test_read_and_deleted_tell_the_id_and_the_stats(server, fresh_user):
+def test_read_and_deleted_carry_the_id_and_the_stats(server, fresh_user):
     user = fresh_user()
     token = user_token(user)
     ids = [server.publish(user, str(number), priority="urgent")["id"] for number in range(4)]
@@ -114,37 +114,37 @@ def test_read_and_deleted_tell_the_id_and_the_stats(server, fresh_user):
 
     with EventClient(server, user) as tab, EventClient(server, user) as other:
 
-        def told(*expected):
+        def expect_both(*expected):
             for each in (tab, other):
                 assert [next_frame(each) for _ in expected] == list(expected)
 
         change("PUT", f"/{ids[0]}/read")
-        told(
+        expect_both(
             ("notification:read", {"id": ids[0]}),
             ("stats:updated", stats(4, 3, 3, urgent=3)),
         )
         change("PUT", f"/{ids[0]}/unread")
-        told(("stats:updated", stats(4, 4, 3, urgent=4)))
+        expect_both(("stats:updated", stats(4, 4, 3, urgent=4)))
         change("POST", "/read", {"ids": ids[:2]})
-        told(
+        expect_both(
             ("notification:read", {"id": ids[0]}),
             ("notification:read", {"id": ids[1]}),
             ("stats:updated", stats(4, 2, 2, urgent=2)),
         )
         change("PUT", "/seen")
-        told(("stats:updated", stats(4, 2, 0, urgent=2)))
+        expect_both(("stats:updated", stats(4, 2, 0, urgent=2)))
         change("DELETE", f"/{ids[2]}")
-        told(
+        expect_both(
             ("notification:deleted", {"id": ids[2]}),
             ("stats:updated", stats(3, 1, 0, urgent=1)),
         )
         change("PUT", "/read-all")
-        told(("stats:updated", stats(3, 0, 0)))
+        expect_both(("stats:updated", stats(3, 0, 0)))
         change("DELETE", "")
-        told(("stats:updated", stats(0, 0, 0)))
+        expect_both(("stats:updated", stats(0, 0, 0)))
 
 
-def test_what_changes_nothing_is_told_to_nobody(server, fresh_user):
+def test_a_change_without_effect_is_not_sent(server, fresh_user):
     user = fresh_user()
     token, id = user_token(user), server.publish(user, "once")["id"]
     server.request("PUT", f"{INBOX}/{id}/read", token)
@@ -155,7 +155,7 @@ def test_what_changes_nothing_is_told_to_nobody(server, fresh_user):
 
 
 def next_frame_is_pong(tab):
-    """Whether nothing came before the answer to a ping."""
+    """Whether the next frame is the answer to a ping, so that nothing came before it."""
     tab.send({"type": "ping"})
     return tab.next()["event"] == "pong"
 
@@ -173,8 +173,8 @@ def test_ping_is_answered_with_pong(server, fresh_user):
             assert is_timestamp(pong["timestamp"])
 
 
-def test_a_client_cannot_put_words_into_the_servers_mouth(server, fresh_user):
-    """The document: server to client only for notifications."""
+def test_a_client_cannot_forge_a_notification(server, fresh_user):
+    """The document: only the server sends notifications."""
     user = fresh_user()
     with EventClient(server, user) as tab, EventClient(server, user) as other:
         tab.send({"event": "notification:new", "data": {"title": "forged"}})
@@ -199,19 +199,19 @@ def test_a_client_cannot_put_words_into_the_servers_mouth(server, fresh_user):
     ],
     ids=["missing", "empty", "invalid", "expired", "forged", "no user", "a list for a user"],
 )
-def test_the_close_code_says_what_is_wrong_with_the_token(server, token, code):
+def test_the_close_code_names_the_fault_of_the_token(server, token, code):
     hook = NotificationHook(server.url, token, autoReconnect=False)
     hook.connect()
     hook.thread.join(10)
     assert hook.close_codes == [code]
-    assert hook.last_message is None, "nothing is told before the close"
+    assert hook.last_message is None, "no message comes before the close"
 
 
 def test_a_normal_close_is_1000(server, fresh_user):
     with EventClient(server, fresh_user()) as tab:
         tab.socket.close(1000)
         assert tab.socket.protocol.close_rcvd.code == 1000
-        assert not tab.socket.protocol.close_rcvd_then_sent, "it was the client's idea"
+        assert not tab.socket.protocol.close_rcvd_then_sent, "the client closed first"
 
 
 def test_the_connection_is_closed_when_the_token_expires(make_server, fresh_user):
@@ -227,7 +227,7 @@ def test_the_connection_is_closed_when_the_token_expires(make_server, fresh_user
 
 @pytest.fixture
 def hooked(server, fresh_user):
-    """A hook behind a proxy, which has connected; what its callbacks were told is in `seen`."""
+    """A hook connected through a proxy; `seen` has the values its callbacks received."""
     user = fresh_user()
     seen = {"notifications": [], "stats": [], "connects": 0, "disconnects": 0}
 
@@ -253,12 +253,12 @@ def hooked(server, fresh_user):
 def test_the_hook_dispatches_to_its_callbacks(server, hooked):
     user, hook, seen, _ = hooked
     stored = server.publish(user, "New Incident Created", type="incident_created")
-    wait_until("told", lambda: seen["notifications"] and seen["stats"])
+    wait_until("the callbacks ran", lambda: seen["notifications"] and seen["stats"])
     assert [each["id"] for each in seen["notifications"]] == [stored["id"]]
     assert seen["stats"] == [stats(1, 1, 1, normal=1)]
     assert hook.last_message["event"] == "stats:updated"
     assert (seen["connects"], seen["disconnects"]) == (1, 0)
-    # Clicking on it in the dropdown.
+    # A click on the notification in the dropdown.
     server.request("PUT", f"{INBOX}/{stored['id']}/read", user_token(user))
     wait_until("the badge is empty", lambda: seen["stats"][-1]["unread"] == 0)
     hook.send({"type": "ping"})
@@ -270,7 +270,7 @@ def test_the_hook_connects_again_each_time(server, hooked):
     for number in range(1, 5):
         wait_until("connected", lambda: seen["connects"] == number and hook.is_connected)
         server.publish(user, f"n {number}")
-        wait_until("told", lambda: len(seen["notifications"]) == number)
+        wait_until("the callback ran", lambda: len(seen["notifications"]) == number)
         proxy.cut()
         wait_until("disconnected", lambda: seen["disconnects"] == number)
 
@@ -293,7 +293,7 @@ def test_the_hook_gives_up_after_its_attempts(server):
 # Connections and broadcasts.
 
 
-def test_every_tab_hears_it_and_each_is_a_connection(server, fresh_user):
+def test_every_tab_receives_it_and_each_is_a_connection(server, fresh_user):
     user, other = fresh_user(), fresh_user()
     tabs = [EventClient(server, user) for _ in range(3)]
     with EventClient(server, other) as stranger:
@@ -355,7 +355,7 @@ def test_origins_are_those_of_the_rest_api(make_server, fresh_user):
     assert answer.headers["access-control-allow-origin"] == ours
 
 
-def test_aiohttp_is_told_of_the_servers_end(make_server, fresh_user):
+def test_aiohttp_gets_a_close_when_the_server_stops(make_server, fresh_user):
     server = make_server()
     hook = NotificationHook(server.url, user_token(fresh_user()), autoReconnect=False)
     hook.connect()
@@ -365,7 +365,7 @@ def test_aiohttp_is_told_of_the_servers_end(make_server, fresh_user):
     assert hook.close_codes == [1001]
 
 
-# Beyond the document: what is live for this user, and the rooms that it asked to hear.
+# Beyond the document: live messages for this user, and the rooms the client asked for.
 
 
 @pytest.mark.parametrize("path, name", [("update", "live:update"), ("data", "data:update")])
@@ -377,7 +377,7 @@ def test_live_updates_for_one_user(server, fresh_user, path, name):
         assert next_frame_is_pong(stranger)
 
 
-def test_rooms_that_it_named_are_heard(server, fresh_user):
+def test_messages_of_the_named_rooms_are_received(server, fresh_user):
     first, second, third = (fresh_user("room") for _ in range(3))
     rooms = {"rooms": f"{first},{second}"}
     with (

@@ -1,4 +1,4 @@
-"""Starting, refusing to start, and ending in order."""
+"""Starting, refusing to start, and stopping in order."""
 
 import base64
 import json
@@ -23,10 +23,10 @@ from harness.waiting import is_ready, wait_until
 COMMANDS = ["serve", "token", "publish", "listen", "check", "version"]
 
 
-# Ending. Case 95.
+# Stopping. Case 95.
 
 
-def test_sigterm_tells_every_client_and_ends_well(make_server, fresh_user):
+def test_sigterm_closes_every_client_and_exits_cleanly(make_server, fresh_user):
     server = make_server()
     clients = [kind(server, fresh_user()) for kind in (EventClient, FlatClient) for _ in range(25)]
     server.process.send_signal(signal.SIGTERM)
@@ -36,21 +36,21 @@ def test_sigterm_tells_every_client_and_ends_well(make_server, fresh_user):
         client.close()
 
 
-def test_sigint_ends_it_as_well(make_server):
+def test_sigint_exits_cleanly_as_well(make_server):
     server = make_server()
     server.process.send_signal(signal.SIGINT)
     assert server.wait(within=10) == 0, server.log()
 
 
-def test_readiness_goes_before_the_clients_do(make_server):
+def test_readiness_fails_before_the_clients_are_closed(make_server):
     server = make_server()
-    # So many that they are sent away in several batches.
+    # So many that the server closes them in several batches.
     path = f"{FLAT_PATH}?token={user_token('many')}"
     clients = [RawWebSocket(server, path) for _ in range(800)]
     with RawConnection(server) as watcher:
         server.process.send_signal(signal.SIGTERM)
-        wait_until("the first client is told", lambda: any(has_heard(one) for one in clients))
-        assert not all(has_heard(one) for one in clients), "sent away all at once"
+        wait_until("the first close arrives", lambda: any(has_received(one) for one in clients))
+        assert not all(has_received(one) for one in clients), "closed all at once"
         watcher.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = watcher.read_answer()
         assert answer.status == 503, answer
@@ -61,12 +61,12 @@ def test_readiness_goes_before_the_clients_do(make_server):
     assert server.wait(within=15) == 0
 
 
-def has_heard(client):
-    """Whether something has come in, without taking it."""
+def has_received(client):
+    """Whether the client's socket has bytes to read; it does not read them."""
     return is_ready(client.socket, select.POLLIN)
 
 
-def test_what_was_being_published_at_the_end_is_answered_and_kept(make_server, fresh_user):
+def test_publishes_during_the_drain_are_answered_and_kept(make_server, fresh_user):
     server, user = make_server(), fresh_user()
     over = server.connection()
     acknowledged = [server.publish(user, str(number), over=over)["title"] for number in range(50)]
@@ -86,7 +86,7 @@ def test_what_was_being_published_at_the_end_is_answered_and_kept(make_server, f
                 assert answer.status == 503, answer
                 break
     except OSError:
-        pass  # Closed between two requests, with no answer given.
+        pass  # The server closed the connection between two requests.
     assert server.wait(within=10) == 0
     server.start()
     inbox = [stored["title"] for stored in server.inbox(user)]
@@ -94,18 +94,18 @@ def test_what_was_being_published_at_the_end_is_answered_and_kept(make_server, f
     assert len(inbox) <= len(acknowledged) + 1
 
 
-def test_a_second_sigterm_ends_it_now(make_server):
+def test_a_second_sigterm_ends_the_server_at_once(make_server):
     server = make_server()
     stubborn = RawWebSocket(server, f"{FLAT_PATH}?token={user_token('stubborn')}")
     server.process.send_signal(signal.SIGTERM)
     stubborn.read_close()
     server.process.send_signal(signal.SIGTERM)
-    # A drain that came to its end would say 0; this one still waits for the client's close.
+    # A completed drain exits with 0; this one still waits for the client's close.
     assert server.wait(within=10) == 1
     stubborn.close()
 
 
-def test_a_client_may_come_back_at_once_after_a_restart(make_server, fresh_user):
+def test_a_client_may_reconnect_at_once_after_a_restart(make_server, fresh_user):
     server, user = make_server(), fresh_user()
     with FlatClient(server, user, since="0") as tab:
         server.publish(user, "one")
@@ -122,14 +122,14 @@ def test_a_client_may_come_back_at_once_after_a_restart(make_server, fresh_user)
 # Starting.
 
 
-def test_without_a_key_it_refuses_and_says_what_to_set(tmp_path):
+def test_without_a_key_the_error_names_the_setting(tmp_path):
     refused = run_carillon("serve", "--port", str(free_port()), "--data", str(tmp_path / "data"))
     assert refused.returncode != 0
     assert "JWT_SECRET" in refused.stderr and "--dev" in refused.stderr, refused.stderr
     assert "Fatal" not in refused.stderr
 
 
-def test_a_port_that_is_taken_is_said_plainly(make_server, tmp_path):
+def test_a_port_in_use_is_reported_plainly(make_server, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -146,7 +146,7 @@ def test_a_port_that_is_taken_is_said_plainly(make_server, tmp_path):
     assert str(port) in refused.stderr and "Fatal" not in refused.stderr, refused.stderr
 
 
-def test_a_data_directory_that_cannot_be_is_said_plainly(tmp_path):
+def test_an_impossible_data_directory_is_reported_plainly(tmp_path):
     (tmp_path / "file").write_text("not a directory")
     refused = run_carillon(
         "serve",
@@ -182,7 +182,7 @@ def test_dev_prints_commands_that_work_when_pasted(tmp_path):
         wait_until("it listens", lambda: line in "\n".join(server.lines + server.errors))
         said = "\n".join(server.lines + server.errors) + "\n"
         exports = "\n".join(re.findall(r"^ *(export .*)$", said, re.MULTILINE))
-        # Under each heading the command is indented, and may go on in further lines.
+        # The command under each heading is indented and may continue over several lines.
         listen, publish = (
             re.search(heading + r".*:\n((?: +.*\n)+)", said)[1].strip()
             for heading in ("Listen", "Publish")
@@ -201,7 +201,7 @@ def test_dev_prints_commands_that_work_when_pasted(tmp_path):
             listener.line_with("notification:new")
 
 
-def test_it_says_where_it_listens(make_server):
+def test_it_prints_its_address(make_server):
     server = make_server()
     line = f"listening on http://127.0.0.1:{server.port}\n"
     wait_until(line, lambda: line in server.stderr_path.read_text())
@@ -282,7 +282,7 @@ def test_a_port_flag_wins_over_the_environment(make_server):
 
 
 @pytest.mark.parametrize("shards", ["1", "2"])
-def test_a_second_server_on_a_port_is_told_so(make_server, shards):
+def test_a_second_server_on_a_port_fails_with_the_reason(make_server, shards):
     server = make_server(arguments=["--shards", shards])
     port = str(server.address[1])
     arguments = ["serve", "--port", port, "--data", ":memory:", "--shards", shards]

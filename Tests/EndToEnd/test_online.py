@@ -1,4 +1,4 @@
-"""Who is online: for publishers, over all shards."""
+"""The users online, over all shards, as publishers query them."""
 
 import contextlib
 import urllib.parse
@@ -32,7 +32,7 @@ def user_online(server, user):
 
 
 def pages(server, limit):
-    """Everybody, page by page."""
+    """All users online, page by page."""
     gathered, query = [], {"limit": limit}
     while True:
         page = users_online(server, **query)
@@ -44,7 +44,7 @@ def pages(server, limit):
 
 
 @pytest.mark.parametrize("shards", [1, 2])
-def test_everybody_is_listed_once_in_the_order_of_bytes(make_server, shards):
+def test_every_user_is_listed_once_in_the_order_of_bytes(make_server, shards):
     server = make_server(arguments=["--shards", str(shards)])
     assert users_online(server) == {"users": [], "total": 0}
     users = ["B", "a", "a/b c", "b", "e\u0301", "z", "\u00e9", "\U0001f600", 'q"\\']
@@ -53,7 +53,7 @@ def test_everybody_is_listed_once_in_the_order_of_bytes(make_server, shards):
         for user in users:
             for client in (EventClient, FlatClient):
                 stack.enter_context(client(server, user))
-        # So that each shard has somebody, whatever the kernel did with the others.
+        # Every shard has a connection, however the kernel distributed the others.
         spread(stack, lambda: EventClient(server, users[0]), server)
         assert users_online(server) == {"users": users, "total": len(users)}
         for limit in (1, 2, 5, 8, 9, 10_000):
@@ -69,47 +69,47 @@ def test_everybody_is_listed_once_in_the_order_of_bytes(make_server, shards):
             "connections": 2,
             "status": "online",
         }
-    wait_until("all have gone", lambda: users_online(server)["total"] == 0)
+    wait_until("every user is offline", lambda: users_online(server)["total"] == 0)
     assert user_online(server, users[1]) == NOT_THERE
 
 
-def test_each_way_of_being_there_counts(server, fresh_user):
+def test_each_kind_of_connection_counts(server, fresh_user):
     user = fresh_user()
     since = poll(server, user)["cursor"]
     assert user_online(server, user) == NOT_THERE
     with EventClient(server, user), StreamClient(server, user):
         waiting = Waiting(server, user, since)
-        wait_until("three are there", lambda: user_online(server, user)["connections"] == 3)
-    wait_until("one is left", lambda: user_online(server, user)["connections"] == 1)
+        wait_until("all three are counted", lambda: user_online(server, user)["connections"] == 3)
+    wait_until("one connection is left", lambda: user_online(server, user)["connections"] == 1)
     assert user in users_online(server, limit=10_000)["users"]
     server.publish(user)
     waiting.result()
-    # A page that is loaded again is not somebody who left.
+    # A user stays online for a moment, so that reloading a page does not show as leaving.
     assert user_online(server, user) == {"online": True, "connections": 0, "status": "online"}
     assert user in users_online(server, limit=10_000)["users"]
-    wait_until("it is offline", lambda: user_online(server, user) == NOT_THERE)
+    wait_until("the user is offline", lambda: user_online(server, user) == NOT_THERE)
     assert user not in users_online(server, limit=10_000)["users"]
 
 
-def test_a_user_that_nobody_knows_is_offline(server):
+def test_an_unknown_user_is_offline(server):
     assert user_online(server, "nobody at all") == NOT_THERE
     assert user_online(server, "online") == NOT_THERE
 
 
 @pytest.mark.parametrize("id", ["x" * 129, "a%00b", "a%C2%85"])
-def test_what_is_no_user_id_is_422(server, id):
+def test_an_invalid_user_id_is_422(server, id):
     answer = server.request("GET", f"/api/v1/users/{id}/online", key=API_KEY)
     assert answer.status == 422 and answer.error["message"].startswith("id: ")
 
 
 @pytest.mark.parametrize("limit", ["0", "10001", "-1", "x", "", "1.5", "9" * 400])
-def test_a_limit_that_cannot_be_is_422(server, limit):
+def test_an_invalid_limit_is_422(server, limit):
     answer = server.request("GET", f"{ONLINE}?limit={limit}", key=API_KEY)
     assert answer.status == 422 and answer.error["message"].startswith("limit: ")
 
 
 @pytest.mark.parametrize("path", [ONLINE, "/api/v1/users/u/online"])
-def test_only_a_publisher_asks(server, path):
+def test_only_a_publisher_may_query(server, path):
     assert server.request("GET", path).status == 401
     assert server.request("GET", path, user_token("u")).status == 403
     assert server.request("GET", path, publisher_token()).status == 200
@@ -123,5 +123,5 @@ def test_only_a_publisher_asks(server, path):
     assert preflight.headers["access-control-allow-origin"] == server.url
 
 
-def test_a_path_that_is_no_text_is_404(server):
+def test_a_path_that_is_not_text_is_404(server):
     assert server.request("GET", "/api/v1/users/%FF/online", key=API_KEY).status == 404

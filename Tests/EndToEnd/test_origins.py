@@ -1,4 +1,4 @@
-"""RFC 6455, 10.2: which pages a browser may connect from."""
+"""RFC 6455, 10.2: the origins of the pages that a browser may connect from."""
 
 import pytest
 
@@ -10,8 +10,8 @@ OURS = ["https://ours.com", "http://ours.com:8080"]
 ORIGINS = [
     ("https://ours.com", True),
     ("http://ours.com:8080", True),
-    ("HTTPS://OURS.COM", True),  # Scheme and host know no case (RFC 6454, 4).
-    (None, True),  # No browser: a command-line client sends none.
+    ("HTTPS://OURS.COM", True),  # Scheme and host are case-insensitive (RFC 6454, 4).
+    (None, True),  # Not a browser: a command-line client sends none.
     ("null", False),
     ("NULL", False),
     ("", False),
@@ -49,7 +49,7 @@ ORIGINS = [
     ("ours.com", False),
     ("*", False),
     ("file://", False),
-    ("http://localhost:3000", False),  # This machine's names are ours only where none are listed.
+    ("http://localhost:3000", False),  # Allowed only where no origins are listed.
 ]
 assert len(ORIGINS) >= 40
 
@@ -61,7 +61,7 @@ def status_of(server, request):
 
 
 @pytest.mark.parametrize("path", [EVENT_PATH, FLAT_PATH])
-def test_a_page_from_elsewhere_is_refused_before_the_upgrade(make_server, path):
+def test_a_foreign_page_is_refused_before_the_upgrade(make_server, path):
     # Case 53.
     server = make_server(environment={"WEBSOCKET_CORS_ORIGINS": ",".join(OURS)})
     target = f"{path}?token={user_token('u')}"
@@ -79,7 +79,7 @@ def test_a_page_from_elsewhere_is_refused_before_the_upgrade(make_server, path):
 
 
 def test_a_cookie_is_no_authentication(make_server):
-    # Case 53: what a browser sends along by itself proves nothing, from whichever page.
+    # Case 53: a browser sends cookies by itself, so they prove nothing, from any page.
     server = make_server(environment={"WEBSOCKET_CORS_ORIGINS": ",".join(OURS)})
     for name in ("token", "access_token", "Authorization", "jwt", "session"):
         cookie = ("Cookie", f"{name}={user_token('u')}")

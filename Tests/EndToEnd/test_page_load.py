@@ -1,4 +1,4 @@
-"""How the server's own pages load: soon, and nothing that they do not need."""
+"""How the server's own pages load: quickly, and without files they do not need."""
 
 import contextlib
 import statistics
@@ -21,7 +21,7 @@ def test_the_first_paint_is_quick(browser, demo_server):
     paints = {"/": [], BLANK: []}
     for _ in range(7):
         for path, times in paints.items():
-            # In a new profile: nothing of it is in a cache.
+            # A new profile, so that its cache is empty.
             with contextlib.closing(new_context(browser)) as context:
                 page = open_page(context, path, server=demo_server, text="<!doctype html>Hello")
                 wait_for(page, PAINT)
@@ -29,8 +29,8 @@ def test_the_first_paint_is_quick(browser, demo_server):
         last = (f"{path} {times[-1]:.0f}" for path, times in paints.items())
         print("first contentful paint, ms:", *last)
     demo, blank = (statistics.median(times) for times in paints.values())
-    # A machine that is busy with something else takes long for a page of one word too; what the
-    # demo can be blamed for is how many times as long it takes.
+    # On a busy machine even a page of one word takes long, so the demo is measured by its ratio to
+    # such a page.
     assert demo < max(FIRST_PAINT_MILLISECONDS, 4 * blank), paints
 
 
@@ -38,13 +38,13 @@ PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startT
 
 
 @pytest.mark.parametrize("path", ["/", "/console"])
-def test_what_a_page_names_is_what_it_needs(browser, demo_server, path):
+def test_a_page_preloads_exactly_the_modules_it_needs(browser, demo_server, path):
     with contextlib.closing(new_context(browser)) as context:
         page = open_own_page(context, path, server=demo_server)
         page.wait_for_load_state("networkidle")
         asked = page.evaluate("modules()")
         named = {urlparse(each).path for each in asked["named"]}
-        # Nothing in vain, and nothing that waits for another module to ask for it.
+        # No module is preloaded in vain, and none waits until another module imports it.
         assert named == {urlparse(each).path for each in asked["loaded"]}
         assert asked["unlike"] == []
         assert_quiet(page)

@@ -1,4 +1,4 @@
-"""Long-polling: for clients behind firewalls that break everything else."""
+"""Long-polling: for clients with firewalls that break every other transport."""
 
 import json
 import socket
@@ -20,7 +20,7 @@ def titles(data):
     return [notification["title"] for notification in data["notifications"]]
 
 
-def test_without_a_cursor_it_says_where_now_is(server, fresh_user):
+def test_a_poll_without_a_cursor_returns_the_current_one(server, fresh_user):
     user = fresh_user()
     server.publish(user, "past")
     data = poll(server, user, wait=25)
@@ -29,7 +29,7 @@ def test_without_a_cursor_it_says_where_now_is(server, fresh_user):
     assert titles(poll(server, user, data["cursor"], wait=25)) == ["new"]
 
 
-def test_what_is_there_is_answered_at_once_oldest_first(server, fresh_user):
+def test_stored_notifications_come_at_once_oldest_first(server, fresh_user):
     user = fresh_user()
     server.publish_many(user, ["a", "b", "c"])
     data = poll(server, user, "0", wait=25)
@@ -52,7 +52,7 @@ def test_at_most_two_hundred_at_a_time(server, fresh_user):
     assert sizes == [200, 200, 50]
 
 
-def test_a_waiting_poll_is_woken_and_the_connection_kept(make_server, fresh_user):
+def test_a_publish_answers_a_waiting_poll_and_keeps_the_connection(make_server, fresh_user):
     server, user = make_server(), fresh_user()
     cursor = poll(server, user)["cursor"]
     started = time.monotonic()
@@ -71,7 +71,7 @@ def test_a_waiting_poll_is_woken_and_the_connection_kept(make_server, fresh_user
     connection.close()
 
 
-def test_nobody_is_woken_by_what_is_for_others(make_server, fresh_user):
+def test_a_poll_is_not_answered_by_others_notifications(make_server, fresh_user):
     server, user, other = make_server(), fresh_user(), fresh_user("other")
     cursor = poll(server, user)["cursor"]
     waiting = Waiting(server, user, cursor, wait=2)
@@ -80,7 +80,7 @@ def test_nobody_is_woken_by_what_is_for_others(make_server, fresh_user):
     assert waiting.result()["notifications"] == []
 
 
-def test_time_runs_out_with_an_empty_answer(server, fresh_user):
+def test_a_poll_that_times_out_gets_an_empty_answer(server, fresh_user):
     user = fresh_user()
     cursor = poll(server, user)["cursor"]
     started = time.monotonic()
@@ -92,7 +92,7 @@ def test_time_runs_out_with_an_empty_answer(server, fresh_user):
 
 
 @pytest.mark.parametrize("wait", ["61", "-1", "1.5", "", "x", "1e1", "9" * 40])
-def test_a_wait_that_is_none_is_refused(server, fresh_user, wait):
+def test_an_invalid_wait_is_refused(server, fresh_user, wait):
     answer = server.request("GET", f"{POLL}?since=0&wait={wait}", user_token(fresh_user()))
     assert answer.status == 422, answer
 
@@ -115,7 +115,7 @@ def test_a_bad_token_is_answered_401(server):
     ],
     ids=["unknown", "future", "far future", "huge", "negative", "bare negative", "long"],
 )
-def test_a_cursor_that_proves_nothing_is_told_so_at_once(server, fresh_user, spoil):
+def test_an_unknown_cursor_gets_a_resync_at_once(server, fresh_user, spoil):
     # Case 37.
     user = fresh_user()
     server.publish(user, "a")
@@ -153,7 +153,7 @@ def test_one_cursor_serves_every_transport(server, fresh_user):
 
 
 def test_polling_while_publishing_goes_on_misses_nothing(server, fresh_user, chance):
-    """Every other poll is given up in the middle, as a phone does that goes to sleep."""
+    """Every other poll is aborted midway, as by a phone that goes to sleep."""
     user, cursor, seen, cuts = fresh_user(), "0", [], 0
     token = user_token(user)
     with Publisher(server, user) as publisher:
@@ -163,7 +163,7 @@ def test_polling_while_publishing_goes_on_misses_nothing(server, fresh_user, cha
                     line = f"GET {POLL}?since={cursor}&wait=25&token={token} HTTP/1.1\r\n"
                     raw.sendall(f"{line}Host: x\r\n\r\n".encode())
                     raw.settimeout(10)
-                    # Not all of it arrives, or none, and then nothing of it counts.
+                    # Part of the answer arrives, or nothing; either way the client discards it.
                     raw.recv(chance.choice([1, 40]))
                 cuts += 1
             else:
@@ -173,13 +173,13 @@ def test_polling_while_publishing_goes_on_misses_nothing(server, fresh_user, cha
                 cursor = data["cursor"]
     while len(seen) < len(publisher.ids):
         data = poll(server, user, cursor, wait=5)
-        assert data["notifications"], "something is missing"
+        assert data["notifications"], "a notification is missing"
         seen += [notification["id"] for notification in data["notifications"]]
         cursor = data["cursor"]
     assert seen == publisher.ids
 
 
-def test_polls_that_are_given_up_leave_nothing_behind(make_server, fresh_user):
+def test_aborted_polls_leave_no_descriptor_open(make_server, fresh_user):
     server = make_server()
     users = [fresh_user() for _ in range(200)]
     cursor = poll(server, users[0])["cursor"]
@@ -194,10 +194,10 @@ def test_polls_that_are_given_up_leave_nothing_behind(make_server, fresh_user):
     for raw in sockets:
         raw.close()
     is_waiting(server, 0)
-    wait_until("all descriptors are back", lambda: server.open_file_count() <= before)
+    wait_until("all descriptors are closed", lambda: server.open_file_count() <= before)
 
 
-def test_who_ends_its_side_is_still_answered(server, fresh_user):
+def test_a_client_that_half_closes_is_still_answered(server, fresh_user):
     user = fresh_user()
     cursor = poll(server, user)["cursor"]
     with socket.create_connection(server.address) as raw:
@@ -213,7 +213,7 @@ def test_who_ends_its_side_is_still_answered(server, fresh_user):
     assert json.loads(body)["data"] == {"notifications": [], "cursor": cursor}
 
 
-def test_nobody_waits_beyond_its_token(make_server, fresh_user):
+def test_a_poll_ends_with_its_token(make_server, fresh_user):
     server, user = make_server(environment={"JWT_LEEWAY": "0"}), fresh_user()
     cursor = poll(server, user)["cursor"]
     started = time.monotonic()
@@ -221,7 +221,7 @@ def test_nobody_waits_beyond_its_token(make_server, fresh_user):
     assert data["notifications"] == [] and time.monotonic() - started < 8
 
 
-def test_a_draining_server_answers_those_who_wait(make_server, fresh_user):
+def test_a_draining_server_answers_waiting_polls(make_server, fresh_user):
     server, user = make_server(), fresh_user()
     cursor = poll(server, user)["cursor"]
     waiting = Waiting(server, user, cursor, wait=60)

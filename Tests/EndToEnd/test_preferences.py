@@ -1,4 +1,4 @@
-"""Preferences: what a user does not want to hear is kept and counted, and rings nowhere."""
+"""Preferences: a muted notification is stored and counted, and rings on no device."""
 
 import datetime
 
@@ -41,7 +41,7 @@ def test_the_document_is_replaced_as_a_whole_and_shown_as_a_whole(server, fresh_
         "quiet_hours": quiet,
     }
     assert preferences(server, user) == written
-    assert prefer(server, user, written) == written, "what is shown can be handed in again"
+    assert prefer(server, user, written) == written, "the document shown can be written again"
     assert preferences(server, fresh_user()) == NOTHING, "each user has its own"
     assert prefer(server, user, MUTED)["quiet_hours"] is None
     assert set(preferences(server, user)["types"]) == {"noise"}
@@ -64,7 +64,7 @@ def test_the_document_is_replaced_as_a_whole_and_shown_as_a_whole(server, fresh_
         (b'{"x":"' + b"x" * (1 << 17) + b'"}', 413, ""),
     ],
 )
-def test_a_document_that_is_wrong_is_refused_and_nothing_changes(
+def test_an_invalid_document_is_refused_and_nothing_changes(
     server, fresh_user, body, status, named
 ):
     user = fresh_user()
@@ -81,7 +81,7 @@ def test_only_the_user_sees_and_sets_them(server, fresh_user):
     assert server.request("DELETE", PATH, user_token(fresh_user())).status == 405
 
 
-def test_what_is_muted_is_stored_and_counted_and_rings_on_no_transport(server, fresh_user):
+def test_a_muted_notification_is_stored_and_counted_and_rings_nowhere(server, fresh_user):
     user = fresh_user()
     token = user_token(user)
     prefer(server, user, MUTED)
@@ -93,47 +93,47 @@ def test_what_is_muted_is_stored_and_counted_and_rings_on_no_transport(server, f
         StreamClient(server, user) as stream,
     ):
         assert stream.until("unread_count") == {"count": 0}
-        silent = server.publish(user, "psst", type="noise", priority="urgent")
-        heard = server.publish(user, "hello", type="info")
-        # The counts of the silent one, then the other: nothing came between.
+        muted = server.publish(user, "psst", type="noise", priority="urgent")
+        delivered = server.publish(user, "hello", type="info")
+        # The counts for the muted one, then the other: nothing else comes between them.
         assert event.expect("stats:updated")["unread"] == 1
-        assert event.expect("notification:new")["id"] == heard["id"]
+        assert event.expect("notification:new")["id"] == delivered["id"]
         assert event.expect("stats:updated")["unread"] == 2
-        assert flat.next()["id"] == heard["id"]
+        assert flat.next()["id"] == delivered["id"]
         assert inbox.next() == {"type": "unread_count", "unreadCount": 1}
-        assert inbox.next()["notification"]["id"] == heard["id"]
+        assert inbox.next()["notification"]["id"] == delivered["id"]
         assert stream.next() == {"type": "unread_count", "data": {"count": 1}}
-        assert stream.next()["data"]["id"] == heard["id"]
-    assert server.inbox(user) == [silent, heard], "it is in the inbox like any other"
+        assert stream.next()["data"]["id"] == delivered["id"]
+    assert server.inbox(user) == [muted, delivered], "it is in the inbox like the other"
     assert server.request("GET", f"{INBOX}/unread-count", token).data == {"count": 2}
     polled = server.request("GET", f"{INBOX}/poll?since={start}&wait=0", token).data
-    assert [row["id"] for row in polled["notifications"]] == [heard["id"]]
+    assert [row["id"] for row in polled["notifications"]] == [delivered["id"]]
     assert server.metrics().count("carillon_store_silent_total") == 2
 
 
-def test_a_client_that_resumes_passes_over_what_is_silent(server, fresh_user):
+def test_a_resuming_client_gets_no_muted_notifications(server, fresh_user):
     user = fresh_user()
     token = user_token(user)
     start = server.request("GET", f"{INBOX}/poll", token).data["cursor"]
     prefer(server, user, MUTED)
     server.publish_many(user, [f"n {number}" for number in range(300)], type="noise")
-    # Wished otherwise since: what was silent stays so.
+    # Later preferences do not change it: a notification muted when published stays muted.
     prefer(server, user, {})
-    heard = server.publish(user, "hello", type="noise")
+    delivered = server.publish(user, "hello", type="noise")
     for since in (start, "0"):
         with EventClient(server, user, since=since) as event:
             new = event.expect("notification:new")
-            assert new["id"] == heard["id"]
+            assert new["id"] == delivered["id"]
             assert event.expect("stats:updated")["unread"] == 301
             event.answers()
         with StreamClient(server, user, last_id=start) as stream:
-            assert stream.until("notification")["id"] == heard["id"]
+            assert stream.until("notification")["id"] == delivered["id"]
     with FlatClient(server, user, since=new["cursor"]) as flat:
         again = server.publish(user, "again")
         assert flat.next()["id"] == again["id"]
 
 
-def test_in_quiet_hours_only_what_is_urgent_rings(server, fresh_user):
+def test_in_quiet_hours_only_an_urgent_one_rings(server, fresh_user):
     user = fresh_user()
     now = datetime.datetime.now(datetime.UTC)
     hour = datetime.timedelta(hours=6)
@@ -152,7 +152,7 @@ def test_in_quiet_hours_only_what_is_urgent_rings(server, fresh_user):
     assert len(server.inbox(user)) == 3
 
 
-def test_they_are_kept_over_a_crash(make_server, fresh_user):
+def test_they_survive_a_crash(make_server, fresh_user):
     server, user = make_server(), fresh_user()
     written = prefer(server, user, MUTED)
     server.kill()
@@ -160,12 +160,12 @@ def test_they_are_kept_over_a_crash(make_server, fresh_user):
     assert preferences(server, user) == written
     with FlatClient(server, user) as flat:
         server.publish(user, "psst", type="noise")
-        heard = server.publish(user, "hello")
-        assert flat.next()["id"] == heard["id"]
+        delivered = server.publish(user, "hello")
+        assert flat.next()["id"] == delivered["id"]
 
 
-def test_what_is_for_everyone_does_not_ring_where_it_is_muted(make_server, fresh_user):
-    # A server of its own: what is for everyone would be in every other test's inboxes.
+def test_one_for_everyone_does_not_ring_where_it_is_muted(make_server, fresh_user):
+    # A server of its own: notifications for everyone would reach other tests' inboxes.
     server, user, other = make_server(), fresh_user(), fresh_user("other")
     prefer(server, user, MUTED)
     with (
@@ -177,20 +177,20 @@ def test_what_is_for_everyone_does_not_ring_where_it_is_muted(make_server, fresh
         EventClient(server, other) as elsewhere,
     ):
         assert stream.until("unread_count") == {"count": 0}
-        silent = publish_for_everyone(server, "psst", type="noise", priority="urgent")
-        assert elsewhere.expect("notification:new")["id"] == silent["id"]
-        # The counts alone, on those who are told counts.
+        muted = publish_for_everyone(server, "psst", type="noise", priority="urgent")
+        assert elsewhere.expect("notification:new")["id"] == muted["id"]
+        # The count alone, in the dialects that have counts.
         assert event.expect("stats:updated")["unread"] == 1
         assert inbox.next() == {"type": "unread_count", "unreadCount": 1}
         assert stream.next() == {"type": "unread_count", "data": {"count": 1}}
-        heard = publish_for_everyone(server, "hello")
-        assert event.expect("notification:new")["id"] == heard["id"]
+        delivered = publish_for_everyone(server, "hello")
+        assert event.expect("notification:new")["id"] == delivered["id"]
         assert event.expect("stats:updated")["unread"] == 2
-        assert flat.next()["id"] == heard["id"]
+        assert flat.next()["id"] == delivered["id"]
         assert typed.next()["data"]["title"] == "hello"
-        assert inbox.next()["notification"]["id"] == heard["id"]
-        assert stream.next()["data"]["id"] == heard["id"]
-    assert [row["id"] for row in server.inbox(user)] == [silent["id"], heard["id"]]
+        assert inbox.next()["notification"]["id"] == delivered["id"]
+        assert stream.next()["data"]["id"] == delivered["id"]
+    assert [row["id"] for row in server.inbox(user)] == [muted["id"], delivered["id"]]
     count = server.request("GET", f"{INBOX}/unread-count", user_token(user))
     assert count.data == {"count": 2}
 
@@ -204,7 +204,7 @@ def test_what_is_for_everyone_does_not_ring_where_it_is_muted(make_server, fresh
     ],
     ids=["muted", "channel off", "all others muted"],
 )
-def test_who_comes_back_passes_over_what_is_for_everyone_and_muted(make_server, fresh_user, wishes):
+def test_a_resuming_client_gets_no_muted_ones_for_everyone(make_server, fresh_user, wishes):
     server, user = make_server(), fresh_user()
     prefer(server, user, wishes)
     start = poll(server, user)["cursor"]
@@ -225,24 +225,24 @@ def test_who_comes_back_passes_over_what_is_for_everyone_and_muted(make_server, 
             assert next_titles(tab, 1) == ["own"], client
             assert server.request("DELETE", f"{INBOX}/{own['id']}", user_token(user)).status < 300
     assert [row["title"] for row in poll(server, user, since=start)["notifications"]] == ["hello"]
-    # Wished otherwise since: what is for everyone is silent as long as its user wishes it.
+    # Later preferences do change it: one for everyone is muted only while its user mutes it.
     prefer(server, user, {})
     rows = poll(server, user, since=start)["notifications"]
     assert [row["title"] for row in rows] == ["psst 0", "psst 1", "psst 2", "hello", "psst"]
 
 
-def test_a_poll_waits_on_over_what_is_for_everyone_and_muted(make_server, fresh_user):
+def test_a_poll_waits_on_after_a_muted_one_for_everyone(make_server, fresh_user):
     server, user = make_server(), fresh_user()
     prefer(server, user, MUTED)
     start = poll(server, user)["cursor"]
     waiting = Waiting(server, user, start)
     is_waiting(server)
     publish_for_everyone(server, "psst", type="noise")
-    heard = publish_for_everyone(server, "hello")
-    assert [row["id"] for row in waiting.result()["notifications"]] == [heard["id"]]
+    delivered = publish_for_everyone(server, "hello")
+    assert [row["id"] for row in waiting.result()["notifications"]] == [delivered["id"]]
 
 
-def test_quiet_hours_silence_what_is_for_everyone_unless_it_is_urgent(make_server, fresh_user):
+def test_quiet_hours_mute_one_for_everyone_unless_it_is_urgent(make_server, fresh_user):
     server, user = make_server(), fresh_user()
     now = datetime.datetime.now(datetime.UTC)
     hours = datetime.timedelta(hours=6)

@@ -1,4 +1,4 @@
-"""Resuming with a cursor gives exactly what was missed, or says that it cannot."""
+"""A client that resumes with a cursor gets exactly the missed notifications, or a resync."""
 
 import pytest
 
@@ -11,13 +11,13 @@ CUTS = 100
 
 
 def cursor_of(frame):
-    """The cursor that a frame of any dialect shows, if it does."""
+    """The cursor in a frame of any dialect, if it has one."""
     data = frame["data"] if "event" in frame else frame
     return data.get("cursor")
 
 
 def notification_of(frame):
-    """The notification in a frame of any dialect; nothing for the other frames."""
+    """The notification in a frame of any dialect; None for other frames."""
     if "event" in frame:
         return frame["data"] if frame["event"] == "notification:new" else None
     if "unreadCount" in frame:
@@ -30,13 +30,13 @@ def is_resync(frame):
 
 
 def abandon(tab):
-    """Leaves without a word, as a phone in a tunnel does."""
+    """Disconnects without a close frame, as a phone in a tunnel does."""
     tab.socket.socket.close()
 
 
 @DIALECTS
 def test_a_hundred_cuts_lose_nothing_and_double_nothing(server, fresh_user, chance, client):
-    """The client takes up every cursor that it is shown, the greeting's too, as clients do."""
+    """The client adopts every cursor it receives, the greeting's too, as real clients do."""
     user, cursor, seen = fresh_user(), "0", []
 
     def read(tab):
@@ -46,7 +46,7 @@ def test_a_hundred_cuts_lose_nothing_and_double_nothing(server, fresh_user, chan
         cursor = cursor_of(frame) or cursor
         notification = notification_of(frame)
         if notification is not None:
-            assert cursor_of(frame), "a client that asked to resume is told each cursor"
+            assert cursor_of(frame), "a resuming client gets each cursor"
             seen.append(notification["id"])
 
     with Publisher(server, user) as publisher:
@@ -65,7 +65,7 @@ def test_a_hundred_cuts_lose_nothing_and_double_nothing(server, fresh_user, chan
 
 
 @DIALECTS
-def test_what_was_missed_comes_before_what_is_new(server, fresh_user, client):
+def test_missed_notifications_come_before_new_ones(server, fresh_user, client):
     user = fresh_user()
     with client(server, user, since="0") as tab:
         server.publish(user, "seen")
@@ -87,7 +87,7 @@ def test_since_zero_is_from_the_beginning(server, fresh_user, client):
 
 
 @DIALECTS
-def test_the_cursor_is_there_before_anything_happened(server, fresh_user, client):
+def test_the_greeting_has_a_cursor_before_the_first_notification(server, fresh_user, client):
     user = fresh_user()
     with client(server, user, since="0") as tab:
         cursor = cursor_of(tab.greeting)
@@ -98,14 +98,14 @@ def test_the_cursor_is_there_before_anything_happened(server, fresh_user, client
 
 
 @DIALECTS
-def test_a_client_that_did_not_ask_sees_no_cursor(server, fresh_user, client):
+def test_a_client_that_did_not_ask_gets_no_cursor(server, fresh_user, client):
     user = fresh_user()
     server.publish(user, "long ago")
     with client(server, user) as tab:
         assert tab.greeting is None or cursor_of(tab.greeting) is None
         server.publish(user, "now")
         frame = tab.next()
-        assert notification_of(frame)["title"] == "now", "and nothing of the past"
+        assert notification_of(frame)["title"] == "now", "earlier notifications are not sent"
         assert cursor_of(frame) is None
 
 
@@ -141,7 +141,7 @@ def test_a_client_that_did_not_ask_sees_no_cursor(server, fresh_user, client):
         "not ASCII",
     ],
 )
-def test_a_cursor_that_proves_nothing_is_told_so_once(server, fresh_user, client, spoil):
+def test_an_unknown_cursor_gets_one_resync(server, fresh_user, client, spoil):
     user = fresh_user()
     with client(server, user, since="0") as tab:
         server.publish_many(user, ["a", "b"])
@@ -153,14 +153,14 @@ def test_a_cursor_that_proves_nothing_is_told_so_once(server, fresh_user, client
         current = cursor_of(resync)
         server.publish(user, "after")
         frame = tab.next()
-        # Never a part of the past: the first notification is the one made since.
+        # None of the past is sent: the first notification is the one published since.
         assert notification_of(frame)["title"] == "after", frame
     with client(server, user, since=current) as tab:
         assert next_title(tab) == "after"
 
 
 @DIALECTS
-def test_an_empty_cursor_asks_for_one_and_for_nothing_of_the_past(server, fresh_user, client):
+def test_an_empty_cursor_asks_for_a_cursor_without_the_past(server, fresh_user, client):
     user = fresh_user()
     server.publish(user, "past")
     with client(server, user, since="") as tab:
@@ -214,14 +214,14 @@ def test_one_cursor_serves_every_dialect(server, fresh_user):
             assert next_title(tab) == "two"
 
 
-def test_a_store_that_was_emptied_knows_no_old_cursor(make_server, tmp_path, fresh_user):
+def test_an_emptied_store_answers_an_old_cursor_with_a_resync(make_server, tmp_path, fresh_user):
     user, first, second = fresh_user(), make_server(), make_server()
     with FlatClient(first, user, since="0") as tab:
         first.publish(user, "one")
         cursor = next_cursor(tab)
     second.publish(user, "elsewhere")
     with FlatClient(second, user, since=cursor) as tab:
-        assert is_resync(tab.next()), "the same offset of another store proves nothing"
+        assert is_resync(tab.next()), "the same offset of another store is not valid"
 
 
 def test_more_than_ten_thousand_missed_is_resync(make_server, fresh_user):
@@ -231,13 +231,13 @@ def test_more_than_ten_thousand_missed_is_resync(make_server, fresh_user):
     for start in range(0, 10_000, 5_000):
         server.publish_many(user, [str(number) for number in range(start, start + 5_000)])
     with FlatClient(server, user, since=cursor) as tab:
-        assert next_title(tab) == "0", "ten thousand are still replayed"
+        assert next_title(tab) == "0", "ten thousand are replayed"
     server.publish(user, "one too many")
     with FlatClient(server, user, since=cursor) as tab:
         assert is_resync(tab.next())
 
 
-def test_replaying_to_one_does_not_keep_another_waiting(server, fresh_user):
+def test_a_replay_does_not_delay_another_client(server, fresh_user):
     many, other = fresh_user("many"), fresh_user("other")
     server.publish_many(many, [f"n {number}" for number in range(5_000)])
     with FlatClient(server, many, since="0"), FlatClient(server, other) as tab:

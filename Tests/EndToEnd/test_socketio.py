@@ -36,12 +36,12 @@ def connected(opened):
 
 def test_the_main_namespace_is_open(opened):
     sid = opened.connect()
-    assert sid != opened.engine.sid, "the session's id is a secret of the transport"
+    assert sid != opened.engine.sid, "the transport's session id is a secret"
     opened.echoes()
 
 
 @pytest.mark.parametrize("payload", [{"token": "123"}, {}, {"a": [1, {"b": None}], "é": "\u2028"}])
-def test_the_main_namespace_takes_a_payload(opened, payload):
+def test_the_main_namespace_accepts_a_payload(opened, payload):
     opened.connect(payload=payload)
     opened.echoes()
 
@@ -53,7 +53,7 @@ def test_a_custom_namespace_is_open(opened, packet):
     opened.echoes(namespace="/custom")
 
 
-def test_a_custom_namespace_takes_a_payload(opened):
+def test_a_custom_namespace_accepts_a_payload(opened):
     opened.connect("/custom", {"token": "abc"})
     opened.echoes(namespace="/custom")
 
@@ -107,15 +107,15 @@ UNCONNECTED = [
 
 
 @pytest.mark.parametrize("packet", UNCONNECTED)
-def test_whoever_begins_with_something_else_is_closed(opened, packet):
+def test_a_first_packet_that_is_no_connect_closes(opened, packet):
     opened.send_if_taken(packet)
     opened.expect_closed()
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 @pytest.mark.parametrize("packet", [None, "40/random"], ids=["nothing", "unknown"])
-def test_whoever_connects_to_nothing_is_closed(make_engine, transport, packet):
-    # Enough for one packet and its answer on a machine that has much else to do.
+def test_a_session_without_a_namespace_is_closed(make_engine, transport, packet):
+    # Enough time for one packet and its answer on a busy machine.
     allowed = 0.4 if packet is None else 2
     engine = make_engine(connect_timeout=int(allowed * 1_000), ping_interval=60_000)
     start = time.monotonic()
@@ -128,11 +128,11 @@ def test_whoever_connects_to_nothing_is_closed(make_engine, transport, packet):
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_whoever_connects_in_time_stays(make_engine, transport):
+def test_a_session_that_connects_in_time_stays(make_engine, transport):
     engine = make_engine(connect_timeout=2_500, ping_interval=60_000)
     with SocketIOClient(engine, transport) as client, SocketIOClient(engine) as silent:
         client.connect("/custom")
-        # This one began later, so the other's time is over when its own is.
+        # The silent client connects later: once it is closed, the other's timeout has passed, too.
         silent.expect_closed()
         client.echoes(namespace="/custom")
 
@@ -181,14 +181,14 @@ def test_a_namespace_can_be_entered_again(opened, namespace):
     opened.echoes(namespace=namespace)
 
 
-def test_what_is_for_a_namespace_that_was_left_closes(opened):
+def test_a_packet_for_a_namespace_that_was_left_closes(opened):
     opened.connect()
     opened.connect("/custom")
     opened.send_if_taken("41/custom,", '42/custom,["message","late"]')
     opened.expect_closed()
 
 
-def test_the_sessions_end_is_the_namespaces_end(engine, opened):
+def test_the_end_of_a_session_ends_its_namespaces(engine, opened):
     opened.connect()
     sid = opened.engine.sid
     opened.send_if_taken("1")
@@ -240,7 +240,7 @@ def test_an_acknowledgement_may_be_empty(connected):
     connected.expect("4312[]")
 
 
-def test_an_acknowledgement_is_only_for_who_asks(connected):
+def test_only_a_requested_acknowledgement_is_sent(connected):
     connected.send('42["message-with-ack",1]', '427["nobody-listens",1]', '42["nobody-listens"]')
     connected.echoes()
 
@@ -264,7 +264,7 @@ def test_binary_arguments_are_acknowledged(connected):
 
 @pytest.mark.parametrize("count", [1, 2, 10])
 @pytest.mark.parametrize("namespace", ["/", "/custom"])
-def test_so_many_attachments_stand_among_other_arguments(opened, namespace, count, chance):
+def test_attachments_may_stand_among_other_arguments(opened, namespace, count, chance):
     opened.connect(namespace)
     attached = [chance.randbytes(chance.choice([0, 1, 200, 70_000 // count])) for _ in range(count)]
     arguments = [each for pair in zip(attached, range(count), strict=True) for each in pair]
@@ -275,9 +275,9 @@ def test_so_many_attachments_stand_among_other_arguments(opened, namespace, coun
 
 
 def test_attachments_stand_where_they_were_put(connected):
-    """Deep within an argument, and in another order than they come in."""
-    told = [{"a": [placeholder(1), {"b": placeholder(0)}]}, placeholder(2)]
-    connected.send(f'453-["message",{compact(told)[1:]}', b"zero", b"one", b"two")
+    """Attachments deep within an argument, and in another order than they are sent."""
+    arguments = [{"a": [placeholder(1), {"b": placeholder(0)}]}, placeholder(2)]
+    connected.send(f'453-["message",{compact(arguments)[1:]}', b"zero", b"one", b"two")
     received = connected.next()
     found = re.fullmatch(r"453-(\[.*\])", received)
     assert found, received
@@ -311,7 +311,7 @@ def test_messages_of_all_kinds_keep_their_order(opened, chance):
     opened.expect(*expected)
 
 
-# Packets that are none.
+# Invalid packets.
 
 
 INVALID = [
@@ -392,7 +392,7 @@ def test_another_name_is_an_event_that_may_have_no_listener(connected, name):
     connected.echoes()
 
 
-def test_nothing_behind_an_invalid_packet_is_heard(connected):
+def test_packets_after_an_invalid_one_are_ignored(connected):
     connected.send_if_taken("42{}", *event("message", "too late"))
     connected.expect_closed()
 
@@ -401,7 +401,7 @@ def test_nothing_behind_an_invalid_packet_is_heard(connected):
 
 
 def asked(client, arguments, namespace="/"):
-    """Has the server ask; returns the id that it wants to be answered with."""
+    """Makes the server ask; returns the id of the acknowledgement it asks for."""
     client.send(*event("ask", *arguments, namespace=namespace))
     question = client.next()
     beginning = "42" if namespace == "/" else "42/custom,"
@@ -412,9 +412,9 @@ def asked(client, arguments, namespace="/"):
 
 
 def answered(client, answer, namespace="/"):
-    """Answers what is asked until it was in time, which on a busy machine need not be at once.
+    """Answers the server's questions until an answer is in time; a busy machine may need several.
 
-    Who is told to have been late must have been: the server waits for as long as it says.
+    The server may call an answer late only after its whole timeout.
     """
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
@@ -430,18 +430,18 @@ def answered(client, answer, namespace="/"):
 
 @pytest.mark.parametrize("namespace", ["/", "/custom"])
 @pytest.mark.parametrize("answer", [[], [1, "2", {"3": [None]}], [b"\1\2", "x", b""]])
-def test_the_server_hears_an_acknowledgement(opened, namespace, answer):
+def test_the_server_receives_an_acknowledgement(opened, namespace, answer):
     opened.connect(namespace)
     said = answered(opened, answer, namespace)
     assert said == event("answered", *answer, namespace=namespace)
 
 
-def test_the_server_waits_so_long_and_no_longer(connected):
+def test_the_server_waits_for_its_timeout(connected):
     start = time.monotonic()
     identifier = asked(connected, [])
     connected.expect(*event("unanswered"))
     assert time.monotonic() - start >= ACK_TIMEOUT - 0.01
-    # Too late, and nothing comes of it.
+    # Too late: the acknowledgement has no effect.
     connected.send(*acknowledgement(identifier, "late"))
     connected.echoes()
 
@@ -456,14 +456,14 @@ def test_an_acknowledgement_counts_once(connected):
     connected.echoes()
 
 
-def test_an_acknowledgement_that_nobody_asked_for_is_passed_over(connected):
+def test_an_unsolicited_acknowledgement_is_ignored(connected):
     for identifier in (0, 1, 456, 2**53 - 1):
         connected.send(*acknowledgement(identifier, "x"))
         connected.send(*acknowledgement(identifier, b"x"))
     connected.echoes()
 
 
-def test_an_acknowledgement_of_another_namespace_is_not_ones_own(opened):
+def test_an_acknowledgement_of_another_namespace_does_not_count(opened):
     opened.connect()
     opened.connect("/custom")
     identifier = asked(opened, [])
@@ -492,6 +492,6 @@ def test_several_questions_are_answered_each_by_its_own(connected):
         if event("unanswered")[0] not in outcomes:
             assert outcomes == [event("answered", number)[0] for number in reversed(range(5))]
             return
-        # On a busy machine one of them may be late, and is then told so.
+        # On a busy machine one answer may be late; the server then reports it as unanswered.
         assert time.monotonic() - start >= ACK_TIMEOUT - 0.01
-    raise AssertionError("there was never a time when all were in time")
+    raise AssertionError("no round had all answers in time")

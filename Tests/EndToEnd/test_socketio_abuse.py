@@ -1,4 +1,4 @@
-"""Engine.IO and Socket.IO from those who mean harm: what it costs, and what others notice of it."""
+"""Hostile Engine.IO and Socket.IO clients: their cost to the server, and to other clients."""
 
 import contextlib
 import time
@@ -25,17 +25,17 @@ MEBIBYTE = 1 << 20
 MEGABYTE = 1_000_000
 CALM = {"ping_interval": 60_000, "ping_timeout": 60_000, "connect_timeout": 60_000}
 BOTH = ["polling", "websocket"]
-# Ten of these are the 640 KiB that a connection may make the server hold.
+# Ten attachments of this size are the 640 KiB that the server may hold for a connection.
 ATTACHMENT_LIMIT = 65_536
 
 
 def at_rest(engine, before):
-    """Whether memory is back where it was: within 5% and 4 MiB."""
+    """Whether memory is back to its level before: within 5% and 4 MiB."""
     return engine.resident_bytes() <= before * 1.05 + 4 * MEBIBYTE
 
 
 def announcing(count, attachments=1, kind="5", ack=""):
-    """A packet that announces `count` attachments, whatever that may be."""
+    """A packet that announces `count` attachments; `count` is any text."""
     placeholders = ",".join(compact(placeholder(number)) for number in range(attachments))
     return f'4{kind}{count}-{ack}["message",{placeholders}]'
 
@@ -50,7 +50,7 @@ COUNTS += ["", "NaN", "Infinity", "\u0661", "\uff11", "\0", "1,"]
 
 @pytest.mark.parametrize("count", COUNTS, ids=lambda count: count[:12].encode().hex() or "none")
 @pytest.mark.parametrize("transport", BOTH)
-def test_so_many_attachments_are_too_many_or_no_number(engine, transport, count):
+def test_an_attachment_count_over_the_limit_or_invalid_closes(engine, transport, count):
     for kind, ack in (("5", ""), ("5", "7"), ("6", "7")):
         with SocketIOClient(engine, transport) as client:
             client.connect()
@@ -60,7 +60,7 @@ def test_so_many_attachments_are_too_many_or_no_number(engine, transport, count)
 
 @pytest.mark.parametrize("transport", BOTH)
 @pytest.mark.parametrize("packet", ['451["message"]', "45", "451", "451-", "46", "451-/custom,"])
-def test_an_announcement_that_is_torn_closes(engine, transport, packet):
+def test_an_incomplete_announcement_closes(engine, transport, packet):
     with SocketIOClient(engine, transport) as client:
         client.connect()
         client.send_if_taken(packet)
@@ -71,7 +71,7 @@ NUMBERS = ["1", "2", "-1", "0.5", "1e400", "9" * 400, '"0"', "null", "true", "[0
 
 
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:12])
-def test_a_place_for_no_attachment_closes(engine, number):
+def test_a_placeholder_without_an_attachment_closes(engine, number):
     with SocketIOClient(engine) as client:
         client.connect()
         client.send_if_taken(f'451-["message",{{"_placeholder":true,"num":{number}}}]', b"x")
@@ -106,7 +106,7 @@ def test_one_attachment_more_than_announced_closes(engine, transport):
         assert client.engine.expect_closed() in ([], event("message-back", b"one"))
 
 
-def test_attachments_that_do_not_come_are_waited_for_ten_seconds(engine):
+def test_missing_attachments_close_after_ten_seconds(engine):
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
         waiting = []
@@ -116,7 +116,7 @@ def test_attachments_that_do_not_come_are_waited_for_ten_seconds(engine):
                 client.connect()
                 client.send(announcing(10, 10), *sent)
                 waiting.append(client)
-        # Whoever gets what it waits for in time stays.
+        # A client that sends its attachment in time stays connected.
         done = stack.enter_context(SocketIOClient(engine))
         done.connect()
         done.send(announcing(1), b"x")
@@ -128,9 +128,9 @@ def test_attachments_that_do_not_come_are_waited_for_ten_seconds(engine):
 
 
 @pytest.mark.parametrize("transport", BOTH)
-def test_an_attachment_is_as_large_as_a_message_and_no_larger(make_engine, transport):
+def test_an_attachment_over_the_message_limit_is_refused(make_engine, transport):
     engine = make_engine(max_payload=ATTACHMENT_LIMIT, **CALM)
-    # In base64 three bytes are four, and the text that announces them counts, too.
+    # Base64 encodes three bytes as four, and the text that announces them counts, too.
     largest = ATTACHMENT_LIMIT - 64 if transport == "websocket" else ATTACHMENT_LIMIT // 4 * 3 - 3
     with SocketIOClient(engine, transport) as client:
         client.connect()
@@ -154,7 +154,7 @@ def test_ten_attachments_count_with_the_text_that_announces_them(make_engine):
         assert client.engine.code == 1009
 
 
-def test_what_is_held_for_attachments_is_bounded(make_engine):
+def test_memory_held_for_attachments_is_bounded(make_engine):
     count = size(40, full=400)
     engine = make_engine(max_payload=ATTACHMENT_LIMIT, shards=1, **CALM)
     piece = frame(BINARY, bytes(ATTACHMENT_LIMIT - 64), mask=b"abcd")
@@ -167,28 +167,28 @@ def test_what_is_held_for_attachments_is_bounded(make_engine):
             socket.send(opening + piece * 9)
             held.append(socket)
         for socket in held:
-            # It has read all that was sent before.
+            # The answer shows that the server has read everything sent before.
             socket.answers()
         return held
 
-    # One before, so that what the server keeps for everybody is there.
+    # One client goes first, so that memory shared by all connections is allocated.
     files = engine.open_file_count()
     with contextlib.ExitStack() as stack:
         hold(stack, 1)
-    wait_until("its descriptor is back", lambda: engine.open_file_count() <= files)
+    wait_until("its descriptor is closed", lambda: engine.open_file_count() <= files)
     before, rests = engine.resident_bytes(), []
     for _ in range(3):
         with contextlib.ExitStack() as stack:
             held = hold(stack, count)
             assert engine.resident_bytes() - before <= count * 10 * ATTACHMENT_LIMIT + 4 * MEBIBYTE
-            # It was held for them, so the last piece is all that was missing.
+            # The server held the first nine: the last one completes the message.
             for socket in held:
                 socket.send(piece)
                 while socket.read_frame()[0] != BINARY:
                     pass
-        wait_until("all descriptors are back", lambda: engine.open_file_count() <= files)
+        wait_until("all descriptors are closed", lambda: engine.open_file_count() <= files)
         rests.append(engine.resident_bytes())
-    # The allocator keeps what it got once, and asks for no more.
+    # The allocator keeps the memory it has; later rounds must not need more.
     assert at_rest(engine, max(rests[:2])), rests
 
 
@@ -203,7 +203,7 @@ def repeated(packet):
 BODIES = {
     "pongs": (ENGINE_PATH, b"3", 200, 0.020),
     "no operation": (ENGINE_PATH, b"6", 200, 0.020),
-    # A quarter of a million of them come back, and are written too: no more than linear.
+    # The server echoes a quarter of a million of them, so it also writes: at most linear cost.
     "messages": (ENGINE_PATH, b"4", 200, 0.200),
     "messages of no namespace": (SOCKET_PATH, b"4", 400, 0.020),
     "no packets": (ENGINE_PATH, b"x", 400, 0.020),
@@ -216,25 +216,25 @@ def test_a_megabyte_of_small_packets_costs_twenty_milliseconds(engine, kind):
     path, packet, status, limit = BODIES[kind]
     body, spent = repeated(packet), []
     assert MEGABYTE - len(packet) - 1 <= len(body) <= MEGABYTE
-    # The least of many, for on a busy machine each byte costs more.
+    # Take the minimum of several runs: on a busy machine every byte costs more.
     while len(spent) < 40 and min(spent, default=1) > limit:
         with PollingClient(engine, path) as client:
             before = engine.cpu_seconds()
             assert client.post(body).status == status
             spent.append(engine.cpu_seconds() - before)
-            # Over already where so many echoes were more than a session may be owed.
+            # The session may have ended already: so many echoes may exceed its backlog limit.
             client.post(b"1")
     assert min(spent) <= limit, spent
 
 
-def test_a_session_that_ended_takes_no_body(engine):
+def test_an_ended_session_accepts_no_body(engine):
     with PollingClient(engine) as client:
         client.send("1")
         for body in (b"4hello", repeated(b"4"), b""):
             expect_error(client.post(body), 1)
 
 
-def test_who_posts_and_never_polls_is_cut_or_bounded(make_engine):
+def test_a_client_that_posts_and_never_polls_is_bounded(make_engine):
     engine = make_engine(shards=1, **CALM)
     with PollingClient(engine) as client:
         client.send("4" + "x" * (MEGABYTE - 1))
@@ -250,26 +250,26 @@ def test_who_posts_and_never_polls_is_cut_or_bounded(make_engine):
     assert largest - before <= 16 * MEBIBYTE, largest - before
 
 
-def test_who_sends_and_never_reads_is_cut_or_held_back(make_engine):
+def test_a_client_that_sends_and_never_reads_is_held_back(make_engine):
     engine = make_engine(shards=1, **CALM)
     with WebSocketClient(engine) as client:
         client.send("4" + "x" * 99_999)
         client.next()
     before = largest = engine.resident_bytes()
     message = frame(TEXT, b"4" + b"x" * 99_999, mask=b"abcd") * 10
-    with WebSocketClient(engine) as client, WebSocketClient(engine) as innocent:
+    with WebSocketClient(engine) as client, WebSocketClient(engine) as bystander:
         for number in range(size(60, full=300)):
-            taken = client.socket.send_until_full(message)
+            accepted = client.socket.send_until_full(message)
             largest = max(largest, engine.resident_bytes())
-            innocent.send(f"4{number}")
-            assert innocent.next() == f"4{number}"
-            if taken < len(message):
+            bystander.send(f"4{number}")
+            assert bystander.next() == f"4{number}"
+            if accepted < len(message):
                 break
-        assert taken < len(message), "all of it was taken, and none of it read"
+        assert accepted < len(message), "the server never stopped reading"
     assert largest - before <= 16 * MEBIBYTE, largest - before
 
 
-# Case 43: packets that were tampered with, and more of everything than anybody needs.
+# Case 43: corrupted packets, and excessive numbers of everything.
 
 
 SEEDS = [
@@ -302,7 +302,7 @@ TOKENS += [b"/custom,", b'["message"]', b"[" * 40, b"\\ud800", b"b", b"=", b"\xe
 
 
 def mutated(chance, packet):
-    """A packet that was cut, spliced, bent or stuffed, a few times over."""
+    """A packet cut, spliced, altered or extended, a few times over."""
     data = bytearray(packet if isinstance(packet, bytes) else packet.encode())
     for _ in range(chance.randint(1, 4)):
         at, length = chance.randint(0, len(data)), chance.randint(1, 8)
@@ -323,19 +323,19 @@ def mutated(chance, packet):
     return bytes(data)
 
 
-def tampered(chance):
-    """A few packets as (opcode, bytes), some of which are what they were."""
-    told = []
+def corrupted(chance):
+    """A few packets as (opcode, bytes), some of them unchanged."""
+    packets = []
     for packet in chance.choice(SEEDS):
         opcode = BINARY if isinstance(packet, bytes) else TEXT
         plain = packet if isinstance(packet, bytes) else packet.encode()
         data = mutated(chance, packet) if chance.random() < 0.8 else plain
-        told.append((opcode if chance.random() < 0.95 else TEXT + BINARY - opcode, data))
-    return told
+        packets.append((opcode if chance.random() < 0.95 else TEXT + BINARY - opcode, data))
+    return packets
 
 
 def by_websocket(engine, chance, packets):
-    """Sends them; the connection must go on or be closed, and not hang."""
+    """Sends the packets; the connection must stay open or be closed, and not hang."""
     with RawWebSocket(engine, target(SOCKET_PATH, "websocket")) as socket:
         begun = frame(TEXT, b"40") if chance.random() < 0.8 else b""
         frames = b"".join(frame(opcode, data) for opcode, data in packets)
@@ -346,7 +346,7 @@ def by_websocket(engine, chance, packets):
 
 
 def by_polling(engine, chance, packets):
-    """Posts them as a payload; it must be taken or refused."""
+    """Posts the packets as a payload; the server must accept or refuse it."""
     with PollingClient(engine, SOCKET_PATH) as client:
         if chance.random() < 0.8:
             client.send("40")
@@ -356,11 +356,11 @@ def by_polling(engine, chance, packets):
 
 @pytest.mark.timeout(size(120, full=3_000))
 @pytest.mark.parametrize("send", [by_websocket, by_polling])
-def test_a_packet_that_was_tampered_with_harms_nobody(engine, chance, send):
+def test_a_corrupted_packet_harms_no_other_client(engine, chance, send):
     with SocketIOClient(engine) as honest:
         honest.connect()
         for number in range(size(2_000, full=100_000)):
-            packets = tampered(chance)
+            packets = corrupted(chance)
             try:
                 send(engine, chance, packets)
                 honest.send(*event("message-with-ack", number, ack=number))
@@ -369,7 +369,7 @@ def test_a_packet_that_was_tampered_with_harms_nobody(engine, chance, send):
                 raise AssertionError(f"after {packets!r}: {failure}") from failure
 
 
-def test_questions_that_nobody_answers_are_bounded(make_engine):
+def test_unanswered_questions_are_bounded(make_engine):
     engine, count = make_engine(shards=1, **CALM), 3_000
     with SocketIOClient(engine) as client:
         client.connect()
@@ -377,7 +377,7 @@ def test_questions_that_nobody_answers_are_bounded(make_engine):
             client.engine.socket.send_if_open(frame(TEXT, packet.encode()))
         questions = given_up = most = 0
         with contextlib.suppress(Closed, Ended):
-            # One too many is given up at once, or is the end; the others are in their time.
+            # A question over the limit fails at once or ends the session; the others time out.
             while given_up < count:
                 if client.next() == event("unanswered")[0]:
                     given_up += 1
@@ -387,7 +387,7 @@ def test_questions_that_nobody_answers_are_bounded(make_engine):
         assert 0 < most <= 1_024, most
 
 
-def test_namespaces_that_do_not_exist_leave_nothing_behind(make_engine):
+def test_unknown_namespaces_leave_no_memory(make_engine):
     engine, count = make_engine(shards=1, **CALM), size(20_000, full=500_000)
 
     def ask_for(client, numbers):
@@ -400,7 +400,7 @@ def test_namespaces_that_do_not_exist_leave_nothing_behind(make_engine):
 
     with SocketIOClient(engine) as client:
         client.connect()
-        # The heap finds its size once, somewhere in the first ones.
+        # The heap reaches its size during the first of them.
         ask_for(client, range(count // 5))
         before = engine.resident_bytes()
         ask_for(client, range(count // 5, count))
@@ -408,8 +408,8 @@ def test_namespaces_that_do_not_exist_leave_nothing_behind(make_engine):
         assert engine.resident_bytes() - before <= MEBIBYTE
 
 
-def test_sessions_that_are_opened_and_left_are_forgotten(make_engine):
-    """Each handshake is a session that somebody could come back to, until its heartbeat fails."""
+def test_abandoned_sessions_leave_no_memory(make_engine):
+    """Each handshake opens a session that a client may resume until its heartbeat times out."""
     engine = make_engine(ping_interval=500, ping_timeout=500)
     requests = Requests(engine)
 
@@ -424,9 +424,9 @@ def test_sessions_that_are_opened_and_left_are_forgotten(make_engine):
     for _ in range(6):
         open_many(size(5_000, full=20_000))
         with PollingClient(engine) as last:
-            # Those that came before this one are gone when this one is.
+            # Sessions opened before this one end before it.
             last.expect_closed()
         at_ends.append(engine.resident_bytes())
-    # How many are there at once is a matter of how fast they come, so not before that.
+    # The number open at once depends on their rate, so the first round sets the level.
     assert at_rest(engine, at_ends[0]), at_ends
     requests.close()

@@ -1,4 +1,4 @@
-"""Thousands of Socket.IO connections beside as many of the plain dialects: one message to all."""
+"""Thousands of Socket.IO and as many plain connections: one message reaches them all."""
 
 import json
 
@@ -11,7 +11,7 @@ from harness.sizes import size
 from harness.socketio_raw import SPACE, connect_packet, path
 from harness.tokens import user_token
 
-# Nobody is asked for signs of life while the crowd gathers: a heartbeat is not what is tested.
+# No heartbeat is sent while the clients connect: this test is not about heartbeats.
 QUIET = ["--socketio-ping-interval", "600000"]
 
 
@@ -20,7 +20,7 @@ def texts_of(member):
 
 
 def gather(crowd, server, claim, count, begin, is_here, say=None):
-    """Connects so many; returns them and the memory that the server needs for each."""
+    """Connects that many; returns them, and prints the memory that the server uses for each."""
     before = server.resident_bytes()
     members = crowd.connect(count, begin)
     if say is not None:
@@ -54,12 +54,12 @@ def test_one_message_reaches_socketio_and_the_plain_dialects_alike(make_server):
         mark = b"to all of them"
         everyone = plain + through
         crowd.until(
-            "all hear it", lambda: all(mark in each.received for each in everyone), within=60
+            "all get it", lambda: all(mark in each.received for each in everyone), within=60
         )
         assert len({ids(member)["sid"] for member in through}) == count
         for member in through:
-            _, told = events_of(member)[-1][:2]
-            assert told == {
+            _, message = events_of(member)[-1][:2]
+            assert message == {
                 "message_type": "m",
                 "title": "to all of them",
                 "message": "\u2028",
@@ -67,7 +67,7 @@ def test_one_message_reaches_socketio_and_the_plain_dialects_alike(make_server):
             }
         broadcast(server, "the last")
         crowd.until(
-            "all hear it", lambda: all(b"the last" in each.received for each in everyone), within=60
+            "all get it", lambda: all(b"the last" in each.received for each in everyone), within=60
         )
         for member in through:
             names = [name for name, *_ in events_of(member)]
@@ -77,7 +77,7 @@ def test_one_message_reaches_socketio_and_the_plain_dialects_alike(make_server):
 
 
 def ids(member):
-    """The answer to its CONNECT."""
+    """The server's answer to the member's CONNECT."""
     answers = [text for text in texts_of(member) if text.startswith(f"40{SPACE},")]
     assert len(answers) == 1, answers
     return json.loads(answers[0].partition(",")[2])

@@ -1,7 +1,7 @@
-"""Socket.IO's connection state recovery: whoever comes back goes on where it was, again and again.
+"""Socket.IO's connection state recovery: a returning client resumes its session repeatedly.
 
-With the official JavaScript client in all its ways, and by hand where that would not say what a
-test has to. A client that is away is one that the network cut off and lets in again later.
+The tests use the official JavaScript client over each transport, and raw packets where that client
+cannot do what a test needs. A client is away when the proxy cuts it off and admits it again later.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ from harness.tokens import user_token
 from harness.waiting import wait_until
 
 SCRIPTS = pytest.mark.parametrize("way", [way for way in WAYS if way.recovers], ids=repr)
-# What the client says of a server that cannot be reached.
+# The client's errors for a server it cannot reach.
 NETWORK_ERRORS = ["xhr poll error", "websocket error"]
 ROOM_MESSAGE = {"notification_type": "chat", "title": "t", "message": "m", "payload": {}}
 
 
 @pytest.fixture
 def visit():
-    """Opens clients behind a proxy of their own, which is `tab.network`."""
+    """Opens clients, each with a proxy of its own, which is `tab.network`."""
     with contextlib.ExitStack() as stack:
 
         def open_one(way, server, user, **request):
@@ -44,7 +44,7 @@ def visit():
 
 @contextlib.contextmanager
 def away(tab):
-    """Cuts it off from the server for as long as the `with` goes on."""
+    """Cuts the client off from the server for as long as the `with` lasts."""
     tab.network.go_down()
     tab.until("disconnect")
     yield
@@ -53,7 +53,7 @@ def away(tab):
 
 @contextlib.contextmanager
 def crashed(tab):
-    """Ends the server as a power cut does, and starts it again on what it had stored."""
+    """Kills the server as a power cut would, and starts it again with its stored data."""
     tab.server.kill()
     tab.until("disconnect")
     tab.server.start()
@@ -61,7 +61,7 @@ def crashed(tab):
 
 
 def titles(tab, count):
-    """The titles of the next so many notifications."""
+    """The titles of the next `count` notifications."""
     return [tab.event("notification")["title"] for _ in range(count)]
 
 
@@ -73,7 +73,7 @@ def numbered(first, count):
 
 
 @SCRIPTS
-def test_what_was_missed_comes_in_order_and_once(server, fresh_user, visit, way):
+def test_missed_notifications_come_in_order_and_once(server, fresh_user, visit, way):
     tab = visit(way, server, fresh_user())
     id, recovered = tab.connected()
     assert recovered is False
@@ -83,7 +83,7 @@ def test_what_was_missed_comes_in_order_and_once(server, fresh_user, visit, way)
         missed = numbered(20 * time, 20)
         with away(tab):
             server.publish_many(tab.user, missed)
-        assert tab.connected() == [id, True], "it is who it was"
+        assert tab.connected() == [id, True], "the session is the same"
         server.publish(tab.user, "after")
         assert titles(tab, 21) == [*missed, "after"]
         assert tab.state["recovered"] is True and tab.state["id"] == id
@@ -91,7 +91,7 @@ def test_what_was_missed_comes_in_order_and_once(server, fresh_user, visit, way)
 
 
 @SCRIPTS
-def test_nothing_was_heard_before_the_first_cut(server, fresh_user, visit, way):
+def test_a_cut_before_the_first_notification(server, fresh_user, visit, way):
     tab = visit(way, server, fresh_user())
     id, _ = tab.connected()
     for missed in (["a"], ["b", "c"], []):
@@ -113,7 +113,7 @@ def test_a_crash_of_the_server_changes_nothing(make_server, fresh_user, visit, w
         server.publish(tab.user, f"before {time}")
         assert titles(tab, 1) == [f"before {time}"]
         with crashed(tab):
-            # Published before it is back, or when it is back: both are told, and once.
+            # Published before the client is back, or when it is: both arrive, and once.
             server.publish_many(tab.user, numbered(10 * time, 10))
         assert tab.connected(within=20) == [id, True]
         server.publish(tab.user, "after")
@@ -141,7 +141,7 @@ def test_while_publishing_goes_on(server, fresh_user, visit, chance, way):
     seen = []
 
     def read_to(kind):
-        """Reads on to the next entry of that kind and keeps the notifications before it."""
+        """Reads up to the next entry of that kind and collects the notifications before it."""
         while (entry := tab.next())[0] != kind:
             if entry[:2] == ["event", "notification"]:
                 seen.append(entry[2]["id"])
@@ -150,12 +150,12 @@ def test_while_publishing_goes_on(server, fresh_user, visit, chance, way):
     with Publisher(server, tab.user) as publisher:
         for _ in range(6):
             seen += [tab.event("notification")["id"] for _ in range(chance.randrange(1, 30))]
-            # The network ends it, or the client does; not while it changes over, since what it
-            # reads at that moment the client itself would tell now and again when it is back.
+            # The network or the client ends the connection. The client does not end it during its
+            # upgrade: it would report a packet read at that moment both now and after the recovery.
             if chance.random() < 0.5:
                 tab.network.go_down()
             else:
-                wait_until("it has its transport", lambda: is_settled(tab))
+                wait_until("the client has its final transport", lambda: is_settled(tab))
                 tab.close_engine()
             read_to("disconnect")
             tab.network.come_up()
@@ -164,10 +164,10 @@ def test_while_publishing_goes_on(server, fresh_user, visit, chance, way):
         seen.append(tab.event("notification")["id"])
     assert seen == publisher.ids
     server.publish(tab.user, "the end")
-    assert titles(tab, 1) == ["the end"], "and nothing twice"
+    assert titles(tab, 1) == ["the end"], "no notification came twice"
 
 
-# What else is kept, and what is not.
+# Other state that recovery keeps, and cases without recovery.
 
 
 @SCRIPTS
@@ -188,12 +188,12 @@ def test_rooms_are_kept(make_server, fresh_user, visit, way):
     assert tab.connected() == [id, True]
     send(server, "send/room", {"room": room, **ROOM_MESSAGE})
     server.publish(tab.user, "a mark")
-    while (told := tab.until("event"))[0] != "notification":
-        assert told[0] != "room_notification", "it had left"
+    while (entry := tab.until("event"))[0] != "notification":
+        assert entry[0] != "room_notification", "the client had left the room"
 
 
 @SCRIPTS
-def test_what_was_read_elsewhere_is_not_new(server, fresh_user, visit, way):
+def test_a_notification_read_elsewhere_is_not_new(server, fresh_user, visit, way):
     tab = visit(way, server, fresh_user())
     tab.connected()
     with away(tab):
@@ -208,7 +208,7 @@ def test_what_was_read_elsewhere_is_not_new(server, fresh_user, visit, way):
 
 
 @SCRIPTS
-def test_the_token_of_another_user_begins_anew(server, fresh_user, visit, way):
+def test_the_token_of_another_user_starts_a_new_session(server, fresh_user, visit, way):
     user, other = fresh_user(), fresh_user()
     tab = visit(way, server, user, by="auth")
     id, _ = tab.connected()
@@ -222,24 +222,24 @@ def test_the_token_of_another_user_begins_anew(server, fresh_user, visit, way):
 
 
 @SCRIPTS
-def test_without_a_good_token_nobody_comes_back(server, fresh_user, visit, way):
+def test_without_a_good_token_no_session_is_recovered(server, fresh_user, visit, way):
     tab = visit(way, server, fresh_user(), by="auth")
     tab.connected()
     with away(tab):
         server.publish(tab.user, "a secret")
         tab.present(token="nonsense")
-    while (told := tab.next())[1] in NETWORK_ERRORS:
+    while (entry := tab.next())[1] in NETWORK_ERRORS:
         pass
-    assert told == ["connect_error", "unauthorized"]
+    assert entry == ["connect_error", "unauthorized"]
 
 
 @SCRIPTS
-def test_history_that_is_gone_begins_anew(make_server, fresh_user, visit, way):
+def test_expired_history_starts_a_new_session(make_server, fresh_user, visit, way):
     server = make_server()
     tab = visit(way, server, fresh_user())
     id, _ = tab.connected()
-    server.publish(tab.user, "heard")
-    assert titles(tab, 1) == ["heard"]
+    server.publish(tab.user, "received")
+    assert titles(tab, 1) == ["received"]
     with away(tab):
         server.publish_many(tab.user, ["gone", "kept"])
         server.stop()
@@ -269,14 +269,14 @@ def test_recovery_can_be_turned_off(make_server, fresh_user, visit, way):
         assert list(raw.answer()) == ["sid"]
 
 
-# By hand, what no official client would do.
+# Raw packets, as no official client sends them.
 
 
-def test_the_answer_and_the_events_carry_what_is_needed(server, fresh_user):
+def test_the_answer_and_the_events_carry_the_recovery_fields(server, fresh_user):
     with RawClient(server, fresh_user()) as raw:
         answer = raw.answer()
         assert list(answer) == ["sid", "pid"] and answer["sid"] != answer["pid"]
-        assert raw.opening["sid"] not in answer.values(), "none of them gives another away"
+        assert raw.opening["sid"] not in answer.values(), "no id reveals another one"
         name, data, *_ = raw.event()
         assert (name, data) == ("unread_count", {"count": 0})
         server.publish(raw.user, "It rings")
@@ -284,7 +284,7 @@ def test_the_answer_and_the_events_carry_what_is_needed(server, fresh_user):
         assert name == "notification" and isinstance(offset, str)
 
 
-def test_an_offset_says_from_where(server, fresh_user):
+def test_an_offset_sets_the_start_of_the_replay(server, fresh_user):
     user = fresh_user()
     with RawClient(server, user) as raw:
         pid = raw.answer()["pid"]
@@ -293,11 +293,11 @@ def test_an_offset_says_from_where(server, fresh_user):
         while len(offsets) < 5:
             name, _, *offset = raw.event()
             offsets += offset if name == "notification" else []
-    for heard, offset in enumerate(offsets, 1):
+    for count, offset in enumerate(offsets, 1):
         with RawClient(server, user, {"pid": pid, "offset": offset}) as raw:
             assert raw.answer()["pid"] == pid
-            server.publish(user, f"live {heard}")
-            expected = [*numbered(heard, 5 - heard), *(f"live {n}" for n in range(1, heard + 1))]
+            server.publish(user, f"live {count}")
+            expected = [*numbered(count, 5 - count), *(f"live {n}" for n in range(1, count + 1))]
             assert [raw.title() for _ in expected] == expected
     with RawClient(server, user, {"pid": pid}) as raw:
         assert raw.answer()["pid"] == pid
@@ -308,27 +308,27 @@ def test_an_offset_says_from_where(server, fresh_user):
 @pytest.mark.parametrize(
     "offset", ["", "x", "0", "-1", "9" * 400, "9223372036854775807", 5, None, True, [], {"a": 1}]
 )
-def test_an_offset_that_nobody_was_told_leads_nowhere_else(server, fresh_user, offset):
+def test_an_unknown_offset_loses_no_order_and_repeats_nothing(server, fresh_user, offset):
     user = fresh_user()
     with RawClient(server, user) as raw:
         pid = raw.answer()["pid"]
         server.publish(user, "one")
         assert raw.title() == "one"
     with RawClient(server, user, {"pid": pid, "offset": offset}) as raw:
-        # Recovered or not, it is told in order and nothing twice; the connection works.
+        # Recovered or not, notifications come in order and once, and the connection works.
         answer = raw.answer()
         server.publish(user, "two")
-        heard = [raw.title()]
-        while heard[-1] != "two":
-            heard.append(raw.title())
-        assert heard in (["one", "two"], ["two"])
+        received = [raw.title()]
+        while received[-1] != "two":
+            received.append(raw.title())
+        assert received in (["one", "two"], ["two"])
         assert isinstance(answer["pid"], str)
 
 
 @pytest.mark.parametrize(
     "pid", ["", "x", "A" * 20, "\0", "../../x", 7, None, [], {"$ne": ""}, "p" * 400], ids=repr
 )
-def test_a_session_that_never_was_is_not_recovered(server, fresh_user, pid):
+def test_an_unknown_session_is_not_recovered(server, fresh_user, pid):
     with RawClient(server, fresh_user(), {"pid": pid, "offset": "0"}) as raw:
         answer = raw.answer()
         assert answer["pid"] != pid and isinstance(answer["pid"], str)
@@ -336,7 +336,7 @@ def test_a_session_that_never_was_is_not_recovered(server, fresh_user, pid):
         assert raw.title() == "one"
 
 
-def test_the_session_of_another_user_is_not_had_by_its_name(server, fresh_user):
+def test_the_session_of_another_user_is_not_recovered(server, fresh_user):
     victim, thief = fresh_user(), fresh_user()
 
     def steal():
@@ -357,8 +357,8 @@ def test_the_session_of_another_user_is_not_had_by_its_name(server, fresh_user):
         assert [raw.title(), raw.title()] == ["a secret", "a secret"]
 
 
-def test_nothing_of_one_user_is_told_to_the_next_on_its_connection(server, fresh_user):
-    # Signs out while the store still reads what it missed, and another user signs in.
+def test_a_new_user_on_a_connection_gets_nothing_of_the_last_one(server, fresh_user):
+    # One user leaves while the store still reads its missed ones, and another user connects.
     one, other = fresh_user(), fresh_user()
     with RawClient(server, one) as raw:
         pid = raw.answer()["pid"]
@@ -372,8 +372,8 @@ def test_nothing_of_one_user_is_told_to_the_next_on_its_connection(server, fresh
             assert raw.event()[:2] == ["unread_count", {"count": 0}]
 
 
-def test_whoever_comes_back_takes_the_place_of_who_it_was(server, fresh_user):
-    # The network may have ended the first connection without a word to the server.
+def test_a_recovered_session_replaces_its_old_connection(server, fresh_user):
+    # The network may have cut the first connection without notifying the server.
     user = fresh_user()
     with RawClient(server, user) as first:
         answer = first.answer()
@@ -384,7 +384,7 @@ def test_whoever_comes_back_takes_the_place_of_who_it_was(server, fresh_user):
             assert second.title() == "one"
 
 
-def test_many_sessions_that_nobody_comes_back_to_cost_little(make_server, fresh_user):
+def test_many_abandoned_sessions_cost_little(make_server, fresh_user):
     server, user = make_server(), fresh_user()
     pids = set()
 
@@ -404,7 +404,7 @@ def test_many_sessions_that_nobody_comes_back_to_cost_little(make_server, fresh_
     def left():
         return server.request("GET", stats, user_token("anyone")).data["total_clients"]
 
-    wait_until("nobody is there", lambda: left() == 0)
+    wait_until("every client has left", lambda: left() == 0)
 
 
 # Cuts at random.
@@ -415,8 +415,8 @@ def test_cuts_lose_nothing_and_double_nothing(make_server, chance):
     cut_all(make_server(arguments=SHARDS), chance, SOCKET_IO_DIALECTS)
 
 
-def test_two_namespaces_of_one_connection_both_hear_all_that_was_missed(server, fresh_user):
-    # Several pages each, through polls that bring a few packets at a time.
+def test_two_namespaces_of_one_connection_both_get_all_missed_ones(server, fresh_user):
+    # Several pages each, over polls that return a few packets at a time.
     user, count = fresh_user(), 450
     token = user_token(user)
 
@@ -424,22 +424,22 @@ def test_two_namespaces_of_one_connection_both_hear_all_that_was_missed(server, 
         for space in ("/notifications,", "/,"):
             client.send(f"40{space}" + json.dumps({"token": token, **known.get(space, {})}))
 
-    def hear(client, wanted):
-        """Listens until both have heard so many, and tells their ids and what each heard."""
-        known, heard = {}, {"/notifications,": [], "/,": []}
-        while len(known) < 2 or any(len(told) < wanted for told in heard.values()):
+    def receive(client, wanted):
+        """Reads until both have that many; returns their ids and the titles that each received."""
+        known, received = {}, {"/notifications,": [], "/,": []}
+        while len(known) < 2 or any(len(entry) < wanted for entry in received.values()):
             packet = client.next()
             space = "/notifications," if packet[2:].startswith("/notifications,") else "/,"
             body = json.loads(packet[2:].removeprefix("/notifications,"))
             if packet[1] == "0":
                 known[space] = {"pid": body["pid"]}
             elif body[0] == "notification":
-                heard[space].append(body[1]["title"])
-        return known, heard
+                received[space].append(body[1]["title"])
+        return known, received
 
     with PollingClient(server, PATH) as client:
         connect(client, {})
-        before, _ = hear(client, 0)
+        before, _ = receive(client, 0)
     text = {"user_id": user, "type": "t", "message": "m" * 400}
     lines = "".join(json.dumps({**text, "title": str(n)}) + "\n" for n in range(count))
     headers = {"Content-Type": "application/x-ndjson"}
@@ -449,6 +449,6 @@ def test_two_namespaces_of_one_connection_both_hear_all_that_was_missed(server, 
     assert answer.status == 200
     with PollingClient(server, PATH) as client:
         connect(client, before)
-        known, heard = hear(client, count)
+        known, received = receive(client, count)
     assert known == before
-    assert heard == {space: [str(number) for number in range(count)] for space in heard}
+    assert received == {space: [str(number) for number in range(count)] for space in received}

@@ -1,4 +1,4 @@
-"""From polling to WebSocket while messages fly both ways, and others who try to get in between."""
+"""Upgrades from polling to WebSocket while messages fly both ways, and intruders race them."""
 
 # Case 42.
 
@@ -39,11 +39,11 @@ CALM = {"ping_interval": 60_000, "ping_timeout": 60_000, "connect_timeout": 60_0
 
 
 class Racer:
-    """A session that goes over to WebSocket, with its polls, posts and frames under way at once."""
+    """A session that upgrades to WebSocket with its polls, posts and frames in flight at once."""
 
     def __init__(self, http, engine, path):
         self.http, self.engine, self.path = http, engine, path
-        self.heard, self.is_pausing, self.is_overtaking = [], False, False
+        self.received, self.is_pausing, self.is_overtaking = [], False, False
 
     def address(self, transport, sid=None):
         return self.engine.url + target(self.path, transport, sid)
@@ -60,7 +60,7 @@ class Racer:
                     assert (await answer.json())["code"] == 3
                     return
                 assert answer.status == 200, (answer.status, await answer.text())
-                self.heard += [each for each in decode(await answer.read()) if each != "6"]
+                self.received += [each for each in decode(await answer.read()) if each != "6"]
 
     async def post(self, packets):
         body = encode(packets)
@@ -73,10 +73,10 @@ class Racer:
         assert await self.socket.receive_str(timeout=PATIENCE) == "3probe"
 
     async def upgrade(self, packets=(), waits=True):
-        """Finishes the upgrade and goes on with these packets.
+        """Finishes the upgrade and then sends these packets.
 
-        A client `waits` for its last poll to come back. One that does not may find that the poll
-        reached the server behind the upgrade.
+        A client with `waits` lets its last poll return first. Without it the poll may reach the
+        server after the upgrade.
         """
         self.is_pausing, self.is_overtaking = True, not waits
         if waits:
@@ -87,13 +87,13 @@ class Racer:
             await send(packet)
         await asyncio.wait_for(self.polls, PATIENCE)
 
-    async def hear(self, count):
-        """Reads frames until so many packets were heard in all, by polls and frames."""
-        while len(self.heard) < count:
+    async def receive(self, count):
+        """Reads frames until that many packets were received in all, by polls and frames."""
+        while len(self.received) < count:
             message = await self.socket.receive(timeout=PATIENCE)
             assert message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY), message
             is_text = message.type is aiohttp.WSMsgType.TEXT
-            self.heard.append(decode_packet(message.data) if is_text else message.data)
+            self.received.append(decode_packet(message.data) if is_text else message.data)
 
 
 async def race(http, engine, seed):
@@ -116,18 +116,18 @@ async def race(http, engine, seed):
     if chance.random() < 0.2:
         await intrude(http, racer)
     await racer.upgrade(waiting, waits=chance.random() < 0.5)
-    await racer.hear(len(packets))
-    assert racer.heard == packets
+    await racer.receive(len(packets))
+    assert racer.received == packets
     if chance.random() < 0.2:
         await intrude(http, racer)
-    # An echo behind all the others: nothing came twice.
+    # The last echo follows all the others, so none came twice.
     await racer.socket.send_str("4last")
     assert await racer.socket.receive_str(timeout=PATIENCE) == "4last"
     await racer.socket.close()
 
 
 async def intrude(http, racer):
-    """Somebody else who has the sid tries to take the session over."""
+    """Another client that has the sid tries to take the session over."""
     try:
         socket = await http.ws_connect(racer.address("websocket", racer.sid))
     except aiohttp.WSServerHandshakeError as refused:
@@ -139,11 +139,11 @@ async def intrude(http, racer):
 
 
 async def many(engine, count, run):
-    """Runs so many sessions, a few at once, each with a number."""
-    connector, places = aiohttp.TCPConnector(limit=0), asyncio.Semaphore(AT_ONCE)
+    """Runs that many sessions, a few at once, each with a number."""
+    connector, permits = aiohttp.TCPConnector(limit=0), asyncio.Semaphore(AT_ONCE)
 
     async def one(number):
-        async with places, asyncio.timeout(5 * PATIENCE):
+        async with permits, asyncio.timeout(5 * PATIENCE):
             await run(http, engine, number)
 
     async with aiohttp.ClientSession(connector=connector) as http, asyncio.TaskGroup() as group:
@@ -157,24 +157,24 @@ def test_nothing_is_lost_or_doubled_by_an_upgrade(make_engine, chance, shards):
     engine, seed = make_engine(shards=shards, **CALM), chance.random()
     before = engine.open_file_count()
     asyncio.run(many(engine, UPGRADES, lambda *at: race(*at[:2], f"{seed}/{at[2]}")))
-    wait_until("all descriptors are back", lambda: engine.open_file_count() <= before)
+    wait_until("all descriptors are closed", lambda: engine.open_file_count() <= before)
 
 
 async def overtake(http, engine, seed):
-    """The server speaks by itself, at its own time, before, during and after the upgrade."""
+    """The server sends by itself, at its own time, before, during and after the upgrade."""
     chance, asks = random.Random(seed), 20
     racer = Racer(http, engine, SOCKET_PATH)
     await racer.open()
     await racer.post(["40"])
     for number in range(asks):
         await racer.post(event("ask", number))
-    # They are given up after 200 ms, one after another: somewhere around then is the upgrade.
+    # The questions time out after 200 ms, one after another: the upgrade falls around then.
     await asyncio.sleep(chance.uniform(0, 0.25))
     await racer.probe()
     await racer.upgrade(waits=chance.random() < 0.5)
-    await racer.hear(2 + 2 * asks)
-    opening, told, *events = racer.heard
-    assert opening.startswith('40{"sid":') and told == '42["auth",{}]'
+    await racer.receive(2 + 2 * asks)
+    opening, greeting, *events = racer.received
+    assert opening.startswith('40{"sid":') and greeting == '42["auth",{}]'
     questions = [re.fullmatch(r'42\d+(\["question",\d+\])', each) for each in events]
     questions = [json.loads(found[1]) for found in questions if found]
     assert questions == [["question", number] for number in range(asks)]
@@ -183,17 +183,17 @@ async def overtake(http, engine, seed):
 
 
 @pytest.mark.timeout(size(120, full=600))
-def test_what_the_server_says_by_itself_survives_an_upgrade(make_engine, chance):
+def test_unsolicited_messages_survive_an_upgrade(make_engine, chance):
     engine, seed = make_engine(shards=2, **CALM), chance.random()
     count = size(40, full=1_000)
     asyncio.run(many(engine, count, lambda *at: overtake(*at[:2], f"{seed}/{at[2]}")))
 
 
-# A probe that is never finished.
+# A probe that never finishes.
 
 
 @pytest.mark.parametrize("probes", [False, True])
-def test_a_probe_that_is_not_finished_ends_and_the_session_goes_on(make_engine, probes):
+def test_an_unfinished_probe_ends_and_the_session_goes_on(make_engine, probes):
     engine, start = make_engine(upgrade_timeout=500, **CALM), time.monotonic()
     with PollingClient(engine) as polling:
         with WebSocketClient(engine, sid=polling.sid) as client:
@@ -217,7 +217,7 @@ def test_a_probe_is_given_ten_seconds(engine):
         assert polling.next() == "4afterwards"
 
 
-def test_a_session_that_ends_takes_its_probe_along(engine):
+def test_a_session_that_ends_closes_its_probe(engine):
     with PollingClient(engine) as polling:
         with WebSocketClient(engine, sid=polling.sid) as client:
             client.probe()
@@ -226,11 +226,11 @@ def test_a_session_that_ends_takes_its_probe_along(engine):
         polling.expect_closed()
 
 
-# Sids that are guessed.
+# Guessed sids.
 
 
 def guesses(sid, count, chance):
-    """Sids that are not this one: some near to it, most from nowhere."""
+    """Wrong sids: some similar to this one, most of them random."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     near = [sid[:-1], sid[1:], sid + "A", sid * 2, sid[::-1], sid.swapcase(), sid.lower()]
     near += [sid + "=", sid + "%00", "%20" + sid, sid + "/", "*", "%25"]
@@ -256,7 +256,7 @@ def test_no_guess_reaches_a_session(engine, chance):
                 attacker.ask("GET", f"{ENGINE_PATH}?EIO=4&transport=polling&sid={next(guessed)}")
             for _ in range(99):
                 expect_error(attacker.answer(), 1)
-            # By itself, for a body that nobody wants ends its connection.
+            # Not pipelined: a body without a session ends its connection.
             path = f"{ENGINE_PATH}?EIO=4&transport=polling&sid={next(guessed)}"
             expect_error(attacker.exchange("POST", path, b"4hijacked"), 1)
         attacker.close()

@@ -25,7 +25,7 @@ def titles(tab, count):
     return [tab.until("notification")["title"] for _ in range(count)]
 
 
-# What ghostpay's document shows.
+# The shapes in ghostpay's document.
 
 
 @pytest.mark.parametrize("by", ["query", "header"])
@@ -61,7 +61,7 @@ def test_the_head_of_the_answer(server, fresh_user):
         assert tab.parser.retry == 5_000
 
 
-def test_what_is_for_everyone_comes_under_its_typed_names(server, fresh_user):
+def test_broadcasts_come_under_their_typed_names(server, fresh_user):
     user = fresh_user()
     with StreamClient(server, user) as tab:
         tab.next()
@@ -73,7 +73,7 @@ def test_what_is_for_everyone_comes_under_its_typed_names(server, fresh_user):
         assert tab.next() == {"type": "data_update", "data": body}
 
 
-def test_a_payment_comes_under_its_typed_name_and_only_where_there_is_one(server, fresh_user):
+def test_a_payment_comes_under_its_typed_name_and_only_in_its_dialects(server, fresh_user):
     user = fresh_user()
     body = {"payment_id": "pi_1", "amount": 1000, "currency": "usd", "status": "succeeded"}
     with (
@@ -86,7 +86,7 @@ def test_a_payment_comes_under_its_typed_name_and_only_where_there_is_one(server
         said = {"user_id": user, **body}
         assert server.request("POST", PAYMENT, publisher_token(), said).status == 200
         assert tab.next() == {"type": "payment_update", "data": body}
-        # What is published behind it is the next that the others hear.
+        # The other dialects have no payment update: their next message is the next notification.
         server.publish(user, "next")
         assert event.next()["event"] == "notification:new"
         assert flat.next()["title"] == "next"
@@ -94,7 +94,7 @@ def test_a_payment_comes_under_its_typed_name_and_only_where_there_is_one(server
 
 
 def test_raw_line_ends_in_data_do_not_end_the_line(server, fresh_user):
-    # Case 36: JSON allows line ends between its tokens, and the store keeps what was sent.
+    # Case 36: JSON allows line ends between its tokens, and the store keeps the bytes it received.
     user = fresh_user()
     raw = f'{{"user_id":"{user}","type":"t","title":"x","data":{{"a":\r\n\n\r1,\n"id":2}}}}'
     with StreamClient(server, user) as tab:
@@ -105,7 +105,7 @@ def test_raw_line_ends_in_data_do_not_end_the_line(server, fresh_user):
         assert tab.next()["type"] == "unread_count"
 
 
-def test_two_tabs_hear_the_same(server, fresh_user):
+def test_two_tabs_receive_the_same(server, fresh_user):
     user = fresh_user()
     with StreamClient(server, user) as one, StreamClient(server, user) as two:
         one.next(), two.next()
@@ -126,7 +126,7 @@ def test_a_stream_counts_as_a_connection(make_server, fresh_user):
     wait_until("the reader has left", lambda: stats()["total_clients"] == 0)
 
 
-# Who is let in.
+# Authentication and origins.
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_bad_token_is_answered_401_in_json(server, token):
     assert answer.headers["content-type"].startswith("application/json")
 
 
-def test_other_methods_and_the_handshake_have_no_place_here(server, fresh_user):
+def test_other_methods_and_the_handshake_are_refused(server, fresh_user):
     token = user_token(fresh_user())
     answer = server.request("POST", STREAM_PATH, token, {})
     assert answer.status == 405 and "GET" in answer.headers["allow"]
@@ -217,7 +217,7 @@ def test_fifty_cuts_lose_nothing_and_double_nothing(server, fresh_user, chance, 
     assert seen == publisher.ids
 
 
-def test_without_a_cursor_a_stream_begins_now_and_knows_where(server, fresh_user):
+def test_without_a_cursor_a_stream_begins_now_and_gives_a_cursor(server, fresh_user):
     user = fresh_user()
     server.publish(user, "past")
     with StreamClient(server, user) as tab:
@@ -232,7 +232,7 @@ def test_without_a_cursor_a_stream_begins_now_and_knows_where(server, fresh_user
         assert tab.next() == {"type": "unread_count", "data": {"count": 2}}
 
 
-def test_the_header_wins_over_the_query_as_a_reconnecting_browser_needs(server, fresh_user):
+def test_the_header_wins_over_the_query_for_a_reconnecting_browser(server, fresh_user):
     user = fresh_user()
     server.publish_many(user, ["one", "two"])
     with StreamClient(server, user, since="0") as tab:
@@ -242,7 +242,7 @@ def test_the_header_wins_over_the_query_as_a_reconnecting_browser_needs(server, 
         assert titles(tab, 1) == ["two"]
 
 
-def test_what_was_read_elsewhere_is_not_new(server, fresh_user):
+def test_a_notification_read_elsewhere_is_not_new(server, fresh_user):
     user = fresh_user()
     made = server.publish(user, "read meanwhile")
     path = f"/api/v1/notifications/{made['id']}/read"
@@ -265,7 +265,7 @@ def test_what_was_read_elsewhere_is_not_new(server, fresh_user):
     ids=["unknown", "future", "far future", "huge", "negative", "bare negative", "long"],
 )
 @pytest.mark.parametrize("by", ["last_id", "since"])
-def test_an_id_that_proves_nothing_is_told_so_once(server, fresh_user, spoil, by):
+def test_an_unknown_id_gets_one_resync(server, fresh_user, spoil, by):
     # Case 37.
     user, other = fresh_user(), fresh_user("other")
     server.publish(other, "somebody else's")
@@ -299,24 +299,24 @@ def test_another_users_id_reveals_nothing_of_theirs(server, fresh_user):
         assert tab.next() == {"type": "unread_count", "data": {"count": 1}}
 
 
-def test_two_ids_are_one_too_many(server, fresh_user):
+def test_two_ids_are_refused(server, fresh_user):
     with socket.create_connection(server.address) as raw:
         request = f"GET {STREAM_PATH}?token={user_token(fresh_user())} HTTP/1.1\r\nHost: x\r\n"
         raw.sendall(f"{request}Last-Event-ID: a\r\nLast-Event-ID: b\r\n\r\n".encode())
         assert raw.recv(4_096).startswith(b"HTTP/1.1 400 ")
 
 
-# Readers that do not behave.
+# Misbehaving readers.
 
 
 def test_a_slow_reader_is_cut_and_resumes(make_server, fresh_user):
     server, user = make_server(), fresh_user()
-    sleeper = socket.socket()
-    sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    sleeper.connect(server.address)
+    stalled = socket.socket()
+    stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    stalled.connect(server.address)
     token = user_token(user)
-    sleeper.sendall(f"GET {STREAM_PATH}?token={token} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    assert b"200 OK" in sleeper.recv(64)
+    stalled.sendall(f"GET {STREAM_PATH}?token={token} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert b"200 OK" in stalled.recv(64)
     published = 0
     with StreamClient(server, user) as tab:
         tab.next()
@@ -327,12 +327,12 @@ def test_a_slow_reader_is_cut_and_resumes(make_server, fresh_user):
             server.publish_many(user, lines)
             published += len(lines)
             assert titles(tab, len(lines)) == lines
-    sleeper.close()
+    stalled.close()
     with StreamClient(server, user, since="0") as tab:
         assert len(titles(tab, published)) == published
 
 
-def test_what_a_reader_says_besides_is_ignored(server, fresh_user):
+def test_bytes_after_the_request_are_ignored(server, fresh_user):
     user = fresh_user()
     with socket.create_connection(server.address) as raw:
         request = f"GET {STREAM_PATH}?token={user_token(user)} HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -344,15 +344,15 @@ def test_what_a_reader_says_besides_is_ignored(server, fresh_user):
             while text not in (line := lines.readline()):
                 assert line, "the stream ended"
 
-        # The head says nothing of where the stream begins, which is read from the store behind it;
-        # the first event does, so what is published from here on is told.
+        # The server answers with the head before it reads the stream's start from the store. The
+        # first event shows that it has, so the stream gets everything published from here on.
         await_line_with(b"unread_count")
         server.publish(user, "all the same")
         await_line_with(b"all the same")
         lines.close()
 
 
-def test_readers_that_come_and_go_leave_nothing_behind(make_server, fresh_user):
+def test_readers_that_come_and_go_leave_no_session(make_server, fresh_user):
     server = make_server()
     before = server.open_file_count()
     for _ in range(200):
@@ -361,5 +361,5 @@ def test_readers_that_come_and_go_leave_nothing_behind(make_server, fresh_user):
         raw.sendall(request.encode())
         assert raw.recv(64).startswith(b"HTTP/1.1 200")
         raw.close()
-    wait_until("all descriptors are back", lambda: server.open_file_count() <= before)
+    wait_until("all descriptors are closed", lambda: server.open_file_count() <= before)
     wait_until("no session is left", lambda: server.total("sessions") == 0)

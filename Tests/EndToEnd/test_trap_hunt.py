@@ -1,7 +1,7 @@
-"""Numbers and nesting from outside: none of them is a trap, and none costs more than its bytes.
+"""Numbers and nesting in input: none of them traps, and none costs more than its bytes.
 
-A Swift trap ends the process, so each test here ends with the same server alive: the fixture sees
-to that. `NumericFields.swift` in the tidy tests keeps the list of the numeric fields complete.
+A Swift trap ends the process, so the fixture checks after each test that the same server is alive.
+`NumericFields.swift` in the tidy tests keeps the list of the numeric fields complete.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ def trapper():
     return f"{FLAT_PATH}?token={user_token('trap-hunter')}"
 
 
-# Case 33: the trap hunt. Every number of theirs in every numeric field of ours.
+# Case 33: the trap hunt. Every number of this list in every numeric field of the server.
 
 
 NUMBERS = [
@@ -115,7 +115,7 @@ def test_no_number_in_a_field_is_a_trap(server, field):
                 status = connection.read_answer().status
                 assert status == 200 or 400 <= status < 500, (number, status)
             except Closed:
-                # A body was announced that never came.
+                # The request announced a body and never sent it.
                 assert field == "Content-Length", number
 
 
@@ -170,7 +170,7 @@ def test_no_number_in_a_token_is_a_trap(server):
                 payload = f'{{{other},"{claim}":{number}}}'.encode()
             token = assemble(b'{"alg":"HS256"}', payload)
             answer = server.request("GET", INBOX, token, over=over)
-            # 403: a good token that names no user.
+            # 403: a valid token without a user.
             refusals = (401, 403) if claim == "sub" else (401,)
             assert answer.status in (200, *refusals), (claim, number, answer)
     over.close()
@@ -179,11 +179,11 @@ def test_no_number_in_a_token_is_a_trap(server):
 def test_no_number_in_a_path_or_a_list_of_ids_is_a_trap(server, fresh_user):
     token, over = user_token(fresh_user()), server.connection()
     for number in NUMBERS:
-        place = urllib.parse.quote(number, safe="") or "%20"
+        path_id = urllib.parse.quote(number, safe="") or "%20"
         for method, path in (
-            ("PUT", f"{INBOX}/{place}/read"),
-            ("PUT", f"{INBOX}/{place}/unread"),
-            ("DELETE", f"{INBOX}/{place}"),
+            ("PUT", f"{INBOX}/{path_id}/read"),
+            ("PUT", f"{INBOX}/{path_id}/unread"),
+            ("DELETE", f"{INBOX}/{path_id}"),
         ):
             assert server.request(method, path, token, over=over).status in (400, 404), number
         for value in (number, f'"{number}"', f"[{number}]"):
@@ -227,7 +227,7 @@ def test_no_number_in_a_broadcast_is_a_trap(server, path):
 
 
 @pytest.mark.parametrize("name", ["limit", "after"])
-def test_no_number_in_who_is_online_is_a_trap(server, name):
+def test_no_number_in_an_online_query_is_a_trap(server, name):
     over = server.connection()
     for number in NUMBERS:
         path = f"/api/v1/users/online?{urllib.parse.urlencode({name: number})}"
@@ -307,7 +307,7 @@ def test_no_number_in_a_poll_is_a_trap(server, fresh_user, name):
     token = user_token(fresh_user())
     for number in NUMBERS:
         query = {"since": "", "wait": "0", name: number}
-        # A wait that is a good one is not waited for.
+        # This wait is valid, and the poll would wait that long.
         if name == "wait" and number.strip("0") == "1":
             continue
         path = f"{INBOX}/poll?{urllib.parse.urlencode(query)}"
@@ -338,16 +338,16 @@ def test_no_number_in_a_poll_is_a_trap(server, fresh_user, name):
     ],
 )
 def test_no_number_in_a_flag_is_a_trap(command, flag):
-    # Nothing listens at the address, so a number that is accepted comes to nothing soon.
+    # No server listens at the address, so a command that accepts the number fails soon.
     nowhere = [] if command in ("check", "token") else ["--url", "http://127.0.0.1:1"]
-    who = ["--user", "u"] if command in ("token", "publish") else []
-    who += ["--token", "t"] if command in ("listen", "publish") else []
-    who += ["--title", "t"] if command == "publish" else []
+    options = ["--user", "u"] if command in ("token", "publish") else []
+    options += ["--token", "t"] if command in ("listen", "publish") else []
+    options += ["--title", "t"] if command == "publish" else []
     for number in NUMBERS:
         done = run_carillon(
-            command, f"--{flag}={number}", *who, *nowhere, environment={"JWT_SECRET": SECRET}
+            command, f"--{flag}={number}", *options, *nowhere, environment={"JWT_SECRET": SECRET}
         )
-        # A trap ends by a signal, which Python shows as a negative status.
+        # A trap ends the process with a signal, which Python reports as a negative status.
         assert done.returncode in (0, 1, 2), (number, done)
 
 
@@ -368,7 +368,7 @@ def test_json_nests_thirty_two_deep_and_no_deeper(server, fresh_user, opening, c
 
 
 @pytest.mark.parametrize("body", [b"[" * 60_000, b'{"a":' * 12_000, b"[" * 30_000 + b"]" * 30_000])
-def test_a_bottomless_body_costs_nothing(server, body):
+def test_a_deeply_nested_body_costs_little(server, body):
     before, start = server.cpu_seconds(), time.monotonic()
     for _ in range(10):
         answer = server.request("POST", INBOX, body=body, key=API_KEY)

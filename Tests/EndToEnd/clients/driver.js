@@ -1,8 +1,8 @@
-// Socket.IO's own client, commanded by a test: the same file in Node and in a page.
+// Socket.IO's own client, controlled by a test: the same file runs in Node and in a page.
 //
-// A command is a method of the driver, and its answer is what it returns or what that promises.
-// Whatever the client tells goes into one log in the order in which it was told, and `take` gives
-// the log out from a place on. JSON has no bytes: they travel as `{"$bytes": "…base64…"}`.
+// A command is a method of the driver, and its answer is the return value, awaited if it is a
+// promise. One log holds the events of all sockets in the order of arrival; `take` returns the log
+// from an index on. JSON has no bytes: they are encoded as `{"$bytes": "…base64…"}`.
 'use strict';
 
 function makeDriver(io) {
@@ -10,40 +10,40 @@ function makeDriver(io) {
   const sockets = [];
   let wake = () => {};
 
-  function tell(...entry) {
+  function record(...entry) {
     log.push(packed(entry));
     wake();
   }
 
   function watch(socket) {
-    const place = sockets.push(socket) - 1;
-    socket.on('connect', () => tell(place, 'connect', socket.id, !!socket.recovered));
-    socket.on('connect_error', (error) => tell(place, 'connect_error', error.message));
-    socket.on('disconnect', (reason) => tell(place, 'disconnect', reason));
-    socket.onAny((event, ...values) => tell(place, 'event', event, ...values));
-    return place;
+    const index = sockets.push(socket) - 1;
+    socket.on('connect', () => record(index, 'connect', socket.id, !!socket.recovered));
+    socket.on('connect_error', (error) => record(index, 'connect_error', error.message));
+    socket.on('disconnect', (reason) => record(index, 'disconnect', reason));
+    socket.onAny((event, ...values) => record(index, 'event', event, ...values));
+    return index;
   }
 
   return {
-    // Makes a socket with a connection of its own, and answers with its place.
+    // Opens a socket with its own connection, and answers with its index.
     open(url, options) {
       return watch(io(url, { ...options, forceNew: true }));
     },
 
-    // Makes a socket of another namespace over the connection of one that is there.
-    openBeside(place, namespace, options) {
-      return watch(sockets[place].io.socket(namespace, options));
+    // Opens a socket of another namespace over the connection of an existing one.
+    openBeside(index, namespace, options) {
+      return watch(sockets[index].io.socket(namespace, options));
     },
 
-    // Runs the page of ghostpay's document; what it shows is in the log.
+    // Runs the page of ghostpay's document and logs its output.
     openPage(server, token) {
-      const place = sockets.length;
-      const show = (...shown) => tell(place, ...shown);
+      const index = sockets.length;
+      const show = (...shown) => record(index, ...shown);
       sockets.push(globalThis.ghostPayPage(io, server, token, show));
-      return place;
+      return index;
     },
 
-    // The log from `start` on, as soon as there is anything, or what there is after `within` ms.
+    // Answers with the log from `start` on, as soon as it has an entry or after `within` ms.
     take(start, within) {
       return new Promise((resolve) => {
         const answer = () => resolve(log.slice(start));
@@ -60,22 +60,22 @@ function makeDriver(io) {
       });
     },
 
-    emit(place, event, ...values) {
-      sockets[place].emit(event, ...unpacked(values));
+    emit(index, event, ...values) {
+      sockets[index].emit(event, ...unpacked(values));
     },
 
-    // Emits, and answers with the arguments of the acknowledgement; null: there was none in time.
-    call(place, within, event, ...values) {
+    // Emits, and answers with the arguments of the acknowledgement, or null after `within` ms.
+    call(index, within, event, ...values) {
       return new Promise((resolve) => {
-        const socket = sockets[place].timeout(within);
+        const socket = sockets[index].timeout(within);
         socket.emit(event, ...unpacked(values), (error, ...answer) => {
           resolve(error ? null : packed(answer));
         });
       });
     },
 
-    state(place) {
-      const socket = sockets[place];
+    state(index) {
+      const socket = sockets[index];
       const transport = socket.io.engine && socket.io.engine.transport;
       return {
         id: socket.id ?? null,
@@ -85,26 +85,26 @@ function makeDriver(io) {
       };
     },
 
-    // What the client hands over when it connects again.
-    present(place, auth) {
-      sockets[place].auth = auth;
+    // Sets the `auth` payload of the next connect.
+    present(index, auth) {
+      sockets[index].auth = auth;
     },
 
-    connect(place) {
-      sockets[place].connect();
+    connect(index) {
+      sockets[index].connect();
     },
 
-    disconnect(place) {
-      sockets[place].disconnect();
+    disconnect(index) {
+      sockets[index].disconnect();
     },
 
     close() {
       sockets.forEach((socket) => socket.disconnect());
     },
 
-    // Ends the connection beneath, which the client then makes anew.
-    closeEngine(place) {
-      sockets[place].io.engine.close();
+    // Closes the underlying Engine.IO connection; the client then opens a new one.
+    closeEngine(index) {
+      sockets[index].io.engine.close();
     },
   };
 }

@@ -1,44 +1,44 @@
-// The script of a page with the elements: its own client, which reconnects soon, and then the
-// elements, which use it. Below are the questions that tests ask of such a page.
+// The script of a page with the elements. It configures the page's client to reconnect soon, then
+// loads the elements, which use that client. The functions below are called by tests.
 
 import * as core from '/client/carillon.js';
 
 core.configure({ reconnectInterval: 100 });
 window.core = core;
-window.told = [];
+window.fired = [];
 window.violations = [];
 addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective));
 for (const name of ['open', 'action', 'read', 'dismiss', 'error']) {
-  addEventListener(`carillon-${name}`, ({ detail }) => told.push([name, detail]));
+  addEventListener(`carillon-${name}`, ({ detail }) => fired.push([name, detail]));
 }
-// The texts of live regions, in order.
-window.heard = [];
+// The announced texts of live regions, in order.
+window.spoken = [];
 new MutationObserver((records) => {
   for (const { target } of records) {
-    if (target.ariaLive && target.textContent) heard.push([target.ariaLive, target.textContent]);
+    if (target.ariaLive && target.textContent) spoken.push([target.ariaLive, target.textContent]);
   }
 }).observe(document.body, { childList: true, subtree: true });
 
-/** Every element, in the shadows too. */
+/** Every element, including those in shadow roots. */
 window.all = (root = document) =>
   [...root.querySelectorAll('*')].flatMap((
     element,
   ) => [element, ...element.shadowRoot ? all(element.shadowRoot) : []]);
 
-/** The element that has the focus, through the shadows. */
+/** The focused element, also inside shadow roots. */
 const focused = () => {
   let at = document.activeElement;
   while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
   return at;
 };
 
-/** The class and the name of the element that has the focus. */
+/** The class and the name of the focused element. */
 window.focusName = () => {
   const at = focused();
   return at && `${at.className || at.localName}:${at.ariaLabel ?? at.textContent}`;
 };
 
-/** Whether the focus has a ring that is seen; null when no element has the focus. */
+/** Whether the focused element has a visible ring; null when no element has the focus. */
 window.isFocusSeen = () => {
   const at = focused();
   if (!at || at === document.body) return null;
@@ -47,7 +47,7 @@ window.isFocusSeen = () => {
   return isRound(getComputedStyle(at)) || isRound(getComputedStyle(at, '::after'));
 };
 
-/** Each visible text: its start, its contrast with all that lies below it, its size and kind. */
+/** Each visible text: its start, its contrast with its background, its size and its class. */
 window.contrasts = () => {
   const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
   const rgba = (color) => {
@@ -88,18 +88,18 @@ window.contrasts = () => {
   });
 };
 
-/** How many animations are running. */
+/** The number of running animations. */
 window.movingCount = () =>
   all().flatMap((it) => it.getAnimations())
     .filter((it) => it.effect.getKeyframes().length && it.playState === 'running').length;
 
-/** Whether every toast's time stands still: its animation without keyframes is that time. */
+/** Whether every toast's timer is paused: the timer is its animation without keyframes. */
 window.areToastsHeld = () =>
   all().filter((it) => it.localName === 'carillon-item').flatMap((it) => it.getAnimations())
     .filter((it) => !it.effect.getKeyframes().length)
     .every((it) => it.playState === 'paused');
 
-/** Interactive elements: how many there are, and how many are inside of another. */
+/** The number of interactive elements, and the number of those inside another one. */
 window.interactiveCounts = () => {
   const interactive = 'a, button, select, [role=button]';
   const found = all().filter((it) => it.matches(interactive));
@@ -107,14 +107,14 @@ window.interactiveCounts = () => {
   return [found.length, nested.length];
 };
 
-/** Controls that are smaller than 24 by 24. */
+/** Controls smaller than 24 by 24 pixels. */
 window.smallTargets = () =>
   all().filter((it) => it.matches('button, select, .action') && it.checkVisibility())
     .map((it) => [it.textContent || it.ariaLabel, it.getBoundingClientRect()])
     .filter(([, { width, height }]) => width < 24 || height < 24)
     .map(([name, { width, height }]) => [name, width, height]);
 
-/** Shows one notification without a server: the store is the page's own. */
+/** Shows one notification without a server, from a store of the page. */
 window.showAlone = (given) => {
   const store = new core.NotificationStore();
   const item = document.createElement('carillon-item');
@@ -132,7 +132,7 @@ window.showAlone = (given) => {
   document.body.append(item);
 };
 
-/** Gives each bell a client of its own. */
+/** Gives each bell its own client. */
 window.connectBells = (tokens) =>
   tokens.forEach((token, index) => {
     const client = new core.Carillon({ token, shared: false });

@@ -1,10 +1,10 @@
-// The page of ghostpay's document, its code as it stands there. What it would show goes to `tell`.
+// The page of ghostpay's document, with its code unchanged. Its output goes to `show`.
 'use strict';
 
-globalThis.ghostPayPage = function ghostPayPage(io, server, jwtToken, tell) {
-  const console = { log: (...said) => tell('log', ...said) };
-  const showNotificationAlert = (notification) => tell('alert', notification.title);
-  const updateNotificationBadge = (count) => tell('badge', count);
+globalThis.ghostPayPage = function ghostPayPage(io, server, jwtToken, show) {
+  const console = { log: (...said) => show('log', ...said) };
+  const showNotificationAlert = (notification) => show('alert', notification.title);
+  const updateNotificationBadge = (count) => show('badge', count);
 
   // Connect to the notification WebSocket
   const socket = io(`${server}/notifications`, {

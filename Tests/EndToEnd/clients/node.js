@@ -1,8 +1,8 @@
-// Runs the driver in Node: commands come in as JSON lines, answers go out as JSON lines, in order.
+// Runs the driver in Node: it reads commands as JSON lines and writes answers as JSON lines, in
+// order.
 //
-// The client is built for browsers; what it misses here are their two ways to the network, and a
-// way to read bytes. As React Native's it hands its extra headers to the WebSocket too, as the
-// client that is built for Node does.
+// The client is built for browsers, so it needs their WebSocket, XMLHttpRequest and FileReader. As
+// React Native it also passes its extra headers to the WebSocket, as the client for Node does.
 'use strict';
 
 const [, , clientPath] = process.argv;
@@ -27,5 +27,5 @@ lines.on('line', async (line) => {
   const answer = await driver[command](...values);
   process.stdout.write(JSON.stringify(answer ?? null) + '\n');
 });
-// The test has closed the pipe; a client that still tries to connect must not keep it here.
+// The test closed the pipe. Exit explicitly: a client that still reconnects would keep Node alive.
 lines.on('close', () => process.exit(0));

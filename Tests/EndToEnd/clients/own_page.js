@@ -1,5 +1,5 @@
-// Watches one of the server's own pages from its beginning, before any of its scripts run. Below
-// are the questions that tests ask of such a page.
+// Watches one of the server's own pages from the start, before any of its scripts run. The
+// functions below are called by tests.
 
 window.violations = [];
 addEventListener(
@@ -9,8 +9,8 @@ addEventListener(
 );
 
 /**
- * What is wrong for assistive technology: each control has a name, each table its heads, each id
- * is there once, and no element has a style or a listener in its markup.
+ * Accessibility faults: a control without a name, a table without heads, a duplicate id, a listener
+ * in the markup, a missing language or title, or a number of `h1` other than one.
  */
 window.faults = () => {
   const faults = [];
@@ -48,7 +48,7 @@ window.faults = () => {
   return faults;
 };
 
-/** Visible texts whose contrast is too low by WCAG 2.2, each with its contrast. */
+/** Visible texts with too low a contrast by WCAG 2.2, each with its contrast. */
 window.poorContrasts = () => {
   const pen = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
   const rgba = (color) => {
@@ -81,12 +81,12 @@ window.poorContrasts = () => {
   return poor;
 };
 
-/** Whether a plot shows, in the pixels of the screen, the different colours of both its lines. */
+/** Whether a plot's pixels, at the screen's resolution, show both lines in different colours. */
 window.areLinesDrawn = (index) => {
   const plot = document.querySelectorAll('.plot')[index];
   const canvas = plot.querySelector('canvas');
   if (canvas.width !== Math.round(canvas.getBoundingClientRect().width * 2)) return false;
-  // Read from a copy: the browser complains of a canvas that is read often.
+  // Reads a copy, because the browser warns about a canvas that is read often.
   const copy = new OffscreenCanvas(canvas.width, canvas.height);
   const pen = copy.getContext('2d', { willReadFrequently: true });
   pen.drawImage(canvas, 0, 0);
@@ -105,7 +105,7 @@ window.sessionsOfShards = () => {
   return cells.reduce((sum, cell) => sum + Number(cell.textContent), 0);
 };
 
-/** The modules that the page names and loads, and the addresses that were not answered with 200. */
+/** The modules that the page names and loads, and the addresses with a status of 300 or more. */
 window.modules = () => ({
   named: [...document.querySelectorAll('link[rel=modulepreload], script[src]')]
     .map((each) => each.href ?? each.src),
@@ -115,7 +115,7 @@ window.modules = () => ({
     .map((each) => each.name),
 });
 
-/** Replaces the desktop's notifications; `isAway` hides the page, `answer` is the permission. */
+/** Fakes desktop notifications; `isAway` hides the page, `answer` is the permission to grant. */
 window.fakeDesktop = () => {
   window.shown = [];
   window.Notification = class {

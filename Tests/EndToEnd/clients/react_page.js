@@ -1,5 +1,5 @@
-// A page of React with incident-api's hook in it, as its document has it. `mount` shows a component
-// for each set of options, under one root.
+// A React page with incident-api's hook, as in its document. `mount` shows a component for each set
+// of options under one root.
 
 globalThis.mount = async (all, { isStrict = true, from = 'global' } = {}) => {
   const { React, ReactDOM } = globalThis;

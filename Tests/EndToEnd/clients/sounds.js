@@ -1,6 +1,6 @@
-// Records the tones that a page plays, and whether a person has been active in it.
+// Records the tones that a page plays, and whether a user has been active in it.
 //
-// To evaluate code in a page is a gesture in it, for Chromium; only clicks of the mouse count here.
+// Chromium counts evaluated code as a user gesture, so here only mouse clicks count.
 
 window.tones = [];
 const start = OscillatorNode.prototype.start;

@@ -1,7 +1,7 @@
-// What a page of the tests does with the browser client: makes one, and writes down what it tells.
+// Creates a browser client in a test's page and logs its events.
 //
-// A token that is a list stands for a function that fetches one after the other, the last again and
-// again; a text in it that begins with `!` stands for one that cannot be had.
+// A list as the token stands for a function that fetches one element per call, and the last one
+// repeatedly; an element that begins with `!` stands for a failing fetch.
 
 const EVENTS = [
   'state',
@@ -16,8 +16,12 @@ const EVENTS = [
   'error',
 ];
 
-globalThis.openClient = async ({ token, ...options } = {}) => {
+globalThis.loadClient = async () => {
   globalThis.carillon ??= await import('/client/carillon.js');
+};
+
+globalThis.openClient = async ({ token, ...options } = {}) => {
+  await loadClient();
   const log = [];
   let asked = 0;
   const fetchToken = async () => {
@@ -34,13 +38,13 @@ globalThis.openClient = async ({ token, ...options } = {}) => {
     });
   }
   Object.assign(globalThis, { client, log, store: client.store, tokensAsked: () => asked });
-  globalThis.told = (name) => log.filter(([each]) => each === name).map(([, detail]) => detail);
-  globalThis.titles = () => told('notification').map(({ title }) => title);
+  globalThis.details = (name) => log.filter(([each]) => each === name).map(([, detail]) => detail);
+  globalThis.titles = () => details('notification').map(({ title }) => title);
   globalThis.listed = () => store.value.notifications.map(({ title }) => title);
   client.connect();
 };
 
-/** Begins to note in `shown` each state of the list that a person could have seen, once. */
+/** Starts to record in `shown` each visible state of the list, without repetitions. */
 globalThis.noteShown = () => {
   globalThis.shown = [];
   store.subscribe(({ notifications, unreadCount }) => {
@@ -50,10 +54,10 @@ globalThis.noteShown = () => {
   });
 };
 
-/** The id of the listed notification with a title. */
+/** The id of the listed notification with this title. */
 globalThis.id = (title) => store.value.notifications.find((n) => n.title === title).id;
 
-/** Makes a browser without a screen show notifications: their titles are in `natives`. */
+/** Fakes native notifications for a headless browser; their titles are in `natives`. */
 globalThis.fakeNative = () => {
   window.natives = [];
   window.isHidden = false;
@@ -68,7 +72,7 @@ globalThis.fakeNative = () => {
   carillon.nativeNotifications(client);
 };
 
-/** Hides or shows the page, as when a person goes to another tab or comes back. */
+/** Hides or shows the page, as when a user switches to another tab or returns. */
 globalThis.hide = (isHidden) => {
   window.isHidden = isHidden;
   document.dispatchEvent(new Event('visibilitychange'));

@@ -1,8 +1,8 @@
-// A page that has the client's module twice, under two addresses.
+// A page that loads the client's module twice, from two addresses.
 
-/** Whether a second copy of the module, under another address, shares all with the first. */
+/** Checks that a second copy of the module, from another address, shares its state. */
 globalThis.sharesPage = async (token) => {
-  // As when a page asks for one address, and its elements for the one that this leads to.
+  // As when a page imports one address and its elements import the one that it redirects to.
   const { url } = await fetch('/client/carillon.js');
   const again = await import(url);
   again.wsClient.connect(token);

@@ -1,4 +1,4 @@
-"""What the end-to-end tests stand on: the server as a process, and clients that are not ours.
+"""The end-to-end tests' support code: the server as a process, and third-party clients.
 
-Nothing here sleeps for a guess. Whoever waits names what for and until when.
+Nothing here sleeps for a guessed time. Each wait names its condition and its deadline.
 """

@@ -1,7 +1,7 @@
-"""HTTP over one kept-alive connection in asyncio, at the least cost to the tester's processor.
+"""HTTP over one kept-alive connection in asyncio, with as little processor time as possible.
 
-For tests that ask tens of thousands of times: `aiohttp` would take more of the machine than the
-server does.
+It is for tests that send tens of thousands of requests: `aiohttp` would use more of the machine
+than the server does.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import json
 
 from harness.server import API_KEY
 
-# In place of a user: all there are, and all there will be.
+# Stands for a user in `publish`: every present and future user.
 EVERYONE = object()
 
 
@@ -28,13 +28,13 @@ class Backend:
             self.writer.close()
 
     async def request(self, method, path, token=None, body=b"", kind="application/json"):
-        """Returns the status and the body's bytes. Without a token it speaks as the publisher."""
-        who = f"Authorization: Bearer {token}" if token else f"X-API-Key: {API_KEY}"
-        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{who}\r\n"
+        """Returns the status and the body's bytes. Without a token it uses the publisher's key."""
+        credentials = f"Authorization: Bearer {token}" if token else f"X-API-Key: {API_KEY}"
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{credentials}\r\n"
         if body:
             head += f"Content-Type: {kind}\r\n"
         if self.writer is None:
-            # The server lets go of who connects and asks for nothing.
+            # Connects only now: the server closes a connection that sends no request.
             self.reader, self.writer = await asyncio.open_connection(*self.server.address)
         self.writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         answer = await self.reader.readuntil(b"\r\n\r\n")
@@ -45,7 +45,7 @@ class Backend:
         return status, await self.reader.readexactly(length)
 
     async def change(self, method, path, token, body=None):
-        """A request of a user that must be granted; returns its data."""
+        """Sends a user's request, which must succeed; returns its data."""
         sent = b"" if body is None else json.dumps(body).encode()
         status, answer = await self.request(method, path, token, sent)
         assert status == 200, (method, path, status, answer)
@@ -62,7 +62,7 @@ class Backend:
         return data["ids"] if isinstance(users, list) else data["id"]
 
     async def publish_batch(self, lines):
-        """Publishes `lines`, objects, by the batch; returns the ids in their order."""
+        """Publishes the objects in `lines` as one batch; returns the ids in their order."""
         status, answer = await self.request(
             "POST",
             "/api/v1/notifications/batch",

@@ -1,4 +1,4 @@
-"""A command that runs beside the test: a thread gathers what it prints, line by line."""
+"""A command that runs in the background of a test: a thread collects its output by lines."""
 
 import subprocess
 import threading
@@ -7,7 +7,7 @@ from harness.waiting import wait_until
 
 
 class Background:
-    """Runs until the `with` ends, then is ended. Its standard input stays open till then."""
+    """Runs the command until the `with` block ends, and keeps its standard input open till then."""
 
     def __init__(self, command, **options):
         options.setdefault("stdin", subprocess.DEVNULL)
@@ -28,7 +28,7 @@ class Background:
             into.append(line.rstrip("\n"))
 
     def line_with(self, text, within=10.0):
-        """The first line that it printed with `text` in it."""
+        """Waits for the first printed line that contains `text`, and returns it."""
 
         def found():
             matching = [line for line in list(self.lines) if text in line]

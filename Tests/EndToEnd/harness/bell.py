@@ -1,4 +1,4 @@
-"""inbox-watch's notification bell: a badge, a list, a green dot, and a heart that answers."""
+"""inbox-watch's notification bell: a badge, a list, a green dot, and heartbeat answers."""
 
 import json
 import threading
@@ -10,9 +10,9 @@ from harness.clients import INBOX_PATH
 
 
 class Bell:
-    """The island of the frontend; it connects again by itself, as the document has it.
+    """The frontend's bell component; it reconnects by itself, as inbox-watch's document specifies.
 
-    The document waits 5 s before it does; that is an argument here.
+    The document waits 5 s before it reconnects; here the wait is an argument.
     """
 
     def __init__(self, url_for, token, interval=0.05, answers_pings=True):
@@ -35,7 +35,7 @@ class Bell:
         assert not self.thread.is_alive()
 
     def fetch(self):
-        """What opening the list does."""
+        """Requests the notifications, as the bell does when the list is opened."""
         self.socket.send(json.dumps({"type": "fetch_notifications"}))
 
     def _run(self):

@@ -1,4 +1,4 @@
-"""Pages in a real Chromium, which import the browser client as a site would: from the server."""
+"""Pages in a real Chromium that import the browser client from the server, as a site does."""
 
 import contextlib
 import shutil
@@ -13,14 +13,14 @@ WEB_CLIENT = ROOT / "Sources" / "WebClient"
 TAB = CLIENTS / "tab.js"
 BLANK = "/a-page"
 BLANK_TEXT = "<!doctype html><meta charset=utf-8><title>A page</title><body></body>"
-# What a page and a test may wait for.
+# The longest wait of a page or a test, in seconds.
 PATIENCE = 15
 MILLISECONDS = 1_000
 
 
 @contextlib.contextmanager
 def launched():
-    """One headless Chromium, as long as the `with` lasts."""
+    """Runs one headless Chromium for the duration of the `with` block."""
     path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     assert path, f"none of {CHROMIUMS} is on the PATH"
     with sync_playwright() as playwright:
@@ -30,16 +30,16 @@ def launched():
 
 
 def new_context(browser, **options):
-    """A profile of its own."""
+    """Makes a separate browser profile."""
     context = browser.new_context(**options)
     context.set_default_timeout(PATIENCE * MILLISECONDS)
     return context
 
 
 def open_page(context, path, *, server=None, url=None, text=BLANK_TEXT, wait_until="load"):
-    """Opens a page; an error that nobody catches in it fails the test, by `assert_no_errors`.
+    """Opens a page and records its uncaught errors, which `assert_no_errors` checks.
 
-    The path `BLANK` is a page that no server has; what it holds is `text`.
+    No server has a page at `BLANK`: the request is intercepted and answered with `text`.
     """
     page = context.new_page()
     page.uncaught = []
@@ -52,16 +52,21 @@ def open_page(context, path, *, server=None, url=None, text=BLANK_TEXT, wait_unt
 
 
 class Tab:
-    """A page with a client in it, made by `clients/tab.js`."""
+    """A page with a browser client in it, created by `clients/tab.js`."""
 
-    def __init__(self, context, server, user=None, *, path=BLANK, page_url=None, **options):
+    def __init__(
+        self, context, server, user=None, *, path=BLANK, page_url=None, opens=True, **options
+    ):
         self.server, self.user = server, user
         self.page = open_page(context, path, server=server, url=page_url)
         self.page.add_script_tag(path=TAB)
-        self.open(**options)
+        # Loads the client first, so that a short token does not expire while the page loads.
+        self.page.evaluate("loadClient()")
+        if opens:
+            self.open(**options)
 
     def open(self, **options):
-        """Makes a client that connects; `token=None` for one that has no token."""
+        """Creates a client and connects it; `token=None` creates one without a token."""
         if "token" not in options and self.user is not None:
             options["token"] = user_token(self.user)
         self.page.evaluate("(options) => openClient(options)", options)
@@ -70,7 +75,7 @@ class Tab:
         return self.page.evaluate(code, value)
 
     def until(self, condition, value=None, within=PATIENCE):
-        """Waits until an expression is true in the page, and returns what it is then."""
+        """Waits until an expression is true in the page, and returns its value."""
         try:
             handle = self.page.wait_for_function(condition, arg=value, timeout=within * 1_000)
             return handle.json_value()
@@ -82,13 +87,13 @@ class Tab:
         self.until("client.state === 'connected'")
         return self
 
-    def told(self, name):
-        """The details of the events of that name so far."""
-        return self.evaluate("(name) => told(name)", name)
+    def details(self, name):
+        """Returns the details of all events of that name so far."""
+        return self.evaluate("(name) => details(name)", name)
 
     @property
     def titles(self):
-        """Of all notifications that were announced, in order."""
+        """The titles of all announced notifications, in order."""
         return self.evaluate("titles()")
 
     @property
@@ -97,7 +102,7 @@ class Tab:
 
     @property
     def states(self):
-        return self.told("state")
+        return self.details("state")
 
     def close(self):
         assert_no_errors(self.page)
@@ -105,5 +110,5 @@ class Tab:
 
 
 def assert_no_errors(page):
-    """Nothing in the page threw what nobody caught."""
+    """Asserts that the page had no uncaught error."""
     assert page.uncaught == [], page.uncaught

@@ -1,7 +1,7 @@
 """Browser-like clients of the WebSocket dialects, over the `websockets` package.
 
-They read in the order of arrival and skip nothing silently: a test that does not care about a
-frame says so.
+They read frames in the order of arrival and skip none silently: a test that ignores a frame does
+so explicitly.
 """
 
 import json
@@ -18,7 +18,7 @@ PATIENCE = 10.0
 
 
 class Client:
-    """What the dialects share: frames in, text out, the close code at the end."""
+    """The part that all dialects share: reading frames, sending text, and the close code."""
 
     path = None
 
@@ -45,7 +45,7 @@ class Client:
             ping_interval=None,
             proxy=None,
             legacy=True,
-            # Reading goes on whatever the test does, so that the end of a connection is seen.
+            # The library always keeps reading, so that the test sees the connection end.
             max_queue=None,
             **options,
         )
@@ -63,7 +63,7 @@ class Client:
         self.socket.send(text if isinstance(text, (str, bytes)) else json.dumps(text))
 
     def next(self, within=PATIENCE):
-        """The next frame, whatever it is."""
+        """Returns the next frame of any kind."""
         try:
             text = self.socket.recv(timeout=within)
         except TimeoutError:
@@ -72,7 +72,7 @@ class Client:
         return json.loads(text)
 
     def close_code(self, within=PATIENCE):
-        """The code that the server closes with; frames that come before are read and dropped."""
+        """Waits for the server's close and returns its code; drops the frames before it."""
         try:
             while True:
                 self.socket.recv(timeout=within)
@@ -83,7 +83,7 @@ class Client:
 
 
 class EventClient(Client):
-    """A client of `event`. Takes the greeting at once, because it is always the first frame."""
+    """A client of `event`. It reads the greeting at once: that is always the first frame."""
 
     path = EVENT_PATH
 
@@ -94,20 +94,20 @@ class EventClient(Client):
             assert self.greeting["event"] == "connection:established", self.greeting
 
     def expect(self, event, within=PATIENCE):
-        """The next frame, which must be this event; returns its data."""
+        """Reads the next frame, which must be this event; returns its data."""
         frame = self.next(within)
         assert frame.get("event") == event, f"expected {event}, got {frame}"
         return frame["data"]
 
     def until(self, event, within=PATIENCE):
-        """Reads on to the next such event, over others."""
+        """Reads on to the next such event and skips others."""
         while True:
             frame = self.next(within)
             if frame.get("event") == event:
                 return frame["data"]
 
     def answers(self):
-        """Proves that everything sent so far was taken in: a ping comes back behind it."""
+        """Proves that the server processed everything sent so far: a ping after it is answered."""
         self.send({"type": "ping"})
         return self.until("pong")
 
@@ -126,7 +126,7 @@ class FlatClient(Client):
 
 
 class InboxClient(Client):
-    """A client of `inbox`. Takes the greeting at once, and answers the server's heartbeat."""
+    """A client of `inbox`. It reads the greeting at once and answers the server's heartbeat."""
 
     path = INBOX_PATH
 
@@ -147,7 +147,7 @@ class InboxClient(Client):
         self.send({"type": "auth", "token": token})
 
     def answers(self):
-        """Proves that everything sent so far was taken in: a fetch is answered behind it."""
+        """Proves that the server processed everything sent so far: a fetch after it is answered."""
         self.send({"type": "fetch_notifications", "limit": 1})
         while (frame := self.next())["type"] != "notification_update":
             pass

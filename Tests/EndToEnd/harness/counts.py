@@ -1,4 +1,4 @@
-"""What the counts of an inbox must be: a model fed with operations, and a recount of the rows."""
+"""The expected counts of an inbox: a model that follows the operations, and a recount of rows."""
 
 import sqlite3
 from pathlib import Path
@@ -7,7 +7,7 @@ PRIORITIES = ["low", "normal", "high", "urgent"]
 
 
 class InboxModel:
-    """An inbox as its rules say, with each state that its counts had, in order.
+    """A model of an inbox that keeps every state of its counts, in order.
 
     Counts are (total, unread, unseen, unread of each priority).
     """
@@ -20,7 +20,7 @@ class InboxModel:
     def counts(self):
         return self.history[-1]
 
-    def _tell(self):
+    def _record(self):
         unread = [row for row in self.rows.values() if row[1]]
         unseen = sum(row[2] for row in self.rows.values())
         each = [sum(row[0] == name for row in unread) for name in PRIORITIES]
@@ -28,10 +28,10 @@ class InboxModel:
 
     def publish(self, id, priority):
         self.rows[id] = [priority, True, True]
-        self._tell()
+        self._record()
 
     def change(self, name, ids):
-        """One operation on some rows; what changes nothing is told to nobody."""
+        """Applies one operation to some rows; one that changes no row adds no state."""
         before = len(self.rows), [list(row) for row in self.rows.values()]
         for id in ids:
             row = self.rows.get(id)
@@ -46,18 +46,18 @@ class InboxModel:
             else:
                 del self.rows[id]
         if before != (len(self.rows), [list(row) for row in self.rows.values()]):
-            self._tell()
+            self._record()
 
 
 def counts_in(data):
-    """The counts that `stats` and the answer to a change show."""
+    """Reads the counts from `stats` or from the answer to a change."""
     each = data["by_priority"]
     assert list(each) == PRIORITIES
     return data["total"], data["unread"], data["unseen"], *each.values()
 
 
-def count_told(dialect, message):
-    """What a message of a dialect says of the counts: all, the unread ones, or nothing."""
+def count_from(dialect, message):
+    """Returns the counts in a message of a dialect: all of them, only the unread count, or None."""
     if dialect.name == "event":
         return counts_in(message["data"]) if message["event"] == "stats:updated" else None
     if dialect.name == "inbox":
@@ -65,13 +65,13 @@ def count_told(dialect, message):
     return message["data"]["count"] if message["type"] == "unread_count" else None
 
 
-def as_told(dialect, counts):
-    """How a dialect shows these counts."""
+def as_shown(dialect, counts):
+    """Returns these counts in the form of a dialect."""
     return counts if dialect.name == "event" else counts[1]
 
 
 def recount(directory, users):
-    """The counts of these users, counted over the rows of a stopped server's database."""
+    """Counts these users' rows in the database of a stopped server."""
     database = sqlite3.connect(f"file:{Path(directory) / 'carillon.db'}?mode=ro", uri=True)
     try:
         return {
@@ -83,7 +83,7 @@ def recount(directory, users):
 
 
 def counted(rows):
-    """The counts over rows of (priority, when it was read, when it was seen)."""
+    """Returns the counts over rows of (priority, time of reading, time of seeing)."""
     unread = [priority for priority, read_at, _ in rows if read_at is None]
     unseen = sum(read_at is None and seen_at is None for _, read_at, seen_at in rows)
     return len(rows), len(unread), unseen, *(unread.count(number) for number in range(4))
@@ -98,7 +98,7 @@ def own_rows(database, user):
 
 
 def shared_rows(database, user):
-    """What is for everyone, as this user's marks and states have it."""
+    """Yields the notifications for everyone, as this user's marks and states show them."""
     key, read, seen, deleted = database.execute(
         "SELECT key, everyone_read_through, everyone_seen_through, everyone_deleted_through"
         " FROM user WHERE id = ?",
@@ -111,7 +111,8 @@ def shared_rows(database, user):
         )
     }
     for offset, priority in database.execute("SELECT offset, priority FROM everyone").fetchall():
-        # A state is the whole truth; without one the marks say how far everything was done.
+        # A row in `everyone_state` overrides the marks. Without one, each mark covers all
+        # offsets up to it.
         read_at, seen_at, is_deleted = states.get(
             offset,
             (0 if offset <= read else None, 0 if offset <= seen else None, offset <= deleted),

@@ -8,7 +8,7 @@ import time
 
 
 class Member:
-    """One connection of the crowd. Bytes that come are gathered in `received`."""
+    """One connection of the crowd. All received bytes are collected in `received`."""
 
     def __init__(self, crowd, number, receive_buffer=None):
         self.crowd, self.number = crowd, number
@@ -17,7 +17,7 @@ class Member:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.setblocking(False)
         self.socket.connect_ex(crowd.server.address)
-        # Views, so that what is sent to thousands exists once.
+        # Memory views, so that thousands of members share one copy of the bytes to send.
         self.waiting, self.received = collections.deque(), b""
         self.reads, self.ended = True, False
 
@@ -26,12 +26,12 @@ class Member:
             self.waiting.append(memoryview(data))
         self.crowd.watch(self)
 
-    def sleep(self):
+    def stop_reading(self):
         """Stops reading."""
         self.reads = False
         self.crowd.watch(self)
 
-    def wake(self):
+    def resume_reading(self):
         self.reads = True
         self.crowd.watch(self)
 
@@ -73,13 +73,13 @@ class Member:
 
 
 class Crowd:
-    """Makes members and turns their loop."""
+    """Opens members and runs their event loop."""
 
     def __init__(self, server):
         self.server = server
         self.epoll = select.epoll()
         self.members = {}
-        # Whose sockets are not closed yet: also of those whose connection has ended.
+        # Members with an open socket, including those whose connection the server has ended.
         self.open = set()
 
     def __enter__(self):
@@ -91,7 +91,7 @@ class Crowd:
         self.epoll.close()
 
     def connect(self, count=1, data=b"", **options):
-        """New members; `data` is what each begins with, or a function of its number."""
+        """Opens `count` members; `data` is the first bytes of each, or a function of its number."""
         made = []
         for number in range(count):
             member = Member(self, number, **options)
@@ -100,7 +100,7 @@ class Crowd:
             self.epoll.register(member.socket, select.EPOLLIN | select.EPOLLOUT)
             member.send(data(number) if callable(data) else data)
             made.append(member)
-            # So that no more wait to be accepted than the server lets wait.
+            # Gives the server time to accept, so that its listen backlog does not overflow.
             if number % 500 == 499:
                 self.turn()
         return made
@@ -124,21 +124,21 @@ class Crowd:
                 member.handle(events)
 
     def until(self, claim, condition, within=30.0):
-        """Turns until the condition holds."""
+        """Runs the loop until the condition holds."""
         deadline = time.monotonic() + within
         while not condition():
             assert time.monotonic() < deadline, f"not within {within} s: {claim}"
             self.turn()
 
     def keep_sending(self, member, data, until, within=30.0):
-        """Has a member say `data` again and again, until the condition holds."""
+        """Makes a member send `data` repeatedly until the condition holds."""
 
         def is_true():
             if not member.waiting:
                 member.send(data)
             return until()
 
-        self.until("it has said enough", is_true, within)
+        self.until("the condition holds after enough sends", is_true, within)
 
 
 def is_upgraded(member):
@@ -146,7 +146,7 @@ def is_upgraded(member):
 
 
 def frames_of(member):
-    """Whole frames after the answer to the upgrade, as (opcode, payload)."""
+    """Returns the complete frames after the upgrade response, as (opcode, payload)."""
     data, at, frames = member.received, member.received.index(b"\r\n\r\n") + 4, []
     while at + 2 <= len(data):
         length, start = data[at + 1] & 0x7F, at + 2

@@ -1,4 +1,4 @@
-"""Readers of any dialect that are cut at any byte while notifications are published."""
+"""Readers of any dialect that are cut at random bytes while notifications are published."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ THE_END = "the end"
 
 
 class Reader:
-    """A client that keeps its cursor and what it was told, and outlives its connections."""
+    """A client that keeps its cursor and its received titles across connections."""
 
     def __init__(self, dialect, user, cursor=None):
         self.dialect, self.user = dialect, user
@@ -31,14 +31,14 @@ class Reader:
 
     def take(self, messages):
         for message in messages:
-            for told in self.dialect.told(message):
-                self.resyncs += told.is_resync
-                if told.title is not None:
-                    self.titles.append(told.title)
-                self.cursor = told.cursor or self.cursor
+            for update in self.dialect.updates(message):
+                self.resyncs += update.is_resync
+                if update.title is not None:
+                    self.titles.append(update.title)
+                self.cursor = update.cursor or self.cursor
 
     async def connect(self, address, limit=None):
-        """Opens a connection and asks to go on from the cursor; returns its streams and parser."""
+        """Opens a connection that resumes at the cursor; returns its streams and parser."""
         reader, writer = await asyncio.open_connection(*address)
         parser = self.dialect.parser(self.token, self.cursor)
         opening = self.dialect.opening(self.token, self.cursor)
@@ -46,7 +46,7 @@ class Reader:
         return reader, writer, parser
 
     async def read(self, streams, count=None, until=lambda: False):
-        """Reads `count` bytes, or until the connection ends or `until` is true."""
+        """Reads `count` bytes, or until `until` is true; raises when the connection ends."""
         reader, writer, parser = streams
         while not until() and count != 0:
             data = await reader.read(65_536 if count is None else min(count, 65_536))
@@ -59,23 +59,23 @@ class Reader:
                 parser.replies = b""
 
     async def begin(self, address):
-        """Reads until it has something to come back with."""
+        """Reads until it has a cursor to resume from."""
         streams = await self.connect(address)
         await self.read(streams, until=lambda: self.cursor is not None)
         streams[1].close()
 
     async def read_to(self, title, address):
-        """Reads on one connection until it was told of `title`."""
+        """Reads on one connection until the latest title is `title`."""
         streams = await self.connect(address)
         try:
             await self.read(streams, until=lambda: self.titles[-1:] == [title])
         finally:
             streams[1].close()
 
-    # The ways to be cut.
+    # The ways to cut a connection.
 
     async def live_and_be_cut(self, address, through, chance):
-        """One connection, ended in a way that chance chooses."""
+        """Opens one connection and cuts it in a randomly chosen way."""
         ways = [self.cut_at_once, self.cut_in_the_request, self.cut_after_bytes]
         ways += [self.cut_after_bytes, self.cut_after_time, self.cut_by_the_network]
         way = chance.choice(ways)
@@ -83,7 +83,7 @@ class Reader:
         self.cuts += 1
 
     async def cut_at_once(self, address, chance):
-        """Right after connecting: before the answer, perhaps before the request was read."""
+        """Cuts right after connecting: before the response, perhaps before the request is read."""
         streams = await self.connect(address)
         self.leave(streams, chance)
 
@@ -92,7 +92,7 @@ class Reader:
         self.leave(streams, chance)
 
     async def cut_after_bytes(self, address, chance):
-        """After so many bytes, so nearly always half-way through a message."""
+        """Cuts after a random number of bytes, so almost always in the middle of a message."""
         streams = await self.connect(address)
         await self.read(streams, count=int(chance.expovariate(1 / 3_000)) + 1)
         self.leave(streams, chance)
@@ -113,7 +113,7 @@ class Reader:
         self.leave(streams, chance)
 
     def leave(self, streams, chance):
-        """Ends the connection: by RST, by FIN, or with a message of its own half sent."""
+        """Ends the connection: by RST, by FIN, or after half a client message."""
         _, writer, parser = streams
         self.cuts_inside += parser.is_inside
         way = chance.randrange(3)
@@ -126,7 +126,7 @@ class Reader:
 
 
 class Publishing:
-    """Publishes at the rate until told to stop, in all the ways that there are."""
+    """Publishes at `RATE` in every supported way, until `is_over` is set."""
 
     def __init__(self, server, users, chance):
         self.server, self.users, self.chance = server, users, chance
@@ -150,7 +150,7 @@ class Publishing:
 
     async def one(self, backend):
         user = self.chance.choice(self.users)
-        # Some are large, so that a page of what was missed is not one packet.
+        # Some messages are large, so that one page of a replay takes several packets.
         large = "x" * self.chance.choice([0, 0, 0, 3_000])
         await backend.publish(user, self.count(user), message=large)
 
@@ -170,7 +170,7 @@ class Publishing:
 
 
 async def cut_and_resume(server, users, chance, dialects=DIALECTS):
-    """Cuts all readers again and again while publishing goes on; returns them at rest."""
+    """Cuts all readers repeatedly during publishing; returns them after they caught up."""
     readers = [Reader(dialect, user) for user in users for dialect in dialects]
     for reader in readers:
         if reader.cursor is None:
@@ -194,7 +194,7 @@ async def cut_and_resume(server, users, chance, dialects=DIALECTS):
         publisher = group.create_task(publishing.run())
         for reader in readers:
             group.create_task(live(reader, proxy.address, random.Random(chance.random())))
-        # Who waits to be cut after so many bytes needs something to be told until then.
+        # Publishes until all cuts are made: a reader to be cut after n bytes must receive them.
         while sum(reader.cuts for reader in readers) < CUTS:
             await asyncio.sleep(0.02)
         publishing.is_over = True
@@ -205,7 +205,7 @@ async def cut_and_resume(server, users, chance, dialects=DIALECTS):
 
 
 def cut_all(server, chance, dialects):
-    """Cuts readers of these dialects; each must have been told its inbox when all is over."""
+    """Cuts readers of these dialects; at the end each must have received its whole inbox."""
     users = [f"reader-{number}" for number in range(USERS)]
     readers, publishing = asyncio.run(cut_and_resume(server, users, chance, dialects))
     for user in users:
@@ -218,13 +218,13 @@ def cut_all(server, chance, dialects):
         sum(getattr(each, name) for each in readers) for name in ("cuts", "cuts_inside")
     )
     assert cuts == CUTS and inside > CUTS // 20
-    assert all(each.cuts for each in readers), "every client was cut"
+    assert all(each.cuts for each in readers), "every client must be cut"
     print(f"{cuts} cuts, {inside} within a message; {publishing.made} published,", end=" ")
     print(f"{publishing.rate:.0f} a second")
 
 
 def move_horizon(directory):
-    """Does what would have forgotten everything before the newest but one."""
+    """Moves the horizon to just before the newest notification, as if older ones had expired."""
     (path,) = directory.glob("*.db*") if directory.is_dir() else [directory]
     database = sqlite3.connect(path)
     with database:

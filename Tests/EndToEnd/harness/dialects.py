@@ -1,7 +1,7 @@
-"""Every dialect as bytes in and messages out, for clients that are cut at any byte.
+"""Parsers from bytes to messages for every dialect, for clients that are cut at any byte.
 
-A parser takes what came in pieces of any size and gives whole messages only, so what a cut leaves
-of a message is never looked at. `Told` is what a message of any dialect says of notifications.
+A parser takes pieces of any size and returns complete messages only, so a message truncated by a
+cut is never read. `Update` holds the notification-related content of a message of any dialect.
 """
 
 import json
@@ -18,8 +18,8 @@ POLL_PATH = "/api/v1/notifications/poll"
 
 
 @dataclass(slots=True)
-class Told:
-    """What one message says. What it does not say is nothing."""
+class Update:
+    """The content of one message; a field that the message lacks is None or False."""
 
     cursor: str | None = None
     title: str | None = None
@@ -31,13 +31,13 @@ class Closed(Exception):
 
 
 class HTTPHead:
-    """Takes the head off what comes first, and holds its status to what it must be."""
+    """Strips the response head from the start of the bytes, and checks its status."""
 
     def __init__(self, status):
         self.expected, self.buffer, self.fields = status, b"", None
 
     def feed(self, data):
-        """What is behind the head; nothing while it is not whole."""
+        """Returns the bytes after the head; none while the head is incomplete."""
         if self.fields is not None:
             return data
         self.buffer += data
@@ -53,14 +53,14 @@ class HTTPHead:
 
 
 class WebSocketParser:
-    """Messages of a WebSocket dialect. `replies` is what is to be sent back."""
+    """Messages of a WebSocket dialect. `replies` holds the bytes to send back."""
 
     def __init__(self):
         self.head, self.buffer, self.replies = HTTPHead(101), bytearray(), b""
 
     @property
     def is_inside(self):
-        """Whether a message has begun and is not whole."""
+        """Whether a message has begun and is incomplete."""
         return bool(self.buffer)
 
     def feed(self, data):
@@ -69,7 +69,7 @@ class WebSocketParser:
         while (end := self._end_of_frame(start)) is not None:
             first, payload = self.buffer[start], bytes(self.buffer[self.body : end])
             start = end
-            assert first & 0xF0 == 0x80, "whole messages, and no reserved bit"
+            assert first & 0xF0 == 0x80, "a frame must be a whole message without reserved bits"
             if first & 0x0F == TEXT:
                 messages += self._read(payload)
             elif first & 0x0F == PING:
@@ -80,7 +80,7 @@ class WebSocketParser:
         return messages
 
     def _end_of_frame(self, start):
-        """Where the frame at `start` ends, if all of it is there; `body` is then set."""
+        """Returns the end of the frame at `start` and sets `body`; None if it is incomplete."""
         if len(self.buffer) < start + 2:
             return None
         length, self.body = self.buffer[start + 1], start + 2
@@ -104,7 +104,7 @@ class WebSocketParser:
 
 
 class EventStreamParser(StreamParser):
-    """Messages of the event stream, each with the cursor behind it as `cursor`."""
+    """Messages of the event stream; `cursor` of each is the position after it."""
 
     replies = b""
 
@@ -125,14 +125,14 @@ class EventStreamParser(StreamParser):
         return messages
 
     def _take(self, line):
-        # An id counts when the blank line behind it is there, not before.
+        # An id takes effect only at the blank line that ends its event.
         if not line:
             self.dispatched_id = self.last_id
         return super()._take(line)
 
 
 class AnswerParser:
-    """Answers on one connection, one at a time; `replies` is the next request."""
+    """Responses on one connection, one at a time; `replies` is the next request."""
 
     def __init__(self):
         self.head, self.buffer, self.replies = HTTPHead(200), b"", b""
@@ -148,13 +148,13 @@ class AnswerParser:
         length = int(self.head.fields["content-length"])
         if len(self.buffer) < length:
             return []
-        assert len(self.buffer) == length, "an answer that nobody asked for"
+        assert len(self.buffer) == length, "a response without a request"
         body, self.head, self.buffer = self.buffer, HTTPHead(200), b""
         return self._read(body)
 
 
 class PollParser(AnswerParser):
-    """Answers to polls."""
+    """Responses to long polls; each one is followed by the next poll."""
 
     def __init__(self, request):
         super().__init__()
@@ -167,19 +167,19 @@ class PollParser(AnswerParser):
 
 
 class Dialect:
-    """How one dialect is asked for and read."""
+    """One dialect: its request, its parser, and its reading of a message."""
 
-    # Where a client is that knows nothing yet.
+    # The cursor of a client that has received nothing yet.
     beginning = "0"
 
-    def __init__(self, name, path, told):
-        self.name, self.path, self.told = name, path, told
+    def __init__(self, name, path, updates):
+        self.name, self.path, self.updates = name, path, updates
 
     def __repr__(self):
         return self.name
 
     def opening(self, token, since):
-        """The first bytes of a client that resumes at `since`, or of one that does not."""
+        """The first bytes of a client, which resumes at `since` unless that is None."""
         query = {"token": token} | ({} if since is None else {"since": since})
         return upgrade_request(f"{self.path}?{urlencode(query)}")
 
@@ -189,7 +189,7 @@ class Dialect:
 
 class EventStream(Dialect):
     def opening(self, token, since):
-        # `0` is from the beginning as a query alone: no event has it for an id.
+        # `0` means the beginning only in the query: no event has the id `0`.
         resumes = since is not None and since != "0"
         position = f"Last-Event-ID: {since}\r\n" if resumes else ""
         query = {"token": token} | ({"since": "0"} if since == "0" else {})
@@ -209,46 +209,46 @@ class Poll(Dialect):
         return PollParser(lambda cursor: self.opening(token, cursor))
 
 
-def told_by_flat(message):
+def flat_updates(message):
     if message["type"] in ("connected", "resync"):
-        return [Told(message["cursor"], None, message["type"] == "resync")]
-    return [Told(message.get("cursor"), message["title"])]
+        return [Update(message["cursor"], None, message["type"] == "resync")]
+    return [Update(message.get("cursor"), message["title"])]
 
 
-def told_by_event(message):
+def event_updates(message):
     data = message["data"]
     title = data["title"] if message["event"] == "notification:new" else None
-    return [Told(data.get("cursor"), title, message["event"] == "resync")]
+    return [Update(data.get("cursor"), title, message["event"] == "resync")]
 
 
-def told_by_typed(message):
+def typed_updates(message):
     data = message["data"]
     title = data["title"] if message["type"] == "notification" else None
-    return [Told(data.get("cursor"), title, message["type"] == "resync")]
+    return [Update(data.get("cursor"), title, message["type"] == "resync")]
 
 
-def told_by_inbox(message):
+def inbox_updates(message):
     shown = message.get("notification")
     title = None if shown is None else shown["title"]
-    return [Told(message.get("cursor"), title, message["type"] == "resync")]
+    return [Update(message.get("cursor"), title, message["type"] == "resync")]
 
 
-def told_by_stream(message):
+def stream_updates(message):
     title = message["data"]["title"] if message["type"] == "notification" else None
-    return [Told(message["cursor"], title, message["type"] == "resync")]
+    return [Update(message["cursor"], title, message["type"] == "resync")]
 
 
-def told_by_poll(answer):
-    shown = [Told(None, notification["title"]) for notification in answer["notifications"]]
-    # The cursor is that of the whole answer, and so is what was lost.
-    return [*shown, Told(answer["cursor"], None, "resync" in answer)]
+def poll_updates(answer):
+    shown = [Update(None, notification["title"]) for notification in answer["notifications"]]
+    # Both the cursor and the resync mark belong to the whole response.
+    return [*shown, Update(answer["cursor"], None, "resync" in answer)]
 
 
 DIALECTS = [
-    Dialect("flat", FLAT_PATH, told_by_flat),
-    Dialect("event", EVENT_PATH, told_by_event),
-    Dialect("typed", TYPED_PATH, told_by_typed),
-    Dialect("inbox", INBOX_PATH, told_by_inbox),
-    EventStream("sse", STREAM_PATH, told_by_stream),
-    Poll("poll", POLL_PATH, told_by_poll),
+    Dialect("flat", FLAT_PATH, flat_updates),
+    Dialect("event", EVENT_PATH, event_updates),
+    Dialect("typed", TYPED_PATH, typed_updates),
+    Dialect("inbox", INBOX_PATH, inbox_updates),
+    EventStream("sse", STREAM_PATH, stream_updates),
+    Poll("poll", POLL_PATH, poll_updates),
 ]

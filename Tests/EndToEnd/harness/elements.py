@@ -1,4 +1,4 @@
-"""Pages with the custom elements in them, under the policy that the server gives its own pages."""
+"""Pages with the custom elements, under the Content-Security-Policy of the server's own pages."""
 
 import os
 from pathlib import Path
@@ -11,14 +11,14 @@ from harness.socketio_js import CLIENTS
 from harness.tokens import user_token
 from harness.waiting import wait_until
 
-# A person looks at these; CI keeps them.
+# The screenshots are for a person to review; CI keeps them.
 SCREENSHOTS = Path(os.environ.get("CARILLON_SCREENSHOTS") or ROOT / ".build" / "screenshots")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-# The page's script, with the questions that tests ask of it.
+# The page's script, with the functions that the tests call.
 SCRIPT = CLIENTS / "elements_page.js"
 PAGE = """<!doctype html>
 <html lang="{lang}" dir="{dir}"><meta charset="utf-8"><title>A page</title>
@@ -35,13 +35,13 @@ main { max-inline-size: 760px; margin: 24px auto; padding: 0 16px }
 
 
 def bell(user, **attributes):
-    """The markup of a bell that connects the page's own client."""
+    """Returns the markup of a bell that connects the page's own client."""
     extra = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in attributes.items())
     return f'<carillon-bell token="{user_token(user)}"{extra}></carillon-bell>'
 
 
 def open_elements(context, server, body, *, lang="en", dir="ltr", clock=None):
-    """Opens a page with `body` in it and waits until the elements are there."""
+    """Opens a page with `body` in it and waits until the elements are defined."""
     page = context.new_page()
     page.uncaught = []
     page.on("pageerror", lambda error: page.uncaught.append(str(error)))
@@ -67,7 +67,7 @@ def fulfilling(body, kind, headers):
 
 
 def until(page, condition):
-    """Waits until an expression is true; a page that forbids `eval` cannot wait by itself."""
+    """Waits until an expression is true. It polls, since the page's policy forbids `eval`."""
     return wait_until(condition, lambda: page.evaluate(condition), within=PATIENCE)
 
 
@@ -78,7 +78,7 @@ def connected(page):
 
 
 def assert_calm(page):
-    """Nothing was thrown in the page, and nothing asked for what its policy forbids."""
+    """Asserts that the page had no uncaught error and no policy violation."""
     assert page.uncaught == []
     assert page.evaluate("violations") == []
 
@@ -92,7 +92,7 @@ def expect_badge(page, text):
 
 
 def expect_titles(scope, titles):
-    """What a list shows, from above."""
+    """Expects these titles in a list, from top to bottom."""
     expect(scope.locator("carillon-item .title")).to_have_text(
         titles, timeout=PATIENCE * MILLISECONDS
     )

@@ -1,6 +1,6 @@
-"""Engine.IO 4 by hand, over raw sockets: each answer, frame and packet is judged as it comes.
+"""Engine.IO 4 by hand, over raw sockets: each response, frame and packet is checked on arrival.
 
-The clients for polling and for WebSocket have the same verbs, so that a test can be told over
+The polling client and the WebSocket client have the same methods, so that one test can run over
 either. A packet is a `str` that begins with its type, or the `bytes` of a binary message.
 """
 
@@ -48,7 +48,7 @@ LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+) and \[::1\]:(\d+)")
 
 
 class EngineServer(Server):
-    """The test-only server: Engine.IO that echoes, and Socket.IO that does as it is asked.
+    """The test-only server: Engine.IO that echoes, and Socket.IO that obeys its clients' events.
 
     Options are its flags: `ping_interval=300` is `--ping-interval 300`.
     """
@@ -71,19 +71,19 @@ class EngineServer(Server):
 
     @property
     def over_ipv6(self):
-        """The same server for a client that knows its other address."""
+        """The same server at its IPv6 address."""
         return types.SimpleNamespace(address=("::1", self.port))
 
 
 def target(path, transport, sid=None, **query):
-    """A path with its query; a parameter that is None is left out."""
+    """Returns a path with its query; omits parameters that are None."""
     asked = {"EIO": "4", "transport": transport, "sid": sid, **query}
     kept = {name: value for name, value in asked.items() if value is not None}
     return path + (f"?{urlencode(kept)}" if kept else "")
 
 
 def encode(packets):
-    """The payload of several packets."""
+    """Returns the payload for several packets."""
     return SEPARATOR.join(
         "b" + base64.b64encode(each).decode() if isinstance(each, bytes) else each
         for each in packets
@@ -91,19 +91,19 @@ def encode(packets):
 
 
 def decode(payload):
-    """The packets of a payload."""
+    """Returns the packets in a payload."""
     return [decode_packet(each) for each in payload.decode("utf-8").split(SEPARATOR)]
 
 
 def decode_packet(text):
     if text.startswith("b"):
         return base64.b64decode(text[1:], validate=True)
-    assert text[:1] in set("0123456"), f"no packet: {text!r}"
+    assert text[:1] in set("0123456"), f"not a packet: {text!r}"
     return text
 
 
 def read_open(packet):
-    """What the open packet says; a field more or less is a fault."""
+    """Parses the open packet; an extra or missing field fails the test."""
     assert packet.startswith("0"), packet
     opening = json.loads(packet[1:])
     assert list(opening) == ["sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"]
@@ -111,13 +111,13 @@ def read_open(packet):
 
 
 def expect_error(answer, code):
-    """The reference server's refusal with that code."""
+    """Expects the reference server's error response with that code."""
     assert (answer.status, answer.headers["content-type"]) == (400, JSON), answer
     assert answer.json == {"code": code, "message": ERRORS[code]}, answer
 
 
 def request(method, path, body=None, headers=()):
-    """The bytes of a request."""
+    """Returns the bytes of a request."""
     fields = [("Host", "localhost"), *headers]
     if body is not None and not any(name == "Transfer-Encoding" for name, _ in fields):
         fields.append(("Content-Length", len(body)))
@@ -126,20 +126,20 @@ def request(method, path, body=None, headers=()):
 
 
 class Requests:
-    """One request after another: on one connection for as long as it lives, or `fresh` on many."""
+    """Sequential requests on one kept-alive connection, or with `fresh` on a new one each."""
 
     def __init__(self, server, fresh=False):
         self.server, self.fresh, self.connection = server, fresh, None
 
     def ask(self, method, path, body=None, headers=()):
-        """Sends a request whose answer is read later."""
+        """Sends a request; `answer` reads the response later."""
         if self.connection is None:
             self.connection = RawConnection(self.server)
         self.connection.send_if_open(request(method, path, body, headers))
 
     def answer(self, within=PATIENCE):
         answer = self.connection.read_answer(within=within)
-        assert "set-cookie" not in answer.headers, "a session is known by its sid alone"
+        assert "set-cookie" not in answer.headers, "only the sid may identify a session"
         if self.fresh or answer.headers.get("connection", "").lower() == "close":
             self.close()
         return answer
@@ -155,13 +155,13 @@ class Requests:
 
 
 def ask(engine, method="GET", body=None, headers=(), path=ENGINE_PATH, **query):
-    """One request on a connection of its own."""
+    """Sends one request on a new connection and returns the response."""
     query.setdefault("transport", "polling")
     return Requests(engine, fresh=True).exchange(method, target(path, **query), body, headers)
 
 
 class PollingClient:
-    """A session over HTTP: one connection that polls, one that posts."""
+    """A session over HTTP: one connection polls, the other posts."""
 
     def __init__(self, server, path=ENGINE_PATH, fresh=False):
         self.server, self.path = server, path
@@ -191,7 +191,7 @@ class PollingClient:
     # Sending.
 
     def post(self, body, headers=(("Content-Type", "text/plain;charset=UTF-8"),)):
-        """Posts bytes as they are and returns the answer, whatever it is."""
+        """Posts bytes unchanged and returns the response, whatever its status."""
         return self.posting.exchange("POST", self.target, body, headers)
 
     def send(self, *packets):
@@ -202,9 +202,9 @@ class PollingClient:
     # Receiving.
 
     def begin_poll(self):
-        """Sends a poll and returns when the server has taken it."""
+        """Sends a poll and returns when the server has read it."""
         self._ask()
-        wait_until("the poll is taken", self.polling.connection.is_read)
+        wait_until("the server has read the poll", self.polling.connection.is_read)
 
     def _ask(self):
         assert not self.waits
@@ -212,19 +212,19 @@ class PollingClient:
         self.waits = True
 
     def end_poll(self, within=PATIENCE):
-        """The answer of the poll that was begun."""
+        """Returns the response to the pending poll."""
         assert self.waits
         self.waits = False
         return self.polling.answer(within)
 
     def poll(self, within=PATIENCE):
-        """The packets of one poll."""
+        """Returns the packets of one poll."""
         if not self.waits:
             self._ask()
         return self.packets_of(self.end_poll(within))
 
     def next(self, within=PATIENCE):
-        """The next packet of a message; heartbeats are answered, and what means nothing dropped."""
+        """Returns the next message packet; answers heartbeats and drops noop packets."""
         deadline = time.monotonic() + within
         while not self.received:
             for packet in self.poll(deadline - time.monotonic()):
@@ -235,7 +235,7 @@ class PollingClient:
         return self.received.popleft()
 
     def expect_closed(self, within=PATIENCE):
-        """The session must end by then; returns what comes before, heartbeats left out."""
+        """Expects the session to end in that time; returns the message packets before the end."""
         deadline, seen = time.monotonic() + within, list(self.received)
         while True:
             if not self.waits:
@@ -247,7 +247,7 @@ class PollingClient:
             seen += [each for each in self.packets_of(answer) if each not in ("1", "2", "6")]
 
     def upgrade(self):
-        """Goes over to WebSocket as the protocol shows it; returns the client that goes on."""
+        """Upgrades to WebSocket as the protocol specifies; returns the upgrade successor."""
         self.begin_poll()
         successor = WebSocketClient(self.server, self.path, self.sid)
         successor.opening = self.opening
@@ -259,7 +259,7 @@ class PollingClient:
 
 
 class Ended(Exception):
-    """The server closed the WebSocket, with that code (None: without one)."""
+    """The server closed the WebSocket with that code (None: without a code)."""
 
     def __init__(self, code):
         super().__init__(f"closed with {code}")
@@ -267,7 +267,7 @@ class Ended(Exception):
 
 
 class WebSocketClient:
-    """A session over WebSocket, from its beginning or, with a `sid`, taken over from polling."""
+    """A session over WebSocket: a new one, or with a `sid` the upgrade of a polling session."""
 
     def __init__(self, server, path=ENGINE_PATH, sid=None):
         self.server, self.path, self.sid = server, path, sid
@@ -294,12 +294,12 @@ class WebSocketClient:
                 self.socket.send_frame(TEXT, packet.encode())
 
     def probe(self):
-        """Shows that it works, to the session that it is to take over."""
+        """Sends the upgrade probe and expects its answer."""
         self.send("2probe")
         assert self.read() == "3probe"
 
     def read(self, within=PATIENCE):
-        """The next packet, whatever it is."""
+        """Returns the next packet of any kind."""
         deadline = time.monotonic() + within
         while True:
             opcode, payload = self.socket.read_frame(deadline - time.monotonic())
@@ -314,14 +314,14 @@ class WebSocketClient:
                 return payload
 
     def next(self, within=PATIENCE):
-        """The next packet of a message; heartbeats are answered."""
+        """Returns the next message packet; answers heartbeats."""
         deadline = time.monotonic() + within
         while (packet := self.read(deadline - time.monotonic())) == "2":
             self.send("3")
         return packet
 
     def expect_closed(self, within=PATIENCE):
-        """The server must close by then; returns what comes before, heartbeats left out."""
+        """Expects the server to close in that time; returns the message packets before the end."""
         deadline, seen = time.monotonic() + within, []
         try:
             while True:
@@ -335,7 +335,7 @@ class WebSocketClient:
 
 
 def open_client(transport, server, path=ENGINE_PATH):
-    """A client over that transport; "upgraded" has begun by polling."""
+    """Opens a client over that transport; "upgraded" starts with polling and upgrades."""
     if transport == "websocket":
         return WebSocketClient(server, path)
     client = PollingClient(server, path)
@@ -343,7 +343,7 @@ def open_client(transport, server, path=ENGINE_PATH):
 
 
 def expect_answer(client):
-    """Proves that the session still talks, whatever is spoken at its path."""
+    """Proves that the session still answers, with Engine.IO or Socket.IO according to its path."""
     if client.path == ENGINE_PATH:
         client.send("4still here")
         assert client.next() == "4still here"
@@ -353,21 +353,21 @@ def expect_answer(client):
 
 
 def expect_upgrade(polling):
-    """Proves that a polled session still talks and can still go over to WebSocket."""
+    """Proves that a polling session still answers and can still upgrade to WebSocket."""
     expect_answer(polling)
     with polling.upgrade() as client:
         expect_answer(client)
 
 
 class Attempt(RawWebSocket):
-    """An upgrade that may be refused."""
+    """An upgrade that the server may reject."""
 
     def read_upgrade(self):
         return self.read_until(b"\r\n\r\n").decode("latin-1")
 
 
 def expect_refused(server, path):
-    """A WebSocket that is not to be: refused before the upgrade, or closed right after it."""
+    """Expects the server to reject a WebSocket before the upgrade or close it right after it."""
     with Attempt(server, path) as attempt:
         if attempt.answer.startswith("HTTP/1.1 101 "):
             attempt.read_close()

@@ -1,11 +1,11 @@
-"""An event loop in a thread of its own, for what lives in one beside a test that does not."""
+"""An event loop in its own thread, for asyncio code that a synchronous test uses."""
 
 import asyncio
 import threading
 
 
 class EventLoop:
-    """Runs coroutines for the test's thread until it is closed."""
+    """Runs coroutines on behalf of the test's thread until it is closed."""
 
     def __init__(self):
         self.loop = asyncio.new_event_loop()
@@ -13,11 +13,11 @@ class EventLoop:
         self.thread.start()
 
     def run(self, coroutine, within=30):
-        """What the coroutine returns, when it has."""
+        """Runs a coroutine and returns its result."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(within)
 
     def close(self):
-        """Ends whatever still runs in it, and then the loop."""
+        """Cancels the remaining tasks, then stops the loop."""
         self.run(self._end_tasks())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)

@@ -1,4 +1,4 @@
-"""Notifications for everyone: how they are published, and their titles in any dialect."""
+"""Notifications for everyone: publishing them, and reading their titles in any dialect."""
 
 from harness.server import API_KEY
 
@@ -13,7 +13,7 @@ def publish_for_everyone(server, title="for everyone", over=None, headers=None, 
 
 
 def title_of(frame):
-    """The title in a frame of any dialect that shows a notification; nothing for the others."""
+    """Returns the title of the notification in a frame of any dialect, or None."""
     for part in (frame, frame.get("data"), frame.get("notification")):
         if isinstance(part, dict) and "title" in part:
             return part["title"]
@@ -21,7 +21,7 @@ def title_of(frame):
 
 
 def next_titles(tab, count):
-    """The titles of the next so many notifications."""
+    """Returns the titles of the next `count` notifications."""
     titles = []
     while len(titles) < count:
         title = title_of(tab.next())

@@ -10,10 +10,10 @@ from harness.clients import EVENT_PATH
 
 
 class NotificationHook:
-    """The hook with its options and return values under their own names.
+    """The hook, with its options and return values under their original names.
 
-    The document counts in milliseconds; intervals are arguments, and small here. Callbacks are
-    called from the hook's thread.
+    Intervals are in milliseconds as in the document, and small here. Callbacks run on the hook's
+    thread.
     """
 
     def __init__(self, url, token=None, **options):

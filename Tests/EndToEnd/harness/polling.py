@@ -1,4 +1,4 @@
-"""Long polls: one that is answered, and one that waits in a thread of its own."""
+"""Long polls: one that is answered at once, and one that waits in its own thread."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ POLL = "/api/v1/notifications/poll"
 
 
 def poll(server, user, since=None, wait=0, over=None, token=None):
-    """One poll over Python's own client; returns its data."""
+    """Sends one poll with Python's own HTTP client; returns its data."""
     query = f"?wait={wait}" + (f"&since={since}" if since is not None else "")
     answer = server.request("GET", POLL + query, token or user_token(user), over=over)
     assert answer.status == 200, answer
@@ -22,7 +22,7 @@ def poll(server, user, since=None, wait=0, over=None, token=None):
 
 
 class Waiting:
-    """A poll that waits, in a thread and an event loop of its own; `data` is its answer."""
+    """A poll that waits in its own thread and event loop; `data` is its answer."""
 
     def __init__(self, server, user, since, wait=25):
         self.url = f"{server.url}{POLL}?since={since}&wait={wait}"
@@ -39,7 +39,7 @@ class Waiting:
             ):
                 self.status = response.status
                 self.data = (await response.json())["data"]
-        except Exception as failure:  # noqa: BLE001 Handed to the test's own thread, which raises it.
+        except Exception as failure:  # noqa: BLE001 The test's own thread raises it.
             self.failure = failure
 
     def result(self, within=10):
@@ -52,5 +52,5 @@ class Waiting:
 
 
 def is_waiting(server, count=1):
-    """Waits until so many polls are listed, as sessions are."""
+    """Waits until the server counts so many waiting polls, which it counts as sessions."""
     wait_until("the polls wait", lambda: server.total("sessions") == count)

@@ -1,6 +1,6 @@
-"""A proxy between a client and the server, which cuts where it is told to.
+"""A proxy between a client and the server that cuts connections on request.
 
-It is how the network ends a connection that neither side wanted to end.
+It simulates a network failure: the connection ends although neither side closed it.
 """
 
 import asyncio
@@ -14,17 +14,17 @@ RESET = struct.pack("ii", 1, 0)
 
 
 def reset_when_closed(writer):
-    """Makes the close of a stream an RST, as that of a crashed peer."""
+    """Makes the close of a stream send RST, as a crashed peer does."""
     raw = writer.get_extra_info("socket")
     if raw is not None and raw.fileno() >= 0:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
 
 class Proxy:
-    """Passes bytes on in both directions.
+    """Forwards bytes in both directions.
 
-    `allowance` says for each new connection how many bytes the server's side may say before both
-    sides are cut; nothing: as many as it likes.
+    `allowance` returns for each new connection how many bytes the server may send before both
+    sides are cut; None means no limit.
     """
 
     def __init__(self, server, allowance=lambda: None):
@@ -41,13 +41,13 @@ class Proxy:
         self.cut()
 
     def cut(self):
-        """Resets every connection that goes through it, towards both sides."""
+        """Resets every proxied connection on both sides."""
         for writer in list(self.open):
             reset_when_closed(writer)
             writer.close()
 
     async def _serve(self, reader, writer):
-        # At the end of a test it is cancelled wherever it is, and has nothing to say to that.
+        # The end of a test cancels this task at any point, which is no error.
         with contextlib.suppress(asyncio.CancelledError, ConnectionError):
             to_reader, to_writer = await self._connect(writer)
             both = {writer, to_writer}
@@ -70,7 +70,7 @@ class Proxy:
             raise
 
     async def _pass_both(self, reader, writer, to_reader, to_writer):
-        """Passes on until one side has ended; whether it was this proxy that ended it."""
+        """Forwards until one side ends; returns whether this proxy ended it."""
         forward = asyncio.create_task(self._pass(reader, to_writer, None))
         backward = asyncio.create_task(self._pass(to_reader, writer, self.allowance()))
         both = {forward, backward}
@@ -83,7 +83,7 @@ class Proxy:
 
     @staticmethod
     async def _pass(reader, writer, allowance):
-        """Whether the allowance was used up, rather than the connection ended."""
+        """Forwards one direction; returns whether it stopped because the allowance ran out."""
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
                 if allowance is not None and len(data) >= allowance:
@@ -97,9 +97,9 @@ class Proxy:
 
 
 class Firewall(Proxy):
-    """Cuts each connection on which something is asked for that it refuses.
+    """Cuts each connection whose bytes contain one of the `refused` texts.
 
-    It lets through what it does not know, as those do that look for an `Upgrade`.
+    It forwards everything else, as a real firewall that only looks for an `Upgrade` does.
     """
 
     def __init__(self, server, refused):
@@ -117,7 +117,7 @@ class Firewall(Proxy):
 
 
 class BackgroundProxy:
-    """A proxy in a thread of its own, for clients that do not live in asyncio."""
+    """A proxy in its own thread, for clients that do not use asyncio."""
 
     def __init__(self, server, proxy=None):
         self.proxy, self.events = proxy or Proxy(server), EventLoop()
@@ -135,11 +135,11 @@ class BackgroundProxy:
         return self.proxy.address
 
     def cut(self):
-        """Resets all that goes through it; new connections are let through."""
+        """Resets all proxied connections; new ones are still accepted."""
         self.events.loop.call_soon_threadsafe(self.proxy.cut)
 
     def go_down(self):
-        """Resets all that goes through it and lets nothing through any more."""
+        """Resets all proxied connections and rejects new ones until `come_up`."""
         self.proxy.is_down = True
         self.cut()
 
@@ -151,6 +151,6 @@ class BackgroundProxy:
         return f"http://127.0.0.1:{self.address[1]}"
 
     def websocket_url(self, path, **query):
-        """As the server's own, but through here."""
+        """The server's own URL, but through this proxy."""
         url = self.proxy.server.websocket_url(path, **query)
         return url.replace(f":{self.proxy.server.port}", f":{self.address[1]}", 1)

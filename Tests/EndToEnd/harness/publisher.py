@@ -1,10 +1,10 @@
-"""A backend that goes on publishing while a test does something else."""
+"""A backend that publishes in the background of a test."""
 
 import threading
 
 
 class Publisher:
-    """Publishes to one user until it is told to stop, and knows what it published."""
+    """Publishes to one user until `stop`, and keeps the published ids."""
 
     def __init__(self, server, user):
         self.server, self.user, self.ids = server, user, []

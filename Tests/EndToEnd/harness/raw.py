@@ -1,7 +1,7 @@
-"""Raw sockets: for bytes that no decent client would send, and for judging every byte back.
+"""Raw sockets: for sending bytes that no correct client sends, and for checking every response.
 
-Everything that the server sends is parsed strictly here. A server that masks a frame, sends a
-length in the long form or an answer without a length fails whichever test was running.
+This code parses the server's bytes strictly. A server that masks a frame, sends a length in the
+long form or a response without a length fails the running test.
 """
 
 import base64
@@ -22,7 +22,7 @@ ZERO_MASK = b"\0\0\0\0"
 
 
 class Closed(Exception):
-    """The server ended the connection. `reset`: by RST, with our bytes unread."""
+    """The server ended the connection. `reset`: by RST, before it read all our bytes."""
 
     def __init__(self, received, reset):
         super().__init__(f"closed after {received[-200:]!r}" + (" by reset" if reset else ""))
@@ -31,7 +31,7 @@ class Closed(Exception):
 
 
 class RawConnection:
-    """A TCP connection and a buffer."""
+    """A TCP connection and a buffer of unread bytes."""
 
     def __init__(self, server, timeout=PATIENCE):
         self.socket = socket.create_connection(server.address, timeout=timeout)
@@ -59,12 +59,15 @@ class RawConnection:
         self.socket.sendall(data)
 
     def send_if_open(self, data):
-        """Sends data that the server may already have refused: its answer precedes the close."""
+        """Sends data and ignores a closed connection: the server may have rejected it already.
+
+        The response to read comes before the close.
+        """
         with contextlib.suppress(OSError):
             self.socket.sendall(data)
 
     def send_until_full(self, data):
-        """Sends until the peer has stopped reading and no more fits. Returns how much was sent."""
+        """Sends until the peer has stopped reading and no more fits; returns the bytes sent."""
         sent = 0
         while sent < len(data) and is_ready(self.socket, select.POLLOUT, 0.2):
             try:
@@ -76,11 +79,11 @@ class RawConnection:
         return sent
 
     def is_read(self):
-        """Whether the program at the other end has read all that was sent, or is gone."""
+        """Whether the peer's program has read every sent byte, or its socket is gone."""
         return sum(self._waiting_bytes().values()) == 0
 
     def _waiting_bytes(self):
-        """What waits to be sent at this end, and what waits to be read at the other."""
+        """The bytes queued for sending at this end and for reading at the peer's end."""
         ends = (self.socket.getsockname()[1], self.socket.getpeername()[1])
         waiting = {}
         for table in ("/proc/net/tcp", "/proc/net/tcp6"):
@@ -121,7 +124,7 @@ class RawConnection:
         return taken
 
     def expect_end(self, within=1.0):
-        """The server must end the connection by then, and send nothing more before."""
+        """Expects the server to end the connection in that time without sending more bytes."""
         try:
             while True:
                 assert not self.buffer, f"bytes after the end: {self.buffer[:200]!r}"
@@ -130,7 +133,7 @@ class RawConnection:
             pass
 
     def drain(self, within=2.0):
-        """Reads and drops all until the server ends the connection, however it does."""
+        """Reads and drops all bytes until the server ends the connection in any way."""
         try:
             while True:
                 self.read_some(within)
@@ -156,7 +159,7 @@ class RawConnection:
 
 
 class RawWebSocket(RawConnection):
-    """An upgraded connection, frame by frame."""
+    """An upgraded connection that is read frame by frame."""
 
     def __init__(self, server, path, headers=(), timeout=PATIENCE):
         super().__init__(server, timeout)
@@ -172,11 +175,11 @@ class RawWebSocket(RawConnection):
         self.send(frame(opcode, payload, final, mask, first))
 
     def read_frame(self, within=PATIENCE):
-        """The next frame as (opcode, payload), held to the rules for a server."""
+        """Returns the next frame as (opcode, payload), and checks the rules for a server."""
         deadline = time.monotonic() + within
         first, second = self.read_exactly(2, within)
-        assert first & 0x70 == 0, "the server set a reserved bit that nobody negotiated"
-        assert first & 0x80, "the server sends whole messages"
+        assert first & 0x70 == 0, "the server set a reserved bit without negotiation"
+        assert first & 0x80, "the server must send whole messages"
         assert second & 0x80 == 0, "the server masked a frame"
         length, opcode = second & 0x7F, first & 0x0F
         if opcode >= 8:
@@ -190,7 +193,7 @@ class RawWebSocket(RawConnection):
         return opcode, self.read_exactly(length, deadline - time.monotonic())
 
     def read_close(self, within=PATIENCE):
-        """The code and reason of the next close frame; messages before it are passed over."""
+        """Returns the code and reason of the next close frame; skips the messages before it."""
         deadline = time.monotonic() + within
         while True:
             opcode, payload = self.read_frame(deadline - time.monotonic())
@@ -201,13 +204,13 @@ class RawWebSocket(RawConnection):
                 return struct.unpack("!H", payload[:2])[0], payload[2:].decode("utf-8")
 
     def expect_close(self, code, within=PATIENCE):
-        """A close frame with that code, then the end of the connection within a second."""
+        """Expects a close frame with that code, then the end of the connection within a second."""
         got, reason = self.read_close(within)
         assert got == code, f"expected close {code}, got {got} {reason!r}"
         self.expect_end(1.0)
 
     def expect_pong(self, payload, within=PATIENCE):
-        """The next pong, over text frames, is the answer to this ping."""
+        """Skips text frames and expects the next pong to answer this ping."""
         deadline = time.monotonic() + within
         while True:
             opcode, received = self.read_frame(deadline - time.monotonic())
@@ -217,14 +220,14 @@ class RawWebSocket(RawConnection):
                 return
 
     def answers(self):
-        """Proves that the server took in all that was sent and still talks."""
+        """Proves that the server processed everything sent so far and still answers."""
         probe = os.urandom(8)
         self.send_frame(PING, probe)
         self.expect_pong(probe)
 
 
 def upgrade_request(path, headers=(), method="GET", version="HTTP/1.1", drop=(), key=None):
-    """An upgrade request, right but for what a test changes."""
+    """Returns an upgrade request, valid except for the test's changes."""
     fields = {
         "Host": "localhost",
         "Connection": "Upgrade",
@@ -241,7 +244,7 @@ def upgrade_request(path, headers=(), method="GET", version="HTTP/1.1", drop=(),
 
 
 def frame_header(opcode, length, final=True, mask=ZERO_MASK, first=None, form=None):
-    """A frame's header. `form`: how many bytes hold the length, to choose a wrong one."""
+    """Returns a frame header. `form`: the number of length bytes, to choose a wrong one."""
     byte = first if first is not None else (0x80 if final else 0) | opcode
     if form is None:
         form = 0 if length < 126 else 2 if length < 65_536 else 8
@@ -254,7 +257,7 @@ def frame_header(opcode, length, final=True, mask=ZERO_MASK, first=None, form=No
 
 
 def frame(opcode, payload=b"", final=True, mask=None, first=None):
-    """A whole masked frame. `mask=False` leaves the mask out."""
+    """Returns a whole masked frame; `mask=False` omits the mask."""
     if mask is False:
         return frame_header(opcode, len(payload), final, None, first) + payload
     key = os.urandom(4) if mask is None else mask
@@ -270,7 +273,7 @@ def close_payload(code, reason=b""):
 
 
 def exchange(server, data, within=PATIENCE):
-    """Sends bytes on a connection of their own and returns the first answer."""
+    """Sends bytes on a new connection and returns the first response."""
     with RawConnection(server) as connection:
         connection.send_if_open(data)
         return connection.read_answer(within=within)

@@ -1,8 +1,8 @@
-"""Thousands of clients in rooms, as a process of its own: `python -m harness.room_crowd PLAN`.
+"""Thousands of clients in rooms, as a separate process: `python -m harness.room_crowd PLAN`.
 
-The plan says who is in which rooms and how many messages each room will be told. The process says
-`ready` when everybody is where it belongs, listens until a message to everyone, and then writes
-what was wrong as one line of JSON.
+The plan lists each user's rooms and the number of messages to each room. The process prints
+`ready` when all clients have joined their rooms, reads until a message to everyone, and then
+prints its findings as one line of JSON.
 """
 
 import asyncio
@@ -15,16 +15,16 @@ from harness.raw import TEXT, frame
 from harness.tokens import user_token
 
 TYPED = Dialect("typed", TYPED_PATH, None)
-# Upgrades under way at a time: fewer than a listening socket keeps waiting.
+# The number of concurrent upgrades: fewer than the backlog of a listening socket.
 AT_ONCE = 100
 
 
 class Member:
-    """A user with one connection; `heard` has what was said in each room, by its number."""
+    """A user with one connection; `received` has the message numbers received in each room."""
 
     def __init__(self, user, rooms):
         self.user, self.rooms = user, rooms
-        self.heard, self.foreign, self.is_over = {room: [] for room in rooms}, 0, False
+        self.received, self.foreign, self.is_over = {room: [] for room in rooms}, 0, False
 
     async def come(self, address, gate):
         async with gate:
@@ -54,8 +54,8 @@ class Member:
 
     def take(self, type, data):
         if type == "room_notification":
-            if data["room"] in self.heard:
-                self.heard[data["room"]].append(int(data["title"]))
+            if data["room"] in self.received:
+                self.received[data["room"]].append(int(data["title"]))
             else:
                 self.foreign += 1
         elif type == "room_joined":
@@ -67,16 +67,16 @@ class Member:
 
 
 def judge(members, counts):
-    """How many messages were heard, and whatever is not as it must be."""
+    """Counts the received messages, the ones from foreign rooms, and the wrong sequences."""
     wrong = [
         (member.user, room, counts[room], numbers[:20])
         for member in members
-        for room, numbers in member.heard.items()
+        for room, numbers in member.received.items()
         if numbers != list(range(counts[room]))
     ]
-    heard = sum(len(numbers) for member in members for numbers in member.heard.values())
+    received = sum(len(numbers) for member in members for numbers in member.received.values())
     foreign = sum(member.foreign for member in members)
-    return {"heard": heard, "foreign": foreign, "wrong": len(wrong), "examples": wrong[:5]}
+    return {"received": received, "foreign": foreign, "wrong": len(wrong), "examples": wrong[:5]}
 
 
 async def main(plan):

@@ -1,4 +1,4 @@
-"""rooms-hub's client as its HTML example is, and its endpoints."""
+"""rooms-hub's client, as in its HTML example, and its endpoints."""
 
 from harness.clients import PATIENCE, Client
 from harness.dialects import TYPED_PATH
@@ -10,7 +10,7 @@ HUB = "/api/v1/websocket"
 
 
 def send(server, path, body, token=None, status=200):
-    """Asks one of rooms-hub's endpoints, as a publisher unless a token is given.
+    """Calls one of rooms-hub's endpoints, as a publisher unless a token is given.
 
     Returns the answer's data, or its error.
     """
@@ -21,7 +21,7 @@ def send(server, path, body, token=None, status=200):
 
 
 class TypedClient(Client):
-    """A client of `typed`, which is told nothing before something happens."""
+    """A client of `typed`, a dialect without a greeting."""
 
     path = TYPED_PATH
 
@@ -33,10 +33,10 @@ class TypedClient(Client):
         self.send({"type": type, "data": data})
 
     def frame(self, within=PATIENCE):
-        """The next frame as (type, data); each has the three fields of every frame.
+        """Returns the next frame as (type, data); checks that it has the three fields of a frame.
 
-        A member that was named to it came before it, but perhaps so shortly before that the word
-        of it is still on its way: that one word is passed over.
+        A member in the answer to a join was online before it, but perhaps so shortly before that
+        its presence update arrives later: that one update is skipped.
         """
         while True:
             frame = self.next(within)
@@ -52,7 +52,7 @@ class TypedClient(Client):
             return type, data
 
     def join(self, room):
-        """Joins, over what others do meanwhile; returns the members."""
+        """Joins a room, skips frames about others, and returns the members."""
         self.say("join_room", room=room)
         return self.until("room_joined")["members"]
 
@@ -62,22 +62,22 @@ class TypedClient(Client):
             assert frame[0] != "error", frame
         return frame[1]
 
-    def hears_nothing(self):
+    def receives_nothing(self):
         """Proves that nothing came: a notification that is published now is the next frame.
 
-        It goes the way that all events go, so it comes behind what others have already heard.
+        It takes the same path as all events, so it comes after those that others already received.
         """
         self.server.publish(self.user, "a mark")
         type, data = self.frame()
         assert (type, data.get("title")) == ("notification", "a mark"), (type, data)
 
     def answers(self):
-        """Proves that it took in what was said, and said nothing else."""
+        """Proves that the server processed everything sent so far and sent nothing else."""
         self.say("ping")
         assert self.frame() == ("pong", {})
 
     def is_refused(self, message):
-        """Whether what it says is answered with an error, and the connection stays."""
+        """Expects an error in answer to a message, and expects the connection to stay open."""
         self.send(message)
         type, data = self.frame()
         assert type == "error", (message, type, data)
@@ -87,7 +87,7 @@ class TypedClient(Client):
 
 
 def act_over_http(server, user, path, **body):
-    """What a user does over HTTP in place of its connection."""
+    """Performs a user's action over HTTP instead of over its connection."""
     return send(server, f"realtime/{path}", body, user_token(user))
 
 

@@ -1,4 +1,4 @@
-"""The release binary as a process: started, watched, stopped, killed."""
+"""The release binary as a process: starting, monitoring, stopping and killing it."""
 
 import http.client
 import json
@@ -15,20 +15,20 @@ from harness.tokens import SECRET, user_token
 from harness.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
-# The release build, unless another one is to be judged: one with a guard taken out, for example.
+# The release build, unless CARILLON_BINARY names another, such as one with a guard removed.
 BINARY = Path(os.environ.get("CARILLON_BINARY") or ROOT / ".build" / "release" / "carillon")
 API_KEY = "an-end-to-end-api-key"
 
 
 def free_port():
-    """A port that nobody listens on now; the kernel hands them out in turn, so nobody soon."""
+    """Returns an unused port; the kernel hands ports out in turn, so it stays unused for now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def run_carillon(*arguments, environment=None, stdin="", timeout=30):
-    """Runs the command to its end with an environment that holds nothing of the developer's."""
+    """Runs the command to its end in an environment without the developer's variables."""
     return subprocess.run(
         [str(BINARY), *arguments],
         input=stdin,
@@ -41,13 +41,13 @@ def run_carillon(*arguments, environment=None, stdin="", timeout=30):
 
 
 def clean_environment(additions=None):
-    # A debug build finds the toolchain's backtracer, which keeps a crashed process from ending.
+    # A debug build starts the toolchain's backtracer, which keeps a crashed process from ending.
     base = {"PATH": os.environ["PATH"], "NO_COLOR": "1", "SWIFT_BACKTRACE": "enable=no"}
     return {**base, **(additions or {})}
 
 
 class Answer:
-    """An HTTP answer: status, headers (lower-case) and the parsed body."""
+    """An HTTP response: status, headers (lower-case) and the parsed body."""
 
     def __init__(self, status, headers, body):
         self.status = status
@@ -73,7 +73,7 @@ class Answer:
 
 
 class Server:
-    """One server process. `start` returns when it is ready, `stop` asserts a clean end."""
+    """One server process. `start` returns when it is ready; `stop` asserts a clean exit."""
 
     def __init__(self, directory, arguments=(), environment=None, preexec=None, data=None):
         self.directory = Path(directory)
@@ -92,7 +92,7 @@ class Server:
     # The process.
 
     def start(self, port=None):
-        """On a free port, or where it was, for clients that come back by themselves."""
+        """Starts it on a free port, or on the former one for clients that reconnect."""
         self.port = port or free_port()
         self.starts += 1
         self.stdout_path = self.directory / f"stdout-{self.starts}.log"
@@ -110,7 +110,7 @@ class Server:
         return self
 
     def command(self):
-        """What is run, and how; a server of another make says so here."""
+        """The command line; a subclass for another program overrides it."""
         line = [str(BINARY), "serve", "--host", "127.0.0.1", "--port", str(self.port)]
         return [*line, "--data", self.data, *self.arguments]
 
@@ -122,13 +122,13 @@ class Server:
             return False
 
     def stop(self, within=15):
-        """Asks it to end, and asserts that it ends well."""
+        """Sends SIGTERM and asserts that it exits with status 0."""
         self.process.send_signal(signal.SIGTERM)
         status = self.wait(within)
         assert status == 0, f"exit status {status}:\n{self.log()}"
 
     def kill(self):
-        """What a power cut does to a process. Returns when it is gone."""
+        """Kills the process, as a power cut does, and returns when it has ended."""
         self.process.kill()
         self.process.wait()
 
@@ -141,7 +141,7 @@ class Server:
             raise AssertionError(f"the server did not end within {within} s:\n{log}") from None
 
     def end(self):
-        """For clean-up: ends it if it still runs, whatever state a failed test left it in."""
+        """Clean-up: kills the process if a failed test left it running."""
         if self.process is not None and self.process.poll() is None:
             self.kill()
 
@@ -154,16 +154,16 @@ class Server:
         return self.process.pid
 
     def log(self):
-        """All that it has said since the last start."""
+        """Its whole output since the last start."""
         parts = [self.stdout_path.read_text("utf-8", "replace")]
         parts.append(self.stderr_path.read_text("utf-8", "replace"))
         return "".join(parts)
 
-    # What the kernel knows about it.
+    # The kernel's figures of the process.
 
     def cpu_seconds(self):
         """Processor time of all its threads, to the nanosecond: /proc counts in ticks of 10 ms."""
-        # How Linux writes the clock of another process: clock_getcpuclockid(3).
+        # Linux's clock id for the CPU time of another process: clock_getcpuclockid(3).
         return time.clock_gettime(~self.pid << 3 | 2)
 
     def resident_bytes(self):
@@ -175,7 +175,7 @@ class Server:
     def open_file_count(self):
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
-    # HTTP, through the client of Python's own library.
+    # HTTP, with the client of Python's standard library.
 
     @property
     def url(self):
@@ -193,7 +193,7 @@ class Server:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def request(self, method, path, token=None, body=None, headers=None, key=None, over=None):
-        """One request; `over` reuses a kept-alive connection."""
+        """Sends one request; `over` reuses a kept-alive connection."""
         connection = over or self.connection()
         sent = dict(headers or {})
         if token is not None:
@@ -213,14 +213,14 @@ class Server:
                 connection.close()
 
     def publish(self, user, title="a title", type="info", over=None, **fields):
-        """Publishes one notification and returns it as the answer shows it."""
+        """Publishes one notification and returns it from the response."""
         body = {"user_id": user, "type": type, "title": title, **fields}
         answer = self.request("POST", "/api/v1/notifications", body=body, key=API_KEY, over=over)
         assert answer.status == 201, answer
         return answer.data
 
     def publish_many(self, user, titles, type="info"):
-        """Publishes by the batch: one line a notification. Returns the answered lines."""
+        """Publishes one batch with one line per notification; returns the response's lines."""
         lines = [json.dumps({"user_id": user, "type": type, "title": title}) for title in titles]
         answer = self.request(
             "POST",
@@ -233,7 +233,7 @@ class Server:
         return [json.loads(line) for line in answer.bytes.splitlines() if line.strip()]
 
     def inbox(self, user, **query):
-        """The user's whole inbox, oldest first, gathered page by page."""
+        """Reads the user's whole inbox page by page; returns it oldest first."""
         token = user_token(user)
         gathered, before = [], None
         with_connection = self.connection()
@@ -255,7 +255,7 @@ class Server:
         return self.request("GET", "/metrics").bytes.decode()
 
     def total(self, name, shard=None, over=None):
-        """The value of a metric, of one shard or summed over all."""
+        """The value of a metric, for one shard or summed over all shards."""
         labels = "(?:{.*})?" if shard is None else f'{{shard="{shard}"}}'
         text = self.request("GET", "/metrics", over=over).bytes.decode()
         values = re.findall(rf"^carillon_{name}{labels} (\d+)$", text, re.MULTILINE)
@@ -263,7 +263,7 @@ class Server:
         return sum(map(int, values))
 
     def idle_share(self, over=0.5):
-        """The share of one core that it uses over the next moments; what an idle server spends."""
+        """Measures the share of one core that the idle server uses during `over` seconds."""
         before, start = self.cpu_seconds(), time.monotonic()
-        time.sleep(over)  # The measurement is the passing of time itself.
+        time.sleep(over)  # The measurement needs real time to pass.
         return (self.cpu_seconds() - before) / (time.monotonic() - start)

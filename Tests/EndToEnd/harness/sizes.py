@@ -1,4 +1,4 @@
-"""How large a test is that could be of any size: small on every commit, full when asked for."""
+"""The sizes of scalable tests: small on every commit, full on request."""
 
 import os
 
@@ -6,5 +6,5 @@ IS_FULL = os.environ.get("CARILLON_FULL") == "1"
 
 
 def size(smoke, full):
-    """`full` where CARILLON_FULL is 1, else `smoke`."""
+    """Returns `full` if CARILLON_FULL is 1, else `smoke`."""
     return full if IS_FULL else smoke

@@ -1,4 +1,4 @@
-"""Socket.IO 5 by hand, on top of the Engine.IO clients: packets as text, told in their order."""
+"""Socket.IO 5 by hand, on top of the Engine.IO clients: packets as text, read in order."""
 
 import json
 import re
@@ -16,7 +16,7 @@ def placeholder(number):
 
 
 def event(name, *arguments, namespace="/", ack=None):
-    """The packets of an event or, where bytes are among its arguments, of a binary event."""
+    """Returns the packets of an event, or of a binary event if its arguments include bytes."""
     return _packets("2", "5", [name, *arguments], namespace, ack)
 
 
@@ -25,21 +25,21 @@ def acknowledgement(identifier, *arguments, namespace="/"):
 
 
 def _packets(plain, binary, values, namespace, identifier):
-    attachments, told = [], []
+    attachments, written = [], []
     for value in values:
         if isinstance(value, bytes):
-            told.append(placeholder(len(attachments)))
+            written.append(placeholder(len(attachments)))
             attachments.append(value)
         else:
-            told.append(value)
+            written.append(value)
     kind = f"{binary}{len(attachments)}-" if attachments else plain
     name = "" if namespace == "/" else f"{namespace},"
     number = "" if identifier is None else identifier
-    return [f"4{kind}{name}{number}{compact(told)}", *attachments]
+    return [f"4{kind}{name}{number}{compact(written)}", *attachments]
 
 
 class SocketIOClient:
-    """A session of Socket.IO over any transport. What comes is compared as it was written."""
+    """A Socket.IO session over any transport. Received packets are compared as exact text."""
 
     def __init__(self, server, transport="websocket"):
         self.engine = open_client(transport, server, SOCKET_PATH)
@@ -54,7 +54,7 @@ class SocketIOClient:
         self.engine.send(*packets)
 
     def send_if_taken(self, *packets):
-        """Sends what must end the session; by polling the answer says so already."""
+        """Sends packets that must end the session; with polling the post itself may get a 400."""
         if isinstance(self.engine, PollingClient):
             answer = self.engine.post(encode(packets))
             assert answer.status in (200, 400), answer
@@ -65,7 +65,7 @@ class SocketIOClient:
         return self.engine.next(within)
 
     def expect(self, *packets, within=PATIENCE):
-        """These packets come next, and come exactly so."""
+        """Expects exactly these packets next."""
         for packet in packets:
             received = self.engine.next(within)
             assert received == packet, f"expected {packet!r}, got {received!r}"
@@ -77,22 +77,22 @@ class SocketIOClient:
         return self.expect_connected(namespace, {} if payload is None else payload)
 
     def expect_connected(self, namespace="/", payload=None):
-        """The answer to CONNECT, and the event by which the server tells what it was given."""
+        """Reads the answer to CONNECT and the `auth` event with the payload; returns the sid."""
         name = "" if namespace == "/" else f"{namespace},"
         answer = self.next()
         assert answer.startswith(f"40{name}{{"), answer
-        told = json.loads(answer[len(f"40{name}") :])
-        assert list(told) == ["sid"], told
-        assert re.fullmatch(r"[A-Za-z0-9_-]{16,}", told["sid"]), told
+        answered = json.loads(answer[len(f"40{name}") :])
+        assert list(answered) == ["sid"], answered
+        assert re.fullmatch(r"[A-Za-z0-9_-]{16,}", answered["sid"]), answered
         self.expect(*event("auth", payload or {}, namespace=namespace))
-        return told["sid"]
+        return answered["sid"]
 
     def echoes(self, text="still here", namespace="/"):
-        """Proves that the namespace is connected and that all before it was taken in."""
+        """Proves that the namespace is connected and that all packets before were processed."""
         self.send(*event("message", text, namespace=namespace))
         self.expect(*event("message-back", text, namespace=namespace))
 
     def expect_closed(self, within=PATIENCE):
-        """The server must end the session; nothing but heartbeats may come before."""
+        """Expects the server to end the session; only heartbeats may come before."""
         seen = self.engine.expect_closed(within)
         assert seen == [], seen

@@ -1,7 +1,7 @@
-"""What a test says to a Socket.IO client, whichever it is, and python-socketio's own.
+"""The interface of all Socket.IO clients for tests, and python-socketio's client.
 
-Each client keeps one log of what it was told, in the order in which it was told; the tests read
-from it. Socket.IO's JavaScript client is in `socketio_js`.
+Each client keeps one log of its connects, disconnects and events in the order of arrival; the
+tests read from it. Socket.IO's JavaScript client is in `socketio_js`.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ RECONNECTION = 0.05
 
 @dataclass
 class Request:
-    """What a client connects with. `by`: where its token is; with nothing, it has none."""
+    """A client's connection options. `by` is the place of the token; None sends no token."""
 
     namespace: str = NOTIFICATIONS
     transports: tuple = tuple(UPGRADE)
@@ -33,7 +33,7 @@ class Request:
     token: str | Callable | None = None
 
     def settle(self):
-        """Makes the token now, if it is one that does not last long: a page takes time to open."""
+        """Creates a short-lived token only now, because a page takes time to open."""
         if callable(self.token):
             self.token = self.token()
 
@@ -54,15 +54,15 @@ class Request:
 
 
 class Client:
-    """One socket of a client: its log, and what is read from it.
+    """One socket of a client: its log and the ways to read it.
 
-    The kinds differ in `_open`, `_take`, `_emit`, `_call`, `state` and what ends a connection.
+    Subclasses define `_open`, `_take`, `_emit`, `_call`, `state` and the ways to disconnect.
     """
 
     name = None
-    # Whether it can send a header with a WebSocket's handshake; no page can.
+    # Whether it can send a header in a WebSocket handshake; a page cannot.
     sends_headers = True
-    # Whether it comes back with what it needs to go on where it was.
+    # Whether it reconnects with the ids for connection state recovery.
     recovers = False
 
     def __init__(self, server, user=None, token=None, through=None, **request):
@@ -81,11 +81,11 @@ class Client:
     def __exit__(self, *exception):
         self.close()
 
-    # What it was told: ["connect", id, recovered], ["connect_error", message],
+    # Entries of the log: ["connect", id, recovered], ["connect_error", message],
     # ["disconnect", reason] and ["event", name, argument…].
 
     def entry(self, within=PATIENCE):
-        """The next entry of the log."""
+        """Returns the next entry of the log."""
         deadline = time.monotonic() + within
         while self.at == len(self.log):
             left = deadline - time.monotonic()
@@ -95,67 +95,67 @@ class Client:
         return self.log[self.at - 1]
 
     def next(self, within=PATIENCE):
-        """The next entry of the log, over the application's keep-alive."""
+        """Returns the next entry of the log; skips the application's keep-alive."""
         deadline = time.monotonic() + within
         while (entry := self.entry(deadline - time.monotonic()))[:2] == ["event", "ping"]:
             pass
         return entry
 
     def until(self, kind, within=PATIENCE):
-        """Reads on to the next entry of that kind, over others; returns what it says."""
+        """Reads on to the next entry of that kind and skips others; returns its content."""
         deadline = time.monotonic() + within
         while (entry := self.next(max(deadline - time.monotonic(), 0.001)))[0] != kind:
             pass
         return entry[1:]
 
     def event(self, name, within=PATIENCE):
-        """Reads on to the next event of that name, over others; returns its first argument."""
+        """Reads on to the next event of that name and skips others; returns its first argument."""
         deadline = time.monotonic() + within
         while True:
-            told, *values = self.until("event", max(deadline - time.monotonic(), 0.001))
-            if told == name:
+            found, *values = self.until("event", max(deadline - time.monotonic(), 0.001))
+            if found == name:
                 return values[0]
 
     def expect(self, name, within=PATIENCE):
-        """The next entry, which must be this event; returns its first argument."""
-        kind, *told = self.next(within)
-        assert [kind, told[0]] == ["event", name], (kind, told)
-        return told[1]
+        """Reads the next entry, which must be this event; returns its first argument."""
+        kind, *values = self.next(within)
+        assert [kind, values[0]] == ["event", name], (kind, values)
+        return values[1]
 
     def connected(self, within=PATIENCE):
         """Reads on to the next connection; returns the id and whether it was recovered."""
         return self.until("connect", within)
 
     def refusal(self):
-        """Reads on to a refusal, before which nothing else may come; returns its message."""
-        kind, *told = self.next()
-        assert kind == "connect_error", (kind, told)
-        return told[0]
+        """Reads the next entry, which must be a rejection; returns its message."""
+        kind, *values = self.next()
+        assert kind == "connect_error", (kind, values)
+        return values[0]
 
     def answers(self):
-        """Proves that all it said was taken in and that it is still connected."""
+        """Proves that the server processed everything sent so far and is still connected."""
         assert self.call("subscribe_notifications", {}) == [{"success": True}]
         return self.event("unread_count")["count"]
 
-    # What it says.
+    # Sending.
 
     def emit(self, event, *values):
         self._emit(event, values)
 
     def call(self, event, *values, within=PATIENCE):
-        """Emits and returns the arguments of the acknowledgement."""
+        """Emits an event and returns the arguments of its acknowledgement."""
         answer = self._call(event, values, within)
         assert answer is not None, f"{self.name}: no acknowledgement of {event} in {within} s"
         return answer
 
 
 class PythonClient(Client):
-    """python-socketio's client. It knows nothing of recovery."""
+    """python-socketio's client. It does not support connection state recovery."""
 
     name = "python"
 
     def _open(self):
-        self.events, self.told, self.wake = EventLoop(), [], None
+        self.events, self.entries, self.wake = EventLoop(), [], None
         try:
             self.events.run(self._connect())
         except BaseException:
@@ -172,36 +172,36 @@ class PythonClient(Client):
         )
         space = self.request.namespace
 
-        def tell(*entry):
-            self.told.append(list(entry))
+        def push(*entry):
+            self.entries.append(list(entry))
             self.wake.set()
 
-        self.socket.on("connect", lambda: tell("connect", self.socket.get_sid(space), False), space)
-        self.socket.on("disconnect", lambda reason: tell("disconnect", reason), space)
+        self.socket.on("connect", lambda: push("connect", self.socket.get_sid(space), False), space)
+        self.socket.on("disconnect", lambda reason: push("disconnect", reason), space)
         self.socket.on(
             "connect_error",
-            lambda data: tell("connect_error", message_of(data)),
+            lambda data: push("connect_error", message_of(data)),
             space,
         )
-        self.socket.on("*", lambda event, *values: tell("event", event, *values), space)
+        self.socket.on("*", lambda event, *values: push("event", event, *values), space)
         await self.socket.connect(
             self.url + self.request.query,
             headers=self.request.headers,
             auth=self.request.auth or None,
             transports=list(self.request.transports),
             namespaces=[space],
-            # Whether it is let in is told in the log, as everything else.
+            # The log records whether the server accepts it, like everything else.
             wait=False,
         )
 
     def _take(self, within):
         async def take():
-            if not self.told:
+            if not self.entries:
                 self.wake.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.wake.wait(), within)
-            told, self.told[:] = list(self.told), []
-            return told
+            entries, self.entries[:] = list(self.entries), []
+            return entries
 
         return self.events.run(take(), within + PATIENCE)
 
@@ -213,8 +213,8 @@ class PythonClient(Client):
         space, answered = self.request.namespace, threading.Event()
         answer = []
 
-        def take(*told):
-            answer.extend(told)
+        def take(*arguments):
+            answer.extend(arguments)
             answered.set()
 
         self.events.run(self.socket.emit(event, tuple(values), namespace=space, callback=take))
@@ -234,7 +234,7 @@ class PythonClient(Client):
 
     def close(self):
         async def leave():
-            # Without the farewell of `disconnect`: a test that is over waits for nobody.
+            # Without the closing handshake of `disconnect`: a finished test need not wait for it.
             await self.socket.eio.disconnect(abort=True)
             await self.socket.shutdown()
 
@@ -243,10 +243,10 @@ class PythonClient(Client):
 
 
 def is_settled(tab):
-    """Whether it has the transport that it will keep."""
+    """Whether the client has its final transport."""
     return tab.state["transport"] == tab.request.transports[-1]
 
 
 def message_of(data):
-    """The data of a `connect_error`: the message of the server's object, or else that object."""
+    """Returns the message in the data of a `connect_error`, or the data if it is no object."""
     return data.get("message", data) if isinstance(data, dict) else data

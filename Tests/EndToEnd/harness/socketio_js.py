@@ -1,6 +1,6 @@
-"""Socket.IO's own JavaScript client, in Node and in Chromium, commanded from here.
+"""Socket.IO's own JavaScript client in Node and in Chromium, controlled from Python.
 
-Both run `clients/driver.js`; see there for its commands.
+Both run `clients/driver.js`, which documents the commands.
 """
 
 import base64
@@ -28,20 +28,20 @@ from harness.socketio_clients import (
 
 CLIENTS = Path(__file__).resolve().parents[1] / "clients"
 SOCKET_IO = Path(sys.prefix) / "share" / "socket.io.min.js"
-# Debian's name, and those that other distributions have for it.
+# Debian's name, then the names in other distributions.
 CHROMIUMS = ["chromium", "chromium-browser", "google-chrome"]
 SWITCHES = [
-    # Its sandbox refuses to run as root, which is who runs in a container.
+    # Chromium's sandbox refuses to run as root, the usual user in a container.
     "--no-sandbox",
-    # It would ask a person whether a page may connect to this machine.
+    # Chromium would ask for permission before a page connects to this machine.
     "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets",
 ]
-# Where Debian has the packages of Node.
+# Debian's folder for Node packages.
 NODE_PATH = "/usr/share/nodejs"
 
 
 def packed(value):
-    """For JSON, which has no bytes."""
+    """Encodes bytes for JSON, which has no type for them."""
     if isinstance(value, bytes):
         return {"$bytes": base64.b64encode(value).decode()}
     if isinstance(value, (list, tuple)):
@@ -62,7 +62,7 @@ def unpacked(value):
 
 
 class ScriptClient(Client):
-    """The JavaScript client, wherever it runs: `_start` brings the driver up, `do` asks it."""
+    """The JavaScript client in any runtime: `_start` starts the driver, `do` runs a command."""
 
     recovers = True
 
@@ -76,10 +76,10 @@ class ScriptClient(Client):
         try:
             self.request.settle()
             if self.runs_page:
-                self.place = self.do("openPage", self.url, self.request.token)
+                self.index = self.do("openPage", self.url, self.request.token)
             else:
                 url = self.url + self.request.namespace + self.request.query
-                self.place = self.do("open", url, self.options())
+                self.index = self.do("open", url, self.options())
         except BaseException:
             self.close()
             raise
@@ -102,39 +102,39 @@ class ScriptClient(Client):
         wait = within + PATIENCE
         entries = self.do("take", self.taken, within * 1_000, within=wait)
         self.taken += len(entries)
-        # Several sockets have one log.
-        return [unpacked(entry) for place, *entry in entries if place == self.place]
+        # Several sockets of a driver share one log.
+        return [unpacked(entry) for index, *entry in entries if index == self.index]
 
     def _emit(self, event, values):
-        self.do("emit", self.place, event, *packed(values))
+        self.do("emit", self.index, event, *packed(values))
 
     def _call(self, event, values, within):
         milliseconds = within * 1_000
         wait = within + PATIENCE
-        answer = self.do("call", self.place, milliseconds, event, *packed(values), within=wait)
+        answer = self.do("call", self.index, milliseconds, event, *packed(values), within=wait)
         return unpacked(answer)
 
     @property
     def state(self):
-        return self.do("state", self.place)
+        return self.do("state", self.index)
 
     def present(self, **auth):
-        """What it hands over when it connects again."""
-        self.do("present", self.place, auth)
+        """Sets the `auth` payload of the next connect."""
+        self.do("present", self.index, auth)
 
     def connect(self):
-        self.do("connect", self.place)
+        self.do("connect", self.index)
 
     def disconnect(self):
-        self.do("disconnect", self.place)
+        self.do("disconnect", self.index)
 
     def close_engine(self):
-        """Ends the connection beneath, which the client then makes anew."""
-        self.do("closeEngine", self.place)
+        """Closes the underlying Engine.IO connection; the client then opens a new one."""
+        self.do("closeEngine", self.index)
 
 
 class NodeClient(ScriptClient):
-    """The client in a Node of its own."""
+    """The client in its own Node process."""
 
     name = "node"
 
@@ -177,7 +177,7 @@ class NodeClient(ScriptClient):
 class Chromium:
     """One headless Chromium for all tests; it starts with the first page.
 
-    A page takes a second to make, so those whose test is over are kept for the next.
+    A new page takes a second, so pages of finished tests are kept for reuse.
     """
 
     SPARE_PAGES = 3
@@ -187,7 +187,7 @@ class Chromium:
         self.spare = []
 
     def take(self, url):
-        """A page that comes from `url`, with the client and a new driver in it."""
+        """Returns a page from `url` with the client and a new driver in it."""
         if self.browser is None:
             self.events = EventLoop()
             self.browser = self.events.run(self._launch())
@@ -214,10 +214,10 @@ class Chromium:
         return await self.playwright.chromium.launch(executable_path=path, args=SWITCHES)
 
     async def _new_page(self, url):
-        # In a profile of its own, so that no page waits for the connections of another.
+        # A separate profile, so that no page waits for the connections of another.
         context = await self.browser.new_context()
         page = await context.new_page()
-        # Written here, so that it can be of any origin.
+        # The response is made here, so that the page can have any origin.
         page_text = "<!doctype html><title>A page with a bell</title>"
         await page.route(url, lambda route: route.fulfill(body=page_text, content_type="text/html"))
         await page.goto(url)
@@ -236,7 +236,7 @@ CHROMIUM = Chromium()
 
 
 class ChromiumClient(ScriptClient):
-    """The client in a page of Chromium, which is of the server's own origin unless one is given."""
+    """The client in a Chromium page of the server's own origin, unless another is given."""
 
     name = "chromium"
     sends_headers = False
@@ -258,7 +258,7 @@ class ChromiumClient(ScriptClient):
 
 
 class SecondSocket(ScriptClient):
-    """Another namespace over the connection of a client, which ends with that."""
+    """Another namespace over an existing client's connection; it ends with that client."""
 
     def __init__(self, first, namespace):
         self.first, self.name = first, first.name
@@ -267,11 +267,11 @@ class SecondSocket(ScriptClient):
     def _open(self):
         self.taken, self.do = 0, self.first.do
         options = {"auth": self.request.auth}
-        self.place = self.do("openBeside", self.first.place, self.request.namespace, options)
+        self.index = self.do("openBeside", self.first.index, self.request.namespace, options)
 
 
 class Way:
-    """A client and the transports that it may use."""
+    """A kind of client and the transports that it may use."""
 
     def __init__(self, kind, transports):
         self.kind, self.transports = kind, transports
@@ -284,7 +284,7 @@ class Way:
         return self.kind(server, user, transports=self.transports, **request)
 
     def can_send(self, by):
-        """Whether a token can be there; no page can put one into a WebSocket's head."""
+        """Whether the client can send a token there; a page cannot set a WebSocket's headers."""
         return by != "header" or self.kind.sends_headers or self.transports[0] == "polling"
 
 

@@ -1,15 +1,15 @@
-"""Socket.IO by hand: packets as they are on the wire, and a client for each way of being cut.
+"""Socket.IO by hand: packets as on the wire, and clients over both transports to be cut.
 
-Only what a test needs: text packets of one namespace. What the server says is held to the
-protocol strictly. Recovery is a matter of two words, which the official clients send by themselves:
-`pid`, by which the server knows the session, and `offset`, the last that was heard of it.
+It supports the tests' needs only: text packets of one namespace. It checks the server's packets
+strictly. Recovery needs two values, which the official clients send by themselves: `pid`, the
+server's id of the session, and `offset`, the last one that the client received.
 """
 
 import json
 from urllib.parse import urlencode
 
 from harness.clients import Client
-from harness.dialects import AnswerParser, Dialect, Told, WebSocketParser
+from harness.dialects import AnswerParser, Dialect, Update, WebSocketParser
 from harness.raw import TEXT, frame, upgrade_request
 from harness.tokens import user_token
 
@@ -27,9 +27,9 @@ def connect_packet(**auth):
 
 
 class Session:
-    """What one Socket.IO client knows: packets in, what they tell out.
+    """The state of one Socket.IO client: it takes packets and returns their content.
 
-    `recovery` is what it comes back with. It is one string, as any other dialect's cursor.
+    `recovery` is the value to resume with, one string like any other dialect's cursor.
     """
 
     def __init__(self, token, recovery=None):
@@ -42,36 +42,36 @@ class Session:
         known = {"pid": self.pid, "offset": self.offset}
         return json.dumps({name: value for name, value in known.items() if value is not None})
 
-    def hear(self, packet):
-        """Takes one packet of Engine.IO; returns what it tells, in a list."""
+    def receive(self, packet):
+        """Takes one Engine.IO packet; returns its content as a list of updates."""
         kind, rest = packet[:1], packet[1:]
         if kind == "0":
             self.to_say.append(connect_packet(token=self.token, **json.loads(self.recovery)))
         elif kind == "2":
             self.to_say.append("3" + rest)
         elif kind == "4":
-            return [self._hear_message(rest)]
+            return [self._receive_message(rest)]
         else:
             assert (kind, rest) == ("6", ""), packet
         return []
 
-    def _hear_message(self, packet):
+    def _receive_message(self, packet):
         space, _, body = packet[1:].partition(",")
         assert space == SPACE, packet
         if packet[0] == "0":
             before, self.pid = self.pid, json.loads(body)["pid"]
             is_lost = before not in (None, self.pid)
             self.offset = None if is_lost else self.offset
-            return Told(self.recovery, None, is_lost)
+            return Update(self.recovery, None, is_lost)
         assert packet[0] == "2", packet
         name, *values = json.loads(body)
         if values and isinstance(values[-1], str):
             self.offset = values[-1]
-        return Told(self.recovery, values[0]["title"] if name == "notification" else None)
+        return Update(self.recovery, values[0]["title"] if name == "notification" else None)
 
 
 class RawClient(Client):
-    """A client over a WebSocket, for what no official one would send."""
+    """A WebSocket client for packets that no official client sends."""
 
     path = PATH
 
@@ -82,19 +82,19 @@ class RawClient(Client):
         self.send(connect_packet(**{"token": user_token(user), **(auth or {})}))
 
     def said(self, within=10):
-        """The next packet, over the transport's own pings, which it answers."""
+        """Returns the next packet; answers and skips the transport's own pings."""
         while (text := self.socket.recv(timeout=within)) == "2":
             self.send("3")
         return text
 
     def packet(self, kind):
-        """What follows the next packet, which must be of that kind."""
+        """Reads the next packet, which must be of that kind; returns its rest."""
         text = self.said()
         assert text.startswith(kind), text
         return text[len(kind) :]
 
     def answer(self):
-        """The answer to CONNECT."""
+        """Returns the answer to CONNECT."""
         return json.loads(self.packet(f"40{SPACE},"))
 
     def event(self):
@@ -108,13 +108,13 @@ class RawClient(Client):
 
 
 class SocketIO(Dialect):
-    """Over a WebSocket, as a client that is cut at any byte."""
+    """Socket.IO over a WebSocket, for clients that are cut at any byte."""
 
-    # There is no session to come back to.
+    # A new client has no session to recover.
     beginning = None
 
     def __init__(self, name="socketio"):
-        super().__init__(name, PATH, lambda told: [told])
+        super().__init__(name, PATH, lambda update: [update])
 
     def opening(self, token, since):
         return upgrade_request(path("websocket"))
@@ -124,7 +124,7 @@ class SocketIO(Dialect):
 
 
 class SocketIOPolling(SocketIO):
-    """The same over requests, one after another on one connection."""
+    """Socket.IO over polling, with sequential requests on one connection."""
 
     def opening(self, token, since):
         return request("GET", path("polling"))
@@ -134,21 +134,21 @@ class SocketIOPolling(SocketIO):
 
 
 class SocketIOParser(WebSocketParser):
-    """Packets out of frames."""
+    """Reads packets from frames."""
 
     def __init__(self, session):
         super().__init__()
         self.session = session
 
     def _read(self, payload):
-        told = self.session.hear(payload.decode())
+        updates = self.session.receive(payload.decode())
         self.replies += b"".join(frame(TEXT, said.encode()) for said in self.session.to_say)
         self.session.to_say.clear()
-        return told
+        return updates
 
 
 class PollingParser(AnswerParser):
-    """Packets out of answers to polls and posts."""
+    """Reads packets from the responses to polls and posts."""
 
     def __init__(self, session):
         super().__init__()
@@ -158,9 +158,9 @@ class PollingParser(AnswerParser):
         packets = [] if self.has_posted else body.decode().split(SEPARATOR)
         if self.sid is None:
             self.sid = json.loads(packets[0][1:])["sid"]
-        told = [each for packet in packets for each in self.session.hear(packet)]
+        updates = [each for packet in packets for each in self.session.receive(packet)]
         self.replies += self._next_request()
-        return told
+        return updates
 
     def _next_request(self):
         to = path("polling", sid=self.sid)

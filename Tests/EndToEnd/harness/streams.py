@@ -1,7 +1,7 @@
-"""A client of the event stream that reads as a browser's EventSource does, over `aiohttp`.
+"""A client of the event stream that reads like a browser's EventSource, over `aiohttp`.
 
-Parsing follows the standard's text (WHATWG HTML, 9.2.6), and is strict beyond it: a line that no
-writer has a reason to write fails the test.
+Parsing follows the standard (WHATWG HTML, 9.2.6) and is stricter: a line with an unknown field
+fails the test.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ ENDED = object()
 
 
 class StreamParser:
-    """Bytes to (last event id, event name, data), with what the stream says besides."""
+    """Parses bytes to (last event id, event name, data); keeps the retry time, counts comments."""
 
     def __init__(self):
         self.buffer, self.data, self.name = b"", [], ""
         self.last_id, self.retry, self.comments = "", None, 0
 
     def feed(self, chunk):
-        # The server writes LF alone, so a CR would be one that got in from outside.
+        # The server writes only LF, so a CR would be injected data.
         self.buffer += chunk
         assert b"\r" not in self.buffer
         *lines, self.buffer = self.buffer.split(b"\n")
@@ -55,7 +55,7 @@ class StreamParser:
 
 
 class StreamClient:
-    """One stream, read in a thread of its own; `next` takes the events in their order."""
+    """One stream that its own thread reads; `next` returns the events in their order."""
 
     path = STREAM_PATH
 
@@ -122,27 +122,27 @@ class StreamClient:
         assert not self.thread.is_alive()
 
     def next(self, within=PATIENCE):
-        """The next message, as `onmessage` would get it; `cursor` is then its last event id."""
+        """Returns the next message as `onmessage` gets it; sets `cursor` to its last event id."""
         try:
             taken = self.events.get(timeout=within)
         except queue.Empty:
             raise AssertionError(f"no event within {within} s") from None
         assert taken is not ENDED, f"the stream ended: {self.failure}"
         (self.cursor, name, data), _ = taken
-        assert name == "message", "ghostpay's clients listen to `onmessage` alone"
+        assert name == "message", "ghostpay's clients only use `onmessage`"
         message = json.loads(data)
         assert set(message) == {"type", "data"}, message
         return message
 
     def until(self, type, within=PATIENCE):
-        """Reads on to the next message of that type, over others; returns its data."""
+        """Reads on to the next message of that type and skips others; returns its data."""
         while True:
             message = self.next(within)
             if message["type"] == type:
                 return message["data"]
 
     def is_over(self, within=PATIENCE):
-        """Whether the server ends the stream; what comes before is read and dropped."""
+        """Whether the server ends the stream; drops the events before the end."""
         while True:
             try:
                 if self.events.get(timeout=within) is ENDED:

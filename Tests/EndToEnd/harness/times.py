@@ -1,4 +1,4 @@
-"""The one form in which the server writes a time."""
+"""The server's only format of a time."""
 
 import re
 
@@ -6,5 +6,5 @@ TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 def is_timestamp(text):
-    """RFC 3339, UTC, milliseconds."""
+    """Whether a text is a time by RFC 3339, in UTC with milliseconds."""
     return isinstance(text, str) and TIMESTAMP.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""JSON Web Tokens by hand, so that a test can also write the ones that no library would."""
+"""JSON Web Tokens by hand, so that a test can also write tokens that no library would."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ def signature(signing_input, secret=SECRET, algorithm="HS256"):
 
 
 def assemble(header, payload, secret=SECRET, algorithm="HS256"):
-    """A token over these exact header and payload bytes, rightly signed whatever they say."""
+    """Returns a token over these exact header and payload bytes, correctly signed."""
     signing_input = f"{base64url(header)}.{base64url(payload)}"
     return f"{signing_input}.{signature(signing_input, secret, algorithm)}"
 

@@ -1,13 +1,13 @@
-"""Waiting for a condition: always with a deadline, always able to say what did not happen."""
+"""Waiting for a condition: always with a deadline and with a message that names the condition."""
 
 import select
 import time
 
 
 def is_ready(socket, event, within=0.0):
-    """Whether `socket` can be read (`POLLIN`) or written (`POLLOUT`), or has ended, in that time.
+    """Whether `socket` is readable (`POLLIN`) or writable (`POLLOUT`), or ended, within that time.
 
-    By poll, since the files of a test's process have numbers that select does not take.
+    It uses poll, because a test's process has descriptors above the limit of select.
     """
     poll = select.poll()
     poll.register(socket, event)
@@ -15,7 +15,7 @@ def is_ready(socket, event, within=0.0):
 
 
 def wait_until(claim, condition, within=5.0, every=0.01):
-    """Returns the first true answer of `condition`; fails with `claim` when the time is over."""
+    """Returns the first true result of `condition`; fails with `claim` at the deadline."""
     deadline = time.monotonic() + within
     while True:
         answer = condition()
