@@ -1,8 +1,8 @@
-# What one types here. `make` alone lists it.
+# The commands of this repository. `make` without a target lists them.
 #
-# Every target brings what it needs: on a fresh Debian or Ubuntu with a Swift toolchain nothing has
-# to be installed beforehand, and whatever gets installed is named first. All that is made lands
-# under .build, so `make clean` leaves the repository as it was cloned.
+# Each target installs its own prerequisites: a fresh Debian or Ubuntu needs only a Swift toolchain.
+# Packages are named before they are installed. All output goes to .build, so `make clean` restores
+# the repository to its cloned state.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,7 +14,7 @@ languages := swift c python shell js
   $(addprefix format-,$(languages)) $(addprefix lint-,$(languages))
 
 swift_test := swift test --disable-xctest
-# One binary that needs no Swift on the machine it is copied to.
+# A single binary that runs on machines without Swift.
 swift_release := swift build -c release --static-swift-stdlib
 carillon := .build/release/carillon
 venv := .build/venv
@@ -24,29 +24,29 @@ test_setup := .build/test-setup.stamp
 sources := $(wildcard Sources Tests Benchmarks Package.swift)
 folders := $(wildcard .ci Sources Tests Benchmarks)
 c_files = $(shell find $(folders) -name '*.[ch]')
-# Scripts without an ending are found by their first line.
+# Scripts without a file name extension are found by their first line.
 scripts = $(shell find $(folders) -type f ! -name '*.*' -exec grep -lE '^#!.*\b$(1)$$' {} +)
 python_files = $(folders) $(call scripts,python3)
 shell_files = $(call scripts,bash)
-# Not HTML: the formatter shifts what is around a label or a paragraph and leaves its inside.
+# Not HTML: the formatter indents the tags around a label or a paragraph but not their content.
 js_files = $(shell find $(folders) -regextype posix-extended -regex '.*\.([cm]?js|ts|css)')
 deno := DENO_DIR=.build/deno DENO_NO_UPDATE_CHECK=1 $(tools)/bin/deno
 models := $(wildcard Tests/Models/run)
-# Room for more arguments: `make run ARGS="--port 9000"`.
+# Extra arguments: `make run ARGS="--port 9000"`.
 ARGS ?=
 
-help: ## list what can be made
+help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | \
 	  sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
-run: $(setup) ## build the server and start it for development, on loopback
+run: $(setup) ## build the server and start it in development mode, on loopback
 	$(swift_release) --product carillon
 	exec $(carillon) serve --dev $(ARGS)
 
-# The order is from quick to slow, so that a mistake shows early.
-test: $(setup) $(venv)/ready.stamp ## run every test there is
+# Ordered from fast to slow, so that mistakes show early.
+test: $(setup) $(venv)/ready.stamp ## run all tests
 	@say() { printf '\n== %s\n' "$$1"; }
-	say "each guard has its place in the sources and its tests"
+	say "the guards: each has its marker in the sources and its tests"
 	python3 -B -m unittest discover --quiet -s Tests/Guards
 	Tests/Guards/run --check
 	say "the browser client's tests, under Node"
@@ -55,7 +55,7 @@ test: $(setup) $(venv)/ready.stamp ## run every test there is
 	Tests/CReactor/run
 	say "unit tests"
 	$(swift_test)
-	say "the ring under the thread sanitizer, beside models of it and its parking"
+	say "the ring under the thread sanitizer, and models of the ring and of parking"
 	$(or $(models),true) >.build/models.log 2>&1 &
 	Tests/Broadcast/races
 	wait $$! || { cat .build/models.log; exit 1; }
@@ -63,8 +63,8 @@ test: $(setup) $(venv)/ready.stamp ## run every test there is
 	say "the server with real clients, end to end"
 	$(swift_release) --product carillon
 	$(swift_release) --product carillon-socketio-fixture
-	# Two files at a time: the tests wait more than they compute.
-	PYTHONDONTWRITEBYTECODE=1 $(venv)/bin/pytest -c Tests/EndToEnd/pytest.ini --numprocesses 2 \
+	# Three files at a time: the tests wait more than they compute.
+	PYTHONDONTWRITEBYTECODE=1 $(venv)/bin/pytest -c Tests/EndToEnd/pytest.ini --numprocesses 3 \
 	  --dist loadfile Tests/EndToEnd
 	say "every test passed"
 
@@ -74,15 +74,15 @@ bench: $(setup) ## measure the fan-out
 	$(swift_release) --product FanOut
 	.build/release/FanOut $(ARGS)
 
-bystanders: $(setup) ## measure what floods cost the clients that do no harm
+bystanders: $(setup) ## measure how floods slow down bystanders
 	$(swift_release) --product carillon
 	$(swift_release) --product Bystanders
 	.build/release/Bystanders $(ARGS)
 
-# `make format-c` or `make lint-c` takes one language alone.
-format: $(addprefix format-,$(languages)) ## put all sources into shape
+# `make format-c` or `make lint-c` processes only one language.
+format: $(addprefix format-,$(languages)) ## format all sources
 
-lint: $(addprefix lint-,$(languages)) ## check all sources: their shape, and for likely faults
+lint: $(addprefix lint-,$(languages)) ## check the format of all sources and run the linters
 
 format-swift:
 	swift format --in-place --recursive $(sources)
@@ -95,7 +95,7 @@ format-c: $(tools)/ready.stamp
 
 lint-c: $(tools)/ready.stamp
 	@$(tools)/bin/clang-format --dry-run -Werror $(c_files)
-	# The standards are those of Package.swift.
+	# The C standards must match Package.swift.
 	tidy() {
 	  local standard=$$1
 	  shift
@@ -135,22 +135,22 @@ asan: $(setup) ## run the unit tests under the address sanitizer
 	Tests/CReactor/run
 	$(swift_test) --sanitize=address --scratch-path .build/asan
 
-guard: $(setup) $(venv)/ready.stamp ## disable one guard, chosen at random, and see its tests fail
+guard: $(setup) $(venv)/ready.stamp ## disable one random guard and check that its tests fail
 	PYTEST=$(CURDIR)/$(venv)/bin/pytest Tests/Guards/run --random $(ARGS)
 
-guards: $(setup) $(venv)/ready.stamp ## disable each guard and see its tests fail; takes an hour
+guards: $(setup) $(venv)/ready.stamp ## disable each guard and check that its tests fail (an hour)
 	PYTEST=$(CURDIR)/$(venv)/bin/pytest Tests/Guards/run $(ARGS)
 
-clean: ## remove all that was made
+clean: ## remove all build output
 	rm -rf .build
 
-# Installs the packages that are its arguments; says nothing when there are none.
+# Installs the packages given as arguments; prints nothing when there are none.
 define install
 install() {
   if [ "$$#" -eq 0 ]; then return; fi
-  echo "carillon needs, and installs now: $$*"
+  echo "Carillon installs the packages it needs: $$*"
   if ! command -v apt-get >/dev/null; then
-    echo "There is no apt-get here: install these by hand and try again." >&2
+    echo "apt-get is missing: install these packages by hand and try again." >&2
     exit 1
   fi
   local as_root=()
@@ -162,8 +162,8 @@ install() {
 install
 endef
 
-# Asks for what is used rather than for packages, so that it holds on any Linux; only installing
-# needs apt. Says nothing when nothing is missing.
+# Checks for the programs and libraries themselves, not for packages, so that it works on any Linux;
+# only the installation needs apt. Prints nothing when nothing is missing.
 $(setup): Makefile
 	@missing=()
 	command -v git >/dev/null || missing+=(git)
@@ -179,14 +179,14 @@ $(setup): Makefile
 	fi
 	$(install) "$${missing[@]}"
 	if ! command -v swift >/dev/null; then
-	  echo "There is no Swift toolchain on the PATH: https://www.swift.org/install/linux" >&2
+	  echo "No Swift toolchain is on the PATH: see https://www.swift.org/install/linux" >&2
 	  exit 1
 	fi
 	mkdir -p $(@D)
 	touch $@
 
-# What the end-to-end tests and those of the browser client need: Node and Chromium, React for the
-# page of a hook, and the compiler that checks the browser client against its types.
+# The prerequisites of the end-to-end tests and of the browser client's tests: Node and Chromium,
+# React for the page that tests the hook, and the TypeScript compiler that checks the types.
 $(test_setup): $(setup)
 	@missing=()
 	command -v node >/dev/null || missing+=(nodejs)
@@ -203,11 +203,11 @@ $(test_setup): $(setup)
 	$(install) "$${missing[@]}"
 	touch $@
 
-# The real clients of the end-to-end tests, in an environment of their own. The JavaScript client
-# comes as one file out of a wheel.
+# The real clients of the end-to-end tests, in their own virtual environment. The JavaScript client
+# is one file extracted from a wheel.
 client_lists := Tests/EndToEnd/requirements.txt Tests/EndToEnd/clients/requirements.txt
 $(venv)/ready.stamp: $(client_lists) $(test_setup)
-	@echo "carillon installs the test clients into $(venv)"
+	@echo "Carillon installs the test clients into $(venv)"
 	rm -rf $(venv)
 	python3 -m venv $(venv)
 	$(venv)/bin/pip install --quiet --disable-pip-version-check --requirement $<
@@ -219,9 +219,9 @@ $(venv)/ready.stamp: $(client_lists) $(test_setup)
 	rm -r $(venv)/wheels
 	touch $@
 
-# The formatters and linters, as finished programs out of wheels.
+# The formatters and linters, as prebuilt programs from wheels.
 $(tools)/ready.stamp: .ci/lint-requirements.txt | $(setup)
-	@echo "carillon installs the formatters and linters into $(tools)"
+	@echo "Carillon installs the formatters and linters into $(tools)"
 	rm -rf $(tools)
 	python3 -m venv $(tools)
 	$(tools)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: \

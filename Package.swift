@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 //
-// The targets of Carillon. Arrows point downward only: a target knows those above it in this list
-// and nothing else. There is no package dependency; the system libraries come in by module map.
+// The targets of Carillon. A target depends only on targets above it in this list. There are no
+// package dependencies; the system libraries are imported through module maps.
 
 import PackageDescription
 
@@ -14,8 +14,8 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-// Tests scaffold with pointers and threads where strict memory safety would teach the reader
-// nothing; everything else holds for them as well.
+// Tests use pointers and threads as scaffolding, where strict memory safety would only add noise.
+// All other settings apply to them, too.
 let strictTests: [SwiftSetting] = [
   .swiftLanguageMode(.v6),
   .treatAllWarnings(as: .error),
@@ -25,7 +25,7 @@ let strictTests: [SwiftSetting] = [
 ]
 
 let c: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-std=c17"])]
-// #embed is of C23.
+// #embed needs C23.
 let c23: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-std=c23"])]
 
 let package = Package(
@@ -33,7 +33,7 @@ let package = Package(
   products: [
     .executable(name: "carillon", targets: ["CarillonCommand"]),
     .library(name: "Carillon", targets: ["Carillon"]),
-    // For tests alone: what the conformance cases of Engine.IO and Socket.IO are run against.
+    // Only for tests: the server for the conformance cases of Engine.IO and Socket.IO.
     .executable(name: "carillon-socketio-fixture", targets: ["SocketIOFixture"]),
   ],
   dependencies: [],
@@ -137,8 +137,9 @@ let package = Package(
       name: "CarillonTests",
       dependencies: ["Carillon", "LoadClient", "Server", "Tokens", "Wire", "TestSupport"],
       path: "Tests/Carillon", swiftSettings: strictTests),
+    // Optimized in debug builds, too: these tests read every file of the repository.
     .testTarget(
       name: "TidyTests", dependencies: ["TestSupport"], path: "Tests/Tidy",
-      swiftSettings: strictTests),
+      swiftSettings: strictTests + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
   ]
 )

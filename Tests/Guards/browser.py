@@ -1,4 +1,4 @@
-"""Guards of what browsers load: cases 33, 53 and 62."""
+"""Guards of the files served to browsers: cases 33, 53 and 62."""
 
 from edits import always, remove, replace, rewrite
 from guard import Guard, unit, wire
@@ -6,70 +6,73 @@ from guard import Guard, unit, wire
 GUARDS = [
     Guard(
         33,
-        "a coding of weight nought is not sent",
+        "a content coding with weight zero is not used",
         "coding-of-weight-zero",
         replace("if", "if weights.gzip != nil ||"),
         (unit("ContentCodingTests"), wire("test_client_files.py", "coding_is_one")),
     ),
     Guard(
         33,
-        "a weight is at most one",
+        "a coding's weight is at most one",
         "coding-weight-limit",
         rewrite("return @1 <= @2 ? @3 : nil", "return @3"),
         (unit("ContentCodingTests"),),
     ),
     Guard(
         53,
-        "the demo's tokens are told to this machine's names alone",
+        "the demo issues tokens only for this machine's own host names",
         "demo-tokens-on-loopback-names",
         always(2),
-        (unit("DemoTokensTests"), wire("test_client_files.py", "made_to_lead_here")),
+        (
+            unit("DemoTokensTests"),
+            wire("test_client_files.py", "test_a_rebound_host_name_gets_no_tokens"),
+        ),
     ),
     Guard(
         53,
-        "a name is the whole of one of this machine's",
+        "a loopback name must match the whole host name",
         "loopback-name-is-whole",
         always(),
         (unit("DemoTokensTests"), unit("OriginPolicyTests")),
     ),
     Guard(
         53,
-        "the demo is there in development alone",
+        "the demo exists only in development mode",
         "demo-in-development",
         always(),
         (unit("ClientFilesTests"), wire("test_client_files.py", "development_alone")),
     ),
     Guard(
         53,
-        "no page of another origin reads the demo's tokens",
+        "a page of another origin cannot read the demo's tokens",
         "demo-tokens-same-origin",
         replace(".ownOrigin", ".configuredOrigins"),
         (unit("DemoTokensTests"), wire("test_client_files.py", "another_origin")),
     ),
     Guard(
         53,
-        "what is of an earlier build is not kept as if it were of that one",
+        "a file URL of an earlier build redirects and does not serve the new file",
         "client-file-of-earlier-build",
         rewrite("return @1 == @2 ? @3 : @4", "return @1.isEmpty ? @4 : @3"),
         (unit("ClientFilesTests/moved"), wire("test_client_files.py", "after_an_upgrade")),
     ),
     Guard(
         62,
-        "slow readers of one file hold one copy",
+        "slow readers of one file share one copy",
         "client-file-body-shared",
         rewrite("let @1 = @2", "let @1 = @2 && false"),
         (unit("SharedBodyTests"),),
     ),
     Guard(
         62,
-        "nothing is answered before what is lent was taken",
+        "no response is queued until a shared body is sent",
         "no-answer-before-shared-body",
         remove(),
         (unit("SharedBodyTests"), wire("test_client_files.py", "at_once_come_in_order")),
     ),
     Guard(
         62,
-        "nothing is said in the midst of what is lent",
+        "no response is written into the middle of a shared body",
         "no-answer-inside-shared-body",
         remove(),
         (unit("SharedBodyTests"),),

@@ -1,6 +1,6 @@
-"""Whether each guard still finds its place and its tests, without building anything.
+"""Checks that each guard has its marker, its edit and its tests, without building anything.
 
-All of it is read from the sources, so it takes about a second and runs before every other test.
+It only reads sources, so it takes about a second and runs before all other tests.
 """
 
 import ast
@@ -22,7 +22,7 @@ C_NAME = re.compile(r'^TEST\(\w+,\s*"(?P<name>[^"]+)"', re.MULTILINE)
 
 
 def unit_tests(root):
-    """The identifiers of all Swift tests, without their target, as `Suite/test(`."""
+    """Returns the identifiers of all Swift tests, without their target, as `Suite/test(`."""
     found = []
     for path in sorted((root / "Tests").rglob("*.swift")):
         suite, is_marked = "", False
@@ -38,13 +38,13 @@ def unit_tests(root):
 
 
 def c_tests(root):
-    """The names of all tests of CReactor."""
+    """Returns the names of all tests of CReactor."""
     files = sorted((root / "Tests" / "CReactor").glob("*.c"))
     return [match["name"] for path in files for match in C_NAME.finditer(path.read_text())]
 
 
 class WireFile:
-    """The tests of one end-to-end file, each with all text that its identifiers are made of."""
+    """The tests of one end-to-end file, each with all text that can be part of its identifiers."""
 
     def __init__(self, path):
         self.folder = path.parent
@@ -62,7 +62,7 @@ class WireFile:
         ]
 
     def define(self, node):
-        """Keeps text that a decorator may name: of an assignment or of a module of the harness."""
+        """Stores text that a decorator may refer to: an assignment or a module of the harness."""
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 if isinstance(target, ast.Name):
@@ -74,14 +74,14 @@ class WireFile:
                     self.definitions[name.asname or name.name] = module.read_text()
 
     def text(self, node):
-        # ast.get_source_segment splits the whole source for each node.
+        # Faster than ast.get_source_segment, which splits the whole source for each node.
         lines = self.lines[node.lineno - 1 : node.end_lineno]
         lines[-1] = lines[-1][: node.end_col_offset]
         lines[0] = lines[0][node.col_offset :]
         return b"".join(lines).decode()
 
     def parameters(self, function):
-        """The text of a test's decorators, and of what is named in it."""
+        """Returns the text of a test's decorators and of the definitions that they refer to."""
         text = " ".join(map(self.text, function.decorator_list))
         known = {}
         while names := set(re.findall(r"\w+", text)) & self.definitions.keys() - known.keys():
@@ -92,23 +92,23 @@ class WireFile:
         return text + " ".join(known.values())
 
     def selects(self, expression):
-        """Whether pytest's -k with `expression` may select a test of this file."""
+        """Returns whether pytest's -k with `expression` can select a test of this file."""
         words = re.findall(r"[()]|[^\s()]+", expression.lower())
         for test in self.tests:
             values = [word if word in KEPT else str(is_part(word, test)) for word in words]
-            # Only True, False, the operators and parentheses are left to evaluate.
+            # Only True, False, operators and parentheses are left, so `eval` is safe.
             if eval(" ".join(values)):
                 return True
         return False
 
 
 def is_part(word, test):
-    """Whether a test has a word in its identifier; a hyphen joins the parameters of one test."""
+    """Returns whether a test's identifier has a word; a hyphen joins the parameters of a test."""
     return all(part in test for part in word.split("-"))
 
 
 class Check:
-    """Collects complaints about guards in the tree at `root`."""
+    """Collects the errors of guards in the tree at `root`."""
 
     def __init__(self, root, guards):
         self.root = root
@@ -119,7 +119,7 @@ class Check:
         self.cs = c_tests(root)
 
     def run(self):
-        """The complaints; empty when all is sound."""
+        """Returns the errors; an empty list if there are none."""
         found = markers.find(self.root)
         for name, count in Counter(guard.name for guard in self.guards).items():
             if count > 1:
@@ -127,17 +127,17 @@ class Check:
         for name in sorted(found.keys() - {guard.name for guard in self.guards}):
             place = found[name][0]
             self.complain(
-                name, f"is marked in {place.file}:{place.line} and no guard has this name"
+                name, f"is marked in {place.file}:{place.line} but no guard has this name"
             )
         for guard in self.guards:
             if not markers.NAME.fullmatch(guard.name):
-                self.complain(guard.name, "is not a name of lower-case words with hyphens")
+                self.complain(guard.name, "must consist of lower-case words with hyphens")
             self.check_edit(guard, found.get(guard.name, []))
             if not guard.tests:
                 self.complain(guard.name, "names no test")
             for test in guard.tests:
                 if not self.exists(test):
-                    self.complain(guard.name, f"names {shown(test)}, which is no test")
+                    self.complain(guard.name, f"names {shown(test)}, which does not exist")
         return self.complaints
 
     def complain(self, name, text):

@@ -1,19 +1,19 @@
-"""Small edits of one statement, which survive moving, renaming and reformatting.
+"""Small edits of one statement that stay valid when code is moved, renamed or reformatted.
 
 A statement begins after its marker (markers.py) and ends where its brackets are balanced and the
-next line is not indented further. Edits match tokens: white space, line breaks and comments
-between them do not count. A pattern may hold captures, `@1` to `@9`: each stands for one or more
-tokens with balanced brackets, as few as possible, and for the same tokens when it comes again. So
-most edits name an operator or a literal and no identifier:
+next line is not indented further. Edits match tokens and ignore white space, line breaks and
+comments between them. A pattern may contain captures, `@1` to `@9`. A capture matches one or more
+tokens with balanced brackets, as few as possible; a repeated capture matches the same tokens again.
+So most edits name an operator or a literal and no identifier:
 
     replace("<", "<=")                              one place in the statement
     rewrite("guard @1 else { @2 }", "_ = @1")       the whole statement
     remove()    before("…")    after("…")           the whole statement, and text beside it
     always(2)   never(1)   drop_condition(3)        one condition of `if`, `guard` or `while`
 
-What follows `if`, `guard`, `while`, `for` or `switch` is searched up to the brace that opens the
-block; `block=True` searches the block as well. `statements=2` marks two statements at once. An
-edit that does not apply exactly once is an error.
+After `if`, `guard`, `while`, `for` or `switch` an edit searches only up to the brace that opens the
+block; `block=True` includes the block. `statements=2` edits two statements at once. An edit that
+does not apply exactly once is an error.
 """
 
 import re
@@ -22,14 +22,14 @@ from typing import NamedTuple
 
 
 class EditError(Exception):
-    """Why an edit does not apply."""
+    """The reason why an edit does not apply."""
 
 
 class Token(NamedTuple):
     text: str
     start: int
     end: int
-    # Column of the token when it is the first of its line, else None.
+    # Column of the token if it is the first of its line, else None.
     column: int | None
 
 
@@ -55,7 +55,7 @@ HEADED = {"if", "guard", "while", "for", "switch"}
 
 
 def literal_end(source, start):
-    """The end of the string literal at `start`, whose interpolations may hold further literals."""
+    """Returns the end of the string literal at `start`; interpolations may contain literals."""
     hashes = re.compile("#*").match(source, start).group()
     quotes = '"""' if source.startswith('"""', start + len(hashes)) else '"'
     position = start + len(hashes) + len(quotes)
@@ -81,7 +81,7 @@ def interpolation_end(source, start):
 
 
 def lex(source, start=0):
-    """The tokens of Swift or C from `start` on, one after the other."""
+    """Yields the tokens of Swift or C from `start` on."""
     position = start
     line = source.rfind("\n", 0, start) + 1
     is_first = not source[line:start].strip()
@@ -110,7 +110,7 @@ class Statement:
         self.tokens = []
         stream = lex(source, start)
         token = next(stream, None)
-        # `} else if …`: the brace belongs to the statement before.
+        # `} else if …`: the brace belongs to the previous statement.
         if token and token.text == "}":
             column, token = token.column, next(stream, None)
             if token is None or token.text != "else":
@@ -120,7 +120,7 @@ class Statement:
             token = self.take_statement(token, stream)
 
     def take_statement(self, token, stream):
-        """Takes the tokens up to the end of the statement; returns the one that comes next."""
+        """Takes the tokens up to the end of the statement; returns the next token."""
         if token is None or token.text in CLOSING:
             raise EditError("no statement follows")
         column, depth = token.column, 0
@@ -137,7 +137,7 @@ class Statement:
         return token
 
     def head_count(self):
-        """How many tokens come before the block, with the brace that opens it."""
+        """Returns the number of tokens up to and including the brace that opens the block."""
         words = [token.text for token in self.tokens[:2]]
         if words[0] not in HEADED and words != ["else", "if"]:
             return len(self.tokens)
@@ -149,7 +149,7 @@ class Statement:
         return len(self.tokens)
 
     def conditions(self):
-        """The conditions as pairs of indexes of tokens."""
+        """Returns the conditions as pairs of token indexes."""
         words = [token.text for token in self.tokens]
         start = 2 if words[:2] == ["else", "if"] else 1
         if words[start - 1] not in {"if", "guard", "while"} or "{" not in words:
@@ -172,7 +172,7 @@ class Statement:
         return conditions[(number or 1) - 1]
 
     def text(self, start, end):
-        """The source of the tokens from one index up to another."""
+        """Returns the source text of the tokens from `start` up to `end`."""
         return self.source[self.tokens[start].start : self.tokens[end - 1].end]
 
     def change(self, start, end, text):
@@ -180,12 +180,12 @@ class Statement:
 
 
 class Edit(NamedTuple):
-    # From a statement to the changes of its source.
+    # Function from a statement to the changes of its source.
     changes: Callable
     statements: int = 1
 
     def apply(self, source, start):
-        """The source with the edit applied to the statement at `start`."""
+        """Returns the source with the edit applied to the statement at `start`."""
         changes = sorted(self.changes(Statement(source, start, self.statements)), reverse=True)
         if all(
             texts(source[change.start : change.end]) == texts(change.text) for change in changes
@@ -197,7 +197,7 @@ class Edit(NamedTuple):
 
 
 def matches(pattern, words, start, bound=None):
-    """The ends and captures of all matches of `pattern` at `start`, the shortest captures first."""
+    """Yields the end and captures of each match of `pattern` at `start`, shortest first."""
     bound = bound or {}
     if not pattern:
         yield start, bound
@@ -222,12 +222,12 @@ def matches(pattern, words, start, bound=None):
 
 
 def filled(result, bound, statement):
-    """The text of `result` with the source of what was captured."""
+    """Returns `result` with its captures replaced by the captured source text."""
     return re.sub(r"@\d", lambda match: statement.text(*bound[match.group()]), result)
 
 
 def replace(old, new, block=False, statements=1):
-    """Puts `new` for the one place that matches `old`."""
+    """Replaces the only match of `old` in the statement by `new`."""
 
     def changes(statement):
         count = len(statement.tokens) if block else statement.head_count()
@@ -246,7 +246,7 @@ def replace(old, new, block=False, statements=1):
 
 
 def rewrite(old, new, statements=1):
-    """Puts `new` for the whole statement, which must match `old` from its beginning to its end."""
+    """Replaces the whole statement by `new`; `old` must match the whole statement."""
 
     def changes(statement):
         words = [token.text for token in statement.tokens]
@@ -259,37 +259,37 @@ def rewrite(old, new, statements=1):
 
 
 def instead(text):
-    """Puts `text` for the statement, whatever that is."""
+    """Replaces any statement by `text`."""
     return rewrite("@1", text)
 
 
 def remove(statements=1):
-    """Takes the statement away."""
+    """Removes the statement."""
     return rewrite("@1", "", statements)
 
 
 def before(text):
-    """Puts `text` on a line before the statement."""
+    """Inserts `text` on a line before the statement."""
     return rewrite("@1", text + "\n@1")
 
 
 def after(text):
-    """Puts `text` on a line after the statement."""
+    """Inserts `text` on a line after the statement."""
     return rewrite("@1", "@1\n" + text)
 
 
 def always(*numbers):
-    """Lets conditions hold whatever they say; without numbers, the only one."""
+    """Makes conditions always true; without numbers, the only condition."""
     return with_condition("|| true", {"?"}, numbers)
 
 
 def never(*numbers):
-    """Lets conditions fail whatever they say; without numbers, the only one."""
+    """Makes conditions always false; without numbers, the only condition."""
     return with_condition("&& false", {"?", "??", "||"}, numbers)
 
 
 def with_condition(suffix, weaker, numbers):
-    """Appends to conditions; one with an operator that binds less than the suffix is bracketed."""
+    """Appends a suffix to conditions; one with a weaker operator is put in parentheses first."""
 
     def changes(statement):
         changed = []
@@ -304,14 +304,14 @@ def with_condition(suffix, weaker, numbers):
 
 
 def drop_condition(number):
-    """Takes one of several conditions away."""
+    """Removes one of several conditions."""
 
     def changes(statement):
         start, end = statement.condition(number)
         count = len(statement.conditions())
         if count == 1:
             raise EditError("has no other condition")
-        # The comma after it goes too; that of the last is the one before it.
+        # Also remove the comma after it, or the comma before it for the last condition.
         first, last = (start, end + 1) if number < count else (start - 1, end)
         return [statement.change(first, last, "")]
 

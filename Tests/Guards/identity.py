@@ -6,7 +6,7 @@ from guard import Guard, unit, wire
 GUARDS = [
     Guard(
         44,
-        "the algorithm is the key's",
+        "a token's algorithm must be that of the key",
         "algorithm-of-the-key",
         replace("{ @1(as: @2) }", "{ _ in @2.utf8.count < 100 }"),
         (unit("SignatureTests"), wire("test_tokens.py", "no_other_algorithm")),
@@ -20,7 +20,7 @@ GUARDS = [
     ),
     Guard(
         44,
-        "no algorithm is no algorithm",
+        'the algorithm "none" is refused',
         "algorithm-none",
         rewrite(
             "guard !@1.isEmpty else { @2 }\nreturn @1",
@@ -31,21 +31,21 @@ GUARDS = [
     ),
     Guard(
         47,
-        "spare bits are zero",
+        "spare bits in Base64 must be zero",
         "base64-spare-bits",
         remove(),
         (unit("SpellingTests/lastCharacter"), wire("test_tokens.py", "spare_bits or no_mutant")),
     ),
     Guard(
         47,
-        "a character over is no padding",
+        "a single remaining Base64 character is refused",
         "base64-single-character",
         remove(),
         (unit("Base64Tests"),),
     ),
     Guard(
         47,
-        "foreign characters are not skipped",
+        "characters outside of the Base64 alphabet are not skipped",
         "base64-foreign-characters",
         rewrite("guard @1 != @2 else { @3 }", "if @1 == @2 { continue }"),
         (
@@ -55,31 +55,31 @@ GUARDS = [
     ),
     Guard(
         47,
-        "a claim is given once",
+        "a repeated claim is refused",
         "claim-given-once",
         rewrite("guard !@1 else { @2 }", "_ = @1"),
         (unit("SpellingTests"), wire("test_tokens.py", "plain_json")),
     ),
     Guard(
         49,
-        "exp + leeway is the first second that is too late",
+        "exp + leeway is the first second at which a token is refused",
         "token-exp-second",
         replace("<", "<="),
-        (unit("TimeTests/expiry"), wire("test_tokens.py", "held_to_the_second")),
+        (unit("TimeTests/expiry"), wire("test_tokens.py", "exact_to_the_second")),
     ),
     Guard(
         49,
-        "nbf - leeway is the first second that counts",
+        "nbf - leeway is the first second at which a token is accepted",
         "token-nbf-second",
         replace("- @1 {", "- @1 - 1 {"),
-        (unit("TimeTests/beginning"), wire("test_tokens.py", "held_to_the_second")),
+        (unit("TimeTests/beginning"), wire("test_tokens.py", "exact_to_the_second")),
     ),
     Guard(
         49,
-        "iat - leeway is the first second that counts",
+        "iat - leeway is the first second at which a token is accepted",
         "token-iat-second",
         replace("- @1 {", "- @1 - 1 {"),
-        (unit("TimeTests/beginning"), wire("test_tokens.py", "held_to_the_second")),
+        (unit("TimeTests/beginning"), wire("test_tokens.py", "exact_to_the_second")),
     ),
     Guard(
         49,
@@ -90,14 +90,14 @@ GUARDS = [
     ),
     Guard(
         51,
-        "the log is not told a URL, at any level",
+        "no log level writes a URL",
         "log-without-url",
         before(r'core.log.write(.debug, at: wall, "upgrade of \(head.path)?\(head.query ?? "")")'),
         (wire("test_secrets.py", "no_token and debug"),),
     ),
     Guard(
         51,
-        "the log is not told what was malformed",
+        "the log does not contain malformed input",
         "log-without-malformed-input",
         before(
             "core.log.write(\n"
@@ -108,40 +108,40 @@ GUARDS = [
     ),
     Guard(
         51,
-        "an answer does not repeat its request",
+        "a response does not repeat the request's path",
         "response-without-request-path",
         replace('"there is nothing at this path"', r'"there is nothing at \(head.path)"'),
         (wire("test_secrets.py", "no_token and info"),),
     ),
     Guard(
         53,
-        "a foreign page is refused",
+        "a page of a foreign origin is refused",
         "foreign-origin",
         replace("(@1, host:", "(Array(@1.prefix(0)), host:"),
-        (wire("test_origins.py", "from_elsewhere"), wire("test_origins.py", "cookie")),
+        (wire("test_origins.py", "foreign_page"), wire("test_origins.py", "cookie")),
     ),
     Guard(
         53,
-        "an origin is the whole of one in the list: not its beginning",
+        "an origin must match a listed one entirely, not only its beginning",
         "origin-is-not-a-prefix",
         replace(".contains(@1)", ".contains(where: { @1.hasPrefix($0) })"),
-        (unit("OriginPolicyTests"), wire("test_origins.py", "from_elsewhere")),
+        (unit("OriginPolicyTests"), wire("test_origins.py", "foreign_page")),
     ),
     Guard(
         53,
-        "an origin is the whole of one in the list: not its end",
+        "an origin must match a listed one entirely, not only its end",
         "origin-is-not-a-suffix",
         replace(
             ".contains(@1)",
             '.contains(where: { $0.hasSuffix(@1.split(separator: "/").last ?? "-") })',
         ),
-        (unit("OriginPolicyTests"), wire("test_origins.py", "from_elsewhere")),
+        (unit("OriginPolicyTests"), wire("test_origins.py", "foreign_page")),
     ),
     Guard(
         53,
-        "there is one origin",
+        "a request with several origins is refused",
         "single-origin",
         remove(),
-        (unit("OriginPolicyTests"), wire("test_origins.py", "from_elsewhere")),
+        (unit("OriginPolicyTests"), wire("test_origins.py", "foreign_page")),
     ),
 ]

@@ -1,8 +1,9 @@
-"""The markers in the sources: `// guard: NAME` above a statement, or at the end of its line.
+"""The markers in the sources: `// guard: NAME` above a statement or at the end of its line.
 
-A marker on a line of its own stands above the statement, among its comments if there are any; never
-between a doc comment and its declaration. One at the end of a line marks the statement that this
-line begins. Several names are several markers, or one with commas.
+A marker on its own line is above the statement, among the statement's comments if there are any,
+but never between a doc comment and its declaration. A marker at the end of a line marks the
+statement that begins on this line. One statement can have several markers, or one with several
+names separated by commas.
 """
 
 import re
@@ -17,12 +18,12 @@ ENDINGS = (".swift", ".c", ".h")
 class Place(NamedTuple):
     file: str
     line: int
-    # Where the marked statement begins, or white space and comments before it.
+    # Start of the marked statement, or of the white space and comments before it.
     start: int
 
 
 def places_in(file, source):
-    """The names and places of all markers of a source."""
+    """Yields the name and place of each marker in a source."""
     for match in MARKER.finditer(source):
         is_trailing = bool(match["code"].strip())
         place = Place(
@@ -35,7 +36,7 @@ def places_in(file, source):
 
 
 def sources(root):
-    """The files that git knows under Sources, and those that it will."""
+    """Yields the tracked files under Sources, and the untracked ones that git does not ignore."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "Sources"],
         cwd=root,
@@ -50,7 +51,7 @@ def sources(root):
 
 
 def find(root):
-    """All places of each name: a sound tree has one of each."""
+    """Returns the places of each name; in a valid tree each name has one place."""
     found = {}
     for file, source in sources(root):
         for name, place in places_in(file, source):

@@ -1,4 +1,4 @@
-"""Guards of HTTP, of the upgrade, of streams, and of numbers and nesting: cases 24 to 36."""
+"""Guards of HTTP, the upgrade, event streams, numbers and nesting: cases 24 to 36."""
 
 from edits import after, always, before, drop_condition, never, remove, replace, rewrite
 from guard import Guard, unit, wire
@@ -6,14 +6,14 @@ from guard import Guard, unit, wire
 GUARDS = [
     Guard(
         24,
-        "fields are counted",
+        "the number of header fields is limited",
         "header-field-count",
         remove(),
         (unit("HTTPHeadLimitTests/fieldCount"), wire("test_hostile_http.py", "sixty_four")),
     ),
     Guard(
         24,
-        "a value is bounded while it arrives",
+        "the length of a header value is limited while it arrives",
         "header-value-bytes",
         rewrite("let @1 = @2 + min(@3 - @4, @5)", "let @1 = @3"),
         (
@@ -23,24 +23,24 @@ GUARDS = [
     ),
     Guard(
         24,
-        "a head is bounded while it arrives",
+        "the length of a request head is limited while it arrives",
         "request-head-bytes",
         remove(),
         (unit("HTTPHeadLimitTests/endlessField"),),
     ),
     Guard(
         24,
-        "of a connection that was refused no more is read",
+        "no more is read from a refused connection",
         "no-reads-after-refusal",
         never(),
-        (wire("test_hostile_http.py", "little_is_read"),),
+        (wire("test_hostile_http.py", "little_of_a_field"),),
     ),
     Guard(
         30,
         "a chunk size has at most sixteen digits",
         "chunk-size-digits",
         replace("<= @1 else", "<= 400 else"),
-        (unit("ChunkedBodyTests"), wire("test_hostile_http.py", "as_the_grammar_says")),
+        (unit("ChunkedBodyTests"), wire("test_hostile_http.py", "against_the_grammar")),
     ),
     Guard(
         30,
@@ -51,28 +51,28 @@ GUARDS = [
     ),
     Guard(
         30,
-        "a size ends with CR LF",
+        "a chunk size ends with CR LF",
         "chunk-size-ends-with-crlf",
         after("case HTTPCharacter.lineFeed: try beginChunk()"),
-        (unit("ChunkedBodyTests"), wire("test_hostile_http.py", "as_the_grammar_says")),
+        (unit("ChunkedBodyTests"), wire("test_hostile_http.py", "against_the_grammar")),
     ),
     Guard(
         30,
-        "a chunk's extension is bounded",
+        "the length of a chunk extension is limited",
         "chunk-extension-bytes",
         replace("<= @1 else", ">= 0 else"),
-        (unit("ChunkedBodyTests"), wire("test_hostile_http.py", "as_the_grammar_says")),
+        (unit("ChunkedBodyTests"), wire("test_hostile_http.py", "against_the_grammar")),
     ),
     Guard(
         30,
-        "chunks are bounded by their sum",
+        "the limit applies to the sum of the chunks",
         "chunk-sum-limit",
         replace("max(0, @1 - @2)", "max(0, @1)"),
         (unit("ChunkedBodyTests/sumLimit"), wire("test_hostile_http.py", "by_their_sum")),
     ),
     Guard(
         32,
-        "an upgrade is a GET",
+        "an upgrade must be a GET",
         "upgrade-is-get",
         replace("== .get", "!= .connect"),
         (
@@ -82,7 +82,7 @@ GUARDS = [
     ),
     Guard(
         32,
-        "an upgrade is HTTP/1.1",
+        "an upgrade must be HTTP/1.1",
         "upgrade-is-http-1-1",
         remove(),
         (
@@ -92,38 +92,38 @@ GUARDS = [
     ),
     Guard(
         32,
-        "an upgrade says so in Connection",
+        "an upgrade must be named in the Connection field",
         "upgrade-in-connection-header",
         always(),
         (unit("WebSocketHandshakeTests/refused"), wire("test_hostile_http.py", "breaks_a_rule")),
     ),
     Guard(
         32,
-        "the version is 13",
+        "the WebSocket version must be 13",
         "websocket-version-13",
         always(),
         (unit("WebSocketHandshakeTests/refused"), wire("test_hostile_http.py", "another_version")),
     ),
     Guard(
         32,
-        "another version is told which one is spoken",
+        "a refused WebSocket version is answered with the supported version",
         "upgrade-names-its-version",
         replace('.with("Sec-WebSocket-Version", "13")', ""),
         (wire("test_hostile_http.py", "another_version"),),
     ),
     Guard(
         32,
-        "a key is one, and of 16 bytes",
+        "there is one WebSocket key, of 16 bytes",
         "websocket-key",
         replace("guard @1 == 1, @2 else", "guard @1 >= 1 else"),
         (unit("WebSocketHandshakeTests/refused"), wire("test_hostile_http.py", "breaks_a_rule")),
     ),
     Guard(
         32,
-        "a frame behind the request is read when the request was",
+        "a frame sent with the upgrade request is read after it",
         "frame-after-upgrade-request",
         always(2),
-        (wire("test_hostile_http.py", "frame_behind"),),
+        (wire("test_hostile_http.py", "frame_sent_with"),),
     ),
     Guard(
         33,
@@ -151,7 +151,7 @@ GUARDS = [
     ),
     Guard(
         33,
-        "a cursor's offset that overflows is none",
+        "a cursor with an offset that overflows is invalid",
         "cursor-offset-overflow",
         rewrite(
             "let (@1, @2) = @3.multipliedReportingOverflow(by: 10)\nguard !@2 else { @4 }",
@@ -169,7 +169,7 @@ GUARDS = [
     ),
     Guard(
         33,
-        "a date that no Int64 holds is none",
+        "a date that does not fit in an Int64 is invalid",
         "numeric-date-fits-int64",
         drop_condition(3),
         (unit("TimeTests/unreadable"), wire("test_trap_hunt.py", "in_a_token")),
@@ -183,61 +183,62 @@ GUARDS = [
     ),
     Guard(
         33,
-        "a number of a payment is one that every client reads as the same",
+        "a payment's number is one that every client reads exactly",
         "payment-number-range",
         replace("contains(@1) {", "contains(@1) || @1 != 0 {"),
         (
             unit("PaymentTests/wrong"),
-            wire("test_http_rooms_hub.py", "what_is_sent_of_a_payment"),
+            wire("test_http_rooms_hub.py", "a_payment_is_validated"),
         ),
     ),
     Guard(
         33,
-        "every place that reads a number is known",
+        "every function that parses a number is in the list",
         "numeric-readers-are-listed",
         before("private static func parseOther(_ value: Int) -> Int { value * 10 + 1 }\n"),
         (unit("NumericFieldTests/completeness"),),
     ),
     Guard(
         34,
-        "JSON nests 32 deep",
+        "JSON nests at most 32 levels deep",
         "json-depth",
         remove(),
         (unit("JSONCostTests"), wire("test_trap_hunt.py", "thirty_two_deep")),
     ),
     Guard(
         34,
-        "a query has 64 pairs",
+        "a query has at most 64 pairs",
         "query-pair-count",
-        replace("<= @1 else", ">= 0 else"),
+        # Without any limit the unit test would take an hour to fail: its query has 100,000 pairs.
+        replace("<= @1 else", "<= 1_000 else"),
         (unit("QueryStringTests/pairCount"), wire("test_trap_hunt.py", "many_pairs")),
     ),
     Guard(
         25,
-        "a value is read on where it was left",
+        "the scan of a header value resumes where it stopped",
         "header-value-scanned-once",
         rewrite("var @1 = @2", "var @1 = start"),
         (unit("HTTPHeadLimitTests/looksOnce"),),
     ),
     Guard(
         27,
-        "a token is ASCII",
+        "an HTTP token is ASCII",
         "token-is-ascii",
         rewrite("return @1 && @2", "return @2"),
         (
             unit("HTTPHeadViolationTests/everyByte"),
-            wire("test_hostile_http.py", "taken_or_refused and in_a_name"),
+            wire("test_hostile_http.py", "accepted_or_refused and in_a_name"),
         ),
     ),
     Guard(
         27,
-        "a value has no controls",
+        "a field value contains no control characters",
         "field-value-has-no-controls",
         replace("&& @1 != 0x7F", ""),
         (
             unit("HTTPHeadViolationTests/everyByte"),
-            wire("test_hostile_http.py", "taken_or_refused and in_a_value"),
-            wire("test_hostile_http.py", "taken_or_refused and in_a_cookie"),
+            wire("test_hostile_http.py", "accepted_or_refused and in_a_value"),
+            wire("test_hostile_http.py", "accepted_or_refused and in_a_cookie"),
         ),
     ),
     Guard(
@@ -247,41 +248,41 @@ GUARDS = [
         replace("&& @1 < 0x7F", ""),
         (
             unit("HTTPHeadViolationTests/everyByte"),
-            wire("test_hostile_http.py", "taken_or_refused and in_a_path"),
-            wire("test_hostile_http.py", "taken_or_refused and in_a_query"),
+            wire("test_hostile_http.py", "accepted_or_refused and in_a_path"),
+            wire("test_hostile_http.py", "accepted_or_refused and in_a_query"),
         ),
     ),
     Guard(
         27,
-        "no value ends its line in an answer",
+        "a response value cannot end its line",
         "response-value-keeps-its-line",
         replace("(@1 ? @2 : @3)", "(@2)"),
         (unit("HTTPResponseTests/injection"),),
     ),
     Guard(
         27,
-        "no name is anything but a token in an answer",
+        "a response field's name is always a token",
         "response-name-is-token",
         drop_condition(2),
         (unit("HTTPResponseTests/injection"),),
     ),
     Guard(
         27,
-        "what escapes stand for is UTF-8",
+        "decoded percent escapes must be UTF-8",
         "percent-escapes-are-utf8",
         replace("validating:", "decoding:"),
         (unit("QueryStringTests/everyByte"),),
     ),
     Guard(
         35,
-        "names of clients' programs are counted",
+        "the number of stored user agents is bounded",
         "user-agent-count",
         replace(">= @1,", ">= .max - 1,"),
         (unit("UserAgentTests/.*made-up names"),),
     ),
     Guard(
         35,
-        "a series is called the same whatever has come",
+        "input does not change the names of metric series",
         "metric-names-are-fixed",
         replace(
             r'"carillon_\(counter.name){shard=\"\(index)\"} \(metrics.value(counter))\n"',
@@ -294,14 +295,14 @@ GUARDS = [
     ),
     Guard(
         36,
-        "an id and a name stay on their line",
+        "an SSE id or event name cannot end its line",
         "sse-field-keeps-its-line",
         replace("|| @1 == 0x0D", ""),
         (unit("ServerSentEventTests/random"),),
     ),
     Guard(
         36,
-        "data is split wherever a parser would split it",
+        "SSE data is split at every line end that a parser recognizes",
         "sse-data-line-ends",
         replace("|| @1 == 0x0D", ""),
         (unit("ServerSentEventTests/random"),),

@@ -1,4 +1,4 @@
-"""Builds a tree with one statement edited at a time, and judges the tests of each guard there."""
+"""Builds a tree with one edited statement at a time, and checks that the guard's tests fail."""
 
 import os
 import re
@@ -14,14 +14,17 @@ from guard import filter_of, shown
 PYTEST = os.environ.get("PYTEST") or str(
     Path(__file__).resolve().parents[2] / ".build" / "venv" / "bin" / "pytest"
 )
-# A test that hangs without its guard fails; one that hangs with it is unsound.
+# A test that hangs without its guard counts as failed after this time, or after a multiple of the
+# time that it takes with all guards. A test that hangs with all guards is unusable.
 PATIENCE_SECONDS = 300
-# For a build, and for all tests of a kind or of a file.
+SHORT_PATIENCE_SECONDS = 60
+PATIENCE_FACTOR = 5
+# For a build, and for all tests of a kind or in a file.
 LONG_PATIENCE_SECONDS = 3600
 
 
 def copied_tree(root):
-    """Brings the copy up to date; an unchanged file keeps its time, so that little is built."""
+    """Updates the copy; unchanged files keep their time stamps, so that little is rebuilt."""
     tree = root / ".build" / "guards" / "tree"
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -44,7 +47,7 @@ def copied_tree(root):
 
 
 def is_clean(root):
-    """Whether git could restore every file of the checkout."""
+    """Returns whether git can restore every file of the checkout."""
     status = subprocess.run(
         ["git", "status", "--porcelain", "--untracked-files=no"],
         cwd=root,
@@ -56,23 +59,25 @@ def is_clean(root):
 
 
 class Run:
-    """Runs guards in a tree, the checkout at `root` or its copy, which is restored after each."""
+    """Runs guards in a tree, which is the checkout at `root` or its copy, and restores the tree."""
 
     def __init__(self, root, tree, kinds):
         self.tree = tree
         self.kinds = kinds
         self.places = markers.find(root)
-        # Each test with True, False or the reason that it cannot be judged, with all guards.
+        # The result of each test with all guards: True, False or the reason why there is none.
         self.sound = {}
+        # The seconds that each took then, together with those it was run with.
+        self.seconds = {}
         self.logs = root / ".build" / "guards" / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
 
     def all(self, guards):
-        """Runs guards, those of one file after each other: then each build is small."""
+        """Runs guards, ordered by file so that each build is small; returns the exit status."""
         start = time.monotonic()
         guards = sorted(guards, key=lambda guard: (self.places.get(guard.name, []), guard.name))
         self.judge_with_all_guards([test for guard in guards for test in self.tests_of(guard)])
-        print(f"the tests with all guards: {time.monotonic() - start:.0f} s", flush=True)
+        print(f"ran the tests with all guards: {time.monotonic() - start:.0f} s", flush=True)
         failed = [guard for guard in guards if not self.passes(guard)]
         print(f"{len(guards) - len(failed)} passed, {len(failed)} failed")
         for guard in failed:
@@ -83,9 +88,11 @@ class Run:
         return [test for test in guard.tests if test[0] in self.kinds]
 
     def passes(self, guard):
-        """Whether each test of the guard fails without it; prints which do, or the complaints."""
+        """Returns whether each test fails without the guard; prints the tests or the errors."""
         start = time.monotonic()
-        complaints = self.complaints(guard, self.logs / f"{guard.name}.log")
+        log = self.logs / f"{guard.name}.log"
+        log.unlink(missing_ok=True)
+        complaints = self.complaints(guard, log)
         spent = time.monotonic() - start
         sign = "FAILED" if complaints else "red"
         print(f"{sign:6} {guard.name} (case {guard.case}): {guard.claim} ({spent:.0f} s)")
@@ -96,7 +103,7 @@ class Run:
     def complaints(self, guard, log):
         places = self.places.get(guard.name, [])
         if len(places) != 1:
-            return [f"is marked {len(places)} times"]
+            return [f"the guard is marked {len(places)} times"]
         tests = self.tests_of(guard)
         unsound = [test for test in tests if self.sound[test] is not True]
         if unsound:
@@ -114,38 +121,47 @@ class Run:
             if reason:
                 return [reason]
             for test in tests:
-                result = self.judge([test], log)
+                patience = SHORT_PATIENCE_SECONDS + PATIENCE_FACTOR * self.seconds[test]
+                result = self.judge([test], log, min(PATIENCE_SECONDS, patience))
                 if result is not False:
                     complaints.append(
-                        f"{shown(test)}: {'passes without it' if result is True else result}"
+                        f"{shown(test)}: {'passes without the guard' if result is True else result}"
                     )
         finally:
-            # With a new time, so that it is built again.
+            # Gives the file a new time stamp, so that it is rebuilt.
             path.write_bytes(source)
         return complaints
 
     def judge_with_all_guards(self, tests):
-        """Each test must pass before its failure counts. Many at a time, as most do."""
+        """Runs the tests with all guards, because only then a failure without a guard counts.
+
+        Runs all tests of a kind or file at once, and each one alone only if that run fails.
+        """
         groups = {}
         for test in dict.fromkeys(tests):
             groups.setdefault(test[:2] if test[0] == "wire" else test[0], []).append(test)
         log = self.logs / "with-all-guards.log"
+        log.unlink(missing_ok=True)
         reason = self.build({test[0] for test in tests}, log)
         for group in groups.values():
+            start = time.monotonic()
             result = reason or self.judge(group, log, LONG_PATIENCE_SECONDS)
             for test in group:
+                self.seconds[test] = time.monotonic() - start
                 alone = reason is None and result is not True and len(group) > 1
-                self.sound[test] = self.judge([test], log) if alone else result
+                self.sound[test] = self.judge([test], log, PATIENCE_SECONDS) if alone else result
 
     def call(self, command, log, patience, **environment):
-        """Runs to the end or to the end of patience; returns the status and the output."""
+        """Runs a command until it ends or times out; returns the status and the output."""
         environment = {
             **os.environ,
             "PYTHONDONTWRITEBYTECODE": "1",
             "SWIFT_BACKTRACE": "enable=no",
             **environment,
         }
-        with log.open("w") as out:
+        with log.open("a") as out:
+            print("$", *command, file=out, flush=True)
+            beginning = out.tell()
             process = subprocess.Popen(
                 command,
                 cwd=self.tree,
@@ -163,10 +179,10 @@ class Run:
                 if not isinstance(error, subprocess.TimeoutExpired):
                     raise
                 status = None
-        return status, log.read_text(errors="replace")
+        return status, log.read_bytes()[beginning:].decode(errors="replace")
 
     def build(self, kinds, log):
-        """None when it is built, else the reason. One build makes the tests and the programs."""
+        """Builds the tests and the programs; returns None, or the reason of a failure."""
         if kinds == {"c"}:
             return None
         status, said = self.call(["swift", "build", "--build-tests"], log, LONG_PATIENCE_SECONDS)
@@ -175,8 +191,8 @@ class Run:
         errors = [line for line in said.splitlines() if "error:" in line]
         return "does not build: " + (errors or [f"status {status}"])[0]
 
-    def judge(self, tests, log, patience=PATIENCE_SECONDS):
-        """Whether tests of a kind pass: True, False, or a text when that cannot be told."""
+    def judge(self, tests, log, patience):
+        """Runs tests of one kind; returns True or False, or a text if there is no result."""
         kind = tests[0][0]
         if kind == "unit":
             filters = [part for test in tests for part in ("--filter", filter_of(test[1]))]
@@ -184,7 +200,7 @@ class Run:
                 ["swift", "test", "--skip-build", "--disable-xctest", *filters], log, patience
             )
             if "Test run with 0 tests" in said or ("Test run started" not in said and status == 0):
-                return f"no test is called {shown(tests[0])}"
+                return f"no test has the name {shown(tests[0])}"
         elif kind == "wire":
             built = self.tree / ".build" / "debug"
             expression = " or ".join(f"({test[2]})" for test in tests)
@@ -204,7 +220,7 @@ class Run:
                 CARILLON_SOCKETIO_FIXTURE=str(built / "carillon-socketio-fixture"),
             )
             if status not in (0, 1, None):
-                return f"pytest ended with {status}"
+                return f"pytest exited with status {status}"
         else:
             names = [tests[0][1]] if len(tests) == 1 else []
             status, said = self.call(["Tests/CReactor/run", *names], log, patience)

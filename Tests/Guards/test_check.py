@@ -1,4 +1,4 @@
-"""Tests of the check: it reports each thing that can be wrong with a guard, and nothing else."""
+"""Tests of the check: it reports each kind of error in a guard, and nothing else."""
 
 import subprocess
 import tempfile
@@ -73,7 +73,7 @@ class CheckTests(unittest.TestCase):
         self.assert_complains(SOUND, "depth: is marked 2 times: Sources/Wire/Copy.swift:2")
 
     def test_a_marker_without_a_guard(self):
-        self.assert_complains(SOUND[:1], "zero: is marked in Sources/CReactor/socket.c:2 and no")
+        self.assert_complains(SOUND[:1], "zero: is marked in Sources/CReactor/socket.c:2 but no")
 
     def test_a_name_of_two_guards(self):
         self.assert_complains([*SOUND, SOUND[1]], "zero: is the name of 2 guards")
@@ -104,7 +104,7 @@ class CheckTests(unittest.TestCase):
             with self.subTest(test):
                 guard = SOUND[1]._replace(tests=(test,))
                 self.assert_complains(
-                    [SOUND[0], guard], f"names {':'.join(test)}, which is no test"
+                    [SOUND[0], guard], f"names {':'.join(test)}, which does not exist"
                 )
 
 

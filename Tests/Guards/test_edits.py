@@ -1,4 +1,4 @@
-"""Tests of the edits: what they change, and that nothing but one place can be meant."""
+"""Tests of the edits: their results, and the rejection of ambiguous edits."""
 
 import unittest
 
@@ -35,7 +35,7 @@ def edited(edit, source, name="here"):
 
 
 def statement(text):
-    """A source with `text` marked as its middle statement."""
+    """Returns a source with `text` marked as its middle statement."""
     return f"func f() {{\n  first()\n  // guard: here\n  {text}\n  last()\n}}\n"
 
 
@@ -47,10 +47,10 @@ class EditTests(unittest.TestCase):
         with self.assertRaisesRegex(EditError, reason):
             edited(edit, source)
 
-    def test_replace_is_restricted_to_what_comes_before_the_block(self):
+    def test_replace_does_not_search_the_block(self):
         self.assertIn("guard count <= limit", edited(replace("<", "<="), GUARD))
 
-    def test_replace_in_the_block_when_asked(self):
+    def test_replace_searches_the_block_on_request(self):
         self.assertIn("throw Few(count", edited(replace("TooMany", "Few", block=True), GUARD))
 
     def test_replace_refuses_none_and_several(self):
@@ -67,11 +67,12 @@ class EditTests(unittest.TestCase):
     def test_a_change_of_nothing_is_refused(self):
         self.assert_refused(replace("a  +  b", "a + b"), statement("return a + b"), "not changed")
 
-    def test_captures_stand_for_balanced_tokens(self):
+    def test_captures_match_balanced_tokens(self):
         edit = replace("max(1, @1)", "@1")
         self.assert_becomes(edit, "return max(1, f(a, b)) + c", "return f(a, b) + c")
+        self.assert_refused(replace("a, @1 c", "a"), statement("f(a, b)(c)"), "0 times")
 
-    def test_a_capture_that_comes_again_stands_for_the_same(self):
+    def test_a_repeated_capture_matches_the_same_tokens(self):
         edit = rewrite("let @1 = g(@2); use(@1)", "use(@2)")
         self.assert_becomes(edit, "let a = g(b); use(a)", "use(b)")
         self.assert_refused(edit, statement("let a = g(b); use(c)"), "does not read")
@@ -80,13 +81,13 @@ class EditTests(unittest.TestCase):
         self.assert_becomes(rewrite("@1 = @2", "_ = @2"), "a.b[c] = d(e)", "_ = d(e)")
         self.assert_refused(rewrite("return", "break"), statement("return a"), "does not read")
 
-    def test_formatting_and_comments_do_not_count(self):
+    def test_formatting_and_comments_are_ignored(self):
         wrapped = "guard let a = b(\n    c,  // why\n    d\n  )\n  else {\n    return\n  }"
         self.assert_becomes(
             rewrite("guard let @1 else { @2 }", "let @1"), wrapped, "let a = b(c, d)"
         )
 
-    def test_remove_takes_a_statement_with_all_its_branches(self):
+    def test_remove_deletes_a_statement_with_all_its_branches(self):
         self.assert_becomes(remove(), "if a {\n    b()\n  } else {\n    c()\n  }", "")
         self.assert_becomes(remove(), "call(\n    a,\n    b\n  )", "")
 
@@ -101,6 +102,11 @@ class EditTests(unittest.TestCase):
         source = "if a\n    // guard: here\n    || b > c\n  {\n    d()\n  }"
         self.assertEqual(texts(edited(remove(), source)), texts("if a {\n    d()\n  }"))
 
+    def test_a_clause_ends_before_the_bracket(self):
+        source = "call(\n    a,\n    // guard: here\n    b > c)\n  d()\n"
+        self.assertEqual(texts(edited(replace(">", "<"), source)), texts(source.replace(">", "<")))
+        self.assertEqual(texts(edited(instead("e"), source)), texts("call(a, e) d()"))
+
     def test_a_marker_at_the_end_of_a_line(self):
         source = (
             "  if a {\n    b()\n  } else if c {  // guard: here\n    d()\n  } else { e() }\n  f()\n"
@@ -114,13 +120,9 @@ class EditTests(unittest.TestCase):
         )
 
     def test_a_statement_in_c(self):
-        source = (
-            "static int f(int a) {\n  // guard: here\n  if (g(a)) continue;\n  return '}';\n}\n"
-        )
-        self.assertIn(
-            "if (g(a) || a) continue;",
-            edited(rewrite("if (@1) continue;", "if (@1 || a) continue;"), source),
-        )
+        source = "void f(int a) {\n  // guard: here\n  if (a == '(') return;\n  g(a);\n}\n"
+        edit = rewrite("if (@1) return;", "if (@1 || a) return;")
+        self.assertIn("if (a == '(' || a) return;", edited(edit, source))
 
     def test_before_after_and_instead(self):
         self.assert_becomes(before("x()"), "if a { b() }", "x()\n if a { b() }")
@@ -139,7 +141,7 @@ class EditTests(unittest.TestCase):
             never(), "guard a && b else { c() }", "guard a && b && false else { c() }"
         )
 
-    def test_conditions_that_are_not_there(self):
+    def test_missing_conditions(self):
         self.assert_refused(always(), GUARD, "has 2 conditions")
         self.assert_refused(always(3), GUARD, "no condition 3")
         self.assert_refused(drop_condition(1), statement("if a { b() }"), "no other condition")
@@ -152,7 +154,7 @@ class EditTests(unittest.TestCase):
 
 
 class MarkerTests(unittest.TestCase):
-    def test_one_line_may_hold_several_names(self):
+    def test_one_line_may_contain_several_names(self):
         source = (
             "// guard: a-b\n// guard: c, d-1\nx()\ny()  // guard: e\n// guarded\n// on guard: no\n"
         )

@@ -1,15 +1,18 @@
-// The fixture's applications.
+// The fixture's applications, which echo messages.
 
 internal import Server
 
-/// Gives every message back.
+/// Echoes every message.
 struct EngineEcho: EngineApplication {
   func received(text: [UInt8], from client: EngineClient) { client.send(text: text) }
   func received(binary: [UInt8], from client: EngineClient) { client.send(binary: binary) }
 }
 
-/// Tells what a client connected with, gives `message` back as `message-back`, acknowledges
-/// `message-with-ack` with its arguments, and on `ask` asks the client the same as `question`.
+/// Echoes events as the conformance cases expect.
+///
+/// Sends the payload of a connect packet as `auth`, echoes `message` as `message-back`,
+/// acknowledges `message-with-ack` with its arguments, and on `ask` emits `question` with the same
+/// arguments and waits for the client's acknowledgement.
 struct SocketIOEcho: SocketIOApplication {
   private static let askTimeoutMilliseconds: UInt64 = 200
 

@@ -1,11 +1,11 @@
-// The flags of the fixture, and the server that they describe.
+// The fixture's command-line flags, and the server configuration made from them.
 
 internal import Glibc
 internal import Reactor
 internal import Server
 internal import Tokens
 
-/// What the fixture is started with.
+/// The fixture's command-line options.
 struct FixtureOptions {
   private static let usage = """
     usage: carillon-socketio-fixture [--port N] [--shards N] [--ping-interval MS]
@@ -13,8 +13,8 @@ struct FixtureOptions {
     """
 
   private var port: UInt16 = 3_000
-  // One: then what a client says on two connections is heard in the order in which it said it, as
-  // by the reference, and the official suites count on that.
+  // With one shard, the messages that a client sends on two connections arrive in the order sent,
+  // as with the reference server. The official suites rely on that order.
   private var shards = 1
   private var settings = EngineSettings()
 
@@ -43,9 +43,9 @@ struct FixtureOptions {
     }
   }
 
-  /// A server on both of this machine's addresses.
+  /// The configuration of a server on both loopback addresses.
   var configuration: Configuration {
-    // Nobody has the secret: there is nothing that a token would be good for.
+    // A random secret that is never shared: no case uses a token.
     let key = VerificationKey.hmac(secret: Kernel.real.randomBytes(count: 32), algorithm: .hs256)
     var configuration = Configuration(tokenPolicy: TokenPolicy(keys: [key]))
     configuration.host = "127.0.0.1"
@@ -53,9 +53,10 @@ struct FixtureOptions {
     configuration.port = port
     configuration.shardCount = shards
     configuration.allowedOrigins = ["*"]
-    // The cases are as fast as they can be, and none is about being too fast.
+    // The cases send as fast as they can, and none of them tests the rate limit.
     configuration.limits.messageRate = .off
-    // What was sent at once is echoed at once, and nobody polls for it before all of it was sent.
+    // Some cases send many messages at once and poll for the echoes only afterwards, so the backlog
+    // must hold all of them.
     configuration.limits.backlogBytesLimit = 512 * 1_024
     configuration.engines = [
       EnginePath("/engine.io/", .messages(EngineEcho()), settings),
@@ -65,7 +66,7 @@ struct FixtureOptions {
   }
 }
 
-/// Why the fixture does not start.
+/// The reason why the fixture does not start.
 struct FixtureError: Error, CustomStringConvertible {
   let text: String
   var description: String { text }

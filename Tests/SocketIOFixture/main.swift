@@ -1,5 +1,5 @@
-// A server that the conformance cases of Engine.IO and Socket.IO are run against: the layers of the
-// real one, with applications that give back what they are sent.
+// A server for the conformance cases of Engine.IO and Socket.IO: the real server's layers with
+// applications that echo messages.
 
 import Reactor
 import Server

@@ -1,8 +1,7 @@
 // The ways in which the same bytes can arrive.
 //
-// A codec must give one answer however its input is cut, so every vector is run whole, byte by
-// byte and split at each point. The cuts are made here once, and each suite says what its codec
-// does with the pieces.
+// A codec must give the same result however its input is split, so every vector is run whole, byte
+// by byte and split at each point. This file makes the pieces; each suite feeds them to its codec.
 
 /// One way to deliver some bytes: the pieces, in order.
 package struct ByteFeed: Sendable, CustomStringConvertible {
@@ -39,10 +38,10 @@ package struct ByteFeed: Sendable, CustomStringConvertible {
     return ByteFeed(description: "pieces of \(pieces.map(\.count))", pieces: pieces)
   }
 
-  /// Every way that a vector is run: whole, byte by byte, and split at each inner point.
+  /// Returns every feed of a vector: whole, byte by byte, and split at each inner point.
   ///
-  /// The result holds slices of one array, so it costs a few words a piece; still, it is quadratic
-  /// to run, and meant for vectors of some hundred bytes.
+  /// The pieces are slices of one array, so each costs a few words. Running all feeds takes
+  /// quadratic time, so it is meant for vectors of a few hundred bytes.
   package static func all(_ bytes: [UInt8]) -> [ByteFeed] {
     var feeds = [whole(bytes), byByte(bytes)]
     for index in bytes.indices.dropFirst() {
@@ -51,11 +50,11 @@ package struct ByteFeed: Sendable, CustomStringConvertible {
     return feeds
   }
 
-  /// Plays the feed to a parser that wants to see everything received so far.
+  /// Delivers the feed to a parser that takes all bytes received so far.
   ///
-  /// - Parameter parse: gets all bytes up to and including the newest piece; a value that is not
-  ///   nil ends the feed.
-  /// - Returns: what `parse` answered, and how many bytes had been delivered by then.
+  /// - Parameter parse: gets all bytes up to and including the newest piece; a non-nil result ends
+  ///   the feed.
+  /// - Returns: the result of `parse`, and the number of bytes delivered by then.
   package func accumulate<Result, Failure: Error>(
     _ parse: ([UInt8]) throws(Failure) -> Result?
   ) throws(Failure) -> (result: Result, byteCount: Int)? {

@@ -1,9 +1,9 @@
-// Inputs that are almost right.
+// Inputs that are almost valid.
 //
-// A codec's branches lie near valid input, where uniform noise never comes. Mutants are valid
-// vectors with a few small wounds: the cheap half of a fuzzer, run on every commit.
+// Uniform noise rarely reaches a codec's deeper branches, which need nearly valid input. Mutants
+// are valid vectors with a few small changes: the cheap half of a fuzzer, run on every commit.
 
-/// Bytes that parsers treat specially, and edges of the ranges they compare against.
+/// Bytes that parsers treat specially, and the bounds of the ranges that they check.
 private let interestingBytes: [UInt8] = [
   0x00, 0x01, 0x09, 0x0A, 0x0D, 0x1F, 0x20, 0x22, 0x25, 0x2B, 0x2C, 0x2D, 0x2E, 0x2F, 0x30, 0x39,
   0x3A, 0x3B, 0x3D, 0x5B, 0x5C, 0x5D, 0x65, 0x7B, 0x7D, 0x7E, 0x7F, 0x80, 0x81, 0xBF, 0xC0, 0xC2,
@@ -12,8 +12,8 @@ private let interestingBytes: [UInt8] = [
 
 /// Draws variations of `bytes`, each with one to four small changes.
 ///
-/// A change flips a bit, overwrites, inserts, deletes, doubles or cuts. A mutant may come out equal
-/// to the original; a test that wants only wrong ones compares.
+/// A change flips a bit, overwrites, inserts, deletes, doubles or cuts. A mutant can equal the
+/// original; a test that needs only invalid mutants compares them.
 package func mutants(
   of bytes: [UInt8], count: Int, using generator: inout some RandomNumberGenerator
 ) -> [[UInt8]] {

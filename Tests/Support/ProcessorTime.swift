@@ -1,11 +1,11 @@
-// How much work something is, on a machine that is busy with other things too.
+// Measures the processor time of a piece of code, also on a machine that is busy otherwise.
 
 internal import Glibc
 
-/// The processor time that this thread spends in `body`, the least of `rounds` runs.
+/// Returns the processor time that this thread spends in `body`: the least of `rounds` runs.
 ///
-/// Not wall time: tests run in parallel and machines are shared, and a thread that waits for its
-/// turn does no work. The least, because caches and interrupts only ever add.
+/// Not wall time: tests run in parallel on shared machines, and a waiting thread does no work. The
+/// least, because cache misses and interrupts can only add time.
 package func processorTime(rounds: Int = 5, of body: () throws -> Void) rethrows -> Duration {
   precondition(rounds >= 1, "rounds: \(rounds)")
   var least = Duration.seconds(Int64.max / 2)

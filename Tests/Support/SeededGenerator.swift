@@ -1,21 +1,21 @@
-// A random number generator whose run can be repeated.
+// A random number generator with repeatable runs.
 //
-// The seed comes from the environment (CARILLON_SEED) or from the system, and is printed either
-// way, so a failure that randomness found can be found again.
+// The seed comes from the environment (CARILLON_SEED) or from the system. It is always printed, so
+// that a failure of a random test can be reproduced.
 
 internal import Glibc
 
-/// Sequences of random numbers that a seed decides: xorshift64*, its state spread by splitmix64.
+/// A sequence of random numbers given by a seed: xorshift64*, with splitmix64 to spread the seed.
 ///
 /// Not for secrets. Period 2^64 - 1, far more than any test draws.
 package struct SeededGenerator: RandomNumberGenerator, Sendable {
-  /// What the sequence was started from.
+  /// The seed that the sequence started from.
   package let seed: UInt64
   private var state: UInt64
 
   package init(seed: UInt64) {
     self.seed = seed
-    // Splitmix64 turns neighbouring seeds, which people like to type, into unrelated states.
+    // Splitmix64 turns neighbouring seeds, which are the easiest to type, into unrelated states.
     var mixed = seed &+ 0x9E37_79B9_7F4A_7C15
     mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
     mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB

@@ -1,7 +1,7 @@
-// Running something where the stack is short.
+// Runs code on a thread with a small stack.
 //
-// A thread of the server has a stack of a known size, and what recurses on a peer's input must stay
-// within it. The main thread's 8 MiB would hide a great deal.
+// The server's threads have stacks of a known size, and recursion on a peer's input must fit in it.
+// The main thread's 8 MiB would hide an overflow.
 
 internal import Glibc
 
@@ -12,8 +12,8 @@ private final class Job {
 
 /// Runs `body` on a thread of its own with a stack of `byteCount` bytes, and waits for it.
 ///
-/// Overrunning the stack meets its guard page and ends the process: call it in an exit test where
-/// that shall be a failure of one test only.
+/// An overflow hits the stack's guard page and ends the process. Call this in an exit test if an
+/// overflow should fail only that test.
 package func onStack(byteCount: Int, _ body: @escaping @Sendable () -> Void) {
   var attributes = pthread_attr_t()
   precondition(pthread_attr_init(&attributes) == 0, "pthread_attr_init")

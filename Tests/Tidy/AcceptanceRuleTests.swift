@@ -1,10 +1,10 @@
-// The rules of the acceptance list, each seen to fail on the least that breaks it.
+// Tests of the rules for the acceptance list. Each rule must fail on a minimal violation.
 //
-// The word and its number are put together here: written out, they would name cases.
+// The word "Case" and its number are joined at run time: written out, they would count as mentions.
 
 import Testing
 
-@Suite("The rules of the acceptance list find what they are for")
+@Suite("The rules of the acceptance list find violations")
 struct AcceptanceRuleTests {
   private static let one = "Case"
   private static let many = "Cases"
@@ -14,7 +14,7 @@ struct AcceptanceRuleTests {
   }
 
   @Test(
-    "a case that is named",
+    "a comment or a test name that names a case is found",
     arguments: [
       ("// \(one) 7", [7]), ("f()  // \(one) 7, small: 9 of it", [7]),
       ("// \(many) 3, 5 and 9", [3, 5, 9]), ("// \(many) 3 and 5, of 9", [3, 5]),
@@ -27,7 +27,7 @@ struct AcceptanceRuleTests {
     #expect(numbers("let a = 1\n\(text)\n", in: "Tests/Wire/A.swift") == expected, "\(text)")
   }
 
-  @Test("a mention has the line that it stands on")
+  @Test("a mention has its line number")
   func lines() {
     let file = SourceFile(path: "Tests/A.c", text: "x\n\n// \(Self.one) 7\n// \(Self.one) 8\n")
     #expect(
@@ -36,7 +36,7 @@ struct AcceptanceRuleTests {
       ])
   }
 
-  @Test("in each language a comment names a case, and the label of a switch does not")
+  @Test("in each language a comment names a case and a switch label does not")
   func languages() {
     let label = "    case \(7): return 1\n"
     #expect(numbers(label + "# \(Self.one) 8\n", in: "Tests/a.py") == [8])
@@ -51,7 +51,7 @@ struct AcceptanceRuleTests {
     TestNames.names(in: SourceFile(path: path, text: text))
   }
 
-  @Test("tests of Swift, with their suites")
+  @Test("Swift tests are found with their suites")
   func swiftNames() {
     let text = """
       @Suite("S")
@@ -85,7 +85,7 @@ struct AcceptanceRuleTests {
       ])
   }
 
-  @Test("tests of Python, C and JavaScript")
+  @Test("tests in Python, C and JavaScript are found")
   func otherNames() {
     let python = "def test_a(x):\nasync def test_b():\ndef helper():\n# def test_c():\ntest_d()\n"
     #expect(names(python, in: "Tests/test_x.py") == ["test_a", "test_b"])
@@ -114,7 +114,7 @@ struct AcceptanceRuleTests {
     "| \(number) | name | trigger | expected | \(tests) | \(missing) | \(figure) |"
   }
 
-  @Test("a row is read as it is written")
+  @Test("a well-formed row is parsed")
   func reading() {
     let table = table([
       row(1, "`Tests/A.swift::S/a, or b`<br> `Tests/Models/run`", missing: "half"),
@@ -130,7 +130,7 @@ struct AcceptanceRuleTests {
     #expect(references.map(\.name) == ["S/a, or b", nil])
   }
 
-  @Test("a row that cannot be read")
+  @Test("a malformed row is found")
   func malformed() {
     let whole = row(1)
     for bad in [
@@ -143,7 +143,7 @@ struct AcceptanceRuleTests {
     #expect(table([whole, row(2, "open", missing: "all")]).malformed == [])
   }
 
-  @Test("a number that is missing, comes twice or stands in another place")
+  @Test("a missing, repeated or misplaced number is found")
   func misnumbered() {
     let all = (1...AcceptanceTable.caseCount).map { row($0) }
     #expect(table(all).misnumbered == [])
@@ -156,7 +156,7 @@ struct AcceptanceRuleTests {
     #expect(table([]).misnumbered.count == 1)
   }
 
-  @Test("an open row without a word on it, and a figure without its day")
+  @Test("an open row without a reason and a figure without a date are found")
   func contradictions() {
     #expect(table([row(1, "open", missing: "-")]).contradictions.map(\.line) == [5])
     #expect(table([row(1, "open", missing: "no TLS")]).contradictions == [])
@@ -175,7 +175,7 @@ struct AcceptanceRuleTests {
     ("Benchmarks/B/main.swift", "// \(one) 1\n"),
   ].map { CaseFile(SourceFile(path: $0.0, text: $0.1)) }
 
-  @Test("a test that does not exist")
+  @Test("a reference to a test that does not exist is found")
   func broken() {
     for bad in [
       "Tests/B.swift::S/a", "Tests/A.swift::S/b", "Tests/A.swift::T/a", "Tests/A.swift::a",
@@ -193,7 +193,7 @@ struct AcceptanceRuleTests {
     }
   }
 
-  @Test("a test in a file that does not name the case")
+  @Test("a reference to a file that does not name the case is found")
   func untraceable() {
     #expect(table([row(1)]).untraceable(in: Self.files) == [])
     #expect(table([row(2)]).untraceable(in: Self.files).map(\.line) == [5])
@@ -201,7 +201,7 @@ struct AcceptanceRuleTests {
     #expect(table([both]).untraceable(in: Self.files).count == 2)
   }
 
-  @Test("a case without a row, and a file of tests that its row does not know")
+  @Test("a named case without a row, or with a row that omits the test file, is found")
   func unlisted() {
     let first = Self.files[0]
     #expect(table([row(1)]).unlisted(in: first) == [])
@@ -209,7 +209,7 @@ struct AcceptanceRuleTests {
     #expect(table([row(1, "open")]).unlisted(in: first).map(\.path) == ["Tests/A.swift"])
     #expect(table([row(1, "`Tests/Models/run`")]).unlisted(in: first).count == 1)
     #expect(table([row(1)]).unlisted(in: Self.files[2]).count == 1)
-    // A helper has no tests that a row could name, but its cases have rows too.
+    // A helper file has no tests for a row to name, but its cases need rows, too.
     #expect(table([row(1)]).unlisted(in: Self.files[3]) == [])
     #expect(table([row(2)]).unlisted(in: Self.files[3]).count == 1)
   }

@@ -1,9 +1,9 @@
-// The table of Tests/ACCEPTANCE.md: a row for each case, and the tests that hold it.
+// The table in Tests/ACCEPTANCE.md: a row for each case, with the tests that cover it.
 //
-// Read as text, and held against the files that it names, so that a test that is renamed or removed
-// takes its row with it.
+// The table is parsed and checked against the files it names, so that renaming or removing a test
+// requires a change of its row.
 
-/// A test that a row names: a file, and unless the whole file is meant the test in it.
+/// A test that a row names: a file, and the test in it unless the whole file is meant.
 struct TestReference: Equatable, CustomStringConvertible {
   let path: String
   let name: String?
@@ -16,16 +16,16 @@ struct TestReference: Equatable, CustomStringConvertible {
 
   var description: String { name.map { "\(path)::\($0)" } ?? path }
 
-  /// Whether `file`, the one at `path`, declares it.
+  /// Whether `file`, the file at `path`, declares the test.
   func isDeclared(in file: CaseFile) -> Bool {
     guard let name else { return file.hasTests }
-    // A title is long and often made of parts, so a piece of it will do.
+    // JavaScript titles are long and often built from parts, so a part of the title is enough.
     if path.hasSuffix(".js") { return !name.isEmpty && file.tests.contains { $0.contains(name) } }
     return file.tests.contains(name)
   }
 }
 
-/// A file as the table sees it: its tests, and the cases that it names.
+/// The tests that a file declares, and the cases that it names.
 struct CaseFile {
   let path: String
   let tests: Set<String>
@@ -45,32 +45,32 @@ struct AcceptanceRow: Equatable {
   let number: Int
   let line: Int
   let references: [TestReference]
-  /// Whether it says that no test holds the case.
+  /// Whether the row states that no test covers the case.
   let isOpen: Bool
-  /// What is not held of the case; `-` is nothing.
+  /// The part of the case that no test covers; `-`: none.
   let missing: String
-  /// The last figure that was measured; `-` is none.
+  /// The last measured figure; `-`: none.
   let figure: String
 }
 
-/// Reads the table and finds what is wrong with it.
+/// Parses the table and finds its errors.
 struct AcceptanceTable {
   static let path = "Tests/ACCEPTANCE.md"
   static let caseCount = 100
   private static let cellCount = 7
 
   private(set) var rows: [AcceptanceRow] = []
-  /// The rows that could not be read.
+  /// Findings for rows that could not be parsed.
   private(set) var malformed: [Finding] = []
 
   init(_ file: SourceFile) {
     for (line, text) in zip(1..., file.lines) where text.hasPrefix("|") {
       let cells = text.split(separator: "|", omittingEmptySubsequences: false).dropFirst()
         .dropLast().map(Self.trimmed)
-      // The head of a table has words or a ruler there.
+      // Skip the table's header and its separator line.
       guard let number = cells.first.flatMap({ Int($0) }) else { continue }
       guard cells.count == Self.cellCount, !cells.contains("") else {
-        malformed.append(Self.finding(line, "has not \(Self.cellCount) filled cells"))
+        malformed.append(Self.finding(line, "needs \(Self.cellCount) non-empty cells"))
         continue
       }
       add(number, cells, line)
@@ -83,7 +83,7 @@ struct AcceptanceTable {
       .map { TestReference($0.dropFirst().dropLast()) }
     let isOpen = claims == ["open"]
     if isOpen ? !references.isEmpty : references.count != claims.count {
-      let complaint = "case \(number) names neither only tests nor only the word open"
+      let complaint = "case \(number) must list either tests only or the single word `open`"
       malformed.append(Self.finding(line, complaint))
     }
     rows.append(
@@ -101,35 +101,35 @@ struct AcceptanceTable {
     Finding(path: path, line: line, complaint: complaint)
   }
 
-  /// Rows that are not the next of 1 to 100.
+  /// Rows out of the sequence 1 to 100.
   var misnumbered: [Finding] {
     var expected = 1
     var findings: [Finding] = []
     for row in rows {
       if row.number != expected {
-        let complaint = "case \(row.number) stands where \(expected) is due"
+        let complaint = "case \(row.number) is in the place of case \(expected)"
         findings.append(Self.finding(row.line, complaint))
       }
       expected = row.number + 1
     }
     if expected != Self.caseCount + 1 {
-      findings.append(Self.finding(rows.last?.line ?? 1, "ends before or after \(Self.caseCount)"))
+      findings.append(Self.finding(rows.last?.line ?? 1, "does not end at \(Self.caseCount)"))
     }
     return findings
   }
 
-  /// Rows whose cells contradict each other.
+  /// Rows with cells that contradict each other.
   var contradictions: [Finding] {
     rows.flatMap { row -> [Finding] in
       var findings: [Finding] = []
       if row.isOpen, row.missing == "-" {
-        let complaint = "case \(row.number) is open and does not say why"
+        let complaint = "case \(row.number) is open without a reason"
         findings.append(Self.finding(row.line, complaint))
       }
       let day = /\b\d{4}-\d\d-\d\d\b/
       let commit = /\b(?=\w*[a-f])(?=\w*\d)[0-9a-f]{7,40}\b/
       if row.figure != "-", !row.figure.contains(day), !row.figure.contains(commit) {
-        let complaint = "the figure of case \(row.number) names no commit and no day"
+        let complaint = "the figure of case \(row.number) has neither a commit nor a date"
         findings.append(Self.finding(row.line, complaint))
       }
       return findings
@@ -157,13 +157,13 @@ struct AcceptanceTable {
       Set(row.references.map(\.path)).sorted().compactMap { path in
         guard let file = byPath[path] else { return nil }
         if file.mentions.contains(where: { $0.number == row.number }) { return nil }
-        return Self.finding(row.line, "\(path) nowhere names case \(row.number)")
+        return Self.finding(row.line, "\(path) does not name case \(row.number)")
       }
     }
   }
 
-  /// Places in `file` that name a case without a row, or in a file of tests one whose row names no
-  /// test of that file.
+  /// Mentions in `file` of a case without a row or, if it is a test file, of a case with a row that
+  /// names no test of the file.
   func unlisted(in file: CaseFile) -> [Finding] {
     file.mentions.compactMap { mention in
       guard let row = rows.first(where: { $0.number == mention.number }) else {
@@ -174,7 +174,7 @@ struct AcceptanceTable {
       if !file.hasTests || row.references.contains(where: { $0.path == file.path }) { return nil }
       return Finding(
         path: file.path, line: mention.line,
-        complaint: "names case \(row.number), whose row in \(Self.path) names no test of this file")
+        complaint: "names case \(row.number), but its row in \(Self.path) names no test here")
     }
   }
 

@@ -1,16 +1,16 @@
-// Where a comment or the name of a test names cases of the acceptance list, as `Case` and a number
-// do, or `Cases` and several.
+// Finds the comments and test names that mention cases of the acceptance list: `Case` and a number,
+// or `Cases` and several numbers.
 
-/// A case that is named in a file, and the line that names it.
+/// A mention of a case in a file, with its line.
 struct CaseMention: Equatable {
   let line: Int
   let number: Int
 }
 
 enum CaseMentions {
-  /// The cases that a file names, in its order.
+  /// Returns the cases that a file mentions, in the order of their lines.
   static func mentions(in file: SourceFile) -> [CaseMention] {
-    // Nearly every file of Swift has a `case`, and few have one with a number.
+    // Nearly every Swift file contains `case`, but few contain it with a number.
     guard file.mayNameCases else { return [] }
     let markers = markers(of: file)
     return zip(1..., file.lines).flatMap { number, line in
@@ -18,9 +18,9 @@ enum CaseMentions {
     }
   }
 
-  /// The numbers after each `Case` or `Cases` of a line; `9 to 11` is three.
+  /// Returns the numbers after each `Case` or `Cases` in a line; `9 to 11` is three numbers.
   ///
-  /// The label of a switch has none of the markers before it.
+  /// A match counts only after a comment or quote marker, which excludes the labels of a switch.
   private static func numbers(in line: Substring, after markers: [String]) -> [Int] {
     guard line.contains("ase") else { return [] }
     return line.matches(of: /\b[Cc]ases? (\d+(?:(?:,? and |, | to )\d+)*)(?!\d|\.\.)/)
@@ -31,13 +31,15 @@ enum CaseMentions {
         match.1.matches(of: /(\d+)(?: to (\d+))?/).flatMap { part -> [Int] in
           guard let first = Int(part.1) else { return [] }
           let last = part.2.flatMap { Int($0) } ?? first
-          // Not more than a list has, whatever the text says.
+          // Bounds the range, whatever numbers the text contains.
           return Array(first...max(first, min(last, first + 1_000)))
         }
       }
   }
 
-  /// The openings of comments and quotations in the language of a file; none: all of it is text.
+  /// Returns the markers that open comments and strings in the file's language.
+  ///
+  /// An empty result means that every line of the file counts as text.
   private static func markers(of file: SourceFile) -> [String] {
     if file.path.hasSuffix(".py") { return ["#", "\"\"\""] }
     if file.path.hasSuffix(".js") { return ["//", "'", "\"", "`"] }

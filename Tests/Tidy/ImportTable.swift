@@ -1,17 +1,18 @@
-// Which target may import what. The manifest is the table; here it is read and held to.
+// Checks that each target imports only its dependencies in the manifest.
 //
-// SwiftPM lets a target import whatever happens to be built, so the manifest alone forbids nothing.
+// SwiftPM lets a target import any module that happens to be built, so the manifest alone does not
+// enforce its dependencies.
 
-/// A target of the manifest with the targets that it may know.
+/// A target of the manifest, with its dependencies.
 struct ManifestTarget: Equatable {
   let name: String
   let dependencies: [String]
 }
 
 enum ImportTable {
-  /// Modules of the toolchain that a target may import beside its dependencies.
+  /// Modules of the toolchain that a target may import in addition to its dependencies.
   ///
-  /// Wire, Tokens and Notifications are pure: not even the C library.
+  /// Wire, Tokens and Notifications are pure and do not import even the C library.
   static let system: [String: Set<String>] = [
     "Broadcast": ["Synchronization"],
     "Wire": [],
@@ -20,13 +21,13 @@ enum ImportTable {
   ]
   static let systemElsewhere: Set<String> = ["Glibc"]
 
-  /// Atomics live where memory order is discussed; elsewhere only in the file of the metrics.
+  /// Files outside of `Broadcast` that may import `Synchronization`: only that of the metrics.
   static let atomicFiles: Set = ["Sources/Server/Metrics.swift"]
 
-  /// The one lock, which needs the C library's mutex where there is nothing else of it.
+  /// The file of the one lock, the only file in its target that may import the C library.
   static let lockFiles: Set = ["Sources/Broadcast/Guarded.swift"]
 
-  /// The targets of a manifest, in its order.
+  /// Returns the targets of a manifest, in the manifest's order.
   static func targets(of manifest: String) -> [ManifestTarget] {
     let heads = [".target(", ".executableTarget(", ".systemLibrary(", ".testTarget("]
     var targets: [ManifestTarget] = []
@@ -38,7 +39,7 @@ enum ImportTable {
     return targets
   }
 
-  /// What a file imports, with the lines.
+  /// Returns the modules that a file imports, with the lines of the imports.
   static func imports(of source: String) -> [(line: Int, module: String)] {
     let code = SwiftCode(of: source).text.split(separator: "\n", omittingEmptySubsequences: false)
     return zip(1..., code).compactMap { number, line in
@@ -53,7 +54,7 @@ enum ImportTable {
     }
   }
 
-  /// The imports that the table does not allow.
+  /// Returns the imports that the table does not allow.
   static func violations(in file: SourceFile, targets: [ManifestTarget]) -> [Finding] {
     guard let name = file.target, let target = targets.first(where: { $0.name == name }) else {
       return [Finding(path: file.path, line: 1, complaint: "belongs to no target")]
@@ -66,7 +67,7 @@ enum ImportTable {
     }
   }
 
-  /// The dependencies that do not point downward: on a target that the manifest names later.
+  /// Returns the dependencies on a target that the manifest declares later.
   static func upwardArrows(in targets: [ManifestTarget]) -> [String] {
     targets.enumerated().flatMap { index, target in
       target.dependencies.filter { dependency in

@@ -1,10 +1,10 @@
-// What the README quotes of the sources is what the sources say.
+// Checks that source code quoted in the README matches the sources.
 
 import Testing
 
-@Suite("The README quotes what is there")
+@Suite("The README's quotes match the sources")
 struct ReadmeTests {
-  /// The fenced blocks of `language`, without their fences.
+  /// Returns the fenced blocks of `language`, without their fences.
   private func blocks(of language: String, in text: String) -> [String] {
     text.split(separator: "```\(language)\n", omittingEmptySubsequences: false).dropFirst()
       .compactMap { piece in
@@ -12,7 +12,7 @@ struct ReadmeTests {
       }
   }
 
-  @Test("the embedding example is the program that is built")
+  @Test("the embedding example equals the program in Sources/EmbeddingExample")
   func embeddingExample() throws {
     let readme = SourceTree.read("README.md")
     let program = SourceTree.read("Sources/EmbeddingExample/main.swift")

@@ -1,15 +1,15 @@
-// Each rule is seen to fail on the least that breaks it, and to pass the nearest thing that does
-// not: a rule that finds nothing may only be blind.
+// Tests of the rules. Each must fail on a minimal violation and pass the nearest valid text: a rule
+// that finds nothing in the repository could also be broken.
 
 import Testing
 
-@Suite("The rules find what they are for")
+@Suite("The rules find violations")
 struct RuleTests {
   private func file(_ text: String, path: String = "Sources/Wire/Example.swift") -> SourceFile {
     SourceFile(path: path, text: text)
   }
 
-  @Test("a line of 101 columns, counted in characters")
+  @Test("a line of 101 columns is found, counted in characters")
   func columns() {
     let limit = Rules.columnsLimit
     #expect(Rules.longLines(in: file(String(repeating: "é", count: limit))) == [])
@@ -17,7 +17,7 @@ struct RuleTests {
     #expect(Rules.longLines(in: file(long)).map(\.line) == [2])
   }
 
-  @Test("a file of 501 lines, with or without the last line break")
+  @Test("a file of 501 lines is found, with or without the last line break")
   func fileLines() {
     let fits = String(repeating: "x\n", count: Rules.fileLinesLimit)
     #expect(Rules.longFile(file(fits)) == [])
@@ -26,7 +26,7 @@ struct RuleTests {
   }
 
   @Test(
-    "a function of 71 lines, however it is declared",
+    "a function of 71 lines is found in each form of declaration",
     arguments: [
       "func f() {", "package static func f() {", "init() {", "init?(a: Int) {", "deinit {",
       "private mutating func f() throws(E) {", "@Test func f() {", "func f(\n    a: Int\n  ) {",
@@ -42,7 +42,7 @@ struct RuleTests {
     #expect(Rules.longFunctions(in: function(limit + 1)).map(\.line) == [2])
   }
 
-  @Test("a requirement without a body is no function that runs to the end of the file")
+  @Test("a protocol requirement without a body is not a long function")
   func requirements() {
     let body = String(repeating: "  x()\n", count: 100)
     let source = "protocol P {\n  func f()\n  func g()\n}\nstruct S {\n\(body)}\n"
@@ -50,14 +50,14 @@ struct RuleTests {
   }
 
   @Test(
-    "a mark of something left over, as a word", arguments: ["TO" + "DO", "FIX" + "ME", "X" + "XX"])
+    "a leftover mark is found as a word", arguments: ["TO" + "DO", "FIX" + "ME", "X" + "XX"])
   func leftovers(mark: String) {
     #expect(Rules.leftovers(in: file("// \(mark): later")).count == 1)
     #expect(Rules.leftovers(in: file("let a = 1 // \(mark)")).count == 1)
     #expect(Rules.leftovers(in: file("// \(mark)S and mas\(mark) are words of their own")) == [])
   }
 
-  @Test("a path of one machine", arguments: ["work", "root", "home", "Users"])
+  @Test("a path of one machine is found", arguments: ["work", "root", "home", "Users"])
   func machinePaths(folder: String) {
     #expect(Rules.machinePaths(in: file("let path = \"/\(folder)/me/carillon\"")).count == 1)
     #expect(Rules.machinePaths(in: file("// see /\(folder)/x")).count == 1)
@@ -65,7 +65,7 @@ struct RuleTests {
     #expect(Rules.machinePaths(in: file("// all \(folder)/life and /\(folder)ing")) == [])
   }
 
-  @Test("a file that does not open with a comment")
+  @Test("a file without an opening comment is found")
   func openings() {
     #expect(Rules.missingOpening(of: file("// What this is for.\nimport X\n")) == [])
     for bad in ["", "\n// Late.", "import X", "//", "/// A type.", "// x"] {
@@ -73,7 +73,7 @@ struct RuleTests {
     }
   }
 
-  @Test("a ruler in a comment")
+  @Test("a ruler in a comment is found")
   func banners() {
     for bad in ["//" + "===---===//", "  // " + "------", "//////" + "////"] {
       #expect(Rules.banners(in: file(bad)).count == 1, "\(bad)")
@@ -82,7 +82,7 @@ struct RuleTests {
   }
 
   @Test(
-    "a claim without its proof",
+    "an unchecked claim without a comment is found",
     arguments: [
       "final class C: @unchecked Sendable {",
       "nonisolated(unsafe) let x = 1",
@@ -94,7 +94,7 @@ struct RuleTests {
     #expect(Rules.unprovenClaims(in: file("// It is \(claim)\nlet s = \"\(claim)\"\n\n")) == [])
   }
 
-  @Test("unsafe code where there should be none")
+  @Test("unsafe code outside of the allowed targets is found")
   func unsafeCode() {
     let bad = "let a = unsafe pointer[0]"
     #expect(Rules.misplacedUnsafe(in: file(bad)).count == 1)
@@ -104,7 +104,7 @@ struct RuleTests {
   }
 
   @Test(
-    "a test of the server that reaches past the façade of the shard",
+    "a server test that bypasses the shard's façade is found",
     arguments: [
       "let shard = try Shard(index: 0)", "#expect(Shard.flushBytes == 1)",
       "let connection: Server.Connection", "let table = ConnectionTable()",
@@ -122,7 +122,7 @@ struct RuleTests {
     #expect(findings(line, in: "ConnectionTableTests").isEmpty == isOfTable)
   }
 
-  @Test("a test of the server that asks the façade of the shard")
+  @Test("a server test that uses the shard's façade passes")
   func shardFacade() {
     for good in [
       "try fixture.shard.turn()", "peer.connection.join(\"r\")", "ShardView.flushBytes",
@@ -171,7 +171,7 @@ struct RuleTests {
       swiftSettings: strict),
     """
 
-  @Test("the manifest is read as it is written")
+  @Test("the manifest's targets and dependencies are parsed")
   func manifest() {
     #expect(
       ImportTable.targets(of: Self.manifest) == [
@@ -183,7 +183,7 @@ struct RuleTests {
   }
 
   @Test(
-    "an import that the table does not give",
+    "an import that the table does not allow is found",
     arguments: [
       ("Sources/Server/A.swift", "internal import Wire", true),
       ("Sources/Server/A.swift", "internal import Glibc", true),
@@ -206,7 +206,7 @@ struct RuleTests {
     #expect(findings.isEmpty == isAllowed)
   }
 
-  @Test("an arrow that points upward")
+  @Test("an upward dependency is found")
   func arrows() {
     let low = ManifestTarget(name: "Low", dependencies: ["High"])
     let high = ManifestTarget(name: "High", dependencies: [])
@@ -215,7 +215,7 @@ struct RuleTests {
   }
 
   @Test(
-    "code is told from text",
+    "comments and literals are separated from code",
     arguments: [
       ("a // b\nc", "a     \nc"),
       ("a /* b /* c */ d */ e", "a                   e"),

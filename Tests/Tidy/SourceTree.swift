@@ -1,13 +1,13 @@
-// The repository as it lies on disk: which files there are and what they say.
+// The repository on disk: its files and their text.
 //
-// Found from this file's own place, so the tests hold wherever a clone lies.
+// The root is found from the path of this file, so the tests work in any clone.
 
 import Glibc
 import Testing
 
 /// A text file of the repository.
 struct SourceFile: CustomTestStringConvertible {
-  /// Its path from the top of the repository.
+  /// The path relative to the root of the repository.
   let path: String
   let text: String
 
@@ -15,10 +15,12 @@ struct SourceFile: CustomTestStringConvertible {
   var isSwift: Bool { path.hasSuffix(".swift") }
   var lines: [Substring] { text.split(separator: "\n", omittingEmptySubsequences: false) }
 
-  /// Whether it contains `part`; the C library finds it much faster than a debug build of Swift.
+  /// Whether the text contains `part`.
+  ///
+  /// The C library searches much faster than a debug build of Swift.
   func contains(_ part: String) -> Bool { strstr(text, part) != nil }
 
-  /// Whether `case` or `cases` and a digit stand somewhere in it.
+  /// Whether `case` or `cases` followed by a digit occurs in the text.
   var mayNameCases: Bool {
     text.withCString { start in
       var rest = start
@@ -31,7 +33,13 @@ struct SourceFile: CustomTestStringConvertible {
     }
   }
 
-  /// The target that it belongs to: the folder under Sources.
+  /// Its text with blanks for comments and string literals, if it is Swift.
+  var code: String {
+    if let known = SourceTree.codes[path], known.source == text { return known.code }
+    return SwiftCode(of: text).text
+  }
+
+  /// The target that the file belongs to: the folder under Sources.
   var target: String? {
     let parts = path.split(separator: "/")
     return parts.count > 2 && parts[0] == "Sources" ? String(parts[1]) : nil
@@ -40,19 +48,19 @@ struct SourceFile: CustomTestStringConvertible {
 
 /// The repository.
 enum SourceTree {
-  /// The top of the repository, three steps up from this file.
+  /// The root of the repository, three levels above this file.
   static let root = #filePath.split(separator: "/", omittingEmptySubsequences: false)
     .dropLast(3).joined(separator: "/")
 
-  /// Endings of the files whose text we answer for.
+  /// File name extensions of the repository's text files.
   private static let endings = [
     ".swift", ".c", ".h", ".py", ".js", ".ts", ".css", ".html", ".svg", ".pml", ".ini", ".md",
     ".modulemap",
   ]
-  /// Files without an ending that are ours as well.
+  /// Names of text files without an extension.
   private static let names = ["Makefile", "run", "races"]
 
-  /// Every text file of ours, in the order of paths.
+  /// Every text file that the rules apply to, sorted by path within each folder.
   static let files: [SourceFile] =
     ["Sources", "Tests", "Benchmarks", ".ci"]
     .flatMap { walk($0) }
@@ -62,9 +70,14 @@ enum SourceTree {
     .map { SourceFile(path: $0, text: read($0)) }
 
   static let swiftFiles = files.filter(\.isSwift)
+  /// The Swift files by path, with the text that `SwiftCode` leaves of each: many rules need it.
+  fileprivate static let codes = Dictionary(
+    uniqueKeysWithValues: swiftFiles.map {
+      ($0.path, (source: $0.text, code: SwiftCode(of: $0.text).text))
+    })
   static let productFiles = swiftFiles.filter { $0.target != nil }
 
-  /// The names at the top that a clone has, without those that `.gitignore` leaves out.
+  /// The names at the root, without those in `.gitignore`.
   static let topLevel: [String] = {
     let ignored = Set(
       read(".gitignore").split(separator: "\n").map { line in
@@ -73,7 +86,7 @@ enum SourceTree {
     return list("").filter { !ignored.contains($0[...]) }
   }()
 
-  /// Every file in a folder and its folders, of whatever kind, in order.
+  /// Returns every file in a folder and its subfolders, of any type, sorted by path.
   static func paths(in folder: String) -> [String] {
     list(folder).flatMap { name in
       isFolder("\(folder)/\(name)") ? paths(in: "\(folder)/\(name)") : ["\(folder)/\(name)"]

@@ -1,11 +1,11 @@
-// Swift source without what is only text in it: comments and string literals become blanks.
+// Swift source with comments and string literals replaced by blanks.
 //
-// Rules about code ask this, so that a comment may speak of anything. Line breaks stay where they
-// are, so line numbers hold.
+// Rules about code use this, so that comments and literals never violate them. Line breaks are
+// kept, so line numbers stay valid.
 
 /// Blanks out the comments and string literals of Swift source.
 struct SwiftCode {
-  /// The source with blanks for all that is no code.
+  /// The source, with blanks in place of comments and literals.
   private(set) var text = ""
   private let scalars: [Unicode.Scalar]
   private var position = 0
@@ -41,7 +41,7 @@ struct SwiftCode {
     }
   }
 
-  /// Block comments nest.
+  /// Blanks a block comment, which may be nested.
   private mutating func blankBlockComment() {
     var depth = 0
     repeat {
@@ -57,7 +57,7 @@ struct SwiftCode {
     } while depth > 0 && position < scalars.count
   }
 
-  /// How many `#` stand before the quotation mark of a literal that begins here; nil: none does.
+  /// Returns the number of `#` before a literal that begins here, or nil if none begins.
   private func hashesOfLiteral() -> Int? {
     let hashes = scalars[position...].prefix { $0 == "#" }.count
     let quote = position + hashes
@@ -82,7 +82,7 @@ struct SwiftCode {
     blank(quotes.count + hashes)
   }
 
-  /// What is interpolated is code again, up to its closing parenthesis.
+  /// Takes an interpolation, which is code up to its closing parenthesis.
   private mutating func takeInterpolation() {
     var depth = 1
     while position < scalars.count {

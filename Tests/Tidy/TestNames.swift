@@ -1,12 +1,13 @@
-// The names of the tests in a file, in each language that tests are written in.
+// Finds the names of the tests in a file, in each language of the tests.
 //
-// A name counts only where it declares a test: a helper function or a comment of the same name
-// does not.
+// Only a declaration of a test counts, not a helper function or a comment with the same name.
 
 /// Finds the tests that a file declares.
 enum TestNames {
-  /// The tests of a file: `Suite/name` and `Suite` in Swift, the function's name in Python and C,
-  /// the title in JavaScript.
+  /// Returns the names of the tests in a file.
+  ///
+  /// A name is `Suite/name` and `Suite` in Swift, the function's name in Python and C, and the
+  /// title in JavaScript.
   static func names(in file: SourceFile) -> Set<String> {
     if file.isSwift { return swiftNames(in: file) }
     if file.path.hasSuffix(".py") { return pythonNames(in: file) }
@@ -15,14 +16,14 @@ enum TestNames {
     return []
   }
 
-  /// Whether a file runs checks as a whole: a script, or the main file of a benchmark.
+  /// Whether a file is runnable as a whole: a script, or the main file of a benchmark.
   static func isRunnable(_ path: String) -> Bool {
     let name = path.split(separator: "/").last ?? ""
     return name == "run" || name == "races"
       || path.hasPrefix("Benchmarks/") && name == "main.swift"
   }
 
-  /// A function under `@Test`, with the type at the left margin that it belongs to.
+  /// Finds functions with `@Test`, each with the enclosing type at the left margin.
   private static func swiftNames(in file: SourceFile) -> Set<String> {
     guard file.contains("@Test") else { return [] }
     var names: Set<String> = []
@@ -36,7 +37,7 @@ enum TestNames {
         suite = String(type.1)
       }
       if rest.hasPrefix("@Test") { isAfterAttribute = true }
-      // Declarations begin their line; what is quoted as an argument does not.
+      // A declaration begins its line; a quoted one in an argument does not.
       guard isAfterAttribute,
         let function = rest.prefixMatch(
           of: /(?:@Test(?:\(.*\))? +)?(?:\w+ +)*?func +(?:(\w+)|`([^`]+)`)/)

@@ -1,12 +1,12 @@
-// The rules of the house, held against every file of it.
+// Checks every file of the repository against the style rules.
 
 import Testing
 
-@Suite("The house is tidy")
+@Suite("The repository follows its style rules")
 struct TidyTests {
   private let targets = ImportTable.targets(of: SourceTree.read("Package.swift"))
 
-  @Test("there is something to hold the rules against")
+  @Test("the files of the repository are found")
   func theTreeIsFound() {
     #expect(SourceTree.files.contains { $0.path == "Package.swift" })
     #expect(SourceTree.productFiles.count > 10)
@@ -20,39 +20,39 @@ struct TidyTests {
     expectNone(SourceTree.swiftFiles.flatMap(Rules.longFunctions))
   }
 
-  @Test("nothing is put off in a comment")
+  @Test("no comment marks unfinished work")
   func leftovers() {
     expectNone(SourceTree.files.flatMap(Rules.leftovers))
   }
 
-  @Test("no file names a path of the machine that it was written on")
+  @Test("no file contains a path of the machine that it was written on")
   func machinePaths() {
     expectNone(SourceTree.files.flatMap(Rules.machinePaths))
   }
 
-  @Test("each file of a product opens with what it is for, without a banner")
+  @Test("each source file opens with a comment on its purpose, without a banner")
   func openings() {
     expectNone(SourceTree.productFiles.flatMap(Rules.missingOpening))
     expectNone(SourceTree.swiftFiles.flatMap(Rules.banners))
   }
 
-  @Test("each unchecked claim to the compiler has its proof beside it")
+  @Test("each unchecked claim to the compiler has a comment with its proof")
   func claims() {
     expectNone(SourceTree.swiftFiles.flatMap(Rules.unprovenClaims))
   }
 
-  @Test("memory is held by hand only where the design says so")
+  @Test("unsafe code appears only in the allowed targets")
   func unsafeCode() {
     expectNone(SourceTree.productFiles.flatMap(Rules.misplacedUnsafe))
   }
 
-  @Test("tests of the server reach a shard through its façade alone")
+  @Test("server tests access a shard only through its façade")
   func shardFacade() {
     #expect(SourceTree.files.contains { $0.path == "Tests/Server/ShardFacade.swift" })
     expectNone(SourceTree.swiftFiles.flatMap(Rules.shardAccess))
   }
 
-  @Test("the kernel's C is named by target Reactor and by no other Swift of product or benchmark")
+  @Test("only target Reactor names the kernel's C")
   func kernel() {
     let benchmarks = SourceTree.swiftFiles.filter { $0.path.hasPrefix("Benchmarks/") }
     #expect(!benchmarks.isEmpty)
@@ -61,18 +61,18 @@ struct TidyTests {
     #expect(knowing.filter { !$0.hasSuffix("Tests") } == ["Reactor"])
   }
 
-  @Test("clocks and random numbers are the kernel's")
+  @Test("clocks and random numbers come from the kernel table")
   func clocksAndChance() {
     expectNone(SourceTree.productFiles.flatMap(Rules.foreignClocksAndChance))
   }
 
-  @Test("a target imports what the manifest gives it, and nothing else")
+  @Test("a target imports only its dependencies in the manifest")
   func imports() {
     expectNone(
       SourceTree.productFiles.flatMap { ImportTable.violations(in: $0, targets: targets) })
   }
 
-  @Test("Foundation is imported nowhere")
+  @Test("no file imports Foundation")
   func foundation() {
     let importing = SourceTree.swiftFiles.filter { file in
       ImportTable.imports(of: file.text).contains { $0.module == "Foundation" }
@@ -80,17 +80,17 @@ struct TidyTests {
     #expect(importing.map(\.path) == [])
   }
 
-  @Test("arrows between targets point downward only")
+  @Test("dependencies between targets point downward only")
   func arrows() {
     #expect(ImportTable.upwardArrows(in: targets) == [])
-    // Those that all others stand on know nothing, and neither does what is only bytes to us.
+    // The lowest layers have no dependencies, nor has the target of embedded files.
     for name in ["Wire", "Broadcast", "CReactor", "WebClient"] {
       #expect(targets.first { $0.name == name }?.dependencies == [])
     }
     #expect(targets.first { $0.name == "Reactor" }?.dependencies == ["CReactor"])
   }
 
-  @Test("what is for browsers is in the table of the binary, all of it and each once")
+  @Test("the table of embedded files lists every browser file once")
   func webClient() {
     let folder = "Sources/WebClient/"
     let table = SourceTree.files.first { $0.path == folder + "WebClient.c" }
@@ -100,11 +100,11 @@ struct TidyTests {
     let files = ["client", "pages"].flatMap { SourceTree.paths(in: folder + $0) }
     #expect(!files.isEmpty)
     #expect(listed.sorted() == files.map { String($0.dropFirst(folder.count)) })
-    // The order is the folders': two who add a file each add it in two places.
+    // Sorted like the folders, so that two branches that each add a file rarely conflict.
     #expect(listed == listed.sorted())
   }
 
-  @Test("the top of the repository holds these six and dotfiles")
+  @Test("the root of the repository holds these six names and dotfiles")
   func topLevel() {
     let visible = SourceTree.topLevel.filter { !$0.hasPrefix(".") }
     #expect(
@@ -112,11 +112,11 @@ struct TidyTests {
   }
 }
 
-/// Records the findings as one issue; none is as it should be.
+/// Records the findings, if there are any, as one issue.
 func expectNone(
   _ findings: [Finding], sourceLocation: SourceLocation = #_sourceLocation
 ) {
   let shown = findings.prefix(20).map(\.description).joined(separator: "\n")
   guard !findings.isEmpty else { return }
-  Issue.record("\(findings.count) in all\n\(shown)", sourceLocation: sourceLocation)
+  Issue.record("\(findings.count) findings\n\(shown)", sourceLocation: sourceLocation)
 }
