@@ -209,7 +209,8 @@ GUARDS = [
         34,
         "a query has 64 pairs",
         "query-pair-count",
-        replace("<= @1 else", ">= 0 else"),
+        # Without any limit the unit test would take an hour to fail: its query has 100,000 pairs.
+        replace("<= @1 else", "<= 1_000 else"),
         (unit("QueryStringTests/pairCount"), wire("test_trap_hunt.py", "many_pairs")),
     ),
     Guard(

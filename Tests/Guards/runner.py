@@ -14,8 +14,11 @@ from guard import filter_of, shown
 PYTEST = os.environ.get("PYTEST") or str(
     Path(__file__).resolve().parents[2] / ".build" / "venv" / "bin" / "pytest"
 )
-# A test that hangs without its guard fails; one that hangs with it is unsound.
+# A test that hangs without its guard fails: when it has taken this long, or so much longer than
+# with all guards. One that hangs with all guards is unsound.
 PATIENCE_SECONDS = 300
+SHORT_PATIENCE_SECONDS = 60
+PATIENCE_FACTOR = 5
 # For a build, and for all tests of a kind or of a file.
 LONG_PATIENCE_SECONDS = 3600
 
@@ -64,6 +67,8 @@ class Run:
         self.places = markers.find(root)
         # Each test with True, False or the reason that it cannot be judged, with all guards.
         self.sound = {}
+        # The seconds that each took then, together with those it was run with.
+        self.seconds = {}
         self.logs = root / ".build" / "guards" / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
 
@@ -85,7 +90,9 @@ class Run:
     def passes(self, guard):
         """Whether each test of the guard fails without it; prints which do, or the complaints."""
         start = time.monotonic()
-        complaints = self.complaints(guard, self.logs / f"{guard.name}.log")
+        log = self.logs / f"{guard.name}.log"
+        log.unlink(missing_ok=True)
+        complaints = self.complaints(guard, log)
         spent = time.monotonic() - start
         sign = "FAILED" if complaints else "red"
         print(f"{sign:6} {guard.name} (case {guard.case}): {guard.claim} ({spent:.0f} s)")
@@ -114,7 +121,8 @@ class Run:
             if reason:
                 return [reason]
             for test in tests:
-                result = self.judge([test], log)
+                patience = SHORT_PATIENCE_SECONDS + PATIENCE_FACTOR * self.seconds[test]
+                result = self.judge([test], log, min(PATIENCE_SECONDS, patience))
                 if result is not False:
                     complaints.append(
                         f"{shown(test)}: {'passes without it' if result is True else result}"
@@ -130,12 +138,15 @@ class Run:
         for test in dict.fromkeys(tests):
             groups.setdefault(test[:2] if test[0] == "wire" else test[0], []).append(test)
         log = self.logs / "with-all-guards.log"
+        log.unlink(missing_ok=True)
         reason = self.build({test[0] for test in tests}, log)
         for group in groups.values():
+            start = time.monotonic()
             result = reason or self.judge(group, log, LONG_PATIENCE_SECONDS)
             for test in group:
+                self.seconds[test] = time.monotonic() - start
                 alone = reason is None and result is not True and len(group) > 1
-                self.sound[test] = self.judge([test], log) if alone else result
+                self.sound[test] = self.judge([test], log, PATIENCE_SECONDS) if alone else result
 
     def call(self, command, log, patience, **environment):
         """Runs to the end or to the end of patience; returns the status and the output."""
@@ -145,7 +156,9 @@ class Run:
             "SWIFT_BACKTRACE": "enable=no",
             **environment,
         }
-        with log.open("w") as out:
+        with log.open("a") as out:
+            print("$", *command, file=out, flush=True)
+            beginning = out.tell()
             process = subprocess.Popen(
                 command,
                 cwd=self.tree,
@@ -163,7 +176,7 @@ class Run:
                 if not isinstance(error, subprocess.TimeoutExpired):
                     raise
                 status = None
-        return status, log.read_text(errors="replace")
+        return status, log.read_bytes()[beginning:].decode(errors="replace")
 
     def build(self, kinds, log):
         """None when it is built, else the reason. One build makes the tests and the programs."""
@@ -175,7 +188,7 @@ class Run:
         errors = [line for line in said.splitlines() if "error:" in line]
         return "does not build: " + (errors or [f"status {status}"])[0]
 
-    def judge(self, tests, log, patience=PATIENCE_SECONDS):
+    def judge(self, tests, log, patience):
         """Whether tests of a kind pass: True, False, or a text when that cannot be told."""
         kind = tests[0][0]
         if kind == "unit":

@@ -70,6 +70,7 @@ class EditTests(unittest.TestCase):
     def test_captures_stand_for_balanced_tokens(self):
         edit = replace("max(1, @1)", "@1")
         self.assert_becomes(edit, "return max(1, f(a, b)) + c", "return f(a, b) + c")
+        self.assert_refused(replace("a, @1 c", "a"), statement("f(a, b)(c)"), "0 times")
 
     def test_a_capture_that_comes_again_stands_for_the_same(self):
         edit = rewrite("let @1 = g(@2); use(@1)", "use(@2)")
@@ -101,6 +102,11 @@ class EditTests(unittest.TestCase):
         source = "if a\n    // guard: here\n    || b > c\n  {\n    d()\n  }"
         self.assertEqual(texts(edited(remove(), source)), texts("if a {\n    d()\n  }"))
 
+    def test_a_clause_ends_before_the_bracket(self):
+        source = "call(\n    a,\n    // guard: here\n    b > c)\n  d()\n"
+        self.assertEqual(texts(edited(replace(">", "<"), source)), texts(source.replace(">", "<")))
+        self.assertEqual(texts(edited(instead("e"), source)), texts("call(a, e) d()"))
+
     def test_a_marker_at_the_end_of_a_line(self):
         source = (
             "  if a {\n    b()\n  } else if c {  // guard: here\n    d()\n  } else { e() }\n  f()\n"
@@ -114,13 +120,9 @@ class EditTests(unittest.TestCase):
         )
 
     def test_a_statement_in_c(self):
-        source = (
-            "static int f(int a) {\n  // guard: here\n  if (g(a)) continue;\n  return '}';\n}\n"
-        )
-        self.assertIn(
-            "if (g(a) || a) continue;",
-            edited(rewrite("if (@1) continue;", "if (@1 || a) continue;"), source),
-        )
+        source = "void f(int a) {\n  // guard: here\n  if (a == '(') return;\n  g(a);\n}\n"
+        edit = rewrite("if (@1) return;", "if (@1 || a) return;")
+        self.assertIn("if (a == '(' || a) return;", edited(edit, source))
 
     def test_before_after_and_instead(self):
         self.assert_becomes(before("x()"), "if a { b() }", "x()\n if a { b() }")
