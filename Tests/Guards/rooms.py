@@ -58,7 +58,7 @@ GUARDS = [
         "what a burst closed is sent nothing behind its close frame",
         "nothing-queued-after-close-frame",
         always(3),
-        (unit("RoomEndingTests/.*told something"),),
+        (unit("RoomEndingTests/.*is sent an event"),),
     ),
     Guard(
         62,

@@ -25,6 +25,7 @@ struct RoomEndingTests {
     _ peer: TestPeer, _ fixture: ShardFixture, beside other: TestPeer
   ) throws {
     #expect(!fixture.shard.table.contains(peer.place))
+    #expect(fixture.shard.table[peer.place].outbox.isEmpty)
     #expect(fixture.shard.table.count == 1)
     #expect(fixture.shard.rooms[TextKey("r")]?.members.count == 1)
     try fixture.turn(4)
@@ -58,6 +59,17 @@ struct RoomEndingTests {
     fixture.shard.deliver(Rooms.said("1"))
     fixture.script.sends[peer.serverDescriptor] = [Int(-EPIPE)]
     fixture.shard.drop(peer.place)
+    try Self.expectGone(peer, fixture, beside: other)
+  }
+
+  @Test func `one that is sent an event and turns out to be gone is sent nothing more`() throws {
+    let fixture = try Self.fixture()
+    let other = try Rooms.member("b", fixture)
+    let peer = try Rooms.member("a", fixture)
+    fixture.shard.deliver(Rooms.own(Self.half, "a"))
+    fixture.shard.deliver(Rooms.said("1"))
+    fixture.script.sends[peer.serverDescriptor] = [Int(-EPIPE)]
+    fixture.shard.deliver(Rooms.own("x", "a"))
     try Self.expectGone(peer, fixture, beside: other)
   }
 
