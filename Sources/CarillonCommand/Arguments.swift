@@ -1,4 +1,5 @@
-// Parses command lines: `--flag value`, `--flag=value` and `--switch`. Flags cannot be abbreviated.
+// Parses command lines: `--flag value`, `--flag=value`, `--switch` and `--switch=off`. Flags cannot
+// be abbreviated.
 
 internal import Reactor
 
@@ -30,6 +31,12 @@ struct Flag: Sendable {
     self.environment = environment
     self.isSecret = isSecret
   }
+
+  /// The placeholder of a boolean flag that needs a value.
+  static let onOrOff = "on|off"
+
+  /// Whether its value is a boolean; one without a placeholder is on when it has no value.
+  var isBoolean: Bool { !isSecret && (value == nil || value == Self.onOrOff) }
 }
 
 /// The flags of one invocation of a command.
@@ -57,8 +64,7 @@ struct Arguments {
       }
       guard values[name] == nil else { throw UsageError("--\(name) is given twice") }
       if flag.value == nil {
-        guard parts.count == 1 else { throw UsageError("--\(name) takes no value") }
-        values[name] = "1"
+        values[name] = parts.count == 1 ? "on" : String(parts[1])
       } else if parts.count == 2 {
         values[name] = String(parts[1])
       } else if let next = rest.popFirst() {
@@ -82,10 +88,27 @@ struct Arguments {
     return nil
   }
 
-  /// Whether a switch is on.
-  func isOn(_ name: String) -> Bool {
-    guard let value = value(name) else { return false }
-    return value != "0" && value.lowercased() != "false" && value.lowercased() != "no"
+  /// Whether a boolean setting is on; `standard` when it is absent.
+  ///
+  /// Any value but the spellings of `Switch` is refused: `CARILLON_DEV=maybe` must not start a
+  /// server that prints its tokens.
+  func isOn(_ name: String, otherwise standard: Bool = false) throws(UsageError) -> Bool {
+    guard let (text, source) = sourced(name) else { return standard }
+    guard let isOn = Switch.isOn(text) else {
+      throw UsageError("\(source) must be \(Switch.spellings), not '\(text)'")
+    }
+    return isOn
+  }
+
+  /// One of several named values, which `names` lists for the error; nil when the flag is absent.
+  func choice<Value>(
+    _ name: String, _ names: String, _ parse: (String) -> Value?
+  ) throws(UsageError) -> Value? {
+    guard let (text, source) = sourced(name) else { return nil }
+    guard let value = parse(text) else {
+      throw UsageError("\(source) must be \(names), not '\(text)'")
+    }
+    return value
   }
 
   /// The value of a required flag.
@@ -101,7 +124,7 @@ struct Arguments {
     guard let (text, source) = sourced(name) else { return standard }
     guard let number = Int(text), range.contains(number) else {
       throw UsageError(
-        "\(source) must be a number from \(range.lowerBound) to \(range.upperBound)")
+        "\(source) must be a number from \(range.lowerBound) to \(range.upperBound), not '\(text)'")
     }
     return number
   }
@@ -110,9 +133,24 @@ struct Arguments {
   func duration(_ name: String, otherwise standard: Int64) throws(UsageError) -> Int64 {
     guard let (text, source) = sourced(name) else { return standard }
     guard let milliseconds = Duration.milliseconds(text) else {
-      throw UsageError("\(source) must be a time such as 250ms, 3s, 10m, 1h or 30d")
+      throw UsageError("\(source) must be a time such as 250ms, 3s, 10m, 1h or 30d, not '\(text)'")
     }
     return milliseconds
+  }
+}
+
+/// Parses boolean settings.
+enum Switch {
+  /// Every accepted spelling, for errors; upper and lower case are equal.
+  static let spellings = "true or false, on or off, yes or no, 1 or 0"
+
+  /// Nil when the text is none of the spellings.
+  static func isOn(_ text: String) -> Bool? {
+    switch text.lowercased() {
+    case "true", "on", "yes", "1": true
+    case "false", "off", "no", "0": false
+    default: nil
+    }
   }
 }
 

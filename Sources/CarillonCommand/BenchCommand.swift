@@ -27,6 +27,7 @@ enum BenchCommand {
     guard let secret = arguments.value("jwt-secret"), !secret.isEmpty else {
       throw UsageError("JWT_SECRET is required to sign the listeners' tokens")
     }
+    let printsJSON = try arguments.isOn("json")
     let now = Host.now
     var configuration = LoadConfiguration(
       server: try ServerURL(parsing: arguments.value("url") ?? "http://127.0.0.1:8080"),
@@ -50,7 +51,7 @@ enum BenchCommand {
       if isatty(2) == 1 { show(progress) }
     }
     if isatty(2) == 1 { Terminal.say("") }
-    Terminal.print(arguments.isOn("json") ? report.json : text(of: report))
+    Terminal.print(printsJSON ? report.json : text(of: report))
     return report.missing == 0 && !report.hasStalled ? 0 : 1
   }
 

@@ -21,7 +21,7 @@ enum CheckCommand {
   @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
     let settings = try ServeSettings(arguments)
     let limits = hostLimits()
-    if arguments.isOn("json") {
+    if try arguments.isOn("json") {
       Terminal.print(json(settings, limits))
     } else {
       for entry in settings.entries {

@@ -21,14 +21,12 @@ enum ListenCommand {
   @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
     let server = try ServerURL(parsing: arguments.value("url") ?? "http://127.0.0.1:8080")
     let fields = [try Credentials.bearer(arguments.required("token"))]
-    let name = arguments.value("dialect") ?? "event"
-    guard let dialect = ListenDialect(rawValue: name) else {
-      let names = ListenDialect.allCases.map(\.rawValue).sorted().joined(separator: ", ")
-      throw UsageError("--dialect must be one of \(names)")
-    }
+    let dialect =
+      try arguments.choice(
+        "dialect", "event, flat, inbox, typed or sse", ListenDialect.init(rawValue:)) ?? .event
     let rooms = (arguments.value("room") ?? "").split(separator: ",").map(String.init)
     guard rooms.isEmpty || dialect.roomsAre != .nowhere else {
-      throw UsageError("--room is for event, typed and sse; \(name) has no rooms")
+      throw UsageError("--room is for event, typed and sse; \(dialect) has no rooms")
     }
     let count = try arguments.number("count", in: 1...Int.max, otherwise: .max)
     let target = dialect.target(since: arguments.value("since"), rooms: rooms)
@@ -102,7 +100,7 @@ enum ListenCommand {
 }
 
 /// A dialect, by its name in the server's documentation.
-private enum ListenDialect: String, CaseIterable {
+private enum ListenDialect: String {
   case flat, event, typed, inbox, sse
 
   /// The way in which a client joins rooms: in the query, or with messages.

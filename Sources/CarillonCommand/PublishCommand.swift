@@ -101,7 +101,7 @@ private enum Audience {
   /// Nil without an audience and without content flags: standard input holds both.
   init?(_ arguments: Arguments) throws(UsageError) {
     let given = [
-      arguments.value("user").map(Audience.user), arguments.isOn("everyone") ? .everyone : nil,
+      arguments.value("user").map(Audience.user), try arguments.isOn("everyone") ? .everyone : nil,
       arguments.value("room").map(Audience.room),
     ].compactMap { $0 }
     guard given.count <= 1 else {

@@ -67,7 +67,7 @@ struct ServeSettings {
       "publish-rate", "N[/BURST]", environment: ["CARILLON_PUBLISH_RATE"],
       "requests per publisher and second; 0 is no limit (0)"),
     Flag(
-      "socketio-recovery", "on|off", environment: ["CARILLON_SOCKETIO_RECOVERY"],
+      "socketio-recovery", Flag.onOrOff, environment: ["CARILLON_SOCKETIO_RECOVERY"],
       "Socket.IO connection state recovery (on)"),
     Flag(
       "socketio-ping-interval", "MS", environment: ["CARILLON_SOCKETIO_PING_INTERVAL"],
@@ -85,8 +85,8 @@ struct ServeSettings {
     Flag("jwt-leeway", "SECONDS", environment: ["JWT_LEEWAY"], "tolerated clock difference (30)"),
     Flag("jwt-user-claim", "NAME", environment: ["JWT_USER_CLAIM"], "the claim with the user's id"),
     Flag(
-      "jwt-require-exp", "0|1", environment: ["JWT_REQUIRE_EXP"],
-      "whether a token must have an exp (1)"),
+      "jwt-require-exp", Flag.onOrOff, environment: ["JWT_REQUIRE_EXP"],
+      "whether a token must have an exp (on)"),
     Flag(
       "api-key", nil, environment: ["CARILLON_API_KEY"], isSecret: true,
       "value of X-API-Key that authorises a publisher"),
@@ -96,7 +96,7 @@ struct ServeSettings {
   ///
   /// Throws when JWT_SECRET is not set, except for a development server, which has a random secret.
   init(_ arguments: Arguments) throws(UsageError) {
-    isDevelopment = arguments.isOn("dev")
+    isDevelopment = try arguments.isOn("dev")
     let given = arguments.value("jwt-secret") ?? ""
     let apiKey = arguments.value("api-key")
     guard isDevelopment || !given.isEmpty else {
@@ -104,16 +104,13 @@ struct ServeSettings {
         "no key to verify tokens: set JWT_SECRET, or use --dev for a development server")
     }
     secret = given.isEmpty ? Base64.encodeURL(Kernel.real.randomBytes(count: 32)) : given
-    let name = arguments.value("jwt-algorithm") ?? "HS256"
-    guard let algorithm = SigningAlgorithm(rawValue: name) else {
-      throw UsageError("--jwt-algorithm must be HS256, HS384 or HS512")
-    }
+    let algorithm = try arguments.signingAlgorithm()
     var policy = TokenPolicy(keys: [.hmac(secret: Array(secret.utf8), algorithm: algorithm)])
     policy.issuer = arguments.value("jwt-issuer")
     policy.audience = arguments.value("jwt-audience")
     policy.leewaySeconds = Int64(try arguments.number("jwt-leeway", in: 0...30, otherwise: 30))
     policy.userClaim = arguments.value("jwt-user-claim")
-    policy.requiresExpiry = try arguments.number("jwt-require-exp", in: 0...1, otherwise: 1) == 1
+    policy.requiresExpiry = try arguments.isOn("jwt-require-exp", otherwise: true)
     configuration = Configuration(tokenPolicy: policy)
     configuration.apiKey = apiKey
     if isDevelopment {
@@ -136,12 +133,12 @@ struct ServeSettings {
     if isDevelopment, !hosts.allSatisfy({ ["127.0.0.1", "::1"].contains($0) }) {
       throw UsageError("--dev allows only 127.0.0.1 and ::1, because it prints its secrets")
     }
-    configuration.port = UInt16(try arguments.number("port", in: 0...65_535, otherwise: 8_080))
+    configuration.port = try arguments.port(otherwise: 8_080)
     configuration.dataPath =
       arguments.value("data") ?? (isDevelopment ? ":memory:" : "carillon-data")
     configuration.shardCount = try arguments.number(
       "shards", in: 1...128, otherwise: Host.processorCount)
-    configuration.pinsShards = arguments.isOn("pin")
+    configuration.pinsShards = try arguments.isOn("pin")
     let origins = arguments.value("cors-origins") ?? ""
     configuration.allowedOrigins = origins.split(separator: ",").map { origin in
       String(origin).trimmed
@@ -153,27 +150,17 @@ struct ServeSettings {
       "backlog-bytes", in: 4_096...(256 * 1_024), otherwise: configuration.limits.backlogBytesLimit)
     configuration.limits.messageBytesLimit = try arguments.number(
       "message-bytes", in: 125...65_536, otherwise: configuration.limits.messageBytesLimit)
-    if let name = arguments.value("rooms") {
-      guard let policy = RoomPolicy(rawValue: name) else {
-        throw UsageError("--rooms must be open or claimed")
-      }
-      configuration.roomPolicy = policy
-    }
+    let rooms = try arguments.choice("rooms", "open or claimed", RoomPolicy.init(rawValue:))
+    if let rooms { configuration.roomPolicy = rooms }
     try readQuotas(arguments)
     try readSocketIO(arguments)
-    if let name = arguments.value("log-level") {
-      guard let level = LogLevel(name: name) else {
-        throw UsageError("--log-level must be error, warning, info or debug")
-      }
-      configuration.logLevel = level
-    }
+    let level = try arguments.choice(
+      "log-level", "error, warning, info or debug", LogLevel.init(name:))
+    if let level { configuration.logLevel = level }
   }
 
   private mutating func readSocketIO(_ arguments: Arguments) throws(UsageError) {
-    let recovery = arguments.value("socketio-recovery") ?? "on"
-    guard ["on", "off"].contains(recovery) else {
-      throw UsageError("--socketio-recovery must be on or off")
-    }
+    let recovers = try arguments.isOn("socketio-recovery", otherwise: true)
     var settings = EngineSettings()
     let range = 100...3_600_000
     settings.pingIntervalMilliseconds = UInt64(
@@ -182,7 +169,7 @@ struct ServeSettings {
     settings.pingTimeoutMilliseconds = UInt64(
       try arguments.number(
         "socketio-ping-timeout", in: range, otherwise: Int(settings.pingTimeoutMilliseconds)))
-    configuration.engines = [.notifications(recovers: recovery == "on", settings)]
+    configuration.engines = [.notifications(recovers: recovers, settings)]
   }
 
   /// A flag that is absent stays nil: its default does not count this machine's own connections.
@@ -195,12 +182,9 @@ struct ServeSettings {
       configuration.limits.sessionsPerUserLimit = try arguments.number(
         "connections-per-user", in: 0...1_000_000, otherwise: 0)
     }
-    if let name = arguments.value("when-user-full") {
-      guard let policy = FullUserPolicy(rawValue: name) else {
-        throw UsageError("--when-user-full must be reject or replace")
-      }
-      configuration.limits.whenUserFull = policy
-    }
+    let whenFull = try arguments.choice(
+      "when-user-full", "reject or replace", FullUserPolicy.init(rawValue:))
+    if let whenFull { configuration.limits.whenUserFull = whenFull }
     configuration.limits.connectRate = try arguments.rate("connect-rate")
     configuration.limits.messageRate = try arguments.rate("message-rate")
     configuration.limits.publishRate = try arguments.rate("publish-rate") ?? .off
@@ -210,7 +194,7 @@ struct ServeSettings {
     let standard: [String: String] = [
       "host": configuration.host, "port": "\(configuration.port)",
       "data": configuration.dataPath, "shards": "\(configuration.shardCount)",
-      "jwt-algorithm": "HS256", "jwt-leeway": "30", "jwt-require-exp": "1", "log-level": "info",
+      "jwt-algorithm": "HS256", "jwt-leeway": "30", "jwt-require-exp": "on", "log-level": "info",
       "backlog-bytes": "\(configuration.limits.backlogBytesLimit)",
       "message-bytes": "\(configuration.limits.messageBytesLimit)",
       "socketio-recovery": "on", "socketio-ping-interval": "25000",
@@ -225,13 +209,35 @@ struct ServeSettings {
       guard let (value, source) = arguments.sourced(flag.name) else {
         return Entry(name: flag.name, value: standard[flag.name] ?? "not set", source: "default")
       }
+      let shown = Switch.isOn(value).map { $0 ? "on" : "off" }
       return Entry(
-        name: flag.name, value: flag.isSecret ? "set" : value, source: source)
+        name: flag.name, value: flag.isSecret ? "set" : flag.isBoolean ? shown ?? value : value,
+        source: source)
     }
   }
 }
 
 extension Arguments {
+  /// The port to listen on.
+  ///
+  /// For every service, Kubernetes sets variables with its name in the pods of its namespace:
+  /// those of a service named carillon include CARILLON_PORT, with a URL.
+  fileprivate func port(otherwise standard: Int) throws(UsageError) -> UInt16 {
+    if let (text, source) = sourced("port"), source != "--port",
+      ["tcp://", "udp://", "sctp://"].contains(where: text.hasPrefix)
+    {
+      throw UsageError(
+        "\(source) is '\(text)', which Kubernetes sets for a service named carillon: "
+          + "set enableServiceLinks: false in the pod's spec, or pass --port")
+    }
+    return UInt16(try number("port", in: 0...65_535, otherwise: standard))
+  }
+
+  /// The algorithm that signs tokens.
+  func signingAlgorithm() throws(UsageError) -> SigningAlgorithm {
+    try choice("jwt-algorithm", "HS256, HS384 or HS512", SigningAlgorithm.init(rawValue:)) ?? .hs256
+  }
+
   /// A rate as `N` or `N/BURST`; without a burst, the burst is N.
   ///
   /// Nil when the flag is absent.
@@ -244,7 +250,8 @@ extension Arguments {
       (perSecond == 0 ? 0...RateLimit.highest : 1...RateLimit.highest).contains(burst)
     else {
       throw UsageError(
-        "\(source) must be N or N/BURST, both from 1 to \(RateLimit.highest), or 0 for no limit")
+        "\(source) must be N or N/BURST, both from 1 to \(RateLimit.highest), or 0 for no limit, "
+          + "not '\(text)'")
     }
     return perSecond == 0 ? .off : RateLimit(perSecond: perSecond, burst: burst)
   }

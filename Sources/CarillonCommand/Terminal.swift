@@ -13,9 +13,9 @@ enum Terminal {
   /// Replaces the current line on standard error.
   static func sayOver(_ line: String) { write("\r\u{1B}[K" + line, to: STDERR_FILENO) }
 
-  /// Whether standard error is a terminal and NO_COLOR is not set.
+  /// Whether standard error is a terminal and NO_COLOR is not set; an empty value sets nothing.
   static var hasColour: Bool {
-    Environment.value(of: "NO_COLOR") == nil && isatty(STDERR_FILENO) == 1
+    Environment.value(of: "NO_COLOR")?.isEmpty != false && isatty(STDERR_FILENO) == 1
   }
 
   /// `text`, in bold if `hasColour`.

@@ -24,8 +24,7 @@ enum TokenCommand {
     guard let secret = arguments.value("jwt-secret"), !secret.isEmpty else {
       throw UsageError("JWT_SECRET is not set")
     }
-    guard let algorithm = SigningAlgorithm(rawValue: arguments.value("jwt-algorithm") ?? "HS256")
-    else { throw UsageError("--jwt-algorithm must be HS256, HS384 or HS512") }
+    let algorithm = try arguments.signingAlgorithm()
     let scopes = (arguments.value("scope") ?? "").split(whereSeparator: { $0 == "," || $0 == " " })
     let rooms = (arguments.value("rooms") ?? "").split(separator: ",")
     let now = Host.now

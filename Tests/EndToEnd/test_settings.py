@@ -1,0 +1,141 @@
+"""The settings of the command: their spellings and sources, and the values that are refused."""
+
+import json
+import re
+
+import pytest
+
+from harness.server import SECRET, run_carillon
+
+BOOLEANS = {
+    "dev": "CARILLON_DEV",
+    "pin": "CARILLON_PIN",
+    "jwt-require-exp": "JWT_REQUIRE_EXP",
+    "socketio-recovery": "CARILLON_SOCKETIO_RECOVERY",
+}
+SPELLINGS = {
+    **dict.fromkeys(["true", "on", "yes", "1", "TRUE", "On", "Yes"], "on"),
+    **dict.fromkeys(["false", "off", "no", "0", "FALSE", "Off", "nO"], "off"),
+}
+# Numbers, text around a spelling, and other words: none of these is on or off.
+NEITHER = ["2", "-1", "maybe", "y", "enabled", "on ", " off", "null", "tru", "0ff"]
+
+
+def check(*arguments, **environment):
+    return run_carillon("check", *arguments, environment={"JWT_SECRET": SECRET, **environment})
+
+
+def settings(*arguments, **environment):
+    """Returns the settings in force with their sources, from `carillon check --json`."""
+    done = check("--json", *arguments, **environment)
+    assert done.returncode == 0, done
+    return json.loads(done.stdout)["settings"]
+
+
+# Booleans.
+
+
+@pytest.mark.parametrize("flag", BOOLEANS)
+def test_a_boolean_setting_accepts_each_spelling(flag):
+    for text, shown in SPELLINGS.items():
+        variable = BOOLEANS[flag]
+        given = settings(**{variable: text})[flag]
+        assert given == {"value": shown, "source": variable}, text
+    for text, shown in [("on", "on"), ("NO", "off")]:
+        given = settings(f"--{flag}={text}", **{BOOLEANS[flag]: "1"})[flag]
+        assert given == {"value": shown, "source": f"--{flag}"}
+
+
+@pytest.mark.parametrize("flag", BOOLEANS)
+def test_a_boolean_setting_refuses_any_other_value(flag):
+    variable = BOOLEANS[flag]
+    refusals = [(check(**{variable: text}), variable, text) for text in NEITHER]
+    refusals += [(check(f"--{flag}={text}"), f"--{flag}", text) for text in ["", "2", "maybe"]]
+    for done, source, text in refusals:
+        assert done.returncode == 2 and not done.stdout, (text, done)
+        allowed = "true or false, on or off, yes or no, 1 or 0"
+        assert f"{source} must be {allowed}, not '{text}'" in done.stderr
+
+
+def test_the_help_of_serve_has_no_further_boolean_setting():
+    # A name without a placeholder, or one with `on|off`, then the description.
+    line = re.compile(r"^  --([a-z-]+)(?: on\|off | {2,})", re.MULTILINE)
+    assert set(line.findall(run_carillon("serve", "--help").stdout)) == set(BOOLEANS)
+
+
+def test_an_empty_variable_is_not_set():
+    shown = settings(**dict.fromkeys(BOOLEANS.values(), ""))
+    sources = {shown[flag]["source"] for flag in BOOLEANS}
+    assert sources == {"default"}
+    assert [shown[flag]["value"] for flag in BOOLEANS] == ["off", "off", "on", "on"]
+
+
+@pytest.mark.parametrize("value", ["off", "false", "no", "0"])
+def test_a_development_server_that_is_off_does_not_start(value):
+    done = run_carillon("serve", "--port", "0", environment={"CARILLON_DEV": value}, timeout=10)
+    assert done.returncode == 2
+    assert "JWT_SECRET" in done.stderr and "export" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["bench", "--json=perhaps"],
+        ["check", "--json=perhaps"],
+        ["publish", "--everyone=perhaps", "--title", "t"],
+    ],
+    ids=" ".join,
+)
+def test_the_switches_of_every_command_refuse_other_values(arguments):
+    environment = {"JWT_SECRET": SECRET, "CARILLON_API_KEY": "k"}
+    done = run_carillon(*arguments, environment=environment)
+    assert done.returncode == 2 and not done.stdout, done
+    assert "must be true or false" in done.stderr and "'perhaps'" in done.stderr
+
+
+def test_a_switch_that_is_off_is_as_if_it_were_absent():
+    assert check("--json=off").stdout == check().stdout
+    done = run_carillon(
+        "publish", "--everyone=no", "--title", "t", environment={"CARILLON_API_KEY": "k"}
+    )
+    assert done.returncode == 2 and "--title needs one of" in done.stderr
+
+
+# Other settings.
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "udp", "sctp"])
+def test_a_service_link_of_kubernetes_is_explained(scheme):
+    link = f"{scheme}://10.96.0.12:8080"
+    done = run_carillon("serve", environment={"JWT_SECRET": SECRET, "CARILLON_PORT": link})
+    assert done.returncode == 2 and not done.stdout, done
+    for part in ("CARILLON_PORT", link, "Kubernetes", "enableServiceLinks: false", "--port"):
+        assert part in done.stderr
+    # A flag wins over the environment, so the remedy works.
+    port = settings("--port", "8081", CARILLON_PORT=link)["port"]
+    assert port == {"value": "8081", "source": "--port"}
+
+
+def test_only_the_variable_is_taken_for_a_service_link():
+    done = check("--port", "tcp://10.96.0.12:8080")
+    assert done.returncode == 2 and "Kubernetes" not in done.stderr
+    assert "--port must be a number from 0 to 65535, not 'tcp://10.96.0.12:8080'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "variable, value",
+    [
+        ("CARILLON_PORT", "http"),
+        ("CARILLON_SHARDS", "0"),
+        ("CARILLON_ROOMS", "closed"),
+        ("CARILLON_WHEN_USER_FULL", "drop"),
+        ("CARILLON_CONNECT_RATE", "20/0"),
+        ("JWT_ALGORITHM", "none"),
+        ("JWT_LEEWAY", "31"),
+        ("LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_refused_setting_is_named_by_its_source(variable, value):
+    done = check(**{variable: value})
+    assert done.returncode == 2 and not done.stdout, done
+    assert f"{variable} must be " in done.stderr and f"not '{value}'" in done.stderr
