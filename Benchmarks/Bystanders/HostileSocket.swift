@@ -4,6 +4,7 @@
 internal import BenchmarkSupport
 internal import Glibc
 internal import LoadClient
+internal import Reactor
 internal import Wire
 
 /// A blocking TCP connection to a server on this machine.
@@ -18,7 +19,9 @@ final class HostileSocket {
   /// Connects; `receiveBytes` sets the receive buffer's size, nil keeps the kernel's default.
   init(port: UInt16, receiveBytes: Int32?) throws {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    guard descriptor >= 0 else { throw BenchmarkError("no socket: errno \(errno)") }
+    guard descriptor >= 0 else {
+      throw BenchmarkError("cannot open a socket: \(SystemError.message(of: errno))")
+    }
     if var bytes = receiveBytes {
       // SAFETY: the option is an integer of that size.
       _ = unsafe setsockopt(
@@ -41,7 +44,7 @@ final class HostileSocket {
     guard status == 0 else {
       let code = errno
       _ = close(descriptor)
-      throw BenchmarkError("cannot connect: errno \(code)")
+      throw BenchmarkError("cannot connect to port \(port): \(SystemError.message(of: code))")
     }
   }
 

@@ -2,6 +2,7 @@
 // error.
 
 internal import LoadClient
+internal import Server
 
 /// One command.
 struct Command: Sendable {
@@ -54,6 +55,12 @@ enum Program {
     } catch ClientError.badURL(let reason) {
       Terminal.say("carillon \(command.name): \(reason); see carillon \(command.name) --help")
       return 2
+    } catch let error as ServerError {
+      Terminal.say("carillon \(command.name): \(error.withRemedy)")
+      return 1
+    } catch let error as ClientError {
+      Terminal.say("carillon \(command.name): \(error.withRemedy)")
+      return 1
     } catch {
       Terminal.say("carillon \(command.name): \(error)")
       return 1

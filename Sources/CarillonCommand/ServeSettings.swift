@@ -134,11 +134,19 @@ struct ServeSettings {
       throw UsageError("--dev allows only 127.0.0.1 and ::1, because it prints its secrets")
     }
     configuration.port = try arguments.port(otherwise: 8_080)
+    guard arguments.value("data") != "" else {
+      throw UsageError("--data must name a directory, or be :memory:")
+    }
     configuration.dataPath =
       arguments.value("data") ?? (isDevelopment ? ":memory:" : "carillon-data")
     configuration.shardCount = try arguments.number(
       "shards", in: 1...128, otherwise: Host.processorCount)
     configuration.pinsShards = try arguments.isOn("pin")
+    guard !configuration.pinsShards || configuration.shardCount <= Host.processorCount else {
+      throw UsageError(
+        "--pin needs a processor for each shard: this process may use \(Host.processorCount), and "
+          + "--shards is \(configuration.shardCount)")
+    }
     let origins = arguments.value("cors-origins") ?? ""
     configuration.allowedOrigins = origins.split(separator: ",").map { origin in
       String(origin).trimmed

@@ -92,7 +92,7 @@ final class Broadcaster {
         try setWaitsForRoom(true)
         return
       case .closed: throw .closedByServer
-      case .failed(let code): throw .system(call: "send", code: code)
+      case .failed(let code): throw .broken(code: code)
       }
     }
     outgoing.removeAll(keepingCapacity: true)
@@ -105,7 +105,7 @@ final class Broadcaster {
     guard failure == nil else { return }
     do throws(ClientError) {
       if !isConnected {
-        if let code = socket.connectFailure() { throw .system(call: "connect", code: code) }
+        try socket.checkConnected()
         isConnected = true
       }
       if event.isReadable { try receive() }
@@ -128,7 +128,7 @@ final class Broadcaster {
     case .bytes: break
     case .wouldBlock: return
     case .closed: throw .closedByServer
-    case .failed(let code): throw .system(call: "recv", code: code)
+    case .failed(let code): throw .broken(code: code)
     }
     while let answer = try reader.next() {
       if answer.isSuccess {

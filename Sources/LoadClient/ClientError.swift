@@ -8,6 +8,10 @@ package enum ClientError: Error, Equatable, CustomStringConvertible {
   case badURL(String)
   /// A system call failed with this errno.
   case system(call: String, code: Int32)
+  /// The connection to this host and port cannot be opened.
+  case unreachable(address: String, code: Int32)
+  /// An open connection broke with this errno.
+  case broken(code: Int32)
   /// The server answered a request for an upgrade with this status.
   case upgradeRefused(status: Int)
   /// The server answered a request for an event stream with this status.
@@ -23,6 +27,9 @@ package enum ClientError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .badURL(let reason): "bad URL: \(reason)"
     case .system(let call, let code): "\(call) failed: \(SystemError.message(of: code))"
+    case .unreachable(let address, let code):
+      "cannot connect to \(address): \(SystemError.message(of: code))"
+    case .broken(let code): "the connection to the server broke: \(SystemError.message(of: code))"
     case .upgradeRefused(let status): "the server refused the WebSocket upgrade with \(status)"
     case .refused(let status): "the server refused the event stream with \(status)"
     case .closedByServer: "the server closed the connection"

@@ -29,7 +29,7 @@ package final class EventStreamClient {
     try poller.add(socket, slot: 0, forWriting: true)
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     guard try wait(until: deadline) else { throw .timedOut("connecting to \(server.hostField)") }
-    if let code = socket.connectFailure() { throw .system(call: "connect", code: code) }
+    try socket.checkConnected()
     var request: [UInt8] = []
     HTTPRequest("GET", target, fields: [HTTPField("Accept", "text/event-stream")] + fields)
       .write(to: server, into: &request)
@@ -106,7 +106,7 @@ package final class EventStreamClient {
       case .wouldBlock:
         guard try wait(until: deadline) else { return nil }
       case .closed: throw .closedByServer
-      case .failed(let code): throw .system(call: "recv", code: code)
+      case .failed(let code): throw .broken(code: code)
       }
     }
   }
@@ -119,7 +119,7 @@ package final class EventStreamClient {
       case .wouldBlock:
         guard try wait(until: deadline) else { throw .timedOut("sending a request") }
       case .closed: throw .closedByServer
-      case .failed(let code): throw .system(call: "send", code: code)
+      case .failed(let code): throw .broken(code: code)
       }
     }
   }

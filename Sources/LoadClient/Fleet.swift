@@ -102,7 +102,7 @@ package final class Fleet {
 
   private func upgrade(_ index: Int) throws(ClientError) {
     let socket = connections[index].socket
-    if let code = socket.connectFailure() { throw .system(call: "connect", code: code) }
+    try socket.checkConnected()
     var request: [UInt8] = []
     request.appendText("GET \(server.basePath)\(target(index)) HTTP/1.1\r\n")
     request.appendText("Host: \(server.hostField)\r\n")
@@ -123,7 +123,7 @@ package final class Fleet {
     case .bytes(let count): received = count
     case .wouldBlock: return
     case .closed: throw .closedByServer
-    case .failed(let code): throw .system(call: "recv", code: code)
+    case .failed(let code): throw .broken(code: code)
     }
     counter.tally.bytesReceived &+= UInt64(received)
     let end = held + received

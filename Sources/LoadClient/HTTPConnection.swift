@@ -24,7 +24,7 @@ package final class HTTPConnection {
     socket = try Socket(connectingTo: server)
     try poller.add(socket, slot: 0, forWriting: true)
     try waitOnce("connecting to \(server.hostField)")
-    if let code = socket.connectFailure() { throw .system(call: "connect", code: code) }
+    try socket.checkConnected()
     try poller.modify(socket, slot: 0, forWriting: false)
   }
 
@@ -53,7 +53,7 @@ package final class HTTPConnection {
         try poller.modify(socket, slot: 0, forWriting: false)
         _ = try receiveOnce()
       case .closed: throw .closedByServer
-      case .failed(let code): throw .system(call: "send", code: code)
+      case .failed(let code): throw .broken(code: code)
       }
     }
   }
@@ -74,7 +74,7 @@ package final class HTTPConnection {
     case .bytes: return true
     case .wouldBlock: return false
     case .closed: throw .closedByServer
-    case .failed(let code): throw .system(call: "recv", code: code)
+    case .failed(let code): throw .broken(code: code)
     }
   }
 

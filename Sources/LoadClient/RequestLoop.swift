@@ -100,9 +100,7 @@ package final class RequestLoop {
   private func handle(_ event: PollEvent) throws(ClientError) {
     let index = Int(event.slot)
     if !slots[index].isConnected {
-      if let code = slots[index].socket.connectFailure() {
-        throw .system(call: "connect", code: code)
-      }
+      try slots[index].socket.checkConnected()
       slots[index].isConnected = true
       try poller.modify(slots[index].socket, slot: event.slot, forWriting: false)
       try ask(index)
@@ -114,7 +112,7 @@ package final class RequestLoop {
     case .bytes: break
     case .wouldBlock: return
     case .closed: throw .closedByServer
-    case .failed(let code): throw .system(call: "recv", code: code)
+    case .failed(let code): throw .broken(code: code)
     }
     while let answer = try slots[index].reader.next() {
       report.latency.record(Kernel.real.monotonicNanoseconds &- slots[index].startedAt)
@@ -150,7 +148,7 @@ package final class RequestLoop {
         try poller.modify(slots[index].socket, slot: UInt32(index), forWriting: true)
         return
       case .closed: throw .closedByServer
-      case .failed(let code): throw .system(call: "send", code: code)
+      case .failed(let code): throw .broken(code: code)
       }
     }
     if wasWaiting {

@@ -21,21 +21,26 @@ package enum Transfer: Equatable {
 package final class Socket {
   package let descriptor: Int32
   private let kernel = Kernel.real
+  private let address: String
   private var isOpen = true
 
   /// Begins to connect; the descriptor is writable once connected.
   package init(connectingTo server: ServerURL) throws(ClientError) {
+    address = server.hostField
     do throws(SystemError) {
       descriptor = try kernel.connect(to: server.numericHost, port: server.port)
     } catch {
-      throw ClientError(error)
+      throw .unreachable(address: server.hostField, code: error.code)
     }
   }
 
   deinit { close() }
 
-  /// The errno of a failed connection attempt; nil when it succeeded.
-  package func connectFailure() -> Int32? { kernel.connectFailure(descriptor) }
+  /// Throws when the connection attempt has failed.
+  package func checkConnected() throws(ClientError) {
+    guard let code = kernel.connectFailure(descriptor) else { return }
+    throw .unreachable(address: address, code: code)
+  }
 
   /// Receives into `bytes` from `offset` to its end.
   package func receive(into bytes: inout [UInt8], at offset: Int) -> Transfer {

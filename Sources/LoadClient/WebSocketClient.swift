@@ -45,7 +45,7 @@ package final class WebSocketClient {
     guard try wait(until: deadline) else {
       throw .timedOut("connecting to \(server.hostField)")
     }
-    if let code = socket.connectFailure() { throw .system(call: "connect", code: code) }
+    try socket.checkConnected()
     try poller.modify(socket, slot: 0, forWriting: false)
     let handshake = [
       HTTPField("Upgrade", "websocket"), HTTPField("Connection", "Upgrade"),
@@ -178,7 +178,7 @@ package final class WebSocketClient {
       case .wouldBlock:
         guard try wait(until: deadline) else { return false }
       case .closed: throw .closedByServer
-      case .failed(let code): throw .system(call: "recv", code: code)
+      case .failed(let code): throw .broken(code: code)
       }
     }
   }
@@ -193,7 +193,7 @@ package final class WebSocketClient {
         guard try wait(until: deadline) else { throw .timedOut("sending") }
         try poller.modify(socket, slot: 0, forWriting: false)
       case .closed: throw .closedByServer
-      case .failed(let code): throw .system(call: "send", code: code)
+      case .failed(let code): throw .broken(code: code)
       }
     }
   }

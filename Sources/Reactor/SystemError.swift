@@ -14,9 +14,12 @@ package struct SystemError: Error, CustomStringConvertible {
     self.code = code
   }
 
-  package var description: String { "\(call) failed with errno \(code)" }
+  package var description: String { "\(call) failed: \(message)" }
 
-  /// The C library's text for an errno.
+  /// The C library's text for its errno.
+  package var message: String { Self.message(of: code) }
+
+  /// The C library's text for an errno; any thread may call it.
   package static func message(of code: Int32) -> String {
     var text = [CChar](repeating: 0, count: 128)
     // SAFETY: `text` is writable for its count, and strerror_r ends the text with a zero.

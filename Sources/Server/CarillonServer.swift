@@ -15,9 +15,9 @@ package enum ServerError: Error, CustomStringConvertible {
   package var description: String {
     switch self {
     case .system(let error): "\(error)"
-    case .store(let path, let reason): "the store in \(path) cannot be opened: \(reason)"
+    case .store(let path, let reason): "cannot open the store in \(path): \(reason)"
     case .listen(let host, let port, let error):
-      "cannot listen on \(host) port \(port): \(error)"
+      "cannot listen on \(host.contains(":") ? "[\(host)]" : host):\(port): \(error.message)"
     }
   }
 }

@@ -23,19 +23,21 @@ final class DataDirectory: Sendable {
 
   /// Locks the directory `path`, creating it (its parent must exist) and the database file.
   ///
-  /// `:memory:` is a private directory that `forget` removes.
+  /// `:memory:` is a private directory that `forget` removes. Symbolic links in `path` are followed
+  /// once, here: `self.path` has none, so SQLite refuses a link that enters the path later. A link
+  /// in place of a file of the store is always refused.
   init(_ path: String) throws(StoreError) {
     isTemporary = path == ":memory:"
-    self.path = isTemporary ? try Self.makeTemporary() : path
     if !isTemporary { try Self.make(path) }
+    self.path = try Self.resolve(isTemporary ? try Self.makeTemporary() : path)
     lock = unsafe open(
       self.path + "/carillon.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-    guard lock >= 0 else { throw .system(call: "open", code: errno) }
+    guard lock >= 0 else { throw .file(action: "open carillon.lock", code: errno) }
     let result = cs_lock_file(lock)
     // Every property is initialized, so a throw here closes the descriptor in `deinit`.
     guard result == 0 else {
       if result == -EWOULDBLOCK { throw .alreadyOpen(path: path) }
-      throw .system(call: "flock", code: -result)
+      throw .file(action: "lock carillon.lock", code: -result)
     }
     try makeDatabase()
   }
@@ -67,16 +69,32 @@ final class DataDirectory: Sendable {
     // Closing any descriptor of a file drops the process's locks on it. There are none yet: this is
     // the process's only store here, and SQLite has not opened the file.
     let file = unsafe open(databasePath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-    guard file >= 0 else { throw .system(call: "open", code: errno) }
+    guard file >= 0 else { throw .file(action: "open carillon.db", code: errno) }
     close(file)
   }
 
   private static func make(_ path: String) throws(StoreError) {
     if unsafe mkdir(path, 0o700) == 0 {
       try synchronize(path + "/..")
+    } else if errno == ENOENT {
+      throw .file(action: "create the directory, because its parent is missing", code: ENOENT)
     } else if errno != EEXIST {
-      throw .system(call: "mkdir", code: errno)
+      throw .file(action: "create the directory", code: errno)
     }
+  }
+
+  /// The absolute path of a directory, without symbolic links.
+  private static func resolve(_ path: String) throws(StoreError) -> String {
+    // With the dot at its end, a path that does not lead to a directory fails.
+    guard let resolved = unsafe realpath(path + "/.", nil) else {
+      let code = errno
+      // The name exists, so it is a link to a missing file.
+      let action = code == ENOENT ? "follow the symbolic link" : "enter the directory"
+      throw .file(action: action, code: code)
+    }
+    // SAFETY: realpath allocates the text, which ends with a zero; it is copied and freed here.
+    defer { unsafe free(resolved) }
+    return unsafe String(cString: resolved)
   }
 
   private static func makeTemporary() throws(StoreError) -> String {
@@ -86,14 +104,18 @@ final class DataDirectory: Sendable {
       // SAFETY: a NUL-terminated text of our own, which the call changes in place.
       unsafe buffer.baseAddress.map { unsafe mkdtemp($0) != nil } ?? false
     }
-    guard made else { throw .system(call: "mkdtemp", code: errno) }
+    guard made else {
+      throw .file(action: "create a temporary directory in \(parent)", code: errno)
+    }
     return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   private static func synchronize(_ path: String) throws(StoreError) {
     let directory = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard directory >= 0 else { throw .system(call: "open", code: errno) }
+    guard directory >= 0 else { throw .file(action: "open the directory", code: errno) }
     defer { close(directory) }
-    guard fsync(directory) == 0 else { throw .system(call: "fsync", code: errno) }
+    guard fsync(directory) == 0 else {
+      throw .file(action: "write the directory to disk", code: errno)
+    }
   }
 }

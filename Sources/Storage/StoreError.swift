@@ -7,6 +7,8 @@ package enum StoreError: Error, Equatable {
   /// An SQLite error. `code` is the extended result code.
   case sqlite(code: Int32, message: String)
   case system(call: String, code: Int32)
+  /// The directory or a file in it cannot be used; `action` continues "cannot".
+  case file(action: String, code: Int32)
   /// Another server has this directory open.
   case alreadyOpen(path: String)
   /// The file is another program's database.
@@ -21,7 +23,8 @@ extension StoreError: CustomStringConvertible {
   package var description: String {
     switch self {
     case .sqlite(let code, let message): "SQLite: \(message) (\(code))"
-    case .system(let call, let code): "\(call) failed with error \(code)"
+    case .system(let call, let code): "\(call) failed: \(SystemError.message(of: code))"
+    case .file(let action, let code): "cannot \(action): \(SystemError.message(of: code))"
     case .alreadyOpen(let path): "\(path) is in use by another server"
     case .foreign(let path): "\(path) is another program's database"
     case .newerVersion(let version):

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness.background import Background
-from harness.server import API_KEY, BINARY, clean_environment, run_carillon
+from harness.server import API_KEY, BINARY, SECRET, clean_environment, free_port, run_carillon
 from harness.tokens import user_token
 from harness.waiting import wait_until
 
@@ -47,6 +47,27 @@ def knock_until(listener, title, send):
         return title in received(listener)
 
     wait_until(f"{title!r} in {listener.lines}", has_received, within=15, every=0.1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["publish", "--user", "u", "--title", "t", "--token", "t"],
+        ["publish", "--token", "t"],
+        ["listen", "--token", "t"],
+        ["listen", "--token", "t", "--dialect", "sse"],
+        ["bench", "--token", "t", "--connections", "1"],
+    ],
+    ids=" ".join,
+)
+def test_a_server_that_is_not_there_is_reported_plainly(arguments):
+    url = f"http://127.0.0.1:{free_port()}"
+    done = run_carillon(*arguments, "--url", url, environment={"JWT_SECRET": SECRET})
+    assert done.returncode == 1 and not done.stdout, done
+    assert done.stderr == (
+        f"carillon {arguments[0]}: cannot connect to {url[7:]}: Connection refused; "
+        "start the server with carillon serve, or choose another with --url\n"
+    )
 
 
 # Publishing.

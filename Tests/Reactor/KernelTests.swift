@@ -61,12 +61,12 @@ struct KernelTests {
     await #expect(processExitsWith: .failure) { _ = Kernel.real.randomBytes(count: -1) }
   }
 
-  @Test("a failed connection attempt names the call and its errno")
+  @Test("a failed connection attempt names the call and its cause")
   func connectFailure() {
     let error = #expect(throws: SystemError.self) {
       _ = try Kernel.real.connect(to: "no address", port: 1)
     }
-    #expect(error?.description == "connect failed with errno 22")
+    #expect(error?.description == "connect failed: Invalid argument")
     #expect(SystemError.message(of: 22) == "Invalid argument")
     #expect(SystemError.message(of: 9_999) == "errno 9999")
   }

@@ -93,11 +93,79 @@ struct OpeningTests {
     }
   }
 
-  @Test("a path that cannot be a directory is an error with the call's name")
+  @Test("a path that cannot be a directory is an error with its cause")
   func badPath() throws {
-    #expect(throws: StoreError.system(call: "mkdir", code: ENOENT)) {
+    #expect {
       _ = try SQLiteStore(StoreConfiguration(path: "/nonexistent/carillon/data")) { _ in }
+    } throws: { error in
+      "\(error)" == "cannot create the directory, because its parent is missing: "
+        + "No such file or directory"
     }
+    #expect {
+      _ = try SQLiteStore(StoreConfiguration(path: "/dev/null")) { _ in }
+    } throws: { error in
+      "\(error)" == "cannot enter the directory: Not a directory"
+    }
+  }
+
+  @Test("a symbolic link to a directory is followed, and both paths lead to one store")
+  func linkedDirectory() throws {
+    let directory = TemporaryDirectory()
+    let links = TemporaryDirectory()
+    let link = links.path + "/data"
+    try #require(symlink(directory.path, link) == 0)
+    let fixture = try StoreFixture(in: directory) { $0.path = link }
+    #expect(fixture.publish("u") == .published)
+    #expect(throws: StoreError.alreadyOpen(path: directory.path)) {
+      _ = try StoreFixture(in: directory)
+    }
+    fixture.store.close()
+    #expect(try StoreFixture(in: directory).counts("u").total == 1)
+  }
+
+  @Test("a symbolic link in the middle of the path is followed")
+  func linkedParent() throws {
+    let directory = TemporaryDirectory()
+    let links = TemporaryDirectory()
+    try #require(symlink(directory.path, links.path + "/parent") == 0)
+    let store = try SQLiteStore(StoreConfiguration(path: links.path + "/parent/data")) { _ in }
+    store.close()
+    #expect(access(directory.path + "/data/carillon.db", F_OK) == 0)
+    for name in ["carillon.db", "carillon.lock"] { unlink(directory.path + "/data/" + name) }
+    rmdir(directory.path + "/data")
+  }
+
+  @Test(
+    "a symbolic link that does not lead to a directory is refused",
+    arguments: [
+      ("/nonexistent/carillon", "cannot follow the symbolic link: No such file or directory"),
+      ("/dev/null", "cannot enter the directory: Not a directory"),
+      ("data", "cannot enter the directory: Too many levels of symbolic links"),
+    ])
+  func brokenLink(target: String, message: String) throws {
+    let links = TemporaryDirectory()
+    let link = links.path + "/data"
+    try #require(symlink(target, link) == 0)
+    #expect {
+      _ = try SQLiteStore(StoreConfiguration(path: link)) { _ in }
+    } throws: { error in
+      "\(error)" == message
+    }
+    #expect(links.names == ["data"])
+  }
+
+  @Test(
+    "a symbolic link in place of a file of the store is refused and its target is not touched",
+    arguments: ["carillon.lock", "carillon.db"])
+  func linkedFile(name: String) throws {
+    let directory = TemporaryDirectory()
+    let elsewhere = TemporaryDirectory()
+    let target = elsewhere.path + "/file"
+    try #require(symlink(target, directory.path + "/" + name) == 0)
+    #expect(throws: StoreError.file(action: "open \(name)", code: ELOOP)) {
+      _ = try StoreFixture(in: directory)
+    }
+    #expect(elsewhere.names == [])
   }
 
   @Test("the files are readable by their owner only")
