@@ -146,7 +146,8 @@ package final class LoadSession {
   /// The reports count connections that fail; it is an error when all of them fail.
   package func connect() throws(ClientError) {
     let start = Kernel.real.monotonicNanoseconds
-    try pump(until: { self.fleet.isSettled && self.broadcaster.isConnected }) {
+    let isConnected = { self.fleet.isSettled && self.broadcaster.isConnected }
+    try pump(until: { isConnected() || self.broadcaster.failure != nil }) {
       () throws(ClientError) -> Int in
       try self.fleet.startConnections()
       self.progress(
@@ -155,7 +156,8 @@ package final class LoadSession {
       return self.fleet.startedCount + self.fleet.liveCount
     }
     connectSeconds = seconds(since: start)
-    guard fleet.isSettled, broadcaster.isConnected else {
+    try checkPublisher()
+    guard isConnected() else {
       throw .timedOut("connecting, \(fleet.liveCount) of \(fleet.count) are established")
     }
     guard fleet.liveCount > 0 || configuration.connections == 0 else {
