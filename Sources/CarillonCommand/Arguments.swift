@@ -48,21 +48,27 @@ struct Arguments {
   init(_ words: ArraySlice<String>, flags: [Flag]) throws(UsageError) {
     self.flags = flags
     var rest = words
+    var lastSwitch: String?
     while let word = rest.popFirst() {
       guard word.hasPrefix("--"), word.count > 2 else {
-        throw UsageError("'\(word)' is not a flag of this command")
+        if let lastSwitch, Switch.isOn(word) != nil {
+          throw UsageError("'\(word)' is not a flag: write --\(lastSwitch)=\(word)")
+        }
+        throw UsageError(
+          "'\(word)' is not a flag of this command\(Self.suggestion(for: word, flags))")
       }
       let parts = word.dropFirst(2).split(
         separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       let name = String(parts[0])
       guard let flag = flags.first(where: { $0.name == name }) else {
-        throw UsageError("unknown flag --\(name)")
+        throw UsageError("unknown flag --\(name)\(Self.suggestion(for: name, flags))")
       }
       guard !flag.isSecret else {
         throw UsageError(
           "set \(flag.environment[0]) in the environment: other users can read a command line")
       }
       guard values[name] == nil else { throw UsageError("--\(name) is given twice") }
+      lastSwitch = flag.value == nil && parts.count == 1 ? name : nil
       if flag.value == nil {
         values[name] = parts.count == 1 ? "on" : String(parts[1])
       } else if parts.count == 2 {
@@ -73,6 +79,16 @@ struct Arguments {
         throw UsageError("--\(name) needs a value: \(flag.value ?? "")")
       }
     }
+  }
+
+  /// The flag nearest to a mistyped one, in parentheses; empty when none is near.
+  private static func suggestion(for word: String, _ flags: [Flag]) -> String {
+    let name = String(word.drop { $0 == "-" })
+    guard let near = Suggestion.nearest(to: name, among: flags.map(\.name)),
+      let flag = flags.first(where: { $0.name == near })
+    else { return "" }
+    let shown = flag.isSecret ? "\(flag.environment[0]) in the environment" : "--\(near)"
+    return " (did you mean \(shown)?)"
   }
 
   /// The value of a flag, from the command line or else from the environment.

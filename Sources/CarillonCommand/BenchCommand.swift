@@ -8,6 +8,10 @@ internal import Tokens
 enum BenchCommand {
   static let command = Command(
     name: "bench", summary: "load a server with connections and broadcasts",
+    examples: [
+      "carillon bench --connections 1000 --duration 30s",
+      "carillon bench --rate 100 --payload 1024 --json",
+    ],
     flags: [
       Flag("url", "URL", environment: ["CARILLON_URL"], "the server (http://127.0.0.1:8080)"),
       Flag("connections", "N", "number of connections (1000)"),

@@ -2,13 +2,22 @@
 // too low, with the command that raises each.
 
 internal import Reactor
+internal import Server
+internal import Tokens
 internal import Wire
 
 /// `carillon check`.
 enum CheckCommand {
   static let command = Command(
     name: "check", summary: "show the configuration and this machine's limits",
-    flags: ServeSettings.flags + [Flag("json", nil, "print it as JSON")], run: run)
+    examples: [
+      "carillon check --strict",
+      "carillon check --port 8081 --json",
+    ],
+    flags: ServeSettings.flags + [
+      Flag("json", nil, "print it as JSON"),
+      Flag("strict", nil, "exit with status 1 when something is too low"),
+    ], run: run)
 
   /// One limit of the machine.
   private struct Limit {
@@ -20,7 +29,8 @@ enum CheckCommand {
 
   @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
     let settings = try ServeSettings(arguments)
-    let limits = hostLimits()
+    let isStrict = try arguments.isOn("strict")
+    let limits = hostLimits() + shortSecret(settings)
     if try arguments.isOn("json") {
       Terminal.print(json(settings, limits))
     } else {
@@ -35,7 +45,17 @@ enum CheckCommand {
         if !limit.isEnough { Terminal.print("     raise it with: \(limit.remedy)") }
       }
     }
-    return 0
+    return isStrict && !limits.allSatisfy(\.isEnough) ? 1 : 0
+  }
+
+  /// A row for a secret that is shorter than its digest, which `serve` warns about, too.
+  private static func shortSecret(_ settings: ServeSettings) -> [Limit] {
+    guard settings.configuration.tokenPolicy.keys.contains(where: { $0.isShort }) else { return [] }
+    return [
+      Limit(
+        name: "length of JWT_SECRET", value: "short", isEnough: false,
+        remedy: "openssl rand -hex 64")
+    ]
   }
 
   private static func hostLimits() -> [Limit] {

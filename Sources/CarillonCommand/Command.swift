@@ -8,6 +8,8 @@ internal import Server
 struct Command: Sendable {
   let name: String
   let summary: String
+  /// Command lines for its help.
+  let examples: [String]
   let flags: [Flag]
   let run: @Sendable (Arguments) throws -> Int32
 }
@@ -20,7 +22,9 @@ enum Program {
   static let commands: [Command] = [
     ServeCommand.command, TokenCommand.command, PublishCommand.command, ListenCommand.command,
     BenchCommand.command, CheckCommand.command,
-    Command(name: "version", summary: "print the version", flags: []) { _ in
+    Command(
+      name: "version", summary: "print the version", examples: ["carillon version"], flags: []
+    ) { _ in
       Terminal.print("carillon \(version)")
       return 0
     },
@@ -28,19 +32,16 @@ enum Program {
 
   /// Runs a command line and returns the exit status.
   static func run(_ words: [String]) -> Int32 {
+    Terminal.prepare()
     let rest = words.dropFirst()
     guard let name = rest.first else {
       Terminal.say(help)
       return 2
     }
-    if ["--help", "-h", "help"].contains(name) {
-      Terminal.print(help)
-      return 0
-    }
-    let word = name == "--version" ? "version" : name
+    if helpWords.contains(name) { return printHelp(rest.dropFirst()) }
+    let word = ["--version", "-V"].contains(name) ? "version" : name
     guard let command = commands.first(where: { $0.name == word }) else {
-      Terminal.say("carillon: unknown command '\(name)'; see carillon --help")
-      return 2
+      return refuse(unknown: name)
     }
     if rest.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
       Terminal.print(help(for: command))
@@ -67,10 +68,37 @@ enum Program {
     }
   }
 
+  /// The words that ask for help in place of a command.
+  private static let helpWords = ["help", "--help", "-h"]
+
+  /// Prints the help of a command, `carillon help serve`, or without one that of the program.
+  private static func printHelp(_ words: ArraySlice<String>) -> Int32 {
+    guard let name = words.first, !helpWords.contains(name) else {
+      Terminal.print(help)
+      return 0
+    }
+    guard words.count == 1 else {
+      Terminal.say("carillon help: one command at a time; see carillon --help")
+      return 2
+    }
+    guard let command = commands.first(where: { $0.name == name }) else {
+      return refuse(unknown: name)
+    }
+    Terminal.print(help(for: command))
+    return 0
+  }
+
+  private static func refuse(unknown name: String) -> Int32 {
+    let near = Suggestion.nearest(to: name, among: commands.map(\.name) + ["help"])
+    let suggestion = near.map { " (did you mean \($0)?)" } ?? ""
+    Terminal.say("carillon: unknown command '\(name)'\(suggestion); see carillon --help")
+    return 2
+  }
+
   private static var help: String {
     var text = "carillon: a real-time notification server\n\nUsage: carillon COMMAND [FLAGS]\n\n"
     for command in commands { text += "  \(padded(command.name, 10)) \(command.summary)\n" }
-    return text + "\nFor the flags of a command: carillon COMMAND --help"
+    return text + "\nFor the flags of a command and examples: carillon help COMMAND"
   }
 
   private static func help(for command: Command) -> String {
@@ -83,6 +111,8 @@ enum Program {
         text += " [\(flag.environment.joined(separator: ", "))]"
       }
     }
+    text += command.examples.count == 1 ? "\n\nExample:" : "\n\nExamples:"
+    for example in command.examples { text += "\n  \(example)" }
     return text
   }
 

@@ -9,6 +9,10 @@ internal import Wire
 enum ListenCommand {
   static let command = Command(
     name: "listen", summary: "print the received messages, one JSON per line",
+    examples: [
+      #"carillon listen --token "$TOKEN" --since 0"#,
+      "carillon listen --dialect typed --room lobby --count 10",
+    ],
     flags: [
       Flag("url", "URL", environment: ["CARILLON_URL"], "the server (http://127.0.0.1:8080)"),
       Flag("token", "TOKEN", environment: ["TOKEN"], "a user's token"),

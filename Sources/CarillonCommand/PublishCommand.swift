@@ -8,6 +8,12 @@ internal import Wire
 enum PublishCommand {
   static let command = Command(
     name: "publish", summary: "publish a notification, or NDJSON from standard input",
+    examples: [
+      #"carillon publish --user alice --title "It rings""#,
+      #"carillon publish --everyone --type news --title "Back at noon" --priority high"#,
+      #"carillon publish --room lobby --title "Tick" --count 4 --every 3s"#,
+      "carillon publish < notifications.ndjson",
+    ],
     flags: [
       Flag("url", "URL", environment: ["CARILLON_URL"], "the server (http://127.0.0.1:8080)"),
       Flag("user", "ID", "publish to one user"),

@@ -8,7 +8,12 @@ internal import Tokens
 /// `carillon serve`.
 enum ServeCommand {
   static let command = Command(
-    name: "serve", summary: "run the server", flags: ServeSettings.flags, run: run)
+    name: "serve", summary: "run the server",
+    examples: [
+      "carillon serve --dev",
+      #"JWT_SECRET="$(cat secret)" carillon serve --host 0.0.0.0 --data /var/lib/carillon"#,
+    ],
+    flags: ServeSettings.flags, run: run)
 
   @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
     let settings = try ServeSettings(arguments)

@@ -5,13 +5,30 @@ internal import Reactor
 
 /// Reads and writes the standard streams.
 enum Terminal {
+  /// Makes a closed standard stream an error of its use; call it first.
+  static func prepare() {
+    StandardStreams.reserveClosed()
+    Signals.ignoreBrokenPipes()
+  }
+
   /// Prints data on standard output.
-  static func print(_ line: String) { write(line + "\n", to: STDOUT_FILENO) }
+  ///
+  /// When it is closed or full, the process ends with an error: lost data must not look like
+  /// success.
+  static func print(_ line: String) {
+    do throws(SystemError) {
+      try BlockingFile.write(line + "\n", to: STDOUT_FILENO)
+    } catch {
+      say("carillon: cannot write to standard output: \(error.message)")
+      endProcess(1)
+    }
+  }
+
   /// Prints a message on standard error.
-  static func say(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
+  static func say(_ line: String) { writeMessage(line + "\n") }
 
   /// Replaces the current line on standard error.
-  static func sayOver(_ line: String) { write("\r\u{1B}[K" + line, to: STDERR_FILENO) }
+  static func sayOver(_ line: String) { writeMessage("\r\u{1B}[K" + line) }
 
   /// Whether standard error is a terminal and NO_COLOR is not set; an empty value sets nothing.
   static var hasColour: Bool {
@@ -24,10 +41,12 @@ enum Terminal {
   /// The next line of standard input without its newline; nil at the end.
   static func readInputLine() -> String? { Swift.readLine(strippingNewline: true) }
 
-  private static func write(_ text: String, to descriptor: Int32) {
-    guard !BlockingFile.write(text, to: descriptor) else { return }
-    // The reader of the output has closed the pipe: exit, as any filter does.
-    if descriptor == STDOUT_FILENO { exit(0) }
+  private static func writeMessage(_ text: String) {
+    do throws(SystemError) {
+      try BlockingFile.write(text, to: STDERR_FILENO)
+    } catch {
+      // A failed write to standard error cannot be reported anywhere.
+    }
   }
 }
 

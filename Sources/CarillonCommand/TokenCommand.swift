@@ -6,6 +6,10 @@ internal import Tokens
 enum TokenCommand {
   static let command = Command(
     name: "token", summary: "print a token signed with JWT_SECRET",
+    examples: [
+      "carillon token --user alice --ttl 10m",
+      "carillon token --user backend --scope publish",
+    ],
     flags: [
       Flag("user", "ID", "user id"),
       Flag("scope", "LIST", "scopes, comma-separated; publish makes a publisher"),

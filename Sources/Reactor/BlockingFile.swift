@@ -27,20 +27,24 @@ package enum BlockingFile {
     let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { return false }
     defer { _ = close(descriptor) }
-    return write(text, to: descriptor)
+    do throws(SystemError) {
+      try write(text, to: descriptor)
+      return true
+    } catch {
+      return false
+    }
   }
 
-  /// Writes the whole text; false on an error.
-  package static func write(_ text: String, to descriptor: Int32) -> Bool {
+  /// Writes the whole text.
+  package static func write(_ text: String, to descriptor: Int32) throws(SystemError) {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
       // SAFETY: the slice is live and of that count for the call.
       let count = unsafe rest.withUnsafeBytes { bytes in
         unsafe Glibc.write(descriptor, bytes.baseAddress, bytes.count)
       }
-      if count < 0 && errno != EINTR { return false }
+      if count < 0 && errno != EINTR { throw SystemError(call: "write", code: errno) }
       rest = rest.dropFirst(max(0, count))
     }
-    return true
   }
 }

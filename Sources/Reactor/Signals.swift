@@ -1,6 +1,7 @@
 // The signals that end a program or request an action from it.
 
 internal import CReactor
+internal import Glibc
 
 /// SIGTERM, SIGINT, SIGHUP and SIGUSR1: blocked and waited for, without handlers.
 package enum Signals {
@@ -8,6 +9,9 @@ package enum Signals {
   ///
   /// Call it before the first thread starts.
   package static func block() { cl_signals_block() }
+
+  /// Ignores SIGPIPE alone: a write to a pipe without a reader fails with EPIPE.
+  package static func ignoreBrokenPipes() { _ = signal(SIGPIPE, SIG_IGN) }
 
   /// Waits up to a time (-1: without limit) for one of them; nil when none arrives.
   package static func wait(timeoutMilliseconds: Int32) -> Int32? {

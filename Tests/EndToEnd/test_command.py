@@ -1,6 +1,7 @@
 """The command's publish and listen: audiences, pace, dialects, rooms, and exit statuses."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -233,11 +234,79 @@ def test_listen_prints_the_reason_of_a_rejection(server):
         assert status in done.stderr
 
 
+# A standard output that is full, closed, or a pipe without a reader.
+
+BROKEN_PIPE = b"carillon: cannot write to standard output: Broken pipe\n"
+OUTPUTS = {
+    ">/dev/full": b"carillon: cannot write to standard output: No space left on device\n",
+    ">&-": b"carillon: cannot write to standard output: Bad file descriptor\n",
+}
+
+
+def run_into(output, *arguments, **environment):
+    """Runs the command with its standard output redirected by the shell."""
+    return subprocess.run(
+        ["bash", "-c", f'exec "$0" "$@" {output}', str(BINARY), *arguments],
+        env=clean_environment({"JWT_SECRET": SECRET, **environment}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["version"],
+        ["--help"],
+        ["help", "serve"],
+        ["check"],
+        ["check", "--json"],
+        ["token", "--user=u"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_cannot_print_fails(arguments, output):
+    done = run_into(output, *arguments)
+    assert done.returncode == 1
+    assert done.stderr == OUTPUTS[output]
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_client_that_cannot_print_fails(server, fresh_user, output):
+    # With a closed standard output the connection must not get its descriptor.
+    user, url = fresh_user("unread"), ["--url", server.url]
+    published = run_into(output, "publish", *url, "--user", user, "--title", "t", **PUBLISHER)
+    listened = run_into(output, "listen", *url, "--token", user_token(user), "--since", "0")
+    assert [published.returncode, listened.returncode] == [1, 1]
+    assert published.stderr == listened.stderr == OUTPUTS[output]
+    assert [stored["title"] for stored in server.inbox(user)] == ["t"]
+
+
+def test_a_command_whose_reader_is_gone_fails():
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [str(BINARY), "version"],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            env=clean_environment(),
+            timeout=30,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert done.returncode == 1 and done.stderr == BROKEN_PIPE
+
+
 def test_listen_exits_when_its_output_pipe_closes(server, fresh_user):
     user = fresh_user("piped")
     command = [str(BINARY), "listen", "--url", server.url, "--token", user_token(user)]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=clean_environment()
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment()
     ) as listener:
         try:
             assert b"connection:established" in listener.stdout.readline()
@@ -248,6 +317,7 @@ def test_listen_exits_when_its_output_pipe_closes(server, fresh_user):
                 return listener.poll() is not None
 
             wait_until("the listener ended", has_ended, within=10, every=0.1)
-            assert listener.returncode == 0
+            assert listener.returncode == 1
+            assert listener.stderr.read() == BROKEN_PIPE
         finally:
             listener.kill()

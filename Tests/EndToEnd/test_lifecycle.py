@@ -20,7 +20,7 @@ from harness.server import BINARY, SECRET, clean_environment, free_port, run_car
 from harness.tokens import user_token
 from harness.waiting import is_ready, wait_until
 
-COMMANDS = ["serve", "token", "publish", "listen", "check", "version"]
+COMMANDS = ["serve", "token", "publish", "listen", "bench", "check", "version"]
 
 
 # Stopping. Case 95.
@@ -279,6 +279,29 @@ def test_version_and_check_answer():
     assert check.returncode in (0, 1), check
     assert SECRET not in check.stdout + check.stderr
     assert "JWT_SECRET" in check.stdout, check.stdout
+
+
+def test_a_server_without_standard_streams_opens_nothing_in_their_place(tmp_path):
+    # Otherwise a line of the log could be written into the database.
+    port, data = str(free_port()), str(tmp_path / "data")
+    command = [str(BINARY), "serve", "--port", port, "--data", data]
+    with subprocess.Popen(
+        ["bash", "-c", 'exec "$0" "$@" <&- >&- 2>&-', *command],
+        env=clean_environment({"JWT_SECRET": SECRET}),
+    ) as server:
+        try:
+            wait_until("it listens", lambda: is_listening(int(port)))
+            streams = [Path(f"/proc/{server.pid}/fd/{number}").readlink() for number in range(3)]
+            assert streams == [Path("/dev/null")] * 3
+            server.terminate()
+            assert server.wait(15) == 0
+        finally:
+            server.kill()
+
+
+def is_listening(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.parametrize("command", COMMANDS)

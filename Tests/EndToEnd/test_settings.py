@@ -2,10 +2,11 @@
 
 import json
 import re
+import subprocess
 
 import pytest
 
-from harness.server import SECRET, run_carillon
+from harness.server import BINARY, SECRET, clean_environment, run_carillon
 
 BOOLEANS = {
     "dev": "CARILLON_DEV",
@@ -139,3 +140,36 @@ def test_a_refused_setting_is_named_by_its_source(variable, value):
     done = check(**{variable: value})
     assert done.returncode == 2 and not done.stdout, done
     assert f"{variable} must be " in done.stderr and f"not '{value}'" in done.stderr
+
+
+# Warnings of `check`.
+
+
+def test_a_strict_check_fails_when_a_limit_is_low():
+    environment = {"JWT_SECRET": SECRET}
+    limits = json.loads(run_carillon("check", "--json", environment=environment).stdout)["limits"]
+    is_low = not all(limit["ok"] for limit in limits.values())
+    for arguments in (["--strict"], ["--strict", "--json"]):
+        done = run_carillon("check", *arguments, environment=environment)
+        assert done.returncode == int(is_low) and done.stdout, done
+    # With so few open files one limit is low on every machine.
+    for strict, status in (("--strict", 1), ("--strict=off", 0)):
+        few = subprocess.run(
+            ["bash", "-c", f"ulimit -n 1000 && exec {BINARY} check {strict}"],
+            env=clean_environment(environment),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert few.returncode == status, few
+        assert re.search(r"^low +open files +1000$", few.stdout, re.MULTILINE)
+
+
+def test_a_check_warns_of_a_short_secret_without_printing_it():
+    done = run_carillon("check", "--strict", environment={"JWT_SECRET": "tooshort"})
+    assert done.returncode == 1
+    assert re.search(r"^low +length of JWT_SECRET +short$", done.stdout, re.MULTILINE)
+    assert "tooshort" not in done.stdout + done.stderr
+    enough = run_carillon("check", environment={"JWT_SECRET": SECRET})
+    assert "length of JWT_SECRET" not in enough.stdout

@@ -24,7 +24,8 @@ struct SystemTests {
     // A directory can be opened but not read.
     #expect(BlockingFile.read("/proc") == nil)
     #expect(!BlockingFile.write("text", to: "/proc/no such file"))
-    #expect(!BlockingFile.write("text", to: Int32(-1)))
+    let error = #expect(throws: SystemError.self) { try BlockingFile.write("text", to: Int32(-1)) }
+    #expect(error?.description == "write failed: Bad file descriptor")
   }
 
   @Test("a set variable has its value, and an unset one has none")
