@@ -114,6 +114,16 @@ GUARDS = [
         (wire("test_secrets.py", "no_token and info"),),
     ),
     Guard(
+        51,
+        "the answer to an upgrade does not repeat the token among the subprotocols",
+        "token-not-answered",
+        replace("$0 != @1 && $0 != @1 + 1", "$0 != @1"),
+        (
+            unit("WebSocketHandshakeTests/bearer"),
+            wire("test_credentials.py", "never_the_token"),
+        ),
+    ),
+    Guard(
         53,
         "a page of a foreign origin is refused",
         "foreign-origin",

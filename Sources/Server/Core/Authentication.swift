@@ -1,5 +1,10 @@
-// Identifies the caller of a request: by a token in the header, the subprotocol or the query, or by
-// an API key.
+// Identifies the caller of a request: by a token in the header, the query or the subprotocols, or
+// by an API key.
+//
+// A credential may be meant for another server, such as the Basic password of a proxy, so the first
+// place that holds one does not decide. The first place with a credential of ours does: an invalid
+// one is an error and no other place is tried, because the client might otherwise act for another
+// user than the one that it names.
 
 internal import Cryptography
 internal import Reactor
@@ -30,36 +35,47 @@ enum AuthenticationFailure: Error {
 }
 
 extension Shard {
-  /// The token of a request: from the header, the subprotocol or the query.
+  /// The token of a request: from the header, else the query, else `subprotocolToken`.
   ///
-  /// A token is never logged.
-  func token(of head: HTTPRequestHead, protocols: [String] = []) -> String? {
-    if let field = head.value(of: "authorization") {
-      let scheme = "bearer "
-      guard field.count > scheme.count, field.prefix(scheme.count).lowercased() == scheme else {
-        return ""
-      }
-      return String(field.dropFirst(scheme.count))
+  /// A place with an empty token has none. A token is never logged.
+  func token(of head: HTTPRequestHead, subprotocolToken: String? = nil) -> String? {
+    if let token = bearerToken(in: head) { return token }
+    // A malformed query has no token; the endpoint reports the error.
+    if let raw = head.query, let query = try? QueryString(raw), let token = query["token"],
+      !token.isEmpty
+    {
+      return token
     }
-    if protocols.count >= 2, protocols[0] == "bearer" { return protocols[1] }
-    if let raw = head.query {
-      // A malformed query has no token; the endpoint reports the error.
-      if let query = try? QueryString(raw), let token = query["token"] { return token }
-    }
-    return nil
+    return subprotocolToken
+  }
+
+  /// The token in `Authorization`; nil where the field has another scheme or is absent.
+  private func bearerToken(in head: HTTPRequestHead) -> String? {
+    guard let field = head.value(of: "authorization") else { return nil }
+    let scheme = "bearer "
+    guard field.utf8.count > scheme.utf8.count,
+      field.prefix(scheme.count).lowercased() == scheme
+    else { return nil }
+    return String(field.dropFirst(scheme.count).drop { $0 == " " })
   }
 
   /// Authenticates the caller of a request.
+  ///
+  /// `prefersToken` is for requests of users: an API key names no user, and a gateway may add its
+  /// own to every request. Where the server has no key, `X-API-Key` is another server's.
   func authenticate(
-    _ head: HTTPRequestHead, protocols: [String] = []
+    _ head: HTTPRequestHead, subprotocolToken: String? = nil, prefersToken: Bool = false
   ) throws(AuthenticationFailure) -> Caller {
-    if let key = head.value(of: "x-api-key") {
-      guard let expected = core.configuration.apiKey,
-        ConstantTime.areEqual(Array(key.utf8), Array(expected.utf8))
-      else { throw .invalid(.badSignature) }
+    let token = token(of: head, subprotocolToken: subprotocolToken)
+    if !prefersToken || token == nil, let expected = core.configuration.apiKey,
+      let key = head.value(of: "x-api-key")
+    {
+      guard ConstantTime.areEqual(Array(key.utf8), Array(expected.utf8)) else {
+        throw .invalid(.badSignature)
+      }
       return Caller(user: nil, isPublisher: true, end: .max)
     }
-    guard let token = token(of: head, protocols: protocols), !token.isEmpty else { throw .missing }
+    guard let token else { throw .missing }
     return try caller(of: token)
   }
 
@@ -90,7 +106,7 @@ extension Shard {
     }
     let caller: Caller
     do throws(AuthenticationFailure) {
-      caller = try authenticate(head)
+      caller = try authenticate(head, prefersToken: endpoint.access == .user)
     } catch {
       let reason =
         switch error {

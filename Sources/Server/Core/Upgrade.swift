@@ -72,7 +72,7 @@ extension Shard {
       throw Refusal(403, "origin_not_allowed", "this origin is not in WEBSOCKET_CORS_ORIGINS")
     }
     let admitted = Result { () throws(AuthenticationFailure) in
-      try authenticateUser(head, protocols: request.protocols)
+      try authenticateUser(head, subprotocolToken: request.bearerToken)
     }
     if case .failure(let failure) = admitted, isRefused(failure, by: dialect.admission) {
       let reason =
@@ -100,7 +100,7 @@ extension Shard {
     let key = Array((request.key + WebSocketHandshake.acceptSuffix).utf8)
     WebSocketHandshake.writeResponse(
       accept: Base64.encode(Digest.sha1(key)),
-      protocol: request.protocols.first == "bearer" ? "bearer" : nil,
+      protocol: request.answeredProtocol,
       into: &table[slot].privateBytes)
   }
 
@@ -114,9 +114,9 @@ extension Shard {
   }
 
   func authenticateUser(
-    _ head: HTTPRequestHead, protocols: [String] = []
+    _ head: HTTPRequestHead, subprotocolToken: String? = nil
   ) throws(AuthenticationFailure) -> Caller {
-    let caller = try authenticate(head, protocols: protocols)
+    let caller = try authenticate(head, subprotocolToken: subprotocolToken, prefersToken: true)
     guard caller.user != nil else { throw .noUser }
     return caller
   }

@@ -222,15 +222,17 @@ extension Shard {
   private func openOverWebSocket(
     _ head: HTTPRequestHead, path: Int, usesBase64: Bool, at slot: UInt32
   ) throws(EngineIORefusal) {
-    guard try becomeWebSocket(head, at: slot) else { return }
+    let request = try becomeWebSocket(head, at: slot)
     openEngine(
-      at: slot, path: path, usesBase64: usesBase64, opener: try? authenticateUser(head))
+      at: slot, path: path, usesBase64: usesBase64,
+      opener: try? authenticateUser(head, subprotocolToken: request.bearerToken))
   }
 
-  /// Answers the handshake of a WebSocket, or throws the refusal; the result is always true.
+  /// Answers the handshake of a WebSocket and returns its content, or throws the refusal.
+  @discardableResult
   func becomeWebSocket(
     _ head: HTTPRequestHead, at slot: UInt32
-  ) throws(EngineIORefusal) -> Bool {
+  ) throws(EngineIORefusal) -> UpgradeRequest {
     let request: UpgradeRequest
     do throws(HTTPViolation) {
       request = try WebSocketHandshake.validate(head)
@@ -244,7 +246,7 @@ extension Shard {
     }
     table[slot].userAgent = userAgents.shared(userAgent(of: head))
     acceptWebSocket(request, at: slot)
-    return true
+    return request
   }
 }
 

@@ -21,7 +21,7 @@ extension Shard {
   func beginProbe(
     _ head: HTTPRequestHead, of session: EngineSession, isPolling: Bool, at slot: UInt32
   ) throws(EngineIORefusal) {
-    guard try becomeWebSocket(head, at: slot) else { return }
+    try becomeWebSocket(head, at: slot)
     beginSession(at: slot, in: fanOutGroups.id(ofPath: session.path, isPolling: false))
     guard isPolling, session.probe == nil else {
       // As in the reference: a surplus WebSocket is closed, and the session goes on.

@@ -64,7 +64,9 @@ extension Shard {
   /// Begins a user's session in a namespace.
   func begin(_ client: SocketIOClient, _ fields: SocketIOConnectFields, recovers: Bool) {
     let session = client.session
-    let caller = fields.token.map { try? self.caller(of: $0) } ?? session.opener
+    // An empty token counts as absent here too: a client may have none to give.
+    let token = fields.token.flatMap { $0.isEmpty ? nil : $0 }
+    let caller = token.map { try? self.caller(of: $0) } ?? session.opener
     guard let caller, let user = caller.user, caller.end > wall / 1_000 else {
       return refuse(client, "unauthorized")
     }

@@ -9,6 +9,27 @@ package struct UpgradeRequest: Equatable, Sendable {
   package let key: String
   /// The offered subprotocols, in the client's order of preference, without duplicates.
   package let protocols: [String]
+
+  /// The token that follows the entry `bearer`, wherever it stands; nil where none does.
+  ///
+  /// A browser can set no header on a WebSocket, so its token travels in this list.
+  package var bearerToken: String? { bearerIndex.map { protocols[$0 + 1] } }
+
+  /// The subprotocol of the answer: the client's first one besides `bearer` and the token, else
+  /// `bearer`; nil where the client offered none.
+  ///
+  /// A browser fails a connection whose answer names none of the offered subprotocols.
+  package var answeredProtocol: String? {
+    guard let bearer = bearerIndex else { return protocols.first }
+    // guard: token-not-answered
+    let own = protocols.indices.first { $0 != bearer && $0 != bearer + 1 }
+    return protocols[own ?? bearer]
+  }
+
+  /// The index of `bearer`, in any case; as the last entry it is a name like any other.
+  private var bearerIndex: Int? {
+    protocols.dropLast().firstIndex { $0.lowercased() == "bearer" }
+  }
 }
 
 /// Validates upgrade requests and writes the answer.

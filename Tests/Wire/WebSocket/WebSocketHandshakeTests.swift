@@ -181,6 +181,24 @@ struct WebSocketHandshakeTests {
     }
   }
 
+  @Test("the entry after bearer is the token, and the answer names another one if there is one")
+  func bearer() {
+    let table: [(offered: String, token: String?, answered: String?)] = [
+      ("", nil, nil), ("chat", nil, "chat"), ("chat json", nil, "chat"),
+      ("bearer", nil, "bearer"), ("chat bearer", nil, "chat"),
+      ("bearer T", "T", "bearer"), ("BeaREr T", "T", "BeaREr"),
+      ("bearer T chat", "T", "chat"), ("chat bearer T", "T", "chat"),
+      ("chat bearer T json", "T", "chat"), ("bearer T chat json", "T", "chat"),
+      ("bearer T Bearer U", "T", "Bearer"), ("T chat bearer", nil, "T"),
+    ]
+    for row in table {
+      let request = UpgradeRequest(
+        key: "", protocols: row.offered.split(separator: " ").map(String.init))
+      #expect(request.bearerToken == row.token, "\(row.offered)")
+      #expect(request.answeredProtocol == row.answered, "\(row.offered)")
+    }
+  }
+
   // Case 27
   @Test("a byte is allowed in a subprotocol exactly if RFC 9110 calls it a token character")
   func subprotocolBytes() throws {
