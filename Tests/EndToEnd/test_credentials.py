@@ -21,6 +21,7 @@ SOCKETS = [EVENT_PATH, FLAT_PATH, INBOX_PATH, TYPED_PATH]
 INBOX = "/api/v1/notifications"
 BASIC = "Basic " + base64.b64encode(b"a:b").decode()
 FOREIGN = [BASIC, "basic YTpi", 'Digest username="a"', "Negotiate YTpi", "Bearer", "Token x", ""]
+DOUBLED = ["Authorization", "X-API-Key"]
 
 
 def opened(server, path, **options):
@@ -232,3 +233,24 @@ def test_without_a_configured_key_the_field_is_ignored(make_server):
     answer = server.request("POST", INBOX, publisher_token(), body=body, key="a gateway's")
     assert answer.status == 201
     assert server.request("POST", INBOX, body=body, key="a gateway's").status == 401
+
+
+# One value for each field: a proxy may have checked the other one.
+
+
+@pytest.mark.parametrize("name", DOUBLED)
+def test_a_credential_given_twice_is_refused_on_every_path(server, fresh_user, name):
+    # Case 29.
+    token = user_token(fresh_user())
+    good = API_KEY if name == "X-API-Key" else f"Bearer {token}"
+    for second in (good, "", BASIC):
+        lines = f"Host: x\r\n{name}: {good}\r\n{name.lower()}: {second}\r\n\r\n"
+        for path in (INBOX, f"{INBOX}?token={token}", "/healthz", STREAM_PATH, "/nowhere"):
+            answer = exchange(server, f"GET {path} HTTP/1.1\r\n{lines}".encode())
+            assert answer.status == 400 and name in answer.error["message"], (path, answer)
+            assert answer.headers["connection"] == "close"
+        doubled = [(name, good), (name.lower(), second)]
+        for path in (*SOCKETS, "/socket.io/?EIO=4&transport=websocket"):
+            assert exchange(server, upgrade_request(path, headers=doubled)).status == 400, path
+    with RawWebSocket(server, EVENT_PATH, [("Authorization", f"Bearer {token}")]) as socket:
+        assert b"connection:established" in socket.read_frame()[1]

@@ -36,6 +36,20 @@ GUARDS = [
         (wire("test_hostile_http.py", "little_of_a_field"),),
     ),
     Guard(
+        29,
+        "a second X-API-Key is refused",
+        "single-api-key",
+        remove(),
+        (unit("HTTPFramingTests/credentials"), wire("test_credentials.py", "given_twice and API")),
+    ),
+    Guard(
+        29,
+        "a second Authorization is refused",
+        "single-authorization",
+        remove(),
+        (unit("HTTPFramingTests/credentials"), wire("test_credentials.py", "given_twice and Auth")),
+    ),
+    Guard(
         30,
         "a chunk size has at most sixteen digits",
         "chunk-size-digits",

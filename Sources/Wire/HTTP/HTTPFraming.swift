@@ -2,7 +2,8 @@
 //
 // Request smuggling needs two readers that disagree about where a message ends. So every ambiguous
 // framing is refused: a Content-Length that is not one plain number, given once; any transfer
-// coding but a single "chunked"; both at once.
+// coding but a single "chunked"; both at once. A credential that is given twice is refused here
+// too, for the same reason: a proxy may have checked the other one.
 
 /// The fields of a head that concern the message's body and its connection.
 struct HTTPFraming {
@@ -18,6 +19,8 @@ struct HTTPFraming {
   init(
     _ fields: [HTTPField], in bytes: borrowing Span<UInt8>, minorVersion: Int
   ) throws(HTTPViolation) {
+    var hasKey = false
+    var hasAuthorization = false
     for field in fields {
       // The name's length alone rules out almost every field; few names are compared.
       switch field.nameCount {
@@ -26,9 +29,17 @@ struct HTTPFraming {
         host = field.value
       case 6 where HTTPFields.matches(bytes, field.name, "expect"):
         acceptExpectation(field.value, in: bytes)
+      case 9 where HTTPFields.matches(bytes, field.name, "x-api-key"):
+        // guard: single-api-key
+        guard !hasKey else { throw .malformed("more than one X-API-Key") }
+        hasKey = true
       case 10 where HTTPFields.matches(bytes, field.name, "connection"):
         if HTTPFields.hasToken("close", in: bytes, field.value) { closesConnection = true }
         if HTTPFields.hasToken("keep-alive", in: bytes, field.value) { keepsConnection = true }
+      case 13 where HTTPFields.matches(bytes, field.name, "authorization"):
+        // guard: single-authorization
+        guard !hasAuthorization else { throw .malformed("more than one Authorization") }
+        hasAuthorization = true
       case 14 where HTTPFields.matches(bytes, field.name, "content-length"):
         // A second one is refused even if it is equal: RFC 9110 allows that, and no client sends
         // it.

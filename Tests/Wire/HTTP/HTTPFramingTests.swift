@@ -69,6 +69,22 @@ struct HTTPFramingTests {
     #expect(feedEveryWay(wire).status == 400)
   }
 
+  @Test(
+    "a credential given twice is refused, even if both are equal",
+    arguments: ["Authorization", "X-API-Key"])
+  func credentials(name: String) {
+    for second in [name, name.lowercased(), name.uppercased()] {
+      for value in ["x", "y", ""] {
+        let head = "GET / HTTP/1.1\r\nHost: a\r\n\(name): x\r\nX: y\r\n"
+        #expect(feedEveryWay(Array("\(head)\r\n".utf8)).status == nil)
+        let doubled = "\(head)\(second): \(value)\r\n\r\n"
+        #expect(feedEveryWay(Array(doubled.utf8)).status == 400, "\(doubled)")
+      }
+    }
+    let both = "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\nX-API-Key: x\r\n\r\n"
+    #expect(feedEveryWay(Array(both.utf8)).status == nil)
+  }
+
   @Test("names that only resemble framing fields have no effect")
   func lookalikes() throws {
     let head = try parse(
