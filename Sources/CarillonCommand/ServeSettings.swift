@@ -22,7 +22,14 @@ struct ServeSettings {
   /// The secret that signs tokens, for the ready-made tokens of a development server.
   let secret: String
 
-  static let flags: [Flag] = [
+  static let flags: [Flag] =
+    serverFlags + TokenSettings.flags + [
+      Flag(
+        "api-key", nil, environment: ["CARILLON_API_KEY"], isSecret: true,
+        "value of X-API-Key that authorises a publisher")
+    ]
+
+  private static let serverFlags: [Flag] = [
     Flag(
       "host", "ADDRESS", environment: ["CARILLON_HOST"],
       "numeric addresses to listen on, comma-separated (127.0.0.1)"),
@@ -75,21 +82,6 @@ struct ServeSettings {
     Flag(
       "socketio-ping-timeout", "MS", environment: ["CARILLON_SOCKETIO_PING_TIMEOUT"],
       "time in which they must answer (20000)"),
-    Flag(
-      "jwt-secret", nil, environment: ["JWT_SECRET"], isSecret: true,
-      "secret that signs tokens"),
-    Flag(
-      "jwt-algorithm", "NAME", environment: ["JWT_ALGORITHM"], "HS256, HS384 or HS512 (HS256)"),
-    Flag("jwt-issuer", "TEXT", environment: ["JWT_ISSUER"], "required iss of a token"),
-    Flag("jwt-audience", "TEXT", environment: ["JWT_AUDIENCE"], "required value in a token's aud"),
-    Flag("jwt-leeway", "SECONDS", environment: ["JWT_LEEWAY"], "tolerated clock difference (30)"),
-    Flag("jwt-user-claim", "NAME", environment: ["JWT_USER_CLAIM"], "the claim with the user's id"),
-    Flag(
-      "jwt-require-exp", Flag.onOrOff, environment: ["JWT_REQUIRE_EXP"],
-      "whether a token must have an exp (on)"),
-    Flag(
-      "api-key", nil, environment: ["CARILLON_API_KEY"], isSecret: true,
-      "value of X-API-Key that authorises a publisher"),
   ]
 
   /// Reads the settings.
@@ -104,15 +96,10 @@ struct ServeSettings {
         "no key to verify tokens: set JWT_SECRET, or use --dev for a development server")
     }
     secret = given.isEmpty ? Base64.encodeURL(Kernel.real.randomBytes(count: 32)) : given
-    let algorithm = try arguments.signingAlgorithm()
-    var policy = TokenPolicy(keys: [.hmac(secret: Array(secret.utf8), algorithm: algorithm)])
-    policy.issuer = arguments.value("jwt-issuer")
-    policy.audience = arguments.value("jwt-audience")
-    policy.leewaySeconds = Int64(try arguments.number("jwt-leeway", in: 0...30, otherwise: 30))
-    policy.userClaim = arguments.value("jwt-user-claim")
-    policy.requiresExpiry = try arguments.isOn("jwt-require-exp", otherwise: true)
+    let policy = try TokenSettings(arguments, secret: secret).policy
     configuration = Configuration(tokenPolicy: policy)
     configuration.apiKey = apiKey
+    configuration.explainsRefusals = isDevelopment
     if isDevelopment {
       configuration.demoTokens = DevelopmentTokens(policy, secret: secret).demo(at:)
     }

@@ -42,6 +42,10 @@ package struct Configuration: Sendable {
   /// For development only: any client that reaches the server gets them. Called on a shard's
   /// thread.
   package var demoTokens: (@Sendable (_ nowSeconds: Int64) -> DemoTokens)?
+  /// Whether an answer to a refused token names the exact reason, never the token.
+  ///
+  /// For development only: the reason helps an attacker as much as a developer.
+  package var explainsRefusals = false
   /// The most verbose level that is written to the log.
   package var logLevel = LogLevel.info
   /// The limits.

@@ -38,6 +38,18 @@ struct MemberTable {
     self.ranges = ranges
   }
 
+  /// Whether `bytes` are exactly one object, in which a name may also repeat.
+  static func isObject(_ bytes: [UInt8]) -> Bool {
+    do throws(JSONViolation) {
+      var reader = JSONReader(bytes)
+      try reader.readObject { (reader, _) throws(JSONViolation) in _ = try reader.skipValue() }
+      try reader.finish()
+      return true
+    } catch {
+      return false
+    }
+  }
+
   /// Whether the object has this member, `null` included.
   func contains(_ name: String) -> Bool { ranges[Array(name.utf8)] != nil }
 

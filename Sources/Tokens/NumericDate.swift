@@ -27,4 +27,11 @@ enum NumericDate {
     else { return nil }
     return Int64(seconds)
   }
+
+  /// Whether a number outside of that range is inside as milliseconds.
+  static func isMilliseconds(_ number: ArraySlice<UInt8>) -> Bool {
+    var reader = JSONReader(Array(number))
+    guard let value = try? reader.readDouble() else { return false }
+    return value >= Double(latestSeconds + 1) && value < Double(latestSeconds + 1) * 1_000
+  }
 }

@@ -21,6 +21,8 @@ package struct TokenVerifier: Sendable {
   package static let tokenBytesLimit = 8_192
   /// The most scopes and roles, or audiences, that a token may name.
   package static let nameCountLimit = 64
+  /// The claims that may hold the user's id; the first that is present counts.
+  static let userClaims = ["sub", "user_id", "userId", "id"]
   /// The most rooms that a token may name.
   package static let roomCountLimit = 128
 
@@ -186,7 +188,7 @@ package struct TokenVerifier: Sendable {
   /// A claim that is present but unusable is not skipped: an issuer that writes `"sub": null`
   /// states that there is no user, and the next claim may belong to another namespace.
   private func userID(_ claims: MemberTable) throws(TokenError) -> String? {
-    let names = policy.userClaim.map { [$0] } ?? ["sub", "user_id", "userId", "id"]
+    let names = policy.userClaim.map { [$0] } ?? Self.userClaims
     guard let name = names.first(where: claims.contains) else { return nil }
     switch try claims.value(of: name) {
     case .string(let text): return UserIdentifier.isValid(text) ? text : nil

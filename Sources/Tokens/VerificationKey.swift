@@ -74,6 +74,33 @@ package struct VerificationKey: Sendable {
       return ConstantTime.areEqual(signature, expected)
     }
   }
+
+  // MARK: Diagnosis
+
+  /// Whether `signature` would be this key's if it had that algorithm.
+  func accepts(
+    _ signature: [UInt8], over message: ArraySlice<UInt8>, as algorithm: SigningAlgorithm
+  ) -> Bool {
+    switch material {
+    case .hmac(let secret):
+      VerificationKey(
+        algorithm: algorithm, identifier: identifier, material: .hmac(secret: secret)
+      ).accepts(signature, over: message)
+    }
+  }
+
+  /// The form of the secret, other than the configured one, that made `signature`.
+  func form(accepting signature: [UInt8], over message: ArraySlice<UInt8>) -> SecretForm? {
+    switch material {
+    case .hmac(let secret):
+      SecretForm.allCases.first { form in
+        guard let other = form.applied(to: secret), !other.isEmpty else { return false }
+        return VerificationKey(
+          algorithm: algorithm, identifier: identifier, material: .hmac(secret: other)
+        ).accepts(signature, over: message)
+      }
+    }
+  }
 }
 
 extension VerificationKey: CustomStringConvertible, CustomDebugStringConvertible,

@@ -124,6 +124,13 @@ GUARDS = [
         ),
     ),
     Guard(
+        51,
+        "the exact reason of a refusal is answered only in development",
+        "refusal-explained-in-development",
+        remove(),
+        (unit("ConnectionLogTests/explanations"), wire("test_refusals.py", "stays_coarse")),
+    ),
+    Guard(
         53,
         "a page of a foreign origin is refused",
         "foreign-origin",

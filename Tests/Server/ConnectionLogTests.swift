@@ -154,7 +154,76 @@ struct ConnectionLogTests {
     let peer = try fixture.connect()
     peer.send("GET \(request)\r\n")
     try fixture.turn(until: { peer.receive().headEnd != nil })
-    #expect(log.lines() == ["refused, \(told), shard 0, 127.0.0.1"])
+    #expect(
+      log.lines().filter { !$0.hasPrefix("credential") }
+        == ["refused, \(told), shard 0, 127.0.0.1"])
+  }
+
+  private static let list = "GET /api/v1/notifications"
+
+  @Test("a refused token or key is logged with its exact reason, on every path")
+  func credentials() throws {
+    let log = try ReadLog(.debug)
+    let fixture = try ShardFixture(log: log.log) { $0.apiKey = "a key" }
+    let late = ShardFixture.token("u", seconds: -100)
+    for (request, reason) in [
+      ("\(Self.list)?token=\(late) HTTP/1.1\r\nHost: x\r\n", "exp was 100 s ago"),
+      ("GET \(Self.flat)?token=\(late)\(Self.upgrade)", "exp was 100 s ago"),
+      (
+        "POST /api/v1/notifications HTTP/1.1\r\nHost: x\r\nX-API-Key: other\r\n",
+        "the key is not CARILLON_API_KEY"
+      ),
+      (
+        "\(Self.list) HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a.b\r\n",
+        "the token has 2 parts between its dots, not 3"
+      ),
+    ] {
+      let peer = try fixture.connect()
+      peer.send("\(request)\r\n")
+      try fixture.turn(until: { peer.receive().headEnd != nil })
+      #expect(
+        log.lines().first == "credential refused, \(reason): shard 0, 127.0.0.1", "\(request)")
+    }
+  }
+
+  @Test("reasons of refused tokens take no more lines than the rest of the connection log")
+  func credentialRate() throws {
+    let log = try ReadLog(.debug)
+    let fixture = try ShardFixture(log: log.log)
+    let peer = try fixture.connect()
+    for _ in 0..<25 {
+      peer.send("\(Self.list)?token=x HTTP/1.1\r\nHost: x\r\n\r\n")
+      try fixture.turn(until: { peer.receive().headEnd != nil })
+      peer.received = []
+    }
+    #expect(log.lines().count == 10)
+  }
+
+  @Test(
+    "an answer names the exact reason only on a server that explains its refusals",
+    arguments: [false, true])
+  func explanations(isExplained: Bool) throws {
+    let fixture = try ShardFixture {
+      $0.apiKey = "a key"
+      $0.explainsRefusals = isExplained
+    }
+    let late = ShardFixture.token("u", seconds: -100)
+    for (fields, coarse, reason) in [
+      ("Authorization: Bearer \(late)", "the token has expired", "exp was 100 s ago"),
+      ("Authorization: Bearer x", "the token or key is not valid", "the token has 1 parts"),
+      (
+        "Authorization: Basic eDp5", "a token is needed: Authorization: Bearer, or ?token=",
+        "Authorization has no Bearer token"
+      ),
+      ("X-API-Key: y", "the token or key is not valid", "X-API-Key is not CARILLON_API_KEY"),
+    ] {
+      let peer = try fixture.connect()
+      peer.send("\(Self.list) HTTP/1.1\r\nHost: x\r\n\(fields)\r\n\r\n")
+      try fixture.turn(until: { peer.receive().text.hasSuffix("}}") })
+      let message = "\"code\":\"unauthorized\",\"message\":\"\(coarse)"
+      #expect(peer.received.text.contains(message + (isExplained ? ": \(reason)" : "\"}")))
+      #expect(!peer.received.text.contains(late))
+    }
   }
 
   @Test(

@@ -7,6 +7,7 @@
 // user than the one that it names.
 
 internal import Cryptography
+internal import Notifications
 internal import Reactor
 internal import Tokens
 internal import Wire
@@ -28,10 +29,24 @@ struct Caller {
 }
 
 /// The reason why authentication failed.
+///
+/// The exact reason of a token is there only where the server explains its refusals.
 enum AuthenticationFailure: Error {
-  case missing
-  case invalid(TokenError)
-  case noUser
+  case missing(MissingCredential)
+  case invalid(TokenError, TokenReason?)
+  case wrongKey
+  /// The token is valid for another user than that of the session.
+  case otherUser
+  case noUser(TokenReason?)
+}
+
+/// The reason why a request has no credential.
+enum MissingCredential {
+  case nothing
+  /// `Authorization` has another scheme than Bearer, or no token after it.
+  case otherScheme
+  /// `X-API-Key` is there, and the server has no key.
+  case noConfiguredKey
 }
 
 extension Shard {
@@ -64,32 +79,71 @@ extension Shard {
   /// `prefersToken` is for requests of users: an API key names no user, and a gateway may add its
   /// own to every request. Where the server has no key, `X-API-Key` is another server's.
   func authenticate(
-    _ head: HTTPRequestHead, subprotocolToken: String? = nil, prefersToken: Bool = false
+    _ head: HTTPRequestHead, subprotocolToken: String? = nil, prefersToken: Bool = false,
+    at slot: UInt32
   ) throws(AuthenticationFailure) -> Caller {
     let token = token(of: head, subprotocolToken: subprotocolToken)
     if !prefersToken || token == nil, let expected = core.configuration.apiKey,
       let key = head.value(of: "x-api-key")
     {
       guard ConstantTime.areEqual(Array(key.utf8), Array(expected.utf8)) else {
-        throw .invalid(.badSignature)
+        logRefusedCredential("the key is not CARILLON_API_KEY", at: slot)
+        throw .wrongKey
       }
       return Caller(user: nil, isPublisher: true, end: .max)
     }
-    guard let token else { throw .missing }
-    return try caller(of: token)
+    if let token { return try caller(of: token, at: slot) }
+    if head.value(of: "authorization") != nil { throw .missing(.otherScheme) }
+    throw .missing(head.value(of: "x-api-key") != nil ? .noConfiguredKey : .nothing)
   }
 
   /// Verifies a token and returns the caller that it names.
-  func caller(of token: String) throws(AuthenticationFailure) -> Caller {
+  ///
+  /// The reason of a refusal is worked out only for a development server or for a debug line that
+  /// is written, so that the time of a refusal otherwise depends on the verification alone.
+  func caller(of token: String, at slot: UInt32) throws(AuthenticationFailure) -> Caller {
     let claims: Claims
+    let second = wall / 1_000
     do throws(TokenError) {
-      claims = try core.verifier.verify(token, nowSeconds: wall / 1_000)
+      claims = try core.verifier.verify(token, nowSeconds: second)
     } catch {
-      throw .invalid(error)
+      let verifier = core.verifier
+      logRefusedCredential(
+        verifier.reason(forRefusing: token, nowSeconds: second)?.text ?? "", at: slot)
+      guard core.configuration.explainsRefusals else { throw .invalid(error, nil) }
+      throw .invalid(error, verifier.reason(forRefusing: token, nowSeconds: second))
     }
     return Caller(
       user: claims.userID, isPublisher: claims.isPublisher,
       end: core.verifier.endSeconds(of: claims) ?? .max, rooms: claims.rooms)
+  }
+
+  /// Authenticates a caller that must be a user.
+  func authenticateUser(
+    _ head: HTTPRequestHead, subprotocolToken: String? = nil, at slot: UInt32
+  ) throws(AuthenticationFailure) -> Caller {
+    let caller = try authenticate(
+      head, subprotocolToken: subprotocolToken, prefersToken: true, at: slot)
+    guard caller.user == nil else { return caller }
+    throw noUser(token(of: head, subprotocolToken: subprotocolToken), at: slot)
+  }
+
+  /// Verifies a token that must name a user.
+  func userCaller(
+    of token: String, at slot: UInt32
+  ) throws(AuthenticationFailure) -> (Caller, UserID) {
+    let caller = try caller(of: token, at: slot)
+    guard let user = caller.user else { throw noUser(token, at: slot) }
+    return (caller, user)
+  }
+
+  /// The failure of a caller without a user: by its token, or else by a key.
+  private func noUser(_ token: String?, at slot: UInt32) -> AuthenticationFailure {
+    guard let token else { return .noUser(nil) }
+    let verifier = core.verifier
+    logRefusedCredential(verifier.reason(forNoUserIn: token).text, at: slot)
+    guard core.configuration.explainsRefusals else { return .noUser(nil) }
+    return .noUser(verifier.reason(forNoUserIn: token))
   }
 
   /// Authorizes a request for `endpoint`, or throws the refusal.
@@ -106,25 +160,61 @@ extension Shard {
     }
     let caller: Caller
     do throws(AuthenticationFailure) {
-      caller = try authenticate(head, prefersToken: endpoint.access == .user)
+      caller = try authenticate(head, prefersToken: endpoint.access == .user, at: slot)
     } catch {
-      let reason =
-        switch error {
-        case .missing: "a token is needed: Authorization: Bearer, or ?token="
-        case .invalid(.expired): "the token has expired"
-        case .invalid, .noUser: "the token or key is not valid"
-        }
-      throw Refusal(
-        .failure(401, "unauthorized", reason).with("WWW-Authenticate", "Bearer"))
+      throw refusal(
+        of: error, missing: "a token is needed: Authorization: Bearer, or ?token=",
+        invalid: "the token or key is not valid")
     }
     authenticated(slot)
     switch endpoint.access {
     case .user where caller.user == nil:
-      throw Refusal(403, "forbidden", "this needs the token of a user")
+      let failure = noUser(token(of: head), at: slot)
+      throw Refusal(403, "forbidden", explain(failure, "this needs the token of a user"))
     case .publisher where !caller.isPublisher, .loopbackOrPublisher where !caller.isPublisher:
       throw Refusal(403, "forbidden", "this needs a publisher's token or key")
     case .user, .publisher, .loopbackOrPublisher, .anyone, .caller:
       return caller
+    }
+  }
+
+  /// The answer 401 to a failed authentication.
+  func refusal(
+    of failure: AuthenticationFailure, missing: String, invalid: String
+  ) -> Refusal {
+    let message =
+      switch failure {
+      case .missing: missing
+      case .invalid(.expired, _): "the token has expired"
+      case .invalid, .wrongKey, .noUser, .otherUser: invalid
+      }
+    return Refusal(
+      .failure(401, "unauthorized", explain(failure, message)).with("WWW-Authenticate", "Bearer"))
+  }
+
+  /// `message`, followed by the reason and its remedy on a server that explains its refusals.
+  private func explain(_ failure: AuthenticationFailure, _ message: String) -> String {
+    guard let reason = explanation(of: failure) else { return message }
+    return "\(message): \(reason.text)\(reason.remedy.map { "; " + $0 } ?? "")"
+  }
+
+  /// The reason of a failure with its remedy; nil where there is none to say, and on a server that
+  /// does not explain its refusals.
+  func explanation(of failure: AuthenticationFailure) -> (text: String, remedy: String?)? {
+    // guard: refusal-explained-in-development
+    guard core.configuration.explainsRefusals else { return nil }
+    switch failure {
+    case .missing(.nothing): return nil
+    case .missing(.otherScheme):
+      return ("Authorization has no Bearer token", "write: Authorization: Bearer TOKEN")
+    case .missing(.noConfiguredKey):
+      return ("the server has no key for X-API-Key", "set CARILLON_API_KEY")
+    case .wrongKey: return ("X-API-Key is not CARILLON_API_KEY", nil)
+    case .otherUser: return ("the token is another user's", nil)
+    case .invalid(.expired, nil): return ("the token has expired meanwhile", nil)
+    case .invalid(_, let reason): return reason.map { ($0.text, $0.remedy) }
+    case .noUser(let reason):
+      return reason.map { ($0.text, $0.remedy) } ?? ("an API key names no user", nil)
     }
   }
 }

@@ -1,5 +1,5 @@
 // The connection log, at level debug: the user, dialect and address of each session that begins,
-// how it ended, and each upgrade that was refused.
+// how it ended, each upgrade that was refused, and why a token or key was.
 //
 // The only external text in these lines is the id of a user with a valid token, as a JSON string. A
 // reason that a client or a publisher gives is not logged, because it may contain anything.
@@ -42,6 +42,15 @@ extension Shard {
     core.log.write(
       .debug, at: wall,
       "refused, \(reason()): \(dialect), shard \(index), \(table[slot].peer.text)")
+  }
+
+  /// Logs the exact reason why a token or key was refused, which names nothing of it.
+  ///
+  /// `reason` is evaluated only if the line is written.
+  func logRefusedCredential(_ reason: @autoclosure () -> String, at slot: UInt32) {
+    core.log.write(
+      .debug, at: wall,
+      "credential refused, \(reason()): shard \(index), \(table[slot].peer.text)")
   }
 
   /// The logged reason of a drop that was counted under `counter`.

@@ -16,6 +16,13 @@ final class PendingAuthentication: HoldsAssembly {
 }
 
 extension Shard {
+  static let invalidToken = "invalid or expired token"
+
+  /// The reason in a close frame, which a server that explains its refusals makes exact.
+  func closeReason(_ reason: String, _ failure: AuthenticationFailure) -> String {
+    explanation(of: failure).map { "\(reason): \($0.text)" } ?? reason
+  }
+
   /// Gives a client that was upgraded without a token the time to send one.
   func awaitToken(since: String?, at slot: UInt32) {
     table[slot].flags.insert(.awaitsToken)
@@ -27,11 +34,15 @@ extension Shard {
   /// Handles the token of an `auth` message.
   func take(token: String, at slot: UInt32) {
     let pending = table[slot].task as? PendingAuthentication
-    guard let caller = try? caller(of: token), let user = caller.user,
-      pending != nil || user == table[slot].user
-    else {
+    let caller: Caller
+    let user: UserID
+    do throws(AuthenticationFailure) {
+      (caller, user) = try userCaller(of: token, at: slot)
+      guard pending != nil || user == table[slot].user else { throw .otherUser }
+    } catch {
       let dialect = fanOutGroups[table[slot].group].dialect
-      return close(slot, code: dialect.expiryCloseCode, reason: "invalid or expired token")
+      return close(
+        slot, code: dialect.expiryCloseCode, reason: closeReason(Shard.invalidToken, error))
     }
     if let pending {
       table[slot].flags.remove(.awaitsToken)

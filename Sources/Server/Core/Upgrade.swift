@@ -3,7 +3,6 @@
 internal import Broadcast
 internal import Cryptography
 internal import Notifications
-internal import Tokens
 internal import Wire
 
 extension Shard {
@@ -72,16 +71,13 @@ extension Shard {
       throw Refusal(403, "origin_not_allowed", "this origin is not in WEBSOCKET_CORS_ORIGINS")
     }
     let admitted = Result { () throws(AuthenticationFailure) in
-      try authenticateUser(head, subprotocolToken: request.bearerToken)
+      try authenticateUser(head, subprotocolToken: request.bearerToken, at: slot)
     }
     if case .failure(let failure) = admitted, isRefused(failure, by: dialect.admission) {
-      let reason =
-        switch failure {
-        case .missing: "a token is needed: Authorization: Bearer, ?token= or the bearer subprotocol"
-        case .invalid(.expired): "the token has expired"
-        case .invalid, .noUser: "the token is not valid"
-        }
-      throw Refusal(.failure(401, "unauthorized", reason).with("WWW-Authenticate", "Bearer"))
+      throw refusal(
+        of: failure,
+        missing: "a token is needed: Authorization: Bearer, ?token= or the bearer subprotocol",
+        invalid: "the token is not valid")
     }
     let rooms = try Shard.rooms(in: query, for: dialect)
     if case .success(let caller) = admitted { try mayEnter(rooms, caller) }
@@ -109,16 +105,10 @@ extension Shard {
     switch (admission, failure) {
     case (.refusedBeforeUpgrade, _): true
     case (.firstMessage, .missing), (.closedAfterUpgrade, _): false
-    case (.firstMessage, .invalid), (.firstMessage, .noUser): true
+    case (.firstMessage, .invalid), (.firstMessage, .wrongKey), (.firstMessage, .noUser),
+      (.firstMessage, .otherUser):
+      true
     }
-  }
-
-  func authenticateUser(
-    _ head: HTTPRequestHead, subprotocolToken: String? = nil
-  ) throws(AuthenticationFailure) -> Caller {
-    let caller = try authenticate(head, subprotocolToken: subprotocolToken, prefersToken: true)
-    guard caller.user != nil else { throw .noUser }
-    return caller
   }
 
   /// Begins the session of a connection after its handshake response, or the head of its stream.
@@ -137,11 +127,13 @@ extension Shard {
         enter(rooms, at: slot)
       }
     case (.failure(let failure), .closedAfterUpgrade(let missing, let invalid, let noUser)):
-      switch failure {
-      case .missing: close(slot, code: missing, reason: "missing authentication token")
-      case .invalid: close(slot, code: invalid, reason: "invalid or expired token")
-      case .noUser: close(slot, code: noUser, reason: "invalid token payload")
-      }
+      let (code, reason) =
+        switch failure {
+        case .missing: (missing, "missing authentication token")
+        case .invalid, .wrongKey, .otherUser: (invalid, Shard.invalidToken)
+        case .noUser: (noUser, "invalid token payload")
+        }
+      close(slot, code: code, reason: closeReason(reason, failure))
     case (.failure, .firstMessage):
       awaitToken(since: since, at: slot)
     case (.failure, .refusedBeforeUpgrade):

@@ -208,7 +208,7 @@ extension Shard {
   fileprivate func take(
     token: String, for event: SocketIOEvent, of client: SocketIOClient, at slot: UInt32
   ) {
-    guard let caller = try? caller(of: token), caller.user == table[slot].user else {
+    guard let caller = try? caller(of: token, at: slot), caller.user == table[slot].user else {
       return remove(client, notifiesClient: true)
     }
     table[slot].tokenEnd = caller.end

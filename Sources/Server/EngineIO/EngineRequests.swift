@@ -214,7 +214,7 @@ extension Shard {
     table[own].flags.insert(.polling)
     table[own].userAgent = userAgents.shared(userAgent(of: head))
     let session = openEngine(
-      at: own, path: path, usesBase64: usesBase64, opener: try? authenticateUser(head))
+      at: own, path: path, usesBase64: usesBase64, opener: opener(head, at: slot))
     guard !session.hasEnded else { return answerEarly(Refusal.busy.answer, head, slot) }
     wait(for: session, at: slot)
   }
@@ -225,7 +225,16 @@ extension Shard {
     let request = try becomeWebSocket(head, at: slot)
     openEngine(
       at: slot, path: path, usesBase64: usesBase64,
-      opener: try? authenticateUser(head, subprotocolToken: request.bearerToken))
+      opener: opener(head, subprotocolToken: request.bearerToken, at: slot))
+  }
+
+  /// The caller of the request that opens a session, or the reason why it has none.
+  private func opener(
+    _ head: HTTPRequestHead, subprotocolToken: String? = nil, at slot: UInt32
+  ) -> Result<Caller, AuthenticationFailure> {
+    Result { () throws(AuthenticationFailure) in
+      try authenticateUser(head, subprotocolToken: subprotocolToken, at: slot)
+    }
   }
 
   /// Answers the handshake of a WebSocket and returns its content, or throws the refusal.

@@ -65,7 +65,7 @@ class EngineSession {
   /// Whether the client wants binary data as base64 text over a WebSocket, too.
   let usesBase64: Bool
   /// The caller of the request that opened it, if it had a valid token.
-  let opener: Caller?
+  let opener: Result<Caller, AuthenticationFailure>
   /// Deadline for the client to connect to a namespace; `.max` if there is none.
   var beginsBy: UInt64
   /// When it was opened, in monotonic nanoseconds by a clock reading of its own.
@@ -76,7 +76,7 @@ class EngineSession {
 
   init(
     id: EngineID, path: Int, messageBytesLimit: Int, slot: UInt32, usesBase64: Bool,
-    opener: Caller?, beginsBy: UInt64, openedAt: UInt64
+    opener: Result<Caller, AuthenticationFailure>, beginsBy: UInt64, openedAt: UInt64
   ) {
     self.id = id
     pathNumber = Int32(clamping: path)

@@ -17,7 +17,7 @@ extension Shard {
   /// Begins a session at `slot` and queues its handshake.
   @discardableResult
   func openEngine(
-    at slot: UInt32, path: Int, usesBase64: Bool, opener: Caller?
+    at slot: UInt32, path: Int, usesBase64: Bool, opener: Result<Caller, AuthenticationFailure>
   ) -> EngineSession {
     let engine = core.configuration.engines[path]
     let settings = engine.settings

@@ -103,13 +103,14 @@ extension Shard {
     }
   }
 
-  /// Answers the client's CONNECT with an error.
-  func refuse(_ client: SocketIOClient, _ message: String) {
+  /// Answers the client's CONNECT with an error; `data` is JSON.
+  func refuse(_ client: SocketIOClient, _ message: String, data: [UInt8]? = nil) {
     let name = name(ofNamespaceOf: client)
     client.session.sockets.removeAll { $0.namespace == client.namespace }
     write(to: client.session.slot) { frames in
       frames.packet {
-        SocketIOPacket.appendConnectError(message: message, namespace: name, into: &$0)
+        SocketIOPacket.appendConnectError(
+          message: message, data: data, namespace: name, into: &$0)
       }
     }
   }

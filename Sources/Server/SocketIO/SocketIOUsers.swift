@@ -9,6 +9,7 @@ internal import Broadcast
 internal import Cryptography
 internal import Notifications
 internal import Reactor
+internal import Tokens
 internal import Wire
 
 /// The ids that a client is given.
@@ -64,11 +65,12 @@ extension Shard {
   /// Begins a user's session in a namespace.
   func begin(_ client: SocketIOClient, _ fields: SocketIOConnectFields, recovers: Bool) {
     let session = client.session
-    // An empty token counts as absent here too: a client may have none to give.
-    let token = fields.token.flatMap { $0.isEmpty ? nil : $0 }
-    let caller = token.map { try? self.caller(of: $0) } ?? session.opener
-    guard let caller, let user = caller.user, caller.end > wall / 1_000 else {
-      return refuse(client, "unauthorized")
+    let caller: Caller
+    let user: UserID
+    do throws(AuthenticationFailure) {
+      (caller, user) = try self.caller(of: session, fields)
+    } catch {
+      return refuse(client, "unauthorized", data: data(of: error))
     }
     guard drain == nil else { return refuse(client, "the server is shutting down") }
     guard let slot = slotForNamespace(of: session) else {
@@ -92,6 +94,32 @@ extension Shard {
     if let resumption, table.contains(slot), table[slot].state == .session {
       askForRooms(resumption.recovery, at: slot)
     }
+  }
+
+  /// The user that connects: by the token in CONNECT, else by that of the session's first request.
+  ///
+  /// An empty token counts as absent here, as everywhere.
+  private func caller(
+    of session: SocketIOSession, _ fields: SocketIOConnectFields
+  ) throws(AuthenticationFailure) -> (Caller, UserID) {
+    if let token = fields.token, !token.isEmpty {
+      return try userCaller(of: token, at: session.slot)
+    }
+    let caller = try session.opener.get()
+    guard let user = caller.user else { throw .noUser(nil) }
+    guard caller.end > wall / 1_000 else { throw .invalid(.expired, nil) }
+    return (caller, user)
+  }
+
+  /// The `data` of CONNECT's refusal: the reason, on a server that explains its refusals.
+  private func data(of failure: AuthenticationFailure) -> [UInt8]? {
+    guard let reason = explanation(of: failure) else { return nil }
+    var json: [UInt8] = []
+    json.openObject()
+    json.member("reason", reason.text)
+    if let remedy = reason.remedy { json.member("remedy", remedy) }
+    json.closeObject()
+    return json
   }
 
   /// The session's own slot for its first namespace, else a further slot.
