@@ -42,10 +42,14 @@ struct cl_thread {
   pthread_t thread;
   void (*body)(void *context);
   void *context;
+  // Ends with a null byte: the kernel takes 15 bytes of a name.
+  char name[16];
 };
 
 static void *run(void *argument) {
   cl_thread *thread = argument;
+  // The thread names itself, so that its body never runs under the name of its creator.
+  pthread_setname_np(pthread_self(), thread->name);
   thread->body(thread->context);
   return NULL;
 }
@@ -66,7 +70,7 @@ static int nth_processor(int position, cpu_set_t *chosen) {
   return -EINVAL;
 }
 
-static int start(cl_thread *thread, const char *name, const pthread_attr_t *attributes) {
+static int start(cl_thread *thread, const pthread_attr_t *attributes) {
   sigset_t blocked, before;
   sigfillset(&blocked);
   const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
@@ -78,9 +82,6 @@ static int start(cl_thread *thread, const char *name, const pthread_attr_t *attr
   int error = pthread_create(&thread->thread, attributes, run, thread);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (error != 0) return -error;
-  char short_name[16] = {0};
-  strncpy(short_name, name, sizeof(short_name) - 1);
-  pthread_setname_np(thread->thread, short_name);
   return 0;
 }
 
@@ -102,7 +103,8 @@ int cl_thread_start(const char *name, int cpu, void (*body)(void *context), void
   if (made != NULL) {
     made->body = body;
     made->context = context;
-    result = start(made, name, &attributes);
+    strncpy(made->name, name, sizeof(made->name) - 1);
+    result = start(made, &attributes);
   } else if (result == 0) {
     result = -ENOMEM;
   }
