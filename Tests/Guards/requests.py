@@ -39,14 +39,14 @@ GUARDS = [
         29,
         "a second X-API-Key is refused",
         "single-api-key",
-        remove(),
+        always(),
         (unit("HTTPFramingTests/credentials"), wire("test_credentials.py", "given_twice and API")),
     ),
     Guard(
         29,
         "a second Authorization is refused",
         "single-authorization",
-        remove(),
+        always(),
         (unit("HTTPFramingTests/credentials"), wire("test_credentials.py", "given_twice and Auth")),
     ),
     Guard(
