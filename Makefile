@@ -186,7 +186,8 @@ $(setup): Makefile
 	touch $@
 
 # The prerequisites of the end-to-end tests and of the browser client's tests: Node and Chromium,
-# React for the page that tests the hook, and the TypeScript compiler that checks the types.
+# React for the page that tests the hook, the TypeScript compiler that checks the types, and nginx
+# as the proxy of event streams.
 $(test_setup): $(setup)
 	@missing=()
 	command -v node >/dev/null || missing+=(nodejs)
@@ -198,6 +199,7 @@ $(test_setup): $(setup)
 	  [ -d "/usr/share/nodejs/$$module" ] || missing+=("node-$$module")
 	done
 	command -v chromium chromium-browser google-chrome >/dev/null || missing+=(chromium)
+	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing+=(nginx-light)
 	[ -n "$$(find /usr/share/fonts -name 'DejaVu*' -print -quit 2>/dev/null)" ] || \
 	  missing+=(fonts-dejavu-core)
 	$(install) "$${missing[@]}"

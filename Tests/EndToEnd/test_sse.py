@@ -54,10 +54,11 @@ def test_the_head_of_the_answer(server, fresh_user):
     with StreamClient(server, fresh_user()) as tab:
         tab.next()
         assert tab.answer["Content-Type"].startswith("text/event-stream")
-        assert tab.answer["Cache-Control"] == "no-store"
+        assert tab.answer["Cache-Control"] == "no-store, no-transform"
         assert tab.answer["X-Accel-Buffering"] == "no"
         assert tab.answer["Connection"] == "close"
-        assert "Content-Length" not in tab.answer and "Transfer-Encoding" not in tab.answer
+        assert tab.answer["Transfer-Encoding"] == "chunked"
+        assert "Content-Length" not in tab.answer
         assert tab.parser.retry == 5_000
 
 

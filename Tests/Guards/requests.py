@@ -321,4 +321,28 @@ GUARDS = [
         replace("|| @1 == 0x0D", ""),
         (unit("ServerSentEventTests/random"),),
     ),
+    Guard(
+        36,
+        "no event between the chunks of a stream ends it",
+        "empty-chunk-not-written",
+        remove(),
+        (unit("ChunkedBodyTests/written"),),
+    ),
+    Guard(
+        36,
+        "a stream over HTTP/1.0 has no chunks",
+        "http10-stream-not-chunked",
+        replace("== 0", "== 9"),
+        (
+            unit("EventStreamTests/each event and each comment"),
+            wire("test_sse_readers.py", "not_chunked"),
+        ),
+    ),
+    Guard(
+        36,
+        "no event precedes the one with the fields of a stream's opening",
+        "stream-opening-in-first-event",
+        remove(),
+        (unit("EventStreamTests/no event comes before"),),
+    ),
 ]

@@ -23,7 +23,7 @@ struct CatchUpTests {
     _ fixture: ShardFixture, _ dialect: any Dialect = EventDialect(), since: String? = "test.0"
   ) throws -> TestPeer {
     let peer: TestPeer
-    if dialect.framing == .eventStream {
+    if dialect is StreamDialect {
       peer = try EventStreamTests.stream(fixture, "u", lastID: since)
     } else {
       peer = try fixture.session("u", path: dialect.path, since: since)

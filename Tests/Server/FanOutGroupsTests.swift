@@ -59,8 +59,15 @@ struct FanOutGroupsTests {
         }
       }
     }
-    expect(groups.metrics, "metrics", MetricsDialect().framing, cursors: false)
-    #expect(groups[groups.metrics].dialect is MetricsDialect)
+    let streams = StreamDialect(framing: .eventStream)
+    expect(
+      groups.id(of: streams, withCursors: true), "sse over HTTP/1.0", .eventStream, cursors: true)
+    #expect(groups.idWithoutToken(of: streams) == groups.id(of: streams, withCursors: true))
+    for framing in [Framing.chunkedEventStream, .eventStream] {
+      expect(groups.metrics(framing).id, "metrics \(framing)", framing, cursors: false)
+      #expect(groups.metrics(framing).dialect is MetricsDialect)
+    }
+    #expect(groups.metrics.map(\.id.index) == [groups.all.count - 2, groups.all.count - 1])
     #expect(kinds.count == groups.all.count)
   }
 

@@ -11,10 +11,10 @@ struct MetricsStreamTests {
   /// Asks for a stream and takes the answer's head.
   static func open(
     _ fixture: ShardFixture, token: String = ShardFixture.token("p", scopes: ["publish"]),
-    method: String = "GET"
+    method: String = "GET", version: String = "1.1"
   ) throws -> (peer: TestPeer, head: String) {
     let peer = try fixture.connect()
-    peer.send("\(method) /api/v1/metrics/stream?token=\(token) HTTP/1.1\r\nHost: x\r\n\r\n")
+    peer.send("\(method) /api/v1/metrics/stream?token=\(token) HTTP/\(version)\r\nHost: x\r\n\r\n")
     try fixture.turn(until: { peer.receive().headEnd != nil })
     let end = try #require(peer.received.headEnd)
     defer { peer.received.removeFirst(end) }
@@ -25,20 +25,19 @@ struct MetricsStreamTests {
   static func watch(_ fixture: ShardFixture) throws -> TestPeer {
     let (peer, head) = try open(fixture)
     #expect(head.hasPrefix("HTTP/1.1 200 "))
-    try fixture.turn(until: { peer.receive().text.hasSuffix("}\n\n") })
+    try fixture.turn(until: { peer.receive().text.hasSuffix("}\n\n\r\n") })
     peer.received = []
     return peer
   }
 
-  /// The events that have come since the last call, which must be whole.
+  /// The events that have come since the last call, each of which must be a chunk.
   static func taken(_ fixture: ShardFixture, _ peer: TestPeer) throws -> [String] {
     // The kernel may need a moment to bring the sent bytes over loopback.
     _ = try fixture.turn()
-    defer { peer.received = [] }
-    let text = peer.receive().text
-    guard !text.isEmpty else { return [] }
-    #expect(text.hasSuffix("\n\n"))
-    return text.split(separator: "\n").map(String.init)
+    peer.receive()
+    let chunks = try ChunkedText.take(&peer.received).chunks
+    for chunk in chunks { #expect(chunk.hasPrefix("data: ") && chunk.hasSuffix("}\n\n")) }
+    return chunks
   }
 
   static let quiet =
@@ -53,7 +52,9 @@ struct MetricsStreamTests {
     let sent = fixture.core.metrics[1].value(.bytesSent)
     let (peer, head) = try Self.open(fixture)
     #expect(head.contains("Content-Type: text/event-stream"))
-    try fixture.turn(until: { peer.receive().text.hasSuffix("}\n\n") })
+    #expect(head.contains("\r\nCache-Control: no-store, no-transform\r\n"))
+    #expect(head.contains("\r\nTransfer-Encoding: chunked\r\n"))
+    try fixture.turn(until: { peer.receive().text.hasSuffix("}\n\n\r\n") })
     let ownerShard = fixture.core.ownerShard(of: "u")
     let shards = [0, 1].map { index in
       #"{"connections":1,"sessions":\#(index),"users":\#(index == ownerShard ? 1 : 0),"rooms":0,"#
@@ -63,8 +64,29 @@ struct MetricsStreamTests {
     let data =
       #"{"time":\#(ShardFixture.startWall),"shards":[\#(shards.joined(separator: ","))]}"#
     #expect(
-      peer.received.text
-        == "retry: 5000\n\n" + #"data: {"type":"metrics","data":\#(data)}"# + "\n\n")
+      try ChunkedText.take(&peer.received).chunks == [
+        "retry: 5000\n" + #"data: {"type":"metrics","data":\#(data)}"# + "\n\n"
+      ])
+  }
+
+  @Test func `a stream over HTTP/1.0 has the same events and no chunks`() throws {
+    let fixture = try ShardFixture()
+    let chunked = try Self.watch(fixture)
+    let (peer, head) = try Self.open(fixture, version: "1.0")
+    #expect(head.contains("\r\nConnection: close\r\n") && !head.contains("Transfer-Encoding"))
+    try fixture.turn(until: { peer.receive().text.hasSuffix("}\n\n") })
+    #expect(peer.received.text.hasPrefix("retry: 5000\ndata: {"))
+    #expect(fixture.shard.metricsStreamCount == 2)
+    peer.received = []
+    try fixture.pass(milliseconds: 1_000)
+    let events = try Self.taken(fixture, chunked)
+    #expect(events.count == 1 && peer.receive().text == events.joined())
+    // The feed goes on for the one that is left.
+    chunked.endSending()
+    try fixture.turn(until: { fixture.shard.metricsStreamCount == 1 })
+    peer.received = []
+    try fixture.pass(milliseconds: 2_000)
+    #expect(peer.receive().text.hasPrefix("data: {"))
   }
 
   @Test func `all streams of a shard get one event a second`() throws {
@@ -183,6 +205,7 @@ struct MetricsStreamTests {
       peer.receive()
       return peer.isEnded
     })
+    #expect(peer.received.text.hasSuffix("}\n\n\r\n0\r\n\r\n"))
     #expect(fixture.core.metrics[0].value(.tokensExpired) == 1)
     #expect(fixture.shard.metricsStreamCount == 0)
   }
@@ -212,6 +235,7 @@ struct MetricsStreamTests {
       peer.receive()
       return peer.isEnded && waiting.receive().headEnd != nil
     })
+    #expect(peer.received.text == "0\r\n\r\n")
     #expect(waiting.received.text.hasPrefix("HTTP/1.1 503 "))
   }
 

@@ -214,7 +214,7 @@ extension ShardView {
   var oldestQueryMissingCount: Int? { shard.shardQueries.first?.missingCount }
   /// Whether the shard prepares events for streams of metrics.
   var isFeedingMetrics: Bool { shard.metricsFeed != nil }
-  var metricsStreamCount: Int { shard.metricsGroup.members.count }
+  var metricsStreamCount: Int { shard.metricsWatcherCount }
 }
 
 /// One connection that a shard has accepted, also after it has ended.

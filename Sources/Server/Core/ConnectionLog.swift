@@ -16,7 +16,7 @@ extension Shard {
 
   /// Logs that the session at `slot` is about to end, or its refusal if it never authenticated.
   func logEnd(at slot: UInt32, because reason: @autoclosure () -> String) {
-    let isWatcher = table[slot].group == fanOutGroups.metrics
+    let isWatcher = fanOutGroups[table[slot].group].dialect is MetricsDialect
     guard table[slot].flags.contains(.listed) || isWatcher else {
       let dialect = fanOutGroups[table[slot].group].dialect.name
       return logRefusal(by: dialect, reason(), at: slot)

@@ -275,7 +275,11 @@ extension Shard {
   func write(to slot: UInt32, _ body: (inout FrameWriter) -> Void) {
     let group = fanOutGroups[table[slot].group]
     group.writer.removeAll()
+    let replay = table[slot].flags.contains(.replaying) ? table[slot].task as? Replay : nil
+    group.writer.opening = replay?.takeOpening()
     body(&group.writer)
+    // No event was written, so the next one carries the opening.
+    replay?.opening = group.writer.opening
     send(group.writer.bytes, to: slot)
   }
 

@@ -1,8 +1,10 @@
 // The fan-out groups of a shard. Only this file knows their order.
 //
-//     each dialect without       each dialect for      each path       metrics
-//     cursors, then with them    those without token   of Engine.IO
-//    ├─────────────────────────┼─────────────────────┼───────────────┼─────────┤
+//     each dialect without      each dialect for      each path      sse over   metrics, and
+//     cursors, then with them   those without token   of Engine.IO   HTTP/1.0   over HTTP/1.0
+//    ├────────────────────────┼─────────────────────┼──────────────┼──────────┼───────────────┤
+//
+// A stream over HTTP/1.0 is not chunked, so its frames differ from those of the other streams.
 //
 // An Engine.IO path has two groups for sessions without a namespace and two for each namespace: the
 // first of the two is for WebSockets, the second for polls.
@@ -50,7 +52,11 @@ struct FanOutGroups {
       pathStarts.append(encodings.count)
       encodings += path.encodings(epoch: epoch)
     }
+    encodings.append(
+      FanOutEncoding(dialect: StreamDialect(framing: .eventStream), epoch: epoch))
     encodings.append(FanOutEncoding(dialect: MetricsDialect(), epoch: nil))
+    encodings.append(
+      FanOutEncoding(dialect: MetricsDialect(framing: .eventStream), epoch: nil))
     precondition(
       LogID.count(ofGroups: encodings.count) <= 1 + Int(UInt8.max), "\(encodings.count) groups")
     self.pathStarts = pathStarts
@@ -63,12 +69,14 @@ struct FanOutGroups {
 
   /// The group of a dialect's authenticated sessions.
   func id(of dialect: any Dialect, withCursors: Bool) -> FanOutGroupID {
-    FanOutGroupID(index: 2 * registryIndex(of: dialect) + (withCursors ? 1 : 0))
+    if dialect.framing == .eventStream { return unchunkedStreams }
+    return FanOutGroupID(index: 2 * registryIndex(of: dialect) + (withCursors ? 1 : 0))
   }
 
   /// The group of a dialect's sessions that have no token yet.
   func idWithoutToken(of dialect: any Dialect) -> FanOutGroupID {
-    FanOutGroupID(index: 2 * DialectRegistry.all.count + registryIndex(of: dialect))
+    if dialect.framing == .eventStream { return unchunkedStreams }
+    return FanOutGroupID(index: 2 * DialectRegistry.all.count + registryIndex(of: dialect))
   }
 
   /// The group of a path's sessions in a namespace, or of those without one.
@@ -83,8 +91,16 @@ struct FanOutGroups {
     return FanOutGroupID(index: pathStarts[path] + 2 * pair + (isPolling ? 1 : 0))
   }
 
-  /// The group of sessions that watch the metrics.
-  var metrics: FanOutGroupID { FanOutGroupID(index: all.count - 1) }
+  /// The group of `sse` sessions over HTTP/1.0, which always have a token and get cursors.
+  private var unchunkedStreams: FanOutGroupID { FanOutGroupID(index: all.count - 3) }
+
+  /// The groups of sessions that watch the metrics.
+  var metrics: ArraySlice<FanOutGroup> { all.suffix(2) }
+
+  /// The group of sessions that watch the metrics in a stream with this framing.
+  func metrics(_ framing: Framing) -> FanOutGroup {
+    all[all.count - (framing == .chunkedEventStream ? 2 : 1)]
+  }
 
   private func registryIndex(of dialect: any Dialect) -> Int {
     DialectRegistry.all.firstIndex { $0.name == dialect.name } ?? 0

@@ -40,6 +40,8 @@ final class Replay: HoldsAssembly {
   let beginsNow: Bool
   /// Whether the greeting, with the client's position, was sent.
   var isGreeted = false
+  /// The fields of a greeted stream's first event, until there is one.
+  var opening: StreamOpening?
   /// Rooms to join after the greeting.
   var rooms: [RoomName] = []
   /// Whether to read the current position: continuity is lost, or was not asked for.
@@ -66,6 +68,12 @@ final class Replay: HoldsAssembly {
     self.continuityLost = continuityLost
     self.beginsNow = beginsNow
     self.isCatchUp = isCatchUp
+  }
+
+  /// Takes the fields of a stream's first event, for the event that is written next.
+  func takeOpening() -> StreamOpening? {
+    defer { opening = nil }
+    return opening
   }
 
   /// Keeps a room to join after the greeting.
@@ -180,22 +188,20 @@ extension Shard {
     if !replay.isGreeted { greet(slot, cursor: cursor, counts) }
     replay.isGreeted = true
     guard table.contains(slot), table[slot].state == .session else { return }
-    if !replay.beginsNow {
+    let dialect = fanOutGroups[table[slot].group].dialect
+    if replay.beginsNow {
+      write(to: slot) { dialect.writeBegun(counts, time: wall, to: &$0) }
+    } else {
       metrics.add(.resyncs)
-      let group = fanOutGroups[table[slot].group]
-      group.writer.removeAll()
-      group.dialect.writeResync(cursor, time: wall, to: &group.writer)
-      send(group.writer.bytes, to: slot)
-      guard table.contains(slot), table[slot].state == .session else { return }
+      write(to: slot) { dialect.writeResync(cursor, time: wall, to: &$0) }
     }
+    guard table.contains(slot), table[slot].state == .session else { return }
     if replay.deferredThrough > offset || replay.changedThrough > offset {
       continueReplay(slot)
     } else {
       goLive(slot)
-      let group = fanOutGroups[table[slot].group]
-      group.writer.removeAll()
-      group.dialect.writeBegun(counts, time: wall, to: &group.writer)
-      send(group.writer.bytes, to: slot)
+      guard !replay.beginsNow else { return }
+      write(to: slot) { dialect.writeBegun(counts, time: wall, to: &$0) }
     }
   }
 
@@ -214,6 +220,14 @@ extension Shard {
     }
     if replay.changedThrough > through { return continueReplay(slot) }
     if !replay.isGreeted {
+      // The greeting of a stream is a part of its first event, so it waits for one.
+      // guard: stream-opening-in-first-event
+      if page.isEmpty, next != nil || replay.deferredThrough > through,
+        fanOutGroups[table[slot].group].dialect is StreamDialect
+      {
+        replay.after = next ?? through
+        return continueReplay(slot)
+      }
       greet(
         slot, cursor: Cursor(epoch: core.store.epoch, offset: replay.after), counts,
         isResumed: true)
@@ -222,6 +236,7 @@ extension Shard {
     }
     let group = fanOutGroups[table[slot].group]
     group.writer.removeAll()
+    group.writer.opening = replay.takeOpening()
     for notification in page {
       group.dialect.writeMissed(notification, counts, to: &group.writer)
     }

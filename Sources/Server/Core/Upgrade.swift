@@ -209,6 +209,7 @@ extension Shard {
       socket: identity)
     group.writer.removeAll()
     group.dialect.write(greeting, to: &group.writer)
+    (table[slot].task as? Replay)?.opening = group.writer.opening
     send(group.writer.bytes, to: slot)
     guard table.contains(slot), table[slot].state == .session,
       let replay = table[slot].task as? Replay

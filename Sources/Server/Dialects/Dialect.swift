@@ -74,26 +74,42 @@ struct RoomNews {
 enum Framing: Sendable {
   /// WebSocket frames; a close frame ends the connection.
   case webSocket
-  /// Events of a stream, which ends without a final message.
+  /// Events of a stream, which ends with the connection: for HTTP/1.0.
   case eventStream
+  /// Events of a stream as a chunked body, each event or comment in a chunk of its own.
+  ///
+  /// A reader that fills a buffer, such as Python's `requests`, returns at the end of a chunk. From
+  /// a stream without chunks it would return an event only after the buffer is full.
+  case chunkedEventStream
   /// Packets of Engine.IO for the bodies of polls, each followed by the separator.
   case packets
+
+  /// The framing of the stream that answers a request.
+  static func eventStream(answering head: HTTPRequestHead) -> Framing {
+    // guard: http10-stream-not-chunked
+    head.minorVersion == 0 ? .eventStream : .chunkedEventStream
+  }
 
   /// Writes the bytes that keep an idle connection alive.
   func writeHeartbeat(into output: inout [UInt8]) {
     switch self {
     case .webSocket: WebSocketFrame.append(.ping, payload: [], into: &output)
     case .eventStream: ServerSentEvent.append(comment: .empty, into: &output)
+    case .chunkedEventStream:
+      let start = output.count
+      ServerSentEvent.append(comment: .empty, into: &output)
+      ChunkedBody.frame(from: start, in: &output)
     // Engine.IO has its own pings.
     case .packets: break
     }
   }
 
-  /// Writes the close frame, if the framing has one.
+  /// Writes the close frame or the last chunk, if the framing has one.
   func writeClose(code: UInt16, reason: String, into output: inout [UInt8]) {
     switch self {
     case .webSocket: WebSocketFrame.appendClose(code: code, reason: reason, into: &output)
     // There is no close message: the client reconnects by itself, with its cursor.
+    case .chunkedEventStream: ChunkedBody.appendEnd(into: &output)
     case .eventStream, .packets: break
     }
   }
@@ -179,6 +195,15 @@ enum DialectRegistry {
   ]
 }
 
+/// The fields that the first event of a stream has besides its own.
+struct StreamOpening {
+  /// Delay before a client reconnects.
+  static let retryMilliseconds: UInt32 = 5_000
+
+  /// The client's position, which is the id of an event without one.
+  let position: EventStreamLine?
+}
+
 /// Collects finished messages, framed for the wire.
 struct FrameWriter {
   /// The framed messages, back to back, as they go on the wire.
@@ -188,6 +213,8 @@ struct FrameWriter {
   /// The store's epoch, if this client gets cursors.
   let epoch: String?
   let framing: Framing
+  /// The fields that the next message of a stream has besides its own.
+  var opening: StreamOpening?
   private var payload: [UInt8] = []
 
   init(epoch: String?, framing: Framing = .webSocket) {
@@ -206,19 +233,31 @@ struct FrameWriter {
       WebSocketFrame.appendHeader(.text, payloadByteCount: payload.count, into: &bytes)
       bytes.append(contentsOf: payload)
     case .eventStream:
-      // JSON has line ends only between its tokens, where a space means the same. A `data:` line
-      // for each of them would make a small message large.
-      for index in payload.indices where payload[index] == 0x0A || payload[index] == 0x0D {
-        payload[index] = 0x20
-      }
-      var id: EventStreamLine?
-      if let offset, let epoch { id = EventStreamLine(Cursor(epoch: epoch, offset: offset)) }
-      ServerSentEvent.append(data: payload, id: id, into: &bytes)
+      appendEvent(at: offset)
+    case .chunkedEventStream:
+      let start = bytes.count
+      appendEvent(at: offset)
+      ChunkedBody.frame(from: start, in: &bytes)
     case .packets:
       bytes.append(contentsOf: payload)
       bytes.append(EngineIOPayload.separator)
     }
     count += 1
+  }
+
+  /// Appends the payload as one event of a stream.
+  private mutating func appendEvent(at offset: UInt64?) {
+    // JSON has line ends only between its tokens, where a space means the same. A `data:` line
+    // for each of them would make a small message large.
+    for index in payload.indices where payload[index] == 0x0A || payload[index] == 0x0D {
+      payload[index] = 0x20
+    }
+    var id: EventStreamLine?
+    if let offset, let epoch { id = EventStreamLine(Cursor(epoch: epoch, offset: offset)) }
+    ServerSentEvent.append(
+      data: payload, id: id ?? opening?.position,
+      retryMilliseconds: opening.map { _ in StreamOpening.retryMilliseconds }, into: &bytes)
+    opening = nil
   }
 
   /// Appends one binary message, as base64 text if `asText` is set or the framing has only text.
@@ -231,9 +270,9 @@ struct FrameWriter {
     }
   }
 
-  /// Writes the client's position in a stream, without an event.
-  mutating func position(_ cursor: Cursor) {
-    ServerSentEvent.append(position: EventStreamLine(cursor), into: &bytes)
+  /// Begins a stream, with the client's position: the next event carries the opening.
+  mutating func beginStream(at cursor: Cursor? = nil) {
+    opening = StreamOpening(position: cursor.map { EventStreamLine($0) })
   }
 
   /// The cursor at `offset`, if this client gets cursors.
@@ -246,5 +285,6 @@ struct FrameWriter {
     bytes.removeAll(keepingCapacity: bytes.capacity <= 1 << 20)
     if payload.capacity > 1 << 17 { payload = [] }
     count = 0
+    opening = nil
   }
 }

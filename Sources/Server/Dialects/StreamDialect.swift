@@ -12,7 +12,7 @@ internal import Wire
 struct StreamDialect: Dialect {
   let name = "sse"
   let path = "/notifications/events"
-  let framing = Framing.eventStream
+  let framing: Framing
   let admission = Admission.refusedBeforeUpgrade
   // A reader sends nothing, so its silence means nothing. A dead reader does not acknowledge the
   // comments, and the kernel ends its connection.
@@ -21,6 +21,10 @@ struct StreamDialect: Dialect {
   /// Not on the wire, where the stream just ends.
   let expiryCloseCode: UInt16 = 1008
   let supportsRooms = true
+  /// The greeting is not an event of its own: it waits for the first one.
+  let greetsWithCounts = true
+
+  init(framing: Framing = .chunkedEventStream) { self.framing = framing }
 
   func write(_ event: Event, to frames: inout FrameWriter) {
     switch event.body {
@@ -68,9 +72,10 @@ struct StreamDialect: Dialect {
     }
   }
 
-  /// Writes only the cursor, so that a client cut off before the first event can still resume.
+  /// Writes no event: the first one, which follows, carries the time to wait before a reconnect and
+  /// the cursor.
   func write(_ greeting: Greeting, to frames: inout FrameWriter) {
-    if let cursor = greeting.cursor { frames.position(cursor) }
+    frames.beginStream(at: greeting.cursor)
   }
 
   func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter) {

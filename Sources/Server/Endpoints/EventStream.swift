@@ -1,8 +1,8 @@
 // `GET /notifications/events`: a request that becomes a session.
 //
-// The answer has no length and ends with the connection. After its head comes the same fan-out that
-// WebSocket sessions get, with events of a stream instead of frames: the same logs, the same
-// replay, the same bound on a reader's lag.
+// The answer is chunked, or over HTTP/1.0 ends with the connection. After its head comes the same
+// fan-out that WebSocket sessions get, with events of a stream instead of frames: the same logs,
+// the same replay, the same bound on a reader's lag.
 
 internal import Notifications
 internal import Wire
@@ -10,7 +10,9 @@ internal import Wire
 extension Endpoints {
   /// Begins a stream after the client's last event, else at `since`, else now.
   ///
-  /// A browser that reconnects sends both: the header is the newer.
+  /// The last event's id is the header `Last-Event-ID`, else in the query: a polyfill that cannot
+  /// set the header sends `lastEventId` or `lastEventID`. A client that reconnects sends `since` or
+  /// an older id again with its address, so the header, which is the newest, wins.
   static func events(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let ids = request.head.values(of: "last-event-id")
     guard ids.count <= 1 else { throw .malformed("one Last-Event-ID at the most") }
@@ -19,15 +21,13 @@ extension Endpoints {
     }
     let rooms = try Shard.rooms(in: request.query, for: StreamDialect())
     try shard.mayEnter(rooms, request.caller)
-    let since = ids.first.flatMap { $0.isEmpty ? nil : $0 } ?? request.query["since"] ?? ""
-    return .stream(since: since, rooms: rooms)
+    let query = ["lastEventId", "lastEventID", "since"].map { request.query[$0] }
+    let since = ([ids.first] + query).lazy.compactMap { $0 }.first { !$0.isEmpty }
+    return .stream(since: since ?? "", rooms: rooms)
   }
 }
 
 extension Shard {
-  /// Delay before a client reconnects.
-  private static let retryMilliseconds: UInt32 = 5_000
-
   /// Answers the request with a stream.
   func openStream(_ request: Request, since: String, rooms: [RoomName]) {
     let slot = request.slot
@@ -39,10 +39,11 @@ extension Shard {
       return respond(Shard.tooManySessions, at: slot)
     }
     guard beginStream(request) else { return }
-    openSession(.success(request.caller), StreamDialect(), since: since, rooms: rooms, at: slot)
+    let dialect = StreamDialect(framing: .eventStream(answering: request.head))
+    openSession(.success(request.caller), dialect, since: since, rooms: rooms, at: slot)
   }
 
-  /// Writes the head of a stream and the client's reconnect delay.
+  /// Writes the head of a stream.
   ///
   /// False for a HEAD request, which gets only the head.
   func beginStream(_ request: Request) -> Bool {
@@ -50,21 +51,22 @@ extension Shard {
     var head: [UInt8] = []
     head.appendText("HTTP/1.1 ")
     HTTPResponse.appendStatus(200, into: &head)
-    let fields =
-      [
-        ("Content-Type", "text/event-stream; charset=utf-8"), ("Cache-Control", "no-store"),
-        // Without it nginx keeps events until its buffer is full.
-        ("X-Accel-Buffering", "no"), ("Connection", "close"), ("Date", date()),
-      ] + core.origins.fields(for: request.head)
+    var fields = [
+      ("Content-Type", "text/event-stream; charset=utf-8"),
+      // A proxy that compresses events keeps them until its buffer is full.
+      ("Cache-Control", "no-store, no-transform"),
+      // Without it nginx keeps events until its buffer is full.
+      ("X-Accel-Buffering", "no"), ("Connection", "close"), ("Date", date()),
+    ]
+    if Framing.eventStream(answering: request.head) == .chunkedEventStream {
+      fields.append(("Transfer-Encoding", "chunked"))
+    }
+    fields += core.origins.fields(for: request.head)
     for (name, value) in fields { HTTPResponse.appendField(name, value, into: &head) }
     head.appendText("\r\n")
-    if request.head.method == .head {
-      table[slot].privateBytes.append(contentsOf: head)
-      closeWhenSent(slot)
-      return false
-    }
-    ServerSentEvent.append(retryMilliseconds: Shard.retryMilliseconds, into: &head)
     table[slot].privateBytes.append(contentsOf: head)
-    return true
+    guard request.head.method == .head else { return true }
+    closeWhenSent(slot)
+    return false
   }
 }

@@ -19,7 +19,7 @@ extension Endpoints {
       throw Refusal(.unavailable("draining", "the server is shutting down"))
     }
     let limit = shard.core.configuration.limits.metricsStreamsPerShardLimit
-    guard shard.metricsGroup.members.count < limit else {
+    guard shard.metricsWatcherCount < limit else {
       throw Refusal(.unavailable("busy", "too many metrics streams, at most \(limit) are served"))
     }
     return .metricsStream
@@ -103,13 +103,15 @@ struct MetricsFeed {
 struct MetricsDialect: Dialect {
   let name = "metrics"
   let path = "/api/v1/metrics/stream"
-  let framing = Framing.eventStream
+  let framing: Framing
   let admission = Admission.refusedBeforeUpgrade
   // The event each second keeps the connection alive.
   let heartbeat = Heartbeat(
     pingIntervalMilliseconds: .max / 2, silenceLimitMilliseconds: .max / 2)
   /// Not on the wire, where the stream just ends.
   let expiryCloseCode: UInt16 = 1008
+
+  init(framing: Framing = .chunkedEventStream) { self.framing = framing }
 
   func write(_ event: Event, to frames: inout FrameWriter) {}
   func write(_ greeting: Greeting, to frames: inout FrameWriter) {}
@@ -120,14 +122,15 @@ struct MetricsDialect: Dialect {
 }
 
 extension Shard {
-  /// The group of watchers.
-  var metricsGroup: FanOutGroup { fanOutGroups[fanOutGroups.metrics] }
+  /// Sessions on this shard that watch the metrics.
+  var metricsWatcherCount: Int { fanOutGroups.metrics.reduce(0) { $0 + $1.members.count } }
 
   /// Answers the request with a stream and sends its first event at once.
   func openMetricsStream(_ request: Request) {
     let slot = request.slot
     guard beginStream(request) else { return }
-    beginSession(at: slot, in: fanOutGroups.metrics)
+    let group = fanOutGroups.metrics(.eventStream(answering: request.head))
+    beginSession(at: slot, in: group.id)
     table[slot].user = request.caller.user ?? ""
     table[slot].tokenEnd = request.caller.end
     table[slot].connectedAt = wall
@@ -135,30 +138,34 @@ extension Shard {
     logBeginning(at: slot)
     scheduleTimer(slot)
     guard table.contains(slot) else { return }
-    if metricsFeed == nil || metricsGroup.members.isEmpty {
+    if metricsFeed == nil || metricsWatcherCount == 0 {
       metricsFeed = MetricsFeed(at: now, metrics: core.metrics)
     }
-    metricsGroup.members.insert(slot)
-    writeMetrics()
-    send(metricsGroup.writer.bytes, to: slot)
+    group.members.insert(slot)
+    writeMetrics(to: group, isFirst: true)
+    send(group.writer.bytes, to: slot)
   }
 
   /// Sends an event to the watchers if it is due, and ends the feed if there are none.
   func sendMetrics() {
     guard let feed = metricsFeed, now >= feed.nextAt else { return }
-    guard !metricsGroup.members.isEmpty else {
+    guard metricsWatcherCount > 0 else {
       metricsFeed = nil
       return
     }
     metricsFeed?.read(core.metrics, at: now)
-    writeMetrics()
-    appendWritten(to: metricsGroup)
+    for group in fanOutGroups.metrics where !group.members.isEmpty {
+      writeMetrics(to: group)
+      appendWritten(to: group)
+    }
   }
 
-  private func writeMetrics() {
+  /// Writes an event with the writer of `group`; a stream's first one carries its opening.
+  private func writeMetrics(to group: FanOutGroup, isFirst: Bool = false) {
     // Updates this shard's own gauges; the others do so in their turns.
     publishGauges()
-    metricsGroup.writer.removeAll()
-    metricsFeed?.write(core.metrics, time: wall, to: &metricsGroup.writer)
+    group.writer.removeAll()
+    if isFirst { group.writer.beginStream() }
+    metricsFeed?.write(core.metrics, time: wall, to: &group.writer)
   }
 }

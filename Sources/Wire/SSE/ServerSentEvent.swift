@@ -29,12 +29,19 @@ package enum ServerSentEvent {
   /// Writes one event, which a parser dispatches with exactly this data, id and name.
   ///
   /// Without an id the client keeps the one it has. In `data` each CR, LF and CRLF arrives as LF:
-  /// the format has no other line end.
+  /// the format has no other line end. `retryMilliseconds` is the time that the client is to wait
+  /// before it reconnects. It has no event of its own, nor has an id: clients on top of `fetch`
+  /// deliver an event without data as an empty message.
   package static func append(
     data: [UInt8], id: EventStreamLine? = nil, name: EventStreamLine? = nil,
-    into output: inout [UInt8]
+    retryMilliseconds: UInt32? = nil, into output: inout [UInt8]
   ) {
     output.reserveCapacity(output.count + data.count + 64)
+    if let retryMilliseconds {
+      output.appendText("retry: ")
+      output.appendDecimal(retryMilliseconds)
+      output.append(0x0A)
+    }
     if let id { append("id: ", id.text, into: &output) }
     if let name { append("event: ", name.text, into: &output) }
     var start = 0
@@ -55,23 +62,11 @@ package enum ServerSentEvent {
     output.append(0x0A)
   }
 
-  /// Sends the client its position, without an event.
-  package static func append(position id: EventStreamLine, into output: inout [UInt8]) {
-    append("id: ", id.text, into: &output)
-    output.append(0x0A)
-  }
-
-  /// Sends the client the time to wait before it reconnects.
-  package static func append(retryMilliseconds: UInt32, into output: inout [UInt8]) {
-    output.appendText("retry: ")
-    output.appendDecimal(retryMilliseconds)
-    output.appendText("\n\n")
-  }
-
-  /// Writes a comment, which a parser skips and which keeps the connection alive.
+  /// Writes a comment between two events: a parser skips it, and it keeps the connection alive.
+  ///
+  /// It is one line: a blank line after it would be an event without data.
   package static func append(comment: EventStreamLine, into output: inout [UInt8]) {
     append(": ", comment.text, into: &output)
-    output.append(0x0A)
   }
 
   private static func append(_ field: String, _ text: String, into output: inout [UInt8]) {

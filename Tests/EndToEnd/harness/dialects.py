@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from harness.clients import EVENT_PATH, FLAT_PATH, INBOX_PATH
 from harness.raw import CLOSE, PING, PONG, TEXT, frame, upgrade_request
-from harness.streams import STREAM_PATH, StreamParser
+from harness.streams import STREAM_PATH, ChunkParser, StreamParser
 
 TYPED_PATH = "/ws/connect"
 POLL_PATH = "/api/v1/notifications/poll"
@@ -110,25 +110,18 @@ class EventStreamParser(StreamParser):
 
     def __init__(self):
         super().__init__()
-        self.head, self.dispatched_id = HTTPHead(200), None
+        self.head, self.chunks = HTTPHead(200), ChunkParser()
 
     @property
     def is_inside(self):
-        return bool(self.buffer or self.data)
+        return bool(self.chunks.buffer)
 
     def feed(self, data):
-        messages, before = [], self.dispatched_id
-        for last_id, _, text in super().feed(self.head.feed(data)):
-            messages.append({**json.loads(text), "cursor": last_id})
-        if not messages and self.dispatched_id != before:
-            messages.append({"type": "position", "cursor": self.dispatched_id})
+        messages = []
+        for chunk in self.chunks.feed(self.head.feed(data)):
+            for last_id, _, text in super().feed(chunk):
+                messages.append({**json.loads(text), "cursor": last_id})
         return messages
-
-    def _take(self, line):
-        # An id takes effect only at the blank line that ends its event.
-        if not line:
-            self.dispatched_id = self.last_id
-        return super()._take(line)
 
 
 class AnswerParser:

@@ -18,6 +18,28 @@ PATIENCE = 10.0
 ENDED = object()
 
 
+class ChunkParser:
+    """Cuts a chunked body (RFC 9112, 7.1) into the contents of its chunks, strictly."""
+
+    def __init__(self):
+        self.buffer, self.is_complete = b"", False
+
+    def feed(self, data):
+        """Returns the contents of the chunks that are complete now."""
+        self.buffer += data
+        contents = []
+        while b"\r\n" in self.buffer:
+            line, _, rest = self.buffer.partition(b"\r\n")
+            size = int(line, 16)
+            if len(rest) < size + 2:
+                break
+            assert not self.is_complete, f"bytes after the last chunk: {self.buffer!r}"
+            assert rest[size : size + 2] == b"\r\n", self.buffer
+            contents += [rest[:size]] if size else []
+            self.is_complete, self.buffer = size == 0, rest[size + 2 :]
+        return contents
+
+
 class StreamParser:
     """Parses bytes to (last event id, event name, data); keeps the retry time, counts comments."""
 

@@ -179,4 +179,23 @@ struct ChunkedBodyTests {
     }
     #expect(!decoder.isComplete)
   }
+
+  @Test func `written chunks are the bytes between them, and no bytes are no chunk`() {
+    var wire: [UInt8] = Array("head".utf8)
+    var body: [UInt8] = []
+    for count in [1, 0, 15, 16, 255, 256, 70_000] {
+      let start = wire.count
+      let content = [UInt8](repeating: 0x61, count: count)
+      wire += content
+      ChunkedBody.frame(from: start, in: &wire)
+      body += content
+      let size = String(count, radix: 16).utf8.count
+      #expect(wire.count - start == (count == 0 ? 0 : count + size + 4), "\(count)")
+    }
+    ChunkedBody.appendEnd(into: &wire)
+    #expect(wire.starts(with: "head1\r\na\r\nf\r\n".utf8))
+    wire.removeFirst(4)
+    let whole = Self.decode(wire, ends: [wire.count], limit: 100_000)
+    #expect(whole == .body(body, consumed: wire.count))
+  }
 }

@@ -13,14 +13,13 @@ struct ServerSentEventTests {
 
   @Test func `an event is its id, its name, its data lines and an empty line`() throws {
     var stream: [UInt8] = []
-    ServerSentEvent.append(retryMilliseconds: 5_000, into: &stream)
-    ServerSentEvent.append(position: try Self.line("e.0"), into: &stream)
+    ServerSentEvent.append(data: [], retryMilliseconds: 5_000, into: &stream)
     ServerSentEvent.append(comment: try Self.line(""), into: &stream)
     ServerSentEvent.append(
       data: Array("a\r\nb".utf8), id: try Self.line("e.1"), name: try Self.line("n"), into: &stream)
     #expect(
       String(decoding: stream, as: UTF8.self)
-        == "retry: 5000\n\nid: e.0\n\n: \n\nid: e.1\nevent: n\ndata: a\ndata: b\n\n")
+        == "retry: 5000\ndata: \n\n: \nid: e.1\nevent: n\ndata: a\ndata: b\n\n")
   }
 
   @Test(
