@@ -13,7 +13,7 @@ from harness.engineio import EngineServer
 from harness.proxy import BackgroundProxy
 from harness.rooms import TypedClient, send
 from harness.shards import own_connections
-from harness.socketio_clients import PythonClient, is_settled
+from harness.socketio_clients import PythonClient, await_final_transport
 from harness.socketio_js import WAYS, ChromiumClient, NodeClient
 from harness.times import is_timestamp
 from harness.tokens import publisher_token, user_token
@@ -84,7 +84,7 @@ def test_a_page_of_an_allowed_origin_may_connect_and_no_other(make_server, fresh
     server = make_server(environment={"WEBSOCKET_CORS_ORIGINS": ours})
     with way.open(server, fresh_user(), origin=ours, by="auth") as tab:
         joined(tab)
-        wait_until("the connection has settled", lambda: is_settled(tab))
+        await_final_transport(tab)
         if way.transports[0] == "polling":
             # A custom header makes the browser send a preflight request.
             with way.open(server, fresh_user(), origin=ours, by="header") as other:
@@ -120,7 +120,7 @@ def test_the_document_from_the_connection_to_the_badge(server, fresh_user, way):
         }
         assert is_timestamp(shown["timestamp"])
         assert tab.expect("unread_count") == {"count": 1}
-        wait_until("the connection has settled", lambda: is_settled(tab))
+        await_final_transport(tab)
         assert tab.state["id"] and tab.state["connected"]
         assert tab.answers() == 1
 
@@ -386,6 +386,7 @@ def test_it_reconnects_by_itself(server, fresh_user, way):
     with BackgroundProxy(server) as proxy, way.open(server, fresh_user(), through=proxy) as tab:
         joined(tab)
         for number in range(3):
+            await_final_transport(tab)
             proxy.go_down()
             tab.until("disconnect")
             proxy.come_up()

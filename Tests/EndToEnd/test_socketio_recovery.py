@@ -16,7 +16,7 @@ from harness.proxy import BackgroundProxy
 from harness.publisher import Publisher
 from harness.rooms import send
 from harness.server import API_KEY
-from harness.socketio_clients import is_settled
+from harness.socketio_clients import await_final_transport
 from harness.socketio_js import WAYS
 from harness.socketio_raw import PATH, SOCKET_IO_DIALECTS, SPACE, RawClient, connect_packet
 from harness.tokens import user_token
@@ -45,6 +45,7 @@ def visit():
 @contextlib.contextmanager
 def away(tab):
     """Cuts the client off from the server for as long as the `with` lasts."""
+    await_final_transport(tab)
     tab.network.go_down()
     tab.until("disconnect")
     yield
@@ -54,6 +55,7 @@ def away(tab):
 @contextlib.contextmanager
 def crashed(tab):
     """Kills the server as a power cut would, and starts it again with its stored data."""
+    await_final_transport(tab)
     tab.server.kill()
     tab.until("disconnect")
     tab.server.start()
@@ -150,12 +152,12 @@ def test_while_publishing_goes_on(server, fresh_user, visit, chance, way):
     with Publisher(server, tab.user) as publisher:
         for _ in range(6):
             seen += [tab.event("notification")["id"] for _ in range(chance.randrange(1, 30))]
-            # The network or the client ends the connection. The client does not end it during its
-            # upgrade: it would report a packet read at that moment both now and after the recovery.
+            # The network or the client ends the connection, but not during an upgrade. The client
+            # would report a packet read at that moment both now and after the recovery.
+            await_final_transport(tab)
             if chance.random() < 0.5:
                 tab.network.go_down()
             else:
-                wait_until("the client has its final transport", lambda: is_settled(tab))
                 tab.close_engine()
             read_to("disconnect")
             tab.network.come_up()

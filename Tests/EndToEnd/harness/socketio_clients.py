@@ -16,6 +16,7 @@ import socketio
 
 from harness.event_loop import EventLoop
 from harness.tokens import user_token
+from harness.waiting import wait_until
 
 PATIENCE = 10.0
 NOTIFICATIONS = "/notifications"
@@ -242,9 +243,15 @@ class PythonClient(Client):
         self.events.close()
 
 
-def is_settled(tab):
-    """Whether the client has its final transport."""
-    return tab.state["transport"] == tab.request.transports[-1]
+def await_final_transport(tab):
+    """Waits until no upgrade is under way, so that the client notices the end of its connection.
+
+    Socket.IO's JavaScript client pauses its polls for the upgrade. If the WebSocket fails after
+    that and the last poll still succeeds, it polls no more: it holds no connection then, and only
+    its ping timeout, 45 s with the default intervals, ends that.
+    """
+    last = tab.request.transports[-1]
+    wait_until(f"{tab.name} has its final transport", lambda: tab.state["transport"] == last)
 
 
 def message_of(data):
