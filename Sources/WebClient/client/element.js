@@ -1,151 +1,9 @@
 // @ts-check
-// The elements' shared parts: their style sheets, and their base class.
+// The elements' base class, and functions that make their parts.
 
 import { defaultClient, notificationStore } from './carillon.js';
-
-// A page may set `--carillon-…`; `--_…` is the resulting colour. Each pair is light, then dark.
-const palette = {
-  surface: '#fff, #1b1e25',
-  hover: '#f3f5f8, #262a33',
-  unread: '#f4f7fe, #202635',
-  text: '#191c22, #eceef2',
-  muted: '#59616e, #a8b0bd',
-  border: '#e2e5ea, #363b46',
-  accent: '#2356d0, #8fb3ff',
-  badge: '#d1293d, #d1293d',
-  green: '#17803d, #5fd38a',
-  blue: '#2356d0, #8fb3ff',
-  gray: '#59616e, #a8b0bd',
-  purple: '#7a35c9, #c9a0ff',
-  red: '#c3253a, #ff8b94',
-  amber: '#8f5500, #f5b74e',
-};
-const colors = Object.entries(palette).map(([name, pair]) =>
-  `--_${name}: var(--carillon-${name}, light-dark(${pair}));`
-);
-const card = `background: var(--_surface); border: 1px solid var(--_border);
-  border-radius: var(--carillon-radius, 12px);`;
-const shadow = 'box-shadow: var(--carillon-shadow, 0 12px 40px #0003, 0 2px 8px #0002);';
-const ring = 'outline: 2px solid var(--_accent);';
-const font = 'var(--carillon-font, system-ui, sans-serif)';
-
-const css = {
-  base: `
-:host { color-scheme: var(--carillon-color-scheme, light dark); ${colors.join('')}
-  color: var(--_text); font: 14px/1.45 ${font} }
-:host([theme=light]) { --carillon-color-scheme: light }
-:host([theme=dark]) { --carillon-color-scheme: dark }
-* { box-sizing: border-box; margin: 0 }
-[hidden], :empty:is(a, button, div, p, .badge, .priority) { display: none !important }
-a { color: var(--_accent); text-decoration: none }
-button, select { font: inherit; color: var(--_accent); background: none; border: 0;
-  padding: 4px 8px; border-radius: 8px; cursor: pointer }
-:is(button, .action):hover { background: var(--_hover) }
-[aria-disabled=true] { color: var(--_muted); cursor: default }
-:focus-visible { ${ring} outline-offset: 1px }
-svg { display: block; inline-size: 1em; fill: none; stroke: currentColor; stroke-width: 2;
-  stroke-linecap: round; stroke-linejoin: round }
-@media (prefers-reduced-motion) { * { animation: none !important } }`,
-
-  item: `
-:host { display: block }
-.item { position: relative; display: flex; gap: 12px; padding: 12px 16px }
-:host([unread]) .item { background: var(--_unread) }
-:host .item:hover { background: var(--_hover) }
-:host([member]) .item { padding-inline-start: 64px }
-.icon { display: grid; place-items: center; inline-size: 36px; block-size: 36px; font-size: 19px;
-  border-radius: 10px; background: color-mix(in srgb, currentColor 12%, #0000) }
-:host([stacked]) .icon { box-shadow: 3px 3px var(--_surface), 4px 4px var(--_border) }
-.body { flex: 1; min-inline-size: 0; overflow-wrap: anywhere }
-.title { color: inherit; cursor: pointer }
-.title::after { content: ''; position: absolute; inset: 0 }
-.title:focus-visible { outline: 0 }
-.title:focus-visible::after { ${ring} outline-offset: -3px; border-radius: 8px }
-:host([unread]) .title, .priority, .more, .action { font-weight: 600 }
-.title, .message { display: -webkit-box; overflow: hidden; text-align: match-parent;
-  text-align: -webkit-match-parent;
-  -webkit-box-orient: vertical; -webkit-line-clamp: var(--carillon-lines, 3) }
-:host([expanded]) :is(.title, .message) { display: block }
-.message { color: var(--_muted); white-space: pre-line }
-.meta, .actions { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 12px;
-  margin-block-start: 4px; font-size: 12px; color: var(--_muted) }
-.priority { color: var(--_red); text-transform: capitalize }
-.more { padding: 4px 0 }
-.more, .action { position: relative }
-.actions { gap: 8px }
-.action { ${card} padding: 4px 12px; border-radius: 8px; font-size: 13px }
-.mark { inline-size: 8px; block-size: 8px; margin-block: 6px; border-radius: 50%;
-  background: var(--_accent); forced-color-adjust: none }
-:host(:not([unread])) .mark { visibility: hidden }
-.dismiss { ${card} position: absolute; inset-block-start: 8px; inset-inline-end: 8px; padding: 6px;
-  color: var(--_muted); border-radius: 8px }
-@media (hover) { .item:not(:hover, :focus-within) .dismiss { opacity: 0 } }`,
-
-  rows: `
-:host { ${card} display: flex; flex-direction: column; overflow: hidden }
-carillon-item + carillon-item:not([member]) { border-block-start: 1px solid var(--_border) }
-.header, .filters, .footer { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 8px;
-  padding: 12px 16px }
-.title { font-size: 16px; outline: 0 }
-.count { font-size: 12px; font-weight: 600; color: var(--_accent); margin-inline-end: auto }
-.header button { font-size: 13px; font-weight: 600; padding: 4px }
-.scroll { flex: auto; overflow-y: auto; overscroll-behavior: contain; border: solid var(--_border);
-  border-width: 1px 0 }
-.footer { justify-content: space-between; font-size: 13px; font-weight: 600 }
-.empty { padding: 40px 24px; text-align: center; color: var(--_muted) }
-.empty svg { inline-size: 36px; margin: 0 auto 12px; opacity: .6 }`,
-
-  panel: `
-:host([popover]) { position: fixed; inset: auto; margin: 0; padding: 0; ${shadow}
-  inline-size: min(var(--carillon-panel-width, 420px), 100vw - 16px);
-  max-block-size: min(var(--carillon-panel-height, 560px), var(--_room, 100vh)) }
-:host([popover]:not(:popover-open)) { display: none }`,
-
-  status: `
-:host { display: inline-flex; align-items: center; gap: 6px; color: var(--_muted); font-size: 13px;
-  --_dot: var(--_gray) }
-:host([data-state=connected]) { --_dot: var(--_green) }
-:host([data-state$=connecting]) { --_dot: var(--_amber) }
-.dot { inline-size: 8px; block-size: 8px; border-radius: 50%; background: var(--_dot);
-  forced-color-adjust: none }
-:host([data-state$=connecting]) .dot { animation: pulse 1s infinite alternate }
-@keyframes pulse { to { opacity: .3 } }`,
-
-  bell: `
-:host { display: inline-block }
-.bell { position: relative; padding: 9px; font-size: 22px; color: inherit; border-radius: 50% }
-.badge { position: absolute; inset-block-start: 0; inset-inline-start: 50%; min-inline-size: 18px;
-  padding: 0 4px; border-radius: 9px; background: var(--_badge); color: #fff; text-align: center;
-  font: 700 11px/18px ${font}; forced-color-adjust: none }
-carillon-status { position: absolute; inset-block-end: 6px; inset-inline-end: 6px }
-carillon-status::part(label) { display: none }
-carillon-status::part(dot) { box-shadow: 0 0 0 2px var(--_surface) }`,
-
-  toast: `
-:host(:popover-open) { position: fixed; display: grid; gap: 10px; inset: 16px 16px auto auto;
-  inset-inline: auto 16px; inline-size: min(380px, 100vw - 32px); padding: 0; border: 0;
-  background: none; overflow: visible }
-:host([position^=bottom]) { inset-block: auto 16px }
-:host([position$=start]) { inset-inline: 16px auto }
-carillon-item { ${card} ${shadow} overflow: hidden; animation: come .2s;
-  --carillon-unread: var(--_surface) }
-@keyframes come { from { opacity: 0; translate: 0 -12px } }`,
-
-  list: `
-.filters { padding-block-start: 0 }
-.filter, .types { ${card} border-radius: 8px }
-.filter[aria-pressed=true] { background: var(--_unread); border-color: currentColor }
-.types { margin-inline-start: auto }
-[aria-busy=true] { opacity: .6 }
-.load { ${card} display: block; margin: 12px auto; padding: 6px 16px }
-.end { padding: 12px; text-align: center; color: var(--_muted) }
-.footer { display: none }`,
-};
-
-const sheets = {};
-
-// A constructed style sheet is allowed where a content security policy forbids inline styles.
-for (const name in css) (sheets[name] = new CSSStyleSheet()).replaceSync(css[name]);
+import { sheets } from './sheets.js';
+import { languageOf, translate } from './words.js';
 
 /** Makes an element. Text always becomes a text node, never markup. */
 export const make = (tag, name, given, ...children) => {
@@ -180,11 +38,6 @@ export const lead = (link, url) => {
   Object.assign(link, { target: isOurs ? '' : '_blank', rel: 'noopener noreferrer' });
   return isSafe;
 };
-
-// The strings of each language, by its tag. An element's own `strings` take precedence.
-const languages = {};
-export const setStrings = (language, strings) =>
-  void (languages[language] = { ...languages[language], ...strings });
 
 // One live region for each politeness, shared by all elements of a page. Screen readers speak the
 // text that changes in it.
@@ -255,7 +108,7 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
   }
 
   get language() {
-    return this.closest('[lang]')?.lang || this.#host?.language || navigator.language;
+    return languageOf(this.closest('[lang]')?.lang, this.#host?.language, navigator.language);
   }
   get label() {
     return this.getAttribute('label') ?? this.word('Notifications');
@@ -263,13 +116,7 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
 
   /** Translates an English text to the element's language and fills in the `{names}`. */
   word(english, values) {
-    const { language } = this;
-    const { [english]: word = english } = {
-      ...languages[language.split('-')[0]],
-      ...languages[language],
-      ...this.strings,
-    };
-    return word.replace(/\{(\w+)\}/g, (_, name) => values[name].toLocaleString(language));
+    return translate(english, this.language, this.strings, values);
   }
 
   connectedCallback() {

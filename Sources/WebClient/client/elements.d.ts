@@ -9,9 +9,9 @@
 // token that is fetched, set a client: `bell.client = new Carillon({ token: () => … })`.
 //
 // ATTRIBUTES of all elements
-//   lang      the language, by default that of the enclosing element. Texts are English unless
-//             `setStrings` or the property `strings` translates them. Times are localized for
-//             every language.
+//   lang      the language, by default that of the enclosing element, else the browser's. Also
+//             `en_US` and other names of locales. Texts are English unless `setStrings` or the
+//             property `strings` translates them. Times are localized for every language.
 //   label     the accessible name and the heading, in place of "Notifications"
 //   theme     `light` or `dark`, by default the system's. Nested elements inherit it.
 //   dir       the text direction, as for any element, inherited from the enclosing element

@@ -7,7 +7,7 @@ import { button, CarillonElement, make, setText } from './element.js';
 import { CarillonItem, iconOf, kindOf } from './item.js';
 import { CarillonPanel, CarillonStatus } from './panel.js';
 
-export { setStrings } from './element.js';
+export { setStrings } from './words.js';
 export { CarillonItem, setKind } from './item.js';
 export { CarillonList, CarillonPanel, CarillonStatus } from './panel.js';
 
@@ -98,11 +98,11 @@ export class CarillonBell extends CarillonElement {
 
   render() {
     const [url, token] = ['url', 'token'].map((name) => this.getAttribute(name));
-    if (url) configure({ url });
+    if (url && URL.canParse(url, location.href)) configure({ url });
     if (token && token !== this.#token) wsClient.connect(this.#token = token);
     const { unreadCount: n = 0 } = this.value;
     const { label } = this;
-    setText(this.#badge, n > 99 ? '99+' : n ? this.word('{n}', { n }) : '');
+    setText(this.#badge, n > 99 ? '99+' : n ? n.toLocaleString(this.language) : '');
     this.#button.ariaLabel = n ? `${label}, ${this.word('{n} unread', { n })}` : label;
     this.#button.ariaExpanded = `${this.open}`;
     this.#panel.setAttribute('label', label);
@@ -147,7 +147,8 @@ export class CarillonToast extends CarillonElement {
     const item = Object.assign(new CarillonItem(), { notification });
     const isUrgent = (it) => it.notification.priority === 'urgent';
     const timeout = isUrgent(item) ? 0 : +(this.getAttribute('timeout') ?? 6_000);
-    const time = item.animate([], timeout || Infinity);
+    // The attribute is free text, and a negative duration would throw.
+    const time = item.animate([], timeout > 0 ? timeout : Infinity);
     time.onfinish = () => this.#close((it) => it === item);
     this.root.prepend(item);
     this.#times.set(item, time);

@@ -2,6 +2,7 @@
 // The element of one notification, with its age and its kind: a colour, an icon and a sound.
 
 import { button, CarillonElement, lead, make, setText } from './element.js';
+import { own } from './words.js';
 
 const ICONS = {
   check: 'M5 13l4 4L19 7',
@@ -36,7 +37,7 @@ export const setKind = (type, kind) => void kinds.set(type, kind);
 export const kindOf = (type) => {
   const [, icon, color] = WORDS.find(([word]) => RegExp(word).test(type));
   const kind = { icon, color, ...kinds.get(type) };
-  return { sound: SOUNDS[kind.color] ?? [784], ...kind };
+  return { sound: own(SOUNDS, kind.color) ?? [784], ...kind };
 };
 
 export const iconOf = (name) => {
@@ -45,7 +46,7 @@ export const iconOf = (name) => {
   );
   svg.setAttribute('viewBox', '0 0 24 24');
   svg.ariaHidden = 'true';
-  path.setAttribute('d', ICONS[name] ?? name);
+  path.setAttribute('d', own(ICONS, name) ?? name);
   svg.append(path);
   return svg;
 };
@@ -188,10 +189,14 @@ export class CarillonItem extends CarillonElement {
     this.#title.role = lead(this.#title, it.entity_url) ? null : 'button';
     this.#actions.replaceChildren();
     for (const action of Array.isArray(it.actions) ? it.actions : []) {
-      const link = make('a', 'action', { dir: 'auto' }, `${action?.label}`);
+      // The fields are as published: an object there may have no text.
+      const [label, url] = [action?.label, action?.url].map((each) =>
+        typeof each === 'string' ? each : ''
+      );
+      const link = make('a', 'action', { dir: 'auto' }, label);
       link.onclick = (event) => this.#follow(event, 'action', action);
       // An action with an unsafe URL is not shown.
-      if (lead(link, action?.url)) this.#actions.append(link);
+      if (lead(link, url)) this.#actions.append(link);
     }
   }
 }

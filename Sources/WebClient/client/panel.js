@@ -3,6 +3,7 @@
 
 import { button, CarillonElement, lead, make, setText } from './element.js';
 import { CarillonItem, iconOf } from './item.js';
+import { own } from './words.js';
 
 const WORDS = {
   connected: 'Real-time',
@@ -35,11 +36,11 @@ export class CarillonStatus extends CarillonElement {
       ? 'connected'
       : !navigator.onLine
       ? 'offline'
-      : comesBack[state]
+      : own(comesBack, state)
       ? 'reconnecting'
       : state;
     this.dataset.state = state;
-    setText(this.#word, this.word(WORDS[state] ?? 'Disconnected'));
+    setText(this.#word, this.word(own(WORDS, state) ?? 'Disconnected'));
   }
 }
 
@@ -119,13 +120,13 @@ export class CarillonPanel extends CarillonElement {
     const all = [...this.list.children];
     const path = event.composedPath();
     const place = all.findIndex((item) => path.includes(item));
-    const item = {
+    const item = own({
       ArrowDown: all[place + 1],
       ArrowUp: all[place - 1],
       Home: all[0],
       End: all.at(-1),
       Delete: all[place],
-    }[event.key];
+    }, event.key);
     if (!item || path[0].matches('select')) return;
     event.preventDefault();
     if (event.key === 'Delete') item.dismiss();
@@ -208,6 +209,9 @@ export class CarillonPanel extends CarillonElement {
 }
 
 CarillonPanel.define('carillon-panel');
+
+/** Reads a number from an attribute, which is free text. */
+const within = (text, low, high, other) => Math.min(high, Math.max(low, parseInt(text) || other));
 
 const LOADING = 'Loading…', FAILED = 'This could not be loaded';
 
@@ -295,7 +299,7 @@ export class CarillonList extends CarillonPanel {
       this.client.list({
         before,
         unread: this.#isUnread,
-        limit: this.getAttribute('page-size') ?? 20,
+        limit: within(this.getAttribute('page-size'), 1, 200, 20),
         type: this.#type.value || null,
       }),
     );

@@ -1,0 +1,77 @@
+"""Text of the page and of notifications in places where it selects something: languages, types."""
+
+import pytest
+from playwright.sync_api import expect
+
+from harness.elements import (
+    assert_calm,
+    bell,
+    connected,
+    expect_titles,
+    open_elements,
+    open_panel,
+)
+
+# Types that are also members of every object.
+MEMBERS = ["constructor", "__proto__", "toString", "hasOwnProperty", "__defineGetter__"]
+BODY = "<header>{bell}</header><main><carillon-list></carillon-list></main>"
+
+
+@pytest.mark.parametrize("lang", ["en_US", "pt_BR", "C", "en-US@posix", "de_DE.UTF-8", "", "!"])
+def test_a_page_in_a_language_that_intl_refuses(server, context, fresh_user, lang):
+    user = fresh_user()
+    for index in range(2):
+        server.publish(user, f"n {index}")
+    # Chromium itself reports such a name when the system's locale is C.
+    context.add_init_script(
+        "Object.defineProperty(Navigator.prototype, 'language', { get: () => 'en-US@posix' })"
+    )
+    body = BODY.format(bell=bell(user))
+    page = connected(open_elements(context, server, body, lang=lang))
+    opened = open_panel(page)
+    for scope in (opened, page.locator("carillon-list")):
+        expect_titles(scope, ["n 1", "n 0"])
+        expect(scope.locator("time").first).not_to_be_empty()
+        expect(scope.get_by_text("2 unread")).to_be_visible()
+    assert_calm(page)
+
+
+def test_types_named_like_the_members_of_an_object(server, context, fresh_user):
+    user = fresh_user()
+    for type in MEMBERS:
+        server.publish(user, f"of {type}", type=type)
+    page = connected(open_elements(context, server, BODY.format(bell=bell(user, sound=""))))
+    page.evaluate("elements.setKind('toString', { icon: 'constructor', color: 'constructor' })")
+    shown = page.locator("carillon-list")
+    expect_titles(shown, [f"of {type}" for type in reversed(MEMBERS)])
+    expect_titles(open_panel(page), [f"of {type}" for type in reversed(MEMBERS)])
+    page.keyboard.press("Escape")
+    for type in MEMBERS:
+        shown.get_by_role("combobox").select_option(type)
+        expect_titles(shown, [f"of {type}"])
+    server.publish(user, "sounds", type="toString")
+    expect(page.locator("carillon-bell .badge")).to_have_text(str(len(MEMBERS) + 1))
+    assert_calm(page)
+
+
+@pytest.mark.parametrize("size", ["", "x", "-1", "0", "1e9", "20; drop"])
+def test_attributes_that_are_no_number(server, context, fresh_user, size):
+    user = fresh_user()
+    server.publish(user, "first")
+    body = (
+        f'{bell(user)}<carillon-list page-size="{size}"></carillon-list>'
+        f'<carillon-toast timeout="{size}"></carillon-toast>'
+    )
+    page = connected(open_elements(context, server, body))
+    expect_titles(page.locator("carillon-list"), ["first"])
+    server.publish(user, "second")
+    expect_titles(page.locator("carillon-toast"), ["second"])
+    assert_calm(page)
+
+
+def test_an_address_that_is_none_leaves_the_bell_usable(server, context, fresh_user):
+    user = fresh_user()
+    server.publish(user, "first")
+    page = connected(open_elements(context, server, bell(user, url="http://[")))
+    expect_titles(open_panel(page), ["first"])
+    assert_calm(page)
