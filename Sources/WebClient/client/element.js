@@ -52,6 +52,15 @@ const say = (live, text) => {
   region.textContent = text;
 };
 
+/** Whether a computed colour is light; pages write colours in several spaces. */
+const isLight = (color) => {
+  const [r, g, b] = color.match(/[\d.]+/g)?.map(Number) ?? [];
+  // `oklch(0.98 …)` and `lab(98 …)` begin with the lightness; `color(srgb 1 1 1)` is from 0 to 1.
+  if (/^ok/.test(color)) return r > 0.6;
+  if (/^l/.test(color)) return r > 60;
+  return (2 * r + 5 * g + b) / 8 > (/^rgb/.test(color) ? 150 : 0.6);
+};
+
 /**
  * An element with a shadow root that draws the store's value at most once per frame.
  *
@@ -99,6 +108,15 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
     const { host } = this.getRootNode();
     return host instanceof CarillonElement ? host : null;
   }
+  /** Follows a dark page that declares no `color-scheme`: its text is light. */
+  #followScheme() {
+    const parent = this.parentElement ?? document.body;
+    const isDark = getComputedStyle(parent).colorScheme === 'normal' &&
+      isLight(getComputedStyle(document.body).color);
+    if (isDark) this.style.setProperty('--_scheme', 'dark');
+    else this.style.removeProperty('--_scheme');
+  }
+
   #find(name) {
     return this.#given[name] ?? (this.#host && this.#host.#find(name));
   }
@@ -138,11 +156,25 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
   #attach() {
     this.#attachment.abort();
     this.#attachment = new AbortController();
+    if (!this.#host) this.#watchScheme();
     this.attached();
     this.render();
     for (const part of this.root.querySelectorAll('*')) {
       if (part instanceof CarillonElement) part.#attach();
     }
+  }
+
+  /** Follows the page's colours now, and when the page or the system changes them. */
+  #watchScheme() {
+    const follow = () => this.#followScheme();
+    const observer = new MutationObserver(follow);
+    for (const target of [document.documentElement, document.body]) {
+      observer.observe(target, { attributeFilter: ['class', 'style', 'data-theme', 'theme'] });
+    }
+    this.#attachment.signal.addEventListener('abort', () => observer.disconnect());
+    this.listen(matchMedia('(prefers-color-scheme: dark)'), 'change', follow);
+    this.listen(document.body, 'transitionend', follow);
+    follow();
   }
 
   listen(target, types, listener) {

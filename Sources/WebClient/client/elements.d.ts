@@ -13,7 +13,9 @@
 //             `en_US` and other names of locales. Texts are English unless `setStrings` or the
 //             property `strings` translates them. Times are localized for every language.
 //   label     the accessible name and the heading, in place of "Notifications"
-//   theme     `light` or `dark`, by default the system's. Nested elements inherit it.
+//   theme     `light` or `dark`, by default the page's: its CSS property `color-scheme` where the
+//             element stands; for a page without one, dark if the body's text is light. Nested
+//             elements inherit it.
 //   dir       the text direction, as for any element, inherited from the enclosing element
 //
 // EVENTS, which bubble; `preventDefault()` suppresses their default action
@@ -26,11 +28,12 @@
 //   carillon-expand   a group is opened or closed: { notification, group }
 //   carillon-error    the server refused a request or cannot be reached: { error }
 //
-// STYLE: custom properties, set on the element or an enclosing one. Colours, for light and dark:
+// STYLE: the button of a bell has the colour of the text around it. Custom properties, set on the element or an enclosing one. Colours, for light and dark:
 //   --carillon-surface, -hover, -unread (backgrounds), -text, -muted, -border, -accent, -badge,
 //   -green, -blue, -gray, -purple, -red, -amber (of the types)
 // Others, with their defaults:
-//   --carillon-color-scheme    `light`, `dark` or `light dark`; the attribute `theme` sets it
+//   --carillon-color-scheme    `light`, `dark` or `light dark`, in place of the page's; the
+//                              attribute `theme` sets it
 //   --carillon-font            system-ui
 //   --carillon-radius          of panel, list and toasts: 12px
 //   --carillon-shadow          of panel and toasts

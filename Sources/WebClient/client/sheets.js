@@ -27,9 +27,10 @@ const shadow = 'box-shadow: var(--carillon-shadow, 0 12px 40px #0003, 0 2px 8px 
 const ring = 'outline: 2px solid var(--_accent);';
 const font = 'var(--carillon-font, system-ui, sans-serif)';
 
+// Where neither of its two properties is set, `color-scheme` is inherited from the page.
 const css = {
   base: `
-:host { color-scheme: var(--carillon-color-scheme, light dark); ${colors.join('')}
+:host { color-scheme: var(--carillon-color-scheme, var(--_scheme)); ${colors.join('')}
   color: var(--_text); font: 14px/1.45 ${font} }
 :host([theme=light]) { --carillon-color-scheme: light }
 :host([theme=dark]) { --carillon-color-scheme: dark }
@@ -110,14 +111,16 @@ carillon-item + carillon-item:not([member]) { border-block-start: 1px solid var(
 @keyframes pulse { to { opacity: .3 } }`,
 
   bell: `
-:host { display: inline-block }
+:host { display: inline-block; color: inherit }
 .bell { position: relative; padding: 9px; font-size: 22px; color: inherit; border-radius: 50% }
+.bell:hover { background: color-mix(in srgb, currentColor 12%, #0000) }
+.bell:focus-visible { outline-color: currentColor }
 .badge { position: absolute; inset-block-start: 0; inset-inline-start: 50%; min-inline-size: 18px;
   padding: 0 4px; border-radius: 9px; background: var(--_badge); color: #fff; text-align: center;
   font: 700 11px/18px ${font}; forced-color-adjust: none }
 carillon-status { position: absolute; inset-block-end: 6px; inset-inline-end: 6px }
 carillon-status::part(label) { display: none }
-carillon-status::part(dot) { box-shadow: 0 0 0 2px var(--_surface) }`,
+carillon-status::part(dot) { box-shadow: 0 0 0 2px Canvas }`,
 
   toast: `
 :host(:popover-open) { position: fixed; display: grid; gap: 10px; inset: 16px 16px auto auto;

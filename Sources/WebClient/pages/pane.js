@@ -8,7 +8,6 @@ import { Cable } from './cable.js';
 import { find, make } from './dom.js';
 import { FrameLog } from './frame-log.js';
 import { RoomChat } from './room-chat.js';
-import { currentTheme, theme } from './theme.js';
 
 /** The client's transports for each option of the menu. @type {Record<string, string[]>} */
 const TRANSPORTS = {
@@ -60,7 +59,6 @@ export class Pane {
     find('.transport', root).addEventListener('change', () => this.#start());
     find('.toasts', root).addEventListener('change', () => this.#showToasts());
     find('.desktop', root).addEventListener('change', () => this.#ask());
-    theme.addEventListener('change', () => this.#colour());
     this.#start();
   }
 
@@ -111,7 +109,7 @@ export class Pane {
     const isWanted = find('.toasts', this.root).checked;
     // Each user's toasts have a corner of their own.
     const position = this.root.previousElementSibling ? 'bottom-end' : 'bottom-start';
-    if (isWanted) this.#place('toast', { position, max: 2 });
+    if (isWanted) this.#place('toast', { position });
     else find('.toast-place', this.root).replaceChildren();
   }
 
@@ -120,7 +118,7 @@ export class Pane {
    * @param {Record<string, any>} [attributes]
    */
   #place(name, attributes) {
-    const element = make(`carillon-${name}`, { theme: currentTheme(), ...attributes });
+    const element = make(`carillon-${name}`, attributes);
     // Set before the element is in the page, where it would otherwise use the page's own client.
     element.client = this.#client;
     find(`.${name}-place`, this.root).replaceChildren(element);
@@ -134,14 +132,6 @@ export class Pane {
     box.checked = answer === 'granted';
     if (answer === 'granted') this.#say('Shown on the desktop while this page is hidden.');
     else this.#say(`The browser does not show desktop notifications: ${answer}.`);
-  }
-
-  #colour() {
-    for (
-      const element of this.root.querySelectorAll('carillon-bell, carillon-list, carillon-toast')
-    ) {
-      element.setAttribute('theme', currentTheme());
-    }
   }
 
   #plug() {

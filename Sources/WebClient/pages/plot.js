@@ -162,8 +162,9 @@ export class Plot extends EventTarget {
     let index = at ? this.#samples.indexOf(at) : last;
     if (event.key === 'Home') index = 0;
     else if (event.key === 'End') index = last;
-    else if (Object.hasOwn(steps, event.key)) index += steps[/** @type {keyof typeof steps} */ (event.key)];
-    else return;
+    else if (Object.hasOwn(steps, event.key)) {
+      index += steps[/** @type {keyof typeof steps} */ (event.key)];
+    } else return;
     event.preventDefault();
     this.#read(this.#samples[Math.max(0, Math.min(last, index))].time);
   }

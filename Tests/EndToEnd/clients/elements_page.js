@@ -64,8 +64,11 @@ window.contrasts = () => {
     );
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
+  const { colorScheme } = getComputedStyle(document.documentElement);
+  const isDark = colorScheme === 'dark' ||
+    (colorScheme === 'light dark' && matchMedia('(prefers-color-scheme: dark)').matches);
   const ground = (element) => {
-    if (!element) return rgba(matchMedia('(prefers-color-scheme: dark)').matches ? '#000' : '#fff');
+    if (!element) return rgba(isDark ? '#000' : '#fff');
     const { backgroundColor } = getComputedStyle(element);
     const parent = element.assignedSlot ?? element.parentElement ?? element.getRootNode().host;
     const own = rgba(backgroundColor);

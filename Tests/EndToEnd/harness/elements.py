@@ -40,7 +40,7 @@ def bell(user, **attributes):
     return f'<carillon-bell token="{user_token(user)}"{extra}></carillon-bell>'
 
 
-def open_elements(context, server, body, *, lang="en", dir="ltr", clock=None):
+def open_elements(context, server, body, *, lang="en", dir="ltr", clock=None, style=STYLE):
     """Opens a page with `body` in it and waits until the elements are defined."""
     page = context.new_page()
     page.uncaught = []
@@ -52,7 +52,7 @@ def open_elements(context, server, body, *, lang="en", dir="ltr", clock=None):
     answers = {
         "/a-page": (text, "text/html", headers),
         "/page.js": (SCRIPT.read_text(), "text/javascript", {}),
-        "/page.css": (STYLE, "text/css", {}),
+        "/page.css": (style, "text/css", {}),
     }
     for path, (answer, kind, head) in answers.items():
         fulfill = fulfilling(answer, kind, head)
