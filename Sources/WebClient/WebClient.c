@@ -25,6 +25,8 @@ static const web_file files[] = {
 #include "embed.h"
 #define FILE "client/item.js"
 #include "embed.h"
+#define FILE "client/list.js"
+#include "embed.h"
 #define FILE "client/native.js"
 #include "embed.h"
 #define FILE "client/panel.js"

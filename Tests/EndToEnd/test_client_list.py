@@ -235,12 +235,12 @@ def test_a_failed_page_shows_an_error_and_can_be_retried(server, context, fresh_
     expect(retry).to_be_visible()
     # The loaded notifications stay.
     expect_titles(shown, titles(12, 2))
-    expect(shown.get_by_text("This could not be loaded")).to_be_visible()
+    expect(shown.get_by_text("Could not load notifications")).to_be_visible()
     until(page, "fired.some(([name]) => name === 'error')")
     page.unroute(asked)
     retry.click()
     expect_titles(shown, titles(12, 0))
-    expect(shown.get_by_text("This could not be loaded")).to_be_hidden()
+    expect(shown.get_by_text("Could not load notifications")).to_be_hidden()
     assert_calm(page)
 
 
@@ -249,7 +249,7 @@ def test_a_list_that_cannot_load_shows_an_error(server, context, fresh_user):
     server.publish(user, "there")
     context.route("**/api/v1/notifications?*limit=10*", lambda route: route.abort())
     page, shown = open_list(context, server, user)
-    expect(shown.get_by_text("This could not be loaded").first).to_be_visible()
+    expect(shown.get_by_text("Could not load notifications").first).to_be_visible()
     screenshot(page, "elements-list-failed")
     context.unroute("**/api/v1/notifications?*limit=10*")
     choose(shown, "Try again")

@@ -150,6 +150,7 @@ export class Carillon extends EventTarget {
   readonly rooms: string[];
   /** The user of the token; empty while there is no token. */
   readonly user: string;
+  /** Connects. While the client waits before the next attempt, it tries again at once. */
   connect(): void;
   /** Disconnects this tab until `connect` is called; other tabs stay connected. */
   disconnect(): void;
@@ -196,6 +197,8 @@ export interface StoreValue {
   readonly unreadCount: number;
   readonly connected: boolean;
   readonly state: State;
+  /** Whether the list is known: false until the first one is loaded, and after a logout. */
+  readonly loaded: boolean;
 }
 
 /**

@@ -155,6 +155,7 @@ export class Carillon extends EventTarget {
     this.#isWanted = true;
     if (!this.#connection.isRunning && this.#state !== 'connected') this.#setState('connecting');
     this.#connection.start();
+    if (this.#state === 'connected' && !this.store.value.loaded) this.#load();
   }
 
   disconnect() {

@@ -190,6 +190,7 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
       'abort',
       store.subscribe((value) => {
         this.value = value;
+        this.changed();
         // The page's client may be created later; then attach again.
         if (this.client === client) this.update();
         else this.#attach();
@@ -236,5 +237,6 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
   }
 
   attached() {}
+  changed() {}
   render() {}
 }

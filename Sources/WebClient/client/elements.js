@@ -9,7 +9,8 @@ import { CarillonPanel, CarillonStatus } from './panel.js';
 
 export { setStrings } from './words.js';
 export { CarillonItem, setKind } from './item.js';
-export { CarillonList, CarillonPanel, CarillonStatus } from './panel.js';
+export { CarillonList } from './list.js';
+export { CarillonPanel, CarillonStatus } from './panel.js';
 
 let audio;
 

@@ -1,5 +1,5 @@
 // @ts-check
-// The inbox as rows: the newest in a panel, all of them in a list; and the connection status.
+// The newest notifications as rows, and the connection status.
 
 import { button, CarillonElement, lead, make, setText } from './element.js';
 import { CarillonItem, iconOf } from './item.js';
@@ -11,6 +11,7 @@ const WORDS = {
   connecting: 'Connecting…',
   offline: 'Offline',
 };
+const BLANKS = { loading: 'Loading…', failed: 'Could not load notifications' };
 
 /** Whether notifications arrive in real time: a dot and a word. */
 export class CarillonStatus extends CarillonElement {
@@ -51,6 +52,10 @@ export class CarillonPanel extends CarillonElement {
   /** The element of each shown notification, by id. Elements are reused, so focus is kept. */
   #items = new Map();
   #isSure = false;
+  /** Whether loading failed since the list was last known. */
+  #hasFailed = false;
+  /** The text that stands in place of rows. */
+  #blank = '';
   #count = make('span', 'count');
   #markAll = button('text', () => this.store.markAllAsRead());
   #clearAll = button('text', () => {
@@ -61,6 +66,8 @@ export class CarillonPanel extends CarillonElement {
   heading = make('h2', 'title', { tabIndex: -1 });
   list = make('div', 'list', { role: 'list' });
   empty = make('div', 'empty', { role: 'status' });
+  /** Rows without content, in place of those that are being loaded. */
+  skeleton = make('div', 'skeleton', { ariaHidden: 'true' });
   status = new CarillonStatus();
   header = make('header', 'header', {}, this.heading, this.#count, this.#markAll, this.#clearAll);
   open = new Set();
@@ -69,10 +76,13 @@ export class CarillonPanel extends CarillonElement {
     super('rows', sheet);
     this.root.append(
       this.header,
-      make('div', 'scroll', {}, this.list, this.empty),
+      make('div', 'scroll', {}, this.list, this.skeleton, this.empty),
       make('footer', 'footer', {}, this.status, this.#all),
     );
     this.#clearAll.onblur = () => this.#ask(false);
+    for (let row = 0; row < 4; row++) {
+      this.skeleton.append(make('span', 'bone', {}, make('span', '')));
+    }
   }
 
   focus(options) {
@@ -82,9 +92,34 @@ export class CarillonPanel extends CarillonElement {
   get rows() {
     return this.value.notifications;
   }
-  /** @returns {string} */
-  get blank() {
-    return this.value.state === 'connecting' ? 'Loading…' : 'You’re all caught up';
+  /**
+   * What to show while there is no row: `loading`, `failed`, or a text.
+   *
+   * An inbox is called empty only when it is known to be: its list was loaded, or the store has no
+   * client and is the page's own.
+   *
+   * @returns {string}
+   */
+  get condition() {
+    const { client } = this;
+    const { loaded, state } = this.value;
+    if (loaded || client === null) return 'You’re all caught up';
+    if (state === 'error' || (state === 'disconnected' && client?.isWanted)) this.#hasFailed = true;
+    if (this.#hasFailed) return 'failed';
+    return state === 'disconnected' ? 'Not connected' : 'loading';
+  }
+
+  /** Tries to load the notifications again. */
+  retry() {
+    this.#hasFailed = false;
+    this.client?.connect();
+  }
+
+  #retry() {
+    // The pressed button disappears.
+    this.heading.focus();
+    this.retry();
+    this.update();
   }
 
   #ask(isSure) {
@@ -183,6 +218,11 @@ export class CarillonPanel extends CarillonElement {
   attached() {
     this.role ??= 'region';
     this.speak();
+    this.#hasFailed = false;
+    this.listen(this.client, 'error', () => {
+      this.#hasFailed = !this.value.loaded;
+      this.update();
+    });
     this.follow();
     this.listen(this, 'keydown', (event) => this.#press(event));
     this.listen(this.root, 'carillon-expand', ({ detail }) => this.expand(detail.notification));
@@ -203,154 +243,26 @@ export class CarillonPanel extends CarillonElement {
     setText(this.#all, this.word('See all'));
     this.#all.hidden = !lead(this.#all, this.getAttribute('href'));
     this.#draw();
-    this.empty.hidden = this.rows.length > 0;
-    if (!this.empty.hidden) this.empty.replaceChildren(iconOf('bell'), this.word(this.blank));
+    this.#drawBlank();
+  }
+
+  #drawBlank() {
+    const condition = this.rows.length ? '' : this.condition;
+    const isLoading = condition === 'loading';
+    if (this.value.loaded) this.#hasFailed = false;
+    this.skeleton.hidden = !isLoading;
+    this.empty.classList.toggle('unseen', isLoading);
+    // A repeated text would be announced again, and a new button would lose the focus.
+    const isFailed = condition === 'failed';
+    const text = condition && this.word(BLANKS[condition] ?? condition);
+    if (text === this.#blank) return;
+    this.#blank = text;
+    if (!text || isLoading) return this.empty.replaceChildren(text);
+    this.empty.replaceChildren(iconOf(isFailed ? 'alert' : 'bell'), make('p', '', {}, text));
+    if (isFailed) {
+      this.empty.append(button('load', () => this.#retry(), this.word('Try again')));
+    }
   }
 }
 
 CarillonPanel.define('carillon-panel');
-
-/** Reads a number from an attribute, which is free text. */
-const within = (text, low, high, other) => Math.min(high, Math.max(low, parseInt(text) || other));
-
-const LOADING = 'Loading…', FAILED = 'This could not be loaded';
-
-/** The whole inbox: loaded by pages, filtered, and updated live. */
-export class CarillonList extends CarillonPanel {
-  #all = [];
-  #next;
-  #state = '';
-  /** Number of the last request; the answer to an earlier one is discarded. */
-  #asked = 0;
-  /** Changes that arrived during a load, to apply to the loaded page as well. */
-  #late = [];
-  #types = new Set(['']);
-  #unread = button('filter', () => {
-    this.#unread.ariaPressed = `${!this.#isUnread}`;
-    this.reload();
-  });
-  #type = make('select', 'types', { onchange: () => this.reload() });
-  #more = button('load', () => this.#loadMore());
-  #end = make('p', 'end');
-
-  constructor() {
-    super('list');
-    this.heading.after(this.status);
-    this.header.after(make('div', 'filters', {}, this.#unread, this.#type));
-    this.empty.after(this.#more, this.#end);
-  }
-
-  get #isUnread() {
-    return this.#unread.ariaPressed === 'true';
-  }
-  get rows() {
-    return this.#all;
-  }
-  get blank() {
-    return this.#state ||
-      (this.#isUnread || this.#type.value ? 'Nothing matches' : super.blank);
-  }
-
-  attached() {
-    super.attached();
-    const on = (type, change) =>
-      this.listen(this.client, type, ({ detail }) => {
-        change(detail);
-        // Apply the change also to the page that is being loaded.
-        if (this.#state) this.#late.push(() => change(detail));
-        this.update();
-      });
-    on('notification', (it) => {
-      if (!this.#type.value || this.#type.value === it.type) this.#add([it], 0);
-    });
-    on('read', ({ id }) => this.#read((it) => it.id === id));
-    on('deleted', ({ id }) => this.#keep((it) => it.id !== id));
-    on('stats', ({ total, unread }) => {
-      if (!total) this.#keep(() => false);
-      if (!unread) this.#read(() => true);
-    });
-    // Changes made while the client was disconnected are not sent, so load the list again.
-    this.listen(this.client, 'state resync', ({ detail }) => {
-      if ((detail ?? 'connected') === 'connected') this.reload();
-    });
-    if (this.client) this.reload();
-  }
-
-  #keep(which) {
-    this.#all = this.#all.filter(which);
-  }
-  #read(which) {
-    this.#all = this.#all.map((it) => it.is_read || !which(it) ? it : { ...it, is_read: true });
-  }
-  /** Inserts new notifications at a position: the order follows from neither ids nor times. */
-  #add(some, place) {
-    const ids = new Set(this.#all.map(({ id }) => id));
-    this.#all.splice(place, 0, ...some.filter(({ id }) => !ids.has(id)));
-    for (const { type } of some) this.#types.add(type);
-  }
-
-  async reload(before) {
-    const asked = this.#asked += 1;
-    this.#next = before;
-    this.#state = LOADING;
-    this.#late = [];
-    this.update();
-    const page = await this.ask(
-      this.client.list({
-        before,
-        unread: this.#isUnread,
-        limit: within(this.getAttribute('page-size'), 1, 200, 20),
-        type: this.#type.value || null,
-      }),
-    );
-    if (asked !== this.#asked) return;
-    this.#state = page ? '' : FAILED;
-    if (page) {
-      if (!before) this.#all = [];
-      this.#add(page.notifications, Infinity);
-      this.#next = page.next;
-      for (const change of this.#late) change();
-    }
-    this.render();
-  }
-
-  async #loadMore() {
-    if (this.#state === LOADING) return;
-    const { childElementCount } = this.list;
-    await this.reload(this.#next);
-    this.list.children[childElementCount]?.focus();
-  }
-
-  async expand({ group_key }) {
-    super.expand({ group_key });
-    const page = this.open.has(group_key) &&
-      await this.ask(this.client.list({ limit: 200, group_key }));
-    const place = this.#all.findIndex((it) => it.group_key === group_key);
-    if (!page || place < 0) return;
-    this.#keep((it) => it.group_key !== group_key);
-    this.#add(page.notifications, place);
-    this.update();
-  }
-
-  render() {
-    const read = new Set(this.value.notifications.map((it) => it.is_read && it.id));
-    this.#read(({ id }) => read.has(id));
-    super.render();
-    const hasFailed = this.#state === FAILED;
-    this.list.ariaBusy = this.#state === LOADING;
-    this.#unread.ariaPressed = this.#isUnread;
-    setText(this.#unread, this.word('Unread only'));
-    this.#type.ariaLabel = this.word('All types');
-    [...this.#types].forEach((type, index) => {
-      const option = this.#type.options[index] ?? this.#type.appendChild(make('option', ''));
-      option.value = type;
-      setText(option, this.word(type || 'All types').replace(/[._:-]+/g, ' '));
-    });
-    const more = hasFailed ? 'Try again' : this.#next && (this.#state || 'Load more');
-    const end = hasFailed ? FAILED : !this.#next && !this.#state && 'That’s everything';
-    setText(this.#more, more ? this.word(more) : '');
-    setText(this.#end, end && this.#all.length ? this.word(end) : '');
-  }
-}
-
-CarillonList.define('carillon-list');

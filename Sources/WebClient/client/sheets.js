@@ -92,7 +92,17 @@ carillon-item + carillon-item:not([member]) { border-block-start: 1px solid var(
   border-width: 1px 0 }
 .footer { justify-content: space-between; font-size: 13px; font-weight: 600 }
 .empty { padding: 40px 24px; text-align: center; color: var(--_muted) }
-.empty svg { inline-size: 36px; margin: 0 auto 12px; opacity: .6 }`,
+.empty svg { inline-size: 36px; margin: 0 auto 12px; opacity: .6 }
+.empty.unseen { position: absolute; clip-path: circle(0) }
+.load { ${card} display: block; margin: 12px auto; padding: 6px 16px }
+.skeleton { animation: pulse 1s infinite alternate }
+.bone { display: flex; gap: 12px; padding: 12px 16px }
+.bone span { display: grid; gap: 10px; flex: 1; align-content: center }
+.bone::before, .bone span::before, .bone span::after { content: ''; block-size: 9px;
+  border-radius: 5px; background: var(--_border) }
+.bone::before { inline-size: 36px; block-size: 36px; border-radius: 10px }
+.bone span::before { inline-size: 40% }
+@keyframes pulse { to { opacity: .5 } }`,
 
   panel: `
 :host([popover]) { position: fixed; inset: auto; margin: 0; padding: 0; ${shadow}
@@ -138,7 +148,6 @@ carillon-item { ${card} ${shadow} overflow: hidden; animation: come .2s;
 .filter[aria-pressed=true] { background: var(--_unread); border-color: currentColor }
 .types { margin-inline-start: auto }
 [aria-busy=true] { opacity: .6 }
-.load { ${card} display: block; margin: 12px auto; padding: 6px 16px }
 .end { padding: 12px; text-align: center; color: var(--_muted) }
 .footer { display: none }`,
 };

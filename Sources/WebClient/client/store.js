@@ -67,6 +67,8 @@ export class NotificationStore {
   /** Whether an event named an unlisted notification, which explains counts that differ. */
   #isExcused = false;
   #state = 'disconnected';
+  /** Whether the list is the user's, and not only empty because no list was loaded yet. */
+  #isLoaded = false;
   #subscribers = new Set();
   #value;
   #client;
@@ -187,6 +189,7 @@ export class NotificationStore {
   load({ notifications, total, unread }) {
     const own = this.#inbox.list.filter((n) => this.#own.has(n.id));
     this.#inbox = { list: notifications.map(notification), total, unread };
+    this.#isLoaded = true;
     own.forEach((item) => this.#insert(item));
     this.#isExcused = false;
     const journal = this.#journal ?? [];
@@ -263,6 +266,7 @@ export class NotificationStore {
       unreadCount: Math.max(0, shown.unread),
       connected: this.#state === 'connected',
       state: this.#state,
+      loaded: this.#isLoaded,
     });
     for (const { run } of [...this.#subscribers]) {
       try {
@@ -274,7 +278,12 @@ export class NotificationStore {
   }
 
   snapshot() {
-    return { inbox: this.#inbox, changes: this.#changes, own: this.#own };
+    return {
+      inbox: this.#inbox,
+      changes: this.#changes,
+      own: this.#own,
+      isLoaded: this.#isLoaded,
+    };
   }
 
   reset() {
@@ -282,9 +291,10 @@ export class NotificationStore {
     this.restore({ inbox: EMPTY, changes: [], own: new Set() });
   }
 
-  restore({ inbox, changes, own }) {
+  restore({ inbox, changes, own, isLoaded = false }) {
     this.#inbox = inbox;
     this.#own = own;
+    this.#isLoaded = isLoaded;
     // Keep the pending changes of this tab.
     const keys = this.#changes.map(({ key }) => key);
     for (const begin of changes) if (!keys.includes(begin.key)) this.mirror({ begin });

@@ -1,0 +1,183 @@
+// @ts-check
+// The whole inbox: a panel that loads it by pages, with filters.
+
+import { button, make, setText } from './element.js';
+import { CarillonPanel } from './panel.js';
+
+/** Reads a number from an attribute, which is free text. */
+const within = (text, low, high, other) => Math.min(high, Math.max(low, parseInt(text) || other));
+
+const LOADING = 'Loading…', FAILED = 'Could not load notifications';
+
+/** The whole inbox: loaded by pages, filtered, and updated live. */
+export class CarillonList extends CarillonPanel {
+  #all = [];
+  #next;
+  #state = '';
+  /** Whether a page was loaded: without one, an empty list says nothing about the inbox. */
+  #isKnown = false;
+  #wasLoaded = false;
+  #client;
+  /** Number of the last request; the answer to an earlier one is discarded. */
+  #asked = 0;
+  /** Changes that arrived during a load, to apply to the loaded page as well. */
+  #late = [];
+  #types = new Set(['']);
+  #unread = button('filter', () => {
+    this.#unread.ariaPressed = `${!this.#isUnread}`;
+    this.reload();
+  });
+  #type = make('select', 'types', { onchange: () => this.reload() });
+  #more = button('load', () => this.#loadMore());
+  #end = make('p', 'end');
+
+  constructor() {
+    super('list');
+    this.heading.after(this.status);
+    this.header.after(make('div', 'filters', {}, this.#unread, this.#type));
+    this.empty.after(this.#more, this.#end);
+  }
+
+  get #isUnread() {
+    return this.#unread.ariaPressed === 'true';
+  }
+  get rows() {
+    return this.#all;
+  }
+  get condition() {
+    if (this.#state === LOADING) return 'loading';
+    if (this.#state === FAILED) return 'failed';
+    if (!this.#isKnown) return this.client ? 'loading' : 'Not connected';
+    return this.#isUnread || this.#type.value ? 'Nothing matches' : 'You’re all caught up';
+  }
+  retry() {
+    super.retry();
+    this.reload();
+  }
+
+  /** Forgets the rows when the store forgets its list: another user may follow. */
+  changed() {
+    const { loaded } = this.value;
+    if (this.#wasLoaded && !loaded) this.#forget();
+    this.#wasLoaded = loaded;
+  }
+
+  #forget() {
+    // The answer to a pending request is discarded.
+    this.#asked++;
+    this.#all = [];
+    this.#next = undefined;
+    this.#state = '';
+    this.#isKnown = false;
+    this.#types = new Set(['']);
+  }
+
+  attached() {
+    if (this.#client !== this.client) this.#forget();
+    this.#client = this.client;
+    super.attached();
+    const on = (type, change) =>
+      this.listen(this.client, type, ({ detail }) => {
+        change(detail);
+        // Apply the change also to the page that is being loaded.
+        if (this.#state) this.#late.push(() => change(detail));
+        this.update();
+      });
+    on('notification', (it) => {
+      if (!this.#type.value || this.#type.value === it.type) this.#add([it], 0);
+    });
+    on('read', ({ id }) => this.#read((it) => it.id === id));
+    on('deleted', ({ id }) => this.#keep((it) => it.id !== id));
+    on('stats', ({ total, unread }) => {
+      if (!total) this.#keep(() => false);
+      if (!unread) this.#read(() => true);
+    });
+    // Changes made while the client was disconnected are not sent, so load the list again.
+    this.listen(this.client, 'state resync', ({ detail }) => {
+      if ((detail ?? 'connected') === 'connected') this.reload();
+    });
+    if (this.client) this.reload();
+  }
+
+  #keep(which) {
+    this.#all = this.#all.filter(which);
+  }
+  #read(which) {
+    this.#all = this.#all.map((it) => it.is_read || !which(it) ? it : { ...it, is_read: true });
+  }
+  /** Inserts new notifications at a position: the order follows from neither ids nor times. */
+  #add(some, place) {
+    const ids = new Set(this.#all.map(({ id }) => id));
+    this.#all.splice(place, 0, ...some.filter(({ id }) => !ids.has(id)));
+    for (const { type } of some) this.#types.add(type);
+  }
+
+  async reload(before) {
+    const asked = this.#asked += 1;
+    this.#next = before;
+    this.#state = LOADING;
+    this.#late = [];
+    this.update();
+    const page = await this.ask(
+      this.client.list({
+        before,
+        unread: this.#isUnread,
+        limit: within(this.getAttribute('page-size'), 1, 200, 20),
+        type: this.#type.value || null,
+      }),
+    );
+    if (asked !== this.#asked) return;
+    this.#state = page ? '' : FAILED;
+    if (page) {
+      this.#isKnown = true;
+      if (!before) this.#all = [];
+      this.#add(page.notifications, Infinity);
+      this.#next = page.next;
+      for (const change of this.#late) change();
+    }
+    this.render();
+  }
+
+  async #loadMore() {
+    if (this.#state === LOADING) return;
+    const { childElementCount } = this.list;
+    await this.reload(this.#next);
+    this.list.children[childElementCount]?.focus();
+  }
+
+  async expand({ group_key }) {
+    super.expand({ group_key });
+    const page = this.open.has(group_key) &&
+      await this.ask(this.client.list({ limit: 200, group_key }));
+    const place = this.#all.findIndex((it) => it.group_key === group_key);
+    if (!page || place < 0) return;
+    this.#keep((it) => it.group_key !== group_key);
+    this.#add(page.notifications, place);
+    this.update();
+  }
+
+  render() {
+    const read = new Set(this.value.notifications.map((it) => it.is_read && it.id));
+    this.#read(({ id }) => read.has(id));
+    super.render();
+    // Without rows, the panel's own text and button say this.
+    const hasFailed = this.#state === FAILED && this.#all.length > 0;
+    this.list.ariaBusy = this.#state === LOADING;
+    this.#unread.ariaPressed = this.#isUnread;
+    setText(this.#unread, this.word('Unread only'));
+    this.#type.ariaLabel = this.word('All types');
+    this.#type.length = Math.min(this.#type.length, this.#types.size);
+    [...this.#types].forEach((type, index) => {
+      const option = this.#type.options[index] ?? this.#type.appendChild(make('option', ''));
+      option.value = type;
+      setText(option, this.word(type || 'All types').replace(/[._:-]+/g, ' '));
+    });
+    const isBusy = this.#state === LOADING;
+    const more = hasFailed ? 'Try again' : this.#next && (isBusy ? LOADING : 'Load more');
+    const end = hasFailed ? FAILED : !this.#next && !this.#state && 'That’s everything';
+    setText(this.#more, more && this.#all.length ? this.word(more) : '');
+    setText(this.#end, end && this.#all.length ? this.word(end) : '');
+  }
+}
+
+CarillonList.define('carillon-list');
