@@ -75,3 +75,30 @@ def test_an_address_that_is_none_leaves_the_bell_usable(server, context, fresh_u
     page = connected(open_elements(context, server, bell(user, url="http://[")))
     expect_titles(open_panel(page), ["first"])
     assert_calm(page)
+
+
+# Right to left.
+
+
+def test_texts_that_are_not_translated_keep_their_order(server, context, fresh_user):
+    user = fresh_user()
+    for index in range(3):
+        server.publish(user, f"n {index}", group_key="g")
+    body = BODY.format(bell=bell(user))
+    page = connected(open_elements(context, server, body, lang="ar-EG", dir="rtl"))
+    opened = open_panel(page)
+    for text in ("3 unread", "2 more"):
+        shown = opened.get_by_text(text, exact=True)
+        expect(shown).to_be_visible()
+        # The number, which is first, is to the left of the word, although the page is read from
+        # the right.
+        edges = shown.evaluate("(it) => characterEdges(it)")
+        assert edges == sorted(edges), (text, edges)
+    expect(opened.locator("time")).to_have_text("الآن")
+    page.evaluate("elements.setStrings('ar', { '{n} unread': '{n} غير مقروءة' })")
+    server.publish(user, "n 3", group_key="g")
+    translated = opened.get_by_text("٤ غير مقروءة", exact=True)
+    expect(translated).to_be_visible()
+    edges = translated.evaluate("(it) => characterEdges(it)")
+    assert edges[0] == max(edges), "an Arabic text begins at the right"
+    assert_calm(page)

@@ -228,6 +228,11 @@ export class CarillonElement extends /** @type {any} */ (HTMLElement) {
     );
   }
 
+  /** Reports that the server did not accept a change, which is shown as undone. */
+  refuse(notification) {
+    return this.emit('refused', { notification });
+  }
+
   /** Draws the element in the next frame, once for all changes until then. */
   update() {
     this.#frame ||= requestAnimationFrame(() => {

@@ -26,6 +26,8 @@
 //   carillon-read     a notification is about to be marked as read: { notification, group }
 //   carillon-dismiss  a notification is about to be removed: { notification, group }
 //   carillon-expand   a group is opened or closed: { notification, group }
+//   carillon-refused  a change was not accepted and is shown as undone: { notification }, null for
+//                     a change of all. By default a panel or list shows a message.
 //   carillon-error    the server refused a request or cannot be reached: { error }
 //
 // STYLE: the button of a bell has the colour of the text around it. Custom properties, set on the element or an enclosing one. Colours, for light and dark:
@@ -42,10 +44,11 @@
 //   --carillon-panel-height    largest height of the panel: 560px
 // Parts, for `::part()`:
 //   bell    bell (the button), badge, panel
-//   panel   header, title, count, text (its buttons), scroll, list, empty, footer, all (the link)
-//   list    the same, and filters, filter, types, load, end
-//   item    item, icon, body, title, message, meta, time, priority, more, actions, action, mark,
-//           dismiss
+//   panel   header, title, count, text (its buttons), scroll, list, skeleton, bone, empty, load,
+//           notice, footer, all (the link)
+//   list    the same, and filters, filter, types, end
+//   item    item, icon, body, head, title, time, message, meta, priority, more, actions, action,
+//           mark, dismiss
 //   status  dot, label
 
 import type { Carillon, Notification, NotificationStore } from './carillon.js';
@@ -165,6 +168,7 @@ declare global {
     'carillon-read': CustomEvent<ItemDetail>;
     'carillon-dismiss': CustomEvent<ItemDetail>;
     'carillon-expand': CustomEvent<ItemDetail>;
+    'carillon-refused': CustomEvent<{ notification: Notification | null }>;
     'carillon-error': CustomEvent<{ error: unknown }>;
   }
 }

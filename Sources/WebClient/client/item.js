@@ -116,9 +116,9 @@ export class CarillonItem extends CarillonElement {
           'div',
           'body',
           {},
-          this.#title,
+          make('div', 'head', {}, this.#title, this.#time),
           this.#message,
-          make('div', 'meta', {}, this.#time, this.#priority, this.#more),
+          make('div', 'meta', {}, this.#priority, this.#more),
           this.#actions,
         ),
         this.#mark,
@@ -146,7 +146,14 @@ export class CarillonItem extends CarillonElement {
   }
 
   dismiss() {
-    if (this.#emit('dismiss')) this.store.remove(this.#it.id);
+    if (this.#emit('dismiss')) this.#keep(this.store.remove(this.#it.id));
+  }
+
+  /** Reports a refused change: to the element around the item, which may be gone by then. */
+  async #keep(change) {
+    const it = this.#it;
+    const { host } = this.getRootNode();
+    if (!(await change)) (host instanceof CarillonElement ? host : this).refuse(it);
   }
 
   #emit(name, more) {
@@ -157,7 +164,9 @@ export class CarillonItem extends CarillonElement {
     const url = event.currentTarget.href;
     if (!url) this.toggleAttribute('expanded');
     if (!this.#emit(name, { url, action })) event.preventDefault();
-    else if (!this.#it.is_read && this.#emit('read')) this.store.markAsRead(this.#it.id);
+    else if (!this.#it.is_read && this.#emit('read')) {
+      this.#keep(this.store.markAsRead(this.#it.id));
+    }
   }
 
   render() {

@@ -7,6 +7,8 @@ import { CarillonPanel } from './panel.js';
 /** Reads a number from an attribute, which is free text. */
 const within = (text, low, high, other) => Math.min(high, Math.max(low, parseInt(text) || other));
 
+/** Pages of 200 that the filter searches for types. */
+const MOST_PAGES = 50;
 const LOADING = 'Loading…', FAILED = 'Could not load notifications';
 
 /** The whole inbox: loaded by pages, filtered, and updated live. */
@@ -18,6 +20,7 @@ export class CarillonList extends CarillonPanel {
   #isKnown = false;
   #wasLoaded = false;
   #client;
+  #isSearching = false;
   /** Number of the last request; the answer to an earlier one is discarded. */
   #asked = 0;
   /** Changes that arrived during a load, to apply to the loaded page as well. */
@@ -27,7 +30,14 @@ export class CarillonList extends CarillonPanel {
     this.#unread.ariaPressed = `${!this.#isUnread}`;
     this.reload();
   });
-  #type = make('select', 'types', { onchange: () => this.reload() });
+  #type = make('select', 'types', {
+    onchange: () => this.reload(),
+    onfocus: () => this.#findTypes(MOST_PAGES),
+  });
+  /** Where the search for types goes on: null is the start, and undefined the end. */
+  #unsearched;
+  /** Number of pages that the search may still read. */
+  #pages = 0;
   #more = button('load', () => this.#loadMore());
   #end = make('p', 'end');
 
@@ -70,6 +80,7 @@ export class CarillonList extends CarillonPanel {
     this.#state = '';
     this.#isKnown = false;
     this.#types = new Set(['']);
+    this.#unsearched = undefined;
   }
 
   attached() {
@@ -109,7 +120,33 @@ export class CarillonList extends CarillonPanel {
   #add(some, place) {
     const ids = new Set(this.#all.map(({ id }) => id));
     this.#all.splice(place, 0, ...some.filter(({ id }) => !ids.has(id)));
+    this.#addTypes(some);
+  }
+  #addTypes(some) {
     for (const { type } of some) this.#types.add(type);
+  }
+
+  /**
+   * Reads the inbox only for the types in it, so that the filter offers all of them.
+   *
+   * One large page after the list was loaded covers most inboxes; the rest when the filter is used.
+   */
+  async #findTypes(pages) {
+    this.#pages = Math.max(this.#pages, pages);
+    if (this.#isSearching) return;
+    this.#isSearching = true;
+    const { client } = this;
+    for (; this.#pages > 0 && this.#unsearched !== undefined; this.#pages--) {
+      const query = { limit: 200, before: this.#unsearched, collapse: false };
+      // If it fails, the filter offers fewer types; the list itself is complete.
+      const page = await client.list(query).catch(() => {});
+      if (!page || client !== this.#client) break;
+      this.#addTypes(page.notifications);
+      this.#unsearched = page.next;
+      this.update();
+    }
+    this.#pages = 0;
+    this.#isSearching = false;
   }
 
   async reload(before) {
@@ -134,6 +171,12 @@ export class CarillonList extends CarillonPanel {
       this.#add(page.notifications, Infinity);
       this.#next = page.next;
       for (const change of this.#late) change();
+      if (!before && !this.#isUnread && !this.#type.value) {
+        // A page shows a group as one row, and its members may differ in type.
+        const isPartial = page.next || page.notifications.some((it) => it.group_count > 1);
+        this.#unsearched = isPartial ? null : undefined;
+        this.#findTypes(1);
+      }
     }
     this.render();
   }

@@ -11,6 +11,7 @@ const WORDS = {
   connecting: 'Connecting…',
   offline: 'Offline',
 };
+const NOTICE_MILLISECONDS = 8_000;
 const BLANKS = { loading: 'Loading…', failed: 'Could not load notifications' };
 
 /** Whether notifications arrive in real time: a dot and a word. */
@@ -57,15 +58,18 @@ export class CarillonPanel extends CarillonElement {
   /** The text that stands in place of rows. */
   #blank = '';
   #count = make('span', 'count');
-  #markAll = button('text', () => this.store.markAllAsRead());
+  #markAll = button('text', () => this.#keep(this.store.markAllAsRead()));
   #clearAll = button('text', () => {
-    if (this.#isSure) this.store.clear();
+    if (this.#isSure) this.#keep(this.store.clear());
     this.#ask(!this.#isSure);
   });
   #all = make('a', 'all');
   heading = make('h2', 'title', { tabIndex: -1 });
   list = make('div', 'list', { role: 'list' });
   empty = make('div', 'empty', { role: 'status' });
+  /** A message about an action, with a button or without one. */
+  #notice = make('div', 'notice', { role: 'status' });
+  #noticeTime = this.#notice.animate([], NOTICE_MILLISECONDS);
   /** Rows without content, in place of those that are being loaded. */
   skeleton = make('div', 'skeleton', { ariaHidden: 'true' });
   status = new CarillonStatus();
@@ -77,9 +81,12 @@ export class CarillonPanel extends CarillonElement {
     this.root.append(
       this.header,
       make('div', 'scroll', {}, this.list, this.skeleton, this.empty),
+      this.#notice,
       make('footer', 'footer', {}, this.status, this.#all),
     );
     this.#clearAll.onblur = () => this.#ask(false);
+    this.#noticeTime.onfinish = () => this.#notice.replaceChildren();
+    this.#noticeTime.cancel();
     for (let row = 0; row < 4; row++) {
       this.skeleton.append(make('span', 'bone', {}, make('span', '')));
     }
@@ -137,10 +144,29 @@ export class CarillonPanel extends CarillonElement {
     const { notification, group } = event.detail;
     if (!this.client || !group || group.expanded) return;
     event.preventDefault();
-    this.ask(this.client.request(
-      method,
-      `/api/v1/notifications/${notification.id}${path}?group=true`,
-    ));
+    const whole = `/api/v1/notifications/${encodeURIComponent(notification.id)}${path}?group=true`;
+    this.#keep(this.client.request(method, whole), notification);
+  }
+
+  /** Shows that a change was not accepted. The store resolves to false, a request throws. */
+  async #keep(change, notification = null) {
+    try {
+      if (await change !== false) return;
+    } catch (error) {
+      this.emit('error', { error });
+    }
+    this.refuse(notification);
+  }
+
+  refuse(notification) {
+    if (super.refuse(notification)) this.tell(this.word('Could not save the change'));
+  }
+
+  /** Shows a message for a while; not less while the pointer or the focus is on it. */
+  tell(text, ...children) {
+    this.#notice.replaceChildren(make('span', '', {}, text), ...children);
+    this.#noticeTime.cancel();
+    this.#noticeTime.play();
   }
 
   async ask(answer) {
@@ -225,6 +251,8 @@ export class CarillonPanel extends CarillonElement {
     });
     this.follow();
     this.listen(this, 'keydown', (event) => this.#press(event));
+    this.listen(this.#notice, 'pointerenter focusin', () => this.#noticeTime.pause());
+    this.listen(this.#notice, 'pointerleave focusout', () => this.#noticeTime.play());
     this.listen(this.root, 'carillon-expand', ({ detail }) => this.expand(detail.notification));
     this.listen(this.root, 'carillon-read', (event) => this.#whole(event, 'PUT', '/read'));
     this.listen(this.root, 'carillon-dismiss', (event) => this.#whole(event, 'DELETE', ''));

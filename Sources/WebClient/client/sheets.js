@@ -5,7 +5,7 @@
 const palette = {
   surface: '#fff, #1b1e25',
   hover: '#f3f5f8, #262a33',
-  unread: '#f4f7fe, #202635',
+  unread: '#fff, #1b1e25',
   text: '#191c22, #eceef2',
   muted: '#59616e, #a8b0bd',
   border: '#e2e5ea, #363b46',
@@ -27,6 +27,7 @@ const shadow = 'box-shadow: var(--carillon-shadow, 0 12px 40px #0003, 0 2px 8px 
 const ring = 'outline: 2px solid var(--_accent);';
 const font = 'var(--carillon-font, system-ui, sans-serif)';
 
+// `plaintext`: a text that is not translated keeps its own order in a page of the other direction.
 // Where neither of its two properties is set, `color-scheme` is inherited from the page.
 const css = {
   base: `
@@ -37,6 +38,7 @@ const css = {
 * { box-sizing: border-box; margin: 0 }
 [hidden], :empty:is(a, button, div, p, .badge, .priority) { display: none !important }
 a { color: var(--_accent); text-decoration: none }
+* { unicode-bidi: plaintext }
 button, select { font: inherit; color: var(--_accent); background: none; border: 0;
   padding: 4px 8px; border-radius: 8px; cursor: pointer }
 :is(button, .action):hover { background: var(--_hover) }
@@ -48,15 +50,17 @@ svg { display: block; inline-size: 1em; fill: none; stroke: currentColor; stroke
 
   item: `
 :host { display: block }
-.item { position: relative; display: flex; gap: 12px; padding: 12px 16px }
+.item { position: relative; display: flex; gap: 12px; padding: 12px 8px 12px 20px;
+  padding-inline: 20px 8px }
 :host([unread]) .item { background: var(--_unread) }
 :host .item:hover { background: var(--_hover) }
-:host([member]) .item { padding-inline-start: 64px }
-.icon { display: grid; place-items: center; inline-size: 36px; block-size: 36px; font-size: 19px;
-  border-radius: 10px; background: color-mix(in srgb, currentColor 12%, #0000) }
+:host([member]) .item { padding-inline-start: 68px }
+.icon { display: grid; flex: none; place-items: center; inline-size: 36px; block-size: 36px;
+  font-size: 19px; border-radius: 10px; background: color-mix(in srgb, currentColor 12%, #0000) }
 :host([stacked]) .icon { box-shadow: 3px 3px var(--_surface), 4px 4px var(--_border) }
 .body { flex: 1; min-inline-size: 0; overflow-wrap: anywhere }
-.title { color: inherit; cursor: pointer }
+.head { display: flex; align-items: baseline; gap: 12px }
+.title { flex: 1; min-inline-size: 0; color: inherit; cursor: pointer }
 .title::after { content: ''; position: absolute; inset: 0 }
 .title:focus-visible { outline: 0 }
 .title:focus-visible::after { ${ring} outline-offset: -3px; border-radius: 8px }
@@ -66,19 +70,24 @@ svg { display: block; inline-size: 1em; fill: none; stroke: currentColor; stroke
   -webkit-box-orient: vertical; -webkit-line-clamp: var(--carillon-lines, 3) }
 :host([expanded]) :is(.title, .message) { display: block }
 .message { color: var(--_muted); white-space: pre-line }
+.time { flex: none; font-size: 12px; color: var(--_muted) }
 .meta, .actions { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 12px;
-  margin-block-start: 4px; font-size: 12px; color: var(--_muted) }
+  margin-block-start: 6px; font-size: 12px }
+.meta:not(:has(:not(:empty))) { display: none }
 .priority { color: var(--_red); text-transform: capitalize }
 .more { padding: 4px 0 }
-.more, .action { position: relative }
+.more, .action, .dismiss { position: relative }
 .actions { gap: 8px }
 .action { ${card} padding: 4px 12px; border-radius: 8px; font-size: 13px }
-.mark { inline-size: 8px; block-size: 8px; margin-block: 6px; border-radius: 50%;
-  background: var(--_accent); forced-color-adjust: none }
+.mark { position: absolute; inset: 26px auto auto; inset-inline-start: 6px; inline-size: 8px;
+  block-size: 8px; border-radius: 50%; background: var(--_accent); forced-color-adjust: none }
+:host([member]) .mark { inset-inline-start: 54px }
 :host(:not([unread])) .mark { visibility: hidden }
-.dismiss { ${card} position: absolute; inset-block-start: 8px; inset-inline-end: 8px; padding: 6px;
-  color: var(--_muted); border-radius: 8px }
-@media (hover) { .item:not(:hover, :focus-within) .dismiss { opacity: 0 } }`,
+.dismiss { flex: none; align-self: start; margin: -4px 0 0 -8px; margin-inline: -8px 0; padding: 7px;
+  color: var(--_muted) }
+.dismiss:hover { background: var(--_border) }
+@media (hover) { .item:not(:hover, :focus-within) .dismiss { opacity: 0 } }
+@media (hover: none) { .dismiss { margin-block-start: -8px; padding: 11px } }`,
 
   rows: `
 :host { ${card} display: flex; flex-direction: column; overflow: hidden }
@@ -91,6 +100,9 @@ carillon-item + carillon-item:not([member]) { border-block-start: 1px solid var(
 .scroll { flex: auto; overflow-y: auto; overscroll-behavior: contain; border: solid var(--_border);
   border-width: 1px 0 }
 .footer { justify-content: space-between; font-size: 13px; font-weight: 600 }
+.notice { display: flex; align-items: center; gap: 8px; margin: 8px; padding: 8px 12px;
+  border-radius: 8px; background: var(--_text); color: var(--_surface) }
+.notice span { flex: 1 }
 .empty { padding: 40px 24px; text-align: center; color: var(--_muted) }
 .empty svg { inline-size: 36px; margin: 0 auto 12px; opacity: .6 }
 .empty.unseen { position: absolute; clip-path: circle(0) }
@@ -145,7 +157,7 @@ carillon-item { ${card} ${shadow} overflow: hidden; animation: come .2s;
   list: `
 .filters { padding-block-start: 0 }
 .filter, .types { ${card} border-radius: 8px }
-.filter[aria-pressed=true] { background: var(--_unread); border-color: currentColor }
+.filter[aria-pressed=true] { background: color-mix(in srgb, var(--_accent) 12%, #0000); border-color: currentColor }
 .types { margin-inline-start: auto }
 [aria-busy=true] { opacity: .6 }
 .end { padding: 12px; text-align: center; color: var(--_muted) }

@@ -8,7 +8,7 @@ window.core = core;
 window.fired = [];
 window.violations = [];
 addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective));
-for (const name of ['open', 'action', 'read', 'dismiss', 'error']) {
+for (const name of ['open', 'action', 'read', 'dismiss', 'refused', 'error']) {
   addEventListener(`carillon-${name}`, ({ detail }) => fired.push([name, detail]));
 }
 // The announced texts of live regions, in order.
@@ -116,6 +116,15 @@ window.smallTargets = () =>
     .map((it) => [it.textContent || it.ariaLabel, it.getBoundingClientRect()])
     .filter(([, { width, height }]) => width < 24 || height < 24)
     .map(([name, { width, height }]) => [name, width, height]);
+
+/** The left edge of each character of an element's text, in the order of the text. */
+window.characterEdges = ({ firstChild }) =>
+  [...firstChild.data].flatMap((letter, index) => {
+    const range = document.createRange();
+    range.setStart(firstChild, index);
+    range.setEnd(firstChild, index + 1);
+    return letter.trim() ? [range.getBoundingClientRect().left] : [];
+  });
 
 /** Shows one notification without a server, from a store of the page. */
 window.showAlone = (given) => {
