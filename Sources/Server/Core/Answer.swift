@@ -10,6 +10,8 @@ struct Answer {
   var code: String?
   /// Whether the connection ends after this answer.
   var endsConnection = false
+  /// Value of Cache-Control: what depends on the caller or on the moment is never stored.
+  var caching = "no-store"
   /// Web pages that may read the answer.
   var readers = Readers.configuredOrigins
   /// Whether many connections send this body and so share one copy of it.

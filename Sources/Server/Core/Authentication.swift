@@ -19,6 +19,8 @@ struct Caller {
   var isPublisher: Bool
   /// Wall-clock time in seconds at which the token expires, leeway included; `Int64.max`: never.
   var end: Int64
+  /// The token's `exp` in seconds, without the leeway; nil where it has none.
+  var expiresAt: Int64?
   /// Names and patterns of the rooms that the token claims.
   var rooms: [String] = []
   /// Scope of the caller's idempotency keys and of its publish rate.
@@ -115,7 +117,8 @@ extension Shard {
     }
     return Caller(
       user: claims.userID, isPublisher: claims.isPublisher,
-      end: core.verifier.endSeconds(of: claims) ?? .max, rooms: claims.rooms)
+      end: core.verifier.endSeconds(of: claims) ?? .max, expiresAt: claims.expiresAtSeconds,
+      rooms: claims.rooms)
   }
 
   /// Authenticates a caller that must be a user.
@@ -160,7 +163,7 @@ extension Shard {
     }
     let caller: Caller
     do throws(AuthenticationFailure) {
-      caller = try authenticate(head, prefersToken: endpoint.access == .user, at: slot)
+      caller = try authenticate(head, prefersToken: endpoint.prefersToken, at: slot)
     } catch {
       throw refusal(
         of: error, missing: "a token is needed: Authorization: Bearer, or ?token=",

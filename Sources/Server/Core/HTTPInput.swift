@@ -296,7 +296,7 @@ extension Shard {
     let keepsAlive = exchange.keepsAlive && !answer.endsConnection && drain == nil
     if answer.status >= 400 { metrics.add(.refusedRequests) }
     var response = answer.response
-    response.fields.append(("Date", date()))
+    response.fields += [("Cache-Control", answer.caching), ("Date", date())]
     switch answer.readers {
     case .configuredOrigins:
       if let head = exchange.head { response.fields += core.origins.fields(for: head) }

@@ -50,7 +50,7 @@ extension Shard {
     table[slot].flags.insert(.rejected)
     table[slot].state = .closing
     var response = answer.response
-    response.fields.append(("Date", date()))
+    response.fields += [("Cache-Control", answer.caching), ("Date", date())]
     response.write(keepsAlive: false, isHead: false, into: &table[slot].privateBytes)
     closeWhenSent(slot)
   }

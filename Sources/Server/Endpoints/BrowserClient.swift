@@ -21,7 +21,7 @@ extension Endpoints {
       // browser asks again each time, because the next build moves them again.
       answer = Answer(response: HTTPResponse(status: 307), status: 307)
         .with("Location", address)
-        .with("Cache-Control", "no-cache")
+      answer.caching = "no-cache"
     }
     answer.readers = .everyOrigin
     return protected(answer).with("Cross-Origin-Resource-Policy", "cross-origin")
@@ -77,7 +77,6 @@ extension Endpoints {
     // guard: demo-tokens-same-origin
     answer.readers = .ownOrigin
     return protected(answer)
-      .with("Cache-Control", "no-store")
       .with("Cross-Origin-Resource-Policy", "same-origin")
   }
 
@@ -97,6 +96,7 @@ extension Endpoints {
     let isKnown = EntityTag.isNamed(form.tag, in: request.head.values(of: "if-none-match"))
     var answer = Answer(response: HTTPResponse(status: isKnown ? 304 : 200), status: 200)
     answer.status = answer.response.status
+    answer.caching = cache
     if !isKnown {
       answer.response.contentType = file.contentType
       answer.response.body = form.bytes
@@ -105,7 +105,6 @@ extension Endpoints {
     }
     return
       answer
-      .with("Cache-Control", cache)
       .with("ETag", "\"\(form.tag)\"")
       .with("Vary", "Accept-Encoding")
   }

@@ -9,7 +9,7 @@ enum Endpoint: Sendable {
   case publish, publishBatch, sendNotification
   case sendSystem, sendRoom, liveUpdate, liveData, livePayment, liveBroadcast
   case list, unreadCount, stats, read, unread, readMany, readAll, seen, delete, deleteAll
-  case preferences, setPreferences
+  case preferences, setPreferences, currentCaller
   case events, poll
   /// Packets of Engine.IO, which has its own paths and answers.
   case enginePost
@@ -41,11 +41,14 @@ enum Endpoint: Sendable {
       .deleteAll, .preferences, .setPreferences, .events, .poll, .realtimeTyping,
       .realtimePresence, .ownConnections:
       .user
-    case .busStats, .connectionStats: .caller
+    case .busStats, .connectionStats, .currentCaller: .caller
     case .health, .ready, .enginePost, .clientFile, .console, .demo, .demoTokens: .anyone
     case .metrics: .loopbackOrPublisher
     }
   }
+
+  /// Whether a token identifies the caller even beside an API key, which names no user.
+  var prefersToken: Bool { access == .user || self == .currentCaller }
 }
 
 /// The result of handling a request.
@@ -112,6 +115,7 @@ enum Endpoints {
     router.add(.delete, inbox + "/:id", .delete)
     router.add(.get, "/api/v1/preferences", .preferences)
     router.add(.put, "/api/v1/preferences", .setPreferences)
+    router.add(.get, "/api/v1/me", .currentCaller)
     addHubRoutes(to: &router)
     router.add(.get, "/api/v1/users/online", .usersOnline)
     router.add(.get, "/api/v1/users/:id/online", .userOnline)
@@ -177,6 +181,7 @@ enum Endpoints {
     case .preferences:
       try ask(.preferences(user: user(of: request)), .preferences, request, on: shard)
     case .setPreferences: try setPreferences(request, on: shard)
+    case .currentCaller: .now(.of(request.caller))
     case .events: try events(request, on: shard)
     case .poll: try poll(request, on: shard)
     case .enginePost: .now(shard.receiveEngine(request))

@@ -276,6 +276,6 @@ extension Answer {
   static func payload(_ bytes: [UInt8]) -> Answer {
     let response = HTTPResponse(
       status: 200, body: bytes, contentType: "text/plain; charset=UTF-8")
-    return Answer(response: response, status: 200).with("Cache-Control", "no-store")
+    return Answer(response: response, status: 200)
   }
 }

@@ -1,0 +1,20 @@
+// `GET /api/v1/me`: the caller as the server reads its token.
+//
+// The user's id depends on the server's settings, so a client that shares data by user cannot take
+// it from the token: it asks here.
+
+internal import Wire
+
+extension Answer {
+  /// The caller's id, its right to publish, and the `exp` of its token.
+  ///
+  /// The id is null for an API key and for a publisher's token without a user.
+  static func of(_ caller: Caller) -> Answer {
+    .object { data in
+      data.member("user_id", caller.user)
+      data.member("publisher", caller.isPublisher)
+      // `exp` is at most the end of the year 9999.
+      data.member("expires_at", time: caller.expiresAt.map { $0 * 1_000 })
+    }
+  }
+}
