@@ -114,7 +114,7 @@ def test_a_user_may_not_watch(server):
         answer = server.request("GET", asked, user_token("u") if asked == STREAM else None)
         assert answer.status == 403 and answer.error["code"] == "forbidden"
     answer = server.request("POST", STREAM, key=API_KEY)
-    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD"
+    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD, OPTIONS"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -218,7 +218,7 @@ def test_only_a_publisher_may_read_other_users(server, what):
     assert server.request("GET", path, key=API_KEY).status == 200
     assert server.request("HEAD", path, key=API_KEY).bytes == b""
     answer = server.request("DELETE", path, key=API_KEY)
-    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD"
+    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD, OPTIONS"
 
 
 @pytest.mark.parametrize("what", ["connections", "notifications"])

@@ -116,7 +116,7 @@ def test_only_a_publisher_may_query(server, path):
     head = server.request("HEAD", path, publisher_token())
     assert head.status == 200 and head.bytes == b"" and int(head.headers["content-length"]) > 0
     answer = server.request("POST", path, key=API_KEY)
-    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD"
+    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD, OPTIONS"
     asked = {"Origin": server.url, "Access-Control-Request-Method": "GET"}
     preflight = server.request("OPTIONS", path, headers=asked)
     assert preflight.status == 204

@@ -50,6 +50,13 @@ GUARDS = [
         (unit("HTTPFramingTests/credentials"), wire("test_credentials.py", "given_twice and Auth")),
     ),
     Guard(
+        26,
+        "a slash at the end of a path is ignored only where nothing is changed",
+        "trailing-slash-of-reads-only",
+        always(2),
+        (unit("RouterTests/match"), unit("HealthCheckTests/.*DELETE")),
+    ),
+    Guard(
         30,
         "a chunk size has at most sixteen digits",
         "chunk-size-digits",

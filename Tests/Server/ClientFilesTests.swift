@@ -89,7 +89,7 @@ struct ClientFilesTests {
       "/client/carillon.js/", "/client/../client/carillon.js", "/client/./carillon.js",
       "/client/%2e%2e/%2e%2e/etc/passwd", "/client/..%2f..%2fetc/passwd", "/client/carillon.js%00",
       "/client/client/carillon.js", "/client/pages/demo.html", "/client/demo.html", "/demo.html",
-      "/console/", "/console.html", "/pages/demo.js", "/carillon.js", "/", "/demo/tokens",
+      "/console//", "/console.html", "/pages/demo.js", "/carillon.js", "/", "/demo/tokens",
       "/client/\(files.hash)//carillon.js", "/client/\(files.hash)/pages/../carillon.js",
       "/client/\(files.hash)/pages/demo.html", "/client/\(files.hash)/\(files.hash)/carillon.js",
     ])
@@ -98,11 +98,11 @@ struct ClientFilesTests {
   }
 
   @Test func `files allow only GET and HEAD`() throws {
-    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+    for method in ["POST", "PUT", "DELETE", "PATCH"] {
       for path in ["\(Self.folder)/carillon.js", "/client/carillon.js", "/console"] {
         let (head, _) = try Self.get(path, method: method)
         #expect(head.hasPrefix("HTTP/1.1 405 "))
-        #expect(head.contains("\r\nAllow: GET, HEAD\r\n"))
+        #expect(head.contains("\r\nAllow: GET, HEAD, OPTIONS\r\n"))
       }
     }
   }

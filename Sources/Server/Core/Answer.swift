@@ -91,6 +91,11 @@ struct Answer {
       status: status)
   }
 
+  /// The answer to OPTIONS: the methods of the path.
+  static func allowing(_ methods: String) -> Answer {
+    Answer(response: HTTPResponse(status: 204), status: 204).with("Allow", methods)
+  }
+
   /// The same answer with one more header field.
   func with(_ name: String, _ value: String) -> Answer {
     var copy = self

@@ -158,12 +158,14 @@ extension Shard {
     case .found(let endpoint, let parameters):
       match = Endpoints.Match(endpoint: endpoint, parameters: parameters)
     case .methodNotAllowed(let allow):
-      if let preflight = core.origins.preflight(head, methods: allow) {
-        answerEarly(preflight, head, slot)
-        return false
-      }
-      answerEarly(
-        .failure(405, "method_not_allowed", "use \(allow)").with("Allow", allow), head, slot)
+      let answer =
+        options(head, allowing: allow)
+        ?? .failure(405, "method_not_allowed", "use \(allow)").with("Allow", allow)
+      answerEarly(answer, head, slot)
+      return false
+    case .notFound where head.method == .options && ["*", "/"].contains(head.path):
+      // A load balancer's health check: HAProxy's default is OPTIONS /.
+      answerEarly(.allowing(Shard.allMethods), head, slot)
       return false
     case .notFound:
       // guard: response-without-request-path
@@ -197,6 +199,14 @@ extension Shard {
       return false
     }
     return true
+  }
+
+  private static let allMethods = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
+
+  /// The answer to OPTIONS, a browser's preflight or not; nil for another method.
+  func options(_ head: HTTPRequestHead, allowing methods: String) -> Answer? {
+    guard head.method == .options else { return nil }
+    return core.origins.preflight(head, methods: methods) ?? .allowing(methods)
   }
 
   /// Whether the announced body fits into the limit on bodies in flight.
@@ -261,7 +271,7 @@ extension Shard {
     guard let route = exchange.route, let caller = exchange.caller else { return }
     let query: QueryString
     do throws(HTTPViolation) {
-      query = try QueryString(head.query ?? "")
+      query = try QueryString(route.endpoint.readsQuery ? head.query ?? "" : "")
     } catch {
       return respond(.failure(error.status, "bad_request", error.reason), at: slot)
     }

@@ -15,13 +15,17 @@ extension Shard {
     if head.method == .post, !WebSocketHandshake.isUpgrade(head) { return false }
     guard
       let dialect = DialectRegistry.all.first(where: {
-        $0.framing == .webSocket && $0.path == head.path
+        $0.framing == .webSocket && ($0.path == head.path || $0.path + "/" == head.path)
       })
     else {
       guard WebSocketHandshake.isUpgrade(head), head.method == .get else { return false }
       let answer = Answer.failure(404, "not_found", "no WebSocket is served at this path")
       logRefusal(of: answer, by: "no dialect", at: slot)
       respond(answer.closing, at: slot)
+      return true
+    }
+    if let answer = options(head, allowing: "GET, OPTIONS") {
+      answerEarly(answer, head, slot)
       return true
     }
     do throws(Refusal) {
@@ -49,7 +53,7 @@ extension Shard {
     } catch {
       let answer = Answer.failure(error.status, "bad_upgrade", error.reason)
       switch error.status {
-      case 405: throw Refusal(answer.with("Allow", "GET"))
+      case 405: throw Refusal(answer.with("Allow", "GET, OPTIONS"))
       case 426:
         // guard: upgrade-names-its-version
         throw Refusal(

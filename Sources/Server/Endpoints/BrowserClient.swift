@@ -19,9 +19,7 @@ extension Endpoints {
     case .moved(let address):
       // A page loaded before the server was replaced by a new build still finds its modules. A
       // browser asks again each time, because the next build moves them again.
-      answer = Answer(response: HTTPResponse(status: 307), status: 307)
-        .with("Location", address)
-      answer.caching = "no-cache"
+      answer = redirect(to: address)
     }
     answer.readers = .everyOrigin
     return protected(answer).with("Cross-Origin-Resource-Policy", "cross-origin")
@@ -33,6 +31,11 @@ extension Endpoints {
   ) throws(Refusal) -> Answer {
     guard let file = shard.core.files.page(name) else {
       throw Refusal(404, "not_found", "there is nothing at this path")
+    }
+    let path = request.head.path
+    if path.utf8.count > 1, path.utf8.last == UInt8(ascii: "/") {
+      // The page's addresses are relative, so it has one place.
+      return redirect(to: ".." + path.dropLast())
     }
     var answer = try serve(file, cache: "no-cache", to: request)
     answer.readers = .ownOrigin
@@ -81,6 +84,13 @@ extension Endpoints {
   }
 
   // MARK: Shared parts
+
+  private static func redirect(to address: String) -> Answer {
+    var answer = Answer(response: HTTPResponse(status: 307), status: 307)
+      .with("Location", address)
+    answer.caching = "no-cache"
+    return answer
+  }
 
   /// The file in an encoding that the client accepts, or 304 if the client already has it.
   private static func serve(

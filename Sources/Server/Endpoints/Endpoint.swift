@@ -47,6 +47,16 @@ enum Endpoint: Sendable {
     }
   }
 
+  /// Whether the endpoint reads the query.
+  ///
+  /// Where it does not, the query is not parsed: a probe's or a cache's additions do not matter.
+  var readsQuery: Bool {
+    switch self {
+    case .health, .ready, .metrics, .clientFile, .console, .demo, .demoTokens: false
+    default: true
+    }
+  }
+
   /// Whether a token identifies the caller even beside an API key, which names no user.
   var prefersToken: Bool { access == .user || self == .currentCaller }
 }

@@ -22,7 +22,7 @@ enum EngineStep {
 }
 
 extension Shard {
-  private static let methods = "GET, POST"
+  private static let methods = "GET, OPTIONS, POST"
 
   /// Handles a request with its head at the beginning of the scratch buffer's [from, end).
   func beginEngine(
@@ -31,8 +31,8 @@ extension Shard {
     guard let path = core.configuration.engines.firstIndex(where: { $0.matches(head.path) }) else {
       return .notOurs
     }
-    if let preflight = core.origins.preflight(head, methods: Shard.methods) {
-      answerEarly(preflight, head, slot)
+    if let answer = options(head, allowing: Shard.methods) {
+      answerEarly(answer, head, slot)
       return .taken
     }
     do throws(EngineIORefusal) {

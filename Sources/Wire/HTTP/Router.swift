@@ -19,9 +19,10 @@ extension RouteMatch: Equatable where Route: Equatable {}
 /// this method, the parameter is tried, and last the wildcard: "/files/*" matches every path below
 /// "/files/", and the rest of the path becomes the last parameter, slashes included. HEAD falls
 /// back to the route for GET. Paths are compared as they were sent: a literal with escapes is not
-/// found, and neither is a path with an empty segment, except within a wildcard's part. Matching a
-/// path without parameters allocates nothing; every node of the tree is visited at most once,
-/// whatever the path.
+/// found, and neither is a path with an empty segment, except within a wildcard's part. One slash at
+/// the end is ignored where nothing is changed: for GET, HEAD and OPTIONS. A DELETE with it may be
+/// one with an empty last segment. Matching a path without parameters allocates nothing; every node
+/// of the tree is visited at most twice, whatever the path.
 package struct Router<Route: Sendable>: Sendable {
   private struct Node {
     var literals: [(segment: [UInt8], node: Int)] = []
@@ -96,6 +97,17 @@ package struct Router<Route: Sendable>: Sendable {
   private func match(
     _ method: HTTPMethod, _ bytes: borrowing Span<UInt8>, in path: Range<Int>
   ) -> RouteMatch<Route> {
+    let match = matchExactly(method, bytes, in: path)
+    // guard: trailing-slash-of-reads-only
+    guard case .notFound = match, [.get, .head, .options].contains(method), path.count > 2,
+      bytes[path.upperBound - 1] == HTTPCharacter.slash
+    else { return match }
+    return matchExactly(method, bytes, in: path.dropLast())
+  }
+
+  private func matchExactly(
+    _ method: HTTPMethod, _ bytes: borrowing Span<UInt8>, in path: Range<Int>
+  ) -> RouteMatch<Route> {
     guard let first = path.first, bytes[first] == HTTPCharacter.slash else { return .notFound }
     var search = Search(method: method, path: path)
     if let route = descend(from: 0, at: first, bytes, &search) {
@@ -121,6 +133,8 @@ package struct Router<Route: Sendable>: Sendable {
     var methods: UInt16 = 0
 
     var allow: String {
+      // OPTIONS is answered at every path.
+      let methods = methods | 1 << UInt16(HTTPMethod.options.rawValue)
       var names: [String] = []
       for method in HTTPMethod.allCases where methods >> UInt16(method.rawValue) & 1 == 1 {
         names.append(method.name)
