@@ -138,8 +138,9 @@ package struct Limits: Sendable {
   package var zeroWindowMilliseconds: UInt32 = 100
   /// Bytes of a JSON request body; more is answered 413.
   package var bodyBytesLimit = 64 * 1_024
-  /// Bytes of the body of a single publish: a notification, and the ids of 10,000 users.
-  package var publishBytesLimit = 2 * 1_024 * 1_024
+  /// Bytes of the body of a publish with `user_ids`; more is answered 413, and so is one without
+  /// them that is longer than `bodyBytesLimit`.
+  package var publishBytesLimit = 1_024 * 1_024
   /// Bytes of an NDJSON batch; more is answered 413.
   package var batchBytesLimit = 8 * 1_024 * 1_024
   /// Lines of an NDJSON batch; more is answered 413.

@@ -57,6 +57,13 @@ GUARDS = [
         (unit("RouterTests/match"), unit("HealthCheckTests/.*DELETE")),
     ),
     Guard(
+        38,
+        "only a publish with user_ids may have a long body",
+        "long-body-names-users",
+        always(1),
+        (unit("EndpointTests/bodyLimits"),),
+    ),
+    Guard(
         30,
         "a chunk size has at most sixteen digits",
         "chunk-size-digits",

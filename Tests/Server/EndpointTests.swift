@@ -94,6 +94,43 @@ struct EndpointTests {
     #expect(drafts.count == 10_000)
   }
 
+  @Test(
+    "a body has 64 KiB, with user_ids 1 MiB, a batch 8 MiB, and one byte more is 413",
+    arguments: [
+      ("POST /api/v1/notifications", #"{"user_id":"u","type":"t","title":"t"}"#, 65_536),
+      ("POST /api/v1/notifications", #"{"audience":"everyone","type":"t","title":"t"}"#, 65_536),
+      ("POST /api/v1/notifications", #"{"user_ids":["u"],"type":"t","title":"t"}"#, 1_048_576),
+      ("POST /api/v1/notifications/batch", #"{"user_id":"u","type":"t","title":"t"}"#, 8_388_608),
+      (
+        "POST /api/v1/websocket/send/notification",
+        #"{"user_id":"u","notification_type":"t","title":"t","message":"m"}"#, 65_536
+      ),
+      ("PUT /api/v1/preferences", #"{"types":{}}"#, 65_536),
+    ])
+  func bodyLimits(line: String, json: String, limit: Int) throws {
+    for count in [limit, limit + 1] {
+      let fixture = try ShardFixture()
+      let peer = try fixture.connect()
+      // White space after the document is part of the body.
+      let body = json + String(repeating: " ", count: count - json.utf8.count)
+      let bytes = Array(Self.request(line, body: body).utf8)
+      var rest = bytes[...]
+      while !rest.isEmpty, peer.receive().headEnd == nil {
+        peer.sendIfOpen(Array(rest.prefix(32 * 1_024)).text)
+        rest = rest.dropFirst(32 * 1_024)
+        try fixture.turn(2)
+      }
+      try fixture.turn(until: { !fixture.store.commands.isEmpty || peer.receive().headEnd != nil })
+      if count == limit {
+        #expect(fixture.store.commands.count == 1, "\(peer.received.text)")
+      } else {
+        #expect(peer.received.text.hasPrefix("HTTP/1.1 413 "))
+        #expect(peer.received.text.contains("at most \(limit) bytes"))
+        #expect(fixture.store.commands.isEmpty)
+      }
+    }
+  }
+
   static let draft = #"{"user_id":"u","type":"t","title":"t"}"#
 
   @Test func `a batch with an Idempotency-Key is stored once and answered the same again`() throws {

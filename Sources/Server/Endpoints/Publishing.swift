@@ -14,6 +14,11 @@ extension Endpoints {
   static func publish(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     try requireJSON(request)
     let draft = try draft(in: request.body, 0..<request.body.count, at: shard.wall)
+    let limit = shard.core.configuration.limits.bodyBytesLimit
+    // guard: long-body-names-users
+    guard draft.isForMany || request.body.count <= limit else {
+      throw Refusal(413, "too_large", "a body without user_ids has at most \(limit) bytes")
+    }
     return try publish(draft, request, on: shard)
   }
 
