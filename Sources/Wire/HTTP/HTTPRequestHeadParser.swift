@@ -143,6 +143,9 @@ package struct HTTPRequestHeadParser: Sendable {
       if HTTPCharacter.isTarget(bytes[index]) {
         throw HTTPViolation(status: 414, reason: "request target too long")
       }
+      if bytes[index] >= 0x80 {
+        throw .malformed("request target not ASCII: percent-encode its UTF-8, as in %C3%A9")
+      }
       throw .malformed("malformed request line")
     }
     targetRange = partStart..<index
@@ -155,7 +158,11 @@ package struct HTTPRequestHeadParser: Sendable {
   private mutating func scanVersion(_ byte: UInt8) throws(HTTPViolation) -> Bool {
     let isExpected: Bool
     switch position - partStart {
-    case 0: isExpected = byte == 0x48
+    case 0:
+      isExpected = byte == 0x48
+      guard isExpected else {
+        throw .malformed("no HTTP version after the target: percent-encode a space as %20")
+      }
     case 1, 2: isExpected = byte == 0x54
     case 3: isExpected = byte == 0x50
     case 4: isExpected = byte == HTTPCharacter.slash

@@ -117,6 +117,23 @@ struct HTTPHeadViolationTests {
     }
   }
 
+  @Test("the refusal of a target that is not percent-encoded says to encode it")
+  func encodingOfTargets() {
+    let wrong = [
+      ("GET /users/\u{E9} HTTP/1.1\r\n", "percent-encode its UTF-8"),
+      ("GET /?q=\u{1F514} HTTP/1.1\r\n", "percent-encode its UTF-8"),
+      ("GET /a b HTTP/1.1\r\n", "percent-encode a space"),
+    ]
+    for (text, remedy) in wrong {
+      guard case .violation(let violation) = feedEveryWay(Array(text.utf8)) else {
+        Issue.record("\(text) was accepted")
+        continue
+      }
+      #expect(violation.status == 400)
+      #expect(violation.reason.contains(remedy))
+    }
+  }
+
   @Test("an expectation in HTTP/1.0 is ignored")
   func oldExpectation() throws {
     #expect(try !parse("GET / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n").expectsContinue)
