@@ -33,7 +33,8 @@ def imported(entry):
 
 def weights(server, paths):
     """Returns the size of each file's compressed body."""
-    folder = server.request("GET", "/client/carillon.js").headers["location"].rsplit("/", 1)[0]
+    location = server.request("GET", "/client/carillon.js").headers["location"]
+    folder = "/client/" + location.rsplit("/", 1)[0]
     sent = {}
     for path in paths:
         headers = {"Accept-Encoding": "gzip"}

@@ -46,7 +46,7 @@ struct ClientFiles: Sendable {
   /// The result of looking up a path below /client/.
   enum Location {
     case file(ClientFile)
-    /// The file is at this path, under the current digest.
+    /// The file is at this path below /client/, in the current folder.
     case moved(String)
   }
 
@@ -109,7 +109,7 @@ struct ClientFiles: Sendable {
     return folder == hash ? .file(file) : .moved(address(of: name))
   }
 
-  private func address(of name: String) -> String { "/client/\(hash)/\(name)" }
+  private func address(of name: String) -> String { "\(hash)/\(name)" }
 
   /// Whether a folder's name has the form of a build's digest.
   private static func isDigest(_ folder: Substring) -> Bool {
@@ -137,10 +137,12 @@ struct ClientFiles: Sendable {
   }
 
   /// Replaces the placeholder in a page by the folder's name.
+  ///
+  /// The address is relative, because a proxy may serve the pages below a path of its own.
   private static func resolve(_ page: [UInt8], _ hash: String) -> [UInt8] {
     Array(
       page.split(separator: placeholder, omittingEmptySubsequences: false)
-        .joined(separator: Array("/client/\(hash)/".utf8)))
+        .joined(separator: Array("client/\(hash)/".utf8)))
   }
 
   private static func contentType(of path: String) -> String {

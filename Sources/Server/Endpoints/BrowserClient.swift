@@ -19,7 +19,10 @@ extension Endpoints {
     case .moved(let address):
       // A page loaded before the server was replaced by a new build still finds its modules. A
       // browser asks again each time, because the next build moves them again.
-      answer = redirect(to: address)
+      // Relative to the request's own path, because a proxy may have removed a prefix from it.
+      let below = request.head.path.utf8.dropFirst("/client/".utf8.count)
+      let depth = below.count { $0 == UInt8(ascii: "/") }
+      answer = redirect(to: String(repeating: "../", count: depth) + address)
     }
     answer.readers = .everyOrigin
     return protected(answer).with("Cross-Origin-Resource-Policy", "cross-origin")

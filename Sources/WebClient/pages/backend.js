@@ -1,6 +1,13 @@
 // @ts-check
 // A publisher's HTTP requests. In these pages the browser plays the application's backend.
 
+/**
+ * The address of a path of this server, also where a proxy serves it below a path of its own.
+ *
+ * @param {string} path
+ */
+export const at = (path) => new URL(`../../..${path}`, import.meta.url).href;
+
 /** A refused request; status 0 if there was no response. */
 export class RequestError extends Error {
   /**
@@ -45,7 +52,7 @@ export class Backend {
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     let response;
     try {
-      response = await fetch(path, {
+      response = await fetch(at(path), {
         method,
         headers,
         body: body === undefined ? undefined : JSON.stringify(body),

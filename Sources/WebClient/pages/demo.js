@@ -4,7 +4,7 @@
 // The server issues the tokens; it does so only in development mode.
 
 import '../elements.js';
-import { Backend, RequestError } from './backend.js';
+import { at, Backend, RequestError } from './backend.js';
 import { find } from './dom.js';
 import { Pane } from './pane.js';
 import { PublishForm } from './publish-form.js';
@@ -13,7 +13,7 @@ const CONSOLE_KEY = 'carillon-console-token';
 
 /** Fetches fresh tokens. A restarted server has another secret, so old ones become invalid. */
 async function tokens() {
-  const response = await fetch('/demo/tokens', { cache: 'no-store' });
+  const response = await fetch(at('/demo/tokens'), { cache: 'no-store' });
   const answer = await response.json();
   if (!response.ok) throw new Error(answer.error?.message ?? `response status ${response.status}`);
   return answer.data;

@@ -3,6 +3,7 @@
 //
 // Invariant: at most one EventSource is open, and at most one reconnect attempt is scheduled.
 
+import { at } from './backend.js';
 import { Rates } from './rates.js';
 
 const PATH = '/api/v1/metrics/stream';
@@ -56,7 +57,7 @@ export class MetricsFeed extends EventTarget {
   }
 
   #open() {
-    const source = new EventSource(`${PATH}?token=${encodeURIComponent(this.#token)}`);
+    const source = new EventSource(`${at(PATH)}?token=${encodeURIComponent(this.#token)}`);
     this.#source = source;
     this.#rates.restart();
     source.addEventListener('message', (event) => this.#take(event.data));

@@ -4,6 +4,7 @@
 // Invariant: one client at a time; it and its listeners are closed before the next one is made.
 
 import { Carillon, nativeNotifications, requestPermission } from '../carillon.js';
+import { at } from './backend.js';
 import { Cable } from './cable.js';
 import { find, make } from './dom.js';
 import { FrameLog } from './frame-log.js';
@@ -69,6 +70,7 @@ export class Pane {
     const leaves = (this.#leaves = new AbortController());
     const { WebSocket, EventSource, fetch } = this.#cable;
     const client = new Carillon({
+      url: at('/'),
       token: this.#token,
       transports: TRANSPORTS[find('.transport', this.root).value],
       reconnectInterval: RECONNECT_MILLISECONDS,

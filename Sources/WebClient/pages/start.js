@@ -8,9 +8,10 @@ import { startTheme } from './theme.js';
 
 const begin = () => {
   const { content } = /** @type {HTMLTemplateElement} */ (document.querySelector('#modules'));
-  const { href } = /** @type {HTMLLinkElement} */ (content.querySelector('link'));
+  const link = /** @type {HTMLLinkElement} */ (content.querySelector('link'));
+  // Only in the document does the link have its base.
   document.head.append(content);
-  import(href);
+  import(link.href);
 };
 
 startTheme(/** @type {HTMLButtonElement} */ (document.querySelector('#theme')));
