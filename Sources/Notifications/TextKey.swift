@@ -3,6 +3,8 @@
 // Two names are the same exactly when their bytes are. `==` on strings would also equate the
 // composed and the decomposed spelling of one letter, which are two users, or two rooms.
 
+internal import Wire
+
 /// Text as a key of a dictionary or set: equality and order are those of the bytes.
 package struct TextKey: Hashable, Comparable, Sendable {
   package let text: String
@@ -12,8 +14,7 @@ package struct TextKey: Hashable, Comparable, Sendable {
   }
 
   package static func == (left: TextKey, right: TextKey) -> Bool {
-    guard left.text.utf8.count == right.text.utf8.count else { return false }
-    return left.text.utf8.elementsEqual(right.text.utf8)
+    left.text.hasSameBytes(as: right.text)
   }
 
   package static func < (left: TextKey, right: TextKey) -> Bool {

@@ -94,11 +94,3 @@ enum MemberValue {
   case array([String?])
   case other
 }
-
-extension String {
-  /// Whether both are the same bytes of UTF-8.
-  ///
-  /// `==` treats canonically equivalent strings as equal, such as the Kelvin sign and the letter K;
-  /// RFC 7515 and 7519 compare names without any transformation.
-  func hasSameBytes(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
-}

@@ -1,6 +1,6 @@
 """Guards of tokens, secrets and origins: cases 44 to 53."""
 
-from edits import before, never, remove, replace, rewrite
+from edits import always, before, never, remove, replace, rewrite
 from guard import Guard, unit, wire
 
 GUARDS = [
@@ -129,6 +129,20 @@ GUARDS = [
         "refusal-explained-in-development",
         remove(),
         (unit("ConnectionLogTests/explanations"), wire("test_refusals.py", "stays_coarse")),
+    ),
+    Guard(
+        50,
+        "a fresh token names the user of the session, byte for byte",
+        "fresh-token-same-user",
+        replace("user.hasSameBytes(as: table[slot].user)", "true"),
+        (unit("SameUserTests/webSocket"),),
+    ),
+    Guard(
+        50,
+        "a fresh token of Socket.IO names the user of the namespace, byte for byte",
+        "fresh-namespace-token-same-user",
+        always(2),
+        (unit("SameUserTests/socketIO"),),
     ),
     Guard(
         53,

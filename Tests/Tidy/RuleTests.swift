@@ -57,6 +57,27 @@ struct RuleTests {
     #expect(Rules.leftovers(in: file("// \(mark)S and mas\(mark) are words of their own")) == [])
   }
 
+  @Test("a comparison of identities by canonical equivalence is found in the targets that have any")
+  func canonicalComparisons() {
+    func found(_ line: String, in target: String = "Server") -> Int {
+      Rules.canonicalComparisons(in: file(line, path: "Sources/\(target)/Example.swift")).count
+    }
+    let wrong = [
+      "guard user == table[slot].user else { return }", "caller.user == other",
+      "if name != table[slot].user { x() }", "let found = rooms.filter { $0 == room }",
+      "var counts: [String: Int] = [:]", "let rooms: Set<RoomName> = []",
+      "private var members: [UserID : Int]",
+    ]
+    for line in wrong { #expect(found(line) == 1, "\(line)") }
+    let right = [
+      "guard caller.user == nil else { return }", "user.hasSameBytes(as: table[slot].user)",
+      "room.count == 1", "if count == room.count { x() }", "TextKey(user) == TextKey(other)",
+      "var counts: [TextKey: Int] = [:]", "// user == other", "if x.origin == .none { x() }",
+    ]
+    for line in right { #expect(found(line) == 0, "\(line)") }
+    #expect(found("user == other", in: "Wire") == 0)
+  }
+
   @Test("a path of one machine is found", arguments: ["work", "root", "home", "Users"])
   func machinePaths(folder: String) {
     #expect(Rules.machinePaths(in: file("let path = \"/\(folder)/me/carillon\"")).count == 1)

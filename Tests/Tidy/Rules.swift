@@ -200,6 +200,29 @@ enum Rules {
     }
   }
 
+  /// Identities are compared by their bytes: `==` equates canonically equivalent strings.
+  ///
+  /// It finds collections with text as keys (they have `TextKey`) and comparisons of values named
+  /// after an identity (they have `hasSameBytes(as:)`). The exempt files have only names of ASCII
+  /// letters as keys.
+  static func canonicalComparisons(in file: SourceFile) -> [Finding] {
+    let targets: Set = ["Server", "Notifications", "Storage", "Tokens", "Carillon"]
+    guard let target = file.target, targets.contains(target) else { return [] }
+    let exempt = ["ClientFiles", "Preferences", "PreferencesParser", "DraftParser"]
+    let isExempt = exempt.contains { file.path.hasSuffix("/\($0).swift") }
+    let code = SourceFile(path: file.path, text: file.code)
+    return lines(of: code, "compares an identity by canonical equivalence") { line in
+      if !isExempt, line.contains(/\[(String|UserID|RoomName) ?:|Set<(String|UserID|RoomName)>/) {
+        return true
+      }
+      guard line.contains(" == ") || line.contains(" != ") else { return false }
+      return
+        line.contains(/\b(user|userID|room|roomName|scope|groupKey|origin) [=!]= (?!nil\b|\.|"")/)
+        || line.contains(
+          / [=!]= (\w+(\[\w+\])?\.)*(user|userID|room|roomName|scope|groupKey|origin)\b(?![.(\[])/)
+    }
+  }
+
   /// Unsafe code appears only in the allowed targets.
   static func misplacedUnsafe(in file: SourceFile) -> [Finding] {
     guard let target = file.target, !unsafeTargets.contains(target) else { return [] }

@@ -46,6 +46,11 @@ struct TidyTests {
     expectNone(SourceTree.productFiles.flatMap(Rules.misplacedUnsafe))
   }
 
+  @Test("identities are compared by their bytes")
+  func identities() {
+    expectNone(SourceTree.productFiles.flatMap(Rules.canonicalComparisons))
+  }
+
   @Test("server tests access a shard only through its façade")
   func shardFacade() {
     #expect(SourceTree.files.contains { $0.path == "Tests/Server/ShardFacade.swift" })

@@ -5,6 +5,7 @@
 // not continue with fewer rights.
 
 internal import Notifications
+internal import Wire
 
 /// A client that was upgraded without a token.
 final class PendingAuthentication: HoldsAssembly {
@@ -38,7 +39,8 @@ extension Shard {
     let user: UserID
     do throws(AuthenticationFailure) {
       (caller, user) = try userCaller(of: token, at: slot)
-      guard pending != nil || user == table[slot].user else { throw .otherUser }
+      // guard: fresh-token-same-user
+      guard pending != nil || user.hasSameBytes(as: table[slot].user) else { throw .otherUser }
     } catch {
       let dialect = fanOutGroups[table[slot].group].dialect
       return close(

@@ -208,7 +208,10 @@ extension Shard {
   fileprivate func take(
     token: String, for event: SocketIOEvent, of client: SocketIOClient, at slot: UInt32
   ) {
-    guard let caller = try? caller(of: token, at: slot), caller.user == table[slot].user else {
+    // guard: fresh-namespace-token-same-user
+    guard let caller = try? caller(of: token, at: slot),
+      caller.user?.hasSameBytes(as: table[slot].user) == true
+    else {
       return remove(client, notifiesClient: true)
     }
     table[slot].tokenEnd = caller.end

@@ -53,7 +53,7 @@ extension SocketIOResumption {
     let parts = text.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
     // guard: recovery-sealed-to-user
     guard parts.count == 3, let recovery = RecoveryID(String(parts[0])),
-      parts[1] == recovery.seal(of: user), Cursor(String(parts[2])) != nil
+      String(parts[1]).hasSameBytes(as: recovery.seal(of: user)), Cursor(String(parts[2])) != nil
     else { return nil }
     self.text = text
     self.recovery = recovery

@@ -50,7 +50,7 @@ package struct QueryString: Sendable {
 
   /// The value of a name; empty if it was given without a value.
   package subscript(name: String) -> String? {
-    for pair in pairs where pair.name == name { return pair.value }
+    for pair in pairs where pair.name.hasSameBytes(as: name) { return pair.value }
     return nil
   }
 }
