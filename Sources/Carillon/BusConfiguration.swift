@@ -54,6 +54,10 @@ public struct BusConfiguration: Sendable {
       throw .invalid(field: "shardCount", reason: "must be 1 to 128")
     }
     guard !dataPath.isEmpty else { throw .invalid(field: "dataPath", reason: "is empty") }
+    for origin in allowedOrigins {
+      guard let fault = OriginPolicy.fault(in: origin) else { continue }
+      throw .invalid(field: "allowedOrigins", reason: "'\(origin)' is no page's origin: \(fault)")
+    }
     let policy = TokenPolicy(
       keys: [.hmac(secret: Array(tokenSecret.utf8))], issuer: tokenIssuer, audience: tokenAudience)
     var configuration = Configuration(tokenPolicy: policy)

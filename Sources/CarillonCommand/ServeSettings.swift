@@ -100,6 +100,7 @@ struct ServeSettings {
     configuration = Configuration(tokenPolicy: policy)
     configuration.apiKey = apiKey
     configuration.explainsRefusals = isDevelopment
+    configuration.servesLoopbackNamesOnly = isDevelopment
     if isDevelopment {
       configuration.demoTokens = DevelopmentTokens(policy, secret: secret).demo(at:)
     }
@@ -134,10 +135,7 @@ struct ServeSettings {
         "--pin needs a processor for each shard: this process may use \(Host.processorCount), and "
           + "--shards is \(configuration.shardCount)")
     }
-    let origins = arguments.value("cors-origins") ?? ""
-    configuration.allowedOrigins = origins.split(separator: ",").map { origin in
-      String(origin).trimmed
-    }
+    configuration.allowedOrigins = try arguments.origins()
   }
 
   private mutating func readLimits(_ arguments: Arguments) throws(UsageError) {
@@ -226,6 +224,17 @@ extension Arguments {
           + "set enableServiceLinks: false in the pod's spec, or pass --port")
     }
     return UInt16(try number("port", in: 0...65_535, otherwise: standard))
+  }
+
+  /// The allowed origins, each of which some page may have.
+  fileprivate func origins() throws(UsageError) -> [String] {
+    guard let (list, source) = sourced("cors-origins") else { return [] }
+    let entries = list.split(separator: ",").map { String($0).trimmed }.filter { !$0.isEmpty }
+    for entry in entries {
+      guard let fault = OriginPolicy.fault(in: entry) else { continue }
+      throw UsageError("\(source): '\(entry)' is the origin of no page: \(fault)")
+    }
+    return entries
   }
 
   /// The algorithm that signs tokens.

@@ -33,6 +33,11 @@ package struct Configuration: Sendable {
   ///
   /// Empty: this machine's own names only.
   package var allowedOrigins: [String] = []
+  /// Whether only requests to this machine's own names are served: localhost, 127.0.0.1, [::1].
+  ///
+  /// For development: it keeps pages that use DNS rebinding away from a server that gives tokens to
+  /// every local client.
+  package var servesLoopbackNamesOnly = false
   /// The rooms that a client may enter.
   package var roomPolicy = RoomPolicy.open
   /// The paths at which Engine.IO is served, each with its application.

@@ -175,7 +175,7 @@ struct LatencyTests {
     fixture.core.metrics[1].addLatency(nanoseconds: 32_000, count: 1)
     fixture.core.metrics[1].addLatency(nanoseconds: 100_000_000_000, count: 1)
     let peer = try fixture.connect()
-    peer.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    peer.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
     let text = try EndpointTests.answer(to: peer, fixture).body
     let name = "carillon_publish_to_socket_seconds"
     let lines = text.split(separator: "\n").filter { $0.hasPrefix(name) }

@@ -15,8 +15,11 @@ struct OriginPolicyTests {
     arguments: [
       ("https://app.example", true), ("HTTPS://APP.EXAMPLE", true),
       ("http://other.example:3000", true), ("http://carillon.example:8080", true),
-      ("https://carillon.example:8080", false), ("http://carillon.example", false),
-      ("http://app.example", false), ("https://app.example:443", false),
+      ("https://carillon.example:8080", true), ("http://carillon.example", false),
+      ("http://app.example", false), ("https://app.example:443", true),
+      ("https://app.example:444", false), ("https://app.example:0443", false),
+      ("https://app.example:", false), ("https://app.example:65979", false),
+      ("https://carillon.example.evil:8080", false), ("ftp://carillon.example:8080", false),
       ("https://app.example.evil.example", false), ("https://evil-app.example", false),
       ("https://evilapp.example", false), ("https://app.example/", false),
       ("https://app.example@evil.example", false), ("http://other.example", false),
@@ -37,7 +40,7 @@ struct OriginPolicyTests {
       ("http://127.0.0.1:9", true), ("http://[::1]:80", true), ("http://localhost.evil", false),
       ("http://localhost:", false), ("http://localhost:80x", false), ("http://127.0.0.10", false),
       ("http://localhost@evil:80", false), ("ftp://localhost", false), ("null", false),
-      ("http://app.example", false),
+      ("http://app.example", false), ("https://[::1]", true), ("http://[::2]:80", false),
     ])
   func standard(origin: String, isAllowed: Bool) {
     #expect(OriginPolicy(allowed: []).allows([origin], host: "x") == isAllowed)
@@ -47,6 +50,31 @@ struct OriginPolicyTests {
   @Test func `two origins are refused even if each would be allowed`() {
     #expect(!Self.listed.allows(["https://app.example", "https://app.example"], host: Self.host))
     #expect(!OriginPolicy(allowed: ["*"]).allows(["http://a", "http://b"], host: nil))
+  }
+
+  @Test(
+    "a page that a proxy serves over TLS is the server's own, with the ports of the schemes",
+    arguments: [
+      ("https://a.example", "a.example", true), ("http://a.example", "a.example", true),
+      ("https://a.example", "A.Example", true), ("https://a.example", "a.example:443", true),
+      ("https://a.example:443", "a.example", true), ("http://a.example", "a.example:80", true),
+      ("https://a.example", "a.example:80", false), ("http://a.example", "a.example:443", false),
+      ("https://a.example:8443", "a.example:8443", true),
+      ("https://a.example:8443", "a.example", false), ("https://[::5]", "[::5]", true),
+      ("https://a.example", "b.example", false), ("https://a.example", "a.example.evil", false),
+      ("app://a.example", "a.example", false), ("https://a.example", "", false),
+    ])
+  func behindTLS(origin: String, host: String, isAllowed: Bool) {
+    #expect(Self.listed.allows([origin], host: host) == isAllowed)
+  }
+
+  @Test(
+    "an origin of an application's own pages is compared like any other",
+    arguments: ["capacitor://localhost", "chrome-extension://abcdefgh", "app://app"])
+  func otherSchemes(origin: String) {
+    #expect(OriginPolicy.fault(in: origin) == nil)
+    #expect(OriginPolicy(allowed: [origin]).allows([origin], host: nil))
+    #expect(!OriginPolicy(allowed: ["https://a.example"]).allows([origin], host: nil))
   }
 
   @Test func `a program that is no browser sends no origin and may connect`() {

@@ -56,7 +56,8 @@ struct SameUserTests {
 
   @Test("a query has a parameter for each spelling of its name")
   func query() throws {
-    let query = try QueryString("\(Self.encoded(Self.composed))=1&\(Self.encoded(Self.decomposed))=2")
+    let query = try QueryString(
+      "\(Self.encoded(Self.composed))=1&\(Self.encoded(Self.decomposed))=2")
     #expect(query[Self.composed] == "1")
     #expect(query[Self.decomposed] == "2")
   }

@@ -219,7 +219,7 @@ enum Rules {
       return
         line.contains(/\b(user|userID|room|roomName|scope|groupKey|origin) [=!]= (?!nil\b|\.|"")/)
         || line.contains(
-          / [=!]= (\w+(\[\w+\])?\.)*(user|userID|room|roomName|scope|groupKey|origin)\b(?![.(\[])/)
+          /[=!]= (\w+(\[\w+\])?\.)*(user|userID|room|roomName|scope|groupKey|origin)\b(?![.(\[])/)
     }
   }
 

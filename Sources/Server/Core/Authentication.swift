@@ -157,7 +157,8 @@ extension Shard {
     case .anyone:
       return .anyone
     case .loopbackOrPublisher:
-      if table[slot].peer.isLoopback { return .anyone }
+      // guard: metrics-on-loopback-names
+      if table[slot].peer.isLoopback, Shard.hasLoopbackName(head) { return .anyone }
     case .user, .caller, .publisher:
       break
     }
@@ -166,7 +167,7 @@ extension Shard {
       caller = try authenticate(head, prefersToken: endpoint.prefersToken, at: slot)
     } catch {
       throw refusal(
-        of: error, missing: "a token is needed: Authorization: Bearer, or ?token=",
+        of: error, missing: Shard.missingCredential(of: endpoint),
         invalid: "the token or key is not valid")
     }
     authenticated(slot)
@@ -179,6 +180,12 @@ extension Shard {
     case .user, .publisher, .loopbackOrPublisher, .anyone, .caller:
       return caller
     }
+  }
+
+  private static func missingCredential(of endpoint: Endpoint) -> String {
+    let needed = "a token is needed: Authorization: Bearer, or ?token="
+    guard endpoint.access == .loopbackOrPublisher else { return needed }
+    return needed + ", except for a direct request from this machine to localhost"
   }
 
   /// The answer 401 to a failed authentication.

@@ -126,6 +126,11 @@ extension Shard {
     }
     exchange.head = head
     metrics.add(.requests)
+    // guard: loopback-names-in-development
+    if core.configuration.servesLoopbackNamesOnly, !Shard.hasLoopbackName(head) {
+      answerEarly(Shard.foreignName, head, slot)
+      return head.byteCount
+    }
     switch beginEngine(head, at: slot, from: from, to: end) {
     case .taken: return head.byteCount
     case .takesBody: break
@@ -200,6 +205,22 @@ extension Shard {
     }
     return true
   }
+
+  /// Whether a request names no host, or this machine by one of its own names.
+  ///
+  /// A page that uses DNS rebinding reaches this machine under the name of its own site, which its
+  /// browser sends. A browser always sends Host.
+  static func hasLoopbackName(_ head: HTTPRequestHead) -> Bool {
+    head.host.map { Loopback.isNamed(by: $0) } ?? true
+  }
+
+  /// The answer of a development server to a request under another name; no page may read it.
+  private static let foreignName = {
+    var answer = Answer.failure(
+      403, "host_not_allowed", "with --dev only localhost, 127.0.0.1 and [::1] are served")
+    answer.readers = .ownOrigin
+    return answer
+  }()
 
   private static let allMethods = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 
@@ -309,7 +330,8 @@ extension Shard {
     response.fields += [("Cache-Control", answer.caching), ("Date", date())]
     switch answer.readers {
     case .configuredOrigins:
-      if let head = exchange.head { response.fields += core.origins.fields(for: head) }
+      response.fields +=
+        exchange.head.map { core.origins.fields(for: $0) } ?? OriginPolicy.fieldsWithoutHead
     case .everyOrigin: response.fields.append(("Access-Control-Allow-Origin", "*"))
     case .ownOrigin: break
     }

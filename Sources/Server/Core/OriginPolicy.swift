@@ -5,33 +5,82 @@
 internal import Wire
 
 /// Decides whether a browser's page may connect.
-struct OriginPolicy: Sendable {
-  private let allowed: [String]
+package struct OriginPolicy: Sendable {
+  private let allowed: [Origin]
   private let allowsAll: Bool
+  private let allowsLocal: Bool
 
-  /// `allowed` holds origins as a browser writes them; an empty list allows this machine's own
-  /// names, on any port.
+  /// `allowed` holds origins as a browser writes them, or `*`; an empty list allows this machine's
+  /// own names, on any port.
   init(allowed: [String]) {
-    self.allowed = allowed.map { $0.lowercased() }
+    self.allowed = allowed.compactMap { Origin($0) }
     allowsAll = allowed.contains("*")
+    allowsLocal = allowed.isEmpty
+  }
+
+  /// Why no page's origin is this entry of the list, with the remedy; nil for a useful entry.
+  package static func fault(in entry: String) -> String? {
+    if entry == "*" { return nil }
+    let rest = entry.utf8.firstIndex(of: UInt8(ascii: ":")).map { entry.utf8[$0...] }
+    guard let rest, rest.starts(with: "://".utf8) else {
+      return "an origin begins with its scheme, as in https://app.example"
+    }
+    if entry.utf8.contains(UInt8(ascii: "*")) {
+      return "* is no part of an origin: list each one, or * alone for every origin"
+    }
+    if rest.dropFirst(3).contains(where: { [0x2F, 0x3F, 0x23, 0x40].contains($0) }) {
+      return "an origin is scheme, host and port only, without a path or a slash at the end"
+    }
+    if entry.utf8.contains(where: { $0 >= 0x80 }) {
+      return "write the host in ASCII, as browsers do (xn--…)"
+    }
+    guard let origin = Origin(entry) else {
+      return "write scheme://host or scheme://host:port"
+    }
+    if ["ws", "wss"].contains(origin.scheme) {
+      return "an origin has the scheme of the page: http or https"
+    }
+    return nil
   }
 
   /// Whether a request with these Origin fields is allowed.
   ///
   /// A client that is no browser sends none, and its token alone identifies it; a browser cannot
   /// omit the field.
-  func allows(_ origins: [String], host: String?, isSecure: Bool = false) -> Bool {
-    guard let first = origins.first else { return true }
+  func allows(_ origins: [String], host: String?) -> Bool {
+    origins.isEmpty || grant(to: origins, host: host) != nil
+  }
+
+  /// The grounds on which a page is allowed.
+  private enum Grant {
+    case everyOrigin
+    /// The page's own origin is allowed, which `*` does not say.
+    case named
+  }
+
+  private func grant(to origins: [String], host: String?) -> Grant? {
     // guard: single-origin
-    guard origins.count == 1 else { return false }
-    let origin = first.lowercased()
-    // `null` is the origin of a sandboxed frame or a local file, so any page can produce it.
-    guard origin != "null", !origin.isEmpty else { return false }
+    guard let text = origins.first, origins.count == 1 else { return nil }
+    // `null` is the origin of a sandboxed frame or a local file, so any page can produce it. It does
+    // not parse, and neither does any other text that is not exactly an origin.
+    guard let origin = Origin(text) else { return nil }
     // guard: origin-is-not-a-prefix
     // guard: origin-is-not-a-suffix
-    if allowsAll || allowed.contains(origin) { return true }
-    if let host, origin == (isSecure ? "https://" : "http://") + host.lowercased() { return true }
-    return allowed.isEmpty && OriginPolicy.isLocal(origin)
+    // guard: origin-has-scheme-and-port
+    if allowed.contains(origin) { return .named }
+    // guard: origin-equals-host
+    if let host, origin.isServed(by: host) { return .named }
+    if allowsLocal, Origin.defaultPort(of: origin.scheme) != nil, Loopback.isName(origin.host) {
+      return .named
+    }
+    return allowsAll ? .everyOrigin : nil
+  }
+
+  /// The refusal of a page, which names its origin and the option that lists it.
+  func refusal(of head: HTTPRequestHead) -> String {
+    let origins = head.values(of: "origin")
+    let named = origins.count == 1 ? String(origins[0].unicodeScalars.prefix(256)) : "given twice"
+    return "origin \(named) is not allowed: list it in --cors-origins or WEBSOCKET_CORS_ORIGINS"
   }
 
   /// The fields that let the page of a request read its response, if its origin is allowed.
@@ -39,52 +88,50 @@ struct OriginPolicy: Sendable {
     let origins = head.values(of: "origin")
     guard let origin = origins.first else { return [] }
     // A cache must not serve one page's response to another.
-    let vary = ("Vary", "Origin")
-    guard allows(origins, host: head.value(of: "host")) else { return [vary] }
-    return [
+    let isPreflight = OriginPolicy.isPreflight(head)
+    let vary = ("Vary", isPreflight ? "Origin, Access-Control-Request-Headers" : "Origin")
+    guard let grant = grant(to: origins, host: head.value(of: "host")) else { return [vary] }
+    var fields = [
       ("Access-Control-Allow-Origin", origin), vary,
       ("Access-Control-Expose-Headers", "Retry-After, Idempotent-Replay"),
     ]
+    // The server never reads a cookie. The field only lets code that always sends them read the
+    // answer.
+    // guard: credentials-never-with-star
+    if grant == .named { fields.append(("Access-Control-Allow-Credentials", "true")) }
+    return fields
+  }
+
+  /// The fields of an answer to bytes that name no page, because no whole head was read.
+  ///
+  /// Every page may read it: its text is constant and depends on nothing but those bytes.
+  static let fieldsWithoutHead = [("Access-Control-Allow-Origin", "*")]
+
+  private static func isPreflight(_ head: HTTPRequestHead) -> Bool {
+    head.method == .options && head.value(of: "access-control-request-method") != nil
   }
 
   /// The answer to a CORS preflight; nil when `head` is not one.
   func preflight(_ head: HTTPRequestHead, methods: String) -> Answer? {
-    guard head.method == .options, head.value(of: "access-control-request-method") != nil else {
-      return nil
-    }
+    guard OriginPolicy.isPreflight(head) else { return nil }
     let answer = Answer(response: HTTPResponse(status: 204), status: 204)
-    guard allows(head.values(of: "origin"), host: head.value(of: "host")) else { return answer }
+    guard grant(to: head.values(of: "origin"), host: head.value(of: "host")) != nil else {
+      return answer
+    }
     return
       answer
       .with("Access-Control-Allow-Methods", methods)
-      .with(
-        "Access-Control-Allow-Headers",
-        "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-API-Key"
-      )
+      .with("Access-Control-Allow-Headers", OriginPolicy.requestedFields(head))
       .with("Access-Control-Max-Age", "600")
   }
 
-  private static func isLocal(_ origin: String) -> Bool {
-    for scheme in ["http://", "https://"] where origin.hasPrefix(scheme) {
-      if Loopback.isNamed(by: String(origin.dropFirst(scheme.count))) { return true }
-    }
-    return false
-  }
-}
-
-/// The names of this machine for itself.
-enum Loopback {
-  /// Whether an authority, a host with or without a port, is one of this machine's own names.
-  static func isNamed(by authority: String) -> Bool {
-    let authority = authority.lowercased()
-    for name in ["localhost", "127.0.0.1", "[::1]"] where authority.hasPrefix(name) {
-      let rest = authority.dropFirst(name.count)
-      // guard: loopback-name-is-whole
-      if rest.isEmpty { return true }
-      if rest.first == ":", rest.count > 1, rest.dropFirst().allSatisfy({ "0"..."9" ~= $0 }) {
-        return true
-      }
-    }
-    return false
+  /// The header fields that the page asks to send, or those that the server reads.
+  private static func requestedFields(_ head: HTTPRequestHead) -> String {
+    let asked = head.values(of: "access-control-request-headers").joined(separator: ", ")
+    // guard: reflected-fields-are-names
+    guard !asked.isEmpty, asked.utf8.count <= 1_024,
+      asked.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F || $0 == 0x20 })
+    else { return "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-API-Key" }
+    return asked
   }
 }

@@ -72,7 +72,7 @@ extension Shard {
     // guard: foreign-origin
     guard core.origins.allows(origins, host: head.value(of: "host")) else {
       metrics.add(.originsRefused)
-      throw Refusal(403, "origin_not_allowed", "this origin is not in WEBSOCKET_CORS_ORIGINS")
+      throw Refusal(403, "origin_not_allowed", core.origins.refusal(of: head))
     }
     let admitted = Result { () throws(AuthenticationFailure) in
       try authenticateUser(head, subprotocolToken: request.bearerToken, at: slot)

@@ -44,7 +44,8 @@ extension Shard {
   }
 
   private func refuse(_ head: HTTPRequestHead, _ refusal: EngineIORefusal, at slot: UInt32) {
-    var answer = Answer.refusal(refusal)
+    var answer = Answer.refusal(
+      refusal, message: refusal == .forbidden ? core.origins.refusal(of: head) : nil)
     // A client that asked for a WebSocket sends no other request on this connection.
     answer.endsConnection = WebSocketHandshake.isUpgrade(head)
     logRefusal(of: answer, by: "engine.io", at: slot)
@@ -260,10 +261,10 @@ extension Shard {
 }
 
 extension Answer {
-  /// The refusal in the reference server's format.
-  static func refusal(_ refusal: EngineIORefusal) -> Answer {
+  /// The refusal in the reference server's format, with its text or another one.
+  static func refusal(_ refusal: EngineIORefusal, message: String? = nil) -> Answer {
     var body: [UInt8] = []
-    refusal.append(into: &body)
+    refusal.append(into: &body, message: message)
     var answer = Answer(
       response: HTTPResponse(
         status: UInt16(refusal.status), body: body, contentType: "application/json"),

@@ -71,11 +71,11 @@ package enum EngineIORefusal: Int, Error, Sendable, CaseIterable {
     }
   }
 
-  /// Appends the body of the HTTP answer.
-  package func append(into bytes: inout [UInt8]) {
+  /// Appends the body of the HTTP answer, with another text than `message` if there is one.
+  package func append(into bytes: inout [UInt8], message text: String? = nil) {
     bytes.openObject()
     bytes.member("code", rawValue)
-    bytes.member("message", message)
+    bytes.member("message", text ?? message)
     bytes.closeObject()
   }
 }

@@ -58,7 +58,8 @@ struct RouterTests {
     (.get, "/f/../a%2F%2E", .found("files", parameters: ["../a/."])),
     (.head, "/f/a/b", .found("files", parameters: ["a/b"])),
     // A slash at the end is ignored where nothing is changed.
-    (.get, "/n/", .found("list", parameters: [])), (.head, "/n/7/", .found("one", parameters: ["7"])),
+    (.get, "/n/", .found("list", parameters: [])),
+    (.head, "/n/7/", .found("one", parameters: ["7"])),
     (.options, "/own/", .methodNotAllowed(allow: "GET, HEAD, OPTIONS")),
     (.get, "/api/ws/", .found("ws", parameters: [])), (.delete, "/n/", .notFound),
     (.post, "/n/", .notFound), (.delete, "/n/7/", .notFound), (.get, "/n//", .notFound),
