@@ -20,16 +20,19 @@ struct Flag: Sendable {
   /// Whether it can be set only in the environment, because every user of the machine can read a
   /// command line in the list of processes.
   let isSecret: Bool
+  /// Whether it can be given several times.
+  let isRepeatable: Bool
 
   init(
     _ name: String, _ value: String?, environment: [String] = [], isSecret: Bool = false,
-    _ help: String
+    isRepeatable: Bool = false, _ help: String
   ) {
     self.name = name
     self.value = value
     self.help = help
     self.environment = environment
     self.isSecret = isSecret
+    self.isRepeatable = isRepeatable
   }
 
   /// The placeholder of a boolean flag that needs a value.
@@ -42,7 +45,7 @@ struct Flag: Sendable {
 /// The flags of one invocation of a command.
 struct Arguments {
   private let flags: [Flag]
-  private var values: [String: String] = [:]
+  private var given: [String: [String]] = [:]
 
   /// Parses `words`, the arguments after the command's name.
   init(_ words: ArraySlice<String>, flags: [Flag]) throws(UsageError) {
@@ -67,17 +70,21 @@ struct Arguments {
         throw UsageError(
           "set \(flag.environment[0]) in the environment: other users can read a command line")
       }
-      guard values[name] == nil else { throw UsageError("--\(name) is given twice") }
+      guard given[name] == nil || flag.isRepeatable else {
+        throw UsageError("--\(name) is given twice")
+      }
       lastSwitch = flag.value == nil && parts.count == 1 ? name : nil
-      if flag.value == nil {
-        values[name] = parts.count == 1 ? "on" : String(parts[1])
-      } else if parts.count == 2 {
-        values[name] = String(parts[1])
+      let value: String
+      if parts.count == 2 {
+        value = String(parts[1])
+      } else if flag.value == nil {
+        value = "on"
       } else if let next = rest.popFirst() {
-        values[name] = next
+        value = next
       } else {
         throw UsageError("--\(name) needs a value: \(flag.value ?? "")")
       }
+      given[name, default: []].append(value)
     }
   }
 
@@ -94,9 +101,12 @@ struct Arguments {
   /// The value of a flag, from the command line or else from the environment.
   func value(_ name: String) -> String? { sourced(name)?.value }
 
+  /// The values of a repeatable flag, in their order on the command line.
+  func values(_ name: String) -> [String] { given[name] ?? [] }
+
   /// The value of a flag and its source.
   func sourced(_ name: String) -> (value: String, source: String)? {
-    if let value = values[name] { return (value, "--\(name)") }
+    if let value = given[name]?.first { return (value, "--\(name)") }
     guard let flag = flags.first(where: { $0.name == name }) else { return nil }
     for variable in flag.environment {
       if let value = Environment.value(of: variable), !value.isEmpty { return (value, variable) }

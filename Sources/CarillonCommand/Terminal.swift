@@ -38,6 +38,21 @@ enum Terminal {
   /// `text`, in bold if `hasColour`.
   static func bold(_ text: String) -> String { hasColour ? "\u{1B}[1m\(text)\u{1B}[0m" : text }
 
+  /// Whether standard input is a terminal.
+  static var isInputTyped: Bool { isatty(STDIN_FILENO) == 1 }
+
+  /// Waits for bytes of standard input; empty at its end.
+  static func readInput(limit: Int) throws -> [UInt8] {
+    do throws(SystemError) {
+      return try BlockingFile.read(from: STDIN_FILENO, limit: limit)
+    } catch {
+      throw InputError(reason: error.message)
+    }
+  }
+
+  /// Whether `readInput` returns at once.
+  static var hasInput: Bool { BlockingFile.isReadable(STDIN_FILENO) }
+
   /// The next line of standard input without its newline; nil at the end.
   static func readInputLine() -> String? { Swift.readLine(strippingNewline: true) }
 
@@ -48,6 +63,12 @@ enum Terminal {
       // A failed write to standard error cannot be reported anywhere.
     }
   }
+}
+
+/// Standard input that cannot be read.
+struct InputError: Error, CustomStringConvertible {
+  let reason: String
+  var description: String { "cannot read standard input: \(reason)" }
 }
 
 /// Ends the process.

@@ -9,9 +9,14 @@ package struct HTTPField: Sendable, Equatable {
 
   /// A field; a control character in the value would end the field and is a programming error.
   package init(_ name: String, _ value: String) {
-    precondition(value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }, "control byte in \(name)")
+    precondition(Self.canHold(value), "control byte in \(name)")
     self.name = name
     self.value = value
+  }
+
+  /// Whether a field can have the value: a newline would begin another field.
+  package static func canHold(_ value: String) -> Bool {
+    value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
   }
 
   package static func bearer(_ token: String) -> Self { Self("Authorization", "Bearer \(token)") }

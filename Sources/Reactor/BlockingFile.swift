@@ -1,5 +1,6 @@
 // Small files and standard streams, for programs that may block: commands and benchmarks.
 
+internal import CReactor
 internal import Glibc
 
 /// Reads and writes whole files with blocking calls.
@@ -20,6 +21,35 @@ package enum BlockingFile {
       if count < 0 && errno != EINTR { return nil }
       text.append(contentsOf: piece[..<max(0, count)])
     }
+  }
+
+  /// Waits for bytes of an open file, pipe or terminal and reads up to `limit` of them.
+  ///
+  /// Returns an empty array at the end.
+  package static func read(
+    from descriptor: Int32, limit: Int
+  ) throws(SystemError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: limit)
+    while true {
+      // SAFETY: `bytes` is writable for its count.
+      let count = unsafe Glibc.read(descriptor, &bytes, bytes.count)
+      if count >= 0 { return Array(bytes[..<count]) }
+      switch errno {
+      // A descriptor that another program made nonblocking.
+      case EAGAIN: _ = isReadable(descriptor, timeoutMilliseconds: -1)
+      case EINTR: break
+      default: throw SystemError(call: "read", code: errno)
+      }
+    }
+  }
+
+  /// Whether a read returns at once, with bytes, the end or an error.
+  ///
+  /// Waits up to a time (-1: without limit) for it.
+  package static func isReadable(_ descriptor: Int32, timeoutMilliseconds: Int32 = 0) -> Bool {
+    var watched = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    // SAFETY: one structure, live for the call.
+    return unsafe poll(&watched, 1, timeoutMilliseconds) > 0
   }
 
   /// Creates a file with this text or replaces its contents; false on an error.
