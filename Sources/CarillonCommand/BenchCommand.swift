@@ -2,6 +2,7 @@
 
 internal import Glibc
 internal import LoadClient
+internal import Reactor
 internal import Tokens
 
 /// `carillon bench`.
@@ -51,10 +52,15 @@ enum BenchCommand {
     } else {
       configuration.pace = .window(try arguments.number("window", in: 1...1_024, otherwise: 1))
     }
-    let report = try LoadTest.run(configuration) { progress in
-      if isatty(2) == 1 { show(progress) }
+    // From here on Ctrl-C ends the load, and the report so far is printed.
+    Signals.block()
+    let report = try LoadTest.run(configuration, isInterrupted: { Signals.endIsRequested() }) {
+      if isatty(2) == 1 { show($0) }
     }
     if isatty(2) == 1 { Terminal.say("") }
+    if report.wasInterrupted {
+      Terminal.say("carillon bench: interrupted; this is the report of the time before")
+    }
     Terminal.print(printsJSON ? report.json : text(of: report))
     return report.missing == 0 && !report.hasStalled ? 0 : 1
   }

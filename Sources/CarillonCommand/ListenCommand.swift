@@ -1,6 +1,5 @@
 // `carillon listen`: print the received messages, one JSON per line, until Ctrl-C.
 
-internal import Glibc
 internal import LoadClient
 internal import Reactor
 internal import Wire
@@ -34,29 +33,23 @@ enum ListenCommand {
     }
     let count = try arguments.number("count", in: 1...Int.max, otherwise: .max)
     let target = dialect.target(since: arguments.value("since"), rooms: rooms)
-    // Once connected, signals are blocked and polled, so Ctrl-C closes the connection normally.
-    guard dialect == .sse else {
-      let client = try WebSocketClient(to: server, target: target, fields: fields)
-      Signals.block()
-      if dialect.roomsAre == .joined { try join(rooms, client) }
-      return try printMessages(of: client, count: count)
+    guard dialect != .sse else {
+      var listener = try EventStreamListener(
+        to: server, target: target, fields: fields, showsCursor: arguments.value("since") != nil)
+      return try listener.printEvents(count: count)
     }
-    let client = try EventStreamClient(to: server, target: target, fields: fields)
+    // Once connected, signals are blocked and polled, so Ctrl-C closes the connection normally.
+    let client = try WebSocketClient(to: server, target: target, fields: fields)
     Signals.block()
-    return try printEvents(of: client, count: count)
+    if dialect.roomsAre == .joined { try join(rooms, client) }
+    return try printMessages(of: client, count: count)
   }
 
   /// The longest wait, and so the longest delay before a signal is noticed.
-  private static let waitMilliseconds = 250
+  static let waitMilliseconds = 250
   /// A heartbeat of the dialects that send it as a message, and its answer.
   private static let ping = #"{"type":"ping"}"#
   private static let pong = #"{"type":"pong"}"#
-
-  /// Whether a signal to exit has arrived: SIGINT (Ctrl-C), SIGTERM or SIGHUP.
-  private static var isEnded: Bool {
-    let signal = Signals.wait(timeoutMilliseconds: 0)
-    return signal == SIGINT || signal == SIGTERM || signal == SIGHUP
-  }
 
   private static func join(_ rooms: [String], _ client: WebSocketClient) throws(ClientError) {
     for room in rooms {
@@ -71,7 +64,7 @@ enum ListenCommand {
 
   private static func printMessages(of client: WebSocketClient, count: Int) throws -> Int32 {
     var printed = 0
-    while printed < count, !isEnded {
+    while printed < count, !Signals.endIsRequested() {
       switch try client.receive(timeoutMilliseconds: waitMilliseconds) {
       case .text(Self.ping):
         // Heartbeats are answered and not printed.
@@ -85,18 +78,6 @@ enum ListenCommand {
       case .binary, nil:
         break
       }
-    }
-    client.close()
-    return 0
-  }
-
-  private static func printEvents(of client: EventStreamClient, count: Int) throws -> Int32 {
-    var printed = 0
-    while printed < count, !isEnded {
-      guard let data = try client.receive(timeoutMilliseconds: waitMilliseconds) else { continue }
-      // JSON may span several lines; a newline between its tokens equals a space.
-      Terminal.print(data.split(separator: "\n").joined(separator: " "))
-      printed += 1
     }
     client.close()
     return 0

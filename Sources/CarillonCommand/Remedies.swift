@@ -35,7 +35,8 @@ extension ClientError {
     case .unreachable(_, EADDRNOTAVAIL):
       "\(self); carillon check shows how many ports this machine has for connections"
     case .unreachable(_, let code), .system(_, let code): "\(self)\(openFilesRemedy(code))"
-    case .badURL, .broken, .upgradeRefused, .refused, .closedByServer, .timedOut, .malformed:
+    case .badURL, .broken, .upgradeRefused, .refused, .closedByServer, .timedOut,
+      .interrupted, .malformed:
       "\(self)"
     }
   }

@@ -20,6 +20,8 @@ package enum ClientError: Error, Equatable, CustomStringConvertible {
   case closedByServer
   /// A wait ended without its event; the value names the wait.
   case timedOut(String)
+  /// The user interrupted a wait; the value names it.
+  case interrupted(String)
   /// The server sent something that its protocol does not allow.
   case malformed(String)
 
@@ -34,6 +36,7 @@ package enum ClientError: Error, Equatable, CustomStringConvertible {
     case .refused(let status): "the server refused the event stream with \(status)"
     case .closedByServer: "the server closed the connection"
     case .timedOut(let what): "timed out: \(what)"
+    case .interrupted(let what): "interrupted: \(what)"
     case .malformed(let what): "the server sent \(what)"
     }
   }

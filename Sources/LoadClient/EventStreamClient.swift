@@ -5,7 +5,8 @@ internal import Wire
 
 /// One event stream, read like a file: each call waits for the next event.
 ///
-/// Confined to one thread. It does not reconnect: the command reports the error and exits.
+/// Confined to one thread. It does not reconnect: its caller makes another one, with the id of the
+/// last event.
 package final class EventStreamClient {
   private static let readByteCount = 64 << 10
 
@@ -40,8 +41,13 @@ package final class EventStreamClient {
 
   deinit { socket.close() }
 
-  /// The data of the next event; nil when none arrives in time.
-  package func receive(timeoutMilliseconds: Int) throws(ClientError) -> String? {
+  /// The id of the last event that had one; nil before that.
+  package var lastID: String? { parser.lastID }
+  /// The time after which the server wants its clients to reconnect; nil when it has not sent one.
+  package var retryMilliseconds: Int? { parser.retryMilliseconds }
+
+  /// The next event; nil when none arrives in time.
+  package func receive(timeoutMilliseconds: Int) throws(ClientError) -> StreamEvent? {
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     while true {
       if let event = parser.next() { return event }

@@ -22,6 +22,8 @@ package struct LoadReport: Sendable {
   package var missing: UInt64 = 0
   /// Whether the measurement was aborted after the stall time without progress.
   package var hasStalled = false
+  /// Whether the user ended the measurement before its time.
+  package var wasInterrupted = false
   /// The count of failed or ended connections per reason.
   package var endings: [String: Int] = [:]
 
@@ -49,7 +51,7 @@ package struct LoadReport: Sendable {
     append("bytes_received", Int(clamping: tally.bytesReceived), to: &text)
     append("publishes_per_second", publishesPerSecond, to: &text)
     append("deliveries_per_second", deliveriesPerSecond, to: &text)
-    text.appendText(",\"stalled\":\(hasStalled),\"refused\":{")
+    text.appendText(",\"stalled\":\(hasStalled),\"interrupted\":\(wasInterrupted),\"refused\":{")
     appendMembers(refused.sorted { $0.key < $1.key }.map { ("\($0.key)", $0.value) }, to: &text)
     text.appendText("},\"endings\":{")
     appendMembers(endings.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, to: &text)

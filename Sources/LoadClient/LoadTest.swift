@@ -93,12 +93,16 @@ package struct LoadProgress: Sendable {
 package enum LoadTest {
   /// Connects, measures for the configured time, and disconnects.
   ///
-  /// `onProgress` is called about ten times a second.
+  /// `onProgress` and `isInterrupted` are called about ten times a second. The first time that
+  /// `isInterrupted` returns true, publishing ends, and the report follows once every message has
+  /// arrived; the second time it follows at once.
   package static func run(
-    _ configuration: LoadConfiguration, onProgress: ((LoadProgress) -> Void)? = nil
+    _ configuration: LoadConfiguration, isInterrupted: @escaping () -> Bool = { false },
+    onProgress: ((LoadProgress) -> Void)? = nil
   ) throws(ClientError) -> LoadReport {
     let session = try LoadSession(configuration)
     session.onProgress = onProgress
+    session.isInterrupted = isInterrupted
     defer { session.close() }
     try session.connect()
     return try session.measure(
@@ -120,6 +124,11 @@ package final class LoadSession {
   private var connectSeconds = 0.0
   private var nextProgress: UInt64 = 0
   package var onProgress: ((LoadProgress) -> Void)?
+  /// Whether the user has asked to end since the last call.
+  package var isInterrupted: () -> Bool = { false }
+  /// How often `isInterrupted` returned true.
+  private var interruptions = 0
+  private var nextInterruptionCheck: UInt64 = 0
 
   package init(_ configuration: LoadConfiguration) throws(ClientError) {
     self.configuration = configuration
@@ -147,7 +156,9 @@ package final class LoadSession {
   package func connect() throws(ClientError) {
     let start = Kernel.real.monotonicNanoseconds
     let isConnected = { self.fleet.isSettled && self.broadcaster.isConnected }
-    try pump(until: { isConnected() || self.broadcaster.failure != nil }) {
+    try pump(
+      until: { isConnected() || self.broadcaster.failure != nil }, interruptionsLimit: 1
+    ) {
       () throws(ClientError) -> Int in
       try self.fleet.startConnections()
       self.progress(
@@ -157,6 +168,9 @@ package final class LoadSession {
     }
     connectSeconds = seconds(since: start)
     try checkPublisher()
+    guard interruptions == 0 || isConnected() else {
+      throw .interrupted("connecting, \(fleet.liveCount) of \(fleet.count) were established")
+    }
     guard isConnected() else {
       throw .timedOut("connecting, \(fleet.liveCount) of \(fleet.count) are established")
     }
@@ -190,7 +204,8 @@ package final class LoadSession {
       finished = try publish(perSecond: perSecond, from: start, until: deadline)
     }
     report.seconds = seconds(since: start)
-    report.hasStalled = !finished
+    report.wasInterrupted = interruptions > 0
+    report.hasStalled = !finished && !report.wasInterrupted
     report.published = broadcaster.published - before.published
     report.accepted = broadcaster.accepted - before.accepted
     report.refused = broadcaster.refused.reduce(into: [:]) { result, entry in
@@ -234,7 +249,7 @@ package final class LoadSession {
         return self.deliveryProgress
       }
       guard delivered else { return false }
-    } while Kernel.real.monotonicNanoseconds < deadline
+    } while Kernel.real.monotonicNanoseconds < deadline && interruptions == 0
     return true
   }
 
@@ -254,7 +269,7 @@ package final class LoadSession {
         due = start &+ UInt64(Double(issued) * interval)
       }
       try broadcaster.flush()
-      if due >= deadline { break }
+      if due >= deadline || interruptions > 0 { break }
       // The kernel's timer has a resolution of 1 ms: the last fraction is spent polling.
       let wait = due > now ? Int((due - now) / 1_000_000) : 1
       try pumpOnce(milliseconds: min(wait, 100))
@@ -268,17 +283,19 @@ package final class LoadSession {
     }
   }
 
-  /// Handles events until a condition holds; false after the stall time without progress.
+  /// Handles events until a condition holds; false after the stall time without progress, or when
+  /// the interruptions have reached the limit.
   ///
   /// `turn` runs before each wait and returns a number that changes with any progress.
   @discardableResult
   private func pump(
-    until condition: () -> Bool, turn: () throws(ClientError) -> Int
+    until condition: () -> Bool, interruptionsLimit: Int = 2, turn: () throws(ClientError) -> Int
   ) throws(ClientError) -> Bool {
     var lastProgress = try turn()
     var lastMove = Kernel.real.monotonicNanoseconds
     while !condition() {
       try pumpOnce(milliseconds: 100)
+      if interruptions >= interruptionsLimit { return false }
       let progress = try turn()
       let now = Kernel.real.monotonicNanoseconds
       if progress != lastProgress {
@@ -293,6 +310,11 @@ package final class LoadSession {
 
   private func pumpOnce(milliseconds: Int) throws(ClientError) {
     let count = try poller.wait(milliseconds: milliseconds)
+    let now = Kernel.real.monotonicNanoseconds
+    if now >= nextInterruptionCheck {
+      nextInterruptionCheck = now &+ Self.progressNanoseconds
+      if isInterrupted() { interruptions += 1 }
+    }
     for position in 0..<count {
       let event = poller.event(position)
       if event.slot == Broadcaster.index {

@@ -18,4 +18,13 @@ package enum Signals {
     let signal = cl_signals_wait(timeoutMilliseconds)
     return signal == 0 ? nil : signal
   }
+
+  /// Whether a blocked signal that asks a program to end has arrived: SIGINT (Ctrl-C), SIGTERM or
+  /// SIGHUP.
+  ///
+  /// Waits up to a time for one, and takes it.
+  package static func endIsRequested(within timeoutMilliseconds: Int32 = 0) -> Bool {
+    let signal = wait(timeoutMilliseconds: timeoutMilliseconds)
+    return signal == SIGINT || signal == SIGTERM || signal == SIGHUP
+  }
 }

@@ -234,6 +234,101 @@ def test_listen_prints_the_reason_of_a_rejection(server):
         assert status in done.stderr
 
 
+# An event stream that ends.
+
+
+def test_an_event_stream_continues_where_it_ended(make_server):
+    server = make_server()
+    with listen(server, "restarted", "--dialect", "sse") as listener:
+        knock_until(listener, "knock", lambda: server.publish("restarted", "knock"))
+        server.kill()
+        server.start()
+        for title in ("missed", "missed, too"):
+            server.publish("restarted", title)
+        listener.line_with("missed, too", within=20)
+        server.publish("restarted", "live again")
+        listener.line_with("live again")
+        assert len(listener.errors) == 2, listener.errors
+        assert listener.errors[0].endswith("; reconnecting every 5000 ms")
+        assert listener.errors[1] == "carillon listen: connected again"
+    titles = [title for title in received(listener) if title not in (None, "knock")]
+    assert titles == ["missed", "missed, too", "live again"]
+    knocks = received(listener).count("knock")
+    assert knocks == len([one for one in server.inbox("restarted") if one["title"] == "knock"])
+
+
+def test_an_event_stream_ends_when_the_server_no_longer_accepts_the_token(make_server):
+    server = make_server()
+    with listen(server, "unknown", "--dialect", "sse") as listener:
+        knock_until(listener, "knock", lambda: server.publish("unknown", "knock"))
+        server.stop()
+        server.environment["JWT_SECRET"] = "another secret of enough bytes for its digest"
+        server.start()
+        assert listener.process.wait(20) == 1
+        wait_until("the reason is printed", lambda: len(listener.errors) == 2)
+        assert listener.errors[1] == (
+            "carillon listen: the server refused the event stream with 401"
+        )
+
+
+def test_a_signal_ends_the_wait_for_a_server(make_server):
+    server = make_server()
+    with listen(server, "waiting", "--dialect", "sse") as listener:
+        knock_until(listener, "knock", lambda: server.publish("waiting", "knock"))
+        server.kill()
+        wait_until("it waits", lambda: listener.errors)
+        listener.process.send_signal(signal.SIGINT)
+        assert listener.process.wait(10) == 0
+    assert len(listener.errors) == 1
+
+
+def test_an_event_stream_with_a_cursor_prints_the_cursor(server, fresh_user):
+    user = fresh_user("keeping")
+    for title in ("one", "two"):
+        server.publish(user, title)
+    target = ["--url", server.url, "--token", user_token(user), "--dialect", "sse"]
+
+    def run(*arguments):
+        done = run_carillon("listen", *target, *arguments)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def notifications(messages):
+        return [message for message in messages if message["type"] == "notification"]
+
+    first = notifications(run("--since", "0", "--count", "3"))
+    assert title_of(first[0]) == "one" and first[0]["cursor"]
+    rest = notifications(run("--since", first[0]["cursor"], "--count", "2"))
+    assert title_of(rest[0]) == "two"
+    # A listener that did not ask for a cursor prints the messages as they are.
+    with listen(server, user, "--dialect", "sse") as listener:
+        knock_until(listener, "knock", lambda: server.publish(user, "knock"))
+    assert all("cursor" not in json.loads(line) for line in listener.lines)
+
+
+# Ctrl-C in a load test.
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("arguments", [["--json"], ["--rate", "50"]], ids=" ".join)
+def test_an_interrupted_bench_prints_its_report(make_server, arguments, number):
+    server = make_server()
+    command = [str(BINARY), "bench", "--url", server.url, "--connections", "3", "--duration", "1h"]
+    environment = clean_environment({**PUBLISHER, "JWT_SECRET": SECRET})
+    with Background([*command, *arguments], env=environment) as bench:
+        wait_until("it publishes", lambda: server.total("broadcasts_total") > 3)
+        bench.process.send_signal(number)
+        assert bench.process.wait(20) == 0
+    assert bench.errors == ["carillon bench: interrupted; this is the report of the time before"]
+    if "--json" in arguments:
+        report = json.loads(bench.lines[0])
+        assert report["interrupted"] is True and report["stalled"] is False
+        assert report["missing"] == 0 and report["delivered"] == report["accepted"] * 3 > 0
+        assert report["seconds"] < 3_600
+    else:
+        assert any(line.startswith("delivered ") for line in bench.lines), bench.lines
+
+
 # A standard output that is full, closed, or a pipe without a reader.
 
 BROKEN_PIPE = b"carillon: cannot write to standard output: Broken pipe\n"

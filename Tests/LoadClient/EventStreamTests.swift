@@ -24,7 +24,7 @@ struct EventStreamParserTests {
     for piece in pieces {
       let fits = parser.append(piece)
       #expect(fits)
-      while let event = parser.next() { events.append(event) }
+      while let event = parser.next() { events.append(event.data) }
     }
     return events
   }
@@ -37,6 +37,32 @@ struct EventStreamParserTests {
     for point in bytes.indices {
       #expect(events(of: [bytes[..<point], bytes[point...]]) == expected, "split at \(point)")
     }
+  }
+
+  private static let positions: [(stream: String, ids: [String?], last: String?, retry: Int?)] = [
+    ("data: a\n\n", [nil], nil, nil),
+    ("id: 7\ndata: a\n\ndata: b\n\n", ["7", nil], "7", nil),
+    ("data: a\nid:8\nid: 9\n\n", ["9"], "9", nil), ("id: 7\n\n", [], "7", nil),
+    ("id: 7\ndata: a\n\nid\ndata: b\n\n", ["7", ""], "", nil),
+    ("id: 7\ndata: a\n\nid: 8\ndata: not ended\n", ["7"], "7", nil),
+    ("id: 7\n\nid: a\u{0}b\ndata: c\n\n", [nil], "7", nil),
+    ("retry: 5000\nid: 7\ndata: a\n\n", ["7"], "7", 5_000),
+    ("retry: 1\nretry: +2\nretry: -3\nretry: 4s\nretry:\n", [], nil, 1),
+    ("retry: 1\nretry: 99999999999999999999\n", [], nil, 1),
+  ]
+
+  @Test("each event has its id, and the last id and the delay are kept", arguments: positions)
+  func position(stream: String, ids: [String?], last: String?, retry: Int?) {
+    var parser = EventStreamParser()
+    for byte in stream.utf8 {
+      let fits = parser.append([byte])
+      #expect(fits)
+    }
+    var found: [String?] = []
+    while let event = parser.next() { found.append(event.id) }
+    #expect(found == ids)
+    #expect(parser.lastID == last)
+    #expect(parser.retryMilliseconds == retry)
   }
 
   @Test("an event may be as long as the limit and no longer, on one line or several")
@@ -99,8 +125,8 @@ struct EventStreamClientTests {
     ])
   func events(answer: String) throws {
     let (client, server) = try client(answer, closes: true)
-    #expect(try client.receive(timeoutMilliseconds: 5_000) == "a")
-    #expect(try client.receive(timeoutMilliseconds: 5_000) == "b")
+    #expect(try client.receive(timeoutMilliseconds: 5_000)?.data == "a")
+    #expect(try client.receive(timeoutMilliseconds: 5_000)?.data == "b")
     #expect(throws: ClientError.closedByServer) { try client.receive(timeoutMilliseconds: 5_000) }
     withExtendedLifetime(server) {}
   }

@@ -19,6 +19,8 @@ struct Faults: Sendable {
   ///
   /// By the fourth publish the pongs have arrived, because they were sent before the first.
   var demandsPongs = false
+  /// Whether upgrades are not answered.
+  var isMute = false
   /// Whether upgrades are answered with 401.
   var refusesUpgrade = false
 }
@@ -57,6 +59,7 @@ private final class BroadcastHandler: LoopbackHandler {
   }
 
   private func upgrade(_ peer: LoopbackPeer) {
+    if faults.isMute { return }
     guard !faults.refusesUpgrade else {
       peer.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
       return
@@ -169,6 +172,49 @@ struct LoadSessionTests {
     #expect(report.endings.values.reduce(0, +) == 1)
     #expect(!report.hasStalled)
     #expect(report.accepted > 3)
+  }
+
+  @Test(
+    "an interruption ends publishing, and the report counts what was sent until then",
+    arguments: [LoadPace.window(4), .rate(400)])
+  func interruption(pace: LoadPace) throws {
+    let server = LoopbackServer { BroadcastHandler(Faults()) }
+    var configuration = configuration(for: server)
+    configuration.pace = pace
+    configuration.durationMilliseconds = 3_600_000
+    var isMeasuring = false
+    let report = try LoadTest.run(configuration, isInterrupted: { isMeasuring }) {
+      isMeasuring = $0.accepted > 0
+    }
+    #expect(report.wasInterrupted && !report.hasStalled)
+    #expect(report.accepted > 0 && report.missing == 0)
+    #expect(report.tally.delivered == UInt64(report.accepted) * 5)
+    #expect(report.json.contains("\"interrupted\":true"))
+    withExtendedLifetime(server) {}
+  }
+
+  @Test("a second interruption does not wait for lost messages")
+  func repeatedInterruption() throws {
+    let server = LoopbackServer { BroadcastHandler(Faults(lost: 2)) }
+    var configuration = configuration(for: server)
+    configuration.durationMilliseconds = 3_600_000
+    configuration.stallMilliseconds = 3_600_000
+    var isMeasuring = false
+    let report = try LoadTest.run(configuration, isInterrupted: { isMeasuring }) {
+      isMeasuring = $0.accepted > 1
+    }
+    #expect(report.wasInterrupted && !report.hasStalled)
+    #expect(report.missing == 1)
+    withExtendedLifetime(server) {}
+  }
+
+  @Test("an interruption while connecting is an error that says how far it came")
+  func earlyInterruption() {
+    let server = LoopbackServer { BroadcastHandler(Faults(isMute: true)) }
+    #expect(throws: ClientError.interrupted("connecting, 0 of 5 were established")) {
+      try LoadTest.run(configuration(for: server), isInterrupted: { true })
+    }
+    withExtendedLifetime(server) {}
   }
 
   @Test("when every connection is rejected, the error contains the status")
