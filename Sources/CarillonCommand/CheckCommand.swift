@@ -1,5 +1,5 @@
-// `carillon check`: the values in force with their sources, and the limits of this machine that are
-// too low, with the command that raises each.
+// `carillon check`: the values in force with their sources, and what is in the way of a server: a
+// missing key, and the limits of this machine that are too low, each with its remedy.
 
 internal import Reactor
 internal import Server
@@ -16,44 +16,60 @@ enum CheckCommand {
     ],
     flags: ServeSettings.flags + [
       Flag("json", nil, "print it as JSON"),
-      Flag("strict", nil, "exit with status 1 when something is too low"),
+      Flag("strict", nil, "exit with status 1 when something is missing or too low"),
     ], run: run)
 
-  /// One limit of the machine.
+  /// One limit of the machine, or of the settings.
   private struct Limit {
     let name: String
-    let value: String
+    let value: ShownValue
     let isEnough: Bool
     let remedy: String
+
+    /// Its mark in the text.
+    var mark: String {
+      if case .none = value { return "none" }
+      return isEnough ? "ok" : "low"
+    }
   }
 
   @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
     let settings = try ServeSettings(arguments)
     let isStrict = try arguments.isOn("strict")
-    let limits = hostLimits() + shortSecret(settings)
+    let limits = hostLimits() + secretProblems(settings)
     if try arguments.isOn("json") {
       Terminal.print(json(settings, limits))
     } else {
       for entry in settings.entries {
         Terminal.print(
-          "\(Program.padded(entry.name, 24)) \(Program.padded(entry.value, 28)) \(entry.source)")
+          "\(Program.padded(entry.name, 24)) \(Program.padded(entry.text, 28)) \(entry.source)")
       }
       Terminal.print("")
       for limit in limits {
-        let mark = limit.isEnough ? "ok  " : "low "
-        Terminal.print("\(mark) \(Program.padded(limit.name, 28)) \(limit.value)")
-        if !limit.isEnough { Terminal.print("     raise it with: \(limit.remedy)") }
+        let value = limit.value.text ?? "not set"
+        Terminal.print(
+          "\(Program.padded(limit.mark, 4)) \(Program.padded(limit.name, 28)) \(value)")
+        if !limit.isEnough { Terminal.print("     remedy: \(limit.remedy)") }
       }
     }
     return isStrict && !limits.allSatisfy(\.isEnough) ? 1 : 0
   }
 
-  /// A row for a secret that is shorter than its digest, which `serve` warns about, too.
-  private static func shortSecret(_ settings: ServeSettings) -> [Limit] {
+  /// A row for a secret that is missing, with which `serve` does not start, or that is shorter than
+  /// its digest, which `serve` warns about, too.
+  private static func secretProblems(_ settings: ServeSettings) -> [Limit] {
+    guard settings.hasKey else {
+      guard !settings.isDevelopment else { return [] }
+      return [
+        Limit(
+          name: "JWT_SECRET", value: .none, isEnough: false,
+          remedy: "export JWT_SECRET=\"$(openssl rand -hex 64)\", or serve --dev")
+      ]
+    }
     guard settings.configuration.tokenPolicy.keys.contains(where: { $0.isShort }) else { return [] }
     return [
       Limit(
-        name: "length of JWT_SECRET", value: "short", isEnough: false,
+        name: "length of JWT_SECRET", value: .text("short"), isEnough: false,
         remedy: "openssl rand -hex 64")
     ]
   }
@@ -62,7 +78,7 @@ enum CheckCommand {
     let files = ProcessResources.raiseOpenFilesLimit()
     var limits = [
       Limit(
-        name: "open files", value: "\(files)", isEnough: files >= 100_000,
+        name: "open files", value: .number(Int(clamping: files)), isEnough: files >= 100_000,
         remedy: "ulimit -n 1048576, or LimitNOFILE=1048576 in the unit")
     ]
     let leasts: [(name: String, path: String, least: Int, setting: String)] = [
@@ -79,14 +95,14 @@ enum CheckCommand {
       }
       limits.append(
         Limit(
-          name: number.name, value: text, isEnough: value >= number.least,
+          name: number.name, value: .number(value), isEnough: value >= number.least,
           remedy: "sysctl -w \(number.setting)"))
     }
     if let range = numbers(in: "net/ipv4/ip_local_port_range"), range.count == 2 {
       let count = range[1] - range[0] + 1
       limits.append(
         Limit(
-          name: "ports for outgoing", value: "\(count)", isEnough: count >= 50_000,
+          name: "ports for outgoing", value: .number(count), isEnough: count >= 50_000,
           remedy: "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\" (load tests, proxies)"))
     }
     if let pages = numbers(in: "net/ipv4/tcp_mem"), pages.count == 3 {
@@ -94,7 +110,7 @@ enum CheckCommand {
       let needed = 100_000 * 2
       limits.append(
         Limit(
-          name: "tcp memory, pages", value: "\(pages[2])", isEnough: pages[2] >= needed,
+          name: "tcp memory, pages", value: .number(pages[2]), isEnough: pages[2] >= needed,
           remedy: "sysctl -w net.ipv4.tcp_mem=\"\(needed / 2) \(needed * 3 / 4) \(needed)\""))
     }
     return limits
@@ -117,14 +133,7 @@ enum CheckCommand {
     json.member(
       "settings",
       object: { members in
-        for entry in settings.entries {
-          members.member(
-            entry.name,
-            object: { one in
-              one.member("value", entry.value)
-              one.member("source", entry.source)
-            })
-        }
+        for entry in settings.entries { entry.write(to: &members) }
       })
     json.member(
       "limits",
@@ -133,7 +142,7 @@ enum CheckCommand {
           members.member(
             limit.name,
             object: { one in
-              one.member("value", limit.value)
+              limit.value.write("value", to: &one)
               one.member("ok", limit.isEnough)
               if !limit.isEnough { one.member("remedy", limit.remedy) }
             })

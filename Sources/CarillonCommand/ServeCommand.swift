@@ -17,6 +17,10 @@ enum ServeCommand {
 
   @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
     let settings = try ServeSettings(arguments)
+    guard settings.hasKey || settings.isDevelopment else {
+      throw UsageError(
+        "no key to verify tokens: set JWT_SECRET, or use --dev for a development server")
+    }
     // Before the first thread starts, so that every thread inherits the signal mask.
     Signals.block()
     let files = ProcessResources.raiseOpenFilesLimit()

@@ -8,17 +8,11 @@ internal import Wire
 
 /// The settings of `carillon serve`.
 struct ServeSettings {
-  /// One setting, for `carillon check`.
-  struct Entry {
-    let name: String
-    /// Never a secret: secrets are shown as set or not set.
-    let value: String
-    let source: String
-  }
-
   var configuration: Configuration
-  var entries: [Entry] = []
+  private(set) var entries: [SettingEntry] = []
   let isDevelopment: Bool
+  /// Whether the environment has the key that verifies tokens; a server without one does not start.
+  let hasKey: Bool
   /// The secret that signs tokens, for the ready-made tokens of a development server.
   let secret: String
 
@@ -86,16 +80,13 @@ struct ServeSettings {
 
   /// Reads the settings.
   ///
-  /// Throws when JWT_SECRET is not set, except for a development server, which has a random secret.
+  /// Without JWT_SECRET the secret is a random one, which is right for a development server only.
   init(_ arguments: Arguments) throws(UsageError) {
     isDevelopment = try arguments.isOn("dev")
     let given = arguments.value("jwt-secret") ?? ""
     let apiKey = arguments.value("api-key")
-    guard isDevelopment || !given.isEmpty else {
-      throw UsageError(
-        "no key to verify tokens: set JWT_SECRET, or use --dev for a development server")
-    }
-    secret = given.isEmpty ? Base64.encodeURL(Kernel.real.randomBytes(count: 32)) : given
+    hasKey = !given.isEmpty
+    secret = hasKey ? given : Base64.encodeURL(Kernel.real.randomBytes(count: 32))
     let policy = try TokenSettings(arguments, secret: secret).policy
     configuration = Configuration(tokenPolicy: policy)
     configuration.apiKey = apiKey
@@ -184,28 +175,29 @@ struct ServeSettings {
   }
 
   private mutating func describe(_ arguments: Arguments) {
+    let limits = configuration.limits
     let standard: [String: String] = [
       "host": configuration.host, "port": "\(configuration.port)",
       "data": configuration.dataPath, "shards": "\(configuration.shardCount)",
       "jwt-algorithm": "HS256", "jwt-leeway": "30", "jwt-require-exp": "on", "log-level": "info",
-      "backlog-bytes": "\(configuration.limits.backlogBytesLimit)",
-      "message-bytes": "\(configuration.limits.messageBytesLimit)",
+      "backlog-bytes": "\(limits.backlogBytesLimit)", "dev": "off", "pin": "off",
+      "message-bytes": "\(limits.messageBytesLimit)",
       "socketio-recovery": "on", "socketio-ping-interval": "25000",
-      "socketio-ping-timeout": "20000", "rooms": "open", "cors-origins": "this machine's names",
-      "dev": "off", "pin": "off",
-      "connections-per-address": "100, remote clients only",
-      "connections-per-user": "20, remote clients only", "when-user-full": "reject",
-      "connect-rate": "20/100, remote clients only",
-      "message-rate": "50/200, remote clients only", "publish-rate": "0",
+      "socketio-ping-timeout": "20000", "rooms": "open", "connections-per-address": "100",
+      "connections-per-user": "20", "when-user-full": "reject", "connect-rate": "20/100",
+      "message-rate": "50/200", "publish-rate": "0",
+    ]
+    let notes = [
+      "cors-origins": "this machine's names", "connections-per-address": "remote clients only",
+      "connections-per-user": "remote clients only", "connect-rate": "remote clients only",
+      "message-rate": "remote clients only",
     ]
     entries = ServeSettings.flags.map { flag in
-      guard let (value, source) = arguments.sourced(flag.name) else {
-        return Entry(name: flag.name, value: standard[flag.name] ?? "not set", source: "default")
+      if let (value, source) = arguments.sourced(flag.name) {
+        return SettingEntry(flag, value, source: source)
       }
-      let shown = Switch.isOn(value).map { $0 ? "on" : "off" }
-      return Entry(
-        name: flag.name, value: flag.isSecret ? "set" : flag.isBoolean ? shown ?? value : value,
-        source: source)
+      return SettingEntry(
+        flag, standard[flag.name], note: notes[flag.name], source: "default")
     }
   }
 }

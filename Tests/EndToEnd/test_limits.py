@@ -288,12 +288,12 @@ def test_a_default_does_not_count_this_machine(limited):
 # The flags.
 
 STANDARD = {
-    "connections-per-address": "100, remote clients only",
-    "connections-per-user": "20, remote clients only",
-    "when-user-full": "reject",
-    "connect-rate": "20/100, remote clients only",
-    "message-rate": "50/200, remote clients only",
-    "publish-rate": "0",
+    "connections-per-address": (100, "remote clients only"),
+    "connections-per-user": (20, "remote clients only"),
+    "when-user-full": ("reject", None),
+    "connect-rate": ("20/100", "remote clients only"),
+    "message-rate": ("50/200", "remote clients only"),
+    "publish-rate": ("0", None),
 }
 
 
@@ -306,11 +306,11 @@ def settings(*flags, environment=None):
 
 def test_check_shows_each_limit_and_its_source():
     shown = settings()
-    assert {name: shown[name]["value"] for name in STANDARD} == STANDARD
-    for name, value in zip(STANDARD, ["7", "0", "replace", "5/9", "5", "0"], strict=True):
-        assert settings(f"--{name}", value)[name] == {"value": value, "source": f"--{name}"}
+    assert {name: (shown[name]["value"], shown[name].get("note")) for name in STANDARD} == STANDARD
+    for name, value in zip(STANDARD, [7, 0, "replace", "5/9", "5", "0"], strict=True):
+        assert settings(f"--{name}", str(value))[name] == {"value": value, "source": f"--{name}"}
         variable = "CARILLON_" + name.upper().replace("-", "_")
-        by_environment = settings(environment={variable: value})[name]
+        by_environment = settings(environment={variable: str(value)})[name]
         assert by_environment == {"value": value, "source": variable}
 
 

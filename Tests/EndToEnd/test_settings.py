@@ -15,8 +15,8 @@ BOOLEANS = {
     "socketio-recovery": "CARILLON_SOCKETIO_RECOVERY",
 }
 SPELLINGS = {
-    **dict.fromkeys(["true", "on", "yes", "1", "TRUE", "On", "Yes"], "on"),
-    **dict.fromkeys(["false", "off", "no", "0", "FALSE", "Off", "nO"], "off"),
+    **dict.fromkeys(["true", "on", "yes", "1", "TRUE", "On", "Yes"], True),
+    **dict.fromkeys(["false", "off", "no", "0", "FALSE", "Off", "nO"], False),
 }
 # Numbers, text around a spelling, and other words: none of these is on or off.
 NEITHER = ["2", "-1", "maybe", "y", "enabled", "on ", " off", "null", "tru", "0ff"]
@@ -42,7 +42,7 @@ def test_a_boolean_setting_accepts_each_spelling(flag):
         variable = BOOLEANS[flag]
         given = settings(**{variable: text})[flag]
         assert given == {"value": shown, "source": variable}, text
-    for text, shown in [("on", "on"), ("NO", "off")]:
+    for text, shown in [("on", True), ("NO", False)]:
         given = settings(f"--{flag}={text}", **{BOOLEANS[flag]: "1"})[flag]
         assert given == {"value": shown, "source": f"--{flag}"}
 
@@ -68,7 +68,7 @@ def test_an_empty_variable_is_not_set():
     shown = settings(**dict.fromkeys(BOOLEANS.values(), ""))
     sources = {shown[flag]["source"] for flag in BOOLEANS}
     assert sources == {"default"}
-    assert [shown[flag]["value"] for flag in BOOLEANS] == ["off", "off", "on", "on"]
+    assert [shown[flag]["value"] for flag in BOOLEANS] == [False, False, True, True]
 
 
 @pytest.mark.parametrize("value", ["off", "false", "no", "0"])
@@ -114,7 +114,7 @@ def test_a_service_link_of_kubernetes_is_explained(scheme):
         assert part in done.stderr
     # A flag wins over the environment, so the remedy works.
     port = settings("--port", "8081", CARILLON_PORT=link)["port"]
-    assert port == {"value": "8081", "source": "--port"}
+    assert port == {"value": 8081, "source": "--port"}
 
 
 def test_only_the_variable_is_taken_for_a_service_link():
@@ -142,7 +142,70 @@ def test_a_refused_setting_is_named_by_its_source(variable, value):
     assert f"{variable} must be " in done.stderr and f"not '{value}'" in done.stderr
 
 
+# The values of `check`.
+
+
+def test_the_json_of_a_check_has_values_of_their_kind():
+    shown = settings("--shards", "3", "--cors-origins", "https://a.example")
+    assert shown["host"] == {"value": "127.0.0.1", "source": "default"}
+    assert shown["port"] == {"value": 8080, "source": "default"}
+    assert shown["shards"] == {"value": 3, "source": "--shards"}
+    assert shown["cors-origins"] == {"value": "https://a.example", "source": "--cors-origins"}
+    assert shown["jwt-secret"] == {"value": "set", "source": "JWT_SECRET"}
+    assert shown["api-key"] == {"value": None, "source": "default"}
+    assert shown["jwt-issuer"] == {"value": None, "source": "default"}
+    assert settings()["cors-origins"] == {
+        "value": None,
+        "note": "this machine's names",
+        "source": "default",
+    }
+    numbers = {
+        "port",
+        "shards",
+        "backlog-bytes",
+        "message-bytes",
+        "connections-per-address",
+        "connections-per-user",
+        "socketio-ping-interval",
+        "socketio-ping-timeout",
+        "jwt-leeway",
+    }
+    kinds = {name: type(setting["value"]) for name, setting in shown.items()}
+    assert {name for name, kind in kinds.items() if kind is int} == numbers
+    assert {name for name, kind in kinds.items() if kind is bool} == set(BOOLEANS)
+    limits = json.loads(check("--json").stdout)["limits"]
+    assert limits and all(type(limit["value"]) is int for limit in limits.values()), limits
+
+
+def test_the_text_of_a_check_has_the_same_values():
+    text = check().stdout
+    for name, value in [
+        ("port", "8080"),
+        ("pin", "off"),
+        ("cors-origins", "this machine's names"),
+        ("connect-rate", "20/100, remote clients only"),
+        ("jwt-secret", "set"),
+        ("api-key", "not set"),
+    ]:
+        assert re.search(rf"^{name} +{value} +(default|JWT_SECRET)$", text, re.MULTILINE), name
+
+
 # Warnings of `check`.
+
+
+def test_a_check_works_without_a_secret_and_names_it():
+    done = run_carillon("check")
+    assert done.returncode == 0 and not done.stderr, done
+    assert re.search(r"^jwt-secret +not set +default$", done.stdout, re.MULTILINE)
+    assert re.search(r"^none +JWT_SECRET +not set\n +remedy: ", done.stdout, re.MULTILINE)
+    assert run_carillon("check", "--strict").returncode == 1
+    shown = json.loads(run_carillon("check", "--json").stdout)
+    assert shown["settings"]["jwt-secret"] == {"value": None, "source": "default"}
+    missing = shown["limits"]["JWT_SECRET"]
+    assert missing["value"] is None and missing["ok"] is False and missing["remedy"]
+    # A development server needs none.
+    assert "JWT_SECRET" not in json.loads(run_carillon("check", "--dev", "--json").stdout)["limits"]
+    assert "JWT_SECRET" not in json.loads(check("--json").stdout)["limits"]
 
 
 def test_a_strict_check_fails_when_a_limit_is_low():
