@@ -33,20 +33,24 @@ enum ServeCommand {
       }
       throw error
     }
-    let host = settings.configuration.host
-    let shown = host.contains(":") ? "[\(host)]" : host
-    let address = "http://\(shown):\(server.port)"
-    if settings.isDevelopment { introduce(settings, address) }
-    if settings.configuration.tokenPolicy.keys.contains(where: { $0.isShort }) {
-      Terminal.say("carillon: the secret is shorter than its digest, the minimum of RFC 7518")
+    let configuration = settings.configuration
+    let addresses = ([configuration.host] + configuration.furtherHosts).map { host in
+      "http://\(host.contains(":") ? "[\(host)]" : host):\(server.port)"
     }
-    Terminal.say("carillon: at most \(files) open files; see carillon check")
-    Terminal.say("listening on \(address)")
+    if settings.isDevelopment { introduce(settings, addresses[0]) }
+    server.log(
+      .info,
+      "carillon \(Program.version), data in \(server.dataPath), "
+        + "listening on \(addresses.joined(separator: " and "))")
+    if configuration.tokenPolicy.keys.contains(where: { $0.isShort }) {
+      server.log(.warning, "the secret is shorter than its digest, the minimum of RFC 7518")
+    }
+    server.log(.info, "at most \(files) open files; see carillon check")
     waitForSignal()
-    Terminal.say("carillon: draining; repeat the signal to exit immediately")
+    server.log(.info, "draining; repeat the signal to exit immediately")
     server.stopInBackground { endProcess(0) }
     waitForSignal()
-    Terminal.say("carillon: exited before the drain was complete")
+    server.log(.warning, "exited before the drain was complete")
     return 1
   }
 

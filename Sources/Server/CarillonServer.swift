@@ -28,6 +28,8 @@ package final class CarillonServer: Sendable {
   private let threads: [Thread]
   /// The port that the server listens on.
   package let port: UInt16
+  /// The absolute path of the store's directory; `:memory:` for a temporary store.
+  package let dataPath: String
 
   /// Opens the store, listens, and starts the shards.
   package convenience init(_ configuration: Configuration) throws(ServerError) {
@@ -51,6 +53,7 @@ package final class CarillonServer: Sendable {
     let ring = BroadcastRing<Event>(
       capacity: configuration.limits.ringCapacity, parkers: parkers)
     let store = try CarillonServer.open(configuration, ring, kernel)
+    dataPath = store.path
     core = ServerCore(
       configuration: configuration, kernel: kernel, ring: ring, parkers: parkers,
       mailboxes: parkers.map { Mailbox<ShardMessage>(capacity: .max, parker: $0) }, store: store,
@@ -158,6 +161,11 @@ package final class CarillonServer: Sendable {
       stop()
       done()
     }
+  }
+
+  /// Writes a line to the server's log, if its level is enabled.
+  package func log(_ level: LogLevel, _ message: String) {
+    core.log.write(level, at: core.kernel.wallMilliseconds, message)
   }
 
   /// Number of open sessions, as last published by the shards.

@@ -231,5 +231,15 @@ package enum LogLevel: UInt8, Sendable, Comparable {
     }
   }
 
+  /// Its name in a line of the log.
+  package var name: String {
+    switch self {
+    case .error: "error"
+    case .warning: "warning"
+    case .info: "info"
+    case .debug: "debug"
+    }
+  }
+
   package static func < (a: LogLevel, b: LogLevel) -> Bool { a.rawValue < b.rawValue }
 }

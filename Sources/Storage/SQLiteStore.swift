@@ -14,6 +14,8 @@ package import Reactor
 package final class SQLiteStore: Store {
   package let epoch: String
   package let horizon: UInt64
+  /// The absolute path of its directory; `:memory:` for a temporary store.
+  package let path: String
 
   private let journal: Worker<Submission>
   private let readers: [Worker<Question>]
@@ -30,6 +32,7 @@ package final class SQLiteStore: Store {
     publish: @escaping @Sendable ([Event]) -> Void
   ) throws(StoreError) {
     let directory = try DataDirectory(configuration.path)
+    path = directory.isTemporary ? configuration.path : directory.path
     // If an error is thrown below, a temporary store still leaves no files.
     defer { directory.forget() }
     let state = Guarded(StoreState())

@@ -17,6 +17,7 @@ from harness.background import Background
 from harness.clients import FLAT_PATH, EventClient, FlatClient
 from harness.raw import RawConnection, RawWebSocket
 from harness.server import BINARY, SECRET, clean_environment, free_port, run_carillon
+from harness.times import is_timestamp
 from harness.tokens import user_token
 from harness.waiting import is_ready, wait_until
 
@@ -263,10 +264,40 @@ def test_dev_prints_commands_that_work_when_pasted(tmp_path):
             listener.line_with("notification:new")
 
 
-def test_it_prints_its_address(make_server):
+def test_the_log_begins_with_version_data_and_address(make_server):
     server = make_server()
-    line = f"listening on http://127.0.0.1:{server.port}\n"
-    wait_until(line, lambda: line in server.stderr_path.read_text())
+    version = run_carillon("version").stdout.strip()
+    line = (
+        f" info {version}, data in {os.path.realpath(server.data)}, "
+        f"listening on http://127.0.0.1:{server.port}\n"
+    )
+    wait_until(line, lambda: server.stderr_path.read_text().partition("Z")[2].startswith(line))
+    server.stop()
+    lines = server.stderr_path.read_text().splitlines()
+    assert [line.split(" ", 2)[1] for line in lines] == ["info"] * 3
+    for line in lines:
+        assert is_timestamp(line.split(" ")[0]), line
+    assert lines[-1].endswith(" info draining; repeat the signal to exit immediately")
+
+
+def test_the_log_names_every_address_and_a_store_that_keeps_nothing(make_server):
+    server = make_server(start=False, arguments=["--host", "127.0.0.1,::1"], data=":memory:")
+    # A flag may be given once, so the harness's own host is left out.
+    server.command = lambda: [
+        *[str(BINARY), "serve", "--port", str(server.port), "--data", ":memory:"],
+        *server.arguments,
+    ]
+    server.start()
+    port = server.port
+    text = f"data in :memory:, listening on http://127.0.0.1:{port} and http://[::1]:{port}\n"
+    wait_until(text, lambda: text in server.stderr_path.read_text())
+
+
+def test_a_log_level_applies_to_the_first_lines(make_server):
+    server = make_server(environment={"LOG_LEVEL": "warning", "JWT_SECRET": "tooshort"})
+    server.stop()
+    lines = server.stderr_path.read_text().splitlines()
+    assert len(lines) == 1 and " warning the secret is shorter than its digest" in lines[0], lines
 
 
 # The command.

@@ -2,6 +2,7 @@
 
 import Glibc
 import Testing
+import Wire
 
 @testable import Server
 
@@ -23,12 +24,13 @@ private final class ReadLog {
     close(ends.write)
   }
 
-  /// Takes the lines that were written since the last call, without their common prefix.
+  /// Takes the messages of the lines that were written since the last call.
   func lines() -> [String] {
-    let start = "carillon: "
-    return drain().text.split(separator: "\n").map { line in
-      #expect(line.hasPrefix(start))
-      return String(line.dropFirst(start.count))
+    drain().text.split(separator: "\n").map { line in
+      let parts = line.split(separator: " ", maxSplits: 2)
+      #expect(parts.count == 3 && RFC3339.parse(String(parts[0])) != nil, "\(line)")
+      #expect(parts.count == 3 && LogLevel(name: String(parts[1])) != nil, "\(line)")
+      return String(parts.last ?? "")
     }
   }
 
@@ -250,6 +252,24 @@ struct ConnectionLogTests {
     try end(peers[0], by: .goodbye, fixture)
     let told = log.lines()
     #expect(told.first == "15 lines were left out" && told.count == 2)
+  }
+
+  @Test("a line begins with its time and its level")
+  func format() throws {
+    let log = try ReadLog(.debug)
+    let wall: Int64 = 1_700_000_000_123
+    for level in [LogLevel.error, .warning, .info, .debug] {
+      log.log.write(level, at: wall, "a message")
+      #expect(log.drain().text == "2023-11-14T22:13:20.123Z \(level.name) a message\n")
+    }
+    // The line about left-out lines is no exception.
+    for _ in 0..<12 { log.log.write(.error, at: wall, "x") }
+    log.drain()
+    log.log.write(.info, at: wall + 1_000, "y")
+    let text = log.drain().text
+    #expect(
+      text == "2023-11-14T22:13:21.123Z info 5 lines were left out\n"
+        + "2023-11-14T22:13:21.123Z info y\n")
   }
 
   @Test("a shard does not wait for the reader of the log")

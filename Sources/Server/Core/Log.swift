@@ -1,5 +1,7 @@
 // The log: lines on standard error, at most ten a second, and ten more at debug level.
 //
+//     2026-01-31T12:00:00.000Z info draining; repeat the signal to exit immediately
+//
 // No caller passes it a token, a URL or any other text of a client, so none can be in it, except
 // the id of a user with a valid token.
 //
@@ -8,6 +10,7 @@
 // log's reader is dropped, because a shard must never block.
 
 internal import Glibc
+internal import Wire
 
 /// Writes lines to a descriptor, each whole or not at all.
 final class Log: Sendable {
@@ -30,15 +33,24 @@ final class Log: Sendable {
     let admitted = gate.admit(second: wall / 1_000)
     guard admitted.isAdmitted else { return }
     guard level != .debug || hasRoom else { return gate.refuse(admitted.suppressed + 1) }
-    var line = ""
-    if admitted.suppressed > 0 { line += "carillon: \(admitted.suppressed) lines were left out\n" }
-    line += "carillon: \(message())\n"
-    var bytes = Array(line.utf8)
+    var bytes: [UInt8] = []
+    if admitted.suppressed > 0 {
+      append(level, at: wall, "\(admitted.suppressed) lines were left out", to: &bytes)
+    }
+    append(level, at: wall, message(), to: &bytes)
     // SAFETY: the array is live and of that count for the call. A failed write to the log cannot be
     // reported anywhere, so the result is ignored.
     _ = unsafe bytes.withUnsafeMutableBytes {
       unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
     }
+  }
+
+  /// Appends a line: time, level, message.
+  private func append(
+    _ level: LogLevel, at wall: Int64, _ message: String, to bytes: inout [UInt8]
+  ) {
+    RFC3339.append(milliseconds: wall, into: &bytes)
+    bytes.appendText(" \(level.name) \(message)\n")
   }
 
   /// Whether a line can be written without waiting.
