@@ -359,6 +359,28 @@ TEST(full_buffer, "a full socket takes part of the bytes, then returns EAGAIN") 
   cl_close(kernel, ends[1]);
 }
 
+TEST(interrupted_send, "an interrupted send or receive is repeated") {
+  fault_kernel kernel;
+  fault_kernel_init(&kernel, harness_rng());
+  int ends[2];
+  make_pair(ends);
+  fault_kernel_add(&kernel, CALL_SEND, EINTR, 1000, 2);
+  CHECK_EQUAL(cl_send(&kernel.table, ends[0], "x", 1), 1);
+  CHECK_EQUAL(kernel.calls[CALL_SEND], 3);
+  fault_kernel_add(&kernel, CALL_SENDMSG, EINTR, 1000, 2);
+  struct iovec piece = {.iov_base = "y", .iov_len = 1};
+  CHECK_EQUAL(cl_send_pieces(&kernel.table, ends[0], &piece, 1), 1);
+  CHECK_EQUAL(kernel.calls[CALL_SENDMSG], 3);
+  wait_readable(ends[1]);
+  fault_kernel_add(&kernel, CALL_RECV, EINTR, 1000, 2);
+  uint8_t bytes[8];
+  CHECK_EQUAL(cl_recv(&kernel.table, ends[1], bytes, 8), 2);
+  CHECK_EQUAL(kernel.calls[CALL_RECV], 3);
+  CHECK(memcmp(bytes, "xy", 2) == 0);
+  cl_close(cl_kernel_real(), ends[0]);
+  cl_close(cl_kernel_real(), ends[1]);
+}
+
 TEST(pieces, "pieces arrive in order and whole, despite short and interrupted calls") {
   enum { PIECES = 70, LENGTH = 37, TOTAL = PIECES * LENGTH };
   fault_kernel kernel;

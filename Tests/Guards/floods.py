@@ -212,7 +212,7 @@ GUARDS = [
         "an interrupted send is repeated",
         "send-retries-eintr",
         replace("CL_RETRY", ""),
-        (unit("ShortIOTests/every"), c("pieces")),
+        (unit("ShortIOTests/every"), c("an interrupted send")),
     ),
     Guard(
         68,
