@@ -3,7 +3,6 @@
 internal import Glibc
 internal import LoadClient
 internal import Reactor
-internal import Tokens
 
 /// `carillon bench`.
 enum BenchCommand {
@@ -22,25 +21,25 @@ enum BenchCommand {
       Flag("payload", "BYTES", "size of each message's payload (64)"),
       Flag("json", nil, "print the report as JSON"),
       Flag(
-        "jwt-secret", nil, environment: ["JWT_SECRET"], isSecret: true,
-        "secret that signs the listeners' tokens"),
-      Flag("token", "TOKEN", environment: ["CARILLON_TOKEN"], "a publisher's token"),
+        "token", "TOKEN", environment: ["CARILLON_TOKEN"],
+        "a publisher's token (one signed with JWT_SECRET)"),
       Flag("api-key", "KEY", environment: ["CARILLON_API_KEY"], "a publisher's key"),
-    ], run: run)
+    ] + TokenSettings.flags, run: run)
 
   @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
     guard let secret = arguments.value("jwt-secret"), !secret.isEmpty else {
-      throw UsageError("JWT_SECRET is required to sign the listeners' tokens")
+      throw UsageError(
+        "JWT_SECRET is required to sign the listeners' tokens; a development server prints the "
+          + "line that sets it")
     }
+    let tokens = try TokenSettings(arguments, secret: secret)
     let printsJSON = try arguments.isOn("json")
     let now = Host.now
     var configuration = LoadConfiguration(
       server: try ServerURL(parsing: arguments.value("url") ?? "http://127.0.0.1:8080"),
-      credentials: try Credentials.fields(of: arguments)
+      credentials: try credentials(arguments, tokens, now)
     ) { index in
-      TokenSigner.sign(
-        userID: "bench-\(index)", issuedAtSeconds: now, expiresAtSeconds: now + 86_400,
-        secret: Array(secret.utf8))
+      tokens.token(of: "bench-\(index)", from: now) ?? ""
     }
     configuration.connections = try arguments.number(
       "connections", in: 1...19_000, otherwise: 1_000)
@@ -63,6 +62,16 @@ enum BenchCommand {
     }
     Terminal.print(printsJSON ? report.json : text(of: report))
     return report.missing == 0 && !report.hasStalled ? 0 : 1
+  }
+
+  /// The publisher's credentials; a token of its own when none are given.
+  private static func credentials(
+    _ arguments: Arguments, _ tokens: TokenSettings, _ now: Int64
+  ) throws(UsageError) -> [HTTPField] {
+    let isGiven = ["token", "api-key"].contains { arguments.value($0)?.isEmpty == false }
+    if isGiven { return try Credentials.fields(of: arguments) }
+    let token = tokens.token(of: "bench", scopes: ["publish"], from: now)
+    return [try Credentials.bearer(token ?? "")]
   }
 
   private static func show(_ progress: LoadProgress) {

@@ -37,7 +37,7 @@ enum ServeCommand {
     let addresses = ([configuration.host] + configuration.furtherHosts).map { host in
       "http://\(host.contains(":") ? "[\(host)]" : host):\(server.port)"
     }
-    if settings.isDevelopment { introduce(settings, addresses[0]) }
+    if settings.isDevelopment { Terminal.say(Introduction(settings, at: addresses[0]).text) }
     server.log(
       .info,
       "carillon \(Program.version), data in \(server.dataPath), "
@@ -59,35 +59,5 @@ enum ServeCommand {
       let signal = Signals.wait(timeoutMilliseconds: -1)
       if signal == SIGTERM || signal == SIGINT { return }
     }
-  }
-
-  /// Prints tokens and commands to paste.
-  private static func introduce(_ settings: ServeSettings, _ address: String) {
-    let now = Host.now
-    let tokens = DevelopmentTokens(settings.configuration.tokenPolicy, secret: settings.secret)
-    let socket = "ws" + address.dropFirst(4)
-    let publish =
-      "\(CommandLine.arguments[0]) publish --url \(address) --user alice"
-      + " --type info --title \"It rings\""
-    Terminal.say(
-      """
-      \(Terminal.bold("carillon \(Program.version), for development"))
-      The secret is new at each start, so tokens from an earlier start are rejected.
-
-      In another terminal:
-
-        export TOKEN=\(tokens.token("alice", at: now))
-        export CARILLON_TOKEN=\(tokens.token("backend", scopes: ["publish"], at: now))
-
-      Open in a browser:
-        \(address)/          demo with two users and their bells
-        \(address)/console   the operators' console
-
-      Listen as alice:
-        websocat -n -t "\(socket)/api/v1/ws/notifications?token=$TOKEN"
-      Publish to her:
-        \(publish)
-
-      """)
   }
 }

@@ -13,8 +13,8 @@ struct ServeSettings {
   let isDevelopment: Bool
   /// Whether the environment has the key that verifies tokens; a server without one does not start.
   let hasKey: Bool
-  /// The secret that signs tokens, for the ready-made tokens of a development server.
-  let secret: String
+  /// The key and rules of tokens, for the ready-made tokens of a development server.
+  let tokens: TokenSettings
 
   static let flags: [Flag] =
     serverFlags + TokenSettings.flags + [
@@ -86,14 +86,15 @@ struct ServeSettings {
     let given = arguments.value("jwt-secret") ?? ""
     let apiKey = arguments.value("api-key")
     hasKey = !given.isEmpty
-    secret = hasKey ? given : Base64.encodeURL(Kernel.real.randomBytes(count: 32))
-    let policy = try TokenSettings(arguments, secret: secret).policy
-    configuration = Configuration(tokenPolicy: policy)
+    // 64 characters: as long as the digest of every algorithm.
+    tokens = try TokenSettings(
+      arguments, secret: hasKey ? given : Base64.encodeURL(Kernel.real.randomBytes(count: 48)))
+    configuration = Configuration(tokenPolicy: tokens.policy)
     configuration.apiKey = apiKey
     configuration.explainsRefusals = isDevelopment
     configuration.servesLoopbackNamesOnly = isDevelopment
     if isDevelopment {
-      configuration.demoTokens = DevelopmentTokens(policy, secret: secret).demo(at:)
+      configuration.demoTokens = DevelopmentTokens(settings: tokens).demo(at:)
     }
     try readAddresses(arguments)
     try readLimits(arguments)

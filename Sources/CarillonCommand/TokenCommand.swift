@@ -28,22 +28,18 @@ enum TokenCommand {
     guard try !arguments.isOn("json") else { throw UsageError("--json needs --check") }
     let scopes = (arguments.value("scope") ?? "").split(whereSeparator: { $0 == "," || $0 == " " })
     let rooms = (arguments.value("rooms") ?? "").split(separator: ",")
-    let now = Host.now
-    let seconds = try arguments.duration("ttl", otherwise: 3_600_000) / 1_000
-    let (end, overflow) = now.addingReportingOverflow(seconds)
-    guard !overflow else { throw UsageError("--ttl is too long") }
-    Terminal.print(
-      TokenSigner.sign(
-        userID: user, scopes: scopes.map(String.init), rooms: rooms.map(String.init),
-        issuedAtSeconds: now,
-        expiresAtSeconds: end, secret: Array(settings.secret.utf8), algorithm: settings.algorithm,
-        issuer: settings.policy.issuer, audience: settings.policy.audience))
+    let token = settings.token(
+      of: user, scopes: scopes.map(String.init), rooms: rooms.map(String.init), from: Host.now,
+      forSeconds: try arguments.duration("ttl", otherwise: 3_600_000) / 1_000)
+    guard let token else { throw UsageError("--ttl is too long") }
+    Terminal.print(token)
     return 0
   }
 
   private static func settings(_ arguments: Arguments) throws(UsageError) -> TokenSettings {
     guard let secret = arguments.value("jwt-secret"), !secret.isEmpty else {
-      throw UsageError("JWT_SECRET is not set")
+      throw UsageError(
+        "JWT_SECRET is not set; a development server prints the line that sets it")
     }
     return try TokenSettings(arguments, secret: secret)
   }

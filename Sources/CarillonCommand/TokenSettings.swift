@@ -1,9 +1,9 @@
-// The settings by which tokens are signed and verified, for `carillon serve` and `carillon token`.
+// The settings by which tokens are signed and verified, for `carillon serve`, `token` and `bench`.
 
 internal import Tokens
 
 /// The key and the rules of tokens.
-struct TokenSettings {
+struct TokenSettings: Sendable {
   let policy: TokenPolicy
   let secret: String
   let algorithm: SigningAlgorithm
@@ -34,5 +34,29 @@ struct TokenSettings {
     policy.userClaim = arguments.value("jwt-user-claim")
     policy.requiresExpiry = try arguments.isOn("jwt-require-exp", otherwise: true)
     self.policy = policy
+  }
+
+  /// A token that a server with these settings accepts, for some seconds from `now`.
+  ///
+  /// Nil when the token would end beyond the clock's range.
+  func token(
+    of user: String, scopes: [String] = [], rooms: [String] = [], from now: Int64,
+    forSeconds seconds: Int64 = 86_400
+  ) -> String? {
+    let (end, overflow) = now.addingReportingOverflow(seconds)
+    guard !overflow else { return nil }
+    return TokenSigner.sign(
+      userID: user, userClaim: policy.userClaim ?? "sub", scopes: scopes, rooms: rooms,
+      issuedAtSeconds: now, expiresAtSeconds: end, secret: Array(secret.utf8),
+      algorithm: algorithm, issuer: policy.issuer, audience: policy.audience)
+  }
+
+  /// The variables that give another command these settings, less the secret and the defaults.
+  var variables: [(name: String, value: String)] {
+    [
+      ("JWT_ALGORITHM", algorithm == .hs256 ? nil : algorithm.rawValue),
+      ("JWT_ISSUER", policy.issuer), ("JWT_AUDIENCE", policy.audience),
+      ("JWT_USER_CLAIM", policy.userClaim),
+    ].compactMap { name, value in value.map { (name, $0) } }
   }
 }

@@ -11,10 +11,12 @@ internal import Wire
 package enum TokenSigner {
   /// A token for `userID` in compact form.
   ///
-  /// A scope must not contain a space or a comma, which would split it in two. The claims are not
-  /// checked: the verifier refuses a token with an unusable user id.
+  /// `userClaim` is the claim with the user's id. A scope must not contain a space or a comma,
+  /// which would split it in two. The claims are not checked: the verifier refuses a token with an
+  /// unusable user id.
   package static func sign(
     userID: String,
+    userClaim: String = "sub",
     scopes: [String] = [],
     rooms: [String] = [],
     issuedAtSeconds: Int64,
@@ -33,7 +35,9 @@ package enum TokenSigner {
     header.appendText("}")
 
     var payload: [UInt8] = []
-    payload.appendText("{\"sub\":")
+    payload.appendText("{")
+    payload.appendJSONString(userClaim)
+    payload.appendText(":")
     payload.appendJSONString(userID)
     payload.appendText(",\"iat\":")
     payload.appendDecimal(issuedAtSeconds)

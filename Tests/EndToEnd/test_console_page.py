@@ -31,10 +31,18 @@ def open_console(browser, server):
     with contextlib.ExitStack() as stack:
         pages = []
 
-        def open_one(token=None, url=None, at=None, unreachable=False, signs_in=True, **options):
+        def open_one(
+            token=None,
+            url=None,
+            at=None,
+            unreachable=False,
+            signs_in=True,
+            fragment="",
+            **options,
+        ):
             context = new_context(browser, **options)
             stack.callback(context.close)
-            page = open_own_page(context, "/console", server=at or server, url=url)
+            page = open_own_page(context, f"/console{fragment}", server=at or server, url=url)
             pages.append((page, unreachable))
             if signs_in:
                 sign_in(page, token or publisher_token())
@@ -91,6 +99,32 @@ def test_only_a_publisher_can_sign_in(open_console):
     assert_fit(page)
     sign_in(page, publisher_token())
     expect(page.locator("#board")).to_be_visible()
+
+
+def test_a_link_signs_in_and_leaves_no_token_in_the_address(open_console, server):
+    requested = []
+    token = publisher_token()
+    page = open_console(signs_in=False, fragment=f"#token={token}")
+    expect(page.locator("#board")).to_be_visible()
+    expect(page.locator("#gate")).to_be_hidden()
+    assert page.url == f"{server.url}/console"
+    page.context.on("request", lambda request: requested.append(request.url))
+    page.reload()
+    expect(page.locator("#board")).to_be_visible()
+    assert requested and not any(token in url for url in requested if "/stream" not in url)
+
+
+def test_a_link_opened_in_the_console_replaces_the_token(open_console, server):
+    page = open_console()
+    other = publisher_token(user="another-publisher")
+    page.goto(f"{server.url}/console#token={other}")
+    wait_for(page, f"() => Object.values(sessionStorage).includes('{other}')")
+    assert page.url == f"{server.url}/console"
+    expect(page.locator("#board")).to_be_visible()
+    page.goto(f"{server.url}/console#token=nonsense")
+    expect(page.locator("#sign-in-error")).to_contain_text("does not accept this token")
+    page.said[:] = [each for each in page.said if "the server responded with" not in each]
+    assert page.evaluate("sessionStorage.length") == 0
 
 
 def test_the_token_stays_in_the_tab_and_out_of_the_address(open_console, server):

@@ -3,17 +3,14 @@
 import base64
 import json
 import os
-import re
 import select
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from harness.background import Background
 from harness.clients import FLAT_PATH, EventClient, FlatClient
 from harness.raw import RawConnection, RawWebSocket
 from harness.server import BINARY, SECRET, clean_environment, free_port, run_carillon
@@ -234,34 +231,6 @@ def test_two_servers_do_not_share_a_store(make_server, tmp_path):
         f"carillon serve: cannot open the store in {first.data}: {first.data} is in use by another "
         "server; choose another directory with --data\n"
     )
-
-
-def test_dev_prints_commands_that_work_when_pasted(tmp_path):
-    port = free_port()
-    serve = [str(BINARY), "serve", "--dev", "--port", str(port)]
-    tools = {"PATH": f"{BINARY.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    with Background(serve, env=clean_environment(), cwd=tmp_path) as server:
-        line = f"listening on http://127.0.0.1:{port}"
-        wait_until("it listens", lambda: line in "\n".join(server.lines + server.errors))
-        said = "\n".join(server.lines + server.errors) + "\n"
-        exports = "\n".join(re.findall(r"^ *(export .*)$", said, re.MULTILINE))
-        # The command under each heading is indented and may continue over several lines.
-        listen, publish = (
-            re.search(heading + r".*:\n((?: +.*\n)+)", said)[1].strip()
-            for heading in ("Listen", "Publish")
-        )
-        pasted = ["bash", "-c", f"{exports}\nexec {listen}"]
-        with Background(pasted, env=tools, stdin=subprocess.PIPE) as listener:
-            listener.line_with("connection:established")
-            done = subprocess.run(
-                ["bash", "-c", f"{exports}\n{publish}"],
-                env=tools,
-                capture_output=True,
-                timeout=10,
-                check=False,
-            )
-            assert done.returncode == 0, done
-            listener.line_with("notification:new")
 
 
 def test_the_log_begins_with_version_data_and_address(make_server):

@@ -1,8 +1,9 @@
 // @ts-check
 // The operator's console: the sign-in form and the board shown after it.
 //
-// The token is kept in this tab's session storage and sent with requests, never put in the page's
-// URL.
+// The token is kept in this tab's session storage and sent with requests. A link may bring it in
+// its fragment, as the one that `carillon serve --dev` prints: browsers send no fragment, and the
+// page takes it out of its URL at once.
 
 import { Backend } from './backend.js';
 import { Dashboard } from './dashboard.js';
@@ -96,6 +97,21 @@ find('#sign-in').addEventListener('submit', (/** @type {Event} */ event) => {
 });
 find('#sign-out').addEventListener('click', () => showGate());
 
+/** Takes the token of a link out of the page's URL; null without one. */
+function takeLinkedToken() {
+  const linked = new URLSearchParams(location.hash.slice(1)).get('token');
+  if (linked) history.replaceState(null, '', location.pathname + location.search);
+  return linked;
+}
+
+// A link that is opened in the console's own tab changes only the fragment.
+addEventListener('hashchange', () => {
+  const linked = takeLinkedToken();
+  if (linked) enter(linked);
+});
+
+const linked = takeLinkedToken();
 const kept = sessionStorage.getItem(KEY);
-if (kept) showBoard(kept);
+if (linked) enter(linked);
+else if (kept) showBoard(kept);
 else showGate();
