@@ -25,7 +25,7 @@ public struct JSONValue: Sendable, Equatable {
       try reader.finish()
       self.init(text: Array(bytes[range]))
     } catch {
-      throw .invalid(field: "json", reason: error.reason)
+      throw .invalid(field: "json", reason: error.located(in: bytes))
     }
   }
 

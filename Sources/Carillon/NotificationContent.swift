@@ -96,7 +96,7 @@ public struct NotificationContent: Sendable, Equatable {
     json.member("group_key", groupKey)
     json.member("expires_at", time: expiresAtMilliseconds)
     json.closeObject()
-    do throws(DraftError) {
+    do throws(DocumentError) {
       let draft = try Draft.parse(json, in: 0..<json.count)
       try draft.checkExpiry(at: now)
       return draft

@@ -2,6 +2,7 @@
 // be abbreviated.
 
 internal import Reactor
+internal import Wire
 
 /// An invalid command line; it is printed with a hint, and the exit status is 2.
 struct UsageError: Error {

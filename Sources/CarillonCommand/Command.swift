@@ -3,6 +3,7 @@
 
 internal import LoadClient
 internal import Server
+internal import Wire
 
 /// One command.
 struct Command: Sendable {

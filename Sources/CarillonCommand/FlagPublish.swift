@@ -171,7 +171,7 @@ extension Arguments {
       _ = try reader.skipValue()
       try reader.finish()
     } catch {
-      throw UsageError("--data is not JSON: \(error.reason)")
+      throw UsageError("--data is not JSON: \(error.located(in: bytes))")
     }
     return bytes
   }

@@ -96,7 +96,9 @@ enum Credentials {
 
   /// The field with `token`.
   static func bearer(_ token: String) throws(UsageError) -> HTTPField {
-    guard HTTPField.canHold(token) else { throw UsageError("the token contains a control character") }
+    guard HTTPField.canHold(token) else {
+      throw UsageError("the token contains a control character")
+    }
     return .bearer(token)
   }
 }

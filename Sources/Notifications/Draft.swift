@@ -1,19 +1,8 @@
 // A publisher's notification, validated once, here.
 //
-// Broken JSON is malformed (400) and takes precedence over every other error; JSON with an
-// impossible value is invalid (422), and the error names the field. Unknown fields are ignored.
-// `null` is the same as absent. A known field given twice is rejected, because an intermediary that
-// inspected the request may have read the other value.
+// `Draft.parse` reads it; `DocumentError` says why a body was rejected.
 
-/// Why a publisher's body was rejected.
-///
-/// Reasons are constant text, never the peer's bytes.
-package enum DraftError: Error, Equatable {
-  /// Not JSON: 400.
-  case malformed(reason: String)
-  /// JSON, but not a notification: 422.
-  case invalid(field: String, reason: String)
-}
+package import Wire
 
 /// A valid notification and its recipients.
 package struct Draft: Sendable {
@@ -53,7 +42,7 @@ package struct Draft: Sendable {
   }
 
   /// Rejects a notification that has already expired.
-  package func checkExpiry(at now: Int64) throws(DraftError) {
+  package func checkExpiry(at now: Int64) throws(DocumentError) {
     if let expiresAt = content.expiresAt, expiresAt <= now {
       throw .invalid(field: "expires_at", reason: "must be in the future")
     }

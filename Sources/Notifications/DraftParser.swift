@@ -1,29 +1,21 @@
 // Parses a publisher's JSON into a draft.
 //
-// The whole text is parsed first, so broken JSON is always reported as malformed, even when a field
-// before the break is invalid; the parser keeps the first invalid field. No value over its limit is
-// copied out of the body.
+// `DocumentParser` has the rules of every body. No value over its limit is copied out of the body.
 
-internal import Wire
+package import Wire
 
 extension Draft {
   /// Reads the JSON object in `range` of `bytes`.
-  package static func parse(_ bytes: [UInt8], in range: Range<Int>) throws(DraftError) -> Draft {
+  ///
+  /// `isLine` is for a line of a batch: an error of its syntax names the column only.
+  package static func parse(
+    _ bytes: [UInt8], in range: Range<Int>, isLine: Bool = false
+  ) throws(DocumentError) -> Draft {
     var fields = DraftFields()
-    var reader = JSONReader(bytes, in: range)
-    do throws(JSONViolation) {
-      if try reader.nextKind() == .object {
-        try reader.readObject {
-          (reader: inout JSONReader, name: String) throws(JSONViolation) -> Void in
-          try fields.take(name, from: &reader, of: bytes)
-        }
-      } else {
-        _ = try reader.skipValue()
-        fields.refuse("body", "must be an object")
-      }
-      try reader.finish()
-    } catch {
-      throw .malformed(reason: error.reason)
+    try DocumentParser.parse(bytes, in: range, isLine: isLine, DraftFields.names) {
+      (parser: inout DocumentParser, reader: inout JSONReader, name: String)
+        throws(JSONViolation) in
+      try fields.take(name, &parser, from: &reader)
     }
     return try fields.makeDraft()
   }
@@ -68,9 +60,9 @@ extension Draft {
   }
 }
 
-/// The fields parsed so far, and the first error.
+/// The fields parsed so far.
 private struct DraftFields {
-  enum Field: String {
+  private enum Field: String, CaseIterable {
     case userID = "user_id"
     case userIDs = "user_ids"
     case audience
@@ -87,8 +79,8 @@ private struct DraftFields {
     case expiresAt = "expires_at"
   }
 
-  private var problem: (field: String, reason: String)?
-  private var taken: Set<Field> = []
+  static let names = Field.allCases.map(\.rawValue)
+
   private var texts: [Field: String] = [:]
   private var priority = Priority.normal
   private var data = Content.emptyObject
@@ -96,155 +88,83 @@ private struct DraftFields {
   private var expiresAt: Int64?
   private var userIDs: [UserID]?
 
-  mutating func refuse(_ field: String, _ reason: String) {
-    if problem == nil { problem = (field, reason) }
-  }
-
-  private mutating func refuse(_ field: Field, _ reason: String) {
-    refuse(field.rawValue, reason)
-  }
-
-  /// Reads one member.
-  ///
-  /// Always consumes its value.
+  /// Reads the value of one field.
   mutating func take(
-    _ name: String, from reader: inout JSONReader, of bytes: [UInt8]
+    _ name: String, _ parser: inout DocumentParser, from reader: inout JSONReader
   ) throws(JSONViolation) {
-    guard let field = Field(rawValue: name) else {
-      _ = try reader.skipValue()
-      return
-    }
-    guard taken.insert(field).inserted else {
-      refuse(field, "given twice")
-      _ = try reader.skipValue()
-      return
-    }
-    let kind = try reader.nextKind()
-    switch (field, kind) {
-    case (_, .null):
-      try reader.readNull()
-    case (.data, .object):
-      let range = try reader.skipValue()
-      if range.count <= Draft.dataByteCountLimit {
-        data = Array(bytes[range])
-      } else {
-        refuse(field, "too long")
-      }
-    case (.userIDs, .array):
-      try takeUserIDs(from: &reader)
-    case (.actions, .array):
-      try takeActions(from: &reader)
-    case (.data, _), (.userIDs, _), (.actions, _):
-      refuse(field, field == .data ? "must be an object" : "must be an array")
-      _ = try reader.skipValue()
-    case (_, .string):
-      takeText(try reader.readString(), of: field)
+    guard let field = Field(rawValue: name) else { return }
+    switch field {
+    case .data:
+      let json = try parser.readJSON(
+        byteCountLimit: Draft.dataByteCountLimit, mustBeObject: true, from: &reader)
+      if let json { data = json }
+    case .userIDs: try takeUserIDs(&parser, from: &reader)
+    case .actions: actions = try DraftActions.read(&parser, from: &reader)
     default:
-      refuse(field, "must be a string")
-      _ = try reader.skipValue()
+      guard let text = try parser.readText(from: &reader) else { return }
+      takeText(text, of: field, &parser)
     }
   }
 
-  private mutating func takeText(_ text: String, of field: Field) {
+  private mutating func takeText(
+    _ text: String, of field: Field, _ parser: inout DocumentParser
+  ) {
     texts[field] = text
     switch field {
     case .userID:
-      if !UserIDs.isValid(text) { refuse(field, "not a user id") }
+      if !UserIDs.isValid(text) { parser.refuse(UserIDs.rule) }
     case .type:
-      if !Draft.isValidType(text) { refuse(field, "must be 1 to 64 of [A-Za-z0-9_.:-]") }
+      if !Draft.isValidType(text) { parser.refuse("must be 1 to 64 of [A-Za-z0-9_.:-]") }
     case .priority:
       if let named = Priority(name: text) {
         priority = named
       } else {
-        refuse(field, "must be low, normal, high or urgent")
+        parser.refuse("must be low, normal, high or urgent")
       }
-    case .title: check(text, of: field, limit: Draft.titleByteCountLimit)
-    case .message: check(text, of: field, limit: Draft.messageByteCountLimit)
-    case .entityType: check(text, of: field, limit: Draft.entityTypeByteCountLimit)
-    case .entityID: check(text, of: field, limit: Draft.entityIDByteCountLimit)
+    case .title: parser.check(text, byteCountLimit: Draft.titleByteCountLimit)
+    case .message: parser.check(text, byteCountLimit: Draft.messageByteCountLimit)
+    case .entityType: parser.check(text, byteCountLimit: Draft.entityTypeByteCountLimit)
+    case .entityID: parser.check(text, byteCountLimit: Draft.entityIDByteCountLimit)
     case .groupKey:
-      check(text, of: field, limit: Draft.groupKeyByteCountLimit)
+      parser.check(text, byteCountLimit: Draft.groupKeyByteCountLimit)
       // An empty group key means no group: it would join unrelated notifications.
       if text.isEmpty { texts[field] = nil }
-    case .entityURL:
-      if !Draft.isValidURL(text) { refuse(field, "must be a path of this origin, or https") }
+    case .entityURL: parser.checkURL(text)
     case .audience:
-      if text != "everyone" { refuse(field, "must be everyone") }
+      if text != "everyone" { parser.refuse("must be everyone") }
     case .expiresAt:
       expiresAt = RFC3339.parse(text)
-      if expiresAt == nil { refuse(field, "must be an RFC 3339 time") }
+      if expiresAt == nil { parser.refuse("must be an RFC 3339 time") }
     case .data, .userIDs, .actions:
       break
     }
   }
 
-  private mutating func check(_ text: String, of field: Field, limit: Int) {
-    if text.utf8.count > limit { refuse(field, "too long") }
-  }
-
-  private mutating func takeUserIDs(from reader: inout JSONReader) throws(JSONViolation) {
+  private mutating func takeUserIDs(
+    _ parser: inout DocumentParser, from reader: inout JSONReader
+  ) throws(JSONViolation) {
     var ids: [UserID] = []
     var known: Set<TextKey> = []
     var count = 0
-    var reason: String?
-    try reader.readArray { (reader: inout JSONReader) throws(JSONViolation) -> Void in
+    try parser.readArray(from: &reader) { (parser, reader) throws(JSONViolation) in
       count += 1
-      guard reason == nil, try reader.nextKind() == .string else {
-        reason = reason ?? "must hold strings"
-        _ = try reader.skipValue()
-        return
+      guard !parser.hasProblem else { return }
+      guard count <= Draft.userCountLimit else {
+        return parser.refuse("must hold at most \(Draft.userCountLimit) ids")
       }
+      guard try reader.nextKind() == .string else { return parser.refuse("must hold strings") }
       let id = try reader.readString()
-      if count > Draft.userCountLimit {
-        reason = "must hold at most 10000 ids"
-      } else if !UserIDs.isValid(id) {
-        reason = "holds an invalid user id"
-      } else if known.insert(TextKey(id)).inserted {
-        ids.append(id)
+      guard UserIDs.isValid(id) else {
+        return parser.refuse("holds an invalid user id: each \(UserIDs.rule)")
       }
+      if known.insert(TextKey(id)).inserted { ids.append(id) }
     }
-    if count == 0 { reason = "must not be empty" }
-    if let reason { refuse(.userIDs, reason) }
+    if count == 0 { parser.refuse("must not be empty") }
     userIDs = ids
   }
 
-  /// Parses the actions and writes them out again.
-  ///
-  /// Only the two members that clients know, without white space, so the length is bounded.
-  private mutating func takeActions(from reader: inout JSONReader) throws(JSONViolation) {
-    var text: [UInt8] = []
-    var count = 0
-    var reason: String?
-    try reader.readArray { (reader: inout JSONReader) throws(JSONViolation) -> Void in
-      count += 1
-      guard reason == nil, count <= Draft.actionCountLimit else {
-        reason = reason ?? "must hold at most 4 actions"
-        _ = try reader.skipValue()
-        return
-      }
-      let action = try DraftAction(from: &reader)
-      guard let action, action.isValid else {
-        reason = "must hold {label, url} with a path of this origin, or https"
-        return
-      }
-      text.append(UInt8(ascii: count == 1 ? "[" : ","))
-      text.appendText("{\"label\":")
-      text.appendJSONString(action.label)
-      text.appendText(",\"url\":")
-      text.appendJSONString(action.url)
-      text.append(UInt8(ascii: "}"))
-    }
-    if let reason {
-      refuse(.actions, reason)
-    } else if count > 0 {
-      text.append(UInt8(ascii: "]"))
-      actions = text
-    }
-  }
-
   /// Builds the draft, or throws the first error.
-  func makeDraft() throws(DraftError) -> Draft {
-    if let problem { throw .invalid(field: problem.field, reason: problem.reason) }
+  func makeDraft() throws(DocumentError) -> Draft {
     let users: [UserID]?
     switch (texts[.userID], userIDs, texts[.audience]) {
     case (.some, .some, _): throw .invalid(field: "user_ids", reason: "not allowed with user_id")
@@ -266,33 +186,64 @@ private struct DraftFields {
   }
 }
 
-/// One of a draft's actions; nil unless it is an object with two strings, each given once.
-private struct DraftAction {
-  var label = ""
-  var url = ""
-
-  init?(from reader: inout JSONReader) throws(JSONViolation) {
-    guard try reader.nextKind() == .object else {
-      _ = try reader.skipValue()
-      return nil
-    }
-    var values: [String: String] = [:]
-    var isSound = true
-    try reader.readObject {
-      (reader: inout JSONReader, name: String) throws(JSONViolation) -> Void in
-      guard name == "label" || name == "url", try reader.nextKind() == .string else {
-        if name == "label" || name == "url" { isSound = false }
-        _ = try reader.skipValue()
-        return
+/// Reads a draft's actions.
+private enum DraftActions {
+  /// Reads the array and writes it out again, without white space, so the length is bounded.
+  ///
+  /// Nil for an empty array.
+  static func read(
+    _ parser: inout DocumentParser, from reader: inout JSONReader
+  ) throws(JSONViolation) -> [UInt8]? {
+    var json: [UInt8] = []
+    var count = 0
+    try parser.readArray(from: &reader) { (parser, reader) throws(JSONViolation) in
+      count += 1
+      guard !parser.hasProblem else { return }
+      guard count <= Draft.actionCountLimit else {
+        return parser.refuse("must hold at most \(Draft.actionCountLimit) actions")
       }
-      if values.updateValue(try reader.readString(), forKey: name) != nil { isSound = false }
+      guard try reader.nextKind() == .object else {
+        return parser.refuse("must hold objects of a label and a url")
+      }
+      json.append(UInt8(ascii: count == 1 ? "[" : ","))
+      try readOne(&parser, from: &reader, into: &json)
     }
-    guard isSound, let label = values["label"], let url = values["url"] else { return nil }
-    self.label = label
-    self.url = url
+    guard count > 0 else { return nil }
+    json.append(UInt8(ascii: "]"))
+    return json
   }
 
-  var isValid: Bool {
-    label.utf8.count >= 1 && label.utf8.count <= Draft.labelByteCountLimit && Draft.isValidURL(url)
+  private static func readOne(
+    _ parser: inout DocumentParser, from reader: inout JSONReader, into json: inout [UInt8]
+  ) throws(JSONViolation) {
+    var label: String?
+    var url: String?
+    try parser.readObject(["label", "url"], from: &reader) {
+      (parser, reader, name) throws(JSONViolation) in
+      guard let text = try parser.readText(from: &reader) else { return }
+      if name == "label" {
+        if text.isEmpty { parser.refuse("must not be empty") }
+        parser.check(text, byteCountLimit: Draft.labelByteCountLimit)
+        label = text
+      } else {
+        parser.checkURL(text)
+        url = text
+      }
+    }
+    guard !parser.hasProblem else { return }
+    guard let label else { return parser.refuse(member: "label", "missing") }
+    guard let url else { return parser.refuse(member: "url", "missing") }
+    json.openObject()
+    json.member("label", label)
+    json.member("url", url)
+    json.closeObject()
+  }
+}
+
+extension DocumentParser {
+  /// Refuses a text that is no link for clients.
+  fileprivate mutating func checkURL(_ text: String) {
+    check(text, byteCountLimit: Draft.urlByteCountLimit)
+    if !Draft.isValidURL(text) { refuse("must be a path of this origin, or https") }
   }
 }

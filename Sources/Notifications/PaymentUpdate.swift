@@ -3,6 +3,8 @@
 // The server computes nothing: clients receive the publisher's four values unchanged. The values
 // are bounded, and every client reads a number as the same number.
 
+internal import Wire
+
 /// The current state of a payment.
 ///
 /// It is not stored.

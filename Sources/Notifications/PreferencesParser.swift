@@ -1,42 +1,46 @@
 // Parses a user's JSON into preferences.
 //
-// The rules are those of a publisher's draft: broken JSON is malformed and takes precedence over
-// every other error; the first invalid field is reported; unknown fields are ignored; `null` is the
-// same as absent; a known field given twice is rejected. An absent field has its default.
+// `DocumentParser` has the rules of every body. An absent field has its default.
 
-internal import Wire
-
-/// Why a preferences document was rejected.
-///
-/// Reasons are constant text. A field's name may include a type from the document: a valid type, so
-/// at most 64 plain characters.
-package enum PreferencesError: Error, Equatable {
-  /// Not JSON: 400.
-  case malformed(reason: String)
-  /// JSON, but not preferences: 422.
-  case invalid(field: String, reason: String)
-}
+package import Wire
 
 extension Preferences {
   /// Parses the JSON object that is all of `bytes`.
   ///
   /// Rejects preferences whose own document would exceed 16 KiB, so that every document the server
-  /// returns can be submitted again.
-  package static func parse(_ bytes: [UInt8]) throws(PreferencesError) -> Preferences {
-    var document = PreferencesDocument()
-    var reader = JSONReader(bytes)
-    do throws(JSONViolation) {
-      try document.take(from: &reader)
-      try reader.finish()
+  /// returns can be submitted again. An error may name a type from the document: a valid type, so
+  /// at most 64 plain characters.
+  package static func parse(_ bytes: [UInt8]) throws(DocumentError) -> Preferences {
+    try parse(bytes, ignoresUnknown: false)
+  }
+
+  /// Parses a stored document, which a later version may have written; nil when it is damaged.
+  package static func stored(_ bytes: [UInt8]) -> Preferences? {
+    do throws(DocumentError) {
+      return try parse(bytes, ignoresUnknown: true)
     } catch {
-      throw .malformed(reason: error.reason)
+      return nil
     }
-    if let problem = document.problem {
-      throw .invalid(field: problem.field, reason: problem.reason)
+  }
+
+  private static func parse(
+    _ bytes: [UInt8], ignoresUnknown: Bool
+  ) throws(DocumentError) -> Preferences {
+    var document = PreferencesDocument()
+    try DocumentParser.parse(
+      bytes, ["types", "quiet_hours"], ignoresUnknown: ignoresUnknown
+    ) {
+      (parser: inout DocumentParser, reader: inout JSONReader, name: String)
+        throws(JSONViolation) in
+      switch name {
+      case "types": try document.takeRules(&parser, from: &reader)
+      default: try document.takeQuietHours(&parser, from: &reader)
+      }
     }
     let preferences = Preferences(rules: document.rules, quietHours: document.quietHours)
     guard preferences.json.count <= documentByteCountLimit else {
-      throw .invalid(field: "body", reason: "expands to more than 16384 bytes")
+      throw .invalid(
+        field: "body", reason: "expands to more than \(documentByteCountLimit) bytes")
     }
     return preferences
   }
@@ -69,96 +73,45 @@ extension QuietHours {
   }
 }
 
-/// The document parsed so far, and the first error.
+/// The document parsed so far.
 private struct PreferencesDocument {
-  private(set) var problem: (field: String, reason: String)?
   private(set) var rules: [String: Preferences.Rule] = [:]
   private(set) var quietHours: QuietHours?
-  /// Names of the members being parsed, outermost first; joined only for an error.
-  private var path: [String] = []
 
-  private mutating func refuse(_ reason: String) {
-    guard problem == nil else { return }
-    problem = (path.isEmpty ? "body" : path.joined(separator: "."), reason)
-  }
-
-  /// Reports an error of the object that contains the current member.
-  private mutating func refuseAll(_ reason: String) {
-    let name = path.removeLast()
-    refuse(reason)
-    path.append(name)
-  }
-
-  mutating func take(from reader: inout JSONReader) throws(JSONViolation) {
-    guard try reader.nextKind() != .null else {
-      refuse("must be an object")
-      return try reader.readNull()
-    }
-    try takeObject(["types", "quiet_hours"], from: &reader) {
-      (document, reader, name) throws(JSONViolation) in
-      switch name {
-      case "types": try document.takeRules(from: &reader)
-      default: try document.takeQuietHours(from: &reader)
-      }
-    }
-  }
-
-  /// Parses an object and calls `member` for each known, non-null member at its first occurrence.
-  ///
-  /// During the call `path` ends with the member's name. If `known` is nil, all names are known.
-  /// Always consumes the value.
-  private mutating func takeObject(
-    _ known: Set<String>?, from reader: inout JSONReader,
-    _ member: (inout Self, inout JSONReader, String) throws(JSONViolation) -> Void
+  mutating func takeRules(
+    _ parser: inout DocumentParser, from reader: inout JSONReader
   ) throws(JSONViolation) {
-    guard try reader.nextKind() == .object else {
-      refuse("must be an object")
-      _ = try reader.skipValue()
-      return
-    }
-    var taken: Set<String> = []
-    try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONViolation) in
-      if let known, !known.contains(name) { return }
-      path.append(name)
-      defer { path.removeLast() }
-      if known == nil, !isRuleName(name) { return }
-      guard taken.insert(name).inserted else { return refuse("given twice") }
-      if try reader.nextKind() == .null { return }
-      try member(&self, &reader, name)
-    }
-  }
-
-  /// Whether `name` is a valid rule name; the error does not repeat the name.
-  private mutating func isRuleName(_ name: String) -> Bool {
-    if name == Preferences.otherTypes || Draft.isValidType(name) { return true }
-    refuseAll("has an invalid type: must be 1 to 64 of [A-Za-z0-9_.:-], or *")
-    return false
-  }
-
-  private mutating func takeRules(from reader: inout JSONReader) throws(JSONViolation) {
-    try takeObject(nil, from: &reader) { (document, reader, name) throws(JSONViolation) in
-      guard document.rules.count < Preferences.ruleCountLimit else {
-        return document.refuseAll("must hold at most \(Preferences.ruleCountLimit) types")
+    try parser.readMap(
+      from: &reader,
+      isValid: { parser, name in
+        // The error does not repeat the name.
+        if name == Preferences.otherTypes || Draft.isValidType(name) { return true }
+        parser.refuse("has an invalid type: must be 1 to 64 of [A-Za-z0-9_.:-], or *")
+        return false
+      }
+    ) { (parser, reader, name) throws(JSONViolation) in
+      guard rules.count < Preferences.ruleCountLimit else {
+        return parser.refuseObject("must hold at most \(Preferences.ruleCountLimit) types")
       }
       var rule = Preferences.Rule()
-      try document.takeObject(["muted", "channels"], from: &reader) {
-        (document, reader, name) throws(JSONViolation) in
+      try parser.readObject(["muted", "channels"], from: &reader) {
+        (parser, reader, name) throws(JSONViolation) in
         switch name {
-        case "muted": rule.isMuted = try document.takeFlag(from: &reader)
-        default: rule.channels = try document.takeChannels(from: &reader)
+        case "muted": rule.isMuted = try parser.readFlag(from: &reader) ?? false
+        default: rule.channels = try Self.readChannels(&parser, from: &reader)
         }
       }
-      document.rules[name] = rule
+      rules[name] = rule
     }
   }
 
-  private mutating func takeChannels(
-    from reader: inout JSONReader
+  private static func readChannels(
+    _ parser: inout DocumentParser, from reader: inout JSONReader
   ) throws(JSONViolation) -> Preferences.Channels {
     var channels = Preferences.Channels()
-    try takeObject(["websocket", "email", "webhook", "push"], from: &reader) {
-      (document, reader, name) throws(JSONViolation) in
-      let isOn = try document.takeFlag(from: &reader)
+    try parser.readObject(["websocket", "email", "webhook", "push"], from: &reader) {
+      (parser, reader, name) throws(JSONViolation) in
+      let isOn = try parser.readFlag(from: &reader) ?? false
       switch name {
       case "websocket": channels.websocket = isOn
       case "email": channels.email = isOn
@@ -169,67 +122,48 @@ private struct PreferencesDocument {
     return channels
   }
 
-  private mutating func takeFlag(from reader: inout JSONReader) throws(JSONViolation) -> Bool {
-    guard try reader.nextKind() == .boolean else {
-      refuse("must be true or false")
-      _ = try reader.skipValue()
-      return false
-    }
-    return try reader.readBool()
-  }
-
-  private mutating func takeText(from reader: inout JSONReader) throws(JSONViolation) -> String? {
-    guard try reader.nextKind() == .string else {
-      refuse("must be a string")
-      _ = try reader.skipValue()
-      return nil
-    }
-    return try reader.readString()
-  }
-
-  private mutating func takeQuietHours(from reader: inout JSONReader) throws(JSONViolation) {
+  mutating func takeQuietHours(
+    _ parser: inout DocumentParser, from reader: inout JSONReader
+  ) throws(JSONViolation) {
     var start: Int?
     var end: Int?
     var utcOffset = 0
     var days = Set(QuietHours.Day.allCases)
-    try takeObject(["start", "end", "utc_offset", "days"], from: &reader) {
-      (document, reader, name) throws(JSONViolation) in
+    try parser.readObject(["start", "end", "utc_offset", "days"], from: &reader) {
+      (parser, reader, name) throws(JSONViolation) in
       switch name {
-      case "start": start = try document.takeMinutes(from: &reader)
-      case "end": end = try document.takeMinutes(from: &reader)
+      case "start": start = try Self.readMinutes(&parser, from: &reader)
+      case "end": end = try Self.readMinutes(&parser, from: &reader)
       case "utc_offset":
-        guard let text = try document.takeText(from: &reader) else { return }
+        guard let text = try parser.readText(from: &reader) else { return }
         guard let minutes = QuietHours.utcOffset(text) else {
-          return document.refuse("must be +HH:MM or -HH:MM, at most 14:00")
+          return parser.refuse("must be +HH:MM or -HH:MM, at most 14:00")
         }
         utcOffset = minutes
-      default: days = try document.takeDays(from: &reader)
+      default: days = try Self.readDays(&parser, from: &reader)
       }
     }
-    guard problem == nil else { return }
-    guard let start, let end else { return refuse("must have a start and an end") }
-    guard start != end else { return refuse("must not start and end at the same time") }
+    guard !parser.hasProblem else { return }
+    guard let start, let end else { return parser.refuse("must have a start and an end") }
+    guard start != end else { return parser.refuse("must not start and end at the same time") }
     quietHours = QuietHours(start: start, end: end, utcOffset: utcOffset, days: days)
   }
 
-  private mutating func takeMinutes(from reader: inout JSONReader) throws(JSONViolation) -> Int? {
-    guard let text = try takeText(from: &reader) else { return nil }
+  private static func readMinutes(
+    _ parser: inout DocumentParser, from reader: inout JSONReader
+  ) throws(JSONViolation) -> Int? {
+    guard let text = try parser.readText(from: &reader) else { return nil }
     let minutes = QuietHours.minutes(text)
-    if minutes == nil { refuse("must be HH:MM, 00:00 to 23:59") }
+    if minutes == nil { parser.refuse("must be HH:MM, 00:00 to 23:59") }
     return minutes
   }
 
-  private mutating func takeDays(
-    from reader: inout JSONReader
+  private static func readDays(
+    _ parser: inout DocumentParser, from reader: inout JSONReader
   ) throws(JSONViolation) -> Set<QuietHours.Day> {
     var days: Set<QuietHours.Day> = []
-    guard try reader.nextKind() == .array else {
-      refuse("must be an array")
-      _ = try reader.skipValue()
-      return days
-    }
     var isSound = true
-    try reader.readArray { (reader: inout JSONReader) throws(JSONViolation) in
+    try parser.readArray(from: &reader) { (_, reader) throws(JSONViolation) in
       guard try reader.nextKind() == .string else {
         isSound = false
         return
@@ -239,7 +173,7 @@ private struct PreferencesDocument {
       if let day, days.insert(day).inserted { return }
       isSound = false
     }
-    if !isSound || days.isEmpty { refuse("must hold days from mon to sun, each once") }
+    if !isSound || days.isEmpty { parser.refuse("must hold days from mon to sun, each once") }
     return days
   }
 }

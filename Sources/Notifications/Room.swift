@@ -3,12 +3,16 @@
 // A room is a name and its members. Nothing of a room is stored: it exists while it has members,
 // and a message reaches the members at that time.
 
+internal import Wire
+
 /// The name of a room: 1 to 128 bytes of UTF-8 without control characters.
 package typealias RoomName = String
 
 /// Validation rules for room names.
 package enum RoomNames {
   package static let byteCountLimit = 128
+  /// The rule in words, for the error of a field.
+  package static let rule = "must be 1 to \(byteCountLimit) bytes without control characters"
 
   /// Whether `name` is a valid room name.
   package static func isValid(_ name: RoomName) -> Bool {

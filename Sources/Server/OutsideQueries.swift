@@ -7,6 +7,7 @@
 
 internal import Broadcast
 package import Notifications
+internal import Wire
 
 /// Why a query about connections was not answered.
 package enum ShardQueryFailure: Error, Sendable, Equatable {

@@ -55,11 +55,7 @@ extension JournalTransaction {
 enum PreferencesRow {
   /// Nil when the bytes are damaged: then everything rings, which is better than nothing.
   static func read(_ document: [UInt8]) -> Preferences? {
-    do throws(PreferencesError) {
-      return try Preferences.parse(document)
-    } catch {
-      return nil
-    }
+    Preferences.stored(document)
   }
 }
 

@@ -112,15 +112,73 @@ def test_valid_json_that_is_no_notification_is_422(server, fresh_user, change, s
         {"entity_url": "https://example.org/x"},
         {"actions": [{"label": "l", "url": "/u"}] * 4},
         {"expires_at": "2040-01-01T00:00:00.000Z"},
-        {"unknown": {"of": "later"}},
     ],
 )
 def test_fields_exactly_at_the_limits_are_accepted(server, fresh_user, fields):
     user = fresh_user()
     assert publish(server, {**draft(user), **fields}).status == 201
     stored = server.inbox(user)[0]
-    for name in fields.keys() - {"unknown"}:
+    for name in fields:
         assert stored[name] == fields[name]
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("mesage", "mesage: unknown field (did you mean message?)"),
+        ("groupKey", "groupKey: unknown field (did you mean group_key?)"),
+        ("deliver_by", "deliver_by: unknown field"),
+    ],
+)
+def test_an_unknown_field_is_refused_by_name(server, fresh_user, name, message):
+    user = fresh_user()
+    body = {**draft(user), name: "x"}
+    answer = publish(server, body)
+    assert answer.status == 422 and answer.error["message"] == message
+    lines = "\n".join(json.dumps(line) for line in [draft(user), body])
+    batch = server.request(
+        "POST",
+        "/api/v1/notifications/batch",
+        body=lines,
+        headers={"Content-Type": "application/x-ndjson"},
+        key=API_KEY,
+    )
+    answers = [json.loads(line) for line in batch.bytes.splitlines()]
+    assert [one["success"] for one in answers] == [True, False]
+    assert answers[1]["error"]["message"] == message
+    assert len(server.inbox(user)) == 1
+
+
+def test_the_answer_names_no_long_field(server, fresh_user):
+    answer = publish(server, {**draft(fresh_user()), "x" * 65: 1})
+    assert answer.status == 422 and answer.error["message"] == "body: has an unknown field"
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"title": "x" * 257}, "title: over 256 bytes"),
+        ({"message": "x" * 4_097}, "message: over 4096 bytes"),
+        ({"data": {"a": "x" * 16_384}}, "data: over 16384 bytes"),
+        ({"user_id": "x" * 129}, "user_id: must be 1 to 128 bytes without control characters"),
+        ({"entity_url": "/" + "x" * 2_048}, "entity_url: over 2048 bytes"),
+        (
+            {"actions": [{"label": "x" * 129, "url": "/"}]},
+            "actions.label: over 128 bytes",
+        ),
+        ({"actions": [{"label": "l", "url": "/"}] * 5}, "actions: must hold at most 4 actions"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_limit_is_named_with_its_bound(server, fresh_user, change, message):
+    answer = publish(server, {**draft(fresh_user()), **change})
+    assert answer.status == 422 and answer.error["message"] == message
+
+
+def test_broken_json_is_located(server):
+    answer = publish(server, b'{\n  "title": "\xc3\xa9" "type"\n}')
+    assert answer.status == 400
+    assert answer.error["message"] == "',' or '}' expected at line 2, column 16"
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,13 @@ GUARDS = [
         ),
     ),
     Guard(
+        34,
+        "an answer repeats no long name of an unknown field",
+        "unknown-field-name",
+        always(1),
+        (unit("DocumentParserTests/unknownNames"), wire("test_http.py", "names_no_long_field")),
+    ),
+    Guard(
         33,
         "every function that parses a number is in the list",
         "numeric-readers-are-listed",

@@ -65,7 +65,8 @@ enum NumericFields {
     Place(
       name: "Server/Endpoints/Inbox.swift number",
       hunter: "Tests/EndToEnd/test_trap_hunt.py test_no_number_in_a_query_is_a_trap"),
-    hunted("Server/Endpoints/BroadcastFields.swift takeNumber", "Server/Payment", "wrong"),
+    hunted("Wire/JSON/DocumentParser.swift readInteger", "Server/Payment", "wrong"),
+    hunted("Server/Endpoints/BroadcastFields.swift take", "Server/Payment", "wrong"),
     Place(
       name: "Server/Dialects/InboxDialect.swift request",
       hunter: "Tests/EndToEnd/test_trap_hunt.py test_no_number_in_a_fetch_is_a_trap"),

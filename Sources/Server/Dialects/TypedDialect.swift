@@ -103,7 +103,7 @@ struct TypedDialect: Dialect {
       }
       try reader.finish()
     } catch {
-      return .invalid(code: "malformed", message: "not JSON: \(error.reason)")
+      return .invalid(code: "malformed", message: "not JSON: \(error.located(in: text))")
     }
     guard let type else { return .invalid(code: "malformed", message: "type: missing") }
     return type == "ping" ? nil : ClientRequest(type: type, data: data)

@@ -1,9 +1,8 @@
 // The bodies of rooms-hub's endpoints and similar ones: an object of short texts, whole numbers and
 // a payload.
 //
-// The rules are those of a draft. Broken JSON is malformed (400) and takes precedence over all
-// other errors. The error names the first invalid field (422). `null` means absent, except in a
-// payload that may be any value. A known field given twice is refused; an unknown one is ignored.
+// `DocumentParser` has the rules of every body. `null` means absent, except in a payload that may
+// be any value.
 
 internal import Notifications
 internal import Wire
@@ -36,8 +35,8 @@ struct BroadcastFields {
     /// Why `text` is not valid in this field; nil if it is valid.
     fileprivate func problem(with text: String) -> String? {
       switch self {
-      case .userID: UserIDs.isValid(text) ? nil : "not a user id"
-      case .room: RoomNames.isValid(text) ? nil : "not the name of a room"
+      case .userID: UserIDs.isValid(text) ? nil : UserIDs.rule
+      case .room: RoomNames.isValid(text) ? nil : RoomNames.rule
       case .notificationType, .currency, .paymentStatus:
         Draft.isValidType(text) ? nil : "must be 1 to 64 of [A-Za-z0-9_.:-]"
       case .messageType, .updateType: tooLong(text, Draft.typeByteCountLimit)
@@ -70,40 +69,35 @@ struct BroadcastFields {
   private(set) var payload = Content.emptyObject
   /// The value of `is_typing`; nil when it is absent.
   private(set) var isTyping: Bool?
-  private var taken: Set<Field> = []
-  private var problem: String?
 
   /// Reads the body of a request to an endpoint that accepts `fields`.
   init(
-    _ request: Request, _ fields: Set<Field>, payload kind: PayloadKind = .object
+    _ request: Request, _ fields: Set<Field>, payload kind: PayloadKind = .object,
+    ignoresUnknown: Bool = false
   ) throws(Refusal) {
     try Endpoints.requireJSON(request)
-    try self.init(request.body, fields, payload: kind)
+    try self.init(request.body, fields, payload: kind, ignoresUnknown: ignoresUnknown)
   }
 
   /// Reads a body.
   init(
-    _ body: [UInt8], _ fields: Set<Field>, payload kind: PayloadKind = .object
+    _ body: [UInt8], _ fields: Set<Field>, payload kind: PayloadKind = .object,
+    ignoresUnknown: Bool = false
   ) throws(Refusal) {
-    var reader = JSONReader(body)
-    do throws(JSONViolation) {
-      if try reader.nextKind() == .object {
-        try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONViolation) in
-          guard let field = fields.first(where: { $0.name == name }) else {
-            _ = try reader.skipValue()
-            return
-          }
-          try take(field, kind, from: &reader)
-        }
-      } else {
-        refuse("body: must be an object")
-        _ = try reader.skipValue()
+    let names = fields.map(\.name).sorted()
+    let nullable = kind == .anyValue ? Field.payload.name : nil
+    do throws(DocumentError) {
+      try DocumentParser.parse(
+        body, names, ignoresUnknown: ignoresUnknown, keepingNullOf: nullable
+      ) {
+        (parser: inout DocumentParser, reader: inout JSONReader, name: String)
+          throws(JSONViolation) in
+        guard let field = fields.first(where: { $0.name == name }) else { return }
+        try take(field, kind, &parser, from: &reader)
       }
-      try reader.finish()
     } catch {
-      throw .malformed(error.reason)
+      throw Refusal(error)
     }
-    if let problem { throw .invalid(problem) }
   }
 
   /// A required text field.
@@ -127,73 +121,37 @@ struct BroadcastFields {
   /// An optional text field.
   func optional(_ field: Field) -> String? { texts[field] }
 
-  private mutating func refuse(_ reason: String) {
-    if problem == nil { problem = reason }
-  }
-
-  /// Reads one member; its value is always consumed.
+  /// Reads one member.
   private mutating func take(
-    _ field: Field, _ payloadKind: PayloadKind, from reader: inout JSONReader
+    _ field: Field, _ payloadKind: PayloadKind, _ parser: inout DocumentParser,
+    from reader: inout JSONReader
   ) throws(JSONViolation) {
-    guard taken.insert(field).inserted else {
-      refuse("\(field.name): given twice")
-      _ = try reader.skipValue()
-      return
-    }
-    switch (field, try reader.nextKind()) {
-    case (.payload, .object):
-      takePayload(try reader.skipValue(), of: reader.bytes)
-    case (.payload, _) where payloadKind == .anyValue:
-      takePayload(try reader.skipValue(), of: reader.bytes)
-    case (_, .null):
-      try reader.readNull()
-    case (.payload, _):
-      refuse("payload: must be an object")
-      _ = try reader.skipValue()
-    case (.isTyping, .boolean):
-      isTyping = try reader.readBool()
-    case (.isTyping, _):
-      refuse("is_typing: must be true or false")
-      _ = try reader.skipValue()
-    case (.amount, .number), (.paymentID, .number):
-      takeNumber(field, try reader.skipValue(), of: reader.bytes)
-    case (.amount, _):
-      refuse("amount: must be a whole number")
-      _ = try reader.skipValue()
-    case (_, .string):
-      let text = try reader.readString()
-      texts[field] = text
-      if let reason = field.problem(with: text) { refuse("\(field.name): \(reason)") }
+    switch field {
+    case .payload:
+      let json = try parser.readJSON(
+        byteCountLimit: Draft.dataByteCountLimit, mustBeObject: payloadKind == .object,
+        from: &reader)
+      if let json { payload = json }
+    case .isTyping: isTyping = try parser.readFlag(from: &reader)
+    case .amount: numbers[field] = try parser.readInteger(in: PaymentRules.numbers, from: &reader)
+    case .paymentID where try reader.nextKind() == .number:
+      numbers[field] = try parser.readInteger(in: PaymentRules.numbers, from: &reader)
+    case .paymentID where try reader.nextKind() != .string:
+      parser.refuse("must be a string or a whole number")
     default:
-      let kinds = field == .paymentID ? "a string or a whole number" : "a string"
-      refuse("\(field.name): must be \(kinds)")
-      _ = try reader.skipValue()
+      guard let text = try parser.readText(from: &reader) else { return }
+      texts[field] = text
+      if let reason = field.problem(with: text) { parser.refuse(reason) }
     }
   }
+}
 
-  /// Takes the number in `range`.
-  ///
-  /// It is valid JSON but may be out of bounds for this field. A reader of its own parses it, so
-  /// that its error does not make the whole body malformed.
-  private mutating func takeNumber(_ field: Field, _ range: Range<Int>, of bytes: [UInt8]) {
-    let numbers = PaymentRules.numbers
-    var reader = JSONReader(bytes, in: range)
-    do throws(JSONViolation) {
-      let number = try reader.readInteger()
-      // guard: payment-number-range
-      if numbers.contains(number) { return self.numbers[field] = number }
-    } catch {
-      // A fraction, an exponent or too many digits: refused like a number that is out of range.
-    }
-    refuse(
-      "\(field.name): must be a whole number of \(numbers.lowerBound) to \(numbers.upperBound)")
-  }
-
-  private mutating func takePayload(_ range: Range<Int>, of bytes: [UInt8]) {
-    if range.count > Draft.dataByteCountLimit {
-      refuse("payload: over \(Draft.dataByteCountLimit) bytes")
-    } else {
-      payload = Array(bytes[range])
+extension Refusal {
+  /// The answer to a refused document.
+  init(_ error: DocumentError) {
+    switch error {
+    case .malformed(let reason): self = .malformed(reason)
+    case .invalid(let field, let reason): self = .invalid("\(field): \(reason)")
     }
   }
 }

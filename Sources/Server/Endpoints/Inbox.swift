@@ -111,7 +111,7 @@ extension Endpoints {
       }
       try reader.finish()
     } catch {
-      throw .malformed(error.reason)
+      throw .malformed(error.located(in: request.body))
     }
     guard isSound, let texts, texts.count <= idsLimit else {
       throw .invalid("ids: an array of at most \(idsLimit) strings")

@@ -13,13 +13,10 @@ extension Endpoints {
   ) throws(Refusal) -> EndpointResult {
     try requireJSON(request)
     let preferences: Preferences
-    do throws(PreferencesError) {
+    do throws(DocumentError) {
       preferences = try Preferences.parse(request.body)
     } catch {
-      switch error {
-      case .malformed(let reason): throw .malformed(reason)
-      case .invalid(let field, let reason): throw .invalid("\(field): \(reason)")
-      }
+      throw Refusal(error)
     }
     return try submit(
       .setPreferences(user: user(of: request), preferences), .saved(.of(preferences)), request,

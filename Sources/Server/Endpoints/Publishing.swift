@@ -13,7 +13,7 @@ extension Endpoints {
   /// `POST /api/v1/notifications`: 201 once it is durable, for one user, many or everyone.
   static func publish(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     try requireJSON(request)
-    let draft = try draft(in: request.body, 0..<request.body.count, at: shard.wall)
+    let draft = try draft(in: request.body, 0..<request.body.count, isLine: false, at: shard.wall)
     let limit = shard.core.configuration.limits.bodyBytesLimit
     // guard: long-body-names-users
     guard draft.isForMany || request.body.count <= limit else {
@@ -74,7 +74,7 @@ extension Endpoints {
         throw Refusal(413, "too_large", "a batch has at most \(linesLimit) lines")
       }
       do throws(Refusal) {
-        let draft = try draft(in: bytes, range, at: shard.wall)
+        let draft = try draft(in: bytes, range, isLine: true, at: shard.wall)
         let pending = expand(draft, on: shard)
         guard all.count + pending.count <= linesLimit else {
           throw Refusal(413, "too_large", "a batch makes at most \(linesLimit) notifications")
@@ -158,17 +158,14 @@ extension Endpoints {
   }
 
   private static func draft(
-    in bytes: [UInt8], _ range: Range<Int>, at now: Int64
+    in bytes: [UInt8], _ range: Range<Int>, isLine: Bool, at now: Int64
   ) throws(Refusal) -> Draft {
-    do throws(DraftError) {
-      let draft = try Draft.parse(bytes, in: range)
+    do throws(DocumentError) {
+      let draft = try Draft.parse(bytes, in: range, isLine: isLine)
       try draft.checkExpiry(at: now)
       return draft
     } catch {
-      switch error {
-      case .malformed(let reason): throw .malformed(reason)
-      case .invalid(let field, let reason): throw .invalid("\(field): \(reason)")
-      }
+      throw Refusal(error)
     }
   }
 

@@ -10,7 +10,8 @@ extension Endpoints {
   static func realtimeTyping(
     _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
-    let fields = try BroadcastFields(request, [.room, .isTyping])
+    // Every field is required, so a misspelt one is missed; clients may send more.
+    let fields = try BroadcastFields(request, [.room, .isTyping], ignoresUnknown: true)
     let user = try user(of: request)
     let room = try fields.text(.room)
     guard let isTyping = fields.isTyping else { throw .invalid("is_typing: missing") }
@@ -25,7 +26,7 @@ extension Endpoints {
     _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
     let user = try user(of: request)
-    let name = try BroadcastFields(request, [.status]).text(.status)
+    let name = try BroadcastFields(request, [.status], ignoresUnknown: true).text(.status)
     // The name was checked with the field.
     guard let status = PresenceStatus(name: name) else { throw .invalid("status") }
     let update = PresenceUpdate(user: user, status: status)

@@ -7,7 +7,7 @@
 
 /// An error in a document, and the byte at which it was found.
 package struct JSONViolation: Error, Equatable, Sendable {
-  /// Constant text, never a part of the document.
+  /// Constant text and numbers, never a part of the document.
   package let reason: String
   /// The byte's index in the array that the reader was given.
   package let position: Int
@@ -15,6 +15,19 @@ package struct JSONViolation: Error, Equatable, Sendable {
   package init(reason: String, position: Int) {
     self.reason = reason
     self.position = position
+  }
+
+  /// The reason with its place in the document that begins at `start`: line and column from 1.
+  ///
+  /// A column is a character, not a byte. The only line of a document that `isLine` has no number.
+  package func located(in bytes: [UInt8], from start: Int = 0, isLine: Bool = false) -> String {
+    let before = bytes[start..<min(max(start, position), bytes.count)]
+    let lineStart = before.lastIndex(of: 0x0A).map { $0 + 1 } ?? start
+    // Of a character's bytes all but the first are 10xxxxxx.
+    let column = 1 + before[lineStart...].count { $0 & 0xC0 != 0x80 }
+    if isLine { return "\(reason) at column \(column)" }
+    let line = 1 + before.count { $0 == 0x0A }
+    return "\(reason) at line \(line), column \(column)"
   }
 }
 
@@ -261,7 +274,7 @@ package struct JSONReader {
     skipWhiteSpace()
     guard peek() == byte else { throw violation(reason) }
     // guard: json-depth
-    guard depth < depthLimit else { throw violation("nested too deep") }
+    guard depth < depthLimit else { throw violation("nested deeper than \(depthLimit)") }
     depth += 1
     position += 1
   }

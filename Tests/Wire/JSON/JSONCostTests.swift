@@ -27,8 +27,8 @@ struct JSONCostTests {
       #expect((skipViolation(document) == nil) == isAccepted, "\(depth)")
       #expect((walkViolation(document) == nil) == isAccepted, "\(depth)")
     }
-    #expect(skipViolation(Self.nested(33, pattern))?.reason == "nested too deep")
-    #expect(walkViolation(Self.nested(33, pattern))?.reason == "nested too deep")
+    #expect(skipViolation(Self.nested(33, pattern))?.reason == "nested deeper than 32")
+    #expect(walkViolation(Self.nested(33, pattern))?.reason == "nested deeper than 32")
   }
 
   // Case 34
@@ -39,7 +39,7 @@ struct JSONCostTests {
     for document in [closed, open] {
       let position = 32 * (pattern == "[" ? 1 : 5)
       for violation in [skipViolation(document), walkViolation(document)] {
-        #expect(violation == JSONViolation(reason: "nested too deep", position: position))
+        #expect(violation == JSONViolation(reason: "nested deeper than 32", position: position))
       }
     }
   }

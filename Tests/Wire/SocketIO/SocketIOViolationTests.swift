@@ -141,7 +141,7 @@ struct SocketIOViolationTests {
       {
         let violation = packetViolation(text)
         #expect((violation == nil) == isAccepted)
-        if !isAccepted { #expect(violation?.reason == "packet data: nested too deep") }
+        if !isAccepted { #expect(violation?.reason == "packet data: nested deeper than 32") }
       }
     }
   }

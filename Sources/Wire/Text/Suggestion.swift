@@ -1,14 +1,14 @@
 // The known word that is nearest to a mistyped one, for "did you mean".
 
 /// Finds a suggestion for an unknown word.
-enum Suggestion {
+package enum Suggestion {
   /// Edits between a mistyped word and its suggestion: two, so that a transposition is found.
-  static let distanceLimit = 2
+  package static let distanceLimit = 2
 
   /// The first of the candidates with the least edit distance; nil when none is within the limit.
   ///
   /// At least one letter must be right, or every short word would be near to every other.
-  static func nearest(to word: String, among candidates: [String]) -> String? {
+  package static func nearest(to word: String, among candidates: [String]) -> String? {
     let limit = min(distanceLimit, word.utf8.count - 1)
     let ranked = candidates.map { (name: $0, distance: distance(from: word, to: $0)) }
     guard let best = ranked.min(by: { $0.distance < $1.distance }), best.distance <= limit else {
