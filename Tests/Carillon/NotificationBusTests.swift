@@ -87,7 +87,7 @@ struct NotificationBusTests {
       ("data", NotificationContent(type: "t", title: "t", data: [1, 2])),
       ("entity_url", NotificationContent(type: "t", title: "t", entityURL: "//evil")),
       (
-        "actions",
+        "actions.url",
         NotificationContent(
           type: "t", title: "t", actions: [.init(label: "x", url: "javascript:alert(1)")])
       ),

@@ -77,7 +77,7 @@ def test_the_limit_is_exact_for_one_frame(upgraded, opcode):
             above.send(frame_header(opcode, LIMIT + 1))  # The header suffices; no payload follows.
         else:
             above.send_frame(opcode, b"x" * (LIMIT + 1))  # An auth message may be this long.
-        above.expect_close(1009)
+        assert above.expect_close(1009) == f"message over {LIMIT} bytes"
     with upgraded() as far_above:
         far_above.send(frame_header(opcode, AUTH_LIMIT + 1))
         far_above.expect_close(1009)

@@ -75,6 +75,7 @@ def test_an_address_is_limited_over_all_shards(limited):
             answer = refused_at_admission(one)
             assert answer.status == 429, answer
             assert answer.error["code"] == "too_many_connections"
+            assert answer.error["message"] == "an address has at most 20 connections"
     assert server.total("connections_refused_address_total", over=watcher) == 5
     # Both shards have some of the connections.
     shards = [server.total("connections", shard=n, over=watcher) for n in (0, 1)]
@@ -143,6 +144,7 @@ def test_a_socket_past_its_users_limit_is_429_before_the_upgrade(limited, path):
     with upgrade(server, path, "u") as one:
         answer = one.read_answer()
         assert answer.status == 429 and answer.error["code"] == "too_many_connections"
+        assert answer.error["message"] == "a user has at most 3 connections"
         assert int(answer.headers["retry-after"]) >= 1
         one.expect_end()
     with upgrade(server, path, "another") as other:
@@ -242,7 +244,7 @@ def test_typed_gets_an_error_and_is_closed_only_for_a_flood(limited):
             assert opcode == TEXT
         for _ in range(300):
             socket.send_if_open(frame(TEXT, b"{}"))
-        socket.expect_close(1008)
+        assert socket.expect_close(1008) == "at most 1 messages a second"
 
 
 @pytest.mark.parametrize("by", ["key", "token"])
@@ -260,6 +262,7 @@ def test_a_publisher_over_its_rate_is_served_after_retry_after(limited, by):
         assert accepted < 1_000
     assert accepted >= 5
     assert answer.status == 429 and answer.error["code"] == "rate_limited"
+    assert answer.error["message"] == "at most 2 publishes a second"
     time.sleep(int(answer.headers["retry-after"]))  # As the answer says.
     assert publish().status == 201
     # Another publisher has a rate of its own.

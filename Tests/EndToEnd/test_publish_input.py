@@ -157,7 +157,7 @@ def test_credentials_that_are_refused_end_the_command_at_once(server, fresh_user
     assert server.inbox(user) == []
 
 
-def test_a_terminal_is_told_that_input_is_awaited(server, fresh_user):
+def test_a_terminal_is_informed_that_input_is_awaited(server, fresh_user):
     user = fresh_user("at-a-terminal")
     ours, theirs = os.openpty()
     try:

@@ -335,6 +335,7 @@ def test_no_number_in_a_poll_is_a_trap(server, fresh_user, name):
         ("listen", "count"),
         ("publish", "count"),
         ("publish", "every"),
+        ("publish", "expires"),
     ],
 )
 def test_no_number_in_a_flag_is_a_trap(command, flag):

@@ -17,8 +17,10 @@ extension Shard {
   private static let retrySeconds: UInt64 = 5
 
   /// The answer to a session over its user's limit.
-  static let tooManySessions = Answer.tooMany(
-    "too_many_connections", "this user has too many connections", afterSeconds: retrySeconds)
+  var tooManySessions: Answer {
+    .tooMany("too_many_connections", tooManySessionsText, afterSeconds: Shard.retrySeconds)
+  }
+  var tooManySessionsText: String { "a user has at most \(core.quotas.sessionLimit) connections" }
 
   // MARK: Admission control
 
@@ -63,16 +65,18 @@ extension Shard {
     case .address:
       metrics.add(.refusedByAddress)
       return .tooMany(
-        "too_many_connections", "this address has too many connections",
+        "too_many_connections", "an address has at most \(core.quotas.addressLimit) connections",
         afterSeconds: Shard.retrySeconds)
     case .addressRate(let wait):
       metrics.add(.refusedByAddressRate)
       return .tooMany(
-        "rate_limited", "this address connects too often",
+        "rate_limited",
+        "an address opens at most \(core.quotas.connectRate.perSecond) connections a second",
         afterSeconds: Shard.wholeSeconds(wait))
     case .unauthenticated:
       metrics.add(.refusedUnauthenticated)
-      return .unavailable("busy", "too many connections without a token")
+      let limit = core.quotas.unauthenticatedLimit
+      return .unavailable("busy", "at most \(limit) connections of a shard may lack a token")
     }
   }
 
@@ -150,8 +154,11 @@ extension Shard {
       let wait = core.quotas.publish(by: caller.scope, at: now.nanosecondsOfMilliseconds)
     else { return }
     metrics.add(.publishesRefused)
+    let rate = core.quotas.publishRate.perSecond
     throw Refusal(
-      .tooMany("rate_limited", "too many publishes", afterSeconds: Shard.wholeSeconds(wait)))
+      .tooMany(
+        "rate_limited", "at most \(rate) publishes a second",
+        afterSeconds: Shard.wholeSeconds(wait)))
   }
 
   /// Takes a token for a message or a control frame of the session at `slot`.
@@ -163,18 +170,18 @@ extension Shard {
       core.quotas.messageRate, at: now.nanosecondsOfMilliseconds)
     guard decision != .within else { return true }
     let group = fanOutGroups[table[slot].group]
+    let reason = "at most \(core.quotas.messageRate.perSecond) messages a second"
     metrics.add(.messagesRefused)
     // guard: message-flood-closes
     guard decision == .over, group.dialect.forgivesTooManyMessages else {
       metrics.add(.messageFloods)
-      close(slot, code: 1008, reason: "too many messages")
+      close(slot, code: 1008, reason: reason)
       return false
     }
     // A client that does not read its errors must not get a queue of them.
     // guard: no-error-to-blocked-client
     guard isText, !table[slot].flags.contains(.blocked) else { return false }
-    sendError(
-      "rate_limited", "too many messages: this one was dropped, send fewer", at: slot)
+    sendError("rate_limited", "\(reason): this one was dropped", at: slot)
     return false
   }
 

@@ -52,7 +52,7 @@ extension Shard {
       authenticated(slot)
       // guard: session-quota-in-band-token
       guard countSession(of: user, at: slot) else {
-        return close(slot, code: 1008, reason: "too many connections of this user")
+        return close(slot, code: 1008, reason: tooManySessionsText)
       }
       admit(caller, since: pending.since, at: slot)
     } else {

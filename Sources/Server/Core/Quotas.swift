@@ -168,11 +168,14 @@ final class Quotas: Sendable {
   let messageRate: RateLimit
   /// Connections of one shard that may be open without having presented a token.
   let unauthenticatedLimit: Int
+  /// Counted connections of one address, and sessions of one user, for the answer to one more.
+  var addressLimit: Int { connectionsPerAddress.limit }
+  var sessionLimit: Int { sessionsPerUser.limit }
   private let connectionsPerAddress: Cap
   private let sessionsPerUser: Cap
   private let whenUserFull: FullUserPolicy
-  private let connectRate: RateLimit
-  private let publishRate: RateLimit
+  let connectRate: RateLimit
+  let publishRate: RateLimit
   private let countsLoopback: (attempts: Bool, messages: Bool, unauthenticated: Bool)
   private let table: Guarded<QuotaTable>
 

@@ -89,7 +89,7 @@ extension Shard {
     if case .success(let caller) = admitted, let user = caller.user {
       authenticated(slot)
       // guard: session-quota-websocket
-      guard countSession(of: user, at: slot) else { throw Refusal(Shard.tooManySessions) }
+      guard countSession(of: user, at: slot) else { throw Refusal(tooManySessions) }
     }
     acceptWebSocket(request, at: slot)
     openSession(admitted, dialect, since: query["since"], rooms: rooms, at: slot)

@@ -52,10 +52,23 @@ extension Shard {
       }
     } catch {
       metrics.add(.protocolViolations)
-      close(slot, code: error.closeCode, reason: error.reason)
+      close(slot, code: error.closeCode, reason: reason(of: error, at: slot))
       return end
     }
     return offset
+  }
+
+  /// The violation's reason, with the bound of the limit that was exceeded.
+  private func reason(of violation: ProtocolViolation, at slot: UInt32) -> String {
+    let limits = core.configuration.limits
+    switch violation {
+    case .messageTooBig:
+      // The limit of Engine.IO's messages is that of a frame less the byte of its kind.
+      let limit = engineMessageLimit(at: slot).map { $0 - 1 } ?? limits.messageBytesLimit
+      return "message over \(limit) bytes"
+    case .tooManyFragments: return "message of over \(limits.fragmentCountLimit) fragments"
+    default: return violation.reason
+    }
   }
 
   /// The checker of the next frame, for the current message or for one that begins with `header`.

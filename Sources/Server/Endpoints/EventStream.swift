@@ -36,7 +36,7 @@ extension Shard {
     if request.head.method != .head, let user = request.caller.user,
       !countSession(of: user, at: slot)
     {
-      return respond(Shard.tooManySessions, at: slot)
+      return respond(tooManySessions, at: slot)
     }
     guard beginStream(request) else { return }
     let dialect = StreamDialect(framing: .eventStream(answering: request.head))

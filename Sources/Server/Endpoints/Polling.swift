@@ -95,7 +95,7 @@ extension Shard {
   ) throws(Refusal) -> EndpointResult {
     let slot = request.slot
     // guard: session-quota-poll
-    guard countSession(of: user, at: slot) else { throw Refusal(Shard.tooManySessions) }
+    guard countSession(of: user, at: slot) else { throw Refusal(tooManySessions) }
     table[slot].user = user
     table[slot].tokenEnd = request.caller.end
     table[slot].userAgent = userAgents.shared(userAgent(of: request.head))

@@ -79,7 +79,7 @@ extension Shard {
     authenticated(session.slot)
     guard countSession(of: user, at: slot) else {
       if slot != session.slot { drop(slot) }
-      return refuse(client, "this user has too many connections")
+      return refuse(client, tooManySessionsText)
     }
     guard let index = session.index(ofNamespace: client.namespace) else { return }
     let resumption = recovers ? SocketIOResumption(fields, of: user) : nil

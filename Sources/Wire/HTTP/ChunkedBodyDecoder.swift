@@ -131,7 +131,7 @@ package struct ChunkedBodyDecoder: Sendable {
       extensionByteCount += 1
       // guard: chunk-extension-bytes
       guard extensionByteCount <= ChunkedBodyDecoder.extensionBytesLimit else {
-        throw .malformed("chunk extension too long")
+        throw .malformed("chunk extension over \(ChunkedBodyDecoder.extensionBytesLimit) bytes")
       }
       try acceptExtension(byte)
     }
@@ -148,7 +148,7 @@ package struct ChunkedBodyDecoder: Sendable {
       digitCount += 1
       // guard: chunk-size-digits
       guard digitCount <= ChunkedBodyDecoder.digitCountLimit else {
-        throw .malformed("chunk size too long")
+        throw .malformed("chunk size over \(ChunkedBodyDecoder.digitCountLimit) digits")
       }
       // Sixteen digits are 64 bits, so no bit is shifted out.
       size = size << 4 | UInt64(value)

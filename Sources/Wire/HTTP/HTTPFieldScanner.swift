@@ -71,7 +71,9 @@ struct HTTPFieldScanner: Sendable {
       }
     }
     // guard: request-head-bytes
-    guard position < limits.headBytes else { throw .headTooLarge("head too large") }
+    guard position < limits.headBytes else {
+      throw .headTooLarge("head over \(limits.headBytes) bytes")
+    }
     return false
   }
 
@@ -88,7 +90,9 @@ struct HTTPFieldScanner: Sendable {
         HTTPCharacter.isWhiteSpace(byte) ? "folded header line" : "invalid header name")
     }
     // guard: header-field-count
-    guard fields.count < limits.fieldCount else { throw .headTooLarge("too many header fields") }
+    guard fields.count < limits.fieldCount else {
+      throw .headTooLarge("over \(limits.fieldCount) header fields")
+    }
     if fields.isEmpty { fields.reserveCapacity(min(16, limits.fieldCount)) }
     current.nameStart = UInt32(position)
     stage = .name
@@ -104,7 +108,9 @@ struct HTTPFieldScanner: Sendable {
     position = index
     guard index < end else { return }
     guard bytes[index] == HTTPCharacter.colon else {
-      if HTTPCharacter.isToken(bytes[index]) { throw .headTooLarge("header name too long") }
+      if HTTPCharacter.isToken(bytes[index]) {
+        throw .headTooLarge("header name over \(limits.fieldNameBytes) bytes")
+      }
       throw .malformed("invalid header name")
     }
     current.nameEnd = UInt32(index)
@@ -124,7 +130,9 @@ struct HTTPFieldScanner: Sendable {
     position = index
     guard index < end else { return }
     guard bytes[index] == HTTPCharacter.carriageReturn else {
-      if HTTPCharacter.isFieldValue(bytes[index]) { throw .headTooLarge("header value too long") }
+      if HTTPCharacter.isFieldValue(bytes[index]) {
+        throw .headTooLarge("header value over \(limits.fieldValueBytes) bytes")
+      }
       throw .malformed("invalid character in header value")
     }
     position = index + 1

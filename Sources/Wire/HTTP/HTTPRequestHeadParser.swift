@@ -107,7 +107,9 @@ package struct HTTPRequestHeadParser: Sendable {
         return true
       }
     }
-    guard position < limits.headBytes else { throw .headTooLarge("head too large") }
+    guard position < limits.headBytes else {
+      throw .headTooLarge("head over \(limits.headBytes) bytes")
+    }
     return false
   }
 
@@ -118,7 +120,7 @@ package struct HTTPRequestHeadParser: Sendable {
     while index < end, HTTPCharacter.isToken(bytes[index]) { index += 1 }
     position = index
     guard index - partStart <= HTTPRequestHeadParser.methodBytesLimit else {
-      throw .malformed("method too long")
+      throw .malformed("method over \(HTTPRequestHeadParser.methodBytesLimit) bytes")
     }
     guard index < end else { return }
     guard bytes[index] == HTTPCharacter.space, index > partStart else {
@@ -141,7 +143,7 @@ package struct HTTPRequestHeadParser: Sendable {
     guard index < end else { return }
     guard bytes[index] == HTTPCharacter.space, index > partStart else {
       if HTTPCharacter.isTarget(bytes[index]) {
-        throw HTTPViolation(status: 414, reason: "request target too long")
+        throw HTTPViolation(status: 414, reason: "request target over \(limits.targetBytes) bytes")
       }
       if bytes[index] >= 0x80 {
         throw .malformed("request target not ASCII: percent-encode its UTF-8, as in %C3%A9")

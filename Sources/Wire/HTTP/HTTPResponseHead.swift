@@ -89,7 +89,9 @@ package struct HTTPResponseHeadParser: Sendable {
         return true
       }
     }
-    guard position < limits.headBytes else { throw .headTooLarge("head too large") }
+    guard position < limits.headBytes else {
+      throw .headTooLarge("head over \(limits.headBytes) bytes")
+    }
     return false
   }
 

@@ -20,7 +20,7 @@ package struct QueryString: Sendable {
       pairCount += 1
       // guard: query-pair-count
       guard pairCount <= QueryString.pairCountLimit else {
-        throw .malformed("too many query parameters")
+        throw .malformed("over \(QueryString.pairCountLimit) query parameters")
       }
       var end = start
       var separator: Int?

@@ -204,10 +204,14 @@ class RawWebSocket(RawConnection):
                 return struct.unpack("!H", payload[:2])[0], payload[2:].decode("utf-8")
 
     def expect_close(self, code, within=PATIENCE):
-        """Expects a close frame with that code, then the end of the connection within a second."""
+        """Expects a close frame with that code, then the end of the connection within a second.
+
+        Returns the reason.
+        """
         got, reason = self.read_close(within)
         assert got == code, f"expected close {code}, got {got} {reason!r}"
         self.expect_end(1.0)
+        return reason
 
     def expect_pong(self, payload, within=PATIENCE):
         """Skips text frames and expects the next pong to answer this ping."""
