@@ -6,10 +6,12 @@ from contextlib import closing
 from urllib.parse import urljoin, urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
 from harness.browser import BLANK, assert_no_errors, open_page
 from harness.raw import RawConnection, exchange
 from harness.server import ROOT
+from harness.shards import own_connections
 from harness.tokens import publisher_token, user_token
 
 FOLDER = ROOT / "Sources" / "WebClient"
@@ -242,6 +244,27 @@ def test_a_page_of_another_site_imports_the_client(server, context):
     loaded = page.evaluate("performance.getEntriesByType('resource').map(each => each.name)")
     base = server.url + folder(server)
     assert f"{base}connection.js" in loaded, loaded
+    assert_no_errors(page)
+
+
+def test_a_page_loads_the_elements_under_several_addresses(server, context, fresh_user):
+    """A plain, a versioned and a hashed address: the page has one client and one set of elements."""
+    page = open_page(context, BLANK, server=server)
+    user = fresh_user()
+    server.publish(user, "hello")
+    names = ["/client/elements.js", "/client/elements.js?v=2", folder(server) + "elements.js"]
+    found = page.evaluate(
+        """async ([names, token]) => {
+          const loaded = []
+          for (const name of names) loaded.push(await import(name))
+          document.body.innerHTML = `<carillon-bell token="${token}"></carillon-bell>`
+          return loaded.map(({ CarillonItem }) => CarillonItem === loaded[0].CarillonItem)
+        }""",
+        [names, user_token(user)],
+    )
+    assert found == [True, True, True]
+    expect(page.locator("carillon-bell .badge")).to_have_text("1")
+    assert len(own_connections(server, user)) == 1
     assert_no_errors(page)
 
 

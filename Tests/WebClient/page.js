@@ -38,8 +38,13 @@ export const hide = (isHidden) => {
 
 resetPage();
 
-/** Installs stubs that let the elements' modules load; the elements do not work. */
+/**
+ * Installs stubs that let the elements' modules load; the elements do not work.
+ *
+ * Returns the registered elements by name. As in a browser, a name can be registered only once.
+ */
 export const stubElements = () => {
+  const registered = new Map();
   define('HTMLElement', class {});
   define(
     'CSSStyleSheet',
@@ -47,7 +52,12 @@ export const stubElements = () => {
       replaceSync() {}
     },
   );
-  define('customElements', { define: () => {}, get: () => undefined });
-  // The elements' timer for redrawing ages would keep the process alive.
-  define('setInterval', () => 0);
+  define('customElements', {
+    get: (name) => registered.get(name),
+    define: (name, element) => {
+      if (registered.has(name)) throw new Error(`${name} is registered already`);
+      registered.set(name, element);
+    },
+  });
+  return registered;
 };

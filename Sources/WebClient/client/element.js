@@ -5,6 +5,9 @@ import { defaultClient, notificationStore } from './carillon.js';
 import { sheets } from './sheets.js';
 import { languageOf, translate } from './words.js';
 
+// A server that renders pages imports this module, and has no elements.
+const { HTMLElement = class {}, customElements } = /** @type {any} */ (globalThis);
+
 /** Makes an element. Text always becomes a text node, never markup. */
 export const make = (tag, name, given, ...children) => {
   const element = Object.assign(
@@ -67,10 +70,11 @@ const isLight = (color) => {
  * Its listeners and its subscription end when it is detached, so it can be moved and can get
  * another client at any time.
  */
-export class CarillonElement extends /** @type {any} */ (HTMLElement) {
+export class CarillonElement extends HTMLElement {
   static observedAttributes = ['lang', 'label', 'href', 'token'];
+  /** Registers the element, unless another copy of its module has: a page may load two. */
   static define(name) {
-    customElements.define(name, /** @type {any} */ (this));
+    if (customElements && !customElements.get(name)) customElements.define(name, this);
   }
 
   #given = {};

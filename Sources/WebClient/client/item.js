@@ -75,10 +75,11 @@ const drawTime = (language, element) => {
 };
 
 const drawTimes = () => document.hidden || times.forEach(drawTime);
-setInterval(drawTimes, 5_000);
-document.addEventListener('visibilitychange', drawTimes);
+let timer;
 
 const keepTime = (element, time, language) => {
+  if (!timer) document.addEventListener('visibilitychange', drawTimes);
+  timer ??= setInterval(drawTimes, 5_000);
   element.dateTime = time;
   element.hidden = isNaN(Date.parse(time));
   if (element.hidden) return;

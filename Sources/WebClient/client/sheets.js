@@ -166,5 +166,8 @@ carillon-item { ${card} ${shadow} overflow: hidden; animation: come .2s;
 
 export const sheets = {};
 
-// A constructed style sheet is allowed where a content security policy forbids inline styles.
-for (const name in css) (sheets[name] = new CSSStyleSheet()).replaceSync(css[name]);
+// A constructed style sheet is allowed where a content security policy forbids inline styles. A
+// server that renders pages imports this module, and has no style sheets.
+for (const name in globalThis.CSSStyleSheet && css) {
+  (sheets[name] = new CSSStyleSheet()).replaceSync(css[name]);
+}
