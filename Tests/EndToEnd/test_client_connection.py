@@ -6,8 +6,9 @@ Tests/WebClient/reconnect.test.js tests the waits between attempts.
 import json
 
 import pytest
+from playwright.sync_api import expect
 
-from harness.browser import Tab, assert_no_errors
+from harness.browser import BLANK, Tab, assert_no_errors, open_page
 from harness.proxy import BackgroundProxy
 from harness.rooms import TypedClient, send
 from harness.server import API_KEY
@@ -180,6 +181,34 @@ def test_a_page_of_another_origin(own, make_context, fresh_user):
     tab.until("titles().length === 1")
     assert tab.evaluate("store.markAllAsRead()") is True
     assert own.inbox(tab.user)[0]["is_read"]
+
+
+def test_the_snippet_on_a_page_of_another_origin_needs_no_address(own, make_context, fresh_user):
+    other, user = own.url.replace("127.0.0.1", "localhost"), fresh_user()
+    page = open_page(make_context(own), BLANK, url=other)
+    own.publish(user, "across")
+    page.evaluate(
+        """([token, source]) => {
+          document.body.innerHTML = `<carillon-bell token="${token}"></carillon-bell>`
+          const script = Object.assign(document.createElement('script'), { type: 'module' })
+          script.src = source
+          document.head.append(script)
+        }""",
+        [user_token(user), f"{own.url}/client/elements.js"],
+    )
+    expect(page.locator("carillon-bell .badge")).to_have_text("1")
+    assert_no_errors(page)
+
+
+def test_a_page_that_names_a_wrong_server_says_so_in_the_console(own, make_context, fresh_user):
+    warnings, wrong, user = [], f"{own.url}/nowhere", fresh_user()
+    tab = Tab(make_context(own), own, user, opens=False)
+    tab.page.on("console", lambda it: it.type == "warning" and warnings.append(it.text))
+    tab.open(url=wrong, token=user_token(user))
+    tab.until("details('state').filter((each) => each === 'disconnected').length > 2")
+    (warning,) = warnings
+    assert warning.startswith(f"Carillon: {wrong}/api/v1/") and ": 404: " in warning
+    assert "configure({ url })" in warning
 
 
 # The token.

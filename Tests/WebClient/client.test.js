@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { start, tokenOf } from './fakes.js';
+import { away, start, tokenOf } from './fakes.js';
+import { serverOf } from '../../Sources/WebClient/client/client.js';
 import { ORIGIN } from './page.js';
 
 const isLoad = ({ path }) => path.includes('?limit=');
@@ -120,6 +121,19 @@ describe('addresses and loads', () => {
     assert.ok(found[3][1].startsWith('/notify/api/v1/notifications'));
   });
 
+  for (
+    const [module, server] of [
+      ['https://a.example/client/0123456789abcdef/client.js', 'https://a.example'],
+      ['https://a.example/x/client/0123456789abcdef/client.js', 'https://a.example/x'],
+      ['http://a.example:8080/client/client.js?v=2', 'http://a.example:8080'],
+      // A page that bundles the module, and a server that renders pages.
+      ['https://cdn.example/assets/index-1a2b.js', '/'],
+      ['file:///srv/node_modules/client/client.js', '/'],
+    ]
+  ) {
+    test(`the server of ${module} is ${server}`, () => assert.equal(serverOf(module), server));
+  }
+
   test('a list that cannot be loaded is loaded later', async () => {
     const busy = { status: 503, error: { code: 'busy', message: 'm' }, retryAfter: 7 };
     const { client, errorCodes, net, pass, requests } = await start({}, { answer: () => busy });
@@ -131,6 +145,45 @@ describe('addresses and loads', () => {
     await pass(2_000);
     assert.ok(requests.length > before);
     assert.equal(client.store.value.unreadCount, 1);
+  });
+});
+
+describe('a client that cannot connect', () => {
+  const down = (answer) => ({ ...away, answer: () => answer });
+  const refused = { status: 401, error: { code: 'expired', message: 'the token has expired' } };
+  const foreign = { status: 403, error: { code: 'origin', message: 'not a listed origin' } };
+  for (
+    const [name, answer, options, outcome, remedy] of [
+      ['no such path', { status: 404 }, {}, '404', 'Set the server'],
+      ['another page', { status: 200, data: undefined, text: 1 }, {}, '200', 'Set the server'],
+      ['no answer', { status: 0 }, {}, 'no answer', `list ${ORIGIN} in its WEBSOCKET_CORS_ORIGINS`],
+      ['a refused origin', foreign, {}, '403', `list ${ORIGIN} in its WEBSOCKET_CORS_ORIGINS`],
+      ['a refused token', refused, {}, '401', 'carillon token --check'],
+      ['no token', {}, { token: undefined }, 'no answer: cannot get a token', 'Set a token'],
+    ]
+  ) {
+    test(`says so once in the console: ${name}`, async () => {
+      const { page, pass } = await start({ url: 'http://other.example', ...options }, down(answer));
+      await pass(300_000);
+      const [warning] = page.warnings;
+      assert.equal(page.warnings.length, 1, page.warnings.join('\n'));
+      assert.ok(warning.startsWith('Carillon: http://other.example'), warning);
+      assert.ok(warning.includes(`: ${outcome}`) && warning.includes(remedy), warning);
+    });
+  }
+
+  test('says so again after it was connected, and not while it is', async () => {
+    const { net, page, pass, sockets } = await start();
+    assert.deepEqual(page.warnings, []);
+    const { socket, answer } = net;
+    for (const count of [1, 2]) {
+      Object.assign(net, away);
+      sockets.at(-1).end(1006);
+      await pass(60_000);
+      Object.assign(net, { socket, answer });
+      await pass(60_000);
+      assert.equal(page.warnings.length, count);
+    }
   });
 });
 

@@ -79,7 +79,10 @@ const fakeNetwork = (clock) => {
   const net = {
     /** Called with each new socket and the clock; opens or ends the socket. */
     socket: (socket) => socket.say('connection:established', { cursor: 'e.1' }),
-    /** Answers a request: `{ status, data, error, retryAfter }`. Status 0: no response. */
+    /**
+     * Answers a request: `{ status, data, error, retryAfter }`, or with `text` that is no JSON.
+     * Status 0: no response.
+     */
     answer: (path) => ({
       data: path.includes('?limit=') ? { notifications: [], total: 0, unread: 0 } : {},
     }),
@@ -88,10 +91,14 @@ const fakeNetwork = (clock) => {
   const fetch = async (url, { method } = {}) => {
     const path = url.replace(/^https?:\/\/[^/]+/, '');
     requests.push({ path, method, at: clock.now() });
-    const { status = 200, data, error, retryAfter } = await net.answer(path, method);
+    const { status = 200, data, error, retryAfter, text } = await net.answer(path, method);
     if (!status) throw new TypeError('Failed to fetch');
     const headers = new Headers(retryAfter ? { 'Retry-After': `${retryAfter}` } : {});
-    return { ok: status < 400, status, headers, json: async () => ({ data, error }) };
+    const json = async () => {
+      if (text) throw new SyntaxError('no JSON');
+      return { data, error };
+    };
+    return { ok: status < 400, status, headers, json };
   };
   return { net, sockets, requests, WebSocket, fetch };
 };

@@ -21,6 +21,21 @@ for (const name of ['carillon.js', 'elements.js', 'react.js']) {
   });
 }
 
+test('a server renders with a client that is created but not connected', () => {
+  const program = `
+    const { Carillon, wsClient, notificationStore } = await import('${address('carillon.js')}');
+    new Carillon({ token: 'a.b.c' });
+    new Carillon({ url: '/prefix', token: () => 'a.b.c' });
+    let value;
+    notificationStore.subscribe((each) => (value = each))();
+    console.log(value.notifications.length, wsClient.isConnected());`;
+  const run = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
+  assert.deepEqual([run.stderr, run.stdout, run.status], ['', '0 false\n', 0]);
+});
+
 test('a module that a page loads under two addresses registers its elements once', async () => {
   const registered = stubElements();
   const first = await import(address('elements.js'));

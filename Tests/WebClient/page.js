@@ -15,7 +15,10 @@ globalThis.CustomEvent ??= class extends Event {
 const define = (name, value) =>
   Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
 
-/** Installs a visible page that is online. `errors` collects the errors passed to `reportError`. */
+/**
+ * Installs a visible page that is online. `errors` collects the errors passed to `reportError`, and
+ * `warnings` the texts passed to `console.warn`.
+ */
 export const resetPage = () => {
   const window = new EventTarget();
   for (const name of ['addEventListener', 'removeEventListener', 'dispatchEvent']) {
@@ -23,11 +26,13 @@ export const resetPage = () => {
   }
   const errors = [];
   define('reportError', (error) => void errors.push(error));
+  const warnings = [];
+  Object.assign(console, { warn: (text) => void warnings.push(text) });
   define('document', Object.assign(new EventTarget(), { hidden: false }));
   define('navigator', { onLine: true });
   define('location', new URL(ORIGIN));
   define('window', globalThis);
-  return { errors };
+  return { errors, warnings };
 };
 
 /** Hides or shows the page, as when the user switches to another tab or back. */

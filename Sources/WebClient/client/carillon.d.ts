@@ -56,7 +56,10 @@ export interface Clock {
 }
 
 export interface Options {
-  /** URL of the server. Default: the page's origin. */
+  /**
+   * URL of the server. Default: the server that the module was loaded from, or the page's origin
+   * if the page bundles the module.
+   */
   url?: string;
   token?: Token;
   /** Transports in the order in which they are tried. */
@@ -108,10 +111,18 @@ export interface Page {
 }
 
 export class CarillonError extends Error {
-  constructor(status: number, code: string, message: string, retryAfter?: number);
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    retryAfter?: number,
+    address?: string,
+  );
   /** HTTP status, or the close code of a WebSocket; 0 if the server was not reached. */
   status: number;
   code: string;
+  /** URL of the failed request. */
+  address?: string;
   /** Milliseconds. */
   retryAfter?: number;
 }

@@ -18,8 +18,21 @@ const NAMES = Object.assign(Object.create(null), {
 });
 const REALTIME = '/api/v1/websocket/realtime/';
 
+/** Returns the address of the server of a module; the page's own if the page bundles the module. */
+export const serverOf = (module) =>
+  /^https?:.*(?=\/client\/([0-9a-f]{16}\/)?[^/]+$)/.exec(module)?.[0] ?? '/';
+
+/** Returns how to mend the cause of an error. */
+const remedyOf = ({ code, status }) => {
+  if (code === 'token') return 'Set a token, or a function that fetches one.';
+  if (code === 'refused' || status === 401) return 'Check it with "carillon token --check".';
+  const address = 'Set the server: url="…" on <carillon-bell>, or configure({ url })';
+  const origins = `and list ${globalThis.location?.origin} in its WEBSOCKET_CORS_ORIGINS.`;
+  return status && status !== 403 ? `${address}.` : `${address}, ${origins}`;
+};
+
 const defaults = {
-  url: '/',
+  url: serverOf(import.meta.url),
   transports: ['websocket', 'sse', 'poll'],
   reconnectInterval: 5_000,
   maxReconnectAttempts: Infinity,
@@ -68,6 +81,7 @@ export class Carillon extends EventTarget {
   #rooms;
   #seen = new Set();
   #state = 'disconnected';
+  #isExplained = false;
   #cursor = '';
   #isWanted = false;
   /** Whether this tab has the full state; until then it ignores events from other tabs. */
@@ -80,7 +94,9 @@ export class Carillon extends EventTarget {
     const page = { fetch: fetch.bind(globalThis), WebSocket, EventSource, BroadcastChannel };
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     this.options = { ...defaults, ...page, locks: navigator?.locks, ...Object.fromEntries(given) };
-    this.url = new URL(this.options.url, location?.href).href.replace(/\/+$/, '');
+    // A server that renders pages has no location; the client does not connect there.
+    const { href } = new URL(this.options.url, location?.href ?? 'http://localhost');
+    this.url = href.replace(/\/+$/, '');
     this.store = options.store ?? new NotificationStore({ capacity: this.options.capacity });
     this.store.bind({
       request: this.request.bind(this),
@@ -104,6 +120,7 @@ export class Carillon extends EventTarget {
       change: this.#change,
       opened: () => {
         this.#change('connected');
+        this.#isExplained = false;
         this.#planRenewal();
         // Replayed events contain no changes of notifications, so load the list as well.
         this.#load();
@@ -113,7 +130,7 @@ export class Carillon extends EventTarget {
       pull: this.#pull,
       changed: this.#pullAll,
       frame: this.#frame,
-      failed: this.#failed,
+      failed: this.#explain,
       ended: () => this.#tabs?.yield(),
       isSuspended: () => globalThis.document?.hidden && navigator.onLine === false,
     });
@@ -203,19 +220,21 @@ export class Carillon extends EventTarget {
       const headers = { Authorization: `Bearer ${await this.#fresh()}` };
       if (body !== undefined) headers['Content-Type'] = 'application/json';
       const sent = { method, headers, body: JSON.stringify(body), signal, cache: 'no-store' };
+      const address = this.url + path;
       let response, answer;
       try {
-        response = await this.options.fetch(this.url + path, sent);
+        response = await this.options.fetch(address, sent);
         answer = await response.json().catch(() => {});
       } catch (cause) {
-        throw new CarillonError(0, 'network', `the server cannot be reached: ${cause}`);
+        const text = `the server cannot be reached: ${cause}`;
+        throw new CarillonError(0, 'network', text, undefined, address);
       }
       const { status } = response;
       if (response.ok && answer) return answer.data;
       if (status === 401 && !isAgain && this.#renew()) continue;
       const { code = 'http', message = `status ${status}` } = answer?.error ?? {};
       const wait = Number(response.headers.get('Retry-After')) * 1_000;
-      throw new CarillonError(status, code, message, wait || undefined);
+      throw new CarillonError(status, code, message, wait || undefined, address);
     }
   }
 
@@ -253,8 +272,10 @@ export class Carillon extends EventTarget {
     if (this.#token && !(this.#source && this.#isOld)) return this.#token;
     this.#asking ??= (async () => {
       try {
-        const token = await this.#source();
         // deno-lint-ignore no-throw-literal -- The text becomes the end of the message below.
+        if (!this.#source) throw 'none is set';
+        const token = await this.#source();
+        // deno-lint-ignore no-throw-literal -- As above.
         if (typeof token !== 'string') throw 'not a string';
         this.#use(token);
       } catch (cause) {
@@ -467,6 +488,17 @@ export class Carillon extends EventTarget {
 
   #frame = (direction, text) => {
     this.#emit('frame', { direction, text, time: this.options.clock.now() });
+  };
+
+  /** Reports why there is no connection, and once, until there is one, also in the console. */
+  #explain = (error) => {
+    const { address = this.url, status, message } = error;
+    this.#failed(error);
+    if (this.#isExplained) return;
+    this.#isExplained = true;
+    const outcome = status || 'no answer';
+    // deno-lint-ignore no-console -- A page without a listener would fail silently.
+    console.warn(`Carillon: ${address}: ${outcome}: ${message}. ${remedyOf(error)}`);
   };
 
   #failed = (error) => {

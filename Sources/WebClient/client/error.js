@@ -4,8 +4,8 @@
 export class CarillonError extends Error {
   name = 'CarillonError';
 
-  constructor(status, code, message, retryAfter = undefined) {
+  constructor(status, code, message, retryAfter = undefined, address = undefined) {
     super(message);
-    Object.assign(this, { status, code, retryAfter });
+    Object.assign(this, { status, code, retryAfter, address });
   }
 }

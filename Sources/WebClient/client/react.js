@@ -10,7 +10,7 @@ import { userOf } from './client.js';
 const clients = new Set();
 
 /** Returns a client shared by several components; the last one to release it closes it. */
-const take = ({ url = '/', token, ...options }) => {
+const take = ({ url, token, ...options }) => {
   const key = `${url} ${typeof token === 'string' ? userOf(token) : ''}`;
   const source = typeof token === 'string' ? undefined : token;
   let shared = [...clients].find((each) => each.key === key && each.source === source);
