@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.browser import BLANK, PATIENCE, assert_no_errors, open_page
+from harness.browser import BLANK, PATIENCE, Tab, assert_no_errors, open_page
 from harness.shards import own_connections
 from harness.socketio_js import CLIENTS, NODE_PATH
 from harness.tokens import user_token
@@ -140,7 +140,9 @@ def test_a_rerender_does_not_reconnect(react, server, fresh_user):
     assert len(react.sockets) == 1
 
 
-def test_a_late_token_connects_and_a_fresh_one_keeps_the_connection(react, server, fresh_user):
+def test_a_late_token_connects_and_a_fresh_one_keeps_the_connection(
+    react, server, context, fresh_user
+):
     user = fresh_user()
     react.mount({"token": None})
     react.until_text("Status: disconnected (0)")
@@ -153,8 +155,12 @@ def test_a_late_token_connects_and_a_fresh_one_keeps_the_connection(react, serve
     react.until_text("Status: connected 🟢 Connected (1)")
     (after,) = own_connections(server, user)
     assert after["id"] == before["id"]
+    other = Tab(context, server, user).connected()
+    assert other.listed == ["on the same connection"]
     react.show({"token": None})
     react.until_text("Status: disconnected (1)")
+    assert react.evaluate("results[0].lastMessage") is None
+    other.until("client.state === 'disconnected' && listed().length === 0")
     wait_until("the client has logged out", lambda: own_connections(server, user) == [])
 
 

@@ -72,11 +72,11 @@ def test_closing_the_leader_loses_nothing(own, make_context, fresh_user):
     wait_until("one connection", lambda: connection_count(own) == 1)
 
 
-def test_the_other_tabs_continue_when_the_leader_disconnects(own, make_context, fresh_user):
+def test_the_other_tabs_continue_when_the_leader_pauses(own, make_context, fresh_user):
     context, user = make_context(own), fresh_user()
     first, second = open_tabs(context, own, user, 2)
     assert leaders([first, second]) == [first]
-    first.evaluate("client.disconnect()")
+    first.evaluate("client.pause()")
     second.until("client.isLeader && client.state === 'connected'")
     own.publish(user, "for one")
     second.until("titles().length > 0")

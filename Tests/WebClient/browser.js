@@ -1,5 +1,8 @@
 // Fakes of the locks and channels that the tabs of one browser share.
 
+import assert from 'node:assert/strict';
+import { fakes, openClient, tokenOf } from './fakes.js';
+
 const soon = () => new Promise((resolve) => setImmediate(resolve));
 
 /** A browser. `tab` opens a tab; the tab's `crash` ends it without running any of its code. */
@@ -79,4 +82,20 @@ export const fakeBrowser = () => {
     };
   };
   return { tab };
+};
+
+/** A fake browser and network; `open` opens a tab with a connected client of the user ann. */
+export const startBrowser = (net = {}) => {
+  const world = fakes();
+  Object.assign(world.net, net);
+  const browser = fakeBrowser();
+  const open = async (options = {}) => {
+    const { locks, BroadcastChannel, crash } = browser.tab();
+    const shared = { ...world.options, shared: true, token: tokenOf('ann') };
+    const tab = openClient({ ...shared, locks, BroadcastChannel, ...options });
+    await world.pass(0);
+    assert.equal(tab.client.state, 'connected');
+    return { ...tab, crash, BroadcastChannel };
+  };
+  return { ...world, browser, open };
 };

@@ -88,10 +88,11 @@ const fakeNetwork = (clock) => {
     }),
   };
   const requests = [];
-  const fetch = async (url, { method } = {}) => {
+  const fetch = async (url, { method, headers: { Authorization } }) => {
     const path = url.replace(/^https?:\/\/[^/]+/, '');
-    requests.push({ path, method, at: clock.now() });
-    const { status = 200, data, error, retryAfter, text } = await net.answer(path, method);
+    const token = Authorization.replace('Bearer ', '');
+    requests.push({ path, method, token, at: clock.now() });
+    const { status = 200, data, error, retryAfter, text } = await net.answer(path, method, token);
     if (!status) throw new TypeError('Failed to fetch');
     const headers = new Headers(retryAfter ? { 'Retry-After': `${retryAfter}` } : {});
     const json = async () => {
@@ -119,6 +120,7 @@ export const fakes = () => {
     fetch,
     random: () => 0.5,
     shared: false,
+    BroadcastChannel: null,
     token: 'a.b.c',
     transports: ['websocket'],
     reconnectInterval: 5_000,
@@ -137,7 +139,7 @@ export const openClient = (options) => {
   const client = new Carillon(options);
   const log = [];
   const names = ['state', 'notification', 'stats', 'error', 'message', 'event', 'frame', 'resync'];
-  for (const name of names) {
+  for (const name of [...names, 'reset']) {
     client.addEventListener(name, ({ detail }) => log.push([name, detail]));
   }
   const detailsOf = (name) => log.filter(([each]) => each === name).map(([, detail]) => detail);

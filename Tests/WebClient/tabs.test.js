@@ -3,24 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { fakeBrowser } from './browser.js';
-import { EPOCH, fakes, openClient, tokenOf } from './fakes.js';
-
-/** A fake browser and network; `open` opens a tab with a connected client of the user ann. */
-const startBrowser = (net = {}) => {
-  const world = fakes();
-  Object.assign(world.net, net);
-  const browser = fakeBrowser();
-  const open = async (options = {}) => {
-    const { locks, BroadcastChannel, crash } = browser.tab();
-    const shared = { ...world.options, shared: true, token: tokenOf('ann') };
-    const tab = openClient({ ...shared, locks, BroadcastChannel, ...options });
-    await world.pass(0);
-    assert.equal(tab.client.state, 'connected');
-    return { ...tab, crash, BroadcastChannel };
-  };
-  return { ...world, browser, open };
-};
+import { startBrowser } from './browser.js';
+import { EPOCH, tokenOf } from './fakes.js';
 
 const leaders = (tabs) => tabs.filter(({ client }) => client.isLeader);
 

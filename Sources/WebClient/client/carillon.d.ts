@@ -136,6 +136,8 @@ export interface CarillonEventMap {
   deleted: CustomEvent<{ id: string }>;
   /** Missed events cannot be replayed, so the list is loaded again. */
   resync: CustomEvent<undefined>;
+  /** The user logged out or changed, and the client forgot everything of the user. */
+  reset: CustomEvent<undefined>;
   /** A raw frame; only in the leader tab. */
   frame: CustomEvent<Frame>;
   /** Any other event from the server. */
@@ -164,10 +166,16 @@ export class Carillon extends EventTarget {
   /** Connects. While the client waits before the next attempt, it tries again at once. */
   connect(): void;
   /** Disconnects this tab until `connect` is called; other tabs stay connected. */
+  pause(): void;
+  /**
+   * Logs out: disconnects and forgets the user's notifications, in all tabs of this user, until
+   * `connect` is called.
+   */
   disconnect(): void;
-  /** Disconnects and releases the client permanently. */
+  /** Disconnects this tab and releases the client permanently. */
   close(): void;
-  setToken(token: Token): void;
+  /** Sets the token of the same or of another user. An empty one logs out. */
+  setToken(token: Token | null | undefined): void;
   join(room: string): void;
   leave(room: string): void;
   list(query?: ListQuery): Promise<Page>;
@@ -243,7 +251,9 @@ export const notificationStore: NotificationStore;
 /** Returns the client that feeds `notificationStore`, if one exists. */
 export function defaultClient(): Carillon | undefined;
 export const wsClient: {
-  connect(token: Token): void;
+  /** Connects. An empty token logs out. */
+  connect(token: Token | null | undefined): void;
+  /** Logs out, in all tabs of this user. */
   disconnect(): void;
   isConnected(): boolean;
 };

@@ -63,6 +63,12 @@ export const userOf = (token) => {
   return `${sub ?? user_id ?? userId ?? id ?? ''}`;
 };
 
+/** Returns the claims that the tokens of one user share, as text. */
+const identityOf = (token) => {
+  const { exp: _exp, iat: _iat, nbf: _nbf, jti: _jti, ...claims } = claimsOf(token);
+  return Object.keys(claims).length ? JSON.stringify(claims) : token;
+};
+
 /**
  * One user's client in one page.
  *
@@ -74,6 +80,8 @@ export class Carillon extends EventTarget {
   #user = '';
   #source;
   #asking;
+  /** Ends the wait for a token of a replaced source. */
+  #supersede;
   #isOld = false;
   #renewal;
   #connection;
@@ -87,6 +95,10 @@ export class Carillon extends EventTarget {
   /** Whether this tab has the full state; until then it ignores events from other tabs. */
   #isCurrent = false;
   #ending = new AbortController();
+  /** Replaced when the user logs out or changes: answers for an earlier owner are ignored. */
+  #owner = {};
+  /** Brings the logouts of other tabs. */
+  #exits;
 
   constructor(options = {}) {
     super();
@@ -170,18 +182,26 @@ export class Carillon extends EventTarget {
   connect() {
     if (this.#ending.signal.aborted) return;
     this.#isWanted = true;
+    this.#attend();
     if (!this.#connection.isRunning && this.#state !== 'connected') this.#setState('connecting');
     this.#connection.start();
     if (this.#state === 'connected' && !this.store.value.loaded) this.#load();
   }
 
-  disconnect() {
+  pause() {
     this.#isWanted = false;
     this.#leave();
   }
 
+  disconnect() {
+    this.#attend();
+    this.#exits?.postMessage({ user: this.#user, identity: identityOf(this.#token) });
+    this.#exit();
+  }
+
   close() {
-    this.disconnect();
+    this.pause();
+    this.#ignore();
     this.#ending.abort();
     this.store.bind();
   }
@@ -197,7 +217,13 @@ export class Carillon extends EventTarget {
   }
 
   setToken(token) {
+    if (!token) {
+      if (this.#token || this.#source) this.disconnect();
+      this.#token = undefined;
+      this.#user = '';
+    }
     this.#take(token);
+    if (!token) return;
     if (this.#isWanted && this.#state !== 'connected') this.connect();
     else if (this.#isWanted) this.#fresh().catch(this.#failed);
   }
@@ -216,8 +242,11 @@ export class Carillon extends EventTarget {
   }
 
   async request(method, path, body, signal) {
+    const owner = this.#owner;
     for (let isAgain = false;; isAgain = true) {
       const headers = { Authorization: `Bearer ${await this.#fresh()}` };
+      // The request of one user must not be sent with the token of the next.
+      if (owner !== this.#owner) throw new CarillonError(0, 'ended', 'the user logged out');
       if (body !== undefined) headers['Content-Type'] = 'application/json';
       const sent = { method, headers, body: JSON.stringify(body), signal, cache: 'no-store' };
       const address = this.url + path;
@@ -239,10 +268,13 @@ export class Carillon extends EventTarget {
   }
 
   #take(token) {
-    if (typeof token === 'string') return this.#use(token);
-    if (token === this.#source) return;
-    this.#source = token;
+    const isText = typeof token === 'string';
+    if (!isText && token === this.#source) return;
+    this.#source = isText ? undefined : token;
+    this.#asking = undefined;
+    this.#supersede?.();
     this.#isOld = true;
+    if (isText) this.#use(token);
   }
 
   #use(token) {
@@ -252,12 +284,8 @@ export class Carillon extends EventTarget {
     this.#user = userOf(token);
     this.#isOld = false;
     if (last && last !== this.#user) {
-      // Another user: discard all state of the previous one.
       this.#leave();
-      this.#cursor = '';
-      this.stats = undefined;
-      this.#seen.clear();
-      this.store.reset();
+      this.#forget();
       if (this.#isWanted) this.connect();
     } else if (!isSame) {
       this.#tabs?.post({ kind: 'token', token });
@@ -270,22 +298,29 @@ export class Carillon extends EventTarget {
     const { clock } = this.options;
     if (claimsOf(this.#token).exp * 1_000 < clock.now()) this.#isOld = true;
     if (this.#token && !(this.#source && this.#isOld)) return this.#token;
-    this.#asking ??= (async () => {
-      try {
-        // deno-lint-ignore no-throw-literal -- The text becomes the end of the message below.
-        if (!this.#source) throw 'none is set';
-        const token = await this.#source();
-        // deno-lint-ignore no-throw-literal -- As above.
-        if (typeof token !== 'string') throw 'not a string';
-        this.#use(token);
-      } catch (cause) {
-        throw new CarillonError(0, 'token', `cannot get a token: ${cause}`);
-      } finally {
-        this.#asking = undefined;
-      }
-    })();
+    const source = this.#source;
+    this.#asking ??= Promise.race([
+      this.#ask(source),
+      new Promise((resolve) => (this.#supersede = resolve)),
+    ]);
     await this.#asking;
-    return this.#token;
+    // Another token may have been set in the meantime.
+    return source === this.#source ? this.#token : this.#fresh();
+  }
+
+  async #ask(source) {
+    try {
+      // deno-lint-ignore no-throw-literal -- The text becomes the end of the message below.
+      if (!source) throw 'none is set';
+      const token = await source();
+      // deno-lint-ignore no-throw-literal -- As above.
+      if (typeof token !== 'string') throw 'not a string';
+      if (source === this.#source) this.#use(token);
+    } catch (cause) {
+      throw new CarillonError(0, 'token', `cannot get a token: ${cause}`);
+    } finally {
+      if (source === this.#source) this.#asking = undefined;
+    }
   }
 
   #renew() {
@@ -362,6 +397,43 @@ export class Carillon extends EventTarget {
     this.#setState('disconnected');
   }
 
+  /** Opens the channel on which the tabs of a server announce logouts. */
+  #attend() {
+    const { BroadcastChannel } = this.options;
+    if (this.#exits || !BroadcastChannel || this.#ending.signal.aborted) return;
+    try {
+      this.#exits = new BroadcastChannel(`carillon/${VERSION} ${this.url}`);
+    } catch {
+      // A page without storage rights has no channels.
+      return;
+    }
+    this.#exits.onmessage = ({ data }) => {
+      const isUser = this.#user && data?.user === this.#user;
+      if (isUser || (this.#token && data?.identity === identityOf(this.#token))) this.#exit();
+    };
+  }
+
+  #ignore() {
+    this.#exits?.close();
+    this.#exits = undefined;
+  }
+
+  /** Logs out in this tab. */
+  #exit() {
+    this.pause();
+    this.#forget();
+  }
+
+  /** Discards everything of the present user, before another one comes. */
+  #forget() {
+    this.#owner = {};
+    this.#cursor = '';
+    this.stats = undefined;
+    this.#seen.clear();
+    this.store.reset();
+    this.#emit('reset');
+  }
+
   #receive = (event, data, timestamp) => {
     if (typeof event !== 'string' || typeof data !== 'object' || !data) return;
     try {
@@ -406,15 +478,19 @@ export class Carillon extends EventTarget {
   }
 
   #pull = async (wait = 0, signal = undefined, opened = () => {}) => {
+    const owner = this.#owner;
     const query = new URLSearchParams({ since: this.#cursor, wait: `${wait}` });
     const answer = await this.request('GET', `${INBOX}/poll?${query}`, undefined, signal);
+    if (owner !== this.#owner) return 0;
     const { notifications, cursor, resync } = answer;
     opened();
     this.#frame('in', JSON.stringify(answer));
     for (const each of notifications) this.#receive('notification:new', each, each.created_at);
     if (resync) this.#receive('resync', { cursor });
     else this.#move(cursor);
-    this.#receive('stats:updated', await this.request('GET', `${INBOX}/stats`, undefined, signal));
+    const stats = await this.request('GET', `${INBOX}/stats`, undefined, signal);
+    if (owner !== this.#owner) return 0;
+    this.#receive('stats:updated', stats);
     return notifications.length;
   };
 
@@ -423,12 +499,13 @@ export class Carillon extends EventTarget {
   });
 
   #load = this.#once(async () => {
+    const owner = this.#owner;
     this.store.beginLoad();
     const [page, stats] = await Promise.all([
       this.request('GET', `${INBOX}?limit=${this.store.capacity}&collapse=false`),
       this.stats ?? this.request('GET', `${INBOX}/stats`),
     ]);
-    if (!this.isLeader) return;
+    if (!this.isLeader || owner !== this.#owner) return;
     if (this.store.load(page)) this.#load();
     this.#sync();
     if (!this.stats) this.#receive('stats:updated', stats);
@@ -436,24 +513,28 @@ export class Carillon extends EventTarget {
 
   /** Merges calls that arrive while `run` is running into one more run; retries after a failure. */
   #once(run) {
-    let isDue = false;
-    let isRunning = false;
+    let state = {};
     const start = async () => {
-      isDue = true;
-      if (isRunning) return;
-      isRunning = true;
+      const owner = this.#owner;
+      // A slow answer for the previous user must not hold up the next one's.
+      if (state.owner !== owner) state = { owner };
+      const mine = state;
+      mine.isDue = true;
+      if (mine.isRunning) return;
+      mine.isRunning = true;
       try {
-        while (isDue && this.isLeader) {
-          isDue = false;
+        while (mine.isDue && this.isLeader && owner === this.#owner) {
+          mine.isDue = false;
           await run();
         }
       } catch (error) {
+        if (owner !== this.#owner) return;
         this.#failed(error);
         const { clock, reconnectInterval } = this.options;
         const again = () => this.isLeader && this.#state === 'connected' && start();
         clock.setTimeout(again, Math.max(reconnectInterval, error.retryAfter ?? 0));
       } finally {
-        isRunning = false;
+        mine.isRunning = false;
       }
     };
     return start;
@@ -470,7 +551,10 @@ export class Carillon extends EventTarget {
     on(globalThis, 'online', () => connection.wake(true));
     on(globalThis, 'offline', () => connection.check());
     // A page in the back/forward cache may hold neither a socket nor a lock.
-    on(globalThis, 'pagehide', () => this.#leave());
+    on(globalThis, 'pagehide', () => {
+      this.#leave();
+      this.#ignore();
+    });
     on(globalThis, 'pageshow', ({ persisted }) => persisted && this.#isWanted && this.connect());
   }
 

@@ -2,6 +2,7 @@
 // The elements' base class, and functions that make their parts.
 
 import { defaultClient, notificationStore } from './carillon.js';
+import { enter, leave } from './defaults.js';
 import { sheets } from './sheets.js';
 import { languageOf, translate } from './words.js';
 
@@ -147,10 +148,12 @@ export class CarillonElement extends HTMLElement {
       delete this[name];
       this[name] = value;
     }
+    enter(this);
     this.#attach();
   }
 
   disconnectedCallback() {
+    leave(this);
     this.#attachment.abort();
   }
   attributeChangedCallback() {
@@ -204,7 +207,9 @@ export class CarillonElement extends HTMLElement {
 
   /** Announces each notification to screen readers once, and a burst as one message. */
   speak(listener) {
-    for (const live of ['polite', 'assertive']) say(live, '');
+    const hush = () => ['polite', 'assertive'].forEach((live) => say(live, ''));
+    hush();
+    this.listen(this.client, 'reset', hush);
     this.listen(this.client, 'notification', ({ detail }) => {
       listener?.(detail);
       if (waiting.includes(detail) || waiting.push(detail) > 1) return;

@@ -105,7 +105,9 @@ interface CarillonElement extends HTMLElement {
  * A button with the number of unread notifications that opens the panel.
  *
  * Attributes: `token` and `url` connect the page's own client; `href` is the page of all
- * notifications; `sound` enables sounds, for all types or only for those it lists.
+ * notifications; `sound` enables sounds, for all types or only for those it lists. Removing the
+ * token, or setting an empty one, logs out in all tabs. Removing the last element of a page
+ * disconnects only this page, until an element returns.
  */
 export class CarillonBell extends HTMLElement {
   /** Whether the panel is open. */

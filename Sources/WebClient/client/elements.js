@@ -3,6 +3,7 @@
 // new notifications: the bell and the toast.
 
 import { configure, wsClient } from './carillon.js';
+import { connectElements } from './defaults.js';
 import { button, CarillonElement, make, setText } from './element.js';
 import { CarillonItem, iconOf, kindOf } from './item.js';
 import { CarillonPanel, CarillonStatus } from './panel.js';
@@ -97,10 +98,24 @@ export class CarillonBell extends CarillonElement {
     style.setProperty('--_room', `${innerHeight - bottom - 16}px`);
   }
 
-  render() {
+  // A hidden page draws nothing, but a removed token must log out at once.
+  attributeChangedCallback() {
+    super.attributeChangedCallback();
+    if (this.isConnected) this.#sign();
+  }
+
+  /** Logs in with the token, and out when it is removed. */
+  #sign() {
     const [url, token] = ['url', 'token'].map((name) => this.getAttribute(name));
     if (url && URL.canParse(url, location.href)) configure({ url });
-    if (token && token !== this.#token) wsClient.connect(this.#token = token);
+    const last = this.#token;
+    this.#token = token;
+    if (token && token !== last) connectElements(token);
+    else if (!token && last) wsClient.disconnect();
+  }
+
+  render() {
+    this.#sign();
     const { unreadCount: n = 0 } = this.value;
     const { label } = this;
     setText(this.#badge, n > 99 ? '99+' : n ? n.toLocaleString(this.language) : '');
@@ -139,6 +154,7 @@ export class CarillonToast extends CarillonElement {
       'read deleted',
       ({ detail }) => this.#close(({ notification }) => notification.id === detail.id),
     );
+    this.listen(this.client, 'reset', () => this.#close(() => true));
     this.listen(document, 'visibilitychange', () => this.update());
     this.listen(this, 'pointerenter pointerleave focusin focusout', () => this.update());
     this.listen(this, 'keydown', ({ key }) => this.#close(() => key === 'Escape'));

@@ -26,6 +26,7 @@ const safe = (url) => {
 export const nativeNotifications = (client, options = {}) => {
   const { icon, registration, filter = () => true } = options;
   const { open = (url) => location.assign(url) } = options;
+  const natives = new Set();
   const show = ({ detail }) => {
     const { Notification } = globalThis;
     if (Notification?.permission !== 'granted' || !client.isLeader || client.isVisible) return;
@@ -35,6 +36,8 @@ export const nativeNotifications = (client, options = {}) => {
     const shown = { body, icon, tag, data: { url } };
     try {
       const native = new Notification(title, shown);
+      natives.add(native);
+      native.onclose = () => natives.delete(native);
       native.onclick = () => {
         window.focus();
         native.close();
@@ -45,6 +48,12 @@ export const nativeNotifications = (client, options = {}) => {
       registration?.showNotification(title, shown);
     }
   };
+  // The next user must not see those of this one.
+  const clear = () => natives.forEach((native) => native.close());
   client.addEventListener('notification', show);
-  return () => client.removeEventListener('notification', show);
+  client.addEventListener('reset', clear);
+  return () => {
+    client.removeEventListener('notification', show);
+    client.removeEventListener('reset', clear);
+  };
 };

@@ -32,6 +32,8 @@ export interface HookResult {
  * All components of a page with the same server and token share one connection, which closes when
  * the last of them unmounts. The first component decides the reconnect options.
  *
+ * Removing the token logs out, in all tabs of the user; `disconnect` disconnects only this page.
+ *
  * A `token` function must be the same function on each render.
  */
 export function useNotificationWebSocket(options?: HookOptions): HookResult;

@@ -49,6 +49,7 @@ export const useNotificationWebSocket = (options = {}) => {
   const [connectionState, setState] = useState('disconnected');
   const [lastMessage, setLastMessage] = useState(null);
   const shared = useRef(undefined);
+  const last = useRef(undefined);
   // Handlers are new functions on each render and must not cause a reconnect.
   const handlers = useRef(options);
   useEffect(() => {
@@ -56,8 +57,13 @@ export const useNotificationWebSocket = (options = {}) => {
   });
 
   useEffect(() => {
-    // No user is logged in yet.
-    if (!token) return undefined;
+    if (!token) {
+      // The page removed the token, or there is none yet.
+      last.current?.disconnect();
+      last.current = undefined;
+      setLastMessage(null);
+      return undefined;
+    }
     const mine = take({
       ...common,
       ...own,
@@ -69,6 +75,8 @@ export const useNotificationWebSocket = (options = {}) => {
     });
     const { client } = mine;
     shared.current = mine;
+    if (last.current && last.current !== client) setLastMessage(null);
+    last.current = client;
     let isConnected = false;
     const follow = (state) => {
       setState(state);
@@ -82,6 +90,7 @@ export const useNotificationWebSocket = (options = {}) => {
       stats: (data) => handlers.current.onStatsUpdate?.(data),
       error: (error) => handlers.current.onError?.(error),
       event: setLastMessage,
+      reset: () => setLastMessage(null),
     };
     const ending = new AbortController();
     for (const [name, run] of Object.entries(listeners)) {
@@ -104,7 +113,7 @@ export const useNotificationWebSocket = (options = {}) => {
   }, [url, token, autoReconnect, reconnectInterval, maxReconnectAttempts]);
 
   const connect = useCallback(() => shared.current?.client.connect(), []);
-  const disconnect = useCallback(() => shared.current?.client.disconnect(), []);
+  const disconnect = useCallback(() => shared.current?.client.pause(), []);
   const isConnected = connectionState === 'connected';
   return { isConnected, connectionState, connect, disconnect, lastMessage };
 };

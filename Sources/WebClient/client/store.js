@@ -288,6 +288,8 @@ export class NotificationStore {
 
   reset() {
     this.#changes = [];
+    this.#journal = undefined;
+    this.#isExcused = false;
     this.restore({ inbox: EMPTY, changes: [], own: new Set() });
   }
 
