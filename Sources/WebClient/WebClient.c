@@ -23,6 +23,8 @@ static const web_file files[] = {
 #include "embed.h"
 #define FILE "client/error.js"
 #include "embed.h"
+#define FILE "client/events.js"
+#include "embed.h"
 #define FILE "client/item.js"
 #include "embed.h"
 #define FILE "client/list.js"

@@ -10,6 +10,8 @@ from harness.waiting import wait_until
 
 SOCKETS = b"Upgrade: websocket"
 STREAMS = b"GET /notifications/events"
+# Proxies log the URL of each request.
+TOKEN_IN_URL = b"token="
 REFUSED = {"websocket": [], "sse": [SOCKETS], "poll": [SOCKETS, STREAMS]}
 WAYS = pytest.mark.parametrize("way", REFUSED)
 DIALECTS = {"websocket": "event", "sse": "sse", "poll": "poll"}
@@ -21,11 +23,11 @@ FIELDS = {
 
 @pytest.fixture
 def open_tab(make_server, make_context, fresh_user):
-    """Opens a tab through a firewall that permits one transport."""
+    """Opens a tab through a firewall that permits one transport, and no token in a URL."""
     server, proxies = make_server(), []
 
     def open_one(way, **options):
-        firewall = Firewall(server, REFUSED[way])
+        firewall = Firewall(server, [TOKEN_IN_URL, *REFUSED[way]])
         proxies.append(BackgroundProxy(server, firewall).__enter__())
         url = proxies[-1].url
         tab = Tab(make_context(server), server, fresh_user(), page_url=url, **options).connected()

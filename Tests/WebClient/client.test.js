@@ -108,10 +108,10 @@ describe('addresses and loads', () => {
     const other = 'https://a.example';
     const found = [];
     for (const url of [other, 'http://a.example/', '/', `${other}/notify/`]) {
-      const { requests, sockets } = await start({ url, token: 'a+b/c=', rooms: ['x', 'a b'] });
+      const { requests, sockets } = await start({ url, rooms: ['x', 'a b'] });
       found.push([sockets[0].url, requests[0].path]);
     }
-    const path = '/api/v1/ws/notifications?token=a%2Bb%2Fc%3D&since=&rooms=a+b%2Cx';
+    const path = '/api/v1/ws/notifications?since=&rooms=a+b%2Cx';
     assert.deepEqual(found.map(([url]) => url), [
       `wss://a.example${path}`,
       `ws://a.example${path}`,
@@ -145,6 +145,22 @@ describe('addresses and loads', () => {
     await pass(2_000);
     assert.ok(requests.length > before);
     assert.equal(client.store.value.unreadCount, 1);
+  });
+});
+
+describe('the token', () => {
+  test('is in no address: it is a subprotocol or a header', async () => {
+    const world = await start({ token: ' a.b.c\n' });
+    const [{ scheme, token, url }] = world.sockets;
+    assert.deepEqual([scheme, token], ['bearer', 'a.b.c']);
+    assert.ok(!url.includes('a.b.c'), url);
+    for (const transport of ['sse', 'poll']) {
+      const { requests } = await start({ token: 'a.b.c', transports: [transport] });
+      assert.ok(requests.length > 0);
+      for (const each of requests) {
+        assert.deepEqual([each.token, each.path.includes('a.b.c')], ['a.b.c', false]);
+      }
+    }
   });
 });
 

@@ -45,14 +45,41 @@ export const tokenOf = (user, claims = {}) => {
   return `head.${payload}.signature`;
 };
 
+/** The body of a streamed response: `push` adds a text or bytes, `end` ends it. */
+export const streamBody = () => {
+  const waiting = [];
+  const chunks = [];
+  const body = {
+    push: (chunk) => {
+      const value = typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk;
+      chunks.push(() => ({ done: false, value }));
+      waiting.shift()?.();
+    },
+    end: (error) => {
+      chunks.push(() => {
+        if (error) throw error;
+        return { done: true };
+      });
+      waiting.shift()?.();
+    },
+    getReader: () => ({
+      read: async () => {
+        if (!chunks.length) await new Promise((resolve) => waiting.push(resolve));
+        return chunks.shift()();
+      },
+    }),
+  };
+  return body;
+};
+
 /** A network. The functions of `net` decide the outcome of sockets and requests. */
 const fakeNetwork = (clock) => {
   const sockets = [];
   class WebSocket {
     readyState = 0;
     sent = [];
-    constructor(url) {
-      this.url = url;
+    constructor(url, [scheme, token]) {
+      Object.assign(this, { url, scheme, token });
       this.at = clock.now();
       sockets.push(this);
       soon().then(() => net.socket(this, clock));
@@ -80,26 +107,28 @@ const fakeNetwork = (clock) => {
     /** Called with each new socket and the clock; opens or ends the socket. */
     socket: (socket) => socket.say('connection:established', { cursor: 'e.1' }),
     /**
-     * Answers a request: `{ status, data, error, retryAfter }`, or with `text` that is no JSON.
-     * Status 0: no response.
+     * Answers a request: `{ status, data, error, retryAfter }`, with `text` that is no JSON, or with
+     * a `body` made by `streamBody`. Status 0: no response.
      */
     answer: (path) => ({
       data: path.includes('?limit=') ? { notifications: [], total: 0, unread: 0 } : {},
     }),
   };
   const requests = [];
-  const fetch = async (url, { method, headers: { Authorization } }) => {
+  const fetch = async (url, { method, headers: { Authorization }, signal }) => {
     const path = url.replace(/^https?:\/\/[^/]+/, '');
     const token = Authorization.replace('Bearer ', '');
     requests.push({ path, method, token, at: clock.now() });
-    const { status = 200, data, error, retryAfter, text } = await net.answer(path, method, token);
+    const answer = await net.answer(path, method, token);
+    const { status = 200, data, error, retryAfter, text, body } = answer;
     if (!status) throw new TypeError('Failed to fetch');
     const headers = new Headers(retryAfter ? { 'Retry-After': `${retryAfter}` } : {});
     const json = async () => {
       if (text) throw new SyntaxError('no JSON');
       return { data, error };
     };
-    return { ok: status < 400, status, headers, json };
+    signal?.addEventListener('abort', () => body?.end(signal.reason));
+    return { ok: status < 400, status, headers, json, body };
   };
   return { net, sockets, requests, WebSocket, fetch };
 };

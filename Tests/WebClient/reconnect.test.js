@@ -98,8 +98,8 @@ describe('when to try at all', () => {
       await pass(20);
       net.socket = accept;
       await pass(7_500);
-      const urls = new Set(sockets.map((socket) => socket.url));
-      assert.deepEqual([sockets.length, client.state, count, urls.size], [4, 'connected', 4, 4]);
+      const tokens = new Set(sockets.map((socket) => socket.token));
+      assert.deepEqual([sockets.length, client.state, count, tokens.size], [4, 'connected', 4, 4]);
     });
   }
 

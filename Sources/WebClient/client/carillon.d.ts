@@ -79,7 +79,6 @@ export interface Options {
   random?: () => number;
   fetch?: typeof fetch;
   WebSocket?: typeof WebSocket;
-  EventSource?: typeof EventSource;
   BroadcastChannel?: typeof BroadcastChannel;
   locks?: LockManager;
 }

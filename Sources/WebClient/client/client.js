@@ -31,6 +31,11 @@ const remedyOf = ({ code, status }) => {
   return status && status !== 403 ? `${address}.` : `${address}, ${origins}`;
 };
 
+const refusal = ({ status, headers }, address, { code = 'http', message = '' } = {}) => {
+  const wait = Number(headers.get('Retry-After')) * 1_000;
+  return new CarillonError(status, code, message || `status ${status}`, wait || undefined, address);
+};
+
 const defaults = {
   url: serverOf(import.meta.url),
   transports: ['websocket', 'sse', 'poll'],
@@ -102,8 +107,8 @@ export class Carillon extends EventTarget {
 
   constructor(options = {}) {
     super();
-    const { fetch, WebSocket, EventSource, BroadcastChannel, navigator, location } = globalThis;
-    const page = { fetch: fetch.bind(globalThis), WebSocket, EventSource, BroadcastChannel };
+    const { fetch, WebSocket, BroadcastChannel, navigator, location } = globalThis;
+    const page = { fetch: fetch.bind(globalThis), WebSocket, BroadcastChannel };
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     this.options = { ...defaults, ...page, locks: navigator?.locks, ...Object.fromEntries(given) };
     // A server that renders pages has no location; the client does not connect there.
@@ -125,9 +130,11 @@ export class Carillon extends EventTarget {
       rooms: () => this.#allRooms(),
       address: (path) => {
         const rooms = this.#allRooms();
-        const query = { token: this.#token, since: this.#cursor, ...(rooms && { rooms }) };
+        const query = { since: this.#cursor, ...(rooms && { rooms }) };
         return `${this.url + path}?${new URLSearchParams(query)}`;
       },
+      bearer: () => this.#token,
+      stream: (address, signal) => this.#send('GET', address, undefined, signal),
       probe: () => this.request('GET', `${INBOX}/unread-count`),
       change: this.#change,
       opened: () => {
@@ -242,6 +249,14 @@ export class Carillon extends EventTarget {
   }
 
   async request(method, path, body, signal) {
+    const response = await this.#send(method, this.url + path, body, signal);
+    const answer = await response.json().catch(() => {});
+    if (!answer) throw refusal(response, this.url + path);
+    return answer.data;
+  }
+
+  /** Sends a request, and returns the response if the server granted it. */
+  async #send(method, address, body, signal) {
     const owner = this.#owner;
     for (let isAgain = false;; isAgain = true) {
       const headers = { Authorization: `Bearer ${await this.#fresh()}` };
@@ -249,21 +264,16 @@ export class Carillon extends EventTarget {
       if (owner !== this.#owner) throw new CarillonError(0, 'ended', 'the user logged out');
       if (body !== undefined) headers['Content-Type'] = 'application/json';
       const sent = { method, headers, body: JSON.stringify(body), signal, cache: 'no-store' };
-      const address = this.url + path;
-      let response, answer;
+      let response;
       try {
         response = await this.options.fetch(address, sent);
-        answer = await response.json().catch(() => {});
       } catch (cause) {
         const text = `the server cannot be reached: ${cause}`;
         throw new CarillonError(0, 'network', text, undefined, address);
       }
-      const { status } = response;
-      if (response.ok && answer) return answer.data;
-      if (status === 401 && !isAgain && this.#renew()) continue;
-      const { code = 'http', message = `status ${status}` } = answer?.error ?? {};
-      const wait = Number(response.headers.get('Retry-After')) * 1_000;
-      throw new CarillonError(status, code, message, wait || undefined, address);
+      if (response.ok) return response;
+      if (response.status === 401 && !isAgain && this.#renew()) continue;
+      throw refusal(response, address, (await response.json().catch(() => {}))?.error);
     }
   }
 
@@ -277,7 +287,9 @@ export class Carillon extends EventTarget {
     if (isText) this.#use(token);
   }
 
-  #use(token) {
+  #use(text) {
+    // A token that is read from a file or an answer often ends with a newline.
+    const token = text.trim();
     const isSame = token === this.#token;
     const last = this.#user;
     this.#token = token;

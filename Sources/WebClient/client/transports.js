@@ -3,6 +3,8 @@
 // resolves with the reason it ended. None reconnects by itself, because the token and the cursor
 // may have changed.
 
+import { eventReader } from './events.js';
+
 const OPENS_WITHIN = 10_000;
 const PING_EVERY = 25_000;
 const PONG_WITHIN = 10_000;
@@ -29,7 +31,9 @@ export const transports = {
   websocket: (link) =>
     new Promise((resolve) => {
       const { clock, WebSocket } = link.options;
-      const socket = new WebSocket(link.address('/api/v1/ws/notifications').replace(/^http/, 'ws'));
+      const address = link.address('/api/v1/ws/notifications').replace(/^http/, 'ws');
+      // The token is not part of the URL, which proxies log.
+      const socket = new WebSocket(address, ['bearer', link.bearer()]);
       let opened = false;
       let timer;
       const end = (code, reason = '') => {
@@ -69,33 +73,41 @@ export const transports = {
     }),
 
   // The stream carries fewer fields of a notification than the other transports, so notifications
-  // are pulled by a request.
-  sse: (link) =>
-    new Promise((resolve) => {
-      const { clock, EventSource } = link.options;
-      const source = new EventSource(link.address('/notifications/events'));
-      let opened = false;
-      const end = () => {
-        clock.clearTimeout(timer);
-        source.onopen = source.onmessage = source.onerror = null;
-        source.close();
-        resolve({ opened, code: LOST });
-      };
-      const timer = clock.setTimeout(end, OPENS_WITHIN);
-      link.close = source.onerror = end;
-      source.onopen = () => {
+  // are pulled by a request. `EventSource` cannot send the token in a header.
+  async sse(link) {
+    const { clock } = link.options;
+    const ending = new AbortController();
+    let opened = false;
+    link.close = () => ending.abort();
+    const timer = clock.setTimeout(link.close, OPENS_WITHIN);
+    const read = eventReader(({ data: text, id }) => {
+      link.frame('in', text);
+      link.begin(id);
+      // The first event follows the head at once, except through a proxy that buffers the body.
+      if (!opened) {
         clock.clearTimeout(timer);
         opened = true;
         link.opened();
-      };
-      source.onmessage = ({ data: text, lastEventId }) => {
-        link.frame('in', text);
-        link.begin(lastEventId);
-        const { type, data, timestamp } = parse(text);
-        if (type === 'notification' || type === 'unread_count') link.changed();
-        else link.receive(NAMES[type] ?? String(type).replace('_', ':'), data, timestamp);
-      };
-    }),
+      }
+      const { type, data, timestamp } = parse(text);
+      if (type === 'notification' || type === 'unread_count') link.changed();
+      else link.receive(NAMES[type] ?? String(type).replace('_', ':'), data, timestamp);
+    });
+    try {
+      const { body } = await link.stream(link.address('/notifications/events'), ending.signal);
+      const reader = body.getReader();
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done || ending.signal.aborted) return { opened, code: LOST };
+        read(value);
+      }
+    } catch (error) {
+      return opened ? { opened, code: LOST } : { error, code: LOST };
+    } finally {
+      clock.clearTimeout(timer);
+      ending.abort();
+    }
+  },
 
   async poll(link) {
     const { clock } = link.options;

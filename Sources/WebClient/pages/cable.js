@@ -1,11 +1,9 @@
 // @ts-check
 // A simulated network cable between one client and the server, which the user can unplug.
 //
-// A client gets its `WebSocket`, `EventSource` and `fetch` from here. Unplugging the cable ends
+// A client gets its `WebSocket` and `fetch` from here. Unplugging the cable ends
 // open connections as a lost network does (code 1006, no close frame), and new ones fail until it
 // is plugged in. The client cannot detect the simulation, so it behaves as in a real outage.
-
-/** @typedef {'WebSocket' | 'EventSource'} Kind */
 
 const LOST = 1006;
 
@@ -19,8 +17,7 @@ export class Cable extends EventTarget {
 
   constructor() {
     super();
-    this.WebSocket = linesOf(this, (url) => new WebSocket(url), 'WebSocket');
-    this.EventSource = linesOf(this, (url) => new EventSource(url), 'EventSource');
+    this.WebSocket = linesOf(this);
     /** @param {RequestInfo | URL} address @param {RequestInit} [options] */
     this.fetch = async (address, options = {}) => {
       if (!this.#isIn) throw new TypeError('the cable is out');
@@ -60,12 +57,11 @@ export class Cable extends EventTarget {
   }
 }
 
-/** A WebSocket or an EventSource through a cable; it ends when the cable is unplugged. */
+/** A WebSocket through a cable; it ends when the cable is unplugged. */
 class Line extends EventTarget {
   /** @type {any} */
   #real = null;
   #cable;
-  #kind;
   #isOver = false;
   /** The same handler properties as the browser's classes have. @type {any} */
   onopen = null;
@@ -78,24 +74,23 @@ class Line extends EventTarget {
 
   /**
    * @param {Cable} cable
-   * @param {() => WebSocket | EventSource} open
-   * @param {Kind} kind
+   * @param {string} url
+   * @param {string | string[]} [protocols]
    */
-  constructor(cable, open, kind) {
+  constructor(cable, url, protocols) {
     super();
     this.#cable = cable;
-    this.#kind = kind;
     if (!cable.isIn) {
       queueMicrotask(() => this.lose());
       return;
     }
     cable.add(this);
-    const real = (this.#real = open());
+    const real = (this.#real = new WebSocket(url, protocols));
     real.addEventListener('open', () => this.#pass(new Event('open')));
     real.addEventListener(
       'message',
-      (/** @type {any} */ { data, lastEventId, origin }) =>
-        this.#pass(new MessageEvent('message', { data, lastEventId, origin })),
+      (/** @type {any} */ { data, origin }) =>
+        this.#pass(new MessageEvent('message', { data, origin })),
     );
     real.addEventListener('error', () => this.#pass(new Event('error')));
     real.addEventListener('close', (/** @type {any} */ { code, reason, wasClean }) => {
@@ -105,7 +100,7 @@ class Line extends EventTarget {
   }
 
   get readyState() {
-    return this.#real && !this.#isOver ? this.#real.readyState : this.#kind === 'WebSocket' ? 3 : 2;
+    return this.#real && !this.#isOver ? this.#real.readyState : WebSocket.CLOSED;
   }
 
   get bufferedAmount() {
@@ -120,14 +115,13 @@ class Line extends EventTarget {
   /** @param {[number?, string?]} how */
   close(...how) {
     this.#real?.close(...how);
-    if (this.#kind === 'EventSource') this.#end();
   }
 
   /** Ends the connection as if the peer had vanished. */
   lose() {
     if (this.#isOver) return;
     this.#pass(new Event('error'));
-    if (this.#kind === 'WebSocket') this.#pass(new CloseEvent('close', { code: LOST }));
+    this.#pass(new CloseEvent('close', { code: LOST }));
     this.#end();
     this.#real?.close();
   }
@@ -147,16 +141,14 @@ class Line extends EventTarget {
 }
 
 /**
- * Makes the class of the lines of one kind through a cable.
+ * Makes the class of the lines through a cable.
  *
  * @param {Cable} cable
- * @param {(url: string) => WebSocket | EventSource} open
- * @param {Kind} kind
  */
-const linesOf = (cable, open, kind) =>
+const linesOf = (cable) =>
   class extends Line {
-    /** @param {string} url */
-    constructor(url) {
-      super(cable, () => open(url), kind);
+    /** @param {string} url @param {string | string[]} [protocols] */
+    constructor(url, protocols) {
+      super(cable, url, protocols);
     }
   };

@@ -68,7 +68,7 @@ export class Pane {
     this.#leaves.abort();
     this.#client?.close();
     const leaves = (this.#leaves = new AbortController());
-    const { WebSocket, EventSource, fetch } = this.#cable;
+    const { WebSocket, fetch } = this.#cable;
     const client = new Carillon({
       url: at('/'),
       token: this.#token,
@@ -77,7 +77,6 @@ export class Pane {
       // Two users on one page, each with a connection of its own.
       shared: false,
       WebSocket,
-      EventSource,
       fetch,
     });
     this.#client = client;
