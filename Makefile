@@ -187,11 +187,11 @@ $(setup): Makefile
 
 # The prerequisites of the end-to-end tests and of the browser client's tests: Node and Chromium,
 # React for the page that tests the hook, the TypeScript compiler that checks the types, and nginx
-# as the proxy of event streams.
+# as the proxy, with a certificate that openssl makes.
 $(test_setup): $(setup)
 	@missing=()
 	command -v node >/dev/null || missing+=(nodejs)
-	for module in ws xmlhttprequest; do
+	for module in eventsource ws xmlhttprequest; do
 	  NODE_PATH=/usr/share/nodejs node -e "require('$$module')" 2>/dev/null || \
 	    missing+=("node-$$module")
 	done
@@ -199,6 +199,7 @@ $(test_setup): $(setup)
 	  [ -d "/usr/share/nodejs/$$module" ] || missing+=("node-$$module")
 	done
 	command -v chromium chromium-browser google-chrome >/dev/null || missing+=(chromium)
+	command -v openssl >/dev/null || missing+=(openssl)
 	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing+=(nginx-light)
 	[ -n "$$(find /usr/share/fonts -name 'DejaVu*' -print -quit 2>/dev/null)" ] || \
 	  missing+=(fonts-dejavu-core)

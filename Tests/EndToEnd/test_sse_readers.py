@@ -1,24 +1,20 @@
-"""Event streams as other programs read them: clients that fill a buffer, raw readers, a proxy.
+"""Event streams as other programs read them: clients that fill a buffer, polyfills, raw readers.
 
 Each test waits for an event and not for a time: a reader that gets no event in time fails.
 """
 
 import json
-import shutil
-import subprocess
 
 import pytest
 import requests
 import sseclient
 
+from harness.event_readers import FetchReader, PolyfillReader
 from harness.raw import PATIENCE, RawConnection
-from harness.server import free_port
 from harness.streams import STREAM_PATH, ChunkParser, StreamClient
 from harness.tokens import publisher_token, user_token
-from harness.waiting import wait_until
 
 METRICS = "/api/v1/metrics/stream"
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
 
 def opened(url, user, path=STREAM_PATH, token=None, **query):
@@ -26,6 +22,14 @@ def opened(url, user, path=STREAM_PATH, token=None, **query):
     answer = requests.get(url + path, params=query, stream=True, timeout=PATIENCE)
     assert answer.status_code == 200
     return answer
+
+
+def bearer(user):
+    return {"Authorization": f"Bearer {user_token(user)}"}
+
+
+def stream_url(server, user):
+    return f"{server.url}{STREAM_PATH}?token={user_token(user)}"
 
 
 def first_data(lines):
@@ -83,49 +87,61 @@ def test_sseclient_gets_each_event_as_it_comes(server, fresh_user):
 # Clients on top of `fetch`.
 
 
-class FetchParser:
-    """Messages by the rules of clients on top of `fetch`: each blank line delivers one.
-
-    EventSource delivers none for an event without data; these clients deliver an empty one.
-    """
-
-    def __init__(self):
-        self.buffer, self.data, self.messages = b"", [], []
-
-    def feed(self, piece):
-        self.buffer += piece
-        *lines, self.buffer = self.buffer.split(b"\n")
-        for line in lines:
-            if line.startswith(b"data: "):
-                self.data.append(line.removeprefix(b"data: ").decode())
-            elif not line:
-                self.messages.append("\n".join(self.data))
-                self.data = []
-
-
 @pytest.mark.parametrize(
     "query, types",
     [
-        ({}, ["unread_count", "notification"]),
-        ({"since": "0"}, ["notification", "unread_count", "notification"]),
-        ({"since": "lost.1"}, ["resync", "unread_count", "notification"]),
+        ("", ["unread_count", "notification"]),
+        ("&since=0", ["notification", "unread_count", "notification"]),
+        ("&since=lost.1", ["resync", "unread_count", "notification"]),
     ],
     ids=["from now", "from the beginning", "with a resync"],
 )
 def test_a_client_on_top_of_fetch_gets_no_empty_message(server, fresh_user, query, types):
-    user, parser = fresh_user(), FetchParser()
+    user = fresh_user()
     server.publish(user, "before")
-    with opened(server.url, user, **query) as answer:
-        pieces = answer.iter_content(None)
-        while len(parser.messages) < len(types) - 1:
-            parser.feed(next(pieces))
+    with FetchReader(stream_url(server, user) + query) as reader:
+        received = [reader.next() for _ in types[:-1]]
         server.publish(user, "after")
-        while len(parser.messages) < len(types):
-            parser.feed(next(pieces))
-    assert [json.loads(text)["type"] for text in parser.messages[: len(types)]] == types
+        received.append(reader.next())
+    assert [json.loads(data)["type"] for _, data in received] == types
+    assert reader.retry == 5_000
+
+
+def follow_and_resume(server, user, reader):
+    """Reads two notifications, loses the connection, and reads two missed ones and a live one."""
+
+    def next_title():
+        while (message := json.loads(reader.next()[1]))["type"] != "notification":
+            pass
+        return message["data"]["title"]
+
+    for title in ("one", "two"):
+        server.publish(user, title)
+        assert next_title() == title
+    reader.lose()
+    server.publish_many(user, ["three", "four"])
+    reader.reopen()
+    assert [next_title(), next_title()] == ["three", "four"]
+    server.publish(user, "five")
+    assert next_title() == "five"
+
+
+def test_a_client_on_top_of_fetch_resumes_by_the_header(server, fresh_user):
+    user = fresh_user()
+    with FetchReader(server.url + STREAM_PATH, bearer(user)) as reader:
+        follow_and_resume(server, user, reader)
+        assert reader.headers["last-event-id"]
 
 
 # Polyfills, which send the last event's id in the query.
+
+
+@pytest.mark.parametrize("query", ["", "&since=0"])
+def test_a_polyfill_resumes_by_the_query(server, fresh_user, query):
+    user = fresh_user()
+    with PolyfillReader(stream_url(server, user) + query) as reader:
+        follow_and_resume(server, user, reader)
+        assert reader.retry == 5_000
 
 
 @pytest.mark.parametrize("name", ["lastEventId", "lastEventID"])
@@ -215,53 +231,3 @@ def test_a_draining_server_ends_its_streams_with_the_last_chunk(make_server, fre
         stream.next()
         server.stop()
         stream.expect_last_chunk()
-
-
-# A proxy.
-
-
-@pytest.fixture
-def proxied(server, tmp_path):
-    """Starts nginx before the server, with these lines for its upstream; returns the address."""
-    started = []
-
-    def start(lines):
-        port = free_port()
-        directories = [
-            f"{name}_temp_path {tmp_path}/{name};"
-            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        ]
-        location = f"location / {{ proxy_pass {server.url}; {lines} }}"
-        (tmp_path / "nginx.conf").write_text(
-            f"daemon off; worker_processes 1; pid {tmp_path}/nginx.pid; events {{}}\n"
-            f"http {{ access_log off; {' '.join(directories)}\n"
-            f"server {{ listen 127.0.0.1:{port}; {location} }} }}\n"
-        )
-        assert NGINX, "nginx is missing: `make test` installs it"
-        command = [NGINX, "-p", tmp_path, "-e", "stderr", "-c", tmp_path / "nginx.conf"]
-        log = (tmp_path / "nginx.log").open("wb")
-        started.append((subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log), log))
-        url = f"http://127.0.0.1:{port}"
-
-        def is_ready():
-            assert started[0][0].poll() is None, (tmp_path / "nginx.log").read_text()
-            try:
-                return requests.get(f"{url}/healthz", timeout=PATIENCE).status_code == 200
-            except requests.ConnectionError:
-                return False
-
-        wait_until("nginx is ready", is_ready, within=PATIENCE)
-        return url
-
-    yield start
-    for process, log in started:
-        process.terminate()
-        process.wait(PATIENCE)
-        log.close()
-
-
-@pytest.mark.parametrize("lines", ["", "proxy_http_version 1.1;"], ids=["HTTP/1.0", "HTTP/1.1"])
-def test_events_pass_through_nginx_as_they_come(server, proxied, fresh_user, lines):
-    user = fresh_user()
-    with opened(proxied(lines), user) as answer:
-        follow(server, answer.iter_lines(decode_unicode=True), user)

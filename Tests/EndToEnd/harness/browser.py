@@ -19,12 +19,12 @@ MILLISECONDS = 1_000
 
 
 @contextlib.contextmanager
-def launched():
+def launched(*switches):
     """Runs one headless Chromium for the duration of the `with` block."""
     path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     assert path, f"none of {CHROMIUMS} is on the PATH"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=SWITCHES)
+        browser = playwright.chromium.launch(executable_path=path, args=[*SWITCHES, *switches])
         yield browser
         browser.close()
 
