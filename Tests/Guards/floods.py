@@ -177,7 +177,7 @@ GUARDS = [
         "a pending room batch is at most as large as a client's backlog",
         "room-batch-bytes",
         replace(">", "> 64 *"),
-        (unit("SlowReaderTests/zeroWindow"),),
+        (unit("SlowReaderTests/raisedBuffer"),),
     ),
     Guard(
         62,
