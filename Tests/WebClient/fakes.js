@@ -119,7 +119,11 @@ const fakeNetwork = (clock) => {
     const path = url.replace(/^https?:\/\/[^/]+/, '');
     const token = Authorization.replace('Bearer ', '');
     requests.push({ path, method, token, at: clock.now() });
-    const answer = await net.answer(path, method, token);
+    let abort;
+    const aborted = new Promise((_, reject) => (abort = () => reject(signal.reason)));
+    signal?.addEventListener('abort', abort);
+    const answer = await Promise.race([net.answer(path, method, token), aborted]);
+    signal?.removeEventListener('abort', abort);
     const { status = 200, data, error, retryAfter, text, body } = answer;
     if (!status) throw new TypeError('Failed to fetch');
     const headers = new Headers(retryAfter ? { 'Retry-After': `${retryAfter}` } : {});
@@ -127,7 +131,7 @@ const fakeNetwork = (clock) => {
       if (text) throw new SyntaxError('no JSON');
       return { data, error };
     };
-    signal?.addEventListener('abort', () => body?.end(signal.reason));
+    if (body) signal.addEventListener('abort', () => body.end(signal.reason));
     return { ok: status < 400, status, headers, json, body };
   };
   return { net, sockets, requests, WebSocket, fetch };

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { accept, away, emptyPoll, refuse, start } from './fakes.js';
+import { accept, away, emptyPoll, refuse, start, streamBody } from './fakes.js';
 import { hide } from './page.js';
 
 const isPoll = ({ path }) => path.includes('wait=');
@@ -146,18 +146,74 @@ describe('when to try at all', () => {
 });
 
 describe('a connection that does not answer', () => {
-  test('it is closed when no pong arrives', async () => {
-    const { client, pass, sockets } = await start({}, { isMute: true });
-    await pass(24_000);
-    assert.equal(sockets[0].sent.length, 0);
-    await pass(2_000);
-    assert.deepEqual(sockets[0].sent, ['{"type":"ping"}']);
-    // The server answers one ping.
-    sockets[0].say('pong');
-    await pass(26_000);
-    assert.equal(sockets[0].sent.length, 2);
-    await pass(9_000);
+  test('it is closed after one and a half heartbeats of silence', async () => {
+    const { client, detailsOf, pass, sockets } = await start({}, { isMute: true });
+    for (let beat = 0; beat < 4; beat++) {
+      await pass(25_000);
+      sockets[0].say('heartbeat');
+    }
+    assert.deepEqual([client.state, sockets[0].sent], ['connected', []]);
+    await pass(37_400);
+    assert.deepEqual([client.state, sockets.length], ['connected', 1]);
+    await pass(200);
     assert.deepEqual([client.state, sockets.length], ['disconnected', 1]);
+    await pass(5_000);
+    assert.deepEqual([client.state, sockets.length], ['connected', 2]);
+    // A heartbeat is for the client, not for the page.
+    const names = detailsOf('event').map(({ event }) => event);
+    assert.ok(names.length > 0 && !names.includes('heartbeat'), `${names}`);
+  });
+
+  test('it stays open when the server answers although its heartbeats are missing', async () => {
+    const { client, pass, sockets } = await start();
+    await pass(300_000);
+    assert.deepEqual([client.state, sockets.length], ['connected', 1]);
+    assert.deepEqual([...new Set(sockets[0].sent)], ['{"type":"ping"}']);
+  });
+
+  test('an event stream is closed after one and a half heartbeats of silence', async () => {
+    const bodies = [];
+    const streams = (path) => path.includes('/events') && bodies.push(streamBody());
+    const answer = (path) => streams(path) ? { body: bodies.at(-1) } : emptyPoll();
+    const { client, detailsOf, pass } = await start({ transports: ['sse'] }, { answer });
+    const say = (text) => bodies.at(-1).push(`${text}\n\n`);
+    say('data: {"type":"unread_count","data":{"count":0}}');
+    for (const text of ['data: {"type":"heartbeat","data":{}}', ': comment']) {
+      await pass(30_000);
+      say(text);
+    }
+    await pass(37_400);
+    assert.deepEqual([client.state, bodies.length], ['connected', 1]);
+    await pass(200);
+    assert.equal(client.state, 'disconnected');
+    await pass(5_000);
+    assert.equal(bodies.length, 2);
+    const names = detailsOf('event').map(({ event }) => event);
+    assert.ok(!names.includes('heartbeat'), `${names}`);
+  });
+
+  test('a poll without an answer ends', async () => {
+    let isMute = false;
+    const answer = () => isMute ? new Promise(() => {}) : emptyPoll();
+    const { client, net, pass } = await start({ transports: ['poll'] }, { answer });
+    await pass(1_000);
+    isMute = true;
+    await pass(45_000);
+    assert.notEqual(client.state, 'connected');
+    Object.assign(net, { answer: emptyPoll });
+    await pass(30_000);
+    assert.equal(client.state, 'connected');
+  });
+
+  test('a request without an answer fails', async () => {
+    const answer = (path) => path.includes('?limit=') ? new Promise(() => {}) : { data: {} };
+    const { client, errorCodes, net, pass, store } = await start({}, { answer });
+    await pass(19_000);
+    assert.deepEqual(errorCodes(), []);
+    net.answer = () => ({ data: { notifications: [{ id: 'a' }], total: 1, unread: 1 } });
+    await pass(7_000);
+    assert.deepEqual([client.state, errorCodes()], ['connected', ['network']]);
+    assert.equal(store.value.unreadCount, 1);
   });
 
   test('a page that becomes visible checks it sooner', async () => {

@@ -8,6 +8,8 @@ import { Tabs } from './tabs.js';
 const VERSION = 1;
 /** Number of remembered notification ids, so that no notification is dispatched twice. */
 const SEEN = 1_000;
+/** A request without an answer after this time has failed: its connection may be dead. */
+const ANSWERED_WITHIN = 20_000;
 const INBOX = '/api/v1/notifications';
 /** Events about stored notifications, and the names under which the client dispatches them. */
 const NAMES = Object.assign(Object.create(null), {
@@ -257,19 +259,24 @@ export class Carillon extends EventTarget {
 
   /** Sends a request, and returns the response if the server granted it. */
   async #send(method, address, body, signal) {
+    const { clock, fetch } = this.options;
     const owner = this.#owner;
     for (let isAgain = false;; isAgain = true) {
       const headers = { Authorization: `Bearer ${await this.#fresh()}` };
       // The request of one user must not be sent with the token of the next.
       if (owner !== this.#owner) throw new CarillonError(0, 'ended', 'the user logged out');
       if (body !== undefined) headers['Content-Type'] = 'application/json';
-      const sent = { method, headers, body: JSON.stringify(body), signal, cache: 'no-store' };
+      const limit = new AbortController();
+      const timer = clock.setTimeout(() => limit.abort(), ANSWERED_WITHIN);
+      const sent = { method, headers, body: JSON.stringify(body), cache: 'no-store' };
       let response;
       try {
-        response = await this.options.fetch(address, sent);
+        response = await fetch(address, { ...sent, signal: signal ?? limit.signal });
       } catch (cause) {
         const text = `the server cannot be reached: ${cause}`;
         throw new CarillonError(0, 'network', text, undefined, address);
+      } finally {
+        clock.clearTimeout(timer);
       }
       if (response.ok) return response;
       if (response.status === 401 && !isAgain && this.#renew()) continue;

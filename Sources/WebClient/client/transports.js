@@ -6,8 +6,12 @@
 import { eventReader } from './events.js';
 
 const OPENS_WITHIN = 10_000;
-const PING_EVERY = 25_000;
-const PONG_WITHIN = 10_000;
+/**
+ * A client that resumes gets a heartbeat every 25 s. After 1.5 intervals of silence the connection
+ * is dead; a WebSocket first asks, in case only the heartbeats are missing.
+ */
+const DEAD_AFTER = 37_500;
+const ASK_AFTER = 30_000;
 const PONG_SOON = 4_000;
 const POLL_SECONDS = 25;
 const LOST = 1006;
@@ -60,14 +64,14 @@ export const transports = {
       };
       socket.onclose = ({ code, reason }) => end(code, reason);
       socket.onmessage = ({ data: text }) => {
-        within(PING_EVERY, () => ping(PONG_WITHIN));
+        within(ASK_AFTER, () => ping(DEAD_AFTER - ASK_AFTER));
         link.frame('in', text);
         const { event, data, timestamp } = parse(text);
         if (event === 'connection:established' && !opened) {
           opened = true;
           link.opened();
         }
-        if (event !== 'pong') link.receive(event, data, timestamp);
+        if (event !== 'pong' && event !== 'heartbeat') link.receive(event, data, timestamp);
       };
       within(OPENS_WITHIN);
     }),
@@ -78,18 +82,23 @@ export const transports = {
     const { clock } = link.options;
     const ending = new AbortController();
     let opened = false;
+    let timer;
     link.close = () => ending.abort();
-    const timer = clock.setTimeout(link.close, OPENS_WITHIN);
+    const within = (time) => {
+      clock.clearTimeout(timer);
+      timer = clock.setTimeout(link.close, time);
+    };
+    within(OPENS_WITHIN);
     const read = eventReader(({ data: text, id }) => {
       link.frame('in', text);
       link.begin(id);
       // The first event follows the head at once, except through a proxy that buffers the body.
       if (!opened) {
-        clock.clearTimeout(timer);
         opened = true;
         link.opened();
       }
       const { type, data, timestamp } = parse(text);
+      if (type === 'heartbeat') return;
       if (type === 'notification' || type === 'unread_count') link.changed();
       else link.receive(NAMES[type] ?? String(type).replace('_', ':'), data, timestamp);
     });
@@ -100,6 +109,8 @@ export const transports = {
         const { done, value } = await reader.read();
         if (done || ending.signal.aborted) return { opened, code: LOST };
         read(value);
+        // Comments count as well. Before the first event, they do not.
+        if (opened) within(DEAD_AFTER);
       }
     } catch (error) {
       return opened ? { opened, code: LOST } : { error, code: LOST };
@@ -117,10 +128,11 @@ export const transports = {
     try {
       for (let wait = 0;; wait = POLL_SECONDS) {
         const start = clock.now();
+        const timer = clock.setTimeout(link.close, wait ? DEAD_AFTER : OPENS_WITHIN);
         const count = await link.pull(wait, ending.signal, () => {
           if (!opened) link.opened();
           opened = true;
-        });
+        }).finally(() => clock.clearTimeout(timer));
         // A draining server answers polls at once, so a pause prevents a busy loop.
         if (wait && !count && clock.now() - start < 1_000) {
           await new Promise((resolve) => clock.setTimeout(resolve, 1_000));
