@@ -45,6 +45,25 @@ def test_five_tabs_hold_one_connection(own, make_context, fresh_user):
     assert connection_count(own) == 1
 
 
+def test_the_server_decides_whose_tabs_share_a_connection(make_server, make_context, fresh_user):
+    own = make_server(environment={"JWT_USER_CLAIM": "uid"})
+    context, users = make_context(own), [fresh_user("ann"), fresh_user("bob")]
+    # The tokens of both users have the same subject.
+    ann, other, bob = (
+        Tab(context, own, token=user_token("tenant", uid=user, session=number)).connected()
+        for number, user in enumerate([users[0], users[0], users[1]])
+    )
+    assert connection_count(own) == 2
+    assert [tab.evaluate("client.user") for tab in (ann, other, bob)] == [users[0], *users]
+    own.publish(users[0], "for ann")
+    for tab in (ann, other):
+        tab.until("titles().length > 0")
+    own.publish(users[1], "for bob")
+    bob.until("titles().length > 0")
+    assert [tab.titles for tab in (ann, other, bob)] == [["for ann"], ["for ann"], ["for bob"]]
+    assert bob.listed == ["for bob"]
+
+
 def test_closing_the_leader_loses_nothing(own, make_context, fresh_user):
     context, user = make_context(own), fresh_user()
     tabs = open_tabs(context, own, user)

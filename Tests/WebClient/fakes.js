@@ -72,6 +72,15 @@ export const streamBody = () => {
   return body;
 };
 
+/** The claims of a token, for the server. */
+const claimsOf = (token) => {
+  try {
+    return JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
+  } catch {
+    return {};
+  }
+};
+
 /** A network. The functions of `net` decide the outcome of sockets and requests. */
 const fakeNetwork = (clock) => {
   const sockets = [];
@@ -106,6 +115,8 @@ const fakeNetwork = (clock) => {
   const net = {
     /** Called with each new socket and the clock; opens or ends the socket. */
     socket: (socket) => socket.say('connection:established', { cursor: 'e.1' }),
+    /** Answers the question whose token it is. */
+    me: (token) => ({ data: { user_id: claimsOf(token).sub ?? `user of ${token}` } }),
     /**
      * Answers a request: `{ status, data, error, retryAfter }`, with `text` that is no JSON, or with
      * a `body` made by `streamBody`. Status 0: no response.
@@ -115,14 +126,17 @@ const fakeNetwork = (clock) => {
     }),
   };
   const requests = [];
+  const identified = [];
   const fetch = async (url, { method, headers: { Authorization }, signal }) => {
     const path = url.replace(/^https?:\/\/[^/]+/, '');
     const token = Authorization.replace('Bearer ', '');
-    requests.push({ path, method, token, at: clock.now() });
+    const isMe = path.endsWith('/api/v1/me');
+    (isMe ? identified : requests).push({ path, method, token, at: clock.now() });
     let abort;
     const aborted = new Promise((_, reject) => (abort = () => reject(signal.reason)));
     signal?.addEventListener('abort', abort);
-    const answer = await Promise.race([net.answer(path, method, token), aborted]);
+    const answering = isMe ? net.me(token, url) : net.answer(path, method, token);
+    const answer = await Promise.race([answering, aborted]);
     signal?.removeEventListener('abort', abort);
     const { status = 200, data, error, retryAfter, text, body } = answer;
     if (!status) throw new TypeError('Failed to fetch');
@@ -134,7 +148,7 @@ const fakeNetwork = (clock) => {
     if (body) signal.addEventListener('abort', () => body.end(signal.reason));
     return { ok: status < 400, status, headers, json, body };
   };
-  return { net, sockets, requests, WebSocket, fetch };
+  return { net, sockets, requests, identified, WebSocket, fetch };
 };
 
 /** The server and the clock of one test. The store's timers run on the same clock. */
@@ -146,7 +160,7 @@ export const fakes = () => {
   globalThis.setTimeout = clock.setTimeout;
   globalThis.clearTimeout = clock.clearTimeout;
 
-  const { net, sockets, requests, WebSocket, fetch } = fakeNetwork(clock);
+  const { net, sockets, requests, identified, WebSocket, fetch } = fakeNetwork(clock);
   const options = {
     clock,
     WebSocket,
@@ -164,7 +178,7 @@ export const fakes = () => {
     for (const socket of openSockets()) socket.say(event, data);
     await settle();
   };
-  return { ...time, page, options, net, sockets, openSockets, requests, say };
+  return { ...time, page, options, net, sockets, openSockets, requests, identified, say };
 };
 
 /** A client and a record of the events that it dispatches. */

@@ -20,6 +20,8 @@ const define = (name, value) =>
  * `warnings` the texts passed to `console.warn`.
  */
 export const resetPage = () => {
+  // The page's memory of whose token is whose.
+  delete globalThis[Symbol.for('carillon/users')];
   const window = new EventTarget();
   for (const name of ['addEventListener', 'removeEventListener', 'dispatchEvent']) {
     define(name, window[name].bind(window));

@@ -116,9 +116,9 @@ describe('the channel', () => {
     const { client } = first;
     const { BroadcastChannel } = browser.tab();
     // Messages of the next version, and malformed ones on this version's channel.
-    const next = new BroadcastChannel(`carillon/2 ${client.url} ${client.user}`);
+    const next = new BroadcastChannel(`carillon/3 ${client.url} ${client.user}`);
     next.postMessage({ kind: 'state', state: 'error', from: 'x' });
-    const same = new BroadcastChannel(`carillon/1 ${client.url} ${client.user}`);
+    const same = new BroadcastChannel(`carillon/2 ${client.url} ${client.user}`);
     const junk = [null, 1, 'text', [], {}, { kind: 'state', state: 'error' }];
     for (const each of [...junk, { kind: 'nothing', from: 'x' }]) same.postMessage(each);
     await settle();

@@ -160,7 +160,7 @@ export class Carillon extends EventTarget {
   readonly cursor: string | undefined;
   readonly stats: Stats | undefined;
   readonly rooms: string[];
-  /** The user of the token; empty while there is no token. */
+  /** The id of the user, as the server names it; empty until the server has named it. */
   readonly user: string;
   /** Connects. While the client waits before the next attempt, it tries again at once. */
   connect(): void;

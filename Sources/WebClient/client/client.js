@@ -5,12 +5,15 @@ import { notification, NotificationStore } from './store.js';
 import { Tabs } from './tabs.js';
 
 /** Version of the messages that tabs exchange. */
-const VERSION = 1;
+const VERSION = 2;
 /** Number of remembered notification ids, so that no notification is dispatched twice. */
 const SEEN = 1_000;
 /** A request without an answer after this time has failed: its connection may be dead. */
 const ANSWERED_WITHIN = 20_000;
 const INBOX = '/api/v1/notifications';
+const USERS = Symbol.for('carillon/users');
+/** Number of tokens whose users a page remembers. */
+const KNOWN = 20;
 /** Events about stored notifications, and the names under which the client dispatches them. */
 const NAMES = Object.assign(Object.create(null), {
   'notification:new': 'notification',
@@ -36,6 +39,12 @@ const remedyOf = ({ code, status }) => {
 const refusal = ({ status, headers }, address, { code = 'http', message = '' } = {}) => {
   const wait = Number(headers.get('Retry-After')) * 1_000;
   return new CarillonError(status, code, message || `status ${status}`, wait || undefined, address);
+};
+
+const answerOf = async (response, address) => {
+  const answer = await response.json().catch(() => {});
+  if (!answer) throw refusal(response, address);
+  return answer;
 };
 
 const defaults = {
@@ -65,13 +74,13 @@ const claimsOf = (token = '') => {
   }
 };
 
-export const userOf = (token) => {
-  const { sub, user_id, userId, id } = claimsOf(token);
-  return `${sub ?? user_id ?? userId ?? id ?? ''}`;
-};
-
-/** Returns the claims that the tokens of one user share, as text. */
-const identityOf = (token) => {
+/**
+ * Returns the claims of a token that its successors share, as text.
+ *
+ * Which claim names the user is the server's setting, so only tokens that agree in all of them are
+ * certainly of one user.
+ */
+export const identityOf = (token) => {
   const { exp: _exp, iat: _iat, nbf: _nbf, jti: _jti, ...claims } = claimsOf(token);
   return Object.keys(claims).length ? JSON.stringify(claims) : token;
 };
@@ -84,7 +93,10 @@ const identityOf = (token) => {
  */
 export class Carillon extends EventTarget {
   #token;
+  /** The id of the user, as the server names it; empty until it is known. */
   #user = '';
+  /** The position of the last user, who may be the user of the present token as well. */
+  #past;
   #source;
   #asking;
   /** Ends the wait for a token of a replaced source. */
@@ -128,7 +140,11 @@ export class Carillon extends EventTarget {
       options: this.options,
       token: () => this.#fresh(),
       renew: () => this.#renew(),
-      lead: () => this.#lead(),
+      identify: () => {
+        if (!this.#user) this.#change('connecting');
+        return this.#identify(this.#token);
+      },
+      lead: (user) => this.#lead(user),
       rooms: () => this.#allRooms(),
       address: (path) => {
         const rooms = this.#allRooms();
@@ -228,12 +244,14 @@ export class Carillon extends EventTarget {
   setToken(token) {
     if (!token) {
       if (this.#token || this.#source) this.disconnect();
-      this.#token = undefined;
-      this.#user = '';
+      this.#token = this.#past = undefined;
     }
+    const { isRunning } = this.#connection;
     this.#take(token);
     if (!token) return;
-    if (this.#isWanted && this.#state !== 'connected') this.connect();
+    // The attempt in progress may wait for an answer about the last token.
+    if (isRunning && !this.#user) this.#connection.restart();
+    else if (this.#isWanted && this.#state !== 'connected') this.connect();
     else if (this.#isWanted) this.#fresh().catch(this.#failed);
   }
 
@@ -251,18 +269,36 @@ export class Carillon extends EventTarget {
   }
 
   async request(method, path, body, signal) {
-    const response = await this.#send(method, this.url + path, body, signal);
-    const answer = await response.json().catch(() => {});
-    if (!answer) throw refusal(response, this.url + path);
-    return answer.data;
+    const address = this.url + path;
+    return (await answerOf(await this.#send(method, address, body, signal), address)).data;
+  }
+
+  /** Returns the user of a token: who it is decides the server, which is asked once for each. */
+  #identify(token) {
+    const users = (globalThis[USERS] ??= new Map());
+    const address = `${this.url}/api/v1/me`;
+    const key = `${address} ${token}`;
+    const ask = async () => {
+      const response = await this.#send('GET', address, undefined, undefined, token);
+      const { data } = await answerOf(response, address);
+      if (typeof data?.user_id === 'string') return data.user_id;
+      throw refusal(response, address);
+    };
+    if (!users.has(key)) {
+      const user = ask();
+      users.set(key, user);
+      user.catch(() => users.delete(key));
+      if (users.size > KNOWN) users.delete(users.keys().next().value);
+    }
+    return users.get(key);
   }
 
   /** Sends a request, and returns the response if the server granted it. */
-  async #send(method, address, body, signal) {
+  async #send(method, address, body, signal, token) {
     const { clock, fetch } = this.options;
     const owner = this.#owner;
     for (let isAgain = false;; isAgain = true) {
-      const headers = { Authorization: `Bearer ${await this.#fresh()}` };
+      const headers = { Authorization: `Bearer ${token ?? (await this.#fresh())}` };
       // The request of one user must not be sent with the token of the next.
       if (owner !== this.#owner) throw new CarillonError(0, 'ended', 'the user logged out');
       if (body !== undefined) headers['Content-Type'] = 'application/json';
@@ -279,7 +315,7 @@ export class Carillon extends EventTarget {
         clock.clearTimeout(timer);
       }
       if (response.ok) return response;
-      if (response.status === 401 && !isAgain && this.#renew()) continue;
+      if (response.status === 401 && !token && !isAgain && this.#renew()) continue;
       throw refusal(response, address, (await response.json().catch(() => {}))?.error);
     }
   }
@@ -294,23 +330,45 @@ export class Carillon extends EventTarget {
     if (isText) this.#use(token);
   }
 
-  #use(text) {
+  #isAlike(token) {
+    return identityOf(token) === identityOf(this.#token);
+  }
+
+  #use(text, isSameUser = false) {
     // A token that is read from a file or an answer often ends with a newline.
     const token = text.trim();
-    const isSame = token === this.#token;
-    const last = this.#user;
-    this.#token = token;
-    this.#user = userOf(token);
     this.#isOld = false;
-    if (last && last !== this.#user) {
-      this.#leave();
-      this.#forget();
-      if (this.#isWanted) this.connect();
-    } else if (!isSame) {
-      this.#tabs?.post({ kind: 'token', token });
-      if (this.isLeader) this.#connection.sendToken(token);
-      this.#planRenewal();
+    if (token === this.#token) return;
+    const mayDiffer = this.#user && !isSameUser && !this.#isAlike(token);
+    this.#token = token;
+    if (mayDiffer) {
+      // Nothing of the last user is shown until it is known that the user is the same.
+      const past = { user: this.#user, cursor: this.#cursor, seen: this.#seen };
+      this.#switch();
+      this.#past = past;
+    } else if (this.#user) {
+      this.#hand(token).catch(this.#failed);
     }
+  }
+
+  /** Discards the last user and goes on with the present token. */
+  #switch() {
+    const { isRunning } = this.#connection;
+    this.#leave();
+    this.#forget();
+    if (!isRunning) return;
+    this.#setState('connecting');
+    this.#connection.restart();
+  }
+
+  /** Hands a fresh token of the same user to the other tabs and to the open connection. */
+  async #hand(token) {
+    this.#planRenewal();
+    const user = await this.#identify(token);
+    if (token !== this.#token || !this.#user) return;
+    if (user !== this.#user) return this.#switch();
+    this.#tabs?.post({ kind: 'token', token });
+    if (this.isLeader) this.#connection.sendToken(token);
   }
 
   async #fresh() {
@@ -334,7 +392,9 @@ export class Carillon extends EventTarget {
       const token = await source();
       // deno-lint-ignore no-throw-literal -- As above.
       if (typeof token !== 'string') throw 'not a string';
-      if (source === this.#source) this.#use(token);
+      const isKnown = this.#user && !this.#isAlike(token.trim());
+      const isSameUser = isKnown && (await this.#identify(token.trim())) === this.#user;
+      if (source === this.#source) this.#use(token, isSameUser);
     } catch (cause) {
       throw new CarillonError(0, 'token', `cannot get a token: ${cause}`);
     } finally {
@@ -357,10 +417,17 @@ export class Carillon extends EventTarget {
     this.#renewal = clock.setTimeout(renew, Math.min(time, 2 ** 31 - 1));
   }
 
-  async #lead() {
+  async #lead(user) {
     const { shared, locks, BroadcastChannel } = this.options;
-    const name = `carillon/${VERSION} ${this.url} ${this.#user}`;
-    const tabs = (this.#tabs ??= new Tabs(name, shared && this.#user && locks, BroadcastChannel, {
+    if (user !== this.#user && this.#user) this.#forget();
+    if (user === this.#past?.user) {
+      this.#cursor = this.#past.cursor;
+      this.#seen = this.#past.seen;
+    }
+    this.#past = undefined;
+    this.#user = user;
+    const name = `carillon/${VERSION} ${this.url} ${user}`;
+    const tabs = (this.#tabs ??= new Tabs(name, shared && locks, BroadcastChannel, {
       is: () => ({ rooms: this.rooms, isVisible: !globalThis.document?.hidden }),
       receive: this.#fromTab,
       moved: () => this.isLeader && this.#connection.follow(),
@@ -382,7 +449,7 @@ export class Carillon extends EventTarget {
 
   #fromTab = ({ kind, state, cursor, stats, inbox, step, told, token }) => {
     if (kind === 'token') {
-      if (userOf(token) === this.#user) this.#use(token);
+      this.#use(token, true);
     } else if (kind === 'all' && !this.isLeader) {
       this.#isCurrent = true;
       this.#cursor = cursor;
@@ -446,9 +513,9 @@ export class Carillon extends EventTarget {
   /** Discards everything of the present user, before another one comes. */
   #forget() {
     this.#owner = {};
-    this.#cursor = '';
+    this.#user = this.#cursor = '';
     this.stats = undefined;
-    this.#seen.clear();
+    this.#seen = new Set();
     this.store.reset();
     this.#emit('reset');
   }

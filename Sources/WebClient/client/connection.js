@@ -39,6 +39,12 @@ export class Connection {
   start() {
     if (this.#run) return this.wake();
     this.#attempts = this.#refusals = 0;
+    this.restart();
+  }
+
+  /** Begins again at once, without forgetting how many attempts have failed. */
+  restart() {
+    this.stop();
     this.#keep(this.#run = {});
   }
 
@@ -99,7 +105,8 @@ export class Connection {
   async #attempt(run, quiet) {
     const { host, options } = this;
     await host.token();
-    if (run === this.#run) await host.lead();
+    const user = run === this.#run && (await host.identify());
+    if (run === this.#run) await host.lead(user);
     if (run !== this.#run) return;
     if (!quiet) host.change('connecting');
     if (options.clock.now() - this.#leftFirst > DETOUR) this.#index = 0;

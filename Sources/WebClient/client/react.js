@@ -4,14 +4,14 @@
 // React is the one passed to `configure({ React })`, else the global one.
 
 import { Carillon, settings } from './carillon.js';
-import { userOf } from './client.js';
+import { identityOf } from './client.js';
 
 /** Clients in use: a page has one for each server and user. */
 const clients = new Set();
 
 /** Returns a client shared by several components; the last one to release it closes it. */
 const take = ({ url, token, ...options }) => {
-  const key = `${url} ${typeof token === 'string' ? userOf(token) : ''}`;
+  const key = `${url} ${typeof token === 'string' ? identityOf(token) : ''}`;
   const source = typeof token === 'string' ? undefined : token;
   let shared = [...clients].find((each) => each.key === key && each.source === source);
   if (shared) {
