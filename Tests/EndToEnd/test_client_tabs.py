@@ -91,6 +91,40 @@ def test_closing_the_leader_loses_nothing(own, make_context, fresh_user):
     wait_until("one connection", lambda: connection_count(own) == 1)
 
 
+# A script that does not return to the page's event loop while the user has one unread notification.
+BLOCK = """(token) => void setTimeout(() => {
+  const count = () => {
+    const request = new XMLHttpRequest()
+    request.open('GET', '/api/v1/notifications/unread-count', false)
+    request.setRequestHeader('Authorization', `Bearer ${token}`)
+    request.send()
+    return JSON.parse(request.responseText).data.count
+  }
+  while (count() < 2) for (const end = performance.now() + 50; performance.now() < end;);
+})"""
+
+
+def test_a_blocked_leader_is_replaced_within_seconds(own, make_context, fresh_user):
+    context, user = make_context(own), fresh_user()
+    tabs = open_tabs(context, own, user, 3)
+    (leader,) = leaders(tabs)
+    others = [tab for tab in tabs if tab is not leader]
+    leader.evaluate(BLOCK, user_token(user))
+    own.publish(user, "while blocked")
+    for tab in others:
+        tab.until("titles().length === 1 && client.state === 'connected'", within=12)
+    assert len(leaders(others)) == 1
+    # The second notification ends the script.
+    own.publish(user, "after that")
+    for tab in tabs:
+        tab.until("titles().length === 2 && store.value.unreadCount === 2")
+        assert tab.titles == ["while blocked", "after that"]
+        tab.until("listed().join() === 'after that,while blocked'")
+        assert_no_errors(tab.page)
+    wait_until("one leader", lambda: len(leaders(tabs)) == 1)
+    wait_until("one connection", lambda: connection_count(own) == 1)
+
+
 def test_the_other_tabs_continue_when_the_leader_pauses(own, make_context, fresh_user):
     context, user = make_context(own), fresh_user()
     first, second = open_tabs(context, own, user, 2)

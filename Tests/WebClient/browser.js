@@ -34,19 +34,31 @@ export const fakeBrowser = () => {
     let isAlive = true;
     let crash;
     const crashed = new Promise((resolve) => (crash = resolve));
+    /** The tasks of a blocked tab, by their kind: a tab has a queue for each. */
+    let blocked;
+    const deliver = (kind, run) => {
+      if (blocked) blocked.push([kind, run]);
+      else run();
+    };
 
     const locks = {
-      request: (name, { signal }, run) =>
+      request: (name, { signal, steal }, run) =>
         new Promise((resolve, reject) => {
-          if (signal.aborted) return reject(signal.reason);
-          const request = { run, resolve, reject, crashed, isHeld: false };
-          queues.set(name, [...(queues.get(name) ?? []), request]);
+          assert.ok(!(steal && signal), 'a request that steals cannot be withdrawn');
+          if (signal?.aborted) return reject(signal.reason);
+          const later = (settle) => (value) => deliver('lock', () => settle(value));
+          const request = { run, resolve: later(resolve), reject: later(reject), crashed };
+          const queue = queues.get(name) ?? [];
+          if (steal && queue[0]?.isHeld) {
+            queue.shift().reject(new DOMException('stolen', 'AbortError'));
+          }
+          queues.set(name, steal ? [request, ...queue] : [...queue, request]);
           const withdraw = () => {
             if (request.isHeld) return;
             remove(name, request);
-            reject(signal.reason);
+            request.reject(signal.reason);
           };
-          signal.addEventListener('abort', withdraw);
+          signal?.addEventListener('abort', withdraw);
           crashed.then(() => !request.isHeld && remove(name, request));
           grant(name);
         }),
@@ -64,8 +76,11 @@ export const fakeBrowser = () => {
         const data = structuredClone(message);
         for (const each of channels) {
           if (each === this || each.name !== this.name) continue;
-          soon().then(() => channels.has(each) && each.onmessage?.({ data }));
+          soon().then(() => channels.has(each) && each.deliver({ data }));
         }
+      }
+      deliver(event) {
+        deliver('channel', () => this.onmessage?.(event));
       }
       close() {
         channels.delete(this);
@@ -75,9 +90,19 @@ export const fakeBrowser = () => {
     return {
       locks,
       BroadcastChannel,
+      deliver,
       crash: () => {
         isAlive = false;
         crash();
+      },
+      /** Blocks the tab, as a dialog or a long script does: its tasks wait. */
+      block: () => void (blocked = []),
+      /** Runs the tasks that waited; those of the kinds in `order` first. */
+      unblock: (order = []) => {
+        const tasks = blocked;
+        blocked = undefined;
+        const rank = ([kind]) => (order.indexOf(kind) + 1) || order.length + 1;
+        for (const [, run] of tasks.sort((a, b) => rank(a) - rank(b))) run();
       },
     };
   };
@@ -89,13 +114,23 @@ export const startBrowser = (net = {}) => {
   const world = fakes();
   Object.assign(world.net, net);
   const browser = fakeBrowser();
-  const open = async (options = {}) => {
-    const { locks, BroadcastChannel, crash } = browser.tab();
+  const open = async ({ isSoon = true, ...options } = {}) => {
+    const { locks, BroadcastChannel, deliver, ...controls } = browser.tab();
     const shared = { ...world.options, shared: true, token: tokenOf('ann') };
-    const tab = openClient({ ...shared, locks, BroadcastChannel, ...options });
+    const clock = {
+      ...shared.clock,
+      setTimeout: (run, time) => shared.clock.setTimeout(() => deliver('timer', run), time),
+    };
+    class WebSocket extends shared.WebSocket {
+      sayRaw(data) {
+        deliver('socket', () => super.sayRaw(data));
+      }
+    }
+    const own = { ...shared, clock, WebSocket, locks, BroadcastChannel };
+    const tab = openClient({ ...own, ...options });
     await world.pass(0);
-    assert.equal(tab.client.state, 'connected');
-    return { ...tab, crash, BroadcastChannel };
+    if (isSoon) assert.equal(tab.client.state, 'connected');
+    return { ...tab, ...controls, BroadcastChannel };
   };
   return { ...world, browser, open };
 };

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { start, streamBody } from './fakes.js';
-import { eventReader } from '../../Sources/WebClient/client/events.js';
+import { eventReader } from '../../Sources/WebClient/client/transports.js';
 
 /** Reads a stream in chunks, and returns its events as `data` and `id`. */
 const eventsOf = (chunks) => {

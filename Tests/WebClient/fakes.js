@@ -104,6 +104,7 @@ const fakeNetwork = (clock) => {
       this.sayRaw(JSON.stringify({ event, data }));
     }
     sayRaw(data) {
+      if (this.readyState === 3) return;
       this.readyState = 1;
       this.onmessage?.({ data });
     }

@@ -1,8 +1,7 @@
 // @ts-check
-import { Connection } from './connection.js';
-import { CarillonError } from './error.js';
+import { CarillonError, Connection } from './connection.js';
 import { notification, NotificationStore } from './store.js';
-import { Tabs } from './tabs.js';
+import { channelOf, Tabs } from './tabs.js';
 
 /** Version of the messages that tabs exchange. */
 const VERSION = 2;
@@ -12,8 +11,6 @@ const SEEN = 1_000;
 const ANSWERED_WITHIN = 20_000;
 const INBOX = '/api/v1/notifications';
 const USERS = Symbol.for('carillon/users');
-/** Number of tokens whose users a page remembers. */
-const KNOWN = 20;
 /** Events about stored notifications, and the names under which the client dispatches them. */
 const NAMES = Object.assign(Object.create(null), {
   'notification:new': 'notification',
@@ -63,6 +60,8 @@ const defaults = {
     clearTimeout: (timer) => clearTimeout(timer),
   },
 };
+
+const isHidden = () => !!globalThis.document?.hidden;
 
 const claimsOf = (token = '') => {
   try {
@@ -169,7 +168,7 @@ export class Carillon extends EventTarget {
       frame: this.#frame,
       failed: this.#explain,
       ended: () => this.#tabs?.yield(),
-      isSuspended: () => globalThis.document?.hidden && navigator.onLine === false,
+      isSuspended: () => isHidden() && navigator.onLine === false,
     });
     this.#watch();
   }
@@ -201,7 +200,7 @@ export class Carillon extends EventTarget {
 
   get isVisible() {
     const others = [...(this.#tabs?.peers.values() ?? [])];
-    return !globalThis.document?.hidden || others.some((peer) => peer.isVisible);
+    return !isHidden() || others.some((peer) => peer.isVisible);
   }
 
   connect() {
@@ -219,7 +218,6 @@ export class Carillon extends EventTarget {
   }
 
   disconnect() {
-    this.#attend();
     this.#exits?.postMessage({ user: this.#user, identity: identityOf(this.#token) });
     this.#exit();
   }
@@ -288,7 +286,6 @@ export class Carillon extends EventTarget {
       const user = ask();
       users.set(key, user);
       user.catch(() => users.delete(key));
-      if (users.size > KNOWN) users.delete(users.keys().next().value);
     }
     return users.get(key);
   }
@@ -428,14 +425,19 @@ export class Carillon extends EventTarget {
     this.#user = user;
     const name = `carillon/${VERSION} ${this.url} ${user}`;
     const tabs = (this.#tabs ??= new Tabs(name, shared && locks, BroadcastChannel, {
-      is: () => ({ rooms: this.rooms, isVisible: !globalThis.document?.hidden }),
+      ...this.options,
+      is: () => ({ rooms: this.rooms, isVisible: !isHidden(), cursor: this.#cursor }),
+      isHidden,
       receive: this.#fromTab,
+      deposed: () => this.#connection.restart(),
       moved: () => this.isLeader && this.#connection.follow(),
       welcome: (to) => this.#sync({ to }),
     }));
     if (tabs.isLeader) return;
     await tabs.lead();
     this.#isCurrent = true;
+    // A tab that opened under a blocked leader continues where the other tabs are.
+    for (const { cursor } of tabs.peers.values()) this.#cursor ||= cursor;
     // The last state from the previous leader may be out of date.
     if (this.#cursor) this.#sync({ state: 'connecting' });
   }
@@ -461,6 +463,8 @@ export class Carillon extends EventTarget {
       if (cursor) this.#cursor = cursor;
       if (step) this.store.mirror(step);
       if (told) this.#digest(...told);
+    } else if (told) {
+      this.#cursor = told[1].cursor ?? this.#cursor;
     }
   };
 
@@ -485,17 +489,12 @@ export class Carillon extends EventTarget {
 
   /** Opens the channel on which the tabs of a server announce logouts. */
   #attend() {
-    const { BroadcastChannel } = this.options;
-    if (this.#exits || !BroadcastChannel || this.#ending.signal.aborted) return;
-    try {
-      this.#exits = new BroadcastChannel(`carillon/${VERSION} ${this.url}`);
-    } catch {
-      // A page without storage rights has no channels.
-      return;
-    }
-    this.#exits.onmessage = ({ data }) => {
-      const isUser = this.#user && data?.user === this.#user;
-      if (isUser || (this.#token && data?.identity === identityOf(this.#token))) this.#exit();
+    const name = `carillon/${VERSION} ${this.url}`;
+    this.#exits ??= channelOf(name, this.options.BroadcastChannel);
+    if (!this.#exits) return;
+    this.#exits.onmessage = ({ data: { user, identity } }) => {
+      const isSame = this.#user ? user === this.#user : identity === identityOf(this.#token);
+      if (isSame) this.#exit();
     };
   }
 
@@ -531,10 +530,10 @@ export class Carillon extends EventTarget {
   };
 
   #digest(event, { cursor, ...data }, timestamp) {
+    if (event === 'notification:new' && this.#seen.has(data.id)) return;
     if (typeof cursor === 'string') this.#cursor = cursor;
     if (event === 'notification:new') {
       if (typeof data.id !== 'string') return;
-      if (this.#seen.has(data.id)) return;
       this.#seen.add(data.id);
       if (this.#seen.size > SEEN) this.#seen.delete(this.#seen.values().next().value);
       data = notification(data);
@@ -632,7 +631,9 @@ export class Carillon extends EventTarget {
       target?.addEventListener?.(name, run, { signal: this.#ending.signal });
     on(globalThis.document, 'visibilitychange', () => {
       this.#tabs?.introduce();
-      if (!document.hidden) connection.wake();
+      if (isHidden()) return;
+      this.#tabs?.ask();
+      connection.wake();
     });
     on(globalThis, 'online', () => connection.wake(true));
     on(globalThis, 'offline', () => connection.check());

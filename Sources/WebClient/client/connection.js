@@ -1,5 +1,4 @@
 // @ts-check
-import { CarillonError } from './error.js';
 import { transports } from './transports.js';
 
 /** Time to stay on a fallback transport before the first one is tried again. */
@@ -7,6 +6,16 @@ const DETOUR = 300_000;
 /** A connection that ends sooner counts as a failed attempt. */
 const STABLE = 5_000;
 const LONGEST_PAUSE = 60_000;
+
+/** A refusal by the server, or a request that did not reach it: then `status` is 0. */
+export class CarillonError extends Error {
+  name = 'CarillonError';
+
+  constructor(status, code, message, retryAfter = undefined, address = undefined) {
+    super(message);
+    Object.assign(this, { status, code, retryAfter, address });
+  }
+}
 
 /**
  * Keeps one connection open for a client, its host.
