@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 languages := swift c python shell js
-.PHONY: help run test bench bystanders format lint tsan asan guard guards clean \
+.PHONY: help run test screenshots bench bystanders format lint tsan asan guard guards clean \
   $(addprefix format-,$(languages)) $(addprefix lint-,$(languages))
 
 swift_test := swift test --disable-xctest
@@ -67,6 +67,11 @@ test: $(setup) $(venv)/ready.stamp ## run all tests
 	PYTHONDONTWRITEBYTECODE=1 $(venv)/bin/pytest -c Tests/EndToEnd/pytest.ini --numprocesses 3 \
 	  --dist loadfile Tests/EndToEnd
 	say "every test passed"
+
+screenshots: $(setup) $(venv)/ready.stamp ## take pictures of the elements and pages
+	$(swift_release) --product carillon
+	PYTHONDONTWRITEBYTECODE=1 $(venv)/bin/python Tests/EndToEnd/screenshots $(ARGS)
+	echo "The pictures are in .build/screenshots."
 
 bench: $(setup) ## measure the fan-out
 	$(swift_release) --product carillon

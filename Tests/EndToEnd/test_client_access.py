@@ -297,6 +297,12 @@ def test_nothing_moves_when_reduced_motion_is_preferred(server, make_context, fr
         assert page.evaluate("movingCount()") == 0
     else:
         assert "come" in moving
+    # The panel comes and goes with a transition.
+    opened = open_panel(page)
+    duration = opened.evaluate("(it) => getComputedStyle(it).transitionDuration")
+    is_still = set(duration.split(", ")) == {"0s"}
+    assert is_still == (motion == "reduce"), duration
+    assert page.evaluate("movingCount()") == 0 or not is_still
 
 
 def test_the_layout_mirrors_in_right_to_left_pages(server, make_context, fresh_user):

@@ -1,5 +1,7 @@
 """Changes that the server refuses, on touch screens too, and the list of types to filter by."""
 
+import itertools
+
 import pytest
 from playwright.sync_api import expect
 
@@ -102,9 +104,8 @@ def test_no_control_covers_another_on_a_touch_screen(server, make_context, fresh
         parts = (".mark", ".dismiss", ".time", ".title", ".icon")
         boxes = {part: item.locator(part).bounding_box() for part in parts}
         expect(item.locator(".dismiss")).to_have_css("opacity", "1")
-        for one in boxes:
-            for other in boxes:
-                assert one == other or not overlap(boxes[one], boxes[other]), (one, other)
+        for (one, box), (other, next_box) in itertools.combinations(boxes.items(), 2):
+            assert not overlap(box, next_box), (one, other)
     # A finger needs more room than a pointer.
     size = items.first.locator(".dismiss").bounding_box()
     assert min(size["width"], size["height"]) >= 32

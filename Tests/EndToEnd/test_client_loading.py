@@ -111,9 +111,7 @@ def test_a_page_without_a_client_says_that_it_is_not_connected(server, context):
     for name in ("carillon-list", "carillon-panel"):
         expect(page.locator(name).get_by_text("Not connected")).to_be_visible()
     # A store of the page's own is the whole inbox.
-    page.evaluate(
-        "document.querySelector('carillon-panel').store = new core.NotificationStore()"
-    )
+    page.evaluate("document.querySelector('carillon-panel').store = new core.NotificationStore()")
     expect(page.locator("carillon-panel").get_by_text(EMPTY)).to_be_visible()
     assert_calm(page)
 

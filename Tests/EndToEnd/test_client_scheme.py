@@ -1,5 +1,7 @@
 """Light and dark: the elements look like the page around them, whatever the system prefers."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -15,6 +17,7 @@ from harness.elements import (
 
 SURFACES = {"light": "rgb(255, 255, 255)", "dark": "rgb(27, 30, 37)"}
 BODY = "<header>{bell}</header><carillon-list></carillon-list><carillon-toast></carillon-toast>"
+SCHEMES = {"light": re.compile("light|normal"), "dark": "dark"}
 SYSTEMS = ["light", "dark"]
 # Pages and the scheme that they have.
 PAGES = {
@@ -50,7 +53,7 @@ def test_the_elements_follow_the_page(server, make_context, fresh_user, system, 
     server.publish(user, "new")
     expect_badge(page, "1")
     for element in (opened, page.locator("carillon-list"), page.locator("carillon-toast .item")):
-        expect(element.first).to_have_css("color-scheme", scheme)
+        expect(element.first).to_have_css("color-scheme", SCHEMES[scheme])
     for element in (opened, page.locator("carillon-list")):
         expect(element).to_have_css("background-color", SURFACES[scheme])
     # The bell has the colour of the text around it, so it is visible wherever that text is.

@@ -1,7 +1,9 @@
 """The operator's console, as an operator uses it, in Chromium."""
 
 import contextlib
+import json
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -235,6 +237,109 @@ def older(page, area):
     return int(area.get_attribute("aria-valuenow")) < 0
 
 
+# The server's record and its facts.
+
+
+def stream(*events):
+    return "".join(f"data: {json.dumps(each)}\n\n" for each in events)
+
+
+def metrics(time, **server):
+    """A snapshot of a server with one shard on which nothing happens."""
+    names = ["connections", "sessions", "users", "rooms", "blocked"]
+    names += ["delivered", "bytes_sent", "published", "slow_consumers", "received"]
+    shard = dict.fromkeys(names, 0) | {"latency": {"count": 0, "p50": 0, "p99": 0, "max": 0}}
+    store = {"state": "ok", "reason": None, "persistent": True}
+    store |= {"write_queue": 0, "write_queue_limit": 8192, "read_queue": 0}
+    facts = {"version": "0.1.0", "uptime": 12_345, "memory": 52_428_800, "store": store}
+    store |= server.pop("store", {})
+    return {
+        "type": "metrics",
+        "data": {"time": time, "server": facts | server, "shards": [shard]},
+    }
+
+
+def history(end, **columns):
+    """A record of five minutes in which the number of connections falls from 300 to 1."""
+    count = 300
+    names = ["sessions", "users", "rooms", "blocked", "delivered", "bytes_sent", "published"]
+    names += ["slow_consumers", "received"]
+    data = {name: [0] * count for name in names}
+    data |= {name: [None] * count for name in ("p50", "p99", "max", "memory")}
+    data |= {
+        "interval": 1_000,
+        "time": [end - 1_000 * (count - index) for index in range(count)],
+        "connections": [count - index for index in range(count)],
+    }
+    return {"type": "history", "data": data | columns}
+
+
+@pytest.fixture
+def open_fed_console(browser, server):
+    """Opens a console whose feed is given, instead of that of the server."""
+    with contextlib.ExitStack() as stack:
+
+        def open_one(*events, **options):
+            context = new_context(browser, **options)
+            stack.callback(context.close)
+            context.route(
+                "**/api/v1/metrics/stream*",
+                lambda route: route.fulfill(content_type="text/event-stream", body=stream(*events)),
+            )
+            page = open_own_page(context, "/console", server=server)
+            sign_in(page, publisher_token())
+            expect(page.locator("#board")).to_be_visible()
+            return page
+
+        yield open_one
+
+
+def test_the_plots_begin_with_the_record_of_the_server(open_fed_console):
+    end = int(time.time() * 1_000)
+    page = open_fed_console(history(end, delivered=[7] * 300, p99=[250] * 300), metrics(end))
+    summary = page.locator(".plot").first.locator(".unseen")
+    expect(summary).to_contain_text("connections: now 0, lowest 0, highest 300")
+    expect(page.locator(".plot").nth(2).locator(".unseen")).to_contain_text("highest 250 µs")
+    # The first snapshot has no rates, so the last ones of the record stay.
+    expect(tile(page, "Deliveries")).to_have_text("7/s")
+    page.get_by_text("Per shard").click()
+    expect(page.locator(".plot").first.locator(".legend li")).to_have_count(1)
+
+
+def test_the_facts_of_the_server(open_fed_console):
+    now = int(time.time() * 1_000)
+    page = open_fed_console(metrics(now))
+    facts = page.locator("#server")
+    for name, value in [
+        ("Version", "0.1.0"),
+        ("Up", "3 h 25 min"),
+        ("Memory", "52.4 MB"),
+        ("Store", "on disk"),
+        ("Write queue", "0 of 8,192"),
+    ]:
+        expect(facts.locator("div", has_text=name).locator("dd").first).to_have_text(value)
+    expect(facts.locator(".warn, .bad")).to_have_count(0)
+
+
+def test_values_beyond_a_threshold_stand_out(open_fed_console):
+    now = int(time.time() * 1_000)
+    reason = "the store is read-only: disk I/O error"
+    store = {"state": "read_only", "reason": reason, "write_queue": 5_000}
+    page = open_fed_console(
+        history(now, slow_consumers=[2] * 300, p50=[300] * 300, p99=[2_000_000] * 300),
+        metrics(now, store=store),
+    )
+    tiles = page.locator(".tile")
+    expect(tiles.filter(has_text="p99")).to_have_class(re.compile(r"\bbad\b"))
+    expect(tiles.filter(has_text="p99")).to_contain_text("critical")
+    expect(tiles.filter(has_text="Slow consumers")).to_have_class(re.compile(r"\bwarn\b"))
+    expect(tiles.filter(has_text="Slow consumers")).to_contain_text("elevated")
+    expect(tiles.filter(has_text="p50")).not_to_have_class(re.compile("warn|bad"))
+    expect(page.locator("#server .bad")).to_have_text(reason)
+    expect(page.locator("#server .warn")).to_have_text("5,000 of 8,192")
+    assert_fit(page)
+
+
 # Users.
 
 
@@ -266,6 +371,7 @@ def test_a_user_is_looked_up_notified_and_disconnected(open_console, server, fre
         page.locator("#test [name=priority]").select_option("urgent")
         page.get_by_role("button", name="Send").click()
         expect(page.locator("#user-done")).to_have_text(f"Sent to {user}.")
+        is_beside(page, "#test .primary")
         expect(titles.first).to_have_text("Is this on?")
         shown = read_until(client, "notification:new")
         assert (shown["title"], shown["priority"]) == ("Is this on?", "urgent")
@@ -281,6 +387,7 @@ def test_a_user_is_looked_up_notified_and_disconnected(open_console, server, fre
         page.get_by_label("Reason").fill("the account was closed")
         page.get_by_role("dialog").get_by_role("button", name="Disconnect").click()
         expect(page.locator("#user-done")).to_have_text(f"Ended 1 session of {user}.")
+        is_beside(page, "#disconnect")
         with pytest.raises(ConnectionClosed) as ended:
             read_to_the_end(client)
         assert ended.value.rcvd.reason == "the account was closed"
@@ -290,6 +397,36 @@ def test_a_user_is_looked_up_notified_and_disconnected(open_console, server, fre
     page.get_by_role("button", name="Send").click()
     expect(page.locator("#user-error")).to_contain_text("type")
     page.said[:] = [each for each in page.said if "422" not in each]
+
+
+def is_beside(page, button):
+    """Expects the confirmation within the height of a line of the button."""
+    wait_for(
+        page,
+        """(button) => {
+          const [one, other] = [button, '#user-done'].map((each) =>
+            document.querySelector(each).getBoundingClientRect());
+          return other.top - one.bottom < 24 && one.top - other.bottom < 24;
+        }""",
+        button,
+    )
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_the_dialog_fits_a_phone(open_console, server, fresh_user, width):
+    user = "u" * 128
+    page = open_console(viewport={"width": width, "height": 480})
+    look_up(page, user)
+    expect(page.locator("#user")).to_be_visible()
+    page.locator("#disconnect").click()
+    box = page.get_by_role("dialog").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= width
+    assert box["y"] >= 0 and box["y"] + box["height"] <= 480
+    for name in ("Keep", "Disconnect"):
+        page.get_by_role("dialog").get_by_role("button", name=name).scroll_into_view_if_needed()
+        expect(page.get_by_role("dialog").get_by_role("button", name=name)).to_be_in_viewport()
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def read_until(client, event):

@@ -249,9 +249,7 @@ def test_an_invalid_room_is_422(server, room):
 @pytest.mark.parametrize("path", [*POSTS, *READS, "notifications/x/read"])
 def test_each_path_lists_its_methods(server, path):
     method = "POST" if path in POSTS else "PUT" if path.endswith("/read") else "GET"
-    methods = {
-        "POST": "OPTIONS, POST", "PUT": "OPTIONS, PUT", "GET": "GET, HEAD, OPTIONS"
-    }[method]
+    methods = {"POST": "OPTIONS, POST", "PUT": "OPTIONS, PUT", "GET": "GET, HEAD, OPTIONS"}[method]
     for wrong in ("DELETE", "PATCH"):
         answer = server.request(wrong, f"{HUB}/{path}", key=API_KEY)
         assert answer.status == 405 and answer.headers["allow"] == methods

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { NotificationStore } from '../../Sources/WebClient/client/carillon.js';
 import { start } from './fakes.js';
 
 const item = (id, number) => ({
@@ -110,5 +111,71 @@ describe('changes and messages', () => {
     assert.equal(await store.remove('b'), true);
     assert.equal(shown.at(-1), 'c*a* 2');
     assert.equal(await store.markAsRead('b'), false);
+  });
+});
+
+test('the list is loaded once the server has answered, and until the store is reset', async () => {
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  const { settle, store } = await start({}, { answer: () => held });
+  assert.equal(store.value.loaded, false);
+  release({ data: { notifications: [], total: 0, unread: 0 } });
+  await settle();
+  assert.equal(store.value.loaded, true);
+  // Another tab that takes over the state knows it, too.
+  const other = new NotificationStore();
+  other.restore(store.snapshot());
+  assert.equal(other.value.loaded, true);
+  store.reset();
+  assert.equal(store.value.loaded, false);
+});
+
+describe('a clear that can be undone', () => {
+  /** Starts one; `settle` ends its time, and `made` are the requests of the change. */
+  const startClear = async () => {
+    let undone;
+    const time = new Promise((resolve) => (undone = resolve));
+    const made = [];
+    const world = await startWithThree((path, method) => {
+      made.push(`${method} ${path.split('/').pop()}`);
+      return { data: {} };
+    });
+    return { ...world, made, undone, granted: world.store.clear(time) };
+  };
+
+  test('it hides all at once and sends nothing before its time ends', async () => {
+    const { granted, made, settle, shown, store, undone } = await startClear();
+    assert.equal(shown.at(-1), ' 0');
+    assert.equal(store.value.clearing, true);
+    await settle();
+    assert.deepEqual(made, []);
+    undone(false);
+    assert.equal(await granted, true);
+    assert.deepEqual(made, ['DELETE notifications']);
+  });
+
+  test('when it is undone, all come back and nothing is sent', async () => {
+    const { granted, made, shown, store, undone } = await startClear();
+    undone(true);
+    assert.equal(await granted, true);
+    assert.deepEqual([made, store.value.clearing], [[], false]);
+    assert.deepEqual(shown, ['c*b*a* 3', ' 0', 'c*b*a* 3']);
+  });
+
+  test('one that came meanwhile is kept', async () => {
+    const { granted, made, say, shown, undone } = await startClear();
+    await say('notification:new', { ...item('d', 4), cursor: 'e.4' });
+    assert.equal(shown.at(-1), 'd* 1');
+    undone(false);
+    await granted;
+    assert.deepEqual(made, ['DELETE c', 'DELETE b', 'DELETE a']);
+  });
+
+  test('after the store was reset, nothing is sent for the next user', async () => {
+    const { granted, made, store, undone } = await startClear();
+    store.reset();
+    undone(false);
+    assert.equal(await granted, true);
+    assert.deepEqual(made, []);
   });
 });

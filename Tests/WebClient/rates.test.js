@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Rates } from '../../Sources/WebClient/pages/rates.js';
+import { Rates, samplesOf } from '../../Sources/WebClient/pages/rates.js';
+import { duration, formats } from '../../Sources/WebClient/pages/units.js';
 
 const latency = { count: 0, p50: 0, p99: 0, max: 0 };
 
@@ -52,4 +53,23 @@ test('percentiles do not add up: the total shows those of the slowest shard', ()
   });
   const figures = [total.p50, total.p99, total.max, shards[2].p99, total.connections];
   assert.deepEqual(figures, [100, 800, 900, null, 0]);
+});
+
+test('a history in columns becomes samples without shards', () => {
+  const samples = samplesOf({ time: [1_000, 2_000], connections: [3, 4], p99: [null, 250] });
+  assert.deepEqual(samples.map(({ time, shards }) => [time, shards]), [[1_000, []], [2_000, []]]);
+  assert.deepEqual(samples.map(({ total }) => total.connections), [3, 4]);
+  assert.deepEqual(samples.map(({ total }) => total.p99), [null, 250]);
+  // A column that a server does not send is a gap.
+  assert.equal(samples[0].total.delivered, null);
+  assert.deepEqual([samplesOf({}), samplesOf(null), samplesOf({ time: 7 })], [[], [], []]);
+});
+
+test('a time is written in its two largest units', () => {
+  const texts = [0, 59, 60, 3_725, 90_000, 864_000].map(duration);
+  assert.deepEqual(texts, ['0 s', '59 s', '1 min 0 s', '1 h 2 min', '1 d 1 h', '10 d 0 h']);
+});
+
+test('a size is written with a unit', () => {
+  assert.deepEqual([0, 999, 52_428_800].map(formats.size), ['0 B', '999 B', '52.4 MB']);
 });

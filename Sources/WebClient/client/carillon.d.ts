@@ -217,6 +217,8 @@ export interface StoreValue {
   readonly state: State;
   /** Whether the list is known: false until the first one is loaded, and after a logout. */
   readonly loaded: boolean;
+  /** Whether all notifications but the listed ones are about to be removed. */
+  readonly clearing: boolean;
 }
 
 /**
@@ -233,8 +235,14 @@ export class NotificationStore {
   markAsRead(id: string): Promise<boolean>;
   markAllAsRead(): Promise<boolean>;
   remove(id: string): Promise<boolean>;
-  /** Without a client, for example after `wsClient.disconnect()`, clears only this page. */
-  clear(): Promise<boolean>;
+  /**
+   * Removes all notifications. Without a client, for example after `wsClient.disconnect()`, clears
+   * only this page.
+   *
+   * With `undone` they are hidden at once, and removed when it resolves to false; true shows them
+   * again. It must resolve within a minute. Notifications that come meanwhile are kept.
+   */
+  clear(undone?: Promise<boolean>): Promise<boolean>;
   setConnected(isConnected: boolean): void;
 }
 

@@ -44,8 +44,9 @@
 //   --carillon-panel-height    largest height of the panel: 560px
 // Parts, for `::part()`:
 //   bell    bell (the button), badge, panel
-//   panel   header, title, count, text (its buttons), scroll, list, skeleton, bone, empty, load,
-//           notice, footer, all (the link)
+//   panel   grip (of the sheet on a phone), header, title, count, text (Mark all read), opener (of
+//           the menu), menu, choice, scroll, list, skeleton, bone, empty, load, notice, undo,
+//           footer, status, all (the link)
 //   list    the same, and filters, filter, types, end
 //   item    item, icon, body, head, title, time, message, meta, priority, more, actions, action,
 //           mark, dismiss
@@ -104,6 +105,8 @@ interface CarillonElement extends HTMLElement {
 /**
  * A button with the number of unread notifications that opens the panel.
  *
+ * An amber dot shows that the connection is lost. On a phone the panel is a sheet at the bottom.
+ *
  * Attributes: `token` and `url` connect the page's own client; `href` is the page of all
  * notifications; `sound` enables sounds, for all types or only for those it lists. Removing the
  * token, or setting an empty one, logs out in all tabs. Removing the last element of a page
@@ -115,7 +118,11 @@ export class CarillonBell extends HTMLElement {
 }
 export interface CarillonBell extends CarillonElement {}
 
-/** The newest notifications, with buttons that apply to all of them. Attribute: `href`. */
+/**
+ * The newest notifications, with buttons that apply to all of them. Attribute: `href`.
+ *
+ * "Clear all" can be undone for 8 seconds, or until the panel is closed.
+ */
 export class CarillonPanel extends HTMLElement {}
 export interface CarillonPanel extends CarillonElement {}
 
@@ -129,7 +136,7 @@ export class CarillonItem extends HTMLElement {
 export interface CarillonItem extends CarillonElement {}
 
 /**
- * New notifications in a corner, shown for a few seconds, at most three at a time.
+ * New notifications in a corner, shown for a few seconds, at most three at a time; on a phone one.
  *
  * Attributes: `timeout` in milliseconds (default 6000; 0: until it is closed; urgent notifications
  * always stay); `position`: `top-end` (the default), `top-start`, `bottom-end`, `bottom-start`.

@@ -7,6 +7,7 @@ import { connectElements } from './defaults.js';
 import { button, CarillonElement, make, setText } from './element.js';
 import { CarillonItem, iconOf, kindOf } from './item.js';
 import { CarillonPanel, CarillonStatus } from './panel.js';
+import { PHONE } from './sheets.js';
 
 export { setStrings } from './words.js';
 export { CarillonItem, setKind } from './item.js';
@@ -35,18 +36,16 @@ const ring = (type) => {
 export class CarillonBell extends CarillonElement {
   #token;
   #badge = make('span', 'badge');
-  #button = button(
-    'bell',
-    null,
-    iconOf('bell'),
-    this.#badge,
-    Object.assign(new CarillonStatus(), { ariaHidden: 'true', role: 'none' }),
-  );
+  #status = Object.assign(new CarillonStatus(), { ariaHidden: 'true', role: 'none' });
+  #button = button('bell', null, iconOf('bell'), this.#badge, this.#status);
   #panel = Object.assign(new CarillonPanel(), { popover: 'auto', role: 'dialog', part: 'panel' });
+  /** Closes the panel where it is a sheet at the bottom of the screen. */
+  #grip = button('grip', () => this.open = false, make('span', ''));
 
   constructor() {
     super('bell');
     this.root.append(this.#button, this.#panel);
+    this.#panel.header.before(this.#grip);
     this.#button.ariaHasPopup = 'dialog';
     // With this, the browser closes the panel on Escape and on a click elsewhere.
     this.#button.popoverTargetElement = this.#panel;
@@ -55,7 +54,7 @@ export class CarillonBell extends CarillonElement {
     });
     this.#panel.addEventListener('toggle', () => {
       this.update();
-      if (!this.open) return;
+      if (!this.open) return this.#panel.settle();
       this.#place();
       this.#panel.focus();
       // Seen notifications look no different, so a failure is not shown either.
@@ -85,6 +84,7 @@ export class CarillonBell extends CarillonElement {
       if (this.client.isLeader && (types === '' || types?.split(' ').includes(type))) ring(type);
     });
     this.listen(window, 'resize scroll', () => this.#place());
+    this.listen(window, 'online offline', () => this.update());
   }
 
   /** Puts the panel below the button, within the window. */
@@ -107,7 +107,8 @@ export class CarillonBell extends CarillonElement {
   /** Logs in with the token, and out when it is removed. */
   #sign() {
     const [url, token] = ['url', 'token'].map((name) => this.getAttribute(name));
-    if (url && URL.canParse(url, location.href)) configure({ url });
+    // Quoted, because TypeScript 4's declarations lack it.
+    if (url && URL['canParse'](url, location.href)) configure({ url });
     const last = this.#token;
     this.#token = token;
     if (token && token !== last) connectElements(token);
@@ -119,7 +120,11 @@ export class CarillonBell extends CarillonElement {
     const { unreadCount: n = 0 } = this.value;
     const { label } = this;
     setText(this.#badge, n > 99 ? '99+' : n ? n.toLocaleString(this.language) : '');
-    this.#button.ariaLabel = n ? `${label}, ${this.word('{n} unread', { n })}` : label;
+    const { trouble } = this.#status;
+    this.#button.title = trouble;
+    this.#button.ariaLabel = [label, n && this.word('{n} unread', { n }), trouble]
+      .filter(Boolean).join(', ');
+    this.#grip.ariaLabel = this.word('Close');
     this.#button.ariaExpanded = `${this.open}`;
     this.#panel.setAttribute('label', label);
     this.#panel.setAttribute('href', this.getAttribute('href') ?? '');
@@ -170,8 +175,11 @@ export class CarillonToast extends CarillonElement {
     this.root.prepend(item);
     this.#times.set(item, time);
     const all = [...this.#times.keys()];
-    if (all.length > 3) {
+    // A phone has room for one.
+    const most = matchMedia(PHONE).matches ? 1 : 3;
+    while (all.length > most) {
       const oldest = all.find((it) => !isUrgent(it)) ?? all[0];
+      all.splice(all.indexOf(oldest), 1);
       this.#close((it) => it === oldest);
     }
     this.update();

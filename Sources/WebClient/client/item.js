@@ -14,6 +14,7 @@ const ICONS = {
   chat: 'M4 5h16v11H10l-4 4v-4H4z',
   card: 'M3 6h18v12H3zM3 10h18',
   bell: 'M4 18l2-2v-5a6 6 0 0 1 12 0v5l2 2zM10 21h4',
+  more: 'M5 12v.1M12 12v.1M19 12v.1',
 };
 
 // Parts of a type's name, with the icon and colour for them. The first match decides.

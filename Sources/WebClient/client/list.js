@@ -43,7 +43,7 @@ export class CarillonList extends CarillonPanel {
 
   constructor() {
     super('list');
-    this.heading.after(this.status);
+    this.heading.nextSibling.after(this.status);
     this.header.after(make('div', 'filters', {}, this.#unread, this.#type));
     this.empty.after(this.#more, this.#end);
   }
@@ -52,7 +52,11 @@ export class CarillonList extends CarillonPanel {
     return this.#unread.ariaPressed === 'true';
   }
   get rows() {
-    return this.#all;
+    const { clearing, notifications } = this.value;
+    if (!clearing) return this.#all;
+    // All are hidden that the store hides, and those that it does not list.
+    const ids = new Set(notifications.map(({ id }) => id));
+    return this.#all.filter(({ id }) => ids.has(id));
   }
   get condition() {
     if (this.#state === LOADING) return 'loading';
@@ -216,10 +220,12 @@ export class CarillonList extends CarillonPanel {
       setText(option, this.word(type || 'All types').replace(/[._:-]+/g, ' '));
     });
     const isBusy = this.#state === LOADING;
-    const more = hasFailed ? 'Try again' : this.#next && (isBusy ? LOADING : 'Load more');
+    const more = hasFailed
+      ? 'Try again'
+      : this.#next && !this.value.clearing && (isBusy ? LOADING : 'Load more');
     const end = hasFailed ? FAILED : !this.#next && !this.#state && 'That’s everything';
-    setText(this.#more, more && this.#all.length ? this.word(more) : '');
-    setText(this.#end, end && this.#all.length ? this.word(end) : '');
+    setText(this.#more, more && this.rows.length ? this.word(more) : '');
+    setText(this.#end, end && this.rows.length ? this.word(end) : '');
   }
 }
 

@@ -30,19 +30,29 @@ export class CarillonStatus extends CarillonElement {
     this.listen(window, 'online offline', () => this.update());
   }
 
-  render() {
-    let { connected, state } = this.value;
+  /** The state as a person sees it: a lost connection comes back by itself, or does not. */
+  get condition() {
+    const { connected, state } = this.value ?? this.store.value;
     this.#wasConnected ||= connected;
-    const comesBack = { disconnected: this.client?.isWanted, connecting: this.#wasConnected };
-    state = connected
-      ? 'connected'
-      : !navigator.onLine
-      ? 'offline'
-      : own(comesBack, state)
-      ? 'reconnecting'
-      : state;
-    this.dataset.state = state;
-    setText(this.#word, this.word(own(WORDS, state) ?? 'Disconnected'));
+    if (connected) return 'connected';
+    if (!navigator.onLine) return 'offline';
+    const comesBack = state === 'disconnected'
+      ? this.client?.isWanted
+      : state === 'connecting' && this.#wasConnected;
+    return comesBack ? 'reconnecting' : state;
+  }
+
+  /** The fault in words; empty if there is none. */
+  get trouble() {
+    const { condition } = this;
+    const isTrouble = ['reconnecting', 'offline', 'error'].includes(condition);
+    return isTrouble ? this.word(own(WORDS, condition) ?? 'Disconnected') : '';
+  }
+
+  render() {
+    const { condition } = this;
+    this.dataset.state = condition;
+    setText(this.#word, this.word(own(WORDS, condition) ?? 'Disconnected'));
   }
 }
 
@@ -52,17 +62,17 @@ CarillonStatus.define('carillon-status');
 export class CarillonPanel extends CarillonElement {
   /** The element of each shown notification, by id. Elements are reused, so focus is kept. */
   #items = new Map();
-  #isSure = false;
   /** Whether loading failed since the list was last known. */
   #hasFailed = false;
   /** The text that stands in place of rows. */
   #blank = '';
   #count = make('span', 'count');
   #markAll = button('text', () => this.#keep(this.store.markAllAsRead()));
-  #clearAll = button('text', () => {
-    if (this.#isSure) this.#keep(this.store.clear());
-    this.#ask(!this.#isSure);
-  });
+  #clearAll = button('choice', () => this.#clear());
+  #menu = make('div', 'menu', { popover: 'auto', role: 'menu' }, this.#clearAll);
+  #opener = button('opener', null, iconOf('more'));
+  /** Ends the time in which the last clear can be undone. */
+  #settle = (_isUndone) => {};
   #all = make('a', 'all');
   heading = make('h2', 'title', { tabIndex: -1 });
   list = make('div', 'list', { role: 'list' });
@@ -72,8 +82,17 @@ export class CarillonPanel extends CarillonElement {
   #noticeTime = this.#notice.animate([], NOTICE_MILLISECONDS);
   /** Rows without content, in place of those that are being loaded. */
   skeleton = make('div', 'skeleton', { ariaHidden: 'true' });
-  status = new CarillonStatus();
-  header = make('header', 'header', {}, this.heading, this.#count, this.#markAll, this.#clearAll);
+  status = Object.assign(new CarillonStatus(), { part: 'status' });
+  header = make(
+    'header',
+    'header',
+    {},
+    this.heading,
+    this.#count,
+    this.#markAll,
+    this.#opener,
+    this.#menu,
+  );
   open = new Set();
 
   constructor(sheet = 'panel') {
@@ -84,8 +103,14 @@ export class CarillonPanel extends CarillonElement {
       this.#notice,
       make('footer', 'footer', {}, this.status, this.#all),
     );
-    this.#clearAll.onblur = () => this.#ask(false);
-    this.#noticeTime.onfinish = () => this.#notice.replaceChildren();
+    this.#clearAll.role = 'menuitem';
+    this.#opener.ariaHasPopup = 'menu';
+    this.#opener.popoverTargetElement = this.#menu;
+    this.#menu.ontoggle = () => this.#openMenu();
+    this.#noticeTime.onfinish = () => {
+      this.#notice.replaceChildren();
+      this.settle();
+    };
     this.#noticeTime.cancel();
     for (let row = 0; row < 4; row++) {
       this.skeleton.append(make('span', 'bone', {}, make('span', '')));
@@ -100,7 +125,7 @@ export class CarillonPanel extends CarillonElement {
     return this.value.notifications;
   }
   /**
-   * What to show while there is no row: `loading`, `failed`, or a text.
+   * The content while there is no row: `loading`, `failed`, or a text.
    *
    * An inbox is called empty only when it is known to be: its list was loaded, or the store has no
    * client and is the page's own.
@@ -129,9 +154,35 @@ export class CarillonPanel extends CarillonElement {
     this.update();
   }
 
-  #ask(isSure) {
-    this.#isSure = isSure;
-    this.update();
+  #openMenu() {
+    const isOpen = this.#menu.matches(':popover-open');
+    this.#opener.ariaExpanded = `${isOpen}`;
+    if (!isOpen) return;
+    const { left, right, bottom } = this.#opener.getBoundingClientRect();
+    const isRtl = this.matches(':dir(rtl)');
+    this.#menu.style.insetInlineEnd = `${isRtl ? left : innerWidth - right}px`;
+    this.#menu.style.top = `${bottom + 4}px`;
+    this.#clearAll.focus();
+  }
+
+  /** Hides all notifications, and removes them when they can no longer be restored. */
+  #clear() {
+    this.#menu.hidePopover();
+    this.settle();
+    if (this.#clearAll.ariaDisabled === 'true') return;
+    const undone = new Promise((resolve) => (this.#settle = resolve));
+    this.#keep(this.store.clear(undone));
+    const undo = () => {
+      this.#settle(true);
+      this.#notice.replaceChildren();
+      this.heading.focus();
+    };
+    this.notify(this.word('All cleared'), button('undo', undo, this.word('Undo')));
+  }
+
+  /** Makes the last clear final. */
+  settle() {
+    this.#settle(false);
   }
 
   expand({ group_key }) {
@@ -159,11 +210,15 @@ export class CarillonPanel extends CarillonElement {
   }
 
   refuse(notification) {
-    if (super.refuse(notification)) this.tell(this.word('Could not save the change'));
+    if (!super.refuse(notification)) return false;
+    // The message takes the place of one that could undo a clear.
+    this.settle();
+    this.notify(this.word('Could not save the change'));
+    return true;
   }
 
   /** Shows a message for a while; not less while the pointer or the focus is on it. */
-  tell(text, ...children) {
+  notify(text, ...children) {
     this.#notice.replaceChildren(make('span', '', {}, text), ...children);
     this.#noticeTime.cancel();
     this.#noticeTime.play();
@@ -188,7 +243,7 @@ export class CarillonPanel extends CarillonElement {
       End: all.at(-1),
       Delete: all[place],
     }, event.key);
-    if (!item || path[0].matches('select')) return;
+    if (!item || path[0].matches('select, .menu *')) return;
     event.preventDefault();
     if (event.key === 'Delete') item.dismiss();
     else item.focus();
@@ -241,6 +296,11 @@ export class CarillonPanel extends CarillonElement {
     });
   }
 
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    this.settle();
+  }
+
   attached() {
     this.role ??= 'region';
     this.speak();
@@ -251,6 +311,7 @@ export class CarillonPanel extends CarillonElement {
     });
     this.follow();
     this.listen(this, 'keydown', (event) => this.#press(event));
+    this.listen(window, 'pagehide', () => this.settle());
     this.listen(this.#notice, 'pointerenter focusin', () => this.#noticeTime.pause());
     this.listen(this.#notice, 'pointerleave focusout', () => this.#noticeTime.play());
     this.listen(this.root, 'carillon-expand', ({ detail }) => this.expand(detail.notification));
@@ -264,7 +325,8 @@ export class CarillonPanel extends CarillonElement {
     setText(this.heading, this.label);
     setText(this.#count, n ? this.word('{n} unread', { n }) : '');
     setText(this.#markAll, this.word('Mark all read'));
-    setText(this.#clearAll, this.word(this.#isSure ? 'Really clear all?' : 'Clear all'));
+    setText(this.#clearAll, this.word('Clear all'));
+    this.#opener.title = this.#opener.ariaLabel = this.word('More actions');
     // Not `disabled`: a disabled button loses the focus.
     this.#markAll.ariaDisabled = !n;
     this.#clearAll.ariaDisabled = !this.rows.length;

@@ -24,6 +24,8 @@ const colors = Object.entries(palette).map(([name, pair]) =>
 const card = `background: var(--_surface); border: 1px solid var(--_border);
   border-radius: var(--carillon-radius, 12px);`;
 const shadow = 'box-shadow: var(--carillon-shadow, 0 12px 40px #0003, 0 2px 8px #0002);';
+/** The screens on which the panel is a sheet and toasts come one at a time. */
+export const PHONE = '(max-width: 480px)';
 const ring = 'outline: 2px solid var(--_accent);';
 const font = 'var(--carillon-font, system-ui, sans-serif)';
 
@@ -46,11 +48,13 @@ button, select { font: inherit; color: var(--_accent); background: none; border:
 :focus-visible { ${ring} outline-offset: 1px }
 svg { display: block; inline-size: 1em; fill: none; stroke: currentColor; stroke-width: 2;
   stroke-linecap: round; stroke-linejoin: round }
-@media (prefers-reduced-motion) { * { animation: none !important } }`,
+@media (prefers-reduced-motion) {
+  :host, * { animation: none !important; transition: none !important }
+}`,
 
   item: `
 :host { display: block }
-.item { position: relative; display: flex; gap: 12px; padding: 12px 8px 12px 20px;
+.item { position: relative; display: flex; gap: 12px; padding-block: 12px;
   padding-inline: 20px 8px }
 :host([unread]) .item { background: var(--_unread) }
 :host .item:hover { background: var(--_hover) }
@@ -83,50 +87,82 @@ svg { display: block; inline-size: 1em; fill: none; stroke: currentColor; stroke
   block-size: 8px; border-radius: 50%; background: var(--_accent); forced-color-adjust: none }
 :host([member]) .mark { inset-inline-start: 54px }
 :host(:not([unread])) .mark { visibility: hidden }
-.dismiss { flex: none; align-self: start; margin: -4px 0 0 -8px; margin-inline: -8px 0; padding: 7px;
+.dismiss { flex: none; align-self: start; margin-block-start: -4px; margin-inline-start: -8px;
+  padding: 7px;
   color: var(--_muted) }
 .dismiss:hover { background: var(--_border) }
 @media (hover) { .item:not(:hover, :focus-within) .dismiss { opacity: 0 } }
 @media (hover: none) { .dismiss { margin-block-start: -8px; padding: 11px } }`,
 
   rows: `
-:host { ${card} display: flex; flex-direction: column; overflow: hidden }
+:host { ${card} display: flex; flex-direction: column; overflow: clip }
 carillon-item + carillon-item:not([member]) { border-block-start: 1px solid var(--_border) }
 .header, .filters, .footer { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 8px;
-  padding: 12px 16px }
-.title { font-size: 16px; outline: 0 }
-.count { font-size: 12px; font-weight: 600; color: var(--_accent); margin-inline-end: auto }
-.header button { font-size: 13px; font-weight: 600; padding: 4px }
+  padding-block: 8px; padding-inline: 20px 8px }
+.title { font-size: 17px; outline: 0 }
+.count { font-size: 13px; color: var(--_muted) }
+.text { margin-inline-start: auto; font-size: 13px; font-weight: 600 }
+.opener { padding: 6px; font-size: 20px; color: var(--_muted) }
+.opener svg { stroke-width: 3 }
+.menu { position: fixed; inset: auto; margin: 0; padding: 4px; min-inline-size: 150px; ${card}
+  border-radius: 10px; color: inherit; ${shadow} }
+.choice { display: block; inline-size: 100%; padding: 8px 12px; text-align: start }
+.choice:not([aria-disabled=true]) { color: var(--_text) }
 .scroll { flex: auto; overflow-y: auto; overscroll-behavior: contain; border: solid var(--_border);
   border-width: 1px 0 }
-.footer { justify-content: space-between; font-size: 13px; font-weight: 600 }
-.notice { display: flex; align-items: center; gap: 8px; margin: 8px; padding: 8px 12px;
-  border-radius: 8px; background: var(--_text); color: var(--_surface) }
+.footer { justify-content: space-between; padding-inline-end: 16px; font-size: 13px;
+  font-weight: 600 }
+.notice { position: sticky; inset-block-end: 8px; display: flex; align-items: center; gap: 8px;
+  margin: 8px; padding-block: 4px; padding-inline: 14px 6px; min-block-size: 40px;
+  border-radius: 10px; background: var(--_text); color: var(--_surface) }
 .notice span { flex: 1 }
-.empty { padding: 40px 24px; text-align: center; color: var(--_muted) }
-.empty svg { inline-size: 36px; margin: 0 auto 12px; opacity: .6 }
+.undo, .undo:hover { color: inherit; font-weight: 600; background: none;
+  text-decoration: underline }
+.undo:focus-visible { outline-color: currentColor }
+.empty { padding: 48px 24px; text-align: center; color: var(--_muted) }
+.empty svg { inline-size: 36px; margin: 0 auto 12px; opacity: .7 }
 .empty.unseen { position: absolute; clip-path: circle(0) }
-.load { ${card} display: block; margin: 12px auto; padding: 6px 16px }
+.load { ${card} display: block; margin: 12px auto; padding: 6px 16px; font-weight: 600 }
 .skeleton { animation: pulse 1s infinite alternate }
-.bone { display: flex; gap: 12px; padding: 12px 16px }
+.bone { display: flex; gap: 12px; padding: 12px 20px }
 .bone span { display: grid; gap: 10px; flex: 1; align-content: center }
 .bone::before, .bone span::before, .bone span::after { content: ''; block-size: 9px;
   border-radius: 5px; background: var(--_border) }
 .bone::before { inline-size: 36px; block-size: 36px; border-radius: 10px }
 .bone span::before { inline-size: 40% }
+.bone span::after { inline-size: 85% }
 @keyframes pulse { to { opacity: .5 } }`,
 
   panel: `
 :host([popover]) { position: fixed; inset: auto; margin: 0; padding: 0; ${shadow}
   inline-size: min(var(--carillon-panel-width, 420px), 100vw - 16px);
-  max-block-size: min(var(--carillon-panel-height, 560px), var(--_room, 100vh)) }
-:host([popover]:not(:popover-open)) { display: none }`,
+  max-block-size: min(var(--carillon-panel-height, 560px), var(--_room, 100vh));
+  opacity: 0; translate: 0 -8px;
+  transition: opacity .15s, translate .15s, display .15s allow-discrete,
+    overlay .15s allow-discrete }
+:host([popover]:not(:popover-open)) { display: none }
+:host(:popover-open) { opacity: 1; translate: 0 }
+@starting-style { :host(:popover-open) { opacity: 0; translate: 0 -8px } }
+.grip { display: none }
+@media ${PHONE} {
+  :host([popover]) { inset: auto 0 0 !important; inline-size: 100%; max-block-size: 85dvh;
+    padding-block-end: env(safe-area-inset-bottom); border-width: 1px 0 0;
+    border-end-start-radius: 0; border-end-end-radius: 0; opacity: 1; translate: 0 100%;
+    transition-duration: .2s }
+  :host(:popover-open) { translate: 0 }
+  @starting-style { :host(:popover-open) { opacity: 1; translate: 0 100% } }
+  :host::backdrop { background: #0006 }
+  .grip { display: block; align-self: center; padding: 10px 24px; margin-block-end: -8px }
+  .grip span { display: block; inline-size: 36px; block-size: 4px;
+    border-radius: 2px; background: var(--_border) }
+}`,
 
   status: `
 :host { display: inline-flex; align-items: center; gap: 6px; color: var(--_muted); font-size: 13px;
   --_dot: var(--_gray) }
 :host([data-state=connected]) { --_dot: var(--_green) }
-:host([data-state$=connecting]) { --_dot: var(--_amber) }
+:host(:is([data-state$=connecting], [data-state=offline], [data-state=error])) {
+  --_dot: light-dark(#d07400, #f5b74e) }
 .dot { inline-size: 8px; block-size: 8px; border-radius: 50%; background: var(--_dot);
   forced-color-adjust: none }
 :host([data-state$=connecting]) .dot { animation: pulse 1s infinite alternate }
@@ -134,15 +170,18 @@ carillon-item + carillon-item:not([member]) { border-block-start: 1px solid var(
 
   bell: `
 :host { display: inline-block; color: inherit }
-.bell { position: relative; padding: 9px; font-size: 22px; color: inherit; border-radius: 50% }
+.bell { position: relative; display: flex; align-items: center; gap: 4px; min-block-size: 44px;
+  padding: 9px; border-radius: 22px; color: inherit }
+.bell svg { inline-size: 26px }
 .bell:hover { background: color-mix(in srgb, currentColor 12%, #0000) }
 .bell:focus-visible { outline-color: currentColor }
-.badge { position: absolute; inset-block-start: 0; inset-inline-start: 50%; min-inline-size: 18px;
-  padding: 0 4px; border-radius: 9px; background: var(--_badge); color: #fff; text-align: center;
-  font: 700 11px/18px ${font}; forced-color-adjust: none }
-carillon-status { position: absolute; inset-block-end: 6px; inset-inline-end: 6px }
+.badge { min-inline-size: 20px; padding: 0 6px; border-radius: 10px; background: var(--_badge);
+  color: #fff; text-align: center; font: 700 12px/20px ${font}; forced-color-adjust: none }
+carillon-status { position: absolute; inset-block-start: 24px; inset-inline-start: 25px }
 carillon-status::part(label) { display: none }
-carillon-status::part(dot) { box-shadow: 0 0 0 2px Canvas }`,
+carillon-status::part(dot) { inline-size: 10px; block-size: 10px }
+carillon-status:is([data-state=connected], [data-state=connecting], [data-state=disconnected]) {
+  display: none }`,
 
   toast: `
 :host(:popover-open) { position: fixed; display: grid; gap: 10px; inset: 16px 16px auto auto;
@@ -150,17 +189,27 @@ carillon-status::part(dot) { box-shadow: 0 0 0 2px Canvas }`,
   background: none; overflow: visible }
 :host([position^=bottom]) { inset-block: auto 16px }
 :host([position$=start]) { inset-inline: 16px auto }
+@media ${PHONE} {
+  :host(:popover-open) { inset-inline: 8px; inset-block-start: max(8px, env(safe-area-inset-top));
+    inline-size: auto }
+  :host([position^=bottom]) { inset-block: auto max(8px, env(safe-area-inset-bottom)) }
+}
 carillon-item { ${card} ${shadow} overflow: hidden; animation: come .2s;
   --carillon-unread: var(--_surface) }
+carillon-item::part(mark) { display: none }
+carillon-item::part(item) { padding-inline-start: 16px }
 @keyframes come { from { opacity: 0; translate: 0 -12px } }`,
 
   list: `
-.filters { padding-block-start: 0 }
-.filter, .types { ${card} border-radius: 8px }
-.filter[aria-pressed=true] { background: color-mix(in srgb, var(--_accent) 12%, #0000); border-color: currentColor }
+.filters { padding-block: 0 12px; padding-inline-end: 16px }
+.filter, .types { ${card} border-radius: 8px; padding: 5px 10px; font-size: 13px;
+  color: var(--_text) }
+.filter[aria-pressed=true] { background: color-mix(in srgb, var(--_accent) 12%, #0000);
+  color: var(--_accent); border-color: currentColor }
 .types { margin-inline-start: auto }
 [aria-busy=true] { opacity: .6 }
 .end { padding: 12px; text-align: center; color: var(--_muted) }
+@media ${PHONE} { .header carillon-status[data-state=connected] { display: none } }
 .footer { display: none }`,
 };
 

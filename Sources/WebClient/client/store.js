@@ -7,6 +7,8 @@
 const NOTIFIED_WITHIN = 2_000;
 /** The tab that made a change may close before the answer arrives, so a change times out. */
 const ANSWERED_WITHIN = 15_000;
+/** The same, for a change that waits until it can no longer be undone. */
+const SETTLED_WITHIN = 60_000;
 const INBOX = '/api/v1/notifications';
 const EMPTY = { list: [], total: 0, unread: 0 };
 
@@ -106,29 +108,45 @@ export class NotificationStore {
     return this.#ask({ ids: [id], isRemoval: true }, 'DELETE', `/${encodeURIComponent(id)}`);
   }
 
-  clear() {
-    return this.#ask({ isAll: true, isRemoval: true }, 'DELETE', '');
+  clear(undone) {
+    return this.#ask({ isAll: true, isRemoval: true }, 'DELETE', '', undone);
   }
 
   setConnected(isConnected) {
     this.setState(isConnected ? 'connected' : 'disconnected');
   }
 
-  async #ask(what, method, path) {
+  async #ask(what, method, path, undone) {
     const client = this.#client;
     const key = Math.random();
-    const change = { key, ids: this.#value.notifications.map(({ id }) => id), ...what };
+    const ids = this.#value.notifications.map(({ id }) => id);
+    const change = { key, ids, isHeld: !!undone, ...what };
     // Without a client (after a logout), and for the page's own notifications, no request is sent.
     if (!client || (!what.isAll && this.#own.has(change.ids[0]))) return this.#do({ own: change });
     this.#do({ begin: change });
     let isGranted = true;
     try {
-      await client.request(method, INBOX + path);
+      if (await undone) return !(await this.#do({ key, isGranted: false }));
+      // After a logout, the request would be made as another user.
+      if (undone && !this.#changes.includes(change)) return true;
+      // A notification that came while it could be undone is not part of it.
+      const [newest] = this.#inbox.list;
+      const isLate = undone && newest && !ids.includes(newest.id);
+      if (isLate) { for (const id of ids) await this.#delete(client, id); }
+      else await client.request(method, INBOX + path);
     } catch (error) {
       isGranted = !!what.isRemoval && error.status === 404;
       if (!isGranted) client.failed(error);
     }
     return this.#do({ key, isGranted });
+  }
+
+  async #delete(client, id) {
+    try {
+      await client.request('DELETE', `${INBOX}/${encodeURIComponent(id)}`);
+    } catch (error) {
+      if (error.status !== 404) throw error;
+    }
   }
 
   #do(step) {
@@ -163,7 +181,7 @@ export class NotificationStore {
       this.#inbox = after(this.#inbox, own);
     } else if (begin) {
       this.#changes.push(begin);
-      setTimeout(() => this.#drop(begin), ANSWERED_WITHIN);
+      setTimeout(() => this.#drop(begin), begin.isHeld ? SETTLED_WITHIN : ANSWERED_WITHIN);
     } else if (change && !isGranted) {
       this.#drop(change);
     } else if (change) {
@@ -267,6 +285,7 @@ export class NotificationStore {
       connected: this.#state === 'connected',
       state: this.#state,
       loaded: this.#isLoaded,
+      clearing: this.#changes.some((each) => each.isAll && each.isRemoval),
     });
     for (const { run } of [...this.#subscribers]) {
       try {

@@ -12,7 +12,7 @@ const languages = new Map();
  */
 const tagOf = (name) => {
   try {
-    return Intl.getCanonicalLocales(name.replace(/[.@].*/, '').replaceAll('_', '-'))[0];
+    return Intl['getCanonicalLocales'](name.replace(/[.@].*/, '').replaceAll('_', '-'))[0];
   } catch {
     return undefined;
   }

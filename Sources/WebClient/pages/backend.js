@@ -38,6 +38,11 @@ export class Backend {
     this.#token = token;
   }
 
+  /** The value of the header `Authorization`. */
+  async authorization() {
+    return `Bearer ${await this.#token()}`;
+  }
+
   /**
    * Sends a request and returns the response's data.
    *
@@ -48,7 +53,7 @@ export class Backend {
    */
   async request(method, path, body) {
     /** @type {Record<string, string>} */
-    const headers = { Authorization: `Bearer ${await this.#token()}` };
+    const headers = { Authorization: await this.authorization() };
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     let response;
     try {

@@ -5,6 +5,7 @@
 
 import { find, make } from './dom.js';
 import { Plot, SPAN_MILLISECONDS } from './plot.js';
+import { showServer } from './server-facts.js';
 import { theme } from './theme.js';
 import { formats } from './units.js';
 
@@ -16,15 +17,40 @@ import { formats } from './units.js';
 const STATES = { connecting: 'Connecting…', live: 'Live', stale: 'Stale' };
 const SLOWEST = 'of the slowest shard';
 
-/** The tiles: [label, member, format, note]. */
+/**
+ * The tiles. A value of at least `limits[0]` needs attention, one of at least `limits[1]` help; the
+ * note then says so, because some people cannot see the colour.
+ *
+ * @type {{label: string, member: string, format: string, note?: string, limits?: number[]}[]}
+ */
 const TILES = [
-  ['Connections', 'connections', 'count', ''],
-  ['Users', 'users', 'count', ''],
-  ['Deliveries', 'delivered', 'rate', ''],
-  ['Publish to socket, p50', 'p50', 'latency', SLOWEST],
-  ['Publish to socket, p99', 'p99', 'latency', SLOWEST],
-  ['Slow consumers', 'slow_consumers', 'rate', 'cut off for lagging'],
+  { label: 'Connections', member: 'connections', format: 'count' },
+  { label: 'Users', member: 'users', format: 'count' },
+  { label: 'Deliveries', member: 'delivered', format: 'rate' },
+  {
+    label: 'Publish to socket, p50',
+    member: 'p50',
+    format: 'latency',
+    note: SLOWEST,
+    limits: [20_000, 200_000],
+  },
+  {
+    label: 'Publish to socket, p99',
+    member: 'p99',
+    format: 'latency',
+    note: SLOWEST,
+    limits: [100_000, 1_000_000],
+  },
+  {
+    label: 'Slow consumers',
+    member: 'slow_consumers',
+    format: 'rate',
+    note: 'cut off for lagging',
+    limits: [0.001, 10],
+  },
 ];
+const LEVELS = ['', 'warn', 'bad'];
+const WORDS = ['', 'elevated', 'critical'];
 
 /** The plots: title, format, least step, and members; the split by shard shows the first member. */
 const PLOTS = [
@@ -85,7 +111,9 @@ export class Dashboard {
   /** @type {Plot[]} */
   #plots = [];
   /** @type {HTMLElement[]} */
-  #values = [];
+  #tiles = [];
+  /** Whether the next sample has no rates, as the first one after a connection. */
+  #isFirst = true;
 
   /**
    * @param {import('./metrics-feed.js').MetricsFeed} feed
@@ -100,6 +128,10 @@ export class Dashboard {
       'sample',
       (event) => this.#take(/** @type {CustomEvent} */ (event).detail),
     );
+    feed.addEventListener(
+      'history',
+      (event) => this.#replace(/** @type {CustomEvent} */ (event).detail),
+    );
     feed.addEventListener('state', () => this.#showState());
     for (const input of document.querySelectorAll('input[name=split]')) {
       input.addEventListener('change', () => this.#split(), { signal });
@@ -110,18 +142,16 @@ export class Dashboard {
   }
 
   #buildTiles() {
-    const tiles = TILES.map(([label, , , note]) => {
-      const value = make('dd', { class: 'figure' }, '–');
-      this.#values.push(value);
-      return make(
+    this.#tiles = TILES.map(({ label, note }) =>
+      make(
         'div',
         { class: 'tile' },
         make('dt', {}, label),
-        value,
+        make('dd', { class: 'figure' }, '–'),
         make('dd', { class: 'note' }, note),
-      );
-    });
-    find('#tiles').replaceChildren(...tiles);
+      )
+    );
+    find('#tiles').replaceChildren(...this.#tiles);
   }
 
   #buildPlots() {
@@ -145,9 +175,24 @@ export class Dashboard {
     find('#shards tfoot').replaceChildren();
   }
 
+  /** Starts with the server's own record, which has no gap. @param {Sample[]} samples */
+  #replace(samples) {
+    this.#samples = samples;
+    this.#isFirst = true;
+    if (samples.length) this.#showTiles(samples[samples.length - 1]);
+    this.#redraw();
+  }
+
   /** @param {Sample} sample */
   #take(sample) {
     const last = this.#samples[this.#samples.length - 1];
+    showServer(sample.server);
+    if (this.#isFirst && last && last.time < sample.time) {
+      // Without a sample before it there are no rates: the record's last ones are as recent.
+      const { total } = sample;
+      for (const name of Object.keys(total)) total[name] ??= last.total[name] ?? null;
+    }
+    this.#isFirst = false;
     // The server's clock went back: the old samples lie in the future, so discard them.
     if (last && sample.time <= last.time) this.#samples = [];
     this.#samples.push(sample);
@@ -157,14 +202,24 @@ export class Dashboard {
       this.#shardCount = sample.shards.length;
       this.#split();
     }
-    this.#values.forEach((value, index) => {
-      value.textContent = text(sample.total, TILES[index][1], TILES[index][2]);
-    });
+    this.#showTiles(sample);
     find('#shards tbody').replaceChildren(
       ...sample.shards.map((shard, index) => row(String(index), shard)),
     );
     find('#shards tfoot').replaceChildren(row('Total', sample.total));
     this.#redraw();
+  }
+
+  /** @param {Sample} sample */
+  #showTiles({ total }) {
+    TILES.forEach(({ member, format, note = '', limits = [] }, index) => {
+      const tile = this.#tiles[index];
+      const value = total[member];
+      const level = limits.filter((limit) => value !== null && value >= limit).length;
+      tile.className = `tile ${LEVELS[level]}`;
+      find('.figure', tile).textContent = text(total, member, format);
+      find('.note', tile).textContent = [WORDS[level], note].filter(Boolean).join(', ');
+    });
   }
 
   /** Shows in each plot either the total or one line for each shard. */

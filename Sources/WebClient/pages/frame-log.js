@@ -4,6 +4,7 @@
 // Invariant: at most `CAPACITY` frames are shown, and at most as many wait for the next paint.
 
 import { find, make } from './dom.js';
+import { icon } from './icons.js';
 
 const CAPACITY = 200;
 /** Characters of a frame shown on its line. */
@@ -99,7 +100,7 @@ function line({ direction, text, time }) {
           class: `way ${direction}`,
           role: 'img',
           'aria-label': isIn ? 'received' : 'sent',
-        }, isIn ? '↓' : '↑'),
+        }, icon(isIn ? 'received' : 'sent')),
         make('time', {}, clock.format(time)),
         make('code', {}, text.slice(0, LINE_LENGTH)),
       ),

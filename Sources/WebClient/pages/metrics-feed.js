@@ -4,7 +4,7 @@
 // Invariant: at most one EventSource is open, and at most one reconnect attempt is scheduled.
 
 import { at } from './backend.js';
-import { Rates } from './rates.js';
+import { Rates, samplesOf } from './rates.js';
 
 const PATH = '/api/v1/metrics/stream';
 /** After this time without a snapshot the shown figures are marked as stale. */
@@ -14,7 +14,8 @@ const RETRY_MILLISECONDS = [1_000, 2_000, 4_000, 8_000, 15_000];
 /**
  * Reads the metrics stream and reconnects when it fails.
  *
- * Dispatches `sample` (a `Sample`), `state` ('connecting', 'live', 'stale'), and `refused` after
+ * Dispatches `history` (the server's samples of the last five minutes, at the start of each
+ * connection), `sample` (a `Sample`), `state` ('connecting', 'live', 'stale'), and `refused` after
  * each failed connection, because the server may have rejected the token.
  */
 export class MetricsFeed extends EventTarget {
@@ -84,12 +85,17 @@ export class MetricsFeed extends EventTarget {
       return;
     }
     const snapshot = message?.data;
+    if (message?.type === 'history') {
+      this.dispatchEvent(new CustomEvent('history', { detail: samplesOf(snapshot) }));
+      return;
+    }
     if (message?.type !== 'metrics' || !Number.isFinite(snapshot?.time)) return;
     if (!Array.isArray(snapshot.shards)) return;
     this.#attempts = 0;
     this.lastArrival = Date.now();
     this.#setState('live');
-    this.dispatchEvent(new CustomEvent('sample', { detail: this.#rates.sample(snapshot) }));
+    const sample = { ...this.#rates.sample(snapshot), server: snapshot.server };
+    this.dispatchEvent(new CustomEvent('sample', { detail: sample }));
   }
 
   #look() {

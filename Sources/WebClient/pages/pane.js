@@ -102,7 +102,8 @@ export class Pane {
 
   #show() {
     this.#place('bell');
-    this.#place('list');
+    // The heading above it says that these are notifications.
+    this.#place('list', { label: 'Inbox' });
     this.#showToasts();
   }
 

@@ -266,6 +266,7 @@ export class Plot extends EventTarget {
     const isShort = this.#span <= 2 * MINUTE;
     const step = isShort ? QUARTER : MINUTE;
     const first = Math.ceil((this.#now - this.#span) / step) * step;
+    let free = this.#left - 8;
     for (let time = first; time <= this.#now; time += step) {
       const at = x(time);
       pen.globalAlpha = 0.14;
@@ -276,8 +277,10 @@ export class Plot extends EventTarget {
       pen.globalAlpha = 1;
       const text = (isShort ? secondsClock : clock).format(time);
       const half = pen.measureText(text).width / 2;
-      if (at - half > this.#left - 8 && at + half < this.#width) {
+      if (at - half > free && at + half < this.#width) {
         pen.fillText(text, at, this.#height - 6);
+        // On a narrow screen not every line has room for its time.
+        free = at + half + 8;
       }
     }
   }

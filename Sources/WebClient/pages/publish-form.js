@@ -4,6 +4,7 @@
 // Invariant: at most one series runs, and a stopped series publishes nothing more.
 
 import { find, make } from './dom.js';
+import { icon } from './icons.js';
 
 const NOTIFICATIONS = '/api/v1/notifications';
 const ROOM = '/api/v1/websocket/send/room';
@@ -86,7 +87,9 @@ export class PublishForm {
     on('.stop', 'click', () => this.#run.abort());
     on('.four', 'click', () => form.reportValidity() && this.#series(4, 3));
     on('.add-action', 'click', () => this.#addAction());
+    on('.curl', 'click', () => this.#copy());
     on('[name=to]', 'change', () => this.#showFields());
+    find('.add-action', form).prepend(icon('add'));
     find('.examples', form).append(
       ...EXAMPLES.map((example) => {
         const fill = () => this.#fill(example);
@@ -139,7 +142,7 @@ export class PublishForm {
         class: 'quiet',
         'aria-label': 'Remove this action',
         click: () => row.remove(),
-      }, '×'),
+      }, icon('remove')),
     );
     rows.append(row);
     if (!label) find('.label', row).focus();
@@ -180,6 +183,32 @@ export class PublishForm {
     return [NOTIFICATIONS, body];
   }
 
+  /** Copies the request as a command, which a backend's developer can run and change. */
+  async #copy() {
+    const [done, error] = [find('.done', this.#form), find('p.error', this.#form)];
+    const shown = find('.command', this.#form);
+    done.textContent = error.textContent = shown.textContent = '';
+    try {
+      const [path, body] = this.#message();
+      const command = [
+        `curl -X POST ${quoted(new URL(`../../..${path}`, import.meta.url).href)}`,
+        `-H ${quoted(`Authorization: ${await this.#backend.authorization()}`)}`,
+        `-H ${quoted('Content-Type: application/json')}`,
+        `-d ${quoted(JSON.stringify(body))}`,
+      ].join(' \\\n  ');
+      try {
+        await navigator.clipboard.writeText(command);
+        done.textContent = 'Copied. The token in it is valid for some minutes.';
+      } catch {
+        shown.textContent = command;
+        getSelection()?.selectAllChildren(shown);
+        error.textContent = 'The browser allows no access to the clipboard: copy the command here.';
+      }
+    } catch (failure) {
+      error.textContent = /** @type {Error} */ (failure).message;
+    }
+  }
+
   /**
    * @param {number} count
    * @param {number} seconds between one notification and the next
@@ -216,6 +245,9 @@ export class PublishForm {
     if (run === this.#run) stop.hidden = true;
   }
 }
+
+/** A word of a shell's command. @param {string} text */
+const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /**
  * Waits. Resolves to true if the signal ended the wait early.

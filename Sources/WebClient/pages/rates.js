@@ -10,7 +10,7 @@
  * @typedef {{time: number, shards: ShardTotals[]}} Snapshot
  *
  * @typedef {Record<string, number | null>} Figures rates per second, and current counts
- * @typedef {{time: number, total: Figures, shards: Figures[]}} Sample
+ * @typedef {{time: number, total: Figures, shards: Figures[], server?: any}} Sample
  */
 
 export const GAUGES = ['connections', 'sessions', 'users', 'rooms', 'blocked'];
@@ -18,6 +18,26 @@ export const TOTALS = ['delivered', 'bytes_sent', 'published', 'slow_consumers',
 
 /** A longer time between two snapshots is a gap: the feed sends one a second. */
 export const GAP_MILLISECONDS = 3_500;
+
+/** The members of a history, beside its times. */
+const RECORDED = [...GAUGES, ...TOTALS, 'p50', 'p99', 'max'];
+
+/**
+ * Converts the history that the server kept, which is in columns, to samples without shards.
+ *
+ * @param {any} columns
+ * @returns {Sample[]}
+ */
+export function samplesOf(columns) {
+  const times = Array.isArray(columns?.time) ? columns.time : [];
+  return times.map((time, index) => ({
+    time,
+    total: Object.fromEntries(
+      RECORDED.map((name) => [name, columns[name]?.[index] ?? null]),
+    ),
+    shards: [],
+  }));
+}
 
 /** @param {any} value */
 const number = (value) => (Number.isFinite(value) ? Number(value) : 0);

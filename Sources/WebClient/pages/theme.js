@@ -1,6 +1,8 @@
 // @ts-check
 // Light or dark: the system's setting, until the user chooses one on the page.
 
+import { icon } from './icons.js';
+
 const KEY = 'carillon-theme';
 const system = matchMedia('(prefers-color-scheme: dark)');
 
@@ -28,7 +30,7 @@ function show(name) {
 export function startTheme(button) {
   const label = () => {
     const other = currentTheme() === 'dark' ? 'light' : 'dark';
-    button.textContent = other === 'dark' ? '☾' : '☀';
+    button.replaceChildren(icon(other === 'dark' ? 'moon' : 'sun'));
     button.title = `Switch to ${other} mode`;
     button.setAttribute('aria-label', button.title);
   };

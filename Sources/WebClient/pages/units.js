@@ -27,6 +27,7 @@ export const formats = {
   ) => (Math.abs(value) < 10_000 ? plain.format(value) : scaled(value, ['', ' k', ' M', ' G'])),
   rate: (value) => `${scaled(value, ['', ' k', ' M', ' G'])}/s`,
   bytes: (value) => `${scaled(value, [' B', ' kB', ' MB', ' GB'])}/s`,
+  size: (value) => scaled(value, [' B', ' kB', ' MB', ' GB']),
   latency: (value) => scaled(value, [' µs', ' ms', ' s']),
 };
 
@@ -45,4 +46,21 @@ export function axisSteps(largest, least, wanted = 4) {
   const steps = [0];
   while (steps[steps.length - 1] < largest || steps.length < 3) steps.push(steps.length * size);
   return steps;
+}
+
+/**
+ * Formats a time in its two largest units: "3 d 4 h".
+ *
+ * @param {number} seconds
+ */
+export function duration(seconds) {
+  const parts = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3_600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'min'],
+    [Math.floor(seconds) % 60, 's'],
+  ];
+  const first = parts.findIndex(([count]) => Number(count) > 0);
+  if (first < 0) return '0 s';
+  return parts.slice(first, first + 2).map((part) => part.join(' ')).join(' ');
 }

@@ -41,9 +41,16 @@ export class UserLookup {
         { signal },
       );
     on('#look-up', 'submit', () => this.open(find('#user-id').value.trim()));
-    on('#user-refresh', 'click', () => this.#refresh());
-    on('#inbox-newest', 'click', () => this.#showInbox(null));
-    on('#inbox-older', 'click', () => this.#showInbox(this.#older));
+    on('#user-refresh', 'click', () => {
+      this.#answerAfter('.user-head');
+      this.#refresh();
+    });
+    for (const [button, before] of /** @type {const} */ ([['newest', 0], ['older', 1]])) {
+      on(`#inbox-${button}`, 'click', () => {
+        this.#answerAfter('#inbox-pager');
+        this.#showInbox(before ? this.#older : null);
+      });
+    }
     on('#test', 'submit', () => this.#send());
     on('#disconnect', 'click', () => this.#ask());
     this.#dialog.addEventListener('close', () => this.#answered(), { signal });
@@ -51,8 +58,15 @@ export class UserLookup {
     this.#error.textContent = '';
   }
 
+  /** Moves the messages about an action beside its button. @param {string} selector */
+  #answerAfter(selector) {
+    this.#done.textContent = this.#error.textContent = '';
+    find(selector).after(this.#done, this.#error);
+  }
+
   /** @param {string} user */
   async open(user) {
+    this.#answerAfter('#look-up');
     find('#user-id').value = user;
     this.#user = user;
     this.#done.textContent = '';
@@ -107,6 +121,7 @@ export class UserLookup {
   #send() {
     const fields = Object.fromEntries(new FormData(find('#test')));
     const body = { user_id: this.#user, ...fields };
+    this.#answerAfter('#test .primary');
     return this.#show(async (isCurrent) => {
       await this.#backend.request('POST', '/api/v1/notifications', body);
       if (!isCurrent()) return;
@@ -126,6 +141,7 @@ export class UserLookup {
     if (this.#dialog.returnValue !== 'yes') return;
     const reason = find('#disconnect-reason').value.trim();
     const body = { user_id: this.#user, ...(reason && { reason }) };
+    this.#answerAfter('.user-head');
     this.#show(async (isCurrent) => {
       const { disconnected } = await this.#backend.request('POST', '/api/v1/disconnect', body);
       if (isCurrent()) {

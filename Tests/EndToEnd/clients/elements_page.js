@@ -102,6 +102,11 @@ window.areToastsHeld = () =>
     .filter((it) => !it.effect.getKeyframes().length)
     .every((it) => it.playState === 'paused');
 
+/** The timers of the messages in panels and lists: animations without keyframes. */
+window.noticeTimes = () =>
+  all().filter((it) => it.className === 'notice').flatMap((it) => it.getAnimations())
+    .filter((it) => !it.effect.getKeyframes().length);
+
 /** The number of interactive elements, and the number of those inside another one. */
 window.interactiveCounts = () => {
   const interactive = 'a, button, select, [role=button]';

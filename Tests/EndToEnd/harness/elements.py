@@ -22,6 +22,7 @@ POLICY = (
 SCRIPT = CLIENTS / "elements_page.js"
 PAGE = """<!doctype html>
 <html lang="{lang}" dir="{dir}"><meta charset="utf-8"><title>A page</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="stylesheet" href="/page.css"><script type="module" src="/page.js"></script>
 <body>{body}</body></html>"""
 STYLE = """
