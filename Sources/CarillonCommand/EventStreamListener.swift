@@ -44,7 +44,8 @@ struct EventStreamListener {
     while printed < count, !Signals.endIsRequested() {
       do throws(ClientError) {
         guard
-          let event = try client.receive(timeoutMilliseconds: ListenCommand.waitMilliseconds)
+          let event = try client.receive(timeoutMilliseconds: ListenCommand.waitMilliseconds),
+          !ListenCommand.isHeartbeat(event.data)
         else { continue }
         Terminal.print(text(of: event))
         printed += 1

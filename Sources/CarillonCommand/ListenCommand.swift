@@ -51,6 +51,11 @@ enum ListenCommand {
   private static let ping = #"{"type":"ping"}"#
   private static let pong = #"{"type":"pong"}"#
 
+  /// Whether a message is the heartbeat of a client that resumes, which is not printed.
+  static func isHeartbeat(_ text: String) -> Bool {
+    text.hasPrefix(#"{"type":"heartbeat""#) || text.hasPrefix(#"{"event":"heartbeat""#)
+  }
+
   private static func join(_ rooms: [String], _ client: WebSocketClient) throws(ClientError) {
     for room in rooms {
       var json: [UInt8] = []
@@ -69,6 +74,8 @@ enum ListenCommand {
       case .text(Self.ping):
         // Heartbeats are answered and not printed.
         try client.sendText(Self.pong)
+      case .text(let text) where isHeartbeat(text):
+        break
       case .text(let text):
         Terminal.print(text)
         printed += 1

@@ -11,7 +11,8 @@ import pytest
 from harness.bell import Bell
 from harness.clients import EVENT_PATH, FLAT_PATH
 from harness.dialects import TYPED_PATH
-from harness.raw import CLOSE, PING, PONG, RawWebSocket
+from harness.raw import CLOSE, PING, PONG, TEXT, RawWebSocket
+from harness.times import is_timestamp
 from harness.tokens import user_token
 from harness.waiting import wait_until
 
@@ -47,6 +48,30 @@ def test_a_client_is_pinged_at_its_documents_interval(server, fresh_user, path, 
         assert control == (CLOSE, (1001).to_bytes(2, "big") + control[1][2:])
         assert 58 < time.monotonic() - start < 68
         alive.answers()
+
+
+@pytest.mark.parametrize(
+    "path, heartbeat",
+    [
+        (FLAT_PATH, {"type": "heartbeat"}),
+        (EVENT_PATH, {"event": "heartbeat", "data": {}}),
+        (TYPED_PATH, {"type": "heartbeat", "data": {}}),
+    ],
+)
+def test_a_client_that_resumes_sees_a_heartbeat(server, fresh_user, path, heartbeat):
+    with RawWebSocket(server, f"{path}?token={user_token(fresh_user())}&since=") as tab:
+        tab.read_frame()
+        start = time.monotonic()
+        seen = []
+        while len(seen) < 2:
+            opcode, payload = tab.read_frame(within=30)
+            if opcode == TEXT and b"heartbeat" in payload:
+                shown = json.loads(payload)
+                if "timestamp" in shown:
+                    assert path != FLAT_PATH and is_timestamp(shown.pop("timestamp"))
+                assert shown == heartbeat
+                seen.append(time.monotonic() - start)
+        assert 24 < seen[0] < 26 and 24 < seen[1] - seen[0] < 26
 
 
 def next_control(tab, within):

@@ -196,6 +196,36 @@ struct EventStreamTests {
     #expect(!peer.isEnded)
   }
 
+  @Test(
+    "a stream that asked to resume gets a heartbeat every 25 s, and a comment between two",
+    arguments: ["?since=", "?since=test.0", "?since=0&lastEventId=test.0"])
+  func visibleHeartbeats(query: String) throws {
+    let fixture = try ShardFixture()
+    let peer = try Self.stream(fixture, "u", query: query)
+    try fixture.store.answer(
+      query == "?since="
+        ? .position(0, ReplaySessionTests.counts(0)) : ReplaySessionTests.page([], through: 0))
+    try fixture.turn(3)
+    _ = try Self.taken(peer)
+    let heartbeat = "data: {\"type\":\"heartbeat\",\"data\":{}}\n\n"
+    for _ in 0..<3 {
+      try fixture.pass(milliseconds: 12_700)
+      #expect(try Self.taken(peer) == [": \n"])
+      try fixture.pass(milliseconds: 12_700)
+      #expect(try Self.taken(peer) == [heartbeat])
+    }
+  }
+
+  @Test func `a stream that resumes without since gets no heartbeat`() throws {
+    let fixture = try ShardFixture()
+    let peer = try Self.stream(fixture, "u", lastID: "test.0", query: "?lastEventId=test.0")
+    try fixture.store.answer(ReplaySessionTests.page([], through: 0))
+    try fixture.turn(3)
+    _ = try Self.taken(peer)
+    try fixture.pass(milliseconds: 61_000)
+    #expect(try Self.taken(peer) == [String](repeating: ": \n", count: 4))
+  }
+
   @Test("a stream with an expired token ends with the last chunk", arguments: ["1.1", "1.0"])
   func expired(version: String) throws {
     let fixture = try ShardFixture()

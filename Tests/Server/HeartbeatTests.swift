@@ -37,6 +37,34 @@ struct HeartbeatTests {
   }
 
   @Test(
+    "a client that asked to resume is also sent a heartbeat every 25 s",
+    arguments: [
+      ("/api/ws", #"{"type":"heartbeat"}"#),
+      ("/api/v1/ws/notifications", #"{"event":"heartbeat","data":{},"timestamp":"#),
+      ("/ws/connect", #"{"type":"heartbeat","data":{},"timestamp":"#),
+    ])
+  func visible(path: String, heartbeat: String) throws {
+    let fixture = try ShardFixture()
+    let peer = try fixture.session("u", path: path, since: "test.0")
+    try fixture.turn(until: { !fixture.store.reads.isEmpty })
+    try fixture.store.answer(ReplaySessionTests.page([], through: 0))
+    try fixture.turn(until: { !peer.connection.isReplaying })
+    try fixture.turn(2)
+    _ = try peer.frames()
+    for round in 0..<4 {
+      try fixture.pass(milliseconds: 24_000)
+      #expect(try peer.frames() == [], "too early in round \(round)")
+      try fixture.pass(milliseconds: 1_200)
+      let frames = try peer.frames()
+      #expect(frames.count == 2 && frames.first == "ping", "\(frames)")
+      #expect(frames.last?.hasPrefix(heartbeat) == true, "\(frames)")
+      peer.send(Self.pong())
+      try fixture.turn(5)
+    }
+    #expect(!peer.connection.hasEnded)
+  }
+
+  @Test(
     "a client that answers no ping is closed a minute after its last byte",
     arguments: ["/api/ws", "/api/v1/ws/notifications", "/ws/connect"])
   func silence(path: String) throws {

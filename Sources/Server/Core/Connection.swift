@@ -36,8 +36,8 @@ enum ConnectionState: UInt8 {
 /// The current flags of a connection.
 struct ConnectionFlags: OptionSet {
   let rawValue: UInt32
-  /// It is in this turn's set of connections with bytes to send.
-  static let dirty = ConnectionFlags(rawValue: 1 << 0)
+  /// The client asked to resume, so it is also sent heartbeats that its program can see.
+  static let visibleHeartbeats = ConnectionFlags(rawValue: 1 << 0)
   /// The socket took less than it was offered; the connection waits for writability.
   static let blocked = ConnectionFlags(rawValue: 1 << 1)
   /// `privateBytes` or `outbox` is not empty.
@@ -48,7 +48,7 @@ struct ConnectionFlags: OptionSet {
   static let awaitsAnswer = ConnectionFlags(rawValue: 1 << 4)
   /// `task` is a `Replay`: the store's missed notifications are sent before live ones.
   static let replaying = ConnectionFlags(rawValue: 1 << 5)
-  /// A ping sent as a message is unanswered.
+  /// A ping sent as a message is unanswered; in an event stream, the last ping was a comment.
   static let pinged = ConnectionFlags(rawValue: 1 << 6)
   /// The directory lists this slot for the user.
   static let listed = ConnectionFlags(rawValue: 1 << 7)

@@ -188,18 +188,41 @@ extension Shard {
       return false
     }
     if now >= table[slot].deadline {
-      table[slot].deadline = now + dialect.heartbeat.pingIntervalMilliseconds
+      table[slot].deadline = now + pingIntervalMilliseconds(slot, dialect)
       // A ping to a blocked connection would only wait in its queue.
       if !table[slot].flags.contains(.blocked) { ping(slot, dialect) }
     }
     return table.contains(slot) && table[slot].state == .session
   }
 
+  /// The time to the next ping of the session at `slot`.
+  ///
+  /// A client with visible heartbeats gets each with a protocol ping. In an event stream every
+  /// other ping is a comment, so that proxies see bytes at least every 15 s.
+  func pingIntervalMilliseconds(_ slot: UInt32, _ dialect: any Dialect) -> UInt64 {
+    guard table[slot].flags.contains(.visibleHeartbeats) else {
+      return dialect.heartbeat.pingIntervalMilliseconds
+    }
+    let interval = Heartbeat.visibleIntervalMilliseconds
+    return dialect.framing == .webSocket ? interval : interval / 2
+  }
+
   private func ping(_ slot: UInt32, _ dialect: any Dialect) {
+    let isVisible = table[slot].flags.contains(.visibleHeartbeats)
+    if isVisible, dialect.framing != .webSocket {
+      table[slot].flags.formSymmetricDifference(.pinged)
+      if !table[slot].flags.contains(.pinged) {
+        return write(to: slot) { dialect.writeHeartbeat(time: wall, to: &$0) }
+      }
+    }
     guard dialect.heartbeat.isByMessage else {
       var ping: [UInt8] = []
       dialect.framing.writeHeartbeat(into: &ping)
-      return send(ping, to: slot)
+      send(ping, to: slot)
+      guard isVisible, dialect.framing == .webSocket, table.contains(slot),
+        table[slot].state == .session
+      else { return }
+      return write(to: slot) { dialect.writeHeartbeat(time: wall, to: &$0) }
     }
     if table[slot].flags.contains(.pinged), now >= stallGraceUntil {
       metrics.add(.timedOut)

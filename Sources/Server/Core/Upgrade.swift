@@ -167,7 +167,11 @@ extension Shard {
   func admit(_ caller: Caller, since: String?, at slot: UInt32) {
     let dialect = fanOutGroups[table[slot].group].dialect
     let group = fanOutGroups.id(of: dialect, withCursors: since != nil)
-    table[slot].deadline = now + dialect.heartbeat.pingIntervalMilliseconds
+    // A stream's `since` is never nil: the stream itself knows whether the client asked to resume.
+    if since != nil, dialect.framing == .webSocket, !dialect.heartbeat.isByMessage {
+      table[slot].flags.insert(.visibleHeartbeats)
+    }
+    table[slot].deadline = now + pingIntervalMilliseconds(slot, dialect)
     enter(caller, group: group, since: since, at: slot)
   }
 

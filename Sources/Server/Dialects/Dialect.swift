@@ -29,6 +29,9 @@ struct Heartbeat: Sendable {
   /// Whether the ping is a message of the dialect, which the client must answer with a message
   /// before the next ping is due.
   var isByMessage = false
+
+  /// Interval between the heartbeats that a program can see: browsers hide protocol pings.
+  static let visibleIntervalMilliseconds: UInt64 = 25_000
 }
 
 /// A request in a client's message that the dialect cannot answer by itself.
@@ -160,6 +163,8 @@ protocol Dialect: Sendable {
   var forgivesTooManyMessages: Bool { get }
   /// Writes the ping of a heartbeat by messages.
   func writePing(to frames: inout FrameWriter)
+  /// Writes the message by which the program of a resuming client notices that the connection lives.
+  func writeHeartbeat(time: Int64, to frames: inout FrameWriter)
   /// Answers a fetch with as much of `page` as fits into `byteLimit`, but at least one of them.
   ///
   /// `groups` has the group size of each notification that stands for its group, by offset.
@@ -175,6 +180,7 @@ extension Dialect {
   func request(in text: [UInt8]) -> ClientRequest? { nil }
   var forgivesTooManyMessages: Bool { false }
   func writePing(to frames: inout FrameWriter) {}
+  func writeHeartbeat(time: Int64, to frames: inout FrameWriter) {}
   func write(_ news: RoomNews, time: Int64, to frames: inout FrameWriter) {}
   func writeError(_ code: String, _ message: String, time: Int64, to frames: inout FrameWriter) {}
   func writePage(

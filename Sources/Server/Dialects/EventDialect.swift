@@ -104,6 +104,10 @@ struct EventDialect: Dialect {
     frames.event("resync", time: time) { data in data.member("cursor", cursor.description) }
   }
 
+  func writeHeartbeat(time: Int64, to frames: inout FrameWriter) {
+    frames.event("heartbeat", time: time) { _ in }
+  }
+
   func writeMissed(
     _ notification: Notification, _ counts: Counts, to frames: inout FrameWriter
   ) {

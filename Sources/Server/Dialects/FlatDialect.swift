@@ -1,7 +1,7 @@
 // The `flat` dialect: one object per notification, at GET /api/ws, for clients of tradepulse.
 //
-// A client that asked to resume gets cursors, and two messages that its document does not have: a
-// first message of type `connected`, and `resync`.
+// A client that asked to resume gets cursors, and three messages that its document does not have: a
+// first message of type `connected`, `resync` and `heartbeat`.
 
 internal import Notifications
 internal import Wire
@@ -78,6 +78,10 @@ struct FlatDialect: Dialect {
   }
 
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}
+
+  func writeHeartbeat(time: Int64, to frames: inout FrameWriter) {
+    frames.text { $0.append(contentsOf: #"{"type":"heartbeat"}"#.utf8) }
+  }
 
   /// Ignores client messages; every dialect accepts a fresh token elsewhere (`AuthMessage`).
   func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}

@@ -92,6 +92,10 @@ struct StreamDialect: Dialect {
     write(counts, to: &frames)
   }
 
+  func writeHeartbeat(time: Int64, to frames: inout FrameWriter) {
+    frames.message("heartbeat") { _ in }
+  }
+
   func write(_ news: RoomNews, time: Int64, to frames: inout FrameWriter) {
     frames.message(news.isJoined ? "room_joined" : "room_left") { $0.members(of: news) }
   }

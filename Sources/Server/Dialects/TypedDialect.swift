@@ -67,6 +67,10 @@ struct TypedDialect: Dialect {
     frames.typed("resync", time: time) { $0.member("cursor", cursor.description) }
   }
 
+  func writeHeartbeat(time: Int64, to frames: inout FrameWriter) {
+    frames.typed("heartbeat", time: time) { _ in }
+  }
+
   func writeMissed(
     _ notification: Notification, _ counts: Counts, to frames: inout FrameWriter
   ) {

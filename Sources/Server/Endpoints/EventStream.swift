@@ -40,6 +40,8 @@ extension Shard {
     }
     guard beginStream(request) else { return }
     let dialect = StreamDialect(framing: .eventStream(answering: request.head))
+    // `EventSource` resumes by itself, so only `since` in the query asks for more messages.
+    if request.query["since"] != nil { table[slot].flags.insert(.visibleHeartbeats) }
     openSession(.success(request.caller), dialect, since: since, rooms: rooms, at: slot)
   }
 

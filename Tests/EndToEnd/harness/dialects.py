@@ -203,6 +203,8 @@ class Poll(Dialect):
 
 
 def flat_updates(message):
+    if message == {"type": "heartbeat"}:
+        return []
     if message["type"] in ("connected", "resync"):
         return [Update(message["cursor"], None, message["type"] == "resync")]
     return [Update(message.get("cursor"), message["title"])]
