@@ -41,6 +41,9 @@ struct ServeSettings {
       "cors-origins", "LIST", environment: ["WEBSOCKET_CORS_ORIGINS"],
       "allowed browser origins, comma-separated (this machine's names)"),
     Flag(
+      "trusted-proxies", "LIST", environment: ["CARILLON_TRUSTED_PROXIES"],
+      "proxies with trusted forwarding headers: addresses and networks, comma-separated (none)"),
+    Flag(
       "rooms", "POLICY", environment: ["CARILLON_ROOMS"],
       "rooms a user may join: every room (open), or those the token names (claimed) (open)"),
     Flag(
@@ -128,6 +131,7 @@ struct ServeSettings {
           + "--shards is \(configuration.shardCount)")
     }
     configuration.allowedOrigins = try arguments.origins()
+    configuration.trustedProxies = try arguments.trustedProxies()
   }
 
   private mutating func readLimits(_ arguments: Arguments) throws(UsageError) {
@@ -186,7 +190,7 @@ struct ServeSettings {
       "socketio-recovery": "on", "socketio-ping-interval": "25000",
       "socketio-ping-timeout": "20000", "rooms": "open", "connections-per-address": "100",
       "connections-per-user": "20", "when-user-full": "reject", "connect-rate": "20/100",
-      "message-rate": "50/200", "publish-rate": "0",
+      "message-rate": "50/200", "publish-rate": "0", "trusted-proxies": "none",
     ]
     let notes = [
       "cors-origins": "this machine's names", "connections-per-address": "remote clients only",
@@ -217,6 +221,21 @@ extension Arguments {
           + "set enableServiceLinks: false in the pod's spec, or pass --port")
     }
     return UInt16(try number("port", in: 0...65_535, otherwise: standard))
+  }
+
+  /// The proxies with trusted forwarding headers.
+  fileprivate func trustedProxies() throws(UsageError) -> TrustedProxies {
+    guard let (list, source) = sourced("trusted-proxies") else { return TrustedProxies() }
+    var ranges: [AddressRange] = []
+    for entry in list.split(separator: ",").map({ String($0).trimmed }) where !entry.isEmpty {
+      guard let range = AddressRange(entry) else {
+        throw UsageError(
+          "\(source): '\(entry)' is no address and no network, such as 10.0.0.7, 10.0.0.0/8 or "
+            + "fd00::/8")
+      }
+      ranges.append(range)
+    }
+    return TrustedProxies(ranges)
   }
 
   /// The allowed origins, each of which some page may have.

@@ -33,6 +33,8 @@ package struct Configuration: Sendable {
   ///
   /// Empty: this machine's own names only.
   package var allowedOrigins: [String] = []
+  /// The proxies that name the client of a request in a forwarding header.
+  package var trustedProxies = TrustedProxies()
   /// Whether only requests to this machine's own names are served: localhost, 127.0.0.1, [::1].
   ///
   /// For development: it keeps pages that use DNS rebinding away from a server that gives tokens to

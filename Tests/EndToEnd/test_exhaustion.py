@@ -118,7 +118,7 @@ def publishing(server):
 
 def pipelining(server):
     connection = RawConnection(server)
-    connection.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+    connection.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
     return connection
 
 

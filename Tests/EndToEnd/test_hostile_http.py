@@ -113,7 +113,8 @@ def in_a_path(byte):
 def in_a_query(byte):
     # A percent sign without its two digits is invalid.
     status = 200 if byte[0] in VISIBLE - {0x25} else 400
-    return b"GET /healthz?a=" + byte + b"z HTTP/1.1\r\nHost: x\r\n\r\n", status
+    fields = f"Host: x\r\nX-API-Key: {API_KEY}\r\n\r\n".encode()
+    return b"GET /api/v1/me?a=" + byte + b"z HTTP/1.1\r\n" + fields, status
 
 
 def in_a_subprotocol(byte):
@@ -158,6 +159,8 @@ def test_each_byte_is_accepted_or_refused_by_the_grammar(server, part):
 
 
 ANSWERED = {
+    b"Access-Control-Allow-Origin",
+    b"Cache-Control",
     b"Connection",
     b"Content-Length",
     b"Content-Type",

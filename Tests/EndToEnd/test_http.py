@@ -330,7 +330,7 @@ def test_a_websocket_path_without_an_upgrade_explains_itself(server, path):
 @pytest.mark.parametrize("path", ["/healthz", "/metrics", INBOX])
 def test_head_is_get_without_the_body(server, fresh_user, path):
     token = user_token(fresh_user())
-    request = f"{{}} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+    request = f"{{}} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
     with RawConnection(server) as connection:
         connection.send(request.format("HEAD").encode())
         head = connection.read_answer(is_head=True)

@@ -102,7 +102,7 @@ def test_a_refused_page_learns_its_origin_and_the_option(make_server):
         ("null", "begins with its scheme"),
         ("https://münchen.example", "xn--"),
         ("https://a.example:https", "scheme://host:port"),
-        ("https://a.example https://b.example", "scheme://host:port"),
+        ("https://a.example https://b.example", "without a path"),
         ("https://", "scheme://host:port"),
         ("wss://a.example", "http or https"),
     ],

@@ -1,4 +1,5 @@
-// What pages of other origins may send and read, and the host names that a page can misuse.
+// The fields that pages of other origins may send, the answers that they may read, and the host
+// names that a page can misuse.
 
 import Testing
 

@@ -8,7 +8,7 @@ import Testing
 struct HealthCheckTests {
   /// The status and the head of the answer to one request.
   private static func ask(
-    _ line: String, _ fields: String = "Host: x\r\n",
+    _ line: String, _ fields: String = "Host: localhost\r\n",
     _ change: (inout Configuration) -> Void = { _ in }
   ) throws -> (status: String, head: String) {
     let fixture = try ShardFixture(files: ClientFilesTests.files, change)

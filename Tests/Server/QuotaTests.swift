@@ -33,7 +33,7 @@ struct QuotaTests {
 
   private static func refusal(_ quotas: Quotas, _ peer: PeerAddress) -> AdmissionRefusal? {
     do throws(AdmissionRefusal) {
-      _ = try quotas.enter(from: peer, at: 0)
+      _ = try quotas.enter(from: peer, isLocal: peer.isLoopback, at: 0)
       return nil
     } catch {
       return error
@@ -64,7 +64,7 @@ struct QuotaTests {
   @Test func `the hundredth connection of an address is admitted, and one more is not`() throws {
     let quotas = Quotas(Self.limits { _ in })
     for peer in [Self.v4(192, 0, 2, 1), Self.v6(0x2001, network: 1, host: 1)] {
-      for _ in 0..<100 { #expect(try quotas.enter(from: peer, at: 0)) }
+      for _ in 0..<100 { #expect(try quotas.enter(from: peer, isLocal: peer.isLoopback, at: 0)) }
       #expect(Self.refusal(quotas, peer) == .address)
       quotas.leave(peer, at: 0)
       #expect(Self.refusal(quotas, peer) == nil)
@@ -78,13 +78,19 @@ struct QuotaTests {
   @Test func `a default does not count this machine, a configured number does`() throws {
     let ownerShard = Self.v4(127, 0, 0, 1)
     let quotas = Quotas(Limits())
-    for _ in 0..<1_000 { #expect(try !quotas.enter(from: ownerShard, at: 0)) }
-    #expect(!quotas.countsSessions(from: ownerShard) && !quotas.countsMessages(from: ownerShard))
-    #expect(!quotas.countsUnauthenticated(from: ownerShard))
+    for _ in 0..<1_000 {
+      #expect(try !quotas.enter(from: ownerShard, isLocal: ownerShard.isLoopback, at: 0))
+    }
+    #expect(
+      !quotas.countsSessions(isLocal: ownerShard.isLoopback)
+        && !quotas.countsMessages(isLocal: ownerShard.isLoopback))
+    #expect(!quotas.countsUnauthenticated(isLocal: ownerShard.isLoopback))
     #expect(quotas.sizes(at: 0) == QuotaSizes(addresses: 0, users: 0, buckets: 0))
     let away = Self.v4(192, 0, 2, 1)
-    #expect(quotas.countsSessions(from: away) && quotas.countsMessages(from: away))
-    #expect(quotas.countsUnauthenticated(from: away))
+    #expect(
+      quotas.countsSessions(isLocal: away.isLoopback)
+        && quotas.countsMessages(isLocal: away.isLoopback))
+    #expect(quotas.countsUnauthenticated(isLocal: away.isLoopback))
 
     let given = Quotas(
       Self.limits { limits in
@@ -95,8 +101,10 @@ struct QuotaTests {
       })
     for _ in 0..<3 { #expect(Self.refusal(given, ownerShard) == nil) }
     #expect(Self.refusal(given, ownerShard) == .address)
-    #expect(given.countsSessions(from: ownerShard) && given.countsMessages(from: ownerShard))
-    #expect(given.countsUnauthenticated(from: ownerShard))
+    #expect(
+      given.countsSessions(isLocal: ownerShard.isLoopback)
+        && given.countsMessages(isLocal: ownerShard.isLoopback))
+    #expect(given.countsUnauthenticated(isLocal: ownerShard.isLoopback))
   }
 
   @Test func `zero means no limit for any address or user`() throws {
@@ -108,9 +116,11 @@ struct QuotaTests {
         limits.messageRate = .off
       })
     let away = Self.v4(192, 0, 2, 1)
-    for _ in 0..<10_000 { #expect(try !quotas.enter(from: away, at: 0)) }
-    #expect(!quotas.countsSessions(from: away) && !quotas.countsMessages(from: away))
-    #expect(!quotas.countsUnauthenticated(from: away))
+    for _ in 0..<10_000 { #expect(try !quotas.enter(from: away, isLocal: away.isLoopback, at: 0)) }
+    #expect(
+      !quotas.countsSessions(isLocal: away.isLoopback)
+        && !quotas.countsMessages(isLocal: away.isLoopback))
+    #expect(!quotas.countsUnauthenticated(isLocal: away.isLoopback))
     for _ in 0..<10_000 { #expect(quotas.publish(by: "key", at: 0) == nil) }
   }
 
@@ -127,7 +137,7 @@ struct QuotaTests {
     // The bucket outlives the connection.
     quotas.leave(peer, at: 0)
     #expect(Self.refusal(quotas, peer) == .addressRate(wait: 50_000_000))
-    #expect(try quotas.enter(from: peer, at: 50_000_000))
+    #expect(try quotas.enter(from: peer, isLocal: peer.isLoopback, at: 50_000_000))
   }
 
   @Test func `the oldest gives way, then the next oldest, and each is counted once`() {
@@ -201,7 +211,9 @@ struct QuotaTests {
       for number in 0..<25_000 {
         let peer = Self.v4(192, 0, UInt8(number >> 6 & 0x0F), UInt8(number & 0x3F))
         let now = UInt64(number) * 1_000_000
-        guard (try? quotas.enter(from: peer, at: now)) == true else { continue }
+        guard (try? quotas.enter(from: peer, isLocal: peer.isLoopback, at: now)) == true else {
+          continue
+        }
         let slot = Self.connection(UInt32(number), on: shard)
         if quotas.begin("user-\(number % 100)", at: slot) != .refused {
           quotas.end("user-\(number % 100)", at: slot)

@@ -27,6 +27,7 @@ enum NumericFields {
     hunted("Wire/HTTP/HTTPFraming.swift length", "Wire/HTTP/HTTPFraming", "anyNumber"),
     hunted("Wire/HTTP/HTTPResponseHead.swift accept", "Wire/HTTP/HTTPResponse", "anyStatus"),
     hunted("Wire/HTTP/HTTPTarget.swift checkPort", "Wire/HTTP/HTTPFraming", "anyPort"),
+    hunted("Wire/HTTP/ProxyHeader.swift binary", "Wire/HTTP/ProxyHeader", "lengths"),
     hunted("Wire/JSON/JSONReader.swift readInteger", "Wire/JSON/JSONNumber", "powersOfTwo"),
     hunted("Wire/JSON/JSONReader.swift readDouble", "Wire/JSON/JSONNumber", "doubles"),
     hunted("Wire/JSON/JSONString.swift takeHexadecimal", "Wire/JSON/JSONFuzz", "mutatedDocuments"),

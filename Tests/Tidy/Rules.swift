@@ -217,7 +217,8 @@ enum Rules {
       }
       guard line.contains(" == ") || line.contains(" != ") else { return false }
       return
-        line.contains(/\b(user|userID|room|roomName|scope|groupKey|origin) [=!]= (?!nil\b|\.|"")/)
+        line.contains(
+          /(^|\W)(user|userID|room|roomName|scope|groupKey|origin) [=!]= (?!nil\b|\.|"")/)
         || line.contains(
           /[=!]= (\w+(\[\w+\])?\.)*(user|userID|room|roomName|scope|groupKey|origin)\b(?![.(\[])/)
     }

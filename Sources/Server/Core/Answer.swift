@@ -10,7 +10,7 @@ struct Answer {
   var code: String?
   /// Whether the connection ends after this answer.
   var endsConnection = false
-  /// Value of Cache-Control: what depends on the caller or on the moment is never stored.
+  /// Value of Cache-Control; an answer that depends on the caller or the moment is never stored.
   var caching = "no-store"
   /// Web pages that may read the answer.
   var readers = Readers.configuredOrigins

@@ -158,7 +158,7 @@ extension Shard {
       return .anyone
     case .loopbackOrPublisher:
       // guard: metrics-on-loopback-names
-      if table[slot].peer.isLoopback, Shard.hasLoopbackName(head) { return .anyone }
+      if isLocal(slot), Shard.hasLoopbackName(head) { return .anyone }
     case .user, .caller, .publisher:
       break
     }

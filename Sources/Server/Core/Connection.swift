@@ -76,6 +76,12 @@ struct ConnectionFlags: OptionSet {
   static let handshakePending = ConnectionFlags(rawValue: 1 << 22)
   /// The kernel's limit of unsent bytes was raised for this connection.
   static let raisedSendBuffer = ConnectionFlags(rawValue: 1 << 23)
+  /// The peer is a trusted proxy; its connection counts from the first request on.
+  static let trustedProxy = ConnectionFlags(rawValue: 1 << 24)
+  /// A request had a forwarding header, so the connection is none of this machine's own.
+  static let forwarded = ConnectionFlags(rawValue: 1 << 25)
+  /// The connection of a proxy is counted for the client of its latest request.
+  static let clientCounted = ConnectionFlags(rawValue: 1 << 26)
   /// The slot has no socket to write to.
   static let socketless: ConnectionFlags = [.polling, .secondaryNamespace]
 }
@@ -138,6 +144,7 @@ struct Connection {
   var deadline: UInt64 = .max
   /// When a blocked connection last took a byte.
   var progressAt: UInt64 = 0
+  /// The client's address: the peer's, or behind a trusted proxy the one in its header.
   var peer = PeerAddress()
   /// The client's User-Agent, one copy for all connections with the same text.
   var userAgent = ""

@@ -112,6 +112,7 @@ extension Shard {
     _ exchange: Exchange, _ slot: UInt32, from: Int, to end: Int
   ) throws(HTTPViolation) -> Int {
     let limits = core.configuration.limits
+    if let consumed = try takeProxyHeader(at: slot, from: from, to: end) { return consumed }
     let head = try scratch.withSpan(from: from, to: end) { (bytes) throws(HTTPViolation) in
       try exchange.parser.parse(bytes)
     }
@@ -126,6 +127,10 @@ extension Shard {
     }
     exchange.head = head
     metrics.add(.requests)
+    if let refusal = identifyClient(of: head, at: slot) {
+      answerEarly(refusal, head, slot)
+      return head.byteCount
+    }
     // guard: loopback-names-in-development
     if core.configuration.servesLoopbackNamesOnly, !Shard.hasLoopbackName(head) {
       answerEarly(Shard.foreignName, head, slot)

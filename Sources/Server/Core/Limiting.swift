@@ -24,21 +24,35 @@ extension Shard {
 
   // MARK: Admission control
 
-  /// Counts a connection that has just been accepted.
+  /// Counts a connection that has just been accepted; that of a trusted proxy counts later.
   func admit(_ slot: UInt32) throws(AdmissionRefusal) {
-    let peer = table[slot].peer
+    guard !core.proxies.isTrusted(table[slot].peer) else {
+      table[slot].flags.insert(.trustedProxy)
+      table[slot].messages = .unlimited
+      return
+    }
+    try count(slot)
+  }
+
+  /// Counts a connection for its client; `isRated` is whether it is one more at the connect rate.
+  func count(_ slot: UInt32, isRated: Bool = true) throws(AdmissionRefusal) {
+    let (peer, isLocal) = (table[slot].peer, isLocal(slot))
     let quotas = core.quotas
-    let isUnknown = quotas.countsUnauthenticated(from: peer)
+    let isUnknown =
+      quotas.countsUnauthenticated(isLocal: isLocal)
+      && !table[slot].flags.contains(.unauthenticated)
     // guard: unauthenticated-bounded
     if isUnknown, unauthenticatedCount >= quotas.unauthenticatedLimit { throw .unauthenticated }
-    if try quotas.enter(from: peer, at: now.nanosecondsOfMilliseconds) {
+    if try quotas.enter(
+      from: peer, isLocal: isLocal, isRated: isRated, at: now.nanosecondsOfMilliseconds)
+    {
       table[slot].flags.insert(.countedByAddress)
     }
     if isUnknown {
       table[slot].flags.insert(.unauthenticated)
       unauthenticatedCount += 1
     }
-    table[slot].messages = quotas.countsMessages(from: peer) ? TokenBucket() : .unlimited
+    table[slot].messages = quotas.countsMessages(isLocal: isLocal) ? TokenBucket() : .unlimited
   }
 
   /// Answers a connection over a limit, and ends it.
@@ -105,7 +119,7 @@ extension Shard {
   /// Counts a session or a waiting poll that is about to begin; false when its user is at the
   /// limit.
   func countSession(of user: UserID, at slot: UInt32) -> Bool {
-    guard core.quotas.countsSessions(from: table[slot].peer) else { return true }
+    guard core.quotas.countsSessions(isLocal: isLocal(slot)) else { return true }
     switch core.quotas.begin(user, at: shardConnectionID(of: slot)) {
     case .refused:
       metrics.add(.sessionsRefused)

@@ -19,7 +19,8 @@ struct HandedConnection: Sendable {
   let deadline: UInt64
   let isCountedByAddress: Bool
   let isUnauthenticated: Bool
-  let isUsedBefore: Bool
+  /// The flags that it keeps.
+  let flags: ConnectionFlags
 }
 
 extension Shard {
@@ -38,7 +39,7 @@ extension Shard {
       messages: table[slot].messages, deadline: now + limits.headTimeoutMilliseconds,
       isCountedByAddress: flags.contains(.countedByAddress),
       isUnauthenticated: flags.contains(.unauthenticated),
-      isUsedBefore: flags.contains(.usedBefore))
+      flags: flags.intersection([.usedBefore, .trustedProxy, .forwarded, .clientCounted]))
     // The counts that include it move with it.
     authenticated(slot)
     table[slot].flags.remove(.countedByAddress)
@@ -68,7 +69,7 @@ extension Shard {
     table[slot].deadline = handed.deadline
     table[slot].interest = UInt8(Interest.readable.rawValue)
     if handed.isCountedByAddress { table[slot].flags.insert(.countedByAddress) }
-    if handed.isUsedBefore { table[slot].flags.insert(.usedBefore) }
+    table[slot].flags.formUnion(handed.flags)
     if handed.isUnauthenticated {
       table[slot].flags.insert(.unauthenticated)
       unauthenticatedCount += 1

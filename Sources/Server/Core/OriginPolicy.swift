@@ -61,8 +61,8 @@ package struct OriginPolicy: Sendable {
   private func grant(to origins: [String], host: String?) -> Grant? {
     // guard: single-origin
     guard let text = origins.first, origins.count == 1 else { return nil }
-    // `null` is the origin of a sandboxed frame or a local file, so any page can produce it. It does
-    // not parse, and neither does any other text that is not exactly an origin.
+    // `null` is the origin of a sandboxed frame or a local file, so any page can produce it. It
+    // does not parse, and neither does any other text that is not exactly an origin.
     guard let origin = Origin(text) else { return nil }
     // guard: origin-is-not-a-prefix
     // guard: origin-is-not-a-suffix

@@ -202,11 +202,14 @@ final class Quotas: Sendable {
 
   /// Admits a connection from that address, or throws the reason for refusing it.
   ///
-  /// Returns true when it was counted: then `leave` must be called once it has ended.
-  func enter(from peer: PeerAddress, at now: UInt64) throws(AdmissionRefusal) -> Bool {
-    let isLoopback = peer.isLoopback
-    let isRated = !connectRate.isOff && (countsLoopback.attempts || !isLoopback)
-    let isCounted = applies(connectionsPerAddress, isLoopback)
+  /// `isLocal` is whether it is a direct connection of this machine, `isRated` whether it counts at
+  /// the connect rate. Returns true when it was counted: then `leave` must be called once it has
+  /// ended.
+  func enter(
+    from peer: PeerAddress, isLocal: Bool, isRated: Bool = true, at now: UInt64
+  ) throws(AdmissionRefusal) -> Bool {
+    let isRated = isRated && !connectRate.isOff && (countsLoopback.attempts || !isLocal)
+    let isCounted = applies(connectionsPerAddress, isLocal)
     guard isRated || isCounted else { return false }
     let address = AddressKey(peer)
     let limit = connectionsPerAddress.limit
@@ -225,10 +228,11 @@ final class Quotas: Sendable {
     table.withLock { $0.leave(address, at: now) }
   }
 
-  /// Whether sessions from that address are counted.
-  func countsSessions(from peer: PeerAddress) -> Bool {
-    applies(sessionsPerUser, peer.isLoopback)
-  }
+  /// Whether connections of this machine count at the connect rate.
+  var ratesLocal: Bool { countsLoopback.attempts }
+
+  /// Whether sessions are counted, those of this machine or those of others.
+  func countsSessions(isLocal: Bool) -> Bool { applies(sessionsPerUser, isLocal) }
 
   /// Counts a session of `user`; `end` uncounts it, unless the verdict was a refusal.
   func begin(_ user: UserID, at id: ShardConnectionID) -> SessionVerdict {
@@ -252,20 +256,20 @@ final class Quotas: Sendable {
     return table.withLock { $0.publish(by: publisher, at: now) }
   }
 
-  /// Whether messages from that address are counted.
-  func countsMessages(from peer: PeerAddress) -> Bool {
-    !messageRate.isOff && (countsLoopback.messages || !peer.isLoopback)
+  /// Whether messages are counted, those of this machine or those of others.
+  func countsMessages(isLocal: Bool) -> Bool {
+    !messageRate.isOff && (countsLoopback.messages || !isLocal)
   }
 
-  /// Whether a connection from that address counts as unauthenticated until it presents a token.
-  func countsUnauthenticated(from peer: PeerAddress) -> Bool {
-    unauthenticatedLimit < .max && (countsLoopback.unauthenticated || !peer.isLoopback)
+  /// Whether a connection counts as unauthenticated until it presents a token.
+  func countsUnauthenticated(isLocal: Bool) -> Bool {
+    unauthenticatedLimit < .max && (countsLoopback.unauthenticated || !isLocal)
   }
 
   /// The number of entries in the tables at this moment.
   func sizes(at now: UInt64) -> QuotaSizes { table.withLock { $0.sizes(at: now) } }
 
-  private func applies(_ cap: Cap, _ isLoopback: Bool) -> Bool {
-    cap.limit < .max && (cap.countsLoopback || !isLoopback)
+  private func applies(_ cap: Cap, _ isLocal: Bool) -> Bool {
+    cap.limit < .max && (cap.countsLoopback || !isLocal)
   }
 }

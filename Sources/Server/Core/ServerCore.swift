@@ -63,6 +63,9 @@ final class ServerCore: Sendable {
   let kernel: Kernel
   let verifier: TokenVerifier
   let origins: OriginPolicy
+  let proxies: TrustedProxies
+  /// The same on any shard.
+  let hasWarnedOfForwarding = Guarded(false)
   let ring: BroadcastRing<Event>
   let parkers: [Parker]
   let mailboxes: [Mailbox<ShardMessage>]
@@ -92,6 +95,7 @@ final class ServerCore: Sendable {
     self.log = log
     verifier = TokenVerifier(policy: configuration.tokenPolicy)
     quotas = Quotas(configuration.limits)
+    proxies = configuration.trustedProxies
     origins = OriginPolicy(allowed: configuration.allowedOrigins)
     metrics = mailboxes.map { _ in ShardMetrics() }
     startedAt = kernel.monotonicMilliseconds

@@ -108,6 +108,8 @@ final class Shard {
   var unauthenticatedCount = 0
   /// Connections that admission control rejected and that are still being closed.
   var rejectedCount = 0
+  /// Whether a forwarding header of a proxy that is not trusted has been logged.
+  var hasWarnedOfForwarding = false
   var blockedCount = 0
   /// Unsent private bytes of all blocked connections, each counted at its last send.
   var blockedBytes = 0

@@ -206,8 +206,9 @@ extension Shard {
     }
     table[own].state = .http
     table[own].peer = table[slot].peer
+    table[own].flags.formUnion(table[slot].flags.intersection(.forwarded))
     do throws(AdmissionRefusal) {
-      try admit(own)
+      try count(own)
     } catch {
       drop(own)
       return answerEarly(answer(to: error), head, slot)

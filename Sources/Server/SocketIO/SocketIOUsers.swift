@@ -136,6 +136,7 @@ extension Shard {
     guard let slot = table.insert(fd: -1, limit: limit) else { return nil }
     table[slot].state = .http
     table[slot].flags.insert(.secondaryNamespace)
+    table[slot].flags.formUnion(table[session.slot].flags.intersection(.forwarded))
     table[slot].peer = table[session.slot].peer
     table[slot].userAgent = table[session.slot].userAgent
     beginSession(at: slot, in: table[session.slot].group)

@@ -71,6 +71,14 @@ package struct HTTPFields: Sendable {
     return true
   }
 
+  /// Whether the bytes begin with this text, ignoring case; `text` is lower case.
+  static func hasPrefix(
+    _ text: String, in bytes: borrowing Span<UInt8>, _ range: Range<Int>
+  ) -> Bool {
+    let end = range.lowerBound + text.utf8.count
+    return end <= range.upperBound && matches(bytes, range.lowerBound..<end, text)
+  }
+
   /// Whether a comma-separated list contains this element; `token` is lower case.
   static func hasToken(
     _ token: String, in bytes: borrowing Span<UInt8>, _ range: Range<Int>

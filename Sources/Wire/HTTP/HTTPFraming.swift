@@ -15,6 +15,8 @@ struct HTTPFraming {
   private(set) var keepsConnection = false
   private(set) var expectsContinue = false
   private(set) var expectsOther = false
+  /// Whether a proxy has sent the message on.
+  private(set) var isForwarded = false
 
   init(
     _ fields: [HTTPField], in bytes: borrowing Span<UInt8>, minorVersion: Int
@@ -24,6 +26,8 @@ struct HTTPFraming {
     for field in fields {
       // The name's length alone rules out almost every field; few names are compared.
       switch field.nameCount {
+      case 3 where HTTPFields.matches(bytes, field.name, "via"):
+        isForwarded = true
       case 4 where HTTPFields.matches(bytes, field.name, "host"):
         guard host == nil else { throw .malformed("more than one Host") }
         host = field.value
@@ -33,6 +37,10 @@ struct HTTPFraming {
         // guard: single-api-key
         guard !hasKey else { throw .malformed("more than one X-API-Key") }
         hasKey = true
+      case 9
+      where HTTPFields.matches(bytes, field.name, "forwarded")
+        || HTTPFields.matches(bytes, field.name, "x-real-ip"):
+        isForwarded = true
       case 10 where HTTPFields.matches(bytes, field.name, "connection"):
         if HTTPFields.hasToken("close", in: bytes, field.value) { closesConnection = true }
         if HTTPFields.hasToken("keep-alive", in: bytes, field.value) { keepsConnection = true }
@@ -48,6 +56,9 @@ struct HTTPFraming {
       case 17 where HTTPFields.matches(bytes, field.name, "transfer-encoding"):
         guard transferCoding == nil else { throw .malformed("more than one Transfer-Encoding") }
         transferCoding = field.value
+      case 15, 16, 17:
+        // X-Forwarded-For, -Host, -Port and -Proto.
+        if HTTPFields.hasPrefix("x-forwarded-", in: bytes, field.name) { isForwarded = true }
       default:
         break
       }

@@ -16,6 +16,10 @@ package struct HTTPRequestHead: Sendable {
   package let keepsAlive: Bool
   /// Whether the client waits for 100 before it sends the body.
   package let expectsContinue: Bool
+  /// Whether a proxy has sent the request on, or the client claims so.
+  ///
+  /// True with Forwarded, Via, X-Real-IP or a field that begins with X-Forwarded-.
+  package let isForwarded: Bool
   package let fields: HTTPFields
 
   let target: HTTPTarget
@@ -37,6 +41,7 @@ package struct HTTPRequestHead: Sendable {
       !framing.closesConnection && (minorVersion > 0 || framing.keepsConnection)
     // RFC 9110, section 10.1.1: an expectation in HTTP/1.0 is ignored.
     self.expectsContinue = framing.expectsContinue && minorVersion > 0
+    self.isForwarded = framing.isForwarded
     self.target = target
     self.hostRange = framing.host ?? target.authority
     self.fields = fields

@@ -19,10 +19,10 @@ extension RouteMatch: Equatable where Route: Equatable {}
 /// this method, the parameter is tried, and last the wildcard: "/files/*" matches every path below
 /// "/files/", and the rest of the path becomes the last parameter, slashes included. HEAD falls
 /// back to the route for GET. Paths are compared as they were sent: a literal with escapes is not
-/// found, and neither is a path with an empty segment, except within a wildcard's part. One slash at
-/// the end is ignored where nothing is changed: for GET, HEAD and OPTIONS. A DELETE with it may be
-/// one with an empty last segment. Matching a path without parameters allocates nothing; every node
-/// of the tree is visited at most twice, whatever the path.
+/// found, and neither is a path with an empty segment, except within a wildcard's part. One slash
+/// at the end is ignored where nothing is changed: for GET, HEAD and OPTIONS. A DELETE with it may
+/// be one with an empty last segment. Matching a path without parameters allocates nothing; every
+/// node of the tree is visited at most twice, whatever the path.
 package struct Router<Route: Sendable>: Sendable {
   private struct Node {
     var literals: [(segment: [UInt8], node: Int)] = []
