@@ -116,7 +116,7 @@ const fakeNetwork = (clock) => {
   const net = {
     /** Called with each new socket and the clock; opens or ends the socket. */
     socket: (socket) => socket.say('connection:established', { cursor: 'e.1' }),
-    /** Answers the question whose token it is. */
+    /** Answers the request for the user of a token. */
     me: (token) => ({ data: { user_id: claimsOf(token).sub ?? `user of ${token}` } }),
     /**
      * Answers a request: `{ status, data, error, retryAfter }`, with `text` that is no JSON, or with
@@ -160,6 +160,11 @@ export const fakes = () => {
   // The store uses the page's timers.
   globalThis.setTimeout = clock.setTimeout;
   globalThis.clearTimeout = clock.clearTimeout;
+  AbortSignal.timeout = (limit) => {
+    const ending = new AbortController();
+    clock.setTimeout(() => ending.abort(), limit);
+    return ending.signal;
+  };
 
   const { net, sockets, requests, identified, WebSocket, fetch } = fakeNetwork(clock);
   const options = {

@@ -54,8 +54,8 @@ describe('tabs', () => {
   });
 });
 
-describe('the question whose token it is', () => {
-  test('is asked once for each token and server', async () => {
+describe('the request for the user of a token', () => {
+  test('is sent once for each token and server', async () => {
     const { identified, open, pass, sockets } = startBrowser({ me, answer });
     const { client } = await open({ token: tokenIn('ann') });
     for (let count = 0; count < 3; count++) {
@@ -78,7 +78,7 @@ describe('the question whose token it is', () => {
       ['a refused token', { status: 401, error: { code: 'expired', message: 'm' } }, 'error'],
     ]
   ) {
-    test(`is asked again after ${name}, and nothing connects before`, async () => {
+    test(`is sent again after ${name}, and nothing connects before`, async () => {
       const { client, identified, net, page, pass, sockets } = await start(
         { token: async () => tokenIn('ann') },
         { me: () => refusal, answer },
@@ -95,7 +95,7 @@ describe('the question whose token it is', () => {
 });
 
 describe('a token that may be of another user', () => {
-  /** A client of ann, whose next token is asked about until `identify` is called. */
+  /** A client of ann. The user of its next token is unknown until `identify` is called. */
   const startNext = async () => {
     let identify;
     const world = await start({ token: tokenIn('ann') }, { me, answer });
@@ -106,7 +106,7 @@ describe('a token that may be of another user', () => {
     return { ...world, identify: (user) => identify(user) };
   };
 
-  test('hides everything until the server says whose it is', async () => {
+  test('hides everything until the server names its user', async () => {
     const { client, identify, listed, settle, sockets, store } = await startNext();
     client.setToken(tokenIn('bob'));
     assert.deepEqual([listed(), store.value.unreadCount, client.stats], [[], 0, undefined]);

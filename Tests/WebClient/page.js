@@ -20,7 +20,7 @@ const define = (name, value) =>
  * `warnings` the texts passed to `console.warn`.
  */
 export const resetPage = () => {
-  // The page's memory of whose token is whose.
+  // The page remembers the users of tokens.
   delete globalThis[Symbol.for('carillon/users')];
   const window = new EventTarget();
   for (const name of ['addEventListener', 'removeEventListener', 'dispatchEvent']) {

@@ -2,7 +2,14 @@
 // The client's entry point for pages. carillon.d.ts documents each export.
 
 export { Carillon } from './client.js';
-export { CarillonError } from './connection.js';
+export { CarillonError } from './transports.js';
 export { NotificationStore } from './store.js';
-export { configure, defaultClient, notificationStore, settings, wsClient } from './defaults.js';
-export { nativeNotifications, requestPermission } from './native.js';
+export {
+  configure,
+  defaultClient,
+  nativeNotifications,
+  notificationStore,
+  requestPermission,
+  settings,
+  wsClient,
+} from './defaults.js';

@@ -1,4 +1,7 @@
 // @ts-check
+// The things that a page has once: its settings, its client and its store; and the desktop
+// notifications.
+
 import { Carillon } from './client.js';
 import { NotificationStore } from './store.js';
 
@@ -22,15 +25,9 @@ export const defaultClient = () => page.client;
 /** The interface that tradepulse uses. */
 export const wsClient = {
   connect(token) {
-    page.isElements = false;
     if (!token) return wsClient.disconnect();
-    if (page.client) {
-      page.client.setToken(token);
-    } else {
-      page.client = new Carillon({ ...page.options, token, store: page.store });
-      // After a logout, also one in another tab, no element connects by its return.
-      page.client.addEventListener('reset', () => (page.isPaused = false));
-    }
+    if (page.client) page.client.setToken(token);
+    page.client ??= new Carillon({ ...page.options, token, store: page.store });
     page.client.connect();
   },
 
@@ -43,26 +40,60 @@ export const wsClient = {
   isConnected: () => page.client?.state === 'connected',
 };
 
-/** The elements in the page. The last one to go pauses the client that an element connected. */
-const elements = (page.elements ??= new Set());
-
-export const connectElements = (token) => {
-  wsClient.connect(token);
-  page.isElements = true;
+/** Requests permission. Browsers require that a click triggers the call. */
+export const requestPermission = async () => {
+  const { Notification } = globalThis;
+  if (!Notification) return 'unsupported';
+  const { permission } = Notification;
+  return permission === 'default' ? Notification.requestPermission() : permission;
 };
 
-export const enter = (element) => {
-  elements.add(element);
-  if (page.isPaused) page.client?.connect();
-  page.isPaused = false;
+/** Returns the URL if a click may open it (same origin or https), else an empty string. */
+const safe = (url) => {
+  try {
+    const { origin, protocol, href } = new URL(url, location.href);
+    return origin === location.origin || protocol === 'https:' ? href : '';
+  } catch {
+    return '';
+  }
 };
 
-export const leave = (element) => {
-  elements.delete(element);
-  // Moving an element removes and inserts it, and React's strict mode does so with each new one.
-  setTimeout(() => {
-    if (elements.size || !page.isElements || !page.client?.isWanted) return;
-    page.isPaused = true;
-    page.client.pause();
-  });
+/**
+ * Shows notifications that arrive while no tab is visible. Only the leader tab shows them.
+ *
+ * Returns a function that stops it.
+ */
+export const nativeNotifications = (client, options = {}) => {
+  const { icon, registration, filter = () => true } = options;
+  const { open = (url) => location.assign(url) } = options;
+  const natives = new Set();
+  const show = ({ detail }) => {
+    const { Notification } = globalThis;
+    if (Notification?.permission !== 'granted' || !client.isLeader || client.isVisible) return;
+    if (detail.is_read || !filter(detail)) return;
+    const { id: tag, title, message: body, entity_url } = detail;
+    const url = entity_url && safe(entity_url);
+    const shown = { body, icon, tag, data: { url } };
+    try {
+      const native = new Notification(title, shown);
+      natives.add(native);
+      native.onclose = () => natives.delete(native);
+      native.onclick = () => {
+        window.focus();
+        native.close();
+        if (url) open(url, detail);
+      };
+    } catch {
+      // Some browsers (on phones) let only a service worker show one, such as that of Web Push.
+      registration?.showNotification(title, shown);
+    }
+  };
+  // The next user must not see those of this one.
+  const clear = () => natives.forEach((native) => native.close());
+  client.addEventListener('notification', show);
+  client.addEventListener('reset', clear);
+  return () => {
+    client.removeEventListener('notification', show);
+    client.removeEventListener('reset', clear);
+  };
 };

@@ -2,7 +2,7 @@
 // The elements' base class, and functions that make their parts.
 
 import { defaultClient, notificationStore } from './carillon.js';
-import { enter, leave } from './defaults.js';
+import { enter, leave } from './lifetime.js';
 import { sheets } from './sheets.js';
 import { languageOf, translate } from './words.js';
 

@@ -3,9 +3,9 @@
 // new notifications: the bell and the toast.
 
 import { configure, wsClient } from './carillon.js';
-import { connectElements } from './defaults.js';
 import { button, CarillonElement, make, setText } from './element.js';
 import { CarillonItem, iconOf, kindOf } from './item.js';
+import { connect } from './lifetime.js';
 import { CarillonPanel, CarillonStatus } from './panel.js';
 import { PHONE } from './sheets.js';
 
@@ -111,7 +111,7 @@ export class CarillonBell extends CarillonElement {
     if (url && URL['canParse'](url, location.href)) configure({ url });
     const last = this.#token;
     this.#token = token;
-    if (token && token !== last) connectElements(token);
+    if (token && token !== last) connect(token);
     else if (!token && last) wsClient.disconnect();
   }
 

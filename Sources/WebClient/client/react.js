@@ -4,7 +4,7 @@
 // React is the one passed to `configure({ React })`, else the global one.
 
 import { Carillon, settings } from './carillon.js';
-import { identityOf } from './client.js';
+import { identityOf } from './transports.js';
 
 /** Clients in use: a page has one for each server and user. */
 const clients = new Set();

@@ -1,8 +1,14 @@
 // @ts-check
-// The transports. Each reports received events to its link in the form of the `event` dialect and
-// resolves with the reason it ended. None reconnects by itself, because the token and the cursor
-// may have changed.
+// The requests of a client, and the transports that bring its events.
+//
+// Each transport reports received events to its link in the form of the `event` dialect and resolves
+// with the reason it ended. None reconnects by itself, because the token and the cursor may have
+// changed.
 
+/** A request without an answer after this time has failed: its connection may be dead. */
+const ANSWERED_WITHIN = 20_000;
+const USERS = Symbol.for('carillon/users');
+const ME = '/api/v1/me';
 const OPENS_WITHIN = 10_000;
 /**
  * A client that resumes gets a heartbeat every 25 s. After 1.5 intervals of silence the connection
@@ -13,6 +19,211 @@ const ASK_AFTER = 30_000;
 const PONG_SOON = 4_000;
 const POLL_SECONDS = 25;
 const LOST = 1006;
+
+/** Returns the address of the server of a module; the page's own if the page bundles the module. */
+export const serverOf = (module) =>
+  /^https?:.*(?=\/client\/([0-9a-f]{16}\/)?[^/]+$)/.exec(module)?.[0] ?? '/';
+
+/** A refusal by the server, or a request that did not reach it: then `status` is 0. */
+export class CarillonError extends Error {
+  name = 'CarillonError';
+
+  constructor(status, code, message, retryAfter = undefined, address = undefined) {
+    super(message);
+    Object.assign(this, { status, code, retryAfter, address });
+  }
+}
+
+const refusal = ({ status, headers }, address, { code = 'http', message = '' } = {}) => {
+  const wait = Number(headers.get('Retry-After')) * 1_000;
+  return new CarillonError(status, code, message || `status ${status}`, wait || undefined, address);
+};
+
+const claimsOf = (token = '') => {
+  try {
+    const text = atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'));
+    const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes)) ?? {};
+  } catch {
+    return {};
+  }
+};
+
+/**
+ * Returns the claims of a token that its successors share, as text.
+ *
+ * Which claim names the user is the server's setting, so only tokens that agree in all of them are
+ * certainly of one user.
+ */
+export const identityOf = (token) => {
+  const { exp: _exp, iat: _iat, nbf: _nbf, jti: _jti, ...claims } = claimsOf(token);
+  return Object.keys(claims).length ? JSON.stringify(claims) : token;
+};
+
+/**
+ * The requests of one client, and the token that they carry.
+ *
+ * A token function is called again when its token expires or is refused.
+ */
+export class Requests {
+  token;
+  /** Replaced when the user logs out or changes: answers for an earlier owner are ignored. */
+  owner = {};
+  #source;
+  #asking;
+  /** Ends the wait for a token of a replaced source. */
+  #supersede;
+  #isOld = false;
+
+  constructor(url, options, host) {
+    this.url = url;
+    this.options = options;
+    this.host = host;
+  }
+
+  /** Milliseconds until a token that can be fetched again expires. */
+  get left() {
+    return this.#source && this.#expiry - this.options.clock.now();
+  }
+
+  get #expiry() {
+    return claimsOf(this.token).exp * 1_000;
+  }
+
+  async request(method, path, body, signal, token) {
+    const address = this.url + path;
+    const response = await this.send(method, address, body, signal, token);
+    const answer = await response.json().catch(() => {});
+    if (!answer) throw refusal(response, address);
+    return answer.data;
+  }
+
+  /** Returns the user of a token, as the server names it. It is asked once for each token. */
+  identify(token = this.token) {
+    const users = (globalThis[USERS] ??= new Map());
+    const key = `${this.url} ${token}`;
+    const ask = async () => {
+      const data = await this.request('GET', ME, undefined, undefined, token);
+      if (typeof data?.user_id === 'string') return data.user_id;
+      throw new CarillonError(0, 'http', `${ME} names no user`);
+    };
+    if (!users.has(key)) {
+      const user = ask();
+      users.set(key, user);
+      user.catch(() => users.delete(key));
+    }
+    return users.get(key);
+  }
+
+  /** Sends a request, and returns the response if the server granted it. */
+  async send(method, address, body, signal, token) {
+    const { fetch } = this.options;
+    const owner = this.owner;
+    for (let isAgain = false;; isAgain = true) {
+      const headers = { Authorization: `Bearer ${token ?? (await this.fresh())}` };
+      // The request of one user must not be sent with the token of the next.
+      if (owner !== this.owner) throw new CarillonError(0, 'ended', 'the user logged out');
+      if (body !== undefined) headers['Content-Type'] = 'application/json';
+      const sent = { method, headers, body: JSON.stringify(body), cache: 'no-store' };
+      let response;
+      try {
+        const limit = signal ?? AbortSignal['timeout'](ANSWERED_WITHIN);
+        response = await fetch(address, { ...sent, signal: limit });
+      } catch (cause) {
+        const text = `the server cannot be reached: ${cause}`;
+        throw new CarillonError(0, 'network', text, undefined, address);
+      }
+      if (response.ok) return response;
+      if (response.status === 401 && !token && !isAgain && this.renew()) continue;
+      throw refusal(response, address, (await response.json().catch(() => {}))?.error);
+    }
+  }
+
+  /** Takes a token or a function that fetches one; nothing removes both. */
+  take(token) {
+    const isText = typeof token === 'string';
+    if (token && token === this.#source) return;
+    this.#source = isText ? undefined : token;
+    this.#asking = undefined;
+    this.#supersede?.();
+    this.#isOld = true;
+    if (!token) this.token = undefined;
+    else if (isText) this.use(token.trim());
+  }
+
+  #isAlike(token) {
+    return identityOf(token) === identityOf(this.token);
+  }
+
+  use(token, isSameUser = false) {
+    this.#isOld = false;
+    if (token === this.token) return;
+    const mayDiffer = this.host.user() && !isSameUser && !this.#isAlike(token);
+    this.token = token;
+    this.host.changed(mayDiffer);
+  }
+
+  async fresh() {
+    if (this.#expiry < this.options.clock.now()) this.#isOld = true;
+    if (this.token && !(this.#source && this.#isOld)) return this.token;
+    const source = this.#source;
+    this.#asking ??= Promise.race([
+      this.#ask(source),
+      new Promise((resolve) => (this.#supersede = resolve)),
+    ]);
+    await this.#asking;
+    // Another token may have been set in the meantime.
+    return source === this.#source ? this.token : this.fresh();
+  }
+
+  async #ask(source) {
+    try {
+      // deno-lint-ignore no-throw-literal -- The text becomes the end of the message below.
+      if (!source) throw 'none is set';
+      // A token that is read from a file or an answer often ends with a newline.
+      const token = (await source()).trim();
+      const user = this.host.user();
+      const isSame = user && !this.#isAlike(token) && (await this.identify(token)) === user;
+      if (source === this.#source) this.use(token, isSame);
+    } catch (cause) {
+      throw new CarillonError(0, 'token', `cannot get a token: ${cause}`);
+    } finally {
+      if (source === this.#source) this.#asking = undefined;
+    }
+  }
+
+  /** Merges calls that come while `run` is running into one more run; retries after a failure. */
+  merge(run) {
+    let isDue = false;
+    // A slow answer for the previous user must not hold up the next one's.
+    let runner;
+    const start = async () => {
+      const { host, options, owner } = this;
+      isDue = true;
+      if (runner === owner) return;
+      runner = owner;
+      try {
+        while (isDue && host.isLeader() && owner === this.owner) {
+          isDue = false;
+          await run();
+        }
+      } catch (error) {
+        if (owner !== this.owner) return;
+        host.failed(error);
+        const again = () => host.isConnected() && start();
+        options.clock.setTimeout(again, Math.max(options.reconnectInterval, error.retryAfter ?? 0));
+      } finally {
+        if (runner === owner) runner = undefined;
+      }
+    };
+    return start;
+  }
+
+  renew() {
+    this.#isOld = true;
+    return !!this.#source;
+  }
+}
 
 /** The stream's event names that need a translation; in all others the first `_` becomes `:`. */
 const NAMES = {
