@@ -248,7 +248,7 @@ def test_a_page_of_another_site_imports_the_client(server, context):
 
 
 def test_a_page_loads_the_elements_under_several_addresses(server, context, fresh_user):
-    """A plain, a versioned and a hashed address: the page has one client and one set of elements."""
+    """Plain, versioned and hashed addresses: the page has one client and one set of elements."""
     page = open_page(context, BLANK, server=server)
     user = fresh_user()
     server.publish(user, "hello")

@@ -1,5 +1,6 @@
 """Builds a tree with one edited statement at a time, and checks that the guard's tests fail."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -56,6 +57,14 @@ def is_clean(root):
         text=True,
     )
     return not status.stdout
+
+
+def kill_session(leader):
+    """Kills all processes of a session; `swift test` gives its test bundle a group of its own."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(ProcessLookupError):
+            if os.getsid(int(entry.name)) == leader:
+                os.kill(int(entry.name), 9)
 
 
 class Run:
@@ -174,7 +183,7 @@ class Run:
             try:
                 status = process.wait(patience)
             except BaseException as error:
-                os.killpg(process.pid, 9)
+                kill_session(process.pid)
                 process.wait()
                 if not isinstance(error, subprocess.TimeoutExpired):
                     raise
