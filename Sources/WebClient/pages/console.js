@@ -48,7 +48,7 @@ function showBoard(publisher) {
   const users = new OnlineUsers(backend, (user) => lookup.open(user), leaves.signal);
   const lookup = new UserLookup(backend, leaves.signal);
   new Dashboard(feed, leaves.signal);
-  // EventSource does not expose the reason for an error; an ordinary request does.
+  // The feed does not keep the reason for a failure; an ordinary request gives it.
   feed.addEventListener('refused', async () => {
     try {
       await backend.request('GET', ASKED);

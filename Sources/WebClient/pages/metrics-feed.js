@@ -1,8 +1,9 @@
 // @ts-check
 // The server's metrics stream: one snapshot a second while the page is open.
 //
-// Invariant: at most one EventSource is open, and at most one reconnect attempt is scheduled.
+// Invariant: at most one connection is open, and at most one reconnect attempt is scheduled.
 
+import { eventReader } from '../transports.js';
 import { at } from './backend.js';
 import { Rates, samplesOf } from './rates.js';
 
@@ -19,8 +20,8 @@ const RETRY_MILLISECONDS = [1_000, 2_000, 4_000, 8_000, 15_000];
  * each failed connection, because the server may have rejected the token.
  */
 export class MetricsFeed extends EventTarget {
-  /** @type {EventSource | null} */
-  #source = null;
+  /** Ends the open connection. @type {AbortController | null} */
+  #connection = null;
   #rates = new Rates();
   #token;
   #attempts = 0;
@@ -46,34 +47,51 @@ export class MetricsFeed extends EventTarget {
   close() {
     clearInterval(this.#watch);
     clearTimeout(this.#retry);
-    this.#source?.close();
-    this.#source = null;
+    this.#connection?.abort();
+    this.#connection = null;
   }
 
   /** Reconnects at once, for example when the network is back. */
   hurry() {
-    if (this.#source) return;
+    if (this.#connection) return;
     clearTimeout(this.#retry);
     this.#open();
   }
 
-  #open() {
-    const source = new EventSource(`${at(PATH)}?token=${encodeURIComponent(this.#token)}`);
-    this.#source = source;
+  async #open() {
+    const connection = (this.#connection = new AbortController());
     this.#rates.restart();
-    source.addEventListener('message', (event) => this.#take(event.data));
-    source.addEventListener('error', () => {
-      // EventSource reconnects by itself after a lost connection but not after a refusal, and
-      // chooses its own delay. Reconnecting here treats both cases alike.
-      source.close();
-      if (this.#source !== source) return;
-      this.#source = null;
-      const wait = RETRY_MILLISECONDS[Math.min(this.#attempts, RETRY_MILLISECONDS.length - 1)];
-      this.#attempts += 1;
-      this.#retry = setTimeout(() => this.#open(), wait);
-      this.#look();
-      this.dispatchEvent(new Event('refused'));
-    });
+    try {
+      await this.#read(connection.signal);
+    } catch {
+      // A lost connection and a refusal are treated alike, and so is the end of the stream.
+    }
+    if (this.#connection !== connection) return;
+    connection.abort();
+    this.#connection = null;
+    const wait = RETRY_MILLISECONDS[Math.min(this.#attempts, RETRY_MILLISECONDS.length - 1)];
+    this.#attempts += 1;
+    this.#retry = setTimeout(() => this.#open(), wait);
+    this.#look();
+    this.dispatchEvent(new Event('refused'));
+  }
+
+  /**
+   * Reads the stream to its end. The token is in a header: proxies log URLs.
+   *
+   * @param {AbortSignal} signal
+   */
+  async #read(signal) {
+    const headers = { Authorization: `Bearer ${this.#token}` };
+    const { body, ok } = await fetch(at(PATH), { headers, signal, cache: 'no-store' });
+    if (!body || !ok) return;
+    const read = eventReader((/** @type {{data: string}} */ { data }) => this.#take(data));
+    const reader = body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done || signal.aborted) return;
+      read(value);
+    }
   }
 
   /** @param {string} text */
@@ -101,7 +119,7 @@ export class MetricsFeed extends EventTarget {
   #look() {
     const isFresh = Date.now() - this.lastArrival < STALE_MILLISECONDS;
     if (this.lastArrival === 0) this.#setState('connecting');
-    else if (!this.#source || !isFresh) this.#setState('stale');
+    else if (!this.#connection || !isFresh) this.#setState('stale');
   }
 
   /** @param {string} state */
