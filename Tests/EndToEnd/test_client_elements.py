@@ -8,6 +8,7 @@ from harness.elements import (
     assert_calm,
     badge,
     bell,
+    clear_all,
     connected,
     expect_badge,
     expect_titles,
@@ -15,6 +16,7 @@ from harness.elements import (
     open_panel,
     panel,
     screenshot,
+    toasts,
     until,
 )
 from harness.socketio_js import CLIENTS
@@ -101,71 +103,6 @@ def test_dismiss_and_clear_go_to_the_server(server, context, fresh_user):
     assert len(server.inbox(user)) == 2
     page.keyboard.press("Escape")
     wait_until("all are deleted", lambda: server.inbox(user) == [])
-    assert_calm(page)
-
-
-def clear_all(scope):
-    scope.get_by_role("button", name="More actions").click()
-    scope.get_by_role("menuitem", name="Clear all").click()
-
-
-def test_a_clear_can_be_undone(server, context, fresh_user):
-    user = fresh_user()
-    for title in ("one", "two", "three"):
-        server.publish(user, title)
-    body = f"{bell(user)}<carillon-list></carillon-list>"
-    page = connected(open_elements(context, server, body))
-    shown = page.locator("body > carillon-list")
-    opened = open_panel(page)
-    for scope in (opened, shown):
-        expect_titles(scope, ["three", "two", "one"])
-    clear_all(opened)
-    for scope in (opened, shown):
-        expect_titles(scope, [])
-        expect(scope.get_by_text("You’re all caught up")).to_be_visible()
-    opened.get_by_role("button", name="Undo").click()
-    for scope in (opened, shown):
-        expect_titles(scope, ["three", "two", "one"])
-    expect_badge(page, "3")
-    page.keyboard.press("Escape")
-    assert len(server.inbox(user)) == 3
-    assert_calm(page)
-
-
-def test_a_notification_that_comes_during_a_clear_is_kept(server, context, fresh_user):
-    user = fresh_user()
-    for title in ("one", "two"):
-        server.publish(user, title)
-    page = connected(open_elements(context, server, bell(user)))
-    opened = open_panel(page)
-    expect_titles(opened, ["two", "one"])
-    clear_all(opened)
-    expect_titles(opened, [])
-    server.publish(user, "meanwhile")
-    expect_titles(opened, ["meanwhile"])
-    page.keyboard.press("Escape")
-    titles = ["meanwhile"]
-    wait_until(
-        "the older ones are deleted",
-        lambda: [each["title"] for each in server.inbox(user)] == titles,
-    )
-    expect_badge(page, "1")
-    assert_calm(page)
-
-
-def test_a_clear_becomes_final_after_some_seconds(server, context, fresh_user):
-    user = fresh_user()
-    server.publish(user, "one")
-    page = connected(open_elements(context, server, f"{bell(user)}<carillon-list></carillon-list>"))
-    shown = page.locator("body > carillon-list")
-    expect_titles(shown, ["one"])
-    clear_all(shown)
-    undo = shown.get_by_role("button", name="Undo")
-    expect(undo).to_be_visible()
-    # The test ends the time of the message instead of waiting for it.
-    page.evaluate("noticeTimes().forEach((time) => time.finish())")
-    expect(undo).to_have_count(0)
-    wait_until("it is deleted", lambda: server.inbox(user) == [])
     assert_calm(page)
 
 
@@ -309,10 +246,6 @@ def test_a_deliberate_disconnect_does_not_show_reconnecting(server, context, fre
 # Toasts.
 
 
-def toasts(page):
-    return page.locator("carillon-toast carillon-item")
-
-
 def test_a_toast_expires_unless_the_pointer_is_on_it(server, context, fresh_user):
     user = fresh_user()
     body = f'{bell(user)}<carillon-toast timeout="700"></carillon-toast>'
@@ -408,80 +341,6 @@ def test_it_sounds_only_when_asked_and_after_a_gesture(server, context, fresh_us
     server.publish(user, "sounds", type="success")
     until(page, "tones.length > 2")
     assert page.evaluate("tones") == [440, 330, 660, 880]
-    assert_calm(page)
-
-
-# The bell in trouble.
-
-
-def test_the_bell_shows_a_state_only_in_trouble(make_server, make_context):
-    server = make_server()
-    page = connected(open_elements(make_context(server), server, bell("ann")))
-    sign = page.locator("carillon-bell .bell carillon-status")
-    button = page.locator("carillon-bell .bell")
-    expect(sign).to_be_hidden()
-    expect(button).to_have_attribute("aria-label", "Notifications")
-    server.kill()
-    expect(sign).to_be_visible()
-    expect(sign.locator(".dot")).to_have_css("background-color", "rgb(208, 116, 0)")
-    expect(button).to_have_attribute("aria-label", "Notifications, Reconnecting…")
-    expect(button).to_have_attribute("title", "Reconnecting…")
-    server.start(port=server.port)
-    expect(sign).to_be_hidden()
-    expect(button).to_have_attribute("title", "")
-    page.evaluate("core.defaultClient().disconnect()")
-    expect(sign).to_be_hidden()
-
-
-def test_the_badge_is_beside_the_icon(server, context, fresh_user):
-    user = fresh_user()
-    server.publish_many(user, [f"n {index}" for index in range(120)])
-    page = connected(open_elements(context, server, bell(user)))
-    expect_badge(page, "99+")
-    icon = page.locator("carillon-bell .bell > svg").bounding_box()
-    number = badge(page).bounding_box()
-    assert icon["x"] + icon["width"] <= number["x"]
-    button = page.locator("carillon-bell .bell").bounding_box()
-    assert button["height"] >= 44
-    assert number["x"] + number["width"] <= button["x"] + button["width"]
-
-
-# Phones.
-
-
-PHONE = {"viewport": {"width": 390, "height": 700}, "has_touch": True, "is_mobile": True}
-
-
-def test_the_panel_is_a_sheet_on_a_phone(server, make_context, fresh_user):
-    user = fresh_user()
-    server.publish(user, "one")
-    page = connected(open_elements(make_context(server, **PHONE), server, bell(user)))
-    opened = open_panel(page)
-    until(page, "movingCount() === 0")
-    box = opened.bounding_box()
-    assert (box["x"], box["width"]) == (0, 390)
-    assert abs(box["y"] + box["height"] - 700) < 1
-    opened.get_by_role("button", name="Close").click()
-    expect(opened).to_be_hidden()
-    # A tap beside it closes it, too.
-    open_panel(page)
-    until(page, "movingCount() === 0")
-    page.touchscreen.tap(200, 60)
-    expect(opened).to_be_hidden()
-    assert_calm(page)
-
-
-def test_a_phone_shows_one_toast_at_a_time(server, make_context, fresh_user):
-    user = fresh_user()
-    body = f'{bell(user)}<carillon-toast timeout="0"></carillon-toast>'
-    page = connected(open_elements(make_context(server, **PHONE), server, body))
-    for title in ("one", "two", "three"):
-        server.publish(user, title)
-    expect(toasts(page).locator(".title")).to_have_text(["three"])
-    server.publish(user, "fire", priority="urgent")
-    server.publish(user, "four")
-    expect(toasts(page).locator(".title")).to_have_text(["fire"])
-    expect_badge(page, "5")
     assert_calm(page)
 
 

@@ -389,17 +389,12 @@ def test_sent_frames_are_listed_and_old_frames_removed(demo_server, open_demo):
 def test_toasts_appear_until_they_are_switched_off(open_demo):
     page = open_demo()
     publish(page, "users", "with a toast")
-    toasts = page.locator("carillon-toast carillon-item")
-    expect(toasts).to_have_count(2)
-    expect(toasts.first).to_contain_text("with a toast")
+    expect(page.locator("carillon-toast carillon-item")).to_have_count(2)
     for each in BOTH:
         pane(page, each).get_by_label("Toasts").uncheck()
     assert page.locator("carillon-toast").count() == 0
     publish(page, "users", "without a toast")
     shows(page, ALICE, ["without a toast", "with a toast"])
-    pane(page, ALICE).get_by_label("Toasts").check()
-    publish(page, "users", "again with a toast")
-    expect(toasts).to_contain_text(["again with a toast"])
 
 
 def test_the_request_is_copied_as_a_command_that_runs(demo_server, open_demo):
@@ -410,30 +405,21 @@ def test_the_request_is_copied_as_a_command_that_runs(demo_server, open_demo):
     expect(page.locator("#publish .done")).to_contain_text("Copied")
     command = page.evaluate("navigator.clipboard.readText()")
     assert command.startswith(f"curl -X POST '{demo_server.url}/api/v1/notifications' \\\n")
-    answer = subprocess.run(
-        ["bash", "-c", f"{command} --silent"], capture_output=True, text=True, check=True
-    )
+    answer = subprocess.run(["bash", "-c", f"{command} -s"], capture_output=True, check=True)
     assert json.loads(answer.stdout)["data"]["title"] == title
     shows(page, ALICE, [title])
-
-
-def test_without_the_clipboard_the_command_is_shown(open_demo):
-    page = open_demo()
+    # Without access to the clipboard it is shown and selected.
     page.evaluate("delete Navigator.prototype.clipboard")
     page.get_by_role("button", name="Copy as curl").click()
     expect(page.locator("#publish p.error")).to_contain_text("clipboard")
-    expect(page.locator("#publish .command")).to_contain_text("curl -X POST")
-    assert "curl" in page.evaluate("getSelection().toString()")
+    assert page.evaluate("getSelection().toString()").startswith("curl -X POST")
 
 
 def test_one_sign_shows_the_state_of_the_connection(open_demo):
-    page = open_demo()
-    alice = pane(page, ALICE)
-    expect(state(page, ALICE)).to_be_visible()
+    alice = pane(open_demo(), ALICE)
     for status in alice.locator("carillon-status").all():
         expect(status).to_be_hidden()
-    for heading in ("Connection", "Notifications", "Room", "Raw frames"):
-        expect(alice.locator("h3").get_by_text(heading, exact=True)).to_be_visible()
+    expect(alice.locator("h3")).to_have_text(["Connection", "Notifications", "Room", "Raw frames"])
 
 
 def test_desktop_permission_is_asked_for_only_on_a_click(open_demo):

@@ -30,7 +30,8 @@
 //                     a change of all. By default a panel or list shows a message.
 //   carillon-error    the server refused a request or cannot be reached: { error }
 //
-// STYLE: the button of a bell has the colour of the text around it. Custom properties, set on the element or an enclosing one. Colours, for light and dark:
+// STYLE: the button of a bell has the colour of the text around it. Custom properties, set on the
+// element or an enclosing one. Colours, for light and dark:
 //   --carillon-surface, -hover, -unread (backgrounds), -text, -muted, -border, -accent, -badge,
 //   -green, -blue, -gray, -purple, -red, -amber (of the types)
 // Others, with their defaults:
@@ -45,7 +46,7 @@
 // Parts, for `::part()`:
 //   bell    bell (the button), badge, panel
 //   panel   grip (of the sheet on a phone), header, title, count, text (Mark all read), opener (of
-//           the menu), menu, choice, scroll, list, skeleton, bone, empty, load, notice, undo,
+//           the menu), menu, choice, scroll, list, skeleton, bone, empty, load, snackbar, undo,
 //           footer, status, all (the link)
 //   list    the same, and filters, filter, types, end
 //   item    item, icon, body, head, title, time, message, meta, priority, more, actions, action,

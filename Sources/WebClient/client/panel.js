@@ -78,7 +78,7 @@ export class CarillonPanel extends CarillonElement {
   list = make('div', 'list', { role: 'list' });
   empty = make('div', 'empty', { role: 'status' });
   /** A message about an action, with a button or without one. */
-  #notice = make('div', 'notice', { role: 'status' });
+  #notice = make('div', 'snackbar', { role: 'status' });
   #noticeTime = this.#notice.animate([], NOTICE_MILLISECONDS);
   /** Rows without content, in place of those that are being loaded. */
   skeleton = make('div', 'skeleton', { ariaHidden: 'true' });

@@ -112,10 +112,10 @@ carillon-item + carillon-item:not([member]) { border-block-start: 1px solid var(
   border-width: 1px 0 }
 .footer { justify-content: space-between; padding-inline-end: 16px; font-size: 13px;
   font-weight: 600 }
-.notice { position: sticky; inset-block-end: 8px; display: flex; align-items: center; gap: 8px;
+.snackbar { position: sticky; inset-block-end: 8px; display: flex; align-items: center; gap: 8px;
   margin: 8px; padding-block: 4px; padding-inline: 14px 6px; min-block-size: 40px;
   border-radius: 10px; background: var(--_text); color: var(--_surface) }
-.notice span { flex: 1 }
+.snackbar span { flex: 1 }
 .undo, .undo:hover { color: inherit; font-weight: 600; background: none;
   text-decoration: underline }
 .undo:focus-visible { outline-color: currentColor }

@@ -104,7 +104,7 @@ window.areToastsHeld = () =>
 
 /** The timers of the messages in panels and lists: animations without keyframes. */
 window.noticeTimes = () =>
-  all().filter((it) => it.className === 'notice').flatMap((it) => it.getAnimations())
+  all().filter((it) => it.className === 'snackbar').flatMap((it) => it.getAnimations())
     .filter((it) => !it.effect.getKeyframes().length);
 
 /** The number of interactive elements, and the number of those inside another one. */

@@ -109,6 +109,16 @@ def open_panel(page):
     return panel(page)
 
 
+def toasts(page):
+    return page.locator("carillon-toast carillon-item")
+
+
+def clear_all(scope):
+    """Clears a panel or a list by its menu."""
+    scope.get_by_role("button", name="More actions").click()
+    scope.get_by_role("menuitem", name="Clear all").click()
+
+
 def screenshot(page, name):
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png")
