@@ -5,8 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "CReactor.h"
@@ -23,11 +22,7 @@ int64_t cl_resident_bytes(void) {
   if (count < 0) return -error;
   text[count] = '\0';
   // The second number: pages in memory.
-  const char *second = strchr(text, ' ');
-  if (second == NULL) return -EINVAL;
-  char *end;
-  errno = 0;
-  long long pages = strtoll(second, &end, 10);
-  if (errno != 0 || end == second || pages < 0) return -EINVAL;
+  long long pages = 0;
+  if (sscanf(text, "%*s %lld", &pages) != 1) return -EINVAL;
   return pages * sysconf(_SC_PAGESIZE);
 }

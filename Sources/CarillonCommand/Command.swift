@@ -18,7 +18,7 @@ struct Command: Sendable {
 /// The program.
 enum Program {
   /// The version, as `carillon version` prints it.
-  static let version = "0.1.0"
+  static let version = CarillonServer.version
 
   static let commands: [Command] = [
     ServeCommand.command, TokenCommand.command, PublishCommand.command, ListenCommand.command,

@@ -189,6 +189,8 @@ package struct StoreMetrics: Sendable, Equatable {
   package var largestGroup = 0
   /// Commands in the queue, approximately.
   package var writeQueueDepth = 0
+  /// Commands that the queue holds; a further one is refused.
+  package var writeQueueLimit = 0
   /// Queries in the queue, approximately.
   package var readQueueDepth = 0
   package var reads = 0

@@ -1,8 +1,8 @@
-// The processors, files and memory available to this process.
+// The processors, files and memory of this process.
 
 internal import CReactor
 
-/// Processors, open files and heap memory of this process.
+/// Processors, open files and memory of this process.
 package enum ProcessResources {
   /// Processors on which the process may run; at least one.
   package static var processorCount: Int { max(1, Int(cl_cpu_count())) }
@@ -15,4 +15,10 @@ package enum ProcessResources {
   ///
   /// Called after many connections have closed, so that the server shrinks to its earlier size.
   package static func returnFreeMemory() { cl_give_back_memory() }
+
+  /// Bytes of this process that are in memory; nil if the system does not say.
+  package static var residentByteCount: Int? {
+    let count = cl_resident_bytes()
+    return count < 0 ? nil : Int(count)
+  }
 }

@@ -24,6 +24,9 @@ package enum ServerError: Error, CustomStringConvertible {
 
 /// A running server.
 package final class CarillonServer: Sendable {
+  /// The version of this build.
+  package static let version = "0.1.0"
+
   let core: ServerCore
   private let threads: [Thread]
   /// The port that the server listens on.

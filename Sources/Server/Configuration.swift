@@ -21,8 +21,10 @@ package struct Configuration: Sendable {
   package var shardCount = 1
   /// Whether shard N is pinned to processor N.
   package var pinsShards = false
+  /// The path of a store that keeps nothing.
+  package static let inMemory = ":memory:"
   /// The directory of the store, or `:memory:` to keep nothing.
-  package var dataPath = ":memory:"
+  package var dataPath = inMemory
   /// The rules by which tokens are accepted.
   package var tokenPolicy: TokenPolicy
   /// The value of `X-API-Key` that makes a caller a publisher.

@@ -82,6 +82,7 @@ package final class SQLiteStore: Store {
   package var metrics: StoreMetrics {
     var metrics = state.withLock { $0.metrics }
     metrics.writeQueueDepth = journal.depth
+    metrics.writeQueueLimit = journal.depthLimit
     metrics.readQueueDepth = readers.reduce(0) { $0 + $1.depth }
     return metrics
   }

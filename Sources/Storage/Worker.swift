@@ -16,6 +16,8 @@ final class Worker<Message: Sendable>: @unchecked Sendable {
     case stop
   }
 
+  /// Messages that the mailbox holds; a further one is refused.
+  let depthLimit: Int
   private let mailbox: Mailbox<Item>
   private let parker: Parker
   private let wakeup: Wakeup
@@ -29,6 +31,7 @@ final class Worker<Message: Sendable>: @unchecked Sendable {
       throw StoreError(error)
     }
     self.wakeup = wakeup
+    depthLimit = capacity
     parker = Parker(wake: { wakeup.signal() })
     mailbox = Mailbox(capacity: capacity, parker: parker)
   }

@@ -21,6 +21,10 @@ SYSTEM = "/api/v1/websocket/send/system"
 HISTOGRAM = "carillon_publish_to_socket_seconds"
 STREAMS_LIMIT = 16
 QUIET = {"count": 0, "p50": 0, "p99": 0, "max": 0}
+COLUMNS = [
+    "time", "connections", "sessions", "users", "rooms", "blocked", "delivered", "bytes_sent",
+    "published", "slow_consumers", "received", "p50", "p99", "max", "memory",
+]  # fmt: skip
 FIELDS = [
     "connections", "sessions", "users", "rooms", "blocked", "delivered", "bytes_sent",
     "published", "slow_consumers", "received", "latency",
@@ -35,12 +39,25 @@ class Watcher(StreamClient):
     def __init__(self, server, token=None, **options):
         super().__init__(server, token=token or publisher_token(), **options)
 
+        self.history = None
+
+    def figures(self):
+        """Returns the next figures; the history must come before them, and once."""
+        message = self.next()
+        if self.history is None:
+            assert message["type"] == "history"
+            self.history = message["data"]
+            assert list(self.history) == ["interval", *COLUMNS]
+            assert len({len(self.history[name]) for name in COLUMNS}) == 1
+            message = self.next()
+        assert message["type"] == "metrics"
+        assert list(message["data"]) == ["time", "server", "shards"]
+        assert isinstance(message["data"]["time"], int)
+        return message["data"]
+
     def shards(self):
         """Returns the figures of each shard in the next event."""
-        message = self.next()
-        assert message["type"] == "metrics" and list(message["data"]) == ["time", "shards"]
-        assert isinstance(message["data"]["time"], int)
-        shards = message["data"]["shards"]
+        shards = self.figures()["shards"]
         assert all(list(shard) == FIELDS for shard in shards)
         return shards
 
@@ -103,6 +120,35 @@ def test_the_metrics_stream_follows_the_traffic(make_server, shards, by):
         clients[0].answers()
         watcher.until_shards("a ping", lambda figures: summed(figures, "received") >= 1)
     wait_until("all sessions have ended", lambda: server.total("sessions") == 0)
+
+
+def test_a_console_that_connects_later_gets_the_minutes_before(make_server):
+    server = make_server(arguments=["--shards", "2"])
+    with EventClient(server, "u") as client, Watcher(server) as early:
+        server.publish("u")
+        client.until("notification:new")
+        early.until_shards("the delivery", lambda figures: summed(figures, "delivered") > 0)
+
+        def kept():
+            with Watcher(server) as late:
+                late.figures()
+                return late.history if sum(late.history["delivered"]) > 0 else None
+
+        history = wait_until("the history has the delivery", kept, every=0.2)
+        assert history["interval"] == 1_000 and 1 <= len(history["time"]) <= 300
+        assert history["time"] == sorted(history["time"])
+        assert max(history["sessions"]) == 1 and max(history["users"]) == 1
+        assert all(each is None or 0 < each < 60_000_000 for each in history["p99"])
+        assert max(history["p99"], key=lambda each: each or 0) > 0
+        assert min(history["memory"]) > 1_000_000
+        state = early.figures()["server"]
+        assert list(state) == ["version", "uptime", "memory", "store"]
+        assert re.fullmatch(r"\d+\.\d+\.\d+", state["version"])
+        assert 0 <= state["uptime"] < 600 and state["memory"] > 1_000_000
+        assert state["store"] == {
+            "state": "ok", "reason": None, "persistent": True, "write_queue": 0,
+            "write_queue_limit": 8_192, "read_queue": 0,
+        }  # fmt: skip
 
 
 def test_a_user_may_not_watch(server):

@@ -49,4 +49,14 @@ struct SystemTests {
     #expect(getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
     #expect(files == limit.rlim_cur && limit.rlim_cur == limit.rlim_max)
   }
+
+  @Test("memory that the process touches is counted as resident")
+  func memory() throws {
+    let before = try #require(ProcessResources.residentByteCount)
+    let touched = [UInt8](repeating: 1, count: 64 << 20)
+    let after = try #require(ProcessResources.residentByteCount)
+    // Tests that run at the same time may free some.
+    #expect(before > 1 << 20 && after > before + 16 << 20, "\(before), \(after)")
+    withExtendedLifetime(touched) {}
+  }
 }

@@ -21,13 +21,25 @@ struct MetricsStreamTests {
     return (peer, Array(peer.received[..<end]).text)
   }
 
-  /// An open stream, after its first event.
+  /// An open stream, after its first two events.
   static func watch(_ fixture: ShardFixture) throws -> TestPeer {
     let (peer, head) = try open(fixture)
     #expect(head.hasPrefix("HTTP/1.1 200 "))
-    try fixture.turn(until: { peer.receive().text.hasSuffix("}\n\n\r\n") })
-    peer.received = []
+    try takeOpening(fixture, peer, end: "}\n\n\r\n")
     return peer
+  }
+
+  /// Takes the history and the first figures, which end with `end`.
+  @discardableResult
+  static func takeOpening(
+    _ fixture: ShardFixture, _ peer: TestPeer, end: String
+  ) throws -> [UInt8] {
+    try fixture.turn(until: {
+      let text = peer.receive().text
+      return text.contains(#""type":"metrics""#) && text.hasSuffix(end)
+    })
+    defer { peer.received = [] }
+    return peer.received
   }
 
   /// The events that have come since the last call, each of which must be a chunk.
@@ -44,7 +56,18 @@ struct MetricsStreamTests {
     #""blocked":0,"delivered":0,"bytes_sent":0,"published":0,"slow_consumers":0,"received":0,"#
     + #""latency":{"count":0,"p50":0,"p99":0,"max":0}}"#
 
-  @Test func `the first event comes at once, with all shards in order`() throws {
+  /// The history of a server that has just started.
+  static let noHistory =
+    #"{"type":"history","data":{"interval":1000,"#
+    + MetricsSample.names.map { #""\#($0)":[]"# }.joined(separator: ",") + "}}"
+
+  /// The figures of the server, of which the memory is not known in advance.
+  static let server =
+    #""server":{"version":"\#(CarillonServer.version)","uptime":0,"memory":0,"#
+    + #""store":{"state":"ok","reason":null,"persistent":false,"write_queue":0,"#
+    + #""write_queue_limit":0,"read_queue":0}}"#
+
+  @Test func `the history and the figures of all shards come at once`() throws {
     let fixture = try ShardFixture(shardCount: 2)
     let other = try fixture.session("u", on: 1)
     defer { withExtendedLifetime(other) {} }
@@ -54,7 +77,7 @@ struct MetricsStreamTests {
     #expect(head.contains("Content-Type: text/event-stream"))
     #expect(head.contains("\r\nCache-Control: no-store, no-transform\r\n"))
     #expect(head.contains("\r\nTransfer-Encoding: chunked\r\n"))
-    try fixture.turn(until: { peer.receive().text.hasSuffix("}\n\n\r\n") })
+    var opening = try Self.takeOpening(fixture, peer, end: "}\n\n\r\n")
     let ownerShard = fixture.core.ownerShard(of: "u")
     let shards = [0, 1].map { index in
       #"{"connections":1,"sessions":\#(index),"users":\#(index == ownerShard ? 1 : 0),"rooms":0,"#
@@ -62,10 +85,13 @@ struct MetricsStreamTests {
           #""bytes_sent":0"#, with: #""bytes_sent":\#(index == 1 ? sent : 0)"#)
     }
     let data =
-      #"{"time":\#(ShardFixture.startWall),"shards":[\#(shards.joined(separator: ","))]}"#
+      #"{"time":\#(ShardFixture.startWall),\#(Self.server),"#
+      + #""shards":[\#(shards.joined(separator: ","))]}"#
+    let chunks = try ChunkedText.take(&opening).chunks
     #expect(
-      try ChunkedText.take(&peer.received).chunks == [
-        "retry: 5000\n" + #"data: {"type":"metrics","data":\#(data)}"# + "\n\n"
+      chunks.map { $0.replacing(/"memory":[1-9][0-9]+/, with: "\"memory\":0") } == [
+        "retry: 5000\ndata: \(Self.noHistory)\n\n",
+        #"data: {"type":"metrics","data":\#(data)}"# + "\n\n",
       ])
   }
 
@@ -74,10 +100,9 @@ struct MetricsStreamTests {
     let chunked = try Self.watch(fixture)
     let (peer, head) = try Self.open(fixture, version: "1.0")
     #expect(head.contains("\r\nConnection: close\r\n") && !head.contains("Transfer-Encoding"))
-    try fixture.turn(until: { peer.receive().text.hasSuffix("}\n\n") })
-    #expect(peer.received.text.hasPrefix("retry: 5000\ndata: {"))
+    let opening = try Self.takeOpening(fixture, peer, end: "}\n\n")
+    #expect(opening.text.hasPrefix("retry: 5000\ndata: {"))
     #expect(fixture.shard.metricsStreamCount == 2)
-    peer.received = []
     try fixture.pass(milliseconds: 1_000)
     let events = try Self.taken(fixture, chunked)
     #expect(events.count == 1 && peer.receive().text == events.joined())

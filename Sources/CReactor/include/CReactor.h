@@ -255,6 +255,9 @@ uint64_t cl_raise_open_files(void);
 
 /// Returns the heap's free memory to the system.
 void cl_give_back_memory(void);
+/// Bytes of this process that are in memory, or a negated errno. Reads /proc, which waits for no
+/// disk.
+int64_t cl_resident_bytes(void);
 
 // MARK: - Byte loops
 

@@ -70,6 +70,8 @@ final class ServerCore: Sendable {
   let parkers: [Parker]
   let mailboxes: [Mailbox<ShardMessage>]
   let metrics: [ShardMetrics]
+  /// Written once a second by the first shard, and read when a console connects.
+  let metricsHistory = Guarded(MetricsHistory())
   let store: any Store
   let log: Log
   let quotas: Quotas

@@ -131,6 +131,8 @@ final class Shard {
   var userAgents: UserAgents
   /// State of the metrics streams on this shard; nil if there is none.
   var metricsFeed: MetricsFeed?
+  /// State of the metrics history; nil except on the first shard.
+  var metricsSampler: MetricsSampler?
   var drain: Drain?
   var isStopping = false
   /// Connections with received but unprocessed bytes, resumed after this turn's flush.
@@ -164,6 +166,7 @@ final class Shard {
     wall = kernel.wallMilliseconds
     routes = Endpoints.router(hasDemo: core.configuration.demoTokens != nil)
     wheel = TimerWheel(now: now)
+    if index == 0 { metricsSampler = MetricsSampler(at: now, metrics: core.metrics) }
     appliedOffset = core.firstOffset
     // An unfinished message stays at the start of the buffer, before the next bytes received.
     let longest = core.configuration.engines.reduce(0) { max($0, $1.settings.messageBytesLimit) }
@@ -268,8 +271,8 @@ final class Shard {
     if let shardQuery = shardQueries.first {
       limit = min(limit, Int32(clamping: shardQuery.endsAt - min(now, shardQuery.endsAt)))
     }
-    if let feed = metricsFeed {
-      limit = min(limit, Int32(clamping: feed.nextAt - min(now, feed.nextAt)))
+    for due in [metricsFeed?.nextAt, metricsSampler?.nextAt] {
+      if let due { limit = min(limit, Int32(clamping: due - min(now, due))) }
     }
     if drain != nil { limit = min(limit, Int32(Drain.paceMilliseconds)) }
     // At the read limit, the store's next answer wakes the shard instead.
@@ -368,6 +371,7 @@ final class Shard {
     expireAsOwner()
     expireShardQueries()
     sweepExpired()
+    sampleMetrics()
     sendMetrics()
     continueDrain()
     if now >= trimAt {

@@ -3,13 +3,16 @@
 // A watcher is a session in a fan-out group that gets no events. Once a second its shard reads all
 // shards' counters and writes one event of a stream. The flush sends it like a broadcast, with the
 // same bound on a reader's lag. The read needs no other shard and blocks nothing; the other shards'
-// numbers are from their last turn. A watcher is a connection but not a user's session: it is not
-// listed as online and does not count toward a user's quota.
+// numbers are from their last turn. The first event of a stream is the history; see
+// `MetricsHistory.swift`. A watcher is a connection but not a user's session: it is not listed as
+// online and does not count toward a user's quota.
 //
 // Invariant: there is a feed while there is a watcher, and at most a second longer. Without a feed
-// nothing is read, nothing is written, and no turn is taken for it.
+// no event is written, and no turn is taken for it.
 
+internal import Broadcast
 internal import Notifications
+internal import Reactor
 internal import Wire
 
 extension Endpoints {
@@ -32,42 +35,38 @@ struct MetricsFeed {
 
   /// When the next event is due.
   var nextAt: UInt64
-  /// Each shard's latencies at the last reading.
-  var readings: [LatencyCounts]
   /// Each shard's latencies between the last two readings.
-  var latencies: [LatencySummary]
+  private var latencies: LatencyReadings
 
   init(at now: UInt64, metrics: [ShardMetrics]) {
     nextAt = now + MetricsFeed.intervalMilliseconds
-    readings = metrics.map(\.latencies)
-    latencies = metrics.map { _ in LatencySummary() }
+    latencies = LatencyReadings(metrics)
   }
 
   /// Reads the latencies and summarizes those since the last reading.
   mutating func read(_ metrics: [ShardMetrics], at now: UInt64) {
-    for (index, shard) in metrics.enumerated() {
-      let reading = shard.latencies
-      latencies[index] = reading.since(readings[index]).summary
-      readings[index] = reading
-    }
+    latencies.read(metrics)
     nextAt += MetricsFeed.intervalMilliseconds
     // After a stall, the missed events are skipped.
     if nextAt <= now { nextAt = now + MetricsFeed.intervalMilliseconds }
   }
 
   /// Writes one event: totals since the start, current gauges, and latencies.
-  func write(_ metrics: [ShardMetrics], time: Int64, to frames: inout FrameWriter) {
+  func write(
+    _ metrics: [ShardMetrics], _ server: ServerState, time: Int64, to frames: inout FrameWriter
+  ) {
     frames.text { json in
       json.openObject()
       json.member("type", "metrics")
       json.member("data") { data in
         data.member("time", Int(time))
+        data.member("server") { server.write(into: &$0) }
         data.memberName("shards")
         data.append(0x5B)
         for (index, shard) in metrics.enumerated() {
           if index > 0 { data.append(0x2C) }
           data.openObject()
-          MetricsFeed.write(shard, latencies[index], into: &data)
+          MetricsFeed.write(shard, latencies.summaries[index], into: &data)
           data.closeObject()
         }
         data.append(0x5D)
@@ -99,6 +98,36 @@ struct MetricsFeed {
   }
 }
 
+/// The figures of the server as a whole.
+struct ServerState {
+  private let uptimeSeconds: Int
+  private let store: StoreMetrics
+  private let failure: String?
+  private let isPersistent: Bool
+
+  init(_ core: ServerCore, at now: UInt64) {
+    uptimeSeconds = Int((now - min(now, core.startedAt)) / 1_000)
+    store = core.store.metrics
+    failure = core.store.failure
+    isPersistent = core.configuration.dataPath != Configuration.inMemory
+  }
+
+  func write(into json: inout [UInt8]) {
+    json.member("version", CarillonServer.version)
+    json.member("uptime", uptimeSeconds)
+    json.memberName("memory")
+    json.append(decimalOrNull: ProcessResources.residentByteCount)
+    json.member("store") { json in
+      json.member("state", failure == nil ? "ok" : "read_only")
+      json.member("reason", failure)
+      json.member("persistent", isPersistent)
+      json.member("write_queue", store.writeQueueDepth)
+      json.member("write_queue_limit", store.writeQueueLimit)
+      json.member("read_queue", store.readQueueDepth)
+    }
+  }
+}
+
 /// The dialect of watchers: they get none of the events of clients.
 struct MetricsDialect: Dialect {
   let name = "metrics"
@@ -125,7 +154,7 @@ extension Shard {
   /// Sessions on this shard that watch the metrics.
   var metricsWatcherCount: Int { fanOutGroups.metrics.reduce(0) { $0 + $1.members.count } }
 
-  /// Answers the request with a stream and sends its first event at once.
+  /// Answers the request with a stream and sends its first two events at once.
   func openMetricsStream(_ request: Request) {
     let slot = request.slot
     guard beginStream(request) else { return }
@@ -165,7 +194,11 @@ extension Shard {
     // Updates this shard's own gauges; the others do so in their turns.
     publishGauges()
     group.writer.removeAll()
-    if isFirst { group.writer.beginStream() }
-    metricsFeed?.write(core.metrics, time: wall, to: &group.writer)
+    if isFirst {
+      group.writer.beginStream()
+      core.metricsHistory.withLock { $0 }.write(to: &group.writer)
+    }
+    metricsFeed?.write(
+      core.metrics, ServerState(core, at: now), time: wall, to: &group.writer)
   }
 }
