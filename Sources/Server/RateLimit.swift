@@ -118,6 +118,8 @@ struct BucketTable<Key: Hashable> {
   /// Number of buckets from which on full ones are swept.
   private var sweepCount: Int
   private var nextSweep: UInt64 = 0
+  /// Number of buckets that sweeps have looked at, the measure of their work.
+  private(set) var sweptCount = 0
 
   init(limit: RateLimit, capacity: Int) {
     self.limit = limit
@@ -156,6 +158,7 @@ struct BucketTable<Key: Hashable> {
 
   /// Removes all full buckets.
   mutating func forgetFull(at now: UInt64) {
+    sweptCount += buckets.count
     buckets = buckets.filter { !$0.value.isFull(at: now) }
     sweepCount = min(capacity, max(BucketTable.smallest, 2 * buckets.count))
     nextSweep = now.addingUpToMax(BucketTable.sweepNanoseconds)
