@@ -324,11 +324,28 @@ def test_a_page_names_the_present_folder_and_keeps_its_own_policy(demo, path, na
 
 
 def test_the_demo_is_there_in_development_alone(server):
-    for path in ("/", "/demo/tokens"):
-        for method in ("GET", "HEAD", "POST"):
-            answer = get(server, path, method=method)
-            assert answer.status == 404, (method, path)
+    for method in ("GET", "HEAD", "POST"):
+        answer = get(server, "/demo/tokens", method=method)
+        assert answer.status == 404, method
+    assert "demo/tokens" not in page(get(server, "/"))
     assert get(server, "/console").status == 200
+
+
+# The page of a server that is not in development.
+
+
+def test_without_the_demo_a_server_says_what_it_is_and_where_its_documentation_is(server):
+    text = page(get(server, "/"))
+    source = (FOLDER / "pages" / "index.html").read_text()
+    assert "/client/~/" in source
+    assert re.sub(r"/?client/[0-9a-f]{16}/", "/client/~/", text) == source
+    assert "<title>Carillon</title>" in text and 'id="documentation"' in text
+    # It needs no script, and everything that it names exists.
+    assert "<script" not in text
+    addresses = set(re.findall(r'(?:src|href)="([^"]+)"', text))
+    assert {"console", "healthz", "readyz", "client/carillon.js"} < addresses
+    for address in addresses:
+        assert get(server, urljoin("/", address)).status in (200, 307), address
 
 
 def test_the_demos_tokens_are_good(demo):

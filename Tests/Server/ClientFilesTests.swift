@@ -16,10 +16,12 @@ struct ClientFilesTests {
     SourceFile(path: "pages/icon.svg", bytes: Array("<svg/>".utf8)),
     SourceFile(path: "pages/demo.html", bytes: page),
     SourceFile(path: "pages/console.html", bytes: Array("<!doctype html>".utf8)),
+    SourceFile(path: "pages/index.html", bytes: home),
   ]
   static let page = Array(
     ("<!doctype html>\n<script type=module src=/client/~/pages/demo.js></script>\n"
       + "<a href=/client/~/>").utf8)
+  static let home = Array("<!doctype html>\n<title>Carillon</title>\n".utf8)
   static let files = ClientFiles(sources)
   static let folder = "/client/" + files.hash
 
@@ -91,7 +93,8 @@ struct ClientFilesTests {
       "/client/carillon.js/", "/client/../client/carillon.js", "/client/./carillon.js",
       "/client/%2e%2e/%2e%2e/etc/passwd", "/client/..%2f..%2fetc/passwd", "/client/carillon.js%00",
       "/client/client/carillon.js", "/client/pages/demo.html", "/client/demo.html", "/demo.html",
-      "/console//", "/console.html", "/pages/demo.js", "/carillon.js", "/", "/demo/tokens",
+      "/console//", "/console.html", "/pages/demo.js", "/carillon.js", "/index.html",
+      "/demo/tokens",
       "/client/\(files.hash)//carillon.js", "/client/\(files.hash)/pages/../carillon.js",
       "/client/\(files.hash)/pages/demo.html", "/client/\(files.hash)/\(files.hash)/carillon.js",
     ])
@@ -278,5 +281,16 @@ struct ClientFilesTests {
     let folder = "client/\(Self.files.hash)/"
     #expect(body == Array(Self.page.text.replacing("/client/~/", with: folder).utf8))
     #expect(try Self.status("/console") == "200")
+  }
+
+  @Test func `without the demo, the server describes itself to anyone`() throws {
+    let (head, body) = try Self.get("/", host: "notifications.example")
+    #expect(head.hasPrefix("HTTP/1.1 200 "))
+    #expect(head.contains("\r\nContent-Type: text/html; charset=utf-8\r\n"))
+    #expect(head.contains("\r\nContent-Security-Policy: default-src 'none'; script-src 'self'; "))
+    #expect(body == Self.home)
+    for method in ["POST", "PUT", "DELETE"] {
+      #expect(try Self.status("/", method: method) == "405", "\(method)")
+    }
   }
 }

@@ -28,7 +28,7 @@ extension Endpoints {
     return protected(answer).with("Cross-Origin-Resource-Policy", "cross-origin")
   }
 
-  /// `GET /console`, and `GET /` in development.
+  /// `GET /console`, and `GET /`, which is the demo in development.
   static func page(
     _ name: String, _ request: Request, on shard: Shard
   ) throws(Refusal) -> Answer {

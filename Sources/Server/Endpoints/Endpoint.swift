@@ -17,7 +17,7 @@ enum Endpoint: Sendable {
   case userConnections, userNotifications
   case busStats, connectionStats, health, ready, metrics, metricsStream
   /// Files for browsers.
-  case clientFile, console, demo, demoTokens
+  case clientFile, console, home, demo, demoTokens
 
   /// The credentials that an endpoint requires.
   enum Access {
@@ -42,7 +42,9 @@ enum Endpoint: Sendable {
       .realtimePresence, .ownConnections:
       .user
     case .busStats, .connectionStats, .currentCaller: .caller
-    case .health, .ready, .enginePost, .clientFile, .console, .demo, .demoTokens: .anyone
+    case .health, .ready, .enginePost, .clientFile, .console, .home, .demo,
+      .demoTokens:
+      .anyone
     case .metrics: .loopbackOrPublisher
     }
   }
@@ -140,11 +142,9 @@ enum Endpoints {
     router.add(.get, MetricsDialect().path, .metricsStream)
     router.add(.get, "/client/*", .clientFile)
     router.add(.get, "/console", .console)
+    router.add(.get, "/", hasDemo ? .demo : .home)
     // guard: demo-in-development
-    if hasDemo {
-      router.add(.get, "/", .demo)
-      router.add(.get, "/demo/tokens", .demoTokens)
-    }
+    if hasDemo { router.add(.get, "/demo/tokens", .demoTokens) }
     return router
   }
 
@@ -211,6 +211,7 @@ enum Endpoints {
     case .metricsStream: try metricsStream(request, on: shard)
     case .clientFile: .now(try clientFile(request, on: shard))
     case .console: .now(try page("console.html", request, on: shard))
+    case .home: .now(try page("index.html", request, on: shard))
     case .demo: .now(try page("demo.html", request, on: shard))
     case .demoTokens: .now(try demoTokens(request, on: shard))
     }
