@@ -135,7 +135,9 @@ let package = Package(
       path: "Tests/LoadClient", swiftSettings: strictTests),
     .testTarget(
       name: "CarillonTests",
-      dependencies: ["Carillon", "LoadClient", "Server", "Tokens", "Wire", "TestSupport"],
+      dependencies: [
+        "Carillon", "LoadClient", "Reactor", "Server", "Tokens", "Wire", "TestSupport",
+      ],
       path: "Tests/Carillon", swiftSettings: strictTests),
     // Optimized in debug builds, too: these tests read every file of the repository.
     .testTarget(

@@ -7,20 +7,31 @@ public enum BusError: Error, Equatable, CustomStringConvertible {
   /// An invalid value in a message, a notification or the configuration: its field, by the name
   /// on the wire, and the reason.
   case invalid(field: String, reason: String)
+  /// The secret has fewer bytes than the digest of its algorithm, the minimum of RFC 7518.
+  ///
+  /// Any client that has a token can search for a short secret.
+  case shortSecret(byteCount: Int, minimum: Int)
   /// A queue of the bus is full: nothing was done; retry shortly.
   case busy
   /// A write of the store has failed: it accepts no more writes until the bus is restarted.
   case readOnly(reason: String)
+  /// The store cannot be read just now.
+  case unreadable(reason: String)
   /// The bus was stopped.
   case stopped
   /// The bus could not start: its port is in use, or its store cannot be opened.
   case cannotStart(reason: String)
 
+  /// The error in words, with the field and the reason.
   public var description: String {
     switch self {
     case .invalid(let field, let reason): "\(field): \(reason)"
+    case .shortSecret(let byteCount, let minimum):
+      "tokenSecret: has \(byteCount) bytes and needs at least \(minimum), "
+        + "as BusConfiguration.makeSecret() makes it"
     case .busy: "a queue of the bus is full; retry shortly"
     case .readOnly(let reason): "the store rejects writes until the bus is restarted: \(reason)"
+    case .unreadable(let reason): "the store cannot be read: \(reason)"
     case .stopped: "the bus was stopped"
     case .cannotStart(let reason): "the bus cannot start: \(reason)"
     }

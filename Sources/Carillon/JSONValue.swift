@@ -8,15 +8,22 @@ internal import Wire
 ///
 /// Use literals for constants, `["symbol": "AAPL", "pnl": 125.5]`, and the factories for values
 /// computed at run time: `["symbol": .string(symbol), "pnl": .number(profit)]`.
-public struct JSONValue: Sendable, Equatable {
+public struct JSONValue: Sendable, Equatable, CustomStringConvertible {
+  /// The JSON text, as a decoder takes it.
+  public var description: String { String(decoding: text, as: UTF8.self) }
+
   /// Exactly one JSON value, without surrounding white space.
   let text: [UInt8]
 
   private init(text: [UInt8]) { self.text = text }
 
+  /// The value of text that the store has, which was checked before it was stored.
+  init(stored text: [UInt8]) { self.text = text }
+
   /// The value in `text`, for example the output of a JSON encoder; its spelling is kept.
   ///
-  /// Throws `BusError.invalid` when it is not JSON, or is nested deeper than 32.
+  /// - Parameter text: One JSON value, with or without white space around it.
+  /// - Throws: `BusError.invalid` when it is not JSON, or is nested deeper than 32.
   public init(parsing text: String) throws(BusError) {
     let bytes = Array(text.utf8)
     var reader = JSONReader(bytes)
@@ -80,11 +87,18 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
   ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral, ExpressibleByNilLiteral,
   ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
+  /// A string.
   public init(stringLiteral value: String) { self = .string(value) }
+  /// A whole number.
   public init(integerLiteral value: Int) { self = .number(value) }
+  /// A number.
   public init(floatLiteral value: Double) { self = .number(value) }
+  /// True or false.
   public init(booleanLiteral value: Bool) { self = .bool(value) }
+  /// The value `null`.
   public init(nilLiteral: ()) { self = .null }
+  /// An array.
   public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+  /// An object with its members in the given order.
   public init(dictionaryLiteral elements: (String, JSONValue)...) { self = .object(elements) }
 }

@@ -1,5 +1,7 @@
 // Messages for the currently connected clients, which are not stored.
 
+internal import Notifications
+internal import Server
 internal import Wire
 
 /// A message to the currently connected clients; it is not stored.
@@ -48,5 +50,19 @@ public enum LiveMessage: Sendable, Equatable {
     }
     json.closeObject()
     return json
+  }
+
+  /// The message as the server sends it, once the rules of the HTTP API are checked.
+  func eventBody(for server: CarillonServer) throws(BusError) -> Event.Body {
+    do throws(UnusableBody) {
+      switch self {
+      case .liveUpdate: return try server.liveUpdate(in: body)
+      case .dataUpdate: return try server.dataUpdate(in: body)
+      case .paymentUpdate: return try server.paymentUpdate(in: body)
+      case .systemMessage: return try server.systemMessage(in: body)
+      }
+    } catch {
+      throw .invalid(field: error.field, reason: error.reason)
+    }
   }
 }

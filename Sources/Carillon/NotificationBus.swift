@@ -1,5 +1,5 @@
 // Carillon inside a Swift program: clients connect to it as to `carillon serve`, and the program
-// publishes and counts connections without HTTP.
+// publishes, reads inboxes and counts connections without HTTP.
 //
 // The bus is an actor so that the server receives no request after its stop: each method checks the
 // state and submits in one step. A method waits for a commit outside of that step, so concurrent
@@ -16,13 +16,16 @@ internal import Wire
 /// to a bus goes away, it stops in the background.
 public actor NotificationBus {
   /// The port that clients connect to.
-  public nonisolated let port: Int
+  public nonisolated let port: UInt16
+  /// The version of Carillon.
+  public static let version = CarillonServer.version
 
-  private nonisolated let server: CarillonServer
-  private nonisolated let tokenSecret: [UInt8]
-  private nonisolated let tokenIssuer: String?
-  private nonisolated let tokenAudience: String?
+  nonisolated let server: CarillonServer
+  private nonisolated let issuer: TokenIssuer
   private var state = State.running
+  /// The open subscriptions to events, which the stop of the bus ends.
+  private(set) var subscriptions: [UInt64: AsyncStream<ObservedEvent>.Continuation] = [:]
+  private var lastSubscription: UInt64 = 0
 
   private enum State {
     case running
@@ -33,9 +36,13 @@ public actor NotificationBus {
 
   /// Opens the store and the port, and starts to serve.
   ///
-  /// It blocks for some milliseconds of file access. Throws `BusError.invalid` for an invalid
-  /// value, and `cannotStart` when the port is in use or the store cannot be opened, for example
-  /// because another server or bus has it open.
+  /// It blocks for some milliseconds of file access.
+  ///
+  /// - Parameter configuration: The configuration.
+  /// - Returns: The running bus.
+  /// - Throws: `BusError.invalid` for an invalid value, `shortSecret`, and `cannotStart` when the
+  ///   port is in use or the store cannot be opened, for example because another server or bus has
+  ///   it open.
   public static func start(
     _ configuration: BusConfiguration
   ) throws(BusError) -> NotificationBus {
@@ -50,14 +57,16 @@ public actor NotificationBus {
   /// A bus around a running server.
   init(_ server: CarillonServer, _ configuration: BusConfiguration) {
     self.server = server
-    port = Int(server.port)
-    tokenSecret = Array(configuration.tokenSecret.utf8)
-    tokenIssuer = configuration.tokenIssuer
-    tokenAudience = configuration.tokenAudience
+    port = server.port
+    issuer = TokenIssuer(configuration)
   }
 
   deinit {
-    if case .running = state { server.stopInBackground {} }
+    let open = Array(subscriptions.values)
+    guard case .running = state else { return }
+    server.stopInBackground {
+      for subscription in open { subscription.finish() }
+    }
   }
 
   /// Closes all connections with 1001, completes the accepted requests, and closes the store.
@@ -83,20 +92,37 @@ public actor NotificationBus {
   private func hasStopped() {
     guard case .stopping(let waiters) = state else { return }
     state = .stopped
+    for subscription in subscriptions.values { subscription.finish() }
+    subscriptions = [:]
     for waiter in waiters { waiter.resume() }
   }
 
-  private func checkRunning() throws(BusError) {
+  func checkRunning() throws(BusError) {
     guard case .running = state else { throw .stopped }
   }
+
+  /// Keeps a subscription until it ends, and returns its id.
+  func addSubscription(_ continuation: AsyncStream<ObservedEvent>.Continuation) -> UInt64 {
+    lastSubscription += 1
+    subscriptions[lastSubscription] = continuation
+    return lastSubscription
+  }
+
+  func removeSubscription(_ id: UInt64) { subscriptions[id] = nil }
 
   // MARK: Publishing
 
   /// Stores a notification in a user's inbox, sends it to all of their devices, and returns its id.
   ///
-  /// When this returns, the notification is on disk, as with the answer 201 over HTTP. Throws
-  /// `invalid` with the field, `busy` when the store's queue is full, `readOnly` and `stopped`;
-  /// nothing is stored then.
+  /// When this returns, the notification is on disk, as with the answer 201 over HTTP.
+  ///
+  /// - Parameters:
+  ///   - content: The content of the notification.
+  ///   - user: The id of the user: 1 to 128 bytes without control characters.
+  /// - Returns: The id of the notification.
+  /// - Throws: `BusError.invalid` with the field, `busy` when the store's queue is full, `readOnly`
+  ///   and `stopped`; nothing is stored then.
+  @discardableResult
   public func publish(
     _ content: NotificationContent, to user: String
   ) async throws(BusError) -> String {
@@ -105,10 +131,14 @@ public actor NotificationBus {
     return try await store(draft)[0].text
   }
 
-  /// Stores a notification in the inboxes of 1 to 10,000 users, all of them or none.
+  /// Stores a notification in the inboxes of several users, all of them or none.
   ///
-  /// Returns an id for each user, in their order; a repeated user counts once. Otherwise it behaves
-  /// as for one user.
+  /// - Parameters:
+  ///   - content: The content of the notification.
+  ///   - users: The ids of 1 to 10,000 users; a repeated one counts once.
+  /// - Returns: An id for each user, in their order.
+  /// - Throws: The same errors as for one user.
+  @discardableResult
   public func publish(
     _ content: NotificationContent, to users: [String]
   ) async throws(BusError) -> [String] {
@@ -120,7 +150,10 @@ public actor NotificationBus {
 
   /// Stores one notification for every user's inbox, including users who connect later.
   ///
-  /// Otherwise it behaves as for one user.
+  /// - Parameter content: The content of the notification.
+  /// - Returns: The id of the notification.
+  /// - Throws: The same errors as for one user.
+  @discardableResult
   public func publishToEveryone(
     _ content: NotificationContent
   ) async throws(BusError) -> String {
@@ -147,53 +180,61 @@ public actor NotificationBus {
 
   /// Sends a message to a user's connected devices.
   ///
-  /// Returns when the message is in the server's ring, in order after all earlier messages. Throws
-  /// `invalid` with the field, `busy` when the ring is full, and `stopped`. It is not an error when
-  /// no device is connected.
-  public func sendToUser(_ user: String, _ message: LiveMessage) throws(BusError) {
-    try send(message, to: .user(user))
+  /// Returns when the message is in the server's ring, in order after all earlier messages. It is
+  /// not an error when no device is connected.
+  ///
+  /// - Parameters:
+  ///   - message: The message.
+  ///   - user: The id of the user: 1 to 128 bytes without control characters.
+  /// - Throws: `BusError.invalid` with the field, `busy` when the ring is full, and `stopped`.
+  public func send(_ message: LiveMessage, to user: String) throws(BusError) {
+    try check(user: user)
+    try offer(.user(user), try message.eventBody(for: server))
   }
 
-  /// Sends a message to the connected devices of 1 to 10,000 users.
+  /// Sends a message to the connected devices of several users.
   ///
-  /// Otherwise it behaves as for one user.
-  public func broadcastToUsers(_ users: [String], _ message: LiveMessage) throws(BusError) {
+  /// - Parameters:
+  ///   - message: The message.
+  ///   - users: The ids of 1 to 10,000 users; a repeated one counts once.
+  /// - Throws: The same errors as for one user.
+  public func send(_ message: LiveMessage, to users: [String]) throws(BusError) {
     guard (1...Draft.userCountLimit).contains(users.count) else {
       throw .invalid(field: "users", reason: "must hold 1 to \(Draft.userCountLimit) ids")
     }
+    guard users.allSatisfy({ UserIDs.isValid($0) }) else {
+      throw .invalid(field: "users", reason: "holds an invalid user id")
+    }
     var known: Set<TextKey> = []
-    try send(message, to: .users(users.filter { known.insert(TextKey($0)).inserted }))
+    try offer(
+      .users(users.filter { known.insert(TextKey($0)).inserted }),
+      try message.eventBody(for: server))
   }
 
   /// Sends a message to all connected devices.
   ///
-  /// Otherwise it behaves as for one user.
-  public func broadcastToAll(_ message: LiveMessage) throws(BusError) {
-    try send(message, to: .everyone)
+  /// - Parameter message: The message.
+  /// - Throws: The same errors as for one user.
+  public func broadcast(_ message: LiveMessage) throws(BusError) {
+    try offer(.everyone, try message.eventBody(for: server))
   }
 
-  private func send(_ message: LiveMessage, to audience: Audience) throws(BusError) {
-    let body: Event.Body
-    do throws(UnusableBody) {
-      body =
-        switch message {
-        case .liveUpdate: try server.liveUpdate(in: message.body)
-        case .dataUpdate: try server.dataUpdate(in: message.body)
-        case .paymentUpdate: try server.paymentUpdate(in: message.body)
-        case .systemMessage: try server.systemMessage(in: message.body)
-        }
-    } catch {
-      throw .invalid(field: error.field, reason: error.reason)
-    }
+  func offer(_ audience: Audience, _ body: Event.Body) throws(BusError) {
     try checkRunning()
     guard server.tell(audience, body) else { throw .busy }
+  }
+
+  func check(user: String) throws(BusError) {
+    guard UserIDs.isValid(user) else { throw .invalid(field: "user", reason: "not a user id") }
   }
 
   // MARK: Connected users
 
   /// Whether a user has an open connection.
   ///
-  /// Throws `busy` when the server does not answer in time, and `stopped`.
+  /// - Parameter user: The id of the user.
+  /// - Returns: Whether the user has a session or a waiting poll on any of the bus's threads.
+  /// - Throws: `BusError.busy` when the server does not answer in time, and `stopped`.
   public func isUserConnected(_ user: String) async throws(BusError) -> Bool {
     try checkRunning()
     do throws(ShardQueryFailure) {
@@ -213,9 +254,13 @@ public actor NotificationBus {
     public let next: String?
   }
 
-  /// The first `limit` (1 to 10,000) connected users with an id greater than `after`.
+  /// A page of the connected users, in the order of their ids' bytes.
   ///
-  /// Throws the same errors as `isUserConnected`, and `invalid` for another limit.
+  /// - Parameters:
+  ///   - limit: The largest number of users to return: 1 to 10,000.
+  ///   - after: The id after which the page begins; nil for the first page.
+  /// - Returns: The page.
+  /// - Throws: The same errors as `isUserConnected(_:)`, and `invalid` for another limit.
   public func connectedUsers(
     limit: Int = 1_000, after: String? = nil
   ) async throws(BusError) -> ConnectedUsers {
@@ -247,18 +292,54 @@ public actor NotificationBus {
 
   // MARK: Tokens
 
-  /// A token for a client of `user`, valid for `lifetime` from now, at least one second.
+  /// A token for a client of a user.
   ///
-  /// For a program without its own login. Throws `invalid` for an invalid user id: an id has 1 to
-  /// 128 bytes without control characters.
+  /// For a program without its own login.
+  ///
+  /// - Parameters:
+  ///   - user: The id of the user: 1 to 128 bytes without control characters.
+  ///   - lifetime: How long it is valid from now on, at least one second.
+  ///   - rooms: The rooms that it names, for the policy `claimed`; `*` in a name matches any text.
+  ///   - canPublish: Whether it also authorises its bearer to publish over HTTP.
+  /// - Returns: The token.
+  /// - Throws: `BusError.invalid` for an invalid user id or room.
   public nonisolated func makeToken(
-    for user: String, lifetime: Duration = .seconds(3600)
+    for user: String, lifetime: Duration = .seconds(3600), rooms: [String] = [],
+    canPublish: Bool = false
   ) throws(BusError) -> String {
     guard UserIDs.isValid(user) else { throw .invalid(field: "user", reason: "not a user id") }
+    guard rooms.allSatisfy({ RoomNames.isValid($0) }) else {
+      throw .invalid(field: "rooms", reason: "holds an invalid name of a room")
+    }
     let now = server.wallMilliseconds / 1_000
     let (end, overflow) = now.addingReportingOverflow(max(1, lifetime.components.seconds))
-    return TokenSigner.sign(
-      userID: user, issuedAtSeconds: now, expiresAtSeconds: overflow ? .max : end,
-      secret: tokenSecret, issuer: tokenIssuer, audience: tokenAudience)
+    return issuer.token(
+      for: user, from: now, to: overflow ? .max : end, rooms: rooms, canPublish: canPublish)
+  }
+}
+
+/// Signs the tokens of a bus, with the claims that its own server requires.
+private struct TokenIssuer: Sendable {
+  private let secret: [UInt8]
+  private let algorithm: SigningAlgorithm
+  private let issuer: String?
+  private let audience: String?
+  private let userClaim: String?
+
+  init(_ configuration: BusConfiguration) {
+    secret = Array(configuration.tokenSecret.utf8)
+    algorithm = configuration.tokenAlgorithm.signing
+    issuer = configuration.tokenIssuer
+    audience = configuration.tokenAudience
+    userClaim = configuration.tokenUserClaim
+  }
+
+  func token(
+    for user: String, from start: Int64, to end: Int64, rooms: [String], canPublish: Bool
+  ) -> String {
+    TokenSigner.sign(
+      userID: user, userClaim: userClaim ?? "sub", scopes: canPublish ? ["publish"] : [],
+      rooms: rooms, issuedAtSeconds: start, expiresAtSeconds: end, secret: secret,
+      algorithm: algorithm, issuer: issuer, audience: audience)
   }
 }

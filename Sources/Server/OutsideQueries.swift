@@ -118,7 +118,8 @@ extension CarillonServer {
     return count
   }
 
-  private func ask(_ question: ShardQueryRequest) async throws(ShardQueryFailure)
+  /// Queries all shards and waits for the joined answer.
+  func ask(_ question: ShardQueryRequest) async throws(ShardQueryFailure)
     -> ShardQueryAnswer
   {
     let result: ShardQueryResult = await withCheckedContinuation { continuation in

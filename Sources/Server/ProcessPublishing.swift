@@ -38,6 +38,24 @@ extension CarillonServer {
     return isTaken ? pending.map(\.id) : nil
   }
 
+  /// Submits a change of the user's inbox; false if the store's queue is full.
+  ///
+  /// `reply` is then never called; otherwise it is called once, on the store's thread.
+  package func change(
+    _ change: InboxChange, of user: UserID, reply: @escaping @Sendable (StoreOutcome) -> Void
+  ) -> Bool {
+    core.store.submit(.change(user: user, change, at: wallMilliseconds), reply: reply)
+  }
+
+  /// Submits a query; false if the store's queue is full.
+  ///
+  /// `reply` is then never called; otherwise it is called once, on a store's thread.
+  package func read(
+    _ query: StoreQuery, reply: @escaping @Sendable (StoreAnswer) -> Void
+  ) -> Bool {
+    core.store.read(query, reply: reply)
+  }
+
   /// Sends a transient event to the connected part of the audience; false if the ring is full.
   package func tell(_ audience: Audience, _ body: Event.Body) -> Bool {
     core.ring.offer(
@@ -77,6 +95,15 @@ extension CarillonServer {
   package func paymentUpdate(in body: [UInt8]) throws(UnusableBody) -> Event.Body {
     do throws(Refusal) {
       return .payment(try Endpoints.paymentUpdate(in: body))
+    } catch {
+      throw UnusableBody(error)
+    }
+  }
+
+  /// Parses a body of `POST …/send/room` into a message.
+  package func roomMessage(in body: [UInt8]) throws(UnusableBody) -> Event.Body {
+    do throws(Refusal) {
+      return .room(try Endpoints.roomMessage(in: body))
     } catch {
       throw UnusableBody(error)
     }

@@ -9,7 +9,7 @@ internal import Wire
 
 /// Signs tokens with a shared secret.
 package enum TokenSigner {
-  /// A token for `userID` in compact form.
+  /// A token for `userID` in compact form, with the id in the claim `userClaim`.
   ///
   /// `userClaim` is the claim with the user's id. A scope must not contain a space or a comma,
   /// which would split it in two. The claims are not checked: the verifier refuses a token with an

@@ -17,6 +17,9 @@ package enum SigningAlgorithm: String, Sendable, CaseIterable {
   case hs384 = "HS384"
   case hs512 = "HS512"
 
+  /// Bytes of a secret, at least: as many as the digest has, RFC 7518, section 3.2.
+  package var secretByteCount: Int { hash.byteCount }
+
   /// The digest under the signature.
   var hash: HMAC.Hash {
     switch self {
@@ -60,7 +63,7 @@ package struct VerificationKey: Sendable {
   /// Some deployments use such a secret, so it is accepted, and the server warns about it once.
   package var isShort: Bool {
     switch material {
-    case .hmac(let secret): secret.count < algorithm.hash.byteCount
+    case .hmac(let secret): secret.count < algorithm.secretByteCount
     }
   }
 

@@ -21,7 +21,7 @@ final class Listener {
   let client: WebSocketClient
 
   init(_ user: String, at bus: NotificationBus, since: String? = nil) throws {
-    let server = ServerURL(numericHost: "127.0.0.1", port: UInt16(bus.port))
+    let server = ServerURL(numericHost: "127.0.0.1", port: bus.port)
     client = try WebSocketClient(
       to: server,
       target: "/api/v1/ws/notifications" + (since.map { "?since=\($0)" } ?? ""),
@@ -29,17 +29,18 @@ final class Listener {
     #expect(try next().contains("connection:established"))
   }
 
-  init(typed user: String, at bus: NotificationBus) throws {
+  init(typed user: String, at bus: NotificationBus, rooms: [String] = []) throws {
     client = try WebSocketClient(
-      to: ServerURL(numericHost: "127.0.0.1", port: UInt16(bus.port)), target: "/ws/connect",
-      fields: [.bearer(try bus.makeToken(for: user))])
+      to: ServerURL(numericHost: "127.0.0.1", port: bus.port), target: "/ws/connect",
+      fields: [.bearer(try bus.makeToken(for: user, rooms: rooms))])
   }
 
-  /// The next message, except inbox statistics.
+  /// The next message, except inbox statistics and the presence of other users.
   func next() throws -> String {
     while true {
       switch try client.receive(timeoutMilliseconds: 20_000) {
       case .text(let text) where text.contains(#""event":"stats:updated""#): continue
+      case .text(let text) where text.contains(#""type":"presence_update""#): continue
       case .text(let text): return text
       case let other: return "\(String(describing: other))"
       }
@@ -66,6 +67,18 @@ func comesTrue(_ condition: () async throws -> Bool) async rethrows -> Bool {
   return false
 }
 
+/// The field of the thrown `BusError.invalid`; nil when nothing is thrown.
+func refusedField(_ body: () async throws -> Void) async -> String? {
+  do {
+    try await body()
+    return nil
+  } catch BusError.invalid(let field, _) {
+    return field
+  } catch {
+    return "\(error)"
+  }
+}
+
 /// A directory that is deleted after the test.
 final class TemporaryDirectory {
   let path: String
@@ -87,4 +100,9 @@ final class TemporaryDirectory {
     }
     rmdir(path)
   }
+}
+
+extension NotificationBus {
+  /// The number of open subscriptions to events.
+  var subscriptionCount: Int { subscriptions.count }
 }

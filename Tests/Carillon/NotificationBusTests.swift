@@ -46,7 +46,7 @@ struct NotificationBusTests {
       #expect(try listener.next().contains(#""data":{"id":"\#(id)""#))
     }
     // No user received it twice: the next message is the next publish.
-    _ = try await bus.publish(
+    try await bus.publish(
       NotificationContent(type: "info", title: "more"), to: ["alice", "bob"])
     for listener in listeners { #expect(try listener.next().contains(#""title":"more""#)) }
     await bus.stop()
@@ -94,24 +94,29 @@ struct NotificationBusTests {
     ])
   func refusedContent(field: String, content: NotificationContent) async throws {
     let bus = try startBus()
-    #expect(await refusedField { _ = try await bus.publish(content, to: "alice") } == field)
+    #expect(await refusedField { try await bus.publish(content, to: "alice") } == field)
     await bus.stop()
   }
 
   @Test("invalid user ids and user counts are rejected")
   func refusedUsers() async throws {
     let bus = try startBus()
-    #expect(await refusedField { _ = try await bus.publish(news, to: "") } == "user_id")
-    #expect(await refusedField { _ = try await bus.publish(news, to: "a\nb") } == "user_id")
-    #expect(await refusedField { _ = try await bus.publish(news, to: []) } == "user_ids")
+    #expect(await refusedField { try await bus.publish(news, to: "") } == "user_id")
+    #expect(await refusedField { try await bus.publish(news, to: "a\nb") } == "user_id")
+    #expect(await refusedField { try await bus.publish(news, to: []) } == "user_ids")
     let many = (0...10_000).map(String.init)
-    #expect(await refusedField { _ = try await bus.publish(news, to: many) } == "user_ids")
+    #expect(await refusedField { try await bus.publish(news, to: many) } == "user_ids")
     #expect(
-      await refusedField { try await bus.broadcastToUsers(many, .systemMessage(title: "t")) }
+      await refusedField { try await bus.send(.systemMessage(title: "t"), to: many) }
         == "users")
     #expect(
-      await refusedField { try await bus.broadcastToUsers([], .systemMessage(title: "t")) }
+      await refusedField { try await bus.send(.systemMessage(title: "t"), to: []) }
         == "users")
+    #expect(
+      await refusedField { try await bus.send(.systemMessage(title: "t"), to: ["a", "b\n"]) }
+        == "users")
+    #expect(
+      await refusedField { try await bus.send(.systemMessage(title: "t"), to: "") } == "user")
     #expect(await refusedField { _ = try bus.makeToken(for: "") } == "user")
     await bus.stop()
   }
@@ -122,10 +127,10 @@ struct NotificationBusTests {
     let alice = try Listener("alice", at: bus)
     let phone = try Listener("alice", at: bus)
     let bob = try Listener("bob", at: bus)
-    try await bus.sendToUser("alice", .liveUpdate(type: "price", payload: 187.25))
-    try await bus.broadcastToUsers(
-      ["alice", "bob", "bob"], .dataUpdate(type: "board", payload: [3, 1]))
-    try await bus.broadcastToAll(
+    try await bus.send(.liveUpdate(type: "price", payload: 187.25), to: "alice")
+    try await bus.send(
+      .dataUpdate(type: "board", payload: [3, 1]), to: ["alice", "bob", "bob"])
+    try await bus.broadcast(
       .systemMessage(type: "maintenance", title: "Noon", message: "m", payload: ["a": nil]))
     let price = #"{"event":"live:update","data":{"update_type":"price","payload":187.25}"#
     let board = #"{"event":"data:update","data":{"update_type":"board","payload":[3,1]}"#
@@ -148,14 +153,15 @@ struct NotificationBusTests {
       (123, "123"), ("pi_3Nx", #""pi_3Nx""#), ("123", #""123""#),
     ]
     for id in ids {
-      try await bus.sendToUser(
-        "alice", .paymentUpdate(id: id.given, amount: 1_000, currency: "usd", status: "succeeded"))
+      try await bus.send(
+        .paymentUpdate(id: id.given, amount: 1_000, currency: "usd", status: "succeeded"),
+        to: "alice")
       #expect(
         try typed.next().hasPrefix(
           #"{"type":"payment_update","data":{"payment_id":\#(id.sent),"amount":1000,"#
             + #""currency":"usd","status":"succeeded"},"timestamp":"#))
     }
-    try await bus.sendToUser("alice", .systemMessage(title: "Noon"))
+    try await bus.send(.systemMessage(title: "Noon"), to: "alice")
     #expect(try event.next().hasPrefix(#"{"event":"system:message""#))
     await bus.stop()
   }
@@ -177,7 +183,7 @@ struct NotificationBusTests {
     ])
   func refusedMessages(field: String, message: LiveMessage) async throws {
     let bus = try startBus()
-    #expect(await refusedField { try await bus.broadcastToAll(message) } == field)
+    #expect(await refusedField { try await bus.broadcast(message) } == field)
     await bus.stop()
   }
 
@@ -191,14 +197,14 @@ struct NotificationBusTests {
     let message = LiveMessage.systemMessage(title: "t")
     let isRefused = await comesTrue {
       do throws(BusError) {
-        try await bus.broadcastToAll(message)
+        try await bus.broadcast(message)
         return false
       } catch {
         return error == .busy
       }
     }
     #expect(isRefused)
-    #expect(await comesTrue { (try? await bus.broadcastToAll(message)) != nil })
+    #expect(await comesTrue { (try? await bus.broadcast(message)) != nil })
     await bus.stop()
   }
 
@@ -237,6 +243,29 @@ struct NotificationBusTests {
     await bus.stop()
   }
 
+  @Test("a token has the claims that its own bus requires, and the rights that it was made with")
+  func tokens() async throws {
+    let bus = try startBus {
+      $0.tokenAlgorithm = .hs384
+      $0.tokenUserClaim = "uid"
+      ($0.tokenIssuer, $0.tokenAudience) = ("issuer", "audience")
+    }
+    let alice = try Listener("alice", at: bus)
+    #expect(try await bus.isUserConnected("alice"))
+    let server = ServerURL(numericHost: "127.0.0.1", port: bus.port)
+    let body = Array(#"{"user_id":"alice","type":"info","title":"over HTTP"}"#.utf8)
+    for (canPublish, status) in [(false, 403), (true, 201)] {
+      let token = try bus.makeToken(for: "backend", canPublish: canPublish)
+      let fields = [HTTPField.bearer(token), HTTPField("Content-Type", "application/json")]
+      let request = HTTPRequest("POST", "/api/v1/notifications", fields: fields, body: body)
+      // The answer 403 ends the connection, because the body is not read.
+      #expect(try HTTPConnection(to: server).perform(request).status == status)
+    }
+    #expect(try alice.next().contains(#""title":"over HTTP""#))
+    #expect(await refusedField { _ = try bus.makeToken(for: "a", rooms: [""]) } == "rooms")
+    await bus.stop()
+  }
+
   @Test("two buses in one process are independent")
   func twoBuses() async throws {
     let first = try startBus()
@@ -244,17 +273,17 @@ struct NotificationBusTests {
     #expect(first.port != second.port)
     let here = try Listener("alice", at: first)
     let there = try Listener("alice", at: second)
-    _ = try await first.publish(NotificationContent(type: "info", title: "first"), to: "alice")
-    try await second.broadcastToAll(.systemMessage(title: "second"))
+    try await first.publish(NotificationContent(type: "info", title: "first"), to: "alice")
+    try await second.broadcast(.systemMessage(title: "second"))
     #expect(try here.next().contains(#""title":"first""#))
     #expect(try there.next().contains(#""title":"second""#))
     #expect(throws: ClientError.self) {
       let token = try first.makeToken(for: "alice")
-      let url = ServerURL(numericHost: "127.0.0.1", port: UInt16(second.port))
+      let url = ServerURL(numericHost: "127.0.0.1", port: second.port)
       _ = try WebSocketClient(to: url, target: "/api/ws", fields: [.bearer(token)])
     }
     await first.stop()
-    _ = try await second.publish(NotificationContent(type: "info", title: "still"), to: "alice")
+    try await second.publish(NotificationContent(type: "info", title: "still"), to: "alice")
     #expect(try there.next().contains(#""title":"still""#))
     await second.stop()
   }
@@ -271,9 +300,21 @@ struct NotificationBusTests {
     await #expect(throws: BusError.stopped) { try await bus.publish(news, to: "alice") }
     await #expect(throws: BusError.stopped) { try await bus.publish(news, to: ["alice"]) }
     let message = LiveMessage.systemMessage(title: "t")
-    await #expect(throws: BusError.stopped) { try await bus.sendToUser("alice", message) }
-    await #expect(throws: BusError.stopped) { try await bus.broadcastToUsers(["a"], message) }
-    await #expect(throws: BusError.stopped) { try await bus.broadcastToAll(message) }
+    await #expect(throws: BusError.stopped) { try await bus.send(message, to: "alice") }
+    await #expect(throws: BusError.stopped) { try await bus.send(message, to: ["a"]) }
+    await #expect(throws: BusError.stopped) { try await bus.send(message, toRoom: "lobby") }
+    let greeting = RoomMessage(type: "hello", title: "Hello")
+    await #expect(throws: BusError.stopped) { try await bus.send(greeting, toRoom: "lobby") }
+    await #expect(throws: BusError.stopped) { try await bus.broadcast(message) }
+    await #expect(throws: BusError.stopped) { try await bus.addUser("alice", toRoom: "lobby") }
+    await #expect(throws: BusError.stopped) { try await bus.removeUser("alice", fromRoom: "lobby") }
+    await #expect(throws: BusError.stopped) { try await bus.members(ofRoom: "lobby") }
+    await #expect(throws: BusError.stopped) { try await bus.disconnect("alice") }
+    await #expect(throws: BusError.stopped) { try await bus.inbox(of: "alice") }
+    await #expect(throws: BusError.stopped) { try await bus.unreadCount(of: "alice") }
+    await #expect(throws: BusError.stopped) { try await bus.markAsRead([], of: "alice") }
+    await #expect(throws: BusError.stopped) { try await bus.markAllAsRead(of: "alice") }
+    await #expect(throws: BusError.stopped) { try await bus.events() }
     await #expect(throws: BusError.stopped) { try await bus.isUserConnected("alice") }
     await #expect(throws: BusError.stopped) { try await bus.connectedUsers() }
     #expect(bus.stats == .init(totalUsers: 0, totalConnections: 0))
@@ -286,17 +327,5 @@ struct NotificationBusTests {
     let alice = try Listener("alice", at: try #require(bus))
     bus = nil
     #expect(try alice.closeCode() == 1001)
-  }
-
-  /// The field of the thrown `BusError.invalid`; nil when nothing is thrown.
-  private func refusedField(_ body: () async throws -> Void) async -> String? {
-    do {
-      try await body()
-      return nil
-    } catch BusError.invalid(let field, _) {
-      return field
-    } catch {
-      return "\(error)"
-    }
   }
 }

@@ -1,7 +1,10 @@
 // JSON values that a program passes to a bus, and the checks of a configuration.
 
 import Glibc
+import Reactor
+import Server
 import Testing
+import Tokens
 
 @testable import Carillon
 
@@ -48,6 +51,24 @@ struct BusConfigurationTests {
       ("tokenSecret", { $0.tokenSecret = "" }), ("apiKey", { $0.apiKey = "" }),
       ("shardCount", { $0.shardCount = 0 }), ("shardCount", { $0.shardCount = 129 }),
       ("dataPath", { $0.dataPath = "" }),
+      ("furtherHosts", { $0.furtherHosts = [String](repeating: "127.0.0.1", count: 16) }),
+      (
+        "pinsShards",
+        { ($0.pinsShards, $0.shardCount) = (true, ProcessResources.processorCount + 1) }
+      ),
+      ("tokenLeeway", { $0.tokenLeeway = .seconds(31) }),
+      ("tokenLeeway", { $0.tokenLeeway = .milliseconds(1_500) }),
+      ("tokenLeeway", { $0.tokenLeeway = .seconds(-1) }),
+      ("tokenUserClaim", { $0.tokenUserClaim = "" }),
+      ("connectionsPerAddressLimit", { $0.connectionsPerAddressLimit = -1 }),
+      ("sessionsPerUserLimit", { $0.sessionsPerUserLimit = 1_000_001 }),
+      ("connectRate", { $0.connectRate = .init(perSecond: -1) }),
+      ("messageRate", { $0.messageRate = .init(perSecond: 1, burst: 0) }),
+      ("publishRate", { $0.publishRate = .init(perSecond: 1_000_001) }),
+      ("backlogByteLimit", { $0.backlogByteLimit = 4_095 }),
+      ("messageByteLimit", { $0.messageByteLimit = 65_537 }),
+      ("socketIO.pingInterval", { $0.socketIO.pingInterval = .milliseconds(99) }),
+      ("socketIO.pingTimeout", { $0.socketIO.pingTimeout = .seconds(3_601) }),
     ]
     for (name, change) in changes {
       #expect {
@@ -57,6 +78,80 @@ struct BusConfigurationTests {
         return field == name
       }
     }
+  }
+
+  @Test(
+    "a secret that is shorter than its algorithm's digest is refused, the shortest possible is not",
+    arguments: [(BusConfiguration.TokenAlgorithm.hs256, 32), (.hs384, 48), (.hs512, 64)])
+  func shortSecrets(algorithm: BusConfiguration.TokenAlgorithm, minimum: Int) async throws {
+    #expect(throws: BusError.shortSecret(byteCount: minimum - 1, minimum: minimum)) {
+      try startBus {
+        $0.tokenAlgorithm = algorithm
+        $0.tokenSecret = String(repeating: "x", count: minimum - 1)
+      }
+    }
+    let bus = try startBus {
+      $0.tokenAlgorithm = algorithm
+      $0.tokenSecret = String(repeating: "x", count: minimum)
+    }
+    _ = try Listener("alice", at: bus)
+    await bus.stop()
+  }
+
+  @Test("the defaults are those of the server, but for one shard and fewer log lines")
+  func defaults() throws {
+    let given = try BusConfiguration(
+      dataPath: ":memory:", tokenSecret: BusConfiguration.makeSecret()
+    ).serverConfiguration()
+    let standard = Configuration(tokenPolicy: TokenPolicy(keys: []))
+    #expect(given.host == standard.host && given.port == standard.port)
+    #expect(given.shardCount == 1 && given.logLevel == .warning)
+    #expect(given.roomPolicy == standard.roomPolicy && given.pinsShards == standard.pinsShards)
+    #expect(given.limits.backlogBytesLimit == standard.limits.backlogBytesLimit)
+    #expect(given.limits.messageBytesLimit == standard.limits.messageBytesLimit)
+    #expect(given.limits.connectionsPerAddressLimit == nil)
+    #expect(given.limits.sessionsPerUserLimit == nil)
+    #expect(given.limits.connectRate == nil && given.limits.messageRate == nil)
+    #expect(given.limits.publishRate == .off && given.limits.whenUserFull == .reject)
+    #expect(given.tokenPolicy.leewaySeconds == standard.tokenPolicy.leewaySeconds)
+    #expect(given.tokenPolicy.requiresExpiry && given.tokenPolicy.userClaim == nil)
+    let (engine, usual) = (given.engines[0].settings, EngineSettings())
+    #expect(engine.pingIntervalMilliseconds == usual.pingIntervalMilliseconds)
+    #expect(engine.pingTimeoutMilliseconds == usual.pingTimeoutMilliseconds)
+  }
+
+  @Test("each setting reaches the server")
+  func settings() throws {
+    var bus = BusConfiguration(dataPath: "d", tokenSecret: BusConfiguration.makeSecret())
+    (bus.furtherHosts, bus.shardCount, bus.port) = (["::1"], 3, 9_000)
+    (bus.tokenIssuer, bus.tokenAudience, bus.tokenUserClaim) = ("i", "a", "uid")
+    (bus.tokenLeeway, bus.requiresTokenExpiry) = (.seconds(5), false)
+    (bus.apiKey, bus.allowedOrigins) = ("k", ["https://a.example"])
+    (bus.roomPolicy, bus.whenUserFull) = (.claimed, .replace)
+    (bus.connectionsPerAddressLimit, bus.sessionsPerUserLimit) = (7, 8)
+    (bus.connectRate, bus.messageRate) = (.init(perSecond: 1, burst: 2), .init(perSecond: 3))
+    (bus.publishRate, bus.backlogByteLimit) = (.init(perSecond: 4, burst: 5), 4_096)
+    (bus.messageByteLimit, bus.logLevel) = (125, .debug)
+    bus.socketIO.recoversState = false
+    bus.socketIO.pingInterval = .milliseconds(300)
+    bus.socketIO.pingTimeout = .seconds(3_600)
+    let server = try bus.serverConfiguration()
+    #expect(server.host == "127.0.0.1" && server.furtherHosts == ["::1"])
+    #expect(server.port == 9_000 && server.shardCount == 3 && server.dataPath == "d")
+    #expect(server.tokenPolicy.issuer == "i" && server.tokenPolicy.audience == "a")
+    #expect(server.tokenPolicy.userClaim == "uid" && server.tokenPolicy.leewaySeconds == 5)
+    #expect(!server.tokenPolicy.requiresExpiry)
+    #expect(server.apiKey == "k" && server.allowedOrigins == ["https://a.example"])
+    #expect(server.roomPolicy == .claimed && server.limits.whenUserFull == .replace)
+    #expect(server.limits.connectionsPerAddressLimit == 7)
+    #expect(server.limits.sessionsPerUserLimit == 8)
+    #expect(server.limits.connectRate == .init(perSecond: 1, burst: 2))
+    #expect(server.limits.messageRate == .init(perSecond: 3, burst: 3))
+    #expect(server.limits.publishRate == .init(perSecond: 4, burst: 5))
+    #expect(server.limits.backlogBytesLimit == 4_096 && server.limits.messageBytesLimit == 125)
+    #expect(server.logLevel == .debug)
+    #expect(server.engines[0].settings.pingIntervalMilliseconds == 300)
+    #expect(server.engines[0].settings.pingTimeoutMilliseconds == 3_600_000)
   }
 
   @Test("a bus cannot start on a port in use or with a host name instead of an address")
@@ -105,6 +200,6 @@ struct BusConfigurationTests {
   @Test("each generated secret is different")
   func makingSecrets() {
     #expect(BusConfiguration.makeSecret() != BusConfiguration.makeSecret())
-    #expect(BusConfiguration.makeSecret().utf8.count == 43)
+    #expect(BusConfiguration.makeSecret().utf8.count == 64)
   }
 }

@@ -103,6 +103,7 @@ extension Shard {
   func deliver(_ event: Event) {
     let framesBefore = metrics.value(.framesDelivered)
     pass(event)
+    if !observers.isEmpty { observe(event) }
     if let takenAt = event.takenAt, metrics.value(.framesDelivered) != framesBefore {
       awaitFlush(takenAt: takenAt)
     }

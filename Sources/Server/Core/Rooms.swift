@@ -39,13 +39,30 @@ final class Membership {
   var entries: [Entry] = []
   /// Patterns of the token's claim `rooms`; nil when every room may be entered.
   var allowed: [String]?
+  /// Rooms beyond these that an embedding program put the connection into.
+  private var granted: [RoomName] = []
 
   func index(of name: RoomName) -> Int? {
     entries.firstIndex { TextKey($0.name) == TextKey(name) }
   }
 
   func mayEnter(_ name: RoomName) -> Bool {
-    allowed.map { RoomPattern.matches($0, name) } ?? true
+    allowed.map { RoomPattern.matches($0, name) || isGranted(name) } ?? true
+  }
+
+  /// Allows a room that the token does not name, for at most `limit` such rooms.
+  func grant(_ name: RoomName, limit: Int) {
+    if !mayEnter(name), granted.count < limit { granted.append(name) }
+  }
+
+  /// Takes back a room that `grant` allowed.
+  func revoke(_ name: RoomName) { granted.removeAll { TextKey($0) == TextKey(name) } }
+
+  /// Whether the last request was to be in the room.
+  func isWanted(_ name: RoomName) -> Bool { index(of: name).map { entries[$0].isWanted } ?? false }
+
+  private func isGranted(_ name: RoomName) -> Bool {
+    granted.contains { TextKey($0) == TextKey(name) }
   }
 }
 

@@ -129,6 +129,8 @@ final class Shard {
   var shardQueries: [ShardQuery] = []
   var lastShardQuery: UInt64 = 0
   var userAgents: UserAgents
+  /// Observers of the events: subscriptions of an embedding program.
+  var observers: [EventObserver] = []
   /// State of the metrics streams on this shard; nil if there is none.
   var metricsFeed: MetricsFeed?
   /// State of the metrics history; nil except on the first shard.
@@ -442,5 +444,6 @@ final class Shard {
   /// Records the first connection of a user that this shard owns, or the end of its last one.
   private func noteConnected(_ user: UserID, _ arrived: Bool) {
     if arrived { presence.arrived(user) } else { presence.left(user, at: now) }
+    if !observers.isEmpty { observe(arrived ? .connected(user) : .disconnected(user)) }
   }
 }

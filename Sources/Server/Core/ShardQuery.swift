@@ -32,6 +32,18 @@ enum ShardQueryRequest: Sendable {
   case users(limit: Int, after: UserID?, online: Bool)
   /// Ends the user's sessions and waiting polls; the answer is their number.
   case disconnect(UserID, reason: String)
+  /// Puts the user's sessions into a room; the answer is their number.
+  case join(RoomName, user: UserID)
+  /// Takes the user's sessions out of a room; the answer is the number of those in it.
+  case leave(RoomName, user: UserID)
+  /// The number of the user's sessions that are in a room.
+  case inside(RoomName, user: UserID)
+  /// The first members of a room, and the number of all members.
+  case members(of: RoomName, limit: Int)
+  /// Adds an observer of events; the answer is a count without meaning.
+  case observe(UInt64, offer: @Sendable (ObservedEvent) -> Bool)
+  /// Removes an observer; the answer is a count without meaning.
+  case unobserve(UInt64)
 }
 
 /// The answer of one shard, or the joined answer of several.
@@ -40,6 +52,7 @@ enum ShardQueryAnswer: Sendable {
   case count(Int)
   case presence(UserPresence)
   case users(ConnectedUsers)
+  case members(RoomMembers)
 
   /// Joins the answers of two shards to one query.
   func joined(with other: ShardQueryAnswer, limits: Limits) -> ShardQueryAnswer {
@@ -53,6 +66,8 @@ enum ShardQueryAnswer: Sendable {
       return .presence(one.joined(with: two))
     case (.users(let one), .users(let two)):
       return .users(one.joined(with: two))
+    case (.members(let one), .members(let two)):
+      return .members(one.joined(with: two))
     default:
       // Cannot happen: all shards get the same query.
       return self
@@ -176,6 +191,18 @@ extension Shard {
       .users(users(limit: limit, after: after, online: online))
     case .disconnect(let user, let reason):
       .count(disconnect(user, reason: reason))
+    case .join(let room, let user):
+      .count(join(room, user: user))
+    case .leave(let room, let user):
+      .count(leave(room, user: user))
+    case .inside(let room, let user):
+      .count(insideCount(room, user: user))
+    case .members(let room, let limit):
+      .members(members(of: room, limit: limit))
+    case .observe(let id, let offer):
+      .count(addObserver(id, offer: offer))
+    case .unobserve(let id):
+      .count(removeObserver(id))
     }
   }
 

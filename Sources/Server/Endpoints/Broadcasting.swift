@@ -25,14 +25,19 @@ extension Endpoints {
 
   /// `POST /api/v1/websocket/send/room`: to the members of the room.
   static func sendRoom(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    try requireJSON(request)
+    let message = try roomMessage(in: request.body)
+    return try broadcast(.room(message), to: .room(message.room, except: nil), on: shard)
+  }
+
+  /// The message that a body describes.
+  static func roomMessage(in body: [UInt8]) throws(Refusal) -> RoomMessage {
     let fields = try BroadcastFields(
-      request, [.room, .notificationType, .title, .message, .payload])
-    let room = try fields.text(.room)
-    let message = RoomMessage(
-      room: room, notificationType: try fields.text(.notificationType),
+      body, [.room, .notificationType, .title, .message, .payload])
+    return RoomMessage(
+      room: try fields.text(.room), notificationType: try fields.text(.notificationType),
       title: try fields.text(.title), message: fields.optional(.message) ?? "",
       payload: fields.payload)
-    return try broadcast(.room(message), to: .room(room, except: nil), on: shard)
   }
 
   /// `POST /api/v1/websocket/live/update`: to one user's devices.

@@ -1,0 +1,136 @@
+// A bus's configuration as its server takes it, once every value is checked.
+
+internal import Reactor
+internal import Server
+internal import Tokens
+
+extension BusConfiguration {
+  /// The server's configuration.
+  func serverConfiguration() throws(BusError) -> Configuration {
+    var configuration = Configuration(tokenPolicy: try tokenPolicy())
+    try require(apiKey != "", "apiKey", "is empty")
+    try require(!dataPath.isEmpty, "dataPath", "is empty")
+    let furtherLimit = Configuration.hostLimit - 1
+    try require(
+      furtherHosts.count <= furtherLimit, "furtherHosts", "must hold at most \(furtherLimit)")
+    try require(1...128 ~= shardCount, "shardCount", "must be 1 to 128")
+    let processorCount = ProcessResources.processorCount
+    try require(
+      !pinsShards || shardCount <= processorCount, "pinsShards",
+      "needs a processor for each shard: this process may use \(processorCount)")
+    configuration.host = host
+    configuration.furtherHosts = furtherHosts
+    configuration.port = port
+    configuration.dataPath = dataPath
+    configuration.apiKey = apiKey
+    configuration.shardCount = shardCount
+    configuration.pinsShards = pinsShards
+    for origin in allowedOrigins {
+      guard let fault = OriginPolicy.fault(in: origin) else { continue }
+      throw .invalid(field: "allowedOrigins", reason: "'\(origin)' is no page's origin: \(fault)")
+    }
+    configuration.allowedOrigins = allowedOrigins
+    configuration.engines = [try socketIO.path()]
+    configuration.roomPolicy =
+      switch roomPolicy {
+      case .open: .open
+      case .claimed: .claimed
+      }
+    configuration.logLevel =
+      switch logLevel {
+      case .error: .error
+      case .warning: .warning
+      case .info: .info
+      case .debug: .debug
+      }
+    try setLimits(of: &configuration.limits)
+    return configuration
+  }
+
+  private func tokenPolicy() throws(BusError) -> TokenPolicy {
+    let secret = Array(tokenSecret.utf8)
+    let algorithm = tokenAlgorithm.signing
+    try require(!secret.isEmpty, "tokenSecret", "is empty")
+    guard secret.count >= algorithm.secretByteCount else {
+      throw .shortSecret(byteCount: secret.count, minimum: algorithm.secretByteCount)
+    }
+    try require(tokenUserClaim != "", "tokenUserClaim", "is empty")
+    let leeway = tokenLeeway.components
+    try require(
+      leeway.attoseconds == 0 && 0...30 ~= leeway.seconds, "tokenLeeway",
+      "must be 0 to 30 whole seconds")
+    return TokenPolicy(
+      keys: [.hmac(secret: secret, algorithm: algorithm)], issuer: tokenIssuer,
+      audience: tokenAudience, leewaySeconds: leeway.seconds, userClaim: tokenUserClaim,
+      requiresExpiry: requiresTokenExpiry)
+  }
+
+  private func setLimits(of limits: inout Limits) throws(BusError) {
+    let counts = 0...1_000_000
+    try require(
+      counts ~= connectionsPerAddressLimit ?? 0, "connectionsPerAddressLimit",
+      "must be 0 to 1000000")
+    try require(
+      counts ~= sessionsPerUserLimit ?? 0, "sessionsPerUserLimit", "must be 0 to 1000000")
+    try require(4_096...262_144 ~= backlogByteLimit, "backlogByteLimit", "must be 4096 to 262144")
+    try require(125...65_536 ~= messageByteLimit, "messageByteLimit", "must be 125 to 65536")
+    limits.connectionsPerAddressLimit = connectionsPerAddressLimit
+    limits.sessionsPerUserLimit = sessionsPerUserLimit
+    limits.whenUserFull =
+      switch whenUserFull {
+      case .reject: .reject
+      case .replace: .replace
+      }
+    limits.connectRate = try connectRate?.checked("connectRate")
+    limits.messageRate = try messageRate?.checked("messageRate")
+    limits.publishRate = try publishRate.checked("publishRate")
+    limits.backlogBytesLimit = backlogByteLimit
+    limits.messageBytesLimit = messageByteLimit
+  }
+}
+
+/// Throws `BusError.invalid` unless the condition holds.
+private func require(
+  _ condition: Bool, _ field: String, _ reason: @autoclosure () -> String
+) throws(BusError) {
+  guard condition else { throw .invalid(field: field, reason: reason()) }
+}
+
+extension BusConfiguration.TokenAlgorithm {
+  /// The algorithm as the tokens know it.
+  var signing: SigningAlgorithm {
+    switch self {
+    case .hs256: .hs256
+    case .hs384: .hs384
+    case .hs512: .hs512
+    }
+  }
+}
+
+extension BusConfiguration.RateLimit {
+  /// The limit as the server takes it.
+  fileprivate func checked(_ field: String) throws(BusError) -> Server.RateLimit {
+    if perSecond == 0 { return .off }
+    let range = 1...Server.RateLimit.highest
+    try require(
+      range ~= perSecond && range ~= burst, field,
+      "both numbers must be 1 to \(Server.RateLimit.highest)")
+    return Server.RateLimit(perSecond: perSecond, burst: burst)
+  }
+}
+
+extension BusConfiguration.SocketIO {
+  /// The path of Socket.IO with these settings.
+  fileprivate func path() throws(BusError) -> EnginePath {
+    var settings = EngineSettings()
+    settings.pingIntervalMilliseconds = try milliseconds(pingInterval, "socketIO.pingInterval")
+    settings.pingTimeoutMilliseconds = try milliseconds(pingTimeout, "socketIO.pingTimeout")
+    return .notifications(recovers: recoversState, settings)
+  }
+
+  private func milliseconds(_ time: Duration, _ field: String) throws(BusError) -> UInt64 {
+    try require(.milliseconds(100)...(.seconds(3_600)) ~= time, field, "must be 0.1 s to an hour")
+    let (seconds, attoseconds) = time.components
+    return UInt64(seconds) * 1_000 + UInt64(attoseconds) / 1_000_000_000_000_000
+  }
+}

@@ -1,0 +1,112 @@
+// Rooms, as an embedding program changes and reads them from any thread.
+//
+// A program decides for its users, so it may put them into rooms that their tokens do not name.
+
+internal import Broadcast
+package import Notifications
+
+/// The first members of a room.
+package struct RoomMembers: Sendable, Equatable {
+  /// The largest number of members in an answer.
+  package static let largestLimit = 10_000
+
+  /// Users in the room, in the order of their arrival.
+  package var users: [UserID] = []
+  /// The number of all members.
+  package var total = 0
+
+  func joined(with other: RoomMembers) -> RoomMembers {
+    // Only the room's owner shard has any.
+    RoomMembers(users: users + other.users, total: total + other.total)
+  }
+}
+
+extension CarillonServer {
+  /// Puts the user's open sessions into a room and returns how many of them are in it.
+  ///
+  /// When it returns, they get each message sent to the room from then on.
+  package func join(_ room: RoomName, user: UserID) async throws(ShardQueryFailure) -> Int {
+    guard case .count(let count) = try await ask(.join(room, user: user)), count > 0 else {
+      return 0
+    }
+    // The owner shard answers each request, and the session's shard handles that answer. Mailboxes
+    // keep their order, so the first query comes after the requests, and the second one after the
+    // answers.
+    _ = try await ask(.members(of: room, limit: 0))
+    guard case .count(let inside) = try await ask(.inside(room, user: user)) else { throw .late }
+    return inside
+  }
+
+  /// Takes the user's sessions out of a room and returns how many of them were in it.
+  package func leave(_ room: RoomName, user: UserID) async throws(ShardQueryFailure) -> Int {
+    guard case .count(let count) = try await ask(.leave(room, user: user)) else { throw .late }
+    // So that `members` no longer has them: see `join`.
+    if count > 0 { _ = try await ask(.members(of: room, limit: 0)) }
+    return count
+  }
+
+  /// The first members of a room.
+  ///
+  /// `limit` is 0 to 10,000.
+  package func members(
+    of room: RoomName, limit: Int
+  ) async throws(ShardQueryFailure) -> RoomMembers {
+    precondition(0...RoomMembers.largestLimit ~= limit, "limit \(limit)")
+    guard case .members(let members) = try await ask(.members(of: room, limit: limit)) else {
+      throw .late
+    }
+    return members
+  }
+}
+
+extension Shard {
+  /// Puts the user's sessions here into a room, whatever their tokens name.
+  ///
+  /// Returns the number of sessions that are in it or have requested it.
+  func join(_ room: RoomName, user: UserID) -> Int {
+    var count = 0
+    for slot in directory.slots(of: user) where hasRooms(slot) {
+      let limit = core.configuration.limits.roomsPerConnectionLimit
+      table[slot].membership?.grant(room, limit: limit)
+      if table[slot].membership?.isWanted(room) != true { join(room, at: slot) }
+      if table.contains(slot) { count += 1 }
+    }
+    return count
+  }
+
+  /// Takes the user's sessions here out of a room and returns the number of those in it.
+  func leave(_ room: RoomName, user: UserID) -> Int {
+    var count = 0
+    for slot in directory.slots(of: user) where hasRooms(slot) {
+      (table[slot].task as? Replay)?.rooms.removeAll { TextKey($0) == TextKey(room) }
+      table[slot].membership?.revoke(room)
+      guard table[slot].membership?.isWanted(room) == true else { continue }
+      leave(room, at: slot)
+      count += 1
+    }
+    return count
+  }
+
+  /// The number of the user's sessions here that are in a room.
+  func insideCount(_ room: RoomName, user: UserID) -> Int {
+    directory.slots(of: user).count { slot in
+      guard table.contains(slot), let membership = table[slot].membership,
+        let index = membership.index(of: room)
+      else { return false }
+      return membership.entries[index].isInside
+    }
+  }
+
+  /// The members of a room, if this shard owns it.
+  func members(of room: RoomName, limit: Int) -> RoomMembers {
+    guard let roster = rosters[TextKey(room)] else { return RoomMembers() }
+    return RoomMembers(users: roster.entries(limit: limit).map(\.user), total: roster.count)
+  }
+
+  /// Whether the connection is a session whose client knows messages of rooms.
+  private func hasRooms(_ slot: UInt32) -> Bool {
+    guard table.contains(slot), table[slot].state == .session else { return false }
+    // A Socket.IO client names no rooms in its query, but it has their messages.
+    return table[slot].engine != nil || fanOutGroups[table[slot].group].dialect.supportsRooms
+  }
+}
