@@ -6,6 +6,7 @@ import Testing
 
 /// A log's number, as these tests write it.
 extension LogID: ExpressibleByIntegerLiteral {
+  /// The log of that number.
   public init(integerLiteral value: UInt8) { self.init(rawValue: value) }
 }
 

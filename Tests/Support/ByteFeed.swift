@@ -55,6 +55,7 @@ package struct ByteFeed: Sendable, CustomStringConvertible {
   /// - Parameter parse: gets all bytes up to and including the newest piece; a non-nil result ends
   ///   the feed.
   /// - Returns: the result of `parse`, and the number of bytes delivered by then.
+  /// - Throws: the error of `parse`.
   package func accumulate<Result, Failure: Error>(
     _ parse: ([UInt8]) throws(Failure) -> Result?
   ) throws(Failure) -> (result: Result, byteCount: Int)? {

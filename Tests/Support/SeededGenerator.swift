@@ -27,6 +27,7 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
   /// Takes the seed from `CARILLON_SEED`, else from the system, and prints it.
   ///
   /// - Parameter label: names the test in the printed line.
+  /// - Returns: a generator with the seed.
   package static func announced(_ label: String = #function) -> SeededGenerator {
     var seed = UInt64.random(in: 1...UInt64.max)
     if let value = getenv("CARILLON_SEED") {

@@ -92,8 +92,10 @@ package enum WebSocketHandshake {
 
   /// Appends the 101 answer.
   ///
-  /// - Parameter accept: base64 of the SHA-1 of the key followed by `acceptSuffix`.
-  /// - Parameter protocol: one of the offered, or nil for none.
+  /// - Parameters:
+  ///   - accept: base64 of the SHA-1 of the key followed by `acceptSuffix`.
+  ///   - protocol: one of the offered, or nil for none.
+  ///   - bytes: the bytes to append to.
   package static func writeResponse(
     accept: String, protocol: String?, into bytes: inout [UInt8]
   ) {
