@@ -47,7 +47,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def nginx(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("server"))
+    server = Server(tmp_path_factory.mktemp("server"), ["--trusted-proxies", "127.0.0.1"])
     server.port = free_port()
     one = Nginx(tmp_path_factory.mktemp("nginx"), server)
     # By default nginx replaces the Host, so the server cannot know its own origin there.
@@ -153,6 +153,23 @@ def test_with_a_password_for_all_a_token_goes_elsewhere_than_authorization(
         proxy=None,
     ) as socket:
         assert "connection:established" in socket.recv(timeout=PATIENCE)
+
+
+def test_the_server_sees_the_visitors_address(nginx, server, fresh_user):
+    # nginx appends its own caller, this test, which the server trusts as one more proxy.
+    user, visitor = fresh_user(), "203.0.113.7"
+    url = f"{nginx.sites['tuned'].server_url}{STREAM_PATH}?token={user_token(user)}"
+    with FetchReader(url, {"X-Forwarded-For": visitor}) as reader:
+        reader.next()
+        (one,) = own_connections(server, user)
+        assert one["remote_address"] == visitor
+
+
+@pytest.mark.parametrize("name", ["tuned", "documented"])
+def test_the_metrics_are_not_public(nginx, server, name):
+    url = f"{nginx.sites[name].server_url}/metrics"
+    assert requests.get(url, verify=nginx.certificate, timeout=PATIENCE).status_code == 401
+    assert server.request("GET", "/metrics").status == 200
 
 
 @pytest.mark.parametrize("name", STREAM_SITES)
