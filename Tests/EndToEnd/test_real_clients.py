@@ -1,7 +1,8 @@
 """Clients as they come from PyPI and Debian, each used as its own documentation shows.
 
-Readers of event streams in Python are in test_sse_readers.py; Socket.IO's JavaScript client is in
-test_ghostpay.py and test_socketio_recovery.py, python-socketio's threaded one in the former.
+Readers of event streams in Python are in test_sse_readers.py, python-socketio in
+test_python_socketio.py; Socket.IO's JavaScript client is in test_ghostpay.py and
+test_socketio_recovery.py.
 """
 
 import asyncio
@@ -13,7 +14,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-import socketio
 
 from harness.clients import EVENT_PATH, FLAT_PATH, INBOX_PATH
 from harness.raw import PATIENCE
@@ -25,7 +25,6 @@ from harness.tokens import user_token
 
 TYPED_PATH = "/ws/connect"
 PATHS = pytest.mark.parametrize("path", [EVENT_PATH, FLAT_PATH, TYPED_PATH, INBOX_PATH])
-SPACE = "/notifications"
 K6 = Path(sys.executable).parent / "k6"
 TITLES = ["one", "two", "three"]
 
@@ -212,80 +211,3 @@ def test_k6_crosses_its_thresholds_where_tokens_are_refused(server, fresh_user, 
     stale = {user: user_token(user, ttl=-3_600) for user in (fresh_user(), fresh_user())}
     status, output = run_k6(server, stale, tmp_path / "summary.json")
     assert status == 99, output
-
-
-# python-socketio. A handler has one parameter, as in its documentation, and takes no second one.
-
-TRANSPORTS = pytest.mark.parametrize("transports", [None, ["websocket"], ["polling"]], ids=str)
-
-
-class Notifications(socketio.AsyncClientNamespace):
-    """A namespace as a class: the names of its methods are the names of the events."""
-
-    def __init__(self):
-        super().__init__(SPACE)
-        self.events = asyncio.Queue()
-
-    async def on_unread_count(self, data):
-        await self.events.put(("unread_count", data["count"]))
-
-    async def on_notification(self, data):
-        await self.events.put(("notification", data["title"]))
-
-    async def on_ping(self):
-        await self.events.put(("ping",))
-
-
-@TRANSPORTS
-def test_the_asynchronous_python_socketio_gets_pings_without_arguments(
-    make_server, fresh_user, transports
-):
-    server = make_server(arguments=["--socketio-ping-interval", "300"])
-    user = fresh_user()
-
-    async def visit():
-        client, space = socketio.AsyncClient(), Notifications()
-        client.register_namespace(space)
-        auth = {"token": user_token(user)}
-        await client.connect(server.url, auth=auth, transports=transports)
-        arrived = [await space.events.get()]
-        await asyncio.to_thread(server.publish, user, "one")
-        while arrived.count(("ping",)) < 2 or ("notification", "one") not in arrived:
-            arrived.append(await space.events.get())
-        assert await client.call("subscribe_notifications", namespace=SPACE) == {"success": True}
-        await client.disconnect()
-        return set(arrived)
-
-    arrived = asyncio.run(asyncio.wait_for(visit(), PATIENCE))
-    assert arrived == {("unread_count", 0), ("notification", "one"), ("unread_count", 1), ("ping",)}
-
-
-@TRANSPORTS
-def test_the_simple_python_socketio_gets_events_of_one_argument(server, fresh_user, transports):
-    user = fresh_user()
-    auth = {"token": user_token(user)}
-    with socketio.SimpleClient() as client:
-        client.connect(server.url, auth=auth, namespace=SPACE, transports=transports)
-        assert client.receive(timeout=PATIENCE) == ["unread_count", {"count": 0}]
-        server.publish(user, "one")
-        received = sorted(client.receive(timeout=PATIENCE) for _ in range(2))
-        (first, shown), second = received
-        assert (first, shown["title"], second) == (
-            "notification",
-            "one",
-            ["unread_count", {"count": 1}],
-        )
-
-
-def test_the_simple_asynchronous_python_socketio_gets_events_of_one_argument(server, fresh_user):
-    user = fresh_user()
-
-    async def visit():
-        async with socketio.AsyncSimpleClient() as client:
-            await client.connect(server.url, auth={"token": user_token(user)}, namespace=SPACE)
-            assert await client.receive(timeout=PATIENCE) == ["unread_count", {"count": 0}]
-            await asyncio.to_thread(server.publish, user, "one")
-            name, shown = await client.receive(timeout=PATIENCE)
-            assert (name, shown["title"]) == ("notification", "one")
-
-    asyncio.run(asyncio.wait_for(visit(), PATIENCE))
