@@ -171,7 +171,7 @@ extension Shard {
       metricsFeed = MetricsFeed(at: now, metrics: core.metrics)
     }
     group.members.insert(slot)
-    writeMetrics(to: group, isFirst: true)
+    writeMetrics(ServerState(core, at: now), to: group, isFirst: true)
     send(group.writer.bytes, to: slot)
   }
 
@@ -183,14 +183,15 @@ extension Shard {
       return
     }
     metricsFeed?.read(core.metrics, at: now)
+    let state = ServerState(core, at: now)
     for group in fanOutGroups.metrics where !group.members.isEmpty {
-      writeMetrics(to: group)
+      writeMetrics(state, to: group)
       appendWritten(to: group)
     }
   }
 
   /// Writes an event with the writer of `group`; a stream's first one carries its opening.
-  private func writeMetrics(to group: FanOutGroup, isFirst: Bool = false) {
+  private func writeMetrics(_ state: ServerState, to group: FanOutGroup, isFirst: Bool = false) {
     // Updates this shard's own gauges; the others do so in their turns.
     publishGauges()
     group.writer.removeAll()
@@ -198,7 +199,6 @@ extension Shard {
       group.writer.beginStream()
       core.metricsHistory.withLock { $0 }.write(to: &group.writer)
     }
-    metricsFeed?.write(
-      core.metrics, ServerState(core, at: now), time: wall, to: &group.writer)
+    metricsFeed?.write(core.metrics, state, time: wall, to: &group.writer)
   }
 }
