@@ -44,8 +44,8 @@ const title = () => `from ${__ITER}`;
 let start;
 
 /**
- * Publishes when the connection is open. It does not wait for the greeting, because the newer module
- * may lose a message that arrives together with the answer to the upgrade.
+ * Publishes when the connection is open. It does not wait for the greeting, because the newer
+ * module may lose a message that arrives together with the answer to the upgrade.
  */
 function publish() {
   start = Date.now();
