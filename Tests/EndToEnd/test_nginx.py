@@ -103,7 +103,7 @@ def open_other(page, server, user, transport):
     """Opens one more client, and waits until the server lists its connection."""
     page.evaluate(OPEN, [transport, user_token(user)])
     until(page, f"others['{transport}'].client.state === 'connected'")
-    wait_until(transport, lambda: DIALECTS[transport] in dialects(server, user))
+    wait_until(transport, lambda: DIALECTS[transport] in dialects(server, user), PATIENCE)
 
 
 @pytest.mark.parametrize("name", SITES)
@@ -111,13 +111,13 @@ def test_the_bell_works(server, open_page, fresh_user, name):
     user = fresh_user()
     page = open_page(name, user)
     dialect = FIRST_DIALECTS.get(name, "event")
-    wait_until(f"only {dialect}", lambda: dialects(server, user) == {dialect})
+    wait_until(f"only {dialect}", lambda: dialects(server, user) == {dialect}, PATIENCE)
     badge, patience = page.locator("carillon-bell .badge").first, PATIENCE * MILLISECONDS
     server.publish(user, "It rings")
     expect(badge).to_have_text("1", timeout=patience)
     expect(page.locator("carillon-toast carillon-item .title")).to_have_text("It rings")
     page.evaluate("core.notificationStore.markAllAsRead()")
-    wait_until("it is read", lambda: server.inbox(user)[0]["is_read"])
+    wait_until("it is read", lambda: server.inbox(user)[0]["is_read"], PATIENCE)
     expect(badge).to_have_text("", timeout=patience)
     for transport in ("sse", "poll"):
         open_other(page, server, user, transport)
@@ -131,8 +131,8 @@ def test_the_bell_works(server, open_page, fresh_user, name):
 def test_the_password_protects_the_pages_and_the_token_the_server(nginx, name):
     site = nginx.sites[name]
     page = nginx.new_page(name, "no token").replace(HOST, "127.0.0.1")
-    assert requests.get(page, verify=False, timeout=PATIENCE).status_code == 401
-    answer = requests.get(site.server_url + INBOX, verify=False, timeout=PATIENCE)
+    assert requests.get(page, verify=nginx.certificate, timeout=PATIENCE).status_code == 401
+    answer = requests.get(site.server_url + INBOX, verify=nginx.certificate, timeout=PATIENCE)
     assert answer.json()["error"]["code"] == "unauthorized"
 
 

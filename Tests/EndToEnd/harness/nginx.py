@@ -78,6 +78,7 @@ class Nginx:
         self.map = documented.map
         tuned = documented.lines
         password = f'auth_basic "x"; auth_basic_user_file {directory}/users;'
+        self.certificate = directory / "pem"
         secure = f"ssl_certificate {directory}/pem; ssl_certificate_key {directory}/key;"
         gzip = "gzip on; gzip_types *; gzip_proxied any; gzip_min_length 1;"
         whole = self.whole
@@ -122,7 +123,7 @@ class Nginx:
         assert NGINX, "nginx is missing: `make test` installs it"
         directory = self.directory
         (directory / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n")
-        make_certificate(directory / "pem", directory / "key")
+        make_certificate(self.certificate, directory / "key")
         as_root = "user root root;" if os.geteuid() == 0 else ""
         folders = [f"{name}_temp_path {directory}/{name};" for name in TEMPORARY]
         (directory / "nginx.conf").write_text(
@@ -173,6 +174,7 @@ def make_certificate(certificate, key):
     """Makes a certificate that the site signed itself."""
     command = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-        f" -subj /CN={HOST} -out {certificate} -keyout {key}"
+        f" -subj /CN={HOST} -addext subjectAltName=DNS:{HOST},IP:127.0.0.1"
+        f" -out {certificate} -keyout {key}"
     )
     subprocess.run(command.split(), check=True, capture_output=True, timeout=PATIENCE)
