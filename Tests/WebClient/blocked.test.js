@@ -117,7 +117,7 @@ describe('a blocked leader', () => {
     }
   });
 
-  test('is replaced by a tab that opens in the meantime, which loses nothing for the others', async () => {
+  test('is replaced by a tab that opens meanwhile, and the others miss nothing', async () => {
     const { open, pass, publish, tabs } = await startTabs();
     const [, second, third] = tabs;
     tabs[0].block();

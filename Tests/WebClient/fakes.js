@@ -119,8 +119,8 @@ const fakeNetwork = (clock) => {
     /** Answers the request for the user of a token. */
     me: (token) => ({ data: { user_id: claimsOf(token).sub ?? `user of ${token}` } }),
     /**
-     * Answers a request: `{ status, data, error, retryAfter }`, with `text` that is no JSON, or with
-     * a `body` made by `streamBody`. Status 0: no response.
+     * Answers a request: `{ status, data, error, retryAfter }`, with `text` that is no JSON, or
+     * with a `body` made by `streamBody`. Status 0: no response.
      */
     answer: (path) => ({
       data: path.includes('?limit=') ? { notifications: [], total: 0, unread: 0 } : {},

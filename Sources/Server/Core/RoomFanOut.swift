@@ -85,8 +85,8 @@ extension Shard {
       guard group.writer.count > 0 else { continue }
       let added = UInt64(group.writer.bytes.count)
       let begun = pendingRoomBatch?.from[group.id.index] ?? group.roomLog.end
-      // A batch is at most as long as a client's backlog may be. A client that takes nothing in this
-      // turn gets its send buffer raised at that length; a longer batch would end it.
+      // A batch is at most as long as a client's backlog may be. A client that takes nothing in
+      // this turn gets its send buffer raised at that length; a longer batch would end it.
       if group.roomLog.end - group.roomFlushedEnd + added > Shard.flushBytes
         // guard: room-batch-bytes
         || group.roomLog.end - begun + added > limit

@@ -163,7 +163,7 @@ protocol Dialect: Sendable {
   var forgivesTooManyMessages: Bool { get }
   /// Writes the ping of a heartbeat by messages.
   func writePing(to frames: inout FrameWriter)
-  /// Writes the message by which the program of a resuming client notices that the connection lives.
+  /// Writes the message by which a resuming client notices that its connection lives.
   func writeHeartbeat(time: Int64, to frames: inout FrameWriter)
   /// Answers a fetch with as much of `page` as fits into `byteLimit`, but at least one of them.
   ///

@@ -1,9 +1,9 @@
 // @ts-check
 // The requests of a client, and the transports that bring its events.
 //
-// Each transport reports received events to its link in the form of the `event` dialect and resolves
-// with the reason it ended. None reconnects by itself, because the token and the cursor may have
-// changed.
+// Each transport reports received events to its link in the form of the `event` dialect and
+// resolves with the reason it ended. None reconnects by itself, because the token and the cursor
+// may have changed.
 
 /** A request without an answer after this time has failed: its connection may be dead. */
 const ANSWERED_WITHIN = 20_000;
