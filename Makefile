@@ -21,6 +21,7 @@ venv := .build/venv
 tools := .build/tools
 setup := .build/setup.stamp
 test_setup := .build/test-setup.stamp
+suites_setup := $(if $(CARILLON_SUITES),.build/suites-setup.stamp)
 sources := $(wildcard Sources Tests Benchmarks Package.swift)
 folders := $(wildcard .ci Sources Tests Benchmarks)
 c_files = $(shell find $(folders) -name '*.[ch]')
@@ -44,7 +45,7 @@ run: $(setup) ## build the server and start it in development mode, on loopback
 	exec $(carillon) serve --dev $(ARGS)
 
 # Ordered from fast to slow, so that mistakes show early.
-test: $(setup) $(venv)/ready.stamp ## run all tests
+test: $(setup) $(venv)/ready.stamp $(suites_setup) ## run all tests
 	@say() { printf '\n== %s\n' "$$1"; }
 	say "the guards: each has its marker in the sources and its tests"
 	python3 -B -m unittest discover --quiet -s Tests/Guards
@@ -208,6 +209,14 @@ $(test_setup): $(setup)
 	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing+=(nginx-light)
 	[ -n "$$(find /usr/share/fonts -name 'DejaVu*' -print -quit 2>/dev/null)" ] || \
 	  missing+=(fonts-dejavu-core)
+	$(install) "$${missing[@]}"
+	touch $@
+
+# The prerequisites of the protocols' own conformance suites, which run if CARILLON_SUITES is set.
+.build/suites-setup.stamp: $(test_setup)
+	@missing=()
+	command -v mocha >/dev/null || missing+=(mocha)
+	[ -d /usr/share/nodejs/chai ] || missing+=(node-chai)
 	$(install) "$${missing[@]}"
 	touch $@
 

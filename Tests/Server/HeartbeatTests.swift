@@ -28,7 +28,7 @@ struct HeartbeatTests {
     for round in 0..<5 {
       try fixture.pass(milliseconds: interval - 1_000)
       #expect(try peer.frames() == [], "too early in round \(round)")
-      try fixture.pass(milliseconds: 1_100)
+      try fixture.pass(milliseconds: 1_200)
       #expect(try peer.frames() == ["ping"], "round \(round)")
       peer.send(Self.pong())
       try fixture.turn(5)

@@ -121,7 +121,7 @@ struct InboxSessionTests {
         silent.send(HeartbeatTests.pong())
         silent.say(#"{"type":"else"}"#)
       }
-      try fixture.pass(milliseconds: 1_100)
+      try fixture.pass(milliseconds: 1_200)
       #expect(try alive.frames() == [#"{"type":"ping"}"#], "round \(round)")
       alive.say(#"{"type":"pong"}"#)
       try fixture.turn(5)

@@ -61,7 +61,7 @@ struct TimerTests {
     for peer in [silent, slow, idle] { #expect(!peer.connection.hasEnded) }
     #expect(silent.connection.state == .session)
     // The extension ends.
-    try fixture.pass(milliseconds: 7_000)
+    try fixture.pass(milliseconds: 8_000)
     for peer in [silent, slow, idle] { #expect(peer.connection.hasEnded) }
   }
 
@@ -78,5 +78,93 @@ struct TimerTests {
     fixture.script.elapsed += 4_000
     try fixture.turn(2)
     #expect(try peer.frames().contains("close 4002"))
+  }
+
+  /// The milliseconds from now at which `happens` first holds, with a turn each millisecond.
+  private static func milliseconds(
+    until happens: () throws -> Bool, limit: Int, _ fixture: ShardFixture
+  ) throws -> Int? {
+    for elapsed in 1...limit {
+      fixture.script.elapsed += 1
+      // The socket brings what the first turn sent in the second.
+      try fixture.turn(2)
+      if try happens() { return elapsed }
+    }
+    return nil
+  }
+
+  @Test(arguments: [(UInt64(300), UInt64(200)), (307, 101), (64, 64)])
+  func `an Engine.IO session is pinged and ended at its milliseconds`(
+    interval: UInt64, timeout: UInt64
+  ) throws {
+    let fixture = try ShardFixture.engine(settings: {
+      $0.pingIntervalMilliseconds = interval
+      $0.pingTimeoutMilliseconds = timeout
+    })
+    let peer = try fixture.webSocket()
+    _ = try fixture.takeOpening(of: peer)
+    let poller = try PollingClient(fixture)
+    var frames: [String] = []
+    let pinged = try Self.milliseconds(
+      until: {
+        frames += try fixture.frames(of: peer)
+        return frames == ["2"]
+      }, limit: 1_000, fixture)
+    #expect(pinged == Int(interval))
+    let ended = try Self.milliseconds(
+      until: { poller.session == nil }, limit: 1_000, fixture)
+    #expect(ended == Int(timeout))
+    #expect(try fixture.frames(of: peer) == ["close 1000"])
+    #expect(try poller.poll().status == 400)
+  }
+
+  @Test func `a poll read after its session's time does not extend it`() throws {
+    let fixture = try ShardFixture.engine(settings: {
+      $0.pingIntervalMilliseconds = 300
+      $0.pingTimeoutMilliseconds = 200
+    })
+    let poller = try PollingClient(fixture)
+    // The turn of the ping is late, and the next one has the poll and the session's end.
+    fixture.script.elapsed += 340
+    try fixture.turn()
+    fixture.script.elapsed += 160
+    #expect(try poller.poll().status == 400)
+    #expect(poller.session == nil)
+  }
+
+  @Test func `an upgrade, a first message and a poll end at their milliseconds`() throws {
+    let fixture = try ShardFixture.engine(settings: { $0.upgradeTimeoutMilliseconds = 1_001 })
+    let poller = try PollingClient(fixture)
+    let probe = try fixture.webSocket(sid: poller.sid)
+    let upgrade = try Self.milliseconds(
+      until: { try fixture.frames(of: probe).contains("close 1000") }, limit: 2_000, fixture)
+    #expect(upgrade == 1_001)
+    let stranger = try fixture.session(nil, path: "/api/notifications/ws")
+    let wait = try Self.milliseconds(
+      until: { try stranger.frames().contains("close 1008") }, limit: 11_000, fixture)
+    #expect(wait == 10_000)
+  }
+
+  @Test func `heartbeats of many clients share the turns of their shard`() throws {
+    let fixture = try ShardFixture()
+    var peers: [TestPeer] = []
+    for number in 0..<40 {
+      peers.append(try fixture.session("u\(number)"))
+      fixture.script.elapsed += 7
+      try fixture.turn()
+      _ = try peers[number].frames()
+    }
+    try fixture.pass(milliseconds: 29_600)
+    var wakeUps: [Int] = []
+    var pinged = 0
+    for elapsed in 0..<800 {
+      fixture.script.elapsed += 1
+      try fixture.turn()
+      let count = try peers.reduce(0) { try $0 + $1.frames().count { $0 == "ping" } }
+      pinged += count
+      if count > 0 { wakeUps.append(elapsed) }
+    }
+    // 40 clients came within 280 ms, which is up to four multiples of 128 ms.
+    #expect(pinged == 40 && wakeUps.count <= 4, "\(wakeUps)")
   }
 }

@@ -118,27 +118,29 @@ void cl_reactor_wake(cl_reactor *reactor);
 
 // MARK: - Timers
 
-/// A hashed timer wheel with one timer for each slot of the caller's slab. It allocates only when
-/// an index is larger than any before. Not thread-safe.
+/// A timer wheel with one timer for each slot of the caller's slab. It allocates only when an index
+/// is larger than any before. Not thread-safe.
 typedef struct cl_wheel cl_wheel;
 
-/// `tick_ms` is the granularity, `slot_count` a power of two. Null when out of memory.
-cl_wheel *_Nullable cl_wheel_create(uint64_t now_ms, uint32_t tick_ms, uint32_t slot_count);
+/// Timers of the present period of `period_ms` (a power of two, at most 64) are kept by the
+/// millisecond, those of the next `period_count` periods (a power of two) by the period; later ones
+/// are looked at once each `period_count` periods. Null when out of memory.
+cl_wheel *_Nullable cl_wheel_create(uint64_t now_ms, uint32_t period_ms, uint32_t period_count);
 void cl_wheel_destroy(cl_wheel *wheel);
 
-/// Sets the timer of `index` (below 2^31) to `deadline_ms`, replacing the previous one. If the
-/// deadline has passed, the timer is due at the next tick. 0 or -ENOMEM; then the previous timer is
-/// still set.
-int cl_wheel_schedule(cl_wheel *wheel, uint32_t index, uint64_t deadline_ms);
+/// Sets the timer of `index` (below 2^31), replacing the previous one, to the time from
+/// `earliest_ms` to `latest_ms` that is divisible by the largest power of two, so that timers with
+/// overlapping windows share a wake-up; with an empty window to `earliest_ms`. A time that has
+/// passed is due at the next millisecond. 0 or -ENOMEM; then the previous timer is still set.
+int cl_wheel_schedule(cl_wheel *wheel, uint32_t index, uint64_t earliest_ms, uint64_t latest_ms);
 /// Cancels the timer of `index`, if it is set.
 void cl_wheel_cancel(cl_wheel *wheel, uint32_t index);
-/// Removes up to `capacity` timers whose deadline is at or before `now_ms`: never one before its
-/// deadline, and at most a tick after it. Returns how many; call again while it returns `capacity`.
-/// Between two calls any timer may be scheduled or cancelled.
+/// Removes up to `capacity` timers whose time is at or before `now_ms`, and returns how many; call
+/// again while it returns `capacity`. Between two calls any timer may be scheduled or cancelled.
 int cl_wheel_expire(cl_wheel *wheel, uint64_t now_ms, uint32_t *indexes, int capacity);
-/// Milliseconds from `now_ms` until the earliest timer may be due, rounded up so that a loop that
-/// sleeps that long does not spin; -1 when there is no timer. May be early by up to the wheel's
-/// circumference, never late by more than a tick.
+/// Milliseconds from `now_ms` until the earliest timer is due; -1 when there is no timer. Never
+/// late. Early when no timer is set in the present period: then it ends where the next period with
+/// timers begins. After a complete expiry it is not 0.
 int cl_wheel_timeout(const cl_wheel *wheel, uint64_t now_ms);
 
 // MARK: - Sockets

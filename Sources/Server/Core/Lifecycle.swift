@@ -71,26 +71,55 @@ extension Shard {
 
   // MARK: Timers
 
-  /// Sets the connection's one timer to the earliest of its deadlines.
+  /// Sets the connection's one timer so that each of its deadlines is handled in time.
   func scheduleTimer(_ slot: UInt32) {
+    let window = timerWindow(of: slot)
+    if window.earliest == .max {
+      wheel.cancel(slot)
+    } else if !wheel.schedule(slot, in: window) {
+      drop(slot, counting: .resets)
+    }
+  }
+
+  /// The window of the connection's deadlines.
+  private func timerWindow(of slot: UInt32) -> TimerWindow {
     let limits = core.configuration.limits
-    var at = table[slot].engine.map { engineDeadline($0, slot) } ?? table[slot].deadline
+    var window = TimerWindow()
+    if let session = table[slot].engine {
+      window.add(engineDeadline(session, slot))
+    } else {
+      window.add(table[slot].deadline, slack: slackOfDeadline(of: slot))
+    }
     // A polling session counts as blocked between two polls; pings detect a lost client instead.
     if table[slot].flags.contains(.blocked), !table[slot].flags.contains(.polling) {
-      at = min(at, table[slot].progressAt + limits.progressTimeoutMilliseconds)
+      window.add(
+        table[slot].progressAt + limits.progressTimeoutMilliseconds, slack: TimerWindow.sharedSlack)
     }
     if table[slot].state == .session {
       let heartbeat = fanOutGroups[table[slot].group].dialect.heartbeat
       if !table[slot].flags.contains(.blocked), table[slot].engine == nil {
-        at = min(at, table[slot].lastReceivedAt + heartbeat.silenceLimitMilliseconds)
+        window.add(
+          table[slot].lastReceivedAt + heartbeat.silenceLimitMilliseconds,
+          slack: TimerWindow.sharedSlack)
       }
-      if let tokenEnd = tokenEndTime(slot) { at = min(at, tokenEnd) }
+      if let tokenEnd = tokenEndTime(slot) { window.add(tokenEnd) }
     }
-    if at == .max {
-      wheel.cancel(slot)
-    } else if !wheel.schedule(slot, at: at) {
-      drop(slot, counting: .resets)
+    return window
+  }
+
+  /// The slack of `deadline` for a connection without an Engine.IO session.
+  ///
+  /// A client can measure when its poll, its upgrade or its time for a token ends. Heartbeats and
+  /// the timeouts that only free what a lost client holds need not be exact.
+  private func slackOfDeadline(of slot: UInt32) -> UInt64 {
+    let isExact: Bool
+    switch table[slot].state {
+    case .http: isExact = (table[slot].task as? Exchange)?.poll != nil
+    case .session:
+      isExact = table[slot].flags.contains(.awaitsToken) || table[slot].task is EngineProbe
+    case .free, .closing, .lingering: isExact = false
     }
+    return isExact ? 0 : TimerWindow.sharedSlack
   }
 
   /// When the session's token ends, in monotonic time; nil if it does not end.
@@ -188,7 +217,8 @@ extension Shard {
       return false
     }
     if now >= table[slot].deadline {
-      table[slot].deadline = now + pingIntervalMilliseconds(slot, dialect)
+      table[slot].deadline = next(
+        after: table[slot].deadline, every: pingIntervalMilliseconds(slot, dialect))
       // A ping to a blocked connection would only wait in its queue.
       if !table[slot].flags.contains(.blocked) { ping(slot, dialect) }
     }
@@ -205,6 +235,12 @@ extension Shard {
     }
     let interval = Heartbeat.visibleIntervalMilliseconds
     return dialect.framing == .webSocket ? interval : interval / 2
+  }
+
+  /// The next time of an event that is due each `interval`, so that lateness does not add up.
+  func next(after due: UInt64, every interval: UInt64) -> UInt64 {
+    let next = due + interval
+    return next > now ? next : now + interval
   }
 
   private func ping(_ slot: UInt32, _ dialect: any Dialect) {

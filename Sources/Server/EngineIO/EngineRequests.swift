@@ -102,6 +102,12 @@ extension Shard {
       return .taken
     }
     guard transport == .polling, isPolling else { throw .badRequest }
+    // A poll does not answer a ping. In a busy turn it may be read before the timer that ends its
+    // session, although it came after that time.
+    if head.method == .get, now >= table[session.slot].deadline {
+      timerFired(at: session.slot)
+      guard !session.hasEnded else { throw .unknownSession }
+    }
     table[session.slot].lastReceivedAt = now
     switch head.method {
     case .get:

@@ -267,7 +267,10 @@ extension Shard {
       return true
     }
     table[slot].flags.insert(.pinged)
-    table[slot].deadline = now + settings.pingTimeoutMilliseconds
+    // From the time at which the ping was due, so that the session's end is not later than that of
+    // a server that is not busy.
+    table[slot].deadline = next(
+      after: table[slot].deadline, every: settings.pingTimeoutMilliseconds)
     write(to: slot) { frames in
       frames.text { EngineIOPacket.append(.ping, into: &$0) }
     }

@@ -84,4 +84,11 @@ package struct SocketIOClient {
     shard.ask(
       name, arguments, attachments, timeoutMilliseconds: timeoutMilliseconds, self, completion)
   }
+
+  /// Calls `body` after a delay, unless the client leaves before; false at the limit of delays and
+  /// awaited acknowledgements.
+  @discardableResult
+  package func after(milliseconds: UInt64, _ body: @escaping () -> Void) -> Bool {
+    shard.delay(self, milliseconds: milliseconds, body)
+  }
 }

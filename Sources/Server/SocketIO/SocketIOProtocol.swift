@@ -164,14 +164,30 @@ extension Shard {
     _ client: SocketIOClient, _ completion: @escaping (SocketIOReply?) -> Void
   ) {
     let session = client.session
-    let pending = session.acknowledgements ?? PendingAcknowledgements()
-    session.acknowledgements = pending
-    let id = pending.insert(
+    let id = pendingAcknowledgements(of: session).insert(
       namespace: client.namespace, endsAt: now + timeoutMilliseconds, completion)
     guard let id else { return completion(nil) }
     emit(event, arguments, attachments, acknowledgementID: id, to: client)
     guard !session.hasEnded else { return }
     scheduleTimer(session.slot)
+  }
+
+  /// Calls `body` after a delay, unless the client leaves before; false at the limit.
+  func delay(
+    _ client: SocketIOClient, milliseconds: UInt64, _ body: @escaping () -> Void
+  ) -> Bool {
+    let session = client.session
+    guard !session.hasEnded else { return false }
+    let isTaken = pendingAcknowledgements(of: session).insertDelay(
+      namespace: client.namespace, endsAt: now + milliseconds, body)
+    scheduleTimer(session.slot)
+    return isTaken
+  }
+
+  private func pendingAcknowledgements(of session: SocketIOSession) -> PendingAcknowledgements {
+    let pending = session.acknowledgements ?? PendingAcknowledgements()
+    session.acknowledgements = pending
+    return pending
   }
 
   /// Sends the application's keep-alive event in every connected namespace of the session.

@@ -63,13 +63,14 @@ final class PendingAssembly {
   }
 }
 
-/// Acknowledgements that one client still has to send.
+/// Acknowledgements that one client still has to send, and delays that an application waits for.
 final class PendingAcknowledgements {
-  /// Limit on the acknowledgements awaited at once.
+  /// Limit on the entries at once.
   static let countLimit = 1_024
 
   struct Entry {
-    let id: UInt64
+    /// Nil for a delay, which no acknowledgement ends.
+    let id: UInt64?
     let namespace: Int
     let endsAt: UInt64
     let completion: (SocketIOReply?) -> Void
@@ -88,10 +89,20 @@ final class PendingAcknowledgements {
     // guard: pending-acknowledgements
     guard entries.count < PendingAcknowledgements.countLimit else { return nil }
     lastID += 1
-    entries.append(
-      Entry(id: lastID, namespace: namespace, endsAt: endsAt, completion: completion))
-    firstEnd = min(firstEnd, endsAt)
+    append(Entry(id: lastID, namespace: namespace, endsAt: endsAt, completion: completion))
     return lastID
+  }
+
+  /// Adds a delay; false at the limit.
+  func insertDelay(namespace: Int, endsAt: UInt64, _ completion: @escaping () -> Void) -> Bool {
+    guard entries.count < PendingAcknowledgements.countLimit else { return false }
+    append(Entry(id: nil, namespace: namespace, endsAt: endsAt) { _ in completion() })
+    return true
+  }
+
+  private func append(_ entry: Entry) {
+    entries.append(entry)
+    firstEnd = min(firstEnd, entry.endsAt)
   }
 
   /// Removes and returns the entry of that id, if it is awaited in that namespace.
@@ -103,7 +114,7 @@ final class PendingAcknowledgements {
     return entries.remove(at: index)
   }
 
-  /// Removes and returns the entries that have timed out.
+  /// Removes and returns the entries that have ended.
   func removeEnded(at now: UInt64) -> [Entry] {
     guard firstEnd <= now else { return [] }
     let ended = entries.filter { $0.endsAt <= now }
@@ -112,12 +123,12 @@ final class PendingAcknowledgements {
     return ended
   }
 
-  /// Removes and returns the entries of a namespace, or all.
+  /// Removes the entries of a namespace, or all, and returns the awaited acknowledgements of them.
   func removeAll(ofNamespace namespace: Int?) -> [Entry] {
     let ended = entries.filter { namespace == nil || $0.namespace == namespace }
     entries.removeAll { namespace == nil || $0.namespace == namespace }
     setFirstEnd()
-    return ended
+    return ended.filter { $0.id != nil }
   }
 
   private func setFirstEnd() {
