@@ -71,8 +71,19 @@ public struct BusConfiguration: Sendable {
 
   /// The settings of Socket.IO.
   public struct SocketIO: Sendable, Equatable {
-    /// Whether a client that returns resumes at its last position: connection state recovery.
-    public var recoversState = true
+    /// The clients with connection state recovery, which resume at their last position.
+    ///
+    /// Such a client gets an additional argument with each notification.
+    public enum Recovery: Sendable {
+      /// Those that ask for it with `since`, in the query or in CONNECT's payload.
+      case asked
+      /// All, as with the reference server when its option is set.
+      case on
+      case off
+    }
+
+    /// The clients with connection state recovery.
+    public var recovery = Recovery.asked
     /// The time between pings: 0.1 s to an hour.
     public var pingInterval = Duration.seconds(25)
     /// The time in which a client must answer a ping: 0.1 s to an hour.

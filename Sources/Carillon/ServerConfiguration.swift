@@ -125,7 +125,13 @@ extension BusConfiguration.SocketIO {
     var settings = EngineSettings()
     settings.pingIntervalMilliseconds = try milliseconds(pingInterval, "socketIO.pingInterval")
     settings.pingTimeoutMilliseconds = try milliseconds(pingTimeout, "socketIO.pingTimeout")
-    return .notifications(recovers: recoversState, settings)
+    let recovery: SocketIORecoveryPolicy =
+      switch recovery {
+      case .asked: .asked
+      case .on: .on
+      case .off: .off
+      }
+    return .notifications(recovery: recovery, settings)
   }
 
   private func milliseconds(_ time: Duration, _ field: String) throws(BusError) -> UInt64 {

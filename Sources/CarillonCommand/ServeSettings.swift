@@ -71,8 +71,8 @@ struct ServeSettings {
       "publish-rate", "N[/BURST]", environment: ["CARILLON_PUBLISH_RATE"],
       "requests per publisher and second; 0 is no limit (0)"),
     Flag(
-      "socketio-recovery", Flag.onOrOff, environment: ["CARILLON_SOCKETIO_RECOVERY"],
-      "Socket.IO connection state recovery (on)"),
+      "socketio-recovery", "asked|on|off", environment: ["CARILLON_SOCKETIO_RECOVERY"],
+      "Socket.IO connection state recovery: for clients that ask with since, all or none (asked)"),
     Flag(
       "socketio-ping-interval", "MS", environment: ["CARILLON_SOCKETIO_PING_INTERVAL"],
       "interval between pings to Socket.IO clients (25000)"),
@@ -149,7 +149,8 @@ struct ServeSettings {
   }
 
   private mutating func readSocketIO(_ arguments: Arguments) throws(UsageError) {
-    let recovers = try arguments.isOn("socketio-recovery", otherwise: true)
+    let recovery = try arguments.choice(
+      "socketio-recovery", "asked, on or off", SocketIORecoveryPolicy.init(spelling:))
     var settings = EngineSettings()
     let range = 100...3_600_000
     settings.pingIntervalMilliseconds = UInt64(
@@ -158,7 +159,7 @@ struct ServeSettings {
     settings.pingTimeoutMilliseconds = UInt64(
       try arguments.number(
         "socketio-ping-timeout", in: range, otherwise: Int(settings.pingTimeoutMilliseconds)))
-    configuration.engines = [.notifications(recovers: recovers, settings)]
+    configuration.engines = [.notifications(recovery: recovery ?? .asked, settings)]
   }
 
   /// A flag that is absent stays nil: its default does not count this machine's own connections.
@@ -187,7 +188,7 @@ struct ServeSettings {
       "jwt-algorithm": "HS256", "jwt-leeway": "30", "jwt-require-exp": "on", "log-level": "info",
       "backlog-bytes": "\(limits.backlogBytesLimit)", "dev": "off", "pin": "off",
       "message-bytes": "\(limits.messageBytesLimit)",
-      "socketio-recovery": "on", "socketio-ping-interval": "25000",
+      "socketio-recovery": "asked", "socketio-ping-interval": "25000",
       "socketio-ping-timeout": "20000", "rooms": "open", "connections-per-address": "100",
       "connections-per-user": "20", "when-user-full": "reject", "connect-rate": "20/100",
       "message-rate": "50/200", "publish-rate": "0", "trusted-proxies": "none",
@@ -198,7 +199,11 @@ struct ServeSettings {
       "message-rate": "remote clients only",
     ]
     entries = ServeSettings.flags.map { flag in
-      if let (value, source) = arguments.sourced(flag.name) {
+      if case .some((var value, let source)) = arguments.sourced(flag.name) {
+        // In the spelling of the help.
+        if flag.name == "socketio-recovery" {
+          value = Switch.isOn(value).map { $0 ? "on" : "off" } ?? value.lowercased()
+        }
         return SettingEntry(flag, value, source: source)
       }
       return SettingEntry(
@@ -270,6 +275,19 @@ extension Arguments {
           + "not '\(text)'")
     }
     return perSecond == 0 ? .off : RateLimit(perSecond: perSecond, burst: burst)
+  }
+}
+
+extension SocketIORecoveryPolicy {
+  /// Nil when the text is neither `asked` nor a spelling of `Switch`.
+  fileprivate init?(spelling text: String) {
+    if text.lowercased() == SocketIORecoveryPolicy.asked.rawValue {
+      self = .asked
+    } else if let isOn = Switch.isOn(text) {
+      self = isOn ? .on : .off
+    } else {
+      return nil
+    }
   }
 }
 

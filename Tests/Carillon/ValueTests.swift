@@ -132,7 +132,7 @@ struct BusConfigurationTests {
     (bus.connectRate, bus.messageRate) = (.init(perSecond: 1, burst: 2), .init(perSecond: 3))
     (bus.publishRate, bus.backlogByteLimit) = (.init(perSecond: 4, burst: 5), 4_096)
     (bus.messageByteLimit, bus.logLevel) = (125, .debug)
-    bus.socketIO.recoversState = false
+    bus.socketIO.recovery = .off
     bus.socketIO.pingInterval = .milliseconds(300)
     bus.socketIO.pingTimeout = .seconds(3_600)
     let server = try bus.serverConfiguration()

@@ -12,7 +12,6 @@ BOOLEANS = {
     "dev": "CARILLON_DEV",
     "pin": "CARILLON_PIN",
     "jwt-require-exp": "JWT_REQUIRE_EXP",
-    "socketio-recovery": "CARILLON_SOCKETIO_RECOVERY",
 }
 SPELLINGS = {
     **dict.fromkeys(["true", "on", "yes", "1", "TRUE", "On", "Yes"], True),
@@ -68,7 +67,7 @@ def test_an_empty_variable_is_not_set():
     shown = settings(**dict.fromkeys(BOOLEANS.values(), ""))
     sources = {shown[flag]["source"] for flag in BOOLEANS}
     assert sources == {"default"}
-    assert [shown[flag]["value"] for flag in BOOLEANS] == [False, False, True, True]
+    assert [shown[flag]["value"] for flag in BOOLEANS] == [False, False, True]
 
 
 @pytest.mark.parametrize("value", ["off", "false", "no", "0"])
@@ -103,6 +102,30 @@ def test_a_switch_that_is_off_is_as_if_it_were_absent():
 
 
 # Other settings.
+
+
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("asked", "asked"),
+        ("ASKED", "asked"),
+        ("on", "on"),
+        ("off", "off"),
+        ("1", "on"),
+        ("No", "off"),
+    ],
+)
+def test_recovery_of_socket_io_is_for_clients_that_asked_for_all_or_for_none(text, shown):
+    variable = "CARILLON_SOCKETIO_RECOVERY"
+    given = settings(**{variable: text})["socketio-recovery"]
+    assert given == {"value": shown, "source": variable}
+    given = settings(f"--socketio-recovery={text}", **{variable: "off"})["socketio-recovery"]
+    assert given == {"value": shown, "source": "--socketio-recovery"}
+    default = {"value": "asked", "source": "default"}
+    assert settings()["socketio-recovery"] == default
+    done = check("--socketio-recovery", f"{text}x")
+    assert done.returncode == 2 and not done.stdout
+    assert f"--socketio-recovery must be asked, on or off, not '{text}x'" in done.stderr
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "udp", "sctp"])

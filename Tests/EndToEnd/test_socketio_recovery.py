@@ -30,12 +30,12 @@ ROOM_MESSAGE = {"notification_type": "chat", "title": "t", "message": "m", "payl
 
 @pytest.fixture
 def visit():
-    """Opens clients, each with a proxy of its own, which is `tab.network`."""
+    """Opens clients that ask for recovery, each with a proxy of its own: `tab.network`."""
     with contextlib.ExitStack() as stack:
 
         def open_one(way, server, user, **request):
             proxy = stack.enter_context(BackgroundProxy(server))
-            tab = stack.enter_context(way.open(server, user, through=proxy, **request))
+            tab = stack.enter_context(way.open(server, user, since="", through=proxy, **request))
             tab.network = proxy
             return tab
 
@@ -263,10 +263,11 @@ def test_recovery_can_be_turned_off(make_server, fresh_user, visit, way):
     new_id, recovered = tab.connected()
     assert recovered is False and new_id != id
     server.publish(tab.user, "from now on")
-    name, data, *more = tab.until("event")
+    name, *values = tab.until("event")
     while name != "notification":
-        name, data, *more = tab.until("event")
-    assert data["title"] == "from now on" and more == []
+        name, *values = tab.until("event")
+    (data,) = values
+    assert data["title"] == "from now on"
     with RawClient(server, tab.user) as raw:
         assert list(raw.answer()) == ["sid"]
 
@@ -424,7 +425,8 @@ def test_two_namespaces_of_one_connection_both_get_all_missed_ones(server, fresh
 
     def connect(client, known):
         for space in ("/notifications,", "/,"):
-            client.send(f"40{space}" + json.dumps({"token": token, **known.get(space, {})}))
+            asked = {"token": token, "since": "", **known.get(space, {})}
+            client.send(f"40{space}" + json.dumps(asked))
 
     def receive(client, wanted):
         """Reads until both have that many; returns their ids and the titles that each received."""

@@ -80,6 +80,13 @@ GUARDS = [
         ),
     ),
     Guard(
+        43,
+        "a session keeps no longer `since` than a cursor",
+        "since-bytes-bounded",
+        replace("<=", "<= 1_000 *"),
+        (unit("SocketIORecoveryTests"),),
+    ),
+    Guard(
         37,
         "a recovery state belongs to one user",
         "recovery-sealed-to-user",

@@ -10,7 +10,7 @@ struct FanOutGroupsTests {
     EnginePath("/engine.io/", .messages(Echo())),
     EnginePath("/namespaces/", .socketIO(Namespaces())),
     .notifications(),
-    .notifications(recovers: false),
+    .notifications(recovery: .off),
   ]
   private let groups = FanOutGroups(
     paths: FanOutGroupsTests.paths, epoch: "test", capacity: 1_024)
@@ -44,18 +44,27 @@ struct FanOutGroupsTests {
         #expect(groups[id].dialect.name == dialect.name)
       }
     }
+    func expectPair(_ path: Int, namespace: Int?, cursors: Bool, _ id: (Bool) -> FanOutGroupID) {
+      let (socket, poll) = (id(false), id(true))
+      let kind = "\(path) \(namespace as Any) \(cursors)"
+      expect(socket, kind, .webSocket, cursors: cursors)
+      expect(poll, "\(kind) polled", .packets, cursors: cursors)
+      for id in [socket, poll] {
+        #expect(groups.id(matching: id, ofPath: path, isPolling: false) == socket)
+        #expect(groups.id(matching: id, ofPath: path, isPolling: true) == poll)
+        let dialect = groups[id].dialect as? SocketIODialect
+        #expect(dialect?.namespace == namespace.map { SocketIODialect.namespaces[$0] })
+        #expect(groups[id].keepsPositions == cursors)
+      }
+    }
     for (path, namespaceCount) in [0, 0, 2, 2].enumerated() {
-      for namespace in [nil] + (0..<namespaceCount).map(Optional.some) {
-        let socket = groups.id(ofPath: path, namespace: namespace, isPolling: false)
-        let poll = groups.id(ofPath: path, namespace: namespace, isPolling: true)
-        let cursors = namespace != nil && path == 2
-        expect(socket, "\(path) \(namespace as Any)", .webSocket, cursors: cursors)
-        expect(poll, "\(path) \(namespace as Any) polled", .packets, cursors: cursors)
-        for id in [socket, poll] {
-          #expect(groups.id(matching: id, ofPath: path, isPolling: false) == socket)
-          #expect(groups.id(matching: id, ofPath: path, isPolling: true) == poll)
-          let dialect = groups[id].dialect as? SocketIODialect
-          #expect(dialect?.namespace == namespace.map { SocketIODialect.namespaces[$0] })
+      expectPair(path, namespace: nil, cursors: false) { groups.id(ofPath: path, isPolling: $0) }
+      for namespace in 0..<namespaceCount {
+        for cursors in [false, true] {
+          expectPair(path, namespace: namespace, cursors: cursors) {
+            groups.id(
+              ofPath: path, namespace: namespace, withCursors: cursors, isPolling: $0)
+          }
         }
       }
     }

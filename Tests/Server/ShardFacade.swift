@@ -398,6 +398,8 @@ struct EngineSessionView {
   var isUpgradePending: Bool { session.probe != nil }
   /// The namespaces that the client is in, in its order of entry; nil without Socket.IO.
   var namespaces: [Int]? { socketIO?.sockets.map(\.namespace) }
+  /// The `since` that the session keeps from its first request.
+  var since: String? { socketIO?.since }
   /// When the attachments of the present message must be complete; nil when none are awaited.
   var attachmentsDeadline: UInt64? { socketIO?.assembly?.endsAt }
   /// Events that the client has still to acknowledge; nil when none were ever sent to it.

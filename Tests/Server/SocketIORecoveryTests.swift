@@ -23,8 +23,13 @@ struct SocketIORecoveryTests {
     return (peer, sid)
   }
 
-  static func connecting(_ user: String, seconds: Int64 = 86_400, more: String = "") -> String {
-    #"40/notifications,{"token":"\#(ShardFixture.token(user, seconds: seconds))"\#(more)}"#
+  /// A CONNECT that asks for cursors from now on, or with `since` nil for none.
+  static func connecting(
+    _ user: String, seconds: Int64 = 86_400, since: String? = "", more: String = ""
+  ) -> String {
+    let asked = since.map { #","since":"\#($0)""# } ?? ""
+    let token = ShardFixture.token(user, seconds: seconds)
+    return #"40/notifications,{"token":"\#(token)"\#(asked)\#(more)}"#
   }
 
   /// The text value of a member in a packet.
@@ -136,7 +141,7 @@ struct SocketIORecoveryTests {
     let fixture = try ShardFixture.engine()
     let (peer, sid, _) = try Self.connected("u", fixture)
     let before = fixture.shard.connectionCount
-    peer.say(#"40{"token":"\#(ShardFixture.token("v"))"}"#)
+    peer.say(#"40{"token":"\#(ShardFixture.token("v"))","since":""}"#)
     try Self.answerPosition(5, fixture)
     #expect(try fixture.frames(2, of: peer)[0].hasPrefix("40{"))
     #expect(fixture.shard.connectionCount == before + 1)
@@ -269,17 +274,107 @@ struct SocketIORecoveryTests {
     #expect(first.connection.state == .session)
   }
 
-  @Test func `a client whose offset is of another epoch starts fresh, without its rooms`() throws {
+  @Test func `a client whose pid is of another epoch starts fresh, without its rooms`() throws {
     let fixture = try ShardFixture.engine()
     let (first, firstSID, pid) = try Self.connected("u", fixture)
     first.leave()
     try fixture.turn(until: { fixture.engineSession(firstSID) == nil })
-    let (peer, _) = try Self.returning("u", pid, offset: "another.5", fixture)
+    #expect(pid.hasSuffix(".test.5"))
+    let old = pid.dropLast("test.5".count) + "another.5"
+    let (peer, _) = try Self.returning("u", String(old), offset: "another.7", fixture)
     try Self.answerRooms(["r"], fixture)
     try Self.answerPosition(9, fixture)
-    let packets = try fixture.frames(2, of: peer)
-    #expect(try Self.member("pid", of: packets[0]) != pid)
+    let packets = try fixture.frames(3, of: peer)
+    #expect(try Self.member("pid", of: packets[0]).hasSuffix(".test.9"))
+    #expect(packets[2] == #"42/notifications,["resync",{"cursor":"test.9"},"test.9"]"#)
     #expect(fixture.shard.localRooms.isEmpty)
+  }
+
+  @Test(arguments: ["ping", "0", "", "test.", "test.4", "another.9", "test.99999999999999999999"])
+  func `an offset that is no position of the session counts as absent`(offset: String) throws {
+    let fixture = try ShardFixture.engine()
+    let (first, firstSID, pid) = try Self.connected("u", fixture)
+    first.leave()
+    try fixture.turn(until: { fixture.engineSession(firstSID) == nil })
+    let (peer, _) = try Self.returning("u", pid, offset: offset, fixture)
+    try Self.answerRooms([], fixture)
+    try fixture.turn(until: { !fixture.store.reads.isEmpty })
+    guard case .missed("u", after: 5, _) = fixture.store.reads[0].query else {
+      Issue.record("\(fixture.store.reads[0].query)")
+      return
+    }
+    fixture.shard.advanceAppliedOffset(to: 6)
+    try fixture.store.answer(ReplaySessionTests.page([6], through: 6))
+    let packets = try fixture.frames(3, of: peer)
+    #expect(try Self.member("pid", of: packets[0]) == pid)
+  }
+
+  // MARK: Clients that did not ask
+
+  @Test func `a client that did not ask has no pid and no further argument of any event`() throws {
+    let fixture = try ShardFixture.engine()
+    let (peer, _) = try Self.open(fixture, saying: Self.connecting("u", since: nil))
+    try Self.answerPosition(5, fixture)
+    let opening = try fixture.frames(2, of: peer)
+    #expect(Self.members("sid", of: opening).count == 1 && Self.members("pid", of: opening) == [])
+    try fixture.publish(ReplaySessionTests.stored(6))
+    let packets = try fixture.frames(2, of: peer)
+    #expect(packets[0].hasPrefix(#"42/notifications,["notification",{"#))
+    #expect(packets[0].hasSuffix("}]"))
+    peer.say(#"42/notifications,["ping"]"#)
+    #expect(try fixture.frames(1, of: peer) == [#"42/notifications,["pong"]"#])
+    try fixture.pass(milliseconds: ShardFixture.pingInterval)
+    #expect(try fixture.frames(2, of: peer) == ["2", #"42/notifications,["ping"]"#])
+    // Its rooms are not stored either, because it has no state to recover.
+    peer.say(#"42/notifications,["join_room",{"room":"r"}]"#)
+    _ = try fixture.frames(1, of: peer)
+    #expect(fixture.store.commands.isEmpty)
+  }
+
+  @Test func `ping and pong carry the position of the last notification to that socket`() throws {
+    let fixture = try ShardFixture.engine()
+    let (peer, _, _) = try Self.connected("u", fixture)
+    let (other, _) = try Self.open(fixture, saying: Self.connecting("u", since: "test.5"))
+    try fixture.turn(until: { !fixture.store.reads.isEmpty })
+    fixture.shard.advanceAppliedOffset(to: 7)
+    try fixture.store.answer(ReplaySessionTests.page([6, 7], through: 7))
+    // The answer to CONNECT, two notifications and the counts.
+    #expect(try fixture.frames(4, of: other).count == 4)
+    try fixture.pass(milliseconds: ShardFixture.pingInterval)
+    #expect(try fixture.frames(2, of: peer) == ["2", #"42/notifications,["ping","test.5"]"#])
+    #expect(try fixture.frames(2, of: other) == ["2", #"42/notifications,["ping","test.7"]"#])
+    try fixture.publish(ReplaySessionTests.stored(9))
+    for each in [peer, other] {
+      #expect(try fixture.frames(2, of: each)[0].hasSuffix(#","test.9"]"#))
+      each.say(#"42/notifications,["ping"]"#)
+      #expect(try fixture.frames(1, of: each) == [#"42/notifications,["pong","test.9"]"#])
+    }
+  }
+
+  @Test func `the client's query asks for each of its namespaces`() throws {
+    let fixture = try ShardFixture.engine()
+    let peer = try fixture.session(nil, path: "\(Self.path)?EIO=4&transport=websocket&since=")
+    _ = try fixture.takeOpening(of: peer)
+    let token = ShardFixture.token("u")
+    for packet in [Self.connecting("u", since: nil), #"40{"token":"\#(token)"}"#] {
+      peer.say(packet)
+      try Self.answerPosition(5, fixture)
+      #expect(try Self.member("pid", of: try fixture.frames(2, of: peer)[0]).hasSuffix(".test.5"))
+    }
+  }
+
+  @Test func `a since of thousands of bytes is not kept, and proves no continuity`() throws {
+    let fixture = try ShardFixture.engine()
+    let long = String(repeating: "a", count: 3_000) + ".5"
+    let peer = try fixture.session(
+      nil, path: "\(Self.path)?EIO=4&transport=websocket&since=\(long)")
+    let sid = try fixture.takeOpening(of: peer)
+    let session = try SocketIONamespaceTests.session(sid, fixture)
+    #expect((session.since?.utf8.count ?? .max) <= 64)
+    peer.say(Self.connecting("u", since: nil))
+    try Self.answerPosition(5, fixture)
+    let packets = try fixture.frames(3, of: peer)
+    #expect(packets[2] == #"42/notifications,["resync",{"cursor":"test.5"},"test.5"]"#)
   }
 
   @Test func `a client that reconnects leaves its old session and keeps its other ones`() throws {

@@ -18,6 +18,8 @@ final class FanOutGroup {
   let dialect: any Dialect
   /// Whether its clients receive cursors.
   let sendsCursors: Bool
+  /// Whether its sessions keep the position of the last notification sent to them.
+  let keepsPositions: Bool
   /// Open sessions, walked in slot order.
   var members = SlotSet()
   /// Frames for all members.
@@ -37,6 +39,7 @@ final class FanOutGroup {
     self.id = id
     dialect = encoding.dialect
     sendsCursors = encoding.epoch != nil
+    keepsPositions = encoding.epoch != nil && encoding.dialect is SocketIODialect
     log = FrameLog(capacity: capacity)
     roomLog = FrameLog(capacity: capacity)
     writer = FrameWriter(epoch: encoding.epoch, framing: dialect.framing)
@@ -82,6 +85,8 @@ private struct DirectRange {
   let from: UInt64
   let to: UInt64
   let frameCount: Int
+  /// The offset of the event's notification, if the group's sessions keep it.
+  var position: UInt64?
 }
 
 extension Shard {
@@ -177,6 +182,7 @@ extension Shard {
       guard let range = written[table[slot].group.index] else { continue }
       queue(log: .direct, from: range.from, to: range.to, at: slot)
       metrics.add(.framesDelivered, range.frameCount)
+      if let position = range.position { keepPosition(position, at: slot) }
     }
   }
 
@@ -205,8 +211,15 @@ extension Shard {
       }
       let (from, frameCount) = (direct.end, group.writer.count)
       if frameCount > 0 { appendDirect(group.writer.bytes) }
-      written[group.id.index] =
-        frameCount > 0 ? DirectRange(from: from, to: direct.end, frameCount: frameCount) : nil
+      guard frameCount > 0 else {
+        written[group.id.index] = nil
+        continue
+      }
+      var range = DirectRange(from: from, to: direct.end, frameCount: frameCount)
+      if group.keepsPositions, case .stored(let notification, _) = event.body {
+        range.position = notification.offset
+      }
+      written[group.id.index] = range
     }
     return written
   }

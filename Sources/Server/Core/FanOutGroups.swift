@@ -6,8 +6,9 @@
 //
 // A stream over HTTP/1.0 is not chunked, so its frames differ from those of the other streams.
 //
-// An Engine.IO path has two groups for sessions without a namespace and two for each namespace: the
-// first of the two is for WebSockets, the second for polls.
+// An Engine.IO path has two groups for sessions without a namespace and four for each namespace:
+// two without cursors, then two with them. The first of two is for WebSockets, the second for
+// polls.
 
 internal import Broadcast
 
@@ -79,13 +80,20 @@ struct FanOutGroups {
     return FanOutGroupID(index: 2 * DialectRegistry.all.count + registryIndex(of: dialect))
   }
 
-  /// The group of a path's sessions in a namespace, or of those without one.
-  func id(ofPath path: Int, namespace: Int? = nil, isPolling: Bool) -> FanOutGroupID {
-    let pair = namespace.map { 1 + $0 } ?? 0
+  /// The group of a path's sessions without a namespace.
+  func id(ofPath path: Int, isPolling: Bool) -> FanOutGroupID {
+    FanOutGroupID(index: pathStarts[path] + (isPolling ? 1 : 0))
+  }
+
+  /// The group of a path's sessions in a namespace.
+  func id(
+    ofPath path: Int, namespace: Int, withCursors: Bool, isPolling: Bool
+  ) -> FanOutGroupID {
+    let pair = 1 + 2 * namespace + (withCursors ? 1 : 0)
     return FanOutGroupID(index: pathStarts[path] + 2 * pair + (isPolling ? 1 : 0))
   }
 
-  /// The group in the same namespace of the path as `id`, over the given transport.
+  /// The group of the path with the same encoding as `id`, over the given transport.
   func id(matching id: FanOutGroupID, ofPath path: Int, isPolling: Bool) -> FanOutGroupID {
     let pair = (id.index - pathStarts[path]) / 2
     return FanOutGroupID(index: pathStarts[path] + 2 * pair + (isPolling ? 1 : 0))

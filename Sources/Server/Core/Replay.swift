@@ -38,6 +38,8 @@ final class Replay: HoldsAssembly {
   var isProven = false
   /// Whether the client asked to begin at the current position, not at a cursor.
   let beginsNow: Bool
+  /// Whether a loss of continuity gets a message of its own.
+  let announcesLoss: Bool
   /// Whether the greeting, with the client's position, was sent.
   var isGreeted = false
   /// The fields of a greeted stream's first event, until there is one.
@@ -62,11 +64,13 @@ final class Replay: HoldsAssembly {
   var fetch: Fetch?
 
   init(
-    after: UInt64, continuityLost: Bool, beginsNow: Bool = false, isCatchUp: Bool = false
+    after: UInt64, continuityLost: Bool, beginsNow: Bool = false, announcesLoss: Bool = true,
+    isCatchUp: Bool = false
   ) {
     self.after = after
     self.continuityLost = continuityLost
     self.beginsNow = beginsNow
+    self.announcesLoss = announcesLoss
     self.isCatchUp = isCatchUp
   }
 
@@ -110,8 +114,9 @@ extension Shard {
 
   /// Begins where `since=` says: at a cursor, at the beginning (`0`), or at the current position.
   ///
-  /// An empty `since=` means the current position, and so does a missing one.
-  func beginReplay(_ since: String?, at slot: UInt32) {
+  /// An empty `since=` means the current position, and so does a missing one. `announcesLoss` is
+  /// whether a loss of continuity gets a message of its own.
+  func beginReplay(_ since: String?, announcesLoss: Bool = true, at slot: UInt32) {
     if since != nil { metrics.add(.replays) }
     let since = since ?? ""
     let greetsAtOnce = !fanOutGroups[table[slot].group].dialect.greetsWithCounts
@@ -124,9 +129,11 @@ extension Shard {
       replay = Replay(after: 0, continuityLost: true, beginsNow: true)
     } else if let cursor = Cursor(since), cursor.epoch == epoch {
       // guard: cursor-before-horizon
-      replay = Replay(after: cursor.offset, continuityLost: cursor.offset < core.store.horizon)
+      replay = Replay(
+        after: cursor.offset, continuityLost: cursor.offset < core.store.horizon,
+        announcesLoss: announcesLoss)
     } else {
-      replay = Replay(after: 0, continuityLost: true)
+      replay = Replay(after: 0, continuityLost: true, announcesLoss: announcesLoss)
     }
     table[slot].task = replay
     if !replay.continuityLost, greetsAtOnce {
@@ -193,7 +200,9 @@ extension Shard {
       write(to: slot) { dialect.writeBegun(counts, time: wall, to: &$0) }
     } else {
       metrics.add(.resyncs)
-      write(to: slot) { dialect.writeResync(cursor, time: wall, to: &$0) }
+      if replay.announcesLoss {
+        write(to: slot) { dialect.writeResync(cursor, time: wall, to: &$0) }
+      }
     }
     guard table.contains(slot), table[slot].state == .session else { return }
     if replay.deferredThrough > offset || replay.changedThrough > offset {
@@ -240,7 +249,10 @@ extension Shard {
     for notification in page {
       group.dialect.writeMissed(notification, counts, to: &group.writer)
     }
-    if !page.isEmpty { replay.sentVersion = counts.version }
+    if let last = page.last {
+      replay.sentVersion = counts.version
+      if group.keepsPositions { keepPosition(last.offset, at: slot) }
+    }
     replay.after = next ?? through
     // After a large page the session goes live only when the client has accepted the page, so that
     // live frames have the whole backlog limit to themselves.

@@ -1,8 +1,9 @@
 // The `socketio` dialect: events of Socket.IO in `/notifications` and `/`, for clients of ghostpay.
 //
-// Events have the names in ghostpay's document, or else those of the `typed` dialect. An event that
-// a client can resume from has its cursor as an additional argument, which Socket.IO's clients keep
-// and send when they recover their state.
+// Events have the names in ghostpay's document, or else those of the `typed` dialect. Each has one
+// argument, because a client's handler may have one parameter. For a client that asked to resume, a
+// notification has its cursor as an additional argument, which Socket.IO's clients keep and send
+// when they recover their state.
 
 internal import Notifications
 internal import Wire
@@ -82,8 +83,10 @@ struct SocketIODialect: Dialect {
     if let counts = greeting.counts, !greeting.isResumed { write(counts, to: &frames) }
   }
 
-  /// Writes nothing: the new `pid` in the answer to CONNECT already shows that continuity is lost.
-  func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter) {}
+  func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter) {
+    let text = cursor.description
+    frames.event("resync", in: namespace, cursor: text) { $0.member("cursor", text) }
+  }
 
   func writeMissed(
     _ notification: Notification, _ counts: Counts, to frames: inout FrameWriter

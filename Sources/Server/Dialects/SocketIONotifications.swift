@@ -8,16 +8,24 @@ internal import Broadcast
 internal import Notifications
 internal import Wire
 
+/// The clients of Socket.IO that get cursors and the state to recover with.
+package enum SocketIORecoveryPolicy: String, Sendable {
+  /// Those that asked with `since`, in the query or in CONNECT's payload.
+  case asked
+  /// All, as with the reference server when its option is set.
+  case on
+  case off
+}
+
 /// The application that makes each namespace a user's session.
 struct SocketIONotifications: SocketIOApplication {
   let namespaces = SocketIODialect.namespaces
   /// An application-level keep-alive, which ghostpay's clients expect.
   let keepAliveEvent: String? = "ping"
-  /// Whether a returning client resumes at its last position.
-  let recovers: Bool
+  let recovery: SocketIORecoveryPolicy
 
   func connect(_ client: SocketIOClient, payload: [UInt8]?) {
-    client.shard.begin(client, SocketIOConnectFields(payload), recovers: recovers)
+    client.shard.begin(client, SocketIOConnectFields(payload), recovery)
   }
 
   func left(_ client: SocketIOClient) {
@@ -37,7 +45,8 @@ struct SocketIONotifications: SocketIOApplication {
       client.shard.take(token: token, for: event, of: client, at: slot)
     case .ping:
       client.succeed(event)
-      client.emit("pong", [])
+      guard let index = client.session.index(ofNamespace: client.namespace) else { return }
+      client.emit("pong", client.shard.positionArguments(of: client.session.sockets[index]))
     case .client(.invalid(let code, let message)):
       client.fail(event, code, message, at: slot)
     case .client(.type(let room, _)) where !client.isIn(room, at: slot),
@@ -56,10 +65,14 @@ struct SocketIOConnectFields {
   /// From a returning client: the `pid` that it was given, and its last cursor.
   var recovery: String?
   var offset: String?
+  /// From a client that asks for cursors: its position; empty: from now on.
+  var since: String?
 
   init(_ payload: [UInt8]?) {
     guard let payload else { return }
-    var fields = (token: String?.none, recovery: String?.none, offset: String?.none)
+    var fields = (
+      token: String?.none, recovery: String?.none, offset: String?.none, since: String?.none
+    )
     var reader = JSONReader(payload)
     // The packet was validated before, so this cannot fail.
     try? reader.readObject { (reader, name) throws(JSONViolation) in
@@ -67,10 +80,11 @@ struct SocketIOConnectFields {
       case ("token", .string): fields.token = try reader.readString()
       case ("pid", .string): fields.recovery = try reader.readString()
       case ("offset", .string): fields.offset = try reader.readString()
+      case ("since", .string): fields.since = try reader.readString()
       default: _ = try reader.skipValue()
       }
     }
-    (token, recovery, offset) = fields
+    (token, recovery, offset, since) = fields
   }
 }
 

@@ -58,13 +58,14 @@ package struct EnginePath: Sendable {
     }
     guard case .socketIO(let application) = use else { return encodings }
     // The namespaces of other applications have no user sessions.
-    guard let notifications = application as? SocketIONotifications else { return encodings }
+    guard application is SocketIONotifications else { return encodings }
     for namespace in application.namespaces {
-      for framing in framings {
-        let dialect = SocketIODialect(
-          namespace: namespace, framing: framing, heartbeat: Heartbeat(settings))
-        encodings.append(
-          FanOutEncoding(dialect: dialect, epoch: notifications.recovers ? epoch : nil))
+      for epoch in [nil, epoch] {
+        encodings += framings.map { framing in
+          let dialect = SocketIODialect(
+            namespace: namespace, framing: framing, heartbeat: Heartbeat(settings))
+          return FanOutEncoding(dialect: dialect, epoch: epoch)
+        }
       }
     }
     return encodings
@@ -74,12 +75,12 @@ package struct EnginePath: Sendable {
 extension EnginePath {
   /// The path at which Socket.IO's clients get notifications.
   ///
-  /// `recovers` is whether a returning client resumes at its last position.
+  /// `recovery` is for which clients there is connection state recovery.
   package static func notifications(
-    recovers: Bool = true, _ settings: EngineSettings = EngineSettings()
+    recovery: SocketIORecoveryPolicy = .asked, _ settings: EngineSettings = EngineSettings()
   ) -> EnginePath {
     EnginePath(
-      SocketIODialect.servedAt, .socketIO(SocketIONotifications(recovers: recovers)), settings)
+      SocketIODialect.servedAt, .socketIO(SocketIONotifications(recovery: recovery)), settings)
   }
 }
 

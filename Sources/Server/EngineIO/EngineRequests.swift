@@ -78,9 +78,9 @@ extension Shard {
     if drain != nil {
       answerEarly(.unavailable("draining", "the server is shutting down"), head, slot)
     } else if transport == .webSocket {
-      try openOverWebSocket(head, path: path, usesBase64: usesBase64, at: slot)
+      try openOverWebSocket(head, query, path: path, usesBase64: usesBase64, at: slot)
     } else {
-      openByPolling(head, path: path, usesBase64: usesBase64, at: slot)
+      openByPolling(head, query, path: path, usesBase64: usesBase64, at: slot)
     }
     return .taken
   }
@@ -202,7 +202,7 @@ extension Shard {
   // MARK: Opening
 
   private func openByPolling(
-    _ head: HTTPRequestHead, path: Int, usesBase64: Bool, at slot: UInt32
+    _ head: HTTPRequestHead, _ query: QueryString, path: Int, usesBase64: Bool, at slot: UInt32
   ) {
     guard let own = table.insert(fd: -1, limit: core.configuration.limits.connectionsPerShardLimit)
     else {
@@ -222,18 +222,20 @@ extension Shard {
     table[own].flags.insert(.polling)
     table[own].userAgent = userAgents.shared(userAgent(of: head))
     let session = openEngine(
-      at: own, path: path, usesBase64: usesBase64, opener: opener(head, at: slot))
+      at: own, path: path, usesBase64: usesBase64, opener: opener(head, at: slot),
+      since: query["since"])
     guard !session.hasEnded else { return answerEarly(Refusal.busy.answer, head, slot) }
     wait(for: session, at: slot)
   }
 
   private func openOverWebSocket(
-    _ head: HTTPRequestHead, path: Int, usesBase64: Bool, at slot: UInt32
+    _ head: HTTPRequestHead, _ query: QueryString, path: Int, usesBase64: Bool, at slot: UInt32
   ) throws(EngineIORefusal) {
     let request = try becomeWebSocket(head, at: slot)
     openEngine(
       at: slot, path: path, usesBase64: usesBase64,
-      opener: opener(head, subprotocolToken: request.bearerToken, at: slot))
+      opener: opener(head, subprotocolToken: request.bearerToken, at: slot),
+      since: query["since"])
   }
 
   /// The caller of the request that opens a session, or the reason why it has none.

@@ -15,9 +15,12 @@ extension Shard {
   private static let packetsPerPoll = 16  // guard: packets-per-poll
 
   /// Begins a session at `slot` and queues its handshake.
+  ///
+  /// `since` is from the query of its first request.
   @discardableResult
   func openEngine(
-    at slot: UInt32, path: Int, usesBase64: Bool, opener: Result<Caller, AuthenticationFailure>
+    at slot: UInt32, path: Int, usesBase64: Bool, opener: Result<Caller, AuthenticationFailure>,
+    since: String?
   ) -> EngineSession {
     let engine = core.configuration.engines[path]
     let settings = engine.settings
@@ -30,10 +33,12 @@ extension Shard {
         id: id, path: path, messageBytesLimit: settings.messageBytesLimit, slot: slot,
         usesBase64: usesBase64, opener: opener, beginsBy: .max, openedAt: openedAt)
     case .socketIO:
-      session = SocketIOSession(
+      let socketIO = SocketIOSession(
         id: id, path: path, messageBytesLimit: settings.messageBytesLimit, slot: slot,
         usesBase64: usesBase64, opener: opener,
         beginsBy: now + settings.connectTimeoutMilliseconds, openedAt: openedAt)
+      socketIO.since = since.map { SocketIOSession.bounded(since: $0) }
+      session = socketIO
     }
     engineSessions[id] = slot
     let isPolling = table[slot].flags.contains(.polling)

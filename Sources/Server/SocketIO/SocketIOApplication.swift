@@ -9,7 +9,8 @@ internal import Wire
 package protocol SocketIOApplication: Sendable {
   /// The namespaces that clients may connect to, each with a slash at its front.
   var namespaces: [String] { get }
-  /// An event that is sent to clients with every ping; nil for none.
+  /// An event that is sent to clients with every ping, to one that gets cursors with its position;
+  /// nil for none.
   var keepAliveEvent: String? { get }
   /// A client asks to connect; `client.accept` or `client.refuse` answers it, now or later.
   ///

@@ -198,7 +198,7 @@ extension Shard {
     for socket in session.sockets where socket.isConnected {
       guard !session.hasEnded else { return }
       emit(
-        event, [], [], acknowledgementID: nil,
+        event, positionArguments(of: socket), [], acknowledgementID: nil,
         to: SocketIOClient(shard: self, session: session, namespace: socket.namespace))
     }
   }

@@ -12,19 +12,32 @@ struct SocketIOSocket {
   var recovery: RecoveryID
   /// The slot of the user's session, once there is one.
   var slot: UInt32?
-  /// The position that the client wants to resume from, until it is greeted.
-  var resumption: SocketIOResumption?
   /// Whether the client's CONNECT has been accepted.
   var isConnected = false
+  /// The offset of the last notification sent to a client that gets cursors, or of its start.
+  var position: UInt64 = 0
+  /// The position that the client wants to resume from, until it is greeted.
+  var resumption: SocketIOResumption?
 }
 
 /// The recovery data that a returning client sends.
-struct SocketIOResumption {
+///
+/// An object, because only a client that is connecting has one.
+final class SocketIOResumption {
   /// The `pid` that the client was given.
   let text: String
   let recovery: RecoveryID
   /// The client's claimed position in the store's history.
-  let cursor: String
+  let cursor: Cursor
+  /// Whether the client also passed `since`.
+  let hasSince: Bool
+
+  init(text: String, recovery: RecoveryID, cursor: Cursor, hasSince: Bool) {
+    self.text = text
+    self.recovery = recovery
+    self.cursor = cursor
+    self.hasSince = hasSince
+  }
 }
 
 /// An Engine.IO session that carries Socket.IO.
@@ -37,6 +50,18 @@ final class SocketIOSession: EngineSession {
   var acknowledgements: PendingAcknowledgements?
   /// Whether the session's own slot has ever been given to a namespace.
   var hasGivenSlot = false
+  /// `since` in the query of its first request, for clients that did not put it into CONNECT.
+  var since: String?
+
+  /// The text, or another one that is no cursor either if it is longer than any cursor.
+  ///
+  /// The session keeps it for as long as it lives.
+  static func bounded(since text: String) -> String {
+    // guard: since-bytes-bounded
+    text.utf8.count <= sinceBytesLimit ? text : "too long"
+  }
+
+  private static let sinceBytesLimit = 64
 
   /// Index in `sockets` of that namespace's socket.
   func index(ofNamespace namespace: Int) -> Int? {

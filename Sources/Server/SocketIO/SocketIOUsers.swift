@@ -46,24 +46,30 @@ extension RecoveryID {
 extension SocketIOResumption {
   /// Reads the recovery data of a returning client; nil unless its `pid` is sealed to `user`.
   ///
-  /// The client's `offset` is newer than the cursor in the `pid`; it has none if it received
-  /// nothing.
-  init?(_ fields: SocketIOConnectFields, of user: UserID) {
+  /// A session's notifications have offsets at or after the position in its `pid`. Any other
+  /// `offset` counts as absent: JavaScript's client takes the last string of any event for one, and
+  /// keeps that of an earlier session when it was not recovered.
+  convenience init?(_ fields: SocketIOConnectFields, of user: UserID, hasSince: Bool) {
     guard let text = fields.recovery else { return nil }
     let parts = text.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
     // guard: recovery-sealed-to-user
     guard parts.count == 3, let recovery = RecoveryID(String(parts[0])),
-      String(parts[1]).hasSameBytes(as: recovery.seal(of: user)), Cursor(String(parts[2])) != nil
+      String(parts[1]).hasSameBytes(as: recovery.seal(of: user)),
+      let start = Cursor(String(parts[2]))
     else { return nil }
-    self.text = text
-    self.recovery = recovery
-    cursor = fields.offset ?? String(parts[2])
+    let offset = fields.offset.flatMap { Cursor($0) }
+    let isOfSession = offset.map { $0.epoch == start.epoch && $0.offset >= start.offset } ?? false
+    self.init(
+      text: text, recovery: recovery, cursor: isOfSession ? offset ?? start : start,
+      hasSince: hasSince)
   }
 }
 
 extension Shard {
   /// Begins a user's session in a namespace.
-  func begin(_ client: SocketIOClient, _ fields: SocketIOConnectFields, recovers: Bool) {
+  func begin(
+    _ client: SocketIOClient, _ fields: SocketIOConnectFields, _ policy: SocketIORecoveryPolicy
+  ) {
     let session = client.session
     let caller: Caller
     let user: UserID
@@ -82,15 +88,22 @@ extension Shard {
       return refuse(client, tooManySessionsText)
     }
     guard let index = session.index(ofNamespace: client.namespace) else { return }
-    let resumption = recovers ? SocketIOResumption(fields, of: user) : nil
+    let since = fields.since ?? session.since
+    let resumption =
+      policy == .off ? nil : SocketIOResumption(fields, of: user, hasSince: since != nil)
+    // A `pid` was given only to a client that had asked.
+    let isAsked = since != nil || resumption != nil
+    let withCursors = policy == .on || (policy == .asked && isAsked)
     session.sockets[index].slot = slot
     session.sockets[index].resumption = resumption
     settleBeginning(of: session)
     guard table.contains(slot) else { return }
     let isPolling = table[session.slot].flags.contains(.polling)
     let group = fanOutGroups.id(
-      ofPath: session.path, namespace: client.namespace, isPolling: isPolling)
-    enter(caller, group: group, since: nil, isHeld: resumption != nil, at: slot)
+      ofPath: session.path, namespace: client.namespace, withCursors: withCursors,
+      isPolling: isPolling)
+    enter(
+      caller, group: group, since: withCursors ? since : nil, isHeld: resumption != nil, at: slot)
     if let resumption, table.contains(slot), table[slot].state == .session {
       askForRooms(resumption.recovery, at: slot)
     }
@@ -175,6 +188,7 @@ extension Shard {
     session.sockets[index].isConnected = true
     let resumption = session.sockets[index].resumption
     session.sockets[index].resumption = nil
+    session.sockets[index].position = cursor?.offset ?? 0
     if resumption != nil, !isResumed { leaveKeptRooms(slot) }
     if isResumed, let resumption {
       session.sockets[index].recovery = resumption.recovery
@@ -194,6 +208,26 @@ extension Shard {
     return SocketIdentity(
       id: recovery.socketID,
       recovery: cursor.map { recovery.text(for: table[slot].user, from: $0) })
+  }
+
+  /// Keeps the offset of the last notification sent to the session at `slot`.
+  func keepPosition(_ offset: UInt64, at slot: UInt32) {
+    // The delivery may have ended it.
+    guard table.contains(slot), let session = table[slot].engine as? SocketIOSession,
+      let index = session.index(atSlot: slot)
+    else { return }
+    session.sockets[index].position = offset
+  }
+
+  /// The arguments of an event without content: for a client that gets cursors, its position.
+  ///
+  /// JavaScript's client would take the name of an event without arguments for its offset.
+  func positionArguments(of socket: SocketIOSocket) -> [[UInt8]] {
+    guard let slot = socket.slot, table.contains(slot), fanOutGroups[table[slot].group].sendsCursors
+    else { return [] }
+    var argument: [UInt8] = []
+    argument.appendJSONString(Cursor(epoch: core.store.epoch, offset: socket.position).description)
+    return [argument]
   }
 
   /// Ends the stale connection of a client that has recovered on the one at `address`.
@@ -269,7 +303,9 @@ extension Shard {
       let resumption = session.sockets[index].resumption,
       table[slot].membership?.entries.allSatisfy({ $0.awaited == 0 }) != false
     else { return }
-    beginReplay(resumption.cursor, at: slot)
+    // A new `pid` already shows a client which did not pass `since` that continuity is lost.
+    beginReplay(
+      resumption.cursor.description, announcesLoss: resumption.hasSince, at: slot)
   }
 
   /// Leaves the kept rooms, because the client's state could not be recovered.

@@ -26,12 +26,16 @@ RECONNECTION = 0.05
 
 @dataclass
 class Request:
-    """A client's connection options. `by` is the place of the token; None sends no token."""
+    """A client's connection options. `by` is the place of the token; None sends no token.
+
+    With `since` the client asks for what Socket.IO does not have by itself: a position.
+    """
 
     namespace: str = NOTIFICATIONS
     transports: tuple = tuple(UPGRADE)
     by: str | None = "query"
     token: str | Callable | None = None
+    since: str | None = None
 
     def settle(self):
         """Creates a short-lived token only now, because a page takes time to open."""
@@ -48,7 +52,11 @@ class Request:
 
     @property
     def auth(self):
-        return {"token": self.token} if self.is_by("auth") else {}
+        return ({"token": self.token} if self.is_by("auth") else {}) | self.resumption
+
+    @property
+    def resumption(self):
+        return {} if self.since is None else {"since": self.since}
 
     def is_by(self, way):
         return self.by == way and self.token is not None
@@ -110,18 +118,30 @@ class Client:
         return entry[1:]
 
     def event(self, name, within=PATIENCE):
-        """Reads on to the next event of that name and skips others; returns its first argument."""
+        """Reads on to the next event of that name and skips others; returns its argument."""
         deadline = time.monotonic() + within
         while True:
             found, *values = self.until("event", max(deadline - time.monotonic(), 0.001))
             if found == name:
-                return values[0]
+                return self._argument(found, values)
 
     def expect(self, name, within=PATIENCE):
-        """Reads the next entry, which must be this event; returns its first argument."""
-        kind, *values = self.next(within)
-        assert [kind, values[0]] == ["event", name], (kind, values)
-        return values[1]
+        """Reads the next entry, which must be this event; returns its argument."""
+        kind, found, *values = self.next(within)
+        assert [kind, found] == ["event", name], (kind, found, values)
+        return self._argument(found, values)
+
+    def _argument(self, name, values):
+        """Returns the one argument of an event, as a handler with one parameter takes it.
+
+        Only a client that asked with `since` gets a notification's cursor as a second argument.
+        """
+        if name == "notification" and self.request.since is not None:
+            value, cursor = values
+            assert isinstance(cursor, str), values
+            return value
+        assert len(values) == 1, f"{name} has {len(values)} arguments: {values}"
+        return values[0]
 
     def connected(self, within=PATIENCE):
         """Reads on to the next connection; returns the id and whether it was recovered."""

@@ -120,7 +120,7 @@ class ScriptClient(Client):
 
     def present(self, **auth):
         """Sets the `auth` payload of the next connect."""
-        self.do("present", self.index, auth)
+        self.do("present", self.index, {**self.request.resumption, **auth})
 
     def connect(self):
         self.do("connect", self.index)

@@ -46,7 +46,8 @@ class Session:
         """Takes one Engine.IO packet; returns its content as a list of updates."""
         kind, rest = packet[:1], packet[1:]
         if kind == "0":
-            self.to_say.append(connect_packet(token=self.token, **json.loads(self.recovery)))
+            asked = {"token": self.token, "since": "", **json.loads(self.recovery)}
+            self.to_say.append(connect_packet(**asked))
         elif kind == "2":
             self.to_say.append("3" + rest)
         elif kind == "4":
@@ -65,21 +66,26 @@ class Session:
             return Update(self.recovery, None, is_lost)
         assert packet[0] == "2", packet
         name, *values = json.loads(body)
-        if values and isinstance(values[-1], str):
-            self.offset = values[-1]
+        # As the JavaScript client does, also where the last string is the event's name.
+        if isinstance(last := [name, *values][-1], str):
+            self.offset = last
         return Update(self.recovery, values[0]["title"] if name == "notification" else None)
 
 
 class RawClient(Client):
-    """A WebSocket client for packets that no official client sends."""
+    """A WebSocket client for packets that no official client sends.
+
+    It asks for recovery, in CONNECT, unless `since` is None.
+    """
 
     path = PATH
 
-    def __init__(self, server, user, auth=None, **options):
-        query = {"EIO": "4", "transport": "websocket"}
+    def __init__(self, server, user, auth=None, since="", query=None, **options):
+        query = {"EIO": "4", "transport": "websocket", **(query or {})}
         super().__init__(server, user, by=None, query=query, **options)
         self.opening = json.loads(self.packet("0"))
-        self.send(connect_packet(**{"token": user_token(user), **(auth or {})}))
+        asked = {} if since is None else {"since": since}
+        self.send(connect_packet(**{"token": user_token(user), **asked, **(auth or {})}))
 
     def said(self, within=10):
         """Returns the next packet; answers and skips the transport's own pings."""
@@ -99,6 +105,12 @@ class RawClient(Client):
 
     def event(self):
         return json.loads(self.packet(f"42{SPACE},"))
+
+    def event_but_ping(self):
+        """Returns the next event; skips the application's keep-alive."""
+        while (event := self.event())[0] == "ping":
+            pass
+        return event
 
     def title(self):
         """Reads on to the next notification; returns its title."""
