@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -111,7 +112,7 @@ def test_a_secret_of_its_user_is_not_printed(tmp_path):
     with Development(tmp_path, JWT_SECRET=SECRET) as server:
         assert SECRET not in server.text and "export JWT_SECRET" not in server.text
         assert "your JWT_SECRET" in server.text
-        server.exports += f"\nexport JWT_SECRET={SECRET}"
+        server.exports += f"\nexport JWT_SECRET={shlex.quote(SECRET)}"
         server.run("carillon bench --connections 2 --duration 50ms")
 
 

@@ -133,7 +133,8 @@ def test_an_update_is_sent_to_its_user_and_not_stored(
 @pytest.mark.parametrize("path", ["/api/v1/notifications", f"{HUB}/send/notification"])
 def test_a_relayed_publish_is_stored_and_delivered_as_well(server, fresh_user, path, ack, status):
     user = fresh_user()
-    body = {"user_id": user, "type": "t", "notification_type": "t", "title": "t"}
+    name = "notification_type" if "/send/" in path else "type"
+    body = {"user_id": user, name: "t", "title": "t"}
     with EventClient(server, user) as tab:
         answer = server.request("POST", f"{path}?ack={ack}", body=body, key=API_KEY)
         assert answer.status == status and answer.data["user_id"] == user

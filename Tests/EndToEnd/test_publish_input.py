@@ -260,7 +260,10 @@ def test_an_idempotency_key_publishes_once(server, fresh_user):
         (["--idempotency-key", "two\nlines"], "--idempotency-key must be 1 to 255"),
         (["--idempotency-key", "ü"], "--idempotency-key must be 1 to 255"),
         (["--idempotency-key", "k", "--count", "2"], "--idempotency-key and --count"),
-        (["--idempotency-key", "k", "--expires", "1h"], "--expires must be a time, not"),
+        (
+            ["--idempotency-key", "k", "--expires", "1h"],
+            "with --idempotency-key, --expires must",
+        ),
         (["--group-key", "a", "--group-key", "b"], "--group-key is given twice"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
