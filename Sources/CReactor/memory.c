@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "CReactor.h"
@@ -22,7 +23,11 @@ int64_t cl_resident_bytes(void) {
   if (count < 0) return -error;
   text[count] = '\0';
   // The second number: pages in memory.
-  long long pages = 0;
-  if (sscanf(text, "%*s %lld", &pages) != 1) return -EINVAL;
+  const char *second = strchr(text, ' ');
+  if (second == NULL) return -EINVAL;
+  char *end;
+  errno = 0;
+  long long pages = strtoll(second, &end, 10);
+  if (errno != 0 || end == second || pages < 0) return -EINVAL;
   return pages * sysconf(_SC_PAGESIZE);
 }

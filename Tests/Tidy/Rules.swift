@@ -216,8 +216,9 @@ enum Rules {
         return true
       }
       guard line.contains(" == ") || line.contains(" != ") else { return false }
-      return line.contains(
-        /(^|\W)(user|userID|room|roomName|scope|groupKey|origin) [=!]= (?!nil\b|\.|"")/)
+      return
+        line.contains(
+          /(^|\W)(user|userID|room|roomName|scope|groupKey|origin) [=!]= (?!nil\b|\.|"")/)
         || line.contains(
           /[=!]= (\w+(\[\w+\])?\.)*(user|userID|room|roomName|scope|groupKey|origin)\b(?![.(\[])/)
     }
