@@ -6,7 +6,7 @@ import Testing
 @testable import Carillon
 
 // Limited, because a missing event would be waited for without end.
-@Suite("The events of a bus", .serialized, .timeLimit(.minutes(1)))
+@Suite("The events of a bus", .serialized, .ownThreads, .timeLimit(.minutes(10)))
 struct EventTests {
   private let news = NotificationContent(type: "info", title: "news")
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Carillon
 
-@Suite("An inbox, as an embedding program reads it", .serialized)
+@Suite("An inbox, as an embedding program reads it", .serialized, .ownThreads)
 struct InboxTests {
   @Test("a page holds each notification as it was published, the newest first")
   func page() async throws {

@@ -8,7 +8,7 @@ import Wire
 
 @testable import Carillon
 
-@Suite("A bus in the program's own process", .serialized)
+@Suite("A bus in the program's own process", .serialized, .ownThreads)
 struct NotificationBusTests {
   private let news = NotificationContent(type: "info", title: "news")
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Carillon
 
-@Suite("Rooms, as an embedding program uses them", .serialized)
+@Suite("Rooms, as an embedding program uses them", .serialized, .ownThreads)
 struct RoomTests {
   @Test("a user's devices on every shard enter a room and leave it at once")
   func joining() async throws {
