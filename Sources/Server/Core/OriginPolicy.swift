@@ -76,11 +76,26 @@ package struct OriginPolicy: Sendable {
     return allowsAll ? .everyOrigin : nil
   }
 
+  /// The longest origin that a refusal repeats, in bytes.
+  private static let namedOriginLimit = 80
+
   /// The refusal of a page, which names its origin and the option that lists it.
+  ///
+  /// A long text is not repeated, and neither is one with capitals, which no browser sends: it may
+  /// be a token in the wrong field.
   func refusal(of head: HTTPRequestHead) -> String {
     let origins = head.values(of: "origin")
-    let named = origins.count == 1 ? String(origins[0].unicodeScalars.prefix(256)) : "given twice"
-    return "origin \(named) is not allowed: list it in --cors-origins or WEBSOCKET_CORS_ORIGINS"
+    let name =
+      if origins.count != 1 {
+        " given twice"
+      } else if origins[0].utf8.count <= OriginPolicy.namedOriginLimit,
+        !origins[0].utf8.contains(where: { (0x41...0x5A).contains($0) })
+      {
+        " \(origins[0])"
+      } else {
+        ""
+      }
+    return "origin\(name) is not allowed: list it in --cors-origins or WEBSOCKET_CORS_ORIGINS"
   }
 
   /// The fields that let the page of a request read its response, if its origin is allowed.
