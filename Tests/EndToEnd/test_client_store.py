@@ -135,6 +135,8 @@ def test_tradepulse_s_log_in_and_log_out(server, alone, fresh_user):
         "unreadCount": 0,
         "connected": False,
         "state": "disconnected",
+        "loaded": False,
+        "clearing": False,
     }
     assert alone.evaluate("carillon.wsClient.isConnected()") is False
     alone.evaluate("(token) => carillon.wsClient.connect(token)", user_token(user))

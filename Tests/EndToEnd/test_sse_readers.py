@@ -62,7 +62,7 @@ def test_requests_gets_each_event_of_the_metrics_stream_as_it_comes(server):
     with opened(server.url, None, METRICS, publisher_token()) as answer:
         lines = answer.iter_lines(decode_unicode=True)
         assert answer.headers["cache-control"] == "no-store, no-transform"
-        assert [first_data(lines)["type"] for _ in range(2)] == ["metrics", "metrics"]
+        assert [first_data(lines)["type"] for _ in range(3)] == ["history", "metrics", "metrics"]
 
 
 def test_sseclient_gets_each_event_as_it_comes(server, fresh_user):
@@ -209,7 +209,7 @@ def test_a_stream_over_http_1_0_is_not_chunked(make_server, fresh_user):
             assert "transfer-encoding" not in each.head and "content-length" not in each.head
             assert "\r\nconnection: close\r\n" in each.head
         assert stream.read_until(b"\n\n").startswith(b"retry: 5000\nid: ")
-        assert metrics.read_until(b"\n\n").startswith(b'retry: 5000\ndata: {"type":"metrics"')
+        assert metrics.read_until(b"\n\n").startswith(b'retry: 5000\ndata: {"type":"history"')
         assert metrics.read_until(b"\n\n").startswith(b'data: {"type":"metrics"')
         server.publish(user, "one")
         assert b'"title":"one"' in stream.read_until(b"\n\n")
