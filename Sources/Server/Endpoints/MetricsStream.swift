@@ -101,6 +101,7 @@ struct MetricsFeed {
 /// The figures of the server as a whole.
 struct ServerState {
   private let uptimeSeconds: Int
+  private let residentByteCount = ProcessResources.residentByteCount
   private let store: StoreMetrics
   private let failure: String?
   private let isPersistent: Bool
@@ -116,7 +117,7 @@ struct ServerState {
     json.member("version", CarillonServer.version)
     json.member("uptime", uptimeSeconds)
     json.memberName("memory")
-    json.append(decimalOrNull: ProcessResources.residentByteCount)
+    json.append(decimalOrNull: residentByteCount)
     json.member("store") { json in
       json.member("state", failure == nil ? "ok" : "read_only")
       json.member("reason", failure)
