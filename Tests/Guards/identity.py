@@ -212,10 +212,7 @@ GUARDS = [
         "a development server serves only this machine's own host names",
         "loopback-names-in-development",
         never(1),
-        (
-            unit("CrossOriginTests/development"),
-            wire("test_client_files.py", "test_a_rebound_host_name_gets_no_tokens"),
-        ),
+        (unit("CrossOriginTests/development"),),
     ),
     Guard(
         53,
