@@ -273,8 +273,11 @@ final class Shard {
     if let shardQuery = shardQueries.first {
       limit = min(limit, Int32(clamping: shardQuery.endsAt - min(now, shardQuery.endsAt)))
     }
-    for due in [metricsFeed?.nextAt, metricsSampler?.nextAt] {
-      if let due { limit = min(limit, Int32(clamping: due - min(now, due))) }
+    if let feed = metricsFeed {
+      limit = min(limit, Int32(clamping: feed.nextAt - min(now, feed.nextAt)))
+    }
+    if let sampler = metricsSampler {
+      limit = min(limit, Int32(clamping: sampler.nextAt - min(now, sampler.nextAt)))
     }
     if drain != nil { limit = min(limit, Int32(Drain.paceMilliseconds)) }
     // At the read limit, the store's next answer wakes the shard instead.

@@ -3,6 +3,7 @@
 //
 // Invariant: at most one series runs, and a stopped series publishes nothing more.
 
+import { at } from './backend.js';
 import { find, make } from './dom.js';
 import { icon } from './icons.js';
 
@@ -191,7 +192,7 @@ export class PublishForm {
     try {
       const [path, body] = this.#message();
       const command = [
-        `curl -X POST ${quoted(new URL(`../../..${path}`, import.meta.url).href)}`,
+        `curl -X POST ${quoted(at(path))}`,
         `-H ${quoted(`Authorization: ${await this.#backend.authorization()}`)}`,
         `-H ${quoted('Content-Type: application/json')}`,
         `-d ${quoted(JSON.stringify(body))}`,
