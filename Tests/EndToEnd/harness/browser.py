@@ -1,12 +1,11 @@
 """Pages in a real Chromium that import the browser client from the server, as a site does."""
 
 import contextlib
-import shutil
 
 from playwright.sync_api import TimeoutError, sync_playwright
 
 from harness.server import ROOT
-from harness.socketio_js import CHROMIUMS, CLIENTS, SWITCHES
+from harness.socketio_js import CLIENTS, SWITCHES, chromium
 from harness.tokens import user_token
 
 WEB_CLIENT = ROOT / "Sources" / "WebClient"
@@ -21,10 +20,10 @@ MILLISECONDS = 1_000
 @contextlib.contextmanager
 def launched(*switches):
     """Runs one headless Chromium for the duration of the `with` block."""
-    path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    assert path, f"none of {CHROMIUMS} is on the PATH"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*SWITCHES, *switches])
+        browser = playwright.chromium.launch(
+            executable_path=chromium(), args=[*SWITCHES, *switches]
+        )
         yield browser
         browser.close()
 
