@@ -22,9 +22,17 @@ const error = find('#sign-in-error');
 
 /** Closes the open board; does nothing while the sign-in form is shown. */
 let close = () => {};
+/** Number of the last sign-in or sign-out; the answer to an earlier sign-in is discarded. */
+let attempt = 0;
+
+/** @param {boolean} isBusy whether a sign-in waits for the server's answer */
+function setBusy(isBusy) {
+  for (const each of [token, find('#sign-in button')]) each.disabled = isBusy;
+}
 
 /** @param {string} [message] */
 function showGate(message = '') {
+  attempt += 1;
   close();
   close = () => {};
   sessionStorage.removeItem(KEY);
@@ -32,6 +40,7 @@ function showGate(message = '') {
   for (const each of [board, find('#sign-out'), find('#feed-state')]) each.hidden = true;
   find('#feed-age').textContent = '';
   error.textContent = message;
+  setBusy(false);
   token.value = '';
   token.focus();
 }
@@ -39,6 +48,8 @@ function showGate(message = '') {
 /** @param {string} publisher */
 function showBoard(publisher) {
   close();
+  setBusy(false);
+  token.value = '';
   sessionStorage.setItem(KEY, publisher);
   gate.hidden = true;
   for (const each of [board, find('#sign-out'), find('#feed-state')]) each.hidden = false;
@@ -80,9 +91,15 @@ const refusal = (failure) =>
 
 /** @param {string} publisher */
 async function enter(publisher) {
+  attempt += 1;
+  const own = attempt;
+  error.textContent = '';
+  setBusy(true);
   try {
     await new Backend(() => publisher).request('GET', ASKED);
+    if (own !== attempt) return;
   } catch (failure) {
+    if (own !== attempt) return;
     showGate(
       isAboutToken(failure) ? refusal(failure) : String(/** @type {any} */ (failure).message),
     );

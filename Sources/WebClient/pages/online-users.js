@@ -7,6 +7,7 @@ const PAGE = 25;
 
 export class OnlineUsers {
   #backend;
+  #signal;
   #open;
   /** Cursors: of the shown page, and of the next one. @type {string | null} */
   #after = null;
@@ -19,10 +20,11 @@ export class OnlineUsers {
   /**
    * @param {import('./backend.js').Backend} backend
    * @param {(user: string) => void} open
-   * @param {AbortSignal} signal
+   * @param {AbortSignal} signal aborted at the sign-out
    */
   constructor(backend, open, signal) {
     this.#backend = backend;
+    this.#signal = signal;
     this.#open = open;
     find('#online-refresh').addEventListener('click', () => this.refresh(), { signal });
     find('#online-first').addEventListener('click', () => this.#show(null), { signal });
@@ -39,12 +41,13 @@ export class OnlineUsers {
   async #show(after) {
     this.#asked += 1;
     const asked = this.#asked;
+    const isCurrent = () => asked === this.#asked && !this.#signal.aborted;
     const query = new URLSearchParams({ limit: String(PAGE) });
     if (after !== null) query.set('after', after);
     const error = find('#online-error');
     try {
       const page = await this.#backend.request('GET', `/api/v1/users/online?${query}`);
-      if (asked !== this.#asked) return;
+      if (!isCurrent()) return;
       error.textContent = '';
       this.#after = after;
       this.#next = page.next ?? null;
@@ -54,7 +57,8 @@ export class OnlineUsers {
       );
       if (!page.users.length) this.#list.append(make('li', { class: 'empty' }, 'No users.'));
     } catch (failure) {
-      if (asked === this.#asked) error.textContent = /** @type {Error} */ (failure).message;
+      if (!isCurrent()) return;
+      error.textContent = /** @type {Error} */ (failure).message;
     }
     find('#online-first').disabled = this.#after === null;
     find('#online-next').disabled = this.#next === null;

@@ -2,8 +2,8 @@
 // One user: presence, connections and inbox, with buttons to send a test notification and to
 // disconnect the user.
 //
-// Invariant: all shown data belongs to one user; a response that arrives after a later request is
-// discarded.
+// Invariant: all shown data belongs to one user; a response that arrives after a later request or
+// after the sign-out is discarded.
 
 import { userPath } from './backend.js';
 import { find, make, timeElement } from './dom.js';
@@ -12,6 +12,7 @@ const PAGE = 10;
 
 export class UserLookup {
   #backend;
+  #signal;
   #user = '';
   /** Number of the last request; the response to an earlier one is discarded. */
   #asked = 0;
@@ -23,10 +24,11 @@ export class UserLookup {
 
   /**
    * @param {import('./backend.js').Backend} backend
-   * @param {AbortSignal} signal
+   * @param {AbortSignal} signal aborted at the sign-out
    */
   constructor(backend, signal) {
     this.#backend = backend;
+    this.#signal = signal;
     const on = (
       /** @type {string} */ selector,
       /** @type {string} */ type,
@@ -159,7 +161,7 @@ export class UserLookup {
   async #show(act) {
     this.#asked += 1;
     const asked = this.#asked;
-    const isCurrent = () => asked === this.#asked;
+    const isCurrent = () => asked === this.#asked && !this.#signal.aborted;
     try {
       await act(isCurrent);
       if (isCurrent()) this.#error.textContent = '';
