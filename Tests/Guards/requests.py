@@ -291,7 +291,7 @@ GUARDS = [
         27,
         "a response value cannot end its line",
         "response-value-keeps-its-line",
-        replace("(@1 ? @2 : @3)", "(@2)"),
+        remove(),
         (unit("HTTPResponseTests/injection"),),
     ),
     Guard(

@@ -62,16 +62,25 @@ package struct HTTPResponse: Sendable {
   /// space, line ends above all.
   package static func appendField(_ name: String, _ value: String, into output: inout [UInt8]) {
     // guard: response-name-is-token
-    guard !name.isEmpty, name.utf8.allSatisfy(HTTPCharacter.isToken) else { return }
+    guard !name.isEmpty, all(of: name, are: HTTPCharacter.isToken) else { return }
     output.appendText(name)
-    output.append(HTTPCharacter.colon)
-    output.append(HTTPCharacter.space)
-    for byte in value.utf8 {
-      // guard: response-value-keeps-its-line
-      output.append(HTTPCharacter.isFieldValue(byte) ? byte : HTTPCharacter.space)
+    output.appendText(": ")
+    let start = output.count
+    output.appendText(value)
+    // guard: response-value-keeps-its-line
+    if !all(of: value, are: HTTPCharacter.isFieldValue) {
+      for index in start..<output.count where !HTTPCharacter.isFieldValue(output[index]) {
+        output[index] = HTTPCharacter.space
+      }
     }
-    output.append(HTTPCharacter.carriageReturn)
-    output.append(HTTPCharacter.lineFeed)
+    output.appendText("\r\n")
+  }
+
+  @inline(__always)
+  private static func all(of text: String, are isAllowed: (UInt8) -> Bool) -> Bool {
+    let bytes = text.utf8.span
+    for index in bytes.indices where !isAllowed(bytes[index]) { return false }
+    return true
   }
 
   /// Appends the status and its reason phrase, with the line's end.

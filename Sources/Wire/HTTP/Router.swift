@@ -24,14 +24,57 @@ extension RouteMatch: Equatable where Route: Equatable {}
 /// be one with an empty last segment. Matching a path without parameters allocates nothing; every
 /// node of the tree is visited at most twice, whatever the path.
 package struct Router<Route: Sendable>: Sendable {
+  private var tree = RouteTree()
+  private var routes: [Route] = []
+
+  package init() {}
+
+  /// Adds a route; adding the same pattern twice for a method is a programming error.
+  package mutating func add(_ method: HTTPMethod, _ pattern: String, _ route: Route) {
+    tree.add(method, pattern, routes.count)
+    routes.append(route)
+  }
+
+  /// The match for this method and path; `path` is as it was sent, without the query.
+  package func match(_ method: HTTPMethod, path: String) -> RouteMatch<Route> {
+    let bytes = path.utf8.span
+    return result(of: tree.match(method, bytes, in: 0..<bytes.count))
+  }
+
+  /// The match for this request, without making a string of its path.
+  package func match(_ head: HTTPRequestHead) -> RouteMatch<Route> {
+    guard !head.target.path.isEmpty else { return match(head.method, path: "/") }
+    return result(of: tree.match(head.method, head.fields.bytes.span, in: head.target.path))
+  }
+
+  private func result(of match: RouteMatch<Int>) -> RouteMatch<Route> {
+    switch match {
+    case .found(let index, let parameters): .found(routes[index], parameters: parameters)
+    case .methodNotAllowed(let allow): .methodNotAllowed(allow: allow)
+    case .notFound: .notFound
+    }
+  }
+}
+
+/// The tree of a router, with the indices of its routes.
+///
+/// Separate from `Router` because it is not generic: code of a generic type that another module
+/// uses is not specialized, and looks up its types at run time.
+private struct RouteTree: Sendable {
+  /// A literal segment, as a range of `text`, and the node below it.
+  private struct Literal {
+    let segment: Range<Int>
+    let node: Int
+  }
+
   private struct Node {
-    var literals: [(segment: [UInt8], node: Int)] = []
+    var literals: [Literal] = []
     var parameter: Int?
     /// The node of the wildcard "*".
     var rest: Int?
-    var routes: [(method: HTTPMethod, route: Route)] = []
+    var routes: [(method: HTTPMethod, route: Int)] = []
 
-    func route(for method: HTTPMethod) -> Route? {
+    func route(for method: HTTPMethod) -> Int? {
       for entry in routes where entry.method == method { return entry.route }
       return nil
     }
@@ -40,11 +83,10 @@ package struct Router<Route: Sendable>: Sendable {
   /// The most segments of a pattern, which bounds the depth of a search.
   private let segmentCountLimit = 16
   private var nodes = [Node()]
+  /// The bytes of all literal segments: one array, so that a match retains nothing for a segment.
+  private var text: [UInt8] = []
 
-  package init() {}
-
-  /// Adds a route; adding the same pattern twice for a method is a programming error.
-  package mutating func add(_ method: HTTPMethod, _ pattern: String, _ route: Route) {
+  mutating func add(_ method: HTTPMethod, _ pattern: String, _ route: Int) {
     precondition(pattern.utf8.first == HTTPCharacter.slash, "a pattern begins with /: \(pattern)")
     var node = 0
     var count = 0
@@ -74,29 +116,19 @@ package struct Router<Route: Sendable>: Sendable {
   }
 
   private mutating func literal(of node: Int, _ segment: Substring.UTF8View) -> Int {
-    for entry in nodes[node].literals where entry.segment.elementsEqual(segment) {
-      return entry.node
+    for literal in nodes[node].literals where text[literal.segment].elementsEqual(segment) {
+      return literal.node
     }
+    let start = text.count
+    text += segment
     nodes.append(Node())
-    nodes[node].literals.append((Array(segment), nodes.count - 1))
+    nodes[node].literals.append(Literal(segment: start..<text.count, node: nodes.count - 1))
     return nodes.count - 1
   }
 
-  /// The match for this method and path; `path` is as it was sent, without the query.
-  package func match(_ method: HTTPMethod, path: String) -> RouteMatch<Route> {
-    let bytes = path.utf8.span
-    return match(method, bytes, in: 0..<bytes.count)
-  }
-
-  /// The match for this request, without making a string of its path.
-  package func match(_ head: HTTPRequestHead) -> RouteMatch<Route> {
-    guard !head.target.path.isEmpty else { return match(head.method, path: "/") }
-    return match(head.method, head.fields.bytes.span, in: head.target.path)
-  }
-
-  private func match(
+  func match(
     _ method: HTTPMethod, _ bytes: borrowing Span<UInt8>, in path: Range<Int>
-  ) -> RouteMatch<Route> {
+  ) -> RouteMatch<Int> {
     let match = matchExactly(method, bytes, in: path)
     // guard: trailing-slash-of-reads-only
     guard case .notFound = match, [.get, .head, .options].contains(method), path.count > 2,
@@ -107,7 +139,7 @@ package struct Router<Route: Sendable>: Sendable {
 
   private func matchExactly(
     _ method: HTTPMethod, _ bytes: borrowing Span<UInt8>, in path: Range<Int>
-  ) -> RouteMatch<Route> {
+  ) -> RouteMatch<Int> {
     guard let first = path.first, bytes[first] == HTTPCharacter.slash else { return .notFound }
     var search = Search(method: method, path: path)
     if let route = descend(from: 0, at: first, bytes, &search) {
@@ -148,16 +180,15 @@ package struct Router<Route: Sendable>: Sendable {
   private func descend(
     from node: Int, at slash: Int, _ bytes: borrowing Span<UInt8>,
     _ search: inout Search
-  ) -> Route? {
+  ) -> Int? {
     guard slash < search.path.upperBound else { return route(at: node, &search) }
     var end = slash + 1
     while end < search.path.upperBound, bytes[end] != HTTPCharacter.slash { end += 1 }
     let segment = (slash + 1)..<end
-    for entry in nodes[node].literals where isEqual(entry.segment, bytes, segment) {
-      if let route = descend(from: entry.node, at: end, bytes, &search) {
-        return route
-      }
-      break
+    if let literal = literal(of: node, bytes, segment),
+      let route = descend(from: literal, at: end, bytes, &search)
+    {
+      return route
     }
     if let parameter = nodes[node].parameter, !segment.isEmpty {
       search.parameters.append(segment)
@@ -174,7 +205,7 @@ package struct Router<Route: Sendable>: Sendable {
     return nil
   }
 
-  private func route(at node: Int, _ search: inout Search) -> Route? {
+  private func route(at node: Int, _ search: inout Search) -> Int? {
     if let route = nodes[node].route(for: search.method) { return route }
     if search.method == .head, let route = nodes[node].route(for: .get) { return route }
     for entry in nodes[node].routes {
@@ -184,13 +215,19 @@ package struct Router<Route: Sendable>: Sendable {
     return nil
   }
 
-  private func isEqual(
-    _ segment: [UInt8], _ bytes: borrowing Span<UInt8>, _ range: Range<Int>
-  ) -> Bool {
-    guard segment.count == range.count else { return false }
-    for index in 0..<segment.count where segment[index] != bytes[range.lowerBound + index] {
-      return false
+  /// The node below `node` for a literal segment.
+  private func literal(
+    of node: Int, _ bytes: borrowing Span<UInt8>, _ segment: Range<Int>
+  ) -> Int? {
+    for literal in nodes[node].literals where literal.segment.count == segment.count {
+      var offset = 0
+      while offset < segment.count,
+        text[literal.segment.lowerBound + offset] == bytes[segment.lowerBound + offset]
+      {
+        offset += 1
+      }
+      if offset == segment.count { return literal.node }
     }
-    return true
+    return nil
   }
 }
