@@ -20,8 +20,8 @@ final class FanOutGroup {
   let sendsCursors: Bool
   /// Whether its sessions keep the position of the last notification sent to them.
   let keepsPositions: Bool
-  /// Open sessions, walked in slot order.
-  var members = SlotSet()
+  /// Open sessions, walked in slot order; changed by `join` and `leave` of the shard.
+  fileprivate(set) var members = SlotSet()
   /// Frames for all members.
   let log: FrameLog
   /// The end of `log` at the last flush.
@@ -30,6 +30,8 @@ final class FanOutGroup {
   let roomLog: FrameLog
   /// The end of `roomLog` at the last flush.
   var roomFlushedEnd: UInt64 = 0
+  /// Whether the group is in the shard's `unflushedGroups`.
+  fileprivate var isListedUnflushed = false
   /// Ends of frames that the logs still hold.
   var frameEnds = FrameEnds()
   var roomFrameEnds = FrameEnds()
@@ -43,6 +45,11 @@ final class FanOutGroup {
     log = FrameLog(capacity: capacity)
     roomLog = FrameLog(capacity: capacity)
     writer = FrameWriter(epoch: encoding.epoch, framing: dialect.framing)
+  }
+
+  /// Whether a log holds frames since the last flush.
+  fileprivate var hasUnflushedFrames: Bool {
+    log.end != flushedEnd || roomLog.end != roomFlushedEnd
   }
 }
 
@@ -90,15 +97,48 @@ private struct DirectRange {
 }
 
 extension Shard {
+  // MARK: The groups in use
+  //
+  // A turn looks only at the groups with members or with unflushed frames, which are few.
+
+  /// Adds a session to a group.
+  func join(_ group: FanOutGroup, _ slot: UInt32) {
+    if group.members.isEmpty { occupiedGroups.append(group) }
+    group.members.insert(slot)
+  }
+
+  /// Removes a session from a group; false if it was not a member.
+  @discardableResult
+  func leave(_ group: FanOutGroup, _ slot: UInt32) -> Bool {
+    guard group.members.remove(slot) else { return false }
+    if group.members.isEmpty { occupiedGroups.removeAll { $0 === group } }
+    return true
+  }
+
+  /// Lists a group to whose log frames are appended, for the next flush.
+  func listUnflushed(_ group: FanOutGroup) {
+    guard !group.isListedUnflushed else { return }
+    group.isListedUnflushed = true
+    unflushedGroups.append(group)
+  }
+
+  /// Removes the groups that a flush has sent.
+  func unlistFlushed() {
+    unflushedGroups.removeAll { group in
+      group.isListedUnflushed = group.hasUnflushedFrames
+      return !group.isListedUnflushed
+    }
+  }
+
   /// Whether the pending fan-out is so large that one more poll for input costs little beside it.
   ///
   /// False also when a log has half of `flushBytes` pending: then the flush is due.
   var hasLargeFanOut: Bool {
     let isLarge =
       (pendingRoomBatch?.room.members.count ?? 0) >= 64
-      || fanOutGroups.all.contains { $0.log.end != $0.flushedEnd && $0.members.count >= 64 }
+      || unflushedGroups.contains { $0.log.end != $0.flushedEnd && $0.members.count >= 64 }
     return isLarge
-      && fanOutGroups.all.allSatisfy {
+      && unflushedGroups.allSatisfy {
         $0.log.end - $0.flushedEnd < Shard.flushBytes / 2
           && $0.roomLog.end - $0.roomFlushedEnd < Shard.flushBytes / 2
       }
@@ -144,7 +184,8 @@ extension Shard {
 
   private func broadcast(_ event: Event) {
     materializeRoomBatch()
-    for group in fanOutGroups.all where !group.members.isEmpty {
+    // Writing may flush and so end sessions, which changes the list.
+    for group in occupiedGroups where !group.members.isEmpty {
       group.writer.removeAll()
       group.dialect.write(event, to: &group.writer)
       guard group.writer.count > 0 else { continue }
@@ -158,6 +199,7 @@ extension Shard {
     if group.log.end - group.flushedEnd + UInt64(group.writer.bytes.count) > Shard.flushBytes {
       flush()
     }
+    listUnflushed(group)
     group.log.append(group.writer.bytes.span)
     group.frameEnds.append(group.log.end, logStart: group.log.start)
   }

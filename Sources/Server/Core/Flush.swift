@@ -19,8 +19,9 @@ extension Shard {
   ///
   /// `byteCount` is the size of the next append to a log, if that may exceed `flushBytes`.
   func flush(before byteCount: UInt64 = 0) {
-    for group in fanOutGroups.all where group.log.end != group.flushedEnd { flushShared(group) }
+    for group in unflushedGroups where group.log.end != group.flushedEnd { flushShared(group) }
     flushRoomBatch()
+    if !unflushedGroups.isEmpty { unlistFlushed() }
     if !dirty.isEmpty {
       let slots = dirty
       dirty.removeAll()

@@ -114,7 +114,9 @@ extension Shard {
   private func slackOfDeadline(of slot: UInt32) -> UInt64 {
     let isExact: Bool
     switch table[slot].state {
-    case .http: isExact = (table[slot].task as? Exchange)?.poll != nil
+    case .http:
+      isExact =
+        table[slot].flags.contains(.awaitsAnswer) && (table[slot].task as? Exchange)?.poll != nil
     case .session:
       isExact = table[slot].flags.contains(.awaitsToken) || table[slot].task is EngineProbe
     case .free, .closing, .lingering: isExact = false
@@ -405,7 +407,7 @@ extension Shard {
     logEnd(at: slot, because: reason())
     leaveRooms(slot)
     unlist(slot)
-    fanOutGroups[table[slot].group].members.remove(slot)
+    leave(fanOutGroups[table[slot].group], slot)
     table[slot].task = nil
     table[slot].flags.remove([.replaying, .handshakePending])
   }

@@ -97,6 +97,7 @@ extension Shard {
         pendingRoomBatch = PendingRoomBatch(
           room: room, from: fanOutGroups.all.map { $0.roomLog.end })
       }
+      listUnflushed(group)
       group.roomLog.append(group.writer.bytes.span)
       group.roomFrameEnds.append(group.roomLog.end, logStart: group.roomLog.start)
       metrics.add(.framesDelivered, room.groupCounts[group.id.index] * group.writer.count)
@@ -157,11 +158,11 @@ extension Shard {
   func flushRoomBatch() {
     if let current = pendingRoomBatch {
       pendingRoomBatch = nil
-      for group in fanOutGroups.all where group.roomLog.end != current.from[group.id.index] {
+      for group in unflushedGroups where group.roomLog.end != current.from[group.id.index] {
         flush(current, to: group)
       }
     }
-    for group in fanOutGroups.all { group.roomFlushedEnd = group.roomLog.end }
+    for group in unflushedGroups { group.roomFlushedEnd = group.roomLog.end }
   }
 
   private func flush(_ pendingRoomBatch: PendingRoomBatch, to group: FanOutGroup) {

@@ -81,6 +81,10 @@ final class Shard {
   /// For each log, a position at or before the oldest pinned range; nil if none is pinned.
   var pinnedFrom: [UInt64?]
   let fanOutGroups: FanOutGroups
+  /// The groups with members, in no order.
+  var occupiedGroups: [FanOutGroup] = []
+  /// The groups with frames appended since the last flush.
+  var unflushedGroups: [FanOutGroup] = []
   /// Slots of the Engine.IO sessions on this shard.
   var engineSessions: [EngineID: UInt32] = [:]
   /// Connection that took over the socket being parsed (WebSocket upgrade).

@@ -211,7 +211,7 @@ extension Shard {
     let identity = identity(at: slot, cursor: cursor, isResumed: isResumed)
     table[slot].flags.remove(.handshakePending)
     table[slot].groupCursor = group.log.end
-    group.members.insert(slot)
+    join(group, slot)
     let greeting = Greeting(
       user: table[slot].user, time: wall, cursor: cursor, counts: counts, isResumed: isResumed,
       socket: identity)

@@ -171,7 +171,7 @@ extension Shard {
     if metricsFeed == nil || metricsWatcherCount == 0 {
       metricsFeed = MetricsFeed(at: now, metrics: core.metrics)
     }
-    group.members.insert(slot)
+    join(group, slot)
     writeMetrics(ServerState(core, at: now), to: group, isFirst: true)
     send(group.writer.bytes, to: slot)
   }

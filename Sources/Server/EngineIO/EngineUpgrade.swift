@@ -131,7 +131,7 @@ extension Shard {
       rooms[TextKey(room)]?.remove(slot, group: before)
       rooms[TextKey(room)]?.insert(slot, group: after)
     }
-    if fanOutGroups[before].members.remove(slot) { fanOutGroups[after].members.insert(slot) }
+    if leave(fanOutGroups[before], slot) { join(fanOutGroups[after], slot) }
     table[slot].group = after
     table[slot].groupCursor = fanOutGroups[after].log.end
   }
