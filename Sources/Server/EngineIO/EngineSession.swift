@@ -53,6 +53,15 @@ class EngineSession {
   var messageBytesLimit: Int { Int(messageLimit) }
   /// Its own slot in the slab.
   let slot: UInt32
+  /// The caller of the request that opened it, if it had a valid token.
+  let opener: Result<Caller, AuthenticationFailure>
+  /// Deadline for the client to connect to a namespace; `.max` if there is none.
+  var beginsBy: UInt64
+  /// When it was opened, in monotonic nanoseconds by a clock reading of its own.
+  ///
+  /// If a client opens one session, gets the answer and then opens another, the later session has
+  /// the later time, whichever shards they are on.
+  let openedAt: UInt64
   /// Whether it has ended; its slot may belong to another connection by now.
   var hasEnded = false
   /// The request that waits for the session's next packets.
@@ -64,15 +73,6 @@ class EngineSession {
   var isProbed = false
   /// Whether the client wants binary data as base64 text over a WebSocket, too.
   let usesBase64: Bool
-  /// The caller of the request that opened it, if it had a valid token.
-  let opener: Result<Caller, AuthenticationFailure>
-  /// Deadline for the client to connect to a namespace; `.max` if there is none.
-  var beginsBy: UInt64
-  /// When it was opened, in monotonic nanoseconds by a clock reading of its own.
-  ///
-  /// If a client opens one session, gets the answer and then opens another, the later session has
-  /// the later time, whichever shards they are on.
-  let openedAt: UInt64
 
   init(
     id: EngineID, path: Int, messageBytesLimit: Int, slot: UInt32, usesBase64: Bool,

@@ -41,17 +41,31 @@ final class SocketIOResumption {
 }
 
 /// An Engine.IO session that carries Socket.IO.
+///
+/// The small fields come first, where they fill the space after those of `EngineSession`.
 final class SocketIOSession: EngineSession {
+  /// Whether the session's own slot has ever been given to a namespace.
+  var hasGivenSlot = false
   /// At most one per namespace.
   var sockets: [SocketIOSocket] = []
   /// The packet that still waits for attachments, if any.
   var assembly: PendingAssembly?
   /// Acknowledgements that the client still has to send.
   var acknowledgements: PendingAcknowledgements?
-  /// Whether the session's own slot has ever been given to a namespace.
-  var hasGivenSlot = false
+  /// An object, because few sessions have one.
+  private var sinceOfQuery: SinceText?
+
   /// `since` in the query of its first request, for clients that did not put it into CONNECT.
-  var since: String?
+  var since: String? {
+    get { sinceOfQuery?.text }
+    set { sinceOfQuery = newValue.map(SinceText.init) }
+  }
+
+  private final class SinceText {
+    let text: String
+
+    init(_ text: String) { self.text = text }
+  }
 
   /// The text, or another one that is no cursor either if it is longer than any cursor.
   ///
