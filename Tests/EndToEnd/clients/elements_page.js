@@ -1,9 +1,17 @@
-// The script of a page with the elements. It configures the page's client to reconnect soon, then
-// loads the elements, which use that client. The functions below are called by tests.
+// The script of a page with the elements. It configures the page's client, then loads the elements,
+// which use that client. The functions below are called by tests.
 
 import * as core from '/client/carillon.js';
 
-core.configure({ reconnectInterval: 100 });
+core.configure({ reconnectInterval: Number(document.documentElement.dataset.interval) });
+// The method and the path of each request. The client takes over this function, and calls it in the
+// task in which it decides to send a request.
+window.asked = [];
+const { fetch } = window;
+window.fetch = (address, options) => {
+  asked.push([options?.method ?? 'GET', new URL(address, location.href).pathname]);
+  return fetch(address, options);
+};
 window.core = core;
 window.fired = [];
 window.violations = [];
@@ -18,6 +26,30 @@ new MutationObserver((records) => {
     if (target.ariaLive && target.textContent) spoken.push([target.ariaLive, target.textContent]);
   }
 }).observe(document.body, { childList: true, subtree: true });
+
+/** Records in `answers` the address of each answer that the page has read and acted on. */
+window.recordAnswers = () => {
+  window.answers = [];
+  const { json } = Response.prototype;
+  Response.prototype.json = async function () {
+    const answer = await json.call(this);
+    // The page goes on in microtasks, which come before any timer.
+    setTimeout(() => window.answers.push(this.url));
+    return answer;
+  };
+};
+
+/** Records in `panelState` each handled change of the bell's panel: 'open' or 'closed'. */
+window.watchPanel = () => {
+  window.panelState = undefined;
+  if (window.panel) return;
+  window.panel = document.querySelector('carillon-bell').root.querySelector('carillon-panel');
+  // The browser dispatches the event later than the panel is visible. The bell's own listener, which
+  // places and focuses the panel, was added before this one.
+  panel.addEventListener('toggle', ({ newState }) => {
+    window.panelState = newState;
+  });
+};
 
 /** Every element, including those in shadow roots. */
 window.all = (root = document) =>

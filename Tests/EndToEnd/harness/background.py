@@ -3,7 +3,7 @@
 import subprocess
 import threading
 
-from harness.waiting import wait_until
+from harness.waiting import PATIENCE, wait_until
 
 
 class Background:
@@ -27,7 +27,7 @@ class Background:
         for line in stream:
             into.append(line.rstrip("\n"))
 
-    def line_with(self, text, within=10.0):
+    def line_with(self, text, within=PATIENCE):
         """Waits for the first printed line that contains `text`, and returns it."""
 
         def found():

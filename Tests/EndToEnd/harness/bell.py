@@ -7,6 +7,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from harness.clients import INBOX_PATH
+from harness.waiting import PATIENCE
 
 
 class Bell:
@@ -31,7 +32,7 @@ class Bell:
         self.leaving.set()
         if (socket := getattr(self, "socket", None)) is not None:
             socket.close()
-        self.thread.join(10)
+        self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
 
     def fetch(self):
@@ -64,12 +65,13 @@ class Bell:
             if self.answers_pings:
                 self.socket.send(json.dumps({"type": "pong"}))
             return
-        self.unread_count = message["unreadCount"]
-        if kind == "connected":
-            self.greetings, self.is_connected = self.greetings + 1, True
-        elif kind == "new_notification":
+        if kind == "new_notification":
             self.shown.insert(0, message["notification"])
         elif kind == "notification_update":
             self.shown = message["notifications"] or self.shown
-        elif kind != "unread_count":
+        elif kind not in ("connected", "unread_count"):
             self.others.append(message)
+        # Tests wait for the count, so the notification is in the list before it is counted.
+        self.unread_count = message["unreadCount"]
+        if kind == "connected":
+            self.greetings, self.is_connected = self.greetings + 1, True

@@ -2,19 +2,20 @@
 
 import contextlib
 
-from playwright.sync_api import TimeoutError, sync_playwright
+from playwright.sync_api import TimeoutError, expect, sync_playwright
 
 from harness.server import ROOT
 from harness.socketio_js import CLIENTS, SWITCHES, chromium
 from harness.tokens import user_token
+from harness.waiting import PATIENCE
 
 WEB_CLIENT = ROOT / "Sources" / "WebClient"
 TAB = CLIENTS / "tab.js"
 BLANK = "/a-page"
 BLANK_TEXT = "<!doctype html><meta charset=utf-8><title>A page</title><body></body>"
-# The longest wait of a page or a test, in seconds.
-PATIENCE = 15
 MILLISECONDS = 1_000
+# Twice the usual patience: an expectation may wait for the load of a page as well.
+expect.set_options(timeout=2 * PATIENCE * MILLISECONDS)
 
 
 @contextlib.contextmanager

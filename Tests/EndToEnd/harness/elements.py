@@ -5,7 +5,6 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from harness.browser import MILLISECONDS, PATIENCE
 from harness.server import ROOT
 from harness.socketio_js import CLIENTS
 from harness.tokens import user_token
@@ -21,7 +20,7 @@ POLICY = (
 # The page's script, with the functions that the tests call.
 SCRIPT = CLIENTS / "elements_page.js"
 PAGE = """<!doctype html>
-<html lang="{lang}" dir="{dir}"><meta charset="utf-8"><title>A page</title>
+<html{attributes}><meta charset="utf-8"><title>A page</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="stylesheet" href="/page.css"><script type="module" src="/page.js"></script>
 <body>{body}</body></html>"""
@@ -37,18 +36,26 @@ main { max-inline-size: 760px; margin: 24px auto; padding: 0 16px }
 
 def bell(user, **attributes):
     """Returns the markup of a bell that connects the page's own client."""
-    extra = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in attributes.items())
-    return f'<carillon-bell token="{user_token(user)}"{extra}></carillon-bell>'
+    return f'<carillon-bell token="{user_token(user)}"{markup(attributes)}></carillon-bell>'
 
 
-def open_elements(context, server, body, *, lang="en", dir="ltr", clock=None, style=STYLE):
-    """Opens a page with `body` in it and waits until the elements are defined."""
+def markup(attributes):
+    return "".join(f' {name.replace("_", "-")}="{value}"' for name, value in attributes.items())
+
+
+def open_elements(context, server, body, *, clock=None, style=STYLE, **attributes):
+    """Opens a page with `body` in it and waits until the elements are defined.
+
+    The attributes are those of `html`; the page's client connects and loads again after about
+    `data_interval` milliseconds.
+    """
     page = context.new_page()
     page.uncaught = []
     page.on("pageerror", lambda error: page.uncaught.append(str(error)))
     if clock is not None:
         page.clock.install(time=clock)
-    text = PAGE.format(body=body, lang=lang, dir=dir)
+    attributes = {"lang": "en", "dir": "ltr", "data_interval": 100, **attributes}
+    text = PAGE.format(body=body, attributes=markup(attributes))
     headers = {"Content-Security-Policy": POLICY}
     answers = {
         "/a-page": (text, "text/html", headers),
@@ -69,13 +76,18 @@ def fulfilling(body, kind, headers):
 
 def until(page, condition):
     """Waits until an expression is true. It polls, since the page's policy forbids `eval`."""
-    return wait_until(condition, lambda: page.evaluate(condition), within=PATIENCE)
+    return wait_until(condition, lambda: page.evaluate(condition))
 
 
 def connected(page):
     """Waits until the page's own client is connected."""
     until(page, "core.wsClient.isConnected()")
     return page
+
+
+def drawn(page):
+    """Waits until the elements have drawn all that they know now; they draw once per frame."""
+    page.evaluate("new Promise((end) => requestAnimationFrame(() => end()))")
 
 
 def assert_calm(page):
@@ -89,14 +101,12 @@ def badge(page):
 
 
 def expect_badge(page, text):
-    expect(badge(page)).to_have_text(text, timeout=PATIENCE * MILLISECONDS)
+    expect(badge(page)).to_have_text(text)
 
 
 def expect_titles(scope, titles):
     """Expects these titles in a list, from top to bottom."""
-    expect(scope.locator("carillon-item .title")).to_have_text(
-        titles, timeout=PATIENCE * MILLISECONDS
-    )
+    expect(scope.locator("carillon-item .title")).to_have_text(titles)
 
 
 def panel(page):
@@ -104,9 +114,25 @@ def panel(page):
 
 
 def open_panel(page):
+    """Opens the bell's panel, and waits until it has its place and the focus."""
+    page.evaluate("watchPanel()")
     page.locator("carillon-bell .bell").click()
+    until(page, "panelState === 'open'")
     expect(panel(page)).to_be_visible()
     return panel(page)
+
+
+def close_panel(page):
+    """Closes the bell's panel, and waits until the bell has handled that."""
+    page.keyboard.press("Escape")
+    until(page, "panelState === 'closed'")
+    expect(panel(page)).to_be_hidden()
+
+
+def asked(page, method, path=""):
+    """Returns the paths of the page's requests so far with this method and this end of the path."""
+    requests = page.evaluate("asked")
+    return [each for name, each in requests if name == method and each.endswith(path)]
 
 
 def toasts(page):

@@ -7,6 +7,7 @@ import threading
 import aiohttp
 
 from harness.clients import EVENT_PATH
+from harness.waiting import PATIENCE
 
 
 class NotificationHook:
@@ -48,13 +49,14 @@ class NotificationHook:
     def disconnect(self):
         self.wanted = False
         if self.is_connected:
-            asyncio.run_coroutine_threadsafe(self.socket.close(code=1000), self.loop).result(10)
-        self.thread.join(10)
+            closing = asyncio.run_coroutine_threadsafe(self.socket.close(code=1000), self.loop)
+            closing.result(PATIENCE)
+        self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
 
     def send(self, message):
         text = json.dumps(message)
-        asyncio.run_coroutine_threadsafe(self.socket.send_str(text), self.loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.socket.send_str(text), self.loop).result(PATIENCE)
 
     async def _run(self):
         self.loop = asyncio.get_running_loop()

@@ -5,18 +5,13 @@ import re
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import expect
-
-from harness.browser import PATIENCE, open_page
+from harness.browser import MILLISECONDS, PATIENCE, open_page
 from harness.proxy import BackgroundProxy
 from harness.server import ROOT
 from harness.socketio_js import CLIENTS
 
 # The screenshots are for a person to review; CI keeps them.
 SCREENSHOTS = Path(os.environ.get("CARILLON_SCREENSHOTS") or ROOT / ".build" / "screenshots")
-MILLISECONDS = 1_000
-# Twice the usual patience, for a busy machine.
-expect.set_options(timeout=2 * PATIENCE * MILLISECONDS)
 
 # Texts that run a script if a page treats them as markup, each by another construct.
 HOSTILE = [

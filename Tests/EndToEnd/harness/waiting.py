@@ -3,6 +3,9 @@
 import select
 import time
 
+# The longest wait of a test for one condition, in seconds. It also suits a slow machine.
+PATIENCE = 15
+
 
 def is_ready(socket, event, within=0.0):
     """Whether `socket` is readable (`POLLIN`) or writable (`POLLOUT`), or ended, within that time.
@@ -14,7 +17,7 @@ def is_ready(socket, event, within=0.0):
     return bool(poll.poll(within * 1_000))
 
 
-def wait_until(claim, condition, within=5.0, every=0.01):
+def wait_until(claim, condition, within=PATIENCE, every=0.01):
     """Returns the first true result of `condition`; fails with `claim` at the deadline."""
     deadline = time.monotonic() + within
     while True:
