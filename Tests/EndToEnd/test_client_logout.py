@@ -27,6 +27,17 @@ def opened(server, context, fresh_user):
     return user, pages
 
 
+def leads(page):
+    """Waits until the page has the connection of the user's tabs."""
+    until(page, "core.defaultClient().isLeader && core.wsClient.isConnected()")
+
+
+def has_one(server, user, before):
+    """Whether the user has one connection, and it is none of those before."""
+    ids = [each["id"] for each in own_connections(server, user)]
+    return len(ids) == 1 and ids[0] not in before
+
+
 @pytest.mark.parametrize(
     "change",
     [f"{BELL}.removeAttribute('token')", f"{BELL}.setAttribute('token', '')"],
@@ -47,7 +58,8 @@ def test_a_bell_without_its_token_logs_out_in_all_tabs(server, opened, change):
 
 
 def test_the_next_token_shows_nothing_of_the_last_user(server, opened, fresh_user):
-    user, (page, _) = opened
+    user, (page, other) = opened
+    before = [each["id"] for each in own_connections(server, user)]
     shown = page.evaluate(
         f"""(token) => {{
           const page = {BELL}
@@ -57,9 +69,11 @@ def test_the_next_token_shows_nothing_of_the_last_user(server, opened, fresh_use
         user_token(fresh_user()),
     )
     assert shown == 0
-    until(page, "core.wsClient.isConnected()")
+    until(page, "core.wsClient.isConnected() && core.notificationStore.value.loaded")
+    assert page.evaluate("core.notificationStore.value.notifications") == []
     expect_badge(page, "")
-    wait_until("the other tab stays", lambda: len(own_connections(server, user)) == 1)
+    leads(other)
+    wait_until("the other tab stays", lambda: has_one(server, user, before))
 
 
 def test_the_last_element_that_is_removed_disconnects_its_tab(server, opened):
@@ -74,13 +88,13 @@ def test_the_last_element_that_is_removed_disconnects_its_tab(server, opened):
     assert [each["id"] for each in own_connections(server, user)] == [before["id"]]
     page.evaluate("document.querySelector('carillon-list').remove()")
     until(page, "!core.wsClient.isConnected()")
-    until(other, "core.wsClient.isConnected()")
+    leads(other)
     expect_badge(other, "1")
     # The same element comes back, and with it the connection.
     page.evaluate("document.body.append(bell)")
     until(page, "core.wsClient.isConnected()")
     expect_badge(page, "1")
-    assert len(own_connections(server, user)) == 1
+    wait_until("one connection", lambda: has_one(server, user, [before["id"]]))
     # A logout in another tab also ends what the removed element would bring back.
     page.evaluate("bell.remove()")
     until(page, "!core.wsClient.isConnected()")

@@ -16,7 +16,8 @@ from harness.elements import (
 )
 
 SURFACES = {"light": "rgb(255, 255, 255)", "dark": "rgb(27, 30, 37)"}
-BODY = "<header>{bell}</header><carillon-list></carillon-list><carillon-toast></carillon-toast>"
+BODY = "<header>{bell}</header><carillon-list></carillon-list>"
+BODY += '<carillon-toast timeout="0"></carillon-toast>'
 SCHEMES = {"light": re.compile("light|normal"), "dark": "dark"}
 SYSTEMS = ["light", "dark"]
 # Pages and the scheme that they have.

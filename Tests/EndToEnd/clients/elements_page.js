@@ -44,7 +44,7 @@ window.watchPanel = () => {
   window.panelState = undefined;
   if (window.panel) return;
   window.panel = document.querySelector('carillon-bell').root.querySelector('carillon-panel');
-  // The browser dispatches the event later than the panel is visible. The bell's own listener, which
+  // The browser dispatches the event after the panel is visible. The bell's own listener, which
   // places and focuses the panel, was added before this one.
   panel.addEventListener('toggle', ({ newState }) => {
     window.panelState = newState;
