@@ -6,6 +6,7 @@ from harness.elements import (
     assert_calm,
     bell,
     connected,
+    drawn,
     expect_titles,
     open_elements,
     open_panel,
@@ -38,6 +39,22 @@ def fill(server, user, count, type="info"):
 
 def choose(shown, name):
     shown.get_by_role("button", name=name, exact=True).click()
+
+
+def hold(page, address):
+    """Holds the server's answers to requests for this address; returns the held ones."""
+    held = []
+    page.route(address, lambda route: held.append((route, route.fetch())))
+    return held
+
+
+def release(page, held):
+    """Passes the held answers on to the page, and waits until it has drawn them."""
+    page.evaluate("recordAnswers()")
+    for route, answer in held:
+        route.fulfill(response=answer)
+    until(page, f"answers.length >= {len(held)}")
+    drawn(page)
 
 
 def test_the_whole_inbox_page_by_page_to_its_end(server, context, fresh_user):
@@ -76,13 +93,7 @@ def test_a_notification_during_a_page_load_is_kept(server, context, fresh_user):
     fill(server, user, 3)
     page, shown = open_list(context, server, user)
     expect_titles(shown, titles(3, 0))
-    held = []
-
-    def hold(route):
-        # The server answers now, but the page gets the answer later.
-        held.append((route, route.fetch()))
-
-    page.route("**/api/v1/notifications?*unread=true*", hold)
+    held = hold(page, "**/api/v1/notifications?*unread=true*")
     choose(shown, "Unread only")
     wait_until("the page has asked", lambda: page.evaluate("1") and held)
     server.publish(user, "meanwhile")
@@ -117,18 +128,13 @@ def test_an_answer_that_comes_too_late_changes_nothing(server, context, fresh_us
     server.publish(user, "an info", type="info")
     page, shown = open_list(context, server, user)
     expect_titles(shown, ["an info", "an error"])
-    held = []
-    page.route("**/api/v1/notifications?*type=error*", lambda route: held.append(route))
+    held = hold(page, "**/api/v1/notifications?*type=error*")
     types = shown.get_by_role("combobox")
     types.select_option("error")
     wait_until("the page has asked", lambda: page.evaluate("1") and held)
     types.select_option("info")
     expect_titles(shown, ["an info"])
-    for route in held:
-        with page.expect_response(lambda answer: "type=error" in answer.url) as answer:
-            route.continue_()
-        answer.value.finished()
-    page.evaluate("new Promise((end) => requestAnimationFrame(() => setTimeout(end)))")
+    release(page, held)
     expect_titles(shown, ["an info"])
     types.select_option("")
     expect_titles(shown, ["an info", "an error"])
@@ -220,6 +226,50 @@ def test_a_group_opens_from_the_server(server, context, fresh_user):
     shown.get_by_role("button", name="Dismiss all 61: of the group 60").click(force=True)
     expect_titles(shown, ["alone"])
     assert [each["title"] for each in server.inbox(user)] == ["alone"]
+    assert_calm(page)
+
+
+def test_changes_while_a_group_opens_are_kept(server, context, fresh_user):
+    user = fresh_user()
+    made = [server.publish(user, f"n {index}", group_key="g") for index in range(3)]
+    page, shown = open_list(context, server, user)
+    expect_titles(shown, ["n 2"])
+    held = hold(page, "**/api/v1/notifications?*group_key=g*")
+    shown.get_by_role("button", name="2 more").click()
+    wait_until("the page has asked", lambda: page.evaluate("1") and held)
+    server.publish(user, "n 3", group_key="g")
+    expect_titles(shown, ["n 3", "n 2"])
+    server.request("DELETE", f"{INBOX}/{made[2]['id']}", user_token(user))
+    expect_titles(shown, ["n 3"])
+    release(page, held)
+    expect_titles(shown, ["n 3", "n 1", "n 0"])
+    assert_calm(page)
+
+
+def test_answers_for_the_last_user_are_not_shown_to_the_next(server, context, fresh_user):
+    users = alice, bob = fresh_user("alice"), fresh_user("bob")
+    for user in users:
+        # A page shows a group as one row, so the list searches the whole inbox for types.
+        server.publish(user, f"older of {user}", type=f"type.{user}", group_key="g")
+        server.publish(user, f"newer of {user}", group_key="g")
+    groups = "**/api/v1/notifications?*group_key=g*"
+    types = "**/api/v1/notifications?*limit=200*collapse=false*"
+    held = hold(context, types)
+    page, shown = open_list(context, server, alice)
+    expect_titles(shown, [f"newer of {alice}"])
+    context.unroute(types)
+    page.route(groups, lambda route: held.append((route, route.fetch())))
+    shown.get_by_role("button", name="1 more").click()
+    wait_until("the page has asked", lambda: page.evaluate("1") and len(held) == 2)
+    page.unroute(groups)
+    page.evaluate("(token) => core.wsClient.connect(token)", user_token(bob))
+    expect_titles(shown, [f"newer of {bob}"])
+    options = ["All types", "info", f"type {bob}".replace("-", " ")]
+    expect(shown.locator("option")).to_have_text(options)
+    release(page, held)
+    expect_titles(shown, [f"newer of {bob}"])
+    expect(shown.locator("option")).to_have_text(options)
+    expect(shown.get_by_role("button", name="1 more")).to_be_visible()
     assert_calm(page)
 
 

@@ -23,8 +23,8 @@ export class CarillonList extends CarillonPanel {
   #isSearching = false;
   /** Number of the last request; the answer to an earlier one is discarded. */
   #asked = 0;
-  /** Changes that arrived during a load, to apply to the loaded page as well. */
-  #late = [];
+  /** For each load in progress, the changes that arrived since: the page may be without them. */
+  #loads = new Set();
   #types = new Set(['']);
   #unread = button('filter', () => {
     this.#unread.ariaPressed = `${!this.#isUnread}`;
@@ -85,6 +85,11 @@ export class CarillonList extends CarillonPanel {
     this.#isKnown = false;
     this.#types = new Set(['']);
     this.#unsearched = undefined;
+    // Answers to the requests of other loads belong to the last user as well.
+    this.#loads = new Set();
+    this.#isSearching = false;
+    this.#pages = 0;
+    this.open.clear();
   }
 
   attached() {
@@ -94,8 +99,7 @@ export class CarillonList extends CarillonPanel {
     const on = (type, change) =>
       this.listen(this.client, type, ({ detail }) => {
         change(detail);
-        // Apply the change also to the page that is being loaded.
-        if (this.#state) this.#late.push(() => change(detail));
+        for (const late of this.#loads) late.push(() => change(detail));
         this.update();
       });
     on('notification', (it) => {
@@ -140,11 +144,13 @@ export class CarillonList extends CarillonPanel {
     if (this.#isSearching) return;
     this.#isSearching = true;
     const { client } = this;
+    const types = this.#types;
     for (; this.#pages > 0 && this.#unsearched !== undefined; this.#pages--) {
       const query = { limit: 200, before: this.#unsearched, collapse: false };
       // If it fails, the filter offers fewer types; the list itself is complete.
       const page = await client.list(query).catch(() => {});
-      if (!page || client !== this.#client) break;
+      if (types !== this.#types) return;
+      if (!page) break;
       this.#addTypes(page.notifications);
       this.#unsearched = page.next;
       this.update();
@@ -153,28 +159,36 @@ export class CarillonList extends CarillonPanel {
     this.#isSearching = false;
   }
 
+  /** Loads a page; returns it with the later changes, or undefined if it is of no use any more. */
+  async #load(query) {
+    const loads = this.#loads;
+    const late = [];
+    loads.add(late);
+    const page = await this.ask(this.client.list(query));
+    loads.delete(late);
+    return loads === this.#loads ? { page, late } : undefined;
+  }
+
   async reload(before) {
     const asked = this.#asked += 1;
     this.#next = before;
     this.#state = LOADING;
-    this.#late = [];
     this.update();
-    const page = await this.ask(
-      this.client.list({
-        before,
-        unread: this.#isUnread,
-        limit: within(this.getAttribute('page-size'), 1, 200, 20),
-        type: this.#type.value || null,
-      }),
-    );
-    if (asked !== this.#asked) return;
+    const loaded = await this.#load({
+      before,
+      unread: this.#isUnread,
+      limit: within(this.getAttribute('page-size'), 1, 200, 20),
+      type: this.#type.value || null,
+    });
+    if (!loaded || asked !== this.#asked) return;
+    const { page, late } = loaded;
     this.#state = page ? '' : FAILED;
     if (page) {
       this.#isKnown = true;
       if (!before) this.#all = [];
       this.#add(page.notifications, Infinity);
       this.#next = page.next;
-      for (const change of this.#late) change();
+      for (const change of late) change();
       if (!before && !this.#isUnread && !this.#type.value) {
         // A page shows a group as one row, and its members may differ in type.
         const isPartial = page.next || page.notifications.some((it) => it.group_count > 1);
@@ -194,12 +208,13 @@ export class CarillonList extends CarillonPanel {
 
   async expand({ group_key }) {
     super.expand({ group_key });
-    const page = this.open.has(group_key) &&
-      await this.ask(this.client.list({ limit: 200, group_key }));
+    if (!this.open.has(group_key)) return;
+    const loaded = await this.#load({ limit: 200, group_key });
     const place = this.#all.findIndex((it) => it.group_key === group_key);
-    if (!page || place < 0) return;
+    if (!loaded?.page || place < 0) return;
     this.#keep((it) => it.group_key !== group_key);
-    this.#add(page.notifications, place);
+    this.#add(loaded.page.notifications, place);
+    for (const change of loaded.late) change();
     this.update();
   }
 
