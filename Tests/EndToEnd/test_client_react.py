@@ -120,7 +120,7 @@ def test_disconnect_and_connect(react, server, fresh_user):
     server.publish(user, "meanwhile")
     react.evaluate("results[0].connect()")
     react.until_text("Status: connected 🟢 Connected (1)")
-    assert react.said(0, "notification") == ["meanwhile"]
+    react.until("said(0, 'notification').join() === 'meanwhile'")
     assert react.said(0, "connect") == [None, None]
 
 
@@ -156,10 +156,10 @@ def test_a_late_token_connects_and_a_fresh_one_keeps_the_connection(
     (after,) = own_connections(server, user)
     assert after["id"] == before["id"]
     other = Tab(context, server, user).connected()
-    assert other.listed == ["on the same connection"]
+    other.until("listed().join() === 'on the same connection'")
     react.show({"token": None})
     react.until_text("Status: disconnected (1)")
-    assert react.evaluate("results[0].lastMessage") is None
+    react.until("results[0].lastMessage === null")
     other.until("client.state === 'disconnected' && listed().length === 0")
     wait_until("the client has logged out", lambda: own_connections(server, user) == [])
 
@@ -182,6 +182,7 @@ def test_it_gives_up_after_max_reconnect_attempts(own_react, fresh_user):
     own_react.until_text("Status: error (0)")
     assert own_react.said(0, "disconnect") == [None]
     # One first connection and three attempts to reconnect.
+    wait_until("all attempts", lambda: own_react.evaluate("1") and len(own_react.sockets) >= 4)
     assert len(own_react.sockets) == 4
     assert own_react.said(0, "error") != []
     own_react.server.start(own_react.server.port)
@@ -190,11 +191,14 @@ def test_it_gives_up_after_max_reconnect_attempts(own_react, fresh_user):
 
 
 def test_auto_reconnect_false_does_not_reconnect(own_react, fresh_user):
+    own_react.page.clock.install()
     own_react.mount({"token": user_token(fresh_user()), "autoReconnect": False})
     own_react.until_text("Status: connected 🟢 Connected (0)")
     own_react.server.kill()
     own_react.until_text("Status: disconnected (0)")
     own_react.server.start(own_react.server.port)
+    # Longer than any pause between two attempts.
+    own_react.page.clock.run_for(120_000)
     assert len(own_react.sockets) == 1
     own_react.evaluate("results[0].connect()")
     own_react.until_text("Status: connected 🟢 Connected (0)")
@@ -210,5 +214,5 @@ def test_it_reconnects_and_reports_missed_notifications(own_react, fresh_user):
     own_react.server.start(own_react.server.port)
     own_react.server.publish(user, "missed")
     own_react.until_text("Status: connected 🟢 Connected (1)")
-    assert own_react.said(0, "notification") == ["missed"]
+    own_react.until("said(0, 'notification').join() === 'missed'")
     assert own_react.said(0, "connect") == [None, None]

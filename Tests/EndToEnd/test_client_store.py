@@ -26,7 +26,7 @@ def tab(context, server, fresh_user):
     for title in "abc":
         server.publish(user, title)
     one = Tab(context, server, user).connected()
-    one.until("store.value.unreadCount === 3")
+    one.until("store.value.loaded && store.value.unreadCount === 3")
     one.evaluate("noteShown()")
     yield one
     assert_no_errors(one.page)
