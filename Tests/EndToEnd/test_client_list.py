@@ -53,7 +53,8 @@ def release(page, held):
     page.evaluate("recordAnswers()")
     for route, answer in held:
         route.fulfill(response=answer)
-    until(page, f"answers.length >= {len(held)}")
+    urls = {route.request.url for route, _ in held}
+    wait_until("the page has read them", lambda: urls <= set(page.evaluate("answers")))
     drawn(page)
 
 
