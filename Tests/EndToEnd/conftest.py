@@ -1,5 +1,6 @@
 """Fixtures: a server shared by a file's tests, and a factory of servers for other tests."""
 
+import contextlib
 import itertools
 import os
 import random
@@ -12,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from harness.browser import launched, new_context
 from harness.clients import FLAT_PATH, FlatClient
+from harness.demo import BOTH, is_connected
 from harness.engineio import (
     ENGINE_PATH,
     SOCKET_PATH,
@@ -19,6 +21,7 @@ from harness.engineio import (
     WebSocketClient,
 )
 from harness.official import cases_of
+from harness.pages import assert_quiet, open_own_page
 from harness.raw import RawWebSocket
 from harness.server import BINARY, Server
 from harness.sizes import size
@@ -137,6 +140,33 @@ def make_context(browser):
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def demo_server(make_server):
+    # A secret of its own, as `--dev` makes one: a new one at each start.
+    return make_server(arguments=["--dev", "--shards", "2"], environment={"JWT_SECRET": ""})
+
+
+@pytest.fixture
+def open_demo(browser, demo_server):
+    """Opens the demo, each time in a new profile; no page may have logged an error at the end."""
+    with contextlib.ExitStack() as stack:
+        pages = []
+
+        def open_one(url=None, unreachable=False, connects=True, **options):
+            context = new_context(browser, **options)
+            stack.callback(context.close)
+            page = open_own_page(context, "/", server=demo_server, url=url)
+            pages.append((page, unreachable))
+            if connects:
+                for each in BOTH:
+                    is_connected(page, each)
+            return page
+
+        yield open_one
+        for page, unreachable in pages:
+            assert_quiet(page, unreachable)
 
 
 @pytest.fixture(scope="module")

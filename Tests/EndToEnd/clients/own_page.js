@@ -115,6 +115,33 @@ window.modules = () => ({
     .map((each) => each.name),
 });
 
+/** Records in `answers` the address of each answer that the page has read and acted on. */
+window.recordAnswers = () => {
+  window.answers = [];
+  const { json } = Response.prototype;
+  Response.prototype.json = async function () {
+    const answer = await json.call(this);
+    // The page goes on in microtasks, which come before any timer.
+    setTimeout(() => window.answers.push(this.url));
+    return answer;
+  };
+};
+
+/** Counts in `posts` the requests that publish something. */
+window.countPosts = () => {
+  window.posts = 0;
+  const { fetch } = window;
+  window.fetch = (address, options) => {
+    if (options?.method === 'POST') window.posts += 1;
+    return fetch(address, options);
+  };
+};
+
+/** The newest title in the store of each list, which may not be drawn yet. */
+window.newestTitles = () =>
+  [...document.querySelectorAll('carillon-list')]
+    .map((list) => list.store.value.notifications[0]?.title);
+
 /** Fakes desktop notifications; `isAway` hides the page, `answer` is the permission to grant. */
 window.fakeDesktop = () => {
   window.shown = [];
