@@ -17,6 +17,8 @@ from harness.demo import (
     shows,
     state,
 )
+from harness.pages import wait_for
+from harness.waiting import wait_until
 
 
 def test_a_room_with_typing_and_presence(open_demo):
@@ -81,3 +83,26 @@ def test_a_room_over_the_event_stream_and_none_by_polling(open_demo):
     is_connected(page, ALICE)
     expect(alice.get_by_role("button", name="Join")).to_be_disabled()
     expect(alice.locator(".people")).to_have_text("Long-polling does not receive room messages.")
+
+
+def test_a_late_answer_does_not_hide_that_a_message_was_refused(open_demo):
+    page = open_demo()
+    alice = pane(page, ALICE)
+    alice.get_by_role("button", name="Join").click()
+    expect(alice.locator(".person")).to_have_count(1)
+    held, refusal = [], {"success": False, "error": {"code": "unavailable", "message": "later"}}
+    page.route("**/realtime/typing", lambda route: held.append(route))
+    page.route("**/send/room", lambda route: route.fulfill(status=503, json=refusal))
+    said = alice.get_by_label("Say in the room")
+    said.press_sequentially("x")
+    said.press("Enter")
+    error = alice.locator(".room-error")
+    expect(error).to_have_text("later")
+    # One request for the start of typing and one for its end.
+    wait_until("both are sent", lambda: page.evaluate("1") and len(held) == 2)
+    page.evaluate("recordAnswers()")
+    for route in held:
+        route.continue_()
+    wait_for(page, "() => answers.filter((each) => each.endsWith('/typing')).length === 2")
+    expect(error).to_have_text("later")
+    page.said[:] = [each for each in page.said if "503" not in each]

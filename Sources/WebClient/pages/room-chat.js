@@ -225,12 +225,18 @@ export class RoomChat {
     this.#try(this.#client.presence(status));
   }
 
-  /** Shows the error of a failed request. @param {Promise<unknown>} request */
+  /**
+   * Shows the error of a failed request until the next request.
+   *
+   * A success does not remove it: the answer to an earlier request may come after the failure.
+   *
+   * @param {Promise<unknown>} request
+   */
   async #try(request) {
     const error = find('.room-error', this.#root);
+    error.textContent = '';
     try {
       await request;
-      error.textContent = '';
     } catch (failure) {
       error.textContent = /** @type {Error} */ (failure).message;
     }
