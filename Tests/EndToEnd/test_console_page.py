@@ -117,11 +117,15 @@ def test_a_link_signs_in_and_leaves_no_token_in_the_address(open_console, server
     page = open_console(signs_in=False, fragment=f"#token={token}")
     expect(page.locator("#board")).to_be_visible()
     expect(page.locator("#gate")).to_be_hidden()
-    assert page.url == f"{server.url}/console"
+    expect(page).to_have_url(f"{server.url}/console")
     page.context.on("request", lambda request: requested.append(request.url))
     page.reload()
     expect(page.locator("#board")).to_be_visible()
-    assert requested and not any(token in url for url in requested if "/stream" not in url)
+    # By then the page has made each of its requests.
+    is_live(page)
+    expect(page.locator("#online-total")).to_have_text(re.compile(r"^\d+$"))
+    assert any(url.endswith("/stream") for url in requested)
+    assert not any(token in url for url in requested)
 
 
 def test_a_link_opened_in_the_console_replaces_the_token(open_console, server):
@@ -129,7 +133,7 @@ def test_a_link_opened_in_the_console_replaces_the_token(open_console, server):
     other = publisher_token(user="another-publisher")
     page.goto(f"{server.url}/console#token={other}")
     wait_for(page, f"() => Object.values(sessionStorage).includes('{other}')")
-    assert page.url == f"{server.url}/console"
+    expect(page).to_have_url(f"{server.url}/console")
     expect(page.locator("#board")).to_be_visible()
     page.goto(f"{server.url}/console#token=nonsense")
     expect(page.locator("#sign-in-error")).to_contain_text("does not accept this token")
@@ -140,7 +144,7 @@ def test_a_link_opened_in_the_console_replaces_the_token(open_console, server):
 def test_the_token_stays_in_the_tab_and_out_of_the_address(open_console, server):
     page = open_console()
     is_live(page)
-    assert page.url == f"{server.url}/console"
+    expect(page).to_have_url(f"{server.url}/console")
     page.reload()
     expect(page.locator("#board")).to_be_visible()
     assert page.evaluate("localStorage.length") == 0
@@ -232,7 +236,7 @@ def test_a_plot_is_read_by_pointer_and_by_keyboard(open_console):
     page.keyboard.press("Escape")
     expect(plot.locator(".tip")).to_be_hidden()
     box = area.bounding_box()
-    page.mouse.move(box["x"] + box["width"] - 14, box["y"] + box["height"] / 2)
+    area.hover(position={"x": box["width"] - 14, "y": box["height"] / 2})
     expect(plot.locator(".tip")).to_be_visible()
     # The other plots mark the same moment, but show no values over their lines.
     expect(page.locator(".tip:visible")).to_have_count(1)
@@ -267,6 +271,8 @@ def test_a_user_is_looked_up_notified_and_disconnected(open_console, server, fre
     page.get_by_role("button", name="Newest").click()
     expect(titles).to_have_count(10)
     with EventClient(server, user, query={"rooms": "lobby"}) as client:
+        # The server joins the room later than it greets the client.
+        read_until(client, "room:joined")
         page.locator("#user-refresh").click()
         expect(page.locator("#user-presence")).to_have_text("online, 1 connection")
         expect(page.locator("#connections tr")).to_have_count(1)
@@ -331,6 +337,7 @@ def test_the_dialog_fits_a_phone(open_console, server, fresh_user, width):
         page.get_by_role("dialog").get_by_role("button", name=name).scroll_into_view_if_needed()
         expect(page.get_by_role("dialog").get_by_role("button", name=name)).to_be_in_viewport()
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -370,15 +377,16 @@ def test_a_late_answer_for_another_user_is_not_shown(open_console, server, fresh
     server.publish(slow, "of the slow one")
     server.publish(quick, "of the quick one")
     page = open_console()
+    page.evaluate("recordAnswers()")
     held = []
     page.route(f"**/users/{slow}/**", lambda route: held.append(route))
     look_up(page, slow)
     wait_until("the page has sent its requests", lambda: page.evaluate("1") and len(held) == 3)
     look_up(page, quick)
     expect(page.locator("#inbox td:nth-child(4)")).to_have_text(["of the quick one"])
-    with page.expect_response(f"**/users/{slow}/notifications**"):
-        for route in held:
-            route.fallback()
+    for route in held:
+        route.fallback()
+    wait_for(page, "(user) => answers.filter((each) => each.includes(user)).length === 3", slow)
     expect(page.locator("#user-name")).to_have_text(quick)
     expect(page.locator("#inbox td:nth-child(4)")).to_have_text(["of the quick one"])
 
@@ -400,6 +408,7 @@ def test_hostile_texts_show_as_plain_text(open_console, server):
             page.locator("#disconnect").click()
             expect(page.locator("#disconnect-user")).to_have_text(text)
             page.keyboard.press("Escape")
+            expect(page.get_by_role("dialog")).to_be_hidden()
             expect(page.locator("#online-users")).to_contain_text(text)
         assert page.locator("main script, main img, main svg").count() == 0
 
