@@ -70,7 +70,7 @@ def test_missed_notifications_are_announced_once_in_order(own, make_context, fre
     tab.connected()
     assert tab.titles == expected
     tab.until("(count) => store.value.unreadCount === count", len(expected))
-    assert tab.listed == expected[:-51:-1]
+    tab.until("(titles) => listed().join() === titles", ",".join(expected[:-51:-1]))
 
 
 def test_changes_made_while_disconnected_show_after_reconnecting(own, make_context, fresh_user):
@@ -88,7 +88,9 @@ def test_changes_made_while_disconnected_show_after_reconnecting(own, make_conte
     tab.until(
         "(ids) => store.value.notifications.map((n) => n.is_read).join() === 'false,true,false'"
     )
-    assert tab.titles == []
+    own.publish(user, "live")
+    tab.until("titles().length > 0")
+    assert tab.titles == ["live"]
 
 
 def test_lost_continuity_reloads_the_list_once(own, make_context, fresh_user):
@@ -206,6 +208,7 @@ def test_a_page_that_names_a_wrong_server_says_so_in_the_console(own, make_conte
     tab.page.on("console", lambda it: it.type == "warning" and warnings.append(it.text))
     tab.open(url=wrong, token=user_token(user))
     tab.until("details('state').filter((each) => each === 'disconnected').length > 2")
+    wait_until("it warns", lambda: tab.evaluate("1") and warnings)
     (warning,) = warnings
     assert warning.startswith(f"Carillon: {wrong}/api/v1/") and ": 404: " in warning
     assert "configure({ url })" in warning
@@ -222,7 +225,7 @@ def test_a_fresh_token_is_sent_on_the_live_connection(own, make_context, fresh_u
     tab.connected()
     (before,) = own_connections(own, user)
     tab.evaluate("(token) => client.setToken(token)", new)
-    wait_until("the old token has expired", lambda: is_over(own, old), within=10)
+    wait_until("the old token has expired", lambda: is_over(own, old))
     own.publish(user, "after that")
     tab.until("titles().length === 1")
     (after,) = own_connections(own, user)
@@ -237,14 +240,16 @@ def is_over(server, token):
 
 
 @pytest.mark.parametrize("transport", ["websocket", "sse", "poll"])
-def test_a_fetched_token_is_renewed_in_time(own, make_context, fresh_user, transport):
-    user = fresh_user()
+def test_a_fetched_token_is_renewed_in_time(make_server, make_context, fresh_user, transport):
+    # The client renews a tenth of the token's time before its end; a slow machine takes longer, so
+    # the server accepts the token for some seconds after its end.
+    own, user = make_server(environment={"JWT_LEEWAY": "4"}), fresh_user()
     tab = Tab(make_context(own), own, user, opens=False)
     short = user_token(user, ttl=4)
     tab.open(token=[short, user_token(user)], transports=[transport])
     tab.connected()
     tab.until("tokensAsked() === 2")
-    wait_until("the first token has expired", lambda: is_over(own, short), within=10)
+    wait_until("the first token has expired", lambda: is_over(own, short))
     own.publish(user, "after that")
     tab.until("titles().length === 1")
     assert tab.states == ["connecting", "connected"]
@@ -335,6 +340,11 @@ def test_rooms_typing_and_presence(server, context, fresh_user):
         send(server, "send/room", {**body, "payload": {"a": 1}})
         tab.until("details('message').some(({event}) => event === 'room:message')")
         tab.evaluate("(room) => client.leave(room)", room)
+
+    def rooms():
+        return [each["rooms"] for each in own_connections(server, tab.user)]
+
+    wait_until("the client has left the room", lambda: rooms() == [[]])
     tab.until("client.rooms.length === 0 && client.state === 'connected'")
 
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { away, start, tokenOf } from './fakes.js';
+import { away, EPOCH, start, tokenOf } from './fakes.js';
 import { serverOf } from '../../Sources/WebClient/client/transports.js';
 import { ORIGIN } from './page.js';
 
@@ -216,6 +216,28 @@ describe('tokens', () => {
     assert.equal(calls, 1);
     assert.deepEqual(states(), ['connecting', 'connected']);
   });
+
+  for (
+    const [life, time] of [[4, 3_600], [600, 540_000], [6_000, 5_940_000]]
+  ) {
+    test(`a fetched token of ${life} s is renewed after ${time} ms, before its end`, async () => {
+      const exp = EPOCH / 1_000 + life;
+      const tokens = [tokenOf('ann', { exp }), tokenOf('ann', { exp: exp + life })];
+      let calls = 0;
+      const { pass, sockets, states } = await start({ token: async () => tokens[calls++] });
+      sockets[0].sent.length = 0;
+      // The network is idle in between, but for heartbeats, so the connection stays.
+      for (let left = time - 1; left > 0; left -= 20_000) {
+        await pass(Math.min(left, 20_000));
+        sockets[0].say('heartbeat');
+      }
+      assert.deepEqual([calls, sockets[0].sent], [1, []]);
+      await pass(1);
+      assert.equal(calls, 2);
+      assert.deepEqual(sockets[0].sent.map(JSON.parse), [{ type: 'auth', token: tokens[1] }]);
+      assert.deepEqual(states(), ['connecting', 'connected']);
+    });
+  }
 
   test('without a token it does not go on trying', async () => {
     const { client, detailsOf, pass, settle, sockets, states } = await start({ token: undefined });
