@@ -34,10 +34,11 @@ class Development:
         self.process = Background(command, env=clean_environment(environment), cwd=directory)
 
     def __enter__(self):
-        line = f"listening on {self.url}"
-        wait_until("it listens", lambda: line in "\n".join(self.process.errors))
+        # The last line that it prints at its start.
+        wait_until("it has started", lambda: "open files; see" in "\n".join(self.process.errors))
         assert not self.process.lines
         self.text = "\n".join(self.process.errors) + "\n"
+        assert f"listening on {self.url}" in self.text
         self.exports = "\n".join(re.findall(r"^ *(export .*)$", self.text, re.MULTILINE))
         return self
 

@@ -32,7 +32,7 @@ def test_the_documents_own_test(server, ringing):
     assert bell.unread_count == 0
     for number in range(1, 5):
         server.publish(user, f"n {number}")
-        wait_until("it appears", lambda: bell.unread_count == number, within=2)
+        wait_until("it appears", lambda: bell.unread_count == number)
     assert [each["title"] for each in bell.shown] == ["n 4", "n 3", "n 2", "n 1"]
     assert bell.greetings == 1
 
