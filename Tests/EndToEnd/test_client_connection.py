@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from harness.browser import BLANK, Tab, assert_no_errors, open_page
 from harness.proxy import BackgroundProxy
 from harness.rooms import TypedClient, send
-from harness.server import API_KEY
+from harness.server import API_KEY, free_port
 from harness.shards import own_connections
 from harness.tokens import user_token
 from harness.waiting import wait_until
@@ -100,7 +100,7 @@ def test_lost_continuity_reloads_the_list_once(own, make_context, fresh_user):
     cut_off(tab, own)
     # On another port first, so that the client does not connect before the publish.
     port, own.data = own.port, own.data + "-new"
-    own.start()
+    own.start(free_port())
     own.publish(tab.user, "in the new store")
     own.stop()
     own.start(port)

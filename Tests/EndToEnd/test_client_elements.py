@@ -21,6 +21,7 @@ from harness.elements import (
     toasts,
     until,
 )
+from harness.server import free_port
 from harness.shards import own_connections
 from harness.socketio_js import CLIENTS
 from harness.tokens import user_token
@@ -229,7 +230,7 @@ def test_missed_notifications_appear_once_after_a_server_crash(make_server, make
     expect(status).to_have_text("Reconnecting…")
     # On another port first, so that the page is still disconnected when these are published.
     port = server.port
-    server.start()
+    server.start(free_port())
     for title in ("missed 1", "missed 2"):
         server.publish("ann", title)
     server.stop()

@@ -20,11 +20,27 @@ BINARY = Path(os.environ.get("CARILLON_BINARY") or ROOT / ".build" / "release" /
 API_KEY = "an-end-to-end-api-key"
 
 
+# One socket for each port that `free_port` returned.
+RESERVED = []
+
+
+def reserved_port():
+    """Returns a socket that reserves an unused port for a server of this test's until it is closed.
+
+    Until the server listens, connections to the port are refused. The kernel gives the port to no
+    other program, not even while the server restarts.
+    """
+    reservation = socket.socket()
+    reservation.bind(("127.0.0.1", 0))
+    # Only after bind, so that the port is unused. With it the server can bind to the port as well.
+    reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return reservation
+
+
 def free_port():
-    """Returns an unused port; the kernel hands ports out in turn, so it stays unused for now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Returns an unused port, which stays reserved for this process."""
+    RESERVED.append(reserved_port())
+    return RESERVED[-1].getsockname()[1]
 
 
 def run_carillon(*arguments, environment=None, stdin="", timeout=30):
@@ -86,14 +102,16 @@ class Server:
             **(environment or {}),
         }
         self.preexec = preexec
-        self.process = None
+        self.process = self.reservation = None
         self.starts = 0
 
     # The process.
 
     def start(self, port=None):
-        """Starts it on a free port, or on the former one for clients that reconnect."""
-        self.port = port or free_port()
+        """Starts it on a port of its own, the same at each start, or on the given one."""
+        if port is None and self.reservation is None:
+            self.reservation = reserved_port()
+        self.port = port or self.reservation.getsockname()[1]
         self.starts += 1
         self.stdout_path = self.directory / f"stdout-{self.starts}.log"
         self.stderr_path = self.directory / f"stderr-{self.starts}.log"
@@ -132,7 +150,7 @@ class Server:
         self.process.kill()
         self.process.wait()
 
-    def wait(self, within):
+    def wait(self, within=15):
         try:
             return self.process.wait(within)
         except subprocess.TimeoutExpired:
@@ -141,9 +159,11 @@ class Server:
             raise AssertionError(f"the server did not end within {within} s:\n{log}") from None
 
     def end(self):
-        """Clean-up: kills the process if a failed test left it running."""
+        """Clean-up: kills the process if a failed test left it running, and frees the port."""
         if self.process is not None and self.process.poll() is None:
             self.kill()
+        if self.reservation is not None:
+            self.reservation.close()
 
     @property
     def is_alive(self):
