@@ -106,7 +106,7 @@ def test_invalid_text_is_1007_at_the_frame_that_shows_it(upgraded):
                 connection.send_frame(CONTINUATION, middle, final=False)
                 connection.answers()
                 connection.send_frame(CONTINUATION, end, final=False)
-                connection.expect_close(1007, within=1)
+                connection.expect_close(1007)
 
 
 def test_invalid_text_is_1007_whatever_follows_it(upgraded):
@@ -116,7 +116,7 @@ def test_invalid_text_is_1007_whatever_follows_it(upgraded):
             with upgraded() as connection:
                 connection.send_frame(TEXT, data[:cut], final=False)
                 connection.send_if_open(frame(CONTINUATION, data[cut:]))
-                connection.expect_close(1007, within=1)
+                connection.expect_close(1007)
 
 
 def test_a_character_that_never_ends_is_1007_at_the_end(upgraded):
@@ -126,7 +126,7 @@ def test_a_character_that_never_ends_is_1007_at_the_end(upgraded):
             connection.send_frame(TEXT, data, final=False)
             connection.answers()
             connection.send_frame(CONTINUATION)
-            connection.expect_close(1007, within=1)
+            connection.expect_close(1007)
 
 
 @pytest.mark.parametrize("data", [b"\xce\xba\xff", b"\xf0\x9f\xed", b"ok\xc0\x80"], ids=bytes.hex)
@@ -138,4 +138,4 @@ def test_text_sent_byte_by_byte_is_validated_the_same(upgraded, data):
         connection.expect_pong(b"drip")
         for byte in frame(TEXT, data, final=False):
             connection.send_if_open(bytes([byte]))
-        connection.expect_close(1007, within=1)
+        connection.expect_close(1007)

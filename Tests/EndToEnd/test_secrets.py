@@ -104,7 +104,7 @@ def answers_to(server, data):
                     connection.send_if_open(message)
             connection.socket.shutdown(socket.SHUT_WR)
             while True:
-                connection.read_some(within=5)
+                connection.read_some()
         except Closed as closed:
             return closed.received
         except OSError:

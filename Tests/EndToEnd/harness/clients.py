@@ -10,11 +10,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from harness.tokens import user_token
+from harness.waiting import PATIENCE
 
 EVENT_PATH = "/api/v1/ws/notifications"
 FLAT_PATH = "/api/ws"
 INBOX_PATH = "/api/notifications/ws"
-PATIENCE = 10.0
 
 
 class Client:

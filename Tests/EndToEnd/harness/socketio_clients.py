@@ -16,9 +16,8 @@ import socketio
 
 from harness.event_loop import EventLoop
 from harness.tokens import user_token
-from harness.waiting import wait_until
+from harness.waiting import PATIENCE, wait_until
 
-PATIENCE = 10.0
 NOTIFICATIONS = "/notifications"
 POLLING, WEBSOCKET, UPGRADE = ["polling"], ["websocket"], ["polling", "websocket"]
 RECONNECTION = 0.05

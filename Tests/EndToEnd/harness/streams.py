@@ -12,9 +12,9 @@ import threading
 import aiohttp
 
 from harness.tokens import user_token
+from harness.waiting import PATIENCE
 
 STREAM_PATH = "/notifications/events"
-PATIENCE = 10.0
 ENDED = object()
 
 
