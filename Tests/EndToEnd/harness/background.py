@@ -29,15 +29,32 @@ class Background:
 
     def line_with(self, text, within=PATIENCE):
         """Waits for the first printed line that contains `text`, and returns it."""
+        return self._found(text, self.lines, within)
 
+    def error_with(self, text, within=PATIENCE):
+        """Waits for the first line with `text` on standard error, and returns it."""
+        return self._found(text, self.errors, within)
+
+    def _found(self, text, lines, within):
         def found():
-            matching = [line for line in list(self.lines) if text in line]
+            # Before the look at the lines: afterwards the last ones could still come.
+            has_ended = self.process.poll() is not None
+            if has_ended:
+                self.wait()
+            matching = [line for line in list(lines) if text in line]
             if matching:
                 return matching[0]
-            assert self.process.poll() is None, f"it ended early: {self.lines} {self.errors}"
+            assert not has_ended, f"it ended early: {self.lines} {self.errors}"
             return None
 
-        return wait_until(f"a line with {text!r} in {self.lines}", found, within)
+        return wait_until(f"a line with {text!r} in {lines}", found, within)
+
+    def wait(self, within=PATIENCE):
+        """Waits until the command ends and all its output is in the lists; returns its status."""
+        status = self.process.wait(within)
+        for thread in self.threads:
+            thread.join(PATIENCE)
+        return status
 
     def __enter__(self):
         return self
@@ -45,12 +62,12 @@ class Background:
     def __exit__(self, *exception):
         self.process.terminate()
         try:
-            self.process.wait(5)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
         for thread in self.threads:
-            thread.join(5)
+            thread.join(PATIENCE)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
