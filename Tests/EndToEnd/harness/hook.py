@@ -1,6 +1,7 @@
 """incident-api's `useNotificationWebSocket` hook over `aiohttp`, in an event loop of its own."""
 
 import asyncio
+import contextlib
 import json
 import threading
 
@@ -35,7 +36,7 @@ class NotificationHook:
         self.max_attempts = options.pop("maxReconnectAttempts", 10)
         assert not options, options
         self.connection_state, self.last_message, self.close_codes = "disconnected", None, []
-        self.attempts, self.socket, self.thread = 0, None, None
+        self.attempts, self.socket, self.thread, self.failure = 0, None, None, None
 
     @property
     def is_connected(self):
@@ -43,20 +44,36 @@ class NotificationHook:
 
     def connect(self):
         self.wanted = True
-        self.thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+        self.thread = threading.Thread(target=self._run_to_the_end, daemon=True)
         self.thread.start()
 
     def disconnect(self):
-        self.wanted = False
-        if self.is_connected:
-            closing = asyncio.run_coroutine_threadsafe(self.socket.close(code=1000), self.loop)
-            closing.result(PATIENCE)
-        self.thread.join(PATIENCE)
+        # The loop is closed if the hook has already ended.
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._leave)
+        self.join()
+
+    def join(self):
+        """Waits until the hook has ended, and raises what ended it too early."""
+        self.thread.join(2 * PATIENCE)
         assert not self.thread.is_alive()
+        if self.failure is not None:
+            raise self.failure
+
+    def _leave(self):
+        self.wanted = False
+        if self.socket is not None:
+            self.leaving = asyncio.ensure_future(self.socket.close(code=1000))
 
     def send(self, message):
         text = json.dumps(message)
         asyncio.run_coroutine_threadsafe(self.socket.send_str(text), self.loop).result(PATIENCE)
+
+    def _run_to_the_end(self):
+        try:
+            asyncio.run(self._run())
+        except Exception as failure:  # noqa: BLE001 The test's own thread raises it.
+            self.failure = failure
 
     async def _run(self):
         self.loop = asyncio.get_running_loop()
@@ -74,6 +91,9 @@ class NotificationHook:
 
     async def _live(self):
         async with aiohttp.ClientSession() as session, session.ws_connect(self.url) as self.socket:
+            # `_leave` may have come while the connection was being made.
+            if not self.wanted:
+                return
             async for message in self.socket:
                 self._take(message.json())
             self.close_codes.append(self.socket.close_code)
