@@ -120,12 +120,15 @@ def test_an_update_is_sent_to_its_user_and_not_stored(
         StreamClient(server, user) as stream,
         EventClient(server, other) as stranger,
     ):
+        # A stream gets live messages from its first event on.
+        stream.next()
         answer = send(server, path, {"user_id": user, **body})
         assert answer.status == 200 and answer.data == {}
         assert tab.expect(event) == body
         assert stream.until(type) == body
-        stranger.send({"type": "ping"})
-        stranger.expect("pong")
+        # The mark takes the path of all events, so it comes after one that others have received.
+        server.publish(other, "a mark")
+        assert stranger.expect("notification:new")["title"] == "a mark"
     assert server.inbox(user) == []
 
 
