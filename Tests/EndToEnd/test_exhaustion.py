@@ -1,15 +1,14 @@
 """Running out of files, and peers that leave in every way and in every state."""
 
-import contextlib
 import itertools
 import resource
 import socket
-import threading
 import time
 
 import pytest
 
-from harness.clients import FLAT_PATH, FlatClient
+from harness.clients import FLAT_PATH, PATIENCE, FlatClient
+from harness.publisher import Publisher
 from harness.raw import CLOSE, RawConnection, RawWebSocket, close_payload, frame, upgrade_request
 from harness.tokens import user_token
 from harness.waiting import wait_until
@@ -47,17 +46,18 @@ def test_a_server_out_of_files_idles_and_recovers(make_server, fresh_user):
                 "the server is out of files", lambda: server.open_file_count() >= 240, within=10
             )
             wait_until("accepting has settled", lambda: server.idle_share(0.3) <= 0.10, within=10)
-            before = pauses()
+            before, start = pauses(), time.monotonic()
             assert server.idle_share(over=3) <= 0.05, "it spins on accept"
-            assert 1 <= pauses() - before <= 3 * 200, "accepting is paced and goes on"
+            paused, passed = pauses() - before, time.monotonic() - start
+            assert 1 <= paused <= 200 * passed, "accepting is paced and goes on"
             # Connected clients are served. A publish takes a file, so this is a ping instead.
-            early.socket.ping().wait(2)
+            assert early.socket.ping().wait(PATIENCE)
         finally:
             for client in clients:
                 client.close()
-        wait_until("the server recovers", lambda: can_connect(server), within=2)
+        wait_until("the server recovers", lambda: can_connect(server))
         server.publish(user, "after the drought")
-        assert early.next(within=2)["title"] == "after the drought"
+        assert early.next()["title"] == "after the drought"
     wait_until("the server's files are free", lambda: server.open_file_count() < 60, within=10)
     assert server.is_alive and server.pid == pid
     watcher.close()
@@ -70,7 +70,7 @@ def client_count(server):
 
 def can_connect(server):
     try:
-        return server.request("GET", "/healthz", over=server.connection(timeout=1)).status == 200
+        return server.request("GET", "/healthz").status == 200
     except OSError:
         return False
 
@@ -194,25 +194,6 @@ STATES = [
 LEAVERS, BATCH = 1_000, 100
 
 
-@contextlib.contextmanager
-def broadcasting(server, user):
-    """Publishes without a pause for as long as the `with` lasts."""
-    stopping = threading.Event()
-
-    def publish():
-        over = server.connection()
-        while not stopping.is_set():
-            server.publish(user, "going on", over=over, message="x" * 1_000)
-        over.close()
-
-    thread = threading.Thread(target=publish, daemon=True)
-    thread.start()
-    yield
-    stopping.set()
-    thread.join(10)
-    assert not thread.is_alive()
-
-
 @pytest.mark.parametrize("how", ["reset", "half_close"])
 @pytest.mark.parametrize("state", STATES)
 def test_a_connection_that_leaves_is_closed_once(server, state, how):
@@ -234,7 +215,8 @@ def test_a_connection_that_leaves_is_closed_once(server, state, how):
 
 def test_a_connection_that_leaves_during_a_broadcast_is_closed_once(server, fresh_user):
     before = server.open_file_count()
-    with FlatClient(server, "leaver") as bystander, broadcasting(server, "leaver"):
+    publisher = Publisher(server, "leaver", message="x" * 1_000)
+    with FlatClient(server, "leaver") as bystander, publisher:
         for _ in range(20):
             staying = [opened(server) for _ in range(10)]
             bystander.next()
@@ -246,7 +228,7 @@ def test_a_connection_that_leaves_during_a_broadcast_is_closed_once(server, fres
             for connection in staying[::2]:
                 connection.drain(within=15)
                 connection.close()
-        assert bystander.next()["title"] == "going on"
+        assert bystander.next()["title"].startswith("n ")
     wait_until("each file is closed", lambda: server.open_file_count() <= before + 1, within=15)
 
 
@@ -338,7 +320,7 @@ def test_a_client_that_stops_reading_is_cut_and_the_others_are_not(make_server, 
             published += len(lines)
             for line in lines:
                 assert reader.next()["title"] == line
-        stalled.drain(within=5)
+        stalled.drain()
         # Nothing is lost: the client resumes from the store.
         with FlatClient(server, user, since="0") as awake:
             assert [awake.next()["title"] for _ in range(published)] == [

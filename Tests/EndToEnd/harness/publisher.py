@@ -6,8 +6,8 @@ import threading
 class Publisher:
     """Publishes to one user until `stop`, and keeps the published ids."""
 
-    def __init__(self, server, user):
-        self.server, self.user, self.ids = server, user, []
+    def __init__(self, server, user, **fields):
+        self.server, self.user, self.fields, self.ids = server, user, fields, []
         self.stopping = threading.Event()
         self.failure = None
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -17,7 +17,8 @@ class Publisher:
         try:
             while not self.stopping.is_set():
                 title = f"n {len(self.ids)}"
-                self.ids.append(self.server.publish(self.user, title, over=connection)["id"])
+                published = self.server.publish(self.user, title, over=connection, **self.fields)
+                self.ids.append(published["id"])
         except Exception as failure:  # noqa: BLE001 The test's own thread raises it.
             self.failure = failure
         finally:
