@@ -176,16 +176,20 @@ def test_typing_is_cleared_by_itself_after_five_seconds(meet, room):
     one.say("typing_indicator", room=room, is_typing=True)
     assert two.frame() == typing(one, room, True)
     assert two.frame(within=15) == typing(one, room, False)
-    assert 4.5 < time.monotonic() - start < 12
+    assert time.monotonic() - start > 4.5
     one.receives_nothing()
 
 
-def test_leaving_the_room_ends_typing(meet, room):
+def test_leaving_the_room_ends_typing(server, meet, room):
     one, two = meet(2, room)
     one.say("typing_indicator", room=room, is_typing=True)
     assert two.frame() == typing(one, room, True)
     one.say("leave_room", room=room)
-    assert two.frame(within=4) == typing(one, room, False)
+    assert one.frame()[0] == "room_left"
+    send_to_room(server, room, "afterwards")
+    # It does not wait for the five seconds: the message sent afterwards comes after it.
+    assert two.frame() == typing(one, room, False)
+    assert two.frame()[1]["title"] == "afterwards"
 
 
 # Presence.
@@ -234,9 +238,9 @@ def test_offline_is_sent_three_seconds_after_the_last_connection(server, meet, r
         two.close()
         second_tab.say("presence_update", status="away")
         assert one.frame() == seen(two, "away"), "the user is still connected"
-    start = time.monotonic()
+        start = time.monotonic()
     assert one.frame(within=15) == seen(two, "offline")
-    assert 2.5 < time.monotonic() - start < 10
+    assert time.monotonic() - start > 2.5
 
 
 def test_reloading_a_page_sends_no_presence(server, meet, room):
