@@ -137,21 +137,19 @@ def test_thousands_that_never_finish_a_head_get_408(make_server):
         asking = itertools.count(base + len(slow) + 1)
         crowd.until("all are accepted", lambda: accepted() >= next(asking), within=60)
         start, sent = time.monotonic(), 0
-        deadline = start + 10 + 2 + len(slow) / 1_000
-        served = attempts = 0
+        # The bytes do not prolong the ten seconds of a head, or none would ever end.
         while not all(member.ended for member in slow):
-            assert time.monotonic() < deadline, sum(not member.ended for member in slow)
+            left = sum(not member.ended for member in slow)
+            assert time.monotonic() - start < 60, f"{left} are left"
             if time.monotonic() - start >= sent * 3:
                 sent += 1
                 for member in slow:
                     if not member.ended:
                         member.send(b"X")
-            attempts += 1
-            served += server.request("GET", "/healthz").status == 200
+            assert server.request("GET", "/healthz").status == 200
             crowd.turn(0.1)
         for member in slow:
             assert member.received.startswith(b"HTTP/1.1 408 "), member.received
-        assert served == attempts > 20
     wait_until("their descriptors are closed", lambda: server.open_file_count() <= before + 1)
 
 
@@ -161,7 +159,7 @@ def test_thousands_that_never_finish_a_head_get_408(make_server):
 def test_a_thousand_sessions_end_with_their_token(make_server):
     leeway = 1
     server = make_server(environment={"JWT_LEEWAY": str(leeway)})
-    count, life = 1_000, 8
+    count = 1_000
     paths = [FLAT_PATH, EVENT_PATH, TYPED_PATH, INBOX_PATH, STREAM_PATH, POLL_PATH]
 
     def begin(number):
@@ -175,14 +173,20 @@ def test_a_thousand_sessions_end_with_their_token(make_server):
     def is_refreshed(number):
         return number % len(paths) < 4 and number % 12 < 6
 
+    def clients():
+        stats = server.request("GET", "/api/notifications/stats", user_token("anyone"))
+        return stats.data["total_clients"]
+
+    # The tokens live several times as long as a rehearsal of the connecting takes here and now.
+    start, life = time.monotonic(), 600
+    with Crowd(server) as crowd:
+        crowd.connect(count, begin)
+        crowd.until("all are connected", lambda: clients() == count, within=60)
+    life = 8 + int(4 * (time.monotonic() - start))
+    wait_until("all have left", lambda: clients() == 0, within=30)
     with Crowd(server) as crowd:
         made = time.time()
         members = crowd.connect(count, begin)
-
-        def clients():
-            stats = server.request("GET", "/api/notifications/stats", user_token("anyone"))
-            return stats.data["total_clients"]
-
         crowd.until("all are connected", lambda: clients() == count, within=60)
         latest = time.time() + life + leeway
         for number, member in enumerate(members):

@@ -5,7 +5,7 @@ import time
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from harness.clients import EVENT_PATH, FLAT_PATH, EventClient, FlatClient
+from harness.clients import EVENT_PATH, FLAT_PATH, PATIENCE, EventClient, FlatClient
 from harness.server import API_KEY
 from harness.times import is_timestamp
 from harness.tokens import sign, user_token
@@ -165,7 +165,7 @@ def test_a_number_in_data_is_kept_as_it_was_sent(server, fresh_user):
     with FlatClient(server, user) as tab:
         answer = server.request("POST", "/api/v1/notifications", key=API_KEY, body=body.encode())
         assert answer.status == 201, answer
-        text = tab.socket.recv(timeout=5)
+        text = tab.socket.recv(timeout=PATIENCE)
     assert '"a":1.10,"b":1e400,"c":123456789012345678901234567890' in text
 
 
@@ -182,7 +182,7 @@ def test_the_greeting_of_event(server, fresh_user):
 def test_flat_sends_nothing_before_the_first_notification(server, fresh_user):
     user = fresh_user()
     with FlatClient(server, user) as tab:
-        tab.socket.ping().wait(5)
+        assert tab.socket.ping().wait(PATIENCE)
         server.publish(user, "first")
         assert title(tab.next()) == "first"
 
@@ -324,9 +324,9 @@ def test_a_connection_ends_when_its_token_does(make_server, fresh_user, client, 
     server = make_server(environment={"JWT_LEEWAY": "0"})
     user, start = fresh_user(), time.monotonic()
     with client(server, token=user_token(user, ttl=3)) as short, client(server, user) as long:
-        assert short.close_code(within=8) == code
+        assert short.close_code() == code
         # `exp` is in whole seconds: a three-second token made late in a second lives just over two.
-        assert 1.5 <= time.monotonic() - start <= 5
+        assert time.monotonic() - start >= 1.5
         server.publish(user, "after")
         assert title(long.next()) == "after", "the other connection's token is still valid"
 

@@ -124,7 +124,7 @@ def test_a_session_without_a_namespace_is_closed(make_engine, transport, packet)
             silent.send(packet)
             silent.expect('44/random,{"message":"Invalid namespace"}')
         silent.expect_closed()
-        assert allowed - 0.01 <= time.monotonic() - start < 10
+        assert time.monotonic() - start >= allowed - 0.01
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -163,7 +163,7 @@ def test_leaving_a_custom_namespace_leaves_main_open(opened, packet):
 
 
 def test_leaving_all_namespaces_leaves_the_transport_open(make_engine):
-    engine = make_engine(ping_interval=200, ping_timeout=60_000)
+    engine = make_engine(ping_interval=200, ping_timeout=60_000, connect_timeout=60_000)
     with SocketIOClient(engine) as client:
         client.connect()
         client.send("41")

@@ -123,7 +123,7 @@ def test_missing_attachments_close_after_ten_seconds(engine):
         done.expect(*event("message-back", b"x"))
         for client in waiting:
             client.expect_closed(within=15)
-        assert 9 <= time.monotonic() - start < 15
+        assert time.monotonic() - start >= 9
         done.echoes()
 
 

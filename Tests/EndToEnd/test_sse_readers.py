@@ -220,7 +220,7 @@ def test_a_stream_over_http_1_0_is_not_chunked(make_server, fresh_user):
 
 def test_a_stream_ends_with_the_last_chunk_when_its_token_does(make_server, fresh_user):
     server = make_server(environment={"JWT_LEEWAY": "0"})
-    with RawStream(server, user_token(fresh_user(), ttl=2)) as stream:
+    with RawStream(server, user_token(fresh_user(), ttl=3)) as stream:
         stream.next()
         stream.expect_last_chunk()
 

@@ -194,25 +194,37 @@ def test_the_leeway_is_thirty_seconds_either_way(server, exp, nbf, accepted):
 
 
 def test_each_time_is_exact_to_the_second(server):
-    # Server and test share this machine's clock. An answer counts only if the clock shows the same
-    # second before and after it; if the second changes meanwhile, both answers are right.
+    seen, over, names = set(), server.connection(), ("exp", "nbf", "iat")
+    # For each time, answers of its first second and of the second before it are to be checked. A
+    # busy machine may let such a second pass without an answer; then another time takes its turn.
+    deadline = time.monotonic() + 30
+    while not {(name, off) for name in names for off in (-1, 0)} <= seen:
+        assert time.monotonic() < deadline, seen
+        seen |= answered_around_a_turn(server, over)
+    over.close()
+
+
+def answered_around_a_turn(server, over):
+    """Checks answers up to a time and after it; returns the pairs of claim and second checked.
+
+    Server and test share this machine's clock. An answer counts only if the clock shows the same
+    second before and after it; if the second changes meanwhile, both answers are right.
+    """
     turn = int(time.time()) + 2
     tokens = {
         "exp": (sign({"sub": "u", "exp": turn - 30}), lambda second: second < turn),
         "nbf": (sign({"sub": "u", "exp": turn + 60, "nbf": turn + 30}), lambda now: now >= turn),
         "iat": (sign({"sub": "u", "exp": turn + 60, "iat": turn + 30}), lambda now: now >= turn),
     }
-    seen, over = set(), server.connection()
-    while (now := time.time()) < turn + 1:
+    seen = set()
+    while time.time() < turn + 1:
         for name, (token, is_valid) in tokens.items():
             before = int(time.time())
             status = status_of(server, token, over)
             if before == int(time.time()):
                 assert (status == 200) == is_valid(before), (name, before - turn, status)
                 seen.add((name, before - turn))
-    over.close()
-    # For each time, answers from its last second and from the second before were checked.
-    assert {(name, off) for name in tokens for off in (-1, 0)} <= seen, (seen, now)
+    return seen
 
 
 @pytest.mark.parametrize("exp", [None, "", "4102444800", True, [4102444800], {"a": 1}, -1, 0, "x"])

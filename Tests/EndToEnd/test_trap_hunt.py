@@ -7,7 +7,6 @@ A Swift trap ends the process, so the fixture checks after each test that the sa
 import contextlib
 import json
 import struct
-import time
 import urllib.parse
 
 import pytest
@@ -370,12 +369,11 @@ def test_json_nests_thirty_two_deep_and_no_deeper(server, fresh_user, opening, c
 
 @pytest.mark.parametrize("body", [b"[" * 60_000, b'{"a":' * 12_000, b"[" * 30_000 + b"]" * 30_000])
 def test_a_deeply_nested_body_costs_little(server, body):
-    before, start = server.cpu_seconds(), time.monotonic()
+    before = server.cpu_seconds()
     for _ in range(10):
         answer = server.request("POST", INBOX, body=body, key=API_KEY)
         assert answer.status == 400, answer
     assert server.cpu_seconds() - before <= 10 * 0.020
-    assert time.monotonic() - start < 5
 
 
 def test_many_keys_cost_no_more_than_their_bytes(server, fresh_user):

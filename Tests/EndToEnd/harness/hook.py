@@ -54,7 +54,7 @@ class NotificationHook:
         self.join()
 
     def join(self):
-        """Waits until the hook has ended, and raises what ended it too early."""
+        """Waits until the hook has ended, and raises its failure if it has one."""
         self.thread.join(2 * PATIENCE)
         assert not self.thread.is_alive()
         if self.failure is not None:

@@ -25,7 +25,7 @@ RESERVED = []
 
 
 def reserved_port():
-    """Returns a socket that reserves an unused port for a server of this test's until it is closed.
+    """Returns a socket that reserves an unused port for a server until it is closed.
 
     Until the server listens, connections to the port are refused. The kernel gives the port to no
     other program, not even while the server restarts.
