@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { startBrowser } from './browser.js';
+import { hide } from './page.js';
 
 /** The longest silence that a follower accepts, with its random part. */
 const NOTICED_WITHIN = 5_500;
@@ -65,7 +66,7 @@ describe('a blocked leader', () => {
       assert.deepEqual([titles(), listed()], [upTo(3), upTo(3).toReversed()]);
       assert.deepEqual([client.state, store.value.unreadCount], ['connected', 3]);
     }
-    tabs[0].unblock();
+    await tabs[0].unblock();
     await pass(0);
     assert.equal(leaders(tabs).length, 1);
     assert.equal(openSockets().length, 1);
@@ -91,7 +92,7 @@ describe('a blocked leader', () => {
         await publish();
         await pass(3_000);
       }
-      tabs[0].unblock(order);
+      await tabs[0].unblock(order);
       await pass(10_000);
       await publish();
       for (const { listed, titles } of tabs) {
@@ -101,40 +102,60 @@ describe('a blocked leader', () => {
     });
   }
 
-  test('passes on nothing that its successor passes on as well', async () => {
-    const { pass, publish, say, tabs } = await startTabs();
-    tabs[0].block();
-    await pass(NOTICED_WITHIN);
-    // Not stored: only the order of messages tells the two copies apart.
-    await say('live:update', { count: 1 });
-    tabs[0].unblock(['socket', 'channel', 'lock']);
-    await pass(0);
-    await say('live:update', { count: 2 });
-    await publish();
-    for (const { detailsOf } of tabs.slice(1)) {
-      const counts = detailsOf('message').map(({ data }) => data.count);
-      assert.deepEqual(counts, [1, 2]);
-    }
-  });
+  for (
+    const [order, isKnown] of [
+      [['socket', 'channel', 'lock'], false],
+      [['channel', 'socket', 'lock'], true],
+      [['lock', 'socket', 'channel'], true],
+    ]
+  ) {
+    test(`passes on nothing that its successor passes on as well: ${order}`, async () => {
+      const { pass, publish, say, tabs } = await startTabs();
+      tabs[0].block();
+      await pass(NOTICED_WITHIN);
+      // Not stored: only the order of messages tells the two copies apart.
+      await say('live:update', { count: 1 });
+      await tabs[0].unblock(order);
+      await pass(0);
+      await say('live:update', { count: 2 });
+      await publish();
+      // The former leader itself gets one copy, too, if it knows of its successor in time.
+      for (const { detailsOf } of isKnown ? tabs : tabs.slice(1)) {
+        const counts = detailsOf('message').map(({ data }) => data.count);
+        assert.deepEqual(counts, [1, 2]);
+      }
+    });
+  }
 
   test('is replaced by a tab that opens meanwhile, and the others miss nothing', async () => {
     const { open, pass, publish, tabs } = await startTabs();
     const [, second, third] = tabs;
     tabs[0].block();
     await publish();
+    const fresh = await open({ isSoon: false });
+    assert.equal(fresh.client.state, 'connecting');
     // Those two do not notice it.
     second.block();
     third.block();
-    second.unblock();
-    third.unblock();
-    const fresh = await open({ isSoon: false });
-    assert.equal(fresh.client.state, 'connecting');
     await pass(NOTICED_WITHIN);
+    assert.ok(fresh.client.isLeader);
+    await second.unblock();
+    await third.unblock();
+    await pass(0);
     await publish();
-    const all = [second, third, fresh];
-    assert.equal(leaders(all).length, 1);
+    assert.deepEqual(leaders([second, third, fresh]), [fresh]);
     assert.deepEqual(fresh.listed(), upTo(3).toReversed());
     for (const { titles } of [second, third]) assert.deepEqual(titles(), upTo(3));
+  });
+
+  test('is replaced, and a tab that opened meanwhile shows the state without a list', async () => {
+    const { net, open, pass, tabs } = await startTabs();
+    tabs[0].block();
+    const fresh = await open({ isSoon: false });
+    net.answer = () => ({ status: 503 });
+    await pass(NOTICED_WITHIN);
+    assert.equal(leaders(tabs.slice(1)).length, 1);
+    assert.deepEqual([fresh.client.state, fresh.listed()], ['connected', upTo(1)]);
   });
 
   test('is replaced again when the next leader is blocked as well', async () => {
@@ -147,8 +168,8 @@ describe('a blocked leader', () => {
     await publish();
     const [third] = tabs.slice(1).filter((tab) => tab !== second);
     assert.deepEqual([third.client.isLeader, third.titles()], [true, upTo(2)]);
-    second.unblock();
-    tabs[0].unblock();
+    await second.unblock();
+    await tabs[0].unblock();
     await pass(0);
     await publish();
     for (const { titles } of tabs) assert.deepEqual(titles(), upTo(3));
@@ -167,12 +188,38 @@ describe('a leader that answers', () => {
 
   test('is kept by a follower that was blocked itself', async () => {
     const { pass, sockets, tabs } = await startTabs();
+    // The tab asks, and the answer waits in its queue.
+    document.dispatchEvent(new Event('visibilitychange'));
     tabs[1].block();
     await pass(20_000);
-    tabs[1].unblock(['timer', 'channel']);
+    await tabs[1].unblock(['timer', 'channel']);
     await pass(20_000);
     assert.deepEqual([leaders(tabs), sockets.length], [[tabs[0]], 1]);
   });
+
+  test('is kept when a follower leaves before the answer comes', async () => {
+    const { pass, sockets, tabs } = await startTabs();
+    document.dispatchEvent(new Event('visibilitychange'));
+    tabs[1].client.pause();
+    await pass(20_000);
+    assert.deepEqual([leaders(tabs), sockets.length], [[tabs[0]], 1]);
+  });
+});
+
+test('hidden tabs ask seldom, and ask at once when they are shown', async () => {
+  const { open, pass } = startServer();
+  const first = await open();
+  // The document of the other tabs: the blocked one gets no event.
+  globalThis.document = Object.assign(new EventTarget(), { hidden: false });
+  const others = [await open(), await open()];
+  hide(true);
+  await pass(10_000);
+  first.block();
+  await pass(20_000);
+  assert.deepEqual(leaders(others), []);
+  hide(false);
+  await pass(3_500);
+  assert.equal(leaders(others).length, 1);
 });
 
 test('a leader that stops because of its token does not leave the others without one', async () => {

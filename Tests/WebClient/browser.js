@@ -97,12 +97,15 @@ export const fakeBrowser = () => {
       },
       /** Blocks the tab, as a dialog or a long script does: its tasks wait. */
       block: () => void (blocked = []),
-      /** Runs the tasks that waited; those of the kinds in `order` first. */
-      unblock: (order = []) => {
+      /** Runs the tasks that waited, those of the kinds in `order` first, and their promises. */
+      unblock: async (order = []) => {
         const tasks = blocked;
         blocked = undefined;
         const rank = ([kind]) => (order.indexOf(kind) + 1) || order.length + 1;
-        for (const [, run] of tasks.sort((a, b) => rank(a) - rank(b))) run();
+        for (const [, run] of tasks.sort((a, b) => rank(a) - rank(b))) {
+          run();
+          await new Promise((resolve) => process.nextTick(resolve));
+        }
       },
     };
   };

@@ -75,7 +75,7 @@ describe('the transport', () => {
   };
 
   test('is open with the first event and delivers each one', async () => {
-    const { bodies, client, detailsOf, settle } = await startStream();
+    const { bodies, client, detailsOf, requests, settle } = await startStream();
     assert.equal(client.state, 'connecting');
     bodies[0].push('retry: 5000\nid: e.7\ndata: {"type":"unread_count","data":{"cou');
     await settle();
@@ -83,6 +83,8 @@ describe('the transport', () => {
     bodies[0].push('nt":0}}\n\ndata: {"type":"live_update","data":{"a":1}}\n\n');
     await settle();
     assert.deepEqual([client.state, client.cursor], ['connected', 'e.1']);
+    // The first event says where the client is.
+    assert.ok(requests.some(({ path }) => path.includes('/poll?since=e.7&')));
     assert.deepEqual(detailsOf('message'), [{ event: 'live:update', data: { a: 1 } }]);
   });
 

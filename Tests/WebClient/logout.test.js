@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { startBrowser } from './browser.js';
-import { refuse, start, tokenOf } from './fakes.js';
+import { refuse, start, streamBody, tokenOf } from './fakes.js';
 import { wsClient } from '../../Sources/WebClient/client/carillon.js';
 
 const ANN = tokenOf('ann');
@@ -12,6 +12,7 @@ const listOf = (...titles) => {
   const item = (title) => ({ id: title, title, is_read: false });
   return { notifications: titles.map(item), total: titles.length, unread: titles.length };
 };
+const COUNTS = { total: 7, unread: 7 };
 const isList = (path) => path.includes('?limit=');
 
 /** A server on which each user has one notification, titled with the user's name. */
@@ -101,6 +102,41 @@ describe('the next user', () => {
     assert.deepEqual([listed(), client.store.value.unreadCount], [['for bob'], 1]);
   });
 
+  for (const late of ['poll', 'stats']) {
+    test(`gets nothing from the late answer of the last one: ${late}`, async () => {
+      let release;
+      const slow = new Promise((resolve) => (release = resolve));
+      const news = { id: 'late', title: 'late for ann', is_read: false };
+      const pulled = { data: { notifications: [news], cursor: 'e.9' } };
+      const none = { data: { notifications: [], cursor: 'e.1' } };
+      const bodies = [];
+      const net = (path, method, token) => {
+        if (path.includes('/events')) {
+          bodies.push(streamBody());
+          return { body: bodies.at(-1) };
+        }
+        const isLate = bodies.length && token === ANN && path.includes(`/${late}`);
+        if (isLate) return slow.then(() => late === 'poll' ? pulled : { data: COUNTS });
+        return path.includes('/poll') ? none : answer(path, method, token);
+      };
+      const options = { token: ANN, transports: ['sse'] };
+      const { client, settle, store, titles } = await start(options, { answer: net });
+      const event = 'id: e.1\ndata: {"type":"unread_count","data":{"count":0}}\n\n';
+      bodies[0].push(event);
+      await settle();
+      client.disconnect();
+      client.setToken(BOB);
+      client.connect();
+      await settle();
+      bodies[1].push(event);
+      await settle();
+      release();
+      await settle();
+      assert.deepEqual([client.user, client.cursor, titles()], ['bob', 'e.1', []]);
+      assert.deepEqual([client.stats?.total, store.value.unreadCount], [undefined, 1]);
+    });
+  }
+
   for (const [name, status] of [['failing', 500], ['slow', undefined]]) {
     test(`sees nothing of the last one while the list is ${name}`, async () => {
       const never = new Promise(() => {});
@@ -136,18 +172,20 @@ describe('the next user', () => {
     assert.equal(listed().length, 1);
   });
 
-  test('keeps the own token when the fetch of an earlier one ends late', async () => {
-    let deliver;
-    const slow = new Promise((resolve) => (deliver = resolve));
-    const { client, listed, settle } = await start({ token: () => slow }, { answer });
-    assert.equal(client.state, 'connecting');
-    client.setToken(BOB);
-    await settle();
-    assert.deepEqual([client.state, listed()], ['connected', ['for bob']]);
-    deliver(ANN);
-    await settle();
-    assert.deepEqual([client.user, listed()], ['bob', ['for bob']]);
-  });
+  for (const [name, next] of [['a text', BOB], ['a function', async () => BOB]]) {
+    test(`keeps the own token, ${name}, when the fetch of an earlier one ends late`, async () => {
+      let deliver;
+      const slow = new Promise((resolve) => (deliver = resolve));
+      const { client, listed, settle } = await start({ token: () => slow }, { answer });
+      assert.equal(client.state, 'connecting');
+      client.setToken(next);
+      await settle();
+      assert.deepEqual([client.state, listed()], ['connected', ['for bob']]);
+      deliver(ANN);
+      await settle();
+      assert.deepEqual([client.user, listed()], ['bob', ['for bob']]);
+    });
+  }
 });
 
 describe('a removed token', () => {

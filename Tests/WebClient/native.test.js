@@ -126,3 +126,11 @@ test('where only a service worker may show one, it does', async () => {
   await publish('pocket');
   assert.deepEqual(opened, ['by worker: pocket']);
 });
+
+test('the next user sees none that was shown for the last one', async () => {
+  const { client, natives, publish } = await startWithNative();
+  hide(true);
+  await publish('private');
+  client.disconnect();
+  assert.deepEqual(natives.map(({ isClosed }) => isClosed), [true]);
+});
