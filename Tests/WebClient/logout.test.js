@@ -237,5 +237,8 @@ test('the client of the page connects again with the token of the next login', a
   wsClient.connect(BOB);
   await settle();
   assert.deepEqual([wsClient.isConnected(), titles()], [true, ['for bob']]);
+  wsClient.connect(ANN);
+  await settle();
+  assert.deepEqual([wsClient.isConnected(), titles()], [true, ['for ann']]);
   wsClient.disconnect();
 });
