@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from harness.browser import launched, new_context
 from harness.clients import FLAT_PATH, FlatClient
+from harness.console import sign_in
 from harness.demo import BOTH, is_connected
 from harness.engineio import (
     ENGINE_PATH,
@@ -26,7 +28,7 @@ from harness.raw import RawWebSocket
 from harness.server import BINARY, Server
 from harness.sizes import size
 from harness.socketio_js import CHROMIUM
-from harness.tokens import user_token
+from harness.tokens import publisher_token, user_token
 
 # These tests wait for real minutes. Unit tests check the exact seconds with a simulated clock.
 collect_ignore = size(["test_heartbeats.py"], [])
@@ -140,6 +142,35 @@ def make_context(browser):
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def open_console(browser, server):
+    """Opens consoles, signed in by default, and asserts at the end that none logged an error."""
+    with contextlib.ExitStack() as stack:
+        pages = []
+
+        def open_one(
+            token=None,
+            url=None,
+            at=None,
+            unreachable=False,
+            signs_in=True,
+            fragment="",
+            **options,
+        ):
+            context = new_context(browser, **options)
+            stack.callback(context.close)
+            page = open_own_page(context, f"/console{fragment}", server=at or server, url=url)
+            pages.append((page, unreachable))
+            if signs_in:
+                sign_in(page, token or publisher_token())
+                expect(page.locator("#board")).to_be_visible()
+            return page
+
+        yield open_one
+        for page, unreachable in pages:
+            assert_quiet(page, unreachable)
 
 
 @pytest.fixture
