@@ -76,6 +76,20 @@ def test_a_page_that_declares_both_follows_the_system(server, make_context, fres
     expect(page.locator("carillon-list")).to_have_css("background-color", SURFACES[other])
 
 
+def test_a_page_whose_own_colours_follow_the_system_is_followed(server, make_context, fresh_user):
+    style = (
+        "body { background: #fff; color: #222 }"
+        "@media (prefers-color-scheme: dark) { body { background: #111; color: #eee } }"
+    )
+    body = BODY.format(bell=bell(fresh_user()))
+    page = connected(
+        open_elements(make_context(server, color_scheme="light"), server, body, style=style)
+    )
+    for system in ("light", "dark", "light"):
+        page.emulate_media(color_scheme=system)
+        expect(page.locator("carillon-list")).to_have_css("background-color", SURFACES[system])
+
+
 def test_a_page_that_changes_its_colours_changes_the_elements(server, context, fresh_user):
     style = "body { color: #222; transition: color .05s } .night body { color: #eee }"
     body = BODY.format(bell=bell(fresh_user()))
