@@ -133,8 +133,11 @@ def test_every_transport_resumes_after_a_restart(open_tab, way):
 
 
 def test_an_outage_is_not_mistaken_for_a_blocked_transport(open_tab):
-    tab = open_tab("websocket")
+    stable = 100
+    tab = open_tab("websocket", reconnectInterval=stable)
     for _ in range(3):
+        # A connection that has lasted for this time resets the pauses between the attempts.
+        tab.evaluate("(time) => new Promise((done) => setTimeout(done, time))", stable)
         before = len(tab.states)
         tab.server.kill()
         lost = "details('state').slice(before).filter((each) => each === 'disconnected')"
