@@ -38,6 +38,24 @@ struct DrainTests {
     #expect(fixture.core.metrics[0].value(.draining) == 1)
   }
 
+  @Test func `sessions are closed in batches of a hundred`() throws {
+    let fixture = try ShardFixture()
+    let sessions = try (0..<250).map { try fixture.session("u\($0)") }
+    var closed = 0
+    func isClosed(_ session: TestPeer) throws -> Bool {
+      try fixture.frames(of: session).contains("close 1001")
+    }
+    fixture.core.mailboxes[0].append(.drain)
+    try fixture.turn(2)
+    for count in [100, 100, 50] {
+      let batch = try sessions.count { try isClosed($0) }
+      #expect(batch == count)
+      closed += batch
+      try fixture.pass(milliseconds: 50)
+    }
+    #expect(closed == sessions.count)
+  }
+
   @Test func `a client that takes nothing does not delay the drain past its deadline`() throws {
     let fixture = try ShardFixture()
     let peer = try fixture.session("u")
