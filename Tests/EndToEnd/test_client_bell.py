@@ -55,6 +55,21 @@ def test_the_badge_is_beside_the_icon(server, context, fresh_user):
     assert number["x"] + number["width"] <= button["x"] + button["width"]
 
 
+def test_the_time_is_in_the_row_of_the_title(server, context, fresh_user):
+    user = fresh_user()
+    server.publish(user, "a title of several words " * 4, message="a message", priority="high")
+    body = f"{bell(user)}<carillon-list></carillon-list>"
+    page = connected(open_elements(context, server, body))
+    for scope in (open_panel(page), page.locator("body > carillon-list")):
+        boxes = {
+            part: scope.locator(f"carillon-item .{part}").first.bounding_box()
+            for part in ("title", "time", "message")
+        }
+        assert boxes["title"]["x"] + boxes["title"]["width"] <= boxes["time"]["x"]
+        assert abs(boxes["time"]["y"] - boxes["title"]["y"]) < boxes["time"]["height"]
+        assert boxes["time"]["y"] + boxes["time"]["height"] <= boxes["message"]["y"]
+
+
 # Phones.
 
 
