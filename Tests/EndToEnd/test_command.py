@@ -149,6 +149,17 @@ def test_invalid_publish_arguments_are_a_usage_error(arguments):
     assert done.stderr.startswith("carillon publish: ")
 
 
+def test_the_error_of_data_that_is_no_json_has_a_place():
+    data = '{"a": "ü",\n "b"}'
+    done = run_carillon(
+        *["publish", "--url", "http://127.0.0.1:1", "--user", "u", "--title", "t", "--data", data],
+        environment=PUBLISHER,
+    )
+    assert done.returncode == 2 and not done.stdout
+    expected = "carillon publish: --data is not JSON: ':' expected at line 2, column 5;"
+    assert done.stderr.startswith(expected), done.stderr
+
+
 # Listening.
 
 

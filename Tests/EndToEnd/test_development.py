@@ -104,6 +104,20 @@ def test_bench_works_without_further_settings(development):
     assert json.loads(development.run(run))["accepted"] > 0
 
 
+def test_the_printed_link_signs_a_publisher_in(development):
+    link = re.search(r"^ *(http\S+)/console#token=(\S+)$", development.text, re.MULTILINE)
+    assert link[1] == development.url
+    shown = json.loads(development.run(f"carillon token --check {link[2]} --json"))
+    assert shown["publisher"] is True
+
+
+def test_the_first_session_needs_no_other_tool(development):
+    # websocat is one of the other ways, so it comes after the commands of the session.
+    order = ["Listen as alice", "Publish to her", "Or receive with websocat"]
+    places = [development.text.index(heading) for heading in order]
+    assert places == sorted(places)
+
+
 def test_the_printed_variables_name_the_server(development):
     assert f"export CARILLON_URL={development.url}\n" in development.exports + "\n"
 
