@@ -109,6 +109,14 @@ def test_values_beyond_a_threshold_stand_out(open_fed_console):
     expect(tiles.filter(has_text="Slow consumers")).to_have_class(re.compile(r"\bwarn\b"))
     expect(tiles.filter(has_text="Slow consumers")).to_contain_text("elevated")
     expect(tiles.filter(has_text="p50")).not_to_have_class(re.compile("warn|bad"))
+    # Each level has a colour of its own.
+    colours = {
+        name: tiles.filter(has_text=name)
+        .locator(".figure")
+        .evaluate("(figure) => getComputedStyle(figure).color")
+        for name in ("p50", "Slow consumers", "p99")
+    }
+    assert len(set(colours.values())) == 3, colours
     expect(page.locator("#server .bad")).to_have_text(reason)
     expect(page.locator("#server .warn")).to_have_text("5,000 of 8,192")
     assert_fit(page)
