@@ -79,12 +79,22 @@ def test_the_next_token_shows_nothing_of_the_last_user(server, opened, fresh_use
 def test_the_last_element_that_is_removed_disconnects_its_tab(server, opened):
     user, (page, other) = opened
     (before,) = own_connections(server, user)
-    # An element that moves keeps the connection.
-    page.evaluate(f"document.body.append({BELL}, document.createElement('carillon-list'))")
-    page.evaluate(f"window.bell = {BELL}; bell.remove()")
+    # An element that is removed and inserted in one task, or moves, keeps the connection.
+    page.evaluate(
+        f"""() => {{
+          window.states = []
+          core.defaultClient().addEventListener('state', ({{ detail }}) => states.push(detail))
+          window.bell = {BELL}
+          bell.remove()
+          document.body.append(bell)
+          document.body.append(bell, document.createElement('carillon-list'))
+        }}"""
+    )
+    page.evaluate("bell.remove()")
     page.evaluate("document.body.append(bell); bell.remove()")
     expect(page.locator("carillon-list carillon-item")).to_have_count(1)
     assert page.evaluate("core.wsClient.isConnected()")
+    assert page.evaluate("states") == []
     assert [each["id"] for each in own_connections(server, user)] == [before["id"]]
     page.evaluate("document.querySelector('carillon-list').remove()")
     until(page, "!core.wsClient.isConnected()")
