@@ -12,6 +12,7 @@ package final class EventStreamClient {
 
   private let socket: Socket
   private let poller: Poller
+  private var scratch = [UInt8](repeating: 0, count: readByteCount)
   private var parser = EventStreamParser()
   /// Nil when the stream is not chunked.
   private var decoder: ChunkedBodyDecoder?
@@ -105,7 +106,6 @@ package final class EventStreamClient {
 
   /// Waits for bytes and receives them; nil when none arrive in time.
   private func receiveBytes(until deadline: Deadline) throws(ClientError) -> ArraySlice<UInt8>? {
-    var scratch = [UInt8](repeating: 0, count: Self.readByteCount)
     while true {
       switch socket.receive(into: &scratch, at: 0) {
       case .bytes(let count): return scratch[..<count]

@@ -23,6 +23,8 @@ struct EventStreamParser {
   /// The last byte was a carriage return: a line feed directly after it ends no second line.
   private var endedWithReturn = false
   private var events: [StreamEvent] = []
+  /// Events before this one have been returned.
+  private var firstEvent = 0
   /// The id of the last complete event that had one: the position from which a client resumes.
   private(set) var lastID: String?
   /// The time after which the server wants a client to reconnect; nil while it has not sent one.
@@ -47,7 +49,16 @@ struct EventStreamParser {
   }
 
   /// The next event; nil while there is none.
-  mutating func next() -> StreamEvent? { events.isEmpty ? nil : events.removeFirst() }
+  mutating func next() -> StreamEvent? {
+    guard firstEvent < events.count else {
+      // All at once: `removeFirst` would move the rest of a long read for each of its events.
+      events.removeAll(keepingCapacity: true)
+      firstEvent = 0
+      return nil
+    }
+    defer { firstEvent += 1 }
+    return events[firstEvent]
+  }
 
   private mutating func endLine() {
     defer { line.removeAll(keepingCapacity: true) }

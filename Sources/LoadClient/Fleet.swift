@@ -116,7 +116,7 @@ package final class Fleet {
 
   /// Reads once, for fairness; unread bytes make the next wait return immediately.
   private func receive(_ index: Int) throws(ClientError) {
-    let held = connections[index].tail.restore(to: &scratch)
+    let held = connections[index].tail.bytes.count
     guard held < scratch.count else { throw .malformed("a frame of more than \(held) bytes") }
     let received: Int
     switch connections[index].socket.receive(into: &scratch, at: held) {
@@ -127,10 +127,13 @@ package final class Fleet {
     }
     counter.tally.bytesReceived &+= UInt64(received)
     let end = held + received
+    if connections[index].tail.extend(with: held..<end, of: scratch) { return }
+    connections[index].tail.restore(to: &scratch)
     // A second reference during the scan, dropped before the next read writes (so no copy is made).
     let bytes = scratch
     let scanned = try scan(index, bytes.span.extracting(0..<end))
-    connections[index].tail.keep(scanned..<end, of: bytes)
+    let isFrame = connections[index].phase == .open
+    connections[index].tail.keep(scanned..<end, of: bytes, isFrame: isFrame)
   }
 
   /// Consumes the whole frames of the received bytes and returns their size.

@@ -64,21 +64,39 @@ enum FrameScanner {
 /// between two reads of a connection, so an idle connection owns no memory.
 struct FrameTail {
   private(set) var bytes: [UInt8] = []
+  /// Bytes that the frame still needs; 0 while its header is incomplete.
+  private(set) var missingCount = 0
 
-  /// Copies the tail to the front of the scratch buffer; the next read appends to it.
+  /// Copies the tail to the front of the scratch buffer, before the bytes that were read after it.
+  func restore(to scratch: inout [UInt8]) {
+    scratch.replaceSubrange(..<bytes.count, with: bytes)
+  }
+
+  /// Appends the part of the scratch buffer that was read after the tail; false if that completes
+  /// the frame, or may complete its header, so that the frame has to be scanned.
   ///
-  /// Returns its size. The caller must check for a full buffer (a frame as large as the buffer).
-  func restore(to scratch: inout [UInt8]) -> Int {
-    for index in bytes.indices { scratch[index] = bytes[index] }
-    return bytes.count
+  /// So a frame that arrives in many pieces is copied once, and not once for each piece.
+  mutating func extend(with range: Range<Int>, of scratch: [UInt8]) -> Bool {
+    guard range.count < missingCount else { return false }
+    bytes.append(contentsOf: scratch[range])
+    missingCount -= range.count
+    return true
   }
 
   /// Keeps the part of the scratch buffer after the last whole frame.
-  mutating func keep(_ range: Range<Int>, of scratch: [UInt8]) {
-    if range.isEmpty {
+  ///
+  /// `isFrame` is whether it begins with a frame.
+  mutating func keep(_ range: Range<Int>, of scratch: [UInt8], isFrame: Bool = true) {
+    missingCount = 0
+    guard !range.isEmpty else {
       if !bytes.isEmpty { bytes = [] }
-    } else {
-      bytes = Array(scratch[range])
+      return
     }
+    bytes = Array(scratch[range])
+    guard isFrame, let header = try? FrameHeader.parse(bytes.span, from: .server) else {
+      // The scan of the next bytes finds a violation again and throws it.
+      return
+    }
+    missingCount = header.payloadLength - (bytes.count - header.byteCount)
   }
 }

@@ -23,7 +23,10 @@ package final class WebSocketClient {
 
   private let socket: Socket
   private let poller: Poller
+  private var scratch = [UInt8](repeating: 0, count: readByteCount)
   private var received: [UInt8] = []
+  /// Bytes of `received` that have been consumed.
+  private var consumedCount = 0
   private var sequence = FrameSequence(messageBytesLimit: messageBytesLimit)
   private var message: [UInt8] = []
   private var isText = false
@@ -97,19 +100,17 @@ package final class WebSocketClient {
 
   /// Consumes whole frames until one ends a message.
   private func nextMessage() throws(ProtocolViolation) -> ClientMessage? {
-    var position = 0
-    defer { if position > 0 { received.removeSubrange(..<position) } }
     while true {
       let bytes = received
-      guard let frame = try FrameScanner.next(bytes.span, from: position) else {
-        try refuseOversized(from: position)
+      guard let frame = try FrameScanner.next(bytes.span, from: consumedCount) else {
+        try refuseOversized(from: consumedCount)
         return nil
       }
       let header = FrameHeader(
         isFinal: frame.isFinal, opcode: frame.opcode, isMasked: false, maskingKey: 0,
-        payloadLength: frame.payload.count, byteCount: frame.payload.lowerBound - position)
+        payloadLength: frame.payload.count, byteCount: frame.payload.lowerBound - consumedCount)
       let role = try sequence.accept(header)
-      position = frame.payload.upperBound
+      consumedCount = frame.payload.upperBound
       if let found = try take(role, bytes[frame.payload]) { return found }
     }
   }
@@ -163,16 +164,18 @@ package final class WebSocketClient {
     guard let head, head.status == 101 else {
       throw .upgradeRefused(status: Int(head?.status ?? 0))
     }
-    received.removeSubrange(..<head.byteCount)
+    consumedCount = head.byteCount
     subprotocol = head.value(of: "sec-websocket-protocol")
   }
 
   /// Waits for bytes and receives them; false when none arrive in time.
   private func receiveBytes(until deadline: Deadline) throws(ClientError) -> Bool {
-    var scratch = [UInt8](repeating: 0, count: Self.readByteCount)
     while true {
       switch socket.receive(into: &scratch, at: 0) {
       case .bytes(let count):
+        // Once for each read and not once for each frame in it.
+        received.removeSubrange(..<consumedCount)
+        consumedCount = 0
         received.append(contentsOf: scratch[..<count])
         return true
       case .wouldBlock:

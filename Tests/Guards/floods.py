@@ -62,6 +62,20 @@ GUARDS = [
         (wire("test_floods.py", "eight_times and Connection"),),
     ),
     Guard(
+        15,
+        "a piece of a frame does not move the pieces before it",
+        "frame-pieces-copied-once",
+        never(2),
+        (unit("DripTests/a frame in many pieces"),),
+    ),
+    Guard(
+        3,
+        "a fragment does not make the message's beginning be searched again",
+        "auth-prefix-decided-once",
+        remove(),
+        (unit("InboxDialectTests/past its first"),),
+    ),
+    Guard(
         28,
         "a request head has a timeout",
         "head-timeout",

@@ -64,6 +64,20 @@ GUARDS = [
         (unit("EndpointTests/bodyLimits"),),
     ),
     Guard(
+        40,
+        "a chunk does not move the body before it",
+        "chunks-appended-in-place",
+        before("body.reserveCapacity(body.count + count)"),
+        (unit("ChunkedBodyTests/growth"),),
+    ),
+    Guard(
+        40,
+        "room in an array that grows doubles",
+        "room-doubles",
+        rewrite("reserveCapacity(@1)", "reserveCapacity(needed)"),
+        (unit("AppendTests/room"), unit("AppendTests/many")),
+    ),
+    Guard(
         30,
         "a chunk size has at most sixteen digits",
         "chunk-size-digits",

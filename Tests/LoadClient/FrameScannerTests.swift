@@ -55,6 +55,24 @@ struct FrameScannerTests {
     #expect(try FrameScanner.next(bytes.span, from: 0) == nil)
   }
 
+  @Test func `the pieces of a frame are added to its tail without a copy of the earlier ones`() {
+    var frame: [UInt8] = []
+    WebSocketFrame.append(.text, payload: [UInt8](repeating: 0x61, count: 50_000), into: &frame)
+    var tail = FrameTail()
+    tail.keep(0..<10, of: frame)
+    var capacities: Set<Int> = []
+    for start in stride(from: 10, to: frame.count - 10, by: 10) {
+      let isExtended = tail.extend(with: start..<start + 10, of: frame)
+      #expect(isExtended)
+      capacities.insert(tail.bytes.capacity)
+    }
+    #expect(tail.bytes == frame.dropLast(tail.missingCount))
+    #expect(capacities.count <= 20, "moved \(capacities.count) times")
+    // The last piece is scanned with all bytes before it.
+    let isExtended = tail.extend(with: frame.count - tail.missingCount..<frame.count, of: frame)
+    #expect(!isExtended)
+  }
+
   @Test("the fast path and the full parser agree on valid, mutated and random bytes")
   func agreement() {
     var generator = SeededGenerator.announced()

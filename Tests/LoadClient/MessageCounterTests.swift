@@ -44,9 +44,11 @@ struct Receiver {
   init(_ ledger: MessageLedger) { counter = MessageCounter(ledger: ledger) }
 
   mutating func receive(_ piece: ArraySlice<UInt8>, now: UInt64) throws {
-    let held = tail.restore(to: &scratch)
+    let held = tail.bytes.count
     for (offset, byte) in piece.enumerated() { scratch[held + offset] = byte }
     let end = held + piece.count
+    if tail.extend(with: held..<end, of: scratch) { return }
+    tail.restore(to: &scratch)
     let bytes = scratch
     var seen: [WebSocketOpcode] = []
     let scanned = try counter.scan(

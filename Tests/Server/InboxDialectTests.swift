@@ -138,12 +138,32 @@ struct InboxDialectTests {
   }
 
   @Test func `a text that cannot be an auth message is recognised by its beginning`() {
-    func canBegin(_ text: String) -> Bool { AuthMessage.canBegin(Array(text.utf8)) }
+    func canBegin(_ text: String) -> Bool {
+      let bytes = Array(text.utf8)
+      var whole = AuthMessage.Prefix()
+      let answer = whole.canBegin(bytes)
+      // In pieces the same, once all have come.
+      var grown = AuthMessage.Prefix()
+      var last = true
+      for end in 0...bytes.count { last = grown.canBegin(Array(bytes[..<end])) }
+      #expect(last == answer, "\(text)")
+      return answer
+    }
     let long = String(repeating: "x", count: 600)
     #expect(canBegin("") && canBegin(" \r\n\t") && canBegin("{") && canBegin(" {\"x\":\"" + "y"))
     #expect(canBegin(#"{"type":"auth","token":""# + long) && canBegin(#"{"token":""# + long))
     #expect(!canBegin("x") && !canBegin(" [") && !canBegin("\u{0}{"))
     #expect(!canBegin(#"{"type":"pong","x":""# + long))
     #expect(!canBegin(String(repeating: " ", count: 513)))
+  }
+
+  @Test func `past its first 512 bytes a message is not searched again for each fragment`() {
+    var prefix = AuthMessage.Prefix()
+    var bytes = Array(#"{"type":"auth","token":""#.utf8) + [UInt8](repeating: 0x61, count: 600)
+    var answers = [prefix.canBegin(bytes)]
+    // A decision that is final depends on no byte any more.
+    bytes[0] = 0x5B
+    answers.append(prefix.canBegin(bytes))
+    #expect(answers == [true, true])
   }
 }

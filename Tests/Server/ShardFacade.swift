@@ -288,6 +288,11 @@ extension ConnectionView {
   /// Whether the beginning of a request or of a frame waits for its rest.
   var hasUnparsedBytes: Bool { record.map { !$0.partial.isEmpty } ?? false }
 
+  /// Bytes that the kept beginning of a request or of a frame has, and has room for.
+  var unparsedBuffer: (count: Int, capacity: Int) {
+    record.map { ($0.partial.count, $0.partial.capacity) } ?? (0, 0)
+  }
+
   /// Ends the connection at once; one that has ended stays so.
   func end() { holder?.drop(slot) }
 

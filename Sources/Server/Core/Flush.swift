@@ -190,6 +190,8 @@ extension Shard {
   /// Capacity grows in steps, because doubling would give an array twice the backlog limit. The
   /// memory of sent bytes is reused first, because a client would otherwise hold it in addition to
   /// its backlog; but not below half a step, or all private bytes would be moved for each frame.
+  /// The steps of a long queue are longer, so that its growth moves each byte a bounded number of
+  /// times.
   func makeRoom(for count: Int, at slot: UInt32) {
     guard table[slot].privateBytes.count + count > table[slot].privateBytes.capacity else { return }
     let step = Shard.privateStepBytes
@@ -200,7 +202,8 @@ extension Shard {
     }
     let needed = table[slot].privateBytes.count + count
     guard needed > table[slot].privateBytes.capacity else { return }
-    table[slot].privateBytes.reserveCapacity((needed + step - 1) / step * step)
+    let growth = max(step, needed / 16 / step * step)
+    table[slot].privateBytes.reserveCapacity((needed + growth - 1) / growth * growth)
   }
 
   /// Sends the outbox's ranges; false when the connection blocked or ended.

@@ -43,7 +43,6 @@ extension Shard {
       metrics.value(.framesReceived) - frames < Shard.framesPerTurn
     {
       let kept = table[slot].partial.count
-      if kept > 0 { scratch.copy(table[slot].partial, at: 0) }
       let limit = min(readLimit(slot), scratch.count - kept)
       guard limit > 0 else { return }
       let count = kernel.receive(table[slot].fd, into: scratch, at: kept, limit: limit)
@@ -56,7 +55,10 @@ extension Shard {
       bytesReadInTurn += count
       metrics.add(.bytesReceived, count)
       table[slot].lastReceivedAt = now
-      process(slot, byteCount: kept + count)
+      if !extendPartial(slot, from: kept, to: kept + count) {
+        if kept > 0 { scratch.copy(table[slot].partial, at: 0) }
+        process(slot, byteCount: kept + count)
+      }
       guard table.holds(id),
         !table[slot].flags.contains(.readPaused)
       else { return }
@@ -70,6 +72,32 @@ extension Shard {
         table[slot].flags.insert(.readPaused)
         return updateInterest(slot)
       }
+    }
+  }
+
+  /// Appends the received bytes [from, end) of the scratch to the unfinished frame before them, if
+  /// it stays unfinished.
+  ///
+  /// False when the bytes have to be parsed. So a frame that arrives in many pieces is copied once,
+  /// and not once for each piece. Its header was checked when it arrived.
+  private func extendPartial(_ slot: UInt32, from: Int, to end: Int) -> Bool {
+    guard from > 0, table[slot].state == .session, isBidirectional(slot) else { return false }
+    // guard: frame-pieces-copied-once
+    guard let header = headerOfPartial(at: slot), end - header.byteCount < header.payloadLength
+    else { return false }
+    scratch.append(from: from, to: end, into: &table[slot].partial)
+    return true
+  }
+
+  /// The header of the unfinished frame at `slot`; nil while it is incomplete.
+  ///
+  /// A function of its own, so that no second reference to the bytes is left when they grow.
+  private func headerOfPartial(at slot: UInt32) -> FrameHeader? {
+    let partial = table[slot].partial
+    do throws(ProtocolViolation) {
+      return try FrameHeader.parse(partial.span)
+    } catch {
+      return nil
     }
   }
 

@@ -11,6 +11,10 @@ final class MessageAssembly {
   var isText = false
   var utf8 = UTF8Validation()
   var bytes: [UInt8] = []
+  private var authPrefix = AuthMessage.Prefix()
+
+  /// Whether the message can still turn out to be an `auth` message.
+  var canBeAuth: Bool { authPrefix.canBegin(bytes) }
 
   init(sequence: FrameSequence) { self.sequence = sequence }
 }
@@ -90,7 +94,7 @@ extension Shard {
         fragmentCountLimit: limits.fragmentCountLimit)
     }
     var sequence = assembly.sequence
-    if !AuthMessage.canBegin(assembly.bytes) {
+    if !assembly.canBeAuth {
       sequence.messageBytesLimit = limits.messageBytesLimit
     }
     return sequence
@@ -175,7 +179,7 @@ extension Shard {
     // Reject a message over the limit at once, unless it can still become an `auth` message.
     if !endsMessage, engineMessageLimit(at: slot) == nil,
       message.bytes.count > core.configuration.limits.messageBytesLimit,
-      !AuthMessage.canBegin(message.bytes)
+      !message.canBeAuth
     {
       throw .messageTooBig
     }

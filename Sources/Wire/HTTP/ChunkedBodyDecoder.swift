@@ -56,6 +56,8 @@ package struct ChunkedBodyDecoder: Sendable {
       var index = 0
       while index < bytes.count, stage != .complete {
         switch stage {
+        case .firstDigit:
+          index = try takeSizeLine(bytes, from: index)
         case .data:
           index = takeData(bytes, from: index, into: &body)
         case .trailers:
@@ -76,11 +78,40 @@ package struct ChunkedBodyDecoder: Sendable {
     _ bytes: borrowing Span<UInt8>, from start: Int, into body: inout [UInt8]
   ) -> Int {
     let count = min(remaining, bytes.count - start)
-    body.reserveCapacity(body.count + count)
+    // The array grows by doubling. A reservation for each chunk would move the whole body each
+    // time: the capacity that an array reserves is exact.
+    // guard: chunks-appended-in-place
     for index in start..<(start + count) { body.append(bytes[index]) }
     remaining -= count
     if remaining == 0 { stage = .dataReturn }
     return start + count
+  }
+
+  /// Reads a size line, or its first byte.
+  ///
+  /// The usual size line, of few digits and without an extension, is read here if `bytes` contain
+  /// all of it. `accept` reads any other one byte by byte and finds its violations. So a chunk of
+  /// one byte costs little more than its bytes.
+  private mutating func takeSizeLine(
+    _ bytes: borrowing Span<UInt8>, from start: Int
+  ) throws(HTTPViolation) -> Int {
+    var index = start
+    var value: UInt64 = 0
+    // Seven digits and the line end: far fewer bits than overflow.
+    let stop = min(bytes.count - 1, start + 7)
+    while index < stop, let digit = HTTPCharacter.hexValue(bytes[index]) {
+      value = value << 4 | UInt64(digit)
+      index += 1
+    }
+    guard index > start, index + 1 < bytes.count, bytes[index] == HTTPCharacter.carriageReturn,
+      bytes[index + 1] == HTTPCharacter.lineFeed
+    else {
+      try accept(bytes[start])
+      return start + 1
+    }
+    size = value
+    try beginChunk()
+    return index + 2
   }
 
   // Trailers are kept only until their end is found, at most `trailerLimits.headBytes` bytes.

@@ -33,7 +33,7 @@ package struct HTTPResponse: Sendable {
   ) {
     // RFC 9110, section 8.6 and 15.4.5: these have neither a body nor a Content-Length.
     let hasBody = status >= 200 && status != 204 && status != 304
-    output.reserveCapacity(output.count + 192 + (hasBody && !isHead ? body.count : 0))
+    output.makeRoom(for: 192 + (hasBody && !isHead ? body.count : 0))
     output.appendText("HTTP/1.1 ")
     HTTPResponse.appendStatus(status, into: &output)
     for (name, value) in fields where !HTTPResponse.isFraming(name) {

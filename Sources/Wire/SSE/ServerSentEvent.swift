@@ -36,7 +36,7 @@ package enum ServerSentEvent {
     data: [UInt8], id: EventStreamLine? = nil, name: EventStreamLine? = nil,
     retryMilliseconds: UInt32? = nil, into output: inout [UInt8]
   ) {
-    output.reserveCapacity(output.count + data.count + 64)
+    output.makeRoom(for: data.count + 64)
     if let retryMilliseconds {
       output.appendText("retry: ")
       output.appendDecimal(retryMilliseconds)

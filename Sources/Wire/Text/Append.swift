@@ -9,6 +9,17 @@ extension [UInt8] {
     append(contentsOf: text.utf8)
   }
 
+  /// Makes room for `additionalCount` more bytes.
+  ///
+  /// An empty array gets exactly this room. Any other at least doubles: `reserveCapacity` alone
+  /// would move all bytes at each call.
+  package mutating func makeRoom(for additionalCount: Int) {
+    let needed = count + additionalCount
+    guard needed > capacity else { return }
+    // guard: room-doubles
+    reserveCapacity(isEmpty ? needed : Swift.max(needed, 2 * capacity))
+  }
+
   /// Appends a number in decimal digits.
   package mutating func appendDecimal(_ number: UInt64) {
     var width = 1

@@ -169,6 +169,24 @@ struct ChunkedBodyTests {
     }
   }
 
+  @Test("a body in chunks of any size is moved a few times only, not once for each chunk")
+  func growth() throws {
+    for size in [1, 2, 16, 255, 4_096] {
+      let chunk = Array("\(String(size, radix: 16))\r\n".utf8) + repeatElement(0x61, count: size)
+      let wire = chunk + [0x0D, 0x0A]
+      var decoder = ChunkedBodyDecoder(bodyBytesLimit: 1_000_000)
+      var body: [UInt8] = []
+      var capacities: Set<Int> = []
+      while body.count < 100_000 {
+        let consumed = try decoder.decode(wire.span, into: &body)
+        #expect(consumed == wire.count)
+        capacities.insert(body.capacity)
+      }
+      #expect(capacities.count <= 20, "chunks of \(size): moved \(capacities.count) times")
+      #expect(body.capacity <= 2 * body.count + 64)
+    }
+  }
+
   @Test("a decoder that refused a body refuses everything after it")
   func staysRefused() {
     var decoder = ChunkedBodyDecoder(bodyBytesLimit: 10)

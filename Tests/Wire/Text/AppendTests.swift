@@ -13,6 +13,39 @@ struct AppendTests {
     return String(decoding: bytes.dropFirst(), as: UTF8.self)
   }
 
+  @Test("room for a first text is exact, and repeated calls move the bytes only when they double")
+  func room() {
+    var bytes: [UInt8] = []
+    bytes.makeRoom(for: 1_000)
+    #expect((1_000...1_064).contains(bytes.capacity))
+    var capacities: Set<Int> = []
+    for _ in 0..<10_000 {
+      bytes.makeRoom(for: 10)
+      let capacity = bytes.capacity
+      bytes.append(contentsOf: repeatElement(0, count: 10))
+      #expect(bytes.capacity == capacity)
+      capacities.insert(capacity)
+    }
+    #expect(capacities.count <= 12, "moved \(capacities.count) times")
+  }
+
+  @Test("events and responses that follow one another in an array are moved a few times only")
+  func many() {
+    let writers: [(inout [UInt8]) -> Void] = [
+      { ServerSentEvent.append(data: Array("{}".utf8), into: &$0) },
+      { HTTPResponse(status: 200, body: Array("{}".utf8)).write(keepsAlive: true, into: &$0) },
+    ]
+    for (index, write) in writers.enumerated() {
+      var output: [UInt8] = []
+      var capacities: Set<Int> = []
+      while output.count < 100_000 {
+        write(&output)
+        capacities.insert(output.capacity)
+      }
+      #expect(capacities.count <= 20, "writer \(index): moved \(capacities.count) times")
+    }
+  }
+
   @Test("numbers at every edge are written as the standard library writes them")
   func decimal() {
     var generator = SeededGenerator.announced()
