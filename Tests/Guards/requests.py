@@ -64,6 +64,13 @@ GUARDS = [
         (unit("EndpointTests/bodyLimits"),),
     ),
     Guard(
+        29,
+        "a second Idempotency-Key is refused",
+        "single-idempotency-key",
+        always(),
+        (unit("HTTPFramingTests/credentials"),),
+    ),
+    Guard(
         40,
         "a chunk does not move the body before it",
         "chunks-appended-in-place",

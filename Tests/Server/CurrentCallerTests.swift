@@ -1,7 +1,9 @@
 // `GET /api/v1/me`, and the answers that no cache may store.
 
+import Notifications
 import Testing
 import Tokens
+import Wire
 
 @testable import Server
 
@@ -76,6 +78,64 @@ struct CurrentCallerTests {
         $0.limits.shardQueriesLimit = 0
       }
       #expect(head.count(of: "\r\nCache-Control: no-store\r\n") == 1, "\(path): \(head)")
+    }
+  }
+
+  /// The routes of public files, whose answers depend on no caller.
+  private static func isPublicFile(_ endpoint: Endpoint) -> Bool {
+    [.clientFile, .console, .home, .demo].contains { $0 == endpoint }
+  }
+
+  @Test func `no cache may store an answer of any route but the public files`() throws {
+    let router = Endpoints.router(hasDemo: true)
+    #expect(router.patterns.count > 40)
+    var checked = 0
+    for (method, pattern) in router.patterns {
+      let path = pattern.replacing(":id", with: "u")
+      guard case .found(let endpoint, _) = router.match(method, path: path),
+        !Self.isPublicFile(endpoint)
+      else { continue }
+      for fields in ["", Self.bearer("u", scopes: ["publish"]), "X-API-Key: a key\r\n"] {
+        let head = try Self.head(of: "\(method.name) \(path)", fields)
+        let values = ["no-store", "no-store, no-transform"]
+        #expect(
+          values.contains { head.count(of: "\r\nCache-Control: \($0)\r\n") == 1 },
+          "\(method.name) \(path): \(head)")
+        checked += 1
+      }
+    }
+    #expect(checked > 120)
+  }
+
+  /// The head of the answer to a request, for which the store has no data.
+  private static func head(of line: String, _ fields: String) throws -> String {
+    let fixture = try ShardFixture {
+      $0.apiKey = "a key"
+      $0.demoTokens = { _ in DemoTokens(users: [], publisher: "") }
+    }
+    let peer = try fixture.connect()
+    peer.send("\(line) HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\(fields)\r\n{}")
+    try fixture.turn(until: {
+      while !fixture.store.reads.isEmpty { try? fixture.store.answer(.failed(reason: "none")) }
+      while !fixture.store.commands.isEmpty { try? fixture.store.answer(.readOnly(reason: "none")) }
+      return peer.receive().headEnd != nil
+    })
+    return peer.received[..<(try #require(peer.received.headEnd))].map { $0 }.text
+  }
+
+  @Test func `no cache may store the answers of Engine.IO's polling`() throws {
+    let fixture = try ShardFixture.engine()
+    let peer = try fixture.connect()
+    fixture.request("GET", "/engine.io/", "", on: peer)
+    let (opening, body) = try EndpointTests.answer(to: peer, fixture)
+    let sid = try PollingClient.sid(in: body)
+    fixture.request("POST", "/engine.io/", "&sid=\(sid)", body: "4x", on: peer)
+    let (posted, _) = try EndpointTests.answer(to: peer, fixture)
+    fixture.request("GET", "/engine.io/", "&sid=\(sid)", on: peer)
+    let (polled, _) = try EndpointTests.answer(to: peer, fixture)
+    for head in [opening, posted, polled] {
+      #expect(head.hasPrefix("HTTP/1.1 200 "))
+      #expect(head.count(of: "\r\nCache-Control: no-store\r\n") == 1, "\(head)")
     }
   }
 

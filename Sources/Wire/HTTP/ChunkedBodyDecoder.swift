@@ -21,7 +21,7 @@ package struct ChunkedBodyDecoder: Sendable {
 
   private static let forbiddenTrailers = [
     "content-length", "transfer-encoding", "host", "connection", "authorization", "content-type",
-    "content-encoding", "cookie", "expect", "upgrade",
+    "content-encoding", "cookie", "expect", "upgrade", "x-api-key", "idempotency-key",
   ]
 
   private let bodyBytesLimit: Int

@@ -2,8 +2,8 @@
 //
 // Request smuggling needs two readers that disagree about where a message ends. So every ambiguous
 // framing is refused: a Content-Length that is not one plain number, given once; any transfer
-// coding but a single "chunked"; both at once. A credential that is given twice is refused here
-// too, for the same reason: a proxy may have checked the other one.
+// coding but a single "chunked"; both at once. A credential or an Idempotency-Key that is given
+// twice is refused here too, for the same reason: a proxy may have checked the other one.
 
 /// The fields of a head that concern the message's body and its connection.
 struct HTTPFraming {
@@ -23,6 +23,7 @@ struct HTTPFraming {
   ) throws(HTTPViolation) {
     var hasKey = false
     var hasAuthorization = false
+    var hasIdempotencyKey = false
     for field in fields {
       // The name's length alone rules out almost every field; few names are compared.
       switch field.nameCount {
@@ -53,6 +54,10 @@ struct HTTPFraming {
         // it.
         guard contentLength == nil else { throw .malformed("more than one Content-Length") }
         contentLength = try HTTPFraming.length(field.value, in: bytes)
+      case 15 where HTTPFields.matches(bytes, field.name, "idempotency-key"):
+        // guard: single-idempotency-key
+        guard !hasIdempotencyKey else { throw .malformed("more than one Idempotency-Key") }
+        hasIdempotencyKey = true
       case 17 where HTTPFields.matches(bytes, field.name, "transfer-encoding"):
         guard transferCoding == nil else { throw .malformed("more than one Transfer-Encoding") }
         transferCoding = field.value

@@ -26,6 +26,8 @@ extension RouteMatch: Equatable where Route: Equatable {}
 package struct Router<Route: Sendable>: Sendable {
   private var tree = RouteTree()
   private var routes: [Route] = []
+  /// The routes' methods and patterns, in the order in which they were added.
+  package private(set) var patterns: [(method: HTTPMethod, pattern: String)] = []
 
   package init() {}
 
@@ -33,6 +35,7 @@ package struct Router<Route: Sendable>: Sendable {
   package mutating func add(_ method: HTTPMethod, _ pattern: String, _ route: Route) {
     tree.add(method, pattern, routes.count)
     routes.append(route)
+    patterns.append((method, pattern))
   }
 
   /// The match for this method and path; `path` is as it was sent, without the query.

@@ -91,6 +91,7 @@ struct ChunkedBodyTests {
     "0\r\nX: y\nZ: w\r\n\r\n", "0\r\nX: \u{0}\r\n\r\n", "0\r\nX: y\r\n z\r\n\r\n",
     "0\r\nContent-Length: 5\r\n\r\n", "0\r\ntransfer-encoding: chunked\r\n\r\n",
     "0\r\nHost: b\r\n\r\n", "0\r\nAuthorization: x\r\n\r\n", "0\r\nX: y\r\nContent-Type: x\r\n\r\n",
+    "0\r\nX-API-Key: x\r\n\r\n", "0\r\nIdempotency-Key: x\r\n\r\n",
   ]
 
   @Test("anything outside the grammar is refused however it is split", arguments: refused)

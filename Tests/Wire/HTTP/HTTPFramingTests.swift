@@ -70,8 +70,8 @@ struct HTTPFramingTests {
   }
 
   @Test(
-    "a credential given twice is refused, even if both are equal",
-    arguments: ["Authorization", "X-API-Key"])
+    "a credential or a key given twice is refused, even if both are equal",
+    arguments: ["Authorization", "X-API-Key", "Idempotency-Key"])
   func credentials(name: String) {
     for second in [name, name.lowercased(), name.uppercased()] {
       for value in ["x", "y", ""] {
