@@ -151,6 +151,18 @@ bool cl_has_zero_window(const cl_kernel *kernel, int fd, uint32_t milliseconds) 
          info.tcpi_last_data_sent >= milliseconds;
 }
 
+uint32_t cl_ms_since_progress(const cl_kernel *kernel, int fd) {
+  struct tcp_info info = {0};
+  socklen_t length = sizeof(info);
+  int result =
+      CL_RETRY(kernel->getsockopt(kernel->context, fd, IPPROTO_TCP, TCP_INFO, &info, &length));
+  cl_check_arguments("getsockopt", result);
+  size_t needed = offsetof(struct tcp_info, tcpi_last_ack_recv) + sizeof(info.tcpi_last_ack_recv);
+  if (result < 0 || length < needed) return UINT32_MAX;
+  return info.tcpi_last_data_sent > info.tcpi_last_ack_recv ? info.tcpi_last_data_sent
+                                                            : info.tcpi_last_ack_recv;
+}
+
 int cl_local_port(const cl_kernel *kernel, int fd) {
   socket_address address = {0};
   socklen_t length = sizeof(address);

@@ -144,6 +144,13 @@ internal import Glibc
     unsafe cl_has_zero_window(table, fd, milliseconds)
   }
 
+  /// Milliseconds since the peer last took bytes that the kernel holds for it.
+  ///
+  /// `UInt32.max` where the kernel cannot tell.
+  package func millisecondsSinceProgress(_ fd: Int32) -> UInt32 {
+    unsafe cl_ms_since_progress(table, fd)
+  }
+
   /// Sends end of stream to the peer.
   package func shutdownWrite(_ fd: Int32) { unsafe cl_shutdown_write(table, fd) }
   /// Closes the descriptor.

@@ -194,12 +194,20 @@ package struct Limits: Sendable {
   /// Time from a request's first byte to the end of its head; past it 408.
   package var headTimeoutMilliseconds: UInt64 = 10_000
   /// Time from the end of a request's head to the end of its body; past it 408.
+  ///
+  /// It begins again with each `bodyProgressBytes` that arrive.
   package var bodyTimeoutMilliseconds: UInt64 = 30_000
+  /// Bytes of a body that begin its timeout again: a long body may take long while it arrives
+  /// steadily, and one that comes by the byte may not.
+  package var bodyProgressBytes = 64 * 1_024
   /// Time from an upgrade without a token to the `auth` message; past it 1008.
   package var authenticationTimeoutMilliseconds: UInt64 = 10_000
-  /// Time that a kept-alive connection may stay without a request; past it, it is closed.
+  /// Time that a kept-alive connection may stay without a request after its last answer was sent;
+  /// past it, it is closed.
   package var idleTimeoutMilliseconds: UInt64 = 75_000
   /// Time in which a blocked client must take a byte; past it, it is dropped as a slow consumer.
+  ///
+  /// The only bound on the time that an answer takes.
   package var progressTimeoutMilliseconds: UInt64 = 10_000
   /// Time from our close frame to the end of the connection.
   package var closeTimeoutMilliseconds: UInt64 = 1_000

@@ -199,16 +199,22 @@ TEST(zero_window, "a client that leaves waiting bytes unread for the time is a z
   uint64_t end = cl_monotonic_ms(kernel) + 30000;
   while (!cl_has_zero_window(kernel, fd, 20) && cl_monotonic_ms(kernel) < end) {}
   CHECK(cl_has_zero_window(kernel, fd, 20));
+  // It takes no bytes, although its kernel answers.
+  CHECK(cl_ms_since_progress(kernel, fd) >= 20);
+  uint64_t start = cl_monotonic_ms(kernel);
   // A client that has read everything is not a zero-window peer, however long ago that was.
   while (cl_recv(kernel, client, bytes, sizeof(bytes)) > 0 || cl_has_zero_window(kernel, fd, 0)) {
     CHECK(cl_monotonic_ms(kernel) < end);
   }
+  // It took bytes since it began to read. The kernel counts by ticks of up to 10 ms.
+  CHECK(cl_ms_since_progress(kernel, fd) <= cl_monotonic_ms(kernel) - start + 10);
   // A kernel that cannot tell returns false.
   fault_kernel_add(&fixture.kernel, CALL_GETSOCKOPT, EOPNOTSUPP, 1000, -1);
   while (cl_send(kernel, fd, bytes, sizeof(bytes)) > 0) {}
   while (!cl_has_zero_window(kernel, fd, 20) && cl_monotonic_ms(kernel) < end) {}
   CHECK(cl_has_zero_window(kernel, fd, 20));
   CHECK(!cl_has_zero_window(&fixture.kernel.table, fd, 20));
+  CHECK_EQUAL(cl_ms_since_progress(&fixture.kernel.table, fd), UINT32_MAX);
   cl_close(&fixture.kernel.table, fd);
   cl_close(kernel, client);
   cl_acceptor_destroy(acceptor);

@@ -67,11 +67,4 @@ GUARDS = [
         remove(),
         (unit("SharedBodyTests"), wire("test_client_files.py", "at_once_come_in_order")),
     ),
-    Guard(
-        62,
-        "no response is written into the middle of a shared body",
-        "no-answer-inside-shared-body",
-        remove(),
-        (unit("SharedBodyTests"),),
-    ),
 ]

@@ -33,6 +33,8 @@ final class VirtualSocket {
   var burstRoom = 0
   /// Milliseconds since the peer's program last read, while there were bytes to read.
   var sleptMilliseconds: UInt32 = 0
+  /// Milliseconds since the peer last took bytes that the kernel holds for it.
+  var millisecondsSinceProgress = UInt32.max
   /// Whether the server has ended its side, or closed the connection.
   fileprivate(set) var isEnded = false
   /// The data that the server's epoll set holds for the socket, and the events it waits for.
@@ -121,6 +123,7 @@ final class VirtualSocket {
     guard length >= 232 else { return -EINVAL }
     memset(bytes, 0, Int(length))
     bytes.storeBytes(of: sleptMilliseconds, toByteOffset: 44, as: UInt32.self)
+    bytes.storeBytes(of: millisecondsSinceProgress, toByteOffset: 56, as: UInt32.self)
     bytes.storeBytes(of: 1, toByteOffset: 144, as: UInt32.self)
     return 0
   }
@@ -243,7 +246,11 @@ final class Crowd {
     }
     table.pointee.getsockopt = { context, descriptor, level, name, value, length in
       guard let socket = KernelScript.of(context).crowd[descriptor] else {
-        return cl_kernel_real().pointee.getsockopt(context, descriptor, level, name, value, length)
+        let real = cl_kernel_real().pointee
+        let result = real.getsockopt(context, descriptor, level, name, value, length)
+        // The fixture's clock is not that of the real kernel: no peer has taken bytes lately.
+        if name == TCP_INFO { value.storeBytes(of: .max, toByteOffset: 56, as: UInt32.self) }
+        return result
       }
       return name == TCP_INFO ? socket.describe(into: value, &length.pointee) : 0
     }

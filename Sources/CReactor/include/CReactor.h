@@ -173,6 +173,11 @@ int cl_limit_unsent(const cl_kernel *kernel, int fd, uint32_t byte_count);
 /// program reads nothing, so its kernel has closed the window, and bytes are waiting to be sent. A
 /// stalled network does not count. False where the kernel cannot tell.
 bool cl_has_zero_window(const cl_kernel *kernel, int fd, uint32_t milliseconds);
+/// Milliseconds since the peer of connection `fd` last took bytes: since the kernel last sent it
+/// data or last received an acknowledgement from it, whichever is longer ago. So a peer that only
+/// acknowledges probes of its zero window takes no bytes, and neither does one that has vanished.
+/// UINT32_MAX where the kernel cannot tell.
+uint32_t cl_ms_since_progress(const cl_kernel *kernel, int fd);
 /// The local port of a bound socket, or a negated errno.
 int cl_local_port(const cl_kernel *kernel, int fd);
 /// Starts a nonblocking TCP connection to a numeric address, CLOEXEC and TCP_NODELAY. Returns the

@@ -124,7 +124,7 @@ extension Shard {
       unsafe kernel.send(fd, UnsafeRawBufferPointer(rebasing: bytes[skipped...]))
     }
     guard sent >= 0 else { return failed(slot, sent) }
-    metrics.add(.bytesSent, sent)
+    noteSent(sent, at: slot)
     table[slot].privateSentCount += sent
     if table[slot].privateSentCount == table[slot].privateBytes.count {
       // An answer that is sent at once reuses the same memory; only blocked bytes count as freed.
@@ -134,10 +134,17 @@ extension Shard {
       table[slot].privateSentCount = 0
       return true
     }
-    if sent > 0 { table[slot].progressAt = now }
     forgetSent(slot)
     block(slot)
     return false
+  }
+
+  /// Counts bytes that the socket took, and restarts the time in which a blocked client must take
+  /// the next.
+  private func noteSent(_ count: Int, at slot: UInt32) {
+    metrics.add(.bytesSent, count)
+    // guard: progress-of-every-queue
+    if count > 0 { table[slot].progressAt = now }
   }
 
   /// Sends a head with its shared body; false when the connection blocked or ended.
@@ -155,8 +162,7 @@ extension Shard {
       }
     }
     guard sent >= 0 else { return failed(slot, sent) }
-    metrics.add(.bytesSent, sent)
-    if sent > 0 { table[slot].progressAt = now }
+    noteSent(sent, at: slot)
     let ownCount = min(sent, table[slot].privateBytes.count - skipped)
     table[slot].privateSentCount += ownCount
     sharedBody.sent += sent - ownCount
@@ -226,7 +232,7 @@ extension Shard {
         sent = unsafe kernel.send(fd, UnsafeRawBufferPointer(pieces))
       }
       guard sent >= 0 else { return failed(slot, sent) }
-      metrics.add(.bytesSent, sent)
+      noteSent(sent, at: slot)
       table[slot].outbox.advance(by: sent)
       if sent < offered {
         block(slot)
@@ -265,10 +271,9 @@ extension Shard {
     // SAFETY: the log is not appended to while its bytes are sent.
     let sent = unsafe log.withBytes(from: from, to: end) { unsafe kernel.send(fd, $0, $1) }
     guard sent >= 0 else { return failed(slot, sent) }
-    metrics.add(.bytesSent, sent)
+    noteSent(sent, at: slot)
     table[slot].groupCursor += UInt64(sent)
     if table[slot].groupCursor == end { return true }
-    if sent > 0 { table[slot].progressAt = now }
     block(slot)
     return false
   }
@@ -294,6 +299,9 @@ extension Shard {
     guard !table[slot].flags.contains(.blocked) else { return }
     table[slot].flags.insert(.blocked)
     table[slot].progressAt = now
+    // The time without a request begins when the answer has been sent.
+    // guard: idle-after-answer
+    if isBetweenRequests(slot) { table[slot].deadline = .max }
     blockedCount += 1
     updateInterest(slot)
     if table.contains(slot) { scheduleTimer(slot) }
@@ -361,8 +369,27 @@ extension Shard {
     countBlocked(0, at: slot)
     // It took all its bytes, so the peer is alive; it was not pinged while it was blocked.
     table[slot].lastReceivedAt = now
+    if isBetweenRequests(slot) {
+      table[slot].deadline = now + core.configuration.limits.idleTimeoutMilliseconds
+    }
     updateInterest(slot)
     if table.contains(slot) { scheduleTimer(slot) }
+  }
+
+  /// Whether a blocked client has taken nothing for too long.
+  ///
+  /// The kernel accepts more bytes only after it has sent most of those that it holds, which takes
+  /// a slow reader longer than the timeout. So the kernel is asked when the reader last took bytes,
+  /// but only when this server's own sends show no progress.
+  func hasStalled(_ slot: UInt32) -> Bool {
+    let timeout = core.configuration.limits.progressTimeoutMilliseconds
+    guard now >= table[slot].progressAt + timeout else { return false }
+    // guard: progress-of-kernel
+    if table[slot].fd >= 0 {
+      let passed = UInt64(kernel.millisecondsSinceProgress(table[slot].fd))
+      table[slot].progressAt = max(table[slot].progressAt, now - min(now, passed))
+    }
+    return now >= table[slot].progressAt + timeout
   }
 
   /// Updates the shard's sum of blocked bytes with those of this connection.

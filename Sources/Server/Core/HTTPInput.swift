@@ -22,6 +22,8 @@ final class Exchange {
   var heldBytes = 0
   var chunked: ChunkedBodyDecoder?
   var bodyLimit = 0
+  /// The length of the body at which its timeout begins again.
+  var renewsTimeoutAt = 0
   /// How the store's answer becomes the response.
   var pending: PendingAnswer?
   /// The Engine.IO session that the request addresses; `requestKind` says whether it polls or
@@ -153,10 +155,17 @@ extension Shard {
       table[slot].privateBytes.append(contentsOf: Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
       markQueued(slot)
     }
+    beginBodyTimeout(exchange, slot)
+    return head.byteCount
+  }
+
+  /// Begins the time in which the body must be complete, or at least `bodyProgressBytes` longer.
+  private func beginBodyTimeout(_ exchange: Exchange, _ slot: UInt32) {
+    let limits = core.configuration.limits
+    exchange.renewsTimeoutAt = exchange.body.count + limits.bodyProgressBytes
     // guard: body-timeout
     table[slot].deadline = now + limits.bodyTimeoutMilliseconds
     scheduleTimer(slot)
-    return head.byteCount
   }
 
   /// Decides from the head alone whether a request proceeds.
@@ -283,6 +292,9 @@ extension Shard {
       if bodyBytesInFlight > core.configuration.limits.bodiesInFlightBytesLimit {
         exchange.isLast = true
         respond(Shard.tooManyBodies, at: slot)
+      } else if exchange.body.count >= exchange.renewsTimeoutAt {
+        // guard: body-progress
+        beginBodyTimeout(exchange, slot)
       }
       return nil
     }
@@ -352,9 +364,17 @@ extension Shard {
     table[slot].flags.remove(.awaitsAnswer)
     if !keepsAlive { return closeWhenSent(slot) }
     table[slot].flags.insert(.usedBefore)
-    table[slot].deadline = now + core.configuration.limits.idleTimeoutMilliseconds
+    table[slot].deadline =
+      table[slot].flags.contains(.blocked)
+      ? .max : now + core.configuration.limits.idleTimeoutMilliseconds
     scheduleTimer(slot)
     if table.contains(slot) { markQueued(slot) }
+  }
+
+  /// Whether no request has begun on the HTTP connection since its last answer.
+  func isBetweenRequests(_ slot: UInt32) -> Bool {
+    table[slot].state == .http && table[slot].flags.contains(.usedBefore)
+      && (table[slot].task as? Exchange)?.head == nil
   }
 
   /// The current time as an HTTP date, formatted once a second.
@@ -381,9 +401,6 @@ extension Shard {
     if let poll = exchange.poll { return end(poll, at: slot) }
     // No request has begun, so the client expects no response.
     if table[slot].partial.isEmpty, exchange.head == nil { return drop(slot) }
-    // Nor can a 408 be sent in the middle of a response that the client did not accept in time.
-    // guard: no-answer-inside-shared-body
-    if table[slot].sharedBody != nil { return drop(slot, counting: .timedOut) }
     metrics.add(.timedOut)
     exchange.isLast = true
     respond(.failure(408, "timeout", "the request took too long"), at: slot)

@@ -151,12 +151,11 @@ extension Shard {
 
   /// Handles the connection's timer; the deadline that it was set for may have moved since.
   func timerFired(at slot: UInt32) {
-    let limits = core.configuration.limits
     // guard: stall-grace-period
     if now < stallGraceUntil { extendExpiredDeadlines(of: slot) }
     let connection = table[slot]
     if connection.flags.contains(.blocked), !connection.flags.contains(.polling),
-      now >= connection.progressAt + limits.progressTimeoutMilliseconds
+      hasStalled(slot)
     {
       return drop(slot, counting: .slowConsumers)
     }
@@ -305,16 +304,17 @@ extension Shard {
   func closeWhenSent(_ slot: UInt32) {
     let limits = core.configuration.limits
     let isBlocked = table[slot].flags.contains(.blocked)
-    var timeout = limits.closeTimeoutMilliseconds * (isBlocked ? 5 : 1)
+    var deadline = now + limits.closeTimeoutMilliseconds * (isBlocked ? 5 : 1)
     if table[slot].state == .http {
-      // A response may be long: it gets the time that one on a kept-alive connection has.
-      timeout = limits.idleTimeoutMilliseconds
+      // An answer may be long: it ends when its reader takes nothing for too long.
+      // guard: last-answer-has-time
+      deadline = .max
       table[slot].state = .closing
     }
     releaseExchange(slot)
     table[slot].task = nil
     table[slot].partial = []
-    table[slot].deadline = now + timeout
+    table[slot].deadline = deadline
     table[slot].flags.remove([.awaitsAnswer, .readPaused])
     table[slot].flags.insert([.closesWhenSent, .queued])
     updateInterest(slot)
