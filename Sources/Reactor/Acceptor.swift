@@ -3,12 +3,17 @@
 internal import CReactor
 
 /// A listening socket that pauses when the machine runs out of a resource.
-@safe package final class Acceptor {
+@safe package final class Acceptor: @unchecked Sendable {
+  // Sendable so that it can be created before its thread: after the start only that one thread
+  // calls it.
+
   private let raw: OpaquePointer
   /// The C object refers to the poller's C object, so the poller must outlive it.
   private let poller: Poller
 
   /// Adds the listening `fd` to `poller` under (`slot`, 0) and owns it from then on.
+  ///
+  /// If it throws, `fd` is still the caller's.
   ///
   /// `unsentBytesLimit` bounds the bytes that the kernel accepts for a connection beyond those that
   /// it may send now (TCP_NOTSENT_LOWAT).

@@ -18,8 +18,13 @@ package struct Listener: Sendable {
       ? unsafe cl_listen_beside(kernel.table, host, port, 4_096)
       : unsafe cl_listen(kernel.table, host, port, 4_096)
     fd = try SystemError.check(result, "listen")
-    self.port = UInt16(
-      truncatingIfNeeded: try SystemError.check(
-        unsafe cl_local_port(kernel.table, fd), "getsockname"))
+    do throws(SystemError) {
+      let port = try SystemError.check(unsafe cl_local_port(kernel.table, fd), "getsockname")
+      self.port = UInt16(truncatingIfNeeded: port)
+    } catch {
+      // guard: failed-listener-closed
+      kernel.close(fd)
+      throw error
+    }
   }
 }

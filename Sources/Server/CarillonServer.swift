@@ -8,14 +8,15 @@ internal import Storage
 /// Why a server could not start.
 package enum ServerError: Error, CustomStringConvertible {
   case system(SystemError)
-  case store(path: String, reason: String)
+  /// `code` is the errno of a failed system call; nil for other reasons.
+  case store(path: String, reason: String, code: Int32?)
   /// Listening on the numeric address failed.
   case listen(host: String, port: UInt16, SystemError)
 
   package var description: String {
     switch self {
     case .system(let error): "\(error)"
-    case .store(let path, let reason): "cannot open the store in \(path): \(reason)"
+    case .store(let path, let reason, _): "cannot open the store in \(path): \(reason)"
     case .listen(let host, let port, let error):
       "cannot listen on \(host.contains(":") ? "[\(host)]" : host):\(port): \(error.message)"
     }
@@ -43,14 +44,9 @@ package final class CarillonServer: Sendable {
   init(_ configuration: Configuration, kernel: Kernel) throws(ServerError) {
     let listeners = try CarillonServer.listen(configuration, kernel)
     port = listeners[0][0].port
-    var pollers: [Poller] = []
-    do throws(SystemError) {
-      for _ in 0..<configuration.shardCount { pollers.append(try Poller(kernel: kernel)) }
-    } catch {
-      throw .system(error)
-    }
-    let parkers = pollers.map { poller in
-      let waker = poller.waker
+    let sockets = try CarillonServer.openSockets(for: listeners, configuration, kernel)
+    let parkers = sockets.map { sockets in
+      let waker = sockets.poller.waker
       return Parker(wake: { waker.wake() })
     }
     let ring = BroadcastRing<Event>(
@@ -61,7 +57,7 @@ package final class CarillonServer: Sendable {
       configuration: configuration, kernel: kernel, ring: ring, parkers: parkers,
       mailboxes: parkers.map { Mailbox<ShardMessage>(capacity: .max, parker: $0) }, store: store,
       log: Log(level: configuration.logLevel))
-    threads = try CarillonServer.startShards(core, pollers, listeners)
+    threads = try CarillonServer.startShards(core, sockets)
   }
 
   /// Opens every shard's listeners, one for each address, all on the port of the first one.
@@ -84,6 +80,23 @@ package final class CarillonServer: Sendable {
     return listeners
   }
 
+  /// Opens the sockets of all shards, or closes all listeners and throws.
+  private static func openSockets(
+    for listeners: [[Listener]], _ configuration: Configuration, _ kernel: Kernel
+  ) throws(ServerError) -> [ShardSockets] {
+    var sockets: [ShardSockets] = []
+    do throws(SystemError) {
+      for own in listeners {
+        sockets.append(try ShardSockets(own, kernel: kernel, limits: configuration.limits))
+      }
+    } catch {
+      // Those of the shard that failed are closed.
+      for listener in listeners.dropFirst(sockets.count + 1).joined() { kernel.close(listener.fd) }
+      throw .system(error)
+    }
+    return sockets
+  }
+
   private static func open(
     _ configuration: Configuration, _ ring: BroadcastRing<Event>, _ kernel: Kernel
   ) throws(ServerError) -> SQLiteStore {
@@ -100,35 +113,64 @@ package final class CarillonServer: Sendable {
         }
       }
     } catch {
-      throw .store(path: configuration.dataPath, reason: "\(error)")
+      throw .store(path: configuration.dataPath, reason: "\(error)", code: error.systemCode)
     }
   }
 
+  /// Starts the threads of all shards, or none.
   private static func startShards(
-    _ core: ServerCore, _ pollers: [Poller], _ listeners: [[Listener]]
+    _ core: ServerCore, _ sockets: [ShardSockets]
   ) throws(ServerError) -> [Thread] {
+    // Nil until all threads have started: before that no shard accepts a connection.
+    let mayRun = Guarded<Bool?>(nil)
     var threads: [Thread] = []
-    for index in pollers.indices {
-      let poller = pollers[index]
-      let listeners = listeners[index]
-      do throws(SystemError) {
+    do throws(SystemError) {
+      for (index, sockets) in sockets.enumerated() {
+        // The shard alone keeps its sockets, because a drain closes the listeners.
+        let sockets = Guarded<ShardSockets?>(sockets)
         threads.append(
           try Thread(
             name: "shard-\(index)", processor: core.configuration.pinsShards ? index : nil
           ) {
+            guard awaitStart(mayRun, core.kernel),
+              let shard = makeShard(index, core, takingFrom: sockets)
+            else { return }
             do throws(SystemError) {
-              try Shard(index: index, core: core, poller: poller, listeners: listeners).run()
+              try shard.run()
             } catch {
               // A shard cannot run without its epoll: crash, so the server is restarted as a whole.
               core.log.write(.error, at: core.kernel.wallMilliseconds, "shard \(index): \(error)")
               fatalError("shard \(index) failed: \(error)")
             }
           })
-      } catch {
-        throw .system(error)
       }
+    } catch {
+      mayRun.withLock { $0 = false }
+      for thread in threads { thread.join() }
+      core.store.close()
+      throw .system(error)
     }
+    mayRun.withLock { $0 = true }
     return threads
+  }
+
+  /// A shard with the sockets in `holder`, which loses them.
+  private static func makeShard(
+    _ index: Int, _ core: ServerCore, takingFrom holder: Guarded<ShardSockets?>
+  ) -> Shard? {
+    let sockets = holder.withLock { sockets in
+      defer { sockets = nil }
+      return sockets
+    }
+    return sockets.map { Shard(index: index, core: core, sockets: $0) }
+  }
+
+  /// Waits until all threads have started; false if one could not.
+  private static func awaitStart(_ mayRun: Guarded<Bool?>, _ kernel: Kernel) -> Bool {
+    while true {
+      if let mayRun = mayRun.withLock({ $0 }) { return mayRun }
+      kernel.pause()
+    }
   }
 
   /// Drains the connections, completes the accepted work, and ends the threads.

@@ -19,7 +19,9 @@ final class DataDirectory: Sendable {
   let isTemporary: Bool
   private let lock: Int32
 
-  var databasePath: String { path + "/carillon.db" }
+  var databasePath: String { Self.databasePath(in: path) }
+
+  private static func databasePath(in directory: String) -> String { directory + "/carillon.db" }
 
   /// Locks the directory `path`, creating it (its parent must exist) and the database file.
   ///
@@ -29,17 +31,28 @@ final class DataDirectory: Sendable {
   init(_ path: String) throws(StoreError) {
     isTemporary = path == ":memory:"
     if !isTemporary { try Self.make(path) }
-    self.path = try Self.resolve(isTemporary ? try Self.makeTemporary() : path)
-    lock = unsafe open(
-      self.path + "/carillon.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-    guard lock >= 0 else { throw .file(action: "open carillon.lock", code: errno) }
-    let result = cs_lock_file(lock)
-    // Every property is initialized, so a throw here closes the descriptor in `deinit`.
-    guard result == 0 else {
-      if result == -EWOULDBLOCK { throw .alreadyOpen(path: path) }
-      throw .file(action: "lock carillon.lock", code: -result)
+    let directory = try Self.resolve(isTemporary ? try Self.makeTemporary() : path)
+    self.path = directory
+    do throws(StoreError) {
+      // Only from here on does a throw close the descriptor in `deinit`.
+      lock = try Self.openLock(in: directory)
+      let result = cs_lock_file(lock)
+      guard result == 0 else {
+        if result == -EWOULDBLOCK { throw .alreadyOpen(path: path) }
+        throw .file(action: "lock carillon.lock", code: -result)
+      }
+      try Self.makeDatabase(in: directory)
+    } catch {
+      if isTemporary { Self.remove(directory) }
+      throw error
     }
-    try makeDatabase()
+  }
+
+  private static func openLock(in directory: String) throws(StoreError) -> Int32 {
+    let lock = unsafe open(
+      directory + "/carillon.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard lock >= 0 else { throw .file(action: "open carillon.lock", code: errno) }
+    return lock
   }
 
   deinit {
@@ -51,11 +64,14 @@ final class DataDirectory: Sendable {
   /// The unlinked files last until the last descriptor is closed, so nothing remains however the
   /// process ends.
   func forget() {
-    guard isTemporary else { return }
+    if isTemporary { Self.remove(path) }
+  }
+
+  private static func remove(_ directory: String) {
     for name in ["carillon.db", "carillon.db-wal", "carillon.db-shm", "carillon.lock"] {
-      unsafe unlink(path + "/" + name)
+      unsafe unlink(directory + "/" + name)
     }
-    unsafe rmdir(path)
+    unsafe rmdir(directory)
   }
 
   /// Makes the directory's entries durable.
@@ -65,10 +81,11 @@ final class DataDirectory: Sendable {
   }
 
   /// Creates the database file with mode 0600; SQLite copies the permissions to its other files.
-  private func makeDatabase() throws(StoreError) {
+  private static func makeDatabase(in directory: String) throws(StoreError) {
     // Closing any descriptor of a file drops the process's locks on it. There are none yet: this is
     // the process's only store here, and SQLite has not opened the file.
-    let file = unsafe open(databasePath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    let path = databasePath(in: directory)
+    let file = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard file >= 0 else { throw .file(action: "open carillon.db", code: errno) }
     close(file)
   }

@@ -113,7 +113,12 @@ internal import CSQLite
   }
 
   private func lastError(_ code: Int32) -> StoreError {
-    StoreError.sqlite(code: code, message: Self.message(of: code))
+    // SQLite opens files when it needs them; its own text does not say why it could not.
+    let systemCode = unsafe sqlite3_system_errno(handle)
+    if code & 0xFF == SQLITE_CANTOPEN, systemCode != 0 {
+      return .file(action: "open a file of the store", code: systemCode)
+    }
+    return .sqlite(code: code, message: Self.message(of: code))
   }
 
   /// SQLite's constant text for a code.

@@ -38,6 +38,14 @@ extension StoreError: CustomStringConvertible {
 extension StoreError {
   init(_ error: SystemError) { self = .system(call: "\(error.call)", code: error.code) }
 
+  /// The errno of a failed system call; nil for other errors.
+  package var systemCode: Int32? {
+    switch self {
+    case .system(_, let code), .file(_, let code): code
+    case .sqlite, .alreadyOpen, .foreign, .newerVersion, .pragmaRefused: nil
+    }
+  }
+
   /// Whether a row was rejected because its id exists already.
   var isUniqueness: Bool {
     // SQLITE_CONSTRAINT_UNIQUE and SQLITE_CONSTRAINT_PRIMARYKEY.

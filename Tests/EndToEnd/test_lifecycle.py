@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -176,9 +177,23 @@ def test_an_address_of_another_machine_is_reported_plainly(host, shown):
     )
 
 
-def serve(*arguments):
+def serve(*arguments, preexec=None):
     """Runs a server that does not start."""
-    return run_carillon("serve", *arguments, environment={"JWT_SECRET": SECRET})
+    environment = {"JWT_SECRET": SECRET}
+    return run_carillon("serve", *arguments, environment=environment, preexec=preexec)
+
+
+@pytest.mark.parametrize("count", range(4, 18))
+def test_too_few_open_files_are_reported_plainly(tmp_path, count):
+    def few_files():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+    data = str(tmp_path / "data")
+    refused = serve("--port", "0", "--shards", "2", "--data", data, preexec=few_files)
+    assert refused.returncode == 1, refused
+    # One line, and no trap.
+    assert refused.stderr.startswith("carillon serve: "), refused
+    assert refused.stderr.count("\n") == 1, refused
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,20 @@ from guard import Guard, c, unit, wire
 GUARDS = [
     Guard(
         56,
+        "a listener whose port cannot be read is closed",
+        "failed-listener-closed",
+        remove(),
+        (unit("FailedStartTests/whichever"),),
+    ),
+    Guard(
+        56,
+        "a failed start closes the listeners without an acceptor",
+        "failed-start-closes-listeners",
+        remove(),
+        (unit("FailedStartTests/whichever"),),
+    ),
+    Guard(
+        56,
         "a listener pauses when the process is out of descriptors",
         "accept-pauses-at-file-limit",
         before("if (0)"),

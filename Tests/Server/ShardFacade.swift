@@ -16,8 +16,8 @@ import Testing
 struct ShardView {
   fileprivate let shard: Shard
 
-  init(index: Int, core: ServerCore, poller: Poller, listeners: [Listener]) throws {
-    shard = try Shard(index: index, core: core, poller: poller, listeners: listeners)
+  init(index: Int, core: ServerCore, sockets: ShardSockets) {
+    shard = Shard(index: index, core: core, sockets: sockets)
   }
 }
 

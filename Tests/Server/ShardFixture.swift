@@ -142,10 +142,12 @@ final class ShardFixture {
       try Listener(kernel: kernel, host: "127.0.0.1", port: 0)
     }
     ports = listeners.map(\.port)
-    // Qualified by its module: the tests have a poller of Engine.IO.
-    let pollers = try listeners.map { _ in try Poller(kernel: kernel) }
-    let parkers = pollers.map { poller in
-      let waker = poller.waker
+    let limits = configuration.limits
+    let sockets = try listeners.map { listener in
+      try ShardSockets([listener], kernel: kernel, limits: limits)
+    }
+    let parkers = sockets.map { sockets in
+      let waker = sockets.poller.waker
       return Parker(wake: { waker.wake() })
     }
     let ring = BroadcastRing<Event>(
@@ -155,9 +157,8 @@ final class ShardFixture {
       mailboxes: parkers.map { Mailbox(capacity: .max, parker: $0) }, store: store,
       log: log, files: files)
     self.core = core
-    shards = try listeners.indices.map { index in
-      try ShardView(
-        index: index, core: core, poller: pollers[index], listeners: [listeners[index]])
+    shards = sockets.indices.map { index in
+      ShardView(index: index, core: core, sockets: sockets[index])
     }
   }
 

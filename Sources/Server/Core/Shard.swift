@@ -52,7 +52,7 @@ final class Shard {
 
   let table = ConnectionTable()
   var wheel: TimerWheel
-  var acceptors: [Acceptor] = []
+  var acceptors: [Acceptor]
   /// The buffer into which bytes are received, and in which they are parsed.
   let scratch: ScratchBuffer
   /// The buffer in which small pieces are joined for one send.
@@ -159,10 +159,13 @@ final class Shard {
   var freedSinceTrim = 0
   var trimAt: UInt64 = .max
 
-  init(index: Int, core: ServerCore, poller: Poller, listeners: [Listener]) throws(SystemError) {
+  init(index: Int, core: ServerCore, sockets: ShardSockets) {
+    precondition(
+      sockets.acceptors.count <= Shard.listenerLimit, "\(sockets.acceptors.count) listeners")
     self.index = index
     self.core = core
-    self.poller = poller
+    poller = sockets.poller
+    acceptors = sockets.acceptors
     kernel = core.kernel
     metrics = core.metrics[index]
     parker = core.parkers[index]
@@ -191,15 +194,6 @@ final class Shard {
       paths: core.configuration.engines, epoch: core.store.epoch, capacity: capacity)
     pinnedFrom = [UInt64?](
       repeating: nil, count: LogID.count(ofGroups: fanOutGroups.all.count))
-    precondition(listeners.count <= Shard.listenerLimit, "\(listeners.count) listeners")
-    for (index, listener) in listeners.enumerated() {
-      acceptors.append(
-        try Acceptor(
-          poller: poller, kernel: kernel, fd: listener.fd,
-          slot: Shard.listenerSlot - UInt32(index),
-          userTimeoutMilliseconds: core.configuration.limits.tcpUserTimeoutMilliseconds,
-          unsentBytesLimit: core.configuration.limits.unsentBytesLimit))
-    }
   }
 
   /// Runs turns until the `stop` message.

@@ -43,7 +43,7 @@ def free_port():
     return RESERVED[-1].getsockname()[1]
 
 
-def run_carillon(*arguments, environment=None, stdin="", timeout=30):
+def run_carillon(*arguments, environment=None, stdin="", timeout=30, preexec=None):
     """Runs the command to its end in an environment without the developer's variables."""
     return subprocess.run(
         [str(BINARY), *arguments],
@@ -53,6 +53,7 @@ def run_carillon(*arguments, environment=None, stdin="", timeout=30):
         text=True,
         timeout=timeout,
         check=False,
+        preexec_fn=preexec,
     )
 
 
