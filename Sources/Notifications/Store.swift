@@ -44,6 +44,8 @@ package enum StoreCommand: Sendable {
   case publish(
     drafts: [PendingNotification], idempotency: IdempotencyKey?, answer: [UInt8],
     takenAt: UInt64? = nil)
+  /// Finds the answer to the first publish with that key, and stores nothing.
+  case findKey(IdempotencyKey)
   /// Changes the user's own notifications and no others. `at` is milliseconds since 1970.
   case change(user: UserID, InboxChange, at: Int64)
   /// Changes the user's notification and the others of its group, up to 1,000 in all.
@@ -63,7 +65,7 @@ package enum StoreCommand: Sendable {
   case expire(at: Int64)
 }
 
-/// Identifies a publish, so that a retry is recognised for 24 hours.
+/// Identifies a publish, so that a retry is recognised for 24 hours in which the store is open.
 package struct IdempotencyKey: Sendable, Equatable {
   /// The publisher: keys of different publishers never collide.
   package let scope: String
@@ -104,6 +106,8 @@ package enum StoreOutcome: Sendable, Equatable {
   case repeated(answer: [UInt8])
   /// The idempotency key was seen before with another body.
   case conflict
+  /// The idempotency key to find was not seen before.
+  case unknownKey
   /// Durable.
   ///
   /// `count` is the number of the user's rows that the change found: for listed ids, the rows that

@@ -14,6 +14,7 @@
 
 internal import Broadcast
 internal import Notifications
+internal import Reactor
 
 /// A command and the callback for its outcome.
 struct Submission: Sendable {
@@ -26,7 +27,7 @@ struct Submission: Sendable {
     case .publish(let drafts, _, _, _): max(1, drafts.count)
     case .change(_, let change, _): max(1, change.idCount)
     case .changeGroup: JournalTransaction.groupChangeLimit
-    case .setPreferences, .keepRooms: 1
+    case .findKey, .setPreferences, .keepRooms: 1
     case .expire: StoreConfiguration.defaultExpiryLimit
     }
   }
@@ -57,10 +58,10 @@ final class Journal {
 
   init(
     connection: consuming Connection, configuration: StoreConfiguration,
-    state: Guarded<StoreState>, lastOffset: UInt64,
+    state: Guarded<StoreState>, lastOffset: UInt64, kernel: Kernel,
     publish: @escaping @Sendable ([Event]) -> Void
   ) throws(StoreError) {
-    transaction = try JournalTransaction(connection, configuration)
+    transaction = try JournalTransaction(connection, configuration, kernel)
     connection.countLogPages(into: logPages)
     self.connection = connection
     self.configuration = configuration

@@ -23,9 +23,6 @@ final class JournalStatements {
   let markAllSeen: Statement
   let deleteAll: Statement
   let saveOffset: Statement
-  let findKey: Statement
-  let insertKey: Statement
-  let pruneKeys: Statement
   let groups: GroupStatements
   let preferences: PreferencesStatements
   let keptRooms: KeptRoomsStatements
@@ -76,20 +73,6 @@ final class JournalStatements {
     deleteAll = try connection.prepare("DELETE FROM notification WHERE user = ?1")
     saveOffset = try connection.prepare(
       "UPDATE store SET last_offset = ?1, everyone_version = ?2")
-    findKey = try connection.prepare(
-      """
-      SELECT digest, answer FROM idempotency WHERE scope = ?1 AND key = ?2 AND created_at > ?3
-      """)
-    insertKey = try connection.prepare(
-      """
-      INSERT OR REPLACE INTO idempotency (scope, key, digest, answer, created_at)
-      VALUES (?1, ?2, ?3, ?4, ?5)
-      """)
-    pruneKeys = try connection.prepare(
-      """
-      DELETE FROM idempotency WHERE rowid IN
-        (SELECT rowid FROM idempotency WHERE created_at <= ?1 ORDER BY created_at LIMIT ?2)
-      """)
     groups = try GroupStatements(connection)
     preferences = try PreferencesStatements(connection)
     keptRooms = try KeptRoomsStatements(connection)

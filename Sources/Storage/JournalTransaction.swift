@@ -5,6 +5,7 @@
 // that changes nothing (a repeat, a second "read") takes none and writes nothing.
 
 internal import Notifications
+internal import Reactor
 
 /// The outcomes and events of a committed group.
 struct GroupResult {
@@ -20,13 +21,8 @@ struct GroupResult {
 
 /// Runs groups of commands on the journal's connection.
 final class JournalTransaction {
-  /// How long an idempotency key is kept.
-  static let keyLifetimeMilliseconds: Int64 = 24 * 60 * 60 * 1_000
-  /// Expired keys deleted in one transaction: more than a transaction adds, so that they cannot
-  /// accumulate, and few enough to take negligible time.
-  static let pruneLimit: Int64 = 64
-
   let statements: JournalStatements
+  private let keys: JournalKeys
   let everyoneRow: EveryoneRow
   let everyoneStatements: EveryoneStatements
   let everyoneLimit: Int
@@ -39,12 +35,12 @@ final class JournalTransaction {
   var group = GroupResult(lastOffset: 0)
   /// The latest time of any command.
   private var clock: Int64 = 0
-  private var keyCount: Int64 = 0
 
   init(
-    _ connection: borrowing Connection, _ configuration: StoreConfiguration
+    _ connection: borrowing Connection, _ configuration: StoreConfiguration, _ kernel: Kernel
   ) throws(StoreError) {
     statements = try JournalStatements(connection)
+    keys = try JournalKeys(connection, kernel)
     everyoneStatements = try EveryoneStatements(connection)
     everyoneRow = try EveryoneRow(connection)
     everyone = try everyoneRow.readList(version: everyoneRow.readVersion())
@@ -63,7 +59,7 @@ final class JournalTransaction {
     let before = (everyone, nextExpiry)
     while true {
       group = GroupResult(lastOffset: lastOffset)
-      keyCount = 0
+      keys.beginGroup()
       var current: Int?
       do throws(StoreError) {
         try statements.begin.run()
@@ -90,11 +86,7 @@ final class JournalTransaction {
   }
 
   private func finish(since lastOffset: UInt64) throws(StoreError) {
-    if keyCount > 0 {
-      statements.pruneKeys.bind(1, clock - Self.keyLifetimeMilliseconds)
-      statements.pruneKeys.bind(2, keyCount + Self.pruneLimit)
-      try statements.pruneKeys.run()
-    }
+    try keys.finishGroup(hasChanges: group.lastOffset != lastOffset)
     if group.lastOffset != lastOffset {
       statements.saveOffset.bind(1, Int64(bitPattern: group.lastOffset))
       statements.saveOffset.bind(2, Int64(bitPattern: everyone.version))
@@ -121,7 +113,10 @@ final class JournalTransaction {
     switch command {
     case .publish(let drafts, let key, let answer, let takenAt):
       clock = max(clock, drafts.first?.createdAt ?? 0)
-      if let key, let known = try outcome(of: key, answer: answer) { return known }
+      if let key {
+        if let known = try keys.outcome(of: key) { return known }
+        try keys.save(key, answer: answer)
+      }
       let commonCount = drafts.reduce(0) { $0 + ($1.isForEveryone ? 1 : 0) }
       if commonCount > 0 { try makeRoom(for: commonCount, time: clock) }
       for draft in drafts {
@@ -131,6 +126,8 @@ final class JournalTransaction {
       // One group may have brought more than there is room for.
       if commonCount > everyoneLimit { try makeRoom(for: 0, time: clock) }
       return .published
+    case .findKey(let key):
+      return try keys.outcome(of: key) ?? .unknownKey
     case .change(let user, let change, let time):
       clock = max(clock, time)
       return try apply(change, user: user, time: time, on: connection)
@@ -151,28 +148,6 @@ final class JournalTransaction {
   }
 
   // MARK: - Publishing
-
-  /// The outcome of a repeated key; nil for a new key, which is saved.
-  private func outcome(
-    of key: IdempotencyKey, answer: [UInt8]
-  ) throws(StoreError) -> StoreOutcome? {
-    statements.findKey.bind(1, key.scope)
-    statements.findKey.bind(2, key.key)
-    statements.findKey.bind(3, clock - Self.keyLifetimeMilliseconds)
-    defer { statements.findKey.reset() }
-    if try statements.findKey.step() {
-      guard statements.findKey.blob(0) == key.digest else { return .conflict }
-      return .repeated(answer: statements.findKey.blob(1))
-    }
-    keyCount += 1
-    statements.insertKey.bind(1, key.scope)
-    statements.insertKey.bind(2, key.key)
-    statements.insertKey.bind(3, key.digest)
-    statements.insertKey.bind(4, answer)
-    statements.insertKey.bind(5, clock)
-    try statements.insertKey.run()
-    return nil
-  }
 
   private func store(_ draft: PendingNotification, _ takenAt: UInt64?) throws(StoreError) {
     let offset = nextOffset()

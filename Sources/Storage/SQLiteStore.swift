@@ -42,7 +42,7 @@ package final class SQLiteStore: Store {
     let journal = try Worker<Submission>(capacity: configuration.queueCapacity, kernel: kernel)
     let loop = try Journal(
       connection: writer, configuration: configuration, state: state,
-      lastOffset: identity.lastOffset, publish: publish)
+      lastOffset: identity.lastOffset, kernel: kernel, publish: publish)
     loop.endLiveRooms(at: kernel.wallMilliseconds + configuration.keptRoomsMilliseconds)
     state.withLock { $0.nextExpiry = loop.nextExpiry }
     var readers: [Worker<Question>] = []

@@ -12,7 +12,8 @@
 //     kept_rooms    the rooms of resumable sessions, and when they are forgotten, NULL while the
 //                   connection lives; it has the user's id itself, so that a session leaves no
 //                   other row when it ends
-//     idempotency   the response for a repeated publish, kept for a day
+//     idempotency   the response for a repeated publish, kept for a day of the running time in
+//                   `store`
 //
 // Every setting is read back: a store that is not durable refuses to open.
 
@@ -26,7 +27,7 @@ enum Schema {
   /// The statements that migrate from each version to the next.
   ///
   /// Append only.
-  static let migrations = [version1, version2, version3, version4]
+  static let migrations = [version1, version2, version3, version4, version5]
 
   private static let version1 = """
     CREATE TABLE store (
@@ -143,6 +144,15 @@ enum Schema {
     ) STRICT;
     CREATE INDEX kept_rooms_user ON kept_rooms (user, ends_at);
     CREATE INDEX kept_rooms_ends_at ON kept_rooms (ends_at);
+    """
+
+  /// The time that the store has been open, by which idempotency keys age.
+  ///
+  /// It begins at the newest key's age, which was a time of day.
+  private static let version5 = """
+    ALTER TABLE store ADD COLUMN running_milliseconds INTEGER NOT NULL DEFAULT 0;
+    UPDATE store SET running_milliseconds =
+      (SELECT coalesce(max(created_at), 0) FROM idempotency);
     """
 
   /// Opens the writer's connection: settings, checks, and pending migrations.

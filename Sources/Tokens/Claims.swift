@@ -18,15 +18,26 @@ package struct Claims: Sendable, Equatable {
   ///
   /// From 0 to the end of the year 9999, so that converting it to milliseconds cannot overflow.
   package var expiresAtSeconds: Int64?
+  /// Distinguishes bearers without a user id.
+  package var bearer: Bearer
+
+  /// The identity of a bearer apart from its user id.
+  package enum Bearer: Sendable, Hashable {
+    /// The text of `sub`, which need not be a user id.
+    case subject(String)
+    /// No text in `sub`: the identifier of the key that signed the token, if that has one.
+    case key(String?)
+  }
 
   package init(
     userID: String?, isPublisher: Bool, scopes: [String], rooms: [String] = [],
-    expiresAtSeconds: Int64?
+    expiresAtSeconds: Int64?, bearer: Bearer = .key(nil)
   ) {
     self.userID = userID
     self.isPublisher = isPublisher
     self.scopes = scopes
     self.rooms = rooms
     self.expiresAtSeconds = expiresAtSeconds
+    self.bearer = bearer
   }
 }

@@ -50,7 +50,7 @@ package struct TokenVerifier: Sendable {
     let keys = try candidateKeys(header: MemberTable(token.header()))
     let signature = try token.signature()
     // guard: empty-signature
-    guard keys.contains(where: { $0.accepts(signature, over: token.signedBytes) }) else {
+    guard let key = keys.first(where: { $0.accepts(signature, over: token.signedBytes) }) else {
       throw .badSignature
     }
     let claims = try MemberTable(token.payload())
@@ -65,7 +65,8 @@ package struct TokenVerifier: Sendable {
       },
       scopes: scopes,
       rooms: try rooms(claims),
-      expiresAtSeconds: expiresAtSeconds)
+      expiresAtSeconds: expiresAtSeconds,
+      bearer: try bearer(claims, key))
   }
 
   /// The first second in which `verify` would refuse these claims as expired; nil means never.
@@ -181,6 +182,15 @@ package struct TokenVerifier: Sendable {
       return names.compactMap { $0 }
     case nil, .number, .other: return []
     }
+  }
+
+  private func bearer(
+    _ claims: MemberTable, _ key: VerificationKey
+  ) throws(TokenError) -> Claims.Bearer {
+    guard case .string(let subject) = try claims.value(of: "sub") else {
+      return .key(key.identifier)
+    }
+    return .subject(subject)
   }
 
   /// The first claim of a user id that is present, if it holds a usable one.

@@ -235,6 +235,7 @@ struct EveryoneTests {
       ALTER TABLE user DROP COLUMN preferences;
       DROP TABLE everyone; DROP TABLE everyone_state; DROP TABLE everyone_gone;
       DROP INDEX notification_expires_at;
+      ALTER TABLE store DROP COLUMN running_milliseconds;
       ALTER TABLE store DROP COLUMN everyone_version;
       ALTER TABLE user DROP COLUMN everyone_read_through;
       ALTER TABLE user DROP COLUMN everyone_read_at;

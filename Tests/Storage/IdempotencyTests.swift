@@ -79,27 +79,110 @@ struct IdempotencyTests {
     #expect(reopened.publish("u", key: key("k")) == .repeated(answer: [5]))
   }
 
-  @Test("a key is kept for 24 hours, then is new again")
+  @Test("a key is kept for 24 hours in which the store is open, then is new again")
   func expiry() throws {
-    let fixture = try StoreFixture()
-    func publish(_ time: Int64) -> StoreOutcome {
-      fixture.publish("u", key: key("k"), at: time)
+    let clock = WallClock(Self.start, monotonic: 5_000)
+    let fixture = try StoreFixture(clock: clock)
+    func publish(after milliseconds: Int64) -> StoreOutcome {
+      clock.monotonic.change { $0 = 5_000 + milliseconds }
+      return fixture.publish("u", key: key("k"))
     }
-    #expect(publish(Self.start) == .published)
-    #expect(publish(Self.start + Self.day - 1) == .repeated(answer: []))
-    #expect(publish(Self.start + Self.day) == .published)
-    #expect(publish(Self.start + Self.day + 1) == .repeated(answer: []))
+    #expect(publish(after: 0) == .published)
+    #expect(publish(after: Self.day - 1) == .repeated(answer: []))
+    #expect(publish(after: Self.day) == .published)
+    #expect(publish(after: Self.day + 1) == .repeated(answer: []))
+  }
+
+  @Test("a time of day that is two days ahead for a moment forgets no key")
+  func wallClock() throws {
+    let directory = TemporaryDirectory()
+    do {
+      let fixture = try StoreFixture(in: directory)
+      #expect(fixture.publish("u", key: key("k"), at: Self.start) == .published)
+      #expect(fixture.publish("u", key: key("ahead"), at: Self.start + 2 * Self.day) == .published)
+      #expect(fixture.publish("u", key: key("k"), at: Self.start) == .repeated(answer: []))
+    }
+    let reopened = try StoreFixture(in: directory, clock: WallClock(Self.start + 2 * Self.day))
+    #expect(
+      reopened.publish("u", key: key("k"), at: Self.start + 2 * Self.day) == .repeated(answer: []))
+  }
+
+  @Test("the running time goes on after a restart, also on a clock that begins again")
+  func runningTime() throws {
+    let directory = TemporaryDirectory()
+    let hour = Self.day / 24
+    do {
+      let clock = WallClock(Self.start, monotonic: 1_000_000)
+      let fixture = try StoreFixture(in: directory, clock: clock)
+      #expect(fixture.publish("u", key: key("k")) == .published)
+      clock.monotonic.change { $0 = 1_000_000 + 10 * hour }
+      #expect(fixture.change("u", .readAll).count == 1)
+    }
+    let clock = WallClock(Self.start, monotonic: 0)
+    let fixture = try StoreFixture(in: directory, clock: clock)
+    clock.monotonic.change { $0 = 14 * hour - 1 }
+    #expect(fixture.publish("u", key: key("k")) == .repeated(answer: []))
+    clock.monotonic.change { $0 = 14 * hour }
+    #expect(fixture.publish("u", key: key("k")) == .published)
+  }
+
+  @Test(
+    "a damaged running time is no trap", arguments: [Int64.max, .min, -1, Int64.max / 2])
+  func damagedTime(saved: Int64) throws {
+    let directory = TemporaryDirectory()
+    do { _ = try StoreFixture(in: directory) }
+    StoreFixture.sql(
+      "UPDATE store SET running_milliseconds = \(saved)", at: directory.databasePath)
+    let fixture = try StoreFixture(in: directory)
+    #expect(fixture.publish("u", key: key("k")) == .published)
+    #expect(fixture.publish("u", key: key("k")) == .repeated(answer: []))
+  }
+
+  @Test("finding a key stores nothing")
+  func finding() throws {
+    let fixture = try StoreFixture()
+    #expect(fixture.submit(.findKey(key("k"))) == .unknownKey)
+    #expect(fixture.submit(.findKey(key("k"))) == .unknownKey)
+    #expect(fixture.publish("u", key: key("k"), answer: [7]) == .published)
+    #expect(fixture.submit(.findKey(key("k"))) == .repeated(answer: [7]))
+    #expect(fixture.submit(.findKey(key("k", digest: [9]))) == .conflict)
+    #expect(fixture.submit(.findKey(key("k", scope: "other"))) == .unknownKey)
+    #expect(fixture.store.metrics.lastOffset == 1)
   }
 
   @Test("expired keys are deleted in steps, faster than new ones arrive")
   func pruning() throws {
-    let fixture = try StoreFixture()
+    let clock = WallClock(Self.start, monotonic: 0)
+    let fixture = try StoreFixture(clock: clock)
     let drafts = (0..<500).map { key("old-\($0)") }
-    for key in drafts { fixture.publish("u", key: key, at: Self.start) }
+    for key in drafts { fixture.publish("u", key: key) }
     #expect(fixture.sql("SELECT count(*) FROM idempotency") == "500")
-    for number in 0..<8 {
-      fixture.publish("u", key: key("new-\(number)"), at: Self.start + Self.day)
-    }
+    clock.monotonic.change { $0 = Self.day }
+    for number in 0..<8 { fixture.publish("u", key: key("new-\(number)")) }
     #expect(fixture.sql("SELECT count(*) FROM idempotency") == "8")
+  }
+
+  @Test("a key of a store without a running time is kept from then on")
+  func migration() throws {
+    let directory = TemporaryDirectory()
+    let day = Self.day
+    do {
+      let fixture = try StoreFixture(in: directory)
+      #expect(fixture.publish("u", key: key("new"), answer: [1]) == .published)
+      #expect(fixture.publish("u", key: key("old"), answer: [2]) == .published)
+    }
+    StoreFixture.sql(
+      """
+      ALTER TABLE store DROP COLUMN running_milliseconds;
+      UPDATE idempotency SET created_at = \(Self.start) WHERE key = 'new';
+      UPDATE idempotency SET created_at = \(Self.start - day) WHERE key = 'old';
+      PRAGMA user_version = 4;
+      """, at: directory.databasePath)
+    let clock = WallClock(Self.start, monotonic: 0)
+    let fixture = try StoreFixture(in: directory, clock: clock)
+    #expect(fixture.publish("u", key: key("old")) == .published)
+    #expect(fixture.publish("u", key: key("new")) == .repeated(answer: [1]))
+    clock.monotonic.change { $0 = day }
+    #expect(fixture.publish("u", key: key("new")) == .published)
   }
 }

@@ -207,6 +207,7 @@ struct SilenceTests {
     let version = StoreFixture.sql("PRAGMA user_version", at: directory.databasePath)
     StoreFixture.sql(
       """
+      ALTER TABLE store DROP COLUMN running_milliseconds;
       DROP TABLE kept_rooms;
       DROP INDEX notification_group;
       ALTER TABLE notification DROP COLUMN is_silent;

@@ -1,4 +1,4 @@
-// A time of day that stands still until a test moves it.
+// A time of day, and a monotonic clock, that stand still until a test moves them.
 
 import CReactor
 // The compiler finds the members of timespec there.
@@ -7,25 +7,29 @@ import Glibc
 
 @testable import Reactor
 
-/// The real kernel with its own time of day.
+/// The real kernel with clocks of its own.
 final class WallClock: @unchecked Sendable {
   // Unchecked: the table is constant once made, and the time is in a latch.
 
   /// Milliseconds since 1970.
   let now: Latch<Int64>
+  /// Milliseconds of the monotonic clock; nil for the real one.
+  let monotonic: Latch<Int64?>
   let kernel: Kernel
   /// All clocks ever made: a store uses its kernel until its last descriptor is closed.
   private static let made = Latch<[WallClock]>([])
 
-  init(_ milliseconds: Int64) {
+  init(_ milliseconds: Int64, monotonic: Int64? = nil) {
     now = Latch(milliseconds)
+    self.monotonic = Latch(monotonic)
     let table = UnsafeMutablePointer<cl_kernel>.allocate(capacity: 1)
     table.initialize(to: cl_kernel_real().pointee)
     kernel = Kernel(table: UnsafePointer(table))
     table.pointee.context = Unmanaged.passUnretained(self).toOpaque()
     table.pointee.clock_gettime = { context, clock, time in
-      guard clock == CLOCK_REALTIME else { return clock_gettime(clock, time) == 0 ? 0 : -errno }
-      let now = Unmanaged<WallClock>.fromOpaque(context!).takeUnretainedValue().now.current
+      let script = Unmanaged<WallClock>.fromOpaque(context!).takeUnretainedValue()
+      let scripted = clock == CLOCK_REALTIME ? script.now.current : script.monotonic.current
+      guard let now = scripted else { return clock_gettime(clock, time) == 0 ? 0 : -errno }
       time.pointee = timespec(tv_sec: Int(now / 1_000), tv_nsec: Int(now % 1_000) * 1_000_000)
       return 0
     }

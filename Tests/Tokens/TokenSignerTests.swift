@@ -43,7 +43,8 @@ struct TokenSignerTests {
       userID: "alice", issuedAtSeconds: Forge.now, expiresAtSeconds: Forge.now + 60,
       secret: Forge.secret)
     let expected = Claims(
-      userID: "alice", isPublisher: false, scopes: [], expiresAtSeconds: Forge.now + 60)
+      userID: "alice", isPublisher: false, scopes: [], expiresAtSeconds: Forge.now + 60,
+      bearer: .subject("alice"))
     #expect(try Forge.policy.claims(of: token) == expected)
   }
 }

@@ -23,8 +23,24 @@ struct Caller {
   var expiresAt: Int64?
   /// Names and patterns of the rooms that the token claims.
   var rooms: [String] = []
-  /// Scope of the caller's idempotency keys and of its publish rate.
-  var scope: String { user.map { "user:" + $0 } ?? "key" }
+  /// Scope of the caller's idempotency keys and of its publish rate: no other publisher has it.
+  var scope = ""
+
+  /// The scope of the API key.
+  static let keyScope = "key"
+
+  /// The scope of a token's bearer.
+  static func scope(of claims: Claims) -> String {
+    if let user = claims.userID { return "user:" + user }
+    let bearer =
+      switch claims.bearer {
+      case .subject(let text): "sub:" + text
+      case .key(let identifier): identifier.map { "kid:" + $0 } ?? "kid"
+      }
+    // A digest, because neither text is bounded like a user id.
+    // guard: scope-of-token-without-user
+    return "token:" + Base64.encodeURL(Digest.sha256(Array(bearer.utf8)))
+  }
 
   /// A caller without credentials.
   static let anyone = Caller(user: nil, isPublisher: false, end: .max)
@@ -92,7 +108,7 @@ extension Shard {
         logRefusedCredential("the key is not CARILLON_API_KEY", at: slot)
         throw .wrongKey
       }
-      return Caller(user: nil, isPublisher: true, end: .max)
+      return Caller(user: nil, isPublisher: true, end: .max, scope: Caller.keyScope)
     }
     if let token { return try caller(of: token, at: slot) }
     if head.value(of: "authorization") != nil { throw .missing(.otherScheme) }
@@ -118,7 +134,7 @@ extension Shard {
     return Caller(
       user: claims.userID, isPublisher: claims.isPublisher,
       end: core.verifier.endSeconds(of: claims) ?? .max, expiresAt: claims.expiresAtSeconds,
-      rooms: claims.rooms)
+      rooms: claims.rooms, scope: Caller.scope(of: claims))
   }
 
   /// Authenticates a caller that must be a user.

@@ -78,6 +78,8 @@ enum EndpointResult {
 enum PendingAnswer {
   /// A publish: the answer once it is durable.
   case published(Answer)
+  /// A publish that is refused only now: the answer of its first attempt, if there was one.
+  case repeated(Answer, refusal: Answer)
   /// A change of the user's inbox; 404 if it names a notification that does not exist.
   case changed(names: Bool)
   case page
@@ -224,13 +226,17 @@ enum Endpoints {
       if case .published(let answer) = pending { return answer }
     case .repeated(let body):
       // The same request had the same kind of answer; the ids in it are those of the first one.
-      if case .published(var answer) = pending {
+      switch pending {
+      case .published(var answer), .repeated(var answer, _):
         answer.response.body = body
         return answer.with("Idempotent-Replay", "true")
+      default: break
       }
     case .conflict:
       return .failure(
         409, "idempotency_conflict", "this Idempotency-Key was used with another body")
+    case .unknownKey:
+      if case .repeated(_, let refusal) = pending { return refusal }
     case .changed(let count, let counts):
       if case .changed(let names) = pending {
         if names, count == 0 {

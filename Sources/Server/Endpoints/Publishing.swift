@@ -13,7 +13,7 @@ extension Endpoints {
   /// `POST /api/v1/notifications`: 201 once it is durable, for one user, many or everyone.
   static func publish(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     try requireJSON(request)
-    let draft = try draft(in: request.body, 0..<request.body.count, isLine: false, at: shard.wall)
+    let draft = try draft(in: request.body, 0..<request.body.count, isLine: false)
     let limit = shard.core.configuration.limits.bodyBytesLimit
     // guard: long-body-names-users
     guard draft.isForMany || request.body.count <= limit else {
@@ -40,10 +40,19 @@ extension Endpoints {
     _ draft: Draft, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
     let isRelayed = try isRelayed(request)
+    let key = try idempotencyKey(of: request)
     let pending = expand(draft, on: shard)
     let answer = Answer.success(201) { json in write(pending, of: draft, into: &json) }
+    do throws(Refusal) {
+      try checkExpiry(of: draft, at: shard.wall)
+    } catch {
+      // A retry of a publish that was stored before its notification expired gets that answer.
+      // guard: key-found-before-clock
+      guard let key else { throw error }
+      return try submit(
+        .findKey(key), .repeated(answer, refusal: error.answer), request, on: shard)
+    }
     if isRelayed { return try relay(pending, answer, request, on: shard) }
-    let key = try idempotencyKey(of: request)
     return try submit(
       .publish(
         drafts: pending, idempotency: key, answer: key == nil ? [] : answer.response.body,
@@ -56,6 +65,7 @@ extension Endpoints {
   /// A refused line does not prevent the others from being stored.
   static func publishBatch(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let isRelayed = try isRelayed(request)
+    let key = try idempotencyKey(of: request)
     var all: [PendingNotification] = []
     var body: [UInt8] = []
     var lines = 0
@@ -74,7 +84,8 @@ extension Endpoints {
         throw Refusal(413, "too_large", "a batch has at most \(linesLimit) lines")
       }
       do throws(Refusal) {
-        let draft = try draft(in: bytes, range, isLine: true, at: shard.wall)
+        let draft = try draft(in: bytes, range, isLine: true)
+        try checkExpiry(of: draft, at: shard.wall)
         let pending = expand(draft, on: shard)
         guard all.count + pending.count <= linesLimit else {
           throw Refusal(413, "too_large", "a batch makes at most \(linesLimit) notifications")
@@ -95,9 +106,13 @@ extension Endpoints {
     let answer = Answer(
       response: HTTPResponse(status: 200, body: body, contentType: "application/x-ndjson"),
       status: 200)
-    if all.isEmpty { return .now(answer) }
+    if all.isEmpty {
+      // A first attempt may have been stored before its lines expired.
+      // guard: key-found-before-clock-of-batch
+      guard let key else { return .now(answer) }
+      return try submit(.findKey(key), .repeated(answer, refusal: answer), request, on: shard)
+    }
     if isRelayed { return try relay(all, answer, request, on: shard) }
-    let key = try idempotencyKey(of: request)
     return try submit(
       .publish(
         drafts: all, idempotency: key, answer: key == nil ? [] : body,
@@ -158,23 +173,32 @@ extension Endpoints {
   }
 
   private static func draft(
-    in bytes: [UInt8], _ range: Range<Int>, isLine: Bool, at now: Int64
+    in bytes: [UInt8], _ range: Range<Int>, isLine: Bool
   ) throws(Refusal) -> Draft {
     do throws(DocumentError) {
-      let draft = try Draft.parse(bytes, in: range, isLine: isLine)
+      return try Draft.parse(bytes, in: range, isLine: isLine)
+    } catch {
+      throw Refusal(error)
+    }
+  }
+
+  private static func checkExpiry(of draft: Draft, at now: Int64) throws(Refusal) {
+    do throws(DocumentError) {
       try draft.checkExpiry(at: now)
-      return draft
     } catch {
       throw Refusal(error)
     }
   }
 
   private static func idempotencyKey(of request: Request) throws(Refusal) -> IdempotencyKey? {
-    let keys = request.head.values(of: "idempotency-key")
-    guard let key = keys.first else { return nil }
-    guard keys.count == 1, !key.isEmpty, key.utf8.count <= 255 else {
-      throw Refusal(400, "bad_idempotency_key", "one Idempotency-Key of 1 to 255 bytes")
+    guard let bytes = request.head.fields.valueBytes(of: "idempotency-key") else { return nil }
+    // As text, bytes outside ASCII would be repaired, and so two keys would become one.
+    // guard: idempotency-key-is-ascii
+    guard (1...255).contains(bytes.count), bytes.allSatisfy({ (0x20...0x7E).contains($0) }) else {
+      throw Refusal(
+        400, "bad_idempotency_key", "Idempotency-Key: 1 to 255 printable ASCII characters")
     }
+    let key = String(decoding: bytes, as: UTF8.self)
     // The same text is another request at another endpoint: a batch of one line, or rooms-hub's.
     let kind =
       switch request.route.endpoint {

@@ -1,0 +1,116 @@
+// Idempotency keys: a repeated publish gets the first answer.
+//
+// Keys age by the time that the store has been open, over all of its runs, and not by the time of
+// day: a clock that is set forward and back would otherwise forget all keys at once, and publish
+// every retry again. The store saves its running time with each commit that changes something. The
+// time from the last such commit to the end of a run is not counted, so keys are never forgotten
+// too early.
+
+internal import Notifications
+internal import Reactor
+
+/// The time that a store has been open, over all of its runs.
+struct RunningTime {
+  /// The latest time at which a run may begin: far from overflow, whatever the file contains.
+  private static let startLimit: Int64 = 1 << 52
+
+  private let kernel: Kernel
+  private let start: Int64
+  private let openedAt: UInt64
+
+  /// Continues from the `saved` milliseconds of the earlier runs.
+  init(continuing saved: Int64, kernel: Kernel) {
+    start = min(max(saved, 0), Self.startLimit)
+    openedAt = kernel.monotonicMilliseconds
+    self.kernel = kernel
+  }
+
+  /// In milliseconds; a run adds at most 2^52.
+  var now: Int64 {
+    let now = kernel.monotonicMilliseconds
+    return start + Int64(min(now - min(now, openedAt), UInt64(Self.startLimit)))
+  }
+}
+
+/// Finds, saves and forgets idempotency keys on the journal's connection.
+final class JournalKeys {
+  /// How long a key is kept.
+  static let lifetimeMilliseconds: Int64 = 24 * 60 * 60 * 1_000
+  /// Expired keys deleted in one transaction in addition to the number that it adds: so they cannot
+  /// accumulate, and take negligible time.
+  private static let pruneLimit: Int64 = 64
+
+  private let time: RunningTime
+  private let findStatement: Statement
+  private let insertStatement: Statement
+  private let pruneStatement: Statement
+  private let saveTimeStatement: Statement
+  /// The running time at the start of the current group.
+  private var now: Int64 = 0
+  /// Keys that the current group has added.
+  private var addedCount: Int64 = 0
+
+  init(_ connection: borrowing Connection, _ kernel: Kernel) throws(StoreError) {
+    let saved = try connection.prepare("SELECT running_milliseconds FROM store")
+    time = RunningTime(continuing: try saved.step() ? saved.integer(0) : 0, kernel: kernel)
+    findStatement = try connection.prepare(
+      """
+      SELECT digest, answer FROM idempotency WHERE scope = ?1 AND key = ?2 AND created_at > ?3
+      """)
+    insertStatement = try connection.prepare(
+      """
+      INSERT OR REPLACE INTO idempotency (scope, key, digest, answer, created_at)
+      VALUES (?1, ?2, ?3, ?4, ?5)
+      """)
+    pruneStatement = try connection.prepare(
+      """
+      DELETE FROM idempotency WHERE rowid IN
+        (SELECT rowid FROM idempotency WHERE created_at <= ?1 ORDER BY created_at LIMIT ?2)
+      """)
+    saveTimeStatement = try connection.prepare("UPDATE store SET running_milliseconds = ?1")
+  }
+
+  /// Begins a group of commands, or begins it again after a rollback.
+  func beginGroup() {
+    // guard: keys-age-by-running-time
+    now = time.now
+    addedCount = 0
+  }
+
+  /// Forgets expired keys and saves the running time; `hasChanges` is whether the group changes
+  /// anything.
+  func finishGroup(hasChanges: Bool) throws(StoreError) {
+    if addedCount > 0 {
+      pruneStatement.bind(1, now - Self.lifetimeMilliseconds)
+      pruneStatement.bind(2, addedCount + Self.pruneLimit)
+      try pruneStatement.run()
+    }
+    if hasChanges {
+      // guard: running-time-saved
+      saveTimeStatement.bind(1, now)
+      try saveTimeStatement.run()
+    }
+  }
+
+  /// The outcome of a publish whose key is known; nil for a new key.
+  func outcome(of key: IdempotencyKey) throws(StoreError) -> StoreOutcome? {
+    findStatement.bind(1, key.scope)
+    findStatement.bind(2, key.key)
+    findStatement.bind(3, now - Self.lifetimeMilliseconds)
+    defer { findStatement.reset() }
+    guard try findStatement.step() else { return nil }
+    guard findStatement.blob(0) == key.digest else { return .conflict }
+    return .repeated(answer: findStatement.blob(1))
+  }
+
+  /// Saves a new key with the answer to its repeats.
+  func save(_ key: IdempotencyKey, answer: [UInt8]) throws(StoreError) {
+    addedCount += 1
+    insertStatement.bind(1, key.scope)
+    insertStatement.bind(2, key.key)
+    insertStatement.bind(3, key.digest)
+    insertStatement.bind(4, answer)
+    insertStatement.bind(5, now)
+    try insertStatement.run()
+  }
+}
