@@ -97,15 +97,17 @@ struct IdempotencyKeyTests {
   }
 
   @Test func `without sub, the key that signed the token is the publisher`() {
+    func scope(_ identity: Caller.Identity) -> String {
+      Caller(identity: identity, isPublisher: true, end: .max).scope
+    }
     func scope(_ bearer: Claims.Bearer) -> String {
-      Caller.scope(
-        of: Claims(
-          userID: nil, isPublisher: true, scopes: ["publish"], expiresAtSeconds: nil, bearer: bearer
-        ))
+      let claims = Claims(
+        userID: nil, isPublisher: true, scopes: ["publish"], expiresAtSeconds: nil, bearer: bearer)
+      return scope(Caller.Identity(claims))
     }
     let scopes = [
       scope(.key(nil)), scope(.key("a")), scope(.key("b")), scope(.subject("a")),
-      scope(.subject("")), Caller.keyScope,
+      scope(.subject("")), scope(.apiKey),
     ]
     #expect(Set(scopes).count == scopes.count, "\(scopes)")
   }

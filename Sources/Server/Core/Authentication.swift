@@ -13,9 +13,19 @@ internal import Tokens
 internal import Wire
 
 /// The authenticated caller of a request.
+///
+/// Many sessions keep one for as long as they live.
 struct Caller {
-  /// The user that the token names; nil for an API key, and for a token without a usable id.
-  var user: String?
+  /// Who the credential names.
+  enum Identity {
+    case user(String)
+    /// The bearer of a token without a usable user id, by a digest of what distinguishes it.
+    case bearer(String)
+    case apiKey
+    case anyone
+  }
+
+  var identity: Identity
   var isPublisher: Bool
   /// Wall-clock time in seconds at which the token expires, leeway included; `Int64.max`: never.
   var end: Int64
@@ -23,15 +33,34 @@ struct Caller {
   var expiresAt: Int64?
   /// Names and patterns of the rooms that the token claims.
   var rooms: [String] = []
+
+  /// The user that the token names; nil for an API key, and for a token without a usable id.
+  var user: String? {
+    if case .user(let user) = identity { return user }
+    return nil
+  }
+
   /// Scope of the caller's idempotency keys and of its publish rate: no other publisher has it.
-  var scope = ""
+  var scope: String {
+    switch identity {
+    case .user(let user): "user:" + user
+    case .bearer(let digest): "token:" + digest
+    case .apiKey: "key"
+    case .anyone: ""
+    }
+  }
 
-  /// The scope of the API key.
-  static let keyScope = "key"
+  /// A caller without credentials.
+  static let anyone = Caller(identity: .anyone, isPublisher: false, end: .max)
+}
 
-  /// The scope of a token's bearer.
-  static func scope(of claims: Claims) -> String {
-    if let user = claims.userID { return "user:" + user }
+extension Caller.Identity {
+  /// The identity of a token's bearer.
+  init(_ claims: Claims) {
+    if let user = claims.userID {
+      self = .user(user)
+      return
+    }
     let bearer =
       switch claims.bearer {
       case .subject(let text): "sub:" + text
@@ -39,11 +68,8 @@ struct Caller {
       }
     // A digest, because neither text is bounded like a user id.
     // guard: scope-of-token-without-user
-    return "token:" + Base64.encodeURL(Digest.sha256(Array(bearer.utf8)))
+    self = .bearer(Base64.encodeURL(Digest.sha256(Array(bearer.utf8))))
   }
-
-  /// A caller without credentials.
-  static let anyone = Caller(user: nil, isPublisher: false, end: .max)
 }
 
 /// The reason why authentication failed.
@@ -108,7 +134,7 @@ extension Shard {
         logRefusedCredential("the key is not CARILLON_API_KEY", at: slot)
         throw .wrongKey
       }
-      return Caller(user: nil, isPublisher: true, end: .max, scope: Caller.keyScope)
+      return Caller(identity: .apiKey, isPublisher: true, end: .max)
     }
     if let token { return try caller(of: token, at: slot) }
     if head.value(of: "authorization") != nil { throw .missing(.otherScheme) }
@@ -132,9 +158,9 @@ extension Shard {
       throw .invalid(error, verifier.reason(forRefusing: token, nowSeconds: second))
     }
     return Caller(
-      user: claims.userID, isPublisher: claims.isPublisher,
+      identity: Caller.Identity(claims), isPublisher: claims.isPublisher,
       end: core.verifier.endSeconds(of: claims) ?? .max, expiresAt: claims.expiresAtSeconds,
-      rooms: claims.rooms, scope: Caller.scope(of: claims))
+      rooms: claims.rooms)
   }
 
   /// Authenticates a caller that must be a user.

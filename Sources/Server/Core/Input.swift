@@ -75,16 +75,23 @@ extension Shard {
     }
   }
 
+  private static let smallPieceBytes = 4 * 1_024
+
   /// Appends the received bytes [from, end) of the scratch to the unfinished frame before them, if
   /// it stays unfinished.
   ///
   /// False when the bytes have to be parsed. So a frame that arrives in many pieces is copied once,
-  /// and not once for each piece. Its header was checked when it arrived.
+  /// and not once for each piece. Its header was checked when it arrived. Of large pieces a frame
+  /// has few, so they are copied with the bytes before them, which then have no spare capacity.
   private func extendPartial(_ slot: UInt32, from: Int, to end: Int) -> Bool {
-    guard from > 0, table[slot].state == .session, isBidirectional(slot) else { return false }
+    guard from > 0, end - from < Shard.smallPieceBytes, table[slot].state == .session,
+      isBidirectional(slot)
+    else { return false }
     // guard: frame-pieces-copied-once
     guard let header = headerOfPartial(at: slot), end - header.byteCount < header.payloadLength
     else { return false }
+    // Room for exactly this frame: doubling could take twice as much.
+    table[slot].partial.reserveCapacity(header.byteCount + header.payloadLength)
     scratch.append(from: from, to: end, into: &table[slot].partial)
     return true
   }
