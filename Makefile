@@ -10,7 +10,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 languages := swift c python shell js
-.PHONY: help run test screenshots bench bystanders format lint tsan asan guard guards clean \
+.PHONY: help run test screenshots pictures bench bystanders format lint tsan asan \
+  guard guards clean \
   $(addprefix format-,$(languages)) $(addprefix lint-,$(languages))
 
 swift_test := swift test --disable-xctest
@@ -73,6 +74,10 @@ screenshots: $(setup) $(venv)/ready.stamp ## take pictures of the elements and p
 	$(swift_release) --product carillon
 	PYTHONDONTWRITEBYTECODE=1 $(venv)/bin/python Tests/EndToEnd/screenshots $(ARGS)
 	echo "The pictures are in .build/screenshots."
+
+pictures: $(setup) $(venv)/ready.stamp ## draw README's pictures again
+	$(swift_release) --product carillon
+	PYTHONDONTWRITEBYTECODE=1 $(venv)/bin/python Tests/EndToEnd/screenshots --readme
 
 bench: $(setup) ## measure the fan-out
 	$(swift_release) --product carillon

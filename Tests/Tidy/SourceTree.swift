@@ -96,7 +96,8 @@ enum SourceTree {
   private static func walk(_ folder: String) -> [String] {
     list(folder).flatMap { name -> [String] in
       let path = "\(folder)/\(name)"
-      if isFolder(path) { return name.hasPrefix("__") ? [] : walk(path) }
+      // The documentation's pictures are drawn by a program.
+      if isFolder(path) { return name.hasPrefix("__") || name == "Resources" ? [] : walk(path) }
       return endings.contains(where: name.hasSuffix) || names.contains(name) ? [path] : []
     }
   }
