@@ -122,7 +122,7 @@ let package = Package(
       dependencies: [
         "Storage", "Notifications", "Broadcast", "Reactor", "CReactor", "TestSupport",
       ],
-      path: "Tests/Storage", swiftSettings: strictTests),
+      path: "Tests/Storage", exclude: ["formats"], swiftSettings: strictTests),
     .testTarget(
       name: "ServerTests",
       dependencies: [

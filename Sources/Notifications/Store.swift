@@ -204,6 +204,8 @@ package struct StoreMetrics: Sendable, Equatable {
   package var refusedCommands = 0
   /// Publishes with an id that the store already has: a bug of the caller.
   package var duplicateIDs = 0
+  /// Documents of preferences parsed, because no cache had them.
+  package var preferencesParsed = 0
   /// How often a stored row failed its checksum and was left out of an answer.
   package var corruptRows = 0
   /// The row that failed its checksum last.

@@ -51,12 +51,13 @@ package final class CarillonServer: Sendable {
     }
     let ring = BroadcastRing<Event>(
       capacity: configuration.limits.ringCapacity, parkers: parkers)
-    let store = try CarillonServer.open(configuration, ring, kernel)
+    let log = Log(level: configuration.logLevel)
+    let store = try CarillonServer.open(configuration, ring, kernel, log)
     dataPath = store.path
     core = ServerCore(
       configuration: configuration, kernel: kernel, ring: ring, parkers: parkers,
       mailboxes: parkers.map { Mailbox<ShardMessage>(capacity: .max, parker: $0) }, store: store,
-      log: Log(level: configuration.logLevel))
+      log: log)
     threads = try CarillonServer.startShards(core, sockets)
   }
 
@@ -98,11 +99,12 @@ package final class CarillonServer: Sendable {
   }
 
   private static func open(
-    _ configuration: Configuration, _ ring: BroadcastRing<Event>, _ kernel: Kernel
+    _ configuration: Configuration, _ ring: BroadcastRing<Event>, _ kernel: Kernel, _ log: Log
   ) throws(ServerError) -> SQLiteStore {
     do throws(StoreError) {
       return try SQLiteStore(
-        StoreConfiguration(path: configuration.dataPath), kernel: kernel
+        StoreConfiguration(path: configuration.dataPath), kernel: kernel,
+        report: { line in log.write(.info, at: kernel.wallMilliseconds, line) }
       ) { events in
         var rest = events[...]
         while !rest.isEmpty {

@@ -55,24 +55,15 @@ extension InboxChange {
     return difference
   }
 
-  /// The change of the counts when it applies to all of the user's rows.
-  func difference(from counts: Counts) -> Counts {
-    var difference = Counts()
+  /// The classes with rows that a change of all may change.
+  ///
+  /// A row that it changes leaves its class, unless the inbox was small.
+  var classes: [InboxClass] {
     switch self {
-    case .seenAll, .seen:
-      difference.unseen = -counts.unseen
-    case .readAll, .read, .unread:
-      // Every unseen notification is unread, so none stays unseen.
-      difference.unread = -counts.unread
-      difference.unseen = -counts.unseen
-      difference.byPriority.subtract(counts.byPriority)
-    case .deleteAll, .delete:
-      difference.total = -counts.total
-      difference.unread = -counts.unread
-      difference.unseen = -counts.unseen
-      difference.byPriority.subtract(counts.byPriority)
+    case .readAll, .read, .unread: [.new, .seen, .small]
+    case .seenAll, .seen: [.new, .small]
+    case .deleteAll, .delete: InboxClass.allCases
     }
-    return difference
   }
 
   /// How many of a user's notifications a change of all of them changes.

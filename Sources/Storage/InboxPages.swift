@@ -1,13 +1,13 @@
 // Pages of an inbox, newest first.
 //
-// A page walks down the user's rows and skips those that do not pass its filter. A collapsed page
-// also skips a row if a newer row of its group passes. So a row's visibility depends only on the
+// A page walks down the ranges of the index for its filter, see `InboxCursors`. A collapsed page
+// skips a row if a newer row of its group passes. So a row's visibility depends only on the
 // row and its group, not on the rows shown before: the pages of an inbox, concatenated, are the
 // same as one endless page, without a duplicate or a gap, wherever the cuts are.
 //
 // The number of rows scanned is bounded, so a page may end early, even empty, with a `next`. For
-// each row at most `groupScanLimit` rows of its group are scanned: after that many newer rows that
-// do not pass, the group appears once more.
+// each row at most `groupScanLimit` rows of each range of its group are scanned: after that many
+// newer rows of other types, the group appears once more.
 
 internal import Notifications
 
@@ -17,8 +17,8 @@ struct PageFilter {
   let type: String?
   let grouping: PageGrouping
 
-  /// Whether every row of a group passes.
-  var admitsAll: Bool { !unreadOnly && type == nil }
+  /// The ranges of a group's index that may have rows that pass: unread is 1.
+  var groupRanges: [Int64] { unreadOnly ? [1] : [0, 1] }
 
   /// Whether a notification for everyone passes, in the user's view.
   func admits(_ step: EveryoneWalk.Step) -> Bool {
@@ -60,37 +60,31 @@ final class InboxPages {
   /// Rows that one page counts; the page ends after the row that reaches it.
   static let countLimit = 20_000
 
-  private let newest: Statement
-  private let newestOfGroup: Statement
+  private let cursors: InboxCursors
+  private let row: Statement
   private let newerOfGroup: Statement
   private let olderOfGroup: Statement
   private let countOfGroup: Statement
 
-  init(_ connection: borrowing Connection) throws(StoreError) {
-    newest = try connection.prepare(
-      """
-      SELECT \(NotificationRow.columns) FROM notification INDEXED BY notification_user
-      WHERE user = ?1 AND offset < ?2 ORDER BY offset DESC
-      """)
-    newestOfGroup = try connection.prepare(
-      """
-      SELECT \(NotificationRow.columns) FROM notification INDEXED BY notification_group
-      WHERE user = ?1 AND offset < ?2 AND group_key = ?3 ORDER BY offset DESC
-      """)
+  init(_ connection: borrowing Connection, _ cursors: InboxCursors) throws(StoreError) {
+    self.cursors = cursors
+    row = try connection.prepare(NotificationRow.selection)
     newerOfGroup = try connection.prepare(
       """
-      SELECT read_at IS NULL, type FROM notification INDEXED BY notification_group
-      WHERE user = ?1 AND group_key = ?2 AND offset > ?3 ORDER BY offset
+      SELECT type FROM notification INDEXED BY notification_group
+      WHERE user = ?1 AND group_key = ?2 AND (read_at IS NULL) = ?3 AND offset > ?4
+      ORDER BY offset
       """)
     olderOfGroup = try connection.prepare(
       """
-      SELECT read_at IS NULL, type FROM notification INDEXED BY notification_group
-      WHERE user = ?1 AND group_key = ?2 AND offset <= ?3 ORDER BY offset DESC
+      SELECT type FROM notification INDEXED BY notification_group
+      WHERE user = ?1 AND group_key = ?2 AND (read_at IS NULL) = ?3 AND offset <= ?4
+      ORDER BY offset DESC
       """)
     countOfGroup = try connection.prepare(
       """
       SELECT count(*) FROM (SELECT 1 FROM notification INDEXED BY notification_group
-      WHERE user = ?1 AND group_key = ?2 AND offset <= ?3 LIMIT ?4)
+      WHERE user = ?1 AND group_key = ?2 AND (read_at IS NULL) = ?3 AND offset <= ?4 LIMIT ?5)
       """)
   }
 
@@ -110,16 +104,9 @@ final class InboxPages {
     let before = Int64(clamping: before ?? .max)
     var shared = EveryoneWalk(
       inbox.everyone, inbox.state, from: inbox.everyone.firstIndex(behind: before - 1) - 1, by: -1)
-    if case .only(let group) = filter.grouping {
-      newestOfGroup.bind(1, inbox.key)
-      newestOfGroup.bind(2, before)
-      newestOfGroup.bind(3, group)
-      try fill(&page, from: newestOfGroup, &shared, read: read)
-    } else {
-      newest.bind(1, inbox.key)
-      newest.bind(2, before)
-      try fill(&page, from: newest, &shared, read: read)
-    }
+    var own = try cursors.rows(of: inbox.key, before: before, filter)
+    defer { own.end() }
+    try fill(&page, from: &own, &shared, read: read)
     return .page(page.rows, next: page.next, counts, groups: page.counts)
   }
 
@@ -150,33 +137,34 @@ final class InboxPages {
   }
 
   private func fill(
-    _ page: inout Page, from own: borrowing Statement, _ shared: inout EveryoneWalk,
+    _ page: inout Page, from own: inout OffsetMerge, _ shared: inout EveryoneWalk,
     read: (EveryoneWalk.Step?, borrowing Statement) throws(StoreError) -> Notification?
   ) throws(StoreError) {
-    defer { own.reset() }
     var last: UInt64?
-    var hasOwn = try own.step()
-    while hasOwn || shared.current != nil {
+    while let offset = own.next(beside: shared.current?.row.offset) {
       page.next = last
       if page.scannedRows >= Self.scanLimit { return }
       page.scannedRows += 1
-      // The larger offset comes first.
-      var common: EveryoneWalk.Step?
-      if let next = shared.current, !hasOwn || next.row.offset > own.integer(0) { common = next }
-      let offset = common?.row.offset ?? own.integer(0)
-      let passes = common.map { page.filter.admits($0) } ?? page.filter.admits(own)
-      let group = common.map(\.row.groupKey) ?? own.optionalText(11)
+      let common = shared.current.flatMap { $0.row.offset == offset ? $0 : nil }
+      if common == nil {
+        row.bind(1, offset)
+        // An index without its row is damage, which `read` reports.
+        _ = try row.step()
+      }
+      defer { row.reset() }
+      let passes = common.map { page.filter.admits($0) } ?? page.filter.admits(row)
+      let group = common.map(\.row.groupKey) ?? row.optionalText(11)
       if passes, try isShown(offset, group, &page) {
         // This row is for the next page.
         if page.isFull { return }
-        if let row = try read(common, own) {
-          page.byteCount += row.byteCount
-          page.rows.append(row)
+        if let found = try read(common, row) {
+          page.byteCount += found.byteCount
+          page.rows.append(found)
           if page.filter.grouping == .collapsed, let group { try count(group, offset, &page) }
         }
       }
       last = UInt64(bitPattern: offset)
-      if common == nil { hasOwn = try own.step() } else { shared.advance() }
+      if common == nil { try own.advance() } else { shared.advance() }
     }
     page.next = nil
   }
@@ -187,57 +175,67 @@ final class InboxPages {
   ) throws(StoreError) -> Bool {
     guard page.filter.grouping == .collapsed, let group else { return true }
     if page.groups.hasNewer(group, than: offset) { return false }
-    newerOfGroup.bind(1, page.key)
-    newerOfGroup.bind(2, group)
-    newerOfGroup.bind(3, offset)
-    defer { newerOfGroup.reset() }
-    for _ in 0..<Self.groupScanLimit {
-      guard try newerOfGroup.step() else { return true }
-      page.scannedRows += 1
-      let isUnread = newerOfGroup.integer(0) != 0
-      if page.filter.admits(isUnread: isUnread, type: newerOfGroup.text(1)) { return false }
+    for range in page.filter.groupRanges {
+      let newer = try scan(newerOfGroup, group, range, offset, key: page.key, page.filter.type)
+      page.scannedRows += newer.scanned
+      if newer.count > 0 { return false }
     }
     return true
   }
 
   /// Counts the rows of a group that pass, from `offset` downwards.
   ///
-  /// Of the user's own rows it scans the first `groupScanLimit`.
+  /// Of each range of the user's own rows it scans the first `groupScanLimit`.
   private func count(
     _ group: String, _ offset: Int64, _ page: inout Page
   ) throws(StoreError) {
-    let own = try count(group, from: offset, key: page.key, page.filter)
-    page.countedRows += own.scanned
-    let count = own.count + page.groups.count(group, through: offset)
+    var count = page.groups.count(group, through: offset)
+    for range in page.filter.groupRanges where count < Self.groupScanLimit {
+      let own = try self.count(group, range, from: offset, key: page.key, page.filter.type)
+      page.countedRows += own.scanned
+      count += own.count
+    }
     page.counts[UInt64(bitPattern: offset)] = min(count, Self.groupScanLimit)
   }
 
-  /// Counts the rows of a group that pass, from `offset` downwards, among the first
+  /// Counts the rows of one range of a group, from `offset` downwards, among the first
   /// `groupScanLimit`.
-  ///
-  /// Also returns the number of rows scanned.
   private func count(
-    _ group: String, from offset: Int64, key: Int64, _ filter: PageFilter
+    _ group: String, _ range: Int64, from offset: Int64, key: Int64, _ type: String?
   ) throws(StoreError) -> (count: Int, scanned: Int) {
-    if filter.admitsAll {
-      countOfGroup.bind(1, key)
-      countOfGroup.bind(2, group)
-      countOfGroup.bind(3, offset)
-      countOfGroup.bind(4, Int64(Self.groupScanLimit))
-      defer { countOfGroup.reset() }
-      let count = try countOfGroup.step() ? Int(countOfGroup.integer(0)) : 0
-      return (count, count)
+    if type != nil {
+      return try scan(olderOfGroup, group, range, offset, key: key, type, countsAll: true)
     }
-    olderOfGroup.bind(1, key)
-    olderOfGroup.bind(2, group)
-    olderOfGroup.bind(3, offset)
-    defer { olderOfGroup.reset() }
+    countOfGroup.bind(1, key)
+    countOfGroup.bind(2, group)
+    countOfGroup.bind(3, range)
+    countOfGroup.bind(4, offset)
+    countOfGroup.bind(5, Int64(Self.groupScanLimit))
+    defer { countOfGroup.reset() }
+    let count = try countOfGroup.step() ? Int(countOfGroup.integer(0)) : 0
+    return (count, count)
+  }
+
+  /// Scans up to `groupScanLimit` rows of one range of a group for the type.
+  ///
+  /// Ends at the first row that passes, unless it counts all.
+  private func scan(
+    _ statement: borrowing Statement, _ group: String, _ range: Int64, _ offset: Int64, key: Int64,
+    _ type: String?, countsAll: Bool = false
+  ) throws(StoreError) -> (count: Int, scanned: Int) {
+    statement.bind(1, key)
+    statement.bind(2, group)
+    statement.bind(3, range)
+    statement.bind(4, offset)
+    defer { statement.reset() }
+    let wanted = type.map(TextKey.init)
     var count = 0
     var scanned = 0
-    while scanned < Self.groupScanLimit, try olderOfGroup.step() {
+    while scanned < Self.groupScanLimit, try statement.step() {
       scanned += 1
-      let isUnread = olderOfGroup.integer(0) != 0
-      if filter.admits(isUnread: isUnread, type: olderOfGroup.text(1)) { count += 1 }
+      if wanted != nil, TextKey(statement.text(0)) != wanted { continue }
+      count += 1
+      if !countsAll { break }
     }
     return (count, scanned)
   }

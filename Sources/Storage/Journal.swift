@@ -25,7 +25,8 @@ struct Submission: Sendable {
   var rowCount: Int {
     switch command {
     case .publish(let drafts, _, _, _): max(1, drafts.count)
-    case .change(_, let change, _): max(1, change.idCount)
+    case .change(_, let change, _):
+      change.idCount ?? StoreConfiguration.defaultStepLimit
     case .changeGroup: JournalTransaction.groupChangeLimit
     case .findKey, .setPreferences, .keepRooms: 1
     case .expire: StoreConfiguration.defaultExpiryLimit
@@ -55,6 +56,10 @@ final class Journal {
   /// Pages of the log when it was last copied into the file.
   private var copiedLogPages = 0
   private var hasFailed = false
+  /// Changes of whole inboxes that need more steps, the next one first.
+  private var sweeps: [(change: InboxSweep, reply: @Sendable (StoreOutcome) -> Void)] = []
+  /// Sweeps under way at once; with this many, commands wait in the queue.
+  private static let sweepLimit = 1_024
 
   init(
     connection: consuming Connection, configuration: StoreConfiguration,
@@ -85,7 +90,10 @@ final class Journal {
   }
 
   /// Processes the queued commands, in groups of up to `groupLimit` rows.
-  func process(_ batch: [Submission]) {
+  ///
+  /// With each group, and without commands too, the next sweep makes a step.
+  func process(_ batch: [Submission]) -> WorkerTurn {
+    if batch.isEmpty { commit([]) }
     var start = 0
     while start < batch.count {
       var end = start
@@ -98,13 +106,16 @@ final class Journal {
       commit(batch[start..<end])
       start = end
     }
+    if sweeps.isEmpty { return .wait }
+    return sweeps.count < Self.sweepLimit ? .again : .againAlone
   }
 
   private func commit(_ group: ArraySlice<Submission>) {
     guard !hasFailed else { return refuse(group) }
     let result: GroupResult
     do throws(StoreError) {
-      result = try transaction.run(group, after: lastOffset, on: connection)
+      result = try transaction.run(
+        group, continuing: sweeps.first?.change, after: lastOffset, on: connection)
     } catch {
       fail(error)
       return refuse(group)
@@ -112,8 +123,27 @@ final class Journal {
     lastOffset = result.lastOffset
     count(result, commandCount: group.count)
     if !result.events.isEmpty { publish(result.events) }
-    for (submission, outcome) in zip(group, result.outcomes) { submission.reply(outcome) }
+    for (submission, outcome) in zip(group, result.outcomes) {
+      if let outcome { submission.reply(outcome) }
+    }
+    updateSweeps(result, of: group)
     limitLog()
+  }
+
+  /// Answers the sweep that has made its last step, and adds those that have begun.
+  ///
+  /// The sweeps take turns, so a small one does not wait for a large one.
+  private func updateSweeps(_ result: GroupResult, of group: ArraySlice<Submission>) {
+    if let (change, outcome) = result.continued {
+      let (_, reply) = sweeps.removeFirst()
+      if let outcome { reply(outcome) } else { sweeps.append((change, reply)) }
+    }
+    for index in sweeps.indices { sweeps[index].change.exclude(result.markedUnread[...]) }
+    for (index, change) in result.started {
+      var change = change
+      change.exclude(result.markedUnread[change.marksBefore...])
+      sweeps.append((change, group[group.startIndex + index].reply))
+    }
   }
 
   /// Copies the log into the database file once enough pages have accumulated.
@@ -146,6 +176,8 @@ final class Journal {
       return state.failure ?? ""
     }
     for submission in group { submission.reply(.readOnly(reason: reason)) }
+    for sweep in sweeps { sweep.reply(.readOnly(reason: reason)) }
+    sweeps = []
   }
 
   private func count(_ result: GroupResult, commandCount: Int) {
@@ -159,17 +191,18 @@ final class Journal {
       state.metrics.evicted += result.evictedCount
       state.nextExpiry = nextExpiry
       state.metrics.duplicateIDs += result.duplicateIDCount
+      state.metrics.preferencesParsed += result.parsedPreferencesCount
       state.metrics.largestGroup = max(state.metrics.largestGroup, commandCount)
     }
   }
 }
 
 extension InboxChange {
-  /// How many ids the change lists; 0 when it applies to all notifications.
-  var idCount: Int {
+  /// How many ids the change lists; nil when it applies to all notifications.
+  var idCount: Int? {
     switch self {
-    case .read(let ids), .unread(let ids), .seen(let ids), .delete(let ids): ids.count
-    case .readAll, .seenAll, .deleteAll: 0
+    case .read(let ids), .unread(let ids), .seen(let ids), .delete(let ids): max(1, ids.count)
+    case .readAll, .seenAll, .deleteAll: nil
     }
   }
 }

@@ -28,16 +28,17 @@ extension JournalTransaction {
       }
     }
     guard let known else { return change.change(ids) }
-    statements.groups.others.bind(1, known.key)
-    statements.groups.others.bind(2, group)
-    statements.groups.others.bind(3, NotificationRow.bytes(of: id))
-    statements.groups.others.bind(4, change.concerns(isUnread: false) ? 1 : 0)
-    statements.groups.others.bind(5, change.concerns(isUnread: true) ? 1 : 0)
-    statements.groups.others.bind(6, Int64(Self.groupChangeLimit - ids.count))
-    defer { statements.groups.others.reset() }
-    while try statements.groups.others.step() {
-      let other = NotificationRow.id(from: statements.groups.others.blob(0))
-      if let other { ids.append(other) }
+    for isUnread in [true, false] where change.concerns(isUnread: isUnread) {
+      statements.groups.others.bind(1, known.key)
+      statements.groups.others.bind(2, group)
+      statements.groups.others.bind(3, isUnread ? 1 : 0)
+      statements.groups.others.bind(4, NotificationRow.bytes(of: id))
+      statements.groups.others.bind(5, Int64(Self.groupChangeLimit - ids.count))
+      defer { statements.groups.others.reset() }
+      while try statements.groups.others.step() {
+        let other = NotificationRow.id(from: statements.groups.others.blob(0))
+        if let other { ids.append(other) }
+      }
     }
     return change.change(ids)
   }
@@ -75,7 +76,7 @@ extension GroupChange {
 /// The statements that find groups, on the journal's connection.
 final class GroupStatements {
   let find: Statement
-  /// The ids of a group except one.
+  /// The ids of a group that are unread, or those that are read, except one.
   let others: Statement
 
   init(_ connection: borrowing Connection) throws(StoreError) {
@@ -86,9 +87,8 @@ final class GroupStatements {
     others = try connection.prepare(
       """
       SELECT id FROM notification INDEXED BY notification_group
-      WHERE user = ?1 AND group_key = ?2 AND id <> ?3
-        AND CASE WHEN read_at IS NULL THEN ?5 ELSE ?4 END
-      ORDER BY offset DESC LIMIT ?6
+      WHERE user = ?1 AND group_key = ?2 AND (read_at IS NULL) = ?3 AND id <> ?4
+      ORDER BY offset DESC LIMIT ?5
       """)
   }
 }

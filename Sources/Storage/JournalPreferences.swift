@@ -1,7 +1,8 @@
 // The journal's part in preferences: saving them, and applying them to new notifications.
 //
-// A user's preferences are returned with the counts that a publish updates anyway, so they cost
-// nothing when there are none, and a publish sees the result of all commands before it.
+// The version of a user's preferences is returned with the counts that a publish updates anyway, so
+// preferences cost nothing when there are none, and a publish sees the result of all commands
+// before it. Documents are parsed once for each version, see `PreferencesCache`.
 
 internal import Notifications
 
@@ -43,19 +44,36 @@ extension JournalTransaction {
       throw .sqlite(code: 0, message: "a user's counts are missing")
     }
     let user = UserRow(statement)
-    guard let document = statement.optionalBlob(UserRow.columnCount) else { return (user, false) }
+    guard statement.integer(UserRow.columnCount) != 0 else { return (user, false) }
+    // Without readable preferences everything rings, which is better than nothing.
+    let preferences = try preferencesCache.preferences(
+      of: user.key, version: statement.integer(UserRow.columnCount + 1)
+    ) { () throws(StoreError) in try statements.preferences.document.read(of: user.key) }
     let isMuted =
-      PreferencesRow.read(document)?.isMuted(
+      preferences?.isMuted(
         type: content.type, priority: content.priority, createdAt: draft.createdAt) ?? false
     return (user, isMuted)
   }
 }
 
-/// A user's preferences as stored: their JSON document.
-enum PreferencesRow {
-  /// Nil when the bytes are damaged: then everything rings, which is better than nothing.
-  static func read(_ document: [UInt8]) -> Preferences? {
-    Preferences.stored(document)
+/// The statement that reads a user's document, on one connection.
+final class PreferencesDocument {
+  /// Whether the user has a document, and its version.
+  ///
+  /// `typeof` does not load the document.
+  static let versionColumns = "typeof(preferences) <> 'null', preferences_version"
+
+  private let document: Statement
+
+  init(_ connection: borrowing Connection) throws(StoreError) {
+    document = try connection.prepare("SELECT preferences FROM user WHERE key = ?1")
+  }
+
+  /// The document of the user with that key; nil when there is none.
+  func read(of key: Int64) throws(StoreError) -> [UInt8]? {
+    document.bind(1, key)
+    defer { document.reset() }
+    return try document.step() ? document.optionalBlob(0) : nil
   }
 }
 
@@ -63,6 +81,7 @@ enum PreferencesRow {
 final class PreferencesStatements {
   let set: Statement
   let drop: Statement
+  let document: PreferencesDocument
 
   init(_ connection: borrowing Connection) throws(StoreError) {
     set = try connection.prepare(
@@ -70,8 +89,14 @@ final class PreferencesStatements {
       INSERT INTO user (id, total, unread, unseen,
         unread_low, unread_normal, unread_high, unread_urgent, version, preferences)
       VALUES (?1, 0, 0, 0, 0, 0, 0, 0, 0, ?2)
-      ON CONFLICT (id) DO UPDATE SET preferences = ?2
+      ON CONFLICT (id) DO UPDATE SET
+        preferences = ?2, preferences_version = preferences_version + 1
       """)
-    drop = try connection.prepare("UPDATE user SET preferences = NULL WHERE id = ?1")
+    drop = try connection.prepare(
+      """
+      UPDATE user SET preferences = NULL, preferences_version = preferences_version + 1
+      WHERE id = ?1
+      """)
+    document = try PreferencesDocument(connection)
   }
 }

@@ -9,7 +9,7 @@ internal import Notifications
 final class JournalStatements {
   let begin: Statement
   let commit: Statement
-  /// Its rows end with the user's preferences.
+  /// Its rows end with the version of the user's preferences.
   let addToCounts: Statement
   let changeCounts: Statement
   let counts: Statement
@@ -19,9 +19,8 @@ final class JournalStatements {
   let markUnread: Statement
   let markSeen: Statement
   let delete: Statement
-  let markAllRead: Statement
-  let markAllSeen: Statement
-  let deleteAll: Statement
+  /// The next rows of a class, for a change of a whole inbox.
+  let rowsOfClass: Statement
   let saveOffset: Statement
   let groups: GroupStatements
   let preferences: PreferencesStatements
@@ -39,7 +38,7 @@ final class JournalStatements {
         total = total + 1, unread = unread + 1, unseen = unseen + 1,
         unread_low = unread_low + ?2, unread_normal = unread_normal + ?3,
         unread_high = unread_high + ?4, unread_urgent = unread_urgent + ?5, version = ?6
-      RETURNING \(CountsRow.columns), preferences
+      RETURNING \(CountsRow.columns), \(PreferencesDocument.versionColumns)
       """)
     changeCounts = try connection.prepare(
       """
@@ -63,14 +62,13 @@ final class JournalStatements {
     markUnread = try connection.prepare("UPDATE notification SET read_at = NULL WHERE offset = ?1")
     markSeen = try connection.prepare("UPDATE notification SET seen_at = ?2 WHERE offset = ?1")
     delete = try connection.prepare("DELETE FROM notification WHERE offset = ?1")
-    markAllRead = try connection.prepare(
+    rowsOfClass = try connection.prepare(
       """
-      UPDATE notification SET read_at = ?2, seen_at = coalesce(seen_at, ?2)
-      WHERE user = ?1 AND read_at IS NULL
+      SELECT offset, priority, read_at IS NULL, seen_at IS NULL
+      FROM notification INDEXED BY notification_class
+      WHERE user = ?1 AND (\(InboxClass.expression)) = ?2 AND offset > ?3 AND offset <= ?4
+      ORDER BY offset LIMIT ?5
       """)
-    markAllSeen = try connection.prepare(
-      "UPDATE notification SET seen_at = ?2 WHERE user = ?1 AND seen_at IS NULL")
-    deleteAll = try connection.prepare("DELETE FROM notification WHERE user = ?1")
     saveOffset = try connection.prepare(
       "UPDATE store SET last_offset = ?1, everyone_version = ?2")
     groups = try GroupStatements(connection)

@@ -9,7 +9,14 @@ internal import Reactor
 
 /// The outcomes and events of a committed group.
 struct GroupResult {
-  var outcomes: [StoreOutcome] = []
+  /// Nil for a command that continues as one of `started`.
+  var outcomes: [StoreOutcome?] = []
+  /// Changes of whole inboxes that need more steps, by the command's index in the group.
+  var started: [(index: Int, change: InboxSweep)] = []
+  /// The continued change after its step, and its outcome if that was the last step.
+  var continued: (change: InboxSweep, outcome: StoreOutcome?)?
+  /// Rows marked as unread, in order.
+  var markedUnread: [(userKey: Int64, offset: Int64)] = []
   var events: [Event] = []
   var lastOffset: UInt64
   var storedCount = 0
@@ -17,6 +24,7 @@ struct GroupResult {
   var expiredCount = 0
   var evictedCount = 0
   var duplicateIDCount = 0
+  var parsedPreferencesCount = 0
 }
 
 /// Runs groups of commands on the journal's connection.
@@ -28,11 +36,13 @@ final class JournalTransaction {
   let everyoneLimit: Int
   let expiryLimit: Int
   let keptSessionsLimit: Int
+  let stepLimit: Int
   /// The current notifications for everyone: mirrors the database, also after a rollback.
   var everyone: EveryoneList
   /// See `Store.nextExpiry`.
   var nextExpiry: Int64?
   var group = GroupResult(lastOffset: 0)
+  let preferencesCache = PreferencesCache()
   /// The latest time of any command.
   private var clock: Int64 = 0
 
@@ -47,33 +57,45 @@ final class JournalTransaction {
     everyoneLimit = configuration.everyoneLimit
     expiryLimit = configuration.expiryLimit
     keptSessionsLimit = configuration.keptSessionsLimit
+    stepLimit = configuration.stepLimit
     nextExpiry = try findNextExpiry()
   }
 
-  /// Runs the group and commits it, or rolls everything back and throws.
+  /// Runs a step of `sweep` and the group, and commits them, or rolls everything back and throws.
   func run(
-    _ submissions: ArraySlice<Submission>, after lastOffset: UInt64,
-    on connection: borrowing Connection
+    _ submissions: ArraySlice<Submission>, continuing sweep: InboxSweep? = nil,
+    after lastOffset: UInt64, on connection: borrowing Connection
   ) throws(StoreError) -> GroupResult {
     var refused: Set<Int> = []
     let before = (everyone, nextExpiry)
+    let parsedBefore = preferencesCache.parseCount
     while true {
       group = GroupResult(lastOffset: lastOffset)
       keys.beginGroup()
       var current: Int?
       do throws(StoreError) {
         try statements.begin.run()
+        // First, because the sweep began before these commands.
+        if var sweep {
+          let outcome = try step(&sweep)
+          group.continued = (sweep, outcome)
+        }
         for index in submissions.indices {
           current = index
           if refused.contains(index) {
             group.outcomes.append(.readOnly(reason: "the id of a notification is already in use"))
           } else {
-            group.outcomes.append(try execute(submissions[index].command, on: connection))
+            let outcome = try execute(submissions[index].command, on: connection)
+            if outcome == nil, let last = group.started.indices.last {
+              group.started[last].index = index - submissions.startIndex
+            }
+            group.outcomes.append(outcome)
           }
         }
         current = nil
         try finish(since: lastOffset)
         group.duplicateIDCount = refused.count
+        group.parsedPreferencesCount = preferencesCache.parseCount - parsedBefore
         return group
       } catch {
         rollBack(connection)
@@ -96,6 +118,7 @@ final class JournalTransaction {
   }
 
   private func rollBack(_ connection: borrowing Connection) {
+    preferencesCache.removeAll()
     guard connection.isInTransaction else { return }
     // If even this fails, the connection is abandoned with the transaction open, and recovery drops
     // it: nothing of it can become durable.
@@ -107,9 +130,10 @@ final class JournalTransaction {
     return group.lastOffset
   }
 
+  /// Nil when the command goes on in later transactions.
   private func execute(
     _ command: StoreCommand, on connection: borrowing Connection
-  ) throws(StoreError) -> StoreOutcome {
+  ) throws(StoreError) -> StoreOutcome? {
     switch command {
     case .publish(let drafts, let key, let answer, let takenAt):
       clock = max(clock, drafts.first?.createdAt ?? 0)
@@ -130,11 +154,11 @@ final class JournalTransaction {
       return try keys.outcome(of: key) ?? .unknownKey
     case .change(let user, let change, let time):
       clock = max(clock, time)
-      return try apply(change, user: user, time: time, on: connection)
+      return try apply(change, user: user, time: time)
     case .changeGroup(let user, let id, let change, let time):
       clock = max(clock, time)
       let resolved = try resolve(change, of: id, user: user)
-      return try apply(resolved, user: user, time: time, on: connection)
+      return try apply(resolved, user: user, time: time)
     case .setPreferences(let user, let preferences):
       try setPreferences(preferences, of: user)
       return .saved
@@ -158,6 +182,8 @@ final class JournalTransaction {
     let counts = try totals(of: row)
     NotificationRow.bind(notification, userKey: row.key, to: statements.insert)
     statements.insert.bind(19, isMuted ? 1 : 0)
+    // guard: small-inbox-limit
+    statements.insert.bind(20, row.own.total > InboxClass.smallInboxLimit ? 1 : 0)
     try statements.insert.run()
     group.storedCount += 1
     if isMuted { group.mutedCount += 1 }
@@ -195,50 +221,42 @@ final class JournalTransaction {
   // MARK: - Changing
 
   private func apply(
-    _ change: InboxChange, user: UserID, time: Int64, on connection: borrowing Connection
-  ) throws(StoreError) -> StoreOutcome {
+    _ change: InboxChange, user: UserID, time: Int64
+  ) throws(StoreError) -> StoreOutcome? {
     let known = try findUser(user)
     let state = try state(of: known)
+    let ids: [NotificationID]
+    switch change {
+    case .readAll, .seenAll, .deleteAll:
+      return try sweep(change, user: user, known, state, time: time)
+    case .read(let some), .unread(let some), .seen(let some), .delete(let some): ids = some
+    }
     var found = 0
     var changed: [NotificationID] = []
     var difference = Counts()
-    // Notifications for everyone: the number that a change of all changes, or the new states of
-    // those listed.
-    var commonCount = 0
+    // The new states of notifications for everyone.
     var views: [EveryoneState.State] = []
-    switch change {
-    case .readAll, .seenAll, .deleteAll:
-      if let known {
-        found = try applyToAll(
-          change, key: known.key, counts: known.own, time: time, on: connection)
-        if found > 0 { difference = change.difference(from: known.own) }
+    var done: Set<NotificationID> = []
+    for id in ids where done.insert(id).inserted {
+      if let row = try findRow(id, key: known?.key) {
+        found += 1
+        if case .unread = change, let known { group.markedUnread.append((known.key, row.offset)) }
+        guard let step = change.difference(for: row) else { continue }
+        try apply(change, to: row, time: time)
+        difference.add(step)
+      } else if let row = everyone.row(id), let view = state.view(of: row.offset) {
+        found += 1
+        guard change.difference(for: FoundRow(row, view)) != nil else { continue }
+        views.append(change.state(of: row.offset, after: view, time: time))
+      } else {
+        continue
       }
-      commonCount = change.count(in: everyone.counts(for: state))
-      found += commonCount
-      guard found > 0 else { return .changed(count: 0, try totals(of: known)) }
-    case .read(let ids), .unread(let ids), .seen(let ids), .delete(let ids):
-      var done: Set<NotificationID> = []
-      for id in ids where done.insert(id).inserted {
-        if let row = try findRow(id, key: known?.key) {
-          found += 1
-          guard let step = change.difference(for: row) else { continue }
-          try apply(change, to: row, time: time)
-          difference.add(step)
-        } else if let row = everyone.row(id), let view = state.view(of: row.offset) {
-          found += 1
-          guard change.difference(for: FoundRow(row, view)) != nil else { continue }
-          views.append(change.state(of: row.offset, after: view, time: time))
-        } else {
-          continue
-        }
-        changed.append(id)
-      }
-      guard !changed.isEmpty else { return .changed(count: found, try totals(of: known)) }
+      changed.append(id)
     }
+    guard !changed.isEmpty else { return .changed(count: found, try totals(of: known)) }
     let key: Int64
     if let known { key = known.key } else { key = try addUser(user) }
     try put(views, key: key)
-    if commonCount > 0 { try applyToAllForEveryone(change, key: key, time: time) }
     let offset = nextOffset()
     let after = try totals(of: changeCounts(key: key, by: difference, offset: offset))
     group.events.append(
@@ -264,7 +282,7 @@ final class JournalTransaction {
     return FoundRow(statements.find)
   }
 
-  private func apply(
+  func apply(
     _ change: InboxChange, to row: FoundRow, time: Int64
   ) throws(StoreError) {
     switch change {
@@ -283,32 +301,6 @@ final class JournalTransaction {
       statements.delete.bind(1, row.offset)
       try statements.delete.run()
     }
-  }
-
-  /// Applies a change of all; returns the number of rows changed.
-  ///
-  /// The counts show beforehand whether there is anything to do, so a second "read all" does not
-  /// scan the inbox.
-  private func applyToAll(
-    _ change: InboxChange, key: Int64, counts: Counts, time: Int64,
-    on connection: borrowing Connection
-  ) throws(StoreError) -> Int {
-    switch change {
-    case .readAll where counts.unread > 0:
-      statements.markAllRead.bind(1, key)
-      statements.markAllRead.bind(2, time)
-      try statements.markAllRead.run()
-    case .seenAll where counts.unseen > 0:
-      statements.markAllSeen.bind(1, key)
-      statements.markAllSeen.bind(2, time)
-      try statements.markAllSeen.run()
-    case .deleteAll where counts.total > 0:
-      statements.deleteAll.bind(1, key)
-      try statements.deleteAll.run()
-    default:
-      return 0
-    }
-    return connection.changeCount
   }
 
   func changeCounts(

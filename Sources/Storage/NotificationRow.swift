@@ -15,11 +15,15 @@ enum NotificationRow {
     """
 
   static let insertion = """
-    INSERT INTO notification (user, \(columns))
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+    INSERT INTO notification (user, \(columns), in_large_inbox)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+      ?20)
     """
 
-  /// Binds a row to `insertion`, except `is_silent`, the last parameter.
+  /// The columns of the row at an offset, the only parameter.
+  static let selection = "SELECT \(columns) FROM notification WHERE offset = ?1"
+
+  /// Binds a row to `insertion`, except `is_silent` and `in_large_inbox`, the last two parameters.
   static func bind(_ row: Notification, userKey: Int64, to statement: borrowing Statement) {
     statement.bind(1, userKey)
     statement.bind(2, Int64(bitPattern: row.offset))

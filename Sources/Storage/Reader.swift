@@ -38,9 +38,12 @@ final class Reader {
   private var everyone = EveryoneList(version: 0)
   private let counts: Statement
   private let pages: InboxPages
-  private let preferences: Statement
+  private let preferencesVersion: Statement
+  private let preferencesDocument: PreferencesDocument
+  private let preferencesCache = PreferencesCache()
   private let keptRooms: Statement
-  private let missed: Statement
+  private let cursors: InboxCursors
+  private let row: Statement
   private let missedCount: Statement
   private let state: Guarded<StoreState>
   private let kernel: Kernel
@@ -53,18 +56,17 @@ final class Reader {
     position = try connection.prepare("SELECT last_offset, everyone_version FROM store")
     everyoneRow = try EveryoneRow(connection)
     counts = try connection.prepare("SELECT \(CountsRow.columns) FROM user WHERE id = ?1")
-    pages = try InboxPages(connection)
-    preferences = try connection.prepare("SELECT preferences FROM user WHERE id = ?1")
+    cursors = try InboxCursors(connection)
+    pages = try InboxPages(connection, cursors)
+    preferencesVersion = try connection.prepare(
+      "SELECT key, \(PreferencesDocument.versionColumns) FROM user WHERE id = ?1")
+    preferencesDocument = try PreferencesDocument(connection)
     keptRooms = try connection.prepare(KeptRoomsRow.selection)
-    missed = try connection.prepare(
-      """
-      SELECT \(NotificationRow.columns) FROM notification INDEXED BY notification_user
-      WHERE user = ?1 AND offset > ?2 ORDER BY offset
-      """)
+    row = try connection.prepare(NotificationRow.selection)
     missedCount = try connection.prepare(
       """
-      SELECT count(*) FROM (SELECT 1 FROM notification INDEXED BY notification_user
-      WHERE user = ?1 AND offset > ?2 LIMIT ?3)
+      SELECT count(*) FROM (SELECT 1 FROM notification INDEXED BY notification_class
+      WHERE user = ?1 AND (\(InboxClass.expression)) = ?2 AND offset > ?3 LIMIT ?4)
       """)
     self.connection = connection
     self.state = state
@@ -162,12 +164,20 @@ final class Reader {
   }
 
   private func readPreferences(of user: UserID) throws(StoreError) -> Preferences {
-    preferences.bind(1, user)
-    defer { preferences.reset() }
-    guard try preferences.step(), let document = preferences.optionalBlob(0) else {
+    preferencesVersion.bind(1, user)
+    defer { preferencesVersion.reset() }
+    guard try preferencesVersion.step(), preferencesVersion.integer(1) != 0 else {
       return Preferences()
     }
-    if let read = PreferencesRow.read(document) { return read }
+    let key = preferencesVersion.integer(0)
+    let parseCount = preferencesCache.parseCount
+    let read = try preferencesCache.preferences(of: key, version: preferencesVersion.integer(2)) {
+      () throws(StoreError) in try preferencesDocument.read(of: key)
+    }
+    if preferencesCache.parseCount != parseCount {
+      state.withLock { $0.metrics.preferencesParsed += 1 }
+    }
+    if let read { return read }
     noteCorruption("the preferences of a user cannot be read")
     return Preferences()
   }
@@ -194,9 +204,8 @@ final class Reader {
       everyone, found.state, from: everyone.firstIndex(behind: after), by: 1)
     let total = min(
       try countMissed(key: found.key, after: after) + shared.count, Int(Self.missedCountLimit))
-    missed.bind(1, found.key)
-    missed.bind(2, after)
-    defer { missed.reset() }
+    var own = try cursors.rows(of: found.key, after: after)
+    defer { own.end() }
     let limit = min(max(limit, 1), Self.missedLimit)
     var rows: [Notification] = []
     var byteCount = 0
@@ -204,41 +213,48 @@ final class Reader {
     var last = after
     // Read only when a notification for everyone is found, which they may silence.
     var wishes: Preferences?
-    var hasOwn = try missed.step()
-    while hasOwn || shared.current != nil {
+    while let offset = own.next(beside: shared.current?.row.offset) {
       let isFull = rows.count == limit || byteCount >= Self.missedByteLimit
       if isFull || scanned == Self.scanLimit {
         let next = UInt64(bitPattern: last)
         return .missed(rows, through: through, next: next, total: total, found.counts)
       }
       scanned += 1
-      // The smaller offset comes first.
-      var common: EveryoneWalk.Step?
-      if let next = shared.current, !hasOwn || next.row.offset < missed.integer(0) { common = next }
-      last = common?.row.offset ?? missed.integer(0)
+      last = offset
+      let common = shared.current.flatMap { $0.row.offset == offset ? $0 : nil }
+      if common == nil {
+        row.bind(1, offset)
+        // An index without its row is damage, which `readRow` reports.
+        _ = try row.step()
+      }
+      defer { row.reset() }
       let isMuted: Bool
       if let common {
         if wishes == nil { wishes = try readPreferences(of: user) }
         isMuted = wishes?.isMuted(common.row) ?? false
       } else {
-        isMuted = NotificationRow.isMuted(missed)
+        isMuted = NotificationRow.isMuted(row)
       }
-      if !isMuted, let row = try readRow(common, missed, of: user) {
-        byteCount += row.byteCount
-        rows.append(row)
+      if !isMuted, let found = try readRow(common, row, of: user) {
+        byteCount += found.byteCount
+        rows.append(found)
       }
-      if common == nil { hasOwn = try missed.step() } else { shared.advance() }
+      if common == nil { try own.advance() } else { shared.advance() }
     }
     return .missed(rows, through: through, next: nil, total: total, found.counts)
   }
 
   private func countMissed(key: Int64, after: Int64) throws(StoreError) -> Int {
-    missedCount.bind(1, key)
-    missedCount.bind(2, after)
-    missedCount.bind(3, Self.missedCountLimit)
-    defer { missedCount.reset() }
-    guard try missedCount.step() else { return 0 }
-    return Int(missedCount.integer(0))
+    var count: Int64 = 0
+    for range in InboxClass.allCases where count < Self.missedCountLimit {
+      missedCount.bind(1, key)
+      missedCount.bind(2, range.rawValue)
+      missedCount.bind(3, after)
+      missedCount.bind(4, Self.missedCountLimit - count)
+      defer { missedCount.reset() }
+      if try missedCount.step() { count += missedCount.integer(0) }
+    }
+    return Int(count)
   }
 
   /// The row for everyone, or else the statement's current row.

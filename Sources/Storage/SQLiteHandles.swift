@@ -10,6 +10,8 @@ internal import CSQLite
 /// `deinit` closes it.
 @safe struct Connection: ~Copyable {
   private let handle: OpaquePointer
+  /// Nil except in tests.
+  private let recorder: StatementRecorder?
 
   enum Mode {
     case readWrite
@@ -17,7 +19,9 @@ internal import CSQLite
   }
 
   /// Opens an existing file.
-  init(path: String, mode: Mode, vfs: String?) throws(StoreError) {
+  init(
+    path: String, mode: Mode, vfs: String?, statistics: StatementStatistics? = nil
+  ) throws(StoreError) {
     var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE
     switch mode {
     case .readWrite: flags |= SQLITE_OPEN_READWRITE
@@ -32,6 +36,7 @@ internal import CSQLite
       throw error
     }
     unsafe handle = opened
+    recorder = statistics.map { StatementRecorder($0, isWriter: mode == .readWrite) }
   }
 
   deinit {
@@ -59,7 +64,8 @@ internal import CSQLite
     // SAFETY: the text lives for the call; the handle is open.
     let result = unsafe sqlite3_prepare_v3(handle, sql, -1, flags, &prepared, nil)
     guard result == SQLITE_OK, let prepared = unsafe prepared else { throw lastError(result) }
-    return unsafe Statement(prepared)
+    recorder?.add(statement: sql)
+    return unsafe Statement(prepared, sql: sql, recorder)
   }
 
   /// Whether a transaction is open.
@@ -142,9 +148,18 @@ final class LogPages {
 /// Parameters count from 1, columns from 0.
 @safe struct Statement: ~Copyable {
   private let handle: OpaquePointer
+  private let recording: Recording?
 
-  @unsafe fileprivate init(_ handle: OpaquePointer) {
+  private struct Recording {
+    let sql: String
+    let recorder: StatementRecorder
+  }
+
+  @unsafe fileprivate init(
+    _ handle: OpaquePointer, sql: String, _ recorder: StatementRecorder?
+  ) {
     unsafe self.handle = handle
+    recording = recorder.map { Recording(sql: sql, recorder: $0) }
   }
 
   deinit {
@@ -218,6 +233,7 @@ final class LogPages {
   /// Makes the statement ready to run again; it holds no lock afterwards.
   func reset() {
     unsafe sqlite3_reset(handle)
+    if let recording { unsafe recording.recorder.record(handle, sql: recording.sql) }
   }
 
   func isNull(_ column: Int32) -> Bool {

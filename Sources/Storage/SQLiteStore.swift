@@ -25,10 +25,13 @@ package final class SQLiteStore: Store {
 
   /// Opens or creates the store; starts the journal's thread and the readers' threads.
   ///
+  /// `report` gets lines for the log about a migration, before this returns.
+  ///
   /// `publish` is called on the journal's thread after a group's commit, in commit order, before
   /// the group's replies; it must take all events and may block.
   package init(
     _ configuration: StoreConfiguration, kernel: Kernel = .real,
+    report: @escaping @Sendable (String) -> Void = { _ in },
     publish: @escaping @Sendable ([Event]) -> Void
   ) throws(StoreError) {
     let directory = try DataDirectory(configuration.path)
@@ -36,7 +39,8 @@ package final class SQLiteStore: Store {
     // If an error is thrown below, a temporary store still leaves no files.
     defer { directory.forget() }
     let state = Guarded(StoreState())
-    let writer = try Schema.openWriter(configuration, in: directory, kernel)
+    let writer = try Schema.openWriter(
+      configuration, in: directory, kernel, report: report)
     let identity = try Schema.readIdentity(writer)
     state.withLock { $0.metrics.lastOffset = identity.lastOffset }
     let journal = try Worker<Submission>(capacity: configuration.queueCapacity, kernel: kernel)
@@ -52,7 +56,10 @@ package final class SQLiteStore: Store {
         let reader = try Reader(connection: connection, state: state, kernel: kernel)
         let worker = try Worker<Question>(
           capacity: configuration.readQueueCapacity, kernel: kernel)
-        try worker.start(name: "store-read-\(index)", batchLimit: 64) { reader.process($0) }
+        try worker.start(name: "store-read-\(index)", batchLimit: 64) {
+          reader.process($0)
+          return .wait
+        }
         readers.append(worker)
       }
       try directory.synchronize()

@@ -2,10 +2,14 @@
 //
 //     store         one row: the epoch, the newest offset, the horizon
 //     user          one row a user: the counts, changed in the transaction that changes the rows,
-//                   and the preferences, NULL for a user that never set any
-//     notification  keyed by offset, so that a new one goes to the end of the table; the index on
-//                   the user continues with the offset, which is the order of every page; so does
-//                   the index on the group, which has only rows that have a group
+//                   and the preferences, NULL for a user without any, with the number of their
+//                   changes
+//     notification  keyed by offset, so that a new one goes to the end of the table; its indexes
+//                   begin with the user and end with the offset, which is the order of every page:
+//                     class  all rows, see `InboxClass`
+//                     type   the rows of large inboxes
+//                     group  the rows that have a group
+//                   a publish to a small inbox without a group writes to the first one only
 //     everyone      notifications in every inbox, stored once; `everyone_state` is a user's state
 //                   of one, in addition to the user's marks; `everyone_gone` lists removed ones
 //                   that still have states to sweep
@@ -27,7 +31,9 @@ enum Schema {
   /// The statements that migrate from each version to the next.
   ///
   /// Append only.
-  static let migrations = [version1, version2, version3, version4, version5]
+  static let migrations: [String] = [
+    version1, version2, version3, version4, version5, version6, version7,
+  ]
 
   private static let version1 = """
     CREATE TABLE store (
@@ -155,12 +161,59 @@ enum Schema {
       (SELECT coalesce(max(created_at), 0) FROM idempotency);
     """
 
+  /// A version of each user's preferences, for the caches of their parsed form.
+  private static let version6 = """
+    ALTER TABLE user ADD COLUMN preferences_version INTEGER NOT NULL DEFAULT 0;
+    """
+
+  /// Indexes for every filter of a page, which need a further column.
+  ///
+  /// The rows follow in steps, see `Migration`. Only the old indexes are dropped at once: that
+  /// returns their pages to the free list, and writes few of them.
+  private static let version7 = """
+    ALTER TABLE notification RENAME TO notification_old;
+    DROP INDEX notification_user;
+    DROP INDEX notification_group;
+    DROP INDEX notification_expires_at;
+    CREATE TABLE notification (
+      offset INTEGER PRIMARY KEY,
+      user INTEGER NOT NULL,
+      id BLOB NOT NULL UNIQUE,
+      type TEXT NOT NULL,
+      priority INTEGER NOT NULL,
+      title TEXT NOT NULL,
+      message TEXT NOT NULL,
+      data BLOB NOT NULL,
+      entity_type TEXT,
+      entity_id TEXT,
+      entity_url TEXT,
+      actions BLOB,
+      group_key TEXT,
+      created_at INTEGER NOT NULL,
+      expires_at INTEGER,
+      read_at INTEGER,
+      seen_at INTEGER,
+      checksum INTEGER NOT NULL,
+      is_silent INTEGER NOT NULL,
+      in_large_inbox INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX notification_class ON notification (user, (\(InboxClass.expression)));
+    CREATE INDEX notification_type ON notification (user, type, (read_at IS NULL))
+      WHERE in_large_inbox = 1;
+    CREATE INDEX notification_group ON notification (user, group_key, (read_at IS NULL))
+      WHERE group_key IS NOT NULL;
+    CREATE INDEX notification_expires_at ON notification (expires_at)
+      WHERE expires_at IS NOT NULL;
+    """
+
   /// Opens the writer's connection: settings, checks, and pending migrations.
   static func openWriter(
-    _ configuration: StoreConfiguration, in directory: DataDirectory, _ kernel: Kernel
+    _ configuration: StoreConfiguration, in directory: DataDirectory, _ kernel: Kernel,
+    report: @escaping @Sendable (String) -> Void
   ) throws(StoreError) -> Connection {
     let connection = try Connection(
-      path: directory.databasePath, mode: .readWrite, vfs: configuration.vfs)
+      path: directory.databasePath, mode: .readWrite, vfs: configuration.vfs,
+      statistics: configuration.statistics)
     try connection.harden()
     try set("busy_timeout", to: "10000", on: connection)
     try set("mmap_size", to: "0", on: connection)
@@ -173,7 +226,9 @@ enum Schema {
     try set("journal_size_limit", to: "67108864", on: connection)
     // The journal runs its own checkpoints: SQLite's automatic one would hide a failed sync.
     try set("wal_autocheckpoint", to: "0", on: connection)
-    try migrate(connection, kernel)
+    let migration = Migration(
+      kernel, stepLimit: configuration.migrationStepLimit, report: report)
+    try migration.run(on: connection)
     return connection
   }
 
@@ -182,7 +237,8 @@ enum Schema {
     _ configuration: StoreConfiguration, in directory: DataDirectory
   ) throws(StoreError) -> Connection {
     let connection = try Connection(
-      path: directory.databasePath, mode: .readOnly, vfs: configuration.vfs)
+      path: directory.databasePath, mode: .readOnly, vfs: configuration.vfs,
+      statistics: configuration.statistics)
     try connection.harden()
     try set("query_only", to: "1", on: connection)
     try set("busy_timeout", to: "10000", on: connection)
@@ -227,28 +283,8 @@ enum Schema {
     }
   }
 
-  /// Migrates the database to the newest version, each step and its number in one transaction.
-  private static func migrate(
-    _ connection: borrowing Connection, _ kernel: Kernel
-  ) throws(StoreError) {
-    let found = Int(try connection.value(of: "PRAGMA user_version")) ?? 0
-    guard found >= 0, found <= migrations.count else { throw .newerVersion(found) }
-    for version in found..<migrations.count {
-      try connection.execute("BEGIN IMMEDIATE")
-      try connection.execute(migrations[version])
-      if version == 0 {
-        let store = try connection.prepare(
-          "INSERT INTO store (epoch, last_offset, horizon) VALUES (?1, 0, 0)")
-        store.bind(1, makeEpoch(kernel))
-        try store.run()
-      }
-      try connection.execute(
-        "PRAGMA application_id = \(applicationID); PRAGMA user_version = \(version + 1); COMMIT")
-    }
-  }
-
   /// 16 random characters of `[0-9a-z]`: 82 bits, so that no two stores share an epoch.
-  private static func makeEpoch(_ kernel: Kernel) -> String {
+  static func makeEpoch(_ kernel: Kernel) -> String {
     let alphabet = Array("0123456789abcdefghijklmnopqrstuvwxyz".utf8)
     var epoch: [UInt8] = []
     while epoch.count < 16 {

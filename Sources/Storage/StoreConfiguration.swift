@@ -26,6 +26,11 @@ package struct StoreConfiguration: Sendable {
   package var keptRoomsMilliseconds: Int64
   /// Rows in one transaction, unless a single command has more.
   package var groupLimit: Int
+  /// Rows that one step of a change of a whole inbox visits.
+  package var stepLimit: Int
+  package static let defaultStepLimit = 512
+  /// Rows that one step of a migration moves.
+  package var migrationStepLimit: Int
   package var readerCount: Int
   /// Pages of the write-ahead log (4 KiB each) that accumulate before the journal copies them into
   /// the database file.
@@ -43,16 +48,20 @@ package struct StoreConfiguration: Sendable {
   ///
   /// Tests use a failing one.
   package var vfs: String?
+  /// Counts the cost of each statement; nil except in tests.
+  package var statistics: StatementStatistics?
 
   package init(
     path: String, queueCapacity: Int = 8_192, readQueueCapacity: Int = 8_192,
     groupLimit: Int = 4_096, everyoneLimit: Int = 1_000,
     expiryLimit: Int = Self.defaultExpiryLimit, keptSessionsLimit: Int = 64,
     keptRoomsMilliseconds: Int64 = RecoveryID.keptMilliseconds, readerCount: Int = 2,
+    stepLimit: Int = Self.defaultStepLimit, migrationStepLimit: Int = 4_096,
     checkpointPages: Int = 4_096, logPagesLimit: Int = 32_768, cacheKibibytes: Int = 32_768,
     vfs: String? = nil
   ) {
     precondition(queueCapacity > 0 && readQueueCapacity > 0 && groupLimit > 0 && readerCount > 0)
+    precondition(stepLimit > 0 && migrationStepLimit > 0)
     precondition(everyoneLimit > 0 && expiryLimit > 0 && keptSessionsLimit > 0)
     self.path = path
     self.queueCapacity = queueCapacity
@@ -62,6 +71,8 @@ package struct StoreConfiguration: Sendable {
     self.expiryLimit = expiryLimit
     self.keptSessionsLimit = keptSessionsLimit
     self.keptRoomsMilliseconds = keptRoomsMilliseconds
+    self.stepLimit = stepLimit
+    self.migrationStepLimit = migrationStepLimit
     self.readerCount = readerCount
     self.checkpointPages = checkpointPages
     self.logPagesLimit = logPagesLimit

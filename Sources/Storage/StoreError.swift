@@ -14,7 +14,7 @@ package enum StoreError: Error, Equatable {
   /// The file is another program's database.
   case foreign(path: String)
   /// Written by a newer Carillon, in a format unknown to this one.
-  case newerVersion(Int)
+  case newerVersion(Int, known: Int)
   /// SQLite did not accept a setting that durability depends on.
   case pragmaRefused(name: String, expected: String, found: String)
 }
@@ -27,8 +27,10 @@ extension StoreError: CustomStringConvertible {
     case .file(let action, let code): "cannot \(action): \(SystemError.message(of: code))"
     case .alreadyOpen(let path): "\(path) is in use by another server"
     case .foreign(let path): "\(path) is another program's database"
-    case .newerVersion(let version):
-      "the store has format \(version), which a newer Carillon made"
+    case .newerVersion(let version, let known):
+      "the store has format \(version), and this version of Carillon knows formats up to \(known): "
+        + "start the newer version that made it, or restore a copy of the directory made before "
+        + "the upgrade"
     case .pragmaRefused(let name, let expected, let found):
       "SQLite setting \(name) is \(found), expected \(expected)"
     }

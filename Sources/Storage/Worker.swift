@@ -6,6 +6,16 @@
 internal import Broadcast
 internal import Reactor
 
+/// How a worker goes on after processing messages.
+enum WorkerTurn {
+  /// Wait for messages.
+  case wait
+  /// Process again, with the messages that have arrived or without any.
+  case again
+  /// Process again, and leave the messages in the mailbox.
+  case againAlone
+}
+
 /// One thread that processes the messages in its mailbox.
 final class Worker<Message: Sendable>: @unchecked Sendable {
   // Unchecked: mailbox and parker are Sendable; `thread` is set by `start` before any other thread
@@ -48,10 +58,10 @@ final class Worker<Message: Sendable>: @unchecked Sendable {
 
   /// Starts the thread.
   ///
-  /// `process` gets the waiting messages, at most `batchLimit` at once; it is released on the
-  /// thread, before `stop` returns.
+  /// `process` gets the waiting messages, at most `batchLimit` at once; none only if its last turn
+  /// asked to go on. It is released on the thread, before `stop` returns.
   func start(
-    name: String, batchLimit: Int, process: sending @escaping ([Message]) -> Void
+    name: String, batchLimit: Int, process: sending @escaping ([Message]) -> WorkerTurn
   ) throws(StoreError) {
     do throws(SystemError) {
       thread = try Thread(name: name) { self.run(batchLimit: batchLimit, process) }
@@ -70,21 +80,25 @@ final class Worker<Message: Sendable>: @unchecked Sendable {
     self.thread = nil
   }
 
-  private func run(batchLimit: Int, _ process: ([Message]) -> Void) {
+  private func run(batchLimit: Int, _ process: ([Message]) -> WorkerTurn) {
     var batch: [Message] = []
     var isStopping = false
-    while !isStopping {
-      let count = mailbox.drain(limit: batchLimit) { item in
-        switch item {
-        case .message(let message): batch.append(message)
-        case .stop: isStopping = true
+    var turn = WorkerTurn.wait
+    while !isStopping || turn != .wait {
+      var count = 0
+      if turn != .againAlone {
+        count = mailbox.drain(limit: batchLimit) { item in
+          switch item {
+          case .message(let message): batch.append(message)
+          case .stop: isStopping = true
+          }
         }
       }
-      if !batch.isEmpty {
-        process(batch)
+      if !batch.isEmpty || turn != .wait {
+        turn = process(batch)
         batch.removeAll(keepingCapacity: true)
       }
-      if count == 0 && parker.park(unless: { mailbox.hasWork }) {
+      if count == 0 && turn == .wait && !isStopping && parker.park(unless: { mailbox.hasWork }) {
         wakeup.wait()
         parker.resume()
       }

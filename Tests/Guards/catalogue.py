@@ -4,6 +4,7 @@ import browser
 import floods
 import framing
 import identity
+import inboxes
 import limits
 import reactor
 import realtime
@@ -17,6 +18,7 @@ GUARDS = (
     + identity.GUARDS
     + limits.GUARDS
     + floods.GUARDS
+    + inboxes.GUARDS
     + reactor.GUARDS
     + realtime.GUARDS
     + rooms.GUARDS

@@ -218,37 +218,6 @@ struct EveryoneTests {
     #expect(fixture.publishForEveryone(key: key) == .repeated(answer: []))
     #expect(fixture.inbox("u").count == 1)
   }
-
-  @Test("a store of the first version is migrated with its contents")
-  func migration() throws {
-    let directory = TemporaryDirectory()
-    do {
-      let fixture = try StoreFixture(in: directory)
-      fixture.publish("u")
-      fixture.store.close()
-    }
-    StoreFixture.sql(
-      """
-      DROP TABLE kept_rooms;
-      DROP INDEX notification_group;
-      ALTER TABLE notification DROP COLUMN is_silent;
-      ALTER TABLE user DROP COLUMN preferences;
-      DROP TABLE everyone; DROP TABLE everyone_state; DROP TABLE everyone_gone;
-      DROP INDEX notification_expires_at;
-      ALTER TABLE store DROP COLUMN running_milliseconds;
-      ALTER TABLE store DROP COLUMN everyone_version;
-      ALTER TABLE user DROP COLUMN everyone_read_through;
-      ALTER TABLE user DROP COLUMN everyone_read_at;
-      ALTER TABLE user DROP COLUMN everyone_seen_through;
-      ALTER TABLE user DROP COLUMN everyone_seen_at;
-      ALTER TABLE user DROP COLUMN everyone_deleted_through;
-      PRAGMA user_version = 1;
-      """, at: directory.databasePath)
-    let fixture = try StoreFixture(in: directory)
-    fixture.publishForEveryone()
-    #expect(fixture.inbox("u").map(\.offset) == [2, 1])
-    #expect(fixture.counts("u").unread == 2)
-  }
 }
 
 extension StoreOutcome {

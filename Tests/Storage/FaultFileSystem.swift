@@ -28,6 +28,8 @@ final class FaultFileSystem: @unchecked Sendable {
   struct State {
     /// Calls that fail with an I/O error, as if the disk had failed.
     var failing: [Call] = []
+    /// Syncs of the log that succeed before all others fail; nil when none fails.
+    var syncsLeft: Int?
     /// SQLite's code for these failures.
     var failure = ioErrorFsync
     /// Calls that block.
@@ -83,6 +85,11 @@ final class FaultFileSystem: @unchecked Sendable {
     }
   }
 
+  /// Fails all syncs of the log after the next `count`.
+  func failSyncs(after count: Int) {
+    state.change { $0.syncsLeft = count }
+  }
+
   func hold(_ calls: Call...) {
     state.change { $0.held = calls }
   }
@@ -107,7 +114,12 @@ final class FaultFileSystem: @unchecked Sendable {
     return state.change { state in
       state.waiting -= 1
       if case .sync(let file) = call { state.trace.append("sync \(file)") }
-      guard state.failing.contains(call) else { return SQLITE_OK }
+      var isFailing = state.failing.contains(call)
+      if call == .sync(.log), let left = state.syncsLeft {
+        isFailing = isFailing || left == 0
+        state.syncsLeft = max(0, left - 1)
+      }
+      guard isFailing else { return SQLITE_OK }
       state.failureCount += 1
       return state.failure
     }

@@ -164,20 +164,15 @@ struct IdempotencyTests {
 
   @Test("a key of a store without a running time is kept from then on")
   func migration() throws {
-    let directory = TemporaryDirectory()
     let day = Self.day
-    do {
-      let fixture = try StoreFixture(in: directory)
-      #expect(fixture.publish("u", key: key("new"), answer: [1]) == .published)
-      #expect(fixture.publish("u", key: key("old"), answer: [2]) == .published)
-    }
-    StoreFixture.sql(
-      """
-      ALTER TABLE store DROP COLUMN running_milliseconds;
-      UPDATE idempotency SET created_at = \(Self.start) WHERE key = 'new';
-      UPDATE idempotency SET created_at = \(Self.start - day) WHERE key = 'old';
-      PRAGMA user_version = 4;
-      """, at: directory.databasePath)
+    let directory = try StoreFixture.directory(
+      ofFormat: "format4",
+      adding: """
+        DELETE FROM idempotency;
+        INSERT INTO idempotency (scope, key, digest, answer, created_at) VALUES
+          ('publisher', 'new', x'010203', x'01', \(Self.start)),
+          ('publisher', 'old', x'010203', x'02', \(Self.start - day));
+        """)
     let clock = WallClock(Self.start, monotonic: 0)
     let fixture = try StoreFixture(in: directory, clock: clock)
     #expect(fixture.publish("u", key: key("old")) == .published)

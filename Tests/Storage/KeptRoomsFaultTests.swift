@@ -111,30 +111,6 @@ struct KeptRoomsFaultTests {
     #expect(fixture.kept(3, "w") == ["of w"])
   }
 
-  @Test("a store of the third version is migrated with its contents")
-  func migration() throws {
-    let directory = TemporaryDirectory()
-    do {
-      let fixture = try StoreFixture(in: directory)
-      fixture.publish("u", content: Content(type: "t", title: "T", groupKey: "g"))
-      fixture.keep(["a"], of: 1)
-    }
-    let version = StoreFixture.sql("PRAGMA user_version", at: directory.databasePath)
-    StoreFixture.sql(
-      """
-      ALTER TABLE store DROP COLUMN running_milliseconds;
-      DROP TABLE kept_rooms;
-      PRAGMA user_version = 3;
-      """, at: directory.databasePath)
-    let fixture = try StoreFixture(in: directory)
-    #expect(fixture.sql("PRAGMA user_version") == version)
-    #expect(fixture.inbox("u").map(\.offset) == [1])
-    #expect(fixture.kept(1) == [])
-    #expect(fixture.keep(["b"], of: 1) == .saved)
-    #expect(fixture.kept(1) == ["b"])
-    #expect(fixture.publish("u") == .published)
-  }
-
   @Test("encoded names decode to the same names, and other bytes to nil or whole names")
   func row() throws {
     var random = SeededGenerator.announced()

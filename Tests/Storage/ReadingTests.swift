@@ -103,15 +103,23 @@ struct ReadingTests {
     #expect(fixture.page("u").counts == fixture.counts("u"))
   }
 
-  @Test("a selective filter scans a bounded number of rows per page")
+  @Test("a rare type is found at once, and within a group in pages of a bounded number of rows")
   func boundedScan() throws {
     let fixture = try StoreFixture()
     fill(fixture, "u", count: 1, type: "rare")
     for _ in 0..<3 { fill(fixture, "u", count: 5_000) }
-    let first = fixture.page("u", type: "rare")
+    let all = fixture.page("u", type: "rare")
+    #expect(all.rows.count == 1 && all.next == nil)
+    for (type, count) in [("rare", 1), ("t", 12_000)] {
+      let content = Content(type: type, title: "T", groupKey: "g")
+      let drafts = (0..<count).map { _ in fixture.draft("u", content: content) }
+      #expect(
+        fixture.submit(.publish(drafts: drafts, idempotency: nil, answer: [])) == .published)
+    }
+    let first = fixture.page("u", type: "rare", grouping: .only("g"))
     #expect(first.rows.isEmpty)
     #expect(first.next != nil)
-    let second = fixture.page("u", before: first.next, type: "rare")
+    let second = fixture.page("u", before: first.next, type: "rare", grouping: .only("g"))
     #expect(second.rows.count == 1)
     #expect(second.next == nil)
   }

@@ -194,33 +194,4 @@ struct SilenceTests {
     #expect(fixture.store.metrics.corruptRows == 1)
     #expect(fixture.store.failure == nil)
   }
-
-  @Test("a store without preferences and groups is migrated with its contents")
-  func migration() throws {
-    let directory = TemporaryDirectory()
-    let grouped = Content(type: "t", title: "T", groupKey: "g")
-    do {
-      let fixture = try StoreFixture(in: directory)
-      fixture.publish("u", content: grouped)
-      fixture.publish("u", content: grouped)
-    }
-    let version = StoreFixture.sql("PRAGMA user_version", at: directory.databasePath)
-    StoreFixture.sql(
-      """
-      ALTER TABLE store DROP COLUMN running_milliseconds;
-      DROP TABLE kept_rooms;
-      DROP INDEX notification_group;
-      ALTER TABLE notification DROP COLUMN is_silent;
-      ALTER TABLE user DROP COLUMN preferences;
-      PRAGMA user_version = 2;
-      """, at: directory.databasePath)
-    let fixture = try StoreFixture(in: directory)
-    #expect(fixture.sql("PRAGMA user_version") == version)
-    #expect(try missed(fixture, "u").offsets == [1, 2])
-    #expect(fixture.page("u").groups == [2: 2])
-    #expect(fixture.store.metrics.corruptRows == 0)
-    _ = fixture.submit(.setPreferences(user: "u", Self.muted))
-    publish(fixture, "u", ["muted"])
-    #expect(fixture.inbox("u").map(\.isMuted) == [true, false, false])
-  }
 }

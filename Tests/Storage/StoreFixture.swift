@@ -42,6 +42,8 @@ final class StoreFixture {
   let directory: TemporaryDirectory
   let events = Latch<[Event]>([])
   let store: SQLiteStore
+  /// The counters of the store's statements, if the test passed them.
+  let statistics: StatementStatistics
   /// Kept here because SQLite uses it until the store is closed.
   private let fileSystem: FaultFileSystem?
   /// Ids are unique in the process, also over reopened stores.
@@ -49,14 +51,19 @@ final class StoreFixture {
 
   init(
     in directory: TemporaryDirectory = TemporaryDirectory(), fileSystem: FaultFileSystem? = nil,
-    clock: WallClock? = nil, configure: (inout StoreConfiguration) -> Void = { _ in }
+    clock: WallClock? = nil, lines: Latch<[String]> = Latch([]),
+    statistics: StatementStatistics = StatementStatistics(),
+    configure: (inout StoreConfiguration) -> Void = { _ in }
   ) throws(StoreError) {
     self.directory = directory
+    self.statistics = statistics
     self.fileSystem = fileSystem
     var configuration = StoreConfiguration(path: directory.path, vfs: fileSystem?.name)
     configure(&configuration)
     let events = self.events
-    store = try SQLiteStore(configuration, kernel: clock?.kernel ?? .real) { published in
+    let report: @Sendable (String) -> Void = { line in lines.change { $0.append(line) } }
+    store = try SQLiteStore(configuration, kernel: clock?.kernel ?? .real, report: report) {
+      published in
       fileSystem?.state.change { $0.trace.append("publish \(published.count)") }
       events.change { $0 += published }
     }
