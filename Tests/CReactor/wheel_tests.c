@@ -252,6 +252,19 @@ TEST(wheel_stopped, "an expiry that stopped in a slot continues there after chan
   }
 }
 
+TEST(wheel_stopped_order, "a timer set to the past does not overtake those of a stopped expiry") {
+  cl_wheel *wheel = cl_wheel_create(0, 8, 8);
+  CHECK(wheel != NULL);
+  for (uint32_t i = 0; i < 2; i += 1) CHECK_EQUAL(cl_wheel_schedule(wheel, i, 20, 20), 0);
+  uint32_t indexes[3];
+  CHECK_EQUAL(cl_wheel_expire(wheel, 25, indexes, 1), 1);
+  CHECK_EQUAL(cl_wheel_schedule(wheel, 5, 17, 17), 0);
+  CHECK_EQUAL(cl_wheel_expire(wheel, 25, indexes, 3), 2);
+  CHECK_EQUAL(indexes[0], 1);
+  CHECK_EQUAL(indexes[1], 5);
+  cl_wheel_destroy(wheel);
+}
+
 TEST(wheel_timeout, "the time-out is for the earliest timer left after a cancel or an expiry") {
   cl_wheel *wheel = cl_wheel_create(0, 64, 128);
   CHECK(wheel != NULL);
