@@ -146,6 +146,20 @@ describe('addresses and loads', () => {
     assert.ok(requests.length > before);
     assert.equal(client.store.value.unreadCount, 1);
   });
+
+  test('connect() loads a list that could not be loaded at once, and no other', async () => {
+    const busy = { status: 503, error: { code: 'busy', message: 'm' }, retryAfter: 60 };
+    const { client, net, requests, settle } = await start({}, { answer: () => busy });
+    const loads = () => requests.filter(isLoad).length;
+    assert.equal(loads(), 1);
+    net.answer = () => ({ data: { notifications: [], total: 0, unread: 0 } });
+    client.connect();
+    await settle();
+    assert.deepEqual([loads(), client.store.value.loaded], [2, true]);
+    client.connect();
+    await settle();
+    assert.equal(loads(), 2);
+  });
 });
 
 describe('the token', () => {
