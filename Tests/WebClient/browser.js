@@ -80,7 +80,7 @@ export const fakeBrowser = () => {
         }
       }
       deliver(event) {
-        deliver('channel', () => this.onmessage?.(event));
+        deliver('channel', () => channels.has(this) && this.onmessage?.(event));
       }
       close() {
         channels.delete(this);
