@@ -22,7 +22,7 @@ GUARDS = [
         71,
         "a change of all leaves notifications that were marked unread meanwhile",
         "unread-excluded-from-sweep",
-        replace("row.userKey == key", "row.user != key"),
+        replace("row.userKey == key", "row.userKey != key"),
         (unit("LargeInboxTests/unreadMeanwhile"),),
     ),
     Guard(
