@@ -27,18 +27,6 @@ new MutationObserver((records) => {
   }
 }).observe(document.body, { childList: true, subtree: true });
 
-/** Records in `answers` the address of each answer that the page has read and acted on. */
-window.recordAnswers = () => {
-  window.answers = [];
-  const { json } = Response.prototype;
-  Response.prototype.json = async function () {
-    const answer = await json.call(this);
-    // The page goes on in microtasks, which come before any timer.
-    setTimeout(() => window.answers.push(this.url));
-    return answer;
-  };
-};
-
 /** Records in `panelState` each handled change of the bell's panel: 'open' or 'closed'. */
 window.watchPanel = () => {
   window.panelState = undefined;

@@ -115,18 +115,6 @@ window.modules = () => ({
     .map((each) => each.name),
 });
 
-/** Records in `answers` the address of each answer that the page has read and acted on. */
-window.recordAnswers = () => {
-  window.answers = [];
-  const { json } = Response.prototype;
-  Response.prototype.json = async function () {
-    const answer = await json.call(this);
-    // The page goes on in microtasks, which come before any timer.
-    setTimeout(() => window.answers.push(this.url));
-    return answer;
-  };
-};
-
 /** Counts in `posts` the requests that publish something. */
 window.countPosts = () => {
   window.posts = 0;

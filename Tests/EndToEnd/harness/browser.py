@@ -11,6 +11,8 @@ from harness.waiting import PATIENCE
 
 WEB_CLIENT = ROOT / "Sources" / "WebClient"
 TAB = CLIENTS / "tab.js"
+# Defines `recordAnswers` for pages whose tests wait until an answer has been acted on.
+RECORD_ANSWERS = CLIENTS / "record_answers.js"
 BLANK = "/a-page"
 BLANK_TEXT = "<!doctype html><meta charset=utf-8><title>A page</title><body></body>"
 MILLISECONDS = 1_000

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
+from harness.browser import RECORD_ANSWERS
 from harness.server import ROOT
 from harness.socketio_js import CLIENTS
 from harness.tokens import user_token
@@ -59,7 +60,7 @@ def open_elements(context, server, body, *, clock=None, style=STYLE, **attribute
     headers = {"Content-Security-Policy": POLICY}
     answers = {
         "/a-page": (text, "text/html", headers),
-        "/page.js": (SCRIPT.read_text(), "text/javascript", {}),
+        "/page.js": (SCRIPT.read_text() + RECORD_ANSWERS.read_text(), "text/javascript", {}),
         "/page.css": (style, "text/css", {}),
     }
     for path, (answer, kind, head) in answers.items():

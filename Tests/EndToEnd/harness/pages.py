@@ -5,7 +5,7 @@ import re
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.browser import MILLISECONDS, PATIENCE, open_page
+from harness.browser import MILLISECONDS, PATIENCE, RECORD_ANSWERS, open_page
 from harness.proxy import BackgroundProxy
 from harness.server import ROOT
 from harness.socketio_js import CLIENTS
@@ -27,6 +27,7 @@ WATCH = CLIENTS / "own_page.js"
 def open_own_page(context, path, server=None, url=None):
     """Opens one of the server's pages and records its errors from the start for `assert_quiet`."""
     context.add_init_script(path=WATCH)
+    context.add_init_script(path=RECORD_ANSWERS)
     said = []
 
     def record(message):
