@@ -120,7 +120,7 @@ let package = Package(
     .testTarget(
       name: "StorageTests",
       dependencies: [
-        "Storage", "Notifications", "Broadcast", "Reactor", "CReactor", "TestSupport",
+        "Storage", "Notifications", "Broadcast", "Reactor", "CReactor", "Wire", "TestSupport",
       ],
       path: "Tests/Storage", exclude: ["formats"], swiftSettings: strictTests),
     .testTarget(

@@ -9,8 +9,8 @@
 /// A command is durable when its outcome arrives, and its events are published after the commit and
 /// before the outcome. After `close`, no command or query may be submitted.
 package protocol Store: Sendable {
-  /// Identifies the history that offsets count in: 1 to 32 of `[0-9a-z]`.
-  var epoch: String { get }
+  /// The history that offsets count in, as it was when the store was opened.
+  var history: StoreHistory { get }
   /// Offsets at or below it were pruned: a cursor below it cannot resume.
   var horizon: UInt64 { get }
   /// When the next notification or the next kept rooms expire, in milliseconds since 1970.
@@ -34,6 +34,16 @@ package protocol Store: Sendable {
   ///
   /// Blocks until that is done.
   func close()
+}
+
+/// A change in the store that its operator should see, reported when it happens.
+package enum StoreNotice: Sendable, Equatable {
+  /// The store's format changes while it is opened; the text is a line about that.
+  case migration(String)
+  /// The file is damaged; the text says where.
+  case damage(String)
+  /// A damaged number was replaced by the right one; the text says which.
+  case repair(String)
 }
 
 /// A command to the store.
@@ -60,6 +70,8 @@ package enum StoreCommand: Sendable {
   /// lives. The caller bounds the rooms. A user keeps a limited number of sessions, those that end
   /// last. A session kept for another user is left as it is.
   case keepRooms(session: RecoveryID, user: UserID, rooms: [RoomName], endsAt: Int64?)
+  /// Recounts the user's inbox if its stored counts are damaged. `at` is as for `change`.
+  case recount(user: UserID, at: Int64)
   /// Removes from every inbox the notifications that expired by then, and forgets the expired kept
   /// rooms, up to a limit per command.
   case expire(at: Int64)
@@ -206,6 +218,8 @@ package struct StoreMetrics: Sendable, Equatable {
   package var duplicateIDs = 0
   /// Documents of preferences parsed, because no cache had them.
   package var preferencesParsed = 0
+  /// Damaged numbers that were replaced by right ones.
+  package var repairs = 0
   /// How often a stored row failed its checksum and was left out of an answer.
   package var corruptRows = 0
   /// The row that failed its checksum last.

@@ -104,7 +104,7 @@ package final class CarillonServer: Sendable {
     do throws(StoreError) {
       return try SQLiteStore(
         StoreConfiguration(path: configuration.dataPath), kernel: kernel,
-        report: { line in log.write(.info, at: kernel.wallMilliseconds, line) }
+        report: { $0.write(to: log, at: kernel.wallMilliseconds) }
       ) { events in
         var rest = events[...]
         while !rest.isEmpty {

@@ -17,7 +17,7 @@ enum Counter: Int, CaseIterable {
   case framesDelivered, bytesSent, framesReceived, bytesReceived
   case published, relayedLost, broadcasts, ringFull
   case slowConsumers, timedOut, tokensExpired, protocolViolations, originsRefused, resets
-  case replays, resyncs, replayedNotifications, catchUps
+  case replays, resyncs, historyLosses, replayedNotifications, catchUps
   case droppedPongs, roomsRefused, presenceDropped
   case engineUpgrades, connectionsHandedOver, roomsNotPersisted
 
@@ -55,6 +55,7 @@ enum Counter: Int, CaseIterable {
     case .resets: "disconnects_reset_total"
     case .replays: "replays_total"
     case .resyncs: "resyncs_total"
+    case .historyLosses: "history_losses_total"
     case .replayedNotifications: "replayed_notifications_total"
     case .catchUps: "catch_ups_total"
     case .droppedPongs: "pongs_dropped_total"

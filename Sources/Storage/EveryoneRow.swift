@@ -45,7 +45,7 @@ final class EveryoneRow {
     guard try versionColumn.step() else {
       throw .sqlite(code: 0, message: "the store's metadata row is missing")
     }
-    return UInt64(bitPattern: versionColumn.integer(0))
+    return versionColumn.offset(0) ?? 0
   }
 
   func readList(version: UInt64) throws(StoreError) -> EveryoneList {
@@ -54,14 +54,16 @@ final class EveryoneRow {
     while try all.step() {
       // Leave a damaged row out: a missing row is better than a wrong one.
       guard let id = NotificationRow.id(from: all.blob(1)),
-        let rawPriority = UInt8(exactly: all.integer(3)),
-        let priority = Priority(rawValue: rawPriority)
+        let priority = NotificationRow.priority(in: all, 3),
+        let offset = all.number(0, in: StoredNumber.offsets),
+        offset > list.rows.last?.offset ?? 0,
+        let createdAt = all.number(4, in: StoredNumber.times),
+        let expiresAt = NotificationRow.optionalTime(in: all, 5)
       else { continue }
       list.append(
         EveryoneList.Row(
-          offset: all.integer(0), id: id, type: all.text(2), priority: priority,
-          createdAt: all.integer(4), expiresAt: all.optionalInteger(5),
-          groupKey: all.optionalText(6)))
+          offset: offset, id: id, type: all.text(2), priority: priority, createdAt: createdAt,
+          expiresAt: expiresAt, groupKey: all.optionalText(6)))
     }
     return list
   }
@@ -73,11 +75,12 @@ final class EveryoneRow {
     states.bind(1, key)
     defer { states.reset() }
     while try states.step() {
+      // guard: state-offsets-checked
+      guard let offset = states.number(0, in: StoredNumber.offsets) else { continue }
       let view = EveryoneView(
-        readAt: states.optionalInteger(1), seenAt: states.optionalInteger(2))
+        readAt: states.optionalTime(1, or: 0), seenAt: states.optionalTime(2, or: 0))
       state.states.append(
-        EveryoneState.State(
-          offset: states.integer(0), view: states.integer(3) == 0 ? view : nil))
+        EveryoneState.State(offset: offset, view: states.integer(3) == 0 ? view : nil))
     }
     return state
   }
@@ -93,24 +96,5 @@ final class EveryoneRow {
     row.readAt = view.readAt
     row.seenAt = view.seenAt
     return row
-  }
-}
-
-/// A row of table `user`, as the journal and the readers use it.
-struct UserRow {
-  let key: Int64
-  /// Counts of the user's own notifications.
-  let own: Counts
-  let marks: EveryoneMarks
-  /// The number of columns in `CountsRow.columns`.
-  static let columnCount: Int32 = 14
-
-  /// Reads the current row of a statement over `CountsRow.columns`.
-  init(_ statement: borrowing Statement) {
-    (key, own) = CountsRow.read(statement)
-    marks = EveryoneMarks(
-      readThrough: statement.integer(9), readAt: statement.integer(10),
-      seenThrough: statement.integer(11), seenAt: statement.integer(12),
-      deletedThrough: statement.integer(13))
   }
 }

@@ -12,8 +12,7 @@ struct FoundRow {
   /// Reads the current row of a statement whose first columns are these four.
   init(_ statement: borrowing Statement) {
     offset = statement.integer(0)
-    priority =
-      UInt8(exactly: statement.integer(1)).flatMap { Priority(rawValue: $0) } ?? .normal
+    priority = NotificationRow.priority(in: statement, 1) ?? .normal
     isUnread = statement.integer(2) != 0
     isUnseen = statement.integer(3) != 0
   }

@@ -28,7 +28,7 @@ struct Submission: Sendable {
     case .change(_, let change, _):
       change.idCount ?? StoreConfiguration.defaultStepLimit
     case .changeGroup: JournalTransaction.groupChangeLimit
-    case .findKey, .setPreferences, .keepRooms: 1
+    case .findKey, .setPreferences, .keepRooms, .recount: 1
     case .expire: StoreConfiguration.defaultExpiryLimit
     }
   }
@@ -50,6 +50,7 @@ final class Journal {
   private let transaction: JournalTransaction
   private let configuration: StoreConfiguration
   private let state: Guarded<StoreState>
+  private let report: @Sendable (StoreNotice) -> Void
   private let publish: @Sendable ([Event]) -> Void
   private let logPages = LogPages()
   private var lastOffset: UInt64
@@ -63,15 +64,17 @@ final class Journal {
 
   init(
     connection: consuming Connection, configuration: StoreConfiguration,
-    state: Guarded<StoreState>, lastOffset: UInt64, kernel: Kernel,
+    state: Guarded<StoreState>, lastOffset: UInt64, incarnation: StoreHistory.Incarnation?,
+    kernel: Kernel, report: @escaping @Sendable (StoreNotice) -> Void,
     publish: @escaping @Sendable ([Event]) -> Void
   ) throws(StoreError) {
-    transaction = try JournalTransaction(connection, configuration, kernel)
+    transaction = try JournalTransaction(connection, configuration, incarnation, kernel)
     connection.countLogPages(into: logPages)
     self.connection = connection
     self.configuration = configuration
     self.state = state
     self.lastOffset = lastOffset
+    self.report = report
     self.publish = publish
   }
 
@@ -127,6 +130,7 @@ final class Journal {
       if let outcome { submission.reply(outcome) }
     }
     updateSweeps(result, of: group)
+    for repair in result.repairs { report(.repair(repair)) }
     limitLog()
   }
 
@@ -190,6 +194,7 @@ final class Journal {
       state.metrics.expired += result.expiredCount
       state.metrics.evicted += result.evictedCount
       state.nextExpiry = nextExpiry
+      state.metrics.repairs += result.repairs.count
       state.metrics.duplicateIDs += result.duplicateIDCount
       state.metrics.preferencesParsed += result.parsedPreferencesCount
       state.metrics.largestGroup = max(state.metrics.largestGroup, commandCount)

@@ -24,6 +24,8 @@ final class EveryoneStatements {
   let deleteGone: Statement
   let due: Statement
   let firstDue: Statement
+  let check: Statement
+  let keep: Statement
 
   init(_ connection: borrowing Connection) throws(StoreError) {
     insert = try connection.prepare(EveryoneRow.insertion)
@@ -84,6 +86,10 @@ final class EveryoneStatements {
       CROSS JOIN user ON user.key = notification.user
       WHERE expires_at IS NOT NULL AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2
       """)
+    check = try connection.prepare(
+      "SELECT \(NotificationRow.columns) FROM notification WHERE offset = ?1")
+    keep = try connection.prepare(
+      "UPDATE notification SET expires_at = NULL WHERE offset = ?1")
     firstDue = try connection.prepare(
       """
       SELECT expires_at FROM notification INDEXED BY notification_expires_at
@@ -212,14 +218,16 @@ extension JournalTransaction {
   ///
   /// Returns true when more may be due.
   func expire(at time: Int64, on connection: borrowing Connection) throws(StoreError) -> Bool {
-    let rows = everyone.rows.filter { $0.expiresAt.map { $0 <= time } ?? false }
+    var rows = everyone.rows.filter { $0.expiresAt.map { $0 <= time } ?? false }
+    // guard: damaged-row-for-everyone-never-expires
+    for row in rows where try !isSound(row) { rows.removeAll { $0.offset == row.offset } }
     try removeForEveryone(Array(rows.prefix(expiryLimit)), time: time)
-    let ownCount = try expireOwn(at: time)
-    group.expiredCount += min(rows.count, expiryLimit) + ownCount
+    let own = try expireOwn(at: time)
+    group.expiredCount += min(rows.count, expiryLimit) + own.expired
     let forgottenCount = try forgetRooms(at: time, on: connection)
     let hasMoreStates = try sweepStates(on: connection)
     nextExpiry = try findNextExpiry()
-    return rows.count > expiryLimit || ownCount == expiryLimit || forgottenCount == expiryLimit
+    return rows.count > expiryLimit || own.found == expiryLimit || forgottenCount == expiryLimit
       || hasMoreStates
   }
 
@@ -231,40 +239,59 @@ extension JournalTransaction {
     var difference = Counts()
   }
 
-  /// Finds expired notifications, up to the limit, grouped by user in the order of expiry.
-  private func findDue(
-    _ due: borrowing Statement, at time: Int64
-  ) throws(StoreError) -> ([Loss], offsets: [Int64]) {
-    due.bind(1, time)
-    due.bind(2, Int64(expiryLimit))
-    defer { due.reset() }
+  /// Expired notifications of single users.
+  private struct Due {
+    /// Grouped by user in the order of expiry.
     var losses: [Loss] = []
-    var indexes: [Int64: Int] = [:]
     var offsets: [Int64] = []
-    while try due.step() {
-      let key = due.integer(5)
-      let index = indexes[key] ?? losses.count
-      if index == losses.count {
-        indexes[key] = index
-        losses.append(Loss(user: due.text(6), key: key))
-      }
-      let row = FoundRow(due)
-      offsets.append(row.offset)
-      if let id = NotificationRow.id(from: due.blob(4)) { losses[index].ids.append(id) }
-      if let step = InboxChange.deleteAll.difference(for: row) {
-        losses[index].difference.add(step)
-      }
-    }
-    return (losses, offsets)
+    /// Rows that are damaged, so that their time to expire may be wrong.
+    var damaged: [Int64] = []
+    var count = 0
   }
 
-  private func expireOwn(at time: Int64) throws(StoreError) -> Int {
-    let (losses, offsets) = try findDue(everyoneStatements.due, at: time)
-    for offset in offsets {
+  /// Finds expired notifications, up to the limit.
+  private func findDue(_ rows: borrowing Statement, at time: Int64) throws(StoreError) -> Due {
+    rows.bind(1, time)
+    rows.bind(2, Int64(expiryLimit))
+    defer { rows.reset() }
+    var due = Due()
+    var indexes: [Int64: Int] = [:]
+    while try rows.step() {
+      due.count += 1
+      let row = FoundRow(rows)
+      let user = rows.text(6)
+      // guard: damaged-row-never-expires
+      guard try expires(row.offset, of: user, by: time, everyoneStatements.check) else {
+        due.damaged.append(row.offset)
+        continue
+      }
+      let key = rows.integer(5)
+      let index = indexes[key] ?? due.losses.count
+      if index == due.losses.count {
+        indexes[key] = index
+        due.losses.append(Loss(user: user, key: key))
+      }
+      due.offsets.append(row.offset)
+      if let id = NotificationRow.id(from: rows.blob(4)) { due.losses[index].ids.append(id) }
+      if let step = InboxChange.deleteAll.difference(for: row) {
+        due.losses[index].difference.add(step)
+      }
+    }
+    return due
+  }
+
+  private func expireOwn(at time: Int64) throws(StoreError) -> (expired: Int, found: Int) {
+    let due = try findDue(everyoneStatements.due, at: time)
+    for offset in due.offsets {
       statements.delete.bind(1, offset)
       try statements.delete.run()
     }
-    for loss in losses {
+    for offset in due.damaged {
+      everyoneStatements.keep.bind(1, offset)
+      try everyoneStatements.keep.run()
+      group.repairs.append("a notification that is damaged no longer expires")
+    }
+    for loss in due.losses {
       let offset = nextOffset()
       let counts = try totals(
         of: changeCounts(key: loss.key, by: loss.difference, offset: offset))
@@ -273,7 +300,24 @@ extension JournalTransaction {
           audience: .user(loss.user), body: .deleted(loss.ids, counts), timestamp: time,
           offset: offset))
     }
-    return offsets.count
+    return (due.offsets.count, due.count)
+  }
+
+  /// Whether a row for everyone, whose time to expire may be damaged, has its checksum.
+  private func isSound(_ row: EveryoneList.Row) throws(StoreError) -> Bool {
+    try everyoneRow.read(row.offset, as: EveryoneView(), by: "") != nil
+  }
+
+  /// Whether the user's row at `offset` has its checksum and expires by that time.
+  private func expires(
+    _ offset: Int64, of user: UserID, by time: Int64, _ check: borrowing Statement
+  ) throws(StoreError) -> Bool {
+    check.bind(1, offset)
+    defer { check.reset() }
+    guard try check.step(), let row = NotificationRow.read(check, userID: user) else {
+      return false
+    }
+    return row.expiresAt.map { $0 <= time } ?? false
   }
 
   /// Deletes users' states of removed notifications; true when some remain.

@@ -55,12 +55,13 @@ final class JournalKeys {
     time = RunningTime(continuing: try saved.step() ? saved.integer(0) : 0, kernel: kernel)
     findStatement = try connection.prepare(
       """
-      SELECT digest, answer FROM idempotency WHERE scope = ?1 AND key = ?2 AND created_at > ?3
+      SELECT digest, answer, checksum FROM idempotency
+      WHERE scope = ?1 AND key = ?2 AND created_at > ?3
       """)
     insertStatement = try connection.prepare(
       """
-      INSERT OR REPLACE INTO idempotency (scope, key, digest, answer, created_at)
-      VALUES (?1, ?2, ?3, ?4, ?5)
+      INSERT OR REPLACE INTO idempotency (scope, key, digest, answer, created_at, checksum)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6)
       """)
     pruneStatement = try connection.prepare(
       """
@@ -92,15 +93,37 @@ final class JournalKeys {
     }
   }
 
-  /// The outcome of a publish whose key is known; nil for a new key.
-  func outcome(of key: IdempotencyKey) throws(StoreError) -> StoreOutcome? {
+  /// The contents of the table for a key.
+  enum Found {
+    case nothing
+    /// The outcome of a publish with the key.
+    case outcome(StoreOutcome)
+    /// A damaged response, which counts as none: a repeat is stored once more and replaces it.
+    case damage
+  }
+
+  /// Finds a key that is not too old.
+  func find(_ key: IdempotencyKey) throws(StoreError) -> Found {
     findStatement.bind(1, key.scope)
     findStatement.bind(2, key.key)
     findStatement.bind(3, now - Self.lifetimeMilliseconds)
     defer { findStatement.reset() }
-    guard try findStatement.step() else { return nil }
-    guard findStatement.blob(0) == key.digest else { return .conflict }
-    return .repeated(answer: findStatement.blob(1))
+    guard try findStatement.step() else { return .nothing }
+    // guard: damaged-response-not-repeated
+    guard isSound(key, findStatement) else { return .damage }
+    guard findStatement.blob(0) == key.digest else { return .outcome(.conflict) }
+    return .outcome(.repeated(answer: findStatement.blob(1)))
+  }
+
+  /// Whether a stored response is the one that was stored; those of earlier formats may be.
+  private func isSound(_ key: IdempotencyKey, _ row: borrowing Statement) -> Bool {
+    if row.isNull(2) { return true }
+    return Self.checksum(of: key, digest: row.blob(0), answer: row.blob(1)) == row.integer(2)
+  }
+
+  private static func checksum(of key: IdempotencyKey, digest: [UInt8], answer: [UInt8]) -> Int64 {
+    let name = Array("\(key.scope.utf8.count) \(key.scope)\(key.key.utf8.count) \(key.key)".utf8)
+    return RowChecksum.value(of: name + digest + answer)
   }
 
   /// Saves a new key with the answer to its repeats.
@@ -111,6 +134,7 @@ final class JournalKeys {
     insertStatement.bind(3, key.digest)
     insertStatement.bind(4, answer)
     insertStatement.bind(5, now)
+    insertStatement.bind(6, Self.checksum(of: key, digest: key.digest, answer: answer))
     try insertStatement.run()
   }
 }

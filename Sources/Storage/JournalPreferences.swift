@@ -16,7 +16,7 @@ extension JournalTransaction {
       try statements.preferences.drop.run()
     } else {
       statements.preferences.set.bind(1, user)
-      statements.preferences.set.bind(2, preferences.json)
+      statements.preferences.set.bind(2, PreferencesRow.bytes(of: preferences))
       try statements.preferences.set.run()
     }
   }
@@ -25,7 +25,16 @@ extension JournalTransaction {
   func countStored(
     _ draft: PendingNotification, offset: UInt64
   ) throws(StoreError) -> (user: UserRow, isMuted: Bool) {
-    try countStored(draft, offset: offset, statements.addToCounts)
+    do throws(StoreError) {
+      let counted = try countStored(draft, offset: offset, statements.addToCounts)
+      guard counted.user.isDamaged else { return counted }
+      _ = try checked(counted.user)
+    } catch {
+      guard error.isDamagedNumber else { throw error }
+      _ = try findUser(draft.userID)
+    }
+    // The new notification is not stored yet, so the repair has not counted it.
+    return try countStored(draft, offset: offset, statements.addToCounts)
   }
 
   private func countStored(
@@ -43,7 +52,7 @@ extension JournalTransaction {
     guard try statement.step() else {
       throw .sqlite(code: 0, message: "a user's counts are missing")
     }
-    let user = UserRow(statement)
+    let user = UserRow(statement, newest: group.lastOffset)
     guard statement.integer(UserRow.columnCount) != 0 else { return (user, false) }
     // Without readable preferences everything rings, which is better than nothing.
     let preferences = try preferencesCache.preferences(
@@ -53,6 +62,36 @@ extension JournalTransaction {
       preferences?.isMuted(
         type: content.type, priority: content.priority, createdAt: draft.createdAt) ?? false
     return (user, isMuted)
+  }
+}
+
+/// A user's preferences as stored: their JSON document, a zero byte, and the document's checksum.
+///
+/// Earlier versions stored the document alone. JSON has no zero byte, so the forms are distinct.
+enum PreferencesRow {
+  private static let trailerByteCount = 9
+
+  static func bytes(of preferences: Preferences) -> [UInt8] {
+    let document = preferences.json
+    var bytes = document + [0]
+    let checksum = UInt64(bitPattern: RowChecksum.value(of: document))
+    for shift in stride(from: 56, through: 0, by: -8) {
+      bytes.append(UInt8(truncatingIfNeeded: checksum >> UInt64(shift)))
+    }
+    return bytes
+  }
+
+  /// Nil when the bytes are damaged: then everything rings, which is better than nothing.
+  static func read(_ bytes: [UInt8]) -> Preferences? {
+    let end = bytes.count - trailerByteCount
+    guard end >= 0, bytes[end] == 0 else { return Preferences.stored(bytes) }
+    guard let preferences = Preferences.stored(Array(bytes[..<end])) else { return nil }
+    let checksum = bytes[(end + 1)...].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    // guard: preferences-have-checksum
+    guard RowChecksum.value(of: Array(bytes[..<end])) == Int64(bitPattern: checksum) else {
+      return nil
+    }
+    return preferences
   }
 }
 
@@ -79,6 +118,9 @@ final class PreferencesDocument {
 
 /// The statements that save preferences, on the journal's connection.
 final class PreferencesStatements {
+  /// The next version, an integer also after a damaged one.
+  private static let nextVersion = "(preferences_version & \(Int64.max >> 1)) + 1"
+
   let set: Statement
   let drop: Statement
   let document: PreferencesDocument
@@ -90,11 +132,11 @@ final class PreferencesStatements {
         unread_low, unread_normal, unread_high, unread_urgent, version, preferences)
       VALUES (?1, 0, 0, 0, 0, 0, 0, 0, 0, ?2)
       ON CONFLICT (id) DO UPDATE SET
-        preferences = ?2, preferences_version = preferences_version + 1
+        preferences = ?2, preferences_version = \(Self.nextVersion)
       """)
     drop = try connection.prepare(
       """
-      UPDATE user SET preferences = NULL, preferences_version = preferences_version + 1
+      UPDATE user SET preferences = NULL, preferences_version = \(Self.nextVersion)
       WHERE id = ?1
       """)
     document = try PreferencesDocument(connection)

@@ -25,20 +25,22 @@ final class JournalStatements {
   let groups: GroupStatements
   let preferences: PreferencesStatements
   let keptRooms: KeptRoomsStatements
+  let repairs: RepairStatements
 
   init(_ connection: borrowing Connection) throws(StoreError) {
     begin = try connection.prepare("BEGIN IMMEDIATE")
     commit = try connection.prepare("COMMIT")
+    // A damaged number stays one, for the check of the new row: only `unseen` might become plausible.
     addToCounts = try connection.prepare(
       """
       INSERT INTO user (id, total, unread, unseen,
         unread_low, unread_normal, unread_high, unread_urgent, version)
       VALUES (?1, 1, 1, 1, ?2, ?3, ?4, ?5, ?6)
       ON CONFLICT (id) DO UPDATE SET
-        total = total + 1, unread = unread + 1, unseen = unseen + 1,
+        total = total + 1, unread = unread + 1, unseen = unseen + iif(unseen < 0, -1, 1),
         unread_low = unread_low + ?2, unread_normal = unread_normal + ?3,
         unread_high = unread_high + ?4, unread_urgent = unread_urgent + ?5, version = ?6
-      RETURNING \(CountsRow.columns), \(PreferencesDocument.versionColumns)
+      RETURNING \(UserRow.columns), \(PreferencesDocument.versionColumns)
       """)
     changeCounts = try connection.prepare(
       """
@@ -46,9 +48,9 @@ final class JournalStatements {
         total = total + ?2, unread = unread + ?3, unseen = unseen + ?4,
         unread_low = unread_low + ?5, unread_normal = unread_normal + ?6,
         unread_high = unread_high + ?7, unread_urgent = unread_urgent + ?8, version = ?9
-      WHERE key = ?1 RETURNING \(CountsRow.columns)
+      WHERE key = ?1 RETURNING \(UserRow.columns)
       """)
-    counts = try connection.prepare("SELECT \(CountsRow.columns) FROM user WHERE id = ?1")
+    counts = try connection.prepare("SELECT \(UserRow.columns) FROM user WHERE id = ?1")
     insert = try connection.prepare(NotificationRow.insertion)
     find = try connection.prepare(
       """
@@ -74,5 +76,6 @@ final class JournalStatements {
     groups = try GroupStatements(connection)
     preferences = try PreferencesStatements(connection)
     keptRooms = try KeptRoomsStatements(connection)
+    repairs = try RepairStatements(connection)
   }
 }

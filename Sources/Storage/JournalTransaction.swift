@@ -25,6 +25,8 @@ struct GroupResult {
   var evictedCount = 0
   var duplicateIDCount = 0
   var parsedPreferencesCount = 0
+  /// The damaged numbers that were replaced, in words.
+  var repairs: [String] = []
 }
 
 /// Runs groups of commands on the journal's connection.
@@ -33,6 +35,9 @@ final class JournalTransaction {
   private let keys: JournalKeys
   let everyoneRow: EveryoneRow
   let everyoneStatements: EveryoneStatements
+  private let incarnationRow: IncarnationRow
+  /// This run's incarnation until a transaction has stored it.
+  private var incarnation: StoreHistory.Incarnation?
   let everyoneLimit: Int
   let expiryLimit: Int
   let keptSessionsLimit: Int
@@ -47,8 +52,11 @@ final class JournalTransaction {
   private var clock: Int64 = 0
 
   init(
-    _ connection: borrowing Connection, _ configuration: StoreConfiguration, _ kernel: Kernel
+    _ connection: borrowing Connection, _ configuration: StoreConfiguration,
+    _ incarnation: StoreHistory.Incarnation?, _ kernel: Kernel
   ) throws(StoreError) {
+    incarnationRow = try IncarnationRow(connection)
+    self.incarnation = incarnation
     statements = try JournalStatements(connection)
     keys = try JournalKeys(connection, kernel)
     everyoneStatements = try EveryoneStatements(connection)
@@ -94,6 +102,7 @@ final class JournalTransaction {
         }
         current = nil
         try finish(since: lastOffset)
+        if group.lastOffset != lastOffset { incarnation = nil }
         group.duplicateIDCount = refused.count
         group.parsedPreferencesCount = preferencesCache.parseCount - parsedBefore
         return group
@@ -110,6 +119,9 @@ final class JournalTransaction {
   private func finish(since lastOffset: UInt64) throws(StoreError) {
     try keys.finishGroup(hasChanges: group.lastOffset != lastOffset)
     if group.lastOffset != lastOffset {
+      // With the first offset of this run, so that no offset exists without its incarnation.
+      // guard: incarnation-stored-with-first-commit
+      if let incarnation { try incarnationRow.store(incarnation) }
       statements.saveOffset.bind(1, Int64(bitPattern: group.lastOffset))
       statements.saveOffset.bind(2, Int64(bitPattern: everyone.version))
       try statements.saveOffset.run()
@@ -138,7 +150,11 @@ final class JournalTransaction {
     case .publish(let drafts, let key, let answer, let takenAt):
       clock = max(clock, drafts.first?.createdAt ?? 0)
       if let key {
-        if let known = try keys.outcome(of: key) { return known }
+        switch try keys.find(key) {
+        case .outcome(let known): return known
+        case .damage: group.repairs.append("the response for an idempotency key was damaged")
+        case .nothing: break
+        }
         try keys.save(key, answer: answer)
       }
       let commonCount = drafts.reduce(0) { $0 + ($1.isForEveryone ? 1 : 0) }
@@ -151,7 +167,8 @@ final class JournalTransaction {
       if commonCount > everyoneLimit { try makeRoom(for: 0, time: clock) }
       return .published
     case .findKey(let key):
-      return try keys.outcome(of: key) ?? .unknownKey
+      if case .outcome(let known) = try keys.find(key) { return known }
+      return .unknownKey
     case .change(let user, let change, let time):
       clock = max(clock, time)
       return try apply(change, user: user, time: time)
@@ -164,6 +181,9 @@ final class JournalTransaction {
       return .saved
     case .keepRooms(let session, let user, let rooms, let endsAt):
       try keepRooms(rooms, of: session, user: user, endsAt: endsAt, on: connection)
+      return .saved
+    case .recount(let user, let time):
+      try recount(user, at: time)
       return .saved
     case .expire(let time):
       clock = max(clock, time)
@@ -198,11 +218,15 @@ final class JournalTransaction {
   ///
   /// The first step makes all changes, so a reset after it loses none.
   func readUser(_ statement: borrowing Statement) throws(StoreError) -> UserRow {
+    return try checked(readRow(statement))
+  }
+
+  private func readRow(_ statement: borrowing Statement) throws(StoreError) -> UserRow {
     defer { statement.reset() }
     guard try statement.step() else {
       throw .sqlite(code: 0, message: "a user's counts are missing")
     }
-    return UserRow(statement)
+    return UserRow(statement, newest: group.lastOffset)
   }
 
   /// The user's own counts plus those for everyone; nil stands for a user unknown to the store.
@@ -268,9 +292,13 @@ final class JournalTransaction {
 
   func findUser(_ user: UserID) throws(StoreError) -> UserRow? {
     statements.counts.bind(1, user)
-    defer { statements.counts.reset() }
-    guard try statements.counts.step() else { return nil }
-    return UserRow(statements.counts)
+    let row: UserRow
+    do {
+      defer { statements.counts.reset() }
+      guard try statements.counts.step() else { return nil }
+      row = UserRow(statements.counts, newest: group.lastOffset)
+    }
+    return try checked(row)
   }
 
   private func findRow(_ id: NotificationID, key: Int64?) throws(StoreError) -> FoundRow? {
@@ -315,6 +343,11 @@ final class JournalTransaction {
     statements.changeCounts.bind(7, Int64(difference.byPriority.high))
     statements.changeCounts.bind(8, Int64(difference.byPriority.urgent))
     statements.changeCounts.bind(9, Int64(bitPattern: offset))
-    return try readUser(statements.changeCounts)
+    do throws(StoreError) {
+      return try readUser(statements.changeCounts)
+    } catch {
+      guard error.isDamagedNumber else { throw error }
+      return try repairUser(withKey: key)
+    }
   }
 }

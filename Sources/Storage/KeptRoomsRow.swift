@@ -4,7 +4,6 @@
 // notification's, the session and its user included, so a flipped bit cannot restore a wrong room
 // name or another user's rooms. Rooms that fail it are treated as none.
 
-internal import Cryptography
 internal import Notifications
 
 /// The columns of table `kept_rooms`.
@@ -61,8 +60,7 @@ enum KeptRoomsRow {
     append(user.utf8.count, to: &bytes)
     bytes.append(contentsOf: user.utf8)
     bytes.append(contentsOf: names)
-    let digest = Digest.sha256(bytes)
-    return Int64(bitPattern: digest[..<8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
+    return RowChecksum.value(of: bytes)
   }
 
   private static func append(_ count: Int, to bytes: inout [UInt8]) {

@@ -66,7 +66,8 @@ struct Migration {
     if version == 0 {
       let store = try connection.prepare(
         "INSERT INTO store (epoch, last_offset, horizon) VALUES (?1, 0, 0)")
-      store.bind(1, Schema.makeEpoch(kernel))
+      // 82 bits, so that no two stores share an epoch.
+      store.bind(1, RandomName.make(characterCount: 16, kernel))
       try store.run()
     }
     return version + 1
@@ -149,6 +150,7 @@ private final class RowMover {
     defer { boundary.reset() }
     if try boundary.step() { return boundary.integer(0) }
     defer { end.reset() }
-    return try end.step() ? end.optionalInteger(0) : nil
+    guard try end.step(), !end.isNull(0) else { return nil }
+    return end.integer(0)
   }
 }

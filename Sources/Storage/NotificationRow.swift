@@ -4,7 +4,6 @@
 // and the offset included. So a reader detects a flipped bit, and also an intact row that a broken
 // index returns for another user.
 
-internal import Cryptography
 internal import Notifications
 
 /// The columns of table `notification`, in the order that statements here use.
@@ -47,24 +46,36 @@ enum NotificationRow {
 
   /// Reads the current row of a statement over `columns`; nil when it is damaged.
   static func read(_ statement: borrowing Statement, userID: UserID) -> Notification? {
-    guard let id = id(from: statement.blob(1)),
-      let rawPriority = UInt8(exactly: statement.integer(3)),
-      let priority = Priority(rawValue: rawPriority)
+    guard let id = id(from: statement.blob(1)), let priority = priority(in: statement, 3),
+      let offset = statement.offset(0),
+      let createdAt = statement.number(12, in: StoredNumber.times),
+      let expiresAt = optionalTime(in: statement, 13)
     else { return nil }
     let row = Notification(
       id: id, userID: userID, type: statement.text(2), priority: priority,
       title: statement.text(4), message: statement.text(5), data: statement.blob(6),
       entityType: statement.optionalText(7), entityID: statement.optionalText(8),
       entityURL: statement.optionalText(9), actions: statement.optionalBlob(10),
-      groupKey: statement.optionalText(11), readAt: statement.optionalInteger(14),
-      seenAt: statement.optionalInteger(15), createdAt: statement.integer(12),
-      expiresAt: statement.optionalInteger(13), offset: UInt64(bitPattern: statement.integer(0)),
-      isMuted: isMuted(statement))
+      groupKey: statement.optionalText(11),
+      readAt: statement.optionalTime(14, or: createdAt),
+      seenAt: statement.optionalTime(15, or: createdAt), createdAt: createdAt,
+      expiresAt: expiresAt, offset: offset, isMuted: isMuted(statement))
     return checksum(of: row) == statement.integer(16) ? row : nil
   }
 
   /// Whether the current row of a statement over `columns` is silent.
   static func isMuted(_ statement: borrowing Statement) -> Bool { statement.integer(17) != 0 }
+
+  /// The priority in a column; nil if it is damaged.
+  static func priority(in statement: borrowing Statement, _ column: Int32) -> Priority? {
+    statement.number(column, in: 0...3).flatMap { Priority(rawValue: UInt8($0)) }
+  }
+
+  /// The time in a column that may be null; nil if it is damaged.
+  static func optionalTime(in statement: borrowing Statement, _ column: Int32) -> Int64?? {
+    if statement.isNull(column) { return .some(nil) }
+    return statement.number(column, in: StoredNumber.times).map { .some($0) }
+  }
 
   static func bytes(of id: NotificationID) -> [UInt8] {
     var bytes: [UInt8] = []
@@ -106,8 +117,7 @@ enum NotificationRow {
     append(row.actions, to: &bytes)
     // Only when set, so that rows written before this column existed keep their checksum.
     if row.isMuted { append(1, to: &bytes) }
-    let digest = Digest.sha256(bytes)
-    return Int64(bitPattern: digest[..<8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
+    return RowChecksum.value(of: bytes)
   }
 
   private static func append(_ word: UInt64, to bytes: inout [UInt8]) {
@@ -127,27 +137,5 @@ enum NotificationRow {
     guard let blob else { return append(0, to: &bytes) }
     append(UInt64(blob.count) + 1, to: &bytes)
     bytes.append(contentsOf: blob)
-  }
-}
-
-/// The columns of table `user` with a user's counts and marks.
-enum CountsRow {
-  static let columns =
-    """
-    key, total, unread, unseen, unread_low, unread_normal, unread_high, unread_urgent, version, \
-    everyone_read_through, everyone_read_at, everyone_seen_through, everyone_seen_at, \
-    everyone_deleted_through
-    """
-
-  /// The key and the counts in the current row of a statement over `columns`.
-  static func read(_ statement: borrowing Statement) -> (key: Int64, counts: Counts) {
-    let counts = Counts(
-      total: Int(statement.integer(1)), unread: Int(statement.integer(2)),
-      unseen: Int(statement.integer(3)),
-      byPriority: Counts.ByPriority(
-        low: Int(statement.integer(4)), normal: Int(statement.integer(5)),
-        high: Int(statement.integer(6)), urgent: Int(statement.integer(7))),
-      version: UInt64(bitPattern: statement.integer(8)))
-    return (statement.integer(0), counts)
   }
 }

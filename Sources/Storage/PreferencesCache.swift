@@ -49,7 +49,7 @@ final class PreferencesCache {
     let document = try document()
     parseCount += 1
     let entry = Entry(
-      version: version, preferences: document.flatMap { Preferences.stored($0) },
+      version: version, preferences: document.flatMap { PreferencesRow.read($0) },
       byteCount: Self.entryByteCount + (document?.count ?? 0))
     insert(entry, of: key)
     return entry.preferences

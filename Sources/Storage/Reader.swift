@@ -45,17 +45,25 @@ final class Reader {
   private let cursors: InboxCursors
   private let row: Statement
   private let missedCount: Statement
+  private let recount: Recount
+  /// The versions at which users' inboxes were compared with their counts, by the users' keys.
+  private var compared: [Int64: UInt64] = [:]
+  private let report: @Sendable (StoreNotice) -> Void
+  /// Asks the journal to recount a user.
+  private let requestRecount: @Sendable (UserID) -> Void
   private let state: Guarded<StoreState>
   private let kernel: Kernel
 
   init(
-    connection: consuming Connection, state: Guarded<StoreState>, kernel: Kernel
+    connection: consuming Connection, state: Guarded<StoreState>, kernel: Kernel,
+    report: @escaping @Sendable (StoreNotice) -> Void,
+    requestRecount: @escaping @Sendable (UserID) -> Void
   ) throws(StoreError) {
     begin = try connection.prepare("BEGIN")
     end = try connection.prepare("END")
     position = try connection.prepare("SELECT last_offset, everyone_version FROM store")
     everyoneRow = try EveryoneRow(connection)
-    counts = try connection.prepare("SELECT \(CountsRow.columns) FROM user WHERE id = ?1")
+    counts = try connection.prepare("SELECT \(UserRow.columns) FROM user WHERE id = ?1")
     cursors = try InboxCursors(connection)
     pages = try InboxPages(connection, cursors)
     preferencesVersion = try connection.prepare(
@@ -68,7 +76,10 @@ final class Reader {
       SELECT count(*) FROM (SELECT 1 FROM notification INDEXED BY notification_class
       WHERE user = ?1 AND (\(InboxClass.expression)) = ?2 AND offset > ?3 LIMIT ?4)
       """)
+    recount = try Recount(connection)
     self.connection = connection
+    self.report = report
+    self.requestRecount = requestRecount
     self.state = state
     self.kernel = kernel
   }
@@ -80,6 +91,8 @@ final class Reader {
         answer = try snapshot(of: question.query)
       } catch {
         answer = .failed(reason: "the store cannot be read: \(error)")
+        // guard: failed-read-is-reported
+        report(.damage("a query failed: \(error)"))
       }
       state.withLock { state in
         state.metrics.reads += 1
@@ -97,16 +110,16 @@ final class Reader {
     switch query {
     case .page(let user, let limit, let before, let unreadOnly, let type, let grouping):
       let filter = PageFilter(unreadOnly: unreadOnly, type: type, grouping: grouping)
-      let found = try readUser(user)
+      let found = try readUser(user, through)
       let inbox = Inbox(key: found.key, everyone: everyone, state: found.state)
       return try pages.page(of: inbox, limit: limit, before: before, filter, found.counts) {
         (common, own) throws(StoreError) in
         try readRow(common, own, of: user)
       }
     case .counts(let user):
-      return .counts(try readUser(user).counts)
+      return .counts(try readUser(user, through).counts)
     case .position(let user):
-      return .position(through, try readUser(user).counts)
+      return .position(through, try readUser(user, through).counts)
     case .missed(let user, let after, let limit):
       return try page(missedBy: user, after: after, limit: limit, through: through)
     case .preferences(let user):
@@ -132,9 +145,11 @@ final class Reader {
     guard try position.step() else {
       throw .sqlite(code: 0, message: "the store's metadata row is missing")
     }
-    let version = UInt64(bitPattern: position.integer(1))
+    // The journal stores both with each commit, so damage lasts until then.
+    guard let through = position.offset(0), let version = position.offset(1), version <= through
+    else { throw .sqlite(code: 0, message: "the store's newest offset is damaged") }
     if version != everyone.version { everyone = try everyoneRow.readList(version: version) }
-    return UInt64(bitPattern: position.integer(0))
+    return through
   }
 
   /// A user's key, counts, and its states of the notifications for everyone.
@@ -142,19 +157,33 @@ final class Reader {
     /// The key of no user, when the store does not know the user.
     var key: Int64 = -1
     var counts = Counts()
+    /// The number of the user's own notifications.
+    var ownTotal = 0
+    /// The version of their counts.
+    var ownVersion: UInt64 = 0
     var state = EveryoneState()
   }
 
-  private func readUser(_ user: UserID) throws(StoreError) -> FoundUser {
+  private func readUser(
+    _ user: UserID, _ through: UInt64
+  ) throws(StoreError) -> FoundUser {
     counts.bind(1, user)
     defer { counts.reset() }
     var found = FoundUser()
     var row: UserRow?
     if try counts.step() {
-      let read = UserRow(counts)
+      var read = UserRow(counts, newest: through)
+      // guard: damaged-counts-recounted
+      if read.isDamaged {
+        read.own = try recount.counts(ofKey: read.key, version: through)
+        noteCorruption("the counts of a user")
+        requestRecount(user)
+      }
       row = read
       found.key = read.key
       found.counts = read.own
+      found.ownTotal = read.own.total
+      found.ownVersion = read.own.version
     }
     found.counts.version = max(found.counts.version, everyone.version)
     guard !everyone.isEmpty else { return found }
@@ -178,7 +207,7 @@ final class Reader {
       state.withLock { $0.metrics.preferencesParsed += 1 }
     }
     if let read { return read }
-    noteCorruption("the preferences of a user cannot be read")
+    noteCorruption("the preferences of a user")
     return Preferences()
   }
 
@@ -191,15 +220,16 @@ final class Reader {
     defer { keptRooms.reset() }
     guard try keptRooms.step() else { return [] }
     if let rooms = KeptRoomsRow.read(keptRooms, session: session, user: user) { return rooms }
-    noteCorruption("the rooms kept for a session fail their checksum")
+    noteCorruption("the rooms kept for a session")
     return []
   }
 
   private func page(
     missedBy user: UserID, after: UInt64, limit: Int, through: UInt64
   ) throws(StoreError) -> StoreAnswer {
-    let found = try readUser(user)
+    let found = try readUser(user, through)
     let after = Self.rowID(after)
+    if try !isComplete(found, user) { return .position(through, found.counts) }
     var shared = EveryoneWalk(
       everyone, found.state, from: everyone.firstIndex(behind: after), by: 1)
     let total = min(
@@ -220,6 +250,7 @@ final class Reader {
         return .missed(rows, through: through, next: next, total: total, found.counts)
       }
       scanned += 1
+      let before = last
       last = offset
       let common = shared.current.flatMap { $0.row.offset == offset ? $0 : nil }
       if common == nil {
@@ -235,13 +266,41 @@ final class Reader {
       } else {
         isMuted = NotificationRow.isMuted(row)
       }
-      if !isMuted, let found = try readRow(common, row, of: user) {
-        byteCount += found.byteCount
-        rows.append(found)
+      // A damaged row cannot be replayed, and a replay without it is not complete.
+      // guard: damaged-row-is-resync
+      guard last > before, last <= Int64(clamping: through),
+        let notification = try readRow(common, row, of: user)
+      else { return .position(through, found.counts) }
+      if !isMuted {
+        byteCount += notification.byteCount
+        rows.append(notification)
       }
       if common == nil { try own.advance() } else { shared.advance() }
     }
     return .missed(rows, through: through, next: nil, total: total, found.counts)
+  }
+
+  /// Inboxes up to this size are counted when they are replayed, and compared with their counts.
+  private static let comparedLimit = 256
+  private static let comparedUserLimit = 4_096
+
+  /// Whether the user's inbox has as many notifications as the user's counts say.
+  ///
+  /// Each row has a checksum, but a missing row has none.
+  private func isComplete(_ found: FoundUser, _ user: UserID) throws(StoreError) -> Bool {
+    guard found.ownTotal <= Self.comparedLimit, compared[found.key] != found.ownVersion else {
+      return true
+    }
+    let count = try countMissed(key: found.key, after: 0)
+    // guard: missing-row-is-resync
+    if count == found.ownTotal {
+      if compared.count == Self.comparedUserLimit { compared.removeAll() }
+      compared[found.key] = found.ownVersion
+      return true
+    }
+    noteCorruption("the number of a user's notifications")
+    requestRecount(user)
+    return false
   }
 
   private func countMissed(key: Int64, after: Int64) throws(StoreError) -> Int {
@@ -270,7 +329,7 @@ final class Reader {
       return row
     }
     let offset = common?.row.offset ?? statement.integer(0)
-    noteCorruption("the notification at offset \(offset) fails its checksum")
+    noteCorruption("the notification at offset \(offset)")
     return nil
   }
 
@@ -279,6 +338,7 @@ final class Reader {
       state.metrics.corruptRows += 1
       state.metrics.lastCorruption = what
     }
+    report(.damage("\(what) cannot be right"))
   }
 
   /// Offsets come from clients' cursors, and may exceed the largest that SQLite can hold.

@@ -240,12 +240,15 @@ final class LogPages {
     unsafe sqlite3_column_type(handle, column) == SQLITE_NULL
   }
 
-  func integer(_ column: Int32) -> Int64 {
-    unsafe sqlite3_column_int64(handle, column)
+  func isInteger(_ column: Int32) -> Bool {
+    unsafe sqlite3_column_type(handle, column) == SQLITE_INTEGER
   }
 
-  func optionalInteger(_ column: Int32) -> Int64? {
-    isNull(column) ? nil : integer(column)
+  /// The integer in a column that SQLite has calculated, or that is only compared.
+  ///
+  /// For a stored number, which may be damaged, see `number`.
+  func integer(_ column: Int32) -> Int64 {
+    unsafe sqlite3_column_int64(handle, column)
   }
 
   func text(_ column: Int32) -> String {

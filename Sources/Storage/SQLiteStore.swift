@@ -12,7 +12,7 @@ package import Reactor
 /// Any thread may use it. `close` must not be called from a reply or from `publish`: it waits for
 /// the threads that run these.
 package final class SQLiteStore: Store {
-  package let epoch: String
+  package let history: StoreHistory
   package let horizon: UInt64
   /// The absolute path of its directory; `:memory:` for a temporary store.
   package let path: String
@@ -25,13 +25,12 @@ package final class SQLiteStore: Store {
 
   /// Opens or creates the store; starts the journal's thread and the readers' threads.
   ///
-  /// `report` gets lines for the log about a migration, before this returns.
-  ///
   /// `publish` is called on the journal's thread after a group's commit, in commit order, before
-  /// the group's replies; it must take all events and may block.
+  /// the group's replies; it must take all events and may block. `report` is called on the thread
+  /// that notices the damage, and here with the lines about a migration.
   package init(
     _ configuration: StoreConfiguration, kernel: Kernel = .real,
-    report: @escaping @Sendable (String) -> Void = { _ in },
+    report: @escaping @Sendable (StoreNotice) -> Void = { _ in },
     publish: @escaping @Sendable ([Event]) -> Void
   ) throws(StoreError) {
     let directory = try DataDirectory(configuration.path)
@@ -39,21 +38,30 @@ package final class SQLiteStore: Store {
     // If an error is thrown below, a temporary store still leaves no files.
     defer { directory.forget() }
     let state = Guarded(StoreState())
-    let writer = try Schema.openWriter(
-      configuration, in: directory, kernel, report: report)
-    let identity = try Schema.readIdentity(writer)
-    state.withLock { $0.metrics.lastOffset = identity.lastOffset }
+    let hasLostCommit = LogScan.hasLostCommit(directory.databasePath + "-wal")
+    let writer = try Schema.openWriter(configuration, in: directory, kernel) {
+      report(.migration($0))
+    }
+    let (identity, history, incarnation) = try Self.readHistory(
+      writer, hasLostCommit: hasLostCommit, kernel, state, report)
     let journal = try Worker<Submission>(capacity: configuration.queueCapacity, kernel: kernel)
     let loop = try Journal(
       connection: writer, configuration: configuration, state: state,
-      lastOffset: identity.lastOffset, kernel: kernel, publish: publish)
+      lastOffset: identity.lastOffset, incarnation: incarnation, kernel: kernel, report: report,
+      publish: publish)
     loop.endLiveRooms(at: kernel.wallMilliseconds + configuration.keptRoomsMilliseconds)
     state.withLock { $0.nextExpiry = loop.nextExpiry }
     var readers: [Worker<Question>] = []
     do throws(StoreError) {
       for index in 0..<configuration.readerCount {
         let connection = try Schema.openReader(configuration, in: directory)
-        let reader = try Reader(connection: connection, state: state, kernel: kernel)
+        let reader = try Reader(
+          connection: connection, state: state, kernel: kernel, report: report
+        ) { user in
+          // If the queue is full, the next reading asks again.
+          let command = StoreCommand.recount(user: user, at: kernel.wallMilliseconds)
+          _ = journal.offer(Submission(command: command) { _ in })
+        }
         let worker = try Worker<Question>(
           capacity: configuration.readQueueCapacity, kernel: kernel)
         try worker.start(name: "store-read-\(index)", batchLimit: 64) {
@@ -70,12 +78,34 @@ package final class SQLiteStore: Store {
       for reader in readers { reader.stop() }
       throw error
     }
-    epoch = identity.epoch
+    self.history = history
     horizon = identity.horizon
     self.journal = journal
     self.readers = readers
     self.state = state
     self.directory = Guarded(directory)
+  }
+
+  /// Reads the store's row and its history, and reports the damage in the file.
+  private static func readHistory(
+    _ writer: borrowing Connection, hasLostCommit: Bool, _ kernel: Kernel,
+    _ state: Guarded<StoreState>, _ report: @Sendable (StoreNotice) -> Void
+  ) throws(StoreError) -> (StoreRow, StoreHistory, StoreHistory.Incarnation?) {
+    let row = try StoreRow(writer, kernel)
+    for repair in row.repairs { report(.repair(repair)) }
+    let damage = hasLostCommit ? "its log has lost commits" : Schema.findDamage(writer)
+    let (history, incarnation, damagedCount) = try IncarnationRow.readHistory(
+      writer, epoch: row.epoch, lastOffset: row.lastOffset, isSound: damage == nil, kernel)
+    if let damage { report(.damage("\(damage); clients that resume get a resync")) }
+    if damagedCount > 0 {
+      report(.damage("\(damagedCount) of its runs; clients with earlier cursors get a resync"))
+    }
+    state.withLock {
+      $0.metrics.lastOffset = row.lastOffset
+      $0.metrics.repairs = row.repairs.count
+      $0.metrics.corruptRows = damagedCount + (damage == nil ? 0 : 1)
+    }
+    return (row, history, incarnation)
   }
 
   deinit {

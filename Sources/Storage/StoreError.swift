@@ -48,6 +48,13 @@ extension StoreError {
     }
   }
 
+  /// Whether a statement could not calculate with a number in the file.
+  var isDamagedNumber: Bool {
+    // SQLITE_CONSTRAINT_DATATYPE: the result is no integer of 64 bits.
+    guard case .sqlite(let code, _) = self else { return false }
+    return code == 3091
+  }
+
   /// Whether a row was rejected because its id exists already.
   var isUniqueness: Bool {
     // SQLITE_CONSTRAINT_UNIQUE and SQLITE_CONSTRAINT_PRIMARYKEY.

@@ -72,7 +72,7 @@ def run(visit):
 @EACH
 def test_another_epoch_is_resync_once(server, fresh_user, dialect):
     user = fresh_user()
-    _, offset = run(position(server, dialect, user)).split(".")
+    _, offset = run(position(server, dialect, user)).rsplit(".", 1)
     assert_resync_once(server, dialect, user, f"0123456789abcdef.{offset}")
 
 

@@ -103,13 +103,13 @@ def test_a_bad_token_is_answered_401(server):
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda epoch, offset: f"zzzzzzzz.{offset}",
-        lambda epoch, offset: f"{epoch}.{int(offset) + 1_000_000}",
-        lambda epoch, offset: f"{epoch}.{2**64 - 1}",
-        lambda epoch, offset: f"{epoch}.{10**40}",
-        lambda epoch, offset: f"{epoch}.-1",
-        lambda epoch, offset: "-1",
-        lambda epoch, offset: "x" * 5_000,
+        lambda run, offset: f"zzzzzzzz.{offset}",
+        lambda run, offset: f"{run}.{int(offset) + 1_000_000}",
+        lambda run, offset: f"{run}.{2**64 - 1}",
+        lambda run, offset: f"{run}.{10**40}",
+        lambda run, offset: f"{run}.-1",
+        lambda run, offset: "-1",
+        lambda run, offset: "x" * 5_000,
     ],
     ids=["unknown", "future", "far future", "huge", "negative", "bare negative", "long"],
 )
@@ -118,7 +118,7 @@ def test_an_unknown_cursor_gets_a_resync_at_once(server, fresh_user, spoil):
     user = fresh_user()
     server.publish(user, "a")
     cursor = poll(server, user)["cursor"]
-    data = poll(server, user, spoil(*cursor.split(".")), wait=25)
+    data = poll(server, user, spoil(*cursor.rsplit(".", 1)), wait=25)
     assert data == {"notifications": [], "cursor": data["cursor"], "resync": True}
     server.publish(user, "after")
     assert titles(poll(server, user, data["cursor"])) == ["after"]

@@ -115,18 +115,18 @@ def test_a_client_that_did_not_ask_gets_no_cursor(server, fresh_user, client):
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda epoch, offset: f"zzzzzzzz.{offset}",
-        lambda epoch, offset: f"{epoch}.{int(offset) + 1_000_000}",
-        lambda epoch, offset: f"{epoch}.{2**64 - 1}",
-        lambda epoch, offset: f"{epoch}.{2**64}",
-        lambda epoch, offset: f"{epoch}.-1",
-        lambda epoch, offset: f"{epoch}.{offset}.1",
-        lambda epoch, offset: f"{epoch}.",
-        lambda epoch, offset: "." + offset,
-        lambda epoch, offset: "12345",
-        lambda epoch, offset: "-1",
-        lambda epoch, offset: "x" * 5_000,
-        lambda epoch, offset: "\u2603",
+        lambda run, offset: f"zzzzzzzz.{offset}",
+        lambda run, offset: f"{run}.{int(offset) + 1_000_000}",
+        lambda run, offset: f"{run}.{2**64 - 1}",
+        lambda run, offset: f"{run}.{2**64}",
+        lambda run, offset: f"{run}.-1",
+        lambda run, offset: f"{run}.{offset}.1",
+        lambda run, offset: f"{run}.",
+        lambda run, offset: "." + offset,
+        lambda run, offset: "12345",
+        lambda run, offset: "-1",
+        lambda run, offset: "x" * 5_000,
+        lambda run, offset: "\u2603",
     ],
     ids=[
         "another epoch",
@@ -148,8 +148,8 @@ def test_an_unknown_cursor_gets_one_resync(server, fresh_user, client, spoil):
     with client(server, user, since="0") as tab:
         server.publish_many(user, ["a", "b"])
         good = [next_cursor(tab) for _ in range(2)][-1]
-    epoch, offset = good.split(".")
-    with client(server, user, since=spoil(epoch, offset)) as tab:
+    run, offset = good.rsplit(".", 1)
+    with client(server, user, since=spoil(run, offset)) as tab:
         resync = tab.next()
         assert is_resync(resync), resync
         current = cursor_of(resync)

@@ -259,13 +259,13 @@ def test_a_notification_read_elsewhere_is_not_new(server, fresh_user):
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda epoch, offset: f"zzzzzzzz.{offset}",
-        lambda epoch, offset: f"{epoch}.{int(offset) + 1_000_000}",
-        lambda epoch, offset: f"{epoch}.{2**64 - 1}",
-        lambda epoch, offset: f"{epoch}.{10**40}",
-        lambda epoch, offset: f"{epoch}.-1",
-        lambda epoch, offset: "-1",
-        lambda epoch, offset: "x" * 5_000,
+        lambda run, offset: f"zzzzzzzz.{offset}",
+        lambda run, offset: f"{run}.{int(offset) + 1_000_000}",
+        lambda run, offset: f"{run}.{2**64 - 1}",
+        lambda run, offset: f"{run}.{10**40}",
+        lambda run, offset: f"{run}.-1",
+        lambda run, offset: "-1",
+        lambda run, offset: "x" * 5_000,
     ],
     ids=["unknown", "future", "far future", "huge", "negative", "bare negative", "long"],
 )
@@ -277,8 +277,8 @@ def test_an_unknown_id_gets_one_resync(server, fresh_user, spoil, by):
     with StreamClient(server, user, since="0") as tab:
         server.publish_many(user, ["a", "b"])
         titles(tab, 2)
-        epoch, offset = tab.cursor.split(".")
-    with StreamClient(server, user, **{by: spoil(epoch, offset)}) as tab:
+        run, offset = tab.cursor.rsplit(".", 1)
+    with StreamClient(server, user, **{by: spoil(run, offset)}) as tab:
         message = tab.next()
         assert message["type"] == "resync" and message["data"] == {"cursor": tab.cursor}
         current = tab.cursor

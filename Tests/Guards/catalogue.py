@@ -3,6 +3,7 @@
 import browser
 import floods
 import framing
+import history
 import identity
 import inboxes
 import limits
@@ -23,5 +24,6 @@ GUARDS = (
     + realtime.GUARDS
     + rooms.GUARDS
     + sessions.GUARDS
+    + history.GUARDS
     + browser.GUARDS
 )

@@ -7,7 +7,7 @@ import Wire
 @testable import Server
 
 /// A log that the test reads through a pipe.
-private final class ReadLog {
+final class ReadLog {
   let log: Log
   private let ends: (read: Int32, write: Int32)
 

@@ -1,6 +1,7 @@
 import Broadcast
 import Notifications
 import Testing
+import Wire
 
 @testable import Server
 
@@ -13,7 +14,7 @@ struct FanOutGroupsTests {
     .notifications(recovery: .off),
   ]
   private let groups = FanOutGroups(
-    paths: FanOutGroupsTests.paths, epoch: "test", capacity: 1_024)
+    paths: FanOutGroupsTests.paths, cursors: CursorFormat(epoch: "test"), capacity: 1_024)
 
   @Test func `each log has its own id, which maps back to the log's owner`() {
     var owners: [LogID: LogOwner] = [.direct: .direct]

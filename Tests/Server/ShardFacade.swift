@@ -9,6 +9,7 @@ import Broadcast
 import Notifications
 import Reactor
 import Testing
+import Wire
 
 @testable import Server
 
@@ -411,4 +412,13 @@ struct EngineSessionView {
   var pendingAcknowledgementCount: Int? { socketIO?.acknowledgements?.entries.count }
 
   private var socketIO: SocketIOSession? { session as? SocketIOSession }
+}
+
+// MARK: Dialects
+
+extension FrameWriter {
+  /// A writer with cursors of that epoch, which have no incarnation; nil for one without cursors.
+  init(epoch: String?, framing: Framing = .webSocket) {
+    self.init(cursors: epoch.map { CursorFormat(epoch: $0) }, framing: framing)
+  }
 }

@@ -75,7 +75,8 @@ final class KernelScript {
 /// A store that keeps each query and command until the test answers it.
 final class ScriptedStore: Store, @unchecked Sendable {
   // Unchecked: a fixture's shard runs on the test's thread, and so does everything here.
-  let epoch = "test"
+  /// Set by the fixture.
+  var history = StoreHistory(epoch: "test")
   var horizon: UInt64 = 0
   var nextExpiry: Int64?
   var failure: String?
@@ -129,6 +130,7 @@ final class ShardFixture {
 
   init(
     shardCount: Int = 1, log: Log = Log(level: .error), files: ClientFiles = .embedded,
+    history: StoreHistory = StoreHistory(epoch: "test"),
     _ change: (inout Configuration) -> Void = { _ in }
   ) throws {
     var configuration = Configuration(tokenPolicy: TokenPolicy(keys: [.hmac(secret: Self.secret)]))
@@ -142,6 +144,7 @@ final class ShardFixture {
       try Listener(kernel: kernel, host: "127.0.0.1", port: 0)
     }
     ports = listeners.map(\.port)
+    store.history = history
     let limits = configuration.limits
     let sockets = try listeners.map { listener in
       try ShardSockets([listener], kernel: kernel, limits: limits)

@@ -179,7 +179,11 @@ struct EveryoneTests {
     fixture.publishForEveryone()
     fixture.sql("UPDATE everyone SET title = 'other' WHERE offset = 1")
     #expect(fixture.inbox("u").map(\.offset) == [2])
-    #expect(fixture.missed("u", after: 0).rows.map(\.offset) == [2])
+    guard case .position(2, _) = fixture.read(.missed(user: "u", after: 0, limit: 10)) else {
+      Issue.record("a partial replay")
+      return
+    }
+    #expect(fixture.missed("u", after: 1).rows.map(\.offset) == [2])
     #expect(fixture.store.metrics.corruptRows == 2)
   }
 

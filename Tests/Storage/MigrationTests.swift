@@ -27,7 +27,7 @@ struct MigrationTests {
     arguments: ["format1", "format2", "format2-preferences", "format3", "format4"])
   func contents(format: String) throws {
     let fixture = try StoreFixture(in: StoreFixture.directory(ofFormat: format))
-    #expect(fixture.store.epoch == "s4oq246yn28kuvfu")
+    #expect(fixture.store.history.epoch == "s4oq246yn28kuvfu")
     let hasEveryone = !["format1", "format2-preferences"].contains(format)
     let hasPreferences = !["format1", "format2"].contains(format)
     var titles = ["After seen", "Keyed", "For all", "Silent", "Zweite – é", "Disk full"]
@@ -60,20 +60,19 @@ struct MigrationTests {
 
   @Test("rows move in bounded steps, with lines for the log")
   func steps() throws {
-    let lines = Latch<[String]>([])
     let directory = try StoreFixture.directory(ofFormat: "format4", adding: rows(6_000))
     let statistics = StatementStatistics()
-    let fixture = try StoreFixture(in: directory, lines: lines) {
+    let fixture = try StoreFixture(in: directory) {
       $0.migrationStepLimit = 100
       $0.statistics = statistics
     }
     let newest = Schema.migrations.count
     #expect(
-      lines.current == [
-        "migrating the store from format 4 to format \(newest)",
-        "2500 notifications moved, up to offset 2594 of 6100",
-        "5000 notifications moved, up to offset 5094 of 6100",
-        "the store has format \(newest): 6006 notifications moved",
+      fixture.notices.current == [
+        .migration("migrating the store from format 4 to format \(newest)"),
+        .migration("2500 notifications moved, up to offset 2594 of 6100"),
+        .migration("5000 notifications moved, up to offset 5094 of 6100"),
+        .migration("the store has format \(newest): 6006 notifications moved"),
       ])
     #expect(fixture.sql("SELECT count(*) FROM notification") == "6006")
     #expect(fixture.sql("SELECT count(*) FROM notification WHERE in_large_inbox = 1") == "6005")

@@ -14,11 +14,11 @@ struct OpeningTests {
     var epoch = ""
     do {
       let fixture = try StoreFixture(in: directory)
-      epoch = fixture.store.epoch
+      epoch = fixture.store.history.epoch
       fixture.publish("u", content: Content(type: "a", title: "first"))
     }
     let fixture = try StoreFixture(in: directory)
-    #expect(fixture.store.epoch == epoch)
+    #expect(fixture.store.history.epoch == epoch)
     #expect((12...32).contains(epoch.utf8.count))
     #expect(epoch.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) })
     #expect(fixture.store.horizon == 0)
@@ -26,7 +26,7 @@ struct OpeningTests {
     fixture.publish("u", content: Content(type: "a", title: "second"))
     #expect(fixture.inbox("u").map(\.title) == ["second", "first"])
     #expect(fixture.inbox("u").map(\.offset) == [2, 1])
-    #expect(try StoreFixture().store.epoch != epoch)
+    #expect(try StoreFixture().store.history.epoch != epoch)
   }
 
   @Test("the offset of a deleted newest notification is not reused")
@@ -233,15 +233,11 @@ struct OpeningTests {
     #expect(fixture.inbox("v").map(\.title) == ["T"])
     #expect(fixture.store.metrics.corruptRows >= 1)
     #expect(fixture.store.metrics.lastCorruption != nil)
-    guard
-      case .missed(let rows, _, let next, _, _) = fixture.read(
-        .missed(user: "u", after: 0, limit: 10))
-    else {
-      Issue.record("no replay")
+    // A replay without the row would not be complete.
+    guard case .position(4, _) = fixture.read(.missed(user: "u", after: 0, limit: 10)) else {
+      Issue.record("a partial replay")
       return
     }
-    #expect(rows.map(\.title) == ["one", "three"])
-    #expect(next == nil)
     // One bad row does not stop the store.
     #expect(fixture.store.failure == nil)
     #expect(fixture.publish("u") == .published)

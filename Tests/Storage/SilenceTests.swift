@@ -153,9 +153,11 @@ struct SilenceTests {
     #expect(fixture.inbox("u").map(\.isMuted) == [false, true])
     #expect(fixture.store.metrics.corruptRows == 0)
     // The checksum covers the flag, so one flipped bit cannot make it ring.
-    fixture.sql("UPDATE notification SET is_silent = 0 WHERE offset = 1")
-    #expect(try missed(fixture, "u").offsets == [2])
-    #expect(fixture.store.metrics.corruptRows == 1)
+    fixture.sql("UPDATE notification SET is_silent = 1 - is_silent")
+    #expect(throws: StoreError.self) { try missed(fixture, "u") }
+    // Nor can one silence it.
+    #expect(throws: StoreError.self) { try missed(fixture, "u", after: 1) }
+    #expect(fixture.store.metrics.corruptRows == 2)
   }
 
   @Test("a replay over only silent ones advances in bounded steps and loses none after them")

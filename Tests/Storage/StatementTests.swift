@@ -15,6 +15,13 @@ struct StatementTests {
     ("UPDATE store SET last_offset = ?1, everyone_version = ?2", "store", "one row"),
     ("SELECT running_milliseconds FROM store", "store", "one row"),
     ("UPDATE store SET running_milliseconds = ?1", "store", "one row"),
+    (
+      "SELECT epoch, last_offset, horizon, everyone_version FROM store LIMIT 1", "store", "one row"
+    ),
+    (
+      "SELECT key, name, start_offset, checksum FROM incarnation ORDER BY key", "incarnation",
+      "IncarnationRow.countLimit rows, read when the store is opened"
+    ),
     ("SELECT offset FROM everyone_gone LIMIT 1", "everyone_gone", "LIMIT 1"),
     (
       "SELECT offset, id, type, priority, created_at, expires_at, group_key FROM everyone\n"
@@ -26,6 +33,7 @@ struct StatementTests {
   private func isOfOpening(_ sql: String) -> Bool {
     [
       "PRAGMA", "sqlite_schema", "notification_old", "epoch", "SELECT running_milliseconds",
+      "FROM incarnation ORDER BY key", "SELECT max(offset) FROM",
     ].contains { sql.contains($0) }
   }
 
@@ -137,7 +145,19 @@ struct StatementTests {
     _ = fixture.read(.missed(user: "u", after: 5, limit: 100))
     _ = fixture.read(.position(user: "u"))
     _ = fixture.read(.preferences(user: "u"))
+    // Damage, which a reader, an expiry and a publish notice.
+    fixture.sql("UPDATE user SET total = -1 WHERE id = 'u'")
+    _ = fixture.counts("u")
+    fixture.sql("UPDATE notification SET title = 'other' WHERE expires_at = 0")
+    // A number that the store's table cannot have, and cannot calculate with.
+    fixture.sql(
+      """
+      PRAGMA writable_schema = ON;
+      UPDATE sqlite_schema SET sql = replace(sql, ') STRICT', ')') WHERE name = 'user';
+      """)
+    fixture.sql("UPDATE user SET total = 2.5 WHERE id = 'u'")
     _ = fixture.submit(.expire(at: 2_000))
+    fixture.publish("u")
     _ = fixture.change("u", .deleteAll)
     _ = fixture.submit(.setPreferences(user: "u", Preferences()))
   }

@@ -41,6 +41,7 @@ final class TemporaryDirectory: Sendable {
 final class StoreFixture {
   let directory: TemporaryDirectory
   let events = Latch<[Event]>([])
+  let notices = Latch<[StoreNotice]>([])
   let store: SQLiteStore
   /// The counters of the store's statements, if the test passed them.
   let statistics: StatementStatistics
@@ -51,7 +52,7 @@ final class StoreFixture {
 
   init(
     in directory: TemporaryDirectory = TemporaryDirectory(), fileSystem: FaultFileSystem? = nil,
-    clock: WallClock? = nil, lines: Latch<[String]> = Latch([]),
+    clock: WallClock? = nil,
     statistics: StatementStatistics = StatementStatistics(),
     configure: (inout StoreConfiguration) -> Void = { _ in }
   ) throws(StoreError) {
@@ -60,10 +61,11 @@ final class StoreFixture {
     self.fileSystem = fileSystem
     var configuration = StoreConfiguration(path: directory.path, vfs: fileSystem?.name)
     configure(&configuration)
-    let events = self.events
-    let report: @Sendable (String) -> Void = { line in lines.change { $0.append(line) } }
-    store = try SQLiteStore(configuration, kernel: clock?.kernel ?? .real, report: report) {
-      published in
+    let (events, notices) = (self.events, self.notices)
+    store = try SQLiteStore(
+      configuration, kernel: clock?.kernel ?? .real,
+      report: { notice in notices.change { $0.append(notice) } }
+    ) { published in
       fileSystem?.state.change { $0.trace.append("publish \(published.count)") }
       events.change { $0 += published }
     }

@@ -40,11 +40,11 @@ final class FanOutGroup {
   init(id: FanOutGroupID, _ encoding: FanOutEncoding, capacity: Int) {
     self.id = id
     dialect = encoding.dialect
-    sendsCursors = encoding.epoch != nil
-    keepsPositions = encoding.epoch != nil && encoding.dialect is SocketIODialect
+    sendsCursors = encoding.cursors != nil
+    keepsPositions = encoding.cursors != nil && encoding.dialect is SocketIODialect
     log = FrameLog(capacity: capacity)
     roomLog = FrameLog(capacity: capacity)
-    writer = FrameWriter(epoch: encoding.epoch, framing: dialect.framing)
+    writer = FrameWriter(cursors: encoding.cursors, framing: dialect.framing)
   }
 
   /// Whether a log holds frames since the last flush.

@@ -11,6 +11,7 @@
 // polls.
 
 internal import Broadcast
+internal import Wire
 
 /// Names one fan-out group of a shard.
 ///
@@ -30,8 +31,8 @@ struct FanOutGroupID: RawRepresentable, Hashable, Sendable, BitwiseCopyable {
 /// The encoding of a group's frames.
 struct FanOutEncoding {
   let dialect: any Dialect
-  /// The epoch of the store if the group's clients receive cursors, else nil.
-  let epoch: String?
+  /// The spelling of cursors if the group's clients receive them, else nil.
+  let cursors: CursorFormat?
 }
 
 /// All fan-out groups of one shard.
@@ -42,22 +43,22 @@ struct FanOutGroups {
   /// Index of the first group of each Engine.IO path.
   private let pathStarts: [Int]
 
-  init(paths: [EnginePath], epoch: String, capacity: Int) {
+  init(paths: [EnginePath], cursors: CursorFormat, capacity: Int) {
     var encodings = DialectRegistry.all.flatMap { dialect in
-      [nil, epoch].map { FanOutEncoding(dialect: dialect, epoch: $0) }
+      [nil, cursors].map { FanOutEncoding(dialect: dialect, cursors: $0) }
     }
     // Groups for sessions without a token: they have no members, so their logs stay empty.
-    encodings += DialectRegistry.all.map { FanOutEncoding(dialect: $0, epoch: nil) }
+    encodings += DialectRegistry.all.map { FanOutEncoding(dialect: $0, cursors: nil) }
     var pathStarts: [Int] = []
     for path in paths {
       pathStarts.append(encodings.count)
-      encodings += path.encodings(epoch: epoch)
+      encodings += path.encodings(cursors: cursors)
     }
     encodings.append(
-      FanOutEncoding(dialect: StreamDialect(framing: .eventStream), epoch: epoch))
-    encodings.append(FanOutEncoding(dialect: MetricsDialect(), epoch: nil))
+      FanOutEncoding(dialect: StreamDialect(framing: .eventStream), cursors: cursors))
+    encodings.append(FanOutEncoding(dialect: MetricsDialect(), cursors: nil))
     encodings.append(
-      FanOutEncoding(dialect: MetricsDialect(framing: .eventStream), epoch: nil))
+      FanOutEncoding(dialect: MetricsDialect(framing: .eventStream), cursors: nil))
     precondition(
       LogID.count(ofGroups: encodings.count) <= 1 + Int(UInt8.max), "\(encodings.count) groups")
     self.pathStarts = pathStarts

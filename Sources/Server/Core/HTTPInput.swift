@@ -448,7 +448,7 @@ extension Shard {
       return
     }
     if case .poll(let poll) = pending { return continuePoll(poll, answer, at: slot) }
-    finish(slot, Endpoints.answer(pending, answer, epoch: core.store.epoch))
+    finish(slot, Endpoints.answer(pending, answer, cursors: core.store.history.cursors))
   }
 
   func finish(_ slot: UInt32, _ answer: Answer) {

@@ -121,13 +121,12 @@ extension Shard {
     let since = since ?? ""
     let greetsAtOnce = !fanOutGroups[table[slot].group].dialect.greetsWithCounts
     table[slot].flags.insert(.replaying)
-    let epoch = core.store.epoch
     let replay: Replay
     if since == "0" {
       replay = Replay(after: 0, continuityLost: false)
     } else if since.isEmpty {
       replay = Replay(after: 0, continuityLost: true, beginsNow: true)
-    } else if let cursor = Cursor(since), cursor.epoch == epoch {
+    } else if let cursor = Cursor(since), isProven(cursor) {
       // guard: cursor-before-horizon
       replay = Replay(
         after: cursor.offset, continuityLost: cursor.offset < core.store.horizon,
@@ -137,7 +136,7 @@ extension Shard {
     }
     table[slot].task = replay
     if !replay.continuityLost, greetsAtOnce {
-      greet(slot, cursor: Cursor(epoch: epoch, offset: replay.after), nil)
+      greet(slot, cursor: core.store.history.cursors.cursor(at: replay.after), nil)
       replay.isGreeted = true
     }
     continueReplay(slot)
@@ -188,7 +187,7 @@ extension Shard {
     // Nothing is sent before the greeting. Deferred notifications follow it; it has to include a
     // change that was not delivered, so an older position is read again.
     if !replay.isGreeted, replay.changedThrough > offset { return continueReplay(slot) }
-    let cursor = Cursor(epoch: core.store.epoch, offset: offset)
+    let cursor = core.store.history.cursors.cursor(at: offset)
     replay.after = offset
     replay.continuityLost = false
     replay.isProven = true
@@ -219,9 +218,11 @@ extension Shard {
     for replay: Replay, at slot: UInt32
   ) {
     if !replay.isProven {
-      // A cursor beyond the newest commit is from before the store was restored from a copy.
       let exceedsLimit = (total ?? page.count) > core.configuration.limits.missedLimit
-      if replay.after > through || exceedsLimit {
+      // guard: cursor-beyond-newest-commit
+      let isBeyond = replay.after > through
+      if isBeyond { report(HistoryLoss(offset: replay.after, end: through)) }
+      if isBeyond || exceedsLimit {
         replay.continuityLost = true
         return continueReplay(slot)
       }
@@ -238,8 +239,7 @@ extension Shard {
         return continueReplay(slot)
       }
       greet(
-        slot, cursor: Cursor(epoch: core.store.epoch, offset: replay.after), counts,
-        isResumed: true)
+        slot, cursor: core.store.history.cursors.cursor(at: replay.after), counts, isResumed: true)
       replay.isGreeted = true
       guard table.contains(slot), table[slot].state == .session else { return }
     }

@@ -74,6 +74,8 @@ final class ServerCore: Sendable {
   let metricsHistory = Guarded(MetricsHistory())
   let store: any Store
   let log: Log
+  /// Limits the lines about lost commits, on all shards together.
+  let lossGate = RateGate(perSecondLimit: 1)
   let quotas: Quotas
   /// The files served to browsers.
   let files: ClientFiles

@@ -191,7 +191,7 @@ final class Shard {
       "frame log of \(capacity) bytes")
     direct = FrameLog(capacity: capacity)
     fanOutGroups = FanOutGroups(
-      paths: core.configuration.engines, epoch: core.store.epoch, capacity: capacity)
+      paths: core.configuration.engines, cursors: core.store.history.cursors, capacity: capacity)
     pinnedFrom = [UInt64?](
       repeating: nil, count: LogID.count(ofGroups: fanOutGroups.all.count))
   }

@@ -216,15 +216,15 @@ struct FrameWriter {
   private(set) var bytes: [UInt8] = []
   /// Number of messages.
   private(set) var count = 0
-  /// The store's epoch, if this client gets cursors.
-  let epoch: String?
+  /// The spelling of cursors, if this client gets them.
+  let cursors: CursorFormat?
   let framing: Framing
   /// The fields that the next message of a stream has besides its own.
   var opening: StreamOpening?
   private var payload: [UInt8] = []
 
-  init(epoch: String?, framing: Framing = .webSocket) {
-    self.epoch = epoch
+  init(cursors: CursorFormat?, framing: Framing = .webSocket) {
+    self.cursors = cursors
     self.framing = framing
   }
 
@@ -259,7 +259,7 @@ struct FrameWriter {
       payload[index] = 0x20
     }
     var id: EventStreamLine?
-    if let offset, let epoch { id = EventStreamLine(Cursor(epoch: epoch, offset: offset)) }
+    if let offset, let cursors { id = EventStreamLine(cursors, at: offset) }
     ServerSentEvent.append(
       data: payload, id: id ?? opening?.position,
       retryMilliseconds: opening.map { _ in StreamOpening.retryMilliseconds }, into: &bytes)
@@ -283,7 +283,7 @@ struct FrameWriter {
 
   /// The cursor at `offset`, if this client gets cursors.
   func cursor(at offset: UInt64) -> String? {
-    epoch.map { Cursor(epoch: $0, offset: offset).description }
+    cursors?.text(at: offset)
   }
 
   /// Removes the messages and keeps the memory, unless it is large.

@@ -258,7 +258,9 @@ enum Endpoints {
   }
 
   /// Converts the result of a query to the pending answer.
-  static func answer(_ pending: PendingAnswer, _ answer: StoreAnswer, epoch: String) -> Answer {
+  static func answer(
+    _ pending: PendingAnswer, _ answer: StoreAnswer, cursors: CursorFormat
+  ) -> Answer {
     switch (pending, answer) {
     case (.page, .page(let notifications, let next, let counts, let groups)):
       return page(notifications, next: next, counts, groups: groups)
@@ -269,7 +271,7 @@ enum Endpoints {
     case (.stats, .counts(let counts)):
       return .object { $0.members(of: counts) }
     case (.position(let isResync), .position(let offset, _)):
-      return polled([], Cursor(epoch: epoch, offset: offset), isResync: isResync)
+      return polled([], cursors.text(at: offset), isResync: isResync)
     case (_, .failed):
       return .unavailable("unreadable", "the store cannot be read just now")
     default:

@@ -49,7 +49,6 @@ extension Endpoints {
   static func poll(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let user = try user(of: request)
     let wait = try number("wait", in: request.query, 0...longestWait) ?? defaultWait
-    let store = shard.core.store
     let after: UInt64
     switch request.query["since"] {
     case nil, "":
@@ -57,7 +56,8 @@ extension Endpoints {
     case "0":
       after = 0
     case .some(let since):
-      guard let cursor = Cursor(since), cursor.epoch == store.epoch, cursor.offset >= store.horizon
+      guard let cursor = Cursor(since), shard.isProven(cursor),
+        cursor.offset >= shard.core.store.horizon
       else {
         shard.metrics.add(.resyncs)
         return try ask(.position(user: user), .position(isResync: true), request, on: shard)
@@ -69,7 +69,7 @@ extension Endpoints {
 
   /// The answer to a poll.
   static func polled(
-    _ notifications: [Notification], _ cursor: Cursor, isResync: Bool = false
+    _ notifications: [Notification], _ cursor: String, isResync: Bool = false
   ) -> Answer {
     .object { data in
       data.memberName("notifications")
@@ -79,7 +79,7 @@ extension Endpoints {
         data.appendNotification(notification)
       }
       data.append(0x5D)
-      data.member("cursor", cursor.description)
+      data.member("cursor", cursor)
       if isResync { data.member("resync", true) }
     }
   }
@@ -133,12 +133,14 @@ extension Shard {
   /// Answers the poll with the store's result, or waits.
   func continuePoll(_ poll: Poll, _ answer: StoreAnswer, at slot: UInt32) {
     poll.isReading = false
-    let epoch = core.store.epoch
+    let cursors = core.store.history.cursors
     switch answer {
     case .missed(let page, let through, let next, let total, _):
       let isTooMuch = (total ?? page.count) > core.configuration.limits.missedLimit
-      if poll.after > through || isTooMuch {
-        metrics.add(.resyncs)
+      // guard: polled-cursor-beyond-newest-commit
+      let isBeyond = poll.after > through
+      if isBeyond { report(HistoryLoss(offset: poll.after, end: through)) }
+      if isBeyond || isTooMuch {
         if !ask(.position(user: poll.user), poll, at: slot) { finish(slot, Shard.busy) }
         return
       }
@@ -149,9 +151,10 @@ extension Shard {
         if !read(poll, at: slot) { finish(slot, Shard.busy) }
         return
       }
-      finish(slot, Endpoints.polled(page, Cursor(epoch: epoch, offset: poll.after)))
+      finish(slot, Endpoints.polled(page, cursors.text(at: poll.after)))
     case .position(let offset, _):
-      finish(slot, Endpoints.polled([], Cursor(epoch: epoch, offset: offset), isResync: true))
+      metrics.add(.resyncs)
+      finish(slot, Endpoints.polled([], cursors.text(at: offset), isResync: true))
     case .page, .counts, .preferences, .keptRooms, .failed:
       finish(slot, .unavailable("unreadable", "the store cannot be read just now"))
     }
@@ -196,6 +199,6 @@ extension Shard {
       table[slot].deadline = .max
       return scheduleTimer(slot)
     }
-    finish(slot, Endpoints.polled([], Cursor(epoch: core.store.epoch, offset: poll.after)))
+    finish(slot, Endpoints.polled([], core.store.history.cursors.text(at: poll.after)))
   }
 }

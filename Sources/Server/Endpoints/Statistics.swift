@@ -75,6 +75,7 @@ enum MetricsText {
       ("store_failed_reads_total", "counter", store.failedReads),
       ("store_refused_commands_total", "counter", store.refusedCommands),
       ("store_corrupt_rows_total", "counter", store.corruptRows),
+      ("store_repairs_total", "counter", store.repairs),
     ]
     for (name, kind, value) in values {
       text += "# TYPE carillon_\(name) \(kind)\ncarillon_\(name) \(value)\n"

@@ -51,20 +51,20 @@ package struct EnginePath: Sendable {
   func matches(_ path: String) -> Bool { path == self.path || path == shortPath }
 
   /// The encodings of its sessions, in the order that `FanOutGroups` describes.
-  func encodings(epoch: String) -> [FanOutEncoding] {
+  func encodings(cursors: CursorFormat) -> [FanOutEncoding] {
     let framings = [Framing.webSocket, .packets]
     var encodings = framings.map {
-      FanOutEncoding(dialect: EngineDialect(self, framing: $0), epoch: nil)
+      FanOutEncoding(dialect: EngineDialect(self, framing: $0), cursors: nil)
     }
     guard case .socketIO(let application) = use else { return encodings }
     // The namespaces of other applications have no user sessions.
     guard application is SocketIONotifications else { return encodings }
     for namespace in application.namespaces {
-      for epoch in [nil, epoch] {
+      for cursors in [nil, cursors] {
         encodings += framings.map { framing in
           let dialect = SocketIODialect(
             namespace: namespace, framing: framing, heartbeat: Heartbeat(settings))
-          return FanOutEncoding(dialect: dialect, epoch: epoch)
+          return FanOutEncoding(dialect: dialect, cursors: cursors)
         }
       }
     }

@@ -226,7 +226,7 @@ extension Shard {
     guard let slot = socket.slot, table.contains(slot), fanOutGroups[table[slot].group].sendsCursors
     else { return [] }
     var argument: [UInt8] = []
-    argument.appendJSONString(Cursor(epoch: core.store.epoch, offset: socket.position).description)
+    argument.appendJSONString(core.store.history.cursors.text(at: socket.position))
     return [argument]
   }
 

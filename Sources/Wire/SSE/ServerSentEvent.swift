@@ -21,6 +21,11 @@ package struct EventStreamLine: Equatable, Sendable {
   /// The id from which a client resumes.
   package init(_ cursor: Cursor) { self.init(known: cursor.description) }
 
+  /// The id from which a client resumes, at `offset`.
+  package init(_ cursors: CursorFormat, at offset: UInt64) {
+    self.init(known: cursors.text(at: offset))
+  }
+
   private init(known text: String) { self.text = text }
 }
 
