@@ -44,7 +44,7 @@ package struct StoreHistory: Sendable {
   package let cursors: CursorFormat
   private let latest: Incarnation
   /// The newest offset of each earlier incarnation.
-  private let ends: [String: UInt64]
+  private let ends: [TextKey: UInt64]
   /// The newest offset of the incarnations that the store no longer lists; nil if it lists all.
   private let forgottenThrough: UInt64?
 
@@ -59,15 +59,15 @@ package struct StoreHistory: Sendable {
     epoch: String, stored: [Incarnation?] = [], isComplete: Bool = true,
     latest: Incarnation = Incarnation(name: "", start: 0)
   ) {
-    var ends: [String: UInt64] = [:]
+    var ends: [TextKey: UInt64] = [:]
     var end = latest.start
     for incarnation in stored.reversed() {
-      if let incarnation { ends[incarnation.name] = end }
+      if let incarnation { ends[TextKey(incarnation.name)] = end }
       // The store may have gone back before, so an end is never after a later start.
       end = min(end, incarnation?.start ?? 0)
     }
-    if isComplete { ends[""] = end }
-    ends[latest.name] = nil
+    if isComplete { ends[TextKey("")] = end }
+    ends[TextKey(latest.name)] = nil
     self.ends = ends
     self.latest = latest
     forgottenThrough = isComplete ? nil : end
@@ -95,7 +95,7 @@ package struct StoreHistory: Sendable {
   package func continuity(of cursor: Cursor) -> Continuity {
     guard cursor.epoch == epoch else { return .unknown }
     if cursor.incarnation == latest.name { return .proven }
-    guard let end = ends[cursor.incarnation] else {
+    guard let end = ends[TextKey(cursor.incarnation)] else {
       let isForgotten = forgottenThrough.map { cursor.offset <= $0 } ?? false
       if isForgotten || cursor.incarnation.isEmpty { return .unknown }
       // guard: unknown-incarnation-is-loss

@@ -30,7 +30,8 @@ final class JournalStatements {
   init(_ connection: borrowing Connection) throws(StoreError) {
     begin = try connection.prepare("BEGIN IMMEDIATE")
     commit = try connection.prepare("COMMIT")
-    // A damaged number stays one, for the check of the new row: only `unseen` might become plausible.
+    // A damaged number stays one, for the check of the new row: only `unseen` might become
+    // plausible.
     addToCounts = try connection.prepare(
       """
       INSERT INTO user (id, total, unread, unseen,

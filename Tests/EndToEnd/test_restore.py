@@ -107,8 +107,7 @@ def test_kills_and_older_copies_lose_nothing_in_silence(make_server, fresh_user,
     server = make_server()
     records = [Record(fresh_user("publisher"), [1, 50][index % 2]) for index in range(PUBLISHERS)]
     readers = [
-        Reader(dialect, record.user)
-        for dialect, record in zip(DIALECTS * 2, records, strict=False)
+        Reader(dialect, record.user) for dialect, record in zip(DIALECTS * 2, records, strict=False)
     ]
     copy, restores, resyncs = None, 0, 0
     for life in range(LIVES):

@@ -40,6 +40,7 @@ struct DamageTests {
     }
     + ["everyone_read_at = \(highest)", "unread = 2", "unseen = 4, unread = 3", "total = 2"]
 
+  // Case 88
   @Test("damaged counts are recounted when they are read, then repaired", arguments: countChanges)
   func readCounts(change: String) throws {
     let directory = TemporaryDirectory()

@@ -142,7 +142,7 @@ struct HistoryTests {
     }
   }
 
-  @Test("a log that ends in the midst of a commit, as a crash leaves it, has lost nothing")
+  @Test("a log that ends inside a commit, as a crash leaves it, has lost nothing")
   func tornLog() throws {
     let directory = TemporaryDirectory()
     let torn = TemporaryDirectory()
