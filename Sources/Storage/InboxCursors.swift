@@ -51,8 +51,6 @@ final class OffsetCursor {
 
   /// Moves to the first row of the range.
   func begin(_ bind: (borrowing Statement) -> Void) throws(StoreError) {
-    // After an error it may be open, and no parameter of an open statement can be bound.
-    statement.reset()
     bind(statement)
     try advance()
   }
@@ -192,13 +190,19 @@ final class InboxCursors {
   private func begin(
     _ cursors: [OffsetCursor], _ ranges: [Int64], key: Int64, _ offset: Int64, text: String? = nil
   ) throws(StoreError) -> [OffsetCursor] {
-    for (cursor, range) in zip(cursors, ranges) {
-      try cursor.begin { statement in
-        statement.bind(1, key)
-        statement.bind(2, range)
-        statement.bind(3, offset)
-        if let text { statement.bind(4, text) }
+    do throws(StoreError) {
+      for (cursor, range) in zip(cursors, ranges) {
+        try cursor.begin { statement in
+          statement.bind(1, key)
+          statement.bind(2, range)
+          statement.bind(3, offset)
+          if let text { statement.bind(4, text) }
+        }
       }
+    } catch {
+      // An open one would keep the snapshot of this query for the next one.
+      for cursor in cursors { cursor.end() }
+      throw error
     }
     return Array(cursors.prefix(ranges.count))
   }

@@ -219,7 +219,11 @@ final class LogPages {
     switch result {
     case SQLITE_ROW: return true
     case SQLITE_DONE: return false
-    default: throw StoreError.sqlite(code: result, message: Connection.message(of: result))
+    default:
+      // After an error too, a statement accepts no parameters and keeps its snapshot until then.
+      // guard: failed-step-resets
+      reset()
+      throw StoreError.sqlite(code: result, message: Connection.message(of: result))
     }
   }
 

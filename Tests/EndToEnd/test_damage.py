@@ -146,7 +146,7 @@ def test_a_flipped_bit_is_never_served_and_loses_nothing_in_silence(make_server,
         for number in range(PLACES):
             name = names[number % 2]
             place, bit = chance.randrange(sizes[name]), chance.randrange(8)
-            where = f"{name}, byte {place}, bit {bit}"
+            where = f"{source.data}/{name}, byte {place}, bit {bit}"
             shutil.rmtree(trial.data, ignore_errors=True)
             shutil.copytree(source.data, trial.data)
             (Path(trial.data) / "carillon.db-shm").unlink(missing_ok=True)
@@ -160,8 +160,10 @@ def test_a_flipped_bit_is_never_served_and_loses_nothing_in_silence(make_server,
                 continue
             try:
                 is_missing = check(trial, contents, cursors)
-            except AssertionError as error:
-                raise AssertionError(f"{where}: {error}\n{trial.log()}") from None
+            except Exception as error:
+                # A server that crashed closes the connection.
+                status = trial.process.poll()
+                raise AssertionError(f"{where}: exit status {status}\n{trial.log()}") from error
             assert trial.is_alive, f"{where}:\n{trial.log()}"
             if is_missing:
                 missing += 1

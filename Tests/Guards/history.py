@@ -185,6 +185,13 @@ GUARDS = [
     ),
     Guard(
         88,
+        "a statement is reset after an error",
+        "failed-step-resets",
+        remove(),
+        (unit("DamageTests/failedPage"),),
+    ),
+    Guard(
+        88,
         "a query that fails is reported",
         "failed-read-is-reported",
         remove(),

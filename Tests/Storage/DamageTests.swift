@@ -11,6 +11,8 @@ struct DamageTests {
   private static let lowest = "-9223372036854775808"
   private static let highest = "9223372036854775807"
 
+  private static let largeData = Array("{\"a\":\"\(String(repeating: "x", count: 3_000))\"}".utf8)
+
   /// A store with five notifications of `u`, of which two are read and a third one is seen.
   private static func fixture(in directory: TemporaryDirectory) throws -> StoreFixture {
     let fixture = try StoreFixture(in: directory)
@@ -195,6 +197,41 @@ struct DamageTests {
       #expect(fixture.notices.current.count == 1)
       fixture.publish("v")
       Self.expect(fixture.counts("u"), total: 5, unread: 3, unseen: 2)
+    }
+  }
+
+  @Test("a query that fails at a damaged page fails again, and other queries do not")
+  func failedPage() throws {
+    let directory = TemporaryDirectory()
+    do {
+      let fixture = try StoreFixture(in: directory)
+      let content = Content(
+        type: "t", title: "T", message: String(repeating: "first page ", count: 100))
+      for _ in 0..<3 { fixture.publish("u", content: content) }
+      for _ in 0..<20 {
+        fixture.publish("v", content: Content(type: "t", title: "T", data: Self.largeData))
+      }
+    }
+    var bytes = try #require(StoreFixture.contents(of: directory.databasePath))
+    let text = Array("first page first page".utf8)
+    let position = try #require(
+      bytes.indices.first { bytes[$0...].starts(with: text) }, "the first row")
+    // The kind of the page.
+    bytes[position & ~4_095] = 0xFF
+    StoreFixture.write(bytes, to: directory.databasePath)
+    let fixture = try StoreFixture(in: directory) { $0.readerCount = 1 }
+    #expect(fixture.store.metrics.corruptRows == 1)
+    for _ in 0..<3 {
+      let page = StoreQuery.page(
+        user: "u", limit: 10, before: nil, unreadOnly: false, type: nil, grouping: .separate)
+      for query in [page, .missed(user: "u", after: 0, limit: 10)] {
+        guard case .failed = fixture.read(query) else {
+          Issue.record("\(query) has an answer")
+          return
+        }
+      }
+      #expect(fixture.inbox("v").count == 20)
+      #expect(fixture.counts("u").total == 3)
     }
   }
 
