@@ -31,6 +31,8 @@ struct EveryoneList {
   private(set) var rows: [Row] = []
   /// Offset of the commit that last added or removed rows.
   var version: UInt64
+  /// The largest offset of the damaged rows, which are left out; nil without any.
+  var damagedThrough: Int64?
   /// The number of rows by priority among the first N rows, for each N.
   private var sums = [Counts.ByPriority()]
   private var offsets: [NotificationID: Int64] = [:]
@@ -54,7 +56,9 @@ struct EveryoneList {
   /// Removes all rows that match `isGone`.
   mutating func remove(where isGone: (Row) -> Bool) {
     let left = rows.filter { !isGone($0) }
+    let damaged = damagedThrough
     self = EveryoneList(version: version)
+    damagedThrough = damaged
     for row in left { append(row) }
   }
 

@@ -52,14 +52,18 @@ final class EveryoneRow {
     var list = EveryoneList(version: version)
     defer { all.reset() }
     while try all.step() {
-      // Leave a damaged row out: a missing row is better than a wrong one.
+      // A missing row is better than a wrong one, but no replay is complete without it.
       guard let id = NotificationRow.id(from: all.blob(1)),
         let priority = NotificationRow.priority(in: all, 3),
         let offset = all.number(0, in: StoredNumber.offsets),
         offset > list.rows.last?.offset ?? 0,
         let createdAt = all.number(4, in: StoredNumber.times),
         let expiresAt = NotificationRow.optionalTime(in: all, 5)
-      else { continue }
+      else {
+        let offset = all.number(0, in: 1...Int64(clamping: version)) ?? Int64(clamping: version)
+        list.damagedThrough = max(offset, list.damagedThrough ?? 0)
+        continue
+      }
       list.append(
         EveryoneList.Row(
           offset: offset, id: id, type: all.text(2), priority: priority, createdAt: createdAt,

@@ -148,7 +148,10 @@ final class Reader {
     // The journal stores both with each commit, so damage lasts until then.
     guard let through = position.offset(0), let version = position.offset(1), version <= through
     else { throw .sqlite(code: 0, message: "the store's newest offset is damaged") }
-    if version != everyone.version { everyone = try everyoneRow.readList(version: version) }
+    if version != everyone.version {
+      everyone = try everyoneRow.readList(version: version)
+      if everyone.damagedThrough != nil { noteCorruption("a notification for everyone") }
+    }
     return through
   }
 
@@ -229,6 +232,10 @@ final class Reader {
   ) throws(StoreError) -> StoreAnswer {
     let found = try readUser(user, through)
     let after = Self.rowID(after)
+    // guard: damaged-row-for-everyone-is-resync
+    if let damaged = everyone.damagedThrough, after < damaged {
+      return .position(through, found.counts)
+    }
     if try !isComplete(found, user) { return .position(through, found.counts) }
     var shared = EveryoneWalk(
       everyone, found.state, from: everyone.firstIndex(behind: after), by: 1)

@@ -108,6 +108,13 @@ GUARDS = [
     ),
     Guard(
         88,
+        "a damaged row for everyone ends a replay with a resync",
+        "damaged-row-for-everyone-is-resync",
+        never(2),
+        (unit("DamageTests/everyoneReplay"),),
+    ),
+    Guard(
+        88,
         "a replay of fewer rows than were counted is a resync",
         "missing-row-is-resync",
         always(),

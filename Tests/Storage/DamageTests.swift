@@ -297,6 +297,37 @@ struct DamageTests {
     #expect(fixture.counts("u").total == counts.total + 2)
   }
 
+  @Test(
+    "a damaged row for everyone ends each replay that would include it with a resync",
+    arguments: [
+      "id = x'00'", "priority = 255", "created_at = \(lowest)", "expires_at = \(highest)",
+      "title = 'other'", "type = 'other'", "priority = 0",
+    ])
+  func everyoneReplay(change: String) throws {
+    let directory = TemporaryDirectory()
+    do {
+      let fixture = try Self.fixture(in: directory)
+      for _ in 0..<3 { fixture.publishForEveryone() }
+      fixture.store.close()
+      fixture.sql("UPDATE everyone SET \(change) WHERE offset = 9")
+    }
+    let fixture = try StoreFixture(in: directory) { $0.readerCount = 1 }
+    for after: UInt64 in [0, 5, 8] {
+      guard case .position = fixture.read(.missed(user: "u", after: after, limit: 200)) else {
+        Issue.record("a partial replay after \(after)")
+        continue
+      }
+    }
+    guard case .missed(let rows, _, _, _, _) = fixture.read(.missed(user: "u", after: 9, limit: 9))
+    else {
+      Issue.record("no replay")
+      return
+    }
+    #expect(rows.map(\.offset) == [10])
+    #expect(fixture.store.metrics.corruptRows > 0)
+    #expect(fixture.notices.current.contains { if case .damage = $0 { true } else { false } })
+  }
+
   @Test("a notification with a damaged time to expire stays")
   func expiry() throws {
     let fixture = try StoreFixture()
