@@ -1,10 +1,10 @@
 """A bit flipped anywhere in the files of a store: nothing wrong is served, nothing lost in silence.
 
-The acknowledged notifications of some users are in the database file, the later ones in its
-write-ahead log, as a kill leaves them. In each trial one bit of a copy is flipped at a random
-place, and a server is started on it. It may refuse to start. Else each client resumes from halfway
-and reads its inbox: whatever it gets must be as it was published, and if anything is missing, it
-was given a resync or an error, and the log has a line.
+The acknowledged notifications of some users, and those for everyone, are in the database file, the
+later ones in its write-ahead log, as a kill leaves them. In each trial one bit of a copy is flipped
+at a random place, and a server is started on it. It may refuse to start. Else each client resumes
+from halfway and reads its inbox: whatever it gets must be as it was published, and if anything is
+missing, it was given a resync or an error, and the log has a line.
 """
 
 import json
@@ -13,14 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from harness.everyone import publish_for_everyone
 from harness.polling import poll
-from harness.server import Server
+from harness.server import API_KEY, Server
 from harness.sizes import size
 from harness.tokens import user_token
 from harness.waiting import wait_until
 
-PLACES = size(40, 10_000)
-USERS, COUNT = 6, 30
+PLACES = size(12, 10_000)
+USERS, BATCHES = 4, 20
+# In each inbox: one notification a batch, and one for everyone with every fourth.
+COUNT = BATCHES + BATCHES // 4
 LINES = ("the store is damaged", "the store was damaged", "the store has lost commits")
 
 
@@ -54,24 +57,33 @@ def content_of(notification):
     return {name: notification[name] for name in names}
 
 
-def publish(server, user, number):
-    title = f"{user} {number}"
-    data = {"number": number, "text": f"{title} " * (number % 7)}
-    made = server.publish(user, title, message=title * 3, data=data)
-    return made["id"], json.dumps(data)
+def publish_batch(server, users, number):
+    """Publishes one batch with a notification for each user, sometimes one for everyone too."""
+    lines = []
+    for user in users:
+        title = f"{user} {number}"
+        data = {"number": number, "text": f"{title} " * (number % 7)}
+        fields = {"title": title, "message": title * 3, "data": data}
+        lines.append(json.dumps({"user_id": user, "type": "info", **fields}))
+    body = "\n".join(lines)
+    answer = server.request("POST", "/api/v1/notifications/batch", body=body, key=API_KEY)
+    assert answer.status == 200, answer
+    if number % 4 == 0:
+        publish_for_everyone(server, f"everyone {number}", message="to all", data={"all": number})
 
 
 def filled(server, users):
     """Publishes for all users; returns the contents by user and id, and cursors from halfway."""
     cursors = {}
-    for number in range(COUNT):
-        if number == COUNT // 2:
+    for number in range(BATCHES):
+        if number == BATCHES // 2:
             # The first half goes into the database file, the second half stays in the log.
             server.stop()
             server.start()
-            cursors = {user: poll(server, user)["cursor"] for user in users}
-        for user in users:
-            publish(server, user, number)
+            cursors = {
+                user: (len(server.inbox(user)), poll(server, user)["cursor"]) for user in users
+            }
+        publish_batch(server, users, number)
     contents = {
         user: {each["id"]: content_of(each) for each in server.inbox(user)} for user in users
     }
@@ -114,8 +126,9 @@ def check(server, contents, cursors):
     """Reads everything on a damaged store; returns whether anything was missing."""
     is_missing = False
     for user, content in contents.items():
-        later = list(content)[COUNT // 2 :]
-        missed, is_announced = replay(server, user, cursors[user])
+        count, cursor = cursors[user]
+        later = list(content)[count:]
+        missed, is_announced = replay(server, user, cursor)
         for notification in missed:
             assert content_of(notification) == content[notification["id"]], "a wrong payload"
         ids = [notification["id"] for notification in missed]
