@@ -170,6 +170,7 @@ public actor NotificationBus {
       if ids == nil { continuation.resume(returning: nil) }
     }
     guard let outcome, let ids else { throw .busy }
+    if case .unavailable = outcome { throw .busy }
     if case .readOnly(let reason) = outcome { throw .readOnly(reason: reason) }
     // Other outcomes belong to retried requests and to changes of an inbox.
     precondition(outcome == .published, "the store answered a publish with \(outcome)")

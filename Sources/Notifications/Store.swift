@@ -129,6 +129,8 @@ package enum StoreOutcome: Sendable, Equatable {
   case saved
   /// Durable. More may be due if this command reached its limit.
   case expired(hasMore: Bool)
+  /// Nothing was stored; the same command may succeed shortly.
+  case unavailable(reason: String)
   /// Nothing was stored, and the store rejects writes until it is restarted.
   case readOnly(reason: String)
 }

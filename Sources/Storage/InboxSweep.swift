@@ -94,7 +94,8 @@ extension JournalTransaction {
       return isLast ? .changed(count: 0, try totals(of: findUser(sweep.user))) : nil
     }
     let offset = nextOffset()
-    let counts = try totals(of: changeCounts(key: sweep.key, by: difference, offset: offset))
+    let counts = try totals(
+      of: changeCounts(key: sweep.key, of: sweep.user, by: difference, offset: offset))
     let body = isLast ? sweep.change.event(ids: [], counts: counts) : .counted(counts)
     group.events.append(
       Event(audience: .user(sweep.user), body: body, timestamp: sweep.time, offset: offset))

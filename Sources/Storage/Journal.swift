@@ -94,7 +94,7 @@ final class Journal {
 
   /// Processes the queued commands, in groups of up to `groupLimit` rows.
   ///
-  /// With each group, and without commands too, the next sweep makes a step.
+  /// With each group, and without commands too, the next recount or sweep makes a step.
   func process(_ batch: [Submission]) -> WorkerTurn {
     if batch.isEmpty { commit([]) }
     var start = 0
@@ -109,7 +109,7 @@ final class Journal {
       commit(batch[start..<end])
       start = end
     }
-    if sweeps.isEmpty { return .wait }
+    if sweeps.isEmpty, !transaction.isRecounting { return .wait }
     return sweeps.count < Self.sweepLimit ? .again : .againAlone
   }
 
@@ -182,6 +182,7 @@ final class Journal {
     for submission in group { submission.reply(.readOnly(reason: reason)) }
     for sweep in sweeps { sweep.reply(.readOnly(reason: reason)) }
     sweeps = []
+    transaction.forgetRecounts()
   }
 
   private func count(_ result: GroupResult, commandCount: Int) {

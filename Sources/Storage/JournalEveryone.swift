@@ -260,6 +260,8 @@ extension JournalTransaction {
       due.count += 1
       let row = FoundRow(rows)
       let user = rows.text(6)
+      // guard: recounted-user-does-not-expire
+      if recounts.contains(user) { continue }
       // guard: damaged-row-never-expires
       guard try expires(row.offset, of: user, by: time, everyoneStatements.check) else {
         due.damaged.append(row.offset)
@@ -294,7 +296,8 @@ extension JournalTransaction {
     for loss in due.losses {
       let offset = nextOffset()
       let counts = try totals(
-        of: changeCounts(key: loss.key, by: loss.difference, offset: offset))
+        of: changeCounts(
+          key: loss.key, of: loss.user, by: loss.difference, offset: offset))
       group.events.append(
         Event(
           audience: .user(loss.user), body: .deleted(loss.ids, counts), timestamp: time,

@@ -13,11 +13,24 @@ extension JournalTransaction {
   func setPreferences(_ preferences: Preferences, of user: UserID) throws(StoreError) {
     if preferences.isEmpty {
       statements.preferences.drop.bind(1, user)
-      try statements.preferences.drop.run()
+      try run(statements.preferences.drop, for: user)
     } else {
       statements.preferences.set.bind(1, user)
       statements.preferences.set.bind(2, PreferencesRow.bytes(of: preferences))
-      try statements.preferences.set.run()
+      try run(statements.preferences.set, for: user)
+    }
+  }
+
+  /// Runs a statement that changes the user's row, after a repair of the row if it is damaged.
+  private func run(
+    _ statement: borrowing Statement, for user: UserID
+  ) throws(StoreError) {
+    do throws(StoreError) {
+      try statement.run()
+    } catch {
+      guard error.isDamagedNumber else { throw error }
+      try repairUser(user)
+      try statement.run()
     }
   }
 
@@ -28,10 +41,10 @@ extension JournalTransaction {
     do throws(StoreError) {
       let counted = try countStored(draft, offset: offset, statements.addToCounts)
       guard counted.user.isDamaged else { return counted }
-      _ = try checked(counted.user)
+      _ = try checked(counted.user, of: draft.userID)
     } catch {
       guard error.isDamagedNumber else { throw error }
-      _ = try findUser(draft.userID)
+      try repairUser(draft.userID)
     }
     // The new notification is not stored yet, so the repair has not counted it.
     return try countStored(draft, offset: offset, statements.addToCounts)

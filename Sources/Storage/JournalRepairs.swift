@@ -4,53 +4,48 @@ internal import Notifications
 
 extension JournalTransaction {
   /// The user's row, recounted and stored if it is damaged.
-  func checked(_ row: UserRow) throws(StoreError) -> UserRow {
-    row.isDamaged ? try repair(row) : row
+  func checked(_ row: UserRow, of user: UserID) throws(StoreError) -> UserRow {
+    row.isDamaged ? try repair(row, of: user) : row
   }
 
-  /// Stores the right numbers of a user.
-  private func repair(_ row: UserRow) throws(StoreError) -> UserRow {
+  /// Recounts and stores the right numbers of a user.
+  @discardableResult
+  func repair(_ row: UserRow, of user: UserID) throws(StoreError) -> UserRow {
     var row = row
-    row.own = try statements.repairs.recount.counts(ofKey: row.key, version: group.lastOffset)
-    try statements.repairs.write(row)
-    group.repairs.append("the counts of a user were damaged, and are recounted")
+    row.own = try recount(user, key: row.key)
+    row.own.version = group.lastOffset
+    try write(row)
     return row
   }
 
-  /// Repairs the row of the user with that key; a statement could not calculate with its numbers.
-  func repairUser(withKey key: Int64) throws(StoreError) -> UserRow {
-    try repair(try statements.repairs.read(key, newest: group.lastOffset))
+  /// Repairs the user's row, which a statement could not change.
+  func repairUser(_ user: UserID) throws(StoreError) {
+    if let row = try readUser(user) { try repair(row, of: user) }
   }
 
-  /// Repairs the user's row if a reader has found it damaged; the user's devices get the counts.
-  func recount(_ user: UserID, at time: Int64) throws(StoreError) {
-    let repairCount = group.repairs.count
-    guard let row = try findUser(user) else { return }
-    let stored = try statements.repairs.recount.counts(ofKey: row.key, version: row.own.version)
-    if stored != row.own { _ = try repair(row) }
-    guard group.repairs.count > repairCount else { return }
-    let offset = nextOffset()
-    let counts = try totals(of: changeCounts(key: row.key, by: Counts(), offset: offset))
-    group.events.append(
-      Event(audience: .user(user), body: .counted(counts), timestamp: time, offset: offset))
+  /// Stores the recounted numbers of a user.
+  func write(_ row: UserRow) throws(StoreError) {
+    try statements.repairs.write(row)
+    group.repairs.append("the counts of a user were damaged, and are recounted")
   }
 }
 
 /// The statements that repair a user's row, on the journal's connection.
 final class RepairStatements {
-  let recount: Recount
   private let find: Statement
   private let update: Statement
 
   init(_ connection: borrowing Connection) throws(StoreError) {
-    recount = try Recount(connection)
     find = try connection.prepare("SELECT \(UserRow.columns) FROM user WHERE key = ?1")
+    // All columns except the id, because a column of a wrong type fails every change of the row.
     update = try connection.prepare(
       """
       UPDATE user SET total = ?2, unread = ?3, unseen = ?4, unread_low = ?5, unread_normal = ?6,
         unread_high = ?7, unread_urgent = ?8, version = ?9, everyone_read_through = ?10,
         everyone_read_at = ?11, everyone_seen_through = ?12, everyone_seen_at = ?13,
-        everyone_deleted_through = ?14
+        everyone_deleted_through = ?14, preferences = CAST(preferences AS BLOB),
+        preferences_version =
+          ifnull(CAST(preferences_version AS INTEGER) & \(Int64.max >> 1), 0) + 1
       WHERE key = ?1
       """)
   }

@@ -31,14 +31,15 @@ final class JournalStatements {
     begin = try connection.prepare("BEGIN IMMEDIATE")
     commit = try connection.prepare("COMMIT")
     // A damaged number stays one, for the check of the new row: only `unseen` might become
-    // plausible.
+    // plausible, because no other number must equal it.
     addToCounts = try connection.prepare(
       """
       INSERT INTO user (id, total, unread, unseen,
         unread_low, unread_normal, unread_high, unread_urgent, version)
       VALUES (?1, 1, 1, 1, ?2, ?3, ?4, ?5, ?6)
       ON CONFLICT (id) DO UPDATE SET
-        total = total + 1, unread = unread + 1, unseen = unseen + iif(unseen < 0, -1, 1),
+        total = total + 1, unread = unread + 1,
+        unseen = iif(typeof(unseen) = 'integer' AND unseen >= 0, unseen + 1, -1),
         unread_low = unread_low + ?2, unread_normal = unread_normal + ?3,
         unread_high = unread_high + ?4, unread_urgent = unread_urgent + ?5, version = ?6
       RETURNING \(UserRow.columns), \(PreferencesDocument.versionColumns)
@@ -46,7 +47,8 @@ final class JournalStatements {
     changeCounts = try connection.prepare(
       """
       UPDATE user SET
-        total = total + ?2, unread = unread + ?3, unseen = unseen + ?4,
+        total = total + ?2, unread = unread + ?3,
+        unseen = iif(typeof(unseen) = 'integer', unseen + ?4, -1),
         unread_low = unread_low + ?5, unread_normal = unread_normal + ?6,
         unread_high = unread_high + ?7, unread_urgent = unread_urgent + ?8, version = ?9
       WHERE key = ?1 RETURNING \(UserRow.columns)

@@ -49,7 +49,13 @@ final class JournalTransaction {
   var group = GroupResult(lastOffset: 0)
   let preferencesCache = PreferencesCache()
   /// The latest time of any command.
-  private var clock: Int64 = 0
+  var clock: Int64 = 0
+  /// Recounts of users' notifications that are under way, or begin with the current group.
+  var recounts = RecountQueue()
+  /// Those that have begun with the current group.
+  var begunRecounts = RecountQueue()
+  /// Rows that recounts may still visit in the current transaction.
+  var recountBudget = 0
 
   init(
     _ connection: borrowing Connection, _ configuration: StoreConfiguration,
@@ -75,16 +81,22 @@ final class JournalTransaction {
     after lastOffset: UInt64, on connection: borrowing Connection
   ) throws(StoreError) -> GroupResult {
     var refused: Set<Int> = []
-    let before = (everyone, nextExpiry)
+    let before = (everyone, nextExpiry, recounts)
+    begunRecounts = RecountQueue()
     let parsedBefore = preferencesCache.parseCount
     while true {
       group = GroupResult(lastOffset: lastOffset)
       keys.beginGroup()
+      recountBudget = stepLimit
+      let begunCount = begunRecounts.count
       var current: Int?
       do throws(StoreError) {
         try statements.begin.run()
-        // First, because the sweep began before these commands.
-        if var sweep {
+        // First, because they began before these commands. One of them, so that a transaction
+        // visits the rows of one step.
+        if !recounts.isEmpty {
+          try continueRecount()
+        } else if var sweep {
           let outcome = try step(&sweep)
           group.continued = (sweep, outcome)
         }
@@ -105,13 +117,21 @@ final class JournalTransaction {
         if group.lastOffset != lastOffset { incarnation = nil }
         group.duplicateIDCount = refused.count
         group.parsedPreferencesCount = preferencesCache.parseCount - parsedBefore
+        recounts.limit()
         return group
       } catch {
         rollBack(connection)
-        (everyone, nextExpiry) = before
+        (everyone, nextExpiry, recounts) = before
+        recounts.append(begunRecounts)
+        // Now the commands of that user are refused, and the sweeps wait. Each retry has one more
+        // recount, so this ends.
+        if error == .recounting, begunRecounts.count > begunCount { continue }
         // An existing id is a bug of the caller: leave that command out and run the others again.
         // At most one retry for each command, so this ends.
-        guard error.isUniqueness, let current, refused.insert(current).inserted else { throw error }
+        guard error.isUniqueness, let current, refused.insert(current).inserted else {
+          recounts = RecountQueue()
+          throw error
+        }
       }
     }
   }
@@ -155,8 +175,9 @@ final class JournalTransaction {
         case .damage: group.repairs.append("the response for an idempotency key was damaged")
         case .nothing: break
         }
-        try keys.save(key, answer: answer)
       }
+      if drafts.contains(where: { recounts.contains($0.userID) }) { return Self.recounting }
+      if let key { try keys.save(key, answer: answer) }
       let commonCount = drafts.reduce(0) { $0 + ($1.isForEveryone ? 1 : 0) }
       if commonCount > 0 { try makeRoom(for: commonCount, time: clock) }
       for draft in drafts {
@@ -169,6 +190,10 @@ final class JournalTransaction {
     case .findKey(let key):
       if case .outcome(let known) = try keys.find(key) { return known }
       return .unknownKey
+    case .change(let user, _, _) where recounts.contains(user),
+      .changeGroup(let user, _, _, _) where recounts.contains(user),
+      .setPreferences(let user, _) where recounts.contains(user):
+      return Self.recounting
     case .change(let user, let change, let time):
       clock = max(clock, time)
       return try apply(change, user: user, time: time)
@@ -217,10 +242,6 @@ final class JournalTransaction {
   /// Runs a statement that returns the row of one user.
   ///
   /// The first step makes all changes, so a reset after it loses none.
-  func readUser(_ statement: borrowing Statement) throws(StoreError) -> UserRow {
-    return try checked(readRow(statement))
-  }
-
   private func readRow(_ statement: borrowing Statement) throws(StoreError) -> UserRow {
     defer { statement.reset() }
     guard try statement.step() else {
@@ -282,7 +303,8 @@ final class JournalTransaction {
     if let known { key = known.key } else { key = try addUser(user) }
     try put(views, key: key)
     let offset = nextOffset()
-    let after = try totals(of: changeCounts(key: key, by: difference, offset: offset))
+    let after = try totals(
+      of: changeCounts(key: key, of: user, by: difference, offset: offset))
     group.events.append(
       Event(
         audience: .user(user), body: change.event(ids: changed, counts: after), timestamp: time,
@@ -291,14 +313,16 @@ final class JournalTransaction {
   }
 
   func findUser(_ user: UserID) throws(StoreError) -> UserRow? {
+    guard let row = try readUser(user) else { return nil }
+    return try checked(row, of: user)
+  }
+
+  /// The user's row as it is stored.
+  func readUser(_ user: UserID) throws(StoreError) -> UserRow? {
     statements.counts.bind(1, user)
-    let row: UserRow
-    do {
-      defer { statements.counts.reset() }
-      guard try statements.counts.step() else { return nil }
-      row = UserRow(statements.counts, newest: group.lastOffset)
-    }
-    return try checked(row)
+    defer { statements.counts.reset() }
+    guard try statements.counts.step() else { return nil }
+    return UserRow(statements.counts, newest: group.lastOffset)
   }
 
   private func findRow(_ id: NotificationID, key: Int64?) throws(StoreError) -> FoundRow? {
@@ -332,7 +356,7 @@ final class JournalTransaction {
   }
 
   func changeCounts(
-    key: Int64, by difference: Counts, offset: UInt64
+    key: Int64, of user: UserID, by difference: Counts, offset: UInt64
   ) throws(StoreError) -> UserRow {
     statements.changeCounts.bind(1, key)
     statements.changeCounts.bind(2, Int64(difference.total))
@@ -344,10 +368,11 @@ final class JournalTransaction {
     statements.changeCounts.bind(8, Int64(difference.byPriority.urgent))
     statements.changeCounts.bind(9, Int64(bitPattern: offset))
     do throws(StoreError) {
-      return try readUser(statements.changeCounts)
+      return try checked(readRow(statements.changeCounts), of: user)
     } catch {
       guard error.isDamagedNumber else { throw error }
-      return try repairUser(withKey: key)
+      // The rows are changed already.
+      return try repair(statements.repairs.read(key, newest: group.lastOffset), of: user)
     }
   }
 }

@@ -178,9 +178,9 @@ final class Reader {
       var read = UserRow(counts, newest: through)
       // guard: damaged-counts-recounted
       if read.isDamaged {
-        read.own = try recount.counts(ofKey: read.key, version: through)
         noteCorruption("the counts of a user")
         requestRecount(user)
+        read.own = try recount.counts(ofKey: read.key, version: through)
       }
       row = read
       found.key = read.key

@@ -248,6 +248,10 @@ final class LogPages {
     unsafe sqlite3_column_type(handle, column) == SQLITE_INTEGER
   }
 
+  func isText(_ column: Int32) -> Bool {
+    unsafe sqlite3_column_type(handle, column) == SQLITE_TEXT
+  }
+
   /// The integer in a column that SQLite has calculated, or that is only compared.
   ///
   /// For a stored number, which may be damaged, see `number`.

@@ -17,6 +17,8 @@ package enum StoreError: Error, Equatable {
   case newerVersion(Int, known: Int)
   /// SQLite did not accept a setting that durability depends on.
   case pragmaRefused(name: String, expected: String, found: String)
+  /// The counts of a user are damaged, and its notifications are too many to count them at once.
+  case recounting
 }
 
 extension StoreError: CustomStringConvertible {
@@ -33,6 +35,7 @@ extension StoreError: CustomStringConvertible {
         + "the upgrade"
     case .pragmaRefused(let name, let expected, let found):
       "SQLite setting \(name) is \(found), expected \(expected)"
+    case .recounting: "the counts of a user are damaged and are being recounted"
     }
   }
 }
@@ -44,15 +47,17 @@ extension StoreError {
   package var systemCode: Int32? {
     switch self {
     case .system(_, let code), .file(_, let code): code
-    case .sqlite, .alreadyOpen, .foreign, .newerVersion, .pragmaRefused: nil
+    case .sqlite, .alreadyOpen, .foreign, .newerVersion, .pragmaRefused, .recounting: nil
     }
   }
 
-  /// Whether a statement could not calculate with a number in the file.
+  /// Whether a statement could not change a row because of a number in it.
   var isDamagedNumber: Bool {
-    // SQLITE_CONSTRAINT_DATATYPE: the result is no integer of 64 bits.
+    // SQLITE_CONSTRAINT_DATATYPE: a result, or an unchanged column, has another type than it must
+    // have. SQLITE_CONSTRAINT_NOTNULL: a sum with NULL.
     guard case .sqlite(let code, _) = self else { return false }
-    return code == 3091
+    // guard: damaged-number-in-update
+    return code == 3091 || code == 1299
   }
 
   /// Whether a row was rejected because its id exists already.

@@ -15,10 +15,16 @@ struct StoreRow {
   /// Reads the row, and replaces each of its values that cannot be right.
   init(_ connection: borrowing Connection, _ kernel: Kernel) throws(StoreError) {
     let row = try connection.prepare(
-      "SELECT epoch, last_offset, horizon, everyone_version FROM store LIMIT 1")
+      """
+      SELECT epoch, last_offset, horizon, everyone_version, running_milliseconds FROM store LIMIT 1
+      """)
     guard try row.step() else {
       throw .sqlite(code: 0, message: "the store's metadata row is missing")
     }
+    // SQLite changes no row that has a column of a wrong type. Before the first access, which
+    // converts the value.
+    // guard: store-row-types
+    if !row.isText(0) || !row.isInteger(4) { repairs.append("a column of the store was damaged") }
     epoch = row.text(0)
     let (last, horizon, version) = (row.offset(1), row.offset(2), row.offset(3))
     row.reset()
@@ -54,7 +60,10 @@ struct StoreRow {
   private func write(_ connection: borrowing Connection) {
     do throws(StoreError) {
       let update = try connection.prepare(
-        "UPDATE store SET epoch = ?1, last_offset = ?2, horizon = ?3, everyone_version = ?4")
+        """
+        UPDATE store SET epoch = ?1, last_offset = ?2, horizon = ?3, everyone_version = ?4,
+          running_milliseconds = ifnull(CAST(running_milliseconds AS INTEGER), 0)
+        """)
       update.bind(1, epoch)
       update.bind(2, Int64(bitPattern: lastOffset))
       update.bind(3, Int64(bitPattern: horizon))

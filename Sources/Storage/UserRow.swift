@@ -74,10 +74,11 @@ struct UserRow {
   }
 }
 
-/// The statement that recounts a user's notifications, on one connection.
-///
-/// It visits all of them: only a damaged row is worth that.
+/// The statement that recounts a user's notifications for a reader.
 final class Recount {
+  /// Rows that it visits; a user with more is not recounted.
+  static let scanLimit: Int64 = 10_000
+
   private let statement: Statement
 
   init(_ connection: borrowing Connection) throws(StoreError) {
@@ -90,14 +91,20 @@ final class Recount {
       SELECT count(*), count(*) FILTER (WHERE read_at IS NULL),
         count(*) FILTER (WHERE read_at IS NULL AND seen_at IS NULL),
         \(unread(.low)), \(unread(.high)), \(unread(.urgent))
-      FROM notification INDEXED BY notification_class WHERE user = ?1
+      FROM (
+        SELECT read_at, seen_at, priority FROM notification INDEXED BY notification_class
+        WHERE user = ?1 LIMIT ?2)
       """)
   }
 
+  /// Counts the user's notifications; throws `recounting` when there are too many.
   func counts(ofKey key: Int64, version: UInt64) throws(StoreError) -> Counts {
     statement.bind(1, key)
+    statement.bind(2, Self.scanLimit + 1)
     defer { statement.reset() }
     guard try statement.step() else { return Counts(version: version) }
+    // guard: recount-of-reader-bound
+    guard statement.integer(0) <= Self.scanLimit else { throw .recounting }
     let unread = Int(statement.integer(1))
     let (low, high) = (Int(statement.integer(3)), Int(statement.integer(4)))
     let urgent = Int(statement.integer(5))

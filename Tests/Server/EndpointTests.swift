@@ -173,7 +173,8 @@ struct EndpointTests {
     let fixture = try ShardFixture()
     let peer = try fixture.connect()
     let outcomes: [StoreOutcome] = [
-      .readOnly(reason: ""), .conflict, .repeated(answer: [0x7B, 0x7D]), .published,
+      .unavailable(reason: ""), .readOnly(reason: ""), .conflict, .repeated(answer: [0x7B, 0x7D]),
+      .published,
     ]
     for outcome in outcomes {
       #expect(fixture.core.metrics[0].value(.published) == 0)

@@ -161,6 +161,92 @@ struct DamageTests {
     #expect(fixture.store.metrics.corruptRows + fixture.store.metrics.repairs > 0)
   }
 
+  /// Changes a table to values that its schema does not permit, and leaves the schema as it was.
+  private static func force(
+    _ change: String, inColumn column: String, of table: String, at path: String
+  ) {
+    let edits = [
+      ") STRICT": ")", " \(column) INTEGER NOT NULL": " \(column) INTEGER",
+      " \(column) TEXT NOT NULL": " \(column) TEXT",
+    ]
+    let before = StoreFixture.sql("SELECT sql FROM sqlite_schema WHERE name = '\(table)'", at: path)
+    func set(_ schema: String) {
+      let text = schema.replacing("'", with: "''")
+      StoreFixture.sql(
+        """
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = '\(text)' WHERE name = '\(table)';
+        """, at: path)
+    }
+    set(edits.reduce(before) { $0.replacing($1.key, with: $1.value) })
+    StoreFixture.sql(change, at: path)
+    set(before)
+  }
+
+  private static let userColumns = [
+    "total", "unread", "unseen", "unread_low", "unread_normal", "unread_high", "unread_urgent",
+    "version", "everyone_read_through", "everyone_read_at", "everyone_seen_through",
+    "everyone_seen_at", "everyone_deleted_through", "preferences_version",
+  ]
+
+  @Test(
+    "a user's column that is NULL or has another type is repaired by every command",
+    arguments: userColumns, ["NULL", "'x'", "2.5", "x'00'"])
+  func columns(name: String, value: String) throws {
+    let preferences = Preferences(rules: ["news": .init(isMuted: true)])
+    let commands: [(StoreFixture) -> StoreOutcome] = [
+      { $0.publish("u") }, { $0.change("u", .readAll) },
+      { $0.submit(.setPreferences(user: "u", preferences)) },
+    ]
+    for (index, command) in commands.enumerated() {
+      let directory = TemporaryDirectory()
+      do { _ = try Self.fixture(in: directory) }
+      Self.force(
+        "UPDATE user SET \(name) = \(value)", inColumn: name, of: "user",
+        at: directory.databasePath)
+      let fixture = try StoreFixture(in: directory)
+      let outcome = command(fixture)
+      switch (index, outcome) {
+      case (0, .published): Self.expect(fixture.counts("u"), total: 6, unread: 4, unseen: 3)
+      case (1, .changed(count: 3, _)):
+        Self.expect(fixture.counts("u"), total: 5, unread: 0, unseen: 0)
+      case (2, .saved):
+        Self.expect(fixture.counts("u"), total: 5, unread: 3, unseen: 2)
+        #expect(fixture.read(.preferences(user: "u")).isSame(as: preferences))
+      default: Issue.record("\(index): \(outcome)")
+      }
+      #expect(fixture.store.failure == nil)
+      #expect(fixture.publish("u") == .published)
+    }
+  }
+
+  @Test(
+    "a column of the store's row with another type is repaired when it is opened",
+    arguments: [
+      ("epoch", "CAST(epoch AS BLOB)"), ("running_milliseconds", "'x'"),
+      ("running_milliseconds", "2.5"), ("running_milliseconds", "NULL"), ("last_offset", "'x'"),
+      ("horizon", "x'00'"), ("everyone_version", "NULL"),
+    ])
+  func storeColumns(name: String, value: String) throws {
+    let directory = TemporaryDirectory()
+    let cursor: Cursor
+    do {
+      let fixture = try Self.fixture(in: directory)
+      cursor = fixture.store.history.cursors.cursor(at: 5)
+    }
+    Self.force(
+      "UPDATE store SET \(name) = \(value)", inColumn: name, of: "store",
+      at: directory.databasePath)
+    let fixture = try StoreFixture(in: directory)
+    #expect(fixture.store.history.epoch == cursor.epoch)
+    #expect(fixture.publish("u") == .published)
+    Self.expect(fixture.counts("u"), total: 6, unread: 4, unseen: 3)
+    #expect(fixture.store.metrics.repairs == 1)
+    fixture.store.close()
+    let again = try StoreFixture(in: directory)
+    #expect(again.store.metrics.repairs == 0 && again.store.metrics.corruptRows == 0)
+  }
+
   @Test(
     "a row at a damaged offset ends no page, and no replay is complete without it",
     arguments: ["-5", lowest, highest, "4611686018427387905", "900"])

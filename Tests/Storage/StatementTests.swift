@@ -16,7 +16,8 @@ struct StatementTests {
     ("SELECT running_milliseconds FROM store", "store", "one row"),
     ("UPDATE store SET running_milliseconds = ?1", "store", "one row"),
     (
-      "SELECT epoch, last_offset, horizon, everyone_version FROM store LIMIT 1", "store", "one row"
+      "SELECT epoch, last_offset, horizon, everyone_version, running_milliseconds FROM store "
+        + "LIMIT 1", "store", "one row"
     ),
     (
       "SELECT key, name, start_offset, checksum FROM incarnation ORDER BY key", "incarnation",

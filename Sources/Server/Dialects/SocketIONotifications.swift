@@ -215,6 +215,11 @@ extension Shard {
       guard marking.namesOne, count == 0 else { return client.succeed(event) }
       return client.fail(event, "not_found", "no such notification in this inbox", at: slot)
     }
+    if case .unavailable = outcome {
+      return client.fail(
+        event, "store_unavailable", "the store cannot write just now, nothing changed: try again",
+        at: slot)
+    }
     client.fail(event, "read_only", "the store refuses writes until it is restarted", at: slot)
   }
 

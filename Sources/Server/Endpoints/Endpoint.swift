@@ -251,6 +251,9 @@ enum Endpoints {
       if case .saved(let answer) = pending { return answer }
     case .expired:
       break
+    case .unavailable:
+      return .unavailable(
+        "store_unavailable", "the store cannot write just now, nothing was stored: try again")
     case .readOnly:
       return .unavailable("read_only", "the store refuses writes until it is restarted")
     }
