@@ -10,8 +10,9 @@
 //
 // The first commit of a run stores its incarnation. Until then the run has given out no offset, and
 // cursors name the incarnation before. So each cursor names one that is on the disk, in the same
-// file as the commit at the cursor's offset, and none costs a sync of its own. The commits before
-// the first incarnation have no name: those of stores from before incarnations existed.
+// file as the commit at the cursor's offset, and none costs a sync of its own: a power cut takes no
+// incarnation away from a cursor. The commits before the first incarnation have no name: those of
+// stores from before incarnations existed.
 
 package import Wire
 

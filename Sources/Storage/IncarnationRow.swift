@@ -65,7 +65,14 @@ final class IncarnationRow {
     }
     let history = StoreHistory(
       epoch: epoch, stored: stored, isComplete: firstKey == 1, latest: drawn)
-    return (history, drawn, stored.count { $0 == nil })
+    let damagedCount = stored.count { $0 == nil }
+    // Without a name for the commits so far, the cursors of all of them name the drawn one.
+    // guard: name-after-damage-stored-at-once
+    if let last = stored.last, last == nil {
+      let isStored = (try? IncarnationRow(connection).store(drawn)) != nil
+      return (history, isStored ? nil : drawn, damagedCount)
+    }
+    return (history, drawn, damagedCount)
   }
 
   private static func checksum(of incarnation: StoreHistory.Incarnation) -> Int64 {

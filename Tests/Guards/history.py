@@ -171,6 +171,27 @@ GUARDS = [
     ),
     Guard(
         88,
+        "a commit with damaged salts is lost",
+        "commit-with-damaged-salts",
+        never(3),
+        (unit("LogScanTests/lastFrame"),),
+    ),
+    Guard(
+        88,
+        "a commit with a damaged size is lost",
+        "commit-with-damaged-size",
+        never(4),
+        (unit("LogScanTests/lastFrame"),),
+    ),
+    Guard(
+        88,
+        "after damage the name of a run is stored before a cursor has it",
+        "name-after-damage-stored-at-once",
+        never(2),
+        (unit("HistoryTests/damagedRow"),),
+    ),
+    Guard(
+        88,
         "the newest offset is at least that of every row",
         "newest-offset-repaired",
         always(2),
