@@ -117,7 +117,8 @@ struct LogScan {
   }
 
   private func word(_ bytes: ArraySlice<UInt8>, _ index: Int) -> UInt32 {
-    let word = (0..<4).reduce(UInt32(0)) { $0 << 8 | UInt32(bytes[index + $1]) }
+    let high = UInt32(bytes[index]) << 24 | UInt32(bytes[index + 1]) << 16
+    let word = high | UInt32(bytes[index + 2]) << 8 | UInt32(bytes[index + 3])
     return isBigEndian ? word : word.byteSwapped
   }
 
