@@ -389,7 +389,7 @@ struct DamageTests {
       "id = x'00'", "priority = 255", "created_at = \(lowest)", "expires_at = \(highest)",
       "title = 'other'", "type = 'other'", "priority = 0",
     ])
-  func everyoneReplay(change: String) throws {
+  func commonReplay(change: String) throws {
     let directory = TemporaryDirectory()
     do {
       let fixture = try Self.fixture(in: directory)
