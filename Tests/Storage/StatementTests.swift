@@ -97,6 +97,15 @@ struct StatementTests {
     }
   }
 
+  /// Waits for the end of a recount, during which the user's commands are refused.
+  private func awaitRecount(of user: UserID, _ fixture: StoreFixture) {
+    fixture.events.wait { events in
+      events.contains { event in
+        if case .user(user) = event.audience, case .counted = event.body { true } else { false }
+      }
+    }
+  }
+
   /// Runs every command and every query, on inboxes above the size of small ones.
   private func exercise(_ fixture: StoreFixture) {
     var ids: [NotificationID] = []
@@ -147,8 +156,10 @@ struct StatementTests {
     _ = fixture.read(.position(user: "u"))
     _ = fixture.read(.preferences(user: "u"))
     // Damage, which a reader, an expiry and a publish notice.
+    fixture.events.change { $0 = [] }
     fixture.sql("UPDATE user SET total = -1 WHERE id = 'u'")
     _ = fixture.counts("u")
+    awaitRecount(of: "u", fixture)
     fixture.sql("UPDATE notification SET title = 'other' WHERE expires_at = 0")
     // A number that the store's table cannot have, and cannot calculate with.
     fixture.sql(
@@ -158,7 +169,9 @@ struct StatementTests {
       """)
     fixture.sql("UPDATE user SET total = 2.5 WHERE id = 'u'")
     _ = fixture.submit(.expire(at: 2_000))
+    fixture.events.change { $0 = [] }
     fixture.publish("u")
+    awaitRecount(of: "u", fixture)
     _ = fixture.change("u", .deleteAll)
     _ = fixture.submit(.setPreferences(user: "u", Preferences()))
   }
