@@ -136,7 +136,8 @@ let package = Package(
     .testTarget(
       name: "CarillonTests",
       dependencies: [
-        "Carillon", "LoadClient", "Reactor", "Server", "Tokens", "Wire", "TestSupport",
+        "Carillon", "LoadClient", "Notifications", "Reactor", "Server", "Tokens", "Wire",
+        "TestSupport",
       ],
       path: "Tests/Carillon", swiftSettings: strictTests),
     // Optimized in debug builds, too: these tests read every file of the repository.

@@ -1,5 +1,6 @@
 // The errors of a bus.
 
+internal import Notifications
 internal import Server
 
 /// The reason for which a bus failed to do something.
@@ -13,8 +14,14 @@ public enum BusError: Error, Equatable, CustomStringConvertible {
   case shortSecret(byteCount: Int, minimum: Int)
   /// A queue of the bus is full: nothing was done; retry shortly.
   case busy
+  /// The store cannot write just now, because another process holds a lock on it or memory is
+  /// short: nothing was done; retry shortly.
+  case unavailable(reason: String)
   /// A write of the store has failed: it accepts no more writes until the bus is restarted.
   case readOnly(reason: String)
+  /// Whether the notification or the change was stored is unknown: its commit failed, or has not
+  /// ended in time.
+  case outcomeUnknown(reason: String)
   /// The store cannot be read just now.
   case unreadable(reason: String)
   /// The bus was stopped.
@@ -30,7 +37,9 @@ public enum BusError: Error, Equatable, CustomStringConvertible {
       "tokenSecret: has \(byteCount) bytes and needs at least \(minimum), "
         + "as BusConfiguration.makeSecret() makes it"
     case .busy: "a queue of the bus is full; retry shortly"
+    case .unavailable(let reason): "the store cannot write just now, nothing was done: \(reason)"
     case .readOnly(let reason): "the store rejects writes until the bus is restarted: \(reason)"
+    case .outcomeUnknown(let reason): "stored or not, which the store does not know: \(reason)"
     case .unreadable(let reason): "the store cannot be read: \(reason)"
     case .stopped: "the bus was stopped"
     case .cannotStart(let reason): "the bus cannot start: \(reason)"
@@ -39,6 +48,16 @@ public enum BusError: Error, Equatable, CustomStringConvertible {
 }
 
 extension BusError {
+  /// The error for the outcome of a command; nil if the command was carried out.
+  init?(_ outcome: StoreOutcome) {
+    switch outcome {
+    case .unavailable(let reason): self = .unavailable(reason: reason)
+    case .readOnly(let reason): self = .readOnly(reason: reason)
+    case .unknown(let reason): self = .outcomeUnknown(reason: reason)
+    case .published, .repeated, .unknownKey, .conflict, .changed, .saved, .expired: return nil
+    }
+  }
+
   /// The error for a shard query that failed.
   init(_ failure: ShardQueryFailure) {
     self =

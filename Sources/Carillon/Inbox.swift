@@ -150,8 +150,7 @@ extension NotificationBus {
       if !isTaken { continuation.resume(returning: nil) }
     }
     guard let outcome else { throw .busy }
-    if case .unavailable = outcome { throw .busy }
-    if case .readOnly(let reason) = outcome { throw .readOnly(reason: reason) }
+    if let error = BusError(outcome) { throw error }
     guard case .changed(let count, _) = outcome else {
       preconditionFailure("the store answered a change with \(outcome)")
     }

@@ -120,8 +120,9 @@ public actor NotificationBus {
   ///   - content: The content of the notification.
   ///   - user: The id of the user: 1 to 128 bytes without control characters.
   /// - Returns: The id of the notification.
-  /// - Throws: `BusError.invalid` with the field, `busy` when the store's queue is full, `readOnly`
-  ///   and `stopped`; nothing is stored then.
+  /// - Throws: `BusError.invalid` with the field, `busy` when the store's queue is full,
+  ///   `unavailable`, `readOnly` and `stopped`, and nothing is stored then; `outcomeUnknown` when
+  ///   it may be stored.
   @discardableResult
   public func publish(
     _ content: NotificationContent, to user: String
@@ -170,8 +171,7 @@ public actor NotificationBus {
       if ids == nil { continuation.resume(returning: nil) }
     }
     guard let outcome, let ids else { throw .busy }
-    if case .unavailable = outcome { throw .busy }
-    if case .readOnly(let reason) = outcome { throw .readOnly(reason: reason) }
+    if let error = BusError(outcome) { throw error }
     // Other outcomes belong to retried requests and to changes of an inbox.
     precondition(outcome == .published, "the store answered a publish with \(outcome)")
     return ids

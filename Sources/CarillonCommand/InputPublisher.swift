@@ -97,6 +97,9 @@ struct InputPublisher {
     if answer.status == 401 || answer.status == 403 {
       throw PublishRefusal(status: answer.status, text: "\(numbers): \(text)")
     }
+    if PublishRefusal(status: answer.status, text: text).isOutcomeUnknown {
+      Terminal.say("carillon publish: \(numbers): no outcome (504), published or not")
+    }
     guard text.hasPrefix(#"{"success":false,"#) else {
       return refuse(lines, code: "http_\(answer.status)", "rejected with \(answer.status)")
     }

@@ -79,7 +79,14 @@ struct PublishRefusal: Error, CustomStringConvertible {
   let status: Int
   let text: String
 
-  var description: String { "rejected with \(status): \(text)" }
+  /// Whether the notifications may be stored nevertheless.
+  var isOutcomeUnknown: Bool { status == 504 }
+
+  var description: String {
+    isOutcomeUnknown
+      ? "no outcome (504), published or not; repeat it with the same --idempotency-key: \(text)"
+      : "rejected with \(status): \(text)"
+  }
 }
 
 /// The header fields that authenticate a command.

@@ -18,10 +18,16 @@ package protocol Store: Sendable {
   /// Nil when none will. Never too late, but it may be too early: the expiring row may have been
   /// deleted.
   var nextExpiry: Int64? { get }
-  /// Why the store rejects writes; nil while it accepts them.
-  var failure: String? { get }
+  /// Whether the store accepts commands, as of its latest group of them.
+  var status: StoreStatus { get }
   var metrics: StoreMetrics { get }
 
+  /// Checks that a command could be carried out now, and replies with the status found.
+  ///
+  /// The store commits a row, unless it has committed one within the last second, and looks at its
+  /// files and the free space. Callers at the same time, and within a second, share one check. The
+  /// reply may take as long as the disk does.
+  func check(reply: @escaping @Sendable (StoreStatus) -> Void)
   /// Submits a command.
   ///
   /// Returns false when the queue is full; `reply` is then never called.
@@ -36,8 +42,44 @@ package protocol Store: Sendable {
   func close()
 }
 
+/// Whether a store accepts commands.
+package enum StoreStatus: Sendable, Equatable {
+  case ready
+  /// The commit of a group has not ended for this long: the disk does not answer.
+  case stalled(milliseconds: UInt64)
+  /// The latest group was refused and nothing of it is stored, because another process holds a
+  /// lock or memory is short; the next group is tried.
+  case unavailable(reason: String)
+  /// A write or a sync failed, so the store rejects commands until it is restarted.
+  case readOnly(reason: String)
+
+  /// Its name in metrics and on the console.
+  package var name: String {
+    switch self {
+    case .ready: "ok"
+    case .stalled: "stalled"
+    case .unavailable: "unavailable"
+    case .readOnly: "read_only"
+    }
+  }
+
+  package var reason: String? {
+    switch self {
+    case .ready: nil
+    case .stalled(let milliseconds):
+      "the store has been waiting for the disk for \(milliseconds / 1_000) s"
+    case .unavailable(let reason), .readOnly(let reason): reason
+    }
+  }
+}
+
 /// A change in the store that its operator should see, reported when it happens.
 package enum StoreNotice: Sendable, Equatable {
+  case status(StoreStatus)
+  /// The status that the latest check found, where it differs from that of the check before.
+  case check(StoreStatus)
+  /// A command failed by itself, and nothing of it is stored; the others of its group are.
+  case failedCommand(reason: String)
   /// The store's format changes while it is opened; the text is a line about that.
   case migration(String)
   /// The file is damaged; the text says where.
@@ -46,8 +88,18 @@ package enum StoreNotice: Sendable, Equatable {
   case repair(String)
 }
 
+extension Store {
+  /// Why the store rejects commands until it is restarted; nil while it may accept them.
+  package var failure: String? {
+    guard case .readOnly(let reason) = status else { return nil }
+    return reason
+  }
+}
+
 /// A command to the store.
 package enum StoreCommand: Sendable {
+  /// Commits a row that changes nothing, unless a commit has just succeeded.
+  case check
   /// Stores all of `drafts` or none.
   ///
   /// `answer` is the response for a repeat of the key; the events carry `takenAt`.
@@ -133,6 +185,9 @@ package enum StoreOutcome: Sendable, Equatable {
   case unavailable(reason: String)
   /// Nothing was stored, and the store rejects writes until it is restarted.
   case readOnly(reason: String)
+  /// Whether the command was stored is unknown: its commit failed, so the next start finds it whole
+  /// or not at all; or the commit has not ended in time.
+  case unknown(reason: String)
 }
 
 /// A query to the store.
@@ -214,8 +269,18 @@ package struct StoreMetrics: Sendable, Equatable {
   package var reads = 0
   /// Queries answered with `.failed`.
   package var failedReads = 0
-  /// Commands answered with `.readOnly`.
+  /// Commands of which nothing was stored: answered with `.unavailable` or `.readOnly`.
   package var refusedCommands = 0
+  /// Commands answered with `.unknown`, because their commit failed.
+  package var unknownOutcomes = 0
+  /// Bytes that the file system had free at the latest check; nil before the first one.
+  package var freeBytes: Int?
+  /// Pages of the write-ahead log, 4 KiB each.
+  package var logPages = 0
+  /// Times that pages of the log were copied into the database file.
+  package var checkpoints = 0
+  /// Groups that failed, for any reason.
+  package var failedGroups = 0
   /// Publishes with an id that the store already has: a bug of the caller.
   package var duplicateIDs = 0
   /// Documents of preferences parsed, because no cache had them.

@@ -202,6 +202,11 @@ package struct Limits: Sendable {
   package var bodyProgressBytes = 64 * 1_024
   /// Time from an upgrade without a token to the `auth` message; past it 1008.
   package var authenticationTimeoutMilliseconds: UInt64 = 10_000
+  /// Time in which the store has to answer a command or a query; past it 504 or 503.
+  ///
+  /// Well above the time for which the store waits for a lock, so that a lock is a 503; below the
+  /// 10 s for which clients usually wait, so that they see the answer.
+  package var storeTimeoutMilliseconds: UInt64 = 8_000
   /// Time that a kept-alive connection may stay without a request after its last answer was sent;
   /// past it, it is closed.
   package var idleTimeoutMilliseconds: UInt64 = 75_000

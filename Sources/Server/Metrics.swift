@@ -20,6 +20,7 @@ enum Counter: Int, CaseIterable {
   case replays, resyncs, historyLosses, replayedNotifications, catchUps
   case droppedPongs, roomsRefused, presenceDropped
   case engineUpgrades, connectionsHandedOver, roomsNotPersisted
+  case storeTimeouts
 
   /// The name of the series, without its prefix.
   var name: String {
@@ -64,6 +65,7 @@ enum Counter: Int, CaseIterable {
     case .engineUpgrades: "engine_upgrades_total"
     case .connectionsHandedOver: "connections_handed_over_total"
     case .roomsNotPersisted: "rooms_unkept_total"
+    case .storeTimeouts: "store_timeouts_total"
     }
   }
 }

@@ -34,7 +34,7 @@ extension CarillonServer {
       .publish(
         drafts: pending, idempotency: nil, answer: [],
         takenAt: core.kernel.monotonicNanoseconds),
-      reply: reply)
+      reply: bounded(reply))
     return isTaken ? pending.map(\.id) : nil
   }
 
@@ -44,7 +44,15 @@ extension CarillonServer {
   package func change(
     _ change: InboxChange, of user: UserID, reply: @escaping @Sendable (StoreOutcome) -> Void
   ) -> Bool {
-    core.store.submit(.change(user: user, change, at: wallMilliseconds), reply: reply)
+    core.store.submit(.change(user: user, change, at: wallMilliseconds), reply: bounded(reply))
+  }
+
+  /// The reply that answers `.unknown` if the store has not called it in time.
+  private func bounded(
+    _ reply: @escaping @Sendable (StoreOutcome) -> Void
+  ) -> @Sendable (StoreOutcome) -> Void {
+    let limit = core.configuration.limits.storeTimeoutMilliseconds
+    return core.waitingCallers.add(reply, until: core.kernel.monotonicMilliseconds + limit)
   }
 
   /// Submits a query; false if the store's queue is full.

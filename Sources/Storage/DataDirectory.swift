@@ -6,6 +6,7 @@
 // The lock belongs to an open descriptor, so it ends with the process however that exits, and a
 // child process does not inherit it. SQLite's own exclusive mode would also lock out our readers.
 
+internal import Broadcast
 internal import CSQLite
 internal import Glibc
 internal import Reactor
@@ -18,6 +19,13 @@ final class DataDirectory: Sendable {
   /// Whether the store is temporary: `:memory:`.
   let isTemporary: Bool
   private let lock: Int32
+  /// The files as they were opened, to recognise ones that have taken their places.
+  private let opened = Guarded<[(name: String, identity: FileIdentity)]>([])
+
+  private struct FileIdentity: Equatable {
+    let device: UInt64
+    let number: UInt64
+  }
 
   var databasePath: String { Self.databasePath(in: path) }
 
@@ -72,6 +80,48 @@ final class DataDirectory: Sendable {
       unsafe unlink(directory + "/" + name)
     }
     unsafe rmdir(directory)
+  }
+
+  /// Remembers the files that the store has open.
+  func rememberFiles() throws(StoreError) {
+    guard !isTemporary else { return }
+    for name in ["carillon.db", "carillon.db-wal", "carillon.lock"] {
+      let identity = try identity(of: name)
+      opened.withLock { $0.append((name, identity)) }
+    }
+  }
+
+  /// Throws if a file that the store has open is not the one in the directory any more.
+  ///
+  /// Whatever is written then is lost at the end of the process.
+  func checkFiles() throws(StoreError) {
+    for (name, known) in opened.withLock({ $0 }) {
+      let found = try identity(of: name)
+      // guard: open-file-in-directory
+      guard found == known else { throw .replaced(name: name) }
+    }
+  }
+
+  /// The bytes that the file system has free for this process; nil for a temporary store.
+  func freeBytes() throws(StoreError) -> Int? {
+    guard !isTemporary else { return nil }
+    var status = statvfs()
+    // SAFETY: one structure, which the call fills.
+    guard unsafe statvfs(path, &status) == 0 else {
+      throw .file(action: "see how much space is free", code: errno)
+    }
+    let bytes = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+    return bytes.overflow ? .max : Int(clamping: bytes.partialValue)
+  }
+
+  private func identity(of name: String) throws(StoreError) -> FileIdentity {
+    var status = stat()
+    // SAFETY: one structure, which the call fills.
+    guard unsafe lstat(path + "/" + name, &status) == 0 else {
+      throw errno == ENOENT
+        ? .replaced(name: name) : .file(action: "find \(name)", code: errno)
+    }
+    return FileIdentity(device: UInt64(status.st_dev), number: UInt64(status.st_ino))
   }
 
   /// Makes the directory's entries durable.

@@ -1,16 +1,18 @@
 // The journal: the only thread that writes.
 //
 //     take the queue ─▶ one transaction ─▶ commit (fdatasync) ─▶ publish events ─▶ reply
-//                                             │ fails
-//                                             └▶ roll back, answer all, read-only until restart
+//                │ fails                        │ fails
+//                └▶ roll back, answer all,      └▶ roll back, answer all,
+//                   go on                          read-only until restart
 //
 // A notification is on the disk before its publisher gets a reply and before a client receives it,
 // and clients receive notifications in commit order. While one group waits for the disk, the next
 // one accumulates, so all commands of a group share the cost of one sync.
 //
-// A failed write is final. After a failed sync Linux may have dropped the pages and reports the
-// next sync as successful, so a retry proves nothing; the store keeps its data and reports the
-// failure.
+// An error before the first write (another process holds the lock, memory is short, a page cannot
+// be read) means that nothing happened. A failed write is final. After a failed sync Linux may have
+// dropped the pages and reports the next sync as successful, so a retry proves nothing; the store
+// keeps its data and reports the failure.
 
 internal import Broadcast
 internal import Notifications
@@ -28,18 +30,10 @@ struct Submission: Sendable {
     case .change(_, let change, _):
       change.idCount ?? StoreConfiguration.defaultStepLimit
     case .changeGroup: JournalTransaction.groupChangeLimit
-    case .findKey, .setPreferences, .keepRooms, .recount: 1
+    case .findKey, .setPreferences, .keepRooms, .recount, .check: 1
     case .expire: StoreConfiguration.defaultExpiryLimit
     }
   }
-}
-
-/// The store's observable state.
-struct StoreState {
-  var metrics = StoreMetrics()
-  var failure: String?
-  /// See `Store.nextExpiry`.
-  var nextExpiry: Int64?
 }
 
 /// Owns the connection that writes.
@@ -49,14 +43,19 @@ final class Journal {
   private let connection: Connection
   private let transaction: JournalTransaction
   private let configuration: StoreConfiguration
-  private let state: Guarded<StoreState>
-  private let report: @Sendable (StoreNotice) -> Void
+  private let condition: StoreCondition
+  private let kernel: Kernel
   private let publish: @Sendable ([Event]) -> Void
   private let logPages = LogPages()
   private var lastOffset: UInt64
-  /// Pages of the log when it was last copied into the file.
-  private var copiedLogPages = 0
-  private var hasFailed = false
+  /// Pages of the log at the latest request to copy it; 0 if there was none since it restarted.
+  private var requestedLogPages = 0
+  /// Pages of the log from which on the journal copies the rest of it itself.
+  private var restFromLogPages = 0
+  /// Asks the checkpointer to copy the log; false if it still has a request.
+  var requestCheckpoint: () -> Bool = { false }
+  /// Whether commands wait for this thread.
+  var hasWaiting: () -> Bool = { false }
   /// Changes of whole inboxes that need more steps, the next one first.
   private var sweeps: [(change: InboxSweep, reply: @Sendable (StoreOutcome) -> Void)] = []
   /// Sweeps under way at once; with this many, commands wait in the queue.
@@ -64,18 +63,26 @@ final class Journal {
 
   init(
     connection: consuming Connection, configuration: StoreConfiguration,
-    state: Guarded<StoreState>, lastOffset: UInt64, incarnation: StoreHistory.Incarnation?,
-    kernel: Kernel, report: @escaping @Sendable (StoreNotice) -> Void,
+    condition: StoreCondition, directory: DataDirectory, lastOffset: UInt64,
+    incarnation: StoreHistory.Incarnation?, kernel: Kernel,
     publish: @escaping @Sendable ([Event]) -> Void
   ) throws(StoreError) {
     transaction = try JournalTransaction(connection, configuration, incarnation, kernel)
     connection.countLogPages(into: logPages)
     self.connection = connection
     self.configuration = configuration
-    self.state = state
+    self.condition = condition
     self.lastOffset = lastOffset
-    self.report = report
+    self.kernel = kernel
+    transaction.fileCheck = FileCheck(
+      directory: directory, condition: condition, kernel: kernel)
     self.publish = publish
+  }
+
+  deinit {
+    // After a failed checkpoint the log has what the database file may lack.
+    // guard: failed-log-kept-on-close
+    if condition.hasFailed { connection.keepLogOnClose() }
   }
 
   /// See `Store.nextExpiry`.
@@ -84,19 +91,22 @@ final class Journal {
   /// Sets an end for the rooms of connections that were open when the last run ended.
   ///
   /// Must run before any command. If the write fails, the store is read-only from the start.
-  func endLiveRooms(at end: Int64) {
+  func endLiveRooms(at end: Int64) throws(StoreError) {
     do throws(StoreError) {
       try transaction.endLiveRooms(at: end, on: connection)
     } catch {
-      fail(error)
+      guard error.isFailedWrite else { throw error }
+      condition.fail(error)
     }
   }
 
   /// Processes the queued commands, in groups of up to `groupLimit` rows.
   ///
-  /// With each group, and without commands too, the next recount or sweep makes a step.
+  /// With each group, and without commands too, the next recount or sweep makes a step. After
+  /// a group that failed, the rest of the batch is refused too: each group could wait for the same
+  /// lock as long as the first one did. Nothing of the rest has happened.
   func process(_ batch: [Submission]) -> WorkerTurn {
-    if batch.isEmpty { commit([]) }
+    if batch.isEmpty { _ = commit([], hasMore: false) }
     var start = 0
     while start < batch.count {
       var end = start
@@ -106,32 +116,56 @@ final class Journal {
         end += 1
       } while end < batch.count
         && rowCount + batch[end].rowCount <= configuration.groupLimit
-      commit(batch[start..<end])
+      // guard: rest-of-batch-refused
+      guard commit(batch[start..<end], hasMore: end < batch.count) else {
+        refuse(batch[end...])
+        return .wait
+      }
       start = end
     }
     if sweeps.isEmpty, !transaction.isRecounting { return .wait }
     return sweeps.count < Self.sweepLimit ? .again : .againAlone
   }
 
-  private func commit(_ group: ArraySlice<Submission>) {
-    guard !hasFailed else { return refuse(group) }
+  /// Commits the group and replies; false if it failed.
+  ///
+  /// `hasMore` is whether this thread has taken further commands.
+  private func commit(_ group: ArraySlice<Submission>, hasMore: Bool) -> Bool {
+    guard condition.beginGroup(at: kernel.monotonicMilliseconds) else {
+      refuse(group)
+      return false
+    }
     let result: GroupResult
-    do throws(StoreError) {
+    do throws(GroupFailure) {
       result = try transaction.run(
         group, continuing: sweeps.first?.change, after: lastOffset, on: connection)
     } catch {
-      fail(error)
-      return refuse(group)
+      condition.withLock { state in
+        state.groupBeganAt = nil
+        state.metrics.failedGroups += 1
+      }
+      if error.isFinal {
+        condition.fail(error.error)
+      } else {
+        condition.change(
+          to: .unavailable(reason: "the store refuses writes for now: \(error.error)"))
+      }
+      if error.isOutcomeUnknown { leaveOpen(group) } else { refuse(group) }
+      endSweeps()
+      return false
     }
     lastOffset = result.lastOffset
-    count(result, commandCount: group.count)
+    let wasReady = count(result, commandCount: group.count)
+    for error in result.failures { condition.note(.failedCommand(reason: "\(error)")) }
+    if !wasReady { condition.change(to: .ready) }
     if !result.events.isEmpty { publish(result.events) }
     for (submission, outcome) in zip(group, result.outcomes) {
       if let outcome { submission.reply(outcome) }
     }
     updateSweeps(result, of: group)
-    for repair in result.repairs { report(.repair(repair)) }
-    limitLog()
+    for repair in result.repairs { condition.note(.repair(repair)) }
+    limitLog(hasMore: hasMore)
+    return true
   }
 
   /// Answers the sweep that has made its last step, and adds those that have begun.
@@ -150,43 +184,76 @@ final class Journal {
     }
   }
 
-  /// Copies the log into the database file once enough pages have accumulated.
+  /// Has the log copied into the database file whenever enough pages have accumulated.
   ///
-  /// It runs after the replies, so that no reply waits for it. A sync that fails here loses nothing
-  /// yet, because the log still has everything; but restarting the log after such a failure could
-  /// lose data, so the failure is as final as any other.
-  private func limitLog() {
+  /// It runs after the replies, and the checkpointer copies nearly all, so publishes do not wait
+  /// for it. The few pages since then are copied here, when nothing waits or the log is at its
+  /// limit: then the next transaction restarts the log, unless a reader still needs it.
+  private func limitLog(hasMore: Bool) {
     let pageCount = logPages.count
-    if pageCount < copiedLogPages { copiedLogPages = 0 }
-    guard pageCount - copiedLogPages >= configuration.checkpointPages else { return }
+    if pageCount < requestedLogPages {
+      requestedLogPages = 0
+      restFromLogPages = 0
+      condition.withLock { $0.checkpoint.copiedPages = 0 }
+    }
+    guard pageCount >= configuration.checkpointPages else { return }
+    let progress = condition.withLock { $0.checkpoint }
+    // A checkpoint copies nothing at a moment when a reader prevents it, so it is repeated.
+    let step = max(1, configuration.checkpointPages / 4)
+    if pageCount - progress.copiedPages >= configuration.checkpointPages {
+      guard pageCount >= requestedLogPages + step, requestCheckpoint() else { return }
+      requestedLogPages = pageCount
+      return
+    }
+    // guard: rest-of-log-copied-when-idle
+    guard !progress.isRunning, pageCount >= restFromLogPages,
+      pageCount >= configuration.logPagesLimit || !(hasMore || hasWaiting())
+    else { return }
+    restFromLogPages = pageCount + step
+    guard progress.copiedPages < pageCount, !condition.hasFailed else { return }
     do throws(StoreError) {
-      try connection.checkpoint(pageCount >= configuration.logPagesLimit ? .restart : .passive)
-      copiedLogPages = pageCount
+      let copied = try connection.checkpoint()
+      condition.endCheckpoint(copiedPages: copied)
     } catch {
-      fail(error)
+      if !error.isTransient { condition.fail(error) }
     }
   }
 
-  private func fail(_ error: StoreError) {
-    hasFailed = true
-    connection.keepLogOnClose()
-    let reason = "the store is read-only: \(error)"
-    state.withLock { $0.failure = reason }
+  /// Replies to commands of which the next start decides whether they were stored.
+  private func leaveOpen(_ group: ArraySlice<Submission>) {
+    condition.withLock { $0.metrics.unknownOutcomes += group.count }
+    let reason = condition.status.reason ?? ""
+    for submission in group { submission.reply(.unknown(reason: reason)) }
   }
 
-  private func refuse(_ group: ArraySlice<Submission>) {
-    let reason = state.withLock { state in
-      state.metrics.refusedCommands += group.count
-      return state.failure ?? ""
-    }
-    for submission in group { submission.reply(.readOnly(reason: reason)) }
-    for sweep in sweeps { sweep.reply(.readOnly(reason: reason)) }
+  /// Replies to the changes of whole inboxes that were under way: their earlier steps are stored.
+  private func endSweeps() {
+    condition.withLock { $0.metrics.unknownOutcomes += sweeps.count }
+    let reason = condition.status.reason ?? ""
+    // guard: half-swept-inbox-is-unknown
+    for sweep in sweeps { sweep.reply(.unknown(reason: reason)) }
     sweeps = []
     transaction.forgetRecounts()
   }
 
-  private func count(_ result: GroupResult, commandCount: Int) {
-    state.withLock { state in
+  private func refuse(_ group: ArraySlice<Submission>) {
+    let status = condition.withLock { state in
+      state.metrics.refusedCommands += group.count
+      return state.status
+    }
+    let reason = status.reason ?? ""
+    let outcome: StoreOutcome =
+      if case .readOnly = status { .readOnly(reason: reason) } else { .unavailable(reason: reason) }
+    for submission in group { submission.reply(outcome) }
+  }
+
+  /// Counts a committed group; false if the status has to change.
+  private func count(_ result: GroupResult, commandCount: Int) -> Bool {
+    let now = kernel.monotonicMilliseconds
+    return condition.withLock { state in
+      state.groupBeganAt = nil
+      let hasWritten = result.lastOffset != state.metrics.lastOffset || result.hasCheckedRow
+      if hasWritten { state.committedAt = now }
       state.metrics.lastOffset = result.lastOffset
       state.metrics.commits += 1
       state.metrics.commands += commandCount
@@ -198,7 +265,10 @@ final class Journal {
       state.metrics.repairs += result.repairs.count
       state.metrics.duplicateIDs += result.duplicateIDCount
       state.metrics.preferencesParsed += result.parsedPreferencesCount
+      state.metrics.refusedCommands += result.failures.count
+      state.metrics.logPages = logPages.count
       state.metrics.largestGroup = max(state.metrics.largestGroup, commandCount)
+      return state.status == .ready
     }
   }
 }

@@ -61,8 +61,9 @@ extension JournalTransaction {
 
   /// Sets an end for all sessions that have none.
   ///
-  /// There may be as many as there were connections, so the log is copied into the file and
-  /// restarted between transactions. After a crash in between, the next start ends the rest.
+  /// There may be as many as there were connections, so the log is copied into the file between
+  /// transactions, and restarts unless another process reads. After a crash in between, the next
+  /// start ends the rest.
   func endLiveRooms(at end: Int64, on connection: borrowing Connection) throws(StoreError) {
     while true {
       statements.keptRooms.endLive.bind(1, end)
@@ -71,7 +72,7 @@ extension JournalTransaction {
       let count = connection.changeCount
       if count > 0 { nextExpiry = min(nextExpiry ?? .max, end) }
       guard count == Self.endedLimit else { return }
-      try connection.checkpoint(.restart)
+      _ = try connection.checkpoint()
     }
   }
 }

@@ -22,6 +22,7 @@ final class JournalStatements {
   /// The next rows of a class, for a change of a whole inbox.
   let rowsOfClass: Statement
   let saveOffset: Statement
+  let check: Statement
   let groups: GroupStatements
   let preferences: PreferencesStatements
   let keptRooms: KeptRoomsStatements
@@ -76,6 +77,7 @@ final class JournalStatements {
       """)
     saveOffset = try connection.prepare(
       "UPDATE store SET last_offset = ?1, everyone_version = ?2")
+    check = try connection.prepare("UPDATE store SET horizon = ~horizon")
     groups = try GroupStatements(connection)
     preferences = try PreferencesStatements(connection)
     keptRooms = try KeptRoomsStatements(connection)

@@ -27,6 +27,49 @@ struct GroupResult {
   var parsedPreferencesCount = 0
   /// The damaged numbers that were replaced, in words.
   var repairs: [String] = []
+  /// Whether a check wrote its row.
+  var hasCheckedRow = false
+  /// Errors of commands that failed by themselves and are answered with `.unavailable`.
+  var failures: [StoreError] = []
+}
+
+/// Why a group failed, and the state in which that leaves the store.
+struct GroupFailure: Error {
+  let error: StoreError
+  /// Whether the store may not write again: a write failed, or the rollback did.
+  let isFinal: Bool
+  /// Whether the commit itself failed: its frames may be in the log, and a start would find them.
+  let isOutcomeUnknown: Bool
+}
+
+/// The commands of a group that failed by themselves, so that it runs again without them.
+private struct CommandsLeftOut {
+  /// Commands that may fail, other than by a repeated id, before the group does.
+  ///
+  /// Each costs a run of the group without it.
+  private static let failureLimit = 4
+
+  /// Their outcomes, by their indices.
+  private(set) var outcomes: [Int: StoreOutcome] = [:]
+  private(set) var failures: [StoreError] = []
+  private(set) var duplicateIDCount = 0
+
+  /// Adds the command that failed; false if the group fails with it.
+  ///
+  /// Each command is added once, so the runs of a group end.
+  mutating func add(_ index: Int, _ error: StoreError) -> Bool {
+    guard outcomes[index] == nil else { return false }
+    if error.isUniqueness {
+      // A bug of the caller.
+      duplicateIDCount += 1
+      outcomes[index] = .readOnly(reason: "the id of a notification is already in use")
+      return true
+    }
+    guard failures.count < Self.failureLimit else { return false }
+    failures.append(error)
+    outcomes[index] = .unavailable(reason: "\(error)")
+    return true
+  }
 }
 
 /// Runs groups of commands on the journal's connection.
@@ -48,6 +91,8 @@ final class JournalTransaction {
   var nextExpiry: Int64?
   var group = GroupResult(lastOffset: 0)
   let preferencesCache = PreferencesCache()
+  /// Looks at the files before a check writes.
+  var fileCheck: FileCheck?
   /// The latest time of any command.
   var clock: Int64 = 0
   /// Recounts of users' notifications that are under way, or begin with the current group.
@@ -76,46 +121,30 @@ final class JournalTransaction {
   }
 
   /// Runs a step of `sweep` and the group, and commits them, or rolls everything back and throws.
+  ///
+  /// A command that fails by itself, such as one that needs a page that cannot be read, is answered
+  /// alone, and the others are committed.
   func run(
     _ submissions: ArraySlice<Submission>, continuing sweep: InboxSweep? = nil,
     after lastOffset: UInt64, on connection: borrowing Connection
-  ) throws(StoreError) -> GroupResult {
-    var refused: Set<Int> = []
+  ) throws(GroupFailure) -> GroupResult {
+    var leftOut = CommandsLeftOut()
     let before = (everyone, nextExpiry, recounts)
     begunRecounts = RecountQueue()
     let parsedBefore = preferencesCache.parseCount
     while true {
       group = GroupResult(lastOffset: lastOffset)
-      keys.beginGroup()
-      recountBudget = stepLimit
       let begunCount = begunRecounts.count
       var current: Int?
+      var isCommitting = false
       do throws(StoreError) {
-        try statements.begin.run()
-        // First, because they began before these commands. One of them, so that a transaction
-        // visits the rows of one step.
-        if !recounts.isEmpty {
-          try continueRecount()
-        } else if var sweep {
-          let outcome = try step(&sweep)
-          group.continued = (sweep, outcome)
-        }
-        for index in submissions.indices {
-          current = index
-          if refused.contains(index) {
-            group.outcomes.append(.readOnly(reason: "the id of a notification is already in use"))
-          } else {
-            let outcome = try execute(submissions[index].command, on: connection)
-            if outcome == nil, let last = group.started.indices.last {
-              group.started[last].index = index - submissions.startIndex
-            }
-            group.outcomes.append(outcome)
-          }
-        }
-        current = nil
+        try execute(submissions, leftOut, sweep, &current, on: connection)
         try finish(since: lastOffset)
+        isCommitting = true
+        try statements.commit.run()
         if group.lastOffset != lastOffset { incarnation = nil }
-        group.duplicateIDCount = refused.count
+        group.duplicateIDCount = leftOut.duplicateIDCount
+        group.failures = leftOut.failures
         group.parsedPreferencesCount = preferencesCache.parseCount - parsedBefore
         recounts.limit()
         return group
@@ -126,14 +155,45 @@ final class JournalTransaction {
         // Now the commands of that user are refused, and the sweeps wait. Each retry has one more
         // recount, so this ends.
         if error == .recounting, begunRecounts.count > begunCount { continue }
-        // An existing id is a bug of the caller: leave that command out and run the others again.
-        // At most one retry for each command, so this ends.
-        guard error.isUniqueness, let current, refused.insert(current).inserted else {
-          recounts = RecountQueue()
-          throw error
+        // guard: only-failed-writes-are-final
+        let isFinal = isCommitting || error.isFailedWrite || connection.isInTransaction
+        guard let current, !isFinal, leftOut.add(current, error) else {
+          // guard: failed-commit-is-unknown
+          throw GroupFailure(error: error, isFinal: isFinal, isOutcomeUnknown: isCommitting)
         }
       }
     }
+  }
+
+  /// Runs a step and the commands of a group; `current` is the index of the command that runs.
+  private func execute(
+    _ submissions: ArraySlice<Submission>, _ leftOut: CommandsLeftOut, _ sweep: InboxSweep?,
+    _ current: inout Int?, on connection: borrowing Connection
+  ) throws(StoreError) {
+    keys.beginGroup()
+    recountBudget = stepLimit
+    try statements.begin.run()
+    // First, because they began before these commands. One of them, so that a transaction visits
+    // the rows of one step.
+    if !recounts.isEmpty {
+      try continueRecount()
+    } else if var sweep {
+      let outcome = try step(&sweep)
+      group.continued = (sweep, outcome)
+    }
+    for index in submissions.indices {
+      current = index
+      if let outcome = leftOut.outcomes[index] {
+        group.outcomes.append(outcome)
+      } else {
+        let outcome = try execute(submissions[index].command, on: connection)
+        if outcome == nil, let last = group.started.indices.last {
+          group.started[last].index = index - submissions.startIndex
+        }
+        group.outcomes.append(outcome)
+      }
+    }
+    current = nil
   }
 
   private func finish(since lastOffset: UInt64) throws(StoreError) {
@@ -146,7 +206,6 @@ final class JournalTransaction {
       statements.saveOffset.bind(2, Int64(bitPattern: everyone.version))
       try statements.saveOffset.run()
     }
-    try statements.commit.run()
   }
 
   private func rollBack(_ connection: borrowing Connection) {
@@ -209,6 +268,12 @@ final class JournalTransaction {
       return .saved
     case .recount(let user, let time):
       try recount(user, at: time)
+      return .saved
+    case .check:
+      if let known = try fileCheck?.outcome() { return known }
+      // Twice, so that the value stays and its page is written all the same.
+      for _ in 0..<2 { try statements.check.run() }
+      group.hasCheckedRow = true
       return .saved
     case .expire(let time):
       clock = max(clock, time)

@@ -89,7 +89,7 @@ struct Migration {
     while let step = try mover.step(limit: stepLimit, on: connection) {
       count += step.count
       // No reader is open yet, so this copies the whole log, and the next step starts it again.
-      try connection.checkpoint(.restart)
+      _ = try connection.checkpoint()
       stepCount += 1
       if stepCount.isMultiple(of: Self.reportedStepCount) {
         report("\(count) notifications moved, up to offset \(step.offset) of \(last)")

@@ -8,7 +8,6 @@
 // Whether a user's own notification rings was decided when it was stored. A notification for
 // everyone is stored once, so this is decided here, by the user's current preferences.
 
-internal import Broadcast
 internal import Notifications
 internal import Reactor
 
@@ -48,15 +47,13 @@ final class Reader {
   private let recount: Recount
   /// The versions at which users' inboxes were compared with their counts, by the users' keys.
   private var compared: [Int64: UInt64] = [:]
-  private let report: @Sendable (StoreNotice) -> Void
   /// Asks the journal to recount a user.
   private let requestRecount: @Sendable (UserID) -> Void
-  private let state: Guarded<StoreState>
+  private let condition: StoreCondition
   private let kernel: Kernel
 
   init(
-    connection: consuming Connection, state: Guarded<StoreState>, kernel: Kernel,
-    report: @escaping @Sendable (StoreNotice) -> Void,
+    connection: consuming Connection, condition: StoreCondition, kernel: Kernel,
     requestRecount: @escaping @Sendable (UserID) -> Void
   ) throws(StoreError) {
     begin = try connection.prepare("BEGIN")
@@ -78,9 +75,8 @@ final class Reader {
       """)
     recount = try Recount(connection)
     self.connection = connection
-    self.report = report
     self.requestRecount = requestRecount
-    self.state = state
+    self.condition = condition
     self.kernel = kernel
   }
 
@@ -92,9 +88,9 @@ final class Reader {
       } catch {
         answer = .failed(reason: "the store cannot be read: \(error)")
         // guard: failed-read-is-reported
-        report(.damage("a query failed: \(error)"))
+        condition.note(.damage("a query failed: \(error)"))
       }
-      state.withLock { state in
+      condition.withLock { state in
         state.metrics.reads += 1
         if case .failed = answer { state.metrics.failedReads += 1 }
       }
@@ -207,7 +203,7 @@ final class Reader {
       () throws(StoreError) in try preferencesDocument.read(of: key)
     }
     if preferencesCache.parseCount != parseCount {
-      state.withLock { $0.metrics.preferencesParsed += 1 }
+      condition.withLock { $0.metrics.preferencesParsed += 1 }
     }
     if let read { return read }
     noteCorruption("the preferences of a user")
@@ -341,11 +337,11 @@ final class Reader {
   }
 
   private func noteCorruption(_ what: String) {
-    state.withLock { state in
+    condition.withLock { state in
       state.metrics.corruptRows += 1
       state.metrics.lastCorruption = what
     }
-    report(.damage("\(what) cannot be right"))
+    condition.note(.damage("\(what) cannot be right"))
   }
 
   /// Offsets come from clients' cursors, and may exceed the largest that SQLite can hold.

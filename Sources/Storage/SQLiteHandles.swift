@@ -102,20 +102,33 @@ internal import CSQLite
     unsafe sqlite3_wal_hook(handle, count, Unmanaged.passUnretained(pages).toOpaque())
   }
 
-  enum Checkpoint {
-    /// Copies the pages that no reader blocks.
-    case passive
-    /// Waits for the readers, copies everything, and restarts the log.
-    case restart
+  /// Copies the pages of the log that no reader blocks into the file, without waiting for anything.
+  ///
+  /// Returns the number of pages at the start of the log that are in the file now; nil if another
+  /// connection is doing the same. SQLite syncs the file only if they are all pages.
+  func checkpoint() throws(StoreError) -> Int? {
+    var copied: Int32 = 0
+    // guard: checkpoints-wait-for-nothing
+    let mode = SQLITE_CHECKPOINT_PASSIVE
+    // SAFETY: SQLite writes the number before it returns.
+    let result = unsafe sqlite3_wal_checkpoint_v2(handle, nil, mode, nil, &copied)
+    if result & 0xFF == SQLITE_BUSY { return nil }
+    guard result == SQLITE_OK else { throw lastError(result) }
+    return Int(copied)
   }
 
-  /// Copies pages from the log into the file.
+  /// Syncs the database file through SQLite's own descriptor.
   ///
-  /// A blocking reader is not an error.
-  func checkpoint(_ kind: Checkpoint) throws(StoreError) {
-    let mode = kind == .passive ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_RESTART
-    let result = unsafe sqlite3_wal_checkpoint_v2(handle, nil, mode, nil, nil)
-    guard result == SQLITE_OK || result & 0xFF == SQLITE_BUSY else { throw lastError(result) }
+  /// A descriptor of our own would drop SQLite's locks on the file when it is closed.
+  func synchronizeFile() throws(StoreError) {
+    var file: UnsafeMutablePointer<sqlite3_file>?
+    // SAFETY: SQLite writes the file of the open connection, which lives as long as that.
+    var result = unsafe sqlite3_file_control(handle, nil, SQLITE_FCNTL_FILE_POINTER, &file)
+    if result == SQLITE_OK, let file = unsafe file {
+      // SAFETY: an open file has its methods; only this thread uses the connection.
+      result = unsafe file.pointee.pMethods.pointee.xSync(file, SQLITE_SYNC_NORMAL)
+    }
+    guard result == SQLITE_OK else { throw lastError(result) }
   }
 
   private func lastError(_ code: Int32) -> StoreError {

@@ -1,6 +1,7 @@
 // The store in one SQLite file.
 //
-// It only routes: commands to the journal's thread, queries to the readers' threads. See `Journal`
+// It only routes: commands to the journal's thread, queries to the readers' threads, and copies of
+// the log to the checkpointer's. See `Journal`
 // for durability, and `Reader` for the consistency of a snapshot.
 
 internal import Broadcast
@@ -19,7 +20,10 @@ package final class SQLiteStore: Store {
 
   private let journal: Worker<Submission>
   private let readers: [Worker<Question>]
-  private let state: Guarded<StoreState>
+  private let checkpointer: Worker<CheckpointRequest>
+  private let condition: StoreCondition
+  private let checks: StoreCheck
+  private let kernel: Kernel
   /// Nil once the store is closed.
   private let directory: Guarded<DataDirectory?>
 
@@ -27,7 +31,7 @@ package final class SQLiteStore: Store {
   ///
   /// `publish` is called on the journal's thread after a group's commit, in commit order, before
   /// the group's replies; it must take all events and may block. `report` is called on the thread
-  /// that notices the damage, and here with the lines about a migration.
+  /// that notices the change, before the replies that depend on it.
   package init(
     _ configuration: StoreConfiguration, kernel: Kernel = .real,
     report: @escaping @Sendable (StoreNotice) -> Void = { _ in },
@@ -37,26 +41,29 @@ package final class SQLiteStore: Store {
     path = directory.isTemporary ? configuration.path : directory.path
     // If an error is thrown below, a temporary store still leaves no files.
     defer { directory.forget() }
-    let state = Guarded(StoreState())
+    let condition = StoreCondition(report: report)
     let hasLostCommit = LogScan.hasLostCommit(directory.databasePath + "-wal")
     let writer = try Schema.openWriter(configuration, in: directory, kernel) {
       report(.migration($0))
     }
     let (identity, history, incarnation) = try Self.readHistory(
-      writer, hasLostCommit: hasLostCommit, kernel, state, report)
+      writer, hasLostCommit: hasLostCommit, kernel, condition)
     let journal = try Worker<Submission>(capacity: configuration.queueCapacity, kernel: kernel)
     let loop = try Journal(
-      connection: writer, configuration: configuration, state: state,
-      lastOffset: identity.lastOffset, incarnation: incarnation, kernel: kernel, report: report,
-      publish: publish)
-    loop.endLiveRooms(at: kernel.wallMilliseconds + configuration.keptRoomsMilliseconds)
-    state.withLock { $0.nextExpiry = loop.nextExpiry }
+      connection: writer, configuration: configuration, condition: condition,
+      directory: directory, lastOffset: identity.lastOffset, incarnation: incarnation,
+      kernel: kernel, publish: publish)
+    try loop.endLiveRooms(at: kernel.wallMilliseconds + configuration.keptRoomsMilliseconds)
+    condition.withLock { $0.nextExpiry = loop.nextExpiry }
+    let checkpointer = try Self.startCheckpointer(configuration, directory, condition, kernel)
+    loop.requestCheckpoint = { Self.requestCheckpoint(from: checkpointer, condition) }
+    loop.hasWaiting = { journal.depth > 0 }
     var readers: [Worker<Question>] = []
     do throws(StoreError) {
       for index in 0..<configuration.readerCount {
         let connection = try Schema.openReader(configuration, in: directory)
         let reader = try Reader(
-          connection: connection, state: state, kernel: kernel, report: report
+          connection: connection, condition: condition, kernel: kernel
         ) { user in
           // If the queue is full, the next reading asks again.
           let command = StoreCommand.recount(user: user, at: kernel.wallMilliseconds)
@@ -71,36 +78,42 @@ package final class SQLiteStore: Store {
         readers.append(worker)
       }
       try directory.synchronize()
+      try directory.rememberFiles()
       try journal.start(name: "store-journal", batchLimit: configuration.groupLimit) {
         loop.process($0)
       }
     } catch {
       for reader in readers { reader.stop() }
+      checkpointer.stop()
       throw error
     }
     self.history = history
     horizon = identity.horizon
     self.journal = journal
     self.readers = readers
-    self.state = state
+    self.checkpointer = checkpointer
+    self.condition = condition
+    self.kernel = kernel
+    checks = StoreCheck(condition)
     self.directory = Guarded(directory)
   }
 
   /// Reads the store's row and its history, and reports the damage in the file.
   private static func readHistory(
     _ writer: borrowing Connection, hasLostCommit: Bool, _ kernel: Kernel,
-    _ state: Guarded<StoreState>, _ report: @Sendable (StoreNotice) -> Void
+    _ condition: StoreCondition
   ) throws(StoreError) -> (StoreRow, StoreHistory, StoreHistory.Incarnation?) {
     let row = try StoreRow(writer, kernel)
-    for repair in row.repairs { report(.repair(repair)) }
+    for repair in row.repairs { condition.note(.repair(repair)) }
     let damage = hasLostCommit ? "its log has lost commits" : Schema.findDamage(writer)
     let (history, incarnation, damagedCount) = try IncarnationRow.readHistory(
       writer, epoch: row.epoch, lastOffset: row.lastOffset, isSound: damage == nil, kernel)
-    if let damage { report(.damage("\(damage); clients that resume get a resync")) }
+    if let damage { condition.note(.damage("\(damage); clients that resume get a resync")) }
     if damagedCount > 0 {
-      report(.damage("\(damagedCount) of its runs; clients with earlier cursors get a resync"))
+      let loss = "\(damagedCount) of its runs; clients with earlier cursors get a resync"
+      condition.note(.damage(loss))
     }
-    state.withLock {
+    condition.withLock {
       $0.metrics.lastOffset = row.lastOffset
       $0.metrics.repairs = row.repairs.count
       $0.metrics.corruptRows = damagedCount + (damage == nil ? 0 : 1)
@@ -108,20 +121,58 @@ package final class SQLiteStore: Store {
     return (row, history, incarnation)
   }
 
+  private static func startCheckpointer(
+    _ configuration: StoreConfiguration, _ directory: DataDirectory, _ condition: StoreCondition,
+    _ kernel: Kernel
+  ) throws(StoreError) -> Worker<CheckpointRequest> {
+    let connection = try Schema.openCheckpointer(configuration, in: directory)
+    let loop = Checkpointer(
+      connection: connection, condition: condition, isDurable: !directory.isTemporary)
+    let worker = try Worker<CheckpointRequest>(capacity: 1, kernel: kernel)
+    try worker.start(name: "store-copy", batchLimit: 1) {
+      loop.process($0)
+      return .wait
+    }
+    return worker
+  }
+
+  private static func requestCheckpoint(
+    from checkpointer: Worker<CheckpointRequest>, _ condition: StoreCondition
+  ) -> Bool {
+    let isFree = condition.withLock { state in
+      defer { state.checkpoint.isRunning = true }
+      return !state.checkpoint.isRunning
+    }
+    return isFree && checkpointer.offer(CheckpointRequest())
+  }
+
   deinit {
     close()
   }
 
-  package var nextExpiry: Int64? { state.withLock { $0.nextExpiry } }
+  package var nextExpiry: Int64? { condition.withLock { $0.nextExpiry } }
 
-  package var failure: String? { state.withLock { $0.failure } }
+  package var status: StoreStatus { condition.status(at: kernel.monotonicMilliseconds) }
 
   package var metrics: StoreMetrics {
-    var metrics = state.withLock { $0.metrics }
+    var metrics = condition.withLock { $0.metrics }
     metrics.writeQueueDepth = journal.depth
     metrics.writeQueueLimit = journal.depthLimit
     metrics.readQueueDepth = readers.reduce(0) { $0 + $1.depth }
     return metrics
+  }
+
+  package func check(reply: @escaping @Sendable (StoreStatus) -> Void) {
+    let checks = checks
+    let kernel = kernel
+    guard checks.begin(at: kernel.monotonicMilliseconds, reply) else { return }
+    // The journal's thread looks at the files: a shard's must not wait for them.
+    let submission = Submission(command: .check) { outcome in
+      checks.end(outcome, at: kernel.monotonicMilliseconds)
+    }
+    if !journal.offer(submission) {
+      checks.end(.unavailable(reason: "the store's queue is full"), at: 0)
+    }
   }
 
   package func submit(
@@ -151,8 +202,9 @@ package final class SQLiteStore: Store {
       return directory
     }
     guard directory != nil else { return }
-    // Readers first: then the journal's connection closes last, and only it can clean up the log.
+    // The journal's connection closes last, and only it can clean up the log.
     for reader in readers { reader.stop() }
+    checkpointer.stop()
     journal.stop()
   }
 }

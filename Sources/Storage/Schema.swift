@@ -245,6 +245,25 @@ enum Schema {
     let migration = Migration(
       kernel, stepLimit: configuration.migrationStepLimit, report: report)
     try migration.run(on: connection)
+    // From here on publishes wait for a lock, so another process may hold it only briefly.
+    try set("busy_timeout", to: "\(configuration.lockTimeoutMilliseconds)", on: connection)
+    return connection
+  }
+
+  /// Opens the connection that copies the log, after the writer's.
+  static func openCheckpointer(
+    _ configuration: StoreConfiguration, in directory: DataDirectory
+  ) throws(StoreError) -> Connection {
+    let connection = try Connection(
+      path: directory.databasePath, mode: .readWrite, vfs: configuration.vfs)
+    try connection.harden()
+    try set("busy_timeout", to: "0", on: connection)
+    try set("mmap_size", to: "0", on: connection)
+    // Its level decides whether a checkpoint syncs the log before it copies, and the file after it.
+    try set("synchronous", to: directory.isTemporary ? "0" : "2", on: connection)
+    try set("wal_autocheckpoint", to: "0", on: connection)
+    // The log belongs to the connection from its first read on.
+    _ = try connection.value(of: "SELECT last_offset FROM store")
     return connection
   }
 

@@ -17,6 +17,10 @@ package struct StoreConfiguration: Sendable {
   /// Expired notifications that one command removes from the inboxes.
   package var expiryLimit: Int
   package static let defaultExpiryLimit = 256
+  /// Time after which a group in progress counts as stalled; above the default wait for a lock.
+  package static let stallMilliseconds: UInt64 = 3_000
+  /// Free bytes of the file system below which a check finds the store unavailable.
+  package static let freeBytesMinimum = 16 << 20
   /// Sessions of one user whose rooms are kept; a further one evicts the one that ends first.
   ///
   /// Each takes the size of its rooms' names, which the connection's own limit bounds.
@@ -32,15 +36,20 @@ package struct StoreConfiguration: Sendable {
   /// Rows that one step of a migration moves.
   package var migrationStepLimit: Int
   package var readerCount: Int
-  /// Pages of the write-ahead log (4 KiB each) that accumulate before the journal copies them into
-  /// the database file.
+  /// How long the journal waits for a lock that another process holds, before it refuses a group.
   ///
-  /// Copying happens after the replies, but the next group waits for it: few pages mean short
-  /// pauses, many mean that a frequently changed page is copied less often.
+  /// The publishers wait as long. No part of Carillon holds the lock while the journal runs.
+  package var lockTimeoutMilliseconds: Int
+  /// Pages of the write-ahead log (4 KiB each) that accumulate before the checkpointer copies them
+  /// into the database file.
+  ///
+  /// Many mean that a frequently changed page is copied less often.
   package var checkpointPages: Int
-  /// Pages of the log at which the journal waits for its readers, so that it can restart the log.
+  /// Pages of the log at which the journal copies the rest also while commands wait, so that the
+  /// log can restart.
   ///
-  /// Read transactions are short, so this bounds the log.
+  /// The rest is less than `checkpointPages`. Read transactions of the store are short, so this
+  /// bounds the log while no other process reads.
   package var logPagesLimit: Int
   /// Kibibytes of the writer's page cache; each reader gets a quarter of it.
   package var cacheKibibytes: Int
@@ -56,12 +65,12 @@ package struct StoreConfiguration: Sendable {
     groupLimit: Int = 4_096, everyoneLimit: Int = 1_000,
     expiryLimit: Int = Self.defaultExpiryLimit, keptSessionsLimit: Int = 64,
     keptRoomsMilliseconds: Int64 = RecoveryID.keptMilliseconds, readerCount: Int = 2,
-    stepLimit: Int = Self.defaultStepLimit, migrationStepLimit: Int = 4_096,
-    checkpointPages: Int = 4_096, logPagesLimit: Int = 32_768, cacheKibibytes: Int = 32_768,
-    vfs: String? = nil
+    lockTimeoutMilliseconds: Int = 2_000, stepLimit: Int = Self.defaultStepLimit,
+    migrationStepLimit: Int = 4_096, checkpointPages: Int = 4_096, logPagesLimit: Int = 32_768,
+    cacheKibibytes: Int = 32_768, vfs: String? = nil
   ) {
     precondition(queueCapacity > 0 && readQueueCapacity > 0 && groupLimit > 0 && readerCount > 0)
-    precondition(stepLimit > 0 && migrationStepLimit > 0)
+    precondition(stepLimit > 0 && migrationStepLimit > 0 && lockTimeoutMilliseconds >= 0)
     precondition(everyoneLimit > 0 && expiryLimit > 0 && keptSessionsLimit > 0)
     self.path = path
     self.queueCapacity = queueCapacity
@@ -74,6 +83,7 @@ package struct StoreConfiguration: Sendable {
     self.stepLimit = stepLimit
     self.migrationStepLimit = migrationStepLimit
     self.readerCount = readerCount
+    self.lockTimeoutMilliseconds = lockTimeoutMilliseconds
     self.checkpointPages = checkpointPages
     self.logPagesLimit = logPagesLimit
     self.cacheKibibytes = cacheKibibytes

@@ -1,5 +1,6 @@
 // Errors between the store and the machine.
 
+internal import CSQLite
 internal import Reactor
 
 /// Why a store could not be opened, or went read-only.
@@ -9,6 +10,8 @@ package enum StoreError: Error, Equatable {
   case system(call: String, code: Int32)
   /// The directory or a file in it cannot be used; `action` continues "cannot".
   case file(action: String, code: Int32)
+  /// The file that the store has open is not the one in the data directory any more.
+  case replaced(name: String)
   /// Another server has this directory open.
   case alreadyOpen(path: String)
   /// The file is another program's database.
@@ -27,6 +30,8 @@ extension StoreError: CustomStringConvertible {
     case .sqlite(let code, let message): "SQLite: \(message) (\(code))"
     case .system(let call, let code): "\(call) failed: \(SystemError.message(of: code))"
     case .file(let action, let code): "cannot \(action): \(SystemError.message(of: code))"
+    case .replaced(let name):
+      "the data directory no longer has the \(name) that is open: it was removed or replaced"
     case .alreadyOpen(let path): "\(path) is in use by another server"
     case .foreign(let path): "\(path) is another program's database"
     case .newerVersion(let version, let known):
@@ -47,7 +52,7 @@ extension StoreError {
   package var systemCode: Int32? {
     switch self {
     case .system(_, let code), .file(_, let code): code
-    case .sqlite, .alreadyOpen, .foreign, .newerVersion, .pragmaRefused, .recounting: nil
+    case .sqlite, .replaced, .alreadyOpen, .foreign, .newerVersion, .pragmaRefused, .recounting: nil
     }
   }
 
@@ -65,5 +70,28 @@ extension StoreError {
     // SQLITE_CONSTRAINT_UNIQUE and SQLITE_CONSTRAINT_PRIMARYKEY.
     guard case .sqlite(let code, _) = self else { return false }
     return code == 2067 || code == 1555
+  }
+
+  /// Whether the same call may succeed shortly: a lock is held, or memory is short.
+  var isTransient: Bool {
+    guard case .sqlite(let code, _) = self else { return false }
+    return [SQLITE_BUSY, SQLITE_LOCKED, SQLITE_NOMEM].contains(code & 0xFF)
+  }
+
+  /// Whether a write or a sync failed, which leaves the contents of the disk unknown.
+  ///
+  /// All other errors inside a transaction end with its rollback, after which nothing has happened:
+  /// a lock that another process holds, memory that is short, a page that cannot be read.
+  var isFailedWrite: Bool {
+    if self == .recounting { return false }
+    guard case .sqlite(let code, _) = self else { return true }
+    let ioErrorKinds: Set<Int32> = [
+      3, 4, 5, 6,  // write, sync, sync of the directory, truncation
+    ]
+    switch code & 0xFF {
+    case SQLITE_FULL: return true
+    case SQLITE_IOERR: return ioErrorKinds.contains(code >> 8)
+    default: return false
+    }
   }
 }

@@ -4,6 +4,7 @@ import asyncio
 import json
 import resource
 import signal
+import sqlite3
 
 import aiohttp
 
@@ -160,14 +161,50 @@ def test_a_full_disk_makes_the_store_read_only_and_not_ready(make_server, fresh_
                 break
             acknowledged.append(answer.data["id"])
         assert refused is not None, "the disk never got full"
-        assert refused.status == 503, refused
-        assert refused.headers.get("retry-after"), "a refusal has a Retry-After"
-        assert refused.error["code"] and refused.error["message"]
+        # The commit failed, so the next start decides whether this one is stored.
+        assert refused.status == 504, refused
+        assert refused.error["code"] == "outcome_unknown"
+        assert refused.headers.get("retry-after") is None
+        later = server.request("POST", "/api/v1/notifications", key=API_KEY, body=body)
+        assert later.status == 503, later
+        assert later.error["code"] == "read_only"
+        assert later.headers.get("retry-after"), "a refusal has a Retry-After"
+        assert "error the store is read-only until it is restarted: " in server.log()
         wait_until("/readyz reports 503", lambda: server.request("GET", "/readyz").status == 503)
         delivered = [tab.until("notification:new")["id"] for _ in acknowledged]
         assert delivered == acknowledged, "exactly the acknowledged ones were delivered"
         assert tab.answers() is not None, "connections stay"
     assert [stored["id"] for stored in server.inbox(user)] == acknowledged, "reading goes on"
+
+
+def test_a_lock_of_another_process_refuses_publishes_only_while_it_is_held(make_server, fresh_user):
+    # Case 86: nothing of a refused publish is stored, so the publisher may repeat it.
+    server, user = make_server(), fresh_user()
+
+    def publish(title):
+        body = {"user_id": user, "type": "info", "title": title}
+        return server.request("POST", "/api/v1/notifications", key=API_KEY, body=body)
+
+    assert publish("before").status == 201
+    other = sqlite3.connect(f"{server.data}/carillon.db", isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        refused = publish("during")
+        assert refused.status == 503, refused
+        assert refused.error["code"] == "store_unavailable"
+        assert refused.headers.get("retry-after")
+        assert server.total("store_unavailable") == 1
+        assert server.total("store_read_only") == 0
+        assert (
+            "warning the store refuses writes for now: SQLite: database is locked" in server.log()
+        )
+        other.execute("ROLLBACK")
+    finally:
+        other.close()
+    assert publish("after").status == 201
+    assert server.total("store_unavailable") == 0
+    assert "info the store accepts writes again" in server.log()
+    assert [stored["title"] for stored in server.inbox(user)] == ["before", "after"]
 
 
 def test_memory_keeps_nothing(make_server, fresh_user):

@@ -12,6 +12,7 @@ import realtime
 import requests
 import rooms
 import sessions
+import storage
 
 GUARDS = (
     framing.GUARDS
@@ -26,4 +27,5 @@ GUARDS = (
     + sessions.GUARDS
     + history.GUARDS
     + browser.GUARDS
+    + storage.GUARDS
 )

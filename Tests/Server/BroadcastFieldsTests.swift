@@ -355,7 +355,7 @@ struct RelayedTests {
     fixture.store.isFull = true
     #expect(try post("ack=relayed").head.hasPrefix("HTTP/1.1 503"))
     fixture.store.isFull = false
-    fixture.store.failure = "disk"
+    fixture.store.status = .readOnly(reason: "disk")
     let failed = try post("ack=relayed")
     #expect(failed.head.hasPrefix("HTTP/1.1 503") && failed.head.contains("Retry-After"))
     #expect(fixture.store.commands.isEmpty && fixture.shard.bodyBytesInFlight == 0)

@@ -133,7 +133,7 @@ struct MetricsHistoryTests {
     fixture.store.metrics.writeQueueLimit = 8
     fixture.store.metrics.readQueueDepth = 2
     let peer = try MetricsStreamTests.watch(fixture)
-    fixture.store.failure = "the store is read-only: \"disk\""
+    fixture.store.status = .readOnly(reason: "the store is read-only: \"disk\"")
     try fixture.pass(milliseconds: 61_999)
     let events = try MetricsStreamTests.taken(fixture, peer)
     let last = try #require(events.last)

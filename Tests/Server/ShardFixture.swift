@@ -79,11 +79,19 @@ final class ScriptedStore: Store, @unchecked Sendable {
   var history = StoreHistory(epoch: "test")
   var horizon: UInt64 = 0
   var nextExpiry: Int64?
-  var failure: String?
+  var status = StoreStatus.ready
+  /// What each check finds at once; nil keeps the checks for the test.
+  var checkResult: StoreStatus? = .ready
+  var checks: [@Sendable (StoreStatus) -> Void] = []
   var metrics = StoreMetrics()
   var isFull = false
   var reads: [(query: StoreQuery, reply: @Sendable (StoreAnswer) -> Void)] = []
   var commands: [(command: StoreCommand, reply: @Sendable (StoreOutcome) -> Void)] = []
+
+  func check(reply: @escaping @Sendable (StoreStatus) -> Void) {
+    if let checkResult { return reply(checkResult) }
+    checks.append(reply)
+  }
 
   func submit(_ command: StoreCommand, reply: @escaping @Sendable (StoreOutcome) -> Void) -> Bool {
     if isFull { return false }

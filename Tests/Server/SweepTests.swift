@@ -50,10 +50,10 @@ struct SweepTests {
   @Test func `a store that takes no writes gets no sweep, and neither does a drain`() throws {
     let fixture = try ShardFixture()
     fixture.store.nextExpiry = ShardFixture.startWall
-    fixture.store.failure = "the disk"
+    fixture.store.status = .readOnly(reason: "the disk")
     try fixture.pass(milliseconds: 2_000)
     #expect(times(fixture).isEmpty)
-    fixture.store.failure = nil
+    fixture.store.status = .ready
     fixture.store.isFull = true
     try fixture.pass(milliseconds: 2_000)
     fixture.store.isFull = false

@@ -140,8 +140,8 @@ struct DurabilityTests {
       #expect(fixture.publish("u") == .published)
       let position = fixture.store.metrics.lastOffset
       files.fail(call, with: code)
-      guard case .readOnly = fixture.publish("u") else {
-        Issue.record("a publish that is not on the disk was acknowledged")
+      guard case .unknown = fixture.publish("u") else {
+        Issue.record("the outcome of a publish whose commit failed was given as known")
         return
       }
       #expect(files.state.current.failureCount > 0)
@@ -155,9 +155,11 @@ struct DurabilityTests {
         Issue.record("a failed store accepted a change")
         return
       }
-      #expect(fixture.store.failure != nil)
+      let reason = try #require(fixture.store.failure)
+      #expect(fixture.notices.current == [.status(.readOnly(reason: reason))])
       #expect(fixture.events.current.count == 1)
-      #expect(fixture.store.metrics.refusedCommands == 3)
+      #expect(fixture.store.metrics.refusedCommands == 2)
+      #expect(fixture.store.metrics.unknownOutcomes == 1)
       #expect(fixture.counts("u").total == 1)
       #expect(fixture.page("u").rows.map(\.offset) == [position])
     }
@@ -168,6 +170,26 @@ struct DurabilityTests {
     #expect((1...2).contains(counts.total))
     #expect(reopened.inbox("u").count == counts.total)
     #expect(reopened.publish("u") == .published)
+  }
+
+  // Case 86
+  @Test("a write that fails before the commit is final, and nothing of its group is stored")
+  func failedSpill() throws {
+    let directory = TemporaryDirectory()
+    let files = FaultFileSystem()
+    do {
+      let fixture = try StoreFixture(in: directory, fileSystem: files) { $0.cacheKibibytes = 64 }
+      #expect(fixture.publish("u") == .published)
+      files.fail(.write(.log), with: SQLITE_FULL)
+      let content = Content(
+        type: "t", title: "T", message: String(repeating: "m", count: 4_000))
+      let drafts = (0..<500).map { _ in fixture.draft("u", content: content) }
+      let outcome = fixture.submit(.publish(drafts: drafts, idempotency: nil, answer: []))
+      #expect(outcome == .readOnly(reason: try #require(fixture.store.failure)))
+      #expect(fixture.store.metrics.unknownOutcomes == 0)
+    }
+    files.fail()
+    #expect(try StoreFixture(in: directory).counts("u").total == 1)
   }
 
   // Case 86
@@ -184,7 +206,8 @@ struct DurabilityTests {
       while acknowledged < 10_000, fixture.publish("u") == .published { acknowledged += 1 }
       files.fail()
       #expect(acknowledged < 10_000)
-      #expect(fixture.store.failure != nil)
+      let reason = try #require(fixture.store.failure)
+      #expect(fixture.notices.current == [.status(.readOnly(reason: reason))])
       guard case .readOnly = fixture.publish("u") else {
         Issue.record("a failed store accepted a write")
         return

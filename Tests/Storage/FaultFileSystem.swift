@@ -23,6 +23,8 @@ final class FaultFileSystem: @unchecked Sendable {
   enum Call: Sendable, Equatable {
     case write(File)
     case sync(File)
+    /// The lock that a writer takes when its transaction begins.
+    case lock
   }
 
   struct State {
@@ -36,8 +38,11 @@ final class FaultFileSystem: @unchecked Sendable {
     var held: [Call] = []
     /// Syncs in order, and entries added by the test.
     var trace: [String] = []
+    /// Held calls that have arrived.
     var waiting = 0
     var failureCount = 0
+    /// Waits for a lock.
+    var sleepCount = 0
   }
 
   let name: String
@@ -66,6 +71,12 @@ final class FaultFileSystem: @unchecked Sendable {
     vfs.pointee.szOsFile = Self.offset(in: base) + 16
     vfs.pointee.pAppData = Unmanaged.passUnretained(self).toOpaque()
     vfs.pointee.xOpen = openFile
+    vfs.pointee.xSleep = { vfs, microseconds in
+      let system = Unmanaged<FaultFileSystem>.fromOpaque(vfs!.pointee.pAppData)
+        .takeUnretainedValue()
+      system.state.change { $0.sleepCount += 1 }
+      return system.base.pointee.xSleep(system.base, microseconds)
+    }
     sqlite3_vfs_register(vfs, 0)
   }
 
@@ -109,10 +120,14 @@ final class FaultFileSystem: @unchecked Sendable {
   }
 
   fileprivate func enter(_ call: Call) -> Int32 {
-    state.change { $0.waiting += 1 }
-    state.wait { !$0.held.contains(call) }
+    let isHeld = state.change { state in
+      let isHeld = state.held.contains(call)
+      if isHeld { state.waiting += 1 }
+      return isHeld
+    }
+    if isHeld { state.wait { !$0.held.contains(call) } }
     return state.change { state in
-      state.waiting -= 1
+      if isHeld { state.waiting -= 1 }
       if case .sync(let file) = call { state.trace.append("sync \(file)") }
       var isFailing = state.failing.contains(call)
       if call == .sync(.log), let left = state.syncsLeft {
@@ -181,6 +196,13 @@ extension FaultFileSystem {
         let (system, kind, original) = owner(of: file!)
         let result = system.enter(.sync(kind))
         return result == SQLITE_OK ? original.pointee.xSync(file, flags) : result
+      }
+      wrapped.xShmLock = { file, offset, count, flags in
+        let (system, _, original) = owner(of: file!)
+        let isWriteLock = offset == 0 && flags == SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE
+        let result = isWriteLock ? system.enter(.lock) : SQLITE_OK
+        return result == SQLITE_OK
+          ? original.pointee.xShmLock(file, offset, count, flags) : result
       }
       (methods + kind).initialize(to: wrapped)
     }

@@ -98,6 +98,13 @@ final class StoreFixture {
     return outcome.current!
   }
 
+  func check() -> StoreStatus {
+    let status = Latch<StoreStatus?>(nil)
+    store.check { found in status.change { $0 = found } }
+    status.wait { $0 != nil }
+    return status.current!
+  }
+
   @discardableResult
   func publish(
     _ user: UserID, id: NotificationID? = nil, content: Content = Content(type: "t", title: "T"),

@@ -333,7 +333,9 @@ extension Shard {
     case .later(let pending):
       exchange.pending = pending
       table[slot].flags.insert(.awaitsAnswer)
-      table[slot].deadline = .max
+      let limit = core.configuration.limits.storeTimeoutMilliseconds
+      // guard: store-deadline
+      table[slot].deadline = pending.awaitsStore ? now + limit : .max
       scheduleTimer(slot)
     }
   }
@@ -399,11 +401,22 @@ extension Shard {
   func requestTimedOut(_ slot: UInt32) {
     let exchange = exchange(at: slot)
     if let poll = exchange.poll { return end(poll, at: slot) }
+    if let pending = exchange.pending { return storeTimedOut(pending, exchange, at: slot) }
     // No request has begun, so the client expects no response.
     if table[slot].partial.isEmpty, exchange.head == nil { return drop(slot) }
     metrics.add(.timedOut)
     exchange.isLast = true
     respond(.failure(408, "timeout", "the request took too long"), at: slot)
+  }
+
+  /// Answers a request for which the store has not answered in time.
+  private func storeTimedOut(_ pending: PendingAnswer, _ exchange: Exchange, at slot: UInt32) {
+    metrics.add(.storeTimeouts)
+    if pending.isCommand { overdueCommands.insert(table.id(of: slot)) }
+    // The connection ends: the late answer must not answer its next request.
+    // guard: late-outcome-ends-connection
+    exchange.isLast = true
+    respond(pending.lateAnswer, at: slot)
   }
 
   /// Handles the peer's end of stream: a request that it has sent is still answered.

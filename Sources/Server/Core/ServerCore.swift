@@ -18,6 +18,8 @@ enum ShardMessage: Sendable {
   case answer(ConnectionID, StoreAnswer)
   /// The store's reply to a read that catches the session up on notifications for everyone.
   case caughtUp(ConnectionID, StoreAnswer)
+  /// The status that a check of the store found.
+  case storeChecked(StoreStatus)
   /// The store has removed expired notifications.
   case swept(StoreOutcome)
   /// A user's first connection on some shard began, or its last one there ended. Sent to the user's
@@ -77,6 +79,8 @@ final class ServerCore: Sendable {
   /// Limits the lines about lost commits, on all shards together.
   let lossGate = RateGate(perSecondLimit: 1)
   let quotas: Quotas
+  /// Callers of this process that wait for the store.
+  let waitingCallers = WaitingCallers()
   /// The files served to browsers.
   let files: ClientFiles
   let startedAt: UInt64

@@ -129,6 +129,10 @@ final class Shard {
   /// The readiness probe that has not returned through the ring.
   var probe: ReadinessProbe?
   var lastReadinessProbe: UInt64 = 0
+  /// When the check of the store in progress began; nil if there is none.
+  var storeCheckBeganAt: UInt64?
+  /// Whether the log has a line about the store's stall.
+  var hasLoggedStall = false
   /// Shard queries with answers outstanding, oldest first.
   var shardQueries: [ShardQuery] = []
   var lastShardQuery: UInt64 = 0
@@ -145,6 +149,10 @@ final class Shard {
   var resumable: [ConnectionID] = []
   /// All events of the store up to this offset have come out of the ring.
   var appliedOffset: UInt64
+  /// Connections whose commands the store has not finished in time; it may have stalled.
+  ///
+  /// While there are any, further commands are refused, so nothing accumulates in the queue.
+  var overdueCommands: Set<ConnectionID> = []
   /// The store's answers to sessions, kept until the events that they include leave the ring.
   var answersAheadOfRing: [AnswerAheadOfRing] = []
   /// Sessions and polls that wait to read notifications for everyone.
@@ -311,6 +319,7 @@ final class Shard {
   private func receive(_ message: ShardMessage) {
     switch message {
     case .outcome(let id, let outcome, let count):
+      if !overdueCommands.isEmpty { overdueCommands.remove(id) }
       if case .published = outcome { metrics.add(.published, count) }
       // guard: outcome-generation
       if table.holds(id) { finish(id.slot, outcome) }
@@ -320,6 +329,8 @@ final class Shard {
     case .caughtUp(let id, let answer):
       catchUps.readCount -= 1
       if table.holds(id) { finish(id.slot, answer) }
+    case .storeChecked(let status):
+      storeChecked(status)
     case .swept(let outcome):
       continueSweep(outcome)
     case .userShardCounts(let user, let arrived):

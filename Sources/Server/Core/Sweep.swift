@@ -11,12 +11,35 @@ extension Shard {
   /// Time between two checks.
   private static let sweepMilliseconds: UInt64 = 1_000
 
+  /// Refuses a command while the store has not finished an earlier one in time.
+  func checkStoreAnswers() throws(Refusal) {
+    // guard: stalled-store-refuses
+    guard overdueCommands.isEmpty else {
+      throw Refusal(
+        .unavailable("store_stalled", "the store does not answer, nothing was stored: try again"))
+    }
+  }
+
   /// Starts the removal if anything in the store has expired.
   func sweepExpired() {
     // During the drain the store is closing and gets no more commands.
-    guard index == 0, now >= sweepAt, drain == nil else { return }
+    guard index == 0, now >= sweepAt else { return }
     sweepAt = now + Shard.sweepMilliseconds
-    sweep()
+    core.waitingCallers.expire(at: now)
+    logStall()
+    if drain == nil { sweep() }
+  }
+
+  /// Logs the start and the end of a stall, which the store's own thread cannot do.
+  private func logStall() {
+    if case .stalled = core.store.status {
+      guard !hasLoggedStall else { return }
+      hasLoggedStall = true
+      core.log.write(.warning, at: wall, core.store.status.reason ?? "")
+    } else if hasLoggedStall {
+      hasLoggedStall = false
+      core.log.write(.info, at: wall, "the disk has answered the store")
+    }
   }
 
   private func sweep() {

@@ -211,16 +211,22 @@ extension Shard {
     let event = SocketIOEvent(
       name: "mark_as_read", arguments: [], attachments: [],
       acknowledgementID: marking.acknowledgementID)
-    if case .changed(let count, _) = outcome {
+    switch outcome {
+    case .changed(let count, _):
       guard marking.namesOne, count == 0 else { return client.succeed(event) }
-      return client.fail(event, "not_found", "no such notification in this inbox", at: slot)
-    }
-    if case .unavailable = outcome {
-      return client.fail(
+      client.fail(event, "not_found", "no such notification in this inbox", at: slot)
+    case .unavailable:
+      client.fail(
         event, "store_unavailable", "the store cannot write just now, nothing changed: try again",
         at: slot)
+    case .readOnly:
+      client.fail(event, "read_only", "the store refuses writes until it is restarted", at: slot)
+    case .unknown:
+      client.fail(
+        event, "outcome_unknown", "the change may or may not have been stored: repeat it", at: slot)
+    case .published, .repeated, .unknownKey, .conflict, .saved, .expired:
+      client.fail(event, "internal", "unexpected answer from the store", at: slot)
     }
-    client.fail(event, "read_only", "the store refuses writes until it is restarted", at: slot)
   }
 
   /// Applies a fresh token; an invalid one, or one of another user, ends the namespace.

@@ -100,6 +100,46 @@ enum PendingAnswer {
   case probe
   /// A shard query: answered when the last shard has answered.
   case shardQuery
+
+  /// Whether the answer is the outcome of a command.
+  var isCommand: Bool {
+    switch self {
+    case .published, .changed, .saved: true
+    case .repeated, .page, .preferences, .unreadCount, .stats, .position, .poll, .ownerShard,
+      .enginePoll, .probe, .shardQuery:
+      false
+    }
+  }
+
+  /// Whether the store decides the answer within a bounded time, by a command or a query.
+  var awaitsStore: Bool {
+    switch self {
+    case .published, .repeated, .changed, .saved, .page, .preferences, .unreadCount, .stats,
+      .position:
+      true
+    case .poll, .ownerShard, .enginePoll, .probe, .shardQuery: false
+    }
+  }
+
+  /// The answer when the store has given none in time.
+  var lateAnswer: Answer {
+    isCommand
+      ? unknownOutcome
+      : .unavailable("unreadable", "the store has not answered in time, try again")
+  }
+
+  /// The answer when a command may or may not have been carried out.
+  ///
+  /// It has no Retry-After, because only some commands may be repeated as they are.
+  var unknownOutcome: Answer {
+    let message =
+      if case .published = self {
+        "the notification may or may not have been stored: repeat it with the same Idempotency-Key"
+      } else {
+        "the change may or may not have been stored: repeat it"
+      }
+    return .failure(504, "outcome_unknown", message)
+  }
 }
 
 /// The table of endpoints, and the dispatch to them.
@@ -256,6 +296,9 @@ enum Endpoints {
         "store_unavailable", "the store cannot write just now, nothing was stored: try again")
     case .readOnly:
       return .unavailable("read_only", "the store refuses writes until it is restarted")
+    case .unknown:
+      // The lookup of a key changes nothing, so its outcome is never in doubt.
+      return pending.isCommand ? pending.unknownOutcome : answer(pending, .readOnly(reason: ""))
     }
     return .failure(500, "internal", "unexpected answer from the store")
   }
@@ -301,6 +344,7 @@ enum Endpoints {
   static func submit(
     _ command: StoreCommand, _ pending: PendingAnswer, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
+    try shard.checkStoreAnswers()
     let id = shard.table.id(of: request.slot)
     let mailbox = shard.mailbox
     var count = 0

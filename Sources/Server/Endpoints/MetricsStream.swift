@@ -103,13 +103,13 @@ struct ServerState {
   private let uptimeSeconds: Int
   private let residentByteCount = ProcessResources.residentByteCount
   private let store: StoreMetrics
-  private let failure: String?
+  private let status: StoreStatus
   private let isPersistent: Bool
 
   init(_ core: ServerCore, at now: UInt64) {
     uptimeSeconds = Int((now - min(now, core.startedAt)) / 1_000)
     store = core.store.metrics
-    failure = core.store.failure
+    status = core.store.status
     isPersistent = core.configuration.dataPath != Configuration.inMemory
   }
 
@@ -119,8 +119,8 @@ struct ServerState {
     json.memberName("memory")
     json.append(decimalOrNull: residentByteCount)
     json.member("store") { json in
-      json.member("state", failure == nil ? "ok" : "read_only")
-      json.member("reason", failure)
+      json.member("state", status.name)
+      json.member("reason", status.reason)
       json.member("persistent", isPersistent)
       json.member("write_queue", store.writeQueueDepth)
       json.member("write_queue_limit", store.writeQueueLimit)

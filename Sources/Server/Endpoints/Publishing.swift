@@ -143,8 +143,9 @@ extension Endpoints {
     _ pending: [PendingNotification], _ answer: Answer, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
     if let reason = shard.core.store.failure {
-      throw Refusal(.unavailable("read_only", "the store refuses writes: \(reason)"))
+      throw Refusal(.unavailable("read_only", reason))
     }
+    try shard.checkStoreAnswers()
     let mailbox = shard.mailbox
     let count = pending.count
     let byteCount = request.body.count

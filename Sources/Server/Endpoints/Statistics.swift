@@ -54,6 +54,7 @@ enum MetricsText {
     }
     appendLatencies(of: core.metrics, to: &text)
     let store = core.store.metrics
+    let status = core.store.status
     let quotas = core.quotas.sizes(at: core.kernel.monotonicNanoseconds)
     let values: [(String, String, Int)] = [
       ("quota_addresses", "gauge", quotas.addresses),
@@ -61,7 +62,10 @@ enum MetricsText {
       ("quota_rate_buckets", "gauge", quotas.buckets),
       ("ring_depth", "gauge", core.ring.depth),
       ("ring_capacity", "gauge", core.ring.capacity),
-      ("store_read_only", "gauge", core.store.failure == nil ? 0 : 1),
+      ("store_read_only", "gauge", status.name == "read_only" ? 1 : 0),
+      ("store_unavailable", "gauge", status.name == "unavailable" ? 1 : 0),
+      ("store_stalled", "gauge", status.name == "stalled" ? 1 : 0),
+      ("store_free_bytes", "gauge", store.freeBytes ?? -1),
       ("store_commits_total", "counter", store.commits),
       ("store_commands_total", "counter", store.commands),
       ("store_stored_total", "counter", store.stored),
@@ -74,6 +78,10 @@ enum MetricsText {
       ("store_reads_total", "counter", store.reads),
       ("store_failed_reads_total", "counter", store.failedReads),
       ("store_refused_commands_total", "counter", store.refusedCommands),
+      ("store_log_bytes", "gauge", store.logPages * 4_096),
+      ("store_checkpoints_total", "counter", store.checkpoints),
+      ("store_unknown_outcomes_total", "counter", store.unknownOutcomes),
+      ("store_failed_groups_total", "counter", store.failedGroups),
       ("store_corrupt_rows_total", "counter", store.corruptRows),
       ("store_repairs_total", "counter", store.repairs),
     ]

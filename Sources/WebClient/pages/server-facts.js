@@ -28,7 +28,7 @@ export function showServer(server) {
 
 /** @param {any} store @returns {[string, string?]} */
 function storeState({ state, reason, persistent }) {
-  if (state !== 'ok') return [reason ?? 'read-only', 'bad'];
+  if (state !== 'ok') return [reason ?? String(state).replace('_', '-'), 'bad'];
   return persistent ? ['on disk'] : ['in memory only, lost at the end', 'warn'];
 }
 

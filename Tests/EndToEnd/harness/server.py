@@ -108,8 +108,11 @@ class Server:
 
     # The process.
 
-    def start(self, port=None):
-        """Starts it on a port of its own, the same at each start, or on the given one."""
+    def start(self, port=None, is_ready=None):
+        """Starts it on a port of its own, the same at each start, or on the given one.
+
+        It returns when `is_ready` is true: a server that is not to become ready needs another one.
+        """
         if port is None and self.reservation is None:
             self.reservation = reserved_port()
         self.port = port or self.reservation.getsockname()[1]
@@ -125,7 +128,7 @@ class Server:
                 env=clean_environment(self.environment),
                 preexec_fn=self.preexec,  # noqa: PLW1509 It sets limits and takes no lock.
             )
-        wait_until("the server is ready", self._is_ready, within=20)
+        wait_until("the server is ready", is_ready or self._is_ready, within=20)
         return self
 
     def command(self):

@@ -1,0 +1,136 @@
+// Copies of the log into the database file: they wait for no reader, and nothing waits for them.
+
+import CSQLite
+import Glibc
+import Notifications
+import Storage
+import Testing
+
+@Suite("Checkpoints", .timeLimit(.minutes(10)))
+struct CheckpointTests {
+  /// A notification of about a page.
+  private static let content = Content(
+    type: "t", title: "T", message: String(repeating: "m", count: 4_000))
+
+  /// A store with a short log.
+  private static func store(
+    _ files: FaultFileSystem, in directory: TemporaryDirectory = TemporaryDirectory(),
+    logPagesLimit: Int = 128
+  ) throws -> StoreFixture {
+    try StoreFixture(in: directory, fileSystem: files) { configuration in
+      configuration.checkpointPages = 32
+      configuration.logPagesLimit = logPagesLimit
+    }
+  }
+
+  /// Publishes until the log has restarted; the number of publishes, or nil after a thousand.
+  private static func publishUntilRestart(_ fixture: StoreFixture) -> Int? {
+    var pageCount = 0
+    for count in 0..<1_000 {
+      let before = pageCount
+      guard fixture.publish("u", content: content) == .published else { return nil }
+      pageCount = fixture.store.metrics.logPages
+      if pageCount < before { return count }
+    }
+    return nil
+  }
+
+  // Case 89
+  @Test("a reader of another process delays no publish, and the log restarts after it")
+  func outsideReader() throws {
+    let files = FaultFileSystem()
+    let fixture = try Self.store(files)
+    #expect(fixture.publish("u") == .published)
+    let reader = ForeignConnection(
+      on: fixture.directory.databasePath, running: "BEGIN; SELECT count(*) FROM notification")
+    #expect(Self.publishUntilRestart(fixture) == nil)
+    #expect(fixture.store.metrics.logPages > 1_000)
+    #expect(files.state.current.sleepCount == 0)
+    #expect(fixture.store.status == .ready)
+    reader.rollBack()
+    #expect(Self.publishUntilRestart(fixture) != nil)
+    #expect(files.state.current.sleepCount == 0)
+  }
+
+  // Case 89
+  @Test("a publish does not wait for the sync of the database file")
+  func hungSync() throws {
+    let files = FaultFileSystem()
+    let fixture = try Self.store(files)
+    files.hold(.sync(.database))
+    var count = 0
+    while files.state.current.waiting == 0, count < 1_000 {
+      #expect(fixture.publish("u", content: Self.content) == .published)
+      count += 1
+    }
+    files.awaitHeldCall()
+    for _ in 0..<200 { #expect(fixture.publish("u", content: Self.content) == .published) }
+    #expect(fixture.store.metrics.logPages > 128)
+    files.release()
+    #expect(Self.publishUntilRestart(fixture) != nil)
+    #expect(fixture.counts("u").total == fixture.store.metrics.stored)
+  }
+
+  // Case 89
+  @Test("pages that are copied while others are committed are synced by the checkpointer")
+  func partialCopy() throws {
+    let files = FaultFileSystem()
+    let fixture = try Self.store(files)
+    files.hold(.write(.database))
+    while files.state.current.waiting == 0 {
+      try #require(fixture.publish("u", content: Self.content) == .published)
+    }
+    // The checkpointer copies, so this is too late for it, and SQLite does not sync the file.
+    #expect(fixture.publish("u", content: Self.content) == .published)
+    files.state.change { $0.trace = [] }
+    files.release()
+    while fixture.store.metrics.checkpoints == 0 { sched_yield() }
+    #expect(files.state.current.trace.contains("sync database"))
+  }
+
+  // Case 89
+  @Test("when nothing waits, the log restarts before its limit")
+  func restart() throws {
+    let files = FaultFileSystem()
+    let fixture = try Self.store(files, logPagesLimit: 1_000_000)
+    for _ in 0..<3 { #expect(Self.publishUntilRestart(fixture) != nil) }
+    #expect(fixture.store.metrics.checkpoints > 0)
+  }
+
+  // Case 86
+  @Test("a checkpoint that fails while nothing is published is reported at once, and is final")
+  func failedWhileIdle() throws {
+    let directory = TemporaryDirectory()
+    let files = FaultFileSystem()
+    let fixture = try Self.store(files, in: directory)
+    files.hold(.sync(.database), .sync(.log))
+    files.fail(.sync(.database))
+    // This publish is in the log, and its commit ends after the checkpoint has failed.
+    let outcomes = Latch<[StoreOutcome]>([])
+    func submit() {
+      let drafts = (0..<200).map { _ in fixture.draft("u", content: Self.content) }
+      let command = StoreCommand.publish(drafts: drafts, idempotency: nil, answer: [])
+      #expect(fixture.store.submit(command) { outcome in outcomes.change { $0.append(outcome) } })
+    }
+    files.state.change { $0.held = [.sync(.database)] }
+    submit()
+    outcomes.wait { $0.count == 1 }
+    files.awaitHeldCall()
+    files.state.change { $0.held = [.sync(.database), .sync(.log)] }
+    submit()
+    files.state.wait { $0.waiting == 2 }
+    files.state.change { $0.held = [.sync(.log)] }
+    fixture.notices.wait { !$0.isEmpty }
+    files.release()
+    outcomes.wait { $0.count == 2 }
+    #expect(outcomes.current == [.published, .published])
+    let reason = try #require(fixture.store.failure)
+    #expect(fixture.notices.current == [.status(.readOnly(reason: reason))])
+    #expect(fixture.publish("u") == .readOnly(reason: reason))
+    files.fail()
+    fixture.store.close()
+    // The database file may lack what the log has.
+    #expect(directory.names.contains("carillon.db-wal"))
+    #expect(try StoreFixture(in: directory).counts("u").total == 400)
+  }
+}
