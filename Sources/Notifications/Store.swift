@@ -13,6 +13,8 @@ package protocol Store: Sendable {
   var history: StoreHistory { get }
   /// Offsets at or below it were pruned: a cursor below it cannot resume.
   var horizon: UInt64 { get }
+  /// The offset of the newest commit: before a command's reply it includes that command.
+  var lastOffset: UInt64 { get }
   /// When the next notification or the next kept rooms expire, in milliseconds since 1970.
   ///
   /// Nil when none will. Never too late, but it may be too early: the expiring row may have been

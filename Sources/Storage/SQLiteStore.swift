@@ -150,6 +150,8 @@ package final class SQLiteStore: Store {
     close()
   }
 
+  package var lastOffset: UInt64 { condition.withLock { $0.metrics.lastOffset } }
+
   package var nextExpiry: Int64? { condition.withLock { $0.nextExpiry } }
 
   package var status: StoreStatus { condition.status(at: kernel.monotonicMilliseconds) }

@@ -132,6 +132,13 @@ GUARDS = [
         (unit("HostileCursorTests/outsideHistory"),),
     ),
     Guard(
+        99,
+        "a session gets what is published after it was opened",
+        "begins-when-opened",
+        always(),
+        (unit("ReplaySessionTests"),),
+    ),
+    Guard(
         38,
         "the number of offered subprotocols is limited",
         "subprotocol-count",

@@ -117,6 +117,43 @@ struct ReplaySessionTests {
     #expect(try peer.frames()[0].contains("notification:new"))
   }
 
+  @Test func `a session that begins now gets what is published after it was opened`() throws {
+    let fixture = try ShardFixture()
+    fixture.store.metrics.lastOffset = 4
+    let peer = try fixture.session("u", since: "")
+    try fixture.turn(until: { fixture.store.reads.count == 1 })
+    // Its client has the head of the response, so it expects this one.
+    try fixture.publish(Self.stored(5))
+    try fixture.turn(3)
+    try fixture.store.answer(.position(5, Self.counts(5)))
+    try fixture.turn(until: { fixture.store.reads.count == 1 })
+    guard case .missed(_, after: 4, _) = fixture.store.reads[0].query else {
+      Issue.record("read \(fixture.store.reads[0].query)")
+      return
+    }
+    try fixture.store.answer(Self.page([5], through: 5))
+    try fixture.turn(until: { !peer.connection.isReplaying })
+    let texts = try peer.frames()
+    #expect(texts[0].contains("connection:established"))
+    #expect(texts[0].contains(#""cursor":"test.4""#))
+    #expect(texts[1].contains("notification:new") && texts[1].contains(#""title":"n5""#))
+  }
+
+  @Test func `a session that begins now does not get what was published before`() throws {
+    let fixture = try ShardFixture()
+    // Its commit came before the session, and its event comes after it.
+    fixture.store.metrics.lastOffset = 4
+    let peer = try fixture.session("u", since: "")
+    try fixture.turn(until: { fixture.store.reads.count == 1 })
+    try fixture.publish(Self.stored(4))
+    try fixture.turn(3)
+    try fixture.store.answer(.position(4, Self.counts(4)))
+    try fixture.turn(until: { !peer.connection.isReplaying })
+    #expect(fixture.store.reads.isEmpty)
+    let texts = try peer.frames()
+    #expect(texts.count == 1 && texts[0].contains(#""cursor":"test.4""#))
+  }
+
   // Case 99
   /// The store and the ring as one history: a writer that commits, readers that see commits before
   /// the ring does, and a client that is compared with both.

@@ -84,6 +84,7 @@ final class ScriptedStore: Store, @unchecked Sendable {
   var checkResult: StoreStatus? = .ready
   var checks: [@Sendable (StoreStatus) -> Void] = []
   var metrics = StoreMetrics()
+  var lastOffset: UInt64 { metrics.lastOffset }
   var isFull = false
   var reads: [(query: StoreQuery, reply: @Sendable (StoreAnswer) -> Void)] = []
   var commands: [(command: StoreCommand, reply: @Sendable (StoreOutcome) -> Void)] = []

@@ -15,7 +15,10 @@
 //   has already received is stale, and is read again; so counts never go back.
 //
 // A dialect that greets with the user's counts begins this way even when there is nothing to
-// resume: its greeting waits for the first answer, and nothing else is sent before it.
+// resume: its greeting waits for the first answer, and nothing else is sent before it. Such a
+// session begins at the store's newest commit of the moment when it was opened: a notification that
+// is published after its client has the head of the response is sent, also when the answer with the
+// counts includes it already.
 //
 // If continuity cannot be proven, the client receives `resync` with the current cursor, and goes
 // live from there.
@@ -125,7 +128,7 @@ extension Shard {
     if since == "0" {
       replay = Replay(after: 0, continuityLost: false)
     } else if since.isEmpty {
-      replay = Replay(after: 0, continuityLost: true, beginsNow: true)
+      replay = Replay(after: core.store.lastOffset, continuityLost: true, beginsNow: true)
     } else if let cursor = Cursor(since), isProven(cursor) {
       // guard: cursor-before-horizon
       replay = Replay(
@@ -187,8 +190,9 @@ extension Shard {
     // Nothing is sent before the greeting. Deferred notifications follow it; it has to include a
     // change that was not delivered, so an older position is read again.
     if !replay.isGreeted, replay.changedThrough > offset { return continueReplay(slot) }
-    let cursor = core.store.history.cursors.cursor(at: offset)
-    replay.after = offset
+    // guard: begins-when-opened
+    if !replay.beginsNow || replay.deferredThrough <= replay.after { replay.after = offset }
+    let cursor = core.store.history.cursors.cursor(at: replay.after)
     replay.continuityLost = false
     replay.isProven = true
     if !replay.isGreeted { greet(slot, cursor: cursor, counts) }
@@ -204,7 +208,7 @@ extension Shard {
       }
     }
     guard table.contains(slot), table[slot].state == .session else { return }
-    if replay.deferredThrough > offset || replay.changedThrough > offset {
+    if replay.deferredThrough > replay.after || replay.changedThrough > offset {
       continueReplay(slot)
     } else {
       goLive(slot)

@@ -99,7 +99,7 @@ final class ServerCore: Sendable {
     self.mailboxes = mailboxes
     self.store = store
     self.files = files
-    firstOffset = store.metrics.lastOffset
+    firstOffset = store.lastOffset
     self.log = log
     verifier = TokenVerifier(policy: configuration.tokenPolicy)
     quotas = Quotas(configuration.limits)
