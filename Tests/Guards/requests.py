@@ -124,6 +124,20 @@ GUARDS = [
     ),
     Guard(
         40,
+        "small chunks do not move the body before them",
+        "small-chunks-appended-in-place",
+        replace("max(@1, @2)", "@2", block=True),
+        (unit("ChunkedBodyTests/growth"),),
+    ),
+    Guard(
+        40,
+        "small chunks count for the limit of a body",
+        "small-chunks-limit",
+        drop_condition(2),
+        (unit("ChunkedBodyTests/sumLimit"),),
+    ),
+    Guard(
+        40,
         "room in an array that grows doubles",
         "room-doubles",
         rewrite("reserveCapacity(@1)", "reserveCapacity(needed)"),

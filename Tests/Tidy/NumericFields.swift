@@ -23,6 +23,7 @@ enum NumericFields {
   static let places: [Place] = [
     hunted("Wire/EngineIO/EngineIOPacket.swift init", "Wire/EngineIO/EngineIOPacket", "everyByte"),
     hunted("Wire/HTTP/ChunkedBodyDecoder.swift acceptSize", "Wire/HTTP/ChunkedBody", "anySize"),
+    hunted("Wire/HTTP/ChunkedBodyDecoder.swift smallChunk", "Wire/HTTP/ChunkedBody", "anySize"),
     hunted("Wire/HTTP/ChunkedBodyDecoder.swift takeSizeLine", "Wire/HTTP/ChunkedBody", "anySize"),
     hunted("Wire/HTTP/ContentCoding.swift weight", "Wire/HTTP/ContentCoding", "anyWeight"),
     hunted("Wire/HTTP/HTTPFraming.swift length", "Wire/HTTP/HTTPFraming", "anyNumber"),

@@ -57,7 +57,8 @@ package struct ChunkedBodyDecoder: Sendable {
       while index < bytes.count, stage != .complete {
         switch stage {
         case .firstDigit:
-          index = try takeSizeLine(bytes, from: index)
+          let next = takeSmallChunks(bytes, from: index, into: &body)
+          index = next > index ? next : try takeSizeLine(bytes, from: index)
         case .data:
           index = takeData(bytes, from: index, into: &body)
         case .trailers:
@@ -72,6 +73,61 @@ package struct ChunkedBodyDecoder: Sendable {
       violation = error
       throw error
     }
+  }
+
+  /// Takes the small chunks that `bytes` contain whole, and returns the index after them.
+  ///
+  /// A chunk of one byte takes six, so a body in such chunks must cost little for each. The first
+  /// chunk that is not small and whole, or exceeds the limit, is left to the other steps.
+  private mutating func takeSmallChunks(
+    _ bytes: borrowing Span<UInt8>, from start: Int, into body: inout [UInt8]
+  ) -> Int {
+    guard Self.smallChunk(bytes, at: start) != nil else { return start }
+    let room = bytes.count - start
+    // The array grows by doubling here too: see `takeData`.
+    // guard: small-chunks-appended-in-place
+    if body.capacity - body.count < room {
+      body.reserveCapacity(max(2 * body.capacity, body.count + room))
+    }
+    var index = start
+    var left = bodyBytesLimit - bodyByteCount
+    body.append(addingCapacity: room) { output in
+      // guard: small-chunks-limit
+      while let data = Self.smallChunk(bytes, at: index), data.count <= left {
+        for position in data { output.append(bytes[position]) }
+        left -= data.count
+        index = data.upperBound + 2
+      }
+    }
+    bodyByteCount = bodyBytesLimit - left
+    return index
+  }
+
+  /// The place of the data of the chunk at `index`, if its size has one or two digits and is not 0,
+  /// and `bytes` contain the whole chunk.
+  @inline(__always)
+  private static func smallChunk(_ bytes: borrowing Span<UInt8>, at index: Int) -> Range<Int>? {
+    // The smallest chunk has six bytes.
+    guard bytes.count - index >= 6, let digit = HTTPCharacter.hexValue(bytes[index]) else {
+      return nil
+    }
+    var size = Int(digit)
+    var lineEnd = index + 1
+    if bytes[lineEnd] != HTTPCharacter.carriageReturn {
+      guard let digit = HTTPCharacter.hexValue(bytes[lineEnd]) else { return nil }
+      size = size << 4 | Int(digit)
+      lineEnd += 1
+    }
+    let start = lineEnd + 2
+    let end = start + size
+    guard size > 0, end + 2 <= bytes.count, isLineEnd(bytes, at: lineEnd), isLineEnd(bytes, at: end)
+    else { return nil }
+    return start..<end
+  }
+
+  @inline(__always)
+  private static func isLineEnd(_ bytes: borrowing Span<UInt8>, at index: Int) -> Bool {
+    bytes[index] == HTTPCharacter.carriageReturn && bytes[index + 1] == HTTPCharacter.lineFeed
   }
 
   private mutating func takeData(

@@ -134,6 +134,8 @@ struct ChunkedBodyTests {
       Self.decodeEveryWay(atLimit, limit: 10)
         == .body(Array("abcdefghij".utf8), consumed: atLimit.count))
     #expect(Self.decodeEveryWay(Array("6\r\nabcdef\r\n5\r\n".utf8), limit: 10) == .violation(413))
+    let excess = Array("6\r\nabcdef\r\n5\r\nabcde\r\n".utf8)
+    #expect(Self.decodeEveryWay(excess, limit: 10) == .violation(413))
     #expect(Self.decodeEveryWay(Array("b\r\n".utf8), limit: 10) == .violation(413))
     #expect(Self.decodeEveryWay(Array("7fffffffffffffff\r\n".utf8), limit: .max) == .incomplete([]))
     let wraps = Array("1\r\na\r\n7fffffffffffffff\r\n".utf8)
