@@ -43,6 +43,7 @@ struct LimitingTests {
     #expect(text.hasPrefix("HTTP/1.1 429 "))
     #expect(text.contains("Retry-After: 5\r\n") && text.contains("Connection: close\r\n"))
     #expect(text.contains(#""code":"too_many_connections""#))
+    #expect(text.contains("an address has at most 3 connections"))
     #expect(Self.count(.refusedByAddress, fixture) == 1)
     #expect(Self.count(.refusedConnections, fixture) == 1)
     #expect(Self.count(.accepted, fixture) == 3)
@@ -73,6 +74,7 @@ struct LimitingTests {
       let text = try Self.rejectionAnswer(refused[refused.count - 1], fixture)
       #expect(text.hasPrefix("HTTP/1.1 429 ") && text.contains("Retry-After: 1\r\n"))
       #expect(text.contains(#""code":"rate_limited""#))
+      #expect(text.contains("an address opens at most 1 connections a second"))
     }
     #expect(Self.count(.refusedByAddressRate, fixture) == 5)
     try fixture.pass(milliseconds: 1_000)
@@ -122,6 +124,7 @@ struct LimitingTests {
     let peers = try (0..<2).map { _ in try fixture.connect() }
     let text = try Self.rejectionAnswer(try fixture.connect(), fixture)
     #expect(text.hasPrefix("HTTP/1.1 503 ") && text.contains("Retry-After: "))
+    #expect(text.contains("at most 2 connections of a shard may lack a token"))
     #expect(Self.count(.refusedUnauthenticated, fixture) == 1)
     // A request that needs no token shows none, and an invalid token does not count.
     peers[0].send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -233,6 +236,7 @@ struct LimitingTests {
     let answer = try EndpointTests.answer(to: peer, fixture)
     #expect(answer.head.hasPrefix("HTTP/1.1 429 ") && answer.head.contains("Retry-After: "))
     #expect(!answer.head.contains("Connection: close"))
+    #expect(answer.body.contains("a user has at most 1 connections"))
     #expect(peer.connection.state == .http)
     // A HEAD request opens no stream, so it is not counted.
     peer.send(
@@ -367,7 +371,10 @@ struct LimitingTests {
     let told = try peer.frames()
     #expect(told.count == 3)
     for text in told {
-      #expect(text.hasPrefix(#"{"type":"error","data":{"code":"rate_limited","message":""#))
+      #expect(
+        text.hasPrefix(
+          #"{"type":"error","data":{"code":"rate_limited","message":"at most 1 messages a second: "#
+        ))
     }
     #expect(peer.connection.state == .session)
     #expect(Self.count(.messagesRefused, fixture) == 5)
@@ -414,6 +421,7 @@ struct LimitingTests {
       if answer.head.hasPrefix("HTTP/1.1 429 ") {
         #expect(answer.head.contains("Retry-After: 1\r\n"))
         #expect(answer.body.contains(#""code":"rate_limited""#))
+        #expect(answer.body.contains("at most 1 publishes a second"))
         return true
       }
       return false

@@ -132,7 +132,7 @@ struct TimerTests {
     #expect(poller.session == nil)
   }
 
-  @Test func `an upgrade, a first message and a poll end at their milliseconds`() throws {
+  @Test func `an upgrade and a first message end at their milliseconds`() throws {
     let fixture = try ShardFixture.engine(settings: { $0.upgradeTimeoutMilliseconds = 1_001 })
     let poller = try PollingClient(fixture)
     let probe = try fixture.webSocket(sid: poller.sid)
@@ -143,6 +143,18 @@ struct TimerTests {
     let wait = try Self.milliseconds(
       until: { try stranger.frames().contains("close 1008") }, limit: 11_000, fixture)
     #expect(wait == 10_000)
+  }
+
+  @Test func `a poll ends at its millisecond`() throws {
+    let fixture = try ShardFixture()
+    let peer = try PollTests.poll(fixture, wait: 3)
+    // A turn that is not at a multiple of the shared slack.
+    fixture.script.elapsed += 77
+    try fixture.store.answer(PollTests.page([], through: 5))
+    try fixture.turn(2)
+    let wait = try Self.milliseconds(
+      until: { PollTests.isAnswered(peer, with: "notifications") }, limit: 4_000, fixture)
+    #expect(wait == 3_000 - 77)
   }
 
   @Test func `heartbeats of many clients share the turns of their shard`() throws {

@@ -55,6 +55,12 @@ struct DiagnosisTests {
     ),
   ]
 
+  @Test("a token that is too long is refused with its length and the bound")
+  func namedBound() {
+    let reason = Self.reason(String(repeating: "a", count: 8_193))
+    #expect(reason?.text == "the token has 8193 bytes, over 8192")
+  }
+
   @Test("a fault of spelling or header is named", arguments: spellings)
   func spelling(token: String, reason: TokenReason) {
     #expect(Self.reason(token) == reason)

@@ -157,6 +157,22 @@ struct ChunkedBodyTests {
     #expect(Self.decode(wire, ends: [wire.count]) == .body(Array("xx".utf8), consumed: wire.count))
   }
 
+  @Test("the refusal of a chunk over a limit names the bound")
+  func namedBounds() {
+    let wrong = [
+      ("00000000000000000\r\n", "chunk size over 16 digits"),
+      ("0;\(String(repeating: "a", count: 256))\r\n", "chunk extension over 256 bytes"),
+    ]
+    for (text, reason) in wrong {
+      var decoder = ChunkedBodyDecoder(bodyBytesLimit: 10)
+      var body: [UInt8] = []
+      let violation = #expect(throws: HTTPViolation.self) {
+        try decoder.decode([UInt8](text.utf8).span, into: &body)
+      }
+      #expect(violation?.reason == reason)
+    }
+  }
+
   @Test("too many or too large trailers are refused")
   func trailerLimits() {
     func trailers(_ count: Int, value: Int) -> [UInt8] {

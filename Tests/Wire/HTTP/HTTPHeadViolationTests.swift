@@ -134,6 +134,30 @@ struct HTTPHeadViolationTests {
     }
   }
 
+  @Test("the refusal of a head over a limit names the bound")
+  func namedBounds() throws {
+    let limits = HTTPLimits(
+      headBytes: 90, targetBytes: 21, fieldCount: 3, fieldNameBytes: 17, fieldValueBytes: 35)
+    func text(_ count: Int) -> String { String(repeating: "x", count: count) }
+    let start = "GET / HTTP/1.1\r\n"
+    let wrong: [(String, UInt16, String)] = [
+      (text(33) + " / HTTP/1.1\r\n", 400, "method over 32 bytes"),
+      ("GET /\(text(21)) HTTP/1.1\r\n", 414, "request target over 21 bytes"),
+      ("\(start)\(text(18)): v\r\n", 431, "header name over 17 bytes"),
+      ("\(start)X: \(text(36))\r\n", 431, "header value over 35 bytes"),
+      ("\(start)A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n", 431, "over 3 header fields"),
+      ("\(start)A: \(text(35))\r\nB: \(text(35))\r\nC: 3\r\n", 431, "head over 90 bytes"),
+    ]
+    for (head, status, reason) in wrong {
+      let outcome = feedWhole(Array(head.utf8), limits: limits)
+      #expect(outcome == .violation(HTTPViolation(status: status, reason: reason)))
+    }
+    let pairs = (0...QueryString.pairCountLimit).map { "a\($0)" }.joined(separator: "&")
+    let query = #expect(throws: HTTPViolation.self) { try QueryString(pairs) }
+    let bound = QueryString.pairCountLimit
+    #expect(query?.reason == "over \(bound) query parameters")
+  }
+
   @Test("an expectation in HTTP/1.0 is ignored")
   func oldExpectation() throws {
     #expect(try !parse("GET / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n").expectsContinue)
