@@ -43,3 +43,6 @@ static inline int cs_lock_file(int fd) {
   } while (result != 0 && errno == EINTR);
   return result == 0 ? 0 : -errno;
 }
+
+/// Unlocks an open file, for all copies of this descriptor.
+static inline void cs_unlock_file(int fd) { (void)flock(fd, LOCK_UN); }

@@ -4,7 +4,8 @@
 //     carillon.lock             locked by the server that has the store open
 //
 // The lock belongs to an open descriptor, so it ends with the process however that exits, and a
-// child process does not inherit it. SQLite's own exclusive mode would also lock out our readers.
+// child process does not keep it once it runs its own program. SQLite's own exclusive mode would
+// also lock out our readers.
 
 internal import Broadcast
 internal import CSQLite
@@ -64,6 +65,9 @@ final class DataDirectory: Sendable {
   }
 
   deinit {
+    // A child process that is about to run its own program still has a copy of the descriptor.
+    // guard: lock-released-for-copies
+    cs_unlock_file(lock)
     close(lock)
   }
 

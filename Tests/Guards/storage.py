@@ -149,4 +149,11 @@ GUARDS = [
         never(1),
         (unit("CheckpointTests/partialCopy"),),
     ),
+    Guard(
+        83,
+        "the lock of a closed store is free, also while its descriptor has a copy",
+        "lock-released-for-copies",
+        remove(),
+        (unit("OpeningTests/copiedLock"),),
+    ),
 ]

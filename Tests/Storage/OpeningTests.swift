@@ -55,6 +55,28 @@ struct OpeningTests {
     #expect(second.counts("u").total == 1)
   }
 
+  @Test("a closed directory is free, also while a child process has a copy of its lock")
+  func copiedLock() throws {
+    let directory = TemporaryDirectory()
+    let first = try StoreFixture(in: directory)
+    let path = directory.path + "/carillon.lock"
+    var opened = stat()
+    try #require(stat(path, &opened) == 0)
+    let limit = Int32(sysconf(Int32(_SC_OPEN_MAX)))
+    let lock = try #require(
+      (0..<limit).first { descriptor in
+        var status = stat()
+        return fstat(descriptor, &status) == 0 && status.st_ino == opened.st_ino
+          && status.st_dev == opened.st_dev
+      })
+    let copy = fcntl(lock, F_DUPFD_CLOEXEC, 0)
+    try #require(copy >= 0)
+    defer { close(copy) }
+    first.store.close()
+    let second = try StoreFixture(in: directory)
+    #expect(second.publish("u") == .published)
+  }
+
   @Test("a store of a newer version is rejected and left as it is")
   func newerVersion() throws {
     let directory = TemporaryDirectory()
