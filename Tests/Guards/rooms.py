@@ -116,4 +116,15 @@ GUARDS = [
         replace("+ @1 {", "{"),
         (unit("RoomFloodTests/.*typing on and off"),),
     ),
+    Guard(
+        61,
+        "a user that changes to a device on another shard stays connected",
+        "user-counts-in-order",
+        rewrite(
+            "core.mailboxes[@1].append(@2)",
+            "if @1 == index { count(user, arrived: arrived) } else { "
+            "core.mailboxes[@1].append(@2) }",
+        ),
+        (unit("UserConnectionTests"),),
+    ),
 ]

@@ -41,6 +41,14 @@ extension ShardView {
 
   func beginDrain() { shard.beginDrain() }
 
+  /// Calls `take` with each event that the shard offers to observers.
+  func observe(_ take: @escaping @Sendable (ObservedEvent) -> Void) {
+    _ = shard.addObserver(1) { event in
+      take(event)
+      return true
+    }
+  }
+
   /// Ends all connections and stops accepting.
   func tearDown() {
     shard.table.forEachSlot { shard.drop($0) }

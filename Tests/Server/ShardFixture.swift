@@ -318,6 +318,18 @@ final class ShardFixture {
     return try peer.frames()
   }
 
+  /// The request that opens a session of `user`, or of a client that has shown no token.
+  static func upgrade(
+    to target: String = "/api/v1/ws/notifications", of user: String?, seconds: Int64 = 86_400,
+    fields: String = ""
+  ) -> String {
+    let credentials =
+      user.map { "Authorization: Bearer \(token($0, seconds: seconds))\r\n" } ?? ""
+    return "GET \(target) HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+      + "\(credentials)\(fields)\r\n"
+  }
+
   /// An open session of `user`, or of a client that has shown no token.
   func session(
     _ user: String?, path: String = "/api/v1/ws/notifications", since: String? = nil,
@@ -325,12 +337,7 @@ final class ShardFixture {
   ) throws -> TestPeer {
     let peer = try connect(to: index)
     let query = since.map { "?since=" + $0 } ?? ""
-    let credentials =
-      user.map { "Authorization: Bearer \(Self.token($0, seconds: seconds))\r\n" } ?? ""
-    peer.send(
-      "GET \(path)\(query) HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        + "\(credentials)\(fields)\r\n")
+    peer.send(Self.upgrade(to: path + query, of: user, seconds: seconds, fields: fields))
     try turn(until: { peer.receive().headEnd != nil })
     peer.received.removeFirst(try #require(peer.received.headEnd))
     return peer

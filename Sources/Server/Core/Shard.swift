@@ -437,12 +437,10 @@ final class Shard {
   private func notifyOwner(of user: UserID, arrived: Bool) {
     // With one shard, the directory is the per-user count.
     guard core.mailboxes.count > 1 else { return noteConnected(user, arrived) }
-    let ownerShard = core.ownerShard(of: user)
-    if ownerShard == index {
-      count(user, arrived: arrived)
-    } else {
-      core.mailboxes[ownerShard].append(.userShardCounts(user, arrived: arrived))
-    }
+    // Also on the owner shard: an arrival on another shard that is in its mailbox came before a
+    // departure here, and in between the user was connected.
+    // guard: user-counts-in-order
+    core.mailboxes[core.ownerShard(of: user)].append(.userShardCounts(user, arrived: arrived))
   }
 
   private func count(_ user: UserID, arrived: Bool) {
