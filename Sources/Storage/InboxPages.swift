@@ -146,12 +146,6 @@ final class InboxPages {
       if page.scannedRows >= Self.scanLimit { return }
       page.scannedRows += 1
       let common = shared.current.flatMap { $0.row.offset == offset ? $0 : nil }
-      // A damaged offset is no position to go on from.
-      // guard: page-offsets-checked
-      if common == nil, !StoredNumber.offsets.contains(offset) {
-        try own.advance()
-        continue
-      }
       if common == nil {
         row.bind(1, offset)
         // An index without its row is damage, which `read` reports.

@@ -139,7 +139,7 @@ GUARDS = [
             "if common == nil { try own.advance() } else { shared.advance() }; continue",
             block=True,
         ),
-        (unit("OpeningTests/corruption"), wire("test_damage.py", "flipped_bit")),
+        (unit("OpeningTests/corruption"),),
     ),
     Guard(
         88,
@@ -203,13 +203,6 @@ GUARDS = [
         "epoch-repaired",
         never(),
         (unit("DamageTests/storeRow"),),
-    ),
-    Guard(
-        88,
-        "a page never continues at a damaged offset",
-        "page-offsets-checked",
-        never(2),
-        (unit("DamageTests/rowOffsets"),),
     ),
     Guard(
         88,

@@ -8,7 +8,7 @@ GUARDS = [
         86,
         "an error before the first write leaves the store writable",
         "only-failed-writes-are-final",
-        rewrite("@1 = @2", "@1 = true"),
+        replace("error.isFailedWrite", "!isCommitting"),
         (
             unit("StoreErrorTests/lockOfAnotherProcess"),
             unit("StoreErrorTests/failedBegin"),
