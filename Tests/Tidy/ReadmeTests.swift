@@ -1,8 +1,8 @@
-// Checks that source code quoted in the README matches the sources.
+// Checks that source code quoted in an article matches the sources.
 
 import Testing
 
-@Suite("The README's quotes match the sources")
+@Suite("The quotes of articles match the sources")
 struct ReadmeTests {
   /// Returns the fenced blocks of `language`, without their fences.
   private func blocks(of language: String, in text: String) -> [String] {
@@ -14,9 +14,9 @@ struct ReadmeTests {
 
   @Test("the embedding example equals the program in Sources/EmbeddingExample")
   func embeddingExample() throws {
-    let readme = SourceTree.read("README.md")
+    let article = SourceTree.read("Sources/Carillon/Carillon.docc/Embedding.md")
     let program = SourceTree.read("Sources/EmbeddingExample/main.swift")
     #expect(program.contains("NotificationBus.start"))
-    #expect(blocks(of: "swift", in: readme) == [program])
+    #expect(blocks(of: "swift", in: article) == [program])
   }
 }

@@ -1,7 +1,7 @@
 """nginx in front of a server: one process, and for each configuration a site on a port of its own.
 
-README.md shows the configuration to use. The sites take their directives from that text, so the
-tests fail when it is wrong.
+The article "Running it" shows the configuration to use. The sites take their directives from that
+text, so the tests fail when it is wrong.
 """
 
 import os
@@ -16,6 +16,7 @@ from harness.raw import PATIENCE
 from harness.server import ROOT, free_port
 from harness.waiting import wait_until
 
+ARTICLE = ROOT / "Sources" / "Carillon" / "Carillon.docc" / "Running-it.md"
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
 # A name that is not this machine's own, as a site has; the tests' browser finds it here.
 HOST = "site.test"
@@ -53,10 +54,10 @@ class Site:
 
 
 class Documented:
-    """The configuration in README.md: its `map`, its `server`, and the lines of its location."""
+    """The configuration in the article: its `map`, its `server`, and the lines of its location."""
 
     def __init__(self):
-        section = (ROOT / "README.md").read_text().partition("\n## Behind a proxy\n")[2]
+        section = ARTICLE.read_text().partition("\n## Behind a proxy\n")[2]
         whole = section.partition("```nginx\n")[2].partition("```\n")[0]
         self.map, start, rest = whole.partition("server {\n")
         self.server = rest.rpartition("}")[0]
@@ -105,7 +106,7 @@ class Nginx:
         return f"root {self.pages}; {location}"
 
     def documented(self, text):
-        """The README's own site, with the addresses and paths of this test."""
+        """The article's own site, with the addresses and paths of this test."""
         for shown, own in (
             ("listen 443 ssl;", ""),
             ("www.example.com;", f"{HOST};"),
@@ -158,7 +159,7 @@ class Nginx:
             self.process.wait()
 
     def new_page(self, name, token):
-        """Writes a page with a bell, as the README shows it; returns its address."""
+        """Writes a page with a bell, as the article shows it; returns its address."""
         site = self.sites[name]
         file = f"page-{len(list(self.pages.iterdir()))}.html"
         (self.pages / file).write_text(PAGE.format(prefix=site.prefix, token=token))
