@@ -15,10 +15,10 @@ struct CheckpointTests {
   /// A store with a short log.
   private static func store(
     _ files: FaultFileSystem, in directory: TemporaryDirectory = TemporaryDirectory(),
-    logPagesLimit: Int = 128
+    checkpointPages: Int = 32, logPagesLimit: Int = 128
   ) throws -> StoreFixture {
     try StoreFixture(in: directory, fileSystem: files) { configuration in
-      configuration.checkpointPages = 32
+      configuration.checkpointPages = checkpointPages
       configuration.logPagesLimit = logPagesLimit
     }
   }
@@ -92,9 +92,24 @@ struct CheckpointTests {
   @Test("when nothing waits, the log restarts before its limit")
   func restart() throws {
     let files = FaultFileSystem()
-    let fixture = try Self.store(files, logPagesLimit: 1_000_000)
-    for _ in 0..<3 { #expect(Self.publishUntilRestart(fixture) != nil) }
-    #expect(fixture.store.metrics.checkpoints > 0)
+    let fixture = try Self.store(files, checkpointPages: 1_000, logPagesLimit: 1_000_000)
+    files.hold(.write(.database))
+    while files.state.current.waiting == 0 {
+      let drafts = (0..<200).map { _ in fixture.draft("u", content: Self.content) }
+      let command = StoreCommand.publish(drafts: drafts, idempotency: nil, answer: [])
+      try #require(fixture.submit(command) == .published)
+    }
+    // Too late for this checkpoint, and too little for the next one.
+    #expect(fixture.publish("u", content: Self.content) == .published)
+    files.release()
+    while fixture.store.metrics.checkpoints == 0 { sched_yield() }
+    let pageCount = fixture.store.metrics.logPages
+    var count = 0
+    repeat {
+      #expect(fixture.publish("u") == .published)
+      count += 1
+    } while fixture.store.metrics.logPages >= pageCount && count < 50
+    #expect(fixture.store.metrics.logPages < pageCount)
   }
 
   // Case 86

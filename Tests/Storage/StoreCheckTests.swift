@@ -40,6 +40,27 @@ struct StoreCheckTests {
   }
 
   // Case 86
+  @Test("a check that failed is shared for a second, too")
+  func oneFailure() throws {
+    let (files, clock) = (FaultFileSystem(), WallClock(0))
+    let fixture = try StoreFixture(fileSystem: files, clock: clock) {
+      $0.lockTimeoutMilliseconds = 0
+    }
+    files.fail(.lock, with: SQLITE_BUSY)
+    let status = fixture.check()
+    guard case .unavailable = status else {
+      Issue.record("\(status)")
+      return
+    }
+    clock.monotonic.change { $0 += 999 }
+    #expect(fixture.check() == status)
+    #expect(files.state.current.failureCount == 1)
+    clock.monotonic.change { $0 += 1 }
+    #expect(fixture.check() == status)
+    #expect(files.state.current.failureCount == 2)
+  }
+
+  // Case 86
   @Test("a commit within the last second spares the check its own")
   func recentCommit() throws {
     let (files, clock) = (FaultFileSystem(), WallClock(0))
