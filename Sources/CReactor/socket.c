@@ -136,29 +136,30 @@ int cl_limit_unsent(const cl_kernel *kernel, int fd, uint32_t byte_count) {
   return set_option(kernel, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, value);
 }
 
+/// Reads TCP_INFO; false if it cannot be read, or the kernel's has fewer than `needed` bytes.
+static bool read_tcp_info(const cl_kernel *kernel, int fd, struct tcp_info *info, size_t needed) {
+  socklen_t length = sizeof(*info);
+  int result =
+      CL_RETRY(kernel->getsockopt(kernel->context, fd, IPPROTO_TCP, TCP_INFO, info, &length));
+  cl_check_arguments("getsockopt", result);
+  return result >= 0 && length >= needed;
+}
+
 bool cl_has_zero_window(const cl_kernel *kernel, int fd, uint32_t milliseconds) {
   // A reading peer soon opens its window by at least a page. A window that never opens further than
   // this is nonzero only because of the space that the kernel reserves for the socket's structures.
   enum { closed_window = 4096 };
   struct tcp_info info = {0};
-  socklen_t length = sizeof(info);
-  int result =
-      CL_RETRY(kernel->getsockopt(kernel->context, fd, IPPROTO_TCP, TCP_INFO, &info, &length));
-  cl_check_arguments("getsockopt", result);
   size_t needed = offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof(info.tcpi_snd_wnd);
-  if (result < 0 || length < needed) return false;
+  if (!read_tcp_info(kernel, fd, &info, needed)) return false;
   return info.tcpi_notsent_bytes > 0 && info.tcpi_snd_wnd < closed_window &&
          info.tcpi_last_data_sent >= milliseconds;
 }
 
 uint32_t cl_ms_since_progress(const cl_kernel *kernel, int fd) {
   struct tcp_info info = {0};
-  socklen_t length = sizeof(info);
-  int result =
-      CL_RETRY(kernel->getsockopt(kernel->context, fd, IPPROTO_TCP, TCP_INFO, &info, &length));
-  cl_check_arguments("getsockopt", result);
   size_t needed = offsetof(struct tcp_info, tcpi_last_ack_recv) + sizeof(info.tcpi_last_ack_recv);
-  if (result < 0 || length < needed) return UINT32_MAX;
+  if (!read_tcp_info(kernel, fd, &info, needed)) return UINT32_MAX;
   return info.tcpi_last_data_sent > info.tcpi_last_ack_recv ? info.tcpi_last_data_sent
                                                             : info.tcpi_last_ack_recv;
 }
