@@ -77,8 +77,9 @@ package struct ChunkedBodyDecoder: Sendable {
 
   /// Takes the small chunks that `bytes` contain whole, and returns the index after them.
   ///
-  /// A chunk of one byte takes six, so a body in such chunks must cost little for each. The first
-  /// chunk that is not small and whole, or exceeds the limit, is left to the other steps.
+  /// A chunk of one byte takes six, so a body in such chunks must cost little for each: they have
+  /// the shortest way. The first chunk that is not small and whole, or exceeds the limit, is left
+  /// to the other steps.
   private mutating func takeSmallChunks(
     _ bytes: borrowing Span<UInt8>, from start: Int, into body: inout [UInt8]
   ) -> Int {
@@ -92,8 +93,16 @@ package struct ChunkedBodyDecoder: Sendable {
     var index = start
     var left = bodyBytesLimit - bodyByteCount
     body.append(addingCapacity: room) { output in
-      // guard: small-chunks-limit
-      while let data = Self.smallChunk(bytes, at: index), data.count <= left {
+      while true {
+        // guard: one-byte-chunks-limit
+        if let byte = Self.oneByteChunk(bytes, at: index), left > 0 {
+          output.append(byte)
+          left -= 1
+          index += 6
+          continue
+        }
+        // guard: small-chunks-limit
+        guard let data = Self.smallChunk(bytes, at: index), data.count <= left else { break }
         for position in data { output.append(bytes[position]) }
         left -= data.count
         index = data.upperBound + 2
@@ -101,6 +110,16 @@ package struct ChunkedBodyDecoder: Sendable {
     }
     bodyByteCount = bodyBytesLimit - left
     return index
+  }
+
+  /// The data of the chunk at `index`, if its size is written as `1` and `bytes` contain all of it.
+  @inline(__always)
+  private static func oneByteChunk(_ bytes: borrowing Span<UInt8>, at index: Int) -> UInt8? {
+    guard bytes.count - index >= 6 else { return nil }
+    // One check of the bounds for the six bytes.
+    let chunk = bytes.extracting(index..<index + 6)
+    guard chunk[0] == 0x31, isLineEnd(chunk, at: 1), isLineEnd(chunk, at: 4) else { return nil }
+    return chunk[3]
   }
 
   /// The place of the data of the chunk at `index`, if its size has one or two digits and is not 0,

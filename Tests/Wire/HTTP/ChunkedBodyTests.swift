@@ -136,6 +136,10 @@ struct ChunkedBodyTests {
     #expect(Self.decodeEveryWay(Array("6\r\nabcdef\r\n5\r\n".utf8), limit: 10) == .violation(413))
     let excess = Array("6\r\nabcdef\r\n5\r\nabcde\r\n".utf8)
     #expect(Self.decodeEveryWay(excess, limit: 10) == .violation(413))
+    let bytes = Array("9\r\nabcdefghi\r\n1\r\nj\r\n".utf8)
+    #expect(Self.decodeEveryWay(bytes, limit: 10) == .incomplete(Array("abcdefghij".utf8)))
+    #expect(
+      Self.decodeEveryWay(bytes + Array("1\r\nk\r\n".utf8), limit: 10) == .violation(413))
     #expect(Self.decodeEveryWay(Array("b\r\n".utf8), limit: 10) == .violation(413))
     #expect(Self.decodeEveryWay(Array("7fffffffffffffff\r\n".utf8), limit: .max) == .incomplete([]))
     let wraps = Array("1\r\na\r\n7fffffffffffffff\r\n".utf8)
