@@ -133,6 +133,8 @@ final class Journal {
   private func commit(_ group: ArraySlice<Submission>, hasMore: Bool) -> Bool {
     guard condition.beginGroup(at: kernel.monotonicMilliseconds) else {
       refuse(group)
+      // A checkpoint may have failed since their latest step.
+      endSweeps()
       return false
     }
     let result: GroupResult

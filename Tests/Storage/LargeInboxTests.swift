@@ -39,8 +39,11 @@ struct LargeInboxTests {
     return outcomes.current
   }
 
-  private func publish(_ fixture: StoreFixture, _ user: UserID) -> StoreCommand {
-    .publish(drafts: [fixture.draft(user)], idempotency: nil, answer: [])
+  private func publish(
+    _ fixture: StoreFixture, _ user: UserID, count: Int = 1
+  ) -> StoreCommand {
+    .publish(
+      drafts: (0..<count).map { _ in fixture.draft(user) }, idempotency: nil, answer: [])
   }
 
   /// Counts the rows of an inbox in the database.
@@ -190,6 +193,37 @@ struct LargeInboxTests {
     #expect(fixture.change("u", .readAll).count == unread)
     #expect(fixture.store.status == .ready)
     #expect(fixture.counts("u") == recount(fixture, "u"))
+    #expect(outcomes.current.count == 1)
+  }
+
+  @Test("a checkpoint that fails between two steps leaves the outcome unknown")
+  func failedCheckpoint() throws {
+    let files = FaultFileSystem()
+    let fixture = try StoreFixture(fileSystem: files) {
+      $0.stepLimit = 100
+      $0.checkpointPages = 1_000
+    }
+    _ = fill(fixture, count: 1_000)
+    files.hold(.write(.database))
+    while files.state.current.waiting == 0 {
+      try #require(fixture.submit(publish(fixture, "v", count: 200)) == .published)
+    }
+    files.hold(.write(.database), .sync(.log))
+    let outcomes = Latch<[StoreOutcome]>([])
+    let command = StoreCommand.change(user: "u", .readAll, at: 7)
+    #expect(fixture.store.submit(command) { outcome in outcomes.change { $0.append(outcome) } })
+    files.state.wait { $0.waiting == 2 }
+    files.fail(.write(.database))
+    files.hold(.sync(.log))
+    fixture.notices.wait { !$0.isEmpty }
+    files.release()
+    outcomes.wait { !$0.isEmpty }
+    guard case .unknown = outcomes.current[0] else {
+      Issue.record("\(outcomes.current)")
+      return
+    }
+    #expect(fixture.store.failure != nil)
+    fixture.store.close()
     #expect(outcomes.current.count == 1)
   }
 
