@@ -95,16 +95,10 @@ extension JournalTransaction {
   private func countRows(
     of range: InboxClass, _ recount: inout InboxRecount
   ) throws(StoreError) -> Int {
-    let statements = statements
-    statements.rowsOfClass.bind(1, recount.key)
-    statements.rowsOfClass.bind(2, range.rawValue)
-    statements.rowsOfClass.bind(3, recount.after)
-    statements.rowsOfClass.bind(4, Int64.max)
-    statements.rowsOfClass.bind(5, Int64(recountBudget))
-    defer { statements.rowsOfClass.reset() }
     var count = 0
-    while try statements.rowsOfClass.step() {
-      let row = FoundRow(statements.rowsOfClass)
+    try visitRows(
+      of: recount.key, in: range, after: recount.after, through: .max, limit: recountBudget
+    ) { row in
       recount.after = row.offset
       recount.counts.add(row)
       count += 1

@@ -105,15 +105,26 @@ extension JournalTransaction {
   private func rows(
     of sweep: InboxSweep, in range: InboxClass, limit: Int
   ) throws(StoreError) -> [FoundRow] {
+    var rows: [FoundRow] = []
+    try visitRows(
+      of: sweep.key, in: range, after: sweep.after, through: sweep.through, limit: limit
+    ) { rows.append($0) }
+    return rows
+  }
+
+  /// Visits up to `limit` rows of a class of the user with that key, after one offset and through
+  /// another.
+  func visitRows(
+    of key: Int64, in range: InboxClass, after: Int64, through: Int64, limit: Int,
+    _ visit: (FoundRow) -> Void
+  ) throws(StoreError) {
     let statement = statements
-    statement.rowsOfClass.bind(1, sweep.key)
+    statement.rowsOfClass.bind(1, key)
     statement.rowsOfClass.bind(2, range.rawValue)
-    statement.rowsOfClass.bind(3, sweep.after)
-    statement.rowsOfClass.bind(4, sweep.through)
+    statement.rowsOfClass.bind(3, after)
+    statement.rowsOfClass.bind(4, through)
     statement.rowsOfClass.bind(5, Int64(limit))
     defer { statement.rowsOfClass.reset() }
-    var rows: [FoundRow] = []
-    while try statement.rowsOfClass.step() { rows.append(FoundRow(statement.rowsOfClass)) }
-    return rows
+    while try statement.rowsOfClass.step() { visit(FoundRow(statement.rowsOfClass)) }
   }
 }

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from harness.clients import FlatClient
+from harness.cursors import unknown_cursors
 from harness.polling import POLL, Waiting, is_waiting, poll
 from harness.publisher import Publisher
 from harness.streams import StreamClient
@@ -100,19 +101,7 @@ def test_a_bad_token_is_answered_401(server):
     assert server.request("GET", POLL, "nonsense").status == 401
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda run, offset: f"zzzzzzzz.{offset}",
-        lambda run, offset: f"{run}.{int(offset) + 1_000_000}",
-        lambda run, offset: f"{run}.{2**64 - 1}",
-        lambda run, offset: f"{run}.{10**40}",
-        lambda run, offset: f"{run}.-1",
-        lambda run, offset: "-1",
-        lambda run, offset: "x" * 5_000,
-    ],
-    ids=["unknown", "future", "far future", "huge", "negative", "bare negative", "long"],
-)
+@unknown_cursors()
 def test_an_unknown_cursor_gets_a_resync_at_once(server, fresh_user, spoil):
     # Case 37.
     user = fresh_user()

@@ -3,6 +3,7 @@
 import pytest
 
 from harness.clients import FLAT_PATH, EventClient, FlatClient, InboxClient
+from harness.cursors import unknown_cursors
 from harness.publisher import Publisher
 from harness.raw import RawWebSocket
 from harness.tokens import user_token
@@ -112,37 +113,7 @@ def test_a_client_that_did_not_ask_gets_no_cursor(server, fresh_user, client):
 
 
 @DIALECTS
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda run, offset: f"zzzzzzzz.{offset}",
-        lambda run, offset: f"{run}.{int(offset) + 1_000_000}",
-        lambda run, offset: f"{run}.{2**64 - 1}",
-        lambda run, offset: f"{run}.{2**64}",
-        lambda run, offset: f"{run}.-1",
-        lambda run, offset: f"{run}.{offset}.1",
-        lambda run, offset: f"{run}.",
-        lambda run, offset: "." + offset,
-        lambda run, offset: "12345",
-        lambda run, offset: "-1",
-        lambda run, offset: "x" * 5_000,
-        lambda run, offset: "\u2603",
-    ],
-    ids=[
-        "another epoch",
-        "the future",
-        "the far future",
-        "past 64 bits",
-        "negative",
-        "three parts",
-        "no offset",
-        "no epoch",
-        "a bare number",
-        "a negative number",
-        "long",
-        "not ASCII",
-    ],
-)
+@unknown_cursors(not_ascii=lambda run, offset: "\u2603")
 def test_an_unknown_cursor_gets_one_resync(server, fresh_user, client, spoil):
     user = fresh_user()
     with client(server, user, since="0") as tab:

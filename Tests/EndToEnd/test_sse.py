@@ -7,6 +7,7 @@ import time
 import pytest
 
 from harness.clients import EventClient, FlatClient, InboxClient
+from harness.cursors import unknown_cursors
 from harness.publisher import Publisher
 from harness.server import API_KEY
 from harness.streams import STREAM_PATH, StreamClient
@@ -256,19 +257,7 @@ def test_a_notification_read_elsewhere_is_not_new(server, fresh_user):
         assert tab.until("notification")["isNew"] is False
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda run, offset: f"zzzzzzzz.{offset}",
-        lambda run, offset: f"{run}.{int(offset) + 1_000_000}",
-        lambda run, offset: f"{run}.{2**64 - 1}",
-        lambda run, offset: f"{run}.{10**40}",
-        lambda run, offset: f"{run}.-1",
-        lambda run, offset: "-1",
-        lambda run, offset: "x" * 5_000,
-    ],
-    ids=["unknown", "future", "far future", "huge", "negative", "bare negative", "long"],
-)
+@unknown_cursors()
 @pytest.mark.parametrize("by", ["last_id", "since"])
 def test_an_unknown_id_gets_one_resync(server, fresh_user, spoil, by):
     # Case 37.
