@@ -1,7 +1,18 @@
 """An event loop in its own thread, for asyncio code that a synchronous test uses."""
 
 import asyncio
+import contextlib
 import threading
+
+
+def call_unless_closed(loop, callback):
+    """Calls back on the loop's thread; does nothing if the loop has closed.
+
+    A thread that runs a loop of its own may close it at any moment, so a check of the thread
+    before the call proves nothing.
+    """
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(callback)
 
 
 class EventLoop:

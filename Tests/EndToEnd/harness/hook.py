@@ -1,13 +1,13 @@
 """incident-api's `useNotificationWebSocket` hook over `aiohttp`, in an event loop of its own."""
 
 import asyncio
-import contextlib
 import json
 import threading
 
 import aiohttp
 
 from harness.clients import EVENT_PATH
+from harness.event_loop import call_unless_closed
 from harness.waiting import PATIENCE
 
 
@@ -48,9 +48,7 @@ class NotificationHook:
         self.thread.start()
 
     def disconnect(self):
-        # The loop is closed if the hook has already ended.
-        with contextlib.suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(self._leave)
+        call_unless_closed(self.loop, self._leave)
         self.join()
 
     def join(self):

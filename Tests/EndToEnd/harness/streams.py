@@ -11,6 +11,7 @@ import threading
 
 import aiohttp
 
+from harness.event_loop import call_unless_closed
 from harness.tokens import user_token
 from harness.waiting import PATIENCE
 
@@ -139,7 +140,7 @@ class StreamClient:
         self.close()
 
     def close(self):
-        self.loop.call_soon_threadsafe(self.leaving.set) if self.thread.is_alive() else None
+        call_unless_closed(self.loop, self.leaving.set)
         self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
 
