@@ -18,10 +18,14 @@ internal import CSQLite
     case readOnly
   }
 
+  /// Configures SQLite once in the process.
+  private static let configuration: Void = cs_skip_memory_statistics()
+
   /// Opens an existing file.
   init(
     path: String, mode: Mode, vfs: String?, statistics: StatementStatistics? = nil
   ) throws(StoreError) {
+    _ = Self.configuration
     var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE
     switch mode {
     case .readWrite: flags |= SQLITE_OPEN_READWRITE

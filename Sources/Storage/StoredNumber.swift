@@ -16,9 +16,11 @@ enum StoredNumber {
 extension Statement {
   /// The number in a column; nil if it is damaged: no integer, or outside `range`.
   func number(_ column: Int32, in range: ClosedRange<Int64>) -> Int64? {
+    guard isInteger(column) else { return nil }
+    let number = integer(column)
     // guard: stored-numbers-in-range
-    guard isInteger(column), range.contains(integer(column)) else { return nil }
-    return integer(column)
+    guard range.contains(number) else { return nil }
+    return number
   }
 
   /// The offset in a column; nil if it is damaged.

@@ -78,7 +78,7 @@ GUARDS = [
         88,
         "a stored number is in its range",
         "stored-numbers-in-range",
-        always(2),
+        always(1),
         (unit("DamageTests/readCounts"), unit("DamageTests/storeRow")),
     ),
     Guard(
