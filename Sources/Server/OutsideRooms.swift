@@ -69,7 +69,7 @@ extension Shard {
       let limit = core.configuration.limits.roomsPerConnectionLimit
       table[slot].membership?.grant(room, limit: limit)
       if table[slot].membership?.isWanted(room) != true { join(room, at: slot) }
-      if table.contains(slot) { count += 1 }
+      count += 1
     }
     return count
   }
@@ -90,7 +90,7 @@ extension Shard {
   /// The number of the user's sessions here that are in a room.
   func insideCount(_ room: RoomName, user: UserID) -> Int {
     directory.slots(of: user).count { slot in
-      guard table.contains(slot), let membership = table[slot].membership,
+      guard let membership = table[slot].membership,
         let index = membership.index(of: room)
       else { return false }
       return membership.entries[index].isInside
@@ -105,7 +105,7 @@ extension Shard {
 
   /// Whether the connection is a session whose client knows messages of rooms.
   private func hasRooms(_ slot: UInt32) -> Bool {
-    guard table.contains(slot), table[slot].state == .session else { return false }
+    guard table[slot].state == .session else { return false }
     // A Socket.IO client names no rooms in its query, but it has their messages.
     return table[slot].engine != nil || fanOutGroups[table[slot].group].dialect.supportsRooms
   }

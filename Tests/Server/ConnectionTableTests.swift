@@ -22,8 +22,9 @@ struct ConnectionTableTests {
     let table = ConnectionTable()
     let slots = (0..<2_000).map { table.insert(fd: $0, limit: .max)! }
     #expect(slots == Array(0..<2_000))
-    table.remove(7)
-    table.remove(600)
+    table.end(7)
+    table.end(600)
+    table.reap()
     #expect(table.insert(fd: 1, limit: .max) == 7)
     #expect(table.insert(fd: 1, limit: .max) == 600)
     #expect(table.insert(fd: 1, limit: .max) == 2_000)
@@ -39,7 +40,9 @@ struct ConnectionTableTests {
       let id = table.id(of: slot)
       for old in earlier.suffix(3) { #expect(!table.holds(old)) }
       #expect(table.holds(id))
-      table.remove(slot)
+      table.end(slot)
+      #expect(!table.holds(id))
+      table.reap()
       #expect(!table.holds(id))
       earlier.append(id)
     }
@@ -54,7 +57,8 @@ struct ConnectionTableTests {
     table[slot].flags = [.blocked, .queued]
     table[slot].groupCursor = 99
     table[slot].state = .session
-    table.remove(slot)
+    table.end(slot)
+    table.reap()
     let next = table.insert(fd: 4, limit: .max)!
     #expect(next == slot)
     #expect(table[next].user == "" && table[next].privateBytes == [] && table[next].partial == [])
@@ -66,7 +70,8 @@ struct ConnectionTableTests {
     let table = ConnectionTable()
     for _ in 0..<10 { #expect(table.insert(fd: 1, limit: 10) != nil) }
     #expect(table.insert(fd: 1, limit: 10) == nil)
-    table.remove(4)
+    table.end(4)
+    table.reap()
     #expect(table.insert(fd: 1, limit: 10) == 4)
   }
 
@@ -76,10 +81,26 @@ struct ConnectionTableTests {
     var walked = 0
     table.forEachSlot { slot in
       walked += 1
-      table.remove(slot)
+      table.end(slot)
     }
     #expect(walked == 1_500)
     #expect(table.count == 0)
+  }
+
+  @Test func `an ended connection keeps its slot, blank and without an id, until it is reaped`() {
+    let table = ConnectionTable()
+    let slot = table.insert(fd: 7, limit: 1)!
+    let id = table.id(of: slot)
+    table[slot].user = "u"
+    table.end(slot)
+    #expect(!table.holds(id) && !table.isOpen(slot) && table.count == 0)
+    #expect(table[slot].fd == -1 && table[slot].user == "" && table[slot].state == .ended)
+    #expect(!table.holds(table.id(of: slot)))
+    // The next connection gets a slot of its own, although the ended one no longer counts.
+    #expect(table.insert(fd: 7, limit: 1) == slot + 1)
+    table.reap()
+    #expect(table[slot + 1].fd == 7)
+    #expect(table.insert(fd: 8, limit: 2) == slot)
   }
 }
 

@@ -36,8 +36,11 @@ extension ShardView {
   /// Runs turns until the shard is stopped, and ends it.
   func run() throws { try shard.run() }
 
-  /// Delivers an event as though the ring had just brought it.
-  func deliver(_ event: Event) { shard.deliver(event) }
+  /// Delivers an event as though the ring had just brought it, and handles the reports of sending.
+  func deliver(_ event: Event) {
+    shard.deliver(event)
+    shard.settle()
+  }
 
   func beginDrain() { shard.beginDrain() }
 
@@ -52,6 +55,7 @@ extension ShardView {
   /// Ends all connections and stops accepting.
   func tearDown() {
     shard.table.forEachSlot { shard.drop($0) }
+    shard.table.reap()
     shard.acceptors = []
   }
 }
@@ -91,8 +95,11 @@ extension ShardView {
     }
   }
 
-  /// Sends the queued frames of each connection.
-  func flush() { shard.flush() }
+  /// Sends the queued frames of each connection, and handles the reports of the sending.
+  func flush() {
+    shard.flush()
+    shard.settle()
+  }
 }
 
 // MARK: Connections
@@ -268,6 +275,7 @@ struct ConnectionView {
       return
     }
     action(holder)
+    holder.settle()
   }
 }
 
@@ -280,7 +288,7 @@ extension ConnectionView {
 
   var state: State {
     switch record?.state {
-    case nil, .free: .ended
+    case nil, .free, .ended: .ended
     case .http: .http
     case .session: .session
     case .closing: .closing
@@ -302,8 +310,12 @@ extension ConnectionView {
     record.map { ($0.partial.count, $0.partial.capacity) } ?? (0, 0)
   }
 
-  /// Ends the connection at once; one that has ended stays so.
-  func end() { holder?.drop(slot) }
+  /// Ends the connection at once and frees its slot; one that has ended stays so.
+  func end() {
+    guard let holder else { return }
+    holder.drop(slot)
+    holder.table.reap()
+  }
 
   /// Closes the connection with a close frame after its queued bytes.
   func close(code: UInt16, reason: String, _ location: SourceLocation = #_sourceLocation) {

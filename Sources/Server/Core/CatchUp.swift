@@ -59,7 +59,6 @@ extension Shard {
   func catchUp(_ event: Event) {
     guard let offset = event.offset else { return }
     table.forEachSlot { slot in
-      guard table.contains(slot) else { return }
       switch table[slot].state {
       // Only listed sessions, which have a user. A session that still awaits its token would read
       // without one, and the user that it gets later would be sent that result.
@@ -67,7 +66,7 @@ extension Shard {
         catchUp(event, offset, at: slot)
       case .http:
         wakePoll(event, at: slot)
-      case .session, .free, .closing, .lingering:
+      case .session, .free, .closing, .lingering, .ended:
         break
       }
     }

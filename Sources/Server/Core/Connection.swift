@@ -31,6 +31,8 @@ enum ConnectionState: UInt8 {
   case closing
   /// All bytes are sent; waiting for the peer's end of stream.
   case lingering
+  /// Over: no descriptor, no bytes, in no set. The slot is freed at the end of the turn.
+  case ended
 }
 
 /// The current flags of a connection.
@@ -82,6 +84,12 @@ struct ConnectionFlags: OptionSet {
   static let forwarded = ConnectionFlags(rawValue: 1 << 25)
   /// The connection of a proxy is counted for the client of its latest request.
   static let clientCounted = ConnectionFlags(rawValue: 1 << 26)
+  /// Its socket or its timer failed; `settle` drops the connection.
+  static let failed = ConnectionFlags(rawValue: 1 << 27)
+  /// Its backlog is over the limit; `settle` closes the session.
+  static let tooSlow = ConnectionFlags(rawValue: 1 << 28)
+  /// Nothing more is queued for it or sent to it until `settle` has ended it.
+  static let givenUp: ConnectionFlags = [.failed, .tooSlow]
   /// The slot has no socket to write to.
   static let socketless: ConnectionFlags = [.polling, .secondaryNamespace]
 }
@@ -158,6 +166,19 @@ struct Connection {
     privateBytes.count - privateSentCount + outbox.byteCount
       + (sharedBody.map { $0.bytes.count - $0.sent } ?? 0)
   }
+
+  /// Whether the connection has ended and nothing was changed since.
+  ///
+  /// A debug build checks it of each slot that it frees. The flags, times and counters that a
+  /// function may still write after an end hold no resource.
+  fileprivate var isBlank: Bool {
+    state == .ended && fd == -1 && generation == 0 && task == nil && engine == nil
+      && membership == nil && user.isEmpty && queuedByteCount == 0 && partial.isEmpty
+      && blockedBytes == 0
+      && flags.isDisjoint(with: [
+        .listed, .blocked, .countedByAddress, .countedByUser, .unauthenticated, .rejected,
+      ])
+  }
 }
 
 /// The connections of one shard, each in its own slot.
@@ -166,15 +187,24 @@ struct Connection {
 /// which is the order in which a broadcast walks them. Chunks of slots are allocated on demand and
 /// freed when their last connection ends.
 ///
-/// Invariant: bit `slot` of `taken` is set exactly if the slot's state is not `.free`.
+/// A connection ends at once, but its slot is freed by `reap` at the end of the turn. So a function
+/// may go on with a slot after a call that has ended its connection: it finds a blank connection
+/// without a descriptor, to which nothing can be sent. The slot and its address stay valid for the
+/// whole turn, and no other connection gets the slot in it.
+///
+/// Invariant: bit `slot` of `taken` is set exactly if the slot's state is not `.free`. An ended
+/// slot is listed once in `ended` and has the descriptor -1 and the generation 0, which no
+/// connection has.
 @safe final class ConnectionTable {
   /// Slots in one chunk.
   static let slotsPerChunk = 512
 
   private var chunks: [UnsafeMutablePointer<Connection>?] = unsafe []
   private var taken = SlotSet()
+  /// Slots of the connections that have ended since the last `reap`.
+  private var ended: [UInt32] = []
   private var lastGeneration: UInt32 = 0
-  /// Connections in the table.
+  /// Open connections in the table.
   private(set) var count = 0
 
   deinit {
@@ -200,19 +230,38 @@ struct Connection {
       unsafe chunks[chunk] = made
     }
     // guard: generation-increments
-    lastGeneration &+= 1
+    lastGeneration = lastGeneration == .max ? 1 : lastGeneration + 1
     count += 1
     self[slot].fd = fd
     self[slot].generation = lastGeneration
     return slot
   }
 
-  /// Frees the slot; its generation is not reused for 2^32 connections.
-  func remove(_ slot: UInt32) {
+  /// Ends the connection at `slot`, which must be open: releases all that its fields hold.
+  ///
+  /// Its generation is not reused for 2^32 connections.
+  func end(_ slot: UInt32) {
+    assert(isOpen(slot), "\(slot) has no connection")
     // guard: slot-cleared
     self[slot] = Connection()
-    taken.remove(slot)
+    self[slot].state = .ended
+    ended.append(slot)
     count -= 1
+  }
+
+  /// Frees the slots of the connections that have ended; call it where no function uses a slot.
+  func reap() {
+    guard !ended.isEmpty else { return }
+    for slot in ended {
+      assert(self[slot].isBlank, "\(slot) was changed after its connection had ended")
+      free(slot)
+    }
+    ended.removeAll(keepingCapacity: ended.count <= ConnectionTable.slotsPerChunk)
+  }
+
+  private func free(_ slot: UInt32) {
+    self[slot] = Connection()
+    taken.remove(slot)
     let chunk = Int(slot) / ConnectionTable.slotsPerChunk
     let first = UInt32(chunk * ConnectionTable.slotsPerChunk)
     if taken.isEmpty(from: first, count: ConnectionTable.slotsPerChunk),
@@ -224,27 +273,28 @@ struct Connection {
     }
   }
 
-  /// Whether the connection still exists.
+  /// Whether the connection is open.
   func holds(_ id: ConnectionID) -> Bool {
-    taken.contains(id.slot) && self[id.slot].generation == id.generation
+    isOpen(id.slot) && self[id.slot].generation == id.generation
   }
 
-  /// The id of the connection in `slot`, which must be taken.
+  /// The id of the connection in `slot`, which must be taken; one that no connection has if the
+  /// connection has ended.
   func id(of slot: UInt32) -> ConnectionID {
     ConnectionID(slot: slot, generation: self[slot].generation)
   }
 
-  /// Whether a connection has `slot`.
-  func contains(_ slot: UInt32) -> Bool { taken.contains(slot) }
+  /// Whether an open connection has `slot`.
+  func isOpen(_ slot: UInt32) -> Bool { taken.contains(slot) && self[slot].state != .ended }
 
-  /// Calls `body` with each taken slot, lowest first.
+  /// Calls `body` with the slot of each open connection, lowest first.
   ///
-  /// `body` may free slots; one that was freed before its turn is skipped.
+  /// `body` may end connections; one that has ended before its turn is skipped.
   func forEachSlot(_ body: (UInt32) -> Void) {
     // A copy, so that `body` may change the set that is walked.
     let slots = taken
     slots.forEach { slot in
-      if taken.contains(slot) { body(slot) }
+      if isOpen(slot) { body(slot) }
     }
   }
 
@@ -256,7 +306,7 @@ struct Connection {
     unsafeMutableAddress { unsafe pointer(to: slot) }
   }
 
-  /// The address of the connection in a taken slot, valid until the slot is freed.
+  /// The address of the connection in a taken slot, valid until the end of the turn.
   func pointer(to slot: UInt32) -> UnsafeMutablePointer<Connection> {
     let index = Int(slot)
     // SAFETY: the chunk of a taken slot is allocated, and the offset lies inside it. A free slot

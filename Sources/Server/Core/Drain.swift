@@ -55,7 +55,7 @@ extension Shard {
           && (table[slot].task as? Exchange)?.head == nil && table[slot].queuedByteCount == 0
         // A new connection may still send its first request, for example a health check.
         if isIdle, table[slot].flags.contains(.usedBefore) || acceptors.isEmpty { drop(slot) }
-      case .closing, .lingering, .free:
+      case .closing, .lingering, .free, .ended:
         break
       }
     }

@@ -215,7 +215,7 @@ extension Shard {
   /// Delivers `event` to the sessions and waiting polls at `slots`.
   func deliver(_ event: Event, to slots: [UInt32]) {
     let written = writeDirect(event, for: slots)
-    for slot in slots where table.contains(slot) {
+    for slot in slots {
       guard table[slot].state == .session else {
         wakePoll(event, at: slot)
         continue
@@ -236,7 +236,7 @@ extension Shard {
   private func writeDirect(_ event: Event, for slots: [UInt32]) -> [DirectRange?] {
     var written = [DirectRange?](repeating: nil, count: fanOutGroups.all.count)
     var byteCount = 0
-    for slot in slots where table.contains(slot) && table[slot].state == .session {
+    for slot in slots where table[slot].state == .session {
       let group = fanOutGroups[table[slot].group]
       guard written[group.id.index] == nil else { continue }
       written[group.id.index] = DirectRange(from: 0, to: 0, frameCount: 0)
@@ -291,9 +291,10 @@ extension Shard {
   func queue(log id: LogID, from: UInt64, to: UInt64, at slot: UInt32) {
     // guard: nothing-queued-after-close-frame
     // guard: nothing-before-greeting
-    guard table[slot].state == .session, from != to, materializeRoomBatch(for: slot),
+    guard table[slot].state == .session, from != to, table[slot].flags.isDisjoint(with: .givenUp),
       id.isDirect || !table[slot].flags.contains(.handshakePending)
     else { return }
+    materializeRoomBatch(for: slot)
     let count = Int(to - from)
     // Flush now and not at the end of the turn once half the backlog limit would be exceeded. Bytes
     // that a client then does not take are copied to its private bytes: as many times the backlog
@@ -303,14 +304,13 @@ extension Shard {
     // guard: answers-flushed-while-made
     if !table[slot].flags.contains(.blocked), waiting > 0, waiting + count > limit {
       flush(slot)
-      guard table.contains(slot), table[slot].state == .session else { return }
     }
     if table[slot].flags.contains(.blocked) {
       // Check before queueing, so that bytes that exceed the limit are never stored.
       checkBacklog(at: slot, adding: count)
-      guard table.contains(slot), table[slot].state == .session else { return }
+      guard table[slot].flags.isDisjoint(with: .givenUp) else { return }
       if !mayPin(slot) {
-        guard takeSharedTail(at: slot) else { return }
+        takeSharedTail(at: slot)
         copyOutOutbox(at: slot)
         return copyToPrivateBytes(log(id), from: from, to: to, at: slot)
       }
@@ -328,7 +328,10 @@ extension Shard {
   }
 
   /// Writes messages in the encoding of the session's group, and queues them for it.
+  ///
+  /// Like `send`, it does nothing once the session has ended or closes.
   func write(to slot: UInt32, _ body: (inout FrameWriter) -> Void) {
+    guard table[slot].state == .session else { return }
     let group = fanOutGroups[table[slot].group]
     group.writer.removeAll()
     let replay = table[slot].flags.contains(.replaying) ? table[slot].task as? Replay : nil
@@ -341,13 +344,11 @@ extension Shard {
 
   /// Queues finished frames for the session at `slot` alone.
   func send(_ frames: [UInt8], to slot: UInt32) {
-    guard !frames.isEmpty else { return }
+    guard !frames.isEmpty, table[slot].state == .session else { return }
     if frames.count > Shard.largestFrameBytes || table[slot].flags.contains(.replaying) {
       return appendPrivateBytes(frames, to: slot)
     }
     flushDirectIfFull(adding: frames.count)
-    // The flush may have ended the connection.
-    guard table.contains(slot) else { return }
     let from = direct.end
     appendDirect(frames)
     queue(log: .direct, from: from, to: direct.end, at: slot)
@@ -360,7 +361,8 @@ extension Shard {
 
   /// Appends finished frames to the session's private bytes, after everything queued for it.
   func appendPrivateBytes(_ frames: [UInt8], to slot: UInt32) {
-    guard takeSharedTail(at: slot) else { return }
+    guard table[slot].state == .session, table[slot].flags.isDisjoint(with: .givenUp) else { return }
+    takeSharedTail(at: slot)
     copyOutOutbox(at: slot)
     table[slot].privateBytes.append(contentsOf: frames)
     markQueued(slot)
@@ -370,13 +372,14 @@ extension Shard {
     let limit = core.configuration.limits.backlogBytesLimit + Shard.missedBytesLimit
     // guard: resumed-answers-flushed
     if !table[slot].flags.contains(.blocked), table[slot].queuedByteCount > limit {
-      guard flushPrivateBytes(slot) else { return }
+      flushPrivateBytes(slot)
     }
     if table[slot].flags.contains(.blocked) { checkBacklog(at: slot) }
   }
 
   /// Adds `slot` to the connections that this turn's flush writes to.
   func markQueued(_ slot: UInt32) {
+    guard table[slot].state != .ended else { return }
     table[slot].flags.insert(.queued)
     if table[slot].flags.contains(.blocked) { return }
     dirty.insert(slot)
@@ -401,20 +404,17 @@ extension Shard {
   }
 
   /// Copies the unsent tail of the group's shared log to the private bytes of `slot`.
-  ///
-  /// False when this ended the session.
-  func takeSharedTail(at slot: UInt32) -> Bool {
-    guard table[slot].state == .session else { return true }
-    guard materializeRoomBatch(for: slot) else { return false }
+  func takeSharedTail(at slot: UInt32) {
+    guard table[slot].state == .session else { return }
+    materializeRoomBatch(for: slot)
     let group = fanOutGroups[table[slot].group]
     if table[slot].flags.contains(.handshakePending) { table[slot].groupCursor = group.log.end }
     let from = table[slot].groupCursor
-    guard from != group.log.end else { return true }
+    guard from != group.log.end else { return }
     copyOutOutbox(at: slot)
     copyToPrivateBytes(group.log, from: from, to: group.log.end, at: slot)
     table[slot].groupCursor = group.log.end
     table[slot].flags.insert(.queued)
-    return true
   }
 
   /// Moves the outbox's ranges to the private bytes, so that the connection needs no log.

@@ -117,9 +117,6 @@ extension Shard {
     write(to: slot) { frames in
       dialect.writePage(page, counts, groups: groups, byteLimit: byteLimit, to: &frames)
     }
-    guard table.contains(slot), table[slot].state == .session, let next = fetch.next else {
-      return
-    }
-    self.fetch(next, at: slot)
+    if let next = fetch.next { self.fetch(next, at: slot) }
   }
 }

@@ -4,12 +4,28 @@
 // blocked connection keeps referencing the logs until its backlog exceeds `backlogBytesLimit`, and
 // it is closed, or until a log is about to overwrite its oldest range; then the ranges are copied
 // to its private bytes.
+//
+// Invariant: sending and queueing end no connection and call no other component. They report the
+// connections whose queue is empty, whose socket failed, or which are too slow, and `settle` handles
+// these reports once in each turn.
 
 internal import Broadcast
 internal import Glibc
 internal import Notifications
 internal import Reactor
 internal import Wire
+
+/// The connections about which sending has something to report, in the order of the reports.
+struct DeliveryReport {
+  /// All queued bytes were sent.
+  var drained: [ConnectionID] = []
+  /// The socket or the timer failed.
+  var failed: [ConnectionID] = []
+  /// The backlog is over the limit.
+  var tooSlow: [ConnectionID] = []
+
+  var isEmpty: Bool { drained.isEmpty && failed.isEmpty && tooSlow.isEmpty }
+}
 
 extension Shard {
   /// The step by which a connection's private bytes grow.
@@ -25,9 +41,7 @@ extension Shard {
     if !dirty.isEmpty {
       let slots = dirty
       dirty.removeAll()
-      slots.forEach { slot in
-        if table.contains(slot) { flush(slot) }
-      }
+      slots.forEach { flush($0) }
     }
     directFlushed = direct.end
     copyOutPinned(before: max(byteCount, Shard.flushBytes + UInt64(Shard.largestFrameBytes)))
@@ -57,8 +71,8 @@ extension Shard {
     var blocked: [UInt32] = []
     let kernel = kernel
     let table = table
-    // SAFETY: the log is not appended to during `withBytes`. A member's slot is taken, because no
-    // iteration ends another member's connection. Its address is not kept past its iteration.
+    // SAFETY: the log is not appended to during `withBytes`. A member is an open connection, because
+    // sending ends none. Its address is not kept past its iteration.
     unsafe group.log.withBytes(from: from, to: end) { first, second in
       members.forEach { slot in
         let connection = unsafe table.pointer(to: slot)
@@ -82,9 +96,9 @@ extension Shard {
       }
     }
     metrics.add(.bytesSent, sentToAll * byteCount)
-    // After the loop: closing one of them materialises the pending batch of its room, which queues
-    // bytes for other members and may end their connections.
-    for slot in blocked where table.contains(slot) { checkBacklog(at: slot) }
+    // After the loop: one of them may be sent bytes, which materialises the pending batch of its
+    // room.
+    for slot in blocked { checkBacklog(at: slot) }
   }
 
   /// Handles a member's socket that took less than the shared frames.
@@ -96,24 +110,27 @@ extension Shard {
     } else if sent == -Int(EAGAIN) {
       block(slot)
     } else {
-      drop(slot, counting: .resets)
+      fail(slot)
     }
   }
 
   /// Sends the bytes queued for the connection at `slot`, in order.
   func flush(_ slot: UInt32) {
+    // guard: nothing-sent-after-failure
+    guard table[slot].flags.isDisjoint(with: .givenUp) else { return }
     if !table[slot].flags.isDisjoint(with: .socketless) { return flushWithoutSocket(slot) }
     guard flushPrivateBytes(slot), flushOutbox(slot), flushSharedTail(slot) else { return }
     table[slot].flags.remove(.queued)
     if table[slot].flags.contains(.blocked) { unblock(slot) }
-    if table.contains(slot) { sentAll(slot) }
+    report.drained.append(table.id(of: slot))
   }
 
-  /// Sends the private bytes and the shared body; false when the connection blocked or ended.
+  /// Sends the private bytes and the shared body; whether all were taken.
+  @discardableResult
   func flushPrivateBytes(_ slot: UInt32) -> Bool {
     if !table[slot].flags.isDisjoint(with: .socketless) {
       flushWithoutSocket(slot)
-      return table.contains(slot) && !table[slot].flags.contains(.blocked)
+      return !table[slot].flags.contains(.blocked)
     }
     if let sharedBody = table[slot].sharedBody { return flush(sharedBody, at: slot) }
     guard table[slot].privateSentCount < table[slot].privateBytes.count else { return true }
@@ -123,7 +140,7 @@ extension Shard {
     let sent = unsafe table[slot].privateBytes.withUnsafeBytes { bytes in
       unsafe kernel.send(fd, UnsafeRawBufferPointer(rebasing: bytes[skipped...]))
     }
-    guard sent >= 0 else { return failed(slot, sent) }
+    guard sent >= 0 else { return notSent(slot, sent) }
     noteSent(sent, at: slot)
     table[slot].privateSentCount += sent
     if table[slot].privateSentCount == table[slot].privateBytes.count {
@@ -147,7 +164,7 @@ extension Shard {
     if count > 0 { table[slot].progressAt = now }
   }
 
-  /// Sends a head with its shared body; false when the connection blocked or ended.
+  /// Sends a head with its shared body; whether all bytes were taken.
   ///
   /// A slow reader holds no copy of the body: it only has an offset into the shared bytes.
   private func flush(_ sharedBody: SharedBody, at slot: UInt32) -> Bool {
@@ -161,7 +178,7 @@ extension Shard {
         return unsafe kernel.send(fd, UnsafeRawBufferPointer(rebasing: own[skipped...]), rest)
       }
     }
-    guard sent >= 0 else { return failed(slot, sent) }
+    guard sent >= 0 else { return notSent(slot, sent) }
     noteSent(sent, at: slot)
     let ownCount = min(sent, table[slot].privateBytes.count - skipped)
     table[slot].privateSentCount += ownCount
@@ -212,7 +229,7 @@ extension Shard {
     table[slot].privateBytes.reserveCapacity((needed + growth - 1) / growth * growth)
   }
 
-  /// Sends the outbox's ranges; false when the connection blocked or ended.
+  /// Sends the outbox's ranges; whether all were taken.
   private func flushOutbox(_ slot: UInt32) -> Bool {
     while !table[slot].outbox.isEmpty {
       let offered: Int
@@ -231,7 +248,7 @@ extension Shard {
         let pieces = unsafe gathered.region(at: 0, count: offered)
         sent = unsafe kernel.send(fd, UnsafeRawBufferPointer(pieces))
       }
-      guard sent >= 0 else { return failed(slot, sent) }
+      guard sent >= 0 else { return notSent(slot, sent) }
       noteSent(sent, at: slot)
       table[slot].outbox.advance(by: sent)
       if sent < offered {
@@ -258,7 +275,7 @@ extension Shard {
     return count
   }
 
-  /// Sends the unsent tail of the group's log; false when the connection blocked or ended.
+  /// Sends the unsent tail of the group's log; whether all of it was taken.
   private func flushSharedTail(_ slot: UInt32) -> Bool {
     guard table[slot].state == .session, !table[slot].flags.contains(.handshakePending) else {
       return true
@@ -270,7 +287,7 @@ extension Shard {
     let fd = table[slot].fd
     // SAFETY: the log is not appended to while its bytes are sent.
     let sent = unsafe log.withBytes(from: from, to: end) { unsafe kernel.send(fd, $0, $1) }
-    guard sent >= 0 else { return failed(slot, sent) }
+    guard sent >= 0 else { return notSent(slot, sent) }
     noteSent(sent, at: slot)
     table[slot].groupCursor += UInt64(sent)
     if table[slot].groupCursor == end { return true }
@@ -278,16 +295,36 @@ extension Shard {
     return false
   }
 
-  /// Handles a failed send: blocks the connection when the socket is full, else drops it.
+  /// Handles a send that took nothing: blocks the connection when the socket is full, else gives it
+  /// up.
   ///
   /// Always false.
-  private func failed(_ slot: UInt32, _ result: Int) -> Bool {
+  private func notSent(_ slot: UInt32, _ result: Int) -> Bool {
     if result == -Int(EAGAIN) {
       block(slot)
     } else {
-      drop(slot, counting: .resets)
+      fail(slot)
     }
     return false
+  }
+
+  /// Gives up the connection at `slot`: its socket or its timer failed.
+  func fail(_ slot: UInt32) {
+    guard table[slot].state != .ended, !table[slot].flags.contains(.failed) else { return }
+    table[slot].flags.insert(.failed)
+    report.failed.append(table.id(of: slot))
+  }
+
+  /// Handles the reports of sending: ends the connections that were given up, and continues the
+  /// work that waited until everything was sent.
+  func settle() {
+    while !report.isEmpty {
+      let current = report
+      report = DeliveryReport()
+      for id in current.failed where table.holds(id) { drop(id.slot, counting: .resets) }
+      for id in current.tooSlow where table.holds(id) { cutSlowConsumer(id.slot) }
+      for id in current.drained where table.holds(id) { sentAll(id.slot) }
+    }
   }
 
   // MARK: Blocked connections
@@ -304,7 +341,7 @@ extension Shard {
     if isBetweenRequests(slot) { table[slot].deadline = .max }
     blockedCount += 1
     updateInterest(slot)
-    if table.contains(slot) { scheduleTimer(slot) }
+    scheduleTimer(slot)
   }
 
   /// Whether the blocked connection at `slot` may keep ranges of the logs in its outbox.
@@ -373,7 +410,7 @@ extension Shard {
       table[slot].deadline = now + core.configuration.limits.idleTimeoutMilliseconds
     }
     updateInterest(slot)
-    if table.contains(slot) { scheduleTimer(slot) }
+    scheduleTimer(slot)
   }
 
   /// Whether a blocked client has taken nothing for too long.
@@ -420,20 +457,23 @@ extension Shard {
     return min(4 * limit, heldByLog)
   }
 
-  /// Closes the session at `slot` when its backlog exceeds the limit, or would with `count` more
+  /// Gives the session at `slot` up when its backlog exceeds the limit, or would with `count` more
   /// bytes.
   ///
   /// A client that only had no time to read gets a larger send buffer in the kernel first.
   func checkBacklog(at slot: UInt32, adding count: Int = 0) {
-    guard isTooFarBehind(slot, adding: count) else { return }
+    guard table[slot].flags.isDisjoint(with: .givenUp), isTooFarBehind(slot, adding: count) else {
+      return
+    }
     // guard: raised-send-buffer
     if hasRaisedSendBuffer(slot) {
       // The connection stays blocked until epoll reports writability, but its socket may have had
       // room for a while: try again now.
       _ = flushPrivateBytes(slot) && flushOutbox(slot) && flushSharedTail(slot)
-      guard table.contains(slot), isTooFarBehind(slot, adding: count) else { return }
+      guard isTooFarBehind(slot, adding: count) else { return }
     }
-    cutSlowConsumer(slot)
+    table[slot].flags.insert(.tooSlow)
+    report.tooSlow.append(table.id(of: slot))
   }
 
   /// Raises the kernel's send buffer for the connection at `slot`; whether it is raised.
@@ -465,10 +505,9 @@ extension Shard {
   }
 
   /// Closes a slow consumer with 1013, after the frame already in progress.
-  func cutSlowConsumer(_ slot: UInt32) {
-    // Here and not in `close`: materialising the batch may itself cut this connection off.
-    // guard: batch-cut-once
-    guard materializeRoomBatch(for: slot) else { return }
+  private func cutSlowConsumer(_ slot: UInt32) {
+    guard table[slot].state == .session else { return }
+    table[slot].flags.remove(.tooSlow)
     metrics.add(.slowConsumers)
     let group = fanOutGroups[table[slot].group]
     if table[slot].privateSentCount == table[slot].privateBytes.count {

@@ -65,10 +65,9 @@ struct Request {
 extension Shard {
   /// Handles the requests in the scratch's [from, end) and returns where the unfinished one begins.
   func processHTTP(_ slot: UInt32, from: Int, to end: Int) -> Int {
-    let id = table.id(of: slot)
     var offset = from
     do throws(HTTPViolation) {
-      while offset < end, table.holds(id), table[slot].state == .http {
+      while offset < end, table[slot].state == .http {
         if table[slot].flags.contains(.awaitsAnswer)
           || table[slot].queuedByteCount > core.configuration.limits.responseBytesLimit
           // No response can be queued while a shared body is still being sent.
@@ -321,8 +320,6 @@ extension Shard {
     } catch {
       result = .now(error.answer)
     }
-    // A broadcast that needs room in the ring flushes, and the flush may end this very connection.
-    guard table.contains(slot) else { return }
     switch result {
     case .now(let answer):
       respond(answer, at: slot)
@@ -342,6 +339,8 @@ extension Shard {
 
   /// Writes the response to the request in progress and prepares for the next one.
   func respond(_ answer: Answer, at slot: UInt32) {
+    // guard: no-answer-after-end
+    guard table[slot].state != .ended else { return }
     let exchange = exchange(at: slot)
     let keepsAlive = exchange.keepsAlive && !answer.endsConnection && drain == nil
     if answer.status >= 400 { metrics.add(.refusedRequests) }
@@ -370,7 +369,7 @@ extension Shard {
       table[slot].flags.contains(.blocked)
       ? .max : now + core.configuration.limits.idleTimeoutMilliseconds
     scheduleTimer(slot)
-    if table.contains(slot) { markQueued(slot) }
+    markQueued(slot)
   }
 
   /// Whether no request has begun on the HTTP connection since its last answer.
@@ -466,6 +465,6 @@ extension Shard {
 
   func finish(_ slot: UInt32, _ answer: Answer) {
     respond(answer, at: slot)
-    if table.contains(slot) { resumeWhenFlushed(slot) }
+    resumeWhenFlushed(slot)
   }
 }

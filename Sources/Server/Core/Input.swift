@@ -22,7 +22,6 @@ extension Shard {
   func handle(_ readiness: Interest, at slot: UInt32) {
     if readiness.contains(.writable), table[slot].flags.contains(.blocked) {
       flush(slot)
-      guard table.contains(slot) else { return }
     }
     // A paused connection is not watched for readability, but its reset is reported all the same.
     if readiness.contains(.readable),
@@ -35,7 +34,6 @@ extension Shard {
   }
 
   private func read(_ slot: UInt32) {
-    let id = table.id(of: slot)
     let frames = metrics.value(.framesReceived)
     var total = 0
     // guard: frames-per-turn
@@ -59,9 +57,7 @@ extension Shard {
         if kept > 0 { scratch.copy(table[slot].partial, at: 0) }
         process(slot, byteCount: kept + count)
       }
-      guard table.holds(id),
-        !table[slot].flags.contains(.readPaused)
-      else { return }
+      if table[slot].state == .ended || table[slot].flags.contains(.readPaused) { return }
       // A short read has emptied the socket; another call would only return EAGAIN.
       if count < limit { return }
       // guard: no-reads-after-refusal
@@ -118,11 +114,10 @@ extension Shard {
 
   /// Parses the connection's bytes, the first `byteCount` of the scratch, and keeps the rest.
   func process(_ slot: UInt32, byteCount: Int) {
-    let id = table.id(of: slot)
     var consumed = 0
     var state = ConnectionState.free
     // A connection may change its protocol in the middle of the received bytes.
-    while consumed < byteCount, table.holds(id) {
+    while consumed < byteCount {
       state = table[slot].state
       switch state {
       case .http: consumed = processHTTP(slot, from: consumed, to: byteCount)
@@ -130,12 +125,11 @@ extension Shard {
         consumed = processFrames(slot, from: consumed, to: byteCount)
       // The client of an event stream has nothing more to send.
       case .session: consumed = byteCount
-      case .closing, .lingering, .free: consumed = byteCount
+      case .closing, .lingering, .free, .ended: consumed = byteCount
       }
       // guard: frame-after-upgrade-request
-      if table.holds(id), table[slot].state == state { break }
+      if table[slot].state == state { break }
     }
-    guard table.holds(id) else { return }
     if consumed < byteCount, table[slot].state == .http || table[slot].state == .session {
       // guard: partial-message-kept
       table[slot].partial = scratch.array(from: consumed, to: byteCount)
@@ -159,14 +153,14 @@ extension Shard {
     case .http where hasPendingResponse, .closing where hasPendingResponse:
       table[slot].flags.insert(.peerEnded)
       if table[slot].state == .http { endsAfterAnswer(slot) }
-      if table.contains(slot) { updateInterest(slot) }
+      updateInterest(slot)
     case .session where isBidirectional(slot):
       // guard: half-close-ends-session
       drop(slot, counting: .resets)
     // This is how the client of an event stream leaves.
     case .session:
       drop(slot)
-    case .http, .closing, .lingering, .free:
+    case .http, .closing, .lingering, .free, .ended:
       drop(slot)
     }
   }
@@ -201,7 +195,7 @@ extension Shard {
       }
       table[slot].flags.remove(.readPaused)
       updateInterest(slot)
-      guard table.contains(slot), !table[slot].partial.isEmpty else { continue }
+      guard !table[slot].partial.isEmpty else { continue }
       let kept = table[slot].partial
       scratch.copy(kept, at: 0)
       process(slot, byteCount: kept.count)

@@ -65,7 +65,7 @@ extension Shard {
       try poller.modify(table[slot].fd, interest, slot: id.slot, generation: id.generation)
     } catch {
       // Out of kernel memory: a connection that cannot be watched cannot be kept.
-      drop(slot, counting: .resets)
+      fail(slot)
     }
   }
 
@@ -73,11 +73,13 @@ extension Shard {
 
   /// Sets the connection's one timer so that each of its deadlines is handled in time.
   func scheduleTimer(_ slot: UInt32) {
+    // guard: no-timer-after-end
+    guard table[slot].state != .ended else { return }
     let window = timerWindow(of: slot)
     if window.earliest == .max {
       wheel.cancel(slot)
     } else if !wheel.schedule(slot, in: window) {
-      drop(slot, counting: .resets)
+      fail(slot)
     }
   }
 
@@ -119,7 +121,7 @@ extension Shard {
         table[slot].flags.contains(.awaitsAnswer) && (table[slot].task as? Exchange)?.poll != nil
     case .session:
       isExact = table[slot].flags.contains(.awaitsToken) || table[slot].task is EngineProbe
-    case .free, .closing, .lingering: isExact = false
+    case .free, .closing, .lingering, .ended: isExact = false
     }
     return isExact ? 0 : TimerWindow.sharedSlack
   }
@@ -160,12 +162,12 @@ extension Shard {
       return drop(slot, counting: .slowConsumers)
     }
     switch connection.state {
-    case .free:
+    case .free, .ended:
       return
     case .http:
       if now >= connection.deadline { return requestTimedOut(slot) }
     case .session:
-      if !sessionTimerFired(slot) { return }
+      sessionTimerFired(slot)
     case .closing, .lingering:
       // guard: closing-deadline
       if now >= connection.deadline { return abandon(slot) }
@@ -188,25 +190,22 @@ extension Shard {
     }
   }
 
-  /// Handles the expired deadlines of a session; false when the session has ended.
-  private func sessionTimerFired(_ slot: UInt32) -> Bool {
+  /// Handles the expired deadlines of a session.
+  private func sessionTimerFired(_ slot: UInt32) {
     if let session = table[slot].engine { return engineTimerFired(session, slot) }
     let dialect = fanOutGroups[table[slot].group].dialect
     // guard: probe-timeout
     if table[slot].task is EngineProbe, now >= table[slot].deadline {
       metrics.add(.timedOut)
-      close(slot, code: 1000, reason: "no upgrade in time")
-      return false
+      return close(slot, code: 1000, reason: "no upgrade in time")
     }
     if table[slot].flags.contains(.awaitsToken), now >= table[slot].deadline {
       metrics.add(.timedOut)
-      close(slot, code: dialect.expiryCloseCode, reason: "no token in time")
-      return false
+      return close(slot, code: dialect.expiryCloseCode, reason: "no token in time")
     }
     if let end = tokenEndTime(slot), end <= now {
       metrics.add(.tokensExpired)
-      close(slot, code: dialect.expiryCloseCode, reason: "token expired")
-      return false
+      return close(slot, code: dialect.expiryCloseCode, reason: "token expired")
     }
     let silence = now - min(now, table[slot].lastReceivedAt)
     // A blocked connection is not pinged; its send progress is watched instead, more closely.
@@ -214,8 +213,7 @@ extension Shard {
       !table[slot].flags.contains(.blocked)
     {
       metrics.add(.timedOut)
-      close(slot, code: 1001, reason: "no answer to ping")
-      return false
+      return close(slot, code: 1001, reason: "no answer to ping")
     }
     if now >= table[slot].deadline {
       table[slot].deadline = next(
@@ -223,7 +221,6 @@ extension Shard {
       // A ping to a blocked connection would only wait in its queue.
       if !table[slot].flags.contains(.blocked) { ping(slot, dialect) }
     }
-    return table.contains(slot) && table[slot].state == .session
   }
 
   /// The time to the next ping of the session at `slot`.
@@ -256,9 +253,7 @@ extension Shard {
       var ping: [UInt8] = []
       dialect.framing.writeHeartbeat(into: &ping)
       send(ping, to: slot)
-      guard isVisible, dialect.framing == .webSocket, table.contains(slot),
-        table[slot].state == .session
-      else { return }
+      guard isVisible, dialect.framing == .webSocket else { return }
       return write(to: slot) { dialect.writeHeartbeat(time: wall, to: &$0) }
     }
     if table[slot].flags.contains(.pinged), now >= stallGraceUntil {
@@ -286,8 +281,8 @@ extension Shard {
 
   /// Does the same for a session that has no Engine.IO session to end first.
   func closeFramed(_ slot: UInt32, code: UInt16, reason: String, logged: String? = nil) {
-    // guard: batch-end-closes-once
-    guard table[slot].state == .session, takeSharedTail(at: slot) else { return }
+    guard table[slot].state == .session else { return }
+    takeSharedTail(at: slot)
     copyOutOutbox(at: slot)
     leaveSession(slot, because: logged ?? "closed with \(code), \(reason)")
     var frame: [UInt8] = []
@@ -302,6 +297,7 @@ extension Shard {
 
   /// Ends the connection after everything queued has been sent.
   func closeWhenSent(_ slot: UInt32) {
+    guard table[slot].state != .ended else { return }
     let limits = core.configuration.limits
     let isBlocked = table[slot].flags.contains(.blocked)
     var deadline = now + limits.closeTimeoutMilliseconds * (isBlocked ? 5 : 1)
@@ -318,9 +314,8 @@ extension Shard {
     table[slot].flags.remove([.awaitsAnswer, .readPaused])
     table[slot].flags.insert([.closesWhenSent, .queued])
     updateInterest(slot)
-    guard table.contains(slot) else { return }
     scheduleTimer(slot)
-    if table.contains(slot) { markQueued(slot) }
+    markQueued(slot)
   }
 
   /// Continues the work that waited until everything queued was sent.
@@ -339,9 +334,7 @@ extension Shard {
     } else {
       resumeWhenFlushed(slot)
     }
-    if table.contains(slot), table[slot].engine?.slot == slot {
-      continueSecondaryNamespaces(of: slot)
-    }
+    if table[slot].engine?.slot == slot { continueSecondaryNamespaces(of: slot) }
   }
 
   /// Drops a peer that has not ended its side in time.
@@ -350,13 +343,16 @@ extension Shard {
     drop(slot)
   }
 
-  /// Ends the connection at once and releases everything it held.
+  /// Ends the connection at once and releases everything it held, except its slot.
+  ///
+  /// The descriptor is closed now, so the kernel may give its number to the next connection that
+  /// this turn accepts. The slot forgets the descriptor, and stays taken until the turn's end.
   ///
   /// `reason` is the log's text for the end of an open session.
   func drop(
     _ slot: UInt32, counting counter: Counter? = nil, because reason: String? = nil
   ) {
-    guard table.contains(slot) else { return }
+    guard table.isOpen(slot) else { return }
     if let counter { metrics.add(counter) }
     leaveSession(slot, because: reason ?? Shard.ending(counter))
     releaseExchange(slot)
@@ -370,7 +366,7 @@ extension Shard {
     let fd = table[slot].fd
     // guard: freed-bytes-on-close
     noteFreed(Shard.connectionBytes + table[slot].privateBytes.count)
-    table.remove(slot)
+    table.end(slot)
     // Closing removes it from epoll, since there is no duplicate of the descriptor.
     // guard: descriptor-closed
     if fd >= 0 { kernel.close(fd) }

@@ -28,9 +28,8 @@ extension Shard {
   func migrateOut(_ slot: UInt32, unread: [UInt8], to shard: Int) {
     // The responses to its earlier requests go first.
     flush(slot)
-    guard table.contains(slot) else { return }
     guard table[slot].queuedByteCount == 0, table[slot].state == .http,
-      poller.remove(table[slot].fd)
+      table[slot].flags.isDisjoint(with: .givenUp), poller.remove(table[slot].fd)
     else { return drop(slot, counting: .resets) }
     let flags = table[slot].flags
     let limits = core.configuration.limits
@@ -81,7 +80,6 @@ extension Shard {
       return drop(slot, counting: .resets)
     }
     scheduleTimer(slot)
-    guard table.contains(slot) else { return }
     // Parsed at the end of the turn: the shard is still reading its mailbox.
     table[slot].partial = handed.unread
     resumable.append(id)

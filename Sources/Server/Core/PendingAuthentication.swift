@@ -59,7 +59,7 @@ extension Shard {
       // guard: fresh-token-extends-session
       table[slot].tokenEnd = caller.end
       scheduleTimer(slot)
-      if table.contains(slot) { setClaimedRooms(caller.rooms, at: slot) }
+      setClaimedRooms(caller.rooms, at: slot)
     }
   }
 }

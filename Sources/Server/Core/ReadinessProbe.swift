@@ -118,7 +118,7 @@ extension Shard {
   private func answer(_ probe: ReadinessProbe, _ answer: Answer) {
     for id in probe.waiting where table.holds(id) {
       respond(answer, at: id.slot)
-      if table.contains(id.slot) { resumeWhenFlushed(id.slot) }
+      resumeWhenFlushed(id.slot)
     }
   }
 }

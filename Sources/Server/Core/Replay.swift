@@ -197,7 +197,6 @@ extension Shard {
     replay.isProven = true
     if !replay.isGreeted { greet(slot, cursor: cursor, counts) }
     replay.isGreeted = true
-    guard table.contains(slot), table[slot].state == .session else { return }
     let dialect = fanOutGroups[table[slot].group].dialect
     if replay.beginsNow {
       write(to: slot) { dialect.writeBegun(counts, time: wall, to: &$0) }
@@ -207,7 +206,6 @@ extension Shard {
         write(to: slot) { dialect.writeResync(cursor, time: wall, to: &$0) }
       }
     }
-    guard table.contains(slot), table[slot].state == .session else { return }
     if replay.deferredThrough > replay.after || replay.changedThrough > offset {
       continueReplay(slot)
     } else {
@@ -245,7 +243,6 @@ extension Shard {
       greet(
         slot, cursor: core.store.history.cursors.cursor(at: replay.after), counts, isResumed: true)
       replay.isGreeted = true
-      guard table.contains(slot), table[slot].state == .session else { return }
     }
     let group = fanOutGroups[table[slot].group]
     group.writer.removeAll()

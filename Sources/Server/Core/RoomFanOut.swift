@@ -132,7 +132,7 @@ extension Shard {
   func materializeRoomBatch() {
     guard let current = pendingRoomBatch else { return }
     pendingRoomBatch = nil
-    for slot in current.room.members where table.contains(slot) {
+    for slot in current.room.members {
       let group = table[slot].group
       queue(
         log: .rooms(of: group), from: current.from[group.index],
@@ -141,15 +141,10 @@ extension Shard {
   }
 
   /// Materializes the pending room batch if `slot` is a member; call it before a frame for `slot`.
-  ///
-  /// Returns false if this ended the session, because of a write error or a backlog over the limit.
-  func materializeRoomBatch(for slot: UInt32) -> Bool {
+  func materializeRoomBatch(for slot: UInt32) {
     guard let current = pendingRoomBatch, table[slot].membership != nil, current.room.contains(slot)
-    else {
-      return true
-    }
+    else { return }
     materializeRoomBatch()
-    return table.contains(slot) && table[slot].state == .session
   }
 
   /// Sends the pending room batch straight from the logs to its members.
@@ -173,10 +168,10 @@ extension Shard {
     let kernel = kernel
     let table = table
     var sentToAll = 0
-    // SAFETY: the log is not appended to while its bytes are walked, a slot is read only while it
-    // is taken, and the pointer to it is not kept past its iteration of the loop.
+    // SAFETY: the log is not appended to while its bytes are walked. A member is an open connection,
+    // because sending ends none. The pointer to it is not kept past its iteration of the loop.
     unsafe group.roomLog.withBytes(from: from, to: end) { first, second in
-      for slot in members where table.contains(slot) {
+      for slot in members {
         let connection = unsafe table.pointer(to: slot)
         guard unsafe connection.pointee.group == id else { continue }
         if unsafe connection.pointee.flags.isDisjoint(
@@ -199,16 +194,16 @@ extension Shard {
 
   /// Queues the rest of the batch for a member whose socket took only a part.
   ///
-  /// On a socket error it drops the connection.
+  /// On a socket error it gives the connection up.
   private func sentInPart(
     _ sent: Int, of range: (from: UInt64, to: UInt64), in logID: LogID, at slot: UInt32
   ) {
-    guard sent >= 0 || sent == -Int(EAGAIN) else { return drop(slot, counting: .resets) }
+    guard sent >= 0 || sent == -Int(EAGAIN) else { return fail(slot) }
     metrics.add(.bytesSent, max(0, sent))
     table[slot].outbox.append(
       log: logID, from: range.from + UInt64(max(0, sent)), to: range.to)
     table[slot].flags.insert(.queued)
     block(slot)
-    if table.contains(slot) { checkBacklog(at: slot) }
+    checkBacklog(at: slot)
   }
 }

@@ -115,7 +115,6 @@ extension Shard {
     membership.allowed = claimed
     for entry in membership.entries where entry.isWanted && !membership.mayEnter(entry.name) {
       leave(entry.name, at: slot)
-      guard table.contains(slot), table[slot].state == .session else { return }
     }
   }
 
@@ -152,9 +151,9 @@ extension Shard {
   /// Handles the client's request to leave a room.
   func leave(_ name: RoomName, at slot: UInt32) {
     (table[slot].task as? Replay)?.rooms.removeAll { TextKey($0) == TextKey(name) }
-    // Earlier messages still go to this member. If that ends the session, it has left all rooms.
+    // Earlier messages still go to this member.
     // guard: leaving-member-gets-earlier-messages
-    guard materializeRoomBatch(for: slot) else { return }
+    materializeRoomBatch(for: slot)
     guard let membership = table[slot].membership, let index = membership.index(of: name),
       membership.entries[index].isWanted
     else {

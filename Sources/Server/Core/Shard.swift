@@ -3,7 +3,7 @@
 // Everything here belongs to the shard's thread. Other threads reach it by the ring and its
 // mailbox, and wake it through its parker. A turn goes
 //
-//     wait ─ read sockets ─ timers ─ mailbox ─ ring ─ flush
+//     wait ─ read sockets ─ timers ─ mailbox ─ ring ─ flush ─ settle ─ reap
 //
 // and all bytes that a turn gathers for a connection are written at its end with one call. Under
 // load a turn takes longer, gathers more, and each write carries more.
@@ -91,6 +91,8 @@ final class Shard {
   var upgradeSuccessor: ConnectionID?
   /// Connections with queued bytes of their own, flushed one by one.
   var dirty = SlotSet()
+  /// Reports of sending that `settle` has not handled.
+  var report = DeliveryReport()
   var directory = Directory()
   /// For each connected user that this shard owns, the number of shards it is connected to.
   var userShardCounts: [TextKey: Int] = [:]
@@ -245,7 +247,9 @@ final class Shard {
       rounds += 1
     }
     flush()
+    settle()
     resumeReading()
+    table.reap()
     publishGauges()
   }
 
@@ -266,7 +270,9 @@ final class Shard {
 
   /// How long this turn may wait in the poller: 0 when work is left, at most a second.
   func waitLimit() -> Int32 {
-    if !dirty.isEmpty || !resumable.isEmpty || drain?.isDue(now) == true { return 0 }
+    if !dirty.isEmpty || !report.isEmpty || !resumable.isEmpty || drain?.isDue(now) == true {
+      return 0
+    }
     if answersAheadOfRing.contains(where: { $0.through <= appliedOffset }) { return 0 }
     var limit: Int32 = 1_000
     let timer = wheel.timeout(now: now)
@@ -379,7 +385,7 @@ final class Shard {
     var count = 0
     repeat {
       count = wheel.expire(now: now, into: &due)
-      for index in 0..<count where table.contains(due[index]) { timerFired(at: due[index]) }
+      for index in 0..<count where table.isOpen(due[index]) { timerFired(at: due[index]) }
     } while count == due.count
     expireReadinessProbe()
     expireAsOwner()

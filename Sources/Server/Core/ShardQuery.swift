@@ -248,7 +248,7 @@ extension Shard {
     _ = core.ring.drain(consumer: index, limit: core.ring.capacity) { deliver($0) }
     var count = 0
     // Iterates over a copy, because a closed connection leaves the directory.
-    for slot in directory.slots(of: user) where table.contains(slot) {
+    for slot in directory.slots(of: user) {
       count += 1
       if let poll = (table[slot].task as? Exchange)?.poll {
         end(poll, at: slot)

@@ -124,7 +124,6 @@ extension Shard {
     switch (admitted, dialect.admission) {
     case (.success(let caller), _):
       admit(caller, since: since, at: slot)
-      guard table.contains(slot), table[slot].state == .session else { return }
       if table[slot].flags.contains(.handshakePending), let replay = table[slot].task as? Replay {
         replay.rooms = rooms
       } else {
@@ -158,9 +157,7 @@ extension Shard {
 
   /// Joins the rooms that the session at `slot` requested at its start.
   func enter(_ rooms: [RoomName], at slot: UInt32) {
-    for room in rooms where table.contains(slot) && table[slot].state == .session {
-      join(room, at: slot)
-    }
+    for room in rooms { join(room, at: slot) }
   }
 
   /// Begins the session of an authenticated client.
@@ -191,7 +188,6 @@ extension Shard {
     list(slot)
     logBeginning(at: slot)
     scheduleTimer(slot)
-    guard table.contains(slot) else { return }
     setClaimedRooms(caller.rooms, at: slot)
     if isHeld { return }
     if since != nil || fanOutGroups[group].dialect.greetsWithCounts {
@@ -219,10 +215,7 @@ extension Shard {
     group.dialect.write(greeting, to: &group.writer)
     (table[slot].task as? Replay)?.opening = group.writer.opening
     send(group.writer.bytes, to: slot)
-    guard table.contains(slot), table[slot].state == .session,
-      let replay = table[slot].task as? Replay
-    else { return }
-    enter(replay.rooms, at: slot)
+    if let replay = table[slot].task as? Replay { enter(replay.rooms, at: slot) }
   }
 }
 

@@ -29,7 +29,6 @@ extension Shard {
   ///
   /// Returns the start of the unfinished frame, or `end` if there is none.
   func processFrames(_ slot: UInt32, from: Int, to end: Int) -> Int {
-    let id = table.id(of: slot)
     var offset = from
     do throws(ProtocolViolation) {
       while offset < end {
@@ -49,7 +48,7 @@ extension Shard {
         }
         offset = payload + header.payloadLength
         try handle(header, payload: payload, to: offset, at: slot)
-        guard table.holds(id), table[slot].state == .session else {
+        guard table[slot].state == .session else {
           passOnUnreadBytes(from: offset, to: end)
           return end
         }

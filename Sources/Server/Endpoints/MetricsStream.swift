@@ -167,7 +167,6 @@ extension Shard {
     table[slot].deadline = .max
     logBeginning(at: slot)
     scheduleTimer(slot)
-    guard table.contains(slot) else { return }
     if metricsFeed == nil || metricsWatcherCount == 0 {
       metricsFeed = MetricsFeed(at: now, metrics: core.metrics)
     }

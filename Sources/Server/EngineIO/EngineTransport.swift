@@ -48,7 +48,6 @@ extension Shard {
     table[slot].connectedAt = wall
     table[slot].deadline = now + settings.pingIntervalMilliseconds
     scheduleTimer(slot)
-    guard table.contains(slot) else { return session }
     let handshake = EngineIOHandshake(
       sessionID: id.text, upgrades: isPolling ? [.webSocket] : [],
       pingIntervalMilliseconds: Int(settings.pingIntervalMilliseconds),
@@ -141,7 +140,7 @@ extension Shard {
     guard let session = table[slot].engine, table[slot].state == .session else {
       return drop(slot)
     }
-    guard takeSharedTail(at: slot) else { return }
+    takeSharedTail(at: slot)
     copyOutOutbox(at: slot)
     if table[slot].flags.contains(.secondaryNamespace) {
       flushSecondaryNamespace(slot, through: session.slot)
@@ -165,8 +164,11 @@ extension Shard {
     session.poll = nil
     // During an upgrade the client waits for its poll to end, so an empty poll gets a noop.
     answerPoll(poll, payload.isEmpty ? [EngineIOPacketType.noop.byte] : payload)
-    guard table.contains(slot), table[slot].engine === session else { return }
-    if table[slot].privateBytes.isEmpty { sentAll(slot) } else { block(slot) }
+    if table[slot].privateBytes.isEmpty {
+      report.drained.append(table.id(of: slot))
+    } else {
+      block(slot)
+    }
   }
 
   /// Removes the first packets from the private send buffer, as one body.
@@ -195,25 +197,22 @@ extension Shard {
 
   private func answerPoll(_ poll: ConnectionID, _ payload: [UInt8]) {
     finish(poll.slot, .payload(payload))
-    if table.holds(poll) { flush(poll.slot) }
+    flush(poll.slot)
   }
 
   private func flushSecondaryNamespace(_ slot: UInt32, through transportConnection: UInt32) {
     let frames = table[slot].privateBytes
     table[slot].privateBytes = []
     table[slot].flags.remove(.queued)
-    guard table.contains(transportConnection), table[transportConnection].state == .session else {
-      return
-    }
-    let id = table.id(of: slot)
+    guard table[transportConnection].state == .session else { return }
     if !frames.isEmpty {
       appendPrivateBytes(frames, to: transportConnection)
-      guard table.contains(transportConnection) else { return }
       flush(transportConnection)
     }
-    guard table.holds(id), table.contains(transportConnection) else { return }
     // A blocked transport connection continues its namespaces once it has drained.
-    if !table[transportConnection].flags.contains(.blocked) { sentAll(slot) }
+    if !table[transportConnection].flags.contains(.blocked) {
+      report.drained.append(table.id(of: slot))
+    }
   }
 
   /// Continues the replays of a session's further namespaces after its own slot has drained.
@@ -221,55 +220,46 @@ extension Shard {
     guard let session = table[slot].engine as? SocketIOSession else { return }
     // guard: secondary-namespace-resumes
     for secondaryNamespace in session.sockets.compactMap(\.slot) where secondaryNamespace != slot {
-      guard table.contains(secondaryNamespace), table[secondaryNamespace].flags.contains(.replaying)
-      else { continue }
-      continueReplay(secondaryNamespace)
+      if table[secondaryNamespace].flags.contains(.replaying) {
+        continueReplay(secondaryNamespace)
+      }
     }
   }
 
   // MARK: Heartbeat
 
-  /// Handles the timer of an Engine.IO slot; false when the session has ended.
-  func engineTimerFired(_ session: EngineSession, _ slot: UInt32) -> Bool {
-    let id = table.id(of: slot)
+  /// Handles the timer of an Engine.IO slot.
+  func engineTimerFired(_ session: EngineSession, _ slot: UInt32) {
     if let end = tokenEndTime(slot), end <= now {
       metrics.add(.tokensExpired)
       close(slot, code: 1008, reason: "token expired")
-      guard table.holds(id), table[slot].state == .session else {
-        return false
-      }
     }
-    guard slot == session.slot else { return true }
+    guard slot == session.slot, !session.hasEnded else { return }
     // guard: connect-timeout
     if now >= session.beginsBy {
       metrics.add(.timedOut)
-      endEngine(session, because: "no namespace in time")
-      return false
+      return endEngine(session, because: "no namespace in time")
     }
     if let session = session as? SocketIOSession { expireAcknowledgements(of: session) }
-    guard table.holds(id), table[slot].state == .session else {
-      return false
-    }
-    return now < table[slot].deadline || pingEngine(session, slot)
+    if now >= table[slot].deadline, !session.hasEnded { pingEngine(session, slot) }
   }
 
-  /// Sends a due ping, or ends a session that left one unanswered; false when it has ended.
-  private func pingEngine(_ session: EngineSession, _ slot: UInt32) -> Bool {
+  /// Sends a due ping, or ends a session that left one unanswered.
+  private func pingEngine(_ session: EngineSession, _ slot: UInt32) {
     let settings = core.configuration.engines[session.path].settings
     if table[slot].flags.contains(.pinged) {
       if now < stallGraceUntil {
         table[slot].deadline = stallGraceUntil
-        return true
+        return
       }
       metrics.add(.timedOut)
-      endEngine(session, because: "no answer to ping")
-      return false
+      return endEngine(session, because: "no answer to ping")
     }
     // A ping to a blocked socket would only wait in the queue; the progress of its writes is
     // monitored instead. A polling client gets its ping with its next poll.
     if table[slot].flags.contains(.blocked), !table[slot].flags.contains(.polling) {
       table[slot].deadline = now + settings.pingIntervalMilliseconds
-      return true
+      return
     }
     table[slot].flags.insert(.pinged)
     // From the time at which the ping was due, so that the session's end is not later than that of
@@ -280,7 +270,6 @@ extension Shard {
       frames.text { EngineIOPacket.append(.ping, into: &$0) }
     }
     if let session = session as? SocketIOSession { keepAlive(session) }
-    return table.contains(slot) && table[slot].state == .session
   }
 
   /// The deadline of an Engine.IO slot, apart from the end of its token.
@@ -300,9 +289,8 @@ extension Shard {
     saying last: EngineIOPacketType = .close
   ) {
     let slot = session.slot
-    guard table.contains(slot), table[slot].engine === session,
-      table[slot].state == .session, takeSharedTail(at: slot)
-    else { return }
+    guard !session.hasEnded else { return }
+    takeSharedTail(at: slot)
     leaveEngine(session, slot)
     guard table[slot].flags.contains(.polling) else {
       return closeFramed(slot, code: code, reason: reason, logged: reason)
@@ -319,9 +307,13 @@ extension Shard {
     }
   }
 
-  /// Unregisters a session that is ending or has lost its socket.
+  /// Unregisters a session whose own slot is ending, or the slot of one of its further namespaces.
   func leaveEngine(_ session: EngineSession, _ slot: UInt32) {
-    guard session.slot == slot, !session.hasEnded else { return }
+    guard !session.hasEnded else { return }
+    guard session.slot == slot else {
+      (session as? SocketIOSession)?.forget(slot)
+      return
+    }
     session.hasEnded = true
     engineSessions[session.id] = nil
     if let session = session as? SocketIOSession { endSockets(of: session) }

@@ -75,7 +75,8 @@ extension Shard {
     }
     // The pong that answers the probe may still be queued.
     flush(other)
-    guard table.contains(slot), table.contains(other), settleForTakeOver(session) else { return }
+    guard table[other].flags.isDisjoint(with: .givenUp) else { return }
+    gatherPending(of: session)
     guard !table[other].flags.contains(.blocked) else {
       return endEngine(session, because: "the WebSocket did not take its first bytes")
     }
@@ -106,15 +107,10 @@ extension Shard {
   }
 
   /// Copies everything pending in the session's slots to the private send buffer of its own slot.
-  ///
-  /// False when the session has ended meanwhile.
-  private func settleForTakeOver(_ session: EngineSession) -> Bool {
-    for each in slots(of: session) where each != session.slot {
-      if table.contains(each) { flushWithoutSocket(each) }
-    }
-    guard table.contains(session.slot), takeSharedTail(at: session.slot) else { return false }
+  private func gatherPending(of session: EngineSession) {
+    for each in slots(of: session) where each != session.slot { flushWithoutSocket(each) }
+    takeSharedTail(at: session.slot)
     copyOutOutbox(at: session.slot)
-    return table[session.slot].engine === session
   }
 
   /// The session's own slot and those of its further namespaces.

@@ -245,7 +245,7 @@ extension Shard {
     session.sockets = []
     for socket in sockets {
       keepRooms(of: socket, session)
-      if let slot = socket.slot, slot != session.slot, table.contains(slot) { drop(slot) }
+      if let slot = socket.slot, slot != session.slot { drop(slot) }
     }
     for entry in session.acknowledgements?.removeAll(ofNamespace: nil) ?? [] {
       entry.completion(nil)

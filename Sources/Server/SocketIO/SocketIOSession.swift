@@ -86,6 +86,11 @@ final class SocketIOSession: EngineSession {
   func index(atSlot slot: UInt32) -> Int? {
     sockets.firstIndex { $0.slot == slot }
   }
+
+  /// Forgets the slot of a namespace whose user session has ended.
+  func forget(_ slot: UInt32) {
+    if let index = index(atSlot: slot) { sockets[index].slot = nil }
+  }
 }
 
 /// A packet that waits for its attachments.

@@ -97,16 +97,13 @@ extension Shard {
     session.sockets[index].slot = slot
     session.sockets[index].resumption = resumption
     settleBeginning(of: session)
-    guard table.contains(slot) else { return }
     let isPolling = table[session.slot].flags.contains(.polling)
     let group = fanOutGroups.id(
       ofPath: session.path, namespace: client.namespace, withCursors: withCursors,
       isPolling: isPolling)
     enter(
       caller, group: group, since: withCursors ? since : nil, isHeld: resumption != nil, at: slot)
-    if let resumption, table.contains(slot), table[slot].state == .session {
-      askForRooms(resumption.recovery, at: slot)
-    }
+    if let resumption { askForRooms(resumption.recovery, at: slot) }
   }
 
   /// The user that connects: by the token in CONNECT, else by that of the session's first request.
@@ -159,12 +156,12 @@ extension Shard {
 
   /// Ends the user's session at `slot`; the connection goes on if `slot` is its own.
   func leaveNamespace(_ slot: UInt32, _ session: SocketIOSession) {
-    guard table.contains(slot), table[slot].engine === session else { return }
+    guard !session.hasEnded else { return }
     if slot != session.slot {
       flushWithoutSocket(slot)
       return drop(slot)
     }
-    guard takeSharedTail(at: slot) else { return }
+    takeSharedTail(at: slot)
     copyOutOutbox(at: slot)
     let assembly = assembly(at: slot)
     leaveFanOut(slot, because: "left the namespace")
@@ -212,8 +209,7 @@ extension Shard {
 
   /// Keeps the offset of the last notification sent to the session at `slot`.
   func keepPosition(_ offset: UInt64, at slot: UInt32) {
-    // The delivery may have ended it.
-    guard table.contains(slot), let session = table[slot].engine as? SocketIOSession,
+    guard let session = table[slot].engine as? SocketIOSession,
       let index = session.index(atSlot: slot)
     else { return }
     session.sockets[index].position = offset
@@ -223,8 +219,7 @@ extension Shard {
   ///
   /// JavaScript's client would take the name of an event without arguments for its offset.
   func positionArguments(of socket: SocketIOSocket) -> [[UInt8]] {
-    guard let slot = socket.slot, table.contains(slot), fanOutGroups[table[slot].group].sendsCursors
-    else { return [] }
+    guard let slot = socket.slot, fanOutGroups[table[slot].group].sendsCursors else { return [] }
     var argument: [UInt8] = []
     argument.appendJSONString(core.store.history.cursors.text(at: socket.position))
     return [argument]
@@ -239,7 +234,7 @@ extension Shard {
   func evictStale(
     _ recovery: RecoveryID, of user: UserID, openedAt: UInt64, at address: ShardConnectionID
   ) {
-    for slot in directory.slots(of: user) where table.contains(slot) {
+    for slot in directory.slots(of: user) {
       guard shardConnectionID(of: slot) != address,
         let session = table[slot].engine as? SocketIOSession,
         let index = session.index(atSlot: slot), session.sockets[index].recovery == recovery
@@ -293,7 +288,7 @@ extension Shard {
     let membership = table[slot].membership
     let allowed = rooms.filter { RoomNames.isValid($0) && membership?.mayEnter($0) != false }
     enter(allowed, at: slot)
-    if table.contains(slot) { continueRecovery(at: slot) }
+    continueRecovery(at: slot)
   }
 
   /// Begins the replay at the client's position once no room's answer is awaited any more.
@@ -329,7 +324,7 @@ extension Shard {
   /// Stores the rooms of a socket before its connection ends, since its client may return.
   func keepRooms(of socket: SocketIOSocket, _ session: SocketIOSession) {
     // Entries of rooms just left also count: the store may still have these rooms.
-    guard socket.isConnected, let slot = socket.slot, table.contains(slot),
+    guard socket.isConnected, let slot = socket.slot,
       table[slot].membership?.entries.isEmpty == false
     else { return }
     keepRooms(of: socket, session, endsAt: wall + RecoveryID.keptMilliseconds)
@@ -348,7 +343,7 @@ extension Shard {
   private func keepRooms(
     of socket: SocketIOSocket, _ session: SocketIOSession, endsAt: Int64?
   ) {
-    guard let slot = socket.slot, table.contains(slot) else { return }
+    guard let slot = socket.slot else { return }
     keep(wantedRooms(at: slot), of: socket, session, at: slot, endsAt: endsAt)
   }
 
