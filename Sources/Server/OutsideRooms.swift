@@ -78,7 +78,7 @@ extension Shard {
   func leave(_ room: RoomName, user: UserID) -> Int {
     var count = 0
     for slot in directory.slots(of: user) where hasRooms(slot) {
-      (table[slot].task as? Replay)?.rooms.removeAll { TextKey($0) == TextKey(room) }
+      table[slot].activity.replay?.rooms.removeAll { TextKey($0) == TextKey(room) }
       table[slot].membership?.revoke(room)
       guard table[slot].membership?.isWanted(room) == true else { continue }
       leave(room, at: slot)
@@ -95,12 +95,6 @@ extension Shard {
       else { return false }
       return membership.entries[index].isInside
     }
-  }
-
-  /// The members of a room, if this shard owns it.
-  func members(of room: RoomName, limit: Int) -> RoomMembers {
-    guard let roster = rosters[TextKey(room)] else { return RoomMembers() }
-    return RoomMembers(users: roster.entries(limit: limit).map(\.user), total: roster.count)
   }
 
   /// Whether the connection is a session whose client knows messages of rooms.

@@ -258,10 +258,10 @@ GUARDS = [
     ),
     Guard(
         66,
-        "a freed slot is cleared",
+        "the slot of an ended connection is cleared",
         "slot-cleared",
-        rewrite("@1 = @2", "@1.state = .free\n@1.flags = []"),
-        (wire("test_crowds.py", "seen_by_another"),),
+        remove(),
+        (unit("DescriptorReuseTests"),),
     ),
     Guard(
         68,

@@ -1,6 +1,6 @@
 """Guards of the listener and of connection lifetimes: cases 56 to 61."""
 
-from edits import before, instead, never, remove, replace, rewrite
+from edits import always, before, instead, never, remove, replace, rewrite
 from guard import Guard, c, unit, wire
 
 GUARDS = [
@@ -78,22 +78,64 @@ GUARDS = [
         61,
         "an epoll event applies to one generation of its slot",
         "event-generation",
-        replace("holds(@1)", "contains(@1.slot)"),
+        replace("holds(@1)", "isOpen(@1.slot)"),
         (unit("EventGenerationTests"),),
     ),
     Guard(
         61,
         "the outcome of a command applies to one generation of its slot",
         "outcome-generation",
-        replace("holds(@1)", "contains(@1.slot)"),
+        replace("holds(@1)", "isOpen(@1.slot)"),
         (unit("LateAnswerTests"),),
     ),
     Guard(
         61,
         "an answer of the store applies to one generation of its slot",
         "answer-generation",
-        replace("holds(@1)", "contains(@1.slot)"),
+        replace("holds(@1)", "isOpen(@1.slot)"),
         (unit("LateAnswerTests"),),
+    ),
+    Guard(
+        61,
+        "a slot is not used again in the turn in which its connection ended",
+        "slot-kept-for-turn",
+        replace("ended.append(@1)", "free(@1)"),
+        (unit("DescriptorReuseTests"),),
+    ),
+    Guard(
+        61,
+        "an ended connection gets no answer",
+        "no-answer-after-end",
+        always(),
+        (unit("DescriptorReuseTests"),),
+    ),
+    Guard(
+        61,
+        "an ended session of Engine.IO sends nothing",
+        "ended-session-sends-nothing",
+        always(),
+        (unit("EngineSessionTests/.*to an ended session"),),
+    ),
+    Guard(
+        62,
+        "nothing is sent to a connection that was given up",
+        "nothing-sent-after-giving-up",
+        always(),
+        (unit("GivenUpTests/.*skips no frame"),),
+    ),
+    Guard(
+        62,
+        "a slow session is queued nothing before its close frame",
+        "given-up-until-closed",
+        remove(),
+        (unit("GivenUpTests/.*skips no frame"),),
+    ),
+    Guard(
+        62,
+        "the tail of a log that was overwritten is not copied",
+        "no-tail-after-giving-up",
+        never(),
+        (unit("GivenUpTests/.*overwritten"),),
     ),
     Guard(
         61,

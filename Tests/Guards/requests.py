@@ -237,7 +237,7 @@ GUARDS = [
         32,
         "a frame sent with the upgrade request is read after it",
         "frame-after-upgrade-request",
-        always(2),
+        always(),
         (wire("test_hostile_http.py", "frame_sent_with"),),
     ),
     Guard(

@@ -12,6 +12,10 @@ struct ConnectionTableTests {
     #expect(MemoryLayout<Connection>.stride <= 256)
   }
 
+  @Test func `an activity takes eight bytes`() {
+    #expect(MemoryLayout<Activity>.size == 8)
+  }
+
   @Test func `the fields that a broadcast reads are in the first cache line`() {
     #expect(MemoryLayout<Connection>.offset(of: \.groupCursor)! + 8 <= 64)
     #expect(MemoryLayout<Connection>.offset(of: \.flags)! < 64)

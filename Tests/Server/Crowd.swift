@@ -224,6 +224,13 @@ final class Crowd {
     table.pointee.accept4 = { context, listener, address, length, flags in
       let real = cl_kernel_real().pointee
       let descriptor = real.accept4(context, listener, address, length, flags)
+      if descriptor >= 0, let kept = KernelScript.of(context).keptDescriptor {
+        KernelScript.of(context).keptDescriptor = nil
+        // This also closes the socket that had the number, and so removes it from epoll.
+        dup2(descriptor, kept)
+        _ = real.close(context, descriptor)
+        return kept
+      }
       guard descriptor == -EAGAIN else { return descriptor }
       let virtual = KernelScript.of(context).crowd.accept()
       guard virtual >= 0, let address else { return virtual }
@@ -265,6 +272,9 @@ final class Crowd {
     table.pointee.close = { context, descriptor in
       let crowd = KernelScript.of(context).crowd
       guard crowd[descriptor] != nil else {
+        if KernelScript.of(context).keptDescriptor == descriptor {
+          return Glibc.shutdown(descriptor, Int32(SHUT_RDWR))
+        }
         return cl_kernel_real().pointee.close(context, descriptor)
       }
       crowd.end(descriptor, isClosed: true)

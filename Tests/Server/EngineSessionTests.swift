@@ -229,6 +229,38 @@ struct EngineSessionTests {
     try fixture.expectEmpty()
   }
 
+  /// Keeps its latest client, also after that client's session has ended.
+  private final class Keeper: EngineApplication, @unchecked Sendable {
+    // Unchecked: a fixture's shard runs on the test's thread, and so does everything here.
+    var client: EngineClient?
+
+    func received(text: [UInt8], from client: EngineClient) { self.client = client }
+    func received(binary: [UInt8], from client: EngineClient) { self.client = client }
+  }
+
+  // Case 61
+  @Test func `a message to an ended session reaches no other client`() throws {
+    let keeper = Keeper()
+    let fixture = try ShardFixture.engine(
+      Namespaces(),
+      {
+        $0.engines = [EnginePath("/engine.io/", .messages(keeper)), .notifications()]
+      })
+    let ended = try fixture.webSocket()
+    _ = try fixture.takeOpening(of: ended)
+    ended.say("4hello")
+    try fixture.turn(until: { keeper.client != nil })
+    ended.connection.end()
+    keeper.client?.send(text: Array("early".utf8))
+    let next = try fixture.webSocket()
+    _ = try fixture.takeOpening(of: next)
+    #expect(next.connection.slot == ended.connection.slot)
+    keeper.client?.send(text: Array("late".utf8))
+    keeper.client?.send(binary: [1])
+    try fixture.turn(2)
+    #expect(try fixture.frames(of: next).isEmpty)
+  }
+
   @Test func `a client that closes its WebSocket leaves no state`() throws {
     let fixture = try ShardFixture.engine()
     let peers = try (0..<3).map { _ in try fixture.webSocket() }

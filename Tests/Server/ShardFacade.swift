@@ -22,6 +22,24 @@ struct ShardView {
   }
 }
 
+/// A shard within a turn: the reports of sending are not handled yet.
+struct UnsettledShard {
+  fileprivate let shard: Shard
+
+  func deliver(_ event: Event) { shard.deliver(event) }
+  func flush() { shard.flush() }
+
+  /// Reports the connection's socket as writable.
+  func becomeWritable(_ connection: ConnectionView) {
+    shard.handle(.writable, at: connection.slot)
+  }
+
+  /// Closes the connection with a close frame after its queued bytes.
+  func close(_ connection: ConnectionView, code: UInt16, reason: String) {
+    shard.close(connection.slot, code: code, reason: reason)
+  }
+}
+
 // MARK: Shard
 
 extension ShardView {
@@ -39,6 +57,12 @@ extension ShardView {
   /// Delivers an event as though the ring had just brought it, and handles the reports of sending.
   func deliver(_ event: Event) {
     shard.deliver(event)
+    shard.settle()
+  }
+
+  /// Calls `body`, and handles the reports of sending only after it, as a turn does.
+  func unsettled(_ body: (UnsettledShard) -> Void) {
+    body(UnsettledShard(shard: shard))
     shard.settle()
   }
 
@@ -104,7 +128,41 @@ extension ShardView {
 
 // MARK: Connections
 
+/// A use of the slot of a connection that has ended in the same turn.
+enum StaleUse: CaseIterable {
+  case frame, privateBytes, range, event, answer, close, queue, timer, continuation
+}
+
 extension ShardView {
+  /// Ends a connection, accepts the waiting ones, and uses the slot of the ended one, in one turn.
+  func use(_ use: StaleUse, slotOf connection: ConnectionView) {
+    let slot = connection.slot
+    let bytes: [UInt8] = [0x81, 1, 0x78]
+    shard.drop(slot)
+    shard.acceptWaiting(at: 0)
+    switch use {
+    case .frame: shard.send(bytes, to: slot)
+    case .privateBytes: shard.appendPrivateBytes(bytes, to: slot)
+    case .range:
+      let from = shard.direct.end
+      shard.direct.append(bytes.span)
+      shard.queue(log: .direct, from: from, to: shard.direct.end, at: slot)
+    case .event: shard.deliver(RoomSessionTests.system("x"), to: [slot])
+    case .answer: shard.respond(.failure(404, "not_found", "nothing"), at: slot)
+    case .close: shard.close(slot, code: 1008, reason: "late")
+    case .queue: shard.markQueued(slot)
+    case .timer:
+      shard.scheduleTimer(slot)
+      shard.timerFired(at: slot)
+    case .continuation:
+      shard.sentAll(slot)
+      shard.closeWhenSent(slot)
+    }
+    shard.flush()
+    shard.settle()
+    shard.table.reap()
+  }
+
   /// The slot that the first listener's events carry.
   static let listenerSlot = Shard.listenerSlot
   /// Bytes that one read of a socket takes.
@@ -189,19 +247,17 @@ extension ShardView {
 
   /// The users of each room that this shard owns.
   var rosters: [TextKey: Set<UserID>] {
-    shard.rosters.mapValues { roster in
-      Set(roster.entries(limit: roster.count).map(\.user))
-    }
+    shard.roomOwner.members.mapValues { Set($0) }
   }
 
   /// Whether a message to a room is not in its members' outboxes yet.
   var hasPendingRoomBatch: Bool { shard.pendingRoomBatch != nil }
-  var typingEntryCount: Int { shard.typingEntries.count }
+  var typingEntryCount: Int { shard.roomOwner.typingEntryCount }
   /// Users that this shard owns and counts the shards of.
-  var countedUserCount: Int { shard.userShardCounts.count }
-  var presenceEntryCount: Int { shard.presence.count }
+  var countedUserCount: Int { shard.userOwner.userCount(shard.directory) }
+  var presenceEntryCount: Int { shard.userOwner.presenceCount }
   /// The time at which the next absent user counts as offline; nil when none is awaited.
-  var nextPresenceDeadline: UInt64? { shard.presence.nextDeadline }
+  var nextPresenceDeadline: UInt64? { shard.userOwner.nextDeadline }
 
   /// The connections of this shard that are in a room.
   func localMemberCount(of room: RoomName) -> Int {
@@ -368,13 +424,13 @@ extension ConnectionView {
 
 extension ConnectionView {
   /// Whether missed notifications are still sent before live ones.
-  var isReplaying: Bool { has(.replaying) }
+  var isReplaying: Bool { record?.activity.isReplay ?? false }
   /// Whether the client has not been sent its greeting.
   var isHandshakePending: Bool { has(.handshakePending) }
   /// Whether no request, message, replay or fetch is under way.
-  var isIdle: Bool { record?.task == nil }
+  var isIdle: Bool { record?.activity.isIdle ?? true }
   /// The size of the page that is read after the present one; nil when no other was asked for.
-  var nextFetchLimit: Int? { (record?.task as? Fetch)?.next?.limit }
+  var nextFetchLimit: Int? { record?.activity.fetch?.next?.limit }
 }
 
 // MARK: Rooms

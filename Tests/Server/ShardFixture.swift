@@ -34,6 +34,10 @@ final class KernelScript {
   var sends: [Int32: [Int]] = [:]
   /// Bytes that each descriptor takes in all; a send past them is refused.
   var room: [Int32: Int] = [:]
+  /// The descriptor that is kept when it is closed, for the next connection that is accepted.
+  ///
+  /// The kernel gives the lowest free number, but other tests of the process open files meanwhile.
+  var keptDescriptor: Int32?
   /// Bytes that went to each descriptor since it was accepted.
   fileprivate var sent: [Int32: Int] = [:]
 

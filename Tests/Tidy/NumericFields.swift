@@ -84,7 +84,7 @@ enum NumericFields {
     Place(name: "Wire/HTTP/HTTPDate.swift string", hunter: nil),
     Place(name: "Wire/Text/Base64.swift encode", hunter: nil),
     Place(name: "Server/Core/ReadinessProbe.swift sendReadinessProbe", hunter: nil),
-    Place(name: "Server/Core/RoomOwner.swift tell", hunter: nil),
+    Place(name: "Server/Rooms/UserOwner.swift updates", hunter: nil),
   ]
 
   private static func hunted(_ name: String, _ suite: String, _ test: String) -> Place {

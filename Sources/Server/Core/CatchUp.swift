@@ -74,7 +74,7 @@ extension Shard {
 
   private func catchUp(_ event: Event, _ offset: UInt64, at slot: UInt32) {
     let replay: Replay
-    if let known = table[slot].task as? Replay {
+    if let known = table[slot].activity.replay {
       replay = known
     } else if table[slot].flags.contains(.handshakePending) {
       // Nothing may precede the greeting; the session reads this notification when it begins.
@@ -84,14 +84,13 @@ extension Shard {
       // The session has received everything before `offset`, so continuity needs no proof.
       replay.isProven = true
       replay.isGreeted = true
-      if let fetch = table[slot].task as? Fetch {
+      if let fetch = table[slot].activity.fetch {
         replay.fetch = fetch
         replay.assembly = fetch.assembly
       } else {
-        replay.assembly = table[slot].task as? MessageAssembly
+        replay.assembly = table[slot].activity.assembly
       }
-      table[slot].task = replay
-      table[slot].flags.insert(.replaying)
+      table[slot].activity = .replay(replay)
       metrics.add(.catchUps)
     }
     if case .expiredForEveryone(let ids) = event.body {
@@ -136,13 +135,13 @@ extension Shard {
   }
 
   private func catchUpQuery(of slot: UInt32) -> StoreQuery? {
-    switch table[slot].task {
-    case let replay as Replay:
-      return .missed(user: table[slot].user, after: replay.after, limit: Shard.pageLimit)
-    case let exchange as Exchange:
-      return exchange.poll.map { question(of: $0) }
-    default:
-      return nil
+    switch table[slot].activity {
+    case .replay(let replay):
+      .missed(user: table[slot].user, after: replay.after, limit: Shard.pageLimit)
+    case .request(let exchange):
+      exchange.poll.map { question(of: $0) }
+    case .idle, .fragments, .fetch, .authentication, .probe:
+      nil
     }
   }
 

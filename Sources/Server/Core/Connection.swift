@@ -1,8 +1,8 @@
 // The state of one connection, and the slab that holds the connections of a shard.
 //
 // An idle connection owns no buffer: `partial` and `privateBytes` are empty arrays, which allocate
-// nothing, and `task` is nil. Only this one struct in the slab remains, so its size is the memory
-// cost of a connection; ConnectionTableTests holds it to its bound.
+// nothing, and `activity` is idle. Only this one struct in the slab remains, so its size is the
+// memory cost of a connection; ConnectionTableTests holds it to its bound.
 //
 // Unsent bytes of a session, always in this order:
 //
@@ -48,8 +48,6 @@ struct ConnectionFlags: OptionSet {
   static let closesWhenSent = ConnectionFlags(rawValue: 1 << 3)
   /// The request waits for an answer, for example from the store; no further request is read.
   static let awaitsAnswer = ConnectionFlags(rawValue: 1 << 4)
-  /// `task` is a `Replay`: the store's missed notifications are sent before live ones.
-  static let replaying = ConnectionFlags(rawValue: 1 << 5)
   /// A ping sent as a message is unanswered; in an event stream, the last ping was a comment.
   static let pinged = ConnectionFlags(rawValue: 1 << 6)
   /// The directory lists this slot for the user.
@@ -60,8 +58,6 @@ struct ConnectionFlags: OptionSet {
   static let readPaused = ConnectionFlags(rawValue: 1 << 9)
   /// The peer has shut down its sending side but still awaits bytes; no input follows.
   static let peerEnded = ConnectionFlags(rawValue: 1 << 10)
-  /// Upgraded without a token: no user, and a member of no group, until a message brings one.
-  static let awaitsToken = ConnectionFlags(rawValue: 1 << 11)
   /// The connection count of its address includes it.
   static let countedByAddress = ConnectionFlags(rawValue: 1 << 16)
   /// The session count of its user includes it.
@@ -92,6 +88,15 @@ struct ConnectionFlags: OptionSet {
   static let givenUp: ConnectionFlags = [.failed, .tooSlow]
   /// The slot has no socket to write to.
   static let socketless: ConnectionFlags = [.polling, .secondaryNamespace]
+}
+
+/// The Engine.IO session that a slot belongs to, by the protocol that it carries.
+///
+/// Eight bytes, like a reference, but it needs no cast to find the kind of the session.
+enum EngineLink {
+  case none
+  case messages(EngineSession)
+  case socketIO(SocketIOSession)
 }
 
 /// The body of an answer that many connections send.
@@ -131,19 +136,12 @@ struct Connection {
   var blockedBytes = 0
   /// The received bytes that do not form a whole request or frame yet.
   var partial: [UInt8] = []
-  /// The current activity; nil when idle.
-  ///
-  /// An `Exchange` during a request, a `MessageAssembly` while a message arrives in fragments, a
-  /// `Replay` while a session resumes or catches up, a `Fetch` while a page is read for the client,
-  /// a `PendingAuthentication` until the token arrives, an `EngineProbe` while an Engine.IO session
-  /// may upgrade to this WebSocket.
-  var task: AnyObject?
+  var activity = Activity.idle
   /// The user of an open session.
   var user: UserID = ""
   /// The rooms of an open session; nil while it is in none and may enter any.
   var membership: Membership?
-  /// The Engine.IO session that the slot belongs to; nil for all other connections.
-  var engine: EngineSession?
+  var engineLink = EngineLink.none
   /// Wall-clock time in seconds at which the token expires; `Int64.max`: never.
   var tokenEnd = Int64.max
   /// When the peer last sent a byte.
@@ -161,6 +159,20 @@ struct Connection {
   /// The bucket of the inbound message rate.
   var messages = TokenBucket()
 
+  /// The Engine.IO session that the slot belongs to; nil for all other connections.
+  var engine: EngineSession? {
+    switch engineLink {
+    case .none: nil
+    case .messages(let session): session
+    case .socketIO(let session): session
+    }
+  }
+
+  /// The session, if it carries Socket.IO.
+  var socketIO: SocketIOSession? {
+    if case .socketIO(let session) = engineLink { session } else { nil }
+  }
+
   /// Bytes queued for this connection alone.
   var queuedByteCount: Int {
     privateBytes.count - privateSentCount + outbox.byteCount
@@ -172,7 +184,7 @@ struct Connection {
   /// A debug build checks it of each slot that it frees. The flags, times and counters that a
   /// function may still write after an end hold no resource.
   fileprivate var isBlank: Bool {
-    state == .ended && fd == -1 && generation == 0 && task == nil && engine == nil
+    state == .ended && fd == -1 && generation == 0 && activity.isIdle && engine == nil
       && membership == nil && user.isEmpty && queuedByteCount == 0 && partial.isEmpty
       && blockedBytes == 0
       && flags.isDisjoint(with: [
@@ -230,7 +242,8 @@ struct Connection {
       unsafe chunks[chunk] = made
     }
     // guard: generation-increments
-    lastGeneration = lastGeneration == .max ? 1 : lastGeneration + 1
+    lastGeneration &+= 1
+    if lastGeneration == 0 { lastGeneration = 1 }
     count += 1
     self[slot].fd = fd
     self[slot].generation = lastGeneration
@@ -245,6 +258,7 @@ struct Connection {
     // guard: slot-cleared
     self[slot] = Connection()
     self[slot].state = .ended
+    // guard: slot-kept-for-turn
     ended.append(slot)
     count -= 1
   }

@@ -49,10 +49,10 @@ extension Shard {
           hasSessions = true
         }
       case .http:
-        if let poll = (table[slot].task as? Exchange)?.poll { return end(poll, at: slot) }
+        if let poll = table[slot].activity.exchange?.poll { return end(poll, at: slot) }
         let isIdle =
           !table[slot].flags.contains(.awaitsAnswer) && table[slot].partial.isEmpty
-          && (table[slot].task as? Exchange)?.head == nil && table[slot].queuedByteCount == 0
+          && table[slot].activity.exchange?.head == nil && table[slot].queuedByteCount == 0
         // A new connection may still send its first request, for example a health check.
         if isIdle, table[slot].flags.contains(.usedBefore) || acceptors.isEmpty { drop(slot) }
       case .closing, .lingering, .free, .ended:

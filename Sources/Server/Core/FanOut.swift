@@ -269,12 +269,12 @@ extension Shard {
   /// Whether the session at `slot` gets `event` now; a replay records the events that it defers.
   private func admits(_ event: Event, at slot: UInt32) -> Bool {
     guard let offset = event.offset else { return !table[slot].flags.contains(.handshakePending) }
-    if table[slot].flags.contains(.replaying), let replay = table[slot].task as? Replay {
+    if let replay = table[slot].activity.replay {
       return replay.admits(event, offset: offset)
     }
     // Its greeting reads the store later, and so includes this event.
     if table[slot].flags.contains(.handshakePending) { return false }
-    if let fetch = table[slot].task as? Fetch { fetch.changedThrough = offset }
+    if let fetch = table[slot].activity.fetch { fetch.changedThrough = offset }
     return true
   }
 
@@ -289,7 +289,7 @@ extension Shard {
 
   /// Queues the range [from, to) of a log after the bytes that the session at `slot` already has.
   func queue(log id: LogID, from: UInt64, to: UInt64, at slot: UInt32) {
-    // guard: nothing-queued-after-close-frame
+    // guard: nothing-queued-for-given-up-connection
     // guard: nothing-before-greeting
     guard table[slot].state == .session, from != to, table[slot].flags.isDisjoint(with: .givenUp),
       id.isDirect || !table[slot].flags.contains(.handshakePending)
@@ -334,7 +334,7 @@ extension Shard {
     guard table[slot].state == .session else { return }
     let group = fanOutGroups[table[slot].group]
     group.writer.removeAll()
-    let replay = table[slot].flags.contains(.replaying) ? table[slot].task as? Replay : nil
+    let replay = table[slot].activity.replay
     group.writer.opening = replay?.takeOpening()
     body(&group.writer)
     // No event was written, so the next one carries the opening.
@@ -345,7 +345,7 @@ extension Shard {
   /// Queues finished frames for the session at `slot` alone.
   func send(_ frames: [UInt8], to slot: UInt32) {
     guard !frames.isEmpty, table[slot].state == .session else { return }
-    if frames.count > Shard.largestFrameBytes || table[slot].flags.contains(.replaying) {
+    if frames.count > Shard.largestFrameBytes || table[slot].activity.isReplay {
       return appendPrivateBytes(frames, to: slot)
     }
     flushDirectIfFull(adding: frames.count)
@@ -361,7 +361,9 @@ extension Shard {
 
   /// Appends finished frames to the session's private bytes, after everything queued for it.
   func appendPrivateBytes(_ frames: [UInt8], to slot: UInt32) {
-    guard table[slot].state == .session, table[slot].flags.isDisjoint(with: .givenUp) else { return }
+    guard table[slot].state == .session, table[slot].flags.isDisjoint(with: .givenUp) else {
+      return
+    }
     takeSharedTail(at: slot)
     copyOutOutbox(at: slot)
     table[slot].privateBytes.append(contentsOf: frames)
@@ -408,7 +410,11 @@ extension Shard {
     guard table[slot].state == .session else { return }
     materializeRoomBatch(for: slot)
     let group = fanOutGroups[table[slot].group]
-    if table[slot].flags.contains(.handshakePending) { table[slot].groupCursor = group.log.end }
+    // The log may have overwritten the tail of a connection that was given up.
+    // guard: no-tail-after-giving-up
+    if !table[slot].flags.isDisjoint(with: [.handshakePending, .failed, .tooSlow]) {
+      table[slot].groupCursor = group.log.end
+    }
     let from = table[slot].groupCursor
     guard from != group.log.end else { return }
     copyOutOutbox(at: slot)

@@ -23,7 +23,7 @@ struct PageRequest: Equatable {
 }
 
 /// The read of a page for a client.
-final class Fetch: HoldsAssembly {
+final class Fetch {
   let request: PageRequest
   /// The client's latest request during this read.
   var next: PageRequest?
@@ -60,7 +60,7 @@ extension Shard {
     if let through = answer.through, through > appliedOffset {
       answersAheadOfRing.append(
         AnswerAheadOfRing(id: table.id(of: slot), answer: answer, through: through))
-    } else if let fetch = table[slot].task as? Fetch {
+    } else if let fetch = table[slot].activity.fetch {
       take(answer, for: fetch, at: slot)
     } else {
       continueReplay(slot, answer)
@@ -79,13 +79,13 @@ extension Shard {
 
   /// Reads a page for the session at `slot`, now or after the replay or fetch in progress.
   func fetch(_ request: PageRequest, at slot: UInt32) {
-    switch table[slot].task {
-    case let replay as Replay: replay.wantedPage = request
-    case let fetch as Fetch: fetch.next = request
-    default:
+    switch table[slot].activity {
+    case .replay(let replay): replay.wantedPage = request
+    case .fetch(let fetch): fetch.next = request
+    case .idle, .request, .fragments, .authentication, .probe:
       let fetch = Fetch(request)
-      fetch.assembly = table[slot].task as? MessageAssembly
-      table[slot].task = fetch
+      fetch.assembly = table[slot].activity.assembly
+      table[slot].activity = .fetch(fetch)
       read(fetch, at: slot)
     }
   }
@@ -110,7 +110,8 @@ extension Shard {
       return close(slot, code: 1011, reason: "the store cannot be read")
     }
     if fetch.changedThrough > counts.version { return read(fetch, at: slot) }
-    table[slot].task = fetch.assembly
+    table[slot].activity = .idle
+    table[slot].activity.assembly = fetch.assembly
     // Half the backlog limit, so that the page alone does not make the client a slow consumer.
     let byteLimit = core.configuration.limits.backlogBytesLimit / 2
     let dialect = fanOutGroups[table[slot].group].dialect

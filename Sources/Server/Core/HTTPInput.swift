@@ -100,9 +100,9 @@ extension Shard {
   }
 
   func exchange(at slot: UInt32) -> Exchange {
-    if let exchange = table[slot].task as? Exchange { return exchange }
+    if let exchange = table[slot].activity.exchange { return exchange }
     let exchange = Exchange()
-    table[slot].task = exchange
+    table[slot].activity = .request(exchange)
     return exchange
   }
 
@@ -375,7 +375,7 @@ extension Shard {
   /// Whether no request has begun on the HTTP connection since its last answer.
   func isBetweenRequests(_ slot: UInt32) -> Bool {
     table[slot].state == .http && table[slot].flags.contains(.usedBefore)
-      && (table[slot].task as? Exchange)?.head == nil
+      && table[slot].activity.exchange?.head == nil
   }
 
   /// The current time as an HTTP date, formatted once a second.
@@ -430,12 +430,12 @@ extension Shard {
 
   /// Releases the resources of the request in progress.
   func releaseExchange(_ slot: UInt32) {
-    guard let exchange = table[slot].task as? Exchange else { return }
+    guard let exchange = table[slot].activity.exchange else { return }
     engineRequestEnded(exchange)
     exchange.reset()
     countBody(of: exchange)
     unlist(slot)
-    table[slot].task = nil
+    table[slot].activity = .idle
   }
 
   /// Updates `bodyBytesInFlight` with this request's current byte count.
@@ -448,7 +448,7 @@ extension Shard {
   // MARK: The store's answers
 
   func finish(_ slot: UInt32, _ outcome: StoreOutcome) {
-    guard let exchange = table[slot].task as? Exchange, let pending = exchange.pending else {
+    guard let exchange = table[slot].activity.exchange, let pending = exchange.pending else {
       return
     }
     finish(slot, Endpoints.answer(pending, outcome))
@@ -456,7 +456,7 @@ extension Shard {
 
   func finish(_ slot: UInt32, _ answer: StoreAnswer) {
     if table[slot].state == .session { return takeWhenApplied(answer, at: slot) }
-    guard let exchange = table[slot].task as? Exchange, let pending = exchange.pending else {
+    guard let exchange = table[slot].activity.exchange, let pending = exchange.pending else {
       return
     }
     if case .poll(let poll) = pending { return continuePoll(poll, answer, at: slot) }

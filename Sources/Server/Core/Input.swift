@@ -106,7 +106,7 @@ extension Shard {
 
   /// The most bytes to receive in one call: more for a body than for a head.
   private func readLimit(_ slot: UInt32) -> Int {
-    if let exchange = table[slot].task as? Exchange, exchange.head != nil {
+    if let exchange = table[slot].activity.exchange, exchange.head != nil {
       return 4 * Shard.readBytes
     }
     return Shard.readBytes

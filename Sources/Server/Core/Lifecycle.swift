@@ -73,8 +73,6 @@ extension Shard {
 
   /// Sets the connection's one timer so that each of its deadlines is handled in time.
   func scheduleTimer(_ slot: UInt32) {
-    // guard: no-timer-after-end
-    guard table[slot].state != .ended else { return }
     let window = timerWindow(of: slot)
     if window.earliest == .max {
       wheel.cancel(slot)
@@ -118,9 +116,9 @@ extension Shard {
     switch table[slot].state {
     case .http:
       isExact =
-        table[slot].flags.contains(.awaitsAnswer) && (table[slot].task as? Exchange)?.poll != nil
+        table[slot].flags.contains(.awaitsAnswer) && table[slot].activity.exchange?.poll != nil
     case .session:
-      isExact = table[slot].flags.contains(.awaitsToken) || table[slot].task is EngineProbe
+      isExact = table[slot].activity.awaitsToken || table[slot].activity.probe != nil
     case .free, .closing, .lingering, .ended: isExact = false
     }
     return isExact ? 0 : TimerWindow.sharedSlack
@@ -142,7 +140,7 @@ extension Shard {
   func wallClockJumped() {
     table.forEachSlot { slot in
       if table[slot].state != .session {
-        guard (table[slot].task as? Exchange)?.poll != nil, let end = tokenEndTime(slot) else {
+        guard table[slot].activity.exchange?.poll != nil, let end = tokenEndTime(slot) else {
           return
         }
         table[slot].deadline = min(table[slot].deadline, end)
@@ -195,11 +193,11 @@ extension Shard {
     if let session = table[slot].engine { return engineTimerFired(session, slot) }
     let dialect = fanOutGroups[table[slot].group].dialect
     // guard: probe-timeout
-    if table[slot].task is EngineProbe, now >= table[slot].deadline {
+    if table[slot].activity.probe != nil, now >= table[slot].deadline {
       metrics.add(.timedOut)
       return close(slot, code: 1000, reason: "no upgrade in time")
     }
-    if table[slot].flags.contains(.awaitsToken), now >= table[slot].deadline {
+    if table[slot].activity.awaitsToken, now >= table[slot].deadline {
       metrics.add(.timedOut)
       return close(slot, code: dialect.expiryCloseCode, reason: "no token in time")
     }
@@ -308,7 +306,7 @@ extension Shard {
       table[slot].state = .closing
     }
     releaseExchange(slot)
-    table[slot].task = nil
+    table[slot].activity = .idle
     table[slot].partial = []
     table[slot].deadline = deadline
     table[slot].flags.remove([.awaitsAnswer, .readPaused])
@@ -329,7 +327,7 @@ extension Shard {
       table[slot].deadline = now + core.configuration.limits.closeTimeoutMilliseconds
       kernel.shutdownWrite(table[slot].fd)
       scheduleTimer(slot)
-    } else if table[slot].flags.contains(.replaying) {
+    } else if table[slot].activity.isReplay {
       continueReplay(slot)
     } else {
       resumeWhenFlushed(slot)
@@ -393,7 +391,7 @@ extension Shard {
   private func leaveSession(_ slot: UInt32, because reason: @autoclosure () -> String) {
     guard table[slot].state == .session else { return }
     if let session = table[slot].engine { leaveEngine(session, slot) }
-    if let probe = table[slot].task as? EngineProbe { leaveProbe(probe, slot) }
+    if let probe = table[slot].activity.probe { leaveProbe(probe, slot) }
     leaveFanOut(slot, because: reason())
     metrics.add(.sessionsClosed)
   }
@@ -404,7 +402,7 @@ extension Shard {
     leaveRooms(slot)
     unlist(slot)
     leave(fanOutGroups[table[slot].group], slot)
-    table[slot].task = nil
-    table[slot].flags.remove([.replaying, .handshakePending])
+    table[slot].activity = .idle
+    table[slot].flags.remove(.handshakePending)
   }
 }

@@ -150,7 +150,7 @@ extension Shard {
     if table[slot].state == .session {
       // guard: newest-session-closes-oldest
       close(slot, code: 1008, reason: "replaced by a newer connection")
-    } else if let poll = (table[slot].task as? Exchange)?.poll {
+    } else if let poll = table[slot].activity.exchange?.poll {
       // guard: newest-session-ends-waiting-poll
       end(poll, at: slot)
     }

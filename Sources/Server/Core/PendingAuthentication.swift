@@ -8,7 +8,7 @@ internal import Notifications
 internal import Wire
 
 /// A client that was upgraded without a token.
-final class PendingAuthentication: HoldsAssembly {
+final class PendingAuthentication {
   /// The cursor that it asked to resume from.
   let since: String?
   var assembly: MessageAssembly?
@@ -26,15 +26,14 @@ extension Shard {
 
   /// Gives a client that was upgraded without a token the time to send one.
   func awaitToken(since: String?, at slot: UInt32) {
-    table[slot].flags.insert(.awaitsToken)
-    table[slot].task = PendingAuthentication(since: since)
+    table[slot].activity = .authentication(PendingAuthentication(since: since))
     table[slot].deadline = now + core.configuration.limits.authenticationTimeoutMilliseconds
     scheduleTimer(slot)
   }
 
   /// Handles the token of an `auth` message.
   func take(token: String, at slot: UInt32) {
-    let pending = table[slot].task as? PendingAuthentication
+    let pending = table[slot].activity.authentication
     let caller: Caller
     let user: UserID
     do throws(AuthenticationFailure) {
@@ -47,8 +46,7 @@ extension Shard {
         slot, code: dialect.expiryCloseCode, reason: closeReason(Shard.invalidToken, error))
     }
     if let pending {
-      table[slot].flags.remove(.awaitsToken)
-      table[slot].task = nil
+      table[slot].activity = .idle
       authenticated(slot)
       // guard: session-quota-in-band-token
       guard countSession(of: user, at: slot) else {

@@ -28,7 +28,7 @@ internal import Notifications
 internal import Wire
 
 /// A resumption in progress.
-final class Replay: HoldsAssembly {
+final class Replay {
   /// Everything up to this offset was sent.
   var after: UInt64
   /// The largest offset of a notification that was deferred.
@@ -123,7 +123,6 @@ extension Shard {
     if since != nil { metrics.add(.replays) }
     let since = since ?? ""
     let greetsAtOnce = !fanOutGroups[table[slot].group].dialect.greetsWithCounts
-    table[slot].flags.insert(.replaying)
     let replay: Replay
     if since == "0" {
       replay = Replay(after: 0, continuityLost: false)
@@ -137,7 +136,7 @@ extension Shard {
     } else {
       replay = Replay(after: 0, continuityLost: true, announcesLoss: announcesLoss)
     }
-    table[slot].task = replay
+    table[slot].activity = .replay(replay)
     if !replay.continuityLost, greetsAtOnce {
       greet(slot, cursor: core.store.history.cursors.cursor(at: replay.after), nil)
       replay.isGreeted = true
@@ -147,7 +146,7 @@ extension Shard {
 
   /// Reads the next page after the previous one has been sent.
   func continueReplay(_ slot: UInt32) {
-    guard let replay = table[slot].task as? Replay, !replay.isReading else { return }
+    guard let replay = table[slot].activity.replay, !replay.isReading else { return }
     if replay.isCatchUp {
       replay.isReading = true
       return awaitCatchUp(slot)
@@ -171,7 +170,7 @@ extension Shard {
 
   /// Handles a page, or the current position.
   func continueReplay(_ slot: UInt32, _ answer: StoreAnswer) {
-    guard let replay = table[slot].task as? Replay, table[slot].state == .session,
+    guard let replay = table[slot].activity.replay, table[slot].state == .session,
       !takeLate(answer, for: replay)
     else { return }
     replay.isReading = false
@@ -296,17 +295,17 @@ extension Shard {
   }
 
   private func goLive(_ slot: UInt32) {
-    let replay = table[slot].task as? Replay
-    table[slot].flags.remove(.replaying)
+    let replay = table[slot].activity.replay
     if let pending = replay?.fetch {
       // Its page is older than frames sent since, so it is read again when it arrives.
       pending.changedThrough = .max
       pending.assembly = replay?.assembly
       pending.next = replay?.wantedPage ?? pending.next
-      table[slot].task = pending
+      table[slot].activity = .fetch(pending)
       return
     }
-    table[slot].task = replay?.assembly
+    table[slot].activity = .idle
+    table[slot].activity.assembly = replay?.assembly
     if let wanted = replay?.wantedPage { fetch(wanted, at: slot) }
   }
 }

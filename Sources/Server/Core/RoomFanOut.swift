@@ -168,8 +168,8 @@ extension Shard {
     let kernel = kernel
     let table = table
     var sentToAll = 0
-    // SAFETY: the log is not appended to while its bytes are walked. A member is an open connection,
-    // because sending ends none. The pointer to it is not kept past its iteration of the loop.
+    // SAFETY: the log is not appended to while its bytes are walked. A member is open, and sending
+    // ends no connection. The pointer to it is not kept past its iteration of the loop.
     unsafe group.roomLog.withBytes(from: from, to: end) { first, second in
       for slot in members {
         let connection = unsafe table.pointer(to: slot)

@@ -121,7 +121,7 @@ extension Shard {
   /// Handles the client's request to join a room.
   func join(_ name: RoomName, at slot: UInt32) {
     // The greeting comes first: until then the replay keeps the name.
-    if table[slot].flags.contains(.handshakePending), let replay = table[slot].task as? Replay {
+    if table[slot].flags.contains(.handshakePending), let replay = table[slot].activity.replay {
       return replay.hold(name, limit: core.configuration.limits.roomsPerConnectionLimit)
     }
     let membership = table[slot].membership ?? Membership()
@@ -150,7 +150,7 @@ extension Shard {
 
   /// Handles the client's request to leave a room.
   func leave(_ name: RoomName, at slot: UInt32) {
-    (table[slot].task as? Replay)?.rooms.removeAll { TextKey($0) == TextKey(name) }
+    table[slot].activity.replay?.rooms.removeAll { TextKey($0) == TextKey(name) }
     // Earlier messages still go to this member.
     // guard: leaving-member-gets-earlier-messages
     materializeRoomBatch(for: slot)

@@ -94,22 +94,14 @@ final class Shard {
   /// Reports of sending that `settle` has not handled.
   var report = DeliveryReport()
   var directory = Directory()
-  /// For each connected user that this shard owns, the number of shards it is connected to.
-  var userShardCounts: [TextKey: Int] = [:]
   /// Rooms with a member on this shard, by name.
   var rooms: [TextKey: LocalRoom] = [:]
   /// The latest messages of one room, in no outbox yet; see `RoomFanOut.swift`.
   var pendingRoomBatch: PendingRoomBatch?
-  /// Members of the rooms that this shard owns.
-  var rosters: [TextKey: Roster] = [:]
-  /// Typing members of those rooms, by the time at which their typing expires.
-  var typingEntries = DeadlineQueue<TypingEntry>()
-  /// Sequence number of the last presence update that this shard, as owner, sent to several rooms.
-  var lastPresenceUpdateID: UInt64 = 0
+  let roomOwner: RoomOwner
+  let userOwner: UserOwner
   /// Connections already notified of each of the latest presence updates of any owner shard.
   var recentPresenceUpdates: [(number: UInt64, notified: SlotSet)] = []
-  /// Presence of the users that this shard owns.
-  var presence = PresenceTracker(graceMilliseconds: Shard.graceMilliseconds)
   /// Connections that have not shown a valid token or key.
   var unauthenticatedCount = 0
   /// Connections that admission control rejected and that are still being closed.
@@ -186,6 +178,11 @@ final class Shard {
     routes = Endpoints.router(hasDemo: core.configuration.demoTokens != nil)
     wheel = TimerWheel(now: now)
     if index == 0 { metricsSampler = MetricsSampler(at: now, metrics: core.metrics) }
+    let limits = core.configuration.limits
+    roomOwner = RoomOwner(
+      roomsLimit: max(1, limits.roomsLimit / core.mailboxes.count),
+      presenceMembersLimit: limits.presenceMembersLimit)
+    userOwner = UserOwner(shard: index, of: core.mailboxes.count)
     appliedOffset = core.firstOffset
     // An unfinished message stays at the start of the buffer, before the next bytes received.
     let longest = core.configuration.engines.reduce(0) { max($0, $1.settings.messageBytesLimit) }
@@ -250,6 +247,7 @@ final class Shard {
     settle()
     resumeReading()
     table.reap()
+    assert(checkInvariants())
     publishGauges()
   }
 
@@ -346,7 +344,7 @@ final class Shard {
     case .roomAnswer(let id, let answer, let name):
       if table.holds(id) { take(answer, of: name, at: id.slot) }
     case .roomPresence(let update, let name):
-      tell(update, in: name)
+      send(update, to: name)
     case .presence(let note, let user):
       take(note, of: user)
     case .shardQuery(let question, let reply):
@@ -405,8 +403,8 @@ final class Shard {
   func publishGauges() {
     metrics.set(.connections, table.count)
     metrics.set(.sessions, directory.connectionCount)
-    metrics.set(.users, core.mailboxes.count == 1 ? directory.userCount : userShardCounts.count)
-    metrics.set(.rooms, rosters.count)
+    metrics.set(.users, userOwner.userCount(directory))
+    metrics.set(.rooms, roomOwner.roomCount)
     metrics.set(.blockedConnections, blockedCount)
     metrics.set(.unauthenticated, unauthenticatedCount)
     metrics.set(.draining, drain == nil ? 0 : 1)
@@ -441,25 +439,12 @@ final class Shard {
   }
 
   private func notifyOwner(of user: UserID, arrived: Bool) {
-    // With one shard, the directory is the per-user count.
-    guard core.mailboxes.count > 1 else { return noteConnected(user, arrived) }
+    // With one shard there is no other order.
+    guard core.mailboxes.count > 1 else { return count(user, arrived: arrived) }
     // Also on the owner shard: an arrival on another shard that is in its mailbox came before a
     // departure here, and in between the user was connected.
     // guard: user-counts-in-order
     core.mailboxes[core.ownerShard(of: user)].append(.userShardCounts(user, arrived: arrived))
   }
 
-  private func count(_ user: UserID, arrived: Bool) {
-    let key = TextKey(user)
-    let before = userShardCounts[key] ?? 0
-    let shards = before + (arrived ? 1 : -1)
-    userShardCounts[key] = shards == 0 ? nil : shards
-    if before == 0 || shards == 0 { noteConnected(user, arrived) }
-  }
-
-  /// Records the first connection of a user that this shard owns, or the end of its last one.
-  private func noteConnected(_ user: UserID, _ arrived: Bool) {
-    if arrived { presence.arrived(user) } else { presence.left(user, at: now) }
-    if !observers.isEmpty { observe(arrived ? .connected(user) : .disconnected(user)) }
-  }
 }

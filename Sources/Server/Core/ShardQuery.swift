@@ -169,7 +169,7 @@ extension Shard {
     case .outside(let done):
       done(result)
     case .request(let id):
-      guard table.holds(id), case .shardQuery? = (table[id.slot].task as? Exchange)?.pending else {
+      guard table.holds(id), case .shardQuery? = table[id.slot].activity.exchange?.pending else {
         return
       }
       finish(id.slot, Endpoints.answer(shardQuery.question, result))
@@ -198,7 +198,7 @@ extension Shard {
     case .inside(let room, let user):
       .count(insideCount(room, user: user))
     case .members(let room, let limit):
-      .members(members(of: room, limit: limit))
+      .members(roomOwner.members(of: room, limit: limit))
     case .observe(let id, let offer):
       .count(addObserver(id, offer: offer))
     case .unobserve(let id):
@@ -225,20 +225,17 @@ extension Shard {
   }
 
   private func presence(of user: UserID) -> UserPresence {
-    let isSeenHere = core.ownerShard(of: user) == index && isHere(user)
+    let isOwner = core.ownerShard(of: user) == index
     return UserPresence(
-      connections: directory.count(of: user), status: isSeenHere ? presence.status(of: user) : nil)
+      connections: directory.count(of: user),
+      status: isOwner ? userOwner.status(of: user, directory) : nil)
   }
 
-  /// The connected users that this shard owns; with one shard, all users in its directory.
+  /// The connected users that this shard owns.
   private func users(limit: Int, after: UserID?, online: Bool) -> ConnectedUsers {
     var selection = UserSelection(limit: limit, after: after)
-    if core.mailboxes.count == 1 {
-      directory.forEachUser { selection.offer($0) }
-    } else {
-      for user in userShardCounts.keys { selection.offer(user) }
-    }
-    for user in online ? presence.usersInGrace : [] { selection.offer(TextKey(user)) }
+    userOwner.forEachUser(directory) { selection.offer($0) }
+    for user in online ? userOwner.usersInGrace : [] { selection.offer(TextKey(user)) }
     return selection.finish()
   }
 
@@ -250,7 +247,7 @@ extension Shard {
     // Iterates over a copy, because a closed connection leaves the directory.
     for slot in directory.slots(of: user) {
       count += 1
-      if let poll = (table[slot].task as? Exchange)?.poll {
+      if let poll = table[slot].activity.exchange?.poll {
         end(poll, at: slot)
       } else {
         close(slot, code: 1008, reason: reason, logged: "disconnected by a publisher")

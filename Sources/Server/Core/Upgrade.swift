@@ -124,7 +124,7 @@ extension Shard {
     switch (admitted, dialect.admission) {
     case (.success(let caller), _):
       admit(caller, since: since, at: slot)
-      if table[slot].flags.contains(.handshakePending), let replay = table[slot].task as? Replay {
+      if table[slot].flags.contains(.handshakePending), let replay = table[slot].activity.replay {
         replay.rooms = rooms
       } else {
         enter(rooms, at: slot)
@@ -213,9 +213,9 @@ extension Shard {
       socket: identity)
     group.writer.removeAll()
     group.dialect.write(greeting, to: &group.writer)
-    (table[slot].task as? Replay)?.opening = group.writer.opening
+    table[slot].activity.replay?.opening = group.writer.opening
     send(group.writer.bytes, to: slot)
-    if let replay = table[slot].task as? Replay { enter(replay.rooms, at: slot) }
+    if let replay = table[slot].activity.replay { enter(replay.rooms, at: slot) }
   }
 }
 

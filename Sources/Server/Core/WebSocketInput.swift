@@ -19,11 +19,6 @@ final class MessageAssembly {
   init(sequence: FrameSequence) { self.sequence = sequence }
 }
 
-/// A task that replaces a fragmented message in a connection's `task`, and so has to keep it.
-protocol HoldsAssembly: AnyObject {
-  var assembly: MessageAssembly? { get set }
-}
-
 extension Shard {
   /// Handles the whole frames in [from, end) of the scratch buffer.
   ///
@@ -110,27 +105,15 @@ extension Shard {
 
   /// Limit of a message to an Engine.IO session, in bytes; nil for other connections.
   private func engineMessageLimit(at slot: UInt32) -> Int? {
-    let probe = (table[slot].task as? EngineProbe).flatMap { engineSession($0.id) }
+    let probe = table[slot].activity.probe.flatMap { engineSession($0.id) }
     guard let session = table[slot].engine ?? probe else { return nil }
     // One byte more: the packet's type digit does not count.
     return 1 + core.configuration.engines[session.path].settings.messageBytesLimit
   }
 
-  func assembly(at slot: UInt32) -> MessageAssembly? {
-    table[slot].task as? MessageAssembly ?? (table[slot].task as? any HoldsAssembly)?.assembly
-  }
-
-  private func setAssembly(_ assembly: MessageAssembly?, at slot: UInt32) {
-    if let holder = table[slot].task as? any HoldsAssembly {
-      holder.assembly = assembly
-    } else {
-      table[slot].task = assembly
-    }
-  }
-
   /// Checks the header of a frame with an incomplete payload, without consuming the frame.
   private func checkUnfinished(_ header: FrameHeader, at slot: UInt32) throws(ProtocolViolation) {
-    var sequence = sequence(of: assembly(at: slot), header, at: slot)
+    var sequence = sequence(of: table[slot].activity.assembly, header, at: slot)
     _ = try sequence.accept(header)
   }
 
@@ -138,7 +121,7 @@ extension Shard {
     _ header: FrameHeader, payload: Int, to end: Int, at slot: UInt32
   ) throws(ProtocolViolation) {
     metrics.add(.framesReceived)
-    let assembly = assembly(at: slot)
+    let assembly = table[slot].activity.assembly
     var sequence = sequence(of: assembly, header, at: slot)
     let role = try sequence.accept(header)
     scratch.unmask(from: payload, to: end, key: header.maskingKey)
@@ -153,12 +136,12 @@ extension Shard {
       if startsMessage { current.isText = isText }
       try append(payload: payload, to: end, endsMessage: endsMessage, to: current, at: slot)
       if endsMessage {
-        setAssembly(nil, at: slot)
+        table[slot].activity.assembly = nil
         // guard: message-rate
         guard takeMessage(isText: current.isText, at: slot) else { return }
         try received(current, at: slot)
       } else if assembly == nil {
-        setAssembly(current, at: slot)
+        table[slot].activity.assembly = current
       }
     }
   }
@@ -195,7 +178,7 @@ extension Shard {
       throw .messageTooBig
     }
     let group = fanOutGroups[table[slot].group]
-    if table[slot].flags.contains(.awaitsToken) {
+    if table[slot].activity.awaitsToken {
       return close(
         slot, code: group.dialect.expiryCloseCode, reason: "the first message must be auth")
     }

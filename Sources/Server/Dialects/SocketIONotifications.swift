@@ -203,7 +203,7 @@ extension Shard {
 
   /// Acknowledges the event of a change with the store's outcome.
   func acknowledge(_ marking: SocketIOMarking, _ outcome: StoreOutcome, at slot: UInt32) {
-    guard let session = table[slot].engine as? SocketIOSession,
+    guard let session = table[slot].socketIO,
       let index = session.index(atSlot: slot)
     else { return }
     let client = SocketIOClient(

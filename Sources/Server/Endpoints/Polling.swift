@@ -175,7 +175,7 @@ extension Shard {
   /// Wakes the poll at `slot`, if there is one, for an event of its user.
   func wakePoll(_ event: Event, at slot: UInt32) {
     guard let offset = event.offset,
-      let poll = (table[slot].task as? Exchange)?.poll, offset > poll.after
+      let poll = table[slot].activity.exchange?.poll, offset > poll.after
     else { return }
     switch event.body {
     case .stored:

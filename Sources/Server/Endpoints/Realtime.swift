@@ -43,7 +43,7 @@ extension Endpoints {
 extension Shard {
   /// Answers the request at `slot` with an owner shard's result.
   func finishRequest(_ answer: RoomAnswer, at slot: UInt32) {
-    guard case .ownerShard(let success, let refusal) = (table[slot].task as? Exchange)?.pending
+    guard case .ownerShard(let success, let refusal) = table[slot].activity.exchange?.pending
     else {
       return
     }

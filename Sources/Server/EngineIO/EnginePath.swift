@@ -98,14 +98,19 @@ package struct EngineClient {
   let session: EngineSession
 
   /// Sends a text message, which must be UTF-8 without U+001E.
+  ///
+  /// It does nothing once the session has ended.
   package func send(text: [UInt8]) {
+    // guard: ended-session-sends-nothing
+    guard !session.hasEnded else { return }
     shard.write(to: session.slot) { frames in
       frames.text { message in EngineIOPacket.append(.message, into: &message) { $0 += text } }
     }
   }
 
-  /// Sends a binary message.
+  /// Sends a binary message, like `send(text:)`.
   package func send(binary: [UInt8]) {
+    guard !session.hasEnded else { return }
     shard.send(binary: binary, to: session)
   }
 }

@@ -175,7 +175,7 @@ extension Shard {
 
   /// Handles the packets of a posted body.
   func receiveEngine(_ request: Request) -> Answer {
-    guard let session = (table[request.slot].task as? Exchange)?.engine,
+    guard let session = table[request.slot].activity.exchange?.engine,
       !session.hasEnded
     else { return .refusal(.unknownSession) }
     session.isPosting = false

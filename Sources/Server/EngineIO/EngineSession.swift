@@ -42,7 +42,8 @@ struct EngineID: Hashable, Sendable {
 
 /// One session.
 ///
-/// A protocol on top may derive a class from this one, so that a session is one object.
+/// A protocol on top may derive a class from this one, so that a session is one object. It
+/// overrides the functions below, by which Engine.IO calls it.
 class EngineSession {
   let id: EngineID
   private let pathNumber: Int32
@@ -87,10 +88,45 @@ class EngineSession {
     self.beginsBy = beginsBy
     self.openedAt = openedAt
   }
+
+  // MARK: The protocol on top
+
+  /// The slots of the session besides its own.
+  var furtherSlots: [UInt32] { [] }
+
+  /// When `timerFired` has something to do; `.max` if never.
+  var nextDeadline: UInt64 { .max }
+
+  /// Handles a message of the client: a packet that lies in `bytes`.
+  func received(
+    _ packet: EngineIOPacket, in bytes: [UInt8], on shard: Shard
+  ) throws(ProtocolViolation) {
+    guard case .messages(let application) = shard.core.configuration.engines[path].use else {
+      return
+    }
+    let client = EngineClient(shard: shard, session: self)
+    if packet.isBinary {
+      application.received(binary: try packet.binaryData(in: bytes), from: client)
+    } else {
+      application.received(text: Array(bytes[packet.payload]), from: client)
+    }
+  }
+
+  /// Handles deadlines that have passed.
+  func timerFired(on shard: Shard) {}
+
+  /// Sends its own sign of life with a ping.
+  func pinged(on shard: Shard) {}
+
+  /// Forgets one of the further slots, which has ended.
+  func forget(_ slot: UInt32) {}
+
+  /// Releases everything that belongs to the session, which has ended.
+  func ended(on shard: Shard) {}
 }
 
-/// An upgrade in progress: the task of its WebSocket's connection.
-final class EngineProbe: HoldsAssembly {
+/// An upgrade in progress: the activity of its WebSocket's connection.
+final class EngineProbe {
   let id: EngineID
   var assembly: MessageAssembly?
 

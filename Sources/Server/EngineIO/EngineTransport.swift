@@ -27,11 +27,13 @@ extension Shard {
     let id = EngineID.random(on: index, from: kernel)
     let openedAt = kernel.monotonicNanoseconds
     let session: EngineSession
+    let link: EngineLink
     switch engine.use {
     case .messages:
       session = EngineSession(
         id: id, path: path, messageBytesLimit: settings.messageBytesLimit, slot: slot,
         usesBase64: usesBase64, opener: opener, beginsBy: .max, openedAt: openedAt)
+      link = .messages(session)
     case .socketIO:
       let socketIO = SocketIOSession(
         id: id, path: path, messageBytesLimit: settings.messageBytesLimit, slot: slot,
@@ -39,11 +41,12 @@ extension Shard {
         beginsBy: now + settings.connectTimeoutMilliseconds, openedAt: openedAt)
       socketIO.since = since.map { SocketIOSession.bounded(since: $0) }
       session = socketIO
+      link = .socketIO(socketIO)
     }
     engineSessions[id] = slot
     let isPolling = table[slot].flags.contains(.polling)
     beginSession(at: slot, in: fanOutGroups.id(ofPath: path, isPolling: isPolling))
-    table[slot].engine = session
+    table[slot].engineLink = link
     table[slot].lastReceivedAt = now
     table[slot].connectedAt = wall
     table[slot].deadline = now + settings.pingIntervalMilliseconds
@@ -77,7 +80,7 @@ extension Shard {
     guard packet.payload.count <= session.messageBytesLimit else { throw .messageTooBig }
     switch packet.type {
     case .message:
-      try receiveMessage(packet, in: bytes, for: session)
+      try session.received(packet, in: bytes, on: self)
     case .pong:
       // An unsolicited pong must not postpone the next ping.
       guard table[session.slot].flags.contains(.pinged) else { return }
@@ -96,30 +99,13 @@ extension Shard {
     }
   }
 
-  private func receiveMessage(
-    _ packet: EngineIOPacket, in bytes: [UInt8], for session: EngineSession
-  ) throws(ProtocolViolation) {
-    switch core.configuration.engines[session.path].use {
-    case .messages(let application):
-      let client = EngineClient(shard: self, session: session)
-      if packet.isBinary {
-        application.received(binary: try packet.binaryData(in: bytes), from: client)
-      } else {
-        application.received(text: Array(bytes[packet.payload]), from: client)
-      }
-    case .socketIO(let application):
-      guard let session = session as? SocketIOSession else { return }
-      try receive(packet, in: bytes, for: session, of: application)
-    }
-  }
-
   /// Handles a complete WebSocket message if the slot belongs to a session or to a probe.
   ///
   /// False when it belongs to neither.
   func receiveEngine(
     _ message: MessageAssembly, at slot: UInt32
   ) throws(ProtocolViolation) -> Bool {
-    if let probe = table[slot].task as? EngineProbe {
+    if let probe = table[slot].activity.probe {
       continueProbe(probe, message, at: slot)
       return true
     }
@@ -217,10 +203,9 @@ extension Shard {
 
   /// Continues the replays of a session's further namespaces after its own slot has drained.
   func continueSecondaryNamespaces(of slot: UInt32) {
-    guard let session = table[slot].engine as? SocketIOSession else { return }
-    // guard: secondary-namespace-resumes
-    for secondaryNamespace in session.sockets.compactMap(\.slot) where secondaryNamespace != slot {
-      if table[secondaryNamespace].flags.contains(.replaying) {
+    for secondaryNamespace in table[slot].engine?.furtherSlots ?? [] {
+      // guard: secondary-namespace-resumes
+      if table[secondaryNamespace].activity.isReplay {
         continueReplay(secondaryNamespace)
       }
     }
@@ -240,7 +225,7 @@ extension Shard {
       metrics.add(.timedOut)
       return endEngine(session, because: "no namespace in time")
     }
-    if let session = session as? SocketIOSession { expireAcknowledgements(of: session) }
+    session.timerFired(on: self)
     if now >= table[slot].deadline, !session.hasEnded { pingEngine(session, slot) }
   }
 
@@ -269,16 +254,13 @@ extension Shard {
     write(to: slot) { frames in
       frames.text { EngineIOPacket.append(.ping, into: &$0) }
     }
-    if let session = session as? SocketIOSession { keepAlive(session) }
+    session.pinged(on: self)
   }
 
   /// The deadline of an Engine.IO slot, apart from the end of its token.
   func engineDeadline(_ session: EngineSession, _ slot: UInt32) -> UInt64 {
     guard slot == session.slot else { return .max }
-    let deadline = min(table[slot].deadline, session.beginsBy)
-    guard let session = session as? SocketIOSession else { return deadline }
-    return min(
-      deadline, session.acknowledgements?.firstEnd ?? .max, session.assembly?.endsAt ?? .max)
+    return min(table[slot].deadline, session.beginsBy, session.nextDeadline)
   }
 
   // MARK: Ending
@@ -310,13 +292,10 @@ extension Shard {
   /// Unregisters a session whose own slot is ending, or the slot of one of its further namespaces.
   func leaveEngine(_ session: EngineSession, _ slot: UInt32) {
     guard !session.hasEnded else { return }
-    guard session.slot == slot else {
-      (session as? SocketIOSession)?.forget(slot)
-      return
-    }
+    guard session.slot == slot else { return session.forget(slot) }
     session.hasEnded = true
     engineSessions[session.id] = nil
-    if let session = session as? SocketIOSession { endSockets(of: session) }
+    session.ended(on: self)
     if let probe = session.probe, table.holds(probe) {
       session.probe = nil
       close(probe.slot, code: 1000, reason: "the session has ended")

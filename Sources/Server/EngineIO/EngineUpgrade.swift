@@ -28,7 +28,7 @@ extension Shard {
       return close(slot, code: 1000, reason: "the session has a WebSocket already")
     }
     let timeout = core.configuration.engines[session.path].settings.upgradeTimeoutMilliseconds
-    table[slot].task = EngineProbe(id: session.id)
+    table[slot].activity = .probe(EngineProbe(id: session.id))
     table[slot].deadline = now + timeout
     session.probe = table.id(of: slot)
     scheduleTimer(slot)
@@ -67,7 +67,7 @@ extension Shard {
     let slot = session.slot
     session.probe = nil
     session.isProbed = false
-    table[other].task = nil
+    table[other].activity = .idle
     // A client that sends `5` has no poll in flight, or no longer reads it.
     if let poll = session.poll, table.holds(poll) {
       session.poll = nil
@@ -115,8 +115,7 @@ extension Shard {
 
   /// The session's own slot and those of its further namespaces.
   private func slots(of session: EngineSession) -> [UInt32] {
-    let further = (session as? SocketIOSession)?.sockets.compactMap(\.slot) ?? []
-    return [session.slot] + further.filter { $0 != session.slot }
+    [session.slot] + session.furtherSlots
   }
 
   /// Moves `slot` to the group with the same dialect in the other framing.

@@ -10,9 +10,11 @@ internal import Wire
 extension Shard {
   /// Handles an Engine.IO message of the session's client.
   func receive(
-    _ packet: EngineIOPacket, in bytes: [UInt8], for session: SocketIOSession,
-    of application: any SocketIOApplication
+    _ packet: EngineIOPacket, in bytes: [UInt8], for session: SocketIOSession
   ) throws(ProtocolViolation) {
+    guard case .socketIO(let application) = core.configuration.engines[session.path].use else {
+      return
+    }
     let settings = core.configuration.engines[session.path].settings
     var assembly =
       session.assembly?.assembly
@@ -256,7 +258,7 @@ extension Shard {
   ///
   /// False when there is none; then the caller ends the whole session.
   func disconnectNamespace(at slot: UInt32) -> Bool {
-    guard let session = table[slot].engine as? SocketIOSession,
+    guard let session = table[slot].socketIO,
       let index = session.index(atSlot: slot)
     else { return false }
     let namespace = session.sockets[index].namespace

@@ -150,7 +150,7 @@ extension Shard {
     table[slot].peer = table[session.slot].peer
     table[slot].userAgent = table[session.slot].userAgent
     beginSession(at: slot, in: table[session.slot].group)
-    table[slot].engine = session
+    table[slot].engineLink = .socketIO(session)
     return slot
   }
 
@@ -163,9 +163,9 @@ extension Shard {
     }
     takeSharedTail(at: slot)
     copyOutOutbox(at: slot)
-    let assembly = assembly(at: slot)
+    let assembly = table[slot].activity.assembly
     leaveFanOut(slot, because: "left the namespace")
-    table[slot].task = assembly
+    table[slot].activity.assembly = assembly
     let isPolling = table[slot].flags.contains(.polling)
     table[slot].group = fanOutGroups.id(ofPath: session.path, isPolling: isPolling)
     table[slot].groupCursor = fanOutGroups[table[slot].group].log.end
@@ -179,7 +179,7 @@ extension Shard {
   ///
   /// `cursor` is its start position; nil if it gets no cursors.
   func identity(at slot: UInt32, cursor: Cursor?, isResumed: Bool) -> SocketIdentity? {
-    guard let session = table[slot].engine as? SocketIOSession,
+    guard let session = table[slot].socketIO,
       let index = session.index(atSlot: slot)
     else { return nil }
     session.sockets[index].isConnected = true
@@ -209,7 +209,7 @@ extension Shard {
 
   /// Keeps the offset of the last notification sent to the session at `slot`.
   func keepPosition(_ offset: UInt64, at slot: UInt32) {
-    guard let session = table[slot].engine as? SocketIOSession,
+    guard let session = table[slot].socketIO,
       let index = session.index(atSlot: slot)
     else { return }
     session.sockets[index].position = offset
@@ -236,7 +236,7 @@ extension Shard {
   ) {
     for slot in directory.slots(of: user) {
       guard shardConnectionID(of: slot) != address,
-        let session = table[slot].engine as? SocketIOSession,
+        let session = table[slot].socketIO,
         let index = session.index(atSlot: slot), session.sockets[index].recovery == recovery
       else { continue }
       // guard: latest-recovery-wins
@@ -280,7 +280,7 @@ extension Shard {
 
   /// Enters the rooms of a returning client, then continues its recovery.
   func takeKeptRooms(_ rooms: [RoomName], at slot: UInt32) {
-    guard table[slot].flags.contains(.handshakePending), !table[slot].flags.contains(.replaying)
+    guard table[slot].flags.contains(.handshakePending), !table[slot].activity.isReplay
     else {
       return
     }
@@ -293,8 +293,8 @@ extension Shard {
 
   /// Begins the replay at the client's position once no room's answer is awaited any more.
   private func continueRecovery(at slot: UInt32) {
-    guard let session = table[slot].engine as? SocketIOSession,
-      let index = session.index(atSlot: slot), !table[slot].flags.contains(.replaying),
+    guard let session = table[slot].socketIO,
+      let index = session.index(atSlot: slot), !table[slot].activity.isReplay,
       let resumption = session.sockets[index].resumption,
       table[slot].membership?.entries.allSatisfy({ $0.awaited == 0 }) != false
     else { return }
@@ -315,7 +315,7 @@ extension Shard {
   /// Stores the changed rooms of the session at `slot`, or continues its recovery.
   func roomsChanged(at slot: UInt32) {
     if table[slot].flags.contains(.handshakePending) { return continueRecovery(at: slot) }
-    guard let session = table[slot].engine as? SocketIOSession,
+    guard let session = table[slot].socketIO,
       let index = session.index(atSlot: slot)
     else { return }
     keepRooms(of: session.sockets[index], session, endsAt: nil)

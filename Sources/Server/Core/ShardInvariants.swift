@@ -1,0 +1,84 @@
+// What holds between two turns of a shard. Debug builds check it after each turn of a small shard,
+// so that every test which turns one checks it too.
+
+internal import Broadcast
+internal import Notifications
+
+extension Shard {
+  /// The most connections with which a turn is checked: the check visits each of them.
+  private static let checkedConnectionCount = 64
+
+  /// Traps in a debug build when an invariant of the shard does not hold.
+  ///
+  /// Invariant: the shard's counts are those of its connections; an activity fits the state of its
+  /// connection; and every set of slots has only open connections which belong in it.
+  ///
+  /// Returns true, so that it can stand in an `assert` and costs nothing in a release build.
+  func checkInvariants() -> Bool {
+    guard table.count <= Shard.checkedConnectionCount else { return true }
+    checkConnections()
+    checkSets()
+    checkRooms()
+    return true
+  }
+
+  private func checkConnections() {
+    var counts = (blocked: 0, bytes: 0, listed: 0, unauthenticated: 0, rejected: 0)
+    table.forEachSlot { slot in
+      let connection = table[slot]
+      let flags = connection.flags
+      switch connection.activity {
+      case .idle: break
+      case .request: assert(connection.state == .http, "a request outside HTTP")
+      case .fragments, .replay, .fetch, .authentication, .probe:
+        assert(connection.state == .session, "an activity of a session outside one")
+      }
+      assert(
+        (connection.fd < 0) == !flags.isDisjoint(with: .socketless),
+        "the descriptor of \(slot) does not fit its kind")
+      assert(flags.contains(.blocked) || connection.blockedBytes == 0)
+      if flags.contains(.listed) {
+        assert(directory.contains(user: connection.user), "\(slot) is not listed")
+      }
+      counts.blocked += flags.contains(.blocked) ? 1 : 0
+      counts.bytes += connection.blockedBytes
+      counts.listed += flags.contains(.listed) ? 1 : 0
+      counts.unauthenticated += flags.contains(.unauthenticated) ? 1 : 0
+      counts.rejected += flags.contains(.rejected) ? 1 : 0
+    }
+    assert(counts.blocked == blockedCount, "\(counts.blocked) connections are blocked")
+    assert(counts.bytes == blockedBytes, "\(counts.bytes) bytes are blocked")
+    assert(counts.listed == directory.connectionCount, "\(counts.listed) connections are listed")
+    assert(counts.unauthenticated == unauthenticatedCount)
+    assert(counts.rejected == rejectedCount)
+  }
+
+  private func checkSets() {
+    dirty.forEach { assert(table.isOpen($0), "\($0) has ended and is to be flushed") }
+    pinned.forEach { assert(table.isOpen($0), "\($0) has ended and pins ranges") }
+    for group in fanOutGroups.all {
+      group.members.forEach { slot in
+        assert(
+          table.isOpen(slot) && table[slot].state == .session && table[slot].group == group.id,
+          "\(slot) is no session of its group")
+      }
+    }
+    for (id, slot) in engineSessions {
+      assert(
+        table.isOpen(slot) && table[slot].engine?.id == id && table[slot].engine?.hasEnded == false,
+        "\(slot) is not the slot of its session")
+    }
+  }
+
+  private func checkRooms() {
+    for room in rooms.values {
+      assert(!room.members.isEmpty, "a room without members is kept")
+      for slot in room.members {
+        let entry = table[slot].membership.flatMap { membership in
+          membership.index(of: room.name).map { membership.entries[$0] }
+        }
+        assert(table.isOpen(slot) && entry?.isInside == true, "\(slot) is not in its room")
+      }
+    }
+  }
+}

@@ -1,0 +1,187 @@
+// The owner of rooms: the state of a room over all shards.
+//
+// Each room has an owner shard, chosen by a hash of its name. The owner counts the members and
+// keeps the typing entries. Its input comes by mailbox, in the order in which each shard sent it;
+// the shard publishes its updates through the ring.
+
+internal import Notifications
+
+/// A request of a connection to a room's owner shard.
+enum RoomQuestion: Sendable {
+  case enter, leave
+  /// Asks for the members of a room that the connection already requested.
+  case look
+  case type(Bool)
+  /// The connection has ended; no answer.
+  case abandon
+}
+
+/// The reply of a room's owner shard.
+enum RoomAnswer: Sendable {
+  case entered([Roster.Entry])
+  /// The members, in reply to `look`.
+  case seen([Roster.Entry])
+  case left([Roster.Entry])
+  /// The owner shard has as many rooms as its share of `roomsLimit`.
+  case full
+  case typed
+  case notInRoom
+}
+
+/// A typing or presence update for the members of a room, except its user.
+struct RoomUpdate {
+  let room: RoomName
+  let user: UserID
+  let body: Event.Body
+}
+
+/// The rooms that one shard owns: their members and typing entries.
+///
+/// It sends nothing itself: `takeUpdates` returns the updates of the calls since the last one, in
+/// order. Times are milliseconds of the monotonic clock.
+///
+/// Invariant: a room has at least one member. Each typing member has an entry in `typing` that is
+/// due at the end of its typing or later.
+final class RoomOwner {
+  /// Time after which a member counts as no longer typing unless it renews.
+  private static let typingMilliseconds: UInt64 = 5_000
+  /// Time within which a renewal is ignored, also after a stop.
+  ///
+  /// Otherwise a client could fill the deadline queue with renewals.
+  private static let typingRenewalMilliseconds: UInt64 = 500
+  /// Members listed in a reply to `enter`, `look` or `leave`.
+  private static let namedMembersLimit = 100
+
+  /// A member that is typing in a room, due when its typing expires.
+  private struct TypingEntry: Sendable {
+    let room: RoomName
+    let user: UserID
+  }
+
+  private let roomsLimit: Int
+  private let presenceMembersLimit: Int
+  private var rosters: [TextKey: Roster] = [:]
+  private var typing = DeadlineQueue<TypingEntry>()
+  private var updates: [RoomUpdate] = []
+  /// Updates that were dropped since `takeUpdates`, because their room exceeds the limit.
+  private var droppedCount = 0
+
+  /// Creates the owner of at most `roomsLimit` rooms, of which those with more members than
+  /// `presenceMembersLimit` have no typing and presence updates.
+  init(roomsLimit: Int, presenceMembersLimit: Int) {
+    self.roomsLimit = roomsLimit
+    self.presenceMembersLimit = presenceMembersLimit
+  }
+
+  var roomCount: Int { rosters.count }
+  var typingEntryCount: Int { typing.count }
+
+  /// When `expire` next has work; nil when it has none.
+  var nextDeadline: UInt64? { typing.next }
+
+  /// The members of each room.
+  var members: [TextKey: [UserID]] {
+    rosters.mapValues { $0.entries(limit: $0.count).map(\.user) }
+  }
+
+  /// The first `limit` members of a room, and how many there are.
+  func members(of room: RoomName, limit: Int) -> RoomMembers {
+    guard let roster = rosters[TextKey(room)] else { return RoomMembers() }
+    return RoomMembers(users: roster.entries(limit: limit).map(\.user), total: roster.count)
+  }
+
+  /// Handles a connection's request for a room, and returns the reply; nil if it gets none.
+  func answer(
+    _ question: RoomQuestion, _ name: RoomName, _ user: UserID, at now: UInt64
+  ) -> RoomAnswer? {
+    switch question {
+    case .enter:
+      // guard: rooms-of-server
+      guard rosters[TextKey(name)] != nil || rosters.count < roomsLimit else { return .full }
+      rosters[TextKey(name), default: Roster()].enter(user)
+      return .entered(named(name))
+    case .look:
+      return .seen(named(name))
+    case .leave:
+      exit(user, from: name)
+      return .left(named(name))
+    case .abandon:
+      exit(user, from: name)
+      return nil
+    case .type(let isTyping):
+      guard rosters[TextKey(name)]?.contains(user) == true else { return .notInRoom }
+      setTyping(isTyping, user, in: name, at: now)
+      return .typed
+    }
+  }
+
+  /// Sends a user's presence to the members of a room.
+  func send(_ update: PresenceUpdate, to name: RoomName) {
+    // Members that enter later get the status from the roster.
+    rosters[TextKey(name)]?.set(update.status, of: update.user)
+    send(.presence(update), to: name, except: update.user)
+  }
+
+  /// Ends the typing of members that have not renewed it.
+  func expire(at now: UInt64) {
+    while let entry = typing.takeFirst(dueAt: now) {
+      guard let end = rosters[TextKey(entry.room)]?.typingEnd(of: entry.user), end <= now else {
+        continue
+      }
+      if rosters[TextKey(entry.room)]?.setTyping(entry.user, until: nil) == true {
+        sendTyping(false, entry.user, in: entry.room)
+      }
+    }
+  }
+
+  /// Returns the updates since the last call, and how many were dropped.
+  func takeUpdates() -> (updates: [RoomUpdate], droppedCount: Int) {
+    defer {
+      updates = []
+      droppedCount = 0
+    }
+    return (updates, droppedCount)
+  }
+
+  private func named(_ name: RoomName) -> [Roster.Entry] {
+    rosters[TextKey(name)]?.entries(limit: RoomOwner.namedMembersLimit) ?? []
+  }
+
+  private func exit(_ user: UserID, from name: RoomName) {
+    guard rosters[TextKey(name)]?.contains(user) == true else { return }
+    let isTyping = rosters[TextKey(name)]?.typingEnd(of: user) != nil
+    let isGone = rosters[TextKey(name)]?.exit(user) == true
+    if isGone, isTyping { sendTyping(false, user, in: name) }
+    if rosters[TextKey(name)]?.isEmpty == true { rosters[TextKey(name)] = nil }
+  }
+
+  private func setTyping(_ isTyping: Bool, _ user: UserID, in name: RoomName, at now: UInt64) {
+    var until = isTyping ? now + RoomOwner.typingMilliseconds : nil
+    if let latest = until, let watched = rosters[TextKey(name)]?.watchEnd(of: user) {
+      // guard: typing-renewal
+      if latest < watched + RoomOwner.typingRenewalMilliseconds {
+        // The entry that is due at `watched` is already in the queue.
+        until = watched
+      } else {
+        typing.append(TypingEntry(room: name, user: user), at: latest)
+      }
+    }
+    if rosters[TextKey(name)]?.setTyping(user, until: until) == true {
+      sendTyping(isTyping, user, in: name)
+    }
+  }
+
+  private func sendTyping(_ isTyping: Bool, _ user: UserID, in name: RoomName) {
+    let update = TypingUpdate(room: name, user: user, isTyping: isTyping)
+    send(.typing(update), to: name, except: user)
+  }
+
+  /// Keeps an update for the room's members, unless the room exceeds `presenceMembersLimit`.
+  private func send(_ body: Event.Body, to name: RoomName, except user: UserID) {
+    guard let count = rosters[TextKey(name)]?.count, count <= presenceMembersLimit else {
+      droppedCount += 1
+      return
+    }
+    updates.append(RoomUpdate(room: name, user: user, body: body))
+  }
+}
