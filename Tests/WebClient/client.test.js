@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { away, EPOCH, start, tokenOf } from './fakes.js';
+import { away, EPOCH, refuse, start, streamBody, tokenOf } from './fakes.js';
 import { serverOf } from '../../Sources/WebClient/client/transports.js';
 import { ORIGIN } from './page.js';
 
@@ -50,6 +50,55 @@ describe('messages', () => {
     sockets[0].say('stats:updated', { total: 3, unread: 3 });
     await settle();
     assert.deepEqual([...new Set(shown)], ['3,3,2']);
+  });
+
+  /** Holds back the server's first counts, of an empty inbox, until `release` is called. */
+  const holdCounts = () => {
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    const counts = { data: { total: 0, unread: 0 } };
+    return { counts: held.then(() => counts), release };
+  };
+  const NEWS = { id: 'a', title: 'a', is_read: false, cursor: 'e.2' };
+
+  test('a notification stays that comes before older counts of an empty inbox', async () => {
+    const { counts, release } = holdCounts();
+    const empty = { data: { notifications: [], total: 0, unread: 0 } };
+    const answer = (path) => path.endsWith('/stats') ? counts : empty;
+    const { client, listed, settle, sockets } = await start({}, { answer });
+    sockets[0].say('notification:new', NEWS);
+    release();
+    await settle();
+    assert.deepEqual([listed(), client.store.value.unreadCount], [['a'], 1]);
+    sockets[0].say('stats:updated', { total: 1, unread: 1 });
+    await settle();
+    assert.deepEqual([listed(), client.stats], [['a'], { total: 1, unread: 1 }]);
+  });
+
+  test('counts that are pulled are ignored if a notification came by a socket since', async () => {
+    const { counts, release } = holdCounts();
+    const body = streamBody();
+    let page = { notifications: [], total: 0, unread: 0, cursor: 'e.1' };
+    const answer = (path) => {
+      if (path.includes('/events')) return { body };
+      return path.endsWith('/stats') ? counts : { data: page };
+    };
+    const net = { answer, socket: refuse };
+    const world = await start({ transports: ['websocket', 'sse'] }, net);
+    body.push('id: e.1\ndata: {"type":"unread_count","data":{"count":0}}\n\n');
+    await world.settle();
+    world.net.socket = (socket) => socket.say('connection:established', { cursor: 'e.1' });
+    dispatchEvent(new Event('online'));
+    await world.settle();
+    page = { notifications: [NEWS], total: 1, unread: 1 };
+    await world.say('notification:new', NEWS);
+    assert.deepEqual([world.openSockets().length, world.listed()], [1, ['a']]);
+    release();
+    await world.settle();
+    assert.deepEqual([world.listed(), world.store.value.unreadCount], [['a'], 1]);
+    assert.deepEqual(world.detailsOf('event').map(({ event }) => event).slice(-1), [
+      'notification:new',
+    ]);
   });
 
   const HOSTILE = [

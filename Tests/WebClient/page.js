@@ -12,7 +12,8 @@ globalThis.CustomEvent ??= class extends Event {
   }
 };
 
-const define = (name, value) =>
+/** Defines a global that the page has. */
+export const define = (name, value) =>
   Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
 
 /**

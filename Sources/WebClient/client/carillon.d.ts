@@ -130,6 +130,7 @@ export interface CarillonEventMap {
   state: CustomEvent<State>;
   /** A live or a missed notification, dispatched once per client. */
   notification: CustomEvent<Notification>;
+  /** Other counts than the last ones. The first may be older than a notification just received. */
   stats: CustomEvent<Stats>;
   read: CustomEvent<{ id: string }>;
   deleted: CustomEvent<{ id: string }>;

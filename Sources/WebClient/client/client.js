@@ -431,9 +431,11 @@ export class Carillon extends EventTarget {
     for (const each of notifications) this.#receive('notification:new', each, each.created_at);
     if (resync) this.#receive('resync', { cursor });
     else this.#move(cursor);
+    const at = this.#cursor;
     const stats = await this.request('GET', `${INBOX}/stats`, undefined, signal);
     if (owner !== this.#requests.owner) return 0;
-    this.#receive('stats:updated', stats);
+    // Counts may be older than a notification that came since; its own counts follow it.
+    if (at === this.#cursor) this.#receive('stats:updated', stats);
     return notifications.length;
   };
 
@@ -446,8 +448,9 @@ export class Carillon extends EventTarget {
     ]);
     if (!this.isLeader || owner !== this.#requests.owner) return;
     if (this.store.load(page)) this.#load();
+    // These counts may be older than the events since, so no list follows them.
+    if (!this.stats) this.#count(stats);
     this.#sync();
-    if (!this.stats) this.#receive('stats:updated', stats);
   }
 
   #watch() {

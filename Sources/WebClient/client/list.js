@@ -96,20 +96,22 @@ export class CarillonList extends CarillonPanel {
     if (this.#client !== this.client) this.#forget();
     this.#client = this.client;
     super.attached();
+    const apply = (change) => {
+      change();
+      for (const late of this.#loads) late.push(change);
+      this.update();
+    };
     const on = (type, change) =>
-      this.listen(this.client, type, ({ detail }) => {
-        change(detail);
-        for (const late of this.#loads) late.push(() => change(detail));
-        this.update();
-      });
+      this.listen(this.client, type, ({ detail }) => apply(() => change(detail)));
     on('notification', (it) => {
       if (!this.#type.value || this.#type.value === it.type) this.#add([it], 0);
     });
     on('read', ({ id }) => this.#read((it) => it.id === id));
     on('deleted', ({ id }) => this.#keep((it) => it.id !== id));
-    on('stats', ({ total, unread }) => {
-      if (!total) this.#keep(() => false);
-      if (!unread) this.#read(() => true);
+    // Not `stats`, which also reports counts that are older than the last notification, and not
+    // counts that repeat the last ones.
+    this.listen(this.client, 'event', ({ detail: { event, data } }) => {
+      if (event === 'stats:updated') apply(() => this.#count(data));
     });
     // Changes made while the client was disconnected are not sent, so load the list again.
     this.listen(this.client, 'state resync', ({ detail }) => {
@@ -118,6 +120,11 @@ export class CarillonList extends CarillonPanel {
     if (this.client) this.reload();
   }
 
+  /** The server reports a change of all notifications only through these counts. */
+  #count({ total, unread }) {
+    if (total === 0) this.#keep(() => false);
+    if (unread === 0) this.#read(() => true);
+  }
   #keep(which) {
     this.#all = this.#all.filter(which);
   }

@@ -1,0 +1,60 @@
+// The list of the whole inbox: messages and answers in each order lead to the same rows.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openList } from './elements.js';
+import { start } from './fakes.js';
+
+const item = (id, more = {}) => ({ id, title: id, is_read: false, ...more });
+const pageOf = (...notifications) => ({
+  notifications,
+  total: notifications.length,
+  unread: notifications.filter((it) => !it.is_read).length,
+});
+
+/**
+ * A connected client and its list.
+ *
+ * `server.inbox` is the page that the server answers with at once; `answer` may answer a request in
+ * its place.
+ */
+const startList = async ({ inbox = pageOf(), answer, ...options } = {}) => {
+  const server = { inbox, answer };
+  const respond = (path) => server.answer?.(path) ?? { data: server.inbox };
+  const world = await start(options, { answer: respond });
+  const list = openList(world.client);
+  await world.settle();
+  /** The rows as a text: the titles, each unread one followed by a star. */
+  const rows = () => list.rows.map((it) => it.title + (it.is_read ? '' : '*')).join(' ');
+  return { ...world, server, list, rows };
+};
+
+/** An answer that waits until it is released. */
+const hold = () => {
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  return { held, release };
+};
+
+test('a notification stays that comes before older counts of an empty inbox', async () => {
+  const { held, release } = hold();
+  const answer = (path) => path.endsWith('/stats') ? held : undefined;
+  const { rows, say, server, settle, store } = await startList({ answer });
+  server.inbox = pageOf(item('a'));
+  // The message with the notification comes, then the answer, then the message with the counts.
+  await say('notification:new', item('a'));
+  release({ data: { total: 0, unread: 0 } });
+  await settle();
+  await say('stats:updated', { total: 1, unread: 1 });
+  assert.deepEqual([rows(), store.value.notifications.length], ['a*', 1]);
+});
+
+test('counts that equal the last ones still say that all are gone', async () => {
+  const { rows, say } = await startList();
+  await say('stats:updated', { total: 0, unread: 0 });
+  // A poll that brings a notification is followed by counts, and it may be deleted by then.
+  await say('notification:new', item('a'));
+  assert.equal(rows(), 'a*');
+  await say('stats:updated', { total: 0, unread: 0 });
+  assert.equal(rows(), '');
+});
