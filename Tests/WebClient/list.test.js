@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openList } from './elements.js';
+import { drawFrame, openList } from './elements.js';
 import { start } from './fakes.js';
 
 const item = (id, more = {}) => ({ id, title: id, is_read: false, ...more });
@@ -57,4 +57,33 @@ test('counts that equal the last ones still say that all are gone', async () => 
   assert.equal(rows(), 'a*');
   await say('stats:updated', { total: 0, unread: 0 });
   assert.equal(rows(), '');
+});
+
+test('a change that the server refuses is undone in the list', async () => {
+  const { list, rows, server, store } = await startList({ inbox: pageOf(item('b'), item('a')) });
+  server.answer = (path) => path.endsWith('/read') ? { status: 503 } : undefined;
+  const granted = store.markAsRead('a');
+  drawFrame();
+  assert.equal(rows(), 'b* a');
+  assert.equal(await granted, false);
+  drawFrame();
+  assert.equal(rows(), 'b* a*');
+  assert.deepEqual(list.list.children.map((it) => it.notification.is_read), [false, false]);
+});
+
+test('a notification is unread that came after all were read, also if a page has it', async () => {
+  const { held, release } = hold();
+  const { client, list, rows, say, server, settle } = await startList({ capacity: 1 });
+  server.answer = (path) => path.includes('limit=20') ? held : undefined;
+  list.reload();
+  await settle();
+  // All are read, and another one is published; the page is read after that.
+  await say('stats:updated', { total: 1, unread: 0 });
+  release({ data: pageOf(item('b'), item('a', { is_read: true })) });
+  await settle();
+  await say('notification:new', item('b'));
+  // The store lists only the newest.
+  server.inbox = pageOf(item('c'));
+  await say('notification:new', item('c'));
+  assert.deepEqual([rows(), client.store.value.notifications.length], ['c* b* a', 1]);
 });

@@ -7,6 +7,8 @@ import { CarillonPanel } from './panel.js';
 /** Reads a number from an attribute, which is free text. */
 const within = (text, low, high, other) => Math.min(high, Math.max(low, parseInt(text) || other));
 
+const marked = (it, is_read) => it.is_read === is_read ? it : { ...it, is_read };
+
 /** Pages of 200 that the filter searches for types. */
 const MOST_PAGES = 50;
 const LOADING = 'Loading…', FAILED = 'Could not load notifications';
@@ -53,10 +55,12 @@ export class CarillonList extends CarillonPanel {
   }
   get rows() {
     const { clearing, notifications } = this.value;
-    if (!clearing) return this.#all;
-    // All are hidden that the store hides, and those that it does not list.
-    const ids = new Set(notifications.map(({ id }) => id));
-    return this.#all.filter(({ id }) => ids.has(id));
+    const marks = new Map(notifications.map((it) => [it.id, it.is_read]));
+    // The marks of the store include changes that the server may still refuse. While all are
+    // cleared, those are hidden that the store hides, and those that it does not list.
+    return this.#all
+      .filter(({ id }) => !clearing || marks.has(id))
+      .map((it) => marked(it, marks.get(it.id) ?? it.is_read));
   }
   get condition() {
     if (this.#state === LOADING) return 'loading';
@@ -104,9 +108,11 @@ export class CarillonList extends CarillonPanel {
     const on = (type, change) =>
       this.listen(this.client, type, ({ detail }) => apply(() => change(detail)));
     on('notification', (it) => {
+      // A loaded page may have it already, with a change of all applied that was made before it.
+      this.#mark(({ id }) => id === it.id, it.is_read);
       if (!this.#type.value || this.#type.value === it.type) this.#add([it], 0);
     });
-    on('read', ({ id }) => this.#read((it) => it.id === id));
+    on('read', ({ id }) => this.#mark((it) => it.id === id));
     on('deleted', ({ id }) => this.#keep((it) => it.id !== id));
     // Not `stats`, which also reports counts that are older than the last notification, and not
     // counts that repeat the last ones.
@@ -123,13 +129,13 @@ export class CarillonList extends CarillonPanel {
   /** The server reports a change of all notifications only through these counts. */
   #count({ total, unread }) {
     if (total === 0) this.#keep(() => false);
-    if (unread === 0) this.#read(() => true);
+    if (unread === 0) this.#mark(() => true);
   }
   #keep(which) {
     this.#all = this.#all.filter(which);
   }
-  #read(which) {
-    this.#all = this.#all.map((it) => it.is_read || !which(it) ? it : { ...it, is_read: true });
+  #mark(which, isRead = true) {
+    this.#all = this.#all.map((it) => which(it) ? marked(it, isRead) : it);
   }
   /** Inserts new notifications at a position: the order follows from neither ids nor times. */
   #add(some, place) {
@@ -226,8 +232,6 @@ export class CarillonList extends CarillonPanel {
   }
 
   render() {
-    const read = new Set(this.value.notifications.map((it) => it.is_read && it.id));
-    this.#read(({ id }) => read.has(id));
     super.render();
     // Without rows, the panel's own text and button say this.
     const hasFailed = this.#state === FAILED && this.#all.length > 0;
