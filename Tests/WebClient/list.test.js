@@ -87,3 +87,18 @@ test('a notification is unread that came after all were read, also if a page has
   await say('notification:new', item('c'));
   assert.deepEqual([rows(), client.store.value.notifications.length], ['c* b* a', 1]);
 });
+
+test('a notification is kept at each moment of a load', async () => {
+  // It may come while the answer passes through the promises that wait for it.
+  for (let moment = 0; moment < 10; moment++) {
+    const { held, release } = hold();
+    const { client, list, rows, settle } = await startList({ inbox: pageOf(item('a')) });
+    client.list = () => held;
+    list.reload();
+    release(pageOf(item('a')));
+    for (let i = 0; i < moment; i++) await undefined;
+    client.dispatchEvent(new CustomEvent('notification', { detail: item('b') }));
+    await settle();
+    assert.equal(rows(), 'b* a*', `${moment} steps after the answer`);
+  }
+});

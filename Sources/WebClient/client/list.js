@@ -172,14 +172,19 @@ export class CarillonList extends CarillonPanel {
     this.#isSearching = false;
   }
 
-  /** Loads a page; returns it with the later changes, or undefined if it is of no use any more. */
-  async #load(query) {
+  /**
+   * Loads a page, passes it to `take`, and applies the changes that arrived since.
+   *
+   * No change arrives between these steps: it would be in neither.
+   */
+  async #load(query, take) {
     const loads = this.#loads;
     const late = [];
     loads.add(late);
     const page = await this.ask(this.client.list(query));
     loads.delete(late);
-    return loads === this.#loads ? { page, late } : undefined;
+    if (loads !== this.#loads || !take(page)) return;
+    for (const change of late) change();
   }
 
   async reload(before) {
@@ -187,29 +192,29 @@ export class CarillonList extends CarillonPanel {
     this.#next = before;
     this.#state = LOADING;
     this.update();
-    const loaded = await this.#load({
+    const query = {
       before,
       unread: this.#isUnread,
       limit: within(this.getAttribute('page-size'), 1, 200, 20),
       type: this.#type.value || null,
-    });
-    if (!loaded || asked !== this.#asked) return;
-    const { page, late } = loaded;
-    this.#state = page ? '' : FAILED;
-    if (page) {
+    };
+    await this.#load(query, (page) => {
+      if (asked !== this.#asked) return false;
+      this.#state = page ? '' : FAILED;
+      if (!page) return false;
       this.#isKnown = true;
       if (!before) this.#all = [];
       this.#add(page.notifications, Infinity);
       this.#next = page.next;
-      for (const change of late) change();
-      if (!before && !this.#isUnread && !this.#type.value) {
+      if (!before && !query.unread && !query.type) {
         // A page shows a group as one row, and its members may differ in type.
         const isPartial = page.next || page.notifications.some((it) => it.group_count > 1);
         this.#unsearched = isPartial ? null : undefined;
         this.#findTypes(1);
       }
-    }
-    this.render();
+      return true;
+    });
+    if (asked === this.#asked) this.render();
   }
 
   async #loadMore() {
@@ -222,12 +227,13 @@ export class CarillonList extends CarillonPanel {
   async expand({ group_key }) {
     super.expand({ group_key });
     if (!this.open.has(group_key)) return;
-    const loaded = await this.#load({ limit: 200, group_key });
-    const place = this.#all.findIndex((it) => it.group_key === group_key);
-    if (!loaded?.page || place < 0) return;
-    this.#keep((it) => it.group_key !== group_key);
-    this.#add(loaded.page.notifications, place);
-    for (const change of loaded.late) change();
+    await this.#load({ limit: 200, group_key }, (page) => {
+      const place = this.#all.findIndex((it) => it.group_key === group_key);
+      if (!page || place < 0) return false;
+      this.#keep((it) => it.group_key !== group_key);
+      this.#add(page.notifications, place);
+      return true;
+    });
     this.update();
   }
 
