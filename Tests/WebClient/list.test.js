@@ -1,9 +1,10 @@
 // The list of the whole inbox: messages and answers in each order lead to the same rows.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { drawFrame, openList } from './elements.js';
 import { start } from './fakes.js';
+import { NotificationStore } from '../../Sources/WebClient/client/carillon.js';
 
 const item = (id, more = {}) => ({ id, title: id, is_read: false, ...more });
 const pageOf = (...notifications) => ({
@@ -101,4 +102,64 @@ test('a notification is kept at each moment of a load', async () => {
     await settle();
     assert.equal(rows(), 'b* a*', `${moment} steps after the answer`);
   }
+});
+
+describe('changes that no event names', () => {
+  test('are loaded into the list as well as into the store', async () => {
+    const read = item('a', { is_read: true });
+    const { list, requests, rows, say, server, store } = await startList({ inbox: pageOf(read) });
+    const loads = () => requests.filter(({ path }) => /limit=20(&|$)/.test(path)).length;
+    assert.deepEqual([rows(), loads()], ['a', 1]);
+    // It is marked unread by another device, and one arrives that the user has muted.
+    server.inbox = pageOf(item('muted'), item('a'));
+    await say('stats:updated', { total: 2, unread: 2 });
+    assert.deepEqual([rows(), loads(), store.value.notifications.length], ['muted* a*', 2, 2]);
+    // A change that an event names needs no load.
+    await say('notification:deleted', { id: 'a' });
+    await say('stats:updated', { total: 1, unread: 1 });
+    await say('notification:read', { id: 'older than the list' });
+    await say('stats:updated', { total: 1, unread: 0 });
+    assert.deepEqual([rows(), loads(), list.rows.length], ['muted', 2, 1]);
+  });
+
+  test('leave as many rows as there were, and the members of an open group', async () => {
+    const member = (id) => item(id, { group_key: 'g' });
+    const inbox = pageOf(...'cde'.split('').map((id) => item(id)), {
+      ...member('b'),
+      group_count: 2,
+    });
+    const { list, requests, rows, say, server } = await startList({ inbox });
+    const group = pageOf(member('b'), member('a'));
+    server.answer = (path) => path.includes('group_key=g') ? { data: group } : undefined;
+    list.setAttribute('page-size', '2');
+    await list.expand({ group_key: 'g' });
+    await say('stats:updated', { total: 5, unread: 5 });
+    assert.equal(rows(), 'c* d* e* b* a*');
+    assert.ok(requests.some(({ path }) => /limit=5(&|$)/.test(path)));
+  });
+
+  test('lead to one more load when they come during a load', async () => {
+    const { held, release } = hold();
+    const { list, requests, rows, say, server, settle } = await startList({
+      inbox: pageOf(item('a')),
+    });
+    const loads = () => requests.filter(({ path }) => /limit=20(&|$)/.test(path)).length;
+    server.answer = (path) => path.includes('limit=20') ? held : undefined;
+    list.reload();
+    for (let total = 2; total < 6; total++) await say('stats:updated', { total, unread: total });
+    server.answer = undefined;
+    server.inbox = pageOf(item('b'), item('a'));
+    release({ data: pageOf(item('a')) });
+    await settle();
+    assert.deepEqual([rows(), loads()], ['b* a*', 3]);
+  });
+});
+
+test('a leader that was replaced during a load sees again that its list is stale', () => {
+  const store = new NotificationStore();
+  store.load(pageOf(item('a')));
+  store.beginLoad();
+  assert.equal(store.receive('stats:updated', { total: 7, unread: 7 }), false);
+  store.restore(store.snapshot());
+  assert.equal(store.receive('stats:updated', { total: 8, unread: 8 }), true);
 });

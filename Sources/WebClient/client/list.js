@@ -21,6 +21,10 @@ export class CarillonList extends CarillonPanel {
   /** Whether a page was loaded: without one, an empty list says nothing about the inbox. */
   #isKnown = false;
   #wasLoaded = false;
+  /** The store's number of changes that no event named. */
+  #gaps = 0;
+  /** Whether such a change came while a page was being loaded. */
+  #isDue = false;
   #client;
   #isSearching = false;
   /** Number of the last request; the answer to an earlier one is discarded. */
@@ -73,11 +77,22 @@ export class CarillonList extends CarillonPanel {
     this.reload();
   }
 
-  /** Forgets the rows when the store forgets its list: another user may follow. */
+  /**
+   * Forgets the rows when the store forgets its list: another user may follow.
+   *
+   * Loads them again after changes that no event names, as of a notification that was marked
+   * unread elsewhere. Changes during a load lead to one more.
+   */
   changed() {
     const { loaded } = this.value;
+    const { gaps = 0 } = this.store;
     if (this.#wasLoaded && !loaded) this.#forget();
+    else if (this.client && this.#wasLoaded && gaps !== this.#gaps) {
+      this.#isDue = true;
+      if (this.#state !== LOADING) this.reload(undefined, this.#all.length);
+    }
     this.#wasLoaded = loaded;
+    this.#gaps = gaps;
   }
 
   #forget() {
@@ -86,7 +101,7 @@ export class CarillonList extends CarillonPanel {
     this.#all = [];
     this.#next = undefined;
     this.#state = '';
-    this.#isKnown = false;
+    this.#isKnown = this.#wasLoaded = this.#isDue = false;
     this.#types = new Set(['']);
     this.#unsearched = undefined;
     // Answers to the requests of other loads belong to the last user as well.
@@ -187,15 +202,17 @@ export class CarillonList extends CarillonPanel {
     for (const change of late) change();
   }
 
-  async reload(before) {
+  /** Loads the list, or a page of it; at least so many rows as a page can have. */
+  async reload(before, rows = 0) {
     const asked = this.#asked += 1;
+    this.#isDue &&= !!before;
     this.#next = before;
     this.#state = LOADING;
     this.update();
     const query = {
       before,
       unread: this.#isUnread,
-      limit: within(this.getAttribute('page-size'), 1, 200, 20),
+      limit: Math.max(within(this.getAttribute('page-size'), 1, 200, 20), Math.min(rows, 200)),
       type: this.#type.value || null,
     };
     await this.#load(query, (page) => {
@@ -212,9 +229,16 @@ export class CarillonList extends CarillonPanel {
         this.#unsearched = isPartial ? null : undefined;
         this.#findTypes(1);
       }
+      // The page has only the newest of each group.
+      for (const key of before ? [] : this.open) {
+        if (this.#all.some((it) => it.group_key === key)) this.#loadGroup(key);
+        else this.open.delete(key);
+      }
       return true;
     });
-    if (asked === this.#asked) this.render();
+    if (asked !== this.#asked) return;
+    this.render();
+    if (this.#isDue) this.reload(undefined, this.#all.length);
   }
 
   async #loadMore() {
@@ -226,7 +250,10 @@ export class CarillonList extends CarillonPanel {
 
   async expand({ group_key }) {
     super.expand({ group_key });
-    if (!this.open.has(group_key)) return;
+    if (this.open.has(group_key)) await this.#loadGroup(group_key);
+  }
+
+  async #loadGroup(group_key) {
     await this.#load({ limit: 200, group_key }, (page) => {
       const place = this.#all.findIndex((it) => it.group_key === group_key);
       if (!page || place < 0) return false;

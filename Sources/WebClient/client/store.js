@@ -60,6 +60,8 @@ const after = (inbox, { ids, isAll = false, isRemoval = false }) => {
  * and does not flicker back while it is pending; a refused change is rolled back.
  */
 export class NotificationStore {
+  /** How often the counts changed without an event that names the change. */
+  gaps = 0;
   #inbox = EMPTY;
   #changes = [];
   /** Ids of notifications that the page added and the server does not have. */
@@ -258,6 +260,7 @@ export class NotificationStore {
     unread += unreadOf(own);
     const isExplained = this.#isExcused || (total === counted.total && unread === counted.unread);
     this.#isExcused = false;
+    if (!isExplained) this.gaps++;
     this.#inbox = { list, total, unread };
     return !isExplained || list.length < Math.min(total, this.capacity);
   }
@@ -307,12 +310,13 @@ export class NotificationStore {
 
   reset() {
     this.#changes = [];
-    this.#journal = undefined;
     this.#isExcused = false;
     this.restore({ inbox: EMPTY, changes: [], own: new Set() });
   }
 
   restore({ inbox, changes, own, isLoaded = false }) {
+    // A leader that was replaced does not finish its load.
+    this.#journal = undefined;
     this.#inbox = inbox;
     this.#own = own;
     this.#isLoaded = isLoaded;
