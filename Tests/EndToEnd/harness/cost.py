@@ -6,6 +6,7 @@ only by what they make the server do.
 """
 
 import math
+import time
 
 ROUNDS = 6
 
@@ -30,3 +31,18 @@ def expect_cost(server, attack, ordinary, factor, rounds=ROUNDS):
     figures = f"{spent:.6f} s, {spent / reference:.2f} times the ordinary {reference:.6f} s"
     print(figures)
     assert spent <= factor * reference, f"{figures}, of {factor} allowed"
+
+
+def idle_cost(server, unused, over=1.0):
+    """The processor time of a server that no one uses any more, relative to one never used.
+
+    Both are measured over the same time, in which both have the same timers to serve.
+    """
+    servers = (server, unused)
+    before = [each.cpu_seconds() for each in servers]
+    time.sleep(over)  # The measurement needs real time to pass.
+    spent, reference = (
+        each.cpu_seconds() - start for each, start in zip(servers, before, strict=True)
+    )
+    print(f"idle: {spent:.6f} s, {spent / reference:.2f} times the unused {reference:.6f} s")
+    return spent / reference

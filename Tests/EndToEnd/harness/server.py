@@ -285,9 +285,3 @@ class Server:
         values = re.findall(rf"^carillon_{name}{labels} (\d+)$", text, re.MULTILINE)
         assert values, f"no such metric: {name}"
         return sum(map(int, values))
-
-    def idle_share(self, over=0.5):
-        """Measures the share of one core that the idle server uses during `over` seconds."""
-        before, start = self.cpu_seconds(), time.monotonic()
-        time.sleep(over)  # The measurement needs real time to pass.
-        return (self.cpu_seconds() - before) / (time.monotonic() - start)
