@@ -37,6 +37,7 @@ class NotificationHook:
         assert not options, options
         self.connection_state, self.last_message, self.close_codes = "disconnected", None, []
         self.attempts, self.socket, self.thread, self.failure = 0, None, None, None
+        self.loop, self.started = None, threading.Event()
 
     @property
     def is_connected(self):
@@ -46,6 +47,8 @@ class NotificationHook:
         self.wanted = True
         self.thread = threading.Thread(target=self._run_to_the_end, daemon=True)
         self.thread.start()
+        # `disconnect` needs the thread's loop.
+        assert self.started.wait(PATIENCE), "the hook's thread has not started"
 
     def disconnect(self):
         call_unless_closed(self.loop, self._leave)
@@ -75,6 +78,7 @@ class NotificationHook:
 
     async def _run(self):
         self.loop = asyncio.get_running_loop()
+        self.started.set()
         while self.wanted and self.attempts <= self.max_attempts:
             self.connection_state = "connecting"
             try:
