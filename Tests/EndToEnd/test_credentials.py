@@ -109,7 +109,7 @@ def test_aiohttp_with_a_password_reads_streams_and_sockets(server, fresh_user):
                 assert response.request_info.headers["Authorization"] == BASIC
                 assert b"retry" in await response.content.readline()
             async with session.ws_connect(with_password(EVENT_PATH)) as socket:
-                greeting = await socket.receive_json(timeout=10)
+                greeting = await socket.receive_json(timeout=PATIENCE)
                 assert greeting["event"] == "connection:established"
 
     asyncio.run(visit())

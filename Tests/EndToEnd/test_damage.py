@@ -180,7 +180,7 @@ def test_a_flipped_bit_is_never_served_and_loses_nothing_in_silence(make_server,
             assert trial.is_alive, f"{where}:\n{trial.log()}"
             if is_missing:
                 missing += 1
-                wait_until(f"a line: {where}", trial.has_line, within=5)
+                wait_until(f"a line: {where}", trial.has_line)
             trial.stop()
     finally:
         trial.end()

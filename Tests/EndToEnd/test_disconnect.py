@@ -12,7 +12,7 @@ from harness.server import API_KEY
 from harness.shards import own_connections, spread
 from harness.streams import StreamClient
 from harness.tokens import publisher_token, user_token
-from harness.waiting import wait_until
+from harness.waiting import PATIENCE, wait_until
 
 PATH = "/api/v1/disconnect"
 
@@ -28,7 +28,7 @@ def closing(client):
     """The close code and reason that the client received."""
     try:
         while True:
-            client.socket.recv(timeout=10)
+            client.socket.recv(timeout=PATIENCE)
     except ConnectionClosed as closed:
         return closed.rcvd.code, closed.rcvd.reason
 

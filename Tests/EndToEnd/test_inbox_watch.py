@@ -14,6 +14,7 @@ from harness.raw import CONTINUATION, PING, TEXT, RawWebSocket, frame, frame_hea
 from harness.server import BINARY, clean_environment
 from harness.times import is_timestamp
 from harness.tokens import user_token
+from harness.waiting import PATIENCE
 
 INBOX = "/api/v1/notifications"
 KEYS = [
@@ -219,16 +220,16 @@ def test_aiohttp_clients_are_served_the_same(server, fresh_user):
             aiohttp.ClientSession() as session,
             session.ws_connect(server.websocket_url(INBOX_PATH), headers=headers) as tab,
         ):
-            assert await tab.receive_json(timeout=10) == {
+            assert await tab.receive_json(timeout=PATIENCE) == {
                 "type": "connected",
                 "userId": user,
                 "unreadCount": 0,
             }
             await asyncio.to_thread(server.publish, user, "one")
-            assert (await tab.receive_json(timeout=10))["unreadCount"] == 1
+            assert (await tab.receive_json(timeout=PATIENCE))["unreadCount"] == 1
             await tab.send_json({"type": "pong"})
             await tab.send_json({"type": "fetch_notifications"})
-            page = await tab.receive_json(timeout=10)
+            page = await tab.receive_json(timeout=PATIENCE)
             assert [shown["title"] for shown in page["notifications"]] == ["one"]
 
     asyncio.run(visit())

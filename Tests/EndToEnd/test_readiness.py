@@ -59,13 +59,13 @@ def wait_for_code(server, code):
             return False  # It does not listen yet.
         return answer.status == 503 and answer.error["code"] == code and answer
 
-    answer = wait_until(f"/readyz reports {code}", refused, within=10)
+    answer = wait_until(f"/readyz reports {code}", refused)
     assert answer.headers.get("retry-after")
     return answer.error["message"]
 
 
 def wait_until_ready(server):
-    wait_until("/readyz reports 200", lambda: readiness(server).status == 200, within=10)
+    wait_until("/readyz reports 200", lambda: readiness(server).status == 200)
 
 
 def test_a_hung_sync_is_not_ready_and_leaves_the_outcome_of_a_publish_unknown(
@@ -93,7 +93,7 @@ def test_a_hung_sync_is_not_ready_and_leaves_the_outcome_of_a_publish_unknown(
     finally:
         disk.end("hold-sync")
     wait_until_ready(server)
-    wait_until("publishing goes on", lambda: publish(server, user).status == 201, within=10)
+    wait_until("publishing goes on", lambda: publish(server, user).status == 201)
     wait_until("the log has the end", lambda: "the disk has answered the store" in server.log())
     # The publish that was answered 504 is stored after all.
     assert len(server.inbox(user)) >= 3

@@ -62,7 +62,7 @@ def closing(server, token):
     """The code and reason with which `event` closes a session with this token."""
     with EventClient(server, token=token, greeted=False) as tab:
         with pytest.raises(ConnectionClosed) as closed:
-            tab.socket.recv(timeout=10)
+            tab.socket.recv(timeout=PATIENCE)
         return closed.value.rcvd.code, closed.value.rcvd.reason
 
 
@@ -121,7 +121,7 @@ def test_a_message_with_a_bad_token_closes_with_the_reason(development, server, 
         with EventClient(where, user) as tab:
             tab.send({"type": "auth", "token": token})
             with pytest.raises(ConnectionClosed) as closed:
-                tab.socket.recv(timeout=10)
+                tab.socket.recv(timeout=PATIENCE)
             assert closed.value.rcvd.code == 4002
             assert closed.value.rcvd.reason[: len(reason)] == reason
             assert where is development or closed.value.rcvd.reason == reason

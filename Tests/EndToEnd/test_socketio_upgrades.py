@@ -214,7 +214,7 @@ def test_a_probe_is_given_ten_seconds(engine):
     with PollingClient(engine) as polling:
         with WebSocketClient(engine, sid=polling.sid) as client:
             client.probe()
-            assert client.expect_closed(within=15) == []
+            assert client.expect_closed(within=10 + PATIENCE) == []
             assert time.monotonic() - start >= 9.9
         polling.send("4afterwards")
         assert polling.next() == "4afterwards"

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import threading
 
+from harness.waiting import PATIENCE
+
 
 def call_unless_closed(loop, callback):
     """Calls back on the loop's thread; does nothing if the loop has closed.
@@ -31,7 +33,8 @@ class EventLoop:
         """Cancels the remaining tasks, then stops the loop."""
         self.run(self._end_tasks())
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
+        self.thread.join(PATIENCE)
+        assert not self.thread.is_alive(), "a callback blocks the event loop"
         self.loop.close()
 
     @staticmethod

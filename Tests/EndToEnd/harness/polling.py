@@ -6,7 +6,7 @@ import threading
 import aiohttp
 
 from harness.tokens import user_token
-from harness.waiting import wait_until
+from harness.waiting import PATIENCE, wait_until
 
 POLL = "/api/v1/notifications/poll"
 
@@ -42,7 +42,7 @@ class Waiting:
         except Exception as failure:  # noqa: BLE001 The test's own thread raises it.
             self.failure = failure
 
-    def result(self, within=10):
+    def result(self, within=PATIENCE):
         self.thread.join(within)
         assert not self.thread.is_alive(), f"not answered within {within} s"
         if self.failure is not None:

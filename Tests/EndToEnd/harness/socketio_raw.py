@@ -12,6 +12,7 @@ from harness.clients import Client
 from harness.dialects import AnswerParser, Dialect, Update, WebSocketParser
 from harness.raw import TEXT, frame, upgrade_request
 from harness.tokens import user_token
+from harness.waiting import PATIENCE
 
 PATH = "/socket.io/"
 SPACE = "/notifications"
@@ -87,7 +88,7 @@ class RawClient(Client):
         asked = {} if since is None else {"since": since}
         self.send(connect_packet(**{"token": user_token(user), **asked, **(auth or {})}))
 
-    def said(self, within=10):
+    def said(self, within=PATIENCE):
         """Returns the next packet; answers and skips the transport's own pings."""
         while (text := self.socket.recv(timeout=within)) == "2":
             self.send("3")
