@@ -277,7 +277,7 @@ def test_parameters_over_the_limit_are_refused(server, count):
                 connection.send(request)
                 assert connection.read_answer().status == (200 if count <= 64 else 400)
 
-    # Whatever is over the limit is not parsed.
+    # The parameters over the limit are not parsed.
     expect_cost(server, lambda: ask(count), lambda: ask(64), factor=5)
 
 

@@ -1,8 +1,8 @@
 """The processor time that a server spends on hostile input, relative to ordinary input.
 
 No test compares a time with a number of seconds. The same work takes many times longer in another
-build, on another machine or beside other programs. Two works measured in turn on one server differ
-only by what they make the server do.
+build, on another machine or beside other programs. Two works that are measured in turn on one
+server differ only by the server's own work.
 """
 
 import math
@@ -34,7 +34,7 @@ def expect_cost(server, attack, ordinary, factor, rounds=ROUNDS):
 
 
 def idle_cost(server, unused, over=1.0):
-    """The processor time of a server that no one uses any more, relative to one never used.
+    """The processor time of a server without clients, relative to that of an unused one.
 
     Both are measured over the same time, in which both have the same timers to serve.
     """
