@@ -133,6 +133,9 @@ package enum StoreCommand: Sendable {
 
 /// Identifies a publish, so that a retry is recognised for 24 hours in which the store is open.
 package struct IdempotencyKey: Sendable, Equatable {
+  /// The most bytes of a key.
+  package static let byteCountLimit = 255
+
   /// The publisher: keys of different publishers never collide.
   package let scope: String
   package let key: String
@@ -150,6 +153,9 @@ package struct IdempotencyKey: Sendable, Equatable {
 ///
 /// All changes are idempotent; reading also marks as seen.
 package enum InboxChange: Sendable, Equatable {
+  /// The most ids of one change.
+  package static let idCountLimit = 1_000
+
   case read([NotificationID])
   case unread([NotificationID])
   case seen([NotificationID])
@@ -194,14 +200,22 @@ package enum StoreOutcome: Sendable, Equatable {
 
 /// A query to the store.
 package enum StoreQuery: Sendable {
-  /// A page of the inbox, newest first. `limit` is 1 to 200.
+  /// The most notifications of a page of the inbox, and their number by default.
+  package static let pageLimit = 200
+  package static let standardPageLimit = 50
+  /// The most notifications of a page of a replay.
+  package static let missedLimit = 1_000
+  /// The most missed notifications that a client may resume over; a store counts no further.
+  package static let resumableLimit = 10_000
+
+  /// A page of the inbox, newest first. `limit` is 1 to `pageLimit`.
   case page(
     user: UserID, limit: Int, before: UInt64?, unreadOnly: Bool, type: String?,
     grouping: PageGrouping = .collapsed)
   case counts(user: UserID)
   /// The data of a greeting: the commit sequence now, and the counts at it.
   case position(user: UserID)
-  /// A page of a replay, oldest first. `limit` is 1 to 1,000.
+  /// A page of a replay, oldest first. `limit` is 1 to `missedLimit`.
   case missed(user: UserID, after: UInt64, limit: Int)
   case preferences(user: UserID)
   /// The rooms kept for the user's session.

@@ -51,15 +51,6 @@ struct Inbox {
 ///
 /// Confined to the reader's thread.
 final class InboxPages {
-  static let pageLimit = 200
-  static let pageByteLimit = 2 << 20
-  /// Rows that one page scans for matches.
-  static let scanLimit = 10_000
-  /// Rows of its group scanned and counted for one row.
-  static let groupScanLimit = 1_000
-  /// Rows that one page counts; the page ends after the row that reaches it.
-  static let countLimit = 20_000
-
   private let cursors: InboxCursors
   private let row: Statement
   private let newerOfGroup: Statement
@@ -99,7 +90,7 @@ final class InboxPages {
     var page = Page(
       key: inbox.key, filter: filter,
       groups: EveryoneGroups(inbox.everyone, inbox.state, filter),
-      limit: min(max(limit, 1), Self.pageLimit))
+      limit: min(max(limit, 1), StoreQuery.pageLimit))
     // Offsets come from clients' cursors, and may exceed the largest that SQLite can hold.
     let before = Int64(clamping: before ?? .max)
     var shared = EveryoneWalk(
@@ -131,8 +122,8 @@ final class InboxPages {
     }
 
     var isFull: Bool {
-      rows.count == limit || byteCount >= InboxPages.pageByteLimit
-        || countedRows >= InboxPages.countLimit
+      rows.count == limit || byteCount >= StoreLimits.pageBytesLimit
+        || countedRows >= StoreLimits.pageCountLimit
     }
   }
 
@@ -143,7 +134,7 @@ final class InboxPages {
     var last: UInt64?
     while let offset = own.next(beside: shared.current?.row.offset) {
       page.next = last
-      if page.scannedRows >= Self.scanLimit { return }
+      if page.scannedRows >= StoreLimits.pageScanLimit { return }
       page.scannedRows += 1
       let common = shared.current.flatMap { $0.row.offset == offset ? $0 : nil }
       if common == nil {
@@ -190,12 +181,12 @@ final class InboxPages {
     _ group: String, _ offset: Int64, _ page: inout Page
   ) throws(StoreError) {
     var count = page.groups.count(group, through: offset)
-    for range in page.filter.groupRanges where count < Self.groupScanLimit {
+    for range in page.filter.groupRanges where count < StoreLimits.groupScanLimit {
       let own = try self.count(group, range, from: offset, key: page.key, page.filter.type)
       page.countedRows += own.scanned
       count += own.count
     }
-    page.counts[UInt64(bitPattern: offset)] = min(count, Self.groupScanLimit)
+    page.counts[UInt64(bitPattern: offset)] = min(count, StoreLimits.groupScanLimit)
   }
 
   /// Counts the rows of one range of a group, from `offset` downwards, among the first
@@ -210,7 +201,7 @@ final class InboxPages {
     countOfGroup.bind(2, group)
     countOfGroup.bind(3, range)
     countOfGroup.bind(4, offset)
-    countOfGroup.bind(5, Int64(Self.groupScanLimit))
+    countOfGroup.bind(5, Int64(StoreLimits.groupScanLimit))
     defer { countOfGroup.reset() }
     let count = try countOfGroup.step() ? Int(countOfGroup.integer(0)) : 0
     return (count, count)
@@ -231,7 +222,7 @@ final class InboxPages {
     let wanted = type.map(TextKey.init)
     var count = 0
     var scanned = 0
-    while scanned < Self.groupScanLimit, try statement.step() {
+    while scanned < StoreLimits.groupScanLimit, try statement.step() {
       scanned += 1
       if wanted != nil, TextKey(statement.text(0)) != wanted { continue }
       count += 1

@@ -30,9 +30,6 @@ struct InboxRecount {
 
 /// The recounts under way, the next one first.
 struct RecountQueue {
-  /// Recounts under way at once; a further one begins when its user's damage is found again.
-  private static let countLimit = 1_024
-
   private var recounts: [InboxRecount] = []
   private var users: Set<TextKey> = []
 
@@ -55,7 +52,9 @@ struct RecountQueue {
 
   /// Removes the last ones, down to the limit.
   mutating func limit() {
-    while recounts.count > Self.countLimit { users.remove(TextKey(recounts.removeLast().user)) }
+    while recounts.count > StoreLimits.recountLimit {
+      users.remove(TextKey(recounts.removeLast().user))
+    }
   }
 
   mutating func removeFirst() {

@@ -8,9 +8,6 @@ internal import Reactor
 
 /// The statements over table `incarnation`, on the journal's connection.
 final class IncarnationRow {
-  /// Incarnations kept; a cursor of an older one cannot resume.
-  static let countLimit: Int64 = 1_000
-
   private let insert: Statement
   private let trim: Statement
 
@@ -28,7 +25,7 @@ final class IncarnationRow {
     insert.bind(3, Self.checksum(of: incarnation))
     try insert.run()
     // guard: incarnations-limited
-    trim.bind(1, Self.countLimit)
+    trim.bind(1, StoreLimits.incarnationsLimit)
     try trim.run()
   }
 

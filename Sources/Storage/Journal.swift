@@ -29,7 +29,7 @@ struct Submission: Sendable {
     case .publish(let drafts, _, _, _): max(1, drafts.count)
     case .change(_, let change, _):
       change.idCount ?? StoreConfiguration.defaultStepLimit
-    case .changeGroup: JournalTransaction.groupChangeLimit
+    case .changeGroup: StoreLimits.groupChangeLimit
     case .findKey, .setPreferences, .keepRooms, .recount, .check: 1
     case .expire: StoreConfiguration.defaultExpiryLimit
     }
@@ -58,8 +58,6 @@ final class Journal {
   var hasWaiting: () -> Bool = { false }
   /// Changes of whole inboxes that need more steps, the next one first.
   private var sweeps: [(change: InboxSweep, reply: @Sendable (StoreOutcome) -> Void)] = []
-  /// Sweeps under way at once; with this many, commands wait in the queue.
-  private static let sweepLimit = 1_024
 
   init(
     connection: consuming Connection, configuration: StoreConfiguration,
@@ -124,7 +122,7 @@ final class Journal {
       start = end
     }
     if sweeps.isEmpty, !transaction.isRecounting { return .wait }
-    return sweeps.count < Self.sweepLimit ? .again : .againAlone
+    return sweeps.count < StoreLimits.sweepLimit ? .again : .againAlone
   }
 
   /// Commits the group and replies; false if it failed.

@@ -32,7 +32,8 @@ struct FileCheck {
     let now = kernel.monotonicMilliseconds
     let committedAt = condition.withLock { $0.committedAt }
     // guard: recent-commit-spares-check
-    guard committedAt > 0, now - min(now, committedAt) < StoreCheck.lifetimeMilliseconds else {
+    guard committedAt > 0, now - min(now, committedAt) < StoreLimits.checkLifetimeMilliseconds
+    else {
       return nil
     }
     return .saved

@@ -211,9 +211,6 @@ extension JournalTransaction {
 
   // MARK: - Expiry
 
-  /// States of removed notifications swept in one transaction.
-  private static let sweptStateLimit = 1_024
-
   /// Removes expired notifications from every inbox, up to the limits of one command.
   ///
   /// Returns true when more may be due.
@@ -325,7 +322,7 @@ extension JournalTransaction {
 
   /// Deletes users' states of removed notifications; true when some remain.
   private func sweepStates(on connection: borrowing Connection) throws(StoreError) -> Bool {
-    var left = Self.sweptStateLimit
+    var left = StoreLimits.sweptStatesLimit
     while left > 0, let offset = try findGone() {
       everyoneStatements.sweepStates.bind(1, offset)
       everyoneStatements.sweepStates.bind(2, Int64(left))

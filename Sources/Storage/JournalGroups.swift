@@ -3,9 +3,6 @@
 internal import Notifications
 
 extension JournalTransaction {
-  /// Notifications that one change of a group changes; a larger group takes several.
-  static let groupChangeLimit = 1_000
-
   /// Resolves a group change to a change by ids.
   ///
   /// The ids are the notification that names the group, and the others of the group that need the
@@ -23,7 +20,7 @@ extension JournalTransaction {
     guard let group = named else { return change.change(ids) }
     for row in everyone.rows where row.groupKey.map(TextKey.init) == TextKey(group) {
       guard row.id != id, let view = state.view(of: row.offset) else { continue }
-      if change.concerns(isUnread: view.readAt == nil), ids.count < Self.groupChangeLimit {
+      if change.concerns(isUnread: view.readAt == nil), ids.count < StoreLimits.groupChangeLimit {
         ids.append(row.id)
       }
     }
@@ -33,7 +30,7 @@ extension JournalTransaction {
       statements.groups.others.bind(2, group)
       statements.groups.others.bind(3, isUnread ? 1 : 0)
       statements.groups.others.bind(4, NotificationRow.bytes(of: id))
-      statements.groups.others.bind(5, Int64(Self.groupChangeLimit - ids.count))
+      statements.groups.others.bind(5, Int64(StoreLimits.groupChangeLimit - ids.count))
       defer { statements.groups.others.reset() }
       while try statements.groups.others.step() {
         let other = NotificationRow.id(from: statements.groups.others.blob(0))

@@ -56,9 +56,6 @@ extension JournalTransaction {
     return statements.keptRooms.firstEnd.integer(0)
   }
 
-  /// Sessions that get their end in one transaction when the store is opened.
-  private static let endedLimit = 16_384
-
   /// Sets an end for all sessions that have none.
   ///
   /// There may be as many as there were connections, so the log is copied into the file between
@@ -67,11 +64,11 @@ extension JournalTransaction {
   func endLiveRooms(at end: Int64, on connection: borrowing Connection) throws(StoreError) {
     while true {
       statements.keptRooms.endLive.bind(1, end)
-      statements.keptRooms.endLive.bind(2, Int64(Self.endedLimit))
+      statements.keptRooms.endLive.bind(2, Int64(StoreLimits.endedSessionsLimit))
       try statements.keptRooms.endLive.run()
       let count = connection.changeCount
       if count > 0 { nextExpiry = min(nextExpiry ?? .max, end) }
-      guard count == Self.endedLimit else { return }
+      guard count == StoreLimits.endedSessionsLimit else { return }
       _ = try connection.checkpoint()
     }
   }

@@ -34,12 +34,6 @@ struct RunningTime {
 
 /// Finds, saves and forgets idempotency keys on the journal's connection.
 final class JournalKeys {
-  /// How long a key is kept.
-  static let lifetimeMilliseconds: Int64 = 24 * 60 * 60 * 1_000
-  /// Expired keys deleted in one transaction in addition to the number that it adds: so they cannot
-  /// accumulate, and take negligible time.
-  private static let pruneLimit: Int64 = 64
-
   private let time: RunningTime
   private let findStatement: Statement
   private let insertStatement: Statement
@@ -82,8 +76,8 @@ final class JournalKeys {
   /// anything.
   func finishGroup(hasChanges: Bool) throws(StoreError) {
     if addedCount > 0 {
-      pruneStatement.bind(1, now - Self.lifetimeMilliseconds)
-      pruneStatement.bind(2, addedCount + Self.pruneLimit)
+      pruneStatement.bind(1, now - StoreLimits.keyLifetimeMilliseconds)
+      pruneStatement.bind(2, addedCount + StoreLimits.keyPruneLimit)
       try pruneStatement.run()
     }
     if hasChanges {
@@ -106,7 +100,7 @@ final class JournalKeys {
   func find(_ key: IdempotencyKey) throws(StoreError) -> Found {
     findStatement.bind(1, key.scope)
     findStatement.bind(2, key.key)
-    findStatement.bind(3, now - Self.lifetimeMilliseconds)
+    findStatement.bind(3, now - StoreLimits.keyLifetimeMilliseconds)
     defer { findStatement.reset() }
     guard try findStatement.step() else { return .nothing }
     // guard: damaged-response-not-repeated

@@ -44,11 +44,6 @@ struct GroupFailure: Error {
 
 /// The commands of a group that failed by themselves, so that it runs again without them.
 private struct CommandsLeftOut {
-  /// Commands that may fail, other than by a repeated id, before the group does.
-  ///
-  /// Each costs a run of the group without it.
-  private static let failureLimit = 4
-
   /// Their outcomes, by their indices.
   private(set) var outcomes: [Int: StoreOutcome] = [:]
   private(set) var failures: [StoreError] = []
@@ -65,7 +60,7 @@ private struct CommandsLeftOut {
       outcomes[index] = .readOnly(reason: "the id of a notification is already in use")
       return true
     }
-    guard failures.count < Self.failureLimit else { return false }
+    guard failures.count < StoreLimits.failureLimit else { return false }
     failures.append(error)
     outcomes[index] = .unavailable(reason: "\(error)")
     return true

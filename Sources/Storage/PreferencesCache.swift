@@ -11,7 +11,7 @@ internal import Notifications
 /// It has two generations. When the newer one is full, it becomes the older one, and the entries
 /// that were not used since the last such change are dropped. Confined to its owner's thread.
 ///
-/// Invariant: the entries of a generation count at most `generationByteLimit` bytes, or there is
+/// Invariant: the entries of a generation count at most `cachedPreferencesBytesLimit`, or there is
 /// only one.
 final class PreferencesCache {
   private struct Entry {
@@ -21,8 +21,7 @@ final class PreferencesCache {
     let byteCount: Int
   }
 
-  /// Bytes of the documents of one generation, with `entryByteCount` for each entry.
-  static let generationByteLimit = 2 << 20
+  /// Bytes that each entry counts besides its document.
   static let entryByteCount = 256
 
   private var recent: [Int64: Entry] = [:]
@@ -64,7 +63,7 @@ final class PreferencesCache {
 
   private func insert(_ entry: Entry, of key: Int64) {
     // guard: preferences-cache-bound
-    if recentByteCount + entry.byteCount > Self.generationByteLimit {
+    if recentByteCount + entry.byteCount > StoreLimits.cachedPreferencesBytesLimit {
       older = recent
       recent = [:]
       recentByteCount = 0

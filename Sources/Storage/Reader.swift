@@ -21,12 +21,8 @@ struct Question: Sendable {
 ///
 /// Confined to its thread once that runs.
 final class Reader {
-  static let missedLimit = 1_000
-  static let missedByteLimit = 1 << 17
   /// One more than the number of missed notifications that a client may resume over.
-  static let missedCountLimit: Int64 = 10_001
-  /// Rows that one page of a replay scans, silent and damaged ones included.
-  static let scanLimit = 10_000
+  private static let missedCountLimit = Int64(StoreQuery.resumableLimit + 1)
 
   private let connection: Connection
   private let begin: Statement
@@ -239,7 +235,7 @@ final class Reader {
       try countMissed(key: found.key, after: after) + shared.count, Int(Self.missedCountLimit))
     var own = try cursors.rows(of: found.key, after: after)
     defer { own.end() }
-    let limit = min(max(limit, 1), Self.missedLimit)
+    let limit = min(max(limit, 1), StoreQuery.missedLimit)
     var rows: [Notification] = []
     var byteCount = 0
     var scanned = 0
@@ -247,8 +243,8 @@ final class Reader {
     // Read only when a notification for everyone is found, which they may silence.
     var wishes: Preferences?
     while let offset = own.next(beside: shared.current?.row.offset) {
-      let isFull = rows.count == limit || byteCount >= Self.missedByteLimit
-      if isFull || scanned == Self.scanLimit {
+      let isFull = rows.count == limit || byteCount >= StoreLimits.missedBytesLimit
+      if isFull || scanned == StoreLimits.missedScanLimit {
         let next = UInt64(bitPattern: last)
         return .missed(rows, through: through, next: next, total: total, found.counts)
       }
@@ -283,21 +279,18 @@ final class Reader {
     return .missed(rows, through: through, next: nil, total: total, found.counts)
   }
 
-  /// Inboxes up to this size are counted when they are replayed, and compared with their counts.
-  private static let comparedLimit = 256
-  private static let comparedUserLimit = 4_096
-
   /// Whether the user's inbox has as many notifications as the user's counts say.
   ///
   /// Each row has a checksum, but a missing row has none.
   private func isComplete(_ found: FoundUser, _ user: UserID) throws(StoreError) -> Bool {
-    guard found.ownTotal <= Self.comparedLimit, compared[found.key] != found.ownVersion else {
+    guard found.ownTotal <= StoreLimits.comparedRowsLimit, compared[found.key] != found.ownVersion
+    else {
       return true
     }
     let count = try countMissed(key: found.key, after: 0)
     // guard: missing-row-is-resync
     if count == found.ownTotal {
-      if compared.count == Self.comparedUserLimit { compared.removeAll() }
+      if compared.count == StoreLimits.comparedUsersLimit { compared.removeAll() }
       compared[found.key] = found.ownVersion
       return true
     }

@@ -71,7 +71,7 @@ package final class SQLiteStore: Store {
         }
         let worker = try Worker<Question>(
           capacity: configuration.readQueueCapacity, kernel: kernel)
-        try worker.start(name: "store-read-\(index)", batchLimit: 64) {
+        try worker.start(name: "store-read-\(index)", batchLimit: StoreLimits.readBatchLimit) {
           reader.process($0)
           return .wait
         }

@@ -283,11 +283,6 @@ enum Schema {
     return connection
   }
 
-  /// The size of file up to which its structure is checked when it is opened.
-  ///
-  /// The check reads the whole file: about 10 ms a megabyte.
-  private static let checkedByteCount = 32 << 20
-
   /// Damage in the structure of the file, in SQLite's words; nil without any, or in a large file.
   ///
   /// The rows have checksums, but an index entry that is missing or leads elsewhere has none, and
@@ -297,7 +292,7 @@ enum Schema {
       let pageCount = Int(try connection.value(of: "PRAGMA page_count")) ?? 0
       let pageByteCount = Int(try connection.value(of: "PRAGMA page_size")) ?? 0
       let (byteCount, overflow) = pageCount.multipliedReportingOverflow(by: pageByteCount)
-      guard !overflow, byteCount <= checkedByteCount else { return nil }
+      guard !overflow, byteCount <= StoreLimits.checkedFileBytesLimit else { return nil }
       let result = try connection.value(of: "PRAGMA integrity_check(1)")
       return result == "ok" ? nil : result
     } catch {

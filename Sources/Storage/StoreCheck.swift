@@ -12,9 +12,6 @@ internal import Notifications
 final class StoreCheck: Sendable {
   typealias Reply = @Sendable (StoreStatus) -> Void
 
-  /// How long a result is used again, and how long a commit spares the check its own.
-  static let lifetimeMilliseconds: UInt64 = 1_000
-
   private struct State {
     var waiting: [Reply] = []
     var result: (status: StoreStatus, at: UInt64)?
@@ -34,7 +31,9 @@ final class StoreCheck: Sendable {
   func begin(at now: UInt64, _ reply: @escaping Reply) -> Bool {
     let (known, isFirst) = state.withLock { state -> (StoreStatus?, Bool) in
       // guard: recent-check-shared
-      if let result = state.result, now - min(now, result.at) < Self.lifetimeMilliseconds {
+      if let result = state.result,
+        now - min(now, result.at) < StoreLimits.checkLifetimeMilliseconds
+      {
         return (result.status, false)
       }
       state.waiting.append(reply)

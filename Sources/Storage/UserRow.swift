@@ -76,9 +76,6 @@ struct UserRow {
 
 /// The statement that recounts a user's notifications for a reader.
 final class Recount {
-  /// Rows that it visits; a user with more is not recounted.
-  static let scanLimit: Int64 = 10_000
-
   private let statement: Statement
 
   init(_ connection: borrowing Connection) throws(StoreError) {
@@ -100,11 +97,11 @@ final class Recount {
   /// Counts the user's notifications; throws `recounting` when there are too many.
   func counts(ofKey key: Int64, version: UInt64) throws(StoreError) -> Counts {
     statement.bind(1, key)
-    statement.bind(2, Self.scanLimit + 1)
+    statement.bind(2, StoreLimits.recountRowsLimit + 1)
     defer { statement.reset() }
     guard try statement.step() else { return Counts(version: version) }
     // guard: recount-of-reader-bound
-    guard statement.integer(0) <= Self.scanLimit else { throw .recounting }
+    guard statement.integer(0) <= StoreLimits.recountRowsLimit else { throw .recounting }
     let unread = Int(statement.integer(1))
     let (low, high) = (Int(statement.integer(3)), Int(statement.integer(4)))
     let urgent = Int(statement.integer(5))

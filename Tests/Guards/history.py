@@ -22,7 +22,7 @@ GUARDS = [
         88,
         "the stored incarnations are limited",
         "incarnations-limited",
-        replace("Self.countLimit", "1_000_000"),
+        replace("StoreLimits.incarnationsLimit", "1_000_000"),
         (unit("HistoryTests/limit"),),
     ),
     Guard(

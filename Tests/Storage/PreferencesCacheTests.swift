@@ -71,7 +71,7 @@ struct PreferencesCacheTests {
     let cache = PreferencesCache()
     let document = Self.muted.json
     let fitting =
-      PreferencesCache.generationByteLimit / (PreferencesCache.entryByteCount + document.count)
+      StoreLimits.cachedPreferencesBytesLimit / (PreferencesCache.entryByteCount + document.count)
     for key in 1...Int64(10 * fitting) {
       _ = try cache.preferences(of: key, version: 1) { document }
       _ = try cache.preferences(of: 1, version: 1) { document }
