@@ -9,10 +9,6 @@
 
 #include "internal.h"
 
-/// Events requested from the kernel at once. Beyond some hundreds a larger batch saves nothing, and
-/// it makes the first connection of the batch wait for the last.
-enum { BATCH_CAPACITY = 512 };
-
 /// The epoll data of the wake-up's eventfd; callers may not use it.
 static const uint64_t WAKE_PLACE = UINT64_MAX;
 
@@ -20,7 +16,7 @@ struct cl_reactor {
   const cl_kernel *kernel;
   int epoll;
   int wake;
-  struct epoll_event batch[BATCH_CAPACITY];
+  struct epoll_event batch[CL_EVENTS_LIMIT];
 };
 
 static int control(cl_reactor *reactor, int operation, int fd, uint32_t events, uint64_t place) {
@@ -102,7 +98,7 @@ int cl_reactor_remove(cl_reactor *reactor, int fd) {
 
 int cl_reactor_wait(cl_reactor *reactor, cl_event *events, int capacity, int timeout_ms) {
   const cl_kernel *kernel = reactor->kernel;
-  if (capacity > BATCH_CAPACITY) capacity = BATCH_CAPACITY;
+  if (capacity > CL_EVENTS_LIMIT) capacity = CL_EVENTS_LIMIT;
   // Read the clock only when an interrupted wait has to be shortened.
   uint64_t deadline_ns =
       timeout_ms > 0 ? cl_monotonic_ns(kernel) + (uint64_t)timeout_ms * 1000000 : 0;

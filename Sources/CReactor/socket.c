@@ -216,13 +216,7 @@ int cl_connect_result(const cl_kernel *kernel, int fd) {
 
 // MARK: - Acceptor
 
-enum {
-  PAUSE_FIRST_MS = 10,
-  PAUSE_LIMIT_MS = 1000,
-  /// Failed connections skipped in one call. The rest waits for the next turn, so that a flood of
-  /// them does not hold up the shard.
-  SKIP_LIMIT = 64,
-};
+enum { PAUSE_FIRST_MS = 10 };
 
 struct cl_acceptor {
   cl_reactor *reactor;
@@ -290,9 +284,9 @@ static bool concerns_one_connection(int result) {
 static void pause_accepting(cl_acceptor *acceptor, uint64_t now_ms) {
   // guard: accept-pause-doubles
   uint32_t doubled = acceptor->pause_ms * 2;
-  acceptor->pause_ms = doubled == 0               ? PAUSE_FIRST_MS
-                       : doubled > PAUSE_LIMIT_MS ? PAUSE_LIMIT_MS
-                                                  : doubled;
+  acceptor->pause_ms = doubled == 0                         ? PAUSE_FIRST_MS
+                       : doubled > CL_ACCEPT_PAUSE_LIMIT_MS ? CL_ACCEPT_PAUSE_LIMIT_MS
+                                                            : doubled;
   acceptor->resume_ms = now_ms + acceptor->pause_ms;
   acceptor->is_paused = true;
   acceptor->pauses += 1;
@@ -303,7 +297,7 @@ int cl_acceptor_accept(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer)
   const cl_kernel *kernel = cl_reactor_kernel(acceptor->reactor);
   // An event from the same batch as the failure that paused the acceptor.
   if (acceptor->is_paused) return -EAGAIN;
-  for (int skipped = 0; skipped < SKIP_LIMIT; skipped += 1) {
+  for (int skipped = 0; skipped < CL_ACCEPT_SKIP_LIMIT; skipped += 1) {
     socket_address address = {0};
     socklen_t length = sizeof(address);
     int fd = CL_RETRY(kernel->accept4(kernel->context, acceptor->fd, &address.any, &length,

@@ -85,9 +85,9 @@ public struct BusConfiguration: Sendable {
     /// The clients with connection state recovery.
     public var recovery = Recovery.asked
     /// The time between pings: 0.1 s to an hour.
-    public var pingInterval = Duration.seconds(25)
+    public var pingInterval = Duration.milliseconds(EngineSettings().pingIntervalMilliseconds)
     /// The time in which a client must answer a ping: 0.1 s to an hour.
-    public var pingTimeout = Duration.seconds(20)
+    public var pingTimeout = Duration.milliseconds(EngineSettings().pingTimeoutMilliseconds)
 
     /// The defaults.
     public init() {}
@@ -119,7 +119,7 @@ public struct BusConfiguration: Sendable {
   /// A value that a token's `aud` must contain; nil accepts any.
   public var tokenAudience: String?
   /// The tolerated difference between the clocks of issuer and server, in whole seconds: 0 to 30.
-  public var tokenLeeway = Duration.seconds(30)
+  public var tokenLeeway = Duration.seconds(TokenPolicy.leeways.upperBound)
   /// The claim with the user's id; nil is `sub`, else `user_id`, `userId` or `id`.
   public var tokenUserClaim: String?
   /// Whether a token without `exp` is refused.
@@ -157,9 +157,9 @@ public struct BusConfiguration: Sendable {
   /// Publish requests of one user, or of the API key, over HTTP.
   public var publishRate = RateLimit.unlimited
   /// Bytes that a client may be behind: 4,096 to 262,144; past it, it is closed with 1013.
-  public var backlogByteLimit = 65_536
+  public var backlogByteLimit = Limits().backlogBytesLimit
   /// Bytes of a client's message: 125 to 65,536; a longer one closes the connection with 1009.
-  public var messageByteLimit = 512
+  public var messageByteLimit = Limits().messageBytesLimit
 
   /// A configuration with the defaults: port 8080 on loopback, one shard.
   ///

@@ -72,6 +72,9 @@ public struct BusEvents: AsyncSequence, Sendable {
   /// The sequence never throws.
   public typealias Failure = Never
 
+  /// The values of a subscription's `bufferLimit`.
+  static let bufferLimits = 1...1_000_000
+
   let events: AsyncStream<ObservedEvent>
 
   /// An iterator over the events that no iterator has returned.
@@ -115,9 +118,7 @@ extension NotificationBus {
   /// - Throws: `BusError.invalid` for another limit, `busy` when the server does not answer in
   ///   time, and `stopped`.
   public func events(bufferLimit: Int = 1_024) async throws(BusError) -> BusEvents {
-    guard 1...1_000_000 ~= bufferLimit else {
-      throw .invalid(field: "bufferLimit", reason: "must be 1 to 1000000")
-    }
+    try require(BusEvents.bufferLimits, holds: bufferLimit, "bufferLimit")
     try checkRunning()
     let (stream, continuation) = AsyncStream.makeStream(
       of: ObservedEvent.self, bufferingPolicy: .bufferingOldest(bufferLimit))

@@ -53,9 +53,6 @@ public struct InboxPage: Sendable, Equatable {
 }
 
 extension NotificationBus {
-  /// Ids that one call may mark.
-  private static let idCountLimit = 1_000
-
   /// A page of a user's inbox, newest first.
   ///
   /// Reading a page marks nothing as seen or read. An inbox of a user that the bus does not know is
@@ -75,9 +72,11 @@ extension NotificationBus {
     unreadOnly: Bool = false, type: String? = nil
   ) async throws(BusError) -> InboxPage {
     try check(user: user)
-    guard 1...200 ~= limit else { throw .invalid(field: "limit", reason: "must be 1 to 200") }
+    guard 1...StoreQuery.pageLimit ~= limit else {
+      throw .invalid(field: "limit", reason: "must be 1 to \(StoreQuery.pageLimit)")
+    }
     if let type, !Draft.isValidType(type) {
-      throw .invalid(field: "type", reason: "must be 1 to 64 of [A-Za-z0-9_.:-]")
+      throw .invalid(field: "type", reason: Draft.typeRule)
     }
     let answer = try await read(
       .page(
@@ -115,8 +114,8 @@ extension NotificationBus {
   ///   `readOnly` and `stopped`.
   @discardableResult
   public func markAsRead(_ ids: [String], of user: String) async throws(BusError) -> Int {
-    guard ids.count <= NotificationBus.idCountLimit else {
-      throw .invalid(field: "ids", reason: "must hold at most \(NotificationBus.idCountLimit)")
+    guard ids.count <= InboxChange.idCountLimit else {
+      throw .invalid(field: "ids", reason: "must hold at most \(InboxChange.idCountLimit)")
     }
     return try await change(.read(ids.compactMap { NotificationID($0) }), of: user)
   }

@@ -13,7 +13,7 @@ extension BusConfiguration {
     let furtherLimit = Configuration.hostLimit - 1
     try require(
       furtherHosts.count <= furtherLimit, "furtherHosts", "must hold at most \(furtherLimit)")
-    try require(1...128 ~= shardCount, "shardCount", "must be 1 to 128")
+    try require(Configuration.shardCounts, holds: shardCount, "shardCount")
     let processorCount = ProcessResources.processorCount
     try require(
       !pinsShards || shardCount <= processorCount, "pinsShards",
@@ -56,9 +56,10 @@ extension BusConfiguration {
     }
     try require(tokenUserClaim != "", "tokenUserClaim", "is empty")
     let leeway = tokenLeeway.components
+    let leeways = TokenPolicy.leeways
     try require(
-      leeway.attoseconds == 0 && 0...30 ~= leeway.seconds, "tokenLeeway",
-      "must be 0 to 30 whole seconds")
+      leeway.attoseconds == 0 && leeways ~= leeway.seconds, "tokenLeeway",
+      "must be \(leeways.lowerBound) to \(leeways.upperBound) whole seconds")
     return TokenPolicy(
       keys: [.hmac(secret: secret, algorithm: algorithm)], issuer: tokenIssuer,
       audience: tokenAudience, leewaySeconds: leeway.seconds, userClaim: tokenUserClaim,
@@ -66,14 +67,11 @@ extension BusConfiguration {
   }
 
   private func setLimits(of limits: inout Limits) throws(BusError) {
-    let counts = 0...1_000_000
     try require(
-      counts ~= connectionsPerAddressLimit ?? 0, "connectionsPerAddressLimit",
-      "must be 0 to 1000000")
-    try require(
-      counts ~= sessionsPerUserLimit ?? 0, "sessionsPerUserLimit", "must be 0 to 1000000")
-    try require(4_096...262_144 ~= backlogByteLimit, "backlogByteLimit", "must be 4096 to 262144")
-    try require(125...65_536 ~= messageByteLimit, "messageByteLimit", "must be 125 to 65536")
+      Limits.quotas, holds: connectionsPerAddressLimit ?? 0, "connectionsPerAddressLimit")
+    try require(Limits.quotas, holds: sessionsPerUserLimit ?? 0, "sessionsPerUserLimit")
+    try require(Limits.backlogBytes, holds: backlogByteLimit, "backlogByteLimit")
+    try require(Limits.messageBytes, holds: messageByteLimit, "messageByteLimit")
     limits.connectionsPerAddressLimit = connectionsPerAddressLimit
     limits.sessionsPerUserLimit = sessionsPerUserLimit
     limits.whenUserFull =
@@ -94,6 +92,13 @@ private func require(
   _ condition: Bool, _ field: String, _ reason: @autoclosure () -> String
 ) throws(BusError) {
   guard condition else { throw .invalid(field: field, reason: reason()) }
+}
+
+/// Throws `BusError.invalid` unless the number is in the range.
+func require(
+  _ range: ClosedRange<Int>, holds number: Int, _ field: String
+) throws(BusError) {
+  try require(range ~= number, field, "must be \(range.lowerBound) to \(range.upperBound)")
 }
 
 extension BusConfiguration.TokenAlgorithm {
@@ -135,7 +140,10 @@ extension BusConfiguration.SocketIO {
   }
 
   private func milliseconds(_ time: Duration, _ field: String) throws(BusError) -> UInt64 {
-    try require(.milliseconds(100)...(.seconds(3_600)) ~= time, field, "must be 0.1 s to an hour")
+    let range = EngineSettings.pingMilliseconds
+    try require(
+      .milliseconds(range.lowerBound)...(.milliseconds(range.upperBound)) ~= time, field,
+      "must be 0.1 s to an hour")
     let (seconds, attoseconds) = time.components
     return UInt64(seconds) * 1_000 + UInt64(attoseconds) / 1_000_000_000_000_000
   }

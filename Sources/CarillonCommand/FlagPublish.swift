@@ -1,6 +1,7 @@
 // The notification of `carillon publish` that the flags describe.
 
 internal import LoadClient
+internal import Server
 internal import Wire
 
 /// A publish to one audience, with its content from the command line.
@@ -132,8 +133,9 @@ extension Arguments {
   /// A server compares the bytes of a repeated request, so they must be the same each time.
   fileprivate func idempotencyKey(with expiry: Expiry?) throws(UsageError) -> [HTTPField] {
     guard let key = value("idempotency-key") else { return [] }
-    guard 1...255 ~= key.utf8.count, key.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) else {
-      throw UsageError("--idempotency-key must be 1 to 255 printable ASCII characters")
+    let limit = Limits.idempotencyKeyBytesLimit
+    guard 1...limit ~= key.utf8.count, key.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) else {
+      throw UsageError("--idempotency-key must be 1 to \(limit) printable ASCII characters")
     }
     guard value("count") == nil else {
       throw UsageError("--idempotency-key and --count cannot be used together")

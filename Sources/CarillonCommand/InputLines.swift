@@ -1,5 +1,7 @@
 // Cuts standard input, which arrives in pieces, into numbered lines.
 
+internal import Server
+
 /// One line of the input.
 struct InputLine {
   /// Counted from 1, blank lines included.
@@ -17,7 +19,7 @@ struct InputLine {
 /// Invariant: `unfinished` holds no line feed and at most `byteCountLimit` bytes.
 struct InputLines {
   /// The most bytes of a line: half of the largest batch that a server takes.
-  static let byteCountLimit = 4 << 20
+  static let byteCountLimit = Limits().batchBytesLimit / 2
 
   private var lines: [InputLine] = []
   private var unfinished: [UInt8] = []

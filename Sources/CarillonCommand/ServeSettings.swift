@@ -48,25 +48,26 @@ struct ServeSettings {
       "rooms a user may join: every room (open), or those the token names (claimed) (open)"),
     Flag(
       "backlog-bytes", "N", environment: ["CARILLON_BACKLOG_BYTES"],
-      "bytes that a client may be behind (65536)"),
+      "bytes that a client may be behind (\(Limits().backlogBytesLimit))"),
     Flag(
       "message-bytes", "N", environment: ["CARILLON_MESSAGE_BYTES"],
-      "largest message of a client (512)"),
+      "largest message of a client (\(Limits().messageBytesLimit))"),
     Flag(
       "connections-per-address", "N", environment: ["CARILLON_CONNECTIONS_PER_ADDRESS"],
-      "connections per address, or per IPv6 /64 network; 0 is no limit (100)"),
+      "connections per address, or per IPv6 /64 network; 0 is no limit "
+        + "(\(Limits.standardConnectionsPerAddress))"),
     Flag(
       "connections-per-user", "N", environment: ["CARILLON_CONNECTIONS_PER_USER"],
-      "sessions per user; 0 is no limit (20)"),
+      "sessions per user; 0 is no limit (\(Limits.standardSessionsPerUser))"),
     Flag(
       "when-user-full", "reject|replace", environment: ["CARILLON_WHEN_USER_FULL"],
       "at that limit, reject the new session or replace the oldest (reject)"),
     Flag(
       "connect-rate", "N[/BURST]", environment: ["CARILLON_CONNECT_RATE"],
-      "new connections per address and second; 0 is no limit (20/100)"),
+      "new connections per address and second; 0 is no limit (\(Limits.standardConnectRate))"),
     Flag(
       "message-rate", "N[/BURST]", environment: ["CARILLON_MESSAGE_RATE"],
-      "messages per connection and second; 0 is no limit (50/200)"),
+      "messages per connection and second; 0 is no limit (\(Limits.standardMessageRate))"),
     Flag(
       "publish-rate", "N[/BURST]", environment: ["CARILLON_PUBLISH_RATE"],
       "requests per publisher and second; 0 is no limit (0)"),
@@ -75,10 +76,11 @@ struct ServeSettings {
       "Socket.IO connection state recovery: for clients that ask with since, all or none (asked)"),
     Flag(
       "socketio-ping-interval", "MS", environment: ["CARILLON_SOCKETIO_PING_INTERVAL"],
-      "interval between pings to Socket.IO clients (25000)"),
+      "interval between pings to Socket.IO clients "
+        + "(\(EngineSettings().pingIntervalMilliseconds))"),
     Flag(
       "socketio-ping-timeout", "MS", environment: ["CARILLON_SOCKETIO_PING_TIMEOUT"],
-      "time in which they must answer (20000)"),
+      "time in which they must answer (\(EngineSettings().pingTimeoutMilliseconds))"),
   ]
 
   /// Reads the settings.
@@ -123,7 +125,7 @@ struct ServeSettings {
     configuration.dataPath =
       arguments.value("data") ?? (isDevelopment ? ":memory:" : "carillon-data")
     configuration.shardCount = try arguments.number(
-      "shards", in: 1...128, otherwise: Host.processorCount)
+      "shards", in: Configuration.shardCounts, otherwise: Host.processorCount)
     configuration.pinsShards = try arguments.isOn("pin")
     guard !configuration.pinsShards || configuration.shardCount <= Host.processorCount else {
       throw UsageError(
@@ -136,9 +138,9 @@ struct ServeSettings {
 
   private mutating func readLimits(_ arguments: Arguments) throws(UsageError) {
     configuration.limits.backlogBytesLimit = try arguments.number(
-      "backlog-bytes", in: 4_096...(256 * 1_024), otherwise: configuration.limits.backlogBytesLimit)
+      "backlog-bytes", in: Limits.backlogBytes, otherwise: configuration.limits.backlogBytesLimit)
     configuration.limits.messageBytesLimit = try arguments.number(
-      "message-bytes", in: 125...65_536, otherwise: configuration.limits.messageBytesLimit)
+      "message-bytes", in: Limits.messageBytes, otherwise: configuration.limits.messageBytesLimit)
     let rooms = try arguments.choice("rooms", "open or claimed", RoomPolicy.init(rawValue:))
     if let rooms { configuration.roomPolicy = rooms }
     try readQuotas(arguments)
@@ -152,7 +154,7 @@ struct ServeSettings {
     let recovery = try arguments.choice(
       "socketio-recovery", "asked, on or off", SocketIORecoveryPolicy.init(spelling:))
     var settings = EngineSettings()
-    let range = 100...3_600_000
+    let range = EngineSettings.pingMilliseconds
     settings.pingIntervalMilliseconds = UInt64(
       try arguments.number(
         "socketio-ping-interval", in: range, otherwise: Int(settings.pingIntervalMilliseconds)))
@@ -166,11 +168,11 @@ struct ServeSettings {
   private mutating func readQuotas(_ arguments: Arguments) throws(UsageError) {
     if arguments.value("connections-per-address") != nil {
       configuration.limits.connectionsPerAddressLimit = try arguments.number(
-        "connections-per-address", in: 0...1_000_000, otherwise: 0)
+        "connections-per-address", in: Limits.quotas, otherwise: 0)
     }
     if arguments.value("connections-per-user") != nil {
       configuration.limits.sessionsPerUserLimit = try arguments.number(
-        "connections-per-user", in: 0...1_000_000, otherwise: 0)
+        "connections-per-user", in: Limits.quotas, otherwise: 0)
     }
     let whenFull = try arguments.choice(
       "when-user-full", "reject or replace", FullUserPolicy.init(rawValue:))
@@ -182,16 +184,22 @@ struct ServeSettings {
 
   private mutating func describe(_ arguments: Arguments) {
     let limits = configuration.limits
+    let engine = EngineSettings()
     let standard: [String: String] = [
       "host": configuration.host, "port": "\(configuration.port)",
       "data": configuration.dataPath, "shards": "\(configuration.shardCount)",
-      "jwt-algorithm": "HS256", "jwt-leeway": "30", "jwt-require-exp": "on", "log-level": "info",
+      "jwt-algorithm": "HS256", "jwt-leeway": "\(TokenPolicy.leeways.upperBound)",
+      "jwt-require-exp": "on", "log-level": "info",
       "backlog-bytes": "\(limits.backlogBytesLimit)", "dev": "off", "pin": "off",
       "message-bytes": "\(limits.messageBytesLimit)",
-      "socketio-recovery": "asked", "socketio-ping-interval": "25000",
-      "socketio-ping-timeout": "20000", "rooms": "open", "connections-per-address": "100",
-      "connections-per-user": "20", "when-user-full": "reject", "connect-rate": "20/100",
-      "message-rate": "50/200", "publish-rate": "0", "trusted-proxies": "none",
+      "socketio-recovery": "asked",
+      "socketio-ping-interval": "\(engine.pingIntervalMilliseconds)",
+      "socketio-ping-timeout": "\(engine.pingTimeoutMilliseconds)", "rooms": "open",
+      "connections-per-address": "\(Limits.standardConnectionsPerAddress)",
+      "connections-per-user": "\(Limits.standardSessionsPerUser)", "when-user-full": "reject",
+      "connect-rate": "\(Limits.standardConnectRate)",
+      "message-rate": "\(Limits.standardMessageRate)", "publish-rate": "\(RateLimit.off)",
+      "trusted-proxies": "none",
     ]
     let notes = [
       "cors-origins": "this machine's names", "connections-per-address": "remote clients only",

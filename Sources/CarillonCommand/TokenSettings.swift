@@ -16,7 +16,9 @@ struct TokenSettings: Sendable {
       "jwt-algorithm", "NAME", environment: ["JWT_ALGORITHM"], "HS256, HS384 or HS512 (HS256)"),
     Flag("jwt-issuer", "TEXT", environment: ["JWT_ISSUER"], "required iss of a token"),
     Flag("jwt-audience", "TEXT", environment: ["JWT_AUDIENCE"], "required value in a token's aud"),
-    Flag("jwt-leeway", "SECONDS", environment: ["JWT_LEEWAY"], "tolerated clock difference (30)"),
+    Flag(
+      "jwt-leeway", "SECONDS", environment: ["JWT_LEEWAY"],
+      "tolerated clock difference (\(TokenPolicy.leeways.upperBound))"),
     Flag("jwt-user-claim", "NAME", environment: ["JWT_USER_CLAIM"], "the claim with the user's id"),
     Flag(
       "jwt-require-exp", Flag.onOrOff, environment: ["JWT_REQUIRE_EXP"],
@@ -30,7 +32,11 @@ struct TokenSettings: Sendable {
     var policy = TokenPolicy(keys: [.hmac(secret: Array(secret.utf8), algorithm: algorithm)])
     policy.issuer = arguments.value("jwt-issuer")
     policy.audience = arguments.value("jwt-audience")
-    policy.leewaySeconds = Int64(try arguments.number("jwt-leeway", in: 0...30, otherwise: 30))
+    let leeways = TokenPolicy.leeways
+    policy.leewaySeconds = Int64(
+      try arguments.number(
+        "jwt-leeway", in: Int(leeways.lowerBound)...Int(leeways.upperBound),
+        otherwise: Int(leeways.upperBound)))
     policy.userClaim = arguments.value("jwt-user-claim")
     policy.requiresExpiry = try arguments.isOn("jwt-require-exp", otherwise: true)
     self.policy = policy

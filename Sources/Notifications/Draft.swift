@@ -7,7 +7,8 @@ package import Wire
 /// A valid notification and its recipients.
 package struct Draft: Sendable {
   package let content: Content
-  /// 1 to 10,000 ids, each once, in the order given; empty for a notification to everyone.
+  /// 1 to `userCountLimit` ids, each once, in the order given; empty for a notification to
+  /// everyone.
   package let userIDs: [UserID]
   /// Whether the request used `user_ids`; the response then lists the ids only.
   package let isForMany: Bool
@@ -25,6 +26,8 @@ package struct Draft: Sendable {
   package static let urlByteCountLimit = 2_048
   package static let actionCountLimit = 4
   package static let labelByteCountLimit = 128
+  /// The rule of a type in words, for the error of a field.
+  package static let typeRule = "must be 1 to \(typeByteCountLimit) of [A-Za-z0-9_.:-]"
 
   package init(content: Content, userIDs: [UserID], isForMany: Bool) {
     self.content = content

@@ -43,7 +43,7 @@ extension Draft {
       && host != UInt8(ascii: "/") && host != UInt8(ascii: "?") && host != UInt8(ascii: "#")
   }
 
-  /// Whether `type` is 1 to 64 of `[A-Za-z0-9_.:-]`.
+  /// Whether `type` is 1 to `typeByteCountLimit` of `[A-Za-z0-9_.:-]`.
   package static func isValidType(_ type: String) -> Bool {
     let utf8 = type.utf8
     guard utf8.count >= 1, utf8.count <= typeByteCountLimit else { return false }
@@ -114,7 +114,7 @@ private struct DraftFields {
     case .userID:
       if !UserIDs.isValid(text) { parser.refuse(UserIDs.rule) }
     case .type:
-      if !Draft.isValidType(text) { parser.refuse("must be 1 to 64 of [A-Za-z0-9_.:-]") }
+      if !Draft.isValidType(text) { parser.refuse(Draft.typeRule) }
     case .priority:
       if let named = Priority(name: text) {
         priority = named

@@ -86,7 +86,7 @@ private struct PreferencesDocument {
       isValid: { parser, name in
         // The error does not repeat the name.
         if name == Preferences.otherTypes || Draft.isValidType(name) { return true }
-        parser.refuse("has an invalid type: must be 1 to 64 of [A-Za-z0-9_.:-], or *")
+        parser.refuse("has an invalid type: \(Draft.typeRule), or *")
         return false
       }
     ) { (parser, reader, name) throws(JSONViolation) in

@@ -47,7 +47,12 @@ package struct PresenceTracker: Sendable {
   /// Users whose next status change came too early to send.
   private var changes = DeadlineQueue<UserID>()
 
-  package init(graceMilliseconds: UInt64, changeMilliseconds: UInt64 = 1_000) {
+  /// The least time between two changes of a user's status that are sent, unless `init` names one.
+  package static let changeMilliseconds: UInt64 = 1_000
+
+  package init(
+    graceMilliseconds: UInt64, changeMilliseconds: UInt64 = PresenceTracker.changeMilliseconds
+  ) {
     self.graceMilliseconds = graceMilliseconds
     self.changeMilliseconds = changeMilliseconds
   }

@@ -7,6 +7,11 @@ internal import CReactor
   // Sendable so that it can be created before its thread: after the start only that one thread
   // calls it.
 
+  /// The longest pause after the machine ran out of a resource.
+  package static let pauseMillisecondsLimit = Int(CL_ACCEPT_PAUSE_LIMIT_MS)
+  /// Connections that failed in the queue, skipped in one call.
+  package static let skipLimit = Int(CL_ACCEPT_SKIP_LIMIT)
+
   private let raw: OpaquePointer
   /// The C object refers to the poller's C object, so the poller must outlive it.
   private let poller: Poller

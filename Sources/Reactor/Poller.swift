@@ -26,10 +26,10 @@ package struct PollEvent: Sendable {
   // Sendable so that it can be created before its thread: after start only that one thread calls
   // it, and other threads use a `PollerWaker`.
 
-  /// The most events of one wait, which is also the limit of the C function.
+  /// The most events of one wait.
   ///
   /// Further events are reported by the next wait.
-  package static let capacity = 512
+  package static let capacity = Int(CL_EVENTS_LIMIT)
 
   let raw: OpaquePointer
   private let events: UnsafeMutablePointer<cl_event>

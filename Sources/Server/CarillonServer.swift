@@ -181,7 +181,7 @@ package final class CarillonServer: Sendable {
   package func stop() {
     for mailbox in core.mailboxes { mailbox.append(.drain) }
     let kernel = core.kernel
-    let limit = core.configuration.limits.drainTimeoutMilliseconds + 2_000
+    let limit = core.configuration.limits.drainTimeoutMilliseconds + Drain.stopMilliseconds
     let end = kernel.monotonicMilliseconds + limit
     while core.metrics.total(.draining) < core.mailboxes.count
       || core.metrics.total(.connections) > 0,

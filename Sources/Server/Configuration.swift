@@ -2,7 +2,9 @@
 //
 // Only the limits here bound the server's memory, so each states its unit and its consequence.
 
+internal import Notifications
 package import Tokens
+internal import Wire
 
 /// The configuration of a server.
 ///
@@ -13,10 +15,13 @@ package struct Configuration: Sendable {
 
   /// A numeric address to listen on.
   package var host = "127.0.0.1"
-  /// Further numeric addresses to listen on, at most 15.
+  /// Further numeric addresses to listen on, with `host` at most `hostLimit`.
   package var furtherHosts: [String] = []
   /// The port to listen on; 0 lets the kernel choose.
   package var port: UInt16 = 8080
+  /// The numbers of reactor threads that a server may have.
+  package static let shardCounts = 1...128
+
   /// Reactor threads, each with a listening socket and connections of its own.
   package var shardCount = 1
   /// Whether shard N is pinned to processor N.
@@ -88,11 +93,12 @@ package struct Limits: Sendable {
   /// Connections of one IPv4 address, or one IPv6 network of 64 bits, over all shards; a further
   /// one is answered 429 before the server reads from it.
   ///
-  /// 0: unlimited. Nil: 100, and connections from this machine are not counted.
+  /// 0: unlimited. Nil: `standardConnectionsPerAddress`, and connections from this machine are not
+  /// counted.
   package var connectionsPerAddressLimit: Int?
   /// Sessions and waiting polls of one user over all shards.
   ///
-  /// 0: unlimited. Nil: 20, and those from this machine are not counted.
+  /// 0: unlimited. Nil: `standardSessionsPerUser`, and those from this machine are not counted.
   package var sessionsPerUserLimit: Int?
   /// The policy for a user's session past `sessionsPerUserLimit`.
   package var whenUserFull = FullUserPolicy.reject
@@ -107,12 +113,12 @@ package struct Limits: Sendable {
   package var rejectedPerShardLimit = 1_024
   /// Rate of new connections of one address; a connection over it is answered 429.
   ///
-  /// Nil: 20 a second and 100 at once, and those from this machine are not counted.
+  /// Nil: `standardConnectRate`, and those from this machine are not counted.
   package var connectRate: RateLimit?
   /// Rate of messages, pings and pongs of one WebSocket; one over it closes with 1008, or is
   /// answered with an error if the dialect has one.
   ///
-  /// Nil: 50 a second and 200 at once, and those from this machine are not counted.
+  /// Nil: `standardMessageRate`, and those from this machine are not counted.
   package var messageRate: RateLimit?
   /// Rate of publish requests with one user's tokens, or with the API key; a request over it is
   /// answered 429.
@@ -127,9 +133,9 @@ package struct Limits: Sendable {
   ///
   /// A text message may reach this length before its kind is known; a message longer than
   /// `messageBytesLimit` that is not `auth` closes with 1009.
-  package var authMessageBytesLimit = 8 * 1_024 + 256
+  package var authMessageBytesLimit = TokenVerifier.tokenBytesLimit + 256
   /// Frames of a fragmented message; more closes with 1008.
-  package var fragmentCountLimit = 1_024
+  package var fragmentCountLimit = FrameSequence.standardFragmentCountLimit
   /// Unsent bytes of one client; past it, it is a slow consumer and closed with 1013.
   package var backlogBytesLimit = 64 * 1_024
   /// Bytes that the kernel accepts for a connection before it can put them on the wire.
@@ -180,7 +186,7 @@ package struct Limits: Sendable {
   /// messages.
   package var presenceMembersLimit = 256
   /// Missed notifications sent to a resuming client; past it the client gets `resync` instead.
-  package var missedLimit = 10_000
+  package var missedLimit = StoreQuery.resumableLimit
   /// Pending queries of one shard to all shards; a further one is answered 503.
   package var shardQueriesLimit = 64
   /// Connections in the list of one user's connections; further ones are left out.
@@ -220,6 +226,21 @@ package struct Limits: Sendable {
   package var drainTimeoutMilliseconds: UInt64 = 10_000
   /// TCP_USER_TIMEOUT of accepted connections: unacknowledged data ends them after this long.
   package var tcpUserTimeoutMilliseconds: UInt32 = 30_000
+
+  /// The limits that apply where none is configured.
+  package static let standardConnectionsPerAddress = 100
+  package static let standardSessionsPerUser = 20
+  package static let standardConnectRate = RateLimit(perSecond: 20, burst: 100)
+  package static let standardMessageRate = RateLimit(perSecond: 50, burst: 200)
+  /// The most bytes of an `Idempotency-Key`.
+  package static let idempotencyKeyBytesLimit = IdempotencyKey.byteCountLimit
+
+  /// The values that a setting may give `backlogBytesLimit`.
+  package static let backlogBytes = 4_096...(256 * 1_024)
+  /// The values that a setting may give `messageBytesLimit`.
+  package static let messageBytes = 125...65_536
+  /// The values that a setting may give the limits of an address and a user; 0 is no limit.
+  package static let quotas = 0...1_000_000
 
   /// The defaults.
   package init() {}

@@ -40,8 +40,9 @@ package struct ConnectionSummary: Sendable, Equatable {
 
 /// A page of connected users, in the order of their ids' bytes.
 package struct ConnectedUsers: Sendable, Equatable {
-  /// The largest page size.
+  /// The largest page size, and the one by default.
   package static let largestLimit = 10_000
+  package static let standardLimit = 1_000
 
   package let users: [UserID]
   /// The number of all connected users, on this page or not.
@@ -63,7 +64,7 @@ package struct ConnectedUsers: Sendable, Equatable {
 /// Reasons of a disconnection that are sent to the client.
 package enum DisconnectReasons {
   /// The longest reason that fits into a close frame.
-  package static let byteCountLimit = 123
+  package static let byteCountLimit = WebSocketFrame.closeReasonBytesLimit
   package static let standard = "disconnected by the server"
 
   /// Whether the reason can be sent: UTF-8 within the byte limit and without control characters.
@@ -75,9 +76,9 @@ package enum DisconnectReasons {
 extension CarillonServer {
   /// Returns a page of the users with a session or a waiting poll.
   ///
-  /// `limit` is 1 to 10,000.
+  /// `limit` is 1 to `ConnectedUsers.largestLimit`.
   package func connectedUsers(
-    limit: Int = 1_000, after: UserID? = nil
+    limit: Int = ConnectedUsers.standardLimit, after: UserID? = nil
   ) async throws(ShardQueryFailure) -> ConnectedUsers {
     precondition(1...ConnectedUsers.largestLimit ~= limit, "limit \(limit)")
     guard case .users(let page) = try await ask(.users(limit: limit, after: after, online: false))

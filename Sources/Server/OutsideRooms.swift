@@ -47,7 +47,7 @@ extension CarillonServer {
 
   /// The first members of a room.
   ///
-  /// `limit` is 0 to 10,000.
+  /// `limit` is 0 to `RoomMembers.largestLimit`.
   package func members(
     of room: RoomName, limit: Int
   ) async throws(ShardQueryFailure) -> RoomMembers {

@@ -39,6 +39,11 @@ package struct RateLimit: Sendable, Equatable {
   fileprivate var bucketNanoseconds: UInt64 { tokenNanoseconds * UInt64(burst) }
 }
 
+extension RateLimit: CustomStringConvertible {
+  /// Its spelling in a setting: `N/BURST`, or 0 for no limit.
+  package var description: String { isOff ? "0" : "\(perSecond)/\(burst)" }
+}
+
 /// Tokens of one caller.
 struct TokenBucket: Equatable {
   /// The bucket of a caller that is not counted.

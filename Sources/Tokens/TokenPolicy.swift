@@ -2,6 +2,9 @@
 
 /// The keys, names and times that tokens are checked against.
 package struct TokenPolicy: Sendable {
+  /// The values that a setting may give `leewaySeconds`; the largest is the default.
+  package static let leeways: ClosedRange<Int64> = 0...30
+
   /// The keys tokens may be signed with; only `alg` and `kid` together choose among them.
   package var keys: [VerificationKey]
   /// The value that `iss` must have, byte for byte, or nil to accept any issuer.
@@ -24,7 +27,7 @@ package struct TokenPolicy: Sendable {
     keys: [VerificationKey],
     issuer: String? = nil,
     audience: String? = nil,
-    leewaySeconds: Int64 = 30,
+    leewaySeconds: Int64 = TokenPolicy.leeways.upperBound,
     userClaim: String? = nil,
     requiresExpiry: Bool = true,
     publisherScopes: [String] = ["publish", "service", "admin"]

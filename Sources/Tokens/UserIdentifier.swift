@@ -4,8 +4,9 @@
 // be invisible or break the line there is not accepted as an id.
 
 /// Reads the user id from its claim.
-enum UserIdentifier {
-  static let bytesLimit = 128
+package enum UserIdentifier {
+  /// The most bytes of an id.
+  package static let bytesLimit = 128
 
   /// 1 to 128 bytes without control characters: Unicode's category Cc, which is C0, DEL and C1.
   static func isValid(_ text: String) -> Bool {

@@ -105,11 +105,11 @@ struct ClientAddressTests {
   func defaults() throws {
     for trusted in [[], ["127.0.0.1"]] {
       let fixture = try Self.fixture(trusting: trusted)
-      let peers = try (0...Quotas.standardConnectionsPerAddress).map { _ in try fixture.connect() }
+      let peers = try (0...Limits.standardConnectionsPerAddress).map { _ in try fixture.connect() }
       #expect(Self.sizes(fixture).addresses == 0)
       for (number, peer) in peers.enumerated() {
         let head = try Self.ask("/healthz", Self.through("203.0.113.9"), peer, fixture)
-        let isOver = number == Quotas.standardConnectionsPerAddress
+        let isOver = number == Limits.standardConnectionsPerAddress
         #expect(head.hasPrefix("HTTP/1.1 \(isOver ? 429 : 200) "))
       }
     }
@@ -119,7 +119,7 @@ struct ClientAddressTests {
   func direct() throws {
     for trusted in [[], ["127.0.0.1", "::1"]] {
       let fixture = try Self.fixture(trusting: trusted)
-      for _ in 0...Quotas.standardConnectionsPerAddress {
+      for _ in 0...Limits.standardConnectionsPerAddress {
         let peer = try fixture.connect()
         #expect(try Self.ask("/healthz", "", peer, fixture).hasPrefix("HTTP/1.1 200 "))
       }
@@ -154,13 +154,13 @@ struct ClientAddressTests {
     let fixture = try Self.fixture(trusting: ["127.0.0.1"])
     // Held, because a session ends with its peer.
     var peers: [TestPeer] = []
-    for _ in 0..<(2 * Quotas.standardSessionsPerUser) { peers.append(try fixture.session("u")) }
-    for _ in 0...Quotas.standardSessionsPerUser {
+    for _ in 0..<(2 * Limits.standardSessionsPerUser) { peers.append(try fixture.session("u")) }
+    for _ in 0...Limits.standardSessionsPerUser {
       #expect(fixture.shard.sessionCount == peers.count)
       peers.append(try fixture.session("u", fields: Self.through("203.0.113.9")))
     }
     #expect(fixture.shard.sessionCount == peers.count - 1)
-    #expect(peers.count == 3 * Quotas.standardSessionsPerUser + 1)
+    #expect(peers.count == 3 * Limits.standardSessionsPerUser + 1)
   }
 
   @Test("a PROXY header names the client of a connection, if a trusted proxy sends it")

@@ -109,8 +109,13 @@ int cl_reactor_modify(cl_reactor *reactor, int fd, uint32_t interest, uint32_t i
 /// descriptor of a file does the same.
 int cl_reactor_remove(cl_reactor *reactor, int fd);
 
-/// Waits up to `timeout_ms` (-1: for ever) and fills `events`, at most 512 at once. The wake-up is
-/// consumed here: a woken wait may return 0. Returns the number filled, or a negated errno.
+/// Events requested from the kernel at once. Beyond some hundreds a larger batch saves nothing, and
+/// it makes the first connection of the batch wait for the last.
+enum { CL_EVENTS_LIMIT = 512 };
+
+/// Waits up to `timeout_ms` (-1: for ever) and fills `events`, at most CL_EVENTS_LIMIT at once. The
+/// wake-up is consumed here: a woken wait may return 0. Returns the number filled, or a negated
+/// errno.
 int cl_reactor_wait(cl_reactor *reactor, cl_event *events, int capacity, int timeout_ms);
 
 /// Ends the present or next wait. The only function here that any thread may call.
@@ -191,9 +196,18 @@ int cl_address_text(const cl_address *address, char *text, size_t capacity);
 
 /// A listening socket in a reactor, with back-off when the machine runs out of a resource.
 ///
-/// On EMFILE, ENFILE, ENOMEM or ENOBUFS the listener leaves the reactor for 10 ms, doubling to 1 s
-/// while the error persists, so that a full file table costs no processor time.
+/// On EMFILE, ENFILE, ENOMEM or ENOBUFS the listener leaves the reactor for 10 ms, doubling to
+/// CL_ACCEPT_PAUSE_LIMIT_MS while the error persists, so that a full file table costs no processor
+/// time.
 typedef struct cl_acceptor cl_acceptor;
+
+enum {
+  /// The longest pause of a listener, in milliseconds.
+  CL_ACCEPT_PAUSE_LIMIT_MS = 1000,
+  /// Failed connections skipped in one call. The rest waits for the next turn, so that a flood of
+  /// them does not hold up the shard.
+  CL_ACCEPT_SKIP_LIMIT = 64,
+};
 
 /// Takes ownership of `fd` (from cl_listen) and adds it to the reactor under (index, generation).
 /// `user_timeout_ms` is TCP_USER_TIMEOUT for accepted sockets; 0 leaves the system's. 0 or a
@@ -206,7 +220,7 @@ void cl_acceptor_destroy(cl_acceptor *acceptor);
 /// descriptor, -EAGAIN when there is none (or the acceptor is paused), or another negated errno
 /// when this call paused the acceptor (counted in cl_acceptor_pauses). Connections that failed in
 /// the queue (ECONNABORTED, EPROTO and the other network errors that accept(2) passes on) are
-/// skipped here, a bounded number per call: the reactor reports the rest again.
+/// skipped here, CL_ACCEPT_SKIP_LIMIT per call: the reactor reports the rest again.
 int cl_acceptor_accept(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer);
 /// Milliseconds until a paused acceptor needs cl_acceptor_resume; -1 when it is not paused.
 int cl_acceptor_timeout(const cl_acceptor *acceptor, uint64_t now_ms);

@@ -52,7 +52,8 @@ extension Shard {
       && table[slot].outbox.rangeCount < Shard.pinnedRangesLimit
   }
 
-  private static let pinnedRangesLimit = 32
+  /// Ranges of the logs that a blocked connection may keep in its outbox.
+  static let pinnedRangesLimit = 32
 
   /// Pins the ranges in the outbox of `slot`: they must be copied before a log overwrites them.
   func pin(_ slot: UInt32) {

@@ -53,7 +53,7 @@ struct CatchUps {
 extension Shard {
   /// Ids of expired notifications that one session may have queued; a session with more is closed
   /// with 1013, and its client reloads.
-  private static let expiredLimit = 2_048
+  static let expiredLimit = 2_048
 
   /// Brings all sessions up to date after a notification for everyone was stored or expired.
   func catchUp(_ event: Event) {

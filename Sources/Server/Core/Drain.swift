@@ -8,8 +8,12 @@ internal import Wire
 struct Drain {
   /// Time between two batches.
   static let paceMilliseconds: UInt64 = 50
-  /// Number of batches over which a large shard is spread; a batch has at least 100 sessions.
+  /// Number of batches over which a large shard is spread.
   static let batches = 20
+  /// Sessions of a batch, unless the shard is large.
+  static let batchCountMinimum = 100
+  /// Time after its timeout at which a stop of the server ends a drain that still goes on.
+  static let stopMilliseconds: UInt64 = 2_000
 
   var nextBatchAt: UInt64
   let batchCount: Int
@@ -24,7 +28,7 @@ extension Shard {
   func beginDrain() {
     guard drain == nil else { return }
     drain = Drain(
-      nextBatchAt: now, batchCount: max(100, table.count / Drain.batches),
+      nextBatchAt: now, batchCount: max(Drain.batchCountMinimum, table.count / Drain.batches),
       endsAt: now + core.configuration.limits.drainTimeoutMilliseconds)
   }
 

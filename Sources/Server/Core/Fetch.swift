@@ -15,10 +15,8 @@ internal import Wire
 
 /// A client's request for a page of its inbox.
 struct PageRequest: Equatable {
-  /// The most notifications in a page; a request for more is clamped to it.
-  static let largestLimit = 200
-
-  var limit = 50
+  /// The notifications in the page; a request for more than `StoreQuery.pageLimit` gets as many.
+  var limit = StoreQuery.standardPageLimit
   var unreadOnly = false
 }
 
@@ -92,7 +90,7 @@ extension Shard {
 
   private func read(_ fetch: Fetch, at slot: UInt32) {
     fetch.changedThrough = 0
-    let limit = min(max(fetch.request.limit, 1), PageRequest.largestLimit)
+    let limit = min(max(fetch.request.limit, 1), StoreQuery.pageLimit)
     let id = table.id(of: slot)
     let mailbox = mailbox
     let query = StoreQuery.page(

@@ -9,7 +9,7 @@ internal import Wire
 extension Shard {
   /// Bytes per receive call: the length of the longest head, so an oversized one is read no
   /// further.
-  static let readBytes = 16 * 1_024
+  static let readBytes = HTTPLimits().headBytes
   /// Most bytes read from one connection in a turn, so that a fast sender does not starve the
   /// others.
   static let readBytesPerTurn = 512 * 1_024

@@ -14,6 +14,9 @@ internal import Wire
 
 /// Writes lines to a descriptor, each whole or not at all.
 final class Log: Sendable {
+  /// Lines a second, and as many more at debug level.
+  static let linesPerSecondLimit = 10
+
   private let level: LogLevel
   private let descriptor: Int32
   private let gate: RateGate
@@ -22,8 +25,8 @@ final class Log: Sendable {
   init(level: LogLevel, descriptor: Int32 = 2) {
     self.level = level
     self.descriptor = descriptor
-    gate = RateGate(perSecondLimit: 10)
-    debugGate = RateGate(perSecondLimit: 10)
+    gate = RateGate(perSecondLimit: Log.linesPerSecondLimit)
+    debugGate = RateGate(perSecondLimit: Log.linesPerSecondLimit)
   }
 
   /// Writes `message` if its level is enabled and this second's lines are not used up.

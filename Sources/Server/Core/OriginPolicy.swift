@@ -77,7 +77,9 @@ package struct OriginPolicy: Sendable {
   }
 
   /// The longest origin that a refusal repeats, in bytes.
-  private static let namedOriginLimit = 80
+  static let namedOriginLimit = 80
+  /// The most bytes of `Access-Control-Request-Headers` that a preflight's answer repeats.
+  static let requestedFieldsBytesLimit = 1_024
 
   /// The refusal of a page, which names its origin and the option that lists it.
   ///
@@ -144,7 +146,7 @@ package struct OriginPolicy: Sendable {
   private static func requestedFields(_ head: HTTPRequestHead) -> String {
     let asked = head.values(of: "access-control-request-headers").joined(separator: ", ")
     // guard: reflected-fields-are-names
-    guard !asked.isEmpty, asked.utf8.count <= 1_024,
+    guard !asked.isEmpty, asked.utf8.count <= OriginPolicy.requestedFieldsBytesLimit,
       asked.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F || $0 == 0x20 })
     else { return "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-API-Key" }
     return asked

@@ -158,12 +158,6 @@ final class Quotas: Sendable {
     }
   }
 
-  /// The limits that apply where none is configured.
-  static let standardConnectionsPerAddress = 100
-  static let standardSessionsPerUser = 20
-  static let standardConnectRate = RateLimit(perSecond: 20, burst: 100)
-  static let standardMessageRate = RateLimit(perSecond: 50, burst: 200)
-
   /// The rate at which one connection may send messages.
   let messageRate: RateLimit
   /// Connections of one shard that may be open without having presented a token.
@@ -181,11 +175,11 @@ final class Quotas: Sendable {
 
   init(_ limits: Limits) {
     connectionsPerAddress = Cap(
-      limits.connectionsPerAddressLimit, standard: Quotas.standardConnectionsPerAddress)
-    sessionsPerUser = Cap(limits.sessionsPerUserLimit, standard: Quotas.standardSessionsPerUser)
+      limits.connectionsPerAddressLimit, standard: Limits.standardConnectionsPerAddress)
+    sessionsPerUser = Cap(limits.sessionsPerUserLimit, standard: Limits.standardSessionsPerUser)
     whenUserFull = limits.whenUserFull
-    connectRate = limits.connectRate ?? Quotas.standardConnectRate
-    messageRate = limits.messageRate ?? Quotas.standardMessageRate
+    connectRate = limits.connectRate ?? Limits.standardConnectRate
+    messageRate = limits.messageRate ?? Limits.standardMessageRate
     publishRate = limits.publishRate
     let unauthenticated = Cap(
       limits.unauthenticatedPerShardLimit, standard: max(1, limits.connectionsPerShardLimit / 10))

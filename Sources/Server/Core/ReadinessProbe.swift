@@ -22,7 +22,7 @@ struct ReadinessProbe {
 
 extension Shard {
   /// Time that a probe has to return, and a check of the store to end.
-  private static let probeTimeoutMilliseconds: UInt64 = 2_000
+  static let probeTimeoutMilliseconds: UInt64 = 2_000
 
   /// Makes the request at `slot` wait for a probe.
   ///

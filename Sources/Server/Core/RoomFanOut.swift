@@ -120,7 +120,8 @@ extension Shard {
     return notNotified
   }
 
-  private static let recentPresenceUpdatesLimit = 8
+  /// Presence updates of which a shard remembers the notified connections.
+  static let recentPresenceUpdatesLimit = 8
 
   /// Returns `slots` without those of `user`.
   private func others(than user: UserID?, among slots: [UInt32]) -> [UInt32] {

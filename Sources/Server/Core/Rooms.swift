@@ -68,7 +68,7 @@ final class Membership {
 
 extension Shard {
   /// Rooms that a query may name.
-  private static let namedRoomsLimit = 128
+  static let namedRoomsLimit = 128
   /// Code and message of the error for a request about a room that the client is not in.
   private static let notInRoom = ("not_in_room", "you are not in this room")
 

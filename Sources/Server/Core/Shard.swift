@@ -40,6 +40,14 @@ final class Shard {
   static let gatherLimit = 16
   /// Difference between the advances of the two clocks from which the wall clock counts as set.
   static let wallJumpMilliseconds: UInt64 = 500
+  /// The longest wait of a turn in the poller.
+  static let waitMilliseconds: Int32 = 1_000
+  /// Length of a turn from which the thread counts as stalled.
+  static let stallMilliseconds: UInt64 = 2_000
+  /// Grace period of the peers after a stall.
+  static let stallGraceMilliseconds: UInt64 = 5_000
+  /// Bytes of the receive buffer besides the longest message of Engine.IO.
+  static let scratchBytes = 128 * 1_024
 
   let index: Int
   let core: ServerCore
@@ -186,7 +194,7 @@ final class Shard {
     appliedOffset = core.firstOffset
     // An unfinished message stays at the start of the buffer, before the next bytes received.
     let longest = core.configuration.engines.reduce(0) { max($0, $1.settings.messageBytesLimit) }
-    scratch = ScratchBuffer(byteCount: 128 * 1_024 + longest)
+    scratch = ScratchBuffer(byteCount: Shard.scratchBytes + longest)
     userAgents = UserAgents(countLimit: core.configuration.limits.userAgentsLimit)
     let capacity = core.configuration.limits.frameLogCapacity
     // A client's largest backlog, one turn's frames and a large frame: so a log never overwrites
@@ -261,8 +269,8 @@ final class Shard {
     if gain.magnitude > Shard.wallJumpMilliseconds { wallClockJumped() }
     // After a turn of seconds (the process was stopped, the machine suspended), silence proves
     // nothing about the peers: their data may still be in the socket buffers.
-    if now &- before > UInt64(max(0, timeout)) + 2_000, timeout >= 0 {
-      stallGraceUntil = now + 5_000
+    if now &- before > UInt64(max(0, timeout)) + Shard.stallMilliseconds, timeout >= 0 {
+      stallGraceUntil = now + Shard.stallGraceMilliseconds
     }
   }
 
@@ -272,7 +280,7 @@ final class Shard {
       return 0
     }
     if answersAheadOfRing.contains(where: { $0.through <= appliedOffset }) { return 0 }
-    var limit: Int32 = 1_000
+    var limit = Shard.waitMilliseconds
     let timer = wheel.timeout(now: now)
     if timer >= 0 { limit = min(limit, timer) }
     for acceptor in acceptors {

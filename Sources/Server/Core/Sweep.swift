@@ -9,7 +9,7 @@ internal import Notifications
 
 extension Shard {
   /// Time between two checks.
-  private static let sweepMilliseconds: UInt64 = 1_000
+  static let sweepMilliseconds: UInt64 = 1_000
 
   /// Refuses a command while the store has not finished an earlier one in time.
   func checkStoreAnswers() throws(Refusal) {

@@ -8,7 +8,7 @@ internal import Wire
 /// Reads `auth` messages.
 enum AuthMessage {
   /// How many bytes of a longer message are searched for `"auth"` or `"token"`.
-  private static let headByteCount = 512
+  static let headByteCount = 512
 
   /// Returns the token, or nil if the text is not an `auth` message.
   ///

@@ -103,8 +103,6 @@ private enum SocketIORequest {
   case token(String)
   case client(ClientRequest)
 
-  private static let idsLimit = 1_000
-
   init(_ event: SocketIOEvent) {
     let data = event.arguments.first ?? []
     switch event.name {
@@ -146,13 +144,13 @@ private enum SocketIORequest {
       return wrongIDs
     }
     if isAll { return .read(.readAll, namesOne: false) }
-    guard let ids, ids.count <= idsLimit else { return wrongIDs }
+    guard let ids, ids.count <= InboxChange.idCountLimit else { return wrongIDs }
     // An id that is not a UUID matches nothing, like the id of another user's notification.
     return .read(.read(ids.compactMap { NotificationID($0) }), namesOne: namesOne)
   }
 
   private static let wrongIDs = SocketIORequest.client(
-    .invalid(code: "invalid", message: "give id, ids (at most \(idsLimit)) or all"))
+    .invalid(code: "invalid", message: "give id, ids (at most \(InboxChange.idCountLimit)) or all"))
 }
 
 extension SocketIOClient {

@@ -38,7 +38,7 @@ struct BroadcastFields {
       case .userID: UserIDs.isValid(text) ? nil : UserIDs.rule
       case .room: RoomNames.isValid(text) ? nil : RoomNames.rule
       case .notificationType, .currency, .paymentStatus:
-        Draft.isValidType(text) ? nil : "must be 1 to 64 of [A-Za-z0-9_.:-]"
+        Draft.isValidType(text) ? nil : Draft.typeRule
       case .messageType, .updateType: tooLong(text, Draft.typeByteCountLimit)
       case .title: tooLong(text, Draft.titleByteCountLimit)
       case .message: tooLong(text, Draft.messageByteCountLimit)

@@ -6,9 +6,6 @@ internal import Notifications
 internal import Wire
 
 extension Endpoints {
-  /// Users on a page by default.
-  private static let defaultUsers = 1_000
-
   /// `GET /api/v1/websocket/connections/user`: the caller's own connections, the oldest first; and
   /// `GET /api/v1/users/:id/connections`, for publishers: that user's.
   static func connections(
@@ -24,7 +21,8 @@ extension Endpoints {
     guard shard.hasRoomForPage else { throw .busy }
     return try shard.ask(
       .users(
-        limit: limit.map { Int($0) } ?? defaultUsers, after: request.query["after"], online: true),
+        limit: limit.map { Int($0) } ?? ConnectedUsers.standardLimit, after: request.query["after"],
+        online: true),
       for: request)
   }
 

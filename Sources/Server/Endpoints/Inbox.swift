@@ -5,18 +5,12 @@ internal import Notifications
 internal import Wire
 
 extension Endpoints {
-  /// Notifications on a page by default.
-  private static let defaultPage = 50
-  private static let largestPage = 200
-  /// Limit on the ids in one request.
-  private static let idsLimit = 1_000
-
   /// `GET /api/v1/notifications`: a page, newest first; and `GET /api/v1/users/:id/notifications`,
   /// for publishers, one of that user's inbox.
   static func list(
     _ request: Request, of user: UserID, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
-    let limit = try number("limit", in: request.query, 1...UInt64(largestPage))
+    let limit = try number("limit", in: request.query, 1...UInt64(StoreQuery.pageLimit))
     let before = try number("before", in: request.query, 1...UInt64(Int64.max))
     let unreadOnly = try flag("unread", in: request.query) ?? false
     let isCollapsed = try flag("collapse", in: request.query) ?? true
@@ -32,7 +26,7 @@ extension Endpoints {
     if let type, !Draft.isValidType(type) { throw .invalid("type: not a notification type") }
     return try ask(
       .page(
-        user: user, limit: limit.map { Int($0) } ?? defaultPage, before: before,
+        user: user, limit: limit.map { Int($0) } ?? StoreQuery.standardPageLimit, before: before,
         unreadOnly: unreadOnly, type: type, grouping: grouping),
       .page, request, on: shard)
   }
@@ -113,8 +107,8 @@ extension Endpoints {
     } catch {
       throw .malformed(error.located(in: request.body))
     }
-    guard isSound, let texts, texts.count <= idsLimit else {
-      throw .invalid("ids: an array of at most \(idsLimit) strings")
+    guard isSound, let texts, texts.count <= InboxChange.idCountLimit else {
+      throw .invalid("ids: an array of at most \(InboxChange.idCountLimit) strings")
     }
     // An id that is not a UUID matches nothing, like the id of another user's notification.
     return texts.compactMap { NotificationID($0) }

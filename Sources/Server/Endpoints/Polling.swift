@@ -43,7 +43,7 @@ extension Exchange {
 extension Endpoints {
   /// Seconds that a poll waits by default, and at most.
   private static let defaultWait: UInt64 = 25
-  private static let longestWait: UInt64 = 60
+  static let longestWait: UInt64 = 60
 
   /// Answers with all notifications after `since`, or waits `wait` seconds for the first.
   static func poll(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
@@ -87,7 +87,7 @@ extension Endpoints {
 
 extension Shard {
   /// Limit on the notifications in one answer.
-  private static let pollLimit = 200
+  static let pollLimit = 200
 
   /// Lists the poll, then reads for the first time.
   func beginPoll(

@@ -195,9 +195,12 @@ extension Endpoints {
     guard let bytes = request.head.fields.valueBytes(of: "idempotency-key") else { return nil }
     // As text, bytes outside ASCII would be repaired, and so two keys would become one.
     // guard: idempotency-key-is-ascii
-    guard (1...255).contains(bytes.count), bytes.allSatisfy({ (0x20...0x7E).contains($0) }) else {
+    guard (1...IdempotencyKey.byteCountLimit).contains(bytes.count),
+      bytes.allSatisfy({ (0x20...0x7E).contains($0) })
+    else {
       throw Refusal(
-        400, "bad_idempotency_key", "Idempotency-Key: 1 to 255 printable ASCII characters")
+        400, "bad_idempotency_key",
+        "Idempotency-Key: 1 to \(IdempotencyKey.byteCountLimit) printable ASCII characters")
     }
     let key = String(decoding: bytes, as: UTF8.self)
     // The same text is another request at another endpoint: a batch of one line, or rooms-hub's.

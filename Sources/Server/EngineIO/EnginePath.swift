@@ -8,6 +8,9 @@ internal import Wire
 
 /// Timeouts and limits of the sessions at one path.
 package struct EngineSettings: Sendable {
+  /// The milliseconds that a setting may give the interval and the timeout of pings.
+  package static let pingMilliseconds = 100...3_600_000
+
   /// Delay from the start of the session, or from the last pong, to the next ping.
   package var pingIntervalMilliseconds: UInt64 = 25_000
   /// Time that a client has to answer a ping; after that it is considered dead.

@@ -12,7 +12,7 @@ internal import Wire
 
 extension Shard {
   /// Packets in the body that answers a poll: python-engineio accepts no more.
-  private static let packetsPerPoll = 16  // guard: packets-per-poll
+  static let packetsPerPoll = 16  // guard: packets-per-poll
 
   /// Begins a session at `slot` and queues its handshake.
   ///

@@ -6,7 +6,7 @@ internal import Notifications
 
 extension Shard {
   /// Deadlines of the owner shard wake the thread at most once in this time.
-  private static let ownerStepMilliseconds: UInt64 = 100
+  static let ownerStepMilliseconds: UInt64 = 100
 
   /// Replies to a request for a room that this shard owns.
   func answer(

@@ -44,13 +44,13 @@ struct RoomUpdate {
 /// due at the end of its typing or later.
 final class RoomOwner {
   /// Time after which a member counts as no longer typing unless it renews.
-  private static let typingMilliseconds: UInt64 = 5_000
+  static let typingMilliseconds: UInt64 = 5_000
   /// Time within which a renewal is ignored, also after a stop.
   ///
   /// Otherwise a client could fill the deadline queue with renewals.
-  private static let typingRenewalMilliseconds: UInt64 = 500
+  static let typingRenewalMilliseconds: UInt64 = 500
   /// Members listed in a reply to `enter`, `look` or `leave`.
-  private static let namedMembersLimit = 100
+  static let namedMembersLimit = 100
 
   /// A member that is typing in a room, due when its typing expires.
   private struct TypingEntry: Sendable {

@@ -26,7 +26,7 @@ enum PresenceNote: Sendable {
 /// connection of the user, and a count is at least 1; with one it is empty.
 final class UserOwner {
   /// Time from the end of a user's last connection until the user is offline.
-  private static let graceMilliseconds: UInt64 = 3_000
+  static let graceMilliseconds: UInt64 = 3_000
 
   /// An update of a user's presence, for one room.
   typealias Update = (room: RoomName, update: PresenceUpdate)

@@ -75,7 +75,8 @@ final class SocketIOSession: EngineSession {
     text.utf8.count <= sinceBytesLimit ? text : "too long"
   }
 
-  private static let sinceBytesLimit = 64
+  /// Bytes of a `since` that a session keeps.
+  static let sinceBytesLimit = 64
 
   /// Index in `sockets` of that namespace's socket.
   func index(ofNamespace namespace: Int) -> Int? {

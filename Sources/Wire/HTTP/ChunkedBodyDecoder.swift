@@ -14,9 +14,11 @@ package struct ChunkedBodyDecoder: Sendable {
   }
 
   /// The most digits of a size: those that fit 64 bits.
-  private static let digitCountLimit = 16
-  private static let extensionBytesLimit = 256
-  private static let trailerLimits = HTTPLimits(
+  package static let digitCountLimit = 16
+  /// The most bytes of a chunk's extensions.
+  package static let extensionBytesLimit = 256
+  /// The limits on the trailers.
+  package static let trailerLimits = HTTPLimits(
     headBytes: 4_096, fieldCount: 16, fieldValueBytes: 2_048)
 
   private static let forbiddenTrailers = [

@@ -24,7 +24,7 @@ package struct HTTPRequestHeadParser: Sendable {
   private var violation: HTTPViolation?
 
   /// The longest method that is accepted; every known one is far shorter.
-  private static let methodBytesLimit = 32
+  package static let methodBytesLimit = 32
 
   package init(limits: HTTPLimits = HTTPLimits()) {
     self.limits = limits

@@ -21,9 +21,9 @@ package struct ProxyHeader: Equatable, Sendable {
     0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A,
   ]
   /// The longest line of version 1.
-  private static let lineBytesLimit = 107
+  package static let lineBytesLimit = 107
   /// The longest addresses and extensions of version 2 that are accepted.
-  private static let binaryBytesLimit = 4_096
+  package static let binaryBytesLimit = 4_096
 
   /// The result of looking for a header.
   package enum Search: Equatable, Sendable {

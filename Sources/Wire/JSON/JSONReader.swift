@@ -45,6 +45,13 @@ package struct JSONReader {
   /// The caller's array, which contains the document: returned ranges index it.
   package let bytes: [UInt8]
   let end: Int
+  /// The deepest nesting of containers, unless `init` names another.
+  package static let standardDepthLimit = 32
+  /// The most bytes of a number with a fraction or an exponent.
+  ///
+  /// Far more than needed to distinguish two Doubles, and they bound the conversion's work.
+  package static let numberBytesLimit = 128
+
   /// The deepest nesting of containers: at most 64, because `skipValue` keeps a bit for each.
   package let depthLimit: Int
   /// The index of the next byte to read.
@@ -52,7 +59,9 @@ package struct JSONReader {
   private var depth = 0
 
   /// Makes a reader of all of `bytes`, or of the part in `range`.
-  package init(_ bytes: [UInt8], in range: Range<Int>? = nil, depthLimit: Int = 32) {
+  package init(
+    _ bytes: [UInt8], in range: Range<Int>? = nil, depthLimit: Int = JSONReader.standardDepthLimit
+  ) {
     let range = range ?? 0..<bytes.count
     precondition(0 <= range.lowerBound, "range: \(range)")
     precondition(range.upperBound <= bytes.count, "range: \(range) of \(bytes.count)")
@@ -176,12 +185,11 @@ package struct JSONReader {
     return value
   }
 
-  /// Reads a number as the nearest `Double`; one beyond its range or over 128 bytes is refused.
+  /// Reads a number as the nearest `Double`; one beyond its range is refused, and so is one over
+  /// `numberBytesLimit` bytes.
   package mutating func readDouble() throws(JSONViolation) -> Double {
     let range = try takeNumber().range
-    // 128 bytes are far more than needed to distinguish two Doubles, and bound the conversion's
-    // work.
-    guard range.count <= 128,
+    guard range.count <= JSONReader.numberBytesLimit,
       let value = Double(String(decoding: bytes[range], as: UTF8.self)), value.isFinite
     else { throw violation("number out of range", at: range.lowerBound) }
     return value

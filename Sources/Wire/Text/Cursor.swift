@@ -15,8 +15,9 @@ package struct Cursor: Equatable, Sendable, CustomStringConvertible {
   package let incarnation: String
   package let offset: UInt64
 
-  private static let epochLimit = 32
-  private static let incarnationLimit = 10
+  /// The most bytes of an epoch and of an incarnation.
+  package static let epochLimit = 32
+  package static let incarnationLimit = 10
 
   /// Makes a cursor from a store's own epoch, incarnation and offset.
   package init(epoch: String, incarnation: String = "", offset: UInt64) {

@@ -9,6 +9,8 @@
 package enum RFC3339 {
   /// 0000-01-01T00:00:00.000Z.
   package static let earliestMilliseconds: Int64 = -62_167_219_200_000
+  /// The most bytes of a time's text.
+  package static let textBytesLimit = 64
   /// 9999-12-31T23:59:59.999Z.
   package static let latestMilliseconds: Int64 = 253_402_300_799_999
 
@@ -54,9 +56,9 @@ package enum RFC3339 {
   /// Digits of the fraction past the third are dropped. A leap second, which the format allows at
   /// the end of a month only, is read as the second after it, as clocks show it.
   package static func parse(_ text: String) -> Int64? {
-    var reader = FieldReader(bytes: Array(text.utf8.prefix(65)))
+    var reader = FieldReader(bytes: Array(text.utf8.prefix(textBytesLimit + 1)))
     // No sensible spelling is longer; only a fraction could make it so.
-    guard reader.bytes.count <= 64 else { return nil }
+    guard reader.bytes.count <= textBytesLimit else { return nil }
     guard let year = reader.digits(4), reader.take("-"),
       let month = reader.digits(2), reader.take("-"),
       let day = reader.digits(2), reader.take("T") || reader.take("t"),

@@ -79,7 +79,9 @@ package struct FrameHeader: Equatable, Sendable {
     }
     let shortLength = Int(second & 0x7F)
     // guard: control-frame-is-short
-    guard shortLength <= 125 || !opcode.isControl else { throw .controlTooLong }
+    guard shortLength <= WebSocketFrame.controlPayloadBytesLimit || !opcode.isControl else {
+      throw .controlTooLong
+    }
 
     let payloadLength: Int
     var byteCount = 2

@@ -27,7 +27,12 @@ package struct FrameSequence: Sendable {
   private var fragmentCount = 0
   private var messageByteCount = 0
 
-  package init(messageBytesLimit: Int, fragmentCountLimit: Int = 1_024) {
+  /// The most frames of one message, unless `init` names a number.
+  package static let standardFragmentCountLimit = 1_024
+
+  package init(
+    messageBytesLimit: Int, fragmentCountLimit: Int = FrameSequence.standardFragmentCountLimit
+  ) {
     precondition(messageBytesLimit >= 0, "messageBytesLimit: \(messageBytesLimit)")
     precondition(fragmentCountLimit >= 1, "fragmentCountLimit: \(fragmentCountLimit)")
     self.messageBytesLimit = messageBytesLimit

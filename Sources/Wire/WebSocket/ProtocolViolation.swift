@@ -9,7 +9,7 @@
 /// A peer's violation of the WebSocket protocol, or of one over it, with its close code.
 package struct ProtocolViolation: Error, Equatable, Sendable {
   package let closeCode: UInt16
-  /// Constant text, at most 123 bytes of ASCII, so that it fits into a close frame.
+  /// Constant text, ASCII of at most `WebSocketFrame.closeReasonBytesLimit` bytes.
   package let reason: String
 
   package init(closeCode: UInt16, reason: String) {
@@ -26,7 +26,9 @@ extension ProtocolViolation {
   package static var fragmentedControl: Self { protocolError("fragmented control frame") }
   package static var unmasked: Self { protocolError("client frame not masked") }
   package static var masked: Self { protocolError("server frame masked") }
-  package static var controlTooLong: Self { protocolError("control frame over 125 bytes") }
+  package static var controlTooLong: Self {
+    protocolError("control frame over \(WebSocketFrame.controlPayloadBytesLimit) bytes")
+  }
   package static var nonMinimalLength: Self { protocolError("length not minimally encoded") }
   package static var lengthTopBit: Self { protocolError("length over 63 bits") }
   package static var strayContinuation: Self { protocolError("continuation without a message") }

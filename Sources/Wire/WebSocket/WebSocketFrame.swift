@@ -21,7 +21,7 @@ package enum WebSocketFrame {
   /// The most bytes that a control frame may carry (section 5.5).
   package static let controlPayloadBytesLimit = 125
   /// The most bytes of a close frame's reason: the code takes two.
-  package static let closeReasonBytesLimit = 123
+  package static let closeReasonBytesLimit = controlPayloadBytesLimit - 2
 
   /// Appends the header of a frame; a payload of `payloadByteCount` bytes must follow it.
   ///
