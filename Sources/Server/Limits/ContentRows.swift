@@ -1,0 +1,164 @@
+// The bounds of sessions, rooms, notifications and tokens.
+
+internal import Notifications
+internal import Tokens
+internal import Wire
+
+extension LimitRows {
+  mutating func addResuming() {
+    begin("resuming and polling")
+    add(
+      "missed notifications", \Limits.missedLimit, .count, "the client gets resync instead")
+    add(
+      "epoch of a cursor", Cursor.epochLimit, .bytes, "it is no cursor: the client gets resync")
+    add(
+      "incarnation of a cursor", Cursor.incarnationLimit, .bytes,
+      "it is no cursor: the client gets resync")
+    add(
+      "notifications of a page for a resuming client", Shard.pageLimit, .count,
+      "further pages follow")
+    add(
+      "bytes of such a page as frames", Shard.missedBytesLimit, .bytes,
+      "a resuming client may be so far behind in addition to its backlog")
+    add(
+      "reads of a shard for everyone", CatchUps.readLimit, .count,
+      "further sessions wait for their turn")
+    add(
+      "pause of these reads", CatchUps.pauseMilliseconds,
+      .milliseconds, "they are tried again, after the store's queue was full")
+    add(
+      "ids of expired notifications for a session", Shard.expiredLimit, .count,
+      "closed with 1013")
+    add("notifications in the answer to a poll", Shard.pollLimit, .count, "the next poll has more")
+    add("wait of a poll", Endpoints.longestWait, .seconds, "answered 422")
+  }
+
+  mutating func addRooms() {
+    begin("rooms and presence")
+    add(
+      "name of a room", RoomNames.byteCountLimit, .bytes,
+      "answered 422, 400 in a query, or an error")
+    add(
+      "rooms of a connection", \Limits.roomsPerConnectionLimit, .count, "a further one is refused")
+    add("rooms in a query", Shard.namedRoomsLimit, .count, "answered 400")
+    add(
+      "rooms of the server", \Limits.roomsLimit, .count,
+      "a further one is refused; divided evenly among the shards")
+    add(
+      "members in the answer to a client that joins", RoomOwner.namedMembersLimit, .count,
+      "further ones are left out")
+    add(
+      "members in an answer to a program", RoomMembers.largestLimit, .count,
+      "the call fails")
+    add(
+      "members of a room with typing and presence", \Limits.presenceMembersLimit, .count,
+      "a larger room has neither")
+    add(
+      "time for which a member counts as typing", RoomOwner.typingMilliseconds, .milliseconds,
+      "the typing ends")
+    add(
+      "time between renewals of typing", RoomOwner.typingRenewalMilliseconds, .milliseconds,
+      "an earlier one is ignored")
+    add(
+      "time of a user online without a connection", UserOwner.graceMilliseconds,
+      .milliseconds, "the user is offline")
+    add(
+      "time between status changes of a user", PresenceTracker.changeMilliseconds, .milliseconds,
+      "an earlier one waits")
+    add(
+      "presence updates with known receivers", Shard.recentPresenceUpdatesLimit,
+      .count, "a client in several rooms may get an older one twice")
+    add(
+      "step of the deadlines of typing and presence", Shard.ownerStepMilliseconds, .milliseconds,
+      "they are handled so much later at most")
+  }
+
+  mutating func addNotifications() {
+    begin("notifications")
+    add("user id", UserIDs.byteCountLimit, .bytes, "answered 422")
+    add("users of a publish", Draft.userCountLimit, .count, "answered 422")
+    add("type", Draft.typeByteCountLimit, .bytes, "answered 422")
+    add("title", Draft.titleByteCountLimit, .bytes, "answered 422")
+    add("message", Draft.messageByteCountLimit, .bytes, "answered 422")
+    add("data or payload", Draft.dataByteCountLimit, .bytes, "answered 422")
+    add("entity_type", Draft.entityTypeByteCountLimit, .bytes, "answered 422")
+    add("entity_id", Draft.entityIDByteCountLimit, .bytes, "answered 422")
+    add("group_key", Draft.groupKeyByteCountLimit, .bytes, "answered 422")
+    add("entity_url, or the URL of an action", Draft.urlByteCountLimit, .bytes, "answered 422")
+    add("actions", Draft.actionCountLimit, .count, "answered 422")
+    add("label of an action", Draft.labelByteCountLimit, .bytes, "answered 422")
+    add("id of a payment", PaymentRules.idByteCountLimit, .bytes, "answered 422")
+    add(
+      "amount of a payment, with either sign", PaymentRules.numbers.upperBound, .count,
+      "answered 422")
+    add("document of preferences", Preferences.documentByteCountLimit, .bytes, "answered 422")
+    add("rules of preferences", Preferences.ruleCountLimit, .count, "answered 422")
+    add(
+      "UTC offset of quiet hours", QuietHours.utcOffsetLimit, .minutes, "answered 422")
+  }
+
+  mutating func addInboxes() {
+    begin("inbox")
+    add(
+      "notifications of a page", StoreQuery.pageLimit, .count,
+      "422; an inbox client gets as many")
+    add("ids of a change", InboxChange.idCountLimit, .count, "answered 422, or an error")
+    add(
+      "time until an expired notification is removed", Shard.sweepMilliseconds, .milliseconds,
+      "the removal begins")
+    add(
+      "time for the store to answer", \Limits.storeTimeoutMilliseconds, .milliseconds,
+      "answered 504 for a command, 503 for a query")
+  }
+
+  mutating func addTokens() {
+    begin("tokens")
+    add("token", TokenVerifier.tokenBytesLimit, .bytes, "answered 401")
+    add("scopes and roles, or audiences", TokenVerifier.nameCountLimit, .count, "answered 401")
+    add("rooms", TokenVerifier.roomCountLimit, .count, "answered 401")
+    add("user id", UserIdentifier.bytesLimit, .bytes, "answered 401")
+    addLeeway(
+      "tolerated difference of clocks", flag: "jwt-leeway", "the token is expired or not yet valid")
+    add(
+      "largest setting of it", TokenPolicy.leeways.upperBound, .seconds, "the server does not start"
+    )
+  }
+
+  mutating func addEngine(_ engine: EnginePath) {
+    let settings = engine.settings
+    begin("Engine.IO and Socket.IO at \(engine.path)")
+    add(
+      "message", \EngineSettings.messageBytesLimit, of: settings, .bytes, "the session ends")
+    add(
+      "posted body", \EngineSettings.bodyBytesLimit, of: settings, .bytes,
+      "answered 413, and the session ends")
+    add(
+      "time between pings", \EngineSettings.pingIntervalMilliseconds, of: settings,
+      .milliseconds, flag: "socketio-ping-interval", "the next ping is sent")
+    add(
+      "time to answer a ping", \EngineSettings.pingTimeoutMilliseconds, of: settings,
+      .milliseconds, flag: "socketio-ping-timeout", "the session ends")
+    add(
+      "time for an upgrade", \EngineSettings.upgradeTimeoutMilliseconds, of: settings,
+      .milliseconds, "the new connection is closed with 1000, the session goes on")
+    add(
+      "time to connect to a namespace", \EngineSettings.connectTimeoutMilliseconds, of: settings,
+      .milliseconds, "the session ends")
+    add("packets in the answer to a poll", Shard.packetsPerPoll, .count, "the next poll has more")
+    add("name of a namespace", SocketIOPacket.namespaceBytesLimit, .bytes, "the session ends")
+    add("attachments of a packet", SocketIOPacket.attachmentCountLimit, .count, "the session ends")
+    add(
+      "time for a packet's attachments", PendingAssembly.timeoutMilliseconds, .milliseconds,
+      "the session ends")
+    add("nesting of JSON", SocketIOPacket.depthLimit, .count, "the session ends")
+    add(
+      "id of an acknowledgement", SocketIOPacket.acknowledgementIDLimit, .count,
+      "the session ends")
+    add(
+      "acknowledgements and delays awaited", PendingAcknowledgements.countLimit, .count,
+      "the application gets no acknowledgement")
+    add(
+      "since of a connect", SocketIOSession.sinceBytesLimit, .bytes,
+      "it is no cursor: the client gets resync")
+  }
+}
