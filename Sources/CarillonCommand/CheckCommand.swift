@@ -1,5 +1,6 @@
 // `carillon check`: the values in force with their sources, and what is in the way of a server: a
-// missing key, and the limits of this machine that are too low, each with its remedy.
+// missing key, and the limits of this machine that are too low, each with its remedy. With --limits
+// the bounds of a server with these settings.
 
 internal import Reactor
 internal import Server
@@ -13,10 +14,12 @@ enum CheckCommand {
     examples: [
       "carillon check --strict",
       "carillon check --port 8081 --json",
+      "carillon check --limits --connections-per-address 500",
     ],
     flags: ServeSettings.flags + [
       Flag("json", nil, "print it as JSON"),
       Flag("strict", nil, "exit with status 1 when something is missing or too low"),
+      Flag("limits", nil, "show every bound of a server with these settings instead"),
     ], run: run)
 
   /// One limit of the machine, or of the settings.
@@ -36,6 +39,15 @@ enum CheckCommand {
   @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
     let settings = try ServeSettings(arguments)
     let isStrict = try arguments.isOn("strict")
+    if try arguments.isOn("limits") {
+      guard !isStrict else {
+        throw UsageError("--strict is about this machine: run it without --limits")
+      }
+      let table = LimitTable(settings.configuration)
+      let isJSON = try arguments.isOn("json")
+      Terminal.print(isJSON ? String(decoding: table.json, as: UTF8.self) : table.text)
+      return 0
+    }
     let limits = hostLimits() + secretProblems(settings)
     if try arguments.isOn("json") {
       Terminal.print(json(settings, limits))
