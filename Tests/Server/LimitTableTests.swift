@@ -1,6 +1,7 @@
-// The table of limits: its values are those in force.
+// The table of limits: its values are those in force, and the article about them is up to date.
 
 import Notifications
+import Reactor
 import Testing
 import Tokens
 import Wire
@@ -154,6 +155,55 @@ struct LimitTableTests {
     #expect(json.contains(#""value":16384,"default":16384,"unit":"bytes","flag":null"#))
     let count = LimitTable(configuration).groups.reduce(0) { $0 + $1.entries.count }
     #expect(json.ranges(of: #""effect":"#).count == count)
+  }
+
+  /// The text of the article about configuration and limits.
+  private static func readArticle() throws -> String {
+    let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
+    let article = "Sources/Carillon/Carillon.docc/Configuration-and-limits.md"
+    return try #require(BlockingFile.read("\(root.joined(separator: "/"))/\(article)"))
+  }
+
+  @Test("the article's table of settings has the defaults of the bounds that they change")
+  func settingsOfArticle() throws {
+    let lines = try Self.readArticle().split(separator: "\n")
+    let entries = Self.entries().filter { $0.flag != nil }
+    #expect(entries.count == 10)
+    for entry in entries {
+      let flag = try #require(entry.flag)
+      let row = try #require(lines.first { $0.hasPrefix("| `--\(flag)` | ") }, "--\(flag)")
+      let shown =
+        switch entry.standard {
+        case .unlimited: "off"
+        case .amount(let amount, _): "`\(amount)`"
+        case .rate(let rate): "`\(rate)`"
+        }
+      #expect(row.split(separator: " | ")[2] == shown, "--\(flag)")
+    }
+  }
+
+  @Test("the article has each group as a table, with the defaults")
+  func article() throws {
+    let article = try Self.readArticle()
+    let groups = LimitTable(Self.configuration()).groups
+    for group in groups {
+      let table = Self.markdown(of: group)
+      #expect(article.contains(table), "the article has to contain\n\(table)")
+    }
+    let section = try #require(article.firstRange(of: "\n## All bounds\n")).upperBound
+    let rows = article[section...].split(separator: "\n").count { $0.hasPrefix("| ") }
+    #expect(rows == groups.reduce(0) { $0 + $1.entries.count + 2 })
+  }
+
+  /// A group as the article shows it.
+  private static func markdown(of group: LimitTable.Group) -> String {
+    let title = group.name.prefix(1).uppercased() + group.name.dropFirst()
+    var lines = ["### \(title)", "", "| bound | default | past it |", "| --- | --- | --- |"]
+    for entry in group.entries {
+      let flag = entry.flag.map { " (`--\($0)`)" } ?? ""
+      lines.append("| \(entry.name)\(flag) | \(entry.standard.text) | \(entry.effect) |")
+    }
+    return lines.joined(separator: "\n") + "\n"
   }
 }
 
