@@ -61,8 +61,9 @@ public struct JSONValue: Sendable, Equatable, CustomStringConvertible {
 
   /// An array.
   public static func array(_ elements: [JSONValue]) -> JSONValue {
-    let joined = elements.map(\.text).joined(separator: [UInt8(ascii: ",")])
-    return JSONValue(text: [UInt8(ascii: "[")] + joined + [UInt8(ascii: "]")])
+    var text: [UInt8] = []
+    text.array(of: elements) { $0 += $1.text }
+    return JSONValue(text: text)
   }
 
   /// An object with its members in the given order.
@@ -71,14 +72,13 @@ public struct JSONValue: Sendable, Equatable, CustomStringConvertible {
   }
 
   fileprivate static func object(_ members: [(String, JSONValue)]) -> JSONValue {
-    var text = [UInt8(ascii: "{")]
-    for (index, member) in members.enumerated() {
-      if index > 0 { text.append(UInt8(ascii: ",")) }
-      text.appendJSONString(member.0)
-      text.append(UInt8(ascii: ":"))
-      text.append(contentsOf: member.1.text)
+    var text: [UInt8] = []
+    text.openObject()
+    for (name, value) in members {
+      text.memberName(escaping: name)
+      text += value.text
     }
-    text.append(UInt8(ascii: "}"))
+    text.closeObject()
     return JSONValue(text: text)
   }
 }

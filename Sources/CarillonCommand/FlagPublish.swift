@@ -100,7 +100,14 @@ struct FlagPublish {
       if let text = arguments.value(flag) { json.member(name, text) }
     }
     let actions = try arguments.actions()
-    if !actions.isEmpty { json.member("actions", json: actions) }
+    if !actions.isEmpty {
+      json.member("actions", array: actions) { json, action in
+        json.openObject()
+        json.member("label", action.label)
+        json.member("url", action.url)
+        json.closeObject()
+      }
+    }
     if let data = try arguments.data() { json.member(names.data, json: data) }
     return json
   }
@@ -146,22 +153,15 @@ extension Arguments {
     return [HTTPField("Idempotency-Key", key)]
   }
 
-  /// The JSON array of the actions; empty when there are none.
-  fileprivate func actions() throws(UsageError) -> [UInt8] {
-    var json: [UInt8] = []
-    for text in values("action") {
+  /// The actions in the order of their flags.
+  fileprivate func actions() throws(UsageError) -> [(label: String, url: String)] {
+    try values("action").map { (text) throws(UsageError) in
       let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else {
         throw UsageError("--action must be LABEL=URL, such as Open=/orders/7, not '\(text)'")
       }
-      json.append(UInt8(ascii: json.isEmpty ? "[" : ","))
-      json.openObject()
-      json.member("label", String(parts[0]))
-      json.member("url", String(parts[1]))
-      json.closeObject()
+      return (String(parts[0]), String(parts[1]))
     }
-    if !json.isEmpty { json.append(UInt8(ascii: "]")) }
-    return json
   }
 
   /// The JSON of `--data`.

@@ -33,61 +33,63 @@ package struct LoadReport: Sendable {
   /// The report as one JSON object; times in nanoseconds, the histogram as [lower, upper, count].
   package var json: String {
     var text: [UInt8] = []
-    text.appendText("{\"mode\":")
-    text.appendJSONString(pace.description)
-    append("connections", connections, to: &text)
-    append("established", established, to: &text)
-    append("connect_seconds", connectSeconds, to: &text)
-    append("seconds", seconds, to: &text)
-    append("published", published, to: &text)
-    append("accepted", accepted, to: &text)
-    append("delivered", Int(clamping: tally.delivered), to: &text)
-    append("missing", Int(clamping: missing), to: &text)
-    append("repeated", Int(clamping: tally.repeated), to: &text)
-    append("skipped", Int(clamping: tally.skipped), to: &text)
-    append("other_frames", Int(clamping: tally.otherFrames), to: &text)
-    append("disconnected", tally.disconnected, to: &text)
-    append("frame_bytes", tally.frameByteCount, to: &text)
-    append("bytes_received", Int(clamping: tally.bytesReceived), to: &text)
-    append("publishes_per_second", publishesPerSecond, to: &text)
-    append("deliveries_per_second", deliveriesPerSecond, to: &text)
-    text.appendText(",\"stalled\":\(hasStalled),\"interrupted\":\(wasInterrupted),\"refused\":{")
-    appendMembers(refused.sorted { $0.key < $1.key }.map { ("\($0.key)", $0.value) }, to: &text)
-    text.appendText("},\"endings\":{")
-    appendMembers(endings.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, to: &text)
-    text.appendText("},\"latency\":{")
-    appendLatency(to: &text)
-    text.appendText("}}")
+    text.openObject()
+    text.member("mode", pace.description)
+    text.member("connections", connections)
+    text.member("established", established)
+    text.member("connect_seconds", connectSeconds)
+    text.member("seconds", seconds)
+    text.member("published", published)
+    text.member("accepted", accepted)
+    text.member("delivered", Int(clamping: tally.delivered))
+    text.member("missing", Int(clamping: missing))
+    text.member("repeated", Int(clamping: tally.repeated))
+    text.member("skipped", Int(clamping: tally.skipped))
+    text.member("other_frames", Int(clamping: tally.otherFrames))
+    text.member("disconnected", tally.disconnected)
+    text.member("frame_bytes", tally.frameByteCount)
+    text.member("bytes_received", Int(clamping: tally.bytesReceived))
+    text.member("publishes_per_second", publishesPerSecond)
+    text.member("deliveries_per_second", deliveriesPerSecond)
+    text.member("stalled", hasStalled)
+    text.member("interrupted", wasInterrupted)
+    text.member("refused", counts: refused.sorted { $0.key < $1.key }.map { ("\($0)", $1) })
+    text.member("endings", counts: endings.sorted { $0.key < $1.key })
+    text.member("latency", object: appendLatency)
+    text.closeObject()
     return String(decoding: text, as: UTF8.self)
   }
 
   private func appendLatency(to text: inout [UInt8]) {
     let latency = tally.latency
-    text.appendText("\"count\":\(latency.count)")
-    append("min", Int(clamping: latency.count == 0 ? 0 : latency.minimum), to: &text)
-    append("mean", latency.mean, to: &text)
-    append("p50", Int(clamping: latency.quantile(0.5)), to: &text)
-    append("p99", Int(clamping: latency.quantile(0.99)), to: &text)
-    append("p999", Int(clamping: latency.quantile(0.999)), to: &text)
-    append("max", Int(clamping: latency.maximum), to: &text)
-    let buckets = latency.filled.map { "[\($0.lower),\($0.upper),\($0.count)]" }
-    text.appendText(",\"histogram\":[\(buckets.joined(separator: ","))]")
-  }
-
-  private func append(_ name: String, _ number: Int, to text: inout [UInt8]) {
-    text.appendText(",\"\(name)\":\(number)")
-  }
-
-  private func append(_ name: String, _ number: Double, to text: inout [UInt8]) {
-    // JSON has no infinities; the divisions above never produce one.
-    text.appendText(",\"\(name)\":\(number.isFinite ? number : 0)")
-  }
-
-  private func appendMembers(_ members: [(String, Int)], to text: inout [UInt8]) {
-    for (position, member) in members.enumerated() {
-      if position > 0 { text.appendText(",") }
-      text.appendJSONString(member.0)
-      text.appendText(":\(member.1)")
+    text.member("count", Int(clamping: latency.count))
+    text.member("min", Int(clamping: latency.count == 0 ? 0 : latency.minimum))
+    text.member("mean", latency.mean)
+    text.member("p50", Int(clamping: latency.quantile(0.5)))
+    text.member("p99", Int(clamping: latency.quantile(0.99)))
+    text.member("p999", Int(clamping: latency.quantile(0.999)))
+    text.member("max", Int(clamping: latency.maximum))
+    text.member("histogram", array: latency.filled) { text, bucket in
+      text.array(of: [bucket.lower, bucket.upper, bucket.count]) { $0.appendDecimal($1) }
     }
+  }
+}
+
+extension [UInt8] {
+  fileprivate mutating func member(_ name: String, _ number: Double) {
+    memberName(name)
+    // JSON has no infinities; the divisions above never produce one.
+    appendText("\(number.isFinite ? number : 0)")
+  }
+
+  fileprivate mutating func member(_ name: String, counts: [(key: String, value: Int)]) {
+    member(
+      name,
+      object: { text in
+        for (key, value) in counts {
+          text.memberName(escaping: key)
+          text.appendDecimal(value)
+        }
+      })
   }
 }

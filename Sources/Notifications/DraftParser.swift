@@ -196,6 +196,7 @@ private enum DraftActions {
   ) throws(JSONViolation) -> [UInt8]? {
     var json: [UInt8] = []
     var count = 0
+    json.openArray()
     try parser.readArray(from: &reader) { (parser, reader) throws(JSONViolation) in
       count += 1
       guard !parser.hasProblem else { return }
@@ -205,11 +206,11 @@ private enum DraftActions {
       guard try reader.nextKind() == .object else {
         return parser.refuse("must hold objects of a label and a url")
       }
-      json.append(UInt8(ascii: count == 1 ? "[" : ","))
+      json.beginElement()
       try readOne(&parser, from: &reader, into: &json)
     }
     guard count > 0 else { return nil }
-    json.append(UInt8(ascii: "]"))
+    json.closeArray()
     return json
   }
 

@@ -197,13 +197,7 @@ extension [UInt8] {
     member("utc_offset", (hours.utcOffset < 0 ? "-" : "+") + Self.clock(abs(hours.utcOffset)))
     // Omitted when it contains every day, the default.
     guard hours.days.count < QuietHours.Day.allCases.count else { return }
-    memberName("days")
-    append(0x5B)
-    for day in QuietHours.Day.allCases where hours.days.contains(day) {
-      if last != 0x5B { append(0x2C) }
-      appendJSONString(day.name)
-    }
-    append(0x5D)
+    member("days", texts: QuietHours.Day.allCases.filter(hours.days.contains).map(\.name))
   }
 
   /// Minutes as `HH:MM`.

@@ -28,26 +28,23 @@ package enum TokenSigner {
     audience: String? = nil
   ) -> String {
     var header: [UInt8] = []
-    header.appendText("{\"alg\":")
-    header.appendJSONString(algorithm.rawValue)
-    header.appendText(",\"typ\":\"JWT\"")
-    if let keyIdentifier { header.appendMember("kid", keyIdentifier) }
-    header.appendText("}")
+    header.openObject()
+    header.member("alg", algorithm.rawValue)
+    header.member("typ", "JWT")
+    if let keyIdentifier { header.member("kid", keyIdentifier) }
+    header.closeObject()
 
     var payload: [UInt8] = []
-    payload.appendText("{")
-    payload.appendJSONString(userClaim)
-    payload.appendText(":")
+    payload.openObject()
+    payload.memberName(escaping: userClaim)
     payload.appendJSONString(userID)
-    payload.appendText(",\"iat\":")
-    payload.appendDecimal(issuedAtSeconds)
-    payload.appendText(",\"exp\":")
-    payload.appendDecimal(expiresAtSeconds)
-    if !scopes.isEmpty { payload.appendMember("scope", scopes.joined(separator: " ")) }
-    if !rooms.isEmpty { payload.appendMember("rooms", rooms) }
-    if let issuer { payload.appendMember("iss", issuer) }
-    if let audience { payload.appendMember("aud", audience) }
-    payload.appendText("}")
+    payload.member("iat", Int(issuedAtSeconds))
+    payload.member("exp", Int(expiresAtSeconds))
+    if !scopes.isEmpty { payload.member("scope", scopes.joined(separator: " ")) }
+    if !rooms.isEmpty { payload.member("rooms", texts: rooms) }
+    if let issuer { payload.member("iss", issuer) }
+    if let audience { payload.member("aud", audience) }
+    payload.closeObject()
     return sign(header: header, payload: payload, secret: secret, algorithm: algorithm)
   }
 
@@ -58,26 +55,5 @@ package enum TokenSigner {
     let signed = Base64.encodeURL(header) + "." + Base64.encodeURL(payload)
     let code = HMAC.authenticate(Array(signed.utf8), key: secret, using: algorithm.hash)
     return signed + "." + Base64.encodeURL(code)
-  }
-}
-
-extension [UInt8] {
-  /// Appends a comma and a member with a string as its value.
-  fileprivate mutating func appendMember(_ name: String, _ value: String) {
-    appendText(",")
-    appendJSONString(name)
-    appendText(":")
-    appendJSONString(value)
-  }
-
-  /// Appends a comma and a member with an array of strings as its value.
-  fileprivate mutating func appendMember(_ name: String, _ values: [String]) {
-    appendText(",")
-    appendJSONString(name)
-    for (index, value) in values.enumerated() {
-      appendText(index == 0 ? ":[" : ",")
-      appendJSONString(value)
-    }
-    appendText("]")
   }
 }

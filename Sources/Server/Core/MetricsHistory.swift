@@ -145,13 +145,9 @@ struct MetricsHistory {
       json.member("data") { data in
         data.member("interval", Int(MetricsSampler.intervalMilliseconds))
         for (name, column) in zip(MetricsSample.names, columns) {
-          data.memberName(name)
-          data.append(0x5B)
-          for index in column.indices {
-            if index > 0 { data.append(0x2C) }
+          data.member(name, array: column.indices) { data, index in
             data.append(decimalOrNull: column[(oldest + index) % column.count])
           }
-          data.append(0x5D)
         }
       }
       json.closeObject()

@@ -63,13 +63,7 @@ extension [UInt8] {
   /// Writes the members of `{room, members}`.
   mutating func members(of news: RoomNews) {
     member("room", news.room)
-    memberName("members")
-    append(UInt8(ascii: "["))
-    for (index, user) in news.members.enumerated() {
-      if index > 0 { append(UInt8(ascii: ",")) }
-      appendJSONString(user)
-    }
-    append(UInt8(ascii: "]"))
+    member("members", texts: news.members)
   }
 
   /// Writes the members of `{code, message}`.

@@ -31,7 +31,7 @@ struct InboxDialect: Dialect {
     case .seen(_, let counts), .deleted(_, let counts), .readAll(let counts), .seenAll(let counts),
       .deletedAll(let counts):
       frames.message("notification_update", counts) { json in
-        json.member("notifications", json: Array("[]".utf8))
+        json.member("notifications", texts: [])
       }
     case .counted(let counts):
       frames.message("unread_count", counts)
@@ -47,16 +47,12 @@ struct InboxDialect: Dialect {
   ) {
     if ids.count <= 1 { return frames.message("unread_count", counts) }
     frames.message("notification_update", counts) { json in
-      json.memberName("notifications")
-      json.append(UInt8(ascii: "["))
-      for (index, id) in ids.enumerated() {
-        if index > 0 { json.append(UInt8(ascii: ",")) }
+      json.member("notifications", array: ids) { json, id in
         json.openObject()
         json.member("id", id.text)
         json.member("isRead", isRead)
         json.closeObject()
       }
-      json.append(UInt8(ascii: "]"))
     }
   }
 
@@ -114,17 +110,17 @@ struct InboxDialect: Dialect {
   ) {
     frames.message("notification_update", counts) { json in
       json.memberName("notifications")
-      json.append(UInt8(ascii: "["))
+      json.openArray()
       for (index, notification) in page.enumerated() {
         let before = json.count
-        if index > 0 { json.append(UInt8(ascii: ",")) }
+        json.beginElement()
         json.appendInboxNotification(notification, groupCount: groups[notification.offset])
         if index > 0, json.count > byteLimit {
           json.removeSubrange(before...)
           break
         }
       }
-      json.append(UInt8(ascii: "]"))
+      json.closeArray()
     }
   }
 

@@ -132,7 +132,7 @@ extension FrameWriter {
         members(&arguments)
         arguments.closeObject()
         if let cursor {
-          arguments.append(UInt8(ascii: ","))
+          arguments.beginElement()
           arguments.appendJSONString(cursor)
         }
       }

@@ -68,16 +68,12 @@ extension Endpoints {
     }
     let tokens = make(shard.wall / 1_000)
     var answer = Answer.object { data in
-      data.memberName("users")
-      data.append(UInt8(ascii: "["))
-      for (index, user) in tokens.users.enumerated() {
-        if index > 0 { data.append(UInt8(ascii: ",")) }
+      data.member("users", array: tokens.users) { data, user in
         data.openObject()
         data.member("id", user.id)
         data.member("token", user.token)
         data.closeObject()
       }
-      data.append(UInt8(ascii: "]"))
       data.member("publisher", tokens.publisher)
     }
     // guard: demo-tokens-same-origin

@@ -69,10 +69,7 @@ extension Endpoints {
   }
 
   private static func write(_ connections: [ConnectionSummary], into data: inout [UInt8]) {
-    data.memberName("connections")
-    data.append(0x5B)
-    for (index, connection) in connections.enumerated() {
-      if index > 0 { data.append(0x2C) }
+    data.member("connections", array: connections) { data, connection in
       data.openObject()
       data.member("id", connection.id)
       data.member("dialect", connection.dialect)
@@ -82,25 +79,11 @@ extension Endpoints {
       data.member("rooms", texts: connection.rooms)
       data.closeObject()
     }
-    data.append(0x5D)
   }
 
   private static func write(_ page: ConnectedUsers, into data: inout [UInt8]) {
     data.member("users", texts: page.users)
     data.member("total", page.total)
     if let next = page.next { data.member("next", next) }
-  }
-}
-
-extension [UInt8] {
-  /// Writes a member whose value is an array of strings.
-  fileprivate mutating func member(_ name: String, texts: [String]) {
-    memberName(name)
-    append(0x5B)
-    for (index, text) in texts.enumerated() {
-      if index > 0 { append(0x2C) }
-      appendJSONString(text)
-    }
-    append(0x5D)
   }
 }

@@ -38,13 +38,9 @@ extension Endpoints {
     _ notifications: [Notification], next: UInt64?, _ counts: Counts, groups: [UInt64: Int]
   ) -> Answer {
     .object { data in
-      data.memberName("notifications")
-      data.append(0x5B)
-      for (index, notification) in notifications.enumerated() {
-        if index > 0 { data.append(0x2C) }
+      data.member("notifications", array: notifications) { data, notification in
         data.appendNotification(notification, groupCount: groups[notification.offset])
       }
-      data.append(0x5D)
       if let next { data.member("next", String(next)) }
       data.member("unread", counts.unread)
       data.member("total", counts.total)

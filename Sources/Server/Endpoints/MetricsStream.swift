@@ -61,15 +61,11 @@ struct MetricsFeed {
       json.member("data") { data in
         data.member("time", Int(time))
         data.member("server") { server.write(into: &$0) }
-        data.memberName("shards")
-        data.append(0x5B)
-        for (index, shard) in metrics.enumerated() {
-          if index > 0 { data.append(0x2C) }
+        data.member("shards", array: zip(metrics, latencies.summaries)) { data, shard in
           data.openObject()
-          MetricsFeed.write(shard, latencies.summaries[index], into: &data)
+          MetricsFeed.write(shard.0, shard.1, into: &data)
           data.closeObject()
         }
-        data.append(0x5D)
       }
       json.closeObject()
     }

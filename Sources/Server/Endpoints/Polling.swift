@@ -72,13 +72,7 @@ extension Endpoints {
     _ notifications: [Notification], _ cursor: String, isResync: Bool = false
   ) -> Answer {
     .object { data in
-      data.memberName("notifications")
-      data.append(0x5B)
-      for (index, notification) in notifications.enumerated() {
-        if index > 0 { data.append(0x2C) }
-        data.appendNotification(notification)
-      }
-      data.append(0x5D)
+      data.member("notifications", array: notifications) { $0.appendNotification($1) }
       data.member("cursor", cursor)
       if isResync { data.member("resync", true) }
     }

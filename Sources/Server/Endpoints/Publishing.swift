@@ -240,20 +240,20 @@ extension Endpoints {
   ) {
     json.openObject()
     if draft.isForMany {
-      json.memberName("ids")
-      json.append(0x5B)
-      for (index, one) in pending.enumerated() {
-        json.appendText(index == 0 ? "\"" : ",\"")
-        one.id.appendText(to: &json)
-        json.append(0x22)
-      }
-      json.append(0x5D)
+      json.member("ids", array: pending) { $0.append($1.id) }
     } else if let first = pending.first {
       json.memberName("id")
-      json.append(0x22)
-      first.id.appendText(to: &json)
-      json.append(0x22)
+      json.append(first.id)
     }
     json.closeObject()
+  }
+}
+
+extension [UInt8] {
+  /// Writes an id as a string.
+  fileprivate mutating func append(_ id: NotificationID) {
+    append(0x22)
+    id.appendText(to: &self)
+    append(0x22)
   }
 }

@@ -289,7 +289,7 @@ extension [UInt8] {
   /// Appends JSON texts with commas between them.
   fileprivate mutating func appendArguments(_ arguments: [[UInt8]]) {
     for (index, argument) in arguments.enumerated() {
-      if index > 0 { append(UInt8(ascii: ",")) }
+      if index > 0 { beginElement() }
       append(contentsOf: argument)
     }
   }

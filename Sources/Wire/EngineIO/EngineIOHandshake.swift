@@ -34,13 +34,7 @@ package struct EngineIOHandshake: Equatable, Sendable {
   package func append(into bytes: inout [UInt8]) {
     bytes.openObject()
     bytes.member("sid", sessionID)
-    bytes.memberName("upgrades")
-    bytes.append(UInt8(ascii: "["))
-    for (index, transport) in upgrades.enumerated() {
-      if index > 0 { bytes.append(UInt8(ascii: ",")) }
-      bytes.appendJSONString(transport.rawValue)
-    }
-    bytes.append(UInt8(ascii: "]"))
+    bytes.member("upgrades", texts: upgrades.map(\.rawValue))
     bytes.member("pingInterval", pingIntervalMilliseconds)
     bytes.member("pingTimeout", pingTimeoutMilliseconds)
     bytes.member("maxPayload", payloadBytesLimit)

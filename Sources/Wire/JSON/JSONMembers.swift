@@ -1,7 +1,7 @@
-// Writes JSON objects member by member, straight into the outgoing bytes.
+// Writes JSON objects and arrays piece by piece, straight into the outgoing bytes.
 //
 // The preceding byte decides about the comma: after an opening bracket there is none. So writers
-// need no state, and members can be left out freely.
+// need no state, and members and elements can be left out freely.
 
 extension [UInt8] {
   /// Begins an object.
@@ -9,12 +9,29 @@ extension [UInt8] {
   /// Ends an object.
   package mutating func closeObject() { append(0x7D) }
 
+  /// Begins an array.
+  package mutating func openArray() { append(0x5B) }
+  /// Ends an array.
+  package mutating func closeArray() { append(0x5D) }
+
+  /// Begins an element of an array; the caller writes the value next.
+  package mutating func beginElement() {
+    if let last, last != 0x7B, last != 0x5B { append(0x2C) }
+  }
+
   /// Begins the member `name`, which must need no escapes; the caller writes the value next.
   package mutating func memberName(_ name: String) {
-    if let last, last != 0x7B, last != 0x5B { append(0x2C) }
+    beginElement()
     append(0x22)
     appendText(name)
     append(0x22)
+    append(0x3A)
+  }
+
+  /// Begins a member with any name.
+  package mutating func memberName(escaping name: String) {
+    beginElement()
+    appendJSONString(name)
     append(0x3A)
   }
 
@@ -57,5 +74,30 @@ extension [UInt8] {
     openObject()
     body(&self)
     closeObject()
+  }
+
+  /// Writes a member with an array that has an element for each of `values`, written by `element`.
+  package mutating func member<Values: Sequence>(
+    _ name: String, array values: Values, _ element: (inout [UInt8], Values.Element) -> Void
+  ) {
+    memberName(name)
+    array(of: values, element)
+  }
+
+  /// Writes a member with an array of strings.
+  package mutating func member(_ name: String, texts: [String]) {
+    member(name, array: texts) { $0.appendJSONString($1) }
+  }
+
+  /// Writes an array with an element for each of `values`, written by `element`.
+  package mutating func array<Values: Sequence>(
+    of values: Values, _ element: (inout [UInt8], Values.Element) -> Void
+  ) {
+    openArray()
+    for value in values {
+      beginElement()
+      element(&self, value)
+    }
+    closeArray()
   }
 }

@@ -52,13 +52,13 @@ extension SocketIOPacket {
     appendHeader(
       attachmentCount == nil ? .event : .binaryEvent, attachmentCount: attachmentCount,
       namespace: namespace, acknowledgementID: acknowledgementID, into: &bytes)
-    bytes.append(UInt8(ascii: "["))
+    bytes.openArray()
     bytes.appendJSONString(name)
-    bytes.append(UInt8(ascii: ","))
+    bytes.beginElement()
     let start = bytes.count
     arguments(&bytes)
     if bytes.count == start { bytes.removeLast() }
-    bytes.append(UInt8(ascii: "]"))
+    bytes.closeArray()
   }
 
   /// Appends the acknowledgement of an event; `arguments` writes its arguments as for an event.
@@ -69,9 +69,9 @@ extension SocketIOPacket {
     appendHeader(
       attachmentCount == nil ? .acknowledgement : .binaryAcknowledgement,
       attachmentCount: attachmentCount, namespace: namespace, acknowledgementID: id, into: &bytes)
-    bytes.append(UInt8(ascii: "["))
+    bytes.openArray()
     arguments(&bytes)
-    bytes.append(UInt8(ascii: "]"))
+    bytes.closeArray()
   }
 
   private static func appendHeader(
