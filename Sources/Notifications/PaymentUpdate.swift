@@ -46,8 +46,6 @@ package enum PaymentRules {
 
   /// Whether `text` is a valid payment id: 1 to 128 bytes without control characters.
   package static func isValidID(_ text: String) -> Bool {
-    let count = text.utf8.count
-    guard count >= 1, count <= idByteCountLimit else { return false }
-    return !text.hasControlCharacter
+    text.isName(byteCountLimit: idByteCountLimit)
   }
 }

@@ -16,9 +16,7 @@ package enum RoomNames {
 
   /// Whether `name` is a valid room name.
   package static func isValid(_ name: RoomName) -> Bool {
-    let count = name.utf8.count
-    guard count >= 1, count <= byteCountLimit else { return false }
-    return !name.hasControlCharacter
+    name.isName(byteCountLimit: byteCountLimit)
   }
 }
 

@@ -207,7 +207,7 @@ extension TokenReason {
     case .noAudience, .otherAudience: "name JWT_AUDIENCE in aud, byte for byte"
     case .noUser: "add the claim sub, or set JWT_USER_CLAIM"
     case .unusableUser:
-      "an id is text of 1 to \(UserIdentifier.bytesLimit) bytes without control characters, or an"
+      "an id is text of 1 to \(UserIDs.byteCountLimit) bytes without control characters, or an"
         + " integer"
     case .partCount, .notBase64URL, .notObject, .repeatedMember, .malformed, .criticalHeader,
       .keyIdentifierNotText, .noKeyIdentifier:

@@ -201,8 +201,8 @@ package struct TokenVerifier: Sendable {
     let names = policy.userClaim.map { [$0] } ?? Self.userClaims
     guard let name = names.first(where: claims.contains) else { return nil }
     switch try claims.value(of: name) {
-    case .string(let text): return UserIdentifier.isValid(text) ? text : nil
-    case .number(let number): return UserIdentifier.decimal(number)
+    case .string(let text): return UserIDs.isValid(text) ? text : nil
+    case .number(let number): return UserIDs.decimal(number)
     case nil, .array, .other: return nil
     }
   }

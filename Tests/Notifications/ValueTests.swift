@@ -3,6 +3,7 @@
 import Notifications
 import TestSupport
 import Testing
+import Wire
 
 @Suite("RFC 9562, 5.7: notification ids")
 struct NotificationIDTests {

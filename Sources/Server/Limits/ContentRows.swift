@@ -116,7 +116,7 @@ extension LimitRows {
     add("token", TokenVerifier.tokenBytesLimit, .bytes, "answered 401")
     add("scopes and roles, or audiences", TokenVerifier.nameCountLimit, .count, "answered 401")
     add("rooms", TokenVerifier.roomCountLimit, .count, "answered 401")
-    add("user id", UserIdentifier.bytesLimit, .bytes, "answered 401")
+    add("user id", UserIDs.byteCountLimit, .bytes, "answered 401")
     addLeeway(
       "tolerated difference of clocks", flag: "jwt-leeway", "the token is expired or not yet valid")
     add(

@@ -1,6 +1,11 @@
 // Control characters, which have no place in ids, links and texts that an answer repeats.
 
 extension String {
+  /// Whether the text has 1 to `byteCountLimit` bytes and no control character.
+  package func isName(byteCountLimit: Int) -> Bool {
+    1...byteCountLimit ~= utf8.count && !hasControlCharacter
+  }
+
   /// Whether the text has a control character (category Cc: U+0000-001F and U+007F-009F).
   package var hasControlCharacter: Bool {
     var previous: UInt8 = 0
