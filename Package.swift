@@ -44,6 +44,7 @@ let package = Package(
       name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
+    .target(name: "Algorithms", swiftSettings: strict),
     .target(name: "CReactor", cSettings: c),
     .target(name: "Reactor", dependencies: ["CReactor"], swiftSettings: strict),
     .target(name: "WebClient", exclude: ["client", "pages", "package.json"], cSettings: c23),
@@ -54,13 +55,15 @@ let package = Package(
     .target(name: "Notifications", dependencies: ["Wire"], swiftSettings: strict),
     .target(
       name: "Storage",
-      dependencies: ["Notifications", "Broadcast", "Cryptography", "Reactor", "CSQLite"],
+      dependencies: [
+        "Algorithms", "Notifications", "Broadcast", "Cryptography", "Reactor", "CSQLite",
+      ],
       swiftSettings: strict),
     .target(
       name: "Server",
       dependencies: [
-        "Reactor", "WebClient", "Broadcast", "Wire", "Cryptography", "Tokens", "Notifications",
-        "Storage",
+        "Algorithms", "Reactor", "WebClient", "Broadcast", "Wire", "Cryptography", "Tokens",
+        "Notifications", "Storage",
       ],
       swiftSettings: strict),
     .target(
@@ -99,6 +102,9 @@ let package = Package(
       name: "SocketIOFixture", dependencies: ["Reactor", "Server", "Tokens"],
       path: "Tests/SocketIOFixture", swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strictTests),
+    .testTarget(
+      name: "AlgorithmsTests", dependencies: ["Algorithms", "TestSupport"],
+      path: "Tests/Algorithms", swiftSettings: strictTests),
     .testTarget(
       name: "ReactorTests", dependencies: ["Reactor", "CReactor", "TestSupport"],
       path: "Tests/Reactor", swiftSettings: strictTests),

@@ -12,6 +12,7 @@
 // The journal has one list, which is always current; each reader has a copy, reloaded in its
 // snapshot when the version there differs.
 
+internal import Algorithms
 internal import Notifications
 
 /// The live notifications for everyone, oldest first.
@@ -70,13 +71,7 @@ struct EveryoneList {
 
   /// The index of the first row whose offset is larger, or the number of rows.
   func firstIndex(behind offset: Int64) -> Int {
-    var low = 0
-    var high = rows.count
-    while low < high {
-      let middle = (low + high) / 2
-      if rows[middle].offset <= offset { low = middle + 1 } else { high = middle }
-    }
-    return low
+    rows.indices.partitioningIndex { rows[$0].offset > offset }
   }
 
   /// The contribution of these rows to a user's counts.
@@ -139,13 +134,8 @@ struct EveryoneState {
 
   /// The user's view of the notification at `offset`; nil when the user has deleted it.
   func view(of offset: Int64) -> EveryoneView? {
-    var low = 0
-    var high = states.count
-    while low < high {
-      let middle = (low + high) / 2
-      if states[middle].offset < offset { low = middle + 1 } else { high = middle }
-    }
-    if low < states.count, states[low].offset == offset { return states[low].view }
+    let index = states.indices.partitioningIndex { states[$0].offset >= offset }
+    if index < states.count, states[index].offset == offset { return states[index].view }
     return marks.view(of: offset)
   }
 }

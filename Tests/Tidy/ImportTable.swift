@@ -12,8 +12,9 @@ struct ManifestTarget: Equatable {
 enum ImportTable {
   /// Modules of the toolchain that a target may import in addition to its dependencies.
   ///
-  /// Wire, Tokens and Notifications are pure and do not import even the C library.
+  /// Algorithms, Wire, Tokens and Notifications are pure and do not import even the C library.
   static let system: [String: Set<String>] = [
+    "Algorithms": [],
     "Broadcast": ["Synchronization"],
     "Wire": [],
     "Tokens": [],

@@ -8,6 +8,7 @@
 // Invariant: between two flushes at most `Shard.flushBytes` and one more event are appended to a
 // log, which is less than its capacity: no byte is overwritten before it was sent or copied.
 
+internal import Algorithms
 internal import Broadcast
 internal import Notifications
 internal import Wire
@@ -77,13 +78,8 @@ struct FrameEnds {
   /// The first recorded end at or after `position`: of the frame that contains it, or of one soon
   /// after that; nil if the log's own end is the next.
   func end(at position: UInt64) -> UInt64? {
-    var low = dropped
-    var high = ends.count
-    while low < high {
-      let middle = (low + high) / 2
-      if ends[middle] < position { low = middle + 1 } else { high = middle }
-    }
-    return low < ends.count ? ends[low] : nil
+    let index = (dropped..<ends.count).partitioningIndex { ends[$0] >= position }
+    return index < ends.count ? ends[index] : nil
   }
 }
 

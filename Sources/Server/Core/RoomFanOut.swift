@@ -10,6 +10,7 @@
 // Invariant: the frames of the pending room batch are in no member's outbox, and are newer than all
 // frames there.
 
+internal import Algorithms
 internal import Broadcast
 internal import Glibc
 internal import Notifications
@@ -50,13 +51,7 @@ final class LocalRoom {
 
   /// The index of `slot` in `members`, or the index at which to insert it.
   private func index(of slot: UInt32) -> Int {
-    var low = 0
-    var high = members.count
-    while low < high {
-      let middle = (low + high) / 2
-      if members[middle] < slot { low = middle + 1 } else { high = middle }
-    }
-    return low
+    members.indices.partitioningIndex { members[$0] >= slot }
   }
 }
 
