@@ -73,7 +73,8 @@ let package = Package(
     .executableTarget(
       name: "EmbeddingExample", dependencies: ["Carillon"], swiftSettings: strict),
     .target(
-      name: "LoadClient", dependencies: ["Reactor", "Wire"], swiftSettings: strict),
+      name: "LoadClient", dependencies: ["Algorithms", "Reactor", "Wire"],
+      swiftSettings: strict),
     .executableTarget(
       name: "CarillonCommand",
       dependencies: ["Reactor", "Wire", "Tokens", "Server", "LoadClient"],

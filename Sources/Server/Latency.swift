@@ -15,24 +15,19 @@
 // Times fall into buckets of a logarithmic scale, eight to each power of two, so that none is wider
 // than an eighth of its time. A reported time is the upper end of a bucket.
 
+internal import Algorithms
+
 /// The scale of the buckets, in microseconds.
 enum LatencyScale {
   /// The lowest eight have a microsecond each; the last has all times from 2^26 µs, 67 s, on.
-  static let bucketCount = 193
+  static let buckets = BucketScale(bits: 3, exponentLimit: 26)
+  static var bucketCount: Int { buckets.count }
 
   /// The bucket of a time.
-  static func bucket(nanoseconds: UInt64) -> Int {
-    let time = nanoseconds / 1_000
-    guard time >= 8 else { return Int(time) }
-    let exponent = 63 - time.leadingZeroBitCount
-    guard exponent < 26 else { return bucketCount - 1 }
-    return (exponent - 2) * 8 + Int(time >> UInt64(exponent - 3)) & 7
-  }
+  static func bucket(nanoseconds: UInt64) -> Int { buckets.bucket(of: nanoseconds / 1_000) }
 
   /// The shortest time in a bucket, which is the end of the bucket before it.
-  static func lowerEnd(of bucket: Int) -> Int {
-    bucket < 8 ? bucket : (8 + bucket % 8) << (bucket / 8 - 1)
-  }
+  static func lowerEnd(of bucket: Int) -> Int { Int(buckets.lowerBound(of: bucket)) }
 
   /// The end of a bucket; for the last, which has none, its beginning.
   static func upperEnd(of bucket: Int) -> Int { lowerEnd(of: min(bucket + 1, bucketCount - 1)) }
@@ -42,27 +37,36 @@ enum LatencyScale {
   static let reportedExponents = 5...24
 
   /// The number of buckets that end at 2^`exponent` µs or before.
-  static func bucketCount(below exponent: Int) -> Int { (exponent - 2) * 8 }
+  static func bucketCount(below exponent: Int) -> Int { buckets.bucket(of: 1 << UInt64(exponent)) }
 }
 
 /// Counted times, by bucket, and their sum.
 struct LatencyCounts: Equatable {
-  var counts = [Int](repeating: 0, count: LatencyScale.bucketCount)
-  var sumNanoseconds = 0
+  private var times = Histogram(LatencyScale.buckets)
+  private(set) var sumNanoseconds = 0
 
+  init() {}
+
+  init(counts: [UInt64], sumNanoseconds: Int) {
+    times = Histogram(LatencyScale.buckets, counts: counts)
+    self.sumNanoseconds = sumNanoseconds
+  }
+
+  /// The number of counted times in each bucket.
+  var counts: [UInt64] { times.counts }
   /// The number of counted times.
-  var count: Int { counts.reduce(0, &+) }
+  var count: Int { Int(truncatingIfNeeded: times.count) }
 
   /// Adds the counts of another reading.
   mutating func add(_ other: LatencyCounts) {
-    for index in counts.indices { counts[index] &+= other.counts[index] }
+    times.add(other.times)
     sumNanoseconds &+= other.sumNanoseconds
   }
 
   /// The counts added since an earlier reading of the same counters.
   func since(_ earlier: LatencyCounts) -> LatencyCounts {
     var difference = self
-    for index in counts.indices { difference.counts[index] &-= earlier.counts[index] }
+    difference.times.subtract(earlier.times)
     difference.sumNanoseconds &-= earlier.sumNanoseconds
     return difference
   }
@@ -73,12 +77,8 @@ struct LatencyCounts: Equatable {
     guard count > 0 else { return 0 }
     // Rounded up: the median of three is the second.
     let rank = count / 100 * percent + (count % 100 * percent + 99) / 100
-    var done = 0
-    for (bucket, more) in counts.enumerated() {
-      done += more
-      if done >= rank { return LatencyScale.upperEnd(of: bucket) }
-    }
-    return LatencyScale.upperEnd(of: LatencyScale.bucketCount - 1)
+    let bucket = times.bucket(ofRank: UInt64(rank))
+    return LatencyScale.upperEnd(of: bucket ?? LatencyScale.bucketCount - 1)
   }
 
   /// The figures that the console shows.

@@ -125,7 +125,7 @@ final class ShardMetrics: Sendable {
   var latencies: LatencyCounts {
     // relaxed: see the file's opening.
     LatencyCounts(
-      counts: latencyBuckets.map { $0.value.load(ordering: .relaxed) },
+      counts: latencyBuckets.map { UInt64(truncatingIfNeeded: $0.value.load(ordering: .relaxed)) },
       sumNanoseconds: latencyNanoseconds.value.load(ordering: .relaxed))
   }
 

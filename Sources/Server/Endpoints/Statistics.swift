@@ -97,7 +97,7 @@ enum MetricsText {
     var all = LatencyCounts()
     for shard in shards { all.add(shard.latencies) }
     text += "# TYPE \(name) histogram\n"
-    var (done, bucket) = (0, 0)
+    var (done, bucket) = (UInt64(0), 0)
     for exponent in LatencyScale.reportedExponents {
       while bucket < LatencyScale.bucketCount(below: exponent) {
         done &+= all.counts[bucket]
