@@ -21,13 +21,9 @@ struct FlatDialect: Dialect {
     case .system(let message):
       frames.text { json in
         json.openObject()
-        json.member("id", message.id.text)
-        json.member("type", "info")
-        json.member("user_id", "")
-        json.member("title", message.title)
-        json.member("message", message.message)
-        json.member("data", json: message.payload)
-        json.member("timestamp", time: event.timestamp)
+        json.flatMembers(
+          id: message.id, type: "info", user: "", title: message.title, message: message.message,
+          data: message.payload, time: event.timestamp)
         json.closeObject()
       }
     case .read, .unread, .seen, .deleted, .readAll, .seenAll, .deletedAll, .counted,
@@ -43,13 +39,7 @@ struct FlatDialect: Dialect {
     let cursor = frames.cursor(at: notification.offset)
     frames.text { json in
       json.openObject()
-      json.member("id", notification.id.text)
-      json.member("type", notification.type)
-      json.member("user_id", notification.userID)
-      json.member("title", notification.title)
-      json.member("message", notification.message)
-      json.member("data", json: notification.data)
-      json.member("timestamp", time: notification.createdAt)
+      json.flatMembers(of: notification)
       if let cursor { json.member("cursor", cursor) }
       json.closeObject()
     }
@@ -85,4 +75,27 @@ struct FlatDialect: Dialect {
 
   /// Ignores client messages; every dialect accepts a fresh token elsewhere (`AuthMessage`).
   func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}
+}
+
+extension [UInt8] {
+  /// Writes the members of a notification in the `flat` dialect, which others extend.
+  mutating func flatMembers(of notification: Notification) {
+    flatMembers(
+      id: notification.id, type: notification.type, user: notification.userID,
+      title: notification.title, message: notification.message, data: notification.data,
+      time: notification.createdAt)
+  }
+
+  fileprivate mutating func flatMembers(
+    id: NotificationID, type: String, user: UserID, title: String, message: String, data: [UInt8],
+    time: Int64
+  ) {
+    member("id", id.text)
+    member("type", type)
+    member("user_id", user)
+    member("title", title)
+    member("message", message)
+    member("data", json: data)
+    member("timestamp", time: time)
+  }
 }

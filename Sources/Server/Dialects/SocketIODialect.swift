@@ -57,13 +57,7 @@ struct SocketIODialect: Dialect {
   private func write(_ notification: Notification, to frames: inout FrameWriter) {
     let cursor = frames.cursor(at: notification.offset)
     frames.event("notification", in: namespace, cursor: cursor) { json in
-      json.member("id", notification.id.text)
-      json.member("type", notification.type)
-      json.member("user_id", notification.userID)
-      json.member("title", notification.title)
-      json.member("message", notification.message)
-      json.member("data", json: notification.data)
-      json.member("timestamp", time: notification.createdAt)
+      json.flatMembers(of: notification)
       json.member("isNew", !notification.isRead)
     }
   }

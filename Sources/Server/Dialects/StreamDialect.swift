@@ -61,13 +61,7 @@ struct StreamDialect: Dialect {
   /// Writes the fields of `flat`, and whether the user has not seen the notification on any device.
   func writeMissed(_ notification: Notification, _ counts: Counts, to frames: inout FrameWriter) {
     frames.message("notification", at: notification.offset) { data in
-      data.member("id", notification.id.text)
-      data.member("type", notification.type)
-      data.member("user_id", notification.userID)
-      data.member("title", notification.title)
-      data.member("message", notification.message)
-      data.member("data", json: notification.data)
-      data.member("timestamp", time: notification.createdAt)
+      data.flatMembers(of: notification)
       data.member("isNew", !notification.isRead && notification.seenAt == nil)
     }
   }
