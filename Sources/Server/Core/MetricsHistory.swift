@@ -139,18 +139,13 @@ struct MetricsHistory {
 
   /// Writes the event of the history.
   func write(to frames: inout FrameWriter) {
-    frames.text { json in
-      json.openObject()
-      json.member("type", "history")
-      json.member("data") { data in
-        data.member("interval", Int(MetricsSampler.intervalMilliseconds))
-        for (name, column) in zip(MetricsSample.names, columns) {
-          data.member(name, array: column.indices) { data, index in
-            data.append(decimalOrNull: column[(oldest + index) % column.count])
-          }
+    frames.envelope("type", "history") { data in
+      data.member("interval", Int(MetricsSampler.intervalMilliseconds))
+      for (name, column) in zip(MetricsSample.names, columns) {
+        data.member(name, array: column.indices) { data, index in
+          data.append(decimalOrNull: column[(oldest + index) % column.count])
         }
       }
-      json.closeObject()
     }
   }
 

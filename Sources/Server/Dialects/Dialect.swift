@@ -251,6 +251,20 @@ struct FrameWriter {
     count += 1
   }
 
+  /// Appends one message `{key:name,"data":{…}}`, with a `timestamp` where a time is given.
+  mutating func envelope(
+    _ key: String, _ name: String, time: Int64? = nil, at offset: UInt64? = nil,
+    _ data: (inout [UInt8]) -> Void
+  ) {
+    text(at: offset) { json in
+      json.openObject()
+      json.member(key, name)
+      json.member("data", object: data)
+      if let time { json.member("timestamp", time: time) }
+      json.closeObject()
+    }
+  }
+
   /// Appends the payload as one event of a stream.
   private mutating func appendEvent(at offset: UInt64?) {
     // JSON has line ends only between its tokens, where a space means the same. A `data:` line

@@ -148,12 +148,6 @@ extension FrameWriter {
   fileprivate mutating func event(
     _ name: String, time: Int64, _ data: (inout [UInt8]) -> Void
   ) {
-    text { json in
-      json.openObject()
-      json.member("event", name)
-      json.member("data", object: data)
-      json.member("timestamp", time: time)
-      json.closeObject()
-    }
+    envelope("event", name, time: time, data)
   }
 }

@@ -107,11 +107,6 @@ extension FrameWriter {
   fileprivate mutating func message(
     _ type: String, at offset: UInt64? = nil, _ data: (inout [UInt8]) -> Void
   ) {
-    text(at: offset) { json in
-      json.openObject()
-      json.member("type", type)
-      json.member("data", object: data)
-      json.closeObject()
-    }
+    envelope("type", type, at: offset, data)
   }
 }

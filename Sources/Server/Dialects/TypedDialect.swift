@@ -124,12 +124,6 @@ extension FrameWriter {
   fileprivate mutating func typed(
     _ type: String, time: Int64, _ data: (inout [UInt8]) -> Void
   ) {
-    text { json in
-      json.openObject()
-      json.member("type", type)
-      json.member("data", object: data)
-      json.member("timestamp", time: time)
-      json.closeObject()
-    }
+    envelope("type", type, time: time, data)
   }
 }

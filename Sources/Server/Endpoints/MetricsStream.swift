@@ -55,19 +55,14 @@ struct MetricsFeed {
   func write(
     _ metrics: [ShardMetrics], _ server: ServerState, time: Int64, to frames: inout FrameWriter
   ) {
-    frames.text { json in
-      json.openObject()
-      json.member("type", "metrics")
-      json.member("data") { data in
-        data.member("time", Int(time))
-        data.member("server") { server.write(into: &$0) }
-        data.member("shards", array: zip(metrics, latencies.summaries)) { data, shard in
-          data.openObject()
-          MetricsFeed.write(shard.0, shard.1, into: &data)
-          data.closeObject()
-        }
+    frames.envelope("type", "metrics") { data in
+      data.member("time", Int(time))
+      data.member("server") { server.write(into: &$0) }
+      data.member("shards", array: zip(metrics, latencies.summaries)) { data, shard in
+        data.openObject()
+        MetricsFeed.write(shard.0, shard.1, into: &data)
+        data.closeObject()
       }
-      json.closeObject()
     }
   }
 
