@@ -29,8 +29,8 @@ static inline int cs_harden(sqlite3 *database) {
   return sqlite3_db_config(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)0);
 }
 
-/// Stops SQLite from counting allocated bytes, for which each allocation takes a lock of the process.
-/// It has no effect if SQLite is in use already.
+/// Stops SQLite from counting allocated bytes, for which each allocation takes a lock of the
+/// process. It has no effect if SQLite is in use already.
 static inline void cs_skip_memory_statistics(void) {
   (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }

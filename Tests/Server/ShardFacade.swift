@@ -27,7 +27,7 @@ struct UnsettledShard {
   fileprivate let shard: Shard
 
   func deliver(_ event: Event) { shard.deliver(event) }
-  func flush() { shard.flush() }
+  func flush() { shard.delivery.flush() }
 
   /// Reports the connection's socket as writable.
   func becomeWritable(_ connection: ConnectionView) {
@@ -88,28 +88,28 @@ extension ShardView {
 
 extension ShardView {
   /// Bytes of frames after which a turn flushes.
-  static let flushBytes = Shard.flushBytes
+  static let flushBytes = Delivery.flushBytes
   /// The largest frame that a flush must leave room for.
-  static let largestFrameBytes = Shard.largestFrameBytes
+  static let largestFrameBytes = Delivery.largestFrameBytes
 
-  var blockedConnectionCount: Int { shard.blockedCount }
+  var blockedConnectionCount: Int { shard.delivery.blockedCount }
   /// Bytes in the private send buffers of the blocked connections.
-  var blockedByteCount: Int { shard.blockedBytes }
+  var blockedByteCount: Int { shard.delivery.blockedBytes }
 
   /// Whether a blocked connection pins a range of any log.
   var hasPinnedRanges: Bool {
-    !shard.pinned.isEmpty || shard.pinnedFrom.contains { $0 != nil }
+    !shard.delivery.pinned.isEmpty || shard.delivery.pinnedFrom.contains { $0 != nil }
   }
 
   /// The members of all fan-out groups together.
   var fanOutMemberCount: Int { shard.fanOutGroups.all.reduce(0) { $0 + $1.members.count } }
   /// The position at which the log of frames for single connections ends.
-  var directLogEnd: UInt64 { shard.direct.end }
+  var directLogEnd: UInt64 { shard.delivery.direct.end }
 
   /// Appends to the direct log until only `byteCount` bytes fit before the turn flushes.
   func fillDirectLog(leaving byteCount: UInt64) {
-    let room = Shard.flushBytes - (shard.direct.end - shard.directFlushed)
-    shard.direct.append([UInt8](repeating: 0, count: Int(room - byteCount)).span)
+    let room = Delivery.flushBytes - (shard.delivery.direct.end - shard.delivery.directFlushed)
+    shard.delivery.direct.append([UInt8](repeating: 0, count: Int(room - byteCount)).span)
   }
 
   /// Appends bytes to the logs that every open notification session reads.
@@ -121,7 +121,7 @@ extension ShardView {
 
   /// Sends the queued frames of each connection, and handles the reports of the sending.
   func flush() {
-    shard.flush()
+    shard.delivery.flush()
     shard.settle()
   }
 }
@@ -141,16 +141,14 @@ extension ShardView {
     shard.drop(slot)
     shard.acceptWaiting(at: 0)
     switch use {
-    case .frame: shard.send(bytes, to: slot)
-    case .privateBytes: shard.appendPrivateBytes(bytes, to: slot)
+    case .frame: shard.delivery.send(bytes, to: slot)
+    case .privateBytes: shard.delivery.appendPrivateBytes(bytes, to: slot)
     case .range:
-      let from = shard.direct.end
-      shard.direct.append(bytes.span)
-      shard.queue(log: .direct, from: from, to: shard.direct.end, at: slot)
+      shard.delivery.queue(log: .direct, shard.delivery.appendDirect(bytes), at: slot)
     case .event: shard.deliver(RoomSessionTests.system("x"), to: [slot])
     case .answer: shard.respond(.failure(404, "not_found", "nothing"), at: slot)
     case .close: shard.close(slot, code: 1008, reason: "late")
-    case .queue: shard.markQueued(slot)
+    case .queue: shard.delivery.markQueued(slot)
     case .timer:
       shard.scheduleTimer(slot)
       shard.timerFired(at: slot)
@@ -158,7 +156,7 @@ extension ShardView {
       shard.sentAll(slot)
       shard.closeWhenSent(slot)
     }
-    shard.flush()
+    shard.delivery.flush()
     shard.settle()
     shard.table.reap()
   }
@@ -251,7 +249,7 @@ extension ShardView {
   }
 
   /// Whether a message to a room is not in its members' outboxes yet.
-  var hasPendingRoomBatch: Bool { shard.pendingRoomBatch != nil }
+  var hasPendingRoomBatch: Bool { shard.delivery.pendingRoomBatch != nil }
   var typingEntryCount: Int { shard.roomOwner.typingEntryCount }
   /// Users that this shard owns and counts the shards of.
   var countedUserCount: Int { shard.userOwner.userCount(shard.directory) }
@@ -388,7 +386,7 @@ extension ConnectionView {
   var queuedByteCount: Int { record?.queuedByteCount ?? 0 }
 
   /// Bytes queued for this connection, and those of its group's log that it has not been sent.
-  var unsentByteCount: Int { holder?.queuedByteCount(of: slot) ?? 0 }
+  var unsentByteCount: Int { holder?.delivery.queuedByteCount(of: slot) ?? 0 }
 
   /// Bytes that the private send buffer holds and could hold.
   var privateBuffer: (count: Int, capacity: Int) {
@@ -411,12 +409,12 @@ extension ConnectionView {
 
   /// Sends frames to this connection at the next flush.
   func send(_ frames: [UInt8], _ location: SourceLocation = #_sourceLocation) {
-    perform(location) { $0.send(frames, to: slot) }
+    perform(location) { $0.delivery.send(frames, to: slot) }
   }
 
   /// Copies its ranges of the logs to the private send buffer, as before a log overwrites them.
   func copyOutRanges(_ location: SourceLocation = #_sourceLocation) {
-    perform(location) { $0.copyOutOutbox(at: slot) }
+    perform(location) { $0.delivery.copyOutOutbox(at: slot) }
   }
 }
 

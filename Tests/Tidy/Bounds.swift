@@ -76,9 +76,13 @@ enum Bounds {
       ["Shard.retrySeconds", "StreamOpening.retryMilliseconds"]
     ),
     (
+      "is used by debug builds alone",
+      ["Shard.checkedConnectionCount"]
+    ),
+    (
       "only chooses between two ways to do the same",
       [
-        "BucketTable.sweepNanoseconds", "Shard.privateStepBytes", "Shard.smallPieceBytes",
+        "BucketTable.sweepNanoseconds", "Delivery.privateStepBytes", "Shard.smallPieceBytes",
         "Shard.connectionBytes", "Shard.trimBytes", "Shard.smallPageBytes",
         "InboxClass.smallInboxLimit", "Migration.reportedStepCount",
         "Sources/Server/Core/CatchUp.swift 1_024",
@@ -87,7 +91,7 @@ enum Bounds {
     (
       "part of a format or of a scale",
       [
-        "LatencyScale.bucketCount", "PreferencesRow.trailerByteCount", "LogScan.headerByteCount",
+        "LatencyScale.exponentLimit", "PreferencesRow.trailerByteCount", "LogScan.headerByteCount",
         "LogScan.frameHeaderByteCount", "UserRow.columnCount", "PreferencesCache.entryByteCount",
         "NumericDate.latestSeconds", "QuietHours.minutesPerDay", "RecoveryID.byteCount",
         "RecoveryID.textCount", "RFC3339.earliestMilliseconds", "RFC3339.latestMilliseconds",

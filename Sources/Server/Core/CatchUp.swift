@@ -121,7 +121,7 @@ extension Shard {
       }
       let mailbox = mailbox
       let isAccepted =
-        hasRoomForPage
+        delivery.hasRoomForPage
         && core.store.read(query) { answer in
           mailbox.append(.caughtUp(id, answer))
         }

@@ -77,7 +77,7 @@ extension Shard {
           // One request at a time: bytes already read wait in `partial`, further ones in the
           // kernel.
           table[slot].flags.insert(.readPaused)
-          updateInterest(slot)
+          delivery.updateInterest(slot)
           return offset
         }
         let exchange = exchange(at: slot)
@@ -152,7 +152,7 @@ extension Shard {
     }
     if head.expectsContinue {
       table[slot].privateBytes.append(contentsOf: Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
-      markQueued(slot)
+      delivery.markQueued(slot)
     }
     beginBodyTimeout(exchange, slot)
     return head.byteCount
@@ -369,7 +369,7 @@ extension Shard {
       table[slot].flags.contains(.blocked)
       ? .max : now + core.configuration.limits.idleTimeoutMilliseconds
     scheduleTimer(slot)
-    markQueued(slot)
+    delivery.markQueued(slot)
   }
 
   /// Whether no request has begun on the HTTP connection since its last answer.

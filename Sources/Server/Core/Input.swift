@@ -21,7 +21,7 @@ extension Shard {
   /// Handles readiness of the connection at `slot`.
   func handle(_ readiness: Interest, at slot: UInt32) {
     if readiness.contains(.writable), table[slot].flags.contains(.blocked) {
-      flush(slot)
+      delivery.flush(slot)
     }
     // A paused connection is not watched for readability, but its reset is reported all the same.
     if readiness.contains(.readable),
@@ -66,7 +66,7 @@ extension Shard {
         // until the deadline to read the remaining output, and its end of stream is reported as a
         // hang-up.
         table[slot].flags.insert(.readPaused)
-        return updateInterest(slot)
+        return delivery.updateInterest(slot)
       }
     }
   }
@@ -153,7 +153,7 @@ extension Shard {
     case .http where hasPendingResponse, .closing where hasPendingResponse:
       table[slot].flags.insert(.peerEnded)
       if table[slot].state == .http { endsAfterAnswer(slot) }
-      updateInterest(slot)
+      delivery.updateInterest(slot)
     case .session where isBidirectional(slot):
       // guard: half-close-ends-session
       drop(slot, counting: .resets)
@@ -194,7 +194,7 @@ extension Shard {
         continue
       }
       table[slot].flags.remove(.readPaused)
-      updateInterest(slot)
+      delivery.updateInterest(slot)
       guard !table[slot].partial.isEmpty else { continue }
       let kept = table[slot].partial
       scratch.copy(kept, at: 0)

@@ -50,25 +50,6 @@ extension Shard {
     scheduleTimer(slot)
   }
 
-  /// Updates the events that epoll watches for, if this connection can now use others.
-  func updateInterest(_ slot: UInt32) {
-    var interest = Interest.none
-    if table[slot].flags.isDisjoint(with: [.readPaused, .peerEnded]) {
-      interest.insert(.readable)
-    }
-    if table[slot].flags.contains(.blocked) { interest.insert(.writable) }
-    guard table[slot].fd >= 0 else { return }
-    guard UInt8(interest.rawValue) != table[slot].interest else { return }
-    table[slot].interest = UInt8(interest.rawValue)
-    let id = table.id(of: slot)
-    do throws(SystemError) {
-      try poller.modify(table[slot].fd, interest, slot: id.slot, generation: id.generation)
-    } catch {
-      // Out of kernel memory: a connection that cannot be watched cannot be kept.
-      fail(slot)
-    }
-  }
-
   // MARK: Timers
 
   /// Sets the connection's one timer so that each of its deadlines is handled in time.
@@ -77,7 +58,7 @@ extension Shard {
     if window.earliest == .max {
       wheel.cancel(slot)
     } else if !wheel.schedule(slot, in: window) {
-      fail(slot)
+      delivery.fail(slot)
     }
   }
 
@@ -155,7 +136,7 @@ extension Shard {
     if now < stallGraceUntil { extendExpiredDeadlines(of: slot) }
     let connection = table[slot]
     if connection.flags.contains(.blocked), !connection.flags.contains(.polling),
-      hasStalled(slot)
+      delivery.hasStalled(slot)
     {
       return drop(slot, counting: .slowConsumers)
     }
@@ -250,7 +231,7 @@ extension Shard {
     guard dialect.heartbeat.isByMessage else {
       var ping: [UInt8] = []
       dialect.framing.writeHeartbeat(into: &ping)
-      send(ping, to: slot)
+      delivery.send(ping, to: slot)
       guard isVisible, dialect.framing == .webSocket else { return }
       return write(to: slot) { dialect.writeHeartbeat(time: wall, to: &$0) }
     }
@@ -280,8 +261,8 @@ extension Shard {
   /// Does the same for a session that has no Engine.IO session to end first.
   func closeFramed(_ slot: UInt32, code: UInt16, reason: String, logged: String? = nil) {
     guard table[slot].state == .session else { return }
-    takeSharedTail(at: slot)
-    copyOutOutbox(at: slot)
+    delivery.takeSharedTail(at: slot)
+    delivery.copyOutOutbox(at: slot)
     leaveSession(slot, because: logged ?? "closed with \(code), \(reason)")
     var frame: [UInt8] = []
     fanOutGroups[table[slot].group].dialect.framing.writeClose(
@@ -311,9 +292,9 @@ extension Shard {
     table[slot].deadline = deadline
     table[slot].flags.remove([.awaitsAnswer, .readPaused])
     table[slot].flags.insert([.closesWhenSent, .queued])
-    updateInterest(slot)
+    delivery.updateInterest(slot)
     scheduleTimer(slot)
-    markQueued(slot)
+    delivery.markQueued(slot)
   }
 
   /// Continues the work that waited until everything queued was sent.
@@ -354,12 +335,9 @@ extension Shard {
     if let counter { metrics.add(counter) }
     leaveSession(slot, because: reason ?? Shard.ending(counter))
     releaseExchange(slot)
-    if table[slot].flags.contains(.blocked) { blockedCount -= 1 }
-    countBlocked(0, at: slot)
     leaveQuotas(slot)
     wheel.cancel(slot)
-    dirty.remove(slot)
-    unpin(slot)
+    delivery.release(slot)
     let poll = table[slot].engine.flatMap { $0.slot == slot ? $0.poll : nil }
     let fd = table[slot].fd
     // guard: freed-bytes-on-close
@@ -401,7 +379,7 @@ extension Shard {
     logEnd(at: slot, because: reason())
     leaveRooms(slot)
     unlist(slot)
-    leave(fanOutGroups[table[slot].group], slot)
+    delivery.leave(fanOutGroups[table[slot].group], slot)
     table[slot].activity = .idle
     table[slot].flags.remove(.handshakePending)
   }

@@ -27,7 +27,7 @@ extension Shard {
   /// Moves the connection at `slot` to another shard, which parses `unread` first.
   func migrateOut(_ slot: UInt32, unread: [UInt8], to shard: Int) {
     // The responses to its earlier requests go first.
-    flush(slot)
+    delivery.flush(slot)
     guard table[slot].queuedByteCount == 0, table[slot].state == .http,
       table[slot].flags.isDisjoint(with: .givenUp), poller.remove(table[slot].fd)
     else { return drop(slot, counting: .resets) }

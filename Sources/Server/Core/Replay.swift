@@ -159,7 +159,7 @@ extension Shard {
     let id = table.id(of: slot)
     let mailbox = mailbox
     replay.isReading =
-      hasRoomForPage
+      delivery.hasRoomForPage
       && core.store.read(query) { answer in
         mailbox.append(.answer(id, answer))
       }
@@ -269,12 +269,12 @@ extension Shard {
     if isCaughtUp {
       goLive(slot)
       guard table[slot].state == .session else { return }
-      send(frames, to: slot)
+      delivery.send(frames, to: slot)
     } else if frames.isEmpty {
       continueReplay(slot)
     } else {
       // The next page is read when this one has been sent: see `sentAll`.
-      send(frames, to: slot)
+      delivery.send(frames, to: slot)
     }
   }
 

@@ -153,7 +153,7 @@ extension Shard {
     table[slot].activity.replay?.rooms.removeAll { TextKey($0) == TextKey(name) }
     // Earlier messages still go to this member.
     // guard: leaving-member-gets-earlier-messages
-    materializeRoomBatch(for: slot)
+    delivery.materializeRoomBatch(for: slot)
     guard let membership = table[slot].membership, let index = membership.index(of: name),
       membership.entries[index].isWanted
     else {
@@ -254,7 +254,7 @@ extension Shard {
     let room = rooms[TextKey(name)] ?? LocalRoom(name: name, groupCount: fanOutGroups.all.count)
     // The pending batch is only for connections that were members when it was published.
     // guard: entering-member-gets-no-earlier-messages
-    if pendingRoomBatch?.room === room { materializeRoomBatch() }
+    if delivery.pendingRoomBatch?.room === room { delivery.materializeRoomBatch() }
     rooms[TextKey(name)] = room
     room.insert(slot, group: table[slot].group)
     tell(.entered(name), ownerOf: table[slot].user)
@@ -307,7 +307,7 @@ extension Shard {
         Event(audience: .user(table[slot].user), body: .presence(update), timestamp: wall),
         to: &group.writer)
     }
-    send(group.writer.bytes, to: slot)
+    delivery.send(group.writer.bytes, to: slot)
   }
 
   /// Sends the client an error about its request, in dialects that have an error message.
@@ -315,6 +315,6 @@ extension Shard {
     let group = fanOutGroups[table[slot].group]
     group.writer.removeAll()
     group.dialect.writeError(code, message, time: wall, to: &group.writer)
-    send(group.writer.bytes, to: slot)
+    delivery.send(group.writer.bytes, to: slot)
   }
 }

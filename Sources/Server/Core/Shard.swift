@@ -23,17 +23,6 @@ final class Shard {
   static let listenerLimit = 16
   /// Events taken from the ring before the next look at the sockets.
   static let drainLimit = 1_024
-  /// Bytes added to a frame log before a flush in the middle of a turn: far enough below a log's
-  /// capacity that the log never overwrites unsent frames.
-  static let flushBytes: UInt64 = 256 * 1_024
-  /// Bytes by which a log may grow past `flushBytes` between two flushes: twice the longest event.
-  ///
-  /// The parsers bound an event. With each text at its limit and every byte of it escaped, neither
-  /// a notification (`Draft`) nor a live message (`BroadcastFields`) takes 64 KiB in any encoding.
-  /// Only the direct log may grow by more, for an event in several encodings or a list of ids:
-  /// `flush(before:)` gets that size first. `send` puts a longer reply into the private buffer of
-  /// its connection.
-  static let largestFrameBytes = 128 * 1_024
   /// Connections accepted in one turn, so that a connect storm does not starve the others.
   static let acceptLimit = 256
   /// Times that a turn polls for more input before it flushes a large fan-out.
@@ -63,11 +52,6 @@ final class Shard {
   var acceptors: [Acceptor]
   /// The buffer into which bytes are received, and in which they are parsed.
   let scratch: ScratchBuffer
-  /// The buffer in which small pieces are joined for one send.
-  ///
-  /// Separate from `scratch`, which holds unparsed bytes: a large reply may cause a flush during
-  /// parsing.
-  let gathered = ScratchBuffer(byteCount: 64 * 1_024)
   var due = [UInt32](repeating: 0, count: 256)
 
   /// Monotonic and wall-clock time of this turn.
@@ -75,37 +59,14 @@ final class Shard {
   var wall: Int64
   /// Monotonic time of the turn's last look at the sockets.
   var nowNanoseconds: UInt64
-  /// When the server accepted the events with unflushed frames, for the latency metric.
-  ///
-  /// At most as many runs as a turn takes events from the ring.
-  var unflushed: [(takenAt: UInt64, count: Int)] = []
-
-  /// Frames for single connections: replies, greetings, a user's notifications.
-  let direct: FrameLog
-  var directFlushed: UInt64 = 0
-  var directFrameEnds = FrameEnds()
-  /// Blocked connections with pinned ranges.
-  var pinned = SlotSet()
-  /// For each log, a position at or before the oldest pinned range; nil if none is pinned.
-  var pinnedFrom: [UInt64?]
-  let fanOutGroups: FanOutGroups
-  /// The groups with members, in no order.
-  var occupiedGroups: [FanOutGroup] = []
-  /// The groups with frames appended since the last flush.
-  var unflushedGroups: [FanOutGroup] = []
+  let delivery: Delivery
   /// Slots of the Engine.IO sessions on this shard.
   var engineSessions: [EngineID: UInt32] = [:]
   /// Connection that took over the socket being parsed (WebSocket upgrade).
   var upgradeSuccessor: ConnectionID?
-  /// Connections with queued bytes of their own, flushed one by one.
-  var dirty = SlotSet()
-  /// Reports of sending that `settle` has not handled.
-  var report = DeliveryReport()
   var directory = Directory()
   /// Rooms with a member on this shard, by name.
   var rooms: [TextKey: LocalRoom] = [:]
-  /// The latest messages of one room, in no outbox yet; see `RoomFanOut.swift`.
-  var pendingRoomBatch: PendingRoomBatch?
   let roomOwner: RoomOwner
   let userOwner: UserOwner
   /// Connections already notified of each of the latest presence updates of any owner shard.
@@ -116,9 +77,6 @@ final class Shard {
   var rejectedCount = 0
   /// Whether a forwarding header of a proxy that is not trusted has been logged.
   var hasWarnedOfForwarding = false
-  var blockedCount = 0
-  /// Unsent private bytes of all blocked connections, each counted at its last send.
-  var blockedBytes = 0
   /// The second of `dateText`, the cached value of the Date header.
   var dateSecond: Int64 = .min
   var dateText = ""
@@ -196,20 +154,15 @@ final class Shard {
     let longest = core.configuration.engines.reduce(0) { max($0, $1.settings.messageBytesLimit) }
     scratch = ScratchBuffer(byteCount: Shard.scratchBytes + longest)
     userAgents = UserAgents(countLimit: core.configuration.limits.userAgentsLimit)
-    let capacity = core.configuration.limits.frameLogCapacity
-    // A client's largest backlog, one turn's frames and a large frame: so a log never overwrites
-    // frames that a client still has to get.
-    precondition(
-      capacity
-        >= Int(Shard.flushBytes) + core.configuration.limits.backlogBytesLimit
-        + Shard.largestFrameBytes,
-      "frame log of \(capacity) bytes")
-    direct = FrameLog(capacity: capacity)
-    fanOutGroups = FanOutGroups(
-      paths: core.configuration.engines, cursors: core.store.history.cursors, capacity: capacity)
-    pinnedFrom = [UInt64?](
-      repeating: nil, count: LogID.count(ofGroups: fanOutGroups.all.count))
+    delivery = Delivery(
+      table: table, kernel: kernel, poller: poller, limits: limits,
+      groups: FanOutGroups(
+        paths: core.configuration.engines, cursors: core.store.history.cursors,
+        capacity: limits.frameLogCapacity),
+      now: now)
   }
+
+  var fanOutGroups: FanOutGroups { delivery.fanOutGroups }
 
   /// Runs turns until the `stop` message.
   func run() throws(SystemError) {
@@ -241,7 +194,8 @@ final class Shard {
     // shares would delay the members that wait for the fan-out.
     var rounds = 0
     // guard: no-gathering-after-flood
-    while hasLargeFanOut, rounds < Shard.gatherLimit, bytesReadInTurn < Shard.readBytesPerTurn,
+    while delivery.hasLargeFanOut, rounds < Shard.gatherLimit,
+      bytesReadInTurn < Shard.readBytesPerTurn,
       metrics.value(.framesReceived) - framesBefore < Shard.framesPerTurn
     {
       count = try poller.wait(timeoutMilliseconds: 0)
@@ -251,7 +205,7 @@ final class Shard {
       deliverWaiting()
       rounds += 1
     }
-    flush()
+    delivery.flush()
     settle()
     resumeReading()
     table.reap()
@@ -263,6 +217,7 @@ final class Shard {
     let wallBefore = wall
     nowNanoseconds = kernel.monotonicNanoseconds
     now = nowNanoseconds / 1_000_000
+    delivery.now = now
     wall = kernel.wallMilliseconds
     let gain = (wall &- wallBefore) &- Int64(truncatingIfNeeded: now &- before)
     // guard: wall-clock-jump
@@ -276,9 +231,7 @@ final class Shard {
 
   /// How long this turn may wait in the poller: 0 when work is left, at most a second.
   func waitLimit() -> Int32 {
-    if !dirty.isEmpty || !report.isEmpty || !resumable.isEmpty || drain?.isDue(now) == true {
-      return 0
-    }
+    if delivery.hasWork || !resumable.isEmpty || drain?.isDue(now) == true { return 0 }
     if answersAheadOfRing.contains(where: { $0.through <= appliedOffset }) { return 0 }
     var limit = Shard.waitMilliseconds
     let timer = wheel.timeout(now: now)
@@ -413,7 +366,7 @@ final class Shard {
     metrics.set(.sessions, directory.connectionCount)
     metrics.set(.users, userOwner.userCount(directory))
     metrics.set(.rooms, roomOwner.roomCount)
-    metrics.set(.blockedConnections, blockedCount)
+    metrics.set(.blockedConnections, delivery.blockedCount)
     metrics.set(.unauthenticated, unauthenticatedCount)
     metrics.set(.draining, drain == nil ? 0 : 1)
   }

@@ -46,16 +46,16 @@ extension Shard {
       counts.unauthenticated += flags.contains(.unauthenticated) ? 1 : 0
       counts.rejected += flags.contains(.rejected) ? 1 : 0
     }
-    assert(counts.blocked == blockedCount, "\(counts.blocked) connections are blocked")
-    assert(counts.bytes == blockedBytes, "\(counts.bytes) bytes are blocked")
+    assert(counts.blocked == delivery.blockedCount, "\(counts.blocked) connections are blocked")
+    assert(counts.bytes == delivery.blockedBytes, "\(counts.bytes) bytes are blocked")
     assert(counts.listed == directory.connectionCount, "\(counts.listed) connections are listed")
     assert(counts.unauthenticated == unauthenticatedCount)
     assert(counts.rejected == rejectedCount)
   }
 
   private func checkSets() {
-    dirty.forEach { assert(table.isOpen($0), "\($0) has ended and is to be flushed") }
-    pinned.forEach { assert(table.isOpen($0), "\($0) has ended and pins ranges") }
+    delivery.dirty.forEach { assert(table.isOpen($0), "\($0) has ended and is to be flushed") }
+    delivery.pinned.forEach { assert(table.isOpen($0), "\($0) has ended and pins ranges") }
     for group in fanOutGroups.all {
       group.members.forEach { slot in
         assert(

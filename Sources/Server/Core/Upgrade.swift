@@ -152,7 +152,7 @@ extension Shard {
     table[slot].groupCursor = fanOutGroups[group].log.end
     table[slot].flags.remove([.usedBefore, .awaitsAnswer])
     metrics.add(.sessionsOpened)
-    markQueued(slot)
+    delivery.markQueued(slot)
   }
 
   /// Joins the rooms that the session at `slot` requested at its start.
@@ -207,14 +207,14 @@ extension Shard {
     let identity = identity(at: slot, cursor: cursor, isResumed: isResumed)
     table[slot].flags.remove(.handshakePending)
     table[slot].groupCursor = group.log.end
-    join(group, slot)
+    delivery.join(group, slot)
     let greeting = Greeting(
       user: table[slot].user, time: wall, cursor: cursor, counts: counts, isResumed: isResumed,
       socket: identity)
     group.writer.removeAll()
     group.dialect.write(greeting, to: &group.writer)
     table[slot].activity.replay?.opening = group.writer.opening
-    send(group.writer.bytes, to: slot)
+    delivery.send(group.writer.bytes, to: slot)
     if let replay = table[slot].activity.replay { enter(replay.rooms, at: slot) }
   }
 }

@@ -207,7 +207,7 @@ extension Shard {
   private func answer(_ message: MessageAssembly, _ group: FanOutGroup, at slot: UInt32) {
     group.writer.removeAll()
     group.dialect.answer(message.bytes, time: wall, to: &group.writer)
-    send(group.writer.bytes, to: slot)
+    delivery.send(group.writer.bytes, to: slot)
   }
 
   private func handleControl(
@@ -220,7 +220,7 @@ extension Shard {
       guard !table[slot].flags.contains(.blocked) else { return metrics.add(.droppedPongs) }
       var pong: [UInt8] = []
       WebSocketFrame.append(.pong, payload: payload, into: &pong)
-      send(pong, to: slot)
+      delivery.send(pong, to: slot)
     case .close:
       let close = try WebSocketFrame.parseClose(payload)
       let code = close.code ?? 1000

@@ -11,14 +11,14 @@ extension Endpoints {
   static func connections(
     of user: UserID, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
-    guard shard.hasRoomForPage else { throw .busy }
+    guard shard.delivery.hasRoomForPage else { throw .busy }
     return try shard.ask(.connections(of: user), for: request)
   }
 
   /// `GET /api/v1/users/online`: a page of the connected users, in byte order.
   static func usersOnline(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let limit = try number("limit", in: request.query, 1...UInt64(ConnectedUsers.largestLimit))
-    guard shard.hasRoomForPage else { throw .busy }
+    guard shard.delivery.hasRoomForPage else { throw .busy }
     return try shard.ask(
       .users(
         limit: limit.map { Int($0) } ?? ConnectedUsers.standardLimit, after: request.query["after"],

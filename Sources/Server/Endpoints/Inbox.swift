@@ -21,7 +21,7 @@ extension Endpoints {
       }
       grouping = .only(group)
     }
-    guard shard.hasRoomForPage else { throw .busy }
+    guard shard.delivery.hasRoomForPage else { throw .busy }
     let type = request.query["type"]
     if let type, !Draft.isValidType(type) { throw .invalid("type: not a notification type") }
     return try ask(

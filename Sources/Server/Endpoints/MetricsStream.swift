@@ -161,9 +161,9 @@ extension Shard {
     if metricsFeed == nil || metricsWatcherCount == 0 {
       metricsFeed = MetricsFeed(at: now, metrics: core.metrics)
     }
-    join(group, slot)
+    delivery.join(group, slot)
     writeMetrics(ServerState(core, at: now), to: group, isFirst: true)
-    send(group.writer.bytes, to: slot)
+    delivery.send(group.writer.bytes, to: slot)
   }
 
   /// Sends an event to the watchers if it is due, and ends the feed if there are none.
@@ -177,7 +177,7 @@ extension Shard {
     let state = ServerState(core, at: now)
     for group in fanOutGroups.metrics where !group.members.isEmpty {
       writeMetrics(state, to: group)
-      appendWritten(to: group)
+      delivery.append(group.writer.bytes, to: group)
     }
   }
 

@@ -144,7 +144,7 @@ extension Shard {
     scheduleTimer(slot)
     // Packets may be pending already.
     table[session.slot].flags.insert(.queued)
-    dirty.insert(session.slot)
+    delivery.markPollable(session.slot)
   }
 
   // MARK: Bodies

@@ -126,8 +126,8 @@ extension Shard {
     guard let session = table[slot].engine, table[slot].state == .session else {
       return drop(slot)
     }
-    takeSharedTail(at: slot)
-    copyOutOutbox(at: slot)
+    delivery.takeSharedTail(at: slot)
+    delivery.copyOutOutbox(at: slot)
     if table[slot].flags.contains(.secondaryNamespace) {
       flushSecondaryNamespace(slot, through: session.slot)
     } else {
@@ -139,7 +139,7 @@ extension Shard {
     let isEmpty = table[slot].privateSentCount == table[slot].privateBytes.count
     guard let poll = session.poll, table.holds(poll) else {
       session.poll = nil
-      if isEmpty { table[slot].flags.remove(.queued) } else { block(slot) }
+      if isEmpty { table[slot].flags.remove(.queued) } else { delivery.block(slot) }
       return
     }
     if isEmpty, !session.isProbed {
@@ -151,9 +151,9 @@ extension Shard {
     // During an upgrade the client waits for its poll to end, so an empty poll gets a noop.
     answerPoll(poll, payload.isEmpty ? [EngineIOPacketType.noop.byte] : payload)
     if table[slot].privateBytes.isEmpty {
-      report.drained.append(table.id(of: slot))
+      delivery.report.drained.append(table.id(of: slot))
     } else {
-      block(slot)
+      delivery.block(slot)
     }
   }
 
@@ -171,19 +171,19 @@ extension Shard {
     metrics.add(.bytesSent, payload.count)
     if end < privateBytes.count {
       table[slot].privateSentCount = end
-      countBlocked(privateBytes.count - end, at: slot)
+      delivery.countBlocked(privateBytes.count - end, at: slot)
       return payload
     }
     table[slot].privateBytes = []
     table[slot].privateSentCount = 0
     table[slot].flags.remove(.queued)
-    if table[slot].flags.contains(.blocked) { unblock(slot) }
+    if table[slot].flags.contains(.blocked) { delivery.unblock(slot) }
     return payload
   }
 
   private func answerPoll(_ poll: ConnectionID, _ payload: [UInt8]) {
     finish(poll.slot, .payload(payload))
-    flush(poll.slot)
+    delivery.flush(poll.slot)
   }
 
   private func flushSecondaryNamespace(_ slot: UInt32, through transportConnection: UInt32) {
@@ -192,12 +192,12 @@ extension Shard {
     table[slot].flags.remove(.queued)
     guard table[transportConnection].state == .session else { return }
     if !frames.isEmpty {
-      appendPrivateBytes(frames, to: transportConnection)
-      flush(transportConnection)
+      delivery.appendPrivateBytes(frames, to: transportConnection)
+      delivery.flush(transportConnection)
     }
     // A blocked transport connection continues its namespaces once it has drained.
     if !table[transportConnection].flags.contains(.blocked) {
-      report.drained.append(table.id(of: slot))
+      delivery.report.drained.append(table.id(of: slot))
     }
   }
 
@@ -272,12 +272,12 @@ extension Shard {
   ) {
     let slot = session.slot
     guard !session.hasEnded else { return }
-    takeSharedTail(at: slot)
+    delivery.takeSharedTail(at: slot)
     leaveEngine(session, slot)
     guard table[slot].flags.contains(.polling) else {
       return closeFramed(slot, code: code, reason: reason, logged: reason)
     }
-    copyOutOutbox(at: slot)
+    delivery.copyOutOutbox(at: slot)
     let poll = session.poll
     session.poll = nil
     var payload = takePrivateBytes(slot, packetLimit: Shard.packetsPerPoll - 1)

@@ -42,7 +42,7 @@ extension Shard {
     if !session.isProbed, message.bytes == Shard.probePayload {
       session.isProbed = true
       table[session.slot].flags.insert(.queued)
-      dirty.insert(session.slot)
+      delivery.markPollable(session.slot)
       write(to: slot) { frames in
         frames.text { packet in
           EngineIOPacket.append(.pong, into: &packet) { $0.appendText("probe") }
@@ -74,7 +74,7 @@ extension Shard {
       finish(poll.slot, .payload([EngineIOPacketType.noop.byte]))
     }
     // The pong that answers the probe may still be queued.
-    flush(other)
+    delivery.flush(other)
     guard table[other].flags.isDisjoint(with: .givenUp) else { return }
     gatherPending(of: session)
     guard !table[other].flags.contains(.blocked) else {
@@ -84,7 +84,7 @@ extension Shard {
     // guard: pending-packets-upgrade
     table[slot].privateBytes = EngineIOPayload.webSocketFrames(of: Array(pending))
     table[slot].privateSentCount = 0
-    if table[slot].flags.contains(.blocked) { unblock(slot) }
+    if table[slot].flags.contains(.blocked) { delivery.unblock(slot) }
     table[slot].flags.remove(.polling)
     for each in slots(of: session) { setFraming(of: each, session, isPolling: false) }
     let fd = table[other].fd
@@ -101,16 +101,16 @@ extension Shard {
     }
     upgradeSuccessor = id
     metrics.add(.engineUpgrades)
-    markQueued(slot)
+    delivery.markQueued(slot)
     scheduleTimer(slot)
-    for each in slots(of: session) where each != slot { markQueued(each) }
+    for each in slots(of: session) where each != slot { delivery.markQueued(each) }
   }
 
   /// Copies everything pending in the session's slots to the private send buffer of its own slot.
   private func gatherPending(of session: EngineSession) {
     for each in slots(of: session) where each != session.slot { flushWithoutSocket(each) }
-    takeSharedTail(at: session.slot)
-    copyOutOutbox(at: session.slot)
+    delivery.takeSharedTail(at: session.slot)
+    delivery.copyOutOutbox(at: session.slot)
   }
 
   /// The session's own slot and those of its further namespaces.
@@ -126,7 +126,7 @@ extension Shard {
       rooms[TextKey(room)]?.remove(slot, group: before)
       rooms[TextKey(room)]?.insert(slot, group: after)
     }
-    if leave(fanOutGroups[before], slot) { join(fanOutGroups[after], slot) }
+    if delivery.leave(fanOutGroups[before], slot) { delivery.join(fanOutGroups[after], slot) }
     table[slot].group = after
     table[slot].groupCursor = fanOutGroups[after].log.end
   }

@@ -65,7 +65,7 @@ extension LimitRows {
       "looks for more input before a large fan-out", Shard.gatherLimit, .count,
       "the fan-out is flushed")
     add(
-      "bytes added to a log before a flush", Shard.flushBytes, .bytes,
+      "bytes added to a log before a flush", Delivery.flushBytes, .bytes,
       "it is flushed in the middle of the turn")
     add(
       "length of a turn", Shard.stallMilliseconds, .milliseconds,

@@ -184,12 +184,12 @@ extension LimitRows {
       "private bytes for the blocked clients of a shard", \Limits.blockedBytesLimit, .bytes,
       "no page is read: requests are answered 503, resuming sessions closed with 1013")
     add(
-      "ranges of the logs that a blocked client keeps", Shard.pinnedRangesLimit, .count,
+      "ranges of the logs that a blocked client keeps", Delivery.pinnedRangesLimit, .count,
       "its frames are copied")
     add("events in the ring", \Limits.ringCapacity, .count, "a publish is answered 503")
     add("frame log of a shard", \Limits.frameLogCapacity, .bytes, "the oldest frames are replaced")
     add(
-      "frame in a log", Shard.largestFrameBytes, .bytes,
+      "frame in a log", Delivery.largestFrameBytes, .bytes,
       "a longer reply is queued for its connection alone")
   }
 }

@@ -161,8 +161,8 @@ extension Shard {
       flushWithoutSocket(slot)
       return drop(slot)
     }
-    takeSharedTail(at: slot)
-    copyOutOutbox(at: slot)
+    delivery.takeSharedTail(at: slot)
+    delivery.copyOutOutbox(at: slot)
     let assembly = table[slot].activity.assembly
     leaveFanOut(slot, because: "left the namespace")
     table[slot].activity.assembly = assembly
@@ -171,7 +171,7 @@ extension Shard {
     table[slot].groupCursor = fanOutGroups[table[slot].group].log.end
     table[slot].user = ""
     table[slot].tokenEnd = .max
-    markQueued(slot)
+    delivery.markQueued(slot)
     scheduleTimer(slot)
   }
 

@@ -6,14 +6,14 @@
 // to its private bytes.
 //
 // Invariant: sending and queueing end no connection and call no other component. They report the
-// connections whose queue is empty, whose socket failed, or which are too slow, and `settle`
+// connections whose queue is empty, whose socket failed, or which are too slow, and the shard
 // handles these reports once in each turn. Until then a connection that was given up has no range
 // of a log, and nothing is queued for it or sent to it.
 
 internal import Broadcast
 internal import Reactor
 
-/// The connections about which sending has something to report, in the order of the reports.
+/// The connections with news since the last report, in the order of the news.
 struct DeliveryReport {
   /// All queued bytes were sent.
   var drained: [ConnectionID] = []
@@ -21,11 +21,23 @@ struct DeliveryReport {
   var failed: [ConnectionID] = []
   /// The backlog is over the limit.
   var tooSlow: [ConnectionID] = []
+  /// The connection has blocked, or no longer is.
+  var blockChanged: [ConnectionID] = []
+  /// A slot without a socket has packets for a poll, or for the session's own slot.
+  var packets: [ConnectionID] = []
+  /// For the events of a flush, the time since the server accepted them.
+  var latencies: [(nanoseconds: UInt64, count: Int)] = []
+  var sentByteCount = 0
+  /// Bytes of buffers that were freed.
+  var freedByteCount = 0
 
-  var isEmpty: Bool { drained.isEmpty && failed.isEmpty && tooSlow.isEmpty }
+  /// Whether no connection has news.
+  var isEmpty: Bool {
+    drained.isEmpty && failed.isEmpty && tooSlow.isEmpty && blockChanged.isEmpty && packets.isEmpty
+  }
 }
 
-extension Shard {
+extension Delivery {
   /// Marks the connection as blocked and waits for writability.
   func block(_ slot: UInt32) {
     if mayPin(slot) { pin(slot) } else { copyOutOutbox(at: slot) }
@@ -33,12 +45,9 @@ extension Shard {
     guard !table[slot].flags.contains(.blocked) else { return }
     table[slot].flags.insert(.blocked)
     table[slot].progressAt = now
-    // The time without a request begins when the answer has been sent.
-    // guard: idle-after-answer
-    if isBetweenRequests(slot) { table[slot].deadline = .max }
     blockedCount += 1
     updateInterest(slot)
-    scheduleTimer(slot)
+    report.blockChanged.append(table.id(of: slot))
   }
 
   /// Whether the blocked connection at `slot` may keep ranges of the logs in its outbox.
@@ -49,7 +58,7 @@ extension Shard {
   func mayPin(_ slot: UInt32) -> Bool {
     table[slot].flags.isDisjoint(with: .socketless)
       // guard: small-ranges-copied
-      && table[slot].outbox.rangeCount < Shard.pinnedRangesLimit
+      && table[slot].outbox.rangeCount < Delivery.pinnedRangesLimit
   }
 
   /// Ranges of the logs that a blocked connection may keep in its outbox.
@@ -102,13 +111,8 @@ extension Shard {
     table[slot].flags.remove(.blocked)
     blockedCount -= 1
     countBlocked(0, at: slot)
-    // It took all its bytes, so the peer is alive; it was not pinged while it was blocked.
-    table[slot].lastReceivedAt = now
-    if isBetweenRequests(slot) {
-      table[slot].deadline = now + core.configuration.limits.idleTimeoutMilliseconds
-    }
     updateInterest(slot)
-    scheduleTimer(slot)
+    report.blockChanged.append(table.id(of: slot))
   }
 
   /// Whether a blocked client has taken nothing for too long.
@@ -117,7 +121,7 @@ extension Shard {
   /// a slow reader longer than the timeout. So the kernel is asked when the reader last took bytes,
   /// but only when this server's own sends show no progress.
   func hasStalled(_ slot: UInt32) -> Bool {
-    let timeout = core.configuration.limits.progressTimeoutMilliseconds
+    let timeout = limits.progressTimeoutMilliseconds
     guard now >= table[slot].progressAt + timeout else { return false }
     // guard: progress-of-kernel
     if table[slot].fd >= 0 {
@@ -134,7 +138,7 @@ extension Shard {
   }
 
   /// Whether the shard has memory for one more page, which a slow client may not take soon.
-  var hasRoomForPage: Bool { blockedBytes < core.configuration.limits.blockedBytesLimit }
+  var hasRoomForPage: Bool { blockedBytes < limits.blockedBytesLimit }
 
   /// Unsent bytes of the session at `slot`: its own queue and the tail of the group's log.
   func queuedByteCount(of slot: UInt32) -> Int {
@@ -147,11 +151,11 @@ extension Shard {
   /// A polling session gets four times the limit: it always has a backlog between two polls, and no
   /// kernel buffer holds the bytes that are queued in between.
   private func backlogBytesLimit(of slot: UInt32) -> Int {
-    let limit = core.configuration.limits.backlogBytesLimit
+    let limit = limits.backlogBytesLimit
     guard table[slot].flags.contains(.polling) else { return limit }
     // At most the bytes that a log still holds after a full flush and a largest frame.
     let heldByLog =
-      core.configuration.limits.frameLogCapacity - Int(Shard.flushBytes) - Shard.largestFrameBytes
+      limits.frameLogCapacity - Int(Delivery.flushBytes) - Delivery.largestFrameBytes
     return min(4 * limit, heldByLog)
   }
 
@@ -178,7 +182,6 @@ extension Shard {
   /// Not for a zero-window peer, for which the kernel would only hold that many more bytes.
   private func hasRaisedSendBuffer(_ slot: UInt32) -> Bool {
     if table[slot].flags.contains(.raisedSendBuffer) { return true }
-    let limits = core.configuration.limits
     let fd = table[slot].fd
     // guard: zero-window-send-buffer
     guard fd >= 0, limits.raisedUnsentBytesLimit > limits.unsentBytesLimit,
@@ -201,16 +204,6 @@ extension Shard {
     return backlog > backlogBytesLimit(of: slot)
   }
 
-  /// Closes a slow consumer with 1013, after the frame already in progress.
-  private func cutSlowConsumer(_ slot: UInt32) {
-    guard table[slot].state == .session else { return }
-    metrics.add(.slowConsumers)
-    close(slot, code: 1013, reason: "too far behind, resume with your cursor")
-    // Only now: before the close frame, nothing that was published since may be queued.
-    // guard: given-up-until-closed
-    if table[slot].state == .closing { table[slot].flags.remove(.tooSlow) }
-  }
-
   // MARK: Reports
 
   /// Gives up the connection at `slot`: its socket or its timer failed.
@@ -224,7 +217,7 @@ extension Shard {
 
   /// Gives up the session at `slot`, which is too slow: it keeps the rest of the frame in progress.
   ///
-  /// That is copied now: until `settle` closes the session, its logs may be overwritten.
+  /// That is copied now: until the shard closes the session, its logs may be overwritten.
   private func giveUpTooSlow(_ slot: UInt32) {
     let group = fanOutGroups[table[slot].group]
     if table[slot].privateSentCount < table[slot].privateBytes.count {
@@ -249,15 +242,4 @@ extension Shard {
     unpin(slot)
   }
 
-  /// Handles the reports of sending: ends the connections that were given up, and continues the
-  /// work that waited until everything was sent.
-  func settle() {
-    while !report.isEmpty {
-      let current = report
-      report = DeliveryReport()
-      for id in current.failed where table.holds(id) { drop(id.slot, counting: .resets) }
-      for id in current.tooSlow where table.holds(id) { cutSlowConsumer(id.slot) }
-      for id in current.drained where table.holds(id) { sentAll(id.slot) }
-    }
-  }
 }

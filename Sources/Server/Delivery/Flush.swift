@@ -4,11 +4,9 @@
 
 internal import Broadcast
 internal import Glibc
-internal import Notifications
 internal import Reactor
-internal import Wire
 
-extension Shard {
+extension Delivery {
   /// The step by which a connection's private bytes grow.
   static let privateStepBytes = 4 * 1_024
 
@@ -25,15 +23,25 @@ extension Shard {
       slots.forEach { flush($0) }
     }
     directFlushed = direct.end
-    copyOutPinned(before: max(byteCount, Shard.flushBytes + UInt64(Shard.largestFrameBytes)))
+    copyOutPinned(before: max(byteCount, Delivery.flushBytes + UInt64(Delivery.largestFrameBytes)))
     if !unflushed.isEmpty { measureFlushed() }
   }
 
-  /// Records the latency of the events that this flush sent.
+  /// Records when the server took an event, to measure its latency once its frames are flushed.
+  func awaitFlush(takenAt: UInt64) {
+    // Events of one turn often have the same time, so equal times share one entry.
+    if let last = unflushed.indices.last, unflushed[last].takenAt == takenAt {
+      unflushed[last].count += 1
+    } else {
+      unflushed.append((takenAt, 1))
+    }
+  }
+
+  /// Reports the latency of the events that this flush sent.
   private func measureFlushed() {
     let end = kernel.monotonicNanoseconds
     for (takenAt, count) in unflushed {
-      metrics.addLatency(nanoseconds: end - min(end, takenAt), count: count)
+      report.latencies.append((end - min(end, takenAt), count))
     }
     unflushed.removeAll(keepingCapacity: unflushed.capacity <= Shard.drainLimit)
   }
@@ -74,14 +82,14 @@ extension Shard {
         }
       }
     }
-    metrics.add(.bytesSent, sentToAll * byteCount)
+    report.sentByteCount += sentToAll * byteCount
   }
 
   /// Handles a member's socket that took less than the shared frames.
   private func sharedSent(_ sent: Int, at slot: UInt32) {
     if sent >= 0 {
       table[slot].groupCursor += UInt64(sent)
-      metrics.add(.bytesSent, sent)
+      report.sentByteCount += sent
       block(slot)
     } else if sent == -Int(EAGAIN) {
       block(slot)
@@ -94,7 +102,12 @@ extension Shard {
   func flush(_ slot: UInt32) {
     // guard: nothing-sent-after-giving-up
     guard table[slot].flags.isDisjoint(with: .givenUp) else { return }
-    if !table[slot].flags.isDisjoint(with: .socketless) { return flushWithoutSocket(slot) }
+    if !table[slot].flags.isDisjoint(with: .socketless) {
+      takeSharedTail(at: slot)
+      copyOutOutbox(at: slot)
+      report.packets.append(table.id(of: slot))
+      return
+    }
     guard flushPrivateBytes(slot), flushOutbox(slot), flushSharedTail(slot) else { return }
     table[slot].flags.remove(.queued)
     if table[slot].flags.contains(.blocked) { unblock(slot) }
@@ -105,8 +118,8 @@ extension Shard {
   @discardableResult
   func flushPrivateBytes(_ slot: UInt32) -> Bool {
     if !table[slot].flags.isDisjoint(with: .socketless) {
-      flushWithoutSocket(slot)
-      return !table[slot].flags.contains(.blocked)
+      report.packets.append(table.id(of: slot))
+      return false
     }
     if let sharedBody = table[slot].sharedBody { return flush(sharedBody, at: slot) }
     guard table[slot].privateSentCount < table[slot].privateBytes.count else { return true }
@@ -121,8 +134,9 @@ extension Shard {
     table[slot].privateSentCount += sent
     if table[slot].privateSentCount == table[slot].privateBytes.count {
       // An answer that is sent at once reuses the same memory; only blocked bytes count as freed.
+      let isFreed = table[slot].flags.contains(.blocked)
       // guard: freed-bytes-on-catch-up
-      if table[slot].flags.contains(.blocked) { noteFreed(table[slot].privateBytes.count) }
+      if isFreed { report.freedByteCount += table[slot].privateBytes.count }
       table[slot].privateBytes = []
       table[slot].privateSentCount = 0
       return true
@@ -135,7 +149,7 @@ extension Shard {
   /// Counts bytes that the socket took, and restarts the time in which a blocked client must take
   /// the next.
   private func noteSent(_ count: Int, at slot: UInt32) {
-    metrics.add(.bytesSent, count)
+    report.sentByteCount += count
     // guard: progress-of-every-queue
     if count > 0 { table[slot].progressAt = now }
   }
@@ -176,7 +190,7 @@ extension Shard {
   private func forgetSent(_ slot: UInt32) {
     let sent = table[slot].privateSentCount
     // guard: sent-bytes-released
-    guard sent >= 4 * Shard.privateStepBytes, sent >= (table[slot].privateBytes.count - sent) / 4
+    guard sent >= 4 * Delivery.privateStepBytes, sent >= (table[slot].privateBytes.count - sent) / 4
     else {
       return
     }
@@ -193,7 +207,7 @@ extension Shard {
   /// times.
   func makeRoom(for count: Int, at slot: UInt32) {
     guard table[slot].privateBytes.count + count > table[slot].privateBytes.capacity else { return }
-    let step = Shard.privateStepBytes
+    let step = Delivery.privateStepBytes
     // guard: sent-bytes-make-room
     if table[slot].privateSentCount >= step / 2 {
       table[slot].privateBytes.removeFirst(table[slot].privateSentCount)

@@ -1,0 +1,51 @@
+// After a flush: the shard handles what sending has reported, once in each turn.
+
+internal import Reactor
+
+extension Shard {
+  /// Ends the connections that sending gave up, sets the timers of those that blocked or no longer
+  /// are, and continues the work that waited until everything was sent.
+  func settle() {
+    while true {
+      let report = delivery.report
+      delivery.report = DeliveryReport()
+      metrics.add(.bytesSent, report.sentByteCount)
+      noteFreed(report.freedByteCount)
+      for (nanoseconds, count) in report.latencies {
+        metrics.addLatency(nanoseconds: nanoseconds, count: count)
+      }
+      if report.isEmpty { return }
+      for id in report.failed where table.holds(id) { drop(id.slot, counting: .resets) }
+      for id in report.tooSlow where table.holds(id) { cutSlowConsumer(id.slot) }
+      for id in report.blockChanged where table.holds(id) { blockChanged(id.slot) }
+      for id in report.packets where table.holds(id) { flushWithoutSocket(id.slot) }
+      for id in report.drained where table.holds(id) { sentAll(id.slot) }
+    }
+  }
+
+  /// Closes a slow consumer with 1013, after the frame already in progress.
+  private func cutSlowConsumer(_ slot: UInt32) {
+    guard table[slot].state == .session else { return }
+    metrics.add(.slowConsumers)
+    close(slot, code: 1013, reason: "too far behind, resume with your cursor")
+    // Only now: before the close frame, nothing that was published since may be queued.
+    // guard: given-up-until-closed
+    if table[slot].state == .closing { table[slot].flags.remove(.tooSlow) }
+  }
+
+  /// Sets the deadlines of a connection that has blocked, or has taken all its bytes.
+  private func blockChanged(_ slot: UInt32) {
+    if table[slot].flags.contains(.blocked) {
+      // The time without a request begins when the answer has been sent.
+      // guard: idle-after-answer
+      if isBetweenRequests(slot) { table[slot].deadline = .max }
+    } else {
+      // It took all its bytes, so the peer is alive; it was not pinged while it was blocked.
+      table[slot].lastReceivedAt = now
+      if isBetweenRequests(slot) {
+        table[slot].deadline = now + core.configuration.limits.idleTimeoutMilliseconds
+      }
+    }
+    scheduleTimer(slot)
+  }
+}

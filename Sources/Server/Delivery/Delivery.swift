@@ -1,0 +1,345 @@
+// Delivery: bytes on their way to connections.
+//
+// It knows slots, groups of slots and logs of frames, but no user, no room's name and no HTTP. An
+// event is encoded once for each fan-out group. Frames for all members of a group go to its shared
+// log: the unsent part of it is one range for each connection, [groupCursor, end), and a broadcast
+// touches no connection before the flush. Frames for single connections go to the direct log, and
+// the outbox of each connection names their range.
+//
+//     Delivery.swift        groups, queueing
+//     RoomBatch.swift       the latest messages of one room
+//     Flush.swift           sending
+//     Backpressure.swift    connections that take less than they are sent
+
+internal import Broadcast
+internal import Glibc
+internal import Reactor
+
+/// The part of a shard that sends.
+///
+/// Invariant: between two flushes at most `flushBytes` and one more event are appended to a log,
+/// which is less than its capacity: no byte is overwritten before it was sent or copied.
+///
+/// Invariant: no function ends a connection or calls another part of the shard. `report` lists the
+/// connections with news, and the shard handles it once in each turn.
+///
+/// Not Sendable: it belongs to the shard's thread.
+final class Delivery {
+  /// Bytes added to a frame log before a flush in the middle of a turn: far enough below a log's
+  /// capacity that the log never overwrites unsent frames.
+  static let flushBytes: UInt64 = 256 * 1_024
+  /// Bytes by which a log may grow past `flushBytes` between two flushes: twice the longest event.
+  ///
+  /// The parsers bound an event. With each text at its limit and every byte of it escaped, neither
+  /// a notification (`Draft`) nor a live message (`BroadcastFields`) takes 64 KiB in any encoding.
+  /// Only the direct log may grow by more, for an event in several encodings or a list of ids:
+  /// `flush(before:)` gets that size first. `send` puts a longer reply into the private buffer of
+  /// its connection.
+  static let largestFrameBytes = 128 * 1_024
+
+  let table: ConnectionTable
+  let kernel: Kernel
+  let poller: Poller
+  let limits: Limits
+  let fanOutGroups: FanOutGroups
+  /// Monotonic time of this turn.
+  var now: UInt64
+  /// The news of the connections since the shard last took it.
+  var report = DeliveryReport()
+
+  /// Frames for single connections: replies, greetings, a user's notifications.
+  let direct: FrameLog
+  var directFlushed: UInt64 = 0
+  var directFrameEnds = FrameEnds()
+  /// The groups with members, in no order.
+  private(set) var occupiedGroups: [FanOutGroup] = []
+  /// The groups with frames appended since the last flush.
+  private(set) var unflushedGroups: [FanOutGroup] = []
+  /// The latest messages of one room, in no outbox yet.
+  var pendingRoomBatch: PendingRoomBatch?
+  /// Connections with queued bytes of their own, flushed one by one.
+  var dirty = SlotSet()
+  /// Blocked connections with pinned ranges.
+  var pinned = SlotSet()
+  /// For each log, a position at or before the oldest pinned range; nil if none is pinned.
+  var pinnedFrom: [UInt64?]
+  var blockedCount = 0
+  /// Unsent private bytes of all blocked connections, each counted at its last send.
+  var blockedBytes = 0
+  /// When the server accepted the events with unflushed frames, for the latency metric.
+  ///
+  /// At most as many runs as a turn takes events from the ring.
+  var unflushed: [(takenAt: UInt64, count: Int)] = []
+  /// The buffer in which small pieces are joined for one send.
+  let gathered = ScratchBuffer(byteCount: 64 * 1_024)
+
+  init(
+    table: ConnectionTable, kernel: Kernel, poller: Poller, limits: Limits,
+    groups: FanOutGroups, now: UInt64
+  ) {
+    // A client's largest backlog, one turn's frames and a large frame: so a log never overwrites
+    // frames that a client still has to get.
+    precondition(
+      limits.frameLogCapacity
+        >= Int(Delivery.flushBytes) + limits.backlogBytesLimit + Delivery.largestFrameBytes,
+      "frame log of \(limits.frameLogCapacity) bytes")
+    self.table = table
+    self.kernel = kernel
+    self.poller = poller
+    self.limits = limits
+    self.now = now
+    fanOutGroups = groups
+    direct = FrameLog(capacity: limits.frameLogCapacity)
+    pinnedFrom = [UInt64?](repeating: nil, count: LogID.count(ofGroups: groups.all.count))
+  }
+
+  /// Whether a flush or a handling of the report is due.
+  var hasWork: Bool { !dirty.isEmpty || !report.isEmpty }
+
+  /// Forgets the connection at `slot`, which ends.
+  func release(_ slot: UInt32) {
+    if table[slot].flags.contains(.blocked) { blockedCount -= 1 }
+    countBlocked(0, at: slot)
+    dirty.remove(slot)
+    unpin(slot)
+  }
+
+  // BODY
+  // MARK: The groups in use
+  //
+  // A turn looks only at the groups with members or with unflushed frames, which are few.
+
+  /// Adds a session to a group.
+  func join(_ group: FanOutGroup, _ slot: UInt32) {
+    if group.members.isEmpty { occupiedGroups.append(group) }
+    group.members.insert(slot)
+  }
+
+  /// Removes a session from a group; false if it was not a member.
+  @discardableResult
+  func leave(_ group: FanOutGroup, _ slot: UInt32) -> Bool {
+    guard group.members.remove(slot) else { return false }
+    if group.members.isEmpty { occupiedGroups.removeAll { $0 === group } }
+    return true
+  }
+
+  /// Lists a group to whose log frames are appended, for the next flush.
+  func listUnflushed(_ group: FanOutGroup) {
+    guard !group.isListedUnflushed else { return }
+    group.isListedUnflushed = true
+    unflushedGroups.append(group)
+  }
+
+  /// Removes the groups that a flush has sent.
+  func unlistFlushed() {
+    unflushedGroups.removeAll { group in
+      group.isListedUnflushed = group.hasUnflushedFrames
+      return !group.isListedUnflushed
+    }
+  }
+
+  /// Whether the pending fan-out is so large that one more poll for input costs little beside it.
+  ///
+  /// False also when a log has half of `flushBytes` pending: then the flush is due.
+  var hasLargeFanOut: Bool {
+    let isLarge =
+      (pendingRoomBatch?.room.members.count ?? 0) >= 64
+      || unflushedGroups.contains { $0.log.end != $0.flushedEnd && $0.members.count >= 64 }
+    return isLarge
+      && unflushedGroups.allSatisfy {
+        $0.log.end - $0.flushedEnd < Delivery.flushBytes / 2
+          && $0.roomLog.end - $0.roomFlushedEnd < Delivery.flushBytes / 2
+      }
+  }
+
+  // MARK: Queueing
+
+  /// Appends frames for all members of `group` to its log.
+  func append(_ frames: [UInt8], to group: FanOutGroup) {
+    if group.log.end - group.flushedEnd + UInt64(frames.count) > Delivery.flushBytes { flush() }
+    listUnflushed(group)
+    group.log.append(frames.span)
+    group.frameEnds.append(group.log.end, logStart: group.log.start)
+  }
+
+  /// Appends frames to the log for single connections, and returns their range.
+  ///
+  /// Nothing may flush before the range is queued: a flush would count it as sent. So a caller that
+  /// appends several times calls `makeRoom(for:)` first, with the bytes of all of them.
+  func appendDirect(_ frames: [UInt8]) -> Range<UInt64> {
+    let from = direct.end
+    direct.append(frames.span)
+    directFrameEnds.append(direct.end, logStart: direct.start)
+    return from..<direct.end
+  }
+
+  /// Flushes if `byteCount` more bytes in the direct log would exceed `flushBytes`; whether it did.
+  @discardableResult
+  func makeRoom(for byteCount: Int) -> Bool {
+    guard direct.end - directFlushed + UInt64(byteCount) > Delivery.flushBytes else { return false }
+    // guard: flush-before-long-event
+    flush(before: UInt64(byteCount))
+    return true
+  }
+
+  /// Queues the range [from, to) of a log after the bytes that the session at `slot` already has.
+  func queue(log id: LogID, _ range: Range<UInt64>, at slot: UInt32) {
+    // guard: nothing-queued-for-given-up-connection
+    // guard: nothing-before-greeting
+    guard table[slot].state == .session, !range.isEmpty,
+      table[slot].flags.isDisjoint(with: .givenUp),
+      id.isDirect || !table[slot].flags.contains(.handshakePending)
+    else { return }
+    materializeRoomBatch(for: slot)
+    let count = range.count
+    // Flush now and not at the end of the turn once half the backlog limit would be exceeded. Bytes
+    // that a client then does not take are copied to its private bytes: as many times the backlog
+    // limit as the user has devices.
+    let limit = limits.backlogBytesLimit / 2
+    let waiting = queuedByteCount(of: slot)
+    // guard: answers-flushed-while-made
+    if !table[slot].flags.contains(.blocked), waiting > 0, waiting + count > limit {
+      flush(slot)
+    }
+    if table[slot].flags.contains(.blocked) {
+      // Check before queueing, so that bytes that exceed the limit are never stored.
+      checkBacklog(at: slot, adding: count)
+      guard table[slot].flags.isDisjoint(with: .givenUp) else { return }
+      if !mayPin(slot) {
+        takeSharedTail(at: slot)
+        copyOutOutbox(at: slot)
+        return copyToPrivateBytes(log(id), from: range.lowerBound, to: range.upperBound, at: slot)
+      }
+    }
+    let group = fanOutGroups[table[slot].group]
+    if table[slot].flags.contains(.handshakePending) { table[slot].groupCursor = group.log.end }
+    if table[slot].groupCursor != group.log.end {
+      table[slot].outbox.append(
+        log: .everyone(of: group.id), from: table[slot].groupCursor, to: group.log.end)
+      table[slot].groupCursor = group.log.end
+    }
+    table[slot].outbox.append(log: id, from: range.lowerBound, to: range.upperBound)
+    if table[slot].flags.contains(.blocked) { pin(slot) }
+    markQueued(slot)
+  }
+
+  /// Queues finished frames for the session at `slot` alone.
+  func send(_ frames: [UInt8], to slot: UInt32) {
+    guard !frames.isEmpty, table[slot].state == .session else { return }
+    if frames.count > Delivery.largestFrameBytes || table[slot].activity.isReplay {
+      return appendPrivateBytes(frames, to: slot)
+    }
+    makeRoom(for: frames.count)
+    queue(log: .direct, appendDirect(frames), at: slot)
+  }
+
+  /// Appends finished frames to the session's private bytes, after everything queued for it.
+  func appendPrivateBytes(_ frames: [UInt8], to slot: UInt32) {
+    guard table[slot].state == .session, table[slot].flags.isDisjoint(with: .givenUp) else {
+      return
+    }
+    takeSharedTail(at: slot)
+    copyOutOutbox(at: slot)
+    table[slot].privateBytes.append(contentsOf: frames)
+    markQueued(slot)
+    // Replies add up, in addition to a page of missed notifications. Past the backlog limit they
+    // are sent during the turn; `flushPrivateBytes`, unlike `flush`, does not also read the next
+    // page of a replay.
+    let limit = limits.backlogBytesLimit + Shard.missedBytesLimit
+    // guard: resumed-answers-flushed
+    if !table[slot].flags.contains(.blocked), table[slot].queuedByteCount > limit {
+      flushPrivateBytes(slot)
+    }
+    if table[slot].flags.contains(.blocked) { checkBacklog(at: slot) }
+  }
+
+  /// Adds `slot` to the connections that this turn's flush writes to.
+  func markQueued(_ slot: UInt32) {
+    guard table[slot].state != .ended else { return }
+    table[slot].flags.insert(.queued)
+    if table[slot].flags.contains(.blocked) { return }
+    dirty.insert(slot)
+  }
+
+  /// Adds a slot without a socket to them, also while it is blocked: a poll has come for it.
+  func markPollable(_ slot: UInt32) {
+    table[slot].flags.insert(.queued)
+    dirty.insert(slot)
+  }
+
+  /// The log that the id of an outbox range names.
+  func log(_ id: LogID) -> FrameLog {
+    switch id.owner {
+    case .direct: direct
+    case .everyone(let group): fanOutGroups[group].log
+    case .rooms(let group): fanOutGroups[group].roomLog
+    }
+  }
+
+  /// Ends of the frames in the log that the id of an outbox range names.
+  func frameEnds(of id: LogID) -> FrameEnds {
+    switch id.owner {
+    case .direct: directFrameEnds
+    case .everyone(let group): fanOutGroups[group].frameEnds
+    case .rooms(let group): fanOutGroups[group].roomFrameEnds
+    }
+  }
+
+  /// Copies the unsent tail of the group's shared log to the private bytes of `slot`.
+  func takeSharedTail(at slot: UInt32) {
+    guard table[slot].state == .session else { return }
+    materializeRoomBatch(for: slot)
+    let group = fanOutGroups[table[slot].group]
+    // The log may have overwritten the tail of a connection that was given up.
+    // guard: no-tail-after-giving-up
+    if !table[slot].flags.isDisjoint(with: [.handshakePending, .failed, .tooSlow]) {
+      table[slot].groupCursor = group.log.end
+    }
+    let from = table[slot].groupCursor
+    guard from != group.log.end else { return }
+    copyOutOutbox(at: slot)
+    copyToPrivateBytes(group.log, from: from, to: group.log.end, at: slot)
+    table[slot].groupCursor = group.log.end
+    table[slot].flags.insert(.queued)
+  }
+
+  /// Moves the outbox's ranges to the private bytes, so that the connection needs no log.
+  func copyOutOutbox(at slot: UInt32) {
+    guard !table[slot].outbox.isEmpty else { return }
+    for index in 0..<table[slot].outbox.rangeCount {
+      let range = table[slot].outbox[index]
+      copyToPrivateBytes(log(range.log), from: range.from, to: range.to, at: slot)
+    }
+    table[slot].outbox.removeAll()
+  }
+
+  func copyToPrivateBytes(_ log: FrameLog, from: UInt64, to: UInt64, at slot: UInt32) {
+    let count = Int(to - from)
+    makeRoom(for: count, at: slot)
+    let start = table[slot].privateBytes.count
+    table[slot].privateBytes.append(contentsOf: repeatElement(0, count: count))
+    // SAFETY: `count` bytes were just appended at `start`, and an array overlaps no log.
+    unsafe table[slot].privateBytes.withUnsafeMutableBytes { bytes in
+      unsafe log.copy(from: from, to: to, into: bytes.baseAddress! + start)
+    }
+    table[slot].flags.insert(.queued)
+  }
+  /// Updates the events that epoll watches for, if this connection can now use others.
+  func updateInterest(_ slot: UInt32) {
+    var interest = Interest.none
+    if table[slot].flags.isDisjoint(with: [.readPaused, .peerEnded]) {
+      interest.insert(.readable)
+    }
+    if table[slot].flags.contains(.blocked) { interest.insert(.writable) }
+    guard table[slot].fd >= 0 else { return }
+    guard UInt8(interest.rawValue) != table[slot].interest else { return }
+    table[slot].interest = UInt8(interest.rawValue)
+    let id = table.id(of: slot)
+    do throws(SystemError) {
+      try poller.modify(table[slot].fd, interest, slot: id.slot, generation: id.generation)
+    } catch {
+      // Out of kernel memory: a connection that cannot be watched cannot be kept.
+      fail(slot)
+    }
+  }
+}
