@@ -6,6 +6,7 @@ import re
 import pytest
 
 from harness.server import API_KEY, SECRET, run_carillon
+from harness.tokens import user_token
 
 INBOX = "/api/v1/notifications"
 
@@ -111,4 +112,6 @@ def test_a_server_refuses_past_the_values_that_the_table_shows(make_server):
     assert publish(title="x" * title).status == 201
     refused = publish(title="x" * (title + 1))
     assert refused.status == 422 and str(title) in refused.error["message"]
-    assert publish(title="x", message="y" * body).status == 413
+    token = user_token("u")
+    longer = server.request("POST", f"{INBOX}/read", token=token, body=b" " * (body + 1))
+    assert longer.status == 413 and str(body) in longer.error["message"]

@@ -33,16 +33,15 @@ def expect_cost(server, attack, ordinary, factor, rounds=ROUNDS):
     assert spent <= factor * reference, f"{figures}, of {factor} allowed"
 
 
-def idle_cost(server, unused, over=1.0):
-    """The processor time of a server without clients, relative to that of an unused one.
+def is_spinning(server, over=1.0):
+    """Whether a thread of the server never waits for anything but a processor.
 
-    Both are measured over the same time, in which both have the same timers to serve.
+    It measures the time in which each thread runs or waits for a processor. For one that spins
+    that is all the time, however busy the machine is; for one that sleeps it is little.
     """
-    servers = (server, unused)
-    before = [each.cpu_seconds() for each in servers]
+    before, start = server.wanted_seconds(), time.monotonic()
     time.sleep(over)  # The measurement needs real time to pass.
-    spent, reference = (
-        each.cpu_seconds() - start for each, start in zip(servers, before, strict=True)
-    )
-    print(f"idle: {spent:.6f} s, {spent / reference:.2f} times the unused {reference:.6f} s")
-    return spent / reference
+    passed, after = time.monotonic() - start, server.wanted_seconds()
+    shares = {task: (after[task] - before.get(task, 0)) / passed for task in after}
+    print(f"wanted: {shares}")
+    return max(shares.values()) > 0.9

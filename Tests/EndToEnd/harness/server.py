@@ -1,5 +1,6 @@
 """The release binary as a process: starting, monitoring, stopping and killing it."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -189,6 +190,16 @@ class Server:
         """Processor time of all its threads, to the nanosecond: /proc counts in ticks of 10 ms."""
         # Linux's clock id for the CPU time of another process: clock_getcpuclockid(3).
         return time.clock_gettime(~self.pid << 3 | 2)
+
+    def wanted_seconds(self):
+        """The time for which each of its threads ran or waited for a processor."""
+        seconds = {}
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            # A thread may end meanwhile.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                running, waiting, _ = (task / "schedstat").read_text().split()
+                seconds[task.name] = (int(running) + int(waiting)) / 1e9
+        return seconds
 
     def resident_bytes(self):
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
