@@ -190,7 +190,7 @@ extension ShardView {
 
   /// Milliseconds until the shard gives free memory back to the system; nil when it will not.
   var heapTrimDelayMilliseconds: UInt64? {
-    shard.trimAt == .max ? nil : shard.trimAt - shard.now
+    shard.heapTrim.dueAt.map { $0 - shard.now }
   }
 }
 

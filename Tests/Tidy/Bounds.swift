@@ -83,7 +83,8 @@ enum Bounds {
       "only chooses between two ways to do the same",
       [
         "BucketTable.sweepNanoseconds", "Delivery.privateStepBytes", "Shard.smallPieceBytes",
-        "Shard.connectionBytes", "Shard.trimBytes", "Shard.smallPageBytes",
+        "Shard.connectionBytes", "HeapTrim.byteLimit", "HeapTrim.delayMilliseconds",
+        "Shard.smallPageBytes",
         "InboxClass.smallInboxLimit", "Migration.reportedStepCount",
         "Sources/Server/Core/CatchUp.swift 1_024",
       ]

@@ -345,7 +345,7 @@ extension Shard {
     let keepsAlive = exchange.keepsAlive && !answer.endsConnection && drain == nil
     if answer.status >= 400 { metrics.add(.refusedRequests) }
     var response = answer.response
-    response.fields += [("Cache-Control", answer.caching), ("Date", date())]
+    response.fields += [("Cache-Control", answer.caching), ("Date", clock.date())]
     switch answer.readers {
     case .configuredOrigins:
       response.fields +=
@@ -376,16 +376,6 @@ extension Shard {
   func isBetweenRequests(_ slot: UInt32) -> Bool {
     table[slot].state == .http && table[slot].flags.contains(.usedBefore)
       && table[slot].activity.exchange?.head == nil
-  }
-
-  /// The current time as an HTTP date, formatted once a second.
-  func date() -> String {
-    let second = wall / 1_000
-    if second != dateSecond {
-      dateSecond = second
-      dateText = HTTPDate.string(seconds: second)
-    }
-    return dateText
   }
 
   /// Answers input that is not a valid request, and ends the connection.

@@ -107,11 +107,7 @@ extension Shard {
 
   /// When the session's token ends, in monotonic time; nil if it does not end.
   func tokenEndTime(_ slot: UInt32) -> UInt64? {
-    let end = table[slot].tokenEnd
-    guard end != .max else { return nil }
-    let (milliseconds, overflow) = end.multipliedReportingOverflow(by: 1_000)
-    guard !overflow else { return nil }
-    return milliseconds <= wall ? now : now + UInt64(milliseconds - wall)
+    clock.monotonicTime(ofSecond: table[slot].tokenEnd)
   }
 
   /// Reschedules the timers that depend on the wall clock, after it has jumped.
@@ -133,7 +129,7 @@ extension Shard {
   /// Handles the connection's timer; the deadline that it was set for may have moved since.
   func timerFired(at slot: UInt32) {
     // guard: stall-grace-period
-    if now < stallGraceUntil { extendExpiredDeadlines(of: slot) }
+    if clock.isInStallGrace { extendExpiredDeadlines(of: slot) }
     let connection = table[slot]
     if connection.flags.contains(.blocked), !connection.flags.contains(.polling),
       delivery.hasStalled(slot)
@@ -158,7 +154,7 @@ extension Shard {
   ///
   /// The peer may have sent or accepted bytes that this thread has not seen yet.
   private func extendExpiredDeadlines(of slot: UInt32) {
-    let end = stallGraceUntil
+    let end = clock.stallGraceUntil
     let progress = core.configuration.limits.progressTimeoutMilliseconds
     table[slot].progressAt = max(table[slot].progressAt, end - min(end, progress))
     if table[slot].state == .http {
@@ -195,7 +191,7 @@ extension Shard {
       return close(slot, code: 1001, reason: "no answer to ping")
     }
     if now >= table[slot].deadline {
-      table[slot].deadline = next(
+      table[slot].deadline = clock.next(
         after: table[slot].deadline, every: pingIntervalMilliseconds(slot, dialect))
       // A ping to a blocked connection would only wait in its queue.
       if !table[slot].flags.contains(.blocked) { ping(slot, dialect) }
@@ -214,12 +210,6 @@ extension Shard {
     return dialect.framing == .webSocket ? interval : interval / 2
   }
 
-  /// The next time of an event that is due each `interval`, so that lateness does not add up.
-  func next(after due: UInt64, every interval: UInt64) -> UInt64 {
-    let next = due + interval
-    return next > now ? next : now + interval
-  }
-
   private func ping(_ slot: UInt32, _ dialect: any Dialect) {
     let isVisible = table[slot].flags.contains(.visibleHeartbeats)
     if isVisible, dialect.framing != .webSocket {
@@ -235,7 +225,7 @@ extension Shard {
       guard isVisible, dialect.framing == .webSocket else { return }
       return write(to: slot) { dialect.writeHeartbeat(time: wall, to: &$0) }
     }
-    if table[slot].flags.contains(.pinged), now >= stallGraceUntil {
+    if table[slot].flags.contains(.pinged), !clock.isInStallGrace {
       metrics.add(.timedOut)
       return close(slot, code: 1001, reason: "no answer to ping")
     }
@@ -341,7 +331,7 @@ extension Shard {
     let poll = table[slot].engine.flatMap { $0.slot == slot ? $0.poll : nil }
     let fd = table[slot].fd
     // guard: freed-bytes-on-close
-    noteFreed(Shard.connectionBytes + table[slot].privateBytes.count)
+    heapTrim.noteFreed(Shard.connectionBytes + table[slot].privateBytes.count, at: now)
     table.end(slot)
     // Closing removes it from epoll, since there is no duplicate of the descriptor.
     // guard: descriptor-closed
@@ -353,18 +343,6 @@ extension Shard {
 
   /// Approximate heap bytes of a connection without buffers.
   private static let connectionBytes = 512
-  /// Freed bytes that may stay in the heap.
-  private static let trimBytes = 512 * 1_024
-
-  /// Schedules a trim of the heap once enough has been freed.
-  ///
-  /// Without it the heap keeps the memory of many clients that left or caught up at once. It counts
-  /// bytes, not connections: a few clients with long backlogs free as much as a thousand without.
-  func noteFreed(_ byteCount: Int) {
-    freedSinceTrim += byteCount
-    if freedSinceTrim >= Shard.trimBytes, trimAt == .max { trimAt = now + 5_000 }
-  }
-
   /// Removes the session at `slot`, if there is one, from fan-out.
   private func leaveSession(_ slot: UInt32, because reason: @autoclosure () -> String) {
     guard table[slot].state == .session else { return }

@@ -66,7 +66,7 @@ extension Shard {
     table[slot].flags.insert(.rejected)
     table[slot].state = .closing
     var response = answer.response
-    response.fields += [("Cache-Control", answer.caching), ("Date", date())]
+    response.fields += [("Cache-Control", answer.caching), ("Date", clock.date())]
     response.fields += OriginPolicy.fieldsWithoutHead
     response.write(keepsAlive: false, isHead: false, into: &table[slot].privateBytes)
     closeWhenSent(slot)

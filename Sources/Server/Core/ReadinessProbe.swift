@@ -20,6 +20,15 @@ struct ReadinessProbe {
   var waiting: [ConnectionID] = []
 }
 
+/// What a shard knows of its readiness.
+struct Readiness {
+  /// The probe that has not returned.
+  var probe: ReadinessProbe?
+  var lastNumber: UInt64 = 0
+  /// When the check of the store in progress began; nil if there is none.
+  var storeCheckBeganAt: UInt64?
+}
+
 extension Shard {
   /// Time that a probe has to return, and a check of the store to end.
   static let probeTimeoutMilliseconds: UInt64 = 2_000
@@ -37,37 +46,37 @@ extension Shard {
     }
     // guard: hung-check-not-repeated
     if let late = lateStoreCheck { return late }
-    if probe == nil {
-      lastReadinessProbe &+= 1
+    if readiness.probe == nil {
+      readiness.lastNumber &+= 1
       // The shard's number in the low byte: every shard sees every probe, and handles only its own.
-      let number = lastReadinessProbe << 8 | UInt64(index & 0xFF)
+      let number = readiness.lastNumber << 8 | UInt64(index & 0xFF)
       let event = Event(audience: .everyone, body: .probe(number), timestamp: wall)
       guard offer(event) else { return .unavailable("ring_full", "the ring is full") }
-      probe = ReadinessProbe(number: number, endsAt: now + Shard.probeTimeoutMilliseconds)
+      readiness.probe = ReadinessProbe(number: number, endsAt: now + Shard.probeTimeoutMilliseconds)
       checkStore()
     }
-    probe?.waiting.append(table.id(of: slot))
+    readiness.probe?.waiting.append(table.id(of: slot))
     return nil
   }
 
   /// Handles a probe that came out of the ring.
   func readinessProbeReturned(_ number: UInt64) {
-    guard probe?.number == number else { return }
-    probe?.hasReturned = true
+    guard readiness.probe?.number == number else { return }
+    readiness.probe?.hasReturned = true
     finishReadinessProbe()
   }
 
   /// Handles the end of the check of the store.
   func storeChecked(_ status: StoreStatus) {
-    storeCheckBeganAt = nil
-    probe?.store = status
+    readiness.storeCheckBeganAt = nil
+    readiness.probe?.store = status
     finishReadinessProbe()
   }
 
   /// Answers the requests of a probe that has timed out.
   func expireReadinessProbe() {
-    guard let expired = probe, now >= expired.endsAt else { return }
-    probe = nil
+    guard let expired = readiness.probe, now >= expired.endsAt else { return }
+    readiness.probe = nil
     let answer =
       expired.hasReturned
       ? lateStoreCheck : .unavailable("not_ready", "the readiness probe did not return in time")
@@ -78,14 +87,15 @@ extension Shard {
   ///
   /// No check is in progress: one that outlives its probe is late, and prevents a new probe.
   private func checkStore() {
-    storeCheckBeganAt = now
+    readiness.storeCheckBeganAt = now
     let mailbox = mailbox
     core.store.check { mailbox.append(.storeChecked($0)) }
   }
 
   /// The answer while a check of the store takes longer than a probe may; nil otherwise.
   private var lateStoreCheck: Answer? {
-    guard let began = storeCheckBeganAt, now >= began + Shard.probeTimeoutMilliseconds else {
+    guard let began = readiness.storeCheckBeganAt, now >= began + Shard.probeTimeoutMilliseconds
+    else {
       return nil
     }
     return .unavailable(
@@ -93,8 +103,10 @@ extension Shard {
   }
 
   private func finishReadinessProbe() {
-    guard let finished = probe, finished.hasReturned, let status = finished.store else { return }
-    probe = nil
+    guard let finished = readiness.probe, finished.hasReturned, let status = finished.store else {
+      return
+    }
+    readiness.probe = nil
     // guard: readiness-needs-the-store
     if let refusal = Shard.refusal(for: status) { return answer(finished, refusal) }
     answer(

@@ -50,8 +50,8 @@ extension Shard {
   func deliver(_ event: Event, toRoom name: RoomName, except user: UserID?) {
     guard let room = rooms[TextKey(name)] else { return }
     if case .presence(let update) = event.body, update.updateID != 0 {
-      let notNotified = notNotified(room.members, on: update.updateID)
-      return deliver(event, to: others(than: user, among: notNotified))
+      let members = presenceReceipts.missing(update.updateID, among: room.members)
+      return deliver(event, to: others(than: user, among: members))
     }
     if let user, directory.slots(of: user).contains(where: room.contains) {
       return deliver(event, to: others(than: user, among: room.members))
@@ -64,25 +64,6 @@ extension Shard {
       metrics.add(.framesDelivered, room.groupCounts[group.id.index] * group.writer.count)
     }
   }
-
-  /// Returns the members without this presence update so far, and records that they get it now.
-  ///
-  /// One update goes to several rooms, and a connection may be in more than one of them. Only the
-  /// latest updates are remembered, which covers the updates in flight at one time; a duplicate is
-  /// harmless.
-  private func notNotified(_ members: [UInt32], on updateID: UInt64) -> [UInt32] {
-    var latest = recentPresenceUpdates.first { $0.number == updateID }?.notified ?? SlotSet()
-    let notNotified = members.filter { latest.insert($0) }
-    recentPresenceUpdates.removeAll { $0.number == updateID }
-    if recentPresenceUpdates.count == Shard.recentPresenceUpdatesLimit {
-      recentPresenceUpdates.removeFirst()
-    }
-    recentPresenceUpdates.append((updateID, latest))
-    return notNotified
-  }
-
-  /// Presence updates of which a shard remembers the notified connections.
-  static let recentPresenceUpdatesLimit = 8
 
   /// Returns `slots` without those of `user`.
   private func others(than user: UserID?, among slots: [UInt32]) -> [UInt32] {

@@ -10,7 +10,7 @@ extension Shard {
       let report = delivery.report
       delivery.report = DeliveryReport()
       metrics.add(.bytesSent, report.sentByteCount)
-      noteFreed(report.freedByteCount)
+      heapTrim.noteFreed(report.freedByteCount, at: now)
       for (nanoseconds, count) in report.latencies {
         metrics.addLatency(nanoseconds: nanoseconds, count: count)
       }

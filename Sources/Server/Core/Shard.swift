@@ -27,14 +27,8 @@ final class Shard {
   static let acceptLimit = 256
   /// Times that a turn polls for more input before it flushes a large fan-out.
   static let gatherLimit = 16
-  /// Difference between the advances of the two clocks from which the wall clock counts as set.
-  static let wallJumpMilliseconds: UInt64 = 500
   /// The longest wait of a turn in the poller.
   static let waitMilliseconds: Int32 = 1_000
-  /// Length of a turn from which the thread counts as stalled.
-  static let stallMilliseconds: UInt64 = 2_000
-  /// Grace period of the peers after a stall.
-  static let stallGraceMilliseconds: UInt64 = 5_000
   /// Bytes of the receive buffer besides the longest message of Engine.IO.
   static let scratchBytes = 128 * 1_024
 
@@ -54,11 +48,7 @@ final class Shard {
   let scratch: ScratchBuffer
   var due = [UInt32](repeating: 0, count: 256)
 
-  /// Monotonic and wall-clock time of this turn.
-  var now: UInt64
-  var wall: Int64
-  /// Monotonic time of the turn's last look at the sockets.
-  var nowNanoseconds: UInt64
+  var clock: ShardClock
   let delivery: Delivery
   /// Slots of the Engine.IO sessions on this shard.
   var engineSessions: [EngineID: UInt32] = [:]
@@ -69,30 +59,19 @@ final class Shard {
   var rooms: [TextKey: LocalRoom] = [:]
   let roomOwner: RoomOwner
   let userOwner: UserOwner
-  /// Connections already notified of each of the latest presence updates of any owner shard.
-  var recentPresenceUpdates: [(number: UInt64, notified: SlotSet)] = []
+  var presenceReceipts = PresenceReceipts()
   /// Connections that have not shown a valid token or key.
   var unauthenticatedCount = 0
   /// Connections that admission control rejected and that are still being closed.
   var rejectedCount = 0
   /// Whether a forwarding header of a proxy that is not trusted has been logged.
   var hasWarnedOfForwarding = false
-  /// The second of `dateText`, the cached value of the Date header.
-  var dateSecond: Int64 = .min
-  var dateText = ""
   /// Bytes of request bodies being received, or submitted to the store and not yet answered.
   var bodyBytesInFlight = 0
   /// Bytes received in this turn.
   var bytesReadInTurn = 0
-  /// End of the stall grace period: until then no peer times out, because this thread stalled.
-  var stallGraceUntil: UInt64 = 0
-  /// The readiness probe that has not returned through the ring.
-  var probe: ReadinessProbe?
-  var lastReadinessProbe: UInt64 = 0
-  /// When the check of the store in progress began; nil if there is none.
-  var storeCheckBeganAt: UInt64?
-  /// Whether the log has a line about the store's stall.
-  var hasLoggedStall = false
+  var readiness = Readiness()
+  var sweep = Sweep()
   /// Shard queries with answers outstanding, oldest first.
   var shardQueries: [ShardQuery] = []
   var lastShardQuery: UInt64 = 0
@@ -117,15 +96,9 @@ final class Shard {
   var answersAheadOfRing: [AnswerAheadOfRing] = []
   /// Sessions and polls that wait to read notifications for everyone.
   var catchUps = CatchUps()
-  /// When to check the store next for expired notifications.
-  var sweepAt: UInt64 = 0
-  /// Whether the store is removing expired notifications.
-  var isSweeping = false
   /// Slots of one event's user; kept between events to reuse its memory.
   var slots: [UInt32] = []
-  /// Approximate bytes that connections have freed since free memory last went back to the kernel.
-  var freedSinceTrim = 0
-  var trimAt: UInt64 = .max
+  var heapTrim = HeapTrim()
 
   init(index: Int, core: ServerCore, sockets: ShardSockets) {
     precondition(
@@ -138,12 +111,10 @@ final class Shard {
     metrics = core.metrics[index]
     parker = core.parkers[index]
     mailbox = core.mailboxes[index]
-    nowNanoseconds = kernel.monotonicNanoseconds
-    now = nowNanoseconds / 1_000_000
-    wall = kernel.wallMilliseconds
+    clock = ShardClock(kernel)
     routes = Endpoints.router(hasDemo: core.configuration.demoTokens != nil)
-    wheel = TimerWheel(now: now)
-    if index == 0 { metricsSampler = MetricsSampler(at: now, metrics: core.metrics) }
+    wheel = TimerWheel(now: clock.now)
+    if index == 0 { metricsSampler = MetricsSampler(at: clock.now, metrics: core.metrics) }
     let limits = core.configuration.limits
     roomOwner = RoomOwner(
       roomsLimit: max(1, limits.roomsLimit / core.mailboxes.count),
@@ -159,10 +130,14 @@ final class Shard {
       groups: FanOutGroups(
         paths: core.configuration.engines, cursors: core.store.history.cursors,
         capacity: limits.frameLogCapacity),
-      now: now)
+      now: clock.now)
   }
 
   var fanOutGroups: FanOutGroups { delivery.fanOutGroups }
+  /// Monotonic milliseconds of this turn.
+  var now: UInt64 { clock.now }
+  /// Wall-clock milliseconds of this turn.
+  var wall: Int64 { clock.wall }
 
   /// Runs turns until the `stop` message.
   func run() throws(SystemError) {
@@ -180,10 +155,12 @@ final class Shard {
       let index = index
       if !parker.park(unless: { mailbox.hasWork || ring.hasWork(consumer: index) }) { timeout = 0 }
     }
-    let before = now
     var count = try poller.wait(timeoutMilliseconds: timeout)
     parker.resume()
-    readClocks(sleptFrom: before, timeout: timeout)
+    let wasSet = clock.read(kernel, afterWaiting: timeout)
+    delivery.now = now
+    // guard: wall-clock-jump
+    if wasSet { wallClockJumped() }
     let framesBefore = metrics.value(.framesReceived)
     bytesReadInTurn = 0
     handleEvents(count)
@@ -200,7 +177,7 @@ final class Shard {
     {
       count = try poller.wait(timeoutMilliseconds: 0)
       if count == 0 { break }
-      nowNanoseconds = kernel.monotonicNanoseconds
+      clock.readNanoseconds(kernel)
       handleEvents(count)
       deliverWaiting()
       rounds += 1
@@ -211,22 +188,6 @@ final class Shard {
     table.reap()
     assert(checkInvariants())
     publishGauges()
-  }
-
-  private func readClocks(sleptFrom before: UInt64, timeout: Int32) {
-    let wallBefore = wall
-    nowNanoseconds = kernel.monotonicNanoseconds
-    now = nowNanoseconds / 1_000_000
-    delivery.now = now
-    wall = kernel.wallMilliseconds
-    let gain = (wall &- wallBefore) &- Int64(truncatingIfNeeded: now &- before)
-    // guard: wall-clock-jump
-    if gain.magnitude > Shard.wallJumpMilliseconds { wallClockJumped() }
-    // After a turn of seconds (the process was stopped, the machine suspended), silence proves
-    // nothing about the peers: their data may still be in the socket buffers.
-    if now &- before > UInt64(max(0, timeout)) + Shard.stallMilliseconds, timeout >= 0 {
-      stallGraceUntil = now + Shard.stallGraceMilliseconds
-    }
   }
 
   /// How long this turn may wait in the poller: 0 when work is left, at most a second.
@@ -353,11 +314,7 @@ final class Shard {
     sampleMetrics()
     sendMetrics()
     continueDrain()
-    if now >= trimAt {
-      trimAt = .max
-      freedSinceTrim = 0
-      ProcessResources.returnFreeMemory()
-    }
+    heapTrim.trim(at: now)
   }
 
   /// Publishes the gauges of this shard.

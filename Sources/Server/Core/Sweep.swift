@@ -7,6 +7,16 @@
 internal import Broadcast
 internal import Notifications
 
+/// The state of the checks for expired notifications.
+struct Sweep {
+  /// When to check the store next.
+  var dueAt: UInt64 = 0
+  /// Whether the store is removing expired notifications.
+  var isInProgress = false
+  /// Whether the log has a line about the store's stall.
+  var hasLoggedStall = false
+}
+
 extension Shard {
   /// Time between two checks.
   static let sweepMilliseconds: UInt64 = 1_000
@@ -23,36 +33,38 @@ extension Shard {
   /// Starts the removal if anything in the store has expired.
   func sweepExpired() {
     // During the drain the store is closing and gets no more commands.
-    guard index == 0, now >= sweepAt else { return }
-    sweepAt = now + Shard.sweepMilliseconds
+    guard index == 0, now >= sweep.dueAt else { return }
+    sweep.dueAt = now + Shard.sweepMilliseconds
     core.waitingCallers.expire(at: now)
     logStall()
-    if drain == nil { sweep() }
+    if drain == nil { removeExpired() }
   }
 
   /// Logs the start and the end of a stall, which the store's own thread cannot do.
   private func logStall() {
     if case .stalled = core.store.status {
-      guard !hasLoggedStall else { return }
-      hasLoggedStall = true
+      guard !sweep.hasLoggedStall else { return }
+      sweep.hasLoggedStall = true
       core.log.write(.warning, at: wall, core.store.status.reason ?? "")
-    } else if hasLoggedStall {
-      hasLoggedStall = false
+    } else if sweep.hasLoggedStall {
+      sweep.hasLoggedStall = false
       core.log.write(.info, at: wall, "the disk has answered the store")
     }
   }
 
-  private func sweep() {
+  private func removeExpired() {
     let store = core.store
-    guard !isSweeping, let due = store.nextExpiry, due <= wall, store.failure == nil else { return }
+    guard !sweep.isInProgress, let due = store.nextExpiry, due <= wall, store.failure == nil else {
+      return
+    }
     let mailbox = mailbox
     // If the store's queue is full, the next check tries again.
-    isSweeping = store.submit(.expire(at: wall)) { mailbox.append(.swept($0)) }
+    sweep.isInProgress = store.submit(.expire(at: wall)) { mailbox.append(.swept($0)) }
   }
 
   /// Handles the end of one batch, and starts the next if more has expired.
   func continueSweep(_ outcome: StoreOutcome) {
-    isSweeping = false
-    if case .expired(hasMore: true) = outcome, drain == nil { sweep() }
+    sweep.isInProgress = false
+    if case .expired(hasMore: true) = outcome, drain == nil { removeExpired() }
   }
 }

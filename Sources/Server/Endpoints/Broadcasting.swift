@@ -97,7 +97,7 @@ extension Endpoints {
     _ body: Event.Body, to audience: Audience, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
     let event = Event(
-      audience: audience, body: body, timestamp: shard.wall, takenAt: shard.nowNanoseconds)
+      audience: audience, body: body, timestamp: shard.wall, takenAt: shard.clock.nanoseconds)
     guard shard.offer(event) else {
       throw Refusal(.unavailable("ring_full", "the server is at its limit, try again"))
     }

@@ -58,7 +58,7 @@ extension Shard {
       // A proxy that compresses events keeps them until its buffer is full.
       ("Cache-Control", "no-store, no-transform"),
       // Without it nginx keeps events until its buffer is full.
-      ("X-Accel-Buffering", "no"), ("Connection", "close"), ("Date", date()),
+      ("X-Accel-Buffering", "no"), ("Connection", "close"), ("Date", clock.date()),
     ]
     if Framing.eventStream(answering: request.head) == .chunkedEventStream {
       fields.append(("Transfer-Encoding", "chunked"))

@@ -56,7 +56,7 @@ extension Endpoints {
     return try submit(
       .publish(
         drafts: pending, idempotency: key, answer: key == nil ? [] : answer.response.body,
-        takenAt: shard.nowNanoseconds),
+        takenAt: shard.clock.nanoseconds),
       .published(answer), request, on: shard)
   }
 
@@ -116,7 +116,7 @@ extension Endpoints {
     return try submit(
       .publish(
         drafts: all, idempotency: key, answer: key == nil ? [] : body,
-        takenAt: shard.nowNanoseconds),
+        takenAt: shard.clock.nanoseconds),
       .published(answer), request, on: shard)
   }
 
@@ -150,7 +150,7 @@ extension Endpoints {
     let count = pending.count
     let byteCount = request.body.count
     let command = StoreCommand.publish(
-      drafts: pending, idempotency: nil, answer: [], takenAt: shard.nowNanoseconds)
+      drafts: pending, idempotency: nil, answer: [], takenAt: shard.clock.nanoseconds)
     let isTaken = shard.core.store.submit(command) { outcome in
       mailbox.append(.relayed(outcome, count: count, byteCount: byteCount))
     }

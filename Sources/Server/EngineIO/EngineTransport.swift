@@ -233,8 +233,8 @@ extension Shard {
   private func pingEngine(_ session: EngineSession, _ slot: UInt32) {
     let settings = core.configuration.engines[session.path].settings
     if table[slot].flags.contains(.pinged) {
-      if now < stallGraceUntil {
-        table[slot].deadline = stallGraceUntil
+      if clock.isInStallGrace {
+        table[slot].deadline = clock.stallGraceUntil
         return
       }
       metrics.add(.timedOut)
@@ -249,7 +249,7 @@ extension Shard {
     table[slot].flags.insert(.pinged)
     // From the time at which the ping was due, so that the session's end is not later than that of
     // a server that is not busy.
-    table[slot].deadline = next(
+    table[slot].deadline = clock.next(
       after: table[slot].deadline, every: settings.pingTimeoutMilliseconds)
     write(to: slot) { frames in
       frames.text { EngineIOPacket.append(.ping, into: &$0) }

@@ -66,7 +66,7 @@ extension LimitRows {
       "time between status changes of a user", PresenceTracker.changeMilliseconds, .milliseconds,
       "an earlier one waits")
     add(
-      "presence updates with known receivers", Shard.recentPresenceUpdatesLimit,
+      "presence updates with known receivers", PresenceReceipts.updateCountLimit,
       .count, "a client in several rooms may get an older one twice")
     add(
       "step of the deadlines of typing and presence", Shard.ownerStepMilliseconds, .milliseconds,

@@ -68,13 +68,13 @@ extension LimitRows {
       "bytes added to a log before a flush", Delivery.flushBytes, .bytes,
       "it is flushed in the middle of the turn")
     add(
-      "length of a turn", Shard.stallMilliseconds, .milliseconds,
+      "length of a turn", ShardClock.stallMilliseconds, .milliseconds,
       "the thread was stalled, and the peers get a grace period")
     add(
-      "grace period after a stall", Shard.stallGraceMilliseconds, .milliseconds,
+      "grace period after a stall", ShardClock.stallGraceMilliseconds, .milliseconds,
       "deadlines apply again")
     add(
-      "jump of the wall clock", Shard.wallJumpMilliseconds, .milliseconds,
+      "jump of the wall clock", ShardClock.wallJumpMilliseconds, .milliseconds,
       "the clock counts as set, and the ends of tokens are computed again")
   }
 
