@@ -54,7 +54,7 @@ extension Shard {
 
   private func deliver(_ event: Event, toUser user: UserID) {
     guard directory.contains(user: user) else { return }
-    // A copy, because a delivery may end a session, and so change the directory.
+    // A copy, because a poll that is answered leaves the directory.
     slots.removeAll(keepingCapacity: true)
     directory.forEachSlot(of: user) { slots.append($0) }
     deliver(event, to: slots)
@@ -92,7 +92,7 @@ extension Shard {
       group.dialect.write(event, to: &group.writer)
       byteCount += group.writer.bytes.count
     }
-    delivery.makeRoom(for: byteCount)
+    delivery.makeDirectRoom(for: byteCount)
     for group in groups where group.writer.count > 0 {
       let bytes = delivery.appendDirect(group.writer.bytes)
       var range = DirectRange(bytes: bytes, frameCount: group.writer.count)

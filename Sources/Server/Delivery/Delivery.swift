@@ -104,7 +104,6 @@ final class Delivery {
     unpin(slot)
   }
 
-  // BODY
   // MARK: The groups in use
   //
   // A turn looks only at the groups with members or with unflushed frames, which are few.
@@ -165,7 +164,7 @@ final class Delivery {
   /// Appends frames to the log for single connections, and returns their range.
   ///
   /// Nothing may flush before the range is queued: a flush would count it as sent. So a caller that
-  /// appends several times calls `makeRoom(for:)` first, with the bytes of all of them.
+  /// appends several times calls `makeDirectRoom` first, with the bytes of all of them.
   func appendDirect(_ frames: [UInt8]) -> Range<UInt64> {
     let from = direct.end
     direct.append(frames.span)
@@ -173,16 +172,14 @@ final class Delivery {
     return from..<direct.end
   }
 
-  /// Flushes if `byteCount` more bytes in the direct log would exceed `flushBytes`; whether it did.
-  @discardableResult
-  func makeRoom(for byteCount: Int) -> Bool {
-    guard direct.end - directFlushed + UInt64(byteCount) > Delivery.flushBytes else { return false }
+  /// Flushes if `byteCount` more bytes in the direct log would exceed `flushBytes`.
+  func makeDirectRoom(for byteCount: Int) {
+    guard direct.end - directFlushed + UInt64(byteCount) > Delivery.flushBytes else { return }
     // guard: flush-before-long-event
     flush(before: UInt64(byteCount))
-    return true
   }
 
-  /// Queues the range [from, to) of a log after the bytes that the session at `slot` already has.
+  /// Queues the range of a log after the bytes that the session at `slot` already has.
   func queue(log id: LogID, _ range: Range<UInt64>, at slot: UInt32) {
     // guard: nothing-queued-for-given-up-connection
     // guard: nothing-before-greeting
@@ -224,12 +221,14 @@ final class Delivery {
   }
 
   /// Queues finished frames for the session at `slot` alone.
+  ///
+  /// It does nothing once the session has ended or closes.
   func send(_ frames: [UInt8], to slot: UInt32) {
     guard !frames.isEmpty, table[slot].state == .session else { return }
     if frames.count > Delivery.largestFrameBytes || table[slot].activity.isReplay {
       return appendPrivateBytes(frames, to: slot)
     }
-    makeRoom(for: frames.count)
+    makeDirectRoom(for: frames.count)
     queue(log: .direct, appendDirect(frames), at: slot)
   }
 
@@ -313,6 +312,7 @@ final class Delivery {
     table[slot].outbox.removeAll()
   }
 
+  /// Appends the range [from, to) of a log to the private bytes of `slot`.
   func copyToPrivateBytes(_ log: FrameLog, from: UInt64, to: UInt64, at slot: UInt32) {
     let count = Int(to - from)
     makeRoom(for: count, at: slot)
@@ -324,6 +324,9 @@ final class Delivery {
     }
     table[slot].flags.insert(.queued)
   }
+
+  // MARK: Watching
+
   /// Updates the events that epoll watches for, if this connection can now use others.
   func updateInterest(_ slot: UInt32) {
     var interest = Interest.none
