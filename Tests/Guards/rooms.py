@@ -51,7 +51,7 @@ GUARDS = [
         "nothing is queued for a connection that was given up",
         "nothing-queued-for-given-up-connection",
         always(3),
-        (unit("GivenUpTests/.*skips no frame"),),
+        (unit("GivenUpTests/.*failed connection"),),
     ),
     Guard(
         62,
