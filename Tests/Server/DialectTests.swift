@@ -139,10 +139,9 @@ struct DialectTests {
       (#"{"type":"ping"#, 0), ("\u{0}", 0),
     ])
   func answers(text: String, count: Int) throws {
-    let texts = try Self.texts {
-      EventDialect().answer(Array(text.utf8), time: Self.time, to: &$0)
-    }
-    #expect(texts.count == count)
+    let request = EventDialect().request(in: InboundMessage(Array(text.utf8)))
+    #expect(request == (count == 1 ? .ping : nil))
+    let texts = try Self.texts { EventDialect().writePong(time: Self.time, to: &$0) }
     if count == 1 {
       #expect(
         texts[0] == #"{"event":"pong","type":"pong","data":{},"timestamp":"\#(Self.timeText)"}"#)

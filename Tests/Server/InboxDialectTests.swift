@@ -118,7 +118,7 @@ struct InboxDialectTests {
       ("", nil), ("pong", nil), (#"{"type":["pong"]}"#, nil),
     ])
   func requests(text: String, request: ClientRequest?) {
-    #expect(InboxDialect().request(in: Array(text.utf8)) == request)
+    #expect(InboxDialect().request(in: InboundMessage(Array(text.utf8))) == request)
   }
 
   @Test(
@@ -134,7 +134,7 @@ struct InboxDialectTests {
       (#"["auth","a"]"#, nil), ("", nil), (#"{"token":"a"}"#, nil),
     ] as [(String, String?)])
   func authMessages(text: String, token: String?) {
-    #expect(AuthMessage.token(in: Array(text.utf8)) == token)
+    #expect(InboundMessage(Array(text.utf8)).token == token)
   }
 
   @Test func `a text that cannot be an auth message is recognised by its beginning`() {

@@ -43,8 +43,9 @@ struct TypedFuzzTests {
       for _ in 0..<200 {
         let message = Self.messages.randomElement(using: &random)!
         let mutant = mutants(of: message, count: 1, using: &random)[0]
-        guard Self.isText(mutant), AuthMessage.token(in: mutant) == nil else { continue }
-        if case .invalid = dialect.request(in: mutant) { invalidCount += 1 }
+        let text = InboundMessage(mutant)
+        guard Self.isText(mutant), text.token == nil else { continue }
+        if case .invalid = dialect.request(in: text) { invalidCount += 1 }
         sent += Self.frame(mutant)
       }
       let last = #"{"type":"status","data":{}}"#
@@ -72,7 +73,7 @@ struct TypedFuzzTests {
     for _ in 0..<3_000 {
       let message = Self.messages.randomElement(using: &random)!
       let mutant = mutants(of: message, count: 1, using: &random)[0]
-      let isAuth = Self.isText(mutant) && AuthMessage.token(in: mutant) != nil
+      let isAuth = Self.isText(mutant) && InboundMessage(mutant).token != nil
       guard !Self.isText(mutant) || isAuth else { continue }
       let socket = try fixture.arrive("a", path: RoomSessionTests.path)
       socket.send(Self.frame(mutant))

@@ -71,7 +71,7 @@ enum NumericFields {
     hunted("Wire/JSON/DocumentParser.swift readInteger", "Server/Payment", "wrong"),
     hunted("Server/Endpoints/BroadcastFields.swift take", "Server/Payment", "wrong"),
     Place(
-      name: "Server/Dialects/InboxDialect.swift request",
+      name: "Server/Dialects/InboundMessage.swift read",
       hunter: "Tests/EndToEnd/test_trap_hunt.py test_no_number_in_a_fetch_is_a_trap"),
     // One byte, which is compared and not accumulated.
     Place(name: "Wire/HTTP/HTTPCharacter.swift isDigit", hunter: nil),

@@ -171,8 +171,8 @@ extension Shard {
     _ message: MessageAssembly, at slot: UInt32
   ) throws(ProtocolViolation) {
     if try receiveEngine(message, at: slot) { return }
-    let token = message.isText ? AuthMessage.token(in: message.bytes) : nil
-    if let token { return take(token: token, at: slot) }
+    let text = message.isText ? InboundMessage(message.bytes) : nil
+    if let token = text?.token { return take(token: token, at: slot) }
     // guard: message-limit-is-configured
     guard message.bytes.count <= core.configuration.limits.messageBytesLimit else {
       throw .messageTooBig
@@ -183,17 +183,13 @@ extension Shard {
         slot, code: group.dialect.expiryCloseCode, reason: "the first message must be auth")
     }
     // Binary messages have no meaning in any dialect; they are read and ignored.
-    guard message.isText else { return }
-    if let request = group.dialect.request(in: message.bytes) {
-      take(request, at: slot)
-    } else {
-      answer(message, group, at: slot)
-    }
+    if let text, let request = group.dialect.request(in: text) { take(request, at: slot) }
   }
 
   /// Handles a request of the client of the session at `slot`.
   func take(_ request: ClientRequest, at slot: UInt32) {
     switch request {
+    case .ping: sendPong(to: slot)
     case .pong: table[slot].flags.remove(.pinged)
     case .fetch(let request): fetch(request, at: slot)
     case .join(let room): join(room, at: slot)
@@ -204,9 +200,10 @@ extension Shard {
     }
   }
 
-  private func answer(_ message: MessageAssembly, _ group: FanOutGroup, at slot: UInt32) {
+  private func sendPong(to slot: UInt32) {
+    let group = fanOutGroups[table[slot].group]
     group.writer.removeAll()
-    group.dialect.answer(message.bytes, time: wall, to: &group.writer)
+    group.dialect.writePong(time: wall, to: &group.writer)
     delivery.send(group.writer.bytes, to: slot)
   }
 

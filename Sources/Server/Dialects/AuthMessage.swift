@@ -3,38 +3,10 @@
 // It carries the first token of a client that connected without one, and later a fresh token before
 // the current one expires.
 
-internal import Wire
-
-/// Reads `auth` messages.
+/// The beginnings of `auth` messages; `InboundMessage` parses whole ones.
 enum AuthMessage {
   /// How many bytes of a longer message are searched for `"auth"` or `"token"`.
   static let headByteCount = 512
-
-  /// Returns the token, or nil if the text is not an `auth` message.
-  ///
-  /// An `auth` message without a token, or with a duplicate member, yields the empty token, which
-  /// is never valid: a credential must have exactly one reading.
-  static func token(in text: [UInt8]) -> String? {
-    var types: [String] = []
-    var tokens: [String] = []
-    var reader = JSONReader(text)
-    do throws(JSONViolation) {
-      try reader.readObject { (reader, name) throws(JSONViolation) in
-        let isString = try reader.nextKind() == .string
-        switch name {
-        case "type" where isString: types.append(try reader.readString())
-        case "token" where isString: tokens.append(try reader.readString())
-        default: _ = try reader.skipValue()
-        }
-      }
-      try reader.finish()
-    } catch {
-      // Not JSON, so not an `auth` message.
-      return nil
-    }
-    guard types.contains("auth") else { return nil }
-    return types.count == 1 && tokens.count == 1 ? tokens[0] : ""
-  }
 
   /// Decides whether a message that arrives in pieces can still turn out to be an `auth` message.
   ///

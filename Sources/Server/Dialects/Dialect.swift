@@ -36,6 +36,8 @@ struct Heartbeat: Sendable {
 
 /// A request in a client's message that the dialect cannot answer by itself.
 enum ClientRequest: Equatable {
+  /// The client's own ping, to be answered by a pong.
+  case ping
   /// The answer to the server's ping.
   case pong
   /// A page of the inbox, newest first.
@@ -155,10 +157,10 @@ protocol Dialect: Sendable {
   func write(_ news: RoomNews, time: Int64, to frames: inout FrameWriter)
   /// Writes the error in a client's request.
   func writeError(_ code: String, _ message: String, time: Int64, to frames: inout FrameWriter)
-  /// Writes the answer to a client's text message.
-  func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter)
-  /// The request in a client's text message, or nil if `answer` handles it completely.
-  func request(in text: [UInt8]) -> ClientRequest?
+  /// The request in a client's message; nil if the dialect ignores the message.
+  func request(in message: InboundMessage) -> ClientRequest?
+  /// Writes the answer to a client's ping.
+  func writePong(time: Int64, to frames: inout FrameWriter)
   /// Whether a client that sends too many messages gets an error instead of a close with 1008.
   var forgivesTooManyMessages: Bool { get }
   /// Writes the ping of a heartbeat by messages.
@@ -177,7 +179,8 @@ protocol Dialect: Sendable {
 extension Dialect {
   var greetsWithCounts: Bool { false }
   var supportsRooms: Bool { false }
-  func request(in text: [UInt8]) -> ClientRequest? { nil }
+  func request(in message: InboundMessage) -> ClientRequest? { nil }
+  func writePong(time: Int64, to frames: inout FrameWriter) {}
   var forgivesTooManyMessages: Bool { false }
   func writePing(to frames: inout FrameWriter) {}
   func writeHeartbeat(time: Int64, to frames: inout FrameWriter) {}

@@ -129,9 +129,12 @@ struct EventDialect: Dialect {
     frames.event("error", time: time) { $0.members(ofError: code, message) }
   }
 
-  /// Answers `{"type":"ping"}`; ignores anything else, as the reference server does.
-  func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {
-    guard MessageType.read(from: text) == "ping" else { return }
+  /// Takes `{"type":"ping"}`; ignores anything else, as the reference server does.
+  func request(in message: InboundMessage) -> ClientRequest? {
+    message.type == "ping" ? .ping : nil
+  }
+
+  func writePong(time: Int64, to frames: inout FrameWriter) {
     frames.text { json in
       json.openObject()
       json.member("event", "pong")

@@ -72,9 +72,6 @@ struct FlatDialect: Dialect {
   func writeHeartbeat(time: Int64, to frames: inout FrameWriter) {
     frames.text { $0.append(contentsOf: #"{"type":"heartbeat"}"#.utf8) }
   }
-
-  /// Ignores client messages; every dialect accepts a fresh token elsewhere (`AuthMessage`).
-  func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}
 }
 
 extension [UInt8] {

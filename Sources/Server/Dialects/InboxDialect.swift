@@ -124,33 +124,15 @@ struct InboxDialect: Dialect {
     }
   }
 
-  /// Parses `pong` and `fetch_notifications`; ignores anything else.
-  func request(in text: [UInt8]) -> ClientRequest? {
-    var type: String?
-    var page = PageRequest()
-    var reader = JSONReader(text)
-    do throws(JSONViolation) {
-      try reader.readObject { (reader, name) throws(JSONViolation) in
-        switch (name, try reader.nextKind()) {
-        case ("type", .string): type = try reader.readString()
-        case ("limit", .number): page.limit = Int(clamping: try reader.readInteger())
-        case ("unreadOnly", .boolean): page.unreadOnly = try reader.readBool()
-        default: _ = try reader.skipValue()
-        }
-      }
-      try reader.finish()
-    } catch {
-      // Not JSON, so not a message of this dialect.
-      return nil
-    }
-    switch type {
+  /// Takes `pong` and `fetch_notifications`; ignores anything else.
+  func request(in message: InboundMessage) -> ClientRequest? {
+    guard let page = message.page else { return nil }
+    switch message.type {
     case "pong": return .pong
     case "fetch_notifications": return .fetch(page)
     default: return nil
     }
   }
-
-  func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}
 }
 
 extension FrameWriter {

@@ -109,9 +109,6 @@ struct SocketIODialect: Dialect {
   ) {
     write(counts, to: &frames)
   }
-
-  /// Ignores plain text: client messages are events, see `SocketIONotifications`.
-  func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}
 }
 
 extension FrameWriter {

@@ -97,9 +97,6 @@ struct StreamDialect: Dialect {
   func writeError(_ code: String, _ message: String, time: Int64, to frames: inout FrameWriter) {
     frames.message("error") { $0.members(ofError: code, message) }
   }
-
-  /// Writes nothing: a stream carries no client messages.
-  func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}
 }
 
 extension FrameWriter {

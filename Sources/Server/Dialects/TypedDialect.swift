@@ -89,32 +89,15 @@ struct TypedDialect: Dialect {
     frames.typed("error", time: time) { $0.members(ofError: code, message) }
   }
 
-  /// Parses the messages of rooms-hub's clients; `answer` handles `ping`.
-  func request(in text: [UInt8]) -> ClientRequest? {
-    var type: String?
-    var data: RoomFields?
-    var reader = JSONReader(text)
-    do throws(JSONViolation) {
-      guard try reader.nextKind() == .object else {
-        return .invalid(code: "malformed", message: "a message is a JSON object")
-      }
-      try reader.readObject { (reader, name) throws(JSONViolation) in
-        switch (name, try reader.nextKind()) {
-        case ("type", .string): type = try reader.readString()
-        case ("data", .object): data = try RoomFields(&reader)
-        default: _ = try reader.skipValue()
-        }
-      }
-      try reader.finish()
-    } catch {
-      return .invalid(code: "malformed", message: "not JSON: \(error.located(in: text))")
+  /// Takes the messages of rooms-hub's clients.
+  func request(in message: InboundMessage) -> ClientRequest? {
+    guard let type = message.type else {
+      return .invalid(code: "malformed", message: message.problem ?? "type: missing")
     }
-    guard let type else { return .invalid(code: "malformed", message: "type: missing") }
-    return type == "ping" ? nil : ClientRequest(type: type, data: data)
+    return type == "ping" ? .ping : ClientRequest(type: type, data: message.data)
   }
 
-  /// Answers `{"type":"ping"}`, the only message without a request.
-  func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {
+  func writePong(time: Int64, to frames: inout FrameWriter) {
     frames.typed("pong", time: time) { _ in }
   }
 }

@@ -139,7 +139,6 @@ struct MetricsDialect: Dialect {
   func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter) {}
   func writeMissed(_ notification: Notification, _ counts: Counts, to frames: inout FrameWriter) {}
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}
-  func answer(_ text: [UInt8], time: Int64, to frames: inout FrameWriter) {}
 }
 
 extension Shard {
