@@ -297,14 +297,7 @@ extension [UInt8] {
 
 extension SocketIOMessage {
   /// The arguments of an event or an acknowledgement, each as JSON.
-  fileprivate var arguments: [[UInt8]] {
-    var found: [[UInt8]] = []
-    // The packet was validated before, so this cannot fail.
-    try? packet.readArguments(in: bytes) { (reader, _) throws(JSONViolation) in
-      found.append(Array(bytes[try reader.skipValue()]))
-    }
-    return found
-  }
+  fileprivate var arguments: [[UInt8]] { packet.arguments.map { Array(bytes[$0]) } }
 }
 
 extension SocketIOEvent {

@@ -5,7 +5,7 @@
 
 /// A packet with its attachments.
 package struct SocketIOMessage: Equatable, Sendable {
-  package let packet: SocketIOPacket
+  package fileprivate(set) var packet: SocketIOPacket
   /// The bytes that the packet's ranges index.
   package let bytes: [UInt8]
   /// As many as the packet announced, in the order of arrival.
@@ -19,7 +19,7 @@ package struct SocketIOMessage: Equatable, Sendable {
 package struct SocketIOAssembly: Sendable {
   /// The most bytes of one packet, including its attachments.
   package let bytesLimit: Int
-  private var pending: SocketIOMessage?
+  private(set) var pending: SocketIOMessage?
   private var byteCount = 0
 
   package init(bytesLimit: Int) {
@@ -54,8 +54,12 @@ package struct SocketIOAssembly: Sendable {
     }
     // guard: pending-packet-copies-own-bytes
     let own = Array(bytes[range])
-    let message = SocketIOMessage(packet: try SocketIOPacket.decode(own), bytes: own)
+    var message = SocketIOMessage(packet: try SocketIOPacket.decode(own), bytes: own)
     guard message.packet.attachmentCount > 0 else { return message }
+    // The ranges of small arguments need eight times their bytes. So a packet that waits keeps
+    // none, and is read again once it is complete.
+    // guard: pending-packet-keeps-no-ranges
+    message.packet.arguments = []
     pending = message
     byteCount = own.count
     checkInvariants()
@@ -78,6 +82,7 @@ package struct SocketIOAssembly: Sendable {
     message.attachments.append(data)
     guard message.attachments.count < message.packet.attachmentCount else {
       abandon()
+      message.packet = try SocketIOPacket.decode(message.bytes)
       return message
     }
     pending = message

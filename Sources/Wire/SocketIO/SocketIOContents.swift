@@ -1,10 +1,10 @@
-// The event name and placeholders in a Socket.IO packet's JSON: protocol version 5, "Packet
-// encoding".
+// The event name, arguments and placeholders in a Socket.IO packet's JSON: protocol version 5,
+// "Packet encoding".
 //
-// One pass checks all of the JSON and finds the event's name and, in a packet with binary data, the
-// objects `{"_placeholder":true,"num":N}` that stand for that data.
+// One pass checks all of the JSON and finds the event's name, the ranges of the arguments and, in a
+// packet with binary data, the objects `{"_placeholder":true,"num":N}` that stand for that data.
 
-/// Reads the JSON and collects the name and the placeholders.
+/// Reads the JSON and collects the name, the arguments and the placeholders.
 struct SocketIOContents {
   private enum Name { case text(String), number, missing }
 
@@ -17,18 +17,24 @@ struct SocketIOContents {
 
   private let findsPlaceholders: Bool
   private var name = Name.missing
+  /// The ranges of the arguments, which exclude an event's name.
+  private(set) var arguments: [Range<Int>] = []
   /// At most one more than `attachmentCountLimit`.
   private(set) var candidates: [PendingAuthentication] = []
 
   init(findsPlaceholders: Bool) { self.findsPlaceholders = findsPlaceholders }
 
-  /// Reads one JSON text to its end; for an event it must be an array.
-  mutating func read(_ reader: inout JSONReader, isEvent: Bool) throws(JSONViolation) {
-    if isEvent {
-      var isFirst = true
+  /// Reads one JSON text to its end; for an event or an acknowledgement it must be an array.
+  mutating func read(
+    _ reader: inout JSONReader, of type: SocketIOPacketType
+  ) throws(JSONViolation) {
+    if type.isEvent || type.isAcknowledgement {
+      var isName = type.isEvent
       try reader.readArray { (reader) throws(JSONViolation) in
-        if isFirst { try readName(&reader) } else { try readValue(&reader) }
-        isFirst = false
+        let start = reader.position
+        if isName { try readName(&reader) } else { try readValue(&reader) }
+        if !isName { arguments.append(start..<reader.position) }
+        isName = false
       }
     } else {
       try readValue(&reader)

@@ -3,8 +3,8 @@
 //     <type> [<attachments> "-"] [<namespace> ","] [<acknowledgement id>] [<JSON>]
 //
 // It is the text of one Engine.IO message. Reading builds no tree: the JSON is validated in place,
-// and a packet holds its range in the bytes that it was read from, the event's name and the
-// attachments' placeholders.
+// and a packet holds its range in the bytes that it was read from, the event's name and the ranges
+// of its arguments and of the attachments' placeholders.
 
 /// The type of a packet.
 package enum SocketIOPacketType: UInt8, Sendable, CaseIterable {
@@ -68,29 +68,12 @@ package struct SocketIOPacket: Equatable, Sendable {
   package let data: Range<Int>?
   /// Nil if the packet is not an event, and for the rare event that is named by a number.
   package let eventName: String?
+  /// The ranges of the arguments of an event, without its name, or of an acknowledgement.
+  package internal(set) var arguments: [Range<Int>]
   /// The number of binary messages that follow.
   package let attachmentCount: Int
   /// The attachments' placeholders in document order, one for each attachment.
   package let placeholders: [SocketIOPlaceholder]
-
-  /// Reads the arguments of an event or acknowledgement.
-  ///
-  /// `bytes` are those that the packet was read from.
-  ///
-  /// The closure gets the reader at each argument, and the argument's index; an argument that it
-  /// does not read is skipped. Without arguments the closure is not called.
-  package func readArguments(
-    in bytes: [UInt8], _ argument: (inout JSONReader, Int) throws(JSONViolation) -> Void
-  ) throws(JSONViolation) {
-    guard type.isEvent || type.isAcknowledgement, let data else { return }
-    // The first element of an event is its name.
-    var index = type.isEvent ? -1 : 0
-    var reader = JSONReader(bytes, in: data, depthLimit: SocketIOPacket.depthLimit)
-    try reader.readArray { (reader) throws(JSONViolation) in
-      if index >= 0 { try argument(&reader, index) }
-      index += 1
-    }
-  }
 }
 
 // Violations by a Socket.IO peer.

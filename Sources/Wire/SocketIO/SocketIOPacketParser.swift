@@ -47,7 +47,7 @@ private struct SocketIOPacketParser {
       var reader = JSONReader(
         bytes, in: position..<end, depthLimit: SocketIOPacket.depthLimit)
       do throws(JSONViolation) {
-        try contents.read(&reader, isEvent: type.isEvent)
+        try contents.read(&reader, of: type)
       } catch {
         // The reader's reasons are short constant texts, so this reason fits a close frame.
         throw .protocolError("packet data: \(error.reason)")
@@ -57,6 +57,7 @@ private struct SocketIOPacketParser {
       type: type, namespace: namespace, acknowledgementID: acknowledgementID,
       data: position < end ? position..<end : nil,
       eventName: type.isEvent ? try contents.checkedEventName() : nil,
+      arguments: contents.arguments,
       attachmentCount: attachmentCount,
       placeholders: try contents.placeholders(for: attachmentCount, in: bytes))
   }

@@ -59,6 +59,7 @@ struct SocketIOAssemblyTests {
       let body = Array("4hello\u{1E}4\(binaryEvent)".utf8)
       #expect(try assembly.accept(text: body, in: 8..<body.count) == nil)
       #expect(assembly.missingCount == 2)
+      #expect(assembly.pending?.packet.arguments == [])
       #expect(try assembly.accept(binary: first) == nil)
       #expect(assembly.missingCount == 1)
       let message = try #require(try assembly.accept(binary: [3]))

@@ -127,7 +127,7 @@ struct SocketIOViolationTests {
     #expect(packetViolation("510-[\"a\"\(places)]") == .invalidPlaceholder)
     var contents = SocketIOContents(findsPlaceholders: true)
     var reader = JSONReader(Array("[\"a\"\(places)]".utf8))
-    try contents.read(&reader, isEvent: true)
+    try contents.read(&reader, of: .event)
     #expect(contents.candidates.count == 11)
   }
 
