@@ -33,24 +33,12 @@ package struct Notification: Sendable, Equatable {
     id: NotificationID, userID: UserID, content: Content, createdAt: Int64, offset: UInt64,
     readAt: Int64? = nil, seenAt: Int64? = nil, isMuted: Bool = false
   ) {
-    self.id = id
-    self.userID = userID
-    type = content.type
-    priority = content.priority
-    title = content.title
-    message = content.message
-    data = content.data
-    entityType = content.entityType
-    entityID = content.entityID
-    entityURL = content.entityURL
-    actions = content.actions
-    groupKey = content.groupKey
-    expiresAt = content.expiresAt
-    self.createdAt = createdAt
-    self.readAt = readAt
-    self.seenAt = seenAt
-    self.offset = offset
-    self.isMuted = isMuted
+    self.init(
+      id: id, userID: userID, type: content.type, priority: content.priority,
+      title: content.title, message: content.message, data: content.data,
+      entityType: content.entityType, entityID: content.entityID, entityURL: content.entityURL,
+      actions: content.actions, groupKey: content.groupKey, readAt: readAt, seenAt: seenAt,
+      createdAt: createdAt, expiresAt: content.expiresAt, offset: offset, isMuted: isMuted)
   }
 
   package init(
