@@ -30,12 +30,14 @@ package final class EventStreamClient {
     socket = try Socket(connectingTo: server)
     try poller.add(socket, slot: 0, forWriting: true)
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
-    guard try wait(until: deadline) else { throw .timedOut("connecting to \(server.hostField)") }
+    guard try poller.wait(until: deadline) else {
+      throw .timedOut("connecting to \(server.hostField)")
+    }
     try socket.checkConnected()
     var request: [UInt8] = []
     HTTPRequest("GET", target, fields: [HTTPField("Accept", "text/event-stream")] + fields)
       .write(to: server, into: &request)
-    try send(request, until: deadline)
+    try poller.send(request, to: socket, until: deadline)
     try poller.modify(socket, slot: 0, forWriting: false)
     try receiveHead(until: deadline)
   }
@@ -106,31 +108,6 @@ package final class EventStreamClient {
 
   /// Waits for bytes and receives them; nil when none arrive in time.
   private func receiveBytes(until deadline: Deadline) throws(ClientError) -> ArraySlice<UInt8>? {
-    while true {
-      switch socket.receive(into: &scratch, at: 0) {
-      case .bytes(let count): return scratch[..<count]
-      case .wouldBlock:
-        guard try wait(until: deadline) else { return nil }
-      case .closed: throw .closedByServer
-      case .failed(let code): throw .broken(code: code)
-      }
-    }
-  }
-
-  private func send(_ bytes: [UInt8], until deadline: Deadline) throws(ClientError) {
-    var sent = 0
-    while sent < bytes.count {
-      switch socket.send(bytes, from: sent) {
-      case .bytes(let count): sent += count
-      case .wouldBlock:
-        guard try wait(until: deadline) else { throw .timedOut("sending a request") }
-      case .closed: throw .closedByServer
-      case .failed(let code): throw .broken(code: code)
-      }
-    }
-  }
-
-  private func wait(until deadline: Deadline) throws(ClientError) -> Bool {
-    try poller.wait(milliseconds: deadline.remainingMilliseconds) > 0
+    try poller.receive(from: socket, into: &scratch, until: deadline)
   }
 }

@@ -41,6 +41,46 @@ extension Poller {
     }
   }
 
+  /// Sends all of `bytes` to the one watched socket.
+  func send(
+    _ bytes: [UInt8], to socket: Socket, until deadline: Deadline
+  ) throws(ClientError) {
+    var sent = 0
+    while sent < bytes.count {
+      switch socket.send(bytes, from: sent) {
+      case .bytes(let count): sent += count
+      case .wouldBlock:
+        try modify(socket, slot: 0, forWriting: true)
+        guard try wait(until: deadline) else { throw .timedOut("sending") }
+        try modify(socket, slot: 0, forWriting: false)
+      case .closed: throw .closedByServer
+      case .failed(let code): throw .broken(code: code)
+      }
+    }
+  }
+
+  /// Waits for bytes of the one watched socket and receives them into `scratch`.
+  ///
+  /// Nil when none arrive in time.
+  func receive(
+    from socket: Socket, into scratch: inout [UInt8], until deadline: Deadline
+  ) throws(ClientError) -> ArraySlice<UInt8>? {
+    while true {
+      switch socket.receive(into: &scratch, at: 0) {
+      case .bytes(let count): return scratch[..<count]
+      case .wouldBlock:
+        guard try wait(until: deadline) else { return nil }
+      case .closed: throw .closedByServer
+      case .failed(let code): throw .broken(code: code)
+      }
+    }
+  }
+
+  /// Waits for an event; false when none comes in time.
+  func wait(until deadline: Deadline) throws(ClientError) -> Bool {
+    try wait(milliseconds: deadline.remainingMilliseconds) > 0
+  }
+
   private static func interest(_ forWriting: Bool) -> Interest {
     forWriting ? .readable.union(.writable) : .readable
   }

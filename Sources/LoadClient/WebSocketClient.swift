@@ -45,7 +45,7 @@ package final class WebSocketClient {
     socket = try Socket(connectingTo: server)
     try poller.add(socket, slot: 0, forWriting: true)
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
-    guard try wait(until: deadline) else {
+    guard try poller.wait(until: deadline) else {
       throw .timedOut("connecting to \(server.hostField)")
     }
     try socket.checkConnected()
@@ -57,7 +57,7 @@ package final class WebSocketClient {
     ]
     var request: [UInt8] = []
     HTTPRequest("GET", target, fields: handshake + fields).write(to: server, into: &request)
-    try send(request, until: deadline)
+    try poller.send(request, to: socket, until: deadline)
     try receiveUpgrade(until: deadline)
   }
 
@@ -81,7 +81,8 @@ package final class WebSocketClient {
   /// Sends one text message.
   package func sendText(_ text: String) throws(ClientError) {
     guard !isClosed else { throw .closedByServer }
-    try send(frame(.text, Array(text.utf8)), until: Deadline(milliseconds: 10_000))
+    let bytes = frame(.text, Array(text.utf8))
+    try poller.send(bytes, to: socket, until: Deadline(milliseconds: 10_000))
   }
 
   /// Sends a close frame, waits briefly for the server's close, and closes the connection.
@@ -170,35 +171,14 @@ package final class WebSocketClient {
 
   /// Waits for bytes and receives them; false when none arrive in time.
   private func receiveBytes(until deadline: Deadline) throws(ClientError) -> Bool {
-    while true {
-      switch socket.receive(into: &scratch, at: 0) {
-      case .bytes(let count):
-        // Once for each read and not once for each frame in it.
-        received.removeSubrange(..<consumedCount)
-        consumedCount = 0
-        received.append(contentsOf: scratch[..<count])
-        return true
-      case .wouldBlock:
-        guard try wait(until: deadline) else { return false }
-      case .closed: throw .closedByServer
-      case .failed(let code): throw .broken(code: code)
-      }
+    guard let bytes = try poller.receive(from: socket, into: &scratch, until: deadline) else {
+      return false
     }
-  }
-
-  private func send(_ bytes: [UInt8], until deadline: Deadline) throws(ClientError) {
-    var sent = 0
-    while sent < bytes.count {
-      switch socket.send(bytes, from: sent) {
-      case .bytes(let count): sent += count
-      case .wouldBlock:
-        try poller.modify(socket, slot: 0, forWriting: true)
-        guard try wait(until: deadline) else { throw .timedOut("sending") }
-        try poller.modify(socket, slot: 0, forWriting: false)
-      case .closed: throw .closedByServer
-      case .failed(let code): throw .broken(code: code)
-      }
-    }
+    // Once for each read and not once for each frame in it.
+    received.removeSubrange(..<consumedCount)
+    consumedCount = 0
+    received.append(contentsOf: bytes)
+    return true
   }
 
   private func sendClose(code: UInt16, reason: String) {
@@ -215,10 +195,6 @@ package final class WebSocketClient {
 
   private func maskingKey() -> UInt32 {
     Kernel.real.randomBytes(count: 4).reduce(0) { $0 << 8 | UInt32($1) }
-  }
-
-  private func wait(until deadline: Deadline) throws(ClientError) -> Bool {
-    try poller.wait(milliseconds: deadline.remainingMilliseconds) > 0
   }
 }
 
