@@ -96,10 +96,6 @@ let package = Package(
       path: "Benchmarks/StoreWrite", swiftSettings: strict),
 
     .executableTarget(
-      name: "RingContention", dependencies: ["Reactor", "Broadcast"],
-      path: "Benchmarks/RingContention", swiftSettings: strict),
-
-    .executableTarget(
       name: "SocketIOFixture", dependencies: ["Reactor", "Server", "Tokens"],
       path: "Tests/SocketIOFixture", swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strictTests),
