@@ -57,7 +57,7 @@ GUARDS = [
         62,
         "a connection that is ending gets no pending room batch",
         "ending-connection-gets-no-batch",
-        after("_ = materializeRoomBatch(for: slot)"),
+        after("delivery.materializeRoomBatch(for: slot)"),
         (unit("RoomEndingTests/.*dropped during a pending room batch"),),
     ),
     Guard(
