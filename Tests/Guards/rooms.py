@@ -1,6 +1,6 @@
 """Guards of rooms: membership, connections that end during a broadcast, and floods."""
 
-from edits import after, always, remove, replace, rewrite
+from edits import always, remove, replace, rewrite
 from guard import Guard, unit
 
 GUARDS = [
@@ -52,13 +52,6 @@ GUARDS = [
         "nothing-queued-for-given-up-connection",
         always(3),
         (unit("GivenUpTests/.*failed connection"),),
-    ),
-    Guard(
-        62,
-        "a connection that is ending gets no pending room batch",
-        "ending-connection-gets-no-batch",
-        after("delivery.materializeRoomBatch(for: slot)"),
-        (unit("RoomEndingTests/.*dropped during a pending room batch"),),
     ),
     Guard(
         62,

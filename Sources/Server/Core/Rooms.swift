@@ -182,7 +182,6 @@ extension Shard {
 
   /// Takes the ending connection at `slot` out of all rooms.
   func leaveRooms(_ slot: UInt32) {
-    // guard: ending-connection-gets-no-batch
     guard let membership = table[slot].membership else { return }
     for index in membership.entries.indices {
       step(outOf: index, of: membership, isEnding: true, at: slot)
