@@ -19,6 +19,7 @@ struct LateAnswerTests {
     let peer = try fixture.connect()
     peer.send(request)
     try fixture.turn(until: { fixture.store.reads.count + fixture.store.commands.count == 1 })
+    fixture.script.keptDescriptor = peer.serverDescriptor
     // Closed with nothing to linger for, which the server sees as a reset.
     var linger = linger(l_onoff: 1, l_linger: 0)
     setsockopt(
