@@ -188,7 +188,8 @@ final class Journal {
   ///
   /// It runs after the replies, and the checkpointer copies nearly all, so publishes do not wait
   /// for it. The few pages since then are copied here, when nothing waits or the log is at its
-  /// limit: then the next transaction restarts the log, unless a reader still needs it.
+  /// limit: then the next transaction restarts the log, unless a reader still needs it. At the limit
+  /// more pages count as few, because a checkpointer that commits outrun would never finish.
   private func limitLog(hasMore: Bool) {
     let pageCount = logPages.count
     if pageCount < requestedLogPages {
@@ -200,14 +201,17 @@ final class Journal {
     let progress = condition.withLock { $0.checkpoint }
     // A checkpoint copies nothing at a moment when a reader prevents it, so it is repeated.
     let step = max(1, configuration.checkpointPages / 4)
-    if pageCount - progress.copiedPages >= configuration.checkpointPages {
+    let isAtLimit = pageCount >= configuration.logPagesLimit
+    // guard: log-at-its-limit-copied-here
+    let own = configuration.checkpointPages * (isAtLimit ? 4 : 1)
+    if pageCount - progress.copiedPages >= own {
       guard pageCount >= requestedLogPages + step, requestCheckpoint() else { return }
       requestedLogPages = pageCount
       return
     }
     // guard: rest-of-log-copied-when-idle
     guard !progress.isRunning, pageCount >= restFromLogPages,
-      pageCount >= configuration.logPagesLimit || !(hasMore || hasWaiting())
+      isAtLimit || !(hasMore || hasWaiting())
     else { return }
     restFromLogPages = pageCount + step
     guard progress.copiedPages < pageCount, !condition.hasFailed else { return }

@@ -73,6 +73,13 @@ GUARDS = [
         (unit("CheckpointTests/restart"),),
     ),
     Guard(
+        89,
+        "at its limit the log is copied by the journal, so that it restarts",
+        "log-at-its-limit-copied-here",
+        replace("(isAtLimit ? 4 : 1)", "1"),
+        (unit("CheckpointTests/outrunCheckpointer"),),
+    ),
+    Guard(
         86,
         "a store that is read-only stays so until it is restarted",
         "read-only-until-restart",
