@@ -47,6 +47,7 @@ let package = Package(
     .target(name: "Algorithms", swiftSettings: strict),
     .target(name: "CReactor", cSettings: c),
     .target(name: "Reactor", dependencies: ["CReactor"], swiftSettings: strict),
+    .target(name: "Delivery", dependencies: ["Algorithms", "Reactor"], swiftSettings: strict),
     .target(name: "WebClient", exclude: ["client", "pages", "package.json"], cSettings: c23),
     .target(name: "Broadcast", swiftSettings: strict),
     .target(name: "Wire", swiftSettings: strict),
@@ -62,8 +63,8 @@ let package = Package(
     .target(
       name: "Server",
       dependencies: [
-        "Algorithms", "Reactor", "WebClient", "Broadcast", "Wire", "Cryptography", "Tokens",
-        "Notifications", "Storage",
+        "Algorithms", "Reactor", "Delivery", "WebClient", "Broadcast", "Wire", "Cryptography",
+        "Tokens", "Notifications", "Storage",
       ],
       swiftSettings: strict),
     .target(
@@ -109,6 +110,9 @@ let package = Package(
       name: "BroadcastTests", dependencies: ["Broadcast", "TestSupport"], path: "Tests/Broadcast",
       exclude: ["races"], swiftSettings: strictTests),
     .testTarget(
+      name: "DeliveryTests", dependencies: ["Delivery", "TestSupport"], path: "Tests/Delivery",
+      swiftSettings: strictTests),
+    .testTarget(
       name: "WireTests", dependencies: ["Wire", "TestSupport"], path: "Tests/Wire",
       swiftSettings: strictTests),
     .testTarget(
@@ -129,7 +133,7 @@ let package = Package(
     .testTarget(
       name: "ServerTests",
       dependencies: [
-        "Server", "Broadcast", "Reactor", "CReactor", "Notifications", "Tokens", "Wire",
+        "Server", "Broadcast", "Reactor", "CReactor", "Delivery", "Notifications", "Tokens", "Wire",
         "TestSupport",
       ],
       path: "Tests/Server", swiftSettings: strictTests),

@@ -2,6 +2,7 @@
 //
 // Only the limits here bound the server's memory, so each states its unit and its consequence.
 
+internal import Delivery
 internal import Notifications
 package import Tokens
 internal import Wire
@@ -234,6 +235,16 @@ package struct Limits: Sendable {
   package static let standardMessageRate = RateLimit(perSecond: 50, burst: 200)
   /// The most bytes of an `Idempotency-Key`.
   package static let idempotencyKeyBytesLimit = IdempotencyKey.byteCountLimit
+
+  /// The bounds of sending.
+  var delivery: DeliveryLimits {
+    DeliveryLimits(
+      frameLogCapacity: frameLogCapacity, backlogBytesLimit: backlogBytesLimit,
+      pageBytesLimit: Shard.missedBytesLimit, blockedBytesLimit: blockedBytesLimit,
+      progressTimeoutMilliseconds: progressTimeoutMilliseconds,
+      zeroWindowMilliseconds: zeroWindowMilliseconds, unsentBytesLimit: unsentBytesLimit,
+      raisedUnsentBytesLimit: raisedUnsentBytesLimit)
+  }
 
   /// The values that a setting may give `backlogBytesLimit`.
   package static let backlogBytes = 4_096...(256 * 1_024)

@@ -101,6 +101,6 @@ extension Shard {
   private func hasRooms(_ slot: UInt32) -> Bool {
     guard table[slot].state == .session else { return false }
     // A Socket.IO client names no rooms in its query, but it has their messages.
-    return table[slot].engine != nil || fanOutGroups[table[slot].group].dialect.supportsRooms
+    return table[slot].engine != nil || encoder(of: slot).dialect.supportsRooms
   }
 }

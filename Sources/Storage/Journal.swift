@@ -188,8 +188,8 @@ final class Journal {
   ///
   /// It runs after the replies, and the checkpointer copies nearly all, so publishes do not wait
   /// for it. The few pages since then are copied here, when nothing waits or the log is at its
-  /// limit: then the next transaction restarts the log, unless a reader still needs it. At the limit
-  /// more pages count as few, because a checkpointer that commits outrun would never finish.
+  /// limit: then the next transaction restarts the log, unless a reader still needs it. At the
+  /// limit more pages count as few, because a checkpointer that commits outrun would never finish.
   private func limitLog(hasMore: Bool) {
     let pageCount = logPages.count
     if pageCount < requestedLogPages {

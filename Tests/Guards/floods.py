@@ -261,7 +261,14 @@ GUARDS = [
         "the slot of an ended connection is cleared",
         "slot-cleared",
         remove(),
-        (unit("DescriptorReuseTests"),),
+        (unit("ConnectionTableTests"),),
+    ),
+    Guard(
+        66,
+        "the sending part of an ended connection is cleared",
+        "sending-slot-cleared",
+        remove(),
+        (unit("DescriptorReuseTests"), unit("SendTableTests")),
     ),
     Guard(
         68,

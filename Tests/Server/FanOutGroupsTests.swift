@@ -1,11 +1,11 @@
-import Broadcast
+import Delivery
 import Notifications
 import Testing
 import Wire
 
 @testable import Server
 
-@Suite("Fan-out groups and their logs")
+@Suite("Fan-out groups")
 struct FanOutGroupsTests {
   private static let paths = [
     EnginePath("/engine.io/", .messages(Echo())),
@@ -14,18 +14,10 @@ struct FanOutGroupsTests {
     .notifications(recovery: .off),
   ]
   private let groups = FanOutGroups(
-    paths: FanOutGroupsTests.paths, cursors: CursorFormat(epoch: "test"), capacity: 1_024)
+    paths: FanOutGroupsTests.paths, cursors: CursorFormat(epoch: "test"))
 
-  @Test func `each log has its own id, which maps back to the log's owner`() {
-    var owners: [LogID: LogOwner] = [.direct: .direct]
-    for group in groups.all {
-      #expect(groups[group.id] === group)
-      owners[.everyone(of: group.id)] = .everyone(group.id)
-      owners[.rooms(of: group.id)] = .rooms(group.id)
-    }
-    let count = LogID.count(ofGroups: groups.all.count)
-    #expect(Set(owners.keys) == Set((0..<count).map { LogID(index: $0) }))
-    for (id, owner) in owners { #expect(id.owner == owner && id.index < count) }
+  @Test func `each group's encoder is at the index of its id`() {
+    for encoder in groups.all { #expect(groups[encoder.id] === encoder) }
   }
 
   @Test func `each kind of session has its own group with the right encoding`() {

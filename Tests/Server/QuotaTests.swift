@@ -1,6 +1,7 @@
 // The quotas by themselves: the addresses and users they count together or not at all, exactness
 // under concurrent threads, and empty tables once all connections have left.
 
+import Delivery
 import Reactor
 import TestSupport
 import Testing

@@ -5,12 +5,12 @@
 // keeps every test to these questions, and a change of the shard's parts changes this file alone.
 // Each group below is named after the component that answers it.
 
-import Broadcast
 import Notifications
 import Reactor
 import Testing
 import Wire
 
+@testable import Delivery
 @testable import Server
 
 /// One shard, as tests see it.
@@ -102,7 +102,7 @@ extension ShardView {
   }
 
   /// The members of all fan-out groups together.
-  var fanOutMemberCount: Int { shard.fanOutGroups.all.reduce(0) { $0 + $1.members.count } }
+  var fanOutMemberCount: Int { shard.delivery.groups.reduce(0) { $0 + $1.members.count } }
   /// The position at which the log of frames for single connections ends.
   var directLogEnd: UInt64 { shard.delivery.direct.end }
 
@@ -114,7 +114,7 @@ extension ShardView {
 
   /// Appends bytes to the logs that every open notification session reads.
   func appendToSessionLogs(_ bytes: [UInt8]) {
-    for group in shard.fanOutGroups.all.prefix(2 * DialectRegistry.all.count) {
+    for group in shard.delivery.groups.prefix(2 * DialectRegistry.all.count) {
       group.log.append(bytes.span)
     }
   }
@@ -183,7 +183,7 @@ extension ShardView {
   func connection(onDescriptor descriptor: Int32) -> ConnectionView? {
     var found: UInt32?
     shard.table.forEachSlot { slot in
-      if shard.table[slot].fd == descriptor { found = slot }
+      if shard.delivery[slot].fd == descriptor { found = slot }
     }
     return found.map { ConnectionView(shard, at: $0) }
   }
@@ -249,7 +249,7 @@ extension ShardView {
   }
 
   /// Whether a message to a room is not in its members' outboxes yet.
-  var hasPendingRoomBatch: Bool { shard.delivery.pendingRoomBatch != nil }
+  var hasPendingRoomBatch: Bool { shard.delivery.pendingBatch != nil }
   var typingEntryCount: Int { shard.roomOwner.typingEntryCount }
   /// Users that this shard owns and counts the shards of.
   var countedUserCount: Int { shard.userOwner.userCount(shard.directory) }
@@ -259,7 +259,7 @@ extension ShardView {
 
   /// The connections of this shard that are in a room.
   func localMemberCount(of room: RoomName) -> Int {
-    shard.rooms[TextKey(room)]?.members.count ?? 0
+    shard.rooms[TextKey(room)]?.members.slots.count ?? 0
   }
 }
 
@@ -316,11 +316,10 @@ struct ConnectionView {
   var slot: UInt32 { id.slot }
 
   private var record: Connection? { holder?.table[slot] }
+  private var sending: SendState? { holder?.delivery[slot] }
 
-  /// Whether the connection has all of these flags.
-  private func has(_ flags: ConnectionFlags) -> Bool {
-    record?.flags.contains(flags) ?? false
-  }
+  /// Whether sending has all of these flags for the connection.
+  private func has(_ flags: SendFlags) -> Bool { sending?.flags.contains(flags) ?? false }
 
   /// Acts on the connection, and fails the test if it has ended.
   private func perform(_ location: SourceLocation, _ action: (Shard) -> Void) {
@@ -338,7 +337,7 @@ struct ConnectionView {
 extension ConnectionView {
   var hasEnded: Bool { holder == nil }
   /// Whether the connection has ended and left no ranges of logs in its slot.
-  var hasEmptySlot: Bool { hasEnded && shard?.table[slot].outbox.isEmpty == true }
+  var hasEmptySlot: Bool { hasEnded && shard?.delivery[slot].outbox.isEmpty == true }
 
   var state: State {
     switch record?.state {
@@ -351,7 +350,7 @@ extension ConnectionView {
   }
 
   /// The server's descriptor of the socket; -1 where there is none.
-  var descriptor: Int32 { record?.fd ?? -1 }
+  var descriptor: Int32 { sending?.fd ?? -1 }
   /// Whether the peer has ended its side.
   var isPeerEnded: Bool { has(.peerEnded) }
   /// When a byte last came from the peer, in milliseconds.
@@ -383,28 +382,28 @@ extension ConnectionView {
   /// Whether the socket took less than it was given.
   var isBlocked: Bool { has(.blocked) }
   /// Bytes queued for this connection alone.
-  var queuedByteCount: Int { record?.queuedByteCount ?? 0 }
+  var queuedByteCount: Int { sending?.queuedByteCount ?? 0 }
 
   /// Bytes queued for this connection, and those of its group's log that it has not been sent.
   var unsentByteCount: Int { holder?.delivery.queuedByteCount(of: slot) ?? 0 }
 
   /// Bytes that the private send buffer holds and could hold.
   var privateBuffer: (count: Int, capacity: Int) {
-    record.map { ($0.privateBytes.count, $0.privateBytes.capacity) } ?? (0, 0)
+    sending.map { ($0.privateBytes.count, $0.privateBytes.capacity) } ?? (0, 0)
   }
 
   /// Ranges of logs that are to be sent.
-  var rangeCount: Int { record?.outbox.rangeCount ?? 0 }
+  var rangeCount: Int { sending?.outbox.rangeCount ?? 0 }
 
   /// Where the shared body that is being sent lies in memory; nil when none is.
   var sharedBodyAddress: Int? {
-    record?.sharedBody?.bytes.withUnsafeBytes { Int(bitPattern: $0.baseAddress) }
+    sending?.sharedBody?.bytes.withUnsafeBytes { Int(bitPattern: $0.baseAddress) }
   }
 
   /// Whether the log of the connection's group still holds all that the connection has to get.
   var isGroupCursorInLog: Bool {
-    guard let holder, let record else { return false }
-    return record.groupCursor >= holder.fanOutGroups[record.group].log.start
+    guard let holder, let sending else { return false }
+    return sending.groupCursor >= holder.delivery.group(of: slot).log.start
   }
 
   /// Sends frames to this connection at the next flush.

@@ -1,6 +1,7 @@
 // Queries to all shards, turn by turn: each shard answers once, and no client waits for ever.
 
 import Broadcast
+import Delivery
 import Testing
 import Wire
 

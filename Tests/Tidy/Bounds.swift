@@ -17,7 +17,8 @@ enum Bounds {
   ///
   /// The others are clients, or check a configuration against ranges that these have.
   static let targets: Set = [
-    "Server", "Storage", "Notifications", "Tokens", "Wire", "Broadcast", "Reactor", "Cryptography",
+    "Server", "Delivery", "Storage", "Notifications", "Tokens", "Wire", "Broadcast", "Reactor",
+    "Cryptography",
   ]
   /// The sources of the table.
   static let table = "Sources/Server/Limits/"

@@ -13,6 +13,7 @@
 // accepts no more reads.
 
 internal import Broadcast
+internal import Delivery
 internal import Notifications
 
 /// The queue of sessions and polls that wait to read notifications for everyone.
@@ -76,7 +77,7 @@ extension Shard {
     let replay: Replay
     if let known = table[slot].activity.replay {
       replay = known
-    } else if table[slot].flags.contains(.handshakePending) {
+    } else if delivery[slot].flags.contains(.handshakePending) {
       // Nothing may precede the greeting; the session reads this notification when it begins.
       return
     } else {
@@ -90,7 +91,7 @@ extension Shard {
       } else {
         replay.assembly = table[slot].activity.assembly
       }
-      table[slot].activity = .replay(replay)
+      setActivity(.replay(replay), at: slot)
       metrics.add(.catchUps)
     }
     if case .expiredForEveryone(let ids) = event.body {

@@ -1,21 +1,11 @@
-// The state of one connection, and the slab that holds the connections of a shard.
+// The part of a connection that sending does not use, and the slab that holds the connections of a
+// shard. Delivery has the other part, at the same slot: `SendState`.
 //
-// An idle connection owns no buffer: `partial` and `privateBytes` are empty arrays, which allocate
-// nothing, and `activity` is idle. Only this one struct in the slab remains, so its size is the
-// memory cost of a connection; ConnectionTableTests holds it to its bound.
-//
-// Unsent bytes of a session, always in this order:
-//
-//     private bytes │ ranges of the outbox │ shared tail: [groupCursor, end of the group's log)
-//
-// Unsent bytes of an HTTP connection:
-//
-//     private bytes │ shared body
-//
-// Invariant: the ranges of a blocked connection (its socket took less than it was offered) are
-// copied into `privateBytes` before their log overwrites them, so no log waits for a connection.
+// An idle connection owns no buffer: `partial` is an empty array, which allocates nothing, and
+// `activity` is idle. Only the structs in the two slabs remain, so their size is the memory cost of
+// a connection; ConnectionTableTests holds them to their bound.
 
-internal import Broadcast
+internal import Delivery
 internal import Notifications
 internal import Reactor
 
@@ -37,57 +27,33 @@ enum ConnectionState: UInt8 {
 
 /// The current flags of a connection.
 struct ConnectionFlags: OptionSet {
-  let rawValue: UInt32
+  let rawValue: UInt16
   /// The client asked to resume, so it is also sent heartbeats that its program can see.
   static let visibleHeartbeats = ConnectionFlags(rawValue: 1 << 0)
-  /// The socket took less than it was offered; the connection waits for writability.
-  static let blocked = ConnectionFlags(rawValue: 1 << 1)
-  /// `privateBytes` or `outbox` is not empty.
-  static let queued = ConnectionFlags(rawValue: 1 << 2)
   /// The connection closes once everything is sent.
-  static let closesWhenSent = ConnectionFlags(rawValue: 1 << 3)
+  static let closesWhenSent = ConnectionFlags(rawValue: 1 << 1)
   /// The request waits for an answer, for example from the store; no further request is read.
-  static let awaitsAnswer = ConnectionFlags(rawValue: 1 << 4)
+  static let awaitsAnswer = ConnectionFlags(rawValue: 1 << 2)
   /// A ping sent as a message is unanswered; in an event stream, the last ping was a comment.
-  static let pinged = ConnectionFlags(rawValue: 1 << 6)
+  static let pinged = ConnectionFlags(rawValue: 1 << 3)
   /// The directory lists this slot for the user.
-  static let listed = ConnectionFlags(rawValue: 1 << 7)
+  static let listed = ConnectionFlags(rawValue: 1 << 4)
   /// A request on this connection has been answered before.
-  static let usedBefore = ConnectionFlags(rawValue: 1 << 8)
-  /// Reading is paused until the queued bytes are sent and the request is answered.
-  static let readPaused = ConnectionFlags(rawValue: 1 << 9)
-  /// The peer has shut down its sending side but still awaits bytes; no input follows.
-  static let peerEnded = ConnectionFlags(rawValue: 1 << 10)
+  static let usedBefore = ConnectionFlags(rawValue: 1 << 5)
   /// The connection count of its address includes it.
-  static let countedByAddress = ConnectionFlags(rawValue: 1 << 16)
+  static let countedByAddress = ConnectionFlags(rawValue: 1 << 6)
   /// The session count of its user includes it.
-  static let countedByUser = ConnectionFlags(rawValue: 1 << 17)
+  static let countedByUser = ConnectionFlags(rawValue: 1 << 7)
   /// It has not authenticated, and the shard's count of such connections includes it.
-  static let unauthenticated = ConnectionFlags(rawValue: 1 << 18)
+  static let unauthenticated = ConnectionFlags(rawValue: 1 << 8)
   /// Rejected by admission control: it only receives the refusal, and the shard counts it.
-  static let rejected = ConnectionFlags(rawValue: 1 << 19)
-  /// A session without a socket: its messages leave through polls.
-  static let polling = ConnectionFlags(rawValue: 1 << 20)
-  /// A secondary namespace of a session: its messages leave through the session's main slot.
-  static let secondaryNamespace = ConnectionFlags(rawValue: 1 << 21)
-  /// The session is not greeted yet, and no other frame may precede the greeting.
-  static let handshakePending = ConnectionFlags(rawValue: 1 << 22)
-  /// The kernel's limit of unsent bytes was raised for this connection.
-  static let raisedSendBuffer = ConnectionFlags(rawValue: 1 << 23)
+  static let rejected = ConnectionFlags(rawValue: 1 << 9)
   /// The peer is a trusted proxy; its connection counts from the first request on.
-  static let trustedProxy = ConnectionFlags(rawValue: 1 << 24)
+  static let trustedProxy = ConnectionFlags(rawValue: 1 << 10)
   /// A request had a forwarding header, so the connection is none of this machine's own.
-  static let forwarded = ConnectionFlags(rawValue: 1 << 25)
+  static let forwarded = ConnectionFlags(rawValue: 1 << 11)
   /// The connection of a proxy is counted for the client of its latest request.
-  static let clientCounted = ConnectionFlags(rawValue: 1 << 26)
-  /// Its socket or its timer failed; `settle` drops the connection.
-  static let failed = ConnectionFlags(rawValue: 1 << 27)
-  /// Its backlog is over the limit; `settle` closes the session.
-  static let tooSlow = ConnectionFlags(rawValue: 1 << 28)
-  /// Nothing more is queued for it or sent to it until `settle` has ended it.
-  static let givenUp: ConnectionFlags = [.failed, .tooSlow]
-  /// The slot has no socket to write to.
-  static let socketless: ConnectionFlags = [.polling, .secondaryNamespace]
+  static let clientCounted = ConnectionFlags(rawValue: 1 << 12)
 }
 
 /// The Engine.IO session that a slot belongs to, by the protocol that it carries.
@@ -99,41 +65,10 @@ enum EngineLink {
   case socketIO(SocketIOSession)
 }
 
-/// The body of an answer that many connections send.
-///
-/// They share one copy of `bytes`; each has its own `sent`.
-final class SharedBody {
-  let bytes: [UInt8]
-  var sent = 0
-
-  init(bytes: [UInt8]) { self.bytes = bytes }
-}
-
-/// One connection.
-///
-/// The fields that a broadcast touches come first and share a cache line.
+/// The part of one connection that sending does not use.
 struct Connection {
-  var fd: Int32 = -1
-  /// Distinguishes this connection's events from those of an earlier one in the same slot.
-  var generation: UInt32 = 0
   var flags: ConnectionFlags = []
   var state = ConnectionState.free
-  /// The fan-out group of an open session.
-  var group = FanOutGroupID(rawValue: 0)
-  /// The events that epoll watches for.
-  var interest: UInt8 = 0
-  /// Position in the group's shared log; all bytes before it were sent or are in the outbox.
-  var groupCursor: UInt64 = 0
-  /// Ranges of frame logs to be sent after `privateBytes`.
-  var outbox = Outbox()
-
-  /// The private send buffer, sent first; the bytes before `privateSentCount` are already sent.
-  var privateBytes: [UInt8] = []
-  var privateSentCount = 0
-  /// A shared body to send after `privateBytes`, if there is one.
-  var sharedBody: SharedBody?
-  /// Bytes of `privateBytes` that the shard's sum of blocked bytes includes.
-  var blockedBytes = 0
   /// The received bytes that do not form a whole request or frame yet.
   var partial: [UInt8] = []
   var activity = Activity.idle
@@ -148,8 +83,6 @@ struct Connection {
   var lastReceivedAt: UInt64 = 0
   /// Deadline of the current state, for example of a request or of a close.
   var deadline: UInt64 = .max
-  /// When a blocked connection last took a byte.
-  var progressAt: UInt64 = 0
   /// The client's address: the peer's, or behind a trusted proxy the one in its header.
   var peer = PeerAddress()
   /// The client's User-Agent, one copy for all connections with the same text.
@@ -173,238 +106,98 @@ struct Connection {
     if case .socketIO(let session) = engineLink { session } else { nil }
   }
 
-  /// Bytes queued for this connection alone.
-  var queuedByteCount: Int {
-    privateBytes.count - privateSentCount + outbox.byteCount
-      + (sharedBody.map { $0.bytes.count - $0.sent } ?? 0)
-  }
-
   /// Whether the connection has ended and nothing was changed since.
   ///
   /// A debug build checks it of each slot that it frees. The flags, times and counters that a
   /// function may still write after an end hold no resource.
   fileprivate var isBlank: Bool {
-    state == .ended && fd == -1 && generation == 0 && activity.isIdle && engine == nil
-      && membership == nil && user.isEmpty && queuedByteCount == 0 && partial.isEmpty
-      && blockedBytes == 0
+    state == .ended && activity.isIdle && engine == nil && membership == nil && user.isEmpty
+      && partial.isEmpty
       && flags.isDisjoint(with: [
-        .listed, .blocked, .countedByAddress, .countedByUser, .unauthenticated, .rejected,
+        .listed, .countedByAddress, .countedByUser, .unauthenticated, .rejected,
       ])
   }
 }
 
-/// The connections of one shard, each in its own slot.
+/// The connections of one shard, each at the slot that `SendTable` gives it.
 ///
-/// The lowest free slot is taken first, so connections lie in the order in which they arrived,
-/// which is the order in which a broadcast walks them. Chunks of slots are allocated on demand and
-/// freed when their last connection ends.
+/// `SendTable` describes the life of a slot.
 ///
-/// A connection ends at once, but its slot is freed by `reap` at the end of the turn. So a function
-/// may go on with a slot after a call that has ended its connection: it finds a blank connection
-/// without a descriptor, to which nothing can be sent. The slot and its address stay valid for the
-/// whole turn, and no other connection gets the slot in it.
-///
-/// Invariant: bit `slot` of `taken` is set exactly if the slot's state is not `.free`. An ended
-/// slot is listed once in `ended` and has the descriptor -1 and the generation 0, which no
-/// connection has.
+/// Invariant: a chunk is allocated exactly if a slot in it is taken in `slots`; an ended slot has
+/// the state `.ended`, and a free one `.free`.
 @safe final class ConnectionTable {
-  /// Slots in one chunk.
-  static let slotsPerChunk = 512
-
+  private let slots: SendTable
   private var chunks: [UnsafeMutablePointer<Connection>?] = unsafe []
-  private var taken = SlotSet()
-  /// Slots of the connections that have ended since the last `reap`.
-  private var ended: [UInt32] = []
-  private var lastGeneration: UInt32 = 0
-  /// Open connections in the table.
-  private(set) var count = 0
+
+  init(_ slots: SendTable) { self.slots = slots }
 
   deinit {
     for index in unsafe chunks.indices {
       guard let chunk = unsafe chunks[index] else { continue }
-      unsafe chunk.deinitialize(count: ConnectionTable.slotsPerChunk)
+      unsafe chunk.deinitialize(count: SendTable.slotsPerChunk)
       unsafe chunk.deallocate()
     }
   }
 
-  /// Takes the lowest free slot for `fd`; nil when the table already has `limit` connections.
-  ///
-  /// A slot without a socket has the descriptor -1.
-  func insert(fd: Int32, limit: Int) -> UInt32? {
-    guard count < limit else { return nil }
-    let slot = taken.insertLowestFree()
-    let chunk = Int(slot) / ConnectionTable.slotsPerChunk
+  /// Open connections in the table.
+  var count: Int { slots.count }
+
+  /// Takes the lowest free slot for `fd`; see `SendTable`.
+  func insert(fd: Int32, _ flags: SendFlags = [], limit: Int) -> UInt32? {
+    guard let slot = slots.insert(fd: fd, flags, limit: limit) else { return nil }
+    let chunk = Int(slot) / SendTable.slotsPerChunk
     while unsafe chunks.count <= chunk { unsafe chunks.append(nil) }
     if unsafe chunks[chunk] == nil {
-      let made = UnsafeMutablePointer<Connection>.allocate(
-        capacity: ConnectionTable.slotsPerChunk)
-      unsafe made.initialize(repeating: Connection(), count: ConnectionTable.slotsPerChunk)
+      let made = UnsafeMutablePointer<Connection>.allocate(capacity: SendTable.slotsPerChunk)
+      unsafe made.initialize(repeating: Connection(), count: SendTable.slotsPerChunk)
       unsafe chunks[chunk] = made
     }
-    // guard: generation-increments
-    lastGeneration &+= 1
-    if lastGeneration == 0 { lastGeneration = 1 }
-    count += 1
-    self[slot].fd = fd
-    self[slot].generation = lastGeneration
     return slot
   }
 
   /// Ends the connection at `slot`, which must be open: releases all that its fields hold.
-  ///
-  /// Its generation is not reused for 2^32 connections.
   func end(_ slot: UInt32) {
-    assert(isOpen(slot), "\(slot) has no connection")
+    slots.end(slot)
     // guard: slot-cleared
     self[slot] = Connection()
     self[slot].state = .ended
-    // guard: slot-kept-for-turn
-    ended.append(slot)
-    count -= 1
   }
 
   /// Frees the slots of the connections that have ended; call it where no function uses a slot.
   func reap() {
-    guard !ended.isEmpty else { return }
-    for slot in ended {
+    slots.reap { slot, emptyChunk in
       assert(self[slot].isBlank, "\(slot) was changed after its connection had ended")
-      free(slot)
-    }
-    ended.removeAll(keepingCapacity: ended.count <= ConnectionTable.slotsPerChunk)
-  }
-
-  private func free(_ slot: UInt32) {
-    self[slot] = Connection()
-    taken.remove(slot)
-    let chunk = Int(slot) / ConnectionTable.slotsPerChunk
-    let first = UInt32(chunk * ConnectionTable.slotsPerChunk)
-    if taken.isEmpty(from: first, count: ConnectionTable.slotsPerChunk),
-      let empty = unsafe chunks[chunk]
-    {
-      unsafe empty.deinitialize(count: ConnectionTable.slotsPerChunk)
+      self[slot] = Connection()
+      guard let emptyChunk, let empty = unsafe chunks[emptyChunk] else { return }
+      unsafe empty.deinitialize(count: SendTable.slotsPerChunk)
       unsafe empty.deallocate()
-      unsafe chunks[chunk] = nil
+      unsafe chunks[emptyChunk] = nil
     }
   }
 
   /// Whether the connection is open.
-  func holds(_ id: ConnectionID) -> Bool {
-    isOpen(id.slot) && self[id.slot].generation == id.generation
-  }
+  func holds(_ id: ConnectionID) -> Bool { slots.holds(id) }
 
-  /// The id of the connection in `slot`, which must be taken; one that no connection has if the
-  /// connection has ended.
-  func id(of slot: UInt32) -> ConnectionID {
-    ConnectionID(slot: slot, generation: self[slot].generation)
-  }
+  /// The id of the connection in `slot`; see `SendTable`.
+  func id(of slot: UInt32) -> ConnectionID { slots.id(of: slot) }
 
   /// Whether an open connection has `slot`.
-  func isOpen(_ slot: UInt32) -> Bool { taken.contains(slot) && self[slot].state != .ended }
+  func isOpen(_ slot: UInt32) -> Bool { slots.isOpen(slot) }
 
-  /// Calls `body` with the slot of each open connection, lowest first.
-  ///
-  /// `body` may end connections; one that has ended before its turn is skipped.
-  func forEachSlot(_ body: (UInt32) -> Void) {
-    // A copy, so that `body` may change the set that is walked.
-    let slots = taken
-    slots.forEach { slot in
-      if isOpen(slot) { body(slot) }
-    }
-  }
+  /// Calls `body` with the slot of each open connection, lowest first; see `SendTable`.
+  func forEachSlot(_ body: (UInt32) -> Void) { slots.forEachSlot(body) }
 
   /// The connection at `slot`, which must be taken.
   subscript(slot: UInt32) -> Connection {
-    // Addressors, not `_read` and `_modify`: those copy into a frame of their own, which in an
-    // unoptimised build ended before a part of the copy was used, as the address sanitizer showed.
+    // Addressors, for the reason that `SendTable` gives.
     unsafeAddress { unsafe UnsafePointer(pointer(to: slot)) }
     unsafeMutableAddress { unsafe pointer(to: slot) }
   }
 
-  /// The address of the connection in a taken slot, valid until the end of the turn.
-  func pointer(to slot: UInt32) -> UnsafeMutablePointer<Connection> {
+  private func pointer(to slot: UInt32) -> UnsafeMutablePointer<Connection> {
     let index = Int(slot)
     // SAFETY: the chunk of a taken slot is allocated, and the offset lies inside it. A free slot
     // may have no chunk, and then this traps.
-    return unsafe chunks[index / ConnectionTable.slotsPerChunk]!
-      + index % ConnectionTable.slotsPerChunk
-  }
-}
-
-/// A set of slots as one bit each, walked lowest first.
-struct SlotSet {
-  private var words: [UInt64] = []
-  /// Words before this one are all ones.
-  private var firstFree = 0
-  /// Number of slots in the set.
-  private(set) var count = 0
-
-  var isEmpty: Bool { count == 0 }
-
-  func contains(_ slot: UInt32) -> Bool {
-    let word = Int(slot >> 6)
-    return word < words.count && words[word] & (1 << UInt64(slot & 63)) != 0
-  }
-
-  /// Inserts `slot`; false when the set already has it.
-  @discardableResult
-  mutating func insert(_ slot: UInt32) -> Bool {
-    let word = Int(slot >> 6)
-    while words.count <= word { words.append(0) }
-    let bit: UInt64 = 1 << UInt64(slot & 63)
-    guard words[word] & bit == 0 else { return false }
-    words[word] |= bit
-    count += 1
-    return true
-  }
-
-  @discardableResult
-  mutating func remove(_ slot: UInt32) -> Bool {
-    let word = Int(slot >> 6)
-    guard word < words.count else { return false }
-    let bit: UInt64 = 1 << UInt64(slot & 63)
-    guard words[word] & bit != 0 else { return false }
-    words[word] &= ~bit
-    count -= 1
-    firstFree = min(firstFree, word)
-    return true
-  }
-
-  /// Inserts the lowest slot that is not in the set, and returns it.
-  mutating func insertLowestFree() -> UInt32 {
-    while firstFree < words.count, words[firstFree] == .max { firstFree += 1 }
-    if firstFree == words.count { words.append(0) }
-    let bit = (~words[firstFree]).trailingZeroBitCount
-    words[firstFree] |= 1 << UInt64(bit)
-    count += 1
-    return UInt32(firstFree << 6 + bit)
-  }
-
-  /// Whether the set has none of the slots [first, first + count); both are multiples of 64.
-  func isEmpty(from first: UInt32, count: Int) -> Bool {
-    let start = Int(first) >> 6
-    guard start < words.count else { return true }
-    return words[start..<min(words.count, start + count >> 6)].allSatisfy { $0 == 0 }
-  }
-
-  /// Calls `body` with each slot, lowest first.
-  ///
-  /// It walks the set as it was at the start: changes that `body` makes to another copy of the set
-  /// have no effect.
-  func forEach(_ body: (UInt32) -> Void) {
-    for (index, word) in words.enumerated() where word != 0 {
-      var rest = word
-      while rest != 0 {
-        let bit = rest.trailingZeroBitCount
-        rest &= rest - 1
-        body(UInt32(index << 6 + bit))
-      }
-    }
-  }
-
-  /// Empties the set and keeps its memory.
-  mutating func removeAll() {
-    for index in words.indices { words[index] = 0 }
-    count = 0
-    firstFree = 0
+    return unsafe chunks[index / SendTable.slotsPerChunk]! + index % SendTable.slotsPerChunk
   }
 }

@@ -16,9 +16,9 @@ extension Shard {
 
   /// Logs that the session at `slot` is about to end, or its refusal if it never authenticated.
   func logEnd(at slot: UInt32, because reason: @autoclosure () -> String) {
-    let isWatcher = fanOutGroups[table[slot].group].dialect is MetricsDialect
+    let isWatcher = encoder(of: slot).dialect is MetricsDialect
     guard table[slot].flags.contains(.listed) || isWatcher else {
-      let dialect = fanOutGroups[table[slot].group].dialect.name
+      let dialect = encoder(of: slot).dialect.name
       return logRefusal(by: dialect, reason(), at: slot)
     }
     // The wall clock may have been set back during the session.
@@ -69,7 +69,7 @@ extension Shard {
   }
 
   private func origin(of slot: UInt32) -> String {
-    let dialect = fanOutGroups[table[slot].group].dialect.name
+    let dialect = encoder(of: slot).dialect.name
     return "\(dialect), shard \(index), \(table[slot].peer.text)"
   }
 }

@@ -1,6 +1,7 @@
 // Draining, a shutdown without loss: readiness fails with 503, sessions are closed with 1001 in
 // paced batches so that their clients reconnect, and accepted requests are still answered.
 
+internal import Delivery
 internal import Notifications
 internal import Wire
 
@@ -56,7 +57,7 @@ extension Shard {
         if let poll = table[slot].activity.exchange?.poll { return end(poll, at: slot) }
         let isIdle =
           !table[slot].flags.contains(.awaitsAnswer) && table[slot].partial.isEmpty
-          && table[slot].activity.exchange?.head == nil && table[slot].queuedByteCount == 0
+          && table[slot].activity.exchange?.head == nil && delivery[slot].queuedByteCount == 0
         // A new connection may still send its first request, for example a health check.
         if isIdle, table[slot].flags.contains(.usedBefore) || acceptors.isEmpty { drop(slot) }
       case .closing, .lingering, .free, .ended:

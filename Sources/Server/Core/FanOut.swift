@@ -1,6 +1,7 @@
 // Fan-out: an event is encoded once for each fan-out group, and queued for its audience.
 
 internal import Broadcast
+internal import Delivery
 internal import Notifications
 internal import Wire
 
@@ -42,13 +43,13 @@ extension Shard {
   }
 
   private func broadcast(_ event: Event) {
-    delivery.materializeRoomBatch()
-    for group in delivery.occupiedGroups {
-      group.writer.removeAll()
-      group.dialect.write(event, to: &group.writer)
-      guard group.writer.count > 0 else { continue }
-      delivery.append(group.writer.bytes, to: group)
-      metrics.add(.framesDelivered, group.members.count * group.writer.count)
+    delivery.materializeBatch()
+    for id in delivery.occupiedGroupIDs {
+      let encoder = fanOutGroups[id]
+      encoder.encode(event)
+      guard encoder.writer.count > 0 else { continue }
+      delivery.append(encoder.writer.bytes, to: id)
+      metrics.add(.framesDelivered, delivery.memberCount(of: id) * encoder.writer.count)
     }
   }
 
@@ -69,8 +70,8 @@ extension Shard {
         continue
       }
       guard admits(event, at: slot) else { continue }
-      guard let range = written[table[slot].group.index] else { continue }
-      delivery.queue(log: .direct, range.bytes, at: slot)
+      guard let range = written[delivery[slot].group.index] else { continue }
+      delivery.queueDirect(range.bytes, at: slot)
       metrics.add(.framesDelivered, range.frameCount)
       if let position = range.position { keepPosition(position, at: slot) }
     }
@@ -82,36 +83,37 @@ extension Shard {
   /// frame for the event.
   private func writeDirect(_ event: Event, for slots: [UInt32]) -> [DirectRange?] {
     var written = [DirectRange?](repeating: nil, count: fanOutGroups.all.count)
-    var groups: [FanOutGroup] = []
+    var encoders: [GroupEncoder] = []
     var byteCount = 0
     for slot in slots where table[slot].state == .session {
-      let group = fanOutGroups[table[slot].group]
-      guard !groups.contains(where: { $0 === group }) else { continue }
-      groups.append(group)
-      group.writer.removeAll()
-      group.dialect.write(event, to: &group.writer)
-      byteCount += group.writer.bytes.count
+      let encoder = encoder(of: slot)
+      guard !encoders.contains(where: { $0 === encoder }) else { continue }
+      encoders.append(encoder)
+      encoder.encode(event)
+      byteCount += encoder.writer.bytes.count
     }
     delivery.makeDirectRoom(for: byteCount)
-    for group in groups where group.writer.count > 0 {
-      let bytes = delivery.appendDirect(group.writer.bytes)
-      var range = DirectRange(bytes: bytes, frameCount: group.writer.count)
-      if group.keepsPositions, case .stored(let notification, _) = event.body {
+    for encoder in encoders where encoder.writer.count > 0 {
+      let bytes = delivery.appendDirect(encoder.writer.bytes)
+      var range = DirectRange(bytes: bytes, frameCount: encoder.writer.count)
+      if encoder.keepsPositions, case .stored(let notification, _) = event.body {
         range.position = notification.offset
       }
-      written[group.id.index] = range
+      written[encoder.id.index] = range
     }
     return written
   }
 
   /// Whether the session at `slot` gets `event` now; a replay records the events that it defers.
   private func admits(_ event: Event, at slot: UInt32) -> Bool {
-    guard let offset = event.offset else { return !table[slot].flags.contains(.handshakePending) }
+    guard let offset = event.offset else {
+      return !delivery[slot].flags.contains(.handshakePending)
+    }
     if let replay = table[slot].activity.replay {
       return replay.admits(event, offset: offset)
     }
     // Its greeting reads the store later, and so includes this event.
-    if table[slot].flags.contains(.handshakePending) { return false }
+    if delivery[slot].flags.contains(.handshakePending) { return false }
     if let fetch = table[slot].activity.fetch { fetch.changedThrough = offset }
     return true
   }
@@ -121,13 +123,13 @@ extension Shard {
   /// Like `send`, it does nothing once the session has ended or closes.
   func write(to slot: UInt32, _ body: (inout FrameWriter) -> Void) {
     guard table[slot].state == .session else { return }
-    let group = fanOutGroups[table[slot].group]
-    group.writer.removeAll()
+    let encoder = encoder(of: slot)
+    encoder.writer.removeAll()
     let replay = table[slot].activity.replay
-    group.writer.opening = replay?.takeOpening()
-    body(&group.writer)
+    encoder.writer.opening = replay?.takeOpening()
+    body(&encoder.writer)
     // No event was written, so the next one carries the opening.
-    replay?.opening = group.writer.opening
-    delivery.send(group.writer.bytes, to: slot)
+    replay?.opening = encoder.writer.opening
+    delivery.send(encoder.writer.bytes, to: slot)
   }
 }

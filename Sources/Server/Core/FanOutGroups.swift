@@ -10,23 +10,9 @@
 // two without cursors, then two with them. The first of two is for WebSockets, the second for
 // polls.
 
-internal import Broadcast
+internal import Delivery
+internal import Notifications
 internal import Wire
-
-/// Names one fan-out group of a shard.
-///
-/// One byte, because every connection has one.
-struct FanOutGroupID: RawRepresentable, Hashable, Sendable, BitwiseCopyable {
-  let rawValue: UInt8
-
-  init(rawValue: UInt8) { self.rawValue = rawValue }
-
-  /// The group at `index` of the shard's groups.
-  init(index: Int) { rawValue = UInt8(index) }
-
-  /// The group's index in an array with one element for each group.
-  var index: Int { Int(rawValue) }
-}
 
 /// The encoding of a group's frames.
 struct FanOutEncoding {
@@ -35,15 +21,41 @@ struct FanOutEncoding {
   let cursors: CursorFormat?
 }
 
+/// Writes the frames of one fan-out group.
+final class GroupEncoder {
+  let id: FanOutGroupID
+  let dialect: any Dialect
+  /// Whether its clients receive cursors.
+  let sendsCursors: Bool
+  /// Whether its sessions keep the position of the last notification sent to them.
+  let keepsPositions: Bool
+  /// The frames written last.
+  var writer: FrameWriter
+
+  init(id: FanOutGroupID, _ encoding: FanOutEncoding) {
+    self.id = id
+    dialect = encoding.dialect
+    sendsCursors = encoding.cursors != nil
+    keepsPositions = encoding.cursors != nil && encoding.dialect is SocketIODialect
+    writer = FrameWriter(cursors: encoding.cursors, framing: dialect.framing)
+  }
+
+  /// Writes the frames of `event`: none if the dialect has none for it.
+  func encode(_ event: Event) {
+    writer.removeAll()
+    dialect.write(event, to: &writer)
+  }
+}
+
 /// All fan-out groups of one shard.
 ///
-/// Invariant: each group is at the index of its id, and each of its logs has a `LogID`.
+/// Invariant: each encoder is at the index of its group's id.
 struct FanOutGroups {
-  let all: [FanOutGroup]
+  let all: [GroupEncoder]
   /// Index of the first group of each Engine.IO path.
   private let pathStarts: [Int]
 
-  init(paths: [EnginePath], cursors: CursorFormat, capacity: Int) {
+  init(paths: [EnginePath], cursors: CursorFormat) {
     var encodings = DialectRegistry.all.flatMap { dialect in
       [nil, cursors].map { FanOutEncoding(dialect: dialect, cursors: $0) }
     }
@@ -59,15 +71,13 @@ struct FanOutGroups {
     encodings.append(FanOutEncoding(dialect: MetricsDialect(), cursors: nil))
     encodings.append(
       FanOutEncoding(dialect: MetricsDialect(framing: .eventStream), cursors: nil))
-    precondition(
-      LogID.count(ofGroups: encodings.count) <= 1 + Int(UInt8.max), "\(encodings.count) groups")
     self.pathStarts = pathStarts
     all = encodings.enumerated().map { index, encoding in
-      FanOutGroup(id: FanOutGroupID(index: index), encoding, capacity: capacity)
+      GroupEncoder(id: FanOutGroupID(index: index), encoding)
     }
   }
 
-  subscript(id: FanOutGroupID) -> FanOutGroup { all[id.index] }
+  subscript(id: FanOutGroupID) -> GroupEncoder { all[id.index] }
 
   /// The group of a dialect's authenticated sessions.
   func id(of dialect: any Dialect, withCursors: Bool) -> FanOutGroupID {
@@ -104,10 +114,10 @@ struct FanOutGroups {
   private var unchunkedStreams: FanOutGroupID { FanOutGroupID(index: all.count - 3) }
 
   /// The groups of sessions that watch the metrics.
-  var metrics: ArraySlice<FanOutGroup> { all.suffix(2) }
+  var metrics: ArraySlice<GroupEncoder> { all.suffix(2) }
 
   /// The group of sessions that watch the metrics in a stream with this framing.
-  func metrics(_ framing: Framing) -> FanOutGroup {
+  func metrics(_ framing: Framing) -> GroupEncoder {
     all[all.count - (framing == .chunkedEventStream ? 2 : 1)]
   }
 

@@ -10,6 +10,7 @@
 // last is answered.
 
 internal import Broadcast
+internal import Delivery
 internal import Notifications
 internal import Wire
 
@@ -83,7 +84,7 @@ extension Shard {
     case .idle, .request, .fragments, .authentication, .probe:
       let fetch = Fetch(request)
       fetch.assembly = table[slot].activity.assembly
-      table[slot].activity = .fetch(fetch)
+      setActivity(.fetch(fetch), at: slot)
       read(fetch, at: slot)
     }
   }
@@ -108,11 +109,11 @@ extension Shard {
       return close(slot, code: 1011, reason: "the store cannot be read")
     }
     if fetch.changedThrough > counts.version { return read(fetch, at: slot) }
-    table[slot].activity = .idle
+    setActivity(.idle, at: slot)
     table[slot].activity.assembly = fetch.assembly
     // Half the backlog limit, so that the page alone does not make the client a slow consumer.
     let byteLimit = core.configuration.limits.backlogBytesLimit / 2
-    let dialect = fanOutGroups[table[slot].group].dialect
+    let dialect = encoder(of: slot).dialect
     write(to: slot) { frames in
       dialect.writePage(page, counts, groups: groups, byteLimit: byteLimit, to: &frames)
     }

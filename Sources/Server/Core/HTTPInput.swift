@@ -5,6 +5,7 @@
 // before its body is read. A refusal before the body ends the connection, because the unread body
 // would otherwise be parsed as another request.
 
+internal import Delivery
 internal import Notifications
 internal import Reactor
 internal import Wire
@@ -69,15 +70,14 @@ extension Shard {
     do throws(HTTPViolation) {
       while offset < end, table[slot].state == .http {
         if table[slot].flags.contains(.awaitsAnswer)
-          || table[slot].queuedByteCount > core.configuration.limits.responseBytesLimit
+          || delivery[slot].queuedByteCount > core.configuration.limits.responseBytesLimit
           // No response can be queued while a shared body is still being sent.
           // guard: no-answer-before-shared-body
-          || table[slot].sharedBody != nil
+          || delivery[slot].hasSharedBody
         {
           // One request at a time: bytes already read wait in `partial`, further ones in the
           // kernel.
-          table[slot].flags.insert(.readPaused)
-          delivery.updateInterest(slot)
+          delivery.pauseReading(slot)
           return offset
         }
         let exchange = exchange(at: slot)
@@ -102,7 +102,7 @@ extension Shard {
   func exchange(at slot: UInt32) -> Exchange {
     if let exchange = table[slot].activity.exchange { return exchange }
     let exchange = Exchange()
-    table[slot].activity = .request(exchange)
+    setActivity(.request(exchange), at: slot)
     return exchange
   }
 
@@ -151,7 +151,7 @@ extension Shard {
       return head.byteCount
     }
     if head.expectsContinue {
-      table[slot].privateBytes.append(contentsOf: Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
+      delivery.write(at: slot) { $0.append(contentsOf: "HTTP/1.1 100 Continue\r\n\r\n".utf8) }
       delivery.markQueued(slot)
     }
     beginBodyTimeout(exchange, slot)
@@ -356,9 +356,10 @@ extension Shard {
     let isHead = exchange.head?.method == .head
     // guard: client-file-body-shared
     let isSharedBody = answer.isShared && !isHead
-    response.write(
-      keepsAlive: keepsAlive, isHead: isHead || isSharedBody, into: &table[slot].privateBytes)
-    if isSharedBody { table[slot].sharedBody = SharedBody(bytes: response.body) }
+    delivery.write(at: slot) { bytes in
+      response.write(keepsAlive: keepsAlive, isHead: isHead || isSharedBody, into: &bytes)
+    }
+    if isSharedBody { delivery.share(response.body, at: slot) }
     exchange.reset()
     countBody(of: exchange)
     unlist(slot)
@@ -366,7 +367,7 @@ extension Shard {
     if !keepsAlive { return closeWhenSent(slot) }
     table[slot].flags.insert(.usedBefore)
     table[slot].deadline =
-      table[slot].flags.contains(.blocked)
+      delivery[slot].flags.contains(.blocked)
       ? .max : now + core.configuration.limits.idleTimeoutMilliseconds
     scheduleTimer(slot)
     delivery.markQueued(slot)
@@ -425,7 +426,7 @@ extension Shard {
     exchange.reset()
     countBody(of: exchange)
     unlist(slot)
-    table[slot].activity = .idle
+    setActivity(.idle, at: slot)
   }
 
   /// Updates `bodyBytesInFlight` with this request's current byte count.

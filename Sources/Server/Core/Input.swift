@@ -1,6 +1,7 @@
 // Input: bytes are received into the shard's scratch and parsed in place. Only the unfinished tail
 // of a message is copied to its connection.
 
+internal import Delivery
 internal import Glibc
 internal import Notifications
 internal import Reactor
@@ -20,12 +21,12 @@ extension Shard {
 
   /// Handles readiness of the connection at `slot`.
   func handle(_ readiness: Interest, at slot: UInt32) {
-    if readiness.contains(.writable), table[slot].flags.contains(.blocked) {
+    if readiness.contains(.writable), delivery[slot].flags.contains(.blocked) {
       delivery.flush(slot)
     }
     // A paused connection is not watched for readability, but its reset is reported all the same.
     if readiness.contains(.readable),
-      table[slot].flags.isDisjoint(with: [.readPaused, .peerEnded])
+      delivery[slot].flags.isDisjoint(with: [.readPaused, .peerEnded])
     {
       read(slot)
     } else if readiness.contains(.hangup) {  // guard: hangup-without-reading
@@ -43,7 +44,7 @@ extension Shard {
       let kept = table[slot].partial.count
       let limit = min(readLimit(slot), scratch.count - kept)
       guard limit > 0 else { return }
-      let count = kernel.receive(table[slot].fd, into: scratch, at: kept, limit: limit)
+      let count = kernel.receive(delivery[slot].fd, into: scratch, at: kept, limit: limit)
       if count == 0 { return ended(slot) }
       guard count > 0 else {
         if count != -Int(EAGAIN) { drop(slot, counting: .resets) }
@@ -57,7 +58,7 @@ extension Shard {
         if kept > 0 { scratch.copy(table[slot].partial, at: 0) }
         process(slot, byteCount: kept + count)
       }
-      if table[slot].state == .ended || table[slot].flags.contains(.readPaused) { return }
+      if table[slot].state == .ended || delivery[slot].flags.contains(.readPaused) { return }
       // A short read has emptied the socket; another call would only return EAGAIN.
       if count < limit { return }
       // guard: no-reads-after-refusal
@@ -65,8 +66,7 @@ extension Shard {
         // A connection that is ending is not read further, even if its peer floods it. The peer has
         // until the deadline to read the remaining output, and its end of stream is reported as a
         // hang-up.
-        table[slot].flags.insert(.readPaused)
-        return delivery.updateInterest(slot)
+        return delivery.pauseReading(slot)
       }
     }
   }
@@ -140,7 +140,7 @@ extension Shard {
 
   /// Whether the session at `slot` is a WebSocket and so receives messages, too.
   private func isBidirectional(_ slot: UInt32) -> Bool {
-    fanOutGroups[table[slot].group].dialect.framing == .webSocket
+    encoder(of: slot).dialect.framing == .webSocket
   }
 
   /// Handles the peer's end of stream.
@@ -148,12 +148,13 @@ extension Shard {
   /// An HTTP client may end its side and still expects its whole response. A WebSocket that does so
   /// without a close frame is over.
   private func ended(_ slot: UInt32) {
-    let hasPendingResponse = !table[slot].flags.isDisjoint(with: [.awaitsAnswer, .queued, .blocked])
+    let hasPendingResponse =
+      table[slot].flags.contains(.awaitsAnswer)
+      || !delivery[slot].flags.isDisjoint(with: [.queued, .blocked])
     switch table[slot].state {
     case .http where hasPendingResponse, .closing where hasPendingResponse:
-      table[slot].flags.insert(.peerEnded)
       if table[slot].state == .http { endsAfterAnswer(slot) }
-      delivery.updateInterest(slot)
+      delivery.inputEnded(slot)
     case .session where isBidirectional(slot):
       // guard: half-close-ends-session
       drop(slot, counting: .resets)
@@ -170,7 +171,7 @@ extension Shard {
   /// Reading resumes later in the turn: this runs during a flush or a delivery, and a request may
   /// publish.
   func resumeWhenFlushed(_ slot: UInt32) {
-    guard table[slot].state == .http, table[slot].flags.contains(.readPaused),
+    guard table[slot].state == .http, delivery[slot].flags.contains(.readPaused),
       !table[slot].flags.contains(.awaitsAnswer)
     else { return }
     resumable.append(table.id(of: slot))
@@ -193,8 +194,7 @@ extension Shard {
       guard table[slot].state == .http, !table[slot].flags.contains(.awaitsAnswer) else {
         continue
       }
-      table[slot].flags.remove(.readPaused)
-      delivery.updateInterest(slot)
+      delivery.resumeReading(slot)
       guard !table[slot].partial.isEmpty else { continue }
       let kept = table[slot].partial
       scratch.copy(kept, at: 0)

@@ -1,6 +1,7 @@
 // The lifecycle of a connection: accepted, watched by one timer, closed or dropped.
 
 internal import Broadcast
+internal import Delivery
 internal import Glibc
 internal import Notifications
 internal import Reactor
@@ -34,9 +35,8 @@ extension Shard {
     table[slot].lastReceivedAt = now
     // guard: head-timeout
     table[slot].deadline = now + limits.headTimeoutMilliseconds
-    table[slot].interest = UInt8(Interest.readable.rawValue)
     do throws(SystemError) {
-      try poller.add(fd, .readable, slot: slot, generation: table[slot].generation)
+      try delivery.watch(slot)
     } catch {
       metrics.add(.refusedConnections)
       return drop(slot)
@@ -72,13 +72,14 @@ extension Shard {
       window.add(table[slot].deadline, slack: slackOfDeadline(of: slot))
     }
     // A polling session counts as blocked between two polls; pings detect a lost client instead.
-    if table[slot].flags.contains(.blocked), !table[slot].flags.contains(.polling) {
+    if delivery[slot].flags.contains(.blocked), !delivery[slot].flags.contains(.polling) {
       window.add(
-        table[slot].progressAt + limits.progressTimeoutMilliseconds, slack: TimerWindow.sharedSlack)
+        delivery[slot].progressAt + limits.progressTimeoutMilliseconds,
+        slack: TimerWindow.sharedSlack)
     }
     if table[slot].state == .session {
-      let heartbeat = fanOutGroups[table[slot].group].dialect.heartbeat
-      if !table[slot].flags.contains(.blocked), table[slot].engine == nil {
+      let heartbeat = encoder(of: slot).dialect.heartbeat
+      if !delivery[slot].flags.contains(.blocked), table[slot].engine == nil {
         window.add(
           table[slot].lastReceivedAt + heartbeat.silenceLimitMilliseconds,
           slack: TimerWindow.sharedSlack)
@@ -131,7 +132,7 @@ extension Shard {
     // guard: stall-grace-period
     if clock.isInStallGrace { extendExpiredDeadlines(of: slot) }
     let connection = table[slot]
-    if connection.flags.contains(.blocked), !connection.flags.contains(.polling),
+    if delivery[slot].flags.contains(.blocked), !delivery[slot].flags.contains(.polling),
       delivery.hasStalled(slot)
     {
       return drop(slot, counting: .slowConsumers)
@@ -156,11 +157,11 @@ extension Shard {
   private func extendExpiredDeadlines(of slot: UInt32) {
     let end = clock.stallGraceUntil
     let progress = core.configuration.limits.progressTimeoutMilliseconds
-    table[slot].progressAt = max(table[slot].progressAt, end - min(end, progress))
+    delivery.extendProgress(of: slot, to: end - min(end, progress))
     if table[slot].state == .http {
       table[slot].deadline = max(table[slot].deadline, end)
     } else if table[slot].state == .session {
-      let silence = fanOutGroups[table[slot].group].dialect.heartbeat.silenceLimitMilliseconds
+      let silence = encoder(of: slot).dialect.heartbeat.silenceLimitMilliseconds
       table[slot].lastReceivedAt = max(table[slot].lastReceivedAt, end - min(end, silence))
     }
   }
@@ -168,7 +169,7 @@ extension Shard {
   /// Handles the expired deadlines of a session.
   private func sessionTimerFired(_ slot: UInt32) {
     if let session = table[slot].engine { return engineTimerFired(session, slot) }
-    let dialect = fanOutGroups[table[slot].group].dialect
+    let dialect = encoder(of: slot).dialect
     // guard: probe-timeout
     if table[slot].activity.probe != nil, now >= table[slot].deadline {
       metrics.add(.timedOut)
@@ -185,7 +186,7 @@ extension Shard {
     let silence = now - min(now, table[slot].lastReceivedAt)
     // A blocked connection is not pinged; its send progress is watched instead, more closely.
     if silence >= dialect.heartbeat.silenceLimitMilliseconds,
-      !table[slot].flags.contains(.blocked)
+      !delivery[slot].flags.contains(.blocked)
     {
       metrics.add(.timedOut)
       return close(slot, code: 1001, reason: "no answer to ping")
@@ -194,7 +195,7 @@ extension Shard {
       table[slot].deadline = clock.next(
         after: table[slot].deadline, every: pingIntervalMilliseconds(slot, dialect))
       // A ping to a blocked connection would only wait in its queue.
-      if !table[slot].flags.contains(.blocked) { ping(slot, dialect) }
+      if !delivery[slot].flags.contains(.blocked) { ping(slot, dialect) }
     }
   }
 
@@ -251,15 +252,13 @@ extension Shard {
   /// Does the same for a session that has no Engine.IO session to end first.
   func closeFramed(_ slot: UInt32, code: UInt16, reason: String, logged: String? = nil) {
     guard table[slot].state == .session else { return }
-    delivery.takeSharedTail(at: slot)
-    delivery.copyOutOutbox(at: slot)
+    delivery.takePrivately(slot)
     leaveSession(slot, because: logged ?? "closed with \(code), \(reason)")
     var frame: [UInt8] = []
-    fanOutGroups[table[slot].group].dialect.framing.writeClose(
+    encoder(of: slot).dialect.framing.writeClose(
       code: code, reason: reason, into: &frame)
-    // Reserves exactly: thousands may be closed at once, each with a full backlog.
-    table[slot].privateBytes.reserveCapacity(table[slot].privateBytes.count + frame.count)
-    table[slot].privateBytes.append(contentsOf: frame)
+    delivery.write(at: slot, reserving: frame.count) { $0.append(contentsOf: frame) }
+    delivery.endSession(slot)
     table[slot].state = .closing
     closeWhenSent(slot)
   }
@@ -268,7 +267,7 @@ extension Shard {
   func closeWhenSent(_ slot: UInt32) {
     guard table[slot].state != .ended else { return }
     let limits = core.configuration.limits
-    let isBlocked = table[slot].flags.contains(.blocked)
+    let isBlocked = delivery[slot].flags.contains(.blocked)
     var deadline = now + limits.closeTimeoutMilliseconds * (isBlocked ? 5 : 1)
     if table[slot].state == .http {
       // An answer may be long: it ends when its reader takes nothing for too long.
@@ -277,12 +276,12 @@ extension Shard {
       table[slot].state = .closing
     }
     releaseExchange(slot)
-    table[slot].activity = .idle
+    setActivity(.idle, at: slot)
     table[slot].partial = []
     table[slot].deadline = deadline
-    table[slot].flags.remove([.awaitsAnswer, .readPaused])
-    table[slot].flags.insert([.closesWhenSent, .queued])
-    delivery.updateInterest(slot)
+    table[slot].flags.remove(.awaitsAnswer)
+    table[slot].flags.insert(.closesWhenSent)
+    delivery.resumeReading(slot)
     scheduleTimer(slot)
     delivery.markQueued(slot)
   }
@@ -290,13 +289,13 @@ extension Shard {
   /// Continues the work that waited until everything queued was sent.
   func sentAll(_ slot: UInt32) {
     if table[slot].flags.contains(.closesWhenSent) {
-      if table[slot].flags.contains(.peerEnded) { return drop(slot) }
+      if delivery[slot].flags.contains(.peerEnded) { return drop(slot) }
       // Closing now, with unread bytes in our receive queue, would reset the connection, and the
       // reset would overtake the close frame.
       table[slot].flags.remove(.closesWhenSent)
       table[slot].state = .lingering
       table[slot].deadline = now + core.configuration.limits.closeTimeoutMilliseconds
-      kernel.shutdownWrite(table[slot].fd)
+      kernel.shutdownWrite(delivery[slot].fd)
       scheduleTimer(slot)
     } else if table[slot].activity.isReplay {
       continueReplay(slot)
@@ -329,9 +328,9 @@ extension Shard {
     wheel.cancel(slot)
     delivery.release(slot)
     let poll = table[slot].engine.flatMap { $0.slot == slot ? $0.poll : nil }
-    let fd = table[slot].fd
+    let fd = delivery[slot].fd
     // guard: freed-bytes-on-close
-    heapTrim.noteFreed(Shard.connectionBytes + table[slot].privateBytes.count, at: now)
+    heapTrim.noteFreed(Shard.connectionBytes + delivery[slot].privateByteCount, at: now)
     table.end(slot)
     // Closing removes it from epoll, since there is no duplicate of the descriptor.
     // guard: descriptor-closed
@@ -357,8 +356,7 @@ extension Shard {
     logEnd(at: slot, because: reason())
     leaveRooms(slot)
     unlist(slot)
-    delivery.leave(fanOutGroups[table[slot].group], slot)
-    table[slot].activity = .idle
-    table[slot].flags.remove(.handshakePending)
+    delivery.leave(slot)
+    setActivity(.idle, at: slot)
   }
 }

@@ -8,6 +8,7 @@
 // is bounded.
 
 internal import Broadcast
+internal import Delivery
 internal import Notifications
 internal import Reactor
 internal import Wire
@@ -68,7 +69,7 @@ extension Shard {
     var response = answer.response
     response.fields += [("Cache-Control", answer.caching), ("Date", clock.date())]
     response.fields += OriginPolicy.fieldsWithoutHead
-    response.write(keepsAlive: false, isHead: false, into: &table[slot].privateBytes)
+    delivery.write(at: slot) { response.write(keepsAlive: false, isHead: false, into: &$0) }
     closeWhenSent(slot)
   }
 
@@ -183,18 +184,18 @@ extension Shard {
     let decision = table[slot].messages.draw(
       core.quotas.messageRate, at: now.nanosecondsOfMilliseconds)
     guard decision != .within else { return true }
-    let group = fanOutGroups[table[slot].group]
+    let encoder = encoder(of: slot)
     let reason = "at most \(core.quotas.messageRate.perSecond) messages a second"
     metrics.add(.messagesRefused)
     // guard: message-flood-closes
-    guard decision == .over, group.dialect.forgivesTooManyMessages else {
+    guard decision == .over, encoder.dialect.forgivesTooManyMessages else {
       metrics.add(.messageFloods)
       close(slot, code: 1008, reason: reason)
       return false
     }
     // A client that does not read its errors must not get a queue of them.
     // guard: no-error-to-blocked-client
-    guard isText, !table[slot].flags.contains(.blocked) else { return false }
+    guard isText, !delivery[slot].flags.contains(.blocked) else { return false }
     sendError("rate_limited", "\(reason): this one was dropped", at: slot)
     return false
   }

@@ -6,6 +6,7 @@
 // has no request in progress and nothing queued.
 
 internal import Broadcast
+internal import Delivery
 internal import Notifications
 internal import Reactor
 
@@ -28,13 +29,13 @@ extension Shard {
   func migrateOut(_ slot: UInt32, unread: [UInt8], to shard: Int) {
     // The responses to its earlier requests go first.
     delivery.flush(slot)
-    guard table[slot].queuedByteCount == 0, table[slot].state == .http,
-      table[slot].flags.isDisjoint(with: .givenUp), poller.remove(table[slot].fd)
+    guard delivery[slot].queuedByteCount == 0, table[slot].state == .http,
+      delivery[slot].flags.isDisjoint(with: .givenUp), let fd = delivery.takeSocket(of: slot)
     else { return drop(slot, counting: .resets) }
     let flags = table[slot].flags
     let limits = core.configuration.limits
     let handed = HandedConnection(
-      fd: table[slot].fd, peer: table[slot].peer, unread: unread,
+      fd: fd, peer: table[slot].peer, unread: unread,
       messages: table[slot].messages, deadline: now + limits.headTimeoutMilliseconds,
       isCountedByAddress: flags.contains(.countedByAddress),
       isUnauthenticated: flags.contains(.unauthenticated),
@@ -42,7 +43,6 @@ extension Shard {
     // The counts that include it move with it.
     authenticated(slot)
     table[slot].flags.remove(.countedByAddress)
-    table[slot].fd = -1
     drop(slot)
     metrics.add(.connectionsHandedOver)
     core.mailboxes[shard].append(.handedOver(handed))
@@ -66,22 +66,20 @@ extension Shard {
     table[slot].messages = handed.messages
     table[slot].lastReceivedAt = now
     table[slot].deadline = handed.deadline
-    table[slot].interest = UInt8(Interest.readable.rawValue)
     if handed.isCountedByAddress { table[slot].flags.insert(.countedByAddress) }
     table[slot].flags.formUnion(handed.flags)
     if handed.isUnauthenticated {
       table[slot].flags.insert(.unauthenticated)
       unauthenticatedCount += 1
     }
-    let id = table.id(of: slot)
     do throws(SystemError) {
-      try poller.add(handed.fd, .readable, slot: id.slot, generation: id.generation)
+      try delivery.watch(slot)
     } catch {
       return drop(slot, counting: .resets)
     }
     scheduleTimer(slot)
     // Parsed at the end of the turn: the shard is still reading its mailbox.
     table[slot].partial = handed.unread
-    resumable.append(id)
+    resumable.append(table.id(of: slot))
   }
 }

@@ -26,7 +26,7 @@ extension Shard {
 
   /// Gives a client that was upgraded without a token the time to send one.
   func awaitToken(since: String?, at slot: UInt32) {
-    table[slot].activity = .authentication(PendingAuthentication(since: since))
+    setActivity(.authentication(PendingAuthentication(since: since)), at: slot)
     table[slot].deadline = now + core.configuration.limits.authenticationTimeoutMilliseconds
     scheduleTimer(slot)
   }
@@ -41,12 +41,12 @@ extension Shard {
       // guard: fresh-token-same-user
       guard pending != nil || user.hasSameBytes(as: table[slot].user) else { throw .otherUser }
     } catch {
-      let dialect = fanOutGroups[table[slot].group].dialect
+      let dialect = encoder(of: slot).dialect
       return close(
         slot, code: dialect.expiryCloseCode, reason: closeReason(Shard.invalidToken, error))
     }
     if let pending {
-      table[slot].activity = .idle
+      setActivity(.idle, at: slot)
       authenticated(slot)
       // guard: session-quota-in-band-token
       guard countSession(of: user, at: slot) else {

@@ -2,6 +2,7 @@
 // the store must be able to commit.
 
 internal import Broadcast
+internal import Delivery
 internal import Notifications
 internal import Wire
 

@@ -24,6 +24,7 @@
 // live from there.
 
 internal import Broadcast
+internal import Delivery
 internal import Notifications
 internal import Wire
 
@@ -122,7 +123,7 @@ extension Shard {
   func beginReplay(_ since: String?, announcesLoss: Bool = true, at slot: UInt32) {
     if since != nil { metrics.add(.replays) }
     let since = since ?? ""
-    let greetsAtOnce = !fanOutGroups[table[slot].group].dialect.greetsWithCounts
+    let greetsAtOnce = !encoder(of: slot).dialect.greetsWithCounts
     let replay: Replay
     if since == "0" {
       replay = Replay(after: 0, continuityLost: false)
@@ -136,7 +137,7 @@ extension Shard {
     } else {
       replay = Replay(after: 0, continuityLost: true, announcesLoss: announcesLoss)
     }
-    table[slot].activity = .replay(replay)
+    setActivity(.replay(replay), at: slot)
     if !replay.continuityLost, greetsAtOnce {
       greet(slot, cursor: core.store.history.cursors.cursor(at: replay.after), nil)
       replay.isGreeted = true
@@ -196,7 +197,7 @@ extension Shard {
     replay.isProven = true
     if !replay.isGreeted { greet(slot, cursor: cursor, counts) }
     replay.isGreeted = true
-    let dialect = fanOutGroups[table[slot].group].dialect
+    let dialect = encoder(of: slot).dialect
     if replay.beginsNow {
       write(to: slot) { dialect.writeBegun(counts, time: wall, to: &$0) }
     } else {
@@ -234,7 +235,7 @@ extension Shard {
       // The greeting of a stream is a part of its first event, so it waits for one.
       // guard: stream-opening-in-first-event
       if page.isEmpty, next != nil || replay.deferredThrough > through,
-        fanOutGroups[table[slot].group].dialect is StreamDialect
+        encoder(of: slot).dialect is StreamDialect
       {
         replay.after = next ?? through
         return continueReplay(slot)
@@ -243,29 +244,29 @@ extension Shard {
         slot, cursor: core.store.history.cursors.cursor(at: replay.after), counts, isResumed: true)
       replay.isGreeted = true
     }
-    let group = fanOutGroups[table[slot].group]
-    group.writer.removeAll()
-    group.writer.opening = replay.takeOpening()
+    let encoder = encoder(of: slot)
+    encoder.writer.removeAll()
+    encoder.writer.opening = replay.takeOpening()
     for notification in page {
-      group.dialect.writeMissed(notification, counts, to: &group.writer)
+      encoder.dialect.writeMissed(notification, counts, to: &encoder.writer)
     }
     if let last = page.last {
       replay.sentVersion = counts.version
-      if group.keepsPositions { keepPosition(last.offset, at: slot) }
+      if encoder.keepsPositions { keepPosition(last.offset, at: slot) }
     }
     replay.after = next ?? through
     // After a large page the session goes live only when the client has accepted the page, so that
     // live frames have the whole backlog limit to themselves.
-    let isSmall = group.writer.bytes.count <= Shard.smallPageBytes
+    let isSmall = encoder.writer.bytes.count <= Shard.smallPageBytes
     let isCaughtUp = next == nil && isSmall && replay.deferredThrough <= through
-    if isCaughtUp { writeEnd(of: replay, counts, to: group, at: slot) }
+    if isCaughtUp { writeEnd(of: replay, counts, to: encoder, at: slot) }
     if replay.isCatchUp {
-      metrics.add(.framesDelivered, group.writer.count)
+      metrics.add(.framesDelivered, encoder.writer.count)
     } else {
       metrics.add(.replayedNotifications, page.count)
     }
-    let frames = group.writer.bytes
-    group.writer.removeAll()
+    let frames = encoder.writer.bytes
+    encoder.writer.removeAll()
     if isCaughtUp {
       goLive(slot)
       guard table[slot].state == .session else { return }
@@ -280,17 +281,17 @@ extension Shard {
 
   /// Writes the end of a replay: the counts, with the notifications that expired during it, if any.
   private func writeEnd(
-    of replay: Replay, _ counts: Counts, to group: FanOutGroup, at slot: UInt32
+    of replay: Replay, _ counts: Counts, to encoder: GroupEncoder, at slot: UInt32
   ) {
     if !replay.gone.isEmpty {
       let event = Event(
         audience: .user(table[slot].user), body: .deleted(replay.gone, counts), timestamp: wall)
-      group.dialect.write(event, to: &group.writer)
+      encoder.dialect.write(event, to: &encoder.writer)
     } else if replay.isCatchUp {
-      group.dialect.writeCaughtUp(
-        counts, hasSent: replay.sentVersion == counts.version, time: wall, to: &group.writer)
+      encoder.dialect.writeCaughtUp(
+        counts, hasSent: replay.sentVersion == counts.version, time: wall, to: &encoder.writer)
     } else {
-      group.dialect.writeResumed(counts, time: wall, to: &group.writer)
+      encoder.dialect.writeResumed(counts, time: wall, to: &encoder.writer)
     }
   }
 
@@ -301,10 +302,10 @@ extension Shard {
       pending.changedThrough = .max
       pending.assembly = replay?.assembly
       pending.next = replay?.wantedPage ?? pending.next
-      table[slot].activity = .fetch(pending)
+      setActivity(.fetch(pending), at: slot)
       return
     }
-    table[slot].activity = .idle
+    setActivity(.idle, at: slot)
     table[slot].activity.assembly = replay?.assembly
     if let wanted = replay?.wantedPage { fetch(wanted, at: slot) }
   }

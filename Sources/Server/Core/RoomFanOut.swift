@@ -2,47 +2,16 @@
 
 internal import Algorithms
 internal import Broadcast
+internal import Delivery
 internal import Glibc
 internal import Notifications
 internal import Reactor
 internal import Wire
 
 /// The members of a room on one shard.
-final class LocalRoom {
+struct LocalRoom {
   let name: RoomName
-  /// The slots of the members, in ascending order.
-  private(set) var members: [UInt32] = []
-  /// The number of members in each fan-out group.
-  private(set) var groupCounts: [Int]
-
-  init(name: RoomName, groupCount: Int) {
-    self.name = name
-    groupCounts = [Int](repeating: 0, count: groupCount)
-  }
-
-  func insert(_ slot: UInt32, group: FanOutGroupID) {
-    let index = self.index(of: slot)
-    precondition(index == members.count || members[index] != slot, "\(slot) is already in the room")
-    members.insert(slot, at: index)
-    groupCounts[group.index] += 1
-  }
-
-  func remove(_ slot: UInt32, group: FanOutGroupID) {
-    let index = self.index(of: slot)
-    precondition(index < members.count && members[index] == slot, "\(slot) is not in the room")
-    members.remove(at: index)
-    groupCounts[group.index] -= 1
-  }
-
-  func contains(_ slot: UInt32) -> Bool {
-    let index = self.index(of: slot)
-    return index < members.count && members[index] == slot
-  }
-
-  /// The index of `slot` in `members`, or the index at which to insert it.
-  private func index(of slot: UInt32) -> Int {
-    members.indices.partitioningIndex { members[$0] >= slot }
-  }
+  let members: SlotList
 }
 
 extension Shard {
@@ -50,18 +19,18 @@ extension Shard {
   func deliver(_ event: Event, toRoom name: RoomName, except user: UserID?) {
     guard let room = rooms[TextKey(name)] else { return }
     if case .presence(let update) = event.body, update.updateID != 0 {
-      let members = presenceReceipts.missing(update.updateID, among: room.members)
+      let members = presenceReceipts.missing(update.updateID, among: room.members.slots)
       return deliver(event, to: others(than: user, among: members))
     }
-    if let user, directory.slots(of: user).contains(where: room.contains) {
-      return deliver(event, to: others(than: user, among: room.members))
+    if let user, directory.slots(of: user).contains(where: room.members.contains) {
+      return deliver(event, to: others(than: user, among: room.members.slots))
     }
-    for group in delivery.fanOutGroups.all where room.groupCounts[group.id.index] > 0 {
-      group.writer.removeAll()
-      group.dialect.write(event, to: &group.writer)
-      guard group.writer.count > 0 else { continue }
-      delivery.append(group.writer.bytes, to: group, of: room)
-      metrics.add(.framesDelivered, room.groupCounts[group.id.index] * group.writer.count)
+    for encoder in fanOutGroups.all where room.members.count(in: encoder.id) > 0 {
+      encoder.encode(event)
+      guard encoder.writer.count > 0 else { continue }
+      delivery.append(encoder.writer.bytes, to: encoder.id, of: room.members)
+      metrics.add(
+        .framesDelivered, room.members.count(in: encoder.id) * encoder.writer.count)
     }
   }
 

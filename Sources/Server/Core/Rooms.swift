@@ -7,6 +7,7 @@
 // reply is outstanding. Until then the client gets no message of the room.
 
 internal import Broadcast
+internal import Delivery
 internal import Notifications
 internal import Wire
 
@@ -121,7 +122,7 @@ extension Shard {
   /// Handles the client's request to join a room.
   func join(_ name: RoomName, at slot: UInt32) {
     // The greeting comes first: until then the replay keeps the name.
-    if table[slot].flags.contains(.handshakePending), let replay = table[slot].activity.replay {
+    if delivery[slot].flags.contains(.handshakePending), let replay = table[slot].activity.replay {
       return replay.hold(name, limit: core.configuration.limits.roomsPerConnectionLimit)
     }
     let membership = table[slot].membership ?? Membership()
@@ -153,7 +154,7 @@ extension Shard {
     table[slot].activity.replay?.rooms.removeAll { TextKey($0) == TextKey(name) }
     // Earlier messages still go to this member.
     // guard: leaving-member-gets-earlier-messages
-    delivery.materializeRoomBatch(for: slot)
+    delivery.materializeBatch(for: slot)
     guard let membership = table[slot].membership, let index = membership.index(of: name),
       membership.entries[index].isWanted
     else {
@@ -229,7 +230,7 @@ extension Shard {
   }
 
   private func sendFull(_ slot: UInt32) {
-    if table[slot].flags.contains(.handshakePending) { return }
+    if delivery[slot].flags.contains(.handshakePending) { return }
     sendError("too_many_rooms", "the server has reached its room limit", at: slot)
   }
 
@@ -250,12 +251,15 @@ extension Shard {
     guard !membership.entries[index].isInside else { return }
     let name = membership.entries[index].name
     membership.entries[index].isInside = true
-    let room = rooms[TextKey(name)] ?? LocalRoom(name: name, groupCount: fanOutGroups.all.count)
+    let room =
+      rooms[TextKey(name)]
+      ?? LocalRoom(
+        name: name, members: SlotList(groupCount: fanOutGroups.all.count))
     // The pending batch is only for connections that were members when it was published.
     // guard: entering-member-gets-no-earlier-messages
-    if delivery.pendingRoomBatch?.room === room { delivery.materializeRoomBatch() }
+    delivery.materializeBatch(of: room.members)
     rooms[TextKey(name)] = room
-    room.insert(slot, group: table[slot].group)
+    room.members.insert(slot, group: delivery[slot].group)
     tell(.entered(name), ownerOf: table[slot].user)
   }
 
@@ -266,8 +270,8 @@ extension Shard {
     let name = membership.entries[index].name
     membership.entries[index].isInside = false
     guard let room = rooms[TextKey(name)] else { return }
-    room.remove(slot, group: table[slot].group)
-    if room.members.isEmpty { rooms[TextKey(name)] = nil }
+    room.members.remove(slot, group: delivery[slot].group)
+    if room.members.slots.isEmpty { rooms[TextKey(name)] = nil }
     tell(.exited(name, isEnding: isEnding), ownerOf: table[slot].user)
   }
 
@@ -292,28 +296,28 @@ extension Shard {
     _ entries: [Roster.Entry], of name: RoomName, isJoined: Bool, at slot: UInt32
   ) {
     // A resuming client knows its rooms.
-    if table[slot].flags.contains(.handshakePending) { return }
-    let group = fanOutGroups[table[slot].group]
-    group.writer.removeAll()
-    group.dialect.write(
+    if delivery[slot].flags.contains(.handshakePending) { return }
+    let encoder = encoder(of: slot)
+    encoder.writer.removeAll()
+    encoder.dialect.write(
       RoomNews(room: name, members: entries.map(\.user), isJoined: isJoined), time: wall,
-      to: &group.writer)
+      to: &encoder.writer)
     // The status of members that are not simply online: a newcomer did not get those updates.
     for entry in entries where isJoined && entry.status != .online {
       let update = PresenceUpdate(user: entry.user, status: entry.status)
       guard !(TextKey(entry.user) == TextKey(table[slot].user)) else { continue }
-      group.dialect.write(
+      encoder.dialect.write(
         Event(audience: .user(table[slot].user), body: .presence(update), timestamp: wall),
-        to: &group.writer)
+        to: &encoder.writer)
     }
-    delivery.send(group.writer.bytes, to: slot)
+    delivery.send(encoder.writer.bytes, to: slot)
   }
 
   /// Sends the client an error about its request, in dialects that have an error message.
   func sendError(_ code: String, _ message: String, at slot: UInt32) {
-    let group = fanOutGroups[table[slot].group]
-    group.writer.removeAll()
-    group.dialect.writeError(code, message, time: wall, to: &group.writer)
-    delivery.send(group.writer.bytes, to: slot)
+    let encoder = encoder(of: slot)
+    encoder.writer.removeAll()
+    encoder.dialect.writeError(code, message, time: wall, to: &encoder.writer)
+    delivery.send(encoder.writer.bytes, to: slot)
   }
 }

@@ -4,6 +4,7 @@
 // event, or by the other shard's mailbox.
 
 internal import Broadcast
+internal import Delivery
 internal import Notifications
 internal import Reactor
 internal import Tokens

@@ -1,5 +1,6 @@
 // After a flush: the shard handles what sending has reported, once in each turn.
 
+internal import Delivery
 internal import Reactor
 
 extension Shard {
@@ -7,8 +8,7 @@ extension Shard {
   /// are, and continues the work that waited until everything was sent.
   func settle() {
     while true {
-      let report = delivery.report
-      delivery.report = DeliveryReport()
+      let report = delivery.takeReport()
       metrics.add(.bytesSent, report.sentByteCount)
       heapTrim.noteFreed(report.freedByteCount, at: now)
       for (nanoseconds, count) in report.latencies {
@@ -30,12 +30,12 @@ extension Shard {
     close(slot, code: 1013, reason: "too far behind, resume with your cursor")
     // Only now: before the close frame, nothing that was published since may be queued.
     // guard: given-up-until-closed
-    if table[slot].state == .closing { table[slot].flags.remove(.tooSlow) }
+    if table[slot].state == .closing { delivery.allowLastBytes(slot) }
   }
 
   /// Sets the deadlines of a connection that has blocked, or has taken all its bytes.
   private func blockChanged(_ slot: UInt32) {
-    if table[slot].flags.contains(.blocked) {
+    if delivery[slot].flags.contains(.blocked) {
       // The time without a request begins when the answer has been sent.
       // guard: idle-after-answer
       if isBetweenRequests(slot) { table[slot].deadline = .max }

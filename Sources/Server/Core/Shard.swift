@@ -9,6 +9,7 @@
 // load a turn takes longer, gathers more, and each write carries more.
 
 internal import Broadcast
+internal import Delivery
 internal import Notifications
 internal import Reactor
 internal import Wire
@@ -41,7 +42,7 @@ final class Shard {
   let mailbox: Mailbox<ShardMessage>
   let routes: Router<Endpoint>
 
-  let table = ConnectionTable()
+  let table: ConnectionTable
   var wheel: TimerWheel
   var acceptors: [Acceptor]
   /// The buffer into which bytes are received, and in which they are parsed.
@@ -50,6 +51,7 @@ final class Shard {
 
   var clock: ShardClock
   let delivery: Delivery
+  let fanOutGroups: FanOutGroups
   /// Slots of the Engine.IO sessions on this shard.
   var engineSessions: [EngineID: UInt32] = [:]
   /// Connection that took over the socket being parsed (WebSocket upgrade).
@@ -125,15 +127,14 @@ final class Shard {
     let longest = core.configuration.engines.reduce(0) { max($0, $1.settings.messageBytesLimit) }
     scratch = ScratchBuffer(byteCount: Shard.scratchBytes + longest)
     userAgents = UserAgents(countLimit: core.configuration.limits.userAgentsLimit)
+    fanOutGroups = FanOutGroups(
+      paths: core.configuration.engines, cursors: core.store.history.cursors)
     delivery = Delivery(
-      table: table, kernel: kernel, poller: poller, limits: limits,
-      groups: FanOutGroups(
-        paths: core.configuration.engines, cursors: core.store.history.cursors,
-        capacity: limits.frameLogCapacity),
-      now: clock.now)
+      kernel: kernel, poller: poller, limits: limits.delivery,
+      groupCount: fanOutGroups.all.count, now: clock.now)
+    table = ConnectionTable(delivery.table)
   }
 
-  var fanOutGroups: FanOutGroups { delivery.fanOutGroups }
   /// Monotonic milliseconds of this turn.
   var now: UInt64 { clock.now }
   /// Wall-clock milliseconds of this turn.
@@ -331,6 +332,15 @@ final class Shard {
   /// The id to which other shards address their answers to the connection in `slot`.
   func shardConnectionID(of slot: UInt32) -> ShardConnectionID {
     ShardConnectionID(shard: index, connection: table.id(of: slot))
+  }
+
+  /// The encoder of the group of the session at `slot`.
+  func encoder(of slot: UInt32) -> GroupEncoder { fanOutGroups[delivery[slot].group] }
+
+  /// Changes what the connection at `slot` is doing.
+  func setActivity(_ activity: Activity, at slot: UInt32) {
+    table[slot].activity = activity
+    delivery.setReplaying(activity.isReplay, at: slot)
   }
 
   // MARK: Connected users

@@ -1,5 +1,7 @@
 // The name of a connection in the whole server: for replies and quotas that cross shards.
 
+internal import Delivery
+
 /// Names one connection of the server.
 ///
 /// Only the thread of `shard` can look the connection up; other shards send it a `ShardMessage`

@@ -2,6 +2,7 @@
 // so that every test which turns one checks it too.
 
 internal import Broadcast
+internal import Delivery
 internal import Notifications
 
 extension Shard {
@@ -16,14 +17,15 @@ extension Shard {
   /// Returns true, so that it can stand in an `assert` and costs nothing in a release build.
   func checkInvariants() -> Bool {
     guard table.count <= Shard.checkedConnectionCount else { return true }
+    delivery.checkInvariants()
     checkConnections()
-    checkSets()
+    checkEngineSessions()
     checkRooms()
     return true
   }
 
   private func checkConnections() {
-    var counts = (blocked: 0, bytes: 0, listed: 0, unauthenticated: 0, rejected: 0)
+    var counts = (listed: 0, unauthenticated: 0, rejected: 0)
     table.forEachSlot { slot in
       let connection = table[slot]
       let flags = connection.flags
@@ -34,35 +36,24 @@ extension Shard {
         assert(connection.state == .session, "an activity of a session outside one")
       }
       assert(
-        (connection.fd < 0) == !flags.isDisjoint(with: .socketless),
-        "the descriptor of \(slot) does not fit its kind")
-      assert(flags.contains(.blocked) || connection.blockedBytes == 0)
+        delivery[slot].flags.contains(.takesFrames) == (connection.state == .session),
+        "delivery does not know whether \(slot) is a session")
+      assert(
+        delivery[slot].flags.contains(.isReplaying) == connection.activity.isReplay,
+        "delivery does not know whether \(slot) replays")
       if flags.contains(.listed) {
         assert(directory.contains(user: connection.user), "\(slot) is not listed")
       }
-      counts.blocked += flags.contains(.blocked) ? 1 : 0
-      counts.bytes += connection.blockedBytes
       counts.listed += flags.contains(.listed) ? 1 : 0
       counts.unauthenticated += flags.contains(.unauthenticated) ? 1 : 0
       counts.rejected += flags.contains(.rejected) ? 1 : 0
     }
-    assert(counts.blocked == delivery.blockedCount, "\(counts.blocked) connections are blocked")
-    assert(counts.bytes == delivery.blockedBytes, "\(counts.bytes) bytes are blocked")
     assert(counts.listed == directory.connectionCount, "\(counts.listed) connections are listed")
     assert(counts.unauthenticated == unauthenticatedCount)
     assert(counts.rejected == rejectedCount)
   }
 
-  private func checkSets() {
-    delivery.dirty.forEach { assert(table.isOpen($0), "\($0) has ended and is to be flushed") }
-    delivery.pinned.forEach { assert(table.isOpen($0), "\($0) has ended and pins ranges") }
-    for group in fanOutGroups.all {
-      group.members.forEach { slot in
-        assert(
-          table.isOpen(slot) && table[slot].state == .session && table[slot].group == group.id,
-          "\(slot) is no session of its group")
-      }
-    }
+  private func checkEngineSessions() {
     for (id, slot) in engineSessions {
       assert(
         table.isOpen(slot) && table[slot].engine?.id == id && table[slot].engine?.hasEnded == false,
@@ -72,8 +63,8 @@ extension Shard {
 
   private func checkRooms() {
     for room in rooms.values {
-      assert(!room.members.isEmpty, "a room without members is kept")
-      for slot in room.members {
+      assert(!room.members.slots.isEmpty, "a room without members is kept")
+      for slot in room.members.slots {
         let entry = table[slot].membership.flatMap { membership in
           membership.index(of: room.name).map { membership.entries[$0] }
         }

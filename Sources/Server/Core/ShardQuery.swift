@@ -14,6 +14,7 @@
 // number.
 
 internal import Broadcast
+internal import Delivery
 internal import Notifications
 internal import Reactor
 internal import Wire
@@ -217,9 +218,9 @@ extension Shard {
     let connection = table[slot]
     // A listed connection that is no session is a waiting poll.
     let dialect =
-      connection.state == .session ? fanOutGroups[connection.group].dialect.name : "poll"
+      connection.state == .session ? encoder(of: slot).dialect.name : "poll"
     return ConnectionSummary(
-      id: "\(index)-\(slot)-\(connection.generation)", dialect: dialect,
+      id: "\(index)-\(slot)-\(delivery[slot].generation)", dialect: dialect,
       connectedAt: connection.connectedAt, remoteAddress: connection.peer.text,
       userAgent: connection.userAgent, rooms: rooms(at: slot))
   }

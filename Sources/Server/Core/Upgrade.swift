@@ -2,6 +2,7 @@
 
 internal import Broadcast
 internal import Cryptography
+internal import Delivery
 internal import Notifications
 internal import Wire
 
@@ -98,10 +99,10 @@ extension Shard {
   /// Writes the 101 response that turns the connection into a WebSocket.
   func acceptWebSocket(_ request: UpgradeRequest, at slot: UInt32) {
     let key = Array((request.key + WebSocketHandshake.acceptSuffix).utf8)
-    WebSocketHandshake.writeResponse(
-      accept: Base64.encode(Digest.sha1(key)),
-      protocol: request.answeredProtocol,
-      into: &table[slot].privateBytes)
+    delivery.write(at: slot) { bytes in
+      WebSocketHandshake.writeResponse(
+        accept: Base64.encode(Digest.sha1(key)), protocol: request.answeredProtocol, into: &bytes)
+    }
   }
 
   /// Whether a client that failed to authenticate is refused before the upgrade.
@@ -124,7 +125,9 @@ extension Shard {
     switch (admitted, dialect.admission) {
     case (.success(let caller), _):
       admit(caller, since: since, at: slot)
-      if table[slot].flags.contains(.handshakePending), let replay = table[slot].activity.replay {
+      if delivery[slot].flags.contains(.handshakePending),
+        let replay = table[slot].activity.replay
+      {
         replay.rooms = rooms
       } else {
         enter(rooms, at: slot)
@@ -148,8 +151,7 @@ extension Shard {
   func beginSession(at slot: UInt32, in group: FanOutGroupID) {
     releaseExchange(slot)
     table[slot].state = .session
-    table[slot].group = group
-    table[slot].groupCursor = fanOutGroups[group].log.end
+    delivery.beginSession(slot, in: group)
     table[slot].flags.remove([.usedBefore, .awaitsAnswer])
     metrics.add(.sessionsOpened)
     delivery.markQueued(slot)
@@ -162,7 +164,7 @@ extension Shard {
 
   /// Begins the session of an authenticated client.
   func admit(_ caller: Caller, since: String?, at slot: UInt32) {
-    let dialect = fanOutGroups[table[slot].group].dialect
+    let dialect = encoder(of: slot).dialect
     let group = fanOutGroups.id(of: dialect, withCursors: since != nil)
     // A stream's `since` is never nil: the stream itself knows whether the client asked to resume.
     if since != nil, dialect.framing == .webSocket, !dialect.heartbeat.isByMessage {
@@ -180,11 +182,10 @@ extension Shard {
     _ caller: Caller, group: FanOutGroupID, since: String?, isHeld: Bool = false,
     at slot: UInt32
   ) {
-    table[slot].group = group
-    table[slot].groupCursor = fanOutGroups[group].log.end
+    delivery.assign(slot, to: group)
     table[slot].user = caller.user ?? ""
     table[slot].tokenEnd = caller.end
-    table[slot].flags.insert(.handshakePending)
+    delivery.awaitHandshake(slot)
     list(slot)
     logBeginning(at: slot)
     scheduleTimer(slot)
@@ -202,19 +203,17 @@ extension Shard {
   /// `cursor` is sent only in groups with cursors, `counts` only in dialects that greet with them.
   /// `isResumed` means that missed notifications follow.
   func greet(_ slot: UInt32, cursor: Cursor?, _ counts: Counts?, isResumed: Bool = false) {
-    let group = fanOutGroups[table[slot].group]
-    let cursor = group.sendsCursors ? cursor : nil
+    let encoder = encoder(of: slot)
+    let cursor = encoder.sendsCursors ? cursor : nil
     let identity = identity(at: slot, cursor: cursor, isResumed: isResumed)
-    table[slot].flags.remove(.handshakePending)
-    table[slot].groupCursor = group.log.end
-    delivery.join(group, slot)
+    delivery.join(slot)
     let greeting = Greeting(
       user: table[slot].user, time: wall, cursor: cursor, counts: counts, isResumed: isResumed,
       socket: identity)
-    group.writer.removeAll()
-    group.dialect.write(greeting, to: &group.writer)
-    table[slot].activity.replay?.opening = group.writer.opening
-    delivery.send(group.writer.bytes, to: slot)
+    encoder.writer.removeAll()
+    encoder.dialect.write(greeting, to: &encoder.writer)
+    table[slot].activity.replay?.opening = encoder.writer.opening
+    delivery.send(encoder.writer.bytes, to: slot)
     if let replay = table[slot].activity.replay { enter(replay.rooms, at: slot) }
   }
 }

@@ -1,6 +1,7 @@
 // Input of WebSocket clients: assembles frames into messages, answers control frames, and closes on
 // a violation with the code of RFC 6455.
 
+internal import Delivery
 internal import Notifications
 internal import Reactor
 internal import Wire
@@ -177,13 +178,13 @@ extension Shard {
     guard message.bytes.count <= core.configuration.limits.messageBytesLimit else {
       throw .messageTooBig
     }
-    let group = fanOutGroups[table[slot].group]
+    let encoder = encoder(of: slot)
     if table[slot].activity.awaitsToken {
       return close(
-        slot, code: group.dialect.expiryCloseCode, reason: "the first message must be auth")
+        slot, code: encoder.dialect.expiryCloseCode, reason: "the first message must be auth")
     }
     // Binary messages have no meaning in any dialect; they are read and ignored.
-    if let text, let request = group.dialect.request(in: text) { take(request, at: slot) }
+    if let text, let request = encoder.dialect.request(in: text) { take(request, at: slot) }
   }
 
   /// Handles a request of the client of the session at `slot`.
@@ -201,10 +202,10 @@ extension Shard {
   }
 
   private func sendPong(to slot: UInt32) {
-    let group = fanOutGroups[table[slot].group]
-    group.writer.removeAll()
-    group.dialect.writePong(time: wall, to: &group.writer)
-    delivery.send(group.writer.bytes, to: slot)
+    let encoder = encoder(of: slot)
+    encoder.writer.removeAll()
+    encoder.dialect.writePong(time: wall, to: &encoder.writer)
+    delivery.send(encoder.writer.bytes, to: slot)
   }
 
   private func handleControl(
@@ -214,7 +215,7 @@ extension Shard {
     case .ping:
       // A client that sends pings and does not read must not build up a queue of pongs.
       // guard: no-pongs-to-blocked-client
-      guard !table[slot].flags.contains(.blocked) else { return metrics.add(.droppedPongs) }
+      guard !delivery[slot].flags.contains(.blocked) else { return metrics.add(.droppedPongs) }
       var pong: [UInt8] = []
       WebSocketFrame.append(.pong, payload: payload, into: &pong)
       delivery.send(pong, to: slot)

@@ -2,6 +2,7 @@
 //
 // Each request is a shard query, because the kernel may put a user's connections on any shard.
 
+internal import Delivery
 internal import Notifications
 internal import Wire
 

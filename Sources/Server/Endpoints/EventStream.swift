@@ -4,6 +4,7 @@
 // fan-out that WebSocket sessions get, with events of a stream instead of frames: the same logs,
 // the same replay, the same bound on a reader's lag.
 
+internal import Delivery
 internal import Notifications
 internal import Wire
 
@@ -66,7 +67,7 @@ extension Shard {
     fields += core.origins.fields(for: request.head)
     for (name, value) in fields { HTTPResponse.appendField(name, value, into: &head) }
     head.appendText("\r\n")
-    table[slot].privateBytes.append(contentsOf: head)
+    delivery.write(at: slot) { $0.append(contentsOf: head) }
     guard request.head.method == .head else { return true }
     closeWhenSent(slot)
     return false

@@ -1,6 +1,7 @@
 // The inbox of the token's user: pages, counts and changes. A publisher may read pages of any
 // user's inbox, and change none.
 
+internal import Delivery
 internal import Notifications
 internal import Wire
 

@@ -11,6 +11,7 @@
 // no event is written, and no turn is taken for it.
 
 internal import Broadcast
+internal import Delivery
 internal import Notifications
 internal import Reactor
 internal import Wire
@@ -143,14 +144,16 @@ struct MetricsDialect: Dialect {
 
 extension Shard {
   /// Sessions on this shard that watch the metrics.
-  var metricsWatcherCount: Int { fanOutGroups.metrics.reduce(0) { $0 + $1.members.count } }
+  var metricsWatcherCount: Int {
+    fanOutGroups.metrics.reduce(0) { $0 + delivery.memberCount(of: $1.id) }
+  }
 
   /// Answers the request with a stream and sends its first two events at once.
   func openMetricsStream(_ request: Request) {
     let slot = request.slot
     guard beginStream(request) else { return }
-    let group = fanOutGroups.metrics(.eventStream(answering: request.head))
-    beginSession(at: slot, in: group.id)
+    let encoder = fanOutGroups.metrics(.eventStream(answering: request.head))
+    beginSession(at: slot, in: encoder.id)
     table[slot].user = request.caller.user ?? ""
     table[slot].tokenEnd = request.caller.end
     table[slot].connectedAt = wall
@@ -160,9 +163,9 @@ extension Shard {
     if metricsFeed == nil || metricsWatcherCount == 0 {
       metricsFeed = MetricsFeed(at: now, metrics: core.metrics)
     }
-    delivery.join(group, slot)
-    writeMetrics(ServerState(core, at: now), to: group, isFirst: true)
-    delivery.send(group.writer.bytes, to: slot)
+    delivery.join(slot)
+    writeMetrics(ServerState(core, at: now), to: encoder, isFirst: true)
+    delivery.send(encoder.writer.bytes, to: slot)
   }
 
   /// Sends an event to the watchers if it is due, and ends the feed if there are none.
@@ -174,21 +177,23 @@ extension Shard {
     }
     metricsFeed?.read(core.metrics, at: now)
     let state = ServerState(core, at: now)
-    for group in fanOutGroups.metrics where !group.members.isEmpty {
-      writeMetrics(state, to: group)
-      delivery.append(group.writer.bytes, to: group)
+    for encoder in fanOutGroups.metrics where delivery.memberCount(of: encoder.id) > 0 {
+      writeMetrics(state, to: encoder)
+      delivery.append(encoder.writer.bytes, to: encoder.id)
     }
   }
 
-  /// Writes an event with the writer of `group`; a stream's first one carries its opening.
-  private func writeMetrics(_ state: ServerState, to group: FanOutGroup, isFirst: Bool = false) {
+  /// Writes an event with the writer of `encoder`; a stream's first one carries its opening.
+  private func writeMetrics(
+    _ state: ServerState, to encoder: GroupEncoder, isFirst: Bool = false
+  ) {
     // Updates this shard's own gauges; the others do so in their turns.
     publishGauges()
-    group.writer.removeAll()
+    encoder.writer.removeAll()
     if isFirst {
-      group.writer.beginStream()
-      core.metricsHistory.withLock { $0 }.write(to: &group.writer)
+      encoder.writer.beginStream()
+      core.metricsHistory.withLock { $0 }.write(to: &encoder.writer)
     }
-    metricsFeed?.write(core.metrics, state, time: wall, to: &group.writer)
+    metricsFeed?.write(core.metrics, state, time: wall, to: &encoder.writer)
   }
 }

@@ -7,6 +7,7 @@
 
 internal import Broadcast
 internal import Cryptography
+internal import Delivery
 internal import Notifications
 internal import Reactor
 internal import Wire
@@ -95,7 +96,7 @@ extension Shard {
     _ head: HTTPRequestHead, _ transport: EngineIOTransport, for session: EngineSession,
     at slot: UInt32
   ) throws(EngineIORefusal) -> EngineStep {
-    let isPolling = table[session.slot].flags.contains(.polling)
+    let isPolling = delivery[session.slot].flags.contains(.polling)
     if WebSocketHandshake.isUpgrade(head) {
       guard transport == .webSocket else { throw .badRequest }
       try beginProbe(head, of: session, isPolling: isPolling, at: slot)
@@ -143,7 +144,6 @@ extension Shard {
     table[slot].deadline = .max
     scheduleTimer(slot)
     // Packets may be pending already.
-    table[session.slot].flags.insert(.queued)
     delivery.markPollable(session.slot)
   }
 
@@ -204,8 +204,8 @@ extension Shard {
   private func openByPolling(
     _ head: HTTPRequestHead, _ query: QueryString, path: Int, usesBase64: Bool, at slot: UInt32
   ) {
-    guard let own = table.insert(fd: -1, limit: core.configuration.limits.connectionsPerShardLimit)
-    else {
+    let limit = core.configuration.limits.connectionsPerShardLimit
+    guard let own = table.insert(fd: -1, .polling, limit: limit) else {
       metrics.add(.refusedConnections)
       return answerEarly(
         .unavailable("busy", "the server is at its connection limit"), head, slot)
@@ -219,7 +219,6 @@ extension Shard {
       drop(own)
       return answerEarly(answer(to: error), head, slot)
     }
-    table[own].flags.insert(.polling)
     table[own].userAgent = userAgents.shared(userAgent(of: head))
     let session = openEngine(
       at: own, path: path, usesBase64: usesBase64, opener: opener(head, at: slot),

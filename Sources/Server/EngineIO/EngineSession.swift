@@ -6,6 +6,7 @@
 // on any connection of any shard. The session's id names its shard, and a connection with a request
 // for it migrates there.
 
+internal import Delivery
 internal import Notifications
 internal import Reactor
 internal import Wire

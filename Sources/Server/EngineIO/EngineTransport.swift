@@ -6,6 +6,7 @@
 // through the session's own slot. Neither kind of slot is ever read from or written to.
 
 internal import Broadcast
+internal import Delivery
 internal import Notifications
 internal import Reactor
 internal import Wire
@@ -44,7 +45,7 @@ extension Shard {
       link = .socketIO(socketIO)
     }
     engineSessions[id] = slot
-    let isPolling = table[slot].flags.contains(.polling)
+    let isPolling = delivery[slot].flags.contains(.polling)
     beginSession(at: slot, in: fanOutGroups.id(ofPath: path, isPolling: isPolling))
     table[slot].engineLink = link
     table[slot].lastReceivedAt = now
@@ -126,9 +127,8 @@ extension Shard {
     guard let session = table[slot].engine, table[slot].state == .session else {
       return drop(slot)
     }
-    delivery.takeSharedTail(at: slot)
-    delivery.copyOutOutbox(at: slot)
-    if table[slot].flags.contains(.secondaryNamespace) {
+    delivery.takePrivately(slot)
+    if delivery[slot].flags.contains(.secondaryNamespace) {
       flushSecondaryNamespace(slot, through: session.slot)
     } else {
       flushPolling(slot, session)
@@ -136,48 +136,37 @@ extension Shard {
   }
 
   private func flushPolling(_ slot: UInt32, _ session: EngineSession) {
-    let isEmpty = table[slot].privateSentCount == table[slot].privateBytes.count
     guard let poll = session.poll, table.holds(poll) else {
       session.poll = nil
-      if isEmpty { table[slot].flags.remove(.queued) } else { delivery.block(slot) }
-      return
+      return delivery.settlePoll(slot)
     }
-    if isEmpty, !session.isProbed {
-      table[slot].flags.remove(.queued)
-      return
+    if delivery[slot].unsentPrivateBytes.isEmpty, !session.isProbed {
+      return delivery.settlePoll(slot)
     }
-    let payload = takePrivateBytes(slot, packetLimit: Shard.packetsPerPoll)
+    let payload = takePackets(slot, limit: Shard.packetsPerPoll)
     session.poll = nil
     // During an upgrade the client waits for its poll to end, so an empty poll gets a noop.
     answerPoll(poll, payload.isEmpty ? [EngineIOPacketType.noop.byte] : payload)
-    if table[slot].privateBytes.isEmpty {
-      delivery.report.drained.append(table.id(of: slot))
+    if delivery[slot].unsentPrivateBytes.isEmpty {
+      delivery.reportDrained(slot)
     } else {
-      delivery.block(slot)
+      delivery.settlePoll(slot)
     }
   }
 
   /// Removes the first packets from the private send buffer, as one body.
-  private func takePrivateBytes(_ slot: UInt32, packetLimit: Int) -> [UInt8] {
-    let privateBytes = table[slot].privateBytes
-    var end = table[slot].privateSentCount
+  private func takePackets(_ slot: UInt32, limit: Int) -> [UInt8] {
+    let unsent = delivery[slot].unsentPrivateBytes
+    var end = unsent.startIndex
     var count = 0
-    while end < privateBytes.count, count < packetLimit {
-      if privateBytes[end] == EngineIOPayload.separator { count += 1 }
+    while end < unsent.endIndex, count < limit {
+      if unsent[end] == EngineIOPayload.separator { count += 1 }
       end += 1
     }
-    var payload = Array(privateBytes[table[slot].privateSentCount..<end])
+    var payload = Array(unsent[..<end])
+    delivery.dropPrivateBytes(payload.count, at: slot)
     if payload.last == EngineIOPayload.separator { payload.removeLast() }
     metrics.add(.bytesSent, payload.count)
-    if end < privateBytes.count {
-      table[slot].privateSentCount = end
-      delivery.countBlocked(privateBytes.count - end, at: slot)
-      return payload
-    }
-    table[slot].privateBytes = []
-    table[slot].privateSentCount = 0
-    table[slot].flags.remove(.queued)
-    if table[slot].flags.contains(.blocked) { delivery.unblock(slot) }
     return payload
   }
 
@@ -187,17 +176,16 @@ extension Shard {
   }
 
   private func flushSecondaryNamespace(_ slot: UInt32, through transportConnection: UInt32) {
-    let frames = table[slot].privateBytes
-    table[slot].privateBytes = []
-    table[slot].flags.remove(.queued)
+    let frames = Array(delivery[slot].unsentPrivateBytes)
+    delivery.dropPrivateBytes(frames.count, at: slot)
     guard table[transportConnection].state == .session else { return }
     if !frames.isEmpty {
       delivery.appendPrivateBytes(frames, to: transportConnection)
       delivery.flush(transportConnection)
     }
     // A blocked transport connection continues its namespaces once it has drained.
-    if !table[transportConnection].flags.contains(.blocked) {
-      delivery.report.drained.append(table.id(of: slot))
+    if !delivery[transportConnection].flags.contains(.blocked) {
+      delivery.reportDrained(slot)
     }
   }
 
@@ -242,7 +230,7 @@ extension Shard {
     }
     // A ping to a blocked socket would only wait in the queue; the progress of its writes is
     // monitored instead. A polling client gets its ping with its next poll.
-    if table[slot].flags.contains(.blocked), !table[slot].flags.contains(.polling) {
+    if delivery[slot].flags.contains(.blocked), !delivery[slot].flags.contains(.polling) {
       table[slot].deadline = now + settings.pingIntervalMilliseconds
       return
     }
@@ -272,15 +260,14 @@ extension Shard {
   ) {
     let slot = session.slot
     guard !session.hasEnded else { return }
-    delivery.takeSharedTail(at: slot)
+    delivery.takePrivately(slot)
     leaveEngine(session, slot)
-    guard table[slot].flags.contains(.polling) else {
+    guard delivery[slot].flags.contains(.polling) else {
       return closeFramed(slot, code: code, reason: reason, logged: reason)
     }
-    delivery.copyOutOutbox(at: slot)
     let poll = session.poll
     session.poll = nil
-    var payload = takePrivateBytes(slot, packetLimit: Shard.packetsPerPoll - 1)
+    var payload = takePackets(slot, limit: Shard.packetsPerPoll - 1)
     if !payload.isEmpty { payload.append(EngineIOPayload.separator) }
     payload.append(last.byte)
     drop(slot, because: reason)

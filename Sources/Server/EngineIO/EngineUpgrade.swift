@@ -10,6 +10,7 @@
 // have arrived before it, and all others are sent through the socket.
 
 internal import Broadcast
+internal import Delivery
 internal import Notifications
 internal import Reactor
 internal import Wire
@@ -28,7 +29,7 @@ extension Shard {
       return close(slot, code: 1000, reason: "the session has a WebSocket already")
     }
     let timeout = core.configuration.engines[session.path].settings.upgradeTimeoutMilliseconds
-    table[slot].activity = .probe(EngineProbe(id: session.id))
+    setActivity(.probe(EngineProbe(id: session.id)), at: slot)
     table[slot].deadline = now + timeout
     session.probe = table.id(of: slot)
     scheduleTimer(slot)
@@ -41,7 +42,6 @@ extension Shard {
     else { return close(slot, code: 1002, reason: "not a probe") }
     if !session.isProbed, message.bytes == Shard.probePayload {
       session.isProbed = true
-      table[session.slot].flags.insert(.queued)
       delivery.markPollable(session.slot)
       write(to: slot) { frames in
         frames.text { packet in
@@ -67,7 +67,7 @@ extension Shard {
     let slot = session.slot
     session.probe = nil
     session.isProbed = false
-    table[other].activity = .idle
+    setActivity(.idle, at: other)
     // A client that sends `5` has no poll in flight, or no longer reads it.
     if let poll = session.poll, table.holds(poll) {
       session.poll = nil
@@ -75,31 +75,24 @@ extension Shard {
     }
     // The pong that answers the probe may still be queued.
     delivery.flush(other)
-    guard table[other].flags.isDisjoint(with: .givenUp) else { return }
+    guard delivery[other].flags.isDisjoint(with: .givenUp) else { return }
     gatherPending(of: session)
-    guard !table[other].flags.contains(.blocked) else {
+    guard !delivery[other].flags.contains(.blocked) else {
       return endEngine(session, because: "the WebSocket did not take its first bytes")
     }
-    let pending = table[slot].privateBytes[table[slot].privateSentCount...]
     // guard: pending-packets-upgrade
-    table[slot].privateBytes = EngineIOPayload.webSocketFrames(of: Array(pending))
-    table[slot].privateSentCount = 0
-    if table[slot].flags.contains(.blocked) { delivery.unblock(slot) }
-    table[slot].flags.remove(.polling)
+    delivery.replacePrivateBytes(
+      EngineIOPayload.webSocketFrames(of: Array(delivery[slot].unsentPrivateBytes)), at: slot)
     for each in slots(of: session) { setFraming(of: each, session, isPolling: false) }
-    let fd = table[other].fd
-    table[other].fd = -1
-    let id = table.id(of: slot)
-    table[slot].fd = fd
-    table[slot].interest = UInt8(Interest.readable.rawValue)
     table[slot].lastReceivedAt = now
-    drop(other, because: "its socket moved to the polled session")
     do throws(SystemError) {
-      try poller.modify(fd, .readable, slot: id.slot, generation: id.generation)
+      try delivery.moveSocket(from: other, to: slot)
+      drop(other, because: "its socket moved to the polled session")
     } catch {
+      drop(other)
       return drop(slot, counting: .resets)
     }
-    upgradeSuccessor = id
+    upgradeSuccessor = table.id(of: slot)
     metrics.add(.engineUpgrades)
     delivery.markQueued(slot)
     scheduleTimer(slot)
@@ -109,8 +102,7 @@ extension Shard {
   /// Copies everything pending in the session's slots to the private send buffer of its own slot.
   private func gatherPending(of session: EngineSession) {
     for each in slots(of: session) where each != session.slot { flushWithoutSocket(each) }
-    delivery.takeSharedTail(at: session.slot)
-    delivery.copyOutOutbox(at: session.slot)
+    delivery.takePrivately(session.slot)
   }
 
   /// The session's own slot and those of its further namespaces.
@@ -120,15 +112,13 @@ extension Shard {
 
   /// Moves `slot` to the group with the same dialect in the other framing.
   private func setFraming(of slot: UInt32, _ session: EngineSession, isPolling: Bool) {
-    let before = table[slot].group
+    let before = delivery[slot].group
     let after = fanOutGroups.id(matching: before, ofPath: session.path, isPolling: isPolling)
     for room in rooms(at: slot) {
-      rooms[TextKey(room)]?.remove(slot, group: before)
-      rooms[TextKey(room)]?.insert(slot, group: after)
+      rooms[TextKey(room)]?.members.remove(slot, group: before)
+      rooms[TextKey(room)]?.members.insert(slot, group: after)
     }
-    if delivery.leave(fanOutGroups[before], slot) { delivery.join(fanOutGroups[after], slot) }
-    table[slot].group = after
-    table[slot].groupCursor = fanOutGroups[after].log.end
+    delivery.move(slot, to: after)
   }
 }
 

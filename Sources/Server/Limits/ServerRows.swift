@@ -1,6 +1,7 @@
 // The bounds of operators' requests, of a shard's turn and of the store.
 
 internal import Broadcast
+internal import Delivery
 internal import Notifications
 internal import Reactor
 internal import Storage

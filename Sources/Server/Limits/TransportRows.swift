@@ -1,5 +1,6 @@
 // The bounds of connections, requests and messages.
 
+internal import Delivery
 internal import Notifications
 internal import Reactor
 internal import Wire
@@ -187,6 +188,9 @@ extension LimitRows {
       "ranges of the logs that a blocked client keeps", Delivery.pinnedRangesLimit, .count,
       "its frames are copied")
     add("events in the ring", \Limits.ringCapacity, .count, "a publish is answered 503")
+    add(
+      "fan-out groups of a shard", Delivery.groupCountLimit, .count,
+      "a server with more Engine.IO paths does not start")
     add("frame log of a shard", \Limits.frameLogCapacity, .bytes, "the oldest frames are replaced")
     add(
       "frame in a log", Delivery.largestFrameBytes, .bytes,

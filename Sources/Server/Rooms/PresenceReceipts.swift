@@ -1,5 +1,7 @@
 // The connections that have been notified of the latest presence updates.
 
+internal import Delivery
+
 /// For each of the latest presence updates, the slots that were notified of it.
 ///
 /// One update goes to several rooms, and a connection may be in more than one of them. Only the

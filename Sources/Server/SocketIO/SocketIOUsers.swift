@@ -7,6 +7,7 @@
 
 internal import Broadcast
 internal import Cryptography
+internal import Delivery
 internal import Notifications
 internal import Reactor
 internal import Tokens
@@ -97,7 +98,7 @@ extension Shard {
     session.sockets[index].slot = slot
     session.sockets[index].resumption = resumption
     settleBeginning(of: session)
-    let isPolling = table[session.slot].flags.contains(.polling)
+    let isPolling = delivery[session.slot].flags.contains(.polling)
     let group = fanOutGroups.id(
       ofPath: session.path, namespace: client.namespace, withCursors: withCursors,
       isPolling: isPolling)
@@ -143,13 +144,14 @@ extension Shard {
       return session.slot
     }
     let limit = core.configuration.limits.connectionsPerShardLimit
-    guard let slot = table.insert(fd: -1, limit: limit) else { return nil }
+    guard let slot = table.insert(fd: -1, .secondaryNamespace, limit: limit) else {
+      return nil
+    }
     table[slot].state = .http
-    table[slot].flags.insert(.secondaryNamespace)
     table[slot].flags.formUnion(table[session.slot].flags.intersection(.forwarded))
     table[slot].peer = table[session.slot].peer
     table[slot].userAgent = table[session.slot].userAgent
-    beginSession(at: slot, in: table[session.slot].group)
+    beginSession(at: slot, in: delivery[session.slot].group)
     table[slot].engineLink = .socketIO(session)
     return slot
   }
@@ -161,14 +163,12 @@ extension Shard {
       flushWithoutSocket(slot)
       return drop(slot)
     }
-    delivery.takeSharedTail(at: slot)
-    delivery.copyOutOutbox(at: slot)
+    delivery.takePrivately(slot)
     let assembly = table[slot].activity.assembly
     leaveFanOut(slot, because: "left the namespace")
     table[slot].activity.assembly = assembly
-    let isPolling = table[slot].flags.contains(.polling)
-    table[slot].group = fanOutGroups.id(ofPath: session.path, isPolling: isPolling)
-    table[slot].groupCursor = fanOutGroups[table[slot].group].log.end
+    let isPolling = delivery[slot].flags.contains(.polling)
+    delivery.assign(slot, to: fanOutGroups.id(ofPath: session.path, isPolling: isPolling))
     table[slot].user = ""
     table[slot].tokenEnd = .max
     delivery.markQueued(slot)
@@ -219,7 +219,7 @@ extension Shard {
   ///
   /// JavaScript's client would take the name of an event without arguments for its offset.
   func positionArguments(of socket: SocketIOSocket) -> [[UInt8]] {
-    guard let slot = socket.slot, fanOutGroups[table[slot].group].sendsCursors else { return [] }
+    guard let slot = socket.slot, encoder(of: slot).sendsCursors else { return [] }
     var argument: [UInt8] = []
     argument.appendJSONString(core.store.history.cursors.text(at: socket.position))
     return [argument]
@@ -280,7 +280,7 @@ extension Shard {
 
   /// Enters the rooms of a returning client, then continues its recovery.
   func takeKeptRooms(_ rooms: [RoomName], at slot: UInt32) {
-    guard table[slot].flags.contains(.handshakePending), !table[slot].activity.isReplay
+    guard delivery[slot].flags.contains(.handshakePending), !table[slot].activity.isReplay
     else {
       return
     }
@@ -314,7 +314,7 @@ extension Shard {
 
   /// Stores the changed rooms of the session at `slot`, or continues its recovery.
   func roomsChanged(at slot: UInt32) {
-    if table[slot].flags.contains(.handshakePending) { return continueRecovery(at: slot) }
+    if delivery[slot].flags.contains(.handshakePending) { return continueRecovery(at: slot) }
     guard let session = table[slot].socketIO,
       let index = session.index(atSlot: slot)
     else { return }
@@ -352,7 +352,7 @@ extension Shard {
     endsAt: Int64?
   ) {
     // A closed store takes no commands, and without recovery there is nothing to keep.
-    guard !isStopping, fanOutGroups[table[slot].group].sendsCursors else { return }
+    guard !isStopping, encoder(of: slot).sendsCursors else { return }
     let command = StoreCommand.keepRooms(
       session: socket.recovery, user: table[slot].user, rooms: rooms, endsAt: endsAt)
     if !core.store.submit(command, reply: { _ in }) { metrics.add(.roomsNotPersisted) }

@@ -1,31 +1,31 @@
-// The pending room batch: the latest messages of one room, sent straight from the logs.
+// The pending batch: the latest messages of one room, sent straight from the logs.
 //
 // Each fan-out group has a separate log for room frames. Consecutive messages of one room form the
-// pending room batch: one range of that log for each group, shared by all members of the room and
+// pending batch: one range of that log for each group, shared by all members of the room and
 // recorded nowhere else. The flush sends it straight from the log to each member, as it does a
 // broadcast. The batch is copied as ranges into the members' outboxes only when something else
 // comes in between (a message in another room, a frame for one member, a member that leaves), so
 // each member gets its frames in the order of the events.
 //
-// Invariant: the frames of the pending room batch are in no member's outbox, and are newer than all
+// Invariant: the frames of the pending batch are in no member's outbox, and are newer than all
 // frames there.
 
-internal import Broadcast
 internal import Glibc
 internal import Reactor
 
 /// The latest messages of one room, in no outbox yet, and where they start in each group's log.
-struct PendingRoomBatch {
-  let room: LocalRoom
+struct PendingBatch {
+  let room: SlotList
   var from: [UInt64]
 }
 
 extension Delivery {
-  /// Appends frames for the members of a room that are in `group`.
-  func append(_ frames: [UInt8], to group: FanOutGroup, of room: LocalRoom) {
-    if pendingRoomBatch?.room !== room { materializeRoomBatch() }
+  /// Appends frames for the members of a room that are in a group.
+  package func append(_ frames: [UInt8], to id: FanOutGroupID, of room: SlotList) {
+    let group = groups[id.index]
+    if pendingBatch?.room !== room { materializeBatch() }
     let added = UInt64(frames.count)
-    let begun = pendingRoomBatch?.from[group.id.index] ?? group.roomLog.end
+    let begun = pendingBatch?.from[group.id.index] ?? group.roomLog.end
     // A batch is at most as long as a client's backlog may be. A client that takes nothing in
     // this turn gets its send buffer raised at that length; a longer batch would end it.
     if group.roomLog.end - group.roomFlushedEnd + added > Delivery.flushBytes
@@ -34,40 +34,42 @@ extension Delivery {
     {
       flush()
     }
-    if pendingRoomBatch == nil {
-      pendingRoomBatch = PendingRoomBatch(
-        room: room, from: fanOutGroups.all.map { $0.roomLog.end })
+    if pendingBatch == nil {
+      pendingBatch = PendingBatch(room: room, from: groups.map { $0.roomLog.end })
     }
     listUnflushed(group)
     group.roomLog.append(frames.span)
     group.roomFrameEnds.append(group.roomLog.end, logStart: group.roomLog.start)
   }
 
-  /// Moves the pending room batch into the outboxes of the room's members.
-  func materializeRoomBatch() {
-    guard let current = pendingRoomBatch else { return }
-    pendingRoomBatch = nil
-    for slot in current.room.members {
+  /// Moves the pending batch into the outboxes of the room's members.
+  package func materializeBatch() {
+    guard let current = pendingBatch else { return }
+    pendingBatch = nil
+    for slot in current.room.slots {
       let group = table[slot].group
       queue(
-        log: .rooms(of: group), current.from[group.index]..<fanOutGroups[group].roomLog.end,
+        log: .rooms(of: group), current.from[group.index]..<groups[group.index].roomLog.end,
         at: slot)
     }
   }
 
-  /// Materializes the pending room batch if `slot` is a member; call it before a frame for `slot`.
-  func materializeRoomBatch(for slot: UInt32) {
-    guard let current = pendingRoomBatch, table[slot].membership != nil, current.room.contains(slot)
-    else { return }
-    materializeRoomBatch()
+  /// The same if the batch is of that room; call it before a member joins.
+  package func materializeBatch(of room: SlotList) {
+    if pendingBatch?.room === room { materializeBatch() }
   }
 
-  /// Sends the pending room batch straight from the logs to its members.
+  /// The same if `slot` is a member; call it before a frame for `slot`.
+  package func materializeBatch(for slot: UInt32) {
+    if let pendingBatch, pendingBatch.room.contains(slot) { materializeBatch() }
+  }
+
+  /// Sends the pending batch straight from the logs to its members.
   ///
   /// The same loop as for a broadcast: see `flushShared`.
-  func flushRoomBatch() {
-    if let current = pendingRoomBatch {
-      pendingRoomBatch = nil
+  func flushBatch() {
+    if let current = pendingBatch {
+      pendingBatch = nil
       for group in unflushedGroups where group.roomLog.end != current.from[group.id.index] {
         flush(current, to: group)
       }
@@ -75,11 +77,11 @@ extension Delivery {
     for group in unflushedGroups { group.roomFlushedEnd = group.roomLog.end }
   }
 
-  private func flush(_ pendingRoomBatch: PendingRoomBatch, to group: FanOutGroup) {
+  private func flush(_ pendingBatch: PendingBatch, to group: FanOutGroup) {
     let (id, logID) = (group.id, LogID.rooms(of: group.id))
-    let (from, end) = (pendingRoomBatch.from[id.index], group.roomLog.end)
+    let (from, end) = (pendingBatch.from[id.index], group.roomLog.end)
     let (byteCount, sharedEnd) = (Int(end - from), group.log.end)
-    let members = pendingRoomBatch.room.members
+    let members = pendingBatch.room.slots
     let kernel = kernel
     let table = table
     var sentToAll = 0

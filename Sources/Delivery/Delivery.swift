@@ -6,14 +6,16 @@
 // touches no connection before the flush. Frames for single connections go to the direct log, and
 // the outbox of each connection names their range.
 //
+//     SendTable.swift       the slots, and the part of a connection that sending uses
 //     Delivery.swift        groups, queueing
-//     RoomBatch.swift       the latest messages of one room
+//     Sockets.swift         which slot has a socket, and what epoll watches for
+//     GroupMembership.swift sessions and their groups
+//     PrivateBytes.swift    answers, last frames, and the packets that polls take
+//     PendingBatch.swift    the latest messages of one room
 //     Flush.swift           sending
 //     Backpressure.swift    connections that take less than they are sent
 
-internal import Broadcast
-internal import Glibc
-internal import Reactor
+package import Reactor
 
 /// The part of a shard that sends.
 ///
@@ -24,10 +26,10 @@ internal import Reactor
 /// connections with news, and the shard handles it once in each turn.
 ///
 /// Not Sendable: it belongs to the shard's thread.
-final class Delivery {
+package final class Delivery {
   /// Bytes added to a frame log before a flush in the middle of a turn: far enough below a log's
   /// capacity that the log never overwrites unsent frames.
-  static let flushBytes: UInt64 = 256 * 1_024
+  package static let flushBytes: UInt64 = 256 * 1_024
   /// Bytes by which a log may grow past `flushBytes` between two flushes: twice the longest event.
   ///
   /// The parsers bound an event. With each text at its limit and every byte of it escaped, neither
@@ -35,15 +37,16 @@ final class Delivery {
   /// Only the direct log may grow by more, for an event in several encodings or a list of ids:
   /// `flush(before:)` gets that size first. `send` puts a longer reply into the private buffer of
   /// its connection.
-  static let largestFrameBytes = 128 * 1_024
+  package static let largestFrameBytes = 128 * 1_024
 
-  let table: ConnectionTable
+  package let table = SendTable()
   let kernel: Kernel
   let poller: Poller
-  let limits: Limits
-  let fanOutGroups: FanOutGroups
+  let limits: DeliveryLimits
+  /// All groups of the shard, each at the index of its id.
+  let groups: [FanOutGroup]
   /// Monotonic time of this turn.
-  var now: UInt64
+  package var now: UInt64
   /// The news of the connections since the shard last took it.
   var report = DeliveryReport()
 
@@ -52,20 +55,20 @@ final class Delivery {
   var directFlushed: UInt64 = 0
   var directFrameEnds = FrameEnds()
   /// The groups with members, in no order.
-  private(set) var occupiedGroups: [FanOutGroup] = []
+  var occupiedGroups: [FanOutGroup] = []
   /// The groups with frames appended since the last flush.
   private(set) var unflushedGroups: [FanOutGroup] = []
   /// The latest messages of one room, in no outbox yet.
-  var pendingRoomBatch: PendingRoomBatch?
+  var pendingBatch: PendingBatch?
   /// Connections with queued bytes of their own, flushed one by one.
   var dirty = SlotSet()
   /// Blocked connections with pinned ranges.
   var pinned = SlotSet()
   /// For each log, a position at or before the oldest pinned range; nil if none is pinned.
   var pinnedFrom: [UInt64?]
-  var blockedCount = 0
+  package internal(set) var blockedCount = 0
   /// Unsent private bytes of all blocked connections, each counted at its last send.
-  var blockedBytes = 0
+  package internal(set) var blockedBytes = 0
   /// When the server accepted the events with unflushed frames, for the latency metric.
   ///
   /// At most as many runs as a turn takes events from the ring.
@@ -73,9 +76,11 @@ final class Delivery {
   /// The buffer in which small pieces are joined for one send.
   let gathered = ScratchBuffer(byteCount: 64 * 1_024)
 
-  init(
-    table: ConnectionTable, kernel: Kernel, poller: Poller, limits: Limits,
-    groups: FanOutGroups, now: UInt64
+  /// Delivery for a shard with `groupCount` fan-out groups, at most `groupCountLimit`.
+  ///
+  /// `limits` must let a log hold a client's largest backlog besides one turn's frames.
+  package init(
+    kernel: Kernel, poller: Poller, limits: DeliveryLimits, groupCount: Int, now: UInt64
   ) {
     // A client's largest backlog, one turn's frames and a large frame: so a log never overwrites
     // frames that a client still has to get.
@@ -83,21 +88,40 @@ final class Delivery {
       limits.frameLogCapacity
         >= Int(Delivery.flushBytes) + limits.backlogBytesLimit + Delivery.largestFrameBytes,
       "frame log of \(limits.frameLogCapacity) bytes")
-    self.table = table
+    precondition(groupCount <= Delivery.groupCountLimit, "\(groupCount) groups")
     self.kernel = kernel
     self.poller = poller
     self.limits = limits
     self.now = now
-    fanOutGroups = groups
+    groups = (0..<groupCount).map {
+      FanOutGroup(id: FanOutGroupID(index: $0), capacity: limits.frameLogCapacity)
+    }
     direct = FrameLog(capacity: limits.frameLogCapacity)
-    pinnedFrom = [UInt64?](repeating: nil, count: LogID.count(ofGroups: groups.all.count))
+    pinnedFrom = [UInt64?](repeating: nil, count: LogID.count(ofGroups: groupCount))
   }
 
+  /// Groups of a shard, each of whose logs has a `LogID`.
+  package static let groupCountLimit = Int(UInt8.max) / 2
+
+  /// The sending part of the connection at `slot`, which must be taken.
+  package subscript(slot: UInt32) -> SendState {
+    unsafeAddress { unsafe UnsafePointer(table.pointer(to: slot)) }
+  }
+
+  /// The group of the session at `slot`.
+  func group(of slot: UInt32) -> FanOutGroup { groups[table[slot].group.index] }
+
+  /// The groups with members, in no order.
+  package var occupiedGroupIDs: [FanOutGroupID] { occupiedGroups.map(\.id) }
+
+  /// The number of members of a group.
+  package func memberCount(of group: FanOutGroupID) -> Int { groups[group.index].members.count }
+
   /// Whether a flush or a handling of the report is due.
-  var hasWork: Bool { !dirty.isEmpty || !report.isEmpty }
+  package var hasWork: Bool { !dirty.isEmpty || !report.isEmpty }
 
   /// Forgets the connection at `slot`, which ends.
-  func release(_ slot: UInt32) {
+  package func release(_ slot: UInt32) {
     if table[slot].flags.contains(.blocked) { blockedCount -= 1 }
     countBlocked(0, at: slot)
     dirty.remove(slot)
@@ -107,20 +131,6 @@ final class Delivery {
   // MARK: The groups in use
   //
   // A turn looks only at the groups with members or with unflushed frames, which are few.
-
-  /// Adds a session to a group.
-  func join(_ group: FanOutGroup, _ slot: UInt32) {
-    if group.members.isEmpty { occupiedGroups.append(group) }
-    group.members.insert(slot)
-  }
-
-  /// Removes a session from a group; false if it was not a member.
-  @discardableResult
-  func leave(_ group: FanOutGroup, _ slot: UInt32) -> Bool {
-    guard group.members.remove(slot) else { return false }
-    if group.members.isEmpty { occupiedGroups.removeAll { $0 === group } }
-    return true
-  }
 
   /// Lists a group to whose log frames are appended, for the next flush.
   func listUnflushed(_ group: FanOutGroup) {
@@ -140,9 +150,9 @@ final class Delivery {
   /// Whether the pending fan-out is so large that one more poll for input costs little beside it.
   ///
   /// False also when a log has half of `flushBytes` pending: then the flush is due.
-  var hasLargeFanOut: Bool {
+  package var hasLargeFanOut: Bool {
     let isLarge =
-      (pendingRoomBatch?.room.members.count ?? 0) >= 64
+      (pendingBatch?.room.slots.count ?? 0) >= 64
       || unflushedGroups.contains { $0.log.end != $0.flushedEnd && $0.members.count >= 64 }
     return isLarge
       && unflushedGroups.allSatisfy {
@@ -153,8 +163,9 @@ final class Delivery {
 
   // MARK: Queueing
 
-  /// Appends frames for all members of `group` to its log.
-  func append(_ frames: [UInt8], to group: FanOutGroup) {
+  /// Appends frames for all members of a group to its log.
+  package func append(_ frames: [UInt8], to id: FanOutGroupID) {
+    let group = groups[id.index]
     if group.log.end - group.flushedEnd + UInt64(frames.count) > Delivery.flushBytes { flush() }
     listUnflushed(group)
     group.log.append(frames.span)
@@ -165,7 +176,7 @@ final class Delivery {
   ///
   /// Nothing may flush before the range is queued: a flush would count it as sent. So a caller that
   /// appends several times calls `makeDirectRoom` first, with the bytes of all of them.
-  func appendDirect(_ frames: [UInt8]) -> Range<UInt64> {
+  package func appendDirect(_ frames: [UInt8]) -> Range<UInt64> {
     let from = direct.end
     direct.append(frames.span)
     directFrameEnds.append(direct.end, logStart: direct.start)
@@ -173,21 +184,26 @@ final class Delivery {
   }
 
   /// Flushes if `byteCount` more bytes in the direct log would exceed `flushBytes`.
-  func makeDirectRoom(for byteCount: Int) {
+  package func makeDirectRoom(for byteCount: Int) {
     guard direct.end - directFlushed + UInt64(byteCount) > Delivery.flushBytes else { return }
     // guard: flush-before-long-event
     flush(before: UInt64(byteCount))
+  }
+
+  /// Queues a range of the direct log for the session at `slot`.
+  package func queueDirect(_ range: Range<UInt64>, at slot: UInt32) {
+    queue(log: .direct, range, at: slot)
   }
 
   /// Queues the range of a log after the bytes that the session at `slot` already has.
   func queue(log id: LogID, _ range: Range<UInt64>, at slot: UInt32) {
     // guard: nothing-queued-for-given-up-connection
     // guard: nothing-before-greeting
-    guard table[slot].state == .session, !range.isEmpty,
+    guard table[slot].flags.contains(.takesFrames), !range.isEmpty,
       table[slot].flags.isDisjoint(with: .givenUp),
       id.isDirect || !table[slot].flags.contains(.handshakePending)
     else { return }
-    materializeRoomBatch(for: slot)
+    materializeBatch(for: slot)
     let count = range.count
     // Flush now and not at the end of the turn once half the backlog limit would be exceeded. Bytes
     // that a client then does not take are copied to its private bytes: as many times the backlog
@@ -208,7 +224,7 @@ final class Delivery {
         return copyToPrivateBytes(log(id), from: range.lowerBound, to: range.upperBound, at: slot)
       }
     }
-    let group = fanOutGroups[table[slot].group]
+    let group = group(of: slot)
     if table[slot].flags.contains(.handshakePending) { table[slot].groupCursor = group.log.end }
     if table[slot].groupCursor != group.log.end {
       table[slot].outbox.append(
@@ -223,20 +239,20 @@ final class Delivery {
   /// Queues finished frames for the session at `slot` alone.
   ///
   /// It does nothing once the session has ended or closes.
-  func send(_ frames: [UInt8], to slot: UInt32) {
-    guard !frames.isEmpty, table[slot].state == .session else { return }
-    if frames.count > Delivery.largestFrameBytes || table[slot].activity.isReplay {
+  package func send(_ frames: [UInt8], to slot: UInt32) {
+    guard !frames.isEmpty, table[slot].flags.contains(.takesFrames) else { return }
+    if frames.count > Delivery.largestFrameBytes || table[slot].flags.contains(.isReplaying) {
       return appendPrivateBytes(frames, to: slot)
     }
     makeDirectRoom(for: frames.count)
-    queue(log: .direct, appendDirect(frames), at: slot)
+    queueDirect(appendDirect(frames), at: slot)
   }
 
   /// Appends finished frames to the session's private bytes, after everything queued for it.
-  func appendPrivateBytes(_ frames: [UInt8], to slot: UInt32) {
-    guard table[slot].state == .session, table[slot].flags.isDisjoint(with: .givenUp) else {
-      return
-    }
+  package func appendPrivateBytes(_ frames: [UInt8], to slot: UInt32) {
+    guard table[slot].flags.contains(.takesFrames),
+      table[slot].flags.isDisjoint(with: .givenUp)
+    else { return }
     takeSharedTail(at: slot)
     copyOutOutbox(at: slot)
     table[slot].privateBytes.append(contentsOf: frames)
@@ -244,7 +260,7 @@ final class Delivery {
     // Replies add up, in addition to a page of missed notifications. Past the backlog limit they
     // are sent during the turn; `flushPrivateBytes`, unlike `flush`, does not also read the next
     // page of a replay.
-    let limit = limits.backlogBytesLimit + Shard.missedBytesLimit
+    let limit = limits.backlogBytesLimit + limits.pageBytesLimit
     // guard: resumed-answers-flushed
     if !table[slot].flags.contains(.blocked), table[slot].queuedByteCount > limit {
       flushPrivateBytes(slot)
@@ -253,15 +269,16 @@ final class Delivery {
   }
 
   /// Adds `slot` to the connections that this turn's flush writes to.
-  func markQueued(_ slot: UInt32) {
-    guard table[slot].state != .ended else { return }
+  package func markQueued(_ slot: UInt32) {
+    guard table[slot].generation != 0 else { return }
     table[slot].flags.insert(.queued)
     if table[slot].flags.contains(.blocked) { return }
     dirty.insert(slot)
   }
 
-  /// Adds a slot without a socket to them, also while it is blocked: a poll has come for it.
-  func markPollable(_ slot: UInt32) {
+  /// Adds a slot without a socket to them, also while it is blocked: a poll has come for it, which
+  /// may be answered.
+  package func markPollable(_ slot: UInt32) {
     table[slot].flags.insert(.queued)
     dirty.insert(slot)
   }
@@ -270,8 +287,8 @@ final class Delivery {
   func log(_ id: LogID) -> FrameLog {
     switch id.owner {
     case .direct: direct
-    case .everyone(let group): fanOutGroups[group].log
-    case .rooms(let group): fanOutGroups[group].roomLog
+    case .everyone(let group): groups[group.index].log
+    case .rooms(let group): groups[group.index].roomLog
     }
   }
 
@@ -279,16 +296,16 @@ final class Delivery {
   func frameEnds(of id: LogID) -> FrameEnds {
     switch id.owner {
     case .direct: directFrameEnds
-    case .everyone(let group): fanOutGroups[group].frameEnds
-    case .rooms(let group): fanOutGroups[group].roomFrameEnds
+    case .everyone(let group): groups[group.index].frameEnds
+    case .rooms(let group): groups[group.index].roomFrameEnds
     }
   }
 
   /// Copies the unsent tail of the group's shared log to the private bytes of `slot`.
   func takeSharedTail(at slot: UInt32) {
-    guard table[slot].state == .session else { return }
-    materializeRoomBatch(for: slot)
-    let group = fanOutGroups[table[slot].group]
+    guard table[slot].flags.contains(.takesFrames) else { return }
+    materializeBatch(for: slot)
+    let group = group(of: slot)
     // The log may have overwritten the tail of a connection that was given up.
     // guard: no-tail-after-giving-up
     if !table[slot].flags.isDisjoint(with: [.handshakePending, .failed, .tooSlow]) {
@@ -323,26 +340,5 @@ final class Delivery {
       unsafe log.copy(from: from, to: to, into: bytes.baseAddress! + start)
     }
     table[slot].flags.insert(.queued)
-  }
-
-  // MARK: Watching
-
-  /// Updates the events that epoll watches for, if this connection can now use others.
-  func updateInterest(_ slot: UInt32) {
-    var interest = Interest.none
-    if table[slot].flags.isDisjoint(with: [.readPaused, .peerEnded]) {
-      interest.insert(.readable)
-    }
-    if table[slot].flags.contains(.blocked) { interest.insert(.writable) }
-    guard table[slot].fd >= 0 else { return }
-    guard UInt8(interest.rawValue) != table[slot].interest else { return }
-    table[slot].interest = UInt8(interest.rawValue)
-    let id = table.id(of: slot)
-    do throws(SystemError) {
-      try poller.modify(table[slot].fd, interest, slot: id.slot, generation: id.generation)
-    } catch {
-      // Out of kernel memory: a connection that cannot be watched cannot be kept.
-      fail(slot)
-    }
   }
 }

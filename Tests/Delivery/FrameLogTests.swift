@@ -1,8 +1,9 @@
 // The frame log against the plain list of all bytes ever appended.
 
+import TestSupport
 import Testing
 
-@testable import Broadcast
+@testable import Delivery
 
 @Suite("Frame log")
 struct FrameLogTests {
@@ -47,7 +48,7 @@ struct FrameLogTests {
 
   @Test("the held bytes equal the appended bytes, for frames of any length")
   func model() {
-    var generator = SeededGenerator(seed: runSeed)
+    var generator = SeededGenerator.announced()
     for capacity in [1, 2, 16, 128] {
       let log = FrameLog(capacity: capacity)
       var all: [UInt8] = []
@@ -57,18 +58,18 @@ struct FrameLogTests {
         }
         log.append(frame.span)
         all += frame
-        #expect(log.end == UInt64(all.count), "seed \(runSeed)")
-        #expect(log.start == UInt64(max(0, all.count - capacity)), "seed \(runSeed)")
+        #expect(log.end == UInt64(all.count), "seed \(generator.seed)")
+        #expect(log.start == UInt64(max(0, all.count - capacity)), "seed \(generator.seed)")
         let from = UInt64.random(in: log.start...log.end, using: &generator)
         let to = UInt64.random(in: from...log.end, using: &generator)
         let expected = Array(all[Int(from)..<Int(to)])
-        #expect(bytes(log, from, to).flatMap { $0 } == expected, "seed \(runSeed)")
+        #expect(bytes(log, from, to).flatMap { $0 } == expected, "seed \(generator.seed)")
         let copied = [UInt8](unsafeUninitializedCapacity: expected.count + 1) { buffer, count in
           buffer[expected.count] = 0xa5
           log.copy(from: from, to: to, into: UnsafeMutableRawPointer(buffer.baseAddress!))
           count = expected.count + 1
         }
-        #expect(copied == expected + [0xa5], "copied past the range, seed \(runSeed)")
+        #expect(copied == expected + [0xa5], "copied past the range, seed \(generator.seed)")
       }
     }
   }

@@ -4,7 +4,14 @@
 //     1 + 2 g   everyone in group g
 //     2 + 2 g   rooms, in the encoding of group g
 
-internal import Broadcast
+/// Names one frame log of a shard.
+///
+/// One byte: an outbox keeps one in padding.
+struct LogID: RawRepresentable, Hashable, Sendable, BitwiseCopyable {
+  let rawValue: UInt8
+
+  init(rawValue: UInt8) { self.rawValue = rawValue }
+}
 
 /// The recipients of the frames in a log.
 enum LogOwner: Equatable {

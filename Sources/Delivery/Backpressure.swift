@@ -10,32 +10,7 @@
 // handles these reports once in each turn. Until then a connection that was given up has no range
 // of a log, and nothing is queued for it or sent to it.
 
-internal import Broadcast
 internal import Reactor
-
-/// The connections with news since the last report, in the order of the news.
-struct DeliveryReport {
-  /// All queued bytes were sent.
-  var drained: [ConnectionID] = []
-  /// The socket or the timer failed.
-  var failed: [ConnectionID] = []
-  /// The backlog is over the limit.
-  var tooSlow: [ConnectionID] = []
-  /// The connection has blocked, or no longer is.
-  var blockChanged: [ConnectionID] = []
-  /// A slot without a socket has packets for a poll, or for the session's own slot.
-  var packets: [ConnectionID] = []
-  /// For the events of a flush, the time since the server accepted them.
-  var latencies: [(nanoseconds: UInt64, count: Int)] = []
-  var sentByteCount = 0
-  /// Bytes of buffers that were freed.
-  var freedByteCount = 0
-
-  /// Whether no connection has news.
-  var isEmpty: Bool {
-    drained.isEmpty && failed.isEmpty && tooSlow.isEmpty && blockChanged.isEmpty && packets.isEmpty
-  }
-}
 
 extension Delivery {
   /// Marks the connection as blocked and waits for writability.
@@ -62,7 +37,7 @@ extension Delivery {
   }
 
   /// Ranges of the logs that a blocked connection may keep in its outbox.
-  static let pinnedRangesLimit = 32
+  package static let pinnedRangesLimit = 32
 
   /// Pins the ranges in the outbox of `slot`: they must be copied before a log overwrites them.
   func pin(_ slot: UInt32) {
@@ -120,7 +95,7 @@ extension Delivery {
   /// The kernel accepts more bytes only after it has sent most of those that it holds, which takes
   /// a slow reader longer than the timeout. So the kernel is asked when the reader last took bytes,
   /// but only when this server's own sends show no progress.
-  func hasStalled(_ slot: UInt32) -> Bool {
+  package func hasStalled(_ slot: UInt32) -> Bool {
     let timeout = limits.progressTimeoutMilliseconds
     guard now >= table[slot].progressAt + timeout else { return false }
     // guard: progress-of-kernel
@@ -138,11 +113,11 @@ extension Delivery {
   }
 
   /// Whether the shard has memory for one more page, which a slow client may not take soon.
-  var hasRoomForPage: Bool { blockedBytes < limits.blockedBytesLimit }
+  package var hasRoomForPage: Bool { blockedBytes < limits.blockedBytesLimit }
 
   /// Unsent bytes of the session at `slot`: its own queue and the tail of the group's log.
   func queuedByteCount(of slot: UInt32) -> Int {
-    let log = fanOutGroups[table[slot].group].log
+    let log = group(of: slot).log
     return table[slot].queuedByteCount + Int(log.end - table[slot].groupCursor)
   }
 
@@ -193,11 +168,13 @@ extension Delivery {
   }
 
   private func isTooFarBehind(_ slot: UInt32, adding count: Int) -> Bool {
-    guard table[slot].state == .session else { return false }
-    let log = fanOutGroups[table[slot].group].log
+    guard table[slot].flags.contains(.takesFrames) else { return false }
+    let log = group(of: slot).log
     var backlog = table[slot].queuedByteCount
     // A replay queues one page of missed notifications at a time, which does not count.
-    if table[slot].activity.isReplay { backlog = max(0, backlog - Shard.missedBytesLimit) }
+    if table[slot].flags.contains(.isReplaying) {
+      backlog = max(0, backlog - limits.pageBytesLimit)
+    }
     // The tail of the group's log always counts: the log overwrites it during a replay, too.
     backlog += Int(log.end - table[slot].groupCursor) + count
     // guard: backlog-bytes
@@ -206,9 +183,18 @@ extension Delivery {
 
   // MARK: Reports
 
+  /// The news since it was last taken.
+  package func takeReport() -> DeliveryReport {
+    defer { report = DeliveryReport() }
+    return report
+  }
+
+  /// Reports that all queued bytes of `slot` were taken, through a poll or another slot.
+  package func reportDrained(_ slot: UInt32) { report.drained.append(table.id(of: slot)) }
+
   /// Gives up the connection at `slot`: its socket or its timer failed.
-  func fail(_ slot: UInt32) {
-    guard table[slot].state != .ended, !table[slot].flags.contains(.failed) else { return }
+  package func fail(_ slot: UInt32) {
+    guard table[slot].generation != 0, !table[slot].flags.contains(.failed) else { return }
     // With `queued`, the loops of a flush do not take it for a connection without waiting bytes.
     table[slot].flags.insert([.failed, .queued])
     forgetRanges(of: slot)
@@ -219,7 +205,7 @@ extension Delivery {
   ///
   /// That is copied now: until the shard closes the session, its logs may be overwritten.
   private func giveUpTooSlow(_ slot: UInt32) {
-    let group = fanOutGroups[table[slot].group]
+    let group = group(of: slot)
     if table[slot].privateSentCount < table[slot].privateBytes.count {
       copyOutOutbox(at: slot)
     } else {
@@ -241,5 +227,4 @@ extension Delivery {
     table[slot].outbox.removeAll()
     unpin(slot)
   }
-
 }

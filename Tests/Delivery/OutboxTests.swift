@@ -1,8 +1,9 @@
 // The outbox against a naive model: the plain list of all bytes to send, one entry per byte.
 
+import TestSupport
 import Testing
 
-@testable import Broadcast
+@testable import Delivery
 
 /// A log's number, as these tests write it.
 extension LogID: ExpressibleByIntegerLiteral {
@@ -90,7 +91,7 @@ struct OutboxTests {
 
   @Test("an outbox matches a list of bytes over any mixture of appends and advances")
   func model() {
-    var generator = SeededGenerator(seed: runSeed)
+    var generator = SeededGenerator.announced()
     for round in 0..<60 {
       var outbox = Outbox()
       var model: [Byte] = []
@@ -98,7 +99,7 @@ struct OutboxTests {
       // Some rounds mostly append, so that many ranges accumulate; some mostly send.
       let appendWeight = 1 + round % 9
       for step in 0..<400 {
-        let context: Comment = "seed \(runSeed) round \(round) step \(step)"
+        let context: Comment = "seed \(generator.seed) round \(round) step \(step)"
         if Int.random(in: 0..<10, using: &generator) < appendWeight {
           let index = Int.random(in: 0..<3, using: &generator)
           let log = LogID(rawValue: UInt8(index))

@@ -2,20 +2,21 @@
 //
 // Invariant: no function here ends a connection or calls another component. See `DeliveryReport`.
 
-internal import Broadcast
 internal import Glibc
 internal import Reactor
 
 extension Delivery {
+  /// Entries of `unflushed` whose memory is kept between flushes.
+  private static let keptLatencies = 1_024
   /// The step by which a connection's private bytes grow.
   static let privateStepBytes = 4 * 1_024
 
   /// Sends all queued bytes that the sockets take.
   ///
   /// `byteCount` is the size of the next append to a log, if that may exceed `flushBytes`.
-  func flush(before byteCount: UInt64 = 0) {
+  package func flush(before byteCount: UInt64 = 0) {
     for group in unflushedGroups where group.log.end != group.flushedEnd { flushShared(group) }
-    flushRoomBatch()
+    flushBatch()
     if !unflushedGroups.isEmpty { unlistFlushed() }
     if !dirty.isEmpty {
       let slots = dirty
@@ -28,7 +29,7 @@ extension Delivery {
   }
 
   /// Records when the server took an event, to measure its latency once its frames are flushed.
-  func awaitFlush(takenAt: UInt64) {
+  package func awaitFlush(takenAt: UInt64) {
     // Events of one turn often have the same time, so equal times share one entry.
     if let last = unflushed.indices.last, unflushed[last].takenAt == takenAt {
       unflushed[last].count += 1
@@ -43,7 +44,7 @@ extension Delivery {
     for (takenAt, count) in unflushed {
       report.latencies.append((end - min(end, takenAt), count))
     }
-    unflushed.removeAll(keepingCapacity: unflushed.capacity <= Shard.drainLimit)
+    unflushed.removeAll(keepingCapacity: unflushed.capacity <= Delivery.keptLatencies)
   }
 
   /// Sends the shared frames of this turn to all members of `group`.
@@ -99,7 +100,7 @@ extension Delivery {
   }
 
   /// Sends the bytes queued for the connection at `slot`, in order.
-  func flush(_ slot: UInt32) {
+  package func flush(_ slot: UInt32) {
     // guard: nothing-sent-after-giving-up
     guard table[slot].flags.isDisjoint(with: .givenUp) else { return }
     if !table[slot].flags.isDisjoint(with: .socketless) {
@@ -267,10 +268,12 @@ extension Delivery {
 
   /// Sends the unsent tail of the group's log; whether all of it was taken.
   func flushSharedTail(_ slot: UInt32) -> Bool {
-    guard table[slot].state == .session, !table[slot].flags.contains(.handshakePending) else {
+    guard table[slot].flags.contains(.takesFrames),
+      !table[slot].flags.contains(.handshakePending)
+    else {
       return true
     }
-    let log = fanOutGroups[table[slot].group].log
+    let log = group(of: slot).log
     let from = table[slot].groupCursor
     let end = log.end
     guard from != end else { return true }

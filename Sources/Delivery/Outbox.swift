@@ -7,21 +7,21 @@
 /// A run of bytes in one of the shard's frame logs.
 ///
 /// Invariant: `from <= to`.
-package struct OutboxRange: Equatable {
+struct OutboxRange: Equatable {
   // `log` is last in memory so that the outbox can put `restIndex` into the padding.
-  package var from: UInt64
-  package var to: UInt64
+  var from: UInt64
+  var to: UInt64
   /// Which of the shard's frame logs.
-  package var log: LogID
+  var log: LogID
 
-  package init(log: LogID, from: UInt64, to: UInt64) {
+  init(log: LogID, from: UInt64, to: UInt64) {
     self.log = log
     self.from = from
     self.to = to
   }
 
   /// How many bytes it has.
-  package var count: Int { Int(to - from) }
+  var count: Int { Int(to - from) }
 }
 
 /// The bytes one connection has yet to be sent: ranges of frame logs, in order.
@@ -33,26 +33,26 @@ package struct OutboxRange: Equatable {
 /// `restIndex` were sent; the ranges add up to `byteCount`; ranges of one log ascend and do not
 /// overlap, because frames are appended as they are written; adjacent ranges that continue each
 /// other are merged.
-package struct Outbox {
+struct Outbox {
   private var first = OutboxRange(log: LogID(rawValue: 0), from: 0, to: 0)
   /// Where the unsent part of `rest` begins: ranges are taken from its front without moving the
   /// others.
   private var restIndex: UInt32 = 0
   private var rest: [OutboxRange] = []
   /// The number of bytes still to be sent.
-  package private(set) var byteCount: Int = 0
+  private(set) var byteCount: Int = 0
 
-  package init() {}
+  init() {}
 
-  package var isEmpty: Bool { byteCount == 0 }
+  var isEmpty: Bool { byteCount == 0 }
 
   /// The number of ranges; each costs at least one piece of a vectored send.
-  package var rangeCount: Int {
+  var rangeCount: Int {
     isEmpty ? 0 : 1 + rest.count - Int(restIndex)
   }
 
   /// The range at `index`, the next to be sent at 0.
-  package subscript(index: Int) -> OutboxRange {
+  subscript(index: Int) -> OutboxRange {
     precondition(0 <= index && index < rangeCount, "range \(index) of \(rangeCount)")
     return index == 0 ? first : rest[Int(restIndex) + index - 1]
   }
@@ -60,7 +60,7 @@ package struct Outbox {
   /// Appends the bytes `[from, to)` of a log; merges them into the last range if they continue it.
   ///
   /// An empty range adds nothing.
-  package mutating func append(log: LogID, from: UInt64, to: UInt64) {
+  mutating func append(log: LogID, from: UInt64, to: UInt64) {
     precondition(from <= to, "[\(from), \(to))")
     guard from < to else { return }
     if isEmpty {
@@ -81,7 +81,7 @@ package struct Outbox {
   }
 
   /// Removes the first `byteCount` bytes, which were sent.
-  package mutating func advance(by byteCount: Int) {
+  mutating func advance(by byteCount: Int) {
     precondition(
       0 <= byteCount && byteCount <= self.byteCount, "\(byteCount) of \(self.byteCount)")
     self.byteCount -= byteCount
@@ -95,7 +95,7 @@ package struct Outbox {
   }
 
   /// Empties the outbox and frees its memory.
-  package mutating func removeAll() {
+  mutating func removeAll() {
     self = Outbox()
     checkInvariants()
   }
@@ -104,7 +104,7 @@ package struct Outbox {
   ///
   /// Once the log's `start` is past it, the connection has fallen out of the window. Searches the
   /// ranges in order, so it usually stops at the first one.
-  package func oldestPosition(in log: LogID) -> UInt64? {
+  func oldestPosition(in log: LogID) -> UInt64? {
     guard !isEmpty else { return nil }
     if first.log == log { return first.from }
     for index in Int(restIndex)..<rest.count where rest[index].log == log {

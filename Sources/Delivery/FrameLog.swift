@@ -17,14 +17,14 @@
 ///
 /// Invariant: `end - start <= capacity`; the bytes `[start, end)` are held, byte `p` at offset
 /// `p & (capacity - 1)`.
-@safe package final class FrameLog {
-  package let capacity: Int
+@safe final class FrameLog {
+  let capacity: Int
   /// The position after the newest byte.
-  package private(set) var end: UInt64 = 0
+  private(set) var end: UInt64 = 0
   private var memory: UnsafeMutableRawPointer?
 
   /// Makes an empty log of `capacity` bytes, a power of two.
-  package init(capacity: Int) {
+  init(capacity: Int) {
     precondition(capacity > 0 && capacity & (capacity - 1) == 0, "capacity \(capacity)")
     self.capacity = capacity
     unsafe self.memory = nil
@@ -36,14 +36,14 @@
   }
 
   /// The oldest position still held.
-  package var start: UInt64 {
+  var start: UInt64 {
     end > UInt64(capacity) ? end - UInt64(capacity) : 0
   }
 
   /// Appends bytes at the end, overwriting the oldest ones.
   ///
   /// At most `capacity` bytes: a longer frame would overwrite its own start and be sent torn.
-  package func append(_ bytes: borrowing Span<UInt8>) {
+  func append(_ bytes: borrowing Span<UInt8>) {
     let count = bytes.count
     precondition(count <= capacity, "\(count) bytes into a log of \(capacity)")
     guard count > 0 else { return }
@@ -67,7 +67,7 @@
   /// The second piece is empty where there is only one. Neither is valid after `body` or after an
   /// append. Asking for bytes that are no longer held is a programming error: compare with `start`
   /// first.
-  package func withBytes<R>(
+  func withBytes<R>(
     from: UInt64, to: UInt64, _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> R
   ) -> R {
     precondition(
@@ -86,7 +86,7 @@
   }
 
   /// Copies the bytes `[from, to)` out; `destination` has room for them.
-  package func copy(from: UInt64, to: UInt64, into destination: UnsafeMutableRawPointer) {
+  func copy(from: UInt64, to: UInt64, into destination: UnsafeMutableRawPointer) {
     unsafe withBytes(from: from, to: to) { first, second in
       // SAFETY: the caller vouches for `to - from` bytes, the sum of both pieces.
       if let base = first.baseAddress {

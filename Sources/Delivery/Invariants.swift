@@ -1,0 +1,32 @@
+// What holds between two turns. A debug build checks it after each turn of a small shard.
+
+extension Delivery {
+  /// Asserts that each open slot has a socket or sends without one, that the counts of blocked
+  /// connections are right, and that each set of slots has only open connections that belong in it.
+  package func checkInvariants() {
+    var blocked = 0
+    var bytes = 0
+    table.forEachSlot { slot in
+      let connection = table[slot]
+      assert(
+        (connection.fd < 0) == !connection.flags.isDisjoint(with: .socketless),
+        "the descriptor of \(slot) does not fit its kind")
+      assert(connection.flags.contains(.blocked) || connection.blockedBytes == 0)
+      blocked += connection.flags.contains(.blocked) ? 1 : 0
+      bytes += connection.blockedBytes
+    }
+    assert(blocked == blockedCount, "\(blocked) connections are blocked")
+    assert(bytes == blockedBytes, "\(bytes) bytes are blocked")
+    dirty.forEach { assert(table.isOpen($0), "\($0) has ended and is to be flushed") }
+    pinned.forEach { assert(table.isOpen($0), "\($0) has ended and pins ranges") }
+    for group in groups {
+      group.members.forEach { slot in
+        assert(
+          table.isOpen(slot) && table[slot].group == group.id
+            && table[slot].flags.contains(.takesFrames),
+          "\(slot) is no session of its group")
+      }
+      assert(group.members.isEmpty != occupiedGroups.contains { $0 === group })
+    }
+  }
+}
