@@ -138,6 +138,13 @@ GUARDS = [
     ),
     Guard(
         40,
+        "chunks of two bytes count for the limit of a body",
+        "two-byte-chunks-limit",
+        drop_condition(2),
+        (unit("ChunkedBodyTests/sumLimit"),),
+    ),
+    Guard(
+        40,
         "small chunks count for the limit of a body",
         "small-chunks-limit",
         drop_condition(2),

@@ -79,8 +79,8 @@ package struct ChunkedBodyDecoder: Sendable {
 
   /// Takes the small chunks that `bytes` contain whole, and returns the index after them.
   ///
-  /// A chunk of one byte takes six, so a body in such chunks must cost little for each: they have
-  /// the shortest way. The first chunk that is not small and whole, or exceeds the limit, is left
+  /// A chunk of one byte takes six, so a body in such chunks must cost little for each: those of one
+  /// and two bytes have the shortest way. The first chunk that is not small and whole, or exceeds the limit, is left
   /// to the other steps.
   private mutating func takeSmallChunks(
     _ bytes: borrowing Span<UInt8>, from start: Int, into body: inout [UInt8]
@@ -96,12 +96,23 @@ package struct ChunkedBodyDecoder: Sendable {
     var left = bodyBytesLimit - bodyByteCount
     body.append(addingCapacity: room) { output in
       while true {
-        // guard: one-byte-chunks-limit
-        if let byte = Self.oneByteChunk(bytes, at: index), left > 0 {
-          output.append(byte)
-          left -= 1
-          index += 6
-          continue
+        if bytes.count - index >= 8 {
+          let word = Self.word(bytes, at: index)
+          // guard: one-byte-chunks-limit
+          if word & 0xFFFF_00FF_FFFF == 0x0A0D_000A_0D31, left > 0 {
+            output.append(UInt8(truncatingIfNeeded: word >> 24))
+            left -= 1
+            index += 6
+            continue
+          }
+          // guard: two-byte-chunks-limit
+          if word & 0xFF_FF00_00FF_FFFF == 0x0A_0D00_000A_0D32, left > 1 {
+            output.append(UInt8(truncatingIfNeeded: word >> 24))
+            output.append(UInt8(truncatingIfNeeded: word >> 32))
+            left -= 2
+            index += 7
+            continue
+          }
         }
         // guard: small-chunks-limit
         guard let data = Self.smallChunk(bytes, at: index), data.count <= left else { break }
@@ -114,14 +125,18 @@ package struct ChunkedBodyDecoder: Sendable {
     return index
   }
 
-  /// The data of the chunk at `index`, if its size is written as `1` and `bytes` contain all of it.
+  /// The eight bytes at `index` as one number, the first byte lowest.
+  ///
+  /// Optimised builds load them at once. `1` CR LF, one byte, CR LF is then one comparison.
   @inline(__always)
-  private static func oneByteChunk(_ bytes: borrowing Span<UInt8>, at index: Int) -> UInt8? {
-    guard bytes.count - index >= 6 else { return nil }
-    // One check of the bounds for the six bytes.
-    let chunk = bytes.extracting(index..<index + 6)
-    guard chunk[0] == 0x31, isLineEnd(chunk, at: 1), isLineEnd(chunk, at: 4) else { return nil }
-    return chunk[3]
+  private static func word(_ bytes: borrowing Span<UInt8>, at index: Int) -> UInt64 {
+    // One check of the bounds for the eight bytes.
+    let eight = bytes.extracting(index..<index + 8)
+    let low =
+      UInt32(eight[0]) | UInt32(eight[1]) << 8 | UInt32(eight[2]) << 16 | UInt32(eight[3]) << 24
+    let high =
+      UInt32(eight[4]) | UInt32(eight[5]) << 8 | UInt32(eight[6]) << 16 | UInt32(eight[7]) << 24
+    return UInt64(low) | UInt64(high) << 32
   }
 
   /// The place of the data of the chunk at `index`, if its size has one or two digits and is not 0,

@@ -145,6 +145,17 @@ struct ChunkedBodyTests {
     let wraps = Array("1\r\na\r\n7fffffffffffffff\r\n".utf8)
     #expect(Self.decodeEveryWay(wraps, limit: .max) == .violation(413))
     #expect(Self.decodeEveryWay(Array("1\r\n".utf8), limit: 0) == .violation(413))
+    for size in 1...4 {
+      let data = [UInt8](repeating: 0x78, count: size)
+      let chunk = Array("\(size)\r\n".utf8) + data + Array("\r\n".utf8)
+      let chunks = Array(repeatElement(chunk, count: 10).joined())
+      let body = Array(repeatElement(data, count: 10).joined())
+      #expect(Self.decodeEveryWay(chunks, limit: 10 * size) == .incomplete(body))
+      // The first excess chunk is followed by another, so that it is not the last of the bytes.
+      #expect(
+        Self.decodeEveryWay(chunks + chunk + chunk, limit: 11 * size - 1) == .violation(413),
+        "chunks of \(size)")
+    }
   }
 
   @Test("256 bytes of extension are accepted, one more is refused")
