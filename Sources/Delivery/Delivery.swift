@@ -11,6 +11,7 @@
 //     Sockets.swift         which slot has a socket, and what epoll watches for
 //     GroupMembership.swift sessions and their groups
 //     PrivateBytes.swift    answers, last frames, and the packets that polls take
+//     Transport.swift       the seam for encryption
 //     PendingBatch.swift    the latest messages of one room
 //     Flush.swift           sending
 //     Backpressure.swift    connections that take less than they are sent
@@ -73,6 +74,8 @@ package final class Delivery {
   ///
   /// At most as many runs as a turn takes events from the ring.
   var unflushed: [(takenAt: UInt64, count: Int)] = []
+  /// The transports of the connections that have one, by slot.
+  var transports: [UInt32: any Transport] = [:]
   /// The buffer in which small pieces are joined for one send.
   let gathered = ScratchBuffer(byteCount: 64 * 1_024)
 
@@ -126,6 +129,7 @@ package final class Delivery {
     countBlocked(0, at: slot)
     dirty.remove(slot)
     unpin(slot)
+    _ = detachTransport(of: slot)
   }
 
   // MARK: The groups in use

@@ -66,7 +66,8 @@ extension Delivery {
       members.forEach { slot in
         let connection = unsafe table.pointer(to: slot)
         let flags = unsafe connection.pointee.flags
-        if flags.isDisjoint(with: [.blocked, .queued, .polling, .secondaryNamespace]),
+        // guard: shared-frames-not-past-transport
+        if flags.isDisjoint(with: SendFlags.flushedAlone),
           unsafe connection.pointee.groupCursor == from
         {
           let sent = unsafe kernel.send(connection.pointee.fd, first, second)
@@ -109,7 +110,9 @@ extension Delivery {
       report.packets.append(table.id(of: slot))
       return
     }
-    guard flushPrivateBytes(slot), flushOutbox(slot), flushSharedTail(slot) else { return }
+    guard flushPrivateBytes(slot), flushOutbox(slot), flushSharedTail(slot),
+      flushTransport(slot)
+    else { return }
     table[slot].flags.remove(.queued)
     if table[slot].flags.contains(.blocked) { unblock(slot) }
     report.drained.append(table.id(of: slot))
@@ -124,11 +127,10 @@ extension Delivery {
     }
     if let sharedBody = table[slot].sharedBody { return flush(sharedBody, at: slot) }
     guard table[slot].privateSentCount < table[slot].privateBytes.count else { return true }
-    let fd = table[slot].fd
     let skipped = table[slot].privateSentCount
     // SAFETY: the array is not changed while it is read.
     let sent = unsafe table[slot].privateBytes.withUnsafeBytes { bytes in
-      unsafe kernel.send(fd, UnsafeRawBufferPointer(rebasing: bytes[skipped...]))
+      unsafe transmit(UnsafeRawBufferPointer(rebasing: bytes[skipped...]), to: slot)
     }
     guard sent >= 0 else { return notSent(slot, sent) }
     noteSent(sent, at: slot)
@@ -159,14 +161,14 @@ extension Delivery {
   ///
   /// A slow reader holds no copy of the body: it only has an offset into the shared bytes.
   private func flush(_ sharedBody: SharedBody, at slot: UInt32) -> Bool {
-    let fd = table[slot].fd
     let skipped = table[slot].privateSentCount
     // SAFETY: neither array is changed while it is read.
     let sent = unsafe table[slot].privateBytes.withUnsafeBytes { own in
       unsafe sharedBody.bytes.withUnsafeBytes { bytes in
         let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[sharedBody.sent...])
-        guard skipped < own.count else { return unsafe kernel.send(fd, rest) }
-        return unsafe kernel.send(fd, UnsafeRawBufferPointer(rebasing: own[skipped...]), rest)
+        guard skipped < own.count else { return unsafe transmit(rest, to: slot) }
+        let head = unsafe UnsafeRawBufferPointer(rebasing: own[skipped...])
+        return unsafe transmit(head, rest, to: slot)
       }
     }
     guard sent >= 0 else { return notSent(slot, sent) }
@@ -225,19 +227,18 @@ extension Delivery {
     while !table[slot].outbox.isEmpty {
       let offered: Int
       let sent: Int
-      let fd = table[slot].fd
       if table[slot].outbox.rangeCount == 1 {
         let range = table[slot].outbox[0]
         offered = range.count
         // SAFETY: the log is not appended to while its bytes are sent.
         sent = unsafe log(range.log).withBytes(from: range.from, to: range.to) {
-          unsafe kernel.send(fd, $0, $1)
+          unsafe transmit($0, $1, to: slot)
         }
       } else {
         // Copying many small pieces together is cheaper than passing each to the kernel.
         offered = gather(slot)
         let pieces = unsafe gathered.region(at: 0, count: offered)
-        sent = unsafe kernel.send(fd, UnsafeRawBufferPointer(pieces))
+        sent = unsafe transmit(UnsafeRawBufferPointer(pieces), to: slot)
       }
       guard sent >= 0 else { return notSent(slot, sent) }
       noteSent(sent, at: slot)
@@ -277,9 +278,8 @@ extension Delivery {
     let from = table[slot].groupCursor
     let end = log.end
     guard from != end else { return true }
-    let fd = table[slot].fd
     // SAFETY: the log is not appended to while its bytes are sent.
-    let sent = unsafe log.withBytes(from: from, to: end) { unsafe kernel.send(fd, $0, $1) }
+    let sent = unsafe log.withBytes(from: from, to: end) { unsafe transmit($0, $1, to: slot) }
     guard sent >= 0 else { return notSent(slot, sent) }
     noteSent(sent, at: slot)
     table[slot].groupCursor += UInt64(sent)

@@ -11,12 +11,14 @@ extension Delivery {
       assert(
         (connection.fd < 0) == !connection.flags.isDisjoint(with: .socketless),
         "the descriptor of \(slot) does not fit its kind")
+      assert(connection.flags.contains(.hasTransport) == (transports[slot] != nil))
       assert(connection.flags.contains(.blocked) || connection.blockedBytes == 0)
       blocked += connection.flags.contains(.blocked) ? 1 : 0
       bytes += connection.blockedBytes
     }
     assert(blocked == blockedCount, "\(blocked) connections are blocked")
     assert(bytes == blockedBytes, "\(bytes) bytes are blocked")
+    assert(transports.keys.allSatisfy { table.isOpen($0) }, "an ended connection has a transport")
     dirty.forEach { assert(table.isOpen($0), "\($0) has ended and is to be flushed") }
     pinned.forEach { assert(table.isOpen($0), "\($0) has ended and pins ranges") }
     for group in groups {

@@ -91,8 +91,9 @@ extension Delivery {
       for slot in members {
         let connection = unsafe table.pointer(to: slot)
         guard unsafe connection.pointee.group == id else { continue }
+        // guard: room-frames-not-past-transport
         if unsafe connection.pointee.flags.isDisjoint(
-          with: [.blocked, .queued, .polling, .secondaryNamespace, .handshakePending]),
+          with: SendFlags.flushedAlone.union(.handshakePending)),
           unsafe connection.pointee.groupCursor == sharedEnd
         {
           let sent = unsafe kernel.send(connection.pointee.fd, first, second)

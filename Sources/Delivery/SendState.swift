@@ -41,8 +41,14 @@ package struct SendFlags: OptionSet, Sendable {
   package static let failed = SendFlags(rawValue: 1 << 10)
   /// Its backlog is over the limit: it is reported as too slow.
   package static let tooSlow = SendFlags(rawValue: 1 << 11)
+  /// A transport stands between its queue and its socket.
+  package static let hasTransport = SendFlags(rawValue: 1 << 12)
   /// Nothing more is queued for it or sent to it until its report is handled.
   package static let givenUp: SendFlags = [.failed, .tooSlow]
+  /// Flags of which any one keeps a connection out of a send to many.
+  static let flushedAlone: SendFlags = [
+    .blocked, .queued, .polling, .secondaryNamespace, .hasTransport,
+  ]
   /// The slot has no socket to write to.
   package static let socketless: SendFlags = [.polling, .secondaryNamespace]
 }

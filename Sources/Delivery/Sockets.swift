@@ -13,11 +13,14 @@ extension Delivery {
     try poller.add(table[slot].fd, .readable, slot: id.slot, generation: id.generation)
   }
 
-  /// Takes the socket away from the connection at `slot`, and returns it; nil if that failed.
+  /// Takes the socket away from the connection at `slot`, and returns it.
   ///
+  /// Nil if epoll refuses that or the connection has a transport, which cannot leave this thread.
   /// The caller owns the socket then, and ends the connection.
   package func takeSocket(of slot: UInt32) -> Int32? {
-    guard poller.remove(table[slot].fd) else { return nil }
+    guard !table[slot].flags.contains(.hasTransport), poller.remove(table[slot].fd) else {
+      return nil
+    }
     defer { table[slot].fd = -1 }
     return table[slot].fd
   }
@@ -30,6 +33,7 @@ extension Delivery {
     table[slot].flags.remove(.polling)
     table[slot].fd = table[other].fd
     table[other].fd = -1
+    if let transport = detachTransport(of: other) { attach(transport, to: slot) }
     table[slot].interest = UInt8(Interest.readable.rawValue)
     let id = table.id(of: slot)
     try poller.modify(table[slot].fd, .readable, slot: id.slot, generation: id.generation)

@@ -271,6 +271,20 @@ GUARDS = [
         (unit("DescriptorReuseTests"), unit("SendTableTests")),
     ),
     Guard(
+        61,
+        "a broadcast does not pass a connection's transport",
+        "shared-frames-not-past-transport",
+        replace("SendFlags.flushedAlone", "SendFlags.flushedAlone.subtracting(.hasTransport)"),
+        (unit("TransportTests"),),
+    ),
+    Guard(
+        61,
+        "a room's message does not pass a connection's transport",
+        "room-frames-not-past-transport",
+        replace("SendFlags.flushedAlone", "SendFlags.flushedAlone.subtracting(.hasTransport)"),
+        (unit("TransportTests"),),
+    ),
+    Guard(
         68,
         "an interrupted send is repeated",
         "send-retries-eintr",

@@ -411,6 +411,11 @@ extension ConnectionView {
     perform(location) { $0.delivery.send(frames, to: slot) }
   }
 
+  /// Has `transport` carry the bytes that the connection is sent.
+  func attach(_ transport: any Transport, _ location: SourceLocation = #_sourceLocation) {
+    perform(location) { $0.delivery.attach(transport, to: slot) }
+  }
+
   /// Copies its ranges of the logs to the private send buffer, as before a log overwrites them.
   func copyOutRanges(_ location: SourceLocation = #_sourceLocation) {
     perform(location) { $0.delivery.copyOutOutbox(at: slot) }

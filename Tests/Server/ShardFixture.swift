@@ -314,12 +314,17 @@ final class ShardFixture {
   ///
   /// The kernel may be slow to bring them.
   func frames(of peer: TestPeer) throws -> [String] {
+    try receiveAll(peer)
+    return try peer.frames()
+  }
+
+  /// Receives the bytes that the shard has sent so far.
+  func receiveAll(_ peer: TestPeer) throws {
     while peer.receivedCount < script.sent[peer.serverDescriptor, default: 0], !peer.isEnded {
       var watched = pollfd(fd: peer.descriptor, events: Int16(POLLIN), revents: 0)
       try #require(poll(&watched, 1, 10_000) == 1, "sent bytes do not arrive")
       peer.receive()
     }
-    return try peer.frames()
   }
 
   /// The request that opens a session of `user`, or of a client that has shown no token.
