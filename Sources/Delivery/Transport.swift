@@ -3,10 +3,10 @@
 //     queue ──────────────────▶ socket     plain: nothing stands between
 //     queue ──▶ transport ────▶ socket     the transport changes the bytes, and may hold some
 //
-// A plain connection has no transport: its bytes go from the log to the socket with one system call,
-// and the loops that send to many test for a transport with the same instruction as for the other
-// flags. A connection with a transport takes no part in these loops, because its bytes are its own:
-// it is flushed by itself, like a connection with queued bytes.
+// A plain connection has no transport: its bytes go from the log to the socket with one system
+// call, and the loops that send to many test for a transport with the same instruction as for the
+// other flags. A connection with a transport takes no part in these loops, because its bytes are
+// its own: it is flushed by itself, like a connection with queued bytes.
 
 internal import Glibc
 package import Reactor

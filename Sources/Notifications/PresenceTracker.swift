@@ -17,6 +17,9 @@ package struct PresenceTracker: Sendable {
   package struct Notice: Sendable, Equatable {
     package let update: PresenceUpdate
     package let rooms: [RoomName]
+    /// Whether the room has the status already: only members that entered while the user was away
+    /// need the update.
+    package var isReturn = false
   }
 
   private struct Visit {
@@ -92,13 +95,23 @@ package struct PresenceTracker: Sendable {
   }
 
   /// Records that a connection of the user entered a room.
+  ///
+  /// A user that returns within the grace period was online for the members all along. But members
+  /// that entered meanwhile were not listed the user: the notice is for them.
   package mutating func entered(_ room: RoomName, _ user: UserID) -> Notice? {
     var entry = entries[TextKey(user)] ?? Entry()
+    // guard: return-in-grace-is-noticed
+    let isReturn = entry.visits[TextKey(room)]?.endedAt != nil
     entry.visits[TextKey(room), default: Visit()].connections += 1
     entry.visits[TextKey(room)]?.endedAt = nil
     let notice = PresenceTracker.tell(user, &entry)
     entries[TextKey(user)] = entry
-    return notice
+    guard isReturn else { return notice }
+    let update = PresenceUpdate(user: user, status: entry.status)
+    guard let notice else { return Notice(update: update, rooms: [room], isReturn: true) }
+    // The other rooms do not have the status yet, and this one may get it twice.
+    let others = notice.rooms.filter { TextKey($0) != TextKey(room) }
+    return Notice(update: update, rooms: (others + [room]).sorted())
   }
 
   /// Records that a connection of the user left a room, or ended while in it.

@@ -28,6 +28,9 @@ package struct Roster: Sendable {
     var user: UserID
     var connections = 1
     var status = PresenceStatus.online
+    /// Whether a connection entered the room between its last departure and its return, as far as
+    /// the room knows.
+    var hasNewcomers = true
     /// When it stops typing unless it renews; nil when it is not typing.
     var typingUntil: UInt64?
     /// The latest typing deadline it set, kept also after it stopped.
@@ -37,6 +40,8 @@ package struct Roster: Sendable {
   }
 
   private var members: [Member] = []
+  /// The number of connections that have entered the room.
+  package private(set) var entryCount: UInt64 = 0
   private var indices: [TextKey: Int] = [:]
   private var free: [Int] = []
   private var first: Int?
@@ -50,13 +55,17 @@ package struct Roster: Sendable {
   package func contains(_ user: UserID) -> Bool { indices[TextKey(user)] != nil }
 
   /// Adds a connection of `user`; true when the user becomes a member.
+  ///
+  /// `departure` is the `entryCount` at the user's last departure, if that is known.
   @discardableResult
-  package mutating func enter(_ user: UserID) -> Bool {
+  package mutating func enter(_ user: UserID, departure: UInt64? = nil) -> Bool {
+    defer { entryCount += 1 }
     if let index = indices[TextKey(user)] {
       members[index].connections += 1
       return false
     }
-    let member = Member(user: user, next: nil, previous: last)
+    var member = Member(user: user, next: nil, previous: last)
+    member.hasNewcomers = departure != entryCount
     let index: Int
     if let reused = free.popLast() {
       index = reused
@@ -90,6 +99,14 @@ package struct Roster: Sendable {
   /// Sets a member's status; ignored for users outside this room.
   package mutating func set(_ status: PresenceStatus, of user: UserID) {
     if let index = indices[TextKey(user)] { members[index].status = status }
+  }
+
+  /// Whether some member may not have been listed `user` when it entered, nor been sent its
+  /// arrival: it entered between the user's last departure and its return.
+  ///
+  /// True also when the departure is not known.
+  package func hasNewcomers(since user: UserID) -> Bool {
+    indices[TextKey(user)].map { members[$0].hasNewcomers } ?? true
   }
 
   /// The first members by arrival, at most `limit`.

@@ -1,7 +1,7 @@
 """Guards of rooms: membership, connections that end during a broadcast, and floods."""
 
-from edits import always, remove, replace, rewrite
-from guard import Guard, unit
+from edits import always, never, remove, replace, rewrite
+from guard import Guard, unit, wire
 
 GUARDS = [
     Guard(
@@ -10,6 +10,27 @@ GUARDS = [
         "rooms-per-connection",
         replace("< @1 else", "< max(.max, @1) else"),
         (unit("RoomPolicyTests/.*further room"),),
+    ),
+    Guard(
+        38,
+        "the departures that an owner of rooms remembers are bounded",
+        "departures-bounded",
+        never(1),
+        (unit("RoomOwnerTests"),),
+    ),
+    Guard(
+        70,
+        "members that entered during a reload are sent the return",
+        "return-in-grace-is-noticed",
+        replace("?.endedAt != nil", "?.endedAt == .max"),
+        (unit("PresenceSessionTests/.*sees it return"), unit("PresenceTrackerTests")),
+    ),
+    Guard(
+        70,
+        "a page that reloads sends its room nothing",
+        "return-sent-to-newcomers-only",
+        remove(),
+        (unit("PresenceSessionTests/.*reloads sends no"), wire("test_rooms_hub.py", "reloading")),
     ),
     Guard(
         38,

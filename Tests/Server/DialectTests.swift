@@ -164,3 +164,10 @@ struct DialectTests {
       try Self.texts { FlatDialect().write(resuming, to: &$0) }[0].contains(#""cursor":"abc.7""#))
   }
 }
+
+extension FrameWriter {
+  /// A writer with cursors of that epoch, which have no incarnation; nil for one without cursors.
+  init(epoch: String?, framing: Framing = .webSocket) {
+    self.init(cursors: epoch.map { CursorFormat(epoch: $0) }, framing: framing)
+  }
+}

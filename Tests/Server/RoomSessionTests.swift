@@ -343,6 +343,36 @@ struct PresenceSessionTests {
     let told = try Rooms.heard(fixture, other).filter { $0 != "ping" }
     #expect(told == [])
   }
+
+  @Test(arguments: [true, false])
+  func `a member that entered during another's reload sees it return`(isRoomEmpty: Bool) throws {
+    let fixture = try ShardFixture()
+    let early = try isRoomEmpty ? nil : Rooms.member("c", fixture)
+    let peer = try Rooms.member("a", fixture)
+    try fixture.say(Rooms.message("presence_update", #"{"status":"away"}"#), peer)
+    try fixture.turn(3)
+    if let early { _ = try Rooms.heard(fixture, early) }
+    peer.connection.end()
+    try fixture.pass(milliseconds: 1_000)
+    let entering = try fixture.session("b", path: Rooms.path)
+    try fixture.say(Rooms.message("join_room", #"{"room":"r"}"#), entering)
+    #expect(try !fixture.frames(of: entering).contains { $0.contains(#""a""#) })
+    let again = try Rooms.member("a", fixture)
+    try fixture.turn(3)
+    #expect(try Rooms.heard(fixture, entering) == ["away"])
+    // Who enters later is listed its status, too.
+    let late = try fixture.session("d", path: Rooms.path)
+    _ = try fixture.frames(of: late)
+    try fixture.say(Rooms.message("join_room", #"{"room":"r"}"#), late)
+    var frames: [String] = []
+    try fixture.turn(until: {
+      frames += (try? fixture.frames(of: late)) ?? []
+      return frames.contains { $0.contains("room_joined") }
+    })
+    frames += try fixture.frames(of: late)
+    #expect(frames.contains { $0.contains(#""away""#) }, "\(frames)")
+    #expect(again.connection.state == .session)
+  }
 }
 
 @Suite("Room policy and limits")

@@ -491,12 +491,3 @@ struct EngineSessionView {
 
   private var socketIO: SocketIOSession? { session as? SocketIOSession }
 }
-
-// MARK: Dialects
-
-extension FrameWriter {
-  /// A writer with cursors of that epoch, which have no incarnation; nil for one without cursors.
-  init(epoch: String?, framing: Framing = .webSocket) {
-    self.init(cursors: epoch.map { CursorFormat(epoch: $0) }, framing: framing)
-  }
-}

@@ -78,6 +78,7 @@ enum NumericFields {
     Place(name: "Wire/HTTP/HTTPCharacter.swift hexValue", hunter: nil),
     Place(name: "Wire/HTTP/HTTPTarget.swift literalEnd", hunter: nil),
     // Bytes, not numbers: bits that do not fit are shifted out of the word.
+    Place(name: "Wire/HTTP/ChunkedBodyDecoder.swift word", hunter: nil),
     Place(name: "Wire/HTTP/HTTPMethod.swift init", hunter: nil),
     Place(name: "Wire/Text/Base64.swift decode", hunter: nil),
     // Functions that write numbers.

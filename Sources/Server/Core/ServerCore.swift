@@ -31,7 +31,7 @@ enum ShardMessage: Sendable {
   /// The owner shard's reply to that connection.
   case roomAnswer(ConnectionID, RoomAnswer, RoomName)
   /// A presence update for the members of a room that the shard owns.
-  case roomPresence(PresenceUpdate, RoomName)
+  case roomPresence(PresenceUpdate, RoomName, isReturn: Bool)
   /// A presence message about a user that the shard owns.
   case presence(PresenceNote, UserID)
   /// A query about the shard's own connections; the answer goes to the querying shard.

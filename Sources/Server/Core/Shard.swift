@@ -266,8 +266,8 @@ final class Shard {
       answer(question, name, user, to: address)
     case .roomAnswer(let id, let answer, let name):
       if table.holds(id) { take(answer, of: name, at: id.slot) }
-    case .roomPresence(let update, let name):
-      send(update, to: name)
+    case .roomPresence(let update, let name, let isReturn):
+      send(update, to: name, isReturn: isReturn)
     case .presence(let note, let user):
       take(note, of: user)
     case .shardQuery(let question, let reply):

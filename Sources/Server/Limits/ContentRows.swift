@@ -54,6 +54,9 @@ extension LimitRows {
       "members of a room with typing and presence", \Limits.presenceMembersLimit, .count,
       "a larger room has neither")
     add(
+      "departures from rooms that are remembered", RoomOwner.departuresLimit, .count,
+      "a return is sent to all members of its room")
+    add(
       "time for which a member counts as typing", RoomOwner.typingMilliseconds, .milliseconds,
       "the typing ends")
     add(

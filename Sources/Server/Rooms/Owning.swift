@@ -19,8 +19,8 @@ extension Shard {
   }
 
   /// Sends a presence update to the members of a room that this shard owns.
-  func send(_ update: PresenceUpdate, to room: RoomName) {
-    roomOwner.send(update, to: room)
+  func send(_ update: PresenceUpdate, to room: RoomName, isReturn: Bool) {
+    roomOwner.send(update, to: room, isReturn: isReturn)
     publishRoomUpdates()
   }
 
@@ -65,8 +65,9 @@ extension Shard {
   }
 
   private func send(_ updates: [UserOwner.Update]) {
-    for (room, update) in updates {
-      core.mailboxes[core.ownerShard(of: room)].append(.roomPresence(update, room))
+    for (room, update, isReturn) in updates {
+      core.mailboxes[core.ownerShard(of: room)].append(
+        .roomPresence(update, room, isReturn: isReturn))
     }
   }
 

@@ -41,7 +41,7 @@ struct RoomUpdate {
 /// order. Times are milliseconds of the monotonic clock.
 ///
 /// Invariant: a room has at least one member. Each typing member has an entry in `typing` that is
-/// due at the end of its typing or later.
+/// due at the end of its typing or later. `departures` has no member of its room.
 final class RoomOwner {
   /// Time after which a member counts as no longer typing unless it renews.
   static let typingMilliseconds: UInt64 = 5_000
@@ -51,6 +51,15 @@ final class RoomOwner {
   static let typingRenewalMilliseconds: UInt64 = 500
   /// Members listed in a reply to `enter`, `look` or `leave`.
   static let namedMembersLimit = 100
+
+  /// Departures of members that are remembered for their return; then all are forgotten.
+  static let departuresLimit = 4_096
+
+  /// A user that was a member of a room.
+  private struct Departure: Hashable {
+    let room: TextKey
+    let user: TextKey
+  }
 
   /// A member that is typing in a room, due when its typing expires.
   private struct TypingEntry: Sendable {
@@ -62,6 +71,8 @@ final class RoomOwner {
   private let presenceMembersLimit: Int
   private var rosters: [TextKey: Roster] = [:]
   private var typing = DeadlineQueue<TypingEntry>()
+  /// For latest departures, the number of the room's entries then.
+  private var departures: [Departure: UInt64] = [:]
   private var updates: [RoomUpdate] = []
   /// Updates that were dropped since `takeUpdates`, because their room exceeds the limit.
   private var droppedCount = 0
@@ -98,7 +109,9 @@ final class RoomOwner {
     case .enter:
       // guard: rooms-of-server
       guard rosters[TextKey(name)] != nil || rosters.count < roomsLimit else { return .full }
-      rosters[TextKey(name), default: Roster()].enter(user)
+      let departure = departures.removeValue(
+        forKey: Departure(room: TextKey(name), user: TextKey(user)))
+      rosters[TextKey(name), default: Roster()].enter(user, departure: departure)
       return .entered(named(name))
     case .look:
       return .seen(named(name))
@@ -116,9 +129,14 @@ final class RoomOwner {
   }
 
   /// Sends a user's presence to the members of a room.
-  func send(_ update: PresenceUpdate, to name: RoomName) {
+  ///
+  /// With `isReturn` the members have the status, apart from those that entered while the user was
+  /// away: without such members nothing is sent, so a page that reloads sends nothing.
+  func send(_ update: PresenceUpdate, to name: RoomName, isReturn: Bool) {
     // Members that enter later get the status from the roster.
     rosters[TextKey(name)]?.set(update.status, of: update.user)
+    // guard: return-sent-to-newcomers-only
+    if isReturn, rosters[TextKey(name)]?.hasNewcomers(since: update.user) == false { return }
     send(.presence(update), to: name, except: update.user)
   }
 
@@ -152,7 +170,14 @@ final class RoomOwner {
     let isTyping = rosters[TextKey(name)]?.typingEnd(of: user) != nil
     let isGone = rosters[TextKey(name)]?.exit(user) == true
     if isGone, isTyping { sendTyping(false, user, in: name) }
-    if rosters[TextKey(name)]?.isEmpty == true { rosters[TextKey(name)] = nil }
+    guard isGone, let roster = rosters[TextKey(name)] else { return }
+    if roster.isEmpty {
+      rosters[TextKey(name)] = nil
+    } else {
+      // guard: departures-bounded
+      if departures.count >= RoomOwner.departuresLimit { departures = [:] }
+      departures[Departure(room: TextKey(name), user: TextKey(user))] = roster.entryCount
+    }
   }
 
   private func setTyping(_ isTyping: Bool, _ user: UserID, in name: RoomName, at now: UInt64) {

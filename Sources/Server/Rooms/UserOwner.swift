@@ -28,8 +28,8 @@ final class UserOwner {
   /// Time from the end of a user's last connection until the user is offline.
   static let graceMilliseconds: UInt64 = 3_000
 
-  /// An update of a user's presence, for one room.
-  typealias Update = (room: RoomName, update: PresenceUpdate)
+  /// An update of a user's presence, for one room; see `PresenceTracker.Notice` for `isReturn`.
+  typealias Update = (room: RoomName, update: PresenceUpdate, isReturn: Bool)
 
   private let shard: Int
   private let isOnlyShard: Bool
@@ -124,6 +124,6 @@ final class UserOwner {
       let updateID = lastUpdateID << 8 | UInt64(shard & 0xFF)
       update = PresenceUpdate(user: update.user, status: update.status, updateID: updateID)
     }
-    return notice.rooms.map { ($0, update) }
+    return notice.rooms.map { ($0, update, notice.isReturn) }
   }
 }

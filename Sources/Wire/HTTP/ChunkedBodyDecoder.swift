@@ -79,9 +79,9 @@ package struct ChunkedBodyDecoder: Sendable {
 
   /// Takes the small chunks that `bytes` contain whole, and returns the index after them.
   ///
-  /// A chunk of one byte takes six, so a body in such chunks must cost little for each: those of one
-  /// and two bytes have the shortest way. The first chunk that is not small and whole, or exceeds the limit, is left
-  /// to the other steps.
+  /// A chunk of one byte takes six, so a body in such chunks must cost little for each: those of
+  /// one and two bytes have the shortest way. The first chunk that is not small and whole, or
+  /// exceeds the limit, is left to the other steps.
   private mutating func takeSmallChunks(
     _ bytes: borrowing Span<UInt8>, from start: Int, into body: inout [UInt8]
   ) -> Int {
