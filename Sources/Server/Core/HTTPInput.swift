@@ -191,13 +191,7 @@ extension Shard {
       return false
     }
     exchange.route = match
-    let limits = core.configuration.limits
-    exchange.bodyLimit =
-      switch match.endpoint {
-      case .publish: limits.publishBytesLimit
-      case .publishBatch: limits.batchBytesLimit
-      default: limits.bodyBytesLimit
-      }
+    exchange.bodyLimit = match.endpoint.body.limit(core.configuration.limits)
     do throws(Refusal) {
       let caller = try admit(head, to: match.endpoint, at: slot)
       try takePublish(by: caller, head, to: match.endpoint)
@@ -316,7 +310,7 @@ extension Shard {
       slot: slot, head: head, route: route, caller: caller, query: query, body: body)
     let result: EndpointResult
     do throws(Refusal) {
-      result = try Endpoints.answer(request, on: self)
+      result = try route.endpoint.handler(request, self)
     } catch {
       result = .now(error.answer)
     }

@@ -19,7 +19,7 @@ extension Endpoints {
     guard draft.isForMany || request.body.count <= limit else {
       throw Refusal(413, "too_large", "a body without user_ids has at most \(limit) bytes")
     }
-    return try publish(draft, request, on: shard)
+    return try publish(draft, .single, request, on: shard)
   }
 
   /// `POST /api/v1/websocket/send/notification`: the same with rooms-hub's field names.
@@ -33,14 +33,14 @@ extension Endpoints {
       type: try fields.text(.notificationType), title: try fields.text(.title),
       message: fields.optional(.message) ?? "", data: fields.payload)
     let draft = Draft(content: content, userIDs: [user], isForMany: false)
-    return try publish(draft, request, on: shard)
+    return try publish(draft, .roomsHub, request, on: shard)
   }
 
   private static func publish(
-    _ draft: Draft, _ request: Request, on shard: Shard
+    _ draft: Draft, _ form: BodyForm, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
     let isRelayed = try isRelayed(request)
-    let key = try idempotencyKey(of: request)
+    let key = try idempotencyKey(of: request, form)
     let pending = expand(draft, on: shard)
     let answer = Answer.success(201) { json in write(pending, of: draft, into: &json) }
     do throws(Refusal) {
@@ -65,7 +65,7 @@ extension Endpoints {
   /// A refused line does not prevent the others from being stored.
   static func publishBatch(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let isRelayed = try isRelayed(request)
-    let key = try idempotencyKey(of: request)
+    let key = try idempotencyKey(of: request, .batch)
     var all: [PendingNotification] = []
     var body: [UInt8] = []
     var lines = 0
@@ -191,7 +191,18 @@ extension Endpoints {
     }
   }
 
-  private static func idempotencyKey(of request: Request) throws(Refusal) -> IdempotencyKey? {
+  /// The form of a body that publishes.
+  ///
+  /// The same text is another request in another form: a batch of one line, or rooms-hub's fields.
+  private enum BodyForm: String {
+    case single = ""
+    case batch = "batch\n"
+    case roomsHub = "send\n"
+  }
+
+  private static func idempotencyKey(
+    of request: Request, _ form: BodyForm
+  ) throws(Refusal) -> IdempotencyKey? {
     guard let bytes = request.head.fields.valueBytes(of: "idempotency-key") else { return nil }
     // As text, bytes outside ASCII would be repaired, and so two keys would become one.
     // guard: idempotency-key-is-ascii
@@ -203,15 +214,9 @@ extension Endpoints {
         "Idempotency-Key: 1 to \(IdempotencyKey.byteCountLimit) printable ASCII characters")
     }
     let key = String(decoding: bytes, as: UTF8.self)
-    // The same text is another request at another endpoint: a batch of one line, or rooms-hub's.
-    let kind =
-      switch request.route.endpoint {
-      case .publishBatch: "batch\n"
-      case .sendNotification: "send\n"
-      default: ""
-      }
     return IdempotencyKey(
-      scope: request.caller.scope, key: key, digest: Digest.sha256(Array(kind.utf8) + request.body))
+      scope: request.caller.scope, key: key,
+      digest: Digest.sha256(Array(form.rawValue.utf8) + request.body))
   }
 
   static func makeID(on shard: Shard) -> NotificationID {

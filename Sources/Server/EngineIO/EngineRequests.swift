@@ -154,7 +154,7 @@ extension Shard {
   ) throws(EngineIORefusal) -> EngineStep {
     let exchange = exchange(at: slot)
     let limit = core.configuration.engines[session.path].settings.bodyBytesLimit
-    exchange.route = Endpoints.Match(endpoint: .enginePost, parameters: [])
+    exchange.route = Endpoints.Match(endpoint: Endpoints.enginePost, parameters: [])
     exchange.caller = .anyone
     exchange.bodyLimit = limit
     if let length = head.contentLength, length > limit {

@@ -1,0 +1,153 @@
+// The table of endpoints: a row for each method and path.
+
+internal import Notifications
+internal import Wire
+
+extension Endpoints {
+  /// The routes, with or without those of the demo.
+  static func router(hasDemo: Bool) -> Router<Endpoint> {
+    var router = Router<Endpoint>()
+    for endpoint in rows(hasDemo: hasDemo) {
+      router.add(endpoint.method, endpoint.path, endpoint)
+    }
+    return router
+  }
+
+  /// All rows, with or without those of the demo.
+  static func rows(hasDemo: Bool) -> [Endpoint] {
+    var rows = publishing + inbox + users + roomsHub + streams + operators + files
+    // guard: demo-in-development
+    if hasDemo { rows += demo } else { rows.append(page("/", "index.html")) }
+    return rows
+  }
+
+  private static let notifications = "/api/v1/notifications"
+  private static let hub = "/api/v1/websocket"
+
+  private static let publishing: [Endpoint] = [
+    Endpoint(.post, notifications, .publisher, body: .publish, publish),
+    Endpoint(.post, notifications + "/batch", .publisher, body: .batch, publishBatch),
+  ]
+
+  private static let inbox: [Endpoint] = [
+    Endpoint(.get, notifications, .user, ownList),
+    Endpoint(.delete, notifications, .user) { (request, shard) throws(Refusal) in
+      try change(.deleteAll, naming: false, request, on: shard)
+    },
+    Endpoint(.get, notifications + "/unread-count", .user) { (request, shard) throws(Refusal) in
+      try ask(.counts(user: user(of: request)), .unreadCount, request, on: shard)
+    },
+    Endpoint(.get, notifications + "/stats", .user) { (request, shard) throws(Refusal) in
+      try ask(.counts(user: user(of: request)), .stats, request, on: shard)
+    },
+    Endpoint(.get, notifications + "/poll", .user, poll),
+    Endpoint(.put, notifications + "/read-all", .user) { (request, shard) throws(Refusal) in
+      try change(.readAll, naming: false, request, on: shard)
+    },
+    Endpoint(.post, notifications + "/read", .user) { (request, shard) throws(Refusal) in
+      try change(.read(ids(of: request)), naming: false, request, on: shard)
+    },
+    Endpoint(.put, notifications + "/seen", .user, seen),
+    Endpoint(.put, notifications + "/:id/read", .user, read),
+    Endpoint(.put, notifications + "/:id/unread", .user) { (request, shard) throws(Refusal) in
+      try change(.unread, request, on: shard)
+    },
+    Endpoint(.delete, notifications + "/:id", .user) { (request, shard) throws(Refusal) in
+      try change(.delete, request, on: shard)
+    },
+    Endpoint(.get, "/api/v1/preferences", .user) { (request, shard) throws(Refusal) in
+      try ask(.preferences(user: user(of: request)), .preferences, request, on: shard)
+    },
+    Endpoint(.put, "/api/v1/preferences", .user, setPreferences),
+    Endpoint(.get, "/api/v1/me", .caller, prefersToken: true) { request, _ in
+      .now(.of(request.caller))
+    },
+  ]
+
+  private static let users: [Endpoint] = [
+    Endpoint(.get, "/api/v1/users/online", .publisher, usersOnline),
+    Endpoint(.get, "/api/v1/users/:id/online", .publisher, userOnline),
+    Endpoint(.get, "/api/v1/users/:id/connections", .publisher) {
+      (request, shard) throws(Refusal) in
+      try connections(of: namedUser(in: request), request, on: shard)
+    },
+    Endpoint(.get, "/api/v1/users/:id/notifications", .publisher) {
+      (request, shard) throws(Refusal) in
+      try list(request, of: namedUser(in: request), on: shard)
+    },
+    Endpoint(.post, "/api/v1/disconnect", .publisher, disconnect),
+  ]
+
+  /// The endpoints of rooms-hub's clients and backends; some do the same as others above.
+  private static let roomsHub: [Endpoint] = [
+    Endpoint(.get, hub + "/notifications", .user, ownList),
+    Endpoint(.put, hub + "/notifications/:id/read", .user, read),
+    Endpoint(.post, hub + "/send/notification", .publisher, sendNotification),
+    Endpoint(.post, hub + "/send/system", .publisher, sendSystem),
+    Endpoint(.post, hub + "/send/room", .publisher, sendRoom),
+    Endpoint(.post, hub + "/live/update", .publisher, liveUpdate),
+    Endpoint(.post, hub + "/live/data", .publisher, liveData),
+    Endpoint(.post, hub + "/live/payment", .publisher, livePayment),
+    Endpoint(.post, hub + "/live/broadcast", .publisher, liveBroadcast),
+    Endpoint(.post, hub + "/realtime/typing", .user, realtimeTyping),
+    Endpoint(.post, hub + "/realtime/presence", .user, realtimePresence),
+    Endpoint(.get, hub + "/connections/stats", .caller) { .now(connectionStats(on: $1)) },
+    Endpoint(.get, hub + "/connections/user", .user) { (request, shard) throws(Refusal) in
+      try connections(of: user(of: request), request, on: shard)
+    },
+  ]
+
+  private static let streams: [Endpoint] = [
+    Endpoint(.get, StreamDialect().path, .user, events),
+    Endpoint(.get, MetricsDialect().path, .publisher, metricsStream),
+  ]
+
+  private static let operators: [Endpoint] = [
+    Endpoint(.get, "/api/notifications/stats", .caller) { .now(busStats(on: $1)) },
+    Endpoint(.get, "/healthz", .anyone, readsQuery: false) { _, _ in
+      .now(.object { $0.member("status", "ok") })
+    },
+    Endpoint(.get, "/readyz", .anyone, readsQuery: false) { request, shard in
+      shard.sendReadinessProbe(for: request.slot).map { .now($0) } ?? .later(.probe)
+    },
+    Endpoint(.get, "/metrics", .loopbackOrPublisher, readsQuery: false) {
+      .now(MetricsText.answer(from: $1.core))
+    },
+  ]
+
+  private static let demo: [Endpoint] = [
+    page("/", "demo.html"),
+    Endpoint(.get, "/demo/tokens", .anyone, readsQuery: false) { (request, shard) throws(Refusal) in
+      .now(try demoTokens(request, on: shard))
+    },
+  ]
+
+  /// Files for browsers.
+  private static let files: [Endpoint] = [
+    Endpoint(.get, "/client/*", .anyone, readsQuery: false) { (request, shard) throws(Refusal) in
+      .now(try clientFile(request, on: shard))
+    },
+    page("/console", "console.html"),
+  ]
+
+  /// Packets of Engine.IO, which has its own paths, methods and answers: it is in no route.
+  static let enginePost = Endpoint(.post, "", .anyone) { .now($1.receiveEngine($0)) }
+
+  private static func page(_ path: String, _ file: String) -> Endpoint {
+    Endpoint(.get, path, .anyone, readsQuery: path == "/" && file == "index.html") {
+      (request, shard) throws(Refusal) in
+      .now(try page(file, request, on: shard))
+    }
+  }
+
+  @Sendable
+  private static func ownList(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult
+  {
+    try list(request, of: user(of: request), on: shard)
+  }
+
+  @Sendable
+  private static func read(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    try change(.read, request, on: shard)
+  }
+}
