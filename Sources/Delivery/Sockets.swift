@@ -1,6 +1,5 @@
 // The sockets of connections: which events epoll watches for, and which slot has a socket.
 
-internal import Glibc
 package import Reactor
 
 extension Delivery {

@@ -2,7 +2,6 @@
 //
 // A program decides for its users, so it may put them into rooms that their tokens do not name.
 
-internal import Broadcast
 package import Notifications
 
 /// The first members of a room.

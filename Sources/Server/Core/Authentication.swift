@@ -8,7 +8,6 @@
 
 internal import Cryptography
 internal import Notifications
-internal import Reactor
 internal import Tokens
 internal import Wire
 

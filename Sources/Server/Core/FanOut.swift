@@ -1,6 +1,5 @@
 // Fan-out: an event is encoded once for each fan-out group, and queued for its audience.
 
-internal import Broadcast
 internal import Delivery
 internal import Notifications
 internal import Wire

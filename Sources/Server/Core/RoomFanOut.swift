@@ -1,11 +1,7 @@
 // Fan-out to a room: each message is encoded once for each fan-out group with a member.
 
-internal import Algorithms
-internal import Broadcast
 internal import Delivery
-internal import Glibc
 internal import Notifications
-internal import Reactor
 internal import Wire
 
 /// The members of a room on one shard.

@@ -1,7 +1,6 @@
 // After a flush: the shard handles what sending has reported, once in each turn.
 
 internal import Delivery
-internal import Reactor
 
 extension Shard {
   /// Ends the connections that sending gave up, sets the timers of those that blocked or no longer

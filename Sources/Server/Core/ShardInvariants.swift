@@ -1,7 +1,6 @@
 // What holds between two turns of a shard. Debug builds check it after each turn of a small shard,
 // so that every test which turns one checks it too.
 
-internal import Broadcast
 internal import Delivery
 internal import Notifications
 

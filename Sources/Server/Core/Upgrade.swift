@@ -1,6 +1,5 @@
 // From HTTP to WebSocket: the handshake, the Origin check, and the start of the session.
 
-internal import Broadcast
 internal import Cryptography
 internal import Delivery
 internal import Notifications

@@ -5,7 +5,6 @@
 // A request is dispatched by its head. A request for another shard's session migrates there with
 // its connection, whose unread bytes begin at that request. So only its shard touches a session.
 
-internal import Broadcast
 internal import Cryptography
 internal import Delivery
 internal import Notifications

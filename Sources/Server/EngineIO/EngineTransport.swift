@@ -5,7 +5,6 @@
 // socket, and `secondaryNamespace` exactly while it is the slot of a further namespace, which sends
 // through the session's own slot. Neither kind of slot is ever read from or written to.
 
-internal import Broadcast
 internal import Delivery
 internal import Notifications
 internal import Reactor

@@ -70,28 +70,14 @@ package struct LimitTable: Sendable {
   package var json: [UInt8] {
     var json: [UInt8] = []
     json.openObject()
-    json.memberName("groups")
-    LimitTable.write(groups, to: &json) { group, json in
+    json.member("groups", array: groups) { json, group in
       json.openObject()
       json.member("name", group.name)
-      json.memberName("limits")
-      LimitTable.write(group.entries, to: &json) { $0.write(to: &$1) }
+      json.member("limits", array: group.entries) { $1.write(to: &$0) }
       json.closeObject()
     }
     json.closeObject()
     return json
-  }
-
-  /// Writes an array.
-  private static func write<Element>(
-    _ elements: [Element], to json: inout [UInt8], _ one: (Element, inout [UInt8]) -> Void
-  ) {
-    json.append(UInt8(ascii: "["))
-    for (index, element) in elements.enumerated() {
-      if index > 0 { json.append(UInt8(ascii: ",")) }
-      one(element, &json)
-    }
-    json.append(UInt8(ascii: "]"))
   }
 }
 
