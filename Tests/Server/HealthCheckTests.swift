@@ -60,6 +60,7 @@ struct HealthCheckTests {
     arguments: [
       "/healthz/", "/healthz?x=1&x=2", "/healthz/?x=1&x=2", "/healthz?%", "/readyz/",
       "/readyz?x&x", "/metrics/", "/metrics?a=1&a=2", "/console?v=1&v=2",
+      "/?v=1&v=2",
     ])
   func probes(path: String) throws {
     for method in ["GET", "HEAD"] {

@@ -134,8 +134,7 @@ extension Endpoints {
   static let enginePost = Endpoint(.post, "", .anyone) { .now($1.receiveEngine($0)) }
 
   private static func page(_ path: String, _ file: String) -> Endpoint {
-    Endpoint(.get, path, .anyone, readsQuery: path == "/" && file == "index.html") {
-      (request, shard) throws(Refusal) in
+    Endpoint(.get, path, .anyone, readsQuery: false) { (request, shard) throws(Refusal) in
       .now(try page(file, request, on: shard))
     }
   }
