@@ -55,6 +55,7 @@ private final class DigestAlgorithm: @unchecked Sendable {
   static let sha512 = DigestAlgorithm(named: "SHA2-512")
 
   private init(named name: String) {
+    OpenSSL.start()
     // SAFETY: OpenSSL reads the name during the call only; a null library context and a null
     // property query mean the defaults.
     guard let algorithm = unsafe EVP_MD_fetch(nil, name, nil) else {

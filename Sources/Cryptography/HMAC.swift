@@ -63,6 +63,7 @@ private struct MACAlgorithm: @unchecked Sendable {
   static let hmac = MACAlgorithm()
 
   private init() {
+    OpenSSL.start()
     // SAFETY: OpenSSL reads the name during the call only; nulls mean the defaults.
     guard let pointer = unsafe EVP_MAC_fetch(nil, "HMAC", nil) else {
       fatalError("OpenSSL offers no HMAC; its default provider must be active")

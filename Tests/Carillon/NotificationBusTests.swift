@@ -325,7 +325,10 @@ struct NotificationBusTests {
   func release() async throws {
     var bus: NotificationBus? = try startBus()
     let alice = try Listener("alice", at: try #require(bus))
+    let events = try await #require(bus).events()
     bus = nil
     #expect(try alice.closeCode() == 1001)
+    // They end when the server has.
+    for await _ in events {}
   }
 }

@@ -1,0 +1,17 @@
+// The start of OpenSSL.
+
+internal import COpenSSL
+
+enum OpenSSL {
+  /// Starts OpenSSL without its cleanup at the process's exit; call it before anything else of it.
+  ///
+  /// The cleanup frees what all threads share, at `exit`, while other threads may still use and
+  /// free it: those of a server whose last reference has just gone away. The system frees all
+  /// memory anyway.
+  static func start() {
+    // Any thread may call it, any number of times.
+    // guard: no-cleanup-under-threads
+    let succeeded = OPENSSL_init_crypto(UInt64(OPENSSL_INIT_NO_ATEXIT), nil)
+    precondition(succeeded == 1, "OPENSSL_init_crypto failed")
+  }
+}
