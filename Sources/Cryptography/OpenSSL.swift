@@ -5,9 +5,9 @@ internal import COpenSSL
 enum OpenSSL {
   /// Starts OpenSSL without its cleanup at the process's exit; call it before anything else of it.
   ///
-  /// The cleanup frees what all threads share, at `exit`, while other threads may still use and
-  /// free it: those of a server whose last reference has just gone away. The system frees all
-  /// memory anyway.
+  /// At `exit` the cleanup frees memory that all threads share, while some may still use and free
+  /// it: a server that has just lost its last reference still ends its threads. The system frees
+  /// all memory anyway.
   static func start() {
     // Any thread may call it, any number of times.
     // guard: no-cleanup-under-threads

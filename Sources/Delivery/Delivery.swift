@@ -56,7 +56,7 @@ package final class Delivery {
   var directFlushed: UInt64 = 0
   var directFrameEnds = FrameEnds()
   /// The groups with members, in no order.
-  var occupiedGroups: [FanOutGroup] = []
+  package internal(set) var occupiedGroups: [FanOutGroupID] = []
   /// The groups with frames appended since the last flush.
   private(set) var unflushedGroups: [FanOutGroup] = []
   /// The latest messages of one room, in no outbox yet.
@@ -103,7 +103,7 @@ package final class Delivery {
     pinnedFrom = [UInt64?](repeating: nil, count: LogID.count(ofGroups: groupCount))
   }
 
-  /// Groups of a shard, each of whose logs has a `LogID`.
+  /// Groups that a shard may have: a `LogID` is one byte.
   package static let groupCountLimit = Int(UInt8.max) / 2
 
   /// The sending part of the connection at `slot`, which must be taken.
@@ -113,9 +113,6 @@ package final class Delivery {
 
   /// The group of the session at `slot`.
   func group(of slot: UInt32) -> FanOutGroup { groups[table[slot].group.index] }
-
-  /// The groups with members, in no order.
-  package var occupiedGroupIDs: [FanOutGroupID] { occupiedGroups.map(\.id) }
 
   /// The number of members of a group.
   package func memberCount(of group: FanOutGroupID) -> Int { groups[group.index].members.count }
@@ -223,8 +220,7 @@ package final class Delivery {
       checkBacklog(at: slot, adding: count)
       guard table[slot].flags.isDisjoint(with: .givenUp) else { return }
       if !mayPin(slot) {
-        takeSharedTail(at: slot)
-        copyOutOutbox(at: slot)
+        takePrivately(slot)
         return copyToPrivateBytes(log(id), from: range.lowerBound, to: range.upperBound, at: slot)
       }
     }
@@ -257,8 +253,7 @@ package final class Delivery {
     guard table[slot].flags.contains(.takesFrames),
       table[slot].flags.isDisjoint(with: .givenUp)
     else { return }
-    takeSharedTail(at: slot)
-    copyOutOutbox(at: slot)
+    takePrivately(slot)
     table[slot].privateBytes.append(contentsOf: frames)
     markQueued(slot)
     // Replies add up, in addition to a page of missed notifications. Past the backlog limit they

@@ -3,20 +3,20 @@
 /// Bounds of one shard's frame logs, private buffers and blocked connections.
 package struct DeliveryLimits: Sendable {
   /// Bytes of each frame log, a power of two.
-  package var frameLogCapacity: Int
+  package let frameLogCapacity: Int
   /// Unsent bytes of one session, beyond which it is too slow.
-  package var backlogBytesLimit: Int
+  package let backlogBytesLimit: Int
   /// Bytes of a page of missed notifications, which may wait beside the backlog.
-  package var pageBytesLimit: Int
+  package let pageBytesLimit: Int
   /// Unsent private bytes of all blocked connections, beyond which no further page is read.
-  package var blockedBytesLimit: Int
+  package let blockedBytesLimit: Int
   /// Time in which a blocked connection must take a byte.
-  package var progressTimeoutMilliseconds: UInt64
+  package let progressTimeoutMilliseconds: UInt64
   /// Time for which a peer's window must be zero for its send buffer not to be raised.
-  package var zeroWindowMilliseconds: UInt32
+  package let zeroWindowMilliseconds: UInt32
   /// Unsent bytes that the kernel holds for a connection, at first and once raised.
-  package var unsentBytesLimit: UInt32
-  package var raisedUnsentBytesLimit: UInt32
+  package let unsentBytesLimit: UInt32
+  package let raisedUnsentBytesLimit: UInt32
 
   package init(
     frameLogCapacity: Int, backlogBytesLimit: Int, pageBytesLimit: Int, blockedBytesLimit: Int,

@@ -1,4 +1,4 @@
-// What sending reports.
+// The report of sending.
 
 /// The connections with news since the last report, in the order of the news.
 package struct DeliveryReport {

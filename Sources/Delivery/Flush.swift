@@ -6,7 +6,7 @@ internal import Glibc
 internal import Reactor
 
 extension Delivery {
-  /// Entries of `unflushed` whose memory is kept between flushes.
+  /// Entries for which `unflushed` keeps its memory between flushes.
   private static let keptLatencies = 1_024
   /// The step by which a connection's private bytes grow.
   static let privateStepBytes = 4 * 1_024
@@ -105,8 +105,7 @@ extension Delivery {
     // guard: nothing-sent-after-giving-up
     guard table[slot].flags.isDisjoint(with: .givenUp) else { return }
     if !table[slot].flags.isDisjoint(with: .socketless) {
-      takeSharedTail(at: slot)
-      copyOutOutbox(at: slot)
+      takePrivately(slot)
       report.packets.append(table.id(of: slot))
       return
     }

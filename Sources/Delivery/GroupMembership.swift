@@ -21,7 +21,7 @@ extension Delivery {
     let group = group(of: slot)
     table[slot].flags.remove(.handshakePending)
     table[slot].groupCursor = group.log.end
-    if group.members.isEmpty { occupiedGroups.append(group) }
+    if group.members.isEmpty { occupiedGroups.append(group.id) }
     group.members.insert(slot)
   }
 
@@ -31,7 +31,7 @@ extension Delivery {
     let group = group(of: slot)
     table[slot].flags.remove(.handshakePending)
     guard group.members.remove(slot) else { return false }
-    if group.members.isEmpty { occupiedGroups.removeAll { $0 === group } }
+    if group.members.isEmpty { occupiedGroups.removeAll { $0 == group.id } }
     return true
   }
 
@@ -57,7 +57,7 @@ extension Delivery {
 
   /// Gives the session at `slot` no more frames: it closes after its private bytes.
   ///
-  /// Call `takePrivately` first if it should get what is queued.
+  /// Call `takePrivately` first if it should get its queued frames.
   package func endSession(_ slot: UInt32) {
     table[slot].flags.remove([.takesFrames, .isReplaying])
   }

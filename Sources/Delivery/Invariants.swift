@@ -28,7 +28,7 @@ extension Delivery {
             && table[slot].flags.contains(.takesFrames),
           "\(slot) is no session of its group")
       }
-      assert(group.members.isEmpty != occupiedGroups.contains { $0 === group })
+      assert(group.members.isEmpty != occupiedGroups.contains(group.id))
     }
   }
 }

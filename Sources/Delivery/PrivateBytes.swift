@@ -54,7 +54,7 @@ extension Delivery {
     table[slot].privateSentCount = 0
   }
 
-  /// Settles a slot without a socket whose poll took what it could, or for which there is none.
+  /// Settles a slot without a socket after its poll took packets, or when no poll waits.
   ///
   /// The rest waits for the next poll, and until then the slot counts as blocked.
   package func settlePoll(_ slot: UInt32) {

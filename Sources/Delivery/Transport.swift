@@ -1,4 +1,4 @@
-// The seam for encryption: what may stand between a connection's queue and its socket.
+// The seam for encryption: a transport may stand between a connection's queue and its socket.
 //
 //     queue ──────────────────▶ socket     plain: nothing stands between
 //     queue ──▶ transport ────▶ socket     the transport changes the bytes, and may hold some
@@ -18,7 +18,7 @@ package protocol Transport: AnyObject {
   /// Whether it holds bytes that the socket has not accepted.
   var holdsBytes: Bool { get }
 
-  /// Sends what it holds, then takes more: `first`, then `second`, either of which may be empty.
+  /// Sends the bytes that it holds, then takes more: `first`, then `second`; either may be empty.
   ///
   /// It takes nothing while it holds bytes, so it never holds more than one call gave it.
   /// - Returns: the number of bytes taken, or a negated errno; -EAGAIN if it can take none now.
@@ -63,7 +63,7 @@ extension Delivery {
     return unsafe transmit(bytes, empty, to: slot)
   }
 
-  /// Sends what the connection's transport holds; whether it holds nothing any more.
+  /// Sends the bytes that the connection's transport holds; whether it holds none any more.
   func flushTransport(_ slot: UInt32) -> Bool {
     guard table[slot].flags.contains(.hasTransport), let transport = transports[slot],
       transport.holdsBytes

@@ -40,14 +40,18 @@ package struct Roster: Sendable {
   }
 
   private var members: [Member] = []
-  /// The number of connections that have entered the room.
-  package private(set) var entryCount: UInt64 = 0
+  /// Grows with each connection that enters the room.
+  package private(set) var entryCount: UInt64
   private var indices: [TextKey: Int] = [:]
   private var free: [Int] = []
   private var first: Int?
   private var last: Int?
 
-  package init() {}
+  /// An empty roster.
+  ///
+  /// `entryCount` is at least that of each earlier roster of the room: so a departure from one of
+  /// these is not taken for one from this roster.
+  package init(entryCount: UInt64 = 0) { self.entryCount = entryCount }
 
   package var isEmpty: Bool { indices.isEmpty }
   package var count: Int { indices.count }

@@ -203,8 +203,8 @@ final class Journal {
     let step = max(1, configuration.checkpointPages / 4)
     let isAtLimit = pageCount >= configuration.logPagesLimit
     // guard: log-at-its-limit-copied-here
-    let own = configuration.checkpointPages * (isAtLimit ? 4 : 1)
-    if pageCount - progress.copiedPages >= own {
+    let fewPages = configuration.checkpointPages * (isAtLimit ? 4 : 1)
+    if pageCount - progress.copiedPages >= fewPages {
       guard pageCount >= requestedLogPages + step, requestCheckpoint() else { return }
       requestedLogPages = pageCount
       return

@@ -90,7 +90,7 @@ struct RosterTests {
     roster.enter("b")
     roster.enter("a", departure: departure)
     #expect(roster.hasNewcomers(since: "a"))
-    // Of an unknown departure, it is not known either who entered since.
+    // After an unknown departure, the entries since are unknown, too.
     roster.enter("c")
     #expect(roster.hasNewcomers(since: "c"))
   }
@@ -127,7 +127,7 @@ struct PresenceTrackerTests {
     #expect(!book.isInGrace("a"))
   }
 
-  @Test func `a page reload causes an update for those who entered meanwhile only`() {
+  @Test func `a page reload causes an update only for members that entered meanwhile`() {
     var book = PresenceTracker(graceMilliseconds: 3_000)
     book.arrived("a")
     #expect(book.entered("r", "a") != nil)

@@ -81,7 +81,7 @@ struct CurrentCallerTests {
     }
   }
 
-  /// The paths of public files, whose answers depend on no caller.
+  /// The paths of public files: their answers depend on no caller.
   private static let publicFiles = ["/client/*", "/console", "/"]
 
   @Test func `no cache may store an answer of any route but the public files`() throws {

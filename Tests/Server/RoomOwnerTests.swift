@@ -1,4 +1,4 @@
-// An owner of rooms by itself: who is sent the return of a member.
+// An owner of rooms by itself: to which members it sends the return of another.
 
 import Notifications
 import Testing
@@ -29,6 +29,15 @@ struct RoomOwnerTests {
     #expect(Self.isSent(owner, return: "a"))
     for user in ["a", "b", "b"] { _ = owner.answer(.abandon, "r", user, at: 0) }
     for user in ["b", "a"] { _ = owner.answer(.enter, "r", user, at: 0) }
+    #expect(Self.isSent(owner, return: "a"))
+  }
+
+  @Test func `a departure from a room that was empty since is not one from its next members`() {
+    let owner = Self.owner()
+    for user in ["a", "b"] { _ = owner.answer(.enter, "r", user, at: 0) }
+    for user in ["a", "b"] { _ = owner.answer(.abandon, "r", user, at: 0) }
+    // As many entries as before the departure, but of others.
+    for user in ["c", "d", "a"] { _ = owner.answer(.enter, "r", user, at: 0) }
     #expect(Self.isSent(owner, return: "a"))
   }
 

@@ -360,7 +360,7 @@ struct PresenceSessionTests {
     let again = try Rooms.member("a", fixture)
     try fixture.turn(3)
     #expect(try Rooms.heard(fixture, entering) == ["away"])
-    // Who enters later is listed its status, too.
+    // A member that enters later is listed its status, too.
     let late = try fixture.session("d", path: Rooms.path)
     _ = try fixture.frames(of: late)
     try fixture.say(Rooms.message("join_room", #"{"room":"r"}"#), late)

@@ -8,7 +8,7 @@ import Testing
 
 @testable import Server
 
-/// Changes each byte, and holds what the socket does not accept, as encryption does.
+/// Changes each byte, and holds those that the socket does not accept, as encryption does.
 private final class ChangingTransport: Transport {
   static func changed(_ bytes: [UInt8]) -> [UInt8] { bytes.map { $0 ^ 0x5A } }
 
@@ -29,7 +29,7 @@ private final class ChangingTransport: Transport {
     return count
   }
 
-  /// Offers what is held to the socket; the negated errno if it does not accept all of it.
+  /// Offers the held bytes to the socket; the negated errno if it does not accept all of it.
   private func offer(to fd: Int32, _ kernel: Kernel) -> Int? {
     while !held.isEmpty {
       let count = kernel.send(fd, held, from: 0)

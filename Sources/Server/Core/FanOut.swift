@@ -43,7 +43,7 @@ extension Shard {
 
   private func broadcast(_ event: Event) {
     delivery.materializeBatch()
-    for id in delivery.occupiedGroupIDs {
+    for id in delivery.occupiedGroups {
       let encoder = fanOutGroups[id]
       encoder.encode(event)
       guard encoder.writer.count > 0 else { continue }

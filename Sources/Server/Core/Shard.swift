@@ -337,7 +337,7 @@ final class Shard {
   /// The encoder of the group of the session at `slot`.
   func encoder(of slot: UInt32) -> GroupEncoder { fanOutGroups[delivery[slot].group] }
 
-  /// Changes what the connection at `slot` is doing.
+  /// Sets the activity of the connection at `slot`.
   func setActivity(_ activity: Activity, at slot: UInt32) {
     table[slot].activity = activity
     delivery.setReplaying(activity.isReplay, at: slot)

@@ -1,4 +1,4 @@
-// An endpoint of the HTTP interface: what a row of the table says, and what handlers share.
+// An endpoint of the HTTP interface: the type of a row of the table, and the handlers' helpers.
 
 internal import Broadcast
 internal import Delivery

@@ -71,8 +71,10 @@ final class RoomOwner {
   private let presenceMembersLimit: Int
   private var rosters: [TextKey: Roster] = [:]
   private var typing = DeadlineQueue<TypingEntry>()
-  /// For latest departures, the number of the room's entries then.
+  /// For the latest departures, the `entryCount` of the room then.
   private var departures: [Departure: UInt64] = [:]
+  /// The connections that have entered any room.
+  private var entryCount: UInt64 = 0
   private var updates: [RoomUpdate] = []
   /// Updates that were dropped since `takeUpdates`, because their room exceeds the limit.
   private var droppedCount = 0
@@ -111,7 +113,10 @@ final class RoomOwner {
       guard rosters[TextKey(name)] != nil || rosters.count < roomsLimit else { return .full }
       let departure = departures.removeValue(
         forKey: Departure(room: TextKey(name), user: TextKey(user)))
-      rosters[TextKey(name), default: Roster()].enter(user, departure: departure)
+      // guard: roster-counts-on
+      rosters[TextKey(name), default: Roster(entryCount: entryCount)]
+        .enter(user, departure: departure)
+      entryCount += 1
       return .entered(named(name))
     case .look:
       return .seen(named(name))
