@@ -123,6 +123,8 @@ void cl_thread_join(cl_thread *thread) {
   free(thread);
 }
 
+uintptr_t cl_thread_self(void) { return (uintptr_t)pthread_self(); }
+
 int cl_cpu_count(void) {
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0) return CPU_COUNT(&allowed);

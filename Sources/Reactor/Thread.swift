@@ -30,6 +30,14 @@ internal import CReactor
   }
 }
 
+/// The identity of a running thread.
+package struct ThreadID: Equatable, Sendable {
+  private let number: UInt
+
+  /// The calling thread.
+  package static var current: ThreadID { ThreadID(number: cl_thread_self()) }
+}
+
 /// Carries a closure through C to its thread.
 private final class ThreadBody {
   let run: () -> Void

@@ -262,6 +262,8 @@ int cl_thread_start(const char *name, int cpu, void (*body)(void *_Nullable cont
                     void *_Nullable context, cl_thread *_Nullable *_Nonnull thread);
 /// Waits for the thread's end and frees it.
 void cl_thread_join(cl_thread *thread);
+/// A number of the calling thread that no other running thread has.
+uintptr_t cl_thread_self(void);
 /// Processors this process may run on.
 int cl_cpu_count(void);
 

@@ -17,7 +17,7 @@ internal import Wire
 /// One reactor thread's state.
 ///
 /// Not Sendable: created, used and freed on its own thread.
-final class Shard {
+final class Shard: ShardComponent {
   /// The slot number in the first listener's events; further listeners count down from it.
   static let listenerSlot = UInt32.max
   /// Listeners that a shard may have.
@@ -33,25 +33,17 @@ final class Shard {
   /// Bytes of the receive buffer besides the longest message of Engine.IO.
   static let scratchBytes = 128 * 1_024
 
-  let index: Int
-  let core: ServerCore
-  let kernel: Kernel
+  let context: ShardContext
   let poller: Poller
-  let metrics: ShardMetrics
   let parker: Parker
-  let mailbox: Mailbox<ShardMessage>
   let routes: Router<Endpoint>
 
-  let table: ConnectionTable
   var wheel: TimerWheel
   var acceptors: [Acceptor]
   /// The buffer into which bytes are received, and in which they are parsed.
   let scratch: ScratchBuffer
   var due = [UInt32](repeating: 0, count: 256)
 
-  var clock: ShardClock
-  let delivery: Delivery
-  let fanOutGroups: FanOutGroups
   /// Slots of the Engine.IO sessions on this shard.
   var engineSessions: [EngineID: UInt32] = [:]
   /// Connection that took over the socket being parsed (WebSocket upgrade).
@@ -105,18 +97,13 @@ final class Shard {
   init(index: Int, core: ServerCore, sockets: ShardSockets) {
     precondition(
       sockets.acceptors.count <= Shard.listenerLimit, "\(sockets.acceptors.count) listeners")
-    self.index = index
-    self.core = core
+    context = ShardContext(index: index, core: core, poller: sockets.poller)
     poller = sockets.poller
     acceptors = sockets.acceptors
-    kernel = core.kernel
-    metrics = core.metrics[index]
     parker = core.parkers[index]
-    mailbox = core.mailboxes[index]
-    clock = ShardClock(kernel)
     routes = Endpoints.router(hasDemo: core.configuration.demoTokens != nil)
-    wheel = TimerWheel(now: clock.now)
-    if index == 0 { metricsSampler = MetricsSampler(at: clock.now, metrics: core.metrics) }
+    wheel = TimerWheel(now: context.clock.now)
+    if index == 0 { metricsSampler = MetricsSampler(at: context.clock.now, metrics: core.metrics) }
     let limits = core.configuration.limits
     roomOwner = RoomOwner(
       roomsLimit: max(1, limits.roomsLimit / core.mailboxes.count),
@@ -127,18 +114,7 @@ final class Shard {
     let longest = core.configuration.engines.reduce(0) { max($0, $1.settings.messageBytesLimit) }
     scratch = ScratchBuffer(byteCount: Shard.scratchBytes + longest)
     userAgents = UserAgents(countLimit: core.configuration.limits.userAgentsLimit)
-    fanOutGroups = FanOutGroups(
-      paths: core.configuration.engines, cursors: core.store.history.cursors)
-    delivery = Delivery(
-      kernel: kernel, poller: poller, limits: limits.delivery,
-      groupCount: fanOutGroups.all.count, now: clock.now)
-    table = ConnectionTable(delivery.table)
   }
-
-  /// Monotonic milliseconds of this turn.
-  var now: UInt64 { clock.now }
-  /// Wall-clock milliseconds of this turn.
-  var wall: Int64 { clock.wall }
 
   /// Runs turns until the `stop` message.
   func run() throws(SystemError) {
@@ -149,6 +125,7 @@ final class Shard {
 
   /// One turn; see the file's opening.
   func turn() throws(SystemError) {
+    context.assertOnThread()
     var timeout = waitLimit()
     if timeout != 0 {
       let ring = core.ring
@@ -328,14 +305,6 @@ final class Shard {
     metrics.set(.unauthenticated, unauthenticatedCount)
     metrics.set(.draining, drain == nil ? 0 : 1)
   }
-
-  /// The id to which other shards address their answers to the connection in `slot`.
-  func shardConnectionID(of slot: UInt32) -> ShardConnectionID {
-    ShardConnectionID(shard: index, connection: table.id(of: slot))
-  }
-
-  /// The encoder of the group of the session at `slot`.
-  func encoder(of slot: UInt32) -> GroupEncoder { fanOutGroups[delivery[slot].group] }
 
   /// Sets the activity of the connection at `slot`.
   func setActivity(_ activity: Activity, at slot: UInt32) {

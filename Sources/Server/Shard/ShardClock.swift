@@ -6,7 +6,7 @@ internal import Wire
 /// The clocks of a shard, as they were when its turn began.
 ///
 /// Invariant: `now` never goes back. The wall clock may, and `read` says so.
-struct ShardClock {
+final class ShardClock {
   /// Difference between the advances of the two clocks from which the wall clock counts as set.
   static let wallJumpMilliseconds: UInt64 = 500
   /// Time beyond a turn's wait after which its thread counts as stalled.
@@ -39,7 +39,7 @@ struct ShardClock {
   /// negative: without a limit.
   ///
   /// Returns whether the wall clock was set since the last turn.
-  mutating func read(_ kernel: Kernel, afterWaiting timeout: Int32) -> Bool {
+  func read(_ kernel: Kernel, afterWaiting timeout: Int32) -> Bool {
     let (nowBefore, wallBefore) = (now, wall)
     nanoseconds = kernel.monotonicNanoseconds
     now = nanoseconds / 1_000_000
@@ -54,10 +54,10 @@ struct ShardClock {
   }
 
   /// Reads the time of a further look at the sockets in the same turn.
-  mutating func readNanoseconds(_ kernel: Kernel) { nanoseconds = kernel.monotonicNanoseconds }
+  func readNanoseconds(_ kernel: Kernel) { nanoseconds = kernel.monotonicNanoseconds }
 
   /// The current time as an HTTP date, formatted once a second.
-  mutating func date() -> String {
+  func date() -> String {
     let second = wall / 1_000
     if second != dateSecond {
       dateSecond = second
