@@ -12,7 +12,7 @@ internal import Wire
 /// Immutable once the server runs.
 package struct Configuration: Sendable {
   /// Largest number of addresses to listen on.
-  package static let hostLimit = Shard.listenerLimit
+  package static let hostLimit = Connections.listenerLimit
 
   /// A numeric address to listen on.
   package var host = "127.0.0.1"

@@ -50,7 +50,7 @@ GUARDS = [
         15,
         "a turn with a flood does not wait for more events",
         "no-gathering-after-flood",
-        always(3, 4),
+        always(3),
         (unit("FloodTests/turnShare"),),
     ),
     Guard(

@@ -78,9 +78,9 @@ extension ShardView {
 
   /// Ends all connections and stops accepting.
   func tearDown() {
-    shard.table.forEachSlot { shard.drop($0) }
+    shard.table.forEachSlot { shard.connections.drop($0) }
     shard.table.reap()
-    shard.acceptors = []
+    shard.connections.stopListening()
   }
 }
 
@@ -138,8 +138,8 @@ extension ShardView {
   func use(_ use: StaleUse, slotOf connection: ConnectionView) {
     let slot = connection.slot
     let bytes: [UInt8] = [0x81, 1, 0x78]
-    shard.drop(slot)
-    shard.acceptWaiting(at: 0)
+    shard.connections.drop(slot)
+    shard.connections.accept(at: 0) { shard.begin($0) }
     switch use {
     case .frame: shard.delivery.send(bytes, to: slot)
     case .privateBytes: shard.delivery.appendPrivateBytes(bytes, to: slot)
@@ -150,11 +150,11 @@ extension ShardView {
     case .close: shard.close(slot, code: 1008, reason: "late")
     case .queue: shard.delivery.markQueued(slot)
     case .timer:
-      shard.scheduleTimer(slot)
+      shard.connections.scheduleTimer(slot)
       shard.timerFired(at: slot)
     case .continuation:
       shard.sentAll(slot)
-      shard.closeWhenSent(slot)
+      shard.connections.closeWhenSent(slot)
     }
     shard.delivery.flush()
     shard.settle()
@@ -162,10 +162,10 @@ extension ShardView {
   }
 
   /// The slot that the first listener's events carry.
-  static let listenerSlot = Shard.listenerSlot
+  static let listenerSlot = Connections.listenerSlot
   /// Bytes that one read of a socket takes.
-  static let readBytes = Shard.readBytes
-  static let readBytesPerTurn = Shard.readBytesPerTurn
+  static let readBytes = Receiver.readBytes
+  static let readBytesPerTurn = Receiver.readBytesPerTurn
 
   var connectionCount: Int { shard.table.count }
 
@@ -190,7 +190,7 @@ extension ShardView {
 
   /// Milliseconds until the shard gives free memory back to the system; nil when it will not.
   var heapTrimDelayMilliseconds: UInt64? {
-    shard.heapTrim.dueAt.map { $0 - shard.now }
+    shard.connections.heapTrimDueAt.map { $0 - shard.now }
   }
 }
 
@@ -209,7 +209,7 @@ extension ShardView {
 
 extension ShardView {
   /// Frames that a turn reads from one connection.
-  static let framesPerTurn = Shard.framesPerTurn
+  static let framesPerTurn = Receiver.framesPerTurn
 
   /// Bytes of request bodies that are being received or that the store still holds.
   var bodyBytesInFlight: Int { shard.bodyBytesInFlight }
@@ -366,7 +366,7 @@ extension ConnectionView {
   /// Ends the connection at once and frees its slot; one that has ended stays so.
   func end() {
     guard let holder else { return }
-    holder.drop(slot)
+    holder.connections.drop(slot)
     holder.table.reap()
   }
 

@@ -29,7 +29,8 @@ extension Shard {
   ) throws(HTTPViolation) -> Int? {
     let flags = table[slot].flags
     guard flags.isDisjoint(with: [.usedBefore, .clientCounted]) else { return nil }
-    let search = try scratch.withSpan(from: from, to: end) { (bytes) throws(HTTPViolation) in
+    let search = try receiver.scratch.withSpan(from: from, to: end) {
+      (bytes) throws(HTTPViolation) in
       try ProxyHeader.search(bytes)
     }
     switch search {

@@ -44,7 +44,7 @@ extension Shard {
     let isOver = now >= drain.endsAt
     var hasSessions = false
     table.forEachSlot { slot in
-      if isOver { return drop(slot, because: "the server is shutting down") }
+      if isOver { return connections.drop(slot, because: "the server is shutting down") }
       switch table[slot].state {
       case .session:
         if budget > 0 {
@@ -59,11 +59,13 @@ extension Shard {
           !table[slot].flags.contains(.awaitsAnswer) && table[slot].partial.isEmpty
           && table[slot].activity.exchange?.head == nil && delivery[slot].queuedByteCount == 0
         // A new connection may still send its first request, for example a health check.
-        if isIdle, table[slot].flags.contains(.usedBefore) || acceptors.isEmpty { drop(slot) }
+        if isIdle, table[slot].flags.contains(.usedBefore) || !connections.isListening {
+          connections.drop(slot)
+        }
       case .closing, .lingering, .free, .ended:
         break
       }
     }
-    if !hasSessions { acceptors = [] }
+    if !hasSessions { connections.stopListening() }
   }
 }

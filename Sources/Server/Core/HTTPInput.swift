@@ -114,7 +114,7 @@ extension Shard {
   ) throws(HTTPViolation) -> Int {
     let limits = core.configuration.limits
     if let consumed = try takeProxyHeader(at: slot, from: from, to: end) { return consumed }
-    let head = try scratch.withSpan(from: from, to: end) { (bytes) throws(HTTPViolation) in
+    let head = try receiver.scratch.withSpan(from: from, to: end) { (bytes) throws(HTTPViolation) in
       try exchange.parser.parse(bytes)
     }
     guard let head else {
@@ -122,7 +122,7 @@ extension Shard {
         // The first bytes of a later request start its head timeout.
         table[slot].flags.remove(.usedBefore)
         table[slot].deadline = now + limits.headTimeoutMilliseconds
-        scheduleTimer(slot)
+        connections.scheduleTimer(slot)
       }
       return 0
     }
@@ -164,7 +164,7 @@ extension Shard {
     exchange.renewsTimeoutAt = exchange.body.count + limits.bodyProgressBytes
     // guard: body-timeout
     table[slot].deadline = now + limits.bodyTimeoutMilliseconds
-    scheduleTimer(slot)
+    connections.scheduleTimer(slot)
   }
 
   /// Decides from the head alone whether a request proceeds.
@@ -263,7 +263,8 @@ extension Shard {
     var isComplete = false
     defer { countBody(of: exchange) }
     if exchange.chunked != nil {
-      consumed = try scratch.withSpan(from: from, to: end) { (bytes) throws(HTTPViolation) in
+      consumed = try receiver.scratch.withSpan(from: from, to: end) {
+        (bytes) throws(HTTPViolation) in
         try exchange.chunked!.decode(bytes, into: &exchange.body)
       }
       isComplete = exchange.chunked!.isComplete
@@ -271,10 +272,10 @@ extension Shard {
       let length = head.contentLength ?? 0
       consumed = min(length - before, end - from)
       if before == 0, consumed == length {
-        exchange.body = scratch.array(from: from, to: from + consumed)
+        exchange.body = receiver.scratch.array(from: from, to: from + consumed)
       } else {
         if before == 0 { exchange.body.reserveCapacity(length) }
-        scratch.append(from: from, to: from + consumed, into: &exchange.body)
+        receiver.scratch.append(from: from, to: from + consumed, into: &exchange.body)
       }
       isComplete = exchange.body.count == length
     }
@@ -327,7 +328,7 @@ extension Shard {
       let limit = core.configuration.limits.storeTimeoutMilliseconds
       // guard: store-deadline
       table[slot].deadline = pending.awaitsStore ? now + limit : .max
-      scheduleTimer(slot)
+      connections.scheduleTimer(slot)
     }
   }
 
@@ -358,19 +359,13 @@ extension Shard {
     countBody(of: exchange)
     unlist(slot)
     table[slot].flags.remove(.awaitsAnswer)
-    if !keepsAlive { return closeWhenSent(slot) }
+    if !keepsAlive { return connections.closeWhenSent(slot) }
     table[slot].flags.insert(.usedBefore)
     table[slot].deadline =
       delivery[slot].flags.contains(.blocked)
       ? .max : now + core.configuration.limits.idleTimeoutMilliseconds
-    scheduleTimer(slot)
+    connections.scheduleTimer(slot)
     delivery.markQueued(slot)
-  }
-
-  /// Whether no request has begun on the HTTP connection since its last answer.
-  func isBetweenRequests(_ slot: UInt32) -> Bool {
-    table[slot].state == .http && table[slot].flags.contains(.usedBefore)
-      && table[slot].activity.exchange?.head == nil
   }
 
   /// Answers input that is not a valid request, and ends the connection.
@@ -387,7 +382,7 @@ extension Shard {
     if let poll = exchange.poll { return end(poll, at: slot) }
     if let pending = exchange.pending { return storeTimedOut(pending, exchange, at: slot) }
     // No request has begun, so the client expects no response.
-    if table[slot].partial.isEmpty, exchange.head == nil { return drop(slot) }
+    if table[slot].partial.isEmpty, exchange.head == nil { return connections.drop(slot) }
     metrics.add(.timedOut)
     exchange.isLast = true
     respond(.failure(408, "timeout", "the request took too long"), at: slot)
@@ -409,8 +404,8 @@ extension Shard {
     exchange.isLast = true
     // A waiting poll is ended now, so that nothing of it outlives its client.
     if let poll = exchange.poll { return end(poll, at: slot) }
-    if exchange.engine != nil, exchange.requestKind == .poll { return drop(slot) }
-    if !table[slot].flags.contains(.awaitsAnswer) { closeWhenSent(slot) }
+    if exchange.engine != nil, exchange.requestKind == .poll { return connections.drop(slot) }
+    if !table[slot].flags.contains(.awaitsAnswer) { connections.closeWhenSent(slot) }
   }
 
   /// Releases the resources of the request in progress.
@@ -450,6 +445,6 @@ extension Shard {
 
   func finish(_ slot: UInt32, _ answer: Answer) {
     respond(answer, at: slot)
-    resumeWhenFlushed(slot)
+    connections.resumeWhenFlushed(slot)
   }
 }

@@ -61,7 +61,7 @@ extension Shard {
     let answer = answer(to: refusal)
     // guard: rejected-connections-bounded
     guard rejectedCount < core.configuration.limits.rejectedPerShardLimit else {
-      return drop(slot)
+      return connections.drop(slot)
     }
     rejectedCount += 1
     table[slot].flags.insert(.rejected)
@@ -70,7 +70,7 @@ extension Shard {
     response.fields += [("Cache-Control", answer.caching), ("Date", clock.date())]
     response.fields += OriginPolicy.fieldsWithoutHead
     delivery.write(at: slot) { response.write(keepsAlive: false, isHead: false, into: &$0) }
-    closeWhenSent(slot)
+    connections.closeWhenSent(slot)
   }
 
   /// The answer to a connection over a limit, which it also counts.

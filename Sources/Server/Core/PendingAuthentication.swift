@@ -28,7 +28,7 @@ extension Shard {
   func awaitToken(since: String?, at slot: UInt32) {
     setActivity(.authentication(PendingAuthentication(since: since)), at: slot)
     table[slot].deadline = now + core.configuration.limits.authenticationTimeoutMilliseconds
-    scheduleTimer(slot)
+    connections.scheduleTimer(slot)
   }
 
   /// Handles the token of an `auth` message.
@@ -56,7 +56,7 @@ extension Shard {
     } else {
       // guard: fresh-token-extends-session
       table[slot].tokenEnd = caller.end
-      scheduleTimer(slot)
+      connections.scheduleTimer(slot)
       setClaimedRooms(caller.rooms, at: slot)
     }
   }

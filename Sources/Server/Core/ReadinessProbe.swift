@@ -131,7 +131,7 @@ extension Shard {
   private func answer(_ probe: ReadinessProbe, _ answer: Answer) {
     for id in probe.waiting where table.holds(id) {
       respond(answer, at: id.slot)
-      resumeWhenFlushed(id.slot)
+      connections.resumeWhenFlushed(id.slot)
     }
   }
 }

@@ -85,7 +85,7 @@ extension Shard {
     }
     let rooms = try Shard.rooms(in: query, for: dialect)
     if case .success(let caller) = admitted { try mayEnter(rooms, caller) }
-    table[slot].userAgent = userAgents.shared(userAgent(of: head))
+    connections.keepUserAgent(of: head, at: slot)
     if case .success(let caller) = admitted, let user = caller.user {
       authenticated(slot)
       // guard: session-quota-websocket
@@ -187,7 +187,7 @@ extension Shard {
     delivery.awaitHandshake(slot)
     list(slot)
     logBeginning(at: slot)
-    scheduleTimer(slot)
+    connections.scheduleTimer(slot)
     setClaimedRooms(caller.rooms, at: slot)
     if isHeld { return }
     if since != nil || fanOutGroups[group].dialect.greetsWithCounts {

@@ -29,7 +29,7 @@ extension Shard {
     do throws(ProtocolViolation) {
       while offset < end {
         let begin = offset
-        let header = try scratch.withSpan(from: begin, to: end) {
+        let header = try receiver.scratch.withSpan(from: begin, to: end) {
           (bytes) throws(ProtocolViolation) in
           try FrameHeader.parse(bytes)
         }
@@ -100,8 +100,7 @@ extension Shard {
     guard let upgradeSuccessor = upgradeSuccessor else { return }
     self.upgradeSuccessor = nil
     guard from < end, table.holds(upgradeSuccessor) else { return }
-    table[upgradeSuccessor.slot].partial = scratch.array(from: from, to: end)
-    resumable.append(upgradeSuccessor)
+    connections.resume(upgradeSuccessor.slot, with: receiver.scratch.array(from: from, to: end))
   }
 
   /// Limit of a message to an Engine.IO session, in bytes; nil for other connections.
@@ -125,12 +124,12 @@ extension Shard {
     let assembly = table[slot].activity.assembly
     var sequence = sequence(of: assembly, header, at: slot)
     let role = try sequence.accept(header)
-    scratch.unmask(from: payload, to: end, key: header.maskingKey)
+    receiver.scratch.unmask(from: payload, to: end, key: header.maskingKey)
     switch role {
     case .control(let opcode):
       // guard: control-frame-rate
       guard opcode == .close || takeMessage(at: slot) else { return }
-      try handleControl(opcode, scratch.array(from: payload, to: end), at: slot)
+      try handleControl(opcode, receiver.scratch.array(from: payload, to: end), at: slot)
     case .data(let isText, let startsMessage, let endsMessage):
       let current = assembly ?? MessageAssembly(sequence: sequence)
       current.sequence = sequence
@@ -151,14 +150,14 @@ extension Shard {
     payload: Int, to end: Int, endsMessage: Bool, to message: MessageAssembly, at slot: UInt32
   ) throws(ProtocolViolation) {
     if message.isText {
-      let isValid = scratch.feed(&message.utf8, from: payload, to: end)
+      let isValid = receiver.scratch.feed(&message.utf8, from: payload, to: end)
       // guard: text-checked-per-frame
       // guard: text-ends-with-whole-character
       guard isValid, !endsMessage || message.utf8.isComplete else {
         throw ProtocolViolation(closeCode: 1007, reason: "text is not valid UTF-8")
       }
     }
-    scratch.append(from: payload, to: end, into: &message.bytes)
+    receiver.scratch.append(from: payload, to: end, into: &message.bytes)
     // Reject a message over the limit at once, unless it can still become an `auth` message.
     if !endsMessage, engineMessageLimit(at: slot) == nil,
       message.bytes.count > core.configuration.limits.messageBytesLimit,

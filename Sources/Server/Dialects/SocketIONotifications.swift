@@ -238,7 +238,7 @@ extension Shard {
       return remove(client, notifiesClient: true)
     }
     table[slot].tokenEnd = caller.end
-    scheduleTimer(slot)
+    connections.scheduleTimer(slot)
     client.succeed(event)
     if client.isThere(slot) { setClaimedRooms(caller.rooms, at: slot) }
   }

@@ -32,7 +32,7 @@ extension Shard {
   /// Answers the request with a stream.
   func openStream(_ request: Request, since: String, rooms: [RoomName]) {
     let slot = request.slot
-    table[slot].userAgent = userAgents.shared(userAgent(of: request.head))
+    connections.keepUserAgent(of: request.head, at: slot)
     // guard: session-quota-stream
     if request.head.method != .head, let user = request.caller.user,
       !countSession(of: user, at: slot)
@@ -69,7 +69,7 @@ extension Shard {
     head.appendText("\r\n")
     delivery.write(at: slot) { $0.append(contentsOf: head) }
     guard request.head.method == .head else { return true }
-    closeWhenSent(slot)
+    connections.closeWhenSent(slot)
     return false
   }
 }

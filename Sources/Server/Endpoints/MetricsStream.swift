@@ -159,7 +159,7 @@ extension Shard {
     table[slot].connectedAt = wall
     table[slot].deadline = .max
     logBeginning(at: slot)
-    scheduleTimer(slot)
+    connections.scheduleTimer(slot)
     if metricsFeed == nil || metricsWatcherCount == 0 {
       metricsFeed = MetricsFeed(at: now, metrics: core.metrics)
     }

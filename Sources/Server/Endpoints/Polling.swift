@@ -92,9 +92,9 @@ extension Shard {
     guard countSession(of: user, at: slot) else { throw Refusal(tooManySessions) }
     table[slot].user = user
     table[slot].tokenEnd = request.caller.end
-    table[slot].userAgent = userAgents.shared(userAgent(of: request.head))
+    connections.keepUserAgent(of: request.head, at: slot)
     // A poll must not outlast its token.
-    let endsAt = min(now + waitMilliseconds, tokenEndTime(slot) ?? .max)
+    let endsAt = min(now + waitMilliseconds, connections.tokenEndTime(of: slot) ?? .max)
     let poll = Poll(user: user, after: after, endsAt: endsAt)
     // A draining server answers at once with the notifications that exist.
     poll.isEnding = drain != nil
@@ -163,7 +163,7 @@ extension Shard {
       return
     }
     table[slot].deadline = poll.endsAt
-    scheduleTimer(slot)
+    connections.scheduleTimer(slot)
   }
 
   /// Wakes the poll at `slot`, if there is one, for an event of its user.
@@ -191,7 +191,7 @@ extension Shard {
     guard !poll.isReading else {
       poll.isEnding = true
       table[slot].deadline = .max
-      return scheduleTimer(slot)
+      return connections.scheduleTimer(slot)
     }
     finish(slot, Endpoints.polled([], core.store.history.cursors.text(at: poll.after)))
   }

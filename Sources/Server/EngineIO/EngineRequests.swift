@@ -65,7 +65,7 @@ extension Shard {
       }
       // guard: request-migrates-to-session-shard
       if id.shard != index {
-        migrateOut(slot, unread: scratch.array(from: from, to: end), to: id.shard)
+        migrateOut(slot, unread: receiver.scratch.array(from: from, to: end), to: id.shard)
         return .taken
       }
       guard let session = engineSession(id), session.path == path else { throw .unknownSession }
@@ -141,7 +141,7 @@ extension Shard {
     session.poll = table.id(of: slot)
     table[slot].flags.insert(.awaitsAnswer)
     table[slot].deadline = .max
-    scheduleTimer(slot)
+    connections.scheduleTimer(slot)
     // Packets may be pending already.
     delivery.markPollable(session.slot)
   }
@@ -215,10 +215,10 @@ extension Shard {
     do throws(AdmissionRefusal) {
       try count(own)
     } catch {
-      drop(own)
+      connections.drop(own)
       return answerEarly(answer(to: error), head, slot)
     }
-    table[own].userAgent = userAgents.shared(userAgent(of: head))
+    connections.keepUserAgent(of: head, at: own)
     let session = openEngine(
       at: own, path: path, usesBase64: usesBase64, opener: opener(head, at: slot),
       since: query["since"])
@@ -261,7 +261,7 @@ extension Shard {
       metrics.add(.originsRefused)
       throw .forbidden
     }
-    table[slot].userAgent = userAgents.shared(userAgent(of: head))
+    connections.keepUserAgent(of: head, at: slot)
     acceptWebSocket(request, at: slot)
     return request
   }

@@ -90,6 +90,12 @@ class EngineSession {
     self.openedAt = openedAt
   }
 
+  /// The deadline of one of its slots apart from the end of its token; `deadline` is the slot's own.
+  func deadline(of slot: UInt32, _ deadline: UInt64) -> UInt64 {
+    guard slot == self.slot else { return .max }
+    return min(deadline, beginsBy, nextDeadline)
+  }
+
   // MARK: The protocol on top
 
   /// The slots of the session besides its own.

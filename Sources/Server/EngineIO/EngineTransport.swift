@@ -50,7 +50,7 @@ extension Shard {
     table[slot].lastReceivedAt = now
     table[slot].connectedAt = wall
     table[slot].deadline = now + settings.pingIntervalMilliseconds
-    scheduleTimer(slot)
+    connections.scheduleTimer(slot)
     let handshake = EngineIOHandshake(
       sessionID: id.text, upgrades: isPolling ? [.webSocket] : [],
       pingIntervalMilliseconds: Int(settings.pingIntervalMilliseconds),
@@ -87,7 +87,7 @@ extension Shard {
       table[session.slot].flags.remove(.pinged)
       let interval = core.configuration.engines[session.path].settings.pingIntervalMilliseconds
       table[session.slot].deadline = now + interval
-      scheduleTimer(session.slot)
+      connections.scheduleTimer(session.slot)
     case .close:
       endEngine(session, because: "closed by the client", saying: .noop)
     // Since version 4 only the server sends pings.
@@ -124,7 +124,7 @@ extension Shard {
   /// session's own slot.
   func flushWithoutSocket(_ slot: UInt32) {
     guard let session = table[slot].engine, table[slot].state == .session else {
-      return drop(slot)
+      return connections.drop(slot)
     }
     delivery.takePrivately(slot)
     if delivery[slot].flags.contains(.secondaryNamespace) {
@@ -202,7 +202,7 @@ extension Shard {
 
   /// Handles the timer of an Engine.IO slot.
   func engineTimerFired(_ session: EngineSession, _ slot: UInt32) {
-    if let end = tokenEndTime(slot), end <= now {
+    if let end = connections.tokenEndTime(of: slot), end <= now {
       metrics.add(.tokensExpired)
       close(slot, code: 1008, reason: "token expired")
     }
@@ -244,12 +244,6 @@ extension Shard {
     session.pinged(on: self)
   }
 
-  /// The deadline of an Engine.IO slot, apart from the end of its token.
-  func engineDeadline(_ session: EngineSession, _ slot: UInt32) -> UInt64 {
-    guard slot == session.slot else { return .max }
-    return min(table[slot].deadline, session.beginsBy, session.nextDeadline)
-  }
-
   // MARK: Ending
 
   /// Ends a session after its queued packets; a polling client also gets `last` after them.
@@ -260,16 +254,16 @@ extension Shard {
     let slot = session.slot
     guard !session.hasEnded else { return }
     delivery.takePrivately(slot)
+    let poll = session.poll
+    session.poll = nil
     leaveEngine(session, slot)
     guard delivery[slot].flags.contains(.polling) else {
       return closeFramed(slot, code: code, reason: reason, logged: reason)
     }
-    let poll = session.poll
-    session.poll = nil
     var payload = takePackets(slot, limit: Shard.packetsPerPoll - 1)
     if !payload.isEmpty { payload.append(EngineIOPayload.separator) }
     payload.append(last.byte)
-    drop(slot, because: reason)
+    connections.drop(slot, because: reason)
     if let poll, table.holds(poll) {
       answerPoll(poll, payload)
     }
@@ -285,6 +279,10 @@ extension Shard {
     if let probe = session.probe, table.holds(probe) {
       session.probe = nil
       close(probe.slot, code: 1000, reason: "the session has ended")
+    }
+    if let poll = session.poll, table.holds(poll) {
+      session.poll = nil
+      finish(poll.slot, .refusal(.unknownSession))
     }
   }
 

@@ -32,7 +32,7 @@ extension Shard {
     setActivity(.probe(EngineProbe(id: session.id)), at: slot)
     table[slot].deadline = now + timeout
     session.probe = table.id(of: slot)
-    scheduleTimer(slot)
+    connections.scheduleTimer(slot)
   }
 
   /// Handles a message of a WebSocket that is still a probe.
@@ -87,15 +87,15 @@ extension Shard {
     table[slot].lastReceivedAt = now
     do throws(SystemError) {
       try delivery.moveSocket(from: other, to: slot)
-      drop(other, because: "its socket moved to the polled session")
+      connections.drop(other, because: "its socket moved to the polled session")
     } catch {
-      drop(other)
-      return drop(slot, counting: .resets)
+      connections.drop(other)
+      return connections.drop(slot, counting: .resets)
     }
     upgradeSuccessor = table.id(of: slot)
     metrics.add(.engineUpgrades)
     delivery.markQueued(slot)
-    scheduleTimer(slot)
+    connections.scheduleTimer(slot)
     for each in slots(of: session) where each != slot { delivery.markQueued(each) }
   }
 

@@ -49,17 +49,18 @@ extension LimitRows {
     add("wait for events", Shard.waitMilliseconds, .milliseconds, "the turn begins")
     add("events of the kernel", Poller.capacity, .count, "the next wait reports the rest")
     add(
-      "connections accepted from a listener", Shard.acceptLimit, .count, "the rest waits a turn")
+      "connections accepted from a listener", Connections.acceptLimit, .count,
+      "the rest waits a turn")
     add(
       "failed connections skipped at once", Acceptor.skipLimit, .count, "the rest waits a turn")
-    add("listeners", Shard.listenerLimit, .count, "the server does not start")
-    add("bytes of a receive", Shard.readBytes, .bytes, "the rest is read by further ones")
+    add("listeners", Connections.listenerLimit, .count, "the server does not start")
+    add("bytes of a receive", Receiver.readBytes, .bytes, "the rest is read by further ones")
     add(
-      "bytes read from a connection", Shard.readBytesPerTurn, .bytes, "the rest waits a turn")
+      "bytes read from a connection", Receiver.readBytesPerTurn, .bytes, "the rest waits a turn")
     add(
-      "frames read from a connection", Shard.framesPerTurn, .count, "the rest waits a turn")
+      "frames read from a connection", Receiver.framesPerTurn, .count, "the rest waits a turn")
     add(
-      "receive buffer besides a message of Engine.IO", Shard.scratchBytes, .bytes,
+      "receive buffer besides a message of Engine.IO", Receiver.scratchBytes, .bytes,
       "a longer unfinished message is kept with its connection")
     add("events taken from the ring", Shard.drainLimit, .count, "the rest waits a turn")
     add(

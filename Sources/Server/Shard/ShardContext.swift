@@ -69,6 +69,12 @@ extension ShardComponent {
     ShardConnectionID(shard: index, connection: table.id(of: slot))
   }
 
+  /// Sets the activity of the connection at `slot`.
+  func setActivity(_ activity: Activity, at slot: UInt32) {
+    table[slot].activity = activity
+    delivery.setReplaying(activity.isReplay, at: slot)
+  }
+
   /// The encoder of the group of the session at `slot`.
   func encoder(of slot: UInt32) -> GroupEncoder { fanOutGroups[delivery[slot].group] }
 }

@@ -29,7 +29,7 @@ extension Shard {
       : try assembly.accept(text: bytes, in: packet.payload)
     if let message { return try take(message, for: session, of: application) }
     session.assembly = PendingAssembly(assembly, endsAt: endsAt)
-    scheduleTimer(session.slot)
+    connections.scheduleTimer(session.slot)
   }
 
   private func take(
@@ -57,7 +57,7 @@ extension Shard {
       guard let id = packet.acknowledgementID,
         let entry = session.acknowledgements?.remove(id, namespace: namespace)
       else { return }
-      scheduleTimer(session.slot)
+      connections.scheduleTimer(session.slot)
       entry.completion(SocketIOReply(message))
     }
   }
@@ -120,7 +120,7 @@ extension Shard {
   /// Lifts the connect timeout, because the client has connected to a namespace.
   func settleBeginning(of session: SocketIOSession) {
     session.beginsBy = .max
-    scheduleTimer(session.slot)
+    connections.scheduleTimer(session.slot)
   }
 
   func emit(
@@ -171,7 +171,7 @@ extension Shard {
     guard let id else { return completion(nil) }
     emit(event, arguments, attachments, acknowledgementID: id, to: client)
     guard !session.hasEnded else { return }
-    scheduleTimer(session.slot)
+    connections.scheduleTimer(session.slot)
   }
 
   /// Calls `body` after a delay, unless the client leaves before; false at the limit.
@@ -182,7 +182,7 @@ extension Shard {
     guard !session.hasEnded else { return false }
     let isTaken = pendingAcknowledgements(of: session).insertDelay(
       namespace: client.namespace, endsAt: now + milliseconds, body)
-    scheduleTimer(session.slot)
+    connections.scheduleTimer(session.slot)
     return isTaken
   }
 
@@ -237,7 +237,7 @@ extension Shard {
     // Without a namespace the connect timeout applies again, as for a new client.
     let settings = core.configuration.engines[session.path].settings
     session.beginsBy = now + settings.connectTimeoutMilliseconds
-    scheduleTimer(session.slot)
+    connections.scheduleTimer(session.slot)
   }
 
   /// Ends the namespaces of a session that ends: drops their further slots and gives up awaited
@@ -247,7 +247,7 @@ extension Shard {
     session.sockets = []
     for socket in sockets {
       keepRooms(of: socket, session)
-      if let slot = socket.slot, slot != session.slot { drop(slot) }
+      if let slot = socket.slot, slot != session.slot { connections.drop(slot) }
     }
     for entry in session.acknowledgements?.removeAll(ofNamespace: nil) ?? [] {
       entry.completion(nil)

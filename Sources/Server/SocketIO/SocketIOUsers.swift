@@ -85,7 +85,7 @@ extension Shard {
     }
     authenticated(session.slot)
     guard countSession(of: user, at: slot) else {
-      if slot != session.slot { drop(slot) }
+      if slot != session.slot { connections.drop(slot) }
       return refuse(client, tooManySessionsText)
     }
     guard let index = session.index(ofNamespace: client.namespace) else { return }
@@ -161,7 +161,7 @@ extension Shard {
     guard !session.hasEnded else { return }
     if slot != session.slot {
       flushWithoutSocket(slot)
-      return drop(slot)
+      return connections.drop(slot)
     }
     delivery.takePrivately(slot)
     let assembly = table[slot].activity.assembly
@@ -172,7 +172,7 @@ extension Shard {
     table[slot].user = ""
     table[slot].tokenEnd = .max
     delivery.markQueued(slot)
-    scheduleTimer(slot)
+    connections.scheduleTimer(slot)
   }
 
   /// The ids for the client of the session at `slot`, which is now connected.

@@ -5,7 +5,6 @@
 // use up memory: the table is bounded, and longer names are truncated to their limit.
 
 internal import Notifications
-internal import Wire
 
 /// The names that a shard shares among its connections.
 ///
@@ -38,12 +37,5 @@ struct UserAgents {
     var end = bytes.index(bytes.startIndex, offsetBy: byteCountLimit)
     while end.samePosition(in: text.unicodeScalars) == nil { end = bytes.index(before: end) }
     return String(text.unicodeScalars[..<end])
-  }
-}
-
-extension Shard {
-  /// The truncated `User-Agent` of a request; empty if there is none.
-  func userAgent(of head: HTTPRequestHead) -> String {
-    head.value(of: "user-agent").map(UserAgents.bounded) ?? ""
   }
 }

@@ -9,14 +9,14 @@ extension Shard {
     while true {
       let report = delivery.takeReport()
       metrics.add(.bytesSent, report.sentByteCount)
-      heapTrim.noteFreed(report.freedByteCount, at: now)
+      connections.noteFreed(report.freedByteCount)
       for (nanoseconds, count) in report.latencies {
         metrics.addLatency(nanoseconds: nanoseconds, count: count)
       }
       if report.isEmpty { return }
-      for id in report.failed where table.holds(id) { drop(id.slot, counting: .resets) }
+      for id in report.failed where table.holds(id) { connections.drop(id.slot, counting: .resets) }
       for id in report.tooSlow where table.holds(id) { cutSlowConsumer(id.slot) }
-      for id in report.blockChanged where table.holds(id) { blockChanged(id.slot) }
+      for id in report.blockChanged where table.holds(id) { connections.blockChanged(id.slot) }
       for id in report.packets where table.holds(id) { flushWithoutSocket(id.slot) }
       for id in report.drained where table.holds(id) { sentAll(id.slot) }
     }
@@ -30,21 +30,5 @@ extension Shard {
     // Only now: before the close frame, nothing that was published since may be queued.
     // guard: given-up-until-closed
     if table[slot].state == .closing { delivery.allowLastBytes(slot) }
-  }
-
-  /// Sets the deadlines of a connection that has blocked, or has taken all its bytes.
-  private func blockChanged(_ slot: UInt32) {
-    if delivery[slot].flags.contains(.blocked) {
-      // The time without a request begins when the answer has been sent.
-      // guard: idle-after-answer
-      if isBetweenRequests(slot) { table[slot].deadline = .max }
-    } else {
-      // It took all its bytes, so the peer is alive; it was not pinged while it was blocked.
-      table[slot].lastReceivedAt = now
-      if isBetweenRequests(slot) {
-        table[slot].deadline = now + core.configuration.limits.idleTimeoutMilliseconds
-      }
-    }
-    scheduleTimer(slot)
   }
 }

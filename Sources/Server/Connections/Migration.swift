@@ -31,7 +31,7 @@ extension Shard {
     delivery.flush(slot)
     guard delivery[slot].queuedByteCount == 0, table[slot].state == .http,
       delivery[slot].flags.isDisjoint(with: .givenUp), let fd = delivery.takeSocket(of: slot)
-    else { return drop(slot, counting: .resets) }
+    else { return connections.drop(slot, counting: .resets) }
     let flags = table[slot].flags
     let limits = core.configuration.limits
     let handed = HandedConnection(
@@ -43,7 +43,7 @@ extension Shard {
     // The counts that include it move with it.
     authenticated(slot)
     table[slot].flags.remove(.countedByAddress)
-    drop(slot)
+    connections.drop(slot)
     metrics.add(.connectionsHandedOver)
     core.mailboxes[shard].append(.handedOver(handed))
   }
@@ -52,7 +52,7 @@ extension Shard {
   func migrateIn(_ handed: HandedConnection) {
     let limits = core.configuration.limits
     let slot =
-      drain == nil || !acceptors.isEmpty
+      drain == nil || connections.isListening
       ? table.insert(fd: handed.fd, limit: limits.connectionsPerShardLimit) : nil
     guard let slot else {
       metrics.add(.refusedConnections)
@@ -75,11 +75,10 @@ extension Shard {
     do throws(SystemError) {
       try delivery.watch(slot)
     } catch {
-      return drop(slot, counting: .resets)
+      return connections.drop(slot, counting: .resets)
     }
-    scheduleTimer(slot)
+    connections.scheduleTimer(slot)
     // Parsed at the end of the turn: the shard is still reading its mailbox.
-    table[slot].partial = handed.unread
-    resumable.append(table.id(of: slot))
+    connections.resume(slot, with: handed.unread)
   }
 }

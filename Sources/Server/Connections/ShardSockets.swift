@@ -20,7 +20,7 @@ struct ShardSockets: Sendable {
         acceptors.append(
           try Acceptor(
             poller: poller, kernel: kernel, fd: listener.fd,
-            slot: Shard.listenerSlot - UInt32(index),
+            slot: Connections.listenerSlot - UInt32(index),
             userTimeoutMilliseconds: limits.tcpUserTimeoutMilliseconds,
             unsentBytesLimit: limits.unsentBytesLimit))
       }

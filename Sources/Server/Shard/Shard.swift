@@ -18,31 +18,20 @@ internal import Wire
 ///
 /// Not Sendable: created, used and freed on its own thread.
 final class Shard: ShardComponent {
-  /// The slot number in the first listener's events; further listeners count down from it.
-  static let listenerSlot = UInt32.max
-  /// Listeners that a shard may have.
-  static let listenerLimit = 16
   /// Events taken from the ring before the next look at the sockets.
   static let drainLimit = 1_024
-  /// Connections accepted in one turn, so that a connect storm does not starve the others.
-  static let acceptLimit = 256
   /// Times that a turn polls for more input before it flushes a large fan-out.
   static let gatherLimit = 16
   /// The longest wait of a turn in the poller.
   static let waitMilliseconds: Int32 = 1_000
-  /// Bytes of the receive buffer besides the longest message of Engine.IO.
-  static let scratchBytes = 128 * 1_024
 
   let context: ShardContext
   let poller: Poller
   let parker: Parker
   let routes: Router<Endpoint>
 
-  var wheel: TimerWheel
-  var acceptors: [Acceptor]
-  /// The buffer into which bytes are received, and in which they are parsed.
-  let scratch: ScratchBuffer
-  var due = [UInt32](repeating: 0, count: 256)
+  let connections: Connections
+  let receiver: Receiver
 
   /// Slots of the Engine.IO sessions on this shard.
   var engineSessions: [EngineID: UInt32] = [:]
@@ -62,14 +51,11 @@ final class Shard: ShardComponent {
   var hasWarnedOfForwarding = false
   /// Bytes of request bodies being received, or submitted to the store and not yet answered.
   var bodyBytesInFlight = 0
-  /// Bytes received in this turn.
-  var bytesReadInTurn = 0
   var readiness = Readiness()
   var sweep = Sweep()
   /// Shard queries with answers outstanding, oldest first.
   var shardQueries: [ShardQuery] = []
   var lastShardQuery: UInt64 = 0
-  var userAgents: UserAgents
   /// Observers of the events: subscriptions of an embedding program.
   var observers: [EventObserver] = []
   /// State of the metrics streams on this shard; nil if there is none.
@@ -78,8 +64,6 @@ final class Shard: ShardComponent {
   var metricsSampler: MetricsSampler?
   var drain: Drain?
   var isStopping = false
-  /// Connections with received but unprocessed bytes, resumed after this turn's flush.
-  var resumable: [ConnectionID] = []
   /// All events of the store up to this offset have come out of the ring.
   var appliedOffset: UInt64
   /// Connections whose commands the store has not finished in time; it may have stalled.
@@ -92,17 +76,14 @@ final class Shard: ShardComponent {
   var catchUps = CatchUps()
   /// Slots of one event's user; kept between events to reuse its memory.
   var slots: [UInt32] = []
-  var heapTrim = HeapTrim()
 
   init(index: Int, core: ServerCore, sockets: ShardSockets) {
-    precondition(
-      sockets.acceptors.count <= Shard.listenerLimit, "\(sockets.acceptors.count) listeners")
     context = ShardContext(index: index, core: core, poller: sockets.poller)
     poller = sockets.poller
-    acceptors = sockets.acceptors
+    connections = Connections(context, sockets.acceptors)
+    receiver = Receiver(context, connections)
     parker = core.parkers[index]
     routes = Endpoints.router(hasDemo: core.configuration.demoTokens != nil)
-    wheel = TimerWheel(now: context.clock.now)
     if index == 0 { metricsSampler = MetricsSampler(at: context.clock.now, metrics: core.metrics) }
     let limits = core.configuration.limits
     roomOwner = RoomOwner(
@@ -110,17 +91,14 @@ final class Shard: ShardComponent {
       presenceMembersLimit: limits.presenceMembersLimit)
     userOwner = UserOwner(shard: index, of: core.mailboxes.count)
     appliedOffset = core.firstOffset
-    // An unfinished message stays at the start of the buffer, before the next bytes received.
-    let longest = core.configuration.engines.reduce(0) { max($0, $1.settings.messageBytesLimit) }
-    scratch = ScratchBuffer(byteCount: Shard.scratchBytes + longest)
-    userAgents = UserAgents(countLimit: core.configuration.limits.userAgentsLimit)
+    connections.owner = self
   }
 
   /// Runs turns until the `stop` message.
   func run() throws(SystemError) {
     while !isStopping { try turn() }
     abandonShardQueries()
-    table.forEachSlot { drop($0, because: "the server has stopped") }
+    table.forEachSlot { connections.drop($0, because: "the server has stopped") }
   }
 
   /// One turn; see the file's opening.
@@ -138,9 +116,8 @@ final class Shard: ShardComponent {
     let wasSet = clock.read(kernel, afterWaiting: timeout)
     delivery.now = now
     // guard: wall-clock-jump
-    if wasSet { wallClockJumped() }
-    let framesBefore = metrics.value(.framesReceived)
-    bytesReadInTurn = 0
+    if wasSet { connections.wallClockJumped() }
+    receiver.beginTurn()
     handleEvents(count)
     runTimers()
     deliverWaiting()
@@ -149,10 +126,7 @@ final class Shard: ShardComponent {
     // shares would delay the members that wait for the fan-out.
     var rounds = 0
     // guard: no-gathering-after-flood
-    while delivery.hasLargeFanOut, rounds < Shard.gatherLimit,
-      bytesReadInTurn < Shard.readBytesPerTurn,
-      metrics.value(.framesReceived) - framesBefore < Shard.framesPerTurn
-    {
+    while delivery.hasLargeFanOut, rounds < Shard.gatherLimit, !receiver.isFlooded {
       count = try poller.wait(timeoutMilliseconds: 0)
       if count == 0 { break }
       clock.readNanoseconds(kernel)
@@ -162,7 +136,7 @@ final class Shard: ShardComponent {
     }
     delivery.flush()
     settle()
-    resumeReading()
+    receiver.resume { parse(at: $0, byteCount: $1) }
     table.reap()
     assert(checkInvariants())
     publishGauges()
@@ -170,15 +144,10 @@ final class Shard: ShardComponent {
 
   /// How long this turn may wait in the poller: 0 when work is left, at most a second.
   func waitLimit() -> Int32 {
-    if delivery.hasWork || !resumable.isEmpty || drain?.isDue(now) == true { return 0 }
+    if delivery.hasWork || connections.hasResumable || drain?.isDue(now) == true { return 0 }
     if answersAheadOfRing.contains(where: { $0.through <= appliedOffset }) { return 0 }
     var limit = Shard.waitMilliseconds
-    let timer = wheel.timeout(now: now)
-    if timer >= 0 { limit = min(limit, timer) }
-    for acceptor in acceptors {
-      let pause = acceptor.timeout(now: now)
-      if pause >= 0 { limit = min(limit, pause) }
-    }
+    if let timeout = connections.timeout { limit = min(limit, timeout) }
     if let due = nextDueAsOwner { limit = min(limit, Int32(clamping: due - min(due, now))) }
     if let shardQuery = shardQueries.first {
       limit = min(limit, Int32(clamping: shardQuery.endsAt - min(now, shardQuery.endsAt)))
@@ -201,8 +170,8 @@ final class Shard: ShardComponent {
     for index in 0..<count {
       let event = poller.event(index)
       let id = ConnectionID(slot: event.slot, generation: event.generation)
-      if id.slot > Shard.listenerSlot - UInt32(Shard.listenerLimit) {
-        acceptWaiting(at: Int(Shard.listenerSlot - id.slot))
+      if id.slot > Connections.listenerSlot - UInt32(Connections.listenerLimit) {
+        connections.accept(at: Int(Connections.listenerSlot - id.slot)) { begin($0) }
       } else if table.holds(id) {  // guard: event-generation
         handle(event.readiness, at: id.slot)
       }
@@ -278,13 +247,8 @@ final class Shard: ShardComponent {
   }
 
   private func runTimers() {
-    // guard: accept-resumes
-    for acceptor in acceptors where acceptor.timeout(now: now) == 0 { acceptor.resume(now: now) }
-    var count = 0
-    repeat {
-      count = wheel.expire(now: now, into: &due)
-      for index in 0..<count where table.isOpen(due[index]) { timerFired(at: due[index]) }
-    } while count == due.count
+    connections.resumeAccepting()
+    connections.expireTimers { timerFired(at: $0) }
     expireReadinessProbe()
     expireAsOwner()
     expireShardQueries()
@@ -292,7 +256,7 @@ final class Shard: ShardComponent {
     sampleMetrics()
     sendMetrics()
     continueDrain()
-    heapTrim.trim(at: now)
+    connections.trimHeap()
   }
 
   /// Publishes the gauges of this shard.
@@ -304,12 +268,6 @@ final class Shard: ShardComponent {
     metrics.set(.blockedConnections, delivery.blockedCount)
     metrics.set(.unauthenticated, unauthenticatedCount)
     metrics.set(.draining, drain == nil ? 0 : 1)
-  }
-
-  /// Sets the activity of the connection at `slot`.
-  func setActivity(_ activity: Activity, at slot: UInt32) {
-    table[slot].activity = activity
-    delivery.setReplaying(activity.isReplay, at: slot)
   }
 
   // MARK: Connected users

@@ -106,6 +106,11 @@ struct Connection {
     if case .socketIO(let session) = engineLink { session } else { nil }
   }
 
+  /// Whether no request has begun on the HTTP connection since its last answer.
+  var isBetweenRequests: Bool {
+    state == .http && flags.contains(.usedBefore) && activity.exchange?.head == nil
+  }
+
   /// Whether the connection has ended and nothing was changed since.
   ///
   /// A debug build checks it of each slot that it frees. The flags, times and counters that a

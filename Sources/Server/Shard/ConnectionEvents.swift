@@ -1,0 +1,130 @@
+// What happens to a connection, dispatched to the component that has it by its state.
+
+internal import Delivery
+internal import Notifications
+internal import Reactor
+internal import Wire
+
+extension Shard: ConnectionOwner {
+  /// Begins a connection that was just accepted.
+  func begin(_ slot: UInt32) {
+    do throws(AdmissionRefusal) {
+      try admit(slot)
+    } catch {
+      return reject(slot, error)
+    }
+    metrics.add(.accepted)
+    connections.scheduleTimer(slot)
+  }
+
+  /// Handles readiness of the connection at `slot`.
+  func handle(_ readiness: Interest, at slot: UInt32) {
+    if readiness.contains(.writable), delivery[slot].flags.contains(.blocked) {
+      delivery.flush(slot)
+    }
+    // A paused connection is not watched for readability, but its reset is reported all the same.
+    if readiness.contains(.readable),
+      delivery[slot].flags.isDisjoint(with: [.readPaused, .peerEnded])
+    {
+      if receiver.receive(at: slot, { parse(at: $0, byteCount: $1) }) { inputEnded(slot) }
+    } else if readiness.contains(.hangup) {  // guard: hangup-without-reading
+      connections.drop(slot, counting: .resets)
+    }
+  }
+
+  /// Parses the connection's bytes, the first `byteCount` of the scratch, and keeps the rest.
+  func parse(at slot: UInt32, byteCount: Int) {
+    var consumed = 0
+    var state = ConnectionState.free
+    // A connection may change its protocol in the middle of the received bytes.
+    while consumed < byteCount {
+      state = table[slot].state
+      switch state {
+      case .http: consumed = processHTTP(slot, from: consumed, to: byteCount)
+      case .session where receiver.isBidirectional(slot):
+        consumed = processFrames(slot, from: consumed, to: byteCount)
+      // The client of an event stream has nothing more to send.
+      case .session: consumed = byteCount
+      case .closing, .lingering, .free, .ended: consumed = byteCount
+      }
+      // guard: frame-after-upgrade-request
+      if table[slot].state == state { break }
+    }
+    receiver.keep(from: consumed, to: byteCount, at: slot)
+  }
+
+  /// Handles the peer's end of stream.
+  ///
+  /// An HTTP client may end its side and still expects its whole response. A WebSocket that does so
+  /// without a close frame is over.
+  private func inputEnded(_ slot: UInt32) {
+    let hasPendingResponse =
+      table[slot].flags.contains(.awaitsAnswer)
+      || !delivery[slot].flags.isDisjoint(with: [.queued, .blocked])
+    switch table[slot].state {
+    case .http where hasPendingResponse, .closing where hasPendingResponse:
+      if table[slot].state == .http { endsAfterAnswer(slot) }
+      delivery.inputEnded(slot)
+    case .session where receiver.isBidirectional(slot):
+      // guard: half-close-ends-session
+      connections.drop(slot, counting: .resets)
+    // This is how the client of an event stream leaves.
+    case .session:
+      connections.drop(slot)
+    case .http, .closing, .lingering, .free, .ended:
+      connections.drop(slot)
+    }
+  }
+
+  /// Handles the connection's timer; the deadline that it was set for may have moved since.
+  func timerFired(at slot: UInt32) {
+    connections.extendExpiredDeadlines(of: slot)
+    if delivery[slot].flags.contains(.blocked), !delivery[slot].flags.contains(.polling),
+      delivery.hasStalled(slot)
+    {
+      return connections.drop(slot, counting: .slowConsumers)
+    }
+    let deadline = table[slot].deadline
+    switch table[slot].state {
+    case .free, .ended:
+      return
+    case .http:
+      if now >= deadline { return requestTimedOut(slot) }
+    case .session:
+      sessionTimerFired(slot)
+    case .closing, .lingering:
+      // guard: closing-deadline
+      if now >= deadline { return connections.abandon(slot) }
+    }
+    connections.scheduleTimer(slot)
+  }
+
+  /// Continues the work that waited until everything queued was sent.
+  func sentAll(_ slot: UInt32) {
+    if table[slot].flags.contains(.closesWhenSent) {
+      connections.linger(slot)
+    } else if table[slot].activity.isReplay {
+      continueReplay(slot)
+    } else {
+      connections.resumeWhenFlushed(slot)
+    }
+    if table[slot].engine?.slot == slot { continueSecondaryNamespaces(of: slot) }
+  }
+
+  func releaseRequest(at slot: UInt32) { releaseExchange(slot) }
+
+  func release(_ slot: UInt32, because reason: @autoclosure () -> String) {
+    leaveSession(slot, because: reason())
+    releaseExchange(slot)
+    leaveQuotas(slot)
+  }
+
+  /// Removes the session at `slot`, if there is one, from fan-out.
+  func leaveSession(_ slot: UInt32, because reason: @autoclosure () -> String) {
+    guard table[slot].state == .session else { return }
+    if let session = table[slot].engine { leaveEngine(session, slot) }
+    if let probe = table[slot].activity.probe { leaveProbe(probe, slot) }
+    leaveFanOut(slot, because: reason())
+    metrics.add(.sessionsClosed)
+  }
+}
