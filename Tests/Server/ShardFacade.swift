@@ -197,12 +197,12 @@ extension ShardView {
 // MARK: Admission
 
 extension ShardView {
-  var unauthenticatedCount: Int { shard.unauthenticatedCount }
+  var unauthenticatedCount: Int { shard.admission.unauthenticatedCount }
   /// Connections that are still open only to receive their rejection.
-  var rejectedCount: Int { shard.rejectedCount }
+  var rejectedCount: Int { shard.admission.rejectedCount }
 
   /// Nanoseconds as the seconds of a Retry-After field.
-  static func wholeSeconds(_ nanoseconds: UInt64) -> UInt64 { Shard.wholeSeconds(nanoseconds) }
+  static func wholeSeconds(_ nanoseconds: UInt64) -> UInt64 { Answer.wholeSeconds(nanoseconds) }
 }
 
 // MARK: HTTP and WebSocket

@@ -18,47 +18,50 @@ struct HandedConnection: Sendable {
   let unread: [UInt8]
   let messages: TokenBucket
   let deadline: UInt64
-  let isCountedByAddress: Bool
-  let isUnauthenticated: Bool
+  let counts: MigratedCounts
   /// The flags that it keeps.
   let flags: ConnectionFlags
 }
 
-extension Shard {
+/// Moves connections to other shards, and accepts theirs.
+///
+/// Invariant: a connection is on one shard at a time; its counts move with it.
+final class Migration: ShardComponent {
+  let context: ShardContext
+  private let connections: Connections
+  private let admission: AdmissionControl
+
+  init(_ context: ShardContext, _ connections: Connections, _ admission: AdmissionControl) {
+    self.context = context
+    self.connections = connections
+    self.admission = admission
+  }
+
   /// Moves the connection at `slot` to another shard, which parses `unread` first.
-  func migrateOut(_ slot: UInt32, unread: [UInt8], to shard: Int) {
+  func move(_ slot: UInt32, unread: [UInt8], to shard: Int) {
     // The responses to its earlier requests go first.
     delivery.flush(slot)
     guard delivery[slot].queuedByteCount == 0, table[slot].state == .http,
       delivery[slot].flags.isDisjoint(with: .givenUp), let fd = delivery.takeSocket(of: slot)
     else { return connections.drop(slot, counting: .resets) }
-    let flags = table[slot].flags
-    let limits = core.configuration.limits
     let handed = HandedConnection(
       fd: fd, peer: table[slot].peer, unread: unread,
       messages: table[slot].messages, deadline: now + limits.headTimeoutMilliseconds,
-      isCountedByAddress: flags.contains(.countedByAddress),
-      isUnauthenticated: flags.contains(.unauthenticated),
-      flags: flags.intersection([.usedBefore, .trustedProxy, .forwarded, .clientCounted]))
-    // The counts that include it move with it.
-    authenticated(slot)
-    table[slot].flags.remove(.countedByAddress)
+      counts: admission.takeCounts(of: slot),
+      flags: table[slot].flags.intersection(
+        [.usedBefore, .trustedProxy, .forwarded, .clientCounted]))
     connections.drop(slot)
     metrics.add(.connectionsHandedOver)
     core.mailboxes[shard].append(.handedOver(handed))
   }
 
-  /// Takes over a connection from another shard.
-  func migrateIn(_ handed: HandedConnection) {
-    let limits = core.configuration.limits
+  /// Takes over a connection from another shard; with `isAccepting` false it is refused.
+  func accept(_ handed: HandedConnection, isAccepting: Bool) {
     let slot =
-      drain == nil || connections.isListening
-      ? table.insert(fd: handed.fd, limit: limits.connectionsPerShardLimit) : nil
+      isAccepting ? table.insert(fd: handed.fd, limit: limits.connectionsPerShardLimit) : nil
     guard let slot else {
       metrics.add(.refusedConnections)
-      if handed.isCountedByAddress {
-        core.quotas.leave(handed.peer, at: now.nanosecondsOfMilliseconds)
-      }
+      admission.release(handed.counts, of: handed.peer)
       return kernel.abort(handed.fd)
     }
     table[slot].state = .http
@@ -66,12 +69,8 @@ extension Shard {
     table[slot].messages = handed.messages
     table[slot].lastReceivedAt = now
     table[slot].deadline = handed.deadline
-    if handed.isCountedByAddress { table[slot].flags.insert(.countedByAddress) }
     table[slot].flags.formUnion(handed.flags)
-    if handed.isUnauthenticated {
-      table[slot].flags.insert(.unauthenticated)
-      unauthenticatedCount += 1
-    }
+    admission.accept(handed.counts, at: slot)
     do throws(SystemError) {
       try delivery.watch(slot)
     } catch {

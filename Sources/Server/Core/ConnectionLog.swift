@@ -44,24 +44,6 @@ extension Shard {
       "refused, \(reason()): \(dialect), shard \(index), \(table[slot].peer.text)")
   }
 
-  /// Logs the exact reason why a token or key was refused, which names nothing of it.
-  ///
-  /// `reason` is evaluated only if the line is written.
-  func logRefusedCredential(_ reason: @autoclosure () -> String, at slot: UInt32) {
-    core.log.write(
-      .debug, at: wall,
-      "credential refused, \(reason()): shard \(index), \(table[slot].peer.text)")
-  }
-
-  /// The logged reason of a drop that was counted under `counter`.
-  static func ending(_ counter: Counter?) -> String {
-    switch counter {
-    case .slowConsumers: "too far behind"
-    case .resets: "the connection was lost"
-    default: "the client left"
-    }
-  }
-
   private func sessionName(at slot: UInt32) -> String {
     var quoted: [UInt8] = []
     quoted.appendJSONString(table[slot].user)

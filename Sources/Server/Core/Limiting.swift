@@ -1,70 +1,64 @@
-// How a shard applies the quotas: admission control for connections, limits on sessions, and rates
-// of messages and publishes.
-//
-// The refusal depends on the transport. Before a WebSocket upgrade it is status 429 with the time
-// after which to retry (503 where the server itself is full), afterwards a close with 1008. A
-// connection over a limit is answered as soon as it is accepted, before anything is read from it.
-// It stays open until the peer has had time to read the answer, and the number of such connections
-// is bounded.
+// Answers that depend on the quotas.
 
-internal import Broadcast
 internal import Delivery
 internal import Notifications
 internal import Reactor
 internal import Wire
 
 extension Shard {
-  /// Retry time in seconds where it is unknown when there will be room.
-  private static let retrySeconds: UInt64 = 5
-
   /// The answer to a session over its user's limit.
-  var tooManySessions: Answer {
-    .tooMany("too_many_connections", tooManySessionsText, afterSeconds: Shard.retrySeconds)
+  var tooManySessions: Answer { .tooManySessions(admission.tooManySessionsText) }
+
+  /// Takes the header of the PROXY protocol at the start of a connection.
+  ///
+  /// Returns the number of bytes consumed; 0 when the header is incomplete, nil when there is none.
+  func takeProxyHeader(
+    at slot: UInt32, from: Int, to end: Int
+  ) throws(HTTPViolation) -> Int? {
+    let flags = table[slot].flags
+    guard flags.isDisjoint(with: [.usedBefore, .clientCounted]) else { return nil }
+    let search = try receiver.scratch.withSpan(from: from, to: end) {
+      (bytes) throws(HTTPViolation) in
+      try ProxyHeader.search(bytes)
+    }
+    switch search {
+    case .absent: return nil
+    case .incomplete: return 0
+    case .found(let header):
+      // guard: proxy-header-of-trusted-only
+      guard flags.contains(.trustedProxy) else {
+        throw HTTPViolation(
+          status: 400, reason: "PROXY header from an address that is not in --trusted-proxies")
+      }
+      let refusal = answer { () throws(AdmissionRefusal) in try admission.enter(header, at: slot) }
+      if let refusal { respond(refusal, at: slot) }
+      return header.byteCount
+    }
   }
-  var tooManySessionsText: String { "a user has at most \(core.quotas.sessionLimit) connections" }
 
-  // MARK: Admission control
-
-  /// Counts a connection that has just been accepted; that of a trusted proxy counts later.
-  func admit(_ slot: UInt32) throws(AdmissionRefusal) {
-    guard !core.proxies.isTrusted(table[slot].peer) else {
-      table[slot].flags.insert(.trustedProxy)
-      table[slot].messages = .unlimited
-      return
-    }
-    try count(slot)
+  /// Takes the client of a request from its head, before anything else is decided about it.
+  ///
+  /// Returns the answer if the client is over a limit.
+  func identifyClient(of head: HTTPRequestHead, at slot: UInt32) -> Answer? {
+    answer { () throws(AdmissionRefusal) in try admission.identifyClient(of: head, at: slot) }
   }
 
-  /// Counts a connection for its client; `isRated` is whether it is one more at the connect rate.
-  func count(_ slot: UInt32, isRated: Bool = true) throws(AdmissionRefusal) {
-    let (peer, isLocal) = (table[slot].peer, isLocal(slot))
-    let quotas = core.quotas
-    let isUnknown =
-      quotas.countsUnauthenticated(isLocal: isLocal)
-      && !table[slot].flags.contains(.unauthenticated)
-    // guard: unauthenticated-bounded
-    if isUnknown, unauthenticatedCount >= quotas.unauthenticatedLimit { throw .unauthenticated }
-    if try quotas.enter(
-      from: peer, isLocal: isLocal, isRated: isRated, at: now.nanosecondsOfMilliseconds)
-    {
-      table[slot].flags.insert(.countedByAddress)
+  /// The answer to a client that is over a limit; nil if `count` counts it.
+  private func answer(_ count: () throws(AdmissionRefusal) -> Void) -> Answer? {
+    do throws(AdmissionRefusal) {
+      try count()
+      return nil
+    } catch {
+      var answer = Answer.refusing(error, by: core.quotas)
+      answer.endsConnection = true
+      return answer
     }
-    if isUnknown {
-      table[slot].flags.insert(.unauthenticated)
-      unauthenticatedCount += 1
-    }
-    table[slot].messages = quotas.countsMessages(isLocal: isLocal) ? TokenBucket() : .unlimited
   }
 
   /// Answers a connection over a limit, and ends it.
   func reject(_ slot: UInt32, _ refusal: AdmissionRefusal) {
-    let answer = answer(to: refusal)
-    // guard: rejected-connections-bounded
-    guard rejectedCount < core.configuration.limits.rejectedPerShardLimit else {
-      return connections.drop(slot)
-    }
-    rejectedCount += 1
-    table[slot].flags.insert(.rejected)
+    guard admission.beginRejection(of: slot) else { return connections.drop(slot) }
+    let answer = Answer.refusing(refusal, by: core.quotas)
     table[slot].state = .closing
     var response = answer.response
     response.fields += [("Cache-Control", answer.caching), ("Date", clock.date())]
@@ -73,78 +67,20 @@ extension Shard {
     connections.closeWhenSent(slot)
   }
 
-  /// The answer to a connection over a limit, which it also counts.
-  func answer(to refusal: AdmissionRefusal) -> Answer {
-    metrics.add(.refusedConnections)
-    switch refusal {
-    case .address:
-      metrics.add(.refusedByAddress)
-      return .tooMany(
-        "too_many_connections", "an address has at most \(core.quotas.addressLimit) connections",
-        afterSeconds: Shard.retrySeconds)
-    case .addressRate(let wait):
-      metrics.add(.refusedByAddressRate)
-      return .tooMany(
-        "rate_limited",
-        "an address opens at most \(core.quotas.connectRate.perSecond) connections a second",
-        afterSeconds: Shard.wholeSeconds(wait))
-    case .unauthenticated:
-      metrics.add(.refusedUnauthenticated)
-      let limit = core.quotas.unauthenticatedLimit
-      return .unavailable("busy", "at most \(limit) connections of a shard may lack a token")
-    }
+  /// Takes a token for a request that publishes, or refuses it with the time after which to retry.
+  func takePublish(
+    by caller: Caller, _ head: HTTPRequestHead, to endpoint: Endpoint
+  ) throws(Refusal) {
+    // Every POST of a publisher reaches clients.
+    // guard: publish-rate
+    guard endpoint.access == .publisher, head.method == .post,
+      let wait = admission.drawPublish(by: caller)
+    else { return }
+    metrics.add(.publishesRefused)
+    throw Refusal(.tooManyPublishes(wait: wait, by: core.quotas))
   }
 
-  /// Returns the connection's share of the quotas.
-  func leaveQuotas(_ slot: UInt32) {
-    // guard: quotas-returned-at-end
-    uncountSession(at: slot)
-    authenticated(slot)
-    let flags = table[slot].flags
-    if flags.contains(.rejected) { rejectedCount -= 1 }
-    if flags.contains(.countedByAddress) {
-      core.quotas.leave(table[slot].peer, at: now.nanosecondsOfMilliseconds)
-    }
-    table[slot].flags.remove([.rejected, .countedByAddress])
-  }
-
-  /// The connection at `slot` has presented a token, or has ended.
-  func authenticated(_ slot: UInt32) {
-    guard table[slot].flags.contains(.unauthenticated) else { return }
-    table[slot].flags.remove(.unauthenticated)
-    unauthenticatedCount -= 1
-  }
-
-  // MARK: Sessions of a user
-
-  /// Counts a session or a waiting poll that is about to begin; false when its user is at the
-  /// limit.
-  func countSession(of user: UserID, at slot: UInt32) -> Bool {
-    guard core.quotas.countsSessions(isLocal: isLocal(slot)) else { return true }
-    switch core.quotas.begin(user, at: shardConnectionID(of: slot)) {
-    case .refused:
-      metrics.add(.sessionsRefused)
-      return false
-    case .replaces(let oldest):
-      metrics.add(.sessionsReplaced)
-      // Sent by mailbox to this shard, too: no session is ended while another one is beginning. If
-      // the oldest is a poll that ends by itself, and its connection polls again before the message
-      // is read, then that new poll is answered early.
-      core.mailboxes[oldest.shard].append(.replaced(oldest.connection))
-    case .admitted:
-      break
-    }
-    table[slot].user = user
-    table[slot].flags.insert(.countedByUser)
-    return true
-  }
-
-  /// Uncounts the session at `slot`, if it was counted.
-  func uncountSession(at slot: UInt32) {
-    guard table[slot].flags.contains(.countedByUser) else { return }
-    table[slot].flags.remove(.countedByUser)
-    core.quotas.end(table[slot].user, at: shardConnectionID(of: slot))
-  }
+  // MARK: Sessions
 
   /// Ends the oldest session of a user that has begun one more than its limit.
   func endReplaced(_ slot: UInt32) {
@@ -157,32 +93,12 @@ extension Shard {
     }
   }
 
-  // MARK: Rates
-
-  /// Takes a token for a request that publishes, or refuses it with the time after which to retry.
-  func takePublish(
-    by caller: Caller, _ head: HTTPRequestHead, to endpoint: Endpoint
-  ) throws(Refusal) {
-    // Every POST of a publisher reaches clients.
-    // guard: publish-rate
-    guard endpoint.access == .publisher, head.method == .post,
-      let wait = core.quotas.publish(by: caller.scope, at: now.nanosecondsOfMilliseconds)
-    else { return }
-    metrics.add(.publishesRefused)
-    let rate = core.quotas.publishRate.perSecond
-    throw Refusal(
-      .tooMany(
-        "rate_limited", "at most \(rate) publishes a second",
-        afterSeconds: Shard.wholeSeconds(wait)))
-  }
-
   /// Takes a token for a message or a control frame of the session at `slot`.
   ///
   /// When there is none, returns false, and sends an error or closes the connection. Only a text
   /// message gets an error.
   func takeMessage(isText: Bool = false, at slot: UInt32) -> Bool {
-    let decision = table[slot].messages.draw(
-      core.quotas.messageRate, at: now.nanosecondsOfMilliseconds)
+    let decision = admission.drawMessage(at: slot)
     guard decision != .within else { return true }
     let encoder = encoder(of: slot)
     let reason = "at most \(core.quotas.messageRate.perSecond) messages a second"
@@ -198,11 +114,5 @@ extension Shard {
     guard isText, !delivery[slot].flags.contains(.blocked) else { return false }
     sendError("rate_limited", "\(reason): this one was dropped", at: slot)
     return false
-  }
-
-  /// The time in whole seconds, rounded up; at least 1, since a refusal always asks for a wait.
-  static func wholeSeconds(_ nanoseconds: UInt64) -> UInt64 {
-    // guard: retry-after-rounds-up
-    max(1, nanoseconds / 1_000_000_000 + (nanoseconds % 1_000_000_000 == 0 ? 0 : 1))
   }
 }

@@ -232,7 +232,7 @@ extension Shard {
     token: String, for event: SocketIOEvent, of client: SocketIOClient, at slot: UInt32
   ) {
     // guard: fresh-namespace-token-same-user
-    guard let caller = try? caller(of: token, at: slot),
+    guard let caller = try? authenticator.caller(of: token, at: slot),
       caller.user?.hasSameBytes(as: table[slot].user) == true
     else {
       return remove(client, notifiesClient: true)

@@ -35,7 +35,7 @@ extension Shard {
     connections.keepUserAgent(of: request.head, at: slot)
     // guard: session-quota-stream
     if request.head.method != .head, let user = request.caller.user,
-      !countSession(of: user, at: slot)
+      !admission.countSession(of: user, at: slot)
     {
       return respond(tooManySessions, at: slot)
     }

@@ -65,7 +65,8 @@ extension Shard {
       }
       // guard: request-migrates-to-session-shard
       if id.shard != index {
-        migrateOut(slot, unread: receiver.scratch.array(from: from, to: end), to: id.shard)
+        migration.move(
+          slot, unread: receiver.scratch.array(from: from, to: end), to: id.shard)
         return .taken
       }
       guard let session = engineSession(id), session.path == path else { throw .unknownSession }
@@ -213,10 +214,10 @@ extension Shard {
     table[own].peer = table[slot].peer
     table[own].flags.formUnion(table[slot].flags.intersection(.forwarded))
     do throws(AdmissionRefusal) {
-      try count(own)
+      try admission.count(own)
     } catch {
       connections.drop(own)
-      return answerEarly(answer(to: error), head, slot)
+      return answerEarly(.refusing(error, by: core.quotas), head, slot)
     }
     connections.keepUserAgent(of: head, at: own)
     let session = openEngine(
@@ -241,7 +242,7 @@ extension Shard {
     _ head: HTTPRequestHead, subprotocolToken: String? = nil, at slot: UInt32
   ) -> Result<Caller, AuthenticationFailure> {
     Result { () throws(AuthenticationFailure) in
-      try authenticateUser(head, subprotocolToken: subprotocolToken, at: slot)
+      try authenticator.authenticateUser(head, subprotocolToken: subprotocolToken, at: slot)
     }
   }
 

@@ -9,7 +9,7 @@ extension Shard: ConnectionOwner {
   /// Begins a connection that was just accepted.
   func begin(_ slot: UInt32) {
     do throws(AdmissionRefusal) {
-      try admit(slot)
+      try admission.admit(slot)
     } catch {
       return reject(slot, error)
     }
@@ -116,7 +116,7 @@ extension Shard: ConnectionOwner {
   func release(_ slot: UInt32, because reason: @autoclosure () -> String) {
     leaveSession(slot, because: reason())
     releaseExchange(slot)
-    leaveQuotas(slot)
+    admission.leave(slot)
   }
 
   /// Removes the session at `slot`, if there is one, from fan-out.

@@ -32,6 +32,9 @@ final class Shard: ShardComponent {
 
   let connections: Connections
   let receiver: Receiver
+  let admission: AdmissionControl
+  let authenticator: Authenticator
+  let migration: Migration
 
   /// Slots of the Engine.IO sessions on this shard.
   var engineSessions: [EngineID: UInt32] = [:]
@@ -43,12 +46,6 @@ final class Shard: ShardComponent {
   let roomOwner: RoomOwner
   let userOwner: UserOwner
   var presenceReceipts = PresenceReceipts()
-  /// Connections that have not shown a valid token or key.
-  var unauthenticatedCount = 0
-  /// Connections that admission control rejected and that are still being closed.
-  var rejectedCount = 0
-  /// Whether a forwarding header of a proxy that is not trusted has been logged.
-  var hasWarnedOfForwarding = false
   /// Bytes of request bodies being received, or submitted to the store and not yet answered.
   var bodyBytesInFlight = 0
   var readiness = Readiness()
@@ -82,6 +79,9 @@ final class Shard: ShardComponent {
     poller = sockets.poller
     connections = Connections(context, sockets.acceptors)
     receiver = Receiver(context, connections)
+    admission = AdmissionControl(context)
+    authenticator = Authenticator(context)
+    migration = Migration(context, connections, admission)
     parker = core.parkers[index]
     routes = Endpoints.router(hasDemo: core.configuration.demoTokens != nil)
     if index == 0 { metricsSampler = MetricsSampler(at: context.clock.now, metrics: core.metrics) }
@@ -236,7 +236,7 @@ final class Shard: ShardComponent {
     case .recovered(let recovery, let user, let openedAt, let address):
       evictStale(recovery, of: user, openedAt: openedAt, at: address)
     case .handedOver(let connection):
-      migrateIn(connection)
+      migration.accept(connection, isAccepting: drain == nil || connections.isListening)
     case .replaced(let id):
       if table.holds(id) { endReplaced(id.slot) }
     case .drain:
@@ -266,7 +266,7 @@ final class Shard: ShardComponent {
     metrics.set(.users, userOwner.userCount(directory))
     metrics.set(.rooms, roomOwner.roomCount)
     metrics.set(.blockedConnections, delivery.blockedCount)
-    metrics.set(.unauthenticated, unauthenticatedCount)
+    metrics.set(.unauthenticated, admission.unauthenticatedCount)
     metrics.set(.draining, drain == nil ? 0 : 1)
   }
 
@@ -287,7 +287,7 @@ final class Shard: ShardComponent {
     guard table[slot].flags.contains(.listed) else { return }
     let user = table[slot].user
     // guard: poll-uncounted-when-answered
-    uncountSession(at: slot)
+    admission.uncountSession(at: slot)
     table[slot].flags.remove(.listed)
     directory.remove(slot: slot, user: user)
     if !directory.contains(user: user) { notifyOwner(of: user, arrived: false) }

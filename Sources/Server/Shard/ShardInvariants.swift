@@ -17,6 +17,7 @@ extension Shard {
   func checkInvariants() -> Bool {
     guard table.count <= Shard.checkedConnectionCount else { return true }
     delivery.checkInvariants()
+    admission.checkInvariants()
     checkConnections()
     checkEngineSessions()
     checkRooms()
@@ -24,7 +25,7 @@ extension Shard {
   }
 
   private func checkConnections() {
-    var counts = (listed: 0, unauthenticated: 0, rejected: 0)
+    var listedCount = 0
     table.forEachSlot { slot in
       let connection = table[slot]
       let flags = connection.flags
@@ -43,13 +44,9 @@ extension Shard {
       if flags.contains(.listed) {
         assert(directory.contains(user: connection.user), "\(slot) is not listed")
       }
-      counts.listed += flags.contains(.listed) ? 1 : 0
-      counts.unauthenticated += flags.contains(.unauthenticated) ? 1 : 0
-      counts.rejected += flags.contains(.rejected) ? 1 : 0
+      listedCount += flags.contains(.listed) ? 1 : 0
     }
-    assert(counts.listed == directory.connectionCount, "\(counts.listed) connections are listed")
-    assert(counts.unauthenticated == unauthenticatedCount)
-    assert(counts.rejected == rejectedCount)
+    assert(listedCount == directory.connectionCount, "\(listedCount) connections are listed")
   }
 
   private func checkEngineSessions() {

@@ -83,10 +83,10 @@ extension Shard {
     guard let slot = slotForNamespace(of: session) else {
       return refuse(client, "the server is at its connection limit")
     }
-    authenticated(session.slot)
-    guard countSession(of: user, at: slot) else {
+    admission.authenticated(session.slot)
+    guard admission.countSession(of: user, at: slot) else {
       if slot != session.slot { connections.drop(slot) }
-      return refuse(client, tooManySessionsText)
+      return refuse(client, admission.tooManySessionsText)
     }
     guard let index = session.index(ofNamespace: client.namespace) else { return }
     let since = fields.since ?? session.since
@@ -114,7 +114,7 @@ extension Shard {
     of session: SocketIOSession, _ fields: SocketIOConnectFields
   ) throws(AuthenticationFailure) -> (Caller, UserID) {
     if let token = fields.token, !token.isEmpty {
-      return try userCaller(of: token, at: session.slot)
+      return try authenticator.userCaller(of: token, at: session.slot)
     }
     let caller = try session.opener.get()
     guard let user = caller.user else { throw .noUser(nil) }
@@ -124,7 +124,7 @@ extension Shard {
 
   /// The `data` of CONNECT's refusal: the reason, on a server that explains its refusals.
   private func data(of failure: AuthenticationFailure) -> [UInt8]? {
-    guard let reason = explanation(of: failure) else { return nil }
+    guard let reason = authenticator.explanation(of: failure) else { return nil }
     var json: [UInt8] = []
     json.openObject()
     json.member("reason", reason.text)

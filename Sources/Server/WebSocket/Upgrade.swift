@@ -75,7 +75,7 @@ extension Shard {
       throw Refusal(403, "origin_not_allowed", core.origins.refusal(of: head))
     }
     let admitted = Result { () throws(AuthenticationFailure) in
-      try authenticateUser(head, subprotocolToken: request.bearerToken, at: slot)
+      try authenticator.authenticateUser(head, subprotocolToken: request.bearerToken, at: slot)
     }
     if case .failure(let failure) = admitted, isRefused(failure, by: dialect.admission) {
       throw refusal(
@@ -87,9 +87,9 @@ extension Shard {
     if case .success(let caller) = admitted { try mayEnter(rooms, caller) }
     connections.keepUserAgent(of: head, at: slot)
     if case .success(let caller) = admitted, let user = caller.user {
-      authenticated(slot)
+      admission.authenticated(slot)
       // guard: session-quota-websocket
-      guard countSession(of: user, at: slot) else { throw Refusal(tooManySessions) }
+      guard admission.countSession(of: user, at: slot) else { throw Refusal(tooManySessions) }
     }
     acceptWebSocket(request, at: slot)
     openSession(admitted, dialect, since: query["since"], rooms: rooms, at: slot)

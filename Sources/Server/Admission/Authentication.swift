@@ -8,6 +8,7 @@
 
 internal import Cryptography
 internal import Notifications
+internal import Reactor
 internal import Tokens
 internal import Wire
 
@@ -92,7 +93,14 @@ enum MissingCredential {
   case noConfiguredKey
 }
 
-extension Shard {
+/// Identifies callers for a shard.
+///
+/// Invariant: it keeps nothing between two requests. A token is never logged.
+final class Authenticator: ShardComponent {
+  let context: ShardContext
+
+  init(_ context: ShardContext) { self.context = context }
+
   /// The token of a request: from the header, else the query, else `subprotocolToken`.
   ///
   /// A place with an empty token has none. A token is never logged.
@@ -182,7 +190,7 @@ extension Shard {
   }
 
   /// The failure of a caller without a user: by its token, or else by a key.
-  private func noUser(_ token: String?, at slot: UInt32) -> AuthenticationFailure {
+  func noUser(_ token: String?, at slot: UInt32) -> AuthenticationFailure {
     guard let token else { return .noUser(nil) }
     let verifier = core.verifier
     logRefusedCredential(verifier.reason(forNoUserIn: token).text, at: slot)
@@ -190,61 +198,8 @@ extension Shard {
     return .noUser(verifier.reason(forNoUserIn: token))
   }
 
-  /// Authorizes a request for `endpoint`, or throws the refusal.
-  func admit(
-    _ head: HTTPRequestHead, to endpoint: Endpoint, at slot: UInt32
-  ) throws(Refusal) -> Caller {
-    switch endpoint.access {
-    case .anyone:
-      return .anyone
-    case .loopbackOrPublisher:
-      // guard: metrics-on-loopback-names
-      if isLocal(slot), Shard.hasLoopbackName(head) { return .anyone }
-    case .user, .caller, .publisher:
-      break
-    }
-    let caller: Caller
-    do throws(AuthenticationFailure) {
-      caller = try authenticate(head, prefersToken: endpoint.prefersToken, at: slot)
-    } catch {
-      throw refusal(
-        of: error, missing: Shard.missingCredential(of: endpoint),
-        invalid: "the token or key is not valid")
-    }
-    authenticated(slot)
-    switch endpoint.access {
-    case .user where caller.user == nil:
-      let failure = noUser(token(of: head), at: slot)
-      throw Refusal(403, "forbidden", explain(failure, "this needs the token of a user"))
-    case .publisher where !caller.isPublisher, .loopbackOrPublisher where !caller.isPublisher:
-      throw Refusal(403, "forbidden", "this needs a publisher's token or key")
-    case .user, .publisher, .loopbackOrPublisher, .anyone, .caller:
-      return caller
-    }
-  }
-
-  private static func missingCredential(of endpoint: Endpoint) -> String {
-    let needed = "a token is needed: Authorization: Bearer, or ?token="
-    guard endpoint.access == .loopbackOrPublisher else { return needed }
-    return needed + ", except for a direct request from this machine to localhost"
-  }
-
-  /// The answer 401 to a failed authentication.
-  func refusal(
-    of failure: AuthenticationFailure, missing: String, invalid: String
-  ) -> Refusal {
-    let message =
-      switch failure {
-      case .missing: missing
-      case .invalid(.expired, _): "the token has expired"
-      case .invalid, .wrongKey, .noUser, .otherUser: invalid
-      }
-    return Refusal(
-      .failure(401, "unauthorized", explain(failure, message)).with("WWW-Authenticate", "Bearer"))
-  }
-
   /// `message`, followed by the reason and its remedy on a server that explains its refusals.
-  private func explain(_ failure: AuthenticationFailure, _ message: String) -> String {
+  func explain(_ failure: AuthenticationFailure, _ message: String) -> String {
     guard let reason = explanation(of: failure) else { return message }
     return "\(message): \(reason.text)\(reason.remedy.map { "; " + $0 } ?? "")"
   }
@@ -267,5 +222,14 @@ extension Shard {
     case .noUser(let reason):
       return reason.map { ($0.text, $0.remedy) } ?? ("an API key names no user", nil)
     }
+  }
+
+  /// Logs the exact reason why a token or key was refused, which names nothing of it.
+  ///
+  /// `reason` is evaluated only if the line is written.
+  private func logRefusedCredential(_ reason: @autoclosure () -> String, at slot: UInt32) {
+    core.log.write(
+      .debug, at: wall,
+      "credential refused, \(reason()): shard \(index), \(table[slot].peer.text)")
   }
 }

@@ -21,7 +21,7 @@ extension Shard {
 
   /// The reason in a close frame, which a server that explains its refusals makes exact.
   func closeReason(_ reason: String, _ failure: AuthenticationFailure) -> String {
-    explanation(of: failure).map { "\(reason): \($0.text)" } ?? reason
+    authenticator.explanation(of: failure).map { "\(reason): \($0.text)" } ?? reason
   }
 
   /// Gives a client that was upgraded without a token the time to send one.
@@ -37,7 +37,7 @@ extension Shard {
     let caller: Caller
     let user: UserID
     do throws(AuthenticationFailure) {
-      (caller, user) = try userCaller(of: token, at: slot)
+      (caller, user) = try authenticator.userCaller(of: token, at: slot)
       // guard: fresh-token-same-user
       guard pending != nil || user.hasSameBytes(as: table[slot].user) else { throw .otherUser }
     } catch {
@@ -47,10 +47,10 @@ extension Shard {
     }
     if let pending {
       setActivity(.idle, at: slot)
-      authenticated(slot)
+      admission.authenticated(slot)
       // guard: session-quota-in-band-token
-      guard countSession(of: user, at: slot) else {
-        return close(slot, code: 1008, reason: tooManySessionsText)
+      guard admission.countSession(of: user, at: slot) else {
+        return close(slot, code: 1008, reason: admission.tooManySessionsText)
       }
       admit(caller, since: pending.since, at: slot)
     } else {
