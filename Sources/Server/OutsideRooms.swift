@@ -64,10 +64,10 @@ extension Shard {
   /// Returns the number of sessions that are in it or have requested it.
   func join(_ room: RoomName, user: UserID) -> Int {
     var count = 0
-    for slot in directory.slots(of: user) where hasRooms(slot) {
+    for slot in users.slots(of: user) where hasRooms(slot) {
       let limit = core.configuration.limits.roomsPerConnectionLimit
       table[slot].membership?.grant(room, limit: limit)
-      if table[slot].membership?.isWanted(room) != true { join(room, at: slot) }
+      if table[slot].membership?.isWanted(room) != true { rooms.join(room, at: slot) }
       count += 1
     }
     return count
@@ -76,11 +76,11 @@ extension Shard {
   /// Takes the user's sessions here out of a room and returns the number of those in it.
   func leave(_ room: RoomName, user: UserID) -> Int {
     var count = 0
-    for slot in directory.slots(of: user) where hasRooms(slot) {
+    for slot in users.slots(of: user) where hasRooms(slot) {
       table[slot].activity.replay?.rooms.removeAll { TextKey($0) == TextKey(room) }
       table[slot].membership?.revoke(room)
       guard table[slot].membership?.isWanted(room) == true else { continue }
-      leave(room, at: slot)
+      rooms.leave(room, at: slot)
       count += 1
     }
     return count
@@ -88,7 +88,7 @@ extension Shard {
 
   /// The number of the user's sessions here that are in a room.
   func insideCount(_ room: RoomName, user: UserID) -> Int {
-    directory.slots(of: user).count { slot in
+    users.slots(of: user).count { slot in
       guard let membership = table[slot].membership,
         let index = membership.index(of: room)
       else { return false }

@@ -222,14 +222,14 @@ extension ShardView {
   static let missedBytesLimit = Shard.missedBytesLimit
 
   /// Sessions and waiting polls of users.
-  var sessionCount: Int { shard.directory.connectionCount }
-  var userCount: Int { shard.directory.userCount }
+  var sessionCount: Int { shard.users.connectionCount }
+  var userCount: Int { shard.users.localCount }
   /// Reads of missed notifications that the store has not answered.
   var catchUpReadCount: Int { shard.catchUps.readCount }
   /// The offset up to which the ring has brought every event of the store.
   var appliedOffset: UInt64 { shard.appliedOffset }
 
-  func isConnected(_ user: UserID) -> Bool { shard.directory.contains(user: user) }
+  func isConnected(_ user: UserID) -> Bool { shard.users.isConnected(user) }
 
   /// Proceeds as though the ring had brought every event up to `offset`.
   func advanceAppliedOffset(to offset: UInt64) {
@@ -241,25 +241,25 @@ extension ShardView {
 
 extension ShardView {
   /// The rooms that connections of this shard are in.
-  var localRooms: [RoomName] { shard.rooms.keys.map(\.text).sorted() }
+  var localRooms: [RoomName] { shard.rooms.localNames }
 
   /// The users of each room that this shard owns.
   var rosters: [TextKey: Set<UserID>] {
-    shard.roomOwner.members.mapValues { Set($0) }
+    shard.rooms.members.mapValues { Set($0) }
   }
 
   /// Whether a message to a room is not in its members' outboxes yet.
   var hasPendingRoomBatch: Bool { shard.delivery.pendingBatch != nil }
-  var typingEntryCount: Int { shard.roomOwner.typingEntryCount }
+  var typingEntryCount: Int { shard.rooms.typingEntryCount }
   /// Users that this shard owns and counts the shards of.
-  var countedUserCount: Int { shard.userOwner.userCount(shard.directory) }
-  var presenceEntryCount: Int { shard.userOwner.presenceCount }
+  var countedUserCount: Int { shard.users.ownedCount }
+  var presenceEntryCount: Int { shard.users.presenceCount }
   /// The time at which the next absent user counts as offline; nil when none is awaited.
-  var nextPresenceDeadline: UInt64? { shard.userOwner.nextDeadline }
+  var nextPresenceDeadline: UInt64? { shard.users.nextDeadline }
 
   /// The connections of this shard that are in a room.
   func localMemberCount(of room: RoomName) -> Int {
-    shard.rooms[TextKey(room)]?.members.slots.count ?? 0
+    shard.rooms.localMembers(of: room).count
   }
 }
 
@@ -438,26 +438,26 @@ extension ConnectionView {
 // MARK: Rooms
 
 extension ConnectionView {
-  var rooms: [RoomName] { holder?.rooms(at: slot) ?? [] }
+  var rooms: [RoomName] { holder?.rooms.names(at: slot) ?? [] }
   /// Whether anything is kept about the rooms of this connection.
   var hasMembership: Bool { record?.membership != nil }
 
   func join(_ room: RoomName, _ location: SourceLocation = #_sourceLocation) {
-    perform(location) { $0.join(room, at: slot) }
+    perform(location) { $0.rooms.join(room, at: slot) }
   }
 
   func leave(_ room: RoomName, _ location: SourceLocation = #_sourceLocation) {
-    perform(location) { $0.leave(room, at: slot) }
+    perform(location) { $0.rooms.leave(room, at: slot) }
   }
 
   func setTyping(
     _ isTyping: Bool, in room: RoomName, _ location: SourceLocation = #_sourceLocation
   ) {
-    perform(location) { $0.type(isTyping, in: room, at: slot) }
+    perform(location) { $0.rooms.type(isTyping, in: room, at: slot) }
   }
 
   func setStatus(_ status: PresenceStatus, _ location: SourceLocation = #_sourceLocation) {
-    perform(location) { $0.setStatus(status, at: slot) }
+    perform(location) { $0.rooms.setStatus(status, at: slot) }
   }
 }
 

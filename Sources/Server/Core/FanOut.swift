@@ -37,7 +37,11 @@ extension Shard {
     case .users(let users):
       for user in users { deliver(event, toUser: user) }
     case .room(let room, let user):
-      deliver(event, toRoom: room, except: user)
+      switch rooms.recipients(of: event, in: room, except: user, among: users) {
+      case .members(let members): deliver(event, to: members)
+      case .slots(let slots): deliver(event, to: slots)
+      case nil: break
+      }
     }
   }
 
@@ -52,11 +56,21 @@ extension Shard {
     }
   }
 
+  /// Delivers `event` to all members of a room on this shard.
+  private func deliver(_ event: Event, to members: SlotList) {
+    for encoder in fanOutGroups.all where members.count(in: encoder.id) > 0 {
+      encoder.encode(event)
+      guard encoder.writer.count > 0 else { continue }
+      delivery.append(encoder.writer.bytes, to: encoder.id, of: members)
+      metrics.add(.framesDelivered, members.count(in: encoder.id) * encoder.writer.count)
+    }
+  }
+
   private func deliver(_ event: Event, toUser user: UserID) {
-    guard directory.contains(user: user) else { return }
+    guard users.isConnected(user) else { return }
     // A copy, because a poll that is answered leaves the directory.
     slots.removeAll(keepingCapacity: true)
-    directory.forEachSlot(of: user) { slots.append($0) }
+    users.forEachSlot(of: user) { slots.append($0) }
     deliver(event, to: slots)
   }
 
@@ -115,20 +129,5 @@ extension Shard {
     if delivery[slot].flags.contains(.handshakePending) { return false }
     if let fetch = table[slot].activity.fetch { fetch.changedThrough = offset }
     return true
-  }
-
-  /// Writes messages in the encoding of the session's group, and queues them for it.
-  ///
-  /// Like `send`, it does nothing once the session has ended or closes.
-  func write(to slot: UInt32, _ body: (inout FrameWriter) -> Void) {
-    guard table[slot].state == .session else { return }
-    let encoder = encoder(of: slot)
-    encoder.writer.removeAll()
-    let replay = table[slot].activity.replay
-    encoder.writer.opening = replay?.takeOpening()
-    body(&encoder.writer)
-    // No event was written, so the next one carries the opening.
-    replay?.opening = encoder.writer.opening
-    delivery.send(encoder.writer.bytes, to: slot)
   }
 }

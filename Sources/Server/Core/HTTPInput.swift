@@ -357,7 +357,7 @@ extension Shard {
     if isSharedBody { delivery.share(response.body, at: slot) }
     exchange.reset()
     countBody(of: exchange)
-    unlist(slot)
+    users.unlist(slot)
     table[slot].flags.remove(.awaitsAnswer)
     if !keepsAlive { return connections.closeWhenSent(slot) }
     table[slot].flags.insert(.usedBefore)
@@ -414,7 +414,7 @@ extension Shard {
     engineRequestEnded(exchange)
     exchange.reset()
     countBody(of: exchange)
-    unlist(slot)
+    users.unlist(slot)
     setActivity(.idle, at: slot)
   }
 

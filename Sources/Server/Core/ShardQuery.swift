@@ -185,7 +185,7 @@ extension Shard {
     case .connections(let user):
       .connections(summaries(of: user))
     case .connectionCount(let user):
-      .count(directory.count(of: user))
+      .count(users.connectionCount(of: user))
     case .presence(let user):
       .presence(presence(of: user))
     case .users(let limit, let after, let online):
@@ -199,7 +199,7 @@ extension Shard {
     case .inside(let room, let user):
       .count(insideCount(room, user: user))
     case .members(let room, let limit):
-      .members(roomOwner.members(of: room, limit: limit))
+      .members(rooms.members(of: room, limit: limit))
     case .observe(let id, let offer):
       .count(addObserver(id, offer: offer))
     case .unobserve(let id):
@@ -209,7 +209,7 @@ extension Shard {
 
   private func summaries(of user: UserID) -> [ConnectionSummary] {
     var found: [ConnectionSummary] = []
-    directory.forEachSlot(of: user) { found.append(summary(of: $0)) }
+    users.forEachSlot(of: user) { found.append(summary(of: $0)) }
     found.sort(by: ConnectionSummary.isBefore)
     return Array(found.prefix(core.configuration.limits.listedConnectionsLimit))
   }
@@ -222,21 +222,18 @@ extension Shard {
     return ConnectionSummary(
       id: "\(index)-\(slot)-\(delivery[slot].generation)", dialect: dialect,
       connectedAt: connection.connectedAt, remoteAddress: connection.peer.text,
-      userAgent: connection.userAgent, rooms: rooms(at: slot))
+      userAgent: connection.userAgent, rooms: rooms.names(at: slot))
   }
 
   private func presence(of user: UserID) -> UserPresence {
-    let isOwner = core.ownerShard(of: user) == index
-    return UserPresence(
-      connections: directory.count(of: user),
-      status: isOwner ? userOwner.status(of: user, directory) : nil)
+    UserPresence(connections: users.connectionCount(of: user), status: users.status(of: user))
   }
 
   /// The connected users that this shard owns.
   private func users(limit: Int, after: UserID?, online: Bool) -> ConnectedUsers {
     var selection = UserSelection(limit: limit, after: after)
-    userOwner.forEachUser(directory) { selection.offer($0) }
-    for user in online ? userOwner.usersInGrace : [] { selection.offer(TextKey(user)) }
+    self.users.forEachOwned { selection.offer($0) }
+    for user in online ? self.users.inGrace : [] { selection.offer(TextKey(user)) }
     return selection.finish()
   }
 
@@ -246,7 +243,7 @@ extension Shard {
     _ = core.ring.drain(consumer: index, limit: core.ring.capacity) { deliver($0) }
     var count = 0
     // Iterates over a copy, because a closed connection leaves the directory.
-    for slot in directory.slots(of: user) {
+    for slot in users.slots(of: user) {
       count += 1
       if let poll = table[slot].activity.exchange?.poll {
         end(poll, at: slot)

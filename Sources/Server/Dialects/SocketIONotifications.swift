@@ -240,6 +240,6 @@ extension Shard {
     table[slot].tokenEnd = caller.end
     connections.scheduleTimer(slot)
     client.succeed(event)
-    if client.isThere(slot) { setClaimedRooms(caller.rooms, at: slot) }
+    if client.isThere(slot) { rooms.setClaimedRooms(caller.rooms, at: slot) }
   }
 }

@@ -20,8 +20,8 @@ extension Endpoints {
     guard shard.drain == nil else {
       throw Refusal(.unavailable("draining", "the server is shutting down"))
     }
-    let rooms = try Shard.rooms(in: request.query, for: StreamDialect())
-    try shard.mayEnter(rooms, request.caller)
+    let rooms = try RoomQuery.rooms(in: request.query, for: StreamDialect())
+    try shard.rooms.mayEnter(rooms, request.caller)
     let query = ["lastEventId", "lastEventID", "since"].map { request.query[$0] }
     let since = ([ids.first] + query).lazy.compactMap { $0 }.first { !$0.isEmpty }
     return .stream(since: since ?? "", rooms: rooms)

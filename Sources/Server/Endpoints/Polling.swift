@@ -98,9 +98,9 @@ extension Shard {
     let poll = Poll(user: user, after: after, endsAt: endsAt)
     // A draining server answers at once with the notifications that exist.
     poll.isEnding = drain != nil
-    list(slot)
+    users.list(slot)
     guard read(poll, at: slot) else {
-      unlist(slot)
+      users.unlist(slot)
       throw .busy
     }
     return .later(.poll(poll))

@@ -15,7 +15,7 @@ extension Endpoints {
     let user = try user(of: request)
     let room = try fields.text(.room)
     guard let isTyping = fields.isTyping else { throw .invalid("is_typing: missing") }
-    shard.ask(.type(isTyping), room, of: user, at: request.slot)
+    shard.rooms.ask(.type(isTyping), room, of: user, at: request.slot)
     return .later(.ownerShard(.object { _ in }, refusal: notInRoom))
   }
 
@@ -30,7 +30,8 @@ extension Endpoints {
     // The name was checked with the field.
     guard let status = PresenceStatus(name: name) else { throw .invalid("status") }
     let update = PresenceUpdate(user: user, status: status)
-    shard.tell(.set(status, answerTo: shard.shardConnectionID(of: request.slot)), ownerOf: user)
+    shard.rooms.notify(
+      ownerOf: user, .set(status, answerTo: shard.shardConnectionID(of: request.slot)))
     return .later(.ownerShard(.object { $0.members(of: update) }, refusal: notConnected))
   }
 

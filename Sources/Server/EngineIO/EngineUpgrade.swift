@@ -114,10 +114,7 @@ extension Shard {
   private func setFraming(of slot: UInt32, _ session: EngineSession, isPolling: Bool) {
     let before = delivery[slot].group
     let after = fanOutGroups.id(matching: before, ofPath: session.path, isPolling: isPolling)
-    for room in rooms(at: slot) {
-      rooms[TextKey(room)]?.members.remove(slot, group: before)
-      rooms[TextKey(room)]?.members.insert(slot, group: after)
-    }
+    rooms.move(slot, to: after)
     delivery.move(slot, to: after)
   }
 }

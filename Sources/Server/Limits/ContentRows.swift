@@ -40,7 +40,7 @@ extension LimitRows {
       "answered 422, 400 in a query, or an error")
     add(
       "rooms of a connection", \Limits.roomsPerConnectionLimit, .count, "a further one is refused")
-    add("rooms in a query", Shard.namedRoomsLimit, .count, "answered 400")
+    add("rooms in a query", RoomQuery.countLimit, .count, "answered 400")
     add(
       "rooms of the server", \Limits.roomsLimit, .count,
       "a further one is refused; divided evenly among the shards")

@@ -1,4 +1,4 @@
-// The rooms of a connection: those it requested and those it is in.
+// The rooms of a shard: those that its connections are in, and those that it owns.
 //
 // A shard knows the rooms of its own connections. The members of a room over all shards are known
 // to its owner shard, which replies to every request by mailbox; with one shard that is this
@@ -11,90 +11,95 @@ internal import Delivery
 internal import Notifications
 internal import Wire
 
-/// The rooms that a client may enter.
-package enum RoomPolicy: String, Sendable {
-  /// Any client may enter any room.
-  case open
-  /// A client may enter only rooms that the claim `rooms` of its token names.
-  case claimed
+/// The members of a room on one shard.
+private struct LocalRoom {
+  let name: RoomName
+  let members: SlotList
 }
 
-/// The rooms of one connection.
+/// The recipients of a room's event on one shard.
+enum RoomRecipients {
+  /// All members.
+  case members(SlotList)
+  case slots([UInt32])
+}
+
+/// The rooms of a shard.
 ///
-/// Invariant: `entries` has each room once: the rooms that the client is in and those with an
-/// outstanding reply.
-final class Membership {
-  struct Entry {
-    let name: RoomName
-    /// Whether the client's last request was to be in it.
-    var isWanted = true
-    /// Whether the connection gets the room's messages.
-    var isInside = false
-    /// Whether the connection was a member at the owner shard's last reply.
-    var isEntered = false
-    /// Replies outstanding in all, and those to `enter` among them.
-    var awaited = 0
-    var entering = 0
-  }
-
-  var entries: [Entry] = []
-  /// Patterns of the token's claim `rooms`; nil when every room may be entered.
-  var allowed: [String]?
-  /// Rooms beyond these that an embedding program put the connection into.
-  private var granted: [RoomName] = []
-
-  func index(of name: RoomName) -> Int? {
-    entries.firstIndex { TextKey($0.name) == TextKey(name) }
-  }
-
-  func mayEnter(_ name: RoomName) -> Bool {
-    allowed.map { RoomPattern.matches($0, name) || isGranted(name) } ?? true
-  }
-
-  /// Allows a room that the token does not name, for at most `limit` such rooms.
-  func grant(_ name: RoomName, limit: Int) {
-    if !mayEnter(name), granted.count < limit { granted.append(name) }
-  }
-
-  /// Takes back a room that `grant` allowed.
-  func revoke(_ name: RoomName) { granted.removeAll { TextKey($0) == TextKey(name) } }
-
-  /// Whether the last request was to be in the room.
-  func isWanted(_ name: RoomName) -> Bool { index(of: name).map { entries[$0].isWanted } ?? false }
-
-  private func isGranted(_ name: RoomName) -> Bool {
-    granted.contains { TextKey($0) == TextKey(name) }
-  }
-}
-
-extension Shard {
-  /// Rooms that a query may name.
-  static let namedRoomsLimit = 128
+/// Invariant: `local` has a room exactly while a connection of this shard is in it; its members are
+/// the connections with an entry that is inside.
+final class Rooms: ShardComponent {
   /// Code and message of the error for a request about a room that the client is not in.
   private static let notInRoom = ("not_in_room", "you are not in this room")
 
+  let context: ShardContext
+  private var local: [TextKey: LocalRoom] = [:]
+  private let owner: RoomOwner
+  private var receipts = PresenceReceipts()
+
+  init(_ context: ShardContext) {
+    self.context = context
+    let limits = context.core.configuration.limits
+    owner = RoomOwner(
+      roomsLimit: max(1, limits.roomsLimit / context.core.mailboxes.count),
+      presenceMembersLimit: limits.presenceMembersLimit)
+  }
+
+  /// Traps in a debug build when a room has other members than its connections say.
+  func checkInvariants() {
+    for room in local.values {
+      assert(!room.members.slots.isEmpty, "a room without members is kept")
+      for slot in room.members.slots {
+        let entry = table[slot].membership.flatMap { membership in
+          membership.index(of: room.name).map { membership.entries[$0] }
+        }
+        assert(table.isOpen(slot) && entry?.isInside == true, "\(slot) is not in its room")
+      }
+    }
+  }
+
+  /// The rooms that connections of this shard are in.
+  var localNames: [RoomName] { local.keys.map(\.text).sorted() }
+
+  /// The connections of this shard that are in a room.
+  func localMembers(of room: RoomName) -> [UInt32] {
+    local[TextKey(room)]?.members.slots ?? []
+  }
+
   /// The names of the rooms that the connection at `slot` is in.
-  func rooms(at slot: UInt32) -> [RoomName] {
+  func names(at slot: UInt32) -> [RoomName] {
     table[slot].membership?.entries.filter(\.isInside).map(\.name) ?? []
   }
 
-  /// Parses `rooms=` of a query: the rooms to join at the session's start, separated by commas.
-  static func rooms(
-    in query: QueryString, for dialect: any Dialect
-  ) throws(Refusal) -> [RoomName] {
-    guard dialect.supportsRooms, let text = query["rooms"], !text.isEmpty else { return [] }
-    // By bytes: as Characters, a comma would merge with a combining mark after it.
-    let names = text.utf8.split(
-      separator: UInt8(ascii: ","), maxSplits: namedRoomsLimit, omittingEmptySubsequences: false
-    ).map { String(Substring($0)) }
-    guard names.count <= namedRoomsLimit else {
-      throw .malformed("rooms: at most \(namedRoomsLimit)")
+  // MARK: Messages of a room
+
+  /// The connections of this shard that get an event of a room; nil if none is in it.
+  ///
+  /// - Parameter user: a user with no part in the event, or nil.
+  func recipients(
+    of event: Event, in name: RoomName, except user: UserID?, among users: Users
+  ) -> RoomRecipients? {
+    guard let room = local[TextKey(name)] else { return nil }
+    let left = user.map { Set(users.slots(of: $0)) } ?? []
+    if case .presence(let update) = event.body, update.updateID != 0 {
+      let missing = receipts.missing(update.updateID, among: room.members.slots)
+      return .slots(missing.filter { !left.contains($0) })
     }
-    guard names.allSatisfy({ RoomNames.isValid($0) }) else {
-      throw .malformed("rooms: each 1 to \(RoomNames.byteCountLimit) bytes, none empty")
+    if left.contains(where: room.members.contains) {
+      return .slots(room.members.slots.filter { !left.contains($0) })
     }
-    return names
+    return .members(room.members)
   }
+
+  /// Moves a member of rooms to another fan-out group, before `delivery` does.
+  func move(_ slot: UInt32, to group: FanOutGroupID) {
+    for name in names(at: slot) {
+      local[TextKey(name)]?.members.remove(slot, group: delivery[slot].group)
+      local[TextKey(name)]?.members.insert(slot, group: group)
+    }
+  }
+
+  // MARK: Requests of clients
 
   /// Refuses a caller whose token does not name all of `rooms`, if the policy is `claimed`.
   func mayEnter(_ rooms: [RoomName], _ caller: Caller) throws(Refusal) {
@@ -123,7 +128,7 @@ extension Shard {
   func join(_ name: RoomName, at slot: UInt32) {
     // The greeting comes first: until then the replay keeps the name.
     if delivery[slot].flags.contains(.handshakePending), let replay = table[slot].activity.replay {
-      return replay.hold(name, limit: core.configuration.limits.roomsPerConnectionLimit)
+      return replay.hold(name, limit: limits.roomsPerConnectionLimit)
     }
     let membership = table[slot].membership ?? Membership()
     // guard: requested-rooms-in-token
@@ -138,7 +143,7 @@ extension Shard {
       if isNew { membership.entries[index].entering += 1 }
       return ask(isNew ? .enter : .look, name, at: slot)
     }
-    let limit = core.configuration.limits.roomsPerConnectionLimit
+    let limit = limits.roomsPerConnectionLimit
     // guard: rooms-per-connection
     guard membership.entries.count < limit else {
       metrics.add(.roomsRefused)
@@ -158,7 +163,7 @@ extension Shard {
     guard let membership = table[slot].membership, let index = membership.index(of: name),
       membership.entries[index].isWanted
     else {
-      return sendError(Shard.notInRoom.0, Shard.notInRoom.1, at: slot)
+      return sendError(Rooms.notInRoom.0, Rooms.notInRoom.1, at: slot)
     }
     membership.entries[index].isWanted = false
     membership.entries[index].awaited += 1
@@ -171,18 +176,18 @@ extension Shard {
     guard let membership = table[slot].membership, let index = membership.index(of: name),
       membership.entries[index].isInside
     else {
-      return sendError(Shard.notInRoom.0, Shard.notInRoom.1, at: slot)
+      return sendError(Rooms.notInRoom.0, Rooms.notInRoom.1, at: slot)
     }
     ask(.type(isTyping), name, at: slot)
   }
 
   /// Handles the client's request to set its user's status.
   func setStatus(_ status: PresenceStatus, at slot: UInt32) {
-    tell(.set(status, answerTo: nil), ownerOf: table[slot].user)
+    notify(ownerOf: table[slot].user, .set(status, answerTo: nil))
   }
 
   /// Takes the ending connection at `slot` out of all rooms.
-  func leaveRooms(_ slot: UInt32) {
+  func leaveAll(_ slot: UInt32) {
     guard let membership = table[slot].membership else { return }
     for index in membership.entries.indices {
       step(outOf: index, of: membership, isEnding: true, at: slot)
@@ -195,38 +200,41 @@ extension Shard {
 
   // MARK: Answers
 
-  /// Handles a reply of a room's owner shard.
-  func take(_ answer: RoomAnswer, of name: RoomName, at slot: UInt32) {
-    if table[slot].state == .http { return finishRequest(answer, at: slot) }
+  /// Handles a reply of a room's owner shard to the session at `slot`.
+  ///
+  /// - Returns: whether the rooms of the session may have changed.
+  func take(_ answer: RoomAnswer, of name: RoomName, at slot: UInt32) -> Bool {
     guard table[slot].state == .session, let membership = table[slot].membership,
       let index = membership.index(of: name)
-    else { return }
+    else { return false }
+    var isSettled = false
     switch answer {
     case .entered(let entries):
       membership.entries[index].entering -= 1
       membership.entries[index].isEntered = true
-      settle(index, of: membership, at: slot)
-      tell(entries, of: name, isJoined: true, at: slot)
+      isSettled = settle(index, of: membership, at: slot)
+      send(entries, of: name, isJoined: true, at: slot)
     case .seen(let entries):
       let isEntered = membership.entries[index].isEntered
-      settle(index, of: membership, at: slot)
+      isSettled = settle(index, of: membership, at: slot)
       // guard: refused-room-not-entered
-      if isEntered { tell(entries, of: name, isJoined: true, at: slot) } else { sendFull(slot) }
+      if isEntered { send(entries, of: name, isJoined: true, at: slot) } else { sendFull(slot) }
     case .left(let entries):
       membership.entries[index].isEntered = false
-      settle(index, of: membership, at: slot)
-      tell(entries, of: name, isJoined: false, at: slot)
+      isSettled = settle(index, of: membership, at: slot)
+      send(entries, of: name, isJoined: false, at: slot)
     case .full:
       membership.entries[index].entering -= 1
       // If the client has left and requested the room again, the next reply decides.
       // guard: last-answer-decides-room
       if membership.entries[index].entering == 0 { membership.entries[index].isWanted = false }
-      settle(index, of: membership, at: slot)
+      isSettled = settle(index, of: membership, at: slot)
       metrics.add(.roomsRefused)
       sendFull(slot)
     case .typed, .notInRoom:
       break
     }
+    return isSettled
   }
 
   private func sendFull(_ slot: UInt32) {
@@ -235,16 +243,18 @@ extension Shard {
   }
 
   /// Counts one reply; after the last outstanding one, applies the client's last request.
-  private func settle(_ index: Int, of membership: Membership, at slot: UInt32) {
+  ///
+  /// - Returns: whether it was the last one.
+  private func settle(_ index: Int, of membership: Membership, at slot: UInt32) -> Bool {
     membership.entries[index].awaited -= 1
-    guard membership.entries[index].awaited == 0 else { return }
+    guard membership.entries[index].awaited == 0 else { return false }
     if membership.entries[index].isWanted {
       step(into: index, of: membership, at: slot)
     } else {
       membership.entries.remove(at: index)
       if membership.entries.isEmpty, membership.allowed == nil { table[slot].membership = nil }
     }
-    if table[slot].engine != nil { roomsChanged(at: slot) }
+    return true
   }
 
   private func step(into index: Int, of membership: Membership, at slot: UInt32) {
@@ -252,15 +262,15 @@ extension Shard {
     let name = membership.entries[index].name
     membership.entries[index].isInside = true
     let room =
-      rooms[TextKey(name)]
+      local[TextKey(name)]
       ?? LocalRoom(
         name: name, members: SlotList(groupCount: fanOutGroups.all.count))
     // The pending batch is only for connections that were members when it was published.
     // guard: entering-member-gets-no-earlier-messages
     delivery.materializeBatch(of: room.members)
-    rooms[TextKey(name)] = room
+    local[TextKey(name)] = room
     room.members.insert(slot, group: delivery[slot].group)
-    tell(.entered(name), ownerOf: table[slot].user)
+    notify(ownerOf: table[slot].user, .entered(name))
   }
 
   private func step(
@@ -269,10 +279,10 @@ extension Shard {
     guard membership.entries[index].isInside else { return }
     let name = membership.entries[index].name
     membership.entries[index].isInside = false
-    guard let room = rooms[TextKey(name)] else { return }
+    guard let room = local[TextKey(name)] else { return }
     room.members.remove(slot, group: delivery[slot].group)
-    if room.members.slots.isEmpty { rooms[TextKey(name)] = nil }
-    tell(.exited(name, isEnding: isEnding), ownerOf: table[slot].user)
+    if room.members.slots.isEmpty { local[TextKey(name)] = nil }
+    notify(ownerOf: table[slot].user, .exited(name, isEnding: isEnding))
   }
 
   private func ask(_ question: RoomQuestion, _ name: RoomName, at slot: UInt32) {
@@ -286,13 +296,13 @@ extension Shard {
   }
 
   /// Sends a presence message about a connection of `user` to the user's owner shard.
-  func tell(_ note: PresenceNote, ownerOf user: UserID) {
+  func notify(ownerOf user: UserID, _ note: PresenceNote) {
     core.mailboxes[core.ownerShard(of: user)].append(.presence(note, user))
   }
 
   // MARK: Messages to the client
 
-  private func tell(
+  private func send(
     _ entries: [Roster.Entry], of name: RoomName, isJoined: Bool, at slot: UInt32
   ) {
     // A resuming client knows its rooms.
@@ -313,11 +323,45 @@ extension Shard {
     delivery.send(encoder.writer.bytes, to: slot)
   }
 
-  /// Sends the client an error about its request, in dialects that have an error message.
-  func sendError(_ code: String, _ message: String, at slot: UInt32) {
-    let encoder = encoder(of: slot)
-    encoder.writer.removeAll()
-    encoder.dialect.writeError(code, message, time: wall, to: &encoder.writer)
-    delivery.send(encoder.writer.bytes, to: slot)
+  // MARK: Rooms that this shard owns
+
+  /// The number of rooms.
+  var ownedCount: Int { owner.roomCount }
+  /// The members that are typing.
+  var typingEntryCount: Int { owner.typingEntryCount }
+  /// When `expire` next has work; nil when it has none.
+  var nextDeadline: UInt64? { owner.nextDeadline }
+  /// The members of each room.
+  var members: [TextKey: [UserID]] { owner.members }
+
+  /// The first `limit` members of a room, and how many there are.
+  func members(of room: RoomName, limit: Int) -> RoomMembers {
+    owner.members(of: room, limit: limit)
+  }
+
+  /// Replies to a request for a room that this shard owns.
+  func answer(
+    _ question: RoomQuestion, _ name: RoomName, _ user: UserID, to address: ShardConnectionID
+  ) {
+    guard let answer = owner.answer(question, name, user, at: now) else { return }
+    core.mailboxes[address.shard].append(.roomAnswer(address.connection, answer, name))
+  }
+
+  /// Sends a presence update to the members of a room that this shard owns.
+  func send(_ update: PresenceUpdate, to room: RoomName, isReturn: Bool) {
+    owner.send(update, to: room, isReturn: isReturn)
+  }
+
+  /// Ends the typing of members that have not renewed it.
+  func expire() { owner.expire(at: now) }
+
+  /// Returns the typing and presence updates that the calls above made, as events of their rooms.
+  func takeUpdates() -> [Event] {
+    let (updates, droppedCount) = owner.takeUpdates()
+    metrics.add(.presenceDropped, droppedCount)
+    return updates.map { update in
+      Event(
+        audience: .room(update.room, except: update.user), body: update.body, timestamp: wall)
+    }
   }
 }

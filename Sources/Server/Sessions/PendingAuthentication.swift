@@ -57,7 +57,7 @@ extension Shard {
       // guard: fresh-token-extends-session
       table[slot].tokenEnd = caller.end
       connections.scheduleTimer(slot)
-      setClaimedRooms(caller.rooms, at: slot)
+      rooms.setClaimedRooms(caller.rooms, at: slot)
     }
   }
 }

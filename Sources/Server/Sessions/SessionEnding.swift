@@ -105,8 +105,8 @@ extension Shard {
   /// Removes the user's session at `slot` from its rooms, the directory and its fan-out group.
   func leaveFanOut(_ slot: UInt32, because reason: @autoclosure () -> String) {
     logEnd(at: slot, because: reason())
-    leaveRooms(slot)
-    unlist(slot)
+    rooms.leaveAll(slot)
+    users.unlist(slot)
     delivery.leave(slot)
     setActivity(.idle, at: slot)
   }

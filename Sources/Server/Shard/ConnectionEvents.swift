@@ -111,6 +111,12 @@ extension Shard: ConnectionOwner {
     if table[slot].engine?.slot == slot { continueSecondaryNamespaces(of: slot) }
   }
 
+  /// Handles an owner shard's reply to a request for a room.
+  func take(_ answer: RoomAnswer, of name: RoomName, at slot: UInt32) {
+    if table[slot].state == .http { return finishRequest(answer, at: slot) }
+    if rooms.take(answer, of: name, at: slot), table[slot].engine != nil { roomsChanged(at: slot) }
+  }
+
   func releaseRequest(at slot: UInt32) { releaseExchange(slot) }
 
   func release(_ slot: UInt32, because reason: @autoclosure () -> String) {

@@ -40,12 +40,8 @@ final class Shard: ShardComponent {
   var engineSessions: [EngineID: UInt32] = [:]
   /// Connection that took over the socket being parsed (WebSocket upgrade).
   var upgradeSuccessor: ConnectionID?
-  var directory = Directory()
-  /// Rooms with a member on this shard, by name.
-  var rooms: [TextKey: LocalRoom] = [:]
-  let roomOwner: RoomOwner
-  let userOwner: UserOwner
-  var presenceReceipts = PresenceReceipts()
+  let users: Users
+  let rooms: Rooms
   /// Bytes of request bodies being received, or submitted to the store and not yet answered.
   var bodyBytesInFlight = 0
   var readiness = Readiness()
@@ -85,13 +81,13 @@ final class Shard: ShardComponent {
     parker = core.parkers[index]
     routes = Endpoints.router(hasDemo: core.configuration.demoTokens != nil)
     if index == 0 { metricsSampler = MetricsSampler(at: context.clock.now, metrics: core.metrics) }
-    let limits = core.configuration.limits
-    roomOwner = RoomOwner(
-      roomsLimit: max(1, limits.roomsLimit / core.mailboxes.count),
-      presenceMembersLimit: limits.presenceMembersLimit)
-    userOwner = UserOwner(shard: index, of: core.mailboxes.count)
+    users = Users(context, admission)
+    rooms = Rooms(context)
     appliedOffset = core.firstOffset
     connections.owner = self
+    users.didChange = { [unowned self] user, arrived in
+      observe(arrived ? .connected(user) : .disconnected(user))
+    }
   }
 
   /// Runs turns until the `stop` message.
@@ -207,15 +203,17 @@ final class Shard: ShardComponent {
     case .swept(let outcome):
       continueSweep(outcome)
     case .userShardCounts(let user, let arrived):
-      count(user, arrived: arrived)
+      users.count(user, arrived: arrived)
     case .room(let question, let name, let user, let address):
-      answer(question, name, user, to: address)
+      rooms.answer(question, name, user, to: address)
+      publishRoomUpdates()
     case .roomAnswer(let id, let answer, let name):
       if table.holds(id) { take(answer, of: name, at: id.slot) }
     case .roomPresence(let update, let name, let isReturn):
-      send(update, to: name, isReturn: isReturn)
+      rooms.send(update, to: name, isReturn: isReturn)
+      publishRoomUpdates()
     case .presence(let note, let user):
-      take(note, of: user)
+      users.take(note, of: user)
     case .shardQuery(let question, let reply):
       reply(answer(question))
     case .shardQueryAnswer(let number, let answer):
@@ -262,44 +260,11 @@ final class Shard: ShardComponent {
   /// Publishes the gauges of this shard.
   func publishGauges() {
     metrics.set(.connections, table.count)
-    metrics.set(.sessions, directory.connectionCount)
-    metrics.set(.users, userOwner.userCount(directory))
-    metrics.set(.rooms, roomOwner.roomCount)
+    metrics.set(.sessions, users.connectionCount)
+    metrics.set(.users, users.ownedCount)
+    metrics.set(.rooms, rooms.ownedCount)
     metrics.set(.blockedConnections, delivery.blockedCount)
     metrics.set(.unauthenticated, admission.unauthenticatedCount)
     metrics.set(.draining, drain == nil ? 0 : 1)
   }
-
-  // MARK: Connected users
-
-  /// Adds the session at `slot` to its user in the directory.
-  func list(_ slot: UInt32) {
-    let user = table[slot].user
-    let isFirst = !directory.contains(user: user)
-    directory.insert(slot: slot, user: user)
-    table[slot].flags.insert(.listed)
-    table[slot].connectedAt = wall
-    if isFirst { notifyOwner(of: user, arrived: true) }
-  }
-
-  /// Removes the session at `slot` from the directory.
-  func unlist(_ slot: UInt32) {
-    guard table[slot].flags.contains(.listed) else { return }
-    let user = table[slot].user
-    // guard: poll-uncounted-when-answered
-    admission.uncountSession(at: slot)
-    table[slot].flags.remove(.listed)
-    directory.remove(slot: slot, user: user)
-    if !directory.contains(user: user) { notifyOwner(of: user, arrived: false) }
-  }
-
-  private func notifyOwner(of user: UserID, arrived: Bool) {
-    // With one shard there is no other order.
-    guard core.mailboxes.count > 1 else { return count(user, arrived: arrived) }
-    // Also on the owner shard: an arrival on another shard that is in its mailbox came before a
-    // departure here, and in between the user was connected.
-    // guard: user-counts-in-order
-    core.mailboxes[core.ownerShard(of: user)].append(.userShardCounts(user, arrived: arrived))
-  }
-
 }

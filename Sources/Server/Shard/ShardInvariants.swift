@@ -20,15 +20,14 @@ extension Shard {
     admission.checkInvariants()
     checkConnections()
     checkEngineSessions()
-    checkRooms()
+    users.checkInvariants()
+    rooms.checkInvariants()
     return true
   }
 
   private func checkConnections() {
-    var listedCount = 0
     table.forEachSlot { slot in
       let connection = table[slot]
-      let flags = connection.flags
       switch connection.activity {
       case .idle: break
       case .request: assert(connection.state == .http, "a request outside HTTP")
@@ -41,12 +40,7 @@ extension Shard {
       assert(
         delivery[slot].flags.contains(.isReplaying) == connection.activity.isReplay,
         "delivery does not know whether \(slot) replays")
-      if flags.contains(.listed) {
-        assert(directory.contains(user: connection.user), "\(slot) is not listed")
-      }
-      listedCount += flags.contains(.listed) ? 1 : 0
     }
-    assert(listedCount == directory.connectionCount, "\(listedCount) connections are listed")
   }
 
   private func checkEngineSessions() {
@@ -54,18 +48,6 @@ extension Shard {
       assert(
         table.isOpen(slot) && table[slot].engine?.id == id && table[slot].engine?.hasEnded == false,
         "\(slot) is not the slot of its session")
-    }
-  }
-
-  private func checkRooms() {
-    for room in rooms.values {
-      assert(!room.members.slots.isEmpty, "a room without members is kept")
-      for slot in room.members.slots {
-        let entry = table[slot].membership.flatMap { membership in
-          membership.index(of: room.name).map { membership.entries[$0] }
-        }
-        assert(table.isOpen(slot) && entry?.isInside == true, "\(slot) is not in its room")
-      }
     }
   }
 }

@@ -234,7 +234,7 @@ extension Shard {
   func evictStale(
     _ recovery: RecoveryID, of user: UserID, openedAt: UInt64, at address: ShardConnectionID
   ) {
-    for slot in directory.slots(of: user) {
+    for slot in users.slots(of: user) {
       guard shardConnectionID(of: slot) != address,
         let session = table[slot].socketIO,
         let index = session.index(atSlot: slot), session.sockets[index].recovery == recovery
@@ -306,7 +306,7 @@ extension Shard {
   /// Leaves the kept rooms, because the client's state could not be recovered.
   private func leaveKeptRooms(_ slot: UInt32) {
     let allowed = table[slot].membership?.allowed
-    leaveRooms(slot)
+    rooms.leaveAll(slot)
     guard allowed != nil else { return }
     table[slot].membership = Membership()
     table[slot].membership?.allowed = allowed

@@ -83,8 +83,8 @@ extension Shard {
         missing: "a token is needed: Authorization: Bearer, ?token= or the bearer subprotocol",
         invalid: "the token is not valid")
     }
-    let rooms = try Shard.rooms(in: query, for: dialect)
-    if case .success(let caller) = admitted { try mayEnter(rooms, caller) }
+    let rooms = try RoomQuery.rooms(in: query, for: dialect)
+    if case .success(let caller) = admitted { try self.rooms.mayEnter(rooms, caller) }
     connections.keepUserAgent(of: head, at: slot)
     if case .success(let caller) = admitted, let user = caller.user {
       admission.authenticated(slot)
@@ -158,7 +158,7 @@ extension Shard {
 
   /// Joins the rooms that the session at `slot` requested at its start.
   func enter(_ rooms: [RoomName], at slot: UInt32) {
-    for room in rooms { join(room, at: slot) }
+    for room in rooms { self.rooms.join(room, at: slot) }
   }
 
   /// Begins the session of an authenticated client.
@@ -185,10 +185,10 @@ extension Shard {
     table[slot].user = caller.user ?? ""
     table[slot].tokenEnd = caller.end
     delivery.awaitHandshake(slot)
-    list(slot)
+    users.list(slot)
     logBeginning(at: slot)
     connections.scheduleTimer(slot)
-    setClaimedRooms(caller.rooms, at: slot)
+    rooms.setClaimedRooms(caller.rooms, at: slot)
     if isHeld { return }
     if since != nil || fanOutGroups[group].dialect.greetsWithCounts {
       beginReplay(since, at: slot)

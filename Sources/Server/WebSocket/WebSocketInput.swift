@@ -192,10 +192,10 @@ extension Shard {
     case .ping: sendPong(to: slot)
     case .pong: table[slot].flags.remove(.pinged)
     case .fetch(let request): fetch(request, at: slot)
-    case .join(let room): join(room, at: slot)
-    case .leave(let room): leave(room, at: slot)
-    case .type(let room, let isTyping): type(isTyping, in: room, at: slot)
-    case .status(let status): setStatus(status, at: slot)
+    case .join(let room): rooms.join(room, at: slot)
+    case .leave(let room): rooms.leave(room, at: slot)
+    case .type(let room, let isTyping): rooms.type(isTyping, in: room, at: slot)
+    case .status(let status): rooms.setStatus(status, at: slot)
     case .invalid(let code, let text): sendError(code, text, at: slot)
     }
   }
