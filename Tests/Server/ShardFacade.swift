@@ -66,7 +66,7 @@ extension ShardView {
     shard.settle()
   }
 
-  func beginDrain() { shard.beginDrain() }
+  func beginDrain() { shard.drain.begin() }
 
   /// Calls `take` with each event that the shard offers to observers.
   func observe(_ take: @escaping @Sendable (ObservedEvent) -> Void) {

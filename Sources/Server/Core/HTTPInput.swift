@@ -336,7 +336,7 @@ extension Shard {
     // guard: no-answer-after-end
     guard table[slot].state != .ended else { return }
     let exchange = exchange(at: slot)
-    let keepsAlive = exchange.keepsAlive && !answer.endsConnection && drain == nil
+    let keepsAlive = exchange.keepsAlive && !answer.endsConnection && !drain.hasBegun
     if answer.status >= 400 { metrics.add(.refusedRequests) }
     var response = answer.response
     response.fields += [("Cache-Control", answer.caching), ("Date", clock.date())]

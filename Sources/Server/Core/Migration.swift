@@ -52,7 +52,7 @@ extension Shard {
   func migrateIn(_ handed: HandedConnection) {
     let limits = core.configuration.limits
     let slot =
-      drain == nil || !acceptors.isEmpty
+      !drain.hasBegun || !acceptors.isEmpty
       ? table.insert(fd: handed.fd, limit: limits.connectionsPerShardLimit) : nil
     guard let slot else {
       metrics.add(.refusedConnections)

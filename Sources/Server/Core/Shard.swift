@@ -76,7 +76,7 @@ final class Shard: ShardComponent {
   var metricsFeed: MetricsFeed?
   /// State of the metrics history; nil except on the first shard.
   var metricsSampler: MetricsSampler?
-  var drain: Drain?
+  let drain: Drain
   var isStopping = false
   /// Connections with received but unprocessed bytes, resumed after this turn's flush.
   var resumable: [ConnectionID] = []
@@ -108,6 +108,7 @@ final class Shard: ShardComponent {
     roomOwner = RoomOwner(
       roomsLimit: max(1, limits.roomsLimit / core.mailboxes.count),
       presenceMembersLimit: limits.presenceMembersLimit)
+    drain = Drain(context)
     userOwner = UserOwner(shard: index, of: core.mailboxes.count)
     appliedOffset = core.firstOffset
     // An unfinished message stays at the start of the buffer, before the next bytes received.
@@ -170,7 +171,7 @@ final class Shard: ShardComponent {
 
   /// How long this turn may wait in the poller: 0 when work is left, at most a second.
   func waitLimit() -> Int32 {
-    if delivery.hasWork || !resumable.isEmpty || drain?.isDue(now) == true { return 0 }
+    if delivery.hasWork || !resumable.isEmpty { return 0 }
     if answersAheadOfRing.contains(where: { $0.through <= appliedOffset }) { return 0 }
     var limit = Shard.waitMilliseconds
     let timer = wheel.timeout(now: now)
@@ -179,7 +180,8 @@ final class Shard: ShardComponent {
       let pause = acceptor.timeout(now: now)
       if pause >= 0 { limit = min(limit, pause) }
     }
-    if let due = nextDueAsOwner { limit = min(limit, Int32(clamping: due - min(due, now))) }
+    limit = min(limit, wait(until: nextDueAsOwner))
+    limit = min(limit, wait(until: drain.nextBatchAt))
     if let shardQuery = shardQueries.first {
       limit = min(limit, Int32(clamping: shardQuery.endsAt - min(now, shardQuery.endsAt)))
     }
@@ -189,12 +191,16 @@ final class Shard: ShardComponent {
     if let sampler = metricsSampler {
       limit = min(limit, Int32(clamping: sampler.nextAt - min(now, sampler.nextAt)))
     }
-    if drain != nil { limit = min(limit, Int32(Drain.paceMilliseconds)) }
     // At the read limit, the store's next answer wakes the shard instead.
     if catchUps.isWaiting, catchUps.readCount < CatchUps.readLimit {
       limit = min(limit, Int32(CatchUps.pauseMilliseconds))
     }
     return limit
+  }
+
+  /// The milliseconds until a time; without one, longer than any wait.
+  private func wait(until due: UInt64?) -> Int32 {
+    due.map { Int32(clamping: $0 - min($0, now)) } ?? .max
   }
 
   private func handleEvents(_ count: Int) {
@@ -271,7 +277,7 @@ final class Shard: ShardComponent {
     case .replaced(let id):
       if table.holds(id) { endReplaced(id.slot) }
     case .drain:
-      beginDrain()
+      drain.begin()
     case .stop:
       isStopping = true
     }
@@ -303,7 +309,7 @@ final class Shard: ShardComponent {
     metrics.set(.rooms, roomOwner.roomCount)
     metrics.set(.blockedConnections, delivery.blockedCount)
     metrics.set(.unauthenticated, unauthenticatedCount)
-    metrics.set(.draining, drain == nil ? 0 : 1)
+    metrics.set(.draining, drain.hasBegun ? 1 : 0)
   }
 
   /// Sets the activity of the connection at `slot`.

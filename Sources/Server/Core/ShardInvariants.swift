@@ -17,6 +17,7 @@ extension Shard {
   func checkInvariants() -> Bool {
     guard table.count <= Shard.checkedConnectionCount else { return true }
     delivery.checkInvariants()
+    drain.checkInvariants()
     checkConnections()
     checkEngineSessions()
     checkRooms()

@@ -38,7 +38,7 @@ extension Shard {
   ///
   /// Nil when it waits, else the answer.
   func sendReadinessProbe(for slot: UInt32) -> Answer? {
-    if drain != nil { return .unavailable("draining", "the server is shutting down") }
+    if drain.hasBegun { return .unavailable("draining", "the server is shutting down") }
     switch core.store.status {
     // An unavailable store may accept the next write, which only the check can find out.
     case .ready, .unavailable: break

@@ -37,7 +37,7 @@ extension Shard {
     sweep.dueAt = now + Shard.sweepMilliseconds
     core.waitingCallers.expire(at: now)
     logStall()
-    if drain == nil { removeExpired() }
+    if !drain.hasBegun { removeExpired() }
   }
 
   /// Logs the start and the end of a stall, which the store's own thread cannot do.
@@ -65,6 +65,6 @@ extension Shard {
   /// Handles the end of one batch, and starts the next if more has expired.
   func continueSweep(_ outcome: StoreOutcome) {
     sweep.isInProgress = false
-    if case .expired(hasMore: true) = outcome, drain == nil { removeExpired() }
+    if case .expired(hasMore: true) = outcome, !drain.hasBegun { removeExpired() }
   }
 }
