@@ -28,7 +28,7 @@ extension Shard {
     switch event.audience {
     case .everyone:
       switch event.body {
-      case .probe(let number): readinessProbeReturned(number)
+      case .probe(let number): respond(readiness.returned(number))
       case .storedForEveryone, .expiredForEveryone: catchUp(event)
       default: broadcast(event)
       }

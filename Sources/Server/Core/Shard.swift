@@ -64,7 +64,7 @@ final class Shard: ShardComponent {
   var bodyBytesInFlight = 0
   /// Bytes received in this turn.
   var bytesReadInTurn = 0
-  var readiness = Readiness()
+  let readiness: Readiness
   var sweep = Sweep()
   /// Shard queries with answers outstanding, oldest first.
   var shardQueries: [ShardQuery] = []
@@ -109,6 +109,7 @@ final class Shard: ShardComponent {
       roomsLimit: max(1, limits.roomsLimit / core.mailboxes.count),
       presenceMembersLimit: limits.presenceMembersLimit)
     drain = Drain(context)
+    readiness = Readiness(context, drain: drain)
     userOwner = UserOwner(shard: index, of: core.mailboxes.count)
     appliedOffset = core.firstOffset
     // An unfinished message stays at the start of the buffer, before the next bytes received.
@@ -240,7 +241,7 @@ final class Shard: ShardComponent {
       catchUps.readCount -= 1
       if table.holds(id) { finish(id.slot, answer) }
     case .storeChecked(let status):
-      storeChecked(status)
+      respond(readiness.storeChecked(status))
     case .swept(let outcome):
       continueSweep(outcome)
     case .userShardCounts(let user, let arrived):
@@ -291,7 +292,7 @@ final class Shard: ShardComponent {
       count = wheel.expire(now: now, into: &due)
       for index in 0..<count where table.isOpen(due[index]) { timerFired(at: due[index]) }
     } while count == due.count
-    expireReadinessProbe()
+    respond(readiness.expire())
     expireAsOwner()
     expireShardQueries()
     sweepExpired()

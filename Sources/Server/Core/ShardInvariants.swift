@@ -18,6 +18,7 @@ extension Shard {
     guard table.count <= Shard.checkedConnectionCount else { return true }
     delivery.checkInvariants()
     drain.checkInvariants()
+    readiness.checkInvariants()
     checkConnections()
     checkEngineSessions()
     checkRooms()
