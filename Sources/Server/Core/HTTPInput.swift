@@ -396,7 +396,7 @@ extension Shard {
   /// Answers a request for which the store has not answered in time.
   private func storeTimedOut(_ pending: PendingAnswer, _ exchange: Exchange, at slot: UInt32) {
     metrics.add(.storeTimeouts)
-    if pending.isCommand { overdueCommands.insert(table.id(of: slot)) }
+    if pending.isCommand { storeWatch.noteOverdueCommand(of: table.id(of: slot)) }
     // The connection ends: the late answer must not answer its next request.
     // guard: late-outcome-ends-connection
     exchange.isLast = true

@@ -65,7 +65,7 @@ final class Shard: ShardComponent {
   /// Bytes received in this turn.
   var bytesReadInTurn = 0
   let readiness: Readiness
-  var sweep = Sweep()
+  let storeWatch: StoreWatch
   /// Shard queries with answers outstanding, oldest first.
   var shardQueries: [ShardQuery] = []
   var lastShardQuery: UInt64 = 0
@@ -82,10 +82,6 @@ final class Shard: ShardComponent {
   var resumable: [ConnectionID] = []
   /// All events of the store up to this offset have come out of the ring.
   var appliedOffset: UInt64
-  /// Connections whose commands the store has not finished in time; it may have stalled.
-  ///
-  /// While there are any, further commands are refused, so nothing accumulates in the queue.
-  var overdueCommands: Set<ConnectionID> = []
   /// The store's answers to sessions, kept until the events that they include leave the ring.
   var answersAheadOfRing: [AnswerAheadOfRing] = []
   /// Sessions and polls that wait to read notifications for everyone.
@@ -110,6 +106,7 @@ final class Shard: ShardComponent {
       presenceMembersLimit: limits.presenceMembersLimit)
     drain = Drain(context)
     readiness = Readiness(context, drain: drain)
+    storeWatch = StoreWatch(context, drain: drain)
     userOwner = UserOwner(shard: index, of: core.mailboxes.count)
     appliedOffset = core.firstOffset
     // An unfinished message stays at the start of the buffer, before the next bytes received.
@@ -230,7 +227,7 @@ final class Shard: ShardComponent {
   private func receive(_ message: ShardMessage) {
     switch message {
     case .outcome(let id, let outcome, let count):
-      if !overdueCommands.isEmpty { overdueCommands.remove(id) }
+      storeWatch.noteFinishedCommand(of: id)
       if case .published = outcome { metrics.add(.published, count) }
       // guard: outcome-generation
       if table.holds(id) { finish(id.slot, outcome) }
@@ -243,7 +240,7 @@ final class Shard: ShardComponent {
     case .storeChecked(let status):
       respond(readiness.storeChecked(status))
     case .swept(let outcome):
-      continueSweep(outcome)
+      storeWatch.continueSweep(after: outcome)
     case .userShardCounts(let user, let arrived):
       count(user, arrived: arrived)
     case .room(let question, let name, let user, let address):
@@ -295,7 +292,7 @@ final class Shard: ShardComponent {
     respond(readiness.expire())
     expireAsOwner()
     expireShardQueries()
-    sweepExpired()
+    storeWatch.sweep()
     sampleMetrics()
     sendMetrics()
     continueDrain()

@@ -19,6 +19,7 @@ extension Shard {
     delivery.checkInvariants()
     drain.checkInvariants()
     readiness.checkInvariants()
+    storeWatch.checkInvariants()
     checkConnections()
     checkEngineSessions()
     checkRooms()
