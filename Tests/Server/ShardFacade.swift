@@ -70,7 +70,7 @@ extension ShardView {
 
   /// Calls `take` with each event that the shard offers to observers.
   func observe(_ take: @escaping @Sendable (ObservedEvent) -> Void) {
-    _ = shard.addObserver(1) { event in
+    _ = shard.observers.add(1) { event in
       take(event)
       return true
     }

@@ -17,7 +17,7 @@ extension Shard {
   func deliver(_ event: Event) {
     let framesBefore = metrics.value(.framesDelivered)
     pass(event)
-    if !observers.isEmpty { observe(event) }
+    observers.observe(event)
     if let takenAt = event.takenAt, metrics.value(.framesDelivered) != framesBefore {
       delivery.awaitFlush(takenAt: takenAt)
     }

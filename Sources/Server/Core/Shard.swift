@@ -71,7 +71,7 @@ final class Shard: ShardComponent {
   var lastShardQuery: UInt64 = 0
   var userAgents: UserAgents
   /// Observers of the events: subscriptions of an embedding program.
-  var observers: [EventObserver] = []
+  let observers: Observers
   /// State of the metrics streams on this shard; nil if there is none.
   var metricsFeed: MetricsFeed?
   /// State of the metrics history; nil except on the first shard.
@@ -105,6 +105,7 @@ final class Shard: ShardComponent {
       roomsLimit: max(1, limits.roomsLimit / core.mailboxes.count),
       presenceMembersLimit: limits.presenceMembersLimit)
     drain = Drain(context)
+    observers = Observers(context)
     readiness = Readiness(context, drain: drain)
     storeWatch = StoreWatch(context, drain: drain)
     userOwner = UserOwner(shard: index, of: core.mailboxes.count)

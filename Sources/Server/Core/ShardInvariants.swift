@@ -20,6 +20,7 @@ extension Shard {
     drain.checkInvariants()
     readiness.checkInvariants()
     storeWatch.checkInvariants()
+    observers.checkInvariants()
     checkConnections()
     checkEngineSessions()
     checkRooms()

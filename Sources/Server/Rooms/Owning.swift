@@ -43,8 +43,8 @@ extension Shard {
 
   /// Counts a shard to which a user that this shard owns is connected, or no longer is.
   func count(_ user: UserID, arrived: Bool) {
-    guard userOwner.count(user, arrived: arrived, at: now), !observers.isEmpty else { return }
-    observe(arrived ? .connected(user) : .disconnected(user))
+    guard userOwner.count(user, arrived: arrived, at: now) else { return }
+    observers.observe(user, arrived: arrived)
   }
 
   /// Processes the expired deadlines of the rooms and users that this shard owns.

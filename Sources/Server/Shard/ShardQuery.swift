@@ -201,9 +201,9 @@ extension Shard {
     case .members(let room, let limit):
       .members(roomOwner.members(of: room, limit: limit))
     case .observe(let id, let offer):
-      .count(addObserver(id, offer: offer))
+      .count(observers.add(id, offer: offer))
     case .unobserve(let id):
-      .count(removeObserver(id))
+      .count(observers.remove(id))
     }
   }
 
