@@ -66,9 +66,7 @@ final class Shard: ShardComponent {
   var bytesReadInTurn = 0
   let readiness: Readiness
   let storeWatch: StoreWatch
-  /// Shard queries with answers outstanding, oldest first.
-  var shardQueries: [ShardQuery] = []
-  var lastShardQuery: UInt64 = 0
+  let shardQueries: ShardQueries
   var userAgents: UserAgents
   /// Observers of the events: subscriptions of an embedding program.
   let observers: Observers
@@ -104,6 +102,7 @@ final class Shard: ShardComponent {
     roomOwner = RoomOwner(
       roomsLimit: max(1, limits.roomsLimit / core.mailboxes.count),
       presenceMembersLimit: limits.presenceMembersLimit)
+    shardQueries = ShardQueries(context)
     drain = Drain(context)
     observers = Observers(context)
     readiness = Readiness(context, drain: drain)
@@ -119,7 +118,7 @@ final class Shard: ShardComponent {
   /// Runs turns until the `stop` message.
   func run() throws(SystemError) {
     while !isStopping { try turn() }
-    abandonShardQueries()
+    for query in shardQueries.abandon() { respond(query) }
     table.forEachSlot { drop($0, because: "the server has stopped") }
   }
 
@@ -181,9 +180,7 @@ final class Shard: ShardComponent {
     }
     limit = min(limit, wait(until: nextDueAsOwner))
     limit = min(limit, wait(until: drain.nextBatchAt))
-    if let shardQuery = shardQueries.first {
-      limit = min(limit, Int32(clamping: shardQuery.endsAt - min(now, shardQuery.endsAt)))
-    }
+    limit = min(limit, wait(until: shardQueries.nextEnd))
     if let feed = metricsFeed {
       limit = min(limit, Int32(clamping: feed.nextAt - min(now, feed.nextAt)))
     }
@@ -255,9 +252,9 @@ final class Shard: ShardComponent {
     case .shardQuery(let question, let reply):
       reply(answer(question))
     case .shardQueryAnswer(let number, let answer):
-      take(answer, ofShardQuery: number)
+      respond(shardQueries.take(answer, of: number))
     case .outsideQuery(let question, let done):
-      if !beginShardQuery(question, for: .outside(done)) { done(.failure(.busy)) }
+      if !shardQueries.begin(question, for: .outside(done)) { done(.failure(.busy)) }
     case .relayed(let outcome, let count, let byteCount):
       bodyBytesInFlight -= byteCount
       if case .published = outcome {
@@ -292,7 +289,7 @@ final class Shard: ShardComponent {
     } while count == due.count
     respond(readiness.expire())
     expireAsOwner()
-    expireShardQueries()
+    for query in shardQueries.expire() { respond(query) }
     storeWatch.sweep()
     sampleMetrics()
     sendMetrics()

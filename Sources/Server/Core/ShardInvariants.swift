@@ -21,6 +21,7 @@ extension Shard {
     readiness.checkInvariants()
     storeWatch.checkInvariants()
     observers.checkInvariants()
+    shardQueries.checkInvariants()
     checkConnections()
     checkEngineSessions()
     checkRooms()
