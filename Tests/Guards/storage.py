@@ -132,7 +132,9 @@ GUARDS = [
         86,
         "a server whose store cannot commit is not ready",
         "readiness-needs-the-store",
-        replace("return answer(finished, refusal)", "_ = refusal", block=True),
+        replace(
+            "return Verdict(answer: refusal, waiting: finished.waiting)", "_ = refusal", block=True
+        ),
         (unit("ReadinessTests/unavailable"), wire("test_readiness.py", "without_free_space")),
     ),
     Guard(

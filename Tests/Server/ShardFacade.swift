@@ -66,11 +66,11 @@ extension ShardView {
     shard.settle()
   }
 
-  func beginDrain() { shard.beginDrain() }
+  func beginDrain() { shard.drain.begin() }
 
   /// Calls `take` with each event that the shard offers to observers.
   func observe(_ take: @escaping @Sendable (ObservedEvent) -> Void) {
-    _ = shard.addObserver(1) { event in
+    _ = shard.observers.add(1) { event in
       take(event)
       return true
     }
@@ -281,7 +281,7 @@ extension ShardView {
   /// Queries to all shards that started here and are not complete.
   var pendingQueryCount: Int { shard.shardQueries.count }
   /// The number of shards that the oldest pending query waits for; nil when none is pending.
-  var oldestQueryMissingCount: Int? { shard.shardQueries.first?.missingCount }
+  var oldestQueryMissingCount: Int? { shard.shardQueries.oldestMissingCount }
   /// Whether the shard prepares events for streams of metrics.
   var isFeedingMetrics: Bool { shard.metricsFeed != nil }
   var metricsStreamCount: Int { shard.metricsWatcherCount }

@@ -67,8 +67,8 @@ struct DocumentTests {
   @Test("every metric that a document names is one of the server's", arguments: Document.all)
   func metrics(document: Document) {
     let known =
-      SourceTree.read("Sources/Server/Metrics.swift")
-      + SourceTree.read("Sources/Server/Endpoints/Statistics.swift")
+      SourceTree.read("Sources/Server/Operators/Metrics.swift")
+      + SourceTree.read("Sources/Server/Operators/Statistics.swift")
     let named = document.codeSpans.map(\.text).filter {
       $0.wholeMatch(of: /carillon_[a-z_]+/) != nil
     }

@@ -84,7 +84,7 @@ enum NumericFields {
     // Functions that write numbers.
     Place(name: "Wire/HTTP/HTTPDate.swift string", hunter: nil),
     Place(name: "Wire/Text/Base64.swift encode", hunter: nil),
-    Place(name: "Server/Core/ReadinessProbe.swift sendReadinessProbe", hunter: nil),
+    Place(name: "Server/Shard/Readiness.swift begin", hunter: nil),
     Place(name: "Server/Rooms/UserOwner.swift updates", hunter: nil),
   ]
 

@@ -210,7 +210,7 @@ struct RuleTests {
       ("Sources/Server/A.swift", "internal import Glibc", true),
       ("Sources/Server/A.swift", "internal import CSQLite", false),
       ("Sources/Server/A.swift", "internal import Synchronization", false),
-      ("Sources/Server/Metrics.swift", "internal import Synchronization", true),
+      ("Sources/Server/Operators/Metrics.swift", "internal import Synchronization", true),
       ("Sources/Broadcast/A.swift", "package import Synchronization", true),
       ("Sources/Broadcast/A.swift", "import Glibc", false),
       ("Sources/Broadcast/Guarded.swift", "import Glibc", true),

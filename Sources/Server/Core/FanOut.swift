@@ -17,7 +17,7 @@ extension Shard {
   func deliver(_ event: Event) {
     let framesBefore = metrics.value(.framesDelivered)
     pass(event)
-    if !observers.isEmpty { observe(event) }
+    observers.observe(event)
     if let takenAt = event.takenAt, metrics.value(.framesDelivered) != framesBefore {
       delivery.awaitFlush(takenAt: takenAt)
     }
@@ -28,7 +28,7 @@ extension Shard {
     switch event.audience {
     case .everyone:
       switch event.body {
-      case .probe(let number): readinessProbeReturned(number)
+      case .probe(let number): respond(readiness.returned(number))
       case .storedForEveryone, .expiredForEveryone: catchUp(event)
       default: broadcast(event)
       }

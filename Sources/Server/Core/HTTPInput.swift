@@ -337,7 +337,7 @@ extension Shard {
     // guard: no-answer-after-end
     guard table[slot].state != .ended else { return }
     let exchange = exchange(at: slot)
-    let keepsAlive = exchange.keepsAlive && !answer.endsConnection && drain == nil
+    let keepsAlive = exchange.keepsAlive && !answer.endsConnection && !drain.hasBegun
     if answer.status >= 400 { metrics.add(.refusedRequests) }
     var response = answer.response
     response.fields += [("Cache-Control", answer.caching), ("Date", clock.date())]
@@ -391,7 +391,7 @@ extension Shard {
   /// Answers a request for which the store has not answered in time.
   private func storeTimedOut(_ pending: PendingAnswer, _ exchange: Exchange, at slot: UInt32) {
     metrics.add(.storeTimeouts)
-    if pending.isCommand { overdueCommands.insert(table.id(of: slot)) }
+    if pending.isCommand { storeWatch.noteOverdueCommand(of: table.id(of: slot)) }
     // The connection ends: the late answer must not answer its next request.
     // guard: late-outcome-ends-connection
     exchange.isLast = true

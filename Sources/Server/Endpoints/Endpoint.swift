@@ -99,7 +99,7 @@ enum Endpoints {
   static func submit(
     _ command: StoreCommand, _ pending: PendingAnswer, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
-    try shard.checkStoreAnswers()
+    try shard.storeWatch.checkAnswers()
     let id = shard.table.id(of: request.slot)
     let mailbox = shard.mailbox
     var count = 0

@@ -108,7 +108,8 @@ extension Endpoints {
       .now(.object { $0.member("status", "ok") })
     },
     Endpoint(.get, "/readyz", .anyone, readsQuery: false) { request, shard in
-      shard.sendReadinessProbe(for: request.slot).map { .now($0) } ?? .later(.probe)
+      shard.readiness.begin(for: request.slot, offer: shard.offer).map { .now($0) }
+        ?? .later(.probe)
     },
     Endpoint(.get, "/metrics", .loopbackOrPublisher, readsQuery: false) {
       .now(MetricsText.answer(from: $1.core))

@@ -17,7 +17,7 @@ extension Endpoints {
   static func events(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let ids = request.head.values(of: "last-event-id")
     guard ids.count <= 1 else { throw .malformed("one Last-Event-ID at the most") }
-    guard shard.drain == nil else {
+    guard !shard.drain.hasBegun else {
       throw Refusal(.unavailable("draining", "the server is shutting down"))
     }
     let rooms = try RoomQuery.rooms(in: request.query, for: StreamDialect())

@@ -97,7 +97,7 @@ extension Shard {
     let endsAt = min(now + waitMilliseconds, connections.tokenEndTime(of: slot) ?? .max)
     let poll = Poll(user: user, after: after, endsAt: endsAt)
     // A draining server answers at once with the notifications that exist.
-    poll.isEnding = drain != nil
+    poll.isEnding = drain.hasBegun
     users.list(slot)
     guard read(poll, at: slot) else {
       users.unlist(slot)

@@ -145,7 +145,7 @@ extension Endpoints {
     if let reason = shard.core.store.failure {
       throw Refusal(.unavailable("read_only", reason))
     }
-    try shard.checkStoreAnswers()
+    try shard.storeWatch.checkAnswers()
     let mailbox = shard.mailbox
     let count = pending.count
     let byteCount = request.body.count

@@ -76,7 +76,7 @@ extension Shard {
     guard (transport == .webSocket) == WebSocketHandshake.isUpgrade(head) else { throw .badRequest }
     guard query["EIO"] == "4" else { throw .unsupportedProtocolVersion }
     let usesBase64 = query["b64"].map { $0 != "0" && $0 != "false" } ?? false
-    if drain != nil {
+    if drain.hasBegun {
       answerEarly(.unavailable("draining", "the server is shutting down"), head, slot)
     } else if transport == .webSocket {
       try openOverWebSocket(head, query, path: path, usesBase64: usesBase64, at: slot)

@@ -107,7 +107,7 @@ extension LimitRows {
       "422; an inbox client gets as many")
     add("ids of a change", InboxChange.idCountLimit, .count, "answered 422, or an error")
     add(
-      "time until an expired notification is removed", Shard.sweepMilliseconds, .milliseconds,
+      "time until an expired notification is removed", StoreWatch.sweepMilliseconds, .milliseconds,
       "the removal begins")
     add(
       "time for the store to answer", \Limits.storeTimeoutMilliseconds, .milliseconds,

@@ -34,7 +34,8 @@ extension LimitRows {
       "lines of the log in a second", Log.linesPerSecondLimit, .count,
       "further ones are left out and counted; debug lines count separately")
     add(
-      "time of a readiness probe", Shard.probeTimeoutMilliseconds, .milliseconds, "answered 503")
+      "time of a readiness probe", Readiness.probeTimeoutMilliseconds, .milliseconds,
+      "answered 503")
     add(
       "batches of a drain", Drain.batches, .count, "a batch has at least this share of a shard")
     add("sessions of a small batch", Drain.batchCountMinimum, .count, "the next batch follows")

@@ -10,14 +10,14 @@ internal import Notifications
 final class Users: ShardComponent {
   let context: ShardContext
   private let admission: AdmissionControl
+  private let observers: Observers
   private var directory = Directory()
   private let owner: UserOwner
-  /// Called when a user that this shard owns has its first connection, or no longer has any.
-  var didChange: (UserID, _ arrived: Bool) -> Void = { _, _ in }
 
-  init(_ context: ShardContext, _ admission: AdmissionControl) {
+  init(_ context: ShardContext, _ admission: AdmissionControl, _ observers: Observers) {
     self.context = context
     self.admission = admission
+    self.observers = observers
     owner = UserOwner(shard: context.index, of: context.core.mailboxes.count)
   }
 
@@ -104,7 +104,7 @@ final class Users: ShardComponent {
 
   /// Counts a shard to which a user that this shard owns is connected, or no longer is.
   func count(_ user: UserID, arrived: Bool) {
-    if owner.count(user, arrived: arrived, at: now) { didChange(user, arrived) }
+    if owner.count(user, arrived: arrived, at: now) { observers.observe(user, arrived: arrived) }
   }
 
   /// Handles a presence message about a user that this shard owns.

@@ -44,25 +44,19 @@ final class Shard: ShardComponent {
   let rooms: Rooms
   /// Bytes of request bodies being received, or submitted to the store and not yet answered.
   var bodyBytesInFlight = 0
-  var readiness = Readiness()
-  var sweep = Sweep()
-  /// Shard queries with answers outstanding, oldest first.
-  var shardQueries: [ShardQuery] = []
-  var lastShardQuery: UInt64 = 0
+  let readiness: Readiness
+  let storeWatch: StoreWatch
+  let shardQueries: ShardQueries
   /// Observers of the events: subscriptions of an embedding program.
-  var observers: [EventObserver] = []
+  let observers: Observers
   /// State of the metrics streams on this shard; nil if there is none.
   var metricsFeed: MetricsFeed?
   /// State of the metrics history; nil except on the first shard.
   var metricsSampler: MetricsSampler?
-  var drain: Drain?
+  let drain: Drain
   var isStopping = false
   /// All events of the store up to this offset have come out of the ring.
   var appliedOffset: UInt64
-  /// Connections whose commands the store has not finished in time; it may have stalled.
-  ///
-  /// While there are any, further commands are refused, so nothing accumulates in the queue.
-  var overdueCommands: Set<ConnectionID> = []
   /// The store's answers to sessions, kept until the events that they include leave the ring.
   var answersAheadOfRing: [AnswerAheadOfRing] = []
   /// Sessions and polls that wait to read notifications for everyone.
@@ -81,19 +75,21 @@ final class Shard: ShardComponent {
     parker = core.parkers[index]
     routes = Endpoints.router(hasDemo: core.configuration.demoTokens != nil)
     if index == 0 { metricsSampler = MetricsSampler(at: context.clock.now, metrics: core.metrics) }
-    users = Users(context, admission)
+    shardQueries = ShardQueries(context)
+    drain = Drain(context)
+    observers = Observers(context)
+    users = Users(context, admission, observers)
     rooms = Rooms(context)
+    readiness = Readiness(context, drain: drain)
+    storeWatch = StoreWatch(context, drain: drain)
     appliedOffset = core.firstOffset
     connections.owner = self
-    users.didChange = { [unowned self] user, arrived in
-      observe(arrived ? .connected(user) : .disconnected(user))
-    }
   }
 
   /// Runs turns until the `stop` message.
   func run() throws(SystemError) {
     while !isStopping { try turn() }
-    abandonShardQueries()
+    for query in shardQueries.abandon() { respond(query) }
     table.forEachSlot { connections.drop($0, because: "the server has stopped") }
   }
 
@@ -140,26 +136,29 @@ final class Shard: ShardComponent {
 
   /// How long this turn may wait in the poller: 0 when work is left, at most a second.
   func waitLimit() -> Int32 {
-    if delivery.hasWork || connections.hasResumable || drain?.isDue(now) == true { return 0 }
+    if delivery.hasWork || connections.hasResumable { return 0 }
     if answersAheadOfRing.contains(where: { $0.through <= appliedOffset }) { return 0 }
     var limit = Shard.waitMilliseconds
     if let timeout = connections.timeout { limit = min(limit, timeout) }
-    if let due = nextDueAsOwner { limit = min(limit, Int32(clamping: due - min(due, now))) }
-    if let shardQuery = shardQueries.first {
-      limit = min(limit, Int32(clamping: shardQuery.endsAt - min(now, shardQuery.endsAt)))
-    }
+    limit = min(limit, wait(until: nextDueAsOwner))
+    limit = min(limit, wait(until: drain.nextBatchAt))
+    limit = min(limit, wait(until: shardQueries.nextEnd))
     if let feed = metricsFeed {
       limit = min(limit, Int32(clamping: feed.nextAt - min(now, feed.nextAt)))
     }
     if let sampler = metricsSampler {
       limit = min(limit, Int32(clamping: sampler.nextAt - min(now, sampler.nextAt)))
     }
-    if drain != nil { limit = min(limit, Int32(Drain.paceMilliseconds)) }
     // At the read limit, the store's next answer wakes the shard instead.
     if catchUps.isWaiting, catchUps.readCount < CatchUps.readLimit {
       limit = min(limit, Int32(CatchUps.pauseMilliseconds))
     }
     return limit
+  }
+
+  /// The milliseconds until a time; without one, longer than any wait.
+  private func wait(until due: UInt64?) -> Int32 {
+    due.map { Int32(clamping: $0 - min($0, now)) } ?? .max
   }
 
   private func handleEvents(_ count: Int) {
@@ -188,7 +187,7 @@ final class Shard: ShardComponent {
   private func receive(_ message: ShardMessage) {
     switch message {
     case .outcome(let id, let outcome, let count):
-      if !overdueCommands.isEmpty { overdueCommands.remove(id) }
+      storeWatch.noteFinishedCommand(of: id)
       if case .published = outcome { metrics.add(.published, count) }
       // guard: outcome-generation
       if table.holds(id) { finish(id.slot, outcome) }
@@ -199,9 +198,9 @@ final class Shard: ShardComponent {
       catchUps.readCount -= 1
       if table.holds(id) { finish(id.slot, answer) }
     case .storeChecked(let status):
-      storeChecked(status)
+      respond(readiness.storeChecked(status))
     case .swept(let outcome):
-      continueSweep(outcome)
+      storeWatch.continueSweep(after: outcome)
     case .userShardCounts(let user, let arrived):
       users.count(user, arrived: arrived)
     case .room(let question, let name, let user, let address):
@@ -217,9 +216,9 @@ final class Shard: ShardComponent {
     case .shardQuery(let question, let reply):
       reply(answer(question))
     case .shardQueryAnswer(let number, let answer):
-      take(answer, ofShardQuery: number)
+      respond(shardQueries.take(answer, of: number))
     case .outsideQuery(let question, let done):
-      if !beginShardQuery(question, for: .outside(done)) { done(.failure(.busy)) }
+      if !shardQueries.begin(question, for: .outside(done)) { done(.failure(.busy)) }
     case .relayed(let outcome, let count, let byteCount):
       bodyBytesInFlight -= byteCount
       if case .published = outcome {
@@ -234,11 +233,11 @@ final class Shard: ShardComponent {
     case .recovered(let recovery, let user, let openedAt, let address):
       evictStale(recovery, of: user, openedAt: openedAt, at: address)
     case .handedOver(let connection):
-      migration.accept(connection, isAccepting: drain == nil || connections.isListening)
+      migration.accept(connection, isAccepting: !drain.hasBegun || connections.isListening)
     case .replaced(let id):
       if table.holds(id) { endReplaced(id.slot) }
     case .drain:
-      beginDrain()
+      drain.begin()
     case .stop:
       isStopping = true
     }
@@ -247,10 +246,10 @@ final class Shard: ShardComponent {
   private func runTimers() {
     connections.resumeAccepting()
     connections.expireTimers { timerFired(at: $0) }
-    expireReadinessProbe()
+    respond(readiness.expire())
     expireAsOwner()
-    expireShardQueries()
-    sweepExpired()
+    for query in shardQueries.expire() { respond(query) }
+    storeWatch.sweep()
     sampleMetrics()
     sendMetrics()
     continueDrain()
@@ -265,6 +264,6 @@ final class Shard: ShardComponent {
     metrics.set(.rooms, rooms.ownedCount)
     metrics.set(.blockedConnections, delivery.blockedCount)
     metrics.set(.unauthenticated, admission.unauthenticatedCount)
-    metrics.set(.draining, drain == nil ? 0 : 1)
+    metrics.set(.draining, drain.hasBegun ? 1 : 0)
   }
 }

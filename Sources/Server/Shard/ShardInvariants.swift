@@ -18,6 +18,11 @@ extension Shard {
     guard table.count <= Shard.checkedConnectionCount else { return true }
     delivery.checkInvariants()
     admission.checkInvariants()
+    drain.checkInvariants()
+    readiness.checkInvariants()
+    storeWatch.checkInvariants()
+    observers.checkInvariants()
+    shardQueries.checkInvariants()
     checkConnections()
     checkEngineSessions()
     users.checkInvariants()

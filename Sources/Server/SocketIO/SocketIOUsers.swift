@@ -79,7 +79,7 @@ extension Shard {
     } catch {
       return refuse(client, "unauthorized", data: data(of: error))
     }
-    guard drain == nil else { return refuse(client, "the server is shutting down") }
+    guard !drain.hasBegun else { return refuse(client, "the server is shutting down") }
     guard let slot = slotForNamespace(of: session) else {
       return refuse(client, "the server is at its connection limit")
     }

@@ -65,7 +65,7 @@ extension Shard {
       throw Refusal(400, "bad_upgrade", "an upgrade request has no body")
     }
     // guard: log-without-url
-    guard drain == nil else {
+    guard !drain.hasBegun else {
       throw Refusal(.unavailable("draining", "the server is shutting down"))
     }
     let origins = head.values(of: "origin")

@@ -19,7 +19,7 @@ internal import Wire
 extension Endpoints {
   /// Admits a publisher as a watcher, up to the limit.
   static func metricsStream(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
-    guard shard.drain == nil else {
+    guard !shard.drain.hasBegun else {
       throw Refusal(.unavailable("draining", "the server is shutting down"))
     }
     let limit = shard.core.configuration.limits.metricsStreamsPerShardLimit

@@ -32,51 +32,63 @@ package enum ObservedEvent: Sendable {
   }
 }
 
-/// One observer, as a shard keeps it.
-struct EventObserver {
-  /// Unique in the server.
-  let id: UInt64
-  /// Takes an event; false if there is no space for it.
-  let offer: @Sendable (ObservedEvent) -> Bool
-  /// Events refused since the last one that was taken.
-  private var missedCount = 0
+/// The observers on one shard.
+///
+/// Invariant: no two observers have the same id.
+final class Observers: ShardComponent {
+  private struct Observer {
+    /// Unique in the server.
+    let id: UInt64
+    /// Takes an event; false if there is no space for it.
+    let offer: @Sendable (ObservedEvent) -> Bool
+    /// Events refused since the last one that was taken.
+    var missedCount = 0
 
-  init(id: UInt64, offer: @escaping @Sendable (ObservedEvent) -> Bool) {
-    self.id = id
-    self.offer = offer
-  }
-
-  mutating func take(_ event: ObservedEvent) {
-    if missedCount > 0 {
-      guard offer(.missed(missedCount)) else { return missedCount += 1 }
-      missedCount = 0
+    mutating func take(_ event: ObservedEvent) {
+      if missedCount > 0 {
+        guard offer(.missed(missedCount)) else { return missedCount += 1 }
+        missedCount = 0
+      }
+      if !offer(event) { missedCount += 1 }
     }
-    if !offer(event) { missedCount += 1 }
   }
-}
 
-extension Shard {
+  let context: ShardContext
+  private var all: [Observer] = []
+
+  init(_ context: ShardContext) { self.context = context }
+
   /// Offers an event of the ring to the observers; only the first shard does.
   func observe(_ event: Event) {
-    guard index == 0, ObservedEvent.includes(event.body) else { return }
-    observe(.stored(event))
+    guard !all.isEmpty, index == 0, ObservedEvent.includes(event.body) else { return }
+    offer(.stored(event))
   }
 
-  /// Offers an event to the observers.
-  func observe(_ event: ObservedEvent) {
-    for index in observers.indices { observers[index].take(event) }
+  /// Offers the first or last connection of a user to the observers.
+  func observe(_ user: UserID, arrived: Bool) {
+    guard !all.isEmpty else { return }
+    offer(arrived ? .connected(user) : .disconnected(user))
   }
 
   /// Adds an observer and returns the number of observers.
-  func addObserver(_ id: UInt64, offer: @escaping @Sendable (ObservedEvent) -> Bool) -> Int {
-    observers.append(EventObserver(id: id, offer: offer))
-    return observers.count
+  func add(_ id: UInt64, offer: @escaping @Sendable (ObservedEvent) -> Bool) -> Int {
+    all.append(Observer(id: id, offer: offer))
+    return all.count
   }
 
   /// Removes an observer and returns the number of observers.
-  func removeObserver(_ id: UInt64) -> Int {
-    observers.removeAll { $0.id == id }
-    return observers.count
+  func remove(_ id: UInt64) -> Int {
+    all.removeAll { $0.id == id }
+    return all.count
+  }
+
+  /// Traps in a debug build when the invariant does not hold.
+  func checkInvariants() {
+    assert(Set(all.map(\.id)).count == all.count, "two observers of one id")
+  }
+
+  private func offer(_ event: ObservedEvent) {
+    for index in all.indices { all[index].take(event) }
   }
 }
 

@@ -1,0 +1,119 @@
+// The answers of a shard: to its requests that waited for a probe or for all shards, and to the
+// queries of every shard about this one's connections.
+
+internal import Broadcast
+internal import Delivery
+internal import Notifications
+internal import Reactor
+internal import Wire
+
+extension Shard {
+  /// Answers the requests of a probe, if it has a verdict.
+  func respond(_ verdict: Readiness.Verdict?) {
+    guard let verdict else { return }
+    for id in verdict.waiting where table.holds(id) { finish(id.slot, verdict.answer) }
+  }
+
+  // MARK: Queries
+
+  /// Queries all shards for an HTTP request, which waits for the answer.
+  func ask(
+    _ question: ShardQueryRequest, for request: Request
+  ) throws(Refusal) -> EndpointResult {
+    guard shardQueries.begin(question, for: .request(table.id(of: request.slot))) else {
+      throw .busy
+    }
+    return .later(.shardQuery)
+  }
+
+  /// Passes the result of a query on, if it is finished.
+  func respond(_ query: ShardQueries.Finished?) {
+    guard let query else { return }
+    switch query.asker {
+    case .outside(let done):
+      done(query.result)
+    case .request(let id):
+      guard table.holds(id), case .shardQuery? = table[id.slot].activity.exchange?.pending else {
+        return
+      }
+      finish(id.slot, Endpoints.answer(query.question, query.result))
+    }
+  }
+
+  // MARK: Answers
+
+  /// Answers a query for this shard's own connections.
+  func answer(_ question: ShardQueryRequest) -> ShardQueryAnswer {
+    switch question {
+    case .connections(let user):
+      .connections(summaries(of: user))
+    case .connectionCount(let user):
+      .count(users.connectionCount(of: user))
+    case .presence(let user):
+      .presence(presence(of: user))
+    case .users(let limit, let after, let online):
+      .users(users(limit: limit, after: after, online: online))
+    case .disconnect(let user, let reason):
+      .count(disconnect(user, reason: reason))
+    case .join(let room, let user):
+      .count(join(room, user: user))
+    case .leave(let room, let user):
+      .count(leave(room, user: user))
+    case .inside(let room, let user):
+      .count(insideCount(room, user: user))
+    case .members(let room, let limit):
+      .members(rooms.members(of: room, limit: limit))
+    case .observe(let id, let offer):
+      .count(observers.add(id, offer: offer))
+    case .unobserve(let id):
+      .count(observers.remove(id))
+    }
+  }
+
+  private func summaries(of user: UserID) -> [ConnectionSummary] {
+    var found: [ConnectionSummary] = []
+    users.forEachSlot(of: user) { found.append(summary(of: $0)) }
+    found.sort(by: ConnectionSummary.isBefore)
+    return Array(found.prefix(core.configuration.limits.listedConnectionsLimit))
+  }
+
+  private func summary(of slot: UInt32) -> ConnectionSummary {
+    let connection = table[slot]
+    // A listed connection that is no session is a waiting poll.
+    let dialect =
+      connection.state == .session ? encoder(of: slot).dialect.name : "poll"
+    return ConnectionSummary(
+      id: "\(index)-\(slot)-\(delivery[slot].generation)", dialect: dialect,
+      connectedAt: connection.connectedAt, remoteAddress: connection.peer.text,
+      userAgent: connection.userAgent, rooms: rooms.names(at: slot))
+  }
+
+  private func presence(of user: UserID) -> UserPresence {
+    UserPresence(connections: users.connectionCount(of: user), status: users.status(of: user))
+  }
+
+  /// The connected users that this shard owns.
+  private func users(limit: Int, after: UserID?, online: Bool) -> ConnectedUsers {
+    var selection = UserSelection(limit: limit, after: after)
+    self.users.forEachOwned { selection.offer($0) }
+    for user in online ? self.users.inGrace : [] { selection.offer(TextKey(user)) }
+    return selection.finish()
+  }
+
+  /// Ends the user's sessions and waiting polls on this shard and returns their number.
+  private func disconnect(_ user: UserID, reason: String) -> Int {
+    // Deliver events published earlier before the close.
+    _ = core.ring.drain(consumer: index, limit: core.ring.capacity) { deliver($0) }
+    var count = 0
+    // Iterates over a copy, because a closed connection leaves the directory.
+    for slot in users.slots(of: user) {
+      count += 1
+      if let poll = table[slot].activity.exchange?.poll {
+        end(poll, at: slot)
+      } else {
+        close(slot, code: 1008, reason: reason, logged: "disconnected by a publisher")
+      }
+    }
+    return count
+  }
+}
