@@ -111,16 +111,6 @@ struct ShardQuery {
 extension Shard {
   // MARK: Queries
 
-  /// Queries all shards for an HTTP request, which waits for the answer.
-  func ask(
-    _ question: ShardQueryRequest, for request: Request
-  ) throws(Refusal) -> EndpointResult {
-    guard beginShardQuery(question, for: .request(table.id(of: request.slot))) else {
-      throw .busy
-    }
-    return .later(.shardQuery)
-  }
-
   /// Queries all shards; false if `shardQueriesLimit` queries are already pending.
   func beginShardQuery(_ question: ShardQueryRequest, for asker: ShardQuery.Asker) -> Bool {
     let limits = core.configuration.limits
@@ -170,10 +160,7 @@ extension Shard {
     case .outside(let done):
       done(result)
     case .request(let id):
-      guard table.holds(id), case .shardQuery? = table[id.slot].activity.exchange?.pending else {
-        return
-      }
-      finish(id.slot, Endpoints.answer(shardQuery.question, result))
+      finishRequest(result, of: id)
     }
   }
 
