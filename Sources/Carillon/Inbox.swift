@@ -78,17 +78,14 @@ extension NotificationBus {
     if let type, !Draft.isValidType(type) {
       throw .invalid(field: "type", reason: Draft.typeRule)
     }
-    let answer = try await read(
+    let page = try await read(
       .page(
         user: user, limit: limit, before: position?.offset, unreadOnly: unreadOnly, type: type,
         grouping: .separate))
-    guard case .page(let notifications, let next, let counts, _) = answer else {
-      throw .unreadable(reason: "unexpected answer from the store")
-    }
     return InboxPage(
-      notifications: notifications.map(InboxNotification.init),
-      next: next.map(InboxPage.Position.init), unreadCount: counts.unread,
-      totalCount: counts.total)
+      notifications: page.notifications.map(InboxNotification.init),
+      next: page.next.map(InboxPage.Position.init), unreadCount: page.counts.unread,
+      totalCount: page.counts.total)
   }
 
   /// The number of a user's unread notifications.
@@ -98,10 +95,7 @@ extension NotificationBus {
   /// - Throws: The same errors as `inbox(of:limit:before:unreadOnly:type:)`.
   public func unreadCount(of user: String) async throws(BusError) -> Int {
     try check(user: user)
-    guard case .counts(let counts) = try await read(.counts(user: user)) else {
-      throw .unreadable(reason: "unexpected answer from the store")
-    }
-    return counts.unread
+    return try await read(.counts(user: user)).unread
   }
 
   /// Marks notifications of a user as read.
@@ -130,15 +124,18 @@ extension NotificationBus {
     try await change(.readAll, of: user)
   }
 
-  private func read(_ query: StoreQuery) async throws(BusError) -> StoreAnswer {
+  private func read<Reply>(_ query: TypedQuery<Reply>) async throws(BusError) -> Reply {
     try checkRunning()
     let answer: StoreAnswer? = await withCheckedContinuation { continuation in
-      let isTaken = server.read(query) { continuation.resume(returning: $0) }
+      let isTaken = server.read(query.query) { continuation.resume(returning: $0) }
       if !isTaken { continuation.resume(returning: nil) }
     }
     guard let answer else { throw .busy }
-    if case .failed(let reason) = answer { throw .unreadable(reason: reason) }
-    return answer
+    do throws(UnreadableStore) {
+      return try query.reply(in: answer).get()
+    } catch {
+      throw .unreadable(reason: error.reason)
+    }
   }
 
   private func change(_ change: InboxChange, of user: String) async throws(BusError) -> Int {

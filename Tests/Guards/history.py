@@ -64,7 +64,7 @@ GUARDS = [
         88,
         "a poll's cursor beyond the newest commit does not resume",
         "polled-cursor-beyond-newest-commit",
-        replace("poll.after > through", "poll.after > .max"),
+        replace("poll.after > page.through", "poll.after > .max"),
         (unit("ContinuityTests/beyond"),),
     ),
     Guard(

@@ -25,7 +25,7 @@ final class Exchange {
   var bodyLimit = 0
   /// The length of the body at which its timeout begins again.
   var renewsTimeoutAt = 0
-  /// How the store's answer becomes the response.
+  /// The reply that the request waits for, and how it becomes the response.
   var pending: PendingAnswer?
   /// The Engine.IO session that the request addresses; `requestKind` says whether it polls or
   /// posts.
@@ -327,7 +327,7 @@ extension Shard {
       table[slot].flags.insert(.awaitsAnswer)
       let limit = core.configuration.limits.storeTimeoutMilliseconds
       // guard: store-deadline
-      table[slot].deadline = pending.awaitsStore ? now + limit : .max
+      table[slot].deadline = pending.storeWork == nil ? .max : now + limit
       connections.scheduleTimer(slot)
     }
   }
@@ -380,7 +380,7 @@ extension Shard {
   func requestTimedOut(_ slot: UInt32) {
     let exchange = exchange(at: slot)
     if let poll = exchange.poll { return end(poll, at: slot) }
-    if let pending = exchange.pending { return storeTimedOut(pending, exchange, at: slot) }
+    if let work = exchange.pending?.storeWork { return storeTimedOut(work, exchange, at: slot) }
     // No request has begun, so the client expects no response.
     if table[slot].partial.isEmpty, exchange.head == nil { return connections.drop(slot) }
     metrics.add(.timedOut)
@@ -389,13 +389,13 @@ extension Shard {
   }
 
   /// Answers a request for which the store has not answered in time.
-  private func storeTimedOut(_ pending: PendingAnswer, _ exchange: Exchange, at slot: UInt32) {
+  private func storeTimedOut(_ work: StoreWork, _ exchange: Exchange, at slot: UInt32) {
     metrics.add(.storeTimeouts)
-    if pending.isCommand { storeWatch.noteOverdueCommand(of: table.id(of: slot)) }
+    if work.isCommand { storeWatch.noteOverdueCommand(of: table.id(of: slot)) }
     // The connection ends: the late answer must not answer its next request.
     // guard: late-outcome-ends-connection
     exchange.isLast = true
-    respond(pending.lateAnswer, at: slot)
+    respond(work.lateAnswer, at: slot)
   }
 
   /// Handles the peer's end of stream: a request that it has sent is still answered.
@@ -425,24 +425,38 @@ extension Shard {
     exchange.countedBytes = count
   }
 
-  // MARK: The store's answers
+  // MARK: Replies
 
+  /// Answers the request with the outcome of its command.
   func finish(_ slot: UInt32, _ outcome: StoreOutcome) {
-    guard let exchange = table[slot].activity.exchange, let pending = exchange.pending else {
-      return
-    }
-    finish(slot, Endpoints.answer(pending, outcome))
+    guard case .outcome(_, let answer)? = table[slot].activity.exchange?.pending else { return }
+    finish(slot, answer(outcome))
   }
 
-  func finish(_ slot: UInt32, _ answer: StoreAnswer) {
-    if table[slot].state == .session { return takeWhenApplied(answer, at: slot) }
-    guard let exchange = table[slot].activity.exchange, let pending = exchange.pending else {
-      return
+  /// Hands the store's answer to the session, the poll or the request that waits for it.
+  func finish(_ slot: UInt32, _ reply: StoreAnswer) {
+    if table[slot].state == .session { return takeWhenApplied(reply, at: slot) }
+    switch table[slot].activity.exchange?.pending {
+    case .poll(let poll): continuePoll(poll, reply)
+    case .storeAnswer(let answer): finish(slot, answer(reply))
+    case .outcome, .roomAnswer, .shardQuery, .event, nil: break
     }
-    if case .poll(let poll) = pending { return continuePoll(poll, answer, at: slot) }
-    finish(slot, Endpoints.answer(pending, answer, cursors: core.store.history.cursors))
   }
 
+  /// Answers the request with an owner shard's result.
+  func finishRequest(_ reply: RoomAnswer, at slot: UInt32) {
+    guard case .roomAnswer(let answer)? = table[slot].activity.exchange?.pending else { return }
+    finish(slot, answer(reply))
+  }
+
+  /// Answers the request with the result of its shard query.
+  func finishRequest(_ result: ShardQueryResult, of id: ConnectionID) {
+    guard table.holds(id), case .shardQuery(let answer)? = table[id.slot].activity.exchange?.pending
+    else { return }
+    finish(id.slot, answer(result))
+  }
+
+  /// Answers the request, and reads the next one.
   func finish(_ slot: UInt32, _ answer: Answer) {
     respond(answer, at: slot)
     connections.resumeWhenFlushed(slot)

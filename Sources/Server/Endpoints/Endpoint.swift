@@ -80,36 +80,76 @@ enum Endpoints {
     let parameters: [String]
   }
 
-  // MARK: Asking the store
+  // MARK: Asking the store and the shards
 
-  /// Asks the store; the request waits for the result.
-  static func ask(
-    _ query: StoreQuery, _ pending: PendingAnswer, _ request: Request, on shard: Shard
+  /// Asks the store; the request waits for the reply, which `answer` turns into its answer.
+  static func ask<Reply>(
+    _ query: TypedQuery<Reply>, _ request: Request, on shard: Shard,
+    _ answer: @escaping (Reply) -> Answer
   ) throws(Refusal) -> EndpointResult {
     let id = shard.table.id(of: request.slot)
     let mailbox = shard.mailbox
-    let isTaken = shard.core.store.read(query) { answer in
-      mailbox.append(.answer(id, answer))
+    let isTaken = shard.core.store.read(query.query) { reply in
+      mailbox.append(.answer(id, reply))
     }
     guard isTaken else { throw .busy }
-    return .later(pending)
+    return .later(
+      .storeAnswer { reply in
+        switch query.reply(in: reply) {
+        case .success(let reply): answer(reply)
+        case .failure: unreadable
+        }
+      })
   }
 
-  /// Submits a command to the store; the request waits for the outcome.
-  static func submit(
-    _ command: StoreCommand, _ pending: PendingAnswer, _ request: Request, on shard: Shard
+  /// The answer when the store cannot be read.
+  static let unreadable = Answer.unavailable("unreadable", "the store cannot be read just now")
+
+  /// Submits a command to the store; the request waits for the reply, which `answer` turns into its
+  /// answer.
+  static func submit<Reply>(
+    _ command: TypedCommand<Reply>, _ request: Request, on shard: Shard,
+    _ answer: @escaping (Reply) -> Answer
   ) throws(Refusal) -> EndpointResult {
     try shard.storeWatch.checkAnswers()
     let id = shard.table.id(of: request.slot)
     let mailbox = shard.mailbox
     var count = 0
-    if case .publish(let drafts, _, _, _) = command { count = drafts.count }
-    let isTaken = shard.core.store.submit(command) { [count] outcome in
+    if case .publish(let drafts, _, _, _) = command.command { count = drafts.count }
+    let isTaken = shard.core.store.submit(command.command) { [count] outcome in
       mailbox.append(.outcome(id, outcome, count: count))
     }
     guard isTaken else { throw .busy }
-    return .later(pending)
+    let work = StoreWork(command.command)
+    return .later(
+      .outcome(of: work) { outcome in
+        switch command.reply(in: outcome) {
+        case .success(let reply): answer(reply)
+        case .failure(let failure): work.answer(to: failure)
+        }
+      })
   }
+
+  /// Asks all shards; the request waits for the joined reply, which `answer` turns into its answer.
+  static func ask<Reply>(
+    _ query: TypedShardQuery<Reply>, _ request: Request, on shard: Shard,
+    _ answer: @escaping (Reply) -> Answer
+  ) throws(Refusal) -> EndpointResult {
+    let id = shard.table.id(of: request.slot)
+    guard shard.shardQueries.begin(query.query, for: .request(id)) else { throw .busy }
+    return .later(
+      .shardQuery { result in
+        switch query.reply(in: result) {
+        case .success(let reply): answer(reply)
+        case .failure(.late):
+          .unavailable("late", "a part of the server did not answer in time, try again")
+        case .failure(.busy): Refusal.busy.answer
+        case .failure(.stopping): .unavailable("draining", "the server is shutting down")
+        }
+      })
+  }
+
+  // MARK: Reading the request
 
   /// The user of a request to an endpoint that needs one.
   static func user(of request: Request) throws(Refusal) -> UserID {

@@ -35,10 +35,14 @@ extension Endpoints {
       try change(.deleteAll, naming: false, request, on: shard)
     },
     Endpoint(.get, notifications + "/unread-count", .user) { (request, shard) throws(Refusal) in
-      try ask(.counts(user: user(of: request)), .unreadCount, request, on: shard)
+      try ask(.counts(user: user(of: request)), request, on: shard) { counts in
+        .object { $0.member("count", counts.unread) }
+      }
     },
     Endpoint(.get, notifications + "/stats", .user) { (request, shard) throws(Refusal) in
-      try ask(.counts(user: user(of: request)), .stats, request, on: shard)
+      try ask(.counts(user: user(of: request)), request, on: shard) { counts in
+        .object { $0.members(of: counts) }
+      }
     },
     Endpoint(.get, notifications + "/poll", .user, poll),
     Endpoint(.put, notifications + "/read-all", .user) { (request, shard) throws(Refusal) in
@@ -56,7 +60,7 @@ extension Endpoints {
       try change(.delete, request, on: shard)
     },
     Endpoint(.get, "/api/v1/preferences", .user) { (request, shard) throws(Refusal) in
-      try ask(.preferences(user: user(of: request)), .preferences, request, on: shard)
+      try ask(.preferences(user: user(of: request)), request, on: shard) { .of($0) }
     },
     Endpoint(.put, "/api/v1/preferences", .user, setPreferences),
     Endpoint(.get, "/api/v1/me", .caller, prefersToken: true) { request, _ in
@@ -109,7 +113,7 @@ extension Endpoints {
     },
     Endpoint(.get, "/readyz", .anyone, readsQuery: false) { request, shard in
       shard.readiness.begin(for: request.slot, offer: shard.offer).map { .now($0) }
-        ?? .later(.probe)
+        ?? .later(.event)
     },
     Endpoint(.get, "/metrics", .loopbackOrPublisher, readsQuery: false) {
       .now(MetricsText.answer(from: $1.core))

@@ -29,22 +29,20 @@ extension Endpoints {
       .page(
         user: user, limit: limit.map { Int($0) } ?? StoreQuery.standardPageLimit, before: before,
         unreadOnly: unreadOnly, type: type, grouping: grouping),
-      .page, request, on: shard)
+      request, on: shard, answer)
   }
 
   /// The answer with a page of the inbox.
   ///
   /// `next` is opaque to clients.
-  static func page(
-    _ notifications: [Notification], next: UInt64?, _ counts: Counts, groups: [UInt64: Int]
-  ) -> Answer {
+  private static func answer(_ page: StoredPage) -> Answer {
     .object { data in
-      data.member("notifications", array: notifications) { data, notification in
-        data.appendNotification(notification, groupCount: groups[notification.offset])
+      data.member("notifications", array: page.notifications) { data, notification in
+        data.appendNotification(notification, groupCount: page.groups[notification.offset])
       }
-      if let next { data.member("next", String(next)) }
-      data.member("unread", counts.unread)
-      data.member("total", counts.total)
+      if let next = page.next { data.member("next", String(next)) }
+      data.member("unread", page.counts.unread)
+      data.member("total", page.counts.total)
     }
   }
 
@@ -52,9 +50,20 @@ extension Endpoints {
   static func change(
     _ change: InboxChange, naming: Bool, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
-    try submit(
-      .change(user: user(of: request), change, at: shard.wall), .changed(names: naming), request,
-      on: shard)
+    try submit(.change(user: user(of: request), change, at: shard.wall), request, on: shard) {
+      answer($0, naming: naming)
+    }
+  }
+
+  /// The answer to a change; 404 if it names a notification that does not exist.
+  private static func answer(_ change: ChangeReply, naming: Bool) -> Answer {
+    if naming, change.count == 0 {
+      return .failure(404, "not_found", "no such notification in this inbox")
+    }
+    return .object { data in
+      data.member("updated", change.count)
+      data.members(of: change.counts)
+    }
   }
 
   /// Changes the notification named in the path; with `?group=true` its whole group.
@@ -64,8 +73,8 @@ extension Endpoints {
     let id = try id(of: request)
     if try flag("group", in: request.query) ?? false {
       return try submit(
-        .changeGroup(user: user(of: request), of: id, change, at: shard.wall),
-        .changed(names: true), request, on: shard)
+        .changeGroup(user: user(of: request), of: id, change, at: shard.wall), request, on: shard
+      ) { answer($0, naming: true) }
     }
     let change: InboxChange =
       switch change {

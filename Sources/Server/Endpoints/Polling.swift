@@ -20,8 +20,8 @@ final class Poll {
   let endsAt: UInt64
   /// The largest offset of a notification announced so far.
   var deferredThrough: UInt64 = 0
-  /// Whether a read from the store is queued or under way.
-  var isReading = false
+  /// Handles the reply of the read that is queued or under way; nil if there is none.
+  fileprivate var take: ((StoreAnswer, Poll, Shard) -> Void)?
   /// Whether the store's next result ends the poll, even if it is empty.
   var isEnding = false
 
@@ -29,6 +29,14 @@ final class Poll {
     self.user = user
     self.after = after
     self.endsAt = endsAt
+  }
+
+  /// Whether a read from the store is queued or under way.
+  var isReading: Bool { take != nil }
+
+  /// The query for everything newer.
+  var query: TypedQuery<MissedPage> {
+    .missed(user: user, after: after, limit: Shard.pollLimit)
   }
 }
 
@@ -52,7 +60,7 @@ extension Endpoints {
     let after: UInt64
     switch request.query["since"] {
     case nil, "":
-      return try ask(.position(user: user), .position(isResync: false), request, on: shard)
+      return try askPosition(of: user, isResync: false, request, on: shard)
     case "0":
       after = 0
     case .some(let since):
@@ -60,11 +68,21 @@ extension Endpoints {
         cursor.offset >= shard.core.store.horizon
       else {
         shard.metrics.add(.resyncs)
-        return try ask(.position(user: user), .position(isResync: true), request, on: shard)
+        return try askPosition(of: user, isResync: true, request, on: shard)
       }
       after = cursor.offset
     }
     return try shard.beginPoll(request, user: user, after: after, waitMilliseconds: wait * 1_000)
+  }
+
+  /// Answers with the current position, from which the next poll goes on.
+  private static func askPosition(
+    of user: UserID, isResync: Bool, _ request: Request, on shard: Shard
+  ) throws(Refusal) -> EndpointResult {
+    let cursors = shard.core.store.history.cursors
+    return try ask(.position(user: user), request, on: shard) { position in
+      polled([], cursors.text(at: position.offset), isResync: isResync)
+    }
   }
 
   /// The answer to a poll.
@@ -108,50 +126,74 @@ extension Shard {
 
   /// Asks the store for newer notifications; false when its queue is full.
   private func read(_ poll: Poll, at slot: UInt32) -> Bool {
-    ask(question(of: poll), poll, at: slot)
+    ask(poll.query, poll, at: slot) { $0.take($1, for: $2, at: $3) }
   }
 
-  func question(of poll: Poll) -> StoreQuery {
-    .missed(user: poll.user, after: poll.after, limit: Shard.pollLimit)
+  /// Asks the store for the current position; false when its queue is full.
+  private func readPosition(_ poll: Poll, at slot: UInt32) -> Bool {
+    ask(.position(user: poll.user), poll, at: slot) { shard, position, _, slot in
+      shard.metrics.add(.resyncs)
+      let cursor = shard.core.store.history.cursors.text(at: position.offset)
+      shard.finish(slot, Endpoints.polled([], cursor, isResync: true))
+    }
   }
 
-  private func ask(_ query: StoreQuery, _ poll: Poll, at slot: UInt32) -> Bool {
+  /// How a reply continues a poll.
+  private typealias Continuation<Reply> = (Shard, Reply, Poll, _ slot: UInt32) -> Void
+
+  private func ask<Reply>(
+    _ query: TypedQuery<Reply>, _ poll: Poll, at slot: UInt32,
+    _ continuation: @escaping Continuation<Reply>
+  ) -> Bool {
     let id = table.id(of: slot)
     let mailbox = mailbox
-    poll.isReading = core.store.read(query) { answer in
+    let isTaken = core.store.read(query.query) { answer in
       mailbox.append(.answer(id, answer))
     }
-    return poll.isReading
+    if isTaken { expectReply(to: query, for: poll, at: slot, continuation) }
+    return isTaken
   }
 
-  /// Answers the poll with the store's result, or waits.
-  func continuePoll(_ poll: Poll, _ answer: StoreAnswer, at slot: UInt32) {
-    poll.isReading = false
-    let cursors = core.store.history.cursors
-    switch answer {
-    case .missed(let page, let through, let next, let total, _):
-      let isTooMuch = (total ?? page.count) > core.configuration.limits.missedLimit
-      // guard: polled-cursor-beyond-newest-commit
-      let isBeyond = poll.after > through
-      if isBeyond { report(HistoryLoss(offset: poll.after, end: through)) }
-      if isBeyond || isTooMuch {
-        if !ask(.position(user: poll.user), poll, at: slot) { finish(slot, Shard.busy) }
-        return
+  private func expectReply<Reply>(
+    to query: TypedQuery<Reply>, for poll: Poll, at slot: UInt32,
+    _ continuation: @escaping Continuation<Reply>
+  ) {
+    // The poll keeps the closure, which therefore does not keep the poll.
+    poll.take = { answer, poll, shard in
+      switch query.reply(in: answer) {
+      case .success(let reply): continuation(shard, reply, poll, slot)
+      case .failure: shard.finish(slot, Endpoints.unreadable)
       }
-      poll.after = next ?? through
-      if page.isEmpty, !poll.isEnding, now < poll.endsAt {
-        if next == nil { return wait(poll, at: slot) }
-        // The page scanned only muted or damaged rows.
-        if !read(poll, at: slot) { finish(slot, Shard.busy) }
-        return
-      }
-      finish(slot, Endpoints.polled(page, cursors.text(at: poll.after)))
-    case .position(let offset, _):
-      metrics.add(.resyncs)
-      finish(slot, Endpoints.polled([], cursors.text(at: offset), isResync: true))
-    case .page, .counts, .preferences, .keptRooms, .failed:
-      finish(slot, .unavailable("unreadable", "the store cannot be read just now"))
     }
+  }
+
+  /// Continues the poll with the store's reply to its read.
+  func continuePoll(_ poll: Poll, _ answer: StoreAnswer) {
+    guard let take = poll.take else { return }
+    poll.take = nil
+    take(answer, poll, self)
+  }
+
+  /// Answers the poll with the store's page, or waits.
+  private func take(_ page: MissedPage, for poll: Poll, at slot: UInt32) {
+    let isTooMuch =
+      (page.total ?? page.notifications.count) > core.configuration.limits.missedLimit
+    // guard: polled-cursor-beyond-newest-commit
+    let isBeyond = poll.after > page.through
+    if isBeyond { report(HistoryLoss(offset: poll.after, end: page.through)) }
+    if isBeyond || isTooMuch {
+      if !readPosition(poll, at: slot) { finish(slot, Shard.busy) }
+      return
+    }
+    poll.after = page.next ?? page.through
+    if page.notifications.isEmpty, !poll.isEnding, now < poll.endsAt {
+      if page.next == nil { return wait(poll, at: slot) }
+      // The page scanned only muted or damaged rows.
+      if !read(poll, at: slot) { finish(slot, Shard.busy) }
+      return
+    }
+    let cursor = core.store.history.cursors.text(at: poll.after)
+    finish(slot, Endpoints.polled(page.notifications, cursor))
   }
 
   private static let busy = Refusal.busy.answer
@@ -179,7 +221,7 @@ extension Shard {
       // This wakes every poll at once, so their reads are paced.
       poll.deferredThrough = max(poll.deferredThrough, offset)
       if poll.isReading { return }
-      poll.isReading = true
+      expectReply(to: poll.query, for: poll, at: slot) { $0.take($1, for: $2, at: $3) }
       awaitCatchUp(slot)
     default:
       return

@@ -19,8 +19,8 @@ extension Endpoints {
       throw Refusal(error)
     }
     return try submit(
-      .setPreferences(user: user(of: request), preferences), .saved(.of(preferences)), request,
-      on: shard)
+      .setPreferences(user: user(of: request), preferences), request, on: shard
+    ) { .of(preferences) }
   }
 }
 

@@ -49,15 +49,18 @@ extension Endpoints {
       // A retry of a publish that was stored before its notification expired gets that answer.
       // guard: key-found-before-clock
       guard let key else { throw error }
-      return try submit(
-        .findKey(key), .repeated(answer, refusal: error.answer), request, on: shard)
+      let refusal = error.answer
+      return try submit(.findKey(key), request, on: shard) {
+        Self.answer(to: $0, new: refusal, repeated: answer)
+      }
     }
     if isRelayed { return try relay(pending, answer, request, on: shard) }
     return try submit(
       .publish(
         drafts: pending, idempotency: key, answer: key == nil ? [] : answer.response.body,
         takenAt: shard.clock.nanoseconds),
-      .published(answer), request, on: shard)
+      request, on: shard
+    ) { Self.answer(to: $0, new: answer, repeated: answer) }
   }
 
   /// `POST /api/v1/notifications/batch`: NDJSON in, one answer a line out, once all are durable.
@@ -110,14 +113,17 @@ extension Endpoints {
       // A first attempt may have been stored before its lines expired.
       // guard: key-found-before-clock-of-batch
       guard let key else { return .now(answer) }
-      return try submit(.findKey(key), .repeated(answer, refusal: answer), request, on: shard)
+      return try submit(.findKey(key), request, on: shard) {
+        Self.answer(to: $0, new: answer, repeated: answer)
+      }
     }
     if isRelayed { return try relay(all, answer, request, on: shard) }
     return try submit(
       .publish(
         drafts: all, idempotency: key, answer: key == nil ? [] : body,
         takenAt: shard.clock.nanoseconds),
-      .published(answer), request, on: shard)
+      request, on: shard
+    ) { Self.answer(to: $0, new: answer, repeated: answer) }
   }
 
   // MARK: Answering early
@@ -228,6 +234,22 @@ extension Endpoints {
   }
 
   // MARK: Writing the answer
+
+  /// The answer to a publish, or to one that is refused unless its key was seen before.
+  private static func answer(to reply: KeyReply, new: Answer, repeated: Answer) -> Answer {
+    switch reply {
+    case .isNew:
+      return new
+    case .repeated(let body):
+      // The same request had the same kind of answer; the ids in it are those of the first one.
+      var answer = repeated
+      answer.response.body = body
+      return answer.with("Idempotent-Replay", "true")
+    case .conflict:
+      return .failure(
+        409, "idempotency_conflict", "this Idempotency-Key was used with another body")
+    }
+  }
 
   private static func write(
     _ pending: [PendingNotification], of draft: Draft, into json: inout [UInt8]

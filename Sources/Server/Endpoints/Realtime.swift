@@ -16,7 +16,7 @@ extension Endpoints {
     let room = try fields.text(.room)
     guard let isTyping = fields.isTyping else { throw .invalid("is_typing: missing") }
     shard.rooms.ask(.type(isTyping), room, of: user, at: request.slot)
-    return .later(.ownerShard(.object { _ in }, refusal: notInRoom))
+    return .later(.roomAnswer { $0.isSuccess ? .object { _ in } : notInRoom })
   }
 
   /// `POST /api/v1/websocket/realtime/presence`: `{status}`.
@@ -32,7 +32,8 @@ extension Endpoints {
     let update = PresenceUpdate(user: user, status: status)
     shard.rooms.notify(
       ownerOf: user, .set(status, answerTo: shard.shardConnectionID(of: request.slot)))
-    return .later(.ownerShard(.object { $0.members(of: update) }, refusal: notConnected))
+    return .later(
+      .roomAnswer { $0.isSuccess ? .object { $0.members(of: update) } : notConnected })
   }
 
   private static let notInRoom = Answer.failure(
@@ -41,16 +42,12 @@ extension Endpoints {
     409, "not_connected", "presence can be set only while the user is connected")
 }
 
-extension Shard {
-  /// Answers the request at `slot` with an owner shard's result.
-  func finishRequest(_ answer: RoomAnswer, at slot: UInt32) {
-    guard case .ownerShard(let success, let refusal) = table[slot].activity.exchange?.pending
-    else {
-      return
-    }
-    switch answer {
-    case .typed: finish(slot, success)
-    case .notInRoom, .entered, .seen, .left, .full: finish(slot, refusal)
+extension RoomAnswer {
+  /// Whether the owner shard has done what the request asked for.
+  fileprivate var isSuccess: Bool {
+    switch self {
+    case .typed: true
+    case .notInRoom, .entered, .seen, .left, .full: false
     }
   }
 }

@@ -13,18 +13,20 @@ extension Endpoints {
     of user: UserID, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
     guard shard.delivery.hasRoomForPage else { throw .busy }
-    return try shard.ask(.connections(of: user), for: request)
+    return try ask(.connections(of: user), request, on: shard) { connections in
+      .object { data in write(connections, into: &data) }
+    }
   }
 
   /// `GET /api/v1/users/online`: a page of the connected users, in byte order.
   static func usersOnline(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let limit = try number("limit", in: request.query, 1...UInt64(ConnectedUsers.largestLimit))
     guard shard.delivery.hasRoomForPage else { throw .busy }
-    return try shard.ask(
-      .users(
-        limit: limit.map { Int($0) } ?? ConnectedUsers.standardLimit, after: request.query["after"],
-        online: true),
-      for: request)
+    let query = TypedShardQuery.onlineUsers(
+      limit: limit.map { Int($0) } ?? ConnectedUsers.standardLimit, after: request.query["after"])
+    return try ask(query, request, on: shard) { page in
+      .object { data in write(page, into: &data) }
+    }
   }
 
   /// `GET /api/v1/users/:id/online`: whether the user is online, its presence status, and the
@@ -32,40 +34,23 @@ extension Endpoints {
   ///
   /// For a moment after its last connection has ended, the user is online with no connection.
   static func userOnline(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
-    try shard.ask(.presence(of: namedUser(in: request)), for: request)
+    let user = try namedUser(in: request)
+    return try ask(.presence(of: user), request, on: shard) { presence in
+      .object { data in
+        data.member("user_id", user)
+        data.member("online", presence.status != nil)
+        data.member("connections", presence.connections)
+        data.member("status", (presence.status ?? .offline).name)
+      }
+    }
   }
 
   /// `POST /api/v1/disconnect`: ends the user's sessions and answers its waiting polls.
   static func disconnect(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let fields = try BroadcastFields(request, [.userID, .reason])
     let reason = fields.optional(.reason) ?? DisconnectReasons.standard
-    return try shard.ask(.disconnect(fields.text(.userID), reason: reason), for: request)
-  }
-
-  /// The answer to a request that made a shard query.
-  static func answer(_ question: ShardQueryRequest, _ result: ShardQueryResult) -> Answer {
-    switch (question, result) {
-    case (.connections, .success(.connections(let connections))):
-      return .object { data in write(connections, into: &data) }
-    case (.users, .success(.users(let page))):
-      return .object { data in write(page, into: &data) }
-    case (.presence(let user), .success(.presence(let presence))):
-      return .object { data in
-        data.member("user_id", user)
-        data.member("online", presence.status != nil)
-        data.member("connections", presence.connections)
-        data.member("status", (presence.status ?? .offline).name)
-      }
-    case (.disconnect, .success(.count(let count))):
-      return .object { data in data.member("disconnected", count) }
-    case (_, .failure(.late)):
-      return .unavailable("late", "a part of the server did not answer in time, try again")
-    case (_, .failure(.busy)):
-      return Refusal.busy.answer
-    case (_, .failure(.stopping)):
-      return .unavailable("draining", "the server is shutting down")
-    case (_, .success):
-      return .failure(500, "internal", "unexpected answer from the shards")
+    return try ask(.disconnect(fields.text(.userID), reason: reason), request, on: shard) { count in
+      .object { data in data.member("disconnected", count) }
     }
   }
 

@@ -138,7 +138,7 @@ extension Shard {
     let exchange = exchange(at: slot)
     exchange.engine = session
     exchange.requestKind = .poll
-    exchange.pending = .enginePoll
+    exchange.pending = .event
     session.poll = table.id(of: slot)
     table[slot].flags.insert(.awaitsAnswer)
     table[slot].deadline = .max

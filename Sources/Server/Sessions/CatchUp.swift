@@ -140,7 +140,7 @@ extension Shard {
     case .replay(let replay):
       .missed(user: table[slot].user, after: replay.after, limit: Shard.pageLimit)
     case .request(let exchange):
-      exchange.poll.map { question(of: $0) }
+      exchange.poll?.query.query
     case .idle, .fragments, .fetch, .authentication, .probe:
       nil
     }

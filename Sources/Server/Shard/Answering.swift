@@ -16,16 +16,6 @@ extension Shard {
 
   // MARK: Queries
 
-  /// Queries all shards for an HTTP request, which waits for the answer.
-  func ask(
-    _ question: ShardQueryRequest, for request: Request
-  ) throws(Refusal) -> EndpointResult {
-    guard shardQueries.begin(question, for: .request(table.id(of: request.slot))) else {
-      throw .busy
-    }
-    return .later(.shardQuery)
-  }
-
   /// Passes the result of a query on, if it is finished.
   func respond(_ query: ShardQueries.Finished?) {
     guard let query else { return }
@@ -33,10 +23,7 @@ extension Shard {
     case .outside(let done):
       done(query.result)
     case .request(let id):
-      guard table.holds(id), case .shardQuery? = table[id.slot].activity.exchange?.pending else {
-        return
-      }
-      finish(id.slot, Endpoints.answer(query.question, query.result))
+      finishRequest(query.result, of: id)
     }
   }
 
