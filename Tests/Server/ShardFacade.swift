@@ -283,8 +283,8 @@ extension ShardView {
   /// The number of shards that the oldest pending query waits for; nil when none is pending.
   var oldestQueryMissingCount: Int? { shard.shardQueries.oldestMissingCount }
   /// Whether the shard prepares events for streams of metrics.
-  var isFeedingMetrics: Bool { shard.metricsFeed != nil }
-  var metricsStreamCount: Int { shard.metricsWatcherCount }
+  var isFeedingMetrics: Bool { shard.metricsStreams.isFeeding }
+  var metricsStreamCount: Int { shard.metricsStreams.watcherCount }
 }
 
 /// One connection that a shard has accepted, also after it has ended.

@@ -98,8 +98,12 @@ enum MissingCredential {
 /// Invariant: it keeps nothing between two requests. A token is never logged.
 final class Authenticator: ShardComponent {
   let context: ShardContext
+  private let log: ConnectionLog
 
-  init(_ context: ShardContext) { self.context = context }
+  init(_ context: ShardContext, _ log: ConnectionLog) {
+    self.context = context
+    self.log = log
+  }
 
   /// The token of a request: from the header, else the query, else `subprotocolToken`.
   ///
@@ -138,7 +142,7 @@ final class Authenticator: ShardComponent {
       let key = head.value(of: "x-api-key")
     {
       guard ConstantTime.areEqual(Array(key.utf8), Array(expected.utf8)) else {
-        logRefusedCredential("the key is not CARILLON_API_KEY", at: slot)
+        log.refusedCredential("the key is not CARILLON_API_KEY", at: slot)
         throw .wrongKey
       }
       return Caller(identity: .apiKey, isPublisher: true, end: .max)
@@ -159,7 +163,7 @@ final class Authenticator: ShardComponent {
       claims = try core.verifier.verify(token, nowSeconds: second)
     } catch {
       let verifier = core.verifier
-      logRefusedCredential(
+      log.refusedCredential(
         verifier.reason(forRefusing: token, nowSeconds: second)?.text ?? "", at: slot)
       guard core.configuration.explainsRefusals else { throw .invalid(error, nil) }
       throw .invalid(error, verifier.reason(forRefusing: token, nowSeconds: second))
@@ -193,7 +197,7 @@ final class Authenticator: ShardComponent {
   func noUser(_ token: String?, at slot: UInt32) -> AuthenticationFailure {
     guard let token else { return .noUser(nil) }
     let verifier = core.verifier
-    logRefusedCredential(verifier.reason(forNoUserIn: token).text, at: slot)
+    log.refusedCredential(verifier.reason(forNoUserIn: token).text, at: slot)
     guard core.configuration.explainsRefusals else { return .noUser(nil) }
     return .noUser(verifier.reason(forNoUserIn: token))
   }
@@ -222,14 +226,5 @@ final class Authenticator: ShardComponent {
     case .noUser(let reason):
       return reason.map { ($0.text, $0.remedy) } ?? ("an API key names no user", nil)
     }
-  }
-
-  /// Logs the exact reason why a token or key was refused, which names nothing of it.
-  ///
-  /// `reason` is evaluated only if the line is written.
-  private func logRefusedCredential(_ reason: @autoclosure () -> String, at slot: UInt32) {
-    core.log.write(
-      .debug, at: wall,
-      "credential refused, \(reason()): shard \(index), \(table[slot].peer.text)")
   }
 }

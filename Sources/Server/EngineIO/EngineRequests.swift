@@ -48,7 +48,7 @@ extension Shard {
       refusal, message: refusal == .forbidden ? core.origins.refusal(of: head) : nil)
     // A client that asked for a WebSocket sends no other request on this connection.
     answer.endsConnection = WebSocketHandshake.isUpgrade(head)
-    logRefusal(of: answer, by: "engine.io", at: slot)
+    connectionLog.refused(answer, by: "engine.io", at: slot)
     answerEarly(answer, head, slot)
   }
 

@@ -22,7 +22,7 @@ extension LimitRows {
       "metrics streams of a shard", \Limits.metricsStreamsPerShardLimit, .count,
       "a further one is answered 503")
     add(
-      "time between events of a metrics stream", MetricsFeed.intervalMilliseconds, .milliseconds,
+      "time between events of a metrics stream", MetricsStreams.intervalMilliseconds, .milliseconds,
       "the next one is sent")
     add(
       "time between samples of the metrics", MetricsSampler.intervalMilliseconds, .milliseconds,

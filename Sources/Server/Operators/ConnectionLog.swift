@@ -4,22 +4,28 @@
 // The only external text in these lines is the id of a user with a valid token, as a JSON string. A
 // reason that a client or a publisher gives is not logged, because it may contain anything.
 
-internal import Notifications
 internal import Reactor
 internal import Wire
 
-extension Shard {
+/// Writes the lines about the connections of one shard.
+///
+/// It keeps nothing itself: the log limits the lines of all shards together.
+final class ConnectionLog: ShardComponent {
+  let context: ShardContext
+
+  init(_ context: ShardContext) { self.context = context }
+
   /// Logs that the session at `slot` has begun.
-  func logBeginning(at slot: UInt32) {
+  func began(at slot: UInt32) {
     core.log.write(.debug, at: wall, "\(sessionName(at: slot)) began: \(origin(of: slot))")
   }
 
   /// Logs that the session at `slot` is about to end, or its refusal if it never authenticated.
-  func logEnd(at slot: UInt32, because reason: @autoclosure () -> String) {
+  func ended(at slot: UInt32, because reason: @autoclosure () -> String) {
     let isWatcher = encoder(of: slot).dialect is MetricsDialect
     guard table[slot].flags.contains(.listed) || isWatcher else {
       let dialect = encoder(of: slot).dialect.name
-      return logRefusal(by: dialect, reason(), at: slot)
+      return refused(by: dialect, reason(), at: slot)
     }
     // The wall clock may have been set back during the session.
     let (duration, overflow) = wall.subtractingReportingOverflow(table[slot].connectedAt)
@@ -32,16 +38,25 @@ extension Shard {
   }
 
   /// Logs that an upgrade was refused.
-  func logRefusal(of answer: Answer, by dialect: String, at slot: UInt32) {
-    logRefusal(by: dialect, "\(answer.status) \(answer.code ?? "")", at: slot)
+  func refused(_ answer: Answer, by dialect: String, at slot: UInt32) {
+    refused(by: dialect, "\(answer.status) \(answer.code ?? "")", at: slot)
   }
 
-  private func logRefusal(
+  private func refused(
     by dialect: String, _ reason: @autoclosure () -> String, at slot: UInt32
   ) {
     core.log.write(
       .debug, at: wall,
       "refused, \(reason()): \(dialect), shard \(index), \(table[slot].peer.text)")
+  }
+
+  /// Logs the exact reason why a token or key was refused, which names nothing of it.
+  ///
+  /// `reason` is evaluated only if the line is written.
+  func refusedCredential(_ reason: @autoclosure () -> String, at slot: UInt32) {
+    core.log.write(
+      .debug, at: wall,
+      "credential refused, \(reason()): shard \(index), \(table[slot].peer.text)")
   }
 
   private func sessionName(at slot: UInt32) -> String {

@@ -97,3 +97,23 @@ struct LatencySummary: Equatable {
   var percentile99 = 0
   var longest = 0
 }
+
+/// Each shard's latencies since the reading before.
+struct LatencyReadings {
+  private(set) var summaries: [LatencySummary]
+  private var readings: [LatencyCounts]
+
+  init(_ metrics: [ShardMetrics]) {
+    readings = metrics.map(\.latencies)
+    summaries = metrics.map { _ in LatencySummary() }
+  }
+
+  /// Reads the latencies and summarizes those since the last reading.
+  mutating func read(_ metrics: [ShardMetrics]) {
+    for (index, shard) in metrics.enumerated() {
+      let reading = shard.latencies
+      summaries[index] = reading.since(readings[index]).summary
+      readings[index] = reading
+    }
+  }
+}

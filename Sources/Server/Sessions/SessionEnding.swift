@@ -104,7 +104,7 @@ extension Shard {
 
   /// Removes the user's session at `slot` from its rooms, the directory and its fan-out group.
   func leaveFanOut(_ slot: UInt32, because reason: @autoclosure () -> String) {
-    logEnd(at: slot, because: reason())
+    connectionLog.ended(at: slot, because: reason())
     rooms.leaveAll(slot)
     users.unlist(slot)
     delivery.leave(slot)

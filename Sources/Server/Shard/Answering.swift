@@ -5,7 +5,6 @@ internal import Broadcast
 internal import Delivery
 internal import Notifications
 internal import Reactor
-internal import Wire
 
 extension Shard {
   /// Answers the requests of a probe, if it has a verdict.

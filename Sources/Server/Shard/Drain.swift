@@ -1,5 +1,5 @@
-// A drain, a shutdown without loss: readiness fails with 503, sessions are closed with 1001 in paced
-// batches so that their clients reconnect, and accepted requests are still answered.
+// A drain, a shutdown without loss: readiness fails with 503, sessions are closed with 1001 in
+// paced batches so that their clients reconnect, and accepted requests are still answered.
 //
 // Here are only its beginning and its pace. The shard closes the connections of each batch.
 

@@ -1,7 +1,6 @@
 // Closing the connections of a shard that drains.
 
 internal import Delivery
-internal import Notifications
 
 extension Shard {
   /// Closes the next batch of sessions, and the listeners once no session is left.

@@ -44,16 +44,15 @@ final class Shard: ShardComponent {
   let rooms: Rooms
   /// Bytes of request bodies being received, or submitted to the store and not yet answered.
   var bodyBytesInFlight = 0
+  let drain: Drain
   let readiness: Readiness
   let storeWatch: StoreWatch
   let shardQueries: ShardQueries
-  /// Observers of the events: subscriptions of an embedding program.
   let observers: Observers
-  /// State of the metrics streams on this shard; nil if there is none.
-  var metricsFeed: MetricsFeed?
-  /// State of the metrics history; nil except on the first shard.
-  var metricsSampler: MetricsSampler?
-  let drain: Drain
+  let connectionLog: ConnectionLog
+  let metricsStreams: MetricsStreams
+  /// Nil except on the first shard.
+  let metricsSampler: MetricsSampler?
   var isStopping = false
   /// All events of the store up to this offset have come out of the ring.
   var appliedOffset: UInt64
@@ -70,12 +69,14 @@ final class Shard: ShardComponent {
     connections = Connections(context, sockets.acceptors)
     receiver = Receiver(context, connections)
     admission = AdmissionControl(context)
-    authenticator = Authenticator(context)
+    connectionLog = ConnectionLog(context)
+    authenticator = Authenticator(context, connectionLog)
     migration = Migration(context, connections, admission)
     parker = core.parkers[index]
     routes = Endpoints.router(hasDemo: core.configuration.demoTokens != nil)
-    if index == 0 { metricsSampler = MetricsSampler(at: context.clock.now, metrics: core.metrics) }
     shardQueries = ShardQueries(context)
+    metricsStreams = MetricsStreams(context)
+    metricsSampler = index == 0 ? MetricsSampler(context) : nil
     drain = Drain(context)
     observers = Observers(context)
     users = Users(context, admission, observers)
@@ -143,12 +144,8 @@ final class Shard: ShardComponent {
     limit = min(limit, wait(until: nextDueAsOwner))
     limit = min(limit, wait(until: drain.nextBatchAt))
     limit = min(limit, wait(until: shardQueries.nextEnd))
-    if let feed = metricsFeed {
-      limit = min(limit, Int32(clamping: feed.nextAt - min(now, feed.nextAt)))
-    }
-    if let sampler = metricsSampler {
-      limit = min(limit, Int32(clamping: sampler.nextAt - min(now, sampler.nextAt)))
-    }
+    limit = min(limit, wait(until: metricsStreams.nextAt))
+    limit = min(limit, wait(until: metricsSampler?.nextAt))
     // At the read limit, the store's next answer wakes the shard instead.
     if catchUps.isWaiting, catchUps.readCount < CatchUps.readLimit {
       limit = min(limit, Int32(CatchUps.pauseMilliseconds))
@@ -250,8 +247,7 @@ final class Shard: ShardComponent {
     expireAsOwner()
     for query in shardQueries.expire() { respond(query) }
     storeWatch.sweep()
-    sampleMetrics()
-    sendMetrics()
+    reportMetrics()
     continueDrain()
     connections.trimHeap()
   }

@@ -22,6 +22,8 @@ extension Shard {
     readiness.checkInvariants()
     storeWatch.checkInvariants()
     observers.checkInvariants()
+    metricsStreams.checkInvariants()
+    metricsSampler?.checkInvariants()
     shardQueries.checkInvariants()
     checkConnections()
     checkEngineSessions()

@@ -20,7 +20,7 @@ extension Shard {
     else {
       guard WebSocketHandshake.isUpgrade(head), head.method == .get else { return false }
       let answer = Answer.failure(404, "not_found", "no WebSocket is served at this path")
-      logRefusal(of: answer, by: "no dialect", at: slot)
+      connectionLog.refused(answer, by: "no dialect", at: slot)
       respond(answer.closing, at: slot)
       return true
     }
@@ -31,7 +31,7 @@ extension Shard {
     do throws(Refusal) {
       try upgrade(head, to: dialect, at: slot)
     } catch {
-      logRefusal(of: error.answer, by: dialect.name, at: slot)
+      connectionLog.refused(error.answer, by: dialect.name, at: slot)
       respond(error.answer.closing, at: slot)
     }
     return true
@@ -186,7 +186,7 @@ extension Shard {
     table[slot].tokenEnd = caller.end
     delivery.awaitHandshake(slot)
     users.list(slot)
-    logBeginning(at: slot)
+    connectionLog.began(at: slot)
     connections.scheduleTimer(slot)
     rooms.setClaimedRooms(caller.rooms, at: slot)
     if isHeld { return }

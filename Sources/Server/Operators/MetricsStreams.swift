@@ -6,9 +6,6 @@
 // numbers are from their last turn. The first event of a stream is the history; see
 // `MetricsHistory.swift`. A watcher is a connection but not a user's session: it is not listed as
 // online and does not count toward a user's quota.
-//
-// Invariant: there is a feed while there is a watcher, and at most a second longer. Without a feed
-// no event is written, and no turn is taken for it.
 
 internal import Broadcast
 internal import Delivery
@@ -16,52 +13,92 @@ internal import Notifications
 internal import Reactor
 internal import Wire
 
-extension Endpoints {
-  /// Admits a publisher as a watcher, up to the limit.
-  static func metricsStream(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
-    guard !shard.drain.hasBegun else {
-      throw Refusal(.unavailable("draining", "the server is shutting down"))
-    }
-    let limit = shard.core.configuration.limits.metricsStreamsPerShardLimit
-    guard shard.metricsWatcherCount < limit else {
-      throw Refusal(.unavailable("busy", "too many metrics streams, at most \(limit) are served"))
-    }
-    return .metricsStream
-  }
-}
-
-/// The state of a shard's metrics events, while it has watchers.
-struct MetricsFeed {
+/// The metrics streams of one shard.
+///
+/// Invariant: there is a feed while there is a watcher, and at most a second longer. Without a feed
+/// no event is written, and no turn is taken for it.
+final class MetricsStreams: ShardComponent {
+  /// Time between two events.
   static let intervalMilliseconds: UInt64 = 1_000
 
-  /// When the next event is due.
-  var nextAt: UInt64
-  /// Each shard's latencies between the last two readings.
-  private var latencies: LatencyReadings
-
-  init(at now: UInt64, metrics: [ShardMetrics]) {
-    nextAt = now + MetricsFeed.intervalMilliseconds
-    latencies = LatencyReadings(metrics)
+  private struct Feed {
+    /// When the next event is due.
+    var nextAt: UInt64
+    /// Each shard's latencies between the last two readings.
+    var latencies: LatencyReadings
   }
 
-  /// Reads the latencies and summarizes those since the last reading.
-  mutating func read(_ metrics: [ShardMetrics], at now: UInt64) {
-    latencies.read(metrics)
-    nextAt += MetricsFeed.intervalMilliseconds
-    // After a stall, the missed events are skipped.
-    if nextAt <= now { nextAt = now + MetricsFeed.intervalMilliseconds }
+  let context: ShardContext
+  private var feed: Feed?
+
+  init(_ context: ShardContext) { self.context = context }
+
+  /// Sessions on this shard that watch the metrics.
+  var watcherCount: Int {
+    fanOutGroups.metrics.reduce(0) { $0 + delivery.memberCount(of: $1.id) }
+  }
+
+  /// Whether events are prepared.
+  var isFeeding: Bool { feed != nil }
+
+  /// When the next event is due; nil without a feed.
+  var nextAt: UInt64? { feed?.nextAt }
+
+  /// Whether an event is due.
+  var isDue: Bool { feed.map { now >= $0.nextAt } ?? false }
+
+  /// Makes the session at `slot` a watcher and sends its first two events, with the opening.
+  func add(_ slot: UInt32, in encoder: GroupEncoder) {
+    if feed == nil || watcherCount == 0 {
+      feed = Feed(
+        nextAt: now + MetricsStreams.intervalMilliseconds, latencies: LatencyReadings(core.metrics))
+    }
+    delivery.join(slot)
+    encoder.writer.removeAll()
+    encoder.writer.beginStream()
+    core.metricsHistory.withLock { $0 }.write(to: &encoder.writer)
+    write(ServerState(core, at: now), to: &encoder.writer)
+    delivery.send(encoder.writer.bytes, to: slot)
+  }
+
+  /// Sends an event to the watchers if it is due, and ends the feed if there are none.
+  func send() {
+    guard isDue else { return }
+    guard watcherCount > 0 else {
+      feed = nil
+      return
+    }
+    advance()
+    let state = ServerState(core, at: now)
+    for encoder in fanOutGroups.metrics where delivery.memberCount(of: encoder.id) > 0 {
+      encoder.writer.removeAll()
+      write(state, to: &encoder.writer)
+      delivery.append(encoder.writer.bytes, to: encoder.id)
+    }
+  }
+
+  /// Traps in a debug build when the invariant does not hold.
+  func checkInvariants() {
+    assert(feed != nil || watcherCount == 0, "a watcher without a feed")
+    assert(feed.map { $0.nextAt <= now + MetricsStreams.intervalMilliseconds } ?? true)
+  }
+
+  /// Reads the latencies since the last reading; after a stall, the missed events are skipped.
+  private func advance() {
+    guard let due = feed?.nextAt else { return }
+    feed?.latencies.read(core.metrics)
+    feed?.nextAt = clock.next(after: due, every: MetricsStreams.intervalMilliseconds)
   }
 
   /// Writes one event: totals since the start, current gauges, and latencies.
-  func write(
-    _ metrics: [ShardMetrics], _ server: ServerState, time: Int64, to frames: inout FrameWriter
-  ) {
+  private func write(_ server: ServerState, to frames: inout FrameWriter) {
+    guard let feed else { return }
     frames.envelope("type", "metrics") { data in
-      data.member("time", Int(time))
+      data.member("time", Int(wall))
       data.member("server") { server.write(into: &$0) }
-      data.member("shards", array: zip(metrics, latencies.summaries)) { data, shard in
+      data.member("shards", array: zip(core.metrics, feed.latencies.summaries)) { data, shard in
         data.openObject()
-        MetricsFeed.write(shard.0, shard.1, into: &data)
+        MetricsStreams.write(shard.0, shard.1, into: &data)
         data.closeObject()
       }
     }
@@ -87,6 +124,20 @@ struct MetricsFeed {
       data.member("p99", latency.percentile99)
       data.member("max", latency.longest)
     }
+  }
+}
+
+extension Endpoints {
+  /// Admits a publisher as a watcher, up to the limit.
+  static func metricsStream(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
+    guard !shard.drain.hasBegun else {
+      throw Refusal(.unavailable("draining", "the server is shutting down"))
+    }
+    let limit = shard.core.configuration.limits.metricsStreamsPerShardLimit
+    guard shard.metricsStreams.watcherCount < limit else {
+      throw Refusal(.unavailable("busy", "too many metrics streams, at most \(limit) are served"))
+    }
+    return .metricsStream
   }
 }
 
@@ -140,60 +191,4 @@ struct MetricsDialect: Dialect {
   func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter) {}
   func writeMissed(_ notification: Notification, _ counts: Counts, to frames: inout FrameWriter) {}
   func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}
-}
-
-extension Shard {
-  /// Sessions on this shard that watch the metrics.
-  var metricsWatcherCount: Int {
-    fanOutGroups.metrics.reduce(0) { $0 + delivery.memberCount(of: $1.id) }
-  }
-
-  /// Answers the request with a stream and sends its first two events at once.
-  func openMetricsStream(_ request: Request) {
-    let slot = request.slot
-    guard beginStream(request) else { return }
-    let encoder = fanOutGroups.metrics(.eventStream(answering: request.head))
-    beginSession(at: slot, in: encoder.id)
-    table[slot].user = request.caller.user ?? ""
-    table[slot].tokenEnd = request.caller.end
-    table[slot].connectedAt = wall
-    table[slot].deadline = .max
-    logBeginning(at: slot)
-    connections.scheduleTimer(slot)
-    if metricsFeed == nil || metricsWatcherCount == 0 {
-      metricsFeed = MetricsFeed(at: now, metrics: core.metrics)
-    }
-    delivery.join(slot)
-    writeMetrics(ServerState(core, at: now), to: encoder, isFirst: true)
-    delivery.send(encoder.writer.bytes, to: slot)
-  }
-
-  /// Sends an event to the watchers if it is due, and ends the feed if there are none.
-  func sendMetrics() {
-    guard let feed = metricsFeed, now >= feed.nextAt else { return }
-    guard metricsWatcherCount > 0 else {
-      metricsFeed = nil
-      return
-    }
-    metricsFeed?.read(core.metrics, at: now)
-    let state = ServerState(core, at: now)
-    for encoder in fanOutGroups.metrics where delivery.memberCount(of: encoder.id) > 0 {
-      writeMetrics(state, to: encoder)
-      delivery.append(encoder.writer.bytes, to: encoder.id)
-    }
-  }
-
-  /// Writes an event with the writer of `encoder`; a stream's first one carries its opening.
-  private func writeMetrics(
-    _ state: ServerState, to encoder: GroupEncoder, isFirst: Bool = false
-  ) {
-    // Updates this shard's own gauges; the others do so in their turns.
-    publishGauges()
-    encoder.writer.removeAll()
-    if isFirst {
-      encoder.writer.beginStream()
-      core.metricsHistory.withLock { $0 }.write(to: &encoder.writer)
-    }
-    metricsFeed?.write(core.metrics, state, time: wall, to: &encoder.writer)
-  }
 }

@@ -1,0 +1,28 @@
+// The metrics that a shard samples, and sends to operators.
+
+extension Shard {
+  /// Takes the sample and sends the events of metrics that are due.
+  func reportMetrics() {
+    guard metricsStreams.isDue || metricsSampler?.isDue == true else { return }
+    // Updates this shard's own gauges; the others do so in their turns.
+    publishGauges()
+    metricsSampler?.sample()
+    metricsStreams.send()
+  }
+
+  /// Answers the request with a metrics stream.
+  func openMetricsStream(_ request: Request) {
+    let slot = request.slot
+    guard beginStream(request) else { return }
+    let encoder = fanOutGroups.metrics(.eventStream(answering: request.head))
+    beginSession(at: slot, in: encoder.id)
+    table[slot].user = request.caller.user ?? ""
+    table[slot].tokenEnd = request.caller.end
+    table[slot].connectedAt = wall
+    table[slot].deadline = .max
+    connectionLog.began(at: slot)
+    connections.scheduleTimer(slot)
+    publishGauges()
+    metricsStreams.add(slot, in: encoder)
+  }
+}
