@@ -146,7 +146,7 @@ extension ShardView {
     case .range:
       shard.delivery.queue(log: .direct, shard.delivery.appendDirect(bytes), at: slot)
     case .event: shard.deliver(RoomSessionTests.system("x"), to: [slot])
-    case .answer: shard.respond(.failure(404, "not_found", "nothing"), at: slot)
+    case .answer: shard.http.respond(.failure(404, "not_found", "nothing"), at: slot)
     case .close: shard.close(slot, code: 1008, reason: "late")
     case .queue: shard.delivery.markQueued(slot)
     case .timer:
@@ -212,7 +212,7 @@ extension ShardView {
   static let framesPerTurn = Receiver.framesPerTurn
 
   /// Bytes of request bodies that are being received or that the store still holds.
-  var bodyBytesInFlight: Int { shard.bodyBytesInFlight }
+  var bodyBytesInFlight: Int { shard.http.bodyBytesInFlight }
 }
 
 // MARK: Sessions

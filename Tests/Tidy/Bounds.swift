@@ -111,7 +111,7 @@ enum Bounds {
     (
       "a status",
       [
-        "Sources/Server/Core/HTTPInput.swift 400", "Sources/Wire/HTTP/HTTPResponse.swift 200",
+        "Sources/Server/HTTP/HTTPConnections.swift 400", "Sources/Wire/HTTP/HTTPResponse.swift 200",
         "Sources/Wire/HTTP/HTTPResponse.swift 599", "Sources/Wire/HTTP/HTTPResponseHead.swift 100",
       ]
     ),

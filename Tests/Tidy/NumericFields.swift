@@ -66,10 +66,10 @@ enum NumericFields {
       "Notifications/PreferencesParser.swift twoDigits", "Notifications/Preferences", "everyText"),
     hunted("Notifications/RecoveryID.swift init", "Notifications/RecoveryID", "refused"),
     Place(
-      name: "Server/Endpoints/Inbox.swift number",
+      name: "Server/HTTP/Endpoints/Inbox.swift number",
       hunter: "Tests/EndToEnd/test_trap_hunt.py test_no_number_in_a_query_is_a_trap"),
     hunted("Wire/JSON/DocumentParser.swift readInteger", "Server/Payment", "wrong"),
-    hunted("Server/Endpoints/BroadcastFields.swift take", "Server/Payment", "wrong"),
+    hunted("Server/HTTP/Endpoints/BroadcastFields.swift take", "Server/Payment", "wrong"),
     Place(
       name: "Server/Dialects/InboundMessage.swift read",
       hunter: "Tests/EndToEnd/test_trap_hunt.py test_no_number_in_a_fetch_is_a_trap"),

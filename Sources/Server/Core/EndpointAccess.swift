@@ -14,7 +14,7 @@ extension Shard {
       return .anyone
     case .loopbackOrPublisher:
       // guard: metrics-on-loopback-names
-      if admission.isLocal(slot), Shard.hasLoopbackName(head) { return .anyone }
+      if admission.isLocal(slot), HTTPConnections.hasLoopbackName(head) { return .anyone }
     case .user, .caller, .publisher:
       break
     }

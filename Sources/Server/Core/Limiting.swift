@@ -31,7 +31,7 @@ extension Shard {
           status: 400, reason: "PROXY header from an address that is not in --trusted-proxies")
       }
       let refusal = answer { () throws(AdmissionRefusal) in try admission.enter(header, at: slot) }
-      if let refusal { respond(refusal, at: slot) }
+      if let refusal { http.respond(refusal, at: slot) }
       return header.byteCount
     }
   }

@@ -11,28 +11,18 @@ internal import Notifications
 internal import Reactor
 internal import Wire
 
-/// The result of a request's head.
-enum EngineStep {
-  /// The path is not one of Engine.IO.
-  case notOurs
-  /// The request is answered or waits, or its connection was upgraded or migrated.
-  case taken
-  /// The body is still to come.
-  case takesBody
-}
-
 extension Shard {
   private static let methods = "GET, OPTIONS, POST"
 
   /// Handles a request with its head at the beginning of the scratch buffer's [from, end).
   func beginEngine(
     _ head: HTTPRequestHead, at slot: UInt32, from: Int, to end: Int
-  ) -> EngineStep {
+  ) -> HeadStep {
     guard let path = core.configuration.engines.firstIndex(where: { $0.matches(head.path) }) else {
-      return .notOurs
+      return .endpoint
     }
-    if let answer = options(head, allowing: Shard.methods) {
-      answerEarly(answer, head, slot)
+    if let answer = http.options(head, allowing: Shard.methods) {
+      http.answerEarly(answer, head, slot)
       return .taken
     }
     do throws(EngineIORefusal) {
@@ -49,12 +39,12 @@ extension Shard {
     // A client that asked for a WebSocket sends no other request on this connection.
     answer.endsConnection = WebSocketHandshake.isUpgrade(head)
     connectionLog.refused(answer, by: "engine.io", at: slot)
-    answerEarly(answer, head, slot)
+    http.answerEarly(answer, head, slot)
   }
 
   private func take(
     _ head: HTTPRequestHead, path: Int, at slot: UInt32, from: Int, to end: Int
-  ) throws(EngineIORefusal) -> EngineStep {
+  ) throws(EngineIORefusal) -> HeadStep {
     guard let query = try? QueryString(head.query ?? "") else { throw .badRequest }
     guard let transport = query["transport"].flatMap({ EngineIOTransport(rawValue: $0) }) else {
       throw .unknownTransport
@@ -77,7 +67,7 @@ extension Shard {
     guard query["EIO"] == "4" else { throw .unsupportedProtocolVersion }
     let usesBase64 = query["b64"].map { $0 != "0" && $0 != "false" } ?? false
     if drain.hasBegun {
-      answerEarly(.unavailable("draining", "the server is shutting down"), head, slot)
+      http.answerEarly(.unavailable("draining", "the server is shutting down"), head, slot)
     } else if transport == .webSocket {
       try openOverWebSocket(head, query, path: path, usesBase64: usesBase64, at: slot)
     } else {
@@ -95,7 +85,7 @@ extension Shard {
   private func take(
     _ head: HTTPRequestHead, _ transport: EngineIOTransport, for session: EngineSession,
     at slot: UInt32
-  ) throws(EngineIORefusal) -> EngineStep {
+  ) throws(EngineIORefusal) -> HeadStep {
     let isPolling = delivery[session.slot].flags.contains(.polling)
     if WebSocketHandshake.isUpgrade(head) {
       guard transport == .webSocket else { throw .badRequest }
@@ -135,14 +125,11 @@ extension Shard {
 
   /// Makes the request at `slot` wait for its session's next packets.
   private func wait(for session: EngineSession, at slot: UInt32) {
-    let exchange = exchange(at: slot)
+    let exchange = http.exchange(at: slot)
     exchange.engine = session
     exchange.requestKind = .poll
-    exchange.pending = .event
     session.poll = table.id(of: slot)
-    table[slot].flags.insert(.awaitsAnswer)
-    table[slot].deadline = .max
-    connections.scheduleTimer(slot)
+    http.wait(for: .event, at: slot)
     // Packets may be pending already.
     delivery.markPollable(session.slot)
   }
@@ -151,20 +138,20 @@ extension Shard {
 
   private func awaitBody(
     _ head: HTTPRequestHead, for session: EngineSession, at slot: UInt32
-  ) throws(EngineIORefusal) -> EngineStep {
-    let exchange = exchange(at: slot)
+  ) throws(EngineIORefusal) -> HeadStep {
+    let exchange = http.exchange(at: slot)
     let limit = core.configuration.engines[session.path].settings.bodyBytesLimit
     exchange.route = Endpoints.Match(endpoint: Endpoints.enginePost, parameters: [])
     exchange.caller = .anyone
     exchange.bodyLimit = limit
     if let length = head.contentLength, length > limit {
       endEngine(session, because: "a body of \(length) bytes")
-      answerEarly(
+      http.answerEarly(
         .failure(413, "too_large", "a body here has at most \(limit) bytes"), head, slot)
       return .taken
     }
-    guard hasRoomForBody(head, limit: limit) else {
-      answerEarly(Shard.tooManyBodies, head, slot)
+    guard http.hasRoomForBody(head, limit: limit) else {
+      http.answerEarly(HTTPConnections.tooManyBodies, head, slot)
       return .taken
     }
     exchange.engine = session
@@ -207,7 +194,7 @@ extension Shard {
     let limit = core.configuration.limits.connectionsPerShardLimit
     guard let own = table.insert(fd: -1, .polling, limit: limit) else {
       metrics.add(.refusedConnections)
-      return answerEarly(
+      return http.answerEarly(
         .unavailable("busy", "the server is at its connection limit"), head, slot)
     }
     table[own].state = .http
@@ -217,13 +204,13 @@ extension Shard {
       try admission.count(own)
     } catch {
       connections.drop(own)
-      return answerEarly(.refusing(error, by: core.quotas), head, slot)
+      return http.answerEarly(.refusing(error, by: core.quotas), head, slot)
     }
     connections.keepUserAgent(of: head, at: own)
     let session = openEngine(
       at: own, path: path, usesBase64: usesBase64, opener: opener(head, at: slot),
       since: query["since"])
-    guard !session.hasEnded else { return answerEarly(Refusal.busy.answer, head, slot) }
+    guard !session.hasEnded else { return http.answerEarly(Refusal.busy.answer, head, slot) }
     wait(for: session, at: slot)
   }
 

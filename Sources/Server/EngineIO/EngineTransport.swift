@@ -170,7 +170,7 @@ extension Shard {
   }
 
   private func answerPoll(_ poll: ConnectionID, _ payload: [UInt8]) {
-    finish(poll.slot, .payload(payload))
+    http.finish(.payload(payload), at: poll.slot)
     delivery.flush(poll.slot)
   }
 
@@ -282,12 +282,12 @@ extension Shard {
     }
     if let poll = session.poll, table.holds(poll) {
       session.poll = nil
-      finish(poll.slot, .refusal(.unknownSession))
+      http.finish(.refusal(.unknownSession), at: poll.slot)
     }
   }
 
   /// Ends a session when one of its requests ends unanswered: its client has lost data.
-  func engineRequestEnded(_ exchange: Exchange) {
+  func requestLost(_ exchange: Exchange) {
     guard let session = exchange.engine else { return }
     exchange.engine = nil
     if exchange.requestKind == .poll { session.poll = nil }

@@ -71,7 +71,7 @@ extension Shard {
     // A client that sends `5` has no poll in flight, or no longer reads it.
     if let poll = session.poll, table.holds(poll) {
       session.poll = nil
-      finish(poll.slot, .payload([EngineIOPacketType.noop.byte]))
+      http.finish(.payload([EngineIOPacketType.noop.byte]), at: poll.slot)
     }
     // The pong that answers the probe may still be queued.
     delivery.flush(other)

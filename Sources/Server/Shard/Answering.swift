@@ -10,7 +10,7 @@ extension Shard {
   /// Answers the requests of a probe, if it has a verdict.
   func respond(_ verdict: Readiness.Verdict?) {
     guard let verdict else { return }
-    for id in verdict.waiting where table.holds(id) { finish(id.slot, verdict.answer) }
+    for id in verdict.waiting where table.holds(id) { http.finish(verdict.answer, at: id.slot) }
   }
 
   // MARK: Queries
@@ -22,7 +22,7 @@ extension Shard {
     case .outside(let done):
       done(query.result)
     case .request(let id):
-      finishRequest(query.result, of: id)
+      if table.holds(id) { http.answer(id.slot, with: query.result) }
     }
   }
 

@@ -40,7 +40,7 @@ extension Shard: ConnectionOwner {
     while consumed < byteCount {
       state = table[slot].state
       switch state {
-      case .http: consumed = processHTTP(slot, from: consumed, to: byteCount)
+      case .http: consumed = http.process(slot, from: consumed, to: byteCount)
       case .session where receiver.isBidirectional(slot):
         consumed = processFrames(slot, from: consumed, to: byteCount)
       // The client of an event stream has nothing more to send.
@@ -63,7 +63,7 @@ extension Shard: ConnectionOwner {
       || !delivery[slot].flags.isDisjoint(with: [.queued, .blocked])
     switch table[slot].state {
     case .http where hasPendingResponse, .closing where hasPendingResponse:
-      if table[slot].state == .http { endsAfterAnswer(slot) }
+      if table[slot].state == .http { http.inputEnded(slot) }
       delivery.inputEnded(slot)
     case .session where receiver.isBidirectional(slot):
       // guard: half-close-ends-session
@@ -89,7 +89,7 @@ extension Shard: ConnectionOwner {
     case .free, .ended:
       return
     case .http:
-      if now >= deadline { return requestTimedOut(slot) }
+      if now >= deadline { return http.timedOut(slot) }
     case .session:
       sessionTimerFired(slot)
     case .closing, .lingering:
@@ -113,15 +113,15 @@ extension Shard: ConnectionOwner {
 
   /// Handles an owner shard's reply to a request for a room.
   func take(_ answer: RoomAnswer, of name: RoomName, at slot: UInt32) {
-    if table[slot].state == .http { return finishRequest(answer, at: slot) }
+    if table[slot].state == .http { return http.answer(slot, with: answer) }
     if rooms.take(answer, of: name, at: slot), table[slot].engine != nil { roomsChanged(at: slot) }
   }
 
-  func releaseRequest(at slot: UInt32) { releaseExchange(slot) }
+  func releaseRequest(at slot: UInt32) { http.release(slot) }
 
   func release(_ slot: UInt32, because reason: @autoclosure () -> String) {
     leaveSession(slot, because: reason())
-    releaseExchange(slot)
+    http.release(slot)
     admission.leave(slot)
   }
 

@@ -28,13 +28,13 @@ final class Shard: ShardComponent {
   let context: ShardContext
   let poller: Poller
   let parker: Parker
-  let routes: Router<Endpoint>
 
   let connections: Connections
   let receiver: Receiver
   let admission: AdmissionControl
   let authenticator: Authenticator
   let migration: Migration
+  let http: HTTPConnections
 
   /// Slots of the Engine.IO sessions on this shard.
   var engineSessions: [EngineID: UInt32] = [:]
@@ -42,8 +42,6 @@ final class Shard: ShardComponent {
   var upgradeSuccessor: ConnectionID?
   let users: Users
   let rooms: Rooms
-  /// Bytes of request bodies being received, or submitted to the store and not yet answered.
-  var bodyBytesInFlight = 0
   let drain: Drain
   let readiness: Readiness
   let storeWatch: StoreWatch
@@ -73,7 +71,7 @@ final class Shard: ShardComponent {
     authenticator = Authenticator(context, connectionLog)
     migration = Migration(context, connections, admission)
     parker = core.parkers[index]
-    routes = Endpoints.router(hasDemo: core.configuration.demoTokens != nil)
+    http = HTTPConnections(context, connections, receiver)
     shardQueries = ShardQueries(context)
     metricsStreams = MetricsStreams(context)
     metricsSampler = index == 0 ? MetricsSampler(context) : nil
@@ -85,6 +83,7 @@ final class Shard: ShardComponent {
     storeWatch = StoreWatch(context, drain: drain)
     appliedOffset = core.firstOffset
     connections.owner = self
+    http.owner = self
   }
 
   /// Runs turns until the `stop` message.
@@ -187,13 +186,13 @@ final class Shard: ShardComponent {
       storeWatch.noteFinishedCommand(of: id)
       if case .published = outcome { metrics.add(.published, count) }
       // guard: outcome-generation
-      if table.holds(id) { finish(id.slot, outcome) }
+      if table.holds(id) { http.answer(id.slot, with: outcome) }
     case .answer(let id, let answer):
       // guard: answer-generation
-      if table.holds(id) { finish(id.slot, answer) }
+      if table.holds(id) { dispatch(answer, to: id.slot) }
     case .caughtUp(let id, let answer):
       catchUps.readCount -= 1
-      if table.holds(id) { finish(id.slot, answer) }
+      if table.holds(id) { dispatch(answer, to: id.slot) }
     case .storeChecked(let status):
       respond(readiness.storeChecked(status))
     case .swept(let outcome):
@@ -217,7 +216,7 @@ final class Shard: ShardComponent {
     case .outsideQuery(let question, let done):
       if !shardQueries.begin(question, for: .outside(done)) { done(.failure(.busy)) }
     case .relayed(let outcome, let count, let byteCount):
-      bodyBytesInFlight -= byteCount
+      http.endRelay(byteCount: byteCount)
       if case .published = outcome {
         metrics.add(.published, count)
       } else {

@@ -25,6 +25,7 @@ extension Shard {
     metricsStreams.checkInvariants()
     metricsSampler?.checkInvariants()
     shardQueries.checkInvariants()
+    http.checkInvariants()
     checkConnections()
     checkEngineSessions()
     users.checkInvariants()

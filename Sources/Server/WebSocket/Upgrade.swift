@@ -21,18 +21,18 @@ extension Shard {
       guard WebSocketHandshake.isUpgrade(head), head.method == .get else { return false }
       let answer = Answer.failure(404, "not_found", "no WebSocket is served at this path")
       connectionLog.refused(answer, by: "no dialect", at: slot)
-      respond(answer.closing, at: slot)
+      http.respond(answer.closing, at: slot)
       return true
     }
-    if let answer = options(head, allowing: "GET, OPTIONS") {
-      answerEarly(answer, head, slot)
+    if let answer = http.options(head, allowing: "GET, OPTIONS") {
+      http.answerEarly(answer, head, slot)
       return true
     }
     do throws(Refusal) {
       try upgrade(head, to: dialect, at: slot)
     } catch {
       connectionLog.refused(error.answer, by: dialect.name, at: slot)
-      respond(error.answer.closing, at: slot)
+      http.respond(error.answer.closing, at: slot)
     }
     return true
   }
@@ -148,7 +148,7 @@ extension Shard {
 
   /// Turns the connection at `slot` into a session of `group`, without membership in the fan-out.
   func beginSession(at slot: UInt32, in group: FanOutGroupID) {
-    releaseExchange(slot)
+    http.release(slot)
     table[slot].state = .session
     delivery.beginSession(slot, in: group)
     table[slot].flags.remove([.usedBefore, .awaitsAnswer])

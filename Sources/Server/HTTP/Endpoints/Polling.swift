@@ -134,7 +134,7 @@ extension Shard {
     ask(.position(user: poll.user), poll, at: slot) { shard, position, _, slot in
       shard.metrics.add(.resyncs)
       let cursor = shard.core.store.history.cursors.text(at: position.offset)
-      shard.finish(slot, Endpoints.polled([], cursor, isResync: true))
+      shard.http.finish(Endpoints.polled([], cursor, isResync: true), at: slot)
     }
   }
 
@@ -162,7 +162,7 @@ extension Shard {
     poll.take = { answer, poll, shard in
       switch query.reply(in: answer) {
       case .success(let reply): continuation(shard, reply, poll, slot)
-      case .failure: shard.finish(slot, Endpoints.unreadable)
+      case .failure: shard.http.finish(Endpoints.unreadable, at: slot)
       }
     }
   }
@@ -182,18 +182,18 @@ extension Shard {
     let isBeyond = poll.after > page.through
     if isBeyond { report(HistoryLoss(offset: poll.after, end: page.through)) }
     if isBeyond || isTooMuch {
-      if !readPosition(poll, at: slot) { finish(slot, Shard.busy) }
+      if !readPosition(poll, at: slot) { http.finish(Shard.busy, at: slot) }
       return
     }
     poll.after = page.next ?? page.through
     if page.notifications.isEmpty, !poll.isEnding, now < poll.endsAt {
       if page.next == nil { return wait(poll, at: slot) }
       // The page scanned only muted or damaged rows.
-      if !read(poll, at: slot) { finish(slot, Shard.busy) }
+      if !read(poll, at: slot) { http.finish(Shard.busy, at: slot) }
       return
     }
     let cursor = core.store.history.cursors.text(at: poll.after)
-    finish(slot, Endpoints.polled(page.notifications, cursor))
+    http.finish(Endpoints.polled(page.notifications, cursor), at: slot)
   }
 
   private static let busy = Refusal.busy.answer
@@ -201,7 +201,7 @@ extension Shard {
   /// Waits for a new notification, unless one was announced during the read.
   private func wait(_ poll: Poll, at slot: UInt32) {
     if poll.deferredThrough > poll.after {
-      if !read(poll, at: slot) { finish(slot, Shard.busy) }
+      if !read(poll, at: slot) { http.finish(Shard.busy, at: slot) }
       return
     }
     table[slot].deadline = poll.endsAt
@@ -216,7 +216,7 @@ extension Shard {
     switch event.body {
     case .stored:
       poll.deferredThrough = max(poll.deferredThrough, offset)
-      if !poll.isReading, !read(poll, at: slot) { finish(slot, Shard.busy) }
+      if !poll.isReading, !read(poll, at: slot) { http.finish(Shard.busy, at: slot) }
     case .storedForEveryone:
       // This wakes every poll at once, so their reads are paced.
       poll.deferredThrough = max(poll.deferredThrough, offset)
@@ -235,6 +235,7 @@ extension Shard {
       table[slot].deadline = .max
       return connections.scheduleTimer(slot)
     }
-    finish(slot, Endpoints.polled([], core.store.history.cursors.text(at: poll.after)))
+    let cursor = core.store.history.cursors.text(at: poll.after)
+    http.finish(Endpoints.polled([], cursor), at: slot)
   }
 }

@@ -10,67 +10,37 @@ internal import Notifications
 internal import Reactor
 internal import Wire
 
-/// The request in progress on an HTTP connection.
-final class Exchange {
-  var parser = HTTPRequestHeadParser(limits: HTTPLimits())
-  var head: HTTPRequestHead?
-  var route: Endpoints.Match?
-  var caller: Caller?
-  var body: [UInt8] = []
-  /// Bytes of this request that are included in the shard's `bodyBytesInFlight`.
-  var countedBytes = 0
-  /// Bytes of a body that became a store command which the store still holds.
-  var heldBytes = 0
-  var chunked: ChunkedBodyDecoder?
-  var bodyLimit = 0
-  /// The length of the body at which its timeout begins again.
-  var renewsTimeoutAt = 0
-  /// The reply that the request waits for, and how it becomes the response.
-  var pending: PendingAnswer?
-  /// The Engine.IO session that the request addresses; `requestKind` says whether it polls or
-  /// posts.
-  var engine: EngineSession?
-  var requestKind = EngineRequestKind.post
-  /// Whether the connection ends with this response: the peer ended its side, or input is left
-  /// unread.
-  var isLast = false
+/// The requests on the connections of a shard.
+///
+/// Invariant: a connection awaits an answer exactly while its request waits for a reply or event.
+/// A body counts toward the limit on bodies in flight until its request is answered.
+final class HTTPConnections: ShardComponent {
+  let context: ShardContext
+  /// Set once, by the shard that owns both.
+  unowned var owner: (any HTTPOwner)!
+  private let connections: Connections
+  private let receiver: Receiver
+  private let routes: Router<Endpoint>
+  private var bodies: BodiesInFlight
 
-  /// Clears the request and keeps the object for the next one.
-  func reset() {
-    parser.reset()
-    head = nil
-    route = nil
-    caller = nil
-    body = []
-    heldBytes = 0
-    chunked = nil
-    pending = nil
-    if requestKind == .post { engine?.isPosting = false }
-    engine = nil
+  init(_ context: ShardContext, _ connections: Connections, _ receiver: Receiver) {
+    self.context = context
+    self.connections = connections
+    self.receiver = receiver
+    routes = Endpoints.router(hasDemo: context.core.configuration.demoTokens != nil)
+    bodies = BodiesInFlight(byteLimit: context.core.configuration.limits.bodiesInFlightBytesLimit)
   }
 
-  /// Whether the connection can carry another request after this one.
-  var keepsAlive: Bool { !isLast && head?.keepsAlive == true }
-}
+  // MARK: Parsing
 
-/// A complete request that passed all checks and is ready to be answered.
-struct Request {
-  let slot: UInt32
-  let head: HTTPRequestHead
-  let route: Endpoints.Match
-  let caller: Caller
-  let query: QueryString
-  let body: [UInt8]
-}
-
-extension Shard {
   /// Handles the requests in the scratch's [from, end) and returns where the unfinished one begins.
-  func processHTTP(_ slot: UInt32, from: Int, to end: Int) -> Int {
+  func process(_ slot: UInt32, from: Int, to end: Int) -> Int {
+    context.assertOnThread()
     var offset = from
     do throws(HTTPViolation) {
       while offset < end, table[slot].state == .http {
         if table[slot].flags.contains(.awaitsAnswer)
-          || delivery[slot].queuedByteCount > core.configuration.limits.responseBytesLimit
+          || delivery[slot].queuedByteCount > limits.responseBytesLimit
           // No response can be queued while a shared body is still being sent.
           // guard: no-answer-before-shared-body
           || delivery[slot].hasSharedBody
@@ -99,6 +69,7 @@ extension Shard {
     return offset
   }
 
+  /// The request in progress at `slot`, or a new one.
   func exchange(at slot: UInt32) -> Exchange {
     if let exchange = table[slot].activity.exchange { return exchange }
     let exchange = Exchange()
@@ -112,8 +83,7 @@ extension Shard {
   private func processHead(
     _ exchange: Exchange, _ slot: UInt32, from: Int, to end: Int
   ) throws(HTTPViolation) -> Int {
-    let limits = core.configuration.limits
-    if let consumed = try takeProxyHeader(at: slot, from: from, to: end) { return consumed }
+    if let consumed = try owner.takeProxyHeader(at: slot, from: from, to: end) { return consumed }
     let head = try receiver.scratch.withSpan(from: from, to: end) { (bytes) throws(HTTPViolation) in
       try exchange.parser.parse(bytes)
     }
@@ -128,21 +98,19 @@ extension Shard {
     }
     exchange.head = head
     metrics.add(.requests)
-    if let refusal = identifyClient(of: head, at: slot) {
+    if let refusal = owner.identifyClient(of: head, at: slot) {
       answerEarly(refusal, head, slot)
       return head.byteCount
     }
     // guard: loopback-names-in-development
-    if core.configuration.servesLoopbackNamesOnly, !Shard.hasLoopbackName(head) {
-      answerEarly(Shard.foreignName, head, slot)
+    if core.configuration.servesLoopbackNamesOnly, !HTTPConnections.hasLoopbackName(head) {
+      answerEarly(HTTPConnections.foreignName, head, slot)
       return head.byteCount
     }
-    switch beginEngine(head, at: slot, from: from, to: end) {
+    switch try owner.begin(head, at: slot, from: from, to: end) {
     case .taken: return head.byteCount
     case .takesBody: break
-    case .notOurs:
-      if try beginUpgrade(head, at: slot) { return head.byteCount }
-      guard judge(head, exchange, slot) else { return head.byteCount }
+    case .endpoint: guard judge(head, exchange, slot) else { return head.byteCount }
     }
     if head.isChunked {
       exchange.chunked = ChunkedBodyDecoder(bodyBytesLimit: exchange.bodyLimit)
@@ -160,7 +128,6 @@ extension Shard {
 
   /// Begins the time in which the body must be complete, or at least `bodyProgressBytes` longer.
   private func beginBodyTimeout(_ exchange: Exchange, _ slot: UInt32) {
-    let limits = core.configuration.limits
     exchange.renewsTimeoutAt = exchange.body.count + limits.bodyProgressBytes
     // guard: body-timeout
     table[slot].deadline = now + limits.bodyTimeoutMilliseconds
@@ -183,7 +150,7 @@ extension Shard {
       return false
     case .notFound where head.method == .options && ["*", "/"].contains(head.path):
       // A load balancer's health check: HAProxy's default is OPTIONS /.
-      answerEarly(.allowing(Shard.allMethods), head, slot)
+      answerEarly(.allowing(HTTPConnections.allMethods), head, slot)
       return false
     case .notFound:
       // guard: response-without-request-path
@@ -191,11 +158,9 @@ extension Shard {
       return false
     }
     exchange.route = match
-    exchange.bodyLimit = match.endpoint.body.limit(core.configuration.limits)
+    exchange.bodyLimit = match.endpoint.body.limit(limits)
     do throws(Refusal) {
-      let caller = try admit(head, to: match.endpoint, at: slot)
-      try takePublish(by: caller, head, to: match.endpoint)
-      exchange.caller = caller
+      exchange.caller = try owner.authorize(head, for: match.endpoint, at: slot)
     } catch {
       answerEarly(error.answer, head, slot)
       return false
@@ -207,7 +172,7 @@ extension Shard {
       return false
     }
     guard hasRoomForBody(head, limit: exchange.bodyLimit) else {
-      answerEarly(Shard.tooManyBodies, head, slot)
+      answerEarly(HTTPConnections.tooManyBodies, head, slot)
       return false
     }
     return true
@@ -237,12 +202,13 @@ extension Shard {
     return core.origins.preflight(head, methods: methods) ?? .allowing(methods)
   }
 
-  /// Whether the announced body fits into the limit on bodies in flight.
+  /// Whether the body that `head` announces, of at most `limit` bytes, fits into the limit on
+  /// bodies in flight.
   func hasRoomForBody(_ head: HTTPRequestHead, limit: Int) -> Bool {
-    let claimed = head.contentLength ?? (head.isChunked ? limit : 0)
-    return bodyBytesInFlight + claimed <= core.configuration.limits.bodiesInFlightBytesLimit
+    bodies.hasRoom(for: head, bodyLimit: limit)
   }
 
+  /// The answer to a request whose body exceeds the limit on bodies in flight.
   static let tooManyBodies = Answer.unavailable("busy", "too many request bodies at once")
 
   /// Answers a request without reading its body, if it has one.
@@ -261,7 +227,7 @@ extension Shard {
     let before = exchange.body.count
     var consumed = 0
     var isComplete = false
-    defer { countBody(of: exchange) }
+    defer { bodies.count(exchange) }
     if exchange.chunked != nil {
       consumed = try receiver.scratch.withSpan(from: from, to: end) {
         (bytes) throws(HTTPViolation) in
@@ -280,12 +246,10 @@ extension Shard {
       isComplete = exchange.body.count == length
     }
     guard isComplete else {
-      countBody(of: exchange)
-      // `hasRoomForBody` checks each head alone and reserves nothing, since a head may announce a
-      // body that never arrives. So several admitted bodies can exceed the limit together.
-      if bodyBytesInFlight > core.configuration.limits.bodiesInFlightBytesLimit {
+      bodies.count(exchange)
+      if bodies.isOverLimit {
         exchange.isLast = true
-        respond(Shard.tooManyBodies, at: slot)
+        respond(HTTPConnections.tooManyBodies, at: slot)
       } else if exchange.body.count >= exchange.renewsTimeoutAt {
         // guard: body-progress
         beginBodyTimeout(exchange, slot)
@@ -296,6 +260,7 @@ extension Shard {
     return consumed
   }
 
+  /// Has a request handled that has arrived as a whole.
   private func complete(_ exchange: Exchange, _ head: HTTPRequestHead, _ slot: UInt32) {
     let body = exchange.body
     exchange.heldBytes = body.count
@@ -307,29 +272,21 @@ extension Shard {
     } catch {
       return respond(.failure(error.status, "bad_request", error.reason), at: slot)
     }
-    let request = Request(
-      slot: slot, head: head, route: route, caller: caller, query: query, body: body)
-    let result: EndpointResult
-    do throws(Refusal) {
-      result = try route.endpoint.handler(request, self)
-    } catch {
-      result = .now(error.answer)
-    }
-    switch result {
-    case .now(let answer):
-      respond(answer, at: slot)
-    case .stream(let since, let rooms):
-      openStream(request, since: since, rooms: rooms)
-    case .metricsStream:
-      openMetricsStream(request)
-    case .later(let pending):
-      exchange.pending = pending
-      table[slot].flags.insert(.awaitsAnswer)
-      let limit = core.configuration.limits.storeTimeoutMilliseconds
-      // guard: store-deadline
-      table[slot].deadline = pending.storeWork == nil ? .max : now + limit
-      connections.scheduleTimer(slot)
-    }
+    owner.handle(
+      Request(slot: slot, head: head, route: route, caller: caller, query: query, body: body))
+  }
+
+  // MARK: Answering
+
+  /// Makes the request at `slot` wait for a reply, or for an event.
+  func wait(for pending: PendingAnswer, at slot: UInt32) {
+    guard let exchange = table[slot].activity.exchange else { return }
+    exchange.pending = pending
+    table[slot].flags.insert(.awaitsAnswer)
+    let limit = limits.storeTimeoutMilliseconds
+    // guard: store-deadline
+    table[slot].deadline = pending.storeWork == nil ? .max : now + limit
+    connections.scheduleTimer(slot)
   }
 
   /// Writes the response to the request in progress and prepares for the next one.
@@ -337,7 +294,7 @@ extension Shard {
     // guard: no-answer-after-end
     guard table[slot].state != .ended else { return }
     let exchange = exchange(at: slot)
-    let keepsAlive = exchange.keepsAlive && !answer.endsConnection && !drain.hasBegun
+    let keepsAlive = exchange.keepsAlive && !answer.endsConnection && !owner.isDraining
     if answer.status >= 400 { metrics.add(.refusedRequests) }
     var response = answer.response
     response.fields += [("Cache-Control", answer.caching), ("Date", clock.date())]
@@ -356,20 +313,19 @@ extension Shard {
     }
     if isSharedBody { delivery.share(response.body, at: slot) }
     exchange.reset()
-    countBody(of: exchange)
-    users.unlist(slot)
+    bodies.count(exchange)
+    owner.requestEnded(at: slot)
     table[slot].flags.remove(.awaitsAnswer)
     if !keepsAlive { return connections.closeWhenSent(slot) }
     table[slot].flags.insert(.usedBefore)
     table[slot].deadline =
-      delivery[slot].flags.contains(.blocked)
-      ? .max : now + core.configuration.limits.idleTimeoutMilliseconds
+      delivery[slot].flags.contains(.blocked) ? .max : now + limits.idleTimeoutMilliseconds
     connections.scheduleTimer(slot)
     delivery.markQueued(slot)
   }
 
   /// Answers input that is not a valid request, and ends the connection.
-  func refuse(_ slot: UInt32, status: UInt16, code: String, message: String) {
+  private func refuse(_ slot: UInt32, status: UInt16, code: String, message: String) {
     metrics.add(.protocolViolations)
     // guard: log-without-malformed-input
     exchange(at: slot).isLast = true
@@ -377,9 +333,9 @@ extension Shard {
   }
 
   /// Handles a deadline: a request took too long, or the next one did not begin in time.
-  func requestTimedOut(_ slot: UInt32) {
+  func timedOut(_ slot: UInt32) {
     let exchange = exchange(at: slot)
-    if let poll = exchange.poll { return end(poll, at: slot) }
+    if let poll = exchange.poll { return owner.end(poll, at: slot) }
     if let work = exchange.pending?.storeWork { return storeTimedOut(work, exchange, at: slot) }
     // No request has begun, so the client expects no response.
     if table[slot].partial.isEmpty, exchange.head == nil { return connections.drop(slot) }
@@ -391,7 +347,7 @@ extension Shard {
   /// Answers a request for which the store has not answered in time.
   private func storeTimedOut(_ work: StoreWork, _ exchange: Exchange, at slot: UInt32) {
     metrics.add(.storeTimeouts)
-    if work.isCommand { storeWatch.noteOverdueCommand(of: table.id(of: slot)) }
+    if work.isCommand { owner.noteOverdueCommand(of: table.id(of: slot)) }
     // The connection ends: the late answer must not answer its next request.
     // guard: late-outcome-ends-connection
     exchange.isLast = true
@@ -399,66 +355,82 @@ extension Shard {
   }
 
   /// Handles the peer's end of stream: a request that it has sent is still answered.
-  func endsAfterAnswer(_ slot: UInt32) {
+  func inputEnded(_ slot: UInt32) {
     let exchange = exchange(at: slot)
     exchange.isLast = true
     // A waiting poll is ended now, so that nothing of it outlives its client.
-    if let poll = exchange.poll { return end(poll, at: slot) }
+    if let poll = exchange.poll { return owner.end(poll, at: slot) }
     if exchange.engine != nil, exchange.requestKind == .poll { return connections.drop(slot) }
     if !table[slot].flags.contains(.awaitsAnswer) { connections.closeWhenSent(slot) }
   }
 
   /// Releases the resources of the request in progress.
-  func releaseExchange(_ slot: UInt32) {
+  func release(_ slot: UInt32) {
     guard let exchange = table[slot].activity.exchange else { return }
-    engineRequestEnded(exchange)
+    owner.requestLost(exchange)
     exchange.reset()
-    countBody(of: exchange)
-    users.unlist(slot)
+    bodies.count(exchange)
+    owner.requestEnded(at: slot)
     setActivity(.idle, at: slot)
-  }
-
-  /// Updates `bodyBytesInFlight` with this request's current byte count.
-  private func countBody(of exchange: Exchange) {
-    let count = exchange.body.count + exchange.heldBytes
-    bodyBytesInFlight += count - exchange.countedBytes
-    exchange.countedBytes = count
   }
 
   // MARK: Replies
 
   /// Answers the request with the outcome of its command.
-  func finish(_ slot: UInt32, _ outcome: StoreOutcome) {
+  func answer(_ slot: UInt32, with outcome: StoreOutcome) {
     guard case .outcome(_, let answer)? = table[slot].activity.exchange?.pending else { return }
-    finish(slot, answer(outcome))
+    finish(answer(outcome), at: slot)
   }
 
-  /// Hands the store's answer to the session, the poll or the request that waits for it.
-  func finish(_ slot: UInt32, _ reply: StoreAnswer) {
-    if table[slot].state == .session { return takeWhenApplied(reply, at: slot) }
-    switch table[slot].activity.exchange?.pending {
-    case .poll(let poll): continuePoll(poll, reply)
-    case .storeAnswer(let answer): finish(slot, answer(reply))
-    case .outcome, .roomAnswer, .shardQuery, .event, nil: break
-    }
+  /// Answers the request with the store's reply to its query.
+  func answer(_ slot: UInt32, with reply: StoreAnswer) {
+    guard case .storeAnswer(let answer)? = table[slot].activity.exchange?.pending else { return }
+    finish(answer(reply), at: slot)
   }
 
-  /// Answers the request with an owner shard's result.
-  func finishRequest(_ reply: RoomAnswer, at slot: UInt32) {
+  /// Answers the request with the decision of an owner shard.
+  func answer(_ slot: UInt32, with reply: RoomAnswer) {
     guard case .roomAnswer(let answer)? = table[slot].activity.exchange?.pending else { return }
-    finish(slot, answer(reply))
+    finish(answer(reply), at: slot)
   }
 
   /// Answers the request with the result of its shard query.
-  func finishRequest(_ result: ShardQueryResult, of id: ConnectionID) {
-    guard table.holds(id), case .shardQuery(let answer)? = table[id.slot].activity.exchange?.pending
-    else { return }
-    finish(id.slot, answer(result))
+  func answer(_ slot: UInt32, with result: ShardQueryResult) {
+    guard case .shardQuery(let answer)? = table[slot].activity.exchange?.pending else { return }
+    finish(answer(result), at: slot)
   }
 
-  /// Answers the request, and reads the next one.
-  func finish(_ slot: UInt32, _ answer: Answer) {
+  /// Answers a request that has waited; the next one is read later in the turn.
+  func finish(_ answer: Answer, at slot: UInt32) {
     respond(answer, at: slot)
     connections.resumeWhenFlushed(slot)
+  }
+
+  // MARK: Relayed publishes
+
+  /// Bytes of bodies that are being received, or that the store still holds.
+  var bodyBytesInFlight: Int { bodies.byteCount }
+
+  /// Counts the body of a publish that is answered before the store is done with it.
+  func beginRelay(byteCount: Int) { bodies.beginRelay(byteCount: byteCount) }
+
+  /// The store is done with a publish that was answered early.
+  func endRelay(byteCount: Int) { bodies.endRelay(byteCount: byteCount) }
+
+  // MARK: Invariants
+
+  /// Traps in a debug build when an invariant of HTTP does not hold; visits every connection.
+  func checkInvariants() {
+    var counted = 0
+    table.forEachSlot { slot in
+      let exchange = table[slot].activity.exchange
+      assert(
+        table[slot].flags.contains(.awaitsAnswer) == (exchange?.pending != nil),
+        "\(slot) does not know whether its request waits")
+      guard let exchange else { return }
+      assert(exchange.countedBytes == exchange.body.count + exchange.heldBytes)
+      counted += exchange.countedBytes
+    }
+    assert(counted == bodies.requestByteCount, "\(counted) bytes of bodies are in flight")
   }
 }

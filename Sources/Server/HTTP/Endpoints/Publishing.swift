@@ -162,7 +162,7 @@ extension Endpoints {
     }
     guard isTaken else { throw .busy }
     // Until the outcome the store holds the body's text, while the connection may send the next.
-    shard.bodyBytesInFlight += byteCount
+    shard.http.beginRelay(byteCount: byteCount)
     var relayed = answer
     relayed.status = 202
     relayed.response.status = 202

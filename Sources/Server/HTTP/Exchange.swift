@@ -1,0 +1,46 @@
+// A request in progress: received, then answered at once or when a reply arrives.
+
+internal import Wire
+
+/// The request in progress on an HTTP connection.
+final class Exchange {
+  var parser = HTTPRequestHeadParser(limits: HTTPLimits())
+  var head: HTTPRequestHead?
+  var route: Endpoints.Match?
+  var caller: Caller?
+  var body: [UInt8] = []
+  /// Bytes of this request that are included in `bodyBytesInFlight`.
+  var countedBytes = 0
+  /// Bytes of a body that became a store command which the store still holds.
+  var heldBytes = 0
+  var chunked: ChunkedBodyDecoder?
+  var bodyLimit = 0
+  /// The length of the body at which its timeout begins again.
+  var renewsTimeoutAt = 0
+  /// The reply that the request waits for, and how it becomes the response.
+  var pending: PendingAnswer?
+  /// The Engine.IO session that the request addresses; `requestKind` says whether it polls or
+  /// posts.
+  var engine: EngineSession?
+  var requestKind = EngineRequestKind.post
+  /// Whether the connection ends with this response: the peer ended its side, or input is left
+  /// unread.
+  var isLast = false
+
+  /// Clears the request and keeps the object for the next one.
+  func reset() {
+    parser.reset()
+    head = nil
+    route = nil
+    caller = nil
+    body = []
+    heldBytes = 0
+    chunked = nil
+    pending = nil
+    if requestKind == .post { engine?.isPosting = false }
+    engine = nil
+  }
+
+  /// Whether the connection can carry another request after this one.
+  var keepsAlive: Bool { !isLast && head?.keepsAlive == true }
+}

@@ -1,0 +1,13 @@
+// A request that an endpoint handles.
+
+internal import Wire
+
+/// A complete request that passed all checks and is ready to be answered.
+struct Request {
+  let slot: UInt32
+  let head: HTTPRequestHead
+  let route: Endpoints.Match
+  let caller: Caller
+  let query: QueryString
+  let body: [UInt8]
+}

@@ -1,0 +1,56 @@
+// What HTTP leaves to the shard: the components that identify a client, speak another protocol or
+// answer a request.
+
+internal import Delivery
+internal import Notifications
+internal import Wire
+
+extension Shard: HTTPOwner {
+  var isDraining: Bool { drain.hasBegun }
+
+  func begin(
+    _ head: HTTPRequestHead, at slot: UInt32, from: Int, to end: Int
+  ) throws(HTTPViolation) -> HeadStep {
+    let step = beginEngine(head, at: slot, from: from, to: end)
+    guard step == .endpoint else { return step }
+    return try beginUpgrade(head, at: slot) ? .taken : .endpoint
+  }
+
+  func authorize(
+    _ head: HTTPRequestHead, for endpoint: Endpoint, at slot: UInt32
+  ) throws(Refusal) -> Caller {
+    let caller = try admit(head, to: endpoint, at: slot)
+    try takePublish(by: caller, head, to: endpoint)
+    return caller
+  }
+
+  func handle(_ request: Request) {
+    let result: EndpointResult
+    do throws(Refusal) {
+      result = try request.route.endpoint.handler(request, self)
+    } catch {
+      result = .now(error.answer)
+    }
+    switch result {
+    case .now(let answer): http.respond(answer, at: request.slot)
+    case .later(let pending): http.wait(for: pending, at: request.slot)
+    case .stream(let since, let rooms): openStream(request, since: since, rooms: rooms)
+    case .metricsStream: openMetricsStream(request)
+    }
+  }
+
+  func noteOverdueCommand(of id: ConnectionID) { storeWatch.noteOverdueCommand(of: id) }
+
+  func requestEnded(at slot: UInt32) { users.unlist(slot) }
+
+  /// Passes the store's reply on to the session, the poll or the request that waits for it.
+  func dispatch(_ reply: StoreAnswer, to slot: UInt32) {
+    if table[slot].state == .session {
+      takeWhenApplied(reply, at: slot)
+    } else if let poll = table[slot].activity.exchange?.poll {
+      continuePoll(poll, reply)
+    } else {
+      http.answer(slot, with: reply)
+    }
+  }
+}
