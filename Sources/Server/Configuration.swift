@@ -240,7 +240,7 @@ package struct Limits: Sendable {
   var delivery: DeliveryLimits {
     DeliveryLimits(
       frameLogCapacity: frameLogCapacity, backlogBytesLimit: backlogBytesLimit,
-      pageBytesLimit: Shard.missedBytesLimit, blockedBytesLimit: blockedBytesLimit,
+      pageBytesLimit: SessionReads.missedBytesLimit, blockedBytesLimit: blockedBytesLimit,
       progressTimeoutMilliseconds: progressTimeoutMilliseconds,
       zeroWindowMilliseconds: zeroWindowMilliseconds, unsentBytesLimit: unsentBytesLimit,
       raisedUnsentBytesLimit: raisedUnsentBytesLimit)

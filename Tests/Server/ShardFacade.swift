@@ -36,7 +36,7 @@ struct UnsettledShard {
 
   /// Closes the connection with a close frame after its queued bytes.
   func close(_ connection: ConnectionView, code: UInt16, reason: String) {
-    shard.close(connection.slot, code: code, reason: reason)
+    shard.life.close(connection.slot, code: code, reason: reason)
   }
 }
 
@@ -147,7 +147,7 @@ extension ShardView {
       shard.delivery.queue(log: .direct, shard.delivery.appendDirect(bytes), at: slot)
     case .event: shard.deliver(RoomSessionTests.system("x"), to: [slot])
     case .answer: shard.http.respond(.failure(404, "not_found", "nothing"), at: slot)
-    case .close: shard.close(slot, code: 1008, reason: "late")
+    case .close: shard.life.close(slot, code: 1008, reason: "late")
     case .queue: shard.delivery.markQueued(slot)
     case .timer:
       shard.connections.scheduleTimer(slot)
@@ -219,21 +219,21 @@ extension ShardView {
 
 extension ShardView {
   /// Bytes that a replay may send ahead of live events.
-  static let missedBytesLimit = Shard.missedBytesLimit
+  static let missedBytesLimit = SessionReads.missedBytesLimit
 
   /// Sessions and waiting polls of users.
   var sessionCount: Int { shard.users.connectionCount }
   var userCount: Int { shard.users.localCount }
   /// Reads of missed notifications that the store has not answered.
-  var catchUpReadCount: Int { shard.catchUps.readCount }
+  var catchUpReadCount: Int { shard.reads.readCount }
   /// The offset up to which the ring has brought every event of the store.
-  var appliedOffset: UInt64 { shard.appliedOffset }
+  var appliedOffset: UInt64 { shard.reads.appliedThrough }
 
   func isConnected(_ user: UserID) -> Bool { shard.users.isConnected(user) }
 
   /// Proceeds as though the ring had brought every event up to `offset`.
   func advanceAppliedOffset(to offset: UInt64) {
-    shard.appliedOffset = max(shard.appliedOffset, offset)
+    shard.reads.noteApplied(through: offset)
   }
 }
 
@@ -372,7 +372,7 @@ extension ConnectionView {
 
   /// Closes the connection with a close frame after its queued bytes.
   func close(code: UInt16, reason: String, _ location: SourceLocation = #_sourceLocation) {
-    perform(location) { $0.close(slot, code: code, reason: reason) }
+    perform(location) { $0.life.close(slot, code: code, reason: reason) }
   }
 }
 

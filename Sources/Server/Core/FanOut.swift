@@ -24,7 +24,7 @@ extension Shard {
   }
 
   private func pass(_ event: Event) {
-    if let offset = event.offset { appliedOffset = max(appliedOffset, offset) }
+    if let offset = event.offset { reads.noteApplied(through: offset) }
     switch event.audience {
     case .everyone:
       switch event.body {
@@ -41,6 +41,23 @@ extension Shard {
       case .members(let members): deliver(event, to: members)
       case .slots(let slots): deliver(event, to: slots)
       case nil: break
+      }
+    }
+  }
+
+  /// Brings all sessions up to date after a notification for everyone was stored or expired.
+  private func catchUp(_ event: Event) {
+    guard let offset = event.offset else { return }
+    table.forEachSlot { slot in
+      switch table[slot].state {
+      // Only listed sessions, which have a user. A session that still awaits its token would read
+      // without one, and the user that it gets later would be sent that result.
+      case .session where table[slot].flags.contains(.listed):
+        reads.catchUp(event, offset, at: slot)
+      case .http:
+        wakePoll(event, at: slot)
+      case .session, .free, .closing, .lingering, .ended:
+        break
       }
     }
   }
@@ -82,11 +99,11 @@ extension Shard {
         wakePoll(event, at: slot)
         continue
       }
-      guard admits(event, at: slot) else { continue }
+      guard reads.admits(event, at: slot) else { continue }
       guard let range = written[delivery[slot].group.index] else { continue }
       delivery.queueDirect(range.bytes, at: slot)
       metrics.add(.framesDelivered, range.frameCount)
-      if let position = range.position { keepPosition(position, at: slot) }
+      if let position = range.position { table[slot].socketIO?.keepPosition(position, at: slot) }
     }
   }
 
@@ -115,19 +132,5 @@ extension Shard {
       written[encoder.id.index] = range
     }
     return written
-  }
-
-  /// Whether the session at `slot` gets `event` now; a replay records the events that it defers.
-  private func admits(_ event: Event, at slot: UInt32) -> Bool {
-    guard let offset = event.offset else {
-      return !delivery[slot].flags.contains(.handshakePending)
-    }
-    if let replay = table[slot].activity.replay {
-      return replay.admits(event, offset: offset)
-    }
-    // Its greeting reads the store later, and so includes this event.
-    if delivery[slot].flags.contains(.handshakePending) { return false }
-    if let fetch = table[slot].activity.fetch { fetch.changedThrough = offset }
-    return true
   }
 }

@@ -86,33 +86,10 @@ extension Shard {
   func endReplaced(_ slot: UInt32) {
     if table[slot].state == .session {
       // guard: newest-session-closes-oldest
-      close(slot, code: 1008, reason: "replaced by a newer connection")
+      life.close(slot, code: 1008, reason: "replaced by a newer connection")
     } else if let poll = table[slot].activity.exchange?.poll {
       // guard: newest-session-ends-waiting-poll
       end(poll, at: slot)
     }
-  }
-
-  /// Takes a token for a message or a control frame of the session at `slot`.
-  ///
-  /// When there is none, returns false, and sends an error or closes the connection. Only a text
-  /// message gets an error.
-  func takeMessage(isText: Bool = false, at slot: UInt32) -> Bool {
-    let decision = admission.drawMessage(at: slot)
-    guard decision != .within else { return true }
-    let encoder = encoder(of: slot)
-    let reason = "at most \(core.quotas.messageRate.perSecond) messages a second"
-    metrics.add(.messagesRefused)
-    // guard: message-flood-closes
-    guard decision == .over, encoder.dialect.forgivesTooManyMessages else {
-      metrics.add(.messageFloods)
-      close(slot, code: 1008, reason: reason)
-      return false
-    }
-    // A client that does not read its errors must not get a queue of them.
-    // guard: no-error-to-blocked-client
-    guard isText, !delivery[slot].flags.contains(.blocked) else { return false }
-    sendError("rate_limited", "\(reason): this one was dropped", at: slot)
-    return false
   }
 }

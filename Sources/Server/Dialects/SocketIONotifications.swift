@@ -38,7 +38,7 @@ struct SocketIONotifications: SocketIOApplication {
     switch SocketIORequest(event) {
     case .subscribe:
       client.succeed(event)
-      if client.isThere(slot) { client.shard.fetch(PageRequest(limit: 1), at: slot) }
+      if client.isThere(slot) { client.shard.reads.fetch(PageRequest(limit: 1), at: slot) }
     case .read(let change, let namesOne):
       client.shard.submit(change, namesOne: namesOne, for: event, of: client, at: slot)
     case .token(let token):
@@ -54,7 +54,7 @@ struct SocketIONotifications: SocketIOApplication {
       client.fail(event, "not_in_room", "you are not in this room", at: slot)
     case .client(let request):
       client.succeed(event)
-      if client.isThere(slot) { client.shard.take(request, at: slot) }
+      if client.isThere(slot) { client.shard.sessions.take(request, at: slot) }
     }
   }
 }

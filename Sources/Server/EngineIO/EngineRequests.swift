@@ -169,7 +169,7 @@ extension Shard {
     var payload = EngineIOPayload(request.body)
     do throws(ProtocolViolation) {
       while let packet = try payload.next() {
-        guard takeMessage(isText: !packet.isBinary, at: session.slot) else {
+        guard life.takeMessage(isText: !packet.isBinary, at: session.slot) else {
           if !session.hasEnded { continue }
           return .refusal(.unknownSession)
         }

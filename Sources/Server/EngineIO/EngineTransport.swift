@@ -45,7 +45,7 @@ extension Shard {
     }
     engineSessions[id] = slot
     let isPolling = delivery[slot].flags.contains(.polling)
-    beginSession(at: slot, in: fanOutGroups.id(ofPath: path, isPolling: isPolling))
+    life.begin(at: slot, in: fanOutGroups.id(ofPath: path, isPolling: isPolling))
     table[slot].engineLink = link
     table[slot].lastReceivedAt = now
     table[slot].connectedAt = wall
@@ -193,7 +193,7 @@ extension Shard {
     for secondaryNamespace in table[slot].engine?.furtherSlots ?? [] {
       // guard: secondary-namespace-resumes
       if table[secondaryNamespace].activity.isReplay {
-        continueReplay(secondaryNamespace)
+        reads.continueReplay(secondaryNamespace)
       }
     }
   }
@@ -204,7 +204,7 @@ extension Shard {
   func engineTimerFired(_ session: EngineSession, _ slot: UInt32) {
     if let end = connections.tokenEndTime(of: slot), end <= now {
       metrics.add(.tokensExpired)
-      close(slot, code: 1008, reason: "token expired")
+      life.close(slot, code: 1008, reason: "token expired")
     }
     guard slot == session.slot, !session.hasEnded else { return }
     // guard: connect-timeout
@@ -258,7 +258,7 @@ extension Shard {
     session.poll = nil
     leaveEngine(session, slot)
     guard delivery[slot].flags.contains(.polling) else {
-      return closeFramed(slot, code: code, reason: reason, logged: reason)
+      return life.closeFramed(slot, code: code, reason: reason, logged: reason)
     }
     var payload = takePackets(slot, limit: Shard.packetsPerPoll - 1)
     if !payload.isEmpty { payload.append(EngineIOPayload.separator) }
@@ -278,7 +278,7 @@ extension Shard {
     session.ended(on: self)
     if let probe = session.probe, table.holds(probe) {
       session.probe = nil
-      close(probe.slot, code: 1000, reason: "the session has ended")
+      life.close(probe.slot, code: 1000, reason: "the session has ended")
     }
     if let poll = session.poll, table.holds(poll) {
       session.poll = nil

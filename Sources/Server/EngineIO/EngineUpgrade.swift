@@ -23,10 +23,10 @@ extension Shard {
     _ head: HTTPRequestHead, of session: EngineSession, isPolling: Bool, at slot: UInt32
   ) throws(EngineIORefusal) {
     try becomeWebSocket(head, at: slot)
-    beginSession(at: slot, in: fanOutGroups.id(ofPath: session.path, isPolling: false))
+    life.begin(at: slot, in: fanOutGroups.id(ofPath: session.path, isPolling: false))
     guard isPolling, session.probe == nil else {
       // As in the reference: a surplus WebSocket is closed, and the session goes on.
-      return close(slot, code: 1000, reason: "the session has a WebSocket already")
+      return life.close(slot, code: 1000, reason: "the session has a WebSocket already")
     }
     let timeout = core.configuration.engines[session.path].settings.upgradeTimeoutMilliseconds
     setActivity(.probe(EngineProbe(id: session.id)), at: slot)
@@ -39,7 +39,7 @@ extension Shard {
   func continueProbe(_ probe: EngineProbe, _ message: MessageAssembly, at slot: UInt32) {
     guard message.isText, let session = engineSession(probe.id),
       session.probe?.slot == slot
-    else { return close(slot, code: 1002, reason: "not a probe") }
+    else { return life.close(slot, code: 1002, reason: "not a probe") }
     if !session.isProbed, message.bytes == Shard.probePayload {
       session.isProbed = true
       delivery.markPollable(session.slot)
@@ -51,7 +51,7 @@ extension Shard {
     } else if session.isProbed, message.bytes == [EngineIOPacketType.upgrade.byte] {
       takeOver(session, from: slot)
     } else {
-      close(slot, code: 1002, reason: "not a probe")
+      life.close(slot, code: 1002, reason: "not a probe")
     }
   }
 

@@ -15,10 +15,10 @@ extension LimitRows {
       "incarnation of a cursor", Cursor.incarnationLimit, .bytes,
       "it is no cursor: the client gets resync")
     add(
-      "notifications of a page for a resuming client", Shard.pageLimit, .count,
+      "notifications of a page for a resuming client", SessionReads.pageLimit, .count,
       "further pages follow")
     add(
-      "bytes of such a page as frames", Shard.missedBytesLimit, .bytes,
+      "bytes of such a page as frames", SessionReads.missedBytesLimit, .bytes,
       "a resuming client may be so far behind in addition to its backlog")
     add(
       "reads of a shard for everyone", CatchUps.readLimit, .count,
@@ -27,7 +27,7 @@ extension LimitRows {
       "pause of these reads", CatchUps.pauseMilliseconds,
       .milliseconds, "they are tried again, after the store's queue was full")
     add(
-      "ids of expired notifications for a session", Shard.expiredLimit, .count,
+      "ids of expired notifications for a session", SessionReads.expiredLimit, .count,
       "closed with 1013")
     add("notifications in the answer to a poll", Shard.pollLimit, .count, "the next poll has more")
     add("wait of a poll", Endpoints.longestWait, .seconds, "answered 422")

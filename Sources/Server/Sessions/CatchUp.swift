@@ -51,29 +51,13 @@ struct CatchUps {
   }
 }
 
-extension Shard {
+extension SessionReads {
   /// Ids of expired notifications that one session may have queued; a session with more is closed
   /// with 1013, and its client reloads.
   static let expiredLimit = 2_048
 
-  /// Brings all sessions up to date after a notification for everyone was stored or expired.
-  func catchUp(_ event: Event) {
-    guard let offset = event.offset else { return }
-    table.forEachSlot { slot in
-      switch table[slot].state {
-      // Only listed sessions, which have a user. A session that still awaits its token would read
-      // without one, and the user that it gets later would be sent that result.
-      case .session where table[slot].flags.contains(.listed):
-        catchUp(event, offset, at: slot)
-      case .http:
-        wakePoll(event, at: slot)
-      case .session, .free, .closing, .lingering, .ended:
-        break
-      }
-    }
-  }
-
-  private func catchUp(_ event: Event, _ offset: UInt64, at slot: UInt32) {
+  /// Brings a live session up to date after a notification for everyone was stored or expired.
+  func catchUp(_ event: Event, _ offset: UInt64, at slot: UInt32) {
     let replay: Replay
     if let known = table[slot].activity.replay {
       replay = known
@@ -97,9 +81,9 @@ extension Shard {
     if case .expiredForEveryone(let ids) = event.body {
       replay.changedThrough = max(replay.changedThrough, offset)
       replay.gone += ids
-      if replay.gone.count > Shard.expiredLimit {
+      if replay.gone.count > SessionReads.expiredLimit {
         metrics.add(.slowConsumers)
-        return close(slot, code: 1013, reason: "too far behind, resume with your cursor")
+        return life.close(slot, code: 1013, reason: "too far behind, resume with your cursor")
       }
     } else {
       replay.deferredThrough = max(replay.deferredThrough, offset)
@@ -107,38 +91,11 @@ extension Shard {
     if replay.isCatchUp { continueReplay(slot) }
   }
 
-  /// Appends the session or poll at `slot` to the queue of readers.
-  func awaitCatchUp(_ slot: UInt32) {
-    catchUps.append(table.id(of: slot))
-  }
-
-  /// Starts queued reads up to the limit, while the store accepts them.
-  func readCatchUps() {
-    guard catchUps.isWaiting, now >= catchUps.pausedUntil else { return }
-    while catchUps.readCount < CatchUps.readLimit, let id = catchUps.next {
-      guard table.holds(id), let query = catchUpQuery(of: id.slot) else {
-        catchUps.removeFirst()
-        continue
-      }
-      let mailbox = mailbox
-      let isAccepted =
-        delivery.hasRoomForPage
-        && core.store.read(query) { answer in
-          mailbox.append(.caughtUp(id, answer))
-        }
-      guard isAccepted else {
-        catchUps.pausedUntil = now + CatchUps.pauseMilliseconds
-        return
-      }
-      catchUps.removeFirst()
-      catchUps.readCount += 1
-    }
-  }
-
-  private func catchUpQuery(of slot: UInt32) -> StoreQuery? {
+  /// The query of the queued read at `slot`; nil if it no longer waits for one.
+  func catchUpQuery(of slot: UInt32) -> StoreQuery? {
     switch table[slot].activity {
     case .replay(let replay):
-      .missed(user: table[slot].user, after: replay.after, limit: Shard.pageLimit)
+      .missed(user: table[slot].user, after: replay.after, limit: SessionReads.pageLimit)
     case .request(let exchange):
       exchange.poll?.query.query
     case .idle, .fragments, .fetch, .authentication, .probe:

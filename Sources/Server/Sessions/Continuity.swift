@@ -7,7 +7,7 @@
 internal import Notifications
 internal import Wire
 
-extension Shard {
+extension ShardComponent {
   /// Whether the store has the history through `cursor`; reports the loss that it proves.
   func isProven(_ cursor: Cursor) -> Bool {
     switch core.store.history.continuity(of: cursor) {

@@ -43,7 +43,7 @@ struct AnswerAheadOfRing {
 
 extension StoreAnswer {
   /// The offset of the newest commit that an answer to a session includes.
-  fileprivate var through: UInt64? {
+  var through: UInt64? {
     switch self {
     case .position(let offset, _): offset
     case .missed(_, let through, _, _, _): through
@@ -53,29 +53,7 @@ extension StoreAnswer {
   }
 }
 
-extension Shard {
-  /// Handles the store's answer to a session, or keeps it until the ring has caught up with it.
-  func takeWhenApplied(_ answer: StoreAnswer, at slot: UInt32) {
-    if let through = answer.through, through > appliedOffset {
-      answersAheadOfRing.append(
-        AnswerAheadOfRing(id: table.id(of: slot), answer: answer, through: through))
-    } else if let fetch = table[slot].activity.fetch {
-      take(answer, for: fetch, at: slot)
-    } else {
-      continueReplay(slot, answer)
-    }
-  }
-
-  /// Handles the kept answers with which the ring has caught up.
-  func takeAnswersAheadOfRing() {
-    guard answersAheadOfRing.contains(where: { $0.through <= appliedOffset }) else { return }
-    let waiting = answersAheadOfRing
-    answersAheadOfRing.removeAll()
-    for early in waiting where table.holds(early.id) {
-      takeWhenApplied(early.answer, at: early.id.slot)
-    }
-  }
-
+extension SessionReads {
   /// Reads a page for the session at `slot`, now or after the replay or fetch in progress.
   func fetch(_ request: PageRequest, at slot: UInt32) {
     switch table[slot].activity {
@@ -100,19 +78,20 @@ extension Shard {
     let isAccepted = core.store.read(query) { answer in
       mailbox.append(.answer(id, answer))
     }
-    if !isAccepted { close(slot, code: 1013, reason: "the store is at its limit, try again") }
+    if !isAccepted { life.close(slot, code: 1013, reason: "the store is at its limit, try again") }
   }
 
-  private func take(_ answer: StoreAnswer, for fetch: Fetch, at slot: UInt32) {
+  /// Handles the page of a fetch.
+  func take(_ answer: StoreAnswer, for fetch: Fetch, at slot: UInt32) {
     guard table[slot].state == .session else { return }
     guard case .page(let page, _, let counts, let groups) = answer else {
-      return close(slot, code: 1011, reason: "the store cannot be read")
+      return life.close(slot, code: 1011, reason: "the store cannot be read")
     }
     if fetch.changedThrough > counts.version { return read(fetch, at: slot) }
     setActivity(.idle, at: slot)
     table[slot].activity.assembly = fetch.assembly
     // Half the backlog limit, so that the page alone does not make the client a slow consumer.
-    let byteLimit = core.configuration.limits.backlogBytesLimit / 2
+    let byteLimit = limits.backlogBytesLimit / 2
     let dialect = encoder(of: slot).dialect
     write(to: slot) { frames in
       dialect.writePage(page, counts, groups: groups, byteLimit: byteLimit, to: &frames)

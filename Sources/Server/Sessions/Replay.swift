@@ -105,7 +105,7 @@ final class Replay {
   }
 }
 
-extension Shard {
+extension SessionReads {
   /// Notifications per page read from the store.
   static let pageLimit = 200
   /// The most bytes that such a page takes as frames.
@@ -139,7 +139,7 @@ extension Shard {
     }
     setActivity(.replay(replay), at: slot)
     if !replay.continuityLost, greetsAtOnce {
-      greet(slot, cursor: core.store.history.cursors.cursor(at: replay.after), nil)
+      life.greet(slot, cursor: core.store.history.cursors.cursor(at: replay.after), nil)
       replay.isGreeted = true
     }
     continueReplay(slot)
@@ -156,7 +156,7 @@ extension Shard {
     let query: StoreQuery =
       replay.continuityLost
       ? .position(user: user)
-      : .missed(user: user, after: replay.after, limit: Shard.pageLimit)
+      : .missed(user: user, after: replay.after, limit: SessionReads.pageLimit)
     let id = table.id(of: slot)
     let mailbox = mailbox
     replay.isReading =
@@ -165,7 +165,7 @@ extension Shard {
         mailbox.append(.answer(id, answer))
       }
     if !replay.isReading {
-      close(slot, code: 1013, reason: "the store is at its limit, try again")
+      life.close(slot, code: 1013, reason: "the store is at its limit, try again")
     }
   }
 
@@ -181,7 +181,7 @@ extension Shard {
     case .missed(let page, let through, let next, let total, let counts):
       take(page, through, next, total, counts, for: replay, at: slot)
     case .page, .counts, .preferences, .keptRooms, .failed:
-      close(slot, code: 1011, reason: "the store cannot be read")
+      life.close(slot, code: 1011, reason: "the store cannot be read")
     }
   }
 
@@ -195,7 +195,7 @@ extension Shard {
     let cursor = core.store.history.cursors.cursor(at: replay.after)
     replay.continuityLost = false
     replay.isProven = true
-    if !replay.isGreeted { greet(slot, cursor: cursor, counts) }
+    if !replay.isGreeted { life.greet(slot, cursor: cursor, counts) }
     replay.isGreeted = true
     let dialect = encoder(of: slot).dialect
     if replay.beginsNow {
@@ -220,7 +220,7 @@ extension Shard {
     for replay: Replay, at slot: UInt32
   ) {
     if !replay.isProven {
-      let exceedsLimit = (total ?? page.count) > core.configuration.limits.missedLimit
+      let exceedsLimit = (total ?? page.count) > limits.missedLimit
       // guard: cursor-beyond-newest-commit
       let isBeyond = replay.after > through
       if isBeyond { report(HistoryLoss(offset: replay.after, end: through)) }
@@ -240,7 +240,7 @@ extension Shard {
         replay.after = next ?? through
         return continueReplay(slot)
       }
-      greet(
+      life.greet(
         slot, cursor: core.store.history.cursors.cursor(at: replay.after), counts, isResumed: true)
       replay.isGreeted = true
     }
@@ -252,12 +252,12 @@ extension Shard {
     }
     if let last = page.last {
       replay.sentVersion = counts.version
-      if encoder.keepsPositions { keepPosition(last.offset, at: slot) }
+      if encoder.keepsPositions { table[slot].socketIO?.keepPosition(last.offset, at: slot) }
     }
     replay.after = next ?? through
     // After a large page the session goes live only when the client has accepted the page, so that
     // live frames have the whole backlog limit to themselves.
-    let isSmall = encoder.writer.bytes.count <= Shard.smallPageBytes
+    let isSmall = encoder.writer.bytes.count <= SessionReads.smallPageBytes
     let isCaughtUp = next == nil && isSmall && replay.deferredThrough <= through
     if isCaughtUp { writeEnd(of: replay, counts, to: encoder, at: slot) }
     if replay.isCatchUp {

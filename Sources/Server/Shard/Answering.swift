@@ -97,7 +97,7 @@ extension Shard {
       if let poll = table[slot].activity.exchange?.poll {
         end(poll, at: slot)
       } else {
-        close(slot, code: 1008, reason: reason, logged: "disconnected by a publisher")
+        life.close(slot, code: 1008, reason: reason, logged: "disconnected by a publisher")
       }
     }
     return count

@@ -91,7 +91,11 @@ extension Shard: ConnectionOwner {
     case .http:
       if now >= deadline { return http.timedOut(slot) }
     case .session:
-      sessionTimerFired(slot)
+      if let session = table[slot].engine {
+        engineTimerFired(session, slot)
+      } else {
+        life.timerFired(at: slot)
+      }
     case .closing, .lingering:
       // guard: closing-deadline
       if now >= deadline { return connections.abandon(slot) }
@@ -104,7 +108,7 @@ extension Shard: ConnectionOwner {
     if table[slot].flags.contains(.closesWhenSent) {
       connections.linger(slot)
     } else if table[slot].activity.isReplay {
-      continueReplay(slot)
+      reads.continueReplay(slot)
     } else {
       connections.resumeWhenFlushed(slot)
     }
@@ -120,17 +124,22 @@ extension Shard: ConnectionOwner {
   func releaseRequest(at slot: UInt32) { http.release(slot) }
 
   func release(_ slot: UInt32, because reason: @autoclosure () -> String) {
-    leaveSession(slot, because: reason())
+    life.leave(slot, because: reason())
     http.release(slot)
     admission.leave(slot)
   }
+}
 
-  /// Removes the session at `slot`, if there is one, from fan-out.
-  func leaveSession(_ slot: UInt32, because reason: @autoclosure () -> String) {
-    guard table[slot].state == .session else { return }
+extension Shard: SessionOwner {
+  func close(_ session: EngineSession, at slot: UInt32, code: UInt16, because reason: String) {
+    // A Socket.IO client reconnects by itself after its connection has ended, but not after its
+    // namespace was disconnected.
+    if code == 1008, disconnectNamespace(at: slot) { return }
+    endEngine(session, because: reason, code: code)
+  }
+
+  func sessionEnds(at slot: UInt32) {
     if let session = table[slot].engine { leaveEngine(session, slot) }
     if let probe = table[slot].activity.probe { leaveProbe(probe, slot) }
-    leaveFanOut(slot, because: reason())
-    metrics.add(.sessionsClosed)
   }
 }

@@ -17,7 +17,7 @@ extension Shard {
       case .session:
         if budget > 0 {
           budget -= 1
-          close(slot, code: 1001, reason: "the server is shutting down, reconnect")
+          life.close(slot, code: 1001, reason: "the server is shutting down, reconnect")
         } else {
           hasSessions = true
         }

@@ -15,7 +15,7 @@ extension Shard {
     let slot = request.slot
     guard beginStream(request) else { return }
     let encoder = fanOutGroups.metrics(.eventStream(answering: request.head))
-    beginSession(at: slot, in: encoder.id)
+    life.begin(at: slot, in: encoder.id)
     table[slot].user = request.caller.user ?? ""
     table[slot].tokenEnd = request.caller.end
     table[slot].connectedAt = wall

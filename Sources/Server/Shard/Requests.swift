@@ -46,7 +46,7 @@ extension Shard: HTTPOwner {
   /// Passes the store's reply on to the session, the poll or the request that waits for it.
   func dispatch(_ reply: StoreAnswer, to slot: UInt32) {
     if table[slot].state == .session {
-      takeWhenApplied(reply, at: slot)
+      reads.takeWhenApplied(reply, at: slot)
     } else if let poll = table[slot].activity.exchange?.poll {
       continuePoll(poll, reply)
     } else {

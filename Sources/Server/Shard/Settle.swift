@@ -26,7 +26,7 @@ extension Shard {
   private func cutSlowConsumer(_ slot: UInt32) {
     guard table[slot].state == .session else { return }
     metrics.add(.slowConsumers)
-    close(slot, code: 1013, reason: "too far behind, resume with your cursor")
+    life.close(slot, code: 1013, reason: "too far behind, resume with your cursor")
     // Only now: before the close frame, nothing that was published since may be queued.
     // guard: given-up-until-closed
     if table[slot].state == .closing { delivery.allowLastBytes(slot) }

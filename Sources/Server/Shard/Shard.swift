@@ -35,6 +35,9 @@ final class Shard: ShardComponent {
   let authenticator: Authenticator
   let migration: Migration
   let http: HTTPConnections
+  let life: SessionLife
+  let reads: SessionReads
+  let sessions: Sessions
 
   /// Slots of the Engine.IO sessions on this shard.
   var engineSessions: [EngineID: UInt32] = [:]
@@ -52,12 +55,6 @@ final class Shard: ShardComponent {
   /// Nil except on the first shard.
   let metricsSampler: MetricsSampler?
   var isStopping = false
-  /// All events of the store up to this offset have come out of the ring.
-  var appliedOffset: UInt64
-  /// The store's answers to sessions, kept until the events that they include leave the ring.
-  var answersAheadOfRing: [AnswerAheadOfRing] = []
-  /// Sessions and polls that wait to read notifications for everyone.
-  var catchUps = CatchUps()
   /// Slots of one event's user; kept between events to reuse its memory.
   var slots: [UInt32] = []
 
@@ -79,10 +76,13 @@ final class Shard: ShardComponent {
     observers = Observers(context)
     users = Users(context, admission, observers)
     rooms = Rooms(context)
+    life = SessionLife(context, connections, admission, users, rooms, http, connectionLog)
+    reads = SessionReads(context, life)
+    sessions = Sessions(context, connections, admission, authenticator, rooms, life, reads)
     readiness = Readiness(context, drain: drain)
     storeWatch = StoreWatch(context, drain: drain)
-    appliedOffset = core.firstOffset
     connections.owner = self
+    life.owner = self
     http.owner = self
   }
 
@@ -137,7 +137,7 @@ final class Shard: ShardComponent {
   /// How long this turn may wait in the poller: 0 when work is left, at most a second.
   func waitLimit() -> Int32 {
     if delivery.hasWork || connections.hasResumable { return 0 }
-    if answersAheadOfRing.contains(where: { $0.through <= appliedOffset }) { return 0 }
+    if reads.hasTakeableAnswers { return 0 }
     var limit = Shard.waitMilliseconds
     if let timeout = connections.timeout { limit = min(limit, timeout) }
     limit = min(limit, wait(until: nextDueAsOwner))
@@ -145,10 +145,7 @@ final class Shard: ShardComponent {
     limit = min(limit, wait(until: shardQueries.nextEnd))
     limit = min(limit, wait(until: metricsStreams.nextAt))
     limit = min(limit, wait(until: metricsSampler?.nextAt))
-    // At the read limit, the store's next answer wakes the shard instead.
-    if catchUps.isWaiting, catchUps.readCount < CatchUps.readLimit {
-      limit = min(limit, Int32(CatchUps.pauseMilliseconds))
-    }
+    if let pause = reads.pauseMilliseconds { limit = min(limit, pause) }
     return limit
   }
 
@@ -176,8 +173,8 @@ final class Shard: ShardComponent {
     // guard: mailbox-drained-whole
     _ = mailbox.drain(limit: mailbox.count) { receive($0) }
     _ = core.ring.drain(consumer: index, limit: Shard.drainLimit) { deliver($0) }
-    takeAnswersAheadOfRing()
-    readCatchUps()
+    reads.takeAnswersAheadOfRing()
+    reads.startReads()
   }
 
   private func receive(_ message: ShardMessage) {
@@ -191,7 +188,7 @@ final class Shard: ShardComponent {
       // guard: answer-generation
       if table.holds(id) { dispatch(answer, to: id.slot) }
     case .caughtUp(let id, let answer):
-      catchUps.readCount -= 1
+      reads.noteAnswered()
       if table.holds(id) { dispatch(answer, to: id.slot) }
     case .storeChecked(let status):
       respond(readiness.storeChecked(status))

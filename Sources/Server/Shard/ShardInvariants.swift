@@ -29,6 +29,8 @@ extension Shard {
     checkConnections()
     checkEngineSessions()
     users.checkInvariants()
+    life.checkInvariants()
+    reads.checkInvariants()
     rooms.checkInvariants()
     return true
   }
@@ -42,12 +44,6 @@ extension Shard {
       case .fragments, .replay, .fetch, .authentication, .probe:
         assert(connection.state == .session, "an activity of a session outside one")
       }
-      assert(
-        delivery[slot].flags.contains(.takesFrames) == (connection.state == .session),
-        "delivery does not know whether \(slot) is a session")
-      assert(
-        delivery[slot].flags.contains(.isReplaying) == connection.activity.isReplay,
-        "delivery does not know whether \(slot) replays")
     }
   }
 

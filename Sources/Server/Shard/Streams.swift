@@ -19,7 +19,7 @@ extension Shard {
     let dialect = StreamDialect(framing: .eventStream(answering: request.head))
     // `EventSource` resumes by itself, so only `since` in the query asks for more messages.
     if request.query["since"] != nil { table[slot].flags.insert(.visibleHeartbeats) }
-    openSession(.success(request.caller), dialect, since: since, rooms: rooms, at: slot)
+    sessions.open(.success(request.caller), dialect, since: since, rooms: rooms, at: slot)
   }
 
   /// Writes the head of a stream.

@@ -88,6 +88,11 @@ final class SocketIOSession: EngineSession {
     sockets.firstIndex { $0.slot == slot }
   }
 
+  /// Keeps the offset of the last notification sent to the user session at `slot`.
+  func keepPosition(_ offset: UInt64, at slot: UInt32) {
+    if let index = index(atSlot: slot) { sockets[index].position = offset }
+  }
+
   // MARK: Called by Engine.IO
 
   override var furtherSlots: [UInt32] {

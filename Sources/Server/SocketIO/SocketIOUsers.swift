@@ -102,9 +102,12 @@ extension Shard {
     let group = fanOutGroups.id(
       ofPath: session.path, namespace: client.namespace, withCursors: withCursors,
       isPolling: isPolling)
-    enter(
-      caller, group: group, since: withCursors ? since : nil, isHeld: resumption != nil, at: slot)
-    if let resumption { askForRooms(resumption.recovery, at: slot) }
+    if let resumption {
+      life.assign(caller, to: group, at: slot)
+      askForRooms(resumption.recovery, at: slot)
+    } else {
+      sessions.enter(caller, group: group, since: withCursors ? since : nil, at: slot)
+    }
   }
 
   /// The user that connects: by the token in CONNECT, else by that of the session's first request.
@@ -151,7 +154,7 @@ extension Shard {
     table[slot].flags.formUnion(table[session.slot].flags.intersection(.forwarded))
     table[slot].peer = table[session.slot].peer
     table[slot].userAgent = table[session.slot].userAgent
-    beginSession(at: slot, in: delivery[session.slot].group)
+    life.begin(at: slot, in: delivery[session.slot].group)
     table[slot].engineLink = .socketIO(session)
     return slot
   }
@@ -165,7 +168,7 @@ extension Shard {
     }
     delivery.takePrivately(slot)
     let assembly = table[slot].activity.assembly
-    leaveFanOut(slot, because: "left the namespace")
+    life.leaveFanOut(slot, because: "left the namespace")
     table[slot].activity.assembly = assembly
     let isPolling = delivery[slot].flags.contains(.polling)
     delivery.assign(slot, to: fanOutGroups.id(ofPath: session.path, isPolling: isPolling))
@@ -205,14 +208,6 @@ extension Shard {
     return SocketIdentity(
       id: recovery.socketID,
       recovery: cursor.map { recovery.text(for: table[slot].user, from: $0) })
-  }
-
-  /// Keeps the offset of the last notification sent to the session at `slot`.
-  func keepPosition(_ offset: UInt64, at slot: UInt32) {
-    guard let session = table[slot].socketIO,
-      let index = session.index(atSlot: slot)
-    else { return }
-    session.sockets[index].position = offset
   }
 
   /// The arguments of an event without content: for a client that gets cursors, its position.
@@ -275,7 +270,7 @@ extension Shard {
       }
       if !isAsked { mailbox.append(none) }
     }
-    if !isTaken { close(slot, code: 1013, reason: "the store is at its limit, try again") }
+    if !isTaken { life.close(slot, code: 1013, reason: "the store is at its limit, try again") }
   }
 
   /// Enters the rooms of a returning client, then continues its recovery.
@@ -287,7 +282,7 @@ extension Shard {
     // The new token may allow fewer rooms than the last one.
     let membership = table[slot].membership
     let allowed = rooms.filter { RoomNames.isValid($0) && membership?.mayEnter($0) != false }
-    enter(allowed, at: slot)
+    for room in allowed { self.rooms.join(room, at: slot) }
     continueRecovery(at: slot)
   }
 
@@ -299,7 +294,7 @@ extension Shard {
       table[slot].membership?.entries.allSatisfy({ $0.awaited == 0 }) != false
     else { return }
     // A new `pid` already shows a client which did not pass `since` that continuity is lost.
-    beginReplay(
+    reads.beginReplay(
       resumption.cursor.description, announcesLoss: resumption.hasSince, at: slot)
   }
 

@@ -92,7 +92,7 @@ extension Shard {
       guard admission.countSession(of: user, at: slot) else { throw Refusal(tooManySessions) }
     }
     acceptWebSocket(request, at: slot)
-    openSession(admitted, dialect, since: query["since"], rooms: rooms, at: slot)
+    sessions.open(admitted, dialect, since: query["since"], rooms: rooms, at: slot)
   }
 
   /// Writes the 101 response that turns the connection into a WebSocket.
@@ -113,107 +113,6 @@ extension Shard {
       (.firstMessage, .otherUser):
       true
     }
-  }
-
-  /// Begins the session of a connection after its handshake response, or the head of its stream.
-  func openSession(
-    _ admitted: Result<Caller, AuthenticationFailure>, _ dialect: any Dialect, since: String?,
-    rooms: [RoomName] = [], at slot: UInt32
-  ) {
-    beginSession(at: slot, in: fanOutGroups.idWithoutToken(of: dialect))
-    switch (admitted, dialect.admission) {
-    case (.success(let caller), _):
-      admit(caller, since: since, at: slot)
-      if delivery[slot].flags.contains(.handshakePending),
-        let replay = table[slot].activity.replay
-      {
-        replay.rooms = rooms
-      } else {
-        enter(rooms, at: slot)
-      }
-    case (.failure(let failure), .closedAfterUpgrade(let missing, let invalid, let noUser)):
-      let (code, reason) =
-        switch failure {
-        case .missing: (missing, "missing authentication token")
-        case .invalid, .wrongKey, .otherUser: (invalid, Shard.invalidToken)
-        case .noUser: (noUser, "invalid token payload")
-        }
-      close(slot, code: code, reason: closeReason(reason, failure))
-    case (.failure, .firstMessage):
-      awaitToken(since: since, at: slot)
-    case (.failure, .refusedBeforeUpgrade):
-      close(slot, code: 1008, reason: "unauthorized")
-    }
-  }
-
-  /// Turns the connection at `slot` into a session of `group`, without membership in the fan-out.
-  func beginSession(at slot: UInt32, in group: FanOutGroupID) {
-    http.release(slot)
-    table[slot].state = .session
-    delivery.beginSession(slot, in: group)
-    table[slot].flags.remove([.usedBefore, .awaitsAnswer])
-    metrics.add(.sessionsOpened)
-    delivery.markQueued(slot)
-  }
-
-  /// Joins the rooms that the session at `slot` requested at its start.
-  func enter(_ rooms: [RoomName], at slot: UInt32) {
-    for room in rooms { self.rooms.join(room, at: slot) }
-  }
-
-  /// Begins the session of an authenticated client.
-  func admit(_ caller: Caller, since: String?, at slot: UInt32) {
-    let dialect = encoder(of: slot).dialect
-    let group = fanOutGroups.id(of: dialect, withCursors: since != nil)
-    // A stream's `since` is never nil: the stream itself knows whether the client asked to resume.
-    if since != nil, dialect.framing == .webSocket, !dialect.heartbeat.isByMessage {
-      table[slot].flags.insert(.visibleHeartbeats)
-    }
-    table[slot].deadline = now + pingIntervalMilliseconds(slot, dialect)
-    enter(caller, group: group, since: since, at: slot)
-  }
-
-  /// Assigns the session at `slot` to its user and fan-out group.
-  ///
-  /// With `isHeld` it ignores `since` and returns before greeting and replay, which the caller
-  /// starts later.
-  func enter(
-    _ caller: Caller, group: FanOutGroupID, since: String?, isHeld: Bool = false,
-    at slot: UInt32
-  ) {
-    delivery.assign(slot, to: group)
-    table[slot].user = caller.user ?? ""
-    table[slot].tokenEnd = caller.end
-    delivery.awaitHandshake(slot)
-    users.list(slot)
-    connectionLog.began(at: slot)
-    connections.scheduleTimer(slot)
-    rooms.setClaimedRooms(caller.rooms, at: slot)
-    if isHeld { return }
-    if since != nil || fanOutGroups[group].dialect.greetsWithCounts {
-      beginReplay(since, at: slot)
-    } else {
-      greet(slot, cursor: nil, nil)
-    }
-  }
-
-  /// Sends the greeting of a session, which gets broadcasts from here on.
-  ///
-  /// `cursor` is sent only in groups with cursors, `counts` only in dialects that greet with them.
-  /// `isResumed` means that missed notifications follow.
-  func greet(_ slot: UInt32, cursor: Cursor?, _ counts: Counts?, isResumed: Bool = false) {
-    let encoder = encoder(of: slot)
-    let cursor = encoder.sendsCursors ? cursor : nil
-    let identity = identity(at: slot, cursor: cursor, isResumed: isResumed)
-    delivery.join(slot)
-    let greeting = Greeting(
-      user: table[slot].user, time: wall, cursor: cursor, counts: counts, isResumed: isResumed,
-      socket: identity)
-    encoder.writer.removeAll()
-    encoder.dialect.write(greeting, to: &encoder.writer)
-    table[slot].activity.replay?.opening = encoder.writer.opening
-    delivery.send(encoder.writer.bytes, to: slot)
-    if let replay = table[slot].activity.replay { enter(replay.rooms, at: slot) }
   }
 }
 

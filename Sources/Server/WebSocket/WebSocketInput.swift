@@ -51,7 +51,7 @@ extension Shard {
       }
     } catch {
       metrics.add(.protocolViolations)
-      close(slot, code: error.closeCode, reason: reason(of: error, at: slot))
+      life.close(slot, code: error.closeCode, reason: reason(of: error, at: slot))
       return end
     }
     return offset
@@ -128,7 +128,7 @@ extension Shard {
     switch role {
     case .control(let opcode):
       // guard: control-frame-rate
-      guard opcode == .close || takeMessage(at: slot) else { return }
+      guard opcode == .close || life.takeMessage(at: slot) else { return }
       try handleControl(opcode, receiver.scratch.array(from: payload, to: end), at: slot)
     case .data(let isText, let startsMessage, let endsMessage):
       let current = assembly ?? MessageAssembly(sequence: sequence)
@@ -138,7 +138,7 @@ extension Shard {
       if endsMessage {
         table[slot].activity.assembly = nil
         // guard: message-rate
-        guard takeMessage(isText: current.isText, at: slot) else { return }
+        guard life.takeMessage(isText: current.isText, at: slot) else { return }
         try received(current, at: slot)
       } else if assembly == nil {
         table[slot].activity.assembly = current
@@ -172,39 +172,20 @@ extension Shard {
   ) throws(ProtocolViolation) {
     if try receiveEngine(message, at: slot) { return }
     let text = message.isText ? InboundMessage(message.bytes) : nil
-    if let token = text?.token { return take(token: token, at: slot) }
+    if let token = text?.token { return sessions.take(token: token, at: slot) }
     // guard: message-limit-is-configured
     guard message.bytes.count <= core.configuration.limits.messageBytesLimit else {
       throw .messageTooBig
     }
     let encoder = encoder(of: slot)
     if table[slot].activity.awaitsToken {
-      return close(
+      return life.close(
         slot, code: encoder.dialect.expiryCloseCode, reason: "the first message must be auth")
     }
     // Binary messages have no meaning in any dialect; they are read and ignored.
-    if let text, let request = encoder.dialect.request(in: text) { take(request, at: slot) }
-  }
-
-  /// Handles a request of the client of the session at `slot`.
-  func take(_ request: ClientRequest, at slot: UInt32) {
-    switch request {
-    case .ping: sendPong(to: slot)
-    case .pong: table[slot].flags.remove(.pinged)
-    case .fetch(let request): fetch(request, at: slot)
-    case .join(let room): rooms.join(room, at: slot)
-    case .leave(let room): rooms.leave(room, at: slot)
-    case .type(let room, let isTyping): rooms.type(isTyping, in: room, at: slot)
-    case .status(let status): rooms.setStatus(status, at: slot)
-    case .invalid(let code, let text): sendError(code, text, at: slot)
+    if let text, let request = encoder.dialect.request(in: text) {
+      sessions.take(request, at: slot)
     }
-  }
-
-  private func sendPong(to slot: UInt32) {
-    let encoder = encoder(of: slot)
-    encoder.writer.removeAll()
-    encoder.dialect.writePong(time: wall, to: &encoder.writer)
-    delivery.send(encoder.writer.bytes, to: slot)
   }
 
   private func handleControl(
@@ -225,7 +206,7 @@ extension Shard {
       if let session = table[slot].engine {
         return endEngine(session, because: logged, code: code)
       }
-      self.close(slot, code: code, reason: "", logged: logged)
+      life.close(slot, code: code, reason: "", logged: logged)
     case .pong, .continuation, .text, .binary:
       break
     }

@@ -222,7 +222,7 @@ extension Shard {
       poll.deferredThrough = max(poll.deferredThrough, offset)
       if poll.isReading { return }
       expectReply(to: poll.query, for: poll, at: slot) { $0.take($1, for: $2, at: $3) }
-      awaitCatchUp(slot)
+      reads.awaitCatchUp(slot)
     default:
       return
     }
