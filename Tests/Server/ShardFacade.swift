@@ -266,11 +266,11 @@ extension ShardView {
 // MARK: EngineIO
 
 extension ShardView {
-  var engineSessionCount: Int { shard.engineSessions.count }
+  var engineSessionCount: Int { shard.engine.count }
 
   /// The session of that id, if this shard has it.
   func engineSession(_ sid: String) -> EngineSessionView? {
-    EngineID(sid).flatMap { shard.engineSession($0) }
+    EngineID(sid).flatMap { shard.engine.session($0) }
       .map { EngineSessionView(session: $0, shard: shard) }
   }
 }

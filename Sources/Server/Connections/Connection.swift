@@ -63,6 +63,15 @@ enum EngineLink {
   case none
   case messages(EngineSession)
   case socketIO(SocketIOSession)
+
+  /// The session; nil if there is none.
+  var session: EngineSession? {
+    switch self {
+    case .none: nil
+    case .messages(let session): session
+    case .socketIO(let session): session
+    }
+  }
 }
 
 /// The part of one connection that sending does not use.
@@ -93,13 +102,7 @@ struct Connection {
   var messages = TokenBucket()
 
   /// The Engine.IO session that the slot belongs to; nil for all other connections.
-  var engine: EngineSession? {
-    switch engineLink {
-    case .none: nil
-    case .messages(let session): session
-    case .socketIO(let session): session
-    }
-  }
+  var engine: EngineSession? { engineLink.session }
 
   /// The session, if it carries Socket.IO.
   var socketIO: SocketIOSession? {

@@ -25,11 +25,11 @@ struct SocketIONotifications: SocketIOApplication {
   let recovery: SocketIORecoveryPolicy
 
   func connect(_ client: SocketIOClient, payload: [UInt8]?) {
-    client.shard.begin(client, SocketIOConnectFields(payload), recovery)
+    client.sockets.begin(client, SocketIOConnectFields(payload), recovery)
   }
 
   func left(_ client: SocketIOClient) {
-    client.shard.forgetRooms(of: client)
+    client.sockets.forgetRooms(of: client)
   }
 
   func received(_ event: SocketIOEvent, from client: SocketIOClient) {
@@ -38,15 +38,15 @@ struct SocketIONotifications: SocketIOApplication {
     switch SocketIORequest(event) {
     case .subscribe:
       client.succeed(event)
-      if client.isThere(slot) { client.shard.reads.fetch(PageRequest(limit: 1), at: slot) }
+      if client.isThere(slot) { client.sockets.reads.fetch(PageRequest(limit: 1), at: slot) }
     case .read(let change, let namesOne):
-      client.shard.submit(change, namesOne: namesOne, for: event, of: client, at: slot)
+      client.sockets.submit(change, namesOne: namesOne, for: event, of: client, at: slot)
     case .token(let token):
-      client.shard.take(token: token, for: event, of: client, at: slot)
+      client.sockets.take(token: token, for: event, of: client, at: slot)
     case .ping:
       client.succeed(event)
       guard let index = client.session.index(ofNamespace: client.namespace) else { return }
-      client.emit("pong", client.shard.positionArguments(of: client.session.sockets[index]))
+      client.emit("pong", client.sockets.positionArguments(of: client.session.sockets[index]))
     case .client(.invalid(let code, let message)):
       client.fail(event, code, message, at: slot)
     case .client(.type(let room, _)) where !client.isIn(room, at: slot),
@@ -54,7 +54,7 @@ struct SocketIONotifications: SocketIOApplication {
       client.fail(event, "not_in_room", "you are not in this room", at: slot)
     case .client(let request):
       client.succeed(event)
-      if client.isThere(slot) { client.shard.sessions.take(request, at: slot) }
+      if client.isThere(slot) { client.sockets.sessions.take(request, at: slot) }
     }
   }
 }
@@ -161,7 +161,7 @@ extension SocketIOClient {
 
   /// Whether the client has asked to join that room and not left it since.
   fileprivate func isIn(_ room: RoomName, at slot: UInt32) -> Bool {
-    let membership = shard.table[slot].membership
+    let membership = sockets.table[slot].membership
     return membership?.index(of: room).map { membership?.entries[$0].isWanted == true } ?? false
   }
 
@@ -175,12 +175,12 @@ extension SocketIOClient {
     if event.wantsAcknowledgement {
       acknowledge(event, [Answer.failureBody(code, message)])
     } else {
-      shard.sendError(code, message, at: slot)
+      sockets.sendError(code, message, at: slot)
     }
   }
 }
 
-extension Shard {
+extension SocketIOSessions {
   /// Submits an event's change to the store; the outcome acknowledges the event.
   fileprivate func submit(
     _ change: InboxChange, namesOne: Bool, for event: SocketIOEvent, of client: SocketIOClient,
@@ -205,7 +205,7 @@ extension Shard {
       let index = session.index(atSlot: slot)
     else { return }
     let client = SocketIOClient(
-      shard: self, session: session, namespace: session.sockets[index].namespace)
+      sockets: self, session: session, namespace: session.sockets[index].namespace)
     let event = SocketIOEvent(
       name: "mark_as_read", arguments: [], attachments: [],
       acknowledgementID: marking.acknowledgementID)

@@ -97,7 +97,7 @@ package protocol EngineApplication: Sendable {
 ///
 /// Valid only during a call of the application.
 package struct EngineClient {
-  let shard: Shard
+  let engine: EngineSessions
   let session: EngineSession
 
   /// Sends a text message, which must be UTF-8 without U+001E.
@@ -106,7 +106,7 @@ package struct EngineClient {
   package func send(text: [UInt8]) {
     // guard: ended-session-sends-nothing
     guard !session.hasEnded else { return }
-    shard.write(to: session.slot) { frames in
+    engine.write(to: session.slot) { frames in
       frames.text { message in EngineIOPacket.append(.message, into: &message) { $0 += text } }
     }
   }
@@ -114,7 +114,7 @@ package struct EngineClient {
   /// Sends a binary message, like `send(text:)`.
   package func send(binary: [UInt8]) {
     guard !session.hasEnded else { return }
-    shard.send(binary: binary, to: session)
+    engine.send(binary: binary, to: session)
   }
 }
 

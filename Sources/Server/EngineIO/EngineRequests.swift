@@ -11,17 +11,17 @@ internal import Notifications
 internal import Reactor
 internal import Wire
 
-extension Shard {
+extension EngineSessions {
   private static let methods = "GET, OPTIONS, POST"
 
   /// Handles a request with its head at the beginning of the scratch buffer's [from, end).
-  func beginEngine(
+  func begin(
     _ head: HTTPRequestHead, at slot: UInt32, from: Int, to end: Int
   ) -> HeadStep {
     guard let path = core.configuration.engines.firstIndex(where: { $0.matches(head.path) }) else {
       return .endpoint
     }
-    if let answer = http.options(head, allowing: Shard.methods) {
+    if let answer = http.options(head, allowing: EngineSessions.methods) {
       http.answerEarly(answer, head, slot)
       return .taken
     }
@@ -38,7 +38,7 @@ extension Shard {
       refusal, message: refusal == .forbidden ? core.origins.refusal(of: head) : nil)
     // A client that asked for a WebSocket sends no other request on this connection.
     answer.endsConnection = WebSocketHandshake.isUpgrade(head)
-    connectionLog.refused(answer, by: "engine.io", at: slot)
+    log.refused(answer, by: "engine.io", at: slot)
     http.answerEarly(answer, head, slot)
   }
 
@@ -59,7 +59,7 @@ extension Shard {
           slot, unread: receiver.scratch.array(from: from, to: end), to: id.shard)
         return .taken
       }
-      guard let session = engineSession(id), session.path == path else { throw .unknownSession }
+      guard let session = session(id), session.path == path else { throw .unknownSession }
       return try take(head, transport, for: session, at: slot)
     }
     guard head.method == .get else { throw .badHandshakeMethod }
@@ -74,11 +74,6 @@ extension Shard {
       openByPolling(head, query, path: path, usesBase64: usesBase64, at: slot)
     }
     return .taken
-  }
-
-  /// The session of that id, if this shard has it.
-  func engineSession(_ id: EngineID) -> EngineSession? {
-    engineSessions[id].flatMap { table[$0].engine }
   }
 
   /// Handles a request that names a session of this shard.
@@ -96,7 +91,7 @@ extension Shard {
     // A poll does not answer a ping. In a busy turn it may be read before the timer that ends its
     // session, although it came after that time.
     if head.method == .get, now >= table[session.slot].deadline {
-      timerFired(at: session.slot)
+      timerFired(session, session.slot)
       guard !session.hasEnded else { throw .unknownSession }
     }
     table[session.slot].lastReceivedAt = now
@@ -105,14 +100,14 @@ extension Shard {
       // With two polls at once, one would take messages that the reader of the other needs.
       // guard: one-poll-at-a-time
       guard session.poll == nil else {
-        endEngine(session, because: "two polls at once")
+        end(session, because: "two polls at once")
         throw .badRequest
       }
       wait(for: session, at: slot)
       return .taken
     case .post:
       guard !session.isPosting else {
-        endEngine(session, because: "two bodies at once")
+        end(session, because: "two bodies at once")
         throw .badRequest
       }
       return try awaitBody(head, for: session, at: slot)
@@ -145,7 +140,7 @@ extension Shard {
     exchange.caller = .anyone
     exchange.bodyLimit = limit
     if let length = head.contentLength, length > limit {
-      endEngine(session, because: "a body of \(length) bytes")
+      end(session, because: "a body of \(length) bytes")
       http.answerEarly(
         .failure(413, "too_large", "a body here has at most \(limit) bytes"), head, slot)
       return .taken
@@ -161,7 +156,7 @@ extension Shard {
   }
 
   /// Handles the packets of a posted body.
-  func receiveEngine(_ request: Request) -> Answer {
+  func receive(_ request: Request) -> Answer {
     guard let session = table[request.slot].activity.exchange?.engine,
       !session.hasEnded
     else { return .refusal(.unknownSession) }
@@ -178,7 +173,7 @@ extension Shard {
       }
     } catch {
       metrics.add(.protocolViolations)
-      if !session.hasEnded { endEngine(session, because: error.reason) }
+      if !session.hasEnded { end(session, because: error.reason) }
       return .refusal(.badRequest)
     }
     return Answer(
@@ -207,7 +202,7 @@ extension Shard {
       return http.answerEarly(.refusing(error, by: core.quotas), head, slot)
     }
     connections.keepUserAgent(of: head, at: own)
-    let session = openEngine(
+    let session = open(
       at: own, path: path, usesBase64: usesBase64, opener: opener(head, at: slot),
       since: query["since"])
     guard !session.hasEnded else { return http.answerEarly(Refusal.busy.answer, head, slot) }
@@ -218,7 +213,7 @@ extension Shard {
     _ head: HTTPRequestHead, _ query: QueryString, path: Int, usesBase64: Bool, at slot: UInt32
   ) throws(EngineIORefusal) {
     let request = try becomeWebSocket(head, at: slot)
-    openEngine(
+    open(
       at: slot, path: path, usesBase64: usesBase64,
       opener: opener(head, subprotocolToken: request.bearerToken, at: slot),
       since: query["since"])
@@ -250,7 +245,7 @@ extension Shard {
       throw .forbidden
     }
     connections.keepUserAgent(of: head, at: slot)
-    acceptWebSocket(request, at: slot)
+    http.acceptWebSocket(request, at: slot)
     return request
   }
 }

@@ -41,10 +41,22 @@ struct EngineID: Hashable, Sendable {
   var text: String { Base64.encodeURL(key.bytes + [shardByte]) }
 }
 
+/// What a session is opened with.
+struct EngineOpening {
+  let id: EngineID
+  /// Index of the server's path.
+  let path: Int
+  let messageBytesLimit: Int
+  let slot: UInt32
+  let usesBase64: Bool
+  let opener: Result<Caller, AuthenticationFailure>
+  /// Monotonic nanoseconds.
+  let openedAt: UInt64
+}
+
 /// One session.
 ///
-/// A protocol on top may derive a class from this one, so that a session is one object. It
-/// overrides the functions below, by which Engine.IO calls it.
+/// A protocol on top may derive a class from this one, so that a session is one object.
 class EngineSession {
   let id: EngineID
   private let pathNumber: Int32
@@ -76,18 +88,15 @@ class EngineSession {
   /// Whether the client wants binary data as base64 text over a WebSocket, too.
   let usesBase64: Bool
 
-  init(
-    id: EngineID, path: Int, messageBytesLimit: Int, slot: UInt32, usesBase64: Bool,
-    opener: Result<Caller, AuthenticationFailure>, beginsBy: UInt64, openedAt: UInt64
-  ) {
-    self.id = id
-    pathNumber = Int32(clamping: path)
-    messageLimit = Int32(clamping: messageBytesLimit)
-    self.slot = slot
-    self.usesBase64 = usesBase64
-    self.opener = opener
+  init(_ opening: EngineOpening, beginsBy: UInt64 = .max) {
+    id = opening.id
+    pathNumber = Int32(clamping: opening.path)
+    messageLimit = Int32(clamping: opening.messageBytesLimit)
+    slot = opening.slot
+    usesBase64 = opening.usesBase64
+    opener = opening.opener
     self.beginsBy = beginsBy
-    self.openedAt = openedAt
+    openedAt = opening.openedAt
   }
 
   /// The deadline of one of its slots apart from the end of its token; `deadline` is the slot's own.
@@ -101,35 +110,11 @@ class EngineSession {
   /// The slots of the session besides its own.
   var furtherSlots: [UInt32] { [] }
 
-  /// When `timerFired` has something to do; `.max` if never.
+  /// When `EngineUser.timerFired` has something to do; `.max` if never.
   var nextDeadline: UInt64 { .max }
-
-  /// Handles a message of the client: a packet that lies in `bytes`.
-  func received(
-    _ packet: EngineIOPacket, in bytes: [UInt8], on shard: Shard
-  ) throws(ProtocolViolation) {
-    guard case .messages(let application) = shard.core.configuration.engines[path].use else {
-      return
-    }
-    let client = EngineClient(shard: shard, session: self)
-    if packet.isBinary {
-      application.received(binary: try packet.binaryData(in: bytes), from: client)
-    } else {
-      application.received(text: Array(bytes[packet.payload]), from: client)
-    }
-  }
-
-  /// Handles deadlines that have passed.
-  func timerFired(on shard: Shard) {}
-
-  /// Sends its own sign of life with a ping.
-  func pinged(on shard: Shard) {}
 
   /// Forgets one of the further slots, which has ended.
   func forget(_ slot: UInt32) {}
-
-  /// Releases everything that belongs to the session, which has ended.
-  func ended(on shard: Shard) {}
 }
 
 /// An upgrade in progress: the activity of its WebSocket's connection.

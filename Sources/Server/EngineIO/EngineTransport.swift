@@ -1,16 +1,12 @@
 // The life of an Engine.IO session: opened, sent to through polls or a socket, kept alive by a
 // heartbeat, and ended. Protocol version 4, "Upgrade" and "Heartbeat".
-//
-// Invariant: a slot has the flag `polling` exactly while it is a session's own slot and has no
-// socket, and `secondaryNamespace` exactly while it is the slot of a further namespace, which sends
-// through the session's own slot. Neither kind of slot is ever read from or written to.
 
 internal import Delivery
 internal import Notifications
 internal import Reactor
 internal import Wire
 
-extension Shard {
+extension EngineSessions {
   /// Packets in the body that answers a poll: python-engineio accepts no more.
   static let packetsPerPoll = 16  // guard: packets-per-poll
 
@@ -18,7 +14,7 @@ extension Shard {
   ///
   /// `since` is from the query of its first request.
   @discardableResult
-  func openEngine(
+  func open(
     at slot: UInt32, path: Int, usesBase64: Bool, opener: Result<Caller, AuthenticationFailure>,
     since: String?
   ) -> EngineSession {
@@ -26,24 +22,21 @@ extension Shard {
     let settings = engine.settings
     let id = EngineID.random(on: index, from: kernel)
     let openedAt = kernel.monotonicNanoseconds
+    let opening = EngineOpening(
+      id: id, path: path, messageBytesLimit: settings.messageBytesLimit, slot: slot,
+      usesBase64: usesBase64, opener: opener, openedAt: openedAt)
     let session: EngineSession
     let link: EngineLink
     switch engine.use {
     case .messages:
-      session = EngineSession(
-        id: id, path: path, messageBytesLimit: settings.messageBytesLimit, slot: slot,
-        usesBase64: usesBase64, opener: opener, beginsBy: .max, openedAt: openedAt)
+      session = EngineSession(opening)
       link = .messages(session)
     case .socketIO:
-      let socketIO = SocketIOSession(
-        id: id, path: path, messageBytesLimit: settings.messageBytesLimit, slot: slot,
-        usesBase64: usesBase64, opener: opener,
-        beginsBy: now + settings.connectTimeoutMilliseconds, openedAt: openedAt)
-      socketIO.since = since.map { SocketIOSession.bounded(since: $0) }
-      session = socketIO
-      link = .socketIO(socketIO)
+      guard let user else { preconditionFailure("Engine.IO has no protocol on top") }
+      link = user.makeSession(opening, since: since)
+      session = link.session ?? EngineSession(opening)
     }
-    engineSessions[id] = slot
+    register(session)
     let isPolling = delivery[slot].flags.contains(.polling)
     life.begin(at: slot, in: fanOutGroups.id(ofPath: path, isPolling: isPolling))
     table[slot].engineLink = link
@@ -80,7 +73,7 @@ extension Shard {
     guard packet.payload.count <= session.messageBytesLimit else { throw .messageTooBig }
     switch packet.type {
     case .message:
-      try session.received(packet, in: bytes, on: self)
+      try deliver(packet, in: bytes, to: session)
     case .pong:
       // An unsolicited pong must not postpone the next ping.
       guard table[session.slot].flags.contains(.pinged) else { return }
@@ -89,7 +82,7 @@ extension Shard {
       table[session.slot].deadline = now + interval
       connections.scheduleTimer(session.slot)
     case .close:
-      endEngine(session, because: "closed by the client", saying: .noop)
+      end(session, because: "closed by the client", saying: .noop)
     // Since version 4 only the server sends pings.
     case .ping:
       throw ProtocolViolation(closeCode: 1002, reason: "a ping from the client")
@@ -99,10 +92,31 @@ extension Shard {
     }
   }
 
+  /// Hands a message to the protocol on top, or to the application at the path.
+  private func deliver(
+    _ packet: EngineIOPacket, in bytes: [UInt8], to session: EngineSession
+  ) throws(ProtocolViolation) {
+    guard case .messages(let application) = core.configuration.engines[session.path].use else {
+      try user?.received(packet, in: bytes, for: session)
+      return
+    }
+    let client = EngineClient(engine: self, session: session)
+    if packet.isBinary {
+      application.received(binary: try packet.binaryData(in: bytes), from: client)
+    } else {
+      application.received(text: Array(bytes[packet.payload]), from: client)
+    }
+  }
+
+  /// Whether a session carries the protocol on top, and not messages of an application.
+  private func isCarrier(_ session: EngineSession) -> Bool {
+    if case .socketIO = core.configuration.engines[session.path].use { true } else { false }
+  }
+
   /// Handles a complete WebSocket message if the slot belongs to a session or to a probe.
   ///
   /// False when it belongs to neither.
-  func receiveEngine(
+  func receive(
     _ message: MessageAssembly, at slot: UInt32
   ) throws(ProtocolViolation) -> Bool {
     if let probe = table[slot].activity.probe {
@@ -142,7 +156,7 @@ extension Shard {
     if delivery[slot].unsentPrivateBytes.isEmpty, !session.isProbed {
       return delivery.settlePoll(slot)
     }
-    let payload = takePackets(slot, limit: Shard.packetsPerPoll)
+    let payload = takePackets(slot, limit: EngineSessions.packetsPerPoll)
     session.poll = nil
     // During an upgrade the client waits for its poll to end, so an empty poll gets a noop.
     answerPoll(poll, payload.isEmpty ? [EngineIOPacketType.noop.byte] : payload)
@@ -201,7 +215,7 @@ extension Shard {
   // MARK: Heartbeat
 
   /// Handles the timer of an Engine.IO slot.
-  func engineTimerFired(_ session: EngineSession, _ slot: UInt32) {
+  func timerFired(_ session: EngineSession, _ slot: UInt32) {
     if let end = connections.tokenEndTime(of: slot), end <= now {
       metrics.add(.tokensExpired)
       life.close(slot, code: 1008, reason: "token expired")
@@ -210,9 +224,9 @@ extension Shard {
     // guard: connect-timeout
     if now >= session.beginsBy {
       metrics.add(.timedOut)
-      return endEngine(session, because: "no namespace in time")
+      return end(session, because: "no namespace in time")
     }
-    session.timerFired(on: self)
+    if let user, isCarrier(session) { user.timerFired(session) }
     if now >= table[slot].deadline, !session.hasEnded { pingEngine(session, slot) }
   }
 
@@ -225,7 +239,7 @@ extension Shard {
         return
       }
       metrics.add(.timedOut)
-      return endEngine(session, because: "no answer to ping")
+      return end(session, because: "no answer to ping")
     }
     // A ping to a blocked socket would only wait in the queue; the progress of its writes is
     // monitored instead. A polling client gets its ping with its next poll.
@@ -241,13 +255,13 @@ extension Shard {
     write(to: slot) { frames in
       frames.text { EngineIOPacket.append(.ping, into: &$0) }
     }
-    session.pinged(on: self)
+    if let user, isCarrier(session) { user.pinged(session) }
   }
 
   // MARK: Ending
 
   /// Ends a session after its queued packets; a polling client also gets `last` after them.
-  func endEngine(
+  func end(
     _ session: EngineSession, because reason: String, code: UInt16 = 1000,
     saying last: EngineIOPacketType = .close
   ) {
@@ -256,11 +270,11 @@ extension Shard {
     delivery.takePrivately(slot)
     let poll = session.poll
     session.poll = nil
-    leaveEngine(session, slot)
+    leave(session, slot)
     guard delivery[slot].flags.contains(.polling) else {
       return life.closeFramed(slot, code: code, reason: reason, logged: reason)
     }
-    var payload = takePackets(slot, limit: Shard.packetsPerPoll - 1)
+    var payload = takePackets(slot, limit: EngineSessions.packetsPerPoll - 1)
     if !payload.isEmpty { payload.append(EngineIOPayload.separator) }
     payload.append(last.byte)
     connections.drop(slot, because: reason)
@@ -270,12 +284,12 @@ extension Shard {
   }
 
   /// Unregisters a session whose own slot is ending, or the slot of one of its further namespaces.
-  func leaveEngine(_ session: EngineSession, _ slot: UInt32) {
+  func leave(_ session: EngineSession, _ slot: UInt32) {
     guard !session.hasEnded else { return }
     guard session.slot == slot else { return session.forget(slot) }
     session.hasEnded = true
-    engineSessions[session.id] = nil
-    session.ended(on: self)
+    unregister(session)
+    if let user, isCarrier(session) { user.ended(session) }
     if let probe = session.probe, table.holds(probe) {
       session.probe = nil
       life.close(probe.slot, code: 1000, reason: "the session has ended")
@@ -291,6 +305,6 @@ extension Shard {
     guard let session = exchange.engine else { return }
     exchange.engine = nil
     if exchange.requestKind == .poll { session.poll = nil }
-    endEngine(session, because: "one of its requests ended without an answer")
+    end(session, because: "one of its requests ended without an answer")
   }
 }

@@ -15,7 +15,7 @@ internal import Notifications
 internal import Reactor
 internal import Wire
 
-extension Shard {
+extension EngineSessions {
   private static let probePayload = Array("2probe".utf8)
 
   /// Handles a WebSocket handshake that names a session.
@@ -37,10 +37,10 @@ extension Shard {
 
   /// Handles a message of a WebSocket that is still a probe.
   func continueProbe(_ probe: EngineProbe, _ message: MessageAssembly, at slot: UInt32) {
-    guard message.isText, let session = engineSession(probe.id),
+    guard message.isText, let session = session(probe.id),
       session.probe?.slot == slot
     else { return life.close(slot, code: 1002, reason: "not a probe") }
-    if !session.isProbed, message.bytes == Shard.probePayload {
+    if !session.isProbed, message.bytes == EngineSessions.probePayload {
       session.isProbed = true
       delivery.markPollable(session.slot)
       write(to: slot) { frames in
@@ -57,7 +57,7 @@ extension Shard {
 
   /// Abandons the upgrade, because its WebSocket has ended; the session goes on polling.
   func leaveProbe(_ probe: EngineProbe, _ slot: UInt32) {
-    guard let session = engineSession(probe.id), session.probe?.slot == slot else { return }
+    guard let session = session(probe.id), session.probe?.slot == slot else { return }
     session.probe = nil
     session.isProbed = false
   }
@@ -78,7 +78,7 @@ extension Shard {
     guard delivery[other].flags.isDisjoint(with: .givenUp) else { return }
     gatherPending(of: session)
     guard !delivery[other].flags.contains(.blocked) else {
-      return endEngine(session, because: "the WebSocket did not take its first bytes")
+      return end(session, because: "the WebSocket did not take its first bytes")
     }
     // guard: pending-packets-upgrade
     delivery.replacePrivateBytes(
@@ -92,7 +92,7 @@ extension Shard {
       connections.drop(other)
       return connections.drop(slot, counting: .resets)
     }
-    upgradeSuccessor = table.id(of: slot)
+    setUpgradeSuccessor(table.id(of: slot))
     metrics.add(.engineUpgrades)
     delivery.markQueued(slot)
     connections.scheduleTimer(slot)

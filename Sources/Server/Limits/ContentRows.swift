@@ -147,7 +147,9 @@ extension LimitRows {
     add(
       "time to connect to a namespace", \EngineSettings.connectTimeoutMilliseconds, of: settings,
       .milliseconds, "the session ends")
-    add("packets in the answer to a poll", Shard.packetsPerPoll, .count, "the next poll has more")
+    add(
+      "packets in the answer to a poll", EngineSessions.packetsPerPoll, .count,
+      "the next poll has more")
     add("name of a namespace", SocketIOPacket.namespaceBytesLimit, .bytes, "the session ends")
     add("attachments of a packet", SocketIOPacket.attachmentCountLimit, .count, "the session ends")
     add(

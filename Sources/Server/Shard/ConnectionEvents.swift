@@ -92,7 +92,7 @@ extension Shard: ConnectionOwner {
       if now >= deadline { return http.timedOut(slot) }
     case .session:
       if let session = table[slot].engine {
-        engineTimerFired(session, slot)
+        engine.timerFired(session, slot)
       } else {
         life.timerFired(at: slot)
       }
@@ -112,13 +112,15 @@ extension Shard: ConnectionOwner {
     } else {
       connections.resumeWhenFlushed(slot)
     }
-    if table[slot].engine?.slot == slot { continueSecondaryNamespaces(of: slot) }
+    if table[slot].engine?.slot == slot { engine.continueSecondaryNamespaces(of: slot) }
   }
 
   /// Handles an owner shard's reply to a request for a room.
   func take(_ answer: RoomAnswer, of name: RoomName, at slot: UInt32) {
     if table[slot].state == .http { return http.answer(slot, with: answer) }
-    if rooms.take(answer, of: name, at: slot), table[slot].engine != nil { roomsChanged(at: slot) }
+    if rooms.take(answer, of: name, at: slot), table[slot].engine != nil {
+      socketIO.roomsChanged(at: slot)
+    }
   }
 
   func releaseRequest(at slot: UInt32) { http.release(slot) }
@@ -134,12 +136,16 @@ extension Shard: SessionOwner {
   func close(_ session: EngineSession, at slot: UInt32, code: UInt16, because reason: String) {
     // A Socket.IO client reconnects by itself after its connection has ended, but not after its
     // namespace was disconnected.
-    if code == 1008, disconnectNamespace(at: slot) { return }
-    endEngine(session, because: reason, code: code)
+    if code == 1008, socketIO.disconnectNamespace(at: slot) { return }
+    engine.end(session, because: reason, code: code)
+  }
+
+  func identity(at slot: UInt32, cursor: Cursor?, isResumed: Bool) -> SocketIdentity? {
+    socketIO.identity(at: slot, cursor: cursor, isResumed: isResumed)
   }
 
   func sessionEnds(at slot: UInt32) {
-    if let session = table[slot].engine { leaveEngine(session, slot) }
-    if let probe = table[slot].activity.probe { leaveProbe(probe, slot) }
+    if let session = table[slot].engine { engine.leave(session, slot) }
+    if let probe = table[slot].activity.probe { engine.leaveProbe(probe, slot) }
   }
 }

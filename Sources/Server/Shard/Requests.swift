@@ -11,7 +11,7 @@ extension Shard: HTTPOwner {
   func begin(
     _ head: HTTPRequestHead, at slot: UInt32, from: Int, to end: Int
   ) throws(HTTPViolation) -> HeadStep {
-    let step = beginEngine(head, at: slot, from: from, to: end)
+    let step = engine.begin(head, at: slot, from: from, to: end)
     guard step == .endpoint else { return step }
     return try beginUpgrade(head, at: slot) ? .taken : .endpoint
   }
@@ -40,6 +40,8 @@ extension Shard: HTTPOwner {
   }
 
   func noteOverdueCommand(of id: ConnectionID) { storeWatch.noteOverdueCommand(of: id) }
+
+  func requestLost(_ exchange: Exchange) { engine.requestLost(exchange) }
 
   func requestEnded(at slot: UInt32) { users.unlist(slot) }
 

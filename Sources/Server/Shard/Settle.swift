@@ -17,7 +17,7 @@ extension Shard {
       for id in report.failed where table.holds(id) { connections.drop(id.slot, counting: .resets) }
       for id in report.tooSlow where table.holds(id) { cutSlowConsumer(id.slot) }
       for id in report.blockChanged where table.holds(id) { connections.blockChanged(id.slot) }
-      for id in report.packets where table.holds(id) { flushWithoutSocket(id.slot) }
+      for id in report.packets where table.holds(id) { engine.flushWithoutSocket(id.slot) }
       for id in report.drained where table.holds(id) { sentAll(id.slot) }
     }
   }

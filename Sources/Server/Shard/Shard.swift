@@ -39,10 +39,8 @@ final class Shard: ShardComponent {
   let reads: SessionReads
   let sessions: Sessions
 
-  /// Slots of the Engine.IO sessions on this shard.
-  var engineSessions: [EngineID: UInt32] = [:]
-  /// Connection that took over the socket being parsed (WebSocket upgrade).
-  var upgradeSuccessor: ConnectionID?
+  let engine: EngineSessions
+  let socketIO: SocketIOSessions
   let users: Users
   let rooms: Rooms
   let drain: Drain
@@ -54,7 +52,6 @@ final class Shard: ShardComponent {
   let metricsStreams: MetricsStreams
   /// Nil except on the first shard.
   let metricsSampler: MetricsSampler?
-  var isStopping = false
   /// Slots of one event's user; kept between events to reuse its memory.
   var slots: [UInt32] = []
 
@@ -81,14 +78,22 @@ final class Shard: ShardComponent {
     sessions = Sessions(context, connections, admission, authenticator, rooms, life, reads)
     readiness = Readiness(context, drain: drain)
     storeWatch = StoreWatch(context, drain: drain)
+    engine = EngineSessions(
+      context,
+      EngineSessions.Lower(
+        connections: connections, receiver: receiver, admission: admission,
+        authenticator: authenticator, migration: migration, rooms: rooms, http: http, life: life,
+        reads: reads, log: connectionLog, drain: drain))
+    socketIO = SocketIOSessions(context, users, sessions, engine)
     connections.owner = self
     life.owner = self
+    engine.user = socketIO
     http.owner = self
   }
 
   /// Runs turns until the `stop` message.
   func run() throws(SystemError) {
-    while !isStopping { try turn() }
+    while !context.isStopping { try turn() }
     for query in shardQueries.abandon() { respond(query) }
     table.forEachSlot { connections.drop($0, because: "the server has stopped") }
   }
@@ -220,11 +225,11 @@ final class Shard: ShardComponent {
         metrics.add(.relayedLost, count)
       }
     case .marked(let id, let marking, let outcome):
-      if table.holds(id) { acknowledge(marking, outcome, at: id.slot) }
+      if table.holds(id) { socketIO.acknowledge(marking, outcome, at: id.slot) }
     case .keptRooms(let id, let rooms):
-      if table.holds(id) { takeKeptRooms(rooms, at: id.slot) }
+      if table.holds(id) { socketIO.takeKeptRooms(rooms, at: id.slot) }
     case .recovered(let recovery, let user, let openedAt, let address):
-      evictStale(recovery, of: user, openedAt: openedAt, at: address)
+      socketIO.evictStale(recovery, of: user, openedAt: openedAt, at: address)
     case .handedOver(let connection):
       migration.accept(connection, isAccepting: !drain.hasBegun || connections.isListening)
     case .replaced(let id):
@@ -232,7 +237,7 @@ final class Shard: ShardComponent {
     case .drain:
       drain.begin()
     case .stop:
-      isStopping = true
+      context.isStopping = true
     }
   }
 

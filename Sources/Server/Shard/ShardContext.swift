@@ -18,6 +18,8 @@ final class ShardContext {
   let delivery: Delivery
   let table: ConnectionTable
   let fanOutGroups: FanOutGroups
+  /// Whether the store is closed and the thread ends: the store takes no more commands.
+  var isStopping = false
   private let thread = ThreadID.current
 
   /// Makes the context of the shard of that index on the calling thread, which is the shard's.

@@ -27,7 +27,8 @@ extension Shard {
     shardQueries.checkInvariants()
     http.checkInvariants()
     checkConnections()
-    checkEngineSessions()
+    engine.checkInvariants()
+    socketIO.checkInvariants()
     users.checkInvariants()
     life.checkInvariants()
     reads.checkInvariants()
@@ -44,14 +45,6 @@ extension Shard {
       case .fragments, .replay, .fetch, .authentication, .probe:
         assert(connection.state == .session, "an activity of a session outside one")
       }
-    }
-  }
-
-  private func checkEngineSessions() {
-    for (id, slot) in engineSessions {
-      assert(
-        table.isOpen(slot) && table[slot].engine?.id == id && table[slot].engine?.hasEnded == false,
-        "\(slot) is not the slot of its session")
     }
   }
 }

@@ -46,24 +46,24 @@ package struct SocketIOReply {
 
 /// A client in one namespace, as an application sees it.
 package struct SocketIOClient {
-  let shard: Shard
+  let sockets: SocketIOSessions
   let session: SocketIOSession
   /// Index into the application's namespaces.
   package let namespace: Int
 
   /// Accepts the client's CONNECT.
   package func accept() {
-    shard.accept(self)
+    sockets.accept(self)
   }
 
   /// Answers the client's CONNECT with an error.
   package func refuse(_ message: String) {
-    shard.refuse(self, message)
+    sockets.refuse(self, message)
   }
 
   /// Sends an event; `arguments` are JSON, with a placeholder for each attachment.
   package func emit(_ name: String, _ arguments: [[UInt8]], attachments: [[UInt8]] = []) {
-    shard.emit(name, arguments, attachments, acknowledgementID: nil, to: self)
+    sockets.emit(name, arguments, attachments, acknowledgementID: nil, to: self)
   }
 
   /// Acknowledges an event, if the client expects it; `arguments` as for `emit`.
@@ -71,7 +71,7 @@ package struct SocketIOClient {
     _ event: SocketIOEvent, _ arguments: [[UInt8]], attachments: [[UInt8]] = []
   ) {
     guard let id = event.acknowledgementID else { return }
-    shard.acknowledge(id, arguments, attachments, to: self)
+    sockets.acknowledge(id, arguments, attachments, to: self)
   }
 
   /// Sends an event and awaits its acknowledgement.
@@ -82,7 +82,7 @@ package struct SocketIOClient {
     _ name: String, _ arguments: [[UInt8]], attachments: [[UInt8]] = [],
     timeoutMilliseconds: UInt64, _ completion: @escaping (SocketIOReply?) -> Void
   ) {
-    shard.ask(
+    sockets.ask(
       name, arguments, attachments, timeoutMilliseconds: timeoutMilliseconds, self, completion)
   }
 
@@ -90,6 +90,6 @@ package struct SocketIOClient {
   /// awaited acknowledgements.
   @discardableResult
   package func after(milliseconds: UInt64, _ body: @escaping () -> Void) -> Bool {
-    shard.delay(self, milliseconds: milliseconds, body)
+    sockets.delay(self, milliseconds: milliseconds, body)
   }
 }

@@ -7,7 +7,7 @@
 internal import Notifications
 internal import Wire
 
-extension Shard {
+extension SocketIOSessions {
   /// Handles an Engine.IO message of the session's client.
   func receive(
     _ packet: EngineIOPacket, in bytes: [UInt8], for session: SocketIOSession
@@ -42,7 +42,7 @@ extension Shard {
       guard packet.type == .connect else { throw .notInNamespace }
       return connect(message, to: namespace, session, application)
     }
-    let client = SocketIOClient(shard: self, session: session, namespace: namespace)
+    let client = SocketIOClient(sockets: self, session: session, namespace: namespace)
     switch packet.type {
     case .connect, .connectError:
       throw .inNamespaceAlready
@@ -78,7 +78,7 @@ extension Shard {
       SocketIOSocket(
         namespace: namespace, recovery: .random(from: kernel), slot: nil, resumption: nil))
     application.connect(
-      SocketIOClient(shard: self, session: session, namespace: namespace),
+      SocketIOClient(sockets: self, session: session, namespace: namespace),
       payload: message.packet.data.map { Array(message.bytes[$0]) })
   }
 
@@ -201,7 +201,7 @@ extension Shard {
       guard !session.hasEnded else { return }
       emit(
         event, positionArguments(of: socket), [], acknowledgementID: nil,
-        to: SocketIOClient(shard: self, session: session, namespace: socket.namespace))
+        to: SocketIOClient(sockets: self, session: session, namespace: socket.namespace))
     }
   }
 
@@ -211,7 +211,7 @@ extension Shard {
     // guard: attachment-timeout
     if let pending = session.assembly, pending.endsAt <= now {
       metrics.add(.timedOut)
-      endEngine(session, because: "attachments are missing")
+      engine.end(session, because: "attachments are missing")
     }
   }
 
@@ -263,7 +263,7 @@ extension Shard {
     else { return false }
     let namespace = session.sockets[index].namespace
     remove(
-      SocketIOClient(shard: self, session: session, namespace: namespace), notifiesClient: true)
+      SocketIOClient(sockets: self, session: session, namespace: namespace), notifiesClient: true)
     return true
   }
 }

@@ -103,21 +103,9 @@ final class SocketIOSession: EngineSession {
     min(acknowledgements?.firstEnd ?? .max, assembly?.endsAt ?? .max)
   }
 
-  override func received(
-    _ packet: EngineIOPacket, in bytes: [UInt8], on shard: Shard
-  ) throws(ProtocolViolation) {
-    try shard.receive(packet, in: bytes, for: self)
-  }
-
-  override func timerFired(on shard: Shard) { shard.expireAcknowledgements(of: self) }
-
-  override func pinged(on shard: Shard) { shard.keepAlive(self) }
-
   override func forget(_ slot: UInt32) {
     if let index = index(atSlot: slot) { sockets[index].slot = nil }
   }
-
-  override func ended(on shard: Shard) { shard.endSockets(of: self) }
 }
 
 /// A packet that waits for its attachments.

@@ -66,7 +66,7 @@ extension SocketIOResumption {
   }
 }
 
-extension Shard {
+extension SocketIOSessions {
   /// Begins a user's session in a namespace.
   func begin(
     _ client: SocketIOClient, _ fields: SocketIOConnectFields, _ policy: SocketIORecoveryPolicy
@@ -163,7 +163,7 @@ extension Shard {
   func leaveNamespace(_ slot: UInt32, _ session: SocketIOSession) {
     guard !session.hasEnded else { return }
     if slot != session.slot {
-      flushWithoutSocket(slot)
+      engine.flushWithoutSocket(slot)
       return connections.drop(slot)
     }
     delivery.takePrivately(slot)
@@ -247,7 +247,7 @@ extension Shard {
       }
       // The rooms belong to the new connection: this one must not store its own when it ends.
       session.sockets[index].isConnected = false
-      endEngine(session, because: "recovered on another connection", code: 1001)
+      engine.end(session, because: "recovered on another connection", code: 1001)
     }
   }
 
@@ -347,7 +347,7 @@ extension Shard {
     endsAt: Int64?
   ) {
     // A closed store takes no commands, and without recovery there is nothing to keep.
-    guard !isStopping, encoder(of: slot).sendsCursors else { return }
+    guard !context.isStopping, encoder(of: slot).sendsCursors else { return }
     let command = StoreCommand.keepRooms(
       session: socket.recovery, user: table[slot].user, rooms: rooms, endsAt: endsAt)
     if !core.store.submit(command, reply: { _ in }) { metrics.add(.roomsNotPersisted) }

@@ -91,17 +91,8 @@ extension Shard {
       // guard: session-quota-websocket
       guard admission.countSession(of: user, at: slot) else { throw Refusal(tooManySessions) }
     }
-    acceptWebSocket(request, at: slot)
+    http.acceptWebSocket(request, at: slot)
     sessions.open(admitted, dialect, since: query["since"], rooms: rooms, at: slot)
-  }
-
-  /// Writes the 101 response that turns the connection into a WebSocket.
-  func acceptWebSocket(_ request: UpgradeRequest, at slot: UInt32) {
-    let key = Array((request.key + WebSocketHandshake.acceptSuffix).utf8)
-    delivery.write(at: slot) { bytes in
-      WebSocketHandshake.writeResponse(
-        accept: Base64.encode(Digest.sha1(key)), protocol: request.answeredProtocol, into: &bytes)
-    }
   }
 
   /// Whether a client that failed to authenticate is refused before the upgrade.

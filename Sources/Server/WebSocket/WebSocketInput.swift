@@ -97,15 +97,15 @@ extension Shard {
 
   /// Passes the unread bytes [from, end) of the scratch buffer on to the upgrade successor.
   private func passOnUnreadBytes(from: Int, to end: Int) {
-    guard let upgradeSuccessor = upgradeSuccessor else { return }
-    self.upgradeSuccessor = nil
-    guard from < end, table.holds(upgradeSuccessor) else { return }
-    connections.resume(upgradeSuccessor.slot, with: receiver.scratch.array(from: from, to: end))
+    guard let successor = engine.takeUpgradeSuccessor(), from < end, table.holds(successor) else {
+      return
+    }
+    connections.resume(successor.slot, with: receiver.scratch.array(from: from, to: end))
   }
 
   /// Limit of a message to an Engine.IO session, in bytes; nil for other connections.
   private func engineMessageLimit(at slot: UInt32) -> Int? {
-    let probe = table[slot].activity.probe.flatMap { engineSession($0.id) }
+    let probe = table[slot].activity.probe.flatMap { engine.session($0.id) }
     guard let session = table[slot].engine ?? probe else { return nil }
     // One byte more: the packet's type digit does not count.
     return 1 + core.configuration.engines[session.path].settings.messageBytesLimit
@@ -170,7 +170,7 @@ extension Shard {
   private func received(
     _ message: MessageAssembly, at slot: UInt32
   ) throws(ProtocolViolation) {
-    if try receiveEngine(message, at: slot) { return }
+    if try engine.receive(message, at: slot) { return }
     let text = message.isText ? InboundMessage(message.bytes) : nil
     if let token = text?.token { return sessions.take(token: token, at: slot) }
     // guard: message-limit-is-configured
@@ -204,7 +204,7 @@ extension Shard {
       let code = close.code ?? 1000
       let logged = "closed by the client with \(code)"
       if let session = table[slot].engine {
-        return endEngine(session, because: logged, code: code)
+        return engine.end(session, because: logged, code: code)
       }
       life.close(slot, code: code, reason: "", logged: logged)
     case .pong, .continuation, .text, .binary:

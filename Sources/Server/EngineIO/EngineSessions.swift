@@ -1,0 +1,113 @@
+// The Engine.IO sessions of a shard, and the protocol on top of them.
+//
+//     EngineRequests.swift     the requests that open a session, poll it, post to it or upgrade it
+//     EngineTransport.swift    packets in and out, the heartbeat, the end
+//     EngineUpgrade.swift      from polls to a WebSocket
+
+internal import Cryptography
+internal import Delivery
+internal import Notifications
+internal import Reactor
+internal import Wire
+
+/// The protocol that messages of Engine.IO carry: Socket.IO.
+protocol EngineUser: AnyObject {
+  /// Makes a session of the protocol; `since` is from the query of its first request.
+  func makeSession(_ opening: EngineOpening, since: String?) -> EngineLink
+  /// Handles a message of the client: a packet that lies in `bytes`.
+  func received(
+    _ packet: EngineIOPacket, in bytes: [UInt8], for session: EngineSession
+  ) throws(ProtocolViolation)
+  /// Handles deadlines that have passed.
+  func timerFired(_ session: EngineSession)
+  /// Sends its own sign of life with a ping.
+  func pinged(_ session: EngineSession)
+  /// Releases everything that belongs to the session, which has ended.
+  func ended(_ session: EngineSession)
+}
+
+/// Opens, polls, upgrades and ends the Engine.IO sessions of a shard.
+///
+/// Invariant: `slots` has exactly the sessions that have not ended, each at its own slot. A slot has
+/// the flag `polling` exactly while it is a session's own slot and has no socket, and
+/// `secondaryNamespace` exactly while it is the slot of a further namespace, which sends through the
+/// session's own slot. Neither kind of slot is ever read from or written to.
+final class EngineSessions: ShardComponent {
+  let context: ShardContext
+  let connections: Connections
+  let receiver: Receiver
+  let admission: AdmissionControl
+  let authenticator: Authenticator
+  let migration: Migration
+  let rooms: Rooms
+  let http: HTTPConnections
+  let life: SessionLife
+  let reads: SessionReads
+  let log: ConnectionLog
+  let drain: Drain
+  /// Set once, by the shard that owns both.
+  weak var user: (any EngineUser)?
+  private var slots: [EngineID: UInt32] = [:]
+  /// Connection that took over the socket being parsed (WebSocket upgrade).
+  private var upgradeSuccessor: ConnectionID?
+
+  init(_ context: ShardContext, _ lower: Lower) {
+    self.context = context
+    connections = lower.connections
+    receiver = lower.receiver
+    admission = lower.admission
+    authenticator = lower.authenticator
+    migration = lower.migration
+    rooms = lower.rooms
+    http = lower.http
+    life = lower.life
+    reads = lower.reads
+    log = lower.log
+    drain = lower.drain
+  }
+
+  /// The components that Engine.IO uses.
+  struct Lower {
+    let connections: Connections
+    let receiver: Receiver
+    let admission: AdmissionControl
+    let authenticator: Authenticator
+    let migration: Migration
+    let rooms: Rooms
+    let http: HTTPConnections
+    let life: SessionLife
+    let reads: SessionReads
+    let log: ConnectionLog
+    let drain: Drain
+  }
+
+  /// Traps in a debug build when `slots` has other sessions than those that are open.
+  func checkInvariants() {
+    for (id, slot) in slots {
+      assert(
+        table.isOpen(slot) && table[slot].engine?.id == id && table[slot].engine?.hasEnded == false,
+        "\(slot) is not the slot of its session")
+    }
+  }
+
+  /// The number of sessions.
+  var count: Int { slots.count }
+
+  /// The session of that id, if this shard has it.
+  func session(_ id: EngineID) -> EngineSession? { slots[id].flatMap { table[$0].engine } }
+
+  /// Lists a session that was opened.
+  func register(_ session: EngineSession) { slots[session.id] = session.slot }
+
+  /// Unlists a session that has ended.
+  func unregister(_ session: EngineSession) { slots[session.id] = nil }
+
+  /// Notes that the connection took over the socket that is being parsed.
+  func setUpgradeSuccessor(_ id: ConnectionID) { upgradeSuccessor = id }
+
+  /// Returns the connection that took over the socket that was being parsed, once.
+  func takeUpgradeSuccessor() -> ConnectionID? {
+    defer { upgradeSuccessor = nil }
+    return upgradeSuccessor
+  }
+}

@@ -1,0 +1,79 @@
+// The Socket.IO sessions of a shard.
+//
+//     SocketIOProtocol.swift    namespaces, events and acknowledgements
+//     SocketIOUsers.swift       a user's session in a namespace, its rooms and its recovery
+
+internal import Notifications
+internal import Wire
+
+/// Socket.IO on top of Engine.IO.
+///
+/// Invariant: the state of a session is in its `SocketIOSession`. A namespace with a user has a slot:
+/// the session's own for the first one, and for each further one a slot without a socket.
+final class SocketIOSessions: ShardComponent {
+  let context: ShardContext
+  let connections: Connections
+  let admission: AdmissionControl
+  let authenticator: Authenticator
+  let users: Users
+  let rooms: Rooms
+  let life: SessionLife
+  let reads: SessionReads
+  let sessions: Sessions
+  let engine: EngineSessions
+  let drain: Drain
+
+  init(_ context: ShardContext, _ users: Users, _ sessions: Sessions, _ engine: EngineSessions) {
+    self.context = context
+    self.users = users
+    self.sessions = sessions
+    self.engine = engine
+    connections = engine.connections
+    admission = engine.admission
+    authenticator = engine.authenticator
+    rooms = engine.rooms
+    life = engine.life
+    reads = engine.reads
+    drain = engine.drain
+  }
+
+  /// Traps in a debug build when a slot of a namespace does not belong to its session.
+  func checkInvariants() {
+    table.forEachSlot { slot in
+      guard let session = table[slot].socketIO, !session.hasEnded else { return }
+      for socket in session.sockets {
+        guard let own = socket.slot else { continue }
+        assert(table[own].socketIO === session, "\(own) is not the slot of its namespace")
+      }
+    }
+  }
+}
+
+extension SocketIOSessions: EngineUser {
+  func makeSession(_ opening: EngineOpening, since: String?) -> EngineLink {
+    let settings = core.configuration.engines[opening.path].settings
+    let session = SocketIOSession(
+      opening, beginsBy: now + settings.connectTimeoutMilliseconds)
+    session.since = since.map { SocketIOSession.bounded(since: $0) }
+    return .socketIO(session)
+  }
+
+  func received(
+    _ packet: EngineIOPacket, in bytes: [UInt8], for session: EngineSession
+  ) throws(ProtocolViolation) {
+    guard let session = table[session.slot].socketIO else { return }
+    try receive(packet, in: bytes, for: session)
+  }
+
+  func timerFired(_ session: EngineSession) {
+    if let session = table[session.slot].socketIO { expireAcknowledgements(of: session) }
+  }
+
+  func pinged(_ session: EngineSession) {
+    if let session = table[session.slot].socketIO { keepAlive(session) }
+  }
+
+  func ended(_ session: EngineSession) {
+    if let session = table[session.slot].socketIO { endSockets(of: session) }
+  }
+}
