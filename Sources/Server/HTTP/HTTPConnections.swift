@@ -20,13 +20,24 @@ final class HTTPConnections: ShardComponent {
   unowned var owner: (any HTTPOwner)!
   private let connections: Connections
   private let receiver: Receiver
+  private let access: EndpointAccess
+  private let users: Users
+  private let drain: Drain
+  private let storeWatch: StoreWatch
   private let routes: Router<Endpoint>
   private var bodies: BodiesInFlight
 
-  init(_ context: ShardContext, _ connections: Connections, _ receiver: Receiver) {
+  init(
+    _ context: ShardContext, _ connections: Connections, _ receiver: Receiver,
+    _ access: EndpointAccess, users: Users, drain: Drain, storeWatch: StoreWatch
+  ) {
     self.context = context
     self.connections = connections
     self.receiver = receiver
+    self.access = access
+    self.users = users
+    self.drain = drain
+    self.storeWatch = storeWatch
     routes = Endpoints.router(hasDemo: context.core.configuration.demoTokens != nil)
     bodies = BodiesInFlight(byteLimit: context.core.configuration.limits.bodiesInFlightBytesLimit)
   }
@@ -83,7 +94,7 @@ final class HTTPConnections: ShardComponent {
   private func processHead(
     _ exchange: Exchange, _ slot: UInt32, from: Int, to end: Int
   ) throws(HTTPViolation) -> Int {
-    if let consumed = try owner.takeProxyHeader(at: slot, from: from, to: end) { return consumed }
+    if let consumed = try takeProxyHeader(at: slot, from: from, to: end) { return consumed }
     let head = try receiver.scratch.withSpan(from: from, to: end) { (bytes) throws(HTTPViolation) in
       try exchange.parser.parse(bytes)
     }
@@ -98,13 +109,8 @@ final class HTTPConnections: ShardComponent {
     }
     exchange.head = head
     metrics.add(.requests)
-    if let refusal = owner.identifyClient(of: head, at: slot) {
+    if let refusal = access.identifyClient(of: head, at: slot) {
       answerEarly(refusal, head, slot)
-      return head.byteCount
-    }
-    // guard: loopback-names-in-development
-    if core.configuration.servesLoopbackNamesOnly, !HTTPConnections.hasLoopbackName(head) {
-      answerEarly(HTTPConnections.foreignName, head, slot)
       return head.byteCount
     }
     switch try owner.begin(head, at: slot, from: from, to: end) {
@@ -124,6 +130,26 @@ final class HTTPConnections: ShardComponent {
     }
     beginBodyTimeout(exchange, slot)
     return head.byteCount
+  }
+
+  /// Takes the header of the PROXY protocol at the start of a connection.
+  ///
+  /// Returns the number of bytes consumed; 0 when the header is incomplete, nil when there is none.
+  private func takeProxyHeader(
+    at slot: UInt32, from: Int, to end: Int
+  ) throws(HTTPViolation) -> Int? {
+    guard table[slot].flags.isDisjoint(with: [.usedBefore, .clientCounted]) else { return nil }
+    let search = try receiver.scratch.withSpan(from: from, to: end) {
+      (bytes) throws(HTTPViolation) in
+      try ProxyHeader.search(bytes)
+    }
+    switch search {
+    case .absent: return nil
+    case .incomplete: return 0
+    case .found(let header):
+      if let refusal = try access.enter(header, at: slot) { respond(refusal, at: slot) }
+      return header.byteCount
+    }
   }
 
   /// Begins the time in which the body must be complete, or at least `bodyProgressBytes` longer.
@@ -160,7 +186,7 @@ final class HTTPConnections: ShardComponent {
     exchange.route = match
     exchange.bodyLimit = match.endpoint.body.limit(limits)
     do throws(Refusal) {
-      exchange.caller = try owner.authorize(head, for: match.endpoint, at: slot)
+      exchange.caller = try access.authorize(head, for: match.endpoint, at: slot)
     } catch {
       answerEarly(error.answer, head, slot)
       return false
@@ -177,22 +203,6 @@ final class HTTPConnections: ShardComponent {
     }
     return true
   }
-
-  /// Whether a request names no host, or this machine by one of its own names.
-  ///
-  /// A page that uses DNS rebinding reaches this machine under the name of its own site, which its
-  /// browser sends. A browser always sends Host.
-  static func hasLoopbackName(_ head: HTTPRequestHead) -> Bool {
-    head.host.map { Loopback.isNamed(by: $0) } ?? true
-  }
-
-  /// The answer of a development server to a request under another name; no page may read it.
-  private static let foreignName = {
-    var answer = Answer.failure(
-      403, "host_not_allowed", "with --dev only localhost, 127.0.0.1 and [::1] are served")
-    answer.readers = .ownOrigin
-    return answer
-  }()
 
   private static let allMethods = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 
@@ -294,7 +304,7 @@ final class HTTPConnections: ShardComponent {
     // guard: no-answer-after-end
     guard table[slot].state != .ended else { return }
     let exchange = exchange(at: slot)
-    let keepsAlive = exchange.keepsAlive && !answer.endsConnection && !owner.isDraining
+    let keepsAlive = exchange.keepsAlive && !answer.endsConnection && !drain.hasBegun
     if answer.status >= 400 { metrics.add(.refusedRequests) }
     var response = answer.response
     response.fields += [("Cache-Control", answer.caching), ("Date", clock.date())]
@@ -314,7 +324,7 @@ final class HTTPConnections: ShardComponent {
     if isSharedBody { delivery.share(response.body, at: slot) }
     exchange.reset()
     bodies.count(exchange)
-    owner.requestEnded(at: slot)
+    users.unlist(slot)
     table[slot].flags.remove(.awaitsAnswer)
     if !keepsAlive { return connections.closeWhenSent(slot) }
     table[slot].flags.insert(.usedBefore)
@@ -332,6 +342,16 @@ final class HTTPConnections: ShardComponent {
     respond(.failure(status, code, message), at: slot)
   }
 
+  /// Answers a connection that admission control has rejected, before it sends a request.
+  func reject(_ slot: UInt32, with answer: Answer) {
+    table[slot].state = .closing
+    var response = answer.response
+    response.fields += [("Cache-Control", answer.caching), ("Date", clock.date())]
+    response.fields += OriginPolicy.fieldsWithoutHead
+    delivery.write(at: slot) { response.write(keepsAlive: false, isHead: false, into: &$0) }
+    connections.closeWhenSent(slot)
+  }
+
   /// Handles a deadline: a request took too long, or the next one did not begin in time.
   func timedOut(_ slot: UInt32) {
     let exchange = exchange(at: slot)
@@ -347,7 +367,7 @@ final class HTTPConnections: ShardComponent {
   /// Answers a request for which the store has not answered in time.
   private func storeTimedOut(_ work: StoreWork, _ exchange: Exchange, at slot: UInt32) {
     metrics.add(.storeTimeouts)
-    if work.isCommand { owner.noteOverdueCommand(of: table.id(of: slot)) }
+    if work.isCommand { storeWatch.noteOverdueCommand(of: table.id(of: slot)) }
     // The connection ends: the late answer must not answer its next request.
     // guard: late-outcome-ends-connection
     exchange.isLast = true
@@ -370,7 +390,7 @@ final class HTTPConnections: ShardComponent {
     owner.requestLost(exchange)
     exchange.reset()
     bodies.count(exchange)
-    owner.requestEnded(at: slot)
+    users.unlist(slot)
     setActivity(.idle, at: slot)
   }
 

@@ -11,7 +11,8 @@ extension Shard: ConnectionOwner {
     do throws(AdmissionRefusal) {
       try admission.admit(slot)
     } catch {
-      return reject(slot, error)
+      guard admission.beginRejection(of: slot) else { return connections.drop(slot) }
+      return http.reject(slot, with: .refusing(error, by: core.quotas))
     }
     metrics.add(.accepted)
     connections.scheduleTimer(slot)

@@ -1,27 +1,16 @@
-// What HTTP leaves to the shard: the components that identify a client, speak another protocol or
-// answer a request.
+// What HTTP leaves to the shard: the components that speak another protocol or answer a request.
 
 internal import Delivery
 internal import Notifications
 internal import Wire
 
 extension Shard: HTTPOwner {
-  var isDraining: Bool { drain.hasBegun }
-
   func begin(
     _ head: HTTPRequestHead, at slot: UInt32, from: Int, to end: Int
   ) throws(HTTPViolation) -> HeadStep {
     let step = engine.begin(head, at: slot, from: from, to: end)
     guard step == .endpoint else { return step }
     return try beginUpgrade(head, at: slot) ? .taken : .endpoint
-  }
-
-  func authorize(
-    _ head: HTTPRequestHead, for endpoint: Endpoint, at slot: UInt32
-  ) throws(Refusal) -> Caller {
-    let caller = try admit(head, to: endpoint, at: slot)
-    try takePublish(by: caller, head, to: endpoint)
-    return caller
   }
 
   func handle(_ request: Request) {
@@ -39,11 +28,7 @@ extension Shard: HTTPOwner {
     }
   }
 
-  func noteOverdueCommand(of id: ConnectionID) { storeWatch.noteOverdueCommand(of: id) }
-
   func requestLost(_ exchange: Exchange) { engine.requestLost(exchange) }
-
-  func requestEnded(at slot: UInt32) { users.unlist(slot) }
 
   /// Passes the store's reply on to the session, the poll or the request that waits for it.
   func dispatch(_ reply: StoreAnswer, to slot: UInt32) {

@@ -34,6 +34,7 @@ final class Shard: ShardComponent {
   let admission: AdmissionControl
   let authenticator: Authenticator
   let migration: Migration
+  let access: EndpointAccess
   let http: HTTPConnections
   let life: SessionLife
   let reads: SessionReads
@@ -65,7 +66,6 @@ final class Shard: ShardComponent {
     authenticator = Authenticator(context, connectionLog)
     migration = Migration(context, connections, admission)
     parker = core.parkers[index]
-    http = HTTPConnections(context, connections, receiver)
     shardQueries = ShardQueries(context)
     metricsStreams = MetricsStreams(context)
     metricsSampler = index == 0 ? MetricsSampler(context) : nil
@@ -73,11 +73,14 @@ final class Shard: ShardComponent {
     observers = Observers(context)
     users = Users(context, admission, observers)
     rooms = Rooms(context)
+    access = EndpointAccess(context, admission, authenticator)
+    storeWatch = StoreWatch(context, drain: drain)
+    http = HTTPConnections(
+      context, connections, receiver, access, users: users, drain: drain, storeWatch: storeWatch)
     life = SessionLife(context, connections, admission, users, rooms, http, connectionLog)
     reads = SessionReads(context, life)
     sessions = Sessions(context, connections, admission, authenticator, rooms, life, reads)
     readiness = Readiness(context, drain: drain)
-    storeWatch = StoreWatch(context, drain: drain)
     engine = EngineSessions(
       context,
       EngineSessions.Lower(

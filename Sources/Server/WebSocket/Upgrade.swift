@@ -78,7 +78,7 @@ extension Shard {
       try authenticator.authenticateUser(head, subprotocolToken: request.bearerToken, at: slot)
     }
     if case .failure(let failure) = admitted, isRefused(failure, by: dialect.admission) {
-      throw refusal(
+      throw access.refusal(
         of: failure,
         missing: "a token is needed: Authorization: Bearer, ?token= or the bearer subprotocol",
         invalid: "the token is not valid")
@@ -89,7 +89,9 @@ extension Shard {
     if case .success(let caller) = admitted, let user = caller.user {
       admission.authenticated(slot)
       // guard: session-quota-websocket
-      guard admission.countSession(of: user, at: slot) else { throw Refusal(tooManySessions) }
+      guard admission.countSession(of: user, at: slot) else {
+        throw Refusal(access.tooManySessions)
+      }
     }
     http.acceptWebSocket(request, at: slot)
     sessions.open(admitted, dialect, since: query["since"], rooms: rooms, at: slot)

@@ -107,7 +107,7 @@ extension Shard {
   ) throws(Refusal) -> EndpointResult {
     let slot = request.slot
     // guard: session-quota-poll
-    guard admission.countSession(of: user, at: slot) else { throw Refusal(tooManySessions) }
+    guard admission.countSession(of: user, at: slot) else { throw Refusal(access.tooManySessions) }
     table[slot].user = user
     table[slot].tokenEnd = request.caller.end
     connections.keepUserAgent(of: request.head, at: slot)

@@ -1,0 +1,164 @@
+// Access to endpoints: the client of a request, the credentials that it needs, and the refusals of
+// others.
+
+internal import Notifications
+internal import Tokens
+internal import Wire
+
+/// Decides from the head of a request who sends it and whether it may go on.
+///
+/// It keeps no state of its own.
+final class EndpointAccess: ShardComponent {
+  let context: ShardContext
+  private let admission: AdmissionControl
+  private let authenticator: Authenticator
+
+  init(
+    _ context: ShardContext, _ admission: AdmissionControl, _ authenticator: Authenticator
+  ) {
+    self.context = context
+    self.admission = admission
+    self.authenticator = authenticator
+  }
+
+  // MARK: Clients
+
+  /// Takes the client that the header of the PROXY protocol names.
+  ///
+  /// - Returns: the answer if the client is over a limit.
+  func enter(
+    _ header: ProxyHeader, at slot: UInt32
+  ) throws(HTTPViolation) -> Answer? {
+    // guard: proxy-header-of-trusted-only
+    guard table[slot].flags.contains(.trustedProxy) else {
+      throw HTTPViolation(
+        status: 400, reason: "PROXY header from an address that is not in --trusted-proxies")
+    }
+    return answer { () throws(AdmissionRefusal) in try admission.enter(header, at: slot) }
+  }
+
+  /// Takes the client of a request from its head, before anything else is decided about it.
+  ///
+  /// - Returns: the answer if the client is over a limit, or names another host than this machine.
+  func identifyClient(of head: HTTPRequestHead, at slot: UInt32) -> Answer? {
+    let refusal = answer { () throws(AdmissionRefusal) in
+      try admission.identifyClient(of: head, at: slot)
+    }
+    if let refusal { return refusal }
+    // guard: loopback-names-in-development
+    if core.configuration.servesLoopbackNamesOnly, !EndpointAccess.hasLoopbackName(head) {
+      return EndpointAccess.foreignName
+    }
+    return nil
+  }
+
+  /// The answer to a client that is over a limit; nil if `count` counts it.
+  private func answer(_ count: () throws(AdmissionRefusal) -> Void) -> Answer? {
+    do throws(AdmissionRefusal) {
+      try count()
+      return nil
+    } catch {
+      var answer = Answer.refusing(error, by: core.quotas)
+      answer.endsConnection = true
+      return answer
+    }
+  }
+
+  /// Whether a request names no host, or this machine by one of its own names.
+  ///
+  /// A page that uses DNS rebinding reaches this machine under the name of its own site, which its
+  /// browser sends. A browser always sends Host.
+  private static func hasLoopbackName(_ head: HTTPRequestHead) -> Bool {
+    head.host.map { Loopback.isNamed(by: $0) } ?? true
+  }
+
+  /// The answer of a development server to a request under another name; no page may read it.
+  private static let foreignName = {
+    var answer = Answer.failure(
+      403, "host_not_allowed", "with --dev only localhost, 127.0.0.1 and [::1] are served")
+    answer.readers = .ownOrigin
+    return answer
+  }()
+
+  /// The answer to a session over its user's limit.
+  var tooManySessions: Answer { .tooManySessions(admission.tooManySessionsText) }
+
+  // MARK: Credentials
+
+  /// Authorizes a request for `endpoint`, or throws the refusal.
+  func authorize(
+    _ head: HTTPRequestHead, for endpoint: Endpoint, at slot: UInt32
+  ) throws(Refusal) -> Caller {
+    let caller = try admit(head, to: endpoint, at: slot)
+    try takePublish(by: caller, head, to: endpoint)
+    return caller
+  }
+
+  /// The caller of a request for `endpoint`.
+  private func admit(
+    _ head: HTTPRequestHead, to endpoint: Endpoint, at slot: UInt32
+  ) throws(Refusal) -> Caller {
+    switch endpoint.access {
+    case .anyone:
+      return .anyone
+    case .loopbackOrPublisher:
+      // guard: metrics-on-loopback-names
+      if admission.isLocal(slot), EndpointAccess.hasLoopbackName(head) { return .anyone }
+    case .user, .caller, .publisher:
+      break
+    }
+    let caller: Caller
+    do throws(AuthenticationFailure) {
+      caller = try authenticator.authenticate(head, prefersToken: endpoint.prefersToken, at: slot)
+    } catch {
+      throw refusal(
+        of: error, missing: EndpointAccess.missingCredential(of: endpoint),
+        invalid: "the token or key is not valid")
+    }
+    admission.authenticated(slot)
+    switch endpoint.access {
+    case .user where caller.user == nil:
+      let failure = authenticator.noUser(authenticator.token(of: head), at: slot)
+      throw Refusal(
+        403, "forbidden", authenticator.explain(failure, "this needs the token of a user"))
+    case .publisher where !caller.isPublisher, .loopbackOrPublisher where !caller.isPublisher:
+      throw Refusal(403, "forbidden", "this needs a publisher's token or key")
+    case .user, .publisher, .loopbackOrPublisher, .anyone, .caller:
+      return caller
+    }
+  }
+
+  private static func missingCredential(of endpoint: Endpoint) -> String {
+    let needed = "a token is needed: Authorization: Bearer, or ?token="
+    guard endpoint.access == .loopbackOrPublisher else { return needed }
+    return needed + ", except for a direct request from this machine to localhost"
+  }
+
+  /// The answer 401 to a failed authentication.
+  func refusal(
+    of failure: AuthenticationFailure, missing: String, invalid: String
+  ) -> Refusal {
+    let message =
+      switch failure {
+      case .missing: missing
+      case .invalid(.expired, _): "the token has expired"
+      case .invalid, .wrongKey, .noUser, .otherUser: invalid
+      }
+    return Refusal(
+      .failure(401, "unauthorized", authenticator.explain(failure, message)).with(
+        "WWW-Authenticate", "Bearer"))
+  }
+
+  /// Takes a token for a request that publishes, or refuses it with the time after which to retry.
+  private func takePublish(
+    by caller: Caller, _ head: HTTPRequestHead, to endpoint: Endpoint
+  ) throws(Refusal) {
+    // Every POST of a publisher reaches clients.
+    // guard: publish-rate
+    guard endpoint.access == .publisher, head.method == .post,
+      let wait = admission.drawPublish(by: caller)
+    else { return }
+    metrics.add(.publishesRefused)
+    throw Refusal(.tooManyPublishes(wait: wait, by: core.quotas))
+  }
+}
