@@ -145,7 +145,7 @@ extension ShardView {
     case .privateBytes: shard.delivery.appendPrivateBytes(bytes, to: slot)
     case .range:
       shard.delivery.queue(log: .direct, shard.delivery.appendDirect(bytes), at: slot)
-    case .event: shard.deliver(RoomSessionTests.system("x"), to: [slot])
+    case .event: shard.fanOut.deliver(RoomSessionTests.system("x"), to: [slot])
     case .answer: shard.http.respond(.failure(404, "not_found", "nothing"), at: slot)
     case .close: shard.life.close(slot, code: 1008, reason: "late")
     case .queue: shard.delivery.markQueued(slot)

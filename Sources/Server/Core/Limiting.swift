@@ -13,7 +13,7 @@ extension Shard {
       life.close(slot, code: 1008, reason: "replaced by a newer connection")
     } else if let poll = table[slot].activity.exchange?.poll {
       // guard: newest-session-ends-waiting-poll
-      end(poll, at: slot)
+      polls.end(poll, at: slot)
     }
   }
 }

@@ -89,3 +89,8 @@ enum StoreWork {
   private static let readOnly = Answer.unavailable(
     "read_only", "the store refuses writes until it is restarted")
 }
+
+extension Answer {
+  /// The answer when the store cannot be read.
+  static let unreadable = Answer.unavailable("unreadable", "the store cannot be read just now")
+}

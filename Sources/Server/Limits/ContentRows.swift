@@ -29,7 +29,7 @@ extension LimitRows {
     add(
       "ids of expired notifications for a session", SessionReads.expiredLimit, .count,
       "closed with 1013")
-    add("notifications in the answer to a poll", Shard.pollLimit, .count, "the next poll has more")
+    add("notifications in the answer to a poll", Poll.pageLimit, .count, "the next poll has more")
     add("wait of a poll", Endpoints.longestWait, .seconds, "answered 422")
   }
 

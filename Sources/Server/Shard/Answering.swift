@@ -89,13 +89,13 @@ extension Shard {
   /// Ends the user's sessions and waiting polls on this shard and returns their number.
   private func disconnect(_ user: UserID, reason: String) -> Int {
     // Deliver events published earlier before the close.
-    _ = core.ring.drain(consumer: index, limit: core.ring.capacity) { deliver($0) }
+    drainRing()
     var count = 0
     // Iterates over a copy, because a closed connection leaves the directory.
     for slot in users.slots(of: user) {
       count += 1
       if let poll = table[slot].activity.exchange?.poll {
-        end(poll, at: slot)
+        polls.end(poll, at: slot)
       } else {
         life.close(slot, code: 1008, reason: reason, logged: "disconnected by a publisher")
       }

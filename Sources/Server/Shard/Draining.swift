@@ -22,7 +22,7 @@ extension Shard {
           hasSessions = true
         }
       case .http:
-        if let poll = table[slot].activity.exchange?.poll { return end(poll, at: slot) }
+        if let poll = table[slot].activity.exchange?.poll { return polls.end(poll, at: slot) }
         let isIdle =
           !table[slot].flags.contains(.awaitsAnswer) && table[slot].partial.isEmpty
           && table[slot].activity.exchange?.head == nil && delivery[slot].queuedByteCount == 0

@@ -28,6 +28,8 @@ extension Shard: HTTPOwner {
     }
   }
 
+  func end(_ poll: Poll, at slot: UInt32) { polls.end(poll, at: slot) }
+
   func requestLost(_ exchange: Exchange) { engine.requestLost(exchange) }
 
   /// Passes the store's reply on to the session, the poll or the request that waits for it.
@@ -35,7 +37,7 @@ extension Shard: HTTPOwner {
     if table[slot].state == .session {
       reads.takeWhenApplied(reply, at: slot)
     } else if let poll = table[slot].activity.exchange?.poll {
-      continuePoll(poll, reply)
+      polls.take(reply, for: poll, at: slot)
     } else {
       http.answer(slot, with: reply)
     }

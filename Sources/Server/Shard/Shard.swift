@@ -39,6 +39,8 @@ final class Shard: ShardComponent {
   let life: SessionLife
   let reads: SessionReads
   let sessions: Sessions
+  let polls: Polls
+  let fanOut: FanOut
 
   let engine: EngineSessions
   let socketIO: SocketIOSessions
@@ -53,8 +55,6 @@ final class Shard: ShardComponent {
   let metricsStreams: MetricsStreams
   /// Nil except on the first shard.
   let metricsSampler: MetricsSampler?
-  /// Slots of one event's user; kept between events to reuse its memory.
-  var slots: [UInt32] = []
 
   init(index: Int, core: ServerCore, sockets: ShardSockets) {
     context = ShardContext(index: index, core: core, poller: sockets.poller)
@@ -80,6 +80,8 @@ final class Shard: ShardComponent {
     life = SessionLife(context, connections, admission, users, rooms, http, connectionLog)
     reads = SessionReads(context, life)
     sessions = Sessions(context, connections, admission, authenticator, rooms, life, reads)
+    polls = Polls(context, connections, admission, users, http, reads, drain)
+    fanOut = FanOut(context, users, rooms, reads, polls)
     readiness = Readiness(context, drain: drain)
     engine = EngineSessions(
       context,

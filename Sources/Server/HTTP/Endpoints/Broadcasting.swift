@@ -107,16 +107,3 @@ extension Endpoints {
 
   private static let accepted = Answer.object { _ in }
 }
-
-extension Shard {
-  /// Puts an event of this shard into the ring.
-  ///
-  /// False when the ring is full even after this shard has consumed its own pending events.
-  func offer(_ event: Event) -> Bool {
-    if core.ring.offer(event) { return true }
-    _ = core.ring.drain(consumer: index, limit: core.ring.capacity) { deliver($0) }
-    if core.ring.offer(event) { return true }
-    metrics.add(.ringFull)
-    return false
-  }
-}

@@ -97,13 +97,10 @@ enum Endpoints {
       .storeAnswer { reply in
         switch query.reply(in: reply) {
         case .success(let reply): answer(reply)
-        case .failure: unreadable
+        case .failure: .unreadable
         }
       })
   }
-
-  /// The answer when the store cannot be read.
-  static let unreadable = Answer.unavailable("unreadable", "the store cannot be read just now")
 
   /// Submits a command to the store; the request waits for the reply, which `answer` turns into its
   /// answer.

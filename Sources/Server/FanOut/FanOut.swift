@@ -12,12 +12,33 @@ private struct DirectRange {
   var position: UInt64?
 }
 
-extension Shard {
+/// Delivers events to the sessions and polls of a shard.
+///
+/// Invariant: the members of an audience get its events in the order of the ring. One that replays,
+/// or that is not greeted, gets an event of the store once: now, or from its next read.
+final class FanOut: ShardComponent {
+  let context: ShardContext
+  private let users: Users
+  private let rooms: Rooms
+  private let reads: SessionReads
+  private let polls: Polls
+  /// Slots of one event's user; kept between events to reuse its memory.
+  private var slots: [UInt32] = []
+
+  init(
+    _ context: ShardContext, _ users: Users, _ rooms: Rooms, _ reads: SessionReads, _ polls: Polls
+  ) {
+    self.context = context
+    self.users = users
+    self.rooms = rooms
+    self.reads = reads
+    self.polls = polls
+  }
+
   /// Delivers `event` to its audience on this shard.
   func deliver(_ event: Event) {
     let framesBefore = metrics.value(.framesDelivered)
     pass(event)
-    observers.observe(event)
     if let takenAt = event.takenAt, metrics.value(.framesDelivered) != framesBefore {
       delivery.awaitFlush(takenAt: takenAt)
     }
@@ -28,7 +49,8 @@ extension Shard {
     switch event.audience {
     case .everyone:
       switch event.body {
-      case .probe(let number): respond(readiness.returned(number))
+      // The shard that sent a probe takes it.
+      case .probe: break
       case .storedForEveryone, .expiredForEveryone: catchUp(event)
       default: broadcast(event)
       }
@@ -55,7 +77,7 @@ extension Shard {
       case .session where table[slot].flags.contains(.listed):
         reads.catchUp(event, offset, at: slot)
       case .http:
-        wakePoll(event, at: slot)
+        polls.wake(event, at: slot)
       case .session, .free, .closing, .lingering, .ended:
         break
       }
@@ -96,7 +118,7 @@ extension Shard {
     let written = writeDirect(event, for: slots)
     for slot in slots {
       guard table[slot].state == .session else {
-        wakePoll(event, at: slot)
+        polls.wake(event, at: slot)
         continue
       }
       guard reads.admits(event, at: slot) else { continue }
