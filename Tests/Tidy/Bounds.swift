@@ -74,7 +74,7 @@ enum Bounds {
     ),
     (
       "advice to a client, which it may ignore",
-      ["Shard.retrySeconds", "StreamOpening.retryMilliseconds"]
+      ["Answer.retrySeconds", "StreamOpening.retryMilliseconds"]
     ),
     (
       "is used by debug builds alone",
@@ -83,11 +83,11 @@ enum Bounds {
     (
       "only chooses between two ways to do the same",
       [
-        "BucketTable.sweepNanoseconds", "Delivery.privateStepBytes", "Shard.smallPieceBytes",
-        "Shard.connectionBytes", "HeapTrim.byteLimit", "HeapTrim.delayMilliseconds",
-        "Shard.smallPageBytes",
+        "BucketTable.sweepNanoseconds", "Delivery.privateStepBytes", "Receiver.smallPieceBytes",
+        "Connections.connectionBytes", "HeapTrim.byteLimit", "HeapTrim.delayMilliseconds",
+        "SessionReads.smallPageBytes",
         "InboxClass.smallInboxLimit", "Migration.reportedStepCount",
-        "Sources/Server/Core/CatchUp.swift 1_024",
+        "Sources/Server/Sessions/CatchUp.swift 1_024",
       ]
     ),
     (

@@ -98,9 +98,9 @@ final class AdmissionControl: ShardComponent {
     }
   }
 
-  /// Uncounts the connection at `slot` for its present address, and counts it for `client`.
+  /// Uncounts the connection at `slot` for its present address, and counts it for `client`, which
+  /// is nil for the present address.
   ///
-  /// - Parameter client: nil for the present address.
   /// - Throws: the limit that the client exceeds.
   func recount(
     _ client: PeerAddress?, isRated: Bool, at slot: UInt32

@@ -64,7 +64,7 @@ final class Connections: ShardComponent {
 
   /// Accepts pending connections from one listener, at most `acceptLimit` of them.
   ///
-  /// - Parameter begin: called with the slot of each, which speaks HTTP.
+  /// `begin` is called with the slot of each, which speaks HTTP.
   func accept(at listener: Int, _ begin: (UInt32) -> Void) {
     for _ in 0..<Connections.acceptLimit {
       var peer = PeerAddress()

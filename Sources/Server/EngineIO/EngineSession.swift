@@ -99,7 +99,9 @@ class EngineSession {
     openedAt = opening.openedAt
   }
 
-  /// The deadline of one of its slots apart from the end of its token; `deadline` is the slot's own.
+  /// The deadline of one of its slots apart from the end of its token.
+  ///
+  /// `deadline` is that of the slot itself.
   func deadline(of slot: UInt32, _ deadline: UInt64) -> UInt64 {
     guard slot == self.slot else { return .max }
     return min(deadline, beginsBy, nextDeadline)

@@ -28,10 +28,10 @@ protocol EngineUser: AnyObject {
 
 /// Opens, polls, upgrades and ends the Engine.IO sessions of a shard.
 ///
-/// Invariant: `slots` has exactly the sessions that have not ended, each at its own slot. A slot has
-/// the flag `polling` exactly while it is a session's own slot and has no socket, and
-/// `secondaryNamespace` exactly while it is the slot of a further namespace, which sends through the
-/// session's own slot. Neither kind of slot is ever read from or written to.
+/// Invariant: `slots` has exactly the sessions that have not ended, each at its own slot. A slot
+/// has the flag `polling` exactly while it is a session's own slot and has no socket, and
+/// `secondaryNamespace` exactly while it is the slot of a further namespace, which sends through
+/// the session's own slot. Neither kind of slot is ever read from or written to.
 final class EngineSessions: ShardComponent {
   let context: ShardContext
   let connections: Connections

@@ -1,5 +1,5 @@
-// The answers to clients that are over a limit: 429 with the time after which to retry, or 503 where
-// the server itself is full.
+// The answers to clients that are over a limit: 429 with the time after which to retry, or 503
+// where the server itself is full.
 
 internal import Notifications
 

@@ -75,7 +75,7 @@ final class Rooms: ShardComponent {
 
   /// The connections of this shard that get an event of a room; nil if none is in it.
   ///
-  /// - Parameter user: a user with no part in the event, or nil.
+  /// `user` is a user that does not get it, or nil.
   func recipients(
     of event: Event, in name: RoomName, except user: UserID?, among users: Users
   ) -> RoomRecipients? {

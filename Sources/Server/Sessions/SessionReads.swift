@@ -10,8 +10,8 @@ internal import Notifications
 
 /// The reads of a shard's sessions, and the order of their results with the events of the ring.
 ///
-/// Invariant: an answer is handled only after every event that it includes has come out of the ring.
-/// At most `CatchUps.readLimit` reads of notifications for everyone are in flight.
+/// Invariant: an answer is handled only after every event that it includes has come out of the
+/// ring. At most `CatchUps.readLimit` reads of notifications for everyone are in flight.
 final class SessionReads: ShardComponent {
   let context: ShardContext
   let life: SessionLife

@@ -1,4 +1,4 @@
-// Sessions as their clients see them: opened with a token or before it, resumed or begun, and asked.
+// Sessions as their clients see them: opened with a token or before it, resumed or begun.
 
 internal import Delivery
 internal import Notifications
@@ -6,8 +6,8 @@ internal import Wire
 
 /// Opens sessions, and handles the tokens and requests of their clients.
 ///
-/// Invariant: it keeps nothing; a session is a connection in the state `.session`. A message with an
-/// invalid token, or with another user's, ends the session: it never goes on with fewer rights.
+/// Invariant: it keeps nothing; a session is a connection in the state `.session`. A message with
+/// an invalid token, or with another user's, ends the session: it never goes on with fewer rights.
 final class Sessions: ShardComponent {
   static let invalidToken = "invalid or expired token"
 

@@ -1,4 +1,5 @@
-// The shard as an owner of rooms and users: it publishes their updates, and wakes for their deadlines.
+// The shard as an owner of rooms and users: it publishes their updates, and wakes for their
+// deadlines.
 
 internal import Broadcast
 internal import Notifications

@@ -8,8 +8,8 @@ internal import Wire
 
 /// Socket.IO on top of Engine.IO.
 ///
-/// Invariant: the state of a session is in its `SocketIOSession`. A namespace with a user has a slot:
-/// the session's own for the first one, and for each further one a slot without a socket.
+/// Invariant: the state of a session is in its `SocketIOSession`. A namespace with a user has a
+/// slot: the session's own for the first one, and for each further one a slot without a socket.
 final class SocketIOSessions: ShardComponent {
   let context: ShardContext
   let connections: Connections
