@@ -29,7 +29,7 @@ package struct Roster: Sendable {
     var connections = 1
     var status = PresenceStatus.online
     /// Whether a connection entered the room between its last departure and its return, as far as
-    /// the room knows.
+    /// the room knows, and nothing has been sent about the member since.
     var hasNewcomers = true
     /// When it stops typing unless it renews; nil when it is not typing.
     var typingUntil: UInt64?
@@ -111,6 +111,13 @@ package struct Roster: Sendable {
   /// True also when the departure is not known.
   package func hasNewcomers(since user: UserID) -> Bool {
     indices[TextKey(user)].map { members[$0].hasNewcomers } ?? true
+  }
+
+  /// Records that all members are sent the status of `user`: none of them is a newcomer any more.
+  ///
+  /// Members that enter later are listed `user` while it stays.
+  package mutating func noteAnnounced(_ user: UserID) {
+    if let index = indices[TextKey(user)] { members[index].hasNewcomers = false }
   }
 
   /// The first members by arrival, at most `limit`.

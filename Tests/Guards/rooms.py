@@ -40,6 +40,13 @@ GUARDS = [
         (unit("PresenceSessionTests/.*reloads sends no"), wire("test_rooms_hub.py", "reloading")),
     ),
     Guard(
+        70,
+        "a member that never left its room returns to nobody",
+        "announced-member-has-no-newcomers",
+        remove(),
+        (unit("RoomOwnerTests/.*never left"),),
+    ),
+    Guard(
         38,
         "rooms per server are limited",
         "rooms-of-server",

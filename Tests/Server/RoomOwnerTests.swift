@@ -16,6 +16,17 @@ struct RoomOwnerTests {
     return !owner.takeUpdates().updates.isEmpty
   }
 
+  @Test func `the return of a member that never left is sent to nobody`() {
+    let owner = Self.owner()
+    for user in ["a", "b"] { _ = owner.answer(.enter, "r", user, at: 0) }
+    owner.send(PresenceUpdate(user: "b", status: .online), to: "r", isReturn: false)
+    #expect(owner.takeUpdates().updates.count == 1)
+    // The next page of "b" enters before the shard of the last one reports its end.
+    _ = owner.answer(.enter, "r", "b", at: 0)
+    _ = owner.answer(.abandon, "r", "b", at: 0)
+    #expect(!Self.isSent(owner, return: "b"))
+  }
+
   @Test func `a return is sent if a connection entered meanwhile, or the room was empty`() {
     let owner = Self.owner()
     for user in ["a", "b"] { _ = owner.answer(.enter, "r", user, at: 0) }

@@ -142,7 +142,10 @@ final class RoomOwner {
     rosters[TextKey(name)]?.set(update.status, of: update.user)
     // guard: return-sent-to-newcomers-only
     if isReturn, rosters[TextKey(name)]?.hasNewcomers(since: update.user) == false { return }
-    send(.presence(update), to: name, except: update.user)
+    if send(.presence(update), to: name, except: update.user) {
+      // guard: announced-member-has-no-newcomers
+      rosters[TextKey(name)]?.noteAnnounced(update.user)
+    }
   }
 
   /// Ends the typing of members that have not renewed it.
@@ -207,11 +210,15 @@ final class RoomOwner {
   }
 
   /// Keeps an update for the room's members, unless the room exceeds `presenceMembersLimit`.
-  private func send(_ body: Event.Body, to name: RoomName, except user: UserID) {
+  ///
+  /// - Returns: whether it is kept.
+  @discardableResult
+  private func send(_ body: Event.Body, to name: RoomName, except user: UserID) -> Bool {
     guard let count = rosters[TextKey(name)]?.count, count <= presenceMembersLimit else {
       droppedCount += 1
-      return
+      return false
     }
     updates.append(RoomUpdate(room: name, user: user, body: body))
+    return true
   }
 }
