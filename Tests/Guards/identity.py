@@ -22,7 +22,7 @@ GUARDS = [
         44,
         "a token without a signature is refused",
         "empty-signature",
-        replace("guard", "guard signature.isEmpty ||"),
+        replace("$0.accepts", "signature.isEmpty || $0.accepts"),
         (unit("SignatureTests/signatureLengths"),),
     ),
     Guard(
