@@ -18,6 +18,7 @@ does not apply exactly once is an error.
 
 import re
 from collections.abc import Callable
+from itertools import takewhile
 from typing import NamedTuple
 
 
@@ -102,12 +103,24 @@ def texts(source):
     return [token.text for token in lex(source)]
 
 
+def follows(token, column):
+    """Returns whether a token begins another statement than the one that begins at `column`."""
+    if token.column is None or column is None or token.column > column:
+        return False
+    return token.text not in {"{", "else", "catch"} or token.column != column
+
+
 class Statement:
     """The tokens of one or more statements in a source."""
 
-    def __init__(self, source, start, statements=1):
+    def __init__(self, source, tokens):
         self.source = source
-        self.tokens = []
+        self.tokens = tokens
+
+    @classmethod
+    def at(cls, source, start, statements=1):
+        """Finds the statement after a marker, or several statements."""
+        statement = cls(source, [])
         stream = lex(source, start)
         token = next(stream, None)
         # `} else if …`: the brace belongs to the previous statement.
@@ -117,7 +130,13 @@ class Statement:
                 raise EditError("no statement follows")
             token = token._replace(column=column)
         for _ in range(statements):
-            token = self.take_statement(token, stream)
+            token = statement.take_statement(token, stream)
+        return statement
+
+    @classmethod
+    def between(cls, source, start, end):
+        """Returns the statements from `start` up to `end`."""
+        return cls(source, list(takewhile(lambda token: token.start < end, lex(source, start))))
 
     def take_statement(self, token, stream):
         """Takes the tokens up to the end of the statement; returns the next token."""
@@ -130,11 +149,21 @@ class Statement:
             depth += (token.text in OPENING) - (token.text in CLOSING)
             self.tokens.append(token)
             token = next(stream, None)
-            if depth == 0 and token and token.column is not None and token.column <= column:
-                goes_on = token.text in {"{", "else", "catch"} and token.column == column
-                if not goes_on:
-                    break
+            if depth == 0 and token and follows(token, column):
+                break
         return token
+
+    @property
+    def start(self):
+        return self.tokens[0].start
+
+    @property
+    def end(self):
+        return self.tokens[-1].end
+
+    @property
+    def words(self):
+        return [token.text for token in self.tokens]
 
     def head_count(self):
         """Returns the number of tokens up to and including the brace that opens the block."""
@@ -150,7 +179,7 @@ class Statement:
 
     def conditions(self):
         """Returns the conditions as pairs of token indexes."""
-        words = [token.text for token in self.tokens]
+        words = self.words
         start = 2 if words[:2] == ["else", "if"] else 1
         if words[start - 1] not in {"if", "guard", "while"} or "{" not in words:
             raise EditError("has no conditions")
@@ -186,7 +215,7 @@ class Edit(NamedTuple):
 
     def apply(self, source, start):
         """Returns the source with the edit applied to the statement at `start`."""
-        changes = sorted(self.changes(Statement(source, start, self.statements)), reverse=True)
+        changes = sorted(self.changes(Statement.at(source, start, self.statements)), reverse=True)
         if all(
             texts(source[change.start : change.end]) == texts(change.text) for change in changes
         ):
@@ -249,7 +278,7 @@ def rewrite(old, new, statements=1):
     """Replaces the whole statement by `new`; `old` must match the whole statement."""
 
     def changes(statement):
-        words = [token.text for token in statement.tokens]
+        words = statement.words
         for end, bound in matches(texts(old), words, 0):
             if end == len(words):
                 return [statement.change(0, end, filled(new, bound, statement))]
