@@ -1,50 +1,22 @@
-"""Builds a tree with one edited statement at a time, and checks that the guard's tests fail."""
+"""Takes one guard out at a time and checks that its tests fail."""
 
-import contextlib
-import os
-import re
-import shutil
 import subprocess
 import time
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import markers
+from commands import Commands, Out
 from edits import EditError
-from guard import filter_of, shown
+from guard import shown
+from joint import number_of
 
-PYTEST = os.environ.get("PYTEST") or str(
-    Path(__file__).resolve().parents[2] / ".build" / "venv" / "bin" / "pytest"
-)
 # A test that hangs without its guard counts as failed after this time, or after a multiple of the
 # time that it takes with all guards. A test that hangs with all guards is unusable.
 PATIENCE_SECONDS = 300
 SHORT_PATIENCE_SECONDS = 60
 PATIENCE_FACTOR = 5
-# For a build, and for all tests of a kind or in a file.
+# For all tests of a kind or in a file.
 LONG_PATIENCE_SECONDS = 3600
-
-
-def copied_tree(root):
-    """Updates the copy; unchanged files keep their time stamps, so that little is rebuilt."""
-    tree = root / ".build" / "guards" / "tree"
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=root,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.split("\n")
-    wanted = {name for name in listed if name and (root / name).is_file()}
-    for name in wanted:
-        source, target = root / name, tree / name
-        if not target.exists() or target.read_bytes() != source.read_bytes():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target)
-    for target in list(tree.rglob("*")):
-        name = target.relative_to(tree)
-        if target.is_file() and name.parts[0] != ".build" and str(name) not in wanted:
-            target.unlink()
-    return tree
 
 
 def is_clean(root):
@@ -59,21 +31,15 @@ def is_clean(root):
     return not status.stdout
 
 
-def kill_session(leader):
-    """Kills all processes of a session; `swift test` gives its test bundle a group of its own."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(ProcessLookupError):
-            if os.getsid(int(entry.name)) == leader:
-                os.kill(int(entry.name), 9)
-
-
 class Run:
-    """Runs guards in a tree, which is the checkout at `root` or its copy, and restores the tree."""
+    """Runs guards in the checkout at `root`, or in the copy that `joint` describes."""
 
-    def __init__(self, root, tree, kinds):
-        self.tree = tree
-        self.kinds = kinds
+    def __init__(self, root, kinds, workers, joint=None):
+        self.root, self.kinds, self.joint = root, kinds, joint
+        self.tree = joint.tree if joint else root
+        self.commands = Commands(self.tree)
         self.places = markers.find(root)
+        self.workers = workers
         # The result of each test with all guards: True, False or the reason why there is none.
         self.sound = {}
         # The seconds that each took then, together with those it was run with.
@@ -82,31 +48,105 @@ class Run:
         self.logs.mkdir(parents=True, exist_ok=True)
 
     def all(self, guards):
-        """Runs guards, ordered by file so that each build is small; returns the exit status."""
+        """Runs guards; returns the exit status."""
         start = time.monotonic()
-        guards = sorted(guards, key=lambda guard: (self.places.get(guard.name, []), guard.name))
-        self.judge_with_all_guards([test for guard in guards for test in self.tests_of(guard)])
+        tests = [test for guard in guards for test in self.tests_of(guard)]
+        log = self.log("with-all-guards")
+        reason = self.prepare({test[0] for test in tests}, log)
+        print(f"built with all guards: {time.monotonic() - start:.0f} s", flush=True)
+        self.judge_with_all_guards(tests, reason)
         print(f"ran the tests with all guards: {time.monotonic() - start:.0f} s", flush=True)
-        failed = [guard for guard in guards if not self.passes(guard)]
-        print(f"{len(guards) - len(failed)} passed, {len(failed)} failed")
+        joint = [guard for guard in guards if self.joint and self.joint.switches(guard)]
+        # Ordered by file, so that each build is small.
+        alone = sorted(
+            (guard for guard in guards if guard not in joint),
+            key=lambda guard: (self.places.get(guard.name, []), guard.name),
+        )
+        failed = [
+            guard
+            for guard, passes in zip(joint, self.map(self.passes, joint), strict=True)
+            if not passes
+        ]
+        print(f"{len(joint)} guards in one build: {time.monotonic() - start:.0f} s", flush=True)
+        failed += [guard for guard in alone if not self.passes(guard)]
+        count = len(guards) - len(failed)
+        print(f"{count} passed, {len(failed)} failed: {time.monotonic() - start:.0f} s")
         for guard in failed:
             print(f"  {guard.name}")
         return 1 if failed else 0
 
+    def map(self, function, items):
+        """Calls `function` with several items at a time; returns the results."""
+        pool = ThreadPoolExecutor(self.workers)
+        try:
+            return list(pool.map(function, items))
+        except BaseException:
+            self.commands.stop()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def log(self, name):
+        log = self.logs / f"{name}.log"
+        log.unlink(missing_ok=True)
+        return log
+
     def tests_of(self, guard):
         return [test for test in guard.tests if test[0] in self.kinds]
+
+    def prepare(self, kinds, log):
+        """Builds the tree with all guards; returns None, or the reason of a failure."""
+        if self.joint:
+            self.joint.write()
+        if kinds <= {"c"}:
+            return None
+        output = self.commands.build(log)
+        while output and self.joint and self.joint.blame(output):
+            self.joint.write()
+            output = self.commands.build(log)
+        if self.joint:
+            for name, why in sorted(self.joint.alone.items()):
+                print(f"edited alone: {name} {why}")
+        return output and error_in(output)
+
+    def judge_with_all_guards(self, tests, reason):
+        """Runs the tests with all guards, because only then a failure without a guard counts.
+
+        Runs all C tests or all tests of an end-to-end file at once, and each one alone only if that
+        run fails.
+        """
+        groups = {}
+        for test in dict.fromkeys(tests):
+            key = {"unit": test, "wire": test[:2], "c": "c"}[test[0]]
+            groups.setdefault(key, []).append(test)
+
+        def judge(item):
+            number, group = item
+            log = self.log(f"with-all-guards-{number}")
+            out = Out(self.logs / f"with-all-guards-{number}")
+            start = time.monotonic()
+            result = reason or self.commands.judge(group, log, LONG_PATIENCE_SECONDS, out)
+            spent = time.monotonic() - start
+            for test in group:
+                self.seconds[test] = spent
+                alone = reason is None and result is not True and len(group) > 1
+                self.sound[test] = (
+                    self.commands.judge([test], log, PATIENCE_SECONDS, out) if alone else result
+                )
+
+        self.map(judge, enumerate(groups.values()))
 
     def passes(self, guard):
         """Returns whether each test fails without the guard; prints the tests or the errors."""
         start = time.monotonic()
-        log = self.logs / f"{guard.name}.log"
-        log.unlink(missing_ok=True)
-        complaints = self.complaints(guard, log)
+        complaints = self.complaints(guard, self.log(guard.name))
         spent = time.monotonic() - start
         sign = "FAILED" if complaints else "red"
-        print(f"{sign:6} {guard.name} (case {guard.case}): {guard.claim} ({spent:.0f} s)")
-        for line in complaints or map(shown, self.tests_of(guard)):
-            print(f"         {line}", flush=True)
+        lines = [
+            f"{sign:6} {guard.name} (case {guard.case}): {guard.claim} ({spent:.0f} s)",
+            *(f"         {line}" for line in complaints or map(shown, self.tests_of(guard))),
+        ]
+        print("\n".join(lines), flush=True)
         return not complaints
 
     def complaints(self, guard, log):
@@ -117,122 +157,45 @@ class Run:
         unsound = [test for test in tests if self.sound[test] is not True]
         if unsound:
             return [f"{shown(test)} fails with all guards: {self.sound[test]}" for test in unsound]
-        path = self.tree / places[0].file
-        source = path.read_bytes()
+        if self.joint and self.joint.switches(guard):
+            return self.failures(tests, log, Out(self.logs / guard.name, number_of(guard.name)))
+        return self.complaints_of_edit(guard, places[0], tests, log)
+
+    def complaints_of_edit(self, guard, place, tests, log):
+        """Edits the guard's statement, builds the tree, runs the tests and restores the tree."""
+        path = self.tree / place.file
+        kept = path.read_bytes()
         try:
-            edited = guard.edit.apply(source.decode(), places[0].start)
+            source = (self.root / place.file).read_text()
+            edited = guard.edit.apply(source, place.start)
         except EditError as error:
-            return [f"the statement at {places[0].file}:{places[0].line} {error}"]
-        complaints = []
+            return [f"the statement at {place.file}:{place.line} {error}"]
         try:
             path.write_bytes(edited.encode())
-            reason = self.build({test[0] for test in tests}, log)
-            if reason:
-                return [reason]
-            for test in tests:
-                patience = SHORT_PATIENCE_SECONDS + PATIENCE_FACTOR * self.seconds[test]
-                result = self.judge([test], log, min(PATIENCE_SECONDS, patience))
-                if result is not False:
-                    complaints.append(
-                        f"{shown(test)}: {'passes without the guard' if result is True else result}"
-                    )
+            if {test[0] for test in tests} != {"c"}:
+                output = self.commands.build(log)
+                if output:
+                    return [error_in(output)]
+            return self.failures(tests, log, Out(self.logs / guard.name))
         finally:
             # Gives the file a new time stamp, so that it is rebuilt.
-            path.write_bytes(source)
+            path.write_bytes(kept)
+
+    def failures(self, tests, log, out):
+        """Runs tests with a guard out; returns a complaint about each one that does not fail."""
+        complaints = []
+        for test in tests:
+            patience = SHORT_PATIENCE_SECONDS + PATIENCE_FACTOR * self.seconds[test]
+            out.reached.unlink(missing_ok=True)
+            result = self.commands.judge([test], log, min(PATIENCE_SECONDS, patience), out)
+            if result is not False:
+                reason = "passes without the guard" if result is True else result
+                complaints.append(f"{shown(test)}: {reason}")
+            elif out.number and not out.reached.exists():
+                complaints.append(f"{shown(test)}: fails but does not reach the statement")
         return complaints
 
-    def judge_with_all_guards(self, tests):
-        """Runs the tests with all guards, because only then a failure without a guard counts.
 
-        Runs all tests of a kind or file at once, and each one alone only if that run fails.
-        """
-        groups = {}
-        for test in dict.fromkeys(tests):
-            groups.setdefault(test[:2] if test[0] == "wire" else test[0], []).append(test)
-        log = self.logs / "with-all-guards.log"
-        log.unlink(missing_ok=True)
-        reason = self.build({test[0] for test in tests}, log)
-        for group in groups.values():
-            start = time.monotonic()
-            result = reason or self.judge(group, log, LONG_PATIENCE_SECONDS)
-            for test in group:
-                self.seconds[test] = time.monotonic() - start
-                alone = reason is None and result is not True and len(group) > 1
-                self.sound[test] = self.judge([test], log, PATIENCE_SECONDS) if alone else result
-
-    def call(self, command, log, patience, **environment):
-        """Runs a command until it ends or times out; returns the status and the output."""
-        environment = {
-            **os.environ,
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "SWIFT_BACKTRACE": "enable=no",
-            **environment,
-        }
-        with log.open("a") as out:
-            print("$", *command, file=out, flush=True)
-            beginning = out.tell()
-            process = subprocess.Popen(
-                command,
-                cwd=self.tree,
-                env=environment,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            try:
-                status = process.wait(patience)
-            except BaseException as error:
-                kill_session(process.pid)
-                process.wait()
-                if not isinstance(error, subprocess.TimeoutExpired):
-                    raise
-                status = None
-        return status, log.read_bytes()[beginning:].decode(errors="replace")
-
-    def build(self, kinds, log):
-        """Builds the tests and the programs; returns None, or the reason of a failure."""
-        if kinds == {"c"}:
-            return None
-        status, said = self.call(["swift", "build", "--build-tests"], log, LONG_PATIENCE_SECONDS)
-        if status == 0:
-            return None
-        errors = [line for line in said.splitlines() if "error:" in line]
-        return "does not build: " + (errors or [f"status {status}"])[0]
-
-    def judge(self, tests, log, patience):
-        """Runs tests of one kind; returns True or False, or a text if there is no result."""
-        kind = tests[0][0]
-        if kind == "unit":
-            filters = [part for test in tests for part in ("--filter", filter_of(test[1]))]
-            status, said = self.call(
-                ["swift", "test", "--skip-build", "--disable-xctest", *filters], log, patience
-            )
-            if "Test run with 0 tests" in said or ("Test run started" not in said and status == 0):
-                return f"no test has the name {shown(tests[0])}"
-        elif kind == "wire":
-            built = self.tree / ".build" / "debug"
-            expression = " or ".join(f"({test[2]})" for test in tests)
-            status, _ = self.call(
-                [
-                    PYTEST,
-                    "-qx",
-                    "-c",
-                    "Tests/EndToEnd/pytest.ini",
-                    f"Tests/EndToEnd/{tests[0][1]}",
-                    "-k",
-                    expression,
-                ],
-                log,
-                patience,
-                CARILLON_BINARY=str(built / "carillon"),
-                CARILLON_SOCKETIO_FIXTURE=str(built / "carillon-socketio-fixture"),
-            )
-            if status not in (0, 1, None):
-                return f"pytest exited with status {status}"
-        else:
-            names = [tests[0][1]] if len(tests) == 1 else []
-            status, said = self.call(["Tests/CReactor/run", *names], log, patience)
-            if status is not None and not re.search(r"\d+ passed, \d+ failed", said):
-                return "does not build"
-        return status == 0
+def error_in(output):
+    errors = [line for line in output.splitlines() if "error:" in line]
+    return "does not build: " + (errors or output.splitlines()[-1:])[0]
