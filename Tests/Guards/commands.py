@@ -111,6 +111,8 @@ class Commands:
                     process.wait()
                 with self.lock:
                     self.running.remove(process)
+            if self.is_stopped:
+                raise KeyboardInterrupt
         return status, log.read_bytes()[beginning:].decode(errors="replace")
 
     def build(self, log):

@@ -16,11 +16,12 @@ fail:
         (unit("ChunkedBodyTests"), wire("test_hostile_http.py", "against_the_grammar")),
     )
 
-markers.py defines where a marker may be, and edits.py defines the edits. To add a guard: choose a
-name, put the marker above the statement, add an entry to one of the lists (catalogue.py names
-them), and run `Tests/Guards/run NAME`. If a statement moves, move its marker along; the entry stays
-as it is. `Tests/Guards/run --check` finds a marker without a guard, a guard without a marker, an
-edit that does not apply and a test that does not exist.
+markers.py defines where a marker may be, edits.py defines the edits, and joint.py explains how one
+build serves all guards. To add a guard: choose a name, put the marker above the statement, add an
+entry to one of the lists (catalogue.py names them), and run `Tests/Guards/run NAME`. If a statement
+moves, move its marker along; the entry stays as it is. `Tests/Guards/run --check` finds a marker
+without a guard, a guard without a marker, an edit that does not apply and a test that does not
+exist.
 """
 
 from typing import NamedTuple

@@ -50,27 +50,31 @@ class Run:
     def all(self, guards):
         """Runs guards; returns the exit status."""
         start = time.monotonic()
+
+        def say(text):
+            print(f"{text} ({time.monotonic() - start:.0f} s)", flush=True)
+
         tests = [test for guard in guards for test in self.tests_of(guard)]
-        log = self.log("with-all-guards")
-        reason = self.prepare({test[0] for test in tests}, log)
-        print(f"built with all guards: {time.monotonic() - start:.0f} s", flush=True)
+        reason = self.prepare({test[0] for test in tests}, self.log("with-all-guards"))
+        say("built with all guards")
         self.judge_with_all_guards(tests, reason)
-        print(f"ran the tests with all guards: {time.monotonic() - start:.0f} s", flush=True)
+        say("ran the tests with all guards")
         joint = [guard for guard in guards if self.joint and self.joint.switches(guard)]
-        # Ordered by file, so that each build is small.
-        alone = sorted(
-            (guard for guard in guards if guard not in joint),
-            key=lambda guard: (self.places.get(guard.name, []), guard.name),
-        )
         failed = [
             guard
             for guard, passes in zip(joint, self.map(self.passes, joint), strict=True)
             if not passes
         ]
-        print(f"{len(joint)} guards in one build: {time.monotonic() - start:.0f} s", flush=True)
-        failed += [guard for guard in alone if not self.passes(guard)]
-        count = len(guards) - len(failed)
-        print(f"{count} passed, {len(failed)} failed: {time.monotonic() - start:.0f} s")
+        alone = [guard for guard in guards if guard not in joint]
+        say(f"{len(joint)} guards have a switch, {len(alone)} are edited one at a time")
+        # Ordered by file, so that each build is small.
+        alone.sort(key=lambda guard: (self.places.get(guard.name, []), guard.name))
+        for guard in alone:
+            if self.joint and guard.name in self.joint.alone:
+                print(f"{guard.name} {self.joint.alone[guard.name]}")
+            if not self.passes(guard):
+                failed.append(guard)
+        say(f"{len(guards) - len(failed)} passed, {len(failed)} failed")
         for guard in failed:
             print(f"  {guard.name}")
         return 1 if failed else 0
@@ -104,9 +108,6 @@ class Run:
         while output and self.joint and self.joint.blame(output):
             self.joint.write()
             output = self.commands.build(log)
-        if self.joint:
-            for name, why in sorted(self.joint.alone.items()):
-                print(f"edited alone: {name} {why}")
         return output and error_in(output)
 
     def judge_with_all_guards(self, tests, reason):

@@ -1,5 +1,6 @@
 """Tests of the switches: each holds the original and the edited form, and nothing else."""
 
+import itertools
 import unittest
 from pathlib import Path
 
@@ -44,19 +45,15 @@ def resolved(source, is_out):
     for form, kept, edited in FORMS:
         pattern, result = texts(form), texts(edited if is_out else kept)
         index = 0
-        while index < len(words):
+        while pattern[0] in words[index:]:
+            index = words.index(pattern[0], index)
             end, bound = next(matches(pattern, words, index), (None, {}))
-            if end is not None:
-                words[index:end] = [
-                    word for part in result for word in words_of(part, bound, words)
-                ]
-            else:
+            if end is None:
                 index += 1
+                continue
+            parts = [words[slice(*bound[word])] if word in bound else [word] for word in result]
+            words[index:end] = itertools.chain(*parts)
     return words
-
-
-def words_of(part, bound, words):
-    return words[slice(*bound[part])] if part in bound else [part]
 
 
 def switch(edit, source, place=None):
