@@ -13,9 +13,9 @@ from joint import number_of
 # A test that hangs without its guard counts as failed after this time, or after a multiple of the
 # time that it takes with all guards. A test that hangs with all guards is unusable.
 PATIENCE_SECONDS = 300
-SHORT_PATIENCE_SECONDS = 60
+SHORT_PATIENCE_SECONDS = 30
 PATIENCE_FACTOR = 5
-# For all tests of a kind or in a file.
+# For all tests in a file.
 LONG_PATIENCE_SECONDS = 3600
 
 
@@ -42,7 +42,7 @@ class Run:
         self.workers = workers
         # The result of each test with all guards: True, False or the reason why there is none.
         self.sound = {}
-        # The seconds that each took then, together with those it was run with.
+        # The seconds that each took then, together with the tests that ran with it.
         self.seconds = {}
         self.logs = root / ".build" / "guards" / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -111,31 +111,33 @@ class Run:
         return output and error_in(output)
 
     def judge_with_all_guards(self, tests, reason):
-        """Runs the tests with all guards, because only then a failure without a guard counts.
-
-        Runs all C tests or all tests of an end-to-end file at once, and each one alone only if that
-        run fails.
-        """
+        """Runs the tests with all guards, because only then a failure without a guard counts."""
         groups = {}
         for test in dict.fromkeys(tests):
+            # C tests share their binaries, so they run one after another.
             key = {"unit": test, "wire": test[:2], "c": "c"}[test[0]]
             groups.setdefault(key, []).append(test)
+        self.map(lambda item: self.judge_group(*item, reason), enumerate(groups.values()))
 
-        def judge(item):
-            number, group = item
-            log = self.log(f"with-all-guards-{number}")
-            out = Out(self.logs / f"with-all-guards-{number}")
+    def judge_group(self, number, tests, reason):
+        """Runs tests with all guards: those of an end-to-end file at once, and alone if one fails.
+
+        Starting pytest takes longer than most of its tests.
+        """
+        log = self.log(f"with-all-guards-{number}")
+        out = Out(self.logs / f"with-all-guards-{number}")
+
+        def judge(some, patience):
             start = time.monotonic()
-            result = reason or self.commands.judge(group, log, LONG_PATIENCE_SECONDS, out)
-            spent = time.monotonic() - start
-            for test in group:
-                self.seconds[test] = spent
-                alone = reason is None and result is not True and len(group) > 1
-                self.sound[test] = (
-                    self.commands.judge([test], log, PATIENCE_SECONDS, out) if alone else result
-                )
+            result = reason or self.commands.judge(some, log, patience, out)
+            for test in some:
+                self.sound[test], self.seconds[test] = result, time.monotonic() - start
+            return result
 
-        self.map(judge, enumerate(groups.values()))
+        if len(tests) > 1 and tests[0][0] == "wire" and judge(tests, LONG_PATIENCE_SECONDS) is True:
+            return
+        for test in tests:
+            judge([test], PATIENCE_SECONDS)
 
     def passes(self, guard):
         """Returns whether each test fails without the guard; prints the tests or the errors."""
