@@ -324,7 +324,7 @@ GUARDS = [
         33,
         "every function that parses a number is in the list",
         "numeric-readers-are-listed",
-        before("private static func parseOther(_ value: Int) -> Int { value * 10 + 1 }\n"),
+        replace("? { guard", "? {\nfunc other(_ a: Int) -> Int { a * 10 + 1 }\nguard", block=True),
         (unit("NumericFieldTests/completeness"),),
     ),
     Guard(
