@@ -106,9 +106,9 @@ class Commands:
                 status = None
                 print(f"killed after {patience:.0f} s", file=out)
             finally:
-                if process.poll() is None:
-                    kill_session(process.pid)
-                    process.wait()
+                # Also if the command has ended: pytest leaves servers behind when a test times out.
+                kill_session(process.pid)
+                process.wait()
                 with self.lock:
                     self.running.remove(process)
             if self.is_stopped:
