@@ -140,8 +140,8 @@ class Joint:
             for site in done
         }
 
-    def blame(self, output):
-        """Gives up the switches at the errors of a build; returns whether there are any."""
+    def remove_switches(self, output):
+        """Removes the switches at the errors of a build; returns whether there are any."""
         found = False
         for error in ERROR.finditer(output):
             path, line = Path(error["path"]), int(error["line"])

@@ -105,7 +105,7 @@ class Run:
         if kinds <= {"c"}:
             return None
         output = self.commands.build(log)
-        while output and self.joint and self.joint.blame(output):
+        while output and self.joint and self.joint.remove_switches(output):
             self.joint.write()
             output = self.commands.build(log)
         return output and error_in(output)

@@ -88,8 +88,9 @@ def changes_of(old, new, call):
         return changes_within(olds, news, call)
     except IndivisibleError:
         pass
+    later = set(words_after(old.source, olds[-1].end if olds else place))
     for statement in olds + news:
-        check_movable(statement, old)
+        check_movable(statement, later)
     new_text = text_of(news)
     if not olds:
         inserted = f"if {call} {{\n{new_text}\n}}"
@@ -117,10 +118,10 @@ def text_of(statements):
     return statements[0].source[statements[0].start : statements[-1].end]
 
 
-def check_movable(statement, whole):
-    """Raises an error unless `statement` has its meaning in a block, too.
+def check_movable(statement, later):
+    """Raises an error unless a statement has its meaning in a block, too.
 
-    Names that it declares must not be used after `whole`, which the block replaces.
+    `later` are the words after the block: the statement may declare none of them.
     """
     words = statement.words
     if words[0] in UNMOVABLE:
@@ -138,15 +139,15 @@ def check_movable(statement, whole):
         for word in part.divide("=")[0]
         if re.fullmatch(r"[a-z_]\w*", word)
     } - {"let", "var", "case", "_"}
-    used = names.intersection(words_after(whole))
+    used = names & later
     if used:
         raise EditError(f"declares `{min(used)}`, which is used later")
 
 
-def words_after(statement):
-    """Yields the words between a statement and the end of its block, strings as their words."""
+def words_after(source, position):
+    """Yields the words up to the end of the block; a string literal is several words."""
     depth = 0
-    for token in lex(statement.source, statement.end):
+    for token in lex(source, position):
         depth += (token.text in OPENING) - (token.text in CLOSING)
         if depth < 0:
             return
@@ -203,7 +204,7 @@ def switch_operand(old, new, call):
     """Switches an operand that has its own lines; if `new` is None, it is removed."""
     operator, operand = old.words[0], Part(old, 1, len(old.tokens))
     # An operator beside the operand could bind more tightly.
-    words = {*operand.words, next(words_after(old), "")}
+    words = {*operand.words, next(words_after(old.source, old.end), "")}
     if (new and new.words[0] != operator) or words & {"&&", "||", "?", "??", "=", ","}:
         raise IndivisibleError
     text = Part(new, 1, len(new.tokens)).text if new else NEUTRAL[operator]

@@ -100,7 +100,7 @@ class JointTests(unittest.TestCase):
         self.joint.write()
         line = self.read()[: self.read().index("return 9")].count("\n") + 1
         error = f"{self.tree}/Sources/Wire/Text/Reader.swift:{line}:3: error: not so"
-        self.assertTrue(self.joint.blame(f"said\n{error}\n"))
+        self.assertTrue(self.joint.remove_switches(f"said\n{error}\n"))
         self.assertEqual(self.joint.alone["last"], "its switch does not compile: not so")
         self.joint.write()
         self.assertNotIn(call("last"), self.read())
@@ -109,7 +109,7 @@ class JointTests(unittest.TestCase):
     def test_an_error_at_no_switch_removes_none(self):
         self.joint.write()
         for place in [f"{self.tree}/Sources/Wire/Text/Reader.swift:1", "/other/Reader.swift:3"]:
-            self.assertFalse(self.joint.blame(f"{place}:1: error: not so\n"))
+            self.assertFalse(self.joint.remove_switches(f"{place}:1: error: not so\n"))
 
     def test_the_copy_follows_the_checkout(self):
         self.write("Tests/run", "#!/bin/sh\n")

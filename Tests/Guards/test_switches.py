@@ -174,6 +174,9 @@ class SwitchTests(unittest.TestCase):
     def test_what_cannot_be_switched_is_refused(self):
         self.assert_refused(remove(2), "lock()\n  defer { unlock() }", "begins with `defer`")
         self.assert_refused(remove(), "guard let used = a else { return }", "declares `used`")
+        self.assert_refused(
+            replace("let a", "let c", statements=2), "let a = b\n  d(a)", "declares `a`"
+        )
         self.assert_refused(instead("let used = 1"), "let (used, b) = a", "declares `used`")
         self.assert_refused(replace("Int", "Double"), "func g(a: Int) {\n  }", "begins with `func`")
         self.assert_refused(replace("1", "2"), "case 1: b()", "begins with `case`")
