@@ -42,11 +42,11 @@ extension Shard {
     case .disconnect(let user, let reason):
       .count(disconnect(user, reason: reason))
     case .join(let room, let user):
-      .count(join(room, user: user))
+      .count(rooms.join(room, user: user, among: users))
     case .leave(let room, let user):
-      .count(leave(room, user: user))
+      .count(rooms.leave(room, user: user, among: users))
     case .inside(let room, let user):
-      .count(insideCount(room, user: user))
+      .count(rooms.insideCount(room, user: user, among: users))
     case .members(let room, let limit):
       .members(rooms.members(of: room, limit: limit))
     case .observe(let id, let offer):
