@@ -96,6 +96,15 @@ final class EngineSessions: ShardComponent {
   /// The session of that id, if this shard has it.
   func session(_ id: EngineID) -> EngineSession? { slots[id].flatMap { table[$0].engine } }
 
+  /// The bytes that a message to the session or probe at `slot` may have, its type digit included.
+  ///
+  /// Nil for other connections.
+  func messageLimit(at slot: UInt32) -> Int? {
+    let probe = table[slot].activity.probe.flatMap { session($0.id) }
+    guard let session = table[slot].engine ?? probe else { return nil }
+    return 1 + core.configuration.engines[session.path].settings.messageBytesLimit
+  }
+
   /// Lists a session that was opened.
   func register(_ session: EngineSession) { slots[session.id] = session.slot }
 

@@ -283,6 +283,15 @@ extension EngineSessions {
     }
   }
 
+  /// Ends the session at `slot`, which the client has closed with `code`.
+  ///
+  /// False when the slot belongs to no session.
+  func endClosed(_ code: UInt16, because reason: String, at slot: UInt32) -> Bool {
+    guard let session = table[slot].engine else { return false }
+    end(session, because: reason, code: code)
+    return true
+  }
+
   /// Unregisters a session whose own slot is ending, or the slot of one of its further namespaces.
   func leave(_ session: EngineSession, _ slot: UInt32) {
     guard !session.hasEnded else { return }

@@ -3,11 +3,16 @@
 
 internal import Notifications
 
+extension AdmissionControl {
+  /// The answer to a session over its user's limit.
+  var tooManySessions: Answer { .tooManySessions(tooManySessionsText) }
+}
+
 extension Answer {
   /// Retry time in seconds where it is unknown when there will be room.
   private static let retrySeconds: UInt64 = 5
 
-  /// The answer to a session over its user's limit.
+  /// The answer to a session over its user's limit, with this text.
   static func tooManySessions(_ text: String) -> Answer {
     .tooMany("too_many_connections", text, afterSeconds: retrySeconds)
   }

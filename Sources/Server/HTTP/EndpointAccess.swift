@@ -80,9 +80,6 @@ final class EndpointAccess: ShardComponent {
     return answer
   }()
 
-  /// The answer to a session over its user's limit.
-  var tooManySessions: Answer { .tooManySessions(admission.tooManySessionsText) }
-
   // MARK: Credentials
 
   /// Authorizes a request for `endpoint`, or throws the refusal.

@@ -58,7 +58,7 @@ final class Polls: ShardComponent {
     let slot = request.slot
     // guard: session-quota-poll
     guard admission.countSession(of: user, at: slot) else {
-      throw Refusal(.tooManySessions(admission.tooManySessionsText))
+      throw Refusal(admission.tooManySessions)
     }
     table[slot].user = user
     table[slot].tokenEnd = request.caller.end

@@ -18,6 +18,18 @@ extension Shard: ConnectionOwner {
     connections.scheduleTimer(slot)
   }
 
+  /// Answers a connection over a limit, and ends it.
+  private func reject(_ slot: UInt32, _ refusal: AdmissionRefusal) {
+    guard admission.beginRejection(of: slot) else { return connections.drop(slot) }
+    let answer = Answer.refusing(refusal, by: core.quotas)
+    table[slot].state = .closing
+    var response = answer.response
+    response.fields += [("Cache-Control", answer.caching), ("Date", clock.date())]
+    response.fields += OriginPolicy.fieldsWithoutHead
+    delivery.write(at: slot) { response.write(keepsAlive: false, isHead: false, into: &$0) }
+    connections.closeWhenSent(slot)
+  }
+
   /// Handles readiness of the connection at `slot`.
   func handle(_ readiness: Interest, at slot: UInt32) {
     if readiness.contains(.writable), delivery[slot].flags.contains(.blocked) {
@@ -43,7 +55,7 @@ extension Shard: ConnectionOwner {
       switch state {
       case .http: consumed = http.process(slot, from: consumed, to: byteCount)
       case .session where receiver.isBidirectional(slot):
-        consumed = processFrames(slot, from: consumed, to: byteCount)
+        consumed = webSockets.process(slot, from: consumed, to: byteCount)
       // The client of an event stream has nothing more to send.
       case .session: consumed = byteCount
       case .closing, .lingering, .free, .ended: consumed = byteCount
@@ -114,6 +126,17 @@ extension Shard: ConnectionOwner {
       connections.resumeWhenFlushed(slot)
     }
     if table[slot].engine?.slot == slot { engine.continueSecondaryNamespaces(of: slot) }
+  }
+
+  /// Ends the oldest session of a user that has begun one more than its limit.
+  func endReplaced(_ slot: UInt32) {
+    if table[slot].state == .session {
+      // guard: newest-session-closes-oldest
+      life.close(slot, code: 1008, reason: "replaced by a newer connection")
+    } else if let poll = table[slot].activity.exchange?.poll {
+      // guard: newest-session-ends-waiting-poll
+      polls.end(poll, at: slot)
+    }
   }
 
   /// Handles an owner shard's reply to a request for a room.

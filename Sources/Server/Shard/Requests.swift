@@ -10,7 +10,7 @@ extension Shard: HTTPOwner {
   ) throws(HTTPViolation) -> HeadStep {
     let step = engine.begin(head, at: slot, from: from, to: end)
     guard step == .endpoint else { return step }
-    return try beginUpgrade(head, at: slot) ? .taken : .endpoint
+    return try upgrade.begin(head, at: slot) ? .taken : .endpoint
   }
 
   func handle(_ request: Request) {

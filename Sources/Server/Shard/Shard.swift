@@ -39,6 +39,8 @@ final class Shard: ShardComponent {
   let life: SessionLife
   let reads: SessionReads
   let sessions: Sessions
+  let webSockets: WebSocketConnections
+  let upgrade: WebSocketUpgrade
   let polls: Polls
   let fanOut: FanOut
 
@@ -90,6 +92,10 @@ final class Shard: ShardComponent {
         authenticator: authenticator, migration: migration, rooms: rooms, http: http, life: life,
         reads: reads, log: connectionLog, drain: drain))
     socketIO = SocketIOSessions(context, users, sessions, engine)
+    webSockets = WebSocketConnections(context, connections, receiver, life, sessions, engine)
+    upgrade = WebSocketUpgrade(
+      context, connections, admission, authenticator, rooms, access, http, sessions,
+      connectionLog, drain)
     connections.owner = self
     life.owner = self
     engine.user = socketIO

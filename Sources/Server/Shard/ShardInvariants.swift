@@ -33,6 +33,7 @@ extension Shard {
     life.checkInvariants()
     reads.checkInvariants()
     rooms.checkInvariants()
+    webSockets.checkInvariants()
     polls.checkInvariants()
     return true
   }

@@ -13,7 +13,7 @@ extension Shard {
     if request.head.method != .head, let user = request.caller.user,
       !admission.countSession(of: user, at: slot)
     {
-      return http.respond(access.tooManySessions, at: slot)
+      return http.respond(admission.tooManySessions, at: slot)
     }
     guard beginStream(request) else { return }
     let dialect = StreamDialect(framing: .eventStream(answering: request.head))

@@ -6,25 +6,46 @@ internal import Notifications
 internal import Reactor
 internal import Wire
 
-/// A message with some fragments still to come.
-final class MessageAssembly {
-  var sequence: FrameSequence
-  var isText = false
-  var utf8 = UTF8Validation()
-  var bytes: [UInt8] = []
-  private var authPrefix = AuthMessage.Prefix()
+/// The WebSockets of a shard: their input, from frames to messages.
+///
+/// Invariant: an unfinished message is kept only at a WebSocket that is a session. The header of a
+/// frame is checked before its payload has arrived, and each payload before the next frame is read.
+final class WebSocketConnections: ShardComponent {
+  let context: ShardContext
+  private let connections: Connections
+  private let receiver: Receiver
+  private let life: SessionLife
+  private let sessions: Sessions
+  private let engine: EngineSessions
 
-  /// Whether the message can still turn out to be an `auth` message.
-  var canBeAuth: Bool { authPrefix.canBegin(bytes) }
+  init(
+    _ context: ShardContext, _ connections: Connections, _ receiver: Receiver,
+    _ life: SessionLife, _ sessions: Sessions, _ engine: EngineSessions
+  ) {
+    self.context = context
+    self.connections = connections
+    self.receiver = receiver
+    self.life = life
+    self.sessions = sessions
+    self.engine = engine
+  }
 
-  init(sequence: FrameSequence) { self.sequence = sequence }
-}
+  /// Traps in a debug build when a connection that is no WebSocket keeps an unfinished message.
+  func checkInvariants() {
+    table.forEachSlot { slot in
+      guard table[slot].activity.assembly != nil else { return }
+      assert(
+        table[slot].state == .session && receiver.isBidirectional(slot),
+        "a message for \(slot), which is no WebSocket")
+    }
+  }
 
-extension Shard {
+  // MARK: Frames
+
   /// Handles the whole frames in [from, end) of the scratch buffer.
   ///
   /// Returns the start of the unfinished frame, or `end` if there is none.
-  func processFrames(_ slot: UInt32, from: Int, to end: Int) -> Int {
+  func process(_ slot: UInt32, from: Int, to end: Int) -> Int {
     var offset = from
     do throws(ProtocolViolation) {
       while offset < end {
@@ -97,18 +118,16 @@ extension Shard {
 
   /// Passes the unread bytes [from, end) of the scratch buffer on to the upgrade successor.
   private func passOnUnreadBytes(from: Int, to end: Int) {
-    guard let successor = engine.takeUpgradeSuccessor(), from < end, table.holds(successor) else {
-      return
-    }
+    guard let successor = engine.takeUpgradeSuccessor() else { return }
+    guard from < end, table.holds(successor) else { return }
     connections.resume(successor.slot, with: receiver.scratch.array(from: from, to: end))
   }
 
   /// Limit of a message to an Engine.IO session, in bytes; nil for other connections.
   private func engineMessageLimit(at slot: UInt32) -> Int? {
-    let probe = table[slot].activity.probe.flatMap { engine.session($0.id) }
-    guard let session = table[slot].engine ?? probe else { return nil }
-    // One byte more: the packet's type digit does not count.
-    return 1 + core.configuration.engines[session.path].settings.messageBytesLimit
+    // Most WebSockets belong to neither.
+    guard table[slot].engine != nil || table[slot].activity.probe != nil else { return nil }
+    return engine.messageLimit(at: slot)
   }
 
   /// Checks the header of a frame with an incomplete payload, without consuming the frame.
@@ -167,6 +186,8 @@ extension Shard {
     }
   }
 
+  // MARK: Messages
+
   private func received(
     _ message: MessageAssembly, at slot: UInt32
   ) throws(ProtocolViolation) {
@@ -203,9 +224,7 @@ extension Shard {
       let close = try WebSocketFrame.parseClose(payload)
       let code = close.code ?? 1000
       let logged = "closed by the client with \(code)"
-      if let session = table[slot].engine {
-        return engine.end(session, because: logged, code: code)
-      }
+      if engine.endClosed(code, because: logged, at: slot) { return }
       life.close(slot, code: code, reason: "", logged: logged)
     case .pong, .continuation, .text, .binary:
       break

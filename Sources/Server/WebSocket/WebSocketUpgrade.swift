@@ -1,15 +1,46 @@
 // From HTTP to WebSocket: the handshake, the Origin check, and the start of the session.
 
-internal import Cryptography
 internal import Delivery
 internal import Notifications
 internal import Wire
 
-extension Shard {
+/// The handshakes of WebSockets on the dialects' paths.
+///
+/// Invariant: it keeps nothing. A request is refused, or answered with 101 and a session begun; so a
+/// WebSocket exists only after its Origin, its rooms and its user's quota have been checked.
+final class WebSocketUpgrade: ShardComponent {
+  let context: ShardContext
+  private let connections: Connections
+  private let admission: AdmissionControl
+  private let authenticator: Authenticator
+  private let rooms: Rooms
+  private let access: EndpointAccess
+  private let http: HTTPConnections
+  private let sessions: Sessions
+  private let log: ConnectionLog
+  private let drain: Drain
+
+  init(
+    _ context: ShardContext, _ connections: Connections, _ admission: AdmissionControl,
+    _ authenticator: Authenticator, _ rooms: Rooms, _ access: EndpointAccess,
+    _ http: HTTPConnections, _ sessions: Sessions, _ log: ConnectionLog, _ drain: Drain
+  ) {
+    self.context = context
+    self.connections = connections
+    self.admission = admission
+    self.authenticator = authenticator
+    self.rooms = rooms
+    self.access = access
+    self.http = http
+    self.sessions = sessions
+    self.log = log
+    self.drain = drain
+  }
+
   /// Answers a request to a dialect's path.
   ///
   /// False when the path is not a dialect's.
-  func beginUpgrade(_ head: HTTPRequestHead, at slot: UInt32) throws(HTTPViolation) -> Bool {
+  func begin(_ head: HTTPRequestHead, at slot: UInt32) throws(HTTPViolation) -> Bool {
     // Clients in practice send a dialect's path no POST except a handshake, so the hot path of
     // publishing skips the lookup of a dialect.
     if head.method == .post, !WebSocketHandshake.isUpgrade(head) { return false }
@@ -20,7 +51,7 @@ extension Shard {
     else {
       guard WebSocketHandshake.isUpgrade(head), head.method == .get else { return false }
       let answer = Answer.failure(404, "not_found", "no WebSocket is served at this path")
-      connectionLog.refused(answer, by: "no dialect", at: slot)
+      log.refused(answer, by: "no dialect", at: slot)
       http.respond(answer.closing, at: slot)
       return true
     }
@@ -31,7 +62,7 @@ extension Shard {
     do throws(Refusal) {
       try upgrade(head, to: dialect, at: slot)
     } catch {
-      connectionLog.refused(error.answer, by: dialect.name, at: slot)
+      log.refused(error.answer, by: dialect.name, at: slot)
       http.respond(error.answer.closing, at: slot)
     }
     return true
@@ -90,7 +121,7 @@ extension Shard {
       admission.authenticated(slot)
       // guard: session-quota-websocket
       guard admission.countSession(of: user, at: slot) else {
-        throw Refusal(access.tooManySessions)
+        throw Refusal(admission.tooManySessions)
       }
     }
     http.acceptWebSocket(request, at: slot)
