@@ -239,7 +239,7 @@ GUARDS = [
         62,
         "memory freed by closed connections is returned to the system",
         "freed-bytes-on-close",
-        replace("+ @1, at", ", at"),
+        replace("+ @1)", ")"),
         (unit("SlowReaderTests/afterwards"),),
     ),
     Guard(

@@ -6,8 +6,8 @@ internal import Wire
 
 /// The handshakes of WebSockets on the dialects' paths.
 ///
-/// Invariant: it keeps nothing. A request is refused, or answered with 101 and a session begun; so a
-/// WebSocket exists only after its Origin, its rooms and its user's quota have been checked.
+/// Invariant: it keeps nothing. A request is refused, or it is answered with 101 and a session
+/// begins. So a WebSocket exists only after its Origin, its rooms and its quota were checked.
 final class WebSocketUpgrade: ShardComponent {
   let context: ShardContext
   private let connections: Connections
