@@ -26,8 +26,8 @@ final class Shard: ShardComponent {
   static let waitMilliseconds: Int32 = 1_000
 
   let context: ShardContext
-  let poller: Poller
-  let parker: Parker
+  private let poller: Poller
+  private let parker: Parker
 
   let connections: Connections
   let receiver: Receiver
