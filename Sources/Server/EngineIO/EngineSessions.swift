@@ -66,7 +66,7 @@ final class EngineSessions: ShardComponent {
     drain = lower.drain
   }
 
-  /// The components that Engine.IO uses.
+  /// The components that Engine.IO and the protocol on top of it use.
   struct Lower {
     let connections: Connections
     let receiver: Receiver

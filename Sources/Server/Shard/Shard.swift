@@ -29,77 +29,76 @@ final class Shard: ShardComponent {
   private let poller: Poller
   private let parker: Parker
 
+  // The components, each after those that it calls.
+  let connectionLog: ConnectionLog
+  let observers: Observers
+  let drain: Drain
+  let storeWatch: StoreWatch
+  let readiness: Readiness
+  let shardQueries: ShardQueries
+  let metricsStreams: MetricsStreams
+  /// Nil except on the first shard.
+  let metricsSampler: MetricsSampler?
   let connections: Connections
   let receiver: Receiver
   let admission: AdmissionControl
   let authenticator: Authenticator
   let migration: Migration
+  let users: Users
+  let rooms: Rooms
   let access: EndpointAccess
   let http: HTTPConnections
   let life: SessionLife
   let reads: SessionReads
   let sessions: Sessions
+  let engine: EngineSessions
+  let socketIO: SocketIOSessions
   let webSockets: WebSocketConnections
   let upgrade: WebSocketUpgrade
   let polls: Polls
   let fanOut: FanOut
 
-  let engine: EngineSessions
-  let socketIO: SocketIOSessions
-  let users: Users
-  let rooms: Rooms
-  let drain: Drain
-  let readiness: Readiness
-  let storeWatch: StoreWatch
-  let shardQueries: ShardQueries
-  let observers: Observers
-  let connectionLog: ConnectionLog
-  let metricsStreams: MetricsStreams
-  /// Nil except on the first shard.
-  let metricsSampler: MetricsSampler?
-
   init(index: Int, core: ServerCore, sockets: ShardSockets) {
     context = ShardContext(index: index, core: core, poller: sockets.poller)
     poller = sockets.poller
-    connections = Connections(context, sockets.acceptors)
-    receiver = Receiver(context, connections)
-    admission = AdmissionControl(context)
-    connectionLog = ConnectionLog(context)
-    authenticator = Authenticator(context, connectionLog)
-    migration = Migration(context, connections, admission)
     parker = core.parkers[index]
+    connectionLog = ConnectionLog(context)
+    observers = Observers(context)
+    drain = Drain(context)
+    storeWatch = StoreWatch(context, drain: drain)
+    readiness = Readiness(context, drain: drain)
     shardQueries = ShardQueries(context)
     metricsStreams = MetricsStreams(context)
     metricsSampler = index == 0 ? MetricsSampler(context) : nil
-    drain = Drain(context)
-    observers = Observers(context)
+    connections = Connections(context, sockets.acceptors)
+    receiver = Receiver(context, connections)
+    admission = AdmissionControl(context)
+    authenticator = Authenticator(context, connectionLog)
+    migration = Migration(context, connections, admission)
     users = Users(context, admission, observers)
     rooms = Rooms(context)
     access = EndpointAccess(context, admission, authenticator)
-    storeWatch = StoreWatch(context, drain: drain)
     http = HTTPConnections(
       context, connections, receiver, access, users: users, drain: drain, storeWatch: storeWatch)
     life = SessionLife(context, connections, admission, users, rooms, http, connectionLog)
     reads = SessionReads(context, life)
     sessions = Sessions(context, connections, admission, authenticator, rooms, life, reads)
-    polls = Polls(context, connections, admission, users, http, reads, drain)
-    fanOut = FanOut(context, users, rooms, reads, polls)
-    readiness = Readiness(context, drain: drain)
-    engine = EngineSessions(
-      context,
-      EngineSessions.Lower(
-        connections: connections, receiver: receiver, admission: admission,
-        authenticator: authenticator, migration: migration, rooms: rooms, http: http, life: life,
-        reads: reads, log: connectionLog, drain: drain))
-    socketIO = SocketIOSessions(context, users, sessions, engine)
+    let lower = EngineSessions.Lower(
+      connections: connections, receiver: receiver, admission: admission,
+      authenticator: authenticator, migration: migration, rooms: rooms, http: http, life: life,
+      reads: reads, log: connectionLog, drain: drain)
+    engine = EngineSessions(context, lower)
+    socketIO = SocketIOSessions(context, lower, users, sessions, engine)
     webSockets = WebSocketConnections(context, connections, receiver, life, sessions, engine)
     upgrade = WebSocketUpgrade(
       context, connections, admission, authenticator, rooms, access, http, sessions,
       connectionLog, drain)
+    polls = Polls(context, connections, admission, users, http, reads, drain)
+    fanOut = FanOut(context, users, rooms, reads, polls)
     connections.owner = self
+    http.owner = self
     life.owner = self
     engine.user = socketIO
-    http.owner = self
   }
 
   /// Runs turns until the `stop` message.

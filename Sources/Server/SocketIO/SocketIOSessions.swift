@@ -23,18 +23,21 @@ final class SocketIOSessions: ShardComponent {
   let engine: EngineSessions
   let drain: Drain
 
-  init(_ context: ShardContext, _ users: Users, _ sessions: Sessions, _ engine: EngineSessions) {
+  init(
+    _ context: ShardContext, _ lower: EngineSessions.Lower, _ users: Users, _ sessions: Sessions,
+    _ engine: EngineSessions
+  ) {
     self.context = context
     self.users = users
     self.sessions = sessions
     self.engine = engine
-    connections = engine.connections
-    admission = engine.admission
-    authenticator = engine.authenticator
-    rooms = engine.rooms
-    life = engine.life
-    reads = engine.reads
-    drain = engine.drain
+    connections = lower.connections
+    admission = lower.admission
+    authenticator = lower.authenticator
+    rooms = lower.rooms
+    life = lower.life
+    reads = lower.reads
+    drain = lower.drain
   }
 
   /// Traps in a debug build when a slot of a namespace does not belong to its session.
