@@ -57,6 +57,23 @@ struct RuleTests {
     #expect(Rules.leftovers(in: file("// \(mark)S and mas\(mark) are words of their own")) == [])
   }
 
+  @Test("a component that keeps a higher one, or is not listed, is found")
+  func layers() {
+    let layers = Layers(shard: "  let low: Low\n  let high: High?\n")
+    func found(_ text: String, path: String = "Sources/Server/A/A.swift") -> [Int] {
+      layers.violations(in: file(text, path: path)).map(\.line)
+    }
+    #expect(found("final class High: ShardComponent {\n  private let low: Low\n}") == [])
+    #expect(found("final class Low: ShardComponent {\n  private let high: High\n}") == [2])
+    #expect(found("final class Low: ShardComponent {\n  weak var same: Low?\n}") == [2])
+    #expect(found("final class Other: ShardComponent {}") == [1])
+    let extending = "extension Shard: Owner {}"
+    #expect(Layers.misplacedExtensions(in: file(extending)).count == 1)
+    let allowed = file(extending, path: "Sources/Server/Shard/Requests.swift")
+    #expect(Layers.misplacedExtensions(in: allowed) == [])
+    #expect(Layers.misplacedExtensions(in: file("extension ShardContext {}")) == [])
+  }
+
   @Test("a comparison of identities by canonical equivalence is found in the targets that have any")
   func canonicalComparisons() {
     func found(_ line: String, in target: String = "Server") -> Int {

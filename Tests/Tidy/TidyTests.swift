@@ -57,6 +57,14 @@ struct TidyTests {
     expectNone(SourceTree.swiftFiles.flatMap(Rules.shardAccess))
   }
 
+  @Test("a component of a shard keeps only lower ones, and only the shard's folder extends it")
+  func layers() throws {
+    let layers = Layers(shard: SourceTree.read(Layers.shardPath))
+    #expect(layers.types.count > 20)
+    expectNone(SourceTree.productFiles.flatMap(layers.violations))
+    expectNone(SourceTree.productFiles.flatMap(Layers.misplacedExtensions))
+  }
+
   @Test("only target Reactor names the kernel's C")
   func kernel() {
     let benchmarks = SourceTree.swiftFiles.filter { $0.path.hasPrefix("Benchmarks/") }
