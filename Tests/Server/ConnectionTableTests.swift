@@ -8,8 +8,8 @@ import Testing
 @Suite("Connection slab")
 struct ConnectionTableTests {
   @Test
-  func `a connection takes at most 256 bytes, so an idle one costs less than a third of a KiB`() {
-    #expect(MemoryLayout<SendState>.stride + MemoryLayout<Connection>.stride <= 256)
+  func `a connection takes at most 224 bytes, so an idle one costs less than a third of a KiB`() {
+    #expect(MemoryLayout<SendState>.stride + MemoryLayout<Connection>.stride <= 224)
   }
 
   @Test func `an activity takes eight bytes`() {

@@ -78,6 +78,10 @@ enum EngineLink {
 struct Connection {
   var flags: ConnectionFlags = []
   var state = ConnectionState.free
+  /// The client's address: the peer's, or behind a trusted proxy the one in its header.
+  ///
+  /// Its 20 bytes fill the word that the flags begin.
+  var peer = PeerAddress()
   /// The received bytes that do not form a whole request or frame yet.
   var partial: [UInt8] = []
   var activity = Activity.idle
@@ -92,10 +96,8 @@ struct Connection {
   var lastReceivedAt: UInt64 = 0
   /// Deadline of the current state, for example of a request or of a close.
   var deadline: UInt64 = .max
-  /// The client's address: the peer's, or behind a trusted proxy the one in its header.
-  var peer = PeerAddress()
-  /// The client's User-Agent, one copy for all connections with the same text.
-  var userAgent = ""
+  /// The client's User-Agent; nil if it sent none.
+  var userAgent: UserAgent?
   /// Wall-clock time in milliseconds at which the user's session or poll was listed.
   var connectedAt: Int64 = 0
   /// The bucket of the inbound message rate.

@@ -6,6 +6,13 @@
 
 internal import Notifications
 
+/// The `User-Agent` of clients, one object for all connections with the same text.
+final class UserAgent {
+  let text: String
+
+  init(_ text: String) { self.text = text }
+}
+
 /// The names that a shard shares among its connections.
 ///
 /// Invariant: at most `countLimit` names of at most `byteCountLimit` bytes.
@@ -14,20 +21,25 @@ struct UserAgents {
   static let byteCountLimit = 256
 
   private let countLimit: Int
-  private var known: Set<TextKey> = []
+  private var known: [TextKey: UserAgent] = [:]
 
   init(countLimit: Int) { self.countLimit = countLimit }
 
   /// Number of names in the table.
   var count: Int { known.count }
 
-  /// Returns the equal text of an earlier connection, or `text` after adding it to the table.
-  mutating func shared(_ text: String) -> String {
-    guard !text.isEmpty else { return "" }
-    // Connections keep the texts that they have; later ones share the texts added from here on.
+  /// Returns the name of an earlier connection with this text, or one that it adds to the table.
+  ///
+  /// Nil for an empty text.
+  mutating func shared(_ text: String) -> UserAgent? {
+    guard !text.isEmpty else { return nil }
+    if let earlier = known[TextKey(text)] { return earlier }
+    // Connections keep the names that they have; later ones share those added from here on.
     // guard: user-agent-count
-    if known.count >= countLimit, !known.contains(TextKey(text)) { known.removeAll() }
-    return known.insert(TextKey(text)).memberAfterInsert.text
+    if known.count >= countLimit { known.removeAll() }
+    let added = UserAgent(text)
+    known[TextKey(text)] = added
+    return added
   }
 
   /// Truncates `text` to `byteCountLimit` bytes at a character boundary.

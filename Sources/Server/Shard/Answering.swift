@@ -71,7 +71,7 @@ extension Shard {
     return ConnectionSummary(
       id: "\(index)-\(slot)-\(delivery[slot].generation)", dialect: dialect,
       connectedAt: connection.connectedAt, remoteAddress: connection.peer.text,
-      userAgent: connection.userAgent, rooms: rooms.names(at: slot))
+      userAgent: connection.userAgent?.text ?? "", rooms: rooms.names(at: slot))
   }
 
   private func presence(of user: UserID) -> UserPresence {
