@@ -120,6 +120,11 @@ package struct Roster: Sendable {
     if let index = indices[TextKey(user)] { members[index].hasNewcomers = false }
   }
 
+  /// Records that what was sent about `user` was lost on its way to the members.
+  package mutating func noteUnannounced(_ user: UserID) {
+    if let index = indices[TextKey(user)] { members[index].hasNewcomers = true }
+  }
+
   /// The first members by arrival, at most `limit`.
   package func entries(limit: Int) -> [Entry] {
     var entries: [Entry] = []

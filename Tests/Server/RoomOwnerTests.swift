@@ -27,6 +27,16 @@ struct RoomOwnerTests {
     #expect(!Self.isSent(owner, return: "b"))
   }
 
+  @Test func `an update that was lost does not count as sent`() {
+    let owner = Self.owner()
+    for user in ["a", "b"] { _ = owner.answer(.enter, "r", user, at: 0) }
+    owner.send(PresenceUpdate(user: "b", status: .online), to: "r", isReturn: false)
+    _ = owner.takeUpdates()
+    owner.noteLostPresence(of: "b", in: "r")
+    #expect(Self.isSent(owner, return: "b"))
+    #expect(!Self.isSent(owner, return: "b"))
+  }
+
   @Test func `a return is sent if a connection entered meanwhile, or the room was empty`() {
     let owner = Self.owner()
     for user in ["a", "b"] { _ = owner.answer(.enter, "r", user, at: 0) }

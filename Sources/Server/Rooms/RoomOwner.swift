@@ -148,6 +148,12 @@ final class RoomOwner {
     }
   }
 
+  /// Notes that an update of a user's presence was lost on its way to the members of a room.
+  func noteLostPresence(of user: UserID, in name: RoomName) {
+    // guard: lost-presence-is-unannounced
+    rosters[TextKey(name)]?.noteUnannounced(user)
+  }
+
   /// Ends the typing of members that have not renewed it.
   func expire(at now: UInt64) {
     while let entry = typing.takeFirst(dueAt: now) {

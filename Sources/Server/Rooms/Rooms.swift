@@ -80,7 +80,7 @@ final class Rooms: ShardComponent {
     of event: Event, in name: RoomName, except user: UserID?, among users: Users
   ) -> RoomRecipients? {
     guard let room = local[TextKey(name)] else { return nil }
-    let left = user.map { Set(users.slots(of: $0)) } ?? []
+    let left = user.map { users.slots(of: $0) } ?? []
     if case .presence(let update) = event.body, update.updateID != 0 {
       let missing = receipts.missing(update.updateID, among: room.members.slots)
       return .slots(missing.filter { !left.contains($0) })
@@ -350,6 +350,15 @@ final class Rooms: ShardComponent {
   /// Sends a presence update to the members of a room that this shard owns.
   func send(_ update: PresenceUpdate, to room: RoomName, isReturn: Bool) {
     owner.send(update, to: room, isReturn: isReturn)
+  }
+
+  /// Counts an update that the ring did not take; the user's next return is then sent to all.
+  func noteLost(_ event: Event) {
+    metrics.add(.presenceDropped)
+    guard case .presence(let update) = event.body, case .room(let name, _) = event.audience else {
+      return
+    }
+    owner.noteLostPresence(of: update.user, in: name)
   }
 
   /// Ends the typing of members that have not renewed it.

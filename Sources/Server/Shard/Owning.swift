@@ -27,6 +27,6 @@ extension Shard {
 
   /// Publishes the updates of the rooms that this shard owns.
   func publishRoomUpdates() {
-    for event in rooms.takeUpdates() where !offer(event) { metrics.add(.presenceDropped) }
+    for event in rooms.takeUpdates() where !offer(event) { rooms.noteLost(event) }
   }
 }
