@@ -133,9 +133,20 @@ package struct ChangeReply: Sendable {
 /// A command with the type of its reply.
 package struct TypedCommand<Reply: Sendable>: Sendable {
   package let command: StoreCommand
-  private let unwrap: @Sendable (StoreOutcome) -> Reply?
+  /// Reads the reply, without the command: a request that waits keeps none of its drafts.
+  package let reader: OutcomeReader<Reply>
 
-  /// The reply in the outcome of this command.
+  private init(command: StoreCommand, unwrap: @escaping @Sendable (StoreOutcome) -> Reply?) {
+    self.command = command
+    reader = OutcomeReader(unwrap: unwrap)
+  }
+}
+
+/// Reads the outcome of a command with that type of reply.
+package struct OutcomeReader<Reply: Sendable>: Sendable {
+  fileprivate let unwrap: @Sendable (StoreOutcome) -> Reply?
+
+  /// The reply in the outcome of the command.
   package func reply(in outcome: StoreOutcome) -> Result<Reply, StoreFailure> {
     switch outcome {
     case .unavailable(let reason): return .failure(.unavailable(reason: reason))
@@ -144,7 +155,7 @@ package struct TypedCommand<Reply: Sendable>: Sendable {
     case .published, .repeated, .conflict, .unknownKey, .changed, .saved, .expired: break
     }
     guard let reply = unwrap(outcome) else {
-      assertionFailure("the store answered \(command) with \(outcome)")
+      assertionFailure("the store answered a command with \(outcome)")
       return .failure(.unknown(reason: "unexpected outcome of the store"))
     }
     return .success(reply)

@@ -37,7 +37,7 @@ final class Connections: ShardComponent {
 
   let context: ShardContext
   /// Set once, by the shard that owns both.
-  weak var owner: (any ConnectionOwner)?
+  unowned var owner: (any ConnectionOwner)!
   private var acceptors: [Acceptor]
   private var wheel: TimerWheel
   private var due = [UInt32](repeating: 0, count: 256)
@@ -137,8 +137,12 @@ final class Connections: ShardComponent {
 
   /// Milliseconds until a timer is due, or a listener's pause ends; nil if neither will be.
   var timeout: Int32? {
-    let pauses = acceptors.map { $0.timeout(now: now) }
-    return (pauses + [wheel.timeout(now: now)]).filter { $0 >= 0 }.min()
+    var earliest = wheel.timeout(now: now)
+    for acceptor in acceptors {
+      let pause = acceptor.timeout(now: now)
+      if pause >= 0, earliest < 0 || pause < earliest { earliest = pause }
+    }
+    return earliest < 0 ? nil : earliest
   }
 
   /// Reschedules the timers that depend on the wall clock, after it has jumped.
@@ -219,7 +223,7 @@ final class Connections: ShardComponent {
       deadline = .max
       table[slot].state = .closing
     }
-    owner?.releaseRequest(at: slot)
+    if table[slot].activity.exchange != nil { owner.releaseRequest(at: slot) }
     setActivity(.idle, at: slot)
     table[slot].partial = []
     table[slot].deadline = deadline
@@ -260,7 +264,7 @@ final class Connections: ShardComponent {
   ) {
     guard table.isOpen(slot) else { return }
     if let counter { metrics.add(counter) }
-    owner?.release(slot, because: reason ?? Connections.reason(of: counter))
+    owner.release(slot, because: reason ?? Connections.reason(of: counter))
     wheel.cancel(slot)
     delivery.release(slot)
     let fd = delivery[slot].fd

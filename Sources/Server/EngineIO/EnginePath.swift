@@ -53,6 +53,9 @@ package struct EnginePath: Sendable {
   /// Whether a request for `path` is for this one.
   func matches(_ path: String) -> Bool { path == self.path || path == shortPath }
 
+  /// The spellings of the path.
+  var paths: [String] { [path, shortPath] }
+
   /// The encodings of its sessions, in the order that `FanOutGroups` describes.
   func encodings(cursors: CursorFormat) -> [FanOutEncoding] {
     let framings = [Framing.webSocket, .packets]

@@ -91,8 +91,10 @@ extension EngineSessions {
     // A poll does not answer a ping. In a busy turn it may be read before the timer that ends its
     // session, although it came after that time.
     if head.method == .get, now >= table[session.slot].deadline {
+      connections.extendExpiredDeadlines(of: session.slot)
       timerFired(session, session.slot)
       guard !session.hasEnded else { throw .unknownSession }
+      connections.scheduleTimer(session.slot)
     }
     table[session.slot].lastReceivedAt = now
     switch head.method {

@@ -46,7 +46,7 @@ final class EngineSessions: ShardComponent {
   let log: ConnectionLog
   let drain: Drain
   /// Set once, by the shard that owns both.
-  weak var user: (any EngineUser)?
+  unowned var user: (any EngineUser)!
   private var slots: [EngineID: UInt32] = [:]
   /// Connection that took over the socket being parsed (WebSocket upgrade).
   private var upgradeSuccessor: ConnectionID?

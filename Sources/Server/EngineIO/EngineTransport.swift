@@ -32,7 +32,6 @@ extension EngineSessions {
       session = EngineSession(opening)
       link = .messages(session)
     case .socketIO:
-      guard let user else { preconditionFailure("Engine.IO has no protocol on top") }
       link = user.makeSession(opening, since: since)
       session = link.session ?? EngineSession(opening)
     }
@@ -96,8 +95,8 @@ extension EngineSessions {
   private func deliver(
     _ packet: EngineIOPacket, in bytes: [UInt8], to session: EngineSession
   ) throws(ProtocolViolation) {
+    if isCarrier(session) { return try user.received(packet, in: bytes, for: session) }
     guard case .messages(let application) = core.configuration.engines[session.path].use else {
-      try user?.received(packet, in: bytes, for: session)
       return
     }
     let client = EngineClient(engine: self, session: session)
@@ -110,7 +109,7 @@ extension EngineSessions {
 
   /// Whether a session carries the protocol on top, and not messages of an application.
   private func isCarrier(_ session: EngineSession) -> Bool {
-    if case .socketIO = core.configuration.engines[session.path].use { true } else { false }
+    if case .socketIO = table[session.slot].engineLink { true } else { false }
   }
 
   /// Handles a complete WebSocket message if the slot belongs to a session or to a probe.
@@ -226,7 +225,7 @@ extension EngineSessions {
       metrics.add(.timedOut)
       return end(session, because: "no namespace in time")
     }
-    if let user, isCarrier(session) { user.timerFired(session) }
+    if isCarrier(session) { user.timerFired(session) }
     if now >= table[slot].deadline, !session.hasEnded { pingEngine(session, slot) }
   }
 
@@ -255,7 +254,7 @@ extension EngineSessions {
     write(to: slot) { frames in
       frames.text { EngineIOPacket.append(.ping, into: &$0) }
     }
-    if let user, isCarrier(session) { user.pinged(session) }
+    if isCarrier(session) { user.pinged(session) }
   }
 
   // MARK: Ending
@@ -298,7 +297,7 @@ extension EngineSessions {
     guard session.slot == slot else { return session.forget(slot) }
     session.hasEnded = true
     unregister(session)
-    if let user, isCarrier(session) { user.ended(session) }
+    if isCarrier(session) { user.ended(session) }
     if let probe = session.probe, table.holds(probe) {
       session.probe = nil
       life.close(probe.slot, code: 1000, reason: "the session has ended")

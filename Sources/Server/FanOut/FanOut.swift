@@ -49,7 +49,7 @@ final class FanOut: ShardComponent {
     switch event.audience {
     case .everyone:
       switch event.body {
-      // The shard that sent a probe takes it.
+      // The shard takes probes, which have no audience.
       case .probe: break
       case .storedForEveryone, .expiredForEveryone: catchUp(event)
       default: broadcast(event)

@@ -25,6 +25,8 @@ final class HTTPConnections: ShardComponent {
   private let drain: Drain
   private let storeWatch: StoreWatch
   private let routes: Router<Endpoint>
+  /// The paths of Engine.IO, and those of the dialects of WebSockets.
+  private let otherPaths: Set<TextKey>
   private var bodies: BodiesInFlight
 
   init(
@@ -39,7 +41,15 @@ final class HTTPConnections: ShardComponent {
     self.drain = drain
     self.storeWatch = storeWatch
     routes = Endpoints.router(hasDemo: context.core.configuration.demoTokens != nil)
+    otherPaths = HTTPConnections.otherPaths(context.core.configuration)
     bodies = BodiesInFlight(byteLimit: context.core.configuration.limits.bodiesInFlightBytesLimit)
+  }
+
+  private static func otherPaths(_ configuration: Configuration) -> Set<TextKey> {
+    let dialects = DialectRegistry.all.filter { $0.framing == .webSocket }
+    let paths =
+      configuration.engines.flatMap(\.paths) + dialects.flatMap { [$0.path, $0.path + "/"] }
+    return Set(paths.map { TextKey($0) })
   }
 
   // MARK: Parsing
@@ -113,7 +123,8 @@ final class HTTPConnections: ShardComponent {
       answerEarly(refusal, head, slot)
       return head.byteCount
     }
-    switch try owner.begin(head, at: slot, from: from, to: end) {
+    let isForOthers = WebSocketHandshake.isUpgrade(head) || otherPaths.contains(TextKey(head.path))
+    switch isForOthers ? try owner.begin(head, at: slot, from: from, to: end) : .endpoint {
     case .taken: return head.byteCount
     case .takesBody: break
     case .endpoint: guard judge(head, exchange, slot) else { return head.byteCount }
@@ -387,7 +398,7 @@ final class HTTPConnections: ShardComponent {
   /// Releases the resources of the request in progress.
   func release(_ slot: UInt32) {
     guard let exchange = table[slot].activity.exchange else { return }
-    owner.requestLost(exchange)
+    if exchange.engine != nil { owner.requestLost(exchange) }
     exchange.reset()
     bodies.count(exchange)
     users.unlist(slot)
@@ -398,26 +409,39 @@ final class HTTPConnections: ShardComponent {
 
   /// Answers the request with the outcome of its command.
   func answer(_ slot: UInt32, with outcome: StoreOutcome) {
-    guard case .outcome(_, let answer)? = table[slot].activity.exchange?.pending else { return }
+    guard case .outcome(_, let answer)? = table[slot].activity.exchange?.pending else {
+      return assertNothingWaits(at: slot)
+    }
     finish(answer(outcome), at: slot)
   }
 
   /// Answers the request with the store's reply to its query.
   func answer(_ slot: UInt32, with reply: StoreAnswer) {
-    guard case .storeAnswer(let answer)? = table[slot].activity.exchange?.pending else { return }
+    guard case .storeAnswer(let answer)? = table[slot].activity.exchange?.pending else {
+      return assertNothingWaits(at: slot)
+    }
     finish(answer(reply), at: slot)
   }
 
   /// Answers the request with the decision of an owner shard.
   func answer(_ slot: UInt32, with reply: RoomAnswer) {
-    guard case .roomAnswer(let answer)? = table[slot].activity.exchange?.pending else { return }
+    guard case .roomAnswer(let answer)? = table[slot].activity.exchange?.pending else {
+      return assertNothingWaits(at: slot)
+    }
     finish(answer(reply), at: slot)
   }
 
   /// Answers the request with the result of its shard query.
   func answer(_ slot: UInt32, with result: ShardQueryResult) {
-    guard case .shardQuery(let answer)? = table[slot].activity.exchange?.pending else { return }
+    guard case .shardQuery(let answer)? = table[slot].activity.exchange?.pending else {
+      return assertNothingWaits(at: slot)
+    }
     finish(answer(result), at: slot)
+  }
+
+  /// A reply may come for a request that has been answered, but none of another kind.
+  private func assertNothingWaits(at slot: UInt32) {
+    assert(table[slot].activity.exchange?.pending == nil, "a reply of another kind at \(slot)")
   }
 
   /// Answers a request that has waited; the next one is read later in the turn.

@@ -32,7 +32,7 @@ final class SessionLife: ShardComponent {
   private let http: HTTPConnections
   private let log: ConnectionLog
   /// Set once, by the shard that owns both.
-  weak var owner: (any SessionOwner)?
+  unowned var owner: (any SessionOwner)!
 
   init(
     _ context: ShardContext, _ connections: Connections, _ admission: AdmissionControl,
@@ -90,7 +90,9 @@ final class SessionLife: ShardComponent {
   func greet(_ slot: UInt32, cursor: Cursor?, _ counts: Counts?, isResumed: Bool = false) {
     let encoder = encoder(of: slot)
     let cursor = encoder.sendsCursors ? cursor : nil
-    let identity = owner?.identity(at: slot, cursor: cursor, isResumed: isResumed)
+    let identity =
+      table[slot].socketIO == nil
+      ? nil : owner.identity(at: slot, cursor: cursor, isResumed: isResumed)
     delivery.join(slot)
     let greeting = Greeting(
       user: table[slot].user, time: wall, cursor: cursor, counts: counts, isResumed: isResumed,
@@ -203,7 +205,7 @@ final class SessionLife: ShardComponent {
   /// `logged` replaces `reason` in the log where the reason is not this server's own text.
   func close(_ slot: UInt32, code: UInt16, reason: String, logged: String? = nil) {
     if let session = table[slot].engine {
-      owner?.close(session, at: slot, code: code, because: logged ?? reason)
+      owner.close(session, at: slot, code: code, because: logged ?? reason)
     } else {
       closeFramed(slot, code: code, reason: reason, logged: logged)
     }
@@ -226,7 +228,7 @@ final class SessionLife: ShardComponent {
   /// Takes the session at `slot`, if there is one, out of everything that it belongs to.
   func leave(_ slot: UInt32, because reason: @autoclosure () -> String) {
     guard table[slot].state == .session else { return }
-    owner?.sessionEnds(at: slot)
+    owner.sessionEnds(at: slot)
     leaveFanOut(slot, because: reason())
     metrics.add(.sessionsClosed)
   }

@@ -18,18 +18,6 @@ extension Shard: ConnectionOwner {
     connections.scheduleTimer(slot)
   }
 
-  /// Answers a connection over a limit, and ends it.
-  private func reject(_ slot: UInt32, _ refusal: AdmissionRefusal) {
-    guard admission.beginRejection(of: slot) else { return connections.drop(slot) }
-    let answer = Answer.refusing(refusal, by: core.quotas)
-    table[slot].state = .closing
-    var response = answer.response
-    response.fields += [("Cache-Control", answer.caching), ("Date", clock.date())]
-    response.fields += OriginPolicy.fieldsWithoutHead
-    delivery.write(at: slot) { response.write(keepsAlive: false, isHead: false, into: &$0) }
-    connections.closeWhenSent(slot)
-  }
-
   /// Handles readiness of the connection at `slot`.
   func handle(_ readiness: Interest, at slot: UInt32) {
     if readiness.contains(.writable), delivery[slot].flags.contains(.blocked) {
@@ -119,7 +107,7 @@ extension Shard: ConnectionOwner {
   /// Continues the work that waited until everything queued was sent.
   func sentAll(_ slot: UInt32) {
     if table[slot].flags.contains(.closesWhenSent) {
-      connections.linger(slot)
+      return connections.linger(slot)
     } else if table[slot].activity.isReplay {
       reads.continueReplay(slot)
     } else {
@@ -149,6 +137,7 @@ extension Shard: ConnectionOwner {
 
   func releaseRequest(at slot: UInt32) { http.release(slot) }
 
+  /// The session goes first: its end may answer its requests, and the quotas count both.
   func release(_ slot: UInt32, because reason: @autoclosure () -> String) {
     life.leave(slot, because: reason())
     http.release(slot)

@@ -25,7 +25,15 @@ extension Shard: HTTPOwner {
     case .later(let pending): http.wait(for: pending, at: request.slot)
     case .stream(let since, let rooms): openStream(request, since: since, rooms: rooms)
     case .metricsStream: openMetricsStream(request)
+    case .event(let event): http.respond(broadcast(event), at: request.slot)
     }
+  }
+
+  /// Puts the event of a broadcast into the ring, and returns the answer to its publisher.
+  private func broadcast(_ event: Event) -> Answer {
+    guard offer(event) else { return Endpoints.ringFull }
+    metrics.add(.broadcasts)
+    return Endpoints.accepted
   }
 
   func end(_ poll: Poll, at slot: UInt32) { polls.end(poll, at: slot) }

@@ -247,7 +247,7 @@ final class Shard: ShardComponent {
     case .drain:
       drain.begin()
     case .stop:
-      context.isStopping = true
+      context.stop()
     }
   }
 

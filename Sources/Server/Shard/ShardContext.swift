@@ -19,7 +19,7 @@ final class ShardContext {
   let table: ConnectionTable
   let fanOutGroups: FanOutGroups
   /// Whether the store is closed and the thread ends: the store takes no more commands.
-  var isStopping = false
+  private(set) var isStopping = false
   private let thread = ThreadID.current
 
   /// Makes the context of the shard of that index on the calling thread, which is the shard's.
@@ -36,6 +36,9 @@ final class ShardContext {
       groupCount: fanOutGroups.all.count, now: clock.now)
     table = ConnectionTable(delivery.table)
   }
+
+  /// Ends the thread after its turn.
+  func stop() { isStopping = true }
 
   /// Traps in a debug build on any other thread than the shard's.
   func assertOnThread() { assert(ThreadID.current == thread, "not the thread of shard \(index)") }

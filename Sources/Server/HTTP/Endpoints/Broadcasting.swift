@@ -9,7 +9,7 @@ extension Endpoints {
   static func sendSystem(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     try requireJSON(request)
     let message = try systemMessage(in: request.body, id: makeID(on: shard))
-    return try broadcast(.system(message), to: .everyone, on: shard)
+    return broadcast(.system(message), to: .everyone, on: shard)
   }
 
   /// The message that a body describes.
@@ -27,7 +27,7 @@ extension Endpoints {
   static func sendRoom(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     try requireJSON(request)
     let message = try roomMessage(in: request.body)
-    return try broadcast(.room(message), to: .room(message.room, except: nil), on: shard)
+    return broadcast(.room(message), to: .room(message.room, except: nil), on: shard)
   }
 
   /// The message that a body describes.
@@ -43,19 +43,19 @@ extension Endpoints {
   /// `POST /api/v1/websocket/live/update`: to one user's devices.
   static func liveUpdate(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let (user, update) = try userUpdate(in: request)
-    return try broadcast(.liveUpdate(update), to: .user(user), on: shard)
+    return broadcast(.liveUpdate(update), to: .user(user), on: shard)
   }
 
   /// `POST /api/v1/websocket/live/data`: to one user's devices.
   static func liveData(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let (user, update) = try userUpdate(in: request)
-    return try broadcast(.dataUpdate(update), to: .user(user), on: shard)
+    return broadcast(.dataUpdate(update), to: .user(user), on: shard)
   }
 
   /// `POST /api/v1/websocket/live/broadcast`: a data update to everyone connected.
   static func liveBroadcast(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     try requireJSON(request)
-    return try broadcast(.dataUpdate(try update(in: request.body)), to: .everyone, on: shard)
+    return broadcast(.dataUpdate(try update(in: request.body)), to: .everyone, on: shard)
   }
 
   /// The update that a body describes.
@@ -75,7 +75,7 @@ extension Endpoints {
   static func livePayment(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let fields = try BroadcastFields(request, paymentFields.union([.userID]))
     let user = try fields.text(.userID)
-    return try broadcast(.payment(try paymentUpdate(in: fields)), to: .user(user), on: shard)
+    return broadcast(.payment(try paymentUpdate(in: fields)), to: .user(user), on: shard)
   }
 
   /// The update of a payment that a body describes.
@@ -95,15 +95,14 @@ extension Endpoints {
 
   private static func broadcast(
     _ body: Event.Body, to audience: Audience, on shard: Shard
-  ) throws(Refusal) -> EndpointResult {
-    let event = Event(
-      audience: audience, body: body, timestamp: shard.wall, takenAt: shard.clock.nanoseconds)
-    guard shard.offer(event) else {
-      throw Refusal(.unavailable("ring_full", "the server is at its limit, try again"))
-    }
-    shard.metrics.add(.broadcasts)
-    return .now(accepted)
+  ) -> EndpointResult {
+    .event(
+      Event(
+        audience: audience, body: body, timestamp: shard.wall, takenAt: shard.clock.nanoseconds))
   }
 
-  private static let accepted = Answer.object { _ in }
+  /// The answer when the ring has taken the event of a broadcast.
+  static let accepted = Answer.object { _ in }
+  /// The answer when the ring is full.
+  static let ringFull = Answer.unavailable("ring_full", "the server is at its limit, try again")
 }

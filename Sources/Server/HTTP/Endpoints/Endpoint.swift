@@ -70,6 +70,8 @@ enum EndpointResult {
   case stream(since: String, rooms: [RoomName])
   /// The connection becomes a metrics stream.
   case metricsStream
+  /// An event for connected clients, which the shard puts into the ring.
+  case event(Event)
 }
 
 /// The handlers of the endpoints, by kind in the files of this folder.
@@ -117,10 +119,10 @@ enum Endpoints {
       mailbox.append(.outcome(id, outcome, count: count))
     }
     guard isTaken else { throw .busy }
-    let work = StoreWork(command.command)
+    let (work, reader) = (StoreWork(command.command), command.reader)
     return .later(
       .outcome(of: work) { outcome in
-        switch command.reply(in: outcome) {
+        switch reader.reply(in: outcome) {
         case .success(let reply): answer(reply)
         case .failure(let failure): work.answer(to: failure)
         }
