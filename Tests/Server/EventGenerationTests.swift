@@ -73,8 +73,20 @@ struct EventGenerationTests {
       let answer = socket.receiveAll()
       #expect(answer.hasPrefix("HTTP/1.1 200"), "round \(round): \(answer)")
       socket.close()
+      // A slot is free only after the turn in which its connection has ended.
+      #expect(Self.isIdle(server), "round \(round)")
     }
     #expect(script.injected > rounds / 2)
+  }
+
+  /// Waits until the server has no connection; false if it has one after 20 seconds.
+  private static func isIdle(_ server: CarillonServer) -> Bool {
+    let end = Kernel.real.monotonicMilliseconds + 20_000
+    while server.core.metrics.total(.connections) > 0 {
+      guard Kernel.real.monotonicMilliseconds < end else { return false }
+      Kernel.real.pause()
+    }
+    return true
   }
 }
 
