@@ -109,7 +109,7 @@ GUARDS = [
         before(
             "core.log.write(\n"
             "  .error, at: wall,\n"
-            "  String(decoding: scratch.array(from: 0, to: 400), as: UTF8.self))"
+            "  String(decoding: receiver.scratch.array(from: 0, to: 400), as: UTF8.self))"
         ),
         (wire("test_secrets.py", "no_token and error"),),
     ),
