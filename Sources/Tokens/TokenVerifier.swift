@@ -74,6 +74,11 @@ package struct TokenVerifier: Sendable {
     claims.expiresAtSeconds.map { $0 + policy.leewaySeconds }
   }
 
+  /// The `exp` of a token that ends at that second, leeway included; nil for `Int64.max`: never.
+  package func expirySeconds(endingAt end: Int64) -> Int64? {
+    end == .max ? nil : end - policy.leewaySeconds
+  }
+
   /// The keys that may have signed a token with this header; all of them have its algorithm.
   ///
   /// A token that names a key is checked only against the keys with that identifier, and one that

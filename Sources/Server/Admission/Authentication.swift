@@ -29,8 +29,6 @@ struct Caller {
   var isPublisher: Bool
   /// Wall-clock time in seconds at which the token expires, leeway included; `Int64.max`: never.
   var end: Int64
-  /// The token's `exp` in seconds, without the leeway; nil where it has none.
-  var expiresAt: Int64?
   /// Names and patterns of the rooms that the token claims.
   var rooms: [String] = []
 
@@ -170,8 +168,7 @@ final class Authenticator: ShardComponent {
     }
     return Caller(
       identity: Caller.Identity(claims), isPublisher: claims.isPublisher,
-      end: core.verifier.endSeconds(of: claims) ?? .max, expiresAt: claims.expiresAtSeconds,
-      rooms: claims.rooms)
+      end: core.verifier.endSeconds(of: claims) ?? .max, rooms: claims.rooms)
   }
 
   /// Authenticates a caller that must be a user.

@@ -44,6 +44,10 @@ package struct EnginePath: Sendable {
 
   package init(_ path: String, _ use: EngineUse, _ settings: EngineSettings = EngineSettings()) {
     precondition(path.hasPrefix("/") && path.hasSuffix("/"), "path: \(path)")
+    if case .socketIO(let application) = use {
+      // A session keeps the index of a namespace in one byte.
+      precondition(application.namespaces.count <= Int(UInt8.max), "too many namespaces")
+    }
     self.path = path
     self.use = use
     self.settings = settings

@@ -75,8 +75,7 @@ extension SocketIOSessions {
       }
     }
     session.sockets.append(
-      SocketIOSocket(
-        namespace: namespace, recovery: .random(from: kernel), slot: nil, resumption: nil))
+      SocketIOSocket(namespace: namespace, recovery: .random(from: kernel)))
     application.connect(
       SocketIOClient(sockets: self, session: session, namespace: namespace),
       payload: message.packet.data.map { Array(message.bytes[$0]) })

@@ -5,19 +5,28 @@ internal import Notifications
 internal import Wire
 
 /// A client's connection to one namespace.
+///
+/// The small fields come last, together in one word: most sessions have one of these.
 struct SocketIOSocket {
-  /// Index into the application's namespaces.
-  let namespace: Int
   /// The id for recovery, from which the socket's id is derived.
   var recovery: RecoveryID
-  /// The slot of the user's session, once there is one.
-  var slot: UInt32?
-  /// Whether the client's CONNECT has been accepted.
-  var isConnected = false
   /// The offset of the last notification sent to a client that gets cursors, or of its start.
   var position: UInt64 = 0
   /// The position that the client wants to resume from, until it is greeted.
   var resumption: SocketIOResumption?
+  /// The slot of the user's session, once there is one.
+  var slot: UInt32?
+  /// Whether the client's CONNECT has been accepted.
+  var isConnected = false
+  private let namespaceNumber: UInt8
+  /// Index into the application's namespaces.
+  var namespace: Int { Int(namespaceNumber) }
+
+  /// Makes the connection to a namespace, which `EnginePath` bounds to one byte.
+  init(namespace: Int, recovery: RecoveryID) {
+    namespaceNumber = UInt8(namespace)
+    self.recovery = recovery
+  }
 }
 
 /// The recovery data that a returning client sends.

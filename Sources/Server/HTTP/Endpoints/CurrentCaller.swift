@@ -9,12 +9,13 @@ extension Answer {
   /// The caller's id, its right to publish, and the `exp` of its token.
   ///
   /// The id is null for an API key and for a publisher's token without a user.
-  static func of(_ caller: Caller) -> Answer {
+  /// `expiresAt` is in seconds since 1970, and nil if the token has no `exp`.
+  static func of(_ caller: Caller, expiresAt: Int64?) -> Answer {
     .object { data in
       data.member("user_id", caller.user)
       data.member("publisher", caller.isPublisher)
       // `exp` is at most the end of the year 9999.
-      data.member("expires_at", time: caller.expiresAt.map { $0 * 1_000 })
+      data.member("expires_at", time: expiresAt.map { $0 * 1_000 })
     }
   }
 }

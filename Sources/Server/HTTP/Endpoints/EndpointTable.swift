@@ -1,6 +1,7 @@
 // The table of endpoints: a row for each method and path.
 
 internal import Notifications
+internal import Tokens
 internal import Wire
 
 extension Endpoints {
@@ -63,8 +64,9 @@ extension Endpoints {
       try ask(.preferences(user: user(of: request)), request, on: shard) { .of($0) }
     },
     Endpoint(.put, "/api/v1/preferences", .user, setPreferences),
-    Endpoint(.get, "/api/v1/me", .caller, prefersToken: true) { request, _ in
-      .now(.of(request.caller))
+    Endpoint(.get, "/api/v1/me", .caller, prefersToken: true) { request, shard in
+      let end = shard.core.verifier.expirySeconds(endingAt: request.caller.end)
+      return .now(.of(request.caller, expiresAt: end))
     },
   ]
 
