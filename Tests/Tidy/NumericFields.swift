@@ -85,7 +85,7 @@ enum NumericFields {
     Place(name: "Wire/HTTP/HTTPDate.swift string", hunter: nil),
     Place(name: "Wire/Text/Base64.swift encode", hunter: nil),
     Place(name: "Server/Shard/Readiness.swift begin", hunter: nil),
-    Place(name: "Server/Rooms/UserOwner.swift updates", hunter: nil),
+    Place(name: "Server/Sessions/UserOwner.swift updates", hunter: nil),
   ]
 
   private static func hunted(_ name: String, _ suite: String, _ test: String) -> Place {

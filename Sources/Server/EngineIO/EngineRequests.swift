@@ -188,7 +188,7 @@ extension EngineSessions {
   private func openByPolling(
     _ head: HTTPRequestHead, _ query: QueryString, path: Int, usesBase64: Bool, at slot: UInt32
   ) {
-    let limit = core.configuration.limits.connectionsPerShardLimit
+    let limit = limits.connectionsPerShardLimit
     guard let own = table.insert(fd: -1, .polling, limit: limit) else {
       metrics.add(.refusedConnections)
       return http.answerEarly(

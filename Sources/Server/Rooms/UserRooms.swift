@@ -11,7 +11,7 @@ extension Rooms {
   func join(_ room: RoomName, user: UserID, among users: Users) -> Int {
     var count = 0
     for slot in users.slots(of: user) where hasRooms(slot) {
-      let limit = core.configuration.limits.roomsPerConnectionLimit
+      let limit = limits.roomsPerConnectionLimit
       table[slot].membership?.grant(room, limit: limit)
       if table[slot].membership?.isWanted(room) != true { join(room, at: slot) }
       count += 1

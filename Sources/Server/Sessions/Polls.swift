@@ -123,7 +123,7 @@ final class Polls: ShardComponent {
   /// Answers the poll with the store's page, or waits.
   private func take(_ page: MissedPage, for poll: Poll, at slot: UInt32) {
     let isTooMuch =
-      (page.total ?? page.notifications.count) > core.configuration.limits.missedLimit
+      (page.total ?? page.notifications.count) > limits.missedLimit
     // guard: polled-cursor-beyond-newest-commit
     let isBeyond = poll.after > page.through
     if isBeyond { report(HistoryLoss(offset: poll.after, end: page.through)) }

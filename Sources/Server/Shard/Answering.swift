@@ -60,7 +60,7 @@ extension Shard {
     var found: [ConnectionSummary] = []
     users.forEachSlot(of: user) { found.append(summary(of: $0)) }
     found.sort(by: ConnectionSummary.isBefore)
-    return Array(found.prefix(core.configuration.limits.listedConnectionsLimit))
+    return Array(found.prefix(limits.listedConnectionsLimit))
   }
 
   private func summary(of slot: UInt32) -> ConnectionSummary {

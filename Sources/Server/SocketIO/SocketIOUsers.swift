@@ -146,7 +146,7 @@ extension SocketIOSessions {
       session.hasGivenSlot = true
       return session.slot
     }
-    let limit = core.configuration.limits.connectionsPerShardLimit
+    let limit = limits.connectionsPerShardLimit
     guard let slot = table.insert(fd: -1, .secondaryNamespace, limit: limit) else {
       return nil
     }

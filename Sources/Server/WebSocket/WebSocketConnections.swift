@@ -80,7 +80,6 @@ final class WebSocketConnections: ShardComponent {
 
   /// The violation's reason, with the bound of the limit that was exceeded.
   private func reason(of violation: ProtocolViolation, at slot: UInt32) -> String {
-    let limits = core.configuration.limits
     switch violation {
     case .messageTooBig:
       // The limit of Engine.IO's messages is that of a frame less the byte of its kind.
@@ -98,7 +97,6 @@ final class WebSocketConnections: ShardComponent {
   private func sequence(
     of assembly: MessageAssembly?, _ header: FrameHeader, at slot: UInt32
   ) -> FrameSequence {
-    let limits = core.configuration.limits
     if let limit = engineMessageLimit(at: slot) {
       return assembly?.sequence
         ?? FrameSequence(messageBytesLimit: limit, fragmentCountLimit: limits.fragmentCountLimit)
@@ -179,7 +177,7 @@ final class WebSocketConnections: ShardComponent {
     receiver.scratch.append(from: payload, to: end, into: &message.bytes)
     // Reject a message over the limit at once, unless it can still become an `auth` message.
     if !endsMessage, engineMessageLimit(at: slot) == nil,
-      message.bytes.count > core.configuration.limits.messageBytesLimit,
+      message.bytes.count > limits.messageBytesLimit,
       !message.canBeAuth
     {
       throw .messageTooBig
@@ -195,7 +193,7 @@ final class WebSocketConnections: ShardComponent {
     let text = message.isText ? InboundMessage(message.bytes) : nil
     if let token = text?.token { return sessions.take(token: token, at: slot) }
     // guard: message-limit-is-configured
-    guard message.bytes.count <= core.configuration.limits.messageBytesLimit else {
+    guard message.bytes.count <= limits.messageBytesLimit else {
       throw .messageTooBig
     }
     let encoder = encoder(of: slot)
