@@ -80,15 +80,21 @@ final class Rooms: ShardComponent {
     of event: Event, in name: RoomName, except user: UserID?, among users: Users
   ) -> RoomRecipients? {
     guard let room = local[TextKey(name)] else { return nil }
-    let left = user.map { users.slots(of: $0) } ?? []
+    let own = user.map { users.slots(of: $0) } ?? []
     if case .presence(let update) = event.body, update.updateID != 0 {
       let missing = receipts.missing(update.updateID, among: room.members.slots)
-      return .slots(missing.filter { !left.contains($0) })
+      return .slots(Rooms.slots(missing, without: own))
     }
-    if left.contains(where: room.members.contains) {
-      return .slots(room.members.slots.filter { !left.contains($0) })
+    if own.contains(where: room.members.contains) {
+      return .slots(Rooms.slots(room.members.slots, without: own))
     }
     return .members(room.members)
+  }
+
+  /// A set, because one user may have as many connections as a room has members.
+  private static func slots(_ slots: [UInt32], without own: [UInt32]) -> [UInt32] {
+    let own = Set(own)
+    return slots.filter { !own.contains($0) }
   }
 
   /// Moves a member of rooms to another fan-out group, before `delivery` does.
