@@ -51,34 +51,24 @@ final class EngineSessions: ShardComponent {
   /// Connection that took over the socket being parsed (WebSocket upgrade).
   private var upgradeSuccessor: ConnectionID?
 
-  init(_ context: ShardContext, _ lower: Lower) {
+  init(
+    _ context: ShardContext, _ connections: Connections, _ receiver: Receiver,
+    _ admission: AdmissionControl, _ authenticator: Authenticator, _ migration: Migration,
+    _ rooms: Rooms, _ http: HTTPConnections, _ life: SessionLife, _ reads: SessionReads,
+    _ log: ConnectionLog, _ drain: Drain
+  ) {
     self.context = context
-    connections = lower.connections
-    receiver = lower.receiver
-    admission = lower.admission
-    authenticator = lower.authenticator
-    migration = lower.migration
-    rooms = lower.rooms
-    http = lower.http
-    life = lower.life
-    reads = lower.reads
-    log = lower.log
-    drain = lower.drain
-  }
-
-  /// The components that Engine.IO and the protocol on top of it use.
-  struct Lower {
-    let connections: Connections
-    let receiver: Receiver
-    let admission: AdmissionControl
-    let authenticator: Authenticator
-    let migration: Migration
-    let rooms: Rooms
-    let http: HTTPConnections
-    let life: SessionLife
-    let reads: SessionReads
-    let log: ConnectionLog
-    let drain: Drain
+    self.connections = connections
+    self.receiver = receiver
+    self.admission = admission
+    self.authenticator = authenticator
+    self.migration = migration
+    self.rooms = rooms
+    self.http = http
+    self.life = life
+    self.reads = reads
+    self.log = log
+    self.drain = drain
   }
 
   /// Traps in a debug build when `slots` has other sessions than those that are open.

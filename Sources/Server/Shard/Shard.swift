@@ -83,12 +83,12 @@ final class Shard: ShardComponent {
     life = SessionLife(context, connections, admission, users, rooms, http, connectionLog)
     reads = SessionReads(context, life)
     sessions = Sessions(context, connections, admission, authenticator, rooms, life, reads)
-    let lower = EngineSessions.Lower(
-      connections: connections, receiver: receiver, admission: admission,
-      authenticator: authenticator, migration: migration, rooms: rooms, http: http, life: life,
-      reads: reads, log: connectionLog, drain: drain)
-    engine = EngineSessions(context, lower)
-    socketIO = SocketIOSessions(context, lower, users, sessions, engine)
+    engine = EngineSessions(
+      context, connections, receiver, admission, authenticator, migration, rooms, http, life,
+      reads, connectionLog, drain)
+    socketIO = SocketIOSessions(
+      context, connections, admission, authenticator, users, rooms, life, reads, sessions, engine,
+      drain)
     webSockets = WebSocketConnections(context, connections, receiver, life, sessions, engine)
     upgrade = WebSocketUpgrade(
       context, connections, admission, authenticator, rooms, access, http, sessions,

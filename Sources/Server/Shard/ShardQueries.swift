@@ -26,14 +26,12 @@ final class ShardQueries: ShardComponent {
 
   /// A query with its result, which the shard passes on.
   struct Finished {
-    let question: ShardQueryRequest
     let asker: Asker
     let result: ShardQueryResult
   }
 
   private struct Pending {
     let number: UInt64
-    let question: ShardQueryRequest
     let asker: Asker
     let endsAt: UInt64
     /// Number of shards that have not answered.
@@ -41,7 +39,7 @@ final class ShardQueries: ShardComponent {
     var answer: ShardQueryAnswer?
 
     func finished(_ result: ShardQueryResult) -> Finished {
-      Finished(question: question, asker: asker, result: result)
+      Finished(asker: asker, result: result)
     }
   }
 
@@ -68,7 +66,7 @@ final class ShardQueries: ShardComponent {
     let number = lastNumber
     pending.append(
       Pending(
-        number: number, question: question, asker: asker,
+        number: number, asker: asker,
         endsAt: now + limits.shardQueryTimeoutMilliseconds, missingCount: core.mailboxes.count))
     let askingShard = mailbox
     for shard in core.mailboxes {

@@ -24,20 +24,21 @@ final class SocketIOSessions: ShardComponent {
   let drain: Drain
 
   init(
-    _ context: ShardContext, _ lower: EngineSessions.Lower, _ users: Users, _ sessions: Sessions,
-    _ engine: EngineSessions
+    _ context: ShardContext, _ connections: Connections, _ admission: AdmissionControl,
+    _ authenticator: Authenticator, _ users: Users, _ rooms: Rooms, _ life: SessionLife,
+    _ reads: SessionReads, _ sessions: Sessions, _ engine: EngineSessions, _ drain: Drain
   ) {
     self.context = context
+    self.connections = connections
+    self.admission = admission
+    self.authenticator = authenticator
     self.users = users
+    self.rooms = rooms
+    self.life = life
+    self.reads = reads
     self.sessions = sessions
     self.engine = engine
-    connections = lower.connections
-    admission = lower.admission
-    authenticator = lower.authenticator
-    rooms = lower.rooms
-    life = lower.life
-    reads = lower.reads
-    drain = lower.drain
+    self.drain = drain
   }
 
   /// Traps in a debug build when a slot of a namespace does not belong to its session.
