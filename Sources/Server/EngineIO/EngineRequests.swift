@@ -143,12 +143,9 @@ extension EngineSessions {
     exchange.bodyLimit = limit
     if let length = head.contentLength, length > limit {
       end(session, because: "a body of \(length) bytes")
-      http.answerEarly(
-        .failure(413, "too_large", "a body here has at most \(limit) bytes"), head, slot)
-      return .taken
     }
-    guard http.hasRoomForBody(head, limit: limit) else {
-      http.answerEarly(HTTPConnections.tooManyBodies, head, slot)
+    if let refusal = http.refusal(ofBodyOf: head, limit: limit) {
+      http.answerEarly(refusal, head, slot)
       return .taken
     }
     exchange.engine = session

@@ -308,9 +308,11 @@ extension EngineSessions {
     }
   }
 
-  /// Ends a session when one of its requests ends unanswered: its client has lost data.
-  func requestLost(_ exchange: Exchange) {
-    guard let session = exchange.engine else { return }
+  /// Ends the session of the request at `slot`, which ends unanswered: its client has lost data.
+  func requestEnds(at slot: UInt32) {
+    guard let exchange = table[slot].activity.exchange, let session = exchange.engine else {
+      return
+    }
     exchange.engine = nil
     if exchange.requestKind == .poll { session.poll = nil }
     end(session, because: "one of its requests ended without an answer")

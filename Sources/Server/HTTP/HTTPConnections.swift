@@ -12,12 +12,13 @@ internal import Wire
 
 /// The requests on the connections of a shard.
 ///
+/// What a request asks for is not decided here: `process` returns each head that may be for another
+/// protocol, and each request to an endpoint once it is whole.
+///
 /// Invariant: a connection awaits an answer exactly while its request waits for a reply or event.
 /// A body counts toward the limit on bodies in flight until its request is answered.
 final class HTTPConnections: ShardComponent {
   let context: ShardContext
-  /// Set once, by the shard that owns both.
-  unowned var owner: (any HTTPOwner)!
   private let connections: Connections
   private let receiver: Receiver
   private let access: EndpointAccess
@@ -54,10 +55,11 @@ final class HTTPConnections: ShardComponent {
 
   // MARK: Parsing
 
-  /// Handles the requests in the scratch's [from, end) and returns where the unfinished one begins.
-  func process(_ slot: UInt32, from: Int, to end: Int) -> Int {
+  /// Reads requests from the scratch's [offset, end), up to the first step of one that others take.
+  ///
+  /// Moves `offset` past what was read; in the end it is where the unfinished request begins.
+  func process(_ slot: UInt32, from offset: inout Int, to end: Int) -> HTTPStep {
     context.assertOnThread()
-    var offset = from
     do throws(HTTPViolation) {
       while offset < end, table[slot].state == .http {
         if table[slot].flags.contains(.awaitsAnswer)
@@ -69,25 +71,24 @@ final class HTTPConnections: ShardComponent {
           // One request at a time: bytes already read wait in `partial`, further ones in the
           // kernel.
           delivery.pauseReading(slot)
-          return offset
+          return .done
         }
         let exchange = exchange(at: slot)
-        guard let head = exchange.head else {
-          let consumed = try processHead(exchange, slot, from: offset, to: end)
-          if consumed == 0 { return offset }
-          offset += consumed
-          continue
+        let before = offset
+        let step: HTTPStep
+        if let head = exchange.head {
+          step = try processBody(exchange, head, slot, from: &offset, to: end)
+        } else {
+          step = try processHead(exchange, slot, from: &offset, to: end)
+          if offset == before { return .done }
         }
-        guard let consumed = try processBody(exchange, head, slot, from: offset, to: end) else {
-          return end
-        }
-        offset += consumed
+        guard case .done = step else { return step }
       }
     } catch {
       refuse(slot, status: error.status, code: "bad_request", message: error.reason)
-      return end
+      offset = end
     }
-    return offset
+    return .done
   }
 
   /// The request in progress at `slot`, or a new one.
@@ -98,14 +99,18 @@ final class HTTPConnections: ShardComponent {
     return exchange
   }
 
-  /// Parses a head, checks it, and answers at once if no body is needed.
+  /// Parses a head and checks it, unless it may be for another protocol.
   ///
-  /// Returns the number of bytes consumed; 0 when the head is incomplete.
+  /// Leaves `offset` where it is when the head is incomplete.
   private func processHead(
-    _ exchange: Exchange, _ slot: UInt32, from: Int, to end: Int
-  ) throws(HTTPViolation) -> Int {
-    if let consumed = try takeProxyHeader(at: slot, from: from, to: end) { return consumed }
-    let head = try receiver.scratch.withSpan(from: from, to: end) { (bytes) throws(HTTPViolation) in
+    _ exchange: Exchange, _ slot: UInt32, from offset: inout Int, to end: Int
+  ) throws(HTTPViolation) -> HTTPStep {
+    if let byteCount = try takeProxyHeader(at: slot, from: offset, to: end) {
+      offset += byteCount
+      return .done
+    }
+    let head = try receiver.scratch.withSpan(from: offset, to: end) {
+      (bytes) throws(HTTPViolation) in
       try exchange.parser.parse(bytes)
     }
     guard let head else {
@@ -115,32 +120,40 @@ final class HTTPConnections: ShardComponent {
         table[slot].deadline = now + limits.headTimeoutMilliseconds
         connections.scheduleTimer(slot)
       }
-      return 0
+      return .done
     }
+    offset += head.byteCount
     exchange.head = head
     metrics.add(.requests)
     if let refusal = access.identifyClient(of: head, at: slot) {
       answerEarly(refusal, head, slot)
-      return head.byteCount
+      return .done
     }
-    let isForOthers = WebSocketHandshake.isUpgrade(head) || otherPaths.contains(TextKey(head.path))
-    switch isForOthers ? try owner.begin(head, at: slot, from: from, to: end) : .endpoint {
-    case .taken: return head.byteCount
-    case .takesBody: break
-    case .endpoint: guard judge(head, exchange, slot) else { return head.byteCount }
+    if WebSocketHandshake.isUpgrade(head) || otherPaths.contains(TextKey(head.path)) {
+      return .head(head)
     }
+    return beginEndpoint(head, at: slot)
+  }
+
+  /// Begins a request to an endpoint, unless its head is refused.
+  func beginEndpoint(_ head: HTTPRequestHead, at slot: UInt32) -> HTTPStep {
+    judge(head, exchange(at: slot), slot) ? beginBody(of: head, at: slot) : .done
+  }
+
+  /// Begins to receive the body of a request; without a body the request is whole.
+  func beginBody(of head: HTTPRequestHead, at slot: UInt32) -> HTTPStep {
+    let exchange = exchange(at: slot)
     if head.isChunked {
       exchange.chunked = ChunkedBodyDecoder(bodyBytesLimit: exchange.bodyLimit)
     } else if head.contentLength ?? 0 == 0 {
-      complete(exchange, head, slot)
-      return head.byteCount
+      return complete(exchange, head, slot)
     }
     if head.expectsContinue {
       delivery.write(at: slot) { $0.append(contentsOf: "HTTP/1.1 100 Continue\r\n\r\n".utf8) }
       delivery.markQueued(slot)
     }
     beginBodyTimeout(exchange, slot)
-    return head.byteCount
+    return .done
   }
 
   /// Takes the header of the PROXY protocol at the start of a connection.
@@ -202,17 +215,9 @@ final class HTTPConnections: ShardComponent {
       answerEarly(error.answer, head, slot)
       return false
     }
-    if let length = head.contentLength, length > exchange.bodyLimit {
-      answerEarly(
-        .failure(413, "too_large", "a body here has at most \(exchange.bodyLimit) bytes"), head,
-        slot)
-      return false
-    }
-    guard hasRoomForBody(head, limit: exchange.bodyLimit) else {
-      answerEarly(HTTPConnections.tooManyBodies, head, slot)
-      return false
-    }
-    return true
+    guard let refusal = refusal(ofBodyOf: head, limit: exchange.bodyLimit) else { return true }
+    answerEarly(refusal, head, slot)
+    return false
   }
 
   private static let allMethods = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
@@ -223,14 +228,17 @@ final class HTTPConnections: ShardComponent {
     return core.origins.preflight(head, methods: methods) ?? .allowing(methods)
   }
 
-  /// Whether the body that `head` announces, of at most `limit` bytes, fits into the limit on
-  /// bodies in flight.
-  func hasRoomForBody(_ head: HTTPRequestHead, limit: Int) -> Bool {
-    bodies.hasRoom(for: head, bodyLimit: limit)
+  /// The answer to a request whose body is too long, or has no room beside the bodies in flight.
+  ///
+  /// Nil when the body that `head` announces may be received; `limit` is in bytes.
+  func refusal(ofBodyOf head: HTTPRequestHead, limit: Int) -> Answer? {
+    if let length = head.contentLength, length > limit {
+      return .failure(413, "too_large", "a body here has at most \(limit) bytes")
+    }
+    return bodies.hasRoom(for: head, bodyLimit: limit) ? nil : HTTPConnections.tooManyBodies
   }
 
-  /// The answer to a request whose body exceeds the limit on bodies in flight.
-  static let tooManyBodies = Answer.unavailable("busy", "too many request bodies at once")
+  private static let tooManyBodies = Answer.unavailable("busy", "too many request bodies at once")
 
   /// Answers a request without reading its body, if it has one.
   func answerEarly(_ answer: Answer, _ head: HTTPRequestHead, _ slot: UInt32) {
@@ -239,12 +247,12 @@ final class HTTPConnections: ShardComponent {
     respond(answer, at: slot)
   }
 
-  /// Consumes body bytes, and answers the request when its body is complete.
-  ///
-  /// Nil when all bytes were consumed and more are needed, else the number consumed.
+  /// Consumes body bytes; the request is whole when its body is.
   private func processBody(
-    _ exchange: Exchange, _ head: HTTPRequestHead, _ slot: UInt32, from: Int, to end: Int
-  ) throws(HTTPViolation) -> Int? {
+    _ exchange: Exchange, _ head: HTTPRequestHead, _ slot: UInt32, from offset: inout Int,
+    to end: Int
+  ) throws(HTTPViolation) -> HTTPStep {
+    let from = offset
     let before = exchange.body.count
     var consumed = 0
     var isComplete = false
@@ -275,25 +283,29 @@ final class HTTPConnections: ShardComponent {
         // guard: body-progress
         beginBodyTimeout(exchange, slot)
       }
-      return nil
+      offset = end
+      return .done
     }
-    complete(exchange, head, slot)
-    return consumed
+    offset += consumed
+    return complete(exchange, head, slot)
   }
 
-  /// Has a request handled that has arrived as a whole.
-  private func complete(_ exchange: Exchange, _ head: HTTPRequestHead, _ slot: UInt32) {
+  /// The request of an exchange that has arrived as a whole, unless its query is refused.
+  private func complete(
+    _ exchange: Exchange, _ head: HTTPRequestHead, _ slot: UInt32
+  ) -> HTTPStep {
     let body = exchange.body
     exchange.heldBytes = body.count
     exchange.body = []
-    guard let route = exchange.route, let caller = exchange.caller else { return }
+    guard let route = exchange.route, let caller = exchange.caller else { return .done }
     let query: QueryString
     do throws(HTTPViolation) {
       query = try QueryString(route.endpoint.readsQuery ? head.query ?? "" : "")
     } catch {
-      return respond(.failure(error.status, "bad_request", error.reason), at: slot)
+      respond(.failure(error.status, "bad_request", error.reason), at: slot)
+      return .done
     }
-    owner.handle(
+    return .request(
       Request(slot: slot, head: head, route: route, caller: caller, query: query, body: body))
   }
 
@@ -364,9 +376,10 @@ final class HTTPConnections: ShardComponent {
   }
 
   /// Handles a deadline: a request took too long, or the next one did not begin in time.
+  ///
+  /// The deadline of a poll is none of these.
   func timedOut(_ slot: UInt32) {
     let exchange = exchange(at: slot)
-    if let poll = exchange.poll { return owner.end(poll, at: slot) }
     if let work = exchange.pending?.storeWork { return storeTimedOut(work, exchange, at: slot) }
     // No request has begun, so the client expects no response.
     if table[slot].partial.isEmpty, exchange.head == nil { return connections.drop(slot) }
@@ -389,8 +402,6 @@ final class HTTPConnections: ShardComponent {
   func inputEnded(_ slot: UInt32) {
     let exchange = exchange(at: slot)
     exchange.isLast = true
-    // A waiting poll is ended now, so that nothing of it outlives its client.
-    if let poll = exchange.poll { return owner.end(poll, at: slot) }
     if exchange.engine != nil, exchange.requestKind == .poll { return connections.drop(slot) }
     if !table[slot].flags.contains(.awaitsAnswer) { connections.closeWhenSent(slot) }
   }
@@ -398,7 +409,7 @@ final class HTTPConnections: ShardComponent {
   /// Releases the resources of the request in progress.
   func release(_ slot: UInt32) {
     guard let exchange = table[slot].activity.exchange else { return }
-    if exchange.engine != nil { owner.requestLost(exchange) }
+    assert(exchange.engine == nil, "Engine.IO has not lost its request at \(slot)")
     exchange.reset()
     bodies.count(exchange)
     users.unlist(slot)

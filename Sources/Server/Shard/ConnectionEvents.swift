@@ -41,7 +41,7 @@ extension Shard: ConnectionOwner {
     while consumed < byteCount {
       state = table[slot].state
       switch state {
-      case .http: consumed = http.process(slot, from: consumed, to: byteCount)
+      case .http: handleRequests(at: slot, from: &consumed, to: byteCount)
       case .session where receiver.isBidirectional(slot):
         consumed = webSockets.process(slot, from: consumed, to: byteCount)
       // The client of an event stream has nothing more to send.
@@ -65,6 +65,8 @@ extension Shard: ConnectionOwner {
     switch table[slot].state {
     case .http where hasPendingResponse, .closing where hasPendingResponse:
       if table[slot].state == .http { http.inputEnded(slot) }
+      // A waiting poll is ended now, so that nothing of it outlives its client.
+      if let poll = table[slot].activity.exchange?.poll { polls.end(poll, at: slot) }
       delivery.inputEnded(slot)
     case .session where receiver.isBidirectional(slot):
       // guard: half-close-ends-session
@@ -90,7 +92,9 @@ extension Shard: ConnectionOwner {
     case .free, .ended:
       return
     case .http:
-      if now >= deadline { return http.timedOut(slot) }
+      guard now >= deadline else { break }
+      if let poll = table[slot].activity.exchange?.poll { return polls.end(poll, at: slot) }
+      return http.timedOut(slot)
     case .session:
       if let session = table[slot].engine {
         engine.timerFired(session, slot)
@@ -135,12 +139,15 @@ extension Shard: ConnectionOwner {
     }
   }
 
-  func releaseRequest(at slot: UInt32) { http.release(slot) }
+  func releaseRequest(at slot: UInt32) {
+    engine.requestEnds(at: slot)
+    http.release(slot)
+  }
 
   /// The session goes first: its end may answer its requests, and the quotas count both.
   func release(_ slot: UInt32, because reason: @autoclosure () -> String) {
     life.leave(slot, because: reason())
-    http.release(slot)
+    releaseRequest(at: slot)
     admission.leave(slot)
   }
 }

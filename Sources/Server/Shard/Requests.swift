@@ -1,19 +1,45 @@
-// What HTTP leaves to the shard: the components that speak another protocol or answer a request.
+// The requests of the shard's connections, dispatched to the components that speak another protocol
+// and to the endpoints.
 
 internal import Delivery
 internal import Notifications
 internal import Wire
 
-extension Shard: HTTPOwner {
-  func begin(
-    _ head: HTTPRequestHead, at slot: UInt32, from: Int, to end: Int
-  ) throws(HTTPViolation) -> HeadStep {
-    let step = engine.begin(head, at: slot, from: from, to: end)
-    guard step == .endpoint else { return step }
-    return try upgrade.begin(head, at: slot) ? .taken : .endpoint
+extension Shard {
+  /// Handles the requests in the scratch's [offset, end).
+  ///
+  /// Moves `offset` to where the unfinished one begins.
+  func handleRequests(at slot: UInt32, from offset: inout Int, to end: Int) {
+    while true {
+      switch http.process(slot, from: &offset, to: end) {
+      case .done: return
+      case .request(let request): handle(request)
+      case .head(let head):
+        // Without a body it is whole by now.
+        if case .request(let request) = begin(
+          head, at: slot, from: offset - head.byteCount, to: end)
+        {
+          handle(request)
+        }
+      }
+    }
   }
 
-  func handle(_ request: Request) {
+  /// Begins a request for another protocol, or for an endpoint at the same path.
+  ///
+  /// The head is at the start of the scratch's [from, end).
+  private func begin(
+    _ head: HTTPRequestHead, at slot: UInt32, from: Int, to end: Int
+  ) -> HTTPStep {
+    switch engine.begin(head, at: slot, from: from, to: end) {
+    case .taken: .done
+    case .takesBody: http.beginBody(of: head, at: slot)
+    case .endpoint: upgrade.begin(head, at: slot) ? .done : http.beginEndpoint(head, at: slot)
+    }
+  }
+
+  /// Answers a whole request, at once or later, or makes its connection a session.
+  private func handle(_ request: Request) {
     let result: EndpointResult
     do throws(Refusal) {
       result = try request.route.endpoint.handler(request, self)
@@ -35,10 +61,6 @@ extension Shard: HTTPOwner {
     metrics.add(.broadcasts)
     return Endpoints.accepted
   }
-
-  func end(_ poll: Poll, at slot: UInt32) { polls.end(poll, at: slot) }
-
-  func requestLost(_ exchange: Exchange) { engine.requestLost(exchange) }
 
   /// Passes the store's reply on to the session, the poll or the request that waits for it.
   func dispatch(_ reply: StoreAnswer, to slot: UInt32) {

@@ -96,7 +96,6 @@ final class Shard: ShardComponent {
     polls = Polls(context, connections, admission, users, http, reads, drain)
     fanOut = FanOut(context, users, rooms, reads, polls)
     connections.owner = self
-    http.owner = self
     life.owner = self
     engine.user = socketIO
   }

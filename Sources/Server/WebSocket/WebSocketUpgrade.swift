@@ -40,7 +40,7 @@ final class WebSocketUpgrade: ShardComponent {
   /// Answers a request to a dialect's path.
   ///
   /// False when the path is not a dialect's.
-  func begin(_ head: HTTPRequestHead, at slot: UInt32) throws(HTTPViolation) -> Bool {
+  func begin(_ head: HTTPRequestHead, at slot: UInt32) -> Bool {
     // Clients in practice send a dialect's path no POST except a handshake, so the hot path of
     // publishing skips the lookup of a dialect.
     if head.method == .post, !WebSocketHandshake.isUpgrade(head) { return false }
