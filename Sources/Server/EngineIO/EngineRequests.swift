@@ -122,11 +122,8 @@ extension EngineSessions {
 
   /// Makes the request at `slot` wait for its session's next packets.
   private func wait(for session: EngineSession, at slot: UInt32) {
-    let exchange = http.exchange(at: slot)
-    exchange.engine = session
-    exchange.requestKind = .poll
     session.poll = table.id(of: slot)
-    http.wait(for: .event, at: slot)
+    http.awaitPackets(of: session, at: slot)
     // Packets may be pending already.
     delivery.markPollable(session.slot)
   }
@@ -136,11 +133,7 @@ extension EngineSessions {
   private func awaitBody(
     _ head: HTTPRequestHead, for session: EngineSession, at slot: UInt32
   ) throws(EngineIORefusal) -> HeadStep {
-    let exchange = http.exchange(at: slot)
     let limit = core.configuration.engines[session.path].settings.bodyBytesLimit
-    exchange.route = Endpoints.Match(endpoint: Endpoints.enginePost, parameters: [])
-    exchange.caller = .anyone
-    exchange.bodyLimit = limit
     if let length = head.contentLength, length > limit {
       end(session, because: "a body of \(length) bytes")
     }
@@ -148,9 +141,8 @@ extension EngineSessions {
       http.answerEarly(refusal, head, slot)
       return .taken
     }
-    exchange.engine = session
-    exchange.requestKind = .post
     session.isPosting = true
+    http.awaitBody(to: session, limit: limit, for: Endpoints.enginePost, at: slot)
     return .takesBody
   }
 

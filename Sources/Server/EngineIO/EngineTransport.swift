@@ -310,10 +310,9 @@ extension EngineSessions {
 
   /// Ends the session of the request at `slot`, which ends unanswered: its client has lost data.
   func requestEnds(at slot: UInt32) {
-    guard let exchange = table[slot].activity.exchange, let session = exchange.engine else {
+    guard let exchange = table[slot].activity.exchange, let session = exchange.takeEngine() else {
       return
     }
-    exchange.engine = nil
     if exchange.requestKind == .poll { session.poll = nil }
     end(session, because: "one of its requests ended without an answer")
   }

@@ -21,11 +21,23 @@ final class Exchange {
   var pending: PendingAnswer?
   /// The Engine.IO session that the request addresses; `requestKind` says whether it polls or
   /// posts.
-  var engine: EngineSession?
-  var requestKind = EngineRequestKind.post
+  private(set) var engine: EngineSession?
+  private(set) var requestKind = EngineRequestKind.post
   /// Whether the connection ends with this response: the peer ended its side, or input is left
   /// unread.
   var isLast = false
+
+  /// Makes it a request of an Engine.IO session.
+  func address(_ session: EngineSession, _ kind: EngineRequestKind) {
+    engine = session
+    requestKind = kind
+  }
+
+  /// Forgets the Engine.IO session that the request addresses, and returns it.
+  func takeEngine() -> EngineSession? {
+    defer { engine = nil }
+    return engine
+  }
 
   /// Clears the request and keeps the object for the next one.
   func reset() {
