@@ -479,7 +479,7 @@ struct EngineSessionView {
   /// Whether the body of a POST is being received.
   var isPosting: Bool { session.isPosting }
   /// Whether a WebSocket is about to take the session over.
-  var isUpgradePending: Bool { session.probe != nil }
+  var isUpgradePending: Bool { shard.engine.probe(of: session) != nil }
   /// The namespaces that the client is in, in its order of entry; nil without Socket.IO.
   var namespaces: [Int]? { socketIO?.sockets.map(\.namespace) }
   /// The `since` that the session keeps from its first request.

@@ -82,9 +82,8 @@ class EngineSession {
   var poll: ConnectionID?
   /// Whether a body is being received for it.
   var isPosting = false
-  /// The WebSocket of an upgrade in progress, and whether its probe has succeeded.
+  /// The WebSocket of the latest upgrade, which may have ended since: see `EngineSessions.probe`.
   var probe: ConnectionID?
-  var isProbed = false
   /// Whether the client wants binary data as base64 text over a WebSocket, too.
   let usesBase64: Bool
 
@@ -120,8 +119,13 @@ class EngineSession {
 }
 
 /// An upgrade in progress: the activity of its WebSocket's connection.
+///
+/// It ends with this activity, so nothing has to tell the session that the WebSocket is gone.
 final class EngineProbe {
+  /// The session's id.
   let id: EngineID
+  /// Whether the client's probe was answered.
+  var isAnswered = false
   var assembly: MessageAssembly?
 
   init(id: EngineID) { self.id = id }

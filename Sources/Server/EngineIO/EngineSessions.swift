@@ -86,6 +86,14 @@ final class EngineSessions: ShardComponent {
   /// The session of that id, if this shard has it.
   func session(_ id: EngineID) -> EngineSession? { slots[id].flatMap { table[$0].engine } }
 
+  /// The upgrade of the session that is in progress; nil if there is none.
+  ///
+  /// An upgrade whose WebSocket ends is abandoned, and the session goes on polling.
+  func probe(of session: EngineSession) -> EngineProbe? {
+    guard let id = session.probe, table.holds(id) else { return nil }
+    return table[id.slot].activity.probe
+  }
+
   /// The bytes that a message to the session or probe at `slot` may have, its type digit included.
   ///
   /// Nil for other connections.

@@ -152,7 +152,7 @@ extension EngineSessions {
       session.poll = nil
       return delivery.settlePoll(slot)
     }
-    if delivery[slot].unsentPrivateBytes.isEmpty, !session.isProbed {
+    if delivery[slot].unsentPrivateBytes.isEmpty, probe(of: session)?.isAnswered != true {
       return delivery.settlePoll(slot)
     }
     let payload = takePackets(slot, limit: EngineSessions.packetsPerPoll)
@@ -298,7 +298,7 @@ extension EngineSessions {
     session.hasEnded = true
     unregister(session)
     if isCarrier(session) { user.ended(session) }
-    if let probe = session.probe, table.holds(probe) {
+    if let probe = session.probe, self.probe(of: session) != nil {
       session.probe = nil
       life.close(probe.slot, code: 1000, reason: "the session has ended")
     }

@@ -24,7 +24,7 @@ extension EngineSessions {
   ) throws(EngineIORefusal) {
     try becomeWebSocket(head, at: slot)
     life.begin(at: slot, in: fanOutGroups.id(ofPath: session.path, isPolling: false))
-    guard isPolling, session.probe == nil else {
+    guard isPolling, probe(of: session) == nil else {
       // As in the reference: a surplus WebSocket is closed, and the session goes on.
       return life.close(slot, code: 1000, reason: "the session has a WebSocket already")
     }
@@ -38,35 +38,27 @@ extension EngineSessions {
   /// Handles a message of a WebSocket that is still a probe.
   func continueProbe(_ probe: EngineProbe, _ message: MessageAssembly, at slot: UInt32) {
     guard message.isText, let session = session(probe.id),
-      session.probe?.slot == slot
+      self.probe(of: session) === probe
     else { return life.close(slot, code: 1002, reason: "not a probe") }
-    if !session.isProbed, message.bytes == EngineSessions.probePayload {
-      session.isProbed = true
+    if !probe.isAnswered, message.bytes == EngineSessions.probePayload {
+      probe.isAnswered = true
       delivery.markPollable(session.slot)
       write(to: slot) { frames in
         frames.text { packet in
           EngineIOPacket.append(.pong, into: &packet) { $0.appendText("probe") }
         }
       }
-    } else if session.isProbed, message.bytes == [EngineIOPacketType.upgrade.byte] {
+    } else if probe.isAnswered, message.bytes == [EngineIOPacketType.upgrade.byte] {
       takeOver(session, from: slot)
     } else {
       life.close(slot, code: 1002, reason: "not a probe")
     }
   }
 
-  /// Abandons the upgrade, because its WebSocket has ended; the session goes on polling.
-  func leaveProbe(_ probe: EngineProbe, _ slot: UInt32) {
-    guard let session = session(probe.id), session.probe?.slot == slot else { return }
-    session.probe = nil
-    session.isProbed = false
-  }
-
   /// Moves the socket of the connection at `other` to the session's slot.
   private func takeOver(_ session: EngineSession, from other: UInt32) {
     let slot = session.slot
     session.probe = nil
-    session.isProbed = false
     setActivity(.idle, at: other)
     // A client that sends `5` has no poll in flight, or no longer reads it.
     if let poll = session.poll, table.holds(poll) {

@@ -11,8 +11,6 @@ internal import Wire
 protocol SessionOwner: AnyObject {
   /// Ends the session at `slot`, which `session` carries, or only its namespace.
   func close(_ session: EngineSession, at slot: UInt32, code: UInt16, because reason: String)
-  /// Releases what other components keep of the session at `slot`, which ends.
-  func sessionEnds(at slot: UInt32)
   /// The ids for the Socket.IO client of the session at `slot`, which is now connected.
   ///
   /// `cursor` is its start position; nil if it gets no cursors.
@@ -211,9 +209,10 @@ final class SessionLife: ShardComponent {
     }
   }
 
-  /// Does the same for a session that has no Engine.IO session to end first.
+  /// Does the same for a session without an Engine.IO session, or with one that has ended.
   func closeFramed(_ slot: UInt32, code: UInt16, reason: String, logged: String? = nil) {
     guard table[slot].state == .session else { return }
+    assert(table[slot].engine?.hasEnded != false, "the Engine.IO session at \(slot) goes on")
     delivery.takePrivately(slot)
     leave(slot, because: logged ?? "closed with \(code), \(reason)")
     var frame: [UInt8] = []
@@ -228,7 +227,6 @@ final class SessionLife: ShardComponent {
   /// Takes the session at `slot`, if there is one, out of everything that it belongs to.
   func leave(_ slot: UInt32, because reason: @autoclosure () -> String) {
     guard table[slot].state == .session else { return }
-    owner.sessionEnds(at: slot)
     leaveFanOut(slot, because: reason())
     metrics.add(.sessionsClosed)
   }

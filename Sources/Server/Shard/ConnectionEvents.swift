@@ -146,6 +146,7 @@ extension Shard: ConnectionOwner {
 
   /// The session goes first: its end may answer its requests, and the quotas count both.
   func release(_ slot: UInt32, because reason: @autoclosure () -> String) {
+    if let session = table[slot].engine { engine.leave(session, slot) }
     life.leave(slot, because: reason())
     releaseRequest(at: slot)
     admission.leave(slot)
@@ -162,10 +163,5 @@ extension Shard: SessionOwner {
 
   func identity(at slot: UInt32, cursor: Cursor?, isResumed: Bool) -> SocketIdentity? {
     socketIO.identity(at: slot, cursor: cursor, isResumed: isResumed)
-  }
-
-  func sessionEnds(at slot: UInt32) {
-    if let session = table[slot].engine { engine.leave(session, slot) }
-    if let probe = table[slot].activity.probe { engine.leaveProbe(probe, slot) }
   }
 }
