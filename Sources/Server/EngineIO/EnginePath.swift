@@ -54,6 +54,24 @@ package struct EnginePath: Sendable {
     shortPath = String(path.dropLast())
   }
 
+  /// Makes the state of a session at this path, with the link to it for its slot.
+  ///
+  /// `since` is from the query of its first request.
+  func makeSession(
+    _ opening: EngineOpening, since: String?, now: UInt64
+  ) -> (session: EngineSession, link: EngineLink) {
+    switch use {
+    case .messages:
+      let session = EngineSession(opening)
+      return (session, .messages(session))
+    case .socketIO:
+      let session = SocketIOSession(
+        opening, beginsBy: now + settings.connectTimeoutMilliseconds)
+      session.since = since.map { SocketIOSession.bounded(since: $0) }
+      return (session, .socketIO(session))
+    }
+  }
+
   /// Whether a request for `path` is for this one.
   func matches(_ path: String) -> Bool { path == self.path || path == shortPath }
 

@@ -146,30 +146,13 @@ extension EngineSessions {
     return .takesBody
   }
 
-  /// Handles the packets of a posted body.
-  func receive(_ request: Request) -> Answer {
-    guard let session = table[request.slot].activity.exchange?.engine,
-      !session.hasEnded
-    else { return .refusal(.unknownSession) }
+  /// The session to which the body of the request at `slot` was posted; nil if it has ended.
+  ///
+  /// Its client may post the next body.
+  func endPost(at slot: UInt32) -> EngineSession? {
+    guard let session = table[slot].activity.exchange?.engine, !session.hasEnded else { return nil }
     session.isPosting = false
-    var payload = EngineIOPayload(request.body)
-    do throws(ProtocolViolation) {
-      while let packet = try payload.next() {
-        guard life.takeMessage(isText: !packet.isBinary, at: session.slot) else {
-          if !session.hasEnded { continue }
-          return .refusal(.unknownSession)
-        }
-        try receive(packet, in: request.body, for: session)
-        guard !session.hasEnded else { break }
-      }
-    } catch {
-      metrics.add(.protocolViolations)
-      if !session.hasEnded { end(session, because: error.reason) }
-      return .refusal(.badRequest)
-    }
-    return Answer(
-      response: HTTPResponse(status: 200, body: Array("ok".utf8), contentType: "text/html"),
-      status: 200)
+    return session
   }
 
   // MARK: Opening

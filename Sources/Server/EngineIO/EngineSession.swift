@@ -70,7 +70,7 @@ class EngineSession {
   /// The caller of the request that opened it, if it had a valid token.
   let opener: Result<Caller, AuthenticationFailure>
   /// Deadline for the client to connect to a namespace; `.max` if there is none.
-  var beginsBy: UInt64
+  private(set) var beginsBy: UInt64
   /// When it was opened, in monotonic nanoseconds by a clock reading of its own.
   ///
   /// If a client opens one session, gets the answer and then opens another, the later session has
@@ -97,6 +97,12 @@ class EngineSession {
     self.beginsBy = beginsBy
     openedAt = opening.openedAt
   }
+
+  /// Gives the client until `deadline` to connect to a namespace.
+  func awaitBeginning(until deadline: UInt64) { beginsBy = deadline }
+
+  /// Lifts that deadline, because the client has connected.
+  func noteBeginning() { beginsBy = .max }
 
   /// The deadline of one of its slots apart from the end of its token.
   ///

@@ -11,13 +11,9 @@ internal import Reactor
 internal import Wire
 
 /// The protocol that messages of Engine.IO carry: Socket.IO.
+///
+/// It stands above Engine.IO, so it takes the messages by itself: see `EngineSessions.receive`.
 protocol EngineUser: AnyObject {
-  /// Makes a session of the protocol; `since` is from the query of its first request.
-  func makeSession(_ opening: EngineOpening, since: String?) -> EngineLink
-  /// Handles a message of the client: a packet that lies in `bytes`.
-  func received(
-    _ packet: EngineIOPacket, in bytes: [UInt8], for session: EngineSession
-  ) throws(ProtocolViolation)
   /// Handles deadlines that have passed.
   func timerFired(_ session: EngineSession)
   /// Sends its own sign of life with a ping.

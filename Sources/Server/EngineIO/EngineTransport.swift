@@ -25,16 +25,7 @@ extension EngineSessions {
     let opening = EngineOpening(
       id: id, path: path, messageBytesLimit: settings.messageBytesLimit, slot: slot,
       usesBase64: usesBase64, opener: opener, openedAt: openedAt)
-    let session: EngineSession
-    let link: EngineLink
-    switch engine.use {
-    case .messages:
-      session = EngineSession(opening)
-      link = .messages(session)
-    case .socketIO:
-      link = user.makeSession(opening, since: since)
-      session = link.session ?? EngineSession(opening)
-    }
+    let (session, link) = engine.makeSession(opening, since: since, now: now)
     register(session)
     let isPolling = delivery[slot].flags.contains(.polling)
     life.begin(at: slot, in: fanOutGroups.id(ofPath: path, isPolling: isPolling))
@@ -66,16 +57,19 @@ extension EngineSessions {
   // MARK: Receiving
 
   /// Handles one packet, which lies in `bytes`.
+  ///
+  /// Returns whether it is a message for the protocol that the session carries.
   func receive(
     _ packet: EngineIOPacket, in bytes: [UInt8], for session: EngineSession
-  ) throws(ProtocolViolation) {
+  ) throws(ProtocolViolation) -> Bool {
     guard packet.payload.count <= session.messageBytesLimit else { throw .messageTooBig }
     switch packet.type {
     case .message:
+      if isCarrier(session) { return true }
       try deliver(packet, in: bytes, to: session)
     case .pong:
       // An unsolicited pong must not postpone the next ping.
-      guard table[session.slot].flags.contains(.pinged) else { return }
+      guard table[session.slot].flags.contains(.pinged) else { break }
       table[session.slot].flags.remove(.pinged)
       let interval = core.configuration.engines[session.path].settings.pingIntervalMilliseconds
       table[session.slot].deadline = now + interval
@@ -89,13 +83,13 @@ extension EngineSessions {
     case .open, .upgrade, .noop:
       break
     }
+    return false
   }
 
-  /// Hands a message to the protocol on top, or to the application at the path.
+  /// Hands a message to the application at the path.
   private func deliver(
     _ packet: EngineIOPacket, in bytes: [UInt8], to session: EngineSession
   ) throws(ProtocolViolation) {
-    if isCarrier(session) { return try user.received(packet, in: bytes, for: session) }
     guard case .messages(let application) = core.configuration.engines[session.path].use else {
       return
     }
@@ -110,25 +104,6 @@ extension EngineSessions {
   /// Whether a session carries the protocol on top, and not messages of an application.
   private func isCarrier(_ session: EngineSession) -> Bool {
     if case .socketIO = table[session.slot].engineLink { true } else { false }
-  }
-
-  /// Handles a complete WebSocket message if the slot belongs to a session or to a probe.
-  ///
-  /// False when it belongs to neither.
-  func receive(
-    _ message: MessageAssembly, at slot: UInt32
-  ) throws(ProtocolViolation) -> Bool {
-    if let probe = table[slot].activity.probe {
-      continueProbe(probe, message, at: slot)
-      return true
-    }
-    guard let session = table[slot].engine else { return false }
-    let packet =
-      message.isText
-      ? try EngineIOPacket.decode(text: message.bytes)
-      : EngineIOPacket.decode(binary: message.bytes)
-    try receive(packet, in: message.bytes, for: session)
-    return true
   }
 
   // MARK: Sending without a socket

@@ -89,7 +89,8 @@ final class Shard: ShardComponent {
     socketIO = SocketIOSessions(
       context, connections, admission, authenticator, users, rooms, life, reads, sessions, engine,
       drain)
-    webSockets = WebSocketConnections(context, connections, receiver, life, sessions, engine)
+    webSockets = WebSocketConnections(
+      context, connections, receiver, life, sessions, engine, socketIO)
     upgrade = WebSocketUpgrade(
       context, connections, admission, authenticator, rooms, access, http, sessions,
       connectionLog, drain)

@@ -8,8 +8,31 @@ internal import Notifications
 internal import Wire
 
 extension SocketIOSessions {
-  /// Handles an Engine.IO message of the session's client.
+  /// Handles a WebSocket message to an Engine.IO session.
   func receive(
+    _ message: MessageAssembly, for session: EngineSession
+  ) throws(ProtocolViolation) {
+    let packet =
+      message.isText
+      ? try EngineIOPacket.decode(text: message.bytes)
+      : EngineIOPacket.decode(binary: message.bytes)
+    try receive(packet, in: message.bytes, for: session)
+  }
+
+  /// Handles one packet of an Engine.IO session, which lies in `bytes`.
+  ///
+  /// Engine.IO handles its own packets, and the messages of a session that carries no Socket.IO.
+  func receive(
+    _ packet: EngineIOPacket, in bytes: [UInt8], for session: EngineSession
+  ) throws(ProtocolViolation) {
+    guard try engine.receive(packet, in: bytes, for: session),
+      let session = table[session.slot].socketIO
+    else { return }
+    try assemble(packet, in: bytes, for: session)
+  }
+
+  /// Adds an Engine.IO message to the Socket.IO message that it begins or continues.
+  private func assemble(
     _ packet: EngineIOPacket, in bytes: [UInt8], for session: SocketIOSession
   ) throws(ProtocolViolation) {
     guard case .socketIO(let application) = core.configuration.engines[session.path].use else {
@@ -118,7 +141,7 @@ extension SocketIOSessions {
 
   /// Lifts the connect timeout, because the client has connected to a namespace.
   func settleBeginning(of session: SocketIOSession) {
-    session.beginsBy = .max
+    session.noteBeginning()
     connections.scheduleTimer(session.slot)
   }
 
@@ -235,7 +258,7 @@ extension SocketIOSessions {
     guard session.sockets.isEmpty, !session.hasEnded else { return }
     // Without a namespace the connect timeout applies again, as for a new client.
     let settings = core.configuration.engines[session.path].settings
-    session.beginsBy = now + settings.connectTimeoutMilliseconds
+    session.awaitBeginning(until: now + settings.connectTimeoutMilliseconds)
     connections.scheduleTimer(session.slot)
   }
 

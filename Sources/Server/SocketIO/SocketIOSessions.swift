@@ -54,21 +54,6 @@ final class SocketIOSessions: ShardComponent {
 }
 
 extension SocketIOSessions: EngineUser {
-  func makeSession(_ opening: EngineOpening, since: String?) -> EngineLink {
-    let settings = core.configuration.engines[opening.path].settings
-    let session = SocketIOSession(
-      opening, beginsBy: now + settings.connectTimeoutMilliseconds)
-    session.since = since.map { SocketIOSession.bounded(since: $0) }
-    return .socketIO(session)
-  }
-
-  func received(
-    _ packet: EngineIOPacket, in bytes: [UInt8], for session: EngineSession
-  ) throws(ProtocolViolation) {
-    guard let session = table[session.slot].socketIO else { return }
-    try receive(packet, in: bytes, for: session)
-  }
-
   func timerFired(_ session: EngineSession) {
     if let session = table[session.slot].socketIO { expireAcknowledgements(of: session) }
   }

@@ -17,10 +17,12 @@ final class WebSocketConnections: ShardComponent {
   private let life: SessionLife
   private let sessions: Sessions
   private let engine: EngineSessions
+  private let socketIO: SocketIOSessions
 
   init(
     _ context: ShardContext, _ connections: Connections, _ receiver: Receiver,
-    _ life: SessionLife, _ sessions: Sessions, _ engine: EngineSessions
+    _ life: SessionLife, _ sessions: Sessions, _ engine: EngineSessions,
+    _ socketIO: SocketIOSessions
   ) {
     self.context = context
     self.connections = connections
@@ -28,6 +30,7 @@ final class WebSocketConnections: ShardComponent {
     self.life = life
     self.sessions = sessions
     self.engine = engine
+    self.socketIO = socketIO
   }
 
   /// Traps in a debug build when a connection that is no WebSocket keeps an unfinished message.
@@ -189,7 +192,10 @@ final class WebSocketConnections: ShardComponent {
   private func received(
     _ message: MessageAssembly, at slot: UInt32
   ) throws(ProtocolViolation) {
-    if try engine.receive(message, at: slot) { return }
+    if let probe = table[slot].activity.probe {
+      return engine.continueProbe(probe, message, at: slot)
+    }
+    if let session = table[slot].engine { return try socketIO.receive(message, for: session) }
     let text = message.isText ? InboundMessage(message.bytes) : nil
     if let token = text?.token { return sessions.take(token: token, at: slot) }
     // guard: message-limit-is-configured

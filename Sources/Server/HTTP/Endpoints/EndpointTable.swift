@@ -138,7 +138,7 @@ extension Endpoints {
   ]
 
   /// Packets of Engine.IO, which has its own paths, methods and answers: it is in no route.
-  static let enginePost = Endpoint(.post, "", .anyone) { .now($1.engine.receive($0)) }
+  static let enginePost = Endpoint(.post, "", .anyone) { .now(receivePackets($0, on: $1)) }
 
   private static func page(_ path: String, _ file: String) -> Endpoint {
     Endpoint(.get, path, .anyone, readsQuery: false) { (request, shard) throws(Refusal) in
