@@ -13,64 +13,85 @@ struct FanOutGroupsTests {
     .notifications(),
     .notifications(recovery: .off),
   ]
+  private let entries = DialectRegistry.entries(at: FanOutGroupsTests.paths)
   private let groups = FanOutGroups(
-    paths: FanOutGroupsTests.paths, cursors: CursorFormat(epoch: "test"))
+    DialectRegistry.entries(at: FanOutGroupsTests.paths), cursors: CursorFormat(epoch: "test"))
 
   @Test func `each group's encoder is at the index of its id`() {
     for encoder in groups.all { #expect(groups[encoder.id] === encoder) }
   }
 
+  @Test func `a group is one dialect, one kind of session and one framing`() {
+    #expect(Set(entries.map(\.id)).count == entries.count)
+    var names: Set<String> = []
+    for encoder in groups.all {
+      #expect(names.insert("\(encoder.dialectID) \(encoder.kind) \(encoder.framing)").inserted)
+      #expect(encoder.writer.framing == encoder.framing)
+      #expect((encoder.writer.cursors != nil) == (encoder.kind == .withCursors))
+    }
+    #expect(groups.all.count == entries.reduce(0) { $0 + $1.kinds.count * $1.framings.count })
+  }
+
   @Test func `each kind of session has its own group with the right encoding`() {
-    var kinds: [FanOutGroupID: String] = [:]
-    func expect(_ id: FanOutGroupID, _ kind: String, _ framing: Framing, cursors: Bool) {
-      #expect(kinds.updateValue(kind, forKey: id) == nil, "\(kind)")
-      #expect(groups[id].dialect.framing == framing, "\(kind)")
-      #expect(groups[id].sendsCursors == cursors, "\(kind)")
+    var found: Set<FanOutGroupID> = []
+    func expect(
+      _ id: FanOutGroupID, _ dialect: DialectID, _ kind: SessionKind, _ framing: Framing
+    ) {
+      let name = "\(dialect) \(kind) \(framing)"
+      #expect(found.insert(id).inserted, "\(name)")
+      #expect(groups[id].dialectID == dialect, "\(name)")
+      #expect(groups[id].kind == kind && groups[id].framing == framing, "\(name)")
+      #expect(groups[id].sendsCursors == (kind == .withCursors), "\(name)")
     }
-    for dialect in DialectRegistry.all {
-      let ids = [
-        groups.id(of: dialect, withCursors: false), groups.id(of: dialect, withCursors: true),
-        groups.idWithoutToken(of: dialect),
-      ]
-      for (id, cursors) in zip(ids, [false, true, false]) {
-        expect(id, "\(dialect.name) \(id)", dialect.framing, cursors: cursors)
-        #expect(groups[id].dialect.name == dialect.name)
-      }
+    for dialect in DialectRegistry.webSockets {
+      let id = DialectID.named(dialect.name)
+      expect(groups.first(of: id, .webSocket), id, .withoutUser, .webSocket)
+      expect(groups.id(of: id, .webSocket, withCursors: false), id, .withoutCursors, .webSocket)
+      expect(groups.id(of: id, .webSocket, withCursors: true), id, .withCursors, .webSocket)
+      #expect(groups[groups.first(of: id, .webSocket)].dialect.name == dialect.name)
     }
-    func expectPair(_ path: Int, namespace: Int?, cursors: Bool, _ id: (Bool) -> FanOutGroupID) {
-      let (socket, poll) = (id(false), id(true))
-      let kind = "\(path) \(namespace as Any) \(cursors)"
-      expect(socket, kind, .webSocket, cursors: cursors)
-      expect(poll, "\(kind) polled", .packets, cursors: cursors)
-      for id in [socket, poll] {
-        #expect(groups.id(matching: id, ofPath: path, isPolling: false) == socket)
-        #expect(groups.id(matching: id, ofPath: path, isPolling: true) == poll)
-        let dialect = groups[id].dialect as? SocketIODialect
-        #expect(dialect?.namespace == namespace.map { SocketIODialect.namespaces[$0] })
-        #expect(groups[id].keepsPositions == cursors)
-      }
+    for framing in [Framing.chunkedEventStream, .eventStream] {
+      let stream = groups.first(of: .named("sse"), framing)
+      expect(stream, .named("sse"), .withCursors, framing)
+      #expect(groups.id(of: .named("sse"), framing, withCursors: true) == stream)
+      expect(groups.first(of: .named("metrics"), framing), .named("metrics"), .watcher, framing)
     }
     for (path, namespaceCount) in [0, 0, 2, 2].enumerated() {
-      expectPair(path, namespace: nil, cursors: false) { groups.id(ofPath: path, isPolling: $0) }
-      for namespace in 0..<namespaceCount {
-        for cursors in [false, true] {
-          expectPair(path, namespace: namespace, cursors: cursors) {
-            groups.id(
-              ofPath: path, namespace: namespace, withCursors: cursors, isPolling: $0)
-          }
+      for framing in [Framing.webSocket, .packets] {
+        expect(
+          groups.first(of: .engine(path: path), framing), .engine(path: path), .withoutUser, framing
+        )
+        for namespace in 0..<namespaceCount {
+          let id = DialectID.namespace(namespace, path: path)
+          expect(groups.id(of: id, framing, withCursors: false), id, .withoutCursors, framing)
+          expect(groups.id(of: id, framing, withCursors: true), id, .withCursors, framing)
         }
       }
     }
-    let streams = StreamDialect(framing: .eventStream)
-    expect(
-      groups.id(of: streams, withCursors: true), "sse over HTTP/1.0", .eventStream, cursors: true)
-    #expect(groups.idWithoutToken(of: streams) == groups.id(of: streams, withCursors: true))
-    for framing in [Framing.chunkedEventStream, .eventStream] {
-      expect(groups.metrics(framing).id, "metrics \(framing)", framing, cursors: false)
-      #expect(groups.metrics(framing).dialect is MetricsDialect)
+    #expect(found.count == groups.all.count)
+    #expect(groups.metrics.map(\.kind) == [.watcher, .watcher])
+  }
+
+  @Test func `a session that changes its transport keeps its dialect and kind`() {
+    for encoder in groups.all where [.webSocket, .packets].contains(encoder.framing) {
+      guard !DialectRegistry.webSockets.contains(where: { $0.name == encoder.dialect.name }) else {
+        continue
+      }
+      for framing in [Framing.webSocket, .packets] {
+        let other = groups[groups.id(like: encoder.id, framing)]
+        #expect(other.dialectID == encoder.dialectID && other.kind == encoder.kind)
+        #expect(other.framing == framing)
+      }
     }
-    #expect(groups.metrics.map(\.id.index) == [groups.all.count - 2, groups.all.count - 1])
-    #expect(kinds.count == groups.all.count)
+  }
+
+  @Test func `Socket.IO's sessions with cursors keep positions, in the namespace of their group`() {
+    for encoder in groups.all {
+      let dialect = encoder.dialect as? SocketIODialect
+      #expect(encoder.keepsPositions == (dialect != nil && encoder.sendsCursors))
+      guard case .namespace(let namespace, _) = encoder.dialectID else { continue }
+      #expect(dialect?.namespace == SocketIODialect.namespaces[namespace])
+    }
   }
 
   @Test func `no event takes half of the largest frame's allowance, in any encoding`() {

@@ -21,7 +21,7 @@ struct MutedEventTests {
       ("inbox", [#"{"type":"unread_count","unreadCount":2}"#]),
     ] as [(String, [String])])
   func dialects(name: String, expected: [String]) throws {
-    let dialect = try #require(DialectRegistry.all.first { $0.name == name })
+    let dialect = try #require(DialectRegistry.webSockets.first { $0.name == name })
     for epoch in [nil, "abc"] {
       let texts = try DialectTests.texts(epoch: epoch) { dialect.write(Self.counted(42), to: &$0) }
       #expect(texts == expected)

@@ -114,8 +114,9 @@ extension ShardView {
 
   /// Appends bytes to the logs that every open notification session reads.
   func appendToSessionLogs(_ bytes: [UInt8]) {
-    for group in shard.delivery.groups.prefix(2 * DialectRegistry.all.count) {
-      group.log.append(bytes.span)
+    for encoder in shard.fanOutGroups.all
+    where encoder.kind == .withoutCursors || encoder.kind == .withCursors {
+      shard.delivery.groups[encoder.id.index].log.append(bytes.span)
     }
   }
 

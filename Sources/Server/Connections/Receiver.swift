@@ -132,7 +132,7 @@ final class Receiver: ShardComponent {
 
   /// Whether the session at `slot` is a WebSocket and so receives messages, too.
   func isBidirectional(_ slot: UInt32) -> Bool {
-    encoder(of: slot).dialect.framing == .webSocket
+    encoder(of: slot).framing == .webSocket
   }
 
   /// Appends the received bytes [from, end) of the scratch to the unfinished frame before them, if

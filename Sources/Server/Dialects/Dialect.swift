@@ -1,9 +1,8 @@
 // The interface of a dialect: how the canonical event is encoded for one kind of client, and how
 // that client's messages are parsed.
 //
-// To add a WebSocket dialect, add a file here with a type that conforms to `Dialect` and a line to
-// `DialectRegistry.all`. A dialect is stateless and does no input or output: it turns values into
-// text and text into values, on whichever shard calls it.
+// A dialect is stateless and does no input or output: it turns values into text and text into
+// values, on whichever shard calls it. `DialectRegistry` lists all of them.
 
 internal import Notifications
 internal import Wire
@@ -89,6 +88,9 @@ enum Framing: Sendable {
   /// Packets of Engine.IO for the bodies of polls, each followed by the separator.
   case packets
 
+  /// The framing of an Engine.IO session, by its transport.
+  static func engineIO(isPolling: Bool) -> Framing { isPolling ? .packets : .webSocket }
+
   /// The framing of the stream that answers a request.
   static func eventStream(answering head: HTTPRequestHead) -> Framing {
     // guard: http10-stream-not-chunked
@@ -126,7 +128,6 @@ protocol Dialect: Sendable {
   var name: String { get }
   /// The path that its clients connect to.
   var path: String { get }
-  var framing: Framing { get }
   var admission: Admission { get }
   var heartbeat: Heartbeat { get }
   /// The close code of a session with an expired token.
@@ -135,6 +136,10 @@ protocol Dialect: Sendable {
   var greetsWithCounts: Bool { get }
   /// Whether it has messages about rooms; if so, `rooms=` in the query names rooms to join.
   var supportsRooms: Bool { get }
+  /// Whether the greeting is not a message of its own but a part of the next one.
+  var greetsInNextMessage: Bool { get }
+  /// Whether a session with cursors keeps the position of the last notification sent to it.
+  var keepsPositions: Bool { get }
 
   /// Writes the frames of `event`, or none if the dialect has no message for it.
   func write(_ event: Event, to frames: inout FrameWriter)
@@ -179,6 +184,8 @@ protocol Dialect: Sendable {
 extension Dialect {
   var greetsWithCounts: Bool { false }
   var supportsRooms: Bool { false }
+  var greetsInNextMessage: Bool { false }
+  var keepsPositions: Bool { false }
   func request(in message: InboundMessage) -> ClientRequest? { nil }
   func writePong(time: Int64, to frames: inout FrameWriter) {}
   var forgivesTooManyMessages: Bool { false }
@@ -190,18 +197,10 @@ extension Dialect {
     _ page: [Notification], _ counts: Counts, groups: [UInt64: Int], byteLimit: Int,
     to frames: inout FrameWriter
   ) {}
-  var framing: Framing { .webSocket }
   func writeCaughtUp(_ counts: Counts, hasSent: Bool, time: Int64, to frames: inout FrameWriter) {
     writeResumed(counts, time: time, to: &frames)
   }
   func writeBegun(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}
-}
-
-/// The dialects of a server, except those of Engine.IO's paths and the one of metrics streams.
-enum DialectRegistry {
-  static let all: [any Dialect] = [
-    FlatDialect(), EventDialect(), TypedDialect(), InboxDialect(), StreamDialect(),
-  ]
 }
 
 /// The fields that the first event of a stream has besides its own.

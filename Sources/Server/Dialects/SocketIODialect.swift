@@ -21,8 +21,9 @@ struct SocketIODialect: Dialect {
   /// The answer to CONNECT waits for the store, because it shows whether the state was recovered.
   let greetsWithCounts = true
   let forgivesTooManyMessages = true
+  /// For the recovery of the client's state.
+  let keepsPositions = true
   let namespace: String
-  let framing: Framing
   let heartbeat: Heartbeat
 
   func write(_ event: Event, to frames: inout FrameWriter) {

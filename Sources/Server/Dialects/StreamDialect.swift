@@ -12,7 +12,6 @@ internal import Wire
 struct StreamDialect: Dialect {
   let name = "sse"
   let path = "/notifications/events"
-  let framing: Framing
   let admission = Admission.refusedBeforeUpgrade
   // A reader sends nothing, so its silence means nothing. A dead reader does not acknowledge the
   // comments, and the kernel ends its connection.
@@ -23,8 +22,7 @@ struct StreamDialect: Dialect {
   let supportsRooms = true
   /// The greeting is not an event of its own: it waits for the first one.
   let greetsWithCounts = true
-
-  init(framing: Framing = .chunkedEventStream) { self.framing = framing }
+  let greetsInNextMessage = true
 
   func write(_ event: Event, to frames: inout FrameWriter) {
     switch event.body {

@@ -78,25 +78,12 @@ package struct EnginePath: Sendable {
   /// The spellings of the path.
   var paths: [String] { [path, shortPath] }
 
-  /// The encodings of its sessions, in the order that `FanOutGroups` describes.
-  func encodings(cursors: CursorFormat) -> [FanOutEncoding] {
-    let framings = [Framing.webSocket, .packets]
-    var encodings = framings.map {
-      FanOutEncoding(dialect: EngineDialect(self, framing: $0), cursors: nil)
+  /// The namespaces in which sessions are users'; in those of other applications none are.
+  var userNamespaces: [String] {
+    guard case .socketIO(let application) = use, application is SocketIONotifications else {
+      return []
     }
-    guard case .socketIO(let application) = use else { return encodings }
-    // The namespaces of other applications have no user sessions.
-    guard application is SocketIONotifications else { return encodings }
-    for namespace in application.namespaces {
-      for cursors in [nil, cursors] {
-        encodings += framings.map { framing in
-          let dialect = SocketIODialect(
-            namespace: namespace, framing: framing, heartbeat: Heartbeat(settings))
-          return FanOutEncoding(dialect: dialect, cursors: cursors)
-        }
-      }
-    }
-    return encodings
+    return application.namespaces
   }
 }
 
@@ -141,28 +128,6 @@ package struct EngineClient {
     guard !session.hasEnded else { return }
     engine.send(binary: binary, to: session)
   }
-}
-
-/// The dialect of a session that has joined no namespace: it gets no events.
-struct EngineDialect: Dialect {
-  let name = "engine"
-  let path: String
-  let framing: Framing
-  let admission = Admission.firstMessage
-  let heartbeat: Heartbeat
-  let expiryCloseCode: UInt16 = 1008
-
-  init(_ path: EnginePath, framing: Framing) {
-    self.path = path.path
-    self.framing = framing
-    heartbeat = Heartbeat(path.settings)
-  }
-
-  func write(_ event: Event, to frames: inout FrameWriter) {}
-  func write(_ greeting: Greeting, to frames: inout FrameWriter) {}
-  func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter) {}
-  func writeMissed(_ one: Notification, _ counts: Counts, to frames: inout FrameWriter) {}
-  func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}
 }
 
 extension Heartbeat {

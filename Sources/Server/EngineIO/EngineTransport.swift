@@ -28,7 +28,8 @@ extension EngineSessions {
     let (session, link) = engine.makeSession(opening, since: since, now: now)
     register(session)
     let isPolling = delivery[slot].flags.contains(.polling)
-    life.begin(at: slot, in: fanOutGroups.id(ofPath: path, isPolling: isPolling))
+    let group = fanOutGroups.first(of: .engine(path: path), .engineIO(isPolling: isPolling))
+    life.begin(at: slot, in: group)
     table[slot].engineLink = link
     table[slot].lastReceivedAt = now
     table[slot].connectedAt = wall

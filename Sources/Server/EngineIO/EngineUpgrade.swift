@@ -23,7 +23,7 @@ extension EngineSessions {
     _ head: HTTPRequestHead, of session: EngineSession, isPolling: Bool, at slot: UInt32
   ) throws(EngineIORefusal) {
     try becomeWebSocket(head, at: slot)
-    life.begin(at: slot, in: fanOutGroups.id(ofPath: session.path, isPolling: false))
+    life.begin(at: slot, in: fanOutGroups.first(of: .engine(path: session.path), .webSocket))
     guard isPolling, probe(of: session) == nil else {
       // As in the reference: a surplus WebSocket is closed, and the session goes on.
       return life.close(slot, code: 1000, reason: "the session has a WebSocket already")
@@ -104,10 +104,9 @@ extension EngineSessions {
 
   /// Moves `slot` to the group with the same dialect in the other framing.
   private func setFraming(of slot: UInt32, _ session: EngineSession, isPolling: Bool) {
-    let before = delivery[slot].group
-    let after = fanOutGroups.id(matching: before, ofPath: session.path, isPolling: isPolling)
-    rooms.move(slot, to: after)
-    delivery.move(slot, to: after)
+    let group = fanOutGroups.id(like: delivery[slot].group, .engineIO(isPolling: isPolling))
+    rooms.move(slot, to: group)
+    delivery.move(slot, to: group)
   }
 }
 

@@ -1,30 +1,19 @@
-// The fan-out groups of a shard. Only this file knows their order.
-//
-//     each dialect without      each dialect for      each path      sse over   metrics, and
-//     cursors, then with them   those without token   of Engine.IO   HTTP/1.0   over HTTP/1.0
-//    ├────────────────────────┼─────────────────────┼──────────────┼──────────┼───────────────┤
-//
-// A stream over HTTP/1.0 is not chunked, so its frames differ from those of the other streams.
-//
-// An Engine.IO path has two groups for sessions without a namespace and four for each namespace:
-// two without cursors, then two with them. The first of two is for WebSockets, the second for
-// polls.
+// The fan-out groups of a shard: one for each kind of session and framing of each dialect in the
+// registry. A group is found by these three, when a session begins or changes; on the way of an
+// event it is an index.
 
 internal import Delivery
 internal import Notifications
 internal import Wire
 
-/// The encoding of a group's frames.
-struct FanOutEncoding {
-  let dialect: any Dialect
-  /// The spelling of cursors if the group's clients receive them, else nil.
-  let cursors: CursorFormat?
-}
-
 /// Writes the frames of one fan-out group.
 final class GroupEncoder {
   let id: FanOutGroupID
+  /// The registry's entry of its dialect.
+  let dialectID: DialectID
   let dialect: any Dialect
+  let kind: SessionKind
+  let framing: Framing
   /// Whether its clients receive cursors.
   let sendsCursors: Bool
   /// Whether its sessions keep the position of the last notification sent to them.
@@ -32,12 +21,18 @@ final class GroupEncoder {
   /// The frames written last.
   var writer: FrameWriter
 
-  init(id: FanOutGroupID, _ encoding: FanOutEncoding) {
+  init(
+    _ id: FanOutGroupID, _ entry: DialectEntry, _ kind: SessionKind, _ framing: Framing,
+    cursors: CursorFormat
+  ) {
     self.id = id
-    dialect = encoding.dialect
-    sendsCursors = encoding.cursors != nil
-    keepsPositions = encoding.cursors != nil && encoding.dialect is SocketIODialect
-    writer = FrameWriter(cursors: encoding.cursors, framing: dialect.framing)
+    dialectID = entry.id
+    dialect = entry.dialect
+    self.kind = kind
+    self.framing = framing
+    sendsCursors = kind == .withCursors
+    keepsPositions = sendsCursors && dialect.keepsPositions
+    writer = FrameWriter(cursors: sendsCursors ? cursors : nil, framing: framing)
   }
 
   /// Writes the frames of `event`: none if the dialect has none for it.
@@ -49,79 +44,50 @@ final class GroupEncoder {
 
 /// All fan-out groups of one shard.
 ///
-/// Invariant: each encoder is at the index of its group's id.
+/// Invariant: each encoder is at the index of its group's id, and no two have the same dialect,
+/// kind and framing.
 struct FanOutGroups {
   let all: [GroupEncoder]
-  /// Index of the first group of each Engine.IO path.
-  private let pathStarts: [Int]
+  /// The groups of sessions that watch the metrics.
+  let metrics: [GroupEncoder]
 
-  init(paths: [EnginePath], cursors: CursorFormat) {
-    var encodings = DialectRegistry.all.flatMap { dialect in
-      [nil, cursors].map { FanOutEncoding(dialect: dialect, cursors: $0) }
+  init(_ entries: [DialectEntry], cursors: CursorFormat) {
+    var all: [GroupEncoder] = []
+    for entry in entries {
+      for kind in entry.kinds {
+        for framing in entry.framings {
+          let id = FanOutGroupID(index: all.count)
+          all.append(GroupEncoder(id, entry, kind, framing, cursors: cursors))
+        }
+      }
     }
-    // Groups for sessions without a token: they have no members, so their logs stay empty.
-    encodings += DialectRegistry.all.map { FanOutEncoding(dialect: $0, cursors: nil) }
-    var pathStarts: [Int] = []
-    for path in paths {
-      pathStarts.append(encodings.count)
-      encodings += path.encodings(cursors: cursors)
-    }
-    encodings.append(
-      FanOutEncoding(dialect: StreamDialect(framing: .eventStream), cursors: cursors))
-    encodings.append(FanOutEncoding(dialect: MetricsDialect(), cursors: nil))
-    encodings.append(
-      FanOutEncoding(dialect: MetricsDialect(framing: .eventStream), cursors: nil))
-    self.pathStarts = pathStarts
-    all = encodings.enumerated().map { index, encoding in
-      GroupEncoder(id: FanOutGroupID(index: index), encoding)
-    }
+    self.all = all
+    metrics = all.filter { $0.kind == .watcher }
   }
 
   subscript(id: FanOutGroupID) -> GroupEncoder { all[id.index] }
 
-  /// The group of a dialect's authenticated sessions.
-  func id(of dialect: any Dialect, withCursors: Bool) -> FanOutGroupID {
-    if dialect.framing == .eventStream { return unchunkedStreams }
-    return FanOutGroupID(index: 2 * registryIndex(of: dialect) + (withCursors ? 1 : 0))
+  /// The group in which the sessions of a dialect begin.
+  func first(of dialect: DialectID, _ framing: Framing) -> FanOutGroupID {
+    id { $0.dialectID == dialect && $0.framing == framing }
   }
 
-  /// The group of a dialect's sessions that have no token yet.
-  func idWithoutToken(of dialect: any Dialect) -> FanOutGroupID {
-    if dialect.framing == .eventStream { return unchunkedStreams }
-    return FanOutGroupID(index: 2 * DialectRegistry.all.count + registryIndex(of: dialect))
+  /// The group of a dialect's users.
+  func id(of dialect: DialectID, _ framing: Framing, withCursors: Bool) -> FanOutGroupID {
+    let kind = withCursors ? SessionKind.withCursors : .withoutCursors
+    return id { $0.kind == kind && $0.framing == framing && $0.dialectID == dialect }
   }
 
-  /// The group of a path's sessions without a namespace.
-  func id(ofPath path: Int, isPolling: Bool) -> FanOutGroupID {
-    FanOutGroupID(index: pathStarts[path] + (isPolling ? 1 : 0))
+  /// The group with the same dialect and kind of session as `other`, in another framing.
+  func id(like other: FanOutGroupID, _ framing: Framing) -> FanOutGroupID {
+    let (dialect, kind) = (self[other].dialectID, self[other].kind)
+    return id { $0.kind == kind && $0.framing == framing && $0.dialectID == dialect }
   }
 
-  /// The group of a path's sessions in a namespace.
-  func id(
-    ofPath path: Int, namespace: Int, withCursors: Bool, isPolling: Bool
-  ) -> FanOutGroupID {
-    let pair = 1 + 2 * namespace + (withCursors ? 1 : 0)
-    return FanOutGroupID(index: pathStarts[path] + 2 * pair + (isPolling ? 1 : 0))
-  }
-
-  /// The group of the path with the same encoding as `id`, over the given transport.
-  func id(matching id: FanOutGroupID, ofPath path: Int, isPolling: Bool) -> FanOutGroupID {
-    let pair = (id.index - pathStarts[path]) / 2
-    return FanOutGroupID(index: pathStarts[path] + 2 * pair + (isPolling ? 1 : 0))
-  }
-
-  /// The group of `sse` sessions over HTTP/1.0, which always have a token and get cursors.
-  private var unchunkedStreams: FanOutGroupID { FanOutGroupID(index: all.count - 3) }
-
-  /// The groups of sessions that watch the metrics.
-  var metrics: ArraySlice<GroupEncoder> { all.suffix(2) }
-
-  /// The group of sessions that watch the metrics in a stream with this framing.
-  func metrics(_ framing: Framing) -> GroupEncoder {
-    all[all.count - (framing == .chunkedEventStream ? 2 : 1)]
-  }
-
-  private func registryIndex(of dialect: any Dialect) -> Int {
-    DialectRegistry.all.firstIndex { $0.name == dialect.name } ?? 0
+  private func id(where matches: (GroupEncoder) -> Bool) -> FanOutGroupID {
+    guard let encoder = all.first(where: matches) else {
+      preconditionFailure("no dialect has this kind of session in this framing")
+    }
+    return encoder.id
   }
 }

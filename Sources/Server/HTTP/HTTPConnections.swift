@@ -47,9 +47,9 @@ final class HTTPConnections: ShardComponent {
   }
 
   private static func otherPaths(_ configuration: Configuration) -> Set<TextKey> {
-    let dialects = DialectRegistry.all.filter { $0.framing == .webSocket }
     let paths =
-      configuration.engines.flatMap(\.paths) + dialects.flatMap { [$0.path, $0.path + "/"] }
+      configuration.engines.flatMap(\.paths)
+      + DialectRegistry.webSockets.flatMap { [$0.path, $0.path + "/"] }
     return Set(paths.map { TextKey($0) })
   }
 

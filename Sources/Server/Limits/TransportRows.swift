@@ -150,7 +150,7 @@ extension LimitRows {
   /// The times of each dialect.
   mutating func addHeartbeats() {
     begin("heartbeats")
-    for dialect in DialectRegistry.all {
+    for dialect in DialectRegistry.ofUsers {
       add(
         "time between pings, dialect \(dialect.name)",
         dialect.heartbeat.pingIntervalMilliseconds, .milliseconds, "the next ping is sent")

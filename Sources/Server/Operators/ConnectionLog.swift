@@ -22,8 +22,7 @@ final class ConnectionLog: ShardComponent {
 
   /// Logs that the session at `slot` is about to end, or its refusal if it never authenticated.
   func ended(at slot: UInt32, because reason: @autoclosure () -> String) {
-    let isWatcher = encoder(of: slot).dialect is MetricsDialect
-    guard table[slot].flags.contains(.listed) || isWatcher else {
+    guard table[slot].flags.contains(.listed) || encoder(of: slot).kind == .watcher else {
       let dialect = encoder(of: slot).dialect.name
       return refused(by: dialect, reason(), at: slot)
     }

@@ -48,12 +48,13 @@ final class MetricsStreams: ShardComponent {
   var isDue: Bool { feed.map { now >= $0.nextAt } ?? false }
 
   /// Makes the session at `slot` a watcher and sends its first two events, with the opening.
-  func add(_ slot: UInt32, in encoder: GroupEncoder) {
+  func add(_ slot: UInt32) {
     if feed == nil || watcherCount == 0 {
       feed = Feed(
         nextAt: now + MetricsStreams.intervalMilliseconds, latencies: LatencyReadings(core.metrics))
     }
     delivery.join(slot)
+    let encoder = encoder(of: slot)
     encoder.writer.removeAll()
     encoder.writer.beginStream()
     core.metricsHistory.withLock { $0 }.write(to: &encoder.writer)
@@ -170,25 +171,4 @@ struct ServerState {
       json.member("read_queue", store.readQueueDepth)
     }
   }
-}
-
-/// The dialect of watchers: they get none of the events of clients.
-struct MetricsDialect: Dialect {
-  let name = "metrics"
-  let path = "/api/v1/metrics/stream"
-  let framing: Framing
-  let admission = Admission.refusedBeforeUpgrade
-  // The event each second keeps the connection alive.
-  let heartbeat = Heartbeat(
-    pingIntervalMilliseconds: .max / 2, silenceLimitMilliseconds: .max / 2)
-  /// Not on the wire, where the stream just ends.
-  let expiryCloseCode: UInt16 = 1008
-
-  init(framing: Framing = .chunkedEventStream) { self.framing = framing }
-
-  func write(_ event: Event, to frames: inout FrameWriter) {}
-  func write(_ greeting: Greeting, to frames: inout FrameWriter) {}
-  func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter) {}
-  func writeMissed(_ notification: Notification, _ counts: Counts, to frames: inout FrameWriter) {}
-  func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}
 }

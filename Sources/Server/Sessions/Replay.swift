@@ -235,7 +235,7 @@ extension SessionReads {
       // The greeting of a stream is a part of its first event, so it waits for one.
       // guard: stream-opening-in-first-event
       if page.isEmpty, next != nil || replay.deferredThrough > through,
-        encoder(of: slot).dialect is StreamDialect
+        encoder(of: slot).dialect.greetsInNextMessage
       {
         replay.after = next ?? through
         return continueReplay(slot)

@@ -106,7 +106,8 @@ final class SessionLife: ShardComponent {
 
   /// Handles the expired deadlines of a session that Engine.IO does not carry.
   func timerFired(at slot: UInt32) {
-    let dialect = encoder(of: slot).dialect
+    let encoder = encoder(of: slot)
+    let dialect = encoder.dialect
     // guard: probe-timeout
     if table[slot].activity.probe != nil, now >= table[slot].deadline {
       metrics.add(.timedOut)
@@ -130,9 +131,9 @@ final class SessionLife: ShardComponent {
     }
     if now >= table[slot].deadline {
       table[slot].deadline = clock.next(
-        after: table[slot].deadline, every: pingIntervalMilliseconds(slot, dialect))
+        after: table[slot].deadline, every: pingIntervalMilliseconds(slot, encoder))
       // A ping to a blocked connection would only wait in its queue.
-      if !delivery[slot].flags.contains(.blocked) { ping(slot, dialect) }
+      if !delivery[slot].flags.contains(.blocked) { ping(slot, encoder) }
     }
   }
 
@@ -140,17 +141,18 @@ final class SessionLife: ShardComponent {
   ///
   /// A client with visible heartbeats gets each with a protocol ping. In an event stream every
   /// other ping is a comment, so that proxies see bytes at least every 15 s.
-  func pingIntervalMilliseconds(_ slot: UInt32, _ dialect: any Dialect) -> UInt64 {
+  func pingIntervalMilliseconds(_ slot: UInt32, _ encoder: GroupEncoder) -> UInt64 {
     guard table[slot].flags.contains(.visibleHeartbeats) else {
-      return dialect.heartbeat.pingIntervalMilliseconds
+      return encoder.dialect.heartbeat.pingIntervalMilliseconds
     }
     let interval = Heartbeat.visibleIntervalMilliseconds
-    return dialect.framing == .webSocket ? interval : interval / 2
+    return encoder.framing == .webSocket ? interval : interval / 2
   }
 
-  private func ping(_ slot: UInt32, _ dialect: any Dialect) {
+  private func ping(_ slot: UInt32, _ encoder: GroupEncoder) {
+    let dialect = encoder.dialect
     let isVisible = table[slot].flags.contains(.visibleHeartbeats)
-    if isVisible, dialect.framing != .webSocket {
+    if isVisible, encoder.framing != .webSocket {
       table[slot].flags.formSymmetricDifference(.pinged)
       if !table[slot].flags.contains(.pinged) {
         return write(to: slot) { dialect.writeHeartbeat(time: wall, to: &$0) }
@@ -158,9 +160,9 @@ final class SessionLife: ShardComponent {
     }
     guard dialect.heartbeat.isByMessage else {
       var ping: [UInt8] = []
-      dialect.framing.writeHeartbeat(into: &ping)
+      encoder.framing.writeHeartbeat(into: &ping)
       delivery.send(ping, to: slot)
-      guard isVisible, dialect.framing == .webSocket else { return }
+      guard isVisible, encoder.framing == .webSocket else { return }
       return write(to: slot) { dialect.writeHeartbeat(time: wall, to: &$0) }
     }
     if table[slot].flags.contains(.pinged), !clock.isInStallGrace {
@@ -216,8 +218,7 @@ final class SessionLife: ShardComponent {
     delivery.takePrivately(slot)
     leave(slot, because: logged ?? "closed with \(code), \(reason)")
     var frame: [UInt8] = []
-    encoder(of: slot).dialect.framing.writeClose(
-      code: code, reason: reason, into: &frame)
+    encoder(of: slot).framing.writeClose(code: code, reason: reason, into: &frame)
     delivery.write(at: slot, reserving: frame.count) { $0.append(contentsOf: frame) }
     delivery.endSession(slot)
     table[slot].state = .closing

@@ -35,12 +35,14 @@ final class Sessions: ShardComponent {
   // MARK: Opening
 
   /// Begins the session of a connection after its handshake response, or the head of its stream.
+  ///
+  /// `group` is the first one of its dialect.
   func open(
-    _ admitted: Result<Caller, AuthenticationFailure>, _ dialect: any Dialect, since: String?,
+    _ admitted: Result<Caller, AuthenticationFailure>, in group: FanOutGroupID, since: String?,
     rooms: [RoomName] = [], at slot: UInt32
   ) {
-    life.begin(at: slot, in: fanOutGroups.idWithoutToken(of: dialect))
-    switch (admitted, dialect.admission) {
+    life.begin(at: slot, in: group)
+    switch (admitted, fanOutGroups[group].dialect.admission) {
     case (.success(let caller), _):
       admit(caller, since: since, at: slot)
       if delivery[slot].flags.contains(.handshakePending),
@@ -67,13 +69,14 @@ final class Sessions: ShardComponent {
 
   /// Begins the session of an authenticated client.
   func admit(_ caller: Caller, since: String?, at slot: UInt32) {
-    let dialect = encoder(of: slot).dialect
-    let group = fanOutGroups.id(of: dialect, withCursors: since != nil)
+    let encoder = encoder(of: slot)
+    let group = fanOutGroups.id(
+      of: encoder.dialectID, encoder.framing, withCursors: since != nil)
     // A stream's `since` is never nil: the stream itself knows whether the client asked to resume.
-    if since != nil, dialect.framing == .webSocket, !dialect.heartbeat.isByMessage {
+    if since != nil, encoder.framing == .webSocket, !encoder.dialect.heartbeat.isByMessage {
       table[slot].flags.insert(.visibleHeartbeats)
     }
-    table[slot].deadline = now + life.pingIntervalMilliseconds(slot, dialect)
+    table[slot].deadline = now + life.pingIntervalMilliseconds(slot, encoder)
     enter(caller, group: group, since: since, at: slot)
   }
 

@@ -14,8 +14,9 @@ extension Shard {
   func openMetricsStream(_ request: Request) {
     let slot = request.slot
     guard beginStream(request) else { return }
-    let encoder = fanOutGroups.metrics(.eventStream(answering: request.head))
-    life.begin(at: slot, in: encoder.id)
+    let group = fanOutGroups.first(
+      of: .named(DialectRegistry.metrics.name), .eventStream(answering: request.head))
+    life.begin(at: slot, in: group)
     table[slot].user = request.caller.user ?? ""
     table[slot].tokenEnd = request.caller.end
     table[slot].connectedAt = wall
@@ -23,6 +24,6 @@ extension Shard {
     connectionLog.began(at: slot)
     connections.scheduleTimer(slot)
     publishGauges()
-    metricsStreams.add(slot, in: encoder)
+    metricsStreams.add(slot)
   }
 }

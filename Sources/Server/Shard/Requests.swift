@@ -49,7 +49,8 @@ extension Shard {
     switch result {
     case .now(let answer): http.respond(answer, at: request.slot)
     case .later(let pending): http.wait(for: pending, at: request.slot)
-    case .stream(let since, let rooms): openStream(request, since: since, rooms: rooms)
+    case .stream(let dialect, let since, let rooms):
+      openStream(request, of: dialect, since: since, rooms: rooms)
     case .metricsStream: openMetricsStream(request)
     case .event(let event): http.respond(broadcast(event), at: request.slot)
     }

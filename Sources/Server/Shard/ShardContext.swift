@@ -30,7 +30,7 @@ final class ShardContext {
     mailbox = core.mailboxes[index]
     clock = ShardClock(core.kernel)
     fanOutGroups = FanOutGroups(
-      paths: core.configuration.engines, cursors: core.store.history.cursors)
+      DialectRegistry.entries(at: core.configuration.engines), cursors: core.store.history.cursors)
     delivery = Delivery(
       kernel: core.kernel, poller: poller, limits: core.configuration.limits.delivery,
       groupCount: fanOutGroups.all.count, now: clock.now)

@@ -6,7 +6,9 @@ internal import Wire
 
 extension Shard {
   /// Answers the request with a stream.
-  func openStream(_ request: Request, since: String, rooms: [RoomName]) {
+  func openStream(
+    _ request: Request, of dialect: any Dialect, since: String, rooms: [RoomName]
+  ) {
     let slot = request.slot
     connections.keepUserAgent(of: request.head, at: slot)
     // guard: session-quota-stream
@@ -16,10 +18,11 @@ extension Shard {
       return http.respond(admission.tooManySessions, at: slot)
     }
     guard beginStream(request) else { return }
-    let dialect = StreamDialect(framing: .eventStream(answering: request.head))
+    let group = fanOutGroups.first(
+      of: .named(dialect.name), .eventStream(answering: request.head))
     // `EventSource` resumes by itself, so only `since` in the query asks for more messages.
     if request.query["since"] != nil { table[slot].flags.insert(.visibleHeartbeats) }
-    sessions.open(.success(request.caller), dialect, since: since, rooms: rooms, at: slot)
+    sessions.open(.success(request.caller), in: group, since: since, rooms: rooms, at: slot)
   }
 
   /// Writes the head of a stream.

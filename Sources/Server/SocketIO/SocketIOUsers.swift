@@ -100,8 +100,8 @@ extension SocketIOSessions {
     settleBeginning(of: session)
     let isPolling = delivery[session.slot].flags.contains(.polling)
     let group = fanOutGroups.id(
-      ofPath: session.path, namespace: client.namespace, withCursors: withCursors,
-      isPolling: isPolling)
+      of: .namespace(client.namespace, path: session.path), .engineIO(isPolling: isPolling),
+      withCursors: withCursors)
     if let resumption {
       life.assign(caller, to: group, at: slot)
       askForRooms(resumption.recovery, at: slot)
@@ -171,7 +171,9 @@ extension SocketIOSessions {
     life.leaveFanOut(slot, because: "left the namespace")
     table[slot].activity.assembly = assembly
     let isPolling = delivery[slot].flags.contains(.polling)
-    delivery.assign(slot, to: fanOutGroups.id(ofPath: session.path, isPolling: isPolling))
+    let group = fanOutGroups.first(
+      of: .engine(path: session.path), .engineIO(isPolling: isPolling))
+    delivery.assign(slot, to: group)
     table[slot].user = ""
     table[slot].tokenEnd = .max
     delivery.markQueued(slot)

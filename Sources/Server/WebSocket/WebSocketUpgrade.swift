@@ -45,8 +45,8 @@ final class WebSocketUpgrade: ShardComponent {
     // publishing skips the lookup of a dialect.
     if head.method == .post, !WebSocketHandshake.isUpgrade(head) { return false }
     guard
-      let dialect = DialectRegistry.all.first(where: {
-        $0.framing == .webSocket && ($0.path == head.path || $0.path + "/" == head.path)
+      let dialect = DialectRegistry.webSockets.first(where: {
+        $0.path == head.path || $0.path + "/" == head.path
       })
     else {
       guard WebSocketHandshake.isUpgrade(head), head.method == .get else { return false }
@@ -125,7 +125,8 @@ final class WebSocketUpgrade: ShardComponent {
       }
     }
     http.acceptWebSocket(request, at: slot)
-    sessions.open(admitted, dialect, since: query["since"], rooms: rooms, at: slot)
+    let group = fanOutGroups.first(of: .named(dialect.name), .webSocket)
+    sessions.open(admitted, in: group, since: query["since"], rooms: rooms, at: slot)
   }
 
   /// Whether a client that failed to authenticate is refused before the upgrade.

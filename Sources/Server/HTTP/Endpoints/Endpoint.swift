@@ -67,7 +67,7 @@ enum EndpointResult {
   /// The answer follows later, from a pending result.
   case later(PendingAnswer)
   /// The connection becomes an event stream that goes on from `since`, in these rooms.
-  case stream(since: String, rooms: [RoomName])
+  case stream(any Dialect, since: String, rooms: [RoomName])
   /// The connection becomes a metrics stream.
   case metricsStream
   /// An event for connected clients, which the shard puts into the ring.

@@ -103,10 +103,12 @@ extension Endpoints {
     },
   ]
 
-  private static let streams: [Endpoint] = [
-    Endpoint(.get, StreamDialect().path, .user, events),
-    Endpoint(.get, MetricsDialect().path, .publisher, metricsStream),
-  ]
+  private static let streams: [Endpoint] =
+    DialectRegistry.eventStreams.map { dialect in
+      Endpoint(.get, dialect.path, .user) { (request, shard) throws(Refusal) in
+        try events(of: dialect, request, on: shard)
+      }
+    } + [Endpoint(.get, DialectRegistry.metrics.path, .publisher, metricsStream)]
 
   private static let operators: [Endpoint] = [
     Endpoint(.get, "/api/notifications/stats", .caller) { .now(busStats(on: $1)) },
