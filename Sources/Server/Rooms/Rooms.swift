@@ -346,16 +346,21 @@ final class Rooms: ShardComponent {
   }
 
   /// Replies to a request for a room that this shard owns.
+  ///
+  /// - Returns: the events of the room that it causes, to be published.
   func answer(
     _ question: RoomQuestion, _ name: RoomName, _ user: UserID, to address: ShardConnectionID
-  ) {
-    guard let answer = owner.answer(question, name, user, at: now) else { return }
-    core.mailboxes[address.shard].append(.roomAnswer(address.connection, answer, name))
+  ) -> [Event] {
+    if let answer = owner.answer(question, name, user, at: now) {
+      core.mailboxes[address.shard].append(.roomAnswer(address.connection, answer, name))
+    }
+    return takeUpdates()
   }
 
-  /// Sends a presence update to the members of a room that this shard owns.
-  func send(_ update: PresenceUpdate, to room: RoomName, isReturn: Bool) {
+  /// The events that take a presence update to the members of a room that this shard owns.
+  func send(_ update: PresenceUpdate, to room: RoomName, isReturn: Bool) -> [Event] {
     owner.send(update, to: room, isReturn: isReturn)
+    return takeUpdates()
   }
 
   /// Counts an update that the ring did not take; the user's next return is then sent to all.
@@ -367,11 +372,13 @@ final class Rooms: ShardComponent {
     owner.noteLostPresence(of: update.user, in: name)
   }
 
-  /// Ends the typing of members that have not renewed it.
-  func expire() { owner.expire(at: now) }
+  /// Ends the typing of members that have not renewed it, and returns the events that say so.
+  func expire() -> [Event] {
+    owner.expire(at: now)
+    return takeUpdates()
+  }
 
-  /// Returns the typing and presence updates that the calls above made, as events of their rooms.
-  func takeUpdates() -> [Event] {
+  private func takeUpdates() -> [Event] {
     let (updates, droppedCount) = owner.takeUpdates()
     metrics.add(.presenceDropped, droppedCount)
     return updates.map { update in

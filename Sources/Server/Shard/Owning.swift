@@ -11,8 +11,7 @@ extension Shard {
   /// Processes the expired deadlines of the rooms and users that this shard owns.
   func expireAsOwner() {
     users.expire()
-    rooms.expire()
-    publishRoomUpdates()
+    publish(rooms.expire())
   }
 
   /// When the thread next has to wake up for `expireAsOwner`; nil when nothing is due.
@@ -25,8 +24,8 @@ extension Shard {
       .map { ($0 + step - 1) / step * step }
   }
 
-  /// Publishes the updates of the rooms that this shard owns.
-  func publishRoomUpdates() {
-    for event in rooms.takeUpdates() where !offer(event) { rooms.noteLost(event) }
+  /// Publishes events of rooms that this shard owns.
+  func publish(_ events: [Event]) {
+    for event in events where !offer(event) { rooms.noteLost(event) }
   }
 }

@@ -212,13 +212,11 @@ final class Shard: ShardComponent {
     case .userShardCounts(let user, let arrived):
       users.count(user, arrived: arrived)
     case .room(let question, let name, let user, let address):
-      rooms.answer(question, name, user, to: address)
-      publishRoomUpdates()
+      publish(rooms.answer(question, name, user, to: address))
     case .roomAnswer(let id, let answer, let name):
       if table.holds(id) { take(answer, of: name, at: id.slot) }
     case .roomPresence(let update, let name, let isReturn):
-      rooms.send(update, to: name, isReturn: isReturn)
-      publishRoomUpdates()
+      publish(rooms.send(update, to: name, isReturn: isReturn))
     case .presence(let note, let user):
       users.take(note, of: user)
     case .shardQuery(let question, let reply):
