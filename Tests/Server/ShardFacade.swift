@@ -191,7 +191,7 @@ extension ShardView {
 
   /// Milliseconds until the shard gives free memory back to the system; nil when it will not.
   var heapTrimDelayMilliseconds: UInt64? {
-    shard.connections.heapTrimDueAt.map { $0 - shard.now }
+    shard.connections.heapTrim.dueAt.map { $0 - shard.now }
   }
 }
 
@@ -213,7 +213,7 @@ extension ShardView {
   static let framesPerTurn = Receiver.framesPerTurn
 
   /// Bytes of request bodies that are being received or that the store still holds.
-  var bodyBytesInFlight: Int { shard.http.bodyBytesInFlight }
+  var bodyBytesInFlight: Int { shard.http.bodies.byteCount }
 }
 
 // MARK: Sessions
@@ -224,11 +224,10 @@ extension ShardView {
 
   /// Sessions and waiting polls of users.
   var sessionCount: Int { shard.users.connectionCount }
-  var userCount: Int { shard.users.localCount }
   /// Reads of missed notifications that the store has not answered.
   var catchUpReadCount: Int { shard.reads.readCount }
   /// The offset up to which the ring has brought every event of the store.
-  var appliedOffset: UInt64 { shard.reads.appliedThrough }
+  var appliedOffset: UInt64 { shard.reads.appliedOffset }
 
   func isConnected(_ user: UserID) -> Bool { shard.users.isConnected(user) }
 
@@ -242,7 +241,7 @@ extension ShardView {
 
 extension ShardView {
   /// The rooms that connections of this shard are in.
-  var localRooms: [RoomName] { shard.rooms.localNames }
+  var localRooms: [RoomName] { memberCounts.keys.map(\.text).sorted() }
 
   /// The users of each room that this shard owns.
   var rosters: [TextKey: Set<UserID>] {
@@ -260,7 +259,16 @@ extension ShardView {
 
   /// The connections of this shard that are in a room.
   func localMemberCount(of room: RoomName) -> Int {
-    shard.rooms.localMembers(of: room).count
+    memberCounts[TextKey(room)] ?? 0
+  }
+
+  /// For each room, the connections of this shard that are in it.
+  private var memberCounts: [TextKey: Int] {
+    var counts: [TextKey: Int] = [:]
+    shard.table.forEachSlot { slot in
+      for name in shard.rooms.names(at: slot) { counts[TextKey(name), default: 0] += 1 }
+    }
+    return counts
   }
 }
 
@@ -281,10 +289,8 @@ extension ShardView {
 extension ShardView {
   /// Queries to all shards that started here and are not complete.
   var pendingQueryCount: Int { shard.shardQueries.count }
-  /// The number of shards that the oldest pending query waits for; nil when none is pending.
-  var oldestQueryMissingCount: Int? { shard.shardQueries.oldestMissingCount }
   /// Whether the shard prepares events for streams of metrics.
-  var isFeedingMetrics: Bool { shard.metricsStreams.isFeeding }
+  var isFeedingMetrics: Bool { shard.metricsStreams.nextAt != nil }
   var metricsStreamCount: Int { shard.metricsStreams.watcherCount }
 }
 

@@ -193,7 +193,7 @@ struct ShardQueryTests {
       for _ in 0..<2_000 where !condition() { try fixture.shard.turn() }
       try #require(condition())
     }
-    try turnAlone(until: { fixture.shard.oldestQueryMissingCount == 1 })
+    try turnAlone(until: { fixture.shard.pendingQueryCount == 1 })
     fixture.script.elapsed += 1_999
     for _ in 0..<5 { try fixture.shard.turn() }
     #expect(asking.receive().isEmpty)

@@ -42,7 +42,7 @@ final class Connections: ShardComponent {
   private var wheel: TimerWheel
   private var due = [UInt32](repeating: 0, count: 256)
   private var userAgents: UserAgents
-  private var heapTrim = HeapTrim()
+  private(set) var heapTrim = HeapTrim()
   /// Connections with received but unprocessed bytes, resumed after this turn's flush.
   private var resumable: [ConnectionID] = []
 
@@ -292,7 +292,4 @@ final class Connections: ShardComponent {
 
   /// Gives free memory back to the system, if that is due.
   func trimHeap() { heapTrim.trim(at: now) }
-
-  /// When free memory goes back to the system; nil if that is not planned.
-  var heapTrimDueAt: UInt64? { heapTrim.dueAt }
 }

@@ -76,9 +76,6 @@ final class EngineSessions: ShardComponent {
     }
   }
 
-  /// The number of sessions.
-  var count: Int { slots.count }
-
   /// The session of that id, if this shard has it.
   func session(_ id: EngineID) -> EngineSession? { slots[id].flatMap { table[$0].engine } }
 
@@ -113,4 +110,9 @@ final class EngineSessions: ShardComponent {
     defer { upgradeSuccessor = nil }
     return upgradeSuccessor
   }
+
+  // MARK: Asked by tests only
+
+  /// The number of sessions.
+  var count: Int { slots.count }
 }

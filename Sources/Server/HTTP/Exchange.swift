@@ -9,7 +9,7 @@ final class Exchange {
   var route: Endpoints.Match?
   var caller: Caller?
   var body: [UInt8] = []
-  /// Bytes of this request that are included in `bodyBytesInFlight`.
+  /// Bytes of this request that are counted in `BodiesInFlight`.
   var countedBytes = 0
   /// Bytes of a body that became a store command which the store still holds.
   var heldBytes = 0

@@ -28,7 +28,7 @@ final class HTTPConnections: ShardComponent {
   private let routes: Router<Endpoint>
   /// The paths of Engine.IO, and those of the dialects of WebSockets.
   private let otherPaths: Set<TextKey>
-  private var bodies: BodiesInFlight
+  private(set) var bodies: BodiesInFlight
 
   init(
     _ context: ShardContext, _ connections: Connections, _ receiver: Receiver,
@@ -462,9 +462,6 @@ final class HTTPConnections: ShardComponent {
   }
 
   // MARK: Relayed publishes
-
-  /// Bytes of bodies that are being received, or that the store still holds.
-  var bodyBytesInFlight: Int { bodies.byteCount }
 
   /// Counts the body of a publish that is answered before the store is done with it.
   func beginRelay(byteCount: Int) { bodies.beginRelay(byteCount: byteCount) }

@@ -38,9 +38,6 @@ final class MetricsStreams: ShardComponent {
     fanOutGroups.metrics.reduce(0) { $0 + delivery.memberCount(of: $1.id) }
   }
 
-  /// Whether events are prepared.
-  var isFeeding: Bool { feed != nil }
-
   /// When the next event is due; nil without a feed.
   var nextAt: UInt64? { feed?.nextAt }
 

@@ -87,15 +87,9 @@ final class RoomOwner {
   }
 
   var roomCount: Int { rosters.count }
-  var typingEntryCount: Int { typing.count }
 
   /// When `expire` next has work; nil when it has none.
   var nextDeadline: UInt64? { typing.next }
-
-  /// The members of each room.
-  var members: [TextKey: [UserID]] {
-    rosters.mapValues { $0.entries(limit: $0.count).map(\.user) }
-  }
 
   /// The first `limit` members of a room, and how many there are.
   func members(of room: RoomName, limit: Int) -> RoomMembers {
@@ -226,5 +220,13 @@ final class RoomOwner {
     }
     updates.append(RoomUpdate(room: name, user: user, body: body))
     return true
+  }
+
+  // MARK: Asked by tests only
+
+  var typingEntryCount: Int { typing.count }
+  /// The members of each room.
+  var members: [TextKey: [UserID]] {
+    rosters.mapValues { $0.entries(limit: $0.count).map(\.user) }
   }
 }

@@ -56,14 +56,13 @@ final class Rooms: ShardComponent {
         assert(table.isOpen(slot) && entry?.isInside == true, "\(slot) is not in its room")
       }
     }
-  }
-
-  /// The rooms that connections of this shard are in.
-  var localNames: [RoomName] { local.keys.map(\.text).sorted() }
-
-  /// The connections of this shard that are in a room.
-  func localMembers(of room: RoomName) -> [UInt32] {
-    local[TextKey(room)]?.members.slots ?? []
+    table.forEachSlot { slot in
+      for name in names(at: slot) {
+        assert(
+          local[TextKey(name)]?.members.slots.contains(slot) == true,
+          "the room of \(slot) does not have it")
+      }
+    }
   }
 
   /// The names of the rooms that the connection at `slot` is in.
@@ -333,12 +332,8 @@ final class Rooms: ShardComponent {
 
   /// The number of rooms.
   var ownedCount: Int { owner.roomCount }
-  /// The members that are typing.
-  var typingEntryCount: Int { owner.typingEntryCount }
   /// When `expire` next has work; nil when it has none.
   var nextDeadline: UInt64? { owner.nextDeadline }
-  /// The members of each room.
-  var members: [TextKey: [UserID]] { owner.members }
 
   /// The first `limit` members of a room, and how many there are.
   func members(of room: RoomName, limit: Int) -> RoomMembers {
@@ -386,4 +381,11 @@ final class Rooms: ShardComponent {
         audience: .room(update.room, except: update.user), body: update.body, timestamp: wall)
     }
   }
+
+  // MARK: Asked by tests only
+
+  /// The members that are typing.
+  var typingEntryCount: Int { owner.typingEntryCount }
+  /// The members of each room.
+  var members: [TextKey: [UserID]] { owner.members }
 }

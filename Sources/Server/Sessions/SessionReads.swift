@@ -16,7 +16,7 @@ final class SessionReads: ShardComponent {
   let context: ShardContext
   let life: SessionLife
   /// All events of the store up to this offset have come out of the ring.
-  private var appliedOffset: UInt64
+  private(set) var appliedOffset: UInt64
   /// The store's answers to sessions, kept until the events that they include leave the ring.
   private var answersAheadOfRing: [AnswerAheadOfRing] = []
   /// Sessions and polls that wait to read notifications for everyone.
@@ -34,9 +34,6 @@ final class SessionReads: ShardComponent {
   }
 
   // MARK: The order of answers and events
-
-  /// The offset up to which every event has come out of the ring.
-  var appliedThrough: UInt64 { appliedOffset }
 
   /// Notes that every event up to `offset` has come out of the ring.
   func noteApplied(through offset: UInt64) { appliedOffset = max(appliedOffset, offset) }
@@ -84,9 +81,6 @@ final class SessionReads: ShardComponent {
 
   // MARK: Reads of notifications for everyone
 
-  /// Reads that the store has not answered.
-  var readCount: Int { catchUps.readCount }
-
   /// Milliseconds until a queued read may start; nil when none waits for that.
   ///
   /// At the read limit, the store's next answer wakes the shard instead.
@@ -125,4 +119,9 @@ final class SessionReads: ShardComponent {
       catchUps.readCount += 1
     }
   }
+
+  // MARK: Asked by tests only
+
+  /// Reads that the store has not answered.
+  var readCount: Int { catchUps.readCount }
 }

@@ -45,8 +45,6 @@ final class UserOwner {
     isOnlyShard = shardCount == 1
   }
 
-  var presenceCount: Int { presence.count }
-
   /// When `expire` next has work; nil when it has none.
   var nextDeadline: UInt64? { presence.nextDeadline }
 
@@ -126,4 +124,8 @@ final class UserOwner {
     }
     return notice.rooms.map { ($0, update, notice.isReturn) }
   }
+
+  // MARK: Asked by tests only
+
+  var presenceCount: Int { presence.count }
 }

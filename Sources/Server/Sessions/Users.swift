@@ -24,20 +24,21 @@ final class Users: ShardComponent {
   /// Traps in a debug build when the directory has not exactly the listed connections.
   func checkInvariants() {
     var listedCount = 0
+    var users: Set<TextKey> = []
     table.forEachSlot { slot in
       guard table[slot].flags.contains(.listed) else { return }
       listedCount += 1
+      users.insert(TextKey(table[slot].user))
       assert(directory.contains(user: table[slot].user), "\(slot) is not listed")
     }
     assert(listedCount == directory.connectionCount, "\(listedCount) connections are listed")
+    assert(users.count == directory.userCount, "\(users.count) users are listed")
   }
 
   // MARK: Connections of this shard
 
   /// Sessions and waiting polls of users on this shard.
   var connectionCount: Int { directory.connectionCount }
-  /// Users with a connection on this shard.
-  var localCount: Int { directory.userCount }
 
   /// Whether the user has a connection on this shard.
   func isConnected(_ user: UserID) -> Bool { directory.contains(user: user) }
@@ -89,8 +90,6 @@ final class Users: ShardComponent {
   var ownedCount: Int { owner.userCount(directory) }
   /// Users without a connection that still count as online: their grace period is running.
   var inGrace: [UserID] { owner.usersInGrace }
-  /// Users with a status, a room or a grace period.
-  var presenceCount: Int { owner.presenceCount }
   /// When `expire` next has work; nil when it has none.
   var nextDeadline: UInt64? { owner.nextDeadline }
 
@@ -135,4 +134,9 @@ final class Users: ShardComponent {
         .roomPresence(update, room, isReturn: isReturn))
     }
   }
+
+  // MARK: Asked by tests only
+
+  /// Users with a status, a room or a grace period.
+  var presenceCount: Int { owner.presenceCount }
 }

@@ -50,12 +50,6 @@ final class ShardQueries: ShardComponent {
 
   init(_ context: ShardContext) { self.context = context }
 
-  /// The number of pending queries.
-  var count: Int { pending.count }
-
-  /// The number of shards that the oldest query waits for; nil when none is pending.
-  var oldestMissingCount: Int? { pending.first?.missingCount }
-
   /// When the oldest query times out; nil when none is pending.
   var nextEnd: UInt64? { pending.first?.endsAt }
 
@@ -112,4 +106,9 @@ final class ShardQueries: ShardComponent {
       assert(one.number < next.number && one.endsAt <= next.endsAt)
     }
   }
+
+  // MARK: Asked by tests only
+
+  /// The number of pending queries.
+  var count: Int { pending.count }
 }
