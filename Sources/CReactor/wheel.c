@@ -174,6 +174,12 @@ void cl_wheel_cancel(cl_wheel *wheel, uint32_t index) {
   take_out(wheel, index);
 }
 
+uint64_t cl_wheel_time(const cl_wheel *wheel, uint32_t index) {
+  if (index >= wheel->timer_capacity) return UINT64_MAX;
+  const timer *timer = &wheel->timers[index];
+  return timer->links.next == NONE ? UINT64_MAX : timer->time_ms;
+}
+
 /// Periods from `period` to the next one whose slot has timers; `period_count` when there is none.
 static uint32_t periods_to_occupied(const cl_wheel *wheel, uint64_t period) {
   uint32_t distance = 0;

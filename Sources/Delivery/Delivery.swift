@@ -117,6 +117,9 @@ package final class Delivery {
   /// The number of members of a group.
   package func memberCount(of group: FanOutGroupID) -> Int { groups[group.index].members.count }
 
+  /// Whether the session at `slot` is a member of its group.
+  package func isMember(_ slot: UInt32) -> Bool { group(of: slot).members.contains(slot) }
+
   /// Whether a flush or a handling of the report is due.
   package var hasWork: Bool { !dirty.isEmpty || !report.isEmpty }
 

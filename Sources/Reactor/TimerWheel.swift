@@ -54,6 +54,9 @@ package struct TimerWindow: Equatable, Sendable {
   /// Removes the timer of `slot`, if it has one.
   package func cancel(_ slot: UInt32) { unsafe cl_wheel_cancel(raw, slot) }
 
+  /// The time to which the timer of `slot` is set; `.max` when it is not set.
+  package func time(of slot: UInt32) -> UInt64 { unsafe cl_wheel_time(raw, slot) }
+
   /// Fills `due` from the front with the slots of expired timers and returns their number.
   package func expire(now: UInt64, into due: inout [UInt32]) -> Int {
     precondition(!due.isEmpty, "no room for a timer")

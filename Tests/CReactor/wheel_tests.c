@@ -22,6 +22,8 @@ typedef struct model {
 static void set_timer(model *model, uint32_t index, uint64_t earliest_ms, uint64_t slack_ms) {
   uint64_t latest_ms = slack_ms > UINT64_MAX - earliest_ms ? UINT64_MAX : earliest_ms + slack_ms;
   CHECK_EQUAL(cl_wheel_schedule(model->wheel, index, earliest_ms, latest_ms), 0);
+  uint64_t time_ms = cl_wheel_time(model->wheel, index);
+  CHECK(earliest_ms <= time_ms && time_ms <= latest_ms);
   model->is_set[index] = true;
   model->earliest_ms[index] = earliest_ms;
   model->due_ms[index] = latest_ms > model->now_ms ? latest_ms : model->now_ms + 1;
@@ -29,6 +31,7 @@ static void set_timer(model *model, uint32_t index, uint64_t earliest_ms, uint64
 
 static void cancel_timer(model *model, uint32_t index) {
   cl_wheel_cancel(model->wheel, index);
+  CHECK_EQUAL(cl_wheel_time(model->wheel, index), UINT64_MAX);
   model->is_set[index] = false;
 }
 
@@ -348,6 +351,9 @@ TEST(wheel_indexes, "any index below 2^31 may come first; the others stay unset"
   CHECK_EQUAL(cl_wheel_schedule(wheel, 100000, 50, 50), 0);
   CHECK_EQUAL(cl_wheel_schedule(wheel, 3, 50, 50), 0);
   cl_wheel_cancel(wheel, 99999);
+  CHECK_EQUAL(cl_wheel_time(wheel, 100000), 50);
+  CHECK_EQUAL(cl_wheel_time(wheel, 99999), UINT64_MAX);
+  CHECK_EQUAL(cl_wheel_time(wheel, 0x80000000), UINT64_MAX);
   CHECK_EQUAL(cl_wheel_schedule(wheel, 0x80000000, 50, 50), -ENOMEM);
   CHECK_EQUAL(cl_wheel_schedule(wheel, UINT32_MAX, 50, 50), -ENOMEM);
   uint32_t indexes[4];

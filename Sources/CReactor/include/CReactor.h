@@ -140,6 +140,8 @@ void cl_wheel_destroy(cl_wheel *wheel);
 int cl_wheel_schedule(cl_wheel *wheel, uint32_t index, uint64_t earliest_ms, uint64_t latest_ms);
 /// Cancels the timer of `index`, if it is set.
 void cl_wheel_cancel(cl_wheel *wheel, uint32_t index);
+/// The time that the timer of `index` is set to; UINT64_MAX when it is not set.
+uint64_t cl_wheel_time(const cl_wheel *wheel, uint32_t index);
 /// Removes up to `capacity` timers whose time is at or before `now_ms`, and returns how many; call
 /// again while it returns `capacity`. Between two calls any timer may be scheduled or cancelled.
 int cl_wheel_expire(cl_wheel *wheel, uint64_t now_ms, uint32_t *indexes, int capacity);

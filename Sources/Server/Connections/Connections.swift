@@ -23,8 +23,8 @@ protocol ConnectionOwner: AnyObject {
 
 /// The listeners and timers of a shard, and the end of its connections.
 ///
-/// Invariant: a connection's timer is set for its earliest deadline or before it; an ended
-/// connection has none, and owns no descriptor.
+/// Invariant: a connection's timer is set within the window of its deadlines or before it; an ended
+/// connection has none, and owns no descriptor. A connection to resume is in `resumable`.
 final class Connections: ShardComponent {
   /// The slot number in the first listener's events; further listeners count down from it.
   static let listenerSlot = UInt32.max
@@ -52,6 +52,16 @@ final class Connections: ShardComponent {
     self.acceptors = acceptors
     wheel = TimerWheel(now: context.clock.now)
     userAgents = UserAgents(countLimit: context.core.configuration.limits.userAgentsLimit)
+  }
+
+  /// Traps in a debug build when a timer would fire too late.
+  func checkInvariants() {
+    table.forEachSlot { slot in
+      // The wall clock may have drifted since the timer was set for the end of a token.
+      let drift = table[slot].tokenEnd == .max ? 0 : ShardClock.wallJumpMilliseconds
+      let (latest, overflow) = timerWindow(of: slot).latest.addingReportingOverflow(drift)
+      assert(overflow || wheel.time(of: slot) <= latest, "the timer of \(slot) is late")
+    }
   }
 
   // MARK: Accepting

@@ -25,8 +25,14 @@ struct HandedConnection: Sendable {
 
 /// Moves connections to other shards, and accepts theirs.
 ///
-/// Invariant: a connection is on one shard at a time; its counts move with it.
+/// Invariant: it keeps nothing. A connection is on one shard at a time; its counts move with it, so
+/// a connection that leaves has none, and one that arrives has those that it left with.
 final class Migration: ShardComponent {
+  /// The flags of a connection that a count includes.
+  private static let counts: ConnectionFlags = [
+    .countedByAddress, .countedByUser, .unauthenticated, .rejected, .listed,
+  ]
+
   let context: ShardContext
   private let connections: Connections
   private let admission: AdmissionControl
@@ -50,6 +56,7 @@ final class Migration: ShardComponent {
       counts: admission.takeCounts(of: slot),
       flags: table[slot].flags.intersection(
         [.usedBefore, .trustedProxy, .forwarded, .clientCounted]))
+    assert(table[slot].flags.isDisjoint(with: Migration.counts), "a count stays behind")
     connections.drop(slot)
     metrics.add(.connectionsHandedOver)
     core.mailboxes[shard].append(.handedOver(handed))
@@ -70,6 +77,7 @@ final class Migration: ShardComponent {
     table[slot].lastReceivedAt = now
     table[slot].deadline = handed.deadline
     table[slot].flags.formUnion(handed.flags)
+    assert(table[slot].flags.isDisjoint(with: Migration.counts), "a count comes twice")
     admission.accept(handed.counts, at: slot)
     do throws(SystemError) {
       try delivery.watch(slot)

@@ -12,7 +12,8 @@ internal import Wire
 /// start of the scratch buffer. A parser that consumes less than all of them returns where the
 /// unfinished request or frame begins.
 ///
-/// Invariant: between two calls the scratch buffer holds nothing that is still needed.
+/// Invariant: between two calls the scratch buffer holds nothing that is still needed. A connection
+/// keeps received bytes only while something parses them, and no more than the buffer holds.
 final class Receiver: ShardComponent {
   typealias Parser = (_ slot: UInt32, _ byteCount: Int) -> Void
 
@@ -45,6 +46,17 @@ final class Receiver: ShardComponent {
     let paths = context.core.configuration.engines
     let longest = paths.reduce(0) { max($0, $1.settings.messageBytesLimit) }
     scratch = ScratchBuffer(byteCount: Receiver.scratchBytes + longest)
+  }
+
+  /// Traps in a debug build when bytes are kept that nothing will parse, or too many.
+  func checkInvariants() {
+    table.forEachSlot { slot in
+      let keptCount = table[slot].partial.count
+      assert(
+        keptCount == 0 || table[slot].state == .http || table[slot].state == .session,
+        "\(slot) keeps bytes and is \(table[slot].state)")
+      assert(keptCount <= scratch.count, "\(slot) keeps \(keptCount) bytes")
+    }
   }
 
   /// Begins to count what a turn receives.

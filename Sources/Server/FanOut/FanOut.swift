@@ -15,7 +15,8 @@ private struct DirectRange {
 /// Delivers events to the sessions and polls of a shard.
 ///
 /// Invariant: the members of an audience get its events in the order of the ring. One that replays,
-/// or that is not greeted, gets an event of the store once: now, or from its next read.
+/// or that is not greeted, gets an event of the store once: now, or from its next read. The members
+/// of a fan-out group are the greeted sessions of users, and those that watch the metrics.
 final class FanOut: ShardComponent {
   let context: ShardContext
   private let users: Users
@@ -33,6 +34,20 @@ final class FanOut: ShardComponent {
     self.rooms = rooms
     self.reads = reads
     self.polls = polls
+  }
+
+  /// Traps in a debug build when a session gets events without being greeted, or the reverse.
+  func checkInvariants() {
+    table.forEachSlot { slot in
+      guard table[slot].state == .session else { return }
+      let kind = encoder(of: slot).kind
+      let isListed = table[slot].flags.contains(.listed)
+      assert(isListed == (kind == .withCursors || kind == .withoutCursors), "\(slot) is \(kind)")
+      let isGreeted = isListed && !delivery[slot].flags.contains(.handshakePending)
+      assert(
+        delivery.isMember(slot) == (isGreeted || kind == .watcher),
+        "\(slot) is greeted and gets no events, or gets them before")
+    }
   }
 
   /// Delivers `event` to its audience on this shard.

@@ -63,6 +63,14 @@ struct FanOutGroups {
     }
     self.all = all
     metrics = all.filter { $0.kind == .watcher }
+    checkInvariants()
+  }
+
+  private func checkInvariants() {
+    for (index, encoder) in all.enumerated() {
+      assert(encoder.id.index == index)
+      assert(id(like: encoder.id, encoder.framing) == encoder.id, "two groups are the same")
+    }
   }
 
   subscript(id: FanOutGroupID) -> GroupEncoder { all[id.index] }

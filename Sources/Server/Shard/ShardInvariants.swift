@@ -26,6 +26,8 @@ extension Shard {
     metricsSampler?.checkInvariants()
     shardQueries.checkInvariants()
     http.checkInvariants()
+    connections.checkInvariants()
+    receiver.checkInvariants()
     checkConnections()
     engine.checkInvariants()
     socketIO.checkInvariants()
@@ -35,6 +37,7 @@ extension Shard {
     rooms.checkInvariants()
     webSockets.checkInvariants()
     polls.checkInvariants()
+    fanOut.checkInvariants()
     return true
   }
 
