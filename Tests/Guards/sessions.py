@@ -139,7 +139,7 @@ GUARDS = [
         "a slot that its user left is not given to the next user",
         "left-slot-not-reused",
         replace("guard @1 else", "guard @1, table[session.slot].flags.contains(.listed) else"),
-        (wire("test_socketio_recovery.py", "gets_nothing_of_the_last_one"),),
+        (unit("SocketIONamespaceTests/.*user that has left"),),
     ),
     Guard(
         37,

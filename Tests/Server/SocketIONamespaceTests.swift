@@ -1,5 +1,6 @@
 // Namespaces, events, acknowledgements and attachments of Socket.IO 5 on one shard, turn by turn.
 
+import Notifications
 import Testing
 import Wire
 
@@ -119,6 +120,36 @@ struct SocketIONamespaceTests {
     _ = try fixture.frames(1, of: peer)
     try fixture.pass(milliseconds: ShardFixture.pingInterval)
     #expect(try fixture.frames(3, of: peer) == ["2", #"42["alive"]"#, #"42/other,["alive"]"#])
+  }
+
+  // MARK: Users
+
+  @Test func `what was read for a user that has left is not sent to the next one`() throws {
+    typealias Users = SocketIORecoveryTests
+    let fixture = try ShardFixture.engine()
+    let (first, firstSID, pid) = try Users.connected("u", fixture)
+    first.leave()
+    try fixture.turn(until: { fixture.engineSession(firstSID) == nil })
+    let (peer, _) = try Users.returning("u", pid, fixture)
+    try Users.answerRooms([], fixture)
+    try fixture.turn(until: { fixture.store.reads.count == 1 })
+    // The store still reads for the first user.
+    peer.say("41/notifications,")
+    peer.say(Users.connecting("v", since: "test.5"))
+    try fixture.turn(until: { fixture.store.reads.count == 2 })
+    let users = fixture.store.reads.map { read -> UserID? in
+      guard case .missed(let user, after: 5, _) = read.query else { return nil }
+      return user
+    }
+    #expect(users == ["u", "v"])
+    fixture.shard.advanceAppliedOffset(to: 6)
+    try fixture.store.answer(ReplaySessionTests.page([6], through: 6))
+    try fixture.turn(3)
+    #expect(try fixture.frames(of: peer).isEmpty)
+    try fixture.store.answer(ReplaySessionTests.page([], through: 6))
+    let packets = try fixture.frames(2, of: peer)
+    #expect(packets[0].hasPrefix(#"40/notifications,{"#))
+    #expect(Users.members("title", of: packets) == [])
   }
 
   // MARK: Acknowledgements
