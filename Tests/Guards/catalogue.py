@@ -1,6 +1,7 @@
 """All guards, in the order of the lists."""
 
 import browser
+import client
 import floods
 import framing
 import history
@@ -27,5 +28,6 @@ GUARDS = (
     + sessions.GUARDS
     + history.GUARDS
     + browser.GUARDS
+    + client.GUARDS
     + storage.GUARDS
 )

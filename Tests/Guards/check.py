@@ -19,6 +19,7 @@ SWIFT_NAME = re.compile(
 )
 KEPT = {"and", "or", "not", "(", ")"}
 C_NAME = re.compile(r'^TEST\(\w+,\s*"(?P<name>[^"]+)"', re.MULTILINE)
+JS_NAME = re.compile(r"""\btest\(\s*(?P<quote>['"`])(?P<name>.+?)(?P=quote)\s*,""")
 
 
 def unit_tests(root):
@@ -41,6 +42,11 @@ def c_tests(root):
     """Returns the names of all tests of CReactor."""
     files = sorted((root / "Tests" / "CReactor").glob("*.c"))
     return [match["name"] for path in files for match in C_NAME.finditer(path.read_text())]
+
+
+def js_tests(path):
+    """Returns the titles of all tests in a file of the browser client's tests."""
+    return [match["name"] for match in JS_NAME.finditer(path.read_text())]
 
 
 class WireFile:
@@ -162,6 +168,9 @@ class Check:
         if kind == "c":
             return any(names[0] in name for name in self.cs)
         file, expression = names
+        if kind == "js":
+            path = self.root / "Tests" / "WebClient" / file
+            return path.is_file() and any(expression in name for name in js_tests(path))
         path = self.root / "Tests" / "EndToEnd" / file
         if file not in self.wire_files:
             self.wire_files[file] = WireFile(path) if path.is_file() else None

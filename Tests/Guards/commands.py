@@ -16,6 +16,7 @@ PYTEST = os.environ.get("PYTEST") or str(
     Path(__file__).resolve().parents[2] / ".build" / "venv" / "bin" / "pytest"
 )
 BUILD_PATIENCE_SECONDS = 3600
+SHORT_SECONDS = 60
 PROGRAMS = {
     "CARILLON_BINARY": "carillon",
     "CARILLON_SOCKETIO_FIXTURE": "carillon-socketio-fixture",
@@ -120,6 +121,10 @@ class Commands:
         status, said = self.call(["swift", "build", "--build-tests"], log, BUILD_PATIENCE_SECONDS)
         return None if status == 0 else said or f"status {status}"
 
+    def parses(self, path, log):
+        """Returns whether a file is JavaScript without errors of syntax."""
+        return self.call(["node", "--check", str(path)], log, SHORT_SECONDS)[0] == 0
+
     def judge(self, tests, log, patience, out):
         """Runs tests of one kind; returns True or False, or a text if there is no result."""
         kind = tests[0][0]
@@ -127,6 +132,8 @@ class Commands:
             return self.judge_units(tests, log, patience, out)
         if kind == "wire":
             return self.judge_wire(tests, log, patience, out)
+        if kind == "js":
+            return self.judge_js(tests[0], log, patience)
         names = [tests[0][1]] if len(tests) == 1 else []
         status, said = self.call(["Tests/CReactor/run", *names], log, patience)
         if status is not None and not re.search(r"\d+ passed, \d+ failed", said):
@@ -145,6 +152,25 @@ class Commands:
         )
         if "Test run with 0 tests" in said or ("Test run started" not in said and status == 0):
             return f"no test has the name {shown(tests[0])}"
+        return status == 0
+
+    def judge_js(self, test, log, patience):
+        pattern = re.sub(r"[^\w\s]", r"\\\g<0>", test[2])
+        status, said = self.call(
+            [
+                *("node", "--test", "--test-reporter=tap"),
+                f"--test-name-pattern={pattern}",
+                f"Tests/WebClient/{test[1]}",
+            ],
+            log,
+            patience,
+        )
+        if "\n# pass 0\n" in said and "\n# fail 0\n" in said:
+            return f"no test has the name {shown(test)}"
+        failed = re.findall(r"^ *not ok \d+ - (.*)$", said, re.MULTILINE)
+        # A file that fails as a whole did not run its tests.
+        if status and all(name.endswith(".test.js") for name in failed):
+            return "does not load"
         return status == 0
 
     def judge_wire(self, tests, log, patience, out):

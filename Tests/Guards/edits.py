@@ -43,7 +43,8 @@ class Change(NamedTuple):
 LEXEME = re.compile(
     r"""(?P<blank> \s+ | //[^\n]* | /\*.*?\*/ )
     | (?P<literal> \#*" )
-    | '(?:\\.|[^'\\\n])+'
+    | '(?:\\.|[^'\\\n])*'
+    | `[^`]*`
     | @\d
     | 0x[\da-fA-F_]+ | \d[\d_]*(?:\.\d[\d_]*)?
     | [\w$]+
@@ -82,7 +83,7 @@ def interpolation_end(source, start):
 
 
 def lex(source, start=0):
-    """Yields the tokens of Swift or C from `start` on."""
+    """Yields the tokens of Swift, C or JavaScript from `start` on."""
     position = start
     line = source.rfind("\n", 0, start) + 1
     is_first = not source[line:start].strip()

@@ -16,12 +16,12 @@ fail:
         (unit("ChunkedBodyTests"), wire("test_hostile_http.py", "against_the_grammar")),
     )
 
-markers.py defines where a marker may be, edits.py defines the edits, and joint.py explains how one
-build serves all guards. To add a guard: choose a name, put the marker above the statement, add an
-entry to one of the lists (catalogue.py names them), and run `Tests/Guards/run NAME`. If a statement
-moves, move its marker along; the entry stays as it is. `Tests/Guards/run --check` finds a marker
-without a guard, a guard without a marker, an edit that does not apply and a test that does not
-exist.
+The sources are Swift, C, or the browser client's JavaScript. markers.py defines where a marker may
+be, edits.py defines the edits, and joint.py explains how one build serves all guards. To add a
+guard: choose a name, put the marker above the statement, add an entry to one of the lists
+(catalogue.py names them), and run `Tests/Guards/run NAME`. If a statement moves, move its marker
+along; the entry stays as it is. `Tests/Guards/run --check` finds a marker without a guard, a guard
+without a marker, an edit that does not apply and a test that does not exist.
 """
 
 from typing import NamedTuple
@@ -30,11 +30,16 @@ from edits import Edit
 
 
 class Guard(NamedTuple):
-    case: int
+    # Row of Tests/ACCEPTANCE.md; None if the guard belongs to none of its cases.
+    case: int | None
     claim: str
     name: str
     edit: Edit
     tests: tuple  # Each test must fail by itself.
+
+    @property
+    def label(self):
+        return self.name if self.case is None else f"{self.name} (case {self.case})"
 
 
 def unit(name):
@@ -50,6 +55,11 @@ def wire(file, name):
 def c(name):
     """Tests of CReactor, selected by a part of their name."""
     return ("c", name)
+
+
+def js(file, name):
+    """Tests of the browser client in a file, selected by a part of their titles."""
+    return ("js", file, name)
 
 
 def shown(test):

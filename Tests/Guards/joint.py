@@ -2,8 +2,8 @@
 
 The environment variable CARILLON_GUARD_OUT selects the guard that is out by its number. A program
 that reaches the edited form of its statement creates the file named by CARILLON_GUARD_REACHED.
-Guards without a switch are edited one at a time: those of C, those that switches.py refuses, and
-those whose switch does not compile.
+Guards without a switch are edited one at a time: those of C and JavaScript, those that switches.py
+refuses, and those whose switch does not compile.
 """
 
 import re

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 MARKER = re.compile(r"^(?P<code>.*?)// guard: (?P<names>.*)$", re.MULTILINE)
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-ENDINGS = (".swift", ".c", ".h")
+ENDINGS = (".swift", ".c", ".h", ".js")
 
 
 class Place(NamedTuple):

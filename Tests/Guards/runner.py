@@ -15,6 +15,8 @@ from joint import number_of
 PATIENCE_SECONDS = 300
 SHORT_PATIENCE_SECONDS = 30
 PATIENCE_FACTOR = 5
+# The tests of these kinds need no build by Swift.
+UNBUILT = {"c", "js"}
 # For all tests in a file.
 LONG_PATIENCE_SECONDS = 3600
 
@@ -102,7 +104,7 @@ class Run:
         """Builds the tree with all guards; returns None, or the reason of a failure."""
         if self.joint:
             self.joint.write()
-        if kinds <= {"c"}:
+        if kinds <= UNBUILT:
             return None
         output = self.commands.build(log)
         while output and self.joint and self.joint.remove_switches(output):
@@ -115,7 +117,7 @@ class Run:
         groups = {}
         for test in dict.fromkeys(tests):
             # C tests share their binaries, so they run one after another.
-            key = {"unit": test, "wire": test[:2], "c": "c"}[test[0]]
+            key = {"unit": test, "wire": test[:2], "c": "c", "js": test}[test[0]]
             groups.setdefault(key, []).append(test)
         self.map(lambda item: self.judge_group(*item, reason), enumerate(groups.values()))
 
@@ -146,7 +148,7 @@ class Run:
         spent = time.monotonic() - start
         sign = "FAILED" if complaints else "red"
         lines = [
-            f"{sign:6} {guard.name} (case {guard.case}): {guard.claim} ({spent:.0f} s)",
+            f"{sign:6} {guard.label}: {guard.claim} ({spent:.0f} s)",
             *(f"         {line}" for line in complaints or map(shown, self.tests_of(guard))),
         ]
         print("\n".join(lines), flush=True)
@@ -175,10 +177,12 @@ class Run:
             return [f"the statement at {place.file}:{place.line} {error}"]
         try:
             path.write_bytes(edited.encode())
-            if {test[0] for test in tests} != {"c"}:
+            if not {test[0] for test in tests} <= UNBUILT:
                 output = self.commands.build(log)
                 if output:
                     return [error_in(output)]
+            if path.suffix == ".js" and not self.commands.parses(path, log):
+                return ["is no JavaScript without its guard"]
             return self.failures(tests, log, Out(self.logs / guard.name))
         finally:
             # Gives the file a new time stamp, so that it is rebuilt.

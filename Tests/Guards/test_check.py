@@ -7,13 +7,15 @@ from pathlib import Path
 
 from check import Check
 from edits import never, remove, replace
-from guard import Guard, c, unit, wire
+from guard import Guard, c, js, unit, wire
 
 FILES = {
     "Sources/Wire/Reader.swift": (
         "func read() {\n  // guard: depth\n  guard depth < 32 else { return }\n}\n"
     ),
     "Sources/CReactor/socket.c": "int f(void) {\n  return 0;  // guard: zero\n}\n",
+    "Sources/WebClient/client/read.js": "  // guard: one\n  const most = isPhone ? 1 : 3;\n",
+    "Tests/WebClient/read.test.js": "test(`it is ${way}, and once`, () => {});\n",
     "Tests/Wire/ReaderTests.swift": (
         '@Suite("Reading")\nstruct ReaderTests {\n  @Test("it ends")\n  func ends(at: Int) {}\n\n'
         "  @Test func `it is, after all, read`() {}\n\n  func helper() {}\n}\n"
@@ -37,6 +39,7 @@ ALL_TESTS = (
 )
 SOUND = [
     Guard(1, "it is bounded", "depth", remove(), ALL_TESTS),
+    Guard(None, "there is one", "one", replace("1", "2"), (js("read.test.js", "and once"),)),
     Guard(2, "it is zero", "zero", replace("0", "1"), (c("case 1"),)),
 ]
 
@@ -73,22 +76,22 @@ class CheckTests(unittest.TestCase):
         self.assert_complains(SOUND, "depth: is marked 2 times: Sources/Wire/Copy.swift:2")
 
     def test_a_marker_without_a_guard(self):
-        self.assert_complains(SOUND[:1], "zero: is marked in Sources/CReactor/socket.c:2 but no")
+        self.assert_complains(SOUND[:2], "zero: is marked in Sources/CReactor/socket.c:2 but no")
 
     def test_a_name_of_two_guards(self):
-        self.assert_complains([*SOUND, SOUND[1]], "zero: is the name of 2 guards")
+        self.assert_complains([*SOUND, SOUND[2]], "zero: is the name of 2 guards")
 
     def test_a_name_of_the_wrong_form(self):
         source = FILES["Sources/CReactor/socket.c"]
         self.write("Sources/CReactor/socket.c", source.replace("zero", "Zero_"))
-        self.assert_complains([SOUND[0], SOUND[1]._replace(name="Zero_")], "lower-case words")
+        self.assert_complains([*SOUND[:2], SOUND[2]._replace(name="Zero_")], "lower-case words")
 
     def test_an_edit_that_does_not_apply(self):
-        guard = SOUND[1]._replace(edit=never())
-        self.assert_complains([SOUND[0], guard], "Sources/CReactor/socket.c:2 has no conditions")
+        guard = SOUND[2]._replace(edit=never())
+        self.assert_complains([*SOUND[:2], guard], "Sources/CReactor/socket.c:2 has no conditions")
 
     def test_a_guard_without_tests(self):
-        self.assert_complains([SOUND[0], SOUND[1]._replace(tests=())], "zero: names no test")
+        self.assert_complains([*SOUND[:2], SOUND[2]._replace(tests=())], "zero: names no test")
 
     def test_tests_that_are_gone(self):
         for test in [
@@ -100,11 +103,13 @@ class CheckTests(unittest.TestCase):
             wire("test_read.py", "helper"),
             wire("test_read.py", "is_read and medium"),
             c("case 2"),
+            js("read.test.js", "and twice"),
+            js("write.test.js", "and once"),
         ]:
             with self.subTest(test):
-                guard = SOUND[1]._replace(tests=(test,))
+                guard = SOUND[2]._replace(tests=(test,))
                 self.assert_complains(
-                    [SOUND[0], guard], f"names {':'.join(test)}, which does not exist"
+                    [*SOUND[:2], guard], f"names {':'.join(test)}, which does not exist"
                 )
 
 

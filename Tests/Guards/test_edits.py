@@ -57,6 +57,10 @@ class EditTests(unittest.TestCase):
         self.assert_refused(replace("TooMany", "Few"), GUARD, "`TooMany` 0 times")
         self.assert_refused(replace("<", "<=", block=True), GUARD, "`<` 2 times")
 
+    def test_texts_of_javascript_are_tokens(self):
+        text = "say(`it's {${n}`, '', 'a (');"
+        self.assert_becomes(replace("''", "'b'"), text, "say(`it's {${n}`, 'b', 'a (');")
+
     def test_replace_matches_whole_tokens(self):
         self.assert_becomes(
             replace(">", "> 2 *"), "return a >= b && c > d", "return a >= b && c > 2 * d"

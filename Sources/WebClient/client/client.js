@@ -1,7 +1,7 @@
 // @ts-check
 import { channelOf, Connection, Tabs } from './connection.js';
 import { notification, NotificationStore } from './store.js';
-import { identityOf, Requests, serverOf } from './transports.js';
+import { defaults, identityOf, Requests } from './transports.js';
 
 /** Version of the messages that tabs exchange. */
 const VERSION = 2;
@@ -16,23 +16,6 @@ const NAMES = Object.assign(Object.create(null), {
   'stats:updated': 'stats',
 });
 const REALTIME = '/api/v1/websocket/realtime/';
-
-const defaults = {
-  url: serverOf(import.meta.url),
-  transports: ['websocket', 'sse', 'poll'],
-  reconnectInterval: 5_000,
-  maxReconnectAttempts: Infinity,
-  autoReconnect: true,
-  capacity: 50,
-  shared: true,
-  rooms: [],
-  random: Math.random,
-  clock: {
-    now: () => Date.now(),
-    setTimeout: (run, time) => setTimeout(run, time),
-    clearTimeout: (timer) => clearTimeout(timer),
-  },
-};
 
 const isHidden = () => !!globalThis.document?.hidden;
 
@@ -106,6 +89,7 @@ export class Carillon extends EventTarget {
       address: (path) => {
         const rooms = this.#allRooms();
         const query = { since: this.#cursor, ...(rooms && { rooms }) };
+        // guard: connection-keeps-path-prefix
         return `${this.url + path}?${new URLSearchParams(query)}`;
       },
       bearer: () => requests.token,
@@ -175,6 +159,7 @@ export class Carillon extends EventTarget {
   }
 
   disconnect() {
+    // guard: logout-in-all-tabs
     this.#exits?.postMessage({ user: this.#user, identity: identityOf(this.#requests.token) });
     this.#exit();
   }
@@ -199,6 +184,7 @@ export class Carillon extends EventTarget {
   setToken(token) {
     const requests = this.#requests;
     const { isRunning } = this.#connection;
+    // guard: empty-token-logs-out
     if (!token) this.disconnect();
     requests.take(token);
     if (!token) return;
@@ -227,6 +213,7 @@ export class Carillon extends EventTarget {
 
   /** Takes over a new token. */
   #changed = (mayDiffer) => {
+    // guard: unknown-user-hides-all
     if (mayDiffer) {
       // Nothing of the last user is shown until it is known that the user is the same.
       const past = { user: this.#user, cursor: this.#cursor, seen: this.#seen };
@@ -278,6 +265,7 @@ export class Carillon extends EventTarget {
     }
     this.#past = undefined;
     this.#user = user;
+    // guard: tabs-share-by-user
     const name = `carillon/${VERSION} ${this.url} ${user}`;
     const tabs = (this.#tabs ??= new Tabs(name, shared && locks, BroadcastChannel, {
       ...this.options,
@@ -373,6 +361,7 @@ export class Carillon extends EventTarget {
     this.#user = this.#cursor = '';
     this.stats = undefined;
     this.#seen = new Set();
+    // guard: logout-clears-store
     this.store.reset();
     this.#emit('reset');
   }
@@ -424,6 +413,7 @@ export class Carillon extends EventTarget {
     const owner = this.#requests.owner;
     const query = new URLSearchParams({ since: this.#cursor, wait: `${wait}` });
     const answer = await this.request('GET', `${INBOX}/poll?${query}`, undefined, signal);
+    // guard: late-poll-ignored
     if (owner !== this.#requests.owner) return 0;
     const { notifications, cursor, resync } = answer;
     opened();
@@ -433,6 +423,7 @@ export class Carillon extends EventTarget {
     else this.#move(cursor);
     const at = this.#cursor;
     const stats = await this.request('GET', `${INBOX}/stats`, undefined, signal);
+    // guard: late-stats-ignored
     if (owner !== this.#requests.owner) return 0;
     // Counts may be older than a notification that came since; its own counts follow it.
     if (at === this.#cursor) this.#receive('stats:updated', stats);
@@ -446,6 +437,7 @@ export class Carillon extends EventTarget {
       this.request('GET', `${INBOX}?limit=${this.store.capacity}&collapse=false`),
       this.stats ?? this.request('GET', `${INBOX}/stats`),
     ]);
+    // guard: late-list-ignored
     if (!this.isLeader || owner !== this.#requests.owner) return;
     if (this.store.load(page)) this.#load();
     // These counts may be older than the events since, so no list follows them.

@@ -171,6 +171,7 @@ export class Connection {
     // The token may have expired, so try once more with a fresh one.
     const isRenewed = refused && host.renew();
     if (isRenewed && !isTokenless && !this.#refusals++) return 0;
+    // guard: failure-is-explained
     if (refused || !this.#wasOpened) this.#explain(error);
     const isOver = autoReconnect && this.#attempts >= maxReconnectAttempts;
     host.change(refused || isOver ? 'error' : 'disconnected');
@@ -189,6 +190,7 @@ export class Connection {
    * Not so where a connection was lost: it comes back without a change by the page's author.
    */
   #explain({ address = this.host.url, code, status, message }) {
+    // guard: failure-is-explained-once
     if (this.#isExplained) return;
     this.#isExplained = true;
     const outcome = status || 'no answer';
@@ -258,6 +260,7 @@ export class Tabs {
 
   #receive(message) {
     const { from, to = this.id, kind, term } = message ?? {};
+    // guard: former-leader-ignored
     if (!from || to !== this.id || term < this.#term) return;
     if (term) {
       if (term > this.#term) this.#step();
@@ -347,7 +350,9 @@ export class Tabs {
     const end = clock.now() + time;
     this.#timer = clock.setTimeout(() => {
       // If this tab itself was blocked, the answer may wait in its queue.
+      // guard: blocked-follower-asks-again
       if (clock.now() > end + 1_500) return this.ask();
+      // guard: blocked-leader-replaced
       this.#queued.abort();
       this.#request(true);
     }, time);

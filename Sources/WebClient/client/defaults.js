@@ -91,6 +91,7 @@ export const nativeNotifications = (client, options = {}) => {
   // The next user must not see those of this one.
   const clear = () => natives.forEach((native) => native.close());
   client.addEventListener('notification', show);
+  // guard: native-closed-for-next-user
   client.addEventListener('reset', clear);
   return () => {
     client.removeEventListener('notification', show);

@@ -7,6 +7,7 @@ import { sheets } from './sheets.js';
 import { languageOf, translate } from './words.js';
 
 // A server that renders pages imports this module, and has no elements.
+// guard: module-without-a-page
 const { HTMLElement = class {}, customElements } = /** @type {any} */ (globalThis);
 
 /** Makes an element. Text always becomes a text node, never markup. */
@@ -75,6 +76,7 @@ export class CarillonElement extends HTMLElement {
   static observedAttributes = ['lang', 'label', 'href', 'token'];
   /** Registers the element, unless another copy of its module has: a page may load two. */
   static define(name) {
+    // guard: element-defined-once
     if (customElements && !customElements.get(name)) customElements.define(name, this);
   }
 

@@ -16,6 +16,7 @@ export const connect = (token) => {
   if (own === defaultClient()) return;
   own = defaultClient();
   // After a logout, also one in another tab, no element connects by its return.
+  // guard: no-return-after-logout
   own.addEventListener('reset', () => (paused = undefined));
 };
 
@@ -28,9 +29,11 @@ export const enter = (element) => {
 export const leave = (element) => {
   elements.delete(element);
   // Moving an element removes and inserts it, and React's strict mode does so with each new one.
+  // guard: leave-after-a-task
   setTimeout(() => {
     if (elements.size || !own?.isWanted || own !== defaultClient()) return;
     paused = own;
+    // guard: last-element-pauses
     own.pause();
   });
 };

@@ -128,11 +128,14 @@ export class NotificationStore {
     this.#do({ begin: change });
     let isGranted = true;
     try {
+      // guard: clear-can-be-undone
       if (await undone) return !(await this.#do({ key, isGranted: false }));
       // After a logout, the request would be made as another user.
+      // guard: no-clear-for-next-user
       if (undone && !this.#changes.includes(change)) return true;
       // A notification that came while it could be undone is not part of it.
       const [newest] = this.#inbox.list;
+      // guard: clear-keeps-later-ones
       const isLate = undone && newest && !ids.includes(newest.id);
       if (isLate) { for (const id of ids) await this.#delete(client, id); }
       else await client.request(method, INBOX + path);
@@ -184,6 +187,7 @@ export class NotificationStore {
     } else if (begin) {
       this.#changes.push(begin);
       setTimeout(() => this.#drop(begin), begin.isHeld ? SETTLED_WITHIN : ANSWERED_WITHIN);
+    // guard: refused-change-undone
     } else if (change && !isGranted) {
       this.#drop(change);
     } else if (change) {
@@ -209,6 +213,7 @@ export class NotificationStore {
   load({ notifications, total, unread }) {
     const own = this.#inbox.list.filter((n) => this.#own.has(n.id));
     this.#inbox = { list: notifications.map(notification), total, unread };
+    // guard: list-known-once-loaded
     this.#isLoaded = true;
     own.forEach((item) => this.#insert(item));
     this.#isExcused = false;
@@ -319,6 +324,7 @@ export class NotificationStore {
     this.#journal = undefined;
     this.#inbox = inbox;
     this.#own = own;
+    // guard: list-unknown-after-reset
     this.#isLoaded = isLoaded;
     // Keep the pending changes of this tab.
     const keys = this.#changes.map(({ key }) => key);

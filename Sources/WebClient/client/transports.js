@@ -20,6 +20,7 @@ const PONG_SOON = 4_000;
 const POLL_SECONDS = 25;
 const LOST = 1006;
 
+// guard: server-of-module
 /** Returns the address of the server of a module; the page's own if the page bundles the module. */
 export const serverOf = (module) =>
   /^https?:.*(?=\/client\/([0-9a-f]{16}\/)?[^/]+$)/.exec(module)?.[0] ?? '/';
@@ -91,6 +92,7 @@ export class Requests {
   }
 
   async request(method, path, body, signal, token) {
+    // guard: request-keeps-path-prefix
     const address = this.url + path;
     const response = await this.send(method, address, body, signal, token);
     const answer = await response.json().catch(() => {});
@@ -107,9 +109,11 @@ export class Requests {
       if (typeof data?.user_id === 'string') return data.user_id;
       throw new CarillonError(0, 'http', `${ME} names no user`);
     };
+    // guard: user-asked-once
     if (!users.has(key)) {
       const user = ask();
       users.set(key, user);
+      // guard: failed-user-asked-again
       user.catch(() => users.delete(key));
     }
     return users.get(key);
@@ -122,6 +126,7 @@ export class Requests {
     for (let isAgain = false;; isAgain = true) {
       const headers = { Authorization: `Bearer ${token ?? (await this.fresh())}` };
       // The request of one user must not be sent with the token of the next.
+      // guard: no-request-with-next-token
       if (owner !== this.owner) throw new CarillonError(0, 'ended', 'the user logged out');
       if (body !== undefined) headers['Content-Type'] = 'application/json';
       const sent = { method, headers, body: JSON.stringify(body), cache: 'no-store' };
@@ -184,6 +189,7 @@ export class Requests {
       const token = (await source()).trim();
       const user = this.host.user();
       const isSame = user && !this.#isAlike(token) && (await this.identify(token)) === user;
+      // guard: late-token-ignored
       if (source === this.#source) this.use(token, isSame);
     } catch (cause) {
       throw new CarillonError(0, 'token', `cannot get a token: ${cause}`);
@@ -200,6 +206,7 @@ export class Requests {
     const start = async () => {
       const { host, options, owner } = this;
       isDue = true;
+      // guard: late-load-does-not-hold-up
       if (runner === owner) return;
       runner = owner;
       try {
@@ -285,6 +292,7 @@ export const transports = {
       const { clock, WebSocket } = link.options;
       const address = link.address('/api/v1/ws/notifications').replace(/^http/, 'ws');
       // The token is not part of the URL, which proxies log.
+      // guard: token-not-in-address
       const socket = new WebSocket(address, ['bearer', link.bearer()]);
       let opened = false;
       let timer;
@@ -312,6 +320,7 @@ export const transports = {
       };
       socket.onclose = ({ code, reason }) => end(code, reason);
       socket.onmessage = ({ data: text }) => {
+        // guard: silent-socket-closed
         within(ASK_AFTER, () => ping(DEAD_AFTER - ASK_AFTER));
         link.frame('in', text);
         const { event, data, timestamp } = parse(text);
@@ -358,6 +367,7 @@ export const transports = {
         if (done || ending.signal.aborted) return { opened, code: LOST };
         read(value);
         // Comments count as well. Before the first event, they do not.
+        // guard: silent-stream-closed
         if (opened) within(DEAD_AFTER);
       }
     } catch (error) {
@@ -389,5 +399,23 @@ export const transports = {
     } catch (error) {
       return { opened, error };
     }
+  },
+};
+
+/** The options of a client that its page does not set. */
+export const defaults = {
+  url: serverOf(import.meta.url),
+  transports: ['websocket', 'sse', 'poll'],
+  reconnectInterval: 5_000,
+  maxReconnectAttempts: Infinity,
+  autoReconnect: true,
+  capacity: 50,
+  shared: true,
+  rooms: [],
+  random: Math.random,
+  clock: {
+    now: () => Date.now(),
+    setTimeout: (run, time) => setTimeout(run, time),
+    clearTimeout: (timer) => clearTimeout(timer),
   },
 };

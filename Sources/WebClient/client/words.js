@@ -12,8 +12,10 @@ const languages = new Map();
  */
 const tagOf = (name) => {
   try {
+    // guard: language-tag-form
     return Intl['getCanonicalLocales'](name.replace(/[.@].*/, '').replaceAll('_', '-'))[0];
   } catch {
+    // guard: language-that-is-none
     return undefined;
   }
 };
@@ -32,6 +34,7 @@ export const setStrings = (language, strings) => {
   languages.set(tag, { ...languages.get(tag), ...strings });
 };
 
+// guard: own-keys-only
 /** Reads a key that may come from outside: the name of a type may be `constructor`. */
 export const own = (table, key) => table && Object.hasOwn(table, key) ? table[key] : undefined;
 
@@ -42,6 +45,7 @@ export const translate = (english, language, strings, values) => {
     text = own(languages.get(tag), english);
   }
   // An English text has English numbers, also in a page in another language.
+  // guard: english-text-english-numbers
   const numbers = text === undefined ? 'en' : language;
   return `${text ?? english}`.replace(
     /\{(\w+)\}/g,

@@ -28,6 +28,7 @@ export function showServer(server) {
 
 /** @param {any} store @returns {[string, string?]} */
 function storeState({ state, reason, persistent }) {
+  // guard: store-state-stands-out
   if (state !== 'ok') return [reason ?? String(state).replace('_', '-'), 'bad'];
   return persistent ? ['on disk'] : ['in memory only, lost at the end', 'warn'];
 }
@@ -35,6 +36,7 @@ function storeState({ state, reason, persistent }) {
 /** @param {any} store @returns {[string, string?]} */
 function queueState({ write_queue, write_queue_limit }) {
   const share = write_queue_limit > 0 ? write_queue / write_queue_limit : 0;
+  // guard: queue-threshold
   const level = share >= FULL ? 'bad' : share >= BUSY ? 'warn' : '';
   const text = `${formats.count(write_queue ?? 0)} of ${formats.count(write_queue_limit ?? 0)}`;
   return [share >= FULL ? `${text}: publishes are refused at the limit` : text, level];
