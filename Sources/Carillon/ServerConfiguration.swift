@@ -51,6 +51,7 @@ extension BusConfiguration {
     let secret = Array(tokenSecret.utf8)
     let algorithm = tokenAlgorithm.signing
     try require(!secret.isEmpty, "tokenSecret", "is empty")
+    // guard: short-secret-refused
     guard secret.count >= algorithm.secretByteCount else {
       throw .shortSecret(byteCount: secret.count, minimum: algorithm.secretByteCount)
     }

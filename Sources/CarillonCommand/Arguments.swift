@@ -121,6 +121,7 @@ struct Arguments {
   /// server that prints its tokens.
   func isOn(_ name: String, otherwise standard: Bool = false) throws(UsageError) -> Bool {
     guard let (text, source) = sourced(name) else { return standard }
+    // guard: boolean-spellings
     guard let isOn = Switch.isOn(text) else {
       throw UsageError("\(source) must be \(Switch.spellings), not '\(text)'")
     }

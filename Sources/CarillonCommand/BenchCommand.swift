@@ -52,6 +52,7 @@ enum BenchCommand {
       configuration.pace = .window(try arguments.number("window", in: 1...1_024, otherwise: 1))
     }
     // From here on Ctrl-C ends the load, and the report so far is printed.
+    // guard: interrupted-bench-reports
     Signals.block()
     let report = try LoadTest.run(configuration, isInterrupted: { Signals.endIsRequested() }) {
       if isatty(2) == 1 { show($0) }

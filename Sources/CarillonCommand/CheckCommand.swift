@@ -64,6 +64,7 @@ enum CheckCommand {
         if !limit.isEnough { Terminal.print("     remedy: \(limit.remedy)") }
       }
     }
+    // guard: strict-check-fails
     return isStrict && !limits.allSatisfy(\.isEnough) ? 1 : 0
   }
 

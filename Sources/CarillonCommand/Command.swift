@@ -39,7 +39,9 @@ enum Program {
       Terminal.say(help)
       return 2
     }
+    // guard: help-of-command
     if helpWords.contains(name) { return printHelp(rest.dropFirst()) }
+    // guard: short-version-flag
     let word = ["--version", "-V"].contains(name) ? "version" : name
     guard let command = commands.first(where: { $0.name == word }) else {
       return refuse(unknown: name)
@@ -90,6 +92,7 @@ enum Program {
   }
 
   private static func refuse(unknown name: String) -> Int32 {
+    // guard: nearest-command-named
     let near = Suggestion.nearest(to: name, among: commands.map(\.name) + ["help"])
     let suggestion = near.map { " (did you mean \($0)?)" } ?? ""
     Terminal.say("carillon: unknown command '\(name)'\(suggestion); see carillon --help")

@@ -62,6 +62,7 @@ struct EventStreamListener {
   ///
   /// Throws when the server refuses the stream for good, for example because the token has expired.
   private mutating func reconnect(after failure: ClientError) throws(ClientError) -> Bool {
+    // guard: listener-keeps-cursor
     if let id = client.lastID, HTTPField.canHold(id) { cursor = id }
     if let delay = client.retryMilliseconds {
       delayMilliseconds = min(max(delay, Self.delays.lowerBound), Self.delays.upperBound)

@@ -32,6 +32,7 @@ struct InputPublisher {
   ///
   /// Ends early with a `PublishRefusal` when the server does not accept the credentials.
   mutating func run() throws -> Int32 {
+    // guard: awaited-input-announced
     if Terminal.isInputTyped {
       Terminal.say(
         "carillon publish: reading notifications from this terminal, one JSON object a line; "
@@ -42,12 +43,14 @@ struct InputPublisher {
       let bytes = try Terminal.readInput(limit: Self.readByteCount)
       if bytes.isEmpty { lines.end() } else { lines.append(bytes) }
       for line in lines.take() { try take(line) }
+      // guard: lines-sent-as-they-come
       if bytes.isEmpty || !Terminal.hasInput { try sendBatch() }
       if bytes.isEmpty { return status }
     }
   }
 
   private mutating func take(_ line: InputLine) throws {
+    // guard: blank-lines-reported
     guard !line.isBlank else {
       return Terminal.say("carillon publish: line \(line.number) is blank")
     }
@@ -88,6 +91,7 @@ struct InputPublisher {
     if answer.isSuccess { return try printAnswers(answer.body, to: lines) }
     // Bounds hold for a batch as a whole (lines for everyone, notifications): nothing was stored,
     // and a part of the batch may be within them.
+    // guard: batch-over-bound-parted
     if answer.status == 413, lines.count > 1 {
       let middle = lines.startIndex + lines.count / 2
       try send(lines[..<middle])
@@ -158,6 +162,7 @@ struct InputPublisher {
   /// Prints objects, each with the number of its line as the first member.
   private func printNumbered(_ answers: [(number: Int, object: Substring)]) {
     Terminal.print(
+      // guard: answers-have-line-numbers
       answers.map { #"{"line":\#($0.number),"# + $0.object.dropFirst() }.joined(separator: "\n"))
   }
 }

@@ -18,10 +18,13 @@ struct Introduction {
     let now = Host.now
     let tokens = DevelopmentTokens(settings: settings.tokens)
     let publisher = tokens.token("backend", scopes: ["publish"], at: now)
+    // guard: server-address-printed
     var variables = [
       ("CARILLON_URL", address), ("TOKEN", tokens.token("alice", at: now)),
       ("CARILLON_TOKEN", publisher),
     ]
+    // guard: random-secret-printed
+    // guard: own-secret-not-printed
     if !settings.hasKey { variables.append(("JWT_SECRET", settings.tokens.secret)) }
     variables += settings.tokens.variables.map { ($0.name, $0.value) }
     let command = Self.quoted(CommandLine.arguments[0])

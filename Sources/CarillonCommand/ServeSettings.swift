@@ -226,6 +226,7 @@ extension Arguments {
   /// For every service, Kubernetes sets variables with its name in the pods of its namespace:
   /// those of a service named carillon include CARILLON_PORT, with a URL.
   fileprivate func port(otherwise standard: Int) throws(UsageError) -> UInt16 {
+    // guard: service-link-explained
     if let (text, source) = sourced("port"), source != "--port",
       ["tcp://", "udp://", "sctp://"].contains(where: text.hasPrefix)
     {
@@ -256,6 +257,7 @@ extension Arguments {
     guard let (list, source) = sourced("cors-origins") else { return [] }
     let entries = list.split(separator: ",").map { String($0).trimmed }.filter { !$0.isEmpty }
     for entry in entries {
+      // guard: origin-of-no-page
       guard let fault = OriginPolicy.fault(in: entry) else { continue }
       throw UsageError("\(source): '\(entry)' is the origin of no page: \(fault)")
     }

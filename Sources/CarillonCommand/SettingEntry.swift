@@ -54,6 +54,7 @@ struct SettingEntry {
     if flag.isSecret {
       value = .text("set")
     } else if flag.isBoolean, let isOn = Switch.isOn(given) {
+      // guard: json-of-check-has-values
       value = .flag(isOn)
     } else if Self.numberPlaceholders.contains(flag.value ?? ""), let number = Int(given) {
       value = .number(number)

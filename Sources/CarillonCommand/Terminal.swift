@@ -20,6 +20,7 @@ enum Terminal {
       try BlockingFile.write(line + "\n", to: STDOUT_FILENO)
     } catch {
       say("carillon: cannot write to standard output: \(error.message)")
+      // guard: lost-output-is-an-error
       endProcess(1)
     }
   }

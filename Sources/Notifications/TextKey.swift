@@ -14,6 +14,7 @@ package struct TextKey: Hashable, Comparable, Sendable {
   }
 
   package static func == (left: TextKey, right: TextKey) -> Bool {
+    // guard: text-key-bytes
     left.text.hasSameBytes(as: right.text)
   }
 

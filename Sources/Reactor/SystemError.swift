@@ -23,6 +23,7 @@ package struct SystemError: Error, CustomStringConvertible {
   package static func message(of code: Int32) -> String {
     var text = [CChar](repeating: 0, count: 128)
     // SAFETY: `text` is writable for its count, and strerror_r ends the text with a zero.
+    // guard: errno-as-text
     guard unsafe strerror_r(code, &text, text.count) == 0 else { return "errno \(code)" }
     let written = text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
     return written.isEmpty ? "errno \(code)" : String(decoding: written, as: UTF8.self)

@@ -40,6 +40,7 @@ final class DataDirectory: Sendable {
   init(_ path: String) throws(StoreError) {
     isTemporary = path == ":memory:"
     if !isTemporary { try Self.make(path) }
+    // guard: data-through-symbolic-link
     let directory = try Self.resolve(isTemporary ? try Self.makeTemporary() : path)
     self.path = directory
     do throws(StoreError) {

@@ -107,6 +107,7 @@ extension TokenVerifier {
       case nil: continue
       case .number(let number)?:
         if NumericDate.seconds(number) != nil { continue }
+        // guard: time-in-milliseconds-named
         return NumericDate.isMilliseconds(number) ? .inMilliseconds(claim) : .outOfRange(claim)
       case .string?, .array?, .other?: return .notNumber(claim)
       }
@@ -134,6 +135,7 @@ extension TokenVerifier {
     guard let parts = parts(of: token), let signature = try? parts.signature() else {
       return .wrongSecret
     }
+    // guard: form-of-secret-named
     for key in policy.keys {
       if let form = key.form(accepting: signature, over: parts.signedBytes) {
         return .otherFormOfSecret(form)

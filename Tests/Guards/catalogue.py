@@ -1,13 +1,16 @@
 """All guards, in the order of the lists."""
 
+import answers
 import browser
 import client
+import extensions
 import floods
 import framing
 import history
 import identity
 import inboxes
 import limits
+import programs
 import reactor
 import realtime
 import requests
@@ -29,5 +32,8 @@ GUARDS = (
     + history.GUARDS
     + browser.GUARDS
     + client.GUARDS
+    + extensions.GUARDS
+    + answers.GUARDS
+    + programs.GUARDS
     + storage.GUARDS
 )

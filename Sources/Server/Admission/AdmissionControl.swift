@@ -229,6 +229,7 @@ final class AdmissionControl: ShardComponent {
       defer { hasWarned = true }
       return !hasWarned
     }
+    // guard: untrusted-header-logged-once
     guard isFirst else { return }
     core.log.write(
       .warning, at: wall,

@@ -121,6 +121,8 @@ final class Authenticator: ShardComponent {
   private func bearerToken(in head: HTTPRequestHead) -> String? {
     guard let field = head.value(of: "authorization") else { return nil }
     let scheme = "bearer "
+    // guard: foreign-scheme-skipped
+    // guard: bearer-in-any-case
     guard field.utf8.count > scheme.utf8.count,
       field.prefix(scheme.count).lowercased() == scheme
     else { return nil }
@@ -161,6 +163,7 @@ final class Authenticator: ShardComponent {
       claims = try core.verifier.verify(token, nowSeconds: second)
     } catch {
       let verifier = core.verifier
+      // guard: refused-token-logged
       log.refusedCredential(
         verifier.reason(forRefusing: token, nowSeconds: second)?.text ?? "", at: slot)
       guard core.configuration.explainsRefusals else { throw .invalid(error, nil) }

@@ -42,6 +42,7 @@ extension AdmissionControl {
     guard head.isForwarded || isProxy && !flags.contains(.clientCounted) else { return }
     if head.isForwarded {
       table[slot].flags.insert(.forwarded)
+      // guard: untrusted-header-logged
       if !isProxy { warnOfForwarding(at: slot) }
     }
     // Any other connection was counted when it was accepted.

@@ -97,6 +97,7 @@ package struct OriginPolicy: Sendable {
       } else {
         ""
       }
+    // guard: refused-origin-named
     return "origin\(name) is not allowed: list it in --cors-origins or WEBSOCKET_CORS_ORIGINS"
   }
 
@@ -106,6 +107,7 @@ package struct OriginPolicy: Sendable {
     guard let origin = origins.first else { return [] }
     // A cache must not serve one page's response to another.
     let isPreflight = OriginPolicy.isPreflight(head)
+    // guard: preflight-varies-by-fields
     let vary = ("Vary", isPreflight ? "Origin, Access-Control-Request-Headers" : "Origin")
     guard let grant = grant(to: origins, host: head.value(of: "host")) else { return [vary] }
     var fields = [

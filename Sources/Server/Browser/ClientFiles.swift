@@ -140,6 +140,7 @@ struct ClientFiles: Sendable {
   ///
   /// The address is relative, because a proxy may serve the pages below a path of its own.
   private static func resolve(_ page: [UInt8], _ hash: String) -> [UInt8] {
+    // guard: pages-below-a-prefix
     Array(
       page.split(separator: placeholder, omittingEmptySubsequences: false)
         .joined(separator: Array("client/\(hash)/".utf8)))

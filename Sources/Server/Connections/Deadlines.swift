@@ -8,6 +8,7 @@ extension Connections {
   func timerWindow(of slot: UInt32) -> TimerWindow {
     var window = TimerWindow()
     if let session = table[slot].engine {
+      // guard: engine-timers-exact
       window.add(session.deadline(of: slot, table[slot].deadline))
     } else {
       window.add(table[slot].deadline, slack: slackOfDeadline(of: slot))
@@ -44,6 +45,8 @@ extension Connections {
       isExact = table[slot].activity.awaitsToken || table[slot].activity.probe != nil
     case .free, .closing, .lingering, .ended: isExact = false
     }
+    // guard: measurable-timers-exact
+    // guard: heartbeats-share-wake-ups
     return isExact ? 0 : TimerWindow.sharedSlack
   }
 

@@ -116,6 +116,7 @@ enum Framing: Sendable {
     switch self {
     case .webSocket: WebSocketFrame.appendClose(code: code, reason: reason, into: &output)
     // There is no close message: the client reconnects by itself, with its cursor.
+    // guard: stream-ends-with-last-chunk
     case .chunkedEventStream: ChunkedBody.appendEnd(into: &output)
     case .eventStream, .packets: break
     }

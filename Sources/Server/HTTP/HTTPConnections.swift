@@ -200,6 +200,7 @@ final class HTTPConnections: ShardComponent {
       return false
     case .notFound where head.method == .options && ["*", "/"].contains(head.path):
       // A load balancer's health check: HAProxy's default is OPTIONS /.
+      // guard: options-of-server
       answerEarly(.allowing(HTTPConnections.allMethods), head, slot)
       return false
     case .notFound:
@@ -300,6 +301,7 @@ final class HTTPConnections: ShardComponent {
     guard let route = exchange.route, let caller = exchange.caller else { return .done }
     let query: QueryString
     do throws(HTTPViolation) {
+      // guard: unread-query-ignored
       query = try QueryString(route.endpoint.readsQuery ? head.query ?? "" : "")
     } catch {
       respond(.failure(error.status, "bad_request", error.reason), at: slot)
@@ -333,6 +335,7 @@ final class HTTPConnections: ShardComponent {
     response.fields += [("Cache-Control", answer.caching), ("Date", clock.date())]
     switch answer.readers {
     case .configuredOrigins:
+      // guard: early-error-is-readable
       response.fields +=
         exchange.head.map { core.origins.fields(for: $0) } ?? OriginPolicy.fieldsWithoutHead
     case .everyOrigin: response.fields.append(("Access-Control-Allow-Origin", "*"))
@@ -370,6 +373,7 @@ final class HTTPConnections: ShardComponent {
     table[slot].state = .closing
     var response = answer.response
     response.fields += [("Cache-Control", answer.caching), ("Date", clock.date())]
+    // guard: rejection-is-readable
     response.fields += OriginPolicy.fieldsWithoutHead
     delivery.write(at: slot) { response.write(keepsAlive: false, isHead: false, into: &$0) }
     connections.closeWhenSent(slot)

@@ -52,6 +52,7 @@ final class Log: Sendable {
   private func append(
     _ level: LogLevel, at wall: Int64, _ message: String, to bytes: inout [UInt8]
   ) {
+    // guard: log-line-has-time
     RFC3339.append(milliseconds: wall, into: &bytes)
     bytes.appendText(" \(level.name) \(message)\n")
   }

@@ -27,6 +27,7 @@ struct MetricsHistory {
 
   /// Adds a sample, in place of the oldest when there are `capacity`.
   mutating func append(_ sample: MetricsSample) {
+    // guard: history-of-five-minutes
     let isFull = sampleCount == MetricsHistory.capacity
     for (column, value) in sample.values.enumerated() {
       if isFull {

@@ -73,6 +73,7 @@ final class Sessions: ShardComponent {
     let group = fanOutGroups.id(
       of: encoder.dialectID, encoder.framing, withCursors: since != nil)
     // A stream's `since` is never nil: the stream itself knows whether the client asked to resume.
+    // guard: visible-heartbeat
     if since != nil, encoder.framing == .webSocket, !encoder.dialect.heartbeat.isByMessage {
       table[slot].flags.insert(.visibleHeartbeats)
     }

@@ -21,6 +21,7 @@ extension Shard {
     let group = fanOutGroups.first(
       of: .named(dialect.name), .eventStream(answering: request.head))
     // `EventSource` resumes by itself, so only `since` in the query asks for more messages.
+    // guard: stream-heartbeat-when-asked
     if request.query["since"] != nil { table[slot].flags.insert(.visibleHeartbeats) }
     sessions.open(.success(request.caller), in: group, since: since, rooms: rooms, at: slot)
   }
@@ -33,6 +34,7 @@ extension Shard {
     var head: [UInt8] = []
     head.appendText("HTTP/1.1 ")
     HTTPResponse.appendStatus(200, into: &head)
+    // guard: stream-not-transformed
     var fields = [
       ("Content-Type", "text/event-stream; charset=utf-8"),
       // A proxy that compresses events keeps them until its buffer is full.

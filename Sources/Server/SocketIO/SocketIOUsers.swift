@@ -59,6 +59,7 @@ extension SocketIOResumption {
       let start = Cursor(String(parts[2]))
     else { return nil }
     let offset = fields.offset.flatMap { Cursor($0) }
+    // guard: offset-of-this-session
     let isOfSession = offset.map { $0.epoch == start.epoch && $0.offset >= start.offset } ?? false
     self.init(
       text: text, recovery: recovery, cursor: isOfSession ? offset ?? start : start,
@@ -94,6 +95,7 @@ extension SocketIOSessions {
       policy == .off ? nil : SocketIOResumption(fields, of: user, hasSince: since != nil)
     // A `pid` was given only to a client that had asked.
     let isAsked = since != nil || resumption != nil
+    // guard: cursors-when-asked
     let withCursors = policy == .on || (policy == .asked && isAsked)
     session.sockets[index].slot = slot
     session.sockets[index].resumption = resumption
@@ -219,6 +221,7 @@ extension SocketIOSessions {
     guard let slot = socket.slot, encoder(of: slot).sendsCursors else { return [] }
     var argument: [UInt8] = []
     argument.appendJSONString(core.store.history.cursors.text(at: socket.position))
+    // guard: position-in-keep-alive
     return [argument]
   }
 

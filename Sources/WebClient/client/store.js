@@ -187,7 +187,7 @@ export class NotificationStore {
     } else if (begin) {
       this.#changes.push(begin);
       setTimeout(() => this.#drop(begin), begin.isHeld ? SETTLED_WITHIN : ANSWERED_WITHIN);
-    // guard: refused-change-undone
+      // guard: refused-change-undone
     } else if (change && !isGranted) {
       this.#drop(change);
     } else if (change) {

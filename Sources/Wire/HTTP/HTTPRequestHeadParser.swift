@@ -145,6 +145,7 @@ package struct HTTPRequestHeadParser: Sendable {
       if HTTPCharacter.isTarget(bytes[index]) {
         throw HTTPViolation(status: 414, reason: "request target over \(limits.targetBytes) bytes")
       }
+      // guard: raw-utf8-explained
       if bytes[index] >= 0x80 {
         throw .malformed("request target not ASCII: percent-encode its UTF-8, as in %C3%A9")
       }

@@ -50,6 +50,7 @@ package struct QueryString: Sendable {
 
   /// The value of a name; empty if it was given without a value.
   package subscript(name: String) -> String? {
+    // guard: query-name-bytes
     for pair in pairs where pair.name.hasSameBytes(as: name) { return pair.value }
     return nil
   }

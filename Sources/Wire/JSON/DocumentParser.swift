@@ -93,6 +93,7 @@ package struct DocumentParser {
     guard 1...Self.shownNameByteCountLimit ~= name.utf8.count, !name.hasControlCharacter else {
       return refuse("has an unknown field")
     }
+    // guard: nearest-field-named
     let near = Suggestion.nearest(to: name, among: names)
     refuse(
       member: name, "unknown field" + (near.map { " (did you mean \($0)?)" } ?? ""))
@@ -109,6 +110,7 @@ package struct DocumentParser {
     // A bit for each name.
     var taken: UInt64 = 0
     try readMembers(from: &reader) { (parser, reader, name) throws(JSONViolation) in
+      // guard: unknown-field-refused
       guard let index = names.firstIndex(of: name) else {
         return parser.refuse(unknown: name, among: names)
       }

@@ -26,6 +26,7 @@ package struct JSONViolation: Error, Equatable, Sendable {
     // Of a character's bytes all but the first are 10xxxxxx.
     let column = 1 + before[lineStart...].count { $0 & 0xC0 != 0x80 }
     if isLine { return "\(reason) at column \(column)" }
+    // guard: json-error-has-line
     let line = 1 + before.count { $0 == 0x0A }
     return "\(reason) at line \(line), column \(column)"
   }

@@ -28,6 +28,7 @@ package struct UpgradeRequest: Equatable, Sendable {
 
   /// The index of `bearer`, in any case; as the last entry it is a name like any other.
   private var bearerIndex: Int? {
+    // guard: bearer-anywhere
     protocols.dropLast().firstIndex { $0.lowercased() == "bearer" }
   }
 }

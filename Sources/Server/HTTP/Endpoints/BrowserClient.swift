@@ -22,6 +22,7 @@ extension Endpoints {
       // Relative to the request's own path, because a proxy may have removed a prefix from it.
       let below = request.head.path.utf8.dropFirst("/client/".utf8.count)
       let depth = below.count { $0 == UInt8(ascii: "/") }
+      // guard: redirect-below-a-prefix
       answer = redirect(to: String(repeating: "../", count: depth) + address)
     }
     answer.readers = .everyOrigin

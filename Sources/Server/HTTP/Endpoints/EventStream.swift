@@ -24,6 +24,7 @@ extension Endpoints {
     }
     let rooms = try RoomQuery.rooms(in: request.query, for: dialect)
     try shard.rooms.mayEnter(rooms, request.caller)
+    // guard: event-id-in-query
     let query = ["lastEventId", "lastEventID", "since"].map { request.query[$0] }
     let since = ([ids.first] + query).lazy.compactMap { $0 }.first { !$0.isEmpty }
     return .stream(dialect, since: since ?? "", rooms: rooms)
