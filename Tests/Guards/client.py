@@ -1,7 +1,7 @@
 """Guards of the browser client and of its pages."""
 
 from edits import instead, remove, replace, rewrite
-from guard import Guard, js
+from guard import Guard, js, wire
 
 GUARDS = [
     # The connection.
@@ -292,6 +292,77 @@ GUARDS = [
         "element-defined-once",
         replace("&& !customElements.get(name)", ""),
         (js("loading.test.js", "registers its elements once"),),
+    ),
+    # What a person sees; these tests run in a browser.
+    Guard(
+        None,
+        "the elements follow a dark page on a light system",
+        "scheme-of-the-page",
+        replace("isDark", "false"),
+        (wire("test_client_scheme.py", "the_elements_follow_the_page and srgb"),),
+    ),
+    Guard(
+        66,
+        "a list forgets the rows of the last user",
+        "list-forgets-last-user",
+        replace("this.#wasLoaded && !loaded", "false"),
+        (wire("test_client_loading.py", "does_not_see_the_rows_of_the_one_before"),),
+    ),
+    Guard(
+        None,
+        "a list is called empty when it is known to be",
+        "list-empty-when-known",
+        replace("!this.#isKnown", "false"),
+        (wire("test_client_loading.py", "rows_without_content"),),
+    ),
+    Guard(
+        None,
+        "a panel is called empty when it is known to be",
+        "panel-empty-when-known",
+        replace("loaded || client === null", "true"),
+        (wire("test_client_loading.py", "rows_without_content"),),
+    ),
+    Guard(
+        None,
+        "a list that could not be loaded is no empty list",
+        "failed-list-is-said",
+        remove(),
+        (wire("test_client_loading.py", "a_failure_is_said_and_can_be_retried"),),
+    ),
+    Guard(
+        None,
+        "a refused change is said",
+        "refused-change-is-said",
+        remove(),
+        (wire("test_client_changes.py", "a_change_that_fails_is_said"),),
+    ),
+    Guard(
+        None,
+        "the filter offers types that are not loaded yet",
+        "filter-finds-types",
+        remove(),
+        (wire("test_client_changes.py", "the_filter_offers_types_that_are_not_loaded"),),
+    ),
+    Guard(
+        None,
+        "a phone shows one toast at a time",
+        "one-toast-on-a-phone",
+        replace("? 1 : 3", "? 3 : 3"),
+        (wire("test_client_bell.py", "a_phone_shows_one_toast"),),
+    ),
+    Guard(
+        None,
+        "the bell shows a state only in trouble",
+        "state-only-in-trouble",
+        rewrite("const isTrouble = @1;", "const isTrouble = true;"),
+        (wire("test_client_bell.py", "shows_a_state_only_in_trouble"),),
+    ),
+    Guard(
+        51,
+        "a link that signs in leaves no token in the address",
+        "link-leaves-no-token",
+        remove(),
+        (wire("test_console_sign_in.py", "leaves_no_token_in_the_address"),),
     ),
     # The console.
     Guard(

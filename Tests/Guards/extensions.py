@@ -9,7 +9,7 @@ GUARDS = [
         None,
         "Socket.IO clients that did not ask get no cursors",
         "cursors-when-asked",
-        rewrite("let withCursors = @1", "let withCursors = policy != .off"),
+        replace("&& isAsked", "&& (isAsked || true)"),
         (
             unit("SocketIORecoveryTests/.*did not ask has no pid"),
             wire("test_socketio_extensions.py", "a_client_that_did_not_ask"),

@@ -9,7 +9,10 @@ GUARDS = [
         None,
         "a boolean setting has one of the known spellings",
         "boolean-spellings",
-        rewrite("guard let isOn = @1 else { @2 }", "let isOn = @1 ?? true"),
+        rewrite(
+            "guard let isOn = @1 else { @2 }",
+            "guard let isOn = @1 ?? (source.isEmpty ? nil : true) else { @2 }",
+        ),
         (wire("test_settings.py", "a_boolean_setting_refuses_any_other_value"),),
     ),
     Guard(
@@ -114,7 +117,7 @@ GUARDS = [
         None,
         "the JSON of a check has booleans",
         "json-of-check-has-values",
-        replace(".flag(isOn)", ".text(given)"),
+        replace(".flag(isOn)", '.text(isOn ? "on" : "off")'),
         (wire("test_settings.py", "the_json_of_a_check_has_values"),),
     ),
     Guard(

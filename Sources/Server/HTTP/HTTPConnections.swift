@@ -193,6 +193,7 @@ final class HTTPConnections: ShardComponent {
     case .found(let endpoint, let parameters):
       match = Endpoints.Match(endpoint: endpoint, parameters: parameters)
     case .methodNotAllowed(let allow):
+      // guard: options-of-path
       let answer =
         options(head, allowing: allow)
         ?? .failure(405, "method_not_allowed", "use \(allow)").with("Allow", allow)

@@ -120,6 +120,7 @@ export class CarillonElement extends HTMLElement {
     const parent = this.parentElement ?? document.body;
     const isDark = getComputedStyle(parent).colorScheme === 'normal' &&
       isLight(getComputedStyle(document.body).color);
+    // guard: scheme-of-the-page
     if (isDark) this.style.setProperty('--_scheme', 'dark');
     else this.style.removeProperty('--_scheme');
   }

@@ -176,6 +176,7 @@ export class CarillonToast extends CarillonElement {
     this.#times.set(item, time);
     const all = [...this.#times.keys()];
     // A phone has room for one.
+    // guard: one-toast-on-a-phone
     const most = matchMedia(PHONE).matches ? 1 : 3;
     while (all.length > most) {
       const oldest = all.find((it) => !isUrgent(it)) ?? all[0];

@@ -69,6 +69,7 @@ export class CarillonList extends CarillonPanel {
   get condition() {
     if (this.#state === LOADING) return 'loading';
     if (this.#state === FAILED) return 'failed';
+    // guard: list-empty-when-known
     if (!this.#isKnown) return this.client ? 'loading' : 'Not connected';
     return this.#isUnread || this.#type.value ? 'Nothing matches' : 'You’re all caught up';
   }
@@ -86,6 +87,7 @@ export class CarillonList extends CarillonPanel {
   changed() {
     const { loaded } = this.value;
     const { gaps = 0 } = this.store;
+    // guard: list-forgets-last-user
     if (this.#wasLoaded && !loaded) this.#forget();
     else if (this.client && this.#wasLoaded && gaps !== this.#gaps) {
       this.#isDue = true;
@@ -227,6 +229,7 @@ export class CarillonList extends CarillonPanel {
         // A page shows a group as one row, and its members may differ in type.
         const isPartial = page.next || page.notifications.some((it) => it.group_count > 1);
         this.#unsearched = isPartial ? null : undefined;
+        // guard: filter-finds-types
         this.#findTypes(1);
       }
       // The page has only the newest of each group.

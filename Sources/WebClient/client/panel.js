@@ -45,6 +45,7 @@ export class CarillonStatus extends CarillonElement {
   /** The fault in words; empty if there is none. */
   get trouble() {
     const { condition } = this;
+    // guard: state-only-in-trouble
     const isTrouble = ['reconnecting', 'offline', 'error'].includes(condition);
     return isTrouble ? this.word(own(WORDS, condition) ?? 'Disconnected') : '';
   }
@@ -135,8 +136,10 @@ export class CarillonPanel extends CarillonElement {
   get condition() {
     const { client } = this;
     const { loaded, state } = this.value;
+    // guard: panel-empty-when-known
     if (loaded || client === null) return 'You’re all caught up';
     if (state === 'error' || (state === 'disconnected' && client?.isWanted)) this.#hasFailed = true;
+    // guard: failed-list-is-said
     if (this.#hasFailed) return 'failed';
     return state === 'disconnected' ? 'Not connected' : 'loading';
   }
@@ -213,6 +216,7 @@ export class CarillonPanel extends CarillonElement {
     if (!super.refuse(notification)) return false;
     // The message takes the place of one that could undo a clear.
     this.settle();
+    // guard: refused-change-is-said
     this.notify(this.word('Could not save the change'));
     return true;
   }

@@ -117,6 +117,7 @@ find('#sign-out').addEventListener('click', () => showGate());
 /** Takes the token of a link out of the page's URL; null without one. */
 function takeLinkedToken() {
   const linked = new URLSearchParams(location.hash.slice(1)).get('token');
+  // guard: link-leaves-no-token
   if (linked) history.replaceState(null, '', location.pathname + location.search);
   return linked;
 }
