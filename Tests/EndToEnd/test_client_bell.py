@@ -1,5 +1,7 @@
 """The bell's signs, the panel and the toasts on phones, and a clear that can be undone."""
 
+import re
+
 from playwright.sync_api import expect
 
 from harness.elements import (
@@ -50,9 +52,20 @@ def test_the_badge_is_beside_the_icon(server, context, fresh_user):
     icon = page.locator("carillon-bell .bell > svg").bounding_box()
     number = badge(page).bounding_box()
     assert icon["x"] + icon["width"] <= number["x"]
+    assert icon["width"] >= 24
     button = page.locator("carillon-bell .bell").bounding_box()
     assert button["height"] >= 44
     assert number["x"] + number["width"] <= button["x"] + button["width"]
+
+
+def test_the_panel_says_once_how_many_are_unread(server, context, fresh_user):
+    user = fresh_user()
+    for title in ("one", "two"):
+        server.publish(user, title)
+    page = connected(open_elements(context, server, f"{bell(user)}<carillon-list></carillon-list>"))
+    for scope in (open_panel(page), page.locator("body > carillon-list")):
+        expect_titles(scope, ["two", "one"])
+        expect(scope.get_by_text(re.compile(r"\b2\b|unread"))).to_have_text(["2 unread"])
 
 
 def test_the_time_is_in_the_row_of_the_title(server, context, fresh_user):

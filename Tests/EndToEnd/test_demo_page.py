@@ -258,6 +258,15 @@ def test_sent_frames_are_listed_and_old_frames_removed(demo_server, open_demo):
 # Toasts and desktop notifications.
 
 
+def test_each_area_has_a_label(open_demo):
+    page = open_demo()
+    labels = ["Connection", "Notifications", "Room", "Raw frames"]
+    for user in BOTH:
+        areas = pane(page, user).locator(".area")
+        expect(areas).to_have_count(len(labels))
+        expect(areas.locator("h3")).to_have_text(labels)
+
+
 def test_toasts_appear_until_they_are_switched_off(open_demo):
     page = open_demo()
     publish(page, "users", "with a toast")
