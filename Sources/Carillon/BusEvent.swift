@@ -130,6 +130,7 @@ extension NotificationBus {
     do throws(ShardQueryFailure) {
       try await server.addObserver(id) { event in
         // `dropped` is the full buffer; a terminated stream has no reader that misses anything.
+        // guard: missed-events-counted
         if case .dropped = continuation.yield(event) { false } else { true }
       }
     } catch {

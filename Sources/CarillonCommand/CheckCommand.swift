@@ -71,6 +71,7 @@ enum CheckCommand {
   /// A row for a secret that is missing, with which `serve` does not start, or that is shorter than
   /// its digest, which `serve` warns about, too.
   private static func secretProblems(_ settings: ServeSettings) -> [Limit] {
+    // guard: check-without-secret
     guard settings.hasKey else {
       guard !settings.isDevelopment else { return [] }
       return [

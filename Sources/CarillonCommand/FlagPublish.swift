@@ -93,6 +93,7 @@ struct FlagPublish {
     }
     json.member(names.type, arguments.value("type") ?? "info")
     json.member("title", try arguments.required("title"))
+    // guard: flags-of-a-notification
     for (flag, name) in [
       ("message", "message"), ("priority", "priority"), ("entity-url", "entity_url"),
       ("group-key", "group_key"),

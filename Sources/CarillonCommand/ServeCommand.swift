@@ -38,6 +38,7 @@ enum ServeCommand {
       "http://\(host.contains(":") ? "[\(host)]" : host):\(server.port)"
     }
     if settings.isDevelopment { Terminal.say(Introduction(settings, at: addresses[0]).text) }
+    // guard: log-begins-with-address
     server.log(
       .info,
       "carillon \(Program.version), data in \(server.dataPath), "

@@ -51,6 +51,13 @@ GUARDS = [
             wire("test_refusals.py", "secret_with_something_around_it"),
         ),
     ),
+    Guard(
+        None,
+        "a caller learns its id as the server reads it",
+        "caller-names-its-user",
+        replace("caller.user", "caller.scope"),
+        (unit("CurrentCallerTests/.*a token's caller is its user"),),
+    ),
     # Pages of other origins.
     Guard(
         53,
@@ -109,7 +116,7 @@ GUARDS = [
         None,
         "OPTIONS of a path is answered, as the check of HAProxy asks",
         "options-of-path",
-        replace("options(head, allowing: allow) ??", ""),
+        replace("options(head, allowing: allow)", "Answer?.none"),
         (unit("HealthCheckTests/.*default check of HAProxy"),),
     ),
     Guard(
@@ -176,6 +183,13 @@ GUARDS = [
         "nearest-field-named",
         rewrite("let near = @1", "let near: String? = nil"),
         (unit("DocumentParserTests/invalid"),),
+    ),
+    Guard(
+        None,
+        "a text over its limit is refused with the bound",
+        "limit-names-its-bound",
+        replace('"over \\(byteCountLimit) bytes"', '"too long"', block=True),
+        (unit("DocumentParserTests/invalid"), wire("test_http.py", "a_limit_is_named")),
     ),
     Guard(
         None,

@@ -42,6 +42,16 @@ GUARDS = [
         replace("(@1, [@2, @3])", "(`${@1}&token=${@3}`)"),
         (js("client.test.js", "is in no address"),),
     ),
+    Guard(
+        51,
+        "the token is not part of a stream's address",
+        "token-not-in-stream-address",
+        replace(
+            "link.address('/notifications/events')",
+            "`${link.address('/notifications/events')}&token=${link.bearer()}`",
+        ),
+        (js("client.test.js", "is in no address"),),
+    ),
     # A page of another origin.
     Guard(
         None,
@@ -313,7 +323,7 @@ GUARDS = [
         "a list is called empty when it is known to be",
         "list-empty-when-known",
         replace("!this.#isKnown", "false"),
-        (wire("test_client_loading.py", "rows_without_content"),),
+        (wire("test_client_loading.py", "says_that_it_is_not_connected"),),
     ),
     Guard(
         None,
@@ -349,6 +359,13 @@ GUARDS = [
         "one-toast-on-a-phone",
         replace("? 1 : 3", "? 3 : 3"),
         (wire("test_client_bell.py", "a_phone_shows_one_toast"),),
+    ),
+    Guard(
+        None,
+        "a panel says once how many are unread",
+        "unread-said-once",
+        replace("this.label", "`${this.label}, ${n} unread`"),
+        (wire("test_client_bell.py", "says_once_how_many_are_unread"),),
     ),
     Guard(
         None,

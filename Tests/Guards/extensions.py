@@ -30,6 +30,13 @@ GUARDS = [
         (unit("SocketIORecoveryTests/.*an offset that is no position"),),
     ),
     Guard(
+        37,
+        "a pid wins over a since",
+        "pid-before-since",
+        replace("policy == .off", "policy == .off || since != nil"),
+        (wire("test_socketio_extensions.py", "a_pid_wins_over_since"),),
+    ),
+    Guard(
         64,
         "a WebSocket client that resumes gets a heartbeat that its program sees",
         "visible-heartbeat",

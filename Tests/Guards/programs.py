@@ -65,6 +65,13 @@ GUARDS = [
         never(1),
         (wire("test_publish_input.py", "over_a_bound_of_the_server"),),
     ),
+    Guard(
+        None,
+        "the fields of a notification have flags",
+        "flags-of-a-notification",
+        replace('("priority", "priority"),', ""),
+        (wire("test_publish_input.py", "every_field_of_a_notification_has_a_flag"),),
+    ),
     # Messages.
     Guard(
         None,
@@ -162,7 +169,28 @@ GUARDS = [
         remove(),
         (wire("test_command.py", "an_interrupted_bench_prints"),),
     ),
+    Guard(
+        None,
+        "the log begins with version, data and address",
+        "log-begins-with-address",
+        remove(),
+        (wire("test_lifecycle.py", "the_log_begins_with_version"),),
+    ),
+    Guard(
+        None,
+        "a check works without a secret and names it",
+        "check-without-secret",
+        always(),
+        (wire("test_settings.py", "a_check_works_without_a_secret"),),
+    ),
     # The library.
+    Guard(
+        None,
+        "a program that reads too slowly learns how many events it missed",
+        "missed-events-counted",
+        replace("{ false }", "{ true }", block=True),
+        (unit("EventTests/missing"),),
+    ),
     Guard(
         None,
         "a bus refuses a short secret",

@@ -91,6 +91,7 @@ extension SocketIOSessions {
     }
     guard let index = session.index(ofNamespace: client.namespace) else { return }
     let since = fields.since ?? session.since
+    // guard: pid-before-since
     let resumption =
       policy == .off ? nil : SocketIOResumption(fields, of: user, hasSince: since != nil)
     // A `pid` was given only to a client that had asked.

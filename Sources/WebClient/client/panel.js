@@ -326,6 +326,7 @@ export class CarillonPanel extends CarillonElement {
   render() {
     const { unreadCount: n } = this.value;
     this.ariaLabel = this.label;
+    // guard: unread-said-once
     setText(this.heading, this.label);
     setText(this.#count, n ? this.word('{n} unread', { n }) : '');
     setText(this.#markAll, this.word('Mark all read'));

@@ -360,6 +360,7 @@ export const transports = {
       else link.receive(NAMES[type] ?? String(type).replace('_', ':'), data, timestamp);
     });
     try {
+      // guard: token-not-in-stream-address
       const { body } = await link.stream(link.address('/notifications/events'), ending.signal);
       const reader = body.getReader();
       for (;;) {

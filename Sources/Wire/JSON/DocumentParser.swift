@@ -84,6 +84,7 @@ package struct DocumentParser {
 
   /// Refuses the member being read if its text is longer than a limit.
   package mutating func check(_ text: String, byteCountLimit: Int) {
+    // guard: limit-names-its-bound
     if text.utf8.count > byteCountLimit { refuse("over \(byteCountLimit) bytes") }
   }
 

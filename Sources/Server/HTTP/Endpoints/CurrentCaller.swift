@@ -12,6 +12,7 @@ extension Answer {
   /// `expiresAt` is in seconds since 1970, and nil if the token has no `exp`.
   static func of(_ caller: Caller, expiresAt: Int64?) -> Answer {
     .object { data in
+      // guard: caller-names-its-user
       data.member("user_id", caller.user)
       data.member("publisher", caller.isPublisher)
       // `exp` is at most the end of the year 9999.
