@@ -51,9 +51,12 @@ struct FanOutGroupsTests {
       #expect(groups[groups.first(of: id, .webSocket)].dialect.name == dialect.name)
     }
     for framing in [Framing.chunkedEventStream, .eventStream] {
-      let stream = groups.first(of: .named("sse"), framing)
-      expect(stream, .named("sse"), .withCursors, framing)
-      #expect(groups.id(of: .named("sse"), framing, withCursors: true) == stream)
+      for dialect in DialectRegistry.eventStreams {
+        let id = DialectID.named(dialect.name)
+        let stream = groups.first(of: id, framing)
+        expect(stream, id, .withCursors, framing)
+        #expect(groups.id(of: id, framing, withCursors: true) == stream)
+      }
       expect(groups.first(of: .named("metrics"), framing), .named("metrics"), .watcher, framing)
     }
     for (path, namespaceCount) in [0, 0, 2, 2].enumerated() {
