@@ -43,6 +43,15 @@ internal import Glibc
     return words
   }
 
+  /// Overwrites all of `words` with random ones.
+  func fillRandomly(_ words: inout [UInt64]) {
+    unsafe words.withUnsafeMutableBytes { buffer in
+      guard let start = buffer.baseAddress else { return }
+      // SAFETY: the buffer is writable for its count.
+      unsafe cl_random(table, start, buffer.count)
+    }
+  }
+
   /// Random bytes, suitable for keys: the real kernel uses getrandom.
   package func randomBytes(count: Int) -> [UInt8] {
     precondition(count >= 0, "\(count) random bytes")

@@ -23,6 +23,29 @@ struct KernelTests {
     withExtendedLifetime(script) {}
   }
 
+  @Test func `random words for ids are read in advance, and each is used once`() {
+    let script = ScriptedKernel()
+    var words = RandomWords(kernel: script.kernel)
+    #expect(words.pair() == (0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908))
+    // Those of 64 pairs are taken at once.
+    #expect(script.kernel.randomBytes(count: 1) == [0])
+    #expect(words.pair() == (0x1716_1514_1312_1110, 0x1f1e_1d1c_1b1a_1918))
+    for _ in 2..<64 { _ = words.pair() }
+    // The script has given one byte in between, so everything is one further from here on.
+    #expect(words.pair() == (0x0807_0605_0403_0201, 0x100f_0e0d_0c0b_0a09))
+    withExtendedLifetime(script) {}
+  }
+
+  @Test func `random words for ids differ`() {
+    var words = RandomWords(kernel: .real)
+    let pairs = Set(
+      (0..<10_000).map { _ in
+        let (high, low) = words.pair()
+        return [high, low]
+      })
+    #expect(pairs.count == 10_000)
+  }
+
   @Test func `sleeping until a past time returns immediately`() {
     let script = ScriptedKernel()
     script.nanoseconds = 5_000_000

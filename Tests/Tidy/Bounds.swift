@@ -85,7 +85,7 @@ enum Bounds {
       [
         "BucketTable.sweepNanoseconds", "Delivery.privateStepBytes", "Receiver.smallPieceBytes",
         "Connections.connectionBytes", "HeapTrim.byteLimit", "HeapTrim.delayMilliseconds",
-        "SessionReads.smallPageBytes",
+        "SessionReads.smallPageBytes", "RandomWords.count",
         "InboxClass.smallInboxLimit", "Migration.reportedStepCount",
         "Sources/Server/Sessions/CatchUp.swift 1_024",
       ]

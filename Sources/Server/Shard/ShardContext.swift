@@ -18,6 +18,7 @@ final class ShardContext {
   let delivery: Delivery
   let table: ConnectionTable
   let fanOutGroups: FanOutGroups
+  private var randomWords: RandomWords
   /// Whether the store is closed and the thread ends: the store takes no more commands.
   private(set) var isStopping = false
   private let thread = ThreadID.current
@@ -29,12 +30,18 @@ final class ShardContext {
     metrics = core.metrics[index]
     mailbox = core.mailboxes[index]
     clock = ShardClock(core.kernel)
+    randomWords = RandomWords(kernel: core.kernel)
     fanOutGroups = FanOutGroups(
       DialectRegistry.entries(at: core.configuration.engines), cursors: core.store.history.cursors)
     delivery = Delivery(
       kernel: core.kernel, poller: poller, limits: core.configuration.limits.delivery,
       groupCount: fanOutGroups.all.count, now: clock.now)
     table = ConnectionTable(delivery.table)
+  }
+
+  /// Makes the id of a notification that is created in this turn.
+  func makeNotificationID() -> NotificationID {
+    NotificationID(milliseconds: clock.wall, random: randomWords.pair())
   }
 
   /// Ends the thread after its turn.

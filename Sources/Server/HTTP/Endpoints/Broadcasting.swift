@@ -8,7 +8,7 @@ extension Endpoints {
   /// `POST /api/v1/websocket/send/system`: to everyone connected.
   static func sendSystem(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     try requireJSON(request)
-    let message = try systemMessage(in: request.body, id: makeID(on: shard))
+    let message = try systemMessage(in: request.body, id: shard.context.makeNotificationID())
     return broadcast(.system(message), to: .everyone, on: shard)
   }
 

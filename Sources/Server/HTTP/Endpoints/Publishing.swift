@@ -225,12 +225,8 @@ extension Endpoints {
       digest: Digest.sha256(Array(form.rawValue.utf8) + request.body))
   }
 
-  static func makeID(on shard: Shard) -> NotificationID {
-    NotificationID(milliseconds: shard.wall, random: shard.kernel.randomWords())
-  }
-
   private static func expand(_ draft: Draft, on shard: Shard) -> [PendingNotification] {
-    draft.expand(createdAt: shard.wall) { makeID(on: shard) }
+    draft.expand(createdAt: shard.wall) { shard.context.makeNotificationID() }
   }
 
   // MARK: Writing the answer
