@@ -120,10 +120,10 @@ enum NotificationRow {
     return RowChecksum.value(of: bytes)
   }
 
+  /// The least significant byte first.
   private static func append(_ word: UInt64, to bytes: inout [UInt8]) {
-    for shift in stride(from: 0, to: 64, by: 8) {
-      bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
-    }
+    // SAFETY: the bytes are copied before the call returns.
+    unsafe withUnsafeBytes(of: word.littleEndian) { unsafe bytes.append(contentsOf: $0) }
   }
 
   /// The length plus one, to distinguish nil from the empty text.
