@@ -117,6 +117,13 @@ int cl_thread_start(const char *name, int cpu, void (*body)(void *context), void
   return 0;
 }
 
+void cl_thread_lower_priority(void) {
+  const int low = 10;
+  // On Linux the nice value is the thread's own, and 0 is the calling thread. To raise it needs no
+  // permission, so this does not fail.
+  if (getpriority(PRIO_PROCESS, 0) < low) setpriority(PRIO_PROCESS, 0, low);
+}
+
 void cl_thread_join(cl_thread *thread) {
   int error = pthread_join(thread->thread, NULL);
   if (error != 0) cl_fatal("pthread_join", -error);

@@ -1,15 +1,18 @@
 // Copies the write-ahead log into the database file, on a thread and a connection of its own.
 //
-//     journal:       commit ─ commit ─ commit ─ commit ─ the rest, when nothing waits ─ commit
-//                       │ enough new pages            ▲                                  │
-//     checkpointer:     └────▶ copy and sync ─────────┘                      the log restarts
+//     journal:       commit ─ commit ─ commit ─ commit ─ the rest, when it is short ─ commit
+//                       │ enough new pages            ▲                                 │
+//     checkpointer:     └────▶ copy and sync ─────────┘                     the log restarts
 //
 // A passive checkpoint waits for no reader and no writer, and the journal commits meanwhile. So it
 // ends with the newest pages uncopied, and the log can restart only when all of it is copied and no
 // reader needs it: the journal copies these few pages itself, between two groups, and syncs the
-// file. For that sync to have little to do, this thread syncs what it has copied. A reader that
-// keeps an old snapshot prevents the restart, and the log grows until the reader ends; nothing
-// waits for it.
+// file. For that sync to have little to do, this thread syncs what it has copied, and it copies
+// again while many pages are left. A reader that keeps an old snapshot prevents the restart, and
+// the log grows until the reader ends; nothing waits for it.
+//
+// The thread has a low priority: no command waits for a copy, but on a busy processor each one
+// waits for the journal.
 
 internal import Notifications
 

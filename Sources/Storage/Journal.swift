@@ -187,9 +187,8 @@ final class Journal {
   /// Has the log copied into the database file whenever enough pages have accumulated.
   ///
   /// It runs after the replies, and the checkpointer copies nearly all, so publishes do not wait
-  /// for it. The few pages since then are copied here, when nothing waits or the log is at its
-  /// limit: then the next transaction restarts the log, unless a reader still needs it. At the
-  /// limit more pages count as few, because a checkpointer that commits outrun would never finish.
+  /// for it. The rest is copied here: then the next transaction restarts the log, unless a reader
+  /// still needs it.
   private func limitLog(hasMore: Bool) {
     let pageCount = logPages.count
     if pageCount < requestedLogPages {
@@ -199,22 +198,32 @@ final class Journal {
     }
     guard pageCount >= configuration.checkpointPages else { return }
     let progress = condition.withLock { $0.checkpoint }
-    // A checkpoint copies nothing at a moment when a reader prevents it, so it is repeated.
-    let step = max(1, configuration.checkpointPages / 4)
-    let isAtLimit = pageCount >= configuration.logPagesLimit
-    // guard: log-at-its-limit-copied-here
-    let fewPages = configuration.checkpointPages * (isAtLimit ? 4 : 1)
-    if pageCount - progress.copiedPages >= fewPages {
-      guard pageCount >= requestedLogPages + step, requestCheckpoint() else { return }
+    guard !progress.isRunning else { return }
+    let rest = pageCount - progress.copiedPages
+    if isCopiedHere(rest, of: pageCount, hasMore: hasMore) {
+      copyRest(rest, of: pageCount)
+    } else if pageCount >= requestedLogPages + configuration.restPages, requestCheckpoint() {
+      // A checkpoint copies nothing at a moment when a reader prevents it, so it is repeated.
       requestedLogPages = pageCount
-      return
     }
+  }
+
+  /// Whether this thread copies the rest of the log, and not the checkpointer.
+  private func isCopiedHere(_ rest: Int, of pageCount: Int, hasMore: Bool) -> Bool {
+    // The copy takes about as long as a commit.
+    // guard: short-rest-of-log-copied-here
+    if rest < configuration.restPages { return true }
     // guard: rest-of-log-copied-when-idle
-    guard !progress.isRunning, pageCount >= restFromLogPages,
-      isAtLimit || !(hasMore || hasWaiting())
-    else { return }
-    restFromLogPages = pageCount + step
-    guard progress.copiedPages < pageCount, !condition.hasFailed else { return }
+    if rest < configuration.checkpointPages, !hasMore, !hasWaiting() { return true }
+    // A checkpointer that commits outrun would never finish.
+    // guard: log-at-its-limit-copied-here
+    return pageCount >= configuration.logPagesLimit && rest < configuration.checkpointPages * 4
+  }
+
+  private func copyRest(_ rest: Int, of pageCount: Int) {
+    guard rest > 0, pageCount >= restFromLogPages, !condition.hasFailed else { return }
+    // A reader may prevent it, or the restart.
+    restFromLogPages = pageCount + configuration.restPages
     do throws(StoreError) {
       let copied = try connection.checkpoint()
       condition.endCheckpoint(copiedPages: copied)

@@ -129,7 +129,7 @@ package final class SQLiteStore: Store {
     let loop = Checkpointer(
       connection: connection, condition: condition, isDurable: !directory.isTemporary)
     let worker = try Worker<CheckpointRequest>(capacity: 1, kernel: kernel)
-    try worker.start(name: "store-copy", batchLimit: 1) {
+    try worker.start(name: "store-copy", batchLimit: 1, hasLowPriority: true) {
       loop.process($0)
       return .wait
     }

@@ -45,11 +45,12 @@ package struct StoreConfiguration: Sendable {
   ///
   /// Many mean that a frequently changed page is copied less often.
   package var checkpointPages: Int
-  /// Pages of the log at which the journal copies the rest also while commands wait, so that the
-  /// log can restart.
+  /// Pages that the journal copies itself also while commands wait, so that the log can restart:
+  /// fewer than these.
+  package var restPages: Int { max(1, checkpointPages / 8) }
+  /// Pages of the log at which the journal copies a longer rest also while commands wait.
   ///
-  /// The rest is less than `checkpointPages`. Read transactions of the store are short, so this
-  /// bounds the log while no other process reads.
+  /// Read transactions of the store are short, so this bounds the log while no other process reads.
   package var logPagesLimit: Int
   /// Kibibytes of the writer's page cache; each reader gets a quarter of it.
   package var cacheKibibytes: Int

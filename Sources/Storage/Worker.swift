@@ -61,10 +61,14 @@ final class Worker<Message: Sendable>: @unchecked Sendable {
   /// `process` gets the waiting messages, at most `batchLimit` at once; none only if its last turn
   /// asked to go on. It is released on the thread, before `stop` returns.
   func start(
-    name: String, batchLimit: Int, process: sending @escaping ([Message]) -> WorkerTurn
+    name: String, batchLimit: Int, hasLowPriority: Bool = false,
+    process: sending @escaping ([Message]) -> WorkerTurn
   ) throws(StoreError) {
     do throws(SystemError) {
-      thread = try Thread(name: name) { self.run(batchLimit: batchLimit, process) }
+      thread = try Thread(name: name) {
+        if hasLowPriority { Thread.lowerPriority() }
+        self.run(batchLimit: batchLimit, process)
+      }
     } catch {
       throw StoreError(error)
     }

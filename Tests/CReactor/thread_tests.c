@@ -85,6 +85,21 @@ TEST(thread_names, "a thread has its name, and a long name is cut") {
   }
 }
 
+static void lower_priority(void *context) {
+  cl_thread_lower_priority();
+  *(int *)context = getpriority(PRIO_PROCESS, 0);
+}
+
+TEST(thread_priority, "a thread lowers its own priority and no other's") {
+  int before = getpriority(PRIO_PROCESS, 0);
+  int priority = -1;
+  cl_thread *thread;
+  CHECK_EQUAL(cl_thread_start("low", -1, lower_priority, &priority, &thread), 0);
+  cl_thread_join(thread);
+  CHECK_EQUAL(priority, before > 10 ? before : 10);
+  CHECK_EQUAL(getpriority(PRIO_PROCESS, 0), before);
+}
+
 TEST(no_such_processor, "a thread for a processor that does not exist is rejected") {
   report report = {.ran = false};
   cl_thread *thread = (cl_thread *)&report;

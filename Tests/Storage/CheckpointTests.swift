@@ -117,6 +117,46 @@ struct CheckpointTests {
   }
 
   // Case 89
+  @Test("a short rest of the log is copied also while commands wait")
+  func shortRest() throws {
+    let files = FaultFileSystem()
+    let fixture = try Self.store(files, checkpointPages: 1_000, logPagesLimit: 1_000_000)
+    files.hold(.write(.database))
+    func submit(_ count: Int, _ latch: Latch<Int>) {
+      let drafts = (0..<count).map { _ in fixture.draft("u", content: Self.content) }
+      let command = StoreCommand.publish(drafts: drafts, idempotency: nil, answer: [])
+      #expect(
+        fixture.store.submit(command) { outcome in
+          if outcome == .published { latch.change { $0 += 1 } }
+        })
+    }
+    let done = Latch(0)
+    var count = 0
+    while fixture.store.metrics.logPages < 1_000 {
+      submit(200, done)
+      count += 1
+      done.wait { $0 == count }
+    }
+    files.awaitHeldCall()
+    // Too late for this checkpoint.
+    submit(1, done)
+    done.wait { $0 == count + 1 }
+    files.release()
+    while fixture.store.metrics.checkpoints == 0 { sched_yield() }
+    // The second command waits from before the commit of the first one until after it.
+    files.hold(.sync(.log))
+    submit(1, done)
+    files.awaitHeldCall()
+    submit(1, done)
+    files.state.change { $0.trace = [] }
+    files.release()
+    done.wait { $0 == count + 3 }
+    let trace = files.state.current.trace
+    let second = try #require(trace.lastIndex(of: "publish 1"))
+    #expect(trace[..<second].contains("sync database"), "\(trace)")
+  }
+
+  // Case 89
   @Test("when nothing waits, the log restarts before its limit")
   func restart() throws {
     let files = FaultFileSystem()

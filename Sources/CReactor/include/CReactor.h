@@ -262,6 +262,8 @@ typedef struct cl_thread cl_thread;
 /// process may run on (cl_cpu_count). 0 or a negated errno (EINVAL: there is no such processor).
 int cl_thread_start(const char *name, int cpu, void (*body)(void *_Nullable context),
                     void *_Nullable context, cl_thread *_Nullable *_Nonnull thread);
+/// Gives the calling thread the nice value 10, unless it has a higher one.
+void cl_thread_lower_priority(void);
 /// Waits for the thread's end and frees it.
 void cl_thread_join(cl_thread *thread);
 /// A number of the calling thread that no other running thread has.
