@@ -106,7 +106,7 @@ struct FanOutRounds {
   ) -> LoadConfiguration {
     var configuration = LoadConfiguration(
       server: server.url, credentials: credentials.publisher,
-      token: { credentials.token(user: $0) })
+      token: { credentials.token(user: $0, idByteCount: options.idByteCount) })
     configuration.connections = connections
     configuration.payloadBytes = options.payloadBytes
     configuration.room = room

@@ -10,9 +10,11 @@ struct Options {
   static let usage = """
     usage: FanOut [--smoke] [--only fanout|idle|durable] [--connections 1000,10000]
                   [--windows 1,16,256] [--rounds 5] [--round-ms 2000] [--payload 64]
-                  [--idle 15000] [--durable-seconds 5] [--targets server,room,joined,separate]
-                  [--frame BYTES] [--server PATH] [--json FILE]
+                  [--idle 15000] [--id-bytes 11] [--durable-seconds 5]
+                  [--targets server,room,joined,separate] [--frame BYTES] [--server PATH]
+                  [--json FILE]
       --smoke      200 connections and three short rounds: checks that it works, not speed
+      --id-bytes   the length of the user ids of connections
       --targets    server: Carillon, to everyone; room: the same server, to a room with all
                    connections; joined, separate: the baseline with one send per connection
                    and burst, or per connection and message
@@ -26,6 +28,7 @@ struct Options {
   var roundMilliseconds = 2_000
   var payloadBytes = 64
   var idleConnections = 15_000
+  var idByteCount = 11
   var durableMilliseconds = 5_000
   var targets: [Target] = [.server, .room, .joined]
   var frameByteCount = 180
@@ -65,6 +68,7 @@ struct Options {
     case "--round-ms" where number != nil: roundMilliseconds = number!
     case "--payload" where number != nil: payloadBytes = number!
     case "--idle" where number != nil: idleConnections = number!
+    case "--id-bytes" where number != nil: idByteCount = number!
     case "--durable-seconds" where number != nil: durableMilliseconds = number! * 1_000
     case "--frame" where number != nil: frameByteCount = number!
     case "--server": server = value

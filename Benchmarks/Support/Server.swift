@@ -32,17 +32,19 @@ package struct Credentials: Sendable {
   package var environment: [String: String] { ["JWT_SECRET": secret, "CARILLON_API_KEY": apiKey] }
   package var publisher: [HTTPField] { [.apiKey(apiKey)] }
 
-  /// The token of the n-th user, valid for two hours.
-  package func token(user number: Int) -> String {
+  /// The token of the n-th user, valid for two hours; the user's id has at least `idByteCount`.
+  package func token(user number: Int, idByteCount: Int = 0) -> String {
     let now = Kernel.real.wallMilliseconds / 1_000
     return TokenSigner.sign(
-      userID: Self.userID(number), scopes: [], issuedAtSeconds: now,
+      userID: Self.userID(number, byteCount: idByteCount), scopes: [], issuedAtSeconds: now,
       expiresAtSeconds: now + 7_200, secret: Array(secret.utf8))
   }
 
-  package static func userID(_ number: Int) -> String {
-    let digits = String(number)
-    return "bench-" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+  /// The id of the n-th user, filled up with zeros to `byteCount`, or to five digits.
+  package static func userID(_ number: Int, byteCount: Int = 0) -> String {
+    let (prefix, digits) = ("bench-", String(number))
+    let digitCount = max(5, byteCount - prefix.utf8.count)
+    return prefix + String(repeating: "0", count: max(0, digitCount - digits.count)) + digits
   }
 
   private static func hexadecimal(byteCount: Int) -> String {
