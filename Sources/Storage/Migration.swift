@@ -39,6 +39,10 @@ struct Migration {
     if version > 0, version < newest {
       report("migrating the store from format \(version) to format \(newest)")
     }
+    // Many builds of SQLite write zeros over pages that become free, here all pages of the indexes
+    // that are dropped. The rows that move use these pages again.
+    let overwrites = try connection.value(of: "PRAGMA secure_delete") == "1"
+    if overwrites { try connection.execute("PRAGMA secure_delete = FAST") }
     while version < newest {
       try connection.execute("BEGIN IMMEDIATE")
       version = try migrate(from: version, on: connection)
@@ -47,6 +51,7 @@ struct Migration {
         PRAGMA application_id = \(Schema.applicationID); PRAGMA user_version = \(version); COMMIT
         """)
     }
+    if overwrites { try connection.execute("PRAGMA secure_delete = ON") }
     if try has(table: "notification_old", on: connection) {
       let count = try moveRows(on: connection)
       if !isNew { report("the store has format \(newest): \(count) notifications moved") }

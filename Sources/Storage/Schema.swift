@@ -32,7 +32,8 @@ enum Schema {
 
   /// The statements that migrate from each version to the next.
   ///
-  /// Append only.
+  /// Append only. But an index over the notifications that a later format drops is not created: it
+  /// would be built in one transaction over all rows.
   static let migrations: [String] = [
     version1, version2, version3, version4, version5, version6, version7, version8,
   ]
@@ -122,18 +123,12 @@ enum Schema {
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX everyone_state_offset ON everyone_state (offset);
     CREATE TABLE everyone_gone (offset INTEGER PRIMARY KEY) STRICT;
-    CREATE INDEX notification_expires_at ON notification (expires_at)
-      WHERE expires_at IS NOT NULL;
     """
 
   /// Preferences, and groups.
-  ///
-  /// The index ends with the rowid, as every index does, and that is the offset.
   private static let version3 = """
     ALTER TABLE user ADD COLUMN preferences BLOB;
     ALTER TABLE notification ADD COLUMN is_silent INTEGER NOT NULL DEFAULT 0;
-    CREATE INDEX notification_group ON notification (user, group_key)
-      WHERE group_key IS NOT NULL;
     """
 
   /// Rooms that outlive a connection.
@@ -171,12 +166,13 @@ enum Schema {
   /// Indexes for every filter of a page, which need a further column.
   ///
   /// The rows follow in steps, see `Migration`. Only the old indexes are dropped at once: that
-  /// returns their pages to the free list, and writes few of them.
+  /// returns their pages to the free list, and writes few of them. A store of format 1 or 2 has not
+  /// all of them.
   private static let version7 = """
     ALTER TABLE notification RENAME TO notification_old;
     DROP INDEX notification_user;
-    DROP INDEX notification_group;
-    DROP INDEX notification_expires_at;
+    DROP INDEX IF EXISTS notification_group;
+    DROP INDEX IF EXISTS notification_expires_at;
     CREATE TABLE notification (
       offset INTEGER PRIMARY KEY,
       user INTEGER NOT NULL,

@@ -3,6 +3,7 @@
 import CSQLite
 import Glibc
 import Notifications
+import Reactor
 import Testing
 
 @testable import Storage
@@ -82,6 +83,34 @@ struct MigrationTests {
     for (sql, record) in moves { #expect(record.mostInstructions < 30_000, "\(sql)") }
     #expect(fixture.sql("SELECT count(*) FROM sqlite_schema WHERE name LIKE '%_old'") == "0")
     #expect(StoreFixture.size(of: directory.databasePath + "-wal") < 4 << 20)
+  }
+
+  /// Pages that the statements of the formats write, without the steps that move the rows.
+  private func pagesWritten(migrating format: String, rowCount: Int) throws -> Int {
+    let directory = try StoreFixture.directory(
+      ofFormat: format,
+      adding: rows(rowCount)
+        + """
+        CREATE TRIGGER stop BEFORE DELETE ON notification BEGIN SELECT RAISE(ABORT, 'moved'); END;
+        """)
+    let connection = try Connection(path: directory.databasePath, mode: .readWrite, vfs: nil)
+    _ = try connection.value(of: "PRAGMA journal_mode = wal")
+    let pages = LogPages()
+    connection.countLogPages(into: pages)
+    let migration = Migration(.real, stepLimit: 100) { _ in }
+    #expect(throws: StoreError.self) { try migration.run(on: connection) }
+    #expect(
+      try connection.value(of: "PRAGMA user_version") == "\(Schema.migrations.count)")
+    return pages.count
+  }
+
+  @Test(
+    "the statements of the formats write as little in a large store as in a small one",
+    arguments: ["format1", "format2", "format2-preferences", "format3", "format4"])
+  func largeStore(format: String) throws {
+    let small = try pagesWritten(migrating: format, rowCount: 10)
+    let large = try pagesWritten(migrating: format, rowCount: 20_000)
+    #expect(small > 0 && large <= small + 10, "\(small) and \(large) pages")
   }
 
   @Test("a migration that ended between two steps goes on at the next start")
