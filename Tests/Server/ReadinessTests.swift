@@ -70,6 +70,43 @@ struct ReadinessTests {
   }
 
   // Case 86
+  @Test("requests at the same time share one check of the store")
+  func together() throws {
+    let fixture = try ShardFixture()
+    fixture.store.checkResult = nil
+    let peers = try (0..<5).map { _ in try fixture.connect() }
+    for peer in peers { peer.send(Self.request) }
+    try fixture.turn(until: { fixture.store.checks.count == 1 })
+    try fixture.turn(5)
+    #expect(fixture.store.checks.count == 1)
+    fixture.store.checks.removeFirst()(.ready)
+    for peer in peers {
+      #expect(try EndpointTests.answer(to: peer, fixture).head.hasPrefix("HTTP/1.1 200 "))
+    }
+    #expect(fixture.store.checks.isEmpty)
+  }
+
+  // Case 86
+  @Test("the metrics name the state of the store")
+  func metrics() throws {
+    let fixture = try ShardFixture()
+    let peer = try fixture.connect()
+    let names = ["store_read_only", "store_unavailable", "store_stalled"]
+    for (status, name) in [
+      (StoreStatus.readOnly(reason: "a disk"), names[0]),
+      (.unavailable(reason: "a lock"), names[1]), (.stalled(milliseconds: 4_000), names[2]),
+      (.ready, ""),
+    ] {
+      fixture.store.status = status
+      peer.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+      let lines = try EndpointTests.answer(to: peer, fixture).body.split(separator: "\n")
+      for other in names {
+        #expect(lines.contains("carillon_\(other) \(other == name ? 1 : 0)"), "\(name) \(other)")
+      }
+    }
+  }
+
+  // Case 86
   @Test("a stall of the store and its end are one line of the log each")
   func stallIsLogged() throws {
     let log = try ReadLog(.info)

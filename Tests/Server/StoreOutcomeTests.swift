@@ -70,6 +70,9 @@ struct StoreOutcomeTests {
       (.check(.ready), "info the store is ready"),
       (.failedCommand(reason: "a page"), "error the store could not carry out a command: a page"),
       (.status(.readOnly(reason: "a disk")), "error a disk"),
+      (.damage("a row"), "error the store is damaged: a row"),
+      (.repair("a count was damaged"), "error the store was damaged: a count was damaged"),
+      (.migration("5 moved"), "info 5 moved"),
     ]
     for (notice, line) in notices {
       notice.write(to: log.log, at: 0)
