@@ -53,6 +53,7 @@ final class Checkpointer {
       if isDurable, let copied, copied > 0 { try connection.synchronizeFile() }
       condition.endCheckpoint(copiedPages: copied)
     } catch {
+      // guard: failed-checkpoint-is-final
       guard error.isTransient else { return condition.fail(error) }
       condition.endCheckpoint(copiedPages: nil)
     }

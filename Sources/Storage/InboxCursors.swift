@@ -165,16 +165,19 @@ final class InboxCursors {
     -> OffsetMerge
   {
     let isUnread: [Int64] = filter.unreadOnly ? [1] : [0, 1]
+    // guard: group-filter-has-an-index
     if case .only(let group) = filter.grouping {
       let ranges = try begin(ofGroup, isUnread, key: key, offset, text: group)
       return OffsetMerge(ranges, isAscending: false)
     }
     let classes: [InboxClass]
     var ranges: [OffsetCursor] = []
+    // guard: type-filter-has-an-index
     if let type = filter.type {
       ranges = try begin(ofType, isUnread, key: key, offset, text: type)
       classes = [.small]
     } else {
+      // guard: unread-filter-has-an-index
       classes = filter.unreadOnly ? [.small, .seen, .new] : InboxClass.allCases
     }
     ranges += try begin(older, classes.map(\.rawValue), key: key, offset)

@@ -134,6 +134,7 @@ final class InboxPages {
     var last: UInt64?
     while let offset = own.next(beside: shared.current?.row.offset) {
       page.next = last
+      // guard: page-scan-limit
       if page.scannedRows >= StoreLimits.pageScanLimit { return }
       page.scannedRows += 1
       let common = shared.current.flatMap { $0.row.offset == offset ? $0 : nil }

@@ -163,6 +163,7 @@ final class Journal {
       if let outcome { submission.reply(outcome) }
     }
     updateSweeps(result, of: group)
+    // guard: repair-is-reported
     for repair in result.repairs { condition.note(.repair(repair)) }
     limitLog(hasMore: hasMore)
     return true
@@ -174,6 +175,7 @@ final class Journal {
   private func updateSweeps(_ result: GroupResult, of group: ArraySlice<Submission>) {
     if let (change, outcome) = result.continued {
       let (_, reply) = sweeps.removeFirst()
+      // guard: sweeps-take-turns
       if let outcome { reply(outcome) } else { sweeps.append((change, reply)) }
     }
     for index in sweeps.indices { sweeps[index].change.exclude(result.markedUnread[...]) }
@@ -200,6 +202,7 @@ final class Journal {
     let progress = condition.withLock { $0.checkpoint }
     guard !progress.isRunning else { return }
     let rest = pageCount - progress.copiedPages
+    // guard: log-copied-off-the-journal
     if isCopiedHere(rest, of: pageCount, hasMore: hasMore) {
       copyRest(rest, of: pageCount)
     } else if pageCount >= requestedLogPages + configuration.restPages, requestCheckpoint() {

@@ -25,11 +25,13 @@ extension JournalTransaction {
       }
     }
     guard let known else { return change.change(ids) }
+    // guard: group-change-visits-concerned-rows
     for isUnread in [true, false] where change.concerns(isUnread: isUnread) {
       statements.groups.others.bind(1, known.key)
       statements.groups.others.bind(2, group)
       statements.groups.others.bind(3, isUnread ? 1 : 0)
       statements.groups.others.bind(4, NotificationRow.bytes(of: id))
+      // guard: group-change-limit
       statements.groups.others.bind(5, Int64(StoreLimits.groupChangeLimit - ids.count))
       defer { statements.groups.others.reset() }
       while try statements.groups.others.step() {

@@ -267,6 +267,7 @@ final class JournalTransaction {
     case .check:
       if let known = try fileCheck?.outcome() { return known }
       // Twice, so that the value stays and its page is written all the same.
+      // guard: check-writes-its-row
       for _ in 0..<2 { try statements.check.run() }
       group.hasCheckedRow = true
       return .saved

@@ -42,6 +42,7 @@ struct Migration {
     // Many builds of SQLite write zeros over pages that become free, here all pages of the indexes
     // that are dropped. The rows that move use these pages again.
     let overwrites = try connection.value(of: "PRAGMA secure_delete") == "1"
+    // guard: dropped-index-is-not-overwritten
     if overwrites { try connection.execute("PRAGMA secure_delete = FAST") }
     while version < newest {
       try connection.execute("BEGIN IMMEDIATE")
@@ -52,6 +53,7 @@ struct Migration {
         """)
     }
     if overwrites { try connection.execute("PRAGMA secure_delete = ON") }
+    // guard: interrupted-migration-goes-on
     if try has(table: "notification_old", on: connection) {
       let count = try moveRows(on: connection)
       if !isNew { report("the store has format \(newest): \(count) notifications moved") }
@@ -94,8 +96,10 @@ struct Migration {
     while let step = try mover.step(limit: stepLimit, on: connection) {
       count += step.count
       // No reader is open yet, so this copies the whole log, and the next step starts it again.
+      // guard: migration-restarts-the-log
       _ = try connection.checkpoint()
       stepCount += 1
+      // guard: migration-reports-progress
       if stepCount.isMultiple(of: Self.reportedStepCount) {
         report("\(count) notifications moved, up to offset \(step.offset) of \(last)")
       }
@@ -151,6 +155,7 @@ private final class RowMover {
 
   /// The largest offset of the next step.
   private func findBoundary(limit: Int) throws(StoreError) -> Int64? {
+    // guard: migration-step-bound
     boundary.bind(1, Int64(limit - 1))
     defer { boundary.reset() }
     if try boundary.step() { return boundary.integer(0) }

@@ -40,6 +40,7 @@ final class PreferencesCache {
   func preferences(
     of key: Int64, version: Int64, document: () throws(StoreError) -> [UInt8]?
   ) throws(StoreError) -> Preferences? {
+    // guard: preferences-parsed-once, preferences-cached-by-version
     if let entry = recent[key], entry.version == version { return entry.preferences }
     if let entry = older[key], entry.version == version {
       insert(entry, of: key)

@@ -83,6 +83,7 @@ package final class SQLiteStore: Store {
         loop.process($0)
       }
     } catch {
+      // guard: failed-start-stops-threads
       for reader in readers { reader.stop() }
       checkpointer.stop()
       throw error

@@ -72,6 +72,7 @@ final class StoreCondition: Sendable {
       defer { state.status = status }
       return state.status != status
     }
+    // guard: status-change-is-reported, status-reported-once
     if isChange { report(.status(status)) }
   }
 

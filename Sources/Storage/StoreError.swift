@@ -89,6 +89,7 @@ extension StoreError {
       3, 4, 5, 6,  // write, sync, sync of the directory, truncation
     ]
     switch code & 0xFF {
+    // guard: full-disk-is-final
     case SQLITE_FULL: return true
     case SQLITE_IOERR: return ioErrorKinds.contains(code >> 8)
     default: return false

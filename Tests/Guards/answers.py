@@ -198,4 +198,15 @@ GUARDS = [
         rewrite("let line = @1", "let line = 1"),
         (unit("DocumentParserTests/malformed"),),
     ),
+    Guard(
+        None,
+        "no cache may store an answer that depends on its caller",
+        "no-store-by-default",
+        replace('"no-store"', '"public, max-age=60"'),
+        (
+            unit("CurrentCallerTests/caching"),
+            unit("CurrentCallerTests/.*answer of any route"),
+            unit("CurrentCallerTests/.*Engine.IO's polling"),
+        ),
+    ),
 ]

@@ -253,4 +253,25 @@ GUARDS = [
         remove(),
         (unit("DamageTests/failedRead"),),
     ),
+    Guard(
+        88,
+        "a cursor of lost commits is counted",
+        "loss-is-counted",
+        remove(),
+        (unit("ContinuityTests/lost"),),
+    ),
+    Guard(
+        88,
+        "a cursor of lost commits is logged",
+        "loss-is-logged",
+        replace(".error", ".debug"),
+        (unit("ContinuityTests/lost"),),
+    ),
+    Guard(
+        88,
+        "a repair is reported",
+        "repair-is-reported",
+        remove(),
+        (unit("DamageTests/publishedCounts"),),
+    ),
 ]

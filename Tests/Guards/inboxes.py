@@ -1,6 +1,6 @@
 """Guards of the store's work for one inbox, and of its formats: case 71."""
 
-from edits import never, replace
+from edits import drop_condition, instead, never, remove, replace
 from guard import Guard, unit
 
 GUARDS = [
@@ -38,5 +38,103 @@ GUARDS = [
         "newer-format-refused",
         replace("version <= newest", "version >= 0"),
         (unit("OpeningTests/newerVersion"),),
+    ),
+    Guard(
+        71,
+        "a change of a group that changes nothing visits none of its rows",
+        "group-change-visits-concerned-rows",
+        replace("change.concerns(isUnread: isUnread)", "true"),
+        (unit("LargeInboxTests/unchangedGroup"),),
+    ),
+    Guard(
+        71,
+        "a change of a group visits a bounded number of rows",
+        "group-change-limit",
+        replace("StoreLimits.groupChangeLimit - ids.count", "1 << 40"),
+        (unit("LargeInboxTests/boundedGroup"), unit("GroupingTests/boundedChange")),
+    ),
+    Guard(
+        71,
+        "the changes of all of several users take turns",
+        "sweeps-take-turns",
+        replace("sweeps.append(@1)", "sweeps.insert(@1, at: 0)", block=True),
+        (unit("LargeInboxTests/turns"),),
+    ),
+    Guard(
+        71,
+        "a page of a group visits its rows by an index",
+        "group-filter-has-an-index",
+        replace("filter.grouping", "PageGrouping.separate"),
+        (unit("LargeInboxTests/boundedPages"),),
+    ),
+    Guard(
+        71,
+        "a page of a type visits its rows by an index",
+        "type-filter-has-an-index",
+        replace("filter.type", "String?.none"),
+        (unit("LargeInboxTests/boundedPages"),),
+    ),
+    Guard(
+        71,
+        "a page of unread rows visits them by an index",
+        "unread-filter-has-an-index",
+        instead("classes = InboxClass.allCases"),
+        (unit("LargeInboxTests/boundedPages"),),
+    ),
+    Guard(
+        71,
+        "a page scans a bounded number of rows",
+        "page-scan-limit",
+        never(),
+        (unit("GroupingTests/boundedScan"),),
+    ),
+    Guard(
+        71,
+        "preferences are parsed once, not for each notification",
+        "preferences-parsed-once",
+        never(2),
+        (unit("PreferencesCacheTests/writer"), unit("PreferencesCacheTests/reader")),
+    ),
+    Guard(
+        71,
+        "changed preferences are not taken from the cache",
+        "preferences-cached-by-version",
+        drop_condition(2),
+        (unit("PreferencesCacheTests/writer"), unit("PreferencesCacheTests/reader")),
+    ),
+    Guard(
+        71,
+        "a step of a migration moves a bounded number of rows",
+        "migration-step-bound",
+        replace("limit - 1", "1 << 40"),
+        (unit("MigrationTests/steps"),),
+    ),
+    Guard(
+        71,
+        "the log shows the progress of a migration",
+        "migration-reports-progress",
+        never(),
+        (unit("MigrationTests/steps"),),
+    ),
+    Guard(
+        71,
+        "a migration that was interrupted goes on at the next start",
+        "interrupted-migration-goes-on",
+        never(),
+        (unit("MigrationTests/interrupted"),),
+    ),
+    Guard(
+        71,
+        "the log restarts between the steps of a migration",
+        "migration-restarts-the-log",
+        remove(),
+        (unit("MigrationTests/steps"),),
+    ),
+    Guard(
+        71,
+        "the pages of a dropped index are not written",
+        "dropped-index-is-not-overwritten",
+        never(),
+        (unit("MigrationTests/largeStore"),),
     ),
 ]

@@ -1,6 +1,6 @@
 """Guards of the store: cases 86 and 89."""
 
-from edits import never, remove, replace, rewrite
+from edits import always, instead, never, remove, replace, rewrite
 from guard import Guard, unit, wire
 
 GUARDS = [
@@ -171,5 +171,103 @@ GUARDS = [
         "lock-released-for-copies",
         remove(),
         (unit("OpeningTests/copiedLock"),),
+    ),
+    Guard(
+        86,
+        "each change of the state is reported",
+        "status-change-is-reported",
+        remove(),
+        (unit("StoreErrorTests/lockOfAnotherProcess"), unit("DurabilityTests/failedCommit")),
+    ),
+    Guard(
+        86,
+        "a state that stays is reported once",
+        "status-reported-once",
+        always(),
+        (unit("StoreErrorTests/lockOfAnotherProcess"),),
+    ),
+    Guard(
+        86,
+        "the metrics have the state",
+        "store-state-in-metrics",
+        instead("let status = StoreStatus.ready"),
+        (unit("ReadinessTests/metrics"),),
+    ),
+    Guard(
+        86,
+        "a failed checkpoint is final",
+        "failed-checkpoint-is-final",
+        always(),
+        (unit("DurabilityTests/failedCheckpoint"),),
+    ),
+    Guard(
+        86,
+        "a full disk is final, also before the commit",
+        "full-disk-is-final",
+        replace("return true", "return false"),
+        (unit("DurabilityTests/failedSpill"),),
+    ),
+    Guard(
+        89,
+        "the log is copied beside the publishes",
+        "log-copied-off-the-journal",
+        always(),
+        (unit("CheckpointTests/hungSync"),),
+    ),
+    Guard(
+        86,
+        "a check writes its row",
+        "check-writes-its-row",
+        remove(),
+        (unit("StoreCheckTests/fullDisk"), unit("StoreCheckTests/oneCommit")),
+    ),
+    Guard(
+        86,
+        "requests for readiness share one check",
+        "one-probe-for-all",
+        always(),
+        (unit("ReadinessTests/together"),),
+    ),
+    Guard(
+        86,
+        "a request for readiness is answered in time",
+        "readiness-has-a-deadline",
+        never(2),
+        (unit("ReadinessTests/hungStore"),),
+    ),
+    Guard(
+        86,
+        "a caller of this process is answered in time",
+        "caller-has-a-deadline",
+        remove(),
+        (unit("StoreTimeoutTests/callers"),),
+    ),
+    Guard(
+        86,
+        "503 says when to retry",
+        "temporary-refusal-has-retry-after",
+        instead("failure(503, code, message)"),
+        (unit("StoreOutcomeTests/answers"), unit("ReadinessTests/unavailable")),
+    ),
+    Guard(
+        86,
+        "a command that may have been carried out is answered with 504",
+        "unknown-outcome-has-its-answer",
+        instead("case .unknown: StoreWork.readOnly"),
+        (unit("StoreOutcomeTests/answers"),),
+    ),
+    Guard(
+        86,
+        "the acknowledgement of Socket.IO says that the outcome is unknown",
+        "unknown-outcome-in-acknowledgement",
+        replace('"outcome_unknown"', '"read_only"', block=True),
+        (unit("StoreOutcomeTests/the acknowledgement"),),
+    ),
+    Guard(
+        56,
+        "a failed start ends the threads of the store",
+        "failed-start-stops-threads",
+        remove(statements=2),
+        (unit("FailedStartTests/whichever"),),
     ),
 ]

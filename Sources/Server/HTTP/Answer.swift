@@ -10,6 +10,7 @@ struct Answer {
   var code: String?
   /// Whether the connection ends after this answer.
   var endsConnection = false
+  // guard: no-store-by-default
   /// Value of Cache-Control; an answer that depends on the caller or the moment is never stored.
   var caching = "no-store"
   /// Web pages that may read the answer.
@@ -75,6 +76,7 @@ struct Answer {
 
   /// A temporary refusal: 503 with `Retry-After`.
   static func unavailable(_ code: String, _ message: String) -> Answer {
+    // guard: temporary-refusal-has-retry-after
     failure(503, code, message).with("Retry-After", "1")
   }
 

@@ -82,6 +82,7 @@ enum StoreWork {
       .unavailable(
         "store_unavailable", "the store cannot write just now, nothing was stored: try again")
     case .readOnly: StoreWork.readOnly
+    // guard: unknown-outcome-has-its-answer
     case .unknown: unknownOutcome ?? StoreWork.readOnly
     }
   }

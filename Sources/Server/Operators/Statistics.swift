@@ -54,6 +54,7 @@ enum MetricsText {
     }
     appendLatencies(of: core.metrics, to: &text)
     let store = core.store.metrics
+    // guard: store-state-in-metrics
     let status = core.store.status
     let quotas = core.quotas.sizes(at: core.kernel.monotonicNanoseconds)
     let values: [(String, String, Int)] = [

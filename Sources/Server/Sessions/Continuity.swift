@@ -23,11 +23,13 @@ extension ShardComponent {
 
   /// Counts and logs that the store has lost commits.
   func report(_ loss: HistoryLoss) {
+    // guard: loss-is-counted
     metrics.add(.historyLosses)
     let admitted = core.lossGate.admit(second: wall / 1_000)
     // guard: loss-lines-limited
     guard admitted.isAdmitted else { return }
     let rest = admitted.suppressed > 0 ? " (and \(admitted.suppressed) more such cursors)" : ""
+    // guard: loss-is-logged
     core.log.write(.error, at: wall, "the store has lost commits: \(loss)\(rest)")
   }
 }

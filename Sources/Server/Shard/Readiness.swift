@@ -59,6 +59,7 @@ final class Readiness: ShardComponent {
     }
     // guard: hung-check-not-repeated
     if let late = lateStoreCheck { return late }
+    // guard: one-probe-for-all
     if probe == nil {
       lastNumber &+= 1
       // The shard's number in the low byte: every shard sees every probe, and handles only its own.
@@ -88,6 +89,7 @@ final class Readiness: ShardComponent {
 
   /// Ends the probe if it has timed out.
   func expire() -> Verdict? {
+    // guard: readiness-has-a-deadline
     guard let expired = probe, now >= expired.endsAt else { return nil }
     probe = nil
     let answer =

@@ -37,6 +37,7 @@ final class WaitingCallers: Sendable {
 
   /// Answers the callers whose deadlines have passed.
   func expire(at now: UInt64) {
+    // guard: caller-has-a-deadline
     while let number = replies.withLock({ $0.deadlines.takeFirst(dueAt: now) }) {
       take(number)?(.unknown(reason: "the store has not finished the command in time"))
     }

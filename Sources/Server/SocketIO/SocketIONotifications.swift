@@ -219,6 +219,7 @@ extension SocketIOSessions {
         at: slot)
     case .readOnly:
       client.fail(event, "read_only", "the store refuses writes until it is restarted", at: slot)
+    // guard: unknown-outcome-in-acknowledgement
     case .unknown:
       client.fail(
         event, "outcome_unknown", "the change may or may not have been stored: repeat it", at: slot)
