@@ -176,7 +176,7 @@ GUARDS = [
         86,
         "each change of the state is reported",
         "status-change-is-reported",
-        remove(),
+        never(),
         (unit("StoreErrorTests/lockOfAnotherProcess"), unit("DurabilityTests/failedCommit")),
     ),
     Guard(
