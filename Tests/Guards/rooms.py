@@ -1,6 +1,6 @@
 """Guards of rooms: membership, connections that end during a broadcast, and floods."""
 
-from edits import always, never, remove, replace, rewrite
+from edits import always, before, never, remove, replace, rewrite
 from guard import Guard, unit, wire
 
 GUARDS = [
@@ -45,6 +45,13 @@ GUARDS = [
         "announced-member-has-no-newcomers",
         remove(),
         (unit("RoomOwnerTests/.*never left"),),
+    ),
+    Guard(
+        70,
+        "a return that came before the deadline of the grace period ends it",
+        "owner-expires-after-messages",
+        before("expireAsOwner()"),
+        (unit("PresenceOrderTests/.*grace period"),),
     ),
     Guard(
         70,

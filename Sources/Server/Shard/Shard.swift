@@ -3,7 +3,7 @@
 // Everything here belongs to the shard's thread. Other threads reach it by the ring and its
 // mailbox, and wake it through its parker. A turn goes
 //
-//     wait ─ read sockets ─ timers ─ mailbox ─ ring ─ flush ─ settle ─ reap
+//     wait ─ read sockets ─ timers ─ mailbox ─ deadlines as owner ─ ring ─ flush ─ settle ─ reap
 //
 // and all bytes that a turn gathers for a connection are written at its end with one call. Under
 // load a turn takes longer, gathers more, and each write carries more.
@@ -185,8 +185,10 @@ final class Shard: ShardComponent {
   private func deliverWaiting() {
     // Take every message present at the start. With a fixed share, the backlog would grow at every
     // turn of a flood. Messages posted meanwhile wait for the next turn.
-    // guard: mailbox-drained-whole
+    // guard: mailbox-drained-whole, owner-expires-after-messages
     _ = mailbox.drain(limit: mailbox.count) { receive($0) }
+    // After the messages: the turn may be late, and a return that came before the deadline counts.
+    expireAsOwner()
     _ = core.ring.drain(consumer: index, limit: Shard.drainLimit) { deliver($0) }
     reads.takeAnswersAheadOfRing()
     reads.startReads()
@@ -253,7 +255,6 @@ final class Shard: ShardComponent {
     connections.resumeAccepting()
     connections.expireTimers { timerFired(at: $0) }
     respond(readiness.expire())
-    expireAsOwner()
     for query in shardQueries.expire() { respond(query) }
     storeWatch.sweep()
     reportMetrics()
