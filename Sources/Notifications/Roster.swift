@@ -24,13 +24,25 @@ package struct Roster: Sendable {
     }
   }
 
+  /// What the members know of a user that has left.
+  package struct Departure: Sendable, Equatable {
+    /// The `entryCount` of the room when all its members had the status.
+    package let entryCount: UInt64
+    package var status: PresenceStatus
+
+    package init(entryCount: UInt64, status: PresenceStatus) {
+      self.entryCount = entryCount
+      self.status = status
+    }
+  }
+
   private struct Member {
     var user: UserID
     var connections = 1
-    var status = PresenceStatus.online
+    var status: PresenceStatus
     /// Whether a connection entered the room between its last departure and its return, as far as
     /// the room knows, and nothing has been sent about the member since.
-    var hasNewcomers = true
+    var hasNewcomers: Bool
     /// When it stops typing unless it renews; nil when it is not typing.
     var typingUntil: UInt64?
     /// The latest typing deadline it set, kept also after it stopped.
@@ -60,16 +72,20 @@ package struct Roster: Sendable {
 
   /// Adds a connection of `user`; true when the user becomes a member.
   ///
-  /// `departure` is the `entryCount` at the user's last departure, if that is known.
+  /// `departure` is the user's last one, if that is known. A user that returns is listed with its
+  /// status at once: members that have it are not sent its return.
   @discardableResult
-  package mutating func enter(_ user: UserID, departure: UInt64? = nil) -> Bool {
+  package mutating func enter(_ user: UserID, departure: Departure? = nil) -> Bool {
     defer { entryCount += 1 }
     if let index = indices[TextKey(user)] {
       members[index].connections += 1
       return false
     }
-    var member = Member(user: user, next: nil, previous: last)
-    member.hasNewcomers = departure != entryCount
+    // guard: return-has-status-of-departure
+    let status = departure?.status ?? .online
+    let member = Member(
+      user: user, status: status, hasNewcomers: departure?.entryCount != entryCount,
+      next: nil, previous: last)
     let index: Int
     if let reused = free.popLast() {
       index = reused
@@ -108,9 +124,18 @@ package struct Roster: Sendable {
   /// Whether some member may not have been listed `user` when it entered, nor been sent its
   /// arrival: it entered between the user's last departure and its return.
   ///
-  /// True also when the departure is not known.
+  /// True also when the departure is not known. False when `user` is not a member: it has left
+  /// again, and only its next return can be news.
   package func hasNewcomers(since user: UserID) -> Bool {
-    indices[TextKey(user)].map { members[$0].hasNewcomers } ?? true
+    // guard: absent-user-has-no-newcomers
+    indices[TextKey(user)].map { members[$0].hasNewcomers } ?? false
+  }
+
+  /// What the members know of `user` if it leaves now; nil if some of them may not know of it.
+  package func departure(of user: UserID) -> Departure? {
+    // guard: newcomers-outlast-departure
+    guard let index = indices[TextKey(user)], !members[index].hasNewcomers else { return nil }
+    return Departure(entryCount: entryCount, status: members[index].status)
   }
 
   /// Records that all members are sent the status of `user`: none of them is a newcomer any more.

@@ -1,6 +1,6 @@
 """Guards of rooms: membership, connections that end during a broadcast, and floods."""
 
-from edits import always, before, never, remove, replace, rewrite
+from edits import always, before, drop_condition, never, remove, replace, rewrite
 from guard import Guard, unit, wire
 
 GUARDS = [
@@ -45,6 +45,62 @@ GUARDS = [
         "announced-member-has-no-newcomers",
         remove(),
         (unit("RoomOwnerTests/.*never left"),),
+    ),
+    Guard(
+        70,
+        "the return of a user that has left again is sent to nobody",
+        "absent-user-has-no-newcomers",
+        replace("false", "true"),
+        (
+            unit("RoomOwnerTests/.*has left again"),
+            unit("PresenceOrderTests/.*reloads twice"),
+            unit("PresenceModelTests/.*members that stay"),
+        ),
+    ),
+    Guard(
+        70,
+        "members that entered during a reload are sent a later return if not this one",
+        "newcomers-outlast-departure",
+        drop_condition(2),
+        (unit("RoomOwnerTests/.*before the next departure"), unit("PresenceModelTests/.*at rest")),
+    ),
+    Guard(
+        70,
+        "an update that comes while its user is away counts as sent",
+        "announced-absent-user-has-no-newcomers",
+        remove(),
+        (
+            unit("RoomOwnerTests/.*counts as sent at the return"),
+            unit("PresenceModelTests/.*members that stay"),
+        ),
+    ),
+    Guard(
+        70,
+        "an update that was lost while its user was away does not count as sent",
+        "lost-presence-of-absent-user",
+        remove(),
+        (unit("RoomOwnerTests/.*counts as sent at the return"),),
+    ),
+    Guard(
+        70,
+        "a user that returns is listed with the status that it had",
+        "return-has-status-of-departure",
+        replace("departure?.status ?? @1", "PresenceStatus@1"),
+        (unit("RoomOwnerTests/.*listed with its status"), unit("PresenceModelTests/.*at rest")),
+    ),
+    Guard(
+        70,
+        "a user that returns is listed with the status that it set while away",
+        "status-of-absent-user",
+        remove(),
+        (unit("RoomOwnerTests/.*listed with its status"),),
+    ),
+    Guard(
+        70,
+        "a user with the status offline returns to nobody",
+        "offline-return-unsent",
+        drop_condition(1),
+        (unit("RoomOwnerTests/.*whose status is offline"),),
     ),
     Guard(
         70,

@@ -42,6 +42,17 @@ struct RosterTests {
     #expect(roster.entries(limit: 1) == [Roster.Entry(user: "a", status: .online)])
   }
 
+  @Test func `a member whose departure is known returns with the status that it had`() {
+    var roster = Roster()
+    for user in ["a", "b"] { roster.enter(user) }
+    roster.noteAnnounced("a")
+    roster.set(.away, of: "a")
+    let departure = roster.departure(of: "a")
+    roster.exit("a")
+    roster.enter("a", departure: departure)
+    #expect(roster.entries(limit: 2).last == Roster.Entry(user: "a", status: .away))
+  }
+
   @Test func `a start or stop of typing is reported once`() {
     var roster = Roster()
     let stranger = roster.setTyping("a", until: 1)
@@ -82,14 +93,19 @@ struct RosterTests {
   @Test func `a user that returns has newcomers if another connection entered meanwhile`() {
     var roster = Roster()
     for user in ["a", "b"] { roster.enter(user) }
+    roster.noteAnnounced("a")
+    let first = roster.departure(of: "a")
     roster.exit("a")
-    roster.enter("a", departure: roster.entryCount)
+    #expect(!roster.hasNewcomers(since: "a"), "it is away, and returns later if at all")
+    roster.enter("a", departure: first)
     #expect(!roster.hasNewcomers(since: "a"))
+    let second = roster.departure(of: "a")
     roster.exit("a")
-    let departure = roster.entryCount
     roster.enter("b")
-    roster.enter("a", departure: departure)
+    roster.enter("a", departure: second)
     #expect(roster.hasNewcomers(since: "a"))
+    // They remain newcomers if it leaves again before they are sent its return.
+    #expect(roster.departure(of: "a") == nil)
     // After an unknown departure, the entries since are unknown, too.
     roster.enter("c")
     #expect(roster.hasNewcomers(since: "c"))

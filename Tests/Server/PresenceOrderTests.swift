@@ -32,12 +32,32 @@ struct PresenceOrderTests {
       #expect(try Rooms.heard(fixture, other) == ["online"])
     }
 
+    mutating func reload() throws {
+      page.connection.end()
+      try fixture.turn()
+      page = try Rooms.member(user, of: room, fixture)
+    }
+
     /// What the other member hears once all shards have turned.
     func heard() throws -> [String] {
       fixture.stalled = []
       try fixture.turn(5)
       return try Rooms.heard(fixture, other)
     }
+  }
+
+  // It sent "online": the return that the first reload caused came while the page was away again.
+  @Test func `a page that reloads twice sends no presence update`() throws {
+    var test = try Reload()
+    test.fixture.stalled = [1]
+    try test.reload()
+    test.page.connection.end()
+    try test.fixture.turn()
+    #expect(try test.heard() == [])
+    test.page = try Rooms.member(test.user, of: test.room, test.fixture)
+    #expect(try test.heard() == [])
+    test.page.connection.setStatus(.busy)
+    #expect(try test.heard() == ["busy"])
   }
 
   // It sent "offline" and "online": the deadline came before the return in the same turn.

@@ -11,6 +11,15 @@ struct RoomOwnerTests {
     RoomOwner(roomsLimit: 10, presenceMembersLimit: 100_000)
   }
 
+  /// Lets users enter the room; all members are sent that they are online.
+  private static func enter(_ owner: RoomOwner, _ users: UserID...) {
+    for user in users { _ = owner.answer(.enter, "r", user, at: 0) }
+    for user in users {
+      owner.send(PresenceUpdate(user: user, status: .online), to: "r", isReturn: false)
+    }
+    _ = owner.takeUpdates()
+  }
+
   private static func isSent(_ owner: RoomOwner, return user: UserID) -> Bool {
     owner.send(PresenceUpdate(user: user, status: .online), to: "r", isReturn: true)
     return !owner.takeUpdates().updates.isEmpty
@@ -18,20 +27,88 @@ struct RoomOwnerTests {
 
   @Test func `the return of a member that never left is sent to nobody`() {
     let owner = Self.owner()
-    for user in ["a", "b"] { _ = owner.answer(.enter, "r", user, at: 0) }
-    owner.send(PresenceUpdate(user: "b", status: .online), to: "r", isReturn: false)
-    #expect(owner.takeUpdates().updates.count == 1)
+    Self.enter(owner, "a", "b")
     // The next page of "b" enters before the shard of the last one reports its end.
     _ = owner.answer(.enter, "r", "b", at: 0)
     _ = owner.answer(.abandon, "r", "b", at: 0)
     #expect(!Self.isSent(owner, return: "b"))
   }
 
-  @Test func `an update that was lost does not count as sent`() {
+  @Test func `the return of a member that has left again is sent to nobody`() {
+    let owner = Self.owner()
+    Self.enter(owner, "a", "b")
+    _ = owner.answer(.abandon, "r", "b", at: 0)
+    _ = owner.answer(.enter, "r", "b", at: 0)
+    // The page reloads again before the owner of its user reports the return.
+    _ = owner.answer(.abandon, "r", "b", at: 0)
+    #expect(!Self.isSent(owner, return: "b"))
+    _ = owner.answer(.enter, "r", "b", at: 0)
+    #expect(!Self.isSent(owner, return: "b"))
+  }
+
+  @Test func `a return that was not sent before the next departure is sent after it`() {
+    let owner = Self.owner()
+    Self.enter(owner, "a", "b")
+    _ = owner.answer(.abandon, "r", "b", at: 0)
+    _ = owner.answer(.enter, "r", "c", at: 0)
+    for question in [RoomQuestion.enter, .abandon, .enter] {
+      _ = owner.answer(question, "r", "b", at: 0)
+    }
+    #expect(Self.isSent(owner, return: "b"), "c was not listed b")
+    #expect(!Self.isSent(owner, return: "b"))
+  }
+
+  @Test func `an update that comes after its user has left counts as sent at the return`() {
     let owner = Self.owner()
     for user in ["a", "b"] { _ = owner.answer(.enter, "r", user, at: 0) }
+    _ = owner.answer(.abandon, "r", "b", at: 0)
     owner.send(PresenceUpdate(user: "b", status: .online), to: "r", isReturn: false)
+    #expect(owner.takeUpdates().updates.count == 1)
+    _ = owner.answer(.enter, "r", "b", at: 0)
+    #expect(!Self.isSent(owner, return: "b"))
+    // Unless it was lost.
+    _ = owner.answer(.abandon, "r", "b", at: 0)
+    owner.send(PresenceUpdate(user: "b", status: .busy), to: "r", isReturn: false)
+    owner.noteLostPresence(of: "b", in: "r")
     _ = owner.takeUpdates()
+    _ = owner.answer(.enter, "r", "b", at: 0)
+    #expect(Self.isSent(owner, return: "b"))
+  }
+
+  @Test func `the return of a user whose status is offline is sent to nobody`() {
+    let owner = Self.owner()
+    for user in ["a", "b"] { _ = owner.answer(.enter, "r", user, at: 0) }
+    for question in [RoomQuestion.abandon, .enter] { _ = owner.answer(question, "r", "b", at: 0) }
+    // Nothing was ever sent about "b", but it has not come online either.
+    owner.send(PresenceUpdate(user: "b", status: .offline), to: "r", isReturn: true)
+    #expect(owner.takeUpdates().updates.isEmpty)
+    #expect(Self.isSent(owner, return: "b"))
+  }
+
+  @Test(arguments: [true, false], [2, 3])
+  func `a member that returns is listed with its status`(
+    isSetBeforeDeparture: Bool, presenceMembersLimit: Int
+  ) {
+    let owner = RoomOwner(roomsLimit: 10, presenceMembersLimit: presenceMembersLimit)
+    let busy = PresenceUpdate(user: "b", status: .busy)
+    Self.enter(owner, "a", "b")
+    if isSetBeforeDeparture { owner.send(busy, to: "r", isReturn: false) }
+    _ = owner.answer(.abandon, "r", "b", at: 0)
+    for user in ["c", "d"] { _ = owner.answer(.enter, "r", user, at: 0) }
+    // Kept, whether the room has too many members to be sent it or not.
+    if !isSetBeforeDeparture { owner.send(busy, to: "r", isReturn: false) }
+    _ = owner.answer(.enter, "r", "b", at: 0)
+    // The answer is all that "e" gets before the return of "b" comes.
+    guard case .entered(let entries) = owner.answer(.enter, "r", "e", at: 0) else {
+      Issue.record("not entered")
+      return
+    }
+    #expect(entries.first { $0.user == "b" }?.status == .busy)
+  }
+
+  @Test func `an update that was lost does not count as sent`() {
+    let owner = Self.owner()
+    Self.enter(owner, "a", "b")
     owner.noteLostPresence(of: "b", in: "r")
     #expect(Self.isSent(owner, return: "b"))
     #expect(!Self.isSent(owner, return: "b"))
@@ -39,7 +116,7 @@ struct RoomOwnerTests {
 
   @Test func `a return is sent if a connection entered meanwhile, or the room was empty`() {
     let owner = Self.owner()
-    for user in ["a", "b"] { _ = owner.answer(.enter, "r", user, at: 0) }
+    Self.enter(owner, "a", "b")
     _ = owner.answer(.abandon, "r", "a", at: 0)
     _ = owner.answer(.enter, "r", "a", at: 0)
     #expect(!Self.isSent(owner, return: "a"))
@@ -55,7 +132,7 @@ struct RoomOwnerTests {
 
   @Test func `a departure from a room that was empty since is not one from its next members`() {
     let owner = Self.owner()
-    for user in ["a", "b"] { _ = owner.answer(.enter, "r", user, at: 0) }
+    Self.enter(owner, "a", "b")
     for user in ["a", "b"] { _ = owner.answer(.abandon, "r", user, at: 0) }
     // As many entries as before the departure, but of others.
     for user in ["c", "d", "a"] { _ = owner.answer(.enter, "r", user, at: 0) }
@@ -67,7 +144,7 @@ struct RoomOwnerTests {
     for (index, isSent) in [(RoomOwner.departuresLimit, false), (0, true)] {
       let owner = Self.owner()
       let users = (0...RoomOwner.departuresLimit + 1).map { "u\($0)" }
-      for user in users { _ = owner.answer(.enter, "r", user, at: 0) }
+      for user in users { Self.enter(owner, user) }
       for user in users.dropLast() { _ = owner.answer(.abandon, "r", user, at: 0) }
       _ = owner.answer(.enter, "r", users[index], at: 0)
       #expect(Self.isSent(owner, return: users[index]) == isSent)

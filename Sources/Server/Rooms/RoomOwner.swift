@@ -56,9 +56,14 @@ final class RoomOwner {
   static let departuresLimit = 4_096
 
   /// A user that was a member of a room.
-  private struct Departure: Hashable {
+  private struct Visit: Hashable {
     let room: TextKey
     let user: TextKey
+
+    init(_ room: RoomName, _ user: UserID) {
+      self.room = TextKey(room)
+      self.user = TextKey(user)
+    }
   }
 
   /// A member that is typing in a room, due when its typing expires.
@@ -71,8 +76,8 @@ final class RoomOwner {
   private let presenceMembersLimit: Int
   private var rosters: [TextKey: Roster] = [:]
   private var typing = DeadlineQueue<TypingEntry>()
-  /// For the latest departures, the `entryCount` of the room then.
-  private var departures: [Departure: UInt64] = [:]
+  /// The latest departures of which all members knew.
+  private var departures: [Visit: Roster.Departure] = [:]
   /// The connections that have entered any room.
   private var entryCount: UInt64 = 0
   private var updates: [RoomUpdate] = []
@@ -105,8 +110,7 @@ final class RoomOwner {
     case .enter:
       // guard: rooms-of-server
       guard rosters[TextKey(name)] != nil || rosters.count < roomsLimit else { return .full }
-      let departure = departures.removeValue(
-        forKey: Departure(room: TextKey(name), user: TextKey(user)))
+      let departure = departures.removeValue(forKey: Visit(name, user))
       // guard: roster-counts-on
       rosters[TextKey(name), default: Roster(entryCount: entryCount)]
         .enter(user, departure: departure)
@@ -130,22 +134,27 @@ final class RoomOwner {
   /// Sends a user's presence to the members of a room.
   ///
   /// With `isReturn` the members have the status, apart from those that entered while the user was
-  /// away: without such members nothing is sent, so a page that reloads sends nothing.
+  /// away: without such members nothing is sent, so a page that reloads sends nothing. Those that
+  /// were not listed the user take it for offline, so a return with that status is not sent either.
+  ///
+  /// The update comes from another shard than the user's connections, so the user may have left the
+  /// room meanwhile, or left and returned.
   func send(_ update: PresenceUpdate, to name: RoomName, isReturn: Bool) {
     // Members that enter later get the status from the roster.
     rosters[TextKey(name)]?.set(update.status, of: update.user)
+    // guard: status-of-absent-user
+    departures[Visit(name, update.user)]?.status = update.status
     // guard: return-sent-to-newcomers-only
-    if isReturn, rosters[TextKey(name)]?.hasNewcomers(since: update.user) == false { return }
-    if send(.presence(update), to: name, except: update.user) {
-      // guard: announced-member-has-no-newcomers
-      rosters[TextKey(name)]?.noteAnnounced(update.user)
-    }
+    if isReturn, !isNews(update, in: name) { return }
+    if send(.presence(update), to: name, except: update.user) { noteAnnounced(update, in: name) }
   }
 
   /// Notes that an update of a user's presence was lost on its way to the members of a room.
   func noteLostPresence(of user: UserID, in name: RoomName) {
     // guard: lost-presence-is-unannounced
     rosters[TextKey(name)]?.noteUnannounced(user)
+    // guard: lost-presence-of-absent-user
+    departures[Visit(name, user)] = nil
   }
 
   /// Ends the typing of members that have not renewed it.
@@ -173,18 +182,43 @@ final class RoomOwner {
     rosters[TextKey(name)]?.entries(limit: RoomOwner.namedMembersLimit) ?? []
   }
 
+  /// Whether a user's return is news to some member of a room.
+  private func isNews(_ update: PresenceUpdate, in name: RoomName) -> Bool {
+    // guard: offline-return-unsent
+    guard update.status != .offline, let roster = rosters[TextKey(name)] else { return false }
+    return roster.hasNewcomers(since: update.user)
+  }
+
+  /// Notes that all members of a room are sent the status of a user, a member or not.
+  private func noteAnnounced(_ update: PresenceUpdate, in name: RoomName) {
+    guard let roster = rosters[TextKey(name)], !roster.contains(update.user) else {
+      // guard: announced-member-has-no-newcomers
+      rosters[TextKey(name)]?.noteAnnounced(update.user)
+      return
+    }
+    // guard: announced-absent-user-has-no-newcomers
+    remember(
+      Roster.Departure(entryCount: roster.entryCount, status: update.status),
+      of: update.user, from: name)
+  }
+
+  private func remember(_ departure: Roster.Departure, of user: UserID, from name: RoomName) {
+    // guard: departures-bounded
+    if departures.count >= RoomOwner.departuresLimit { departures = [:] }
+    departures[Visit(name, user)] = departure
+  }
+
   private func exit(_ user: UserID, from name: RoomName) {
     guard rosters[TextKey(name)]?.contains(user) == true else { return }
+    let departure = rosters[TextKey(name)]?.departure(of: user)
     let isTyping = rosters[TextKey(name)]?.typingEnd(of: user) != nil
     let isGone = rosters[TextKey(name)]?.exit(user) == true
     if isGone, isTyping { sendTyping(false, user, in: name) }
     guard isGone, let roster = rosters[TextKey(name)] else { return }
     if roster.isEmpty {
       rosters[TextKey(name)] = nil
-    } else {
-      // guard: departures-bounded
-      if departures.count >= RoomOwner.departuresLimit { departures = [:] }
-      departures[Departure(room: TextKey(name), user: TextKey(user))] = roster.entryCount
+    } else if let departure {
+      remember(departure, of: user, from: name)
     }
   }
 
