@@ -54,8 +54,6 @@ final class Journal {
   private var restFromLogPages = 0
   /// Asks the checkpointer to copy the log; false if it still has a request.
   var requestCheckpoint: () -> Bool = { false }
-  /// Whether commands wait for this thread.
-  var hasWaiting: () -> Bool = { false }
   /// Changes of whole inboxes that need more steps, the next one first.
   private var sweeps: [(change: InboxSweep, reply: @Sendable (StoreOutcome) -> Void)] = []
 
@@ -104,7 +102,7 @@ final class Journal {
   /// a group that failed, the rest of the batch is refused too: each group could wait for the same
   /// lock as long as the first one did. Nothing of the rest has happened.
   func process(_ batch: [Submission]) -> WorkerTurn {
-    if batch.isEmpty { _ = commit([], hasMore: false) }
+    if batch.isEmpty { _ = commit([]) }
     var start = 0
     while start < batch.count {
       var end = start
@@ -115,7 +113,7 @@ final class Journal {
       } while end < batch.count
         && rowCount + batch[end].rowCount <= configuration.groupLimit
       // guard: rest-of-batch-refused
-      guard commit(batch[start..<end], hasMore: end < batch.count) else {
+      guard commit(batch[start..<end]) else {
         refuse(batch[end...])
         return .wait
       }
@@ -126,9 +124,7 @@ final class Journal {
   }
 
   /// Commits the group and replies; false if it failed.
-  ///
-  /// `hasMore` is whether this thread has taken further commands.
-  private func commit(_ group: ArraySlice<Submission>, hasMore: Bool) -> Bool {
+  private func commit(_ group: ArraySlice<Submission>) -> Bool {
     guard condition.beginGroup(at: kernel.monotonicMilliseconds) else {
       refuse(group)
       // A checkpoint may have failed since their latest step.
@@ -165,7 +161,7 @@ final class Journal {
     updateSweeps(result, of: group)
     // guard: repair-is-reported
     for repair in result.repairs { condition.note(.repair(repair)) }
-    limitLog(hasMore: hasMore)
+    limitLog()
     return true
   }
 
@@ -191,7 +187,7 @@ final class Journal {
   /// It runs after the replies, and the checkpointer copies nearly all, so publishes do not wait
   /// for it. The rest is copied here: then the next transaction restarts the log, unless a reader
   /// still needs it.
-  private func limitLog(hasMore: Bool) {
+  private func limitLog() {
     let pageCount = logPages.count
     if pageCount < requestedLogPages {
       requestedLogPages = 0
@@ -203,7 +199,7 @@ final class Journal {
     guard !progress.isRunning else { return }
     let rest = pageCount - progress.copiedPages
     // guard: log-copied-off-the-journal
-    if isCopiedHere(rest, of: pageCount, hasMore: hasMore) {
+    if isCopiedHere(rest, of: pageCount) {
       copyRest(rest, of: pageCount)
     } else if pageCount >= requestedLogPages + configuration.restPages, requestCheckpoint() {
       // A checkpoint copies nothing at a moment when a reader prevents it, so it is repeated.
@@ -212,12 +208,10 @@ final class Journal {
   }
 
   /// Whether this thread copies the rest of the log, and not the checkpointer.
-  private func isCopiedHere(_ rest: Int, of pageCount: Int, hasMore: Bool) -> Bool {
+  private func isCopiedHere(_ rest: Int, of pageCount: Int) -> Bool {
     // The copy takes about as long as a commit.
     // guard: short-rest-of-log-copied-here
     if rest < configuration.restPages { return true }
-    // guard: rest-of-log-copied-when-idle
-    if rest < configuration.checkpointPages, !hasMore, !hasWaiting() { return true }
     // A checkpointer that commits outrun would never finish.
     // guard: log-at-its-limit-copied-here
     return pageCount >= configuration.logPagesLimit && rest < configuration.checkpointPages * 4

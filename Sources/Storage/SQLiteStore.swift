@@ -57,7 +57,6 @@ package final class SQLiteStore: Store {
     condition.withLock { $0.nextExpiry = loop.nextExpiry }
     let checkpointer = try Self.startCheckpointer(configuration, directory, condition, kernel)
     loop.requestCheckpoint = { Self.requestCheckpoint(from: checkpointer, condition) }
-    loop.hasWaiting = { journal.depth > 0 }
     var readers: [Worker<Question>] = []
     do throws(StoreError) {
       for index in 0..<configuration.readerCount {

@@ -74,13 +74,6 @@ GUARDS = [
     ),
     Guard(
         89,
-        "the rest of the log is copied when nothing waits",
-        "rest-of-log-copied-when-idle",
-        never(1),
-        (unit("CheckpointTests/restart"),),
-    ),
-    Guard(
-        89,
         "at its limit the log is copied by the journal, so that it restarts",
         "log-at-its-limit-copied-here",
         replace("* 4", "* 1"),

@@ -157,7 +157,7 @@ struct CheckpointTests {
   }
 
   // Case 89
-  @Test("when nothing waits, the log restarts before its limit")
+  @Test("the log restarts before its limit")
   func restart() throws {
     let files = FaultFileSystem()
     let fixture = try Self.store(files, checkpointPages: 1_000, logPagesLimit: 1_000_000)
@@ -173,8 +173,7 @@ struct CheckpointTests {
     files.release()
     while fixture.store.metrics.checkpoints == 0 { sched_yield() }
     let pageCount = fixture.store.metrics.logPages
-    // The answer to a publish comes before the journal looks whether a command waits. So this
-    // thread waits for a query in between: on a busy machine the next publish would always wait.
+    // The answer to a publish comes before the journal copies the rest.
     var count = 0
     repeat {
       #expect(fixture.publish("u") == .published)
