@@ -125,6 +125,23 @@ GUARDS = [
     ),
     Guard(
         38,
+        "a connection that a room refused takes no other one of its user off it",
+        "refused-connection-takes-off-none",
+        always(1),
+        (
+            unit("RoomOwnerTests/.*refused connection"),
+            unit("RoomEndingTests/.*other client inside"),
+        ),
+    ),
+    Guard(
+        38,
+        "a refusal is forgotten when its connection has it",
+        "refusal-is-forgotten",
+        remove(),
+        (unit("RoomEndingTests/.*asks twice"),),
+    ),
+    Guard(
+        38,
         "rooms named in a query must be allowed by the token",
         "query-rooms-in-token",
         replace("(@1, $0)", "(@1 + [$0], $0)"),

@@ -166,5 +166,23 @@ struct RoomEndingTests {
     #expect(try Rooms.heard(fixture, second) == ["error", "error"])
     #expect(!second.connection.hasMembership)
     #expect(first.connection.rooms == ["1"])
+    #expect(fixture.shard.refusedEntryCount == 0)
+  }
+
+  @Test func `a client that a full room refused leaves its user's other client inside`() throws {
+    let fixture = try ShardFixture { $0.limits.roomsLimit = 1 }
+    let first = try Rooms.member("a", of: "1", fixture)
+    let refused = try fixture.session("b", path: Rooms.path)
+    let other = try fixture.session("b", path: Rooms.path)
+    refused.connection.join("2")
+    first.connection.leave("1")
+    other.connection.join("2")
+    // Before it gets the answer.
+    refused.connection.leave("2")
+    try fixture.turn(6)
+    #expect(try Rooms.heard(fixture, refused) == ["error", "room_left"])
+    #expect(other.connection.rooms == ["2"])
+    #expect(fixture.shard.rosters == [TextKey("2"): ["b"]])
+    #expect(fixture.shard.refusedEntryCount == 0)
   }
 }

@@ -1,12 +1,27 @@
-// An owner of rooms by itself: to which members it sends the return of another.
+// An owner of rooms by itself: whom it counts as a member, and to which members it sends the return
+// of another.
 
+import Delivery
 import Notifications
 import Testing
 
 @testable import Server
 
+extension RoomOwner {
+  /// Handles a request of the only connection that is ever refused.
+  func answer(
+    _ question: RoomQuestion, _ name: RoomName, _ user: UserID, at now: UInt64
+  ) -> RoomAnswer? {
+    answer(question, name, user, of: RoomOwnerTests.connection(0), at: now)
+  }
+}
+
 @Suite("Owner of rooms")
 struct RoomOwnerTests {
+  static func connection(_ slot: UInt32) -> ShardConnectionID {
+    ShardConnectionID(shard: 0, connection: ConnectionID(slot: slot, generation: 1))
+  }
+
   private static func owner() -> RoomOwner {
     RoomOwner(roomsLimit: 10, presenceMembersLimit: 100_000)
   }
@@ -149,5 +164,27 @@ struct RoomOwnerTests {
       _ = owner.answer(.enter, "r", users[index], at: 0)
       #expect(Self.isSent(owner, return: users[index]) == isSent)
     }
+  }
+
+  @Test(arguments: [RoomQuestion.leave, .abandon])
+  func `a refused connection that ends leaves its user's other one inside`(end: RoomQuestion) {
+    let owner = RoomOwner(roomsLimit: 1, presenceMembersLimit: 100)
+    let (refused, other) = (Self.connection(1), Self.connection(2))
+    Self.enter(owner, "a")
+    guard case .full? = owner.answer(.enter, "s", "b", of: refused, at: 0) else {
+      Issue.record("not refused")
+      return
+    }
+    _ = owner.answer(.abandon, "r", "a", at: 0)
+    _ = owner.answer(.enter, "s", "b", of: other, at: 0)
+    _ = owner.answer(end, "s", "b", of: refused, at: 0)
+    #expect(owner.members == [TextKey("s"): ["b"]])
+    #expect(owner.refusedEntryCount == 0)
+    // Once it has entered, it counts like any other.
+    _ = owner.answer(.enter, "s", "b", of: refused, at: 0)
+    _ = owner.answer(.abandon, "s", "b", of: other, at: 0)
+    #expect(owner.members == [TextKey("s"): ["b"]])
+    _ = owner.answer(end, "s", "b", of: refused, at: 0)
+    #expect(owner.members.isEmpty)
   }
 }

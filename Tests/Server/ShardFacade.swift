@@ -244,13 +244,12 @@ extension ShardView {
   var localRooms: [RoomName] { memberCounts.keys.map(\.text).sorted() }
 
   /// The users of each room that this shard owns.
-  var rosters: [TextKey: Set<UserID>] {
-    shard.rooms.members.mapValues { Set($0) }
-  }
+  var rosters: [TextKey: Set<UserID>] { shard.rooms.members.mapValues { Set($0) } }
 
   /// Whether a message to a room is not in its members' outboxes yet.
   var hasPendingRoomBatch: Bool { shard.delivery.pendingBatch != nil }
   var typingEntryCount: Int { shard.rooms.typingEntryCount }
+  var refusedEntryCount: Int { shard.rooms.refusedEntryCount }
   /// Users that this shard owns and counts the shards of.
   var countedUserCount: Int { shard.users.ownedCount }
   var presenceEntryCount: Int { shard.users.presenceCount }

@@ -7,12 +7,14 @@
 internal import Notifications
 
 /// A request of a connection to a room's owner shard.
+///
+/// A connection that sent `enter` later sends one `leave` or `abandon`, also if it was refused.
 enum RoomQuestion: Sendable {
   case enter, leave
   /// Asks for the members of a room that the connection already requested.
   case look
   case type(Bool)
-  /// The connection has ended; no answer.
+  /// The connection has ended, or has the refusal; no answer.
   case abandon
 }
 
@@ -41,7 +43,9 @@ struct RoomUpdate {
 /// order. Times are milliseconds of the monotonic clock.
 ///
 /// Invariant: a room has at least one member. Each typing member has an entry in `typing` that is
-/// due at the end of its typing or later. `departures` has no member of its room.
+/// due at the end of its typing or later. `departures` has no member of its room. `refused` has a
+/// connection's latest `enter` of a room from its refusal until the `leave` or `abandon` after it:
+/// so at most one for each room of a connection.
 final class RoomOwner {
   /// Time after which a member counts as no longer typing unless it renews.
   static let typingMilliseconds: UInt64 = 5_000
@@ -66,6 +70,17 @@ final class RoomOwner {
     }
   }
 
+  /// A connection that was refused a room.
+  private struct RefusedEntry: Hashable {
+    let room: TextKey
+    let connection: ShardConnectionID
+
+    init(_ room: RoomName, _ connection: ShardConnectionID) {
+      self.room = TextKey(room)
+      self.connection = connection
+    }
+  }
+
   /// A member that is typing in a room, due when its typing expires.
   private struct TypingEntry: Sendable {
     let room: RoomName
@@ -80,6 +95,7 @@ final class RoomOwner {
   private var departures: [Visit: Roster.Departure] = [:]
   /// The connections that have entered any room.
   private var entryCount: UInt64 = 0
+  private var refused: Set<RefusedEntry> = []
   private var updates: [RoomUpdate] = []
   /// Updates that were dropped since `takeUpdates`, because their room exceeds the limit.
   private var droppedCount = 0
@@ -104,12 +120,16 @@ final class RoomOwner {
 
   /// Handles a connection's request for a room, and returns the reply; nil if it gets none.
   func answer(
-    _ question: RoomQuestion, _ name: RoomName, _ user: UserID, at now: UInt64
+    _ question: RoomQuestion, _ name: RoomName, _ user: UserID, of connection: ShardConnectionID,
+    at now: UInt64
   ) -> RoomAnswer? {
     switch question {
     case .enter:
       // guard: rooms-of-server
-      guard rosters[TextKey(name)] != nil || rosters.count < roomsLimit else { return .full }
+      guard rosters[TextKey(name)] != nil || rosters.count < roomsLimit else {
+        refused.insert(RefusedEntry(name, connection))
+        return .full
+      }
       let departure = departures.removeValue(forKey: Visit(name, user))
       // guard: roster-counts-on
       rosters[TextKey(name), default: Roster(entryCount: entryCount)]
@@ -119,10 +139,10 @@ final class RoomOwner {
     case .look:
       return .seen(named(name))
     case .leave:
-      exit(user, from: name)
+      exit(user, connection, from: name)
       return .left(named(name))
     case .abandon:
-      exit(user, from: name)
+      exit(user, connection, from: name)
       return nil
     case .type(let isTyping):
       guard rosters[TextKey(name)]?.contains(user) == true else { return .notInRoom }
@@ -208,7 +228,11 @@ final class RoomOwner {
     departures[Visit(name, user)] = departure
   }
 
-  private func exit(_ user: UserID, from name: RoomName) {
+  private func exit(_ user: UserID, _ connection: ShardConnectionID, from name: RoomName) {
+    // The client may leave before it knows of the refusal, and another connection of the user may
+    // have entered meanwhile. The roster only counts them.
+    // guard: refused-connection-takes-off-none
+    guard refused.remove(RefusedEntry(name, connection)) == nil else { return }
     guard rosters[TextKey(name)]?.contains(user) == true else { return }
     let departure = rosters[TextKey(name)]?.departure(of: user)
     let isTyping = rosters[TextKey(name)]?.typingEnd(of: user) != nil
@@ -259,6 +283,7 @@ final class RoomOwner {
   // MARK: Asked by tests only
 
   var typingEntryCount: Int { typing.count }
+  var refusedEntryCount: Int { refused.count }
   /// The members of each room.
   var members: [TextKey: [UserID]] {
     rosters.mapValues { $0.entries(limit: $0.count).map(\.user) }

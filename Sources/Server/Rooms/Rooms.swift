@@ -232,7 +232,7 @@ final class Rooms: ShardComponent {
       membership.entries[index].entering -= 1
       // If the client has left and requested the room again, the next reply decides.
       // guard: last-answer-decides-room
-      if membership.entries[index].entering == 0 { membership.entries[index].isWanted = false }
+      if membership.entries[index].entering == 0 { withdraw(index, of: membership, at: slot) }
       isSettled = settle(index, of: membership, at: slot)
       metrics.add(.roomsRefused)
       sendFull(slot)
@@ -240,6 +240,15 @@ final class Rooms: ShardComponent {
       break
     }
     return isSettled
+  }
+
+  /// Withdraws the client's request for a full room.
+  private func withdraw(_ index: Int, of membership: Membership, at slot: UInt32) {
+    guard membership.entries[index].isWanted else { return }
+    membership.entries[index].isWanted = false
+    // The owner shard remembers the refusal until then.
+    // guard: refusal-is-forgotten
+    ask(.abandon, membership.entries[index].name, at: slot)
   }
 
   private func sendFull(_ slot: UInt32) {
@@ -346,7 +355,7 @@ final class Rooms: ShardComponent {
   func answer(
     _ question: RoomQuestion, _ name: RoomName, _ user: UserID, to address: ShardConnectionID
   ) -> [Event] {
-    if let answer = owner.answer(question, name, user, at: now) {
+    if let answer = owner.answer(question, name, user, of: address, at: now) {
       core.mailboxes[address.shard].append(.roomAnswer(address.connection, answer, name))
     }
     return takeUpdates()
@@ -386,6 +395,8 @@ final class Rooms: ShardComponent {
 
   /// The members that are typing.
   var typingEntryCount: Int { owner.typingEntryCount }
+  /// The refusals that are remembered.
+  var refusedEntryCount: Int { owner.refusedEntryCount }
   /// The members of each room.
   var members: [TextKey: [UserID]] { owner.members }
 }
