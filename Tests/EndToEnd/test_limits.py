@@ -123,6 +123,7 @@ def test_an_address_over_its_connect_rate_is_admitted_after_retry_after(limited)
 def test_two_thousand_connections_leave_no_count(limited):
     # Case 63.
     server = limited("--connections-per-address", "1000", "--connect-rate", "100000")
+    watcher = server.connection()
     for _ in range(20):
         several = [RawConnection(server) for _ in range(100)]
         for number, connection in enumerate(several):
@@ -133,8 +134,8 @@ def test_two_thousand_connections_leave_no_count(limited):
                 connection.close()
             else:
                 connection.close()
-    watcher = server.connection()
-    wait_until("all are closed", lambda: server.total("connections", over=watcher) == 1)
+        # A server that falls back by ten rounds would refuse the next ones.
+        wait_until("all are closed", lambda: server.total("connections", over=watcher) == 1)
     assert server.total("quota_addresses", over=watcher) == 1
     watcher.close()
 
