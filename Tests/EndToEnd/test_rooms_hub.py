@@ -246,7 +246,7 @@ def test_offline_is_sent_three_seconds_after_the_last_connection(server, meet, r
 
 def test_reloading_a_page_sends_no_presence(server, meet, room):
     one, two = meet(2, room)
-    absences, heard = [], []
+    absences, statuses = [], []
     for _ in range(30):
         start = time.monotonic()
         two.close()
@@ -254,14 +254,14 @@ def test_reloading_a_page_sends_no_presence(server, meet, room):
         two.join(room)
         absences.append(time.monotonic() - start)
     two.say("presence_update", status="busy")
-    while "busy" not in heard:
+    while "busy" not in statuses:
         type, data = one.frame()
         assert type == "presence_update"
-        heard.append(data["status"])
+        statuses.append(data["status"])
     # If the machine takes three seconds for a reload, the user is offline meanwhile.
-    departures = heard.count("offline")
+    departures = statuses.count("offline")
     assert departures <= sum(absence >= 3 for absence in absences), absences
-    assert heard == ["offline", "online"] * departures + ["busy"]
+    assert statuses == ["offline", "online"] * departures + ["busy"]
     two.close()
 
 

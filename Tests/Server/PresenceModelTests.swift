@@ -20,7 +20,7 @@ private final class Page {
   /// The status of each other user that it was listed or sent.
   var known: [String: PresenceStatus] = [:]
   /// The updates that it got.
-  var heard: [PresenceUpdate] = []
+  var received: [PresenceUpdate] = []
 
   enum Item {
     case entered([Roster.Entry])
@@ -127,7 +127,7 @@ private final class PresenceModel {
     case .update(let update):
       guard page.isInside else { return }
       page.known[update.user] = update.status
-      page.heard.append(update)
+      page.received.append(update)
     }
   }
 }
@@ -170,7 +170,7 @@ struct PresenceModelTests {
       for user in ["x", "y"] { model.open(user) }
       while model.handleOne(&random) {}
       let observers = model.pages
-      for page in observers { page.heard = [] }
+      for page in observers { page.received = [] }
       var due: [PresenceStatus] = [.online]
       for _ in 0..<100 {
         // Two for a moment: the server may take note of the next page first.
@@ -187,7 +187,7 @@ struct PresenceModelTests {
       }
       model.open("u")
       while model.handleOne(&random) {}
-      for observer in observers { #expect(observer.heard.map(\.status) == due) }
+      for observer in observers { #expect(observer.received.map(\.status) == due) }
     }
   }
 }

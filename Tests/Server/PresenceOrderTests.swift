@@ -39,7 +39,7 @@ struct PresenceOrderTests {
     }
 
     /// What the other member hears once all shards have turned.
-    func heard() throws -> [String] {
+    func received() throws -> [String] {
       fixture.stalled = []
       try fixture.turn(5)
       return try Rooms.heard(fixture, other)
@@ -53,11 +53,11 @@ struct PresenceOrderTests {
     try test.reload()
     test.page.connection.end()
     try test.fixture.turn()
-    #expect(try test.heard() == [])
+    #expect(try test.received() == [])
     test.page = try Rooms.member(test.user, of: test.room, test.fixture)
-    #expect(try test.heard() == [])
+    #expect(try test.received() == [])
     test.page.connection.setStatus(.busy)
-    #expect(try test.heard() == ["busy"])
+    #expect(try test.received() == ["busy"])
   }
 
   // It sent "offline" and "online": the deadline came before the return in the same turn.
@@ -69,10 +69,10 @@ struct PresenceOrderTests {
     try test.fixture.pass(milliseconds: 2_900)
     test.page = try Rooms.member(test.user, of: test.room, test.fixture)
     try test.fixture.pass(milliseconds: 1_000)
-    #expect(try test.heard() == [])
+    #expect(try test.received() == [])
     test.page.connection.end()
     try test.fixture.turn(3)
     try test.fixture.pass(milliseconds: 3_100)
-    #expect(try test.heard() == ["offline"])
+    #expect(try test.received() == ["offline"])
   }
 }

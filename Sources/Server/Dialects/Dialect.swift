@@ -213,6 +213,17 @@ struct StreamOpening {
   let position: EventStreamLine?
 }
 
+/// A dialect without messages of its own: its sessions get no events from the ring.
+protocol SilentDialect: Dialect {}
+
+extension SilentDialect {
+  func write(_ event: Event, to frames: inout FrameWriter) {}
+  func write(_ greeting: Greeting, to frames: inout FrameWriter) {}
+  func writeResync(_ cursor: Cursor, time: Int64, to frames: inout FrameWriter) {}
+  func writeMissed(_ notification: Notification, _ counts: Counts, to frames: inout FrameWriter) {}
+  func writeResumed(_ counts: Counts, time: Int64, to frames: inout FrameWriter) {}
+}
+
 /// Collects finished messages, framed for the wire.
 struct FrameWriter {
   /// The framed messages, back to back, as they go on the wire.

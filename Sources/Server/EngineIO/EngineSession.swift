@@ -126,7 +126,7 @@ class EngineSession {
 
 /// An upgrade in progress: the activity of its WebSocket's connection.
 ///
-/// It ends with this activity, so nothing has to tell the session that the WebSocket is gone.
+/// It ends with this activity, so the session needs no report of the WebSocket's end.
 final class EngineProbe {
   /// The session's id.
   let id: EngineID

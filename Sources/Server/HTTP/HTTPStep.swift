@@ -3,7 +3,7 @@
 
 internal import Wire
 
-/// What HTTP has read of a request, and who goes on with it.
+/// The part of a request that HTTP has read, for the shard to continue with.
 enum HTTPStep {
   /// Nothing is left for the shard to do: a request is unfinished, waits, or was answered.
   case done
