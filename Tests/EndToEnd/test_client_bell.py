@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from harness.elements import (
@@ -108,6 +109,49 @@ def test_the_panel_is_a_sheet_on_a_phone(server, make_context, fresh_user):
     assert_calm(page)
 
 
+GERMAN = {
+    "Notifications": "Benachrichtigungen",
+    "{n} unread": "{n} ungelesene",
+    "Mark all read": "Alle als gelesen markieren",
+    "Real-time": "In Echtzeit verbunden",
+}
+PAGES = {
+    "English": dict(lang="en"),
+    "long translations": dict(lang="de"),
+    "right to left": dict(lang="ar", dir="rtl"),
+    "large text": dict(
+        style="carillon-list::part(title), carillon-list::part(text)"
+        ", carillon-list::part(count) { font-size: 28px }"
+    ),
+}
+
+
+@pytest.mark.parametrize("width", [320, 375])
+@pytest.mark.parametrize("kind", PAGES)
+def test_a_header_is_one_row_on_a_phone(server, make_context, fresh_user, kind, width):
+    user = fresh_user()
+    server.publish_many(user, [f"n {index}" for index in range(120)])
+    context = make_context(server, **{**PHONE, "viewport": {"width": width, "height": 700}})
+    body = f"{bell(user)}<carillon-list></carillon-list>"
+    page = connected(open_elements(context, server, body, **PAGES[kind]))
+    page.evaluate("(strings) => elements.setStrings('de', strings)", GERMAN)
+    for scope in (page.locator("body > carillon-list"), open_panel(page)):
+        expect(scope.locator("[part=count]")).to_contain_text("120")
+        until(page, "movingCount() === 0")
+        header = scope.locator("[part=header]").bounding_box()
+        parts = (scope.locator(f"[part={part}]") for part in ("text", "opener"))
+        boxes = [part.bounding_box() for part in (scope.locator("h2").locator(".."), *parts)]
+        middles = [box["y"] + box["height"] / 2 for box in boxes]
+        assert max(middles) - min(middles) < 2, boxes
+        if kind == "right to left":
+            boxes.reverse()
+        edges = [edge for box in boxes for edge in (box["x"], box["x"] + box["width"])]
+        assert edges == sorted(edges), "no part overlaps another one"
+        assert header["x"] <= edges[0] and edges[-1] <= header["x"] + header["width"]
+        assert scope.locator("h2").bounding_box()["width"] >= 80, "it is readable"
+    assert_calm(page)
+
+
 def test_a_phone_shows_one_toast_at_a_time(server, make_context, fresh_user):
     user = fresh_user()
     body = f'{bell(user)}<carillon-toast timeout="0"></carillon-toast>'
@@ -121,6 +165,24 @@ def test_a_phone_shows_one_toast_at_a_time(server, make_context, fresh_user):
     expect_badge(page, "5")
     expect(toasts(page).locator(".title")).to_have_text(["fire"])
     assert_calm(page)
+
+
+LONG = dict(title="a title of several words " * 9, message="a message " * 60, priority="high")
+
+
+def test_a_low_window_shows_one_toast_at_a_time(server, make_context, fresh_user):
+    user = fresh_user()
+    # A window of 1280 by 800 pixels at a zoom of 200 %.
+    context = make_context(server, viewport={"width": 640, "height": 400})
+    body = f'{bell(user)}<carillon-toast timeout="0" position="bottom-end"></carillon-toast>'
+    page = connected(open_elements(context, server, body))
+    for _ in range(3):
+        server.publish(user, **LONG)
+    expect_badge(page, "3")
+    expect(toasts(page)).to_have_count(1)
+    until(page, "movingCount() === 0")
+    box = toasts(page).bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] <= 400, "the whole toast is visible"
 
 
 # Clearing.

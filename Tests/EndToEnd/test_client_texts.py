@@ -10,6 +10,7 @@ from harness.elements import (
     expect_titles,
     open_elements,
     open_panel,
+    until,
 )
 
 # Types that are also members of every object.
@@ -102,3 +103,38 @@ def test_texts_that_are_not_translated_keep_their_order(server, context, fresh_u
     edges = translated.evaluate("(it) => characterEdges(it)")
     assert edges[0] == max(edges), "an Arabic text begins at the right"
     assert_calm(page)
+
+
+@pytest.mark.parametrize("dir, text", [("rtl", "words "), ("ltr", "كلمات ")])
+def test_the_dots_of_a_text_of_the_other_direction_are_visible(
+    server, context, fresh_user, dir, text
+):
+    user = fresh_user()
+    server.publish(user, "short", message=text * 200)
+    page = connected(open_elements(context, server, bell(user), dir=dir))
+    opened = open_panel(page)
+    message = opened.locator("carillon-item .message")
+    expect(message).to_be_visible()
+    until(page, "movingCount() === 0")
+    box = message.bounding_box()
+    line = box["height"] / 3
+    # The dots follow the text's last line, in the margin between the text and the icon.
+    x = box["x"] + box["width"] + 1 if dir == "rtl" else box["x"] - 9
+    first, last = (
+        page.screenshot(clip=dict(x=x, y=y, width=8, height=line))
+        for y in (box["y"], box["y"] + 2 * line)
+    )
+    assert first != last
+
+
+def test_a_long_type_widens_no_filter(server, make_context, fresh_user):
+    user = fresh_user()
+    server.publish(user, "one", type="a_type_with_a_long_name." * 2)
+    context = make_context(server, viewport={"width": 320, "height": 700})
+    page = connected(open_elements(context, server, BODY.format(bell=bell(user))))
+    expect(page.locator("carillon-list option")).to_have_count(2)
+    filters = page.locator("carillon-list [part=filters]").bounding_box()
+    types = page.locator("carillon-list [part=types]").bounding_box()
+    assert filters["x"] <= types["x"]
+    assert types["x"] + types["width"] <= filters["x"] + filters["width"] - 16
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320

@@ -210,6 +210,24 @@ def test_the_dialog_fits_a_phone(open_console, server, fresh_user, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [320, 375])
+def test_the_console_fits_a_phone(open_console, server, fresh_user, width):
+    page = open_console(viewport={"width": width, "height": 700})
+    is_live(page)
+    look_up(page, fresh_user())
+    expect(page.locator("#user")).to_be_visible()
+    # Buttons that move to a row of their own stay at the end of it.
+    for head, last in (("header.top", "#theme"), (".user-head", "#disconnect")):
+        around, button = (page.locator(each).bounding_box() for each in (head, last))
+        gap = around["x"] + around["width"] - button["x"] - button["width"]
+        assert 0 <= gap <= 20, (head, gap)
+    boxes = [each.bounding_box() for each in page.locator(".segments span").all()]
+    assert len({box["height"] for box in boxes}) == 1, "neither choice wraps"
+    tiles = [each.bounding_box() for each in page.locator(".tile").all()]
+    assert tiles[0]["y"] == tiles[1]["y"], "two tiles side by side"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def read_until(client, event):
     while (frame := client.next())["event"] != event:
         pass

@@ -362,6 +362,20 @@ GUARDS = [
     ),
     Guard(
         None,
+        "a low window shows one toast at a time",
+        "one-toast-in-a-low-window",
+        rewrite("export const TIGHT = @1;", "export const TIGHT = PHONE;"),
+        (wire("test_client_bell.py", "a_low_window_shows_one_toast"),),
+    ),
+    Guard(
+        None,
+        "the header of a panel is one row on a phone",
+        "header-one-row",
+        replace("'name'", "'label'"),
+        (wire("test_client_bell.py", "a_header_is_one_row_on_a_phone"),),
+    ),
+    Guard(
+        None,
         "a panel says once how many are unread",
         "unread-said-once",
         replace("this.label", "`${this.label}, ${n} unread`"),

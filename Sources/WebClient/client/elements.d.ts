@@ -45,9 +45,9 @@
 //   --carillon-panel-height    largest height of the panel: 560px
 // Parts, for `::part()`:
 //   bell    bell (the button), badge, panel
-//   panel   grip (of the sheet on a phone), header, title, count, text (Mark all read), opener (of
-//           the menu), menu, choice, scroll, list, skeleton, bone, empty, load, snackbar, undo,
-//           footer, status, all (the link)
+//   panel   grip (of the sheet on a phone), header, name, title, count, text (Mark all read), opener
+//           (of the menu), menu, choice, scroll, list, skeleton, bone, empty, load, snackbar,
+//           undo, footer, status, all (the link)
 //   list    the same, and filters, filter, types, end
 //   item    item, icon, body, head, title, time, message, meta, priority, more, actions, action,
 //           mark, dismiss
@@ -137,7 +137,8 @@ export class CarillonItem extends HTMLElement {
 export interface CarillonItem extends CarillonElement {}
 
 /**
- * New notifications in a corner, shown for a few seconds, at most three at a time; on a phone one.
+ * New notifications in a corner, shown for a few seconds, at most three at a time; on a phone
+ * or in a low window one.
  *
  * Attributes: `timeout` in milliseconds (default 6000; 0: until it is closed; urgent notifications
  * always stay); `position`: `top-end` (the default), `top-start`, `bottom-end`, `bottom-start`.

@@ -7,7 +7,7 @@ import { button, CarillonElement, make, setText } from './element.js';
 import { CarillonItem, iconOf, kindOf } from './item.js';
 import { connect } from './lifetime.js';
 import { CarillonPanel, CarillonStatus } from './panel.js';
-import { PHONE } from './sheets.js';
+import { TIGHT } from './sheets.js';
 
 export { setStrings } from './words.js';
 export { CarillonItem, setKind } from './item.js';
@@ -175,9 +175,9 @@ export class CarillonToast extends CarillonElement {
     this.root.prepend(item);
     this.#times.set(item, time);
     const all = [...this.#times.keys()];
-    // A phone has room for one.
+    // A phone has room for one, and so has a low window.
     // guard: one-toast-on-a-phone
-    const most = matchMedia(PHONE).matches ? 1 : 3;
+    const most = matchMedia(TIGHT).matches ? 1 : 3;
     while (all.length > most) {
       const oldest = all.find((it) => !isUrgent(it)) ?? all[0];
       all.splice(all.indexOf(oldest), 1);

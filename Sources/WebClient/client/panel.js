@@ -88,8 +88,8 @@ export class CarillonPanel extends CarillonElement {
     'header',
     'header',
     {},
-    this.heading,
-    this.#count,
+    // guard: header-one-row
+    make('div', 'name', {}, this.heading, this.#count),
     this.#markAll,
     this.#opener,
     this.#menu,

@@ -23,12 +23,19 @@ const colors = Object.entries(palette).map(([name, pair]) =>
 );
 const card = `background: var(--_surface); border: 1px solid var(--_border);
   border-radius: var(--carillon-radius, 12px);`;
-const shadow = 'box-shadow: var(--carillon-shadow, 0 12px 40px #0003, 0 2px 8px #0002);';
-/** The screens on which the panel is a sheet and toasts come one at a time. */
-export const PHONE = '(max-width: 480px)';
+// On a dark page a faint shadow cannot be seen, and the card's colour may be that of the page.
+const shadow = `box-shadow: var(--carillon-shadow, 0 12px 40px light-dark(#0003, #000c),
+  0 2px 8px light-dark(#0002, #0009));`;
+/** The screens on which the panel is a sheet. */
+const PHONE = '(max-width: 480px)';
+/** The screens that have room for one toast: also the low ones, as a zoomed window. */
+// guard: one-toast-in-a-low-window
+export const TIGHT = `${PHONE}, (max-height: 560px)`;
 const ring = 'outline: 2px solid var(--_accent);';
 const font = 'var(--carillon-font, system-ui, sans-serif)';
 
+// A header is one row: where its width is short, the count goes below the title.
+// A clamped text ends in dots that may be outside of it, where the page has the other direction.
 // `plaintext`: a text that is not translated keeps its own order in a page of the other direction.
 // Where neither of its two properties is set, `color-scheme` is inherited from the page.
 const css = {
@@ -69,7 +76,7 @@ svg { display: block; inline-size: 1em; fill: none; stroke: currentColor; stroke
 .title:focus-visible { outline: 0 }
 .title:focus-visible::after { ${ring} outline-offset: -3px; border-radius: 8px }
 :host([unread]) .title, .priority, .more, .action { font-weight: 600 }
-.title, .message { display: -webkit-box; overflow: hidden; text-align: match-parent;
+.title, .message { display: -webkit-box; overflow: visible clip; text-align: match-parent;
   text-align: -webkit-match-parent;
   -webkit-box-orient: vertical; -webkit-line-clamp: var(--carillon-lines, 3) }
 :host([expanded]) :is(.title, .message) { display: block }
@@ -97,11 +104,15 @@ svg { display: block; inline-size: 1em; fill: none; stroke: currentColor; stroke
   rows: `
 :host { ${card} display: flex; flex-direction: column; overflow: clip }
 carillon-item + carillon-item:not([member]) { border-block-start: 1px solid var(--_border) }
-.header, .filters, .footer { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 8px;
-  padding-block: 8px; padding-inline: 20px 8px }
-.title { font-size: 17px; outline: 0 }
+.header, .name, .filters, .footer { display: flex; flex-wrap: wrap; align-items: center;
+  gap: 4px 8px }
+.header, .filters, .footer { padding-block: 8px; padding-inline: 20px 8px }
+.header { flex-wrap: nowrap }
+.name { flex: 1 .2 135px; min-inline-size: 0; gap: 0 8px }
+.title { overflow: hidden; font-size: 17px; text-overflow: ellipsis; white-space: nowrap;
+  outline: 0 }
 .count { font-size: 13px; color: var(--_muted) }
-.text { margin-inline-start: auto; font-size: 13px; font-weight: 600 }
+.text { font-size: 13px; font-weight: 600; text-align: end }
 .opener { padding: 6px; font-size: 20px; color: var(--_muted) }
 .opener svg { stroke-width: 3 }
 .menu { position: fixed; inset: auto; margin: 0; padding: 4px; min-inline-size: 150px; ${card}
@@ -206,8 +217,9 @@ carillon-item::part(item) { padding-inline-start: 16px }
   color: var(--_text) }
 .filter[aria-pressed=true] { background: color-mix(in srgb, var(--_accent) 12%, #0000);
   color: var(--_accent); border-color: currentColor }
-.types { margin-inline-start: auto }
+.types { max-inline-size: 100%; margin-inline-start: auto; text-overflow: ellipsis }
 [aria-busy=true] { opacity: .6 }
+.scroll { border-block-end: 0 }
 .end { padding: 12px; text-align: center; color: var(--_muted) }
 @media ${PHONE} { .header carillon-status[data-state=connected] { display: none } }
 .footer { display: none }`,
