@@ -223,6 +223,9 @@ def test_the_console_fits_a_phone(open_console, server, fresh_user, width):
         assert 0 <= gap <= 20, (head, gap)
     boxes = [each.bounding_box() for each in page.locator(".segments span").all()]
     assert len({box["height"] for box in boxes}) == 1, "neither choice wraps"
+    segments = page.locator(".segments").bounding_box()
+    last = boxes[-1]["x"] + boxes[-1]["width"]
+    assert last <= segments["x"] + segments["width"], "neither choice is cut"
     tiles = [each.bounding_box() for each in page.locator(".tile").all()]
     assert tiles[0]["y"] == tiles[1]["y"], "two tiles side by side"
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -375,9 +375,17 @@ def test_the_page_fits_in_light_and_dark(open_demo, scheme):
     assert_fit(page)
 
 
-def test_it_fits_a_small_screen(open_demo):
-    page = open_demo(viewport={"width": 390, "height": 844}, device_scale_factor=2)
+@pytest.mark.parametrize("width", [320, 390])
+def test_it_fits_a_small_screen(open_demo, width):
+    page = open_demo(viewport={"width": width, "height": 844}, device_scale_factor=2)
     publish(page, "users", "W" * 200)
     expect(titles(page, BOB)).to_have_count(1)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    keep(page, "demo-small")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    # Nor does an area go beyond its pane, which the page's width does not show.
+    for index in BOTH:
+        box = pane(page, index).bounding_box()
+        for area in pane(page, index).locator(".area").all():
+            inner = area.bounding_box()
+            assert inner["x"] + inner["width"] <= box["x"] + box["width"]
+    if width == 390:
+        keep(page, "demo-small")
