@@ -45,9 +45,9 @@
 //   --carillon-panel-height    largest height of the panel: 560px
 // Parts, for `::part()`:
 //   bell    bell (the button), badge, panel
-//   panel   grip (of the sheet on a phone), header, name, title, count, text (Mark all read), opener
-//           (of the menu), menu, choice, scroll, list, skeleton, bone, empty, load, snackbar,
-//           undo, footer, status, all (the link)
+//   panel   grip (of the sheet on a phone), header, name, title, count, text (Mark all read),
+//           opener (of the menu), menu, choice, scroll, list, skeleton, bone, empty, load,
+//           snackbar, undo, footer, status, all (the link)
 //   list    the same, and filters, filter, types, end
 //   item    item, icon, body, head, title, time, message, meta, priority, more, actions, action,
 //           mark, dismiss

@@ -49,7 +49,7 @@ export class CarillonList extends CarillonPanel {
 
   constructor() {
     super('list');
-    this.heading.parentNode.append(this.status);
+    this.heading.nextSibling.after(this.status);
     this.header.after(make('div', 'filters', {}, this.#unread, this.#type));
     this.empty.after(this.#more, this.#end);
   }
