@@ -28,10 +28,26 @@ package struct TextKey: Hashable, Comparable, Sendable {
     return one.count < other.count
   }
 
-  /// Hashes the text, not the bytes.
+  /// Hashes the bytes.
   ///
-  /// That is faster for short text, and valid: equal bytes are equal text.
+  /// The hash of a string is the same for all spellings of its letters, so a client could choose a
+  /// million names of rooms with one hash.
   package func hash(into hasher: inout Hasher) {
-    text.hash(into: &hasher)
+    // guard: text-key-hashes-bytes
+    TextKey.combine(text.utf8.span, into: &hasher)
+  }
+
+  /// Combines eight bytes at a time, which takes less time than single ones.
+  private static func combine(_ bytes: borrowing Span<UInt8>, into hasher: inout Hasher) {
+    var word: UInt64 = 0
+    for index in 0..<bytes.count {
+      word = word << 8 | UInt64(bytes[index])
+      guard index % 8 == 7 else { continue }
+      hasher.combine(word)
+      word = 0
+    }
+    hasher.combine(word)
+    // Leading zeros, and keys that are hashed together, differ in their lengths.
+    hasher.combine(UInt8(truncatingIfNeeded: bytes.count))
   }
 }

@@ -164,6 +164,13 @@ GUARDS = [
     ),
     Guard(
         66,
+        "spellings of one text have different hashes",
+        "text-key-hashes-bytes",
+        instead("text.hash(into: &hasher)"),
+        (unit("UserIDTests/hashes"),),
+    ),
+    Guard(
+        66,
         "the names of a query are compared by bytes",
         "query-name-bytes",
         replace("pair.name.hasSameBytes(as: name)", "pair.name == name"),

@@ -73,6 +73,17 @@ struct UserIDTests {
     #expect("a\u{323}\u{307}" == "a\u{307}\u{323}")
   }
 
+  @Test("the spellings of a text have different hashes")
+  func hashes() {
+    let count = 1 << 10
+    let spellings = (0..<count).map { bits in
+      TextKey((0..<10).map { bits >> $0 & 1 == 0 ? "\u{E9}" : "e\u{301}" }.joined())
+    }
+    #expect(Set(spellings.map(\.text)).count == 1)
+    #expect(Set(spellings.map(\.hashValue)).count > count - 3)
+    #expect(Set(spellings).count == count)
+  }
+
   @Test("keys are ordered by bytes, with a prefix before longer keys")
   func order() {
     let ordered = [
