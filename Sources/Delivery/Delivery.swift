@@ -194,6 +194,19 @@ package final class Delivery {
     flush(before: UInt64(byteCount))
   }
 
+  /// Rewinds the direct log if all its bytes were sent or copied.
+  ///
+  /// Call it at the end of a turn, where no function holds a range that it has not queued. Nearly
+  /// every turn then writes to the same few pages, which stay in the cache; without it the
+  /// greetings of many clients would touch the whole log. The logs of groups are not rewound: the
+  /// cursor of a blocked member may be anywhere in its group's log.
+  package func rewindDirectLog() {
+    // A range is in the outbox of a connection that is dirty, or blocked and then pinned.
+    // guard: direct-log-rewound-when-sent
+    guard dirty.isEmpty, pinned.isEmpty, directFlushed == direct.end else { return }
+    direct.rewind()
+  }
+
   /// Queues a range of the direct log for the session at `slot`.
   package func queueDirect(_ range: Range<UInt64>, at slot: UInt32) {
     queue(log: .direct, range, at: slot)

@@ -3,7 +3,9 @@
 // A contiguous byte ring. Positions count bytes since the start and never wrap (2^64 bytes at 100
 // GB/s take five years), so a position names the same byte for ever, and one comparison shows
 // whether it is still held. The log waits for no consumer: bytes leave the window whether or not
-// they were sent, and a slow consumer then resumes from the store.
+// they were sent, and a slow consumer then resumes from the store. An owner that knows that
+// all was sent may rewind the log: it holds nothing then, and the next byte goes to offset 0. So a
+// log with little to send at a time uses few pages of its memory, however much it has sent.
 //
 //     start                                   end          two pieces where a range wraps:
 //       v                                      v
@@ -15,12 +17,14 @@
 ///
 /// Its memory is allocated on the first append, so a dialect that no client uses costs nothing.
 ///
-/// Invariant: `end - start <= capacity`; the bytes `[start, end)` are held, byte `p` at offset
-/// `p & (capacity - 1)`.
+/// Invariant: `origin <= start`; `end - start <= capacity`; the bytes `[start, end)` are held, byte
+/// `p` at offset `(p - origin) & (capacity - 1)`.
 @safe final class FrameLog {
   let capacity: Int
   /// The position after the newest byte.
   private(set) var end: UInt64 = 0
+  /// The position of a byte at offset 0: the end when the log was last rewound.
+  private var origin: UInt64 = 0
   private var memory: UnsafeMutableRawPointer?
 
   /// Makes an empty log of `capacity` bytes, a power of two.
@@ -37,7 +41,7 @@
 
   /// The oldest position still held.
   var start: UInt64 {
-    end > UInt64(capacity) ? end - UInt64(capacity) : 0
+    end - origin > UInt64(capacity) ? end - UInt64(capacity) : origin
   }
 
   /// Appends bytes at the end, overwriting the oldest ones.
@@ -98,8 +102,16 @@
     }
   }
 
+  /// Drops all bytes, so that the next ones are written from offset 0 on.
+  ///
+  /// No byte before `end` can be read afterwards. Positions go on.
+  func rewind() {
+    origin = end
+    checkInvariants()
+  }
+
   private func offset(of position: UInt64) -> Int {
-    Int(position & UInt64(capacity - 1))
+    Int((position - origin) & UInt64(capacity - 1))
   }
 
   private func allocatedMemory() -> UnsafeMutableRawPointer {
@@ -112,6 +124,7 @@
   }
 
   private func checkInvariants() {
+    assert(origin <= start)
     assert(start <= end)
     assert(end - start <= UInt64(capacity))
     assert(unsafe end == 0 || memory != nil)

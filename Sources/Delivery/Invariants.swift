@@ -2,7 +2,8 @@
 
 extension Delivery {
   /// Asserts that each open slot has a socket or sends without one, that the counts of blocked
-  /// connections are right, and that each set of slots has only open connections that belong in it.
+  /// connections are right, that the logs hold what is queued, and that each set of slots has only
+  /// open connections that belong in it.
   package func checkInvariants() {
     var blocked = 0
     var bytes = 0
@@ -13,6 +14,10 @@ extension Delivery {
         "the descriptor of \(slot) does not fit its kind")
       assert(connection.flags.contains(.hasTransport) == (transports[slot] != nil))
       assert(connection.flags.contains(.blocked) || connection.blockedBytes == 0)
+      for index in 0..<connection.outbox.rangeCount {
+        let range = connection.outbox[index]
+        assert(log(range.log).start <= range.from, "a log has overwritten a range of \(slot)")
+      }
       blocked += connection.flags.contains(.blocked) ? 1 : 0
       bytes += connection.blockedBytes
     }

@@ -52,14 +52,20 @@ struct FrameLogTests {
     for capacity in [1, 2, 16, 128] {
       let log = FrameLog(capacity: capacity)
       var all: [UInt8] = []
+      var rewoundAt = 0
       for _ in 0..<2_000 {
         let frame = (0..<Int.random(in: 0...capacity, using: &generator)).map { _ in
           UInt8.random(in: 0...255, using: &generator)
         }
+        if Int.random(in: 0..<10, using: &generator) == 0 {
+          log.rewind()
+          rewoundAt = all.count
+        }
         log.append(frame.span)
         all += frame
         #expect(log.end == UInt64(all.count), "seed \(generator.seed)")
-        #expect(log.start == UInt64(max(0, all.count - capacity)), "seed \(generator.seed)")
+        #expect(
+          log.start == UInt64(max(rewoundAt, all.count - capacity)), "seed \(generator.seed)")
         let from = UInt64.random(in: log.start...log.end, using: &generator)
         let to = UInt64.random(in: from...log.end, using: &generator)
         let expected = Array(all[Int(from)..<Int(to)])
@@ -71,6 +77,30 @@ struct FrameLogTests {
         }
         #expect(copied == expected + [0xa5], "copied past the range, seed \(generator.seed)")
       }
+    }
+  }
+
+  @Test func `a rewound log holds nothing, and goes on at its first byte`() {
+    let log = FrameLog(capacity: 8)
+    log.append([1, 2, 3, 4, 5].span)
+    log.rewind()
+    #expect(log.start == 5 && log.end == 5)
+    #expect(bytes(log, 5, 5) == [[], []])
+    log.append([6, 7, 8, 9, 10, 11, 12].span)
+    #expect(log.start == 5 && log.end == 12)
+    // Five bytes further on in the memory it would wrap.
+    #expect(bytes(log, 5, 12) == [[6, 7, 8, 9, 10, 11, 12], []])
+    log.append([13, 14].span)
+    #expect(log.start == 6 && bytes(log, 6, 14) == [[7, 8, 9, 10, 11, 12, 13], [14]])
+  }
+
+  @Test func `bytes from before a rewind cannot be read`() async {
+    await #expect(processExitsWith: .failure) {
+      let log = FrameLog(capacity: 8)
+      log.append([UInt8](repeating: 0, count: 4).span)
+      log.rewind()
+      log.append([UInt8](repeating: 0, count: 1).span)
+      log.withBytes(from: 3, to: 5) { _, _ in }
     }
   }
 

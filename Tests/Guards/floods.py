@@ -209,6 +209,13 @@ GUARDS = [
     ),
     Guard(
         62,
+        "the log for single clients is rewound only when no blocked client needs it",
+        "direct-log-rewound-when-sent",
+        drop_condition(2),
+        (unit("SlowReaderTests/rewound"),),
+    ),
+    Guard(
+        62,
         "the outbox of a slow consumer is cleared when it is closed",
         "slow-consumer-outbox-cleared",
         remove(),

@@ -103,7 +103,8 @@ extension ShardView {
 
   /// The members of all fan-out groups together.
   var fanOutMemberCount: Int { shard.delivery.groups.reduce(0) { $0 + $1.members.count } }
-  /// The position at which the log of frames for single connections ends.
+  /// The positions between which the log of frames for single connections holds bytes.
+  var directLogStart: UInt64 { shard.delivery.direct.start }
   var directLogEnd: UInt64 { shard.delivery.direct.end }
 
   /// Appends to the direct log until only `byteCount` bytes fit before the turn flushes.

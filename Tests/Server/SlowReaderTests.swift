@@ -201,6 +201,32 @@ struct SlowReaderTests {
   }()
 
   // Case 81
+  @Test("frames for single clients are written over again only once all are sent")
+  func rewound() throws {
+    let fixture = try ShardFixture()
+    let reader = try fixture.arrive("v", path: "/ws/connect")
+    let slow = try fixture.arrive("u", path: "/ws/connect")
+    try fixture.turn(2)
+    _ = try slow.frames()
+    #expect(fixture.shard.directLogStart == fixture.shard.directLogEnd)
+    slow.room = 0
+    try fixture.publish(RoomSessionTests.own("#1#" + Self.text, "u"))
+    try fixture.turn()
+    #expect(slow.connection.isBlocked && fixture.shard.hasPinnedRanges)
+    for _ in 0..<4 {
+      try fixture.publish(RoomSessionTests.own("#other#" + Self.text, "v"))
+      try fixture.turn()
+    }
+    let held = fixture.shard.directLogEnd - fixture.shard.directLogStart
+    #expect(held > 5 * Self.text.utf8.count)
+    slow.open()
+    try fixture.turn(2)
+    let received = try slow.frames().compactMap { $0.split(separator: "#").dropFirst().first }
+    #expect(received.map(String.init) == ["1"])
+    #expect(try reader.frames().filter { $0.contains("#other#") }.count == 4)
+    #expect(fixture.shard.directLogStart == fixture.shard.directLogEnd)
+  }
+
   @Test(
     "an event that is long in many dialects overwrites no pinned range",
     arguments: [560, 590, 610, 630])

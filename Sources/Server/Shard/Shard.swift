@@ -145,6 +145,7 @@ final class Shard: ShardComponent {
     settle()
     receiver.resume { parse(at: $0, byteCount: $1) }
     table.reap()
+    delivery.rewindDirectLog()
     assert(checkInvariants())
     publishGauges()
   }
