@@ -53,7 +53,8 @@ let package = Package(
     .target(name: "Wire", swiftSettings: strict),
     .target(name: "Cryptography", dependencies: ["COpenSSL", "CZlib"], swiftSettings: strict),
     .target(name: "Tokens", dependencies: ["Cryptography", "Wire"], swiftSettings: strict),
-    .target(name: "Notifications", dependencies: ["Wire"], swiftSettings: strict),
+    .target(
+      name: "Notifications", dependencies: ["Algorithms", "Wire"], swiftSettings: strict),
     .target(
       name: "Storage",
       dependencies: [

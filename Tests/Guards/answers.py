@@ -171,6 +171,27 @@ GUARDS = [
     ),
     Guard(
         66,
+        "keys with the same hash are distinguished",
+        "hash-index-compares-keys",
+        drop_condition(2),
+        (unit("HashIndexTests/.*distinguished"),),
+    ),
+    Guard(
+        None,
+        "removing a number from an index leaves no gap before another one",
+        "hash-index-gap-closed",
+        never(),
+        (unit("HashIndexTests/.*after a removed one"),),
+    ),
+    Guard(
+        None,
+        "an index that empties gives its memory back",
+        "hash-index-shrinks",
+        never(1),
+        (unit("HashIndexTests/.*memory follows"),),
+    ),
+    Guard(
+        66,
         "the names of a query are compared by bytes",
         "query-name-bytes",
         replace("pair.name.hasSameBytes(as: name)", "pair.name == name"),

@@ -102,7 +102,7 @@ private final class PresenceModel {
       users.exited(room, user, isEnding: isEnding, at: now)
     case .note(.set(let status, _)):
       now += PresenceTracker.changeMilliseconds
-      toRooms += users.set(status, of: user, Directory(), at: now).map { .update($0) }
+      toRooms += users.set(status, of: user, Directory { _ in user }, at: now).map { .update($0) }
     }
   }
 

@@ -4,6 +4,7 @@
 //     EngineTransport.swift    packets in and out, the heartbeat, the end
 //     EngineUpgrade.swift      from polls to a WebSocket
 
+internal import Algorithms
 internal import Cryptography
 internal import Delivery
 internal import Notifications
@@ -43,7 +44,7 @@ final class EngineSessions: ShardComponent {
   let drain: Drain
   /// Set once, by the shard that owns both.
   unowned var user: (any EngineUser)!
-  private var slots: [EngineID: UInt32] = [:]
+  private var slots = HashIndex()
   /// Connection that took over the socket being parsed (WebSocket upgrade).
   private var upgradeSuccessor: ConnectionID?
 
@@ -69,15 +70,21 @@ final class EngineSessions: ShardComponent {
 
   /// Traps in a debug build when `slots` has other sessions than those that are open.
   func checkInvariants() {
-    for (id, slot) in slots {
+    slots.checkInvariants()
+    slots.forEach { slot in
+      let session = table[slot].engine
       assert(
-        table.isOpen(slot) && table[slot].engine?.id == id && table[slot].engine?.hasEnded == false,
+        table.isOpen(slot) && session?.slot == slot && session?.hasEnded == false
+          && session === session.flatMap { self.session($0.id) },
         "\(slot) is not the slot of its session")
     }
   }
 
   /// The session of that id, if this shard has it.
-  func session(_ id: EngineID) -> EngineSession? { slots[id].flatMap { table[$0].engine } }
+  func session(_ id: EngineID) -> EngineSession? {
+    let slot = slots.number(hash: id.hashValue) { table[$0].engine?.id == id }
+    return slot.flatMap { table[$0].engine }
+  }
 
   /// The upgrade of the session that is in progress; nil if there is none.
   ///
@@ -97,10 +104,14 @@ final class EngineSessions: ShardComponent {
   }
 
   /// Lists a session that was opened.
-  func register(_ session: EngineSession) { slots[session.id] = session.slot }
+  func register(_ session: EngineSession) {
+    slots.insert(session.slot, hash: session.id.hashValue)
+  }
 
   /// Unlists a session that has ended.
-  func unregister(_ session: EngineSession) { slots[session.id] = nil }
+  func unregister(_ session: EngineSession) {
+    slots.remove(session.slot, hash: session.id.hashValue)
+  }
 
   /// Notes that the connection took over the socket that is being parsed.
   func setUpgradeSuccessor(_ id: ConnectionID) { upgradeSuccessor = id }

@@ -20,7 +20,7 @@ enum PresenceNote: Sendable {
 /// Times are milliseconds of the monotonic clock.
 ///
 /// The only shard of a server keeps no counts: its directory has the connected users already, and a
-/// second entry would be a tenth of the memory of an idle connection.
+/// second entry would be an eighth of the memory of an idle connection.
 ///
 /// Invariant: with several shards, `shardCounts` has a user exactly while some shard has a
 /// connection of the user, and a count is at least 1; with one it is empty.

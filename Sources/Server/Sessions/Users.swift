@@ -6,18 +6,21 @@ internal import Notifications
 
 /// The connected users of a shard, and the presence of the users that it owns.
 ///
-/// Invariant: the directory has exactly the connections with the flag `listed`, each at its user.
+/// Invariant: the directory has exactly the connections with the flag `listed`, and the user of a
+/// listed connection does not change: the directory finds a user by the ids in the table.
 final class Users: ShardComponent {
   let context: ShardContext
   private let admission: AdmissionControl
   private let observers: Observers
-  private var directory = Directory()
+  private var directory: Directory
   private let owner: UserOwner
 
   init(_ context: ShardContext, _ admission: AdmissionControl, _ observers: Observers) {
     self.context = context
     self.admission = admission
     self.observers = observers
+    let table = context.table
+    directory = Directory { table[$0].user }
     owner = UserOwner(shard: context.index, of: context.core.mailboxes.count)
   }
 
@@ -33,6 +36,7 @@ final class Users: ShardComponent {
     }
     assert(listedCount == directory.connectionCount, "\(listedCount) connections are listed")
     assert(users.count == directory.userCount, "\(users.count) users are listed")
+    directory.checkInvariants()
   }
 
   // MARK: Connections of this shard
@@ -58,7 +62,7 @@ final class Users: ShardComponent {
   func list(_ slot: UInt32) {
     let user = table[slot].user
     let isFirst = !directory.contains(user: user)
-    directory.insert(slot: slot, user: user)
+    directory.insert(slot: slot)
     table[slot].flags.insert(.listed)
     table[slot].connectedAt = wall
     if isFirst { notifyOwner(of: user, arrived: true) }
@@ -71,7 +75,7 @@ final class Users: ShardComponent {
     // guard: poll-uncounted-when-answered
     admission.uncountSession(at: slot)
     table[slot].flags.remove(.listed)
-    directory.remove(slot: slot, user: user)
+    directory.remove(slot: slot)
     if !directory.contains(user: user) { notifyOwner(of: user, arrived: false) }
   }
 
