@@ -117,18 +117,55 @@ internal import Synchronization
     return claim.count
   }
 
-  /// Hands this consumer's next elements to `body`, up to `limit` or the first unpublished one.
+  /// The position after the last one that is claimed.
+  ///
+  /// For a consumer that also reads a mailbox, where a message may say how it has to take the
+  /// elements after it (a connection is in a room: it gets the room's events from now on):
+  ///
+  ///     producer                                consumer
+  ///     1. mailbox <- message   (release)       3. end     <- tail           (acquire)
+  ///     2. tail    <- position  (release)       4. mailbox -> every message
+  ///                                             5. ring    -> every element before `end`
+  ///
+  /// An element before `end` was claimed by an exchange (2) that 3 read, or by one before it: the
+  /// tail changes by exchanges only, so all of them are in one release sequence. So 2 happens
+  /// before 3, and with it 1 before 4: the push (1) precedes the exchange (4) that takes the
+  /// mailbox in the order of its head's changes, and 4 takes the message. Counts do not spoil this:
+  /// the message was counted before 1. So 5 hands over no element before its message.
+  ///
+  /// Without `end` the message and the element may both come between 4 and 5.
+  /// Tests/Models/order.pml checks the argument.
+  package var end: UInt64 {
+    // acquiring: pairs with the exchange in `claim`.
+    unsafe counters[0].pointee.load(ordering: .acquiring)
+  }
+
+  /// The position of this consumer's next element.
+  ///
+  /// The consumer's own thread only, outside of a drain.
+  package func position(of consumer: Int) -> UInt64 {
+    precondition(0 <= consumer && consumer < parkers.count, "consumer \(consumer)")
+    // relaxed: this thread is the cursor's only writer.
+    return unsafe cursor(of: consumer).pointee.load(ordering: .relaxed)
+  }
+
+  /// Hands this consumer's next elements to `body`, up to `limit` or the first unpublished one, and
+  /// with `end` only those before that position.
   ///
   /// The consumer's own thread only, one drain at a time; returns how many it handed over. If a
   /// producer claimed a position and was descheduled, the batch just ends there: that producer
   /// unparks the consumer when it publishes. `body` may offer to this ring; up to the last
   /// `cursorStride` elements of this drain do not yet count as free room.
-  package func drain(consumer: Int, limit: Int, _ body: (Element) -> Void) -> Int {
+  package func drain(
+    consumer: Int, limit: Int, before end: UInt64? = nil, _ body: (Element) -> Void
+  ) -> Int {
     precondition(0 <= consumer && consumer < parkers.count, "consumer \(consumer)")
     precondition(limit >= 0, "limit \(limit)")
     let cursor = unsafe cursor(of: consumer)
     // relaxed: this thread is the cursor's only writer.
     let first = unsafe cursor.pointee.load(ordering: .relaxed)
+    // Signed: this consumer may have passed `end` already.
+    let limit = end.map { min(limit, max(0, Int(Int64(bitPattern: $0 &- first)))) } ?? limit
     var position = first
     var shown = first
     var count = 0

@@ -175,6 +175,11 @@ package struct Limits: Sendable {
   package var blockedBytesLimit = 256 * 1_024 * 1_024
   /// Events in the ring; a publish into a full ring is answered 503.
   package var ringCapacity = 4_096
+  /// Events that a shard keeps outside a full ring until it delivers them.
+  ///
+  /// Its own events fill the ring when many users leave at once, or clients flood their rooms with
+  /// typing. Past it a publish is answered 503, and an update of presence or typing is dropped.
+  package var setAsideEventsLimit = 65_536
   /// Bytes of each frame log of a shard.
   package var frameLogCapacity = 1 << 20
   /// Rooms of one connection; a further one is refused.

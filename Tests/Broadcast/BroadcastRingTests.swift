@@ -107,6 +107,31 @@ struct BroadcastRingTests {
     #expect(ring.hasWork(consumer: 0))
   }
 
+  @Test(
+    "a drain up to the end leaves the elements that were offered later",
+    arguments: [0, 0xffff_ffff_ffff_fffd] as [UInt64])
+  func boundedDrain(firstSequence: UInt64) {
+    let ring = BroadcastRing<Item>(
+      capacity: 8, parkers: wakefulParkers(1), firstSequence: firstSequence)
+    let empty = ring.end
+    #expect(empty == firstSequence && ring.position(of: 0) == empty)
+    for number in 0..<4 { #expect(ring.offer(Item(number))) }
+    let end = ring.end
+    #expect(end == firstSequence &+ 4)
+    for number in 4..<6 { #expect(ring.offer(Item(number))) }
+    func drained(limit: Int = .max, before end: UInt64) -> [Int] {
+      var numbers: [Int] = []
+      _ = ring.drain(consumer: 0, limit: limit, before: end) { numbers.append($0.number) }
+      return numbers
+    }
+    #expect(drained(before: empty) == [])
+    #expect(drained(limit: 3, before: end) == [0, 1, 2])
+    #expect(drained(before: end) == [3])
+    #expect(ring.position(of: 0) == end && ring.hasWork(consumer: 0))
+    #expect(drained(before: empty) == [], "it has passed that end")
+    #expect(drained(before: ring.end) == [4, 5])
+  }
+
   @Test("a long batch frees slots while it runs")
   func roomWithinDrain() {
     let ring = BroadcastRing<Item>(capacity: 256, parkers: wakefulParkers(1))

@@ -200,6 +200,76 @@ struct BroadcastRingThreadTests {
     #expect(liveCount.count == 0)
   }
 
+  @Test("an element before the end comes after each message that was posted before it")
+  func messagesFirst() {
+    let producerCount = 2
+    let ring = BroadcastRing<Item>(
+      capacity: 64, parkers: wakefulParkers(1), firstSequence: 0xffff_ffff_ffff_fff8)
+    let mailbox = Mailbox<(producer: Int, number: Int)>(
+      capacity: .max, parker: Parker(wake: {}))
+    let producers = (0..<producerCount).map { producer -> @Sendable () -> Void in
+      {
+        var patience = Patience()
+        for number in 0..<Self.countEach {
+          mailbox.append((producer, number))
+          while !ring.offer(Item(producer: producer, number)) {
+            if !patience.yield() { return }
+          }
+        }
+      }
+    }
+    let consumer: @Sendable () -> Void = {
+      var patience = Patience()
+      var posted = [Int](repeating: 0, count: producerCount)
+      var total = 0
+      var earlyCount = 0
+      while total < producerCount * Self.countEach {
+        let end = ring.end
+        _ = mailbox.drain(limit: mailbox.count) { posted[$0.producer] = $0.number + 1 }
+        let count = ring.drain(consumer: 0, limit: .max, before: end) { item in
+          if posted[item.producer] <= item.number { earlyCount += 1 }
+        }
+        total += count
+        if count == 0, !patience.yield() { break }
+      }
+      #expect(total == producerCount * Self.countEach)
+      #expect(earlyCount == 0)
+    }
+    runThreads(producers + [consumer])
+  }
+
+  // The thread sanitizer reports a load of the end that does not acquire.
+  @Test("all that a producer wrote before an offer is visible after the end is read")
+  func visibleBeforeEnd() {
+    let ring = BroadcastRing<Item>(capacity: 64, parkers: wakefulParkers(1))
+    let written = Written(count: Self.countEach)
+    let producer: @Sendable () -> Void = {
+      var patience = Patience()
+      for number in 0..<Self.countEach {
+        written.numbers[number] = number
+        while !ring.offer(Item(number)) {
+          if !patience.yield() { return }
+        }
+      }
+    }
+    let consumer: @Sendable () -> Void = {
+      var patience = Patience()
+      var checked = 0
+      var wrongCount = 0
+      while checked < Self.countEach {
+        let end = Int(ring.end)
+        // The only producer's elements are at the positions of their numbers.
+        for number in checked..<end where written.numbers[number] != number { wrongCount += 1 }
+        checked = end
+        _ = ring.drain(consumer: 0, limit: .max, before: UInt64(end)) { _ in }
+        if !patience.yield() { break }
+      }
+      #expect(checked == Self.countEach)
+      #expect(wrongCount == 0)
+    }
+    runThreads([producer, consumer])
+  }
+
   @Test("a ring with room never refuses, however stale a producer's view of it is")
   func roomIsSeen() {
     let producerCount = 3
@@ -242,6 +312,18 @@ struct BroadcastRingThreadTests {
     runThreads(producers + [consumer])
     #expect(refusals.load(ordering: .relaxed) == 0)
   }
+}
+
+/// Numbers that one thread writes and another reads; the ring orders them.
+private final class Written: @unchecked Sendable {
+  let numbers: UnsafeMutablePointer<Int>
+
+  init(count: Int) {
+    numbers = .allocate(capacity: count)
+    numbers.initialize(repeating: -1, count: count)
+  }
+
+  deinit { numbers.deallocate() }
 }
 
 /// The number of a producer's elements that the consumer's cursor has passed.

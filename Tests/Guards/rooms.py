@@ -1,6 +1,6 @@
 """Guards of rooms: membership, connections that end during a broadcast, and floods."""
 
-from edits import always, before, drop_condition, never, remove, replace, rewrite
+from edits import always, before, drop_condition, instead, never, remove, replace, rewrite
 from guard import Guard, unit, wire
 
 GUARDS = [
@@ -220,5 +220,42 @@ GUARDS = [
             "core.mailboxes[@1].append(@2) }",
         ),
         (unit("UserConnectionTests"),),
+    ),
+    Guard(
+        None,
+        "no event comes before the message that takes a connection into its room",
+        "events-after-their-messages",
+        replace("before: end", "before: core.ring.end"),
+        (unit("EventOrderTests/.*it has joined"),),
+    ),
+    Guard(
+        None,
+        "making room in a full ring delivers no event before its message",
+        "full-ring-delivers-nothing-early",
+        instead(
+            "pendingEvents.take(before: core.ring.end, limit: core.ring.capacity) { deliver($0) }"
+        ),
+        (unit("EventOrderTests/.*when the ring is full"),),
+    ),
+    Guard(
+        None,
+        "a disconnection delivers no event before its message",
+        "disconnect-delivers-nothing-early",
+        replace("before: ringEnd", "before: core.ring.end"),
+        (unit("EventOrderTests/.*none early"),),
+    ),
+    Guard(
+        None,
+        "a shard does not sleep while events are set aside",
+        "set-aside-events-awake",
+        never(),
+        (unit("EventOrderTests/.*when the ring is full"),),
+    ),
+    Guard(
+        None,
+        "the events that a shard sets aside are bounded",
+        "set-aside-bounded",
+        replace("limits.setAsideEventsLimit", "Int.max"),
+        (unit("EventOrderTests/.*are bounded"),),
     ),
 ]

@@ -267,7 +267,9 @@ final class ShardFixture {
     try #require(condition(), "the condition did not come to hold", sourceLocation: location)
   }
 
-  /// Moves the clock, with a turn a second as in a running shard, and then one more.
+  /// Moves the clock, with a turn a second as in a running shard, and then two more.
+  ///
+  /// The last one delivers the events that the shard itself has offered in the turn before.
   func pass(milliseconds: UInt64) throws {
     var left = milliseconds
     while left > 0 {
@@ -276,7 +278,7 @@ final class ShardFixture {
       left -= step
       try turn()
     }
-    try turn()
+    try turn(2)
   }
 
   func publish(_ event: Event) throws { try #require(core.ring.offer(event)) }
@@ -310,8 +312,8 @@ final class ShardFixture {
     let before = core.metrics[0].value(.framesReceived)
     peer.say(text)
     try turn(until: { core.metrics[0].value(.framesReceived) > before })
-    // To the owner shard's mailbox, back, into the ring, and out of it.
-    try turn(3)
+    // To the owner shard's mailbox, back, into the ring, and out of it a turn later.
+    try turn(4)
   }
 
   /// The frames that the shard has sent so far and that were not taken yet.

@@ -189,6 +189,9 @@ extension LimitRows {
       "its frames are copied")
     add("events in the ring", \Limits.ringCapacity, .count, "a publish is answered 503")
     add(
+      "events of a full ring that a shard sets aside", \Limits.setAsideEventsLimit, .count,
+      "a publish is answered 503, an update of presence or typing is dropped")
+    add(
       "fan-out groups of a shard", Delivery.groupCountLimit, .count,
       "a server with more Engine.IO paths does not start")
     add("frame log of a shard", \Limits.frameLogCapacity, .bytes, "the oldest frames are replaced")

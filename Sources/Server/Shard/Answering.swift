@@ -29,7 +29,9 @@ extension Shard {
   // MARK: Answers
 
   /// Answers a query for this shard's own connections.
-  func answer(_ question: ShardQueryRequest) -> ShardQueryAnswer {
+  ///
+  /// `ringEnd` is the end of the ring when the query was sent.
+  func answer(_ question: ShardQueryRequest, ringEnd: UInt64) -> ShardQueryAnswer {
     switch question {
     case .connections(let user):
       .connections(summaries(of: user))
@@ -40,7 +42,7 @@ extension Shard {
     case .users(let limit, let after, let online):
       .users(users(limit: limit, after: after, online: online))
     case .disconnect(let user, let reason):
-      .count(disconnect(user, reason: reason))
+      .count(disconnect(user, reason: reason, ringEnd: ringEnd))
     case .join(let room, let user):
       .count(rooms.join(room, user: user, among: users))
     case .leave(let room, let user):
@@ -87,9 +89,12 @@ extension Shard {
   }
 
   /// Ends the user's sessions and waiting polls on this shard and returns their number.
-  private func disconnect(_ user: UserID, reason: String) -> Int {
-    // Deliver events published earlier before the close.
-    drainRing()
+  private func disconnect(_ user: UserID, reason: String, ringEnd: UInt64) -> Int {
+    // Deliver the events published before the query, and only these: the messages that precede them
+    // were posted before the query, so they have been received. A later event may have one that is
+    // still in the mailbox.
+    // guard: disconnect-delivers-nothing-early
+    deliverEvents(before: ringEnd, limit: core.ring.capacity)
     var count = 0
     // Iterates over a copy, because a closed connection leaves the directory.
     for slot in users.slots(of: user) {

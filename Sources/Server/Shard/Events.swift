@@ -6,18 +6,22 @@ internal import Notifications
 extension Shard {
   /// Puts an event of this shard into the ring.
   ///
-  /// False when the ring is full even after this shard has consumed its own pending events.
+  /// False when the ring is full even without this shard's own pending events.
   func offer(_ event: Event) -> Bool {
     if core.ring.offer(event) { return true }
-    drainRing()
+    // Not delivered here: the mailbox may have a message that precedes one of them.
+    // guard: full-ring-delivers-nothing-early
+    pendingEvents.makeRoom()
     if core.ring.offer(event) { return true }
     metrics.add(.ringFull)
     return false
   }
 
-  /// Delivers every event that is in the ring now.
-  func drainRing() {
-    _ = core.ring.drain(consumer: index, limit: core.ring.capacity) { deliver($0) }
+  /// Delivers the events that were offered before `end`, at most `limit` of them from the ring.
+  ///
+  /// The messages that were posted before them must have been received.
+  func deliverEvents(before end: UInt64, limit: Int) {
+    pendingEvents.take(before: end, limit: limit) { deliver($0) }
   }
 
   /// Delivers `event` to its audience on this shard, and shows it to observers.

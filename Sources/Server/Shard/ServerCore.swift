@@ -34,8 +34,10 @@ enum ShardMessage: Sendable {
   case roomPresence(PresenceUpdate, RoomName, isReturn: Bool)
   /// A presence message about a user that the shard owns.
   case presence(PresenceNote, UserID)
-  /// A query about the shard's own connections; the answer goes to the querying shard.
-  case shardQuery(ShardQueryRequest, reply: @Sendable (ShardQueryAnswer) -> Void)
+  /// A query about the shard's own connections, and the end of the ring when it was sent; the
+  /// answer goes to the querying shard.
+  case shardQuery(
+    ShardQueryRequest, ringEnd: UInt64, reply: @Sendable (ShardQueryAnswer) -> Void)
   /// One shard's answer to the shard query of that number.
   case shardQueryAnswer(UInt64, ShardQueryAnswer)
   /// Start a shard query for a caller outside the shards' threads.

@@ -30,6 +30,7 @@ final class Shard: ShardComponent {
   private let parker: Parker
 
   // The components, each after those that it calls.
+  let pendingEvents: PendingEvents
   let connectionLog: ConnectionLog
   let observers: Observers
   let drain: Drain
@@ -62,6 +63,7 @@ final class Shard: ShardComponent {
     context = ShardContext(index: index, core: core, poller: sockets.poller)
     poller = sockets.poller
     parker = core.parkers[index]
+    pendingEvents = PendingEvents(context)
     connectionLog = ConnectionLog(context)
     observers = Observers(context)
     drain = Drain(context)
@@ -153,6 +155,8 @@ final class Shard: ShardComponent {
   /// How long this turn may wait in the poller: 0 when work is left, at most a second.
   func waitLimit() -> Int32 {
     if delivery.hasWork || connections.hasResumable { return 0 }
+    // guard: set-aside-events-awake
+    if pendingEvents.hasSetAside { return 0 }
     if reads.hasTakeableAnswers { return 0 }
     var limit = Shard.waitMilliseconds
     if let timeout = connections.timeout { limit = min(limit, timeout) }
@@ -184,13 +188,19 @@ final class Shard: ShardComponent {
 
   /// Handles the messages and events of other threads and of this turn's own requests.
   private func deliverWaiting() {
+    // Before the messages: an event of a room must not come before the message that takes a
+    // connection into the room. See `BroadcastRing.end`.
+    let end = core.ring.end
     // Take every message present at the start. With a fixed share, the backlog would grow at every
     // turn of a flood. Messages posted meanwhile wait for the next turn.
     // guard: mailbox-drained-whole, owner-expires-after-messages
     _ = mailbox.drain(limit: mailbox.count) { receive($0) }
     // After the messages: the turn may be late, and a return that came before the deadline counts.
     expireAsOwner()
-    _ = core.ring.drain(consumer: index, limit: Shard.drainLimit) { deliver($0) }
+    // Later events, also those that this shard has just offered, wait for the next turn: it does
+    // not park.
+    // guard: events-after-their-messages
+    deliverEvents(before: end, limit: Shard.drainLimit)
     reads.takeAnswersAheadOfRing()
     reads.startReads()
   }
@@ -222,8 +232,8 @@ final class Shard: ShardComponent {
       publish(rooms.send(update, to: name, isReturn: isReturn))
     case .presence(let note, let user):
       users.take(note, of: user)
-    case .shardQuery(let question, let reply):
-      reply(answer(question))
+    case .shardQuery(let question, let ringEnd, let reply):
+      reply(answer(question, ringEnd: ringEnd))
     case .shardQueryAnswer(let number, let answer):
       respond(shardQueries.take(answer, of: number))
     case .outsideQuery(let question, let done):

@@ -16,6 +16,7 @@ extension Shard {
   /// Returns true, so that it can stand in an `assert` and costs nothing in a release build.
   func checkInvariants() -> Bool {
     guard table.count <= Shard.checkedConnectionCount else { return true }
+    pendingEvents.checkInvariants()
     delivery.checkInvariants()
     admission.checkInvariants()
     drain.checkInvariants()

@@ -63,9 +63,12 @@ final class ShardQueries: ShardComponent {
         number: number, asker: asker,
         endsAt: now + limits.shardQueryTimeoutMilliseconds, missingCount: core.mailboxes.count))
     let askingShard = mailbox
+    let ringEnd = core.ring.end
     for shard in core.mailboxes {
       shard.append(
-        .shardQuery(question) { answer in askingShard.append(.shardQueryAnswer(number, answer)) })
+        .shardQuery(question, ringEnd: ringEnd) { answer in
+          askingShard.append(.shardQueryAnswer(number, answer))
+        })
     }
     return true
   }
