@@ -18,7 +18,7 @@ package struct PresenceTracker: Sendable {
     package let update: PresenceUpdate
     package let rooms: [RoomName]
     /// Whether the room has the status already: only members that entered while the user was away
-    /// need the update.
+    /// need the update, or that were listed another status.
     package var isReturn = false
   }
 
@@ -97,16 +97,21 @@ package struct PresenceTracker: Sendable {
   /// Records that a connection of the user entered a room.
   ///
   /// A user that returns within the grace period was online for the members all along. But members
-  /// that entered meanwhile were not listed the user: the notice is for them.
+  /// that entered meanwhile were not listed the user: the notice is for them. So it is if the
+  /// status is offline: members that enter from now on are listed the user.
   package mutating func entered(_ room: RoomName, _ user: UserID) -> Notice? {
     var entry = entries[TextKey(user)] ?? Entry()
     // guard: return-in-grace-is-noticed
     let isReturn = entry.visits[TextKey(room)]?.endedAt != nil
+    // A room without any update counts the user as offline, so there is none. But the room's owner
+    // lists the user to members that enter later.
+    // guard: invisible-entry-is-noticed
+    let isInvisible = entry.visits[TextKey(room)] == nil && entry.status == .offline
     entry.visits[TextKey(room), default: Visit()].connections += 1
     entry.visits[TextKey(room)]?.endedAt = nil
     let notice = PresenceTracker.tell(user, &entry)
     entries[TextKey(user)] = entry
-    guard isReturn else { return notice }
+    guard isReturn || isInvisible else { return notice }
     let update = PresenceUpdate(user: user, status: entry.status)
     guard let notice else { return Notice(update: update, rooms: [room], isReturn: true) }
     // The other rooms do not have the status yet, and this one may get it twice.

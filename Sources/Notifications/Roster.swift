@@ -43,6 +43,9 @@ package struct Roster: Sendable {
     /// Whether a connection entered the room between its last departure and its return, as far as
     /// the room knows, and nothing has been sent about the member since.
     var hasNewcomers: Bool
+    /// The room's `entryCount` up to which no member was listed or sent another status of it than
+    /// offline; nil when some member was.
+    var unlistedAt: UInt64?
     /// When it stops typing unless it renews; nil when it is not typing.
     var typingUntil: UInt64?
     /// The latest typing deadline it set, kept also after it stopped.
@@ -79,13 +82,18 @@ package struct Roster: Sendable {
     defer { entryCount += 1 }
     if let index = indices[TextKey(user)] {
       members[index].connections += 1
+      // Not listed to its own connection.
+      if members[index].unlistedAt == entryCount { members[index].unlistedAt = entryCount + 1 }
       return false
     }
     // guard: return-has-status-of-departure
     let status = departure?.status ?? .online
+    // Members know a user that was online at its departure.
+    // guard: departed-online-is-known
+    let unlistedAt: UInt64? = (departure?.status ?? .offline) == .offline ? entryCount + 1 : nil
     let member = Member(
       user: user, status: status, hasNewcomers: departure?.entryCount != entryCount,
-      next: nil, previous: last)
+      unlistedAt: unlistedAt, next: nil, previous: last)
     let index: Int
     if let reused = free.popLast() {
       index = reused
@@ -118,7 +126,20 @@ package struct Roster: Sendable {
 
   /// Sets a member's status; ignored for users outside this room.
   package mutating func set(_ status: PresenceStatus, of user: UserID) {
-    if let index = indices[TextKey(user)] { members[index].status = status }
+    guard let index = indices[TextKey(user)] else { return }
+    members[index].status = status
+    members[index].unlistedAt = status == .offline ? entryCount : nil
+  }
+
+  /// Whether some member may have been listed or sent another status of `user` than offline.
+  ///
+  /// A user that has just entered is listed as online until its status is known.
+  package func isOnlineForSome(_ user: UserID) -> Bool {
+    guard let index = indices[TextKey(user)], members[index].status != .offline else {
+      return false
+    }
+    // guard: listed-invisible-user-is-corrected
+    return members[index].unlistedAt != entryCount
   }
 
   /// Whether some member may not have been listed `user` when it entered, nor been sent its

@@ -121,6 +121,16 @@ struct PresenceTrackerTests {
     }
   }
 
+  @Test func `a room's owner gets the status of a user that enters invisibly`() {
+    var book = PresenceTracker(graceMilliseconds: 3_000)
+    book.arrived("a")
+    #expect(Self.told(book.set(.offline, of: "a", at: 0)) == nil)
+    #expect(Self.told(book.entered("r", "a")) == #"a offline in ["r"] again"#)
+    #expect(Self.told(book.entered("r", "a")) == nil, "by its second connection")
+    #expect(Self.told(book.entered("s", "a")) == #"a offline in ["s"] again"#)
+    #expect(Self.told(book.set(.online, of: "a", at: 0)) == #"a online in ["r", "s"]"#)
+  }
+
   @Test func `a room gets one online update, and an offline update after three seconds`() {
     var book = PresenceTracker(graceMilliseconds: 3_000)
     book.arrived("a")
@@ -194,12 +204,12 @@ struct PresenceTrackerTests {
     #expect(Self.told(online) == #"a online in ["r", "t"]"#)
   }
 
-  @Test func `a user with status offline comes and goes without updates`() {
+  @Test func `a user with status offline comes and goes, and only the room's owner is notified`() {
     var book = PresenceTracker(graceMilliseconds: 3_000)
     let hidden = book.set(.offline, of: "a", at: 0)
     #expect(hidden == nil)
     let entered = book.entered("r", "a")
-    #expect(entered == nil)
+    #expect(Self.told(entered) == #"a offline in ["r"] again"#)
     book.exited("r", "a", isEnding: true, at: 0)
     book.left("a", at: 0)
     while let notice = book.expire(at: 3_000) { #expect(notice.rooms == []) }

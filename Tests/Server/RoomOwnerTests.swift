@@ -100,6 +100,50 @@ struct RoomOwnerTests {
     #expect(Self.isSent(owner, return: "b"))
   }
 
+  // It was listed as online for as long as it stayed.
+  @Test func `a user that enters with the status offline is listed with it`() {
+    let owner = Self.owner()
+    Self.enter(owner, "a")
+    _ = owner.answer(.enter, "r", "b", at: 0)
+    owner.send(PresenceUpdate(user: "b", status: .offline), to: "r", isReturn: true)
+    #expect(owner.takeUpdates().updates.isEmpty, "a was listed nothing else")
+    guard case .entered(let entries) = owner.answer(.enter, "r", "c", at: 0) else {
+      Issue.record("not entered")
+      return
+    }
+    #expect(entries.map(\.status) == [.online, .offline, .online])
+  }
+
+  @Test func `members that were listed another status are sent that a user is offline`() {
+    let offline = PresenceUpdate(user: "b", status: .offline)
+    let owner = Self.owner()
+    Self.enter(owner, "a")
+    _ = owner.answer(.enter, "r", "b", at: 0)
+    // "c" enters before the owner of the user reports the status.
+    _ = owner.answer(.enter, "r", "c", at: 0)
+    owner.send(offline, to: "r", isReturn: true)
+    let updates = owner.takeUpdates().updates
+    guard updates.count == 1, case .presence(offline) = updates[0].body else {
+      Issue.record("\(updates)")
+      return
+    }
+    owner.send(offline, to: "r", isReturn: true)
+    #expect(owner.takeUpdates().updates.isEmpty)
+    // A second connection of the user is not one of the others.
+    Self.enter(owner, "d")
+    for _ in 0..<2 { _ = owner.answer(.enter, "r", "e", at: 0) }
+    owner.send(PresenceUpdate(user: "e", status: .offline), to: "r", isReturn: true)
+    #expect(owner.takeUpdates().updates.isEmpty)
+  }
+
+  @Test func `members that know a departed user as online are sent that it is offline`() {
+    let owner = Self.owner()
+    Self.enter(owner, "a", "b")
+    for question in [RoomQuestion.leave, .enter] { _ = owner.answer(question, "r", "b", at: 0) }
+    owner.send(PresenceUpdate(user: "b", status: .offline), to: "r", isReturn: true)
+    #expect(owner.takeUpdates().updates.count == 1)
+  }
+
   @Test(arguments: [true, false], [2, 3])
   func `a member that returns is listed with its status`(
     isSetBeforeDeparture: Bool, presenceMembersLimit: Int

@@ -155,17 +155,19 @@ final class RoomOwner {
   ///
   /// With `isReturn` the members have the status, apart from those that entered while the user was
   /// away: without such members nothing is sent, so a page that reloads sends nothing. Those that
-  /// were not listed the user take it for offline, so a return with that status is not sent either.
+  /// were not listed the user take it for offline, so with that status nothing is sent either,
+  /// unless some members were listed the user with another one.
   ///
   /// The update comes from another shard than the user's connections, so the user may have left the
   /// room meanwhile, or left and returned.
   func send(_ update: PresenceUpdate, to name: RoomName, isReturn: Bool) {
+    let isNews = isNews(update, in: name)
     // Members that enter later get the status from the roster.
     rosters[TextKey(name)]?.set(update.status, of: update.user)
     // guard: status-of-absent-user
     departures[Visit(name, update.user)]?.status = update.status
     // guard: return-sent-to-newcomers-only
-    if isReturn, !isNews(update, in: name) { return }
+    if isReturn, !isNews { return }
     if send(.presence(update), to: name, except: update.user) { noteAnnounced(update, in: name) }
   }
 
@@ -204,8 +206,9 @@ final class RoomOwner {
 
   /// Whether a user's return is news to some member of a room.
   private func isNews(_ update: PresenceUpdate, in name: RoomName) -> Bool {
+    guard let roster = rosters[TextKey(name)] else { return false }
     // guard: offline-return-unsent
-    guard update.status != .offline, let roster = rosters[TextKey(name)] else { return false }
+    if update.status == .offline { return roster.isOnlineForSome(update.user) }
     return roster.hasNewcomers(since: update.user)
   }
 
