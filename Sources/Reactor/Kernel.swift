@@ -33,35 +33,31 @@ internal import Glibc
   /// Time of day, since 1970.
   package var wallMilliseconds: Int64 { unsafe cl_wall_ms(table) }
 
-  /// Two random words, the size of an id.
-  package func randomWords() -> (UInt64, UInt64) {
-    var words: (UInt64, UInt64) = (0, 0)
-    // SAFETY: the two words are initialised and exactly 16 bytes; no other thread sees them.
-    unsafe withUnsafeMutableBytes(of: &words) { bytes in
-      unsafe cl_random(table, bytes.baseAddress!, bytes.count)
-    }
-    return words
-  }
-
-  /// Overwrites all of `words` with random ones.
-  func fillRandomly(_ words: inout [UInt64]) {
-    unsafe words.withUnsafeMutableBytes { buffer in
-      guard let start = buffer.baseAddress else { return }
-      // SAFETY: the buffer is writable for its count.
-      unsafe cl_random(table, start, buffer.count)
-    }
-  }
-
-  /// Random bytes, suitable for keys: the real kernel uses getrandom.
+  /// Random bytes, suitable for keys.
   package func randomBytes(count: Int) -> [UInt8] {
     precondition(count >= 0, "\(count) random bytes")
     guard count > 0 else { return [] }
     var bytes = [UInt8](repeating: 0, count: count)
-    unsafe bytes.withUnsafeMutableBytes { buffer in
-      // SAFETY: the buffer is not empty and is writable for its count.
-      unsafe cl_random(table, buffer.baseAddress!, buffer.count)
-    }
+    unsafe bytes.withUnsafeMutableBytes { unsafe fillRandomly($0) }
     return bytes
+  }
+
+  /// Two random words, for an id that cannot be guessed.
+  ///
+  /// For one that is made seldom, or is a secret; a thread that makes many has `RandomWords`.
+  package func randomWords() -> (UInt64, UInt64) {
+    var words: (UInt64, UInt64) = (0, 0)
+    unsafe withUnsafeMutableBytes(of: &words) { unsafe fillRandomly($0) }
+    return words
+  }
+
+  /// Overwrites all bytes of `buffer` with random ones: the real kernel uses getrandom.
+  ///
+  /// The one use of the table's random source. `buffer` is not empty.
+  func fillRandomly(_ buffer: UnsafeMutableRawBufferPointer) {
+    guard let start = buffer.baseAddress else { return }
+    // SAFETY: the buffer is not empty, writable for its count, and the caller's alone.
+    unsafe cl_random(table, start, buffer.count)
   }
 
   // MARK: Sockets

@@ -2,8 +2,8 @@
 
 /// A source of random words for one thread, which reads them from the kernel in advance.
 ///
-/// For ids that must be unique and hard to guess. Keys and secrets come from `Kernel.randomBytes`,
-/// which leaves nothing in memory.
+/// For ids that must be unique and hard to guess. Keys and secrets come from `Kernel.randomBytes`
+/// and `Kernel.randomWords`, which keep no copy and read none in advance.
 ///
 /// Invariant: the words from `next` on were never returned.
 package struct RandomWords {
@@ -19,7 +19,7 @@ package struct RandomWords {
   /// Returns two random words, the size of an id.
   package mutating func pair() -> (UInt64, UInt64) {
     if next == words.count {
-      kernel.fillRandomly(&words)
+      unsafe words.withUnsafeMutableBytes { unsafe kernel.fillRandomly($0) }
       next = 0
     }
     defer { next += 2 }

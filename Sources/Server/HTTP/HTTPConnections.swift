@@ -199,8 +199,7 @@ final class HTTPConnections: ShardComponent {
         ?? .failure(405, "method_not_allowed", "use \(allow)").with("Allow", allow)
       answerEarly(answer, head, slot)
       return false
-    case .notFound where head.method == .options && ["*", "/"].contains(head.path):
-      // A load balancer's health check: HAProxy's default is OPTIONS /.
+    case .notFound where head.method == .options && head.path == "*":
       // guard: options-of-server
       answerEarly(.allowing(HTTPConnections.allMethods), head, slot)
       return false
