@@ -9,8 +9,10 @@ internal import Glibc
 /// A value that any thread may access, one thread at a time.
 ///
 /// `body` must be short and must not call out: it runs with the mutex held.
-@safe package final class Guarded<State>: @unchecked Sendable {
-  // Unchecked: `state` is touched by `withLock` alone, which holds the mutex.
+@safe package final class Guarded<State: Sendable>: @unchecked Sendable {
+  // Unchecked: `state` is touched by `withLock` alone, which holds the mutex; `mutex` is constant.
+  // `State` is Sendable, because a reference in it may also be held by the caller of `init`, or be
+  // returned by a `body`.
   private var state: State
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
 

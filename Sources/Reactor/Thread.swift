@@ -4,7 +4,8 @@ internal import CReactor
 
 /// A thread that runs one closure and ends.
 @safe package final class Thread: @unchecked Sendable {
-  // Sendable because the handle is used only once, to join, by the thread that ends the owner.
+  // Sendable because `raw` is set before any other thread has the object, and then touched by
+  // `join` alone, which the one thread that ends the owner calls.
   private var raw: OpaquePointer?
 
   /// Runs `body` on a new thread with this name (at most 15 bytes), pinned to `processor` if given.

@@ -18,8 +18,9 @@ enum WorkerTurn {
 
 /// One thread that processes the messages in its mailbox.
 final class Worker<Message: Sendable>: @unchecked Sendable {
-  // Unchecked: mailbox and parker are Sendable; `thread` is set by `start` before any other thread
-  // has the worker, and read once, by the one call of `stop`.
+  // Unchecked: all properties but `thread` are constant and Sendable. `thread` is touched by
+  // `start` and `stop` alone, each called once by the worker's owner, the second after the first
+  // has returned; `run`, on the new thread, does not touch it.
 
   private enum Item: Sendable {
     case message(Message)

@@ -110,7 +110,7 @@ struct TokenBucket: Equatable {
 /// buckets are not full, callers without a bucket share one.
 ///
 /// Invariant: `count <= capacity`.
-struct BucketTable<Key: Hashable> {
+struct BucketTable<Key: Hashable & Sendable> {
   /// Number of buckets below which none are swept.
   private static var smallest: Int { 1_024 }
   /// Time between two sweeps of all buckets; a sweep takes 2 ms for 65,536.
