@@ -26,7 +26,8 @@ package struct Roster: Sendable {
 
   /// What the members know of a user that has left.
   package struct Departure: Sendable, Equatable {
-    /// The `entryCount` of the room when all its members had the status.
+    /// The `entryCount` of the room when all its members had the status; the largest number when
+    /// only some had it.
     package let entryCount: UInt64
     package var status: PresenceStatus
 
@@ -152,11 +153,15 @@ package struct Roster: Sendable {
     indices[TextKey(user)].map { members[$0].hasNewcomers } ?? false
   }
 
-  /// What the members know of `user` if it leaves now; nil if some of them may not know of it.
+  /// What the members know of `user` if it leaves now; nil if none of them may know of it.
   package func departure(of user: UserID) -> Departure? {
+    guard let index = indices[TextKey(user)] else { return nil }
+    let (hasNewcomers, status) = (members[index].hasNewcomers, members[index].status)
+    // Those that were listed it are sent the status with which it returns.
+    // guard: listed-before-departure
+    if hasNewcomers, !isOnlineForSome(user) { return nil }
     // guard: newcomers-outlast-departure
-    guard let index = indices[TextKey(user)], !members[index].hasNewcomers else { return nil }
-    return Departure(entryCount: entryCount, status: members[index].status)
+    return Departure(entryCount: hasNewcomers ? .max : entryCount, status: status)
   }
 
   /// Records that all members are sent the status of `user`: none of them is a newcomer any more.

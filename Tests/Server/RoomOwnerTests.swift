@@ -144,6 +144,20 @@ struct RoomOwnerTests {
     #expect(owner.takeUpdates().updates.count == 1)
   }
 
+  @Test func `members that were listed a user before it left are sent that it returns invisibly`() {
+    let owner = Self.owner()
+    Self.enter(owner, "a")
+    // "c" is listed "b", and "b" leaves before the owner of the user reports its status.
+    for user in ["b", "c"] { _ = owner.answer(.enter, "r", user, at: 0) }
+    _ = owner.answer(.leave, "r", "b", at: 0)
+    let offline = PresenceUpdate(user: "b", status: .offline)
+    owner.send(offline, to: "r", isReturn: true)
+    #expect(owner.takeUpdates().updates.isEmpty, "it is away")
+    _ = owner.answer(.enter, "r", "b", at: 0)
+    owner.send(offline, to: "r", isReturn: true)
+    #expect(owner.takeUpdates().updates.count == 1)
+  }
+
   @Test(arguments: [true, false], [2, 3])
   func `a member that returns is listed with its status`(
     isSetBeforeDeparture: Bool, presenceMembersLimit: Int

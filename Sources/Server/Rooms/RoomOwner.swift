@@ -164,8 +164,12 @@ final class RoomOwner {
     let isNews = isNews(update, in: name)
     // Members that enter later get the status from the roster.
     rosters[TextKey(name)]?.set(update.status, of: update.user)
-    // guard: status-of-absent-user
-    departures[Visit(name, update.user)]?.status = update.status
+    // A return with the status offline is not sent to members that know an absent user as online.
+    // guard: unsent-status-of-absent-user
+    if !isReturn || update.status != .offline {
+      // guard: status-of-absent-user
+      departures[Visit(name, update.user)]?.status = update.status
+    }
     // guard: return-sent-to-newcomers-only
     if isReturn, !isNews { return }
     if send(.presence(update), to: name, except: update.user) { noteAnnounced(update, in: name) }
