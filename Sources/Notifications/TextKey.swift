@@ -41,7 +41,7 @@ package struct TextKey: Hashable, Comparable, Sendable {
   private static func combine(_ bytes: borrowing Span<UInt8>, into hasher: inout Hasher) {
     var word: UInt64 = 0
     for index in 0..<bytes.count {
-      word = word << 8 | UInt64(bytes[index])
+      word = word &* 256 &+ UInt64(bytes[index])
       guard index % 8 == 7 else { continue }
       hasher.combine(word)
       word = 0

@@ -299,20 +299,26 @@ def test_a_flood_of_messages_is_answered_or_cut(make_server, fresh_user):
     server, user = make_server(arguments=["--shards", "1"]), fresh_user()
     asks = frame(TEXT, b'{"type":"ping"}', mask=b"abcd") * 2_000
     with EventClient(server, user) as bystander, Crowd(server) as crowd:
-        (stalled,) = crowd.connect(
-            data=upgrade_request(f"{EVENT_PATH}?token={user_token(user)}"), receive_buffer=4_096
-        )
-        crowd.until("it is upgraded", lambda: b"\r\n\r\n" in stalled.received)
-        (reader,) = crowd.connect(data=upgrade_request(f"{EVENT_PATH}?token={user_token(user)}"))
+        upgrade = upgrade_request(f"{EVENT_PATH}?token={user_token(user)}")
+
+        def growth():
+            """Floods a client that does not read; returns by how much the memory grows."""
+            (stalled,) = crowd.connect(data=upgrade, receive_buffer=4_096)
+            crowd.until("it is upgraded", lambda: b"\r\n\r\n" in stalled.received)
+            stalled.stop_reading()
+            before = largest = server.resident_bytes()
+            for _ in range(100):
+                stalled.send(asks)
+                while stalled.waiting and not stalled.ended:
+                    crowd.turn()
+                largest = max(largest, server.resident_bytes())
+            return largest - before
+
+        (reader,) = crowd.connect(data=upgrade)
         for _ in range(10):
             reader.send(asks)
         crowd.until("it is answered", lambda: reader.received.count(b'"pong"') >= 20_000)
-        stalled.stop_reading()
-        before = largest = server.resident_bytes()
-        for _ in range(100):
-            stalled.send(asks)
-            while stalled.waiting and not stalled.ended:
-                crowd.turn()
-            largest = max(largest, server.resident_bytes())
-        assert largest - before <= 512 * 1_024, largest - before
+        # The first one fills the frame log, whose MiB is part of the shard's memory from then on.
+        assert growth() <= 1_536 * 1_024
+        assert growth() <= 512 * 1_024
         bystander.answers()
