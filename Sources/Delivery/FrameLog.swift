@@ -3,9 +3,9 @@
 // A contiguous byte ring. Positions count bytes since the start and never wrap (2^64 bytes at 100
 // GB/s take five years), so a position names the same byte for ever, and one comparison shows
 // whether it is still held. The log waits for no consumer: bytes leave the window whether or not
-// they were sent, and a slow consumer then resumes from the store. An owner that knows that
-// all was sent may rewind the log: it holds nothing then, and the next byte goes to offset 0. So a
-// log with little to send at a time uses few pages of its memory, however much it has sent.
+// they were sent, and a slow consumer then resumes from the store. An owner that has sent all may
+// rewind the log: it holds nothing then, and the next byte goes to offset 0. So a log with little
+// to send at a time uses few pages of its memory, however much it has sent.
 //
 //     start                                   end          two pieces where a range wraps:
 //       v                                      v

@@ -318,7 +318,7 @@ def test_a_flood_of_messages_is_answered_or_cut(make_server, fresh_user):
         for _ in range(10):
             reader.send(asks)
         crowd.until("it is answered", lambda: reader.received.count(b'"pong"') >= 20_000)
-        # The first one fills the frame log, whose MiB is part of the shard's memory from then on.
+        # The first one fills the frame log: its MiB is in memory from then on.
         assert growth() <= 1_536 * 1_024
         assert growth() <= 512 * 1_024
         bystander.answers()

@@ -68,7 +68,7 @@ proctype producer(byte first) {
   od
 }
 
-/* Hands over the element at `next`; what was set aside is a prefix of the ring's rest. */
+/* Hands over the element at `next`; the elements set aside are a prefix of the ring's rest. */
 inline deliver() {
   d_step {
     assert(element[next] != 0);

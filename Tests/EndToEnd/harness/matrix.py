@@ -41,7 +41,7 @@ STATES = {
     "long": (120, {"lang": "de"}),
     "rtl": (25, {"lang": "ar", "dir": "rtl"}),
 }
-# States whose toasts differ from those of others.
+# States with toasts that other states do not have.
 WITH_TOASTS = ["25", "long", "rtl"]
 # The translations of the states `long` and `rtl`.
 STRINGS = {

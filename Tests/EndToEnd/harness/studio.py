@@ -13,7 +13,7 @@ from harness.socketio_js import CLIENTS
 from harness.tokens import publisher_token
 
 DOCUMENTATION = ROOT / "Sources" / "Carillon" / "Carillon.docc" / "Resources"
-# README's pictures: their names, and their titles for readers who do not see them.
+# README's pictures: their names, and their titles for screen readers.
 README = {
     "elements-light-page-light-system": (
         "bell-light",
@@ -162,7 +162,7 @@ def demo_server(directory):
 
 
 def own_context(studio, theme=None, **options):
-    """Makes a profile for the server's own pages, whose user may have chosen a theme."""
+    """Makes a profile for the server's own pages, with the theme that its user may have chosen."""
     context = new_context(studio.browser, **options)
     if theme:
         context.add_init_script(f"localStorage.setItem('carillon-theme', '{theme}')")
