@@ -154,6 +154,10 @@ public struct BusConfiguration: Sendable {
   ///
   /// Nil: 50 a second and 200 at once, and those from this machine are not counted.
   public var messageRate: RateLimit?
+  /// HTTP requests of one user that is no publisher.
+  ///
+  /// Nil: 100 a second and 500 at once, and those from this machine are not counted.
+  public var requestRate: RateLimit?
   /// Publish requests of one user, or of the API key, over HTTP.
   public var publishRate = RateLimit.unlimited
   /// Bytes that a client may be behind: 4,096 to 262,144; past it, it is closed with 1013.

@@ -82,6 +82,7 @@ extension BusConfiguration {
       }
     limits.connectRate = try connectRate?.checked("connectRate")
     limits.messageRate = try messageRate?.checked("messageRate")
+    limits.requestRate = try requestRate?.checked("requestRate")
     limits.publishRate = try publishRate.checked("publishRate")
     limits.backlogBytesLimit = backlogByteLimit
     limits.messageBytesLimit = messageByteLimit

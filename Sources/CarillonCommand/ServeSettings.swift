@@ -69,6 +69,9 @@ struct ServeSettings {
       "message-rate", "N[/BURST]", environment: ["CARILLON_MESSAGE_RATE"],
       "messages per connection and second; 0 is no limit (\(Limits.standardMessageRate))"),
     Flag(
+      "request-rate", "N[/BURST]", environment: ["CARILLON_REQUEST_RATE"],
+      "HTTP requests per user and second; 0 is no limit (\(Limits.standardRequestRate))"),
+    Flag(
       "publish-rate", "N[/BURST]", environment: ["CARILLON_PUBLISH_RATE"],
       "requests per publisher and second; 0 is no limit (0)"),
     Flag(
@@ -179,6 +182,7 @@ struct ServeSettings {
     if let whenFull { configuration.limits.whenUserFull = whenFull }
     configuration.limits.connectRate = try arguments.rate("connect-rate")
     configuration.limits.messageRate = try arguments.rate("message-rate")
+    configuration.limits.requestRate = try arguments.rate("request-rate")
     configuration.limits.publishRate = try arguments.rate("publish-rate") ?? .off
   }
 
@@ -198,13 +202,14 @@ struct ServeSettings {
       "connections-per-address": "\(Limits.standardConnectionsPerAddress)",
       "connections-per-user": "\(Limits.standardSessionsPerUser)", "when-user-full": "reject",
       "connect-rate": "\(Limits.standardConnectRate)",
-      "message-rate": "\(Limits.standardMessageRate)", "publish-rate": "\(RateLimit.off)",
+      "message-rate": "\(Limits.standardMessageRate)",
+      "request-rate": "\(Limits.standardRequestRate)", "publish-rate": "\(RateLimit.off)",
       "trusted-proxies": "none",
     ]
     let notes = [
       "cors-origins": "this machine's names", "connections-per-address": "remote clients only",
       "connections-per-user": "remote clients only", "connect-rate": "remote clients only",
-      "message-rate": "remote clients only",
+      "message-rate": "remote clients only", "request-rate": "remote clients only",
     ]
     entries = ServeSettings.flags.map { flag in
       if case .some((var value, let source)) = arguments.sourced(flag.name) {

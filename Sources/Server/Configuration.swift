@@ -121,12 +121,16 @@ package struct Limits: Sendable {
   ///
   /// Nil: `standardMessageRate`, and those from this machine are not counted.
   package var messageRate: RateLimit?
+  /// Rate of HTTP requests of one user that is no publisher; one over it is answered 429.
+  ///
+  /// It ends no session. Nil: `standardRequestRate`, and those from this machine are not counted.
+  package var requestRate: RateLimit?
   /// Rate of publish requests with one user's tokens, or with the API key; a request over it is
   /// answered 429.
   ///
   /// A request counts once, regardless of how much it publishes.
   package var publishRate = RateLimit.off
-  /// Rate buckets of addresses, and of publishers; past it, further ones share one bucket.
+  /// Rate buckets of addresses, of users, and of publishers; past it, further ones share one.
   package var rateBucketCountLimit = 65_536
   /// Bytes of an inbound WebSocket message; more closes with 1009.
   package var messageBytesLimit = 512
@@ -238,6 +242,12 @@ package struct Limits: Sendable {
   package static let standardSessionsPerUser = 20
   package static let standardConnectRate = RateLimit(perSecond: 20, burst: 100)
   package static let standardMessageRate = RateLimit(perSecond: 50, burst: 200)
+  /// A page makes about ten requests when it loads and one for each action; a poll makes one for
+  /// each batch of notifications.
+  ///
+  /// So a user with all of its 20 connections may load them at once, and then send five requests a
+  /// second with each.
+  package static let standardRequestRate = RateLimit(perSecond: 100, burst: 500)
   /// The most bytes of an `Idempotency-Key`.
   package static let idempotencyKeyBytesLimit = IdempotencyKey.byteCountLimit
 

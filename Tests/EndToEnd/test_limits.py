@@ -280,6 +280,25 @@ def test_a_publisher_over_its_rate_is_served_after_retry_after(limited, by):
     assert len(server.inbox("u")) == accepted + 2
 
 
+def test_a_user_over_its_request_rate_is_served_after_retry_after(limited):
+    server = limited("--request-rate", "2/5")
+    with FlatClient(server, "u") as session:
+        accepted = 0
+        while (answer := server.request("GET", INBOX, token=user_token("u"))).status == 200:
+            accepted += 1
+            assert accepted < 1_000
+        assert accepted >= 5
+        assert answer.status == 429 and answer.error["code"] == "rate_limited"
+        assert answer.error["message"] == "a user makes at most 2 requests a second"
+        # Others have rates of their own, and the user's sessions stay.
+        assert server.request("GET", INBOX, token=user_token("other")).status == 200
+        server.publish("u", "still here")
+        assert session.next()["title"] == "still here"
+        time.sleep(int(answer.headers["retry-after"]))  # As the answer says.
+        assert server.request("GET", INBOX, token=user_token("u")).status == 200
+    assert server.total("http_requests_refused_rate_total") > 0
+
+
 # Defaults.
 
 
@@ -305,6 +324,7 @@ STANDARD = {
     "when-user-full": ("reject", None),
     "connect-rate": ("20/100", "remote clients only"),
     "message-rate": ("50/200", "remote clients only"),
+    "request-rate": ("100/500", "remote clients only"),
     "publish-rate": ("0", None),
 }
 
@@ -319,7 +339,7 @@ def settings(*flags, environment=None):
 def test_check_shows_each_limit_and_its_source():
     shown = settings()
     assert {name: (shown[name]["value"], shown[name].get("note")) for name in STANDARD} == STANDARD
-    for name, value in zip(STANDARD, [7, 0, "replace", "5/9", "5", "0"], strict=True):
+    for name, value in zip(STANDARD, [7, 0, "replace", "5/9", "5", "8/9", "0"], strict=True):
         assert settings(f"--{name}", str(value))[name] == {"value": value, "source": f"--{name}"}
         variable = "CARILLON_" + name.upper().replace("-", "_")
         by_environment = settings(environment={variable: str(value)})[name]

@@ -326,6 +326,7 @@ def test_no_number_in_a_poll_is_a_trap(server, fresh_user, name):
         ("check", "connections-per-user"),
         ("check", "connect-rate"),
         ("check", "message-rate"),
+        ("check", "request-rate"),
         ("check", "publish-rate"),
         ("check", "socketio-ping-interval"),
         ("check", "socketio-ping-timeout"),

@@ -211,6 +211,17 @@ GUARDS = [
     ),
     Guard(
         63,
+        "a user's requests are rate-limited",
+        "request-rate",
+        never(2),
+        (
+            unit("LimitingTests/.*request over its rate"),
+            wire("test_limits.py", "user_over_its_request_rate"),
+            wire("test_shares.py", "flood_of_requests"),
+        ),
+    ),
+    Guard(
+        63,
         "an empty bucket refuses",
         "empty-bucket-refuses",
         rewrite("guard @1 <= @2 else { @3 }", "_ = @2"),

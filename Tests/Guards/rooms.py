@@ -211,6 +211,38 @@ GUARDS = [
         (unit("RoomFloodTests/.*typing on and off"),),
     ),
     Guard(
+        62,
+        "changes of typing within a second are sent as one",
+        "typing-coalesced",
+        remove(),
+        (
+            unit("TypingPaceTests/.*(as one|at random)"),
+            unit("PresenceSessionTests/.*18,000 toggles"),
+            wire("test_shares.py", "toggles"),
+        ),
+    ),
+    Guard(
+        62,
+        "the others get the last state of typing",
+        "final-typing-state-sent",
+        never(1),
+        (unit("TypingPaceTests/.*(as one|at random)"),),
+    ),
+    Guard(
+        62,
+        "typing that the ring did not take is sent again",
+        "lost-typing-is-unshown",
+        remove(),
+        (unit("TypingPaceTests/.*lost is made good"),),
+    ),
+    Guard(
+        62,
+        "the members whose typing has just been sent are bounded",
+        "typing-paces-bounded",
+        never(1),
+        (unit("TypingPaceTests/.*limit of windows"),),
+    ),
+    Guard(
         61,
         "a user that changes to a device on another shard stays connected",
         "user-counts-in-order",

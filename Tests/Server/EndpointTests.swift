@@ -9,10 +9,11 @@ import Testing
 @Suite("Endpoints")
 struct EndpointTests {
   static func request(
-    _ line: String, user: String = "p", fields: String = "", body: String = ""
+    _ line: String, user: String = "p", fields: String = "", body: String = "",
+    scopes: [String] = ["publish"]
   ) -> String {
     "\(line) HTTP/1.1\r\nHost: x\r\nContent-Length: \(body.utf8.count)\r\n\(fields)"
-      + "Authorization: Bearer \(ShardFixture.token(user, scopes: ["publish"]))\r\n\r\n\(body)"
+      + "Authorization: Bearer \(ShardFixture.token(user, scopes: scopes))\r\n\r\n\(body)"
   }
 
   /// Waits for one whole answer and takes it: its head and its body.

@@ -216,6 +216,7 @@ private final class RoomModel {
       #expect(shard.localRooms.isEmpty && shard.rosters.isEmpty && shard.countedUserCount == 0)
       #expect(shard.presenceEntryCount == 0 && shard.nextPresenceDeadline == nil)
       #expect(shard.typingEntryCount == 0 && shard.refusedEntryCount == 0)
+      #expect(shard.typingWindowCount == 0)
       #expect(shard.sessionCount == 0)
       #expect(shard.blockedConnectionCount == 0 && shard.blockedByteCount == 0)
       #expect(shard.unauthenticatedCount == 0 && shard.rejectedCount == 0)

@@ -227,7 +227,27 @@ struct PresenceSessionTests {
     try fixture.turn(4)
     typingEntry.connection.end()
     try fixture.turn(4)
-    #expect(try Rooms.heard(fixture, other) == ["true", "false"])
+    #expect(try Rooms.heard(fixture, other) == ["true"])
+    // A second after the start.
+    try fixture.pass(milliseconds: 1_000)
+    #expect(try Rooms.heard(fixture, other) == ["false"])
+  }
+
+  @Test func `18,000 toggles a second cost each other member two messages`() throws {
+    let fixture = try ShardFixture()
+    let typing = try Rooms.member("typing", fixture)
+    let others = try (0..<20).map { try Rooms.member("m\($0)", fixture) }
+    try fixture.turn(3)
+    for other in others { _ = try fixture.frames(of: other) }
+    for number in 1...18_000 {
+      typing.connection.setTyping(!number.isMultiple(of: 2), in: "r")
+      if number.isMultiple(of: 1_000) { try fixture.turn(2) }
+    }
+    try fixture.pass(milliseconds: 1_000)
+    for other in others {
+      #expect(try Rooms.heard(fixture, other) == ["true", "false"])
+      #expect(other.connection.state == .session)
+    }
   }
 
   @Test func `typing in a room without being in it is an error, and the connection stays`() throws {

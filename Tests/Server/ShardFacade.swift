@@ -250,6 +250,7 @@ extension ShardView {
   /// Whether a message to a room is not in its members' outboxes yet.
   var hasPendingRoomBatch: Bool { shard.delivery.pendingBatch != nil }
   var typingEntryCount: Int { shard.rooms.typingEntryCount }
+  var typingWindowCount: Int { shard.rooms.typingWindowCount }
   var refusedEntryCount: Int { shard.rooms.refusedEntryCount }
   /// Users that this shard owns and counts the shards of.
   var countedUserCount: Int { shard.users.ownedCount }
@@ -258,9 +259,7 @@ extension ShardView {
   var nextPresenceDeadline: UInt64? { shard.users.nextDeadline }
 
   /// The connections of this shard that are in a room.
-  func localMemberCount(of room: RoomName) -> Int {
-    memberCounts[TextKey(room)] ?? 0
-  }
+  func localMemberCount(of room: RoomName) -> Int { memberCounts[TextKey(room)] ?? 0 }
 
   /// For each room, the connections of this shard that are in it.
   private var memberCounts: [TextKey: Int] {

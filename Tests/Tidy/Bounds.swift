@@ -43,7 +43,7 @@ enum Bounds {
       [
         "Limits.connectionsPerAddressLimit", "Limits.sessionsPerUserLimit",
         "Limits.unauthenticatedPerShardLimit", "Limits.connectRate", "Limits.messageRate",
-        "Limits.publishRate",
+        "Limits.publishRate", "Limits.requestRate",
       ]
     ),
     (

@@ -219,6 +219,12 @@ final class AdmissionControl: ShardComponent {
     core.quotas.publish(by: caller.scope, at: now.nanosecondsOfMilliseconds)
   }
 
+  /// Takes a token for a user's request at `slot`; returns the nanoseconds to wait when there is
+  /// none.
+  func drawRequest(by user: UserID, at slot: UInt32) -> UInt64? {
+    core.quotas.request(by: user, isLocal: isLocal(slot), at: now.nanosecondsOfMilliseconds)
+  }
+
   // MARK: Forwarding
 
   /// Logs once that a proxy is not trusted.

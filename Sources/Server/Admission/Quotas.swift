@@ -1,9 +1,10 @@
-// Quotas over all shards: connections per address, sessions per user, and the rates of connecting
-// and publishing.
+// Quotas over all shards: connections per address, sessions per user, and the rates of connecting,
+// of users' requests and of publishing.
 //
 // The kernel spreads one address over all shards, so its count is one number protected by one
 // mutex. A shard takes the mutex when a connection is accepted, when a session begins, when either
-// ends, and for a publish where publishes are limited: never while it delivers a notification. The
+// ends, for a user's request, and for a publish where publishes are limited: never while it
+// delivers a notification. The
 // counts are exact: of several connections that arrive at once, one below the limit, exactly one is
 // admitted.
 //
@@ -65,19 +66,24 @@ struct QuotaTable {
   private var sessions: [TextKey: Sessions] = [:]
   private var attempts: BucketTable<AddressKey>
   private var publishes: BucketTable<TextKey>
+  private var requests: BucketTable<TextKey>
 
-  init(connectRate: RateLimit, publishRate: RateLimit, capacity: Int) {
+  init(
+    connectRate: RateLimit, publishRate: RateLimit, requestRate: RateLimit = .off, capacity: Int
+  ) {
     attempts = BucketTable(limit: connectRate, capacity: capacity)
     publishes = BucketTable(limit: publishRate, capacity: capacity)
+    requests = BucketTable(limit: requestRate, capacity: capacity)
   }
 
   /// The number of addresses and users with a count, and of buckets that are not full.
   mutating func sizes(at now: UInt64) -> QuotaSizes {
     attempts.forgetFull(at: now)
     publishes.forgetFull(at: now)
+    requests.forgetFull(at: now)
     return QuotaSizes(
       addresses: connections.count, users: sessions.count,
-      buckets: attempts.count + publishes.count)
+      buckets: attempts.count + publishes.count + requests.count)
   }
 
   mutating func attempt(_ address: AddressKey, at now: UInt64) -> UInt64? {
@@ -86,6 +92,10 @@ struct QuotaTable {
 
   mutating func publish(by publisher: TextKey, at now: UInt64) -> UInt64? {
     publishes.take(publisher, at: now)
+  }
+
+  mutating func request(by user: TextKey, at now: UInt64) -> UInt64? {
+    requests.take(user, at: now)
   }
 
   /// Counts a connection; false when the address already has `limit` of them.
@@ -170,7 +180,10 @@ final class Quotas: Sendable {
   private let whenUserFull: FullUserPolicy
   let connectRate: RateLimit
   let publishRate: RateLimit
-  private let countsLoopback: (attempts: Bool, messages: Bool, unauthenticated: Bool)
+  /// The rate at which one user may send requests.
+  let requestRate: RateLimit
+  private let countsLoopback:
+    (attempts: Bool, messages: Bool, requests: Bool, unauthenticated: Bool)
   private let table: Guarded<QuotaTable>
 
   init(_ limits: Limits) {
@@ -181,16 +194,17 @@ final class Quotas: Sendable {
     connectRate = limits.connectRate ?? Limits.standardConnectRate
     messageRate = limits.messageRate ?? Limits.standardMessageRate
     publishRate = limits.publishRate
+    requestRate = limits.requestRate ?? Limits.standardRequestRate
     let unauthenticated = Cap(
       limits.unauthenticatedPerShardLimit, standard: max(1, limits.connectionsPerShardLimit / 10))
     unauthenticatedLimit = unauthenticated.limit
     countsLoopback = (
       attempts: limits.connectRate != nil, messages: limits.messageRate != nil,
-      unauthenticated: unauthenticated.countsLoopback
+      requests: limits.requestRate != nil, unauthenticated: unauthenticated.countsLoopback
     )
     table = Guarded(
       QuotaTable(
-        connectRate: connectRate, publishRate: publishRate,
+        connectRate: connectRate, publishRate: publishRate, requestRate: requestRate,
         capacity: limits.rateBucketCountLimit))
   }
 
@@ -248,6 +262,13 @@ final class Quotas: Sendable {
     if publishRate.isOff { return nil }
     let publisher = TextKey(scope)
     return table.withLock { $0.publish(by: publisher, at: now) }
+  }
+
+  /// Takes a token for a user's request; returns the nanoseconds to wait when there is none.
+  func request(by user: UserID, isLocal: Bool, at now: UInt64) -> UInt64? {
+    guard !requestRate.isOff, countsLoopback.requests || !isLocal else { return nil }
+    let user = TextKey(user)
+    return table.withLock { $0.request(by: user, at: now) }
   }
 
   /// Whether messages are counted, those of this machine or those of others.

@@ -42,6 +42,13 @@ extension Answer {
       afterSeconds: wholeSeconds(wait))
   }
 
+  /// The answer to a user over its rate of requests, with the nanoseconds to wait.
+  static func tooManyRequests(wait: UInt64, by quotas: Quotas) -> Answer {
+    .tooMany(
+      "rate_limited", "a user makes at most \(quotas.requestRate.perSecond) requests a second",
+      afterSeconds: wholeSeconds(wait))
+  }
+
   /// The time in whole seconds, rounded up; at least 1, since a refusal always asks for a wait.
   static func wholeSeconds(_ nanoseconds: UInt64) -> UInt64 {
     // guard: retry-after-rounds-up

@@ -113,6 +113,7 @@ final class EndpointAccess: ShardComponent {
         invalid: "the token or key is not valid")
     }
     admission.authenticated(slot)
+    try takeRequest(by: caller, at: slot)
     switch endpoint.access {
     case .user where caller.user == nil:
       let failure = authenticator.noUser(authenticator.token(of: head), at: slot)
@@ -144,6 +145,19 @@ final class EndpointAccess: ShardComponent {
     return Refusal(
       .failure(401, "unauthorized", authenticator.explain(failure, message)).with(
         "WWW-Authenticate", "Bearer"))
+  }
+
+  /// Takes a token for a user's request, or refuses it with the time after which to retry.
+  ///
+  /// A request counts whether it is served or not: a user without the right to publish could
+  /// otherwise flood the server with attempts. The refusal ends none of the user's sessions.
+  private func takeRequest(by caller: Caller, at slot: UInt32) throws(Refusal) {
+    // guard: request-rate
+    guard let user = caller.user, !caller.isPublisher,
+      let wait = admission.drawRequest(by: user, at: slot)
+    else { return }
+    metrics.add(.requestsRefusedByRate)
+    throw Refusal(.tooManyRequests(wait: wait, by: core.quotas))
   }
 
   /// Takes a token for a request that publishes, or refuses it with the time after which to retry.

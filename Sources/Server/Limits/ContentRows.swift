@@ -60,6 +60,12 @@ extension LimitRows {
       "time for which a member counts as typing", RoomOwner.typingMilliseconds, .milliseconds,
       "the typing ends")
     add(
+      "time between updates of a member's typing", TypingPaces.changeMilliseconds, .milliseconds,
+      "the latest state is sent at its end")
+    add(
+      "members of a shard's rooms with such an update", TypingPaces.countLimit, .count,
+      "a further start of typing is not sent")
+    add(
       "time between renewals of typing", RoomOwner.typingRenewalMilliseconds, .milliseconds,
       "an earlier one is ignored")
     add(

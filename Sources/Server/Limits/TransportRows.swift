@@ -32,8 +32,8 @@ extension LimitRows {
       "rejected connections of a shard", \Limits.rejectedPerShardLimit, .count,
       "a further one is closed without an answer")
     add(
-      "rate buckets of addresses, and of publishers", \Limits.rateBucketCountLimit, .count,
-      "further ones share one bucket")
+      "rate buckets of addresses, of users, and of publishers", \Limits.rateBucketCountLimit,
+      .count, "further ones share one bucket")
     add(
       "each number of a rate", RateLimit.highest, .count, "the server does not start")
     add(
@@ -61,6 +61,9 @@ extension LimitRows {
 
   mutating func addRequests() {
     begin("head of a request")
+    add(
+      "requests of a user", \Quotas.requestRate, flag: "request-rate",
+      "one over it gets 429, and no session ends; a default does not count this machine's own")
     add("method", HTTPRequestHeadParser.methodBytesLimit, .bytes, "answered 400")
     add("target", \HTTPLimits.targetBytes, .bytes, "answered 414")
     add("parameters of a query", QueryString.pairCountLimit, .count, "answered 400")

@@ -12,7 +12,7 @@ enum Counter: Int, CaseIterable {
   case accepted, acceptPauses, refusedConnections
   case refusedByAddress, refusedByAddressRate, refusedUnauthenticated
   case sessionsRefused, sessionsReplaced, messagesRefused, messageFloods, publishesRefused
-  case requests, refusedRequests
+  case requests, refusedRequests, requestsRefusedByRate
   case sessionsOpened, sessionsClosed
   case framesDelivered, bytesSent, framesReceived, bytesReceived
   case published, relayedLost, broadcasts, ringFull
@@ -38,6 +38,7 @@ enum Counter: Int, CaseIterable {
     case .publishesRefused: "publishes_refused_rate_total"
     case .requests: "http_requests_total"
     case .refusedRequests: "http_requests_refused_total"
+    case .requestsRefusedByRate: "http_requests_refused_rate_total"
     case .sessionsOpened: "sessions_opened_total"
     case .sessionsClosed: "sessions_closed_total"
     case .framesDelivered: "frames_delivered_total"

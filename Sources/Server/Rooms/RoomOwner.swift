@@ -59,17 +59,6 @@ final class RoomOwner {
   /// Departures of members that are remembered for their return; then all are forgotten.
   static let departuresLimit = 4_096
 
-  /// A user that was a member of a room.
-  private struct Visit: Hashable {
-    let room: TextKey
-    let user: TextKey
-
-    init(_ room: RoomName, _ user: UserID) {
-      self.room = TextKey(room)
-      self.user = TextKey(user)
-    }
-  }
-
   /// A connection that was refused a room.
   private struct RefusedEntry: Hashable {
     let room: TextKey
@@ -91,8 +80,9 @@ final class RoomOwner {
   private let presenceMembersLimit: Int
   private var rosters: [TextKey: Roster] = [:]
   private var typing = DeadlineQueue<TypingEntry>()
+  private var typingPaces: TypingPaces
   /// The latest departures of which all members knew.
-  private var departures: [Visit: Roster.Departure] = [:]
+  private var departures: [RoomVisit: Roster.Departure] = [:]
   /// The connections that have entered any room.
   private var entryCount: UInt64 = 0
   private var refused: Set<RefusedEntry> = []
@@ -102,15 +92,20 @@ final class RoomOwner {
 
   /// Creates the owner of at most `roomsLimit` rooms, of which those with more members than
   /// `presenceMembersLimit` have no typing and presence updates.
-  init(roomsLimit: Int, presenceMembersLimit: Int) {
+  init(
+    roomsLimit: Int, presenceMembersLimit: Int, typingPaces: TypingPaces = TypingPaces()
+  ) {
     self.roomsLimit = roomsLimit
     self.presenceMembersLimit = presenceMembersLimit
+    self.typingPaces = typingPaces
   }
 
   var roomCount: Int { rosters.count }
 
   /// When `expire` next has work; nil when it has none.
-  var nextDeadline: UInt64? { typing.next }
+  var nextDeadline: UInt64? {
+    [typing.next, typingPaces.nextDeadline].compactMap { $0 }.min()
+  }
 
   /// The first `limit` members of a room, and how many there are.
   func members(of room: RoomName, limit: Int) -> RoomMembers {
@@ -130,7 +125,7 @@ final class RoomOwner {
         refused.insert(RefusedEntry(name, connection))
         return .full
       }
-      let departure = departures.removeValue(forKey: Visit(name, user))
+      let departure = departures.removeValue(forKey: RoomVisit(name, user))
       // guard: roster-counts-on
       rosters[TextKey(name), default: Roster(entryCount: entryCount)]
         .enter(user, departure: departure)
@@ -139,10 +134,10 @@ final class RoomOwner {
     case .look:
       return .seen(named(name))
     case .leave:
-      exit(user, connection, from: name)
+      exit(user, connection, from: name, at: now)
       return .left(named(name))
     case .abandon:
-      exit(user, connection, from: name)
+      exit(user, connection, from: name, at: now)
       return nil
     case .type(let isTyping):
       guard rosters[TextKey(name)]?.contains(user) == true else { return .notInRoom }
@@ -168,7 +163,7 @@ final class RoomOwner {
     // guard: unsent-status-of-absent-user
     if !isReturn || update.status != .offline {
       // guard: status-of-absent-user
-      departures[Visit(name, update.user)]?.status = update.status
+      departures[RoomVisit(name, update.user)]?.status = update.status
     }
     // guard: return-sent-to-newcomers-only
     if isReturn, !isNews { return }
@@ -180,18 +175,28 @@ final class RoomOwner {
     // guard: lost-presence-is-unannounced
     rosters[TextKey(name)]?.noteUnannounced(user)
     // guard: lost-presence-of-absent-user
-    departures[Visit(name, user)] = nil
+    departures[RoomVisit(name, user)] = nil
   }
 
-  /// Ends the typing of members that have not renewed it.
+  /// Notes that an update of a member's typing was lost on its way to the others of a room.
+  func noteLostTyping(_ update: TypingUpdate) { typingPaces.noteLost(update) }
+
+  /// Ends the typing of members that have not renewed it, and sends changes that are due.
   func expire(at now: UInt64) {
     while let entry = typing.takeFirst(dueAt: now) {
       guard let end = rosters[TextKey(entry.room)]?.typingEnd(of: entry.user), end <= now else {
         continue
       }
       if rosters[TextKey(entry.room)]?.setTyping(entry.user, until: nil) == true {
-        sendTyping(false, entry.user, in: entry.room)
+        show(false, entry.user, in: entry.room, at: now)
       }
+    }
+    while let ended = typingPaces.takeEnded(at: now) {
+      guard let roster = rosters[TextKey(ended.room)] else { continue }
+      let isTyping = roster.typingEnd(of: ended.user) != nil
+      let isShown = ended.shown.isTyping && ended.shown.roster == roster.startCount
+      // guard: final-typing-state-sent
+      if isTyping != isShown { show(isTyping, ended.user, in: ended.room, at: now) }
     }
   }
 
@@ -232,10 +237,12 @@ final class RoomOwner {
   private func remember(_ departure: Roster.Departure, of user: UserID, from name: RoomName) {
     // guard: departures-bounded
     if departures.count >= RoomOwner.departuresLimit { departures = [:] }
-    departures[Visit(name, user)] = departure
+    departures[RoomVisit(name, user)] = departure
   }
 
-  private func exit(_ user: UserID, _ connection: ShardConnectionID, from name: RoomName) {
+  private func exit(
+    _ user: UserID, _ connection: ShardConnectionID, from name: RoomName, at now: UInt64
+  ) {
     // The client may leave before it knows of the refusal, and another connection of the user may
     // have entered meanwhile. The roster only counts them.
     // guard: refused-connection-takes-off-none
@@ -244,16 +251,23 @@ final class RoomOwner {
     let departure = rosters[TextKey(name)]?.departure(of: user)
     let isTyping = rosters[TextKey(name)]?.typingEnd(of: user) != nil
     let isGone = rosters[TextKey(name)]?.exit(user) == true
-    if isGone, isTyping { sendTyping(false, user, in: name) }
     guard isGone, let roster = rosters[TextKey(name)] else { return }
-    if roster.isEmpty {
+    guard !roster.isEmpty else {
       rosters[TextKey(name)] = nil
-    } else if let departure {
-      remember(departure, of: user, from: name)
+      return
     }
+    if isTyping { show(false, user, in: name, at: now) }
+    if let departure { remember(departure, of: user, from: name) }
   }
 
   private func setTyping(_ isTyping: Bool, _ user: UserID, in name: RoomName, at now: UInt64) {
+    let wasTyping = rosters[TextKey(name)]?.typingEnd(of: user) != nil
+    // A stop is always taken: it follows a start that was.
+    // guard: typing-paces-bounded
+    if isTyping, !wasTyping, !typingPaces.hasRoom, !typingPaces.isOpen(RoomVisit(name, user)) {
+      droppedCount += 1
+      return
+    }
     var until = isTyping ? now + RoomOwner.typingMilliseconds : nil
     if let latest = until, let watched = rosters[TextKey(name)]?.watchEnd(of: user) {
       // guard: typing-renewal
@@ -265,19 +279,23 @@ final class RoomOwner {
       }
     }
     if rosters[TextKey(name)]?.setTyping(user, until: until) == true {
-      sendTyping(isTyping, user, in: name)
+      show(isTyping, user, in: name, at: now)
     }
   }
 
-  private func sendTyping(_ isTyping: Bool, _ user: UserID, in name: RoomName) {
+  /// Sends the state of a user to the others of a room, or leaves it to the end of its window.
+  private func show(_ isTyping: Bool, _ user: UserID, in name: RoomName, at now: UInt64) {
+    // guard: typing-coalesced
+    guard !typingPaces.isOpen(RoomVisit(name, user)) else { return }
     let update = TypingUpdate(room: name, user: user, isTyping: isTyping)
-    send(.typing(update), to: name, except: user)
+    guard send(.typing(update), to: name, except: user) else { return }
+    guard let roster = rosters[TextKey(name)]?.startCount else { return }
+    typingPaces.open(name, user, .init(isTyping: isTyping, roster: roster), at: now)
   }
 
   /// Keeps an update for the room's members, unless the room exceeds `presenceMembersLimit`.
   ///
   /// - Returns: whether it is kept.
-  @discardableResult
   private func send(_ body: Event.Body, to name: RoomName, except user: UserID) -> Bool {
     guard let count = rosters[TextKey(name)]?.count, count <= presenceMembersLimit else {
       droppedCount += 1
@@ -287,8 +305,16 @@ final class RoomOwner {
     return true
   }
 
+  /// Traps in a debug build when an invariant does not hold.
+  func checkInvariants() {
+    typingPaces.checkInvariants()
+    for roster in rosters.values { assert(!roster.isEmpty, "a room without members is kept") }
+    assert(departures.count <= RoomOwner.departuresLimit)
+  }
+
   // MARK: Asked by tests only
 
+  var typingWindowCount: Int { typingPaces.count }
   var typingEntryCount: Int { typing.count }
   var refusedEntryCount: Int { refused.count }
   /// The members of each room.

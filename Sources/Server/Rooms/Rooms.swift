@@ -47,6 +47,7 @@ final class Rooms: ShardComponent {
 
   /// Traps in a debug build when a room has other members than its connections say.
   func checkInvariants() {
+    owner.checkInvariants()
     for room in local.values {
       assert(!room.members.slots.isEmpty, "a room without members is kept")
       for slot in room.members.slots {
@@ -367,16 +368,20 @@ final class Rooms: ShardComponent {
     return takeUpdates()
   }
 
-  /// Counts an update that the ring did not take; the user's next return is then sent to all.
+  /// Counts an update that the ring did not take.
+  ///
+  /// The user's next return is then sent to all, and its typing is sent again after a second.
   func noteLost(_ event: Event) {
     metrics.add(.presenceDropped)
-    guard case .presence(let update) = event.body, case .room(let name, _) = event.audience else {
-      return
+    guard case .room(let name, _) = event.audience else { return }
+    switch event.body {
+    case .presence(let update): owner.noteLostPresence(of: update.user, in: name)
+    case .typing(let update): owner.noteLostTyping(update)
+    default: break
     }
-    owner.noteLostPresence(of: update.user, in: name)
   }
 
-  /// Ends the typing of members that have not renewed it, and returns the events that say so.
+  /// Ends the typing of members that have not renewed it, and returns the events that are due.
   func expire() -> [Event] {
     owner.expire(at: now)
     return takeUpdates()
@@ -395,6 +400,8 @@ final class Rooms: ShardComponent {
 
   /// The members that are typing.
   var typingEntryCount: Int { owner.typingEntryCount }
+  /// The members whose typing was sent within the last second.
+  var typingWindowCount: Int { owner.typingWindowCount }
   /// The refusals that are remembered.
   var refusedEntryCount: Int { owner.refusedEntryCount }
   /// The members of each room.

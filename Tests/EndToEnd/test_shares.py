@@ -1,0 +1,82 @@
+"""One user, or some, that use as much as they can: the others keep their share.
+
+The clients of the attacks come from other machines, as a trusted proxy says: a default limit does not
+count this one's.
+"""
+
+import time
+
+import pytest
+
+from harness.clients import PATIENCE
+from harness.rooms import TypedClient
+from harness.tokens import user_token
+
+INBOX = "/api/v1/notifications"
+HUB = "/api/v1/websocket"
+# The defaults.
+REQUESTS_AT_ONCE = 500
+ROOMS_OF_A_USER = 500
+ROOMS_OF_A_CONNECTION = 128
+
+
+@pytest.fixture
+def proxied(make_server):
+    """A server of two shards that trusts this machine to name the clients."""
+    return make_server(arguments=["--shards", "2", "--trusted-proxies", "127.0.0.1"])
+
+
+def of_another_machine(number=9):
+    return {"X-Forwarded-For": f"203.0.113.{number}"}
+
+
+def test_a_flood_of_requests_by_one_user_meets_the_default_rate(proxied):
+    connection = proxied.connection()
+
+    def ask(user):
+        return proxied.request(
+            "GET", INBOX, token=user_token(user), headers=of_another_machine(), over=connection
+        )
+
+    answers = [ask("u") for _ in range(10 * REQUESTS_AT_ONCE)]
+    assert {answer.status for answer in answers} == {200, 429}
+    assert all(answer.status == 200 for answer in answers[:REQUESTS_AT_ONCE])
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert refused.error["code"] == "rate_limited" and refused.headers["retry-after"] == "1"
+    # The connection stays, and others have a rate of their own.
+    assert ask("other").status == 200
+    assert proxied.publish("u", "still here", over=connection)
+    connection.close()
+
+
+@pytest.mark.parametrize("by", ["socket", "request"])
+def test_toggles_of_typing_are_sent_once_a_second_and_end_with_the_last(make_server, by):
+    server = make_server(arguments=["--shards", "2"])
+    toggler = TypedClient(server, "toggler")
+    others = [TypedClient(server, f"member-{number}") for number in range(20)]
+    for client in [toggler, *others]:
+        client.join("r")
+    toggles = 18_000 if by == "socket" else 2_000
+    connection = server.connection()
+    start = time.monotonic()
+    for number in range(1, toggles + 1):
+        body = {"room": "r", "is_typing": number % 2 == 1}
+        if by == "socket":
+            toggler.say("typing_indicator", **body)
+        else:
+            path = f"{HUB}/realtime/typing"
+            answer = server.request("POST", path, user_token("toggler"), body, over=connection)
+            assert answer.status == 200, answer
+    toggler.say("ping")
+    toggler.until("pong")
+    for client in others:
+        updates = [client.until("typing_indicator")["is_typing"]]
+        while updates[-1]:
+            updates.append(client.until("typing_indicator", within=PATIENCE)["is_typing"])
+            # Each was sent a second after the one before it.
+            assert len(updates) <= time.monotonic() - start + 2
+        assert not updates[-1]
+    connection.close()
+    assert server.total("disconnects_slow_consumer_total") == 0
+    for client in [toggler, *others]:
+        client.close()
