@@ -18,6 +18,12 @@ enum Attack: String, CaseIterable {
   case zeroWindowReaders = "zero-window"
   /// Subscribers of the bystanders' broadcast that never read.
   case stalledReaders = "stalled-broadcast"
+  /// 40 accounts that open as many rooms as they are granted, while an honest user opens some.
+  case takenRooms = "taken-rooms"
+  /// Pipelined requests of one user, as fast as the server answers them.
+  case requestFlood = "request-flood"
+  /// 18,000 changes of typing a second, in a room with 20 other members.
+  case typingToggles = "typing-toggles"
 }
 
 /// The driver's order to an attacker, passed as its arguments.

@@ -49,6 +49,8 @@ final class Attacker {
         receiveBytes: Self.leastReceiveBytes)
     case .zeroWindowReaders: try publishToReaders(in: Self.room)
     case .stalledReaders: try publishToReaders(in: nil)
+    case .takenRooms, .requestFlood, .typingToggles:
+      throw BenchmarkError("\(order.attack.rawValue) has another attacker")
     }
   }
 

@@ -49,7 +49,13 @@ struct Finding {
     case .zeroWindowReaders, .stalledReaders:
       let limit = options.zeroWindowReaders * Self.heldBytesLimit
       if residentGrowth > limit + limit / 10 { complaints.append("memory") }
-    case .unpacedFlood, .pings: break
+    case .takenRooms:
+      if attacked.contains(where: { $0.progress.ended > 0 }) {
+        complaints.append("honest rooms refused")
+      }
+    case .typingToggles:
+      if attacked.contains(where: { $0.progress.ended > 0 }) { complaints.append("members cut") }
+    case .unpacedFlood, .pings, .requestFlood: break
     }
     // A round without an attack proves nothing.
     if attacked.contains(where: { $0.progress.sent == 0 }) { complaints.append("no attack") }
@@ -67,6 +73,7 @@ extension Report {
     let frames = median(windows.map(\.framesPerMinute))
     let slow = median(windows.map { Double($0.slowConsumers) })
     let begun = finding.attacked.map(\.progress.begun).max() ?? 0
+    let ended = finding.attacked.map(\.progress.ended).max() ?? 0
     let sent = median(finding.attacked.map { Double($0.progress.sent) })
     let growth = Double(finding.residentGrowth) / 1_048_576
     let kind =
@@ -74,6 +81,10 @@ extension Report {
       case .pacedFlood, .unpacedFlood, .pings: "\(grouped(Int(frames))) frames/min"
       case .zeroWindowReaders, .stalledReaders:
         "\(grouped(Int(sent))) messages, \(Int(slow)) of \(grouped(begun)) closed as too slow"
+      case .takenRooms: "\(grouped(Int(sent))) rooms tried, \(grouped(ended)) honest ones refused"
+      case .requestFlood: "\(grouped(Int(sent))) requests"
+      case .typingToggles:
+        "\(grouped(Int(sent))) toggles, \(grouped(ended)) of \(grouped(begun)) members cut"
       }
     add(
       figure(

@@ -51,7 +51,7 @@ final class HostileSocket {
   deinit { _ = close(descriptor) }
 
   /// Requests a WebSocket upgrade and waits for the answer.
-  func upgrade(_ target: String, on server: ServerURL) throws {
+  func upgrade(_ target: String, on server: ServerURL, fields: [HTTPField] = []) throws {
     var request: [UInt8] = []
     HTTPRequest(
       "GET", target,
@@ -59,7 +59,7 @@ final class HostileSocket {
         HTTPField("Upgrade", "websocket"), HTTPField("Connection", "Upgrade"),
         HTTPField("Sec-WebSocket-Version", "13"),
         HTTPField("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-      ]
+      ] + fields
     ).write(to: server, into: &request)
     guard send(request[...]) == request.count else {
       throw BenchmarkError("cannot send the upgrade request")
@@ -75,13 +75,25 @@ final class HostileSocket {
   /// Sends as many bytes as the kernel accepts and returns their number.
   ///
   /// Returns 0 when the send buffer stays full, and nil when the server has ended the connection.
-  func send(_ bytes: ArraySlice<UInt8>) -> Int? {
-    unsafe bytes.withUnsafeBytes { buffer in
+  ///
+  /// With `waits` false it does not wait for room.
+  func send(_ bytes: ArraySlice<UInt8>, waits: Bool = true) -> Int? {
+    let flags = Int32(MSG_NOSIGNAL) | (waits ? 0 : Int32(MSG_DONTWAIT))
+    return unsafe bytes.withUnsafeBytes { buffer in
       guard let start = buffer.baseAddress else { return 0 }
       // SAFETY: the buffer is readable for its count.
-      let count = unsafe Glibc.send(descriptor, start, buffer.count, Int32(MSG_NOSIGNAL))
+      let count = unsafe Glibc.send(descriptor, start, buffer.count, flags)
       if count >= 0 { return count }
       return errno == EAGAIN || errno == EINTR ? 0 : nil
     }
+  }
+
+  /// Takes some of the bytes that have arrived, without waiting; nil at the connection's end.
+  func receive() -> [UInt8]? {
+    var bytes = [UInt8](repeating: 0, count: 16 << 10)
+    // SAFETY: `bytes` is writable for its count.
+    let count = unsafe recv(descriptor, &bytes, bytes.count, Int32(MSG_DONTWAIT))
+    if count > 0 { return Array(bytes[..<count]) }
+    return count < 0 && (errno == EAGAIN || errno == EINTR) ? [] : nil
   }
 }

@@ -16,6 +16,9 @@ struct Options {
                   pings              pings of 125 bytes, whose pongs are never read
                   zero-window        readers with a closed window in their own room
                   stalled-broadcast  stalled readers of the bystanders' broadcast
+                  taken-rooms        40 accounts that open all the rooms that they are granted
+                  request-flood      pipelined requests of one user
+                  typing-toggles     18,000 changes of typing a second in a room of 20
       --seconds   duration of each window, quiet or attacked
     """
 

@@ -14,6 +14,7 @@ do {
     guard let order = AttackOrder(arguments), let credentials = Credentials.inherited else {
       exit(2)
     }
+    if try ShareAttacker(order, credentials).run() { exit(0) }
     try Attacker(order, credentials).run()
     exit(0)
   }

@@ -62,13 +62,14 @@ package struct RunningServer {
   /// Starts Carillon with this many shards, pinned to `processor` or (nil) unpinned.
   package static func carillon(
     at path: String, _ credentials: Credentials, data: String, shards: Int = 1,
-    processor: Int? = System.serverProcessor, name: String
+    processor: Int? = System.serverProcessor, arguments more: [String] = [], name: String
   ) throws -> RunningServer {
     let port = try System.freePort()
-    let arguments = [
-      path, "serve", "--host", "127.0.0.1", "--port", "\(port)", "--shards", "\(shards)",
-      "--data", data,
-    ]
+    let arguments =
+      [
+        path, "serve", "--host", "127.0.0.1", "--port", "\(port)", "--shards", "\(shards)",
+        "--data", data,
+      ] + more
     return try start(
       arguments, environment: credentials.environment, port: port, processor: processor,
       name: name)

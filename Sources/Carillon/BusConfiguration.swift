@@ -146,6 +146,11 @@ public struct BusConfiguration: Sendable {
   public var sessionsPerUserLimit: Int?
   /// The fate of a session past that limit.
   public var whenUserFull = FullUserPolicy.reject
+  /// Rooms that one user holds, by opening them: 0 to 1,000,000; 0 is no limit.
+  ///
+  /// Nil: 500. Those that the user opens from this machine are not counted, and neither are those
+  /// that the program has it join.
+  public var roomsPerUserLimit: Int?
   /// New connections of one address.
   ///
   /// Nil: 20 a second and 100 at once, and those from this machine are not counted.

@@ -75,6 +75,8 @@ extension BusConfiguration {
     try require(Limits.messageBytes, holds: messageByteLimit, "messageByteLimit")
     limits.connectionsPerAddressLimit = connectionsPerAddressLimit
     limits.sessionsPerUserLimit = sessionsPerUserLimit
+    try require(Limits.quotas, holds: roomsPerUserLimit ?? 0, "roomsPerUserLimit")
+    limits.roomsPerUserLimit = roomsPerUserLimit
     limits.whenUserFull =
       switch whenUserFull {
       case .reject: .reject

@@ -63,6 +63,9 @@ struct ServeSettings {
       "when-user-full", "reject|replace", environment: ["CARILLON_WHEN_USER_FULL"],
       "at that limit, reject the new session or replace the oldest (reject)"),
     Flag(
+      "rooms-per-user", "N", environment: ["CARILLON_ROOMS_PER_USER"],
+      "rooms that a user holds, by opening them; 0 is no limit (\(Limits.standardRoomsPerUser))"),
+    Flag(
       "connect-rate", "N[/BURST]", environment: ["CARILLON_CONNECT_RATE"],
       "new connections per address and second; 0 is no limit (\(Limits.standardConnectRate))"),
     Flag(
@@ -177,6 +180,10 @@ struct ServeSettings {
       configuration.limits.sessionsPerUserLimit = try arguments.number(
         "connections-per-user", in: Limits.quotas, otherwise: 0)
     }
+    if arguments.value("rooms-per-user") != nil {
+      configuration.limits.roomsPerUserLimit = try arguments.number(
+        "rooms-per-user", in: Limits.quotas, otherwise: 0)
+    }
     let whenFull = try arguments.choice(
       "when-user-full", "reject or replace", FullUserPolicy.init(rawValue:))
     if let whenFull { configuration.limits.whenUserFull = whenFull }
@@ -201,6 +208,7 @@ struct ServeSettings {
       "socketio-ping-timeout": "\(engine.pingTimeoutMilliseconds)", "rooms": "open",
       "connections-per-address": "\(Limits.standardConnectionsPerAddress)",
       "connections-per-user": "\(Limits.standardSessionsPerUser)", "when-user-full": "reject",
+      "rooms-per-user": "\(Limits.standardRoomsPerUser)",
       "connect-rate": "\(Limits.standardConnectRate)",
       "message-rate": "\(Limits.standardMessageRate)",
       "request-rate": "\(Limits.standardRequestRate)", "publish-rate": "\(RateLimit.off)",
@@ -208,7 +216,8 @@ struct ServeSettings {
     ]
     let notes = [
       "cors-origins": "this machine's names", "connections-per-address": "remote clients only",
-      "connections-per-user": "remote clients only", "connect-rate": "remote clients only",
+      "connections-per-user": "remote clients only", "rooms-per-user": "remote clients only",
+      "connect-rate": "remote clients only",
       "message-rate": "remote clients only", "request-rate": "remote clients only",
     ]
     entries = ServeSettings.flags.map { flag in

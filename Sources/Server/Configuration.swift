@@ -188,6 +188,11 @@ package struct Limits: Sendable {
   package var frameLogCapacity = 1 << 20
   /// Rooms of one connection; a further one is refused.
   package var roomsPerConnectionLimit = 128
+  /// Rooms that count for one user: those that it opened as their first member, while they have
+  /// members, unless they passed to another member; a further one is refused.
+  ///
+  /// 0: unlimited. Nil: `standardRoomsPerUser`, and those opened from this machine are not counted.
+  package var roomsPerUserLimit: Int?
   /// Rooms of the server, divided evenly among the shards; a further one is refused.
   package var roomsLimit = 100_000
   /// Members of the largest room with typing and presence updates.
@@ -240,6 +245,8 @@ package struct Limits: Sendable {
   /// The limits that apply where none is configured.
   package static let standardConnectionsPerAddress = 100
   package static let standardSessionsPerUser = 20
+  /// Nearly four times the rooms of one connection, and one in two hundred of the server's.
+  package static let standardRoomsPerUser = 500
   package static let standardConnectRate = RateLimit(perSecond: 20, burst: 100)
   package static let standardMessageRate = RateLimit(perSecond: 50, burst: 200)
   /// A page makes about ten requests when it loads and one for each action; a poll makes one for

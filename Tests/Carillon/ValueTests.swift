@@ -62,6 +62,7 @@ struct BusConfigurationTests {
       ("tokenUserClaim", { $0.tokenUserClaim = "" }),
       ("connectionsPerAddressLimit", { $0.connectionsPerAddressLimit = -1 }),
       ("sessionsPerUserLimit", { $0.sessionsPerUserLimit = 1_000_001 }),
+      ("roomsPerUserLimit", { $0.roomsPerUserLimit = 1_000_001 }),
       ("connectRate", { $0.connectRate = .init(perSecond: -1) }),
       ("messageRate", { $0.messageRate = .init(perSecond: 1, burst: 0) }),
       ("requestRate", { $0.requestRate = .init(perSecond: -1) }),
@@ -113,7 +114,7 @@ struct BusConfigurationTests {
     #expect(given.limits.connectionsPerAddressLimit == nil)
     #expect(given.limits.sessionsPerUserLimit == nil)
     #expect(given.limits.connectRate == nil && given.limits.messageRate == nil)
-    #expect(given.limits.requestRate == nil)
+    #expect(given.limits.requestRate == nil && given.limits.roomsPerUserLimit == nil)
     #expect(given.limits.publishRate == .off && given.limits.whenUserFull == .reject)
     #expect(given.tokenPolicy.leewaySeconds == standard.tokenPolicy.leewaySeconds)
     #expect(given.tokenPolicy.requiresExpiry && given.tokenPolicy.userClaim == nil)
@@ -132,6 +133,7 @@ struct BusConfigurationTests {
     (bus.roomPolicy, bus.whenUserFull) = (.claimed, .replace)
     (bus.connectionsPerAddressLimit, bus.sessionsPerUserLimit) = (7, 8)
     (bus.connectRate, bus.messageRate) = (.init(perSecond: 1, burst: 2), .init(perSecond: 3))
+    bus.roomsPerUserLimit = 9
     bus.requestRate = .init(perSecond: 6, burst: 7)
     (bus.publishRate, bus.backlogByteLimit) = (.init(perSecond: 4, burst: 5), 4_096)
     (bus.messageByteLimit, bus.logLevel) = (125, .debug)
@@ -150,6 +152,7 @@ struct BusConfigurationTests {
     #expect(server.limits.sessionsPerUserLimit == 8)
     #expect(server.limits.connectRate == .init(perSecond: 1, burst: 2))
     #expect(server.limits.messageRate == .init(perSecond: 3, burst: 3))
+    #expect(server.limits.roomsPerUserLimit == 9)
     #expect(server.limits.requestRate == .init(perSecond: 6, burst: 7))
     #expect(server.limits.publishRate == .init(perSecond: 4, burst: 5))
     #expect(server.limits.backlogBytesLimit == 4_096 && server.limits.messageBytesLimit == 125)

@@ -43,6 +43,7 @@ def test_the_text_and_the_json_have_the_same_rows():
     [
         ("--connections-per-address", "500", 500),
         ("--connections-per-user", "0", None),
+        ("--rooms-per-user", "50", 50),
         ("--connect-rate", "7/9", "7/9"),
         ("--message-rate", "0", None),
         ("--request-rate", "8/9", "8/9"),

@@ -1,7 +1,7 @@
 """One user, or some, that use as much as they can: the others keep their share.
 
-The clients of the attacks come from other machines, as a trusted proxy says: a default limit does not
-count this one's.
+The clients of the attacks come from other machines, as a trusted proxy says: a default limit does
+not count this one's.
 """
 
 import time
@@ -47,6 +47,40 @@ def test_a_flood_of_requests_by_one_user_meets_the_default_rate(proxied):
     assert ask("other").status == 200
     assert proxied.publish("u", "still here", over=connection)
     connection.close()
+
+
+def test_a_user_opens_no_more_rooms_than_its_share_and_enters_those_of_others(proxied):
+    def client(user, number=9):
+        return TypedClient(proxied, user, headers=of_another_machine(number))
+
+    host = client("host", 10)
+    host.join("popular")
+    sockets = [client("u") for _ in range(5)]
+    opened = refused = 0
+    for socket in sockets:
+        for number in range(ROOMS_OF_A_CONNECTION):
+            socket.say("join_room", room=f"{id(socket)}-{number}")
+        for _ in range(ROOMS_OF_A_CONNECTION):
+            type, data = socket.frame()
+            if type == "room_joined":
+                opened += 1
+            else:
+                assert type == "error" and data["code"] == "too_many_rooms", (type, data)
+                assert "you opened 500 rooms: leave some" in data["message"]
+                refused += 1
+    assert (opened, refused) == (ROOMS_OF_A_USER, 5 * ROOMS_OF_A_CONNECTION - ROOMS_OF_A_USER)
+    # It is refused no room that has members, and others open theirs.
+    assert sockets[-1].join("popular") == ["host", "u"]
+    other = client("other", 11)
+    other.join("another")
+    # A room that it leaves frees a part of its share.
+    sockets[0].say("leave_room", room=f"{id(sockets[0])}-0")
+    sockets[0].until("room_left")
+    assert sockets[-1].join("one more") == ["u"]
+    sockets[-1].say("join_room", room="one too many")
+    assert sockets[-1].frame()[1]["code"] == "too_many_rooms"
+    for socket in [host, other, *sockets]:
+        socket.close()
 
 
 @pytest.mark.parametrize("by", ["socket", "request"])

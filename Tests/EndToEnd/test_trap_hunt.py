@@ -324,6 +324,7 @@ def test_no_number_in_a_poll_is_a_trap(server, fresh_user, name):
         ("check", "backlog-bytes"),
         ("check", "connections-per-address"),
         ("check", "connections-per-user"),
+        ("check", "rooms-per-user"),
         ("check", "connect-rate"),
         ("check", "message-rate"),
         ("check", "request-rate"),

@@ -44,6 +44,7 @@ enum Bounds {
         "Limits.connectionsPerAddressLimit", "Limits.sessionsPerUserLimit",
         "Limits.unauthenticatedPerShardLimit", "Limits.connectRate", "Limits.messageRate",
         "Limits.publishRate", "Limits.requestRate",
+        "Limits.roomsPerUserLimit",
       ]
     ),
     (

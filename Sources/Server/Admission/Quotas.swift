@@ -175,8 +175,13 @@ final class Quotas: Sendable {
   /// Counted connections of one address, and sessions of one user, for the answer to one more.
   var addressLimit: Int { connectionsPerAddress.limit }
   var sessionLimit: Int { sessionsPerUser.limit }
+  /// Rooms that one user may hold.
+  var roomLimit: Int { roomsPerUser.limit }
   private let connectionsPerAddress: Cap
   private let sessionsPerUser: Cap
+  private let roomsPerUser: Cap
+  /// The rooms that each user holds.
+  let roomShares: RoomShares
   private let whenUserFull: FullUserPolicy
   let connectRate: RateLimit
   let publishRate: RateLimit
@@ -190,6 +195,8 @@ final class Quotas: Sendable {
     connectionsPerAddress = Cap(
       limits.connectionsPerAddressLimit, standard: Limits.standardConnectionsPerAddress)
     sessionsPerUser = Cap(limits.sessionsPerUserLimit, standard: Limits.standardSessionsPerUser)
+    roomsPerUser = Cap(limits.roomsPerUserLimit, standard: Limits.standardRoomsPerUser)
+    roomShares = RoomShares(limit: roomsPerUser.limit)
     whenUserFull = limits.whenUserFull
     connectRate = limits.connectRate ?? Limits.standardConnectRate
     messageRate = limits.messageRate ?? Limits.standardMessageRate
@@ -241,6 +248,9 @@ final class Quotas: Sendable {
 
   /// Whether sessions are counted, those of this machine or those of others.
   func countsSessions(isLocal: Bool) -> Bool { applies(sessionsPerUser, isLocal) }
+
+  /// Whether a room counts for the user that opens it from this machine, or from another one.
+  func countsRooms(isLocal: Bool) -> Bool { applies(roomsPerUser, isLocal) }
 
   /// Counts a session of `user`; `end` uncounts it, unless the verdict was a refusal.
   func begin(_ user: UserID, at id: ShardConnectionID) -> SessionVerdict {

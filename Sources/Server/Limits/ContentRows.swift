@@ -40,6 +40,12 @@ extension LimitRows {
       "answered 422, 400 in a query, or an error")
     add(
       "rooms of a connection", \Limits.roomsPerConnectionLimit, .count, "a further one is refused")
+    add(
+      "rooms that one user holds", \Quotas.roomLimit, flag: "rooms-per-user",
+      "it opens no further one; a default does not count this machine's own")
+    add(
+      "members asked to take on a room", RoomShares.candidatesLimit, .count,
+      "with none below the limit, it counts for the user that left")
     add("rooms in a query", RoomQuery.countLimit, .count, "answered 400")
     add(
       "rooms of the server", \Limits.roomsLimit, .count,

@@ -24,6 +24,8 @@ final class Membership {
     var isInside = false
     /// Whether the connection was a member at the owner shard's last reply.
     var isEntered = false
+    /// Whether the latest refusal was because the user's share of rooms was used.
+    var isShareUsed = false
     /// Replies outstanding in all, and those to `enter` among them.
     var awaited = 0
     var entering = 0

@@ -10,7 +10,9 @@ internal import Notifications
 ///
 /// A connection that sent `enter` later sends one `leave` or `abandon`, also if it was refused.
 enum RoomQuestion: Sendable {
-  case enter, leave
+  ///
+  /// With `enterUncounted` the room does not count for its user, if it begins with it.
+  case enter, enterUncounted, leave
   /// Asks for the members of a room that the connection already requested.
   case look
   case type(Bool)
@@ -26,6 +28,8 @@ enum RoomAnswer: Sendable {
   case left([Roster.Entry])
   /// The owner shard has as many rooms as its share of `roomsLimit`.
   case full
+  /// The room would begin, and its user holds as many as its share.
+  case shareUsed
   case typed
   case notInRoom
 }
@@ -43,9 +47,10 @@ struct RoomUpdate {
 /// order. Times are milliseconds of the monotonic clock.
 ///
 /// Invariant: a room has at least one member. Each typing member has an entry in `typing` that is
-/// due at the end of its typing or later. `departures` has no member of its room. `refused` has a
-/// connection's latest `enter` of a room from its refusal until the `leave` or `abandon` after it:
-/// so at most one for each room of a connection.
+/// due at the end of its typing or later. `holders` has the user for which a room counts, if it
+/// counts for one: a member, unless each that was asked was at its limit. `departures` has no
+/// member of its room. `refused` has a connection's latest `enter` of a room from its refusal until
+/// the `leave` or `abandon` after it: so at most one for each room of a connection.
 final class RoomOwner {
   /// Time after which a member counts as no longer typing unless it renews.
   static let typingMilliseconds: UInt64 = 5_000
@@ -78,7 +83,9 @@ final class RoomOwner {
 
   private let roomsLimit: Int
   private let presenceMembersLimit: Int
+  private let shares: RoomShares
   private var rosters: [TextKey: Roster] = [:]
+  private var holders: [TextKey: UserID] = [:]
   private var typing = DeadlineQueue<TypingEntry>()
   private var typingPaces: TypingPaces
   /// The latest departures of which all members knew.
@@ -93,10 +100,12 @@ final class RoomOwner {
   /// Creates the owner of at most `roomsLimit` rooms, of which those with more members than
   /// `presenceMembersLimit` have no typing and presence updates.
   init(
-    roomsLimit: Int, presenceMembersLimit: Int, typingPaces: TypingPaces = TypingPaces()
+    roomsLimit: Int, presenceMembersLimit: Int, shares: RoomShares = RoomShares(limit: .max),
+    typingPaces: TypingPaces = TypingPaces()
   ) {
     self.roomsLimit = roomsLimit
     self.presenceMembersLimit = presenceMembersLimit
+    self.shares = shares
     self.typingPaces = typingPaces
   }
 
@@ -119,11 +128,12 @@ final class RoomOwner {
     at now: UInt64
   ) -> RoomAnswer? {
     switch question {
-    case .enter:
-      // guard: rooms-of-server
-      guard rosters[TextKey(name)] != nil || rosters.count < roomsLimit else {
+    case .enter, .enterUncounted:
+      var isCounted = false
+      if case .enter = question { isCounted = true }
+      if let refusal = hold(name, for: user, isCounted: isCounted) {
         refused.insert(RefusedEntry(name, connection))
-        return .full
+        return refusal
       }
       let departure = departures.removeValue(forKey: RoomVisit(name, user))
       // guard: roster-counts-on
@@ -144,6 +154,40 @@ final class RoomOwner {
       setTyping(isTyping, user, in: name, at: now)
       return .typed
     }
+  }
+
+  /// Finds or begins the room for a user that enters it; returns the refusal of a room that would
+  /// begin.
+  private func hold(_ name: RoomName, for user: UserID, isCounted: Bool) -> RoomAnswer? {
+    if let roster = rosters[TextKey(name)] {
+      // A room whose holder has left, and that none of the others could take.
+      if let holder = holders[TextKey(name)], !roster.contains(holder),
+        let next = shares.pass(from: holder, toOneOf: CollectionOfOne(user))
+      {
+        holders[TextKey(name)] = next
+      }
+      return nil
+    }
+    // guard: rooms-of-server
+    guard rosters.count < roomsLimit else { return .full }
+    guard isCounted else { return nil }
+    guard shares.open(by: user) else { return .shareUsed }
+    holders[TextKey(name)] = user
+    return nil
+  }
+
+  /// Returns the share in a room that has ended.
+  private func release(_ name: RoomName) {
+    // guard: room-share-returned
+    if let holder = holders.removeValue(forKey: TextKey(name)) { shares.close(heldBy: holder) }
+  }
+
+  /// Passes a room on that a user has left and others have not.
+  private func passOn(_ name: RoomName, from user: UserID, _ roster: Roster) {
+    guard let holder = holders[TextKey(name)], TextKey(holder) == TextKey(user) else { return }
+    let candidates = roster.entries(limit: RoomShares.candidatesLimit).map(\.user)
+    // guard: room-passes-on
+    if let next = shares.pass(from: user, toOneOf: candidates) { holders[TextKey(name)] = next }
   }
 
   /// Sends a user's presence to the members of a room.
@@ -254,8 +298,10 @@ final class RoomOwner {
     guard isGone, let roster = rosters[TextKey(name)] else { return }
     guard !roster.isEmpty else {
       rosters[TextKey(name)] = nil
+      release(name)
       return
     }
+    passOn(name, from: user, roster)
     if isTyping { show(false, user, in: name, at: now) }
     if let departure { remember(departure, of: user, from: name) }
   }
@@ -309,12 +355,17 @@ final class RoomOwner {
   func checkInvariants() {
     typingPaces.checkInvariants()
     for roster in rosters.values { assert(!roster.isEmpty, "a room without members is kept") }
+    for (room, holder) in holders {
+      assert(rosters[room] != nil, "a room that has ended counts for \(holder)")
+    }
     assert(departures.count <= RoomOwner.departuresLimit)
   }
 
   // MARK: Asked by tests only
 
   var typingWindowCount: Int { typingPaces.count }
+  /// The user for which each room counts, if it counts for one.
+  var roomHolders: [TextKey: UserID] { holders }
   var typingEntryCount: Int { typing.count }
   var refusedEntryCount: Int { refused.count }
   /// The members of each room.

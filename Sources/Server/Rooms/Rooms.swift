@@ -33,16 +33,18 @@ final class Rooms: ShardComponent {
   private static let notInRoom = ("not_in_room", "you are not in this room")
 
   let context: ShardContext
+  private let admission: AdmissionControl
   private var local: [TextKey: LocalRoom] = [:]
   private let owner: RoomOwner
   private var receipts = PresenceReceipts()
 
-  init(_ context: ShardContext) {
+  init(_ context: ShardContext, _ admission: AdmissionControl) {
     self.context = context
+    self.admission = admission
     let limits = context.core.configuration.limits
     owner = RoomOwner(
       roomsLimit: max(1, limits.roomsLimit / context.core.mailboxes.count),
-      presenceMembersLimit: limits.presenceMembersLimit)
+      presenceMembersLimit: limits.presenceMembersLimit, shares: context.core.quotas.roomShares)
   }
 
   /// Traps in a debug build when a room has other members than its connections say.
@@ -130,12 +132,16 @@ final class Rooms: ShardComponent {
     }
   }
 
-  /// Handles the client's request to join a room.
-  func join(_ name: RoomName, at slot: UInt32) {
+  /// Handles the client's request to join a room, or that of an embedding program for it.
+  ///
+  /// A room that the program has the client open does not count for its user.
+  func join(_ name: RoomName, at slot: UInt32, isOfProgram: Bool = false) {
     // The greeting comes first: until then the replay keeps the name.
     if delivery[slot].flags.contains(.handshakePending), let replay = table[slot].activity.replay {
       return replay.hold(name, limit: limits.roomsPerConnectionLimit)
     }
+    let isCounted = !isOfProgram && core.quotas.countsRooms(isLocal: admission.isLocal(slot))
+    let enter: RoomQuestion = isCounted ? .enter : .enterUncounted
     let membership = table[slot].membership ?? Membership()
     // guard: requested-rooms-in-token
     guard membership.mayEnter(name) else {
@@ -147,7 +153,7 @@ final class Rooms: ShardComponent {
       membership.entries[index].isWanted = true
       membership.entries[index].awaited += 1
       if isNew { membership.entries[index].entering += 1 }
-      return ask(isNew ? .enter : .look, name, at: slot)
+      return ask(isNew ? enter : .look, name, at: slot)
     }
     let limit = limits.roomsPerConnectionLimit
     // guard: rooms-per-connection
@@ -157,7 +163,7 @@ final class Rooms: ShardComponent {
     }
     membership.entries.append(Membership.Entry(name: name, awaited: 1, entering: 1))
     table[slot].membership = membership
-    ask(.enter, name, at: slot)
+    ask(enter, name, at: slot)
   }
 
   /// Handles the client's request to leave a room.
@@ -221,22 +227,29 @@ final class Rooms: ShardComponent {
       isSettled = settle(index, of: membership, at: slot)
       send(entries, of: name, isJoined: true, at: slot)
     case .seen(let entries):
-      let isEntered = membership.entries[index].isEntered
+      let entry = membership.entries[index]
       isSettled = settle(index, of: membership, at: slot)
       // guard: refused-room-not-entered
-      if isEntered { send(entries, of: name, isJoined: true, at: slot) } else { sendFull(slot) }
+      if entry.isEntered {
+        send(entries, of: name, isJoined: true, at: slot)
+      } else {
+        sendRefusal(isOfShare: entry.isShareUsed, at: slot)
+      }
     case .left(let entries):
       membership.entries[index].isEntered = false
       isSettled = settle(index, of: membership, at: slot)
       send(entries, of: name, isJoined: false, at: slot)
-    case .full:
+    case .full, .shareUsed:
+      var isShareUsed = false
+      if case .shareUsed = answer { isShareUsed = true }
+      membership.entries[index].isShareUsed = isShareUsed
       membership.entries[index].entering -= 1
       // If the client has left and requested the room again, the next reply decides.
       // guard: last-answer-decides-room
       if membership.entries[index].entering == 0 { withdraw(index, of: membership, at: slot) }
       isSettled = settle(index, of: membership, at: slot)
       metrics.add(.roomsRefused)
-      sendFull(slot)
+      sendRefusal(isOfShare: isShareUsed, at: slot)
     case .typed, .notInRoom:
       break
     }
@@ -252,9 +265,13 @@ final class Rooms: ShardComponent {
     ask(.abandon, membership.entries[index].name, at: slot)
   }
 
-  private func sendFull(_ slot: UInt32) {
+  private func sendRefusal(isOfShare: Bool, at slot: UInt32) {
     if delivery[slot].flags.contains(.handshakePending) { return }
-    sendError("too_many_rooms", "the server has reached its room limit", at: slot)
+    let text =
+      isOfShare
+      ? "you opened \(core.quotas.roomLimit) rooms: leave some, or join one that has members"
+      : "the server has reached its room limit"
+    sendError("too_many_rooms", text, at: slot)
   }
 
   /// Counts one reply; after the last outstanding one, applies the client's last request.
@@ -404,6 +421,8 @@ final class Rooms: ShardComponent {
   var typingWindowCount: Int { owner.typingWindowCount }
   /// The refusals that are remembered.
   var refusedEntryCount: Int { owner.refusedEntryCount }
+  /// The user for which each room counts, if it counts for one.
+  var roomHolders: [TextKey: UserID] { owner.roomHolders }
   /// The members of each room.
   var members: [TextKey: [UserID]] { owner.members }
 }

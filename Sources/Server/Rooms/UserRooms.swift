@@ -13,7 +13,9 @@ extension Rooms {
     for slot in users.slots(of: user) where hasRooms(slot) {
       let limit = limits.roomsPerConnectionLimit
       table[slot].membership?.grant(room, limit: limit)
-      if table[slot].membership?.isWanted(room) != true { join(room, at: slot) }
+      if table[slot].membership?.isWanted(room) != true {
+        join(room, at: slot, isOfProgram: true)
+      }
       count += 1
     }
     return count

@@ -78,7 +78,7 @@ final class Shard: ShardComponent {
     authenticator = Authenticator(context, connectionLog)
     migration = Migration(context, connections, admission)
     users = Users(context, admission, observers)
-    rooms = Rooms(context)
+    rooms = Rooms(context, admission)
     access = EndpointAccess(context, admission, authenticator)
     http = HTTPConnections(
       context, connections, receiver, access, users: users, drain: drain, storeWatch: storeWatch)

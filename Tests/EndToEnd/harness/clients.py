@@ -23,12 +23,21 @@ class Client:
     path = None
 
     def __init__(
-        self, server, user=None, token=None, since=None, by="query", query=None, **options
+        self,
+        server,
+        user=None,
+        token=None,
+        since=None,
+        by="query",
+        query=None,
+        headers=None,
+        **options,
     ):
         self.user = user
         if token is None and user is not None:
             token = user_token(user)
-        query, headers, protocols = {"since": since, **(query or {})}, {}, None
+        query, headers = {"since": since, **(query or {})}, dict(headers or {})
+        protocols = None
         if by == "query":
             query["token"] = token
         elif by == "header":

@@ -47,7 +47,7 @@ extension RoomAnswer {
   fileprivate var isSuccess: Bool {
     switch self {
     case .typed: true
-    case .notInRoom, .entered, .seen, .left, .full: false
+    case .notInRoom, .entered, .seen, .left, .full, .shareUsed: false
     }
   }
 }
