@@ -54,6 +54,8 @@ extension BusError {
     case .unavailable(let reason): self = .unavailable(reason: reason)
     case .readOnly(let reason): self = .readOnly(reason: reason)
     case .unknown(let reason): self = .outcomeUnknown(reason: reason)
+    // The program's publishes have no idempotency key, so these are changes under way.
+    case .refused: self = .busy
     case .published, .repeated, .unknownKey, .conflict, .changed, .saved, .expired: return nil
     }
   }

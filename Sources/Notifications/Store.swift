@@ -189,6 +189,8 @@ package enum StoreOutcome: Sendable, Equatable {
   case saved
   /// Durable. More may be due if this command reached its limit.
   case expired(hasMore: Bool)
+  /// Nothing was stored: the publisher or the user is at a limit of its own.
+  case refused(StoreRefusal)
   /// Nothing was stored; the same command may succeed shortly.
   case unavailable(reason: String)
   /// Nothing was stored, and the store rejects writes until it is restarted.
@@ -196,6 +198,14 @@ package enum StoreOutcome: Sendable, Equatable {
   /// Whether the command was stored is unknown: its commit failed, so the next start finds it whole
   /// or not at all; or the commit has not ended in time.
   case unknown(reason: String)
+}
+
+/// A limit of a publisher or user that a command would exceed.
+package enum StoreRefusal: Sendable, Equatable {
+  /// The publisher has as many idempotency keys.
+  case keys(limit: Int)
+  /// The user has as many changes of its whole inbox under way.
+  case changes(limit: Int)
 }
 
 /// A query to the store.

@@ -112,6 +112,7 @@ package enum StoreFailure: Error, Sendable, Equatable {
   case unavailable(reason: String)
   case readOnly(reason: String)
   case unknown(reason: String)
+  case refused(StoreRefusal)
 }
 
 /// The reply to a publish, or to the search for an earlier one, by its idempotency key.
@@ -152,6 +153,7 @@ package struct OutcomeReader<Reply: Sendable>: Sendable {
     case .unavailable(let reason): return .failure(.unavailable(reason: reason))
     case .readOnly(let reason): return .failure(.readOnly(reason: reason))
     case .unknown(let reason): return .failure(.unknown(reason: reason))
+    case .refused(let refusal): return .failure(.refused(refusal))
     case .published, .repeated, .conflict, .unknownKey, .changed, .saved, .expired: break
     }
     guard let reply = unwrap(outcome) else {

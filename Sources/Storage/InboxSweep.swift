@@ -49,6 +49,13 @@ extension JournalTransaction {
     let ownCount = known.map { change.count(in: $0.own) } ?? 0
     let commonCount = change.count(in: everyone.counts(for: state))
     guard ownCount + commonCount > 0 else { return .changed(count: 0, try totals(of: known)) }
+    if let known {
+      let count = group.started.count { $0.change.key == known.key }
+      // guard: sweeps-per-user
+      guard sweepCounts[known.key, default: 0] + count < StoreLimits.sweepsPerUserLimit else {
+        return .refused(.changes(limit: StoreLimits.sweepsPerUserLimit))
+      }
+    }
     let key: Int64
     if let known { key = known.key } else { key = try addUser(user) }
     if commonCount > 0 { try applyToAllForEveryone(change, key: key, time: time) }

@@ -171,6 +171,7 @@ final class Journal {
   private func updateSweeps(_ result: GroupResult, of group: ArraySlice<Submission>) {
     if let (change, outcome) = result.continued {
       let (_, reply) = sweeps.removeFirst()
+      count(change.key, outcome == nil ? 0 : -1)
       // guard: sweeps-take-turns
       if let outcome { reply(outcome) } else { sweeps.append((change, reply)) }
     }
@@ -179,7 +180,15 @@ final class Journal {
       var change = change
       change.exclude(result.markedUnread[change.marksBefore...])
       sweeps.append((change, group[group.startIndex + index].reply))
+      count(change.key, 1)
     }
+  }
+
+  /// Counts the changes under way of the user with that key.
+  private func count(_ key: Int64, _ difference: Int) {
+    let count = transaction.sweepCounts[key, default: 0] + difference
+    transaction.sweepCounts[key] = count > 0 ? count : nil
+    assert(transaction.sweepCounts.values.reduce(0, +) <= sweeps.count + 1)
   }
 
   /// Has the log copied into the database file whenever enough pages have accumulated.
@@ -243,6 +252,7 @@ final class Journal {
     // guard: half-swept-inbox-is-unknown
     for sweep in sweeps { sweep.reply(.unknown(reason: reason)) }
     sweeps = []
+    transaction.sweepCounts = [:]
     transaction.forgetRecounts()
   }
 

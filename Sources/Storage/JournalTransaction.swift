@@ -79,6 +79,9 @@ final class JournalTransaction {
   let everyoneLimit: Int
   let expiryLimit: Int
   let keptSessionsLimit: Int
+  private let keysPerPublisherLimit: Int
+  /// Changes of whole inboxes under way, by the key of their user; the journal keeps them.
+  var sweepCounts: [Int64: Int] = [:]
   let stepLimit: Int
   /// The current notifications for everyone: mirrors the database, also after a rollback.
   var everyone: EveryoneList
@@ -104,7 +107,9 @@ final class JournalTransaction {
     incarnationRow = try IncarnationRow(connection)
     self.incarnation = incarnation
     statements = try JournalStatements(connection)
-    keys = try JournalKeys(connection, kernel)
+    keys = try JournalKeys(
+      connection, keysPerPublisherLimit: configuration.keysPerPublisherLimit, kernel)
+    keysPerPublisherLimit = configuration.keysPerPublisherLimit
     everyoneStatements = try EveryoneStatements(connection)
     everyoneRow = try EveryoneRow(connection)
     everyone = try everyoneRow.readList(version: everyoneRow.readVersion())
@@ -228,6 +233,9 @@ final class JournalTransaction {
         case .outcome(let known): return known
         case .damage: group.repairs.append("the response for an idempotency key was damaged")
         case .nothing: break
+        }
+        guard try keys.hasRoom(for: key) else {
+          return .refused(.keys(limit: keysPerPublisherLimit))
         }
       }
       if drafts.contains(where: { recounts.contains($0.userID) }) { return Self.recounting }

@@ -19,7 +19,7 @@
 //     incarnation   the runs of servers that changed the store: each run's random name, and the
 //                   newest offset when it began
 //     idempotency   the response for a repeated publish, kept for a day of the running time in
-//                   `store`
+//                   `store`; `idempotency_scope` has the number of keys of each publisher
 //
 // Every setting is read back: a store that is not durable refuses to open.
 
@@ -35,7 +35,7 @@ enum Schema {
   /// Append only. But an index over the notifications that a later format drops is not created: it
   /// would be built in one transaction over all rows.
   static let migrations: [String] = [
-    version1, version2, version3, version4, version5, version6, version7, version8,
+    version1, version2, version3, version4, version5, version6, version7, version8, version9,
   ]
 
   private static let version1 = """
@@ -216,6 +216,18 @@ enum Schema {
       checksum INTEGER NOT NULL
     ) STRICT;
     ALTER TABLE idempotency ADD COLUMN checksum INTEGER;
+    """
+
+  /// The number of idempotency keys of each publisher.
+  ///
+  /// It counts the keys of the last day, which no other statement of a format reads.
+  private static let version9 = """
+    CREATE TABLE idempotency_scope (
+      scope TEXT NOT NULL PRIMARY KEY,
+      key_count INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO idempotency_scope (scope, key_count)
+      SELECT scope, count(*) FROM idempotency GROUP BY scope;
     """
 
   /// Opens the writer's connection: settings, checks, and pending migrations.

@@ -25,6 +25,10 @@ package struct StoreConfiguration: Sendable {
   ///
   /// Each takes the size of its rooms' names, which the connection's own limit bounds.
   package var keptSessionsLimit: Int
+  /// Idempotency keys of one publisher; a publish with a further one is refused.
+  ///
+  /// Each is a row for a day. The number allows 115 keys a second all day long.
+  package var keysPerPublisherLimit: Int
   /// How long the rooms of connections left open by the last run are kept, counted from the opening
   /// of the store.
   package var keptRoomsMilliseconds: Int64
@@ -65,6 +69,7 @@ package struct StoreConfiguration: Sendable {
     path: String, queueCapacity: Int = 8_192, readQueueCapacity: Int = 8_192,
     groupLimit: Int = 4_096, everyoneLimit: Int = 1_000,
     expiryLimit: Int = Self.defaultExpiryLimit, keptSessionsLimit: Int = 64,
+    keysPerPublisherLimit: Int = 10_000_000,
     keptRoomsMilliseconds: Int64 = RecoveryID.keptMilliseconds, readerCount: Int = 2,
     lockTimeoutMilliseconds: Int = 2_000, stepLimit: Int = Self.defaultStepLimit,
     migrationStepLimit: Int = 4_096, checkpointPages: Int = 4_096, logPagesLimit: Int = 32_768,
@@ -72,6 +77,7 @@ package struct StoreConfiguration: Sendable {
   ) {
     precondition(queueCapacity > 0 && readQueueCapacity > 0 && groupLimit > 0 && readerCount > 0)
     precondition(stepLimit > 0 && migrationStepLimit > 0 && lockTimeoutMilliseconds >= 0)
+    precondition(keysPerPublisherLimit > 0)
     precondition(everyoneLimit > 0 && expiryLimit > 0 && keptSessionsLimit > 0)
     self.path = path
     self.queueCapacity = queueCapacity
@@ -80,6 +86,7 @@ package struct StoreConfiguration: Sendable {
     self.everyoneLimit = everyoneLimit
     self.expiryLimit = expiryLimit
     self.keptSessionsLimit = keptSessionsLimit
+    self.keysPerPublisherLimit = keysPerPublisherLimit
     self.keptRoomsMilliseconds = keptRoomsMilliseconds
     self.stepLimit = stepLimit
     self.migrationStepLimit = migrationStepLimit

@@ -12,6 +12,8 @@ package enum StoreLimits {
   package static let groupChangeLimit = 1_000
   /// Changes of whole inboxes under way at once; with this many, commands wait in the queue.
   package static let sweepLimit = 1_024
+  /// Such changes of one user; a further one is refused, so that no user has all of these.
+  package static let sweepsPerUserLimit = 8
   /// Recounts under way at once; a further one begins when its user's damage is found again.
   package static let recountLimit = 1_024
   /// Rows that a recount for a reader visits; a user with more gets none.

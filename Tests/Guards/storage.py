@@ -5,6 +5,41 @@ from guard import Guard, unit, wire
 
 GUARDS = [
     Guard(
+        23,
+        "a publisher has a bounded number of idempotency keys",
+        "keys-per-publisher",
+        replace("< @1 else", "< max(.max, @1) else"),
+        (unit("IdempotencyTests/keysPerPublisher"),),
+    ),
+    Guard(
+        23,
+        "a refused publish forgets expired keys",
+        "refusal-forgets-expired-keys",
+        replace("|| hasRefused", ""),
+        (unit("IdempotencyTests/expiredKeysMakeRoom"),),
+    ),
+    Guard(
+        23,
+        "an expired key is counted no more",
+        "expired-keys-uncounted",
+        replace("-= 1", "-= 0"),
+        (unit("IdempotencyTests/countedKeys"),),
+    ),
+    Guard(
+        23,
+        "a key that replaces an expired one is not counted twice",
+        "replaced-key-counted-once",
+        always(1),
+        (unit("IdempotencyTests/countedKeys"),),
+    ),
+    Guard(
+        23,
+        "a user has a bounded number of changes of its whole inbox under way",
+        "sweeps-per-user",
+        never(1),
+        (unit("LargeInboxTests/changesOfOneUser"),),
+    ),
+    Guard(
         86,
         "an error before the first write leaves the store writable",
         "only-failed-writes-are-final",

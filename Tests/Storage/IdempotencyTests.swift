@@ -2,6 +2,7 @@
 
 import Notifications
 import Storage
+import TestSupport
 import Testing
 
 @Suite("An idempotency key makes a retried publish a no-op", .timeLimit(.minutes(10)))
@@ -179,5 +180,81 @@ struct IdempotencyTests {
     #expect(fixture.publish("u", key: key("new")) == .repeated(answer: [1]))
     clock.monotonic.change { $0 = day }
     #expect(fixture.publish("u", key: key("new")) == .published)
+  }
+
+  /// The counts in the table, and those of the rows.
+  private static func counts(_ fixture: StoreFixture) -> (kept: String, real: String) {
+    (
+      fixture.sql(
+        "SELECT group_concat(scope || key_count) FROM "
+          + "(SELECT * FROM idempotency_scope ORDER BY 1)"),
+      fixture.sql(
+        "SELECT group_concat(scope || n) FROM "
+          + "(SELECT scope, count(*) AS n FROM idempotency GROUP BY scope ORDER BY 1)")
+    )
+  }
+
+  @Test("a publisher at its limit of keys is refused a further one, until the first expire")
+  func keysPerPublisher() throws {
+    let clock = WallClock(Self.start, monotonic: 0)
+    let fixture = try StoreFixture(clock: clock) { $0.keysPerPublisherLimit = 3 }
+    for name in ["1", "2", "3"] {
+      #expect(fixture.publish("u", key: key(name), answer: [1]) == .published)
+    }
+    #expect(fixture.publish("u", key: key("4")) == .refused(.keys(limit: 3)))
+    #expect(fixture.store.metrics.lastOffset == 3)
+    // Repeats, other publishers and publishes without a key go on.
+    #expect(fixture.publish("u", key: key("3")) == .repeated(answer: [1]))
+    #expect(fixture.publish("u", key: key("4", scope: "other")) == .published)
+    #expect(fixture.publish("u", key: nil) == .published)
+    clock.monotonic.change { $0 = Self.day }
+    // An expired key is replaced, and counts as before.
+    #expect(fixture.publish("u", key: key("1")) == .published)
+    #expect(fixture.publish("u", key: key("4")) == .published)
+    #expect(fixture.publish("u", key: key("5")) == .published)
+    #expect(fixture.publish("u", key: key("6")) == .refused(.keys(limit: 3)))
+    let (kept, real) = Self.counts(fixture)
+    #expect(kept == real && !kept.isEmpty)
+  }
+
+  @Test("a publisher whose keys have all expired is not refused for ever")
+  func expiredKeysMakeRoom() throws {
+    let clock = WallClock(Self.start, monotonic: 0)
+    let fixture = try StoreFixture(clock: clock) { $0.keysPerPublisherLimit = 2 }
+    for name in ["1", "2"] { fixture.publish("u", key: key(name)) }
+    clock.monotonic.change { $0 = Self.day }
+    // The refusal forgets them.
+    #expect(fixture.publish("u", key: key("3")) == .refused(.keys(limit: 2)))
+    #expect(fixture.publish("u", key: key("3")) == .published)
+    let (kept, real) = Self.counts(fixture)
+    #expect(kept == real)
+  }
+
+  @Test("at random, the counts of keys are those of the rows, also after a new start")
+  func countedKeys() throws {
+    var random = SeededGenerator.announced("idempotency counts")
+    let clock = WallClock(Self.start, monotonic: 0)
+    let directory = TemporaryDirectory()
+    for _ in 0..<4 {
+      let fixture = try StoreFixture(in: directory, clock: clock) { $0.keysPerPublisherLimit = 20 }
+      for _ in 0..<150 {
+        let scope = ["a", "b", "c"].randomElement(using: &random)!
+        let name = "k\(Int.random(in: 0..<40, using: &random))"
+        switch Int.random(in: 0..<12, using: &random) {
+        case 0: clock.monotonic.change { $0 += Self.day / 6 }
+        case 1: _ = fixture.submit(.findKey(key(name, scope: scope)))
+        case 2:
+          // The command fails by itself, and its group runs again without it.
+          let id = fixture.draft("u").id
+          _ = fixture.submit(
+            .publish(
+              drafts: [fixture.draft("u", id: id), fixture.draft("u", id: id)],
+              idempotency: key(name, scope: scope), answer: []))
+        default: fixture.publish("u", key: key(name, scope: scope))
+        }
+        let (kept, real) = Self.counts(fixture)
+        #expect(kept == real)
+      }
+    }
   }
 }

@@ -24,6 +24,24 @@ struct LargeInboxTests {
     return ids
   }
 
+  @Test("a user has eight changes of its whole inbox under way, and others have theirs")
+  func changesOfOneUser() throws {
+    let fixture = try StoreFixture { $0.stepLimit = 1 }
+    _ = fill(fixture, count: 300)
+    _ = fill(fixture, count: 3, user: "v")
+    var commands = (0..<30).map { _ in StoreCommand.change(user: "u", .readAll, at: 5) }
+    commands.append(.change(user: "v", .readAll, at: 5))
+    let outcomes = submit(fixture, commands)
+    let refused = outcomes.filter {
+      $0.outcome == .refused(.changes(limit: StoreLimits.sweepsPerUserLimit))
+    }
+    #expect(!refused.isEmpty && refused.allSatisfy { $0.index >= StoreLimits.sweepsPerUserLimit })
+    #expect(refused.allSatisfy { $0.index < 30 })
+    // Those that were accepted ended as ever, and a further one is accepted.
+    #expect(fixture.counts("u").unread == 0 && fixture.counts("v").unread == 0)
+    #expect(fixture.change("u", .deleteAll) == .changed(count: 300, fixture.counts("u")))
+  }
+
   /// Submits commands without waiting between them; returns their outcomes in the order of arrival.
   private func submit(
     _ fixture: StoreFixture, _ commands: [StoreCommand]

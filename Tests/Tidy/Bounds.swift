@@ -75,7 +75,7 @@ enum Bounds {
     ),
     (
       "advice to a client, which it may ignore",
-      ["Answer.retrySeconds", "StreamOpening.retryMilliseconds"]
+      ["Answer.retrySeconds", "StoreWork.retrySeconds", "StreamOpening.retryMilliseconds"]
     ),
     (
       "is used by debug builds alone",

@@ -82,11 +82,22 @@ enum StoreWork {
       .unavailable(
         "store_unavailable", "the store cannot write just now, nothing was stored: try again")
     case .readOnly: StoreWork.readOnly
+    case .refused(.keys(let limit)):
+      .tooMany(
+        "too_many_keys",
+        "a publisher has at most \(limit) Idempotency-Keys in a day: publish without one, or wait",
+        afterSeconds: StoreWork.retrySeconds)
+    case .refused(.changes(let limit)):
+      .tooMany(
+        "too_many_changes", "a user has at most \(limit) changes of its whole inbox under way",
+        afterSeconds: 1)
     // guard: unknown-outcome-has-its-answer
     case .unknown: unknownOutcome ?? StoreWork.readOnly
     }
   }
 
+  /// Expired keys are forgotten with every publish, refused ones included.
+  private static let retrySeconds: UInt64 = 60
   private static let readOnly = Answer.unavailable(
     "read_only", "the store refuses writes until it is restarted")
 }

@@ -107,8 +107,13 @@ extension LimitRows {
       "changes of whole inboxes under way", StoreLimits.sweepLimit, .count,
       "commands wait in the queue")
     add(
+      "such changes of one user", StoreLimits.sweepsPerUserLimit, .count, "answered 429")
+    add(
       "rows of a change of a group", StoreLimits.groupChangeLimit, .count,
       "the rest takes another change")
+    add(
+      "idempotency keys of a publisher", \StoreConfiguration.keysPerPublisherLimit, .count,
+      "a publish with a further one is answered 429")
     add(
       "age of an idempotency key", StoreLimits.keyLifetimeMilliseconds, .milliseconds,
       "it is forgotten")

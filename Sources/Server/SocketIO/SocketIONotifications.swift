@@ -217,6 +217,10 @@ extension SocketIOSessions {
       client.fail(
         event, "store_unavailable", "the store cannot write just now, nothing changed: try again",
         at: slot)
+    case .refused:
+      client.fail(
+        event, "rate_limited", "too many changes of the whole inbox are under way, try again",
+        at: slot)
     case .readOnly:
       client.fail(event, "read_only", "the store refuses writes until it is restarted", at: slot)
     // guard: unknown-outcome-in-acknowledgement
