@@ -1,0 +1,130 @@
+// The budgets that many callers share: memory, files, queues and slots.
+//
+// A budget is first come, first served within the share of a class of callers, so a class cannot
+// use up what another one needs. The sizes are bounds of `LimitTable`. A row names them, so the
+// table of budgets cannot differ from the table of bounds, and tests find a shared bound that no
+// row names.
+//
+// To add a budget: add its bounds to `LimitTable`, a row here, and the same row to the article
+// about configuration. The test `GlobalBudgetTests` prints the row if it is missing there.
+
+/// A budget that many callers share.
+struct GlobalBudget {
+  let name: String
+  /// The names of the bounds in `LimitTable` that give its size and the sizes of its shares.
+  let bounds: [String]
+  /// The callers that may use it, and the share of each class of them.
+  let shares: String
+  /// What happens when it, or a share of it, is used up.
+  let end: String
+
+  init(_ name: String, bounds: [String], shares: String, end: String) {
+    self.name = name
+    self.bounds = bounds
+    self.shares = shares
+    self.end = end
+  }
+
+  /// Its row in the article: the sizes are those without any setting.
+  func row(of entries: [LimitEntry]) -> String {
+    let sizes = bounds.map { name in
+      entries.first { $0.name == name }.map(\.standard.text) ?? "no bound \(name)"
+    }
+    return "| \(name) | \(sizes.joined(separator: ", ")) | \(shares) | \(end) |"
+  }
+
+  /// All budgets of a server, in the order of a message's path.
+  static let all = connections + requests + delivery + rooms + operators + store
+
+  private static let connections: [GlobalBudget] = [
+    GlobalBudget(
+      "connections of a shard", bounds: ["connections of a shard"],
+      shares: "every caller; those without a token have the share of the next row",
+      end: "a further one is closed at once and counted"),
+    GlobalBudget(
+      "connections of a shard without a valid token",
+      bounds: ["connections of a shard without a valid token"],
+      shares: "callers without a token, all of it", end: "a further one is answered 503"),
+    GlobalBudget(
+      "rejected connections of a shard", bounds: ["rejected connections of a shard"],
+      shares: "callers over a limit, all of it", end: "a further one is closed without an answer"),
+    GlobalBudget(
+      "rate buckets", bounds: ["rate buckets of addresses, of users, and of publishers"],
+      shares: "addresses, users and publishers have a table of this size each",
+      end: "further ones share one bucket"),
+    GlobalBudget(
+      "user agents of a shard", bounds: ["user agents that a shard keeps"],
+      shares: "every caller", end: "the table starts over; no caller is refused"),
+  ]
+
+  private static let requests: [GlobalBudget] = [
+    GlobalBudget(
+      "bytes of request bodies of a shard", bounds: ["bodies that a shard holds at once"],
+      shares: "every caller", end: "a further body is answered 503")
+  ]
+
+  private static let delivery: [GlobalBudget] = [
+    GlobalBudget(
+      "private bytes for the blocked clients of a shard",
+      bounds: ["private bytes for the blocked clients of a shard"], shares: "every session",
+      end: "no page is read: requests are answered 503, resuming sessions closed with 1013"),
+    GlobalBudget(
+      "events in the ring",
+      bounds: ["events in the ring", "events of a full ring that a shard sets aside"],
+      shares: "publishers, and what users cause: typing, presence, changes of an inbox",
+      end: "a publish is answered 503, an update of presence or typing is dropped"),
+    GlobalBudget(
+      "reads of a shard for everyone", bounds: ["reads of a shard for everyone"],
+      shares: "every session once", end: "further sessions wait for their turn"),
+  ]
+
+  private static let rooms: [GlobalBudget] = [
+    GlobalBudget(
+      "rooms of the server", bounds: ["rooms of the server", "rooms that one user holds"],
+      shares: "every user; one user holds a part of them, and enters all that have members",
+      end: "a further room is refused"),
+    GlobalBudget(
+      "updates of typing of a shard", bounds: ["members of a shard's rooms with such an update"],
+      shares: "every user, one update for each of its rooms",
+      end: "a further start of typing is not sent"),
+    GlobalBudget(
+      "remembered departures", bounds: ["departures from rooms that are remembered"],
+      shares: "every user", end: "a return is sent to all members of its room"),
+  ]
+
+  private static let operators: [GlobalBudget] = [
+    GlobalBudget(
+      "queries of a shard to all shards", bounds: ["queries of a shard to all shards"],
+      shares: "every caller with a token", end: "a further one is answered 503"),
+    GlobalBudget(
+      "metrics streams of a shard", bounds: ["metrics streams of a shard"],
+      shares: "publishers, all of it", end: "a further one is answered 503"),
+  ]
+
+  private static let store: [GlobalBudget] = [
+    GlobalBudget(
+      "commands of the store", bounds: ["commands in the queue"],
+      shares: "publishers and users", end: "a further one is answered 503"),
+    GlobalBudget(
+      "changes of whole inboxes",
+      bounds: ["changes of whole inboxes under way", "such changes of one user"],
+      shares: "users; one user has a part of them",
+      end: "commands wait in the queue; a further one of the same user is answered 429"),
+    GlobalBudget(
+      "rows that are no notifications",
+      bounds: ["idempotency keys of a publisher", "sessions of a user whose rooms are kept"],
+      shares: "each publisher has that many keys, each user that many kept sessions",
+      end: "a publish with a further key is answered 429; "
+        + "the session that ends first is forgotten"),
+    GlobalBudget(
+      "notifications for everyone", bounds: ["notifications for everyone"],
+      shares: "publishers, all of it", end: "the oldest is removed"),
+    GlobalBudget(
+      "queries of the store, for each reader",
+      bounds: ["readers", "queries in the queue of a reader"], shares: "every caller with a token",
+      end: "a further one is answered 503"),
+    GlobalBudget(
+      "recounts", bounds: ["recounts under way"], shares: "the server itself",
+      end: "a further one begins when its damage is found again"),
+  ]
+}
