@@ -24,6 +24,13 @@ enum Attack: String, CaseIterable {
   case requestFlood = "request-flood"
   /// 18,000 changes of typing a second, in a room with 20 other members.
   case typingToggles = "typing-toggles"
+  /// Clients without a token that post bodies and keep back the last byte of each.
+  case heldBodies = "held-bodies"
+  /// More idle clients without a token than a server with 1,000 files may have connections.
+  case idleStrangers = "idle-strangers"
+
+  /// The files that the server may open; nil for those of the machine.
+  var fileLimit: Int? { self == .idleStrangers ? 1_000 : nil }
 }
 
 /// The driver's order to an attacker, passed as its arguments.
@@ -32,8 +39,8 @@ struct AttackOrder {
 
   let attack: Attack
   let port: UInt16
-  /// The number of readers that never read.
-  let zeroWindowReaders: Int
+  /// The number of readers that never read, or of clients without a token.
+  let clients: Int
   /// Frames a minute, or messages a second.
   let rate: Int
   let payloadBytes: Int
@@ -42,7 +49,12 @@ struct AttackOrder {
   init(_ attack: Attack, _ options: Options, port: UInt16) {
     self.attack = attack
     self.port = port
-    zeroWindowReaders = options.zeroWindowReaders
+    clients =
+      switch attack {
+      case .heldBodies: options.heldBodies
+      case .idleStrangers: options.idleStrangers
+      default: options.zeroWindowReaders
+      }
     rate = attack == .pacedFlood ? options.framesPerMinute : options.channelRate
     payloadBytes = options.channelPayloadBytes
     milliseconds = options.windowMilliseconds
@@ -55,14 +67,14 @@ struct AttackOrder {
     else { return nil }
     self.attack = attack
     self.port = port
-    (zeroWindowReaders, rate, payloadBytes, milliseconds) = (
+    (clients, rate, payloadBytes, milliseconds) = (
       numbers[1], numbers[2], numbers[3], numbers[4]
     )
   }
 
   var arguments: [String] {
     [Self.word, attack.rawValue]
-      + [Int(port), zeroWindowReaders, rate, payloadBytes, milliseconds].map(String.init)
+      + [Int(port), clients, rate, payloadBytes, milliseconds].map(String.init)
   }
 }
 

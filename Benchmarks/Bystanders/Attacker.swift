@@ -30,6 +30,8 @@ final class Attacker {
   private var nextProgress: UInt64 = 0
   /// Whether a signal to stop has arrived.
   private var isStopping = false
+  /// Bytes of the bodies that clients without a token post.
+  private var bodyBytes = Stranger.largestBodyBytes
 
   init(_ order: AttackOrder, _ credentials: Credentials) {
     self.order = order
@@ -49,6 +51,8 @@ final class Attacker {
         receiveBytes: Self.leastReceiveBytes)
     case .zeroWindowReaders: try publishToReaders(in: Self.room)
     case .stalledReaders: try publishToReaders(in: nil)
+    case .heldBodies: try keepUp { try Stranger(holdingBodyOn: order.port, $0, &bodyBytes) }
+    case .idleStrangers: try keepUp { try Stranger(idlingOn: order.port, $0) }
     case .takenRooms, .requestFlood, .typingToggles:
       throw BenchmarkError("\(order.attack.rawValue) has another attacker")
     }
@@ -95,10 +99,35 @@ final class Attacker {
     }
   }
 
+  /// Keeps up a crowd without tokens: opens another one for each that the server has ended.
+  private func keepUp(_ open: (Int) throws -> Stranger) throws {
+    var crowd: [Stranger] = []
+    for number in 0..<order.clients {
+      crowd.append(try open(number))
+      progress.begun += 1
+      progress.sent += 1
+      report()
+    }
+    progress.isReady = true
+    report(immediately: true)
+    while !isStopping {
+      for number in crowd.indices where !isStopping {
+        // Ten clients are looked at each 10 ms, so that this process takes little time.
+        if number.isMultiple(of: 10) { checkSignals(milliseconds: 10) }
+        guard crowd[number].hasEnded else { continue }
+        progress.ended += 1
+        crowd[number] = try open(number)
+        progress.begun += 1
+        progress.sent += 1
+        report()
+      }
+    }
+  }
+
   /// Subscribes many readers that never read, and publishes to them.
   private func publishToReaders(in room: String?) throws {
     // Held to the end: the readers stay connected.
-    let zeroWindow = try (0..<order.zeroWindowReaders).map { number in
+    let zeroWindow = try (0..<order.clients).map { number in
       try open(user: 10_000 + number, in: room, receiveBytes: Self.leastReceiveBytes)
     }
     var configuration = LoadConfiguration(

@@ -29,14 +29,13 @@ struct Benchmark {
   func run() throws -> Bool {
     let machine = System.description + self.machine
     for (name, value) in machine { show("\(name): \(value)") }
-    let server = try RunningServer.carillon(
-      at: options.server, credentials, data: ":memory:", shards: options.shards, processor: nil,
-      arguments: ["--trusted-proxies", "127.0.0.1"], name: "server")
-    defer { server.process.stop() }
+    let servers = try startServers()
+    defer { for server in servers.values { server.process.stop() } }
     var findings = options.attacks.map { Finding(attack: $0) }
     for round in 1...options.rounds {
       for index in findings.indices {
         say("  round \(round) of \(options.rounds): quiet, then \(findings[index].attack.rawValue)")
+        guard let server = servers[findings[index].attack.fileLimit] else { continue }
         try runRound(server, &findings[index])
       }
     }
@@ -45,6 +44,18 @@ struct Benchmark {
     show(report.text)
     if let path = options.jsonPath { try System.write(report.json(machine: machine), to: path) }
     return report.isFaultless
+  }
+
+  /// A server for each limit of files that the attacks need.
+  private func startServers() throws -> [Int?: RunningServer] {
+    var servers: [Int?: RunningServer] = [:]
+    for limit in Set(options.attacks.map(\.fileLimit)) {
+      servers[limit] = try RunningServer.carillon(
+        at: options.server, credentials, data: ":memory:", shards: options.shards, processor: nil,
+        fileLimit: limit, arguments: ["--trusted-proxies", "127.0.0.1"],
+        name: limit.map { "server-\($0)-files" } ?? "server")
+    }
+    return servers
   }
 
   /// Measures the same connections without and during one attack.
@@ -58,13 +69,13 @@ struct Benchmark {
       throw BenchmarkError("some shard has no bystanders: \(shards)")
     }
     _ = try session.measure(.rate(Double(options.rate)), milliseconds: Self.warmUpMilliseconds)
-    finding.quiet.append(try Window.measure(session, options, server))
+    finding.quiet.append(try Window.measure(session, options, server, credentials))
     let residentBefore = server.process.residentByteCount()
     let running = try RunningAttack(
       AttackOrder(finding.attack, options, port: server.url.port), credentials)
     let spentBefore = running.process.processorNanoseconds()
     let start = Kernel.real.monotonicNanoseconds
-    let window = try Window.measure(session, options, server)
+    let window = try Window.measure(session, options, server, credentials)
     let spent = Double(running.process.processorNanoseconds() &- spentBefore)
     finding.attacked.append(
       AttackedWindow(

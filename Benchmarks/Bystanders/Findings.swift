@@ -55,7 +55,7 @@ struct Finding {
       }
     case .typingToggles:
       if attacked.contains(where: { $0.progress.ended > 0 }) { complaints.append("members cut") }
-    case .unpacedFlood, .pings, .requestFlood: break
+    case .unpacedFlood, .pings, .requestFlood, .heldBodies, .idleStrangers: break
     }
     // A round without an attack proves nothing.
     if attacked.contains(where: { $0.progress.sent == 0 }) { complaints.append("no attack") }
@@ -85,6 +85,9 @@ extension Report {
       case .requestFlood: "\(grouped(Int(sent))) requests"
       case .typingToggles:
         "\(grouped(Int(sent))) toggles, \(grouped(ended)) of \(grouped(begun)) members cut"
+      case .heldBodies, .idleStrangers:
+        "\(grouped(begun)) strangers, \(grouped(ended)) ended by the server, "
+          + "\(grouped(finding.refused)) publishes refused"
       }
     add(
       figure(

@@ -17,7 +17,10 @@ final class HostileSocket {
   private let descriptor: Int32
 
   /// Connects; `receiveBytes` sets the receive buffer's size, nil keeps the kernel's default.
-  init(port: UInt16, receiveBytes: Int32?) throws {
+  ///
+  /// `source` is the client's own address in 127.0.0.0/8, in host order, or nil for the kernel's
+  /// choice.
+  init(port: UInt16, receiveBytes: Int32?, source: UInt32? = nil) throws {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     guard descriptor >= 0 else {
       throw BenchmarkError("cannot open a socket: \(SystemError.message(of: errno))")
@@ -31,6 +34,12 @@ final class HostileSocket {
     // SAFETY: the option is a timeval of that size.
     _ = unsafe setsockopt(
       descriptor, SOL_SOCKET, SO_SNDTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
+    if let source {
+      // SAFETY: the option is a timeval of that size.
+      _ = unsafe setsockopt(
+        descriptor, SOL_SOCKET, SO_RCVTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
+      try Self.bind(descriptor, to: source)
+    }
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = port.bigEndian
@@ -45,6 +54,23 @@ final class HostileSocket {
       let code = errno
       _ = close(descriptor)
       throw BenchmarkError("cannot connect to port \(port): \(SystemError.message(of: code))")
+    }
+  }
+
+  private static func bind(_ descriptor: Int32, to source: UInt32) throws {
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = source.bigEndian
+    // SAFETY: the address is a sockaddr_in, and its size is given.
+    let status = unsafe withUnsafePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+        unsafe Glibc.bind(descriptor, generic, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    guard status == 0 else {
+      let code = errno
+      _ = close(descriptor)
+      throw BenchmarkError("cannot bind: \(SystemError.message(of: code))")
     }
   }
 
@@ -88,11 +114,13 @@ final class HostileSocket {
     }
   }
 
-  /// Takes some of the bytes that have arrived, without waiting; nil at the connection's end.
-  func receive() -> [UInt8]? {
+  /// Takes some of the bytes that have arrived, after a wait if `waits`.
+  ///
+  /// Empty when none have arrived, and nil at the connection's end.
+  func receive(waits: Bool = false) -> [UInt8]? {
     var bytes = [UInt8](repeating: 0, count: 16 << 10)
     // SAFETY: `bytes` is writable for its count.
-    let count = unsafe recv(descriptor, &bytes, bytes.count, Int32(MSG_DONTWAIT))
+    let count = unsafe recv(descriptor, &bytes, bytes.count, waits ? 0 : Int32(MSG_DONTWAIT))
     if count > 0 { return Array(bytes[..<count]) }
     return count < 0 && (errno == EAGAIN || errno == EINTR) ? [] : nil
   }

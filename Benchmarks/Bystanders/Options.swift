@@ -8,7 +8,8 @@ struct Options {
     usage: Bystanders [--smoke] [--only ATTACK,ATTACK] [--rounds 5] [--seconds 8]
                       [--bystanders 200] [--rate 100] [--payload 64] [--shards 2]
                       [--frames-per-minute 10000000] [--zero-window-readers 5000]
-                      [--channel-rate 1000] [--channel-payload 1024] [--server PATH] [--json FILE]
+                      [--channel-rate 1000] [--channel-payload 1024] [--held-bodies 200]
+                      [--idle-strangers 1350] [--server PATH] [--json FILE]
       --smoke     two short rounds and 200 zero-window readers: checks that it works, not speed
       --only      the attacks to run:
                   paced-flood        small frames at a fixed pace
@@ -19,6 +20,8 @@ struct Options {
                   taken-rooms        40 accounts that open all the rooms that they are granted
                   request-flood      pipelined requests of one user
                   typing-toggles     18,000 changes of typing a second in a room of 20
+                  held-bodies        clients without a token that hold bodies
+                  idle-strangers     idle clients without a token, and a server of 1,000 files
       --seconds   duration of each window, quiet or attacked
     """
 
@@ -33,6 +36,8 @@ struct Options {
   var zeroWindowReaders = 5_000
   var channelRate = 1_000
   var channelPayloadBytes = 1_024
+  var heldBodies = 200
+  var idleStrangers = 1_350
   var server = System.productDirectory() + "/carillon"
   var jsonPath: String?
 
@@ -77,6 +82,8 @@ struct Options {
     case "--zero-window-readers": zeroWindowReaders = number
     case "--channel-rate": channelRate = number
     case "--channel-payload": channelPayloadBytes = number
+    case "--held-bodies": heldBodies = number
+    case "--idle-strangers": idleStrangers = number
     default: return false
     }
     return true

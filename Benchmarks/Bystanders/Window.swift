@@ -29,7 +29,7 @@ struct Window {
   let latency: LatencyHistogram
   /// Missing, repeated and reordered deliveries to bystanders, and disconnected bystanders.
   let lost: Int
-  /// Rejected publishes to the bystanders.
+  /// Rejected publishes to the bystanders, and those of a publisher with a new connection for each.
   let refused: Int
   /// Processor time of the server and of the bystanders, in cores.
   let serverCores: Double
@@ -45,9 +45,25 @@ struct Window {
   let slowConsumers: Int
   let pongsDropped: Int
 
+  /// The interval at which a publisher comes with a connection of its own.
+  private static let visitNanoseconds: UInt64 = 100_000_000
+
+  /// Publishes on a new connection; false if that is refused.
+  private static func visit(_ server: RunningServer, _ credentials: Credentials) -> Bool {
+    let body = Array(#"{"user_id":"visited","type":"info","title":"t"}"#.utf8)
+    let request = HTTPRequest(
+      "POST", "/api/v1/notifications",
+      fields: credentials.publisher + [HTTPField("Content-Type", "application/json")], body: body)
+    guard let connection = try? HTTPConnection(to: server.url, timeoutMilliseconds: 1_000),
+      let answer = try? connection.perform(request)
+    else { return false }
+    return answer.isSuccess
+  }
+
   /// Publishes to a fleet for a time and waits for the remaining deliveries.
   static func measure(
-    _ session: LoadSession, _ options: Options, _ server: RunningServer
+    _ session: LoadSession, _ options: Options, _ server: RunningServer,
+    _ credentials: Credentials
   ) throws -> Window {
     let counts = try ServerCounts(of: server)
     let residentBefore = server.process.residentByteCount()
@@ -57,8 +73,14 @@ struct Window {
     let clientBefore = System.processorNanoseconds(ofProcess: "self")
     let start = Kernel.real.monotonicNanoseconds
     let live = session.liveCount
+    var (visits, refusedVisits) = (0, 0)
     session.onProgress = { _ in
       residentMost = max(residentMost, server.process.residentByteCount())
+      guard Kernel.real.monotonicNanoseconds &- start > UInt64(visits) * visitNanoseconds else {
+        return
+      }
+      visits += 1
+      if !visit(server, credentials) { refusedVisits += 1 }
     }
     defer { session.onProgress = nil }
     let report = try session.measure(
@@ -76,7 +98,8 @@ struct Window {
       latency: tally.latency,
       lost: Int(clamping: report.missing + tally.skipped + tally.repeated)
         + live - session.liveCount,
-      refused: report.refused.values.reduce(0, +), serverCores: Double(serverSpent) / elapsed,
+      refused: report.refused.values.reduce(0, +) + refusedVisits,
+      serverCores: Double(serverSpent) / elapsed,
       clientCores: Double(clientSpent) / elapsed,
       serverWaitCores: Double(serverWait) / elapsed, clientWaitCores: Double(clientWait) / elapsed,
       residentBefore: residentBefore,

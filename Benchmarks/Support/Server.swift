@@ -60,13 +60,19 @@ package struct RunningServer {
   package let url: ServerURL
 
   /// Starts Carillon with this many shards, pinned to `processor` or (nil) unpinned.
+  ///
+  /// With `fileLimit` it may open only so many files.
   package static func carillon(
     at path: String, _ credentials: Credentials, data: String, shards: Int = 1,
-    processor: Int? = System.serverProcessor, arguments more: [String] = [], name: String
+    processor: Int? = System.serverProcessor, fileLimit: Int? = nil,
+    arguments more: [String] = [], name: String
   ) throws -> RunningServer {
     let port = try System.freePort()
+    let limiting = fileLimit.map {
+      ["/bin/sh", "-c", "ulimit -n \($0) && exec \"$0\" \"$@\""]
+    }
     let arguments =
-      [
+      (limiting ?? []) + [
         path, "serve", "--host", "127.0.0.1", "--port", "\(port)", "--shards", "\(shards)",
         "--data", data,
       ] + more

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -137,6 +138,14 @@ static int real_poll(void *context, struct pollfd *files, nfds_t count, int time
   return int_result(poll(files, count, timeout_ms));
 }
 
+static int real_getrlimit(void *context, int resource, uint64_t *limit) {
+  (void)context;
+  struct rlimit limits = {0};
+  int result = int_result(getrlimit(resource, &limits));
+  *limit = limits.rlim_cur;
+  return result;
+}
+
 static const cl_kernel real_kernel = {
     .context = NULL,
     .socket = real_socket,
@@ -161,6 +170,7 @@ static const cl_kernel real_kernel = {
     .clock_gettime = real_clock_gettime,
     .getrandom = real_getrandom,
     .poll = real_poll,
+    .getrlimit = real_getrlimit,
 };
 
 const cl_kernel *cl_kernel_real(void) { return &real_kernel; }
@@ -192,6 +202,13 @@ uint64_t cl_monotonic_ms(const cl_kernel *kernel) { return cl_monotonic_ns(kerne
 int64_t cl_wall_ms(const cl_kernel *kernel) {
   struct timespec time = now_of(kernel, CLOCK_REALTIME);
   return (int64_t)time.tv_sec * 1000 + (int64_t)time.tv_nsec / 1000000;
+}
+
+uint64_t cl_open_files_limit(const cl_kernel *kernel) {
+  uint64_t limit = 0;
+  int result = kernel->getrlimit(kernel->context, RLIMIT_NOFILE, &limit);
+  if (result < 0) cl_fatal("getrlimit", result);
+  return limit;
 }
 
 void cl_random(const cl_kernel *kernel, void *bytes, size_t count) {

@@ -293,7 +293,7 @@ static void pause_accepting(cl_acceptor *acceptor, uint64_t now_ms) {
   cl_reactor_modify(acceptor->reactor, acceptor->fd, 0, acceptor->index, acceptor->generation);
 }
 
-int cl_acceptor_accept(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer) {
+static int accept_next(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer, bool pauses) {
   const cl_kernel *kernel = cl_reactor_kernel(acceptor->reactor);
   // An event from the same batch as the failure that paused the acceptor.
   if (acceptor->is_paused) return -EAGAIN;
@@ -318,12 +318,21 @@ int cl_acceptor_accept(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer)
     if (fd == -EAGAIN) return fd;
     // guard: accept-pauses-at-unknown-error
     if (concerns_one_connection(fd)) continue;
+    if (!pauses && (fd == -EMFILE || fd == -ENFILE)) return fd;
     // EMFILE, ENFILE, ENOMEM, ENOBUFS; an unexpected error must not spin either.
     // guard: accept-pauses-at-file-limit
     pause_accepting(acceptor, now_ms);
     return fd;
   }
   return -EAGAIN;
+}
+
+int cl_acceptor_accept(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer) {
+  return accept_next(acceptor, now_ms, peer, true);
+}
+
+int cl_acceptor_try_accept(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer) {
+  return accept_next(acceptor, now_ms, peer, false);
 }
 
 int cl_acceptor_timeout(const cl_acceptor *acceptor, uint64_t now_ms) {

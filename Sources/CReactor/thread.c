@@ -2,6 +2,7 @@
 
 #define _GNU_SOURCE
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -173,6 +174,16 @@ int cl_signals_wait(int timeout_ms) {
 }
 
 // MARK: - Limits
+
+size_t cl_open_file_count(void) {
+  DIR *files = opendir("/proc/self/fd");
+  if (files == NULL) return 0;
+  size_t count = 0;
+  while (readdir(files) != NULL) count += 1;
+  closedir(files);
+  // The directory itself, and its entries for itself and its parent.
+  return count > 3 ? count - 3 : 0;
+}
 
 uint64_t cl_raise_open_files(void) {
   struct rlimit limit;

@@ -1,6 +1,7 @@
 // A listening socket in a poller.
 
 internal import CReactor
+internal import Glibc
 
 /// A listening socket that pauses when the machine runs out of a resource.
 @safe package final class Acceptor: @unchecked Sendable {
@@ -41,6 +42,18 @@ internal import CReactor
   /// A new connection's descriptor, or a negated errno: see cl_acceptor_accept.
   package func accept(now: UInt64, peer: inout PeerAddress) -> Int32 {
     unsafe cl_acceptor_accept(raw, now, &peer.raw)
+  }
+
+  /// The same, but it does not pause when files have run out.
+  ///
+  /// The caller may close a file and accept again.
+  package func tryAccept(now: UInt64, peer: inout PeerAddress) -> Int32 {
+    unsafe cl_acceptor_try_accept(raw, now, &peer.raw)
+  }
+
+  /// Whether accepting returned `result` because the process or the machine is out of files.
+  package static func isOutOfFiles(_ result: Int32) -> Bool {
+    result == -EMFILE || result == -ENFILE
   }
 
   /// Milliseconds until `resume` is due; -1 when the acceptor is not paused.

@@ -60,6 +60,11 @@ internal import Glibc
     unsafe cl_random(table, start, buffer.count)
   }
 
+  // MARK: Limits
+
+  /// The number of files that this process may have open; their descriptors are below it.
+  package var openFilesLimit: Int { unsafe Int(clamping: cl_open_files_limit(table)) }
+
   // MARK: Sockets
 
   /// Begins a nonblocking connection to a numeric address and returns its descriptor.

@@ -11,6 +11,11 @@ package enum ProcessResources {
   @discardableResult
   package static func raiseOpenFilesLimit() -> UInt64 { cl_raise_open_files() }
 
+  /// The files that this process has open.
+  ///
+  /// It lists a directory of /proc, so its cost grows with the files: call it at the start only.
+  package static var openFileCount: Int { Int(cl_open_file_count()) }
+
   /// Returns the heap's free memory to the system.
   ///
   /// Called after many connections have closed, so that the server shrinks to its earlier size.

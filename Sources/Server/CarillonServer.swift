@@ -57,7 +57,7 @@ package final class CarillonServer: Sendable {
     core = ServerCore(
       configuration: configuration, kernel: kernel, ring: ring, parkers: parkers,
       mailboxes: parkers.map { Mailbox<ShardMessage>(capacity: .max, parker: $0) }, store: store,
-      log: log)
+      log: log, otherFileCount: ProcessResources.openFileCount)
     threads = try CarillonServer.startShards(core, sockets)
   }
 

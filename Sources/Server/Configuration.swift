@@ -103,12 +103,13 @@ package struct Limits: Sendable {
   package var sessionsPerUserLimit: Int?
   /// The policy for a user's session past `sessionsPerUserLimit`.
   package var whenUserFull = FullUserPolicy.reject
-  /// Connections of a shard without a valid token or key so far: HTTP without one, and WebSockets
-  /// that still have to send their token; a further one is answered 503.
+  /// Connections without a valid token or key so far, over all shards: HTTP without one, and
+  /// WebSockets that still have to send their token; for a further one the one that has been idle
+  /// longest is closed, and without such a one it is answered 503.
   ///
-  /// 0: unlimited. Nil: a tenth of `connectionsPerShardLimit`, and those from this machine are not
-  /// counted.
-  package var unauthenticatedPerShardLimit: Int?
+  /// 0: unlimited. Nil: `FileBudget.strangerPercent` of the files that the process may have open,
+  /// and those from this machine are not counted.
+  package var unauthenticatedLimit: Int?
   /// Connections of a shard that admission control rejected and that are still being sent their
   /// 429 or 503; a further one is closed without an answer.
   package var rejectedPerShardLimit = 1_024
@@ -169,9 +170,13 @@ package struct Limits: Sendable {
   ///
   /// The store reads each such notification once for every open session.
   package var batchEveryoneLimit = 100
-  /// Bytes of request bodies that a shard holds at once, from their first byte to their answer,
-  /// which includes the time in the store; more is answered 503.
-  package var bodiesInFlightBytesLimit = 64 * 1_024 * 1_024
+  /// Bytes of request bodies of publishers that a shard holds at once, from their first byte to
+  /// their answer, which includes the time in the store; more is answered 503.
+  package var publisherBodiesBytesLimit = 44 * 1_024 * 1_024
+  /// The same for users, apart from publishers; one user may hold an eighth.
+  package var userBodiesBytesLimit = 16 * 1_024 * 1_024
+  /// The same for callers without a token, apart from the others; one address may hold an eighth.
+  package var strangerBodiesBytesLimit = 4 * 1_024 * 1_024
   /// Bytes in a connection's response queue; past it, its next requests wait.
   package var responseBytesLimit = 64 * 1_024
   /// Private bytes that a shard holds for blocked clients; past it, the shard reads no more pages:
@@ -231,6 +236,10 @@ package struct Limits: Sendable {
   /// Time that a kept-alive connection may stay without a request after its last answer was sent;
   /// past it, it is closed.
   package var idleTimeoutMilliseconds: UInt64 = 75_000
+  /// The same for a trusted proxy, and for one after a request with a valid token or key.
+  ///
+  /// Longer than the 600 s for which load balancers keep their connections, so that they end them.
+  package var trustedIdleTimeoutMilliseconds: UInt64 = 620_000
   /// Time in which a blocked client must take a byte; past it, it is dropped as a slow consumer.
   ///
   /// The only bound on the time that an answer takes.

@@ -176,6 +176,28 @@ TEST(exhaustion, "case 56: EMFILE, ENFILE, ENOMEM, ENOBUFS and unknown errors pa
   }
 }
 
+TEST(try_accept, "an attempt without files does not pause, and any other shortage does") {
+  acceptor_fixture fixture;
+  begin(&fixture);
+  int client = connect_real(fixture.port);
+  cl_address peer;
+  fault_kernel_add(&fixture.base.kernel, CALL_ACCEPT4, EMFILE, 1000, 1);
+  fault_kernel_add(&fixture.base.kernel, CALL_ACCEPT4, ENFILE, 1000, 1);
+  CHECK_EQUAL(cl_acceptor_try_accept(fixture.acceptor, now(&fixture), &peer), -EMFILE);
+  CHECK_EQUAL(cl_acceptor_try_accept(fixture.acceptor, now(&fixture), &peer), -ENFILE);
+  CHECK_EQUAL(cl_acceptor_pauses(fixture.acceptor), 0);
+  CHECK_EQUAL(cl_acceptor_timeout(fixture.acceptor, now(&fixture)), -1);
+  int fd = cl_acceptor_try_accept(fixture.acceptor, now(&fixture), &peer);
+  CHECK(fd >= 0);
+  cl_close(&fixture.base.kernel.table, fd);
+  fault_kernel_calm(&fixture.base.kernel);
+  fault_kernel_add(&fixture.base.kernel, CALL_ACCEPT4, ENOMEM, 1000, 1);
+  CHECK_EQUAL(cl_acceptor_try_accept(fixture.acceptor, now(&fixture), &peer), -ENOMEM);
+  CHECK_EQUAL(cl_acceptor_pauses(fixture.acceptor), 1);
+  cl_close(cl_kernel_real(), client);
+  end(&fixture);
+}
+
 TEST(resume_failure, "a listener that cannot resume is retried, not lost") {
   acceptor_fixture fixture;
   begin(&fixture);

@@ -194,6 +194,11 @@ static int fault_poll(void *context, struct pollfd *files, nfds_t count, int tim
   return result;
 }
 
+static int fault_getrlimit(void *context, int resource, uint64_t *limit) {
+  (void)context;
+  return real()->getrlimit(NULL, resource, limit);
+}
+
 static int fault_eventfd(void *context, unsigned initial, int flags) {
   int error = fault(context, CALL_EVENTFD);
   return error != 0 ? error : made_nonblocking(context, real()->eventfd(NULL, initial, flags));
@@ -242,6 +247,7 @@ void fault_kernel_init(fault_kernel *kernel, rng random) {
       .clock_gettime = fault_clock_gettime,
       .getrandom = fault_getrandom,
       .poll = fault_poll,
+      .getrlimit = fault_getrlimit,
   };
 }
 

@@ -136,10 +136,23 @@ static void raise_limit(void) {
   CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
   limit.rlim_cur = limit.rlim_max < 64 ? limit.rlim_max : 64;
   CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  CHECK(cl_open_files_limit(cl_kernel_real()) == limit.rlim_cur);
   CHECK(cl_raise_open_files() == limit.rlim_max);
+  CHECK(cl_open_files_limit(cl_kernel_real()) == limit.rlim_max);
   CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
   CHECK(limit.rlim_cur == limit.rlim_max);
 }
+
+static void count_files(void) {
+  size_t before = cl_open_file_count();
+  CHECK(before >= 3);
+  int further = dup(0);
+  CHECK_EQUAL(cl_open_file_count(), before + 1);
+  close(further);
+  CHECK_EQUAL(cl_open_file_count(), before);
+}
+
+TEST(file_count, "open files are counted") { harness_check_child(count_files); }
 
 TEST(open_files, "the limit of open files is raised to the hard one") {
   harness_check_child(raise_limit);

@@ -322,7 +322,7 @@ struct RelayedTests {
   }
 
   @Test func `a body counts as in flight until the store is done with it`() throws {
-    let fixture = try ShardFixture { $0.limits.bodiesInFlightBytesLimit = 100 }
+    let fixture = try ShardFixture { $0.limits.publisherBodiesBytesLimit = 100 }
     let peer = try fixture.connect()
     let post = EndpointTests.request(
       "POST /api/v1/notifications?ack=relayed", body: EndpointTests.draft)

@@ -219,9 +219,25 @@ final class Crowd {
     if isClosed { socket.mark = nil }
   }
 
+  /// Writes an address of this machine, which the quotas' defaults do not count.
+  private static func writeLoopback(to address: UnsafeMutablePointer<sockaddr>) -> socklen_t {
+    var loopback = sockaddr_in()
+    loopback.sin_family = sa_family_t(AF_INET)
+    loopback.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    withUnsafeMutablePointer(to: &loopback) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address.pointee = $0.pointee }
+    }
+    return socklen_t(MemoryLayout<sockaddr_in>.size)
+  }
+
   /// Lets the crowd handle its own descriptors in all calls but reads, sends and waits.
   static func install(in table: UnsafeMutablePointer<cl_kernel>) {
     table.pointee.accept4 = { context, listener, address, length, flags in
+      let script = KernelScript.of(context)
+      if script.failingAccepts > 0 {
+        script.failingAccepts -= 1
+        return -EMFILE
+      }
       let real = cl_kernel_real().pointee
       let descriptor = real.accept4(context, listener, address, length, flags)
       if descriptor >= 0, let kept = KernelScript.of(context).keptDescriptor {
@@ -234,14 +250,7 @@ final class Crowd {
       guard descriptor == -EAGAIN else { return descriptor }
       let virtual = KernelScript.of(context).crowd.accept()
       guard virtual >= 0, let address else { return virtual }
-      // From this machine, which the quotas' defaults do not count.
-      var loopback = sockaddr_in()
-      loopback.sin_family = sa_family_t(AF_INET)
-      loopback.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-      withUnsafeMutablePointer(to: &loopback) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address.pointee = $0.pointee }
-      }
-      length?.pointee = socklen_t(MemoryLayout<sockaddr_in>.size)
+      length?.pointee = Crowd.writeLoopback(to: address)
       return virtual
     }
     table.pointee.setsockopt = { context, descriptor, level, name, value, length in

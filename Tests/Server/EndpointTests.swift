@@ -52,7 +52,7 @@ struct EndpointTests {
 
   @Test func `the total size of bodies that are being received is bounded`() throws {
     let limit = 256 * 1_024
-    let fixture = try ShardFixture { $0.limits.bodiesInFlightBytesLimit = limit }
+    let fixture = try ShardFixture { $0.limits.publisherBodiesBytesLimit = limit }
     let length = 60 * 1_024
     let peers = try (0..<20).map { _ in try fixture.connect() }
     // All heads first: each body alone would fit.

@@ -15,7 +15,7 @@ struct GlobalBudgetTests {
 
   /// The words in the name of a bound on something that many callers share.
   private static let sharedWords = [
-    "of a shard", "of the server", "a shard holds", "a shard keeps", "in the ring",
+    "of a shard", "of the server", "a shard holds", "a shard keeps", "open files", "in the ring",
     "queue", "under way", "all shards", "remembered", "notifications for everyone", "rate buckets",
     "budget", "a shard's", "one user holds", "changes of one user", "idempotency keys of",
     "whose rooms are kept", "sets aside",

@@ -98,14 +98,6 @@ struct LimitTableTests {
     #expect(HTTPLimits().targetBytes > TokenVerifier.tokenBytesLimit)
   }
 
-  @Test("limits that depend on another one follow it")
-  func derived() throws {
-    let unknown = try Self.entry("connections of a shard without a valid token") {
-      $0.limits.connectionsPerShardLimit = 5_000
-    }
-    #expect(unknown.value == .amount(500, .count))
-  }
-
   @Test("each path of Engine.IO has a group with its own settings")
   func engines() throws {
     var configuration = Self.configuration()

@@ -120,11 +120,12 @@ struct LimitingTests {
 
   // Case 63
   @Test func `those that have shown no token are bounded, and showing one makes room`() throws {
-    let fixture = try Self.fixture { $0.unauthenticatedPerShardLimit = 2 }
+    let fixture = try Self.fixture { $0.unauthenticatedLimit = 2 }
     let peers = try (0..<2).map { _ in try fixture.connect() }
+    // Both have just come, so neither is idle.
     let text = try Self.rejectionAnswer(try fixture.connect(), fixture)
     #expect(text.hasPrefix("HTTP/1.1 503 ") && text.contains("Retry-After: "))
-    #expect(text.contains("at most 2 connections of a shard may lack a token"))
+    #expect(text.contains("too many connections lack a token"))
     #expect(Self.count(.refusedUnauthenticated, fixture) == 1)
     // A request that needs no token shows none, and an invalid token does not count.
     peers[0].send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -155,7 +156,7 @@ struct LimitingTests {
     let fixture = try Self.fixture { limits in
       limits.connectionsPerAddressLimit = 4
       limits.sessionsPerUserLimit = 2
-      limits.unauthenticatedPerShardLimit = 4
+      limits.unauthenticatedLimit = 4
       limits.connectRate = RateLimit(perSecond: 1_000_000, burst: 1_000_000)
     }
     var random = SeededGenerator.announced()

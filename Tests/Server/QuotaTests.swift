@@ -85,19 +85,16 @@ struct QuotaTests {
     #expect(
       !quotas.countsSessions(isLocal: ownerShard.isLoopback)
         && !quotas.countsMessages(isLocal: ownerShard.isLoopback))
-    #expect(!quotas.countsUnauthenticated(isLocal: ownerShard.isLoopback))
     #expect(quotas.sizes(at: 0) == QuotaSizes(addresses: 0, users: 0, buckets: 0))
     let away = Self.v4(192, 0, 2, 1)
     #expect(
       quotas.countsSessions(isLocal: away.isLoopback)
         && quotas.countsMessages(isLocal: away.isLoopback))
-    #expect(quotas.countsUnauthenticated(isLocal: away.isLoopback))
 
     let given = Quotas(
       Self.limits { limits in
         limits.connectionsPerAddressLimit = 3
         limits.sessionsPerUserLimit = 2
-        limits.unauthenticatedPerShardLimit = 5
         limits.messageRate = RateLimit(perSecond: 1, burst: 1)
       })
     for _ in 0..<3 { #expect(Self.refusal(given, ownerShard) == nil) }
@@ -105,7 +102,6 @@ struct QuotaTests {
     #expect(
       given.countsSessions(isLocal: ownerShard.isLoopback)
         && given.countsMessages(isLocal: ownerShard.isLoopback))
-    #expect(given.countsUnauthenticated(isLocal: ownerShard.isLoopback))
   }
 
   @Test func `zero means no limit for any address or user`() throws {
@@ -113,7 +109,6 @@ struct QuotaTests {
       Self.limits { limits in
         limits.connectionsPerAddressLimit = 0
         limits.sessionsPerUserLimit = 0
-        limits.unauthenticatedPerShardLimit = 0
         limits.messageRate = .off
       })
     let away = Self.v4(192, 0, 2, 1)
@@ -121,7 +116,6 @@ struct QuotaTests {
     #expect(
       !quotas.countsSessions(isLocal: away.isLoopback)
         && !quotas.countsMessages(isLocal: away.isLoopback))
-    #expect(!quotas.countsUnauthenticated(isLocal: away.isLoopback))
     for _ in 0..<10_000 { #expect(quotas.publish(by: "key", at: 0) == nil) }
   }
 

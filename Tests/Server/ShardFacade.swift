@@ -141,7 +141,7 @@ extension ShardView {
     let slot = connection.slot
     let bytes: [UInt8] = [0x81, 1, 0x78]
     shard.connections.drop(slot)
-    shard.connections.accept(at: 0) { shard.begin($0) }
+    shard.connections.accept(at: 0, makeRoom: {}, { shard.begin($0) })
     switch use {
     case .frame: shard.delivery.send(bytes, to: slot)
     case .privateBytes: shard.delivery.appendPrivateBytes(bytes, to: slot)

@@ -34,6 +34,10 @@ final class KernelScript {
   var sends: [Int32: [Int]] = [:]
   /// Bytes that each descriptor takes in all; a send past them is refused.
   var room: [Int32: Int] = [:]
+  /// The files that the process may have open.
+  var fileLimit = Int(Int32.max)
+  /// Accepts that fail with EMFILE before they take a connection.
+  var failingAccepts = 0
   /// The descriptor that is kept when it is closed, for the next connection that is accepted.
   ///
   /// The kernel gives the lowest free number, but other tests of the process open files meanwhile.
@@ -145,11 +149,12 @@ final class ShardFixture {
 
   init(
     shardCount: Int = 1, log: Log = Log(level: .error), files: ClientFiles = .embedded,
-    history: StoreHistory = StoreHistory(epoch: "test"),
+    history: StoreHistory = StoreHistory(epoch: "test"), fileLimit: Int = Int(Int32.max),
     _ change: (inout Configuration) -> Void = { _ in }
   ) throws {
     var configuration = Configuration(tokenPolicy: TokenPolicy(keys: [.hmac(secret: Self.secret)]))
     change(&configuration)
+    script.fileLimit = fileLimit
     table = .allocate(capacity: 1)
     table.initialize(to: cl_kernel_real().pointee)
     table.pointee.context = Unmanaged.passUnretained(script).toOpaque()
@@ -208,6 +213,15 @@ final class ShardFixture {
     }
     Crowd.install(in: table)
     scriptSending(table)
+    scriptFiles(table)
+  }
+
+  private static func scriptFiles(_ table: UnsafeMutablePointer<cl_kernel>) {
+    // Other tests of the process open files, too, so the process's own limit says nothing here.
+    table.pointee.getrlimit = { context, _, limit in
+      limit.pointee = UInt64(KernelScript.of(context).fileLimit)
+      return 0
+    }
   }
 
   private static func scriptSending(_ table: UnsafeMutablePointer<cl_kernel>) {

@@ -42,8 +42,7 @@ enum Bounds {
       "has its row as a property of `Quotas`, which resolves the default",
       [
         "Limits.connectionsPerAddressLimit", "Limits.sessionsPerUserLimit",
-        "Limits.unauthenticatedPerShardLimit", "Limits.connectRate", "Limits.messageRate",
-        "Limits.publishRate", "Limits.requestRate",
+        "Limits.connectRate", "Limits.messageRate", "Limits.publishRate", "Limits.requestRate",
         "Limits.roomsPerUserLimit",
       ]
     ),
@@ -55,6 +54,10 @@ enum Bounds {
         "StoreConfiguration.defaultExpiryLimit", "StoreConfiguration.defaultStepLimit",
         "*.pingIntervalMilliseconds", "*.silenceLimitMilliseconds",
       ]
+    ),
+    (
+      "has its row as the share of the files that is its default",
+      ["Limits.unauthenticatedLimit"]
     ),
     (
       "the values of a setting, which has a row",

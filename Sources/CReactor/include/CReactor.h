@@ -3,8 +3,8 @@
 // Everything here returns its value or a negated errno, so that Swift never reads `errno`. EINTR is
 // retried here; EAGAIN is a result; EBADF, EFAULT and ENOTSOCK are bugs and abort, and so does
 // EINVAL where all arguments are ours. Every system call, clock and random source goes through one
-// table, `cl_kernel`, so that a test can substitute a failing or a simulated kernel. (Threads,
-// signals and the process's limits are not in it: no connection depends on them.)
+// table, `cl_kernel`, so that a test can substitute a failing or a simulated kernel. (Threads and
+// signals are not in it: no connection depends on them.)
 
 #pragma once
 
@@ -54,6 +54,8 @@ typedef struct cl_kernel {
   int (*clock_gettime)(void *_Nullable context, int clock, struct timespec *time);
   ssize_t (*getrandom)(void *_Nullable context, void *bytes, size_t count, unsigned flags);
   int (*poll)(void *_Nullable context, struct pollfd *files, nfds_t count, int timeout_ms);
+  /// Gives the soft limit alone.
+  int (*getrlimit)(void *_Nullable context, int resource, uint64_t *limit);
 } cl_kernel;
 
 /// The real kernel. Never null, never freed.
@@ -67,6 +69,8 @@ uint64_t cl_monotonic_ns(const cl_kernel *kernel);
 int64_t cl_wall_ms(const cl_kernel *kernel);
 /// Fills `bytes` with random bytes fit for keys and ids. Never fails: it aborts.
 void cl_random(const cl_kernel *kernel, void *bytes, size_t count);
+/// The number of files that this process may have open (RLIMIT_NOFILE). Descriptors are below it.
+uint64_t cl_open_files_limit(const cl_kernel *kernel);
 
 // MARK: - Reactor
 
@@ -224,6 +228,9 @@ void cl_acceptor_destroy(cl_acceptor *acceptor);
 /// the queue (ECONNABORTED, EPROTO and the other network errors that accept(2) passes on) are
 /// skipped here, CL_ACCEPT_SKIP_LIMIT per call: the reactor reports the rest again.
 int cl_acceptor_accept(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer);
+/// As cl_acceptor_accept, but does not pause on EMFILE and ENFILE: the caller may close a file and
+/// accept again.
+int cl_acceptor_try_accept(cl_acceptor *acceptor, uint64_t now_ms, cl_address *peer);
 /// Milliseconds until a paused acceptor needs cl_acceptor_resume; -1 when it is not paused.
 int cl_acceptor_timeout(const cl_acceptor *acceptor, uint64_t now_ms);
 /// Returns a paused acceptor to the reactor when its pause is over.
@@ -279,6 +286,8 @@ void cl_signals_block(void);
 int cl_signals_wait(int timeout_ms);
 /// Raises the soft limit of open files to the hard one and returns it.
 uint64_t cl_raise_open_files(void);
+/// The number of files that this process has open; 0 where /proc does not show them.
+size_t cl_open_file_count(void);
 
 /// Returns the heap's free memory to the system.
 void cl_give_back_memory(void);

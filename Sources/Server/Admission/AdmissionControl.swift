@@ -16,6 +16,7 @@ internal import Reactor
 /// flags. A flag records each count that includes the connection, so each is returned once.
 final class AdmissionControl: ShardComponent {
   let context: ShardContext
+  private let idle: IdleConnections
   /// Connections that have not shown a valid token or key.
   private(set) var unauthenticatedCount = 0
   /// Connections that were rejected and that are still being closed.
@@ -23,7 +24,10 @@ final class AdmissionControl: ShardComponent {
   /// Whether a forwarding header of a proxy that is not trusted has been logged.
   private var hasWarnedOfForwarding = false
 
-  init(_ context: ShardContext) { self.context = context }
+  init(_ context: ShardContext, _ idle: IdleConnections) {
+    self.context = context
+    self.idle = idle
+  }
 
   /// Traps in a debug build when the counts are not those of the connections.
   func checkInvariants() {
@@ -72,21 +76,27 @@ final class AdmissionControl: ShardComponent {
   private func countUncounted(_ slot: UInt32, isRated: Bool) throws(AdmissionRefusal) {
     let (peer, isLocal) = (table[slot].peer, isLocal(slot))
     let quotas = core.quotas
-    let isUnknown =
-      quotas.countsUnauthenticated(isLocal: isLocal)
-      && !table[slot].flags.contains(.unauthenticated)
-    // guard: unauthenticated-bounded
-    if isUnknown, unauthenticatedCount >= quotas.unauthenticatedLimit { throw .unauthenticated }
     if try quotas.enter(
       from: peer, isLocal: isLocal, isRated: isRated, at: now.nanosecondsOfMilliseconds)
     {
       table[slot].flags.insert(.countedByAddress)
     }
-    if isUnknown {
-      table[slot].flags.insert(.unauthenticated)
-      unauthenticatedCount += 1
+    if core.fileBudget.countsStrangers(isLocal: isLocal),
+      !table[slot].flags.contains(.unauthenticated)
+    {
+      try countStranger(slot)
     }
     table[slot].messages = quotas.countsMessages(isLocal: isLocal) ? TokenBucket() : .unlimited
+  }
+
+  /// Counts a connection without a token, in the place of the one that has been idle longest if
+  /// strangers have all of their share.
+  private func countStranger(_ slot: UInt32) throws(AdmissionRefusal) {
+    if !core.fileBudget.enterStranger() {
+      guard idle.closeStranger(), core.fileBudget.enterStranger() else { throw .unauthenticated }
+    }
+    table[slot].flags.insert(.unauthenticated)
+    unauthenticatedCount += 1
   }
 
   private func countRefusal(_ refusal: AdmissionRefusal) {
@@ -117,10 +127,12 @@ final class AdmissionControl: ShardComponent {
 
   /// Begins the rejection of the connection at `slot`.
   ///
-  /// False at the limit of such connections: then it gets no answer.
+  /// False at the limit of such connections, and when files are short: then it gets no answer.
   func beginRejection(of slot: UInt32) -> Bool {
     // guard: rejected-connections-bounded
-    guard rejectedCount < limits.rejectedPerShardLimit else { return false }
+    guard rejectedCount < limits.rejectedPerShardLimit,
+      !core.fileBudget.isShort(at: delivery[slot].fd)
+    else { return false }
     rejectedCount += 1
     table[slot].flags.insert(.rejected)
     return true
@@ -144,6 +156,7 @@ final class AdmissionControl: ShardComponent {
     guard table[slot].flags.contains(.unauthenticated) else { return }
     table[slot].flags.remove(.unauthenticated)
     unauthenticatedCount -= 1
+    core.fileBudget.leaveStranger()
   }
 
   // MARK: Migration
@@ -154,8 +167,9 @@ final class AdmissionControl: ShardComponent {
     let counts = MigratedCounts(
       isCountedByAddress: flags.contains(.countedByAddress),
       isUnauthenticated: flags.contains(.unauthenticated))
-    authenticated(slot)
-    table[slot].flags.remove(.countedByAddress)
+    // The count over all shards still includes it.
+    if counts.isUnauthenticated { unauthenticatedCount -= 1 }
+    table[slot].flags.remove([.countedByAddress, .unauthenticated])
     return counts
   }
 
@@ -169,6 +183,7 @@ final class AdmissionControl: ShardComponent {
 
   /// Returns the counts of a connection from another shard for which there is no slot.
   func release(_ counts: MigratedCounts, of peer: PeerAddress) {
+    if counts.isUnauthenticated { core.fileBudget.leaveStranger() }
     guard counts.isCountedByAddress else { return }
     core.quotas.leave(peer, at: now.nanosecondsOfMilliseconds)
   }

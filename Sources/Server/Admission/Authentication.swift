@@ -48,6 +48,9 @@ struct Caller {
     }
   }
 
+  /// Whether it has a valid token or key.
+  var isAuthenticated: Bool { if case .anyone = identity { false } else { true } }
+
   /// A caller without credentials.
   static let anyone = Caller(identity: .anyone, isPublisher: false, end: .max)
 }

@@ -4,9 +4,8 @@
 // The kernel spreads one address over all shards, so its count is one number protected by one
 // mutex. A shard takes the mutex when a connection is accepted, when a session begins, when either
 // ends, for a user's request, and for a publish where publishes are limited: never while it
-// delivers a notification. The
-// counts are exact: of several connections that arrive at once, one below the limit, exactly one is
-// admitted.
+// delivers a notification. The counts are exact: of several connections that arrive at once, one
+// below the limit, exactly one is admitted.
 //
 // A default limit does not count callers on this machine: a load test and a proxy in front of the
 // server would each be a single address. A configured limit counts every caller.
@@ -170,8 +169,6 @@ final class Quotas: Sendable {
 
   /// The rate at which one connection may send messages.
   let messageRate: RateLimit
-  /// Connections of one shard that may be open without having presented a token.
-  let unauthenticatedLimit: Int
   /// Counted connections of one address, and sessions of one user, for the answer to one more.
   var addressLimit: Int { connectionsPerAddress.limit }
   var sessionLimit: Int { sessionsPerUser.limit }
@@ -187,8 +184,7 @@ final class Quotas: Sendable {
   let publishRate: RateLimit
   /// The rate at which one user may send requests.
   let requestRate: RateLimit
-  private let countsLoopback:
-    (attempts: Bool, messages: Bool, requests: Bool, unauthenticated: Bool)
+  private let countsLoopback: (attempts: Bool, messages: Bool, requests: Bool)
   private let table: Guarded<QuotaTable>
 
   init(_ limits: Limits) {
@@ -202,12 +198,9 @@ final class Quotas: Sendable {
     messageRate = limits.messageRate ?? Limits.standardMessageRate
     publishRate = limits.publishRate
     requestRate = limits.requestRate ?? Limits.standardRequestRate
-    let unauthenticated = Cap(
-      limits.unauthenticatedPerShardLimit, standard: max(1, limits.connectionsPerShardLimit / 10))
-    unauthenticatedLimit = unauthenticated.limit
     countsLoopback = (
       attempts: limits.connectRate != nil, messages: limits.messageRate != nil,
-      requests: limits.requestRate != nil, unauthenticated: unauthenticated.countsLoopback
+      requests: limits.requestRate != nil
     )
     table = Guarded(
       QuotaTable(
@@ -284,11 +277,6 @@ final class Quotas: Sendable {
   /// Whether messages are counted, those of this machine or those of others.
   func countsMessages(isLocal: Bool) -> Bool {
     !messageRate.isOff && (countsLoopback.messages || !isLocal)
-  }
-
-  /// Whether a connection counts as unauthenticated until it presents a token.
-  func countsUnauthenticated(isLocal: Bool) -> Bool {
-    unauthenticatedLimit < .max && (countsLoopback.unauthenticated || !isLocal)
   }
 
   /// The number of entries in the tables at this moment.

@@ -54,6 +54,8 @@ struct ConnectionFlags: OptionSet {
   static let forwarded = ConnectionFlags(rawValue: 1 << 11)
   /// The connection of a proxy is counted for the client of its latest request.
   static let clientCounted = ConnectionFlags(rawValue: 1 << 12)
+  /// The latest request that was answered had a valid token or key.
+  static let latestAuthenticated = ConnectionFlags(rawValue: 1 << 13)
 }
 
 /// The Engine.IO session that a slot belongs to, by the protocol that it carries.

@@ -74,12 +74,18 @@ final class Connections: ShardComponent {
 
   /// Accepts pending connections from one listener, at most `acceptLimit` of them.
   ///
-  /// `begin` is called with the slot of each, which speaks HTTP.
-  func accept(at listener: Int, _ begin: (UInt32) -> Void) {
+  /// `begin` is called with the slot of each, which speaks HTTP. `makeRoom` closes another
+  /// connection when the files have run out.
+  func accept(at listener: Int, makeRoom: () -> Void, _ begin: (UInt32) -> Void) {
     for _ in 0..<Connections.acceptLimit {
       var peer = PeerAddress()
       guard listener < acceptors.count else { return }
-      let fd = acceptors[listener].accept(now: now, peer: &peer)
+      var fd = acceptors[listener].tryAccept(now: now, peer: &peer)
+      if Acceptor.isOutOfFiles(fd) {
+        // guard: idle-closed-before-pause
+        makeRoom()
+        fd = acceptors[listener].accept(now: now, peer: &peer)
+      }
       guard fd >= 0 else {
         let pauses = acceptors.reduce(0) { $0 + $1.pauses }
         metrics.add(.acceptPauses, Int(pauses) - metrics.value(.acceptPauses))
@@ -102,6 +108,7 @@ final class Connections: ShardComponent {
       kernel.abort(fd)
       return nil
     }
+    core.fileBudget.noteOpened()
     // The slot is set up before the quotas count it, so that ending it returns its share of them.
     table[slot].state = .http
     table[slot].peer = peer
@@ -186,10 +193,32 @@ final class Connections: ShardComponent {
       // It took all its bytes, so the peer is alive; it was not pinged while it was blocked.
       table[slot].lastReceivedAt = now
       if table[slot].isBetweenRequests {
-        table[slot].deadline = now + limits.idleTimeoutMilliseconds
+        table[slot].deadline = idleEnd(of: slot)
       }
     }
     scheduleTimer(slot)
+  }
+
+  /// Notes whether the latest request had a valid token or key.
+  func noteRequest(isAuthenticated: Bool, at slot: UInt32) {
+    if isAuthenticated {
+      table[slot].flags.insert(.latestAuthenticated)
+    } else {
+      table[slot].flags.remove(.latestAuthenticated)
+    }
+  }
+
+  /// Whether the connection is kept open for longer between two requests.
+  func isKeptLonger(_ slot: UInt32) -> Bool {
+    !table[slot].flags.isDisjoint(with: [.trustedProxy, .latestAuthenticated])
+  }
+
+  /// The time at which a connection that idles from now on is closed.
+  func idleEnd(of slot: UInt32) -> UInt64 {
+    // guard: load-balancers-keep-connections
+    let isKeptLonger = isKeptLonger(slot)
+    return now
+      + (isKeptLonger ? limits.trustedIdleTimeoutMilliseconds : limits.idleTimeoutMilliseconds)
   }
 
   // MARK: Resuming
@@ -283,7 +312,10 @@ final class Connections: ShardComponent {
     table.end(slot)
     // Closing removes it from epoll, since there is no duplicate of the descriptor.
     // guard: descriptor-closed
-    if fd >= 0 { kernel.close(fd) }
+    if fd >= 0 {
+      kernel.close(fd)
+      core.fileBudget.noteClosed()
+    }
   }
 
   /// The logged reason of a drop that was counted under `counter`.

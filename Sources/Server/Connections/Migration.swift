@@ -55,7 +55,7 @@ final class Migration: ShardComponent {
       messages: table[slot].messages, deadline: now + limits.headTimeoutMilliseconds,
       counts: admission.takeCounts(of: slot),
       flags: table[slot].flags.intersection(
-        [.usedBefore, .trustedProxy, .forwarded, .clientCounted]))
+        [.usedBefore, .trustedProxy, .forwarded, .clientCounted, .latestAuthenticated]))
     assert(table[slot].flags.isDisjoint(with: Migration.counts), "a count stays behind")
     connections.drop(slot)
     metrics.add(.connectionsHandedOver)
@@ -69,6 +69,7 @@ final class Migration: ShardComponent {
     guard let slot else {
       metrics.add(.refusedConnections)
       admission.release(handed.counts, of: handed.peer)
+      core.fileBudget.noteClosed()
       return kernel.abort(handed.fd)
     }
     table[slot].state = .http

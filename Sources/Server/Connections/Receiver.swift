@@ -121,6 +121,8 @@ final class Receiver: ShardComponent {
       if table[slot].state == .http {
         guard !table[slot].flags.contains(.awaitsAnswer) else { continue }
         delivery.resumeReading(slot)
+        // Its bytes came earlier, and are used now: it does not idle.
+        if !table[slot].partial.isEmpty { table[slot].lastReceivedAt = now }
       } else if table[slot].state != .session {
         // A session's are the frames after the `upgrade` packet with which it took over a socket.
         continue

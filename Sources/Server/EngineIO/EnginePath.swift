@@ -23,6 +23,9 @@ package struct EngineSettings: Sendable {
   package var messageBytesLimit = 64 * 1_024
   /// Bytes of a posted body, which may have several messages; a larger body is answered 413.
   package var bodyBytesLimit = 1_000_000
+  /// Bytes of a posted body before the session is connected to a namespace of Socket.IO; a larger
+  /// one is answered 413.
+  package var firstBodyBytesLimit = 64 * 1_024
 
   /// The defaults of the reference server, except for the size of messages.
   package init() {}

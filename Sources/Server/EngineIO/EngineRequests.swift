@@ -82,6 +82,13 @@ extension EngineSessions {
     at slot: UInt32
   ) throws(EngineIORefusal) -> HeadStep {
     let isPolling = delivery[session.slot].flags.contains(.polling)
+    let caller = caller(of: session)
+    // The id of a session cannot be guessed, so its requests are those of its user.
+    if caller.isAuthenticated {
+      // guard: session-request-authenticated
+      admission.authenticated(slot)
+      http.exchange(at: slot).isAuthenticated = true
+    }
     if WebSocketHandshake.isUpgrade(head) {
       guard transport == .webSocket else { throw .badRequest }
       try beginProbe(head, of: session, isPolling: isPolling, at: slot)
@@ -112,10 +119,21 @@ extension EngineSessions {
         end(session, because: "two bodies at once")
         throw .badRequest
       }
-      return try awaitBody(head, for: session, at: slot)
+      return awaitBody(head, for: session, by: caller, at: slot)
     default:
       throw .badRequest
     }
+  }
+
+  /// The caller that a session's requests count for: its user, or anyone.
+  ///
+  /// The user is that of the token in its first request, or of a namespace that it is connected to.
+  private func caller(of session: EngineSession) -> Caller {
+    if case .success(let opener) = session.opener { return opener }
+    for slot in [session.slot] + session.furtherSlots where !table[slot].user.isEmpty {
+      return Caller(identity: .user(table[slot].user), isPublisher: false, end: .max)
+    }
+    return .anyone
   }
 
   // MARK: Polls
@@ -131,13 +149,15 @@ extension EngineSessions {
   // MARK: Bodies
 
   private func awaitBody(
-    _ head: HTTPRequestHead, for session: EngineSession, at slot: UInt32
-  ) throws(EngineIORefusal) -> HeadStep {
-    let limit = core.configuration.engines[session.path].settings.bodyBytesLimit
+    _ head: HTTPRequestHead, for session: EngineSession, by caller: Caller, at slot: UInt32
+  ) -> HeadStep {
+    let settings = core.configuration.engines[session.path].settings
+    // guard: body-before-namespace
+    let limit = session.hasBegun ? settings.bodyBytesLimit : settings.firstBodyBytesLimit
     if let length = head.contentLength, length > limit {
       end(session, because: "a body of \(length) bytes")
     }
-    if let refusal = http.refusal(ofBodyOf: head, limit: limit) {
+    if let refusal = http.refusal(ofBodyOf: head, by: caller, limit: limit, at: slot) {
       http.answerEarly(refusal, head, slot)
       return .taken
     }

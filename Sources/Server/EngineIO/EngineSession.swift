@@ -98,6 +98,9 @@ class EngineSession {
     openedAt = opening.openedAt
   }
 
+  /// Whether the client has connected to a namespace, or does not have to.
+  var hasBegun: Bool { beginsBy == .max }
+
   /// Gives the client until `deadline` to connect to a namespace.
   func awaitBeginning(until deadline: UInt64) { beginsBy = deadline }
 

@@ -30,8 +30,7 @@ extension Answer {
         "an address opens at most \(quotas.connectRate.perSecond) connections a second",
         afterSeconds: wholeSeconds(wait))
     case .unauthenticated:
-      .unavailable(
-        "busy", "at most \(quotas.unauthenticatedLimit) connections of a shard may lack a token")
+      .unavailable("busy", "too many connections lack a token")
     }
   }
 

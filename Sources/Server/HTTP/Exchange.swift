@@ -9,8 +9,14 @@ final class Exchange {
   var route: Endpoints.Match?
   var caller: Caller?
   var body: [UInt8] = []
+  /// The caller that the bytes of the body are counted for in `BodiesInFlight`.
+  ///
+  /// Set with the head, while nothing is counted.
+  var bodyHolder = BodyHolder.publishers
   /// Bytes of this request that are counted in `BodiesInFlight`.
   var countedBytes = 0
+  /// Whether the caller has a valid token or key, or addresses the session of such a caller.
+  var isAuthenticated = false
   /// Bytes of a body that became a store command which the store still holds.
   var heldBytes = 0
   var chunked: ChunkedBodyDecoder?
@@ -45,6 +51,7 @@ final class Exchange {
     head = nil
     route = nil
     caller = nil
+    isAuthenticated = false
     body = []
     heldBytes = 0
     chunked = nil

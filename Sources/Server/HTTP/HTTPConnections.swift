@@ -43,7 +43,7 @@ final class HTTPConnections: ShardComponent {
     self.storeWatch = storeWatch
     routes = Endpoints.router(hasDemo: context.core.configuration.demoTokens != nil)
     otherPaths = HTTPConnections.otherPaths(context.core.configuration)
-    bodies = BodiesInFlight(byteLimit: context.core.configuration.limits.bodiesInFlightBytesLimit)
+    bodies = BodiesInFlight(context.core.configuration.limits)
   }
 
   private static func otherPaths(_ configuration: Configuration) -> Set<TextKey> {
@@ -210,13 +210,17 @@ final class HTTPConnections: ShardComponent {
     }
     exchange.route = match
     exchange.bodyLimit = match.endpoint.body.limit(limits)
+    let caller: Caller
     do throws(Refusal) {
-      exchange.caller = try access.authorize(head, for: match.endpoint, at: slot)
+      caller = try access.authorize(head, for: match.endpoint, at: slot)
     } catch {
       answerEarly(error.answer, head, slot)
       return false
     }
-    guard let refusal = refusal(ofBodyOf: head, limit: exchange.bodyLimit) else { return true }
+    exchange.caller = caller
+    exchange.isAuthenticated = caller.isAuthenticated
+    let refusal = refusal(ofBodyOf: head, by: caller, limit: exchange.bodyLimit, at: slot)
+    guard let refusal else { return true }
     answerEarly(refusal, head, slot)
     return false
   }
@@ -228,18 +232,6 @@ final class HTTPConnections: ShardComponent {
     guard head.method == .options else { return nil }
     return core.origins.preflight(head, methods: methods) ?? .allowing(methods)
   }
-
-  /// The answer to a request whose body is too long, or has no room beside the bodies in flight.
-  ///
-  /// Nil when the body that `head` announces may be received; `limit` is in bytes.
-  func refusal(ofBodyOf head: HTTPRequestHead, limit: Int) -> Answer? {
-    if let length = head.contentLength, length > limit {
-      return .failure(413, "too_large", "a body here has at most \(limit) bytes")
-    }
-    return bodies.hasRoom(for: head, bodyLimit: limit) ? nil : HTTPConnections.tooManyBodies
-  }
-
-  private static let tooManyBodies = Answer.unavailable("busy", "too many request bodies at once")
 
   /// Answers a request without reading its body, if it has one.
   func answerEarly(_ answer: Answer, _ head: HTTPRequestHead, _ slot: UInt32) {
@@ -277,7 +269,7 @@ final class HTTPConnections: ShardComponent {
     }
     guard isComplete else {
       bodies.count(exchange)
-      if bodies.isOverLimit {
+      if bodies.isOverLimit(exchange) {
         exchange.isLast = true
         respond(HTTPConnections.tooManyBodies, at: slot)
       } else if exchange.body.count >= exchange.renewsTimeoutAt {
@@ -344,6 +336,7 @@ final class HTTPConnections: ShardComponent {
     let isHead = exchange.head?.method == .head
     // guard: client-file-body-shared
     let isSharedBody = answer.isShared && !isHead
+    connections.noteRequest(isAuthenticated: exchange.isAuthenticated, at: slot)
     delivery.write(at: slot) { bytes in
       response.write(keepsAlive: keepsAlive, isHead: isHead || isSharedBody, into: &bytes)
     }
@@ -355,7 +348,7 @@ final class HTTPConnections: ShardComponent {
     if !keepsAlive { return connections.closeWhenSent(slot) }
     table[slot].flags.insert(.usedBefore)
     table[slot].deadline =
-      delivery[slot].flags.contains(.blocked) ? .max : now + limits.idleTimeoutMilliseconds
+      delivery[slot].flags.contains(.blocked) ? .max : connections.idleEnd(of: slot)
     connections.scheduleTimer(slot)
     delivery.markQueued(slot)
   }
@@ -488,5 +481,6 @@ final class HTTPConnections: ShardComponent {
       counted += exchange.countedBytes
     }
     assert(counted == bodies.requestByteCount, "\(counted) bytes of bodies are in flight")
+    assert(bodies.heldByteCount <= bodies.requestByteCount, "holders have too many bytes")
   }
 }

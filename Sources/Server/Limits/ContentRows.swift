@@ -148,6 +148,9 @@ extension LimitRows {
       "posted body", \EngineSettings.bodyBytesLimit, of: settings, .bytes,
       "answered 413, and the session ends")
     add(
+      "posted body before a namespace", \EngineSettings.firstBodyBytesLimit, of: settings, .bytes,
+      "answered 413, and the session ends")
+    add(
       "time between pings", \EngineSettings.pingIntervalMilliseconds, of: settings,
       .milliseconds, flag: "socketio-ping-interval", "the next ping is sent")
     add(

@@ -39,12 +39,17 @@ struct GlobalBudget {
   private static let connections: [GlobalBudget] = [
     GlobalBudget(
       "connections of a shard", bounds: ["connections of a shard"],
-      shares: "every caller; those without a token have the share of the next row",
+      shares: "every caller; those without a token have a share of the files alone",
       end: "a further one is closed at once and counted"),
     GlobalBudget(
-      "connections of a shard without a valid token",
-      bounds: ["connections of a shard without a valid token"],
-      shares: "callers without a token, all of it", end: "a further one is answered 503"),
+      "open files of the process",
+      bounds: [
+        "share of the open files for connections without a valid token",
+        "open files that are kept free",
+      ],
+      shares: "callers without a token the first share, callers with one all but the spare ones",
+      end: "the connection that has been idle longest is closed, without a token first; if none "
+        + "is idle a further one without a token is answered 503, and others wait"),
     GlobalBudget(
       "rejected connections of a shard", bounds: ["rejected connections of a shard"],
       shares: "callers over a limit, all of it", end: "a further one is closed without an answer"),
@@ -59,8 +64,16 @@ struct GlobalBudget {
 
   private static let requests: [GlobalBudget] = [
     GlobalBudget(
-      "bytes of request bodies of a shard", bounds: ["bodies that a shard holds at once"],
-      shares: "every caller", end: "a further body is answered 503")
+      "bytes of request bodies of a shard",
+      bounds: [
+        "bodies of publishers that a shard holds at once",
+        "bodies of users that a shard holds at once",
+        "bodies without a token that a shard holds at once",
+        "parts of such a share of which a user or address has one",
+      ],
+      shares: "publishers, users and callers without a token have one each; one user, and one "
+        + "address without a token, has a part of it",
+      end: "a further body from a caller of the same share is answered 503")
   ]
 
   private static let delivery: [GlobalBudget] = [

@@ -4,7 +4,7 @@ internal import Wire
 
 /// The unit of a bound's value.
 package enum LimitUnit: String, Sendable {
-  case bytes, kibibytes, milliseconds, seconds, minutes
+  case bytes, kibibytes, milliseconds, seconds, minutes, percent
   /// The name of the bound says of what.
   case count
 }
@@ -25,6 +25,7 @@ package enum LimitValue: Sendable, Equatable {
     case .amount(let amount, .milliseconds): Self.text(amount, Self.times)
     case .amount(let amount, .seconds): Self.text(amount, Self.times.dropLast())
     case .amount(let amount, .minutes): Self.text(amount, Self.times.dropLast(2))
+    case .amount(let amount, .percent): "\(amount) %"
     case .amount(let amount, .count): Self.grouped(amount)
     case .rate(let rate):
       "\(Self.grouped(rate.perSecond))/s, \(Self.grouped(rate.burst)) at once"

@@ -26,8 +26,20 @@ extension LimitRows {
       "sessions and waiting polls of a user", \Quotas.sessionLimit, flag: "connections-per-user",
       "a further one gets 429 or 1008, or replaces the oldest with --when-user-full replace")
     add(
-      "connections of a shard without a valid token", \Quotas.unauthenticatedLimit,
-      "a further one is answered 503; a default does not count this machine's own")
+      "share of the open files for connections without a valid token",
+      FileBudget.strangerPercent, .percent,
+      "the one that has been idle longest is closed, else a further one is answered 503; "
+        + "this machine's own do not count")
+    add(
+      "open files that are kept free", FileBudget.spareCount, .count,
+      "the connection that has been idle longest is closed for a further one; "
+        + "a sixteenth of the files if that is less")
+    add(
+      "idle connections that a walk finds", IdleCandidates.countLimit, .count,
+      "a further walk finds the next ones")
+    add(
+      "idle connections that a shard closes for another one", IdleConnections.foreignCount, .count,
+      "the other shard asks again")
     add(
       "rejected connections of a shard", \Limits.rejectedPerShardLimit, .count,
       "a further one is closed without an answer")
@@ -43,7 +55,11 @@ extension LimitRows {
       "header of PROXY protocol version 2", ProxyHeader.binaryBytesLimit, .bytes,
       "a longer one is answered 400")
     add(
-      "time between requests", \Limits.idleTimeoutMilliseconds, .milliseconds,
+      "time between requests without a token", \Limits.idleTimeoutMilliseconds, .milliseconds,
+      "an idle kept-alive connection is closed")
+    add(
+      "time between requests after one with a token, or of a trusted proxy",
+      \Limits.trustedIdleTimeoutMilliseconds, .milliseconds,
       "an idle kept-alive connection is closed")
     add(
       "time for data to be acknowledged", \Limits.tcpUserTimeoutMilliseconds, .milliseconds,
@@ -115,8 +131,17 @@ extension LimitRows {
       "growth of a body that begins this time again", \Limits.bodyProgressBytes, .bytes,
       "less does not")
     add(
-      "bodies that a shard holds at once", \Limits.bodiesInFlightBytesLimit, .bytes,
-      "a further one is answered 503")
+      "bodies of publishers that a shard holds at once", \Limits.publisherBodiesBytesLimit, .bytes,
+      "a further one of theirs is answered 503")
+    add(
+      "bodies of users that a shard holds at once", \Limits.userBodiesBytesLimit, .bytes,
+      "a further one of theirs is answered 503")
+    add(
+      "bodies without a token that a shard holds at once", \Limits.strangerBodiesBytesLimit, .bytes,
+      "a further one of theirs is answered 503")
+    add(
+      "parts of such a share of which a user or address has one", BodiesInFlight.holderShareFactor,
+      .count, "a further body of that user or address is answered 503")
     add(
       "queued answers of a connection", \Limits.responseBytesLimit, .bytes,
       "its next requests wait")

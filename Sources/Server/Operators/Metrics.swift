@@ -16,7 +16,8 @@ enum Counter: Int, CaseIterable {
   case sessionsOpened, sessionsClosed
   case framesDelivered, bytesSent, framesReceived, bytesReceived
   case published, relayedLost, broadcasts, ringFull
-  case slowConsumers, timedOut, tokensExpired, protocolViolations, originsRefused, resets
+  case slowConsumers, timedOut, idleClosed, tokensExpired, protocolViolations, originsRefused
+  case resets
   case replays, resyncs, historyLosses, replayedNotifications, catchUps
   case droppedPongs, roomsRefused, presenceDropped
   case engineUpgrades, connectionsHandedOver, roomsNotPersisted
@@ -51,6 +52,7 @@ enum Counter: Int, CaseIterable {
     case .ringFull: "publishes_refused_ring_full_total"
     case .slowConsumers: "disconnects_slow_consumer_total"
     case .timedOut: "disconnects_timeout_total"
+    case .idleClosed: "disconnects_idle_total"
     case .tokensExpired: "disconnects_token_expired_total"
     case .protocolViolations: "disconnects_protocol_violation_total"
     case .originsRefused: "origins_refused_total"

@@ -16,6 +16,8 @@ extension Shard: ConnectionOwner {
     }
     metrics.add(.accepted)
     connections.scheduleTimer(slot)
+    // guard: idle-closed-when-files-short
+    if core.fileBudget.isShort(at: delivery[slot].fd) { idle.makeRoom() }
   }
 
   /// Handles readiness of the connection at `slot`.

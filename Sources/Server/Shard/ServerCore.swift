@@ -54,6 +54,8 @@ enum ShardMessage: Sendable {
   case recovered(RecoveryID, UserID, openedAt: UInt64, at: ShardConnectionID)
   /// A connection that migrates in, because the session that it requests is on the shard.
   case handedOver(HandedConnection)
+  /// Another shard needs files, or places of strangers, and has no idle connection to end.
+  case makeRoom(IdleKind)
   /// That session is its user's oldest and is evicted for a newer one.
   case replaced(ConnectionID)
   /// Begin the drain.
@@ -82,6 +84,7 @@ final class ServerCore: Sendable {
   /// Limits the lines about lost commits, on all shards together.
   let lossGate = RateGate(perSecondLimit: 1)
   let quotas: Quotas
+  let fileBudget: FileBudget
   /// Callers of this process that wait for the store.
   let waitingCallers = WaitingCallers()
   /// The files served to browsers.
@@ -93,7 +96,7 @@ final class ServerCore: Sendable {
   init(
     configuration: Configuration, kernel: Kernel, ring: BroadcastRing<Event>, parkers: [Parker],
     mailboxes: [Mailbox<ShardMessage>], store: any Store, log: Log,
-    files: ClientFiles = .embedded
+    files: ClientFiles = .embedded, otherFileCount: Int = 0
   ) {
     self.configuration = configuration
     self.kernel = kernel
@@ -106,6 +109,8 @@ final class ServerCore: Sendable {
     self.log = log
     verifier = TokenVerifier(policy: configuration.tokenPolicy)
     quotas = Quotas(configuration.limits)
+    fileBudget = FileBudget(
+      configuration.limits, limit: kernel.openFilesLimit, otherCount: otherFileCount)
     proxies = configuration.trustedProxies
     origins = OriginPolicy(allowed: configuration.allowedOrigins)
     metrics = mailboxes.map { _ in ShardMetrics() }

@@ -42,6 +42,7 @@ final class Shard: ShardComponent {
   let metricsSampler: MetricsSampler?
   let connections: Connections
   let receiver: Receiver
+  let idle: IdleConnections
   let admission: AdmissionControl
   let authenticator: Authenticator
   let migration: Migration
@@ -74,7 +75,8 @@ final class Shard: ShardComponent {
     metricsSampler = index == 0 ? MetricsSampler(context) : nil
     connections = Connections(context, sockets.acceptors)
     receiver = Receiver(context, connections)
-    admission = AdmissionControl(context)
+    idle = IdleConnections(context, connections)
+    admission = AdmissionControl(context, idle)
     authenticator = Authenticator(context, connectionLog)
     migration = Migration(context, connections, admission)
     users = Users(context, admission, observers)
@@ -179,7 +181,8 @@ final class Shard: ShardComponent {
       let event = poller.event(index)
       let id = ConnectionID(slot: event.slot, generation: event.generation)
       if id.slot > Connections.listenerSlot - UInt32(Connections.listenerLimit) {
-        connections.accept(at: Int(Connections.listenerSlot - id.slot)) { begin($0) }
+        let listener = Int(Connections.listenerSlot - id.slot)
+        connections.accept(at: listener, makeRoom: { idle.makeRoom() }, { begin($0) })
       } else if table.holds(id) {  // guard: event-generation
         handle(event.readiness, at: id.slot)
       }
@@ -253,6 +256,8 @@ final class Shard: ShardComponent {
       socketIO.evictStale(recovery, of: user, openedAt: openedAt, at: address)
     case .handedOver(let connection):
       migration.accept(connection, isAccepting: !drain.hasBegun || connections.isListening)
+    case .makeRoom(let kind):
+      idle.makeRoom(kind)
     case .replaced(let id):
       if table.holds(id) { endReplaced(id.slot) }
     case .drain:
