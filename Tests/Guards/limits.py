@@ -281,7 +281,7 @@ GUARDS = [
         "request-rate",
         never(2),
         (
-            unit("LimitingTests/.*request over its rate"),
+            unit("RequestRateTests/.*request over its rate"),
             wire("test_limits.py", "user_over_its_request_rate"),
             wire("test_shares.py", "flood_of_requests"),
         ),

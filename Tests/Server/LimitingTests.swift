@@ -439,54 +439,6 @@ struct LimitingTests {
       #expect(try EndpointTests.answer(to: peer, fixture).head.hasPrefix("HTTP/1.1 200"))
     }
   }
-
-  /// A user's request for its inbox, as it comes from another machine.
-  private static func ask(
-    _ peer: TestPeer, _ user: String, scopes: [String] = [], _ fixture: ShardFixture
-  ) throws -> (head: String, body: String) {
-    peer.send(
-      EndpointTests.request(
-        "GET /api/notifications/stats", user: user, fields: "X-Forwarded-For: 203.0.113.9\r\n",
-        scopes: scopes))
-    let answer = try EndpointTests.answer(to: peer, fixture)
-    return (answer.head, answer.body)
-  }
-
-  @Test func `a user's request over its rate gets 429, on any connection and any endpoint`() throws
-  {
-    let fixture = try Self.fixture { $0.requestRate = RateLimit(perSecond: 1, burst: 3) }
-    let (first, second) = (try fixture.connect(), try fixture.connect())
-    for peer in [first, second, first] {
-      #expect(try Self.ask(peer, "u", fixture).head.hasPrefix("HTTP/1.1 200"))
-    }
-    let answer = try Self.ask(second, "u", fixture)
-    #expect(answer.head.hasPrefix("HTTP/1.1 429 ") && answer.head.contains("Retry-After: 1\r\n"))
-    #expect(answer.body.contains(#""code":"rate_limited""#))
-    #expect(answer.body.contains("a user makes at most 1 requests a second"))
-    // The connection stays, and others are served.
-    #expect(try Self.ask(second, "other", fixture).head.hasPrefix("HTTP/1.1 200"))
-    // An attempt to publish counts, too: a user without that right gets no more answers by it.
-    second.send(EndpointTests.request("GET /api/v1/users/online", user: "u", scopes: []))
-    #expect(try EndpointTests.answer(to: second, fixture).head.hasPrefix("HTTP/1.1 429"))
-    #expect(Self.count(.requestsRefusedByRate, fixture) == 2)
-    try fixture.pass(milliseconds: 1_000)
-    #expect(try Self.ask(first, "u", fixture).head.hasPrefix("HTTP/1.1 200"))
-    #expect(try Self.ask(first, "u", fixture).head.hasPrefix("HTTP/1.1 429"))
-  }
-
-  @Test func `the default rate of requests counts users of other machines alone`() throws {
-    let fixture = try Self.fixture { _ in }
-    let peer = try fixture.connect()
-    for _ in 0..<Limits.standardRequestRate.burst {
-      #expect(try Self.ask(peer, "u", fixture).head.hasPrefix("HTTP/1.1 200"))
-    }
-    #expect(try Self.ask(peer, "u", fixture).head.hasPrefix("HTTP/1.1 429"))
-    let local = try fixture.connect()
-    local.send(EndpointTests.request("GET /api/notifications/stats", user: "u", scopes: []))
-    #expect(try EndpointTests.answer(to: local, fixture).head.hasPrefix("HTTP/1.1 200"))
-    // A publisher has the rate of publishing.
-    #expect(try Self.ask(peer, "u", scopes: ["publish"], fixture).head.hasPrefix("HTTP/1.1 200"))
-  }
 }
 
 extension TestPeer {
